@@ -1,0 +1,1 @@
+//! Logging, progress bars, error printing and exit codes shared by the tools.

@@ -1,0 +1,1 @@
+//! Image dataset zips and folders: reader, writer, loader, sampler.

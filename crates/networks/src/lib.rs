@@ -1,0 +1,1 @@
+//! StyleGAN2 generator and discriminator.

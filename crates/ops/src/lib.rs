@@ -1,0 +1,1 @@
+//! Differentiable tensor ops for StyleGAN2 on candle.

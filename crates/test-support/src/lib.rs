@@ -1,0 +1,1 @@
+//! Test helpers: tolerances, finite differences, golden data.

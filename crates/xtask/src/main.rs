@@ -1,0 +1,3 @@
+//! Development programs.
+
+fn main() {}
