@@ -1,1 +1,45 @@
-//! Logging, progress bars, error printing and exit codes shared by the tools.
+//! What every tool shares around its work: arguments, logging, progress, results, errors, exit codes.
+//!
+//! A tool flattens [`Common`] into its arguments, calls [`Common::start`] once, and wraps its work in [`run_main`]:
+//!
+//! ```no_run
+//! use clap::Parser;
+//!
+//! #[derive(Parser)]
+//! #[command(version = cli::version())]
+//! struct Args {
+//!     #[command(flatten)]
+//!     common: cli::Common,
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     cli::run_main(|| {
+//!         let args = Args::parse();
+//!         args.common.start()?;
+//!         let bar = cli::Progress::new("packing", Some(2), "images");
+//!         bar.inc(2);
+//!         bar.finish();
+//!         cli::outln!("2 images");
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! Data goes to stdout through [`outln!`] and [`report`], all else to stderr through `tracing` and [`Progress`]; both
+//! share one writer, so that a log line never tears a bar. No domain code lives here.
+
+mod allocator;
+mod common;
+mod console;
+mod logging;
+mod output;
+mod progress;
+mod run;
+mod version;
+
+pub use allocator::tune_allocator;
+pub use common::Common;
+pub use output::{is_json, report, write_stdout};
+pub use progress::{Progress, format_duration};
+pub use run::run_main;
+pub use version::{build_facts, version};

@@ -1,0 +1,87 @@
+//! The flags that every tool has.
+
+use std::num::NonZeroUsize;
+
+use anyhow::Context;
+
+/// Flags that every tool has. Flatten it, then call [`Common::start`] once.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Output and machine")]
+pub struct Common {
+    /// Show warnings and errors only, and no progress
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Show more: once for debug messages, twice for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Print results as JSON, one object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Worker threads [default: one per core]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl Common {
+    /// Starts logging and progress as the flags say, and sizes the thread pool.
+    ///
+    /// `RUST_LOG` overrides the level.
+    ///
+    /// # Errors
+    /// When the thread pool cannot be built, or is in use already.
+    pub fn start(&self) -> anyhow::Result<()> {
+        let first = crate::console::start(self.quiet, self.json);
+        if first {
+            crate::logging::start(self.quiet, self.verbose);
+        }
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.get())
+                .build_global()
+                .with_context(|| format!("cannot start --threads {threads}"))?;
+        }
+        Ok(())
+    }
+
+    /// The number of threads that work will use.
+    pub fn n_threads(&self) -> usize {
+        self.threads
+            .map_or_else(rayon::current_num_threads, NonZeroUsize::get)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Args {
+        #[command(flatten)]
+        common: Common,
+    }
+
+    fn parse(line: &str) -> Result<Common, clap::Error> {
+        Args::try_parse_from(line.split(' ')).map(|args| args.common)
+    }
+
+    #[test]
+    fn flags_are_read() {
+        let common = parse("tool -vv --json --threads 3").unwrap();
+        assert_eq!(
+            (common.verbose, common.json, common.n_threads()),
+            (2, true, 3)
+        );
+    }
+
+    #[test]
+    fn contradictions_and_zero_threads_are_usage_errors() {
+        for line in ["tool -q -v", "tool --threads 0", "tool --threads many"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

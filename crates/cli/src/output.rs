@@ -1,0 +1,68 @@
+//! Results on stdout. A reader that closed the pipe (`| head`) is no failure: what comes after is dropped.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+
+use crate::console::console;
+
+static CLOSED: AtomicBool = AtomicBool::new(false);
+static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Prints a line to stdout, above the bars; a closed pipe is no panic. Takes what `println!` takes.
+#[macro_export]
+macro_rules! outln {
+    () => { $crate::write_stdout(format_args!("\n")) };
+    ($($text:tt)*) => { $crate::write_stdout(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Whether results are to be JSON (`--json`).
+pub fn is_json() -> bool {
+    console().json
+}
+
+/// Prints a result: as one JSON line with `--json`, else as the text that `human` makes of it.
+pub fn report<T: Serialize>(result: &T, human: impl FnOnce(&T) -> String) {
+    if !is_json() {
+        outln!("{}", human(result).trim_end());
+        return;
+    }
+    match serde_json::to_string(result) {
+        Ok(line) => outln!("{line}"),
+        Err(e) => remember(io::Error::other(format!("result is not JSON: {e}"))),
+    }
+}
+
+/// Writes to stdout; see [`outln!`], which calls it.
+///
+/// The first failure other than a closed pipe (a full disk) is kept for [`run_main`](crate::run_main), which turns it
+/// into exit code 1.
+pub fn write_stdout(text: fmt::Arguments<'_>) {
+    if CLOSED.load(Ordering::Relaxed) {
+        return;
+    }
+    let written = console().bars.suspend(|| {
+        let mut stdout = io::stdout().lock();
+        stdout.write_fmt(text).and_then(|()| stdout.flush())
+    });
+    if let Err(e) = written {
+        CLOSED.store(true, Ordering::Relaxed);
+        if e.kind() != io::ErrorKind::BrokenPipe {
+            remember(e);
+        }
+    }
+}
+
+/// The failure of stdout that nobody has told yet.
+pub(crate) fn take_failure() -> Option<io::Error> {
+    FAILURE.lock().ok()?.take()
+}
+
+fn remember(error: io::Error) {
+    if let Ok(mut failure) = FAILURE.lock() {
+        failure.get_or_insert(error);
+    }
+}

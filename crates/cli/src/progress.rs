@@ -1,0 +1,258 @@
+//! Progress of long work: a bar with rate and ETA on a terminal, a log line now and then elsewhere.
+
+use std::borrow::Cow;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressState, ProgressStyle as BarStyle};
+
+use crate::console::{ProgressStyle, console};
+
+/// Progress of one piece of work, counted in `unit`s.
+///
+/// Share it by reference between threads. Dropping it removes the bar; [`finish`](Self::finish) also says in a log line
+/// how long it took.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    title: Cow<'static, str>,
+    unit: &'static str,
+    lines: Option<Lines>,
+}
+
+/// When the last line was written, for output that is no terminal.
+#[derive(Debug)]
+struct Lines {
+    interval: Duration,
+    last: Mutex<Instant>,
+}
+
+impl Progress {
+    /// Starts a bar called `title`; without a total it counts up, with no ETA.
+    ///
+    /// `unit` is the plural of what is counted (`images`).
+    pub fn new(
+        title: impl Into<Cow<'static, str>>,
+        total: Option<u64>,
+        unit: &'static str,
+    ) -> Self {
+        let console = console();
+        let title = title.into();
+        let bar = match total {
+            Some(total) => ProgressBar::new(total),
+            None => ProgressBar::no_length(),
+        };
+        let mut lines = None;
+        match console.style {
+            ProgressStyle::Bar => {
+                bar.set_style(style(total.is_some(), unit, console.color));
+                bar.set_prefix(title.clone());
+                console.bars.add(bar.clone());
+                bar.enable_steady_tick(Duration::from_millis(200));
+            }
+            ProgressStyle::Lines(interval) => {
+                bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+                lines = Some(Lines {
+                    interval,
+                    last: Mutex::new(Instant::now()),
+                });
+            }
+            ProgressStyle::Hidden => bar.set_draw_target(indicatif::ProgressDrawTarget::hidden()),
+        }
+        Self {
+            bar,
+            title,
+            unit,
+            lines,
+        }
+    }
+
+    /// Counts `n` more.
+    pub fn inc(&self, n: u64) {
+        self.bar.inc(n);
+        self.write_line_when_due();
+    }
+
+    /// Sets the count, as after a resume or in a loop that counts itself. Rate and ETA count from here on.
+    pub fn set_position(&self, position: u64) {
+        self.bar.set_position(position);
+        self.write_line_when_due();
+    }
+
+    /// Says that `position` units were done before this run, so that they do not count as speed.
+    pub fn resume_from(&self, position: u64) {
+        self.bar.set_position(position);
+        self.bar.reset_eta();
+        self.bar.reset_elapsed();
+        self.bar.set_position(position);
+    }
+
+    /// Changes the total once it is known.
+    pub fn set_total(&self, total: u64) {
+        self.bar.set_length(total);
+        if console().style == ProgressStyle::Bar {
+            self.bar.set_style(style(true, self.unit, console().color));
+        }
+    }
+
+    /// Free text behind the bar (`tick 3  p 0.12  r_t 0.41`).
+    pub fn set_message(&self, message: impl Into<Cow<'static, str>>) {
+        self.bar.set_message(message);
+    }
+
+    /// How many were counted.
+    pub fn position(&self) -> u64 {
+        self.bar.position()
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.bar.elapsed()
+    }
+
+    /// Removes the bar and says in a log line what was done in which time.
+    pub fn finish(self) {
+        let (n, elapsed) = (self.bar.position(), self.bar.elapsed());
+        self.bar.finish_and_clear();
+        tracing::info!(
+            "{}: {n} {} in {} ({}/s)",
+            self.title,
+            self.unit,
+            format_duration(elapsed),
+            format_rate(n as f64 / elapsed.as_secs_f64().max(1e-9)),
+        );
+    }
+
+    fn write_line_when_due(&self) {
+        let Some(lines) = &self.lines else { return };
+        // Another thread is writing the line: it will do.
+        let Ok(mut last) = lines.last.try_lock() else {
+            return;
+        };
+        if last.elapsed() < lines.interval {
+            return;
+        }
+        *last = Instant::now();
+        tracing::info!("{}", self.line());
+    }
+
+    /// `packing: 1200/5000 images (24%), 85.2/s, ETA 45s, message`.
+    fn line(&self) -> String {
+        let (position, unit) = (self.bar.position(), self.unit);
+        let rate = self.bar.per_sec();
+        let mut text = match self.bar.length() {
+            Some(total) => format!(
+                "{}: {position}/{total} {unit} ({}%), {}/s, ETA {}",
+                self.title,
+                position * 100 / total.max(1),
+                format_rate(rate),
+                format_duration(self.bar.eta()),
+            ),
+            None => format!("{}: {position} {unit}, {}/s", self.title, format_rate(rate)),
+        };
+        let message = self.bar.message();
+        if !message.is_empty() {
+            text.push_str(", ");
+            text.push_str(&message);
+        }
+        text
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if !self.bar.is_finished() {
+            self.bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(has_total: bool, unit: &'static str, color: bool) -> BarStyle {
+    let bar = if color {
+        "{bar:28.cyan/dim}"
+    } else {
+        "{bar:28}"
+    };
+    let template = if has_total {
+        format!("{{prefix}} {bar} {{pos}}/{{len}} {{rate}} ETA {{left}} {{wide_msg}}")
+    } else {
+        "{prefix} {spinner} {pos} {rate} {wide_msg}".to_owned()
+    };
+    BarStyle::with_template(&template)
+        .unwrap_or_else(|_| BarStyle::default_bar())
+        .with_key(
+            "rate",
+            move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{} {unit}/s", format_rate(state.per_sec()));
+            },
+        )
+        .with_key(
+            "left",
+            |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = out.write_str(&format_duration(state.eta()));
+            },
+        )
+        .progress_chars("=> ")
+}
+
+/// Three significant digits: `0.0312`, `1.25`, `85.2`, `1203`.
+fn format_rate(rate: f64) -> String {
+    match rate {
+        r if r >= 100.0 => format!("{r:.0}"),
+        r if r >= 10.0 => format!("{r:.1}"),
+        r if r >= 1.0 => format!("{r:.2}"),
+        r => format!("{r:.3}"),
+    }
+}
+
+/// `45s`, `1m 02s`, `3h 05m 09s`, `1d 02h 03m`: the style of the training log.
+pub fn format_duration(duration: Duration) -> String {
+    let s = duration.as_secs_f64().round() as u64;
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m {:02}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h {:02}m {:02}s", s / 3600, s / 60 % 60, s % 60),
+        _ => format!("{}d {:02}h {:02}m", s / 86_400, s / 3600 % 24, s / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_like_the_training_log() {
+        for (secs, text) in [
+            (45.2, "45s"),
+            (59.6, "1m 00s"),
+            (62.0, "1m 02s"),
+            (11_109.0, "3h 05m 09s"),
+            (93_780.0, "1d 02h 03m"),
+        ] {
+            assert_eq!(format_duration(Duration::from_secs_f64(secs)), text);
+        }
+    }
+
+    #[test]
+    fn a_line_tells_count_share_and_message() {
+        let progress = Progress::new("packing", Some(8), "images");
+        progress.inc(2);
+        progress.set_message("a.png");
+        let line = progress.line();
+        assert!(line.starts_with("packing: 2/8 images (25%), "), "{line}");
+        assert!(
+            line.contains("/s, ETA ") && line.ends_with(", a.png"),
+            "{line}"
+        );
+        progress.set_total(16);
+        assert!(progress.line().contains("2/16 images (12%)"));
+    }
+
+    #[test]
+    fn without_a_total_it_counts_up() {
+        let progress = Progress::new("walking", None, "files");
+        progress.inc(7);
+        assert!(progress.line().starts_with("walking: 7 files, "));
+        assert_eq!(progress.position(), 7);
+    }
+}
