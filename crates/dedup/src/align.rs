@@ -1,0 +1,285 @@
+//! Registration of two thumbs: how must one be scaled, shifted and re-lit to look like the other?
+//!
+//! Gauss-Newton on luma over a pyramid (24, 48, 96), with scale and shift per axis plus gain and offset, and Cauchy
+//! weights so that a watermark or a changed mouth does not pull the fit. A crop of 5 % on one side is a scale of 0.95.
+
+use crate::thumb::THUMB_SIDE;
+
+/// Maps target coordinates in `[-0.5, 0.5]` to source coordinates: `source = scale * target + shift`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Transform {
+    pub scale: [f32; 2],
+    pub shift: [f32; 2],
+    /// Light: `target = gain * source + offset`.
+    pub gain: f32,
+    pub offset: f32,
+}
+
+impl Transform {
+    pub const IDENTITY: Self = Self {
+        scale: [1.0; 2],
+        shift: [0.0; 2],
+        gain: 1.0,
+        offset: 0.0,
+    };
+
+    /// Same scale on both axes about the centre.
+    pub fn zoom(scale: f32) -> Self {
+        Self {
+            scale: [scale; 2],
+            ..Self::IDENTITY
+        }
+    }
+
+    /// Crops lose at most this share of a side, and are not squeezed by more than a crop explains.
+    pub fn is_plausible(&self) -> bool {
+        (0..2).all(|i| (0.72..=1.4).contains(&self.scale[i]) && self.shift[i].abs() <= 0.16)
+            && (0.8..=1.25).contains(&(self.scale[0] / self.scale[1]))
+    }
+
+    /// Whether it moves nothing by more than a tenth of a thumb pixel.
+    pub fn is_still(&self) -> bool {
+        (0..2).all(|i| {
+            ((self.scale[i] - 1.0).abs() * 0.5 + self.shift[i].abs()) * (THUMB_SIDE as f32) < 0.1
+        })
+    }
+}
+
+/// A square picture of f32 luma.
+#[derive(Clone)]
+pub struct Plane {
+    pub side: usize,
+    pub values: Vec<f32>,
+}
+
+impl Plane {
+    /// Averages 2 x 2 blocks.
+    fn half(&self) -> Self {
+        let side = self.side / 2;
+        let values = (0..side * side)
+            .map(|i| {
+                let at = (i / side) * 2 * self.side + (i % side) * 2;
+                (self.values[at]
+                    + self.values[at + 1]
+                    + self.values[at + self.side]
+                    + self.values[at + self.side + 1])
+                    * 0.25
+            })
+            .collect();
+        Self { side, values }
+    }
+}
+
+/// Index of the upper left of four neighbours, and their weights.
+pub fn bilinear(x: f32, y: f32, side: usize) -> Option<(usize, [f32; 4])> {
+    let last = (side - 1) as f32;
+    if !(x >= -0.5 && y >= -0.5 && x <= last + 0.5 && y <= last + 0.5) {
+        return None;
+    }
+    let (x, y) = (x.clamp(0.0, last), y.clamp(0.0, last));
+    let (ix, iy) = ((x as usize).min(side - 2), (y as usize).min(side - 2));
+    let (fx, fy) = (x - ix as f32, y - iy as f32);
+    Some((
+        iy * side + ix,
+        [
+            (1.0 - fx) * (1.0 - fy),
+            fx * (1.0 - fy),
+            (1.0 - fx) * fy,
+            fx * fy,
+        ],
+    ))
+}
+
+/// Luma at 96, 48 and 24 pixels.
+pub struct Pyramid([Plane; 3]);
+
+impl Pyramid {
+    pub fn new(base: Plane) -> Self {
+        let half = base.half();
+        let quarter = half.half();
+        Self([base, half, quarter])
+    }
+}
+
+/// Finds how `source` becomes `target`, from each start; the best fit on the coarsest level is refined.
+///
+/// Returns the transform; `None` when no start converges.
+pub fn register(source: &Pyramid, target: &Pyramid, starts: &[Transform]) -> Option<Transform> {
+    let coarse = starts
+        .iter()
+        .filter_map(|start| refine(&source.0[2], &target.0[2], *start, 12))
+        .min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let middle = refine(&source.0[1], &target.0[1], coarse.0, 8)?;
+    refine(&source.0[0], &target.0[0], middle.0, 6).map(|(transform, _)| transform)
+}
+
+/// Gauss-Newton on one level: the best transform seen and its mean robust loss. `None` when too little overlaps.
+fn refine(
+    source: &Plane,
+    target: &Plane,
+    start: Transform,
+    iterations: usize,
+) -> Option<(Transform, f32)> {
+    const UNKNOWNS: usize = 6;
+    /// Residuals well above this (8 bit levels) stop counting.
+    const CAUCHY: f64 = 12.0;
+    let side = target.side;
+    let size = side as f32;
+    let mut t = start;
+    let mut best: Option<(Transform, f32)> = None;
+    for _ in 0..=iterations {
+        let mut normal = [[0f64; UNKNOWNS + 1]; UNKNOWNS];
+        let (mut loss, mut count) = (0f64, 0usize);
+        for y in 0..side {
+            let v = (y as f32 + 0.5) / size - 0.5;
+            let sy = (t.scale[1] * v + t.shift[1] + 0.5) * size - 0.5;
+            for x in 0..side {
+                let u = (x as f32 + 0.5) / size - 0.5;
+                let sx = (t.scale[0] * u + t.shift[0] + 0.5) * size - 0.5;
+                let Some((cell, w)) = bilinear(sx, sy, side) else {
+                    continue;
+                };
+                let p = &source.values;
+                let (p00, p10, p01, p11) =
+                    (p[cell], p[cell + 1], p[cell + side], p[cell + side + 1]);
+                let value = p00 * w[0] + p10 * w[1] + p01 * w[2] + p11 * w[3];
+                // The gradient of the bilinear surface, averaged over the cell's two edges.
+                let (fx, fy) = (w[1] + w[3], w[2] + w[3]);
+                let dx = ((p10 - p00) * (1.0 - fy) + (p11 - p01) * fy) * size;
+                let dy = ((p01 - p00) * (1.0 - fx) + (p11 - p10) * fx) * size;
+                let error = f64::from(t.gain * value + t.offset - target.values[y * side + x]);
+                let weight = 1.0 / (1.0 + (error / CAUCHY).powi(2));
+                loss += CAUCHY * CAUCHY * (1.0 + (error / CAUCHY).powi(2)).ln();
+                count += 1;
+                let (gx, gy) = (f64::from(t.gain * dx), f64::from(t.gain * dy));
+                let row = [
+                    gx * f64::from(u),
+                    gx,
+                    gy * f64::from(v),
+                    gy,
+                    f64::from(value),
+                    1.0,
+                ];
+                for i in 0..UNKNOWNS {
+                    for j in i..UNKNOWNS {
+                        normal[i][j] += weight * row[i] * row[j];
+                    }
+                    normal[i][UNKNOWNS] -= weight * row[i] * error;
+                }
+            }
+        }
+        // At least half of the target must be seen.
+        if count * 2 < side * side {
+            break;
+        }
+        let loss = (loss / count as f64) as f32;
+        if best.is_none_or(|(_, l)| loss < l) {
+            best = Some((t, loss));
+        } else if best.is_some_and(|(_, l)| loss > l * 1.5 + 1.0) {
+            break;
+        }
+        let Some(step) = solve(normal) else { break };
+        t.scale[0] += step[0] as f32;
+        t.shift[0] += step[1] as f32;
+        t.scale[1] += step[2] as f32;
+        t.shift[1] += step[3] as f32;
+        t.gain += step[4] as f32;
+        t.offset += step[5] as f32;
+        if !t.is_plausible() || !(0.4..=2.5).contains(&t.gain) {
+            break;
+        }
+    }
+    best
+}
+
+/// Solves a symmetric positive 6 x 6 system given as its upper triangle and right side, with a little damping.
+#[allow(clippy::needless_range_loop)] // rows and columns of one matrix
+fn solve<const N: usize, const M: usize>(mut a: [[f64; M]; N]) -> Option<[f64; N]> {
+    for i in 0..N {
+        for j in 0..i {
+            a[i][j] = a[j][i];
+        }
+    }
+    for (i, row) in a.iter_mut().enumerate() {
+        row[i] = row[i] * (1.0 + 1e-4) + 1e-6;
+    }
+    for i in 0..N {
+        let pivot = (i..N).max_by(|&x, &y| a[x][i].abs().total_cmp(&a[y][i].abs()))?;
+        a.swap(i, pivot);
+        if a[i][i].abs() < 1e-12 {
+            return None;
+        }
+        for row in i + 1..N {
+            let factor = a[row][i] / a[i][i];
+            for column in i..M {
+                a[row][column] -= factor * a[i][column];
+            }
+        }
+    }
+    let mut x = [0.0; N];
+    for i in (0..N).rev() {
+        let known: f64 = (i + 1..N).map(|j| a[i][j] * x[j]).sum();
+        x[i] = (a[i][N] - known) / a[i][i];
+    }
+    x.iter().all(|v| v.is_finite()).then_some(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scene(u: f32, v: f32) -> f32 {
+        // u, v in [-0.5, 0.5] of the uncropped picture.
+        120.0
+            + 70.0 * (9.0 * u + 4.0 * v).sin()
+            + 50.0 * (7.0 * v - 3.0 * u + 1.0).cos()
+            + if (u - 0.1).hypot(v + 0.05) < 0.2 {
+                -60.0
+            } else {
+                0.0
+            }
+    }
+
+    fn plane(scale: [f32; 2], shift: [f32; 2], gain: f32) -> Plane {
+        let side = THUMB_SIDE;
+        let at = |i: usize| (i as f32 + 0.5) / side as f32 - 0.5;
+        let values = (0..side * side)
+            .map(|i| {
+                gain * scene(
+                    at(i % side) * scale[0] + shift[0],
+                    at(i / side) * scale[1] + shift[1],
+                )
+            })
+            .collect();
+        Plane { side, values }
+    }
+
+    #[test]
+    fn finds_crops_and_light() {
+        let source = Pyramid::new(plane([1.0; 2], [0.0; 2], 1.0));
+        let starts = [
+            Transform::IDENTITY,
+            Transform::zoom(0.88),
+            Transform::zoom(1.0 / 0.88),
+        ];
+        for (scale, shift, gain) in [
+            ([0.95, 0.94], [0.02, -0.01], 1.0),
+            ([0.86, 0.87], [0.05, 0.03], 0.8),
+            ([1.0, 1.0], [0.0, 0.0], 1.2),
+        ] {
+            let target = Pyramid::new(plane(scale, shift, gain));
+            let found = register(&source, &target, &starts).expect("fits");
+            for i in 0..2 {
+                assert!(
+                    (found.scale[i] - scale[i]).abs() < 0.004,
+                    "{found:?}, wanted {scale:?}"
+                );
+                assert!(
+                    (found.shift[i] - shift[i]).abs() < 0.003,
+                    "{found:?}, wanted {shift:?}"
+                );
+            }
+            assert!((found.gain - gain).abs() < 0.03, "{found:?}, wanted {gain}");
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Stars around the best copy: a picture belongs to a group only when it was verified against the group's *centre*.
+//!
+//! No chaining: A like B and B like C never puts C with A. Centres are taken best copy first, so the result depends on
+//! the pictures and their order alone.
+
+use crate::hash::PictureHash;
+use crate::index::{Match, SearchError, SearchOptions, search, search_between};
+use crate::quality::CopyQuality;
+use crate::verify::{Verdict, Verification};
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// Candidate pairs of a list of pictures.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    /// Pairs `a < b`, sorted; a pair that is near both plain and mirrored is there once each way.
+    pub pairs: Vec<Candidate>,
+    /// Hashes whose partners were capped; 0 means that nothing within the radius was left out.
+    pub capped: usize,
+}
+
+/// One pair worth verifying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    /// First position.
+    pub a: u32,
+    /// Second position, `a < b`.
+    pub b: u32,
+    /// Hamming distance.
+    pub distance: u32,
+    /// Whether `b` is near to the mirror of `a`.
+    pub is_mirrored: bool,
+}
+
+/// Finds the pairs worth verifying: near hashes, near mirrored hashes, and for pictures with too little in them for a
+/// hash only those whose 256 bit hash and `mean_rgb` are equal.
+///
+/// # Errors
+/// As for [`search`].
+pub fn candidates(
+    pictures: &[(PictureHash, [u8; 3])],
+    options: SearchOptions,
+    is_mirrored: bool,
+) -> Result<Candidates, SearchError> {
+    let (rich, poor): (Vec<u32>, Vec<u32>) =
+        (0..pictures.len() as u32).partition(|&i| !pictures[i as usize].0.is_low_information());
+    let hashes: Vec<u64> = rich.iter().map(|&i| pictures[i as usize].0.plain).collect();
+    let mut out = Candidates::default();
+    let take = |out: &mut Candidates, matches: Vec<Match>, is_mirrored: bool| {
+        out.pairs
+            .extend(matches.into_iter().filter(|m| m.a != m.b).map(|m| {
+                let (a, b) = (rich[m.a as usize], rich[m.b as usize]);
+                Candidate {
+                    a: a.min(b),
+                    b: a.max(b),
+                    distance: m.distance,
+                    is_mirrored,
+                }
+            }));
+    };
+    let plain = search(&hashes, options)?;
+    out.capped = plain.capped;
+    take(&mut out, plain.pairs, false);
+    let mut between =
+        |other: &dyn Fn(&PictureHash) -> u64, options, is_mirrored| -> Result<(), SearchError> {
+            let targets: Vec<u64> = rich
+                .iter()
+                .map(|&i| other(&pictures[i as usize].0))
+                .collect();
+            let found = search_between(&hashes, &targets, options)?;
+            out.capped += found.capped;
+            take(&mut out, found.pairs, is_mirrored);
+            Ok(())
+        };
+    // A cropped copy lies nearer to the trimmed original than to the original, so near that a smaller radius will do.
+    let trimmed = SearchOptions {
+        radius: options.radius.saturating_sub(2),
+        ..options
+    };
+    for corner in 0..4 {
+        between(&|h| h.trimmed[corner], trimmed, false)?;
+    }
+    if is_mirrored {
+        between(&|h| h.mirrored, options, true)?;
+        for corner in 0..4 {
+            between(&|h| h.trimmed_mirrored[corner], trimmed, true)?;
+        }
+    }
+    // Low information: only exact equals, each with the first of its kind.
+    let mut first_of_kind = HashMap::new();
+    for i in poor {
+        let (hash, mean) = &pictures[i as usize];
+        let first = *first_of_kind.entry((hash.wide, *mean)).or_insert(i);
+        if first != i {
+            out.pairs.push(Candidate {
+                a: first,
+                b: i,
+                distance: 0,
+                is_mirrored: false,
+            });
+        }
+    }
+    // Each way once, with its least distance: only one of the ways may verify.
+    out.pairs
+        .par_sort_unstable_by_key(|c| (c.a, c.b, c.is_mirrored, c.distance));
+    out.pairs.dedup_by_key(|c| (c.a, c.b, c.is_mirrored));
+    Ok(out)
+}
+
+/// How to group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupOptions {
+    /// Variants of one drawing that are kept besides the best; `None`: all.
+    pub max_variants: Option<u32>,
+}
+
+/// What became of one picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Member {
+    /// Kept, a copy, or a variant too many.
+    pub role: Role,
+    /// The picture that this one was verified against: its better copy, or the best of its variants.
+    pub centre: u32,
+    /// The best picture of the drawing: the same for all copies of all its variants.
+    pub group: u32,
+    /// The evidence against the centre; `None` for [`Role::Best`].
+    pub evidence: Option<(Candidate, Verification)>,
+}
+
+/// The part that a picture plays in its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Centre of a star, perhaps of a star of one.
+    Best,
+    /// A worse copy of the centre.
+    Copy,
+    /// A variant of the centre, kept.
+    Variant,
+    /// A variant of the centre beyond the cap.
+    VariantOverCap,
+}
+
+/// Groups pictures into stars.
+///
+/// `qualities[i]` belongs to picture `i` and must have unique positions. `verify` is called for a candidate pair with
+/// the centre as its first argument; it may be called from many threads and must be a pure function.
+pub fn group<E: Send>(
+    qualities: &[CopyQuality],
+    candidates: &[Candidate],
+    options: GroupOptions,
+    verify: impl Fn(u32, u32, &Candidate) -> Result<Verification, E> + Sync,
+) -> Result<Vec<Member>, E> {
+    let n = qualities.len();
+    let mut members: Vec<Member> = (0..n as u32)
+        .map(|i| Member {
+            role: Role::Best,
+            centre: i,
+            group: i,
+            evidence: None,
+        })
+        .collect();
+    let mut neighbours: Vec<Vec<(u32, Candidate)>> = vec![Vec::new(); n];
+    for c in candidates {
+        neighbours[c.a as usize].push((c.b, *c));
+        neighbours[c.b as usize].push((c.a, *c));
+    }
+    // Connected sets of candidates are independent of each other: one job each.
+    let jobs: Vec<Vec<u32>> = connected(&neighbours);
+    let settled: Result<Vec<Vec<(u32, Member)>>, E> = jobs
+        .into_par_iter()
+        .map(|mut set| {
+            set.sort_by(|&x, &y| qualities[x as usize].order(&qualities[y as usize]));
+            settle(&set, &neighbours, options, &verify)
+        })
+        .collect();
+    for (i, member) in settled?.into_iter().flatten() {
+        members[i as usize] = member;
+    }
+    Ok(members)
+}
+
+/// Stars of one connected set, best copy first.
+fn settle<E: Send>(
+    set: &[u32],
+    neighbours: &[Vec<(u32, Candidate)>],
+    options: GroupOptions,
+    verify: &(impl Fn(u32, u32, &Candidate) -> Result<Verification, E> + Sync),
+) -> Result<Vec<(u32, Member)>, E> {
+    let place: HashMap<u32, usize> = set
+        .iter()
+        .enumerate()
+        .map(|(place, &i)| (i, place))
+        .collect();
+    let mut settled: Vec<Option<Member>> = vec![None; set.len()];
+    for (here, &centre) in set.iter().enumerate() {
+        let group = match settled[here] {
+            Some(Member {
+                role: Role::Copy, ..
+            }) => continue,
+            Some(variant) => variant.group,
+            None => {
+                settled[here] = Some(Member {
+                    role: Role::Best,
+                    centre,
+                    group: centre,
+                    evidence: None,
+                });
+                centre
+            }
+        };
+        // Worse pictures that are not yet a copy of something.
+        let open: Vec<&(u32, Candidate)> = neighbours[centre as usize]
+            .iter()
+            .filter(|(other, _)| {
+                place[other] > here
+                    && settled[place[other]].is_none_or(|member| member.role != Role::Copy)
+            })
+            .collect();
+        let judged: Vec<(usize, Candidate, Verification)> = open
+            .into_par_iter()
+            .map(|(other, candidate)| {
+                Ok((place[other], *candidate, verify(centre, *other, candidate)?))
+            })
+            .collect::<Result<_, E>>()?;
+        // A pair may have been judged plain and mirrored: the closer one counts.
+        let mut closest: HashMap<usize, (Candidate, Verification)> = HashMap::new();
+        for (other, candidate, verification) in judged {
+            let slot = closest.entry(other).or_insert((candidate, verification));
+            if closeness(&verification) < closeness(&slot.1) {
+                *slot = (candidate, verification);
+            }
+        }
+        for (other, evidence) in closest {
+            let role = match evidence.1.verdict {
+                Verdict::Copy => Role::Copy,
+                // A variant belongs to the first centre that has it, and variants of variants do not chain.
+                Verdict::Variant if group == centre && settled[other].is_none() => Role::Variant,
+                Verdict::Variant | Verdict::Unrelated => continue,
+            };
+            settled[other] = Some(Member {
+                role,
+                centre,
+                group,
+                evidence: Some(evidence),
+            });
+        }
+    }
+    let mut n_variants: HashMap<u32, u32> = HashMap::new();
+    let cap = options.max_variants.unwrap_or(u32::MAX);
+    for member in settled
+        .iter_mut()
+        .flatten()
+        .filter(|member| member.role == Role::Variant)
+    {
+        let n = n_variants.entry(member.group).or_default();
+        *n += 1;
+        if *n > cap {
+            member.role = Role::VariantOverCap;
+        }
+    }
+    Ok(set
+        .iter()
+        .zip(settled)
+        .filter_map(|(&i, member)| Some((i, member?)))
+        .collect())
+}
+
+fn closeness(v: &Verification) -> (u8, f32) {
+    let verdict = match v.verdict {
+        Verdict::Copy => 0,
+        Verdict::Variant => 1,
+        Verdict::Unrelated => 2,
+    };
+    (verdict, v.worst_tile)
+}
+
+/// Sets of two or more pictures connected by candidates.
+fn connected(neighbours: &[Vec<(u32, Candidate)>]) -> Vec<Vec<u32>> {
+    let mut seen = vec![false; neighbours.len()];
+    let mut sets = Vec::new();
+    for start in 0..neighbours.len() {
+        if seen[start] || neighbours[start].is_empty() {
+            continue;
+        }
+        let mut set = vec![start as u32];
+        seen[start] = true;
+        let mut next = 0;
+        while next < set.len() {
+            for (other, _) in &neighbours[set[next] as usize] {
+                if !std::mem::replace(&mut seen[*other as usize], true) {
+                    set.push(*other);
+                }
+            }
+            next += 1;
+        }
+        sets.push(set);
+    }
+    sets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quality(position: u64) -> CopyQuality {
+        CopyQuality {
+            effective_pixels: 1000 - position,
+            jpeg_quality: 90,
+            chroma: 1.0,
+            is_lossless: false,
+            position,
+        }
+    }
+
+    /// Groups pictures on a line: two are copies when at most 1 apart, variants when at most 2.
+    fn run(line: &[i32], max_variants: Option<u32>) -> Vec<Member> {
+        let mut pairs = Vec::new();
+        for a in 0..line.len() as u32 {
+            for b in a + 1..line.len() as u32 {
+                pairs.push(Candidate {
+                    a,
+                    b,
+                    distance: 3,
+                    is_mirrored: false,
+                });
+            }
+        }
+        let qualities: Vec<_> = (0..line.len() as u64).map(quality).collect();
+        let verify = |a: u32, b: u32, _: &Candidate| {
+            let apart = (line[a as usize] - line[b as usize]).abs();
+            let verdict = match apart {
+                0..=1 => Verdict::Copy,
+                2 => Verdict::Variant,
+                _ => Verdict::Unrelated,
+            };
+            Ok::<_, std::convert::Infallible>(Verification {
+                verdict,
+                worst_tile: apart as f32,
+                median_tile: 0.0,
+            })
+        };
+        group(&qualities, &pairs, GroupOptions { max_variants }, verify).unwrap()
+    }
+
+    #[test]
+    fn copies_do_not_chain() {
+        // 0 ~ 1 ~ 2 ~ 3: the star of 0 takes 1; 2 is a variant of 0 and takes 3.
+        let members = run(&[0, 1, 2, 3], None);
+        let roles: Vec<Role> = members.iter().map(|m| m.role).collect();
+        assert_eq!(roles, [Role::Best, Role::Copy, Role::Variant, Role::Copy]);
+        assert_eq!(
+            members.iter().map(|m| m.centre).collect::<Vec<_>>(),
+            [0, 0, 0, 2]
+        );
+        assert_eq!(
+            members.iter().map(|m| m.group).collect::<Vec<_>>(),
+            [0, 0, 0, 0]
+        );
+    }
+
+    #[test]
+    fn variants_are_capped_best_first() {
+        let members = run(&[0, 2, -2, 50, 2], Some(1));
+        let roles: Vec<Role> = members.iter().map(|m| m.role).collect();
+        assert_eq!(
+            roles,
+            [
+                Role::Best,
+                Role::Variant,
+                Role::VariantOverCap,
+                Role::Best,
+                Role::Copy
+            ]
+        );
+        assert_eq!(members[4].centre, 1);
+        assert_eq!(members[3].group, 3);
+    }
+
+    #[test]
+    fn order_among_inputs_does_not_matter_quality_does() {
+        let line = [5, 4, 6, 100, 101, 5];
+        let members = run(&line, None);
+        assert!(
+            members
+                .iter()
+                .zip(&line)
+                .all(|(m, v)| (line[m.centre as usize] - v).abs() <= 1)
+        );
+        assert_eq!(members[0].role, Role::Best);
+        assert_eq!(members[5].role, Role::Copy);
+    }
+
+    #[test]
+    fn flat_pictures_meet_only_their_equals() {
+        use crate::thumb::Thumb;
+        let flat = |v: u8| {
+            let thumb = Thumb::new(&[v; 3], 1, 1);
+            (PictureHash::new(&thumb), thumb.mean_rgb())
+        };
+        let pictures: Vec<_> = [10, 200, 10, 11, 10].into_iter().map(flat).collect();
+        let found = candidates(&pictures, SearchOptions::default(), true).unwrap();
+        let pairs: Vec<_> = found.pairs.iter().map(|c| (c.a, c.b)).collect();
+        assert_eq!(pairs, [(0, 2), (0, 4)]);
+    }
+}

@@ -1,0 +1,86 @@
+//! Which of several copies is the one to keep.
+
+use serde::{Deserialize, Serialize};
+use std::cmp::{Ordering, Reverse};
+
+/// What is known about one copy of a picture. The best copy is the *smallest* in [`CopyQuality::order`].
+///
+/// Compared in this order: real pixels (an upscaled copy has fewer than its size says), JPEG quality, chroma
+/// subsampling, lossless container, position among the inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CopyQuality {
+    /// Pixels that carry detail: width x height x (effective resolution)^2.
+    pub effective_pixels: u64,
+    /// Estimated IJG quality of the JPEG quantisers, 1 to 100; 100 for what is not a JPEG.
+    pub jpeg_quality: u8,
+    /// Chroma samples per luma sample: 1 (4:4:4 or not a JPEG), 0.5 (4:2:2), 0.25 (4:2:0).
+    pub chroma: f32,
+    /// PNG, BMP, TIFF, GIF, lossless WebP.
+    pub is_lossless: bool,
+    /// Position among the inputs; unique.
+    pub position: u64,
+}
+
+impl CopyQuality {
+    /// Best first; total, since `position` is unique.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let key = |q: &Self| {
+            (
+                Reverse(q.effective_pixels),
+                Reverse(q.jpeg_quality),
+                Reverse((q.chroma * 100.0) as u32),
+                !q.is_lossless,
+                q.position,
+            )
+        };
+        key(self).cmp(&key(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_pixels_beat_quality_beats_order() {
+        let base = CopyQuality {
+            effective_pixels: 1000,
+            jpeg_quality: 90,
+            chroma: 1.0,
+            is_lossless: false,
+            position: 5,
+        };
+        let better = [
+            CopyQuality {
+                effective_pixels: 1100,
+                jpeg_quality: 40,
+                ..base
+            },
+            CopyQuality {
+                jpeg_quality: 95,
+                chroma: 0.25,
+                ..base
+            },
+            CopyQuality {
+                is_lossless: true,
+                ..base
+            },
+            CopyQuality {
+                position: 4,
+                ..base
+            },
+        ];
+        for b in better {
+            assert_eq!(b.order(&base), Ordering::Less, "{b:?}");
+            assert_eq!(base.order(&b), Ordering::Greater, "{b:?}");
+        }
+        assert_eq!(
+            CopyQuality {
+                chroma: 0.25,
+                ..base
+            }
+            .order(&base),
+            Ordering::Greater
+        );
+    }
+}

@@ -1,0 +1,311 @@
+//! Are two pictures with near hashes a copy, a variant, or unrelated? Decided on their thumbs.
+//!
+//! The second thumb is registered onto the first (crop, light), per-channel light is fitted, and what remains is looked
+//! at tile by tile: a copy differs nowhere, a variant (other expression, other hair colour) differs in a few tiles,
+//! an unrelated picture nearly everywhere. The mean difference cannot separate copies from variants; the worst tiles do.
+
+use crate::align::{Plane, Pyramid, Transform, bilinear, register};
+use crate::thumb::{THUMB_SIDE, Thumb};
+use serde::{Deserialize, Serialize};
+
+/// Side of a tile; 12 x 12 tiles to a thumb.
+const TILE: usize = 8;
+const TILES: usize = THUMB_SIDE / TILE;
+/// Standard deviation of luma under which light is not fitted: any two flat pictures could be made equal.
+const FLAT_DEVIATION: f32 = 6.0;
+
+/// What two pictures are to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The same work: re-encoded, resized, re-lit, cropped a little, mirrored.
+    Copy,
+    /// The same drawing with a difference that matters: expression, colours, text.
+    Variant,
+    /// Different works.
+    Unrelated,
+}
+
+/// The limits of [`verify`], in 8 bit levels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VerifyOptions {
+    /// A copy's worst tiles (mean of the three worst) differ by at most this.
+    pub max_worst_tile: f32,
+    /// A variant's median tile differs by at most this.
+    pub max_median_tile: f32,
+    /// Gains of the channels may differ by at most this factor: more is a change of colour, not of light.
+    pub max_channel_ratio: f32,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self {
+            max_worst_tile: 10.0,
+            max_median_tile: 8.0,
+            max_channel_ratio: 1.12,
+        }
+    }
+}
+
+/// The evidence for a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Mean difference of the three worst tiles, 8 bit levels, 2 decimals.
+    pub worst_tile: f32,
+    /// Difference of the median tile.
+    pub median_tile: f32,
+}
+
+impl Verification {
+    const UNRELATED: Self = Self {
+        verdict: Verdict::Unrelated,
+        worst_tile: 255.0,
+        median_tile: 255.0,
+    };
+}
+
+/// Compares two thumbs; for a suspected mirrored copy hand one of them over mirrored.
+pub fn verify(a: &Thumb, b: &Thumb, options: &VerifyOptions) -> Verification {
+    let (pa, pb) = (Planes::new(a), Planes::new(b));
+    if pa.deviation < FLAT_DEVIATION || pb.deviation < FLAT_DEVIATION {
+        return judge(
+            &residual(&pa, &pb, &Transform::IDENTITY, [(1.0, 0.0); 3]),
+            options,
+        );
+    }
+    // As they are first: most copies are not cropped.
+    let still = compare(&pa, &pb, &Transform::IDENTITY, options);
+    if still.verdict == Verdict::Copy {
+        return still;
+    }
+    let starts = [
+        Transform::IDENTITY,
+        Transform::zoom(0.88),
+        Transform::zoom(1.0 / 0.88),
+    ];
+    let (pyramid_a, pyramid_b) = (Pyramid::new(pa.luma.clone()), Pyramid::new(pb.luma.clone()));
+    let moved = register(&pyramid_a, &pyramid_b, &starts)
+        .filter(|t| t.is_plausible() && !t.is_still())
+        .map_or(Verification::UNRELATED, |t| compare(&pa, &pb, &t, options));
+    if moved.worst_tile < still.worst_tile {
+        moved
+    } else {
+        still
+    }
+}
+
+/// Fits light and looks at the tiles, from the darker to the brighter, since clipped highlights cannot be undone.
+fn compare(a: &Planes, b: &Planes, transform: &Transform, options: &VerifyOptions) -> Verification {
+    let Some(light) = fit_light(a, b, transform) else {
+        return Verification::UNRELATED;
+    };
+    let brightens = light[1].0 >= 1.0;
+    let tiles = if brightens {
+        residual(a, b, transform, light)
+    } else {
+        // b is the darker one: predict a from b.
+        let inverse = Transform {
+            scale: transform.scale.map(|s| 1.0 / s),
+            shift: std::array::from_fn(|i| -transform.shift[i] / transform.scale[i]),
+            ..Transform::IDENTITY
+        };
+        let Some(light) = fit_light(b, a, &inverse) else {
+            return Verification::UNRELATED;
+        };
+        residual(b, a, &inverse, light)
+    };
+    let mut verification = judge(&tiles, options);
+    let gains = light.map(|(gain, _)| gain);
+    let ratio =
+        gains.iter().copied().fold(0.0, f32::max) / gains.iter().copied().fold(f32::MAX, f32::min);
+    if verification.verdict == Verdict::Copy && ratio > options.max_channel_ratio {
+        verification.verdict = Verdict::Variant;
+    }
+    verification
+}
+
+/// Tile differences to a verdict.
+fn judge(tiles: &[f32], options: &VerifyOptions) -> Verification {
+    if tiles.len() < TILES * TILES / 2 {
+        return Verification::UNRELATED;
+    }
+    let mut sorted = tiles.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let worst = sorted[sorted.len() - 3..].iter().sum::<f32>() / 3.0;
+    let median = sorted[sorted.len() / 2];
+    let verdict = if worst <= options.max_worst_tile {
+        Verdict::Copy
+    } else if median <= options.max_median_tile {
+        Verdict::Variant
+    } else {
+        Verdict::Unrelated
+    };
+    let round = |v: f32| (v * 100.0).round() / 100.0;
+    Verification {
+        verdict,
+        worst_tile: round(worst),
+        median_tile: round(median),
+    }
+}
+
+/// A thumb as planes of f32, lightly blurred so that noise and half-pixel offsets cancel.
+struct Planes {
+    channels: [Plane; 3],
+    luma: Plane,
+    deviation: f32,
+}
+
+impl Planes {
+    fn new(thumb: &Thumb) -> Self {
+        let bytes = thumb.as_bytes();
+        let plane = |f: &dyn Fn(&[u8]) -> f32| Plane {
+            side: THUMB_SIDE,
+            values: bytes.chunks_exact(3).map(f).collect(),
+        };
+        let luma =
+            plane(&|p| 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]));
+        let n = luma.values.len() as f32;
+        let mean = luma.values.iter().sum::<f32>() / n;
+        let deviation = (luma.values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n).sqrt();
+        let channels = std::array::from_fn(|c| plane(&|p| f32::from(p[c])));
+        Self {
+            channels,
+            luma,
+            deviation,
+        }
+    }
+}
+
+/// Least squares gain and offset per channel over what both show, clipped pixels and the largest misfits left out.
+fn fit_light(a: &Planes, b: &Planes, transform: &Transform) -> Option<[(f32, f32); 3]> {
+    let mut out = [(1.0, 0.0); 3];
+    for (c, fitted) in out.iter_mut().enumerate() {
+        let mut pairs = Vec::with_capacity(THUMB_SIDE * THUMB_SIDE);
+        for_each_pair(transform, |cell, w, at| {
+            let (x, y) = (
+                mix(&a.channels[c].values, cell, w),
+                b.channels[c].values[at],
+            );
+            if (4.0..=251.0).contains(&x) && (4.0..=251.0).contains(&y) {
+                pairs.push((x, y));
+            }
+        });
+        if pairs.len() < 200 {
+            continue; // nearly all clipped: black on white needs no fit
+        }
+        let mut line = least_squares(&pairs);
+        for _ in 0..2 {
+            let mut errors: Vec<f32> = pairs
+                .iter()
+                .map(|(x, y)| (line.0 * x + line.1 - y).abs())
+                .collect();
+            let keep = errors.len() * 8 / 10;
+            let (_, &mut limit, _) = errors.select_nth_unstable_by(keep, f32::total_cmp);
+            pairs.retain(|(x, y)| (line.0 * x + line.1 - y).abs() <= limit.max(1.0));
+            line = least_squares(&pairs);
+        }
+        *fitted = line;
+    }
+    // Light moves every channel by a similar amount, and not without bound.
+    out.iter()
+        .all(|(gain, offset)| (0.5..=2.0).contains(gain) && offset.abs() <= 80.0)
+        .then_some(out)
+}
+
+fn least_squares(pairs: &[(f32, f32)]) -> (f32, f32) {
+    let n = pairs.len() as f64;
+    let (mut sx, mut sy, mut sxx, mut sxy) = (0f64, 0f64, 0f64, 0f64);
+    for &(x, y) in pairs {
+        let (x, y) = (f64::from(x), f64::from(y));
+        sx += x;
+        sy += y;
+        sxx += x * x;
+        sxy += x * y;
+    }
+    let variance = sxx - sx * sx / n;
+    // Without contrast there is no gain to see.
+    let gain = if variance / n < 9.0 {
+        1.0
+    } else {
+        (sxy - sx * sy / n) / variance
+    };
+    (gain as f32, ((sy - gain * sx) / n) as f32)
+}
+
+/// Mean difference of each tile that both thumbs show, after light: signed, blurred, absolute, worst channel.
+fn residual(a: &Planes, b: &Planes, transform: &Transform, light: [(f32, f32); 3]) -> Vec<f32> {
+    const SIDE: usize = THUMB_SIDE;
+    let mut difference = vec![[0f32; 3]; SIDE * SIDE];
+    let mut seen = vec![false; SIDE * SIDE];
+    for_each_pair(transform, |cell, w, at| {
+        seen[at] = true;
+        for c in 0..3 {
+            let predicted =
+                (light[c].0 * mix(&a.channels[c].values, cell, w) + light[c].1).clamp(0.0, 255.0);
+            difference[at][c] = predicted - b.channels[c].values[at];
+        }
+    });
+    let blurred = blur(&difference);
+    let mut tiles = Vec::with_capacity(TILES * TILES);
+    for tile in 0..TILES * TILES {
+        let (ty, tx) = (tile / TILES * TILE, tile % TILES * TILE);
+        let (mut sum, mut count) = (0f32, 0usize);
+        for y in ty..ty + TILE {
+            for x in tx..tx + TILE {
+                if seen[y * SIDE + x] {
+                    let d = blurred[y * SIDE + x];
+                    sum += d[0].abs().max(d[1].abs()).max(d[2].abs());
+                    count += 1;
+                }
+            }
+        }
+        if count * 2 >= TILE * TILE {
+            tiles.push(sum / count as f32);
+        }
+    }
+    tiles
+}
+
+/// 3 x 3 binomial blur; at the border the nearest pixel counts again.
+fn blur(values: &[[f32; 3]]) -> Vec<[f32; 3]> {
+    const SIDE: usize = THUMB_SIDE;
+    let pass = |from: &[[f32; 3]], step_x: usize, step_y: usize| -> Vec<[f32; 3]> {
+        (0..SIDE * SIDE)
+            .map(|i| {
+                let (x, y) = (i % SIDE, i / SIDE);
+                let before = y.saturating_sub(step_y) * SIDE + x.saturating_sub(step_x);
+                let after = (y + step_y).min(SIDE - 1) * SIDE + (x + step_x).min(SIDE - 1);
+                std::array::from_fn(|c| {
+                    (from[before][c] + 2.0 * from[i][c] + from[after][c]) * 0.25
+                })
+            })
+            .collect()
+    };
+    pass(&pass(values, 1, 0), 0, 1)
+}
+
+fn mix(plane: &[f32], cell: usize, w: [f32; 4]) -> f32 {
+    plane[cell] * w[0]
+        + plane[cell + 1] * w[1]
+        + plane[cell + THUMB_SIDE] * w[2]
+        + plane[cell + THUMB_SIDE + 1] * w[3]
+}
+
+/// Calls `f(cell, weights, target index)` for every target pixel that the source covers.
+fn for_each_pair(transform: &Transform, mut f: impl FnMut(usize, [f32; 4], usize)) {
+    let size = THUMB_SIDE as f32;
+    let place = |i: usize, axis: usize| {
+        ((((i as f32 + 0.5) / size - 0.5) * transform.scale[axis]) + transform.shift[axis] + 0.5)
+            * size
+            - 0.5
+    };
+    for y in 0..THUMB_SIDE {
+        for x in 0..THUMB_SIDE {
+            if let Some((cell, w)) = bilinear(place(x, 0), place(y, 1), THUMB_SIDE) {
+                f(cell, w, y * THUMB_SIDE + x);
+            }
+        }
+    }
+}
