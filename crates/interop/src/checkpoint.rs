@@ -1,0 +1,126 @@
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::config::{NetworkConfig, NetworkKind};
+use crate::tensor::Tensor;
+
+/// One network: what it is, and its tensors under the official names in the official order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// Architecture.
+    pub config: NetworkConfig,
+    /// Trainable tensors, f32. Layers that were frozen in training are here too.
+    pub params: IndexMap<String, Tensor>,
+    /// Other tensors, f32: `w_avg`, `noise_const`, `resample_filter`.
+    pub buffers: IndexMap<String, Tensor>,
+    /// Settings that neither the file states nor the tensors show, as `name = value`: the official defaults.
+    pub assumed: Vec<String>,
+}
+
+impl Network {
+    /// Generator or discriminator.
+    pub fn kind(&self) -> NetworkKind {
+        self.config.kind()
+    }
+
+    /// Parameters, then buffers.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.params.iter().chain(&self.buffers).map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Number of trainable values.
+    pub fn num_params(&self) -> usize {
+        self.params.values().map(Tensor::len).sum()
+    }
+}
+
+/// The kinds of files that hold networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// `.pkl` of StyleGAN2-ADA for PyTorch.
+    OfficialPkl,
+    /// `.pkl` of StyleGAN2 or StyleGAN2-ADA for TensorFlow.
+    TensorflowPkl,
+    /// `.pt` of rosinality/stylegan2-pytorch.
+    Rosinality,
+    /// `.safetensors` under the official names.
+    SafeTensors,
+}
+
+/// Where a checkpoint comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Name of the file that was read, without folders.
+    pub source: String,
+    /// SHA-256 of that file, in hex.
+    pub sha256: String,
+    /// Its kind.
+    pub format: Format,
+    /// What was left out or made up while reading.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The file that the source itself was converted from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Box<Provenance>>,
+}
+
+/// The augmentation that a run trained with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AugmentPipe {
+    /// Strength of each transform, under the official names.
+    pub kwargs: Json,
+    /// Overall probability when the file was written.
+    pub p: f64,
+}
+
+/// Everything that a checkpoint holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// Generator in training.
+    pub g: Option<Network>,
+    /// Discriminator.
+    pub d: Option<Network>,
+    /// Moving average of the generator: the one to make pictures with.
+    pub g_ema: Option<Network>,
+    /// Official description of the training set.
+    pub training_set_kwargs: Option<Json>,
+    /// Augmentation at the time.
+    pub augment_pipe: Option<AugmentPipe>,
+    /// Where it comes from.
+    pub provenance: Provenance,
+}
+
+impl Checkpoint {
+    /// The networks that are there, under the official keys `G`, `D`, `G_ema`.
+    pub fn networks(&self) -> impl Iterator<Item = (&'static str, &Network)> {
+        [("G", &self.g), ("D", &self.d), ("G_ema", &self.g_ema)]
+            .into_iter()
+            .filter_map(|(key, network)| Some((key, network.as_ref()?)))
+    }
+}
+
+/// What a reader returns before the provenance of the file is known.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub g: Option<Network>,
+    pub d: Option<Network>,
+    pub g_ema: Option<Network>,
+    pub training_set_kwargs: Option<Json>,
+    pub augment_pipe: Option<AugmentPipe>,
+    pub notes: Vec<String>,
+    pub parent: Option<Provenance>,
+}
+
+impl Contents {
+    /// The field behind an official key.
+    pub fn slot(&mut self, key: &str) -> Option<&mut Option<Network>> {
+        match key {
+            "G" => Some(&mut self.g),
+            "D" => Some(&mut self.d),
+            "G_ema" => Some(&mut self.g_ema),
+            _ => None,
+        }
+    }
+}

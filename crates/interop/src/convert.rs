@@ -1,0 +1,68 @@
+use std::path::Path;
+
+use crate::checkpoint::{Checkpoint, Format};
+use crate::error::{Error, Result};
+use crate::file::{read_checkpoint, write_checkpoint};
+
+/// What [`convert`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversion {
+    /// Kind of the file that was read.
+    pub from: Format,
+    /// Kind of the file that was written.
+    pub to: Format,
+    /// What the new file does not say or what was made up on the way.
+    pub notes: Vec<String>,
+}
+
+/// The format that a file name asks for: `.safetensors`, `.pkl` (official) or `.pt`/`.pth` (rosinality).
+///
+/// # Errors
+/// `Unsupported` for any other ending.
+pub fn format_of(path: &Path) -> Result<Format> {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match extension.as_str() {
+        "safetensors" => Ok(Format::SafeTensors),
+        "pkl" => Ok(Format::OfficialPkl),
+        "pt" | "pth" => Ok(Format::Rosinality),
+        _ => Err(Error::Unsupported(format!(
+            "{}: the name must end in .safetensors, .pkl (official) or .pt (rosinality)",
+            path.display()
+        ))),
+    }
+}
+
+/// Reads a checkpoint of any kind and writes it in the format that the ending of `output` names.
+///
+/// # Errors
+/// As [`read_checkpoint`], [`format_of`] and [`write_checkpoint`].
+pub fn convert(input: &Path, output: &Path) -> Result<Conversion> {
+    let to = format_of(output)?;
+    let checkpoint = read_checkpoint(input)?;
+    let mut notes = checkpoint.provenance.notes.clone();
+    notes.extend(lost(&checkpoint, to));
+    write_checkpoint(output, to, &checkpoint)?;
+    Ok(Conversion { from: checkpoint.provenance.format, to, notes })
+}
+
+/// What a format has no place for.
+fn lost(checkpoint: &Checkpoint, to: Format) -> Vec<String> {
+    let mut notes = Vec::new();
+    if to != Format::SafeTensors && checkpoint.augment_pipe.is_some() {
+        notes.push("augment_pipe was left out".into());
+    }
+    if to == Format::Rosinality {
+        notes.push("conv_clamp and num_fp16_res have no place in .pt files: the network runs in fp32 there".into());
+        if checkpoint.training_set_kwargs.is_some() {
+            notes.push("training_set_kwargs was left out".into());
+        }
+    }
+    if to == Format::OfficialPkl {
+        let missing: Vec<&str> =
+            ["G", "D", "G_ema"].into_iter().filter(|key| !checkpoint.networks().any(|(k, _)| k == *key)).collect();
+        if !missing.is_empty() {
+            notes.push(format!("{} not in the file: the official loader asks for G, D and G_ema", missing.join(", ")));
+        }
+    }
+    notes
+}

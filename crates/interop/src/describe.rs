@@ -1,0 +1,140 @@
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+use crate::checkpoint::{AugmentPipe, Format, Network, Provenance};
+use crate::config::NetworkConfig;
+use crate::error::{Error, Result};
+use crate::file::{Container, read_checkpoint_bytes, read_tensors_bytes};
+use crate::tensor::DType;
+
+/// What is in a file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Description {
+    /// File name without folders.
+    pub file: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Kind of checkpoint; `None` for a file with tensors of another kind.
+    pub format: Option<Format>,
+    /// Container of those tensors.
+    pub container: Option<Container>,
+    /// Networks of a checkpoint.
+    pub networks: Vec<NetworkDescription>,
+    /// Tensors of a file that is no checkpoint.
+    pub tensors: Vec<TensorDescription>,
+    /// Official description of the training set.
+    pub training_set_kwargs: Option<Json>,
+    /// Augmentation at the time.
+    pub augment_pipe: Option<AugmentPipe>,
+    /// What was left out or made up.
+    pub notes: Vec<String>,
+    /// The file that this one was converted from.
+    pub converted_from: Option<Provenance>,
+}
+
+/// One network of a [`Description`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NetworkDescription {
+    /// `G`, `D` or `G_ema`.
+    pub key: String,
+    /// Architecture.
+    pub config: NetworkConfig,
+    /// Trainable values.
+    pub num_params: usize,
+    /// Parameter tensors and buffer tensors.
+    pub num_tensors: (usize, usize),
+    /// [`weights_checksum`].
+    pub checksum: String,
+    /// Settings that the file does not tell: the official defaults.
+    pub assumed: Vec<String>,
+    /// Whether any value is NaN or infinite.
+    pub has_non_finite: bool,
+}
+
+/// One tensor of a [`Description`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TensorDescription {
+    /// Path in the saved object.
+    pub name: String,
+    /// Element kind.
+    pub dtype: DType,
+    /// Extents.
+    pub shape: Vec<usize>,
+}
+
+/// Tells what a file holds.
+///
+/// # Errors
+/// [`Error::In`] when it can be read neither as a checkpoint nor as a state dict; the error is that of the checkpoint.
+pub fn describe(path: &Path) -> Result<Description> {
+    let data = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let size = data.len() as u64;
+    match read_checkpoint_bytes(&data, &file) {
+        Ok(checkpoint) => Ok(Description {
+            networks: checkpoint.networks().map(|(key, network)| describe_network(key, network)).collect(),
+            file,
+            size,
+            sha256: checkpoint.provenance.sha256,
+            format: Some(checkpoint.provenance.format),
+            container: None,
+            tensors: Vec::new(),
+            training_set_kwargs: checkpoint.training_set_kwargs,
+            augment_pipe: checkpoint.augment_pipe,
+            notes: checkpoint.provenance.notes,
+            converted_from: checkpoint.provenance.parent.map(|parent| *parent),
+        }),
+        Err(why) => {
+            let Ok(tensors) = read_tensors_bytes(&data) else { return Err(why.in_file(path)) };
+            if tensors.tensors.is_empty() {
+                return Err(why.in_file(path));
+            }
+            Ok(Description {
+                file,
+                size,
+                sha256: crate::file::sha256(&data),
+                format: None,
+                container: Some(tensors.container),
+                networks: Vec::new(),
+                tensors: tensors
+                    .tensors
+                    .iter()
+                    .map(|(name, t)| TensorDescription { name: name.clone(), dtype: t.dtype, shape: t.shape.clone() })
+                    .collect(),
+                training_set_kwargs: None,
+                augment_pipe: None,
+                notes: vec![format!("no checkpoint: {why}")],
+                converted_from: None,
+            })
+        }
+    }
+}
+
+fn describe_network(key: &str, network: &Network) -> NetworkDescription {
+    NetworkDescription {
+        key: key.to_owned(),
+        config: network.config.clone(),
+        num_params: network.num_params(),
+        num_tensors: (network.params.len(), network.buffers.len()),
+        checksum: weights_checksum(network),
+        assumed: network.assumed.clone(),
+        has_non_finite: network.tensors().any(|(_, t)| t.to_f32().iter().any(|v| !v.is_finite())),
+    }
+}
+
+/// SHA-256 over the names, shapes and values of all tensors of a network, in hex. The same weights have the same
+/// checksum in every format.
+pub fn weights_checksum(network: &Network) -> String {
+    let mut hash = Sha256::new();
+    for (name, tensor) in network.tensors() {
+        hash.update(name.as_bytes());
+        hash.update(format!(" {:?}\n", tensor.shape));
+        hash.update(&tensor.data);
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}

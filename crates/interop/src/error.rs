@@ -1,0 +1,111 @@
+use std::path::PathBuf;
+
+/// What can be wrong with a checkpoint, with the way out where there is one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file could not be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The reason the system gave.
+        source: std::io::Error,
+    },
+    /// An error with the file that it is about.
+    #[error("{}: {source}", path.display())]
+    In {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        source: Box<Error>,
+    },
+    /// The data ends in the middle of something.
+    #[error("the data ends at byte {offset} in the middle of {what}: the file is cut short, fetch it again")]
+    Truncated {
+        /// Where the data ends or the missing piece would begin.
+        offset: usize,
+        /// What was being read.
+        what: &'static str,
+    },
+    /// The pickle stream breaks its own rules.
+    #[error("bad pickle at byte {offset}: {what}")]
+    Pickle {
+        /// The byte where the instruction starts.
+        offset: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// The pickle asks for a Python object that is not known here. Nothing was executed.
+    #[error("the file asks Python to build `{name}`, which is not part of a known checkpoint format: {hint}")]
+    UnknownGlobal {
+        /// `module.name`.
+        name: String,
+        /// What the file may be and what to do.
+        hint: &'static str,
+    },
+    /// A length or a count in the file is beyond what a checkpoint can need.
+    #[error("{what} exceeds the limit of {limit}: the file is damaged or hostile")]
+    Limit {
+        /// The quantity.
+        what: &'static str,
+        /// Its limit.
+        limit: u64,
+    },
+    /// One tensor cannot be read.
+    #[error("tensor `{name}`: {what}")]
+    Tensor {
+        /// Its name in the file.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The file is readable, but is not laid out as its kind must be.
+    #[error("{0}")]
+    Layout(String),
+    /// Two statements in the file exclude each other.
+    #[error("{what} is {stated} by the file's own settings, but the weights say {found}")]
+    Contradiction {
+        /// The setting.
+        what: String,
+        /// What the settings in the file say.
+        stated: String,
+        /// What follows from the tensors.
+        found: String,
+    },
+    /// A kind of file or a property that is understood and not supported.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The zip container is damaged.
+    #[error("zip archive: {0}")]
+    Zip(#[from] zip::result::ZipError),
+    /// The safetensors container is damaged.
+    #[error("safetensors: {0}")]
+    SafeTensors(#[from] safetensors::SafeTensorError),
+    /// JSON inside the file is damaged.
+    #[error("JSON inside the file: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Names the file that this error is about.
+    pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
+        match self {
+            Self::Io { .. } | Self::In { .. } => self,
+            other => Self::In { path: path.to_owned(), source: Box::new(other) },
+        }
+    }
+
+    pub(crate) fn tensor(name: &str, what: impl Into<String>) -> Self {
+        Self::Tensor { name: name.to_owned(), what: what.into() }
+    }
+}
+
+/// An `Error::Layout` from format arguments.
+macro_rules! layout {
+    ($($arg:tt)*) => { $crate::Error::Layout(format!($($arg)*)) };
+}
+pub(crate) use layout;

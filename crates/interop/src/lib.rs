@@ -1,0 +1,39 @@
+//! Checkpoints of other programs: read without executing anything, written so that others can open them.
+//!
+//! [`read_checkpoint`] takes official `.pkl` snapshots (PyTorch and TensorFlow), rosinality `.pt` files and our
+//! safetensors, and gives a [`Checkpoint`]: networks under the official tensor names with their architecture, which is
+//! inferred from the tensors and checked against what the file states. [`write_checkpoint`] goes the other way,
+//! [`convert`] does both, [`describe`] tells what a file is. [`read_tensors`] reads any state dict.
+//!
+//! [`pickle`] is a reader of our own for the Python streams inside. It knows a short list of constructors as data and
+//! calls nothing. No tensor library is involved: a [`Tensor`] is a shape and bytes.
+
+mod checkpoint;
+mod config;
+mod convert;
+mod describe;
+mod error;
+mod file;
+mod infer;
+mod layout;
+mod numpy;
+mod official;
+mod official_write;
+pub mod pickle;
+mod rosinality;
+mod safetensors;
+mod tensor;
+mod tensorflow;
+mod torch;
+mod w_avg;
+
+pub use checkpoint::{AugmentPipe, Checkpoint, Format, Network, Provenance};
+pub use config::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, NetworkKind};
+pub use convert::{Conversion, convert, format_of};
+pub use describe::{Description, NetworkDescription, TensorDescription, describe, weights_checksum};
+pub use error::{Error, Result};
+pub use file::{
+    Container, TensorFile, checkpoint_bytes, read_checkpoint, read_checkpoint_bytes, read_tensors, read_tensors_bytes,
+    write_checkpoint,
+};
+pub use tensor::{DType, Tensor};

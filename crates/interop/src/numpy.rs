@@ -1,0 +1,113 @@
+//! numpy arrays and scalars inside pickles.
+
+use crate::error::{Error, Result};
+use crate::pickle::{Constructor, Value};
+use crate::tensor::{DType, Tensor, numel};
+
+/// Reads `numpy.ndarray` or a numpy scalar.
+///
+/// # Errors
+/// `Tensor` under `name` when the value is no array, or is one of an element kind that has no place here.
+pub(crate) fn array(value: Value<'_, '_>, name: &str) -> Result<Tensor> {
+    match value.constructor() {
+        Some(Constructor::NumpyScalar) => {
+            scalar(value).ok_or_else(|| Error::tensor(name, "a numpy scalar that cannot be read"))
+        }
+        Some(Constructor::NumpyReconstruct) => {
+            // BUILD state: (version, shape, dtype, is_fortran, bytes)
+            let parts = value.state().and_then(Value::elements).unwrap_or_default();
+            let parts = match parts.len() {
+                5 => &parts[1..],
+                4 => &parts[..],
+                _ => return Err(Error::tensor(name, "a numpy array without its contents")),
+            };
+            let fortran = parts[2].int() == Some(1);
+            dense(name, parts[0], parts[1], fortran, parts[3])
+        }
+        Some(Constructor::NumpyFromBuffer) => {
+            // (buffer, dtype, shape, order)
+            let args = value.args().unwrap_or_default();
+            let [buffer, dtype, shape, order] = args[..] else {
+                return Err(Error::tensor(name, "a numpy array without its contents"));
+            };
+            dense(name, shape, dtype, order.text() == Some("F"), buffer)
+        }
+        _ => Err(Error::tensor(name, format!("expected a numpy array, found {}", value.kind()))),
+    }
+}
+
+/// Reads `numpy.core.multiarray.scalar(dtype, bytes)`.
+pub(crate) fn scalar(value: Value<'_, '_>) -> Option<Tensor> {
+    if value.constructor() != Some(Constructor::NumpyScalar) {
+        return None;
+    }
+    let args = value.args()?;
+    let (dtype, big_endian) = dtype(*args.first()?)?;
+    let mut data = args.get(1)?.bytes()?.into_owned();
+    if big_endian {
+        data.reverse();
+    }
+    (data.len() == dtype.size()).then_some(Tensor { dtype, shape: Vec::new(), data })
+}
+
+/// Whether a numpy scalar holds a floating point number.
+pub(crate) fn is_float(value: Value<'_, '_>) -> bool {
+    scalar(value).is_some_and(|t| matches!(t.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16))
+}
+
+fn dense(
+    name: &str,
+    shape: Value<'_, '_>,
+    kind: Value<'_, '_>,
+    fortran: bool,
+    buffer: Value<'_, '_>,
+) -> Result<Tensor> {
+    let shape: Vec<usize> = shape
+        .elements()
+        .and_then(|dims| dims.into_iter().map(Value::size).collect())
+        .ok_or_else(|| Error::tensor(name, "a numpy shape that is no tuple of sizes"))?;
+    if shape.len() > 32 {
+        return Err(Error::tensor(name, "more than 32 axes"));
+    }
+    let (dtype, big_endian) =
+        dtype(kind).ok_or_else(|| Error::tensor(name, "a numpy array of an element kind that is no number"))?;
+    let bytes = buffer.bytes().ok_or_else(|| Error::tensor(name, "a numpy array whose contents are no bytes"))?;
+    if numel(&shape).and_then(|n| n.checked_mul(dtype.size())) != Some(bytes.len()) {
+        return Err(Error::tensor(name, format!("{} bytes do not fill the shape {shape:?}", bytes.len())));
+    }
+    let mut data = bytes.into_owned();
+    if big_endian {
+        data.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+    }
+    if fortran && shape.len() > 1 {
+        let axes: Vec<usize> = (0..shape.len()).rev().collect();
+        let reversed = Tensor { dtype, shape: shape.into_iter().rev().collect(), data };
+        return reversed.permute(&axes);
+    }
+    Ok(Tensor { dtype, shape, data })
+}
+
+/// Element kind of a `numpy.dtype(code, align, copy)` object, and whether it is big-endian.
+fn dtype(value: Value<'_, '_>) -> Option<(DType, bool)> {
+    if value.constructor() != Some(Constructor::NumpyDtype) {
+        return None;
+    }
+    let args = value.args()?;
+    let code = args.first()?.text()?;
+    let code = code.trim_start_matches(['<', '>', '=', '|']);
+    let kind = match code {
+        "f8" => DType::F64,
+        "f4" => DType::F32,
+        "f2" => DType::F16,
+        "i8" => DType::I64,
+        "i4" => DType::I32,
+        "i2" => DType::I16,
+        "i1" => DType::I8,
+        "u1" => DType::U8,
+        "b1" => DType::Bool,
+        _ => return None,
+    };
+    // BUILD state: (version, byte order, ...)
+    let order = value.state().and_then(Value::elements).and_then(|s| s.get(1)?.text().map(|t| t == ">"));
+    Some((kind, order.unwrap_or(false)))
+}

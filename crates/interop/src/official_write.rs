@@ -1,0 +1,120 @@
+//! Writing `.pkl` snapshots that the official code opens with its own classes.
+//!
+//! A persistent object names its class and carries the source text that defines it. Ours carries one line that imports
+//! the class from the program that opens the file, so no source text of others is in the file.
+
+use crate::checkpoint::{Checkpoint, Network};
+use crate::error::{Result, layout};
+use crate::layout::{Attr, Module, tree};
+use crate::pickle::write::{Writer, from_json};
+use crate::tensor::Tensor;
+use crate::torch::save::legacy_storage;
+
+/// The source text of every object in the file.
+const MODULE_SRC: &str = "# Written by kaogan: the classes are those of the program that opens this file.\n\
+    from training.networks import (\n    Generator, MappingNetwork, SynthesisNetwork, SynthesisBlock, SynthesisLayer, \
+    ToRGBLayer, FullyConnectedLayer,\n    Discriminator, DiscriminatorBlock, DiscriminatorEpilogue, MinibatchStdLayer, \
+    Conv2dLayer)\n";
+
+/// A checkpoint as the bytes of a snapshot.
+pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
+    let mut w = Writer::new(4);
+    w.ops(b"}(");
+    w.text("training_set_kwargs");
+    w.attr(&checkpoint.training_set_kwargs.as_ref().map_or(Attr::None, from_json));
+    for (key, network) in checkpoint.networks() {
+        w.text(key);
+        module(&mut w, &tree(&network.config), "", network)?;
+    }
+    // The official loader takes None; its trainer makes the pipe anew from the command line.
+    w.text("augment_pipe");
+    w.op(b'N');
+    w.op(b'u');
+    Ok(w.finish())
+}
+
+fn module(w: &mut Writer, spec: &Module, prefix: &str, network: &Network) -> Result<()> {
+    w.global("torch_utils.persistence", "_reconstruct_persistent_obj");
+    w.ops(b"}(");
+    for (key, value) in [("type", "class"), ("module_src", MODULE_SRC), ("class_name", spec.class)] {
+        w.text(key);
+        w.text(value);
+    }
+    w.text("version");
+    w.int(6);
+    w.text("state");
+    w.ops(b"}(");
+    w.text("training");
+    w.op(0x89);
+
+    w.text("_parameters");
+    w.ordered_dict();
+    w.op(b'(');
+    for (name, _) in &spec.params {
+        w.text(name);
+        let tensor = find(network, &format!("{prefix}{name}"))?;
+        // torch._utils._rebuild_parameter(tensor, requires_grad, hooks)
+        w.global("torch._utils", "_rebuild_parameter");
+        w.op(b'(');
+        write_tensor(w, name, tensor)?;
+        w.op(0x89);
+        w.ordered_dict();
+        w.ops(b"tR");
+    }
+    w.op(b'u');
+
+    w.text("_buffers");
+    w.ordered_dict();
+    w.op(b'(');
+    for (name, _) in &spec.buffers {
+        w.text(name);
+        write_tensor(w, name, find(network, &format!("{prefix}{name}"))?)?;
+    }
+    w.op(b'u');
+
+    w.text("_non_persistent_buffers_set");
+    w.op(0x8f);
+    w.text("_is_full_backward_hook");
+    w.op(b'N');
+    // What torch 1.7 knows; newer versions add what they miss.
+    for hooks in
+        ["_backward_hooks", "_forward_hooks", "_forward_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks"]
+    {
+        w.text(hooks);
+        w.ordered_dict();
+    }
+
+    w.text("_modules");
+    w.ordered_dict();
+    w.op(b'(');
+    for child in &spec.children {
+        w.text(&child.name);
+        module(w, child, &format!("{prefix}{}.", child.name), network)?;
+    }
+    w.op(b'u');
+
+    for (name, value) in &spec.attrs {
+        w.text(name);
+        w.attr(value);
+    }
+    w.text("_init_args");
+    w.attr(&Attr::Tuple(spec.init_args.clone()));
+    w.text("_init_kwargs");
+    w.attr(&Attr::Dict(spec.init_kwargs.clone()));
+    w.ops(b"uu\x85R");
+    Ok(())
+}
+
+fn find<'n>(network: &'n Network, name: &str) -> Result<&'n Tensor> {
+    network.params.get(name).or_else(|| network.buffers.get(name)).ok_or_else(|| layout!("no tensor `{name}` to write"))
+}
+
+fn write_tensor(w: &mut Writer, name: &str, tensor: &Tensor) -> Result<()> {
+    let storage = legacy_storage(name, tensor)?;
+    w.tensor(&tensor.shape, |w| {
+        w.global("torch.storage", "_load_from_bytes");
+        w.bytes(&storage);
+        w.ops(b"\x85R");
+    });
+    Ok(())
+}

@@ -1,0 +1,267 @@
+use std::borrow::Cow;
+
+use serde_json::{Map, Number, json};
+
+use super::allow::Constructor;
+use super::read::{Id, Node, Object, Pickle};
+use crate::error::{Error, Result, layout};
+use crate::numpy;
+
+/// A value of a [`Pickle`], by reference.
+#[derive(Clone, Copy)]
+pub struct Value<'p, 'a> {
+    pickle: &'p Pickle<'a>,
+    id: Id,
+}
+
+impl<'p, 'a> Value<'p, 'a> {
+    pub(crate) fn new(pickle: &'p Pickle<'a>, id: Id) -> Self {
+        Self { pickle, id }
+    }
+
+    fn node(self) -> &'p Node<'a> {
+        &self.pickle.nodes[self.id as usize]
+    }
+
+    fn at(self, id: Id) -> Self {
+        Self { pickle: self.pickle, id }
+    }
+
+    /// Whether this is Python's `None`.
+    pub fn is_none(self) -> bool {
+        matches!(self.node(), Node::None)
+    }
+
+    /// An integer that fits 64 bits, or a bool.
+    pub fn int(self) -> Option<i64> {
+        match self.node() {
+            Node::Int(v) => Some(*v),
+            Node::Bool(v) => Some(i64::from(*v)),
+            Node::Object(_) => numpy::scalar(self).filter(|t| t.dtype.size() >= 1).and_then(|t| {
+                let v = t.to_f64().first().copied()?;
+                (v.fract() == 0.0 && v.abs() < 9e15).then_some(v as i64)
+            }),
+            _ => None,
+        }
+    }
+
+    /// A non-negative integer.
+    pub fn size(self) -> Option<usize> {
+        self.int().and_then(|v| usize::try_from(v).ok())
+    }
+
+    /// A text, or bytes that are UTF-8.
+    pub fn text(self) -> Option<&'p str> {
+        match self.node() {
+            Node::Str(text) => Some(text),
+            Node::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            Node::Object(o) if o.constructor == Constructor::Encode => self.args()?.first()?.text(),
+            _ => None,
+        }
+    }
+
+    /// A byte string, in any of the ways in which Python stores one.
+    pub fn bytes(self) -> Option<Cow<'p, [u8]>> {
+        match self.node() {
+            Node::Bytes(bytes) => Some(Cow::Borrowed(bytes)),
+            Node::Object(o) if o.constructor == Constructor::Encode => {
+                // Protocols below 3: latin-1 text of the bytes.
+                let Node::Str(text) = self.args()?.first()?.node() else { return None };
+                text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>().map(Cow::Owned)
+            }
+            Node::Object(o) if o.constructor == Constructor::Bytes => {
+                let args = self.args()?;
+                match args.first() {
+                    None => Some(Cow::Borrowed(&[])),
+                    Some(first) if !matches!(first.node(), Node::Object(o) if o.constructor == Constructor::Bytes) => {
+                        first.bytes()
+                    }
+                    Some(_) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The elements of a tuple, list or set, or of a constructor call that makes one.
+    pub fn elements(self) -> Option<Vec<Self>> {
+        let ids = match self.node() {
+            Node::Tuple(ids) | Node::List(ids) | Node::Set(ids) => ids,
+            Node::Object(o) if matches!(o.constructor, Constructor::Sequence | Constructor::JitBuild) => {
+                match self.args()?.first().map(|v| v.node()) {
+                    Some(Node::Tuple(ids) | Node::List(ids) | Node::Set(ids)) => ids,
+                    _ => &o.list,
+                }
+            }
+            _ => return None,
+        };
+        Some(ids.iter().map(|&id| self.at(id)).collect())
+    }
+
+    /// The pairs of a mapping, in order. Later pairs win over earlier ones of the same key.
+    pub fn entries(self) -> Option<Vec<(Self, Self)>> {
+        let mut pairs = Vec::new();
+        match self.node() {
+            Node::Dict(dict) => pairs.extend(dict),
+            Node::Object(o) if o.constructor == Constructor::Mapping => {
+                // Python 2 writes OrderedDict([[key, value], ...]).
+                for list in self.args()?.into_iter().filter_map(Self::elements) {
+                    for pair in list {
+                        let (Node::List(kv) | Node::Tuple(kv)) = pair.node() else { return None };
+                        let [key, value] = kv[..] else { return None };
+                        pairs.push((key, value));
+                    }
+                }
+                pairs.extend(&o.pairs);
+            }
+            _ => return None,
+        }
+        Some(pairs.into_iter().map(|(k, v)| (self.at(k), self.at(v))).collect())
+    }
+
+    /// The entry of a mapping under a text key.
+    pub fn get(self, key: &str) -> Option<Self> {
+        let find = |pairs: &[(Id, Id)]| {
+            pairs.iter().rev().find(|(k, _)| self.at(*k).text() == Some(key)).map(|(_, v)| self.at(*v))
+        };
+        match self.node() {
+            Node::Dict(pairs) => find(pairs),
+            Node::Object(o) if o.constructor == Constructor::Mapping => find(&o.pairs)
+                .or_else(|| self.entries()?.into_iter().rev().find(|(k, _)| k.text() == Some(key)).map(|(_, v)| v)),
+            _ => None,
+        }
+    }
+
+    /// The constructor call behind this value.
+    pub fn object(self) -> Option<&'p Object> {
+        match self.node() {
+            Node::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// Which constructor this value calls or is.
+    pub fn constructor(self) -> Option<Constructor> {
+        match self.node() {
+            Node::Object(object) => Some(object.constructor),
+            Node::Global { constructor, .. } => Some(*constructor),
+            _ => None,
+        }
+    }
+
+    /// The positional arguments of the constructor call.
+    pub fn args(self) -> Option<Vec<Self>> {
+        match self.pickle.nodes.get(self.object()?.args as usize)? {
+            Node::Tuple(ids) => Some(ids.iter().map(|&id| self.at(id)).collect()),
+            _ => None,
+        }
+    }
+
+    /// The state that the stream gave to the object (`__setstate__`).
+    pub fn state(self) -> Option<Self> {
+        self.object()?.state.map(|id| self.at(id))
+    }
+
+    /// The persistent id, for values that live outside the stream.
+    pub fn persistent(self) -> Option<Self> {
+        match self.node() {
+            Node::Persistent(id) => Some(self.at(*id)),
+            _ => None,
+        }
+    }
+
+    /// What this is, for messages.
+    pub fn kind(self) -> &'p str {
+        match self.node() {
+            Node::None => "None",
+            Node::Bool(_) => "a bool",
+            Node::Int(_) | Node::BigInt => "an integer",
+            Node::Float(_) => "a float",
+            Node::Str(_) => "a text",
+            Node::Bytes(_) => "bytes",
+            Node::Tuple(_) => "a tuple",
+            Node::List(_) => "a list",
+            Node::Set(_) => "a set",
+            Node::Dict(_) => "a dict",
+            Node::Global { name, .. } => name,
+            Node::Object(object) => &object.name,
+            Node::Persistent(_) => "a persistent id",
+        }
+    }
+
+    /// Plain data as JSON: numbers, texts, lists, string-keyed mappings, numpy scalars.
+    ///
+    /// A float that JSON cannot express and a value that is no plain data become their description in angle brackets.
+    ///
+    /// # Errors
+    /// `Limit` when the value is deeper than 64 levels or unfolds into more than 100 000 values (shared references).
+    pub fn to_json(self) -> Result<serde_json::Value> {
+        let mut budget = 100_000;
+        self.json_within(64, &mut budget)
+    }
+
+    fn json_within(self, depth: u64, budget: &mut u64) -> Result<serde_json::Value> {
+        if depth == 0 {
+            return Err(Error::Limit { what: "depth of a settings value", limit: 64 });
+        }
+        *budget = budget.checked_sub(1).ok_or(Error::Limit { what: "size of a settings value", limit: 100_000 })?;
+        Ok(match self.node() {
+            Node::None => serde_json::Value::Null,
+            Node::Bool(v) => json!(v),
+            Node::Int(v) => json!(v),
+            Node::Float(v) => number(*v),
+            Node::Str(text) => {
+                charge(budget, text)?;
+                json!(text)
+            }
+            Node::Global { name, .. } => json!(&**name),
+            Node::Object(_) if self.constructor() == Some(Constructor::NumpyScalar) => {
+                match numpy::scalar(self).and_then(|t| t.to_f64().first().copied()) {
+                    Some(v) if v.fract() == 0.0 && v.abs() < 9e15 && !numpy::is_float(self) => json!(v as i64),
+                    Some(v) => number(v),
+                    None => return Err(layout!("a numpy scalar that cannot be read")),
+                }
+            }
+            _ => {
+                if let Some(entries) = self.entries() {
+                    let mut map = Map::new();
+                    for (key, value) in entries {
+                        let name = match key.text() {
+                            Some(text) => {
+                                charge(budget, text)?;
+                                text.to_owned()
+                            }
+                            None => match key.int() {
+                                Some(v) => v.to_string(),
+                                None => format!("<{}>", key.kind()),
+                            },
+                        };
+                        map.insert(name, value.json_within(depth - 1, budget)?);
+                    }
+                    serde_json::Value::Object(map)
+                } else if let Some(elements) = self.elements() {
+                    elements.into_iter().map(|v| v.json_within(depth - 1, budget)).collect::<Result<_>>()?
+                } else {
+                    json!(format!("<{}>", self.kind()))
+                }
+            }
+        })
+    }
+
+    /// A required entry of a mapping.
+    pub(crate) fn need(self, key: &str) -> Result<Self> {
+        self.get(key).ok_or_else(|| layout!("no `{key}` in {}", self.kind()))
+    }
+}
+
+/// A shared text is copied at each use, so each use counts by its length.
+fn charge(budget: &mut u64, text: &str) -> Result<()> {
+    *budget = budget
+        .checked_sub(text.len() as u64 / 16)
+        .ok_or(Error::Limit { what: "size of a settings value", limit: 100_000 })?;
+    Ok(())
+}
+
+fn number(v: f64) -> serde_json::Value {
+    Number::from_f64(v).map_or_else(|| json!(format!("<{v}>")), serde_json::Value::Number)
+}

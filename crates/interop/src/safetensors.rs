@@ -1,0 +1,175 @@
+//! Our own files: safetensors under the official names, `G.`, `D.` and `G_ema.` in front, settings in the metadata.
+
+use std::collections::HashMap;
+
+use ::safetensors::SafeTensors;
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
+
+use crate::checkpoint::{Checkpoint, Contents};
+use crate::config::{NetworkConfig, NetworkKind};
+use crate::error::{Error, Result, layout};
+use crate::infer::{self, Stated};
+use crate::tensor::{DType, Tensor};
+
+/// Metadata keys. Their values are JSON texts.
+const CONFIG: &str = "kaogan.config";
+const PROVENANCE: &str = "kaogan.provenance";
+const TRAINING_SET: &str = "kaogan.training_set_kwargs";
+const AUGMENT_PIPE: &str = "kaogan.augment_pipe";
+const ASSUMED: &str = "kaogan.assumed";
+
+/// Whether `data` begins as a safetensors file does.
+pub(crate) fn is_safetensors(data: &[u8]) -> bool {
+    let Some((head, rest)) = data.split_first_chunk::<8>() else { return false };
+    let n = u64::from_le_bytes(*head);
+    n >= 2 && n <= rest.len() as u64 && rest.first() == Some(&b'{')
+}
+
+/// All tensors of a file and its metadata.
+pub(crate) fn tensors(data: &[u8]) -> Result<(IndexMap<String, Tensor>, HashMap<String, String>)> {
+    use ::safetensors::Dtype as S;
+    let (_, header) = SafeTensors::read_metadata(data)?;
+    let file = SafeTensors::deserialize(data)?;
+    let mut out = IndexMap::new();
+    for name in header.offset_keys() {
+        let view = file.tensor(&name)?;
+        let dtype = match view.dtype() {
+            S::F64 => DType::F64,
+            S::F32 => DType::F32,
+            S::F16 => DType::F16,
+            S::BF16 => DType::BF16,
+            S::I64 => DType::I64,
+            S::I32 => DType::I32,
+            S::I16 => DType::I16,
+            S::I8 => DType::I8,
+            S::U8 => DType::U8,
+            S::BOOL => DType::Bool,
+            other => return Err(Error::tensor(&name, format!("element kind {other:?} has no place here"))),
+        };
+        let tensor = Tensor::new(dtype, view.shape().to_vec(), view.data().to_vec())?;
+        out.insert(name, tensor);
+    }
+    Ok((out, header.metadata().clone().unwrap_or_default()))
+}
+
+/// Reads a checkpoint. Files without our metadata are read by their names alone.
+pub(crate) fn read(data: &[u8]) -> Result<Contents> {
+    let (all, metadata) = tensors(data)?;
+    let parse = |key: &str| metadata.get(key).map(|text| serde_json::from_str::<Json>(text)).transpose();
+    let mut configs: HashMap<String, NetworkConfig> = match parse(CONFIG)? {
+        Some(json) => serde_json::from_value(json)?,
+        None => HashMap::new(),
+    };
+    let mut assumed: HashMap<String, Vec<String>> = match parse(ASSUMED)? {
+        Some(json) => serde_json::from_value(json)?,
+        None => HashMap::new(),
+    };
+    let mut groups: IndexMap<&str, IndexMap<String, Tensor>> = IndexMap::new();
+    let mut out = Contents::default();
+    let bare = !all.keys().any(|name| ["G.", "D.", "G_ema."].iter().any(|p| name.starts_with(p)));
+    for (name, tensor) in all {
+        let (key, rest) = match name.split_once('.') {
+            Some(("G", rest)) => ("G", rest),
+            Some(("D", rest)) => ("D", rest),
+            Some(("G_ema", rest)) => ("G_ema", rest),
+            // One network alone, without a key in front.
+            Some(("synthesis" | "mapping", _)) if bare => ("G_ema", name.as_str()),
+            Some((block, _)) if bare && block.starts_with('b') => ("D", name.as_str()),
+            _ => {
+                out.notes.push(format!("tensor `{}` was left out", name.chars().take(60).collect::<String>()));
+                continue;
+            }
+        };
+        groups.entry(key).or_default().insert(rest.to_owned(), tensor);
+    }
+    if groups.is_empty() {
+        return Err(layout!("no tensors named G.*, D.* or G_ema.*: this is no StyleGAN2 checkpoint"));
+    }
+    for (key, tensors) in groups {
+        let kind = if key == "D" { NetworkKind::Discriminator } else { NetworkKind::Generator };
+        let network = match configs.remove(key) {
+            Some(config) if config.kind() == kind => {
+                check(&config)?;
+                infer::assemble(config, tensors, assumed.remove(key).unwrap_or_default())?
+            }
+            Some(_) => return Err(layout!("the metadata says that `{key}` is of the other kind")),
+            None => infer::network(kind, tensors, Stated::nothing())?,
+        };
+        *out.slot(key).expect("known key") = Some(network);
+    }
+    out.training_set_kwargs = parse(TRAINING_SET)?;
+    out.augment_pipe = parse(AUGMENT_PIPE)?.map(serde_json::from_value).transpose()?;
+    out.parent = parse(PROVENANCE)?.map(serde_json::from_value).transpose()?;
+    Ok(out)
+}
+
+/// Numbers that the module tree divides by or counts to.
+fn check(config: &NetworkConfig) -> Result<()> {
+    let (resolution, layers, filter) = match config {
+        NetworkConfig::Generator(g) => (g.img_resolution, g.mapping.num_layers, &g.resample_filter),
+        NetworkConfig::Discriminator(d) => (d.img_resolution, d.mapping.num_layers, &d.resample_filter),
+    };
+    if !resolution.is_power_of_two() || !(4..=1 << 14).contains(&resolution) {
+        return Err(layout!("the metadata says img_resolution = {resolution}, which is no power of two from 4 to 16384"));
+    }
+    if layers > 1000 || !(1..=64).contains(&filter.len()) {
+        return Err(layout!("the metadata describes no possible network"));
+    }
+    Ok(())
+}
+
+/// A checkpoint as the bytes of a safetensors file. The same checkpoint gives the same bytes.
+///
+/// # Errors
+/// `Json` when the settings cannot be expressed.
+pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
+    let mut metadata = Map::new();
+    let mut text = |key: &str, value: Json| {
+        metadata.insert(key.to_owned(), json!(value.to_string()));
+    };
+    let collect = |of: &dyn Fn(&crate::Network) -> Result<Json>| -> Result<Json> {
+        let pairs = checkpoint.networks().map(|(key, network)| Ok((key.to_owned(), of(network)?)));
+        Ok(Json::Object(pairs.collect::<Result<_>>()?))
+    };
+    fn to_json<T: Serialize>(value: &T) -> Result<Json> {
+        Ok(serde_json::to_value(value)?)
+    }
+    text(CONFIG, collect(&|network| to_json(&network.config))?);
+    text(ASSUMED, collect(&|network| to_json(&network.assumed))?);
+    text(PROVENANCE, to_json(&checkpoint.provenance)?);
+    if let Some(kwargs) = &checkpoint.training_set_kwargs {
+        text(TRAINING_SET, kwargs.clone());
+    }
+    if let Some(pipe) = &checkpoint.augment_pipe {
+        text(AUGMENT_PIPE, to_json(pipe)?);
+    }
+    // What loaders of other programs look for.
+    metadata.insert("format".into(), json!("pt"));
+
+    let mut header = Map::new();
+    header.insert("__metadata__".into(), Json::Object(metadata));
+    let mut end = 0;
+    for (key, network) in checkpoint.networks() {
+        for (name, tensor) in network.tensors() {
+            let start = end;
+            end += tensor.data.len();
+            header.insert(
+                format!("{key}.{name}"),
+                json!({"dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end]}),
+            );
+        }
+    }
+    let mut header = Json::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut out = Vec::with_capacity(8 + header.len() + end);
+    out.extend_from_slice(&(header.len() as u64).to_le_bytes());
+    out.extend_from_slice(&header);
+    for (_, network) in checkpoint.networks() {
+        for (_, tensor) in network.tensors() {
+            out.extend_from_slice(&tensor.data);
+        }
+    }
+    Ok(out)
+}

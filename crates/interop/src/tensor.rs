@@ -1,0 +1,234 @@
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The element kind of a [`Tensor`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum DType {
+    F64,
+    F32,
+    F16,
+    BF16,
+    I64,
+    I32,
+    I16,
+    I8,
+    U8,
+    Bool,
+}
+
+impl DType {
+    /// Bytes per element.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F64 | Self::I64 => 8,
+            Self::F32 | Self::I32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+        }
+    }
+}
+
+/// A dense array: row-major, little-endian bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tensor {
+    /// Element kind.
+    pub dtype: DType,
+    /// Extent of each axis; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// `product(shape) * dtype.size()` bytes.
+    pub data: Vec<u8>,
+}
+
+impl Tensor {
+    /// A tensor over `data`.
+    ///
+    /// # Errors
+    /// `Layout` when the byte count does not fit the shape.
+    pub fn new(dtype: DType, shape: Vec<usize>, data: Vec<u8>) -> Result<Self> {
+        let wanted = numel(&shape).and_then(|n| n.checked_mul(dtype.size()));
+        if wanted != Some(data.len()) {
+            return Err(Error::Layout(format!("{} bytes do not fill {shape:?} of {dtype:?}", data.len())));
+        }
+        Ok(Self { dtype, shape, data })
+    }
+
+    /// An f32 tensor.
+    ///
+    /// # Errors
+    /// `Layout` when the count does not fit the shape.
+    pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Result<Self> {
+        Self::new(DType::F32, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.data.len() / self.dtype.size()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// The values as f32, converted from any element kind.
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.to_f64_with(|v| v as f32)
+    }
+
+    /// The values as f64, converted from any element kind.
+    pub fn to_f64(&self) -> Vec<f64> {
+        self.to_f64_with(|v| v)
+    }
+
+    fn to_f64_with<T>(&self, cast: impl Fn(f64) -> T) -> Vec<T> {
+        // f32 -> f64 -> f32 keeps every value, NaN payloads aside.
+        self.data
+            .chunks_exact(self.dtype.size())
+            .map(|b| {
+                cast(match self.dtype {
+                    DType::F64 => f64::from_le_bytes(array(b)),
+                    DType::F32 => f64::from(f32::from_le_bytes(array(b))),
+                    DType::F16 => half::f16::from_le_bytes(array(b)).to_f64(),
+                    DType::BF16 => half::bf16::from_le_bytes(array(b)).to_f64(),
+                    DType::I64 => i64::from_le_bytes(array(b)) as f64,
+                    DType::I32 => f64::from(i32::from_le_bytes(array(b))),
+                    DType::I16 => f64::from(i16::from_le_bytes(array(b))),
+                    DType::I8 => f64::from(b[0] as i8),
+                    DType::U8 | DType::Bool => f64::from(b[0]),
+                })
+            })
+            .collect()
+    }
+
+    /// The tensor in f32; bytes are kept as they are when it is f32 already.
+    pub fn into_f32(self) -> Self {
+        if self.dtype == DType::F32 {
+            return self;
+        }
+        let data = self.to_f32().iter().flat_map(|v| v.to_le_bytes()).collect();
+        Self { dtype: DType::F32, shape: self.shape, data }
+    }
+
+    /// The same elements under another shape of the same size.
+    ///
+    /// # Errors
+    /// `Layout` when the element counts differ.
+    pub fn reshape(self, shape: Vec<usize>) -> Result<Self> {
+        Self::new(self.dtype, shape, self.data)
+    }
+
+    /// Axes in another order, as numpy's `transpose(axes)`.
+    ///
+    /// # Errors
+    /// `Layout` when `axes` is not a permutation of the axes.
+    pub fn permute(&self, axes: &[usize]) -> Result<Self> {
+        let mut seen = axes.to_vec();
+        seen.sort_unstable();
+        if seen.iter().copied().ne(0..self.shape.len()) {
+            return Err(Error::Layout(format!("axes {axes:?} do not permute a tensor of shape {:?}", self.shape)));
+        }
+        let strides = contiguous_strides(&self.shape);
+        let shape: Vec<usize> = axes.iter().map(|&a| self.shape[a]).collect();
+        let strides: Vec<usize> = axes.iter().map(|&a| strides[a]).collect();
+        let data = gather(&self.data, self.dtype.size(), &shape, &strides, 0);
+        Ok(Self { dtype: self.dtype, shape, data })
+    }
+
+    /// Elements in reverse order along both of two axes.
+    ///
+    /// # Errors
+    /// `Layout` when an axis does not exist.
+    pub fn flip2(&self, a: usize, b: usize) -> Result<Self> {
+        if a >= self.shape.len() || b >= self.shape.len() {
+            return Err(Error::Layout(format!("no axes {a} and {b} in a tensor of shape {:?}", self.shape)));
+        }
+        let strides = contiguous_strides(&self.shape);
+        let size = self.dtype.size();
+        let mut data = Vec::with_capacity(self.data.len());
+        for flat in 0..self.len() {
+            let mut at = flat;
+            for axis in [a, b] {
+                let i = flat / strides[axis] % self.shape[axis];
+                at = at + (self.shape[axis] - 1 - i) * strides[axis] - i * strides[axis];
+            }
+            data.extend_from_slice(&self.data[at * size..(at + 1) * size]);
+        }
+        Ok(Self { dtype: self.dtype, shape: self.shape.clone(), data })
+    }
+}
+
+/// Product of the extents, or `None` on overflow.
+pub(crate) fn numel(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
+}
+
+/// Row-major strides in elements.
+pub(crate) fn contiguous_strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis].max(1);
+    }
+    strides
+}
+
+/// Copies a strided view out of `data`, row-major. All indices must be in range (see the callers' checks).
+pub(crate) fn gather(data: &[u8], size: usize, shape: &[usize], strides: &[usize], offset: usize) -> Vec<u8> {
+    let total = shape.iter().product::<usize>();
+    if strides == contiguous_strides(shape).as_slice() || total == 0 {
+        return data[offset * size..][..total * size].to_vec();
+    }
+    let mut out = Vec::with_capacity(total * size);
+    let mut index = vec![0usize; shape.len()];
+    let mut at = offset;
+    for _ in 0..total {
+        out.extend_from_slice(&data[at * size..(at + 1) * size]);
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            at += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            at -= strides[axis] * shape[axis];
+            index[axis] = 0;
+        }
+    }
+    out
+}
+
+/// The first `N` bytes; `chunks_exact` guarantees the length.
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&bytes[..N]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permute_and_flip_follow_numpy() {
+        // np.arange(12).reshape(1, 2, 2, 3)
+        let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
+        let t = Tensor::from_f32(vec![1, 2, 2, 3], &values).unwrap();
+        let p = t.permute(&[3, 2, 0, 1]).unwrap();
+        assert_eq!(p.shape, [3, 2, 1, 2]);
+        assert_eq!(p.to_f32(), [0., 6., 3., 9., 1., 7., 4., 10., 2., 8., 5., 11.]);
+        // np.arange(12).reshape(2, 2, 3)[:, ::-1, ::-1]
+        let f = t.reshape(vec![2, 2, 3]).unwrap().flip2(1, 2).unwrap();
+        assert_eq!(f.to_f32(), [5., 4., 3., 2., 1., 0., 11., 10., 9., 8., 7., 6.]);
+    }
+
+    #[test]
+    fn element_kinds_convert() {
+        let bf16 = Tensor::new(DType::BF16, vec![2], vec![0x80, 0x3f, 0x00, 0xc0]).unwrap();
+        assert_eq!(bf16.to_f32(), [1.0, -2.0]);
+        let f16 = Tensor::new(DType::F16, vec![1], vec![0x00, 0x38]).unwrap();
+        assert_eq!(f16.into_f32().to_f32(), [0.5]);
+        assert!(Tensor::new(DType::I64, vec![2], vec![0; 15]).is_err());
+        assert!(Tensor::new(DType::I64, vec![usize::MAX, 2], vec![0; 16]).is_err());
+    }
+}

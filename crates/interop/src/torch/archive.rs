@@ -1,0 +1,95 @@
+use std::collections::HashMap;
+use std::io::{Cursor, Read};
+
+use zip::{CompressionMethod, ZipArchive};
+
+use crate::error::{Error, Result, layout};
+
+/// The members of a zip file written by torch, under their names inside the top folder. CRCs are verified.
+#[derive(Debug)]
+pub(crate) struct Archive<'a> {
+    members: HashMap<String, &'a [u8]>,
+    has_code: bool,
+}
+
+impl<'a> Archive<'a> {
+    /// Opens `data`. Members are slices of it: torch stores them uncompressed.
+    ///
+    /// # Errors
+    /// `Zip` for a damaged container, `Layout` for one that torch did not write.
+    pub fn open(data: &'a [u8]) -> Result<Self> {
+        let mut zip = ZipArchive::new(Cursor::new(data))?;
+        let mut members = HashMap::new();
+        let mut data_pkl = None;
+        let mut has_code = false;
+        for index in 0..zip.len() {
+            let mut file = zip.by_index(index)?;
+            if file.is_dir() {
+                continue;
+            }
+            let name = file.name()?.into_owned();
+            if name.contains("/code/") {
+                // Source text of TorchScript: compressed, and of no use here.
+                has_code = true;
+                continue;
+            }
+            if file.compression() != CompressionMethod::Stored || file.encrypted() {
+                return Err(layout!(
+                    "archive member `{name}` is compressed: torch never does that; is this a zip of something else?"
+                ));
+            }
+            let start = file.data_start().and_then(|at| usize::try_from(at).ok());
+            let size = usize::try_from(file.size()).ok();
+            let bytes = start
+                .zip(size)
+                .and_then(|(start, size)| data.get(start..start.checked_add(size)?))
+                .ok_or(Error::Truncated { offset: data.len(), what: "an archive member" })?;
+            // Reading to the end makes the zip reader check the CRC.
+            let mut seen = 0;
+            let mut chunk = [0; 1 << 14];
+            loop {
+                match file.read(&mut chunk) {
+                    Ok(0) => break,
+                    Ok(n) => seen += n,
+                    Err(e) => return Err(layout!("archive member `{name}` is damaged ({e}): fetch the file again")),
+                }
+            }
+            if seen != bytes.len() {
+                return Err(Error::Truncated { offset: data.len(), what: "an archive member" });
+            }
+            if let Some(root) = name.strip_suffix("data.pkl") {
+                data_pkl.get_or_insert_with(|| root.to_owned());
+            }
+            members.insert(name, bytes);
+        }
+        let root = data_pkl.ok_or_else(|| {
+            layout!("the zip archive has no data.pkl, so it is no torch.save file (a dataset? then it is not a checkpoint)")
+        })?;
+        let members: HashMap<String, &'a [u8]> =
+            members.into_iter().filter_map(|(name, bytes)| Some((name.strip_prefix(&root)?.to_owned(), bytes))).collect();
+        if members.get("byteorder").is_some_and(|order| order.trim_ascii() != b"little") {
+            return Err(Error::Unsupported("a torch.save file of a big-endian machine".into()));
+        }
+        Ok(Self { members, has_code })
+    }
+
+    /// A member, for example `data.pkl`.
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.members.get(name).copied()
+    }
+
+    /// Whether this is TorchScript, which carries code beside the data.
+    pub fn is_torchscript(&self) -> bool {
+        self.has_code || self.members.contains_key("constants.pkl")
+    }
+
+    /// Storages in `folder` (`data` or `constants`) by key.
+    pub fn storages(&self, folder: &str) -> HashMap<String, &'a [u8]> {
+        self.members
+            .iter()
+            .filter_map(|(name, bytes)| {
+                Some((name.strip_prefix(folder)?.strip_prefix('/')?.to_owned(), *bytes))
+            })
+            .collect()
+    }
+}
