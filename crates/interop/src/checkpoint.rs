@@ -26,7 +26,10 @@ impl Network {
 
     /// Parameters, then buffers.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.params.iter().chain(&self.buffers).map(|(name, tensor)| (name.as_str(), tensor))
+        self.params
+            .iter()
+            .chain(&self.buffers)
+            .map(|(name, tensor)| (name.as_str(), tensor))
     }
 
     /// Number of trainable values.

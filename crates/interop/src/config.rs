@@ -164,7 +164,9 @@ impl GeneratorConfig {
 
     /// Block sides, from 4 up.
     pub fn block_resolutions(&self) -> Vec<usize> {
-        (2..=self.img_resolution.ilog2()).map(|log2| 1 << log2).collect()
+        (2..=self.img_resolution.ilog2())
+            .map(|log2| 1 << log2)
+            .collect()
     }
 }
 
@@ -176,14 +178,21 @@ impl DiscriminatorConfig {
 
     /// Block sides from the picture down to 8; the last block (4) is not among them.
     pub fn block_resolutions(&self) -> Vec<usize> {
-        (3..=self.img_resolution.ilog2()).rev().map(|log2| 1 << log2).collect()
+        (3..=self.img_resolution.ilog2())
+            .rev()
+            .map(|log2| 1 << log2)
+            .collect()
     }
 }
 
 /// Whether the block of side `resolution` runs in fp16.
 pub(crate) fn uses_fp16(img_resolution: usize, num_fp16_res: usize, resolution: usize) -> bool {
     let log2 = img_resolution.ilog2() as usize;
-    let first = if num_fp16_res > log2 { 1 } else { 1usize << (log2 + 1 - num_fp16_res) };
+    let first = if num_fp16_res > log2 {
+        1
+    } else {
+        1usize << (log2 + 1 - num_fp16_res)
+    };
     resolution >= first.max(8)
 }
 
@@ -198,7 +207,10 @@ pub(crate) fn filter_buffer(taps: &[f64]) -> (Vec<usize>, Vec<f32>) {
         let sum: f32 = taps.iter().sum();
         return (vec![n], taps.iter().map(|t| t / sum).collect());
     }
-    let outer: Vec<f32> = taps.iter().flat_map(|a| taps.iter().map(move |b| a * b)).collect();
+    let outer: Vec<f32> = taps
+        .iter()
+        .flat_map(|a| taps.iter().map(move |b| a * b))
+        .collect();
     let sum: f32 = outer.iter().sum();
     (vec![n, n], outer.iter().map(|v| v / sum).collect())
 }
@@ -211,7 +223,10 @@ mod tests {
     fn the_standard_filter_is_exact() {
         let (shape, values) = filter_buffer(&[1.0, 3.0, 3.0, 1.0]);
         assert_eq!(shape, [4, 4]);
-        assert_eq!(values[..4], [1.0 / 64.0, 3.0 / 64.0, 3.0 / 64.0, 1.0 / 64.0]);
+        assert_eq!(
+            values[..4],
+            [1.0 / 64.0, 3.0 / 64.0, 3.0 / 64.0, 1.0 / 64.0]
+        );
         assert_eq!(values.iter().sum::<f32>(), 1.0);
     }
 

@@ -20,7 +20,11 @@ pub struct Conversion {
 /// # Errors
 /// `Unsupported` for any other ending.
 pub fn format_of(path: &Path) -> Result<Format> {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let extension = path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     match extension.as_str() {
         "safetensors" => Ok(Format::SafeTensors),
         "pkl" => Ok(Format::OfficialPkl),
@@ -42,7 +46,11 @@ pub fn convert(input: &Path, output: &Path) -> Result<Conversion> {
     let mut notes = checkpoint.provenance.notes.clone();
     notes.extend(lost(&checkpoint, to));
     write_checkpoint(output, to, &checkpoint)?;
-    Ok(Conversion { from: checkpoint.provenance.format, to, notes })
+    Ok(Conversion {
+        from: checkpoint.provenance.format,
+        to,
+        notes,
+    })
 }
 
 /// What a format has no place for.
@@ -58,10 +66,15 @@ fn lost(checkpoint: &Checkpoint, to: Format) -> Vec<String> {
         }
     }
     if to == Format::OfficialPkl {
-        let missing: Vec<&str> =
-            ["G", "D", "G_ema"].into_iter().filter(|key| !checkpoint.networks().any(|(k, _)| k == *key)).collect();
+        let missing: Vec<&str> = ["G", "D", "G_ema"]
+            .into_iter()
+            .filter(|key| !checkpoint.networks().any(|(k, _)| k == *key))
+            .collect();
         if !missing.is_empty() {
-            notes.push(format!("{} not in the file: the official loader asks for G, D and G_ema", missing.join(", ")));
+            notes.push(format!(
+                "{} not in the file: the official loader asks for G, D and G_ema",
+                missing.join(", ")
+            ));
         }
     }
     notes

@@ -72,12 +72,21 @@ pub struct TensorDescription {
 /// # Errors
 /// [`Error::In`] when it can be read neither as a checkpoint nor as a state dict; the error is that of the checkpoint.
 pub fn describe(path: &Path) -> Result<Description> {
-    let data = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let data = std::fs::read(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let file = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let size = data.len() as u64;
     match read_checkpoint_bytes(&data, &file) {
         Ok(checkpoint) => Ok(Description {
-            networks: checkpoint.networks().map(|(key, network)| describe_network(key, network)).collect(),
+            networks: checkpoint
+                .networks()
+                .map(|(key, network)| describe_network(key, network))
+                .collect(),
             file,
             size,
             sha256: checkpoint.provenance.sha256,
@@ -90,7 +99,9 @@ pub fn describe(path: &Path) -> Result<Description> {
             converted_from: checkpoint.provenance.parent.map(|parent| *parent),
         }),
         Err(why) => {
-            let Ok(tensors) = read_tensors_bytes(&data) else { return Err(why.in_file(path)) };
+            let Ok(tensors) = read_tensors_bytes(&data) else {
+                return Err(why.in_file(path));
+            };
             if tensors.tensors.is_empty() {
                 return Err(why.in_file(path));
             }
@@ -104,7 +115,11 @@ pub fn describe(path: &Path) -> Result<Description> {
                 tensors: tensors
                     .tensors
                     .iter()
-                    .map(|(name, t)| TensorDescription { name: name.clone(), dtype: t.dtype, shape: t.shape.clone() })
+                    .map(|(name, t)| TensorDescription {
+                        name: name.clone(),
+                        dtype: t.dtype,
+                        shape: t.shape.clone(),
+                    })
                     .collect(),
                 training_set_kwargs: None,
                 augment_pipe: None,
@@ -123,7 +138,9 @@ fn describe_network(key: &str, network: &Network) -> NetworkDescription {
         num_tensors: (network.params.len(), network.buffers.len()),
         checksum: weights_checksum(network),
         assumed: network.assumed.clone(),
-        has_non_finite: network.tensors().any(|(_, t)| t.to_f32().iter().any(|v| !v.is_finite())),
+        has_non_finite: network
+            .tensors()
+            .any(|(_, t)| t.to_f32().iter().any(|v| !v.is_finite())),
     }
 }
 

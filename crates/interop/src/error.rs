@@ -12,6 +12,9 @@ pub enum Error {
         /// The reason the system gave.
         source: std::io::Error,
     },
+    /// The new file could not be written; the message names it.
+    #[error(transparent)]
+    Write(std::io::Error),
     /// An error with the file that it is about.
     #[error("{}: {source}", path.display())]
     In {
@@ -21,7 +24,9 @@ pub enum Error {
         source: Box<Error>,
     },
     /// The data ends in the middle of something.
-    #[error("the data ends at byte {offset} in the middle of {what}: the file is cut short, fetch it again")]
+    #[error(
+        "the data ends at byte {offset} in the middle of {what}: the file is cut short, fetch it again"
+    )]
     Truncated {
         /// Where the data ends or the missing piece would begin.
         offset: usize,
@@ -37,7 +42,9 @@ pub enum Error {
         what: String,
     },
     /// The pickle asks for a Python object that is not known here. Nothing was executed.
-    #[error("the file asks Python to build `{name}`, which is not part of a known checkpoint format: {hint}")]
+    #[error(
+        "the file asks Python to build `{name}`, which is not part of a known checkpoint format: {hint}"
+    )]
     UnknownGlobal {
         /// `module.name`.
         name: String,
@@ -95,12 +102,18 @@ impl Error {
     pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
         match self {
             Self::Io { .. } | Self::In { .. } => self,
-            other => Self::In { path: path.to_owned(), source: Box::new(other) },
+            other => Self::In {
+                path: path.to_owned(),
+                source: Box::new(other),
+            },
         }
     }
 
     pub(crate) fn tensor(name: &str, what: impl Into<String>) -> Self {
-        Self::Tensor { name: name.to_owned(), what: what.into() }
+        Self::Tensor {
+            name: name.to_owned(),
+            what: what.into(),
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Opening files: what they are, by their contents, and which reader they go to.
 
-use std::io::Write;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -45,7 +44,10 @@ pub struct TensorFile {
 /// [`Error::In`] with the file's name around what is wrong.
 pub fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
     let data = read(path)?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     read_checkpoint_bytes(&data, &name).map_err(|e| e.in_file(path))
 }
 
@@ -55,7 +57,15 @@ pub fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
 /// What is wrong with the contents.
 pub fn read_checkpoint_bytes(data: &[u8], source: &str) -> Result<Checkpoint> {
     let (format, contents) = contents(data)?;
-    let Contents { g, d, g_ema, training_set_kwargs, augment_pipe, notes, parent } = contents;
+    let Contents {
+        g,
+        d,
+        g_ema,
+        training_set_kwargs,
+        augment_pipe,
+        notes,
+        parent,
+    } = contents;
     let provenance = Provenance {
         source: source.to_owned(),
         sha256: sha256(data),
@@ -63,7 +73,14 @@ pub fn read_checkpoint_bytes(data: &[u8], source: &str) -> Result<Checkpoint> {
         notes,
         parent: parent.map(Box::new),
     };
-    Ok(Checkpoint { g, d, g_ema, training_set_kwargs, augment_pipe, provenance })
+    Ok(Checkpoint {
+        g,
+        d,
+        g_ema,
+        training_set_kwargs,
+        augment_pipe,
+        provenance,
+    })
 }
 
 /// Reads the tensors of a state dict (`.pt`, `.pth`, TorchScript, pickle) or a safetensors file.
@@ -87,7 +104,14 @@ pub fn read_tensors_bytes(data: &[u8]) -> Result<TensorFile> {
             let mut out = IndexMap::new();
             for (prefix, root, reader) in pickles {
                 for (name, tensor) in flatten(*root, reader)? {
-                    out.insert(if prefix.is_empty() { name } else { format!("{prefix}.{name}") }, tensor);
+                    out.insert(
+                        if prefix.is_empty() {
+                            name
+                        } else {
+                            format!("{prefix}.{name}")
+                        },
+                        tensor,
+                    );
                 }
             }
             Ok(out)
@@ -102,7 +126,7 @@ pub fn read_tensors_bytes(data: &[u8]) -> Result<TensorFile> {
 /// `Unsupported` when the format cannot express the networks, `Io`.
 pub fn write_checkpoint(path: &Path, format: Format, checkpoint: &Checkpoint) -> Result<()> {
     let bytes = checkpoint_bytes(format, checkpoint).map_err(|e| e.in_file(path))?;
-    write_atomically(path, &bytes)
+    files::write_bytes(path, &bytes).map_err(Error::Write)
 }
 
 /// The bytes of a checkpoint in a format.
@@ -114,7 +138,9 @@ pub fn checkpoint_bytes(format: Format, checkpoint: &Checkpoint) -> Result<Vec<u
         Format::SafeTensors => safetensors::write(checkpoint),
         Format::OfficialPkl => official_write::write(checkpoint),
         Format::Rosinality => rosinality::write(checkpoint),
-        Format::TensorflowPkl => Err(Error::Unsupported("the TensorFlow layout is read but not written".into())),
+        Format::TensorflowPkl => Err(Error::Unsupported(
+            "the TensorFlow layout is read but not written".into(),
+        )),
     }
 }
 
@@ -126,7 +152,9 @@ fn contents(data: &[u8]) -> Result<(Format, Contents)> {
             "this is a TorchScript archive: its tensors can be read, but it is no StyleGAN2 checkpoint"
         )),
         _ => with_pickles(data, container, &mut |pickles| {
-            let Some((_, root, reader)) = pickles.first() else { return Err(layout!("the file is empty")) };
+            let Some((_, root, reader)) = pickles.first() else {
+                return Err(layout!("the file is empty"));
+            };
             let (root, reader) = (*root, reader);
             if tensorflow::is_tensorflow(root) {
                 Ok((Format::TensorflowPkl, tensorflow::read(root, reader)?))
@@ -135,7 +163,9 @@ fn contents(data: &[u8]) -> Result<(Format, Contents)> {
             } else if rosinality::is_rosinality(root) {
                 Ok((Format::Rosinality, rosinality::read(root, reader)?))
             } else {
-                Err(layout!("a torch.save file without `g_ema`, `g` or `d`: no StyleGAN2 checkpoint that is known"))
+                Err(layout!(
+                    "a torch.save file without `g_ema`, `g` or `d`: no StyleGAN2 checkpoint that is known"
+                ))
             }
         }),
     }
@@ -155,18 +185,35 @@ fn with_pickles<T>(
     match container {
         Container::TorchZip | Container::TorchScript => {
             let archive = Archive::open(data)?;
-            let bytes = archive.get("data.pkl").ok_or_else(|| layout!("no data.pkl in the archive"))?;
+            let bytes = archive
+                .get("data.pkl")
+                .ok_or_else(|| layout!("no data.pkl in the archive"))?;
             let main = Pickle::parse(bytes, limits)?;
-            let constants = archive.get("constants.pkl").map(|bytes| Pickle::parse(bytes, limits)).transpose()?;
-            let mut parts = vec![("", main.root(), TensorReader::new(archive.storages("data"), n))];
+            let constants = archive
+                .get("constants.pkl")
+                .map(|bytes| Pickle::parse(bytes, limits))
+                .transpose()?;
+            let mut parts = vec![(
+                "",
+                main.root(),
+                TensorReader::new(archive.storages("data"), n),
+            )];
             if let Some(constants) = &constants {
-                parts.push(("constants", constants.root(), TensorReader::new(archive.storages("constants"), n)));
+                parts.push((
+                    "constants",
+                    constants.root(),
+                    TensorReader::new(archive.storages("constants"), n),
+                ));
             }
             with(&parts)
         }
         Container::TorchLegacy => {
             let file = LegacyFile::parse(data, limits)?;
-            with(&[("", file.pickle.root(), TensorReader::new(file.storages.clone(), n))])
+            with(&[(
+                "",
+                file.pickle.root(),
+                TensorReader::new(file.storages.clone(), n),
+            )])
         }
         Container::Pickle => {
             let pickle = Pickle::parse(data, limits)?;
@@ -178,12 +225,18 @@ fn with_pickles<T>(
 
 /// What a file is, by its first bytes.
 fn container(data: &[u8]) -> Result<Container> {
-    let text = String::from_utf8_lossy(&data[..data.len().min(200)]).trim_start().to_lowercase();
+    let text = String::from_utf8_lossy(&data[..data.len().min(200)])
+        .trim_start()
+        .to_lowercase();
     if data.is_empty() {
         return Err(layout!("the file is empty"));
     }
     if data.starts_with(b"PK\x03\x04") || data.starts_with(b"PK\x05\x06") {
-        return Ok(if Archive::open(data)?.is_torchscript() { Container::TorchScript } else { Container::TorchZip });
+        return Ok(if Archive::open(data)?.is_torchscript() {
+            Container::TorchScript
+        } else {
+            Container::TorchZip
+        });
     }
     if is_legacy(data) {
         return Ok(Container::TorchLegacy);
@@ -192,39 +245,45 @@ fn container(data: &[u8]) -> Result<Container> {
         return Ok(Container::SafeTensors);
     }
     if text.starts_with("<!doctype") || text.starts_with("<html") {
-        return Err(layout!("this is a web page, not a checkpoint: the download needs a confirmation or a login"));
+        return Err(layout!(
+            "this is a web page, not a checkpoint: the download needs a confirmation or a login"
+        ));
     }
     if text.starts_with("version https://git-lfs") {
-        return Err(layout!("this is a pointer of git-lfs, not the file: run `git lfs pull` where it comes from"));
+        return Err(layout!(
+            "this is a pointer of git-lfs, not the file: run `git lfs pull` where it comes from"
+        ));
     }
     if data.starts_with(b"\x89HDF\r\n") {
-        return Err(layout!("this is an HDF5 file (Keras?); only StyleGAN2 checkpoints are read"));
+        return Err(layout!(
+            "this is an HDF5 file (Keras?); only StyleGAN2 checkpoints are read"
+        ));
     }
-    if data.starts_with(b"\x1f\x8b") || data.starts_with(b"7z\xbc\xaf") || data.starts_with(b"Rar!") {
+    if data.starts_with(b"\x1f\x8b") || data.starts_with(b"7z\xbc\xaf") || data.starts_with(b"Rar!")
+    {
         return Err(layout!("this is a compressed archive: unpack it first"));
     }
-    if (2..=5).contains(&data.get(1).copied().unwrap_or(0)) && data[0] == 0x80 || matches!(data[0], b'(' | b'c' | b'}' | b']') {
+    if (2..=5).contains(&data.get(1).copied().unwrap_or(0)) && data[0] == 0x80
+        || matches!(data[0], b'(' | b'c' | b'}' | b']')
+    {
         return Ok(Container::Pickle);
     }
-    Err(layout!("this is neither a pickle, nor a torch.save file, nor safetensors"))
+    Err(layout!(
+        "this is neither a pickle, nor a torch.save file, nor safetensors"
+    ))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// SHA-256 in hex.
 pub(crate) fn sha256(data: &[u8]) -> String {
-    Sha256::digest(data).iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// Writes to a temporary file beside `path`, syncs it and renames it.
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".interop-").suffix(".partial").tempfile_in(folder).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
+    Sha256::digest(data)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }

@@ -8,7 +8,10 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::checkpoint::Network;
-use crate::config::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, NetworkKind, filter_buffer};
+use crate::config::{
+    Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, NetworkKind,
+    filter_buffer,
+};
 use crate::error::{Error, Result, layout};
 use crate::layout::tree;
 use crate::tensor::Tensor;
@@ -26,16 +29,25 @@ pub(crate) struct Stated<'s> {
 impl<'s> Stated<'s> {
     /// Constructor arguments: one that is not stated has its default.
     pub fn new(json: &'s Json) -> Self {
-        Self { json, defaults_hold: true, assumed: Vec::new(), mbstd_group_size: Some(4) }
+        Self {
+            json,
+            defaults_hold: true,
+            assumed: Vec::new(),
+            mbstd_group_size: Some(4),
+        }
     }
 
     /// For a file that states nothing.
     pub fn nothing() -> Self {
-        Self { defaults_hold: false, ..Self::new(&Json::Null) }
+        Self {
+            defaults_hold: false,
+            ..Self::new(&Json::Null)
+        }
     }
 
     fn get(&self, path: &str) -> Option<&'s Json> {
-        path.split('.').try_fold(self.json, |json, key| json.get(key))
+        path.split('.')
+            .try_fold(self.json, |json, key| json.get(key))
     }
 
     /// The value that the shapes give; an error when the file states another.
@@ -48,25 +60,38 @@ impl<'s> Stated<'s> {
     }
 
     /// A setting that no shape shows.
-    fn take<T: Serialize>(&mut self, path: &str, default: T, read: impl Fn(&Json) -> Option<T>) -> Result<T> {
+    fn take<T: Serialize>(
+        &mut self,
+        path: &str,
+        default: T,
+        read: impl Fn(&Json) -> Option<T>,
+    ) -> Result<T> {
         match self.get(path) {
             None => {
                 if !self.defaults_hold {
-                    self.assumed.push(format!("{path} = {}", serde_json::to_string(&default)?));
+                    self.assumed
+                        .push(format!("{path} = {}", serde_json::to_string(&default)?));
                 }
                 Ok(default)
             }
-            Some(json) => read(json).ok_or_else(|| layout!("the file states {path} = {json}, which cannot be used")),
+            Some(json) => read(json)
+                .ok_or_else(|| layout!("the file states {path} = {json}, which cannot be used")),
         }
     }
 
     fn text(&mut self, path: &str, default: &str) -> Result<String> {
-        self.take(path, default.to_owned(), |json| json.as_str().map(str::to_owned))
+        self.take(path, default.to_owned(), |json| {
+            json.as_str().map(str::to_owned)
+        })
     }
 }
 
 fn contradiction(path: &str, stated: &Json, found: String) -> Error {
-    Error::Contradiction { what: path.to_owned(), stated: stated.to_string(), found }
+    Error::Contradiction {
+        what: path.to_owned(),
+        stated: stated.to_string(),
+        found,
+    }
 }
 
 fn optional_number(json: &Json) -> Option<Option<f64>> {
@@ -77,7 +102,9 @@ fn optional_number(json: &Json) -> Option<Option<f64>> {
 }
 
 fn size(json: &Json) -> Option<usize> {
-    json.as_f64().filter(|v| v.fract() == 0.0 && (0.0..1e9).contains(v)).map(|v| v as usize)
+    json.as_f64()
+        .filter(|v| v.fract() == 0.0 && (0.0..1e9).contains(v))
+        .map(|v| v as usize)
 }
 
 fn optional_size(json: &Json) -> Option<Option<usize>> {
@@ -94,13 +121,24 @@ type Tensors = IndexMap<String, Tensor>;
 ///
 /// # Errors
 /// `Contradiction`, `Layout` or `Unsupported`.
-pub(crate) fn network(kind: NetworkKind, tensors: Tensors, mut stated: Stated<'_>) -> Result<Network> {
-    if tensors.keys().any(|name| name.starts_with("synthesis.input.")) {
-        return Err(Error::Unsupported("this is a StyleGAN3 generator; only StyleGAN2 and StyleGAN2-ADA are read".into()));
+pub(crate) fn network(
+    kind: NetworkKind,
+    tensors: Tensors,
+    mut stated: Stated<'_>,
+) -> Result<Network> {
+    if tensors
+        .keys()
+        .any(|name| name.starts_with("synthesis.input."))
+    {
+        return Err(Error::Unsupported(
+            "this is a StyleGAN3 generator; only StyleGAN2 and StyleGAN2-ADA are read".into(),
+        ));
     }
     let config = match kind {
         NetworkKind::Generator => NetworkConfig::Generator(generator(&tensors, &mut stated)?),
-        NetworkKind::Discriminator => NetworkConfig::Discriminator(discriminator(&tensors, &mut stated)?),
+        NetworkKind::Discriminator => {
+            NetworkConfig::Discriminator(discriminator(&tensors, &mut stated)?)
+        }
     };
     assemble(config, tensors, stated.assumed)
 }
@@ -109,9 +147,18 @@ pub(crate) fn network(kind: NetworkKind, tensors: Tensors, mut stated: Stated<'_
 ///
 /// # Errors
 /// `Layout` or `Tensor`.
-pub(crate) fn assemble(config: NetworkConfig, mut tensors: Tensors, assumed: Vec<String>) -> Result<Network> {
+pub(crate) fn assemble(
+    config: NetworkConfig,
+    mut tensors: Tensors,
+    assumed: Vec<String>,
+) -> Result<Network> {
     let kind = config.kind();
-    let mut network = Network { config, params: IndexMap::new(), buffers: IndexMap::new(), assumed };
+    let mut network = Network {
+        config,
+        params: IndexMap::new(),
+        buffers: IndexMap::new(),
+        assumed,
+    };
     let mut missing = Vec::new();
     for slot in tree(&network.config).slots() {
         let tensor = match (tensors.swap_remove(&slot.name), &slot.filter) {
@@ -128,10 +175,17 @@ pub(crate) fn assemble(config: NetworkConfig, mut tensors: Tensors, assumed: Vec
         if tensor.shape != slot.shape {
             return Err(Error::tensor(
                 &slot.name,
-                format!("its shape is {:?}, but the rest of the network needs {:?}", tensor.shape, slot.shape),
+                format!(
+                    "its shape is {:?}, but the rest of the network needs {:?}",
+                    tensor.shape, slot.shape
+                ),
             ));
         }
-        let map = if slot.is_buffer { &mut network.buffers } else { &mut network.params };
+        let map = if slot.is_buffer {
+            &mut network.buffers
+        } else {
+            &mut network.params
+        };
         map.insert(slot.name, tensor);
     }
     let kind = match kind {
@@ -143,7 +197,10 @@ pub(crate) fn assemble(config: NetworkConfig, mut tensors: Tensors, assumed: Vec
     }
     if !tensors.is_empty() {
         let extra: Vec<String> = tensors.keys().cloned().collect();
-        return Err(layout!("the {kind} has tensors that StyleGAN2 does not have: {}", listed(&extra)));
+        return Err(layout!(
+            "the {kind} has tensors that StyleGAN2 does not have: {}",
+            listed(&extra)
+        ));
     }
     Ok(network)
 }
@@ -151,24 +208,37 @@ pub(crate) fn assemble(config: NetworkConfig, mut tensors: Tensors, assumed: Vec
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown = names[..names.len().min(SHOWN)].join(", ");
-    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
+    if names.len() > SHOWN {
+        format!("{shown} and {} more", names.len() - SHOWN)
+    } else {
+        shown
+    }
 }
 
 /// Extent `axis` of a tensor that must be there.
 fn dim(tensors: &Tensors, name: &str, axis: usize) -> Result<usize> {
-    let tensor = tensors.get(name).ok_or_else(|| layout!("no tensor `{name}`: this is no StyleGAN2 network"))?;
+    let tensor = tensors
+        .get(name)
+        .ok_or_else(|| layout!("no tensor `{name}`: this is no StyleGAN2 network"))?;
     let extent = tensor.shape.get(axis).copied().filter(|&d| d > 0);
     extent.ok_or_else(|| Error::tensor(name, format!("unexpected shape {:?}", tensor.shape)))
 }
 
 /// The largest block side, given that all smaller ones are there.
 fn resolution(tensors: &Tensors, of: impl Fn(usize) -> String) -> Result<usize> {
-    let largest = (2..=14).map(|log2| 1usize << log2).take_while(|&r| tensors.contains_key(&of(r))).last();
+    let largest = (2..=14)
+        .map(|log2| 1usize << log2)
+        .take_while(|&r| tensors.contains_key(&of(r)))
+        .last();
     largest.ok_or_else(|| layout!("no tensor `{}`: this is no StyleGAN2 network", of(4)))
 }
 
 /// `(channel_base, channel_max)` of the rule `min(base / r, max)` that gives the channels of each side.
-fn channel_rule(stated: &Stated<'_>, prefix: &str, channels: &[(usize, usize)]) -> Result<(usize, usize)> {
+fn channel_rule(
+    stated: &Stated<'_>,
+    prefix: &str,
+    channels: &[(usize, usize)],
+) -> Result<(usize, usize)> {
     let max = channels.iter().map(|&(_, c)| c).max().unwrap_or(1);
     let base = channels
         .iter()
@@ -185,33 +255,59 @@ fn channel_rule(stated: &Stated<'_>, prefix: &str, channels: &[(usize, usize)]) 
     if follows(base, max) {
         return Ok((base, max));
     }
-    let found = channels.iter().map(|(r, c)| format!("{c} at {r}")).collect::<Vec<_>>().join(", ");
+    let found = channels
+        .iter()
+        .map(|(r, c)| format!("{c} at {r}"))
+        .collect::<Vec<_>>()
+        .join(", ");
     if stated_base.is_some() || stated_max.is_some() {
         let stated = format!("min({base} / r, {max})");
-        return Err(Error::Contradiction { what: "the number of channels".into(), stated, found });
+        return Err(Error::Contradiction {
+            what: "the number of channels".into(),
+            stated,
+            found,
+        });
     }
-    Err(Error::Unsupported(format!("the channels follow no rule min(base / r, max): {found}")))
+    Err(Error::Unsupported(format!(
+        "the channels follow no rule min(base / r, max): {found}"
+    )))
 }
 
 /// Taps of the resampling filter: as stated, or from the buffer.
-fn filter(tensors: &Tensors, stated: &mut Stated<'_>, path: &str, buffer: &str) -> Result<Vec<f64>> {
+fn filter(
+    tensors: &Tensors,
+    stated: &mut Stated<'_>,
+    path: &str,
+    buffer: &str,
+) -> Result<Vec<f64>> {
     const STANDARD: [f64; 4] = [1.0, 3.0, 3.0, 1.0];
     if let Some(json) = stated.get(path) {
-        let taps: Option<Vec<f64>> = json.as_array().and_then(|taps| taps.iter().map(Json::as_f64).collect());
+        let taps: Option<Vec<f64>> = json
+            .as_array()
+            .and_then(|taps| taps.iter().map(Json::as_f64).collect());
         return taps
             .filter(|t| (1..=64).contains(&t.len()) && t.iter().sum::<f64>() != 0.0)
             .ok_or_else(|| layout!("the file states {path} = {json}, which is no list of taps"));
     }
-    let Some(held) = tensors.get(buffer) else { return Ok(STANDARD.to_vec()) };
+    let Some(held) = tensors.get(buffer) else {
+        return Ok(STANDARD.to_vec());
+    };
     if (held.shape.clone(), held.to_f32()) == filter_buffer(&STANDARD) {
         return Ok(STANDARD.to_vec());
     }
     // A normalised outer product: its row sums are the normalised taps.
     let values = held.to_f64();
     let taps = match held.shape[..] {
-        [n, m] if n == m && (1..8).contains(&n) => values.chunks(n).map(|row| row.iter().sum()).collect(),
+        [n, m] if n == m && (1..8).contains(&n) => {
+            values.chunks(n).map(|row| row.iter().sum()).collect()
+        }
         [n] if (8..=64).contains(&n) => values,
-        _ => return Err(Error::tensor(buffer, format!("unexpected shape {:?}", held.shape))),
+        _ => {
+            return Err(Error::tensor(
+                buffer,
+                format!("unexpected shape {:?}", held.shape),
+            ));
+        }
     };
     Ok(taps)
 }
@@ -225,16 +321,29 @@ fn mapping(
     default_beta: Option<f64>,
 ) -> Result<(MappingConfig, usize, Option<usize>)> {
     let key = |name: &str| format!("{prefix}.{name}");
-    let found = (0..1000).take_while(|i| tensors.contains_key(&format!("mapping.fc{i}.weight"))).count();
+    let found = (0..1000)
+        .take_while(|i| tensors.contains_key(&format!("mapping.fc{i}.weight")))
+        .count();
     let num_layers = stated.check(&key("num_layers"), found)?;
     let labelled = tensors.contains_key("mapping.embed.weight");
     let (c_dim, embed_features) = if labelled {
-        (dim(tensors, "mapping.embed.weight", 1)?, dim(tensors, "mapping.embed.weight", 0)?)
+        (
+            dim(tensors, "mapping.embed.weight", 1)?,
+            dim(tensors, "mapping.embed.weight", 0)?,
+        )
     } else {
         (0, 0)
     };
-    let layer_features = if num_layers > 1 { dim(tensors, "mapping.fc0.weight", 0)? } else { w_dim };
-    let input = if num_layers > 0 { Some(dim(tensors, "mapping.fc0.weight", 1)?) } else { None };
+    let layer_features = if num_layers > 1 {
+        dim(tensors, "mapping.fc0.weight", 0)?
+    } else {
+        w_dim
+    };
+    let input = if num_layers > 0 {
+        Some(dim(tensors, "mapping.fc0.weight", 1)?)
+    } else {
+        None
+    };
     if labelled {
         stated.check(&key("embed_features"), embed_features)?;
     }
@@ -268,17 +377,36 @@ fn architecture(stated: &Stated<'_>, path: &str, found: Architecture) -> Result<
 fn generator(tensors: &Tensors, stated: &mut Stated<'_>) -> Result<GeneratorConfig> {
     let found = resolution(tensors, |r| format!("synthesis.b{r}.conv1.weight"))?;
     let img_resolution = stated.check("img_resolution", found)?;
-    let w_dim = stated.check("w_dim", dim(tensors, "synthesis.b4.conv1.affine.weight", 1)?)?;
-    let img_channels = dim(tensors, &format!("synthesis.b{img_resolution}.torgb.weight"), 0)?;
+    let w_dim = stated.check(
+        "w_dim",
+        dim(tensors, "synthesis.b4.conv1.affine.weight", 1)?,
+    )?;
+    let img_channels = dim(
+        tensors,
+        &format!("synthesis.b{img_resolution}.torgb.weight"),
+        0,
+    )?;
     let (mapping, c_dim, input) = mapping(tensors, stated, "mapping_kwargs", w_dim, Some(0.995))?;
     let z_dim = match input {
         Some(input) => input.checked_sub(mapping.embed_features).ok_or_else(|| {
-            Error::tensor("mapping.fc0.weight", "it is narrower than the label embedding")
+            Error::tensor(
+                "mapping.fc0.weight",
+                "it is narrower than the label embedding",
+            )
         })?,
         None => w_dim,
     };
     let channels = (2..=img_resolution.ilog2())
-        .map(|log2| Ok((1 << log2, dim(tensors, &format!("synthesis.b{}.conv1.weight", 1 << log2), 0)?)))
+        .map(|log2| {
+            Ok((
+                1 << log2,
+                dim(
+                    tensors,
+                    &format!("synthesis.b{}.conv1.weight", 1 << log2),
+                    0,
+                )?,
+            ))
+        })
         .collect::<Result<Vec<(usize, usize)>>>()?;
     let (channel_base, channel_max) = channel_rule(stated, "synthesis_kwargs.", &channels)?;
     let has_skip = tensors.contains_key(&format!("synthesis.b{img_resolution}.skip.weight"));
@@ -288,8 +416,15 @@ fn generator(tensors: &Tensors, stated: &mut Stated<'_>) -> Result<GeneratorConf
         (false, false) => Architecture::Orig,
     };
     let use_noise = tensors.contains_key("synthesis.b4.conv1.noise_strength");
-    if let Some(json) = stated.get("synthesis_kwargs.use_noise").filter(|json| json.as_bool() != Some(use_noise)) {
-        return Err(contradiction("synthesis_kwargs.use_noise", json, use_noise.to_string()));
+    if let Some(json) = stated
+        .get("synthesis_kwargs.use_noise")
+        .filter(|json| json.as_bool() != Some(use_noise))
+    {
+        return Err(contradiction(
+            "synthesis_kwargs.use_noise",
+            json,
+            use_noise.to_string(),
+        ));
     }
     Ok(GeneratorConfig {
         z_dim: stated.check("z_dim", z_dim)?,
@@ -315,7 +450,13 @@ fn generator(tensors: &Tensors, stated: &mut Stated<'_>) -> Result<GeneratorConf
 }
 
 fn discriminator(tensors: &Tensors, stated: &mut Stated<'_>) -> Result<DiscriminatorConfig> {
-    let found = resolution(tensors, |r| if r == 4 { "b4.conv.weight".into() } else { format!("b{r}.conv0.weight") })?;
+    let found = resolution(tensors, |r| {
+        if r == 4 {
+            "b4.conv.weight".into()
+        } else {
+            format!("b{r}.conv0.weight")
+        }
+    })?;
     if found < 8 {
         return Err(layout!("the discriminator has no block above 4 px"));
     }
@@ -323,20 +464,30 @@ fn discriminator(tensors: &Tensors, stated: &mut Stated<'_>) -> Result<Discrimin
     let first = format!("b{img_resolution}");
     let mut channels = vec![(4, dim(tensors, "b4.conv.weight", 0)?)];
     for log2 in 3..=img_resolution.ilog2() {
-        channels.push((1 << log2, dim(tensors, &format!("b{}.conv0.weight", 1 << log2), 0)?));
+        channels.push((
+            1 << log2,
+            dim(tensors, &format!("b{}.conv0.weight", 1 << log2), 0)?,
+        ));
     }
     let (channel_base, channel_max) = channel_rule(stated, "", &channels)?;
     let mbstd = dim(tensors, "b4.conv.weight", 1)?
         .checked_sub(channels[0].1)
         .ok_or_else(|| Error::tensor("b4.conv.weight", "fewer input than output channels"))?;
-    let found = match (tensors.contains_key(&format!("{first}.skip.weight")), tensors.contains_key("b4.fromrgb.weight")) {
+    let found = match (
+        tensors.contains_key(&format!("{first}.skip.weight")),
+        tensors.contains_key("b4.fromrgb.weight"),
+    ) {
         (true, _) => Architecture::Resnet,
         (false, true) => Architecture::Skip,
         (false, false) => Architecture::Orig,
     };
     let out = dim(tensors, "b4.out.weight", 0)?;
     let labelled = tensors.contains_key("mapping.embed.weight");
-    let cmap_dim = if labelled { stated.check("cmap_dim", out)? } else { 0 };
+    let cmap_dim = if labelled {
+        stated.check("cmap_dim", out)?
+    } else {
+        0
+    };
     let (mapping, c_dim) = if labelled {
         let (mapping, c_dim, _) = mapping(tensors, stated, "mapping_kwargs", cmap_dim, None)?;
         (mapping, c_dim)
@@ -355,7 +506,10 @@ fn discriminator(tensors: &Tensors, stated: &mut Stated<'_>) -> Result<Discrimin
     Ok(DiscriminatorConfig {
         c_dim: stated.check("c_dim", c_dim)?,
         img_resolution,
-        img_channels: stated.check("img_channels", dim(tensors, &format!("{first}.fromrgb.weight"), 1)?)?,
+        img_channels: stated.check(
+            "img_channels",
+            dim(tensors, &format!("{first}.fromrgb.weight"), 1)?,
+        )?,
         architecture: architecture(stated, "architecture", found)?,
         channel_base,
         channel_max,
@@ -364,12 +518,23 @@ fn discriminator(tensors: &Tensors, stated: &mut Stated<'_>) -> Result<Discrimin
         cmap_dim,
         mapping,
         activation: stated.text("block_kwargs.activation", "lrelu")?,
-        resample_filter: filter(tensors, stated, "block_kwargs.resample_filter", &format!("{first}.resample_filter"))?,
+        resample_filter: filter(
+            tensors,
+            stated,
+            "block_kwargs.resample_filter",
+            &format!("{first}.resample_filter"),
+        )?,
         epilogue_activation: stated.text("epilogue_kwargs.activation", "lrelu")?,
-        mbstd_group_size: stated.take("epilogue_kwargs.mbstd_group_size", default_group, optional_size)?,
+        mbstd_group_size: stated.take(
+            "epilogue_kwargs.mbstd_group_size",
+            default_group,
+            optional_size,
+        )?,
         mbstd_num_channels: stated.check("epilogue_kwargs.mbstd_num_channels", mbstd)?,
         freeze_layers: match stated.get("block_kwargs.freeze_layers") {
-            Some(json) => size(json).ok_or_else(|| layout!("the file states freeze_layers = {json}"))?,
+            Some(json) => {
+                size(json).ok_or_else(|| layout!("the file states freeze_layers = {json}"))?
+            }
             None => 0,
         },
     })

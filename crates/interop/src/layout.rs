@@ -2,7 +2,10 @@
 //!
 //! Readers check files against it; the writer of official files walks it.
 
-use crate::config::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, filter_buffer, uses_fp16};
+use crate::config::{
+    Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig,
+    filter_buffer, uses_fp16,
+};
 
 /// A plain Python value.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +38,11 @@ attr_from! {
 
 /// A whole number as an int, as the official settings have it (`conv_clamp=256`, `lr_multiplier=1`).
 pub(crate) fn clamp_number(v: f64) -> Attr {
-    if v.fract() == 0.0 && v.abs() < 1e15 { Attr::Int(v as i64) } else { Attr::Float(v) }
+    if v.fract() == 0.0 && v.abs() < 1e15 {
+        Attr::Int(v as i64)
+    } else {
+        Attr::Float(v)
+    }
 }
 
 /// One module.
@@ -91,7 +98,8 @@ impl Module {
     }
 
     fn filter(mut self, taps: &[f64]) -> Self {
-        self.buffers.insert(0, ("resample_filter", filter_buffer(taps).0));
+        self.buffers
+            .insert(0, ("resample_filter", filter_buffer(taps).0));
         self.filter = taps.to_vec();
         self
     }
@@ -106,10 +114,18 @@ impl Module {
     }
 
     fn collect(&self, prefix: &str, params: &mut Vec<Slot>, buffers: &mut Vec<Slot>) {
-        for (list, is_buffer, out) in [(&self.params, false, &mut *params), (&self.buffers, true, &mut *buffers)] {
+        for (list, is_buffer, out) in [
+            (&self.params, false, &mut *params),
+            (&self.buffers, true, &mut *buffers),
+        ] {
             for (name, shape) in list {
                 let filter = (*name == "resample_filter").then(|| self.filter.clone());
-                out.push(Slot { name: format!("{prefix}{name}"), shape: shape.clone(), is_buffer, filter });
+                out.push(Slot {
+                    name: format!("{prefix}{name}"),
+                    shape: shape.clone(),
+                    is_buffer,
+                    filter,
+                });
             }
         }
         for child in &self.children {
@@ -166,7 +182,10 @@ fn generator(g: &GeneratorConfig) -> Module {
     attrs.extend(pairs! { num_ws: g.num_ws() });
     let mut kwargs = base;
     kwargs.push(("mapping_kwargs".into(), Attr::Dict(mapping_kwargs)));
-    kwargs.push(("synthesis_kwargs".into(), Attr::Dict(synthesis_kwargs.clone())));
+    kwargs.push((
+        "synthesis_kwargs".into(),
+        Attr::Dict(synthesis_kwargs.clone()),
+    ));
     let mut root = Module::new("", "Generator", attrs).init(&[], kwargs);
     root.children = vec![
         synthesis(g, synthesis_kwargs),
@@ -176,7 +195,8 @@ fn generator(g: &GeneratorConfig) -> Module {
 }
 
 fn synthesis(g: &GeneratorConfig, synthesis_kwargs: Pairs) -> Module {
-    let mut kwargs = pairs! { w_dim: g.w_dim, img_resolution: g.img_resolution, img_channels: g.img_channels };
+    let mut kwargs =
+        pairs! { w_dim: g.w_dim, img_resolution: g.img_resolution, img_channels: g.img_channels };
     kwargs.extend(synthesis_kwargs);
     let mut net = Module::new(
         "synthesis",
@@ -191,7 +211,11 @@ fn synthesis(g: &GeneratorConfig, synthesis_kwargs: Pairs) -> Module {
         },
     )
     .init(&[], kwargs);
-    net.children = g.block_resolutions().into_iter().map(|r| synthesis_block(g, r)).collect();
+    net.children = g
+        .block_resolutions()
+        .into_iter()
+        .map(|r| synthesis_block(g, r))
+        .collect();
     net
 }
 
@@ -221,28 +245,55 @@ fn synthesis_block(g: &GeneratorConfig, r: usize) -> Module {
     if r == 4 {
         block.params.push(("const", vec![out, 4, 4]));
     } else {
-        block.children.push(synthesis_layer(g, "conv0", input, out, r, 2));
+        block
+            .children
+            .push(synthesis_layer(g, "conv0", input, out, r, 2));
     }
-    block.children.push(synthesis_layer(g, "conv1", out, out, r, 1));
+    block
+        .children
+        .push(synthesis_layer(g, "conv1", out, out, r, 1));
     if has_torgb {
         let mut torgb = Module::new(
             "torgb",
             "ToRGBLayer",
             pairs! { conv_clamp: g.conv_clamp, weight_gain: 1.0 / (out as f64).sqrt() },
         )
-        .init(&[out, g.img_channels], pairs! { w_dim: g.w_dim, conv_clamp: g.conv_clamp, channels_last: false });
-        torgb.params = vec![("weight", vec![g.img_channels, out, 1, 1]), ("bias", vec![g.img_channels])];
+        .init(
+            &[out, g.img_channels],
+            pairs! { w_dim: g.w_dim, conv_clamp: g.conv_clamp, channels_last: false },
+        );
+        torgb.params = vec![
+            ("weight", vec![g.img_channels, out, 1, 1]),
+            ("bias", vec![g.img_channels]),
+        ];
         torgb.children.push(affine(g.w_dim, out));
         block.children.push(torgb);
     }
     if r != 4 && g.architecture == Architecture::Resnet {
-        let skip = ConvSpec { name: "skip", input, out, kernel: 1, bias: false, activation: "linear", up: 2, down: 1, clamp: None };
+        let skip = ConvSpec {
+            name: "skip",
+            input,
+            out,
+            kernel: 1,
+            bias: false,
+            activation: "linear",
+            up: 2,
+            down: 1,
+            clamp: None,
+        };
         block.children.push(conv2d(&skip, &g.resample_filter));
     }
     block
 }
 
-fn synthesis_layer(g: &GeneratorConfig, name: &str, input: usize, out: usize, r: usize, up: usize) -> Module {
+fn synthesis_layer(
+    g: &GeneratorConfig,
+    name: &str,
+    input: usize,
+    out: usize,
+    r: usize,
+    up: usize,
+) -> Module {
     let mut kwargs = pairs! { w_dim: g.w_dim, resolution: r };
     if up > 1 {
         kwargs.extend(pairs! { up: up });
@@ -254,8 +305,14 @@ fn synthesis_layer(g: &GeneratorConfig, name: &str, input: usize, out: usize, r:
         padding: 1usize,
     };
     attrs.push(("act_gain".into(), act_gain(&g.activation)));
-    let filter = if up > 1 { &g.resample_filter[..] } else { &DEFAULT_TAPS };
-    let mut layer = Module::new(name, "SynthesisLayer", attrs).init(&[input, out], kwargs).filter(filter);
+    let filter = if up > 1 {
+        &g.resample_filter[..]
+    } else {
+        &DEFAULT_TAPS
+    };
+    let mut layer = Module::new(name, "SynthesisLayer", attrs)
+        .init(&[input, out], kwargs)
+        .filter(filter);
     layer.params.push(("weight", vec![out, input, 3, 3]));
     if g.use_noise {
         layer.params.push(("noise_strength", vec![]));
@@ -267,11 +324,26 @@ fn synthesis_layer(g: &GeneratorConfig, name: &str, input: usize, out: usize, r:
 }
 
 fn affine(w_dim: usize, out: usize) -> Module {
-    dense("affine", w_dim, out, "linear", 1.0, pairs! { bias_init: 1usize })
+    dense(
+        "affine",
+        w_dim,
+        out,
+        "linear",
+        1.0,
+        pairs! { bias_init: 1usize },
+    )
 }
 
-fn dense(name: &str, input: usize, out: usize, activation: &str, lr_multiplier: f64, kwargs: Pairs) -> Module {
-    let mut attrs = pairs! { activation: activation, weight_gain: lr_multiplier / (input as f64).sqrt() };
+fn dense(
+    name: &str,
+    input: usize,
+    out: usize,
+    activation: &str,
+    lr_multiplier: f64,
+    kwargs: Pairs,
+) -> Module {
+    let mut attrs =
+        pairs! { activation: activation, weight_gain: lr_multiplier / (input as f64).sqrt() };
     attrs.push(("bias_gain".into(), clamp_number(lr_multiplier)));
     let mut layer = Module::new(name, "FullyConnectedLayer", attrs).init(&[input, out], kwargs);
     layer.params = vec![("weight", vec![out, input]), ("bias", vec![out])];
@@ -298,25 +370,52 @@ fn mapping_kwargs(m: &MappingConfig, w_dim: usize, c_dim: usize) -> Pairs {
     kwargs
 }
 
-fn mapping(m: &MappingConfig, z_dim: usize, c_dim: usize, w_dim: usize, num_ws: Option<usize>) -> Module {
+fn mapping(
+    m: &MappingConfig,
+    z_dim: usize,
+    c_dim: usize,
+    w_dim: usize,
+    num_ws: Option<usize>,
+) -> Module {
     let mut kwargs = pairs! { z_dim: z_dim, c_dim: c_dim, w_dim: w_dim, num_ws: num_ws };
     if num_ws.is_none() {
         kwargs.push(("w_avg_beta".into(), Attr::None));
     }
     kwargs.extend(mapping_kwargs(m, w_dim, c_dim));
     let mut attrs = pairs! { z_dim: z_dim, c_dim: c_dim, w_dim: w_dim, num_ws: num_ws, num_layers: m.num_layers };
-    attrs.push(("w_avg_beta".into(), m.w_avg_beta.map_or(Attr::None, Attr::Float)));
+    attrs.push((
+        "w_avg_beta".into(),
+        m.w_avg_beta.map_or(Attr::None, Attr::Float),
+    ));
     let mut net = Module::new("mapping", "MappingNetwork", attrs).init(&[], kwargs);
     let embedded = if c_dim > 0 { m.embed_features } else { 0 };
     if c_dim > 0 {
-        net.children.push(dense("embed", c_dim, m.embed_features, "linear", 1.0, Vec::new()));
+        net.children.push(dense(
+            "embed",
+            c_dim,
+            m.embed_features,
+            "linear",
+            1.0,
+            Vec::new(),
+        ));
     }
     let mut input = z_dim + embedded;
     for i in 0..m.num_layers {
-        let out = if i + 1 == m.num_layers { w_dim } else { m.layer_features };
+        let out = if i + 1 == m.num_layers {
+            w_dim
+        } else {
+            m.layer_features
+        };
         let mut kwargs = pairs! { activation: m.activation.as_str() };
         kwargs.push(("lr_multiplier".into(), clamp_number(m.lr_multiplier)));
-        net.children.push(dense(&format!("fc{i}"), input, out, &m.activation, m.lr_multiplier, kwargs));
+        net.children.push(dense(
+            &format!("fc{i}"),
+            input,
+            out,
+            &m.activation,
+            m.lr_multiplier,
+            kwargs,
+        ));
         input = out;
     }
     if num_ws.is_some() && m.w_avg_beta.is_some() {
@@ -359,9 +458,17 @@ fn conv2d(s: &ConvSpec<'_>, filter: &[f64]) -> Module {
     if !s.bias {
         attrs.push(("bias".into(), Attr::None));
     }
-    let filter = if s.up > 1 || s.down > 1 { filter } else { &DEFAULT_TAPS };
-    let mut layer = Module::new(s.name, "Conv2dLayer", attrs).init(&[s.input, s.out], kwargs).filter(filter);
-    layer.params.push(("weight", vec![s.out, s.input, s.kernel, s.kernel]));
+    let filter = if s.up > 1 || s.down > 1 {
+        filter
+    } else {
+        &DEFAULT_TAPS
+    };
+    let mut layer = Module::new(s.name, "Conv2dLayer", attrs)
+        .init(&[s.input, s.out], kwargs)
+        .filter(filter);
+    layer
+        .params
+        .push(("weight", vec![s.out, s.input, s.kernel, s.kernel]));
     if s.bias {
         layer.params.push(("bias", vec![s.out]));
     }
@@ -383,7 +490,11 @@ fn discriminator(d: &DiscriminatorConfig) -> Module {
     if d.epilogue_activation != "lrelu" {
         epilogue_kwargs.extend(pairs! { activation: d.epilogue_activation.as_str() });
     }
-    let mapping_kwargs = if d.c_dim > 0 { mapping_kwargs(&d.mapping, d.cmap_dim, d.c_dim) } else { Vec::new() };
+    let mapping_kwargs = if d.c_dim > 0 {
+        mapping_kwargs(&d.mapping, d.cmap_dim, d.c_dim)
+    } else {
+        Vec::new()
+    };
     let mut kwargs = pairs! {
         c_dim: d.c_dim, img_resolution: d.img_resolution, img_channels: d.img_channels, architecture: d.architecture,
         channel_base: d.channel_base, channel_max: d.channel_max, num_fp16_res: d.num_fp16_res, conv_clamp: d.conv_clamp,
@@ -410,14 +521,30 @@ fn discriminator(d: &DiscriminatorConfig) -> Module {
         root.children.push(block);
     }
     if d.c_dim > 0 {
-        root.children.push(mapping(&d.mapping, 0, d.c_dim, d.cmap_dim, None));
+        root.children
+            .push(mapping(&d.mapping, 0, d.c_dim, d.cmap_dim, None));
     }
     root.children.push(epilogue(d));
     root
 }
 
-fn from_rgb<'s>(d: &'s DiscriminatorConfig, out: usize, activation: &'s str, clamp: Option<f64>) -> ConvSpec<'s> {
-    ConvSpec { name: "fromrgb", input: d.img_channels, out, kernel: 1, bias: true, activation, up: 1, down: 1, clamp }
+fn from_rgb<'s>(
+    d: &'s DiscriminatorConfig,
+    out: usize,
+    activation: &'s str,
+    clamp: Option<f64>,
+) -> ConvSpec<'s> {
+    ConvSpec {
+        name: "fromrgb",
+        input: d.img_channels,
+        out,
+        kernel: 1,
+        bias: true,
+        activation,
+        up: 1,
+        down: 1,
+        clamp,
+    }
 }
 
 fn discriminator_block(d: &DiscriminatorConfig, r: usize, first_layer_idx: usize) -> Module {
@@ -438,12 +565,21 @@ fn discriminator_block(d: &DiscriminatorConfig, r: usize, first_layer_idx: usize
     };
     let mut children = Vec::new();
     if input == 0 || d.architecture == Architecture::Skip {
-        children.push(conv2d(&from_rgb(d, tmp, &d.activation, d.conv_clamp), &d.resample_filter));
+        children.push(conv2d(
+            &from_rgb(d, tmp, &d.activation, d.conv_clamp),
+            &d.resample_filter,
+        ));
     }
     children.push(conv2d(&conv("conv0", tmp, 1), &d.resample_filter));
     children.push(conv2d(&conv("conv1", out, 2), &d.resample_filter));
     if d.architecture == Architecture::Resnet {
-        let skip = ConvSpec { kernel: 1, bias: false, activation: "linear", clamp: None, ..conv("skip", out, 2) };
+        let skip = ConvSpec {
+            kernel: 1,
+            bias: false,
+            activation: "linear",
+            clamp: None,
+            ..conv("skip", out, 2)
+        };
         children.push(conv2d(&skip, &d.resample_filter));
     }
     let mut block = Module::new(
@@ -485,11 +621,16 @@ fn epilogue(d: &DiscriminatorConfig) -> Module {
         },
     );
     if d.architecture == Architecture::Skip {
-        block.children.push(conv2d(&from_rgb(d, channels, activation, None), &DEFAULT_TAPS));
+        block.children.push(conv2d(
+            &from_rgb(d, channels, activation, None),
+            &DEFAULT_TAPS,
+        ));
     }
     if d.mbstd_num_channels > 0 {
         let kwargs = pairs! { group_size: d.mbstd_group_size, num_channels: d.mbstd_num_channels };
-        block.children.push(Module::new("mbstd", "MinibatchStdLayer", kwargs.clone()).init(&[], kwargs));
+        block
+            .children
+            .push(Module::new("mbstd", "MinibatchStdLayer", kwargs.clone()).init(&[], kwargs));
     }
     let conv = ConvSpec {
         name: "conv",
@@ -503,7 +644,21 @@ fn epilogue(d: &DiscriminatorConfig) -> Module {
         clamp: d.conv_clamp,
     };
     block.children.push(conv2d(&conv, &DEFAULT_TAPS));
-    block.children.push(dense("fc", channels * 16, channels, activation, 1.0, pairs! { activation: activation }));
-    block.children.push(dense("out", channels, if d.cmap_dim == 0 { 1 } else { d.cmap_dim }, "linear", 1.0, Vec::new()));
+    block.children.push(dense(
+        "fc",
+        channels * 16,
+        channels,
+        activation,
+        1.0,
+        pairs! { activation: activation },
+    ));
+    block.children.push(dense(
+        "out",
+        channels,
+        if d.cmap_dim == 0 { 1 } else { d.cmap_dim },
+        "linear",
+        1.0,
+        Vec::new(),
+    ));
     block
 }

@@ -28,12 +28,16 @@ mod torch;
 mod w_avg;
 
 pub use checkpoint::{AugmentPipe, Checkpoint, Format, Network, Provenance};
-pub use config::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, NetworkKind};
+pub use config::{
+    Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, NetworkKind,
+};
 pub use convert::{Conversion, convert, format_of};
-pub use describe::{Description, NetworkDescription, TensorDescription, describe, weights_checksum};
+pub use describe::{
+    Description, NetworkDescription, TensorDescription, describe, weights_checksum,
+};
 pub use error::{Error, Result};
 pub use file::{
-    Container, TensorFile, checkpoint_bytes, read_checkpoint, read_checkpoint_bytes, read_tensors, read_tensors_bytes,
-    write_checkpoint,
+    Container, TensorFile, checkpoint_bytes, read_checkpoint, read_checkpoint_bytes, read_tensors,
+    read_tensors_bytes, write_checkpoint,
 };
 pub use tensor::{DType, Tensor};

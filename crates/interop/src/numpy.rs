@@ -32,7 +32,10 @@ pub(crate) fn array(value: Value<'_, '_>, name: &str) -> Result<Tensor> {
             };
             dense(name, shape, dtype, order.text() == Some("F"), buffer)
         }
-        _ => Err(Error::tensor(name, format!("expected a numpy array, found {}", value.kind()))),
+        _ => Err(Error::tensor(
+            name,
+            format!("expected a numpy array, found {}", value.kind()),
+        )),
     }
 }
 
@@ -47,12 +50,17 @@ pub(crate) fn scalar(value: Value<'_, '_>) -> Option<Tensor> {
     if big_endian {
         data.reverse();
     }
-    (data.len() == dtype.size()).then_some(Tensor { dtype, shape: Vec::new(), data })
+    (data.len() == dtype.size()).then_some(Tensor {
+        dtype,
+        shape: Vec::new(),
+        data,
+    })
 }
 
 /// Whether a numpy scalar holds a floating point number.
 pub(crate) fn is_float(value: Value<'_, '_>) -> bool {
-    scalar(value).is_some_and(|t| matches!(t.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16))
+    scalar(value)
+        .is_some_and(|t| matches!(t.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16))
 }
 
 fn dense(
@@ -69,19 +77,29 @@ fn dense(
     if shape.len() > 32 {
         return Err(Error::tensor(name, "more than 32 axes"));
     }
-    let (dtype, big_endian) =
-        dtype(kind).ok_or_else(|| Error::tensor(name, "a numpy array of an element kind that is no number"))?;
-    let bytes = buffer.bytes().ok_or_else(|| Error::tensor(name, "a numpy array whose contents are no bytes"))?;
+    let (dtype, big_endian) = dtype(kind)
+        .ok_or_else(|| Error::tensor(name, "a numpy array of an element kind that is no number"))?;
+    let bytes = buffer
+        .bytes()
+        .ok_or_else(|| Error::tensor(name, "a numpy array whose contents are no bytes"))?;
     if numel(&shape).and_then(|n| n.checked_mul(dtype.size())) != Some(bytes.len()) {
-        return Err(Error::tensor(name, format!("{} bytes do not fill the shape {shape:?}", bytes.len())));
+        return Err(Error::tensor(
+            name,
+            format!("{} bytes do not fill the shape {shape:?}", bytes.len()),
+        ));
     }
     let mut data = bytes.into_owned();
     if big_endian {
-        data.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+        data.chunks_exact_mut(dtype.size())
+            .for_each(<[u8]>::reverse);
     }
     if fortran && shape.len() > 1 {
         let axes: Vec<usize> = (0..shape.len()).rev().collect();
-        let reversed = Tensor { dtype, shape: shape.into_iter().rev().collect(), data };
+        let reversed = Tensor {
+            dtype,
+            shape: shape.into_iter().rev().collect(),
+            data,
+        };
         return reversed.permute(&axes);
     }
     Ok(Tensor { dtype, shape, data })
@@ -108,6 +126,9 @@ fn dtype(value: Value<'_, '_>) -> Option<(DType, bool)> {
         _ => return None,
     };
     // BUILD state: (version, byte order, ...)
-    let order = value.state().and_then(Value::elements).and_then(|s| s.get(1)?.text().map(|t| t == ">"));
+    let order = value
+        .state()
+        .and_then(Value::elements)
+        .and_then(|s| s.get(1)?.text().map(|t| t == ">"));
     Some((kind, order.unwrap_or(false)))
 }

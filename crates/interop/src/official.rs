@@ -20,7 +20,12 @@ pub(crate) fn read(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Con
     let Some(entries) = root.entries() else {
         // A file may also hold one network alone.
         let (kind, network) = network(root, reader, "the network")?;
-        *out.slot(if kind == NetworkKind::Generator { "G_ema" } else { "D" }).expect("known key") = Some(network);
+        *out.slot(if kind == NetworkKind::Generator {
+            "G_ema"
+        } else {
+            "D"
+        })
+        .expect("known key") = Some(network);
         return Ok(out);
     };
     for (key, value) in entries {
@@ -28,20 +33,31 @@ pub(crate) fn read(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Con
         match key {
             "G" | "D" | "G_ema" if !value.is_none() => {
                 let (kind, network) = network(value, reader, key)?;
-                let wanted = if key == "D" { NetworkKind::Discriminator } else { NetworkKind::Generator };
+                let wanted = if key == "D" {
+                    NetworkKind::Discriminator
+                } else {
+                    NetworkKind::Generator
+                };
                 if kind != wanted {
                     return Err(layout!("`{key}` is a {kind:?}"));
                 }
                 *out.slot(key).expect("known key") = Some(network);
             }
-            "training_set_kwargs" if !value.is_none() => out.training_set_kwargs = Some(value.to_json()?),
+            "training_set_kwargs" if !value.is_none() => {
+                out.training_set_kwargs = Some(value.to_json()?)
+            }
             "augment_pipe" if !value.is_none() => out.augment_pipe = augment_pipe(value, reader)?,
             "G" | "D" | "G_ema" | "training_set_kwargs" | "augment_pipe" => {}
-            other => out.notes.push(format!("`{}` was left out", other.chars().take(60).collect::<String>())),
+            other => out.notes.push(format!(
+                "`{}` was left out",
+                other.chars().take(60).collect::<String>()
+            )),
         }
     }
     if out.g.is_none() && out.d.is_none() && out.g_ema.is_none() {
-        return Err(layout!("the pickle holds none of G, D and G_ema, so it is no snapshot of a network"));
+        return Err(layout!(
+            "the pickle holds none of G, D and G_ema, so it is no snapshot of a network"
+        ));
     }
     Ok(out)
 }
@@ -49,19 +65,31 @@ pub(crate) fn read(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Con
 /// The `(class_name, state)` of a persistent object.
 fn persistent<'p, 'a>(value: Value<'p, 'a>, what: &str) -> Result<(&'p str, Value<'p, 'a>)> {
     if value.constructor() != Some(Constructor::PersistentObject) || value.object().is_none() {
-        return Err(layout!("{what} is {}, not a network of the official code", value.kind()));
+        return Err(layout!(
+            "{what} is {}, not a network of the official code",
+            value.kind()
+        ));
     }
     let meta = value.args().and_then(|args| args.first().copied());
     let meta = meta.ok_or_else(|| layout!("{what} has no contents"))?;
     let version = meta.need("version")?.int();
     if version != Some(PERSISTENCE_VERSION) {
-        return Err(Error::Unsupported(format!("{what} has persistence version {version:?}; {PERSISTENCE_VERSION} is known")));
+        return Err(Error::Unsupported(format!(
+            "{what} has persistence version {version:?}; {PERSISTENCE_VERSION} is known"
+        )));
     }
-    let class = meta.need("class_name")?.text().ok_or_else(|| layout!("{what} has no class name"))?;
+    let class = meta
+        .need("class_name")?
+        .text()
+        .ok_or_else(|| layout!("{what} has no class name"))?;
     Ok((class, meta.need("state")?))
 }
 
-fn network(value: Value<'_, '_>, reader: &TensorReader<'_>, what: &str) -> Result<(NetworkKind, Network)> {
+fn network(
+    value: Value<'_, '_>,
+    reader: &TensorReader<'_>,
+    what: &str,
+) -> Result<(NetworkKind, Network)> {
     let (class, state) = persistent(value, what)?;
     let kind = match class {
         "Generator" => NetworkKind::Generator,
@@ -111,13 +139,25 @@ fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<St
     while let Some((prefix, module, depth)) = todo.pop() {
         seen += 1;
         if depth > DEPTH || seen + todo.len() > MODULES {
-            return Err(Error::Limit { what: "number of nested modules", limit: MODULES as u64 });
+            return Err(Error::Limit {
+                what: "number of nested modules",
+                limit: MODULES as u64,
+            });
         }
-        let (_, state) = persistent(module, if prefix.is_empty() { "the network" } else { &prefix })?;
+        let (_, state) = persistent(
+            module,
+            if prefix.is_empty() {
+                "the network"
+            } else {
+                &prefix
+            },
+        )?;
         // Frozen layers keep their weights among the buffers; here all tensors meet under their names.
         for group in ["_parameters", "_buffers"] {
             for (key, value) in state.need(group)?.entries().unwrap_or_default() {
-                let key = key.text().ok_or_else(|| layout!("a tensor of `{prefix}` without a name"))?;
+                let key = key
+                    .text()
+                    .ok_or_else(|| layout!("a tensor of `{prefix}` without a name"))?;
                 let name = format!("{prefix}{key}");
                 if value.is_none() {
                     continue;
@@ -130,10 +170,15 @@ fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<St
         }
         let children = state.need("_modules")?.entries().unwrap_or_default();
         for (key, child) in children.into_iter().rev() {
-            let key = key.text().ok_or_else(|| layout!("a module of `{prefix}` without a name"))?;
+            let key = key
+                .text()
+                .ok_or_else(|| layout!("a module of `{prefix}` without a name"))?;
             if !child.is_none() {
                 if prefix.len() + key.len() > 1000 {
-                    return Err(Error::Limit { what: "length of a module name", limit: 1000 });
+                    return Err(Error::Limit {
+                        what: "length of a module name",
+                        limit: 1000,
+                    });
                 }
                 todo.push((format!("{prefix}{key}."), child, depth + 1));
             }
@@ -151,6 +196,10 @@ fn augment_pipe(value: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Optio
         .transpose()?
         .and_then(|p| p.to_f64().first().copied())
         .unwrap_or(0.0);
-    let kwargs = state.get("_init_kwargs").map(Value::to_json).transpose()?.unwrap_or_else(|| Json::Object(Map::new()));
+    let kwargs = state
+        .get("_init_kwargs")
+        .map(Value::to_json)
+        .transpose()?
+        .unwrap_or_else(|| Json::Object(Map::new()));
     Ok(Some(AugmentPipe { kwargs, p }))
 }

@@ -21,7 +21,12 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let mut w = Writer::new(4);
     w.ops(b"}(");
     w.text("training_set_kwargs");
-    w.attr(&checkpoint.training_set_kwargs.as_ref().map_or(Attr::None, from_json));
+    w.attr(
+        &checkpoint
+            .training_set_kwargs
+            .as_ref()
+            .map_or(Attr::None, from_json),
+    );
     for (key, network) in checkpoint.networks() {
         w.text(key);
         module(&mut w, &tree(&network.config), "", network)?;
@@ -36,7 +41,11 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
 fn module(w: &mut Writer, spec: &Module, prefix: &str, network: &Network) -> Result<()> {
     w.global("torch_utils.persistence", "_reconstruct_persistent_obj");
     w.ops(b"}(");
-    for (key, value) in [("type", "class"), ("module_src", MODULE_SRC), ("class_name", spec.class)] {
+    for (key, value) in [
+        ("type", "class"),
+        ("module_src", MODULE_SRC),
+        ("class_name", spec.class),
+    ] {
         w.text(key);
         w.text(value);
     }
@@ -77,9 +86,13 @@ fn module(w: &mut Writer, spec: &Module, prefix: &str, network: &Network) -> Res
     w.text("_is_full_backward_hook");
     w.op(b'N');
     // What torch 1.7 knows; newer versions add what they miss.
-    for hooks in
-        ["_backward_hooks", "_forward_hooks", "_forward_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks"]
-    {
+    for hooks in [
+        "_backward_hooks",
+        "_forward_hooks",
+        "_forward_pre_hooks",
+        "_state_dict_hooks",
+        "_load_state_dict_pre_hooks",
+    ] {
         w.text(hooks);
         w.ordered_dict();
     }
@@ -106,7 +119,11 @@ fn module(w: &mut Writer, spec: &Module, prefix: &str, network: &Network) -> Res
 }
 
 fn find<'n>(network: &'n Network, name: &str) -> Result<&'n Tensor> {
-    network.params.get(name).or_else(|| network.buffers.get(name)).ok_or_else(|| layout!("no tensor `{name}` to write"))
+    network
+        .params
+        .get(name)
+        .or_else(|| network.buffers.get(name))
+        .ok_or_else(|| layout!("no tensor `{name}` to write"))
 }
 
 fn write_tensor(w: &mut Writer, name: &str, tensor: &Tensor) -> Result<()> {

@@ -17,39 +17,62 @@ use crate::w_avg;
 
 type Tensors = IndexMap<String, Tensor>;
 
+/// Where our files keep the average of `g`, when it is not that of `g_ema`.
+const LATENT_AVG_OF_G: &str = "latent_avg_of_g";
+
 /// Whether a saved object is a checkpoint of that program.
 pub(crate) fn is_rosinality(root: Value<'_, '_>) -> bool {
-    ["g_ema", "g", "d"].iter().any(|key| root.get(key).is_some_and(|v| v.entries().is_some()))
+    ["g_ema", "g", "d"]
+        .iter()
+        .any(|key| root.get(key).is_some_and(|v| v.entries().is_some()))
 }
 
 /// Reads `g`, `d`, `g_ema` and `latent_avg`.
 pub(crate) fn read(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Contents> {
     let mut out = Contents::default();
-    let latent_avg = match root.get("latent_avg") {
-        Some(value) if !value.is_none() => Some(reader.read(value, "latent_avg")?),
-        _ => None,
+    let average = |key: &str| match root.get(key) {
+        Some(value) if !value.is_none() => reader.read(value, key).map(Some),
+        _ => Ok(None),
     };
+    let of_ema = average("latent_avg")?;
+    let of_g = average(LATENT_AVG_OF_G)?.or_else(|| of_ema.clone());
     for (key, value) in root.entries().unwrap_or_default() {
         let key = key.text().unwrap_or_default();
         match key {
             "g" | "g_ema" => {
                 let state = flatten(value, reader)?;
-                let network = generator(&state, latent_avg.as_ref(), key, &mut out.notes)?;
-                *(if key == "g" { &mut out.g } else { &mut out.g_ema }) = Some(network);
+                let average = if key == "g" { &of_g } else { &of_ema };
+                let network = generator(&state, average.as_ref(), key, &mut out.notes)?;
+                *(if key == "g" {
+                    &mut out.g
+                } else {
+                    &mut out.g_ema
+                }) = Some(network);
             }
             "d" => out.d = Some(discriminator(&flatten(value, reader)?)?),
-            "latent_avg" => {}
-            other => out.notes.push(format!("`{}` was left out", other.chars().take(60).collect::<String>())),
+            "latent_avg" | LATENT_AVG_OF_G => {}
+            other => out.notes.push(format!(
+                "`{}` was left out",
+                other.chars().take(60).collect::<String>()
+            )),
         }
     }
     Ok(out)
 }
 
 fn unknown(name: &str) -> Error {
-    layout!("`{}` is no tensor of rosinality/stylegan2-pytorch", name.chars().take(80).collect::<String>())
+    layout!(
+        "`{}` is no tensor of rosinality/stylegan2-pytorch",
+        name.chars().take(80).collect::<String>()
+    )
 }
 
-fn generator(state: &Tensors, latent_avg: Option<&Tensor>, key: &str, notes: &mut Vec<String>) -> Result<Network> {
+fn generator(
+    state: &Tensors,
+    latent_avg: Option<&Tensor>,
+    key: &str,
+    notes: &mut Vec<String>,
+) -> Result<Network> {
     let mut tensors = Tensors::new();
     for (name, value) in state {
         if let Some((name, value)) = generator_tensor(name, value)? {
@@ -58,11 +81,17 @@ fn generator(state: &Tensors, latent_avg: Option<&Tensor>, key: &str, notes: &mu
     }
     match latent_avg {
         Some(value) => {
-            tensors.insert("mapping.w_avg".into(), value.clone().reshape(vec![value.len()])?);
+            tensors.insert(
+                "mapping.w_avg".into(),
+                value.clone().reshape(vec![value.len()])?,
+            );
         }
         None => {
             tensors.insert("mapping.w_avg".into(), w_avg::estimate(&tensors)?);
-            notes.push(format!("{key} has no latent_avg: w_avg is the mean of {} mapped latents", w_avg::SAMPLES));
+            notes.push(format!(
+                "{key} has no latent_avg: w_avg is the mean of {} mapped latents",
+                w_avg::SAMPLES
+            ));
         }
     }
     infer::network(NetworkKind::Generator, tensors, Stated::nothing())
@@ -70,7 +99,12 @@ fn generator(state: &Tensors, latent_avg: Option<&Tensor>, key: &str, notes: &mu
 
 fn generator_tensor(name: &str, value: &Tensor) -> Result<Option<(String, Tensor)>> {
     let parts: Vec<&str> = name.split('.').collect();
-    let number = |text: &str| text.parse::<usize>().ok().filter(|&n| n < 64).ok_or_else(|| unknown(name));
+    let number = |text: &str| {
+        text.parse::<usize>()
+            .ok()
+            .filter(|&n| n < 64)
+            .ok_or_else(|| unknown(name))
+    };
     let named = |name: String, value: Tensor| Ok(Some((name, value)));
     match parts[..] {
         ["style", layer, kind] => {
@@ -82,14 +116,22 @@ fn generator_tensor(name: &str, value: &Tensor) -> Result<Option<(String, Tensor
             let index = number(noise.strip_prefix("noise_").ok_or_else(|| unknown(name))?)?;
             let side = 4usize << index.div_ceil(2).min(20);
             let layer = (index + 1) % 2;
-            named(format!("synthesis.b{side}.conv{layer}.noise_const"), value.clone().reshape(vec![side, side])?)
+            named(
+                format!("synthesis.b{side}.conv{layer}.noise_const"),
+                value.clone().reshape(vec![side, side])?,
+            )
         }
         ["conv1", ref rest @ ..] => layer_tensor("synthesis.b4.conv1", rest, value, name),
         ["to_rgb1", ref rest @ ..] => layer_tensor("synthesis.b4.torgb", rest, value, name),
         ["convs", index, ref rest @ ..] => {
             let index = number(index)?;
             let side = 8usize << (index / 2).min(20);
-            layer_tensor(&format!("synthesis.b{side}.conv{}", index % 2), rest, value, name)
+            layer_tensor(
+                &format!("synthesis.b{side}.conv{}", index % 2),
+                rest,
+                value,
+                name,
+            )
         }
         ["to_rgbs", index, ref rest @ ..] => {
             let side = 8usize << number(index)?.min(20);
@@ -99,7 +141,12 @@ fn generator_tensor(name: &str, value: &Tensor) -> Result<Option<(String, Tensor
     }
 }
 
-fn layer_tensor(layer: &str, rest: &[&str], value: &Tensor, name: &str) -> Result<Option<(String, Tensor)>> {
+fn layer_tensor(
+    layer: &str,
+    rest: &[&str],
+    value: &Tensor,
+    name: &str,
+) -> Result<Option<(String, Tensor)>> {
     let (suffix, value) = match rest {
         ["conv", "weight"] => ("weight", without_first_axis(value)?),
         ["conv", "modulation", "weight"] => ("affine.weight", value.clone()),
@@ -118,7 +165,10 @@ fn layer_tensor(layer: &str, rest: &[&str], value: &Tensor, name: &str) -> Resul
 fn without_first_axis(value: &Tensor) -> Result<Tensor> {
     match value.shape.split_first() {
         Some((1, rest)) => value.clone().reshape(rest.to_vec()),
-        _ => Err(layout!("expected a leading axis of 1, found shape {:?}", value.shape)),
+        _ => Err(layout!(
+            "expected a leading axis of 1, found shape {:?}",
+            value.shape
+        )),
     }
 }
 
@@ -126,8 +176,18 @@ fn without_first_axis(value: &Tensor) -> Result<Tensor> {
 fn check_kernel(value: &Tensor, gain: f32, name: &str) -> Result<()> {
     let wanted = kernel(gain)?;
     let same = value.shape == wanted.shape
-        && value.to_f32().iter().zip(wanted.to_f32()).all(|(a, b)| (a - b).abs() <= 1e-6);
-    if same { Ok(()) } else { Err(Error::Unsupported(format!("`{name}` is not the filter [1, 3, 3, 1]"))) }
+        && value
+            .to_f32()
+            .iter()
+            .zip(wanted.to_f32())
+            .all(|(a, b)| (a - b).abs() <= 1e-6);
+    if same {
+        Ok(())
+    } else {
+        Err(Error::Unsupported(format!(
+            "`{name}` is not the filter [1, 3, 3, 1]"
+        )))
+    }
 }
 
 fn kernel(gain: f32) -> Result<Tensor> {
@@ -138,7 +198,13 @@ fn kernel(gain: f32) -> Result<Tensor> {
 fn discriminator(state: &Tensors) -> Result<Network> {
     let blocks = state
         .keys()
-        .filter_map(|name| name.strip_prefix("convs.")?.split('.').next()?.parse::<u32>().ok())
+        .filter_map(|name| {
+            name.strip_prefix("convs.")?
+                .split('.')
+                .next()?
+                .parse::<u32>()
+                .ok()
+        })
         .max()
         .filter(|&n| (1..=12).contains(&n))
         .ok_or_else(|| layout!("no residual blocks in `d`"))?;
@@ -150,7 +216,11 @@ fn discriminator(state: &Tensors) -> Result<Network> {
             ["convs", "0", "0", "weight"] => format!("b{resolution}.fromrgb.weight"),
             ["convs", "0", "1", "bias"] => format!("b{resolution}.fromrgb.bias"),
             ["convs", index, ref rest @ ..] => {
-                let index: u32 = index.parse().ok().filter(|n| (1..=blocks).contains(n)).ok_or_else(|| unknown(name))?;
+                let index: u32 = index
+                    .parse()
+                    .ok()
+                    .filter(|n| (1..=blocks).contains(n))
+                    .ok_or_else(|| unknown(name))?;
                 let suffix = match rest {
                     ["conv1", "0", "weight"] => "conv0.weight",
                     ["conv1", "1", "bias"] => "conv0.bias",
@@ -171,7 +241,11 @@ fn discriminator(state: &Tensors) -> Result<Network> {
             ["final_linear", "1", kind @ ("weight" | "bias")] => format!("b4.out.{kind}"),
             _ => return Err(unknown(name)),
         };
-        let value = if name.ends_with("bias") { value.clone().reshape(vec![value.len()])? } else { value.clone() };
+        let value = if name.ends_with("bias") {
+            value.clone().reshape(vec![value.len()])?
+        } else {
+            value.clone()
+        };
         tensors.insert(official, value);
     }
     infer::network(NetworkKind::Discriminator, tensors, Stated::nothing())
@@ -183,7 +257,9 @@ fn discriminator(state: &Tensors) -> Result<Network> {
 /// `Unsupported` for an architecture that the program cannot express.
 pub(crate) fn state_dict(network: &Network) -> Result<Tensors> {
     let refuse = |what: &str| {
-        Err(Error::Unsupported(format!("rosinality/stylegan2-pytorch has no {what}: write safetensors or .pkl instead")))
+        Err(Error::Unsupported(format!(
+            "rosinality/stylegan2-pytorch has no {what}: write safetensors or .pkl instead"
+        )))
     };
     match &network.config {
         NetworkConfig::Generator(g) => {
@@ -194,10 +270,17 @@ pub(crate) fn state_dict(network: &Network) -> Result<Tensors> {
                 return refuse("labels");
             }
             if g.z_dim != g.w_dim || g.mapping.layer_features != g.w_dim || g.img_channels != 3 {
-                return refuse("networks whose z and w differ in width or whose pictures are not RGB");
+                return refuse(
+                    "networks whose z and w differ in width or whose pictures are not RGB",
+                );
             }
-            if g.activation != "lrelu" || g.mapping.activation != "lrelu" || g.mapping.lr_multiplier != 0.01 {
-                return refuse("activation other than lrelu or learning rate multiplier other than 0.01");
+            if g.activation != "lrelu"
+                || g.mapping.activation != "lrelu"
+                || g.mapping.lr_multiplier != 0.01
+            {
+                return refuse(
+                    "activation other than lrelu or learning rate multiplier other than 0.01",
+                );
             }
             if g.resample_filter != [1.0, 3.0, 3.0, 1.0] {
                 return refuse("filter other than [1, 3, 3, 1]");
@@ -207,7 +290,10 @@ pub(crate) fn state_dict(network: &Network) -> Result<Tensors> {
             if d.architecture != Architecture::Resnet || d.c_dim > 0 || d.img_channels != 3 {
                 return refuse("discriminator other than a residual one for RGB without labels");
             }
-            if d.activation != "lrelu" || d.epilogue_activation != "lrelu" || d.mbstd_num_channels != 1 {
+            if d.activation != "lrelu"
+                || d.epilogue_activation != "lrelu"
+                || d.mbstd_num_channels != 1
+            {
                 return refuse("discriminator with these activations or this minibatch statistic");
             }
             if d.resample_filter != [1.0, 3.0, 3.0, 1.0] {
@@ -222,9 +308,10 @@ pub(crate) fn state_dict(network: &Network) -> Result<Tensors> {
         }
         let (name, shape) = match network.kind() {
             NetworkKind::Generator => generator_name(name, &value.shape)?,
-            NetworkKind::Discriminator => {
-                (discriminator_name(name, network.config.img_resolution())?, value.shape.clone())
-            }
+            NetworkKind::Discriminator => (
+                discriminator_name(name, network.config.img_resolution())?,
+                value.shape.clone(),
+            ),
         };
         out.insert(name, value.clone().reshape(shape)?);
     }
@@ -257,7 +344,10 @@ fn generator_name(name: &str, shape: &[usize]) -> Result<(String, Vec<usize>)> {
     let parts: Vec<&str> = name.split('.').collect();
     Ok(match parts[..] {
         ["mapping", layer, kind] => {
-            let index: usize = layer.strip_prefix("fc").and_then(|i| i.parse().ok()).ok_or_else(|| unknown(name))?;
+            let index: usize = layer
+                .strip_prefix("fc")
+                .and_then(|i| i.parse().ok())
+                .ok_or_else(|| unknown(name))?;
             (format!("style.{}.{kind}", index + 1), shape.to_vec())
         }
         ["synthesis", "b4", "const"] => ("input.input".into(), with_one()),
@@ -279,7 +369,10 @@ fn generator_name(name: &str, shape: &[usize]) -> Result<(String, Vec<usize>)> {
                 ["weight"] => (format!("{layer}.conv.weight"), with_one()),
                 ["affine", kind] => (format!("{layer}.conv.modulation.{kind}"), shape.to_vec()),
                 ["noise_strength"] => (format!("{layer}.noise.weight"), vec![1]),
-                ["bias"] if torgb => (format!("{layer}.bias"), vec![1, shape.iter().product(), 1, 1]),
+                ["bias"] if torgb => (
+                    format!("{layer}.bias"),
+                    vec![1, shape.iter().product(), 1, 1],
+                ),
                 ["bias"] => (format!("{layer}.activate.bias"), shape.to_vec()),
                 _ => return Err(unknown(name)),
             }
@@ -318,19 +411,30 @@ fn discriminator_name(name: &str, resolution: usize) -> Result<String> {
 ///
 /// # Errors
 /// `Unsupported` for an architecture that the program cannot express.
-pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
+pub(crate) fn write<'a>(checkpoint: &'a Checkpoint) -> Result<Vec<u8>> {
     let mut dicts = Vec::new();
-    for (key, name, network) in [("g", "G", &checkpoint.g), ("d", "D", &checkpoint.d), ("g_ema", "G_ema", &checkpoint.g_ema)] {
+    for (key, name, network) in [
+        ("g", "G", &checkpoint.g),
+        ("d", "D", &checkpoint.d),
+        ("g_ema", "G_ema", &checkpoint.g_ema),
+    ] {
         if let Some(network) = network {
             tracing::debug!("writing {name} as {key}");
             dicts.push((key, state_dict(network)?));
         }
     }
-    let mut entries: Vec<(&str, Saved<'_>)> =
-        dicts.iter().map(|(key, tensors)| (*key, Saved::StateDict(tensors))).collect();
-    let averaged = checkpoint.g_ema.as_ref().or(checkpoint.g.as_ref());
-    if let Some(w_avg) = averaged.and_then(|network| network.buffers.get("mapping.w_avg")) {
-        entries.push(("latent_avg", Saved::Tensor(w_avg)));
+    let mut entries: Vec<(&str, Saved<'_>)> = dicts
+        .iter()
+        .map(|(key, tensors)| (*key, Saved::StateDict(tensors)))
+        .collect();
+    // That program keeps one average. Ours of G goes beside it under a name of its own, which it does not look at.
+    let w_avg = |network: &'a Option<Network>| network.as_ref()?.buffers.get("mapping.w_avg");
+    let (of_g, of_ema) = (w_avg(&checkpoint.g), w_avg(&checkpoint.g_ema));
+    if let Some(tensor) = of_ema.or(of_g) {
+        entries.push(("latent_avg", Saved::Tensor(tensor)));
+    }
+    if let (Some(tensor), Some(_)) = (of_g, of_ema) {
+        entries.push((LATENT_AVG_OF_G, Saved::Tensor(tensor)));
     }
     save::zip_file(&entries)
 }

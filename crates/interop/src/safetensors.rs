@@ -22,7 +22,9 @@ const ASSUMED: &str = "kaogan.assumed";
 
 /// Whether `data` begins as a safetensors file does.
 pub(crate) fn is_safetensors(data: &[u8]) -> bool {
-    let Some((head, rest)) = data.split_first_chunk::<8>() else { return false };
+    let Some((head, rest)) = data.split_first_chunk::<8>() else {
+        return false;
+    };
     let n = u64::from_le_bytes(*head);
     n >= 2 && n <= rest.len() as u64 && rest.first() == Some(&b'{')
 }
@@ -46,7 +48,12 @@ pub(crate) fn tensors(data: &[u8]) -> Result<(IndexMap<String, Tensor>, HashMap<
             S::I8 => DType::I8,
             S::U8 => DType::U8,
             S::BOOL => DType::Bool,
-            other => return Err(Error::tensor(&name, format!("element kind {other:?} has no place here"))),
+            other => {
+                return Err(Error::tensor(
+                    &name,
+                    format!("element kind {other:?} has no place here"),
+                ));
+            }
         };
         let tensor = Tensor::new(dtype, view.shape().to_vec(), view.data().to_vec())?;
         out.insert(name, tensor);
@@ -57,7 +64,12 @@ pub(crate) fn tensors(data: &[u8]) -> Result<(IndexMap<String, Tensor>, HashMap<
 /// Reads a checkpoint. Files without our metadata are read by their names alone.
 pub(crate) fn read(data: &[u8]) -> Result<Contents> {
     let (all, metadata) = tensors(data)?;
-    let parse = |key: &str| metadata.get(key).map(|text| serde_json::from_str::<Json>(text)).transpose();
+    let parse = |key: &str| {
+        metadata
+            .get(key)
+            .map(|text| serde_json::from_str::<Json>(text))
+            .transpose()
+    };
     let mut configs: HashMap<String, NetworkConfig> = match parse(CONFIG)? {
         Some(json) => serde_json::from_value(json)?,
         None => HashMap::new(),
@@ -68,7 +80,9 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
     };
     let mut groups: IndexMap<&str, IndexMap<String, Tensor>> = IndexMap::new();
     let mut out = Contents::default();
-    let bare = !all.keys().any(|name| ["G.", "D.", "G_ema."].iter().any(|p| name.starts_with(p)));
+    let bare = !all
+        .keys()
+        .any(|name| ["G.", "D.", "G_ema."].iter().any(|p| name.starts_with(p)));
     for (name, tensor) in all {
         let (key, rest) = match name.split_once('.') {
             Some(("G", rest)) => ("G", rest),
@@ -78,29 +92,47 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
             Some(("synthesis" | "mapping", _)) if bare => ("G_ema", name.as_str()),
             Some((block, _)) if bare && block.starts_with('b') => ("D", name.as_str()),
             _ => {
-                out.notes.push(format!("tensor `{}` was left out", name.chars().take(60).collect::<String>()));
+                out.notes.push(format!(
+                    "tensor `{}` was left out",
+                    name.chars().take(60).collect::<String>()
+                ));
                 continue;
             }
         };
-        groups.entry(key).or_default().insert(rest.to_owned(), tensor);
+        groups
+            .entry(key)
+            .or_default()
+            .insert(rest.to_owned(), tensor);
     }
     if groups.is_empty() {
-        return Err(layout!("no tensors named G.*, D.* or G_ema.*: this is no StyleGAN2 checkpoint"));
+        return Err(layout!(
+            "no tensors named G.*, D.* or G_ema.*: this is no StyleGAN2 checkpoint"
+        ));
     }
     for (key, tensors) in groups {
-        let kind = if key == "D" { NetworkKind::Discriminator } else { NetworkKind::Generator };
+        let kind = if key == "D" {
+            NetworkKind::Discriminator
+        } else {
+            NetworkKind::Generator
+        };
         let network = match configs.remove(key) {
             Some(config) if config.kind() == kind => {
                 check(&config)?;
                 infer::assemble(config, tensors, assumed.remove(key).unwrap_or_default())?
             }
-            Some(_) => return Err(layout!("the metadata says that `{key}` is of the other kind")),
+            Some(_) => {
+                return Err(layout!(
+                    "the metadata says that `{key}` is of the other kind"
+                ));
+            }
             None => infer::network(kind, tensors, Stated::nothing())?,
         };
         *out.slot(key).expect("known key") = Some(network);
     }
     out.training_set_kwargs = parse(TRAINING_SET)?;
-    out.augment_pipe = parse(AUGMENT_PIPE)?.map(serde_json::from_value).transpose()?;
+    out.augment_pipe = parse(AUGMENT_PIPE)?
+        .map(serde_json::from_value)
+        .transpose()?;
     out.parent = parse(PROVENANCE)?.map(serde_json::from_value).transpose()?;
     Ok(out)
 }
@@ -109,10 +141,14 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
 fn check(config: &NetworkConfig) -> Result<()> {
     let (resolution, layers, filter) = match config {
         NetworkConfig::Generator(g) => (g.img_resolution, g.mapping.num_layers, &g.resample_filter),
-        NetworkConfig::Discriminator(d) => (d.img_resolution, d.mapping.num_layers, &d.resample_filter),
+        NetworkConfig::Discriminator(d) => {
+            (d.img_resolution, d.mapping.num_layers, &d.resample_filter)
+        }
     };
     if !resolution.is_power_of_two() || !(4..=1 << 14).contains(&resolution) {
-        return Err(layout!("the metadata says img_resolution = {resolution}, which is no power of two from 4 to 16384"));
+        return Err(layout!(
+            "the metadata says img_resolution = {resolution}, which is no power of two from 4 to 16384"
+        ));
     }
     if layers > 1000 || !(1..=64).contains(&filter.len()) {
         return Err(layout!("the metadata describes no possible network"));
@@ -130,7 +166,9 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
         metadata.insert(key.to_owned(), json!(value.to_string()));
     };
     let collect = |of: &dyn Fn(&crate::Network) -> Result<Json>| -> Result<Json> {
-        let pairs = checkpoint.networks().map(|(key, network)| Ok((key.to_owned(), of(network)?)));
+        let pairs = checkpoint
+            .networks()
+            .map(|(key, network)| Ok((key.to_owned(), of(network)?)));
         Ok(Json::Object(pairs.collect::<Result<_>>()?))
     };
     fn to_json<T: Serialize>(value: &T) -> Result<Json> {

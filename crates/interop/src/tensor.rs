@@ -50,7 +50,10 @@ impl Tensor {
     pub fn new(dtype: DType, shape: Vec<usize>, data: Vec<u8>) -> Result<Self> {
         let wanted = numel(&shape).and_then(|n| n.checked_mul(dtype.size()));
         if wanted != Some(data.len()) {
-            return Err(Error::Layout(format!("{} bytes do not fill {shape:?} of {dtype:?}", data.len())));
+            return Err(Error::Layout(format!(
+                "{} bytes do not fill {shape:?} of {dtype:?}",
+                data.len()
+            )));
         }
         Ok(Self { dtype, shape, data })
     }
@@ -60,7 +63,11 @@ impl Tensor {
     /// # Errors
     /// `Layout` when the count does not fit the shape.
     pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Result<Self> {
-        Self::new(DType::F32, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        Self::new(
+            DType::F32,
+            shape,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        )
     }
 
     /// Number of elements.
@@ -109,7 +116,11 @@ impl Tensor {
             return self;
         }
         let data = self.to_f32().iter().flat_map(|v| v.to_le_bytes()).collect();
-        Self { dtype: DType::F32, shape: self.shape, data }
+        Self {
+            dtype: DType::F32,
+            shape: self.shape,
+            data,
+        }
     }
 
     /// The same elements under another shape of the same size.
@@ -128,13 +139,20 @@ impl Tensor {
         let mut seen = axes.to_vec();
         seen.sort_unstable();
         if seen.iter().copied().ne(0..self.shape.len()) {
-            return Err(Error::Layout(format!("axes {axes:?} do not permute a tensor of shape {:?}", self.shape)));
+            return Err(Error::Layout(format!(
+                "axes {axes:?} do not permute a tensor of shape {:?}",
+                self.shape
+            )));
         }
         let strides = contiguous_strides(&self.shape);
         let shape: Vec<usize> = axes.iter().map(|&a| self.shape[a]).collect();
         let strides: Vec<usize> = axes.iter().map(|&a| strides[a]).collect();
         let data = gather(&self.data, self.dtype.size(), &shape, &strides, 0);
-        Ok(Self { dtype: self.dtype, shape, data })
+        Ok(Self {
+            dtype: self.dtype,
+            shape,
+            data,
+        })
     }
 
     /// Elements in reverse order along both of two axes.
@@ -143,7 +161,10 @@ impl Tensor {
     /// `Layout` when an axis does not exist.
     pub fn flip2(&self, a: usize, b: usize) -> Result<Self> {
         if a >= self.shape.len() || b >= self.shape.len() {
-            return Err(Error::Layout(format!("no axes {a} and {b} in a tensor of shape {:?}", self.shape)));
+            return Err(Error::Layout(format!(
+                "no axes {a} and {b} in a tensor of shape {:?}",
+                self.shape
+            )));
         }
         let strides = contiguous_strides(&self.shape);
         let size = self.dtype.size();
@@ -156,7 +177,11 @@ impl Tensor {
             }
             data.extend_from_slice(&self.data[at * size..(at + 1) * size]);
         }
-        Ok(Self { dtype: self.dtype, shape: self.shape.clone(), data })
+        Ok(Self {
+            dtype: self.dtype,
+            shape: self.shape.clone(),
+            data,
+        })
     }
 }
 
@@ -175,7 +200,13 @@ pub(crate) fn contiguous_strides(shape: &[usize]) -> Vec<usize> {
 }
 
 /// Copies a strided view out of `data`, row-major. All indices must be in range (see the callers' checks).
-pub(crate) fn gather(data: &[u8], size: usize, shape: &[usize], strides: &[usize], offset: usize) -> Vec<u8> {
+pub(crate) fn gather(
+    data: &[u8],
+    size: usize,
+    shape: &[usize],
+    strides: &[usize],
+    offset: usize,
+) -> Vec<u8> {
     let total = shape.iter().product::<usize>();
     if strides == contiguous_strides(shape).as_slice() || total == 0 {
         return data[offset * size..][..total * size].to_vec();
@@ -216,10 +247,16 @@ mod tests {
         let t = Tensor::from_f32(vec![1, 2, 2, 3], &values).unwrap();
         let p = t.permute(&[3, 2, 0, 1]).unwrap();
         assert_eq!(p.shape, [3, 2, 1, 2]);
-        assert_eq!(p.to_f32(), [0., 6., 3., 9., 1., 7., 4., 10., 2., 8., 5., 11.]);
+        assert_eq!(
+            p.to_f32(),
+            [0., 6., 3., 9., 1., 7., 4., 10., 2., 8., 5., 11.]
+        );
         // np.arange(12).reshape(2, 2, 3)[:, ::-1, ::-1]
         let f = t.reshape(vec![2, 2, 3]).unwrap().flip2(1, 2).unwrap();
-        assert_eq!(f.to_f32(), [5., 4., 3., 2., 1., 0., 11., 10., 9., 8., 7., 6.]);
+        assert_eq!(
+            f.to_f32(),
+            [5., 4., 3., 2., 1., 0., 11., 10., 9., 8., 7., 6.]
+        );
     }
 
     #[test]

@@ -18,8 +18,12 @@ type Tensors = IndexMap<String, Tensor>;
 
 /// Whether the root of a pickle is the TF layout: a network, or a tuple of networks.
 pub(crate) fn is_tensorflow(root: Value<'_, '_>) -> bool {
-    let is_network = |v: Value<'_, '_>| v.constructor() == Some(Constructor::TfNetwork) && v.object().is_some();
-    is_network(root) || root.elements().is_some_and(|list| list.first().is_some_and(|&v| is_network(v)))
+    let is_network =
+        |v: Value<'_, '_>| v.constructor() == Some(Constructor::TfNetwork) && v.object().is_some();
+    is_network(root)
+        || root
+            .elements()
+            .is_some_and(|list| list.first().is_some_and(|&v| is_network(v)))
 }
 
 /// Reads `(G, D, Gs)`, or one network alone.
@@ -33,14 +37,22 @@ pub(crate) fn read(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Con
             out.g_ema = Some(generator(g_ema, reader, &mut out.notes)?);
         }
         [one] => {
-            let is_generator = state(one)?.get("components").and_then(Value::entries).is_some_and(|c| !c.is_empty());
+            let is_generator = state(one)?
+                .get("components")
+                .and_then(Value::entries)
+                .is_some_and(|c| !c.is_empty());
             if is_generator {
                 out.g_ema = Some(generator(one, reader, &mut out.notes)?);
             } else {
                 out.d = Some(discriminator(one, reader, &mut out.notes)?);
             }
         }
-        _ => return Err(layout!("a TensorFlow pickle of {} networks; (G, D, Gs) is known", networks.len())),
+        _ => {
+            return Err(layout!(
+                "a TensorFlow pickle of {} networks; (G, D, Gs) is known",
+                networks.len()
+            ));
+        }
     }
     out.notes.dedup();
     Ok(out)
@@ -48,12 +60,19 @@ pub(crate) fn read(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Con
 
 fn state<'p, 'a>(network: Value<'p, 'a>) -> Result<Value<'p, 'a>> {
     if network.constructor() != Some(Constructor::TfNetwork) {
-        return Err(layout!("expected a TensorFlow network, found {}", network.kind()));
+        return Err(layout!(
+            "expected a TensorFlow network, found {}",
+            network.kind()
+        ));
     }
-    let state = network.state().ok_or_else(|| layout!("a TensorFlow network without contents"))?;
+    let state = network
+        .state()
+        .ok_or_else(|| layout!("a TensorFlow network without contents"))?;
     match state.need("version")?.int() {
         Some(version) if version >= 4 => Ok(state),
-        version => Err(Error::Unsupported(format!("a TensorFlow network of version {version:?}; 4 and newer are known"))),
+        version => Err(Error::Unsupported(format!(
+            "a TensorFlow network of version {version:?}; 4 and newer are known"
+        ))),
     }
 }
 
@@ -63,18 +82,33 @@ fn variables(network: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Tensor
     let mut todo = vec![(String::new(), network, 0)];
     while let Some((prefix, network, depth)) = todo.pop() {
         if depth > 4 || todo.len() > 100 {
-            return Err(Error::Limit { what: "number of network components", limit: 100 });
+            return Err(Error::Limit {
+                what: "number of network components",
+                limit: 100,
+            });
         }
         let state = state(network)?;
         for pair in state.need("variables")?.elements().unwrap_or_default() {
             let pair = pair.elements().unwrap_or_default();
-            let [name, value] = pair[..] else { return Err(layout!("a variable that is no (name, value)")) };
-            let name = format!("{prefix}{}", name.text().ok_or_else(|| layout!("a variable without a name"))?);
+            let [name, value] = pair[..] else {
+                return Err(layout!("a variable that is no (name, value)"));
+            };
+            let name = format!(
+                "{prefix}{}",
+                name.text()
+                    .ok_or_else(|| layout!("a variable without a name"))?
+            );
             let tensor = reader.read(value, &name)?;
             out.insert(name, tensor);
         }
-        for (name, component) in state.get("components").and_then(Value::entries).unwrap_or_default() {
-            let name = name.text().ok_or_else(|| layout!("a component without a name"))?;
+        for (name, component) in state
+            .get("components")
+            .and_then(Value::entries)
+            .unwrap_or_default()
+        {
+            let name = name
+                .text()
+                .ok_or_else(|| layout!("a component without a name"))?;
             todo.push((format!("{prefix}{name}/"), component, depth + 1));
         }
     }
@@ -82,26 +116,58 @@ fn variables(network: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Tensor
 }
 
 /// Moves stated settings to their official names. `table` rows: TF name, official path.
-fn settings(network: Value<'_, '_>, table: &[(&str, &str)], notes: &mut Vec<String>) -> Result<Json> {
+fn settings(
+    network: Value<'_, '_>,
+    table: &[(&str, &str)],
+    notes: &mut Vec<String>,
+) -> Result<Json> {
     // Settings that say how TF ran, not what the network is.
     const RUN_TIME: [&str; 20] = [
-        "func_name", "is_validation", "is_training", "return_dlatents", "dtype", "structure", "fused_modconv",
-        "randomize_noise", "noise_strength", "truncation_psi", "truncation_cutoff", "truncation_psi_val",
-        "truncation_cutoff_val", "normalize_latents", "synthesis_func", "mapping_func", "force_clean_graph",
-        "is_template_graph", "style_mixing_prob", "template_variables",
+        "func_name",
+        "is_validation",
+        "is_training",
+        "return_dlatents",
+        "dtype",
+        "structure",
+        "fused_modconv",
+        "randomize_noise",
+        "noise_strength",
+        "truncation_psi",
+        "truncation_cutoff",
+        "truncation_psi_val",
+        "truncation_cutoff_val",
+        "normalize_latents",
+        "synthesis_func",
+        "mapping_func",
+        "force_clean_graph",
+        "is_template_graph",
+        "style_mixing_prob",
+        "template_variables",
     ];
     let mut out = Map::new();
-    for (key, value) in state(network)?.get("static_kwargs").and_then(Value::entries).unwrap_or_default() {
+    for (key, value) in state(network)?
+        .get("static_kwargs")
+        .and_then(Value::entries)
+        .unwrap_or_default()
+    {
         let Some(key) = key.text() else { continue };
         let mut value = value.to_json()?;
         let Some((_, path)) = table.iter().find(|(tf, _)| *tf == key) else {
             if !RUN_TIME.contains(&key) {
-                notes.push(format!("setting `{}` was left out", key.chars().take(60).collect::<String>()));
+                notes.push(format!(
+                    "setting `{}` was left out",
+                    key.chars().take(60).collect::<String>()
+                ));
             }
             continue;
         };
         if key == "fmap_base" {
-            value = json!(value.as_f64().ok_or_else(|| layout!("fmap_base is no number"))? * 2.0);
+            value = json!(
+                value
+                    .as_f64()
+                    .ok_or_else(|| layout!("fmap_base is no number"))?
+                    * 2.0
+            );
         }
         match path.split_once('.') {
             None => {
@@ -116,7 +182,11 @@ fn settings(network: Value<'_, '_>, table: &[(&str, &str)], notes: &mut Vec<Stri
     Ok(Json::Object(out))
 }
 
-fn generator(network: Value<'_, '_>, reader: &TensorReader<'_>, notes: &mut Vec<String>) -> Result<Network> {
+fn generator(
+    network: Value<'_, '_>,
+    reader: &TensorReader<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Network> {
     let table = [
         ("latent_size", "z_dim"),
         ("label_size", "c_dim"),
@@ -152,7 +222,12 @@ fn generator(network: Value<'_, '_>, reader: &TensorReader<'_>, notes: &mut Vec<
 }
 
 /// The official name and value of one TF variable of a generator; none for bookkeeping variables.
-fn generator_tensor(name: &str, value: &Tensor, resolution: usize, stated: &mut Json) -> Result<Vec<(String, Tensor)>> {
+fn generator_tensor(
+    name: &str,
+    value: &Tensor,
+    resolution: usize,
+    stated: &mut Json,
+) -> Result<Vec<(String, Tensor)>> {
     let parts: Vec<&str> = name.split('/').collect();
     let named = |name: String, value: Result<Tensor>| value.map(|value| vec![(name, value)]);
     match parts[..] {
@@ -170,8 +245,14 @@ fn generator_tensor(name: &str, value: &Tensor, resolution: usize, stated: &mut 
             // noise0 is the 4 px layer; then two per resolution.
             let index: u32 = noise["noise".len()..].parse().map_err(|_| unknown(name))?;
             let (log2, layer) = (2 + index.div_ceil(2), if index % 2 == 0 { 1 } else { 0 });
-            let side = 1usize.checked_shl(log2).filter(|_| log2 < 15).ok_or_else(|| unknown(name))?;
-            named(format!("synthesis.b{side}.conv{layer}.noise_const"), value.clone().reshape(vec![side, side]))
+            let side = 1usize
+                .checked_shl(log2)
+                .filter(|_| log2 < 15)
+                .ok_or_else(|| unknown(name))?;
+            named(
+                format!("synthesis.b{side}.conv{layer}.noise_const"),
+                value.clone().reshape(vec![side, side]),
+            )
         }
         ["synthesis", "4x4", "Const", "const"] => {
             let shape = value.shape.get(1..).unwrap_or_default().to_vec();
@@ -179,9 +260,14 @@ fn generator_tensor(name: &str, value: &Tensor, resolution: usize, stated: &mut 
         }
         ["synthesis", torgb, kind] if torgb.starts_with("ToRGB_lod") => {
             // Progressive names of the variants without skip connections.
-            let lod: u32 = torgb["ToRGB_lod".len()..].parse().map_err(|_| unknown(name))?;
+            let lod: u32 = torgb["ToRGB_lod".len()..]
+                .parse()
+                .map_err(|_| unknown(name))?;
             let side = resolution.checked_shr(lod).unwrap_or(0);
-            if stated.pointer("/synthesis_kwargs/architecture").is_none_or(Json::is_null) {
+            if stated
+                .pointer("/synthesis_kwargs/architecture")
+                .is_none_or(Json::is_null)
+            {
                 stated["synthesis_kwargs"]["architecture"] = json!("orig");
             }
             modulated(format!("synthesis.b{side}.torgb"), kind, value, false, name)
@@ -195,19 +281,34 @@ fn generator_tensor(name: &str, value: &Tensor, resolution: usize, stated: &mut 
                 "Skip" => ("skip", true),
                 _ => return Err(unknown(name)),
             };
-            modulated(format!("synthesis.b{side}.{layer}"), kind, value, flipped, name)
+            modulated(
+                format!("synthesis.b{side}.{layer}"),
+                kind,
+                value,
+                flipped,
+                name,
+            )
         }
         _ => Err(unknown(name)),
     }
 }
 
-fn modulated(layer: String, kind: &str, value: &Tensor, flipped: bool, name: &str) -> Result<Vec<(String, Tensor)>> {
+fn modulated(
+    layer: String,
+    kind: &str,
+    value: &Tensor,
+    flipped: bool,
+    name: &str,
+) -> Result<Vec<(String, Tensor)>> {
     let (suffix, value) = match kind {
         "weight" => ("weight", convolution(value, flipped)?),
         "mod_weight" => ("affine.weight", dense("weight", value)?),
         "mod_bias" => {
             let plus_one: Vec<f32> = value.to_f32().iter().map(|v| v + 1.0).collect();
-            ("affine.bias", Tensor::from_f32(value.shape.clone(), &plus_one)?)
+            (
+                "affine.bias",
+                Tensor::from_f32(value.shape.clone(), &plus_one)?,
+            )
         }
         "bias" => ("bias", value.clone()),
         "noise_strength" => ("noise_strength", value.clone()),
@@ -216,7 +317,11 @@ fn modulated(layer: String, kind: &str, value: &Tensor, flipped: bool, name: &st
     Ok(vec![(format!("{layer}.{suffix}"), value)])
 }
 
-fn discriminator(network: Value<'_, '_>, reader: &TensorReader<'_>, notes: &mut Vec<String>) -> Result<Network> {
+fn discriminator(
+    network: Value<'_, '_>,
+    reader: &TensorReader<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Network> {
     let table = [
         ("label_size", "c_dim"),
         ("resolution", "img_resolution"),
@@ -253,7 +358,11 @@ fn discriminator(network: Value<'_, '_>, reader: &TensorReader<'_>, notes: &mut 
     infer::network(NetworkKind::Discriminator, tensors, stated)
 }
 
-fn discriminator_tensor(name: &str, value: &Tensor, resolution: usize) -> Result<Option<(String, Tensor)>> {
+fn discriminator_tensor(
+    name: &str,
+    value: &Tensor,
+    resolution: usize,
+) -> Result<Option<(String, Tensor)>> {
     let parts: Vec<&str> = name.split('/').collect();
     let convolution = |kind: &str| match kind {
         "weight" => convolution(value, false),
@@ -264,12 +373,21 @@ fn discriminator_tensor(name: &str, value: &Tensor, resolution: usize) -> Result
         ["lod"] => return Ok(None),
         ["LabelEmbed", kind] => (format!("mapping.embed.{kind}"), dense(kind, value)?),
         ["Output", kind] => (format!("b4.out.{kind}"), dense(kind, value)?),
-        [layer, kind] if layer.starts_with("Mapping") => {
-            (format!("mapping.fc{}.{kind}", &layer["Mapping".len()..]), dense(kind, value)?)
-        }
+        [layer, kind] if layer.starts_with("Mapping") => (
+            format!("mapping.fc{}.{kind}", &layer["Mapping".len()..]),
+            dense(kind, value)?,
+        ),
         [layer, kind] if layer.starts_with("FromRGB_lod") => {
-            let lod: u32 = layer["FromRGB_lod".len()..].parse().map_err(|_| unknown(name))?;
-            (format!("b{}.fromrgb.{kind}", resolution.checked_shr(lod).unwrap_or(0)), convolution(kind)?)
+            let lod: u32 = layer["FromRGB_lod".len()..]
+                .parse()
+                .map_err(|_| unknown(name))?;
+            (
+                format!(
+                    "b{}.fromrgb.{kind}",
+                    resolution.checked_shr(lod).unwrap_or(0)
+                ),
+                convolution(kind)?,
+            )
         }
         ["4x4", "Dense0", kind] => (format!("b4.fc.{kind}"), dense(kind, value)?),
         ["4x4", "Conv", kind] => (format!("b4.conv.{kind}"), convolution(kind)?),
@@ -304,7 +422,11 @@ fn side(block: &str) -> Option<usize> {
 }
 
 fn largest_block(variables: &Tensors, prefix: &str) -> usize {
-    variables.keys().filter_map(|name| side(name.strip_prefix(prefix)?.split('/').next()?)).max().unwrap_or(4)
+    variables
+        .keys()
+        .filter_map(|name| side(name.strip_prefix(prefix)?.split('/').next()?))
+        .max()
+        .unwrap_or(4)
 }
 
 fn dense(kind: &str, value: &Tensor) -> Result<Tensor> {
@@ -316,5 +438,9 @@ fn dense(kind: &str, value: &Tensor) -> Result<Tensor> {
 }
 
 fn convolution(value: &Tensor, flipped: bool) -> Result<Tensor> {
-    if flipped { value.flip2(0, 1)?.permute(&[3, 2, 0, 1]) } else { value.permute(&[3, 2, 0, 1]) }
+    if flipped {
+        value.flip2(0, 1)?.permute(&[3, 2, 0, 1])
+    } else {
+        value.permute(&[3, 2, 0, 1])
+    }
 }

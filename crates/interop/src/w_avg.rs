@@ -20,16 +20,27 @@ pub(crate) fn estimate(tensors: &IndexMap<String, Tensor>) -> Result<Tensor> {
     let mut width = None;
     let mut total = 0;
     for i in 0.. {
-        let Some(weight) = tensors.get(&format!("mapping.fc{i}.weight")) else { break };
+        let Some(weight) = tensors.get(&format!("mapping.fc{i}.weight")) else {
+            break;
+        };
         let bias = tensors.get(&format!("mapping.fc{i}.bias"));
-        let [out, input] = weight.shape[..] else { return Err(layout!("mapping.fc{i}.weight is no matrix")) };
-        let bias = bias.filter(|b| b.len() == out).ok_or_else(|| layout!("mapping.fc{i}.bias does not fit its weight"))?;
+        let [out, input] = weight.shape[..] else {
+            return Err(layout!("mapping.fc{i}.weight is no matrix"));
+        };
+        let bias = bias
+            .filter(|b| b.len() == out)
+            .ok_or_else(|| layout!("mapping.fc{i}.bias does not fit its weight"))?;
         if out == 0 || input == 0 || width.is_some_and(|w| w != input) {
-            return Err(layout!("mapping.fc{i}.weight does not follow the layer before it"));
+            return Err(layout!(
+                "mapping.fc{i}.weight does not follow the layer before it"
+            ));
         }
         total += out * input;
         if total > LARGEST {
-            return Err(Error::Limit { what: "size of the mapping network", limit: LARGEST as u64 });
+            return Err(Error::Limit {
+                what: "size of the mapping network",
+                limit: LARGEST as u64,
+            });
         }
         width = Some(out);
         let gain = 0.01 / (input as f32).sqrt();
@@ -37,13 +48,17 @@ pub(crate) fn estimate(tensors: &IndexMap<String, Tensor>) -> Result<Tensor> {
         let bias: Vec<f32> = bias.to_f32().iter().map(|b| b * 0.01).collect();
         layers.push((weight, bias, input));
     }
-    let Some((_, _, z_dim)) = layers.first() else { return Err(layout!("the generator has no mapping network")) };
+    let Some((_, _, z_dim)) = layers.first() else {
+        return Err(layout!("the generator has no mapping network"));
+    };
     let z_dim = *z_dim;
     let mut sum = vec![0f64; width.unwrap_or(0)];
     let mut rng = SplitMix(0);
     for _ in 0..SAMPLES {
         let mut x: Vec<f32> = (0..z_dim).map(|_| rng.normal() as f32).collect();
-        let scale = (x.iter().map(|v| v * v).sum::<f32>() / z_dim as f32 + 1e-8).sqrt().recip();
+        let scale = (x.iter().map(|v| v * v).sum::<f32>() / z_dim as f32 + 1e-8)
+            .sqrt()
+            .recip();
         x.iter_mut().for_each(|v| *v *= scale);
         for (weight, bias, input) in &layers {
             x = weight
@@ -55,7 +70,9 @@ pub(crate) fn estimate(tensors: &IndexMap<String, Tensor>) -> Result<Tensor> {
                 })
                 .collect();
         }
-        sum.iter_mut().zip(&x).for_each(|(s, &v)| *s += f64::from(v));
+        sum.iter_mut()
+            .zip(&x)
+            .for_each(|(s, &v)| *s += f64::from(v));
     }
     let mean: Vec<f32> = sum.iter().map(|s| (s / SAMPLES as f64) as f32).collect();
     Tensor::from_f32(vec![mean.len()], &mean)
@@ -65,7 +82,12 @@ pub(crate) fn estimate(tensors: &IndexMap<String, Tensor>) -> Result<Tensor> {
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: f32 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
+    let tail: f32 = a8
+        .remainder()
+        .iter()
+        .zip(b8.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
     for (x, y) in a8.zip(b8) {
         for lane in 0..8 {
             lanes[lane] += x[lane] * y[lane];
@@ -99,12 +121,24 @@ mod tests {
     #[test]
     fn a_constant_layer_gives_its_bias() {
         let mut tensors = IndexMap::new();
-        tensors.insert("mapping.fc0.weight".into(), Tensor::from_f32(vec![2, 3], &[0.0; 6]).unwrap());
-        tensors.insert("mapping.fc0.bias".into(), Tensor::from_f32(vec![2], &[100.0, -100.0]).unwrap());
+        tensors.insert(
+            "mapping.fc0.weight".into(),
+            Tensor::from_f32(vec![2, 3], &[0.0; 6]).unwrap(),
+        );
+        tensors.insert(
+            "mapping.fc0.bias".into(),
+            Tensor::from_f32(vec![2], &[100.0, -100.0]).unwrap(),
+        );
         let w = estimate(&tensors).unwrap().to_f32();
         let root2 = std::f32::consts::SQRT_2;
-        assert!((w[0] - root2).abs() < 1e-5 && (w[1] + 0.2 * root2).abs() < 1e-5, "{w:?}");
-        tensors.insert("mapping.fc1.weight".into(), Tensor::from_f32(vec![2, 3], &[0.0; 6]).unwrap());
+        assert!(
+            (w[0] - root2).abs() < 1e-5 && (w[1] + 0.2 * root2).abs() < 1e-5,
+            "{w:?}"
+        );
+        tensors.insert(
+            "mapping.fc1.weight".into(),
+            Tensor::from_f32(vec![2, 3], &[0.0; 6]).unwrap(),
+        );
         assert!(estimate(&tensors).is_err());
     }
 
@@ -114,6 +148,9 @@ mod tests {
         let draws: Vec<f64> = (0..20_000).map(|_| rng.normal()).collect();
         let mean = draws.iter().sum::<f64>() / 20_000.0;
         let var = draws.iter().map(|d| d * d).sum::<f64>() / 20_000.0;
-        assert!(mean.abs() < 0.03 && (var - 1.0).abs() < 0.05, "{mean} {var}");
+        assert!(
+            mean.abs() < 0.03 && (var - 1.0).abs() < 0.05,
+            "{mean} {var}"
+        );
     }
 }

@@ -81,13 +81,17 @@ pub(crate) fn constructor(module: &str, name: &str) -> Option<Constructor> {
         ("torch", "Size") => C::Sequence,
         ("builtins" | "__builtin__", "bytearray" | "bytes") => C::Bytes,
         ("builtins" | "__builtin__", "object") => C::Object,
-        ("builtins" | "__builtin__", "int" | "float" | "str" | "bool" | "complex" | "slice") => C::Opaque,
+        ("builtins" | "__builtin__", "int" | "float" | "str" | "bool" | "complex" | "slice") => {
+            C::Opaque
+        }
         ("copyreg" | "copy_reg", "_reconstructor") => C::Reconstructor,
         ("_codecs", "encode") => C::Encode,
         ("argparse", "Namespace") | ("types", "SimpleNamespace") => C::Attributes,
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => C::RebuildTensor,
         ("torch._utils", "_rebuild_tensor_v3") => C::RebuildTensorV3,
-        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => C::RebuildParameter,
+        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
+            C::RebuildParameter
+        }
         ("torch.storage", "_load_from_bytes") => C::LoadFromBytes,
         ("torch.storage", "UntypedStorage") | ("torch", "UntypedStorage") => C::UntypedStorage,
         ("torch" | "torch.cuda", n) if n.ends_with("Storage") => C::Storage(match n {
@@ -116,7 +120,9 @@ pub(crate) fn constructor(module: &str, name: &str) -> Option<Constructor> {
         ("torch", "device") | ("torch.torch_version", "TorchVersion") => C::Opaque,
         ("torch.serialization", "_get_layout") => C::Opaque,
         ("pathlib", "PosixPath" | "WindowsPath" | "Path" | "PurePosixPath") => C::Opaque,
-        ("torch.jit._pickle", n) if n.starts_with("build_") || n == "restore_type_tag" => C::JitBuild,
+        ("torch.jit._pickle", n) if n.starts_with("build_") || n == "restore_type_tag" => {
+            C::JitBuild
+        }
         _ => return None,
     })
 }
@@ -125,22 +131,29 @@ pub(crate) fn constructor(module: &str, name: &str) -> Option<Constructor> {
 pub(crate) fn hint(module: &str) -> &'static str {
     let root = module.split('.').next().unwrap_or(module);
     match root {
-        "os" | "posix" | "nt" | "subprocess" | "builtins" | "__builtin__" | "sys" | "shutil" | "socket" | "runpy"
-        | "importlib" | "pty" | "commands" | "webbrowser" | "ctypes" | "code" | "operator" | "functools" => {
+        "os" | "posix" | "nt" | "subprocess" | "builtins" | "__builtin__" | "sys" | "shutil"
+        | "socket" | "runpy" | "importlib" | "pty" | "commands" | "webbrowser" | "ctypes"
+        | "code" | "operator" | "functools" => {
             "this is no checkpoint content but a call into the system; do not open the file with Python either"
         }
         "torch" if module.starts_with("torch.nn") => {
             "a whole PyTorch module was pickled; save its state_dict() with torch.save and read that"
         }
-        "torch" if module.starts_with("torch.optim") => "an optimizer was pickled; save its state_dict() instead",
+        "torch" if module.starts_with("torch.optim") => {
+            "an optimizer was pickled; save its state_dict() instead"
+        }
         "torch_utils" | "training" | "models" | "dnnlib" => {
             "it may come from another program of the StyleGAN family; only StyleGAN2 and StyleGAN2-ADA are read"
         }
-        "pandas" | "sklearn" | "scipy" | "joblib" | "xgboost" => "it looks like a data-science pickle, not a network",
+        "pandas" | "sklearn" | "scipy" | "joblib" | "xgboost" => {
+            "it looks like a data-science pickle, not a network"
+        }
         "tensorflow" | "keras" | "jax" | "flax" => "it looks like a pickle of another framework",
         "pytorch_lightning" | "lightning" | "omegaconf" | "diffusers" | "transformers" => {
             "it looks like a training checkpoint of another program; save the plain state_dict() and read that"
         }
-        _ => "if you trust its source, save the plain state_dict() as safetensors with Python and read that",
+        _ => {
+            "if you trust its source, save the plain state_dict() as safetensors with Python and read that"
+        }
     }
 }

@@ -20,7 +20,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { values: 16 << 20, stack: 4 << 20 }
+        Self {
+            values: 16 << 20,
+            stack: 4 << 20,
+        }
     }
 }
 
@@ -39,7 +42,10 @@ pub(crate) enum Node<'a> {
     List(Vec<Id>),
     Set(Vec<Id>),
     Dict(Vec<(Id, Id)>),
-    Global { constructor: Constructor, name: Arc<str> },
+    Global {
+        constructor: Constructor,
+        name: Arc<str>,
+    },
     Object(Box<Object>),
     Persistent(Id),
 }
@@ -81,7 +87,11 @@ impl<'a> Pickle<'a> {
             limits,
         };
         let root = machine.run()?;
-        Ok(Self { nodes: machine.nodes, root, end: machine.pos })
+        Ok(Self {
+            nodes: machine.nodes,
+            root,
+            end: machine.pos,
+        })
     }
 
     /// The value that the stream builds.
@@ -139,7 +149,10 @@ impl<'a> Machine<'a> {
             0x95 => {
                 let n = self.u64()?;
                 if n > (self.data.len() - self.pos) as u64 {
-                    return Err(Error::Truncated { offset: self.data.len(), what: "a pickle frame" });
+                    return Err(Error::Truncated {
+                        offset: self.data.len(),
+                        what: "a pickle frame",
+                    });
                 }
             }
 
@@ -184,7 +197,10 @@ impl<'a> Machine<'a> {
             }
             b'F' => {
                 let text = self.line()?;
-                let v = text.trim().parse().map_err(|_| self.bad(format!("`{}` is no number", shown(text))))?;
+                let v = text
+                    .trim()
+                    .parse()
+                    .map_err(|_| self.bad(format!("`{}` is no number", shown(text))))?;
                 self.push(Node::Float(v))?;
             }
             b'G' => {
@@ -238,7 +254,10 @@ impl<'a> Machine<'a> {
             // Containers.
             b'(' => {
                 if self.marks.len() >= self.limits.stack {
-                    return Err(Error::Limit { what: "depth of the pickle", limit: self.limits.stack as u64 });
+                    return Err(Error::Limit {
+                        what: "depth of the pickle",
+                        limit: self.limits.stack as u64,
+                    });
                 }
                 self.marks.push(self.stack.len());
             }
@@ -356,7 +375,9 @@ impl<'a> Machine<'a> {
             }
             b'o' => {
                 let items = self.pop_mark()?;
-                let (class, args) = items.split_first().ok_or_else(|| self.bad("an object without a class"))?;
+                let (class, args) = items
+                    .split_first()
+                    .ok_or_else(|| self.bad("an object without a class"))?;
                 let class = *class;
                 let args = self.add(Node::Tuple(args.to_vec()))?;
                 self.object(class, args)?;
@@ -388,7 +409,9 @@ impl<'a> Machine<'a> {
                 let id = self.pop()?;
                 self.push(Node::Persistent(id))?;
             }
-            0x82..=0x84 => return Err(self.bad("it uses the extension registry of a Python program")),
+            0x82..=0x84 => {
+                return Err(self.bad("it uses the extension registry of a Python program"));
+            }
             0x97 | 0x98 => return Err(self.bad("it keeps its data out of band, in no file")),
             other => return Err(self.bad(format!("0x{other:02x} is no pickle instruction"))),
         }
@@ -398,12 +421,19 @@ impl<'a> Machine<'a> {
     // Reading.
 
     fn take(&mut self, n: usize, what: &'static str) -> Result<&'a [u8]> {
-        match self.pos.checked_add(n).and_then(|end| self.data.get(self.pos..end)) {
+        match self
+            .pos
+            .checked_add(n)
+            .and_then(|end| self.data.get(self.pos..end))
+        {
             Some(bytes) => {
                 self.pos += n;
                 Ok(bytes)
             }
-            None => Err(Error::Truncated { offset: self.data.len(), what }),
+            None => Err(Error::Truncated {
+                offset: self.data.len(),
+                what,
+            }),
         }
     }
 
@@ -424,7 +454,10 @@ impl<'a> Machine<'a> {
 
     fn length(&mut self) -> Result<usize> {
         let n = self.u64()?;
-        usize::try_from(n).map_err(|_| Error::Truncated { offset: self.data.len(), what: "a byte string" })
+        usize::try_from(n).map_err(|_| Error::Truncated {
+            offset: self.data.len(),
+            what: "a byte string",
+        })
     }
 
     fn raw_line(&mut self) -> Result<&'a [u8]> {
@@ -432,7 +465,10 @@ impl<'a> Machine<'a> {
         let end = rest
             .iter()
             .position(|&b| b == b'\n')
-            .ok_or(Error::Truncated { offset: self.data.len(), what: "a line of text" })?;
+            .ok_or(Error::Truncated {
+                offset: self.data.len(),
+                what: "a line of text",
+            })?;
         self.pos += end + 1;
         Ok(rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]))
     }
@@ -467,14 +503,19 @@ impl<'a> Machine<'a> {
 
     fn memo_index(&mut self) -> Result<u32> {
         let text = self.line()?;
-        text.trim().parse().map_err(|_| self.bad(format!("`{}` is no memo index", shown(text))))
+        text.trim()
+            .parse()
+            .map_err(|_| self.bad(format!("`{}` is no memo index", shown(text))))
     }
 
     // Stack and memo.
 
     fn add(&mut self, node: Node<'a>) -> Result<Id> {
         if self.nodes.len() >= self.limits.values {
-            return Err(Error::Limit { what: "number of values in the pickle", limit: self.limits.values as u64 });
+            return Err(Error::Limit {
+                what: "number of values in the pickle",
+                limit: self.limits.values as u64,
+            });
         }
         self.nodes.push(node);
         Ok((self.nodes.len() - 1) as Id)
@@ -487,7 +528,10 @@ impl<'a> Machine<'a> {
 
     fn push_id(&mut self, id: Id) -> Result<()> {
         if self.stack.len() >= self.limits.stack {
-            return Err(Error::Limit { what: "depth of the pickle's stack", limit: self.limits.stack as u64 });
+            return Err(Error::Limit {
+                what: "depth of the pickle's stack",
+                limit: self.limits.stack as u64,
+            });
         }
         self.stack.push(id);
         Ok(())
@@ -496,7 +540,11 @@ impl<'a> Machine<'a> {
     /// The index `n` below the top, which must not reach below the last mark.
     fn floor(&self, n: usize) -> Result<usize> {
         let bottom = self.marks.last().copied().unwrap_or(0);
-        self.stack.len().checked_sub(n).filter(|&at| at >= bottom).ok_or_else(|| self.bad("the stack is empty"))
+        self.stack
+            .len()
+            .checked_sub(n)
+            .filter(|&at| at >= bottom)
+            .ok_or_else(|| self.bad("the stack is empty"))
     }
 
     fn top(&self) -> Result<Id> {
@@ -511,7 +559,10 @@ impl<'a> Machine<'a> {
     }
 
     fn pop_mark(&mut self) -> Result<Vec<Id>> {
-        let at = self.marks.pop().ok_or_else(|| self.bad("no mark on the stack"))?;
+        let at = self
+            .marks
+            .pop()
+            .ok_or_else(|| self.bad("no mark on the stack"))?;
         Ok(self.stack.split_off(at))
     }
 
@@ -522,7 +573,10 @@ impl<'a> Machine<'a> {
     }
 
     fn recall(&mut self, index: u32) -> Result<()> {
-        let id = *self.memo.get(&index).ok_or_else(|| self.bad(format!("memo {index} was never set")))?;
+        let id = *self
+            .memo
+            .get(&index)
+            .ok_or_else(|| self.bad(format!("memo {index} was never set")))?;
         self.push_id(id)
     }
 
@@ -559,7 +613,9 @@ impl<'a> Machine<'a> {
     fn owned_text(&self, id: Id) -> Result<String> {
         match &self.nodes[id as usize] {
             Node::Str(text) => Ok(text.to_string()),
-            Node::Bytes(bytes) if std::str::from_utf8(bytes).is_ok() => Ok(String::from_utf8_lossy(bytes).into_owned()),
+            Node::Bytes(bytes) if std::str::from_utf8(bytes).is_ok() => {
+                Ok(String::from_utf8_lossy(bytes).into_owned())
+            }
             _ => Err(self.bad("a global whose name is no text")),
         }
     }
@@ -568,7 +624,10 @@ impl<'a> Machine<'a> {
         // Longer names than this are no identifiers, and keeping many copies of one would cost more than its bytes.
         const LONGEST: usize = 1024;
         if module.len() + name.len() > LONGEST {
-            return Err(Error::Limit { what: "length of a global's name", limit: LONGEST as u64 });
+            return Err(Error::Limit {
+                what: "length of a global's name",
+                limit: LONGEST as u64,
+            });
         }
         match allow::constructor(module, name) {
             Some(constructor) => {
@@ -582,7 +641,10 @@ impl<'a> Machine<'a> {
                 };
                 self.push(Node::Global { constructor, name })
             }
-            None => Err(Error::UnknownGlobal { name: format!("{module}.{name}"), hint: allow::hint(module) }),
+            None => Err(Error::UnknownGlobal {
+                name: format!("{module}.{name}"),
+                hint: allow::hint(module),
+            }),
         }
     }
 
@@ -605,7 +667,10 @@ impl<'a> Machine<'a> {
     }
 
     fn bad(&self, what: impl Into<String>) -> Error {
-        Error::Pickle { offset: self.start, what: what.into() }
+        Error::Pickle {
+            offset: self.start,
+            what: what.into(),
+        }
     }
 }
 
@@ -658,7 +723,10 @@ fn raw_unicode(raw: &[u8]) -> Option<String> {
                 continue;
             }
         };
-        let code = raw.get(i + 2..i + 2 + digits)?.iter().try_fold(0u32, |n, &b| Some((n << 4) | hex(b)?))?;
+        let code = raw
+            .get(i + 2..i + 2 + digits)?
+            .iter()
+            .try_fold(0u32, |n, &b| Some((n << 4) | hex(b)?))?;
         out.push(char::from_u32(code)?);
         i += 2 + digits;
     }
@@ -679,7 +747,13 @@ mod tests {
     use super::*;
 
     fn parse(data: &[u8]) -> Result<Pickle<'_>> {
-        Pickle::parse(data, Limits { values: 10_000, stack: 10_000 })
+        Pickle::parse(
+            data,
+            Limits {
+                values: 10_000,
+                stack: 10_000,
+            },
+        )
     }
 
     #[test]
@@ -695,7 +769,10 @@ mod tests {
         ];
         for data in streams {
             let pickle = parse(data).unwrap();
-            assert_eq!(pickle.root().to_json().unwrap(), serde_json::json!({"a": [1, -2, 3.5], "b": [true, null, "é"]}));
+            assert_eq!(
+                pickle.root().to_json().unwrap(),
+                serde_json::json!({"a": [1, -2, 3.5], "b": [true, null, "é"]})
+            );
             assert_eq!(pickle.end(), data.len());
         }
     }
@@ -706,20 +783,36 @@ mod tests {
             (&b"\x8a\x00."[..], 0),
             (b"\x8a\x01\xff.", -1),
             (b"\x8a\x02\xff\x00.", 255),
-            (b"\x8b\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80.", i64::MIN),
+            (
+                b"\x8b\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80.",
+                i64::MIN,
+            ),
             (b"L12345678901L\n.", 12_345_678_901),
         ] {
             assert_eq!(parse(data).unwrap().root().int(), Some(value));
         }
         // Larger than 64 bits: kept, but no number for us.
-        assert_eq!(parse(b"\x8a\x09\x01\x02\x03\x04\x05\x06\x07\x08\x09.").unwrap().root().int(), None);
+        assert_eq!(
+            parse(b"\x8a\x09\x01\x02\x03\x04\x05\x06\x07\x08\x09.")
+                .unwrap()
+                .root()
+                .int(),
+            None
+        );
     }
 
     #[test]
     fn unknown_globals_are_named_and_not_run() {
-        let err = parse(b"cos\nsystem\n(S'echo hello'\ntR.").unwrap_err().to_string();
-        assert!(err.contains("`os.system`") && err.contains("do not open"), "{err}");
-        let err = parse(b"\x80\x04\x8c\x11torch.nn.modules.\x8c\x06Linear\x93.").unwrap_err().to_string();
+        let err = parse(b"cos\nsystem\n(S'echo hello'\ntR.")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            err.contains("`os.system`") && err.contains("do not open"),
+            "{err}"
+        );
+        let err = parse(b"\x80\x04\x8c\x11torch.nn.modules.\x8c\x06Linear\x93.")
+            .unwrap_err()
+            .to_string();
         assert!(err.contains("state_dict"), "{err}");
     }
 
@@ -731,12 +824,36 @@ mod tests {
             assert!(parse(&whole[..n]).is_err(), "{n} bytes");
         }
         // Huge lengths with nothing behind them.
-        assert!(matches!(parse(b"B\xff\xff\xff\xff"), Err(Error::Truncated { .. })));
-        assert!(matches!(parse(b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff"), Err(Error::Truncated { .. })));
-        assert!(matches!(parse(b"\x8b\xff\xff\xff\xff"), Err(Error::Truncated { .. })));
-        assert!(matches!(parse(b"\x95\xff\xff\xff\xff\xff\xff\xff\xff"), Err(Error::Truncated { .. })));
+        assert!(matches!(
+            parse(b"B\xff\xff\xff\xff"),
+            Err(Error::Truncated { .. })
+        ));
+        assert!(matches!(
+            parse(b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff"),
+            Err(Error::Truncated { .. })
+        ));
+        assert!(matches!(
+            parse(b"\x8b\xff\xff\xff\xff"),
+            Err(Error::Truncated { .. })
+        ));
+        assert!(matches!(
+            parse(b"\x95\xff\xff\xff\xff\xff\xff\xff\xff"),
+            Err(Error::Truncated { .. })
+        ));
         // Stack and memo misuse.
-        for data in [&b"."[..], b"0.", b"(0a.", b"K\x01(.", b"t.", b"h\x05.", b"(K\x01d.", b"NNb.", b"NNR.", b"]K\x01s.", b"\xff"] {
+        for data in [
+            &b"."[..],
+            b"0.",
+            b"(0a.",
+            b"K\x01(.",
+            b"t.",
+            b"h\x05.",
+            b"(K\x01d.",
+            b"NNb.",
+            b"NNR.",
+            b"]K\x01s.",
+            b"\xff",
+        ] {
             assert!(parse(data).is_err(), "{data:?}");
         }
         // More values than allowed.
@@ -761,6 +878,9 @@ mod tests {
             bomb.extend_from_slice(&[b']', b'q', i + 1, b'(', b'h', i, b'h', i, b'e']);
         }
         bomb.push(b'.');
-        assert!(matches!(parse(&bomb).unwrap().root().to_json(), Err(Error::Limit { .. })));
+        assert!(matches!(
+            parse(&bomb).unwrap().root().to_json(),
+            Err(Error::Limit { .. })
+        ));
     }
 }

@@ -24,7 +24,10 @@ impl<'p, 'a> Value<'p, 'a> {
     }
 
     fn at(self, id: Id) -> Self {
-        Self { pickle: self.pickle, id }
+        Self {
+            pickle: self.pickle,
+            id,
+        }
     }
 
     /// Whether this is Python's `None`.
@@ -37,10 +40,12 @@ impl<'p, 'a> Value<'p, 'a> {
         match self.node() {
             Node::Int(v) => Some(*v),
             Node::Bool(v) => Some(i64::from(*v)),
-            Node::Object(_) => numpy::scalar(self).filter(|t| t.dtype.size() >= 1).and_then(|t| {
-                let v = t.to_f64().first().copied()?;
-                (v.fract() == 0.0 && v.abs() < 9e15).then_some(v as i64)
-            }),
+            Node::Object(_) => numpy::scalar(self)
+                .filter(|t| t.dtype.size() >= 1)
+                .and_then(|t| {
+                    let v = t.to_f64().first().copied()?;
+                    (v.fract() == 0.0 && v.abs() < 9e15).then_some(v as i64)
+                }),
             _ => None,
         }
     }
@@ -66,8 +71,13 @@ impl<'p, 'a> Value<'p, 'a> {
             Node::Bytes(bytes) => Some(Cow::Borrowed(bytes)),
             Node::Object(o) if o.constructor == Constructor::Encode => {
                 // Protocols below 3: latin-1 text of the bytes.
-                let Node::Str(text) = self.args()?.first()?.node() else { return None };
-                text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>().map(Cow::Owned)
+                let Node::Str(text) = self.args()?.first()?.node() else {
+                    return None;
+                };
+                text.chars()
+                    .map(|c| u8::try_from(u32::from(c)).ok())
+                    .collect::<Option<Vec<u8>>>()
+                    .map(Cow::Owned)
             }
             Node::Object(o) if o.constructor == Constructor::Bytes => {
                 let args = self.args()?;
@@ -87,7 +97,9 @@ impl<'p, 'a> Value<'p, 'a> {
     pub fn elements(self) -> Option<Vec<Self>> {
         let ids = match self.node() {
             Node::Tuple(ids) | Node::List(ids) | Node::Set(ids) => ids,
-            Node::Object(o) if matches!(o.constructor, Constructor::Sequence | Constructor::JitBuild) => {
+            Node::Object(o)
+                if matches!(o.constructor, Constructor::Sequence | Constructor::JitBuild) =>
+            {
                 match self.args()?.first().map(|v| v.node()) {
                     Some(Node::Tuple(ids) | Node::List(ids) | Node::Set(ids)) => ids,
                     _ => &o.list,
@@ -107,7 +119,9 @@ impl<'p, 'a> Value<'p, 'a> {
                 // Python 2 writes OrderedDict([[key, value], ...]).
                 for list in self.args()?.into_iter().filter_map(Self::elements) {
                     for pair in list {
-                        let (Node::List(kv) | Node::Tuple(kv)) = pair.node() else { return None };
+                        let (Node::List(kv) | Node::Tuple(kv)) = pair.node() else {
+                            return None;
+                        };
                         let [key, value] = kv[..] else { return None };
                         pairs.push((key, value));
                     }
@@ -116,18 +130,34 @@ impl<'p, 'a> Value<'p, 'a> {
             }
             _ => return None,
         }
-        Some(pairs.into_iter().map(|(k, v)| (self.at(k), self.at(v))).collect())
+        Some(
+            pairs
+                .into_iter()
+                .map(|(k, v)| (self.at(k), self.at(v)))
+                .collect(),
+        )
     }
 
     /// The entry of a mapping under a text key.
     pub fn get(self, key: &str) -> Option<Self> {
         let find = |pairs: &[(Id, Id)]| {
-            pairs.iter().rev().find(|(k, _)| self.at(*k).text() == Some(key)).map(|(_, v)| self.at(*v))
+            pairs
+                .iter()
+                .rev()
+                .find(|(k, _)| self.at(*k).text() == Some(key))
+                .map(|(_, v)| self.at(*v))
         };
         match self.node() {
             Node::Dict(pairs) => find(pairs),
-            Node::Object(o) if o.constructor == Constructor::Mapping => find(&o.pairs)
-                .or_else(|| self.entries()?.into_iter().rev().find(|(k, _)| k.text() == Some(key)).map(|(_, v)| v)),
+            Node::Object(o) if o.constructor == Constructor::Mapping => {
+                find(&o.pairs).or_else(|| {
+                    self.entries()?
+                        .into_iter()
+                        .rev()
+                        .find(|(k, _)| k.text() == Some(key))
+                        .map(|(_, v)| v)
+                })
+            }
             _ => None,
         }
     }
@@ -202,9 +232,15 @@ impl<'p, 'a> Value<'p, 'a> {
 
     fn json_within(self, depth: u64, budget: &mut u64) -> Result<serde_json::Value> {
         if depth == 0 {
-            return Err(Error::Limit { what: "depth of a settings value", limit: 64 });
+            return Err(Error::Limit {
+                what: "depth of a settings value",
+                limit: 64,
+            });
         }
-        *budget = budget.checked_sub(1).ok_or(Error::Limit { what: "size of a settings value", limit: 100_000 })?;
+        *budget = budget.checked_sub(1).ok_or(Error::Limit {
+            what: "size of a settings value",
+            limit: 100_000,
+        })?;
         Ok(match self.node() {
             Node::None => serde_json::Value::Null,
             Node::Bool(v) => json!(v),
@@ -217,7 +253,9 @@ impl<'p, 'a> Value<'p, 'a> {
             Node::Global { name, .. } => json!(&**name),
             Node::Object(_) if self.constructor() == Some(Constructor::NumpyScalar) => {
                 match numpy::scalar(self).and_then(|t| t.to_f64().first().copied()) {
-                    Some(v) if v.fract() == 0.0 && v.abs() < 9e15 && !numpy::is_float(self) => json!(v as i64),
+                    Some(v) if v.fract() == 0.0 && v.abs() < 9e15 && !numpy::is_float(self) => {
+                        json!(v as i64)
+                    }
                     Some(v) => number(v),
                     None => return Err(layout!("a numpy scalar that cannot be read")),
                 }
@@ -240,7 +278,10 @@ impl<'p, 'a> Value<'p, 'a> {
                     }
                     serde_json::Value::Object(map)
                 } else if let Some(elements) = self.elements() {
-                    elements.into_iter().map(|v| v.json_within(depth - 1, budget)).collect::<Result<_>>()?
+                    elements
+                        .into_iter()
+                        .map(|v| v.json_within(depth - 1, budget))
+                        .collect::<Result<_>>()?
                 } else {
                     json!(format!("<{}>", self.kind()))
                 }
@@ -250,7 +291,8 @@ impl<'p, 'a> Value<'p, 'a> {
 
     /// A required entry of a mapping.
     pub(crate) fn need(self, key: &str) -> Result<Self> {
-        self.get(key).ok_or_else(|| layout!("no `{key}` in {}", self.kind()))
+        self.get(key)
+            .ok_or_else(|| layout!("no `{key}` in {}", self.kind()))
     }
 }
 
@@ -258,7 +300,10 @@ impl<'p, 'a> Value<'p, 'a> {
 fn charge(budget: &mut u64, text: &str) -> Result<()> {
     *budget = budget
         .checked_sub(text.len() as u64 / 16)
-        .ok_or(Error::Limit { what: "size of a settings value", limit: 100_000 })?;
+        .ok_or(Error::Limit {
+            what: "size of a settings value",
+            limit: 100_000,
+        })?;
     Ok(())
 }
 

@@ -8,7 +8,9 @@ pub(crate) struct Writer {
 impl Writer {
     /// A stream of protocol 2 (`torch.save`) or 4 (snapshots).
     pub fn new(protocol: u8) -> Self {
-        Self { out: vec![0x80, protocol] }
+        Self {
+            out: vec![0x80, protocol],
+        }
     }
 
     /// Ends the stream.
@@ -146,7 +148,9 @@ pub(crate) fn from_json(json: &serde_json::Value) -> Attr {
     match json {
         J::Null => Attr::None,
         J::Bool(v) => Attr::Bool(*v),
-        J::Number(n) => n.as_i64().map_or_else(|| Attr::Float(n.as_f64().unwrap_or(f64::NAN)), Attr::Int),
+        J::Number(n) => n
+            .as_i64()
+            .map_or_else(|| Attr::Float(n.as_f64().unwrap_or(f64::NAN)), Attr::Int),
         J::String(text) => Attr::Str(text.clone()),
         J::Array(items) => Attr::List(items.iter().map(from_json).collect()),
         J::Object(map) => Attr::Dict(map.iter().map(|(k, v)| (k.clone(), from_json(v))).collect()),

@@ -43,7 +43,10 @@ impl<'a> Archive<'a> {
             let bytes = start
                 .zip(size)
                 .and_then(|(start, size)| data.get(start..start.checked_add(size)?))
-                .ok_or(Error::Truncated { offset: data.len(), what: "an archive member" })?;
+                .ok_or(Error::Truncated {
+                    offset: data.len(),
+                    what: "an archive member",
+                })?;
             // Reading to the end makes the zip reader check the CRC.
             let mut seen = 0;
             let mut chunk = [0; 1 << 14];
@@ -51,11 +54,18 @@ impl<'a> Archive<'a> {
                 match file.read(&mut chunk) {
                     Ok(0) => break,
                     Ok(n) => seen += n,
-                    Err(e) => return Err(layout!("archive member `{name}` is damaged ({e}): fetch the file again")),
+                    Err(e) => {
+                        return Err(layout!(
+                            "archive member `{name}` is damaged ({e}): fetch the file again"
+                        ));
+                    }
                 }
             }
             if seen != bytes.len() {
-                return Err(Error::Truncated { offset: data.len(), what: "an archive member" });
+                return Err(Error::Truncated {
+                    offset: data.len(),
+                    what: "an archive member",
+                });
             }
             if let Some(root) = name.strip_suffix("data.pkl") {
                 data_pkl.get_or_insert_with(|| root.to_owned());
@@ -65,10 +75,17 @@ impl<'a> Archive<'a> {
         let root = data_pkl.ok_or_else(|| {
             layout!("the zip archive has no data.pkl, so it is no torch.save file (a dataset? then it is not a checkpoint)")
         })?;
-        let members: HashMap<String, &'a [u8]> =
-            members.into_iter().filter_map(|(name, bytes)| Some((name.strip_prefix(&root)?.to_owned(), bytes))).collect();
-        if members.get("byteorder").is_some_and(|order| order.trim_ascii() != b"little") {
-            return Err(Error::Unsupported("a torch.save file of a big-endian machine".into()));
+        let members: HashMap<String, &'a [u8]> = members
+            .into_iter()
+            .filter_map(|(name, bytes)| Some((name.strip_prefix(&root)?.to_owned(), bytes)))
+            .collect();
+        if members
+            .get("byteorder")
+            .is_some_and(|order| order.trim_ascii() != b"little")
+        {
+            return Err(Error::Unsupported(
+                "a torch.save file of a big-endian machine".into(),
+            ));
         }
         Ok(Self { members, has_code })
     }
@@ -88,7 +105,10 @@ impl<'a> Archive<'a> {
         self.members
             .iter()
             .filter_map(|(name, bytes)| {
-                Some((name.strip_prefix(folder)?.strip_prefix('/')?.to_owned(), *bytes))
+                Some((
+                    name.strip_prefix(folder)?.strip_prefix('/')?.to_owned(),
+                    *bytes,
+                ))
             })
             .collect()
     }

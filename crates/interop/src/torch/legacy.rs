@@ -19,7 +19,8 @@ pub(crate) struct LegacyFile<'a> {
 
 /// Whether `data` begins as a legacy stream does.
 pub(crate) fn is_legacy(data: &[u8]) -> bool {
-    data.get(2..).is_some_and(|rest| data[0] == 0x80 && rest.starts_with(MAGIC))
+    data.get(2..)
+        .is_some_and(|rest| data[0] == 0x80 && rest.starts_with(MAGIC))
 }
 
 impl<'a> LegacyFile<'a> {
@@ -29,30 +30,48 @@ impl<'a> LegacyFile<'a> {
     /// As [`Pickle::parse`]; `Layout` when the stream is no legacy file, `Unsupported` for a big-endian one.
     pub fn parse(data: &'a [u8], limits: Limits) -> Result<Self> {
         if !is_legacy(data) {
-            return Err(layout!("the bytes are no torch.save stream of the old layout"));
+            return Err(layout!(
+                "the bytes are no torch.save stream of the old layout"
+            ));
         }
         let mut rest = &data[2 + MAGIC.len()..];
         let mut next = |what: &str| -> Result<Pickle<'a>> {
-            let pickle = Pickle::parse(rest, limits).inspect_err(|_| tracing::debug!("in the {what} of a torch stream"))?;
+            let pickle = Pickle::parse(rest, limits)
+                .inspect_err(|_| tracing::debug!("in the {what} of a torch stream"))?;
             rest = &rest[pickle.end()..];
             Ok(pickle)
         };
         let version = next("version")?;
         if version.root().int() != Some(PROTOCOL_VERSION) {
-            return Err(layout!("a torch.save stream of a version other than {PROTOCOL_VERSION}"));
+            return Err(layout!(
+                "a torch.save stream of a version other than {PROTOCOL_VERSION}"
+            ));
         }
         let system = next("system information")?;
         if system.root().get("little_endian").and_then(Value::int) != Some(1) {
-            return Err(Error::Unsupported("a torch.save stream of a big-endian machine".into()));
+            return Err(Error::Unsupported(
+                "a torch.save stream of a big-endian machine".into(),
+            ));
         }
         let pickle = next("object")?;
         let keys = next("list of storages")?;
         let dtypes = storage_dtypes(&pickle);
         let mut storages = HashMap::new();
-        for key in keys.root().elements().ok_or_else(|| layout!("the list of storages is no list"))? {
-            let key = key.text().ok_or_else(|| layout!("a storage key is no text"))?;
-            let dtype = *dtypes.get(key).ok_or_else(|| layout!("storage `{key}` is never used"))?;
-            let missing = || Error::Truncated { offset: data.len(), what: "a tensor storage" };
+        for key in keys
+            .root()
+            .elements()
+            .ok_or_else(|| layout!("the list of storages is no list"))?
+        {
+            let key = key
+                .text()
+                .ok_or_else(|| layout!("a storage key is no text"))?;
+            let dtype = *dtypes
+                .get(key)
+                .ok_or_else(|| layout!("storage `{key}` is never used"))?;
+            let missing = || Error::Truncated {
+                offset: data.len(),
+                what: "a tensor storage",
+            };
             let (count, tail) = rest.split_at_checked(8).ok_or_else(missing)?;
             let mut le = [0; 8];
             le.copy_from_slice(count);

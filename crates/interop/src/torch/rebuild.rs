@@ -22,7 +22,10 @@ pub(crate) struct TensorReader<'a> {
 impl<'a> TensorReader<'a> {
     /// A reader for a file of `file_len` bytes.
     pub fn new(storages: Storages<'a>, file_len: usize) -> Self {
-        Self { storages, budget: Cell::new(file_len.saturating_mul(4).saturating_add(1 << 24)) }
+        Self {
+            storages,
+            budget: Cell::new(file_len.saturating_mul(4).saturating_add(1 << 24)),
+        }
     }
 
     /// Whether `value` is a tensor, a parameter or a numpy array.
@@ -30,7 +33,13 @@ impl<'a> TensorReader<'a> {
         use Constructor as C;
         matches!(
             value.constructor(),
-            Some(C::RebuildTensor | C::RebuildTensorV3 | C::RebuildParameter | C::NumpyReconstruct | C::NumpyFromBuffer)
+            Some(
+                C::RebuildTensor
+                    | C::RebuildTensorV3
+                    | C::RebuildParameter
+                    | C::NumpyReconstruct
+                    | C::NumpyFromBuffer
+            )
         ) && value.object().is_some()
     }
 
@@ -52,7 +61,9 @@ impl<'a> TensorReader<'a> {
         let args = value.args().unwrap_or_default();
         match value.constructor() {
             Some(C::RebuildParameter) if value.object().is_some() => {
-                let inner = args.first().ok_or_else(|| fail("a parameter without a tensor"))?;
+                let inner = args
+                    .first()
+                    .ok_or_else(|| fail("a parameter without a tensor"))?;
                 self.read_within(*inner, name, depth - 1)
             }
             Some(C::RebuildTensor | C::RebuildTensorV3) if args.len() >= 4 => {
@@ -63,7 +74,9 @@ impl<'a> TensorReader<'a> {
                     },
                     _ => None,
                 };
-                let sizes = |v: Value<'_, '_>| -> Option<Vec<usize>> { v.elements()?.into_iter().map(Value::size).collect() };
+                let sizes = |v: Value<'_, '_>| -> Option<Vec<usize>> {
+                    v.elements()?.into_iter().map(Value::size).collect()
+                };
                 let offset = args[1].size().ok_or_else(|| fail("a bad offset"))?;
                 let shape = sizes(args[2]).ok_or_else(|| fail("a bad shape"))?;
                 let strides = sizes(args[3]).ok_or_else(|| fail("bad strides"))?;
@@ -71,7 +84,14 @@ impl<'a> TensorReader<'a> {
                     return Err(fail("shape and strides that do not match"));
                 }
                 self.storage(args[0], name, &mut |dtype, bytes| {
-                    self.view(name, override_dtype.unwrap_or(dtype), bytes, offset, &shape, &strides)
+                    self.view(
+                        name,
+                        override_dtype.unwrap_or(dtype),
+                        bytes,
+                        offset,
+                        &shape,
+                        &strides,
+                    )
                 })
             }
             Some(C::NumpyReconstruct | C::NumpyFromBuffer | C::NumpyScalar) => {
@@ -91,11 +111,11 @@ impl<'a> TensorReader<'a> {
         with: &mut dyn FnMut(DType, &[u8]) -> Result<Tensor>,
     ) -> Result<Tensor> {
         if let Some(id) = value.persistent() {
-            let (dtype, key) = storage_id(id).ok_or_else(|| Error::tensor(name, "a storage reference that is not known"))?;
-            let bytes = self
-                .storages
-                .get(key)
-                .ok_or_else(|| Error::tensor(name, format!("its storage `{key}` is not in the file")))?;
+            let (dtype, key) = storage_id(id)
+                .ok_or_else(|| Error::tensor(name, "a storage reference that is not known"))?;
+            let bytes = self.storages.get(key).ok_or_else(|| {
+                Error::tensor(name, format!("its storage `{key}` is not in the file"))
+            })?;
             return with(dtype, bytes);
         }
         if value.constructor() == Some(Constructor::LoadFromBytes) && value.object().is_some() {
@@ -106,15 +126,27 @@ impl<'a> TensorReader<'a> {
                 .ok_or_else(|| Error::tensor(name, "a storage without bytes"))?;
             // Each use parses the embedded stream again, so each use pays for it.
             self.spend(bytes.len() / 4)?;
-            let file = LegacyFile::parse(&bytes, Limits { values: 4096, stack: 4096 })?;
+            let file = LegacyFile::parse(
+                &bytes,
+                Limits {
+                    values: 4096,
+                    stack: 4096,
+                },
+            )?;
             let id = file.pickle.root().persistent();
             let (dtype, key) = id
                 .and_then(storage_id)
                 .ok_or_else(|| Error::tensor(name, "an embedded stream that is no storage"))?;
-            let bytes = file.storages.get(key).ok_or_else(|| Error::tensor(name, "its storage has no contents"))?;
+            let bytes = file
+                .storages
+                .get(key)
+                .ok_or_else(|| Error::tensor(name, "its storage has no contents"))?;
             return with(dtype, bytes);
         }
-        Err(Error::tensor(name, format!("expected a storage, found {}", value.kind())))
+        Err(Error::tensor(
+            name,
+            format!("expected a storage, found {}", value.kind()),
+        ))
     }
 
     /// Copies the view `(offset, shape, strides)` out of a storage after checking every bound.
@@ -128,21 +160,37 @@ impl<'a> TensorReader<'a> {
         strides: &[usize],
     ) -> Result<Tensor> {
         let held = bytes.len() / dtype.size();
-        let outside = || Error::tensor(name, format!("shape {shape:?} reaches outside its storage of {held} elements"));
+        let outside = || {
+            Error::tensor(
+                name,
+                format!("shape {shape:?} reaches outside its storage of {held} elements"),
+            )
+        };
         let count = numel(shape).ok_or_else(outside)?;
         let mut end = offset;
         if count > 0 {
             for (&extent, &stride) in shape.iter().zip(strides) {
-                end = (extent - 1).checked_mul(stride).and_then(|step| end.checked_add(step)).ok_or_else(outside)?;
+                end = (extent - 1)
+                    .checked_mul(stride)
+                    .and_then(|step| end.checked_add(step))
+                    .ok_or_else(outside)?;
             }
             if end >= held {
                 return Err(outside());
             }
         } else {
-            return Ok(Tensor { dtype, shape: shape.to_vec(), data: Vec::new() });
+            return Ok(Tensor {
+                dtype,
+                shape: shape.to_vec(),
+                data: Vec::new(),
+            });
         }
         self.spend(count.checked_mul(dtype.size()).ok_or_else(outside)?)?;
-        Ok(Tensor { dtype, shape: shape.to_vec(), data: gather(bytes, dtype.size(), shape, strides, offset) })
+        Ok(Tensor {
+            dtype,
+            shape: shape.to_vec(),
+            data: gather(bytes, dtype.size(), shape, strides, offset),
+        })
     }
 
     fn spend(&self, bytes: usize) -> Result<()> {
@@ -151,7 +199,10 @@ impl<'a> TensorReader<'a> {
                 self.budget.set(left);
                 Ok(())
             }
-            None => Err(Error::Limit { what: "size of the tensors relative to the file", limit: 4 }),
+            None => Err(Error::Limit {
+                what: "size of the tensors relative to the file",
+                limit: 4,
+            }),
         }
     }
 }
@@ -178,7 +229,10 @@ fn storage_id<'p>(id: Value<'p, '_>) -> Option<(DType, &'p str)> {
 ///
 /// # Errors
 /// `Limit` for more than 64 levels or 1 000 000 steps, otherwise as [`TensorReader::read`].
-pub(crate) fn flatten(value: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<String, Tensor>> {
+pub(crate) fn flatten(
+    value: Value<'_, '_>,
+    reader: &TensorReader<'_>,
+) -> Result<IndexMap<String, Tensor>> {
     const DEPTH: usize = 64;
     const STEPS: usize = 1_000_000;
     let mut out = IndexMap::new();
@@ -187,17 +241,29 @@ pub(crate) fn flatten(value: Value<'_, '_>, reader: &TensorReader<'_>) -> Result
     while let Some((path, value, depth)) = todo.pop() {
         steps += 1 + path.len() / 64;
         if depth > DEPTH {
-            return Err(Error::Limit { what: "depth of the saved object", limit: DEPTH as u64 });
+            return Err(Error::Limit {
+                what: "depth of the saved object",
+                limit: DEPTH as u64,
+            });
         }
         if steps > STEPS {
-            return Err(Error::Limit { what: "number of values in the saved object", limit: STEPS as u64 });
+            return Err(Error::Limit {
+                what: "number of values in the saved object",
+                limit: STEPS as u64,
+            });
         }
         if TensorReader::is_tensor(value) {
             let tensor = reader.read(value, &path)?;
             out.insert(path, tensor);
             continue;
         }
-        let join = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let join = |key: &str| {
+            if path.is_empty() {
+                key.to_owned()
+            } else {
+                format!("{path}.{key}")
+            }
+        };
         let mapping = match value.constructor() {
             Some(Constructor::TorchScript | Constructor::Attributes) => value.state(),
             _ => Some(value),

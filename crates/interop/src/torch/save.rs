@@ -58,16 +58,27 @@ pub(crate) fn zip_file(entries: &[(&str, Saved<'_>)]) -> Result<Vec<u8>> {
     Ok(zip.finish()?.into_inner())
 }
 
-fn add<'t>(pickle: &mut Writer, storages: &mut Vec<&'t Tensor>, name: &str, tensor: &'t Tensor) -> Result<()> {
+fn add<'t>(
+    pickle: &mut Writer,
+    storages: &mut Vec<&'t Tensor>,
+    name: &str,
+    tensor: &'t Tensor,
+) -> Result<()> {
     check_f32(name, tensor)?;
     let key = storages.len().to_string();
-    pickle.tensor(&tensor.shape, |w| w.float_storage_id(&key, tensor.len(), false));
+    pickle.tensor(&tensor.shape, |w| {
+        w.float_storage_id(&key, tensor.len(), false)
+    });
     storages.push(tensor);
     Ok(())
 }
 
 fn check_f32(name: &str, tensor: &Tensor) -> Result<()> {
-    if tensor.dtype == DType::F32 { Ok(()) } else { Err(Error::tensor(name, "only f32 tensors are written")) }
+    if tensor.dtype == DType::F32 {
+        Ok(())
+    } else {
+        Err(Error::tensor(name, "only f32 tensors are written"))
+    }
 }
 
 /// A storage as the legacy `torch.save` stream that tensors inside plain pickles carry.

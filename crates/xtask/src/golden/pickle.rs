@@ -1,0 +1,176 @@
+//! Checkpoints of other programs, read to the exact weights.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use interop::{Checkpoint, Format, Tensor};
+
+use super::CaseResult;
+
+/// Reads every checkpoint in `dir` that has `<name>_weights.safetensors` beside it and compares all tensors bit by bit,
+/// as read and after a round trip through each format that can be written. `worst` counts the tensors that differ.
+///
+/// # Errors
+/// When a file cannot be read, or `dir` has nothing to compare.
+pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .with_context(|| format!("{}", dir.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<_>>()?;
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|e| e == "pkl" || e == "pt" || e == "pth")
+    });
+    files.sort();
+    let mut out = Vec::new();
+    for path in files {
+        let stem = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let weights = path.with_file_name(format!("{stem}_weights.safetensors"));
+        if !weights.exists() {
+            continue;
+        }
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let expected = interop::read_tensors(&weights)?.tensors;
+        let expected: BTreeMap<String, Tensor> = expected
+            .into_iter()
+            .filter(|(name, _)| key_of(name).is_some())
+            .collect();
+        let result = |case: String, differing: usize| CaseResult {
+            suite: "pickle".into(),
+            case,
+            worst: differing as f64,
+            tolerance: 0.0,
+        };
+        let checkpoint = interop::read_checkpoint(&path)?;
+        out.push(result(name.clone(), differing(&checkpoint, &expected)?));
+        out.push(result(
+            format!("{name}: settings"),
+            settings(&checkpoint, &path, &stem)?,
+        ));
+        for (format, label) in [
+            (Format::SafeTensors, "safetensors"),
+            (Format::OfficialPkl, "pkl"),
+            (Format::Rosinality, "pt"),
+        ] {
+            match interop::checkpoint_bytes(format, &checkpoint) {
+                Ok(bytes) => {
+                    let again = interop::read_checkpoint_bytes(&bytes, label)?;
+                    out.push(result(
+                        format!("{name} -> {label}"),
+                        differing(&again, &expected)?,
+                    ));
+                }
+                // Not every network can be said in every format.
+                Err(interop::Error::Unsupported(_)) if format == Format::Rosinality => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    if out.is_empty() {
+        bail!(
+            "{}: no checkpoint with <name>_weights.safetensors beside it",
+            dir.display()
+        );
+    }
+    Ok(out)
+}
+
+/// The network that a stored tensor belongs to; inputs and outputs of the networks are no weights.
+fn key_of(name: &str) -> Option<&str> {
+    name.split_once('.')
+        .map(|(key, _)| key)
+        .filter(|key| ["G", "D", "G_ema"].contains(key))
+}
+
+/// How many tensors are missing, too many, or not the same to the bit.
+fn differing(checkpoint: &Checkpoint, expected: &BTreeMap<String, Tensor>) -> Result<usize> {
+    ensure!(
+        !expected.is_empty(),
+        "the golden weights hold no tensors of networks"
+    );
+    let mut left = expected.clone();
+    let mut count = 0;
+    for (key, network) in checkpoint.networks() {
+        for (name, tensor) in network.tensors() {
+            let name = format!("{key}.{name}");
+            match left.remove(&name) {
+                Some(wanted) if wanted == *tensor => {}
+                _ => {
+                    eprintln!("pickle: {name} differs");
+                    count += 1;
+                }
+            }
+        }
+    }
+    for name in left.keys() {
+        eprintln!("pickle: {name} was not read");
+    }
+    Ok(count + left.len())
+}
+
+/// How many of the constructor arguments in `<name>_weights.json` are not those of the network that was read.
+fn settings(checkpoint: &Checkpoint, path: &Path, stem: &str) -> Result<usize> {
+    let json = path.with_file_name(format!("{stem}_weights.json"));
+    let Ok(text) = std::fs::read_to_string(&json) else {
+        return Ok(0);
+    };
+    let json: serde_json::Value =
+        serde_json::from_str(&text).with_context(|| format!("{}", json.display()))?;
+    let mut count = 0;
+    for (key, network) in checkpoint.networks() {
+        let Some(kwargs) = json.pointer(&format!("/init_kwargs/{key}")) else {
+            continue;
+        };
+        let config = serde_json::to_value(&network.config)?;
+        count += disagreements(kwargs, &config, key);
+    }
+    Ok(count)
+}
+
+/// Compares every number, text and bool of `kwargs` with the setting of the same name, wherever ours has it.
+fn disagreements(kwargs: &serde_json::Value, config: &serde_json::Value, path: &str) -> usize {
+    let Some(map) = kwargs.as_object() else {
+        return 0;
+    };
+    let mut count = 0;
+    for (name, stated) in map {
+        let at = format!("{path}.{name}");
+        count += match (name.as_str(), stated.is_object()) {
+            ("mapping_kwargs", _) => disagreements(stated, &config["mapping"], &at),
+            ("epilogue_kwargs", _) => stated.as_object().map_or(0, |epilogue| {
+                epilogue
+                    .iter()
+                    .filter(|(name, value)| {
+                        let ours = if *name == "activation" {
+                            "epilogue_activation"
+                        } else {
+                            name
+                        };
+                        !same(value, &config[ours])
+                    })
+                    .inspect(|(name, _)| eprintln!("pickle: {at}.{name} differs"))
+                    .count()
+            }),
+            (_, true) => disagreements(stated, config, &at),
+            _ if same(stated, &config[name]) => 0,
+            _ => {
+                eprintln!("pickle: {at} is {stated}, read as {}", config[name]);
+                1
+            }
+        };
+    }
+    count
+}
+
+fn same(a: &serde_json::Value, b: &serde_json::Value) -> bool {
+    a == b || (a.is_number() && a.as_f64() == b.as_f64())
+}
