@@ -72,10 +72,16 @@ pub struct Provenance {
 /// The augmentation that a run trained with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AugmentPipe {
-    /// Strength of each transform, under the official names.
+    /// Strength of each transform, as the run asked for them, under the official names.
     pub kwargs: Json,
+    /// Every setting of the pipe, defaults included.
+    #[serde(default)]
+    pub settings: Json,
     /// Overall probability when the file was written.
     pub p: f64,
+    /// Its tensors: `p`, `Hz_geom`, `Hz_fbank`.
+    #[serde(skip)]
+    pub buffers: IndexMap<String, Tensor>,
 }
 
 /// Everything that a checkpoint holds.

@@ -56,7 +56,14 @@ pub fn convert(input: &Path, output: &Path) -> Result<Conversion> {
 /// What a format has no place for.
 fn lost(checkpoint: &Checkpoint, to: Format) -> Vec<String> {
     let mut notes = Vec::new();
-    if to != Format::SafeTensors && checkpoint.augment_pipe.is_some() {
+    let kept = match to {
+        Format::OfficialPkl => checkpoint
+            .augment_pipe
+            .as_ref()
+            .is_none_or(|pipe| !pipe.buffers.is_empty()),
+        _ => to == Format::SafeTensors || checkpoint.augment_pipe.is_none(),
+    };
+    if !kept {
         notes.push("augment_pipe was left out".into());
     }
     if to == Format::Rosinality {

@@ -189,17 +189,37 @@ fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<St
 
 fn augment_pipe(value: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Option<AugmentPipe>> {
     let (_, state) = persistent(value, "augment_pipe")?;
-    let p = state
-        .get("_buffers")
-        .and_then(|buffers| buffers.get("p"))
-        .map(|p| reader.read(p, "augment_pipe.p"))
-        .transpose()?
-        .and_then(|p| p.to_f64().first().copied())
+    let mut buffers = IndexMap::new();
+    for (key, value) in state.need("_buffers")?.entries().unwrap_or_default() {
+        let key = key
+            .text()
+            .ok_or_else(|| layout!("a tensor of augment_pipe without a name"))?;
+        if !value.is_none() {
+            buffers.insert(key.to_owned(), reader.read(value, key)?.into_f32());
+        }
+    }
+    let p = buffers
+        .get("p")
+        .and_then(|p: &Tensor| p.to_f64().first().copied())
         .unwrap_or(0.0);
-    let kwargs = state
-        .get("_init_kwargs")
-        .map(Value::to_json)
-        .transpose()?
-        .unwrap_or_else(|| Json::Object(Map::new()));
-    Ok(Some(AugmentPipe { kwargs, p }))
+    let kwargs = match state.get("_init_kwargs") {
+        Some(kwargs) => kwargs.to_json()?,
+        None => Json::Object(Map::new()),
+    };
+    // The public attributes; those of torch begin with an underscore.
+    let mut settings = Map::new();
+    for (key, value) in state.entries().unwrap_or_default() {
+        match key.text() {
+            Some(key) if !key.starts_with('_') && key != "training" => {
+                settings.insert(key.to_owned(), value.to_json()?);
+            }
+            _ => {}
+        }
+    }
+    Ok(Some(AugmentPipe {
+        kwargs,
+        settings: Json::Object(settings),
+        p,
+        buffers,
+    }))
 }

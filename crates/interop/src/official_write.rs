@@ -3,18 +3,22 @@
 //! A persistent object names its class and carries the source text that defines it. Ours carries one line that imports
 //! the class from the program that opens the file, so no source text of others is in the file.
 
-use crate::checkpoint::{Checkpoint, Network};
+use crate::checkpoint::{AugmentPipe, Checkpoint, Network};
 use crate::error::{Result, layout};
 use crate::layout::{Attr, Module, tree};
 use crate::pickle::write::{Writer, from_json};
 use crate::tensor::Tensor;
 use crate::torch::save::legacy_storage;
 
-/// The source text of every object in the file.
+/// The source text of every network in the file.
 const MODULE_SRC: &str = "# Written by kaogan: the classes are those of the program that opens this file.\n\
     from training.networks import (\n    Generator, MappingNetwork, SynthesisNetwork, SynthesisBlock, SynthesisLayer, \
     ToRGBLayer, FullyConnectedLayer,\n    Discriminator, DiscriminatorBlock, DiscriminatorEpilogue, MinibatchStdLayer, \
     Conv2dLayer)\n";
+
+/// The source text of the augment pipe.
+const AUGMENT_SRC: &str = "# Written by kaogan: the class is that of the program that opens this file.\n\
+    from training.augment import AugmentPipe\n";
 
 /// A checkpoint as the bytes of a snapshot.
 pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
@@ -33,89 +37,147 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     }
     // The official loader takes None; its trainer makes the pipe anew from the command line.
     w.text("augment_pipe");
-    w.op(b'N');
+    match &checkpoint.augment_pipe {
+        Some(pipe) if !pipe.buffers.is_empty() => augment_pipe(&mut w, pipe)?,
+        _ => w.op(b'N'),
+    }
     w.op(b'u');
     Ok(w.finish())
 }
 
 fn module(w: &mut Writer, spec: &Module, prefix: &str, network: &Network) -> Result<()> {
-    w.global("torch_utils.persistence", "_reconstruct_persistent_obj");
-    w.ops(b"}(");
-    for (key, value) in [
-        ("type", "class"),
-        ("module_src", MODULE_SRC),
-        ("class_name", spec.class),
-    ] {
-        w.text(key);
-        w.text(value);
-    }
-    w.text("version");
-    w.int(6);
-    w.text("state");
-    w.ops(b"}(");
-    w.text("training");
-    w.op(0x89);
+    let tensors = |names: &[(&'static str, Vec<usize>)]| -> Result<Vec<(&str, &Tensor)>> {
+        names
+            .iter()
+            .map(|(name, _)| Ok((*name, find(network, &format!("{prefix}{name}"))?)))
+            .collect()
+    };
+    let mut attrs = spec.attrs.clone();
+    attrs.push(("_init_args".into(), Attr::Tuple(spec.init_args.clone())));
+    attrs.push(("_init_kwargs".into(), Attr::Dict(spec.init_kwargs.clone())));
+    let object = Object {
+        module_src: MODULE_SRC,
+        class: spec.class,
+        params: tensors(&spec.params)?,
+        buffers: tensors(&spec.buffers)?,
+        attrs,
+    };
+    object.write(w, |w| {
+        for child in &spec.children {
+            w.text(&child.name);
+            module(w, child, &format!("{prefix}{}.", child.name), network)?;
+        }
+        Ok(())
+    })
+}
 
-    w.text("_parameters");
-    w.ordered_dict();
-    w.op(b'(');
-    for (name, _) in &spec.params {
-        w.text(name);
-        let tensor = find(network, &format!("{prefix}{name}"))?;
-        // torch._utils._rebuild_parameter(tensor, requires_grad, hooks)
-        w.global("torch._utils", "_rebuild_parameter");
-        w.op(b'(');
-        write_tensor(w, name, tensor)?;
+fn augment_pipe(w: &mut Writer, pipe: &AugmentPipe) -> Result<()> {
+    let mut attrs = match from_json(&pipe.settings) {
+        Attr::Dict(attrs) => attrs,
+        _ => return Err(layout!("the settings of the augment pipe are no mapping")),
+    };
+    attrs.push(("_init_args".into(), Attr::Tuple(Vec::new())));
+    attrs.push(("_init_kwargs".into(), from_json(&pipe.kwargs)));
+    let object = Object {
+        module_src: AUGMENT_SRC,
+        class: "AugmentPipe",
+        params: Vec::new(),
+        buffers: pipe
+            .buffers
+            .iter()
+            .map(|(name, tensor)| (name.as_str(), tensor))
+            .collect(),
+        attrs,
+    };
+    object.write(w, |_| Ok(()))
+}
+
+/// A persistent object whose state is a torch module.
+struct Object<'t> {
+    module_src: &'static str,
+    class: &'t str,
+    params: Vec<(&'t str, &'t Tensor)>,
+    buffers: Vec<(&'t str, &'t Tensor)>,
+    attrs: Vec<(String, Attr)>,
+}
+
+impl Object<'_> {
+    /// Writes the object; `children` writes the names and objects of the modules below.
+    fn write(
+        &self,
+        w: &mut Writer,
+        children: impl FnOnce(&mut Writer) -> Result<()>,
+    ) -> Result<()> {
+        w.global("torch_utils.persistence", "_reconstruct_persistent_obj");
+        w.ops(b"}(");
+        for (key, value) in [
+            ("type", "class"),
+            ("module_src", self.module_src),
+            ("class_name", self.class),
+        ] {
+            w.text(key);
+            w.text(value);
+        }
+        w.text("version");
+        w.int(6);
+        w.text("state");
+        w.ops(b"}(");
+        w.text("training");
         w.op(0x89);
+
+        w.text("_parameters");
         w.ordered_dict();
-        w.ops(b"tR");
-    }
-    w.op(b'u');
+        w.op(b'(');
+        for (name, tensor) in &self.params {
+            w.text(name);
+            // torch._utils._rebuild_parameter(tensor, requires_grad, hooks)
+            w.global("torch._utils", "_rebuild_parameter");
+            w.op(b'(');
+            write_tensor(w, name, tensor)?;
+            w.op(0x89);
+            w.ordered_dict();
+            w.ops(b"tR");
+        }
+        w.op(b'u');
 
-    w.text("_buffers");
-    w.ordered_dict();
-    w.op(b'(');
-    for (name, _) in &spec.buffers {
-        w.text(name);
-        write_tensor(w, name, find(network, &format!("{prefix}{name}"))?)?;
-    }
-    w.op(b'u');
-
-    w.text("_non_persistent_buffers_set");
-    w.op(0x8f);
-    w.text("_is_full_backward_hook");
-    w.op(b'N');
-    // What torch 1.7 knows; newer versions add what they miss.
-    for hooks in [
-        "_backward_hooks",
-        "_forward_hooks",
-        "_forward_pre_hooks",
-        "_state_dict_hooks",
-        "_load_state_dict_pre_hooks",
-    ] {
-        w.text(hooks);
+        w.text("_buffers");
         w.ordered_dict();
-    }
+        w.op(b'(');
+        for (name, tensor) in &self.buffers {
+            w.text(name);
+            write_tensor(w, name, tensor)?;
+        }
+        w.op(b'u');
 
-    w.text("_modules");
-    w.ordered_dict();
-    w.op(b'(');
-    for child in &spec.children {
-        w.text(&child.name);
-        module(w, child, &format!("{prefix}{}.", child.name), network)?;
-    }
-    w.op(b'u');
+        w.text("_non_persistent_buffers_set");
+        w.op(0x8f);
+        w.text("_is_full_backward_hook");
+        w.op(b'N');
+        // What torch 1.7 knows; newer versions add what they miss.
+        for hooks in [
+            "_backward_hooks",
+            "_forward_hooks",
+            "_forward_pre_hooks",
+            "_state_dict_hooks",
+            "_load_state_dict_pre_hooks",
+        ] {
+            w.text(hooks);
+            w.ordered_dict();
+        }
 
-    for (name, value) in &spec.attrs {
-        w.text(name);
-        w.attr(value);
+        w.text("_modules");
+        w.ordered_dict();
+        w.op(b'(');
+        children(w)?;
+        w.op(b'u');
+
+        for (name, value) in &self.attrs {
+            w.text(name);
+            w.attr(value);
+        }
+        w.ops(b"uu\x85R");
+        Ok(())
     }
-    w.text("_init_args");
-    w.attr(&Attr::Tuple(spec.init_args.clone()));
-    w.text("_init_kwargs");
-    w.attr(&Attr::Dict(spec.init_kwargs.clone()));
-    w.ops(b"uu\x85R");
-    Ok(())
 }
 
 fn find<'n>(network: &'n Network, name: &str) -> Result<&'n Tensor> {

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
-use crate::checkpoint::{Checkpoint, Contents};
+use crate::checkpoint::{AugmentPipe, Checkpoint, Contents};
 use crate::config::{NetworkConfig, NetworkKind};
 use crate::error::{Error, Result, layout};
 use crate::infer::{self, Stated};
@@ -19,6 +19,9 @@ const PROVENANCE: &str = "kaogan.provenance";
 const TRAINING_SET: &str = "kaogan.training_set_kwargs";
 const AUGMENT_PIPE: &str = "kaogan.augment_pipe";
 const ASSUMED: &str = "kaogan.assumed";
+
+/// In front of the tensors of the augment pipe.
+const AUGMENT_PIPE_KEY: &str = "augment_pipe";
 
 /// Whether `data` begins as a safetensors file does.
 pub(crate) fn is_safetensors(data: &[u8]) -> bool {
@@ -88,6 +91,7 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
             Some(("G", rest)) => ("G", rest),
             Some(("D", rest)) => ("D", rest),
             Some(("G_ema", rest)) => ("G_ema", rest),
+            Some((AUGMENT_PIPE_KEY, rest)) => (AUGMENT_PIPE_KEY, rest),
             // One network alone, without a key in front.
             Some(("synthesis" | "mapping", _)) if bare => ("G_ema", name.as_str()),
             Some((block, _)) if bare && block.starts_with('b') => ("D", name.as_str()),
@@ -104,6 +108,7 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
             .or_default()
             .insert(rest.to_owned(), tensor);
     }
+    let buffers = groups.shift_remove(AUGMENT_PIPE_KEY).unwrap_or_default();
     if groups.is_empty() {
         return Err(layout!(
             "no tensors named G.*, D.* or G_ema.*: this is no StyleGAN2 checkpoint"
@@ -130,9 +135,13 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
         *out.slot(key).expect("known key") = Some(network);
     }
     out.training_set_kwargs = parse(TRAINING_SET)?;
-    out.augment_pipe = parse(AUGMENT_PIPE)?
-        .map(serde_json::from_value)
-        .transpose()?;
+    out.augment_pipe = match parse(AUGMENT_PIPE)? {
+        Some(json) => Some(AugmentPipe {
+            buffers,
+            ..serde_json::from_value(json)?
+        }),
+        None => None,
+    };
     out.parent = parse(PROVENANCE)?.map(serde_json::from_value).transpose()?;
     Ok(out)
 }
@@ -188,26 +197,38 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
 
     let mut header = Map::new();
     header.insert("__metadata__".into(), Json::Object(metadata));
+    let pipe = checkpoint
+        .augment_pipe
+        .iter()
+        .flat_map(|pipe| &pipe.buffers);
+    let tensors: Vec<(String, &Tensor)> = checkpoint
+        .networks()
+        .flat_map(|(key, network)| {
+            network
+                .tensors()
+                .map(move |(name, t)| (format!("{key}.{name}"), t))
+        })
+        .chain(pipe.map(|(name, t)| (format!("{AUGMENT_PIPE_KEY}.{name}"), t)))
+        .collect();
     let mut end = 0;
-    for (key, network) in checkpoint.networks() {
-        for (name, tensor) in network.tensors() {
-            let start = end;
-            end += tensor.data.len();
-            header.insert(
-                format!("{key}.{name}"),
-                json!({"dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end]}),
-            );
+    for (name, tensor) in &tensors {
+        if tensor.dtype != DType::F32 {
+            return Err(Error::tensor(name, "only f32 tensors are written"));
         }
+        let start = end;
+        end += tensor.data.len();
+        header.insert(
+            name.clone(),
+            json!({"dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end]}),
+        );
     }
     let mut header = Json::Object(header).to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
     let mut out = Vec::with_capacity(8 + header.len() + end);
     out.extend_from_slice(&(header.len() as u64).to_le_bytes());
     out.extend_from_slice(&header);
-    for (_, network) in checkpoint.networks() {
-        for (_, tensor) in network.tensors() {
-            out.extend_from_slice(&tensor.data);
-        }
+    for (_, tensor) in &tensors {
+        out.extend_from_slice(&tensor.data);
     }
     Ok(out)
 }

@@ -244,7 +244,7 @@ fn generator_tensor(
         ["synthesis", noise] if noise.starts_with("noise") => {
             // noise0 is the 4 px layer; then two per resolution.
             let index: u32 = noise["noise".len()..].parse().map_err(|_| unknown(name))?;
-            let (log2, layer) = (2 + index.div_ceil(2), if index % 2 == 0 { 1 } else { 0 });
+            let (log2, layer) = (2 + index.div_ceil(2), u32::from(index.is_multiple_of(2)));
             let side = 1usize
                 .checked_shl(log2)
                 .filter(|_| log2 < 15)

@@ -583,7 +583,7 @@ impl<'a> Machine<'a> {
     // Building.
 
     fn pairs(&self, items: &[Id]) -> Result<Vec<(Id, Id)>> {
-        if items.len() % 2 != 0 {
+        if !items.len().is_multiple_of(2) {
             return Err(self.bad("a key without a value"));
         }
         Ok(items.chunks_exact(2).map(|kv| (kv[0], kv[1])).collect())
