@@ -1,23 +1,74 @@
-//! Golden data: numbers of the reference implementation, and how far ours are from them.
+//! Golden data: numbers that the reference implementation gave, and what we make of the same inputs.
 
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+pub mod dataset;
+pub mod files;
 pub mod pickle;
+pub mod rng;
 
-/// One comparison with golden data.
-#[derive(Debug, Clone, PartialEq)]
+/// The outcome of one golden case.
+#[derive(Clone, Debug, PartialEq)]
 pub struct CaseResult {
-    /// Folder of the golden data.
+    /// Folder of the golden data (`ops`, `rng`).
     pub suite: String,
-    /// What was compared.
+    /// Name within the suite.
     pub case: String,
-    /// The largest deviation found.
+    /// Largest error found.
     pub worst: f64,
-    /// The largest deviation allowed.
+    /// Largest error allowed.
     pub tolerance: f64,
 }
 
 impl CaseResult {
-    /// Whether the deviation is within the tolerance; NaN is not.
+    /// Whether the error is within the tolerance; NaN is not.
     pub fn passed(&self) -> bool {
         self.worst <= self.tolerance
     }
+}
+
+type Suite = fn(&Path) -> Result<Vec<CaseResult>>;
+
+/// Every suite by the name of its folder.
+const SUITES: &[(&str, Suite)] = &[
+    ("dataset", dataset::run),
+    ("pickle", pickle::run),
+    ("rng", rng::run),
+];
+
+/// Runs every suite found below `dir`, prints a table, and fails when a case misses its tolerance.
+///
+/// # Errors
+/// When a case misses, or its files cannot be read.
+pub fn run(dir: &Path) -> Result<()> {
+    let mut results = Vec::new();
+    for (name, suite) in SUITES {
+        let folder = dir.join(name);
+        if folder.is_dir() {
+            results.extend(suite(&folder)?);
+        }
+    }
+    let mut n_missed = 0;
+    for result in &results {
+        n_missed += usize::from(!result.passed());
+        cli::outln!(
+            "{:<8} {:<48} worst {:<10.3e} tolerance {:<10.3e} {}",
+            result.suite,
+            result.case,
+            result.worst,
+            result.tolerance,
+            if result.passed() { "ok" } else { "MISS" }
+        );
+    }
+    if results.is_empty() || n_missed > 0 {
+        bail!(
+            "{n_missed} of {} golden cases missed in '{}'",
+            results.len(),
+            dir.display()
+        );
+    }
+    cli::outln!("{} golden cases passed", results.len());
+    Ok(())
 }

@@ -1,0 +1,88 @@
+//! What can go wrong with a dataset.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::check::CheckReport;
+
+/// What can go wrong with a dataset; each message names the file and the way out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file system refused.
+    #[error("cannot {action} '{path}'")]
+    Io {
+        /// What was tried (`read`, `write`).
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The archive is damaged or of an unknown kind.
+    #[error("cannot read the zip '{path}'")]
+    Zip {
+        /// The archive.
+        path: PathBuf,
+        /// Why not.
+        source: zip::result::ZipError,
+    },
+    /// Neither a folder nor a zip.
+    #[error("'{0}' is neither a folder nor a .zip file")]
+    UnknownKind(PathBuf),
+    /// A name that is not Unicode cannot be listed in `dataset.json`.
+    #[error("the name of '{0}' is not valid Unicode; rename it")]
+    BadName(PathBuf),
+    /// Nothing to train on.
+    #[error("'{0}' holds no pictures")]
+    NoImages(PathBuf),
+    /// One sample could not be read or decoded.
+    #[error("cannot read the picture '{name}' of '{path}': {reason}")]
+    Picture {
+        /// The dataset.
+        path: PathBuf,
+        /// The sample in it.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// `dataset.json` is no JSON of the known form.
+    #[error("cannot read dataset.json of '{path}': {reason}")]
+    Labels {
+        /// The dataset.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The dataset breaks the loader's contract; the report lists every offender.
+    #[error("'{path}' cannot be used:\n{report}")]
+    Contract {
+        /// The dataset.
+        path: PathBuf,
+        /// All offenders.
+        report: Box<CheckReport>,
+    },
+    /// The caller handed over something that would break the dataset.
+    #[error("cannot write the dataset: {0}")]
+    Write(String),
+    /// A saved position does not belong to this dataset, or is damaged.
+    #[error("cannot continue from the saved loader position: {0}")]
+    BadState(String),
+    /// The loader's threads are gone.
+    #[error("the loader stopped: {0}")]
+    Loader(String),
+}
+
+impl Error {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The dataset that training sees: samples in order, a subset of them, mirrored copies behind them, labels beside them.
+
+use std::path::Path;
+
+use rng::RandomState;
+
+use crate::check::CheckReport;
+use crate::decode::{Image, decode, read_header};
+use crate::error::Error;
+use crate::labels::{Label, Labels, Resolved};
+use crate::source::Source;
+
+/// Which part of a dataset to use, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatasetOptions {
+    /// Read labels from `dataset.json`.
+    pub use_labels: bool,
+    /// Use a random subset of at most so many pictures.
+    pub max_size: Option<usize>,
+    /// Seed of that choice.
+    pub random_seed: u32,
+    /// Append a mirrored copy of every picture.
+    pub xflip: bool,
+}
+
+/// A zip or folder opened as a list of equal pictures.
+///
+/// An index runs over the chosen subset and then, with `xflip`, over the mirrored copies of the same subset.
+#[derive(Clone, Debug)]
+pub struct ImageDataset {
+    source: Source,
+    /// Position in the source's names of each picture of the subset, ascending.
+    subset: Vec<u32>,
+    xflip: bool,
+    shape: [usize; 3],
+    labels: Resolved,
+}
+
+impl ImageDataset {
+    /// Opens a zip or a folder. The first picture (by name) gives the shape of all.
+    ///
+    /// Call [`check`](crate::check) before training: it finds the pictures that differ.
+    ///
+    /// # Errors
+    /// When there is no picture, the first one cannot be read, or labels are wanted and incomplete (all offenders are
+    /// listed). Without any labels the dataset opens with a label dimension of 0.
+    pub fn open(path: impl AsRef<Path>, options: &DatasetOptions) -> Result<Self, Error> {
+        Self::from_source(Source::open(path)?, options)
+    }
+
+    /// As [`open`](Self::open), from a source that is open already.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_source(source: Source, options: &DatasetOptions) -> Result<Self, Error> {
+        let path = source.path().to_path_buf();
+        let Some(first) = source.names().first() else {
+            return Err(Error::NoImages(path));
+        };
+        let bytes = source.read(first)?;
+        let header = read_header(&bytes).map_err(|reason| Error::Picture {
+            path: path.clone(),
+            name: first.clone(),
+            reason,
+        })?;
+        let labels = match source.read_labels()? {
+            Some(bytes) if options.use_labels => {
+                let labels = Labels::parse(&bytes).map_err(|reason| Error::Labels {
+                    path: path.clone(),
+                    reason,
+                })?;
+                let n_images = source.names().len();
+                labels
+                    .resolve(source.names())
+                    .map_err(|problems| Error::Contract {
+                        path,
+                        report: Box::new(CheckReport::from_problems(n_images, problems)),
+                    })?
+            }
+            _ => Resolved::default(),
+        };
+        let n_images = u32::try_from(source.names().len()).unwrap_or(u32::MAX);
+        let mut subset: Vec<u32> = (0..n_images).collect();
+        if let Some(max_size) = options.max_size.filter(|&n| n < subset.len()) {
+            RandomState::new(options.random_seed).shuffle(&mut subset);
+            subset.truncate(max_size);
+            subset.sort_unstable();
+        }
+        if subset.is_empty() {
+            return Err(Error::NoImages(source.path().to_path_buf()));
+        }
+        Ok(Self {
+            shape: header.shape(),
+            xflip: options.xflip,
+            source,
+            subset,
+            labels,
+        })
+    }
+
+    /// Number of samples, mirrored ones included.
+    pub fn len(&self) -> usize {
+        self.subset.len() * if self.xflip { 2 } else { 1 }
+    }
+
+    /// Never: an empty dataset does not open.
+    pub fn is_empty(&self) -> bool {
+        self.subset.is_empty()
+    }
+
+    /// `[channels, height, width]` of every sample.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// Pixels of a side.
+    pub fn resolution(&self) -> usize {
+        self.shape[1]
+    }
+
+    /// Entries of a label vector; 0 without labels.
+    pub fn label_dim(&self) -> usize {
+        self.labels.dim
+    }
+
+    /// The files it reads.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Position of a sample among all pictures of the source, before subset and mirror.
+    ///
+    /// # Panics
+    /// As all that take `idx`: when it is not below [`len`](Self::len).
+    pub fn raw_idx(&self, idx: usize) -> usize {
+        assert!(idx < self.len(), "sample {idx} of {}", self.len());
+        self.subset[idx % self.subset.len()] as usize
+    }
+
+    /// Whether a sample is a mirrored copy.
+    pub fn is_flipped(&self, idx: usize) -> bool {
+        idx >= self.subset.len()
+    }
+
+    /// The name of a sample in the source.
+    pub fn name(&self, idx: usize) -> &str {
+        &self.source.names()[self.raw_idx(idx)]
+    }
+
+    /// The label as `dataset.json` has it.
+    pub fn raw_label(&self, idx: usize) -> Option<&Label> {
+        self.labels.raw.get(self.raw_idx(idx))
+    }
+
+    /// The label vector, `[label_dim]`.
+    pub fn label(&self, idx: usize) -> &[f32] {
+        let (raw_idx, dim) = (self.raw_idx(idx), self.labels.dim);
+        &self.labels.vectors[raw_idx * dim..(raw_idx + 1) * dim]
+    }
+
+    /// Label vectors of `n` random samples, `[n, label_dim]`: what the generator is asked for during training.
+    pub fn random_labels(&self, n: usize, random: &mut RandomState) -> Vec<f32> {
+        (0..n)
+            .flat_map(|_| self.label(random.index(self.len())))
+            .copied()
+            .collect()
+    }
+
+    /// Reads, decodes and mirrors a sample.
+    ///
+    /// # Errors
+    /// When it cannot be read or decoded, or has another shape than the first one.
+    pub fn image(&self, idx: usize) -> Result<Image, Error> {
+        let name = self.name(idx);
+        let failed = |reason| Error::Picture {
+            path: self.source.path().to_path_buf(),
+            name: name.to_owned(),
+            reason,
+        };
+        let mut image = decode(&self.source.read(name)?).map_err(failed)?;
+        if image.shape() != self.shape {
+            return Err(failed(format!(
+                "its shape {:?} is not the {:?} of the first picture",
+                image.shape(),
+                self.shape
+            )));
+        }
+        if self.is_flipped(idx) {
+            image.flip_horizontal();
+        }
+        Ok(image)
+    }
+}

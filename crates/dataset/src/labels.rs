@@ -1,0 +1,224 @@
+//! `dataset.json`: `{"labels": [["00000/img00000000.png", 3], ...]}`, with classes or vectors, or `{"labels": null}`.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::check::{Problem, ProblemKind};
+
+/// The label of a sample as `dataset.json` has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Label {
+    /// A class; becomes one-hot with as many entries as the largest class in the file plus one.
+    Class(u32),
+    /// A vector, used as it is.
+    Vector(Vec<f32>),
+}
+
+/// The labels of a dataset by the name of the sample.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Labels {
+    by_name: HashMap<String, Result<Label, String>>,
+}
+
+/// Labels in the order of the samples.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resolved {
+    /// Entries of a label vector; 0 without labels.
+    pub(crate) dim: usize,
+    /// As written; empty without labels.
+    pub(crate) raw: Vec<Label>,
+    /// `[samples, dim]`.
+    pub(crate) vectors: Vec<f32>,
+}
+
+impl Labels {
+    /// Reads `dataset.json`; null labels are none.
+    ///
+    /// A bad label of one picture is no error here; [`check`](crate::check) tells about it by name.
+    ///
+    /// # Errors
+    /// A reason, when the file has another form.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let root: Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let entries = match root.get("labels") {
+            Some(Value::Null) => return Ok(Self::default()),
+            Some(Value::Array(entries)) => entries,
+            Some(_) => return Err("'labels' is neither a list nor null".to_owned()),
+            None => return Err("there is no 'labels'".to_owned()),
+        };
+        let mut by_name = HashMap::with_capacity(entries.len());
+        for (i, entry) in entries.iter().enumerate() {
+            match entry.as_array().map(Vec::as_slice) {
+                Some([Value::String(name), label]) => {
+                    by_name.insert(name.clone(), read_label(label));
+                }
+                _ => return Err(format!("entry {i} of 'labels' is not [name, label]")),
+            }
+        }
+        Ok(Self { by_name })
+    }
+
+    /// Whether there is no label at all.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// The label of a sample, when it has a good one.
+    pub fn get(&self, name: &str) -> Option<&Label> {
+        self.by_name.get(name)?.as_ref().ok()
+    }
+
+    /// Names with a label that are not among `names`, sorted.
+    pub(crate) fn strangers(&self, names: &[String]) -> Vec<String> {
+        let mut strangers: Vec<_> = self
+            .by_name
+            .keys()
+            .filter(|name| names.binary_search(name).is_err())
+            .cloned()
+            .collect();
+        strangers.sort_unstable();
+        strangers
+    }
+
+    /// Labels in the order of `names`, or what is wrong with any of them.
+    pub(crate) fn resolve(&self, names: &[String]) -> Result<Resolved, Vec<Problem>> {
+        if self.is_empty() {
+            return Ok(Resolved::default());
+        }
+        let mut problems = Vec::new();
+        let mut raw = Vec::with_capacity(names.len());
+        let mut form = None;
+        for name in names {
+            let kind = match self.by_name.get(name) {
+                None => ProblemKind::MissingLabel,
+                Some(Err(reason)) => ProblemKind::BadLabel(reason.clone()),
+                Some(Ok(label)) => {
+                    let expected = *form.get_or_insert(label.form());
+                    if expected == label.form() {
+                        raw.push(label.clone());
+                        continue;
+                    }
+                    ProblemKind::BadLabel(format!(
+                        "{}, not {}",
+                        describe(label.form()),
+                        describe(expected)
+                    ))
+                }
+            };
+            problems.push(Problem::new(name, kind));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Resolved::new(raw))
+    }
+}
+
+impl Label {
+    /// `None` for a class, the length of a vector.
+    fn form(&self) -> Option<usize> {
+        match self {
+            Self::Class(_) => None,
+            Self::Vector(vector) => Some(vector.len()),
+        }
+    }
+}
+
+impl Resolved {
+    fn new(raw: Vec<Label>) -> Self {
+        let dim = raw.iter().map(|label| match label {
+            Label::Class(class) => *class as usize + 1,
+            Label::Vector(vector) => vector.len(),
+        });
+        let dim = dim.max().unwrap_or(0);
+        let mut vectors = vec![0.0; raw.len() * dim];
+        for (label, vector) in raw.iter().zip(vectors.chunks_exact_mut(dim.max(1))) {
+            match label {
+                Label::Class(class) => vector[*class as usize] = 1.0,
+                Label::Vector(values) => vector.copy_from_slice(values),
+            }
+        }
+        Self { dim, raw, vectors }
+    }
+}
+
+fn describe(form: Option<usize>) -> String {
+    match form {
+        None => "a class".to_owned(),
+        Some(n) => format!("a vector of {n}"),
+    }
+}
+
+/// The largest class: one-hot vectors beyond are a mistake in the file, not a dataset.
+const MAX_CLASS: u64 = 65_535;
+
+fn read_label(value: &Value) -> Result<Label, String> {
+    match value {
+        Value::Number(class) => match class.as_u64() {
+            Some(class) if class <= MAX_CLASS => Ok(Label::Class(class as u32)),
+            _ => Err(format!("{class} is not a class from 0 to {MAX_CLASS}")),
+        },
+        Value::Array(values) => {
+            let number = |v: &Value| v.as_f64().map(|v| v as f32).filter(|v| v.is_finite());
+            let vector: Option<Vec<f32>> = values.iter().map(number).collect();
+            match vector {
+                Some(vector) if !vector.is_empty() => Ok(Label::Vector(vector)),
+                _ => Err("not a list of finite numbers".to_owned()),
+            }
+        }
+        other => Err(format!("{other} is neither a class nor a vector")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(n: usize) -> Vec<String> {
+        (0..n).map(|i| format!("{i}.png")).collect()
+    }
+
+    fn resolve(json: &str, n: usize) -> Result<Resolved, Vec<Problem>> {
+        Labels::parse(json.as_bytes()).unwrap().resolve(&names(n))
+    }
+
+    #[test]
+    fn classes_become_one_hot_up_to_the_largest() {
+        let labels = resolve(r#"{"labels": [["1.png", 0], ["0.png", 2]]}"#, 2).unwrap();
+        assert_eq!(
+            (labels.dim, labels.vectors),
+            (3, vec![0.0, 0.0, 1.0, 1.0, 0.0, 0.0])
+        );
+    }
+
+    #[test]
+    fn vectors_stay_as_they_are_and_null_is_none() {
+        let labels = resolve(r#"{"labels": [["0.png", [0.5, -1]]]}"#, 1).unwrap();
+        assert_eq!((labels.dim, labels.vectors), (2, vec![0.5, -1.0]));
+        assert_eq!(resolve(r#"{"labels": null}"#, 3).unwrap().dim, 0);
+    }
+
+    #[test]
+    fn every_offender_is_named() {
+        let json = r#"{"labels": [["0.png", 1], ["2.png", -1], ["3.png", [1]], ["4.png", "x"]]}"#;
+        let problems = resolve(json, 5).unwrap_err();
+        let offenders: Vec<_> = problems.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(offenders, ["1.png", "2.png", "3.png", "4.png"]);
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        for json in [
+            "",
+            "[]",
+            "{}",
+            r#"{"labels": 3}"#,
+            r#"{"labels": [["a.png"]]}"#,
+        ] {
+            assert!(Labels::parse(json.as_bytes()).is_err(), "{json}");
+        }
+    }
+}

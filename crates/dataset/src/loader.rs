@@ -1,0 +1,237 @@
+//! Batches without end, decoded ahead on threads of their own, in an order that no thread can change.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+
+use crate::error::Error;
+use crate::image_dataset::ImageDataset;
+use crate::sampler::{InfiniteSampler, SamplerState};
+
+/// How a loader works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoaderOptions {
+    /// Samples in a batch.
+    pub batch_size: usize,
+    /// Seed of the order.
+    pub seed: u32,
+    /// Threads that decode.
+    pub n_threads: usize,
+    /// Batches that are decoded ahead, so that the consumer never waits.
+    pub n_prefetch: usize,
+}
+
+impl Default for LoaderOptions {
+    fn default() -> Self {
+        let n_threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(3));
+        Self {
+            batch_size: 1,
+            seed: 0,
+            n_threads,
+            n_prefetch: n_threads + 1,
+        }
+    }
+}
+
+/// Samples that belong together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// `[batch, channels, height, width]`.
+    pub images: Vec<u8>,
+    /// `[batch, label_dim]`.
+    pub labels: Vec<f32>,
+    /// Which samples of the dataset they are.
+    pub indices: Vec<usize>,
+}
+
+/// Gives batches of a dataset in the order of its [`InfiniteSampler`].
+///
+/// Same seed, same batches, whatever the number of threads. [`save`](Self::save) tells the position behind the last
+/// batch that was *given out*; a loader restored from it gives the identical next batches.
+#[derive(Debug)]
+pub struct Loader {
+    dataset: Arc<ImageDataset>,
+    batch_size: usize,
+    /// Stands behind the last batch that was asked of the threads.
+    ahead: InfiniteSampler,
+    /// Stands behind the last batch that was given out.
+    given: InfiniteSampler,
+    pending: VecDeque<mpsc::Receiver<Result<Batch, Error>>>,
+    n_prefetch: usize,
+    workers: Workers,
+}
+
+impl Loader {
+    /// Starts the threads at the beginning of the order.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    ///
+    /// # Panics
+    /// When the batch size is 0.
+    pub fn new(dataset: Arc<ImageDataset>, options: &LoaderOptions) -> Result<Self, Error> {
+        let sampler = InfiniteSampler::new(dataset.len(), options.seed);
+        Self::start(dataset, options, sampler)
+    }
+
+    /// Starts the threads at a saved position; the seed of the options is not used.
+    ///
+    /// # Errors
+    /// When the position is damaged or that of a dataset of another size.
+    pub fn restore(
+        dataset: Arc<ImageDataset>,
+        options: &LoaderOptions,
+        saved: &SamplerState,
+    ) -> Result<Self, Error> {
+        let sampler = InfiniteSampler::restore(saved)
+            .ok_or_else(|| Error::BadState("it is damaged".to_owned()))?;
+        if sampler.n_samples() != dataset.len() {
+            return Err(Error::BadState(format!(
+                "it was saved with {} samples, '{}' gives {}; use the same --data, --subset and --mirror",
+                sampler.n_samples(),
+                dataset.source().path().display(),
+                dataset.len(),
+            )));
+        }
+        Self::start(dataset, options, sampler)
+    }
+
+    fn start(
+        dataset: Arc<ImageDataset>,
+        options: &LoaderOptions,
+        sampler: InfiniteSampler,
+    ) -> Result<Self, Error> {
+        assert!(options.batch_size > 0, "Loader: a batch of 0 samples");
+        let mut loader = Self {
+            workers: Workers::start(&dataset, options.n_threads.max(1))?,
+            dataset,
+            batch_size: options.batch_size,
+            ahead: sampler.clone(),
+            given: sampler,
+            pending: VecDeque::new(),
+            n_prefetch: options.n_prefetch.max(1),
+        };
+        loader.ask_ahead()?;
+        Ok(loader)
+    }
+
+    /// The next batch; waits when the threads are behind.
+    ///
+    /// # Errors
+    /// When a sample of the batch cannot be read. The batch counts as given, the next call gives the next one.
+    pub fn next_batch(&mut self) -> Result<Batch, Error> {
+        self.ask_ahead()?;
+        let batch = match self.pending.pop_front().map(|reply| reply.recv()) {
+            Some(Ok(batch)) => batch,
+            _ => return Err(Error::Loader("a decoding thread is gone".to_owned())),
+        };
+        self.given.by_ref().take(self.batch_size).for_each(drop);
+        self.ask_ahead()?;
+        batch
+    }
+
+    /// The position behind the last batch that was given out, to be saved.
+    pub fn save(&self) -> SamplerState {
+        self.given.save()
+    }
+
+    /// The dataset it reads.
+    pub fn dataset(&self) -> &Arc<ImageDataset> {
+        &self.dataset
+    }
+
+    /// Samples in a batch.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    fn ask_ahead(&mut self) -> Result<(), Error> {
+        while self.pending.len() < self.n_prefetch {
+            let indices = self.ahead.by_ref().take(self.batch_size).collect();
+            let (reply, receiver) = mpsc::sync_channel(1);
+            self.workers.ask(Job { indices, reply })?;
+            self.pending.push_back(receiver);
+        }
+        Ok(())
+    }
+}
+
+struct Job {
+    indices: Vec<usize>,
+    reply: mpsc::SyncSender<Result<Batch, Error>>,
+}
+
+#[derive(Debug)]
+struct Workers {
+    jobs: Option<mpsc::Sender<Job>>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    fn start(dataset: &Arc<ImageDataset>, n_threads: usize) -> Result<Self, Error> {
+        let (sender, receiver) = mpsc::channel::<Job>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let mut workers = Self {
+            jobs: Some(sender),
+            stop: Arc::default(),
+            threads: Vec::new(),
+        };
+        for i in 0..n_threads {
+            let (dataset, jobs, stop) = (dataset.clone(), receiver.clone(), workers.stop.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("loader-{i}"))
+                .spawn(move || {
+                    loop {
+                        // A poisoned lock means that another worker died: the consumer hears of it.
+                        let Ok(Ok(job)) = jobs.lock().map(|jobs| jobs.recv()) else {
+                            return;
+                        };
+                        if stop.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        // Nobody waits when the loader is being dropped.
+                        let _ = job.reply.send(read_batch(&dataset, job.indices));
+                    }
+                })
+                .map_err(|e| Error::Loader(format!("cannot start a thread: {e}")))?;
+            workers.threads.push(thread);
+        }
+        Ok(workers)
+    }
+
+    fn ask(&self, job: Job) -> Result<(), Error> {
+        let sent = self
+            .jobs
+            .as_ref()
+            .is_some_and(|jobs| jobs.send(job).is_ok());
+        let gone = || Error::Loader("the decoding threads are gone".to_owned());
+        sent.then_some(()).ok_or_else(gone)
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn read_batch(dataset: &ImageDataset, indices: Vec<usize>) -> Result<Batch, Error> {
+    let sample_len = dataset.shape().iter().product::<usize>();
+    let mut images = vec![0; indices.len() * sample_len];
+    let mut labels = Vec::with_capacity(indices.len() * dataset.label_dim());
+    for (&idx, out) in indices.iter().zip(images.chunks_exact_mut(sample_len)) {
+        dataset.image(idx)?.write_chw(out);
+        labels.extend_from_slice(dataset.label(idx));
+    }
+    Ok(Batch {
+        images,
+        labels,
+        indices,
+    })
+}

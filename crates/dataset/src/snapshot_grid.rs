@@ -1,0 +1,82 @@
+//! Which samples the preview grids (`reals.png`, `fakes000200.png`) show.
+
+use std::cmp::Ordering;
+
+use rng::RandomState;
+
+use crate::image_dataset::ImageDataset;
+use crate::labels::Label;
+
+/// A grid of about 7680 x 4320 pixels: 7 to 32 columns, 4 to 32 rows.
+///
+/// Without labels a shuffle of the dataset, repeated when it is small; with labels each row shows one label, in turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotGrid {
+    /// Pictures in a row.
+    pub columns: usize,
+    /// Rows.
+    pub rows: usize,
+    /// Samples, row by row.
+    pub indices: Vec<usize>,
+}
+
+impl SnapshotGrid {
+    /// The grid that the reference shows for this dataset.
+    pub fn new(dataset: &ImageDataset) -> Self {
+        let [_, height, width] = dataset.shape();
+        let columns = (7680 / width.max(1)).clamp(7, 32);
+        let rows = (4320 / height.max(1)).clamp(4, 32);
+        let mut random = RandomState::new(0);
+        let indices = if dataset.label_dim() == 0 {
+            let order = random.permutation(dataset.len());
+            order.into_iter().cycle().take(columns * rows).collect()
+        } else {
+            let groups = shuffled_groups(dataset, &mut random);
+            (0..rows)
+                .flat_map(|row| {
+                    let group = &groups[row % groups.len()];
+                    // A label that comes again goes on where it stopped.
+                    let start = row / groups.len() * columns;
+                    (start..start + columns).map(|i| group[i % group.len()])
+                })
+                .collect()
+        };
+        Self {
+            columns,
+            rows,
+            indices,
+        }
+    }
+}
+
+/// Samples by label, labels in ascending order (vectors by their last entry first), each group shuffled in that order.
+fn shuffled_groups(dataset: &ImageDataset, random: &mut RandomState) -> Vec<Vec<usize>> {
+    let mut labelled: Vec<(&Label, usize)> = (0..dataset.len())
+        .filter_map(|idx| Some((dataset.raw_label(idx)?, idx)))
+        .collect();
+    labelled.sort_by(|a, b| compare(a.0, b.0));
+    labelled
+        .chunk_by(|a, b| compare(a.0, b.0).is_eq())
+        .map(|group| {
+            let mut group: Vec<usize> = group.iter().map(|(_, idx)| *idx).collect();
+            random.shuffle(&mut group);
+            group
+        })
+        .collect()
+}
+
+fn compare(a: &Label, b: &Label) -> Ordering {
+    match (a, b) {
+        (Label::Class(a), Label::Class(b)) => a.cmp(b),
+        (Label::Vector(a), Label::Vector(b)) => {
+            let pairs = a.iter().rev().zip(b.iter().rev());
+            pairs
+                .map(|(a, b)| (a + 0.0).total_cmp(&(b + 0.0)))
+                .find(|o| o.is_ne())
+                .unwrap_or(Ordering::Equal)
+        }
+        // A dataset has labels of one form.
+        (Label::Class(_), Label::Vector(_)) => Ordering::Less,
+        (Label::Vector(_), Label::Class(_)) => Ordering::Greater,
+    }
+}
