@@ -1,27 +1,29 @@
 use std::path::PathBuf;
 
 /// What can be wrong with a checkpoint, with the way out where there is one.
+///
+/// Every message is complete in itself: the cause is part of it and not repeated as `source()`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {error}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// The reason the system gave.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The new file could not be written; the message names it.
     #[error(transparent)]
     Write(std::io::Error),
     /// An error with the file that it is about.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {error}", path.display())]
     In {
         /// The file.
         path: PathBuf,
         /// What is wrong in it.
-        source: Box<Error>,
+        error: Box<Error>,
     },
     /// The data ends in the middle of something.
     #[error(
@@ -85,13 +87,31 @@ pub enum Error {
     Unsupported(String),
     /// The zip container is damaged.
     #[error("zip archive: {0}")]
-    Zip(#[from] zip::result::ZipError),
+    Zip(String),
     /// The safetensors container is damaged.
     #[error("safetensors: {0}")]
-    SafeTensors(#[from] safetensors::SafeTensorError),
+    SafeTensors(String),
     /// JSON inside the file is damaged.
     #[error("JSON inside the file: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(String),
+}
+
+impl From<zip::result::ZipError> for Error {
+    fn from(error: zip::result::ZipError) -> Self {
+        Self::Zip(error.to_string())
+    }
+}
+
+impl From<safetensors::SafeTensorError> for Error {
+    fn from(error: safetensors::SafeTensorError) -> Self {
+        Self::SafeTensors(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error.to_string())
+    }
 }
 
 /// Result with this crate's [`Error`].
@@ -104,7 +124,7 @@ impl Error {
             Self::Io { .. } | Self::In { .. } => self,
             other => Self::In {
                 path: path.to_owned(),
-                source: Box::new(other),
+                error: Box::new(other),
             },
         }
     }

@@ -311,7 +311,8 @@ fn modulated(
             )
         }
         "bias" => ("bias", value.clone()),
-        "noise_strength" => ("noise_strength", value.clone()),
+        // A scalar, which numpy sometimes keeps as an array of one.
+        "noise_strength" => ("noise_strength", value.clone().reshape(Vec::new())?),
         _ => return Err(unknown(name)),
     };
     Ok(vec![(format!("{layer}.{suffix}"), value)])

@@ -1,0 +1,232 @@
+//! Damaged and hostile inputs: every one is an error or a checkpoint, never a crash, and memory stays in proportion.
+//!
+//! `KAOGAN_FUZZ_INPUTS=1000000 cargo test -p interop --test fuzz` for a long run; `KAOGAN_FUZZ_SEED` for other inputs.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{Cursor, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use interop::pickle::{Limits, Pickle};
+use interop::{Format, checkpoint_bytes, read_checkpoint_bytes, read_tensors_bytes};
+
+/// Counts the bytes that are allocated and their peak.
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system allocator unchanged; the counters allocate nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(now, Relaxed);
+        // SAFETY: the caller's promise about `layout` is handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: `pointer` came from `System.alloc` with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Sebastiano Vigna's splitmix64.
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+}
+
+/// Instructions of all protocols, for random streams.
+const OPS: &[u8] = b"NIJKMLFGSVTBUCX(])}tlaesud012pqrghjcRoibPQ.\x80\x81\x82\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97";
+
+fn seeds() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let official = read("official.pkl");
+    let checkpoint = read_checkpoint_bytes(&official, "official.pkl").unwrap();
+    let mut seeds: Vec<Vec<u8>> = [Format::SafeTensors, Format::OfficialPkl, Format::Rosinality]
+        .map(|format| checkpoint_bytes(format, &checkpoint).unwrap())
+        .into();
+    seeds.push(official);
+    for name in [
+        "tensorflow.pkl",
+        "state_dict_zip.pt",
+        "state_dict_legacy.pt",
+        "torchscript.pt",
+    ] {
+        seeds.push(read(name));
+    }
+    seeds
+}
+
+fn mutate(rng: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
+    if rng.below(8) == 0 {
+        // A stream of random instructions.
+        let mut out = vec![0x80, rng.below(6) as u8];
+        for _ in 0..rng.below(200) {
+            out.push(OPS[rng.below(OPS.len())]);
+            if rng.below(3) == 0 {
+                out.push(rng.next() as u8 & 0x0f);
+            }
+        }
+        return out;
+    }
+    let mut seed = rng.below(seeds.len());
+    if seed >= 3 && rng.below(2) == 0 {
+        // The small ones more often: they go faster.
+        seed = 4 + rng.below(seeds.len() - 4);
+    }
+    let seed = &seeds[seed];
+    if seed.starts_with(b"PK") && rng.below(4) != 0 {
+        return rezip(rng, seed);
+    }
+    let mut out = seed.clone();
+    damage(rng, &mut out, seeds);
+    out
+}
+
+fn damage(rng: &mut Rng, out: &mut Vec<u8>, seeds: &[Vec<u8>]) {
+    for _ in 0..1 + rng.below(4) {
+        if out.is_empty() {
+            return;
+        }
+        // Structure is dense at the start of most files.
+        let at = if rng.below(3) == 0 {
+            rng.below(out.len().min(400))
+        } else {
+            rng.below(out.len())
+        };
+        match rng.below(9) {
+            0 => out[at] ^= 1 << rng.below(8),
+            1 => out[at] = rng.next() as u8,
+            2 => out[at] = OPS[rng.below(OPS.len())],
+            3 => out.truncate(at),
+            4 => {
+                let end = (at + 1 + rng.below(40)).min(out.len());
+                out.drain(at..end);
+            }
+            5 => {
+                let end = (at + 1 + rng.below(200)).min(out.len());
+                let piece = out[at..end].to_vec();
+                let to = rng.below(out.len());
+                for _ in 0..1 + rng.below(3) {
+                    out.splice(to..to, piece.iter().copied());
+                }
+            }
+            6 => {
+                let other = &seeds[rng.below(seeds.len())];
+                let from = rng.below(other.len());
+                let end = (from + rng.below(300)).min(other.len());
+                out.splice(at..at, other[from..end].iter().copied());
+            }
+            7 => {
+                let huge = [0xff, 0xff, 0xff, [0x7f, 0xff, 0x00][rng.below(3)]];
+                for (byte, value) in out[at..].iter_mut().zip(huge) {
+                    *byte = value;
+                }
+            }
+            _ => out.insert(at, OPS[rng.below(OPS.len())]),
+        }
+    }
+}
+
+/// Damages one member of a zip and makes the checksums right again.
+fn rezip(rng: &mut Rng, seed: &[u8]) -> Vec<u8> {
+    let mut zip = zip::ZipArchive::new(Cursor::new(seed)).unwrap();
+    let victim = zip
+        .file_names()
+        .position(|name| name.is_ok_and(|n| n.ends_with("data.pkl")))
+        .unwrap();
+    let victim = if rng.below(5) == 0 {
+        rng.below(zip.len())
+    } else {
+        victim
+    };
+    let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for index in 0..zip.len() {
+        let mut file = zip.by_index(index).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+        if index == victim {
+            damage(rng, &mut bytes, &[seed.to_vec()]);
+        }
+        let options = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored);
+        out.start_file(file.name().unwrap().into_owned(), options)
+            .unwrap();
+        out.write_all(&bytes).unwrap();
+    }
+    out.finish().unwrap().into_inner()
+}
+
+#[test]
+fn damaged_inputs_neither_crash_nor_grow() {
+    let number = |name: &str, default| {
+        std::env::var(name)
+            .ok()
+            .and_then(|v| v.parse().ok())
+            .unwrap_or(default)
+    };
+    let inputs = number("KAOGAN_FUZZ_INPUTS", 4000usize);
+    let mut rng = Rng(number("KAOGAN_FUZZ_SEED", 0usize) as u64);
+    let seeds = seeds();
+    let (mut read, mut parsed, mut slowest, mut worst) = (0, 0, Duration::ZERO, 0f64);
+    for index in 0..inputs {
+        let state = rng.0;
+        let input = mutate(&mut rng, &seeds);
+        let start = Instant::now();
+        let before = NOW.load(Relaxed);
+        PEAK.store(before, Relaxed);
+        let result = std::panic::catch_unwind(|| {
+            let checkpoint = read_checkpoint_bytes(&input, "fuzz").is_ok();
+            let tensors = read_tensors_bytes(&input).is_ok();
+            let pickle =
+                Pickle::parse(&input, Limits::default()).is_ok_and(|p| p.root().to_json().is_ok());
+            (checkpoint || tensors, pickle)
+        });
+        let Ok((ok, pickle)) = result else {
+            panic!(
+                "input {index} crashed: KAOGAN_FUZZ_SEED={state} KAOGAN_FUZZ_INPUTS=1 repeats it"
+            )
+        };
+        read += usize::from(ok);
+        parsed += usize::from(pickle);
+        slowest = slowest.max(start.elapsed());
+        // A one-byte instruction can cost a value of 40 bytes and its place on the stack; zips and JSON have a base.
+        let grown = PEAK.load(Relaxed) - before;
+        worst = worst.max(grown as f64 / input.len().max(1) as f64);
+        let allowed = 400 * input.len() + (1 << 20);
+        assert!(
+            grown <= allowed,
+            "input {index} of {} bytes took {grown}: KAOGAN_FUZZ_SEED={state}",
+            input.len()
+        );
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "input {index} is slow: KAOGAN_FUZZ_SEED={state}"
+        );
+    }
+    println!(
+        "{inputs} inputs: {read} read all the same, {parsed} plain pickles, slowest {slowest:?}, \
+         peak memory at most {worst:.0} times the input"
+    );
+    // Damage must leave some files readable and break most, or nothing was tested.
+    assert!(inputs < 1000 || (read > inputs / 100 && read < inputs * 9 / 10));
+}

@@ -1,0 +1,299 @@
+//! Files that other programs wrote, read to the exact values.
+
+use std::path::{Path, PathBuf};
+
+use interop::{
+    Architecture, Checkpoint, Container, DType, Error, Format, NetworkConfig, read_checkpoint,
+    read_checkpoint_bytes, read_tensors,
+};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name)
+}
+
+/// Every tensor of a checkpoint against `weights.safetensors`.
+fn assert_weights(checkpoint: &Checkpoint, tolerance_of_affine_bias: f32) {
+    let mut expected = read_tensors(&data("weights.safetensors")).unwrap().tensors;
+    for (key, network) in checkpoint.networks() {
+        for (name, tensor) in network.tensors() {
+            let name = format!("{key}.{name}");
+            let wanted = expected
+                .swap_remove(&name)
+                .unwrap_or_else(|| panic!("{name} is not expected"));
+            if name.ends_with("affine.bias") && tolerance_of_affine_bias > 0.0 {
+                assert_eq!(tensor.shape, wanted.shape, "{name}");
+                for (a, b) in tensor.to_f32().iter().zip(wanted.to_f32()) {
+                    assert!(
+                        (a - b).abs() <= tolerance_of_affine_bias,
+                        "{name}: {a} and {b}"
+                    );
+                }
+            } else {
+                assert_eq!(*tensor, wanted, "{name}");
+            }
+        }
+    }
+    assert!(expected.is_empty(), "not read: {:?}", expected.keys());
+}
+
+#[test]
+fn official_snapshot_with_frozen_layers() {
+    let checkpoint = read_checkpoint(&data("official.pkl")).unwrap();
+    assert_weights(&checkpoint, 0.0);
+    assert_eq!(checkpoint.provenance.format, Format::OfficialPkl);
+    assert_eq!(
+        checkpoint.training_set_kwargs.as_ref().unwrap()["path"],
+        "faces.zip"
+    );
+    assert_eq!(
+        checkpoint.training_set_kwargs.as_ref().unwrap()["xflip"],
+        true
+    );
+    let NetworkConfig::Generator(g) = &checkpoint.g_ema.as_ref().unwrap().config else {
+        panic!()
+    };
+    assert_eq!(
+        (
+            g.img_resolution,
+            g.z_dim,
+            g.w_dim,
+            g.c_dim,
+            g.mapping.num_layers
+        ),
+        (8, 4, 4, 0, 2)
+    );
+    assert_eq!((g.channels(4), g.channels(8), g.num_ws()), (3, 2, 4));
+    assert_eq!(
+        (g.num_fp16_res, g.conv_clamp, g.architecture),
+        (1, Some(256.0), Architecture::Skip)
+    );
+    let d = checkpoint.d.as_ref().unwrap();
+    let NetworkConfig::Discriminator(config) = &d.config else {
+        panic!()
+    };
+    assert_eq!(
+        (
+            config.freeze_layers,
+            config.mbstd_group_size,
+            config.mbstd_num_channels
+        ),
+        (3, Some(4), 1)
+    );
+    // Frozen weights are parameters here.
+    assert!(d.params.contains_key("b8.conv0.weight"));
+    assert!(
+        d.buffers
+            .keys()
+            .all(|name| name.ends_with("resample_filter"))
+    );
+}
+
+#[test]
+fn tensorflow_snapshot() {
+    let checkpoint = read_checkpoint(&data("tensorflow.pkl")).unwrap();
+    assert_eq!(checkpoint.provenance.format, Format::TensorflowPkl);
+    // The file holds bias - 1, which rounds.
+    assert_weights(&checkpoint, 3e-7);
+    let NetworkConfig::Discriminator(d) = &checkpoint.d.as_ref().unwrap().config else {
+        panic!()
+    };
+    assert_eq!(
+        (d.mbstd_group_size, d.channel_base, d.channel_max),
+        (Some(2), 16, 3)
+    );
+}
+
+#[test]
+fn every_format_that_is_written_reads_back_the_same() {
+    let original = read_checkpoint(&data("official.pkl")).unwrap();
+    for format in [Format::SafeTensors, Format::OfficialPkl, Format::Rosinality] {
+        let bytes = interop::checkpoint_bytes(format, &original).unwrap();
+        assert_eq!(
+            bytes,
+            interop::checkpoint_bytes(format, &original).unwrap(),
+            "{format:?} is not deterministic"
+        );
+        let again = read_checkpoint_bytes(&bytes, "x").unwrap();
+        assert_eq!(again.provenance.format, format);
+        assert_weights(&again, 0.0);
+        for ((key, a), (_, b)) in original.networks().zip(again.networks()) {
+            assert_eq!(
+                interop::weights_checksum(a),
+                interop::weights_checksum(b),
+                "{format:?} {key}"
+            );
+            match format {
+                Format::SafeTensors => assert_eq!(a, b, "{key}"),
+                // Frozen layers are written as ordinary ones.
+                Format::OfficialPkl => assert_eq!(without_freeze(&a.config), b.config, "{key}"),
+                _ => assert!(!b.assumed.is_empty(), "{key}: the clamp is not in the file"),
+            }
+        }
+        if format != Format::Rosinality {
+            assert_eq!(again.training_set_kwargs, original.training_set_kwargs);
+        }
+        if format == Format::SafeTensors {
+            assert_eq!(
+                again.provenance.parent.as_deref(),
+                Some(&original.provenance)
+            );
+        }
+    }
+}
+
+fn without_freeze(config: &NetworkConfig) -> NetworkConfig {
+    let mut config = config.clone();
+    if let NetworkConfig::Discriminator(d) = &mut config {
+        d.freeze_layers = 0;
+    }
+    config
+}
+
+#[test]
+fn converted_files_are_described_and_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let safetensors = folder.path().join("a.safetensors");
+    let pkl = folder.path().join("b.pkl");
+    let conversion = interop::convert(&data("official.pkl"), &safetensors).unwrap();
+    assert_eq!(
+        (conversion.from, conversion.to),
+        (Format::OfficialPkl, Format::SafeTensors)
+    );
+    interop::convert(&safetensors, &pkl).unwrap();
+    let original = interop::describe(&data("official.pkl")).unwrap();
+    let [a, b] = [safetensors, pkl].map(|path| interop::describe(&path).unwrap());
+    assert_eq!(original.networks.len(), 3);
+    for (x, y) in original
+        .networks
+        .iter()
+        .zip(a.networks.iter().zip(&b.networks))
+    {
+        assert_eq!((&x.checksum, &x.checksum), (&y.0.checksum, &y.1.checksum));
+        assert!(!x.has_non_finite && x.num_params > 0);
+    }
+    assert_eq!(a.converted_from.unwrap().source, "official.pkl");
+    let error = interop::convert(&data("official.pkl"), &folder.path().join("c.onnx")).unwrap_err();
+    assert!(matches!(error, Error::Unsupported(_)));
+    // State dicts are described too.
+    let state = interop::describe(&data("state_dict_zip.pt")).unwrap();
+    assert_eq!(
+        (state.format, state.container),
+        (None, Some(Container::TorchZip))
+    );
+    assert_eq!(state.tensors.len(), 14);
+}
+
+#[test]
+fn state_dicts_of_both_layouts() {
+    for (name, container) in [
+        ("state_dict_zip.pt", Container::TorchZip),
+        ("state_dict_legacy.pt", Container::TorchLegacy),
+    ] {
+        let file = read_tensors(&data(name)).unwrap();
+        assert_eq!(file.container, container);
+        let count: Vec<f32> = (0..24).map(|v| v as f32).collect();
+        for (key, dtype) in [
+            ("f16", DType::F16),
+            ("bf16", DType::BF16),
+            ("f64", DType::F64),
+        ] {
+            assert_eq!(
+                (file.tensors[key].dtype, &file.tensors[key].shape[..]),
+                (dtype, &[2, 3, 4][..])
+            );
+            assert_eq!(file.tensors[key].to_f32(), count, "{key}");
+        }
+        let values = |key: &str| (file.tensors[key].shape.clone(), file.tensors[key].to_f32());
+        assert_eq!(values("i64"), (vec![2], vec![1.0, -2.0]));
+        assert_eq!(values("i32"), (vec![], vec![5.0]));
+        assert_eq!(values("u8"), (vec![2], vec![1.0, 2.0]));
+        assert_eq!(values("flag"), (vec![2], vec![1.0, 0.0]));
+        let turned: Vec<f32> = (0..4)
+            .flat_map(|k| {
+                (0..2).flat_map(move |i| (0..3).map(move |j| (i * 12 + j * 4 + k) as f32))
+            })
+            .collect();
+        assert_eq!(values("turned"), (vec![4, 2, 3], turned));
+        assert_eq!(values("view"), (vec![3, 4], count[12..].to_vec()));
+        assert_eq!(values("row"), (vec![4], count[4..8].to_vec()));
+        assert_eq!(values("empty"), (vec![0, 3], vec![]));
+        assert_eq!(
+            values("parameter"),
+            (vec![2, 4], [&count[..4], &count[12..16]].concat())
+        );
+        assert_eq!(values("nested.a.1.c"), (vec![1], vec![0.0]));
+        assert_eq!(file.tensors.len(), 14);
+    }
+}
+
+#[test]
+fn torchscript_parameters() {
+    let file = read_tensors(&data("torchscript.pt")).unwrap();
+    assert_eq!(file.container, Container::TorchScript);
+    let names: Vec<&str> = file.tensors.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["conv.weight", "conv.bias", "seq.0.weight", "seq.0.bias"]
+    );
+    let values: Vec<f32> = file.tensors.values().flat_map(|t| t.to_f32()).collect();
+    assert_eq!(values, [1., 2., 3., 4., 5., 6., 7.]);
+    let error = read_checkpoint(&data("torchscript.pt"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("torchscript.pt") && error.contains("TorchScript"),
+        "{error}"
+    );
+}
+
+#[test]
+fn contradictions_are_errors() {
+    let mut checkpoint = read_checkpoint(&data("official.pkl")).unwrap();
+    // A file that states 8 mapping layers and holds 2.
+    let text = |from: &[u8], a: &[u8], b: &[u8]| {
+        let at = from.windows(a.len()).position(|w| w == a).expect("pattern");
+        [&from[..at], b, &from[at + a.len()..]].concat()
+    };
+    let pkl = interop::checkpoint_bytes(Format::OfficialPkl, &checkpoint).unwrap();
+    // In the arguments of the constructor: 'mapping_kwargs': {'num_layers': 2.
+    let stated = b"X\x0e\x00\x00\x00mapping_kwargs}(X\x0a\x00\x00\x00num_layersK\x02";
+    let changed = [&stated[..stated.len() - 1], b"\x08"].concat();
+    let error = read_checkpoint_bytes(&text(&pkl, stated, &changed), "x").unwrap_err();
+    assert!(matches!(&error, Error::Contradiction { .. }), "{error}");
+    assert!(
+        error.to_string().contains("mapping_kwargs.num_layers"),
+        "{error}"
+    );
+
+    // A tensor too many and one too few.
+    let d = checkpoint.d.as_mut().unwrap();
+    let bias = d.params.swap_remove("b4.out.bias").unwrap();
+    let bytes = interop::checkpoint_bytes(Format::SafeTensors, &checkpoint).unwrap();
+    let error = read_checkpoint_bytes(&bytes, "x").unwrap_err().to_string();
+    assert!(error.contains("discriminator lacks b4.out.bias"), "{error}");
+    let d = checkpoint.d.as_mut().unwrap();
+    d.params.insert("b4.out.bias".into(), bias.clone());
+    d.params.insert("b4.extra".into(), bias);
+    let bytes = interop::checkpoint_bytes(Format::SafeTensors, &checkpoint).unwrap();
+    let error = read_checkpoint_bytes(&bytes, "x").unwrap_err().to_string();
+    assert!(error.contains("b4.extra"), "{error}");
+}
+
+#[test]
+fn other_files_are_named_for_what_they_are() {
+    for (bytes, expected) in [
+        (&b""[..], "empty"),
+        (b"<!DOCTYPE html><html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git-lfs"),
+        (b"\x89PNG\r\n\x1a\n", "neither"),
+        (b"\x80\x04}\x94.", "none of G, D and G_ema"),
+        (b"PK\x03\x04garbage", "zip"),
+    ] {
+        let error = read_checkpoint_bytes(bytes, "x").unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let error = read_checkpoint(Path::new("no/such/file.pkl")).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }));
+}
