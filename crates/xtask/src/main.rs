@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod detect_eval;
 mod golden;
 
 #[derive(Parser)]
@@ -23,6 +24,12 @@ enum Command {
         /// Folder with one subfolder for each suite
         dir: PathBuf,
     },
+    /// Recall, precision, AP and speed of face detectors on a folder of pictures with a boxes.json
+    DetectEval {
+        /// DIR DETECTOR... and options; without any, says which
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -31,6 +38,7 @@ fn main() -> ExitCode {
         args.common.start()?;
         match args.command {
             Command::Golden { dir } => golden::run(&dir),
+            Command::DetectEval { args } => detect_eval::run(&args),
         }
     })
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 pub mod dataset;
+pub mod detect;
 pub mod files;
 pub mod pickle;
 pub mod rng;
@@ -34,6 +35,7 @@ type Suite = fn(&Path) -> Result<Vec<CaseResult>>;
 /// Every suite by the name of its folder.
 const SUITES: &[(&str, Suite)] = &[
     ("dataset", dataset::run),
+    ("detect", detect::run),
     ("pickle", pickle::run),
     ("rng", rng::run),
 ];

@@ -1,0 +1,180 @@
+//! Grouping of neighbouring windows, as OpenCV's `groupRectangles`.
+
+/// A window of the picture in whole pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Left edge.
+    pub x: i32,
+    /// Top edge.
+    pub y: i32,
+    /// Width.
+    pub width: i32,
+    /// Height.
+    pub height: i32,
+}
+
+/// The mean of windows that see the same thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The mean window, rounded.
+    pub window: Window,
+    /// How many windows went into it.
+    pub neighbors: u32,
+}
+
+/// Windows belong together when their edges differ by at most this share of their mean side.
+const EPSILON: f64 = 0.2;
+
+/// Joins similar windows (also by way of others) and keeps the means of those with more than `min_neighbors` members
+/// that do not lie inside a stronger group. With `min_neighbors` 0 every window is a group of its own.
+pub fn group_windows(windows: &[Window], min_neighbors: u32) -> Vec<Group> {
+    if min_neighbors == 0 {
+        return windows
+            .iter()
+            .map(|&window| Group {
+                window,
+                neighbors: 1,
+            })
+            .collect();
+    }
+    let groups = means(windows);
+    let strong: Vec<Group> = groups
+        .into_iter()
+        .filter(|group| group.neighbors > min_neighbors)
+        .collect();
+    let is_inside = |a: &Group, b: &Group| {
+        let (inner, outer) = (a.window, b.window);
+        let dx = (f64::from(outer.width) * EPSILON).round_ties_even() as i32;
+        let dy = (f64::from(outer.height) * EPSILON).round_ties_even() as i32;
+        inner.x >= outer.x - dx
+            && inner.y >= outer.y - dy
+            && inner.x + inner.width <= outer.x + outer.width + dx
+            && inner.y + inner.height <= outer.y + outer.height + dy
+            && (b.neighbors > a.neighbors.max(3) || a.neighbors < 3)
+    };
+    let survives = |(i, group): &(usize, &Group)| {
+        !strong
+            .iter()
+            .enumerate()
+            .any(|(j, other)| *i != j && is_inside(group, other))
+    };
+    strong
+        .iter()
+        .enumerate()
+        .filter(survives)
+        .map(|(_, group)| *group)
+        .collect()
+}
+
+/// The mean of each class of similar windows, in the order of their first members.
+fn means(windows: &[Window]) -> Vec<Group> {
+    let mut parents: Vec<usize> = (0..windows.len()).collect();
+    // Along x, only windows within reach are compared.
+    let mut order: Vec<usize> = (0..windows.len()).collect();
+    order.sort_by_key(|&i| windows[i].x);
+    for (at, &i) in order.iter().enumerate() {
+        let reach = EPSILON * f64::from(windows[i].width + windows[i].height) * 0.5;
+        for &j in &order[at + 1..] {
+            if f64::from(windows[j].x - windows[i].x) > reach {
+                break;
+            }
+            if are_similar(&windows[i], &windows[j]) {
+                let (a, b) = (root(&mut parents, i), root(&mut parents, j));
+                parents[a.max(b)] = a.min(b);
+            }
+        }
+    }
+    let mut sums: Vec<([i64; 4], u32)> = vec![([0; 4], 0); windows.len()];
+    for (i, window) in windows.iter().enumerate() {
+        let (sum, count) = &mut sums[root(&mut parents, i)];
+        for (total, value) in sum
+            .iter_mut()
+            .zip([window.x, window.y, window.width, window.height])
+        {
+            *total += i64::from(value);
+        }
+        *count += 1;
+    }
+    let mean = |(sum, count): ([i64; 4], u32)| {
+        let share = 1.0 / count as f32;
+        let [x, y, width, height] =
+            sum.map(|total| (total as f32 * share).round_ties_even() as i32);
+        Group {
+            window: Window {
+                x,
+                y,
+                width,
+                height,
+            },
+            neighbors: count,
+        }
+    };
+    sums.into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(mean)
+        .collect()
+}
+
+fn root(parents: &mut [usize], mut i: usize) -> usize {
+    while parents[i] != i {
+        parents[i] = parents[parents[i]];
+        i = parents[i];
+    }
+    i
+}
+
+fn are_similar(a: &Window, b: &Window) -> bool {
+    let delta = EPSILON * f64::from(a.width.min(b.width) + a.height.min(b.height)) * 0.5;
+    let near = |a: i32, b: i32| f64::from((a - b).abs()) <= delta;
+    near(a.x, b.x)
+        && near(a.y, b.y)
+        && near(a.x + a.width, b.x + b.width)
+        && near(a.y + a.height, b.y + b.height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(x: i32, y: i32, side: i32) -> Window {
+        Window {
+            x,
+            y,
+            width: side,
+            height: side,
+        }
+    }
+
+    #[test]
+    fn chains_of_similar_windows_become_one_mean() {
+        let windows = [
+            window(0, 0, 100),
+            window(300, 0, 50),
+            window(18, 0, 100),
+            window(36, 0, 100),
+        ];
+        let groups = group_windows(&windows, 1);
+        assert_eq!(
+            groups,
+            [Group {
+                window: window(18, 0, 100),
+                neighbors: 3
+            }]
+        );
+        assert_eq!(group_windows(&windows, 3), []);
+        assert_eq!(group_windows(&windows, 0).len(), 4);
+    }
+
+    #[test]
+    fn a_weak_group_inside_a_strong_one_goes() {
+        let mut windows = vec![window(10, 10, 100); 5];
+        windows.extend([window(40, 40, 30); 3]);
+        windows.extend([window(400, 40, 30); 3]);
+        let groups = group_windows(&windows, 2);
+        let expected = [(window(10, 10, 100), 5), (window(400, 40, 30), 3)];
+        assert_eq!(
+            groups,
+            expected.map(|(window, neighbors)| Group { window, neighbors })
+        );
+    }
+}

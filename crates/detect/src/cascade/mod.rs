@@ -1,0 +1,190 @@
+//! Our own engine for OpenCV cascades: LBP and Haar (upright and tilted), stumps and trees, new-style XML.
+//!
+//! [`Cascade`] is the detector; [`Cascade::detect_gray`] is the plain `detectMultiScale` on a gray picture and gives
+//! the boxes that OpenCV 4 gives. Facts of the algorithm as in OpenCV's documentation of `CascadeClassifier`;
+//! the classifiers are those of Viola and Jones (2001) and Liao et al. (2007).
+
+mod exact_linear;
+mod gray;
+mod group;
+mod integral;
+mod model;
+mod pyramid;
+mod window;
+
+use std::path::Path;
+
+use image::GrayImage;
+use serde::{Deserialize, Serialize};
+
+use crate::search::{Look, search};
+use crate::shrink::{fitted_size, resize_gray};
+use crate::{DetectError, DetectOptions, Detector, Face, Picture};
+pub use gray::{equalize, luma};
+pub use group::{Group, Window, group_windows};
+use model::Model;
+
+/// How a cascade is slid over a picture; the names and meanings of OpenCV's `detectMultiScale`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CascadeOptions {
+    /// Ratio of one window size to the next, above 1 (values below 1.01 are raised to it).
+    pub scale_factor: f64,
+    /// A face must be seen by more than this many neighbouring windows; 0 returns every window.
+    pub min_neighbors: u32,
+    /// Windows smaller than this many pixels, in width or height, are left out.
+    pub min_size: u32,
+    /// Windows larger than this many pixels are left out; 0 for no limit.
+    pub max_size: u32,
+}
+
+impl Default for CascadeOptions {
+    fn default() -> Self {
+        Self {
+            scale_factor: 1.1,
+            min_neighbors: 3,
+            min_size: 24,
+            max_size: 0,
+        }
+    }
+}
+
+/// What a cascade saw.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Detections {
+    /// Groups of neighbouring windows, in the order in which their first window was seen.
+    pub groups: Vec<Group>,
+    /// Number of windows before grouping.
+    pub n_raw: usize,
+}
+
+/// A cascade of OpenCV as a face detector.
+#[derive(Clone, Debug)]
+pub struct Cascade {
+    name: String,
+    model: Model,
+    options: CascadeOptions,
+}
+
+/// The longest side that pictures are shrunk to when the caller does not say: more finds fewer faces, slower.
+const LONGEST_SIDE: u32 = 640;
+/// A cascade file beyond this is refused; the largest in use has 3 MiB.
+const MAX_BYTES: u64 = 64 << 20;
+/// A face seen by this many windows scores one half.
+const HALF_SCORE_NEIGHBORS: f32 = 10.0;
+
+impl Cascade {
+    /// Reads a cascade from an XML file.
+    ///
+    /// # Errors
+    /// [`DetectError::Read`], or [`DetectError::Model`] when the file is not a new-style LBP or Haar cascade.
+    pub fn load(path: &Path) -> Result<Self, DetectError> {
+        let bytes = DetectError::read_limited(path, MAX_BYTES)?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| DetectError::model(path, "is not XML: not UTF-8 text"))?;
+        let model = Model::parse(text).map_err(|message| DetectError::model(path, message))?;
+        let name = format!("cascade:{}", path.display());
+        Ok(Self {
+            name,
+            model,
+            options: CascadeOptions::default(),
+        })
+    }
+
+    /// The same cascade, slid in another way. `min_size` is raised by [`DetectOptions::min_face`] where that is larger.
+    pub fn with_options(mut self, options: CascadeOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Looks at a gray picture as it is (no equalisation, no shrinking), like OpenCV's `detectMultiScale`.
+    ///
+    /// # Errors
+    /// A message when the cascade accepts so many windows that it cannot be one for faces.
+    pub fn detect_gray(
+        &self,
+        image: &GrayImage,
+        options: &CascadeOptions,
+    ) -> Result<Detections, String> {
+        let windows = pyramid::windows(&self.model, image, options)?;
+        let mut groups = group_windows(&windows, options.min_neighbors);
+        // Rounding lets windows of coarse scales reach a pixel over the border.
+        let (width, height) = (image.width() as i32, image.height() as i32);
+        for Group { window, .. } in &mut groups {
+            window.width = window.width.min(width - window.x);
+            window.height = window.height.min(height - window.y);
+        }
+        Ok(Detections {
+            n_raw: windows.len(),
+            groups,
+        })
+    }
+
+    fn find(&self, gray: &GrayImage, look: Look) -> Result<Vec<Face>, String> {
+        let (width, height) = gray.dimensions();
+        let fitted = fitted_size(width, height, look.longest_side);
+        let mut small = if fitted == (width, height) {
+            gray.clone()
+        } else {
+            resize_gray(gray, fitted.0, fitted.1)
+        };
+        equalize(&mut small);
+        let (right, down) = (
+            width as f32 / fitted.0 as f32,
+            height as f32 / fitted.1 as f32,
+        );
+        let smallest = (look.min_face / right.max(down)).ceil() as u32;
+        let options = CascadeOptions {
+            min_size: self.options.min_size.max(smallest),
+            ..self.options
+        };
+        let detections = self.detect_gray(&small, &options)?;
+        let face = |group: Group| {
+            let Window {
+                x,
+                y,
+                width,
+                height,
+            } = group.window;
+            let [x0, y0, x1, y1] = [x, y, x + width, y + height].map(|v| v as f32);
+            let neighbors = group.neighbors as f32;
+            let score = neighbors / (neighbors + HALF_SCORE_NEIGHBORS);
+            Face {
+                rect: [x0 * right, y0 * down, x1 * right, y1 * down],
+                score,
+            }
+        };
+        Ok(detections.groups.into_iter().map(face).collect())
+    }
+}
+
+impl Detector for Cascade {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The neighbours decide already.
+    fn default_threshold(&self) -> f32 {
+        0.0
+    }
+
+    fn detect(
+        &self,
+        picture: &Picture<'_>,
+        options: &DetectOptions,
+    ) -> Result<Vec<Face>, DetectError> {
+        let look = Look {
+            longest_side: options.longest_side.unwrap_or(LONGEST_SIDE),
+            min_face: options.min_face,
+            threshold: options.threshold.unwrap_or(self.default_threshold()),
+        };
+        search(picture, options, look, |image, look| {
+            self.find(&luma(image), look)
+                .map_err(|message| DetectError::Run {
+                    detector: self.name.clone(),
+                    picture: picture.name.to_owned(),
+                    message,
+                })
+        })
+    }
+}

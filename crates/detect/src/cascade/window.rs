@@ -1,0 +1,247 @@
+//! One window of one scale, judged by the stages.
+
+use super::integral;
+use super::model::{HaarFeature, Model, Node, Test};
+
+/// What the cascade says of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Face,
+    FailedFirstStage,
+    FailedLater,
+}
+
+/// Features of a window, read from integral images.
+pub(super) trait Evaluator {
+    /// Takes the picture of the next scale: `size.0 * size.1` pixels, no larger than the first.
+    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize));
+
+    /// Judges the window whose upper left is at `(x, y)`.
+    fn judge(&mut self, model: &Model, x: usize, y: usize) -> Verdict;
+}
+
+/// Adds up the votes, stage by stage. `goes_left` answers the question of a node.
+#[inline(always)]
+fn run_stages(model: &Model, goes_left: impl Fn(&Node) -> bool) -> Verdict {
+    let is_stumps = model.is_stumps();
+    for (index, stage) in model.stages.iter().enumerate() {
+        let mut votes = 0f64;
+        if is_stumps {
+            let range = stage.trees.clone();
+            let leaves = model.leaves[2 * range.start..2 * range.end].chunks_exact(2);
+            for (node, leaf) in model.nodes[range].iter().zip(leaves) {
+                votes += f64::from(if goes_left(node) { leaf[0] } else { leaf[1] });
+            }
+        } else {
+            for tree in &model.trees[stage.trees.clone()] {
+                let mut at = 0;
+                loop {
+                    let node = &model.nodes[tree.nodes + at as usize];
+                    at = if goes_left(node) {
+                        node.left
+                    } else {
+                        node.right
+                    };
+                    if at <= 0 {
+                        break;
+                    }
+                }
+                votes += f64::from(model.leaves[tree.leaves + at.unsigned_abs() as usize]);
+            }
+        }
+        if votes < f64::from(stage.threshold) {
+            return if index == 0 {
+                Verdict::FailedFirstStage
+            } else {
+                Verdict::FailedLater
+            };
+        }
+    }
+    Verdict::Face
+}
+
+/// Local binary patterns over 3 x 3 cells.
+pub(super) struct LbpEvaluator {
+    /// Offsets of the 16 corners of the cells, row by row.
+    corners: Vec<[usize; 16]>,
+    stride: usize,
+    sums: Vec<u32>,
+}
+
+impl LbpEvaluator {
+    /// `stride` and `rows` are those of the largest integral image.
+    pub fn new(features: &[[usize; 4]], stride: usize, rows: usize) -> Self {
+        let corners = features
+            .iter()
+            .map(|&[x, y, width, height]| {
+                std::array::from_fn(|i| x + (i % 4) * width + (y + (i / 4) * height) * stride)
+            })
+            .collect();
+        Self {
+            corners,
+            stride,
+            sums: vec![0; stride * rows],
+        }
+    }
+}
+
+impl Evaluator for LbpEvaluator {
+    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize)) {
+        integral::upright(pixels, size, self.stride, &mut self.sums, false);
+    }
+
+    #[inline]
+    fn judge(&mut self, model: &Model, x: usize, y: usize) -> Verdict {
+        let sums = &self.sums[y * self.stride + x..];
+        run_stages(model, |node| {
+            let pattern = lbp_pattern(sums, &self.corners[node.feature]);
+            match &node.test {
+                Test::OneOf(patterns) => {
+                    patterns[(pattern >> 5) as usize] >> (pattern & 31) & 1 != 0
+                }
+                Test::Below(_) => false,
+            }
+        })
+    }
+}
+
+/// One bit for each outer cell that is at least as bright as the middle, clockwise from the upper left (bit 7).
+#[inline(always)]
+fn lbp_pattern(sums: &[u32], corners: &[usize; 16]) -> u32 {
+    let s = |i: usize| sums[corners[i]];
+    let cell = |i: usize| {
+        s(i).wrapping_sub(s(i + 1))
+            .wrapping_sub(s(i + 4))
+            .wrapping_add(s(i + 5))
+    };
+    let middle = cell(5);
+    [0, 1, 2, 6, 10, 9, 8, 4]
+        .iter()
+        .fold(0, |pattern, &i| pattern << 1 | u32::from(cell(i) >= middle))
+}
+
+/// Differences of rectangles, in units of the window's contrast.
+pub(super) struct HaarEvaluator {
+    features: Vec<HaarOffsets>,
+    /// The window without its border, by which contrast is measured.
+    inner: [usize; 4],
+    inner_area: f64,
+    has_tilted: bool,
+    stride: usize,
+    sums: Vec<u32>,
+    squares: Vec<u32>,
+    tilted: Vec<u32>,
+}
+
+struct HaarOffsets {
+    /// Corners and weight; unused parts weigh 0.
+    parts: [([usize; 4], f32); 3],
+    is_tilted: bool,
+}
+
+impl HaarEvaluator {
+    /// `stride` and `rows` are those of the largest integral image.
+    pub fn new(
+        features: &[HaarFeature],
+        window: (usize, usize),
+        stride: usize,
+        rows: usize,
+    ) -> Self {
+        let offset = |x: usize, y: usize| x + y * stride;
+        let upright = |[x, y, width, height]: [usize; 4]| {
+            [
+                offset(x, y),
+                offset(x + width, y),
+                offset(x, y + height),
+                offset(x + width, y + height),
+            ]
+        };
+        let tilted = |[x, y, width, height]: [usize; 4]| {
+            [
+                offset(x, y),
+                offset(x - height, y + height),
+                offset(x + width, y + width),
+                offset(x + width - height, y + width + height),
+            ]
+        };
+        let offsets = |feature: &HaarFeature| {
+            let mut parts = [([0; 4], 0.0); 3];
+            for (slot, &(rect, weight)) in parts.iter_mut().zip(&feature.parts) {
+                *slot = (
+                    if feature.is_tilted {
+                        tilted(rect)
+                    } else {
+                        upright(rect)
+                    },
+                    weight,
+                );
+            }
+            HaarOffsets {
+                parts,
+                is_tilted: feature.is_tilted,
+            }
+        };
+        let inner = (window.0 - 2, window.1 - 2);
+        let has_tilted = features.iter().any(|feature| feature.is_tilted);
+        Self {
+            features: features.iter().map(offsets).collect(),
+            inner: upright([1, 1, inner.0, inner.1]),
+            inner_area: (inner.0 * inner.1) as f64,
+            has_tilted,
+            stride,
+            sums: vec![0; stride * rows],
+            squares: vec![0; stride * rows],
+            tilted: vec![0; if has_tilted { stride * rows } else { 0 }],
+        }
+    }
+}
+
+impl Evaluator for HaarEvaluator {
+    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize)) {
+        integral::upright(pixels, size, self.stride, &mut self.sums, false);
+        integral::upright(pixels, size, self.stride, &mut self.squares, true);
+        if self.has_tilted {
+            integral::tilted(pixels, size, self.stride, &mut self.tilted);
+        }
+    }
+
+    #[inline]
+    fn judge(&mut self, model: &Model, x: usize, y: usize) -> Verdict {
+        let origin = y * self.stride + x;
+        let sums = &self.sums[origin..];
+        let tilted = self.tilted.get(origin..).unwrap_or_default();
+        let sum = f64::from(rectangle_sum(sums, &self.inner) as i32);
+        let square = f64::from(rectangle_sum(&self.squares[origin..], &self.inner));
+        let spread = self.inner_area * square - sum * sum;
+        if spread <= 0.0 {
+            return Verdict::FailedLater;
+        }
+        let contrast = (1.0 / spread.sqrt()) as f32;
+        if self.inner_area * f64::from(contrast) >= 1e-1 {
+            return Verdict::FailedLater;
+        }
+        run_stages(model, |node| {
+            let feature = &self.features[node.feature];
+            let table = if feature.is_tilted { tilted } else { sums };
+            let part = |(corners, weight): &([usize; 4], f32)| {
+                weight * rectangle_sum(table, corners) as i32 as f32
+            };
+            let [a, b, c] = &feature.parts;
+            let mut value = part(a) + part(b);
+            if c.1 != 0.0 {
+                value += part(c);
+            }
+            match node.test {
+                Test::Below(threshold) => value * contrast < threshold,
+                Test::OneOf(_) => false,
+            }
+        })
+    }
+}
+
+/// Sum over a rectangle from its corners: upper left, upper right, lower left, lower right.
+#[inline(always)]
+fn rectangle_sum(sums: &[u32], corners: &[usize; 4]) -> u32 {
+    let [a, b, c, d] = corners.map(|corner| sums[corner]);
+    a.wrapping_sub(b).wrapping_sub(c).wrapping_add(d)
+}

@@ -1,0 +1,474 @@
+//! From a face box to a square training picture, or the reason why not.
+//!
+//! [`plan`] decides with the numbers alone, [`crop`] also makes the picture: one resize straight from the source.
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+
+/// How a square is laid around a face, and when that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CropOptions {
+    /// Side of the square over the longer side of the face box.
+    pub expand: f32,
+    /// How far the middle of the square lies above the middle of the face, in sides of the face box.
+    pub shift_up: f32,
+    /// Share of the square's side that may be filled by reflection where the picture is too small for the square.
+    pub max_reflect: f32,
+    /// Largest enlargement: sides of the result over sides of the square.
+    pub max_upscale: f32,
+    /// Squares that need more enlargement are made all the same; [`CropPlan::is_upscaled`] tells.
+    pub upscaled_ok: bool,
+    /// Side of the result in pixels.
+    pub resolution: u32,
+    /// The filter of the one resize.
+    pub filter: CropFilter,
+}
+
+impl Default for CropOptions {
+    fn default() -> Self {
+        CropPreset::Head.options()
+    }
+}
+
+/// The filter that makes the result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CropFilter {
+    /// Lanczos with three lobes: sharp.
+    #[default]
+    Lanczos,
+    /// The mean of the pixels under each result pixel: no ringing.
+    Box,
+}
+
+/// Named framings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CropPreset {
+    /// Brow to chin with a little around it.
+    Face,
+    /// The whole head with its hair.
+    Head,
+    /// Head and shoulders.
+    Portrait,
+}
+
+impl CropPreset {
+    /// Every preset.
+    pub const ALL: [Self; 3] = [Self::Face, Self::Head, Self::Portrait];
+
+    /// The options of this framing at 512 pixels.
+    pub fn options(self) -> CropOptions {
+        let (expand, shift_up) = match self {
+            Self::Face => (1.3, 0.08),
+            Self::Head => (2.0, 0.25),
+            Self::Portrait => (3.0, 0.1),
+        };
+        CropOptions {
+            expand,
+            shift_up,
+            max_reflect: 0.1,
+            max_upscale: 1.5,
+            upscaled_ok: false,
+            resolution: 512,
+            filter: CropFilter::Lanczos,
+        }
+    }
+}
+
+/// The square of a crop in its source.
+///
+/// A point `u` of the result lies at `x + u * side / resolution` in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CropAffine {
+    /// Left edge in source pixels; negative where the crop is reflected.
+    pub x: i32,
+    /// Top edge in source pixels.
+    pub y: i32,
+    /// Side in source pixels.
+    pub side: u32,
+    /// Side of the result in pixels.
+    pub resolution: u32,
+}
+
+impl CropAffine {
+    /// Moves a box from the source into the result.
+    pub fn to_crop(&self, [x0, y0, x1, y1]: [f32; 4]) -> [f32; 4] {
+        let scale = self.resolution as f32 / self.side as f32;
+        let (x, y) = (self.x as f32, self.y as f32);
+        [
+            (x0 - x) * scale,
+            (y0 - y) * scale,
+            (x1 - x) * scale,
+            (y1 - y) * scale,
+        ]
+    }
+}
+
+/// A crop that passed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CropPlan {
+    /// Where the square lies.
+    pub affine: CropAffine,
+    /// Share of the side that is reflected; 0 when the square lies inside the picture.
+    pub reflected: f32,
+    /// How far the square was moved to lie inside, as a share of its side.
+    pub shifted: f32,
+    /// Sides of the result over sides of the square; above 1 the source is enlarged.
+    pub upscale: f32,
+    /// The enlargement is beyond `max_upscale` and was allowed by `upscaled_ok`.
+    pub is_upscaled: bool,
+}
+
+/// Why a face makes no picture.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum CropReject {
+    /// The square is so much larger than the picture that too much of it would be reflected.
+    #[error("{share:.2} of the crop would be reflected at the border, at most {max:.2} may be")]
+    Border {
+        /// Share of the side that would be reflected.
+        share: f32,
+        /// The most that is allowed.
+        max: f32,
+    },
+    /// No face of this picture could be large enough: the picture itself is too small.
+    #[error("the picture allows squares of {largest} pixels, at least {needed} are needed")]
+    Small {
+        /// Side of the largest square that the picture allows.
+        largest: u32,
+        /// Side that `max_upscale` asks for.
+        needed: u32,
+    },
+    /// The face is too small: it would be enlarged too much.
+    #[error("the crop would be enlarged {factor:.2} times, at most {max:.2} is allowed")]
+    Upscaled {
+        /// The enlargement.
+        factor: f32,
+        /// The most that is allowed.
+        max: f32,
+    },
+    /// The box is empty or not a number.
+    #[error("the face box is empty")]
+    Empty,
+}
+
+/// A finished crop.
+#[derive(Clone, Debug)]
+pub struct Crop {
+    /// The picture, `resolution` x `resolution`.
+    pub image: RgbImage,
+    /// Where it comes from.
+    pub plan: CropPlan,
+}
+
+/// Lays the square around a face: moved inside the picture where it can be, reflected where the picture is too small.
+///
+/// - `size`: width and height of the picture
+/// - `face`: `[x0, y0, x1, y1]` in its pixels
+///
+/// # Errors
+/// The reason why the face makes no picture.
+pub fn plan(
+    size: (u32, u32),
+    face: [f32; 4],
+    options: &CropOptions,
+) -> Result<CropPlan, CropReject> {
+    let (width, height) = (f64::from(size.0), f64::from(size.1));
+    let [x0, y0, x1, y1] = face.map(f64::from);
+    let (x0, x1) = (x0.clamp(0.0, width), x1.clamp(0.0, width));
+    let (y0, y1) = (y0.clamp(0.0, height), y1.clamp(0.0, height));
+    let face_side = (x1 - x0).max(y1 - y0);
+    let smaller = (x1 - x0).min(y1 - y0);
+    let side = (face_side * f64::from(options.expand)).round();
+    // A NaN fails the comparison.
+    if !(smaller > 0.0 && side >= 1.0 && side <= f64::from(i32::MAX) && options.resolution > 0) {
+        return Err(CropReject::Empty);
+    }
+
+    // Enlargement: is it the picture or the face that is too small?
+    let resolution = f64::from(options.resolution);
+    let upscale = resolution / side;
+    let is_upscaled = upscale > f64::from(options.max_upscale);
+    if is_upscaled && !options.upscaled_ok {
+        let reflectable = 1.0 - f64::from(options.max_reflect).clamp(0.0, 0.9);
+        let largest = (width.min(height) / reflectable).floor();
+        let needed = (resolution / f64::from(options.max_upscale)).ceil();
+        return Err(if largest < needed {
+            CropReject::Small {
+                largest: largest as u32,
+                needed: needed as u32,
+            }
+        } else {
+            CropReject::Upscaled {
+                factor: upscale as f32,
+                max: options.max_upscale,
+            }
+        });
+    }
+
+    // What the picture cannot fill.
+    let share = (side - width.min(height)).max(0.0) / side;
+    if share > f64::from(options.max_reflect) {
+        return Err(CropReject::Border {
+            share: share as f32,
+            max: options.max_reflect,
+        });
+    }
+    let wanted_x = (x0 + x1 - side) / 2.0;
+    let wanted_y = (y0 + y1 - side) / 2.0 - f64::from(options.shift_up) * face_side;
+    let inside = |wanted: f64, length: f64| {
+        wanted
+            .round()
+            .clamp((length - side).min(0.0), (length - side).max(0.0))
+    };
+    let (x, y) = (inside(wanted_x, width), inside(wanted_y, height));
+    let moved = (x - wanted_x).abs().max((y - wanted_y).abs());
+    Ok(CropPlan {
+        affine: CropAffine {
+            x: x as i32,
+            y: y as i32,
+            side: side as u32,
+            resolution: options.resolution,
+        },
+        reflected: share as f32,
+        shifted: if moved < 1.0 {
+            0.0
+        } else {
+            (moved / side) as f32
+        },
+        upscale: upscale as f32,
+        is_upscaled,
+    })
+}
+
+/// Makes the square picture around a face.
+///
+/// # Errors
+/// The reason why the face makes no picture.
+pub fn crop(image: &RgbImage, face: [f32; 4], options: &CropOptions) -> Result<Crop, CropReject> {
+    let plan = plan(image.dimensions(), face, options)?;
+    let CropAffine {
+        x,
+        y,
+        side,
+        resolution,
+    } = plan.affine;
+    let padded;
+    let (source, left, top) = if plan.reflected > 0.0 {
+        padded = reflected(image, x, y, side);
+        (&padded, 0, 0)
+    } else {
+        (image, x, y)
+    };
+    let filter = match options.filter {
+        CropFilter::Lanczos => FilterType::Lanczos3,
+        CropFilter::Box => FilterType::Box,
+    };
+    let resize = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(filter))
+        .use_alpha(false)
+        .crop(
+            f64::from(left),
+            f64::from(top),
+            f64::from(side),
+            f64::from(side),
+        );
+    let (width, height) = source.dimensions();
+    let from = TypedImageRef::<U8x3>::from_buffer(width, height, source.as_raw())
+        .expect("a picture fills its size");
+    let mut result = RgbImage::new(resolution, resolution);
+    let mut to = TypedImage::<U8x3>::from_buffer(resolution, resolution, &mut result)
+        .expect("that is its size");
+    Resizer::new()
+        .resize_typed(&from, &mut to, &resize)
+        .expect("the plan lies inside the picture");
+    Ok(Crop {
+        image: result,
+        plan,
+    })
+}
+
+/// Cuts a square that reaches over the border; what lies outside mirrors what lies inside.
+fn reflected(image: &RgbImage, x: i32, y: i32, side: u32) -> RgbImage {
+    RgbImage::from_fn(side, side, |column, row| {
+        let at = |offset: u32, start: i32, length: u32| {
+            mirror(i64::from(offset) + i64::from(start), length)
+        };
+        *image.get_pixel(at(column, x, image.width()), at(row, y, image.height()))
+    })
+}
+
+/// The place inside `0..length` that mirrors `position`; the border pixel itself is not repeated.
+fn mirror(position: i64, length: u32) -> u32 {
+    let last = i64::from(length) - 1;
+    if last == 0 {
+        return 0;
+    }
+    let turn = position.rem_euclid(2 * last);
+    turn.min(2 * last - turn) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> CropOptions {
+        CropOptions {
+            expand: 2.0,
+            shift_up: 0.25,
+            max_reflect: 0.2,
+            resolution: 64,
+            ..CropOptions::default()
+        }
+    }
+
+    #[test]
+    fn a_face_in_the_middle_gets_its_square() {
+        let plan = plan((400, 300), [160.0, 120.0, 220.0, 180.0], &options()).unwrap();
+        assert_eq!(
+            plan.affine,
+            CropAffine {
+                x: 130,
+                y: 75,
+                side: 120,
+                resolution: 64
+            }
+        );
+        assert_eq!(
+            (plan.reflected, plan.shifted, plan.is_upscaled),
+            (0.0, 0.0, false)
+        );
+        assert_eq!(
+            plan.affine.to_crop([130.0, 75.0, 250.0, 195.0]),
+            [0.0, 0.0, 64.0, 64.0]
+        );
+    }
+
+    #[test]
+    fn at_a_border_the_square_moves_inside_first() {
+        let plan = plan((400, 300), [0.0, 0.0, 60.0, 60.0], &options()).unwrap();
+        assert_eq!(
+            (plan.affine.x, plan.affine.y, plan.affine.side),
+            (0, 0, 120)
+        );
+        // It wanted to start at -45 from the top.
+        assert_eq!((plan.reflected, plan.shifted), (0.0, 45.0 / 120.0));
+    }
+
+    #[test]
+    fn then_it_is_reflected_and_then_refused() {
+        let face = [20.0, 20.0, 80.0, 80.0];
+        let narrow = plan((100, 300), face, &options()).unwrap();
+        assert_eq!((narrow.affine.x, narrow.affine.side), (-10, 120));
+        assert!((narrow.reflected - 20.0 / 120.0).abs() < 1e-6);
+        let refused = plan((90, 300), face, &options()).unwrap_err();
+        assert_eq!(
+            refused,
+            CropReject::Border {
+                share: 0.25,
+                max: 0.2
+            }
+        );
+    }
+
+    #[test]
+    fn enlargement_is_refused_or_flagged() {
+        let face = [20.0, 20.0, 35.0, 35.0];
+        let refused = plan((400, 300), face, &options()).unwrap_err();
+        assert!(
+            matches!(refused, CropReject::Upscaled { max: 1.5, .. }),
+            "{refused}"
+        );
+        let refused = plan((30, 40), [5.0, 5.0, 20.0, 20.0], &options()).unwrap_err();
+        assert_eq!(
+            refused,
+            CropReject::Small {
+                largest: 37,
+                needed: 43
+            }
+        );
+        let allowed = plan(
+            (400, 300),
+            face,
+            &CropOptions {
+                upscaled_ok: true,
+                ..options()
+            },
+        )
+        .unwrap();
+        assert!(allowed.is_upscaled && allowed.upscale > 2.0);
+    }
+
+    #[test]
+    fn broken_boxes_are_refused() {
+        for face in [
+            [5.0, 5.0, 5.0, 9.0],
+            [9.0, 9.0, 3.0, 3.0],
+            [f32::NAN; 4],
+            [500.0, 0.0, 600.0, 50.0],
+        ] {
+            assert_eq!(
+                plan((400, 300), face, &options()),
+                Err(CropReject::Empty),
+                "{face:?}"
+            );
+        }
+        let infinite = plan(
+            (400, 300),
+            [f32::NEG_INFINITY, 0.0, f32::INFINITY, 9.0],
+            &options(),
+        );
+        assert!(
+            matches!(infinite, Err(CropReject::Border { .. })),
+            "{infinite:?}"
+        );
+    }
+
+    #[test]
+    fn pixels_come_from_the_square() {
+        // Left half red, right half blue; the square is half and half.
+        let image = RgbImage::from_fn(200, 200, |x, _| {
+            image::Rgb(if x < 100 { [255, 0, 0] } else { [0, 0, 255] })
+        });
+        for filter in [CropFilter::Lanczos, CropFilter::Box] {
+            let options = CropOptions {
+                filter,
+                shift_up: 0.0,
+                ..options()
+            };
+            let crop = crop(&image, [70.0, 70.0, 130.0, 130.0], &options).unwrap();
+            assert_eq!(crop.image.dimensions(), (64, 64));
+            assert_eq!(crop.image.get_pixel(20, 30).0, [255, 0, 0]);
+            assert_eq!(crop.image.get_pixel(44, 30).0, [0, 0, 255]);
+        }
+    }
+
+    #[test]
+    fn what_is_reflected_mirrors_the_border() {
+        let image = RgbImage::from_fn(100, 300, |x, y| image::Rgb([x as u8, (y % 200) as u8, 0]));
+        let options = CropOptions {
+            resolution: 120,
+            filter: CropFilter::Box,
+            ..options()
+        };
+        let crop = crop(&image, [20.0, 120.0, 80.0, 180.0], &options).unwrap();
+        assert_eq!(
+            crop.plan.affine,
+            CropAffine {
+                x: -10,
+                y: 75,
+                side: 120,
+                resolution: 120
+            }
+        );
+        assert_eq!(crop.image.get_pixel(0, 0).0, [10, 75, 0]);
+        assert_eq!(crop.image.get_pixel(10, 0).0, [0, 75, 0]);
+        assert_eq!(crop.image.get_pixel(119, 0).0, [89, 75, 0]);
+        assert_eq!((mirror(-3, 2), mirror(7, 1), mirror(5, 4)), (1, 0, 1));
+    }
+}

@@ -1,0 +1,83 @@
+use std::path::{Path, PathBuf};
+
+/// Why a detector could not be loaded or could not look at a picture.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// The text is not the name of a detector.
+    #[error(
+        "unknown detector {0:?}: use cascade:FILE.xml, onnx:FILE.onnx, boxes:FILE.jsonl or none"
+    )]
+    UnknownSpec(String),
+    /// The detector inside the binary is asked for, but this build carries no weights.
+    #[error(
+        "this build has no embedded detector: give a model with cascade:FILE.xml (OpenCV LBP or Haar) or \
+         onnx:FILE.onnx (FaceBoxes, YOLOv5, v8 or v11 face model), known boxes with boxes:FILE.jsonl, \
+         or none when every picture already is a face"
+    )]
+    NoEmbedded,
+    /// The file of a detector could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file was read and is not a usable model.
+    #[error("{}: {message}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and, where there is one, the way out.
+        message: String,
+    },
+    /// A line of a box file is not a record of boxes.
+    #[error("{} line {line}: {message}", path.display())]
+    Boxes {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// The model ran and failed on a picture.
+    #[error("{detector} failed on {picture}: {message}")]
+    Run {
+        /// The detector's name.
+        detector: String,
+        /// The picture's name.
+        picture: String,
+        /// What went wrong.
+        message: String,
+    },
+}
+
+impl DetectError {
+    /// A [`DetectError::Model`] for `path`.
+    pub(crate) fn model(path: &Path, message: impl std::fmt::Display) -> Self {
+        Self::Model {
+            path: path.to_owned(),
+            message: message.to_string(),
+        }
+    }
+
+    /// Reads a whole file of at most `limit` bytes.
+    pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Self> {
+        use std::io::Read;
+        let fail = |source| Self::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let file = std::fs::File::open(path).map_err(fail)?;
+        let mut bytes = Vec::new();
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
+        if bytes.len() as u64 > limit {
+            return Err(Self::model(
+                path,
+                format_args!("larger than {} MiB, which no face model is", limit >> 20),
+            ));
+        }
+        Ok(bytes)
+    }
+}

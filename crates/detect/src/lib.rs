@@ -1,0 +1,28 @@
+//! Face detectors behind one trait, face crops, and the yardstick that compares detectors.
+//!
+//! - [`Detector`] finds faces in one picture; [`DetectorSpec`] reads `cascade:FILE.xml`, `onnx:FILE.onnx`,
+//!   `boxes:FILE.jsonl`, `none` or `embedded` and loads it.
+//! - [`cascade`] is our own engine for OpenCV LBP and Haar cascades, [`onnx`] runs FaceBoxes and YOLO face models,
+//!   [`given`] holds the detectors that look at nothing (`boxes:` and `none`).
+//! - [`crop`] turns a face box into a square training picture, or says why not.
+//! - [`evaluation`] measures recall, precision and AP against boxes drawn by people.
+//!
+//! Every detector works on one thread: pictures are the unit of parallel work, and that is the caller's business.
+//! Boxes mean the same everywhere: `[x0, y0, x1, y1]` in source pixels, tight on the face, brow to chin.
+
+pub mod cascade;
+pub mod crop;
+mod detector;
+mod error;
+pub mod evaluation;
+mod geometry;
+pub mod given;
+pub mod onnx;
+mod search;
+mod shrink;
+mod spec;
+
+pub use detector::{DetectOptions, Detector, Face, Picture};
+pub use error::DetectError;
+pub use geometry::{intersection_over_union, suppress};
+pub use spec::DetectorSpec;

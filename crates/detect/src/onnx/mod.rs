@@ -1,0 +1,183 @@
+//! ONNX face models: FaceBoxes, YOLOv5, YOLOv8 and YOLO11, told apart by what the graph returns.
+//!
+//! A model is run once at loading, on an empty picture: the shapes of its outputs say what it is, and a model that
+//! cannot run is refused before the first picture.
+
+mod faceboxes;
+mod runner;
+mod tensor;
+mod yolo;
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use crate::search::{Look, search};
+use crate::{DetectError, DetectOptions, Detector, Face, Picture, suppress};
+use runner::{Output, Runner};
+use yolo::YoloLayout;
+
+/// A face model in an ONNX file.
+#[derive(Debug)]
+pub struct OnnxDetector {
+    name: String,
+    runner: Runner,
+    kind: Kind,
+}
+
+/// What the graph returns, and so how pictures go in and faces come out.
+#[derive(Clone, Debug, PartialEq)]
+enum Kind {
+    /// Offsets and face scores over the FaceBoxes priors: the places of both outputs.
+    FaceBoxes { boxes: usize, scores: usize },
+    /// A grid of YOLO candidates: the place of the output and its layout.
+    Yolo { output: usize, layout: YoloLayout },
+}
+
+/// A model beyond this is refused; the largest YOLO11 has 220 MiB.
+const MAX_BYTES: u64 = 1 << 30;
+/// Longest side of pictures for models of any input size.
+const FACEBOXES_SIDE: u32 = 1024;
+const YOLO_SIDE: u32 = 640;
+/// Input side of the run that tells what a model of any input size is.
+const PROBE_SIDE: u32 = 128;
+
+impl OnnxDetector {
+    /// Reads a model and finds out what it is.
+    ///
+    /// # Errors
+    /// [`DetectError::Read`], or [`DetectError::Model`] when the file is not ONNX, uses operators that are not
+    /// supported, or is none of the face models that are known.
+    pub fn load(path: &Path) -> Result<Self, DetectError> {
+        let bytes = DetectError::read_limited(path, MAX_BYTES)?;
+        let wrong = |message: String| DetectError::model(path, message);
+        let runner = Runner::load(bytes).map_err(wrong)?;
+        let size = runner.fixed_size.unwrap_or((PROBE_SIDE, PROBE_SIDE));
+        let blank = vec![0.0; 3 * size.0 as usize * size.1 as usize];
+        let outputs = runner
+            .run(blank, size)
+            .map_err(|message| wrong(format!("cannot run: {message}")))?;
+        let kind = kind_of(&outputs, size, runner.class_names().as_deref()).map_err(wrong)?;
+        tracing::debug!(path = %path.display(), ?kind, fixed_size = ?runner.fixed_size, "loaded an ONNX model");
+        Ok(Self {
+            name: format!("onnx:{}", path.display()),
+            runner,
+            kind,
+        })
+    }
+
+    fn find(&self, image: &RgbImage, look: Look) -> Result<Vec<Face>, String> {
+        let (fixed, threshold) = (self.runner.fixed_size, look.threshold);
+        match &self.kind {
+            Kind::FaceBoxes { boxes, scores } => {
+                let input = faceboxes::input(image, fixed, look.longest_side);
+                let size = input.placing.canvas;
+                let outputs = self.runner.run(input.values, size)?;
+                let (boxes, scores) = (pick(&outputs, *boxes)?, pick(&outputs, *scores)?);
+                let mut faces = faceboxes::faces(boxes, scores, &input.placing, threshold)?;
+                suppress(&mut faces, faceboxes::MAX_IOU);
+                Ok(faces)
+            }
+            Kind::Yolo { output, layout } => {
+                let input = yolo::input(image, fixed, look.longest_side);
+                let size = input.placing.canvas;
+                let outputs = self.runner.run(input.values, size)?;
+                let mut faces =
+                    yolo::faces(pick(&outputs, *output)?, layout, &input.placing, threshold)?;
+                suppress(&mut faces, yolo::MAX_IOU);
+                Ok(faces)
+            }
+        }
+    }
+
+    fn default_side(&self) -> u32 {
+        match (self.runner.fixed_size, &self.kind) {
+            (Some((width, height)), _) => width.max(height),
+            (None, Kind::FaceBoxes { .. }) => FACEBOXES_SIDE,
+            (None, Kind::Yolo { .. }) => YOLO_SIDE,
+        }
+    }
+}
+
+fn pick(outputs: &[Option<Output>], index: usize) -> Result<&Output, String> {
+    let output = outputs.get(index).and_then(Option::as_ref);
+    output
+        .ok_or_else(|| format!("output {index} is no longer a list of numbers in three dimensions"))
+}
+
+/// Tells a model by the outputs of a run at `size`.
+fn kind_of(
+    outputs: &[Option<Output>],
+    size: (u32, u32),
+    names: Option<&[String]>,
+) -> Result<Kind, String> {
+    let shaped = || {
+        outputs
+            .iter()
+            .enumerate()
+            .filter_map(|(i, output)| Some((i, output.as_ref()?)))
+    };
+    let n_priors = faceboxes::n_priors(size);
+    let find = |columns| {
+        shaped()
+            .find(|(_, output)| output.shape == [1, n_priors, columns])
+            .map(|(i, _)| i)
+    };
+    if let (Some(boxes), Some(scores)) = (find(4), find(2)) {
+        return Ok(Kind::FaceBoxes { boxes, scores });
+    }
+    for (output, value) in shaped() {
+        if let Some(layout) = yolo::layout(value.shape, size, names)? {
+            return Ok(Kind::Yolo { output, layout });
+        }
+    }
+    let shapes: Vec<String> = shaped()
+        .map(|(_, output)| format!("{:?}", output.shape))
+        .collect();
+    Err(format!(
+        "is no face model that is known: for an input of {} x {} it returns {}; known are FaceBoxes ([1, N, 4] and \
+         [1, N, 2]), YOLOv5 ([1, N, 5 + classes]) and YOLOv8 or v11 ([1, 4 + classes, N]), exported without NMS",
+        size.0,
+        size.1,
+        if shapes.is_empty() {
+            "nothing in three dimensions".into()
+        } else {
+            shapes.join(", ")
+        },
+    ))
+}
+
+impl Detector for OnnxDetector {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn default_threshold(&self) -> f32 {
+        match self.kind {
+            Kind::FaceBoxes { .. } => faceboxes::THRESHOLD,
+            Kind::Yolo { .. } => yolo::THRESHOLD,
+        }
+    }
+
+    fn detect(
+        &self,
+        picture: &Picture<'_>,
+        options: &DetectOptions,
+    ) -> Result<Vec<Face>, DetectError> {
+        let look = Look {
+            longest_side: options
+                .longest_side
+                .unwrap_or(self.default_side())
+                .clamp(1, runner::MAX_SIDE),
+            min_face: options.min_face,
+            threshold: options.threshold.unwrap_or(self.default_threshold()),
+        };
+        search(picture, options, look, |image, look| {
+            self.find(image, look).map_err(|message| DetectError::Run {
+                detector: self.name.clone(),
+                picture: picture.name.to_owned(),
+                message,
+            })
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! A picture on the canvas of a network, and the way back.
+
+use image::RgbImage;
+
+use crate::Face;
+use crate::shrink::resize_rgb;
+
+/// Where the picture lies on the canvas.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Placing {
+    /// Width and height of the canvas.
+    pub canvas: (u32, u32),
+    /// Upper left corner of the picture on it.
+    pub offset: (u32, u32),
+    /// Source pixels for one canvas pixel, along x and y.
+    pub scale: (f32, f32),
+}
+
+impl Placing {
+    /// A face given on the canvas, in source pixels.
+    pub fn face(&self, [x0, y0, x1, y1]: [f32; 4], score: f32) -> Face {
+        let x = |x: f32| (x - self.offset.0 as f32) * self.scale.0;
+        let y = |y: f32| (y - self.offset.1 as f32) * self.scale.1;
+        Face {
+            rect: [x(x0), y(y0), x(x1), y(y1)],
+            score,
+        }
+    }
+}
+
+/// How colours become numbers.
+pub(super) struct Coding {
+    /// Which of R, G, B goes into each plane.
+    pub order: [usize; 3],
+    /// Subtracted from each plane.
+    pub mean: [f32; 3],
+    /// Then multiplied.
+    pub factor: f32,
+    /// The colour of the canvas, in the order of the planes.
+    pub fill: [f32; 3],
+}
+
+/// The values of `[1, 3, height, width]` and where the picture is in them.
+pub(super) struct Input {
+    pub values: Vec<f32>,
+    pub placing: Placing,
+}
+
+/// Resizes a picture to `size` and puts it on a canvas at `offset`.
+pub(super) fn place(
+    image: &RgbImage,
+    size: (u32, u32),
+    canvas: (u32, u32),
+    offset: (u32, u32),
+    coding: &Coding,
+) -> Input {
+    let resized;
+    let shown = if image.dimensions() == size {
+        image
+    } else {
+        resized = resize_rgb(image, size.0, size.1);
+        &resized
+    };
+    let (width, height) = (canvas.0 as usize, canvas.1 as usize);
+    let mut values = Vec::with_capacity(3 * width * height);
+    for plane in 0..3 {
+        let code = |value: f32| (value - coding.mean[plane]) * coding.factor;
+        let table: [f32; 256] = std::array::from_fn(|value| code(value as f32));
+        let start = values.len();
+        values.resize(start + width * height, code(coding.fill[plane]));
+        let rows = values[start..]
+            .chunks_exact_mut(width)
+            .skip(offset.1 as usize);
+        for (row, pixels) in rows.zip(shown.as_raw().chunks_exact(3 * size.0 as usize)) {
+            for (value, pixel) in row[offset.0 as usize..]
+                .iter_mut()
+                .zip(pixels.chunks_exact(3))
+            {
+                *value = table[usize::from(pixel[coding.order[plane]])];
+            }
+        }
+    }
+    let scale = (
+        image.width() as f32 / size.0 as f32,
+        image.height() as f32 / size.1 as f32,
+    );
+    Input {
+        values,
+        placing: Placing {
+            canvas,
+            offset,
+            scale,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_placed_coded_and_found_again() {
+        let image = RgbImage::from_raw(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
+        let coding = Coding {
+            order: [2, 1, 0],
+            mean: [1.0, 0.0, 0.0],
+            factor: 2.0,
+            fill: [1.0, 10.0, 20.0],
+        };
+        let input = place(&image, (2, 1), (3, 2), (1, 1), &coding);
+        let planes = [
+            [0.0, 0.0, 0.0, 0.0, 4.0, 10.0],
+            [20.0, 20.0, 20.0, 20.0, 4.0, 10.0],
+            [40.0, 40.0, 40.0, 40.0, 2.0, 8.0],
+        ];
+        assert_eq!(input.values, planes.concat());
+        let face = input.placing.face([1.0, 1.0, 3.0, 2.0], 0.5);
+        assert_eq!(face.rect, [0.0, 0.0, 2.0, 1.0]);
+    }
+}

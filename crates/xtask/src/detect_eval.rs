@@ -1,0 +1,230 @@
+//! `cargo xtask detect-eval DIR DETECTOR...`: recall, precision, AP and speed of face detectors on a folder of pictures
+//! with a `boxes.json`.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use detect::cascade::{Cascade, CascadeOptions};
+use detect::evaluation::{Scores, Truth, evaluate, load_truth};
+use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
+use image::RgbImage;
+
+const USAGE: &str = "usage: detect-eval DIR DETECTOR... [--longest-side N] [--threshold T] [--tiles] \
+[--scale-factor F] [--neighbors N] [--errors]\n\
+DETECTOR is cascade:FILE.xml, onnx:FILE.onnx, boxes:FILE.jsonl, none or embedded; --scale-factor and --neighbors are \
+for cascades; --errors lists the pictures with missed or false faces";
+
+/// What the arguments say.
+#[derive(Default)]
+struct Arguments {
+    dir: String,
+    detectors: Vec<DetectorSpec>,
+    options: DetectOptions,
+    cascade: CascadeOptions,
+    list_errors: bool,
+}
+
+/// Runs every detector over every picture on one thread and prints a table.
+pub fn run(args: &[String]) -> Result<()> {
+    let arguments = parse(args)?;
+    let dir = Path::new(&arguments.dir);
+    let truth = load_truth(&dir.join("boxes.json"))?;
+    let mut pictures: Vec<(String, Truth, RgbImage)> = Vec::new();
+    for (name, truth) in truth {
+        let path = dir.join(&name);
+        let image = image::open(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?
+            .into_rgb8();
+        if image.dimensions() != (truth.width, truth.height) {
+            bail!(
+                "{} is {:?}, boxes.json says {} x {}",
+                path.display(),
+                image.dimensions(),
+                truth.width,
+                truth.height
+            );
+        }
+        pictures.push((name, truth, image));
+    }
+    let n_faces: usize = pictures.iter().map(|(_, truth, _)| truth.faces.len()).sum();
+    cli::outln!(
+        "{} pictures, {n_faces} faces, IoU 0.5; img/s of one core\n",
+        pictures.len()
+    );
+    cli::outln!("| detector | threshold | recall | precision | AP | img/s |");
+    cli::outln!("|---|---|---|---|---|---|");
+    for spec in &arguments.detectors {
+        let detector: Box<dyn Detector> = match spec {
+            DetectorSpec::Cascade(path) => {
+                Box::new(Cascade::load(path)?.with_options(arguments.cascade))
+            }
+            other => other.load()?,
+        };
+        let threshold = arguments
+            .options
+            .threshold
+            .unwrap_or(detector.default_threshold());
+        // The curve needs the doubtful ones too.
+        let options = DetectOptions {
+            threshold: Some(threshold.min(0.05)),
+            min_face: 0.0,
+            ..arguments.options.clone()
+        };
+        let (started, cpu) = (Instant::now(), cpu_secs());
+        let mut found: Vec<Vec<Face>> = Vec::new();
+        for (name, _, image) in &pictures {
+            found.push(detector.detect(&Picture { image, name }, &options)?);
+        }
+        let wall = started.elapsed().as_secs_f64();
+        let secs = cpu
+            .zip(cpu_secs())
+            .map_or(wall, |(before, after)| after - before);
+        let pairs = || {
+            pictures
+                .iter()
+                .map(|(_, truth, _)| truth)
+                .zip(found.iter().map(Vec::as_slice))
+        };
+        let scores = evaluate(pairs(), threshold);
+        cli::outln!(
+            "| {spec} | {threshold:.2} | {:.3} | {:.3} | {:.3} | {:.1} |",
+            scores.recall(),
+            scores.precision(),
+            scores.average_precision,
+            pictures.len() as f64 / secs.max(1e-9),
+        );
+        if arguments.list_errors {
+            for ((name, _, _), pair) in pictures.iter().zip(pairs()) {
+                let Scores {
+                    n_truth,
+                    n_right,
+                    n_wrong,
+                    ..
+                } = evaluate([pair], threshold);
+                if n_right < n_truth || n_wrong > 0 {
+                    eprintln!(
+                        "{name}: {} of {n_truth} missed, {n_wrong} false",
+                        n_truth - n_right
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn parse(args: &[String]) -> Result<Arguments> {
+    let mut arguments = Arguments::default();
+    let mut args = args.iter();
+    let mut positional = Vec::new();
+    while let Some(arg) = args.next() {
+        let mut value = || {
+            args.next()
+                .with_context(|| format!("{arg} needs a value\n{USAGE}"))
+        };
+        let number = |text: &String| {
+            text.parse::<f64>()
+                .with_context(|| format!("{arg} {text}: not a number"))
+        };
+        match arg.as_str() {
+            "--tiles" => arguments.options.tiles = true,
+            "--errors" => arguments.list_errors = true,
+            "--longest-side" => {
+                arguments.options.longest_side = Some(number(value()?)?.max(1.0) as u32)
+            }
+            "--threshold" => arguments.options.threshold = Some(number(value()?)? as f32),
+            "--scale-factor" => arguments.cascade.scale_factor = number(value()?)?,
+            "--neighbors" => arguments.cascade.min_neighbors = number(value()?)? as u32,
+            flag if flag.starts_with('-') => bail!("unknown flag {flag}\n{USAGE}"),
+            _ => positional.push(arg),
+        }
+    }
+    let Some((dir, detectors)) = positional.split_first() else {
+        bail!("{USAGE}")
+    };
+    if detectors.is_empty() {
+        bail!("{USAGE}");
+    }
+    arguments.dir = dir.to_string();
+    arguments.detectors = detectors
+        .iter()
+        .map(|spec| Ok(spec.parse()?))
+        .collect::<Result<_>>()?;
+    Ok(arguments)
+}
+
+/// Seconds of processor time of this process, all threads; `None` where the system does not tell.
+fn cpu_secs() -> Option<f64> {
+    // Fields 14 and 15, counted after the parenthesis that closes field 2, in the 1/100 s of every Linux.
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some((ticks(11)? + ticks(12)?) as f64 / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Result<Arguments> {
+        parse(&args.iter().map(|arg| arg.to_string()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn arguments_are_read_and_mistakes_named() {
+        let arguments = parsed(&[
+            "pictures",
+            "none",
+            "cascade:a.xml",
+            "--longest-side",
+            "800",
+            "--tiles",
+        ])
+        .unwrap();
+        assert_eq!(
+            (arguments.dir.as_str(), arguments.detectors.len()),
+            ("pictures", 2)
+        );
+        assert_eq!(
+            (arguments.options.longest_side, arguments.options.tiles),
+            (Some(800), true)
+        );
+        for wrong in [
+            &[][..],
+            &["pictures"],
+            &["pictures", "none", "--tile"],
+            &["pictures", "none", "--threshold"],
+        ] {
+            assert!(
+                parsed(wrong).err().unwrap().to_string().contains("usage"),
+                "{wrong:?}"
+            );
+        }
+        assert!(parsed(&["pictures", "tensorflow"]).is_err());
+    }
+
+    #[test]
+    fn a_folder_is_evaluated() {
+        let folder = tempfile::tempdir().unwrap();
+        RgbImage::new(40, 40)
+            .save(folder.path().join("a.png"))
+            .unwrap();
+        let boxes =
+            r#"{"a.png": {"width": 40, "height": 40, "faces": [[0, 0, 40, 40]], "ignore": []}}"#;
+        std::fs::write(folder.path().join("boxes.json"), boxes).unwrap();
+        let dir = folder.path().display().to_string();
+        run(&[dir.clone(), "none".into()]).unwrap();
+        std::fs::write(
+            folder.path().join("boxes.json"),
+            boxes.replace("40,", "41,"),
+        )
+        .unwrap();
+        assert!(
+            run(&[dir, "none".into()])
+                .unwrap_err()
+                .to_string()
+                .contains("a.png")
+        );
+    }
+}
