@@ -124,21 +124,31 @@ fn resize_rows(
     filter: Filter,
 ) -> Vec<u8> {
     let windows = windows(width, width_out, filter);
-    let height = pixels.len() / (width * channels);
-    let mut out = Vec::with_capacity(height * width_out * channels);
-    for row in pixels.chunks_exact(width * channels) {
-        for window in &windows {
-            let mut sums = [HALF; 4];
-            let values = row[window.first * channels..].chunks_exact(channels);
-            for (&weight, value) in window.weights.iter().zip(values) {
-                for (sum, &v) in sums.iter_mut().zip(value) {
-                    *sum += i32::from(v) * weight;
+    // The number of channels is known to the inner loops: several times faster.
+    match channels {
+        1 => resize_rows_of::<1>(pixels, width, &windows),
+        2 => resize_rows_of::<2>(pixels, width, &windows),
+        3 => resize_rows_of::<3>(pixels, width, &windows),
+        _ => resize_rows_of::<4>(pixels, width, &windows),
+    }
+}
+
+fn resize_rows_of<const C: usize>(pixels: &[u8], width: usize, windows: &[Window]) -> Vec<u8> {
+    let (pixels, _) = pixels.as_chunks::<C>();
+    let mut out = vec![[0; C]; pixels.len() / width * windows.len()];
+    let rows = pixels.chunks_exact(width);
+    for (row, row_out) in rows.zip(out.chunks_exact_mut(windows.len())) {
+        for (window, pixel_out) in windows.iter().zip(row_out) {
+            let mut sums = [HALF; C];
+            for (&weight, pixel) in window.weights.iter().zip(&row[window.first..]) {
+                for c in 0..C {
+                    sums[c] += i32::from(pixel[c]) * weight;
                 }
             }
-            out.extend(sums[..channels].iter().map(|&sum| clip(sum)));
+            *pixel_out = sums.map(clip);
         }
     }
-    out
+    out.into_flattened()
 }
 
 fn resize_columns(pixels: &[u8], height: usize, height_out: usize, filter: Filter) -> Vec<u8> {
