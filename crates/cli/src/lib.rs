@@ -34,6 +34,7 @@ mod console;
 mod logging;
 mod output;
 mod progress;
+mod rate;
 mod run;
 mod version;
 

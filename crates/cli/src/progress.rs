@@ -1,12 +1,15 @@
 //! Progress of long work: a bar with rate and ETA on a terminal, a log line now and then elsewhere.
 
 use std::borrow::Cow;
-use std::sync::Mutex;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle as BarStyle};
 
 use crate::console::{ProgressStyle, console};
+use crate::rate::Rate;
 
 /// Progress of one piece of work, counted in `unit`s.
 ///
@@ -17,6 +20,9 @@ pub struct Progress {
     bar: ProgressBar,
     title: Cow<'static, str>,
     unit: &'static str,
+    rate: Arc<Rate>,
+    /// Done by an earlier run.
+    base: AtomicU64,
     lines: Option<Lines>,
 }
 
@@ -42,10 +48,11 @@ impl Progress {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::no_length(),
         };
+        let rate = Arc::new(Rate::new(Instant::now(), 0));
         let mut lines = None;
         match console.style {
             ProgressStyle::Bar => {
-                bar.set_style(style(total.is_some(), unit, console.color));
+                bar.set_style(style(total.is_some(), unit, console.color, &rate));
                 bar.set_prefix(title.clone());
                 console.bars.add(bar.clone());
                 bar.enable_steady_tick(Duration::from_millis(200));
@@ -63,6 +70,8 @@ impl Progress {
             bar,
             title,
             unit,
+            rate,
+            base: AtomicU64::new(0),
             lines,
         }
     }
@@ -73,7 +82,8 @@ impl Progress {
         self.write_line_when_due();
     }
 
-    /// Sets the count, as after a resume or in a loop that counts itself. Rate and ETA count from here on.
+    /// Sets the count, as after a resume or in a loop that counts itself. A jump counts as speed; see
+    /// [`resume_from`](Self::resume_from).
     pub fn set_position(&self, position: u64) {
         self.bar.set_position(position);
         self.write_line_when_due();
@@ -81,9 +91,8 @@ impl Progress {
 
     /// Says that `position` units were done before this run, so that they do not count as speed.
     pub fn resume_from(&self, position: u64) {
-        self.bar.set_position(position);
-        self.bar.reset_eta();
-        self.bar.reset_elapsed();
+        self.base.store(position, Ordering::Relaxed);
+        self.rate.restart(Instant::now(), position);
         self.bar.set_position(position);
     }
 
@@ -91,7 +100,8 @@ impl Progress {
     pub fn set_total(&self, total: u64) {
         self.bar.set_length(total);
         if console().style == ProgressStyle::Bar {
-            self.bar.set_style(style(true, self.unit, console().color));
+            self.bar
+                .set_style(style(true, self.unit, console().color, &self.rate));
         }
     }
 
@@ -112,7 +122,7 @@ impl Progress {
 
     /// Removes the bar and says in a log line what was done in which time.
     pub fn finish(self) {
-        let (n, elapsed) = (self.bar.position(), self.bar.elapsed());
+        let (n, elapsed) = (self.n_done(), self.bar.elapsed());
         self.bar.finish_and_clear();
         tracing::info!(
             "{}: {n} {} in {} ({}/s)",
@@ -121,6 +131,12 @@ impl Progress {
             format_duration(elapsed),
             format_rate(n as f64 / elapsed.as_secs_f64().max(1e-9)),
         );
+    }
+
+    /// Units of this run.
+    fn n_done(&self) -> u64 {
+        let base = self.base.load(Ordering::Relaxed);
+        self.bar.position().saturating_sub(base)
     }
 
     fn write_line_when_due(&self) {
@@ -139,14 +155,14 @@ impl Progress {
     /// `packing: 1200/5000 images (24%), 85.2/s, ETA 45s, message`.
     fn line(&self) -> String {
         let (position, unit) = (self.bar.position(), self.unit);
-        let rate = self.bar.per_sec();
+        let rate = self.rate.per_sec(Instant::now(), position);
         let mut text = match self.bar.length() {
             Some(total) => format!(
                 "{}: {position}/{total} {unit} ({}%), {}/s, ETA {}",
                 self.title,
                 position * 100 / total.max(1),
                 format_rate(rate),
-                format_duration(self.bar.eta()),
+                format_eta(total.saturating_sub(position), rate),
             ),
             None => format!("{}: {position} {unit}, {}/s", self.title, format_rate(rate)),
         };
@@ -167,7 +183,7 @@ impl Drop for Progress {
     }
 }
 
-fn style(has_total: bool, unit: &'static str, color: bool) -> BarStyle {
+fn style(has_total: bool, unit: &'static str, color: bool, rate: &Arc<Rate>) -> BarStyle {
     let bar = if color {
         "{bar:28.cyan/dim}"
     } else {
@@ -178,21 +194,36 @@ fn style(has_total: bool, unit: &'static str, color: bool) -> BarStyle {
     } else {
         "{prefix} {spinner} {pos} {rate} {wide_msg}".to_owned()
     };
+    let per_sec = {
+        let rate = rate.clone();
+        move |state: &ProgressState| rate.per_sec(Instant::now(), state.pos())
+    };
+    let left = per_sec.clone();
     BarStyle::with_template(&template)
         .unwrap_or_else(|_| BarStyle::default_bar())
         .with_key(
             "rate",
-            move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-                let _ = write!(out, "{} {unit}/s", format_rate(state.per_sec()));
+            move |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let _ = write!(out, "{} {unit}/s", format_rate(per_sec(state)));
             },
         )
         .with_key(
             "left",
-            |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-                let _ = out.write_str(&format_duration(state.eta()));
+            move |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let remaining = state.len().unwrap_or(0).saturating_sub(state.pos());
+                let _ = out.write_str(&format_eta(remaining, left(state)));
             },
         )
         .progress_chars("=> ")
+}
+
+/// `-` while the pace is not known.
+fn format_eta(remaining: u64, rate: f64) -> String {
+    let secs = remaining as f64 / rate;
+    match Duration::try_from_secs_f64(secs) {
+        Ok(eta) => format_duration(eta),
+        Err(_) => "-".to_owned(),
+    }
 }
 
 /// Three significant digits: `0.0312`, `1.25`, `85.2`, `1203`.
@@ -246,6 +277,19 @@ mod tests {
         );
         progress.set_total(16);
         assert!(progress.line().contains("2/16 images (12%)"));
+    }
+
+    #[test]
+    fn what_an_earlier_run_did_is_no_speed() {
+        let progress = Progress::new("training", Some(10_000), "images");
+        progress.resume_from(9_000);
+        assert!(
+            progress
+                .line()
+                .starts_with("training: 9000/10000 images (90%), 0.000/s, ETA -")
+        );
+        progress.inc(3);
+        assert_eq!((progress.position(), progress.n_done()), (9_003, 3));
     }
 
     #[test]
