@@ -85,6 +85,14 @@ pub enum Error {
     /// A kind of file or a property that is understood and not supported.
     #[error("{0}")]
     Unsupported(String),
+    /// A file could not be fetched.
+    #[error("{url}: {what}")]
+    Download {
+        /// Where it should come from.
+        url: String,
+        /// What went wrong and what to do.
+        what: String,
+    },
     /// The zip container is damaged.
     #[error("zip archive: {0}")]
     Zip(String),

@@ -1,0 +1,350 @@
+//! Downloads against a server in this process: resume, changed files, refusals, checksums, offline use.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use interop::Error;
+use interop::download::{Download, Progress, fetch};
+use interop::presets;
+use sha2::{Digest, Sha256};
+
+/// What the server does with the next request; the last entry stays.
+#[derive(Clone)]
+struct Answer {
+    body: Vec<u8>,
+    etag: Option<&'static str>,
+    /// Closes the connection after so many bytes of the body.
+    cut: Option<usize>,
+    status: u16,
+    ignores_range: bool,
+}
+
+impl Answer {
+    fn whole(body: &[u8]) -> Self {
+        Self {
+            body: body.to_vec(),
+            etag: Some("\"v1\""),
+            cut: None,
+            status: 200,
+            ignores_range: false,
+        }
+    }
+}
+
+/// `(path, Range, If-Range)`
+type Request = (String, Option<String>, Option<String>);
+
+struct Server {
+    url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    fn start(answers: Vec<Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = requests.clone();
+        std::thread::spawn(move || {
+            for (index, stream) in listener.incoming().enumerate() {
+                let answer = answers[index.min(answers.len() - 1)].clone();
+                let request = serve(stream.unwrap(), &answer);
+                seen.lock().unwrap().push(request);
+            }
+        });
+        Self { url, requests }
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        // The server notes a request after its answer is on the way.
+        std::thread::sleep(Duration::from_millis(50));
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+fn serve(mut stream: TcpStream, answer: &Answer) -> Request {
+    let mut lines = BufReader::new(stream.try_clone().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let path = lines
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned();
+    let headers: Vec<(String, String)> = lines
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| {
+            line.split_once(": ")
+                .map(|(k, v)| (k.to_lowercase(), v.to_owned()))
+        })
+        .collect();
+    let header = |name: &str| {
+        headers
+            .iter()
+            .find(|(k, _)| k == name)
+            .map(|(_, v)| v.clone())
+    };
+    let (range, if_range) = (header("range"), header("if-range"));
+    let from: usize = match &range {
+        Some(range) if !answer.ignores_range && if_range.as_deref() == answer.etag => range
+            .strip_prefix("bytes=")
+            .and_then(|r| r.strip_suffix('-'))
+            .unwrap()
+            .parse()
+            .unwrap(),
+        _ => 0,
+    };
+    let body = &answer.body[from..];
+    let mut head = match answer.status {
+        200 if from > 0 => {
+            let last = answer.body.len() - 1;
+            format!(
+                "HTTP/1.1 206 Partial\r\nContent-Range: bytes {from}-{last}/{}\r\n",
+                answer.body.len()
+            )
+        }
+        status => format!("HTTP/1.1 {status} X\r\n"),
+    };
+    if let Some(etag) = answer.etag {
+        head += &format!("ETag: {etag}\r\n");
+    }
+    head += &format!(
+        "Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let sent = &body[..answer.cut.unwrap_or(body.len()).min(body.len())];
+    // The client may close first.
+    let _ = stream
+        .write_all(head.as_bytes())
+        .and_then(|()| stream.write_all(sent));
+    (path, range, if_range)
+}
+
+fn body() -> Vec<u8> {
+    (0..300_000u32).flat_map(|v| v.to_le_bytes()).collect()
+}
+
+fn sha256(data: &[u8]) -> String {
+    Sha256::digest(data)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
+}
+
+fn options() -> (tempfile::TempDir, Download) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = Download::new(folder.path().join("cache"));
+    options.retries = 2;
+    options.backoff = Duration::from_millis(1);
+    (folder, options)
+}
+
+fn get(server: &Server, sha256: Option<&str>, options: &Download) -> Result<PathBuf, Error> {
+    fetch(
+        &format!("{}/net.pkl", server.url),
+        "net.pkl",
+        sha256,
+        options,
+        &mut |_| (),
+    )
+}
+
+#[test]
+fn fetched_once_and_then_from_the_cache() {
+    let server = Server::start(vec![Answer::whole(&body())]);
+    let (_folder, mut options) = options();
+    options.mirror = Some(format!("{}/nets/", server.url));
+    let preset = presets::find("ffhq256").unwrap();
+    let mut steps: Vec<Progress> = Vec::new();
+    let path = preset.fetch(&options, &mut |p| steps.push(p)).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), body());
+    assert_eq!(
+        steps.last(),
+        Some(&Progress {
+            done: 1_200_000,
+            total: Some(1_200_000)
+        })
+    );
+    assert!(steps.len() > 2 && steps.is_sorted_by_key(|p| p.done));
+    // Later, and without the network.
+    options.offline = true;
+    assert_eq!(preset.fetch(&options, &mut |_| ()).unwrap(), path);
+    assert_eq!(
+        server.requests(),
+        [(format!("/nets/{}", preset.file), None, None)]
+    );
+    let names: Vec<_> = std::fs::read_dir(&options.cache)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    // The file, its checksum, and the lock.
+    assert_eq!(names.len(), 3, "{names:?}");
+}
+
+#[test]
+fn a_broken_transfer_goes_on_where_it_stopped() {
+    let mut first = Answer::whole(&body());
+    first.cut = Some(500_000);
+    let server = Server::start(vec![first, Answer::whole(&body())]);
+    let (_folder, options) = options();
+    let path = get(&server, Some(&sha256(&body())), &options).unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), body());
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    let resumed_at: usize = requests[1]
+        .1
+        .as_ref()
+        .unwrap()
+        .trim_start_matches("bytes=")
+        .trim_end_matches('-')
+        .parse()
+        .unwrap();
+    assert!(resumed_at > 0 && resumed_at <= 500_000, "{requests:?}");
+    assert_eq!(requests[1].2.as_deref(), Some("\"v1\""));
+}
+
+#[test]
+fn a_later_run_resumes_the_partial_file() {
+    let mut cut = Answer::whole(&body());
+    cut.cut = Some(100_000);
+    let mut nothing = Answer::whole(&body());
+    nothing.cut = Some(0);
+    let server = Server::start(vec![
+        cut,
+        nothing.clone(),
+        nothing.clone(),
+        nothing,
+        Answer::whole(&body()),
+    ]);
+    let (_folder, options) = options();
+    let error = get(&server, None, &options).unwrap_err().to_string();
+    assert!(error.contains("goes on where this one stopped"), "{error}");
+    assert!(
+        options
+            .cache
+            .join("net.pkl.partial")
+            .metadata()
+            .unwrap()
+            .len()
+            > 0
+    );
+    assert!(!options.cache.join("net.pkl").exists());
+    assert_eq!(
+        std::fs::read(get(&server, None, &options).unwrap()).unwrap(),
+        body()
+    );
+    assert!(server.requests().last().unwrap().1.is_some());
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_starts_over() {
+    let mut old = Answer::whole(&vec![7; 900_000]);
+    old.cut = Some(400_000);
+    let mut new = Answer::whole(&body());
+    new.etag = Some("\"v2\"");
+    let server = Server::start(vec![old, new]);
+    let (_folder, options) = options();
+    assert_eq!(
+        std::fs::read(get(&server, None, &options).unwrap()).unwrap(),
+        body()
+    );
+}
+
+#[test]
+fn a_server_without_ranges_starts_over() {
+    let mut first = Answer::whole(&body());
+    first.cut = Some(400_000);
+    let mut second = Answer::whole(&body());
+    second.ignores_range = true;
+    let server = Server::start(vec![first, second]);
+    let (_folder, options) = options();
+    assert_eq!(
+        std::fs::read(get(&server, None, &options).unwrap()).unwrap(),
+        body()
+    );
+}
+
+#[test]
+fn refusals_and_wrong_contents_are_errors() {
+    let mut missing = Answer::whole(b"no");
+    missing.status = 404;
+    let server = Server::start(vec![missing]);
+    let (_folder, options) = options();
+    let error = get(&server, None, &options).unwrap_err().to_string();
+    assert!(
+        error.contains("404") && error.contains("KAOGAN_MIRROR"),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), 1, "a refusal is not repeated");
+
+    let mut busy = Answer::whole(b"busy");
+    busy.status = 503;
+    let server = Server::start(vec![busy, Answer::whole(&body())]);
+    let wrong = sha256(b"other");
+    let error = get(&server, Some(&wrong), &options)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&wrong) && error.contains(&sha256(&body())),
+        "{error}"
+    );
+    assert!(
+        !options.cache.join("net.pkl").exists() && !options.cache.join("net.pkl.partial").exists()
+    );
+}
+
+#[test]
+fn damage_in_the_cache_is_noticed() {
+    let server = Server::start(vec![Answer::whole(&body())]);
+    let (_folder, mut options) = options();
+    let path = get(&server, None, &options).unwrap();
+    let mut damaged = body();
+    damaged[1000] ^= 1;
+    std::fs::write(&path, &damaged).unwrap();
+    options.offline = true;
+    let error = get(&server, None, &options).unwrap_err().to_string();
+    assert!(error.contains("damaged"), "{error}");
+    options.offline = false;
+    assert_eq!(
+        std::fs::read(get(&server, None, &options).unwrap()).unwrap(),
+        body()
+    );
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn offline_without_the_file_says_where_to_put_it() {
+    let (_folder, mut options) = options();
+    options.offline = true;
+    let error = presets::find("ffhq512")
+        .unwrap()
+        .fetch(&options, &mut |_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("KAOGAN_OFFLINE")
+            && error.contains("ffhq-res512-mirror-stylegan2-noaug.pkl"),
+        "{error}"
+    );
+    assert!(!options.cache.exists());
+}
+
+#[test]
+fn two_at_once_fetch_once() {
+    let server = Server::start(vec![Answer::whole(&body())]);
+    let (_folder, options) = options();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| get(&server, None, &options).unwrap()))
+            .collect();
+        for worker in workers {
+            assert_eq!(std::fs::read(worker.join().unwrap()).unwrap(), body());
+        }
+    });
+    assert_eq!(server.requests().len(), 1);
+}
