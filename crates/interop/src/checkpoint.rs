@@ -69,6 +69,19 @@ pub struct Provenance {
     pub parent: Option<Box<Provenance>>,
 }
 
+impl Provenance {
+    /// Of networks that come from no file: `maker` says where they were made, for example the name of a run.
+    pub fn made_here(maker: &str) -> Self {
+        Self {
+            source: maker.to_owned(),
+            sha256: String::new(),
+            format: Format::SafeTensors,
+            notes: Vec::new(),
+            parent: None,
+        }
+    }
+}
+
 /// The augmentation that a run trained with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AugmentPipe {

@@ -9,6 +9,7 @@
 //! calls nothing. No tensor library is involved: a [`Tensor`] is a shape and bytes.
 
 mod checkpoint;
+mod compare;
 mod config;
 mod convert;
 mod describe;
@@ -30,6 +31,7 @@ mod torch;
 mod w_avg;
 
 pub use checkpoint::{AugmentPipe, Checkpoint, Format, Network, Provenance};
+pub use compare::{Difference, LoadReport, TensorSpec};
 pub use config::{
     Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, NetworkKind,
 };
