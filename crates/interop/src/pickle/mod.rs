@@ -6,7 +6,10 @@
 //! are bounded by the size of the file.
 
 mod allow;
+mod machine;
 mod read;
+mod stack;
+mod text;
 mod value;
 pub(crate) mod write;
 

@@ -1,0 +1,102 @@
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::error::{Error, Result, layout};
+
+/// Settings as a file states them: nested official keyword arguments.
+pub(crate) struct Stated<'s> {
+    json: &'s Json,
+    /// Whether a setting that is not stated has the official default by the rules of the format.
+    defaults_hold: bool,
+    pub(super) assumed: Vec<String>,
+    /// Official default, or that of the format, where a setting is not stated and not visible.
+    pub mbstd_group_size: Option<usize>,
+}
+
+impl<'s> Stated<'s> {
+    /// Constructor arguments: one that is not stated has its default.
+    pub fn new(json: &'s Json) -> Self {
+        Self {
+            json,
+            defaults_hold: true,
+            assumed: Vec::new(),
+            mbstd_group_size: Some(4),
+        }
+    }
+
+    /// For a file that states nothing.
+    pub fn nothing() -> Self {
+        Self {
+            defaults_hold: false,
+            ..Self::new(&Json::Null)
+        }
+    }
+
+    pub(super) fn get(&self, path: &str) -> Option<&'s Json> {
+        path.split('.')
+            .try_fold(self.json, |json, key| json.get(key))
+    }
+
+    /// The value that the shapes give; an error when the file states another.
+    pub(super) fn check(&self, path: &str, found: usize) -> Result<usize> {
+        match self.get(path) {
+            None | Some(Json::Null) => Ok(found),
+            Some(stated) if stated.as_f64() == Some(found as f64) => Ok(found),
+            Some(stated) => Err(contradiction(path, stated, found.to_string())),
+        }
+    }
+
+    /// A setting that no shape shows.
+    pub(super) fn take<T: Serialize>(
+        &mut self,
+        path: &str,
+        default: T,
+        read: impl Fn(&Json) -> Option<T>,
+    ) -> Result<T> {
+        match self.get(path) {
+            None => {
+                if !self.defaults_hold {
+                    self.assumed
+                        .push(format!("{path} = {}", serde_json::to_string(&default)?));
+                }
+                Ok(default)
+            }
+            Some(json) => read(json)
+                .ok_or_else(|| layout!("the file states {path} = {json}, which cannot be used")),
+        }
+    }
+
+    pub(super) fn text(&mut self, path: &str, default: &str) -> Result<String> {
+        self.take(path, default.to_owned(), |json| {
+            json.as_str().map(str::to_owned)
+        })
+    }
+}
+
+pub(super) fn contradiction(path: &str, stated: &Json, found: String) -> Error {
+    Error::Contradiction {
+        what: path.to_owned(),
+        stated: stated.to_string(),
+        found,
+    }
+}
+
+pub(super) fn optional_number(json: &Json) -> Option<Option<f64>> {
+    match json {
+        Json::Null => Some(None),
+        other => other.as_f64().map(Some),
+    }
+}
+
+pub(super) fn size(json: &Json) -> Option<usize> {
+    json.as_f64()
+        .filter(|v| v.fract() == 0.0 && (0.0..1e9).contains(v))
+        .map(|v| v as usize)
+}
+
+pub(super) fn optional_size(json: &Json) -> Option<Option<usize>> {
+    match json {
+        Json::Null => Some(None),
+        other => size(other).map(Some),
+    }
+}

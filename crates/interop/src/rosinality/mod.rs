@@ -1,0 +1,33 @@
+//! `.pt` files of rosinality/stylegan2-pytorch, in both directions.
+//!
+//! That code knows one architecture (skip generator, residual discriminator, no labels), so names map one to one:
+//! convolutions have a leading axis of 1, `noise_strength` has shape `[1]`, blur kernels are scaled by the upsampling.
+
+mod read;
+mod write;
+
+use indexmap::IndexMap;
+
+pub(crate) use read::{is_rosinality, read};
+pub(crate) use write::write;
+
+use crate::error::{Error, Result, layout};
+use crate::tensor::Tensor;
+
+type Tensors = IndexMap<String, Tensor>;
+
+/// Where our files keep the average of `g`, when it is not that of `g_ema`.
+const LATENT_AVG_OF_G: &str = "latent_avg_of_g";
+
+fn unknown(name: &str) -> Error {
+    layout!(
+        "`{}` is no tensor of rosinality/stylegan2-pytorch",
+        name.chars().take(80).collect::<String>()
+    )
+}
+
+/// The blur kernel as that program keeps it.
+fn kernel(gain: f32) -> Result<Tensor> {
+    let (shape, values) = crate::config::filter_buffer(&[1.0, 3.0, 3.0, 1.0]);
+    Tensor::from_f32(shape, &values.iter().map(|v| v * gain).collect::<Vec<_>>())
+}
