@@ -210,6 +210,13 @@ fn generator(
         ("nonlinearity", "synthesis_kwargs.activation"),
     ];
     let mut stated = settings(network, &table, notes)?;
+    // None switches the moving average off.
+    if let Some(beta) = stated
+        .pointer_mut("/mapping_kwargs/w_avg_beta")
+        .filter(|beta| beta.is_null())
+    {
+        *beta = json!(1.0);
+    }
     let mut tensors = Tensors::new();
     let variables = variables(network, reader)?;
     let resolution = largest_block(&variables, "synthesis/");
@@ -337,14 +344,19 @@ fn discriminator(
         ("mapping_layers", "mapping_kwargs.num_layers"),
         ("label_fmaps", "mapping_kwargs.embed_features"),
         ("mapping_fmaps", "cmap_dim"),
+        ("freeze_layers", "block_kwargs.freeze_layers"),
         ("mapping_lrmul", "mapping_kwargs.lr_multiplier"),
         ("mbstd_group_size", "epilogue_kwargs.mbstd_group_size"),
         ("mbstd_num_features", "epilogue_kwargs.mbstd_num_channels"),
     ];
     let mut stated = settings(network, &table, notes)?;
-    // TF has one activation for all of D.
+    // TF has one activation and one width for all of D, and another learning rate multiplier than G.
     if let Some(activation) = stated.pointer("/block_kwargs/activation").cloned() {
-        stated["epilogue_kwargs"]["activation"] = activation;
+        stated["epilogue_kwargs"]["activation"] = activation.clone();
+        stated["mapping_kwargs"]["activation"] = activation;
+    }
+    if stated.pointer("/mapping_kwargs/lr_multiplier").is_none() {
+        stated["mapping_kwargs"]["lr_multiplier"] = json!(0.1);
     }
     let variables = variables(network, reader)?;
     let resolution = largest_block(&variables, "");
