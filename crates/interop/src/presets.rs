@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::NetworkConfig;
-use crate::download::{Download, Progress, fetch};
+use crate::download::{Download, Progress, cache_name, fetch};
 use crate::error::{Error, Result, layout};
 
 /// Folder of the files on NVIDIA's server.
@@ -85,6 +85,46 @@ pub const PRESETS: [Preset; 5] = [
 /// The preset of a name.
 pub fn find(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|preset| preset.name == name)
+}
+
+/// A file on this machine for what a user typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The file.
+    pub path: PathBuf,
+    /// The preset whose file it is.
+    pub preset: Option<&'static Preset>,
+}
+
+/// Turns the name of a preset, an `http(s)` address or a path into a file on this machine, fetching it when needed.
+///
+/// `options` is asked for only when something may have to be fetched.
+///
+/// # Errors
+/// As [`fetch`]; `Layout` listing the presets for a text that is none of the three.
+pub fn resolve(
+    text: &str,
+    options: impl FnOnce() -> Result<Download>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Resolved> {
+    if let Some(preset) = find(text) {
+        return Ok(Resolved {
+            path: preset.fetch(&options()?, progress)?,
+            preset: Some(preset),
+        });
+    }
+    if text.starts_with("http://") || text.starts_with("https://") {
+        let path = fetch(text, &cache_name(text), None, &options()?, progress)?;
+        return Ok(Resolved { path, preset: None });
+    }
+    let path = PathBuf::from(text);
+    if path.is_file() {
+        return Ok(Resolved { path, preset: None });
+    }
+    let names = PRESETS.map(|preset| preset.name).join(", ");
+    Err(layout!(
+        "{text}: neither a file, nor an http(s) address, nor one of the presets {names}"
+    ))
 }
 
 impl Preset {

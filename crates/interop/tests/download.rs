@@ -348,3 +348,30 @@ fn two_at_once_fetch_once() {
     });
     assert_eq!(server.requests().len(), 1);
 }
+
+#[test]
+fn names_addresses_and_paths_become_files() {
+    let server = Server::start(vec![Answer::whole(&body())]);
+    let (folder, mut options) = options();
+    options.mirror = Some(server.url.clone());
+    let resolve = |text: &str| presets::resolve(text, || Ok(options.clone()), &mut |_| ());
+
+    let by_name = resolve("lsundog256").unwrap();
+    assert_eq!(by_name.preset, presets::find("lsundog256"));
+    let by_address = resolve(&format!("{}/some/net.pkl?x=1", server.url)).unwrap();
+    assert_eq!(
+        (by_address.preset, std::fs::read(by_address.path).unwrap()),
+        (None, body())
+    );
+
+    let own = folder.path().join("own.pkl");
+    std::fs::write(&own, b"x").unwrap();
+    let never = || panic!("a file needs no download");
+    let by_path = presets::resolve(own.to_str().unwrap(), never, &mut |_| ()).unwrap();
+    assert_eq!(by_path.path, own);
+    let error = resolve("ffhq-512").unwrap_err().to_string();
+    assert!(
+        error.contains("ffhq-512") && error.contains("ffhq512, ffhq1024"),
+        "{error}"
+    );
+}

@@ -67,7 +67,10 @@ impl<'a> Archive<'a> {
                     what: "an archive member",
                 });
             }
-            if let Some(root) = name.strip_suffix("data.pkl") {
+            if let Some(root) = name
+                .strip_suffix("data.pkl")
+                .filter(|r| r.is_empty() || r.ends_with('/'))
+            {
                 data_pkl.get_or_insert_with(|| root.to_owned());
             }
             members.insert(name, bytes);
