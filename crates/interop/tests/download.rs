@@ -375,3 +375,22 @@ fn names_addresses_and_paths_become_files() {
         "{error}"
     );
 }
+
+#[test]
+fn https_means_tls() {
+    // This server talks in the clear, so the handshake must fail: neither a fallback nor a panic for want of TLS.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/net.pkl", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream
+                .unwrap()
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
+        }
+    });
+    let (_folder, mut options) = options();
+    options.retries = 0;
+    let error = fetch(&url, "net.pkl", None, &options, &mut |_| ()).unwrap_err();
+    assert!(matches!(&error, Error::Download { .. }), "{error}");
+    assert!(!options.cache.join("net.pkl").exists());
+}
