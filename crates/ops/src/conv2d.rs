@@ -1,0 +1,164 @@
+//! 2-D convolution and its transpose: a family of three ops whose derivatives are members of the family.
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+
+use crate::cpu::conv::{self, ConvGeometry};
+use crate::cpu::winograd::{Direction, Scales};
+use crate::storage::both;
+use crate::weight_cache;
+
+/// How [`conv2d`] and [`conv_transpose2d`] convolve. Correlation, as usual in the field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Conv2dOptions {
+    /// Pixels from one output to the next.
+    pub stride: usize,
+    /// Zeros around the input, on all four sides.
+    pub padding: usize,
+    /// Groups of channels that are convolved separately.
+    pub groups: usize,
+    /// A factor on the weights (equalized learning rate), free of cost here.
+    pub gain: f64,
+}
+
+impl Default for Conv2dOptions {
+    fn default() -> Self {
+        Conv2dOptions { stride: 1, padding: 0, groups: 1, gain: 1.0 }
+    }
+}
+
+/// Convolves `x` with `weight`. Differentiable to any order.
+///
+/// # Shapes
+/// - `x`: `[batch, in_channels, height, width]`, f32 or f64
+/// - `weight`: `[out_channels, in_channels / groups, kernel_height, kernel_width]`
+/// - result: `[batch, out_channels, (height + 2 padding - kernel) / stride + 1, ...]`
+///
+/// # Errors
+/// When shapes do not fit, or the type is neither f32 nor f64.
+pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Tensor> {
+    let (n, channels, h, w) = x.dims4()?;
+    let (co, ci, kh, kw) = weight.dims4()?;
+    let &Conv2dOptions { stride, padding, groups, gain } = options;
+    if groups == 0 || stride == 0 || channels != ci * groups || co % groups != 0 {
+        bail!("conv2d: x {:?} and weight {:?} do not fit {groups} groups, stride {stride}", x.shape(), weight.shape());
+    }
+    if h + 2 * padding < kh || w + 2 * padding < kw || kh == 0 || kw == 0 || n == 0 {
+        bail!("conv2d: x {:?} with padding {padding} is smaller than the kernel {kh}x{kw}", x.shape());
+    }
+    let g = ConvGeometry { n, ci, co: co / groups, h, w, kh, kw, stride, padding, groups, gain };
+    x.contiguous()?.apply_op2(&weight.contiguous()?, Forward(g))
+}
+
+/// The transpose of [`conv2d`]: spreads each value of `x` over the output. Differentiable to any order.
+///
+/// # Shapes
+/// - `x`: `[batch, in_channels, height, width]`, f32 or f64
+/// - `weight`: `[in_channels, out_channels / groups, kernel_height, kernel_width]`
+/// - result: `[batch, out_channels, (height - 1) * stride - 2 padding + kernel, ...]`
+///
+/// # Errors
+/// When shapes do not fit, or the type is neither f32 nor f64.
+pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Tensor> {
+    let (n, channels, in_h, in_w) = x.dims4()?;
+    let (co, ci, kh, kw) = weight.dims4()?;
+    let &Conv2dOptions { stride, padding, groups, gain } = options;
+    if groups == 0 || stride == 0 || channels != co || co % groups != 0 {
+        bail!("conv_transpose2d: x {:?} and weight {:?} do not fit {groups} groups, stride {stride}", x.shape(), weight.shape());
+    }
+    let (h, w) = ((in_h - 1) * stride + kh, (in_w - 1) * stride + kw);
+    if h <= 2 * padding || w <= 2 * padding || n == 0 {
+        bail!("conv_transpose2d: padding {padding} leaves nothing of x {:?}", x.shape());
+    }
+    let (h, w) = (h - 2 * padding, w - 2 * padding);
+    let g = ConvGeometry { n, ci, co: co / groups, h, w, kh, kw, stride, padding, groups, gain };
+    x.contiguous()?.apply_op2(&weight.contiguous()?, InputGradient(g))
+}
+
+/// `conv2d(x, w)`.
+struct Forward(ConvGeometry);
+/// `(dy, w) -> dx`
+struct InputGradient(ConvGeometry);
+/// `(x, dy) -> dw`
+struct WeightGradient(ConvGeometry);
+
+fn apply(a: &Tensor, b: &Tensor, op: impl CustomOp2 + Send + Sync + 'static) -> Result<Tensor> {
+    a.contiguous()?.apply_op2(&b.contiguous()?, op)
+}
+
+impl CustomOp2 for Forward {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let g = &self.0;
+        let y = both(
+            self.name(),
+            (s1, l1),
+            (s2, l2),
+            |x, w| {
+                let prepared = weight_cache::prepared(g, w, Direction::Forward);
+                conv::forward(g, x, w, &prepared, Scales::default())
+            },
+            |x, w| conv::forward_f64(g, x, w),
+        )?;
+        Ok((y, (g.n, g.co * g.groups, g.out_height(), g.out_width()).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dx = x.track_op().then(|| apply(dy, w, InputGradient(self.0))).transpose()?;
+        let dw = w.track_op().then(|| apply(x, dy, WeightGradient(self.0))).transpose()?;
+        Ok((dx, dw))
+    }
+}
+
+impl CustomOp2 for InputGradient {
+    fn name(&self) -> &'static str {
+        "conv_transpose2d"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let g = &self.0;
+        let dx = both(
+            self.name(),
+            (s1, l1),
+            (s2, l2),
+            |dy, w| {
+                let prepared = weight_cache::prepared(g, w, Direction::InputGradient);
+                conv::input_gradient(g, dy, w, &prepared, Scales::default())
+            },
+            |dy, w| conv::input_gradient_f64(g, dy, w),
+        )?;
+        Ok((dx, (g.n, g.ci * g.groups, g.h, g.w).into()))
+    }
+
+    fn bwd(&self, dy: &Tensor, w: &Tensor, _dx: &Tensor, ddx: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let ddy = dy.track_op().then(|| apply(ddx, w, Forward(self.0))).transpose()?;
+        let dw = w.track_op().then(|| apply(ddx, dy, WeightGradient(self.0))).transpose()?;
+        Ok((ddy, dw))
+    }
+}
+
+impl CustomOp2 for WeightGradient {
+    fn name(&self) -> &'static str {
+        "conv2d_weight_gradient"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let g = &self.0;
+        let dw = both(
+            self.name(),
+            (s1, l1),
+            (s2, l2),
+            |x, dy| conv::weight_gradient(g, x, dy, Scales::default()),
+            |x, dy| conv::weight_gradient_f64(g, x, dy),
+        )?;
+        Ok((dw, (g.co * g.groups, g.ci, g.kh, g.kw).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, dy: &Tensor, _dw: &Tensor, ddw: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dx = x.track_op().then(|| apply(dy, ddw, InputGradient(self.0))).transpose()?;
+        let ddy = dy.track_op().then(|| apply(x, ddw, Forward(self.0))).transpose()?;
+        Ok((dx, ddy))
+    }
+}

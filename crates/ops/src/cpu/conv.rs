@@ -1,0 +1,211 @@
+//! The three convolution kernels and the choice of algorithm for each shape.
+
+use super::scratch::{Shared, uninit};
+use super::simd::{Isa, isa};
+use super::winograd::{BatchStrides, Direction, F2, F4, Scales, Weights};
+use super::{direct, im2col, pointwise, winograd};
+use crate::algorithm::{ConvAlgorithm, conv_algorithm};
+
+/// Sizes of one group of a convolution: `[n, ci, h, w]` with `[co, ci, kh, kw]` to `[n, co, oh, ow]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ConvGeometry {
+    pub n: usize,
+    pub ci: usize,
+    pub co: usize,
+    pub h: usize,
+    pub w: usize,
+    pub kh: usize,
+    pub kw: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub groups: usize,
+    /// A factor on the weights.
+    pub gain: f64,
+}
+
+impl ConvGeometry {
+    pub(crate) fn out_height(&self) -> usize {
+        (self.h + 2 * self.padding - self.kh) / self.stride + 1
+    }
+
+    pub(crate) fn out_width(&self) -> usize {
+        (self.w + 2 * self.padding - self.kw) / self.stride + 1
+    }
+
+    fn x_strides(&self) -> (usize, usize) {
+        let group = self.ci * self.h * self.w;
+        (group, group * self.groups)
+    }
+
+    fn y_strides(&self) -> (usize, usize) {
+        let group = self.co * self.out_height() * self.out_width();
+        (group, group * self.groups)
+    }
+
+    fn weights_len(&self) -> usize {
+        self.co * self.ci * self.kh * self.kw
+    }
+
+    /// The same sizes seen from the output: what the input gradient of a stride-1 3x3 convolution convolves.
+    fn reversed(&self) -> ConvGeometry {
+        ConvGeometry { ci: self.co, co: self.ci, h: self.out_height(), w: self.out_width(), padding: self.kh - 1 - self.padding, ..*self }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kernel {
+    Pointwise,
+    Winograd2,
+    Winograd4,
+    Direct,
+}
+
+impl Kernel {
+    fn choose(g: &ConvGeometry) -> Kernel {
+        if g.kh == 1 && g.kw == 1 && g.stride == 1 && g.padding == 0 {
+            return Kernel::Pointwise;
+        }
+        let fits = g.kh == 3 && g.kw == 3 && g.stride == 1 && g.padding <= 2 && g.ci.min(g.co) >= 8 && g.out_height().min(g.out_width()) >= 4;
+        match conv_algorithm() {
+            ConvAlgorithm::Winograd2 if fits => Kernel::Winograd2,
+            ConvAlgorithm::Winograd4 if fits => Kernel::Winograd4,
+            _ => Kernel::Direct,
+        }
+    }
+}
+
+/// Weights as the chosen kernel wants them; `None` where it takes them as they are.
+pub(crate) type Prepared = Option<(Vec<Weights>, ConvAlgorithm, Isa)>;
+
+/// Prepares weights `[groups * co, ci, kh, kw]` for [`forward`] or [`input_gradient`].
+pub(crate) fn prepare(g: &ConvGeometry, weights: &[f32], direction: Direction) -> Prepared {
+    let kernel = Kernel::choose(g);
+    let isa = isa();
+    let (co, ci) = match direction {
+        Direction::Forward => (g.co, g.ci),
+        Direction::InputGradient => (g.ci, g.co),
+    };
+    let groups = weights.chunks_exact(g.weights_len());
+    match kernel {
+        Kernel::Winograd2 => {
+            let groups = groups.map(|w| winograd::transform_weights::<F2>(isa, w, co, ci, g.gain as f32, direction));
+            Some((groups.collect(), ConvAlgorithm::Winograd2, isa))
+        }
+        Kernel::Winograd4 => {
+            let groups = groups.map(|w| winograd::transform_weights::<F4>(isa, w, co, ci, g.gain as f32, direction));
+            Some((groups.collect(), ConvAlgorithm::Winograd4, isa))
+        }
+        Kernel::Pointwise | Kernel::Direct => None,
+    }
+}
+
+/// `y[n, groups * co, oh, ow]`
+pub(crate) fn forward(g: &ConvGeometry, x: &[f32], weights: &[f32], prepared: &Prepared, scales: Scales) -> Vec<f32> {
+    let (x_group, x_batch) = g.x_strides();
+    let (y_group, y_batch) = g.y_strides();
+    let mut y = uninit(g.n * y_batch);
+    let strides = BatchStrides { x: x_batch, y: y_batch };
+    let to = Shared(y.as_mut_ptr());
+    for group in 0..g.groups {
+        let x = &x[group * x_group..];
+        // SAFETY: the group's part of y.
+        let to = Shared(unsafe { to.at(group * y_group) });
+        match prepared {
+            Some((weights, ConvAlgorithm::Winograd4, _)) => winograd::forward::<F4>(g, x, &weights[group], scales, strides, to),
+            Some((weights, _, _)) => winograd::forward::<F2>(g, x, &weights[group], scales, strides, to),
+            None => {
+                let weights = &weights[group * g.weights_len()..][..g.weights_len()];
+                if Kernel::choose(g) == Kernel::Pointwise {
+                    pointwise::apply(g, x, weights, Direction::Forward, scales, strides, to);
+                } else {
+                    direct::forward(isa(), g, x, weights, scales, strides, to);
+                }
+            }
+        }
+    }
+    y
+}
+
+/// `dx[n, groups * ci, h, w]`; `scales.input` belongs to `dy`, `scales.output` to `dx`.
+pub(crate) fn input_gradient(g: &ConvGeometry, dy: &[f32], weights: &[f32], prepared: &Prepared, scales: Scales) -> Vec<f32> {
+    let (x_group, x_batch) = g.x_strides();
+    let (y_group, y_batch) = g.y_strides();
+    let mut dx = uninit(g.n * x_batch);
+    let strides = BatchStrides { x: y_batch, y: x_batch };
+    let to = Shared(dx.as_mut_ptr());
+    for group in 0..g.groups {
+        let dy = &dy[group * y_group..];
+        // SAFETY: the group's part of dx.
+        let to = Shared(unsafe { to.at(group * x_group) });
+        match prepared {
+            Some((weights, ConvAlgorithm::Winograd4, _)) => winograd::forward::<F4>(&g.reversed(), dy, &weights[group], scales, strides, to),
+            Some((weights, _, _)) => winograd::forward::<F2>(&g.reversed(), dy, &weights[group], scales, strides, to),
+            None => {
+                let weights = &weights[group * g.weights_len()..][..g.weights_len()];
+                if Kernel::choose(g) == Kernel::Pointwise {
+                    pointwise::apply(g, dy, weights, Direction::InputGradient, scales, strides, to);
+                } else {
+                    direct::input_gradient(isa(), g, dy, weights, scales, strides, to);
+                }
+            }
+        }
+    }
+    dx
+}
+
+/// `dw[groups * co, ci, kh, kw]`; `scales.input` belongs to `x`, `scales.output` to `dy`.
+pub(crate) fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales) -> Vec<f32> {
+    let (x_group, x_batch) = g.x_strides();
+    let (y_group, y_batch) = g.y_strides();
+    let mut dw = uninit(g.groups * g.weights_len());
+    let strides = BatchStrides { x: x_batch, y: y_batch };
+    for (group, dw) in dw.chunks_exact_mut(g.weights_len()).enumerate() {
+        let (x, dy) = (&x[group * x_group..], &dy[group * y_group..]);
+        match Kernel::choose(g) {
+            Kernel::Pointwise => pointwise::weight_gradient(g, x, dy, scales, strides, dw),
+            Kernel::Winograd2 => winograd::weight_gradient::<F2>(isa(), g, x, dy, scales, strides, dw),
+            Kernel::Winograd4 => winograd::weight_gradient::<F4>(isa(), g, x, dy, scales, strides, dw),
+            Kernel::Direct => direct::weight_gradient(isa(), g, x, dy, scales, strides, dw),
+        }
+    }
+    dw
+}
+
+/// [`forward`] in f64, without scales.
+pub(crate) fn forward_f64(g: &ConvGeometry, x: &[f64], weights: &[f64]) -> Vec<f64> {
+    let (x_group, x_batch) = g.x_strides();
+    let (y_group, y_batch) = g.y_strides();
+    let mut y = vec![0.0; g.n * y_batch];
+    let strides = BatchStrides { x: x_batch, y: y_batch };
+    for (group, weights) in weights.chunks_exact(g.weights_len()).enumerate() {
+        im2col::forward(g, &x[group * x_group..], weights, strides, &mut y[group * y_group..]);
+    }
+    y.iter_mut().for_each(|y| *y *= g.gain);
+    y
+}
+
+/// [`input_gradient`] in f64, without scales.
+pub(crate) fn input_gradient_f64(g: &ConvGeometry, dy: &[f64], weights: &[f64]) -> Vec<f64> {
+    let (x_group, x_batch) = g.x_strides();
+    let (y_group, y_batch) = g.y_strides();
+    let mut dx = vec![0.0; g.n * x_batch];
+    let strides = BatchStrides { x: y_batch, y: x_batch };
+    for (group, weights) in weights.chunks_exact(g.weights_len()).enumerate() {
+        im2col::input_gradient(g, &dy[group * y_group..], weights, strides, &mut dx[group * x_group..]);
+    }
+    dx.iter_mut().for_each(|dx| *dx *= g.gain);
+    dx
+}
+
+/// [`weight_gradient`] in f64, without scales.
+pub(crate) fn weight_gradient_f64(g: &ConvGeometry, x: &[f64], dy: &[f64]) -> Vec<f64> {
+    let (x_group, x_batch) = g.x_strides();
+    let (y_group, y_batch) = g.y_strides();
+    let mut dw = vec![0.0; g.groups * g.weights_len()];
+    let strides = BatchStrides { x: x_batch, y: y_batch };
+    for (group, dw) in dw.chunks_exact_mut(g.weights_len()).enumerate() {
+        im2col::weight_gradient(g, &x[group * x_group..], &dy[group * y_group..], strides, dw);
+    }
+    dw.iter_mut().for_each(|dw| *dw *= g.gain);
+    dw
+}

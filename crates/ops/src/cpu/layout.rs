@@ -1,0 +1,148 @@
+//! NCHW rows to blocked scratch `[row][column][lane]` and back, one block of `LANES` channels at a time.
+
+use super::simd::Simd;
+
+/// One channel block of one image: where it starts and how it is laid out.
+#[derive(Clone, Copy)]
+pub(crate) struct Plane {
+    /// Values from one channel to the next.
+    pub channel_stride: usize,
+    /// Channels of the block that exist; the other lanes are zero.
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+/// The part of a padded image that goes to scratch.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    /// First row; negative rows are padding.
+    pub top: isize,
+    pub rows: usize,
+    /// First column; negative columns are padding.
+    pub left: isize,
+    pub columns: usize,
+}
+
+/// Copies `window` of the block at `src` to `dst` as `[rows][columns][LANES]`, zeros outside the image.
+///
+/// `scale`, when not null, holds a factor for each lane.
+///
+/// # Safety
+/// `src` holds the block as `plane` says, `dst` takes `rows * columns * LANES` values.
+#[inline(always)]
+pub(crate) unsafe fn pack<S: Simd>(src: *const f32, plane: Plane, window: Window, scale: *const f32, dst: *mut f32) {
+    let Window { top, rows, left, columns } = window;
+    let (height, width) = (plane.height as isize, plane.width as isize);
+    let lo = (-left).clamp(0, columns as isize) as usize;
+    let hi = (width - left).clamp(lo as isize, columns as isize) as usize;
+    for row in 0..rows {
+        let y = top + row as isize;
+        // SAFETY: every index below lies inside `window` for dst and inside the image for src.
+        unsafe {
+            let out = dst.add(row * columns * S::LANES);
+            if y < 0 || y >= height {
+                fill_zero::<S>(out, columns);
+                continue;
+            }
+            fill_zero::<S>(out, lo);
+            fill_zero::<S>(out.add(hi * S::LANES), columns - hi);
+            let from = src.offset(y * width + left + lo as isize);
+            transpose_in::<S>(from, plane, hi - lo, out.add(lo * S::LANES));
+        }
+    }
+    if !scale.is_null() {
+        // SAFETY: dst was just written; scale holds LANES values.
+        unsafe {
+            let factor = S::load(scale);
+            for pixel in 0..rows * columns {
+                let at = dst.add(pixel * S::LANES);
+                S::store(at, S::mul(S::load(at), factor));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn fill_zero<S: Simd>(dst: *mut f32, pixels: usize) {
+    for pixel in 0..pixels {
+        // SAFETY: the caller promises room for `pixels` vectors.
+        unsafe { S::store(dst.add(pixel * S::LANES), S::zero()) };
+    }
+}
+
+/// `len` neighbouring pixels of every channel to `[pixel][lane]`.
+#[inline(always)]
+unsafe fn transpose_in<S: Simd>(src: *const f32, plane: Plane, len: usize, dst: *mut f32) {
+    // SAFETY: the caller promises `len` pixels in each of `channels` channels and room for `len` vectors.
+    unsafe {
+        if plane.channels == S::LANES && len >= S::LANES {
+            let mut x = 0;
+            while x + S::LANES <= len {
+                S::transpose(src.add(x), plane.channel_stride, dst.add(x * S::LANES), S::LANES);
+                x += S::LANES;
+            }
+            if x < len {
+                // The last block overlaps the one before it.
+                let x = len - S::LANES;
+                S::transpose(src.add(x), plane.channel_stride, dst.add(x * S::LANES), S::LANES);
+            }
+            return;
+        }
+        for x in 0..len {
+            for lane in 0..S::LANES {
+                let value = if lane < plane.channels { *src.add(lane * plane.channel_stride + x) } else { 0.0 };
+                *dst.add(x * S::LANES + lane) = value;
+            }
+        }
+    }
+}
+
+/// Copies `len` pixels `[pixel][lane]` to a contiguous run of pixels in each channel of the block at `dst`.
+///
+/// # Safety
+/// `src` holds `len` vectors; `dst` takes `len` values in each of `channels` channels, `channel_stride` apart.
+#[inline(always)]
+pub(crate) unsafe fn unpack<S: Simd>(src: *const f32, len: usize, channels: usize, channel_stride: usize, dst: *mut f32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if channels == S::LANES && len >= S::LANES {
+            let mut x = 0;
+            while x + S::LANES <= len {
+                S::transpose(src.add(x * S::LANES), S::LANES, dst.add(x), channel_stride);
+                x += S::LANES;
+            }
+            if x < len {
+                let x = len - S::LANES;
+                S::transpose(src.add(x * S::LANES), S::LANES, dst.add(x), channel_stride);
+            }
+            return;
+        }
+        for lane in 0..channels {
+            for x in 0..len {
+                *dst.add(lane * channel_stride + x) = *src.add(x * S::LANES + lane);
+            }
+        }
+    }
+}
+
+/// A run of rows inside one image.
+#[derive(Clone, Copy)]
+pub(crate) struct Segment {
+    pub image: usize,
+    pub first_row: usize,
+    pub rows: usize,
+}
+
+/// Cuts `range`, rows counted over all images, where images end.
+pub(crate) fn segments(range: std::ops::Range<usize>, rows_per_image: usize) -> Vec<Segment> {
+    let mut out = Vec::new();
+    let mut row = range.start;
+    while row < range.end {
+        let (image, first_row) = (row / rows_per_image, row % rows_per_image);
+        let rows = (rows_per_image - first_row).min(range.end - row);
+        out.push(Segment { image, first_row, rows });
+        row += rows;
+    }
+    out
+}

@@ -1,0 +1,245 @@
+//! The two inner products that every convolution here comes down to, on blocked scratch.
+//!
+//! [`rows_times_weights`]: `c[row][o] = sum over taps, channels of a[row + tap][channel] * b[tap][channel][o]`, a
+//! convolution without its im2col matrix. [`channels_outer`]: `c[i][o] += sum over rows of a[row][i] * b[row][o]`, a
+//! weight gradient. Accumulators stay in registers; the tile is chosen by the number of registers.
+
+use super::simd::Simd;
+
+/// What `rows_times_weights` multiplies.
+#[derive(Clone, Copy)]
+pub(crate) struct Product<'a> {
+    /// Blocked activations: `a + row_offsets[row] + taps[tap] + block * a_block_stride + lane`.
+    pub a: *const f32,
+    pub a_block_stride: usize,
+    /// Offset of each row's first value. Padded to a multiple of [`ROW_MULTIPLE`] with any valid offset.
+    pub row_offsets: &'a [usize],
+    /// Offset of each kernel tap.
+    pub taps: &'a [usize],
+    /// Input channels.
+    pub channels: usize,
+    /// Weights `[out block][tap][channel][lane]`.
+    pub b: *const f32,
+    /// Output blocks.
+    pub out_blocks: usize,
+    /// Result `[out block][row][lane]`, `c_block_stride` values a block.
+    pub c: *mut f32,
+    pub c_block_stride: usize,
+}
+
+/// Row counts are padded to a multiple of this.
+pub(crate) const ROW_MULTIPLE: usize = 12;
+
+/// `rows` rounded up for `Product::row_offsets` and `Product::c`.
+pub(crate) fn padded_rows(rows: usize) -> usize {
+    rows.next_multiple_of(ROW_MULTIPLE)
+}
+
+/// Computes the whole product.
+///
+/// # Safety
+/// Pointers reach what the fields of `p` say.
+#[inline(always)]
+pub(crate) unsafe fn rows_times_weights<S: Simd>(p: Product) {
+    let mut block = 0;
+    // SAFETY: blocks and rows stay inside the buffers that the caller promises.
+    unsafe {
+        if S::REGISTERS >= 32 {
+            while block + 4 <= p.out_blocks {
+                column_of_tiles::<S, 6, 4>(p, block);
+                block += 4;
+            }
+            if block + 3 <= p.out_blocks {
+                column_of_tiles::<S, 6, 3>(p, block);
+                block += 3;
+            }
+            while block + 2 <= p.out_blocks {
+                column_of_tiles::<S, 12, 2>(p, block);
+                block += 2;
+            }
+            while block < p.out_blocks {
+                column_of_tiles::<S, 12, 1>(p, block);
+                block += 1;
+            }
+        } else {
+            while block + 2 <= p.out_blocks {
+                column_of_tiles::<S, 6, 2>(p, block);
+                block += 2;
+            }
+            while block < p.out_blocks {
+                column_of_tiles::<S, 6, 1>(p, block);
+                block += 1;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn column_of_tiles<S: Simd, const ROWS: usize, const BLOCKS: usize>(p: Product, block: usize) {
+    let b_block = p.taps.len() * p.channels * S::LANES;
+    let mut row = 0;
+    while row < p.row_offsets.len() {
+        // SAFETY: `row_offsets` is padded to a multiple of ROWS, the buffers by the caller's promise.
+        unsafe {
+            let mut at = [p.a; ROWS];
+            for (i, at) in at.iter_mut().enumerate() {
+                *at = p.a.add(*p.row_offsets.get_unchecked(row + i));
+            }
+            let b = p.b.add(block * b_block);
+            let c = p.c.add(block * p.c_block_stride + row * S::LANES);
+            tile::<S, ROWS, BLOCKS>(p, at, b, b_block, c);
+        }
+        row += ROWS;
+    }
+}
+
+#[inline(always)]
+unsafe fn tile<S: Simd, const ROWS: usize, const BLOCKS: usize>(
+    p: Product,
+    at: [*const f32; ROWS],
+    b: *const f32,
+    b_block: usize,
+    c: *mut f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[S::zero(); BLOCKS]; ROWS];
+        let mut b = b;
+        for &tap in p.taps {
+            let mut offset = tap;
+            let mut left = p.channels;
+            while left >= S::LANES {
+                for lane in 0..S::LANES {
+                    step::<S, ROWS, BLOCKS>(&mut sums, &at, offset + lane, b, b_block);
+                    b = b.add(S::LANES);
+                }
+                offset += p.a_block_stride;
+                left -= S::LANES;
+            }
+            for lane in 0..left {
+                step::<S, ROWS, BLOCKS>(&mut sums, &at, offset + lane, b, b_block);
+                b = b.add(S::LANES);
+            }
+        }
+        for (i, row) in sums.iter().enumerate() {
+            for (j, sum) in row.iter().enumerate() {
+                S::store(c.add(j * p.c_block_stride + i * S::LANES), *sum);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn step<S: Simd, const ROWS: usize, const BLOCKS: usize>(
+    sums: &mut [[S::V; BLOCKS]; ROWS],
+    at: &[*const f32; ROWS],
+    offset: usize,
+    b: *const f32,
+    b_block: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut weights = [S::zero(); BLOCKS];
+        for (j, weight) in weights.iter_mut().enumerate() {
+            *weight = S::load(b.add(j * b_block));
+        }
+        for i in 0..ROWS {
+            let value = S::splat(*at[i].add(offset));
+            for j in 0..BLOCKS {
+                sums[i][j] = S::fma(value, weights[j], sums[i][j]);
+            }
+        }
+    }
+}
+
+/// What `channels_outer` multiplies.
+#[derive(Clone, Copy)]
+pub(crate) struct Outer {
+    /// Blocked activations `[in block][row][lane]`: a row is `a_row_stride` values further.
+    pub a: *const f32,
+    pub a_block_stride: usize,
+    pub a_row_stride: usize,
+    pub channels: usize,
+    /// Blocked gradients `[out block][row][lane]`.
+    pub b: *const f32,
+    pub b_block_stride: usize,
+    pub b_row_stride: usize,
+    pub out_blocks: usize,
+    pub rows: usize,
+    /// Sums `[out block][channel][lane]`; input channels are padded to whole blocks.
+    pub c: *mut f32,
+    pub c_block_stride: usize,
+}
+
+/// Adds the whole product to `c`.
+///
+/// # Safety
+/// Pointers reach what the fields of `p` say; `c` and `a` have room for channels padded to whole blocks.
+#[inline(always)]
+pub(crate) unsafe fn channels_outer<S: Simd>(p: Outer) {
+    let mut block = 0;
+    // SAFETY: as the caller promises.
+    unsafe {
+        if S::REGISTERS >= 32 {
+            while block + 4 <= p.out_blocks {
+                outer_tiles::<S, 4, 4>(p, block);
+                block += 4;
+            }
+            if block + 3 <= p.out_blocks {
+                outer_tiles::<S, 8, 3>(p, block);
+                block += 3;
+            }
+        }
+        while block + 2 <= p.out_blocks {
+            if S::REGISTERS >= 32 {
+                outer_tiles::<S, 8, 2>(p, block);
+            } else {
+                outer_tiles::<S, 4, 2>(p, block);
+            }
+            block += 2;
+        }
+        while block < p.out_blocks {
+            outer_tiles::<S, 8, 1>(p, block);
+            block += 1;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn outer_tiles<S: Simd, const CHANNELS: usize, const BLOCKS: usize>(p: Outer, block: usize) {
+    let mut channel = 0;
+    while channel < p.channels {
+        // SAFETY: tiles divide a channel block, and channels are padded to whole blocks.
+        unsafe {
+            let mut a = p.a.add(channel / S::LANES * p.a_block_stride + channel % S::LANES);
+            let mut b = p.b.add(block * p.b_block_stride);
+            let c = p.c.add(block * p.c_block_stride + channel * S::LANES);
+            let mut sums = [[S::zero(); BLOCKS]; CHANNELS];
+            for (i, row) in sums.iter_mut().enumerate() {
+                for (j, sum) in row.iter_mut().enumerate() {
+                    *sum = S::load(c.add(j * p.c_block_stride + i * S::LANES));
+                }
+            }
+            for _ in 0..p.rows {
+                let mut gradients = [S::zero(); BLOCKS];
+                for (j, gradient) in gradients.iter_mut().enumerate() {
+                    *gradient = S::load(b.add(j * p.b_block_stride));
+                }
+                for i in 0..CHANNELS {
+                    let value = S::splat(*a.add(i));
+                    for j in 0..BLOCKS {
+                        sums[i][j] = S::fma(value, gradients[j], sums[i][j]);
+                    }
+                }
+                a = a.add(p.a_row_stride);
+                b = b.add(p.b_row_stride);
+            }
+            for (i, row) in sums.iter().enumerate() {
+                for (j, sum) in row.iter().enumerate() {
+                    S::store(c.add(j * p.c_block_stride + i * S::LANES), *sum);
+                }
+            }
+        }
+        channel += CHANNELS;
+    }
+}

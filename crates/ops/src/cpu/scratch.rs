@@ -1,0 +1,65 @@
+//! Buffers that a thread keeps between calls, so that kernels do not fault in fresh pages.
+
+use std::cell::RefCell;
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+thread_local! {
+    static POOL: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `work` with `len` values of unspecified content, aligned to a cache line.
+///
+/// Calls may nest: each level gets a buffer of its own.
+pub(crate) fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    let lines = len.div_ceil(16);
+    let mut buffer = POOL.with(|pool| {
+        let mut pool = pool.borrow_mut();
+        // The smallest that fits, else the largest to grow.
+        let fit = (0..pool.len()).filter(|&i| pool[i].len() >= lines).min_by_key(|&i| pool[i].len());
+        let pick = fit.or_else(|| (0..pool.len()).max_by_key(|&i| pool[i].len()));
+        pick.map(|i| pool.swap_remove(i)).unwrap_or_default()
+    });
+    if buffer.len() < lines {
+        buffer.clear();
+        buffer.resize(lines, Line([0.0; 16]));
+    }
+    // SAFETY: `Line` is 16 f32 without padding, and the buffer holds at least `len` of them.
+    let values = unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast::<f32>(), len) };
+    let result = work(values);
+    POOL.with(|pool| pool.borrow_mut().push(buffer));
+    result
+}
+
+/// A pointer that worker threads share; each writes to its own part.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared(pub *mut f32);
+// SAFETY: every user writes disjoint ranges from different threads.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// The pointer `offset` values further.
+    ///
+    /// # Safety
+    /// `offset` must lie inside the allocation.
+    #[inline(always)]
+    pub(crate) unsafe fn at(self, offset: usize) -> *mut f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(offset) }
+    }
+}
+
+/// A vector of `len` values that the caller overwrites completely before reading.
+pub(crate) fn uninit<T: Copy>(len: usize) -> Vec<T> {
+    let mut values = Vec::with_capacity(len);
+    // SAFETY: f32/f64 have no invalid bit patterns, and callers write every value before it is read.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        values.set_len(len)
+    };
+    values
+}

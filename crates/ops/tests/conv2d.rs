@@ -1,0 +1,206 @@
+//! The convolution family against a loop that is obviously right, for every algorithm and instruction set.
+
+use candle_core::{Device, Result, Tensor, Var};
+use ops::{Conv2dOptions, ConvAlgorithm, Isa, conv_transpose2d, conv2d, force_isa, set_conv_algorithm};
+use std::sync::Mutex;
+
+/// Tests that change process-wide settings take turns.
+static SETTINGS: Mutex<()> = Mutex::new(());
+
+/// `y[n, o, y, x] = sum w[o, c, ky, kx] x[n, c, y * s + ky - p, x * s + kx - p]`
+fn slow_conv2d(x: &Tensor, w: &Tensor, o: &Conv2dOptions) -> Result<Tensor> {
+    let (n, c, h, wd) = x.dims4()?;
+    let (co, ci, kh, kw) = w.dims4()?;
+    let (oh, ow) = ((h + 2 * o.padding - kh) / o.stride + 1, (wd + 2 * o.padding - kw) / o.stride + 1);
+    let (xs, ws) = (x.flatten_all()?.to_vec1::<f64>()?, w.flatten_all()?.to_vec1::<f64>()?);
+    let mut y = Vec::new();
+    for n in 0..n {
+        for out in 0..co {
+            let first = out / (co / o.groups) * ci;
+            for oy in 0..oh {
+                for ox in 0..ow {
+                    let mut sum = 0.0;
+                    for i in 0..ci {
+                        for ky in 0..kh {
+                            for kx in 0..kw {
+                                let (iy, ix) = (oy * o.stride + ky, ox * o.stride + kx);
+                                if iy < o.padding || ix < o.padding || iy - o.padding >= h || ix - o.padding >= wd {
+                                    continue;
+                                }
+                                let at = ((n * c + first + i) * h + iy - o.padding) * wd + ix - o.padding;
+                                sum += xs[at] * ws[((out * ci + i) * kh + ky) * kw + kx];
+                            }
+                        }
+                    }
+                    y.push(sum * o.gain);
+                }
+            }
+        }
+    }
+    Tensor::from_vec(y, (n, co, oh, ow), &Device::Cpu)
+}
+
+fn noise(shape: &[usize], seed: u64) -> Result<Tensor> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let values: Vec<f64> = (0..shape.iter().product())
+        .map(|_| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
+        })
+        .collect();
+    Tensor::from_vec(values, shape, &Device::Cpu)
+}
+
+fn worst(a: &Tensor, b: &Tensor) -> Result<f64> {
+    assert_eq!(a.dims(), b.dims());
+    let a = a.to_dtype(candle_core::DType::F64)?;
+    let scale = b.abs()?.max_all()?.to_scalar::<f64>()?.max(1e-30);
+    Ok((a - b)?.abs()?.max_all()?.to_scalar::<f64>()? / scale)
+}
+
+/// f64 gradients through the slow loop, by linearity: the gradient of `sum(y * dy)` in x is found with one-hot inputs
+/// only for tiny shapes, so the check goes through f64 `conv2d`, whose forward is checked against the loop.
+fn check(shape: (usize, usize, usize, usize, usize), kernel: (usize, usize), o: &Conv2dOptions, tolerance: f64) -> Result<()> {
+    let (n, ci, co, h, w) = shape;
+    let x = noise(&[n, ci * o.groups, h, w], 1)?;
+    let k = noise(&[co * o.groups, ci, kernel.0, kernel.1], 2)?;
+    let slow = slow_conv2d(&x, &k, o)?;
+    assert!(worst(&conv2d(&x, &k, o)?, &slow)? < 1e-12, "f64 {shape:?} {kernel:?} {o:?}");
+
+    let (x64, k64) = (Var::from_tensor(&x)?, Var::from_tensor(&k)?);
+    let dy = noise(slow.dims(), 3)?;
+    let grads = (conv2d(&x64, &k64, o)? * &dy)?.sum_all()?.backward()?;
+    let single = candle_core::DType::F32;
+    let (x32, k32) = (Var::from_tensor(&x.to_dtype(single)?)?, Var::from_tensor(&k.to_dtype(single)?)?);
+    let y = conv2d(&x32, &k32, o)?;
+    let fast = (&y * dy.to_dtype(single)?)?.sum_all()?.backward()?;
+    for (name, got, want) in [
+        ("y", y.clone(), slow.clone()),
+        ("dx", fast.get(&x32).unwrap().clone(), grads.get(&x64).unwrap().clone()),
+        ("dw", fast.get(&k32).unwrap().clone(), grads.get(&k64).unwrap().clone()),
+        ("transposed", conv_transpose2d(&dy.to_dtype(single)?, &k.to_dtype(single)?, o)?, conv_transpose2d(&dy, &k, o)?),
+    ] {
+        let error = worst(&got, &want)?;
+        assert!(error < tolerance, "{name} {shape:?} {kernel:?} {o:?} {:?} {:?}: {error:e}", ops::isa(), ops::conv_algorithm());
+    }
+    // <conv(x), dy> = <x, conv^T(dy)>: the f64 transpose is the adjoint of the f64 forward.
+    let left = (&slow * &dy)?.sum_all()?.to_scalar::<f64>()?;
+    let back = grads.get(&x64).unwrap();
+    let right = (&x * back)?.sum_all()?.to_scalar::<f64>()?;
+    assert!((left - right).abs() < 1e-9 * left.abs().max(1.0));
+    let right = (&k * grads.get(&k64).unwrap())?.sum_all()?.to_scalar::<f64>()?;
+    assert!((left - right).abs() < 1e-9 * left.abs().max(1.0));
+    Ok(())
+}
+
+#[test]
+fn every_algorithm_and_instruction_set_agrees_with_the_loop() -> Result<()> {
+    let _turn = SETTINGS.lock().unwrap();
+    let options = |stride, padding, groups, gain| Conv2dOptions { stride, padding, groups, gain };
+    for isa in Isa::available() {
+        force_isa(Some(isa));
+        for (algorithm, tolerance) in
+            [(ConvAlgorithm::Direct, 2e-6), (ConvAlgorithm::Winograd2, 3e-6), (ConvAlgorithm::Winograd4, 3e-5)]
+        {
+            set_conv_algorithm(algorithm);
+            for (shape, padding) in [
+                ((2, 32, 48, 16, 16), 1),
+                ((1, 8, 9, 5, 7), 1),
+                ((3, 16, 16, 4, 4), 1),
+                ((2, 33, 17, 9, 21), 1),
+                ((5, 16, 24, 8, 8), 1),
+                ((1, 64, 80, 7, 34), 0),
+                ((1, 12, 12, 6, 6), 2),
+            ] {
+                check(shape, (3, 3), &options(1, padding, 1, 0.7), tolerance)?;
+            }
+            check((2, 10, 12, 9, 8), (3, 3), &options(1, 1, 2, 1.0), tolerance)?;
+        }
+        set_conv_algorithm(ConvAlgorithm::default());
+        for (shape, kernel, o) in [
+            ((2, 16, 20, 17, 17), (3, 3), options(2, 0, 1, 1.0)),
+            ((2, 5, 3, 12, 9), (3, 3), options(2, 1, 1, 1.0)),
+            ((2, 40, 70, 8, 8), (1, 1), options(1, 0, 1, 0.5)),
+            ((9, 3, 16, 10, 10), (1, 1), options(1, 0, 1, 1.0)),
+            ((1, 6, 4, 9, 9), (1, 1), options(2, 0, 1, 1.0)),
+            ((1, 4, 6, 12, 11), (5, 5), options(1, 2, 2, 1.0)),
+            ((1, 4, 6, 12, 11), (2, 2), options(2, 1, 1, 1.0)),
+            ((1, 4, 6, 13, 14), (3, 2), options(3, 1, 1, 1.0)),
+            ((1, 17, 6, 4, 70), (3, 3), options(2, 1, 1, 1.0)),
+        ] {
+            check(shape, kernel, &o, 3e-6)?;
+        }
+    }
+    force_isa(None);
+    Ok(())
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() -> Result<()> {
+    let _turn = SETTINGS.lock().unwrap();
+    let single = candle_core::DType::F32;
+    let run = |threads: usize| -> Result<Vec<Vec<f32>>> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut out = Vec::new();
+            for (kernel, stride, padding) in [(3, 1, 1), (3, 2, 0), (1, 1, 0)] {
+                let x = Var::from_tensor(&noise(&[5, 24, 20, 20], 1)?.to_dtype(single)?)?;
+                let w = Var::from_tensor(&noise(&[40, 24, kernel, kernel], 2)?.to_dtype(single)?)?;
+                let y = conv2d(&x, &w, &Conv2dOptions { stride, padding, ..Default::default() })?;
+                let grads = y.sqr()?.sum_all()?.backward()?;
+                for t in [&y, grads.get(&x).unwrap(), grads.get(&w).unwrap()] {
+                    out.push(t.flatten_all()?.to_vec1::<f32>()?);
+                }
+            }
+            Ok(out)
+        })
+    };
+    let one = run(1)?;
+    for threads in [2, 3, 7] {
+        assert!(one == run(threads)?, "{threads} threads");
+    }
+    Ok(())
+}
+
+#[test]
+fn cached_transforms_give_the_same_numbers() -> Result<()> {
+    let _turn = SETTINGS.lock().unwrap();
+    let single = candle_core::DType::F32;
+    let x = noise(&[2, 16, 12, 12], 1)?.to_dtype(single)?;
+    let w = Var::from_tensor(&noise(&[16, 16, 3, 3], 2)?.to_dtype(single)?)?;
+    let o = Conv2dOptions { padding: 1, ..Default::default() };
+    let plain = conv2d(&x, &w, &o)?.flatten_all()?.to_vec1::<f32>()?;
+    {
+        let _scope = ops::weight_cache::scope();
+        for _ in 0..3 {
+            assert_eq!(plain, conv2d(&x, &w, &o)?.flatten_all()?.to_vec1::<f32>()?);
+        }
+    }
+    // Outside a scope a changed weight is seen at once.
+    w.set(&w.affine(2.0, 0.0)?)?;
+    let doubled = conv2d(&x, &w, &o)?.flatten_all()?.to_vec1::<f32>()?;
+    assert!(plain.iter().zip(&doubled).all(|(a, b)| (a * 2.0 - b).abs() <= 1e-5 * b.abs().max(1.0)));
+    Ok(())
+}
+
+#[test]
+fn gradients_only_for_what_tracks_them() -> Result<()> {
+    let x = noise(&[1, 8, 6, 6], 1)?;
+    let w = Var::from_tensor(&noise(&[8, 8, 3, 3], 2)?)?;
+    let grads = conv2d(&x, &w, &Conv2dOptions::default())?.sum_all()?.backward()?;
+    assert!(grads.get(&x).is_none());
+    assert!(grads.get(&w).is_some());
+    Ok(())
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_errors() -> Result<()> {
+    let x = noise(&[1, 8, 6, 6], 1)?;
+    let w = noise(&[8, 7, 3, 3], 2)?;
+    assert!(conv2d(&x, &w, &Conv2dOptions::default()).is_err());
+    let w = noise(&[8, 8, 9, 9], 2)?;
+    assert!(conv2d(&x, &w, &Conv2dOptions::default()).is_err());
+    let half = x.to_dtype(candle_core::DType::F16)?;
+    assert!(conv2d(&half, &half, &Conv2dOptions { padding: 3, ..Default::default() }).is_err());
+    Ok(())
+}
