@@ -22,7 +22,12 @@ pub struct Conv2dOptions {
 
 impl Default for Conv2dOptions {
     fn default() -> Self {
-        Conv2dOptions { stride: 1, padding: 0, groups: 1, gain: 1.0 }
+        Conv2dOptions {
+            stride: 1,
+            padding: 0,
+            groups: 1,
+            gain: 1.0,
+        }
     }
 }
 
@@ -38,14 +43,38 @@ impl Default for Conv2dOptions {
 pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Tensor> {
     let (n, channels, h, w) = x.dims4()?;
     let (co, ci, kh, kw) = weight.dims4()?;
-    let &Conv2dOptions { stride, padding, groups, gain } = options;
+    let &Conv2dOptions {
+        stride,
+        padding,
+        groups,
+        gain,
+    } = options;
     if groups == 0 || stride == 0 || channels != ci * groups || co % groups != 0 {
-        bail!("conv2d: x {:?} and weight {:?} do not fit {groups} groups, stride {stride}", x.shape(), weight.shape());
+        bail!(
+            "conv2d: x {:?} and weight {:?} do not fit {groups} groups, stride {stride}",
+            x.shape(),
+            weight.shape()
+        );
     }
     if h + 2 * padding < kh || w + 2 * padding < kw || kh == 0 || kw == 0 || n == 0 {
-        bail!("conv2d: x {:?} with padding {padding} is smaller than the kernel {kh}x{kw}", x.shape());
+        bail!(
+            "conv2d: x {:?} with padding {padding} is smaller than the kernel {kh}x{kw}",
+            x.shape()
+        );
     }
-    let g = ConvGeometry { n, ci, co: co / groups, h, w, kh, kw, stride, padding, groups, gain };
+    let g = ConvGeometry {
+        n,
+        ci,
+        co: co / groups,
+        h,
+        w,
+        kh,
+        kw,
+        stride,
+        padding,
+        groups,
+        gain,
+    };
     x.contiguous()?.apply_op2(&weight.contiguous()?, Forward(g))
 }
 
@@ -61,17 +90,42 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Te
 pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Tensor> {
     let (n, channels, in_h, in_w) = x.dims4()?;
     let (co, ci, kh, kw) = weight.dims4()?;
-    let &Conv2dOptions { stride, padding, groups, gain } = options;
+    let &Conv2dOptions {
+        stride,
+        padding,
+        groups,
+        gain,
+    } = options;
     if groups == 0 || stride == 0 || channels != co || co % groups != 0 {
-        bail!("conv_transpose2d: x {:?} and weight {:?} do not fit {groups} groups, stride {stride}", x.shape(), weight.shape());
+        bail!(
+            "conv_transpose2d: x {:?} and weight {:?} do not fit {groups} groups, stride {stride}",
+            x.shape(),
+            weight.shape()
+        );
     }
     let (h, w) = ((in_h - 1) * stride + kh, (in_w - 1) * stride + kw);
     if h <= 2 * padding || w <= 2 * padding || n == 0 {
-        bail!("conv_transpose2d: padding {padding} leaves nothing of x {:?}", x.shape());
+        bail!(
+            "conv_transpose2d: padding {padding} leaves nothing of x {:?}",
+            x.shape()
+        );
     }
     let (h, w) = (h - 2 * padding, w - 2 * padding);
-    let g = ConvGeometry { n, ci, co: co / groups, h, w, kh, kw, stride, padding, groups, gain };
-    x.contiguous()?.apply_op2(&weight.contiguous()?, InputGradient(g))
+    let g = ConvGeometry {
+        n,
+        ci,
+        co: co / groups,
+        h,
+        w,
+        kh,
+        kw,
+        stride,
+        padding,
+        groups,
+        gain,
+    };
+    x.contiguous()?
+        .apply_op2(&weight.contiguous()?, InputGradient(g))
 }
 
 /// `conv2d(x, w)`.
@@ -90,7 +144,13 @@ impl CustomOp2 for Forward {
         "conv2d"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let g = &self.0;
         let y = both(
             self.name(),
@@ -102,12 +162,27 @@ impl CustomOp2 for Forward {
             },
             |x, w| conv::forward_f64(g, x, w),
         )?;
-        Ok((y, (g.n, g.co * g.groups, g.out_height(), g.out_width()).into()))
+        Ok((
+            y,
+            (g.n, g.co * g.groups, g.out_height(), g.out_width()).into(),
+        ))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dx = x.track_op().then(|| apply(dy, w, InputGradient(self.0))).transpose()?;
-        let dw = w.track_op().then(|| apply(x, dy, WeightGradient(self.0))).transpose()?;
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dx = x
+            .track_op()
+            .then(|| apply(dy, w, InputGradient(self.0)))
+            .transpose()?;
+        let dw = w
+            .track_op()
+            .then(|| apply(x, dy, WeightGradient(self.0)))
+            .transpose()?;
         Ok((dx, dw))
     }
 }
@@ -117,7 +192,13 @@ impl CustomOp2 for InputGradient {
         "conv_transpose2d"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let g = &self.0;
         let dx = both(
             self.name(),
@@ -132,9 +213,21 @@ impl CustomOp2 for InputGradient {
         Ok((dx, (g.n, g.ci * g.groups, g.h, g.w).into()))
     }
 
-    fn bwd(&self, dy: &Tensor, w: &Tensor, _dx: &Tensor, ddx: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let ddy = dy.track_op().then(|| apply(ddx, w, Forward(self.0))).transpose()?;
-        let dw = w.track_op().then(|| apply(ddx, dy, WeightGradient(self.0))).transpose()?;
+    fn bwd(
+        &self,
+        dy: &Tensor,
+        w: &Tensor,
+        _dx: &Tensor,
+        ddx: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let ddy = dy
+            .track_op()
+            .then(|| apply(ddx, w, Forward(self.0)))
+            .transpose()?;
+        let dw = w
+            .track_op()
+            .then(|| apply(ddx, dy, WeightGradient(self.0)))
+            .transpose()?;
         Ok((ddy, dw))
     }
 }
@@ -144,7 +237,13 @@ impl CustomOp2 for WeightGradient {
         "conv2d_weight_gradient"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let g = &self.0;
         let dw = both(
             self.name(),
@@ -156,9 +255,21 @@ impl CustomOp2 for WeightGradient {
         Ok((dw, (g.co * g.groups, g.ci, g.kh, g.kw).into()))
     }
 
-    fn bwd(&self, x: &Tensor, dy: &Tensor, _dw: &Tensor, ddw: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dx = x.track_op().then(|| apply(dy, ddw, InputGradient(self.0))).transpose()?;
-        let ddy = dy.track_op().then(|| apply(x, ddw, Forward(self.0))).transpose()?;
+    fn bwd(
+        &self,
+        x: &Tensor,
+        dy: &Tensor,
+        _dw: &Tensor,
+        ddw: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dx = x
+            .track_op()
+            .then(|| apply(dy, ddw, InputGradient(self.0)))
+            .transpose()?;
+        let ddy = dy
+            .track_op()
+            .then(|| apply(x, ddw, Forward(self.0)))
+            .transpose()?;
         Ok((dx, ddy))
     }
 }

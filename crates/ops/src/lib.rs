@@ -7,5 +7,5 @@ mod storage;
 pub mod weight_cache;
 
 pub use algorithm::{ConvAlgorithm, conv_algorithm, set_conv_algorithm};
-pub use conv2d::{Conv2dOptions, conv2d, conv_transpose2d};
+pub use conv2d::{Conv2dOptions, conv_transpose2d, conv2d};
 pub use cpu::simd::{Isa, force_isa, isa};

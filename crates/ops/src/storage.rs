@@ -11,12 +11,19 @@ pub(crate) enum Values<'a> {
 /// The values of `storage`; the tensor must be contiguous.
 pub(crate) fn values<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<Values<'a>> {
     let Some((start, end)) = layout.contiguous_offsets() else {
-        bail!("{op}: the tensor is not contiguous (shape {:?}, strides {:?})", layout.shape(), layout.stride());
+        bail!(
+            "{op}: the tensor is not contiguous (shape {:?}, strides {:?})",
+            layout.shape(),
+            layout.stride()
+        );
     };
     match storage {
         CpuStorage::F32(values) => Ok(Values::F32(&values[start..end])),
         CpuStorage::F64(values) => Ok(Values::F64(&values[start..end])),
-        other => bail!("{op}: {:?} is not supported on the CPU, only f32 and f64", candle_core::backend::BackendStorage::dtype(other)),
+        other => bail!(
+            "{op}: {:?} is not supported on the CPU, only f32 and f64",
+            candle_core::backend::BackendStorage::dtype(other)
+        ),
     }
 }
 

@@ -61,7 +61,12 @@ impl Drop for Scope {
 /// A sample of the values: catches a buffer that was freed and given to other weights inside a scope.
 fn fingerprint(weights: &[f32]) -> u64 {
     let step = (weights.len() / 64).max(1);
-    weights.iter().step_by(step).fold(weights.len() as u64, |hash, w| (hash.rotate_left(5) ^ u64::from(w.to_bits())).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    weights
+        .iter()
+        .step_by(step)
+        .fold(weights.len() as u64, |hash, w| {
+            (hash.rotate_left(5) ^ u64::from(w.to_bits())).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        })
 }
 
 /// The transforms of `weights`, from the cache where there is a scope.

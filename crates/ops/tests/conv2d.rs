@@ -1,7 +1,9 @@
 //! The convolution family against a loop that is obviously right, for every algorithm and instruction set.
 
 use candle_core::{Device, Result, Tensor, Var};
-use ops::{Conv2dOptions, ConvAlgorithm, Isa, conv_transpose2d, conv2d, force_isa, set_conv_algorithm};
+use ops::{
+    Conv2dOptions, ConvAlgorithm, Isa, conv_transpose2d, conv2d, force_isa, set_conv_algorithm,
+};
 use std::sync::Mutex;
 
 /// Tests that change process-wide settings take turns.
@@ -11,8 +13,14 @@ static SETTINGS: Mutex<()> = Mutex::new(());
 fn slow_conv2d(x: &Tensor, w: &Tensor, o: &Conv2dOptions) -> Result<Tensor> {
     let (n, c, h, wd) = x.dims4()?;
     let (co, ci, kh, kw) = w.dims4()?;
-    let (oh, ow) = ((h + 2 * o.padding - kh) / o.stride + 1, (wd + 2 * o.padding - kw) / o.stride + 1);
-    let (xs, ws) = (x.flatten_all()?.to_vec1::<f64>()?, w.flatten_all()?.to_vec1::<f64>()?);
+    let (oh, ow) = (
+        (h + 2 * o.padding - kh) / o.stride + 1,
+        (wd + 2 * o.padding - kw) / o.stride + 1,
+    );
+    let (xs, ws) = (
+        x.flatten_all()?.to_vec1::<f64>()?,
+        w.flatten_all()?.to_vec1::<f64>()?,
+    );
     let mut y = Vec::new();
     for n in 0..n {
         for out in 0..co {
@@ -24,10 +32,15 @@ fn slow_conv2d(x: &Tensor, w: &Tensor, o: &Conv2dOptions) -> Result<Tensor> {
                         for ky in 0..kh {
                             for kx in 0..kw {
                                 let (iy, ix) = (oy * o.stride + ky, ox * o.stride + kx);
-                                if iy < o.padding || ix < o.padding || iy - o.padding >= h || ix - o.padding >= wd {
+                                if iy < o.padding
+                                    || ix < o.padding
+                                    || iy - o.padding >= h
+                                    || ix - o.padding >= wd
+                                {
                                     continue;
                                 }
-                                let at = ((n * c + first + i) * h + iy - o.padding) * wd + ix - o.padding;
+                                let at = ((n * c + first + i) * h + iy - o.padding) * wd + ix
+                                    - o.padding;
                                 sum += xs[at] * ws[((out * ci + i) * kh + ky) * kw + kx];
                             }
                         }
@@ -44,7 +57,9 @@ fn noise(shape: &[usize], seed: u64) -> Result<Tensor> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let values: Vec<f64> = (0..shape.iter().product())
         .map(|_| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
         })
         .collect();
@@ -60,35 +75,65 @@ fn worst(a: &Tensor, b: &Tensor) -> Result<f64> {
 
 /// f64 gradients through the slow loop, by linearity: the gradient of `sum(y * dy)` in x is found with one-hot inputs
 /// only for tiny shapes, so the check goes through f64 `conv2d`, whose forward is checked against the loop.
-fn check(shape: (usize, usize, usize, usize, usize), kernel: (usize, usize), o: &Conv2dOptions, tolerance: f64) -> Result<()> {
+fn check(
+    shape: (usize, usize, usize, usize, usize),
+    kernel: (usize, usize),
+    o: &Conv2dOptions,
+    tolerance: f64,
+) -> Result<()> {
     let (n, ci, co, h, w) = shape;
     let x = noise(&[n, ci * o.groups, h, w], 1)?;
     let k = noise(&[co * o.groups, ci, kernel.0, kernel.1], 2)?;
     let slow = slow_conv2d(&x, &k, o)?;
-    assert!(worst(&conv2d(&x, &k, o)?, &slow)? < 1e-12, "f64 {shape:?} {kernel:?} {o:?}");
+    assert!(
+        worst(&conv2d(&x, &k, o)?, &slow)? < 1e-12,
+        "f64 {shape:?} {kernel:?} {o:?}"
+    );
 
     let (x64, k64) = (Var::from_tensor(&x)?, Var::from_tensor(&k)?);
     let dy = noise(slow.dims(), 3)?;
     let grads = (conv2d(&x64, &k64, o)? * &dy)?.sum_all()?.backward()?;
     let single = candle_core::DType::F32;
-    let (x32, k32) = (Var::from_tensor(&x.to_dtype(single)?)?, Var::from_tensor(&k.to_dtype(single)?)?);
+    let (x32, k32) = (
+        Var::from_tensor(&x.to_dtype(single)?)?,
+        Var::from_tensor(&k.to_dtype(single)?)?,
+    );
     let y = conv2d(&x32, &k32, o)?;
     let fast = (&y * dy.to_dtype(single)?)?.sum_all()?.backward()?;
     for (name, got, want) in [
         ("y", y.clone(), slow.clone()),
-        ("dx", fast.get(&x32).unwrap().clone(), grads.get(&x64).unwrap().clone()),
-        ("dw", fast.get(&k32).unwrap().clone(), grads.get(&k64).unwrap().clone()),
-        ("transposed", conv_transpose2d(&dy.to_dtype(single)?, &k.to_dtype(single)?, o)?, conv_transpose2d(&dy, &k, o)?),
+        (
+            "dx",
+            fast.get(&x32).unwrap().clone(),
+            grads.get(&x64).unwrap().clone(),
+        ),
+        (
+            "dw",
+            fast.get(&k32).unwrap().clone(),
+            grads.get(&k64).unwrap().clone(),
+        ),
+        (
+            "transposed",
+            conv_transpose2d(&dy.to_dtype(single)?, &k.to_dtype(single)?, o)?,
+            conv_transpose2d(&dy, &k, o)?,
+        ),
     ] {
         let error = worst(&got, &want)?;
-        assert!(error < tolerance, "{name} {shape:?} {kernel:?} {o:?} {:?} {:?}: {error:e}", ops::isa(), ops::conv_algorithm());
+        assert!(
+            error < tolerance,
+            "{name} {shape:?} {kernel:?} {o:?} {:?} {:?}: {error:e}",
+            ops::isa(),
+            ops::conv_algorithm()
+        );
     }
     // <conv(x), dy> = <x, conv^T(dy)>: the f64 transpose is the adjoint of the f64 forward.
     let left = (&slow * &dy)?.sum_all()?.to_scalar::<f64>()?;
     let back = grads.get(&x64).unwrap();
     let right = (&x * back)?.sum_all()?.to_scalar::<f64>()?;
     assert!((left - right).abs() < 1e-9 * left.abs().max(1.0));
-    let right = (&k * grads.get(&k64).unwrap())?.sum_all()?.to_scalar::<f64>()?;
+    let right = (&k * grads.get(&k64).unwrap())?
+        .sum_all()?
+        .to_scalar::<f64>()?;
     assert!((left - right).abs() < 1e-9 * left.abs().max(1.0));
     Ok(())
 }
@@ -96,12 +141,19 @@ fn check(shape: (usize, usize, usize, usize, usize), kernel: (usize, usize), o: 
 #[test]
 fn every_algorithm_and_instruction_set_agrees_with_the_loop() -> Result<()> {
     let _turn = SETTINGS.lock().unwrap();
-    let options = |stride, padding, groups, gain| Conv2dOptions { stride, padding, groups, gain };
+    let options = |stride, padding, groups, gain| Conv2dOptions {
+        stride,
+        padding,
+        groups,
+        gain,
+    };
     for isa in Isa::available() {
         force_isa(Some(isa));
-        for (algorithm, tolerance) in
-            [(ConvAlgorithm::Direct, 2e-6), (ConvAlgorithm::Winograd2, 3e-6), (ConvAlgorithm::Winograd4, 3e-5)]
-        {
+        for (algorithm, tolerance) in [
+            (ConvAlgorithm::Direct, 2e-6),
+            (ConvAlgorithm::Winograd2, 3e-6),
+            (ConvAlgorithm::Winograd4, 3e-5),
+        ] {
             set_conv_algorithm(algorithm);
             for (shape, padding) in [
                 ((2, 32, 48, 16, 16), 1),
@@ -140,13 +192,24 @@ fn results_do_not_depend_on_the_number_of_threads() -> Result<()> {
     let _turn = SETTINGS.lock().unwrap();
     let single = candle_core::DType::F32;
     let run = |threads: usize| -> Result<Vec<Vec<f32>>> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         pool.install(|| {
             let mut out = Vec::new();
             for (kernel, stride, padding) in [(3, 1, 1), (3, 2, 0), (1, 1, 0)] {
                 let x = Var::from_tensor(&noise(&[5, 24, 20, 20], 1)?.to_dtype(single)?)?;
                 let w = Var::from_tensor(&noise(&[40, 24, kernel, kernel], 2)?.to_dtype(single)?)?;
-                let y = conv2d(&x, &w, &Conv2dOptions { stride, padding, ..Default::default() })?;
+                let y = conv2d(
+                    &x,
+                    &w,
+                    &Conv2dOptions {
+                        stride,
+                        padding,
+                        ..Default::default()
+                    },
+                )?;
                 let grads = y.sqr()?.sum_all()?.backward()?;
                 for t in [&y, grads.get(&x).unwrap(), grads.get(&w).unwrap()] {
                     out.push(t.flatten_all()?.to_vec1::<f32>()?);
@@ -168,7 +231,10 @@ fn cached_transforms_give_the_same_numbers() -> Result<()> {
     let single = candle_core::DType::F32;
     let x = noise(&[2, 16, 12, 12], 1)?.to_dtype(single)?;
     let w = Var::from_tensor(&noise(&[16, 16, 3, 3], 2)?.to_dtype(single)?)?;
-    let o = Conv2dOptions { padding: 1, ..Default::default() };
+    let o = Conv2dOptions {
+        padding: 1,
+        ..Default::default()
+    };
     let plain = conv2d(&x, &w, &o)?.flatten_all()?.to_vec1::<f32>()?;
     {
         let _scope = ops::weight_cache::scope();
@@ -179,7 +245,12 @@ fn cached_transforms_give_the_same_numbers() -> Result<()> {
     // Outside a scope a changed weight is seen at once.
     w.set(&w.affine(2.0, 0.0)?)?;
     let doubled = conv2d(&x, &w, &o)?.flatten_all()?.to_vec1::<f32>()?;
-    assert!(plain.iter().zip(&doubled).all(|(a, b)| (a * 2.0 - b).abs() <= 1e-5 * b.abs().max(1.0)));
+    assert!(
+        plain
+            .iter()
+            .zip(&doubled)
+            .all(|(a, b)| (a * 2.0 - b).abs() <= 1e-5 * b.abs().max(1.0))
+    );
     Ok(())
 }
 
@@ -187,7 +258,9 @@ fn cached_transforms_give_the_same_numbers() -> Result<()> {
 fn gradients_only_for_what_tracks_them() -> Result<()> {
     let x = noise(&[1, 8, 6, 6], 1)?;
     let w = Var::from_tensor(&noise(&[8, 8, 3, 3], 2)?)?;
-    let grads = conv2d(&x, &w, &Conv2dOptions::default())?.sum_all()?.backward()?;
+    let grads = conv2d(&x, &w, &Conv2dOptions::default())?
+        .sum_all()?
+        .backward()?;
     assert!(grads.get(&x).is_none());
     assert!(grads.get(&w).is_some());
     Ok(())
@@ -201,6 +274,16 @@ fn shapes_that_do_not_fit_are_errors() -> Result<()> {
     let w = noise(&[8, 8, 9, 9], 2)?;
     assert!(conv2d(&x, &w, &Conv2dOptions::default()).is_err());
     let half = x.to_dtype(candle_core::DType::F16)?;
-    assert!(conv2d(&half, &half, &Conv2dOptions { padding: 3, ..Default::default() }).is_err());
+    assert!(
+        conv2d(
+            &half,
+            &half,
+            &Conv2dOptions {
+                padding: 3,
+                ..Default::default()
+            }
+        )
+        .is_err()
+    );
     Ok(())
 }

@@ -48,7 +48,14 @@ impl ConvGeometry {
 
     /// The same sizes seen from the output: what the input gradient of a stride-1 3x3 convolution convolves.
     fn reversed(&self) -> ConvGeometry {
-        ConvGeometry { ci: self.co, co: self.ci, h: self.out_height(), w: self.out_width(), padding: self.kh - 1 - self.padding, ..*self }
+        ConvGeometry {
+            ci: self.co,
+            co: self.ci,
+            h: self.out_height(),
+            w: self.out_width(),
+            padding: self.kh - 1 - self.padding,
+            ..*self
+        }
     }
 }
 
@@ -65,7 +72,12 @@ impl Kernel {
         if g.kh == 1 && g.kw == 1 && g.stride == 1 && g.padding == 0 {
             return Kernel::Pointwise;
         }
-        let fits = g.kh == 3 && g.kw == 3 && g.stride == 1 && g.padding <= 2 && g.ci.min(g.co) >= 8 && g.out_height().min(g.out_width()) >= 4;
+        let fits = g.kh == 3
+            && g.kw == 3
+            && g.stride == 1
+            && g.padding <= 2
+            && g.ci.min(g.co) >= 8
+            && g.out_height().min(g.out_width()) >= 4;
         match conv_algorithm() {
             ConvAlgorithm::Winograd2 if fits => Kernel::Winograd2,
             ConvAlgorithm::Winograd4 if fits => Kernel::Winograd4,
@@ -88,11 +100,15 @@ pub(crate) fn prepare(g: &ConvGeometry, weights: &[f32], direction: Direction) -
     let groups = weights.chunks_exact(g.weights_len());
     match kernel {
         Kernel::Winograd2 => {
-            let groups = groups.map(|w| winograd::transform_weights::<F2>(isa, w, co, ci, g.gain as f32, direction));
+            let groups = groups.map(|w| {
+                winograd::transform_weights::<F2>(isa, w, co, ci, g.gain as f32, direction)
+            });
             Some((groups.collect(), ConvAlgorithm::Winograd2, isa))
         }
         Kernel::Winograd4 => {
-            let groups = groups.map(|w| winograd::transform_weights::<F4>(isa, w, co, ci, g.gain as f32, direction));
+            let groups = groups.map(|w| {
+                winograd::transform_weights::<F4>(isa, w, co, ci, g.gain as f32, direction)
+            });
             Some((groups.collect(), ConvAlgorithm::Winograd4, isa))
         }
         Kernel::Pointwise | Kernel::Direct => None,
@@ -100,19 +116,32 @@ pub(crate) fn prepare(g: &ConvGeometry, weights: &[f32], direction: Direction) -
 }
 
 /// `y[n, groups * co, oh, ow]`
-pub(crate) fn forward(g: &ConvGeometry, x: &[f32], weights: &[f32], prepared: &Prepared, scales: Scales) -> Vec<f32> {
+pub(crate) fn forward(
+    g: &ConvGeometry,
+    x: &[f32],
+    weights: &[f32],
+    prepared: &Prepared,
+    scales: Scales,
+) -> Vec<f32> {
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut y = uninit(g.n * y_batch);
-    let strides = BatchStrides { x: x_batch, y: y_batch };
+    let strides = BatchStrides {
+        x: x_batch,
+        y: y_batch,
+    };
     let to = Shared(y.as_mut_ptr());
     for group in 0..g.groups {
         let x = &x[group * x_group..];
         // SAFETY: the group's part of y.
         let to = Shared(unsafe { to.at(group * y_group) });
         match prepared {
-            Some((weights, ConvAlgorithm::Winograd4, _)) => winograd::forward::<F4>(g, x, &weights[group], scales, strides, to),
-            Some((weights, _, _)) => winograd::forward::<F2>(g, x, &weights[group], scales, strides, to),
+            Some((weights, ConvAlgorithm::Winograd4, _)) => {
+                winograd::forward::<F4>(g, x, &weights[group], scales, strides, to)
+            }
+            Some((weights, _, _)) => {
+                winograd::forward::<F2>(g, x, &weights[group], scales, strides, to)
+            }
             None => {
                 let weights = &weights[group * g.weights_len()..][..g.weights_len()];
                 if Kernel::choose(g) == Kernel::Pointwise {
@@ -127,23 +156,44 @@ pub(crate) fn forward(g: &ConvGeometry, x: &[f32], weights: &[f32], prepared: &P
 }
 
 /// `dx[n, groups * ci, h, w]`; `scales.input` belongs to `dy`, `scales.output` to `dx`.
-pub(crate) fn input_gradient(g: &ConvGeometry, dy: &[f32], weights: &[f32], prepared: &Prepared, scales: Scales) -> Vec<f32> {
+pub(crate) fn input_gradient(
+    g: &ConvGeometry,
+    dy: &[f32],
+    weights: &[f32],
+    prepared: &Prepared,
+    scales: Scales,
+) -> Vec<f32> {
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut dx = uninit(g.n * x_batch);
-    let strides = BatchStrides { x: y_batch, y: x_batch };
+    let strides = BatchStrides {
+        x: y_batch,
+        y: x_batch,
+    };
     let to = Shared(dx.as_mut_ptr());
     for group in 0..g.groups {
         let dy = &dy[group * y_group..];
         // SAFETY: the group's part of dx.
         let to = Shared(unsafe { to.at(group * x_group) });
         match prepared {
-            Some((weights, ConvAlgorithm::Winograd4, _)) => winograd::forward::<F4>(&g.reversed(), dy, &weights[group], scales, strides, to),
-            Some((weights, _, _)) => winograd::forward::<F2>(&g.reversed(), dy, &weights[group], scales, strides, to),
+            Some((weights, ConvAlgorithm::Winograd4, _)) => {
+                winograd::forward::<F4>(&g.reversed(), dy, &weights[group], scales, strides, to)
+            }
+            Some((weights, _, _)) => {
+                winograd::forward::<F2>(&g.reversed(), dy, &weights[group], scales, strides, to)
+            }
             None => {
                 let weights = &weights[group * g.weights_len()..][..g.weights_len()];
                 if Kernel::choose(g) == Kernel::Pointwise {
-                    pointwise::apply(g, dy, weights, Direction::InputGradient, scales, strides, to);
+                    pointwise::apply(
+                        g,
+                        dy,
+                        weights,
+                        Direction::InputGradient,
+                        scales,
+                        strides,
+                        to,
+                    );
                 } else {
                     direct::input_gradient(isa(), g, dy, weights, scales, strides, to);
                 }
@@ -158,13 +208,20 @@ pub(crate) fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: S
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut dw = uninit(g.groups * g.weights_len());
-    let strides = BatchStrides { x: x_batch, y: y_batch };
+    let strides = BatchStrides {
+        x: x_batch,
+        y: y_batch,
+    };
     for (group, dw) in dw.chunks_exact_mut(g.weights_len()).enumerate() {
         let (x, dy) = (&x[group * x_group..], &dy[group * y_group..]);
         match Kernel::choose(g) {
             Kernel::Pointwise => pointwise::weight_gradient(g, x, dy, scales, strides, dw),
-            Kernel::Winograd2 => winograd::weight_gradient::<F2>(isa(), g, x, dy, scales, strides, dw),
-            Kernel::Winograd4 => winograd::weight_gradient::<F4>(isa(), g, x, dy, scales, strides, dw),
+            Kernel::Winograd2 => {
+                winograd::weight_gradient::<F2>(isa(), g, x, dy, scales, strides, dw)
+            }
+            Kernel::Winograd4 => {
+                winograd::weight_gradient::<F4>(isa(), g, x, dy, scales, strides, dw)
+            }
             Kernel::Direct => direct::weight_gradient(isa(), g, x, dy, scales, strides, dw),
         }
     }
@@ -176,9 +233,18 @@ pub(crate) fn forward_f64(g: &ConvGeometry, x: &[f64], weights: &[f64]) -> Vec<f
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut y = vec![0.0; g.n * y_batch];
-    let strides = BatchStrides { x: x_batch, y: y_batch };
+    let strides = BatchStrides {
+        x: x_batch,
+        y: y_batch,
+    };
     for (group, weights) in weights.chunks_exact(g.weights_len()).enumerate() {
-        im2col::forward(g, &x[group * x_group..], weights, strides, &mut y[group * y_group..]);
+        im2col::forward(
+            g,
+            &x[group * x_group..],
+            weights,
+            strides,
+            &mut y[group * y_group..],
+        );
     }
     y.iter_mut().for_each(|y| *y *= g.gain);
     y
@@ -189,9 +255,18 @@ pub(crate) fn input_gradient_f64(g: &ConvGeometry, dy: &[f64], weights: &[f64]) 
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut dx = vec![0.0; g.n * x_batch];
-    let strides = BatchStrides { x: y_batch, y: x_batch };
+    let strides = BatchStrides {
+        x: y_batch,
+        y: x_batch,
+    };
     for (group, weights) in weights.chunks_exact(g.weights_len()).enumerate() {
-        im2col::input_gradient(g, &dy[group * y_group..], weights, strides, &mut dx[group * x_group..]);
+        im2col::input_gradient(
+            g,
+            &dy[group * y_group..],
+            weights,
+            strides,
+            &mut dx[group * x_group..],
+        );
     }
     dx.iter_mut().for_each(|dx| *dx *= g.gain);
     dx
@@ -202,9 +277,18 @@ pub(crate) fn weight_gradient_f64(g: &ConvGeometry, x: &[f64], dy: &[f64]) -> Ve
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut dw = vec![0.0; g.groups * g.weights_len()];
-    let strides = BatchStrides { x: x_batch, y: y_batch };
+    let strides = BatchStrides {
+        x: x_batch,
+        y: y_batch,
+    };
     for (group, dw) in dw.chunks_exact_mut(g.weights_len()).enumerate() {
-        im2col::weight_gradient(g, &x[group * x_group..], &dy[group * y_group..], strides, dw);
+        im2col::weight_gradient(
+            g,
+            &x[group * x_group..],
+            &dy[group * y_group..],
+            strides,
+            dw,
+        );
     }
     dw.iter_mut().for_each(|dw| *dw *= g.gain);
     dw

@@ -5,17 +5,23 @@
 
 use super::conv::ConvGeometry;
 use super::layout::{Plane, Segment, Window, pack, segments, unpack};
-use super::matmul::{Outer, Product, padded_rows, rows_times_weights};
+use super::matmul::{Outer, Product, channels_outer, padded_rows, rows_times_weights};
 use super::parallel::parallel;
 use super::scratch::{Shared, with_scratch};
 use super::simd::{Isa, Simd, dispatch};
-use super::winograd::{BatchStrides, Direction, Scales, outer_task};
+use super::winograd::{BatchStrides, Direction, Scales};
 
 /// Values of scratch that one task may take.
 const TASK_SCRATCH: usize = 192 * 1024;
 
 /// Weights `[co, ci, kh, kw]` as `[out block][tap][channel][lane]` with the taps asked for.
-fn pack_weights(isa: Isa, weights: &[f32], g: &ConvGeometry, taps: &[usize], direction: Direction) -> Vec<f32> {
+fn pack_weights(
+    isa: Isa,
+    weights: &[f32],
+    g: &ConvGeometry,
+    taps: &[usize],
+    direction: Direction,
+) -> Vec<f32> {
     let gain = g.gain as f32;
     let lanes = isa.lanes();
     let kernel = g.kh * g.kw;
@@ -37,7 +43,10 @@ fn pack_weights(isa: Isa, weights: &[f32], g: &ConvGeometry, taps: &[usize], dir
                 };
                 for (i, &tap) in taps.iter().enumerate() {
                     // SAFETY: each task writes its own block.
-                    unsafe { *to.at(block * block_len + (i * channels + channel) * lanes + lane) = weights[from + tap] * gain };
+                    unsafe {
+                        *to.at(block * block_len + (i * channels + channel) * lanes + lane) =
+                            weights[from + tap] * gain
+                    };
                 }
             }
         }
@@ -83,7 +92,15 @@ struct Plan<'a> {
 }
 
 /// `y = conv(x * scales.input, weights) * scales.output`.
-pub(crate) fn forward(isa: Isa, g: &ConvGeometry, x: &[f32], weights: &[f32], scales: Scales, strides: BatchStrides, y: Shared) {
+pub(crate) fn forward(
+    isa: Isa,
+    g: &ConvGeometry,
+    x: &[f32],
+    weights: &[f32],
+    scales: Scales,
+    strides: BatchStrides,
+    y: Shared,
+) {
     let taps: Vec<usize> = (0..g.kh * g.kw).collect();
     let phase = Phase {
         taps: taps.iter().map(|tap| (tap / g.kw, tap % g.kw)).collect(),
@@ -116,7 +133,15 @@ pub(crate) fn forward(isa: Isa, g: &ConvGeometry, x: &[f32], weights: &[f32], sc
 }
 
 /// `dx = transposed_conv(dy * scales.input, weights) * scales.output`; `strides.x` is that of dy, `strides.y` of dx.
-pub(crate) fn input_gradient(isa: Isa, g: &ConvGeometry, dy: &[f32], weights: &[f32], scales: Scales, strides: BatchStrides, dx: Shared) {
+pub(crate) fn input_gradient(
+    isa: Isa,
+    g: &ConvGeometry,
+    dy: &[f32],
+    weights: &[f32],
+    scales: Scales,
+    strides: BatchStrides,
+    dx: Shared,
+) {
     let reach = (g.kh.div_ceil(g.stride), g.kw.div_ceil(g.stride));
     let mut phases = Vec::new();
     for row in 0..g.stride {
@@ -130,7 +155,12 @@ pub(crate) fn input_gradient(isa: Isa, g: &ConvGeometry, dy: &[f32], weights: &[
                 }
             }
             let weights = pack_weights(isa, weights, g, &taps, Direction::InputGradient);
-            phases.push(Phase { taps: offsets, weights, row, column });
+            phases.push(Phase {
+                taps: offsets,
+                weights,
+                row,
+                column,
+            });
         }
     }
     let plan = Plan {
@@ -162,98 +192,190 @@ fn run(plan: &Plan, images: usize, y: Shared) {
     let total = images * plan.grid_rows;
     let columns = (plan.grid_columns - 1) * plan.step + plan.reach.1;
     let row_len = plan.channels.next_multiple_of(lanes) * columns * plan.step;
-    let rows = (TASK_SCRATCH / row_len).max(48usize.div_ceil(plan.grid_columns)).min(256usize.div_ceil(plan.grid_columns));
-    let rows = rows.min(total.div_ceil(rayon::current_num_threads())).max(1);
+    let rows = (TASK_SCRATCH / row_len)
+        .max(48usize.div_ceil(plan.grid_columns))
+        .min(256usize.div_ceil(plan.grid_columns));
+    let rows = rows
+        .min(total.div_ceil(rayon::current_num_threads()))
+        .max(1);
     parallel(total.div_ceil(rows), |task| {
         let segments = segments(task * rows..((task + 1) * rows).min(total), plan.grid_rows);
-        // SAFETY: each task writes the output rows of its own base rows.
-        unsafe { run_task(plan.isa, plan, &segments, y) }
+        prepare_and_run(plan, &segments, y);
     });
 }
 
-#[inline(always)]
-unsafe fn run_task_body<S: Simd>(plan: &Plan, segments: &[Segment], y: Shared) {
-    let in_blocks = plan.channels.div_ceil(S::LANES);
-    let out_blocks = plan.outputs.div_ceil(S::LANES);
-    let columns = (plan.grid_columns - 1) * plan.step + plan.reach.1;
-    let packed_rows = |s: &Segment| (s.rows - 1) * plan.step + plan.reach.0;
-    let block_len: usize = segments.iter().map(|s| packed_rows(s) * columns * S::LANES).sum();
+/// Base rows that one task convolves, and how they lie in scratch.
+struct Task<'a> {
+    plan: &'a Plan<'a>,
+    segments: &'a [Segment],
+    /// Columns of a packed row.
+    columns: usize,
+    /// Values of one packed channel block.
+    block_len: usize,
+    /// Where each base position starts in a packed block.
+    row_offsets: &'a [usize],
+    /// Tap offsets of each phase.
+    taps: &'a [Vec<usize>],
+}
 
+impl Plan<'_> {
+    fn packed_rows(&self, segment: &Segment) -> usize {
+        (segment.rows - 1) * self.step + self.reach.0
+    }
+}
+
+fn prepare_and_run(plan: &Plan, segments: &[Segment], y: Shared) {
+    let lanes = plan.isa.lanes();
+    let columns = (plan.grid_columns - 1) * plan.step + plan.reach.1;
     let mut row_offsets = Vec::new();
-    let mut base = 0;
+    let mut block_len = 0;
     for segment in segments {
         for row in 0..segment.rows {
             for column in 0..plan.grid_columns {
-                row_offsets.push(base + (row * columns + column) * plan.step * S::LANES);
+                row_offsets.push(block_len + (row * columns + column) * plan.step * lanes);
             }
         }
-        base += packed_rows(segment) * columns * S::LANES;
+        block_len += plan.packed_rows(segment) * columns * lanes;
     }
     let padded = padded_rows(row_offsets.len());
     row_offsets.resize(padded, 0);
+    let taps: Vec<Vec<usize>> = plan
+        .phases
+        .iter()
+        .map(|phase| {
+            phase
+                .taps
+                .iter()
+                .map(|(row, column)| (row * columns + column) * lanes)
+                .collect()
+        })
+        .collect();
 
-    let group = if S::REGISTERS >= 32 { 4 } else { 2 };
+    let a_len = plan.channels.div_ceil(lanes) * block_len;
+    let c_len = plan.phases.len() * OUT_GROUP * padded * lanes;
     let most_rows = segments.iter().map(|s| s.rows).max().unwrap_or(0);
-    let out_len = most_rows * plan.out_step * plan.out_width * S::LANES;
-    let c_len = group * padded * S::LANES;
-    with_scratch(in_blocks * block_len + plan.phases.len() * c_len + out_len, |scratch| {
-        let (a, rest) = scratch.split_at_mut(in_blocks * block_len);
-        let (c, out) = rest.split_at_mut(plan.phases.len() * c_len);
-        for block in 0..in_blocks {
-            let channels = S::LANES.min(plan.channels - block * S::LANES);
-            let plane = Plane { channel_stride: plan.height * plan.width, channels, height: plan.height, width: plan.width };
-            let mut base = block * block_len;
-            for segment in segments {
-                let window = Window {
-                    top: (segment.first_row * plan.step) as isize + plan.origin.0,
-                    rows: packed_rows(segment),
-                    left: plan.origin.1,
-                    columns,
-                };
-                // SAFETY: `a` has a place for every segment of every block.
-                unsafe {
-                    let from = plan.data.as_ptr().add(segment.image * plan.batch_stride + block * S::LANES * plan.height * plan.width);
-                    let scale = match plan.scales.input {
-                        Some(scale) => scale.as_ptr().add((segment.image * in_blocks + block) * S::LANES),
-                        None => std::ptr::null(),
-                    };
-                    pack::<S>(from, plane, window, scale, a.as_mut_ptr().add(base));
-                }
-                base += packed_rows(segment) * columns * S::LANES;
-            }
-        }
-        let mut first = 0;
-        while first < out_blocks {
-            let blocks = group.min(out_blocks - first);
-            for (i, phase) in plan.phases.iter().enumerate() {
-                let taps: Vec<usize> = phase.taps.iter().map(|(row, column)| (row * columns + column) * S::LANES).collect();
-                let product = Product {
-                    a: a.as_ptr(),
-                    a_block_stride: block_len,
-                    row_offsets: &row_offsets,
-                    taps: &taps,
-                    channels: plan.channels,
-                    b: phase.weights[first * taps.len() * plan.channels * S::LANES..].as_ptr(),
-                    out_blocks: blocks,
-                    c: c[i * c_len..].as_mut_ptr(),
-                    c_block_stride: padded * S::LANES,
-                };
-                // SAFETY: a, the weights and c hold what the product says.
-                unsafe { rows_times_weights::<S>(product) };
-            }
-            for block in 0..blocks {
-                // SAFETY: output rows of these base rows and channels belong to this task.
-                unsafe { store_block::<S>(plan, segments, first + block, &c[block * padded * S::LANES..], c_len, out, y) };
-            }
-            first += blocks;
-        }
+    let out_len = most_rows * plan.out_step * plan.out_width * lanes;
+    let task = Task {
+        plan,
+        segments,
+        columns,
+        block_len,
+        row_offsets: &row_offsets,
+        taps: &taps,
+    };
+    with_scratch(a_len + c_len + out_len, |scratch| {
+        let (a, rest) = scratch.split_at_mut(a_len);
+        let (c, out) = rest.split_at_mut(c_len);
+        // SAFETY: each task writes the output rows of its own base rows.
+        unsafe { run_task(plan.isa, &task, a, c, out, y) }
     });
 }
-dispatch!(unsafe fn run_task(plan: &Plan, segments: &[Segment], y: Shared) = run_task_body);
+
+/// Output blocks whose results are in scratch at a time.
+const OUT_GROUP: usize = 4;
+
+// No closures below: a closure would be compiled without the instruction set of S.
+#[inline(always)]
+unsafe fn run_task_body<S: Simd>(
+    task: &Task,
+    a: &mut [f32],
+    c: &mut [f32],
+    out: &mut [f32],
+    y: Shared,
+) {
+    let &Task {
+        plan,
+        segments,
+        columns,
+        block_len,
+        row_offsets,
+        taps,
+    } = task;
+    let in_blocks = plan.channels.div_ceil(S::LANES);
+    let out_blocks = plan.outputs.div_ceil(S::LANES);
+    let padded = row_offsets.len();
+    let c_len = OUT_GROUP * padded * S::LANES;
+    for block in 0..in_blocks {
+        let channels = S::LANES.min(plan.channels - block * S::LANES);
+        let plane = Plane {
+            channel_stride: plan.height * plan.width,
+            channels,
+            height: plan.height,
+            width: plan.width,
+        };
+        let mut base = block * block_len;
+        for segment in segments {
+            let window = Window {
+                top: (segment.first_row * plan.step) as isize + plan.origin.0,
+                rows: plan.packed_rows(segment),
+                left: plan.origin.1,
+                columns,
+            };
+            // SAFETY: `a` has a place for every segment of every block.
+            unsafe {
+                let from = plan.data.as_ptr().add(
+                    segment.image * plan.batch_stride + block * S::LANES * plan.height * plan.width,
+                );
+                let scale = match plan.scales.input {
+                    Some(scale) => scale
+                        .as_ptr()
+                        .add((segment.image * in_blocks + block) * S::LANES),
+                    None => std::ptr::null(),
+                };
+                pack::<S>(from, plane, window, scale, a.as_mut_ptr().add(base));
+            }
+            base += plan.packed_rows(segment) * columns * S::LANES;
+        }
+    }
+    let mut first = 0;
+    while first < out_blocks {
+        let blocks = OUT_GROUP.min(out_blocks - first);
+        for (i, phase) in plan.phases.iter().enumerate() {
+            let taps = &taps[i];
+            let product = Product {
+                a: a.as_ptr(),
+                a_block_stride: block_len,
+                row_offsets,
+                taps,
+                channels: plan.channels,
+                b: phase.weights[first * taps.len() * plan.channels * S::LANES..].as_ptr(),
+                out_blocks: blocks,
+                c: c[i * c_len..].as_mut_ptr(),
+                c_block_stride: padded * S::LANES,
+            };
+            // SAFETY: a, the weights and c hold what the product says.
+            unsafe { rows_times_weights(S::ISA, product) };
+        }
+        for block in 0..blocks {
+            // SAFETY: output rows of these base rows and channels belong to this task.
+            unsafe {
+                store_block::<S>(
+                    plan,
+                    segments,
+                    first + block,
+                    &c[block * padded * S::LANES..],
+                    c_len,
+                    out,
+                    y,
+                )
+            };
+        }
+        first += blocks;
+    }
+}
+dispatch!(unsafe fn run_task(task: &Task, a: &mut [f32], c: &mut [f32], out: &mut [f32], y: Shared) = run_task_body);
 
 /// Interleaves the phases of one output block and writes its rows.
 #[inline(always)]
-unsafe fn store_block<S: Simd>(plan: &Plan, segments: &[Segment], block: usize, c: &[f32], phase_len: usize, out: &mut [f32], y: Shared) {
+unsafe fn store_block<S: Simd>(
+    plan: &Plan,
+    segments: &[Segment],
+    block: usize,
+    c: &[f32],
+    phase_len: usize,
+    out: &mut [f32],
+    y: Shared,
+) {
     let channel = block * S::LANES;
     let channels = S::LANES.min(plan.outputs - channel);
     let out_blocks = plan.outputs.div_ceil(S::LANES);
@@ -266,20 +388,32 @@ unsafe fn store_block<S: Simd>(plan: &Plan, segments: &[Segment], block: usize, 
         // SAFETY: indices stay inside the segment of c and inside the output rows `first..bottom`.
         unsafe {
             let scale = match plan.scales.output {
-                Some(scale) => S::load(scale.as_ptr().add((segment.image * out_blocks + block) * S::LANES)),
+                Some(scale) => S::load(
+                    scale
+                        .as_ptr()
+                        .add((segment.image * out_blocks + block) * S::LANES),
+                ),
                 None => S::splat(1.0),
             };
             for row in first..bottom {
-                let (base_row, residue) = ((row - top) as usize / plan.out_step, (row - top) as usize % plan.out_step);
-                let to = out.as_mut_ptr().add((row - first) as usize * plan.out_width * S::LANES);
+                let (base_row, residue) = (
+                    (row - top) as usize / plan.out_step,
+                    (row - top) as usize % plan.out_step,
+                );
+                let to = out
+                    .as_mut_ptr()
+                    .add((row - first) as usize * plan.out_width * S::LANES);
                 for phase in 0..plan.phases.len() {
                     if plan.phases[phase].row != residue {
                         continue;
                     }
                     let residue = plan.phases[phase].column;
-                    let from = c.as_ptr().add(phase * phase_len + (base + base_row * plan.grid_columns) * S::LANES);
+                    let from = c
+                        .as_ptr()
+                        .add(phase * phase_len + (base + base_row * plan.grid_columns) * S::LANES);
                     for column in 0..plan.grid_columns {
-                        let x = (column * plan.out_step + residue) as isize - plan.out_origin as isize;
+                        let x =
+                            (column * plan.out_step + residue) as isize - plan.out_origin as isize;
                         if x >= 0 && x < plan.out_width as isize {
                             let value = S::mul(S::load(from.add(column * S::LANES)), scale);
                             S::store(to.add(x as usize * S::LANES), value);
@@ -289,8 +423,15 @@ unsafe fn store_block<S: Simd>(plan: &Plan, segments: &[Segment], block: usize, 
             }
             if first < bottom {
                 let len = (bottom - first) as usize * plan.out_width;
-                let to = y.at(segment.image * plan.out_batch_stride + (channel * plan.out_height + first as usize) * plan.out_width);
-                unpack::<S>(out.as_ptr(), len, channels, plan.out_height * plan.out_width, to);
+                let to = y.at(segment.image * plan.out_batch_stride
+                    + (channel * plan.out_height + first as usize) * plan.out_width);
+                unpack::<S>(
+                    out.as_ptr(),
+                    len,
+                    channels,
+                    plan.out_height * plan.out_width,
+                    to,
+                );
             }
         }
         base += segment.rows * plan.grid_columns;
@@ -301,7 +442,15 @@ unsafe fn store_block<S: Simd>(plan: &Plan, segments: &[Segment], block: usize, 
 const GRADIENT_SCRATCH: usize = 512 * 1024;
 
 /// `dw[co, ci, kh, kw] = sum over images of x * scales.input, correlated with dy * scales.output`.
-pub(crate) fn weight_gradient(isa: Isa, g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales, strides: BatchStrides, dw: &mut [f32]) {
+pub(crate) fn weight_gradient(
+    isa: Isa,
+    g: &ConvGeometry,
+    x: &[f32],
+    dy: &[f32],
+    scales: Scales,
+    strides: BatchStrides,
+    dw: &mut [f32],
+) {
     let lanes = isa.lanes();
     let (in_blocks, out_blocks) = (g.ci.div_ceil(lanes), g.co.div_ceil(lanes));
     let (out_height, out_width) = (g.out_height(), g.out_width());
@@ -318,19 +467,30 @@ pub(crate) fn weight_gradient(isa: Isa, g: &ConvGeometry, x: &[f32], dy: &[f32],
         let (a, rest) = scratch.split_at_mut(a_len);
         let (b, sums) = rest.split_at_mut(b_len);
         sums.fill(0.0);
-        let (a, b, sums) = (Shared(a.as_mut_ptr()), Shared(b.as_mut_ptr()), Shared(sums.as_mut_ptr()));
+        let (a, b, sums) = (
+            Shared(a.as_mut_ptr()),
+            Shared(b.as_mut_ptr()),
+            Shared(sums.as_mut_ptr()),
+        );
         let mut row = 0;
         while row < total {
             let range = row..(row + rows).min(total);
             row = range.end;
             let segments = segments(range.clone(), out_height);
             let packed_rows = |s: &Segment| (s.rows - 1) * g.stride + g.kh;
-            let a_block = segments.iter().map(|s| packed_rows(s) * columns * lanes).sum::<usize>();
+            let a_block = segments
+                .iter()
+                .map(|s| packed_rows(s) * columns * lanes)
+                .sum::<usize>();
             let b_block = range.len() * out_width * lanes;
             parallel(in_blocks + out_blocks, |block| {
                 // SAFETY: each task fills its own block of a or b.
                 unsafe {
-                    let mut to = if block < in_blocks { block * a_block } else { (block - in_blocks) * b_block };
+                    let mut to = if block < in_blocks {
+                        block * a_block
+                    } else {
+                        (block - in_blocks) * b_block
+                    };
                     for s in &segments {
                         let task = if block < in_blocks {
                             PackTask {
@@ -346,7 +506,9 @@ pub(crate) fn weight_gradient(isa: Isa, g: &ConvGeometry, x: &[f32], dy: &[f32],
                                     left: -(g.padding as isize),
                                     columns,
                                 },
-                                scale: scales.input.map(|scale| &scale[(s.image * in_blocks + block) * lanes..]),
+                                scale: scales
+                                    .input
+                                    .map(|scale| &scale[(s.image * in_blocks + block) * lanes..]),
                             }
                         } else {
                             let block = block - in_blocks;
@@ -357,12 +519,27 @@ pub(crate) fn weight_gradient(isa: Isa, g: &ConvGeometry, x: &[f32], dy: &[f32],
                                 channels: g.co,
                                 height: out_height,
                                 width: out_width,
-                                window: Window { top: s.first_row as isize, rows: s.rows, left: 0, columns: out_width },
-                                scale: scales.output.map(|scale| &scale[(s.image * out_blocks + block) * lanes..]),
+                                window: Window {
+                                    top: s.first_row as isize,
+                                    rows: s.rows,
+                                    left: 0,
+                                    columns: out_width,
+                                },
+                                scale: scales
+                                    .output
+                                    .map(|scale| &scale[(s.image * out_blocks + block) * lanes..]),
                             }
                         };
                         let len = task.window.rows * task.window.columns * lanes;
-                        pack_task(isa, &task, if block < in_blocks { a.at(to) } else { b.at(to) });
+                        pack_task(
+                            isa,
+                            &task,
+                            if block < in_blocks {
+                                a.at(to)
+                            } else {
+                                b.at(to)
+                            },
+                        );
                         to += len;
                     }
                 }
@@ -391,7 +568,7 @@ pub(crate) fn weight_gradient(isa: Isa, g: &ConvGeometry, x: &[f32], dy: &[f32],
                                 c: sums.at((tap * out_blocks + first) * sum_block),
                                 c_block_stride: sum_block,
                             };
-                            outer_task(isa, product);
+                            channels_outer(isa, product);
                         }
                     }
                     a_base += packed_rows(s) * columns * lanes;
@@ -404,7 +581,9 @@ pub(crate) fn weight_gradient(isa: Isa, g: &ConvGeometry, x: &[f32], dy: &[f32],
             for channel in 0..g.ci {
                 for tap in 0..kernel {
                     // SAFETY: inside the sums of this output's block.
-                    let sum = unsafe { *sums.at((tap * out_blocks + block) * sum_block + channel * lanes + lane) };
+                    let sum = unsafe {
+                        *sums.at((tap * out_blocks + block) * sum_block + channel * lanes + lane)
+                    };
                     dw[(output * g.ci + channel) * kernel + tap] = sum * g.gain as f32;
                 }
             }
@@ -435,7 +614,16 @@ unsafe fn pack_task_body<S: Simd>(task: &PackTask, to: *mut f32) {
     };
     let scale = task.scale.map_or(std::ptr::null(), <[f32]>::as_ptr);
     // SAFETY: passed on from the caller.
-    unsafe { pack::<S>(task.data.as_ptr().add(task.from + first * plane.channel_stride), plane, task.window, scale, to) }
+    unsafe {
+        pack::<S>(
+            task.data
+                .as_ptr()
+                .add(task.from + first * plane.channel_stride),
+            plane,
+            task.window,
+            scale,
+            to,
+        )
+    }
 }
 dispatch!(unsafe fn pack_task(task: &PackTask, to: *mut f32) = pack_task_body);
-

@@ -19,12 +19,21 @@ fn columns(g: &ConvGeometry, image: &[f64], matrix: &mut [f64]) {
 }
 
 /// Calls `visit(output pixel, input pixel if inside)` for one kernel tap.
-fn for_each_tap(g: &ConvGeometry, ky: usize, kx: usize, mut visit: impl FnMut(usize, Option<usize>)) {
+fn for_each_tap(
+    g: &ConvGeometry,
+    ky: usize,
+    kx: usize,
+    mut visit: impl FnMut(usize, Option<usize>),
+) {
     let (oh, ow) = (g.out_height(), g.out_width());
     for oy in 0..oh {
         for ox in 0..ow {
-            let y = (oy * g.stride + ky).checked_sub(g.padding).filter(|&y| y < g.h);
-            let x = (ox * g.stride + kx).checked_sub(g.padding).filter(|&x| x < g.w);
+            let y = (oy * g.stride + ky)
+                .checked_sub(g.padding)
+                .filter(|&y| y < g.h);
+            let x = (ox * g.stride + kx)
+                .checked_sub(g.padding)
+                .filter(|&x| x < g.w);
             visit(oy * ow + ox, y.zip(x).map(|(y, x)| y * g.w + x));
         }
     }
@@ -32,38 +41,93 @@ fn for_each_tap(g: &ConvGeometry, ky: usize, kx: usize, mut visit: impl FnMut(us
 
 /// `c[m, n] (+)= a[m, k] b[k, n]`; strides are (row, column).
 #[allow(clippy::too_many_arguments)]
-fn product(m: usize, n: usize, k: usize, a: &[f64], a_strides: (isize, isize), b: &[f64], b_strides: (isize, isize), c: &mut [f64], add: bool) {
+fn product(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: &[f64],
+    a_strides: (isize, isize),
+    b: &[f64],
+    b_strides: (isize, isize),
+    c: &mut [f64],
+    add: bool,
+) {
     // SAFETY: the callers' slices hold m x k, k x n and m x n values with these strides.
     unsafe {
         gemm::gemm(
-            m, n, k,
-            c.as_mut_ptr(), 1, n as isize, add,
-            a.as_ptr(), a_strides.1, a_strides.0,
-            b.as_ptr(), b_strides.1, b_strides.0,
-            1.0, 1.0, false, false, false,
+            m,
+            n,
+            k,
+            c.as_mut_ptr(),
+            1,
+            n as isize,
+            add,
+            a.as_ptr(),
+            a_strides.1,
+            a_strides.0,
+            b.as_ptr(),
+            b_strides.1,
+            b_strides.0,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
             gemm::Parallelism::None,
         );
     }
 }
 
 /// `y = conv(x, weights)` for one group of a batch.
-pub(crate) fn forward(g: &ConvGeometry, x: &[f64], weights: &[f64], strides: BatchStrides, y: &mut [f64]) {
+pub(crate) fn forward(
+    g: &ConvGeometry,
+    x: &[f64],
+    weights: &[f64],
+    strides: BatchStrides,
+    y: &mut [f64],
+) {
     let (k, pixels) = (g.ci * g.kh * g.kw, g.out_height() * g.out_width());
     let mut matrix = vec![0.0; k * pixels];
     for image in 0..g.n {
         columns(g, &x[image * strides.x..], &mut matrix);
         let y = &mut y[image * strides.y..][..g.co * pixels];
-        product(g.co, pixels, k, weights, (k as isize, 1), &matrix, (pixels as isize, 1), y, false);
+        product(
+            g.co,
+            pixels,
+            k,
+            weights,
+            (k as isize, 1),
+            &matrix,
+            (pixels as isize, 1),
+            y,
+            false,
+        );
     }
 }
 
 /// `dx`, the gradient of [`forward`] with respect to `x`.
-pub(crate) fn input_gradient(g: &ConvGeometry, dy: &[f64], weights: &[f64], strides: BatchStrides, dx: &mut [f64]) {
+pub(crate) fn input_gradient(
+    g: &ConvGeometry,
+    dy: &[f64],
+    weights: &[f64],
+    strides: BatchStrides,
+    dx: &mut [f64],
+) {
     let (k, pixels) = (g.ci * g.kh * g.kw, g.out_height() * g.out_width());
     let mut matrix = vec![0.0; k * pixels];
     for image in 0..g.n {
         let dy = &dy[image * strides.x..][..g.co * pixels];
-        product(k, pixels, g.co, weights, (1, k as isize), dy, (pixels as isize, 1), &mut matrix, false);
+        product(
+            k,
+            pixels,
+            g.co,
+            weights,
+            (1, k as isize),
+            dy,
+            (pixels as isize, 1),
+            &mut matrix,
+            false,
+        );
         let dx = &mut dx[image * strides.y..][..g.ci * g.h * g.w];
         dx.fill(0.0);
         for channel in 0..g.ci {
@@ -82,13 +146,29 @@ pub(crate) fn input_gradient(g: &ConvGeometry, dy: &[f64], weights: &[f64], stri
 }
 
 /// `dw`, the gradient of [`forward`] with respect to the weights.
-pub(crate) fn weight_gradient(g: &ConvGeometry, x: &[f64], dy: &[f64], strides: BatchStrides, dw: &mut [f64]) {
+pub(crate) fn weight_gradient(
+    g: &ConvGeometry,
+    x: &[f64],
+    dy: &[f64],
+    strides: BatchStrides,
+    dw: &mut [f64],
+) {
     let (k, pixels) = (g.ci * g.kh * g.kw, g.out_height() * g.out_width());
     let mut matrix = vec![0.0; k * pixels];
     dw.fill(0.0);
     for image in 0..g.n {
         columns(g, &x[image * strides.x..], &mut matrix);
         let dy = &dy[image * strides.y..][..g.co * pixels];
-        product(g.co, k, pixels, dy, (pixels as isize, 1), &matrix, (1, pixels as isize), dw, true);
+        product(
+            g.co,
+            k,
+            pixels,
+            dy,
+            (pixels as isize, 1),
+            &matrix,
+            (1, pixels as isize),
+            dw,
+            true,
+        );
     }
 }

@@ -31,8 +31,19 @@ pub(crate) struct Window {
 /// # Safety
 /// `src` holds the block as `plane` says, `dst` takes `rows * columns * LANES` values.
 #[inline(always)]
-pub(crate) unsafe fn pack<S: Simd>(src: *const f32, plane: Plane, window: Window, scale: *const f32, dst: *mut f32) {
-    let Window { top, rows, left, columns } = window;
+pub(crate) unsafe fn pack<S: Simd>(
+    src: *const f32,
+    plane: Plane,
+    window: Window,
+    scale: *const f32,
+    dst: *mut f32,
+) {
+    let Window {
+        top,
+        rows,
+        left,
+        columns,
+    } = window;
     let (height, width) = (plane.height as isize, plane.width as isize);
     let lo = (-left).clamp(0, columns as isize) as usize;
     let hi = (width - left).clamp(lo as isize, columns as isize) as usize;
@@ -79,19 +90,33 @@ unsafe fn transpose_in<S: Simd>(src: *const f32, plane: Plane, len: usize, dst: 
         if plane.channels == S::LANES && len >= S::LANES {
             let mut x = 0;
             while x + S::LANES <= len {
-                S::transpose(src.add(x), plane.channel_stride, dst.add(x * S::LANES), S::LANES);
+                S::transpose(
+                    src.add(x),
+                    plane.channel_stride,
+                    dst.add(x * S::LANES),
+                    S::LANES,
+                );
                 x += S::LANES;
             }
             if x < len {
                 // The last block overlaps the one before it.
                 let x = len - S::LANES;
-                S::transpose(src.add(x), plane.channel_stride, dst.add(x * S::LANES), S::LANES);
+                S::transpose(
+                    src.add(x),
+                    plane.channel_stride,
+                    dst.add(x * S::LANES),
+                    S::LANES,
+                );
             }
             return;
         }
         for x in 0..len {
             for lane in 0..S::LANES {
-                let value = if lane < plane.channels { *src.add(lane * plane.channel_stride + x) } else { 0.0 };
+                let value = if lane < plane.channels {
+                    *src.add(lane * plane.channel_stride + x)
+                } else {
+                    0.0
+                };
                 *dst.add(x * S::LANES + lane) = value;
             }
         }
@@ -103,7 +128,13 @@ unsafe fn transpose_in<S: Simd>(src: *const f32, plane: Plane, len: usize, dst: 
 /// # Safety
 /// `src` holds `len` vectors; `dst` takes `len` values in each of `channels` channels, `channel_stride` apart.
 #[inline(always)]
-pub(crate) unsafe fn unpack<S: Simd>(src: *const f32, len: usize, channels: usize, channel_stride: usize, dst: *mut f32) {
+pub(crate) unsafe fn unpack<S: Simd>(
+    src: *const f32,
+    len: usize,
+    channels: usize,
+    channel_stride: usize,
+    dst: *mut f32,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         if channels == S::LANES && len >= S::LANES {
@@ -141,7 +172,11 @@ pub(crate) fn segments(range: std::ops::Range<usize>, rows_per_image: usize) -> 
     while row < range.end {
         let (image, first_row) = (row / rows_per_image, row % rows_per_image);
         let rows = (rows_per_image - first_row).min(range.end - row);
-        out.push(Segment { image, first_row, rows });
+        out.push(Segment {
+            image,
+            first_row,
+            rows,
+        });
         row += rows;
     }
     out

@@ -4,7 +4,7 @@
 //! convolution without its im2col matrix. [`channels_outer`]: `c[i][o] += sum over rows of a[row][i] * b[row][o]`, a
 //! weight gradient. Accumulators stay in registers; the tile is chosen by the number of registers.
 
-use super::simd::Simd;
+use super::simd::{Simd, dispatch};
 
 /// What `rows_times_weights` multiplies.
 #[derive(Clone, Copy)]
@@ -35,12 +35,16 @@ pub(crate) fn padded_rows(rows: usize) -> usize {
     rows.next_multiple_of(ROW_MULTIPLE)
 }
 
-/// Computes the whole product.
-///
-/// # Safety
-/// Pointers reach what the fields of `p` say.
+dispatch!(
+    /// Computes the whole product: a function of its own, so that its registers are its own.
+    ///
+    /// # Safety
+    /// Pointers reach what the fields of `p` say.
+    pub(crate) unsafe fn rows_times_weights(p: Product) = rows_times_weights_body
+);
+
 #[inline(always)]
-pub(crate) unsafe fn rows_times_weights<S: Simd>(p: Product) {
+unsafe fn rows_times_weights_body<S: Simd>(p: Product) {
     let mut block = 0;
     // SAFETY: blocks and rows stay inside the buffers that the caller promises.
     unsafe {
@@ -75,7 +79,10 @@ pub(crate) unsafe fn rows_times_weights<S: Simd>(p: Product) {
 }
 
 #[inline(always)]
-unsafe fn column_of_tiles<S: Simd, const ROWS: usize, const BLOCKS: usize>(p: Product, block: usize) {
+unsafe fn column_of_tiles<S: Simd, const ROWS: usize, const BLOCKS: usize>(
+    p: Product,
+    block: usize,
+) {
     let b_block = p.taps.len() * p.channels * S::LANES;
     let mut row = 0;
     while row < p.row_offsets.len() {
@@ -108,45 +115,32 @@ unsafe fn tile<S: Simd, const ROWS: usize, const BLOCKS: usize>(
         for &tap in p.taps {
             let mut offset = tap;
             let mut left = p.channels;
-            while left >= S::LANES {
-                for lane in 0..S::LANES {
-                    step::<S, ROWS, BLOCKS>(&mut sums, &at, offset + lane, b, b_block);
+            while left > 0 {
+                let lanes = left.min(S::LANES);
+                let mut from = at;
+                for from in &mut from {
+                    *from = from.add(offset);
+                }
+                for lane in 0..lanes {
+                    let mut weights = [S::zero(); BLOCKS];
+                    for j in 0..BLOCKS {
+                        weights[j] = S::load(b.add(j * b_block));
+                    }
+                    for i in 0..ROWS {
+                        let value = S::splat(*from[i].add(lane));
+                        for j in 0..BLOCKS {
+                            sums[i][j] = S::fma(value, weights[j], sums[i][j]);
+                        }
+                    }
                     b = b.add(S::LANES);
                 }
                 offset += p.a_block_stride;
-                left -= S::LANES;
-            }
-            for lane in 0..left {
-                step::<S, ROWS, BLOCKS>(&mut sums, &at, offset + lane, b, b_block);
-                b = b.add(S::LANES);
+                left -= lanes;
             }
         }
         for (i, row) in sums.iter().enumerate() {
             for (j, sum) in row.iter().enumerate() {
                 S::store(c.add(j * p.c_block_stride + i * S::LANES), *sum);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn step<S: Simd, const ROWS: usize, const BLOCKS: usize>(
-    sums: &mut [[S::V; BLOCKS]; ROWS],
-    at: &[*const f32; ROWS],
-    offset: usize,
-    b: *const f32,
-    b_block: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut weights = [S::zero(); BLOCKS];
-        for (j, weight) in weights.iter_mut().enumerate() {
-            *weight = S::load(b.add(j * b_block));
-        }
-        for i in 0..ROWS {
-            let value = S::splat(*at[i].add(offset));
-            for j in 0..BLOCKS {
-                sums[i][j] = S::fma(value, weights[j], sums[i][j]);
             }
         }
     }
@@ -171,12 +165,16 @@ pub(crate) struct Outer {
     pub c_block_stride: usize,
 }
 
-/// Adds the whole product to `c`.
-///
-/// # Safety
-/// Pointers reach what the fields of `p` say; `c` and `a` have room for channels padded to whole blocks.
+dispatch!(
+    /// Adds the whole product to `c`.
+    ///
+    /// # Safety
+    /// Pointers reach what the fields of `p` say; `c` and `a` have room for channels padded to whole blocks.
+    pub(crate) unsafe fn channels_outer(p: Outer) = channels_outer_body
+);
+
 #[inline(always)]
-pub(crate) unsafe fn channels_outer<S: Simd>(p: Outer) {
+unsafe fn channels_outer_body<S: Simd>(p: Outer) {
     let mut block = 0;
     // SAFETY: as the caller promises.
     unsafe {
@@ -211,7 +209,8 @@ unsafe fn outer_tiles<S: Simd, const CHANNELS: usize, const BLOCKS: usize>(p: Ou
     while channel < p.channels {
         // SAFETY: tiles divide a channel block, and channels are padded to whole blocks.
         unsafe {
-            let mut a = p.a.add(channel / S::LANES * p.a_block_stride + channel % S::LANES);
+            let mut a =
+                p.a.add(channel / S::LANES * p.a_block_stride + channel % S::LANES);
             let mut b = p.b.add(block * p.b_block_stride);
             let c = p.c.add(block * p.c_block_stride + channel * S::LANES);
             let mut sums = [[S::zero(); BLOCKS]; CHANNELS];

@@ -3,14 +3,13 @@
 //! f32 kernels work on blocks of `LANES` channels (16 with AVX-512, else 8) in scratch memory, `[block][pixel][lane]`,
 //! and turn NCHW into that layout and back with register transposes. f64 takes the plain path ([`im2col`]).
 
-pub(crate) mod parallel;
-pub(crate) mod simd;
-pub(crate) mod scratch;
-pub(crate) mod layout;
-pub(crate) mod matmul;
-pub(crate) mod winograd;
+pub(crate) mod conv;
 pub(crate) mod direct;
 pub(crate) mod im2col;
-pub(crate) mod conv;
+pub(crate) mod layout;
+pub(crate) mod matmul;
+pub(crate) mod parallel;
 pub(crate) mod pointwise;
-
+pub(crate) mod scratch;
+pub(crate) mod simd;
+pub(crate) mod winograd;

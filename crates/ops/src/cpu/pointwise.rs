@@ -52,7 +52,15 @@ unsafe fn product(
 /// `y = (weights or their transpose) * x` for every pixel: both the convolution and its input gradient.
 ///
 /// `strides.x` and `strides.y` are those of the source and of the result.
-pub(crate) fn apply(g: &ConvGeometry, x: &[f32], weights: &[f32], direction: Direction, scales: Scales, strides: BatchStrides, y: Shared) {
+pub(crate) fn apply(
+    g: &ConvGeometry,
+    x: &[f32],
+    weights: &[f32],
+    direction: Direction,
+    scales: Scales,
+    strides: BatchStrides,
+    y: Shared,
+) {
     let pixels = g.h * g.w;
     let (outputs, channels) = match direction {
         Direction::Forward => (g.co, g.ci),
@@ -64,13 +72,18 @@ pub(crate) fn apply(g: &ConvGeometry, x: &[f32], weights: &[f32], direction: Dir
         let len = TASK_PIXELS.min(pixels - first);
         with_scratch(outputs * channels, |scaled| {
             for output in 0..outputs {
-                let out_scale = g.gain as f32 * scales.output.map_or(1.0, |scale| scale[image * scale.len() / g.n + output]);
+                let out_scale = g.gain as f32
+                    * scales
+                        .output
+                        .map_or(1.0, |scale| scale[image * scale.len() / g.n + output]);
                 for channel in 0..channels {
                     let weight = match direction {
                         Direction::Forward => weights[output * g.ci + channel],
                         Direction::InputGradient => weights[channel * g.ci + output],
                     };
-                    let in_scale = scales.input.map_or(1.0, |scale| scale[image * scale.len() / g.n + channel]);
+                    let in_scale = scales
+                        .input
+                        .map_or(1.0, |scale| scale[image * scale.len() / g.n + channel]);
                     scaled[output * channels + channel] = weight * in_scale * out_scale;
                 }
             }
@@ -78,7 +91,16 @@ pub(crate) fn apply(g: &ConvGeometry, x: &[f32], weights: &[f32], direction: Dir
             unsafe {
                 let from = x[image * strides.x + first..].as_ptr();
                 let to = y.at(image * strides.y + first);
-                product((outputs, len, channels), scaled.as_ptr(), (channels, 1), from, (pixels, 1), to, pixels, false);
+                product(
+                    (outputs, len, channels),
+                    scaled.as_ptr(),
+                    (channels, 1),
+                    from,
+                    (pixels, 1),
+                    to,
+                    pixels,
+                    false,
+                );
             }
         });
     });
@@ -88,7 +110,14 @@ pub(crate) fn apply(g: &ConvGeometry, x: &[f32], weights: &[f32], direction: Dir
 const PARTIAL_SUMS: usize = 8;
 
 /// `dw[co, ci]`, summed over images and pixels.
-pub(crate) fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales, strides: BatchStrides, dw: &mut [f32]) {
+pub(crate) fn weight_gradient(
+    g: &ConvGeometry,
+    x: &[f32],
+    dy: &[f32],
+    scales: Scales,
+    strides: BatchStrides,
+    dw: &mut [f32],
+) {
     let pixels = g.h * g.w;
     let parts = PARTIAL_SUMS.min(g.n);
     let size = g.co * g.ci;
@@ -101,11 +130,25 @@ pub(crate) fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: S
                 unsafe {
                     let dy = dy[image * strides.y..].as_ptr();
                     let x = x[image * strides.x..].as_ptr();
-                    product((g.co, g.ci, pixels), dy, (pixels, 1), x, (1, pixels), one.as_mut_ptr(), g.ci, false);
+                    product(
+                        (g.co, g.ci, pixels),
+                        dy,
+                        (pixels, 1),
+                        x,
+                        (1, pixels),
+                        one.as_mut_ptr(),
+                        g.ci,
+                        false,
+                    );
                     for output in 0..g.co {
-                        let out_scale = g.gain as f32 * scales.output.map_or(1.0, |scale| scale[image * scale.len() / g.n + output]);
+                        let out_scale = g.gain as f32
+                            * scales
+                                .output
+                                .map_or(1.0, |scale| scale[image * scale.len() / g.n + output]);
                         for channel in 0..g.ci {
-                            let in_scale = scales.input.map_or(1.0, |scale| scale[image * scale.len() / g.n + channel]);
+                            let in_scale = scales
+                                .input
+                                .map_or(1.0, |scale| scale[image * scale.len() / g.n + channel]);
                             let at = output * g.ci + channel;
                             *to.at(part * size + at) += one[at] * out_scale * in_scale;
                         }

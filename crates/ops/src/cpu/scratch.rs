@@ -18,7 +18,9 @@ pub(crate) fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) ->
     let mut buffer = POOL.with(|pool| {
         let mut pool = pool.borrow_mut();
         // The smallest that fits, else the largest to grow.
-        let fit = (0..pool.len()).filter(|&i| pool[i].len() >= lines).min_by_key(|&i| pool[i].len());
+        let fit = (0..pool.len())
+            .filter(|&i| pool[i].len() >= lines)
+            .min_by_key(|&i| pool[i].len());
         let pick = fit.or_else(|| (0..pool.len()).max_by_key(|&i| pool[i].len()));
         pick.map(|i| pool.swap_remove(i)).unwrap_or_default()
     });

@@ -20,7 +20,10 @@ pub enum Isa {
 impl Isa {
     /// All instruction sets that this machine can run, the slowest first.
     pub fn available() -> Vec<Isa> {
-        [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_supported()).collect()
+        [Isa::Portable, Isa::Avx2, Isa::Avx512]
+            .into_iter()
+            .filter(|isa| isa.is_supported())
+            .collect()
     }
 
     /// f32 values in a vector; also the channel block of the kernels' scratch layouts.
@@ -58,7 +61,10 @@ impl Isa {
                 Ok("avx2") => Isa::Avx2,
                 _ => Isa::Avx512,
             };
-            [wanted, Isa::Avx2, Isa::Portable].into_iter().find(|isa| isa.is_supported()).unwrap_or(Isa::Portable)
+            [wanted, Isa::Avx2, Isa::Portable]
+                .into_iter()
+                .find(|isa| isa.is_supported())
+                .unwrap_or(Isa::Portable)
         })
     }
 }
@@ -102,6 +108,8 @@ pub(crate) trait Simd: Copy {
     const LANES: usize;
     /// Vector registers of the machine.
     const REGISTERS: usize;
+    /// The instruction set.
+    const ISA: Isa;
 
     unsafe fn zero() -> Self::V;
     unsafe fn splat(value: f32) -> Self::V;
@@ -123,6 +131,7 @@ impl Simd for Portable {
     type V = [f32; 8];
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
+    const ISA: Isa = Isa::Portable;
 
     #[inline(always)]
     unsafe fn zero() -> Self::V {
@@ -163,7 +172,9 @@ impl Simd for Portable {
         for row in 0..8 {
             for column in 0..8 {
                 // SAFETY: the caller promises both 8x8 blocks.
-                unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) };
+                unsafe {
+                    *to.add(column * to_stride + row) = *from.add(row * from_stride + column)
+                };
             }
         }
     }
@@ -174,7 +185,7 @@ pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Simd;
+    use super::{Isa, Simd};
     use std::arch::x86_64::*;
 
     #[derive(Clone, Copy)]
@@ -186,6 +197,7 @@ mod x86 {
         type V = __m256;
         const LANES: usize = 8;
         const REGISTERS: usize = 16;
+        const ISA: Isa = Isa::Avx2;
 
         #[inline(always)]
         unsafe fn zero() -> __m256 {
@@ -238,8 +250,14 @@ mod x86 {
                     r[4 * i + 3] = _mm256_shuffle_ps::<0xEE>(t[4 * i + 1], t[4 * i + 3]);
                 }
                 for i in 0..4 {
-                    _mm256_storeu_ps(to.add(i * to_stride), _mm256_permute2f128_ps::<0x20>(r[i], r[i + 4]));
-                    _mm256_storeu_ps(to.add((i + 4) * to_stride), _mm256_permute2f128_ps::<0x31>(r[i], r[i + 4]));
+                    _mm256_storeu_ps(
+                        to.add(i * to_stride),
+                        _mm256_permute2f128_ps::<0x20>(r[i], r[i + 4]),
+                    );
+                    _mm256_storeu_ps(
+                        to.add((i + 4) * to_stride),
+                        _mm256_permute2f128_ps::<0x31>(r[i], r[i + 4]),
+                    );
                 }
             }
         }
@@ -254,6 +272,7 @@ mod x86 {
         type V = __m512;
         const LANES: usize = 16;
         const REGISTERS: usize = 32;
+        const ISA: Isa = Isa::Avx512;
 
         #[inline(always)]
         unsafe fn zero() -> __m512 {
@@ -307,12 +326,27 @@ mod x86 {
                 }
                 for i in 0..4 {
                     let (a, b, c, d) = (r[i], r[i + 4], r[i + 8], r[i + 12]);
-                    let (p, q) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0x88>(c, d));
-                    let (s, u) = (_mm512_shuffle_f32x4::<0xDD>(a, b), _mm512_shuffle_f32x4::<0xDD>(c, d));
+                    let (p, q) = (
+                        _mm512_shuffle_f32x4::<0x88>(a, b),
+                        _mm512_shuffle_f32x4::<0x88>(c, d),
+                    );
+                    let (s, u) = (
+                        _mm512_shuffle_f32x4::<0xDD>(a, b),
+                        _mm512_shuffle_f32x4::<0xDD>(c, d),
+                    );
                     _mm512_storeu_ps(to.add(i * to_stride), _mm512_shuffle_f32x4::<0x88>(p, q));
-                    _mm512_storeu_ps(to.add((i + 4) * to_stride), _mm512_shuffle_f32x4::<0x88>(s, u));
-                    _mm512_storeu_ps(to.add((i + 8) * to_stride), _mm512_shuffle_f32x4::<0xDD>(p, q));
-                    _mm512_storeu_ps(to.add((i + 12) * to_stride), _mm512_shuffle_f32x4::<0xDD>(s, u));
+                    _mm512_storeu_ps(
+                        to.add((i + 4) * to_stride),
+                        _mm512_shuffle_f32x4::<0x88>(s, u),
+                    );
+                    _mm512_storeu_ps(
+                        to.add((i + 8) * to_stride),
+                        _mm512_shuffle_f32x4::<0xDD>(p, q),
+                    );
+                    _mm512_storeu_ps(
+                        to.add((i + 12) * to_stride),
+                        _mm512_shuffle_f32x4::<0xDD>(s, u),
+                    );
                 }
             }
         }
@@ -381,7 +415,11 @@ mod tests {
             unsafe { transpose(isa, from.as_ptr(), to.as_mut_ptr()) };
             for row in 0..n {
                 for column in 0..n {
-                    assert_eq!(to[column * n + row], from[row * n + column], "{isa:?} {row} {column}");
+                    assert_eq!(
+                        to[column * n + row],
+                        from[row * n + column],
+                        "{isa:?} {row} {column}"
+                    );
                 }
             }
         }

@@ -50,14 +50,28 @@ impl Transform for F2 {
     unsafe fn input<S: Simd>(d: &[S::V; 6]) -> [S::V; 6] {
         unsafe {
             let z = S::zero();
-            [S::sub(d[0], d[2]), S::add(d[1], d[2]), S::sub(d[2], d[1]), S::sub(d[1], d[3]), z, z]
+            [
+                S::sub(d[0], d[2]),
+                S::add(d[1], d[2]),
+                S::sub(d[2], d[1]),
+                S::sub(d[1], d[3]),
+                z,
+                z,
+            ]
         }
     }
     #[inline(always)]
     unsafe fn output<S: Simd>(m: &[S::V; 6]) -> [S::V; 6] {
         unsafe {
             let z = S::zero();
-            [S::add(m[0], S::add(m[1], m[2])), S::sub(S::sub(m[1], m[2]), m[3]), z, z, z, z]
+            [
+                S::add(m[0], S::add(m[1], m[2])),
+                S::sub(S::sub(m[1], m[2]), m[3]),
+                z,
+                z,
+                z,
+                z,
+            ]
         }
     }
     #[inline(always)]
@@ -66,14 +80,28 @@ impl Transform for F2 {
             let half = S::splat(0.5);
             let even = S::add(k[0], k[2]);
             let z = S::zero();
-            [k[0], S::mul(half, S::add(even, k[1])), S::mul(half, S::sub(even, k[1])), k[2], z, z]
+            [
+                k[0],
+                S::mul(half, S::add(even, k[1])),
+                S::mul(half, S::sub(even, k[1])),
+                k[2],
+                z,
+                z,
+            ]
         }
     }
     #[inline(always)]
     unsafe fn output_transposed<S: Simd>(y: &[S::V; 6]) -> [S::V; 6] {
         unsafe {
             let z = S::zero();
-            [y[0], S::add(y[0], y[1]), S::sub(y[0], y[1]), S::sub(z, y[1]), z, z]
+            [
+                y[0],
+                S::add(y[0], y[1]),
+                S::sub(y[0], y[1]),
+                S::sub(z, y[1]),
+                z,
+                z,
+            ]
         }
     }
     #[inline(always)]
@@ -135,7 +163,11 @@ impl Transform for F4 {
         unsafe {
             let even = S::mul(S::splat(-1.0 / 6.0), S::add(k[0], k[2]));
             let odd = S::mul(S::splat(-1.0 / 6.0), k[1]);
-            let far = S::fma(S::splat(1.0 / 24.0), k[0], S::mul(S::splat(1.0 / 6.0), k[2]));
+            let far = S::fma(
+                S::splat(1.0 / 24.0),
+                k[0],
+                S::mul(S::splat(1.0 / 6.0), k[2]),
+            );
             let side = S::mul(S::splat(1.0 / 12.0), k[1]);
             [
                 S::mul(S::splat(0.25), k[0]),
@@ -153,7 +185,14 @@ impl Transform for F4 {
             let (even, odd) = (S::add(y[0], y[2]), S::add(y[1], y[3]));
             let even2 = S::fma(S::splat(4.0), y[2], y[0]);
             let odd2 = S::fma(S::splat(2.0), y[1], S::mul(S::splat(8.0), y[3]));
-            [y[0], S::add(even, odd), S::sub(even, odd), S::add(even2, odd2), S::sub(even2, odd2), y[3]]
+            [
+                y[0],
+                S::add(even, odd),
+                S::sub(even, odd),
+                S::add(even2, odd2),
+                S::sub(even2, odd2),
+                y[3],
+            ]
         }
     }
     #[inline(always)]
@@ -164,7 +203,10 @@ impl Transform for F4 {
             let (sixth, twelfth, z) = (S::splat(1.0 / 6.0), S::splat(1.0 / 12.0), S::zero());
             let near = S::mul(sixth, s1);
             [
-                S::sub(S::fma(S::splat(1.0 / 24.0), s2, S::mul(S::splat(0.25), m[0])), near),
+                S::sub(
+                    S::fma(S::splat(1.0 / 24.0), s2, S::mul(S::splat(0.25), m[0])),
+                    near,
+                ),
                 S::sub(S::mul(twelfth, d2), S::mul(sixth, d1)),
                 S::add(S::sub(S::mul(sixth, s2), near), m[5]),
                 z,
@@ -211,7 +253,14 @@ pub(crate) enum Direction {
 }
 
 /// Transforms `weights` for convolving with `co` outputs and `ci` inputs (of the direction asked for).
-pub(crate) fn transform_weights<T: Transform>(isa: Isa, weights: &[f32], co: usize, ci: usize, gain: f32, direction: Direction) -> Weights {
+pub(crate) fn transform_weights<T: Transform>(
+    isa: Isa,
+    weights: &[f32],
+    co: usize,
+    ci: usize,
+    gain: f32,
+    direction: Direction,
+) -> Weights {
     assert_eq!(weights.len(), co * ci * 9);
     let lanes = isa.lanes();
     let blocks = co.div_ceil(lanes);
@@ -247,7 +296,11 @@ unsafe fn kernel_block_body<S: Simd, T: Transform>(
         for lane in 0..lanes {
             let from = &weights[(first + lane) * lane_stride + channel * channel_stride..][..9];
             for (tap, value) in from.iter().enumerate() {
-                let tap = if direction == Direction::Forward { tap } else { 8 - tap };
+                let tap = if direction == Direction::Forward {
+                    tap
+                } else {
+                    8 - tap
+                };
                 gathered[tap * S::LANES + lane] = *value * gain;
             }
         }
@@ -256,14 +309,18 @@ unsafe fn kernel_block_body<S: Simd, T: Transform>(
             let mut tile = [[S::zero(); 6]; 6];
             for row in 0..3 {
                 for column in 0..3 {
-                    tile[row][column] = S::load(gathered.as_ptr().add((row * 3 + column) * S::LANES));
+                    tile[row][column] =
+                        S::load(gathered.as_ptr().add((row * 3 + column) * S::LANES));
                 }
             }
             let points = along_both_axes!(S, T::kernel::<S>, tile, 3, T::A);
             let out = to.at((block * ci + channel) * S::LANES);
             for row in 0..T::A {
                 for column in 0..T::A {
-                    S::store(out.add((row * T::A + column) * point_stride), points[row][column]);
+                    S::store(
+                        out.add((row * T::A + column) * point_stride),
+                        points[row][column],
+                    );
                 }
             }
         }
@@ -275,8 +332,24 @@ dispatch!(unsafe fn kernel_block<T: Transform>(weights: &[f32], co: usize, ci: u
 ///
 /// `input` chooses between inputs (overlapping `A x A` tiles) and output gradients (`M x M` tiles).
 #[inline(always)]
-unsafe fn batch_to_points<S: Simd, T: Transform>(source: &Source, segments: &[Segment], block: usize, points: *mut f32, tiles: usize, edge: &mut [f32]) {
-    let Source { data, batch_stride, plane, channels, padding, tiles_per_row, input, scale } = *source;
+unsafe fn batch_to_points<S: Simd, T: Transform>(
+    source: &Source,
+    segments: &[Segment],
+    block: usize,
+    points: *mut f32,
+    tiles: usize,
+    edge: &mut [f32],
+) {
+    let Source {
+        data,
+        batch_stride,
+        plane,
+        channels,
+        padding,
+        tiles_per_row,
+        input,
+        scale,
+    } = *source;
     let blocks = channels.div_ceil(S::LANES);
     let point_stride = blocks * tiles * S::LANES;
     let size = if input { T::A } else { T::M };
@@ -289,22 +362,32 @@ unsafe fn batch_to_points<S: Simd, T: Transform>(source: &Source, segments: &[Se
             columns: tiles_per_row * T::M + size - T::M,
         };
         let first = block * S::LANES;
-        let plane = Plane { channels: S::LANES.min(channels - first), ..plane };
+        let plane = Plane {
+            channels: S::LANES.min(channels - first),
+            ..plane
+        };
         // SAFETY: `edge` and `points` were sized for the whole task by the caller; the source is a whole batch.
         unsafe {
-            let from = data.as_ptr().add(segment.image * batch_stride + first * plane.channel_stride);
+            let from = data
+                .as_ptr()
+                .add(segment.image * batch_stride + first * plane.channel_stride);
             let scale = match scale {
-                Some(scale) => scale.as_ptr().add(segment.image * blocks * S::LANES + first),
+                Some(scale) => scale
+                    .as_ptr()
+                    .add(segment.image * blocks * S::LANES + first),
                 None => std::ptr::null(),
             };
             pack::<S>(from, plane, window, scale, edge.as_mut_ptr());
             for tile_row in 0..segment.rows {
                 for tile_column in 0..tiles_per_row {
-                    let at = edge.as_ptr().add((tile_row * T::M * window.columns + tile_column * T::M) * S::LANES);
+                    let at = edge
+                        .as_ptr()
+                        .add((tile_row * T::M * window.columns + tile_column * T::M) * S::LANES);
                     let mut tile = [[S::zero(); 6]; 6];
                     for row in 0..size {
                         for column in 0..size {
-                            tile[row][column] = S::load(at.add((row * window.columns + column) * S::LANES));
+                            tile[row][column] =
+                                S::load(at.add((row * window.columns + column) * S::LANES));
                         }
                     }
                     let tile = if input {
@@ -316,7 +399,10 @@ unsafe fn batch_to_points<S: Simd, T: Transform>(source: &Source, segments: &[Se
                     index += 1;
                     for row in 0..T::A {
                         for column in 0..T::A {
-                            S::store(out.add((row * T::A + column) * point_stride), tile[row][column]);
+                            S::store(
+                                out.add((row * T::A + column) * point_stride),
+                                tile[row][column],
+                            );
                         }
                     }
                 }
@@ -350,7 +436,14 @@ pub(crate) struct Scales<'a> {
 const FORWARD_SCRATCH: usize = 160 * 1024;
 
 /// `y[n, co] = conv(x[n, ci] * scales.input, weights) * scales.output`, 3x3 with stride 1.
-pub(crate) fn forward<T: Transform>(g: &ConvGeometry, x: &[f32], weights: &Weights, scales: Scales, strides: BatchStrides, y: Shared) {
+pub(crate) fn forward<T: Transform>(
+    g: &ConvGeometry,
+    x: &[f32],
+    weights: &Weights,
+    scales: Scales,
+    strides: BatchStrides,
+    y: Shared,
+) {
     let isa = weights.isa;
     let lanes = isa.lanes();
     let (tile_rows, tiles_per_row) = (g.out_height().div_ceil(T::M), g.out_width().div_ceil(T::M));
@@ -359,121 +452,201 @@ pub(crate) fn forward<T: Transform>(g: &ConvGeometry, x: &[f32], weights: &Weigh
     let total = g.n * tile_rows;
     let rows = (tiles / tiles_per_row).clamp(1, total);
     // An even share for every thread.
-    let rows = rows.min(total.div_ceil(rayon::current_num_threads())).max(1);
+    let rows = rows
+        .min(total.div_ceil(rayon::current_num_threads()))
+        .max(1);
     parallel(total.div_ceil(rows), |task| {
         let range = task * rows..((task + 1) * rows).min(total);
         let segments = segments(range, tile_rows);
-        // SAFETY: each task writes its own tile rows of y.
-        unsafe { forward_task::<T>(isa, g, x, weights, scales, strides, y, &segments, tiles_per_row) }
+        let tiles: usize = segments.iter().map(|s| s.rows * tiles_per_row).sum();
+        let padded = padded_rows(tiles);
+        let row_offsets: Vec<usize> = (0..padded).map(|row| row * lanes).collect();
+        let segments = &segments[..];
+        let task = ForwardTask {
+            g,
+            x,
+            weights,
+            scales,
+            strides,
+            segments,
+            tiles_per_row,
+            padded,
+            row_offsets: &row_offsets,
+        };
+        let [v_len, m_len, edge_len] = forward_scratch::<T>(isa, &task);
+        with_scratch(v_len + m_len + edge_len, |scratch| {
+            let (v, rest) = scratch.split_at_mut(v_len);
+            let (m, edge) = rest.split_at_mut(m_len);
+            // SAFETY: each task writes its own tile rows of y.
+            unsafe { forward_task::<T>(isa, &task, v, m, edge, y) }
+        });
     });
 }
 
+/// Tile rows that one task convolves.
+struct ForwardTask<'a> {
+    g: &'a ConvGeometry,
+    x: &'a [f32],
+    weights: &'a Weights,
+    scales: Scales<'a>,
+    strides: BatchStrides,
+    segments: &'a [Segment],
+    tiles_per_row: usize,
+    /// Tiles, padded for the product.
+    padded: usize,
+    row_offsets: &'a [usize],
+}
+
+/// Scratch that a task needs: points of the input, points of a group of output blocks, an image strip.
+fn forward_scratch<T: Transform>(isa: Isa, task: &ForwardTask) -> [usize; 3] {
+    let lanes = isa.lanes();
+    let points = T::A * T::A;
+    let most_rows = task.segments.iter().map(|s| s.rows).max().unwrap_or(0);
+    [
+        points * task.g.ci.next_multiple_of(lanes) * task.padded,
+        points * OUT_GROUP * task.padded * lanes,
+        (most_rows * T::M + 2) * (task.tiles_per_row * T::M + 2) * lanes,
+    ]
+}
+
+/// Output blocks whose points are in scratch at a time.
+const OUT_GROUP: usize = 4;
+
+// No closures below: a closure would be compiled without the instruction set of S.
 #[inline(always)]
 unsafe fn forward_task_body<S: Simd, T: Transform>(
-    g: &ConvGeometry,
-    x: &[f32],
-    weights: &Weights,
-    scales: Scales,
-    strides: BatchStrides,
+    task: &ForwardTask,
+    v: &mut [f32],
+    m: &mut [f32],
+    edge: &mut [f32],
     y: Shared,
-    segments: &[Segment],
-    tiles_per_row: usize,
 ) {
+    let &ForwardTask {
+        g,
+        x,
+        weights,
+        scales,
+        strides,
+        segments,
+        tiles_per_row,
+        padded,
+        row_offsets,
+    } = task;
     let in_blocks = g.ci.div_ceil(S::LANES);
     let out_blocks = g.co.div_ceil(S::LANES);
-    let tiles: usize = segments.iter().map(|s| s.rows * tiles_per_row).sum();
-    let padded = padded_rows(tiles);
-    let most_rows = segments.iter().map(|s| s.rows).max().unwrap_or(0);
     let (out_height, out_width) = (g.out_height(), g.out_width());
-    let group = if S::REGISTERS >= 32 { 4 } else { 2 };
+    let group = OUT_GROUP;
     let points = T::A * T::A;
-    let v_len = points * in_blocks * padded * S::LANES;
-    let m_len = points * group * padded * S::LANES;
-    let edge_len = (most_rows * T::M + 2) * (tiles_per_row * T::M + 2) * S::LANES;
-    let row_offsets: Vec<usize> = (0..padded).map(|row| row * S::LANES).collect();
     let source = Source {
         data: x,
         batch_stride: strides.x,
-        plane: Plane { channel_stride: g.h * g.w, channels: 0, height: g.h, width: g.w },
+        plane: Plane {
+            channel_stride: g.h * g.w,
+            channels: 0,
+            height: g.h,
+            width: g.w,
+        },
         channels: g.ci,
         padding: g.padding,
         tiles_per_row,
         input: true,
         scale: scales.input,
     };
-    with_scratch(v_len + m_len + edge_len, |scratch| {
-        let (v, rest) = scratch.split_at_mut(v_len);
-        let (m, edge) = rest.split_at_mut(m_len);
-        for block in 0..in_blocks {
-            // SAFETY: v holds all points of all blocks.
-            unsafe { batch_to_points::<S, T>(&source, segments, block, v.as_mut_ptr(), padded, edge) };
+    for block in 0..in_blocks {
+        // SAFETY: v holds all points of all blocks.
+        unsafe { batch_to_points::<S, T>(&source, segments, block, v.as_mut_ptr(), padded, edge) };
+    }
+    let mut first = 0;
+    while first < out_blocks {
+        let blocks = group.min(out_blocks - first);
+        for point in 0..points {
+            let product = Product {
+                a: v[point * in_blocks * padded * S::LANES..].as_ptr(),
+                a_block_stride: padded * S::LANES,
+                row_offsets,
+                taps: &[0],
+                channels: g.ci,
+                b: weights.points[(point * out_blocks + first) * g.ci * S::LANES..].as_ptr(),
+                out_blocks: blocks,
+                c: m[point * group * padded * S::LANES..].as_mut_ptr(),
+                c_block_stride: padded * S::LANES,
+            };
+            // SAFETY: v, the weights and m hold what the product says.
+            unsafe { rows_times_weights(S::ISA, product) };
         }
-        let mut first = 0;
-        while first < out_blocks {
-            let blocks = group.min(out_blocks - first);
-            for point in 0..points {
-                let product = Product {
-                    a: v[point * in_blocks * padded * S::LANES..].as_ptr(),
-                    a_block_stride: padded * S::LANES,
-                    row_offsets: &row_offsets,
-                    taps: &[0],
-                    channels: g.ci,
-                    b: weights.points[(point * out_blocks + first) * g.ci * S::LANES..].as_ptr(),
-                    out_blocks: blocks,
-                    c: m[point * group * padded * S::LANES..].as_mut_ptr(),
-                    c_block_stride: padded * S::LANES,
-                };
-                // SAFETY: v, the weights and m hold what the product says.
-                unsafe { rows_times_weights::<S>(product) };
-            }
-            for block in 0..blocks {
-                let channel = (first + block) * S::LANES;
-                let channels = S::LANES.min(g.co - channel);
-                let mut index = 0;
-                for segment in segments {
-                    let top = segment.first_row * T::M;
-                    let height = (segment.rows * T::M).min(out_height - top);
-                    // SAFETY: the segment's rows of these channels of y belong to this task.
-                    unsafe {
-                        let scale = match scales.output {
-                            Some(scale) => S::load(scale.as_ptr().add((segment.image * out_blocks + first + block) * S::LANES)),
-                            None => S::splat(1.0),
-                        };
-                        for tile_row in 0..segment.rows {
-                            for tile_column in 0..tiles_per_row {
-                                let from = m.as_ptr().add((block * padded + index) * S::LANES);
-                                index += 1;
-                                let mut tile = [[S::zero(); 6]; 6];
-                                for row in 0..T::A {
-                                    for column in 0..T::A {
-                                        tile[row][column] = S::load(from.add((row * T::A + column) * group * padded * S::LANES));
-                                    }
+        for block in 0..blocks {
+            let channel = (first + block) * S::LANES;
+            let channels = S::LANES.min(g.co - channel);
+            let mut index = 0;
+            for segment in segments {
+                let top = segment.first_row * T::M;
+                let height = (segment.rows * T::M).min(out_height - top);
+                // SAFETY: the segment's rows of these channels of y belong to this task.
+                unsafe {
+                    let scale = match scales.output {
+                        Some(scale) => S::load(
+                            scale
+                                .as_ptr()
+                                .add((segment.image * out_blocks + first + block) * S::LANES),
+                        ),
+                        None => S::splat(1.0),
+                    };
+                    for tile_row in 0..segment.rows {
+                        for tile_column in 0..tiles_per_row {
+                            let from = m.as_ptr().add((block * padded + index) * S::LANES);
+                            index += 1;
+                            let mut tile = [[S::zero(); 6]; 6];
+                            for row in 0..T::A {
+                                for column in 0..T::A {
+                                    tile[row][column] = S::load(
+                                        from.add((row * T::A + column) * group * padded * S::LANES),
+                                    );
                                 }
-                                let tile = along_both_axes!(S, T::output::<S>, tile, T::A, T::M);
-                                for row in 0..T::M.min(height - tile_row * T::M) {
-                                    for column in 0..T::M.min(out_width - tile_column * T::M) {
-                                        let pixel = (tile_row * T::M + row) * out_width + tile_column * T::M + column;
-                                        S::store(edge.as_mut_ptr().add(pixel * S::LANES), S::mul(tile[row][column], scale));
-                                    }
+                            }
+                            let tile = along_both_axes!(S, T::output::<S>, tile, T::A, T::M);
+                            for row in 0..T::M.min(height - tile_row * T::M) {
+                                for column in 0..T::M.min(out_width - tile_column * T::M) {
+                                    let pixel = (tile_row * T::M + row) * out_width
+                                        + tile_column * T::M
+                                        + column;
+                                    S::store(
+                                        edge.as_mut_ptr().add(pixel * S::LANES),
+                                        S::mul(tile[row][column], scale),
+                                    );
                                 }
                             }
                         }
-                        let to = y.at(segment.image * strides.y + (channel * out_height + top) * out_width);
-                        unpack::<S>(edge.as_ptr(), height * out_width, channels, out_height * out_width, to);
                     }
+                    let to =
+                        y.at(segment.image * strides.y + (channel * out_height + top) * out_width);
+                    unpack::<S>(
+                        edge.as_ptr(),
+                        height * out_width,
+                        channels,
+                        out_height * out_width,
+                        to,
+                    );
                 }
             }
-            first += blocks;
         }
-    });
+        first += blocks;
+    }
 }
-dispatch!(unsafe fn forward_task<T: Transform>(g: &ConvGeometry, x: &[f32], weights: &Weights, scales: Scales, strides: BatchStrides, y: Shared, segments: &[Segment], tiles_per_row: usize) = forward_task_body);
+dispatch!(unsafe fn forward_task<T: Transform>(task: &ForwardTask, v: &mut [f32], m: &mut [f32], edge: &mut [f32], y: Shared) = forward_task_body);
 
 /// Values of points that one round of the weight gradient takes.
 const GRADIENT_SCRATCH: usize = 768 * 1024;
 
 /// `dw[co, ci, 3, 3] = sum over images of x * scales.input, correlated with dy * scales.output`.
-pub(crate) fn weight_gradient<T: Transform>(isa: Isa, g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales, strides: BatchStrides, dw: &mut [f32]) {
+pub(crate) fn weight_gradient<T: Transform>(
+    isa: Isa,
+    g: &ConvGeometry,
+    x: &[f32],
+    dy: &[f32],
+    scales: Scales,
+    strides: BatchStrides,
+    dw: &mut [f32],
+) {
     assert_eq!(dw.len(), g.co * g.ci * 9);
     let lanes = isa.lanes();
     let (in_blocks, out_blocks) = (g.ci.div_ceil(lanes), g.co.div_ceil(lanes));
@@ -486,7 +659,12 @@ pub(crate) fn weight_gradient<T: Transform>(isa: Isa, g: &ConvGeometry, x: &[f32
     let x_source = Source {
         data: x,
         batch_stride: strides.x,
-        plane: Plane { channel_stride: g.h * g.w, channels: 0, height: g.h, width: g.w },
+        plane: Plane {
+            channel_stride: g.h * g.w,
+            channels: 0,
+            height: g.h,
+            width: g.w,
+        },
         channels: g.ci,
         padding: g.padding,
         tiles_per_row,
@@ -496,7 +674,12 @@ pub(crate) fn weight_gradient<T: Transform>(isa: Isa, g: &ConvGeometry, x: &[f32
     let dy_source = Source {
         data: dy,
         batch_stride: strides.y,
-        plane: Plane { channel_stride: out_height * out_width, channels: 0, height: out_height, width: out_width },
+        plane: Plane {
+            channel_stride: out_height * out_width,
+            channels: 0,
+            height: out_height,
+            width: out_width,
+        },
         channels: g.co,
         padding: 0,
         input: false,
@@ -511,7 +694,11 @@ pub(crate) fn weight_gradient<T: Transform>(isa: Isa, g: &ConvGeometry, x: &[f32
         let (v, rest) = scratch.split_at_mut(v_len);
         let (z, sums) = rest.split_at_mut(z_len);
         sums.fill(0.0);
-        let (v, z, sums) = (Shared(v.as_mut_ptr()), Shared(z.as_mut_ptr()), Shared(sums.as_mut_ptr()));
+        let (v, z, sums) = (
+            Shared(v.as_mut_ptr()),
+            Shared(z.as_mut_ptr()),
+            Shared(sums.as_mut_ptr()),
+        );
         let mut row = 0;
         while row < total {
             let range = row..(row + rows).min(total);
@@ -519,9 +706,18 @@ pub(crate) fn weight_gradient<T: Transform>(isa: Isa, g: &ConvGeometry, x: &[f32
             let tiles = range.len() * tiles_per_row;
             let segments = segments(range, tile_rows);
             parallel(in_blocks + out_blocks, |block| {
-                let (source, block, to) = if block < in_blocks { (&x_source, block, v) } else { (&dy_source, block - in_blocks, z) };
-                // SAFETY: each task writes the points of its own block.
-                unsafe { points_task::<T>(isa, source, &segments, block, to, tiles) }
+                let (source, block, to) = if block < in_blocks {
+                    (&x_source, block, v)
+                } else {
+                    (&dy_source, block - in_blocks, z)
+                };
+                let edge_len = (rows * T::M + 2) * (tiles_per_row * T::M + 2) * lanes;
+                with_scratch(edge_len, |edge| {
+                    // SAFETY: each task writes the points of its own block.
+                    unsafe {
+                        points_task::<T>(isa, source, &segments, block, to.at(0), tiles, edge)
+                    }
+                });
             });
             let group = 4;
             let groups = out_blocks.div_ceil(group);
@@ -543,7 +739,7 @@ pub(crate) fn weight_gradient<T: Transform>(isa: Isa, g: &ConvGeometry, x: &[f32
                         c: sums.at((point * out_blocks + first) * in_blocks * lanes * lanes),
                         c_block_stride: in_blocks * lanes * lanes,
                     };
-                    outer_task(isa, product);
+                    channels_outer(isa, product);
                 }
             });
         }
@@ -556,25 +752,26 @@ pub(crate) fn weight_gradient<T: Transform>(isa: Isa, g: &ConvGeometry, x: &[f32
 }
 
 #[inline(always)]
-unsafe fn points_task_body<S: Simd, T: Transform>(source: &Source, segments: &[Segment], block: usize, to: Shared, tiles: usize) {
-    let most_rows = segments.iter().map(|s| s.rows).max().unwrap_or(0);
-    let edge_len = (most_rows * T::M + 2) * (source.tiles_per_row * T::M + 2) * S::LANES;
-    with_scratch(edge_len, |edge| {
-        // SAFETY: passed on from the caller.
-        unsafe { batch_to_points::<S, T>(source, segments, block, to.at(0), tiles, edge) }
-    });
-}
-dispatch!(unsafe fn points_task<T: Transform>(source: &Source, segments: &[Segment], block: usize, to: Shared, tiles: usize) = points_task_body);
-
-#[inline(always)]
-unsafe fn outer_task_body<S: Simd>(product: Outer) {
+unsafe fn points_task_body<S: Simd, T: Transform>(
+    source: &Source,
+    segments: &[Segment],
+    block: usize,
+    to: *mut f32,
+    tiles: usize,
+    edge: &mut [f32],
+) {
     // SAFETY: passed on from the caller.
-    unsafe { channels_outer::<S>(product) }
+    unsafe { batch_to_points::<S, T>(source, segments, block, to, tiles, edge) }
 }
-dispatch!(pub(crate) unsafe fn outer_task(product: Outer) = outer_task_body);
+dispatch!(unsafe fn points_task<T: Transform>(source: &Source, segments: &[Segment], block: usize, to: *mut f32, tiles: usize, edge: &mut [f32]) = points_task_body);
 
 #[inline(always)]
-unsafe fn kernel_gradient_body<S: Simd, T: Transform>(g: &ConvGeometry, sums: Shared, block: usize, dw: Shared) {
+unsafe fn kernel_gradient_body<S: Simd, T: Transform>(
+    g: &ConvGeometry,
+    sums: Shared,
+    block: usize,
+    dw: Shared,
+) {
     let (in_channels, out_blocks) = (g.ci.next_multiple_of(S::LANES), g.co.div_ceil(S::LANES));
     let first = block * S::LANES;
     let lanes = S::LANES.min(g.co - first);
@@ -586,18 +783,24 @@ unsafe fn kernel_gradient_body<S: Simd, T: Transform>(g: &ConvGeometry, sums: Sh
             for row in 0..T::A {
                 for column in 0..T::A {
                     let point = row * T::A + column;
-                    tile[row][column] = S::load(sums.at(((point * out_blocks + block) * in_channels + channel) * S::LANES));
+                    tile[row][column] = S::load(
+                        sums.at(((point * out_blocks + block) * in_channels + channel) * S::LANES),
+                    );
                 }
             }
             let tile = along_both_axes!(S, T::kernel_transposed::<S>, tile, T::A, 3);
             for row in 0..3 {
                 for column in 0..3 {
-                    S::store(taps.as_mut_ptr().add((row * 3 + column) * S::LANES), tile[row][column]);
+                    S::store(
+                        taps.as_mut_ptr().add((row * 3 + column) * S::LANES),
+                        tile[row][column],
+                    );
                 }
             }
             for lane in 0..lanes {
                 for tap in 0..9 {
-                    *dw.at(((first + lane) * g.ci + channel) * 9 + tap) = taps[tap * S::LANES + lane] * g.gain as f32;
+                    *dw.at(((first + lane) * g.ci + channel) * 9 + tap) =
+                        taps[tap * S::LANES + lane] * g.gain as f32;
                 }
             }
         }
