@@ -73,6 +73,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Te
         stride,
         padding,
         groups,
+        swapped: false,
         gain,
     };
     x.contiguous()?.apply_op2(&weight.contiguous()?, Forward(g))
@@ -88,15 +89,39 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Te
 /// # Errors
 /// When shapes do not fit, or the type is neither f32 nor f64.
 pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Tensor> {
+    transposed(x, weight, options, false)
+}
+
+/// [`conv_transpose2d`] with the weight as [`conv2d`] takes it: `[out_channels, in_channels / groups, ...]`.
+pub(crate) fn conv_transpose2d_swapped(
+    x: &Tensor,
+    weight: &Tensor,
+    options: &Conv2dOptions,
+) -> Result<Tensor> {
+    transposed(x, weight, options, true)
+}
+
+fn transposed(
+    x: &Tensor,
+    weight: &Tensor,
+    options: &Conv2dOptions,
+    swapped: bool,
+) -> Result<Tensor> {
     let (n, channels, in_h, in_w) = x.dims4()?;
-    let (co, ci, kh, kw) = weight.dims4()?;
+    let (first, second, kh, kw) = weight.dims4()?;
     let &Conv2dOptions {
         stride,
         padding,
         groups,
         gain,
     } = options;
-    if groups == 0 || stride == 0 || channels != co || co % groups != 0 {
+    // Channels of one group, named as in the convolution whose transpose this is: from ci to co.
+    let (co, ci) = match (groups, swapped) {
+        (0, _) => (0, 0),
+        (_, false) => (first / groups, second),
+        (_, true) => (second, first / groups),
+    };
+    if groups == 0 || stride == 0 || channels != co * groups || first % groups != 0 {
         bail!(
             "conv_transpose2d: x {:?} and weight {:?} do not fit {groups} groups, stride {stride}",
             x.shape(),
@@ -114,7 +139,7 @@ pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) ->
     let g = ConvGeometry {
         n,
         ci,
-        co: co / groups,
+        co,
         h,
         w,
         kh,
@@ -122,6 +147,7 @@ pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) ->
         stride,
         padding,
         groups,
+        swapped,
         gain,
     };
     x.contiguous()?
@@ -252,7 +278,7 @@ impl CustomOp2 for WeightGradient {
             |x, dy| conv::weight_gradient(g, x, dy, Scales::default()),
             |x, dy| conv::weight_gradient_f64(g, x, dy),
         )?;
-        Ok((dw, (g.co * g.groups, g.ci, g.kh, g.kw).into()))
+        Ok((dw, g.weights_shape().into()))
     }
 
     fn bwd(

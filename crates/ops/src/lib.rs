@@ -1,11 +1,23 @@
 //! Differentiable tensor ops for StyleGAN2 on candle.
 
 mod algorithm;
+mod bias_act;
+mod channels;
 mod conv2d;
+mod conv2d_resample;
 mod cpu;
+mod modulated_conv2d;
+pub mod second_order;
 mod storage;
+mod upfirdn2d;
 pub mod weight_cache;
 
 pub use algorithm::{ConvAlgorithm, conv_algorithm, set_conv_algorithm};
+pub use bias_act::{Activation, BiasActOptions, bias_act};
+pub use channels::{add_noise, channel_dot, scale_channels};
 pub use conv2d::{Conv2dOptions, conv_transpose2d, conv2d};
+pub use conv2d_resample::{ResampleOptions, conv2d_resample};
 pub use cpu::simd::{Isa, force_isa, isa};
+pub use modulated_conv2d::{ModulatedConv2dOptions, modulated_conv2d};
+pub use second_order::Dual;
+pub use upfirdn2d::{Filter, UpFirDn2dOptions, downsample2d, filter2d, upfirdn2d, upsample2d};

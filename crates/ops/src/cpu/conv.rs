@@ -19,6 +19,8 @@ pub(crate) struct ConvGeometry {
     pub stride: usize,
     pub padding: usize,
     pub groups: usize,
+    /// Weights are stored `[ci, co, kh, kw]` in each group.
+    pub swapped: bool,
     /// A factor on the weights.
     pub gain: f64,
 }
@@ -40,6 +42,26 @@ impl ConvGeometry {
     fn y_strides(&self) -> (usize, usize) {
         let group = self.co * self.out_height() * self.out_width();
         (group, group * self.groups)
+    }
+
+    /// Where the kernel of one output and one input channel starts.
+    pub(crate) fn kernel_at(&self, output: usize, channel: usize) -> usize {
+        let index = if self.swapped {
+            channel * self.co + output
+        } else {
+            output * self.ci + channel
+        };
+        index * self.kh * self.kw
+    }
+
+    /// The shape of the weights of all groups.
+    pub(crate) fn weights_shape(&self) -> (usize, usize, usize, usize) {
+        let (first, second) = if self.swapped {
+            (self.ci, self.co)
+        } else {
+            (self.co, self.ci)
+        };
+        (self.groups * first, second, self.kh, self.kw)
     }
 
     fn weights_len(&self) -> usize {
@@ -72,7 +94,8 @@ impl Kernel {
         if g.kh == 1 && g.kw == 1 && g.stride == 1 && g.padding == 0 {
             return Kernel::Pointwise;
         }
-        let fits = g.kh == 3
+        let fits = !g.swapped
+            && g.kh == 3
             && g.kw == 3
             && g.stride == 1
             && g.padding <= 2
@@ -291,5 +314,34 @@ pub(crate) fn weight_gradient_f64(g: &ConvGeometry, x: &[f64], dy: &[f64]) -> Ve
         );
     }
     dw.iter_mut().for_each(|dw| *dw *= g.gain);
-    dw
+    in_order(g, &dw, true)
+}
+
+/// Weights of all groups as `[co, ci, kh, kw]` (or back, as they are stored).
+fn in_order(g: &ConvGeometry, weights: &[f64], back: bool) -> Vec<f64> {
+    let mut out = weights.to_vec();
+    if !g.swapped {
+        return out;
+    }
+    let kernel = g.kh * g.kw;
+    for (out, group) in out
+        .chunks_exact_mut(g.weights_len())
+        .zip(weights.chunks_exact(g.weights_len()))
+    {
+        for output in 0..g.co {
+            for channel in 0..g.ci {
+                let (plain, stored) = (
+                    (output * g.ci + channel) * kernel,
+                    g.kernel_at(output, channel),
+                );
+                let (from, to) = if back {
+                    (plain, stored)
+                } else {
+                    (stored, plain)
+                };
+                out[to..to + kernel].copy_from_slice(&group[from..from + kernel]);
+            }
+        }
+    }
+    out
 }

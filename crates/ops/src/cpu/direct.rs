@@ -24,7 +24,6 @@ fn pack_weights(
 ) -> Vec<f32> {
     let gain = g.gain as f32;
     let lanes = isa.lanes();
-    let kernel = g.kh * g.kw;
     let (outputs, channels) = match direction {
         Direction::Forward => (g.co, g.ci),
         Direction::InputGradient => (g.ci, g.co),
@@ -38,8 +37,8 @@ fn pack_weights(
             let output = block * lanes + lane;
             for channel in 0..channels {
                 let from = match direction {
-                    Direction::Forward => (output * g.ci + channel) * kernel,
-                    Direction::InputGradient => (channel * g.ci + output) * kernel,
+                    Direction::Forward => g.kernel_at(output, channel),
+                    Direction::InputGradient => g.kernel_at(channel, output),
                 };
                 for (i, &tap) in taps.iter().enumerate() {
                     // SAFETY: each task writes its own block.
@@ -584,7 +583,7 @@ pub(crate) fn weight_gradient(
                     let sum = unsafe {
                         *sums.at((tap * out_blocks + block) * sum_block + channel * lanes + lane)
                     };
-                    dw[(output * g.ci + channel) * kernel + tap] = sum * g.gain as f32;
+                    dw[g.kernel_at(output, channel) + tap] = sum * g.gain as f32;
                 }
             }
         }

@@ -3,6 +3,8 @@
 //! f32 kernels work on blocks of `LANES` channels (16 with AVX-512, else 8) in scratch memory, `[block][pixel][lane]`,
 //! and turn NCHW into that layout and back with register transposes. f64 takes the plain path ([`im2col`]).
 
+pub(crate) mod activation;
+pub(crate) mod channels;
 pub(crate) mod conv;
 pub(crate) mod direct;
 pub(crate) mod im2col;
@@ -12,4 +14,5 @@ pub(crate) mod parallel;
 pub(crate) mod pointwise;
 pub(crate) mod scratch;
 pub(crate) mod simd;
+pub(crate) mod upfirdn;
 pub(crate) mod winograd;

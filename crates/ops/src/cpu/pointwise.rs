@@ -78,8 +78,8 @@ pub(crate) fn apply(
                         .map_or(1.0, |scale| scale[image * scale.len() / g.n + output]);
                 for channel in 0..channels {
                     let weight = match direction {
-                        Direction::Forward => weights[output * g.ci + channel],
-                        Direction::InputGradient => weights[channel * g.ci + output],
+                        Direction::Forward => weights[g.kernel_at(output, channel)],
+                        Direction::InputGradient => weights[g.kernel_at(channel, output)],
                     };
                     let in_scale = scales
                         .input
@@ -159,8 +159,10 @@ pub(crate) fn weight_gradient(
     });
     dw.fill(0.0);
     for part in sums.chunks_exact(size) {
-        for (dw, sum) in dw.iter_mut().zip(part) {
-            *dw += sum;
+        for output in 0..g.co {
+            for channel in 0..g.ci {
+                dw[g.kernel_at(output, channel)] += part[output * g.ci + channel];
+            }
         }
     }
 }

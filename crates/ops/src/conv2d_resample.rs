@@ -1,0 +1,186 @@
+//! Convolution with FIR up- or downsampling.
+
+use candle_core::{Result, Tensor, bail};
+
+use crate::conv2d::Conv2dOptions;
+use crate::second_order::Dual;
+use crate::upfirdn2d::{Filter, UpFirDn2dOptions, downsample_padding, upsample_padding};
+
+/// How [`conv2d_resample`] convolves and resamples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ResampleOptions {
+    /// Upsampling factor.
+    pub up: usize,
+    /// Downsampling factor.
+    pub down: usize,
+    /// `[left, right, top, bottom]`, in pixels of the upsampled image; negative values crop.
+    pub padding: [isize; 4],
+    /// Groups of channels that are convolved separately.
+    pub groups: usize,
+    /// `true`: correlation, `false`: convolution (the kernel is mirrored).
+    pub flip_weight: bool,
+    /// `false`: convolution with the filter, `true`: correlation.
+    pub flip_filter: bool,
+    /// A factor on the weights (equalized learning rate).
+    pub gain: f64,
+}
+
+impl Default for ResampleOptions {
+    fn default() -> Self {
+        ResampleOptions {
+            up: 1,
+            down: 1,
+            padding: [0; 4],
+            groups: 1,
+            flip_weight: true,
+            flip_filter: false,
+            gain: 1.0,
+        }
+    }
+}
+
+/// Upsamples (filtered, gain `up^2`), convolves, downsamples (filtered): the cheapest way for each combination.
+///
+/// # Shapes
+/// - `x`: `[batch, in_channels, height, width]`
+/// - `weight`: `[out_channels, in_channels / groups, kernel_height, kernel_width]`
+/// - result: `[batch, out_channels, ...]`, `up / down` times the size where the padding is half the kernel
+///
+/// # Errors
+/// When shapes do not fit.
+///
+/// As in StyleGAN2 (arXiv:1912.04958).
+pub fn conv2d_resample(
+    x: &Tensor,
+    weight: &Tensor,
+    filter: Option<&Filter>,
+    options: &ResampleOptions,
+) -> Result<Tensor> {
+    Ok(Dual::constant(x)
+        .conv2d_resample(&weight.into(), filter, options)?
+        .primal)
+}
+
+impl Dual {
+    /// [`conv2d_resample`]
+    ///
+    /// # Errors
+    /// As [`conv2d_resample`].
+    pub fn conv2d_resample(
+        &self,
+        weight: &Dual,
+        filter: Option<&Filter>,
+        options: &ResampleOptions,
+    ) -> Result<Dual> {
+        let ResampleOptions {
+            up,
+            down,
+            flip_weight,
+            flip_filter,
+            groups,
+            gain,
+            ..
+        } = *options;
+        if up == 0 || down == 0 {
+            bail!("conv2d_resample: up and down must be at least 1");
+        }
+        let (_, _, kernel_height, kernel_width) = weight.primal.dims4()?;
+        let identity = Filter::identity();
+        let filter = filter.unwrap_or(&identity);
+        let mut padding = options.padding;
+        if up > 1 {
+            padding = upsample_padding(filter, [up; 2], padding);
+        }
+        if down > 1 {
+            padding = downsample_padding(filter, [down; 2], padding);
+        }
+        let filtered = |x: &Dual, up: usize, down: usize, padding: [isize; 4]| {
+            let gain = (up * up) as f64;
+            x.upfirdn2d(
+                filter,
+                &UpFirDn2dOptions {
+                    up: [up; 2],
+                    down: [down; 2],
+                    padding,
+                    flip_filter,
+                    gain,
+                },
+            )
+        };
+        let convolve = |x: &Dual, stride: usize, padding: usize| {
+            let flipped;
+            let weight = if flip_weight || kernel_height * kernel_width == 1 {
+                weight
+            } else {
+                flipped = weight.flip(&[2, 3])?;
+                &flipped
+            };
+            x.conv2d(
+                weight,
+                &Conv2dOptions {
+                    stride,
+                    padding,
+                    groups,
+                    gain,
+                },
+            )
+        };
+
+        let pointwise = kernel_height == 1 && kernel_width == 1;
+        if pointwise && down > 1 && up == 1 {
+            return convolve(&filtered(self, 1, down, padding)?, 1, 0);
+        }
+        if pointwise && up > 1 && down == 1 {
+            return filtered(&convolve(self, 1, 0)?, up, 1, padding);
+        }
+        if down > 1 && up == 1 {
+            return convolve(&filtered(self, 1, 1, padding)?, down, 0);
+        }
+        if up > 1 {
+            // A transposed convolution instead of one over inserted zeros; it mirrors the kernel by nature.
+            let (kh, kw, step) = (kernel_height as isize, kernel_width as isize, up as isize);
+            let [left, right, top, bottom] = padding;
+            let rest = [
+                left - (kw - 1),
+                right - (kw - step),
+                top - (kh - 1),
+                bottom - (kh - step),
+            ];
+            let crop = rest.iter().map(|p| -p).min().unwrap_or(0).max(0);
+            let flipped;
+            let weight = if flip_weight {
+                flipped = weight.flip(&[2, 3])?;
+                &flipped
+            } else {
+                weight
+            };
+            let transposed = Conv2dOptions {
+                stride: up,
+                padding: crop as usize,
+                groups,
+                gain,
+            };
+            let x = self.conv_transpose2d_swapped(weight, &transposed)?;
+            let options = UpFirDn2dOptions {
+                padding: rest.map(|p| p + crop),
+                flip_filter,
+                gain: (up * up) as f64,
+                ..Default::default()
+            };
+            let x = x.upfirdn2d(filter, &options)?;
+            return if down > 1 {
+                filtered(&x, 1, down, [0; 4])
+            } else {
+                Ok(x)
+            };
+        }
+        if padding.iter().all(|&p| p == padding[0] && p >= 0) {
+            return convolve(self, 1, padding[0] as usize);
+        }
+        let padded = UpFirDn2dOptions {
+            padding,
+            ..Default::default()
+        };
+        convolve(&self.upfirdn2d(&Filter::identity(), &padded)?, 1, 0)
+    }
+}

@@ -1,0 +1,102 @@
+//! Loops over `[row][inner]` arrays: one factor, one dot product, one plane a row.
+
+use super::parallel::parallel;
+use super::scratch::{Shared, uninit};
+use super::simd::{Simd, dispatch, isa};
+
+/// Values that one task takes.
+const TASK: usize = 1 << 15;
+
+/// Calls `work` for every row of `inner` values, in tasks of about [`TASK`] values.
+fn for_rows(rows: usize, inner: usize, work: impl Fn(usize) + Send + Sync) {
+    let per_task = (TASK / inner.max(1)).max(1);
+    parallel(rows.div_ceil(per_task), |task| {
+        (task * per_task..((task + 1) * per_task).min(rows)).for_each(&work);
+    });
+}
+
+/// `x[row] * scales[row]`
+pub(crate) fn scale(x: &[f32], scales: &[f32]) -> Vec<f32> {
+    let inner = x.len() / scales.len().max(1);
+    let mut y = uninit(x.len());
+    let (to, isa) = (Shared(y.as_mut_ptr()), isa());
+    for_rows(scales.len(), inner, |row| {
+        // SAFETY: each task writes its own rows.
+        unsafe {
+            let y = std::slice::from_raw_parts_mut(to.at(row * inner), inner);
+            scale_row(isa, &x[row * inner..][..inner], scales[row], y);
+        }
+    });
+    y
+}
+
+#[inline(always)]
+unsafe fn scale_row_body<S: Simd>(x: &[f32], scale: f32, y: &mut [f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = x * scale;
+    }
+}
+dispatch!(unsafe fn scale_row(x: &[f32], scale: f32, y: &mut [f32]) = scale_row_body);
+
+/// `<a[row], b[row]>`
+pub(crate) fn dot(a: &[f32], b: &[f32], inner: usize) -> Vec<f32> {
+    let rows = a.len() / inner.max(1);
+    let mut dots = uninit(rows);
+    let (to, isa) = (Shared(dots.as_mut_ptr()), isa());
+    for_rows(rows, inner, |row| {
+        // SAFETY: each task writes its own rows.
+        unsafe {
+            dot_row(
+                isa,
+                &a[row * inner..][..inner],
+                &b[row * inner..][..inner],
+                to.at(row),
+            )
+        }
+    });
+    dots
+}
+
+/// Sums in 64 lanes, then the lanes: fast, and the error grows with `inner / 64` only.
+#[inline(always)]
+unsafe fn dot_row_body<S: Simd>(a: &[f32], b: &[f32], to: *mut f32) {
+    let mut lanes = [0.0f32; 64];
+    let (a_chunks, b_chunks) = (a.chunks_exact(64), b.chunks_exact(64));
+    let rest: f32 = a_chunks
+        .remainder()
+        .iter()
+        .zip(b_chunks.remainder())
+        .map(|(a, b)| a * b)
+        .sum();
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for i in 0..64 {
+            lanes[i] += a[i] * b[i];
+        }
+    }
+    // SAFETY: the caller passes a place for one value.
+    unsafe { *to = lanes.iter().sum::<f32>() + rest };
+}
+dispatch!(unsafe fn dot_row(a: &[f32], b: &[f32], to: *mut f32) = dot_row_body);
+
+/// `x[n, c] + planes[n or 0]`
+pub(crate) fn add_planes(x: &[f32], planes: &[f32], n: usize, c: usize, inner: usize) -> Vec<f32> {
+    let mut y = uninit(x.len());
+    let (to, isa) = (Shared(y.as_mut_ptr()), isa());
+    for_rows(n * c, inner, |row| {
+        let at = row / c * inner % planes.len();
+        // SAFETY: each task writes its own rows.
+        unsafe {
+            let y = std::slice::from_raw_parts_mut(to.at(row * inner), inner);
+            add_row(isa, &x[row * inner..][..inner], &planes[at..][..inner], y);
+        }
+    });
+    y
+}
+
+#[inline(always)]
+unsafe fn add_row_body<S: Simd>(x: &[f32], plane: &[f32], y: &mut [f32]) {
+    for ((y, x), plane) in y.iter_mut().zip(x).zip(plane) {
+        *y = x + plane;
+    }
+}
+dispatch!(unsafe fn add_row(x: &[f32], plane: &[f32], y: &mut [f32]) = add_row_body);

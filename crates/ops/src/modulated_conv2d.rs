@@ -1,0 +1,122 @@
+//! Convolution whose input channels are scaled for each image by a style.
+
+use candle_core::{Result, Tensor, bail};
+
+use crate::conv2d_resample::ResampleOptions;
+use crate::second_order::Dual;
+use crate::upfirdn2d::Filter;
+
+/// How [`modulated_conv2d`] convolves.
+#[derive(Clone, Copy, Debug)]
+pub struct ModulatedConv2dOptions<'a> {
+    /// Upsampling factor.
+    pub up: usize,
+    /// Downsampling factor.
+    pub down: usize,
+    /// `[left, right, top, bottom]`, in pixels of the upsampled image.
+    pub padding: [isize; 4],
+    /// The resampling filter.
+    pub filter: Option<&'a Filter>,
+    /// Scale every output channel of every image to unit expected norm.
+    pub demodulate: bool,
+    /// `true`: correlation, `false`: convolution (the kernel is mirrored).
+    pub flip_weight: bool,
+}
+
+impl Default for ModulatedConv2dOptions<'_> {
+    fn default() -> Self {
+        ModulatedConv2dOptions {
+            up: 1,
+            down: 1,
+            padding: [0; 4],
+            filter: None,
+            demodulate: true,
+            flip_weight: true,
+        }
+    }
+}
+
+/// Convolves each image with `weight` scaled by its style; the scaling is moved to inputs and outputs.
+///
+/// A convolution with one weight for the whole batch is faster on a CPU than one with a weight for each image, in
+/// training and in inference, and gives the same numbers to rounding.
+///
+/// # Shapes
+/// - `x`: `[batch, in_channels, height, width]`
+/// - `weight`: `[out_channels, in_channels, kernel_height, kernel_width]`
+/// - `styles`: `[batch, in_channels]`
+/// - `noise`: `[batch or 1, 1, out_height, out_width]` or `[out_height, out_width]`, added after demodulation
+///
+/// # Errors
+/// When shapes do not fit.
+///
+/// As in StyleGAN2 (arXiv:1912.04958), epsilon 1e-8 inside the root.
+pub fn modulated_conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    styles: &Tensor,
+    noise: Option<&Tensor>,
+    options: &ModulatedConv2dOptions,
+) -> Result<Tensor> {
+    let noise = noise.map(Dual::constant);
+    Ok(Dual::constant(x)
+        .modulated_conv2d(&weight.into(), &styles.into(), noise.as_ref(), options)?
+        .primal)
+}
+
+impl Dual {
+    /// [`modulated_conv2d`]
+    ///
+    /// # Errors
+    /// As [`modulated_conv2d`].
+    pub fn modulated_conv2d(
+        &self,
+        weight: &Dual,
+        styles: &Dual,
+        noise: Option<&Dual>,
+        options: &ModulatedConv2dOptions,
+    ) -> Result<Dual> {
+        let ModulatedConv2dOptions {
+            up,
+            down,
+            padding,
+            filter,
+            demodulate,
+            flip_weight,
+        } = *options;
+        let (n, channels, _, _) = self.primal.dims4()?;
+        let (_, in_channels, _, _) = weight.primal.dims4()?;
+        if channels != in_channels || styles.primal.dims() != [n, channels] {
+            bail!(
+                "modulated_conv2d: x {:?}, weight {:?} and styles {:?} do not fit",
+                self.primal.shape(),
+                weight.primal.shape(),
+                styles.primal.shape()
+            );
+        }
+        let resample = ResampleOptions {
+            up,
+            down,
+            padding,
+            flip_weight,
+            ..Default::default()
+        };
+        let mut y = self
+            .scale_channels(styles)?
+            .conv2d_resample(weight, filter, &resample)?;
+        if demodulate {
+            // The norm of each output's scaled kernel: [batch, in] x [in, out].
+            let energy = weight.channel_dot(weight)?.transpose(0, 1)?;
+            let norms = styles.sqr()?.matmul(&energy)?.shift(1e-8)?;
+            y = y.scale_channels(&norms.sqrt()?.recip()?)?;
+        }
+        match noise {
+            None => Ok(y),
+            Some(noise) if noise.primal.rank() == 2 => {
+                let (h, w) = noise.primal.dims2()?;
+                y.add_noise(&noise.reshape((1, 1, h, w))?)
+            }
+            Some(noise) => y.add_noise(noise),
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! Padding, upsampling, FIR filtering and downsampling of images in one differentiable op.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+
+use crate::cpu::upfirdn::{Axis, Taps, filter_any, filter_f32};
+use crate::storage::{Values, values};
+
+/// A low-pass (or any other) FIR filter for [`upfirdn2d`]: constant, not trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// Row-major taps; one row for a separable filter that is applied along both axes.
+    values: Vec<f32>,
+    rows: usize,
+    columns: usize,
+    separable: bool,
+}
+
+impl Filter {
+    /// The networks' default: taps normalized to sum 1, an outer product below 8 taps, else separable.
+    pub fn new(taps: &[f32]) -> Filter {
+        let sum: f32 = taps.iter().sum();
+        let taps: Vec<f32> = taps.iter().map(|tap| tap / sum).collect();
+        if taps.len() >= 8 {
+            Filter::separable(&taps)
+        } else {
+            Filter::outer(&taps)
+        }
+    }
+
+    /// `[1, 3, 3, 1]`, the resampling filter of StyleGAN2.
+    pub fn resample() -> Filter {
+        Filter::new(&[1.0, 3.0, 3.0, 1.0])
+    }
+
+    /// One-dimensional taps for both axes, as they are.
+    pub fn separable(taps: &[f32]) -> Filter {
+        Filter {
+            values: taps.to_vec(),
+            rows: 1,
+            columns: taps.len(),
+            separable: true,
+        }
+    }
+
+    /// The outer product of `taps` with themselves, as they are.
+    pub fn outer(taps: &[f32]) -> Filter {
+        let values = taps
+            .iter()
+            .flat_map(|a| taps.iter().map(move |b| a * b))
+            .collect();
+        Filter {
+            values,
+            rows: taps.len(),
+            columns: taps.len(),
+            separable: false,
+        }
+    }
+
+    /// No filtering.
+    pub fn identity() -> Filter {
+        Filter::outer(&[1.0])
+    }
+
+    /// Taps of a tensor, as they are: `[taps]` for a separable filter, `[rows, columns]` for a full one.
+    ///
+    /// # Errors
+    /// When the tensor has another rank or no elements.
+    pub fn from_tensor(taps: &Tensor) -> Result<Filter> {
+        let values = taps
+            .to_dtype(candle_core::DType::F32)?
+            .flatten_all()?
+            .to_vec1()?;
+        match *taps.dims() {
+            [columns] if columns > 0 => Ok(Filter {
+                values,
+                rows: 1,
+                columns,
+                separable: true,
+            }),
+            [rows, columns] if rows * columns > 0 => Ok(Filter {
+                values,
+                rows,
+                columns,
+                separable: false,
+            }),
+            _ => bail!(
+                "a filter has shape [taps] or [rows, columns], not {:?}",
+                taps.shape()
+            ),
+        }
+    }
+
+    /// The taps as a tensor: `[taps]` or `[rows, columns]`.
+    ///
+    /// # Errors
+    /// As candle's.
+    pub fn tensor(&self) -> Result<Tensor> {
+        let device = candle_core::Device::Cpu;
+        if self.separable {
+            Tensor::from_slice(&self.values, self.columns, &device)
+        } else {
+            Tensor::from_slice(&self.values, (self.rows, self.columns), &device)
+        }
+    }
+
+    /// Taps along x.
+    pub fn width(&self) -> usize {
+        self.columns
+    }
+
+    /// Taps along y.
+    pub fn height(&self) -> usize {
+        if self.separable {
+            self.columns
+        } else {
+            self.rows
+        }
+    }
+
+    /// Correlation taps with the gain in them.
+    fn taps(&self, flip: bool, gain: f64) -> Taps {
+        let mut values: Vec<f64> = self.values.iter().map(|&v| f64::from(v)).collect();
+        if !flip {
+            values.reverse();
+        }
+        if self.separable {
+            let values: Vec<f64> = values.iter().map(|v| v * gain.abs().sqrt()).collect();
+            let y = values.iter().map(|v| v * gain.signum()).collect();
+            return Taps::Separable { x: values, y };
+        }
+        factor(&values, self.rows, self.columns, gain).unwrap_or_else(|| {
+            let values = values.iter().map(|v| v * gain).collect();
+            Taps::Full {
+                values,
+                rows: self.rows,
+                columns: self.columns,
+            }
+        })
+    }
+}
+
+/// The two factors of a matrix of rank one, to f32 rounding.
+fn factor(values: &[f64], rows: usize, columns: usize, gain: f64) -> Option<Taps> {
+    let (pivot, largest) = values
+        .iter()
+        .enumerate()
+        .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
+    if *largest == 0.0 {
+        return None;
+    }
+    let x: Vec<f64> = values[pivot / columns * columns..][..columns].to_vec();
+    let y: Vec<f64> = (0..rows)
+        .map(|row| values[row * columns + pivot % columns] / largest)
+        .collect();
+    let fits = (0..rows * columns)
+        .all(|i| (values[i] - y[i / columns] * x[i % columns]).abs() <= 2e-7 * largest.abs());
+    fits.then(|| Taps::Separable {
+        x,
+        y: y.iter().map(|v| v * gain).collect(),
+    })
+}
+
+/// How [`upfirdn2d`] resamples. Arrays are `[x, y]`; padding is `[left, right, top, bottom]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UpFirDn2dOptions {
+    /// Zeros are inserted so that the image grows by this factor.
+    pub up: [usize; 2],
+    /// Every `down`-th pixel of the filtered image is kept.
+    pub down: [usize; 2],
+    /// Pixels of the upsampled image; negative values crop.
+    pub padding: [isize; 4],
+    /// `false`: convolution (the filter is mirrored), `true`: correlation.
+    pub flip_filter: bool,
+    /// A factor on the result.
+    pub gain: f64,
+}
+
+impl Default for UpFirDn2dOptions {
+    fn default() -> Self {
+        UpFirDn2dOptions {
+            up: [1; 2],
+            down: [1; 2],
+            padding: [0; 4],
+            flip_filter: false,
+            gain: 1.0,
+        }
+    }
+}
+
+/// Pads, upsamples, filters and downsamples a batch of images, in that order.
+///
+/// Padding counts upsampled pixels; negative padding crops. Differentiable to any order.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, height, width]`, f32 or f64
+/// - result: `[batch, channels, (height * up + top + bottom - taps) / down + 1, ...]`
+///
+/// # Errors
+/// When the padded image is smaller than the filter, or the type is neither f32 nor f64.
+///
+/// As in StyleGAN2 (arXiv:1912.04958); one axis equals `scipy.signal.upfirdn`.
+pub fn upfirdn2d(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Tensor> {
+    let (_, _, height, width) = x.dims4()?;
+    let UpFirDn2dOptions {
+        up,
+        down,
+        padding,
+        flip_filter,
+        gain,
+    } = *options;
+    if up.contains(&0) || down.contains(&0) {
+        bail!("upfirdn2d: up {up:?} and down {down:?} must be at least 1");
+    }
+    let axis = |len: usize, i: usize, taps: usize| -> Result<Axis> {
+        let padded = (len * up[i]) as isize + padding[2 * i] + padding[2 * i + 1];
+        if padded < taps as isize || len == 0 {
+            bail!(
+                "upfirdn2d: x {:?} with padding {padding:?} is smaller than the filter of {taps} taps",
+                x.shape()
+            );
+        }
+        let out_len = (padded - taps as isize) as usize / down[i] + 1;
+        Ok(Axis {
+            len,
+            out_len,
+            up: up[i],
+            down: down[i],
+            pad: padding[2 * i],
+        })
+    };
+    let op = UpFirDn {
+        x: axis(width, 0, filter.width())?,
+        y: axis(height, 1, filter.height())?,
+        taps: Arc::new(filter.taps(flip_filter, gain)),
+    };
+    if op.is_identity() {
+        return Ok(x.clone());
+    }
+    x.contiguous()?.apply_op1(op)
+}
+
+/// The op with everything resolved; its gradient is another one.
+struct UpFirDn {
+    x: Axis,
+    y: Axis,
+    taps: Arc<Taps>,
+}
+
+impl UpFirDn {
+    fn is_identity(&self) -> bool {
+        let plain = |axis: &Axis| {
+            axis.up == 1 && axis.down == 1 && axis.pad == 0 && axis.len == axis.out_len
+        };
+        let one = match &*self.taps {
+            Taps::Separable { x, y } => x.len() == 1 && y.len() == 1 && x[0] * y[0] == 1.0,
+            Taps::Full { values, .. } => values.as_slice() == [1.0],
+        };
+        one && plain(&self.x) && plain(&self.y)
+    }
+
+    fn adjoint(&self) -> UpFirDn {
+        let (taps_x, taps_y, taps) = match &*self.taps {
+            Taps::Separable { x, y } => {
+                let reversed = |v: &[f64]| v.iter().rev().copied().collect();
+                (
+                    x.len(),
+                    y.len(),
+                    Taps::Separable {
+                        x: reversed(x),
+                        y: reversed(y),
+                    },
+                )
+            }
+            Taps::Full {
+                values,
+                rows,
+                columns,
+            } => {
+                let values = values.iter().rev().copied().collect();
+                (
+                    *columns,
+                    *rows,
+                    Taps::Full {
+                        values,
+                        rows: *rows,
+                        columns: *columns,
+                    },
+                )
+            }
+        };
+        let axis = |axis: &Axis, taps: usize| Axis {
+            len: axis.out_len,
+            out_len: axis.len,
+            up: axis.down,
+            down: axis.up,
+            pad: taps as isize - 1 - axis.pad,
+        };
+        UpFirDn {
+            x: axis(&self.x, taps_x),
+            y: axis(&self.y, taps_y),
+            taps: Arc::new(taps),
+        }
+    }
+}
+
+impl CustomOp1 for UpFirDn {
+    fn name(&self) -> &'static str {
+        "upfirdn2d"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, c, _, _) = layout.shape().dims4()?;
+        let shape = (n, c, self.y.out_len, self.x.out_len).into();
+        let out = match values(self.name(), storage, layout)? {
+            Values::F32(input) => {
+                CpuStorage::F32(filter_f32(input, n * c, &self.x, &self.y, &self.taps))
+            }
+            Values::F64(input) => {
+                CpuStorage::F64(filter_any(input, n * c, &self.x, &self.y, &self.taps))
+            }
+        };
+        Ok((out, shape))
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(dy.contiguous()?.apply_op1(self.adjoint())?))
+    }
+}
+
+/// Padding for [`filter2d`] that keeps the size, plus what the caller asks for.
+fn same_padding(filter: &Filter, padding: [isize; 4]) -> [isize; 4] {
+    let (w, h) = (filter.width() as isize, filter.height() as isize);
+    [
+        padding[0] + w / 2,
+        padding[1] + (w - 1) / 2,
+        padding[2] + h / 2,
+        padding[3] + (h - 1) / 2,
+    ]
+}
+
+/// Filters images; without `padding` the size stays.
+///
+/// # Errors
+/// As [`upfirdn2d`].
+pub fn filter2d(
+    x: &Tensor,
+    filter: &Filter,
+    padding: [isize; 4],
+    flip_filter: bool,
+    gain: f64,
+) -> Result<Tensor> {
+    let padding = same_padding(filter, padding);
+    upfirdn2d(
+        x,
+        filter,
+        &UpFirDn2dOptions {
+            padding,
+            flip_filter,
+            gain,
+            ..Default::default()
+        },
+    )
+}
+
+/// Upsamples images by `up`; without `padding` the size is multiplied by it exactly.
+///
+/// # Errors
+/// As [`upfirdn2d`].
+pub fn upsample2d(
+    x: &Tensor,
+    filter: &Filter,
+    up: [usize; 2],
+    padding: [isize; 4],
+    flip_filter: bool,
+    gain: f64,
+) -> Result<Tensor> {
+    let padding = upsample_padding(filter, up, padding);
+    let gain = gain * (up[0] * up[1]) as f64;
+    upfirdn2d(
+        x,
+        filter,
+        &UpFirDn2dOptions {
+            up,
+            padding,
+            flip_filter,
+            gain,
+            ..Default::default()
+        },
+    )
+}
+
+/// Downsamples images by `down`; without `padding` the size is divided by it exactly.
+///
+/// # Errors
+/// As [`upfirdn2d`].
+pub fn downsample2d(
+    x: &Tensor,
+    filter: &Filter,
+    down: [usize; 2],
+    padding: [isize; 4],
+    flip_filter: bool,
+    gain: f64,
+) -> Result<Tensor> {
+    let padding = downsample_padding(filter, down, padding);
+    upfirdn2d(
+        x,
+        filter,
+        &UpFirDn2dOptions {
+            down,
+            padding,
+            flip_filter,
+            gain,
+            ..Default::default()
+        },
+    )
+}
+
+/// Padding of the upsampled image that keeps samples centred.
+pub(crate) fn upsample_padding(filter: &Filter, up: [usize; 2], padding: [isize; 4]) -> [isize; 4] {
+    let (w, h) = (filter.width() as isize, filter.height() as isize);
+    let (ux, uy) = (up[0] as isize, up[1] as isize);
+    [
+        padding[0] + (w + ux - 1).div_euclid(2),
+        padding[1] + (w - ux).div_euclid(2),
+        padding[2] + (h + uy - 1).div_euclid(2),
+        padding[3] + (h - uy).div_euclid(2),
+    ]
+}
+
+/// Padding before downsampling that keeps samples centred.
+pub(crate) fn downsample_padding(
+    filter: &Filter,
+    down: [usize; 2],
+    padding: [isize; 4],
+) -> [isize; 4] {
+    let (w, h) = (filter.width() as isize, filter.height() as isize);
+    let (dx, dy) = (down[0] as isize, down[1] as isize);
+    [
+        padding[0] + (w - dx + 1).div_euclid(2),
+        padding[1] + (w - dx).div_euclid(2),
+        padding[2] + (h - dy + 1).div_euclid(2),
+        padding[3] + (h - dy).div_euclid(2),
+    ]
+}
