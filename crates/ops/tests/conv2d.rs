@@ -1,6 +1,9 @@
 //! The convolution family against a loop that is obviously right, for every algorithm and instruction set.
 
+mod common;
+
 use candle_core::{Device, Result, Tensor, Var};
+use common::{noise, worst};
 use ops::{
     Conv2dOptions, ConvAlgorithm, Isa, conv_transpose2d, conv2d, force_isa, set_conv_algorithm,
 };
@@ -53,28 +56,7 @@ fn slow_conv2d(x: &Tensor, w: &Tensor, o: &Conv2dOptions) -> Result<Tensor> {
     Tensor::from_vec(y, (n, co, oh, ow), &Device::Cpu)
 }
 
-fn noise(shape: &[usize], seed: u64) -> Result<Tensor> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let values: Vec<f64> = (0..shape.iter().product())
-        .map(|_| {
-            state = state
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
-            (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
-        })
-        .collect();
-    Tensor::from_vec(values, shape, &Device::Cpu)
-}
-
-fn worst(a: &Tensor, b: &Tensor) -> Result<f64> {
-    assert_eq!(a.dims(), b.dims());
-    let a = a.to_dtype(candle_core::DType::F64)?;
-    let scale = b.abs()?.max_all()?.to_scalar::<f64>()?.max(1e-30);
-    Ok((a - b)?.abs()?.max_all()?.to_scalar::<f64>()? / scale)
-}
-
-/// f64 gradients through the slow loop, by linearity: the gradient of `sum(y * dy)` in x is found with one-hot inputs
-/// only for tiny shapes, so the check goes through f64 `conv2d`, whose forward is checked against the loop.
+/// The f64 op against the loop, the f32 op and its gradients against the f64 op.
 fn check(
     shape: (usize, usize, usize, usize, usize),
     kernel: (usize, usize),

@@ -260,6 +260,7 @@ pub(crate) fn forward_f64(g: &ConvGeometry, x: &[f64], weights: &[f64]) -> Vec<f
         x: x_batch,
         y: y_batch,
     };
+    let weights = &in_order(g, weights, false);
     for (group, weights) in weights.chunks_exact(g.weights_len()).enumerate() {
         im2col::forward(
             g,
@@ -282,6 +283,7 @@ pub(crate) fn input_gradient_f64(g: &ConvGeometry, dy: &[f64], weights: &[f64]) 
         x: y_batch,
         y: x_batch,
     };
+    let weights = &in_order(g, weights, false);
     for (group, weights) in weights.chunks_exact(g.weights_len()).enumerate() {
         im2col::input_gradient(
             g,

@@ -7,8 +7,10 @@ use anyhow::{Result, bail};
 pub mod dataset;
 pub mod detect;
 pub mod files;
+pub mod ops;
 pub mod pickle;
 pub mod rng;
+pub mod tensors;
 
 /// The outcome of one golden case.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +38,7 @@ type Suite = fn(&Path) -> Result<Vec<CaseResult>>;
 const SUITES: &[(&str, Suite)] = &[
     ("dataset", dataset::run),
     ("detect", detect::run),
+    ("ops", ops::run),
     ("pickle", pickle::run),
     ("rng", rng::run),
 ];

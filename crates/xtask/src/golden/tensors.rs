@@ -1,0 +1,114 @@
+//! Tensors of golden files: reading, comparing, tolerances.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{DType, Device, Tensor};
+use serde_json::Value;
+
+/// The tensors beside a JSON file: the safetensors file of the same name.
+pub struct Tensors(HashMap<String, Tensor>);
+
+impl Tensors {
+    /// Reads `<name>.safetensors` for `<name>.json`; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn beside(json: &Path) -> Result<Option<Tensors>> {
+        let path = json.with_extension("safetensors");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let tensors = candle_core::safetensors::load(&path, &Device::Cpu)
+            .with_context(|| format!("cannot read '{}'", path.display()))?;
+        Ok(Some(Tensors(tensors)))
+    }
+
+    /// The tensor called `name`.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.0.get(name)
+    }
+
+    /// The tensor called `name`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn need(&self, name: &str) -> Result<&Tensor> {
+        self.get(name)
+            .with_context(|| format!("no tensor '{name}'"))
+    }
+
+    /// Names that start with `prefix`, without it, sorted.
+    pub fn names_after<'a>(&'a self, prefix: &'a str) -> Vec<&'a str> {
+        let mut names: Vec<&str> = self
+            .0
+            .keys()
+            .filter_map(|name| name.strip_prefix(prefix))
+            .collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// The largest difference relative to the largest reference value plus the own one (`atol * max|ref| + rtol * |ref|`).
+///
+/// # Errors
+/// When shapes differ.
+pub fn mixed_error(got: &Tensor, want: &Tensor) -> Result<f64> {
+    error(got, want, true)
+}
+
+/// The largest difference relative to the largest reference value.
+///
+/// # Errors
+/// When shapes differ.
+pub fn relative_error(got: &Tensor, want: &Tensor) -> Result<f64> {
+    error(got, want, false)
+}
+
+fn error(got: &Tensor, want: &Tensor, mixed: bool) -> Result<f64> {
+    ensure!(
+        got.dims() == want.dims(),
+        "shape {:?} where {:?} is wanted",
+        got.shape(),
+        want.shape()
+    );
+    let values =
+        |t: &Tensor| -> Result<Vec<f64>> { Ok(t.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?) };
+    let (got, want) = (values(got)?, values(want)?);
+    let largest = want.iter().fold(0.0f64, |m, w| m.max(w.abs()));
+    let mut worst = 0.0f64;
+    for (g, w) in got.iter().zip(&want) {
+        if !g.is_finite() {
+            return Ok(f64::INFINITY);
+        }
+        let scale = if mixed { largest + w.abs() } else { largest };
+        let difference = (g - w).abs();
+        // Where all is zero in the reference, only rounding may remain.
+        worst = worst.max(if scale > 0.0 {
+            difference / scale
+        } else {
+            difference
+        });
+    }
+    Ok(worst)
+}
+
+/// The numbers that stand in the text of a tolerance (`1e-5`, `0.05`), in order.
+pub fn numbers_in(text: &str) -> Vec<f64> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+')))
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        .filter_map(|word| word.trim_end_matches(['.', '-', '+']).parse().ok())
+        .collect()
+}
+
+/// The number of a JSON field, or a default.
+pub fn number_or(value: &Value, key: &str, default: f64) -> f64 {
+    value.get(key).and_then(Value::as_f64).unwrap_or(default)
+}
+
+/// The flag of a JSON field, or `false`.
+pub fn flag(value: &Value, key: &str) -> bool {
+    value.get(key).and_then(Value::as_bool).unwrap_or(false)
+}
