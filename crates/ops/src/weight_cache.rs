@@ -17,16 +17,20 @@ use crate::cpu::winograd::Direction;
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     address: usize,
-    shape: [usize; 3],
+    weights: usize,
     gain: u64,
     direction: Direction,
     algorithm: ConvAlgorithm,
     isa: Isa,
-    winograd: bool,
+    /// The sizes that decide the kernel and the layout.
+    sizes: [usize; 9],
 }
 
+/// Prepared weights with the fingerprint of what they were made from.
+type Entries = HashMap<Key, (Rc<Prepared>, u64)>;
+
 thread_local! {
-    static CACHE: RefCell<Option<HashMap<Key, (Rc<Prepared>, u64)>>> = const { RefCell::new(None) };
+    static CACHE: RefCell<Option<Entries>> = const { RefCell::new(None) };
 }
 
 /// Keeps transforms of weights from now until the guard is dropped; nested scopes are part of the outermost.
@@ -78,12 +82,22 @@ pub(crate) fn prepared(g: &ConvGeometry, weights: &[f32], direction: Direction) 
         };
         let key = Key {
             address: weights.as_ptr() as usize,
-            shape: [g.groups * g.co, g.ci, g.kh * g.kw],
+            weights: weights.len(),
             gain: g.gain.to_bits(),
             direction,
             algorithm: conv_algorithm(),
             isa: isa(),
-            winograd: g.out_height().min(g.out_width()) >= 4 && g.stride == 1,
+            sizes: [
+                g.groups,
+                g.co,
+                g.ci,
+                g.kh,
+                g.kw,
+                g.stride,
+                g.padding,
+                g.out_height().min(g.out_width()).min(4),
+                usize::from(g.swapped),
+            ],
         };
         let mark = fingerprint(weights);
         if let Some((prepared, known)) = cache.get(&key)

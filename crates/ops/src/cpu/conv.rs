@@ -1,7 +1,7 @@
 //! The three convolution kernels and the choice of algorithm for each shape.
 
 use super::scratch::{Shared, uninit};
-use super::simd::{Isa, isa};
+use super::simd::isa;
 use super::winograd::{BatchStrides, Direction, F2, F4, Scales, Weights};
 use super::{direct, im2col, pointwise, winograd};
 use crate::algorithm::{ConvAlgorithm, conv_algorithm};
@@ -109,32 +109,41 @@ impl Kernel {
     }
 }
 
-/// Weights as the chosen kernel wants them; `None` where it takes them as they are.
-pub(crate) type Prepared = Option<(Vec<Weights>, ConvAlgorithm, Isa)>;
+/// Weights of every group as the chosen kernel wants them.
+pub(crate) enum Prepared {
+    /// As they are.
+    Pointwise,
+    Winograd2(Vec<Weights>),
+    Winograd4(Vec<Weights>),
+    Direct(Vec<direct::Weights>),
+}
 
 /// Prepares weights `[groups * co, ci, kh, kw]` for [`forward`] or [`input_gradient`].
 pub(crate) fn prepare(g: &ConvGeometry, weights: &[f32], direction: Direction) -> Prepared {
-    let kernel = Kernel::choose(g);
     let isa = isa();
     let (co, ci) = match direction {
         Direction::Forward => (g.co, g.ci),
         Direction::InputGradient => (g.ci, g.co),
     };
+    let gain = g.gain as f32;
     let groups = weights.chunks_exact(g.weights_len());
-    match kernel {
-        Kernel::Winograd2 => {
-            let groups = groups.map(|w| {
-                winograd::transform_weights::<F2>(isa, w, co, ci, g.gain as f32, direction)
-            });
-            Some((groups.collect(), ConvAlgorithm::Winograd2, isa))
-        }
-        Kernel::Winograd4 => {
-            let groups = groups.map(|w| {
-                winograd::transform_weights::<F4>(isa, w, co, ci, g.gain as f32, direction)
-            });
-            Some((groups.collect(), ConvAlgorithm::Winograd4, isa))
-        }
-        Kernel::Pointwise | Kernel::Direct => None,
+    match Kernel::choose(g) {
+        Kernel::Pointwise => Prepared::Pointwise,
+        Kernel::Winograd2 => Prepared::Winograd2(
+            groups
+                .map(|w| winograd::transform_weights::<F2>(isa, w, co, ci, gain, direction))
+                .collect(),
+        ),
+        Kernel::Winograd4 => Prepared::Winograd4(
+            groups
+                .map(|w| winograd::transform_weights::<F4>(isa, w, co, ci, gain, direction))
+                .collect(),
+        ),
+        Kernel::Direct => Prepared::Direct(
+            groups
+                .map(|w| direct::Weights::new(isa, w, g, direction))
+                .collect(),
+        ),
     }
 }
 
@@ -159,19 +168,18 @@ pub(crate) fn forward(
         // SAFETY: the group's part of y.
         let to = Shared(unsafe { to.at(group * y_group) });
         match prepared {
-            Some((weights, ConvAlgorithm::Winograd4, _)) => {
-                winograd::forward::<F4>(g, x, &weights[group], scales, strides, to)
-            }
-            Some((weights, _, _)) => {
+            Prepared::Winograd2(weights) => {
                 winograd::forward::<F2>(g, x, &weights[group], scales, strides, to)
             }
-            None => {
+            Prepared::Winograd4(weights) => {
+                winograd::forward::<F4>(g, x, &weights[group], scales, strides, to)
+            }
+            Prepared::Direct(weights) => {
+                direct::forward(g, x, &weights[group], scales, strides, to)
+            }
+            Prepared::Pointwise => {
                 let weights = &weights[group * g.weights_len()..][..g.weights_len()];
-                if Kernel::choose(g) == Kernel::Pointwise {
-                    pointwise::apply(g, x, weights, Direction::Forward, scales, strides, to);
-                } else {
-                    direct::forward(isa(), g, x, weights, scales, strides, to);
-                }
+                pointwise::apply(g, x, weights, Direction::Forward, scales, strides, to);
             }
         }
     }
@@ -199,27 +207,26 @@ pub(crate) fn input_gradient(
         // SAFETY: the group's part of dx.
         let to = Shared(unsafe { to.at(group * x_group) });
         match prepared {
-            Some((weights, ConvAlgorithm::Winograd4, _)) => {
-                winograd::forward::<F4>(&g.reversed(), dy, &weights[group], scales, strides, to)
-            }
-            Some((weights, _, _)) => {
+            Prepared::Winograd2(weights) => {
                 winograd::forward::<F2>(&g.reversed(), dy, &weights[group], scales, strides, to)
             }
-            None => {
+            Prepared::Winograd4(weights) => {
+                winograd::forward::<F4>(&g.reversed(), dy, &weights[group], scales, strides, to)
+            }
+            Prepared::Direct(weights) => {
+                direct::input_gradient(g, dy, &weights[group], scales, strides, to)
+            }
+            Prepared::Pointwise => {
                 let weights = &weights[group * g.weights_len()..][..g.weights_len()];
-                if Kernel::choose(g) == Kernel::Pointwise {
-                    pointwise::apply(
-                        g,
-                        dy,
-                        weights,
-                        Direction::InputGradient,
-                        scales,
-                        strides,
-                        to,
-                    );
-                } else {
-                    direct::input_gradient(isa(), g, dy, weights, scales, strides, to);
-                }
+                pointwise::apply(
+                    g,
+                    dy,
+                    weights,
+                    Direction::InputGradient,
+                    scales,
+                    strides,
+                    to,
+                );
             }
         }
     }

@@ -53,6 +53,12 @@ fn pack_weights(
     packed
 }
 
+/// Packed weights, reusable for as long as the weights stay the same.
+pub(crate) struct Weights {
+    phases: Vec<Phase>,
+    isa: Isa,
+}
+
 /// One regular grid of results: taps, their weights, and where the results go.
 struct Phase {
     /// Row and column offset of each tap in the packed input.
@@ -61,6 +67,58 @@ struct Phase {
     /// Residues of the output grid that this phase fills.
     row: usize,
     column: usize,
+}
+
+impl Weights {
+    /// Packs the weights of one group.
+    pub(crate) fn new(
+        isa: Isa,
+        weights: &[f32],
+        g: &ConvGeometry,
+        direction: Direction,
+    ) -> Weights {
+        if direction == Direction::Forward {
+            let all: Vec<usize> = (0..g.kh * g.kw).collect();
+            let taps = all.iter().map(|tap| (tap / g.kw, tap % g.kw)).collect();
+            let weights = pack_weights(isa, weights, g, &all, direction);
+            return Weights {
+                phases: vec![Phase {
+                    taps,
+                    weights,
+                    row: 0,
+                    column: 0,
+                }],
+                isa,
+            };
+        }
+        let reach = transposed_reach(g);
+        let mut phases = Vec::new();
+        for row in 0..g.stride {
+            for column in 0..g.stride {
+                let mut taps = Vec::new();
+                let mut offsets = Vec::new();
+                for (j, ky) in (row..g.kh).step_by(g.stride).enumerate() {
+                    for (i, kx) in (column..g.kw).step_by(g.stride).enumerate() {
+                        taps.push(ky * g.kw + kx);
+                        offsets.push((reach.0 - 1 - j, reach.1 - 1 - i));
+                    }
+                }
+                let weights = pack_weights(isa, weights, g, &taps, direction);
+                phases.push(Phase {
+                    taps: offsets,
+                    weights,
+                    row,
+                    column,
+                });
+            }
+        }
+        Weights { phases, isa }
+    }
+}
+
+/// Rows and columns of gradients that one base position of the transposed convolution sees.
+fn transposed_reach(g: &ConvGeometry) -> (usize, usize) {
+    (g.kh.div_ceil(g.stride), g.kw.div_ceil(g.stride))
 }
 
 /// A product over a grid of `grid_rows x grid_columns` base positions of every image.
@@ -79,7 +137,7 @@ struct Plan<'a> {
     origin: (isize, isize),
     grid_rows: usize,
     grid_columns: usize,
-    phases: Vec<Phase>,
+    phases: &'a [Phase],
     outputs: usize,
     out_height: usize,
     out_width: usize,
@@ -92,23 +150,15 @@ struct Plan<'a> {
 
 /// `y = conv(x * scales.input, weights) * scales.output`.
 pub(crate) fn forward(
-    isa: Isa,
     g: &ConvGeometry,
     x: &[f32],
-    weights: &[f32],
+    weights: &Weights,
     scales: Scales,
     strides: BatchStrides,
     y: Shared,
 ) {
-    let taps: Vec<usize> = (0..g.kh * g.kw).collect();
-    let phase = Phase {
-        taps: taps.iter().map(|tap| (tap / g.kw, tap % g.kw)).collect(),
-        weights: pack_weights(isa, weights, g, &taps, Direction::Forward),
-        row: 0,
-        column: 0,
-    };
     let plan = Plan {
-        isa,
+        isa: weights.isa,
         data: x,
         batch_stride: strides.x,
         channels: g.ci,
@@ -119,7 +169,7 @@ pub(crate) fn forward(
         origin: (-(g.padding as isize), -(g.padding as isize)),
         grid_rows: g.out_height(),
         grid_columns: g.out_width(),
-        phases: vec![phase],
+        phases: &weights.phases,
         outputs: g.co,
         out_height: g.out_height(),
         out_width: g.out_width(),
@@ -133,37 +183,16 @@ pub(crate) fn forward(
 
 /// `dx = transposed_conv(dy * scales.input, weights) * scales.output`; `strides.x` is that of dy, `strides.y` of dx.
 pub(crate) fn input_gradient(
-    isa: Isa,
     g: &ConvGeometry,
     dy: &[f32],
-    weights: &[f32],
+    weights: &Weights,
     scales: Scales,
     strides: BatchStrides,
     dx: Shared,
 ) {
-    let reach = (g.kh.div_ceil(g.stride), g.kw.div_ceil(g.stride));
-    let mut phases = Vec::new();
-    for row in 0..g.stride {
-        for column in 0..g.stride {
-            let mut taps = Vec::new();
-            let mut offsets = Vec::new();
-            for (j, ky) in (row..g.kh).step_by(g.stride).enumerate() {
-                for (i, kx) in (column..g.kw).step_by(g.stride).enumerate() {
-                    taps.push(ky * g.kw + kx);
-                    offsets.push((reach.0 - 1 - j, reach.1 - 1 - i));
-                }
-            }
-            let weights = pack_weights(isa, weights, g, &taps, Direction::InputGradient);
-            phases.push(Phase {
-                taps: offsets,
-                weights,
-                row,
-                column,
-            });
-        }
-    }
+    let reach = transposed_reach(g);
     let plan = Plan {
-        isa,
+        isa: weights.isa,
         data: dy,
         batch_stride: strides.x,
         channels: g.co,
@@ -174,7 +203,7 @@ pub(crate) fn input_gradient(
         origin: (1 - reach.0 as isize, 1 - reach.1 as isize),
         grid_rows: (g.h + g.padding).div_ceil(g.stride),
         grid_columns: (g.w + g.padding).div_ceil(g.stride),
-        phases,
+        phases: &weights.phases,
         outputs: g.ci,
         out_height: g.h,
         out_width: g.w,

@@ -3,6 +3,9 @@
 //! f32 kernels work on blocks of `LANES` channels (16 with AVX-512, else 8) in scratch memory, `[block][pixel][lane]`,
 //! and turn NCHW into that layout and back with register transposes. f64 takes the plain path ([`im2col`]).
 
+// Tiles of registers are indexed by row and column, and kernels take their buffers one by one.
+#![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
+
 pub(crate) mod activation;
 pub(crate) mod channels;
 pub(crate) mod conv;
