@@ -6,6 +6,7 @@
 mod faceboxes;
 mod runner;
 mod tensor;
+mod wire;
 mod yolo;
 
 use std::path::Path;

@@ -6,6 +6,8 @@ use rten::{
     DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueType,
 };
 
+use super::wire;
+
 /// Largest input side that is accepted.
 pub(super) const MAX_SIDE: u32 = 4096;
 
@@ -37,6 +39,7 @@ impl std::fmt::Debug for Runner {
 impl Runner {
     /// Reads a graph with one picture as input; the error says what is wrong.
     pub fn load(bytes: Vec<u8>) -> Result<Self, String> {
+        wire::check(&bytes)?;
         // On a thread of its own: what a broken file makes the reader do ends there.
         let load = || {
             let mut options = ModelOptions::with_all_ops();
