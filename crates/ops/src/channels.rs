@@ -40,6 +40,22 @@ pub fn channel_dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     a.contiguous()?.apply_op2(&b.contiguous()?, ChannelDot)
 }
 
+/// The inner product of two tensors of the same shape, a scalar. Differentiable to any order.
+///
+/// # Errors
+/// When shapes differ.
+pub fn weighted_sum(a: &Tensor, weights: &Tensor) -> Result<Tensor> {
+    let flat = |t: &Tensor| t.reshape((1, 1, 1, t.elem_count()));
+    if a.dims() != weights.dims() {
+        bail!(
+            "weighted_sum: {:?} and {:?} differ",
+            a.shape(),
+            weights.shape()
+        );
+    }
+    channel_dot(&flat(a)?, &flat(weights)?)?.reshape(())
+}
+
 /// Adds one plane to all channels. Differentiable to any order.
 ///
 /// # Shapes

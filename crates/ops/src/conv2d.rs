@@ -41,6 +41,16 @@ impl Default for Conv2dOptions {
 /// # Errors
 /// When shapes do not fit, or the type is neither f32 nor f64.
 pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Tensor> {
+    let g = geometry(x, weight, options)?;
+    x.contiguous()?.apply_op2(&weight.contiguous()?, Forward(g))
+}
+
+/// The sizes of [`conv2d`], checked.
+pub(crate) fn geometry(
+    x: &Tensor,
+    weight: &Tensor,
+    options: &Conv2dOptions,
+) -> Result<ConvGeometry> {
     let (n, channels, h, w) = x.dims4()?;
     let (co, ci, kh, kw) = weight.dims4()?;
     let &Conv2dOptions {
@@ -62,7 +72,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Te
             x.shape()
         );
     }
-    let g = ConvGeometry {
+    Ok(ConvGeometry {
         n,
         ci,
         co: co / groups,
@@ -75,8 +85,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Te
         groups,
         swapped: false,
         gain,
-    };
-    x.contiguous()?.apply_op2(&weight.contiguous()?, Forward(g))
+    })
 }
 
 /// The transpose of [`conv2d`]: spreads each value of `x` over the output. Differentiable to any order.
@@ -107,6 +116,18 @@ fn transposed(
     options: &Conv2dOptions,
     swapped: bool,
 ) -> Result<Tensor> {
+    let g = transposed_geometry(x, weight, options, swapped)?;
+    x.contiguous()?
+        .apply_op2(&weight.contiguous()?, InputGradient(g))
+}
+
+/// The sizes of the convolution whose transpose is asked for, checked.
+pub(crate) fn transposed_geometry(
+    x: &Tensor,
+    weight: &Tensor,
+    options: &Conv2dOptions,
+    swapped: bool,
+) -> Result<ConvGeometry> {
     let (n, channels, in_h, in_w) = x.dims4()?;
     let (first, second, kh, kw) = weight.dims4()?;
     let &Conv2dOptions {
@@ -136,7 +157,7 @@ fn transposed(
         );
     }
     let (h, w) = (h - 2 * padding, w - 2 * padding);
-    let g = ConvGeometry {
+    Ok(ConvGeometry {
         n,
         ci,
         co,
@@ -149,19 +170,81 @@ fn transposed(
         groups,
         swapped,
         gain,
+    })
+}
+
+/// The gradient of [`conv2d`] in its weight, for a gradient `dy` of its result. Differentiable to any order.
+///
+/// # Shapes
+/// - `x`: `[batch, in_channels, height, width]`, `dy`: as the result of [`conv2d`]
+/// - result: `[out_channels, in_channels / groups, kernel.0, kernel.1]`
+///
+/// # Errors
+/// When shapes do not fit.
+pub fn conv2d_weight_gradient(
+    x: &Tensor,
+    dy: &Tensor,
+    kernel: (usize, usize),
+    options: &Conv2dOptions,
+) -> Result<Tensor> {
+    let (n, channels, h, w) = x.dims4()?;
+    let (dy_n, outputs, oh, ow) = dy.dims4()?;
+    let &Conv2dOptions {
+        stride,
+        padding,
+        groups,
+        gain,
+    } = options;
+    let (kh, kw) = kernel;
+    let fits = groups > 0
+        && stride > 0
+        && channels % groups == 0
+        && outputs % groups == 0
+        && h + 2 * padding >= kh
+        && w + 2 * padding >= kw;
+    if !fits || dy_n != n {
+        bail!(
+            "conv2d_weight_gradient: x {:?} and dy {:?} do not fit",
+            x.shape(),
+            dy.shape()
+        );
+    }
+    let g = ConvGeometry {
+        n,
+        ci: channels / groups,
+        co: outputs / groups,
+        h,
+        w,
+        kh,
+        kw,
+        stride,
+        padding,
+        groups,
+        swapped: false,
+        gain,
     };
-    x.contiguous()?
-        .apply_op2(&weight.contiguous()?, InputGradient(g))
+    if (g.out_height(), g.out_width()) != (oh, ow) {
+        bail!(
+            "conv2d_weight_gradient: x {:?} and dy {:?} do not fit",
+            x.shape(),
+            dy.shape()
+        );
+    }
+    apply(x, dy, WeightGradient(g))
 }
 
 /// `conv2d(x, w)`.
-struct Forward(ConvGeometry);
+pub(crate) struct Forward(pub ConvGeometry);
 /// `(dy, w) -> dx`
-struct InputGradient(ConvGeometry);
+pub(crate) struct InputGradient(pub ConvGeometry);
 /// `(x, dy) -> dw`
 struct WeightGradient(ConvGeometry);
 
-fn apply(a: &Tensor, b: &Tensor, op: impl CustomOp2 + Send + Sync + 'static) -> Result<Tensor> {
+pub(crate) fn apply(
+    a: &Tensor,
+    b: &Tensor,
+    op: impl CustomOp2 + Send + Sync + 'static,
+) -> Result<Tensor> {
     a.contiguous()?.apply_op2(&b.contiguous()?, op)
 }
 

@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor, bail};
 
 use crate::conv2d::Conv2dOptions;
+use crate::scaled_conv2d::{scaled_conv_transpose2d_swapped, scaled_conv2d};
 use crate::second_order::Dual;
 use crate::upfirdn2d::{Filter, UpFirDn2dOptions, downsample_padding, upsample_padding};
 
@@ -72,6 +73,27 @@ impl Dual {
         filter: Option<&Filter>,
         options: &ResampleOptions,
     ) -> Result<Dual> {
+        self.scaled_conv2d_resample(None, weight, filter, options)
+    }
+
+    /// [`conv2d_resample`] of `self` with its channels scaled, `[batch, in_channels]`.
+    pub(crate) fn scaled_conv2d_resample(
+        &self,
+        scales: Option<&Dual>,
+        weight: &Dual,
+        filter: Option<&Filter>,
+        options: &ResampleOptions,
+    ) -> Result<Dual> {
+        // Filtering and scaling commute, so the scales go into the convolution itself; along a direction one product
+        // of the scaled input and its tangent is cheaper.
+        let moving = |dual: &Dual| dual.tangent.is_some();
+        if let Some(scales) = scales
+            && (moving(self) || moving(scales) || moving(weight) || options.groups != 1)
+        {
+            return self
+                .scale_channels(scales)?
+                .conv2d_resample(weight, filter, options);
+        }
         let ResampleOptions {
             up,
             down,
@@ -115,15 +137,18 @@ impl Dual {
                 flipped = weight.flip(&[2, 3])?;
                 &flipped
             };
-            x.conv2d(
-                weight,
-                &Conv2dOptions {
-                    stride,
-                    padding,
-                    groups,
-                    gain,
-                },
-            )
+            let options = Conv2dOptions {
+                stride,
+                padding,
+                groups,
+                gain,
+            };
+            match scales {
+                Some(scales) => {
+                    Ok(scaled_conv2d(&x.primal, &weight.primal, &scales.primal, &options)?.into())
+                }
+                None => x.conv2d(weight, &options),
+            }
         };
 
         let pointwise = kernel_height == 1 && kernel_width == 1;
@@ -160,7 +185,16 @@ impl Dual {
                 groups,
                 gain,
             };
-            let x = self.conv_transpose2d_swapped(weight, &transposed)?;
+            let x = match scales {
+                Some(scales) => scaled_conv_transpose2d_swapped(
+                    &self.primal,
+                    &weight.primal,
+                    &scales.primal,
+                    &transposed,
+                )?
+                .into(),
+                None => self.conv_transpose2d_swapped(weight, &transposed)?,
+            };
             let options = UpFirDn2dOptions {
                 padding: rest.map(|p| p + crop),
                 flip_filter,

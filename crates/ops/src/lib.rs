@@ -7,6 +7,7 @@ mod conv2d;
 mod conv2d_resample;
 mod cpu;
 mod modulated_conv2d;
+mod scaled_conv2d;
 pub mod second_order;
 mod storage;
 mod upfirdn2d;
@@ -14,8 +15,8 @@ pub mod weight_cache;
 
 pub use algorithm::{ConvAlgorithm, conv_algorithm, set_conv_algorithm};
 pub use bias_act::{Activation, BiasActOptions, bias_act};
-pub use channels::{add_noise, channel_dot, scale_channels};
-pub use conv2d::{Conv2dOptions, conv_transpose2d, conv2d};
+pub use channels::{add_noise, channel_dot, scale_channels, weighted_sum};
+pub use conv2d::{Conv2dOptions, conv_transpose2d, conv2d, conv2d_weight_gradient};
 pub use conv2d_resample::{ResampleOptions, conv2d_resample};
 pub use cpu::simd::{Isa, force_isa, isa};
 pub use modulated_conv2d::{ModulatedConv2dOptions, modulated_conv2d};

@@ -101,9 +101,7 @@ impl Dual {
             flip_weight,
             ..Default::default()
         };
-        let mut y = self
-            .scale_channels(styles)?
-            .conv2d_resample(weight, filter, &resample)?;
+        let mut y = self.scaled_conv2d_resample(Some(styles), weight, filter, &resample)?;
         if demodulate {
             // The norm of each output's scaled kernel: [batch, in] x [in, out].
             let energy = weight.channel_dot(weight)?.transpose(0, 1)?;
