@@ -15,7 +15,7 @@ pub(crate) fn array(value: Value<'_, '_>, name: &str) -> Result<Tensor> {
         }
         Some(Constructor::NumpyReconstruct) => {
             // BUILD state: (version, shape, dtype, is_fortran, bytes)
-            let parts = value.state().and_then(Value::elements).unwrap_or_default();
+            let parts = value.state().and_then(Value::few).unwrap_or_default();
             let parts = match parts.len() {
                 5 => &parts[1..],
                 4 => &parts[..],
@@ -71,7 +71,7 @@ fn dense(
     buffer: Value<'_, '_>,
 ) -> Result<Tensor> {
     let shape: Vec<usize> = shape
-        .elements()
+        .few()
         .and_then(|dims| dims.into_iter().map(Value::size).collect())
         .ok_or_else(|| Error::tensor(name, "a numpy shape that is no tuple of sizes"))?;
     if shape.len() > 32 {
@@ -128,7 +128,7 @@ fn dtype(value: Value<'_, '_>) -> Option<(DType, bool)> {
     // BUILD state: (version, byte order, ...)
     let order = value
         .state()
-        .and_then(Value::elements)
+        .and_then(Value::few)
         .and_then(|s| s.get(1)?.text().map(|t| t == ">"));
     Some((kind, order.unwrap_or(false)))
 }

@@ -82,7 +82,16 @@ fn persistent<'p, 'a>(value: Value<'p, 'a>, what: &str) -> Result<(&'p str, Valu
         .need("class_name")?
         .text()
         .ok_or_else(|| layout!("{what} has no class name"))?;
-    Ok((class, meta.need("state")?))
+    let state = meta.need("state")?;
+    // A torch module has about thirty attributes; looking for them in a huge shared one would take forever.
+    const ATTRIBUTES: usize = 1000;
+    if state.count() > ATTRIBUTES || meta.count() > ATTRIBUTES {
+        return Err(Error::Limit {
+            what: "number of a module's attributes",
+            limit: ATTRIBUTES as u64,
+        });
+    }
+    Ok((class, state))
 }
 
 fn network(
@@ -132,7 +141,7 @@ fn stated(state: Value<'_, '_>, kind: NetworkKind) -> Result<Map<String, Json>> 
 /// Parameters and buffers of a module and all modules below it, named by their path.
 fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<String, Tensor>> {
     const DEPTH: usize = 16;
-    const MODULES: usize = 10_000;
+    const MODULES: usize = 2000;
     let mut out = IndexMap::new();
     let mut todo = vec![(String::new(), root, 0)];
     let mut seen = 0;
@@ -169,6 +178,12 @@ fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<St
             }
         }
         let children = state.need("_modules")?.entries().unwrap_or_default();
+        if children.len() > MODULES {
+            return Err(Error::Limit {
+                what: "number of nested modules",
+                limit: MODULES as u64,
+            });
+        }
         for (key, child) in children.into_iter().rev() {
             let key = key
                 .text()

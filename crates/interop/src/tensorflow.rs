@@ -80,8 +80,10 @@ fn state<'p, 'a>(network: Value<'p, 'a>) -> Result<Value<'p, 'a>> {
 fn variables(network: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Tensors> {
     let mut out = Tensors::new();
     let mut todo = vec![(String::new(), network, 0)];
+    let mut seen = 0;
     while let Some((prefix, network, depth)) = todo.pop() {
-        if depth > 4 || todo.len() > 100 {
+        seen += 1;
+        if depth > 4 || seen > 100 {
             return Err(Error::Limit {
                 what: "number of network components",
                 limit: 100,
@@ -109,6 +111,12 @@ fn variables(network: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Tensor
             let name = name
                 .text()
                 .ok_or_else(|| layout!("a component without a name"))?;
+            if todo.len() >= 100 || prefix.len() + name.len() > 1000 {
+                return Err(Error::Limit {
+                    what: "number of network components",
+                    limit: 100,
+                });
+            }
             todo.push((format!("{prefix}{name}/"), component, depth + 1));
         }
     }

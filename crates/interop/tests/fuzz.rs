@@ -176,55 +176,138 @@ fn rezip(rng: &mut Rng, seed: &[u8]) -> Vec<u8> {
     out.finish().unwrap().into_inner()
 }
 
+/// Small files that ask for much: shared values that unfold without end.
+fn crafted() -> Vec<(&'static str, Vec<u8>)> {
+    const MANY: usize = 100_000;
+    let repeat = |piece: &[u8], n: usize| piece.repeat(n);
+    // Dictionaries whose every entry is the dictionary before.
+    let mut unfolding = b"\x80\x02X\x01\x00\x00\x00Gq\x00}q\x01".to_vec();
+    for level in 1..40u8 {
+        unfolding.extend([b'}', b'q', level + 1, b'(']);
+        unfolding.extend(repeat(&[b'h', 0, b'h', level], MANY / 40));
+        unfolding.push(b'u');
+    }
+    unfolding.push(b'.');
+    // One long tuple as the id of many storages, in a legacy torch file.
+    let mut ids =
+        b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.".to_vec();
+    ids.extend(b"\x80\x02}X\x0d\x00\x00\x00little_endian\x88s.\x80\x02]((");
+    ids.extend(repeat(b"N", MANY));
+    ids.extend(b"tq\x00Q");
+    ids.extend(repeat(b"h\x00Q", MANY));
+    ids.extend(b"e.\x80\x02].");
+    // One long tuple as the shape of many arrays, and a storage that many tensors unpack.
+    let mut shapes = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nq\x020}(NK\x00(".to_vec();
+    shapes.extend(repeat(b"K\x01", MANY));
+    shapes.extend(b"tq\x00h\x00tq\x030");
+    for index in 0..1000u32 {
+        shapes.extend(b"J");
+        shapes.extend(index.to_le_bytes());
+        shapes.extend(b"h\x02h\x03Rs");
+    }
+    shapes.push(b'.');
+    // A module with many children of one long name.
+    let name = "m".repeat(900);
+    let mut children = b"\x80\x02}(X\x01\x00\x00\x00GX".to_vec();
+    children.extend((name.len() as u32).to_le_bytes());
+    children.extend(name.as_bytes());
+    children.extend(b"q\x000ctorch_utils.persistence\n_reconstruct_persistent_obj\n}(X\x07\x00\x00\x00versionK\x06");
+    children
+        .extend(b"X\x0a\x00\x00\x00class_nameX\x09\x00\x00\x00GeneratorX\x05\x00\x00\x00state}(");
+    children.extend(
+        b"X\x0b\x00\x00\x00_parameters}X\x08\x00\x00\x00_buffers}X\x08\x00\x00\x00_modules}(",
+    );
+    children.extend(repeat(b"h\x00]", MANY));
+    children.extend(b"uuu\x85Ru.");
+    vec![
+        ("unfolding dictionaries", unfolding),
+        ("long ids", ids),
+        ("long shapes", shapes),
+        ("many modules", children),
+        (
+            "deep lists",
+            [repeat(b"]", MANY), repeat(b"a", MANY - 1), b".".to_vec()].concat(),
+        ),
+        ("marks", [b"\x80\x02".to_vec(), repeat(b"(", MANY)].concat()),
+        (
+            "nones",
+            [b"\x80\x02".to_vec(), repeat(b"N", MANY), b".".to_vec()].concat(),
+        ),
+        (
+            "memo",
+            [
+                b"\x80\x02Nq\x00".to_vec(),
+                repeat(b"h\x00r\xff\xff\xff\xff", MANY),
+                b".".to_vec(),
+            ]
+            .concat(),
+        ),
+    ]
+}
+
+/// Feeds one input to every reader; says whether it was read, and whether it is a plain pickle.
+fn check(what: &str, input: &[u8], worst: &mut f64) -> (bool, bool) {
+    let start = Instant::now();
+    let before = NOW.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let result = std::panic::catch_unwind(|| {
+        let checkpoint = read_checkpoint_bytes(input, "fuzz").is_ok();
+        let tensors = read_tensors_bytes(input).is_ok();
+        let pickle = Pickle::parse(input, Limits::default());
+        (
+            checkpoint || tensors,
+            pickle.is_ok_and(|p| p.root().to_json().is_ok()),
+        )
+    });
+    let Ok(outcome) = result else {
+        panic!("{what} crashed the reader")
+    };
+    // A one-byte instruction can cost a value of 40 bytes and its place on the stack; zips and JSON have a base.
+    let grown = PEAK.load(Relaxed) - before;
+    *worst = worst.max(grown as f64 / input.len().max(1) as f64);
+    assert!(
+        grown <= 400 * input.len() + (1 << 20),
+        "{what} of {} bytes took {grown}",
+        input.len()
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{what} took {:?}",
+        start.elapsed()
+    );
+    outcome
+}
+
 #[test]
-fn damaged_inputs_neither_crash_nor_grow() {
-    let number = |name: &str, default| {
+fn damaged_and_hostile_inputs_neither_crash_nor_grow() {
+    let number = |name: &str, default: u64| {
         std::env::var(name)
             .ok()
             .and_then(|v| v.parse().ok())
             .unwrap_or(default)
     };
-    let inputs = number("KAOGAN_FUZZ_INPUTS", 4000usize);
-    let mut rng = Rng(number("KAOGAN_FUZZ_SEED", 0usize) as u64);
+    let inputs = number("KAOGAN_FUZZ_INPUTS", 4000);
+    let mut worst = 0f64;
+    for (name, input) in crafted() {
+        check(name, &input, &mut worst);
+    }
+    let mut rng = Rng(number("KAOGAN_FUZZ_SEED", 0));
     let seeds = seeds();
-    let (mut read, mut parsed, mut slowest, mut worst) = (0, 0, Duration::ZERO, 0f64);
+    let (mut read, mut plain, mut slowest) = (0, 0, Duration::ZERO);
     for index in 0..inputs {
-        let state = rng.0;
+        let what = format!(
+            "input {index} (alone: KAOGAN_FUZZ_INPUTS=1 KAOGAN_FUZZ_SEED={})",
+            rng.0
+        );
         let input = mutate(&mut rng, &seeds);
         let start = Instant::now();
-        let before = NOW.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        let result = std::panic::catch_unwind(|| {
-            let checkpoint = read_checkpoint_bytes(&input, "fuzz").is_ok();
-            let tensors = read_tensors_bytes(&input).is_ok();
-            let pickle =
-                Pickle::parse(&input, Limits::default()).is_ok_and(|p| p.root().to_json().is_ok());
-            (checkpoint || tensors, pickle)
-        });
-        let Ok((ok, pickle)) = result else {
-            panic!(
-                "input {index} crashed: KAOGAN_FUZZ_SEED={state} KAOGAN_FUZZ_INPUTS=1 repeats it"
-            )
-        };
-        read += usize::from(ok);
-        parsed += usize::from(pickle);
+        let (ok, pickle) = check(&what, &input, &mut worst);
         slowest = slowest.max(start.elapsed());
-        // A one-byte instruction can cost a value of 40 bytes and its place on the stack; zips and JSON have a base.
-        let grown = PEAK.load(Relaxed) - before;
-        worst = worst.max(grown as f64 / input.len().max(1) as f64);
-        let allowed = 400 * input.len() + (1 << 20);
-        assert!(
-            grown <= allowed,
-            "input {index} of {} bytes took {grown}: KAOGAN_FUZZ_SEED={state}",
-            input.len()
-        );
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "input {index} is slow: KAOGAN_FUZZ_SEED={state}"
-        );
+        read += u64::from(ok);
+        plain += u64::from(pickle);
     }
     println!(
-        "{inputs} inputs: {read} read all the same, {parsed} plain pickles, slowest {slowest:?}, \
+        "{inputs} inputs: {read} read all the same, {plain} plain pickles, slowest {slowest:?}, \
          peak memory at most {worst:.0} times the input"
     );
     // Damage must leave some files readable and break most, or nothing was tested.

@@ -7,6 +7,9 @@ use super::read::{Id, Node, Object, Pickle};
 use crate::error::{Error, Result, layout};
 use crate::numpy;
 
+/// Most arguments of a call and most elements of a [`few`](Value::few).
+const FEW: usize = 64;
+
 /// A value of a [`Pickle`], by reference.
 #[derive(Clone, Copy)]
 pub struct Value<'p, 'a> {
@@ -95,19 +98,22 @@ impl<'p, 'a> Value<'p, 'a> {
 
     /// The elements of a tuple, list or set, or of a constructor call that makes one.
     pub fn elements(self) -> Option<Vec<Self>> {
-        let ids = match self.node() {
-            Node::Tuple(ids) | Node::List(ids) | Node::Set(ids) => ids,
+        Some(self.ids()?.iter().map(|&id| self.at(id)).collect())
+    }
+
+    fn ids(self) -> Option<&'p [Id]> {
+        match self.node() {
+            Node::Tuple(ids) | Node::List(ids) | Node::Set(ids) => Some(ids),
             Node::Object(o)
                 if matches!(o.constructor, Constructor::Sequence | Constructor::JitBuild) =>
             {
                 match self.args()?.first().map(|v| v.node()) {
-                    Some(Node::Tuple(ids) | Node::List(ids) | Node::Set(ids)) => ids,
-                    _ => &o.list,
+                    Some(Node::Tuple(ids) | Node::List(ids) | Node::Set(ids)) => Some(ids),
+                    _ => Some(&o.list),
                 }
             }
-            _ => return None,
-        };
-        Some(ids.iter().map(|&id| self.at(id)).collect())
+            _ => None,
+        }
     }
 
     /// The pairs of a mapping, in order. Later pairs win over earlier ones of the same key.
@@ -179,11 +185,30 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// The positional arguments of the constructor call.
+    /// The positional arguments of the constructor call, of which there are few.
     pub fn args(self) -> Option<Vec<Self>> {
         match self.pickle.nodes.get(self.object()?.args as usize)? {
-            Node::Tuple(ids) => Some(ids.iter().map(|&id| self.at(id)).collect()),
+            Node::Tuple(ids) if ids.len() <= FEW => {
+                Some(ids.iter().map(|&id| self.at(id)).collect())
+            }
             _ => None,
+        }
+    }
+
+    /// The elements of a sequence that must be short: a shape, a persistent id, the fields of a state.
+    ///
+    /// One long tuple can stand in a file in a million places, and listing it each time would take forever.
+    pub(crate) fn few(self) -> Option<Vec<Self>> {
+        let ids = self.ids().filter(|ids| ids.len() <= FEW)?;
+        Some(ids.iter().map(|&id| self.at(id)).collect())
+    }
+
+    /// The number of entries of a mapping, without listing them.
+    pub(crate) fn count(self) -> usize {
+        match self.node() {
+            Node::Dict(pairs) => pairs.len(),
+            Node::Object(object) => object.pairs.len(),
+            _ => 0,
         }
     }
 

@@ -92,7 +92,7 @@ fn storage_dtypes<'p>(pickle: &'p Pickle<'_>) -> HashMap<&'p str, DType> {
     pickle
         .values()
         .filter_map(|value| {
-            let id = value.persistent()?.elements()?;
+            let id = value.persistent()?.few()?;
             let dtype = match id.get(1)?.constructor()? {
                 Constructor::Storage(dtype) => dtype,
                 Constructor::UntypedStorage => DType::U8,

@@ -75,7 +75,7 @@ impl<'a> TensorReader<'a> {
                     _ => None,
                 };
                 let sizes = |v: Value<'_, '_>| -> Option<Vec<usize>> {
-                    v.elements()?.into_iter().map(Value::size).collect()
+                    v.few()?.into_iter().map(Value::size).collect()
                 };
                 let offset = args[1].size().ok_or_else(|| fail("a bad offset"))?;
                 let shape = sizes(args[2]).ok_or_else(|| fail("a bad shape"))?;
@@ -209,7 +209,7 @@ impl<'a> TensorReader<'a> {
 
 /// `('storage', torch.FloatStorage, key, location, numel[, view])`
 fn storage_id<'p>(id: Value<'p, '_>) -> Option<(DType, &'p str)> {
-    let parts = id.elements()?;
+    let parts = id.few()?;
     if parts.first()?.text()? != "storage" {
         return None;
     }
@@ -271,6 +271,7 @@ pub(crate) fn flatten(
         let Some(mapping) = mapping else { continue };
         let mut children = Vec::new();
         if let Some(entries) = mapping.entries() {
+            steps += entries.len();
             for (key, child) in entries {
                 if let Some(key) = key.text() {
                     children.push((join(key), child, depth + 1));
