@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CropOptions {
-    /// Side of the square over the longer side of the face box.
+    /// Side of the square over the side of the face: the square root of the box's area, by which detectors that draw
+    /// wider or narrower boxes agree best. The square always holds the box.
     pub expand: f32,
-    /// How far the middle of the square lies above the middle of the face, in sides of the face box.
+    /// How far the middle of the square lies above the middle of the face, in sides of the face.
     pub shift_up: f32,
     /// Share of the square's side that may be filled by reflection where the picture is too small for the square.
     pub max_reflect: f32,
@@ -64,9 +65,9 @@ impl CropPreset {
     /// The options of this framing at 512 pixels.
     pub fn options(self) -> CropOptions {
         let (expand, shift_up) = match self {
-            Self::Face => (1.3, 0.08),
-            Self::Head => (2.0, 0.25),
-            Self::Portrait => (3.0, 0.1),
+            Self::Face => (1.25, 0.05),
+            Self::Head => (1.7, 0.18),
+            Self::Portrait => (2.4, 0.1),
         };
         CropOptions {
             expand,
@@ -182,9 +183,13 @@ pub fn plan(
     let [x0, y0, x1, y1] = face.map(f64::from);
     let (x0, x1) = (x0.clamp(0.0, width), x1.clamp(0.0, width));
     let (y0, y1) = (y0.clamp(0.0, height), y1.clamp(0.0, height));
-    let face_side = (x1 - x0).max(y1 - y0);
-    let smaller = (x1 - x0).min(y1 - y0);
-    let side = (face_side * f64::from(options.expand)).round();
+    let (face_width, face_height) = (x1 - x0, y1 - y0);
+    let face_side = (face_width * face_height).max(0.0).sqrt();
+    let smaller = face_width.min(face_height);
+    let side = (face_side * f64::from(options.expand))
+        .max(face_width)
+        .max(face_height)
+        .round();
     // A NaN fails the comparison.
     if !(smaller > 0.0 && side >= 1.0 && side <= f64::from(i32::MAX) && options.resolution > 0) {
         return Err(CropReject::Empty);
@@ -420,7 +425,12 @@ mod tests {
         }
         let infinite = plan(
             (400, 300),
-            [f32::NEG_INFINITY, 0.0, f32::INFINITY, 9.0],
+            [
+                f32::NEG_INFINITY,
+                f32::NEG_INFINITY,
+                f32::INFINITY,
+                f32::INFINITY,
+            ],
             &options(),
         );
         assert!(

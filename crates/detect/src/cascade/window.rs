@@ -63,7 +63,9 @@ fn run_stages(model: &Model, goes_left: impl Fn(&Node) -> bool) -> Verdict {
 /// Local binary patterns over 3 x 3 cells.
 pub(super) struct LbpEvaluator {
     /// Offsets of the 16 corners of the cells, row by row.
-    corners: Vec<[usize; 16]>,
+    corners: Vec<[u32; 16]>,
+    /// The largest of them.
+    reach: usize,
     stride: usize,
     sums: Vec<u32>,
 }
@@ -71,14 +73,17 @@ pub(super) struct LbpEvaluator {
 impl LbpEvaluator {
     /// `stride` and `rows` are those of the largest integral image.
     pub fn new(features: &[[usize; 4]], stride: usize, rows: usize) -> Self {
-        let corners = features
+        let corner = |[x, y, width, height]: [usize; 4], i: usize| {
+            (x + (i % 4) * width + (y + (i / 4) * height) * stride) as u32
+        };
+        let corners: Vec<[u32; 16]> = features
             .iter()
-            .map(|&[x, y, width, height]| {
-                std::array::from_fn(|i| x + (i % 4) * width + (y + (i / 4) * height) * stride)
-            })
+            .map(|&feature| std::array::from_fn(|i| corner(feature, i)))
             .collect();
+        let reach = corners.iter().flatten().copied().max().unwrap_or(0) as usize;
         Self {
             corners,
+            reach,
             stride,
             sums: vec![0; stride * rows],
         }
@@ -93,11 +98,16 @@ impl Evaluator for LbpEvaluator {
     #[inline]
     fn judge(&mut self, model: &Model, x: usize, y: usize) -> Verdict {
         let sums = &self.sums[y * self.stride + x..];
+        assert!(
+            self.reach < sums.len(),
+            "the window lies inside the picture"
+        );
         run_stages(model, |node| {
-            let pattern = lbp_pattern(sums, &self.corners[node.feature]);
+            // SAFETY: no corner lies beyond `reach`, which was just compared with the length.
+            let pattern = unsafe { lbp_pattern(sums, &self.corners[node.feature]) };
             match &node.test {
                 Test::OneOf(patterns) => {
-                    patterns[(pattern >> 5) as usize] >> (pattern & 31) & 1 != 0
+                    patterns[(pattern >> 5) as usize & 7] >> (pattern & 31) & 1 != 0
                 }
                 Test::Below(_) => false,
             }
@@ -106,13 +116,17 @@ impl Evaluator for LbpEvaluator {
 }
 
 /// One bit for each outer cell that is at least as bright as the middle, clockwise from the upper left (bit 7).
+///
+/// # Safety
+/// Every corner must be an index of `sums`.
 #[inline(always)]
-fn lbp_pattern(sums: &[u32], corners: &[usize; 16]) -> u32 {
-    let s = |i: usize| sums[corners[i]];
+unsafe fn lbp_pattern(sums: &[u32], corners: &[u32; 16]) -> u32 {
+    // SAFETY: as the caller promises.
+    let s: [u32; 16] = corners.map(|corner| unsafe { *sums.get_unchecked(corner as usize) });
     let cell = |i: usize| {
-        s(i).wrapping_sub(s(i + 1))
-            .wrapping_sub(s(i + 4))
-            .wrapping_add(s(i + 5))
+        s[i].wrapping_sub(s[i + 1])
+            .wrapping_sub(s[i + 4])
+            .wrapping_add(s[i + 5])
     };
     let middle = cell(5);
     [0, 1, 2, 6, 10, 9, 8, 4]
