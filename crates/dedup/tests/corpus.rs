@@ -2,16 +2,15 @@
 //!
 //! The limits are the project's promise; `CORPUS_WORKS=900` draws more, and `CORPUS_PRINT=1` the table.
 
-mod drawn;
-
 use dedup::{
     CopyQuality, GroupOptions, PictureHash, Role, SearchOptions, Thumb, Verdict, VerifyOptions,
     candidates, group, verify,
 };
-use drawn::{Draw, Window, Work};
+
 use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use test_support::drawn::{Draw, Window, Work};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {

@@ -1,1 +1,3 @@
 //! Test helpers: tolerances, finite differences, golden data.
+
+pub mod drawn;

@@ -7,6 +7,7 @@
 pub struct Draw(u64);
 
 impl Draw {
+    /// Starts from a seed.
     pub fn new(seed: u64) -> Self {
         let mut draw = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         for _ in 0..4 {
@@ -15,6 +16,7 @@ impl Draw {
         draw
     }
 
+    /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -39,13 +41,18 @@ impl Draw {
 /// Which part of a drawing is drawn: shares of its width and height.
 #[derive(Clone, Copy)]
 pub struct Window {
+    /// Left edge.
     pub left: f32,
+    /// Upper edge.
     pub top: f32,
+    /// Right edge.
     pub right: f32,
+    /// Lower edge.
     pub bottom: f32,
 }
 
 impl Window {
+    /// The whole drawing.
     pub const ALL: Self = Self {
         left: 0.0,
         top: 0.0,
@@ -57,12 +64,16 @@ impl Window {
 /// An expression: 0 is the default, others open or close eyes and mouth.
 pub type Expression = u32;
 
+/// A drawing of one character.
 #[derive(Clone)]
 pub struct Work {
     /// Height over width.
     pub aspect: f32,
+    /// Centre of the face: x as a share of the width, y in widths.
     pub face: [f32; 2],
+    /// Radius of the face in widths.
     pub face_radius: f32,
+    /// Colour of the hair.
     pub hair: [f32; 3],
     background: [[f32; 3]; 3],
     waves: [f32; 6],
@@ -73,11 +84,13 @@ pub struct Work {
     clothes: [[f32; 3]; 2],
     stripe: f32,
     tilt: f32,
+    /// Which face it makes.
     pub expression: Expression,
     grain: u64,
 }
 
 impl Work {
+    /// Draws up a work; the seed decides everything.
     pub fn new(seed: u64) -> Self {
         let mut d = Draw::new(seed);
         let aspect = d.range(0.7, 1.45);
@@ -122,6 +135,7 @@ impl Work {
         }
     }
 
+    /// The same drawing with another expression.
     pub fn with_expression(&self, expression: Expression) -> Self {
         Self {
             expression,

@@ -1,0 +1,95 @@
+//! Colour: ICC profiles to sRGB, alpha onto a matte.
+
+use image::{DynamicImage, RgbImage};
+use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+
+/// Converts pixels with an RGB profile to sRGB.
+///
+/// A profile that moves no colour by more than 2 levels (the many spellings of sRGB) changes nothing; one that cannot
+/// be read or belongs to another kind of pixels is ignored.
+pub fn to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
+    let Some(icc) = icc.filter(|icc| icc.len() >= 128) else {
+        return image;
+    };
+    let Ok(profile) = ColorProfile::new_from_slice(icc) else {
+        return image;
+    };
+    if profile.color_space != DataColorSpace::Rgb {
+        return image;
+    }
+    let srgb = ColorProfile::new_srgb();
+    let Ok(transform) =
+        profile.create_transform_8bit(Layout::Rgb, &srgb, Layout::Rgb, TransformOptions::default())
+    else {
+        return image;
+    };
+    let grid: Vec<u8> = (0..9u32 * 81)
+        .flat_map(|i| [i % 9, i / 9 % 9, i / 81].map(|v| (v * 255 / 8) as u8))
+        .collect();
+    let mut moved = vec![0; grid.len()];
+    if transform.transform(&grid, &mut moved).is_err()
+        || grid.iter().zip(&moved).all(|(a, b)| a.abs_diff(*b) <= 2)
+    {
+        return image;
+    }
+    let width = image.width() as usize * 3;
+    let mut converted = vec![0; image.as_raw().len()];
+    for (from, to) in image
+        .chunks_exact(width)
+        .zip(converted.chunks_exact_mut(width))
+    {
+        if transform.transform(from, to).is_err() {
+            return image;
+        }
+    }
+    image.copy_from_slice(&converted);
+    image
+}
+
+/// 8 bit RGB of any picture, alpha laid on the matte.
+pub fn flatten(image: DynamicImage, matte: [u8; 3]) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
+    }
+    let rgba = image.into_rgba8();
+    let mut rgb = RgbImage::new(rgba.width(), rgba.height());
+    for (from, to) in rgba.pixels().zip(rgb.pixels_mut()) {
+        let alpha = u32::from(from[3]);
+        for c in 0..3 {
+            to[c] = ((u32::from(from[c]) * alpha + u32::from(matte[c]) * (255 - alpha) + 127) / 255)
+                as u8;
+        }
+    }
+    rgb
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgba, RgbaImage};
+
+    #[test]
+    fn alpha_is_laid_on_the_matte() {
+        let mut image = RgbaImage::from_pixel(3, 1, Rgba([200, 0, 100, 255]));
+        image.put_pixel(1, 0, Rgba([200, 0, 100, 0]));
+        image.put_pixel(2, 0, Rgba([200, 0, 100, 128]));
+        let flat = flatten(DynamicImage::ImageRgba8(image), [255, 255, 0]);
+        assert_eq!(flat.get_pixel(0, 0).0, [200, 0, 100]);
+        assert_eq!(flat.get_pixel(1, 0).0, [255, 255, 0]);
+        assert_eq!(flat.get_pixel(2, 0).0, [227, 127, 50]);
+    }
+
+    #[test]
+    fn wide_gamut_becomes_srgb_and_srgb_stays() {
+        let image = RgbImage::from_fn(16, 16, |x, y| {
+            image::Rgb([(x * 16) as u8, (y * 16) as u8, 90])
+        });
+        let srgb = ColorProfile::new_srgb().encode().unwrap();
+        assert_eq!(to_srgb(image.clone(), Some(&srgb)), image);
+        let p3 = ColorProfile::new_display_p3().encode().unwrap();
+        let converted = to_srgb(image.clone(), Some(&p3));
+        // Display P3 red is outside of sRGB: it gets stronger and clips.
+        assert!(converted.get_pixel(10, 2)[0] > image.get_pixel(10, 2)[0]);
+        assert_eq!(to_srgb(image.clone(), Some(b"no profile at all")), image);
+    }
+}

@@ -1,0 +1,131 @@
+//! The exclusion list: contents that are never kept, by SHA-256 or by perceptual hash.
+
+use dedup::PictureHash;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// A perceptual hash on the list also excludes what is this near.
+const NEAR: u32 = 4;
+
+/// Contents that are never kept, each with its reason.
+///
+/// One a line, tab between key and reason: `sha256:<64 hex digits>`, or `phash:<16 hex digits>` which also covers
+/// re-encoded and mirrored copies within 4 bits. Empty lines and lines that start with `#` are skipped.
+#[derive(Clone, Debug, Default)]
+pub struct ExcludeList {
+    contents: HashMap<String, String>,
+    hashes: Vec<(u64, String)>,
+}
+
+/// Why an exclusion list cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ExcludeError {
+    /// The file cannot be read.
+    #[error("cannot read exclusion list '{}': {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line has another form.
+    #[error("exclusion list '{}' line {line}: expected 'sha256:HEX<tab>reason' or 'phash:HEX<tab>reason'", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+}
+
+impl ExcludeList {
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// [`ExcludeError`] naming the line.
+    pub fn read(path: &Path) -> Result<Self, ExcludeError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ExcludeError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut list = Self::default();
+        for (i, line) in text.lines().enumerate() {
+            if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            list.add(line).ok_or_else(|| ExcludeError::Line {
+                path: path.to_owned(),
+                line: i + 1,
+            })?;
+        }
+        Ok(list)
+    }
+
+    fn add(&mut self, line: &str) -> Option<()> {
+        let (key, reason) = line.split_once('\t').unwrap_or((line, ""));
+        let reason = reason.trim().to_owned();
+        let (kind, hex) = key.trim().split_once(':')?;
+        if !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        match (kind, hex.len()) {
+            ("sha256", 64) => {
+                self.contents.insert(hex.to_ascii_lowercase(), reason);
+            }
+            ("phash", 16) => self
+                .hashes
+                .push((u64::from_str_radix(hex, 16).ok()?, reason)),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The reason for which a file is excluded.
+    pub fn content(&self, sha256: &str) -> Option<&str> {
+        self.contents.get(sha256).map(String::as_str)
+    }
+
+    /// The reason for which a picture is excluded by its looks.
+    pub fn looks(&self, hash: &PictureHash) -> Option<&str> {
+        if hash.is_low_information() {
+            return None;
+        }
+        let is_near = |listed: u64| {
+            (listed ^ hash.plain).count_ones() <= NEAR
+                || (listed ^ hash.mirrored).count_ones() <= NEAR
+        };
+        self.hashes
+            .iter()
+            .find(|(listed, _)| is_near(*listed))
+            .map(|(_, reason)| reason.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_read_and_wrong_lines_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let sha = "ab".repeat(32);
+        std::fs::write(
+            file.path(),
+            format!(
+                "# mine\nsha256:{}\tAI made\nphash:00000000000000ff\n",
+                sha.to_uppercase()
+            ),
+        )
+        .unwrap();
+        let list = ExcludeList::read(file.path()).unwrap();
+        assert_eq!(list.content(&sha), Some("AI made"));
+        assert_eq!(list.content("00"), None);
+        std::fs::write(file.path(), "phash:ff\tx\n").unwrap();
+        assert!(
+            ExcludeList::read(file.path())
+                .unwrap_err()
+                .to_string()
+                .contains("line 1")
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! What there is to read: folders, zips, tars and lists become one sorted list of entries, read in place.
+
+mod archive;
+mod walk;
+
+pub use walk::walk;
+
+use archive::{TarFile, ZipFile};
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One file among the inputs, perhaps inside an archive.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name in every record: the path below the input, `/` between parts, unique among the entries.
+    pub source: String,
+    /// Changes when the file does: size and time for files, checksum and size inside archives.
+    pub stamp: String,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    File(PathBuf),
+    Zip(Arc<ZipFile>, usize),
+    Tar(Arc<TarFile>, u64, u64),
+    /// Known without opening it to be nothing that can be read.
+    Unreadable(InputError),
+}
+
+/// Why an entry cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// The system refuses, or the archive is damaged.
+    #[error("{0}")]
+    Unreadable(String),
+    /// A name that would leave the archive's folder (`../x`, `/etc/x`, `C:\x`).
+    #[error("the name leads out of its archive")]
+    UnsafeName,
+    /// More bytes than [`MAX_FILE_BYTES`], or packed so tightly that it must be a bomb.
+    #[error("{0}")]
+    TooLarge(String),
+}
+
+/// Larger files are not read: no picture within `--max-pixels` needs them.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+impl Entry {
+    /// Reads the whole file, from the folder or out of the archive; checksums of zips are verified.
+    ///
+    /// # Errors
+    /// [`InputError`], to be recorded as this entry's fate.
+    pub fn read(&self) -> Result<Vec<u8>, InputError> {
+        match &self.place {
+            Place::File(path) => {
+                let unreadable = |e: std::io::Error| InputError::Unreadable(e.to_string());
+                let file = File::open(path).map_err(unreadable)?;
+                let size = file.metadata().map_err(unreadable)?.len();
+                read_limited(file, size)
+            }
+            Place::Zip(zip, index) => zip.read(*index),
+            Place::Tar(tar, offset, size) => tar.read(*offset, *size),
+            Place::Unreadable(error) => Err(error.clone()),
+        }
+    }
+}
+
+/// Reads to the end, `size` being the promise of a header.
+fn read_limited(reader: impl Read, size: u64) -> Result<Vec<u8>, InputError> {
+    let mut bytes = Vec::with_capacity(size.min(64 << 20) as usize);
+    reader
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| InputError::Unreadable(e.to_string()))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(InputError::TooLarge(format!(
+            "more than {} MiB",
+            MAX_FILE_BYTES >> 20
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Why the inputs as a whole cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// An input does not exist or cannot be opened.
+    #[error("cannot read input '{}': {source}", path.display())]
+    Open {
+        /// The input as given.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An archive given as an input is damaged.
+    #[error("cannot read archive '{}': {message}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+}

@@ -1,0 +1,23 @@
+//! From a dump of illustrations to a dataset of faces, with a record of every decision.
+//!
+//! [`run`] walks the inputs, measures every picture once (decode, hash, filters, faces, crops; kept in a journal), decides
+//! from the measurements alone, and writes the dataset zip, the manifest and the report. Nothing that one picture does
+//! stops a run; inputs are only read; the same inputs and settings give the same bytes, whatever the number of threads
+//! and however often the run was killed on the way.
+
+pub mod config;
+mod decide;
+pub mod decode;
+mod exclude;
+pub mod inputs;
+mod journal;
+pub mod manifest;
+pub mod measure;
+pub mod metadata;
+mod pack;
+mod page;
+mod pipeline;
+pub mod record;
+
+pub use config::CurationConfig;
+pub use pipeline::{CurationError, Event, RunOptions, Stage, Summary, run};

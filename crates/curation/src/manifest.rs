@@ -1,0 +1,405 @@
+//! The manifest: one JSON line for each input and each face, with every number and the reason for every decision.
+
+use crate::decide::{Decisions, Kinship, Place, detail_of};
+use crate::measure::round4;
+use crate::record::{FaceRecord, Outcome, PictureRecord, Reason, Record};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+
+/// Kept or dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// In the dataset.
+    Kept,
+    /// Not in the dataset.
+    Dropped,
+}
+
+/// One line of the manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Path of the input below the inputs.
+    pub source: String,
+    /// Which face of it, by falling score; `None` for the input as a whole.
+    pub face: Option<usize>,
+    /// Kept or dropped.
+    pub decision: Fate,
+    /// Why it was dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Name inside the zip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<String>,
+    /// Class in `dataset.json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<u32>,
+    /// SHA-256 of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Width and height of the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[u32; 2]>,
+    /// The face, `[x0, y0, x1, y1]` in source pixels.
+    #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
+    pub rect: Option<[f32; 4]>,
+    /// The square that was cut, `[x, y, side]` in source pixels; it may reach over the border.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<[i64; 3]>,
+    /// Every filter's number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, f64>,
+    /// 64 bit perceptual hash, hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// Best of the copies and variants that belong together: `source`, or `source#face`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// For copies and variants: what they were compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
+    /// For duplicates: what was kept instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_instead: Option<Compared>,
+}
+
+/// The other side of a comparison and the evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Its source.
+    pub source: String,
+    /// Its face.
+    pub face: Option<usize>,
+    /// Hamming distance of the hashes.
+    pub distance: u32,
+    /// Whether it is a mirrored copy.
+    pub mirrored: bool,
+    /// Verification: mean difference of the three worst tiles, 8 bit levels.
+    pub worst_tile: f32,
+}
+
+/// What a face became in the zip.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sample {
+    pub place: Place,
+    pub name: String,
+    pub label: Option<u32>,
+}
+
+/// Lines for every input and every face, in order.
+pub(crate) fn lines(
+    sources: &[String],
+    records: &[Option<Record>],
+    decisions: &Decisions,
+    samples: &[Sample],
+) -> Vec<Line> {
+    let samples: HashMap<Place, &Sample> = samples
+        .iter()
+        .map(|sample| (sample.place, sample))
+        .collect();
+    let mut lines = Vec::new();
+    for (i, decision) in decisions.inputs.iter().enumerate() {
+        let record = records[i].as_ref();
+        let mut line = blank(
+            &sources[i],
+            None,
+            decision.drop.as_ref(),
+            decision.kinship.as_ref(),
+            sources,
+        );
+        line.sha256 = record
+            .map(|r| r.sha256.clone())
+            .filter(|sha| !sha.is_empty());
+        let picture = record.and_then(|record| match &record.outcome {
+            Outcome::Picture(picture) => Some(picture),
+            Outcome::Failed { .. } => None,
+        });
+        if let Some(picture) = picture {
+            describe_picture(&mut line, picture);
+        }
+        lines.push(line);
+        for (f, face) in decision.faces.iter().enumerate() {
+            let mut line = blank(
+                &sources[i],
+                Some(f),
+                face.drop.as_ref(),
+                face.kinship.as_ref(),
+                sources,
+            );
+            if let Some(face) = picture.and_then(|picture| picture.faces.get(f)) {
+                describe_face(&mut line, face);
+            }
+            if face.is_upscaled {
+                line.scores.insert("upscaled".to_owned(), 1.0);
+            }
+            if let Some(sample) = samples.get(&(i, Some(f))) {
+                line.sample = Some(sample.name.clone());
+                line.label = sample.label;
+            }
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn blank(
+    source: &str,
+    face: Option<usize>,
+    drop: Option<&(Reason, String)>,
+    kinship: Option<&Kinship>,
+    sources: &[String],
+) -> Line {
+    let compared = kinship.and_then(|kinship| kinship.evidence.as_ref()).map(
+        |((i, f), candidate, verification)| Compared {
+            source: sources[*i].clone(),
+            face: *f,
+            distance: candidate.distance,
+            mirrored: candidate.is_mirrored,
+            worst_tile: verification.worst_tile,
+        },
+    );
+    let is_copy = drop.is_some_and(|(reason, _)| *reason == Reason::Duplicate);
+    let (kept_instead, compared) = if is_copy {
+        (compared, None)
+    } else {
+        (None, compared)
+    };
+    Line {
+        source: source.to_owned(),
+        face,
+        decision: if drop.is_some() {
+            Fate::Dropped
+        } else {
+            Fate::Kept
+        },
+        reason: drop.map(|(reason, _)| *reason),
+        detail: drop
+            .map(|(_, detail)| detail.clone())
+            .filter(|detail| !detail.is_empty()),
+        sample: None,
+        label: None,
+        sha256: None,
+        size: None,
+        rect: None,
+        crop: None,
+        scores: BTreeMap::new(),
+        hash: None,
+        group: kinship.map(|kinship| {
+            let (i, f) = kinship.group;
+            f.map_or_else(|| sources[i].clone(), |f| format!("{}#{f}", sources[i]))
+        }),
+        compared,
+        kept_instead,
+    }
+}
+
+fn describe_picture(line: &mut Line, picture: &PictureRecord) {
+    line.size = Some([picture.width, picture.height]);
+    line.hash = Some(picture.hash.to_hex());
+    let (long, short) = (
+        picture.width.max(picture.height),
+        picture.width.min(picture.height).max(1),
+    );
+    line.scores = BTreeMap::from([
+        (
+            "aspect".to_owned(),
+            round4(f64::from(long) / f64::from(short)),
+        ),
+        ("blank".to_owned(), picture.blank),
+        ("colour".to_owned(), picture.colour),
+        (
+            "effective_resolution".to_owned(),
+            picture.effective_resolution,
+        ),
+    ]);
+    if let Some(jpeg) = picture.jpeg {
+        line.scores
+            .insert("jpeg_quality".to_owned(), f64::from(jpeg.quality));
+    }
+}
+
+fn describe_face(line: &mut Line, face: &FaceRecord) {
+    line.rect = Some(face.rect.map(|v| (v * 100.0).round() / 100.0));
+    line.scores
+        .insert("face".to_owned(), round4(f64::from(face.score)));
+    if let Some(crop) = &face.crop {
+        let affine = crop.plan.affine;
+        line.crop = Some([
+            i64::from(affine.x),
+            i64::from(affine.y),
+            i64::from(affine.side),
+        ]);
+        line.hash = Some(crop.hash.to_hex());
+        line.scores.extend([
+            ("blur".to_owned(), crop.blur),
+            ("detail".to_owned(), detail_of(crop)),
+            ("effective_resolution".to_owned(), crop.effective_resolution),
+            (
+                "reflected".to_owned(),
+                round4(f64::from(crop.plan.reflected)),
+            ),
+            ("upscale".to_owned(), round4(f64::from(crop.plan.upscale))),
+        ]);
+    }
+}
+
+/// Writes a manifest under a temporary name and renames it.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn write(path: &Path, lines: &[Line]) -> io::Result<()> {
+    files::write_atomic(path, |file| {
+        let mut out = io::BufWriter::with_capacity(1 << 20, file);
+        for line in lines {
+            serde_json::to_writer(&mut out, line)?;
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    })
+}
+
+/// Reads a manifest.
+///
+/// # Errors
+/// When the file cannot be read or a line is not of a manifest; the message names both.
+pub fn read(path: &Path) -> io::Result<Vec<Line>> {
+    let named = |text: String| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("manifest '{}': {text}", path.display()),
+        )
+    };
+    let file = std::fs::File::open(path).map_err(|e| named(e.to_string()))?;
+    let mut lines = Vec::new();
+    for (i, text) in BufReader::new(file).lines().enumerate() {
+        let text = text.map_err(|e| named(e.to_string()))?;
+        if !text.trim().is_empty() {
+            lines.push(
+                serde_json::from_str(&text).map_err(|e| named(format!("line {}: {e}", i + 1)))?,
+            );
+        }
+    }
+    Ok(lines)
+}
+
+/// One difference between two manifests.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// The input.
+    pub source: String,
+    /// Which face of it.
+    pub face: Option<usize>,
+    /// What it was: `kept`, a reason, or `absent`.
+    pub before: String,
+    /// What it is.
+    pub after: String,
+    /// Numbers that moved: name, before, after.
+    pub scores: Vec<(String, Option<f64>, Option<f64>)>,
+    /// Why, in the words of the later manifest.
+    pub detail: Option<String>,
+}
+
+/// What changed between two manifests, in the order of their names. Sample names alone are no change.
+pub fn diff(before: &[Line], after: &[Line]) -> Vec<Change> {
+    type Key<'a> = (&'a str, Option<usize>);
+    fn index(lines: &[Line]) -> BTreeMap<Key<'_>, &Line> {
+        lines
+            .iter()
+            .map(|line| ((line.source.as_str(), line.face), line))
+            .collect()
+    }
+    let (old, new) = (index(before), index(after));
+    let word = |line: Option<&&Line>| match line {
+        None => "absent".to_owned(),
+        Some(line) => line.reason.map_or_else(|| "kept".to_owned(), Reason::name),
+    };
+    let mut keys: Vec<Key<'_>> = old.keys().chain(new.keys()).copied().collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let mut changes = Vec::new();
+    for key in keys {
+        let (a, b) = (old.get(&key), new.get(&key));
+        let mut scores = Vec::new();
+        if let (Some(a), Some(b)) = (a, b) {
+            let mut names: Vec<&String> = a.scores.keys().chain(b.scores.keys()).collect();
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                let (x, y) = (a.scores.get(name).copied(), b.scores.get(name).copied());
+                if x != y {
+                    scores.push((name.clone(), x, y));
+                }
+            }
+        }
+        let (was, is) = (word(a), word(b));
+        let moved = a
+            .zip(b)
+            .is_some_and(|(a, b)| a.crop != b.crop || a.sha256 != b.sha256 || a.label != b.label);
+        if was != is || !scores.is_empty() || moved {
+            changes.push(Change {
+                source: key.0.to_owned(),
+                face: key.1,
+                before: was,
+                after: is,
+                scores,
+                detail: b.and_then(|line| line.detail.clone()),
+            });
+        }
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(source: &str, reason: Option<Reason>, blur: f64) -> Line {
+        let mut line = blank(
+            source,
+            Some(0),
+            reason.map(|r| (r, String::new())).as_ref(),
+            None,
+            &[],
+        );
+        line.scores.insert("blur".into(), blur);
+        line
+    }
+
+    #[test]
+    fn manifests_read_back_and_differ_where_they_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.jsonl");
+        let before = vec![
+            line("a", None, 0.1),
+            line("b", None, 0.2),
+            line("c", None, 0.3),
+        ];
+        write(&path, &before).unwrap();
+        assert_eq!(read(&path).unwrap(), before);
+        let after = vec![
+            line("a", None, 0.1),
+            line("b", Some(Reason::Blur), 0.2),
+            line("d", None, 0.4),
+        ];
+        let changes = diff(&before, &after);
+        let words: Vec<_> = changes
+            .iter()
+            .map(|c| (c.source.as_str(), c.before.as_str(), c.after.as_str()))
+            .collect();
+        assert_eq!(
+            words,
+            [
+                ("b", "kept", "blur"),
+                ("c", "kept", "absent"),
+                ("d", "absent", "kept")
+            ]
+        );
+        std::fs::write(&path, "{}").unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("line 1"));
+    }
+}

@@ -1,0 +1,296 @@
+//! One input from bytes to measurements: read, decode, measure, detect, crop. Every failure is an outcome.
+
+use super::{blank_share, blur, colour, effective_resolution, round4};
+use crate::config::CurationConfig;
+use crate::decode::{DecodeError, Decoded, decode};
+use crate::inputs::{Entry, InputError};
+use crate::record::{Blob, CropRecord, FaceRecord, Outcome, PictureRecord, Reason};
+use dedup::{PictureHash, Thumb};
+use detect::crop::{CropOptions, CropPlan, crop};
+use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
+use image::RgbImage;
+use sha2::{Digest, Sha256};
+
+/// Measurements before they are written: blobs apart from the record.
+pub struct Measured {
+    pub sha256: String,
+    pub blobs: Vec<Vec<u8>>,
+    outcome: Draft,
+}
+
+enum Draft {
+    Failed(Reason, String),
+    /// Blob places are filled in by [`Measured::outcome`], in order: thumb, then thumb and PNG of each crop.
+    Picture(Box<PictureRecord>),
+}
+
+/// A reason, and the same in words.
+type Failure = (Reason, String);
+
+const NOWHERE: Blob = Blob {
+    offset: 0,
+    length: 0,
+    crc: 0,
+};
+
+impl Measured {
+    /// The outcome, once it is known where the blobs lie.
+    pub fn outcome(self, places: &[Blob]) -> Outcome {
+        match self.outcome {
+            Draft::Failed(reason, detail) => Outcome::Failed { reason, detail },
+            Draft::Picture(mut picture) => {
+                let mut places = places.iter().copied();
+                let mut next = || places.next().unwrap_or(NOWHERE);
+                picture.thumb = next();
+                for crop in picture
+                    .faces
+                    .iter_mut()
+                    .filter_map(|face| face.crop.as_mut())
+                {
+                    (crop.thumb, crop.png) = (next(), next());
+                }
+                Outcome::Picture(picture)
+            }
+        }
+    }
+
+    fn failed(sha256: String, reason: Reason, detail: String) -> Self {
+        Self {
+            sha256,
+            blobs: Vec::new(),
+            outcome: Draft::Failed(reason, detail),
+        }
+    }
+}
+
+/// What measuring needs of the settings: everything that no later threshold can make up for.
+pub struct Measurer<'a> {
+    detector: &'a dyn Detector,
+    config: &'a CurationConfig,
+    detect: DetectOptions,
+    crop: CropOptions,
+}
+
+impl<'a> Measurer<'a> {
+    /// Crops are kept up to this enlargement, so that a looser `max_upscale` needs no second look.
+    const SPARE_UPSCALE: f32 = 2.0;
+
+    pub fn new(detector: &'a dyn Detector, config: &'a CurationConfig) -> Self {
+        let default = detector.default_threshold();
+        // Looser than asked for where that is cheap: tighter settings then only choose among what was measured.
+        let detect = DetectOptions {
+            threshold: Some(config.detect.threshold.map_or(default, |t| t.min(default))),
+            min_face: config
+                .detect
+                .min_face
+                .min(DetectOptions::default().min_face),
+            max_faces: 0,
+            ..config.detect.clone()
+        };
+        let crop = CropOptions {
+            max_upscale: if config.crop.upscaled_ok {
+                f32::MAX
+            } else {
+                config.crop.max_upscale.max(Self::SPARE_UPSCALE)
+            },
+            upscaled_ok: false,
+            ..framing(config)
+        };
+        Self {
+            detector,
+            config,
+            detect,
+            crop,
+        }
+    }
+
+    /// Everything that measurements depend on, as text: another text makes other measurements.
+    pub fn fingerprint(config: &CurationConfig, detector: &dyn Detector, model: &[u8]) -> String {
+        let measurer = Measurer::new(detector, config);
+        let crop = CropOptions {
+            max_reflect: 0.0,
+            max_upscale: 0.0,
+            ..measurer.crop
+        };
+        let text = serde_json::json!({
+            "measurements": 1,
+            "hash_version": dedup::HASH_VERSION,
+            "detector": config.detector,
+            "model": hex(&Sha256::digest(model)),
+            "detect": measurer.detect,
+            "crop": crop,
+            "decode": config.decode,
+        })
+        .to_string();
+        hex(&Sha256::digest(text))
+    }
+
+    /// Measures one entry. Never fails as a whole, never panics.
+    pub fn measure(&self, entry: &Entry) -> Measured {
+        let bytes = match entry.read() {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let reason = match error {
+                    InputError::Unreadable(_) => Reason::Unreadable,
+                    InputError::UnsafeName => Reason::UnsafeName,
+                    InputError::TooLarge(_) => Reason::TooLarge,
+                };
+                return Measured::failed(String::new(), reason, error.to_string());
+            }
+        };
+        let sha256 = hex(&Sha256::digest(&bytes));
+        // A decoder that panics on a hostile file must cost that file only.
+        let guarded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            self.measure_bytes(entry, &bytes)
+        }));
+        match guarded {
+            Ok(Ok((picture, blobs))) => Measured {
+                sha256,
+                blobs,
+                outcome: Draft::Picture(Box::new(picture)),
+            },
+            Ok(Err((reason, detail))) => Measured::failed(sha256, reason, detail),
+            Err(_) => Measured::failed(
+                sha256,
+                Reason::DecodeError,
+                "the decoder gave up on this file".to_owned(),
+            ),
+        }
+    }
+
+    fn measure_bytes(
+        &self,
+        entry: &Entry,
+        bytes: &[u8],
+    ) -> Result<(PictureRecord, Vec<Vec<u8>>), Failure> {
+        let decoded = decode(bytes, &self.config.decode).map_err(|e| {
+            let reason = match e {
+                DecodeError::Empty => Reason::Empty,
+                DecodeError::NotAPicture(_) => Reason::NotAPicture,
+                DecodeError::TooLarge { .. } => Reason::TooLarge,
+                DecodeError::Broken(_) => Reason::DecodeError,
+            };
+            (reason, e.to_string())
+        })?;
+        let Decoded {
+            image,
+            format,
+            jpeg,
+            is_lossless,
+        } = decoded;
+        let (width, height) = image.dimensions();
+        let thumb = Thumb::new(image.as_raw(), width as usize, height as usize);
+        let mut blobs = vec![thumb.as_bytes().to_vec()];
+
+        let found = self
+            .detector
+            .detect(
+                &Picture {
+                    image: &image,
+                    name: &entry.source,
+                },
+                &self.detect,
+            )
+            .map_err(|e| (Reason::DetectError, e.to_string()))?;
+        let mut faces = Vec::with_capacity(found.len());
+        for face in found {
+            let face = framed(face, &self.config.detector, width, height);
+            let made = crop(&image, face.rect, &self.crop).ok();
+            let record = match made {
+                Some(made) => Some(self.crop_record(&image, &made.image, made.plan, &mut blobs)?),
+                None => None,
+            };
+            faces.push(FaceRecord {
+                rect: face.rect,
+                score: face.score,
+                crop: record,
+            });
+        }
+        let record = PictureRecord {
+            width,
+            height,
+            format,
+            jpeg,
+            is_lossless,
+            colour: colour(&thumb),
+            blank: blank_share(&thumb),
+            effective_resolution: effective_resolution(&image, [0, 0, width, height]),
+            hash: PictureHash::new(&thumb),
+            mean_rgb: thumb.mean_rgb(),
+            thumb: NOWHERE,
+            faces,
+        };
+        Ok((record, blobs))
+    }
+
+    fn crop_record(
+        &self,
+        image: &RgbImage,
+        result: &RgbImage,
+        plan: CropPlan,
+        blobs: &mut Vec<Vec<u8>>,
+    ) -> Result<CropRecord, Failure> {
+        let side = result.width() as usize;
+        let thumb = Thumb::new(result.as_raw(), side, side);
+        // What of the square lies inside the picture.
+        let (width, height) = image.dimensions();
+        let clip = |from: i32, length: u32| -> (u32, u32) {
+            let start = from.max(0).unsigned_abs().min(length);
+            let end =
+                (i64::from(from) + i64::from(plan.affine.side)).clamp(0, i64::from(length)) as u32;
+            (start, end.saturating_sub(start))
+        };
+        let ((x, w), (y, h)) = (clip(plan.affine.x, width), clip(plan.affine.y, height));
+        // Fast compression: the journal stays small, and packing at another level starts from pixels anyway.
+        let pixels = dataset::Image {
+            width: side,
+            height: side,
+            channels: 3,
+            pixels: result.as_raw().clone(),
+        };
+        let png =
+            dataset::encode_png(&pixels, 1).map_err(|e| (Reason::DecodeError, e.to_string()))?;
+        let record = CropRecord {
+            plan,
+            blur: blur(result),
+            effective_resolution: round4(effective_resolution(image, [x, y, w, h])),
+            hash: PictureHash::new(&thumb),
+            mean_rgb: thumb.mean_rgb(),
+            thumb: NOWHERE,
+            png: NOWHERE,
+        };
+        blobs.push(thumb.as_bytes().to_vec());
+        blobs.push(png.bytes().to_vec());
+        Ok(record)
+    }
+}
+
+/// The framing that holds for the detector: pictures that are faces already are not expanded.
+pub fn framing(config: &CurationConfig) -> CropOptions {
+    match config.detector {
+        DetectorSpec::None => CropOptions {
+            expand: 1.0,
+            shift_up: 0.0,
+            ..config.crop
+        },
+        _ => config.crop,
+    }
+}
+
+/// Without a detector the face is the largest square in the middle.
+fn framed(face: Face, detector: &DetectorSpec, width: u32, height: u32) -> Face {
+    if *detector != DetectorSpec::None {
+        return face;
+    }
+    let side = width.min(height);
+    let (x, y) = (((width - side) / 2) as f32, ((height - side) / 2) as f32);
+    Face {
+        rect: [x, y, x + side as f32, y + side as f32],
+        ..face
+    }
+}
+
+/// Hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,259 @@
+//! Effective resolution: how many of a picture's pixels carry detail. An enlarged picture has a spectrum that ends early.
+
+use super::round4;
+use image::RgbImage;
+
+/// Samples of a line that is transformed.
+const LINE: usize = 128;
+/// Frequencies up to Nyquist.
+const BINS: usize = LINE / 2;
+/// The busiest windows that are looked at.
+const MAX_WINDOWS: usize = 12;
+
+/// Share of the sampling frequency up to which there is detail, in (0, 1]: about `1 / s` for a picture enlarged `s`
+/// times, 1 for one that was not.
+///
+/// Only `region` `[x, y, width, height]` is looked at. In its busiest windows of 128 x 128 the power of lines and of
+/// columns is averaged over frequency. Drawn pictures fall smoothly with frequency; an enlarged one falls off a cliff at
+/// the old Nyquist frequency. The answer is the frequency from which on the power stays far below the fall that the low
+/// frequencies promise. Regions smaller than 128 pixels, and flat ones, give 1: nothing can be said.
+pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
+    let [x0, y0, width, height] = region.map(|v| v as usize);
+    if width < LINE || height < LINE {
+        return 1.0;
+    }
+    let stride = image.width() as usize;
+    let pixels = image.as_raw();
+    let at = |x: usize, y: usize| -> f32 {
+        let p = &pixels[(y * stride + x) * 3..][..3];
+        0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2])
+    };
+
+    // The busiest windows of a grid, judged by differences of samples 4 apart.
+    let steps = |length: usize| -> Vec<usize> {
+        let n = (length / LINE).clamp(1, 8);
+        (0..n)
+            .map(|i| {
+                if n == 1 {
+                    (length - LINE) / 2
+                } else {
+                    i * (length - LINE) / (n - 1)
+                }
+            })
+            .collect()
+    };
+    let mut windows: Vec<(f32, usize, usize)> = Vec::new();
+    for &wy in &steps(height) {
+        for &wx in &steps(width) {
+            let (left, top) = (x0 + wx, y0 + wy);
+            let mut busy = 0.0;
+            for y in (0..LINE - 4).step_by(8) {
+                for x in (0..LINE - 4).step_by(8) {
+                    let here = at(left + x, top + y);
+                    busy += (at(left + x + 4, top + y) - here).abs().min(40.0)
+                        + (at(left + x, top + y + 4) - here).abs().min(40.0);
+                }
+            }
+            windows.push((busy, left, top));
+        }
+    }
+    windows.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+    windows.truncate(MAX_WINDOWS);
+
+    let transform = Fourier::new();
+    let mut power = [0f64; BINS + 1];
+    for (_, left, top) in windows {
+        for i in (0..LINE).step_by(4) {
+            let row: [f32; LINE] = std::array::from_fn(|k| at(left + k, top + i));
+            let column: [f32; LINE] = std::array::from_fn(|k| at(left + i, top + k));
+            transform.add_power(&row, &column, &mut power);
+        }
+    }
+    round4(cliff(&power))
+}
+
+/// Where the spectrum falls off, as a share of Nyquist.
+fn cliff(power: &[f64; BINS + 1]) -> f64 {
+    /// Power of 8 bit rounding noise in a windowed line of one window; far below any picture.
+    const FLOOR: f64 = 1e-9;
+    /// How far below the promise the power must stay, in powers of ten.
+    const DROP: f64 = 1.1;
+    if power[2..10].iter().sum::<f64>() < FLOOR {
+        return 1.0;
+    }
+    // Smoothed log power.
+    let log: Vec<f64> = (0..=BINS)
+        .map(|k| {
+            let (from, to) = (k.saturating_sub(1).max(1), (k + 1).min(BINS));
+            let mean = power[from..=to].iter().sum::<f64>() / (to - from + 1) as f64;
+            mean.max(1e-12).log10()
+        })
+        .collect();
+    // The fall that low frequencies promise, by least squares of log power over log frequency.
+    let (from, to) = (3, 14);
+    let n = (to - from) as f64;
+    let (mut sx, mut sy, mut sxx, mut sxy) = (0.0, 0.0, 0.0, 0.0);
+    for (k, &y) in log.iter().enumerate().take(to).skip(from) {
+        let x = (k as f64).log10();
+        sx += x;
+        sy += y;
+        sxx += x * x;
+        sxy += x * y;
+    }
+    let slope = ((sxy - sx * sy / n) / (sxx - sx * sx / n)).clamp(-3.2, -1.0);
+    let level = (sy - slope * sx) / n;
+    // Single bins may stick out beyond the cliff (mirror images of a cheap filter, JPEG's grid): one in ten may.
+    let mut n_above = 0;
+    let mut cut = BINS + 1;
+    for k in (from + 3..=BINS).rev() {
+        let is_above = log[k] > level + slope * (k as f64).log10() - DROP;
+        n_above += usize::from(is_above);
+        if !is_above && n_above * 10 <= BINS + 1 - k {
+            cut = k;
+        }
+    }
+    if cut > BINS - 4 {
+        1.0
+    } else {
+        cut as f64 / BINS as f64
+    }
+}
+
+/// A radix-2 transform of 128 samples; plain f32, so that every machine gives the same bits.
+struct Fourier {
+    window: [f32; LINE],
+    cos: [f32; LINE / 2],
+    sin: [f32; LINE / 2],
+}
+
+impl Fourier {
+    fn new() -> Self {
+        let angle = |i: usize| std::f64::consts::TAU * i as f64 / LINE as f64;
+        Self {
+            window: std::array::from_fn(|i| (0.5 - 0.5 * (angle(i) + angle(1) / 2.0).cos()) as f32),
+            cos: std::array::from_fn(|i| angle(i).cos() as f32),
+            sin: std::array::from_fn(|i| -angle(i).sin() as f32),
+        }
+    }
+
+    /// Adds the power of two real lines, transformed as one complex one.
+    fn add_power(&self, a: &[f32; LINE], b: &[f32; LINE], power: &mut [f64; BINS + 1]) {
+        let centre = |line: &[f32; LINE]| line.iter().sum::<f32>() / LINE as f32;
+        let (mean_a, mean_b) = (centre(a), centre(b));
+        let (mut re, mut im) = ([0f32; LINE], [0f32; LINE]);
+        for i in 0..LINE {
+            let j = (i.reverse_bits() >> (usize::BITS - LINE.trailing_zeros())) & (LINE - 1);
+            re[j] = (a[i] - mean_a) * self.window[i];
+            im[j] = (b[i] - mean_b) * self.window[i];
+        }
+        let mut half = 1;
+        while half < LINE {
+            let step = LINE / (2 * half);
+            for start in (0..LINE).step_by(2 * half) {
+                for k in 0..half {
+                    let (c, s) = (self.cos[k * step], self.sin[k * step]);
+                    let (i, j) = (start + k, start + k + half);
+                    let (tr, ti) = (re[j] * c - im[j] * s, re[j] * s + im[j] * c);
+                    (re[j], im[j]) = (re[i] - tr, im[i] - ti);
+                    (re[i], im[i]) = (re[i] + tr, im[i] + ti);
+                }
+            }
+            half *= 2;
+        }
+        // |A|^2 + |B|^2 from the two halves of the joint spectrum.
+        for k in 1..=BINS {
+            let j = LINE - k;
+            let norm = re[k] * re[k] + im[k] * im[k] + re[j] * re[j] + im[j] * im[j];
+            power[k] += f64::from(norm) * 0.5;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+    use image::imageops::{FilterType, resize};
+
+    /// Lines and patches with hard edges, as drawn art has.
+    fn art(side: u32) -> RgbImage {
+        RgbImage::from_fn(side, side, |x, y| {
+            let (fx, fy) = (x as f32, y as f32);
+            let line = ((fx * 0.31 + (fy * 0.045).sin() * 20.0) % 37.0) < 2.0
+                || ((fy * 0.7 - fx * 0.2) % 53.0).abs() < 1.5;
+            let patch = ((fx / 61.0).sin() + (fy / 47.0).cos()) > 0.4;
+            Rgb(if line {
+                [25, 20, 30]
+            } else if patch {
+                [240, 200, 180]
+            } else {
+                [120, 150, 220]
+            })
+        })
+    }
+
+    #[test]
+    fn enlargement_is_found_by_the_spectrum() {
+        let native = art(600);
+        let whole =
+            |image: &RgbImage| effective_resolution(image, [0, 0, image.width(), image.height()]);
+        assert!(whole(&native) > 0.9, "native {}", whole(&native));
+        for factor in [2.0, 3.0] {
+            for filter in [FilterType::CatmullRom, FilterType::Lanczos3] {
+                let small = resize(
+                    &art(1200),
+                    (600.0 / factor) as u32,
+                    (600.0 / factor) as u32,
+                    FilterType::Lanczos3,
+                );
+                let large = resize(&small, 600, 600, filter);
+                let found = whole(&large);
+                let expected = 1.0 / factor;
+                assert!(
+                    (found - expected).abs() < 0.2 && found < 0.75,
+                    "x{factor} {filter:?}: {found}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn flat_and_tiny_pictures_are_left_alone() {
+        assert_eq!(
+            effective_resolution(
+                &RgbImage::from_pixel(300, 300, Rgb([9; 3])),
+                [0, 0, 300, 300]
+            ),
+            1.0
+        );
+        assert_eq!(effective_resolution(&art(100), [0, 0, 100, 100]), 1.0);
+    }
+
+    #[test]
+    fn the_transform_agrees_with_the_definition() {
+        let a: [f32; LINE] = std::array::from_fn(|i| ((i * i) % 97) as f32);
+        let b: [f32; LINE] = std::array::from_fn(|i| ((i * 31) % 53) as f32);
+        let fourier = Fourier::new();
+        let mut power = [0f64; BINS + 1];
+        fourier.add_power(&a, &b, &mut power);
+        for k in [1, 7, 33, 64] {
+            let mut expected = 0.0;
+            for line in [&a, &b] {
+                let mean = line.iter().sum::<f32>() / LINE as f32;
+                let (mut re, mut im) = (0.0, 0.0);
+                for (i, sample) in line.iter().enumerate() {
+                    let v = f64::from((sample - mean) * fourier.window[i]);
+                    let angle = std::f64::consts::TAU * (k * i) as f64 / LINE as f64;
+                    re += v * angle.cos();
+                    im -= v * angle.sin();
+                }
+                expected += re * re + im * im;
+            }
+            assert!(
+                (power[k] - expected).abs() < 1e-3 * expected.max(1.0),
+                "bin {k}: {} {expected}",
+                power[k]
+            );
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! The run: walk, measure what the journal lacks, decide, pack, record.
+
+use crate::config::CurationConfig;
+use crate::decide::{DecideError, Decisions, Evidence, refused_by_metadata};
+use crate::exclude::{ExcludeError, ExcludeList};
+use crate::inputs::{Entry, WalkError, walk};
+use crate::journal::{Found, Journal};
+use crate::manifest::{self, Sample};
+use crate::measure::Measurer;
+use crate::metadata::{LabelSource, MetadataError, Posts};
+use crate::pack::{PackError, pack};
+use crate::page;
+use crate::record::{Blob, Outcome, Reason, Record};
+use detect::{DetectError, Detector, DetectorSpec};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// What a run does besides its settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Write manifest and report, but no zip.
+    pub dry_run: bool,
+}
+
+/// Which part of the run is going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading, decoding, detecting, cropping; counted in inputs.
+    Measure,
+    /// Comparing and deciding; not counted.
+    Decide,
+    /// Writing the zip; counted in samples.
+    Pack,
+    /// Writing manifest and report; not counted.
+    Record,
+}
+
+/// What a run tells while it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A stage begins; `done` of `total` were done by an earlier run.
+    Start {
+        /// Which.
+        stage: Stage,
+        /// How many there are.
+        total: usize,
+        /// How many need no work.
+        done: usize,
+    },
+    /// One more is done; for inputs that failed the reason, for pictures the number of faces.
+    Step {
+        /// Which stage.
+        stage: Stage,
+        /// Why it failed.
+        failed: Option<Reason>,
+        /// Faces found.
+        faces: usize,
+    },
+    /// A stage is over.
+    End(Stage),
+    /// Measurements of other settings were thrown away.
+    OtherSettings,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// Inputs found.
+    pub n_inputs: usize,
+    /// Inputs decoded in this run (the others were known).
+    pub n_measured: usize,
+    /// Pictures with at least one face kept.
+    pub n_pictures_kept: usize,
+    /// Faces found.
+    pub n_faces: usize,
+    /// Samples in the zip.
+    pub n_kept: usize,
+    /// Inputs dropped, by reason.
+    pub pictures_dropped: BTreeMap<String, usize>,
+    /// Faces dropped, by reason.
+    pub faces_dropped: BTreeMap<String, usize>,
+    /// Hashes with so many look-alikes that not all were compared.
+    pub n_capped: usize,
+    /// Names of the classes, when there are labels.
+    pub classes: Vec<String>,
+    /// The zip; `None` for a dry run or when nothing was kept.
+    pub zip: Option<PathBuf>,
+    /// The manifest.
+    pub manifest: PathBuf,
+    /// The report.
+    pub report: PathBuf,
+}
+
+/// Why a run as a whole failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CurationError {
+    /// The inputs.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// The detector.
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    /// The metadata.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The exclusion list.
+    #[error(transparent)]
+    Exclude(#[from] ExcludeError),
+    /// The search.
+    #[error(transparent)]
+    Search(#[from] dedup::SearchError),
+    /// The zip.
+    #[error(transparent)]
+    Dataset(#[from] dataset::Error),
+    /// Journal, manifest or report.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The journal is damaged faster than it is mended.
+    #[error("the journal '{}' gives back damaged bytes again and again: delete it, and check the disk", .0.display())]
+    Journal(PathBuf),
+    /// The output name.
+    #[error("'{}' must end in .zip", .0.display())]
+    Output(PathBuf),
+}
+
+/// Runs the whole of it. `out` is the zip; manifest, report and journal lie beside it under its stem.
+///
+/// # Errors
+/// When something that no picture can be blamed for fails: inputs, models, disk. What is wrong with a picture is in the
+/// manifest.
+pub fn run(
+    inputs: &[PathBuf],
+    out: &Path,
+    config: &CurationConfig,
+    options: RunOptions,
+    on_event: &(dyn Fn(Event) + Sync),
+) -> Result<Summary, CurationError> {
+    let beside = Beside::new(out)?;
+    let detector = config.detector.load()?;
+    let exclude = config
+        .exclude
+        .as_deref()
+        .map(ExcludeList::read)
+        .transpose()?
+        .unwrap_or_default();
+    let posts = config
+        .metadata
+        .posts
+        .as_deref()
+        .map(Posts::read)
+        .transpose()?;
+    if posts.is_none() {
+        if config.metadata.is_active() {
+            return Err(MetadataError::Missing("a filter on tags, rating or score").into());
+        }
+        if matches!(config.labels, Some(LabelSource::Tags(_))) {
+            return Err(MetadataError::Missing("a label from tags").into());
+        }
+    }
+    let posts = posts.unwrap_or_default();
+
+    let skip = [
+        out.to_owned(),
+        beside.manifest.clone(),
+        beside.report.clone(),
+        beside.journal.clone(),
+        out.with_extension("recipe.toml"),
+    ];
+    let entries = walk(inputs, &skip)?;
+    let sources: Vec<String> = entries.iter().map(|entry| entry.source.clone()).collect();
+    let names: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let refused = refused_by_metadata(&names, config, &posts);
+    let fingerprint =
+        Measurer::fingerprint(config, detector.as_ref(), &model_bytes(&config.detector)?);
+    let (mut journal, found) = Journal::open(&beside.journal, &fingerprint)?;
+    if found == Found::OtherSettings {
+        on_event(Event::OtherSettings);
+    }
+
+    // Measure, decide, pack; a crop that a looser threshold asks for, or that the disk lost, sends its picture back.
+    let mut again: HashSet<usize> = HashSet::new();
+    let mut n_measured = 0;
+    for _ in 0..4 {
+        n_measured += measure(
+            &entries,
+            &refused,
+            &again,
+            &mut journal,
+            config,
+            detector.as_ref(),
+            on_event,
+        )?;
+        let records: Vec<Option<Record>> = entries
+            .iter()
+            .zip(&refused)
+            .map(|(e, refused)| {
+                if refused.is_some() {
+                    None
+                } else {
+                    journal.get(&e.source, &e.stamp).cloned()
+                }
+            })
+            .collect();
+
+        on_event(Event::Start {
+            stage: Stage::Decide,
+            total: 0,
+            done: 0,
+        });
+        let read = |blob: &Blob| journal.read(blob);
+        let evidence = Evidence {
+            records: &records,
+            refused: &refused,
+            exclude: &exclude,
+            config,
+            read: &read,
+        };
+        let decisions = match evidence.decide() {
+            Ok(decisions) => decisions,
+            Err(DecideError::Damaged(input, error)) => {
+                tracing::warn!("{}: {error}; it is measured again", sources[input]);
+                again = HashSet::from([input]);
+                continue;
+            }
+            Err(DecideError::Search(error)) => return Err(error.into()),
+        };
+        on_event(Event::End(Stage::Decide));
+        let (samples, blobs, missing) = samples(&sources, &records, &decisions, config, &posts);
+        if !missing.is_empty() {
+            again = missing;
+            continue;
+        }
+
+        let mut zip = None;
+        if !options.dry_run && !samples.is_empty() {
+            on_event(Event::Start {
+                stage: Stage::Pack,
+                total: samples.len(),
+                done: 0,
+            });
+            let step = || {
+                on_event(Event::Step {
+                    stage: Stage::Pack,
+                    failed: None,
+                    faces: 0,
+                })
+            };
+            match pack(out, &samples, &blobs, &journal, config.png_level, &step) {
+                Ok(()) => zip = Some(out.to_owned()),
+                Err(PackError::Damaged(sample)) => {
+                    again = HashSet::from([samples[sample].place.0]);
+                    continue;
+                }
+                Err(PackError::Dataset(error)) => return Err(error.into()),
+            }
+            on_event(Event::End(Stage::Pack));
+        }
+
+        on_event(Event::Start {
+            stage: Stage::Record,
+            total: 0,
+            done: 0,
+        });
+        let mut lines = manifest::lines(&sources, &records, &decisions, &samples);
+        if zip.is_none() {
+            // Nothing was written: a plan names no samples.
+            lines.iter_mut().for_each(|line| line.sample = None);
+        }
+        manifest::write(&beside.manifest, &lines)?;
+        let mut summary = summarise(&decisions, n_measured);
+        summary.classes = classes(&samples, &sources, config, &posts);
+        summary.zip = zip;
+        summary.manifest = beside.manifest.clone();
+        summary.report = beside.report.clone();
+        let html = page::build(&summary, &records, &decisions, &lines, config, &journal);
+        files::write_bytes(&beside.report, html.as_bytes())?;
+        on_event(Event::End(Stage::Record));
+        return Ok(summary);
+    }
+    Err(CurationError::Journal(beside.journal))
+}
+
+/// What lies beside the zip.
+struct Beside {
+    manifest: PathBuf,
+    report: PathBuf,
+    journal: PathBuf,
+}
+
+impl Beside {
+    fn new(out: &Path) -> Result<Self, CurationError> {
+        let is_zip = out
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("zip"));
+        let Some(stem) = out.file_stem().filter(|_| is_zip) else {
+            return Err(CurationError::Output(out.to_owned()));
+        };
+        let name = |ending: &str| {
+            let mut name = stem.to_owned();
+            name.push(ending);
+            out.with_file_name(name)
+        };
+        Ok(Self {
+            manifest: name(".manifest.jsonl"),
+            report: name(".report.html"),
+            journal: name(".journal"),
+        })
+    }
+}
+
+/// The file behind the detector: other weights make other measurements.
+fn model_bytes(spec: &DetectorSpec) -> io::Result<Vec<u8>> {
+    match spec {
+        DetectorSpec::Cascade(path) | DetectorSpec::Onnx(path) | DetectorSpec::Boxes(path) => {
+            std::fs::read(path)
+        }
+        DetectorSpec::Embedded | DetectorSpec::None => Ok(Vec::new()),
+    }
+}
+
+/// Measures what the journal lacks, and `again` whatever it holds. Memory: one picture per thread.
+fn measure(
+    entries: &[Entry],
+    refused: &[Option<String>],
+    again: &HashSet<usize>,
+    journal: &mut Journal,
+    config: &CurationConfig,
+    detector: &dyn Detector,
+    on_event: &(dyn Fn(Event) + Sync),
+) -> Result<usize, CurationError> {
+    for &i in again {
+        journal.forget(&entries[i].source);
+    }
+    let wanted = refused.iter().filter(|refused| refused.is_none()).count();
+    let todo: Vec<&Entry> = entries
+        .iter()
+        .zip(refused)
+        .filter(|(entry, refused)| {
+            refused.is_none() && journal.get(&entry.source, &entry.stamp).is_none()
+        })
+        .map(|(entry, _)| entry)
+        .collect();
+    on_event(Event::Start {
+        stage: Stage::Measure,
+        total: wanted,
+        done: wanted - todo.len(),
+    });
+    let measurer = Measurer::new(detector, config);
+    let fresh = Mutex::new(Vec::with_capacity(todo.len()));
+    todo.par_iter()
+        .with_max_len(1)
+        .try_for_each(|entry| -> io::Result<()> {
+            let mut measured = measurer.measure(entry);
+            let blobs = std::mem::take(&mut measured.blobs);
+            let slices: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
+            let record = journal.append(&slices, |places| Record {
+                source: entry.source.clone(),
+                stamp: entry.stamp.clone(),
+                sha256: measured.sha256.clone(),
+                outcome: measured.outcome(places),
+            })?;
+            let (failed, faces) = match &record.outcome {
+                Outcome::Failed { reason, .. } => (Some(*reason), 0),
+                Outcome::Picture(picture) => (None, picture.faces.len()),
+            };
+            fresh
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .push(record);
+            on_event(Event::Step {
+                stage: Stage::Measure,
+                failed,
+                faces,
+            });
+            Ok(())
+        })?;
+    let fresh = fresh
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let n = fresh.len();
+    journal.remember(fresh);
+    on_event(Event::End(Stage::Measure));
+    Ok(n)
+}
+
+/// The samples in order with their crops, and the inputs whose crops have yet to be made.
+fn samples(
+    sources: &[String],
+    records: &[Option<Record>],
+    decisions: &Decisions,
+    config: &CurationConfig,
+    posts: &Posts,
+) -> (Vec<Sample>, Vec<Blob>, HashSet<usize>) {
+    let (mut samples, mut blobs, mut missing) = (Vec::new(), Vec::new(), HashSet::new());
+    for (i, decision) in decisions.inputs.iter().enumerate() {
+        let Some(Record {
+            outcome: Outcome::Picture(picture),
+            ..
+        }) = &records[i]
+        else {
+            continue;
+        };
+        for f in (0..decision.faces.len()).filter(|&f| decision.faces[f].drop.is_none()) {
+            let Some(crop) = &picture.faces[f].crop else {
+                missing.insert(i);
+                continue;
+            };
+            let name = dataset::sample_name(samples.len());
+            samples.push(Sample {
+                place: (i, Some(f)),
+                name,
+                label: None,
+            });
+            blobs.push(crop.png);
+        }
+    }
+    if let Some(labels) = &config.labels {
+        let kept: Vec<&str> = samples
+            .iter()
+            .map(|sample| sources[sample.place.0].as_str())
+            .collect();
+        let (classes, _) = labels.classes(&kept, posts);
+        for (sample, class) in samples.iter_mut().zip(classes) {
+            sample.label = Some(class);
+        }
+    }
+    (samples, blobs, missing)
+}
+
+fn classes(
+    samples: &[Sample],
+    sources: &[String],
+    config: &CurationConfig,
+    posts: &Posts,
+) -> Vec<String> {
+    let kept: Vec<&str> = samples
+        .iter()
+        .map(|sample| sources[sample.place.0].as_str())
+        .collect();
+    config
+        .labels
+        .as_ref()
+        .map(|labels| labels.classes(&kept, posts).1)
+        .unwrap_or_default()
+}
+
+fn summarise(decisions: &Decisions, n_measured: usize) -> Summary {
+    let mut summary = Summary {
+        n_inputs: decisions.inputs.len(),
+        n_measured,
+        n_capped: decisions.n_capped,
+        ..Summary::default()
+    };
+    for decision in &decisions.inputs {
+        match &decision.drop {
+            None => summary.n_pictures_kept += 1,
+            Some((reason, _)) => *summary.pictures_dropped.entry(reason.name()).or_default() += 1,
+        }
+        for face in &decision.faces {
+            summary.n_faces += 1;
+            match &face.drop {
+                None => summary.n_kept += 1,
+                Some((reason, _)) => *summary.faces_dropped.entry(reason.name()).or_default() += 1,
+            }
+        }
+    }
+    summary
+}

@@ -1,0 +1,94 @@
+//! A histogram as an inline SVG.
+
+use std::fmt::Write;
+
+/// Bars over a range, with a line at a limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// What is counted, with its unit.
+    pub title: String,
+    /// The values.
+    pub values: Vec<f64>,
+    /// Lower and upper end; values beyond count in the outer bars.
+    pub range: (f64, f64),
+    /// Where a filter cuts, and whether it drops what lies above (`true`) or below.
+    pub limit: Option<(f64, bool)>,
+}
+
+impl Histogram {
+    const BARS: usize = 40;
+    const WIDTH: f64 = 360.0;
+    const HEIGHT: f64 = 90.0;
+
+    /// Counts per bar.
+    pub fn counts(&self) -> [usize; Self::BARS] {
+        let mut counts = [0; Self::BARS];
+        let span = self.range.1 - self.range.0;
+        for value in self.values.iter().filter(|v| v.is_finite()) {
+            let place = (value - self.range.0) / span * Self::BARS as f64;
+            counts[(place.max(0.0) as usize).min(Self::BARS - 1)] += 1;
+        }
+        counts
+    }
+
+    /// The SVG.
+    pub fn to_svg(&self) -> String {
+        let (w, h) = (Self::WIDTH, Self::HEIGHT);
+        let counts = self.counts();
+        let most = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
+        let span = self.range.1 - self.range.0;
+        let mut svg = format!("<svg viewBox=\"0 0 {w} {}\" role=\"img\">", h + 16.0);
+        let bar = w / Self::BARS as f64;
+        for (i, &count) in counts.iter().enumerate() {
+            let x = i as f64 * bar;
+            let centre = self.range.0 + (i as f64 + 0.5) / Self::BARS as f64 * span;
+            let is_dropped = self
+                .limit
+                .is_some_and(|(at, above)| if above { centre > at } else { centre < at });
+            // The square root keeps single pictures visible beside thousands.
+            let height = (count as f64 / most).sqrt() * (h - 4.0);
+            let class = if is_dropped { "out" } else { "in" };
+            let _ = write!(
+                svg,
+                "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{count} near {centre:.3}</title></rect>",
+                h - height,
+                bar - 1.0,
+            );
+        }
+        if let Some((at, _)) = self.limit {
+            let x = ((at - self.range.0) / span).clamp(0.0, 1.0) * w;
+            let _ = write!(
+                svg,
+                "<line class=\"limit\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{h}\"/>"
+            );
+        }
+        let _ = write!(
+            svg,
+            "<line class=\"axis\" x1=\"0\" x2=\"{w}\" y1=\"{h}\" y2=\"{h}\"/><text x=\"0\" y=\"{y}\">{}</text><text x=\"{w}\" y=\"{y}\" text-anchor=\"end\">{}</text></svg>",
+            self.range.0,
+            self.range.1,
+            y = h + 13.0,
+        );
+        svg
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outer_bars_take_what_lies_beyond() {
+        let histogram = Histogram {
+            title: String::new(),
+            values: vec![-5.0, 0.0, 0.5, 1.0, 7.0, f64::NAN],
+            range: (0.0, 1.0),
+            limit: Some((0.5, true)),
+        };
+        let counts = histogram.counts();
+        assert_eq!((counts[0], counts[20], counts[39]), (2, 1, 2));
+        let svg = histogram.to_svg();
+        assert_eq!(svg.matches("class=\"out\"").count(), 20);
+        assert!(svg.contains("class=\"limit\" x1=\"180.0\""));
+    }
+}

@@ -1,0 +1,31 @@
+//! `prep`: from a folder of illustrations to a clean dataset zip of faces, with a record of every decision.
+//!
+//! `run` does all of it; `inspect`, `verify` and `diff` look at what is there; `models` lists the detectors. The work is
+//! done by the crate `curation`; here are arguments, recipes, bars and words.
+
+mod args;
+mod diff;
+mod inspect;
+mod models;
+mod progress;
+mod recipe;
+mod run;
+
+use args::{Args, Command};
+use clap::Parser;
+
+/// Parses the arguments and runs the command.
+///
+/// # Errors
+/// What the command could not do, with the file or flag named.
+pub fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    args.common.start()?;
+    match args.command {
+        Command::Run(args) => run::run(&args),
+        Command::Inspect { path } => inspect::inspect(&path),
+        Command::Verify { path } => inspect::verify(&path),
+        Command::Diff { before, after } => diff::diff(&before, &after),
+        Command::Models { check } => models::models(check.as_deref()),
+    }
+}

@@ -1,0 +1,315 @@
+//! Preset < recipe < flag, and the resolved recipe that is written beside the zip.
+
+use crate::args::RunArgs;
+use anyhow::{Context, bail};
+use curation::CurationConfig;
+use detect::crop::{CropOptions, CropPreset};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// What a recipe says besides the settings.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Frame {
+    inputs: Vec<PathBuf>,
+    out: Option<PathBuf>,
+    preset: Option<CropPreset>,
+}
+
+/// Everything a run needs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Resolved {
+    pub inputs: Vec<PathBuf>,
+    pub out: PathBuf,
+    #[serde(flatten)]
+    pub config: CurationConfig,
+}
+
+impl Resolved {
+    /// The resolved recipe as text; reading it back gives the same.
+    pub fn to_toml(&self) -> anyhow::Result<String> {
+        let mut table = Table::try_from(self)?;
+        table.iter_mut().for_each(|(_, value)| shorten(value));
+        Ok(format!(
+            "# Every setting of this run; `prep run --recipe` accepts it. Paths are as they were typed.\n{}",
+            toml::to_string(&table)?
+        ))
+    }
+}
+
+/// Writes 0.1 for what an f32 holds of 0.1.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::Float(v) if f64::from(*v as f32) == *v => {
+            if let Ok(short) = (*v as f32).to_string().parse() {
+                *v = short;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(shorten),
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| shorten(value)),
+        _ => {}
+    }
+}
+
+/// Resolves preset, recipe and flags.
+pub fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
+    let mut recipe = match &args.recipe {
+        Some(path) => read(path)?,
+        None => Table::new(),
+    };
+    let frame: Frame = Value::Table(recipe.clone()).try_into().context("recipe")?;
+    for key in ["inputs", "out", "preset"] {
+        recipe.remove(key);
+    }
+    let preset = args.preset.or(frame.preset).unwrap_or(CropPreset::Head);
+    let base = CurationConfig {
+        crop: preset.options(),
+        ..CurationConfig::default()
+    };
+    let mut table = Table::try_from(base)?;
+    // A preset on the command line is a flag: its framing goes before that of the recipe.
+    if args.preset.is_some()
+        && let Some(Value::Table(crop)) = recipe.get_mut("crop")
+    {
+        crop.remove("expand");
+        crop.remove("shift_up");
+    }
+    merge(&mut table, recipe);
+    let named = || {
+        args.recipe
+            .as_ref()
+            .map_or_else(String::new, |path| format!("recipe '{}'", path.display()))
+    };
+    let mut config: CurationConfig = Value::Table(table).try_into().with_context(named)?;
+    apply(args, &mut config);
+    validate(&config)?;
+
+    let inputs = if args.inputs.is_empty() {
+        frame.inputs
+    } else {
+        args.inputs.clone()
+    };
+    if inputs.is_empty() {
+        bail!(
+            "no input: name folders, zips or tars (`prep run pictures/ --out faces.zip`), or give `inputs` in a recipe"
+        );
+    }
+    let Some(out) = args.out.clone().or(frame.out) else {
+        bail!("no output: name the zip with --out faces.zip, or give `out` in a recipe");
+    };
+    Ok(Resolved {
+        inputs,
+        out,
+        config,
+    })
+}
+
+fn read(path: &Path) -> anyhow::Result<Table> {
+    let named = || format!("recipe '{}'", path.display());
+    let text = std::fs::read_to_string(path).with_context(named)?;
+    text.parse().with_context(named)
+}
+
+/// Lays `over` on `under`, table by table.
+fn merge(under: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(under)), Value::Table(over)) => merge(under, over),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+fn apply(args: &RunArgs, config: &mut CurationConfig) {
+    fn set<T: Clone>(target: &mut T, flag: &Option<T>) {
+        if let Some(value) = flag {
+            *target = value.clone();
+        }
+    }
+    fn set_option<T: Clone>(target: &mut Option<T>, flag: &Option<T>) {
+        if flag.is_some() {
+            target.clone_from(flag);
+        }
+    }
+    fn set_list(target: &mut Vec<String>, flag: &[String]) {
+        if !flag.is_empty() {
+            *target = flag.to_vec();
+        }
+    }
+    set(&mut config.detector, &args.detector);
+    set_option(&mut config.detect.threshold, &args.face_score);
+    set(&mut config.detect.min_face, &args.min_face);
+    set(&mut config.detect.max_faces, &args.max_faces);
+    set_option(&mut config.detect.longest_side, &args.longest_side);
+    config.detect.tiles |= args.tiles;
+    let crop: &mut CropOptions = &mut config.crop;
+    set(&mut crop.resolution, &args.resolution);
+    set(&mut crop.expand, &args.expand);
+    set(&mut crop.shift_up, &args.shift_up);
+    set(&mut crop.max_reflect, &args.max_reflect);
+    set(&mut crop.max_upscale, &args.max_upscale);
+    crop.upscaled_ok |= args.upscaled_ok;
+    set(&mut crop.filter, &args.filter);
+    let filters = &mut config.filters;
+    set(&mut filters.colour, &args.colour);
+    set(&mut filters.blank, &args.blank);
+    set(&mut filters.aspect, &args.aspect);
+    set(&mut filters.blur, &args.blur);
+    set(&mut filters.detail, &args.detail);
+    let dedup = &mut config.dedup;
+    if let Some(which) = &args.dedup {
+        dedup.pictures = matches!(which.as_str(), "both" | "pictures");
+        dedup.faces = matches!(which.as_str(), "both" | "faces");
+    }
+    set(&mut dedup.radius, &args.radius);
+    set(&mut dedup.face_radius, &args.face_radius);
+    set(&mut dedup.mirrored, &args.mirrored);
+    set_option(&mut dedup.max_variants, &args.max_variants);
+    let metadata = &mut config.metadata;
+    set_option(&mut metadata.posts, &args.metadata);
+    set_list(&mut metadata.include_tags, &args.include_tag);
+    set_list(&mut metadata.exclude_tags, &args.exclude_tag);
+    set_list(&mut metadata.ratings, &args.rating);
+    set_option(&mut metadata.min_score, &args.min_score);
+    set_option(&mut config.labels, &args.labels);
+    set_option(&mut config.exclude, &args.exclude);
+    set(&mut config.decode.max_pixels, &args.max_pixels);
+    set(&mut config.decode.matte, &args.matte);
+    set(&mut config.png_level, &args.png_level);
+}
+
+/// Refuses numbers that can only be mistakes, whether typed or from a recipe.
+fn validate(config: &CurationConfig) -> anyhow::Result<()> {
+    let crop = &config.crop;
+    let within = |name: &str, value: f32, from: f32, to: f32| {
+        if (from..=to).contains(&value) {
+            Ok(())
+        } else {
+            bail!("{name} is {value}; it must lie in {from} to {to}")
+        }
+    };
+    within("--expand (crop.expand)", crop.expand, 0.5, 20.0)?;
+    within("--shift-up (crop.shift_up)", crop.shift_up, -5.0, 5.0)?;
+    within(
+        "--max-reflect (crop.max_reflect)",
+        crop.max_reflect,
+        0.0,
+        0.5,
+    )?;
+    within(
+        "--max-upscale (crop.max_upscale)",
+        crop.max_upscale,
+        0.01,
+        100.0,
+    )?;
+    within(
+        "--min-face (detect.min_face)",
+        config.detect.min_face,
+        1.0,
+        100_000.0,
+    )?;
+    if let Some(score) = config.detect.threshold {
+        within("--face-score (detect.threshold)", score, 0.0, 1.0)?;
+    }
+    if !(8..=8192).contains(&crop.resolution) {
+        bail!(
+            "--resolution (crop.resolution) is {}; it must lie in 8 to 8192",
+            crop.resolution
+        );
+    }
+    if !crop.resolution.is_power_of_two() {
+        tracing::warn!(
+            "{} is no power of two: StyleGAN2 trains on 256, 512 or 1024 pixels",
+            crop.resolution
+        );
+    }
+    if config.png_level > 9 {
+        bail!(
+            "--png-level (png_level) is {}; it must lie in 0 to 9",
+            config.png_level
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(text: &str) -> (tempfile::NamedTempFile, RunArgs) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let args = RunArgs {
+            recipe: Some(file.path().to_owned()),
+            ..RunArgs::default()
+        };
+        (file, args)
+    }
+
+    #[test]
+    fn preset_then_recipe_then_flag() {
+        let text = "inputs = ['a']\nout = 'x.zip'\npreset = 'portrait'\ndetector = 'none'\n[crop]\nresolution = 256\nmax_upscale = 2\n";
+        let (_file, mut args) = recipe(text);
+        let plain = resolve(&args).unwrap();
+        assert_eq!(
+            plain.config.crop.expand,
+            CropPreset::Portrait.options().expand
+        );
+        assert_eq!(
+            (plain.config.crop.resolution, plain.config.crop.max_upscale),
+            (256, 2.0)
+        );
+        args.resolution = Some(128);
+        args.preset = Some(CropPreset::Face);
+        args.out = Some("y.zip".into());
+        let flagged = resolve(&args).unwrap();
+        assert_eq!(
+            flagged.config.crop.expand,
+            CropPreset::Face.options().expand
+        );
+        assert_eq!(
+            (
+                flagged.config.crop.resolution,
+                flagged.config.crop.max_upscale
+            ),
+            (128, 2.0)
+        );
+        assert_eq!(flagged.out, PathBuf::from("y.zip"));
+    }
+
+    #[test]
+    fn the_resolved_recipe_reads_back_the_same() {
+        let (_file, args) = recipe(
+            "inputs = ['a', '@b.txt']\nout = 'x.zip'\ndetector = 'onnx:m.onnx'\n[filters]\nblur = 'off'\n",
+        );
+        let resolved = resolve(&args).unwrap();
+        let text = resolved.to_toml().unwrap();
+        assert!(text.contains("max_reflect = 0.1\n"), "{text}");
+        let (_file, args) = recipe(&text);
+        assert_eq!(resolve(&args).unwrap(), resolved);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, word) in [
+            ("out = 'x.zip'", "no input"),
+            ("inputs = ['a']", "--out"),
+            (
+                "inputs = ['a']\nout = 'x.zip'\n[crop]\nexpandd = 2",
+                "expandd",
+            ),
+            ("inputs = ['a']\nout = 'x.zip'\nspeed = 2", "speed"),
+            (
+                "inputs = ['a']\nout = 'x.zip'\n[crop]\nexpand = 200",
+                "--expand",
+            ),
+        ] {
+            let (_file, args) = recipe(text);
+            let error = format!("{:#}", resolve(&args).unwrap_err());
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `prep run`.
+
+use crate::args::RunArgs;
+use crate::progress::Bars;
+use crate::recipe::resolve;
+use anyhow::bail;
+use curation::{RunOptions, Summary};
+use std::fmt::Write;
+
+pub fn run(args: &RunArgs) -> anyhow::Result<()> {
+    let resolved = resolve(args)?;
+    let bars = Bars::default();
+    let options = RunOptions {
+        dry_run: args.dry_run,
+    };
+    let summary = curation::run(
+        &resolved.inputs,
+        &resolved.out,
+        &resolved.config,
+        options,
+        &|event| bars.on_event(event),
+    )?;
+    files::write_bytes(
+        resolved.out.with_extension("recipe.toml"),
+        resolved.to_toml()?.as_bytes(),
+    )?;
+    cli::report(&summary, words);
+    if summary.n_kept == 0 {
+        bail!("nothing was kept; {} tells why", summary.report.display());
+    }
+    Ok(())
+}
+
+fn words(summary: &Summary) -> String {
+    let mut text = String::new();
+    let reasons = |counts: &std::collections::BTreeMap<String, usize>| -> String {
+        let mut sorted: Vec<_> = counts.iter().collect();
+        sorted.sort_by_key(|(reason, n)| (std::cmp::Reverse(**n), (*reason).clone()));
+        sorted
+            .iter()
+            .map(|(reason, n)| format!("{n} {reason}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let _ = writeln!(
+        text,
+        "inputs   {}: {} with a face kept",
+        summary.n_inputs, summary.n_pictures_kept
+    );
+    if !summary.pictures_dropped.is_empty() {
+        let _ = writeln!(
+            text,
+            "         dropped: {}",
+            reasons(&summary.pictures_dropped)
+        );
+    }
+    let _ = writeln!(
+        text,
+        "faces    {}: {} kept",
+        summary.n_faces, summary.n_kept
+    );
+    if !summary.faces_dropped.is_empty() {
+        let _ = writeln!(
+            text,
+            "         dropped: {}",
+            reasons(&summary.faces_dropped)
+        );
+    }
+    if summary.n_capped > 0 {
+        let _ = writeln!(
+            text,
+            "         {} hashes have too many look-alikes to compare all",
+            summary.n_capped
+        );
+    }
+    match &summary.zip {
+        Some(zip) => {
+            let _ = writeln!(text, "zip      {}", zip.display());
+        }
+        None if summary.n_kept > 0 => {
+            let _ = writeln!(text, "zip      none (--dry-run)");
+        }
+        None => {}
+    }
+    let _ = writeln!(text, "manifest {}", summary.manifest.display());
+    let _ = writeln!(text, "report   {}", summary.report.display());
+    text
+}
