@@ -10,6 +10,7 @@ pub(crate) mod activation;
 pub(crate) mod channels;
 pub(crate) mod conv;
 pub(crate) mod direct;
+pub(crate) mod grid_sample;
 pub(crate) mod im2col;
 pub(crate) mod layout;
 pub(crate) mod matmul;

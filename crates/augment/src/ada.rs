@@ -1,0 +1,203 @@
+//! The controller of the augmentation probability p.
+
+use serde::{Deserialize, Serialize};
+
+use crate::AugmentError;
+
+/// How [`AdaController`] steers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdaOptions {
+    /// The mean sign of D's output on real images to aim at.
+    pub target: f64,
+    /// Iterations between two updates.
+    pub interval: u64,
+    /// Thousands of images in which p can go from 0 to 1.
+    pub kimg: f64,
+    /// Images of an iteration.
+    pub batch: usize,
+    /// The largest p; none is the reference's behaviour, where p may exceed 1.
+    pub max_p: Option<f64>,
+}
+
+impl Default for AdaOptions {
+    fn default() -> Self {
+        AdaOptions {
+            target: 0.6,
+            interval: 4,
+            kimg: 500.0,
+            batch: 64,
+            max_p: Some(0.85),
+        }
+    }
+}
+
+/// Raises p while D is surer of real images than the target, and lowers it otherwise (ADA, arXiv:2006.06676).
+///
+/// The whole controller is its state: save and restore it with serde.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdaController {
+    /// How it steers.
+    pub options: AdaOptions,
+    p: f32,
+    sign_sum: f64,
+    n_signs: u64,
+    /// Mean of the last interval that had reports.
+    mean_sign: Option<f64>,
+}
+
+/// What one update did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdaUpdate {
+    /// Mean sign of D's output on real images.
+    pub mean_sign: f64,
+    /// What was added to p before it was kept in range.
+    pub adjust: f64,
+    /// p from now on.
+    pub p: f64,
+}
+
+impl AdaController {
+    /// A controller that starts at `p`.
+    ///
+    /// # Errors
+    /// When `p` is negative or not a number.
+    pub fn new(options: AdaOptions, p: f64) -> Result<Self, AugmentError> {
+        if !(p.is_finite() && p >= 0.0) {
+            return Err(AugmentError::Probability(p));
+        }
+        Ok(Self {
+            options,
+            p: p as f32,
+            sign_sum: 0.0,
+            n_signs: 0,
+            mean_sign: None,
+        })
+    }
+
+    /// The augmentation probability.
+    pub fn p(&self) -> f64 {
+        f64::from(self.p)
+    }
+
+    /// Mean sign of the last interval that had reports: r_t of the paper.
+    pub fn mean_sign(&self) -> Option<f64> {
+        self.mean_sign
+    }
+
+    /// Reports D's output (or its sign) on real images, of every phase that runs D on them.
+    pub fn report(&mut self, real_logits: impl IntoIterator<Item = f32>) {
+        for logit in real_logits {
+            self.sign_sum += match logit {
+                l if l > 0.0 => 1.0,
+                l if l < 0.0 => -1.0,
+                _ => 0.0,
+            };
+            self.n_signs += 1;
+        }
+    }
+
+    /// To be called after iteration `batch_idx` (from 1); updates p where the interval divides it.
+    pub fn step(&mut self, batch_idx: u64) -> Option<AdaUpdate> {
+        if !batch_idx.is_multiple_of(self.options.interval.max(1)) {
+            return None;
+        }
+        self.update()
+    }
+
+    /// Moves p by one interval. `None` before the first report; later, without new reports, the old mean stays.
+    pub fn update(&mut self) -> Option<AdaUpdate> {
+        if self.n_signs > 0 {
+            self.mean_sign = Some(self.sign_sum / self.n_signs as f64);
+            (self.sign_sum, self.n_signs) = (0.0, 0);
+        }
+        let mean_sign = self.mean_sign?;
+        let o = &self.options;
+        let direction = match mean_sign - o.target {
+            d if d > 0.0 => 1.0,
+            d if d < 0.0 => -1.0,
+            _ => 0.0,
+        };
+        let images = o.batch as f64 * o.interval as f64;
+        let adjust = direction * images / (o.kimg * 1000.0);
+        let moved = (self.p + adjust as f32).max(0.0);
+        self.p = match o.max_p {
+            // A p that was set above the limit by hand may only come down.
+            Some(max_p) if adjust > 0.0 => moved.min((max_p as f32).max(self.p)),
+            _ => moved,
+        };
+        Some(AdaUpdate {
+            mean_sign,
+            adjust,
+            p: self.p(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn controller(max_p: Option<f64>, p: f64) -> AdaController {
+        let options = AdaOptions {
+            kimg: 1.0,
+            batch: 64,
+            max_p,
+            ..AdaOptions::default()
+        };
+        AdaController::new(options, p).unwrap()
+    }
+
+    #[test]
+    fn p_follows_the_sign_of_the_mean() {
+        let mut ada = controller(None, 0.0);
+        assert_eq!(ada.step(4), None);
+        ada.report([1.0, 2.5, 0.0, -3.0]);
+        assert_eq!(ada.step(5), None);
+        let update = ada.step(8).unwrap();
+        assert_eq!((update.mean_sign, update.adjust, update.p), (0.25, -0.256, 0.0));
+        ada.report([1.0; 10]);
+        assert_eq!(ada.update().unwrap().p, f64::from(0.256_f32));
+        // No new report: the mean stays, and p goes on beyond 1.
+        for _ in 0..5 {
+            ada.update();
+        }
+        assert!((ada.p() - 6.0 * 0.256).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_limit_holds_and_only_on_the_way_up() {
+        let mut ada = controller(Some(0.85), 0.0);
+        ada.report([1.0]);
+        for _ in 0..9 {
+            ada.update();
+        }
+        assert_eq!(ada.p(), f64::from(0.85_f32));
+        let mut ada = controller(Some(0.85), 2.0);
+        ada.report([1.0]);
+        assert_eq!(ada.update().unwrap().p, 2.0);
+        ada.report([-1.0]);
+        assert!((ada.update().unwrap().p - 1.744).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_saved_state_goes_on_identically() {
+        let mut ada = controller(Some(0.85), 0.1);
+        ada.report([1.0, -1.0, 1.0]);
+        ada.update();
+        ada.report([-1.0, 1.0]);
+        let text = serde_json::to_string(&ada).unwrap();
+        let mut restored: AdaController = serde_json::from_str(&text).unwrap();
+        ada.report([1.0]);
+        restored.report([1.0]);
+        assert_eq!(ada.update(), restored.update());
+        assert_eq!(ada, restored);
+    }
+
+    #[test]
+    fn a_wrong_start_is_refused() {
+        assert!(AdaController::new(AdaOptions::default(), f64::NAN).is_err());
+        assert!(AdaController::new(AdaOptions::default(), -0.1).is_err());
+    }
+}

@@ -1,0 +1,135 @@
+//! Where the random numbers come from: a seeded generator, or a recording.
+
+use rng::RandomState;
+
+use crate::AugmentError;
+
+/// The two distributions of the pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// Uniform in [0, 1).
+    Uniform,
+    /// Standard normal.
+    Normal,
+}
+
+/// Random numbers in the order in which the pipe draws them: one call per tensor of the reference.
+pub trait RandomSource {
+    /// Fills `values`.
+    ///
+    /// # Errors
+    /// When a recording does not fit the call.
+    fn fill(&mut self, distribution: Distribution, values: &mut [f32]) -> Result<(), AugmentError>;
+}
+
+impl RandomSource for RandomState {
+    fn fill(&mut self, distribution: Distribution, values: &mut [f32]) -> Result<(), AugmentError> {
+        for value in values {
+            *value = match distribution {
+                // 24 bits, so that rounding to f32 cannot give 1.
+                Distribution::Uniform => {
+                    ((self.random_sample() * 16_777_216.0).floor() / 16_777_216.0) as f32
+                }
+                Distribution::Normal => self.standard_normal() as f32,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// One recorded call.
+pub type Recorded = (Distribution, Vec<f32>);
+
+/// Passes numbers on and keeps them.
+#[derive(Debug)]
+pub struct Recorder<'a, R> {
+    source: &'a mut R,
+    /// What was drawn so far.
+    pub draws: Vec<Recorded>,
+}
+
+impl<'a, R: RandomSource> Recorder<'a, R> {
+    /// Records what is drawn from `source`.
+    pub fn new(source: &'a mut R) -> Self {
+        let draws = Vec::new();
+        Self { source, draws }
+    }
+}
+
+impl<R: RandomSource> RandomSource for Recorder<'_, R> {
+    fn fill(&mut self, distribution: Distribution, values: &mut [f32]) -> Result<(), AugmentError> {
+        self.source.fill(distribution, values)?;
+        self.draws.push((distribution, values.to_vec()));
+        Ok(())
+    }
+}
+
+/// Hands recorded numbers out again.
+#[derive(Clone, Debug)]
+pub struct Replay<'a> {
+    draws: &'a [Recorded],
+    next: usize,
+}
+
+impl<'a> Replay<'a> {
+    /// From the first of `draws` on.
+    pub fn new(draws: &'a [Recorded]) -> Self {
+        Self { draws, next: 0 }
+    }
+
+    /// Whether every recorded number was used.
+    pub fn is_finished(&self) -> bool {
+        self.next == self.draws.len()
+    }
+}
+
+impl RandomSource for Replay<'_> {
+    fn fill(&mut self, distribution: Distribution, values: &mut [f32]) -> Result<(), AugmentError> {
+        match self.draws.get(self.next) {
+            Some((d, drawn)) if *d == distribution && drawn.len() == values.len() => {
+                values.copy_from_slice(drawn);
+                self.next += 1;
+                Ok(())
+            }
+            other => Err(AugmentError::Replay {
+                index: self.next,
+                found: other.map_or("missing".to_owned(), |(d, v)| format!("{} {d:?}", v.len())),
+                expected: format!("{} {distribution:?}", values.len()),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_replays_and_refuses_another_order() {
+        let mut random = RandomState::new(1);
+        let mut recorder = Recorder::new(&mut random);
+        let mut a = [0.0; 5];
+        let mut b = [0.0; 3];
+        recorder.fill(Distribution::Uniform, &mut a).unwrap();
+        recorder.fill(Distribution::Normal, &mut b).unwrap();
+        let draws = recorder.draws;
+        let mut replay = Replay::new(&draws);
+        let mut again = [0.0; 5];
+        replay.fill(Distribution::Uniform, &mut again).unwrap();
+        assert_eq!(a, again);
+        let error = replay.fill(Distribution::Uniform, &mut again[..3]);
+        assert!(error.unwrap_err().to_string().contains("3 Normal"));
+        replay.fill(Distribution::Normal, &mut again[..3]).unwrap();
+        assert!(replay.is_finished());
+        assert!(replay.fill(Distribution::Normal, &mut []).is_err());
+    }
+
+    #[test]
+    fn uniform_numbers_stay_below_one() {
+        let mut values = vec![0.0; 100_000];
+        RandomState::new(0).fill(Distribution::Uniform, &mut values).unwrap();
+        assert!(values.iter().all(|v| (0.0..1.0).contains(v)));
+        let mean = values.iter().sum::<f32>() / 100_000.0;
+        assert!((mean - 0.5).abs() < 0.005);
+    }
+}
