@@ -156,7 +156,10 @@ mod tests {
         ada.report([1.0, 2.5, 0.0, -3.0]);
         assert_eq!(ada.step(5), None);
         let update = ada.step(8).unwrap();
-        assert_eq!((update.mean_sign, update.adjust, update.p), (0.25, -0.256, 0.0));
+        assert_eq!(
+            (update.mean_sign, update.adjust, update.p),
+            (0.25, -0.256, 0.0)
+        );
         ada.report([1.0; 10]);
         assert_eq!(ada.update().unwrap().p, f64::from(0.256_f32));
         // No new report: the mean stays, and p goes on beyond 1.

@@ -214,8 +214,9 @@ impl fmt::Display for AugPipe {
         if self.is_empty() {
             return f.write_str("none");
         }
-        let is_union =
-            |end: usize| (0..self.strengths.len()).all(|i| self.strengths[i] == f64::from(u8::from(i < end)));
+        let is_union = |end: usize| {
+            (0..self.strengths.len()).all(|i| self.strengths[i] == f64::from(u8::from(i < end)))
+        };
         if let Some((name, _)) = UNIONS.iter().find(|(_, range)| is_union(range.end)) {
             return f.write_str(name);
         }
@@ -285,7 +286,10 @@ mod tests {
             ("bgc", "bgc"),
             ("geom, blit", "bg"),
             ("xflip,xint,scale=0.5,hue=0", "xflip,xint,scale=0.5"),
-            ("BGC,hue=0", "blit,geom,brightness,contrast,lumaflip,saturation"),
+            (
+                "BGC,hue=0",
+                "blit,geom,brightness,contrast,lumaflip,saturation",
+            ),
             ("geom=0.25,cutout", "geom=0.25,cutout"),
             ("color,noise=2", "color,noise=2"),
             ("hue=0", "none"),
@@ -302,7 +306,10 @@ mod tests {
     #[test]
     fn mistakes_name_the_way_out() {
         let error = "blit,geo".parse::<AugPipe>().unwrap_err().to_string();
-        assert!(error.contains("'geo'") && error.contains("blit geom color"), "{error}");
+        assert!(
+            error.contains("'geo'") && error.contains("blit geom color"),
+            "{error}"
+        );
         for wrong in ["scale=x", "scale=-1", "scale=nan", "scale="] {
             let error = wrong.parse::<AugPipe>().unwrap_err().to_string();
             assert!(error.contains("scale"), "{error}");

@@ -107,7 +107,10 @@ mod tests {
     }
 
     fn assert_close(a: [f32; 3], b: [f32; 3]) {
-        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6), "{a:?} {b:?}");
+        assert!(
+            a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6),
+            "{a:?} {b:?}"
+        );
     }
 
     #[test]
@@ -119,8 +122,17 @@ mod tests {
 
     #[test]
     fn luma_and_chroma_are_separate() {
-        assert_close(apply(&about_luma(-1.0, 1.0), [0.2, 0.2, 0.2]), [-0.2, -0.2, -0.2]);
-        assert_close(apply(&about_luma(1.0, 0.0), [0.9, 0.0, 0.0]), [0.3, 0.3, 0.3]);
-        assert_close(apply(&about_luma(1.0, 2.0), [0.5, -0.5, 0.0]), [1.0, -1.0, 0.0]);
+        assert_close(
+            apply(&about_luma(-1.0, 1.0), [0.2, 0.2, 0.2]),
+            [-0.2, -0.2, -0.2],
+        );
+        assert_close(
+            apply(&about_luma(1.0, 0.0), [0.9, 0.0, 0.0]),
+            [0.3, 0.3, 0.3],
+        );
+        assert_close(
+            apply(&about_luma(1.0, 2.0), [0.5, -0.5, 0.0]),
+            [1.0, -1.0, 0.0],
+        );
     }
 }

@@ -16,7 +16,9 @@ pub enum AugmentError {
         valid: String,
     },
     /// A strength that is no number from 0 up.
-    #[error("strength '{strength}' of '{item}' in augpipe is no number >= 0; write e.g. {item}=0.5")]
+    #[error(
+        "strength '{strength}' of '{item}' in augpipe is no number >= 0; write e.g. {item}=0.5"
+    )]
     Strength {
         /// The category or transform.
         item: String,
@@ -41,7 +43,9 @@ pub enum AugmentError {
         height: usize,
     },
     /// Recorded numbers that do not fit what is drawn.
-    #[error("recorded draw {index} is {found}, but {expected} is drawn; was it recorded with another augpipe?")]
+    #[error(
+        "recorded draw {index} is {found}, but {expected} is drawn; was it recorded with another augpipe?"
+    )]
     Replay {
         /// Position in the recording.
         index: usize,

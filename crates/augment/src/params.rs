@@ -206,7 +206,11 @@ impl Ranges {
             step(Transform::Contrast, Law::LogNormal(self.contrast_std), 1),
             step(Transform::LumaFlip, Law::Choice(2.0), 1),
             step(Transform::Hue, Law::Within(PI * self.hue_max), 1),
-            step(Transform::Saturation, Law::LogNormal(self.saturation_std), 1),
+            step(
+                Transform::Saturation,
+                Law::LogNormal(self.saturation_std),
+                1,
+            ),
         ];
         for strength in self.imgfilter_bands {
             steps.push(Step {
@@ -344,7 +348,9 @@ impl AugmentParams {
                 }
             };
             let size = ranges.cutout_size as f32;
-            let sizes = gates.iter().flat_map(|&open| [if open { size } else { 0.0 }; 2]);
+            let sizes = gates
+                .iter()
+                .flat_map(|&open| [if open { size } else { 0.0 }; 2]);
             params.cutout_centers = centers.chunks_exact(2).map(|c| [c[0], c[1]]).collect();
             params.draws.push(Draw {
                 transform: Transform::Cutout,
@@ -407,7 +413,11 @@ mod tests {
                 | Transform::ImgFilter => 1.0,
                 _ => 0.0,
             };
-            assert!(draw.values.iter().all(|v| *v == identity), "{}", draw.transform);
+            assert!(
+                draw.values.iter().all(|v| *v == identity),
+                "{}",
+                draw.transform
+            );
         }
     }
 

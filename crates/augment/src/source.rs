@@ -127,7 +127,9 @@ mod tests {
     #[test]
     fn uniform_numbers_stay_below_one() {
         let mut values = vec![0.0; 100_000];
-        RandomState::new(0).fill(Distribution::Uniform, &mut values).unwrap();
+        RandomState::new(0)
+            .fill(Distribution::Uniform, &mut values)
+            .unwrap();
         assert!(values.iter().all(|v| (0.0..1.0).contains(v)));
         let mean = values.iter().sum::<f32>() / 100_000.0;
         assert!((mean - 0.5).abs() < 0.005);

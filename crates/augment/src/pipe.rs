@@ -1,0 +1,392 @@
+//! The pipe: one differentiable op that does to each image of a batch what was drawn for it.
+//!
+//! For fixed draws the pipe is affine in the images, `y = L x + b`. Its gradient is the adjoint of `L`, the tangent of a
+//! [`Dual`] goes through `L` itself, and so every derivative is exact, those of gradient penalties included. All stages
+//! of an image run in one task while it is in the cache; an image that no transform touches is copied.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, WithDType, bail};
+use ops::Dual;
+use rayon::prelude::*;
+
+use crate::color::{ColorMap, color_maps};
+use crate::filter::{TAPS, filter_plane, filter_plane_adjoint, filters};
+use crate::geometry::Geometry;
+use crate::warp::Warp;
+use crate::{AugPipe, AugmentError, AugmentParams, BatchShape, RandomSource, Ranges, Transform};
+
+/// The transforms that are on and how far they go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AugmentPipe {
+    /// Which transforms are on, and how strongly.
+    pub transforms: AugPipe,
+    /// How far they go.
+    pub ranges: Ranges,
+}
+
+impl From<AugPipe> for AugmentPipe {
+    fn from(transforms: AugPipe) -> Self {
+        let ranges = Ranges::default();
+        Self { transforms, ranges }
+    }
+}
+
+impl AugmentPipe {
+    /// Draws all random numbers for a batch, with probability `p` for each transform.
+    ///
+    /// # Errors
+    /// When `p` is negative or no number, or a recording does not fit.
+    pub fn draw<R: RandomSource>(
+        &self,
+        source: &mut R,
+        p: f64,
+        shape: BatchShape,
+    ) -> Result<AugmentParams, AugmentError> {
+        AugmentParams::random(&self.transforms, &self.ranges, source, p, shape)
+    }
+
+    /// Every transform that is on, at one percentile (0 to 1) of its distribution, on every image. Only noise draws.
+    ///
+    /// A normal parameter is taken as `erfinv(2 percentile - 1)`, without a factor sqrt(2), as in the reference.
+    ///
+    /// # Errors
+    /// When `percentile` is outside 0 to 1, or a recording does not fit.
+    pub fn at_percentile<R: RandomSource>(
+        &self,
+        source: &mut R,
+        percentile: f64,
+        shape: BatchShape,
+    ) -> Result<AugmentParams, AugmentError> {
+        AugmentParams::percentile(&self.transforms, &self.ranges, source, percentile, shape)
+    }
+}
+
+impl BatchShape {
+    /// The shape of `[batch, channels, height, width]`.
+    ///
+    /// # Errors
+    /// When `x` has another rank.
+    pub fn of(x: &Tensor) -> candle_core::Result<Self> {
+        let (batch, channels, height, width) = x.dims4()?;
+        Ok(Self {
+            batch,
+            channels,
+            height,
+            width,
+        })
+    }
+}
+
+/// Draws that are ready to be applied, as often as needed.
+#[derive(Clone, Debug)]
+pub struct Augmentation {
+    plan: Arc<Plan>,
+}
+
+impl Augmentation {
+    /// Works out maps, filters and rectangles from the draws.
+    ///
+    /// # Errors
+    /// When the images are too small, or colours are to change in images of other than 1 or 3 channels.
+    pub fn new(params: AugmentParams) -> Result<Self, AugmentError> {
+        let plan = Arc::new(Plan::new(params)?);
+        Ok(Self { plan })
+    }
+
+    /// Augments images in -1..1, and the tangent along with them.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, channels, height, width]` as drawn for, f32 or f64; so is the result
+    ///
+    /// # Errors
+    /// When the shape differs from the one drawn for.
+    pub fn apply(&self, x: &Dual) -> candle_core::Result<Dual> {
+        let tangent = x
+            .tangent
+            .as_ref()
+            .map(|t| self.apply_linear(t))
+            .transpose()?;
+        Ok(Dual {
+            primal: self.run(&x.primal, Part::Affine)?,
+            tangent,
+        })
+    }
+
+    /// The linear part: what the pipe does to a difference of images.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_linear(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        self.run(x, Part::Linear)
+    }
+
+    /// The reflected pixels of the geometric stage: left, right, top, bottom; `None` when it is off.
+    pub fn margin(&self) -> Option<[usize; 4]> {
+        self.plan.geometry.as_ref().map(|g| g.margin)
+    }
+
+    /// The map of the geometric stage for an image, `theta` of an affine grid; `None` where nothing moves.
+    pub fn theta(&self, image: usize) -> Option<[[f32; 3]; 2]> {
+        let map = self.plan.geometry.as_ref()?.maps.get(image)?;
+        map.as_ref().map(|map| map.theta)
+    }
+
+    fn run(&self, x: &Tensor, part: Part) -> candle_core::Result<Tensor> {
+        let shape = self.plan.params.shape;
+        if BatchShape::of(x)? != shape {
+            bail!(
+                "augment: images are {:?} but the draws are for {shape:?}",
+                x.shape()
+            );
+        }
+        if (0..shape.batch).all(|image| self.plan.is_identity(image)) {
+            return Ok(x.clone());
+        }
+        let plan = self.plan.clone();
+        x.contiguous()?.apply_op1(PipeOp { plan, part })
+    }
+}
+
+/// Rows and columns that are blackened.
+#[derive(Clone, Debug)]
+struct Cutout {
+    columns: Vec<bool>,
+    rows: Vec<bool>,
+}
+
+/// What happens to each image.
+#[derive(Debug)]
+struct Plan {
+    params: AugmentParams,
+    geometry: Option<Geometry>,
+    colors: Vec<Option<ColorMap>>,
+    filters: Vec<Option<[f64; TAPS]>>,
+    noise_stds: Vec<f32>,
+    cutouts: Vec<Option<Cutout>>,
+}
+
+impl Plan {
+    fn new(params: AugmentParams) -> Result<Self, AugmentError> {
+        let BatchShape {
+            batch,
+            channels,
+            height,
+            width,
+        } = params.shape;
+        if height < 2 || width < 2 {
+            return Err(AugmentError::TooSmall { width, height });
+        }
+        let colors = color_maps(&params);
+        if colors.iter().any(Option::is_some) && channels != 1 && channels != 3 {
+            return Err(AugmentError::Channels(channels));
+        }
+        let noise = params.of(Transform::Noise).next();
+        let noise_stds = (0..batch).map(|image| noise.map_or(0.0, |draw| draw.of(image)[0]));
+        let cutout = params.of(Transform::Cutout).next();
+        let cutouts = (0..batch).map(|image| {
+            let size = cutout?.of(image);
+            let center = params.cutout_centers[image];
+            // Pixel centres less than half a side away.
+            let hidden = |axis: usize, len: usize| -> Vec<bool> {
+                let place = |i: usize| (i as f32 + 0.5) / len as f32;
+                (0..len)
+                    .map(|i| (place(i) - center[axis]).abs() < size[axis] / 2.0)
+                    .collect()
+            };
+            (size != [0.0, 0.0]).then(|| Cutout {
+                columns: hidden(0, width),
+                rows: hidden(1, height),
+            })
+        });
+        Ok(Plan {
+            geometry: Geometry::new(&params),
+            filters: filters(&params),
+            noise_stds: noise_stds.collect(),
+            cutouts: cutouts.collect(),
+            colors,
+            params,
+        })
+    }
+
+    fn is_identity(&self, image: usize) -> bool {
+        self.warp(image).is_none()
+            && self.colors[image].is_none()
+            && self.filters[image].is_none()
+            && self.noise_stds[image] == 0.0
+            && self.cutouts[image].is_none()
+    }
+
+    fn warp(&self, image: usize) -> Option<Warp<'_>> {
+        let geometry = self.geometry.as_ref()?;
+        Some(Warp {
+            width: self.params.shape.width,
+            height: self.params.shape.height,
+            margin: geometry.margin,
+            map: geometry.maps[image].as_ref()?,
+        })
+    }
+
+    /// `y = L x + b`, or `L x` alone.
+    fn forward<T: WithDType>(&self, image: usize, x: &[T], y: &mut [T], part: Part) {
+        match self.warp(image) {
+            Some(warp) => warp.forward(x, y),
+            None => y.copy_from_slice(x),
+        }
+        let width = self.params.shape.width;
+        let pixels = width * self.params.shape.height;
+        let is_affine = part == Part::Affine;
+        if let Some(map) = &self.colors[image] {
+            recolor(map, y, pixels, false, is_affine);
+        }
+        if let Some(taps) = &self.filters[image] {
+            for plane in y.chunks_exact_mut(pixels) {
+                filter_plane(taps, plane, width);
+            }
+        }
+        let std = self.noise_stds[image];
+        if is_affine && std != 0.0 {
+            let noise = &self.params.noise[image * y.len()..(image + 1) * y.len()];
+            for (y, noise) in y.iter_mut().zip(noise) {
+                *y += T::from_f64(f64::from(noise * std));
+            }
+        }
+        self.cut_out(image, y);
+    }
+
+    /// `dx = L' dy`
+    fn adjoint<T: WithDType>(&self, image: usize, dy: &[T], dx: &mut [T]) {
+        let mut gradient = dy.to_vec();
+        self.cut_out(image, &mut gradient);
+        let width = self.params.shape.width;
+        let pixels = width * self.params.shape.height;
+        if let Some(taps) = &self.filters[image] {
+            for plane in gradient.chunks_exact_mut(pixels) {
+                filter_plane_adjoint(taps, plane, width);
+            }
+        }
+        if let Some(map) = &self.colors[image] {
+            recolor(map, &mut gradient, pixels, true, false);
+        }
+        match self.warp(image) {
+            Some(warp) => warp.adjoint(&gradient, dx),
+            None => dx.copy_from_slice(&gradient),
+        }
+    }
+
+    fn cut_out<T: WithDType>(&self, image: usize, x: &mut [T]) {
+        let Some(cutout) = &self.cutouts[image] else {
+            return;
+        };
+        let width = cutout.columns.len();
+        for (i, row) in x.chunks_exact_mut(width).enumerate() {
+            if cutout.rows[i % cutout.rows.len()] {
+                for (value, hidden) in row.iter_mut().zip(&cutout.columns) {
+                    if *hidden {
+                        *value = T::zero();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Maps the colours of an image in place.
+fn recolor<T: WithDType>(
+    map: &ColorMap,
+    x: &mut [T],
+    pixels: usize,
+    transposed: bool,
+    affine: bool,
+) {
+    let number = |value: f32| T::from_f64(f64::from(value));
+    let m: [[T; 3]; 3] = std::array::from_fn(|i| {
+        std::array::from_fn(|j| {
+            number(if transposed {
+                map.matrix[j][i]
+            } else {
+                map.matrix[i][j]
+            })
+        })
+    });
+    let offset = map
+        .offset
+        .map(|b| if affine { number(b) } else { T::zero() });
+    let (red, rest) = x.split_at_mut(pixels);
+    if rest.is_empty() {
+        for value in red {
+            *value = m[0][0] * *value + offset[0];
+        }
+        return;
+    }
+    let (green, blue) = rest.split_at_mut(pixels);
+    for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
+        let rgb = [*r, *g, *b];
+        for (out, (m, offset)) in [r, g, b].into_iter().zip(m.iter().zip(offset)) {
+            *out = m[0] * rgb[0] + m[1] * rgb[1] + m[2] * rgb[2] + offset;
+        }
+    }
+}
+
+/// Which part of the pipe an op runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// `L x + b`
+    Affine,
+    /// `L x`
+    Linear,
+    /// `L' x`
+    Adjoint,
+}
+
+/// The pipe on tensors; its derivatives are parts of the pipe again.
+struct PipeOp {
+    plan: Arc<Plan>,
+    part: Part,
+}
+
+impl PipeOp {
+    fn run<T: WithDType>(&self, x: &[T]) -> Vec<T> {
+        let mut y = vec![T::zero(); x.len()];
+        let size = x.len() / self.plan.params.shape.batch;
+        let images = y.par_chunks_exact_mut(size).zip(x.par_chunks_exact(size));
+        images
+            .enumerate()
+            .for_each(|(image, (y, x))| match self.part {
+                Part::Adjoint => self.plan.adjoint(image, x, y),
+                part => self.plan.forward(image, x, y, part),
+            });
+        y
+    }
+}
+
+impl CustomOp1 for PipeOp {
+    fn name(&self) -> &'static str {
+        "augment"
+    }
+
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            bail!("augment: the images are not contiguous");
+        };
+        let y = match storage {
+            CpuStorage::F32(x) => CpuStorage::F32(self.run(&x[start..end])),
+            CpuStorage::F64(x) => CpuStorage::F64(self.run(&x[start..end])),
+            _ => bail!("augment: images must be f32 or f64"),
+        };
+        Ok((y, layout.shape().clone()))
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let part = match self.part {
+            Part::Affine | Part::Linear => Part::Adjoint,
+            Part::Adjoint => Part::Linear,
+        };
+        let plan = self.plan.clone();
+        Ok(Some(dy.contiguous()?.apply_op1(PipeOp { plan, part })?))
+    }
+}
