@@ -29,8 +29,8 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
         let tolerance = tolerance.with_context(|| format!("'{}': no tolerance", path.display()))?;
         for trace in traces {
             let name = trace["name"].as_str().context("a trace without a name")?;
-            let worst = follow(trace)
-                .with_context(|| format!("'{}': trace '{name}'", path.display()))?;
+            let worst =
+                follow(trace).with_context(|| format!("'{}': trace '{name}'", path.display()))?;
             results.push(CaseResult {
                 suite: "ada".to_owned(),
                 case: name.to_owned(),

@@ -47,10 +47,8 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             let Some(cases) = root.get("cases").and_then(Value::as_object) else {
                 return Ok(Vec::new());
             };
-            let tensors = candle_core::safetensors::load(
-                path.with_extension("safetensors"),
-                &Device::Cpu,
-            )?;
+            let tensors =
+                candle_core::safetensors::load(path.with_extension("safetensors"), &Device::Cpu)?;
             let mut of_cases = Vec::new();
             for (name, case) in cases {
                 let result = one_case(name, case, &tensors);
@@ -59,12 +57,16 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             Ok(of_cases)
         };
         let of_file = of_file().with_context(|| format!("'{}'", path.display()))?;
-        results.extend(of_file.into_iter().map(|(case, worst, tolerance)| CaseResult {
-            suite: "augment".to_owned(),
-            case: format!("{stem}/{case}"),
-            worst,
-            tolerance,
-        }));
+        results.extend(
+            of_file
+                .into_iter()
+                .map(|(case, worst, tolerance)| CaseResult {
+                    suite: "augment".to_owned(),
+                    case: format!("{stem}/{case}"),
+                    worst,
+                    tolerance,
+                }),
+        );
     }
     Ok(results)
 }
@@ -108,10 +110,14 @@ fn strengths(value: &Value) -> Result<AugmentPipe> {
     let mut pipe = AugPipe::default();
     let items: Vec<(&str, f64)> = match value {
         Value::Object(map) => {
-            let item = |(name, v): (&_, &Value)| (String::as_str(name), v.as_f64().unwrap_or(f64::NAN));
+            let item =
+                |(name, v): (&_, &Value)| (String::as_str(name), v.as_f64().unwrap_or(f64::NAN));
             map.iter().map(item).collect()
         }
-        Value::Array(names) => names.iter().filter_map(|n| Some((n.as_str()?, 1.0))).collect(),
+        Value::Array(names) => names
+            .iter()
+            .filter_map(|n| Some((n.as_str()?, 1.0)))
+            .collect(),
         other => bail!("{other} are no transforms"),
     };
     for (name, strength) in items {
@@ -141,7 +147,9 @@ fn recorded(name: &str, case: &Value, tensors: &Tensors) -> Result<Vec<Recorded>
             other => bail!("unknown call '{other}'"),
         };
         let key = format!("{name}.rng{i:02}.{kind}");
-        let drawn = tensors.get(&key).with_context(|| format!("'{key}' is missing"))?;
+        let drawn = tensors
+            .get(&key)
+            .with_context(|| format!("'{key}' is missing"))?;
         Ok((distribution, values(drawn)?))
     };
     calls.iter().enumerate().map(call).collect()
@@ -175,7 +183,11 @@ fn compare(
         let largest = expected.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
         let worst = worst(values(got)?.iter().copied(), expected.iter().copied());
         // The filter is compared relative to the largest value.
-        let scale = if is_filter { f64::from(largest).max(1.0) } else { 1.0 };
+        let scale = if is_filter {
+            f64::from(largest).max(1.0)
+        } else {
+            1.0
+        };
         let tolerance = if augmentation.margin().is_some() {
             WARP_TOLERANCE
         } else {
@@ -190,7 +202,10 @@ fn compare(
 fn worst(a: impl Iterator<Item = f32>, b: impl Iterator<Item = f32>) -> f64 {
     a.zip(b)
         .map(|(a, b)| f64::from(a - b).abs())
-        .fold(0.0, |m, d| if d.is_nan() { f64::INFINITY } else { m.max(d) })
+        .fold(
+            0.0,
+            |m, d| if d.is_nan() { f64::INFINITY } else { m.max(d) },
+        )
 }
 
 /// `theta` of the first image; it depends on the margin, which rounding may make one pixel larger.
@@ -200,7 +215,10 @@ fn theta_error(name: &str, expected: &Value, augmentation: &Augmentation) -> Res
     let name = format!("{name}.theta");
     // Left out by us: the reference's map is then the identity on a uniform margin.
     let Some(theta) = augmentation.theta(0) else {
-        let off = expected[0][1].abs() + expected[1][0].abs() + expected[0][2].abs() + expected[1][2].abs();
+        let off = expected[0][1].abs()
+            + expected[1][0].abs()
+            + expected[0][2].abs()
+            + expected[1][2].abs();
         return Ok((name, off, THETA_TOLERANCE));
     };
     let got = theta.as_flattened().iter().copied();

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+pub mod ada;
+pub mod augment;
 pub mod dataset;
 pub mod detect;
 pub mod files;
@@ -36,6 +38,8 @@ type Suite = fn(&Path) -> Result<Vec<CaseResult>>;
 
 /// Every suite by the name of its folder.
 const SUITES: &[(&str, Suite)] = &[
+    ("ada", ada::run),
+    ("augment", augment::run),
     ("dataset", dataset::run),
     ("detect", detect::run),
     ("ops", ops::run),
