@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use augment::{
-    AugPipe, AugmentPipe, Augmentation, BatchShape, Distribution, Recorded, Replay,
-};
+use augment::{AugPipe, AugmentPipe, Augmentation, BatchShape, Distribution, Recorded, Replay};
 use candle_core::{Device, Tensor, Var};
 use ops::Dual;
 use rng::RandomState;
@@ -31,7 +29,10 @@ fn distance(a: &Tensor, b: &Tensor) -> f32 {
 /// Output and gradient of the images for the gradient of the output.
 fn run(augmentation: &Augmentation, images: &Tensor, grad_out: &Tensor) -> (Tensor, Tensor) {
     let x = Var::from_tensor(images).unwrap();
-    let y = augmentation.apply(&Dual::from(x.as_tensor())).unwrap().primal;
+    let y = augmentation
+        .apply(&Dual::from(x.as_tensor()))
+        .unwrap()
+        .primal;
     let loss = (&y * grad_out).unwrap().sum_all().unwrap();
     let grads = loss.backward().unwrap();
     (y, grads.get(&x).unwrap().clone())
@@ -66,7 +67,9 @@ fn recorded_draws_give_the_same_image_and_gradient() {
     };
     let images = four(&golden["recorded.images"]);
     let mut replay = Replay::new(&draws);
-    let params = pipe.draw(&mut replay, 1.0, BatchShape::of(&images).unwrap()).unwrap();
+    let params = pipe
+        .draw(&mut replay, 1.0, BatchShape::of(&images).unwrap())
+        .unwrap();
     assert!(replay.is_finished());
     let augmentation = Augmentation::new(params).unwrap();
     let (y, gradient) = run(&augmentation, &images, &four(&golden["recorded.grad_out"]));
@@ -81,7 +84,9 @@ fn a_percentile_of_gray_images_gives_the_same_image_and_gradient() {
     let pipe = AugmentPipe::from("bgcf".parse::<AugPipe>().unwrap());
     let images = &golden["gray.images"];
     let shape = BatchShape::of(images).unwrap();
-    let params = pipe.at_percentile(&mut RandomState::new(0), 0.05, shape).unwrap();
+    let params = pipe
+        .at_percentile(&mut RandomState::new(0), 0.05, shape)
+        .unwrap();
     let augmentation = Augmentation::new(params).unwrap();
     assert_eq!(augmentation.margin(), Some([17, 15, 15, 10]));
     let (y, gradient) = run(&augmentation, images, &golden["gray.grad_out"]);

@@ -80,7 +80,7 @@ fn one_case(name: &str, case: &Value, tensors: &Tensors) -> Result<Vec<Outcome>>
     let shape = BatchShape::of(images)?;
     let (pipe, params) = if let Some(percentile) = case.get("percentile") {
         let percentile = percentile.as_f64().context("no percentile")?;
-        let pipe = strengths(&case["kwargs"])?;
+        let pipe = settings(&case["kwargs"])?;
         let noise = match tensors.get(&format!("{name}.noise_unit")) {
             Some(noise) => vec![(Distribution::Normal, values(noise)?)],
             None => Vec::new(),
@@ -91,40 +91,47 @@ fn one_case(name: &str, case: &Value, tensors: &Tensors) -> Result<Vec<Outcome>>
         (pipe, params)
     } else {
         let draws = recorded(name, case, tensors)?;
-        let pipe = strengths(&case["multipliers"])?;
+        let pipe = settings(&case["multipliers"])?;
         let mut replay = Replay::new(&draws);
         let params = pipe.draw(&mut replay, case["p"].as_f64().context("no p")?, shape)?;
         ensure!(replay.is_finished(), "fewer numbers were drawn");
         (pipe, params)
     };
-    let (results, augmentation) = compare(name, &pipe, params, images, tensors)?;
-    let mut results = results;
+    let (mut results, augmentation) = compare(name, &pipe, params, images, tensors)?;
     if let Some(expected) = case.get("theta0_2x3") {
         results.push(theta_error(name, expected, &augmentation)?);
     }
     Ok(results)
 }
 
-/// Transforms that are on: a map of strengths, or a list of names.
-fn strengths(value: &Value) -> Result<AugmentPipe> {
-    let mut pipe = AugPipe::default();
-    let items: Vec<(&str, f64)> = match value {
-        Value::Object(map) => {
-            let item =
-                |(name, v): (&_, &Value)| (String::as_str(name), v.as_f64().unwrap_or(f64::NAN));
-            map.iter().map(item).collect()
+/// Transforms that are on: a list of names, or a map of strengths and of ranges that differ from the defaults.
+fn settings(value: &Value) -> Result<AugmentPipe> {
+    let mut transforms = AugPipe::default();
+    let mut ranges = serde_json::Map::new();
+    match value {
+        Value::Array(names) => {
+            for name in names {
+                let name = name.as_str().context("a transform without a name")?;
+                transforms = transforms.with(transform(name)?, 1.0)?;
+            }
         }
-        Value::Array(names) => names
-            .iter()
-            .filter_map(|n| Some((n.as_str()?, 1.0)))
-            .collect(),
+        Value::Object(map) => {
+            for (name, value) in map {
+                match transform(name) {
+                    Ok(transform) => {
+                        let strength = value.as_f64().context("a strength is no number")?;
+                        transforms = transforms.with(transform, strength)?;
+                    }
+                    Err(_) => {
+                        ranges.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+        }
         other => bail!("{other} are no transforms"),
-    };
-    for (name, strength) in items {
-        let transform = transform(name)?;
-        pipe = pipe.with(transform, strength)?;
     }
-    Ok(pipe.into())
+    let ranges = serde_json::from_value(ranges.into())?;
+    Ok(AugmentPipe { transforms, ranges })
 }
 
 fn transform(name: &str) -> Result<Transform> {
@@ -222,7 +229,7 @@ fn theta_error(name: &str, expected: &Value, augmentation: &Augmentation) -> Res
         return Ok((name, off, THETA_TOLERANCE));
     };
     let got = theta.as_flattened().iter().copied();
-    let error = worst(got, expected.as_flattened().iter().map(|v| *v as f32));
+    let error = worst(got, expected.iter().flatten().map(|v| *v as f32));
     Ok((name, error, THETA_TOLERANCE))
 }
 
