@@ -194,7 +194,7 @@ mod tests {
         let g = geometry("bg", 0.05).unwrap();
         assert_eq!(g.margin, [17, 15, 15, 10]);
         let expected = [
-            [-0.779_577_97, 0.183_478_86, -0.005_367],
+            [-0.779_578, 0.183_478_86, -0.005_367],
             [-0.284_407_35, -0.634_037_6, -0.017_677_415],
         ];
         let theta = g.maps[0].as_ref().unwrap().theta;
