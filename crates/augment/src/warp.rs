@@ -111,14 +111,21 @@ fn add_scaled<T: WithDType>(sum: &mut [T], tap: T, values: &[T]) {
     }
 }
 
+/// The largest whole number up to `x`, without the library call that `f64::floor` is on plain x86-64.
+#[inline(always)]
+fn floor(x: f64) -> i32 {
+    let towards_zero = x as i32;
+    towards_zero - i32::from(f64::from(towards_zero) > x)
+}
+
 /// Four neighbours of a point in the window: offsets in pixels and weights.
 #[inline(always)]
 fn neighbours<T: WithDType>(x: f64, y: f64, columns: &Axis, rows: &Axis) -> [(usize, T); 4] {
-    let (x0, y0) = (x.floor(), y.floor());
-    let (fx, fy) = (x - x0, y - y0);
+    let (x0, y0) = (floor(x), floor(y));
+    let (fx, fy) = (x - f64::from(x0), y - f64::from(y0));
     let (width, height) = (columns.window.len(), rows.window.len());
-    let xi = x0 as i64 - columns.window.start as i64;
-    let yi = y0 as i64 - rows.window.start as i64;
+    let xi = i64::from(x0) - columns.window.start as i64;
+    let yi = i64::from(y0) - rows.window.start as i64;
     let weights = [
         (1.0 - fx) * (1.0 - fy),
         fx * (1.0 - fy),

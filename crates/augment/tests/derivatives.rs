@@ -155,6 +155,28 @@ fn the_gradient_is_the_adjoint_and_the_tangent_the_difference() {
     }
 }
 
+#[test]
+fn images_smaller_than_the_filters_work() {
+    for (height, width) in [(2, 2), (4, 4), (8, 3)] {
+        let shape = BatchShape {
+            height,
+            width,
+            ..RGB
+        };
+        let augmentation = Augmentation::new(draw("bgcfnc", 0.9, shape, 7)).unwrap();
+        let (v, dy) = (random(2, shape), random(3, shape));
+        let var = Var::from_tensor(&v).unwrap();
+        let linear = augmentation.apply_linear(&var).unwrap();
+        let grads = (&linear * &dy).unwrap().sum_all().unwrap().backward();
+        let grads = grads.unwrap();
+        let (a, b) = (dot(grads.get(&var).unwrap(), &v), dot(&dy, &linear));
+        assert!(
+            (a - b).abs() < 1e-10 && b != 0.0,
+            "{height}x{width}: {a} {b}"
+        );
+    }
+}
+
 /// `|grad D(A(x))|^2` for `D(y) = sum of y^3`, by forward over reverse and by finite differences.
 #[test]
 fn a_gradient_penalty_goes_through_the_pipe() {
