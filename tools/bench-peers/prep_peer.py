@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The pass that a user would write in Python, for comparison with `prep run`: one thread, CPU seconds.
 
-usage: prep_peer.py PICTURES CASCADE.xml OUT.zip {pillow,opencv}
+usage: prep_peer.py PICTURES {CASCADE.xml,none} OUT.zip {pillow,opencv}
+
+With `none` every picture is a face: its middle square is the crop, as with `prep run --detector none`.
 
 Decode, perceptual hash (imagehash), gray test, cascade (OpenCV), square crop, resize to 512, PNG (level 0), zip (stored).
 Prints one JSON line: pictures, faces, CPU seconds.
@@ -55,7 +57,7 @@ def crop(image, box, use_opencv):
 def main():
     folder, cascade_path, out, which = sys.argv[1:]
     use_opencv = which == "opencv"
-    cascade = cv2.CascadeClassifier(cascade_path)
+    cascade = None if cascade_path == "none" else cv2.CascadeClassifier(cascade_path)
     names = sorted(os.listdir(folder))
     started = time.process_time()
     faces, pictures, hashes = 0, 0, {}
@@ -72,8 +74,14 @@ def main():
             spread = int(np.abs(image.astype(np.int16) - image.mean(2, keepdims=True).astype(np.int16)).max())
             if is_copy or spread < 8:
                 continue
-            gray = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
-            for box in cascade.detectMultiScale(gray, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24)):
+            if cascade is None:
+                height, width = image.shape[:2]
+                half = min(width, height) // 2
+                boxes = [(width // 2 - half // 2, height // 2 - half // 2, half, half)]
+            else:
+                gray = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+                boxes = cascade.detectMultiScale(gray, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24))
+            for box in boxes:
                 face = crop(image, [int(v) for v in box], use_opencv)
                 if use_opencv:
                     png = cv2.imencode(".png", face[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes()
