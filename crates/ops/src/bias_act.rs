@@ -163,8 +163,12 @@ pub(crate) fn bias_act_derivative(
         function: options.function(),
         dim: options.dim,
     };
-    dy.contiguous()?
-        .apply_op3(&x.contiguous()?, &bias.contiguous()?, op)
+    let (mut x, mut bias) = (x.contiguous()?, bias.contiguous()?);
+    if op.function.is_piecewise_linear() {
+        // The slope does not depend on them: without a gradient to pass on, they must not be in the graph.
+        (x, bias) = (x.detach(), bias.detach());
+    }
+    dy.contiguous()?.apply_op3(&x, &bias, op)
 }
 
 /// The sum of `x` over all dimensions but `dim`.
