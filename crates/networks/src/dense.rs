@@ -1,0 +1,73 @@
+use candle_core::Tensor;
+use ops::{Activation, BiasActOptions, Dual};
+
+use crate::builder::Builder;
+use crate::error::Result;
+use crate::parameters::Init;
+
+/// How a [`Dense`] layer is made.
+pub(crate) struct DenseOptions {
+    pub activation: Activation,
+    /// Weights are stored divided by this and used multiplied: Adam then moves them this much slower.
+    pub lr_multiplier: f64,
+    pub bias_init: f64,
+}
+
+impl Default for DenseOptions {
+    fn default() -> Self {
+        Self {
+            activation: Activation::Linear,
+            lr_multiplier: 1.0,
+            bias_init: 0.0,
+        }
+    }
+}
+
+/// A dense layer with equalized learning rate: weights of variance 1, scaled when used (arXiv:1710.10196).
+pub(crate) struct Dense {
+    weight: Tensor,
+    bias: Dual,
+    weight_gain: f64,
+    bias_gain: f64,
+    activation: Activation,
+}
+
+impl Dense {
+    pub fn new(
+        b: &Builder<'_, '_>,
+        in_features: usize,
+        out_features: usize,
+        options: &DenseOptions,
+    ) -> Result<Self> {
+        let lr = options.lr_multiplier;
+        Ok(Self {
+            weight: b.parameter(
+                "weight",
+                &[out_features, in_features],
+                Init::Normal(1.0 / lr),
+            )?,
+            bias: b
+                .parameter("bias", &[out_features], Init::Constant(options.bias_init))?
+                .into(),
+            weight_gain: lr / (in_features as f64).sqrt(),
+            bias_gain: lr,
+            activation: options.activation,
+        })
+    }
+
+    /// # Shapes
+    /// - `x`: `[batch, in_features]`
+    /// - result: `[batch, out_features]`
+    pub fn forward(&self, x: &Dual) -> Result<Dual> {
+        // The product is scaled instead of the weights: it is the smaller one.
+        let y = x
+            .matmul(&self.weight.t()?.into())?
+            .scale(self.weight_gain)?;
+        let bias = self.bias.scale(self.bias_gain)?;
+        let options = BiasActOptions {
+            activation: self.activation,
+            ..Default::default()
+        };
+        Ok(y.bias_act(Some(&bias), &options)?)
+    }
+}

@@ -1,0 +1,70 @@
+use std::path::PathBuf;
+
+/// What can go wrong with networks.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting that no network can have.
+    #[error("{0}")]
+    Config(String),
+    /// Weights that do not fit the network, all of them at once.
+    #[error("weights do not fit the network: {0}")]
+    Weights(Box<WeightsMismatch>),
+    /// A file of weights.
+    #[error("weights file '{path}'", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why it could not be read or written.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The tensor library.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Result with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn config(text: impl Into<String>) -> Self {
+        Self::Config(text.into())
+    }
+}
+
+/// Everything in which given weights differ from those that a network needs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WeightsMismatch {
+    /// Names that the network needs and that were not given.
+    pub missing: Vec<String>,
+    /// Names that were given and that the network does not have.
+    pub unexpected: Vec<String>,
+    /// What is wrong with weights of the right name: shapes, or filters that do not follow from the settings.
+    pub mismatched: Vec<String>,
+}
+
+impl WeightsMismatch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.mismatched.is_empty()
+    }
+}
+
+impl std::fmt::Display for WeightsMismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = [
+            ("missing", &self.missing),
+            ("unexpected", &self.unexpected),
+            ("mismatched", &self.mismatched),
+        ];
+        let mut first = true;
+        for (what, names) in parts.iter().filter(|(_, names)| !names.is_empty()) {
+            let separator = if first { "" } else { "; " };
+            write!(f, "{separator}{} {what}: {}", names.len(), names.join(", "))?;
+            first = false;
+        }
+        write!(
+            f,
+            "; was the network built with another preset, resolution, mapping depth or label count?"
+        )
+    }
+}

@@ -1,0 +1,232 @@
+//! Weights and buffers of a network under their official names.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Tensor, Var};
+use indexmap::IndexMap;
+
+use crate::error::{Error, Result, WeightsMismatch};
+use crate::random::NormalSource;
+
+/// What a tensor is to training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorKind {
+    /// Learned.
+    Trainable,
+    /// A weight of a layer that was frozen (`freeze_layers`). Official files keep it among the buffers.
+    Frozen,
+    /// Not learned: `w_avg`, `noise_const`, `resample_filter`.
+    Buffer,
+}
+
+/// How a tensor starts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Init {
+    /// Standard normal numbers times this.
+    Normal(f64),
+    /// All the same.
+    Constant(f64),
+    /// These, fixed by the settings.
+    Fixed(Vec<f32>),
+}
+
+/// A tensor that a network has, without its values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorSlot {
+    /// Official name.
+    pub name: String,
+    /// Shape; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// What it is to training.
+    pub kind: TensorKind,
+    pub(crate) init: Init,
+}
+
+/// The tensors of one network, in the order of the official state dict.
+///
+/// Clones share storage: a network built twice over the same parameters sees one set of values.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    entries: IndexMap<String, (Var, TensorKind)>,
+}
+
+impl Parameters {
+    /// New weights, drawn from `random` in the order of the slots.
+    pub(crate) fn initialise(
+        slots: &[TensorSlot],
+        random: &mut dyn NormalSource,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut entries = IndexMap::new();
+        for slot in slots {
+            let count = slot.shape.iter().product();
+            let values = match &slot.init {
+                Init::Normal(scale) => {
+                    let mut values = vec![0f32; count];
+                    random.fill_normal(&mut values);
+                    values.iter_mut().for_each(|v| *v *= *scale as f32);
+                    values
+                }
+                Init::Constant(value) => vec![*value as f32; count],
+                Init::Fixed(values) => values.clone(),
+            };
+            let tensor = Tensor::from_vec(values, slot.shape.as_slice(), device)?;
+            let var = Var::from_tensor(&tensor.to_dtype(dtype)?)?;
+            entries.insert(slot.name.clone(), (var, slot.kind));
+        }
+        Ok(Self { entries })
+    }
+
+    /// Given weights, copied.
+    ///
+    /// # Errors
+    /// `Weights` with every name that is missing, unexpected or of another shape.
+    pub(crate) fn from_tensors(
+        slots: &[TensorSlot],
+        tensors: impl IntoIterator<Item = (String, Tensor)>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut given: IndexMap<String, Tensor> = tensors.into_iter().collect();
+        let mut mismatch = WeightsMismatch::default();
+        let mut entries = IndexMap::new();
+        for slot in slots {
+            let Some(tensor) = given.shift_remove(&slot.name) else {
+                mismatch.missing.push(slot.name.clone());
+                continue;
+            };
+            if tensor.dims() != slot.shape {
+                mismatch.mismatched.push(format!(
+                    "{} is {:?} instead of {:?}",
+                    slot.name,
+                    tensor.dims(),
+                    slot.shape
+                ));
+                continue;
+            }
+            if let Init::Fixed(expected) = &slot.init
+                && !close(&tensor, expected)?
+            {
+                mismatch
+                    .mismatched
+                    .push(format!("{} does not hold the configured filter", slot.name));
+            }
+            let copy = tensor.to_device(device)?.to_dtype(dtype)?.copy()?;
+            entries.insert(slot.name.clone(), (Var::from_tensor(&copy)?, slot.kind));
+        }
+        mismatch.unexpected = given.into_keys().collect();
+        if mismatch.is_empty() {
+            Ok(Self { entries })
+        } else {
+            Err(Error::Weights(Box::new(mismatch)))
+        }
+    }
+
+    /// The same values in storage of their own.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn deep_copy(&self) -> Result<Self> {
+        self.map(|tensor| Ok(tensor.copy()?))
+    }
+
+    /// The same values in another type, in storage of their own.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn to_dtype(&self, dtype: DType) -> Result<Self> {
+        self.map(|tensor| Ok(tensor.to_dtype(dtype)?.copy()?))
+    }
+
+    fn map(&self, f: impl Fn(Tensor) -> Result<Tensor>) -> Result<Self> {
+        let entries = self
+            .entries
+            .iter()
+            .map(|(name, (var, kind))| {
+                let var = Var::from_tensor(&f(var.as_detached_tensor())?)?;
+                Ok((name.clone(), (var, *kind)))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { entries })
+    }
+
+    /// The variable of a name.
+    pub fn get(&self, name: &str) -> Option<&Var> {
+        self.entries.get(name).map(|(var, _)| var)
+    }
+
+    /// All tensors: name, variable, kind. Setting a variable changes every network built over it.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Var, TensorKind)> {
+        self.entries
+            .iter()
+            .map(|(name, (var, kind))| (name.as_str(), var, *kind))
+    }
+
+    /// What an optimizer steps: names and variables.
+    pub fn trainable(&self) -> impl Iterator<Item = (&str, &Var)> {
+        self.iter()
+            .filter(|(_, _, kind)| *kind == TensorKind::Trainable)
+            .map(|(name, var, _)| (name, var))
+    }
+
+    /// Names and values without gradients. The storage is shared.
+    pub fn tensors(&self) -> impl Iterator<Item = (String, Tensor)> {
+        self.entries
+            .iter()
+            .map(|(name, (var, _))| (name.clone(), var.as_detached_tensor()))
+    }
+
+    /// Number of learned values.
+    pub fn num_trainable(&self) -> usize {
+        self.trainable().map(|(_, var)| var.elem_count()).sum()
+    }
+
+    /// Overwrites values by name, as a checkpoint is loaded into a network that exists.
+    ///
+    /// # Errors
+    /// `Weights` as when a network is built from tensors; nothing is changed then.
+    pub fn load(&self, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<()> {
+        let given: HashMap<String, Tensor> = tensors.into_iter().collect();
+        let mut mismatch = WeightsMismatch::default();
+        for (name, var, _) in self.iter() {
+            match given.get(name) {
+                None => mismatch.missing.push(name.to_owned()),
+                Some(tensor) if tensor.dims() != var.dims() => mismatch.mismatched.push(format!(
+                    "{name} is {:?} instead of {:?}",
+                    tensor.dims(),
+                    var.dims()
+                )),
+                Some(_) => {}
+            }
+        }
+        mismatch.unexpected = given
+            .keys()
+            .filter(|name| !self.entries.contains_key(*name))
+            .cloned()
+            .collect();
+        mismatch.unexpected.sort();
+        if !mismatch.is_empty() {
+            return Err(Error::Weights(Box::new(mismatch)));
+        }
+        for (name, var, _) in self.iter() {
+            let tensor = given[name].to_device(var.device())?.to_dtype(var.dtype())?;
+            // A copy, since a variable cannot be set to a view of itself.
+            var.set(&tensor.copy()?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether `tensor` holds `expected` up to rounding.
+fn close(tensor: &Tensor, expected: &[f32]) -> Result<bool> {
+    let values: Vec<f32> = tensor
+        .flatten_all()?
+        .to_dtype(DType::F32)?
+        .to_device(&Device::Cpu)?
+        .to_vec1()?;
+    Ok(values
+        .iter()
+        .zip(expected)
+        .all(|(a, b)| (a - b).abs() <= 1e-6))
+}

@@ -1,0 +1,258 @@
+//! Networks in a safetensors file: official names behind `G.`, `D.` and `G_ema.`, settings in the metadata.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::config::{DiscriminatorConfig, GeneratorConfig};
+use crate::discriminator::Discriminator;
+use crate::error::{Error, Result};
+use crate::generator::Generator;
+use crate::parameters::Parameters;
+
+/// Metadata key of the settings: a JSON object from `G`, `D`, `G_ema` to [`NetworkConfig`].
+const CONFIG: &str = "kaogan.config";
+
+/// The settings of either network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum NetworkConfig {
+    /// Of a generator.
+    Generator(GeneratorConfig),
+    /// Of a discriminator.
+    Discriminator(DiscriminatorConfig),
+}
+
+/// The networks of one moment of a training run.
+#[derive(Default)]
+pub struct Snapshot {
+    /// The generator that is trained.
+    pub g: Option<Generator>,
+    /// The discriminator.
+    pub d: Option<Discriminator>,
+    /// The moving average of the generator: the one to make images with.
+    pub g_ema: Option<Generator>,
+    /// Texts that are kept in the file: `kaogan.training_set_kwargs` and the like.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Snapshot {
+    /// Reads a file, weights as f32, without gradients.
+    ///
+    /// # Errors
+    /// `File` when it cannot be read, is no safetensors file, holds no settings, or its weights do not fit them.
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let path = path.as_ref();
+        std::fs::read(path)
+            .map_err(Into::into)
+            .and_then(|bytes| Self::parse(&bytes, device))
+            .map_err(|source| Error::File {
+                path: path.to_owned(),
+                source,
+            })
+    }
+
+    /// Writes a file: a temporary one beside it first, then renamed.
+    ///
+    /// # Errors
+    /// `File` when it cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let write = || -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            files::write_atomic(path, |file| self.write(file))
+        };
+        write().map_err(|source| Error::File {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    fn parse(
+        bytes: &[u8],
+        device: &Device,
+    ) -> std::result::Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let file = SafeTensors::deserialize(bytes)?;
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let mut metadata: BTreeMap<String, String> = metadata.into_iter().collect();
+        let configs = metadata.remove(CONFIG).ok_or_else(|| {
+            Error::config(format!(
+                "no settings under `{CONFIG}` in the metadata; files of other programs are converted first"
+            ))
+        })?;
+        let configs: BTreeMap<String, NetworkConfig> = serde_json::from_str(&configs)?;
+        let mut snapshot = Snapshot {
+            metadata,
+            ..Default::default()
+        };
+        for (key, config) in configs {
+            let prefix = format!("{key}.");
+            let tensors = file
+                .tensors()
+                .into_iter()
+                .filter_map(|(name, view)| Some((name.strip_prefix(&prefix)?.to_owned(), view)))
+                .map(|(name, view)| Ok((name, tensor(&view)?)))
+                .collect::<Result<Vec<_>>>()?;
+            let dtype = DType::F32;
+            match (key.as_str(), config) {
+                ("G", NetworkConfig::Generator(config)) => {
+                    let g = Generator::from_tensors(&config, tensors, dtype, device)?;
+                    snapshot.g = Some(g);
+                }
+                ("G_ema", NetworkConfig::Generator(config)) => {
+                    let g_ema = Generator::from_tensors(&config, tensors, dtype, device)?;
+                    snapshot.g_ema = Some(g_ema);
+                }
+                ("D", NetworkConfig::Discriminator(config)) => {
+                    let d = Discriminator::from_tensors(&config, tensors, dtype, device)?;
+                    snapshot.d = Some(d);
+                }
+                (key, _) => {
+                    let text = format!("the settings have a network `{key}` of an unknown kind");
+                    return Err(Error::config(text).into());
+                }
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// The same networks give the same bytes.
+    fn write(
+        &self,
+        out: &mut dyn Write,
+    ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut configs = Map::new();
+        let mut networks: Vec<(&str, &Parameters)> = Vec::new();
+        for (key, generator) in [("G", &self.g), ("G_ema", &self.g_ema)] {
+            if let Some(generator) = generator {
+                let config = NetworkConfig::Generator(generator.config().clone());
+                configs.insert(key.to_owned(), serde_json::to_value(config)?);
+                networks.push((key, generator.parameters()));
+            }
+        }
+        if let Some(d) = &self.d {
+            let config = NetworkConfig::Discriminator(d.config().clone());
+            configs.insert("D".to_owned(), serde_json::to_value(config)?);
+            networks.push(("D", d.parameters()));
+        }
+        let mut metadata = Map::new();
+        metadata.insert(CONFIG.to_owned(), Value::Object(configs).to_string().into());
+        // What loaders of other programs look for.
+        metadata.insert("format".to_owned(), "pt".into());
+        for (key, text) in &self.metadata {
+            metadata.insert(key.clone(), text.as_str().into());
+        }
+        let mut header = Map::new();
+        header.insert("__metadata__".to_owned(), Value::Object(metadata));
+        let mut end = 0;
+        for (key, parameters) in &networks {
+            for (name, var, _) in parameters.iter() {
+                let start = end;
+                end += var.elem_count() * size_of::<f32>();
+                header.insert(
+                    format!("{key}.{name}"),
+                    json!({"dtype": "F32", "shape": var.dims(), "data_offsets": [start, end]}),
+                );
+            }
+        }
+        let mut header = Value::Object(header).to_string().into_bytes();
+        header.resize(header.len().next_multiple_of(8), b' ');
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        for (_, parameters) in &networks {
+            for (_, var, _) in parameters.iter() {
+                let values = var.as_detached_tensor().flatten_all()?;
+                let values = values.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                out.write_all(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tensor(view: &safetensors::tensor::TensorView<'_>) -> Result<Tensor> {
+    let dtype = DType::try_from(view.dtype()).map_err(candle_core::Error::wrap)?;
+    Ok(Tensor::from_raw_buffer(
+        view.data(),
+        dtype,
+        view.shape(),
+        &Device::Cpu,
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use rng::RandomState;
+
+    use super::*;
+    use crate::MappingConfig;
+
+    fn small() -> Generator {
+        let config = GeneratorConfig {
+            z_dim: 4,
+            w_dim: 4,
+            channel_base: 32,
+            channel_max: 4,
+            mapping: MappingConfig {
+                num_layers: 2,
+                ..MappingConfig::new(4)
+            },
+            ..GeneratorConfig::new(8, 1)
+        };
+        Generator::new(&config, &mut RandomState::new(1), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn a_saved_network_comes_back_to_the_bit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("network-snapshot.safetensors");
+        let snapshot = Snapshot {
+            g_ema: Some(small()),
+            metadata: [("kaogan.note".to_owned(), "7".to_owned())].into(),
+            ..Default::default()
+        };
+        snapshot.save(&path).unwrap();
+        let read = Snapshot::load(&path, &Device::Cpu).unwrap();
+        assert!(read.g.is_none() && read.d.is_none());
+        assert_eq!(read.metadata["kaogan.note"], "7");
+        let (old, new) = (snapshot.g_ema.unwrap(), read.g_ema.unwrap());
+        assert_eq!(old.config(), new.config());
+        for ((name, a), (other, b)) in old.parameters().tensors().zip(new.parameters().tensors()) {
+            assert_eq!(name, other);
+            let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(values(&a), values(&b), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_name_is_listed() {
+        let g = small();
+        let tensors = g.parameters().tensors().filter_map(|(name, tensor)| {
+            Some(match name.as_str() {
+                "mapping.fc0.weight" | "synthesis.b8.conv0.weight" => return None,
+                "mapping.fc1.bias" => ("mapping.fc9.bias".to_owned(), tensor),
+                "synthesis.b8.conv1.bias" => (name, tensor.narrow(0, 0, 1).unwrap()),
+                "synthesis.b4.resample_filter" => (name, (tensor * 2.0).unwrap()),
+                _ => (name, tensor),
+            })
+        });
+        let error = Generator::from_tensors(g.config(), tensors, DType::F32, &Device::Cpu);
+        let Err(Error::Weights(mismatch)) = error else {
+            panic!("wrong weights were taken");
+        };
+        let missing = [
+            "synthesis.b8.conv0.weight",
+            "mapping.fc0.weight",
+            "mapping.fc1.bias",
+        ];
+        assert_eq!(mismatch.missing, missing);
+        assert_eq!(mismatch.unexpected, ["mapping.fc9.bias"]);
+        assert_eq!(mismatch.mismatched.len(), 2, "{:?}", mismatch.mismatched);
+    }
+}

@@ -1,0 +1,111 @@
+//! Synthesis network: `ws` to images.
+
+mod block;
+mod layer;
+mod noise;
+
+use candle_core::Tensor;
+use ops::Dual;
+
+use self::block::{State, SynthesisBlock};
+use self::noise::NoiseSampler;
+use crate::builder::Builder;
+use crate::config::GeneratorConfig;
+use crate::error::{Error, Result};
+
+pub use self::noise::NoiseMode;
+
+/// How a synthesis call is made.
+#[derive(Default)]
+pub struct SynthesisOptions<'r> {
+    /// What the layers add.
+    pub noise: NoiseMode<'r>,
+}
+
+impl<'r> SynthesisOptions<'r> {
+    /// Random noise from `random`, as in training.
+    pub fn random(random: &'r mut dyn crate::NormalSource) -> Self {
+        Self {
+            noise: NoiseMode::Random(random),
+        }
+    }
+}
+
+/// The synthesis network.
+pub struct SynthesisNetwork {
+    blocks: Vec<SynthesisBlock>,
+    num_ws: usize,
+    w_dim: usize,
+}
+
+impl SynthesisNetwork {
+    pub(crate) fn new(b: &Builder<'_, '_>, config: &GeneratorConfig) -> Result<Self> {
+        let blocks = config
+            .block_resolutions()
+            .map(|r| SynthesisBlock::new(&b.child(&format!("b{r}")), r, config))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            blocks,
+            num_ws: config.num_ws(),
+            w_dim: config.w_dim,
+        })
+    }
+
+    /// Makes images.
+    ///
+    /// # Shapes
+    /// - `ws`: `[batch, num_ws, w_dim]`
+    /// - result: `[batch, img_channels, img_resolution, img_resolution]`, about -1 to 1
+    ///
+    /// # Errors
+    /// `Config` when `ws` has another shape.
+    pub fn forward_dual(&self, ws: &Dual, options: SynthesisOptions<'_>) -> Result<Dual> {
+        self.forward_observed(ws, options, &mut |_, _| {})
+    }
+
+    /// As [`SynthesisNetwork::forward_dual`], on plain tensors.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn forward(&self, ws: &Tensor, options: SynthesisOptions<'_>) -> Result<Tensor> {
+        Ok(self.forward_dual(&ws.into(), options)?.primal)
+    }
+
+    /// As [`SynthesisNetwork::forward_dual`], showing features `b8.x` and images `b8.img` of each block to `observe`.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn forward_observed(
+        &self,
+        ws: &Dual,
+        options: SynthesisOptions<'_>,
+        observe: &mut dyn FnMut(&str, &Dual),
+    ) -> Result<Dual> {
+        let dims = ws.primal.dims();
+        if !matches!(dims, [_, n, d] if (*n, *d) == (self.num_ws, self.w_dim)) {
+            return Err(Error::config(format!(
+                "ws are {dims:?} instead of [batch, {}, {}]",
+                self.num_ws, self.w_dim
+            )));
+        }
+        let mut noise = NoiseSampler::new(options.noise);
+        let mut state: State = (None, None);
+        let mut first = 0;
+        for block in &self.blocks {
+            let w = |i: usize| -> Result<Dual> {
+                let w = ws.narrow(1, first + i, 1)?;
+                Ok(w.reshape((dims[0], self.w_dim))?)
+            };
+            state = block.forward(state, w, &mut noise)?;
+            first += block.num_conv();
+            for (name, value) in [("x", &state.0), ("img", &state.1)] {
+                if let Some(value) = value {
+                    observe(&format!("b{}.{name}", block.resolution), value);
+                }
+            }
+        }
+        state
+            .1
+            .ok_or_else(|| Error::config("the last block makes no image"))
+    }
+}

@@ -1,0 +1,264 @@
+//! First and second derivatives through whole networks against finite differences, in f64.
+
+mod common;
+
+use candle_core::{DType, Tensor, Var};
+use common::{C_DIM, discriminator, discriminator_config, generator, generator_config, normal};
+use networks::{
+    Architecture, Discriminator, Generator, MappingOptions, NoiseMode, Parameters, SynthesisOptions,
+};
+use ops::{Activation, Dual};
+use rng::RandomState;
+
+const BATCH: usize = 4;
+const STEP: f64 = 1e-5;
+/// Relative; what rounding in f64 leaves of the differences.
+const TOLERANCE: f64 = 1e-7;
+
+const ARCHITECTURES: [Architecture; 3] =
+    [Architecture::Skip, Architecture::Resnet, Architecture::Orig];
+
+/// A random direction in the space of all learned weights.
+fn direction(parameters: &Parameters) -> Vec<(Var, Tensor)> {
+    let mut random = RandomState::new(7);
+    parameters
+        .trainable()
+        .map(|(_, var)| (var.clone(), normal(&mut random, var.dims(), DType::F64)))
+        .collect()
+}
+
+/// The slope of `f` along `direction`, by central differences of fourth order.
+fn finite_difference(direction: &[(Var, Tensor)], f: impl Fn() -> f64) -> f64 {
+    let start: Vec<Tensor> = direction
+        .iter()
+        .map(|(var, _)| var.as_detached_tensor().copy().unwrap())
+        .collect();
+    let at = |step: f64| {
+        for ((var, along), start) in direction.iter().zip(&start) {
+            var.set(&(start + (along * step).unwrap()).unwrap())
+                .unwrap();
+        }
+        f()
+    };
+    let [near, far] = [STEP, 2.0 * STEP].map(|step| at(step) - at(-step));
+    let slope = (8.0 * near - far) / (12.0 * STEP);
+    at(0.0);
+    slope
+}
+
+/// The slope of `loss` along `direction`, by its gradient, and how much of it cancels out at most. Every weight in `direction` must have one.
+fn exact(
+    direction: &[(Var, Tensor)],
+    loss: &Tensor,
+    unused: &[&str],
+    p: &Parameters,
+) -> (f64, f64) {
+    let grads = loss.backward().unwrap();
+    let names: Vec<&str> = p.trainable().map(|(name, _)| name).collect();
+    let parts: Vec<f64> = direction
+        .iter()
+        .zip(names)
+        .map(|((var, along), name)| match grads.get(var) {
+            Some(grad) => scalar(&(grad * along).unwrap().sum_all().unwrap()),
+            None => {
+                assert!(
+                    unused.iter().any(|end| name.ends_with(end)),
+                    "no gradient reaches {name}"
+                );
+                0.0
+            }
+        })
+        .collect();
+    (parts.iter().sum(), parts.iter().map(|v| v.abs()).sum())
+}
+
+fn scalar(tensor: &Tensor) -> f64 {
+    tensor.to_scalar().unwrap()
+}
+
+fn assert_close((exact, scale): (f64, f64), finite: f64, what: &str) {
+    assert!(
+        (exact - finite).abs() < TOLERANCE * scale,
+        "{what}: {exact} by the gradient, {finite} by differences"
+    );
+}
+
+fn labels() -> Tensor {
+    normal(&mut RandomState::new(5), &[BATCH, C_DIM], DType::F64)
+}
+
+fn images() -> Tensor {
+    normal(&mut RandomState::new(6), &[BATCH, 2, 8, 8], DType::F64)
+}
+
+/// `grad_x sum(D(x))`.
+fn image_gradient(d: &Discriminator) -> Tensor {
+    let img = Var::from_tensor(&images()).unwrap();
+    let logits = d.forward(img.as_tensor(), Some(&labels())).unwrap();
+    let grads = logits.sum_all().unwrap().backward().unwrap();
+    grads.get(&img).unwrap().detach()
+}
+
+#[test]
+fn first_order_of_the_discriminator() {
+    for architecture in ARCHITECTURES {
+        let d = discriminator(
+            &discriminator_config(architecture, Activation::Swish),
+            DType::F64,
+        );
+        let loss = || {
+            let logits = d.forward(&images(), Some(&labels())).unwrap();
+            logits.sqr().unwrap().sum_all().unwrap()
+        };
+        let along = direction(d.parameters());
+        let slope = exact(&along, &loss(), &[], d.parameters());
+        let finite = finite_difference(&along, || scalar(&loss()));
+        assert_close(slope, finite, &format!("{architecture:?}"));
+    }
+}
+
+#[test]
+fn first_order_of_the_generator() {
+    let z = normal(&mut RandomState::new(4), &[BATCH, 3], DType::F64);
+    for architecture in ARCHITECTURES {
+        let g = generator(
+            &generator_config(architecture, Activation::Swish),
+            DType::F64,
+        );
+        let loss = || {
+            let mut random = RandomState::new(11);
+            let img = g.forward(
+                &z,
+                Some(&labels()),
+                &MappingOptions {
+                    truncation_psi: 0.7,
+                    truncation_cutoff: Some(2),
+                    update_w_avg: false,
+                },
+                SynthesisOptions::random(&mut random),
+            );
+            img.unwrap().sqr().unwrap().sum_all().unwrap()
+        };
+        let along = direction(g.parameters());
+        let slope = exact(&along, &loss(), &[], g.parameters());
+        let finite = finite_difference(&along, || scalar(&loss()));
+        assert_close(slope, finite, &format!("{architecture:?}"));
+    }
+}
+
+#[test]
+fn tangents_are_directional_derivatives() {
+    for architecture in ARCHITECTURES {
+        let g = generator(
+            &generator_config(architecture, Activation::Swish),
+            DType::F64,
+        );
+        let d = discriminator(
+            &discriminator_config(architecture, Activation::Swish),
+            DType::F64,
+        );
+        let mut random = RandomState::new(8);
+        let z = normal(&mut random, &[BATCH, 3], DType::F64);
+        let dz = normal(&mut random, &[BATCH, 3], DType::F64);
+        let forward = |z: &Dual| {
+            let c = labels();
+            let ws = g
+                .mapping
+                .forward_dual(z, Some(&c), &MappingOptions::default());
+            let img = g
+                .synthesis
+                .forward_dual(&ws.unwrap(), SynthesisOptions::default());
+            d.forward_dual(&img.unwrap(), Some(&c)).unwrap()
+        };
+        let tangent = forward(&Dual::new(z.clone(), dz.clone()).unwrap())
+            .tangent
+            .unwrap();
+        let at = |step: f64| {
+            let z = (&z + (&dz * step).unwrap()).unwrap();
+            forward(&z.into()).primal
+        };
+        let finite = ((at(STEP) - at(-STEP)).unwrap() / (2.0 * STEP)).unwrap();
+        let error = common::relative_error(&tangent, &finite);
+        assert!(error < TOLERANCE, "{architecture:?}: {error}");
+    }
+}
+
+/// The R1 penalty: its gradient in the weights is twice that of the slope of D along its own gradient.
+#[test]
+fn second_order_of_the_discriminator() {
+    for (architecture, activation) in [
+        (Architecture::Resnet, Activation::Swish),
+        (Architecture::Skip, Activation::Swish),
+        (Architecture::Orig, Activation::Swish),
+        // Kinked, but the step stays between kinks.
+        (Architecture::Resnet, Activation::Lrelu),
+    ] {
+        let d = discriminator(&discriminator_config(architecture, activation), DType::F64);
+        let v = image_gradient(&d);
+        let logits = d.forward_dual(&Dual::new(images(), v).unwrap(), Some(&labels()));
+        let slope = logits.unwrap().tangent.unwrap().sum_all().unwrap();
+        let along = direction(d.parameters());
+        // A bias acts on slopes only through the curvature of what follows it.
+        let unused = match activation {
+            Activation::Swish => "out.bias",
+            _ => "bias",
+        };
+        let exact = exact(&along, &(slope * 2.0).unwrap(), &[unused], d.parameters());
+        let penalty = || scalar(&image_gradient(&d).sqr().unwrap().sum_all().unwrap());
+        let finite = finite_difference(&along, penalty);
+        assert_close(exact, finite, &format!("{architecture:?} {activation:?}"));
+    }
+}
+
+/// The path length penalty, mapping included.
+#[test]
+fn second_order_of_the_generator() {
+    let mut random = RandomState::new(9);
+    let z = normal(&mut random, &[BATCH, 3], DType::F64);
+    let y = normal(&mut random, &[BATCH, 2, 8, 8], DType::F64);
+    for architecture in ARCHITECTURES {
+        let g = generator(
+            &generator_config(architecture, Activation::Swish),
+            DType::F64,
+        );
+        let along = direction(g.parameters());
+        let map = |g: &Generator| {
+            let options = MappingOptions::default();
+            g.mapping.forward(&z, Some(&labels()), &options).unwrap()
+        };
+        let synthesize = |ws: &Dual| {
+            let noise = NoiseMode::Const;
+            let img = g.synthesis.forward_dual(ws, SynthesisOptions { noise });
+            img.unwrap().mul(&(&y).into()).unwrap()
+        };
+        let ws_gradient = || {
+            let ws = Var::from_tensor(&map(&g).detach()).unwrap();
+            let sum = synthesize(&ws.as_tensor().into()).primal.sum_all().unwrap();
+            sum.backward().unwrap().get(&ws).unwrap().detach()
+        };
+        // Lengths, and how the penalty sum((length - 0.1)^2) moves with the gradient.
+        let lengths = |grad: &Tensor| {
+            let squares = grad.sqr().unwrap().sum_keepdim(2).unwrap();
+            squares.mean_keepdim(1).unwrap().sqrt().unwrap()
+        };
+        let penalty = || {
+            let off = (lengths(&ws_gradient()) - 0.1).unwrap();
+            scalar(&off.sqr().unwrap().sum_all().unwrap())
+        };
+        let grad = ws_gradient();
+        let num_ws = g.config().num_ws() as f64;
+        let factor = lengths(&grad);
+        let factor = ((&factor - 0.1).unwrap() / &factor).unwrap();
+        let u = (grad.broadcast_mul(&factor).unwrap() * (2.0 / num_ws)).unwrap();
+        let slope = synthesize(&Dual::new(map(&g), u).unwrap())
+            .tangent
+            .unwrap()
+            .sum_all()
+            .unwrap();
+        // It shifts the image whatever ws are.
+        let unused = ["torgb.bias"];
+        let exact = exact(&along, &slope, &unused, g.parameters());
+        let finite = finite_difference(&along, penalty);
+        assert_close(exact, finite, &format!("{architecture:?}"));
+    }
+}

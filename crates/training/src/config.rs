@@ -1,0 +1,172 @@
+use augment::AugPipe;
+use networks::{DiscriminatorConfig, GeneratorConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Everything that a training run is made of, complete: no default is left open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// What tells this run from others in the name of its folder: `faces512-mirror-paper512`.
+    pub desc: String,
+    /// Number of devices.
+    pub num_gpus: usize,
+    /// Ticks between grids of images.
+    pub image_snapshot_ticks: usize,
+    /// Ticks between network snapshots.
+    pub network_snapshot_ticks: usize,
+    /// Metrics of each network snapshot.
+    pub metrics: Vec<String>,
+    /// Seed of every generator of random numbers.
+    pub random_seed: u64,
+    /// The real images.
+    pub dataset: DatasetConfig,
+    /// Threads that decode images.
+    pub num_workers: usize,
+    /// Generator.
+    pub generator: GeneratorConfig,
+    /// Discriminator.
+    pub discriminator: DiscriminatorConfig,
+    /// Adam, one for each network.
+    pub optimizer: OptimizerConfig,
+    /// Losses and penalties.
+    pub loss: LossConfig,
+    /// Length of training, in thousands of real images.
+    pub total_kimg: u64,
+    /// Thousands of images between reports.
+    pub kimg_per_tick: u64,
+    /// Images of one step.
+    pub batch_size: usize,
+    /// Images that are processed at once on one device; the rest of the batch is accumulated.
+    pub batch_gpu: usize,
+    /// Half-life of the moving average of the generator, in thousands of images.
+    pub ema_kimg: f64,
+    /// The half-life is at most this share of the images seen so far; `None` for no such limit.
+    pub ema_rampup: Option<f64>,
+    /// Steps from one path length regularization to the next.
+    pub g_reg_interval: usize,
+    /// Steps from one R1 regularization to the next.
+    pub d_reg_interval: usize,
+    /// Share of real images with a positive logit that adaptive augmentation aims at; `None` keeps `augment_p`.
+    pub ada_target: Option<f64>,
+    /// Steps from one adjustment of the augmentation probability to the next.
+    pub ada_interval: usize,
+    /// Thousands of images in which the probability can go from 0 to 1.
+    pub ada_kimg: u64,
+    /// Augmentation probability at the start.
+    pub augment_p: f64,
+    /// Strength of each transform of the augmentation pipe; `None` for no pipe.
+    pub augment: Option<AugPipe>,
+    /// Networks to start from: a file, or the address of an official one.
+    pub init_from: Option<String>,
+    /// TensorFloat-32 in matrix products and convolutions, on devices that have it.
+    pub allow_tf32: bool,
+    /// Whether cuDNN tries its algorithms for each new shape.
+    pub cudnn_benchmark: bool,
+    /// Channels-last memory layout at f16, on devices that gain from it.
+    pub fp16_channels_last: bool,
+}
+
+/// The real images of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetConfig {
+    /// Folder or zip.
+    pub path: String,
+    /// Whether the networks get the labels.
+    pub use_labels: bool,
+    /// How many images are used, before mirroring.
+    pub max_size: usize,
+    /// Whether every image is used mirrored, too.
+    pub xflip: bool,
+    /// Side in pixels.
+    pub resolution: usize,
+    /// Seed of the choice where not all images are used.
+    pub random_seed: Option<u64>,
+}
+
+/// Adam (arXiv:1412.6980), before the correction for lazy regularization.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Learning rate.
+    pub lr: f64,
+    /// Decay of the two moments.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub eps: f64,
+}
+
+impl OptimizerConfig {
+    /// The official settings at a learning rate.
+    pub fn new(lr: f64) -> Self {
+        Self {
+            lr,
+            betas: [0.0, 0.99],
+            eps: 1e-8,
+        }
+    }
+}
+
+/// Losses and penalties (arXiv:1912.04958).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossConfig {
+    /// Weight of the R1 penalty.
+    pub r1_gamma: f64,
+    /// Probability that a sample mixes the styles of two latents.
+    pub style_mixing_prob: f64,
+    /// Weight of the path length penalty; 0 turns it off.
+    pub pl_weight: f64,
+    /// The path length penalty sees this part of the batch.
+    pub pl_batch_shrink: usize,
+    /// How fast the mean path length follows.
+    pub pl_decay: f64,
+}
+
+impl LossConfig {
+    /// The official settings at a weight of R1.
+    pub fn new(r1_gamma: f64) -> Self {
+        Self {
+            r1_gamma,
+            style_mixing_prob: 0.9,
+            pl_weight: 2.0,
+            pl_batch_shrink: 2,
+            pl_decay: 0.01,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Checks what would fail in the first step.
+    ///
+    /// # Errors
+    /// `Setting` or `Network`, naming the setting and a way out.
+    pub fn validate(&self) -> Result<()> {
+        self.generator.validate()?;
+        self.discriminator.validate()?;
+        let round = self.batch_gpu * self.num_gpus;
+        if round == 0 || !self.batch_size.is_multiple_of(round) {
+            return Err(Error::setting(
+                "batch-gpu",
+                format!(
+                    "a batch of {} is no multiple of {} images on {} devices",
+                    self.batch_size, self.batch_gpu, self.num_gpus
+                ),
+            ));
+        }
+        let group = self.discriminator.mbstd_group_size.unwrap_or(usize::MAX);
+        if !self.batch_gpu.is_multiple_of(group.min(self.batch_gpu)) {
+            return Err(Error::setting(
+                "batch-gpu",
+                format!(
+                    "{} images at once do not divide into groups of {group} for the minibatch statistic; \
+                     use a multiple of {group}",
+                    self.batch_gpu
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
