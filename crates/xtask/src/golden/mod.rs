@@ -9,10 +9,12 @@ pub mod augment;
 pub mod dataset;
 pub mod detect;
 pub mod files;
+pub mod networks;
 pub mod ops;
 pub mod pickle;
 pub mod rng;
 pub mod tensors;
+mod train_configs;
 
 /// The outcome of one golden case.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +44,7 @@ const SUITES: &[(&str, Suite)] = &[
     ("augment", augment::run),
     ("dataset", dataset::run),
     ("detect", detect::run),
+    ("networks", networks::run),
     ("ops", ops::run),
     ("pickle", pickle::run),
     ("rng", rng::run),

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use candle_core::{Tensor, Var};
+use candle_core::Var;
 use ops::{
     Activation, BiasActOptions, Dual, Filter, ModulatedConv2dOptions, ResampleOptions,
     UpFirDn2dOptions,
