@@ -2,7 +2,7 @@
 
 mod common;
 
-use candle_core::Result;
+use candle_core::{Result, Var};
 use common::{check_derivatives, noise};
 use ops::{
     Activation, BiasActOptions, Conv2dOptions, Dual, Filter, ModulatedConv2dOptions,
@@ -164,4 +164,39 @@ fn arithmetic_of_duals() -> Result<()> {
 #[test]
 fn the_self_check_passes() -> Result<()> {
     ops::second_order::self_check()
+}
+
+/// The tangent of a stack of layers whose values depend on weights only through a slope that is constant.
+#[test]
+fn a_tangent_alone_can_be_differentiated() -> Result<()> {
+    let options = Conv2dOptions {
+        padding: 1,
+        ..Default::default()
+    };
+    let lrelu = BiasActOptions {
+        activation: Activation::Lrelu,
+        clamp: Some(2.0),
+        ..Default::default()
+    };
+    let inputs = [
+        noise(&[2, 3, 5, 5], 1)?,
+        noise(&[4, 3, 3, 3], 2)?,
+        noise(&[4], 3)?,
+        noise(&[3, 4, 3, 3], 4)?,
+        noise(&[3], 5)?,
+    ];
+    let weights = inputs[1..]
+        .iter()
+        .map(Var::from_tensor)
+        .collect::<Result<Vec<_>>>()?;
+    let x = Dual::new(inputs[0].clone(), noise(&[2, 3, 5, 5], 6)?)?;
+    let w = |i: usize| Dual::constant(weights[i].as_tensor());
+    let y = x
+        .conv2d(&w(0), &options)?
+        .bias_act(Some(&w(1)), &lrelu)?
+        .conv2d(&w(2), &options)?
+        .bias_act(Some(&w(3)), &lrelu)?;
+    let grads = y.tangent_or_zeros()?.sum_all()?.backward()?;
+    assert!(grads.get(&weights[0]).is_some() && grads.get(&weights[2]).is_some());
+    Ok(())
 }

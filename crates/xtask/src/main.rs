@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod detect_eval;
 mod golden;
 
@@ -22,8 +23,14 @@ enum Command {
     /// Run every case of a folder of golden data and print the worst errors
     Golden {
         /// Folder with one subfolder for each suite
+        #[arg(default_value = "tests/golden")]
         dir: PathBuf,
     },
+    /// Measure our speed beside PyTorch's
+    Bench(bench::BenchArgs),
+    /// Our side of a benchmark, driven by `bench`
+    #[command(hide = true)]
+    BenchWorker,
     /// Recall, precision, AP and speed of face detectors on a folder of pictures with a boxes.json
     DetectEval {
         /// DIR DETECTOR... and options; without any, says which
@@ -38,6 +45,8 @@ fn main() -> ExitCode {
         args.common.start()?;
         match args.command {
             Command::Golden { dir } => golden::run(&dir),
+            Command::Bench(args) => bench::run(&args),
+            Command::BenchWorker => bench::serve(),
             Command::DetectEval { args } => detect_eval::run(&args),
         }
     })

@@ -84,3 +84,20 @@ pub fn run(dir: &Path) -> Result<()> {
     cli::outln!("{} golden cases passed", results.len());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn the_subset_in_the_tree_passes() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden");
+        super::run(Path::new(dir)).unwrap();
+    }
+
+    #[test]
+    fn a_folder_without_golden_data_is_an_error() {
+        let empty = tempfile::tempdir().unwrap();
+        assert!(super::run(empty.path()).is_err());
+    }
+}

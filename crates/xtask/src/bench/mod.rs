@@ -1,0 +1,148 @@
+//! `cargo xtask bench`: our speed beside a peer's, measured in turn in one run and written to BENCHMARKS.md.
+
+mod peer;
+mod table;
+mod work;
+
+use anyhow::{Result, bail};
+
+use self::peer::Worker;
+use self::table::{Row, Section};
+
+pub use self::work::serve;
+
+/// How long and how often a case is measured.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BenchArgs {
+    /// What to measure
+    #[arg(value_parser = ["ops"])]
+    suite: String,
+    /// Seconds for one measurement of one side
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// How often the two sides take turns
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Thread counts
+    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    thread_counts: Vec<usize>,
+    /// Only cases whose name contains this
+    #[arg(long, default_value = "")]
+    filter: String,
+    /// Python with the packages of tools/bench-peers/requirements-torch.txt
+    #[arg(long, default_value = "python3")]
+    python: String,
+    /// Write the table to BENCHMARKS.md
+    #[arg(long)]
+    write: bool,
+}
+
+/// Groups of cases with the ratio that each must reach: peer's time divided by ours.
+const GROUPS: &[(&str, f64, &[&str])] = &[
+    (
+        "convolution 3x3",
+        1.4,
+        &[
+            "conv:forward:8:128:64",
+            "conv:input:8:128:64",
+            "conv:weight:8:128:64",
+            "conv:forward:8:512:16",
+            "conv:input:8:512:16",
+            "conv:weight:8:512:16",
+            "conv:forward:8:64:128",
+            "conv:input:8:64:128",
+            "conv:weight:8:64:128",
+            "conv:forward:4:32:256",
+            "conv:input:4:32:256",
+            "conv:weight:4:32:256",
+        ],
+    ),
+    (
+        "upfirdn2d",
+        2.0,
+        &[
+            "upfirdn:blur:4:128:64:forward",
+            "upfirdn:blur:4:128:64:both",
+            "upfirdn:down:4:128:64:forward",
+            "upfirdn:down:4:128:64:both",
+            "upfirdn:up:4:128:64:forward",
+            "upfirdn:up:4:128:64:both",
+        ],
+    ),
+    (
+        "modulated convolution",
+        1.4,
+        &[
+            "modulated:4:128:64:forward",
+            "modulated:4:128:64:both",
+            "modulated:4:64:128:forward",
+            "modulated:4:64:128:both",
+        ],
+    ),
+    ("D step, 64 px", 1.3, &["d_step:64:16384:128:16"]),
+    ("D step, 128 px", 1.3, &["d_step:128:16384:128:8"]),
+    ("G step, 64 px", 1.3, &["g_step:64:16384:128:16"]),
+    ("G step, 128 px", 1.3, &["g_step:128:16384:128:8"]),
+    ("R1 step, 64 px", 1.3, &["r1_step:64:16384:128:16"]),
+    (
+        "G of paper512, images",
+        1.5,
+        &["generate:512:32768:512:8:2"],
+    ),
+];
+
+/// Measures every case against PyTorch, prints the tables, and writes them where asked.
+///
+/// # Errors
+/// When a side fails.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    if !peer::has_torch(&args.python) {
+        cli::outln!(
+            "skipped: '{}' has no torch. Install tools/bench-peers/requirements-torch.txt and name that Python with --python.",
+            args.python
+        );
+        return Ok(());
+    }
+    let mut rows = Vec::new();
+    for &threads in &args.thread_counts {
+        let mut ours = Worker::ours(threads)?;
+        let mut peer = Worker::torch(&args.python, threads)?;
+        for (group, goal, cases) in GROUPS {
+            for case in cases.iter().filter(|case| case.contains(&args.filter)) {
+                let mut rounds = Vec::new();
+                for _ in 0..args.rounds.max(1) {
+                    let a = ours.measure(case, args.seconds)?;
+                    let b = peer.measure(case, args.seconds)?;
+                    rounds.push((a.ms, b.ms));
+                }
+                let row = Row::from_rounds(group, *goal, case, threads, &rounds);
+                cli::outln!("{row}");
+                rows.push(row);
+            }
+        }
+    }
+    let mut memory = Vec::new();
+    for case in ["r1_step:64:16384:128:16", "r1_step:128:16384:128:8"]
+        .into_iter()
+        .filter(|case| case.contains(&args.filter))
+    {
+        // A process of its own for each side: the peak of a process never falls.
+        let a = Worker::ours(1)?.measure(case, 0.1)?;
+        let b = Worker::torch(&args.python, 1)?.measure(case, 0.1)?;
+        cli::outln!(
+            "{case}: peak memory {:.0} MB, torch {:.0} MB",
+            a.peak_mb,
+            b.peak_mb
+        );
+        memory.push((case.to_string(), a.peak_mb, b.peak_mb));
+    }
+    if rows.is_empty() {
+        bail!("no case contains '{}'", args.filter);
+    }
+    let section = Section::new(&rows, &memory, &peer::torch_version(&args.python));
+    cli::outln!("{}", section.summary());
+    if args.write {
+        section.write("BENCHMARKS.md", "ops")?;
+    }
+    Ok(())
+}

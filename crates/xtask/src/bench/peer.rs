@@ -1,0 +1,122 @@
+//! The two sides of a benchmark: worker processes that answer one case a line.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+/// What a worker says about one case.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// Median milliseconds of a call.
+    pub ms: f64,
+    /// Peak memory above the start of the case.
+    pub peak_mb: f64,
+}
+
+/// A process that reads `<case> <seconds>` lines and answers with JSON.
+pub struct Worker {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+/// Keeps large allocations from going back to the system after each use; helps both sides.
+const ALLOCATOR: [(&str, &str); 2] = [
+    ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
+    ("MALLOC_TRIM_THRESHOLD_", "4000000000"),
+];
+
+impl Worker {
+    /// This program itself.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn ours(threads: usize) -> Result<Worker> {
+        let program = std::env::current_exe().context("cannot find this program")?;
+        let mut command = Command::new(program);
+        command
+            .arg("bench-worker")
+            .env("RAYON_NUM_THREADS", threads.to_string());
+        Worker::start(command)
+    }
+
+    /// PyTorch.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn torch(python: &str, threads: usize) -> Result<Worker> {
+        let mut command = Command::new(python);
+        command.args(["tools/bench-peers/torch_peer.py", &threads.to_string()]);
+        command
+            .envs(ALLOCATOR)
+            .env("OMP_NUM_THREADS", threads.to_string());
+        Worker::start(command)
+    }
+
+    fn start(mut command: Command) -> Result<Worker> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+        let stdin = child.stdin.take().context("no standard input")?;
+        let stdout = BufReader::new(child.stdout.take().context("no standard output")?);
+        Ok(Worker {
+            child,
+            stdin,
+            stdout,
+        })
+    }
+
+    /// Runs one case for about `seconds`.
+    ///
+    /// # Errors
+    /// When the worker ends or answers something else.
+    pub fn measure(&mut self, case: &str, seconds: f64) -> Result<Measured> {
+        writeln!(self.stdin, "{case} {seconds}")
+            .with_context(|| format!("the worker ended before '{case}'"))?;
+        self.stdin.flush()?;
+        let mut line = String::new();
+        self.stdout.read_line(&mut line)?;
+        let answer: Value = serde_json::from_str(&line)
+            .with_context(|| format!("the worker said '{line}' of '{case}'"))?;
+        let number = |key: &str| {
+            answer[key]
+                .as_f64()
+                .with_context(|| format!("the worker said '{line}' of '{case}'"))
+        };
+        Ok(Measured {
+            ms: number("ms")?,
+            peak_mb: number("peak_mb")?,
+        })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Our own child; it has nothing to save.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether this Python can import torch.
+pub fn has_torch(python: &str) -> bool {
+    Command::new(python)
+        .args(["-c", "import torch"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// The version of its torch.
+pub fn torch_version(python: &str) -> String {
+    let output = Command::new(python)
+        .args(["-c", "import torch; print(torch.__version__)"])
+        .output();
+    output
+        .map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string())
+        .unwrap_or_default()
+}

@@ -1,0 +1,271 @@
+//! Our side of the benchmark: the same cases as `tools/bench-peers/torch_peer.py`.
+
+use std::io::BufRead;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use candle_core::{Device, Tensor, Var};
+use networks::{
+    Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, MappingConfig, MappingOptions,
+    SynthesisOptions,
+};
+use ops::{Conv2dOptions, Dual, Filter, ModulatedConv2dOptions, UpFirDn2dOptions};
+use rng::RandomState;
+
+type Work = Box<dyn FnMut() -> Result<()>>;
+
+/// Answers `<case> <seconds>` lines on standard input until it ends.
+///
+/// # Errors
+/// When a case is unknown or fails.
+pub fn serve() -> Result<()> {
+    let mut made: Option<(String, Work)> = None;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let (case, seconds) = line
+            .split_once(' ')
+            .with_context(|| format!("'{line}' is no case with seconds"))?;
+        let before = peak_mb();
+        if made.as_ref().is_none_or(|(name, _)| name != case) {
+            made = Some((case.to_string(), make(case)?));
+        }
+        let Some((_, work)) = &mut made else { continue };
+        let ms = measure(work, seconds.parse()?)?;
+        cli::outln!(
+            "{}",
+            serde_json::json!({ "case": case, "ms": ms, "peak_mb": peak_mb() - before })
+        );
+    }
+    Ok(())
+}
+
+fn measure(work: &mut Work, seconds: f64) -> Result<f64> {
+    work()?;
+    let (mut times, start) = (Vec::new(), Instant::now());
+    while times.len() < 3 || start.elapsed().as_secs_f64() < seconds {
+        let one = Instant::now();
+        work()?;
+        times.push(one.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
+}
+
+/// Peak resident memory of this process; 0 where the system does not tell.
+fn peak_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok())
+        .map_or(0.0, |kb| kb / 1024.0)
+}
+
+fn randn(shape: impl Into<candle_core::Shape>) -> Result<Tensor> {
+    Ok(Tensor::randn(0f32, 1.0, shape, &Device::Cpu)?)
+}
+
+fn make(case: &str) -> Result<Work> {
+    let parts: Vec<&str> = case.split(':').collect();
+    let numbers: Vec<usize> = parts.iter().filter_map(|part| part.parse().ok()).collect();
+    match (parts[0], numbers.as_slice()) {
+        ("conv", &[n, c, h]) => convolution(parts[1], n, c, h),
+        ("upfirdn", &[n, c, h]) => upfirdn(parts[1], parts[parts.len() - 1] == "both", n, c, h),
+        ("modulated", &[n, c, h]) => modulated(parts[parts.len() - 1] == "both", n, c, h),
+        ("d_step" | "g_step" | "r1_step", &[res, base, most, batch]) => {
+            step(parts[0], res, base, most, batch)
+        }
+        ("generate", &[res, base, most, layers, batch]) => generate(res, base, most, layers, batch),
+        _ => bail!("no case is called '{case}'"),
+    }
+}
+
+fn convolution(kind: &str, n: usize, c: usize, h: usize) -> Result<Work> {
+    let (x, w, dy) = (
+        randn((n, c, h, h))?,
+        randn((c, c, 3, 3))?,
+        randn((n, c, h, h))?,
+    );
+    let options = Conv2dOptions {
+        padding: 1,
+        ..Default::default()
+    };
+    Ok(match kind {
+        "forward" => Box::new(move || Ok(drop(ops::conv2d(&x, &w, &options)?))),
+        "input" => Box::new(move || Ok(drop(ops::conv_transpose2d(&dy, &w, &options)?))),
+        "weight" => Box::new(move || {
+            Ok(drop(ops::conv2d_weight_gradient(
+                &x,
+                &dy,
+                (3, 3),
+                &options,
+            )?))
+        }),
+        _ => bail!("no convolution is called '{kind}'"),
+    })
+}
+
+/// Forward and backward of `f` with a given gradient of its result.
+fn forward_backward(x: Tensor, f: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Result<Work> {
+    let x = Var::from_tensor(&x)?;
+    let dy = randn(f(x.as_tensor())?.shape())?;
+    Ok(Box::new(move || {
+        Ok(drop(
+            ops::weighted_sum(&f(x.as_tensor())?, &dy)?.backward()?,
+        ))
+    }))
+}
+
+fn upfirdn(kind: &str, both: bool, n: usize, c: usize, h: usize) -> Result<Work> {
+    let filter = Filter::resample();
+    let options = match kind {
+        "blur" => UpFirDn2dOptions {
+            padding: [2; 4],
+            ..Default::default()
+        },
+        "down" => UpFirDn2dOptions {
+            down: [2; 2],
+            padding: [1; 4],
+            ..Default::default()
+        },
+        "up" => UpFirDn2dOptions {
+            up: [2; 2],
+            padding: [2, 1, 2, 1],
+            gain: 4.0,
+            ..Default::default()
+        },
+        _ => bail!("no resampling is called '{kind}'"),
+    };
+    let x = randn((n, c, h, h))?;
+    let run = move |x: &Tensor| Ok(ops::upfirdn2d(x, &filter, &options)?);
+    if both {
+        return forward_backward(x, run);
+    }
+    Ok(Box::new(move || run(&x).map(drop)))
+}
+
+fn modulated(both: bool, n: usize, c: usize, h: usize) -> Result<Work> {
+    let (x, w, s) = (
+        randn((n, c, h, h))?,
+        Var::from_tensor(&randn((c, c, 3, 3))?)?,
+        Var::from_tensor(&randn((n, c))?)?,
+    );
+    let options = ModulatedConv2dOptions {
+        padding: [1; 4],
+        ..Default::default()
+    };
+    if both {
+        return forward_backward(x, move |x| {
+            Ok(ops::modulated_conv2d(x, &w, &s, None, &options)?)
+        });
+    }
+    Ok(Box::new(move || {
+        Ok(drop(ops::modulated_conv2d(
+            &x,
+            &w.detach(),
+            &s.detach(),
+            None,
+            &options,
+        )?))
+    }))
+}
+
+fn discriminator(res: usize, base: usize, most: usize) -> Result<Discriminator> {
+    let config = DiscriminatorConfig {
+        channel_base: base,
+        channel_max: most,
+        conv_clamp: Some(256.0),
+        mbstd_group_size: Some(4),
+        ..DiscriminatorConfig::new(res, 3)
+    };
+    Ok(Discriminator::new(
+        &config,
+        &mut RandomState::new(0),
+        &Device::Cpu,
+    )?)
+}
+
+fn generator(res: usize, base: usize, most: usize, layers: usize) -> Result<Generator> {
+    let mapping = MappingConfig {
+        num_layers: layers,
+        ..MappingConfig::new(512)
+    };
+    let config = GeneratorConfig {
+        channel_base: base,
+        channel_max: most,
+        conv_clamp: Some(256.0),
+        mapping,
+        ..GeneratorConfig::new(res, 3)
+    };
+    Ok(Generator::new(
+        &config,
+        &mut RandomState::new(1),
+        &Device::Cpu,
+    )?)
+}
+
+/// `mean(log(1 + exp(x)))`
+fn softplus_mean(x: &Tensor) -> Result<Tensor> {
+    let options = ops::BiasActOptions {
+        activation: ops::Activation::Softplus,
+        ..Default::default()
+    };
+    Ok(ops::bias_act(x, None, &options)?.mean_all()?)
+}
+
+fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Result<Work> {
+    let d = discriminator(res, base, most)?;
+    let (real, fake) = (randn((batch, 3, res, res))?, randn((batch, 3, res, res))?);
+    let seen = d.detached()?;
+    if kind == "d_step" {
+        return Ok(Box::new(move || {
+            let _transforms = ops::weight_cache::scope();
+            softplus_mean(&d.forward(&fake, None)?)?.backward()?;
+            softplus_mean(&d.forward(&real, None)?.neg()?)?.backward()?;
+            Ok(())
+        }));
+    }
+    if kind == "r1_step" {
+        return Ok(Box::new(move || {
+            let _transforms = ops::weight_cache::scope();
+            let x = Var::from_tensor(&real)?;
+            let mut grads = seen.forward(&x, None)?.sum_all()?.backward()?;
+            let v = grads
+                .remove(&x)
+                .context("no gradient of the image")?
+                .detach();
+            let logits = d.forward_dual(&Dual::new(real.clone(), v)?, None)?;
+            // |g|^2 / 2 differentiated is the directional derivative along g.
+            (logits.tangent_or_zeros()?.sum_all()? / batch as f64)?.backward()?;
+            Ok(())
+        }));
+    }
+    let g = generator(res, base, most, 2)?;
+    let z = randn((batch, 512))?;
+    let mut random = RandomState::new(2);
+    Ok(Box::new(move || {
+        let _transforms = ops::weight_cache::scope();
+        let img = g.forward(
+            &z,
+            None,
+            &MappingOptions::default(),
+            SynthesisOptions::random(&mut random),
+        )?;
+        softplus_mean(&seen.forward(&img, None)?.neg()?)?.backward()?;
+        Ok(())
+    }))
+}
+
+fn generate(res: usize, base: usize, most: usize, layers: usize, batch: usize) -> Result<Work> {
+    let g = generator(res, base, most, layers)?.detached()?;
+    let z = randn((batch, 512))?;
+    let mut random = RandomState::new(2);
+    Ok(Box::new(move || {
+        g.forward(
+            &z,
+            None,
+            &MappingOptions::default(),
+            SynthesisOptions::random(&mut random),
+        )
+        .map(drop)?;
+        Ok(())
+    }))
+}
