@@ -59,6 +59,12 @@ fn peak_mb() -> f64 {
         .map_or(0.0, |kb| kb / 1024.0)
 }
 
+/// A result whose value nobody needs.
+fn done<T>(result: candle_core::Result<T>) -> Result<()> {
+    result?;
+    Ok(())
+}
+
 fn randn(shape: impl Into<candle_core::Shape>) -> Result<Tensor> {
     Ok(Tensor::randn(0f32, 1.0, shape, &Device::Cpu)?)
 }
@@ -89,16 +95,9 @@ fn convolution(kind: &str, n: usize, c: usize, h: usize) -> Result<Work> {
         ..Default::default()
     };
     Ok(match kind {
-        "forward" => Box::new(move || Ok(drop(ops::conv2d(&x, &w, &options)?))),
-        "input" => Box::new(move || Ok(drop(ops::conv_transpose2d(&dy, &w, &options)?))),
-        "weight" => Box::new(move || {
-            Ok(drop(ops::conv2d_weight_gradient(
-                &x,
-                &dy,
-                (3, 3),
-                &options,
-            )?))
-        }),
+        "forward" => Box::new(move || done(ops::conv2d(&x, &w, &options))),
+        "input" => Box::new(move || done(ops::conv_transpose2d(&dy, &w, &options))),
+        "weight" => Box::new(move || done(ops::conv2d_weight_gradient(&x, &dy, (3, 3), &options))),
         _ => bail!("no convolution is called '{kind}'"),
     })
 }
@@ -108,9 +107,7 @@ fn forward_backward(x: Tensor, f: impl Fn(&Tensor) -> Result<Tensor> + 'static) 
     let x = Var::from_tensor(&x)?;
     let dy = randn(f(x.as_tensor())?.shape())?;
     Ok(Box::new(move || {
-        Ok(drop(
-            ops::weighted_sum(&f(x.as_tensor())?, &dy)?.backward()?,
-        ))
+        done(ops::weighted_sum(&f(x.as_tensor())?, &dy)?.backward())
     }))
 }
 
@@ -158,13 +155,13 @@ fn modulated(both: bool, n: usize, c: usize, h: usize) -> Result<Work> {
         });
     }
     Ok(Box::new(move || {
-        Ok(drop(ops::modulated_conv2d(
+        done(ops::modulated_conv2d(
             &x,
             &w.detach(),
             &s.detach(),
             None,
             &options,
-        )?))
+        ))
     }))
 }
 
