@@ -653,7 +653,7 @@ pub(crate) fn weight_gradient<T: Transform>(
     let points = T::A * T::A;
     let (tile_rows, tiles_per_row) = (g.out_height().div_ceil(T::M), g.out_width().div_ceil(T::M));
     let total = g.n * tile_rows;
-    let tiles = (GRADIENT_SCRATCH / (points * (in_blocks + out_blocks) * lanes)).clamp(64, 256);
+    let tiles = (GRADIENT_SCRATCH / (points * (in_blocks + out_blocks) * lanes)).clamp(64, 1024);
     let rows = (tiles / tiles_per_row).clamp(1, total);
     let (out_height, out_width) = (g.out_height(), g.out_width());
     let x_source = Source {
