@@ -139,7 +139,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if rows.is_empty() {
         bail!("no case contains '{}'", args.filter);
     }
-    let section = Section::new(&rows, &memory, &peer::torch_version(&args.python));
+    let version = peer::torch_version(&args.python);
+    let section = Section::new(&rows, &memory, &version, args.rounds.max(1));
     cli::outln!("{}", section.summary());
     if args.write {
         section.write("BENCHMARKS.md", "ops")?;

@@ -61,10 +61,15 @@ pub struct Section {
 }
 
 impl Section {
-    /// Formats rows (and peaks of memory in MB, ours and the peer's) as Markdown.
-    pub fn new(rows: &[Row], memory: &[(String, f64, f64)], version: &str) -> Section {
+    /// Formats rows, each the median of `rounds`, and peaks of memory in MB (ours and the peer's) as Markdown.
+    pub fn new(
+        rows: &[Row],
+        memory: &[(String, f64, f64)],
+        version: &str,
+        rounds: usize,
+    ) -> Section {
         let mut summary = format!(
-            "PyTorch {version} / ours, {}, {}. Ratios above 1 mean that ours is faster; medians of rounds in turn, both allocators tuned.\n\n\
+            "PyTorch {version} / ours, {}, {}. Ratios above 1 mean that ours is faster; median of {rounds} round(s) in turn, both allocators tuned.\n\n\
              | group | threads | ratio (geometric mean) | goal |\n|---|---|---|---|\n",
             machine(),
             today()
