@@ -1,0 +1,234 @@
+//! From a file, an address or the name of a preset to networks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{DType, Device};
+use interop::download::{Download, Progress};
+use interop::presets::{self, Preset};
+use interop::{AugmentPipe, Checkpoint, NetworkConfig, Provenance};
+use networks::{Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, Snapshot};
+use serde_json::{Value, json};
+
+use crate::convert::{discriminator_config, generator_config, tensors};
+use crate::error::{Error, Result};
+
+/// A checkpoint whose networks run.
+pub struct Opened {
+    /// The networks that are in the file, without gradients. Its metadata is filled, so that
+    /// [`Snapshot::save`] keeps where the weights come from.
+    pub networks: Snapshot,
+    /// Name and SHA-256 of the file, its format, and what was left out or made up while reading.
+    pub provenance: Provenance,
+    /// The preset that was asked for.
+    pub preset: Option<&'static Preset>,
+    /// Official description of the training set.
+    pub training_set_kwargs: Option<Value>,
+    /// Augmentation when the file was written.
+    pub augment_pipe: Option<AugmentPipe>,
+    /// SHA-256 over names, shapes and values, by network (`G`, `D`, `G_ema`): the same weights have the same checksum
+    /// in every format.
+    pub checksums: BTreeMap<&'static str, String>,
+    /// Settings that neither the file states nor the tensors show, by network.
+    pub assumed: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// Opens a file, an `http(s)` address or a preset (`ffhq512`, ...), fetching it to the cache when needed.
+///
+/// # Errors
+/// `File` when it cannot be found, fetched or read; `Networks` when its networks cannot be built.
+pub fn open(path_or_preset: &str, device: &Device) -> Result<Opened> {
+    open_with_progress(path_or_preset, device, &mut |_| {})
+}
+
+/// As [`open`], telling how far a download is.
+///
+/// # Errors
+/// The same.
+pub fn open_with_progress(
+    path_or_preset: &str,
+    device: &Device,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Opened> {
+    let found = presets::resolve(path_or_preset, Download::from_env, progress)?;
+    read(&found.path, found.preset, device)
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_file(path: &Path, device: &Device) -> Result<Opened> {
+    read(path, None, device)
+}
+
+fn read(path: &Path, preset: Option<&'static Preset>, device: &Device) -> Result<Opened> {
+    let checkpoint = interop::read_checkpoint(path)?;
+    if let Some(preset) = preset {
+        preset.check(&checkpoint)?;
+    }
+    Opened::new(checkpoint, preset, device)
+}
+
+impl Opened {
+    fn new(
+        checkpoint: Checkpoint,
+        preset: Option<&'static Preset>,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut checksums = BTreeMap::new();
+        let mut assumed = BTreeMap::new();
+        for (key, network) in checkpoint.networks() {
+            checksums.insert(key, interop::weights_checksum(network));
+            if !network.assumed.is_empty() {
+                assumed.insert(key, network.assumed.clone());
+            }
+        }
+        let metadata = metadata(&checkpoint, &assumed);
+        // One after the other: a network is dropped as soon as its copy lives on the device.
+        let networks = Snapshot {
+            g: checkpoint
+                .g
+                .map(|n| generator("G", &n, device))
+                .transpose()?,
+            d: checkpoint
+                .d
+                .map(|n| discriminator("D", &n, device))
+                .transpose()?,
+            g_ema: checkpoint
+                .g_ema
+                .map(|n| generator("G_ema", &n, device))
+                .transpose()?,
+            metadata,
+        };
+        Ok(Self {
+            networks,
+            provenance: checkpoint.provenance,
+            preset,
+            training_set_kwargs: checkpoint.training_set_kwargs,
+            augment_pipe: checkpoint.augment_pipe,
+            checksums,
+            assumed,
+        })
+    }
+
+    /// The generator to make images with, and its key: the moving average, else the one in training.
+    ///
+    /// # Errors
+    /// `NoNetwork` when there is neither.
+    pub fn generator(&self) -> Result<(&'static str, &Generator)> {
+        let ema = self.networks.g_ema.as_ref().map(|g| ("G_ema", g));
+        ema.or(self.networks.g.as_ref().map(|g| ("G", g)))
+            .ok_or_else(|| Error::NoNetwork {
+                file: self.provenance.source.clone(),
+                wanted: "generator (neither G_ema nor G)",
+            })
+    }
+
+    /// The keys of the networks in the file: `G`, `D`, `G_ema`.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.checksums.keys().copied()
+    }
+
+    /// Takes over what makes the architecture of the file: depths, widths, activations, filters. What belongs to the
+    /// dataset (resolution, channels, labels) and to the run (clamp, f16, frozen layers, groups of the minibatch
+    /// statistic) stays. Afterwards everything that can be loaded will be.
+    pub fn adopt(&self, g: &mut GeneratorConfig, d: &mut DiscriminatorConfig) {
+        let generator = self.networks.g.as_ref().or(self.networks.g_ema.as_ref());
+        if let Some(theirs) = generator.map(Generator::config) {
+            *g = GeneratorConfig {
+                c_dim: g.c_dim,
+                img_resolution: g.img_resolution,
+                img_channels: g.img_channels,
+                num_fp16_res: g.num_fp16_res,
+                conv_clamp: g.conv_clamp,
+                ..theirs.clone()
+            };
+        }
+        if let Some(theirs) = self.networks.d.as_ref().map(Discriminator::config) {
+            *d = DiscriminatorConfig {
+                c_dim: d.c_dim,
+                img_resolution: d.img_resolution,
+                img_channels: d.img_channels,
+                num_fp16_res: d.num_fp16_res,
+                conv_clamp: d.conv_clamp,
+                mbstd_group_size: d.mbstd_group_size,
+                freeze_layers: d.freeze_layers,
+                // Without labels on either side there is no mapping that could be taken over.
+                cmap_dim: if theirs.c_dim == 0 {
+                    d.cmap_dim
+                } else {
+                    theirs.cmap_dim
+                },
+                mapping: if theirs.c_dim == 0 {
+                    d.mapping.clone()
+                } else {
+                    theirs.mapping.clone()
+                },
+                ..theirs.clone()
+            };
+            if d.c_dim == 0 {
+                d.cmap_dim = 0;
+            }
+        } else if let Some(theirs) = generator.map(Generator::config) {
+            (d.channel_base, d.channel_max) = (theirs.channel_base, theirs.channel_max);
+        }
+    }
+}
+
+fn generator(key: &str, network: &interop::Network, device: &Device) -> Result<Generator> {
+    let NetworkConfig::Generator(config) = &network.config else {
+        return Err(other_kind(key, "a generator"));
+    };
+    let config = generator_config(key, config)?;
+    let tensors = tensors(network, device)?;
+    Ok(Generator::from_tensors(
+        &config,
+        tensors,
+        DType::F32,
+        device,
+    )?)
+}
+
+fn discriminator(key: &str, network: &interop::Network, device: &Device) -> Result<Discriminator> {
+    let NetworkConfig::Discriminator(config) = &network.config else {
+        return Err(other_kind(key, "a discriminator"));
+    };
+    let config = discriminator_config(key, config)?;
+    let tensors = tensors(network, device)?;
+    Ok(Discriminator::from_tensors(
+        &config,
+        tensors,
+        DType::F32,
+        device,
+    )?)
+}
+
+fn other_kind(key: &str, wanted: &str) -> Error {
+    Error::Settings {
+        network: key.to_owned(),
+        reason: format!("not those of {wanted}"),
+    }
+}
+
+/// What `interop` finds again in a file that [`Snapshot::save`] writes.
+fn metadata(
+    checkpoint: &Checkpoint,
+    assumed: &BTreeMap<&'static str, Vec<String>>,
+) -> BTreeMap<String, String> {
+    let mut metadata = BTreeMap::new();
+    let mut put = |key: &str, value: Value| {
+        metadata.insert(format!("kaogan.{key}"), value.to_string());
+    };
+    put("provenance", json!(checkpoint.provenance));
+    if !assumed.is_empty() {
+        put("assumed", json!(assumed));
+    }
+    if let Some(kwargs) = &checkpoint.training_set_kwargs {
+        put("training_set_kwargs", kwargs.clone());
+    }
+    if let Some(pipe) = &checkpoint.augment_pipe {
+        put("augment_pipe", json!(pipe));
+    }
+    metadata
+}

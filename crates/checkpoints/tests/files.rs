@@ -1,0 +1,90 @@
+//! Files of every format become the same networks.
+
+use std::path::PathBuf;
+
+use candle_core::Device;
+use checkpoints::{Error, open, open_file};
+use networks::{MappingOptions, SynthesisOptions};
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/tests/data");
+
+fn data(name: &str) -> PathBuf {
+    PathBuf::from(DATA).join(name)
+}
+
+#[test]
+fn every_format_gives_the_same_weights_and_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let official = open_file(&data("official.pkl"), &Device::Cpu).unwrap();
+    assert_eq!(official.keys().collect::<Vec<_>>(), ["D", "G", "G_ema"]);
+    let kwargs = official.training_set_kwargs.as_ref().unwrap();
+    assert_eq!(kwargs["path"], "faces.zip");
+
+    let image = |opened: &checkpoints::Opened| {
+        let (key, g) = opened.generator().unwrap();
+        assert_eq!(key, "G_ema");
+        let z = candle_core::Tensor::new(&[[0.5f32, -1.0, 0.25, 2.0]], &Device::Cpu).unwrap();
+        let options = (MappingOptions::default(), SynthesisOptions::default());
+        let image = g.forward(&z, None, &options.0, options.1).unwrap();
+        image.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    let expected = image(&official);
+    assert!(expected.iter().any(|v| v.abs() > 1e-3), "{expected:?}");
+
+    for name in ["a.safetensors", "a.pkl", "a.pt"] {
+        let path = dir.path().join(name);
+        interop::convert(&data("official.pkl"), &path).unwrap();
+        let opened = open(path.to_str().unwrap(), &Device::Cpu).unwrap();
+        assert_eq!(opened.checksums, official.checksums, "{name}");
+        if name != "a.pt" {
+            assert_eq!(image(&opened), expected, "{name}");
+        } else {
+            // The clamp has no place in these files, and is told to be assumed.
+            assert!(!opened.assumed["G_ema"].is_empty());
+        }
+    }
+    let tensorflow = open_file(&data("tensorflow.pkl"), &Device::Cpu).unwrap();
+    for (a, b) in image(&tensorflow).iter().zip(&expected) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+}
+
+#[test]
+fn what_is_saved_again_keeps_weights_and_origin() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("copy.safetensors");
+    let official = open_file(&data("official.pkl"), &Device::Cpu).unwrap();
+    official.networks.save(&path).unwrap();
+    let copy = open_file(&path, &Device::Cpu).unwrap();
+    assert_eq!(copy.checksums, official.checksums);
+    assert_eq!(copy.training_set_kwargs, official.training_set_kwargs);
+    assert_eq!(
+        copy.provenance.parent.as_deref(),
+        Some(&official.provenance)
+    );
+}
+
+#[test]
+fn what_cannot_be_opened_is_named() {
+    let message = |text: &str| open(text, &Device::Cpu).err().unwrap().to_string();
+    let error = message("ffhq2048");
+    assert!(
+        error.contains("ffhq2048") && error.contains("ffhq512"),
+        "{error}"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(data("official.pkl")).unwrap();
+    let cut = dir.path().join("cut.pkl");
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let error = message(cut.to_str().unwrap());
+    assert!(
+        error.contains("cut.pkl") && error.contains("cut short"),
+        "{error}"
+    );
+    let only_d = dir.path().join("d.safetensors");
+    let mut checkpoint = interop::read_checkpoint(&data("official.pkl")).unwrap();
+    (checkpoint.g, checkpoint.g_ema) = (None, None);
+    interop::write_checkpoint(&only_d, interop::Format::SafeTensors, &checkpoint).unwrap();
+    let opened = open_file(&only_d, &Device::Cpu).unwrap();
+    assert!(matches!(opened.generator(), Err(Error::NoNetwork { .. })));
+}
