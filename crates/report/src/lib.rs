@@ -1,10 +1,13 @@
-//! Self-contained HTML pages: one file, no scripts from elsewhere, pictures inside.
+//! What people look at: self-contained HTML pages, and films.
 //!
-//! A [`Page`] is a list of sections; each method adds one. All text is escaped.
+//! A [`Page`] is a list of sections; each method adds one. All text is escaped; there are no scripts from elsewhere, and
+//! pictures are inside. A [`Film`] takes frames and becomes an MP4 where ffmpeg is installed, else an animated picture.
 
 mod base64;
+mod film;
 mod histogram;
 mod page;
 
+pub use film::{Film, FilmError, FilmFormat, FilmOptions, find_ffmpeg};
 pub use histogram::Histogram;
 pub use page::{Page, Tile, escape};

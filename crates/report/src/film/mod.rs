@@ -1,0 +1,271 @@
+//! Frames to a film: MP4 through ffmpeg, or an animated WebP, GIF or PNG without it.
+//!
+//! The file appears under its name when it is complete, or not at all.
+
+mod animation;
+mod ffmpeg;
+mod webp;
+
+use std::path::{Path, PathBuf};
+
+use self::animation::{Apng, Gif};
+use self::ffmpeg::Ffmpeg;
+pub use self::ffmpeg::find_ffmpeg;
+use self::webp::Webp;
+
+/// What can go wrong with a film.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilmError {
+    /// The ending of a file names no format.
+    #[error("'{}': a film ends in .mp4, .webp, .gif or .png", .0.display())]
+    Ending(PathBuf),
+    /// MP4 is asked for and there is no ffmpeg.
+    #[error(
+        "ffmpeg is not installed, so there is no .mp4; use .webp, .gif or .png, or set KAOGAN_FFMPEG to the program"
+    )]
+    NoFfmpeg,
+    /// Sizes, rates or frames that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// ffmpeg refused.
+    #[error("ffmpeg: {0}")]
+    Ffmpeg(String),
+    /// The file cannot be written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A frame cannot be encoded.
+    #[error("frame cannot be encoded: {0}")]
+    Encode(String),
+}
+
+/// Kinds of films.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilmFormat {
+    /// H.264 through ffmpeg.
+    Mp4,
+    /// Animated WebP: exact colours, shown by browsers.
+    Webp,
+    /// Animated GIF: 256 colours a frame, shown by everything.
+    Gif,
+    /// Animated PNG: exact colours, large.
+    Apng,
+}
+
+impl FilmFormat {
+    /// The format that an ending asks for.
+    ///
+    /// # Errors
+    /// `Ending` for any other.
+    pub fn of(path: &Path) -> Result<Self, FilmError> {
+        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        match ending.as_deref() {
+            Some("mp4") => Ok(Self::Mp4),
+            Some("webp") => Ok(Self::Webp),
+            Some("gif") => Ok(Self::Gif),
+            Some("png" | "apng") => Ok(Self::Apng),
+            _ => Err(FilmError::Ending(path.to_owned())),
+        }
+    }
+
+    /// MP4 where ffmpeg is installed, else WebP.
+    pub fn best() -> Self {
+        match find_ffmpeg() {
+            Some(_) => Self::Mp4,
+            None => Self::Webp,
+        }
+    }
+
+    /// Its ending, without the dot.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Webp => "webp",
+            Self::Gif => "gif",
+            Self::Apng => "png",
+        }
+    }
+}
+
+/// What must be known before the first frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilmOptions {
+    /// Width of a frame in pixels.
+    pub width: u32,
+    /// Height of a frame in pixels.
+    pub height: u32,
+    /// Frames per second.
+    pub fps: u32,
+    /// How many frames will come.
+    pub n_frames: u32,
+}
+
+impl FilmOptions {
+    /// When frame `index` begins, in `units` per second, rounded: so that a film is as long as it says.
+    fn time(&self, index: u32, units: u32) -> u32 {
+        let (index, units, fps) = (u64::from(index), u64::from(units), u64::from(self.fps));
+        ((index * units + fps / 2) / fps) as u32
+    }
+
+    /// How long frame `index` is shown.
+    fn duration(&self, index: u32, units: u32) -> u32 {
+        self.time(index + 1, units) - self.time(index, units)
+    }
+
+    fn validate(&self, format: FilmFormat) -> Result<(), FilmError> {
+        let invalid = |text: String| Err(FilmError::Invalid(text));
+        let fps = match format {
+            // Viewers slow down what is faster.
+            FilmFormat::Gif => 50,
+            _ => 240,
+        };
+        if !(1..=fps).contains(&self.fps) {
+            return invalid(format!(
+                "{} frames a second: a .{} has 1 to {fps}",
+                self.fps,
+                format.ending()
+            ));
+        }
+        if self.n_frames == 0 {
+            return invalid("a film needs at least one frame".into());
+        }
+        let side = match format {
+            FilmFormat::Webp | FilmFormat::Mp4 => 16383,
+            FilmFormat::Gif => 65535,
+            FilmFormat::Apng => 1 << 24,
+        };
+        let (width, height) = (self.width, self.height);
+        if !(1..=side).contains(&width) || !(1..=side).contains(&height) {
+            return invalid(format!(
+                "frames of {width}x{height}: a .{} has sides of 1 to {side}",
+                format.ending()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A film being written.
+pub struct Film {
+    options: FilmOptions,
+    n_written: u32,
+    writer: Box<dyn Writer + Send>,
+}
+
+/// One of the formats. Frames are RGB, rows from the top.
+trait Writer {
+    /// Adds frames whose numbers start at `first`.
+    fn push(&mut self, first: u32, frames: &[Vec<u8>]) -> Result<(), FilmError>;
+    /// Completes the file.
+    fn finish(self: Box<Self>) -> Result<(), FilmError>;
+}
+
+impl Film {
+    /// Begins a film in the format that the ending of `path` names.
+    ///
+    /// # Errors
+    /// `Ending`, `NoFfmpeg`, `Invalid`; `Io` when the file cannot be made.
+    pub fn create(path: &Path, options: &FilmOptions) -> Result<Self, FilmError> {
+        let format = FilmFormat::of(path)?;
+        options.validate(format)?;
+        let writer: Box<dyn Writer + Send> = match format {
+            FilmFormat::Mp4 => Box::new(Ffmpeg::create(path, options)?),
+            FilmFormat::Webp => Box::new(Webp::create(path, options)?),
+            FilmFormat::Gif => Box::new(Gif::create(path, options)?),
+            FilmFormat::Apng => Box::new(Apng::create(path, options)?),
+        };
+        Ok(Self {
+            options: *options,
+            n_written: 0,
+            writer,
+        })
+    }
+
+    /// Adds frames. Many at once are encoded in parallel.
+    ///
+    /// # Shapes
+    /// Each frame: `height * width * 3` bytes, RGB.
+    ///
+    /// # Errors
+    /// `Invalid` for a frame of another size or one too many; those of the encoder and the disk.
+    pub fn push(&mut self, frames: &[Vec<u8>]) -> Result<(), FilmError> {
+        let options = &self.options;
+        let size = options.width as usize * options.height as usize * 3;
+        if let Some(frame) = frames.iter().find(|frame| frame.len() != size) {
+            return Err(FilmError::Invalid(format!(
+                "a frame has {} bytes; {}x{} RGB has {size}",
+                frame.len(),
+                options.width,
+                options.height
+            )));
+        }
+        let total = u64::from(self.n_written) + frames.len() as u64;
+        if total > u64::from(options.n_frames) {
+            return Err(FilmError::Invalid(format!(
+                "more than the {} frames that were announced",
+                options.n_frames
+            )));
+        }
+        self.writer.push(self.n_written, frames)?;
+        self.n_written = total as u32;
+        Ok(())
+    }
+
+    /// Completes the file and gives it its name.
+    ///
+    /// # Errors
+    /// `Invalid` when frames are missing; those of the encoder and the disk.
+    pub fn finish(self) -> Result<(), FilmError> {
+        if self.n_written != self.options.n_frames {
+            return Err(FilmError::Invalid(format!(
+                "{} of {} frames were given",
+                self.n_written, self.options.n_frames
+            )));
+        }
+        self.writer.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_of_frames_add_up() {
+        let options = FilmOptions {
+            width: 1,
+            height: 1,
+            fps: 30,
+            n_frames: 90,
+        };
+        let total = |units| (0..90).map(|i| options.duration(i, units)).sum::<u32>();
+        assert_eq!((total(1000), total(100)), (3000, 300));
+        assert!((0..90).all(|i| (33..=34).contains(&options.duration(i, 1000))));
+    }
+
+    #[test]
+    fn impossible_films_are_refused() {
+        let good = FilmOptions {
+            width: 4,
+            height: 4,
+            fps: 25,
+            n_frames: 1,
+        };
+        assert!(good.validate(FilmFormat::Gif).is_ok());
+        let message = |options: FilmOptions| {
+            let error = options.validate(FilmFormat::Gif).unwrap_err();
+            error.to_string()
+        };
+        assert!(message(FilmOptions { fps: 60, ..good }).contains("1 to 50"));
+        assert!(
+            message(FilmOptions {
+                n_frames: 0,
+                ..good
+            })
+            .contains("at least one")
+        );
+        assert!(message(FilmOptions { width: 0, ..good }).contains("0x4"));
+        let error = FilmFormat::of(Path::new("film.avi")).unwrap_err();
+        assert!(error.to_string().contains("film.avi"));
+    }
+}

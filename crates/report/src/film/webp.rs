@@ -1,0 +1,100 @@
+//! Animated WebP: lossless pictures in the container that browsers play (RFC 9649).
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use files::AtomicFile;
+use image::ExtendedColorType;
+use image::codecs::webp::WebPEncoder;
+use rayon::prelude::*;
+
+use super::{FilmError, FilmOptions, Writer};
+
+/// In front of the chunks of a still picture: `RIFF`, size, `WEBP`.
+const STILL_HEADER: usize = 12;
+/// `VP8X` flag: there is an animation.
+const ANIMATION: u8 = 0x02;
+/// `ANMF` flag: a frame replaces what was there.
+const NO_BLEND: u8 = 0x02;
+
+pub(super) struct Webp {
+    file: AtomicFile,
+    options: FilmOptions,
+    /// Bytes behind the size field.
+    size: u64,
+}
+
+impl Webp {
+    pub fn create(path: &Path, options: &FilmOptions) -> Result<Self, FilmError> {
+        let mut file = AtomicFile::create(path)?;
+        let mut head = b"RIFF\0\0\0\0WEBP".to_vec();
+        let mut extended = vec![ANIMATION, 0, 0, 0];
+        extended.extend(u24(options.width - 1));
+        extended.extend(u24(options.height - 1));
+        chunk(&mut head, b"VP8X", &extended);
+        // Background, then how often it is repeated: 0 is for ever.
+        chunk(&mut head, b"ANIM", &[255, 255, 255, 255, 0, 0]);
+        file.write_all(&head)?;
+        Ok(Self {
+            file,
+            options: *options,
+            size: head.len() as u64 - 8,
+        })
+    }
+
+    fn frame(&self, index: u32, rgb: &[u8]) -> Result<Vec<u8>, FilmError> {
+        let (width, height) = (self.options.width, self.options.height);
+        let mut still = Vec::new();
+        WebPEncoder::new_lossless(&mut still)
+            .encode(rgb, width, height, ExtendedColorType::Rgb8)
+            .map_err(|e| FilmError::Encode(e.to_string()))?;
+        let mut frame = vec![0; 6];
+        frame.extend(u24(width - 1));
+        frame.extend(u24(height - 1));
+        frame.extend(u24(self.options.duration(index, 1000)));
+        frame.push(NO_BLEND);
+        frame.extend(still.get(STILL_HEADER..).unwrap_or_default());
+        let mut out = Vec::new();
+        chunk(&mut out, b"ANMF", &frame);
+        Ok(out)
+    }
+}
+
+impl Writer for Webp {
+    fn push(&mut self, first: u32, frames: &[Vec<u8>]) -> Result<(), FilmError> {
+        let encoded: Vec<Vec<u8>> = frames
+            .par_iter()
+            .enumerate()
+            .map(|(i, rgb)| self.frame(first + i as u32, rgb))
+            .collect::<Result<_, _>>()?;
+        for bytes in encoded {
+            self.file.write_all(&bytes)?;
+            self.size += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), FilmError> {
+        let size = u32::try_from(self.size).map_err(|_| {
+            FilmError::Invalid("the film is above 4 GiB: too long for .webp".into())
+        })?;
+        self.file.seek(SeekFrom::Start(4))?;
+        self.file.write_all(&size.to_le_bytes())?;
+        Ok(self.file.commit()?)
+    }
+}
+
+fn u24(value: u32) -> [u8; 3] {
+    let [a, b, c, _] = value.to_le_bytes();
+    [a, b, c]
+}
+
+/// Name, size, contents, and a zero when the size is odd.
+fn chunk(out: &mut Vec<u8>, name: &[u8; 4], contents: &[u8]) {
+    out.extend(name);
+    out.extend((contents.len() as u32).to_le_bytes());
+    out.extend(contents);
+    if contents.len() % 2 == 1 {
+        out.push(0);
+    }
+}

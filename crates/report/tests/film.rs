@@ -1,0 +1,121 @@
+//! Films are read back by decoders.
+
+use std::io::BufReader;
+use std::path::Path;
+
+use image::AnimationDecoder;
+use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
+use report::{Film, FilmError, FilmOptions};
+
+const OPTIONS: FilmOptions = FilmOptions {
+    width: 6,
+    height: 5,
+    fps: 25,
+    n_frames: 7,
+};
+
+/// Frame `i` is of one colour, with one row of another.
+fn frames() -> Vec<Vec<u8>> {
+    (0..OPTIONS.n_frames as u8)
+        .map(|i| {
+            let row = |y: u8| match y == i % 5 {
+                true => [255, 255 - i * 30, 0].repeat(6),
+                false => [i * 30, 0, 128].repeat(6),
+            };
+            (0..5).flat_map(row).collect()
+        })
+        .collect()
+}
+
+fn write(path: &Path) -> Result<(), FilmError> {
+    let frames = frames();
+    let mut film = Film::create(path, &OPTIONS)?;
+    film.push(&frames[..3])?;
+    film.push(&frames[3..])?;
+    assert!(!path.exists());
+    film.finish()
+}
+
+fn check<'a>(decoder: impl AnimationDecoder<'a>) {
+    let read = decoder.into_frames().collect_frames().unwrap();
+    assert_eq!(read.len(), 7);
+    for (frame, expected) in read.iter().zip(frames()) {
+        assert_eq!(frame.delay().numer_denom_ms(), (40, 1));
+        let rgb: Vec<u8> = frame
+            .buffer()
+            .pixels()
+            .flat_map(|p| [p.0[0], p.0[1], p.0[2]])
+            .collect();
+        assert_eq!(rgb, expected);
+    }
+}
+
+#[test]
+fn animated_pictures_hold_every_frame() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        let path = dir.path().join(name);
+        write(&path).unwrap();
+        BufReader::new(std::fs::File::open(path).unwrap())
+    };
+    check(WebPDecoder::new(write("a.webp")).unwrap());
+    // Two colours a frame fit a palette exactly.
+    check(GifDecoder::new(write("a.gif")).unwrap());
+    check(PngDecoder::new(write("a.png")).unwrap().apng().unwrap());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn an_unfinished_film_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a.webp", "a.gif", "a.png"] {
+        let mut film = Film::create(&dir.path().join(name), &OPTIONS).unwrap();
+        film.push(&frames()[..2]).unwrap();
+        let error = film.finish().unwrap_err().to_string();
+        assert!(error.contains("2 of 7"), "{error}");
+        let mut film = Film::create(&dir.path().join(name), &OPTIONS).unwrap();
+        assert!(film.push(&[vec![0; 5]]).is_err());
+        film.push(&frames()).unwrap();
+        assert!(film.push(&frames()[..1]).is_err());
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// A program in the place of ffmpeg: one test, since the variable is the process's.
+#[cfg(unix)]
+#[test]
+fn ffmpeg_gets_the_frames_and_its_words_are_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("ffmpeg");
+    let play = |script: &str| {
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // SAFETY: no other test of this program reads or sets the environment.
+        unsafe { std::env::set_var("KAOGAN_FFMPEG", &program) };
+        write(&dir.path().join("a.mp4"))
+    };
+    let names = || {
+        let mut names: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+
+    let error = play("cat > /dev/null; echo 'Unknown encoder libx264' >&2; exit 1").unwrap_err();
+    assert_eq!(error.to_string(), "ffmpeg: Unknown encoder libx264");
+    assert_eq!(names(), ["ffmpeg"]);
+
+    // The last argument is the file to write.
+    play("for last; do true; done; cat > \"$last\"").unwrap();
+    assert_eq!(names(), ["a.mp4", "ffmpeg"]);
+    let written = std::fs::read(dir.path().join("a.mp4")).unwrap();
+    assert_eq!(written, frames().concat());
+
+    // SAFETY: as above.
+    unsafe { std::env::set_var("KAOGAN_FFMPEG", "") };
+    let error = write(&dir.path().join("b.mp4")).unwrap_err().to_string();
+    assert!(error.contains(".webp"), "{error}");
+}

@@ -1,0 +1,322 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use crate::seeds::{Layers, Seeds};
+
+/// Images and films from trained networks.
+#[derive(Debug, clap::Parser)]
+#[command(name = "generate", version = cli::version())]
+pub struct Args {
+    #[command(flatten)]
+    pub common: cli::Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// One PNG for each seed
+    Images(ImagesArgs),
+    /// One PNG with all seeds side by side
+    Grid(GridArgs),
+    /// Every row seed with the styles of every column seed
+    StyleMix(StyleMixArgs),
+    /// A film that wanders through the latents and ends where it began
+    LatentWalk(LatentWalkArgs),
+    /// A film from seed to seed
+    Interpolate(InterpolateArgs),
+    /// Find the latent of a picture
+    Project(ProjectArgs),
+    /// Write a checkpoint in another format: .safetensors, .pkl (official), .pt (rosinality)
+    Convert(ConvertArgs),
+    /// Say what a checkpoint holds: networks, settings, counts, checksums
+    Describe(DescribeArgs),
+}
+
+/// Which network makes the images, and where.
+#[derive(Debug, clap::Args)]
+pub struct NetworkArgs {
+    /// Checkpoint (.safetensors, .pkl, .pt), address, run folder (its newest snapshot), or one of ffhq256, ffhq512,
+    /// ffhq1024, celebahq256, lsundog256
+    #[arg(long, short, value_name = "FILE|URL|NAME")]
+    pub network: String,
+
+    /// G_ema, or G, the one in training [default: G_ema where it is in the file]
+    #[arg(long, value_name = "KEY", value_parser = ["G_ema", "G"])]
+    pub generator: Option<String>,
+
+    /// Where to compute: cpu
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: String,
+
+    /// Images at once [default: by size]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub batch: Option<u32>,
+}
+
+/// How latents become images.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Sampling")]
+pub struct SamplingArgs {
+    /// Below 1: closer to the average, less variety, fewer failures
+    #[arg(
+        long,
+        alias = "trunc",
+        default_value_t = 1.0,
+        value_name = "PSI",
+        allow_negative_numbers = true
+    )]
+    pub truncation_psi: f64,
+
+    /// How many of the first layers are truncated [default: all]
+    #[arg(long, value_name = "N")]
+    pub truncation_cutoff: Option<usize>,
+
+    /// Label, for networks that were trained with labels
+    #[arg(long, value_name = "INDEX")]
+    pub class: Option<usize>,
+
+    /// Noise of the layers: stored with the weights, new for each seed, or none
+    #[arg(long, default_value = "const", value_name = "MODE")]
+    pub noise_mode: Noise,
+}
+
+/// Noise of the layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Noise {
+    /// Stored with the weights
+    Const,
+    /// New for each seed
+    Random,
+    /// None
+    None,
+}
+
+impl Noise {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Noise::Const => "const",
+            Noise::Random => "random",
+            Noise::None => "none",
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("latents").required(true).args(["seeds", "w", "z"]))]
+pub struct ImagesArgs {
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+
+    /// Seeds: 85, 0-99, 1,5,7-9
+    #[arg(long, value_name = "SEEDS")]
+    pub seeds: Option<Seeds>,
+
+    /// Latents w of a file (.npz, .npy, .safetensors), as `project` writes them; no truncation
+    #[arg(long, alias = "projected-w", value_name = "FILE", conflicts_with_all = ["class", "truncation_psi", "truncation_cutoff"])]
+    pub w: Option<PathBuf>,
+
+    /// Latents z of a file (.npz, .npy, .safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub z: Option<PathBuf>,
+
+    /// Folder for the images
+    #[arg(long, short, value_name = "FOLDER")]
+    pub outdir: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct GridArgs {
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+
+    /// Seeds: 85, 0-99, 1,5,7-9
+    #[arg(long, value_name = "SEEDS")]
+    pub seeds: Seeds,
+
+    /// Images in a row [default: as square as can be]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub cols: Option<u32>,
+
+    /// The PNG to write
+    #[arg(long, short, default_value = "grid.png", value_name = "FILE.png")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StyleMixArgs {
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+
+    /// Seeds that give pose and shape (the layers that are not mixed)
+    #[arg(long, alias = "rows", value_name = "SEEDS")]
+    pub row_seeds: Seeds,
+
+    /// Seeds that give the styles
+    #[arg(long, alias = "cols", value_name = "SEEDS")]
+    pub col_seeds: Seeds,
+
+    /// Layers that take the column's styles: 0-6, 4,5
+    #[arg(
+        long = "styles",
+        alias = "col-styles",
+        default_value = "0-6",
+        value_name = "LAYERS"
+    )]
+    pub styles: Layers,
+
+    /// Folder for the images and grid.png
+    #[arg(long, short, value_name = "FOLDER")]
+    pub outdir: PathBuf,
+}
+
+/// Of every film.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Film")]
+pub struct FilmArgs {
+    /// Frames per second
+    #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=240))]
+    pub fps: u32,
+
+    /// .mp4 (needs ffmpeg), .webp, .gif or .png [default: the name of the command, .mp4 with ffmpeg, else .webp]
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct LatentWalkArgs {
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    #[command(flatten)]
+    pub film: FilmArgs,
+
+    /// Seed of the walk
+    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    pub seed: u32,
+
+    /// circular: a circle through the image of the seed; noise-loop: a smooth random loop
+    #[arg(long, default_value = "circular", value_name = "PATH")]
+    pub path: Walk,
+
+    /// Frames of the film
+    #[arg(long, default_value_t = 240, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub frames: u32,
+
+    /// How much a noise loop winds, from 1
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub windings: u32,
+}
+
+/// Closed ways through z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Walk {
+    /// A circle through the image of the seed
+    Circular,
+    /// A smooth random loop
+    NoiseLoop,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct InterpolateArgs {
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    #[command(flatten)]
+    pub film: FilmArgs,
+
+    /// Seeds to pass, in this order: 85,265,297
+    #[arg(long, value_name = "SEEDS")]
+    pub seeds: Seeds,
+
+    /// straight: lines in w; slerp: arcs in z
+    #[arg(long, default_value = "straight", value_name = "PATH")]
+    pub path: Between,
+
+    /// Frames from one seed to the next
+    #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub frames: u32,
+
+    /// End at the last seed instead of returning to the first
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Ways from seed to seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Between {
+    /// Lines in w
+    Straight,
+    /// Arcs in z
+    Slerp,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ProjectArgs {
+    #[command(flatten)]
+    pub network: NetworkArgs,
+
+    /// The picture; it is cut to its central square and resized
+    #[arg(long, short, value_name = "PICTURE")]
+    pub target: PathBuf,
+
+    /// Steps of the search
+    #[arg(long, alias = "num-steps", default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub steps: u32,
+
+    /// Seed of the search
+    #[arg(long, default_value_t = 303, value_name = "SEED")]
+    pub seed: u32,
+
+    /// One w for all layers, or one for each (closer, harder to edit)
+    #[arg(long, default_value = "w", value_name = "SPACE", value_parser = ["w", "w+"])]
+    pub space: String,
+
+    /// Label, for networks that were trained with labels
+    #[arg(long, value_name = "INDEX")]
+    pub class: Option<usize>,
+
+    /// Also write a film of the search beside the results
+    #[arg(long)]
+    pub film: bool,
+
+    /// Folder for target.png, proj.png and projected_w.npz
+    #[arg(long, short, value_name = "FOLDER")]
+    pub outdir: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ConvertArgs {
+    /// Checkpoint, address or preset
+    #[arg(value_name = "IN")]
+    pub input: String,
+
+    /// .safetensors, .pkl (official) or .pt (rosinality)
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+
+    /// Replace OUT if it exists
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DescribeArgs {
+    /// Checkpoint, address or preset
+    #[arg(value_name = "FILE|URL|NAME")]
+    pub input: String,
+
+    /// List every tensor
+    #[arg(long)]
+    pub tensors: bool,
+}

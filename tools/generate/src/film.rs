@@ -1,0 +1,176 @@
+//! `generate latent-walk` and `generate interpolate`: films.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use candle_core::Tensor;
+use report::{Film, FilmFormat, FilmOptions};
+use serde::Serialize;
+
+use crate::args::{Between, FilmArgs, InterpolateArgs, LatentWalkArgs, Noise, Walk};
+use crate::latents::{z_of_seed, z_of_seeds};
+use crate::model::Model;
+use crate::path;
+use crate::synthesis::{pipeline, synthesize};
+
+#[derive(Serialize)]
+struct Done {
+    frames: usize,
+    seconds: f64,
+    out: PathBuf,
+    weights_sha256: String,
+}
+
+pub fn latent_walk(args: &LatentWalkArgs) -> anyhow::Result<()> {
+    let model = Model::open(&args.network)?;
+    let mapping = model.mapping(&args.sampling)?;
+    let z_dim = model.config().z_dim;
+    let n_frames = args.frames as usize;
+    let noise = (args.sampling.noise_mode, args.seed);
+    render(
+        &model,
+        &args.film,
+        "latent-walk",
+        n_frames,
+        noise,
+        |frames| {
+            let z: Vec<f32> = frames
+                .iter()
+                .flat_map(|&frame| {
+                    let time = frame as f64 / n_frames as f64;
+                    match args.path {
+                        Walk::Circular => path::circular(args.seed, z_dim, time),
+                        Walk::NoiseLoop => path::noise_loop(args.seed, z_dim, args.windings, time),
+                    }
+                })
+                .collect();
+            let z = Tensor::from_vec(z, (frames.len(), z_dim), &model.device)?;
+            model.ws(&z, &mapping)
+        },
+    )
+}
+
+pub fn interpolate(args: &InterpolateArgs) -> anyhow::Result<()> {
+    let seeds = &args.seeds.0;
+    ensure!(
+        seeds.len() > 1,
+        "--seeds {}: a film goes from seed to seed, so it needs at least two (latent-walk needs one)",
+        seeds[0]
+    );
+    let model = Model::open(&args.network)?;
+    let mapping = model.mapping(&args.sampling)?;
+    let z_dim = model.config().z_dim;
+    let frames_per_leg = args.frames as usize;
+    let legs = if args.once {
+        seeds.len() - 1
+    } else {
+        seeds.len()
+    };
+    // A film that does not return shows its last seed, too.
+    let n_frames = legs * frames_per_leg + usize::from(args.once);
+    let noise = (args.sampling.noise_mode, seeds[0]);
+    let next = |leg: usize| seeds[(leg + 1) % seeds.len()];
+    let mut ends: Option<(usize, Tensor, Tensor)> = None;
+    render(
+        &model,
+        &args.film,
+        "interpolate",
+        n_frames,
+        noise,
+        |frames| {
+            let mut all = Vec::with_capacity(frames.len());
+            for &frame in frames {
+                let (leg, time) = path::leg(frame, frames_per_leg);
+                let first = seeds[leg % seeds.len()];
+                all.push(match args.path {
+                    Between::Slerp => {
+                        let (a, b) = (z_of_seed(first, z_dim), z_of_seed(next(leg), z_dim));
+                        let z = path::slerp(&a, &b, time);
+                        model.ws(&Tensor::from_vec(z, (1, z_dim), &model.device)?, &mapping)?
+                    }
+                    Between::Straight => {
+                        let (a, b) = match &ends {
+                            Some((held, a, b)) if *held == leg => (a.clone(), b.clone()),
+                            _ => {
+                                let z = z_of_seeds(&[first, next(leg)], z_dim, &model.device)?;
+                                let ws = model.ws(&z, &mapping)?;
+                                let (a, b) = (ws.narrow(0, 0, 1)?, ws.narrow(0, 1, 1)?);
+                                ends = Some((leg, a.clone(), b.clone()));
+                                (a, b)
+                            }
+                        };
+                        ((a * (1.0 - time))? + (b * time)?)?
+                    }
+                });
+            }
+            Ok(Tensor::cat(&all, 0)?)
+        },
+    )
+}
+
+/// Renders frames 0 to `n_frames` of the `ws` that are given for them.
+fn render(
+    model: &Model,
+    args: &FilmArgs,
+    name: &str,
+    n_frames: usize,
+    (noise, noise_seed): (Noise, u32),
+    mut ws: impl FnMut(&[usize]) -> anyhow::Result<Tensor>,
+) -> anyhow::Result<()> {
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => {
+            let format = FilmFormat::best();
+            if format != FilmFormat::Mp4 {
+                tracing::info!(
+                    "ffmpeg is not installed: writing an animated .{}",
+                    format.ending()
+                );
+            }
+            Path::new(name).with_extension(format.ending())
+        }
+    };
+    let side = model.config().img_resolution as u32;
+    let options = FilmOptions {
+        width: side,
+        height: side,
+        fps: args.fps,
+        n_frames: u32::try_from(n_frames).context("too many frames")?,
+    };
+    let mut film = Film::create(&out, &options)?;
+    let frames: Vec<usize> = (0..n_frames).collect();
+    let bar = cli::Progress::new(name.to_owned(), Some(n_frames as u64), "frames");
+    pipeline(
+        &frames,
+        model.batch(),
+        |chunk| {
+            // Noise that stays: a film that flickers is of no use.
+            let noise_seeds = vec![noise_seed; chunk.len()];
+            synthesize(model, &ws(chunk)?, noise, &noise_seeds)
+        },
+        |chunk, pictures| {
+            let rgb: Vec<Vec<u8>> = pictures.into_iter().map(|p| p.into_rgb()).collect();
+            film.push(&rgb)?;
+            bar.inc(chunk.len() as u64);
+            Ok(())
+        },
+    )?;
+    film.finish()
+        .with_context(|| format!("cannot write {}", out.display()))?;
+    bar.finish();
+    let done = Done {
+        frames: n_frames,
+        seconds: n_frames as f64 / f64::from(args.fps),
+        out,
+        weights_sha256: model.checksum.clone(),
+    };
+    cli::report(&done, |done| {
+        format!(
+            "{} frames, {:.1} s, in {}",
+            done.frames,
+            done.seconds,
+            done.out.display()
+        )
+    });
+    Ok(())
+}

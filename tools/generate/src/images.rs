@@ -1,0 +1,138 @@
+//! `generate images`: one PNG for each latent.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use candle_core::Tensor;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::args::{ImagesArgs, Noise};
+use crate::latents::{read_ws, read_z, z_of_seeds};
+use crate::model::Model;
+use crate::picture::{Facts, Picture};
+use crate::synthesis::{pipeline, synthesize};
+
+#[derive(Serialize)]
+struct Done {
+    images: usize,
+    outdir: PathBuf,
+    network: String,
+    weights_sha256: String,
+}
+
+pub fn run(args: &ImagesArgs) -> anyhow::Result<()> {
+    let model = Model::open(&args.network)?;
+    let outdir = &args.outdir;
+    std::fs::create_dir_all(outdir)
+        .with_context(|| format!("cannot make the folder {}", outdir.display()))?;
+    let noise = args.sampling.noise_mode;
+    let mut facts = Facts::new(&model);
+    facts.add("noise_mode", noise.name());
+    if args.w.is_none() {
+        facts.add("truncation_psi", args.sampling.truncation_psi);
+        if let Some(cutoff) = args.sampling.truncation_cutoff {
+            facts.add("truncation_cutoff", cutoff);
+        }
+        if let Some(class) = args.sampling.class {
+            facts.add("class", class);
+        }
+    }
+
+    let images = match (&args.w, &args.z, &args.seeds) {
+        (Some(path), ..) => {
+            let all = read_ws(path, model.config(), &model.device)?;
+            let indices: Vec<u32> = (0..all.dim(0)? as u32).collect();
+            let facts = facts.with("w", path.display());
+            write_all(&model, args, noise, &indices, &Naming::W, &facts, |chunk| {
+                Ok(rows(&all, chunk)?)
+            })?
+        }
+        (_, Some(path), _) => {
+            let mapping = model.mapping(&args.sampling)?;
+            let all = read_z(path, model.config(), &model.device)?;
+            let indices: Vec<u32> = (0..all.dim(0)? as u32).collect();
+            let facts = facts.with("z", path.display());
+            write_all(&model, args, noise, &indices, &Naming::Z, &facts, |chunk| {
+                model.ws(&rows(&all, chunk)?, &mapping)
+            })?
+        }
+        (_, _, seeds) => {
+            let seeds = seeds.as_ref().map_or(&[][..], |seeds| &seeds.0);
+            let mapping = model.mapping(&args.sampling)?;
+            let z_dim = model.config().z_dim;
+            write_all(&model, args, noise, seeds, &Naming::Seed, &facts, |chunk| {
+                model.ws(&z_of_seeds(chunk, z_dim, &model.device)?, &mapping)
+            })?
+        }
+    };
+    let done = Done {
+        images,
+        outdir: outdir.clone(),
+        network: model.file,
+        weights_sha256: model.checksum,
+    };
+    cli::report(&done, |done| {
+        format!("{} images in {}", done.images, done.outdir.display())
+    });
+    Ok(())
+}
+
+/// What the numbers of the images are.
+enum Naming {
+    Seed,
+    W,
+    Z,
+}
+
+impl Naming {
+    /// Names as the official program has them.
+    fn file(&self, number: u32) -> String {
+        match self {
+            Naming::Seed => format!("seed{number:04}.png"),
+            Naming::W => format!("proj{number:02}.png"),
+            Naming::Z => format!("z{number:04}.png"),
+        }
+    }
+
+    fn facts(&self, number: u32, facts: &Facts) -> Facts {
+        match self {
+            Naming::Seed => facts.with("seed", number),
+            Naming::W | Naming::Z => facts.with("index", number),
+        }
+    }
+}
+
+fn rows(all: &Tensor, numbers: &[u32]) -> candle_core::Result<Tensor> {
+    // Numbers of a chunk follow each other.
+    let first = numbers.first().map_or(0, |&n| n as usize);
+    all.narrow(0, first, numbers.len())
+}
+
+fn write_all(
+    model: &Model,
+    args: &ImagesArgs,
+    noise: Noise,
+    numbers: &[u32],
+    naming: &Naming,
+    facts: &Facts,
+    mut ws: impl FnMut(&[u32]) -> anyhow::Result<Tensor>,
+) -> anyhow::Result<usize> {
+    let bar = cli::Progress::new("images", Some(numbers.len() as u64), "images");
+    pipeline(
+        numbers,
+        model.batch(),
+        |chunk| synthesize(model, &ws(chunk)?, noise, chunk),
+        |chunk, pictures: Vec<Picture>| {
+            let pairs = chunk.par_iter().zip(pictures);
+            pairs.try_for_each(|(&number, picture)| {
+                let path = args.outdir.join(naming.file(number));
+                picture.save(&path, &naming.facts(number, facts))?;
+                bar.inc(1);
+                Ok(())
+            })
+        },
+    )?;
+    bar.finish();
+    Ok(numbers.len())
+}

@@ -1,0 +1,228 @@
+//! The generator that makes the images.
+
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use candle_core::{Device, Tensor};
+use networks::{Generator, GeneratorConfig, MappingOptions};
+
+use crate::args::{NetworkArgs, SamplingArgs};
+
+/// A generator and what the images shall tell of it.
+pub struct Model {
+    pub generator: Generator,
+    /// `G_ema` or `G`.
+    pub key: &'static str,
+    /// Name of the file.
+    pub file: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// SHA-256 over its tensors, the same in every format.
+    pub checksum: String,
+    pub device: Device,
+    batch: Option<u32>,
+}
+
+/// How `z` becomes `ws`.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    pub options: MappingOptions,
+    /// `[1, c_dim]`.
+    label: Option<Tensor>,
+}
+
+impl Model {
+    /// Opens the checkpoint, fetching it when needed.
+    pub fn open(args: &NetworkArgs) -> anyhow::Result<Self> {
+        let device = device(&args.device)?;
+        let opened = open(&args.network, &device)?;
+        let wanted = args.generator.as_deref();
+        let checkpoints::Opened {
+            networks,
+            provenance,
+            mut checksums,
+            assumed,
+            ..
+        } = opened;
+        let (key, generator) = match (wanted, networks.g_ema, networks.g) {
+            (None | Some("G_ema"), Some(g_ema), _) => ("G_ema", g_ema),
+            (None | Some("G"), _, Some(g)) => ("G", g),
+            (None, None, None) => bail!("{} has no generator", provenance.source),
+            (Some(key), ..) => bail!(
+                "{} has no {key}; `generate describe` tells what it has",
+                provenance.source
+            ),
+        };
+        for note in &provenance.notes {
+            tracing::warn!("{}: {note}", provenance.source);
+        }
+        if let Some(assumed) = assumed.get(key) {
+            tracing::info!(
+                "{}: {key} is taken to have {}, which the file does not tell",
+                provenance.source,
+                assumed.join(", ")
+            );
+        }
+        Ok(Self {
+            generator,
+            key,
+            file: provenance.source,
+            sha256: provenance.sha256,
+            checksum: checksums.remove(key).unwrap_or_default(),
+            device,
+            batch: args.batch,
+        })
+    }
+
+    /// Architecture.
+    pub fn config(&self) -> &GeneratorConfig {
+        self.generator.config()
+    }
+
+    /// Images at once.
+    pub fn batch(&self) -> usize {
+        let pixels = self.config().img_resolution.pow(2);
+        let by_size = (4 * 512 * 512 / pixels).clamp(1, 64);
+        self.batch.map_or(by_size, |batch| batch as usize)
+    }
+
+    /// Checks the sampling flags against the network.
+    pub fn mapping(&self, args: &SamplingArgs) -> anyhow::Result<Mapping> {
+        ensure!(
+            args.truncation_psi.is_finite(),
+            "--truncation-psi {} is no number to multiply with",
+            args.truncation_psi
+        );
+        if args.truncation_psi != 1.0 {
+            ensure!(
+                self.generator.mapping.w_avg().is_some(),
+                "{} keeps no average w, so there is no truncation: leave --truncation-psi at 1",
+                self.file
+            );
+        }
+        self.mapping_of(
+            args.class,
+            MappingOptions {
+                truncation_psi: args.truncation_psi,
+                truncation_cutoff: args.truncation_cutoff,
+                update_w_avg: false,
+            },
+        )
+    }
+
+    /// As [`Self::mapping`], of given options.
+    pub fn mapping_of(
+        &self,
+        class: Option<usize>,
+        options: MappingOptions,
+    ) -> anyhow::Result<Mapping> {
+        let c_dim = self.config().c_dim;
+        let label = match (c_dim, class) {
+            (0, None) => None,
+            (0, Some(_)) => {
+                tracing::warn!("{} knows no labels: --class is ignored", self.file);
+                None
+            }
+            (_, None) => bail!(
+                "{} was trained with {c_dim} labels: choose one with --class 0 to {}",
+                self.file,
+                c_dim - 1
+            ),
+            (_, Some(class)) => {
+                ensure!(
+                    class < c_dim,
+                    "--class {class}: {} knows the labels 0 to {}",
+                    self.file,
+                    c_dim - 1
+                );
+                let mut one_hot = vec![0f32; c_dim];
+                one_hot[class] = 1.0;
+                Some(Tensor::from_vec(one_hot, (1, c_dim), &self.device)?)
+            }
+        };
+        Ok(Mapping { options, label })
+    }
+
+    /// `z` to `ws`.
+    ///
+    /// # Shapes
+    /// - `z`: `[batch, z_dim]`
+    /// - result: `[batch, num_ws, w_dim]`
+    pub fn ws(&self, z: &Tensor, mapping: &Mapping) -> anyhow::Result<Tensor> {
+        let label = match &mapping.label {
+            Some(label) => Some(label.repeat((z.dim(0)?, 1))?),
+            None => None,
+        };
+        Ok(self
+            .generator
+            .mapping
+            .forward(z, label.as_ref(), &mapping.options)?)
+    }
+}
+
+/// Opens any checkpoint, with a bar where it must be fetched.
+pub fn open(text: &str, device: &Device) -> anyhow::Result<checkpoints::Opened> {
+    let path = Path::new(text);
+    if path.is_dir() {
+        let newest = newest_snapshot(path)?;
+        tracing::info!("newest snapshot: {}", newest.display());
+        return Ok(checkpoints::open_file(&newest, device)?);
+    }
+    with_bar(|progress| Ok(checkpoints::open_with_progress(text, device, progress)?))
+}
+
+/// The file behind a path, an address or a preset.
+pub fn find(text: &str) -> anyhow::Result<std::path::PathBuf> {
+    let path = Path::new(text);
+    if path.is_dir() {
+        return newest_snapshot(path);
+    }
+    let options = interop::download::Download::from_env;
+    with_bar(|progress| Ok(interop::presets::resolve(text, options, progress)?.path))
+}
+
+fn with_bar<T>(
+    work: impl FnOnce(&mut dyn FnMut(interop::download::Progress)) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut bar: Option<cli::Progress> = None;
+    let result = work(&mut |at| {
+        let bar = bar.get_or_insert_with(|| cli::Progress::new("fetching", at.total, "bytes"));
+        bar.set_position(at.done);
+    });
+    if let Some(bar) = bar {
+        bar.finish();
+    }
+    result
+}
+
+/// The snapshot with the largest number in a run folder.
+fn newest_snapshot(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let names = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_network = [".safetensors", ".pkl"]
+                .iter()
+                .any(|end| name.ends_with(end));
+            name.starts_with("network-snapshot") && is_network
+        });
+    names.max().with_context(|| {
+        format!(
+            "{}: no network-snapshot-*.safetensors or .pkl in this folder",
+            folder.display()
+        )
+    })
+}
+
+/// The device of a name.
+pub fn device(name: &str) -> anyhow::Result<Device> {
+    match name {
+        "cpu" => Ok(Device::Cpu),
+        _ if name == "cuda" || name.starts_with("cuda:") => {
+            bail!("--device {name}: this build computes on the CPU only; use --device cpu")
+        }
+        _ => bail!("--device {name}: there is cpu"),
+    }
+}

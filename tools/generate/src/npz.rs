@@ -1,0 +1,176 @@
+//! numpy's `.npz` and `.npy`: f32 and f64 arrays.
+
+use std::io::{Cursor, Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+
+/// Values of one file at most: far above any set of latents.
+const MOST: usize = 1 << 28;
+
+/// An array of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Empty in a `.npy`.
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+/// Every array of a file.
+pub fn read(path: &Path) -> anyhow::Result<Vec<Array>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    parse(&bytes).with_context(|| format!("{}: not readable as numpy's", path.display()))
+}
+
+fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Array>> {
+    if bytes.starts_with(b"\x93NUMPY") {
+        let (shape, values) = array(bytes)?;
+        return Ok(vec![Array {
+            name: String::new(),
+            shape,
+            values,
+        }]);
+    }
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
+    let mut arrays = Vec::new();
+    for i in 0..archive.len() {
+        let entry = archive.by_index(i)?;
+        let Some(name) = entry.name()?.strip_suffix(".npy").map(str::to_owned) else {
+            continue;
+        };
+        let mut contents = Vec::new();
+        // The size in the directory is a claim.
+        entry.take(8 * MOST as u64).read_to_end(&mut contents)?;
+        let (shape, values) = array(&contents).with_context(|| format!("array `{name}`"))?;
+        arrays.push(Array {
+            name,
+            shape,
+            values,
+        });
+    }
+    Ok(arrays)
+}
+
+fn array(bytes: &[u8]) -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
+    let rest = bytes.strip_prefix(b"\x93NUMPY").context("no array")?;
+    let (&[major, _], rest) = rest.split_first_chunk().context("cut short")?;
+    let (length, rest) = match major {
+        1 => {
+            let (n, rest) = rest.split_first_chunk().context("cut short")?;
+            (usize::from(u16::from_le_bytes(*n)), rest)
+        }
+        _ => {
+            let (n, rest) = rest.split_first_chunk().context("cut short")?;
+            (u32::from_le_bytes(*n) as usize, rest)
+        }
+    };
+    let (header, data) = rest.split_at_checked(length).context("cut short")?;
+    let header = std::str::from_utf8(header)?;
+    let value = |key: &str| {
+        let rest = header.split_once(&format!("'{key}':"))?.1;
+        Some(rest.trim_start())
+    };
+    let descr = value("descr").context("no element kind")?;
+    ensure!(
+        !value("fortran_order").is_some_and(|v| v.starts_with("True")),
+        "columns come first (Fortran order): save numpy.ascontiguousarray(...)"
+    );
+    let shape = value("shape")
+        .and_then(|v| v.strip_prefix('(')?.split_once(')'))
+        .context("no shape")?
+        .0;
+    let shape: Vec<usize> = shape
+        .split(',')
+        .map(str::trim)
+        .filter(|d| !d.is_empty())
+        .map(|d| d.parse().with_context(|| format!("shape ({shape})")))
+        .collect::<anyhow::Result<_>>()?;
+    let count = shape
+        .iter()
+        .try_fold(1usize, |n, &d| n.checked_mul(d))
+        .filter(|&n| n <= MOST)
+        .context("the shape is too large")?;
+    let values: Vec<f32> = if descr.starts_with("'<f4'") {
+        let values = data.chunks_exact(4);
+        values
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect()
+    } else if descr.starts_with("'<f8'") {
+        let values = data.chunks_exact(8);
+        values
+            .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
+            .collect()
+    } else {
+        let kind = descr.split(',').next().unwrap_or(descr);
+        bail!("elements are {kind}, not float32 or float64")
+    };
+    ensure!(
+        values.len() == count,
+        "{} values do not fill the shape {shape:?}",
+        values.len()
+    );
+    Ok((shape, values))
+}
+
+/// Writes one array as `.npz`.
+pub fn write(path: &Path, name: &str, shape: &[usize], values: &[f32]) -> anyhow::Result<()> {
+    let dims: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    // A tuple of one has a comma.
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let mut header = format!(
+        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}{comma}), }}",
+        dims.join(", ")
+    );
+    // Magic, version and length are 10 bytes; data begin at a multiple of 64, after a line end.
+    let padded = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    header.extend(std::iter::repeat_n(' ', padded - 1 - header.len()));
+    header.push('\n');
+    let mut contents = b"\x93NUMPY\x01\x00".to_vec();
+    contents.extend((header.len() as u16).to_le_bytes());
+    contents.extend(header.as_bytes());
+    contents.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    archive.start_file(format!("{name}.npy"), options)?;
+    archive.write_all(&contents)?;
+    let bytes = archive.finish()?.into_inner();
+    Ok(files::write_bytes(path, &bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.npz");
+        for shape in [vec![6], vec![1, 2, 3], vec![]] {
+            let n: usize = shape.iter().product();
+            let values: Vec<f32> = (0..n).map(|v| v as f32 - 0.25).collect();
+            write(&path, "w", &shape, &values).unwrap();
+            let array = Array {
+                name: "w".to_owned(),
+                shape,
+                values,
+            };
+            assert_eq!(read(&path).unwrap(), [array]);
+        }
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.npz");
+        write(&path, "w", &[2, 3], &[1.0; 6]).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for n in 0..whole.len() {
+            assert!(parse(&whole[..n]).is_err(), "{n} of {}", whole.len());
+        }
+        let huge = b"\x93NUMPY\x01\x00\x50\x00{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }";
+        assert!(parse(huge).is_err());
+    }
+}

@@ -1,0 +1,339 @@
+//! `generate project`: the latent of a picture.
+//!
+//! The search of StyleGAN2 (arXiv:1912.04958, appendix D): Adam on w from its mean, with noise on w that fades, and a
+//! learning rate that rises and falls. The distance is pixels and edges over a pyramid instead of a perceptual network,
+//! and the noise inputs stay as they are.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use candle_core::{DType, Device, Tensor, Var};
+use image::{DynamicImage, ImageDecoder, ImageReader, imageops::FilterType};
+use networks::{MappingOptions, NormalSource, SynthesisOptions};
+use report::{Film, FilmFormat, FilmOptions};
+use rng::RandomState;
+use serde::Serialize;
+
+use crate::args::ProjectArgs;
+use crate::latents::z_of_seeds;
+use crate::model::Model;
+use crate::npz;
+use crate::picture::{Facts, Picture};
+use crate::pyramid::Pyramid;
+
+/// Latents that the mean and the spread of w come from.
+const W_SAMPLES: u32 = 10_000;
+/// Largest learning rate.
+const LEARNING_RATE: f64 = 0.1;
+/// Share of the steps in which it rises from 0.
+const RAMP_UP: f64 = 0.05;
+/// Share of the steps in which it falls to 0.
+const RAMP_DOWN: f64 = 0.25;
+/// Noise on w at the start, in spreads of w.
+const NOISE: f64 = 0.05;
+/// Share of the steps in which it fades.
+const NOISE_RAMP: f64 = 0.75;
+/// Frames of the film at most.
+const FILM_FRAMES: u32 = 300;
+
+#[derive(Serialize)]
+struct Done {
+    /// What was minimized.
+    loss: &'static str,
+    first_distance: f64,
+    distance: f64,
+    steps: u32,
+    space: String,
+    target: PathBuf,
+    outdir: PathBuf,
+    weights_sha256: String,
+}
+
+pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
+    let model = Model::open(&args.network)?;
+    let mapping = model.mapping_of(args.class, MappingOptions::default())?;
+    let config = model.config();
+    let (side, num_ws, w_dim) = (config.img_resolution, config.num_ws(), config.w_dim);
+    ensure!(side >= 8, "images of {side} px are too small to compare");
+    let target = read_target(&args.target, side, config.img_channels)?;
+    std::fs::create_dir_all(&args.outdir)
+        .with_context(|| format!("cannot make the folder {}", args.outdir.display()))?;
+    let mut facts = Facts::new(&model);
+    facts.add("target", args.target.display());
+    target.save(&args.outdir.join("target.png"), &facts)?;
+    let goal = Pyramid::new(&to_tensor(&target, &model.device)?)?;
+
+    // Mean and spread of w.
+    let (mut sum, mut all) = (
+        Tensor::zeros((1, w_dim), DType::F64, &model.device)?,
+        Vec::new(),
+    );
+    let seeds: Vec<u32> = (0..W_SAMPLES).map(|i| args.seed.wrapping_add(i)).collect();
+    for seeds in seeds.chunks(1000) {
+        let ws = model.ws(&z_of_seeds(seeds, config.z_dim, &model.device)?, &mapping)?;
+        let w = ws.narrow(1, 0, 1)?.squeeze(1)?.to_dtype(DType::F64)?;
+        sum = (sum + w.sum_keepdim(0)?)?;
+        all.push(w);
+    }
+    let mean = (sum / f64::from(W_SAMPLES))?;
+    let deviation = Tensor::cat(&all, 0)?
+        .broadcast_sub(&mean)?
+        .sqr()?
+        .sum_all()?;
+    let spread = (deviation.to_scalar::<f64>()? / f64::from(W_SAMPLES)).sqrt();
+
+    let layers = if args.space == "w+" { num_ws } else { 1 };
+    let start = mean.to_dtype(DType::F32)?.reshape((1, 1, w_dim))?;
+    let w = Var::from_tensor(&start.repeat((1, layers, 1))?)?;
+    let ws_of = |w: &Tensor| -> candle_core::Result<Tensor> {
+        match layers {
+            1 => Tensor::cat(&vec![w; num_ws], 1),
+            _ => Ok(w.clone()),
+        }
+    };
+
+    let every = args.steps.div_ceil(FILM_FRAMES);
+    let mut film = args.film.then(|| film(args, side, every)).transpose()?;
+    let mut adam = Adam::new(&w)?;
+    let mut random = RandomState::new(args.seed);
+    let bar = cli::Progress::new("projecting", Some(u64::from(args.steps)), "steps");
+    let mut first = None;
+    for step in 0..args.steps {
+        let time = f64::from(step) / f64::from(args.steps);
+        let fade = (1.0 - time / NOISE_RAMP).max(0.0).powi(2);
+        let mut noise = vec![0f32; layers * w_dim];
+        random.fill_normal(&mut noise);
+        let noise = Tensor::from_vec(noise, (1, layers, w_dim), &model.device)?;
+        let noisy = (w.as_tensor() + (noise * (spread * NOISE * fade))?)?;
+        let images = model
+            .generator
+            .synthesis
+            .forward(&ws_of(&noisy)?, SynthesisOptions::default())?;
+        let loss = Pyramid::new(&images)?.distance(&goal)?;
+        let distance = f64::from(loss.to_scalar::<f32>()?);
+        ensure!(
+            distance.is_finite(),
+            "the distance is no number in step {step}: are the weights of {} damaged?",
+            model.file
+        );
+        first.get_or_insert(distance);
+        let grads = loss.backward()?;
+        let gradient = grads.get(&w).context("the image does not depend on w")?;
+        adam.step(&w, gradient, learning_rate(time))?;
+        if let Some(film) = &mut film
+            && step % every == 0
+        {
+            let now = Picture::from_images(&images.detach())?.remove(0);
+            film.push(&[beside(&target, &now)])?;
+        }
+        bar.set_message(format!("distance {distance:.4}"));
+        bar.inc(1);
+    }
+    bar.finish();
+    if let Some(film) = film {
+        film.finish()?;
+    }
+
+    // The result, without noise on w.
+    let ws = ws_of(&w.as_detached_tensor())?;
+    let images = model
+        .generator
+        .synthesis
+        .forward(&ws, SynthesisOptions::default())?;
+    let distance = Pyramid::new(&images)?.distance(&goal)?.to_scalar::<f32>()?;
+    facts.add("distance", distance);
+    facts.add("space", &args.space);
+    facts.add("steps", args.steps);
+    facts.add("seed", args.seed);
+    Picture::from_images(&images)?[0].save(&args.outdir.join("proj.png"), &facts)?;
+    let values = ws.flatten_all()?.to_vec1::<f32>()?;
+    npz::write(
+        &args.outdir.join("projected_w.npz"),
+        "w",
+        &[1, num_ws, w_dim],
+        &values,
+    )?;
+    let done = Done {
+        loss: "pixels and edges over a pyramid of sizes (no perceptual network)",
+        first_distance: first.unwrap_or_default(),
+        distance: f64::from(distance),
+        steps: args.steps,
+        space: args.space.clone(),
+        target: args.target.clone(),
+        outdir: args.outdir.clone(),
+        weights_sha256: model.checksum,
+    };
+    cli::report(&done, |done| {
+        format!(
+            "distance {:.4}, from {:.4} ({})\nproj.png, target.png, projected_w.npz in {}",
+            done.distance,
+            done.first_distance,
+            done.loss,
+            done.outdir.display()
+        )
+    });
+    Ok(())
+}
+
+/// Rises over the first steps, falls as a cosine over the last.
+fn learning_rate(time: f64) -> f64 {
+    let down = ((1.0 - time) / RAMP_DOWN).min(1.0);
+    let down = 0.5 - 0.5 * (down * std::f64::consts::PI).cos();
+    LEARNING_RATE * down * (time / RAMP_UP).min(1.0)
+}
+
+/// Adam (arXiv:1412.6980) with its usual settings, for one tensor.
+struct Adam {
+    m: Tensor,
+    v: Tensor,
+    steps: i32,
+}
+
+impl Adam {
+    fn new(x: &Tensor) -> anyhow::Result<Self> {
+        Ok(Self {
+            m: x.zeros_like()?.detach(),
+            v: x.zeros_like()?.detach(),
+            steps: 0,
+        })
+    }
+
+    fn step(&mut self, x: &Var, gradient: &Tensor, lr: f64) -> anyhow::Result<()> {
+        const BETAS: [f64; 2] = [0.9, 0.999];
+        let gradient = gradient.detach();
+        self.steps += 1;
+        self.m = ((&self.m * BETAS[0])? + (&gradient * (1.0 - BETAS[0]))?)?;
+        self.v = ((&self.v * BETAS[1])? + (gradient.sqr()? * (1.0 - BETAS[1]))?)?;
+        let m = (&self.m / (1.0 - BETAS[0].powi(self.steps)))?;
+        let v = (&self.v / (1.0 - BETAS[1].powi(self.steps)))?;
+        let change = (m / (v.sqrt()? + 1e-8)?)?;
+        x.set(&(x.as_detached_tensor() - (change * lr)?)?)?;
+        Ok(())
+    }
+}
+
+/// The central square of a picture at the network's size.
+fn read_target(path: &Path, side: usize, channels: usize) -> anyhow::Result<Picture> {
+    let read = || -> anyhow::Result<DynamicImage> {
+        let mut decoder = ImageReader::open(path)?
+            .with_guessed_format()?
+            .into_decoder()?;
+        let orientation = decoder.orientation()?;
+        let mut image = DynamicImage::from_decoder(decoder)?;
+        image.apply_orientation(orientation);
+        Ok(image)
+    };
+    let image = read().with_context(|| format!("cannot read the picture {}", path.display()))?;
+    let short = image.width().min(image.height());
+    let (x, y) = ((image.width() - short) / 2, (image.height() - short) / 2);
+    let image = image.crop_imm(x, y, short, short);
+    let image = image.resize_exact(side as u32, side as u32, FilterType::Lanczos3);
+    let pixels = match channels {
+        1 => image.into_luma8().into_raw(),
+        2 => image.into_luma_alpha8().into_raw(),
+        4 => image.into_rgba8().into_raw(),
+        // Transparent parts are white, as `prep` has them.
+        _ => image
+            .into_rgba8()
+            .pixels()
+            .flat_map(|p| {
+                let [r, g, b, a] = p.0.map(u32::from);
+                [r, g, b].map(|v| ((v * a + 255 * (255 - a) + 127) / 255) as u8)
+            })
+            .collect(),
+    };
+    Ok(Picture {
+        width: side,
+        height: side,
+        channels,
+        pixels,
+    })
+}
+
+/// `[1, channels, side, side]`, -1 to 1.
+fn to_tensor(picture: &Picture, device: &Device) -> candle_core::Result<Tensor> {
+    let values: Vec<f32> = picture
+        .pixels
+        .iter()
+        .map(|&v| f32::from(v) / 127.5 - 1.0)
+        .collect();
+    let shape = (1, picture.height, picture.width, picture.channels);
+    Tensor::from_vec(values, shape, device)?
+        .permute((0, 3, 1, 2))?
+        .contiguous()
+}
+
+fn film(args: &ProjectArgs, side: usize, every: u32) -> anyhow::Result<Film> {
+    let path = args
+        .outdir
+        .join("proj")
+        .with_extension(match FilmFormat::best() {
+            FilmFormat::Mp4 => "mp4",
+            other => other.ending(),
+        });
+    let options = FilmOptions {
+        width: 2 * side as u32,
+        height: side as u32,
+        fps: 30,
+        n_frames: args.steps.div_ceil(every),
+    };
+    Ok(Film::create(&path, &options)?)
+}
+
+/// Two pictures side by side, RGB.
+fn beside(left: &Picture, right: &Picture) -> Vec<u8> {
+    let line = left.width * 3;
+    let (left, right) = (left.clone().into_rgb(), right.clone().into_rgb());
+    let rows = left.chunks_exact(line).zip(right.chunks_exact(line));
+    rows.flat_map(|(l, r)| [l, r].concat()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_learning_rate_rises_and_falls() {
+        assert_eq!(learning_rate(0.0), 0.0);
+        assert!((learning_rate(0.025) - 0.05).abs() < 1e-12);
+        assert!((learning_rate(0.5) - 0.1).abs() < 1e-12);
+        assert!((learning_rate(0.875) - 0.05).abs() < 1e-12);
+        assert!(learning_rate(0.999) < 1e-5);
+    }
+
+    #[test]
+    fn adam_finds_a_minimum() {
+        let x = Var::new(&[3f32, -2.0], &Device::Cpu).unwrap();
+        let mut adam = Adam::new(&x).unwrap();
+        for _ in 0..200 {
+            let grads = (x.as_tensor() - 1.0)
+                .unwrap()
+                .sqr()
+                .unwrap()
+                .backward()
+                .unwrap();
+            adam.step(&x, grads.get(&x).unwrap(), 0.05).unwrap();
+        }
+        let x: Vec<f32> = x.to_vec1().unwrap();
+        assert!(x.iter().all(|v| (v - 1.0).abs() < 0.02), "{x:?}");
+    }
+
+    #[test]
+    fn targets_are_squares_without_transparency() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wide.png");
+        let mut wide = image::RgbaImage::from_pixel(40, 20, image::Rgba([200, 0, 0, 255]));
+        for x in 10..30 {
+            for y in 0..20 {
+                wide.put_pixel(x, y, image::Rgba([0, 0, 255, if y < 10 { 255 } else { 0 }]));
+            }
+        }
+        wide.save(&path).unwrap();
+        let picture = read_target(&path, 10, 3).unwrap();
+        assert_eq!(picture.pixels.len(), 300);
+        assert_eq!(picture.pixels[..3], [0, 0, 255]);
+        assert_eq!(picture.pixels[297..], [255, 255, 255]);
+        let error = read_target(&dir.path().join("no.png"), 10, 3).unwrap_err();
+        assert!(error.to_string().contains("no.png"));
+    }
+}

@@ -1,0 +1,115 @@
+//! `ws` to pictures, batch by batch, with files written beside the computing.
+
+use candle_core::Tensor;
+use networks::{NoiseMode, NormalSource, SynthesisOptions};
+use rng::RandomState;
+
+use crate::args::Noise;
+use crate::model::Model;
+use crate::picture::Picture;
+
+/// Images of a batch of `ws`, `[batch, num_ws, w_dim]`. `noise_seeds` has one seed for each image.
+pub fn synthesize(
+    model: &Model,
+    ws: &Tensor,
+    noise: Noise,
+    noise_seeds: &[u32],
+) -> anyhow::Result<Vec<Picture>> {
+    let mut random = PerImage::new(noise_seeds);
+    let options = SynthesisOptions {
+        noise: match noise {
+            Noise::Const => NoiseMode::Const,
+            Noise::None => NoiseMode::None,
+            Noise::Random => NoiseMode::Random(&mut random),
+        },
+    };
+    Picture::from_images(&model.generator.synthesis.forward(ws, options)?)
+}
+
+/// A generator for each image of a batch, so that its noise does not depend on its neighbours.
+struct PerImage(Vec<RandomState>);
+
+impl PerImage {
+    fn new(seeds: &[u32]) -> Self {
+        // Not those of z.
+        let other = |seed: &u32| RandomState::new(seed ^ 0x9e37_79b9);
+        Self(seeds.iter().map(other).collect())
+    }
+}
+
+impl NormalSource for PerImage {
+    fn fill_normal(&mut self, out: &mut [f32]) {
+        let each = out.len() / self.0.len().max(1);
+        for (random, part) in self.0.iter_mut().zip(out.chunks_exact_mut(each.max(1))) {
+            random.fill_normal(part);
+        }
+    }
+}
+
+/// Runs `make` for chunk after chunk of `items` on this thread, and `write` on its results on another, so that encoding
+/// and disk do not hold up the network. Stops at the first error of either.
+pub fn pipeline<T: Sync, R: Send>(
+    items: &[T],
+    chunk: usize,
+    mut make: impl FnMut(&[T]) -> anyhow::Result<R>,
+    mut write: impl FnMut(&[T], R) -> anyhow::Result<()> + Send,
+) -> anyhow::Result<()> {
+    std::thread::scope(|scope| {
+        let (sender, receiver) = std::sync::mpsc::sync_channel::<(&[T], R)>(1);
+        let writer = scope.spawn(move || {
+            for (chunk, result) in receiver {
+                write(chunk, result)?;
+            }
+            anyhow::Ok(())
+        });
+        let made = (|| {
+            for chunk in items.chunks(chunk.max(1)) {
+                let result = make(chunk)?;
+                // The writer is gone: its error tells why.
+                if sender.send((chunk, result)).is_err() {
+                    break;
+                }
+            }
+            anyhow::Ok(())
+        })();
+        drop(sender);
+        let written = writer
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        made.and(written)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_of_the_image_not_of_the_batch() {
+        let mut both = [0f32; 8];
+        PerImage::new(&[3, 9]).fill_normal(&mut both);
+        let mut alone = [0f32; 4];
+        PerImage::new(&[9]).fill_normal(&mut alone);
+        assert_eq!(both[4..], alone);
+        assert_ne!(both[..4], alone);
+    }
+
+    #[test]
+    fn the_pipeline_keeps_order_and_errors() {
+        let mut seen = Vec::new();
+        let items: Vec<u32> = (0..10).collect();
+        let double = |c: &[u32]| Ok(c.iter().map(|v| v * 2).collect::<Vec<_>>());
+        pipeline(&items, 3, double, |chunk, doubled| {
+            assert_eq!(chunk.len(), doubled.len());
+            seen.extend(doubled);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen, (0..10).map(|v| v * 2).collect::<Vec<_>>());
+        let full = pipeline(&items, 1, double, |_, _| anyhow::bail!("disk full"));
+        assert_eq!(full.unwrap_err().to_string(), "disk full");
+        let make = |_: &[u32]| -> anyhow::Result<()> { anyhow::bail!("no memory") };
+        let failed = pipeline(&items, 4, make, |_, ()| Ok(()));
+        assert_eq!(failed.unwrap_err().to_string(), "no memory");
+    }
+}
