@@ -1,0 +1,171 @@
+//! A picture that shapes are painted on, through a transform and clips.
+
+use tiny_skia::{
+    Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Mask, Paint, Path, Pixmap,
+    Point, RadialGradient, Shader, SpreadMode, Stroke, Transform,
+};
+
+use crate::colour::Colour;
+
+/// What shapes are filled with.
+#[derive(Clone, Copy)]
+pub enum Ink {
+    Flat(Color),
+    /// From the first colour at the first point to the second colour at the second.
+    Linear([f32; 2], Color, [f32; 2], Color),
+    /// From the first colour in the middle to the second at the radius.
+    Radial([f32; 2], f32, Color, Color),
+}
+
+impl From<Color> for Ink {
+    fn from(colour: Color) -> Self {
+        Self::Flat(colour)
+    }
+}
+
+impl From<Colour> for Ink {
+    fn from(colour: Colour) -> Self {
+        Self::Flat(colour.opaque())
+    }
+}
+
+impl Ink {
+    /// A gradient from `y0` down to `y1`.
+    pub fn down(y0: f32, upper: Colour, y1: f32, lower: Colour) -> Self {
+        Self::Linear([0.0, y0], upper.opaque(), [0.0, y1], lower.opaque())
+    }
+
+    fn shader(self) -> Shader<'static> {
+        let stops = |a, b| vec![GradientStop::new(0.0, a), GradientStop::new(1.0, b)];
+        let point = |[x, y]: [f32; 2]| Point::from_xy(x, y);
+        match self {
+            Self::Flat(colour) => Shader::SolidColor(colour),
+            Self::Linear(from, a, to, b) => LinearGradient::new(
+                point(from),
+                point(to),
+                stops(a, b),
+                SpreadMode::Pad,
+                Transform::identity(),
+            )
+            .unwrap_or(Shader::SolidColor(b)),
+            Self::Radial(centre, radius, a, b) => RadialGradient::new(
+                point(centre),
+                point(centre),
+                radius,
+                stops(a, b),
+                SpreadMode::Pad,
+                Transform::identity(),
+            )
+            .unwrap_or(Shader::SolidColor(b)),
+        }
+    }
+}
+
+/// The picture.
+pub struct Canvas {
+    pixmap: Pixmap,
+    transform: Transform,
+    mask: Option<Mask>,
+}
+
+impl Canvas {
+    /// A white picture.
+    ///
+    /// # Panics
+    /// When a side is 0 or beyond what memory can hold.
+    pub fn new(width: u32, height: u32) -> Self {
+        let mut pixmap =
+            Pixmap::new(width, height).expect("the sides of a picture are drawn from a list");
+        pixmap.fill(Color::WHITE);
+        Self {
+            pixmap,
+            transform: Transform::identity(),
+            mask: None,
+        }
+    }
+
+    pub fn size(&self) -> (f32, f32) {
+        (self.pixmap.width() as f32, self.pixmap.height() as f32)
+    }
+
+    /// Paints through a further transform.
+    pub fn within(&mut self, transform: Transform, paint: impl FnOnce(&mut Self)) {
+        let outer = self.transform;
+        self.transform = outer.pre_concat(transform);
+        paint(self);
+        self.transform = outer;
+    }
+
+    /// Paints inside a path only.
+    pub fn clipped(&mut self, path: &Path, paint: impl FnOnce(&mut Self)) {
+        let outer = self.mask.take();
+        let mut mask = match &outer {
+            Some(mask) => {
+                let mut mask = mask.clone();
+                mask.intersect_path(path, FillRule::Winding, true, self.transform);
+                Some(mask)
+            }
+            None => Mask::new(self.pixmap.width(), self.pixmap.height()),
+        };
+        if outer.is_none()
+            && let Some(mask) = &mut mask
+        {
+            mask.fill_path(path, FillRule::Winding, true, self.transform);
+        }
+        self.mask = mask;
+        paint(self);
+        self.mask = outer;
+    }
+
+    pub fn fill(&mut self, path: &Path, ink: impl Into<Ink>) {
+        let paint = Paint {
+            shader: ink.into().shader(),
+            ..Paint::default()
+        };
+        self.pixmap.fill_path(
+            path,
+            &paint,
+            FillRule::Winding,
+            self.transform,
+            self.mask.as_ref(),
+        );
+    }
+
+    /// A line with round ends.
+    pub fn stroke(&mut self, path: &Path, width: f32, ink: impl Into<Ink>) {
+        let paint = Paint {
+            shader: ink.into().shader(),
+            ..Paint::default()
+        };
+        let stroke = Stroke {
+            width,
+            line_cap: LineCap::Round,
+            line_join: LineJoin::Round,
+            ..Stroke::default()
+        };
+        self.pixmap
+            .stroke_path(path, &paint, &stroke, self.transform, self.mask.as_ref());
+    }
+
+    /// A filled shape with its outline.
+    pub fn shape(&mut self, path: &Path, ink: impl Into<Ink>, line: impl Into<Ink>) {
+        self.fill(path, ink);
+        self.stroke(path, 2.6, line);
+    }
+
+    /// The finished picture.
+    pub fn into_image(self) -> image::RgbImage {
+        let (width, height) = (self.pixmap.width(), self.pixmap.height());
+        let pixels = self.pixmap.data();
+        let mut image = image::RgbImage::new(width, height);
+        // Opaque from the first fill on, so premultiplied is plain.
+        for (target, source) in image
+            .as_mut()
+            .chunks_exact_mut(3)
+            .zip(pixels.chunks_exact(4))
+        {
+            target.copy_from_slice(&source[..3]);
+        }
+        image
+    }
+}

@@ -1,0 +1,307 @@
+//! The dump as a folder.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use crate::draw::Draw;
+use crate::plan::{Broken, Content, Entry, plan};
+use crate::truth::{Truth, path};
+
+/// A dump of illustrations: planned at once, painted when it is written.
+#[derive(Clone, Debug)]
+pub struct Dump {
+    entries: Vec<Entry>,
+    truth: Truth,
+}
+
+/// How far writing has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Files written.
+    pub done: usize,
+    /// Files of the dump.
+    pub total: usize,
+}
+
+/// Why a dump cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum DumpError {
+    /// The system refused.
+    #[error("cannot write '{}': {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A picture could not be encoded.
+    #[error("cannot encode '{}': {source}", path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// What the encoder said.
+        source: image::ImageError,
+    },
+}
+
+impl Dump {
+    /// Originals of a dump as [`Dump::new`] plans it.
+    pub const N_WORKS: usize = 240;
+
+    /// The dump of a seed, [`Dump::N_WORKS`] originals large.
+    pub fn new(seed: u32) -> Self {
+        Self::with_works(seed, Self::N_WORKS)
+    }
+
+    /// A dump with another number of originals; what is made of them grows in proportion.
+    pub fn with_works(seed: u32, n_works: usize) -> Self {
+        let entries = plan(seed, n_works);
+        let truth = Truth::new(seed, n_works, &entries);
+        Self { entries, truth }
+    }
+
+    /// What is known about every file.
+    pub fn truth(&self) -> &Truth {
+        &self.truth
+    }
+
+    /// Writes `pictures/`, `posts.jsonl` (tags), `boxes.jsonl` and `boxes.json` (face boxes) and, last, `truth.json`.
+    ///
+    /// The same dump is the same bytes, whatever the machine and the number of threads. A folder that holds this dump
+    /// already is left as it is. `progress` is called from several threads.
+    ///
+    /// # Errors
+    /// [`DumpError`] naming the file.
+    pub fn write_to(
+        &self,
+        dir: &Path,
+        progress: impl Fn(Progress) + Sync,
+    ) -> Result<(), DumpError> {
+        let total = self.entries.len();
+        if self.is_in(dir) {
+            progress(Progress { done: total, total });
+            return Ok(());
+        }
+        let written = |path: PathBuf| move |source| DumpError::Write { path, source };
+        let pictures = dir.join("pictures");
+        fs::create_dir_all(&pictures).map_err(written(pictures))?;
+        let done = AtomicUsize::new(0);
+        self.entries.par_iter().try_for_each(|entry| {
+            let file = dir.join(path(entry));
+            let bytes = entry.content.bytes().map_err(|source| DumpError::Encode {
+                path: file.clone(),
+                source,
+            })?;
+            fs::write(&file, bytes).map_err(written(file))?;
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            progress(Progress { done, total });
+            Ok(())
+        })?;
+        for (name, text) in [
+            ("posts.jsonl", self.truth.posts_jsonl()),
+            ("boxes.jsonl", self.truth.boxes_jsonl()),
+            ("boxes.json", self.truth.boxes_json()),
+            ("truth.json", self.truth_json()),
+        ] {
+            let file = dir.join(name);
+            files::write_bytes(&file, text.as_bytes()).map_err(written(file))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a folder holds all of this dump: its truth, which is written last, and every file.
+    pub fn is_in(&self, dir: &Path) -> bool {
+        fs::read_to_string(dir.join("truth.json")).is_ok_and(|text| text == self.truth_json())
+            && self
+                .truth
+                .files
+                .iter()
+                .all(|file| dir.join(&file.file).is_file())
+    }
+
+    fn truth_json(&self) -> String {
+        let text =
+            serde_json::to_string_pretty(&self.truth).expect("strings and numbers serialise");
+        text + "\n"
+    }
+}
+
+impl Content {
+    fn bytes(&self) -> image::ImageResult<Vec<u8>> {
+        match self {
+            Self::Picture(picture) => picture.encoding.encode(&picture.paint()),
+            Self::Flat((width, height), colour) => {
+                let image = image::RgbImage::from_pixel(*width, *height, image::Rgb(*colour));
+                crate::encode::Encoding::Png.encode(&image)
+            }
+            Self::Broken(broken) => broken.bytes(),
+        }
+    }
+}
+
+impl Broken {
+    fn bytes(&self) -> image::ImageResult<Vec<u8>> {
+        const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+        Ok(match self {
+            Self::Truncated(picture, share) => {
+                let mut bytes = picture.encoding.encode(&picture.paint())?;
+                bytes.truncate((bytes.len() as f32 * share) as usize);
+                bytes
+            }
+            Self::Empty => Vec::new(),
+            Self::Text => b"<html><body>404 Not Found</body></html>\n".to_vec(),
+            Self::Noise(seed) => {
+                let mut draw = Draw::new(*seed, 0);
+                let noise = (0..4000).map(|_| draw.below(256) as u8);
+                SIGNATURE.into_iter().chain(noise).collect()
+            }
+            Self::Bomb => {
+                // IHDR of 100,000 x 100,000 RGB with its CRC, and an empty IDAT.
+                let mut bytes = SIGNATURE.to_vec();
+                let mut ihdr = b"IHDR".to_vec();
+                ihdr.extend(100_000_u32.to_be_bytes());
+                ihdr.extend(100_000_u32.to_be_bytes());
+                ihdr.extend([8, 2, 0, 0, 0]);
+                for chunk in [&ihdr[..], b"IDAT", b"IEND"] {
+                    bytes.extend((chunk.len() as u32 - 4).to_be_bytes());
+                    bytes.extend(chunk);
+                    bytes.extend(crc32fast::hash(chunk).to_be_bytes());
+                }
+                bytes
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+    use crate::truth::Kind;
+
+    // Digests of what this code draws; they may change only together with the drawings.
+    const TRUTH: &str = "9baf53e5ddef58fd47020ebf9d8e2d1afe719df8e6e39eb1176aee4ffe7fc58e";
+    const FACES: &str = "5f7e4937ad5b313daec3220755e9c9916df7c9f7e2701aa1e9453e127ac31bbc";
+
+    fn hex(bytes: &[u8]) -> String {
+        Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        for folder in [dir.to_owned(), dir.join("pictures")] {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_file() {
+                    files.insert(
+                        path.strip_prefix(dir).unwrap().to_owned(),
+                        fs::read(&path).unwrap(),
+                    );
+                }
+            }
+        }
+        files
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_whatever_the_threads() {
+        let written = |threads: usize| {
+            let folder = tempfile::tempdir().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| {
+                Dump::with_works(5, 16)
+                    .write_to(folder.path(), |_| {})
+                    .unwrap()
+            });
+            contents(folder.path())
+        };
+        let one = written(1);
+        assert_eq!(one, written(3));
+        assert_eq!(one.len(), Dump::with_works(5, 16).truth().files.len() + 4);
+        let truth = &one[Path::new("truth.json")];
+        assert_eq!(hex(truth), TRUTH, "truth.json");
+        let pixels: Vec<u8> = (0..4)
+            .flat_map(|seed| crate::face(seed, 64).into_raw())
+            .collect();
+        assert_eq!(hex(&pixels), FACES, "faces");
+    }
+
+    #[test]
+    fn a_written_dump_is_recognised_and_repaired() {
+        let folder = tempfile::tempdir().unwrap();
+        let dump = Dump::with_works(1, 2);
+        assert!(!dump.is_in(folder.path()));
+        let seen = AtomicUsize::new(0);
+        let count = |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+        };
+        dump.write_to(folder.path(), count).unwrap();
+        assert_eq!(seen.swap(0, Ordering::Relaxed), dump.entries.len());
+        dump.write_to(folder.path(), count).unwrap();
+        assert_eq!(seen.swap(0, Ordering::Relaxed), 1);
+        fs::remove_file(folder.path().join(&dump.truth.files[0].file)).unwrap();
+        assert!(!dump.is_in(folder.path()));
+        dump.write_to(folder.path(), count).unwrap();
+        assert!(dump.is_in(folder.path()));
+        assert!(!Dump::with_works(2, 2).is_in(folder.path()));
+    }
+
+    #[test]
+    fn every_kind_is_there_and_every_copy_names_its_original() {
+        let dump = Dump::new(0);
+        let truth = dump.truth();
+        let kinds: BTreeSet<Kind> = truth.files.iter().map(|file| file.kind).collect();
+        assert_eq!(kinds.len(), 20);
+        let by_name: BTreeMap<&str, _> = truth
+            .files
+            .iter()
+            .map(|file| (file.file.as_str(), file))
+            .collect();
+        assert_eq!(by_name.len(), truth.files.len());
+        for file in &truth.files {
+            let is_derived =
+                file.kind.is_copy() || file.kind.is_variant() || file.kind.is_monochrome();
+            assert_eq!(is_derived, file.source.is_some(), "{file:?}");
+            if let Some(source) = &file.source {
+                let source = by_name[source.as_str()];
+                assert_eq!((source.kind, source.work), (Kind::Work, file.work));
+            }
+        }
+    }
+
+    #[test]
+    fn files_are_what_the_truth_says() {
+        for entry in &Dump::with_works(9, 20).entries {
+            let bytes = entry.content.bytes().unwrap();
+            let read = image::load_from_memory(&bytes);
+            // Some decoders accept what there is of a JPEG; allocation limits differ.
+            if matches!(entry.kind, Kind::Bomb | Kind::Truncated) {
+                continue;
+            }
+            if let Content::Picture(picture) = &entry.content {
+                let read = read.unwrap();
+                assert_eq!(
+                    (read.width(), read.height()),
+                    picture.size(),
+                    "{:?}",
+                    entry.kind
+                );
+            } else {
+                assert_eq!(read.is_ok(), entry.kind == Kind::Blank, "{:?}", entry.kind);
+            }
+        }
+    }
+}

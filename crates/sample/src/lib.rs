@@ -1,0 +1,38 @@
+//! A small dump of anime-style illustrations, drawn by code: pictures to try the tools on, with known truth.
+//!
+//! Public: [`Dump`], which writes a folder as somebody's download would be (works, copies of them, gray ones, broken
+//! files) beside the [`Truth`] about every file; and [`face`], one character in a square, for tests. Everything hangs on
+//! a seed and on arithmetic that is the same on every machine, so a dump is never stored, only drawn again.
+
+mod alter;
+mod background;
+mod body;
+mod canvas;
+mod character;
+mod colour;
+mod curve;
+mod draw;
+mod dump;
+mod encode;
+mod extras;
+mod eye;
+mod face;
+mod hair;
+mod lettering;
+mod plan;
+mod scene;
+mod truth;
+
+pub use dump::{Dump, DumpError, Progress};
+pub use scene::SceneKind;
+pub use truth::{FileTruth, Kind, Truth};
+
+/// One character, head and shoulders, in a square picture of `size` x `size` pixels.
+pub fn face(seed: u32, size: u32) -> image::RgbImage {
+    scene::Scene::portrait(size, &mut draw::Draw::new(seed, 0)).paint()
+}
+
+/// One picture of a kind, for a look at what a dump holds.
+pub fn picture(seed: u32, kind: SceneKind) -> image::RgbImage {
+    scene::Scene::plan(kind, &mut draw::Draw::new(seed, 0)).paint()
+}

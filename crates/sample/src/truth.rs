@@ -1,0 +1,259 @@
+//! What is known about every file: `truth.json`, and the same for detectors and metadata filters.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Broken, Content, Entry};
+use crate::scene::SceneKind;
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An original.
+    Work,
+    /// A JPEG of lower quality.
+    Reencoded,
+    /// Shrunk to 50 to 80 %.
+    Resized,
+    /// 4 to 6 % of each side cut off.
+    Cropped,
+    /// Left and right swapped.
+    Mirrored,
+    /// Darker or brighter by up to 22 %.
+    Brightness,
+    /// A site's name in the corner.
+    Watermark,
+    /// The same drawing with another expression.
+    Expression,
+    /// The same drawing with hair and eyes in other colours.
+    Colours,
+    /// A gray copy, stored as RGB.
+    Gray,
+    /// A sepia copy.
+    Sepia,
+    /// A copy in one other tint.
+    Tinted,
+    /// One flat colour.
+    Blank,
+    /// Much wider than high.
+    Banner,
+    /// A picture of some 50 pixels.
+    Tiny,
+    /// A JPEG whose end is missing.
+    Truncated,
+    /// A file of 0 bytes.
+    Empty,
+    /// Text under the name of a picture.
+    Text,
+    /// A PNG signature and noise.
+    Noise,
+    /// A PNG header that promises 100,000 x 100,000 pixels.
+    Bomb,
+}
+
+impl Kind {
+    /// Whether the file is a copy that a cleaned dataset should not hold beside its original.
+    pub fn is_copy(self) -> bool {
+        matches!(
+            self,
+            Self::Reencoded
+                | Self::Resized
+                | Self::Cropped
+                | Self::Mirrored
+                | Self::Brightness
+                | Self::Watermark
+        )
+    }
+
+    /// Whether the file is another version of a drawing, not a copy of it.
+    pub fn is_variant(self) -> bool {
+        matches!(self, Self::Expression | Self::Colours)
+    }
+
+    /// Whether the file has no colour, or one tint only.
+    pub fn is_monochrome(self) -> bool {
+        matches!(self, Self::Gray | Self::Sepia | Self::Tinted)
+    }
+
+    /// Whether the file is no picture that can be read as a whole.
+    pub fn is_broken(self) -> bool {
+        matches!(
+            self,
+            Self::Truncated | Self::Empty | Self::Text | Self::Noise | Self::Bomb
+        )
+    }
+}
+
+/// What is known about one file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileTruth {
+    /// Path inside the dump.
+    pub file: String,
+    /// The number in its name and in `posts.jsonl`.
+    pub id: u32,
+    /// What it is.
+    pub kind: Kind,
+    /// What the picture shows; none where nothing can be read.
+    pub scene: Option<SceneKind>,
+    /// Files with the same number show the same drawing.
+    pub work: Option<usize>,
+    /// The file that it was made from: the better copy.
+    pub source: Option<String>,
+    /// Width and height; 0 where nothing can be read.
+    pub size: (u32, u32),
+    /// Face boxes `[x0, y0, x1, y1]` in pixels, from the hairline under the bangs to the chin.
+    pub faces: Vec<[f32; 4]>,
+    /// Tags in the manner of Danbooru.
+    pub tags: Vec<String>,
+}
+
+/// Everything that is known about a dump.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Truth {
+    /// The seed of the dump.
+    pub seed: u32,
+    /// How many originals it holds.
+    pub n_works: usize,
+    /// One for each file, in the order of their names.
+    pub files: Vec<FileTruth>,
+}
+
+impl Truth {
+    pub(crate) fn new(seed: u32, n_works: usize, entries: &[Entry]) -> Self {
+        let mut files: Vec<FileTruth> = entries
+            .iter()
+            .map(|entry| file_truth(entry, entries))
+            .collect();
+        files.sort_by(|a, b| a.file.cmp(&b.file));
+        Self {
+            seed,
+            n_works,
+            files,
+        }
+    }
+
+    /// Box lines for `prep run --detector boxes:FILE`.
+    pub fn boxes_jsonl(&self) -> String {
+        let lines = self
+            .files
+            .iter()
+            .filter(|file| !file.kind.is_broken())
+            .map(|file| {
+                let line =
+                    serde_json::json!({ "file": file_name(&file.file), "boxes": file.faces });
+                format!("{line}\n")
+            });
+        lines.collect()
+    }
+
+    /// Boxes of the originals for `cargo xtask detect-eval`.
+    pub fn boxes_json(&self) -> String {
+        let works = self.files.iter().filter(|file| file.kind == Kind::Work);
+        let boxes: serde_json::Map<String, serde_json::Value> = works
+            .map(|file| {
+                let (width, height) = file.size;
+                let value = serde_json::json!({ "width": width, "height": height, "faces": file.faces, "ignore": [] });
+                (file.file.clone(), value)
+            })
+            .collect();
+        format!("{:#}\n", serde_json::Value::Object(boxes))
+    }
+
+    /// Posts in the manner of Danbooru, one a line.
+    pub fn posts_jsonl(&self) -> String {
+        let lines = self.files.iter().map(|file| {
+            // Deterministic, plausible votes and ratings.
+            let mixed = file.id.wrapping_mul(0x9e37_79b1) >> 16;
+            let line = serde_json::json!({
+                "id": file.id,
+                "rating": if mixed % 9 == 0 { "s" } else { "g" },
+                "score": mixed % 97,
+                "tag_string": file.tags.join(" "),
+                "file_ext": file.file.rsplit('.').next().unwrap_or_default(),
+            });
+            format!("{line}\n")
+        });
+        lines.collect()
+    }
+}
+
+pub(crate) fn path(entry: &Entry) -> String {
+    format!("pictures/{}.{}", entry.id, entry.extension)
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn file_truth(entry: &Entry, entries: &[Entry]) -> FileTruth {
+    let (scene, size, faces, tags) = match &entry.content {
+        Content::Picture(picture) => (
+            Some(picture.scene.kind),
+            picture.size(),
+            picture.faces(),
+            tags(entry),
+        ),
+        Content::Flat(size, _) => (
+            None,
+            *size,
+            Vec::new(),
+            vec!["simple_background".to_owned()],
+        ),
+        Content::Broken(
+            Broken::Truncated(..) | Broken::Empty | Broken::Text | Broken::Noise(_) | Broken::Bomb,
+        ) => (None, (0, 0), Vec::new(), Vec::new()),
+    };
+    FileTruth {
+        file: path(entry),
+        id: entry.id,
+        kind: entry.kind,
+        scene,
+        work: entry.work,
+        source: entry.source.map(|source| path(&entries[source])),
+        size,
+        faces,
+        tags,
+    }
+}
+
+fn tags(entry: &Entry) -> Vec<String> {
+    let Content::Picture(picture) = &entry.content else {
+        return Vec::new();
+    };
+    let scene = &picture.scene;
+    let mut tags: Vec<&str> = Vec::new();
+    match scene.people.len() {
+        0 => tags.extend(["no_humans", "scenery"]),
+        1 => tags.push("solo"),
+        _ => tags.push("multiple_girls"),
+    }
+    for figure in &scene.people {
+        tags.push(figure.who.hair.0);
+        if figure.look.is_behind {
+            tags.push("from_behind");
+        } else {
+            tags.extend([figure.who.eyes.0, figure.expression.name]);
+            if figure.who.has_glasses {
+                tags.push("glasses");
+            }
+        }
+    }
+    match scene.kind {
+        SceneKind::Comic => tags.push("comic"),
+        SceneKind::Cover => tags.extend(["cover", scene.background]),
+        _ => tags.push(scene.background),
+    }
+    if scene.has_bubble {
+        tags.push("speech_bubble");
+    }
+    match entry.kind {
+        Kind::Gray => tags.extend(["monochrome", "greyscale"]),
+        Kind::Sepia => tags.extend(["monochrome", "sepia"]),
+        Kind::Tinted => tags.push("monochrome"),
+        Kind::Watermark => tags.push("watermark"),
+        _ => {}
+    }
+    tags.sort_unstable();
+    tags.dedup();
+    tags.into_iter().map(str::to_owned).collect()
+}
