@@ -7,7 +7,10 @@ mod base64;
 mod film;
 mod histogram;
 mod page;
+mod plot;
+mod raster;
 
 pub use film::{Film, FilmError, FilmFormat, FilmOptions, find_ffmpeg};
 pub use histogram::Histogram;
-pub use page::{Page, Tile, escape};
+pub use page::{Page, Strip, Tile, escape};
+pub use plot::{PALETTE, Plot, Series, short};

@@ -2,6 +2,7 @@
 
 use crate::base64;
 use crate::histogram::Histogram;
+use crate::plot::{PALETTE, Plot};
 use std::fmt::Write;
 
 /// One picture of a contact sheet.
@@ -25,6 +26,18 @@ pub struct Page {
     title: String,
     body: String,
     has_keys: bool,
+    has_slider: bool,
+}
+
+/// Pictures of one run through time, for [`Page::slider`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Strip {
+    /// Name of the run.
+    pub name: String,
+    /// Place of its colour in [`PALETTE`].
+    pub color: usize,
+    /// Moments in order, each with a JPEG.
+    pub frames: Vec<(u64, Vec<u8>)>,
 }
 
 /// Escapes text for HTML.
@@ -51,6 +64,7 @@ impl Page {
             title: title.to_owned(),
             body: String::new(),
             has_keys: false,
+            has_slider: false,
         }
     }
 
@@ -108,6 +122,88 @@ impl Page {
         self
     }
 
+    /// Sentences below each other, each with a mark.
+    pub fn list(&mut self, lines: &[String]) -> &mut Self {
+        self.body.push_str("<ul>");
+        for line in lines {
+            let _ = write!(self.body, "<li>{}</li>", escape(line));
+        }
+        self.body.push_str("</ul>");
+        self
+    }
+
+    /// Line plots side by side, each with its legend and how to read it.
+    pub fn plots(&mut self, plots: &[Plot]) -> &mut Self {
+        self.body.push_str("<div class=\"plots wide\">");
+        for plot in plots {
+            let mut legend = String::new();
+            for series in &plot.series {
+                let style = if series.dashed { "dashed" } else { "solid" };
+                let _ = write!(
+                    legend,
+                    "<span><i style=\"border-top:3px {style} {}\"></i>{}</span> ",
+                    PALETTE[series.color % PALETTE.len()],
+                    escape(&series.name)
+                );
+            }
+            let _ = write!(
+                self.body,
+                "<figure><figcaption><b>{}</b> <small>{}</small></figcaption>{}<div class=\"legend\">{legend}</div></figure>",
+                escape(&plot.title),
+                escape(&plot.note),
+                plot.to_svg()
+            );
+        }
+        self.body.push_str("</div>");
+        self
+    }
+
+    /// Pictures of runs side by side under one slider over time (`unit`: what the moments count).
+    pub fn slider(&mut self, strips: &[Strip], unit: &str) -> &mut Self {
+        let mut moments: Vec<u64> = strips
+            .iter()
+            .flat_map(|strip| strip.frames.iter().map(|frame| frame.0))
+            .collect();
+        moments.sort_unstable();
+        moments.dedup();
+        if moments.is_empty() {
+            return self;
+        }
+        self.has_slider = true;
+        let last = moments.len() - 1;
+        let list: Vec<String> = moments.iter().map(u64::to_string).collect();
+        let _ = write!(
+            self.body,
+            "<div class=\"slider\" data-moments=\"{}\" data-unit=\"{}\"><label><input type=\"range\" min=\"0\" max=\"{last}\" value=\"{last}\" aria-label=\"moment\"> <output></output></label><div class=\"strips\">",
+            list.join(","),
+            escape(unit)
+        );
+        for strip in strips {
+            let _ = write!(
+                self.body,
+                "<figure><figcaption style=\"border-left:10px solid {};padding-left:8px\">{} <small></small></figcaption>",
+                PALETTE[strip.color % PALETTE.len()],
+                escape(&strip.name)
+            );
+            for (i, (moment, jpeg)) in strip.frames.iter().enumerate() {
+                let hidden = if i + 1 == strip.frames.len() {
+                    ""
+                } else {
+                    " hidden"
+                };
+                let _ = write!(
+                    self.body,
+                    "<img alt=\"images at {moment} {}\" data-moment=\"{moment}\"{hidden} src=\"data:image/jpeg;base64,{}\">",
+                    escape(unit),
+                    base64::encode(jpeg)
+                );
+            }
+            self.body.push_str("</figure>");
+        }
+        self.body.push_str("</div></div>");
+        self
+    }
+
     /// A contact sheet.
     pub fn sheet(&mut self, tiles: &[Tile]) -> &mut Self {
         self.tiles("sheet", tiles)
@@ -147,9 +243,10 @@ impl Page {
         } else {
             ("", "")
         };
+        let slider = if self.has_slider { SLIDER } else { "" };
         let title = escape(&self.title);
         format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\n<body><h1>{title}</h1>{}{tools}{script}</body></html>\n",
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\n<body><h1>{title}</h1>{}{tools}{script}{slider}</body></html>\n",
             self.body
         )
     }
@@ -170,6 +267,12 @@ rect.in{fill:var(--in)}rect.out{fill:var(--out)}.axis{stroke:currentColor;opacit
 .sheet figcaption{font-size:11px;max-width:112px;overflow:hidden;text-overflow:ellipsis;white-space:pre-line}\
 .group{border-left:3px solid var(--line);padding-left:8px}.group figure:first-child img{outline:2px solid var(--in);outline-offset:1px}\
 figure[data-key]{cursor:pointer}figure.picked img{outline:3px solid var(--out)!important;opacity:.5}\
+ul{margin:6px 0 12px;padding-left:22px;max-width:100ch}li{margin:3px 0}\
+.wide{grid-template-columns:repeat(auto-fill,minmax(520px,1fr));gap:22px}.plot .grid{stroke:var(--line)}\
+.wide figcaption{min-height:42px}.wide figcaption small{display:block;opacity:.75}\
+.legend{font-size:12px;display:flex;flex-wrap:wrap;gap:2px 16px}.legend i{display:inline-block;width:24px;vertical-align:middle;margin-right:5px}\
+.slider input{width:min(640px,70%);vertical-align:middle}.slider output{font-variant-numeric:tabular-nums;font-weight:600}\
+.strips{display:flex;flex-wrap:wrap;gap:14px;margin-top:8px}.strips figure{flex:1 1 400px;max-width:760px}.strips img{width:100%;display:block;image-rendering:auto}.strips img[hidden]{display:none}\
 #tools{position:fixed;bottom:0;left:0;right:0;padding:8px 24px;background:Canvas;border-top:1px solid var(--line);display:none;gap:12px;align-items:center}\
 ";
 
@@ -184,6 +287,15 @@ bar.querySelector('button').onclick=()=>{const why=bar.querySelector('input').va
 const lines=[...new Set([...picked()].map(f=>f.dataset.key))].sort().map(k=>k+'\\t'+why+'\\n');\
 const a=document.createElement('a');a.href=URL.createObjectURL(new Blob(lines,{type:'text/tab-separated-values'}));a.download='exclude.tsv';a.click();};\
 </script>";
+
+/// The slider shows in each strip the last picture that is not after the chosen moment.
+const SLIDER: &str = "<script>\
+for(const box of document.querySelectorAll('.slider')){const moments=box.dataset.moments.split(',').map(Number),range=box.querySelector('input');\
+const show=()=>{const now=moments[range.value];box.querySelector('output').textContent=now+' '+box.dataset.unit;\
+for(const strip of box.querySelectorAll('figure')){const all=[...strip.querySelectorAll('img')];if(!all.length)continue;\
+const past=all.filter(i=>+i.dataset.moment<=now),at=past.length?past[past.length-1]:all[0];\
+all.forEach(i=>i.hidden=i!==at);strip.querySelector('small').textContent='at '+at.dataset.moment+' '+box.dataset.unit;}};\
+range.addEventListener('input',show);show();}</script>";
 
 #[cfg(test)]
 mod tests {
@@ -208,6 +320,27 @@ mod tests {
             html.contains("&quot;&gt;&lt;img")
                 && html.contains("data-key=\"sha256:00\"")
                 && html.contains("exclude.tsv")
+        );
+    }
+
+    #[test]
+    fn a_slider_has_every_moment_and_shows_the_last() {
+        let mut page = Page::new("t");
+        let strip = |name: &str, moments: &[u64]| Strip {
+            name: name.into(),
+            color: 0,
+            frames: moments.iter().map(|&m| (m, vec![1, 2, 3])).collect(),
+        };
+        page.slider(&[strip("a", &[0, 200]), strip("b<", &[0, 400])], "kimg");
+        let html = page.finish();
+        assert!(html.contains("data-moments=\"0,200,400\"") && html.contains("b&lt;"));
+        assert_eq!(html.matches(" hidden src=").count(), 2);
+        assert!(html.contains("addEventListener('input',show)"));
+        assert!(
+            !Page::new("t")
+                .slider(&[], "kimg")
+                .finish()
+                .contains("<script")
         );
     }
 

@@ -9,6 +9,8 @@ pub mod augment;
 pub mod dataset;
 pub mod detect;
 pub mod files;
+pub mod inception;
+pub mod metrics;
 pub mod networks;
 pub mod ops;
 pub mod pickle;
@@ -44,6 +46,8 @@ const SUITES: &[(&str, Suite)] = &[
     ("augment", augment::run),
     ("dataset", dataset::run),
     ("detect", detect::run),
+    ("inception", inception::run),
+    ("metrics", metrics::run),
     ("networks", networks::run),
     ("ops", ops::run),
     ("pickle", pickle::run),

@@ -1,0 +1,336 @@
+//! Has a run collapsed? A watch over the diversity of its images and the scores of its discriminator.
+//!
+//! Pure: fed once a tick, it answers with an alarm or not. A run asks it while it trains, a comparison afterwards.
+
+use std::collections::VecDeque;
+
+use candle_core::{DType, Tensor};
+
+use crate::error::{Error, Result};
+use crate::features::Features;
+
+/// When to call it a collapse.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollapseOptions {
+    /// Alarm when diversity falls below this share of the best it was.
+    pub diversity_share: f64,
+    /// Alarm when the gap between real and fake scores exceeds this many times its median of the past.
+    pub gap_factor: f64,
+    /// Gaps below this are never an alarm: scores are logits.
+    pub gap_least: f64,
+    /// Ticks in a row that must agree.
+    pub patience: usize,
+    /// Ticks before the first judgement.
+    pub warmup: usize,
+}
+
+impl Default for CollapseOptions {
+    fn default() -> Self {
+        Self {
+            diversity_share: 0.35,
+            gap_factor: 4.0,
+            gap_least: 6.0,
+            patience: 3,
+            warmup: 8,
+        }
+    }
+}
+
+/// What is known of a tick; what is not is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TickFacts {
+    /// Thousands of images shown.
+    pub kimg: f64,
+    /// `Loss/scores/real`
+    pub scores_real: Option<f64>,
+    /// `Loss/scores/fake`
+    pub scores_fake: Option<f64>,
+    /// [`diversity`] of fresh fakes.
+    pub diversity: Option<f64>,
+}
+
+/// Why a run is taken for collapsed.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Alarm {
+    /// The images have become alike.
+    Diversity {
+        /// When it began.
+        kimg: f64,
+        /// Share of the best diversity of the run.
+        share: f64,
+    },
+    /// The discriminator tells reals from fakes with ease.
+    ScoreGap {
+        /// When it began.
+        kimg: f64,
+        /// Mean score of reals minus that of fakes.
+        gap: f64,
+        /// Median of it before.
+        usual: f64,
+    },
+    /// Numbers are no longer finite.
+    NotFinite {
+        /// When.
+        kimg: f64,
+    },
+}
+
+impl Alarm {
+    /// When it began, in thousands of images.
+    pub fn kimg(&self) -> f64 {
+        match *self {
+            Self::Diversity { kimg, .. }
+            | Self::ScoreGap { kimg, .. }
+            | Self::NotFinite { kimg } => kimg,
+        }
+    }
+}
+
+impl std::fmt::Display for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::Diversity { kimg, share } => write!(
+                f,
+                "collapse since kimg {kimg:.0}: the images have become alike, their diversity is {:.0} % of the best",
+                share * 100.0
+            ),
+            Self::ScoreGap { kimg, gap, usual } => write!(
+                f,
+                "divergence since kimg {kimg:.0}: scores of reals lie {gap:.1} above those of fakes, {usual:.1} was usual"
+            ),
+            Self::NotFinite { kimg } => write!(f, "numbers are no longer finite at kimg {kimg:.0}"),
+        }
+    }
+}
+
+/// Watches the ticks of one run.
+#[derive(Clone, Debug)]
+pub struct CollapseMonitor {
+    options: CollapseOptions,
+    best_diversity: f64,
+    gaps: VecDeque<f64>,
+    n_ticks: usize,
+    low_diversity: Streak,
+    wide_gap: Streak,
+}
+
+/// Ticks in a row, with the kimg of the first.
+#[derive(Clone, Copy, Debug, Default)]
+struct Streak {
+    len: usize,
+    since: f64,
+}
+
+impl Streak {
+    fn update(&mut self, holds: bool, kimg: f64) -> usize {
+        match (holds, self.len) {
+            (false, _) => self.len = 0,
+            (true, 0) => (self.len, self.since) = (1, kimg),
+            (true, _) => self.len += 1,
+        }
+        self.len
+    }
+}
+
+impl CollapseMonitor {
+    /// Gaps of the past that the median is taken of.
+    const MEMORY: usize = 200;
+
+    /// A watch from the start of a run.
+    pub fn new(options: CollapseOptions) -> Self {
+        Self {
+            options,
+            best_diversity: 0.0,
+            gaps: VecDeque::new(),
+            n_ticks: 0,
+            low_diversity: Streak::default(),
+            wide_gap: Streak::default(),
+        }
+    }
+
+    /// Takes up a tick. The same alarm comes again every tick while it lasts.
+    pub fn observe(&mut self, tick: &TickFacts) -> Option<Alarm> {
+        let kimg = tick.kimg;
+        self.n_ticks += 1;
+        let numbers = [tick.scores_real, tick.scores_fake, tick.diversity];
+        if numbers.into_iter().flatten().any(|v| !v.is_finite()) {
+            return Some(Alarm::NotFinite { kimg });
+        }
+        let is_warm = self.n_ticks > self.options.warmup;
+        let mut alarm = None;
+        if let (Some(real), Some(fake)) = (tick.scores_real, tick.scores_fake) {
+            let gap = real - fake;
+            let usual = median(&self.gaps);
+            let is_wide = is_warm
+                && gap > self.options.gap_least
+                && gap > self.options.gap_factor * usual.max(0.0);
+            if self.wide_gap.update(is_wide, kimg) >= self.options.patience {
+                alarm = Some(Alarm::ScoreGap {
+                    kimg: self.wide_gap.since,
+                    gap,
+                    usual,
+                });
+            }
+            // A gap under suspicion must not become the usual one.
+            if !is_wide {
+                self.gaps.push_back(gap);
+                if self.gaps.len() > Self::MEMORY {
+                    self.gaps.pop_front();
+                }
+            }
+        }
+        if let Some(diversity) = tick.diversity {
+            self.best_diversity = self.best_diversity.max(diversity);
+            let share = diversity / self.best_diversity.max(f64::MIN_POSITIVE);
+            let is_low = is_warm && share < self.options.diversity_share;
+            if self.low_diversity.update(is_low, kimg) >= self.options.patience {
+                alarm = Some(Alarm::Diversity {
+                    kimg: self.low_diversity.since,
+                    share,
+                });
+            }
+        }
+        alarm
+    }
+}
+
+fn median(values: &VecDeque<f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// How much images differ: the root of the summed variances of their features. 0 when all are the same.
+///
+/// # Errors
+/// `TooFew` with fewer than two rows.
+pub fn diversity(features: &Features) -> Result<f64> {
+    let n = features.len();
+    if n < 2 {
+        return Err(Error::TooFew {
+            metric: "diversity".into(),
+            needed: "two images".into(),
+            found: n.to_string(),
+        });
+    }
+    let (mut sum, mut squares) = (vec![0.0; features.dim()], 0.0);
+    for i in 0..n {
+        for (sum, &v) in sum.iter_mut().zip(features.row(i)) {
+            *sum += f64::from(v);
+            squares += f64::from(v).powi(2);
+        }
+    }
+    let n = n as f64;
+    let mean_square: f64 = sum.iter().map(|s| (s / n).powi(2)).sum();
+    Ok((squares / n - mean_square).max(0.0).sqrt())
+}
+
+/// Features that cost nothing: each image averaged down to `8 x 8` for each channel, in 0..1.
+///
+/// # Shapes
+/// - `images`: `u8` `[n, channels, height, width]`, sides of 8 or more
+///
+/// # Errors
+/// `Images` when they are of another form.
+pub fn thumbnail_features(images: &Tensor) -> Result<Features> {
+    const SIDE: usize = 8;
+    let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
+    let (n, c, h, w) = images.dims4().map_err(|_| form())?;
+    if images.dtype() != DType::U8 || h < SIDE || w < SIDE {
+        return Err(form());
+    }
+    let pixels: Vec<u8> = images.flatten_all()?.to_vec1()?;
+    let mut values = Vec::with_capacity(n * c * SIDE * SIDE);
+    for plane in pixels.chunks_exact(h * w) {
+        for by in 0..SIDE {
+            for bx in 0..SIDE {
+                let (ys, xs) = (
+                    by * h / SIDE..(by + 1) * h / SIDE,
+                    bx * w / SIDE..(bx + 1) * w / SIDE,
+                );
+                let area = (ys.len() * xs.len()) as f32 * 255.0;
+                let sum: u32 = ys
+                    .flat_map(|y| &plane[y * w + xs.start..y * w + xs.end])
+                    .map(|v| u32::from(*v))
+                    .sum();
+                values.push(sum as f32 / area);
+            }
+        }
+    }
+    Features::from_rows(c * SIDE * SIDE, values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn watch(facts: impl Iterator<Item = TickFacts>) -> Option<Alarm> {
+        let mut monitor = CollapseMonitor::new(CollapseOptions::default());
+        facts.filter_map(|tick| monitor.observe(&tick)).next()
+    }
+
+    fn tick(i: usize, gap: f64, diversity: f64) -> TickFacts {
+        TickFacts {
+            kimg: 4.0 * i as f64,
+            scores_real: Some(gap / 2.0),
+            scores_fake: Some(-gap / 2.0),
+            diversity: Some(diversity),
+        }
+    }
+
+    #[test]
+    fn a_planted_collapse_is_flagged_where_it_begins() {
+        let facts = (0..60).map(|i| {
+            tick(
+                i,
+                1.0 + 0.1 * (i % 3) as f64,
+                if i < 40 { 5.0 } else { 1.0 },
+            )
+        });
+        match watch(facts) {
+            Some(Alarm::Diversity { kimg, share }) => {
+                assert_eq!((kimg, share), (160.0, 0.2));
+            }
+            other => panic!("{other:?}"),
+        }
+        let facts = (0..60).map(|i| tick(i, if i < 30 { 1.5 } else { 12.0 }, 5.0));
+        assert!(matches!(
+            watch(facts),
+            Some(Alarm::ScoreGap { kimg: 120.0, .. })
+        ));
+        assert!(matches!(
+            watch([tick(3, f64::NAN, 5.0)].into_iter()),
+            Some(Alarm::NotFinite { .. })
+        ));
+    }
+
+    #[test]
+    fn ordinary_runs_stay_silent() {
+        // The gap grows slowly, diversity rises from nothing and wobbles, one tick is an outlier.
+        let facts = (0..500).map(|i| {
+            let wobble = ((i * 7919) % 13) as f64 / 13.0;
+            let gap = 0.5 + 0.008 * i as f64 + wobble;
+            let gap = if i == 300 { 40.0 } else { gap };
+            tick(i, gap, (i as f64 / 20.0).min(5.0) * (0.8 + 0.2 * wobble))
+        });
+        assert_eq!(watch(facts), None);
+    }
+
+    #[test]
+    fn equal_images_have_no_diversity() {
+        let images = |f: &dyn Fn(usize) -> u8| {
+            let values: Vec<u8> = (0..6 * 3 * 16 * 16).map(f).collect();
+            Tensor::from_vec(values, (6, 3, 16, 16), &Device::Cpu).unwrap()
+        };
+        let same = thumbnail_features(&images(&|i| (i % 768 / 3) as u8)).unwrap();
+        assert_eq!(same.dim(), 192);
+        let of = |f: &Features| diversity(f).unwrap();
+        assert!(of(&same) < 1e-3);
+        let different = thumbnail_features(&images(&|i| (i / 768 * 40) as u8)).unwrap();
+        assert!(of(&different) > 1.0, "{}", of(&different));
+        assert_eq!(different.row(1)[0], 40.0 / 255.0);
+    }
+}

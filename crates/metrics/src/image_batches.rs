@@ -1,0 +1,142 @@
+//! Real images as batches of tensors.
+
+use candle_core::{Device, Tensor};
+use dataset::{DatasetOptions, Image, ImageDataset, Source};
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+
+/// Images of a dataset, or of a folder or zip of pictures of any sizes.
+#[derive(Clone, Debug)]
+pub enum ImageSet {
+    /// Equal pictures, with mirror and subset.
+    Dataset(ImageDataset),
+    /// Any pictures, by name.
+    Pictures(Source),
+}
+
+impl ImageSet {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Dataset(dataset) => dataset.len(),
+            Self::Pictures(source) => source.names().len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The name of an image in its source.
+    pub fn name(&self, idx: usize) -> &str {
+        match self {
+            Self::Dataset(dataset) => dataset.name(idx),
+            Self::Pictures(source) => &source.names()[idx],
+        }
+    }
+
+    /// The image, RGB or gray.
+    ///
+    /// # Errors
+    /// When it cannot be read or decoded.
+    pub fn image(&self, idx: usize) -> Result<Image> {
+        let image = match self {
+            Self::Dataset(dataset) => dataset.image(idx)?,
+            Self::Pictures(source) => {
+                let name = &source.names()[idx];
+                dataset::decode(&source.read(name)?).map_err(|reason| dataset::Error::Picture {
+                    path: source.path().to_path_buf(),
+                    name: name.clone(),
+                    reason,
+                })?
+            }
+        };
+        Ok(match image.channels {
+            1 | 3 => image,
+            _ => image.into_rgb(),
+        })
+    }
+
+    /// The same pictures without mirror and subset: what `_full` metrics compare with.
+    ///
+    /// # Errors
+    /// When the dataset cannot be opened again.
+    pub fn full(&self) -> Result<Self> {
+        Ok(match self {
+            Self::Dataset(dataset) => Self::Dataset(ImageDataset::from_source(
+                dataset.source().clone(),
+                &DatasetOptions::default(),
+            )?),
+            Self::Pictures(source) => Self::Pictures(source.clone()),
+        })
+    }
+
+    /// SHA-256 of the content, which names the set in caches.
+    ///
+    /// # Errors
+    /// When an image cannot be read.
+    pub fn content_hash(&self) -> Result<String> {
+        match self {
+            Self::Dataset(dataset) => Ok(dataset.content_hash()?),
+            Self::Pictures(source) => {
+                use sha2::{Digest, Sha256};
+                let digests: Vec<_> = source
+                    .names()
+                    .par_iter()
+                    .map(|name| Ok(Sha256::digest(source.read(name)?)))
+                    .collect::<Result<_>>()?;
+                let mut all = Sha256::new();
+                all.update(b"kaogan pictures 1\n");
+                for (name, digest) in source.names().iter().zip(digests) {
+                    all.update((name.len() as u64).to_le_bytes());
+                    all.update(name);
+                    all.update(digest);
+                }
+                Ok(all.finalize().iter().map(|b| format!("{b:02x}")).collect())
+            }
+        }
+    }
+
+    /// Up to `n` images from position `start`, as many as have the size of the first: `u8`, `[n, c, h, w]`.
+    ///
+    /// # Errors
+    /// When one cannot be read or decoded.
+    pub fn batch(&self, start: usize, n: usize) -> Result<Option<Tensor>> {
+        let end = self.len().min(start.saturating_add(n));
+        if start >= end {
+            return Ok(None);
+        }
+        let images: Vec<Image> = (start..end)
+            .into_par_iter()
+            .map(|idx| self.image(idx))
+            .collect::<Result<_>>()?;
+        let shape = images[0].shape();
+        let equal: Vec<&Image> = images.iter().take_while(|i| i.shape() == shape).collect();
+        let [c, h, w] = shape;
+        let values: Vec<u8> = equal.iter().flat_map(|image| image.to_chw()).collect();
+        Ok(Some(Tensor::from_vec(
+            values,
+            (equal.len(), c, h, w),
+            &Device::Cpu,
+        )?))
+    }
+}
+
+impl TryFrom<Source> for ImageSet {
+    type Error = Error;
+
+    fn try_from(source: Source) -> Result<Self> {
+        if source.names().is_empty() {
+            return Err(dataset::Error::NoImages(source.path().to_path_buf()).into());
+        }
+        Ok(Self::Pictures(source))
+    }
+}
+
+impl From<ImageDataset> for ImageSet {
+    fn from(dataset: ImageDataset) -> Self {
+        Self::Dataset(dataset)
+    }
+}

@@ -1,0 +1,395 @@
+//! The network: images in, pooled features out.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
+
+use super::pool::{Pool, pool};
+use super::resize::resize_tf1;
+use super::weights::{self, Formula, Tensors};
+use crate::error::{Error, Result};
+use crate::features::Features;
+
+/// Epsilon of the batch normalizations.
+const BN_EPS: f64 = 1e-3;
+
+/// Where features are taken; each is the mean over the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tap {
+    /// After the first max pooling: 64 features.
+    F64,
+    /// After the second max pooling: 192 features.
+    F192,
+    /// After `Mixed_6e`: 768 features.
+    F768,
+    /// At the end: the 2048 features of FID.
+    #[default]
+    F2048,
+}
+
+impl Tap {
+    /// Number of features.
+    pub fn dim(self) -> usize {
+        match self {
+            Self::F64 => 64,
+            Self::F192 => 192,
+            Self::F768 => 768,
+            Self::F2048 => 2048,
+        }
+    }
+}
+
+/// What is computed, and from which size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InceptionOptions {
+    /// Side that images are resized to. FID is defined at 299; 75 is the least.
+    pub side: usize,
+    /// Where features are taken.
+    pub tap: Tap,
+}
+
+impl Default for InceptionOptions {
+    fn default() -> Self {
+        Self {
+            side: 299,
+            tap: Tap::F2048,
+        }
+    }
+}
+
+/// What comes out for a batch.
+#[derive(Clone, Debug)]
+pub struct InceptionOutput {
+    /// `[n, tap]`
+    pub features: Features,
+    /// `[n, 1008]`: the classifier without its bias, as the inception score takes it. Only with [`Tap::F2048`].
+    pub logits_unbiased: Option<Features>,
+}
+
+/// A convolution with its batch normalization folded in.
+struct Conv {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+/// The Inception network with its weights.
+pub struct Inception {
+    convs: HashMap<String, Conv>,
+    /// `[2048, 1008]`
+    classifier: Tensor,
+    /// `[1008]`
+    classifier_bias: Vec<f32>,
+    options: InceptionOptions,
+}
+
+impl Inception {
+    /// Reads weights: the PyTorch state dict (zip or legacy), a TorchScript archive of it, or safetensors.
+    ///
+    /// # Errors
+    /// `Weights` naming the tensor that is missing or of another shape.
+    pub fn open(path: &Path, options: InceptionOptions) -> Result<Self> {
+        Self::new(&weights::read(path)?, options)
+    }
+
+    /// A network with weights by a formula: for tests, and for features that need no file.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn by_formula(formula: Formula, options: InceptionOptions) -> Result<Self> {
+        Self::new(&formula.tensors()?, options)
+    }
+
+    fn new(tensors: &Tensors, options: InceptionOptions) -> Result<Self> {
+        let mut convs = HashMap::new();
+        for (name, _) in weights::convolutions() {
+            let part = |part: &str| -> Result<Tensor> {
+                Ok(tensors[&format!("{name}.{part}")].to_dtype(DType::F64)?)
+            };
+            let scale = (part("bn.weight")? / (part("bn.running_var")? + BN_EPS)?.sqrt()?)?;
+            let weight = part("conv.weight")?.broadcast_mul(&scale.reshape(((), 1, 1, 1))?)?;
+            let bias = (part("bn.bias")? - (part("bn.running_mean")? * scale)?)?;
+            let conv = Conv {
+                weight: weight.to_dtype(DType::F32)?,
+                bias: bias.to_dtype(DType::F32)?,
+            };
+            convs.insert(name, conv);
+        }
+        Ok(Self {
+            convs,
+            classifier: tensors["fc.weight"].t()?.contiguous()?,
+            classifier_bias: tensors["fc.bias"].to_vec1()?,
+            options,
+        })
+    }
+
+    /// Settings.
+    pub fn options(&self) -> InceptionOptions {
+        self.options
+    }
+
+    /// The bias that `logits_unbiased` lacks, `[1008]`.
+    pub fn classifier_bias(&self) -> &[f32] {
+        &self.classifier_bias
+    }
+
+    /// Features of a batch.
+    ///
+    /// # Shapes
+    /// - `images`: `u8`, `[n, 1 or 3, height, width]`; gray is repeated
+    ///
+    /// # Errors
+    /// `Images` when they are of another form.
+    pub fn extract(&self, images: &Tensor) -> Result<InceptionOutput> {
+        let x = self.input(images)?;
+        let x = self.stem(&x, 1)?;
+        if self.options.tap == Tap::F64 {
+            return output(&x);
+        }
+        let x = self.stem(&x, 2)?;
+        if self.options.tap == Tap::F192 {
+            return output(&x);
+        }
+        let mut x = x;
+        for block in ["5b", "5c", "5d"] {
+            x = self.block_a(&x, block)?;
+        }
+        x = self.block_b(&x)?;
+        for block in ["6b", "6c", "6d", "6e"] {
+            x = self.block_c(&x, block)?;
+        }
+        if self.options.tap == Tap::F768 {
+            return output(&x);
+        }
+        x = self.block_d(&x)?;
+        x = self.block_e(&x, "7b", Pool::Average)?;
+        x = self.block_e(&x, "7c", Pool::Max)?;
+        let pooled = global_mean(&x)?;
+        let logits = pooled.matmul(&self.classifier)?;
+        Ok(InceptionOutput {
+            features: rows(&pooled)?,
+            logits_unbiased: Some(rows(&logits)?),
+        })
+    }
+
+    /// Images as the network takes them, `[n, 3, side, side]`.
+    fn input(&self, images: &Tensor) -> Result<Tensor> {
+        let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
+        let (n, channels, h, w) = images.dims4().map_err(|_| form())?;
+        if images.dtype() != DType::U8 || !matches!(channels, 1 | 3) || n * h * w == 0 {
+            return Err(form());
+        }
+        let side = self.options.side;
+        let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;
+        let x = Tensor::from_vec(
+            resize_tf1(&planes, h, w, side),
+            (n, channels, side, side),
+            &Device::Cpu,
+        )?;
+        Ok(if channels == 1 {
+            x.repeat((1, 3, 1, 1))?
+        } else {
+            x
+        })
+    }
+
+    /// Convolution, bias, relu.
+    fn conv(&self, x: &Tensor, name: &str, stride: usize, padding: [usize; 2]) -> Result<Tensor> {
+        let conv = &self.convs[name];
+        let [pad_y, pad_x] = padding;
+        let mut options = Conv2dOptions {
+            stride,
+            ..Default::default()
+        };
+        let y = if pad_y == pad_x {
+            options.padding = pad_y;
+            conv2d(x, &conv.weight, &options)?
+        } else {
+            let x = x
+                .pad_with_zeros(2, pad_y, pad_y)?
+                .pad_with_zeros(3, pad_x, pad_x)?;
+            conv2d(&x, &conv.weight, &options)?
+        };
+        let act = BiasActOptions {
+            activation: Activation::Relu,
+            gain: Some(1.0),
+            ..Default::default()
+        };
+        Ok(bias_act(&y, Some(&conv.bias), &act)?)
+    }
+
+    fn stem(&self, x: &Tensor, part: usize) -> Result<Tensor> {
+        let x = if part == 1 {
+            let x = self.conv(x, "Conv2d_1a_3x3", 2, [0, 0])?;
+            let x = self.conv(&x, "Conv2d_2a_3x3", 1, [0, 0])?;
+            self.conv(&x, "Conv2d_2b_3x3", 1, [1, 1])?
+        } else {
+            let x = self.conv(x, "Conv2d_3b_1x1", 1, [0, 0])?;
+            self.conv(&x, "Conv2d_4a_3x3", 1, [0, 0])?
+        };
+        Ok(pool(&x, Pool::MaxHalving)?)
+    }
+
+    /// One branch: convolutions in a row.
+    fn branch(
+        &self,
+        x: &Tensor,
+        block: &str,
+        layers: &[(&str, usize, [usize; 2])],
+    ) -> Result<Tensor> {
+        let mut x = x.clone();
+        for (layer, stride, padding) in layers {
+            x = self.conv(&x, &format!("Mixed_{block}.{layer}"), *stride, *padding)?;
+        }
+        Ok(x)
+    }
+
+    fn block_a(&self, x: &Tensor, block: &str) -> Result<Tensor> {
+        let branches = [
+            self.branch(x, block, &[("branch1x1", 1, [0, 0])])?,
+            self.branch(
+                x,
+                block,
+                &[("branch5x5_1", 1, [0, 0]), ("branch5x5_2", 1, [2, 2])],
+            )?,
+            self.branch(
+                x,
+                block,
+                &[
+                    ("branch3x3dbl_1", 1, [0, 0]),
+                    ("branch3x3dbl_2", 1, [1, 1]),
+                    ("branch3x3dbl_3", 1, [1, 1]),
+                ],
+            )?,
+            self.branch(
+                &pool(x, Pool::Average)?,
+                block,
+                &[("branch_pool", 1, [0, 0])],
+            )?,
+        ];
+        Ok(Tensor::cat(&branches, 1)?)
+    }
+
+    fn block_b(&self, x: &Tensor) -> Result<Tensor> {
+        let branches = [
+            self.branch(x, "6a", &[("branch3x3", 2, [0, 0])])?,
+            self.branch(
+                x,
+                "6a",
+                &[
+                    ("branch3x3dbl_1", 1, [0, 0]),
+                    ("branch3x3dbl_2", 1, [1, 1]),
+                    ("branch3x3dbl_3", 2, [0, 0]),
+                ],
+            )?,
+            pool(x, Pool::MaxHalving)?,
+        ];
+        Ok(Tensor::cat(&branches, 1)?)
+    }
+
+    fn block_c(&self, x: &Tensor, block: &str) -> Result<Tensor> {
+        let branches = [
+            self.branch(x, block, &[("branch1x1", 1, [0, 0])])?,
+            self.branch(
+                x,
+                block,
+                &[
+                    ("branch7x7_1", 1, [0, 0]),
+                    ("branch7x7_2", 1, [0, 3]),
+                    ("branch7x7_3", 1, [3, 0]),
+                ],
+            )?,
+            self.branch(
+                x,
+                block,
+                &[
+                    ("branch7x7dbl_1", 1, [0, 0]),
+                    ("branch7x7dbl_2", 1, [3, 0]),
+                    ("branch7x7dbl_3", 1, [0, 3]),
+                    ("branch7x7dbl_4", 1, [3, 0]),
+                    ("branch7x7dbl_5", 1, [0, 3]),
+                ],
+            )?,
+            self.branch(
+                &pool(x, Pool::Average)?,
+                block,
+                &[("branch_pool", 1, [0, 0])],
+            )?,
+        ];
+        Ok(Tensor::cat(&branches, 1)?)
+    }
+
+    fn block_d(&self, x: &Tensor) -> Result<Tensor> {
+        let branches = [
+            self.branch(
+                x,
+                "7a",
+                &[("branch3x3_1", 1, [0, 0]), ("branch3x3_2", 2, [0, 0])],
+            )?,
+            self.branch(
+                x,
+                "7a",
+                &[
+                    ("branch7x7x3_1", 1, [0, 0]),
+                    ("branch7x7x3_2", 1, [0, 3]),
+                    ("branch7x7x3_3", 1, [3, 0]),
+                    ("branch7x7x3_4", 2, [0, 0]),
+                ],
+            )?,
+            pool(x, Pool::MaxHalving)?,
+        ];
+        Ok(Tensor::cat(&branches, 1)?)
+    }
+
+    fn block_e(&self, x: &Tensor, block: &str, kind: Pool) -> Result<Tensor> {
+        let square = self.branch(x, block, &[("branch3x3_1", 1, [0, 0])])?;
+        let double = self.branch(
+            x,
+            block,
+            &[("branch3x3dbl_1", 1, [0, 0]), ("branch3x3dbl_2", 1, [1, 1])],
+        )?;
+        let branches = [
+            self.branch(x, block, &[("branch1x1", 1, [0, 0])])?,
+            self.branch(&square, block, &[("branch3x3_2a", 1, [0, 1])])?,
+            self.branch(&square, block, &[("branch3x3_2b", 1, [1, 0])])?,
+            self.branch(&double, block, &[("branch3x3dbl_3a", 1, [0, 1])])?,
+            self.branch(&double, block, &[("branch3x3dbl_3b", 1, [1, 0])])?,
+            self.branch(&pool(x, kind)?, block, &[("branch_pool", 1, [0, 0])])?,
+        ];
+        Ok(Tensor::cat(&branches, 1)?)
+    }
+}
+
+fn output(x: &Tensor) -> Result<InceptionOutput> {
+    Ok(InceptionOutput {
+        features: rows(&global_mean(x)?)?,
+        logits_unbiased: None,
+    })
+}
+
+/// `[n, c, h, w]` to `[n, c]`.
+fn global_mean(x: &Tensor) -> Result<Tensor> {
+    Ok(x.flatten_from(2)?.mean(2)?)
+}
+
+fn rows(x: &Tensor) -> Result<Features> {
+    let (_, dim) = x.dims2()?;
+    Features::from_rows(dim, x.flatten_all()?.to_vec1()?)
+}
+
+/// Softmax of each row.
+pub fn softmax(logits: &Features) -> Features {
+    let mut values = Vec::with_capacity(logits.values().len());
+    for i in 0..logits.len() {
+        let row = logits.row(i);
+        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let start = values.len();
+        values.extend(row.iter().map(|v| (v - largest).exp()));
+        let sum: f64 = values[start..].iter().map(|v| f64::from(*v)).sum();
+        for v in &mut values[start..] {
+            *v = (f64::from(*v) / sum) as f32;
+        }
+    }
+    Features::from_rows(logits.dim().max(1), values).unwrap_or_default()
+}

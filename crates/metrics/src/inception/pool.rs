@@ -1,0 +1,108 @@
+//! Pooling of windows of 3 x 3, in parallel over planes.
+
+use candle_core::{Result, Tensor};
+use rayon::prelude::*;
+
+/// What becomes of a window.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Pool {
+    /// Largest value, stride 2, no padding.
+    MaxHalving,
+    /// Largest value, stride 1, padding 1.
+    Max,
+    /// Mean of what lies inside the image, stride 1, padding 1.
+    Average,
+}
+
+/// Pools `[n, c, h, w]`.
+pub(crate) fn pool(x: &Tensor, kind: Pool) -> Result<Tensor> {
+    let (n, c, h, w) = x.dims4()?;
+    let x = x.contiguous()?;
+    let (storage, layout) = x.storage_and_layout();
+    let candle_core::Storage::Cpu(storage) = &*storage else {
+        candle_core::bail!("pooling runs on the CPU only");
+    };
+    let values = &storage.as_slice::<f32>()?[layout.start_offset()..][..n * c * h * w];
+    let (oh, ow) = match kind {
+        Pool::MaxHalving => ((h - 3) / 2 + 1, (w - 3) / 2 + 1),
+        _ => (h, w),
+    };
+    let mut out = vec![0.0f32; n * c * oh * ow];
+    out.par_chunks_exact_mut(oh * ow)
+        .zip(values.par_chunks_exact(h * w))
+        .for_each_init(Vec::new, |line, (out, plane)| match kind {
+            Pool::MaxHalving => max_halving(plane, w, out, ow),
+            Pool::Max => same(plane, w, out, line, f32::max, |v, _| v),
+            Pool::Average => same(plane, w, out, line, |a, b| a + b, |v, n| v / n as f32),
+        });
+    Tensor::from_vec(out, (n, c, oh, ow), x.device())
+}
+
+fn max_halving(plane: &[f32], w: usize, out: &mut [f32], ow: usize) {
+    for (y, out) in out.chunks_exact_mut(ow).enumerate() {
+        let rows = &plane[2 * y * w..(2 * y + 3) * w];
+        let (a, rest) = rows.split_at(w);
+        let (b, c) = rest.split_at(w);
+        for (x, out) in out.iter_mut().enumerate() {
+            let column = |i: usize| a[i].max(b[i]).max(c[i]);
+            *out = column(2 * x).max(column(2 * x + 1)).max(column(2 * x + 2));
+        }
+    }
+}
+
+/// Stride 1, padding 1: first along columns into `line`, then along the row.
+fn same(
+    plane: &[f32],
+    w: usize,
+    out: &mut [f32],
+    line: &mut Vec<f32>,
+    join: impl Fn(f32, f32) -> f32,
+    finish: impl Fn(f32, usize) -> f32,
+) {
+    let h = plane.len() / w;
+    let row = |y: usize| &plane[y * w..(y + 1) * w];
+    for (y, out) in out.chunks_exact_mut(w).enumerate() {
+        line.clear();
+        line.extend_from_slice(row(y));
+        let neighbours = [y.checked_sub(1), Some(y + 1).filter(|y| *y < h)];
+        let mut rows = 1;
+        for other in neighbours.into_iter().flatten() {
+            rows += 1;
+            for (v, &o) in line.iter_mut().zip(row(other)) {
+                *v = join(*v, o);
+            }
+        }
+        for (x, out) in out.iter_mut().enumerate() {
+            let (from, to) = (x.saturating_sub(1), (x + 2).min(w));
+            let window = &line[from..to];
+            let joined = window[1..].iter().fold(window[0], |a, &b| join(a, b));
+            *out = finish(joined, rows * window.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn windows_at_the_border_count_what_is_inside() {
+        let values: Vec<f32> = (0..25).map(|v| v as f32).collect();
+        let x = Tensor::from_vec(values, (1, 1, 5, 5), &Device::Cpu).unwrap();
+        let of = |kind| -> Vec<f32> {
+            pool(&x, kind)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1()
+                .unwrap()
+        };
+        assert_eq!(of(Pool::MaxHalving), [12.0, 14.0, 22.0, 24.0]);
+        let max = of(Pool::Max);
+        assert_eq!((max[0], max[12], max[24]), (6.0, 18.0, 24.0));
+        let mean = of(Pool::Average);
+        // (0 + 1 + 5 + 6) / 4, the centre, and the upper edge (0 1 2 5 6 7) / 6.
+        assert_eq!((mean[0], mean[12], mean[1]), (3.0, 12.0, 3.5));
+    }
+}

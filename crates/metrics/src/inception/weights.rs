@@ -1,0 +1,331 @@
+//! Names and shapes of the network's weights, and where weights come from: a file, or a formula.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::error::{Error, Result};
+
+/// Classes that the network tells apart.
+pub const CLASSES: usize = 1008;
+
+/// Our name of the converted weights in the cache.
+pub const FILE_NAME: &str = "inception-2015-12-05.safetensors";
+
+/// Where the PyTorch state dict can be had.
+pub const STATE_DICT_URL: &str = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth";
+
+/// How the SHA-256 of that file begins.
+pub const STATE_DICT_SHA256_START: &str = "6726825d";
+
+/// A convolution without bias and its batch normalization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConvShape {
+    pub outputs: usize,
+    pub inputs: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+/// All convolutions by name, in the order of the network.
+pub(crate) fn convolutions() -> Vec<(String, ConvShape)> {
+    let mut all = Vec::new();
+    let mut add = |name: String, outputs, inputs, height, width| {
+        let shape = ConvShape {
+            outputs,
+            inputs,
+            height,
+            width,
+        };
+        all.push((name, shape));
+    };
+    for (name, outputs, inputs, k) in [
+        ("Conv2d_1a_3x3", 32, 3, 3),
+        ("Conv2d_2a_3x3", 32, 32, 3),
+        ("Conv2d_2b_3x3", 64, 32, 3),
+        ("Conv2d_3b_1x1", 80, 64, 1),
+        ("Conv2d_4a_3x3", 192, 80, 3),
+    ] {
+        add(name.to_owned(), outputs, inputs, k, k);
+    }
+    for (block, inputs, pool) in [("5b", 192, 32), ("5c", 256, 64), ("5d", 288, 64)] {
+        for (branch, o, i, k) in [
+            ("branch1x1", 64, inputs, 1),
+            ("branch5x5_1", 48, inputs, 1),
+            ("branch5x5_2", 64, 48, 5),
+            ("branch3x3dbl_1", 64, inputs, 1),
+            ("branch3x3dbl_2", 96, 64, 3),
+            ("branch3x3dbl_3", 96, 96, 3),
+            ("branch_pool", pool, inputs, 1),
+        ] {
+            add(format!("Mixed_{block}.{branch}"), o, i, k, k);
+        }
+    }
+    for (branch, o, i, k) in [
+        ("branch3x3", 384, 288, 3),
+        ("branch3x3dbl_1", 64, 288, 1),
+        ("branch3x3dbl_2", 96, 64, 3),
+        ("branch3x3dbl_3", 96, 96, 3),
+    ] {
+        add(format!("Mixed_6a.{branch}"), o, i, k, k);
+    }
+    for (block, c7) in [("6b", 128), ("6c", 160), ("6d", 160), ("6e", 192)] {
+        for (branch, o, i, h, w) in [
+            ("branch1x1", 192, 768, 1, 1),
+            ("branch7x7_1", c7, 768, 1, 1),
+            ("branch7x7_2", c7, c7, 1, 7),
+            ("branch7x7_3", 192, c7, 7, 1),
+            ("branch7x7dbl_1", c7, 768, 1, 1),
+            ("branch7x7dbl_2", c7, c7, 7, 1),
+            ("branch7x7dbl_3", c7, c7, 1, 7),
+            ("branch7x7dbl_4", c7, c7, 7, 1),
+            ("branch7x7dbl_5", 192, c7, 1, 7),
+            ("branch_pool", 192, 768, 1, 1),
+        ] {
+            add(format!("Mixed_{block}.{branch}"), o, i, h, w);
+        }
+    }
+    for (branch, o, i, h, w) in [
+        ("branch3x3_1", 192, 768, 1, 1),
+        ("branch3x3_2", 320, 192, 3, 3),
+        ("branch7x7x3_1", 192, 768, 1, 1),
+        ("branch7x7x3_2", 192, 192, 1, 7),
+        ("branch7x7x3_3", 192, 192, 7, 1),
+        ("branch7x7x3_4", 192, 192, 3, 3),
+    ] {
+        add(format!("Mixed_7a.{branch}"), o, i, h, w);
+    }
+    for (block, inputs) in [("7b", 1280), ("7c", 2048)] {
+        for (branch, o, i, h, w) in [
+            ("branch1x1", 320, inputs, 1, 1),
+            ("branch3x3_1", 384, inputs, 1, 1),
+            ("branch3x3_2a", 384, 384, 1, 3),
+            ("branch3x3_2b", 384, 384, 3, 1),
+            ("branch3x3dbl_1", 448, inputs, 1, 1),
+            ("branch3x3dbl_2", 384, 448, 3, 3),
+            ("branch3x3dbl_3a", 384, 384, 1, 3),
+            ("branch3x3dbl_3b", 384, 384, 3, 1),
+            ("branch_pool", 192, inputs, 1, 1),
+        ] {
+            add(format!("Mixed_{block}.{branch}"), o, i, h, w);
+        }
+    }
+    all
+}
+
+/// Every tensor of the state dict with its shape.
+pub fn tensor_names() -> Vec<(String, Vec<usize>)> {
+    let mut all = Vec::new();
+    for (name, s) in convolutions() {
+        all.push((
+            format!("{name}.conv.weight"),
+            vec![s.outputs, s.inputs, s.height, s.width],
+        ));
+        for part in ["weight", "bias", "running_mean", "running_var"] {
+            all.push((format!("{name}.bn.{part}"), vec![s.outputs]));
+        }
+    }
+    all.push(("fc.weight".to_owned(), vec![CLASSES, 2048]));
+    all.push(("fc.bias".to_owned(), vec![CLASSES]));
+    all
+}
+
+/// Tensors of the state dict by name.
+pub(crate) type Tensors = HashMap<String, Tensor>;
+
+/// Reads a state dict, a TorchScript archive with the same names, or our safetensors.
+///
+/// # Errors
+/// When it cannot be read, or tensors are missing or of other shapes.
+pub(crate) fn read(path: &Path) -> Result<Tensors> {
+    let mut file = interop::read_tensors(path)?.tensors;
+    let failed = |reason: String| Error::Weights {
+        path: path.to_owned(),
+        reason,
+    };
+    let mut tensors = HashMap::new();
+    for (name, shape) in tensor_names() {
+        // TorchScript wrappers put the network below a module of their own.
+        let key = [
+            String::new(),
+            "inception.".into(),
+            "model.".into(),
+            "net.".into(),
+            "base.".into(),
+        ]
+        .into_iter()
+        .map(|prefix| prefix + &name)
+        .find(|key| file.contains_key(key));
+        let Some(tensor) = key.and_then(|key| file.swap_remove(&key)) else {
+            return Err(failed(format!(
+                "there is no tensor `{name}`: these are not the weights of inception-2015-12-05 under PyTorch's names; \
+                 the file that fits is pt_inception-2015-12-05-6726825d.pth from {STATE_DICT_URL}"
+            )));
+        };
+        if tensor.shape != shape {
+            return Err(failed(format!(
+                "tensor `{name}` is {:?} where {shape:?} is wanted: another Inception (torchvision's has 1000 classes)",
+                tensor.shape
+            )));
+        }
+        let values = tensor.to_f32();
+        tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
+    }
+    Ok(tensors)
+}
+
+/// Reads weights as [`Inception::open`](super::Inception::open) does and writes them as safetensors.
+///
+/// # Errors
+/// `Weights` when they do not fit, `Cache` when the file cannot be written.
+pub fn convert(from: &Path, to: &Path) -> Result<()> {
+    let tensors = read(from)?;
+    let data: Vec<(String, Vec<usize>, Vec<u8>)> = tensor_names()
+        .into_iter()
+        .map(|(name, shape)| {
+            let values: Vec<f32> = tensors[&name].flatten_all()?.to_vec1()?;
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            Ok((name, shape, bytes))
+        })
+        .collect::<Result<_>>()?;
+    let views = data
+        .iter()
+        .map(|(name, shape, bytes)| {
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+        })
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(std::io::Error::other)?;
+    let bytes = safetensors::serialize(views, None).map_err(std::io::Error::other)?;
+    files::write_bytes(to, &bytes)?;
+    Ok(())
+}
+
+/// Weights by a written formula: the same on every machine, with no file.
+///
+/// Element `i` of a tensor is a function of the tensor's name and of `i`: FNV-1a of the name gives the start of a
+/// SplitMix64 sequence, whose upper 24 bits give a uniform number `s` in `[-1, 1)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Formula {
+    /// Put before the names: other weights for each seed. `None` for the plain names.
+    pub seed: Option<u32>,
+    /// Batch normalization with numbers of its own too; else it leaves its input as it is.
+    pub normalization: bool,
+}
+
+impl Formula {
+    pub(crate) fn tensors(self) -> Result<Tensors> {
+        let mut tensors = HashMap::new();
+        for (name, shape) in tensor_names() {
+            let values = self.values(&name, &shape);
+            tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
+        }
+        Ok(tensors)
+    }
+
+    /// The values of one tensor.
+    pub fn values(self, name: &str, shape: &[usize]) -> Vec<f32> {
+        let fan_in: usize = shape.iter().skip(1).product();
+        let (scale, shift) = match name.rsplit_once('.') {
+            Some((_, "running_var")) if self.normalization => (0.25, 1.0),
+            Some((owner, "weight")) if owner.ends_with("bn") && self.normalization => (0.1, 1.0),
+            Some((_, "running_var")) => (0.0, 1.0),
+            Some((owner, "weight")) if owner.ends_with("bn") => (0.0, 1.0),
+            Some(("fc", "weight")) => ((3.0 / fan_in as f64).sqrt(), 0.0),
+            Some((_, "weight")) => ((6.0 / fan_in as f64).sqrt(), 0.0),
+            _ if self.normalization || name == "fc.bias" => (0.1, 0.0),
+            _ => (0.0, 0.0),
+        };
+        let seeded = match self.seed {
+            Some(seed) => format!("{seed}:{name}"),
+            None => name.to_owned(),
+        };
+        let start = seeded.bytes().fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+        });
+        let n: usize = shape.iter().product();
+        let mut state = start;
+        (0..n)
+            .map(|_| {
+                state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+                let u = (mix64(state) >> 40) as f64 / f64::from(1 << 24);
+                ((2.0 * u - 1.0) * scale + shift) as f32
+            })
+            .collect()
+    }
+}
+
+/// The output function of SplitMix64.
+fn mix64(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_weights_as_in_the_published_file() {
+        let names = tensor_names();
+        // 94 convolutions with 5 tensors each (the file also counts batches), and the classifier.
+        assert_eq!(names.len(), 94 * 5 + 2);
+        let elements: usize = names.iter().map(|(_, s)| s.iter().product::<usize>()).sum();
+        assert_eq!(elements + 94, 23_885_486);
+    }
+
+    #[test]
+    fn a_converted_file_holds_the_same_weights_and_others_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (
+            folder.path().join("a.safetensors"),
+            folder.path().join("b.safetensors"),
+        );
+        let formula = Formula {
+            seed: Some(1),
+            normalization: true,
+        };
+        let tensors = formula.tensors().unwrap();
+        let wrapped = tensors
+            .iter()
+            .map(|(name, t)| (format!("inception.{name}"), t.clone()));
+        candle_core::safetensors::save(&wrapped.collect(), &a).unwrap();
+        convert(&a, &b).unwrap();
+        let read = read(&b).unwrap();
+        for name in [
+            "Mixed_6c.branch7x7_2.conv.weight",
+            "Mixed_7c.branch1x1.bn.running_var",
+            "fc.bias",
+        ] {
+            let of = |t: &Tensors| t[name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(of(&read), of(&tensors));
+        }
+        let one: HashMap<String, Tensor> =
+            [("fc.bias".to_owned(), tensors["fc.bias"].clone())].into();
+        candle_core::safetensors::save(&one, &a).unwrap();
+        let error = convert(&a, &b).unwrap_err().to_string();
+        assert!(
+            error.contains("Conv2d_1a_3x3.conv.weight") && error.contains("github.com"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_formula_gives_its_test_vectors() {
+        let formula = Formula {
+            seed: None,
+            normalization: true,
+        };
+        let first = formula.values("Conv2d_1a_3x3.conv.weight", &[32, 3, 3, 3]);
+        assert_eq!(first[0].to_bits(), 0xbe1b_a1d0);
+        assert_eq!(first[7].to_bits(), 0xbd7f_5ff8);
+        let var = formula.values("Conv2d_1a_3x3.bn.running_var", &[32]);
+        assert_eq!(var[1].to_bits(), 0x3f51_6669);
+        assert_eq!(
+            formula.values("fc.bias", &[CLASSES])[3].to_bits(),
+            0xbd29_9a1a
+        );
+    }
+}

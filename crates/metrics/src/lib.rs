@@ -1,0 +1,41 @@
+//! What images of a generator are worth, as the field measures it.
+//!
+//! - [`Evaluator`]: all metrics of a [`Metric`] list in one pass over the fakes, against real images whose statistics
+//!   are kept under their content hash. A training run and a later evaluation call the same function.
+//! - [`inception`]: the FID network; [`FeatureNetwork`] chooses its weights.
+//! - The formulas alone: [`fid`], [`kid`], [`precision_recall`], [`density_coverage`], [`memorization`],
+//!   [`inception_score`] on [`Features`].
+//! - [`collapse`]: an alarm for runs whose images become alike or whose scores part.
+//!
+//! Generators are not known here: fakes come from a closure. No printing.
+
+pub mod collapse;
+mod error;
+mod evaluate;
+mod feature_network;
+mod feature_stats;
+mod features;
+mod fid;
+mod image_batches;
+pub mod inception;
+mod inception_score;
+mod kid;
+mod linalg;
+mod name;
+mod neighbours;
+mod real_stats;
+
+pub use error::{Error, Result};
+pub use evaluate::{EvaluateOptions, Evaluator, Fakes, MetricResult, Progress, Step, cache_folder};
+pub use feature_network::{FeatureKind, FeatureNetwork};
+pub use feature_stats::{Covariance, FeatureStats, Gaussian};
+pub use features::Features;
+pub use fid::{FidReference, fid};
+pub use image_batches::ImageSet;
+pub use inception_score::inception_score;
+pub use kid::{KidOptions, kid, squared_mmd};
+pub use name::{Kind, Metric, PathOptions, Reals};
+pub use neighbours::{
+    DensityCoverage, Memorization, Neighbour, PrecisionRecall, Rounding, density_coverage,
+    memorization, precision_recall,
+};

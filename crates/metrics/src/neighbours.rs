@@ -1,0 +1,289 @@
+//! Metrics of nearest neighbours: precision and recall, density and coverage, memorization.
+//!
+//! A set of images is taken as the union of balls around each image, out to its k-th nearest neighbour in the set.
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::features::Features;
+use crate::linalg;
+
+/// Rows whose distances are in memory at a time, for each thread.
+const BLOCK: usize = 256;
+
+/// Rounding of features and distances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rounding {
+    /// f32 throughout.
+    #[default]
+    None,
+    /// To f16, as the reference implementation computes precision and recall on a GPU.
+    Half,
+}
+
+impl Rounding {
+    fn round(self, value: f32) -> f32 {
+        match self {
+            Self::None => value,
+            Self::Half => half::f16::from_f32(value).to_f32(),
+        }
+    }
+}
+
+/// Precision and recall (arXiv:1904.06991).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PrecisionRecall {
+    /// Share of the fakes that lie within the balls of the reals.
+    pub precision: f64,
+    /// Share of the reals that lie within the balls of the fakes.
+    pub recall: f64,
+}
+
+/// Precision and recall with balls out to the `k`-th neighbour.
+///
+/// # Errors
+/// `Dimensions`, `TooFew` with no more than `k` images on a side.
+pub fn precision_recall(
+    real: &Features,
+    fake: &Features,
+    k: usize,
+    rounding: Rounding,
+) -> Result<PrecisionRecall> {
+    check("precision and recall", real, fake, k)?;
+    let (real, fake) = match rounding {
+        Rounding::None => (real.clone(), fake.clone()),
+        Rounding::Half => (
+            real.map(|v| rounding.round(v)),
+            fake.map(|v| rounding.round(v)),
+        ),
+    };
+    let share_within = |manifold: &Features, probes: &Features| {
+        let radii = radii(manifold, k, rounding);
+        let hits: usize = distances(probes, manifold, rounding, |_, row| {
+            usize::from(row.iter().zip(&radii).any(|(d, r)| d <= r))
+        })
+        .into_iter()
+        .sum();
+        hits as f64 / probes.len() as f64
+    };
+    Ok(PrecisionRecall {
+        precision: share_within(&real, &fake),
+        recall: share_within(&fake, &real),
+    })
+}
+
+/// Density and coverage (arXiv:2002.09797).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DensityCoverage {
+    /// How many balls of reals a fake lies in, over `k`. About 1 when both sets are alike; not bounded.
+    pub density: f64,
+    /// Share of the reals with a fake in their ball.
+    pub coverage: f64,
+}
+
+/// Density and coverage with balls out to the `k`-th neighbour.
+///
+/// # Errors
+/// As [`precision_recall`].
+pub fn density_coverage(real: &Features, fake: &Features, k: usize) -> Result<DensityCoverage> {
+    check("density and coverage", real, fake, k)?;
+    let radii = radii(real, k, Rounding::None);
+    let inside = distances(real, fake, Rounding::None, |i, row| {
+        row.iter().filter(|d| **d < radii[i]).count()
+    });
+    let covered = inside.iter().filter(|n| **n > 0).count();
+    let balls: usize = inside.iter().sum();
+    Ok(DensityCoverage {
+        density: balls as f64 / (k * fake.len()) as f64,
+        coverage: covered as f64 / real.len() as f64,
+    })
+}
+
+/// A generated image and the training image that is most like it.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Neighbour {
+    /// Index of the fake.
+    pub fake: usize,
+    /// Index of its nearest real.
+    pub real: usize,
+    /// Their distance in feature space.
+    pub distance: f32,
+    /// The distance over the typical distance (median) of a real to the next real.
+    pub ratio: f32,
+}
+
+/// How close fakes come to single training images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Memorization {
+    /// Share of the fakes that are closer to a real than 99 % of the reals are to another real. 0.01 is what fresh
+    /// reals would have; much more says that training images are repeated.
+    pub share: f64,
+    /// Median distance of fakes to their nearest real, over the same of reals among themselves. Below 1: copies.
+    pub distance_ratio: f64,
+    /// The closest pairs first, at most 100.
+    pub nearest: Vec<Neighbour>,
+}
+
+/// Finds the training image that is nearest to each fake.
+///
+/// # Errors
+/// As [`precision_recall`] with `k = 1`.
+pub fn memorization(real: &Features, fake: &Features) -> Result<Memorization> {
+    check("memorization", real, fake, 1)?;
+    let mut own = radii(real, 1, Rounding::None);
+    own.sort_by(f32::total_cmp);
+    let median = own[own.len() / 2];
+    let limit = own[own.len() / 100];
+    let mut nearest: Vec<Neighbour> = distances(fake, real, Rounding::None, |i, row| {
+        let (real, distance) = row
+            .iter()
+            .copied()
+            .enumerate()
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .unwrap_or((0, f32::INFINITY));
+        Neighbour {
+            fake: i,
+            real,
+            distance,
+            ratio: distance / median.max(f32::MIN_POSITIVE),
+        }
+    });
+    let share = nearest.iter().filter(|n| n.distance < limit).count() as f64 / fake.len() as f64;
+    nearest.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    let distance_ratio = f64::from(nearest[nearest.len() / 2].ratio);
+    nearest.truncate(100);
+    Ok(Memorization {
+        share,
+        distance_ratio,
+        nearest,
+    })
+}
+
+fn check(metric: &str, real: &Features, fake: &Features, k: usize) -> Result<()> {
+    if real.dim() != fake.dim() {
+        return Err(Error::Dimensions(real.dim(), fake.dim()));
+    }
+    if real.len().min(fake.len()) <= k {
+        return Err(Error::TooFew {
+            metric: metric.into(),
+            needed: format!("more than {k} images on each side"),
+            found: format!("{} and {}", real.len(), fake.len()),
+        });
+    }
+    Ok(())
+}
+
+/// The distance of each row to its `k`-th nearest other row.
+fn radii(features: &Features, k: usize, rounding: Rounding) -> Vec<f32> {
+    distances(features, features, rounding, |i, row| {
+        let mut others = row.to_vec();
+        // The row itself is the nearest; rounding must not make it look far.
+        others[i] = 0.0;
+        *others.select_nth_unstable_by(k, f32::total_cmp).1
+    })
+}
+
+/// Calls `visit` with each row's distances to all `columns`; the answers in order of the rows.
+fn distances<T: Send>(
+    rows: &Features,
+    columns: &Features,
+    rounding: Rounding,
+    visit: impl Fn(usize, &[f32]) -> T + Sync,
+) -> Vec<T> {
+    let dim = rows.dim();
+    // Around a common centre less is lost to cancellation.
+    let mut centre = vec![0.0f64; dim];
+    for i in 0..columns.len() {
+        for (c, &v) in centre.iter_mut().zip(columns.row(i)) {
+            *c += f64::from(v) / columns.len() as f64;
+        }
+    }
+    let centred = |features: &Features| -> Vec<f32> {
+        let mut values = features.values().to_vec();
+        for row in values.chunks_exact_mut(dim) {
+            for (v, &c) in row.iter_mut().zip(&centre) {
+                *v -= c as f32;
+            }
+        }
+        values
+    };
+    let norms = |values: &[f32]| -> Vec<f32> {
+        values
+            .chunks_exact(dim)
+            .map(|row| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() as f32)
+            .collect()
+    };
+    let (x, y) = (centred(rows), centred(columns));
+    let (x_norms, y_norms) = (norms(&x), norms(&y));
+    let blocks: Vec<Vec<T>> = x
+        .par_chunks(BLOCK * dim)
+        .enumerate()
+        .map(|(block, x)| {
+            let mut table = linalg::products(x, &y, dim);
+            table
+                .chunks_exact_mut(y_norms.len())
+                .enumerate()
+                .map(|(i, row)| {
+                    let i = block * BLOCK + i;
+                    for (d, y_norm) in row.iter_mut().zip(&y_norms) {
+                        let squared = (x_norms[i] + y_norm - 2.0 * *d).max(0.0);
+                        *d = rounding.round(squared.sqrt());
+                    }
+                    visit(i, row)
+                })
+                .collect()
+        })
+        .collect();
+    blocks.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rng::RandomState;
+
+    fn normal(n: usize, shift: f64, seed: u32) -> Features {
+        let values = RandomState::new(seed).randn(n * 4);
+        Features::from_rows(4, values.into_iter().map(|v| (v + shift) as f32).collect()).unwrap()
+    }
+
+    #[test]
+    fn equal_sources_overlap_and_far_ones_do_not() {
+        let real = normal(700, 0.0, 1);
+        let near = precision_recall(&real, &normal(600, 0.0, 2), 3, Rounding::None).unwrap();
+        assert!(near.precision > 0.8 && near.recall > 0.8, "{near:?}");
+        let far = precision_recall(&real, &normal(600, 50.0, 2), 3, Rounding::Half).unwrap();
+        assert_eq!((far.precision, far.recall), (0.0, 0.0));
+        let both = density_coverage(&real, &normal(600, 0.0, 2), 5).unwrap();
+        assert!(
+            (both.density - 1.0).abs() < 0.15 && both.coverage > 0.9,
+            "{both:?}"
+        );
+    }
+
+    #[test]
+    fn copies_of_training_images_are_found() {
+        let real = normal(500, 0.0, 1);
+        let fresh = memorization(&real, &normal(300, 0.0, 2)).unwrap();
+        assert!(
+            fresh.share < 0.05 && fresh.distance_ratio > 0.9,
+            "{fresh:?}"
+        );
+        let mut copies = normal(270, 0.0, 3);
+        copies
+            .append(&real.pick(&(40..70).collect::<Vec<_>>()))
+            .unwrap();
+        let found = memorization(&real, &copies).unwrap();
+        assert!(found.share >= 0.1, "{}", found.share);
+        for pair in &found.nearest[..30] {
+            assert_eq!(pair.fake - 270 + 40, pair.real);
+        }
+    }
+
+    #[test]
+    fn too_few_images_are_an_error() {
+        let few = normal(3, 0.0, 1);
+        let error = precision_recall(&few, &few, 3, Rounding::None).unwrap_err();
+        assert!(error.to_string().contains("more than 3 images"), "{error}");
+    }
+}

@@ -1,0 +1,144 @@
+//! Statistics of real images, kept in a cache under the content of the images.
+
+use std::path::{Path, PathBuf};
+
+use faer::Mat;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use sha2::{Digest, Sha256};
+
+use crate::error::Result;
+use crate::feature_stats::FeatureStats;
+use crate::features::Features;
+
+/// What is kept of the real side.
+#[derive(Clone, Debug)]
+pub(crate) struct RealStats {
+    /// Sums over all images.
+    pub stats: FeatureStats,
+    /// The features themselves, where a metric needs them.
+    pub features: Option<Features>,
+}
+
+/// The file of some real images in a cache folder: named by their content, their number and the network.
+pub(crate) fn cache_file(cache: &Path, content: &str, n: usize, network: &str) -> PathBuf {
+    let mut hash = Sha256::new();
+    hash.update(format!("real statistics 1\n{content}\n{n}\n{network}\n"));
+    let name: String = hash.finalize()[..16]
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    cache.join("real-stats").join(format!("{name}.safetensors"))
+}
+
+impl RealStats {
+    /// Reads a file of the cache; `None` where there is none, or one that is damaged or has no features when they are
+    /// needed.
+    pub fn load(path: &Path, needs_features: bool) -> Option<Self> {
+        let bytes = std::fs::read(path).ok()?;
+        let stats = Self::parse(&bytes, needs_features);
+        if stats.is_none() && SafeTensors::deserialize(&bytes).is_err() {
+            tracing::warn!("'{}' is damaged and is made anew", path.display());
+        }
+        stats
+    }
+
+    fn parse(bytes: &[u8], needs_features: bool) -> Option<Self> {
+        let file = SafeTensors::deserialize(bytes).ok()?;
+        let doubles = |name: &str| -> Option<Vec<f64>> {
+            let view = file.tensor(name).ok()?;
+            let values = view.data().as_chunks::<8>().0;
+            (view.dtype() == Dtype::F64)
+                .then(|| values.iter().map(|b| f64::from_le_bytes(*b)).collect())
+        };
+        let len = *doubles("len")?.first()? as usize;
+        let (sum, products) = (doubles("sum")?, doubles("products")?);
+        let dim = sum.len();
+        if products.len() != dim * dim || len == 0 {
+            return None;
+        }
+        let products = Mat::from_fn(dim, dim, |i, j| products[j * dim + i]);
+        let features = match file.tensor("features") {
+            Ok(view) if view.dtype() == Dtype::F32 => {
+                let values = view.data().as_chunks::<4>().0;
+                let values = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
+                Some(Features::from_rows(dim, values).ok()?)
+            }
+            _ => None,
+        };
+        if needs_features && features.as_ref().is_none_or(|f| f.len() != len) {
+            return None;
+        }
+        Some(Self {
+            stats: FeatureStats::from_sums(len, sum, products),
+            features,
+        })
+    }
+
+    /// Writes a file of the cache.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let (len, sum, products) = self.stats.sums();
+        let dim = sum.len();
+        let bytes =
+            |values: &[f64]| -> Vec<u8> { values.iter().flat_map(|v| v.to_le_bytes()).collect() };
+        let products: Vec<f64> = products
+            .col_iter()
+            .flat_map(|c| c.iter().copied())
+            .collect();
+        let mut all = vec![
+            ("len", Dtype::F64, vec![1], bytes(&[len as f64])),
+            ("sum", Dtype::F64, vec![dim], bytes(&sum)),
+            ("products", Dtype::F64, vec![dim, dim], bytes(&products)),
+        ];
+        if let Some(features) = &self.features {
+            let data = features
+                .values()
+                .iter()
+                .flat_map(|v| v.to_le_bytes())
+                .collect();
+            all.push(("features", Dtype::F32, vec![features.len(), dim], data));
+        }
+        let views = all
+            .iter()
+            .map(|(name, dtype, shape, data)| {
+                TensorView::new(*dtype, shape.clone(), data).map(|view| (*name, view))
+            })
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(std::io::Error::other)?;
+        let bytes = safetensors::serialize(views, None).map_err(std::io::Error::other)?;
+        files::write_bytes(path, &bytes)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Covariance;
+
+    #[test]
+    fn a_file_gives_the_same_numbers_and_damage_is_no_answer() {
+        let values: Vec<f32> = (0..60).map(|i| ((i * 17) % 23) as f32).collect();
+        let features = Features::from_rows(3, values).unwrap();
+        let stats = RealStats {
+            stats: FeatureStats::of(&features).unwrap(),
+            features: Some(features),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = cache_file(folder.path(), "abc", 20, "random");
+        assert_ne!(path, cache_file(folder.path(), "abc", 21, "random"));
+        stats.save(&path).unwrap();
+        let read = RealStats::load(&path, true).unwrap();
+        assert_eq!(read.features, stats.features);
+        let of = |s: &RealStats| s.stats.gaussian(Covariance::Sample).unwrap();
+        assert_eq!(of(&read).mean(), of(&stats).mean());
+        assert_eq!(of(&read).covariance(2, 1), of(&stats).covariance(2, 1));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.truncate(bytes.len() - 3);
+        std::fs::write(&path, bytes).unwrap();
+        assert!(RealStats::load(&path, false).is_none());
+    }
+}
