@@ -46,7 +46,7 @@ impl AtomicFile {
     /// Opens a new file in the folder of `path`, which is made when missing.
     ///
     /// # Errors
-    /// When `path` names no file, is a folder, or its folder cannot be written to.
+    /// When `path` names no file, is a folder or a device, or its folder cannot be written to.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let target = path.as_ref().to_path_buf();
         let Some(name) = target.file_name() else {
@@ -59,6 +59,13 @@ impl AtomicFile {
             return Err(io::Error::new(
                 io::ErrorKind::IsADirectory,
                 format!("'{}' is a folder", target.display()),
+            ));
+        }
+        // A rename would take the place of a device.
+        if fs::metadata(&target).is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("'{}' is no ordinary file", target.display()),
             ));
         }
         let folder = folder_of(&target);
@@ -227,6 +234,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = AtomicFile::create(folder.path()).unwrap_err();
         assert!(error.to_string().contains("is a folder"), "{error}");
+        #[cfg(unix)]
+        {
+            let error = AtomicFile::create("/dev/null").unwrap_err();
+            assert!(error.to_string().contains("no ordinary file"), "{error}");
+        }
         let file = folder.path().join("file");
         write_bytes(&file, b"").unwrap();
         let error = write_bytes(file.join("below"), b"").unwrap_err();

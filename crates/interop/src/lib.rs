@@ -21,6 +21,7 @@ mod layout;
 mod numpy;
 mod official;
 mod official_write;
+mod onnx;
 pub mod pickle;
 pub mod presets;
 mod rosinality;
@@ -44,4 +45,5 @@ pub use file::{
     Container, TensorFile, checkpoint_bytes, read_checkpoint, read_checkpoint_bytes, read_tensors,
     read_tensors_bytes, write_checkpoint,
 };
+pub use onnx::onnx_bytes;
 pub use tensor::{DType, Tensor};

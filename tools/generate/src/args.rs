@@ -28,7 +28,7 @@ pub enum Command {
     Interpolate(InterpolateArgs),
     /// Find the latent of a picture
     Project(ProjectArgs),
-    /// Write a checkpoint in another format: .safetensors, .pkl (official), .pt (rosinality)
+    /// Write a checkpoint in another format: .safetensors, .pkl (official), .pt (rosinality), .onnx (the generator)
     Convert(ConvertArgs),
     /// Say what a checkpoint holds: networks, settings, counts, checksums
     Describe(DescribeArgs),
@@ -39,7 +39,7 @@ pub enum Command {
 pub struct NetworkArgs {
     /// Checkpoint (.safetensors, .pkl, .pt), address, run folder (its newest snapshot), or one of ffhq256, ffhq512,
     /// ffhq1024, celebahq256, lsundog256
-    #[arg(long, short, value_name = "FILE|URL|NAME")]
+    #[arg(long, short, value_name = "FILE|URL|NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub network: String,
 
     /// G_ema, or G, the one in training [default: G_ema where it is in the file]
@@ -109,8 +109,6 @@ impl Noise {
 pub struct ImagesArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
-    #[command(flatten)]
-    pub sampling: SamplingArgs,
 
     /// Seeds: 85, 0-99, 1,5,7-9
     #[arg(long, value_name = "SEEDS")]
@@ -127,14 +125,15 @@ pub struct ImagesArgs {
     /// Folder for the images
     #[arg(long, short, value_name = "FOLDER")]
     pub outdir: PathBuf,
+
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct GridArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
-    #[command(flatten)]
-    pub sampling: SamplingArgs,
 
     /// Seeds: 85, 0-99, 1,5,7-9
     #[arg(long, value_name = "SEEDS")]
@@ -147,14 +146,15 @@ pub struct GridArgs {
     /// The PNG to write
     #[arg(long, short, default_value = "grid.png", value_name = "FILE.png")]
     pub out: PathBuf,
+
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct StyleMixArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
-    #[command(flatten)]
-    pub sampling: SamplingArgs,
 
     /// Seeds that give pose and shape (the layers that are not mixed)
     #[arg(long, alias = "rows", value_name = "SEEDS")]
@@ -176,6 +176,9 @@ pub struct StyleMixArgs {
     /// Folder for the images and grid.png
     #[arg(long, short, value_name = "FOLDER")]
     pub outdir: PathBuf,
+
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
 }
 
 /// Of every film.
@@ -195,10 +198,6 @@ pub struct FilmArgs {
 pub struct LatentWalkArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
-    #[command(flatten)]
-    pub sampling: SamplingArgs,
-    #[command(flatten)]
-    pub film: FilmArgs,
 
     /// Seed of the walk
     #[arg(long, default_value_t = 0, value_name = "SEED")]
@@ -215,6 +214,11 @@ pub struct LatentWalkArgs {
     /// How much a noise loop winds, from 1
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub windings: u32,
+
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    #[command(flatten)]
+    pub film: FilmArgs,
 }
 
 /// Closed ways through z.
@@ -230,10 +234,6 @@ pub enum Walk {
 pub struct InterpolateArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
-    #[command(flatten)]
-    pub sampling: SamplingArgs,
-    #[command(flatten)]
-    pub film: FilmArgs,
 
     /// Seeds to pass, in this order: 85,265,297
     #[arg(long, value_name = "SEEDS")]
@@ -250,6 +250,11 @@ pub struct InterpolateArgs {
     /// End at the last seed instead of returning to the first
     #[arg(long)]
     pub once: bool,
+
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    #[command(flatten)]
+    pub film: FilmArgs,
 }
 
 /// Ways from seed to seed.
@@ -282,6 +287,10 @@ pub struct ProjectArgs {
     #[arg(long, default_value = "w", value_name = "SPACE", value_parser = ["w", "w+"])]
     pub space: String,
 
+    /// Weights of torchvision's VGG16 (.pth or .safetensors): compare as eyes do, not only pixels and edges
+    #[arg(long, value_name = "FILE")]
+    pub perceptual: Option<PathBuf>,
+
     /// Label, for networks that were trained with labels
     #[arg(long, value_name = "INDEX")]
     pub class: Option<usize>,
@@ -301,7 +310,7 @@ pub struct ConvertArgs {
     #[arg(value_name = "IN")]
     pub input: String,
 
-    /// .safetensors, .pkl (official) or .pt (rosinality)
+    /// .safetensors, .pkl (official), .pt (rosinality), or .onnx for the generator alone
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
 

@@ -1,8 +1,8 @@
 //! `generate convert`: a checkpoint in another format.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use serde::Serialize;
 
 use crate::args::ConvertArgs;
@@ -17,15 +17,32 @@ struct Done {
     notes: Vec<String>,
 }
 
+#[derive(Serialize)]
+struct Exported {
+    input: PathBuf,
+    output: PathBuf,
+    bytes: usize,
+}
+
 pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
     // Before a long download or read.
-    interop::format_of(&args.output)?;
+    let ending = args.output.extension().map(|e| e.to_ascii_lowercase());
+    let is_onnx = ending.is_some_and(|ending| ending == "onnx");
+    if !is_onnx && interop::format_of(&args.output).is_err() {
+        bail!(
+            "{}: the name must end in .safetensors, .pkl (official), .pt (rosinality) or .onnx",
+            args.output.display()
+        );
+    }
     ensure!(
         args.overwrite || !args.output.exists(),
         "{} exists; --overwrite replaces it",
         args.output.display()
     );
     let input = find(&args.input)?;
+    if is_onnx {
+        return export(&input, args);
+    }
     let conversion = interop::convert(&input, &args.output)?;
     for note in &conversion.notes {
         tracing::warn!("{note}");
@@ -44,6 +61,26 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
             name(done.from),
             done.output.display(),
             name(done.to)
+        )
+    });
+    Ok(())
+}
+
+/// Writes the generator alone, as a graph that other runtimes execute.
+fn export(input: &Path, args: &ConvertArgs) -> anyhow::Result<()> {
+    let checkpoint = interop::read_checkpoint(input)?;
+    let bytes = interop::onnx_bytes(&checkpoint)?;
+    files::write_bytes(&args.output, &bytes)?;
+    let done = Exported {
+        input: input.to_owned(),
+        output: args.output.clone(),
+        bytes: bytes.len(),
+    };
+    cli::report(&done, |done| {
+        format!(
+            "the generator of {} to {} (fp32, stored noise)",
+            done.input.display(),
+            done.output.display()
         )
     });
     Ok(())

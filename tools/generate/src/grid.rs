@@ -24,6 +24,13 @@ struct Done {
 }
 
 pub fn run(args: &GridArgs) -> anyhow::Result<()> {
+    ensure!(
+        args.out
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("png")),
+        "--out {}: a grid is a .png",
+        args.out.display()
+    );
     let model = Model::open(&args.network)?;
     let mapping = model.mapping(&args.sampling)?;
     let seeds = &args.seeds.0;
@@ -46,7 +53,7 @@ pub fn run(args: &GridArgs) -> anyhow::Result<()> {
     facts.add("seeds", text.join(","));
     facts.add("truncation_psi", args.sampling.truncation_psi);
     facts.add("noise_mode", noise.name());
-    if let Some(class) = args.sampling.class {
+    if let Some(class) = model.class(args.sampling.class) {
         facts.add("class", class);
     }
 

@@ -34,7 +34,7 @@ pub fn run(args: &ImagesArgs) -> anyhow::Result<()> {
         if let Some(cutoff) = args.sampling.truncation_cutoff {
             facts.add("truncation_cutoff", cutoff);
         }
-        if let Some(class) = args.sampling.class {
+        if let Some(class) = model.class(args.sampling.class) {
             facts.add("class", class);
         }
     }
@@ -73,7 +73,8 @@ pub fn run(args: &ImagesArgs) -> anyhow::Result<()> {
         weights_sha256: model.checksum,
     };
     cli::report(&done, |done| {
-        format!("{} images in {}", done.images, done.outdir.display())
+        let noun = if done.images == 1 { "image" } else { "images" };
+        format!("{} {noun} in {}", done.images, done.outdir.display())
     });
     Ok(())
 }

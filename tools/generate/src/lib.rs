@@ -1,7 +1,7 @@
 //! `generate`: images and films from trained networks, projection of pictures, conversion of checkpoints.
 //!
-//! One file for each command; [`model`] opens the networks, [`latents`] makes `z` and `ws`, [`synthesis`] turns them into
-//! pictures batch by batch, [`picture`] writes PNG files that tell how they were made.
+//! One file for each command; `model` opens the networks, `latents` makes `z` and `ws`, `synthesis` turns them into
+//! pictures batch by batch, `picture` writes PNG files that tell how they were made.
 
 mod args;
 mod convert;
@@ -19,6 +19,7 @@ mod pyramid;
 mod seeds;
 mod style_mix;
 mod synthesis;
+mod vgg;
 
 use args::{Args, Command};
 use clap::Parser;

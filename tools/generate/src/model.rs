@@ -53,8 +53,15 @@ impl Model {
                 provenance.source
             ),
         };
-        for note in &provenance.notes {
+        const SHOWN: usize = 3;
+        for note in provenance.notes.iter().take(SHOWN) {
             tracing::warn!("{}: {note}", provenance.source);
+        }
+        if let more @ 1.. = provenance.notes.len().saturating_sub(SHOWN) {
+            tracing::warn!(
+                "{}: {more} more notes; `generate describe` tells all",
+                provenance.source
+            );
         }
         if let Some(assumed) = assumed.get(key) {
             tracing::info!(
@@ -84,6 +91,11 @@ impl Model {
         let pixels = self.config().img_resolution.pow(2);
         let by_size = (4 * 512 * 512 / pixels).clamp(1, 64);
         self.batch.map_or(by_size, |batch| batch as usize)
+    }
+
+    /// The label, where the network knows labels.
+    pub fn class(&self, class: Option<usize>) -> Option<usize> {
+        class.filter(|_| self.config().c_dim > 0)
     }
 
     /// Checks the sampling flags against the network.

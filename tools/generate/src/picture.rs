@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use candle_core::{DType, Tensor};
 
 use crate::model::Model;
@@ -41,6 +41,10 @@ impl Picture {
             .contiguous()?
             .flatten_all()?
             .to_vec1::<f32>()?;
+        ensure!(
+            !images.iter().any(|v| v.is_nan()),
+            "the network makes images that are no numbers: are its weights damaged? `generate describe` tells"
+        );
         let size = channels * height * width;
         Ok((0..batch)
             .map(|i| Self {
@@ -49,7 +53,7 @@ impl Picture {
                 channels,
                 pixels: images[i * size..(i + 1) * size]
                     .iter()
-                    // A cast clamps, and a NaN becomes 0.
+                    // A cast clamps.
                     .map(|v| (v * 127.5 + 128.0) as u8)
                     .collect(),
             })
@@ -205,11 +209,13 @@ mod tests {
 
     #[test]
     fn rounding_is_the_official_one() {
-        let values = [-1.0f32, -1.01, 0.0, 0.999, 1.0, 7.0, f32::NAN, -0.996];
+        let values = [-1.0f32, -1.01, 0.0, 0.999, 1.0, 7.0, -99.0, -0.996];
         let images = Tensor::new(&values, &Device::Cpu).unwrap();
         let images = images.reshape((1, 2, 2, 2)).unwrap();
         let pictures = Picture::from_images(&images).unwrap();
         // Channels are interleaved.
         assert_eq!(pictures[0].pixels, [0, 255, 0, 255, 128, 0, 255, 1]);
+        let damaged = (images * f64::NAN).unwrap();
+        assert!(Picture::from_images(&damaged).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! `generate project`: the latent of a picture.
 //!
 //! The search of StyleGAN2 (arXiv:1912.04958, appendix D): Adam on w from its mean, with noise on w that fades, and a
-//! learning rate that rises and falls. The distance is pixels and edges over a pyramid instead of a perceptual network,
-//! and the noise inputs stay as they are.
+//! learning rate that rises and falls. The distance is that of a perceptual network where its weights are given, else of
+//! pixels and edges over a pyramid; the noise inputs stay as they are.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,7 @@ use crate::model::Model;
 use crate::npz;
 use crate::picture::{Facts, Picture};
 use crate::pyramid::Pyramid;
+use crate::vgg::{Features, Vgg};
 
 /// Latents that the mean and the spread of w come from.
 const W_SAMPLES: u32 = 10_000;
@@ -33,6 +34,8 @@ const RAMP_DOWN: f64 = 0.25;
 const NOISE: f64 = 0.05;
 /// Share of the steps in which it fades.
 const NOISE_RAMP: f64 = 0.75;
+/// Weight of pixels and edges beside a perceptual network, which is nearly blind to colours.
+const PIXELS: f64 = 0.1;
 /// Frames of the film at most.
 const FILM_FRAMES: u32 = 300;
 
@@ -61,7 +64,10 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
     let mut facts = Facts::new(&model);
     facts.add("target", args.target.display());
     target.save(&args.outdir.join("target.png"), &facts)?;
-    let goal = Pyramid::new(&to_tensor(&target, &model.device)?)?;
+    let goal = Goal::new(
+        &to_tensor(&target, &model.device)?,
+        args.perceptual.as_deref(),
+    )?;
 
     // Mean and spread of w.
     let (mut sum, mut all) = (
@@ -109,7 +115,7 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
             .generator
             .synthesis
             .forward(&ws_of(&noisy)?, SynthesisOptions::default())?;
-        let loss = Pyramid::new(&images)?.distance(&goal)?;
+        let loss = goal.distance(&images)?;
         let distance = f64::from(loss.to_scalar::<f32>()?);
         ensure!(
             distance.is_finite(),
@@ -140,7 +146,7 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
         .generator
         .synthesis
         .forward(&ws, SynthesisOptions::default())?;
-    let distance = Pyramid::new(&images)?.distance(&goal)?.to_scalar::<f32>()?;
+    let distance = goal.distance(&images)?.to_scalar::<f32>()?;
     facts.add("distance", distance);
     facts.add("space", &args.space);
     facts.add("steps", args.steps);
@@ -154,7 +160,7 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
         &values,
     )?;
     let done = Done {
-        loss: "pixels and edges over a pyramid of sizes (no perceptual network)",
+        loss: goal.name(),
         first_distance: first.unwrap_or_default(),
         distance: f64::from(distance),
         steps: args.steps,
@@ -165,7 +171,7 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
     };
     cli::report(&done, |done| {
         format!(
-            "distance {:.4}, from {:.4} ({})\nproj.png, target.png, projected_w.npz in {}",
+            "distance {:.4}, from {:.4}: {}\nproj.png, target.png, projected_w.npz in {}",
             done.distance,
             done.first_distance,
             done.loss,
@@ -173,6 +179,44 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
         )
     });
     Ok(())
+}
+
+/// What an image is compared with.
+struct Goal {
+    pyramid: Pyramid,
+    perceptual: Option<(Vgg, Features)>,
+}
+
+impl Goal {
+    fn new(target: &Tensor, weights: Option<&Path>) -> anyhow::Result<Self> {
+        let perceptual = match weights {
+            Some(path) => {
+                let vgg = Vgg::load(path, target.device())?;
+                let features = vgg.features(target)?;
+                Some((vgg, features))
+            }
+            None => None,
+        };
+        Ok(Self {
+            pyramid: Pyramid::new(target)?,
+            perceptual,
+        })
+    }
+
+    fn distance(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+        let pixels = Pyramid::new(images)?.distance(&self.pyramid)?;
+        match &self.perceptual {
+            Some((vgg, features)) => vgg.features(images)?.distance(features)? + (pixels * PIXELS)?,
+            None => Ok(pixels),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self.perceptual {
+            Some(_) => "VGG16 features, and a little of pixels and edges",
+            None => "pixels and edges over a pyramid of sizes, no perceptual network",
+        }
+    }
 }
 
 /// Rises over the first steps, falls as a cosine over the last.
@@ -299,6 +343,22 @@ mod tests {
         assert!((learning_rate(0.5) - 0.1).abs() < 1e-12);
         assert!((learning_rate(0.875) - 0.05).abs() < 1e-12);
         assert!(learning_rate(0.999) < 1e-5);
+    }
+
+    #[test]
+    fn both_distances_are_named_and_zero_at_the_goal() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("vgg.safetensors");
+        crate::vgg::write_small(&path, 4);
+        let target = to_tensor(&Picture::blank(16, 1), &Device::Cpu).unwrap();
+        let other = (&target + 0.5).unwrap();
+        for weights in [None, Some(path.as_path())] {
+            let goal = Goal::new(&target, weights).unwrap();
+            assert_eq!(goal.name().contains("VGG16"), weights.is_some());
+            let at = |x: &Tensor| goal.distance(x).unwrap().to_scalar::<f32>().unwrap();
+            assert_eq!(at(&target), 0.0);
+            assert!(at(&other) > 0.01, "{}", at(&other));
+        }
     }
 
     #[test]

@@ -97,6 +97,9 @@ pub fn run(args: &StyleMixArgs) -> anyhow::Result<()> {
     facts.add("styles", text.join(","));
     facts.add("truncation_psi", args.sampling.truncation_psi);
     facts.add("noise_mode", noise.name());
+    if let Some(class) = model.class(args.sampling.class) {
+        facts.add("class", class);
+    }
     let (side, channels) = (model.config().img_resolution, model.config().img_channels);
     let path = args.outdir.join("grid.png");
     let n_tiles = (rows.len() + 1) * (cols.len() + 1) - 1;

@@ -158,8 +158,8 @@ fn wrong_files_and_folders_are_named() {
             "cannot read the picture file",
         ),
         (
-            list(&["convert", &pkl, "a.onnx"]),
-            ".safetensors, .pkl (official) or .pt",
+            list(&["convert", &pkl, "a.ckpt"]),
+            ".safetensors, .pkl (official), .pt",
         ),
         (list(&["convert", "cut.pkl", "a.safetensors"]), "cut short"),
         (list(&["describe", "file"]), "empty"),
