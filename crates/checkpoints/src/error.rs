@@ -6,6 +6,14 @@ pub enum Error {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] interop::Error),
+    /// An error with the file that it is about.
+    #[error("{file}: {error}")]
+    In {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
     /// The networks cannot be built.
     #[error(transparent)]
     Networks(#[from] networks::Error),

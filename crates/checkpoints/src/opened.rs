@@ -54,6 +54,31 @@ pub fn open_with_progress(
     read(&found.path, found.preset, device)
 }
 
+/// As [`open_with_progress`], for making images: only one generator is kept, the moving average or else the one in
+/// training, or the one under `key` (`G_ema`, `G`). Takes a third of the memory.
+///
+/// # Errors
+/// The same, and `NoNetwork` when it is not in the file.
+pub fn open_generator(
+    path_or_preset: &str,
+    key: Option<&str>,
+    device: &Device,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Opened> {
+    let found = presets::resolve(path_or_preset, Download::from_env, progress)?;
+    let mut checkpoint = checkpoint(&found.path, found.preset)?;
+    checkpoint.d = None;
+    match key {
+        Some("G") => checkpoint.g_ema = None,
+        Some(_) => checkpoint.g = None,
+        None if checkpoint.g_ema.is_some() => checkpoint.g = None,
+        None => {}
+    }
+    let opened = Opened::new(checkpoint, found.preset, device)?;
+    opened.generator()?;
+    Ok(opened)
+}
+
 /// Opens a file.
 ///
 /// # Errors
@@ -63,11 +88,15 @@ pub fn open_file(path: &Path, device: &Device) -> Result<Opened> {
 }
 
 fn read(path: &Path, preset: Option<&'static Preset>, device: &Device) -> Result<Opened> {
+    Opened::new(checkpoint(path, preset)?, preset, device)
+}
+
+fn checkpoint(path: &Path, preset: Option<&'static Preset>) -> Result<Checkpoint> {
     let checkpoint = interop::read_checkpoint(path)?;
     if let Some(preset) = preset {
         preset.check(&checkpoint)?;
     }
-    Opened::new(checkpoint, preset, device)
+    Ok(checkpoint)
 }
 
 impl Opened {
@@ -85,20 +114,27 @@ impl Opened {
             }
         }
         let metadata = metadata(&checkpoint, &assumed);
+        let named = |error| Error::In {
+            file: checkpoint.provenance.source.clone(),
+            error: Box::new(error),
+        };
         // One after the other: a network is dropped as soon as its copy lives on the device.
         let networks = Snapshot {
             g: checkpoint
                 .g
                 .map(|n| generator("G", &n, device))
-                .transpose()?,
+                .transpose()
+                .map_err(named)?,
             d: checkpoint
                 .d
                 .map(|n| discriminator("D", &n, device))
-                .transpose()?,
+                .transpose()
+                .map_err(named)?,
             g_ema: checkpoint
                 .g_ema
                 .map(|n| generator("G_ema", &n, device))
-                .transpose()?,
+                .transpose()
+                .map_err(named)?,
             metadata,
         };
         Ok(Self {
@@ -121,7 +157,7 @@ impl Opened {
         ema.or(self.networks.g.as_ref().map(|g| ("G", g)))
             .ok_or_else(|| Error::NoNetwork {
                 file: self.provenance.source.clone(),
-                wanted: "generator (neither G_ema nor G)",
+                wanted: "such generator",
             })
     }
 

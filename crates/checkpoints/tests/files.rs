@@ -87,4 +87,35 @@ fn what_cannot_be_opened_is_named() {
     interop::write_checkpoint(&only_d, interop::Format::SafeTensors, &checkpoint).unwrap();
     let opened = open_file(&only_d, &Device::Cpu).unwrap();
     assert!(matches!(opened.generator(), Err(Error::NoNetwork { .. })));
+
+    // Settings that only the networks refuse.
+    let mut checkpoint = interop::read_checkpoint(&data("official.pkl")).unwrap();
+    if let Some(interop::Network {
+        config: interop::NetworkConfig::Generator(g),
+        ..
+    }) = &mut checkpoint.g
+    {
+        g.activation = "mish".into();
+    }
+    let mish = dir.path().join("mish.safetensors");
+    interop::write_checkpoint(&mish, interop::Format::SafeTensors, &checkpoint).unwrap();
+    let error = message(mish.to_str().unwrap());
+    assert!(
+        error.starts_with("mish.safetensors: settings of G: no activation `mish`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn one_generator_is_enough_for_images() {
+    let path = data("official.pkl");
+    let open = |key: Option<&str>| {
+        let opened =
+            checkpoints::open_generator(path.to_str().unwrap(), key, &Device::Cpu, &mut |_| {});
+        let opened = opened.unwrap();
+        opened.keys().collect::<Vec<_>>()
+    };
+    assert_eq!(open(None), ["G_ema"]);
+    assert_eq!(open(Some("G_ema")), ["G_ema"]);
+    assert_eq!(open(Some("G")), ["G"]);
 }

@@ -35,8 +35,7 @@ impl Model {
     /// Opens the checkpoint, fetching it when needed.
     pub fn open(args: &NetworkArgs) -> anyhow::Result<Self> {
         let device = device(&args.device)?;
-        let opened = open(&args.network, &device)?;
-        let wanted = args.generator.as_deref();
+        let opened = open(&args.network, args.generator.as_deref(), &device)?;
         let checkpoints::Opened {
             networks,
             provenance,
@@ -44,14 +43,10 @@ impl Model {
             assumed,
             ..
         } = opened;
-        let (key, generator) = match (wanted, networks.g_ema, networks.g) {
-            (None | Some("G_ema"), Some(g_ema), _) => ("G_ema", g_ema),
-            (None | Some("G"), _, Some(g)) => ("G", g),
-            (None, None, None) => bail!("{} has no generator", provenance.source),
-            (Some(key), ..) => bail!(
-                "{} has no {key}; `generate describe` tells what it has",
-                provenance.source
-            ),
+        let (key, generator) = match (networks.g_ema, networks.g) {
+            (Some(g_ema), _) => ("G_ema", g_ema),
+            (None, Some(g)) => ("G", g),
+            (None, None) => bail!("{} has no generator", provenance.source),
         };
         const SHOWN: usize = 3;
         for note in provenance.notes.iter().take(SHOWN) {
@@ -172,15 +167,18 @@ impl Model {
     }
 }
 
-/// Opens any checkpoint, with a bar where it must be fetched.
-pub fn open(text: &str, device: &Device) -> anyhow::Result<checkpoints::Opened> {
+/// Opens a generator of any checkpoint, with a bar where it must be fetched.
+fn open(text: &str, key: Option<&str>, device: &Device) -> anyhow::Result<checkpoints::Opened> {
     let path = Path::new(text);
     if path.is_dir() {
         let newest = newest_snapshot(path)?;
         tracing::info!("newest snapshot: {}", newest.display());
-        return Ok(checkpoints::open_file(&newest, device)?);
+        let text = newest
+            .to_str()
+            .with_context(|| format!("{}: the name is not UTF-8", newest.display()))?;
+        return open(text, key, device);
     }
-    with_bar(|progress| Ok(checkpoints::open_with_progress(text, device, progress)?))
+    with_bar(|progress| Ok(checkpoints::open_generator(text, key, device, progress)?))
 }
 
 /// The file behind a path, an address or a preset.
@@ -229,7 +227,7 @@ fn newest_snapshot(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
 }
 
 /// The device of a name.
-pub fn device(name: &str) -> anyhow::Result<Device> {
+fn device(name: &str) -> anyhow::Result<Device> {
     match name {
         "cpu" => Ok(Device::Cpu),
         _ if name == "cuda" || name.starts_with("cuda:") => {

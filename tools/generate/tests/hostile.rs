@@ -99,7 +99,10 @@ fn wrong_files_and_folders_are_named() {
         (images("page.pkl"), "web page"),
         (images("."), "no network-snapshot"),
         (with(&["--seeds=1", "--device=cuda:0"]), "--device cpu"),
-        (with(&["--seeds=1", "--generator=G"]), "has no G"),
+        (
+            with(&["--seeds=1", "--generator=G"]),
+            "has no such generator",
+        ),
         (with(&["--seeds=1", "--trunc=inf"]), "--truncation-psi inf"),
         (with(&["--w=text.npz"]), "text.npz"),
         (with(&["--w=none.npz"]), "none.npz"),
