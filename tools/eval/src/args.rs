@@ -1,0 +1,195 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use metrics::{Covariance, FeatureKind, Metric};
+
+/// Measures snapshots and runs.
+#[derive(Debug, clap::Parser)]
+#[command(name = "eval", version = cli::version())]
+pub struct Args {
+    #[command(flatten)]
+    pub common: cli::Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Measure one network: FID, KID, precision and recall, ... against a dataset
+    Metrics(MetricsArgs),
+    /// Measure two sets of pictures against each other, in folders or zips
+    Images(ImagesArgs),
+    /// Measure every snapshot of a training run that has no result yet
+    Run(RunArgs),
+    /// Put runs side by side on one page: quality, curves, images through time, settings, a verdict
+    Compare(CompareArgs),
+    /// Bring the weights of the Inception network into the cache, once
+    Inception(InceptionArgs),
+}
+
+/// How to measure.
+#[derive(Clone, Debug, clap::Args)]
+pub struct MeasureArgs {
+    /// Where features come from: inception (needs weights), random-inception, random-inception-small (weights by seed:
+    /// not comparable with published numbers)
+    #[arg(long, default_value = "inception", value_name = "NAME", value_parser = parse_features, help_heading = "Measuring")]
+    pub features: FeatureKind,
+
+    /// A file with the weights of the Inception network, in place of the cache
+    #[arg(long, value_name = "FILE", help_heading = "Measuring")]
+    pub weights: Option<PathBuf>,
+
+    /// Images in a batch
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Measuring")]
+    pub batch: u16,
+
+    /// Seed of latents, noise and subsets
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_name = "N",
+        help_heading = "Measuring"
+    )]
+    pub seed: u32,
+
+    /// Rounds for the error bar of a FID of at most 10k fakes; 0 for none
+    #[arg(
+        long,
+        default_value_t = 10,
+        value_name = "N",
+        help_heading = "Measuring"
+    )]
+    pub bootstrap: usize,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct MetricsArgs {
+    /// A checkpoint (safetensors, official .pkl, rosinality .pt), an address, or the name of a published network
+    #[arg(long, value_name = "FILE")]
+    pub network: String,
+
+    /// The dataset: a zip or a folder
+    #[arg(long, value_name = "ZIP")]
+    pub data: PathBuf,
+
+    /// What to measure; any count will do (fid5k_full)
+    #[arg(
+        long,
+        default_value = "fid50k_full",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    pub metrics: Vec<Metric>,
+
+    /// Real images count mirrored too, for metrics without `_full`
+    #[arg(long)]
+    pub mirror: bool,
+
+    /// Divisor of covariances: n (as StyleGAN2-ADA) or n-1 (as pytorch-fid)
+    #[arg(long, default_value = "n", value_name = "N", value_parser = parse_covariance)]
+    pub covariance: Covariance,
+
+    /// Append the result lines to a file
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ImagesArgs {
+    /// The real images: a folder or a zip; sizes may differ
+    pub reals: PathBuf,
+    /// The images to judge
+    pub fakes: PathBuf,
+
+    /// What to measure: fid, kid, pr3 (precision, recall), dc5 (density, coverage), mem (copies of training images), is
+    #[arg(
+        long,
+        default_value = "fid",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    pub metrics: Vec<String>,
+
+    /// Divisor of covariances: n-1 (as pytorch-fid and torch-fidelity) or n (as StyleGAN2-ADA)
+    #[arg(long, default_value = "n-1", value_name = "N", value_parser = parse_covariance)]
+    pub covariance: Covariance,
+
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The folder of the run
+    pub run_dir: PathBuf,
+
+    /// The dataset, when it is no longer where the run found it
+    #[arg(long, value_name = "ZIP")]
+    pub data: Option<PathBuf>,
+
+    /// What to measure
+    #[arg(
+        long,
+        default_value = "fid50k_full",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    pub metrics: Vec<Metric>,
+
+    /// Only snapshots at multiples of this many ticks, and the last one
+    #[arg(long, value_name = "TICKS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: Option<u64>,
+
+    /// Wait for new snapshots until the run has ended
+    #[arg(long)]
+    pub watch: bool,
+
+    /// Divisor of covariances: n (as StyleGAN2-ADA) or n-1 (as pytorch-fid)
+    #[arg(long, default_value = "n", value_name = "N", value_parser = parse_covariance)]
+    pub covariance: Covariance,
+
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CompareArgs {
+    /// Folders of runs, of this program or of the reference's
+    #[arg(required = true)]
+    pub runs: Vec<PathBuf>,
+
+    /// The page to write; it holds everything it shows
+    #[arg(long, short, default_value = "compare.html", value_name = "FILE.html")]
+    pub out: PathBuf,
+
+    /// Folder for each plot as PNG and CSV [default: FILE-plots beside the page]
+    #[arg(long, value_name = "DIR")]
+    pub plots: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct InceptionArgs {
+    /// The weights: pt_inception-2015-12-05-6726825d.pth, a TorchScript of it, or safetensors
+    #[arg(long, value_name = "FILE", conflicts_with = "download")]
+    pub from: Option<PathBuf>,
+
+    /// Fetch them (91 MB) and check their checksum
+    #[arg(long)]
+    pub download: bool,
+}
+
+fn parse_features(name: &str) -> Result<FeatureKind, String> {
+    name.parse()
+}
+
+fn parse_covariance(name: &str) -> Result<Covariance, String> {
+    match name {
+        "n" => Ok(Covariance::Population),
+        "n-1" => Ok(Covariance::Sample),
+        _ => Err(format!("'{name}' is neither n nor n-1")),
+    }
+}

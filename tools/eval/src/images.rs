@@ -1,0 +1,60 @@
+//! `eval images`: two sets of pictures.
+
+use anyhow::bail;
+use dataset::Source;
+use metrics::{ImageSet, Kind, Metric};
+
+use crate::args::ImagesArgs;
+use crate::measure::{describe, evaluate, evaluator, timestamp};
+
+pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
+    let metrics = args
+        .metrics
+        .iter()
+        .map(|name| parse(name))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let reals = ImageSet::try_from(Source::open(&args.reals)?)?;
+    let fakes = ImageSet::try_from(Source::open(&args.fakes)?)?;
+    let mut evaluator = evaluator(&args.measure, reals, args.covariance)?;
+    let mut at = 0;
+    let results = evaluate(&mut evaluator, &metrics, &mut |n| {
+        let batch = fakes.batch(at, n)?;
+        if let Some(batch) = &batch {
+            at += batch.dim(0)?;
+        }
+        Ok(batch)
+    })?;
+    for result in results {
+        let line = result.to_json(None, timestamp());
+        cli::report(&line, describe);
+        for pair in result
+            .memorization
+            .iter()
+            .flat_map(|m| m.nearest.iter().take(5))
+        {
+            tracing::info!(
+                "{} is nearest to {}: {:.2} of the distance between two real images",
+                fakes.name(pair.fake),
+                evaluator.reals().name(pair.real),
+                pair.ratio
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A name without a count means all images.
+fn parse(name: &str) -> anyhow::Result<Metric> {
+    Ok(match name {
+        "fid" => Metric::over_all(Kind::Fid),
+        "kid" => Metric::over_all(Kind::Kid),
+        "pr3" | "pr" => Metric::over_all(Kind::PrecisionRecall),
+        "dc5" | "dc" => Metric::over_all(Kind::DensityCoverage),
+        "mem" => Metric::over_all(Kind::Memorization),
+        "is" => Metric::over_all(Kind::InceptionScore),
+        other => match other.parse::<Metric>() {
+            Ok(metric) if !matches!(metric.kind, Kind::PathLength(_)) => metric,
+            _ => bail!("'{other}' is no metric of images: there are fid, kid, pr3, dc5, mem, is"),
+        },
+    })
+}

@@ -1,0 +1,36 @@
+//! `eval`: what a snapshot, a run, or a folder of images is worth.
+//!
+//! `metrics` measures one checkpoint, `images` two sets of pictures, `run` all snapshots of a training run; `compare`
+//! puts runs side by side on one page; `inception` brings the weights that FID needs. The formulas are in the crate
+//! `metrics`; here are arguments, checkpoints, run folders, bars and words.
+
+mod args;
+mod compare;
+mod fakes;
+mod images;
+mod inception;
+mod measure;
+mod metrics_of_network;
+mod run;
+mod run_dir;
+mod tfevents;
+mod verdict;
+
+use args::{Args, Command};
+use clap::Parser;
+
+/// Parses the arguments and runs the command.
+///
+/// # Errors
+/// What the command could not do, with the file or flag named.
+pub fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    args.common.start()?;
+    match args.command {
+        Command::Metrics(args) => metrics_of_network::metrics(&args),
+        Command::Images(args) => images::images(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Inception(args) => inception::inception(&args),
+    }
+}

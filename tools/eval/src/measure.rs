@@ -1,0 +1,171 @@
+//! What the measuring commands share: the feature network, the cache, bars, result lines.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use interop::download::Download;
+use metrics::{
+    Covariance, EvaluateOptions, Evaluator, Fakes, FeatureNetwork, ImageSet, Metric, MetricResult,
+    Progress, Step,
+};
+use serde_json::Value;
+
+use crate::args::MeasureArgs;
+
+/// The folder for weights and real statistics.
+pub fn cache_folder() -> Option<PathBuf> {
+    Download::from_env()
+        .ok()
+        .map(|download| metrics::cache_folder(&download.cache))
+}
+
+/// An evaluator by the arguments.
+pub fn evaluator(
+    args: &MeasureArgs,
+    reals: ImageSet,
+    covariance: Covariance,
+) -> anyhow::Result<Evaluator> {
+    let cache = cache_folder();
+    let network = match &args.weights {
+        Some(path) => FeatureNetwork::from_file(path)?,
+        None => FeatureNetwork::open(args.features, cache.as_deref())?,
+    };
+    if !network.kind().is_comparable() {
+        tracing::warn!(
+            "features of {}: numbers are good for comparing runs with each other, not with published ones",
+            network.kind().name()
+        );
+    }
+    let options = EvaluateOptions {
+        batch_size: usize::from(args.batch),
+        covariance,
+        bootstrap: args.bootstrap,
+        seed: args.seed,
+        // Weights of a file of the user's own have no name for the cache.
+        cache: cache.filter(|_| args.weights.is_none()),
+    };
+    Ok(Evaluator::new(network, reals, options))
+}
+
+/// Evaluates with bars.
+pub fn evaluate(
+    evaluator: &mut Evaluator,
+    metrics: &[Metric],
+    fakes: &mut Fakes<'_>,
+) -> anyhow::Result<Vec<MetricResult>> {
+    let mut bar: Option<(Step, cli::Progress)> = None;
+    let results = evaluator.evaluate(metrics, fakes, &mut |progress: Progress| {
+        if bar.as_ref().is_none_or(|(step, _)| *step != progress.step) {
+            if let Some((_, bar)) = bar.take() {
+                bar.finish();
+            }
+            let (title, unit) = match progress.step {
+                Step::Reals => ("real images", "images"),
+                Step::Fakes => ("fakes", "images"),
+                Step::Compute => ("computing", "metrics"),
+            };
+            let total = (progress.total > 0).then_some(progress.total as u64);
+            bar = Some((progress.step, cli::Progress::new(title, total, unit)));
+        }
+        if let Some((_, bar)) = &bar {
+            bar.set_position(progress.done as u64);
+        }
+    })?;
+    drop(bar);
+    Ok(results)
+}
+
+/// Seconds since 1970.
+pub fn timestamp() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// A line for people: `fid50k_full 12.3 +- 0.1  (inception-2015-12-05, covariance / n)`.
+pub fn describe(line: &Value) -> String {
+    let flavour = &line["flavour"];
+    let mut text = String::new();
+    for (name, value) in line["results"].as_object().into_iter().flatten() {
+        text += &format!("{name:<24} {:.5}", value.as_f64().unwrap_or(f64::NAN));
+        if let Some(std) = line["std"][name].as_f64() {
+            text += &format!(" +- {std:.5}");
+        }
+        text += &format!(
+            "   features {}",
+            flavour["features"].as_str().unwrap_or("?")
+        );
+        if let Some(covariance) = flavour["covariance"].as_str() {
+            text += &format!(", covariance / {covariance}");
+        }
+        text += &format!(
+            ", {} fakes, {} reals",
+            flavour["n_fakes"], flavour["n_reals"]
+        );
+        if flavour["comparable_with_published"] == false {
+            text += ", NOT comparable with published numbers";
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Appends a line to a `.jsonl` file. A line that was cut off by a kill is dropped first.
+pub fn append_line(path: &Path, line: &Value) -> anyhow::Result<()> {
+    let failed = || format!("cannot append to '{}'", path.display());
+    let old = match std::fs::read(path) {
+        Ok(old) => old,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(e).with_context(failed),
+    };
+    let whole = old.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let tail = &old[whole..];
+    let keeps_tail = serde_json::from_slice::<Value>(tail).is_ok();
+    let mut text = String::new();
+    if !tail.is_empty() && keeps_tail {
+        text.push('\n');
+    }
+    text += &format!("{line}\n");
+    if !tail.is_empty() && !keeps_tail {
+        let bytes = [&old[..whole], text.as_bytes()].concat();
+        return files::write_bytes(path, &bytes).with_context(failed);
+    }
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_data())
+        .with_context(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_line_that_was_cut_off_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metric.jsonl");
+        append_line(&path, &json!({"a": 1})).unwrap();
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text += "{\"a\": 2, \"b";
+        std::fs::write(&path, &text).unwrap();
+        append_line(&path, &json!({"a": 3})).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "{\"a\":1}\n{\"a\":3}\n"
+        );
+        // One without a line end is whole.
+        std::fs::write(&path, "{\"a\":1}").unwrap();
+        append_line(&path, &json!({"a": 3})).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "{\"a\":1}\n{\"a\":3}\n"
+        );
+    }
+}

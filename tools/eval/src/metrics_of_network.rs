@@ -1,0 +1,55 @@
+//! `eval metrics`: one network against a dataset.
+
+use anyhow::Context;
+use candle_core::Device;
+use dataset::{DatasetOptions, ImageDataset};
+
+use crate::args::MetricsArgs;
+use crate::fakes::FakeImages;
+use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
+
+pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
+    let opened = checkpoints::open(&args.network, &Device::Cpu)?;
+    let (_, generator) = opened.generator()?;
+    let options = DatasetOptions {
+        use_labels: generator.config().c_dim > 0,
+        xflip: args.mirror,
+        ..Default::default()
+    };
+    let dataset = ImageDataset::open(&args.data, &options)?;
+    warn_of_sizes(generator.config().img_resolution, &dataset);
+    let mut fakes = FakeImages::new(generator, Some(&dataset), args.measure.seed)?;
+    let mut evaluator = evaluator(&args.measure, dataset.clone().into(), args.covariance)?;
+    let results = evaluate(&mut evaluator, &args.metrics, &mut |n| {
+        Ok(Some(fakes.batch(n)?))
+    })?;
+    for result in results {
+        let line = result.to_json(Some(&args.network), timestamp());
+        cli::report(&line, describe);
+        if let Some(path) = &args.out {
+            append_line(path, &line).context("the result was printed but not saved")?;
+        }
+        if let Some(found) = &result.memorization {
+            let reals = evaluator.full_reals()?;
+            for pair in found.nearest.iter().take(5) {
+                tracing::info!(
+                    "fake {} is nearest to {}: {:.2} of the distance between two training images",
+                    pair.fake,
+                    reals.name(pair.real),
+                    pair.ratio
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tells when images of two sizes are compared.
+pub fn warn_of_sizes(resolution: usize, dataset: &ImageDataset) {
+    if resolution != dataset.resolution() {
+        tracing::warn!(
+            "the network makes {resolution} px images, the dataset has {} px: sharpness alone makes them differ",
+            dataset.resolution()
+        );
+    }
+}

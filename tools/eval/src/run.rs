@@ -1,0 +1,116 @@
+//! `eval run`: every snapshot of a run that has no result yet.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use candle_core::Device;
+use dataset::{DatasetOptions, ImageDataset};
+use metrics::Metric;
+
+use crate::args::RunArgs;
+use crate::fakes::FakeImages;
+use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
+use crate::metrics_of_network::warn_of_sizes;
+use crate::run_dir::{RunDir, Snapshot};
+
+/// Time between two looks at a live run.
+const POLL: Duration = Duration::from_secs(10);
+
+pub fn run(args: &RunArgs) -> anyhow::Result<()> {
+    let mut run = RunDir::open(&args.run_dir)?;
+    let dataset = open_dataset(args, &run)?;
+    let mut evaluator = evaluator(&args.measure, dataset.clone().into(), args.covariance)?;
+    let features = evaluator.network().kind().name();
+    let mut n_measured = 0;
+    loop {
+        let todo = pending(&run, args, features);
+        if !todo.is_empty() {
+            tracing::info!("{} snapshots to measure", todo.len());
+        }
+        for (snapshot, metrics) in todo {
+            let opened = checkpoints::open_file(&snapshot.path, &Device::Cpu)?;
+            let (_, generator) = opened.generator()?;
+            warn_of_sizes(generator.config().img_resolution, &dataset);
+            let mut fakes = FakeImages::new(generator, Some(&dataset), args.measure.seed)?;
+            tracing::info!("{}", snapshot.name());
+            let results = evaluate(&mut evaluator, &metrics, &mut |n| Ok(Some(fakes.batch(n)?)))?;
+            for result in results {
+                let mut line = result.to_json(Some(&snapshot.name()), timestamp());
+                line["kimg"] = snapshot.kimg.into();
+                append_line(&file_of(args, &result.metric), &line)?;
+                cli::report(&line, |line| {
+                    format!("kimg {:<8} {}", snapshot.kimg, describe(line))
+                });
+            }
+            n_measured += 1;
+        }
+        if !args.watch || run.has_ended() {
+            break;
+        }
+        std::thread::sleep(POLL);
+        run = RunDir::open(&args.run_dir)?;
+    }
+    if n_measured == 0 {
+        tracing::info!("nothing to do: every chosen snapshot has its results");
+    }
+    Ok(())
+}
+
+/// The dataset as the run saw it.
+fn open_dataset(args: &RunArgs, run: &RunDir) -> anyhow::Result<ImageDataset> {
+    let set = run.option(&["training_set_kwargs"]);
+    let path = match (&args.data, set["path"].as_str()) {
+        (Some(path), _) => path.clone(),
+        (None, Some(path)) => PathBuf::from(path),
+        (None, None) => anyhow::bail!(
+            "'{}' does not say which dataset it was trained on: give it with --data ZIP",
+            args.run_dir.display()
+        ),
+    };
+    let options = DatasetOptions {
+        use_labels: set["use_labels"].as_bool().unwrap_or(false),
+        max_size: set["max_size"].as_u64().map(|n| n as usize),
+        random_seed: set["random_seed"].as_u64().unwrap_or(0) as u32,
+        xflip: set["xflip"].as_bool().unwrap_or(false),
+    };
+    ImageDataset::open(&path, &options).with_context(|| {
+        format!(
+            "the dataset of the run; when it has moved, give it with --data (--data {})",
+            path.display()
+        )
+    })
+}
+
+fn file_of(args: &RunArgs, metric: &Metric) -> PathBuf {
+    args.run_dir.join(format!("metric-{metric}.jsonl"))
+}
+
+/// Chosen snapshots with the metrics that have no line of theirs yet, in order of time.
+fn pending(run: &RunDir, args: &RunArgs, features: &str) -> Vec<(Snapshot, Vec<Metric>)> {
+    let last = run.snapshots.last().map(|snapshot| snapshot.kimg);
+    run.snapshots
+        .iter()
+        .filter(|snapshot| {
+            let is_last = Some(snapshot.kimg) == last && run.has_ended();
+            args.every
+                .is_none_or(|every| is_last || run.tick_of(snapshot.kimg).is_multiple_of(every))
+        })
+        .filter_map(|snapshot| {
+            let missing: Vec<Metric> = args
+                .metrics
+                .iter()
+                .filter(|metric| {
+                    let name = metric.to_string();
+                    !run.metrics.iter().any(|line| {
+                        line.metric == name
+                            && line.snapshot() == snapshot.name()
+                            && line.features() == features
+                    })
+                })
+                .copied()
+                .collect();
+            (!missing.is_empty()).then(|| (snapshot.clone(), missing))
+        })
+        .collect()
+}
