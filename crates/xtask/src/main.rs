@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod detect_eval;
 mod golden;
+mod sample;
 
 #[derive(Parser)]
 #[command(version = cli::version(), about = "Development programs")]
@@ -37,6 +38,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Draw the sample dump: illustrations, copies of them, broken files, and the truth about each
+    Sample(sample::SampleArgs),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
             Command::Bench(args) => bench::run(&args),
             Command::BenchWorker => bench::serve(),
             Command::DetectEval { args } => detect_eval::run(&args),
+            Command::Sample(args) => sample::run(&args),
         }
     })
 }

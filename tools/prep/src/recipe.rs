@@ -292,6 +292,34 @@ mod tests {
         assert_eq!(resolve(&args).unwrap(), resolved);
     }
 
+    /// Every recipe in `datasets/` is one that `prep run` accepts, and says what it must about its pictures.
+    #[test]
+    fn the_recipes_of_the_repository_are_valid() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
+        let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+        let mut n = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
+            n += 1;
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            assert!(readme.contains(&format!("`{name}`")), "{name}: README.md");
+            let text = std::fs::read_to_string(&path).unwrap();
+            for fact in ["# Source: ", "# Licence: ", "# Counts: ", "# prep: "] {
+                assert!(text.contains(fact), "{name}: {fact}");
+            }
+            let args = RunArgs {
+                recipe: Some(path),
+                ..RunArgs::default()
+            };
+            let resolved = resolve(&args).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+            assert!(!resolved.inputs.is_empty(), "{name}");
+        }
+        assert_eq!(n, 5);
+    }
+
     #[test]
     fn mistakes_are_named() {
         for (text, word) in [
