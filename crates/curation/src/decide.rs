@@ -37,6 +37,8 @@ pub struct FaceDecision {
     pub kinship: Option<Kinship>,
     /// Kept although it is enlarged more than the limit.
     pub is_upscaled: bool,
+    /// How much it would be enlarged, when it is dropped for that.
+    pub enlargement: Option<f32>,
 }
 
 /// How a picture or face relates to the best of its group.
@@ -234,7 +236,14 @@ impl Evidence<'_> {
                     CropReject::Small { .. } | CropReject::Empty => Reason::Small,
                     CropReject::Upscaled { .. } => Reason::Upscaled,
                 };
-                return drop(reason, reject.to_string());
+                let enlargement = match reject {
+                    CropReject::Upscaled { factor, .. } => Some(factor),
+                    _ => None,
+                };
+                return FaceDecision {
+                    enlargement,
+                    ..drop(reason, reject.to_string())
+                };
             }
         };
         // Not there yet: it will be made, and then judged.

@@ -20,4 +20,4 @@ mod pipeline;
 pub mod record;
 
 pub use config::CurationConfig;
-pub use pipeline::{CurationError, Event, RunOptions, Stage, Summary, run};
+pub use pipeline::{CurationError, Event, RunOptions, SmallFaces, Stage, Summary, run};

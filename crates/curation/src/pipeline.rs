@@ -66,6 +66,23 @@ pub enum Event {
     OtherSettings,
 }
 
+/// Faces that would be enlarged more than the limit, when they are a fourth of all or more.
+///
+/// A limit of 1.5 is right where sharpness counts most, and costs most of a dump of small pictures. Which way out is
+/// better is the user's choice, so it is counted rather than taken. Counts are before copies are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SmallFaces {
+    /// How many are dropped for this.
+    pub n: usize,
+    /// Half of the resolution of this run.
+    pub half_resolution: u32,
+    /// Those that half the resolution would keep.
+    pub n_at_half_resolution: usize,
+    /// Those that `max_upscale` 2 would keep: two pixels of the result for one of the source. The limit on real detail,
+    /// 0.5 by default, allows no more anyway.
+    pub n_at_upscale_2: usize,
+}
+
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
@@ -83,6 +100,8 @@ pub struct Summary {
     pub pictures_dropped: BTreeMap<String, usize>,
     /// Faces dropped, by reason.
     pub faces_dropped: BTreeMap<String, usize>,
+    /// What would keep faces that are dropped because they are small; `None` when these are few.
+    pub small_faces: Option<SmallFaces>,
     /// Hashes with so many look-alikes that not all were compared.
     pub n_capped: usize,
     /// Names of the classes, when there are labels.
@@ -271,7 +290,7 @@ pub fn run(
             lines.iter_mut().for_each(|line| line.sample = None);
         }
         manifest::write(&beside.manifest, &lines)?;
-        let mut summary = summarise(&decisions, n_measured);
+        let mut summary = summarise(&decisions, config, n_measured);
         summary.classes = classes(&samples, &sources, config, &posts);
         summary.zip = zip;
         summary.manifest = beside.manifest.clone();
@@ -448,7 +467,7 @@ fn classes(
         .unwrap_or_default()
 }
 
-fn summarise(decisions: &Decisions, n_measured: usize) -> Summary {
+fn summarise(decisions: &Decisions, config: &CurationConfig, n_measured: usize) -> Summary {
     let mut summary = Summary {
         n_inputs: decisions.inputs.len(),
         n_measured,
@@ -468,5 +487,25 @@ fn summarise(decisions: &Decisions, n_measured: usize) -> Summary {
             }
         }
     }
+    summary.small_faces = small_faces(decisions, config, summary.n_faces);
     summary
+}
+
+fn small_faces(
+    decisions: &Decisions,
+    config: &CurationConfig,
+    n_faces: usize,
+) -> Option<SmallFaces> {
+    let faces = decisions.inputs.iter().flat_map(|input| &input.faces);
+    let factors: Vec<f32> = faces
+        .filter(|face| matches!(face.drop, Some((Reason::Upscaled, _))))
+        .filter_map(|face| face.enlargement)
+        .collect();
+    let within = |limit: f32| factors.iter().filter(|&&factor| factor <= limit).count();
+    (factors.len() * 4 >= n_faces && !factors.is_empty()).then(|| SmallFaces {
+        n: factors.len(),
+        half_resolution: config.crop.resolution / 2,
+        n_at_half_resolution: within(config.crop.max_upscale * 2.0),
+        n_at_upscale_2: within(2.0),
+    })
 }

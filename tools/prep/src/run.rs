@@ -66,6 +66,13 @@ fn words(summary: &Summary) -> String {
             reasons(&summary.faces_dropped)
         );
     }
+    if let Some(small) = &summary.small_faces {
+        let _ = writeln!(
+            text,
+            "         {} are too small: --resolution {} would fit {} of them, --max-upscale 2 {} (before copies are removed)",
+            small.n, small.half_resolution, small.n_at_half_resolution, small.n_at_upscale_2
+        );
+    }
     if summary.n_capped > 0 {
         let _ = writeln!(
             text,
