@@ -1,19 +1,23 @@
 //! Draws faces side by side: `cargo run -p sample --example sheet -- sheet.png [COLUMNS ROWS SIZE FIRST_SEED]`.
 
-fn main() {
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().collect();
     let number = |i: usize, default: u32| {
-        args.get(i)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(default)
+        let given = args.get(i).map(|text| text.parse());
+        given.unwrap_or(Ok(default))
     };
-    let (columns, rows, size, first) = (number(2, 6), number(3, 4), number(4, 256), number(5, 0));
+    let (columns, rows) = (number(2, 7)?, number(3, 3)?);
+    let (size, first) = (number(4, 128)?, number(5, 100)?);
     let mut sheet = image::RgbImage::new(columns * size, rows * size);
     for i in 0..columns * rows {
         let face = sample::face(first + i, size);
         let (x, y) = (i % columns * size, i / columns * size);
         image::imageops::replace(&mut sheet, &face, i64::from(x), i64::from(y));
     }
-    let path = args.get(1).map_or("sheet.png", String::as_str);
-    sheet.save(path).expect("the sheet can be written");
+    let file = std::fs::File::create(args.get(1).map_or("sheet.png", String::as_str))?;
+    let encoder = PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive);
+    sheet.write_with_encoder(encoder)?;
+    Ok(())
 }
