@@ -5,6 +5,7 @@
 //! - [`inception`]: the FID network; [`FeatureNetwork`] chooses its weights.
 //! - The formulas alone: [`fid`], [`kid`], [`precision_recall`], [`density_coverage`], [`memorization`],
 //!   [`inception_score`] on [`Features`].
+//! - [`leak`]: does a generator make what only augmentation makes? Named by category.
 //! - [`collapse`]: an alarm for runs whose images become alike or whose scores part.
 //!
 //! Generators are not known here: fakes come from a closure. No printing.
@@ -20,6 +21,7 @@ mod image_batches;
 pub mod inception;
 mod inception_score;
 mod kid;
+pub mod leak;
 mod linalg;
 mod name;
 mod neighbours;

@@ -14,3 +14,4 @@ pub use film::{Film, FilmError, FilmFormat, FilmOptions, find_ffmpeg};
 pub use histogram::Histogram;
 pub use page::{Page, Strip, Tile, escape};
 pub use plot::{PALETTE, Plot, Series, short};
+pub use raster::caption;

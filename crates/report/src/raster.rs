@@ -9,6 +9,13 @@ pub(crate) struct Canvas {
     pixels: Vec<u8>,
 }
 
+/// A line of text, dark on white, as RGB rows: `width * 24` pixels.
+pub fn caption(width: usize, text: &str) -> Vec<u8> {
+    let mut canvas = Canvas::new(width, 24);
+    canvas.text((4.0, 4.0), text, [20, 20, 20], 0.0);
+    canvas.pixels
+}
+
 /// Pixels of one dot of a letter.
 const DOT: usize = 2;
 

@@ -24,6 +24,10 @@ pub enum Command {
     Run(RunArgs),
     /// Put runs side by side on one page: quality, curves, images through time, settings, a verdict
     Compare(CompareArgs),
+    /// Film the same latents through the snapshots of a run, or of several side by side
+    Video(VideoArgs),
+    /// Look for augmentations that have leaked into generated images, by category
+    Leak(LeakArgs),
     /// Bring the weights of the Inception network into the cache, once
     Inception(InceptionArgs),
 }
@@ -169,6 +173,63 @@ pub struct CompareArgs {
     /// Folder for each plot as PNG and CSV [default: FILE-plots beside the page]
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct VideoArgs {
+    /// Folders of runs
+    #[arg(required = true)]
+    pub runs: Vec<PathBuf>,
+
+    /// The film: .mp4 (with ffmpeg), .webp, .gif or .png [default: progress.mp4 with ffmpeg, else progress.webp]
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Snapshots per second
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub fps: u32,
+
+    /// Images in a row
+    #[arg(long, default_value_t = 6, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    pub columns: u8,
+
+    /// Rows of images
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    pub rows: u8,
+
+    /// Seed of the latents
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u32,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct LeakArgs {
+    /// The folder of a run: its last snapshot is looked at, and the answer is appended to leaks.jsonl in it
+    pub run_dir: Option<PathBuf>,
+
+    /// The dataset, when there is no run or it has moved
+    #[arg(long, value_name = "ZIP")]
+    pub data: Option<PathBuf>,
+
+    /// Another snapshot than the last
+    #[arg(long, value_name = "FILE")]
+    pub network: Option<PathBuf>,
+
+    /// A folder or zip of generated images, in place of a network
+    #[arg(long, value_name = "DIR", conflicts_with = "network")]
+    pub images: Option<PathBuf>,
+
+    /// Generated images to look at
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub fakes: usize,
+
+    /// Real images to learn from
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub reals: usize,
+
+    /// Seed of latents and choices
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u32,
 }
 
 #[derive(Debug, clap::Args)]

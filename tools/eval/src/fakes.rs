@@ -2,9 +2,25 @@
 
 use anyhow::{Context, ensure};
 use candle_core::{DType, Device, Tensor};
+use checkpoints::Opened;
 use dataset::ImageDataset;
 use networks::{Generator, MappingOptions, NoiseMode, SynthesisOptions};
 use rng::RandomState;
+
+/// Opens the generator of a file, an address, or a published network, without its other networks.
+///
+/// # Errors
+/// When it cannot be found, fetched or read.
+pub fn open(path_or_preset: &str) -> anyhow::Result<Opened> {
+    let mut bar: Option<cli::Progress> = None;
+    let opened =
+        checkpoints::open_generator(path_or_preset, None, &Device::Cpu, &mut |progress| {
+            let bar =
+                bar.get_or_insert_with(|| cli::Progress::new("fetching", progress.total, "bytes"));
+            bar.set_position(progress.done);
+        })?;
+    Ok(opened)
+}
 
 /// Makes images from random latents: truncation 1, random noise, labels of random samples of the dataset.
 pub struct FakeImages<'a> {

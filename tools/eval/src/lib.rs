@@ -1,7 +1,8 @@
 //! `eval`: what a snapshot, a run, or a folder of images is worth.
 //!
 //! `metrics` measures one checkpoint, `images` two sets of pictures, `run` all snapshots of a training run; `compare`
-//! puts runs side by side on one page; `inception` brings the weights that FID needs. The formulas are in the crate
+//! puts runs side by side on one page, `video` on film; `leak` looks for augmentations in what a generator makes;
+//! `inception` brings the weights that FID needs. The formulas are in the crate
 //! `metrics`; here are arguments, checkpoints, run folders, bars and words.
 
 mod args;
@@ -9,12 +10,14 @@ mod compare;
 mod fakes;
 mod images;
 mod inception;
+mod leak;
 mod measure;
 mod metrics_of_network;
 mod run;
 mod run_dir;
 mod tfevents;
 mod verdict;
+mod video;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -31,6 +34,8 @@ pub fn main() -> anyhow::Result<()> {
         Command::Images(args) => images::images(&args),
         Command::Run(args) => run::run(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::Video(args) => video::video(&args),
+        Command::Leak(args) => leak::leak(&args),
         Command::Inception(args) => inception::inception(&args),
     }
 }

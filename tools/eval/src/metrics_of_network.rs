@@ -1,15 +1,14 @@
 //! `eval metrics`: one network against a dataset.
 
 use anyhow::Context;
-use candle_core::Device;
 use dataset::{DatasetOptions, ImageDataset};
 
 use crate::args::MetricsArgs;
-use crate::fakes::FakeImages;
+use crate::fakes::{FakeImages, open};
 use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
 
 pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
-    let opened = checkpoints::open(&args.network, &Device::Cpu)?;
+    let opened = open(&args.network)?;
     let (_, generator) = opened.generator()?;
     let options = DatasetOptions {
         use_labels: generator.config().c_dim > 0,

@@ -1,15 +1,14 @@
 //! `eval run`: every snapshot of a run that has no result yet.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use candle_core::Device;
 use dataset::{DatasetOptions, ImageDataset};
 use metrics::Metric;
 
 use crate::args::RunArgs;
-use crate::fakes::FakeImages;
+use crate::fakes::{FakeImages, open};
 use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
 use crate::metrics_of_network::warn_of_sizes;
 use crate::run_dir::{RunDir, Snapshot};
@@ -19,7 +18,7 @@ const POLL: Duration = Duration::from_secs(10);
 
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let mut run = RunDir::open(&args.run_dir)?;
-    let dataset = open_dataset(args, &run)?;
+    let dataset = dataset_of(&run, args.data.as_deref())?;
     let mut evaluator = evaluator(&args.measure, dataset.clone().into(), args.covariance)?;
     let features = evaluator.network().kind().name();
     let mut n_measured = 0;
@@ -29,7 +28,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             tracing::info!("{} snapshots to measure", todo.len());
         }
         for (snapshot, metrics) in todo {
-            let opened = checkpoints::open_file(&snapshot.path, &Device::Cpu)?;
+            let opened = open(&snapshot.path.to_string_lossy())?;
             let (_, generator) = opened.generator()?;
             warn_of_sizes(generator.config().img_resolution, &dataset);
             let mut fakes = FakeImages::new(generator, Some(&dataset), args.measure.seed)?;
@@ -58,14 +57,14 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
 }
 
 /// The dataset as the run saw it.
-fn open_dataset(args: &RunArgs, run: &RunDir) -> anyhow::Result<ImageDataset> {
+pub fn dataset_of(run: &RunDir, data: Option<&Path>) -> anyhow::Result<ImageDataset> {
     let set = run.option(&["training_set_kwargs"]);
-    let path = match (&args.data, set["path"].as_str()) {
-        (Some(path), _) => path.clone(),
+    let path = match (data, set["path"].as_str()) {
+        (Some(path), _) => path.to_path_buf(),
         (None, Some(path)) => PathBuf::from(path),
         (None, None) => anyhow::bail!(
             "'{}' does not say which dataset it was trained on: give it with --data ZIP",
-            args.run_dir.display()
+            run.path.display()
         ),
     };
     let options = DatasetOptions {

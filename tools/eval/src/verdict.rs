@@ -106,8 +106,17 @@ pub fn verdict(
 fn show(point: &Point) -> String {
     let spread = point
         .std
-        .map_or(String::new(), |std| format!(" ± {}", short(std)));
+        .map_or(String::new(), |std| format!(" ± {}", error_bar(std)));
     format!("{}{spread}", short(point.value))
+}
+
+/// Two significant digits: an error is not known better.
+fn error_bar(std: f64) -> String {
+    if std <= 0.0 || !std.is_finite() {
+        return short(std);
+    }
+    let unit = 10f64.powf(std.log10().floor() - 1.0);
+    short((std / unit).round() * unit)
 }
 
 /// Which run is better, and whether by more than the error.
@@ -236,7 +245,7 @@ fn of_ticks(name: &str, run: &RunDir) -> Vec<String> {
 
 /// From the file that `eval leak` leaves.
 fn of_leaks(name: &str, run: &RunDir) -> Vec<String> {
-    let Ok(text) = std::fs::read_to_string(run.path.join("leaks.jsonl")) else {
+    let Ok(text) = std::fs::read_to_string(run.path.join(crate::leak::FILE)) else {
         return Vec::new();
     };
     let Some(line) = text

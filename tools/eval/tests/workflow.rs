@@ -348,6 +348,77 @@ fn runs_are_compared_on_one_page() {
 }
 
 #[test]
+fn planted_leaks_are_named_and_films_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_dataset(&root.join("faces.zip"), 300);
+    let run = root.join("00000-faces");
+    write_run(&run, &root.join("faces.zip"), Some(0.6), &[]);
+    write_folder(&root.join("clean"), 1000..1200);
+    write_folder(&root.join("noisy"), 2000..2200);
+    for (i, entry) in std::fs::read_dir(root.join("noisy")).unwrap().enumerate() {
+        let path = entry.unwrap().path();
+        let mut image = image::open(&path).unwrap().to_rgb8();
+        let mut random = RandomState::new(i as u32);
+        for v in image.iter_mut().filter(|_| i % 2 == 0) {
+            *v = (f64::from(*v) + 15.0 * random.standard_normal()).clamp(0.0, 255.0) as u8;
+        }
+        image.save(path).unwrap();
+    }
+    let leaks = |images: &str| -> Vec<String> {
+        let out = ok(
+            root,
+            &["--json", "leak", "--data", "faces.zip", "--images", images],
+        );
+        let line: Value = serde_json::from_str(&out).unwrap();
+        let found = line["categories"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|c| c["leaks"] == true);
+        found
+            .map(|c| c["category"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(leaks("clean"), Vec::<String>::new());
+    assert_eq!(leaks("noisy"), ["noise"]);
+    // The last snapshot of a run; the answer stays in its folder.
+    ok(root, &["leak", "00000-faces", "--fakes", "60"]);
+    assert_eq!(
+        lines(&run.join("leaks.jsonl"))[0]["snapshot"],
+        "network-snapshot-000080.safetensors"
+    );
+
+    ok(
+        root,
+        &[
+            "video",
+            "00000-faces",
+            "00000-faces",
+            "--out",
+            "progress.webp",
+            "--columns",
+            "3",
+            "--rows",
+            "2",
+        ],
+    );
+    let film = std::fs::read(root.join("progress.webp")).unwrap();
+    let decoder = image::codecs::webp::WebPDecoder::new(std::io::Cursor::new(&film)).unwrap();
+    assert!(decoder.has_animation());
+    let frames = image::AnimationDecoder::into_frames(decoder)
+        .collect_frames()
+        .unwrap();
+    // Three snapshots, and the last one held for a second.
+    assert_eq!(frames.len(), 3 + 4);
+    assert_eq!(
+        frames[0].buffer().dimensions(),
+        (2 * 3 * 32 + 8, 2 * 32 + 24)
+    );
+    assert_ne!(frames[0].buffer(), frames[2].buffer());
+}
+
+#[test]
 fn errors_say_what_to_type() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

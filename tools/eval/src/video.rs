@@ -1,0 +1,187 @@
+//! `eval video`: the same latents through the snapshots of a run, or of several side by side.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use candle_core::{DType, Device, Tensor};
+use networks::{MappingOptions, SynthesisOptions};
+use report::{Film, FilmFormat, FilmOptions, caption};
+use rng::RandomState;
+use serde_json::json;
+
+use crate::args::VideoArgs;
+use crate::fakes::open;
+use crate::run_dir::{RunDir, Snapshot};
+
+/// Space between runs.
+const GAP: usize = 8;
+
+/// A frame of one run: RGB, rows from the top.
+#[derive(Clone)]
+struct Panel {
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
+}
+
+pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
+    let runs = args
+        .runs
+        .iter()
+        .map(|path| RunDir::open(path))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut moments: Vec<u64> = runs
+        .iter()
+        .flat_map(|run| run.snapshots.iter().map(|s| s.kimg))
+        .collect();
+    moments.sort_unstable();
+    moments.dedup();
+    for run in &runs {
+        ensure!(
+            !run.snapshots.is_empty(),
+            "'{}' has no snapshots",
+            run.path.display()
+        );
+    }
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => PathBuf::from(format!("progress.{}", FilmFormat::best().ending())),
+    };
+    let bar = cli::Progress::new("film", Some(moments.len() as u64), "snapshots");
+    let mut film: Option<Film> = None;
+    let mut shown: Vec<Option<(u64, Panel)>> = vec![None; runs.len()];
+    let n_frames = moments.len() as u32 + args.fps;
+    for (i, &moment) in moments.iter().enumerate() {
+        for (run, shown) in runs.iter().zip(&mut shown) {
+            let now = run.snapshots.iter().rev().find(|s| s.kimg <= moment);
+            let Some(snapshot) = now.or(run.snapshots.first()) else {
+                continue;
+            };
+            if shown
+                .as_ref()
+                .is_none_or(|(kimg, _)| *kimg != snapshot.kimg)
+            {
+                let panel = panel(run, snapshot, args)?;
+                *shown = Some((snapshot.kimg, panel));
+            }
+        }
+        let frame = join(
+            &shown
+                .iter()
+                .flatten()
+                .map(|(_, panel)| panel)
+                .collect::<Vec<_>>(),
+        );
+        let film = match &mut film {
+            Some(film) => film,
+            none => none.insert(Film::create(
+                &out,
+                &FilmOptions {
+                    width: frame.width as u32,
+                    height: frame.height as u32,
+                    fps: args.fps,
+                    n_frames,
+                },
+            )?),
+        };
+        film.push(std::slice::from_ref(&frame.rgb))?;
+        if i + 1 == moments.len() {
+            // The last one stays for a second.
+            for _ in 0..args.fps {
+                film.push(std::slice::from_ref(&frame.rgb))?;
+            }
+        }
+        bar.inc(1);
+    }
+    film.context("there are no snapshots")?.finish()?;
+    bar.finish();
+    cli::report(&json!({ "film": out, "snapshots": moments.len() }), |_| {
+        format!("film   {} ({} snapshots)", out.display(), moments.len())
+    });
+    Ok(())
+}
+
+/// A grid of images from fixed latents, below a line with the name of the run and the moment.
+fn panel(run: &RunDir, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Panel> {
+    let opened = open(&snapshot.path.to_string_lossy())?;
+    let (_, generator) = opened.generator()?;
+    let config = generator.config();
+    let (columns, rows) = (usize::from(args.columns), usize::from(args.rows));
+    let n = columns * rows;
+    let mut random = RandomState::new(args.seed);
+    let z: Vec<f32> = random
+        .randn(n * config.z_dim)
+        .into_iter()
+        .map(|v| v as f32)
+        .collect();
+    let z = Tensor::from_vec(z, (n, config.z_dim), &Device::Cpu)?;
+    // Classes in turn, where there are any.
+    let c = (config.c_dim > 0)
+        .then(|| {
+            let values = (0..n * config.c_dim).map(|i| {
+                let (row, class) = (i / config.c_dim, i % config.c_dim);
+                f32::from(u8::from(row % config.c_dim == class))
+            });
+            Tensor::from_iter(values, &Device::Cpu)?.reshape((n, config.c_dim))
+        })
+        .transpose()?;
+    let side = config.img_resolution;
+    let title = caption(
+        columns * side,
+        &format!("{}  kimg {}", run.name(), snapshot.kimg),
+    );
+    let top = title.len() / (columns * side * 3);
+    let mut panel = Panel {
+        width: columns * side,
+        height: top + rows * side,
+        rgb: title,
+    };
+    panel.rgb.resize(panel.width * panel.height * 3, 0);
+    for row in 0..rows {
+        let part = |t: &Tensor| t.narrow(0, row * columns, columns);
+        let images = generator.forward(
+            &part(&z)?,
+            c.as_ref().map(part).transpose()?.as_ref(),
+            &MappingOptions::default(),
+            SynthesisOptions::default(),
+        )?;
+        // As in the preview grids of a run: rounded.
+        let images = images.affine(127.5, 127.5)?.round()?.clamp(0f32, 255f32)?;
+        let values: Vec<u8> = images.to_dtype(DType::U8)?.flatten_all()?.to_vec1()?;
+        let channels = config.img_channels;
+        for (column, image) in values.chunks_exact(channels * side * side).enumerate() {
+            for y in 0..side {
+                for x in 0..side {
+                    let at = ((top + row * side + y) * panel.width + column * side + x) * 3;
+                    for c in 0..3 {
+                        panel.rgb[at + c] = image[(c.min(channels - 1) * side + y) * side + x];
+                    }
+                }
+            }
+        }
+    }
+    Ok(panel)
+}
+
+/// Side by side on black; even sizes, which H.264 wants.
+fn join(panels: &[&Panel]) -> Panel {
+    let even = |n: usize| n + n % 2;
+    let width = even(
+        panels
+            .iter()
+            .map(|p| p.width + GAP)
+            .sum::<usize>()
+            .saturating_sub(GAP),
+    );
+    let height = even(panels.iter().map(|p| p.height).max().unwrap_or(0));
+    let mut rgb = vec![0; width * height * 3];
+    let mut left = 0;
+    for panel in panels {
+        for (y, row) in panel.rgb.chunks_exact(panel.width * 3).enumerate() {
+            let at = (y * width + left) * 3;
+            rgb[at..at + row.len()].copy_from_slice(row);
+        }
+        left += panel.width + GAP;
+    }
+    Panel { width, height, rgb }
+}
