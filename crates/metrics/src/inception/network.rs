@@ -211,12 +211,19 @@ impl Inception {
                 .pad_with_zeros(3, pad_x, pad_x)?;
             conv2d(&x, &conv.weight, &options)?
         };
-        let act = BiasActOptions {
-            activation: Activation::Relu,
-            gain: Some(1.0),
-            ..Default::default()
-        };
-        Ok(bias_act(&y, Some(&conv.bias), &act)?)
+        activate(&y, &conv.bias)
+    }
+
+    /// The branch of a block that pools its input.
+    fn pool_branch(&self, x: &Tensor, block: &str, kind: Pool) -> Result<Tensor> {
+        let name = format!("Mixed_{block}.branch_pool");
+        if kind != Pool::Average {
+            return self.conv(&pool(x, kind)?, &name, 1, [0, 0]);
+        }
+        // A mean and a 1 x 1 convolution commute, and there are fewer channels behind the convolution.
+        let conv = &self.convs[&name];
+        let y = conv2d(x, &conv.weight, &Conv2dOptions::default())?;
+        activate(&pool(&y, kind)?, &conv.bias)
     }
 
     fn stem(&self, x: &Tensor, part: usize) -> Result<Tensor> {
@@ -262,11 +269,7 @@ impl Inception {
                     ("branch3x3dbl_3", 1, [1, 1]),
                 ],
             )?,
-            self.branch(
-                &pool(x, Pool::Average)?,
-                block,
-                &[("branch_pool", 1, [0, 0])],
-            )?,
+            self.pool_branch(x, block, Pool::Average)?,
         ];
         Ok(Tensor::cat(&branches, 1)?)
     }
@@ -311,11 +314,7 @@ impl Inception {
                     ("branch7x7dbl_5", 1, [0, 3]),
                 ],
             )?,
-            self.branch(
-                &pool(x, Pool::Average)?,
-                block,
-                &[("branch_pool", 1, [0, 0])],
-            )?,
+            self.pool_branch(x, block, Pool::Average)?,
         ];
         Ok(Tensor::cat(&branches, 1)?)
     }
@@ -355,10 +354,19 @@ impl Inception {
             self.branch(&square, block, &[("branch3x3_2b", 1, [1, 0])])?,
             self.branch(&double, block, &[("branch3x3dbl_3a", 1, [0, 1])])?,
             self.branch(&double, block, &[("branch3x3dbl_3b", 1, [1, 0])])?,
-            self.branch(&pool(x, kind)?, block, &[("branch_pool", 1, [0, 0])])?,
+            self.pool_branch(x, block, kind)?,
         ];
         Ok(Tensor::cat(&branches, 1)?)
     }
+}
+
+fn activate(y: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    let options = BiasActOptions {
+        activation: Activation::Relu,
+        gain: Some(1.0),
+        ..Default::default()
+    };
+    Ok(bias_act(y, Some(bias), &options)?)
 }
 
 fn output(x: &Tensor) -> Result<InceptionOutput> {
@@ -392,4 +400,33 @@ pub fn softmax(logits: &Features) -> Features {
         }
     }
     Features::from_rows(logits.dim().max(1), values).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Features of the reference with weights by formula, on two stored images of 64 px.
+    #[test]
+    fn features_are_those_of_the_reference() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/inception/inception_fid.safetensors"
+        );
+        let golden = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+        let formula = Formula {
+            seed: None,
+            normalization: true,
+        };
+        let network = Inception::by_formula(formula, InceptionOptions::default()).unwrap();
+        let output = network.extract(&golden["images64_u8"]).unwrap();
+        let want: Vec<f32> = golden["r64.2048"].flatten_all().unwrap().to_vec1().unwrap();
+        let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
+        for (got, want) in output.features.values().iter().zip(&want) {
+            assert!((got - want).abs() <= 1e-5 * largest, "{got} {want}");
+        }
+        assert_eq!(output.features.values().len(), want.len());
+        let floats = golden["images64_u8"].to_dtype(DType::F32).unwrap();
+        assert!(network.extract(&floats).is_err());
+    }
 }
