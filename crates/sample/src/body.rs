@@ -249,7 +249,6 @@ fn clothes(canvas: &mut Canvas, who: &Character, is_behind: bool) {
             );
         }
         Outfit::Dress => {
-            let frill = |x: f32| canvas_frill(x);
             for i in -4..=4 {
                 canvas.shape(
                     &frill(i as f32 * 19.0),
@@ -297,7 +296,7 @@ fn clothes(canvas: &mut Canvas, who: &Character, is_behind: bool) {
 }
 
 /// One scallop of a frilled neckline, which hangs lowest in the middle.
-fn canvas_frill(x: f32) -> Path {
+fn frill(x: f32) -> Path {
     let y = 226.0 - x * x * 0.0085;
     ellipse(x, y, 13.0, 13.0)
 }

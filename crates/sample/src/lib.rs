@@ -28,6 +28,9 @@ pub use scene::SceneKind;
 pub use truth::{FileTruth, Kind, Truth};
 
 /// One character, head and shoulders, in a square picture of `size` x `size` pixels.
+///
+/// # Panics
+/// When `size` is 0.
 pub fn face(seed: u32, size: u32) -> image::RgbImage {
     scene::Scene::portrait(size, &mut draw::Draw::new(seed, 0)).paint()
 }
