@@ -174,18 +174,27 @@ class Generator(torch.nn.Module):
         x = modulated_conv(x, p[name + ".w"], self.style(w, name), self.f, up=up, fused=fused, noise=noise)
         return bias_act(x, p[name + ".b"])
 
-    def forward(self, z, fused=False):
+    def mapping(self, z):
         p = self.p
         w = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
         for i in range(self.layers):
             w = bias_act(F.linear(w, p[f"map{i}.w"] * (1 / math.sqrt(self.dim))), p[f"map{i}.b"], clamp=None)
-        x = p["const"][None].repeat(z.shape[0], 1, 1, 1)
-        img = None
+        return w[:, None].repeat(1, 2 * len(self.blocks), 1)
+
+    def forward(self, z, fused=False):
+        return self.synthesis(self.mapping(z), fused)
+
+    def synthesis(self, ws, fused=False):
+        p = self.p
+        x = p["const"][None].repeat(ws.shape[0], 1, 1, 1)
+        img, i = None, 0
         for r in self.blocks:
             if r > 4:
-                x = self.layer(x, w, f"{r}.0", 2, fused)
-            x = self.layer(x, w, f"{r}.1", 1, fused)
-            s = self.style(w, f"{r}.rgb") * (1 / math.sqrt(x.shape[1]))
+                x = self.layer(x, ws[:, i], f"{r}.0", 2, fused)
+                i += 1
+            x = self.layer(x, ws[:, i], f"{r}.1", 1, fused)
+            i += 1
+            s = self.style(ws[:, i], f"{r}.rgb") * (1 / math.sqrt(x.shape[1]))
             y = bias_act(modulated_conv(x, p[f"{r}.rgb.w"], s, padding=0, demodulate=False, fused=fused), p[f"{r}.rgb.b"], "linear")
             img = y if img is None else upfirdn2d(img, self.f, up=2, pad=(2, 1, 2, 1), gain=4.0) + y
         return img
@@ -279,6 +288,67 @@ def step_case(kind, res, base, most, batch):
     return run
 
 
+def cycle_case(res, base, most, batch):
+    """16 iterations of training: every phase at its interval, two Adams, the moving average."""
+    g, d = Generator(res, base, most), Discriminator(res, base, most)
+    average = [p.detach().clone() for p in g.params]
+    adam = lambda net, k: torch.optim.Adam(net.params, lr=0.0025 * k / (k + 1), betas=(0, 0.99 ** (k / (k + 1))), eps=1e-8)
+    g_adam, d_adam = adam(g, 4), adam(d, 16)
+    mean_length = torch.zeros([])
+
+    def styles(z):
+        ws = g.mapping(z)
+        n = ws.shape[1]
+        cutoff = int(torch.randint(1, n, [])) if torch.rand([]) < 0.9 else n
+        other = g.mapping(torch.randn_like(z))
+        return torch.cat([ws[:, :cutoff], other[:, cutoff:]], 1)
+
+    def train(net, on):
+        for p in net.params:
+            p.requires_grad_(on)
+
+    def step(net, optimizer):
+        for p in net.params:
+            if p.grad is not None:
+                torch.nan_to_num(p.grad, nan=0, posinf=1e5, neginf=-1e5, out=p.grad)
+        optimizer.step()
+
+    def run():
+        nonlocal mean_length
+        for i in range(16):
+            real = torch.randn(batch, 3, res, res)
+            z = lambda n=batch: torch.randn(n, 512)
+            train(g, True), train(d, False), clear(g)
+            F.softplus(-d(g.synthesis(styles(z())))).mean().backward()
+            step(g, g_adam)
+            if i % 4 == 0:
+                clear(g)
+                ws = styles(z(batch // 2))
+                img = g.synthesis(ws)
+                y = torch.randn_like(img) / res
+                (slope,) = torch.autograd.grad((img * y).sum(), [ws], create_graph=True)
+                lengths = slope.square().sum(2).mean(1).sqrt()
+                mean = mean_length.lerp(lengths.mean(), 0.01)
+                mean_length = mean.detach()
+                ((lengths - mean).square() * 2).mean().mul(4).backward()
+                step(g, g_adam)
+            train(g, False), train(d, True), clear(d)
+            F.softplus(d(g.synthesis(styles(z())).detach())).mean().backward()
+            F.softplus(-d(real)).mean().backward()
+            step(d, d_adam)
+            if i % 16 == 0:
+                clear(d)
+                x = real.requires_grad_()
+                (slope,) = torch.autograd.grad(d(x).sum(), [x], create_graph=True)
+                (slope.square().sum([1, 2, 3]) * 0.05).mean().mul(16).backward()
+                step(d, d_adam)
+            with torch.no_grad():
+                for a, p in zip(average, g.params):
+                    a.copy_(p.lerp(a, 0.998))
+
+    return run
+
+
 def generate_case(res, base, most, layers, batch):
     g = Generator(res, base, most, layers)
     z = torch.randn(batch, 512)
@@ -299,6 +369,8 @@ def make(case):
         return upfirdn_case(args[0], *numbers, args[-1])
     if kind == "modulated":
         return modulated_case(*numbers, args[-1])
+    if kind == "cycle":
+        return cycle_case(*numbers)
     if kind == "generate":
         return generate_case(*numbers)
     return step_case(kind, *numbers)

@@ -26,6 +26,11 @@ impl SnapshotGrid {
         let [_, height, width] = dataset.shape();
         let columns = (7680 / width.max(1)).clamp(7, 32);
         let rows = (4320 / height.max(1)).clamp(4, 32);
+        Self::sized(dataset, columns, rows)
+    }
+
+    /// A grid of another size, filled in the same way.
+    pub fn sized(dataset: &ImageDataset, columns: usize, rows: usize) -> Self {
         let mut random = RandomState::new(0);
         let indices = if dataset.label_dim() == 0 {
             let order = random.permutation(dataset.len());

@@ -16,8 +16,16 @@ pub struct TrainConfig {
     pub image_snapshot_ticks: usize,
     /// Ticks between network snapshots.
     pub network_snapshot_ticks: usize,
-    /// Metrics of each network snapshot.
+    /// Ticks between training states: what a killed run loses at most.
+    pub state_ticks: usize,
+    /// Ticks between evaluations of `metrics`, from the first full tick on.
+    pub metrics_ticks: usize,
+    /// Metrics of an evaluation.
     pub metrics: Vec<String>,
+    /// How many network snapshots are kept, besides those that a metric found best; `None` for all.
+    pub keep_snapshots: Option<usize>,
+    /// Columns and rows of the preview grids; `None` for the official ones.
+    pub preview_grid: Option<[usize; 2]>,
     /// Seed of every generator of random numbers.
     pub random_seed: u64,
     /// The real images.
@@ -28,8 +36,10 @@ pub struct TrainConfig {
     pub generator: GeneratorConfig,
     /// Discriminator.
     pub discriminator: DiscriminatorConfig,
-    /// Adam, one for each network.
-    pub optimizer: OptimizerConfig,
+    /// The generator's Adam.
+    pub g_optimizer: OptimizerConfig,
+    /// The discriminator's Adam.
+    pub d_optimizer: OptimizerConfig,
     /// Losses and penalties.
     pub loss: LossConfig,
     /// Length of training, in thousands of real images.
@@ -54,6 +64,8 @@ pub struct TrainConfig {
     pub ada_interval: usize,
     /// Thousands of images in which the probability can go from 0 to 1.
     pub ada_kimg: u64,
+    /// Largest probability that the adaptation may reach; `None` for no limit, as in the reference.
+    pub ada_max_p: Option<f64>,
     /// Augmentation probability at the start.
     pub augment_p: f64,
     /// Strength of each transform of the augmentation pipe; `None` for no pipe.

@@ -1,3 +1,5 @@
+use std::path::{Path, PathBuf};
+
 /// What can go wrong in training.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -12,15 +14,44 @@ pub enum Error {
     /// The text of an augmentation pipe.
     #[error("augpipe: {0}")]
     Augpipe(#[from] augment::AugmentError),
-    /// Settings of the networks.
+    /// The networks.
     #[error(transparent)]
     Network(#[from] networks::Error),
+    /// The tensor library.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// The real images.
+    #[error(transparent)]
+    Dataset(#[from] dataset::Error),
+    /// A saved state that does not fit or is damaged.
+    #[error("training state: {0}")]
+    State(String),
+    /// A file that cannot be read or written.
+    #[error("'{}': {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    pub(crate) fn state(reason: impl Into<String>) -> Self {
+        Self::State(reason.into())
+    }
+
+    /// For `map_err` of file operations.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     pub(crate) fn setting(name: &'static str, reason: impl Into<String>) -> Self {
         Self::Setting {
             name,

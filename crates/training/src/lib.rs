@@ -4,12 +4,41 @@
 //! makes one complete [`TrainConfig`] of them, which is printed, saved with the run and accepted back.
 
 mod config;
+mod draws;
+mod elementwise;
+mod ema;
 mod error;
+mod gradients;
+mod learner;
+mod loss;
+mod optimizer;
 mod options;
+mod phase;
 mod preset;
+mod preview;
 mod resolve;
+mod run_dir;
+mod stats;
+mod tensor_file;
+mod tfevents;
+mod trainer;
+mod training_loop;
+mod training_state;
 
 pub use config::{DatasetConfig, LossConfig, OptimizerConfig, TrainConfig};
+pub use draws::{Draws, Noise, RunDraws, SavedDraws, StyleMixing};
+pub use ema::{ema_beta, update_average};
 pub use error::{Error, Result};
+pub use gradients::Gradients;
+pub use learner::{IterationInput, Learner, LearnerOptions};
+pub use loss::{Losses, Networks, Report, Round};
+pub use optimizer::Adam;
+pub use phase::{Phase, Trains};
 pub use preset::{Preset, PresetSettings};
+pub use preview::write_augment_preview;
 pub use resolve::{AugmentMode, DatasetDescription, Overrides};
+pub use run_dir::{free_bytes, next_run_dir, run_dirs};
+pub use stats::{Moments, Stats, format_time};
+pub use trainer::{Start, Trainer};
+pub use training_loop::{Evaluation, Event, Hooks, MetricOutcome, Outcome, run};
+pub use training_state::{Progress, TrainingState, state_files};

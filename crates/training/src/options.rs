@@ -38,8 +38,8 @@ impl TrainConfig {
         );
         set("G_kwargs", self.generator_kwargs(&self.generator));
         set("D_kwargs", self.discriminator_kwargs(&self.discriminator));
-        set("G_opt_kwargs", optimizer_kwargs(&self.optimizer));
-        set("D_opt_kwargs", optimizer_kwargs(&self.optimizer));
+        set("G_opt_kwargs", optimizer_kwargs(&self.g_optimizer));
+        set("D_opt_kwargs", optimizer_kwargs(&self.d_optimizer));
         set("loss_kwargs", loss_kwargs(&self.loss));
         set("total_kimg", self.total_kimg.into());
         set("batch_size", self.batch_size.into());

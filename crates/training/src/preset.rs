@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The official presets (`--cfg`).
+/// The presets (`--cfg`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
@@ -20,6 +20,10 @@ pub enum Preset {
     Paper1024,
     /// As the ADA paper for CIFAR-10.
     Cifar,
+    /// A small network for 32 px on a laptop's CPU. Not official.
+    Tiny32,
+    /// A small network for 64 px on a laptop's CPU. Not official.
+    Tiny64,
 }
 
 /// What a preset decides.
@@ -45,6 +49,16 @@ pub struct PresetSettings {
     pub ema_rampup: Option<f64>,
     /// Layers of the mapping network.
     pub mapping_layers: usize,
+    /// The largest number of channels of a block.
+    pub channel_max: usize,
+    /// Width of `z` and `w`.
+    pub latent_dim: usize,
+    /// Thousands of images of a tick.
+    pub kimg_per_tick: u64,
+    /// Ticks between snapshots.
+    pub snapshot_ticks: usize,
+    /// Columns and rows of the preview grids; `None` for the official ones.
+    pub preview_grid: Option<[usize; 2]>,
 }
 
 /// One row: kimg, batch, reference GPUs, mbstd, share of 32768 channels, learning rate, gamma, EMA kimg, ramp, mapping.
@@ -61,8 +75,11 @@ type Row = (
     usize,
 );
 
+/// Share of the official channels in the tiny presets: 64 at 32 px, 32 at 64 px.
+const TINY_FMAPS: f64 = 1.0 / 16.0;
+
 /// All presets but `auto`. From arXiv:2006.06676, appendix, and the official program.
-const TABLE: [(Preset, Row); 5] = [
+const TABLE: [(Preset, Row); 7] = [
     (
         Preset::Stylegan2,
         (25000, 32, 8, 4, 1.0, 0.002, 10.0, 10.0, None, 8),
@@ -83,20 +100,30 @@ const TABLE: [(Preset, Row); 5] = [
         Preset::Cifar,
         (100_000, 64, 2, 32, 1.0, 0.0025, 0.01, 500.0, Some(0.05), 2),
     ),
+    (
+        Preset::Tiny32,
+        (100, 16, 1, 4, TINY_FMAPS, 0.0025, 0.02, 2.0, Some(0.05), 2),
+    ),
+    (
+        Preset::Tiny64,
+        (200, 16, 1, 4, TINY_FMAPS, 0.0025, 0.1, 2.0, Some(0.05), 2),
+    ),
 ];
 
 impl Preset {
     /// All of them.
-    pub const ALL: [Preset; 6] = [
+    pub const ALL: [Preset; 8] = [
         Preset::Auto,
         Preset::Stylegan2,
         Preset::Paper256,
         Preset::Paper512,
         Preset::Paper1024,
         Preset::Cifar,
+        Preset::Tiny32,
+        Preset::Tiny64,
     ];
 
-    /// The official name.
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Preset::Auto => "auto",
@@ -105,6 +132,20 @@ impl Preset {
             Preset::Paper512 => "paper512",
             Preset::Paper1024 => "paper1024",
             Preset::Cifar => "cifar",
+            Preset::Tiny32 => "tiny32",
+            Preset::Tiny64 => "tiny64",
+        }
+    }
+
+    fn is_tiny(self) -> bool {
+        matches!(self, Preset::Tiny32 | Preset::Tiny64)
+    }
+
+    /// Metrics where none were asked for. 50,000 images are hours of a laptop's time.
+    pub(crate) fn default_metrics(self) -> Vec<String> {
+        match self.is_tiny() {
+            true => Vec::new(),
+            false => vec!["fid50k_full".to_owned()],
         }
     }
 
@@ -116,6 +157,7 @@ impl Preset {
                 Some((_, row)) => *row,
                 None => auto(resolution, num_gpus),
             };
+        let tiny = self.is_tiny();
         PresetSettings {
             total_kimg: kimg,
             batch_size: batch,
@@ -127,6 +169,11 @@ impl Preset {
             ema_kimg: ema,
             ema_rampup: ramp,
             mapping_layers: mapping,
+            channel_max: if tiny { 128 } else { 512 },
+            latent_dim: if tiny { 128 } else { 512 },
+            kimg_per_tick: if tiny { 1 } else { 4 },
+            snapshot_ticks: if tiny { 10 } else { 50 },
+            preview_grid: tiny.then_some([12, 8]),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From preset, dataset and typed flags to a complete configuration.
 
-use networks::{Architecture, DiscriminatorConfig, GeneratorConfig};
+use networks::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DatasetConfig, LossConfig, OptimizerConfig, TrainConfig};
@@ -53,10 +53,22 @@ impl AugmentMode {
 pub struct Overrides {
     /// Number of devices; 1.
     pub gpus: Option<usize>,
-    /// Ticks between snapshots; 50.
+    /// Ticks between snapshots; 50, or 10 for the tiny presets.
     pub snap: Option<usize>,
-    /// Metrics of each snapshot; `fid50k_full`.
+    /// Ticks between preview grids; as `snap`.
+    pub image_snap: Option<usize>,
+    /// Ticks between training states; 4.
+    pub state_every: Option<usize>,
+    /// Thousands of images of a tick; 4, or 1 for the tiny presets.
+    pub tick: Option<u64>,
+    /// Metrics; `fid50k_full`, none for the tiny presets.
     pub metrics: Option<Vec<String>>,
+    /// Ticks between evaluations of the metrics; as `snap`.
+    pub metrics_every: Option<usize>,
+    /// Network snapshots to keep besides the best; all.
+    pub keep: Option<usize>,
+    /// Columns and rows of the preview grids.
+    pub grid: Option<[usize; 2]>,
     /// Seed; 0.
     pub seed: Option<u64>,
     /// Train on the labels of the dataset.
@@ -73,12 +85,24 @@ pub struct Overrides {
     pub batch: Option<usize>,
     /// Images that are processed at once on one device.
     pub batch_gpu: Option<usize>,
+    /// Layers of the mapping network.
+    pub map_layers: Option<usize>,
+    /// A block of side `r` has `min(cbase / r, cmax)` channels.
+    pub cbase: Option<usize>,
+    /// See `cbase`.
+    pub cmax: Option<usize>,
+    /// Learning rate of the generator.
+    pub glr: Option<f64>,
+    /// Learning rate of the discriminator.
+    pub dlr: Option<f64>,
     /// Augmentation; adaptive.
     pub aug: Option<AugmentMode>,
     /// Probability of a fixed augmentation.
     pub p: Option<f64>,
     /// Target of the adaptive augmentation; 0.6.
     pub target: Option<f64>,
+    /// Largest probability of the adaptive augmentation; 0.85. Infinite for no limit.
+    pub ada_max_p: Option<f64>,
     /// Transforms; `bgc`.
     pub augpipe: Option<String>,
     /// Networks to start from: a file, the name of an official one, or `noresume`.
@@ -95,6 +119,17 @@ pub struct Overrides {
     pub nobench: Option<bool>,
     /// Threads that decode images; 3.
     pub workers: Option<usize>,
+}
+
+/// Where the adaptive probability stops by default: beyond it augmentations leak into the generated images
+/// (arXiv:2006.06676, section 2.2), and runs without a limit have reached 34.
+const DEFAULT_MAX_P: f64 = 0.85;
+
+fn at_least_one(name: &'static str, value: Option<usize>, default: usize) -> Result<usize> {
+    match value.unwrap_or(default) {
+        0 => Err(Error::setting(name, "must be at least 1")),
+        value => Ok(value),
+    }
 }
 
 /// Official networks to start from, by name.
@@ -134,8 +169,8 @@ impl TrainConfig {
         // Run and dataset.
         let num_gpus = flags.gpus.unwrap_or(1);
         check(num_gpus.is_power_of_two(), "gpus", "must be a power of two")?;
-        let snap = flags.snap.unwrap_or(50);
-        check(snap > 0, "snap", "must be at least 1")?;
+        let settings = preset.settings(dataset.resolution, num_gpus);
+        let snap = at_least_one("snap", flags.snap, settings.snapshot_ticks)?;
         let random_seed = flags.seed.unwrap_or(0);
         let use_labels = flags.cond.unwrap_or(false);
         if use_labels {
@@ -170,7 +205,6 @@ impl TrainConfig {
         }
 
         // Preset.
-        let settings = preset.settings(dataset.resolution, num_gpus);
         note(match preset {
             Preset::Auto => format!("auto{num_gpus}"),
             other => other.name().into(),
@@ -179,17 +213,25 @@ impl TrainConfig {
         let c_dim = if use_labels { dataset.label_dim } else { 0 };
         let fp32 = flags.fp32.unwrap_or(false);
         let (num_fp16_res, conv_clamp) = if fp32 { (0, None) } else { (4, Some(256.0)) };
+        let channel_base = at_least_one("cbase", flags.cbase, settings.channel_base)?;
+        let channel_max = at_least_one("cmax", flags.cmax, settings.channel_max)?;
         let mut generator = GeneratorConfig {
+            z_dim: settings.latent_dim,
+            w_dim: settings.latent_dim,
             c_dim,
-            channel_base: settings.channel_base,
+            channel_base,
+            channel_max,
             num_fp16_res,
             conv_clamp,
             ..GeneratorConfig::new(dataset.resolution, dataset.num_channels)
         };
-        generator.mapping.num_layers = settings.mapping_layers;
+        generator.mapping = MappingConfig::new(settings.latent_dim);
+        generator.mapping.num_layers =
+            at_least_one("map-layers", flags.map_layers, settings.mapping_layers)?;
         let mut discriminator = DiscriminatorConfig {
             c_dim,
-            channel_base: settings.channel_base,
+            channel_base,
+            channel_max,
             num_fp16_res,
             conv_clamp,
             mbstd_group_size: Some(settings.mbstd_group_size),
@@ -238,6 +280,8 @@ impl TrainConfig {
         if flags.aug.is_some() {
             note(aug.name().into());
         }
+        let ada_max_p = flags.ada_max_p.unwrap_or(DEFAULT_MAX_P);
+        check(ada_max_p > 0.0, "ada-max-p", "must be above 0")?;
         let probability = |p: f64| (0.0..=1.0).contains(&p);
         let augment_p = match (aug, flags.p) {
             (AugmentMode::Fixed, Some(p)) => {
@@ -303,24 +347,42 @@ impl TrainConfig {
             discriminator.freeze_layers = freezed;
         }
 
+        let adam = |name, rate: Option<f64>| {
+            let rate = rate.unwrap_or(settings.learning_rate);
+            check(rate.is_finite() && rate > 0.0, name, "must be above 0")?;
+            Ok::<_, Error>(OptimizerConfig::new(rate))
+        };
         Ok(Self {
             desc,
             num_gpus,
-            image_snapshot_ticks: snap,
+            image_snapshot_ticks: at_least_one("image-snap", flags.image_snap, snap)?,
             network_snapshot_ticks: snap,
+            state_ticks: at_least_one("state-every", flags.state_every, 4)?,
+            metrics_ticks: at_least_one("metrics-every", flags.metrics_every, snap)?,
+            keep_snapshots: flags.keep,
+            preview_grid: match flags.grid {
+                Some([columns, rows]) if columns == 0 || rows == 0 => {
+                    return Err(Error::setting("grid", "needs a column and a row"));
+                }
+                grid => grid.or(settings.preview_grid),
+            },
             metrics: flags
                 .metrics
                 .clone()
-                .unwrap_or_else(|| vec!["fid50k_full".into()]),
+                .unwrap_or_else(|| preset.default_metrics()),
             random_seed,
             dataset: images,
             num_workers: flags.workers.unwrap_or(3),
             generator,
             discriminator,
-            optimizer: OptimizerConfig::new(settings.learning_rate),
+            g_optimizer: adam("glr", flags.glr)?,
+            d_optimizer: adam("dlr", flags.dlr)?,
             loss,
             total_kimg: flags.kimg.unwrap_or(settings.total_kimg),
-            kimg_per_tick: 4,
+            kimg_per_tick: match flags.tick {
+                Some(0) => return Err(Error::setting("tick", "must be at least 1")),
+                tick => tick.unwrap_or(settings.kimg_per_tick),
+            },
             batch_size,
             batch_gpu,
             ema_kimg: settings.ema_kimg,
@@ -330,6 +392,7 @@ impl TrainConfig {
             ada_target,
             ada_interval: 4,
             ada_kimg,
+            ada_max_p: ada_max_p.is_finite().then_some(ada_max_p),
             augment_p,
             augment,
             init_from,

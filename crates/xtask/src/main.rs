@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod demo;
 mod detect_eval;
 mod golden;
 mod sample;
@@ -27,6 +28,8 @@ enum Command {
         #[arg(default_value = "tests/golden")]
         dir: PathBuf,
     },
+    /// See it work: a drawn dump becomes a dataset, two small runs train with and without ADA, one page compares them
+    Demo(demo::DemoArgs),
     /// Measure our speed beside PyTorch's
     Bench(bench::BenchArgs),
     /// Our side of a benchmark, driven by `bench`
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         args.common.start()?;
         match args.command {
             Command::Golden { dir } => golden::run(&dir),
+            Command::Demo(args) => demo::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::BenchWorker => bench::serve(),
             Command::DetectEval { args } => detect_eval::run(&args),

@@ -5,14 +5,15 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use candle_core::Tensor;
 use dataset::{DatasetOptions, ImageDataset, Source};
+use evaluation::FakeImages;
 use metrics::ImageSet;
 use metrics::leak::{CategoryLeak, LeakMeter};
 use rng::RandomState;
 use serde_json::json;
 
 use crate::args::LeakArgs;
-use crate::fakes::{FakeImages, open};
 use crate::measure::{append_line, timestamp};
+use crate::open::open;
 use crate::run::dataset_of;
 use crate::run_dir::RunDir;
 

@@ -7,12 +7,12 @@
 
 mod args;
 mod compare;
-mod fakes;
 mod images;
 mod inception;
 mod leak;
 mod measure;
 mod metrics_of_network;
+mod open;
 mod run;
 mod run_dir;
 mod tfevents;

@@ -2,10 +2,11 @@
 
 use anyhow::Context;
 use dataset::{DatasetOptions, ImageDataset};
+use evaluation::FakeImages;
 
 use crate::args::MetricsArgs;
-use crate::fakes::{FakeImages, open};
 use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
+use crate::open::open;
 
 pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
     let opened = open(&args.network)?;

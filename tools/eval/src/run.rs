@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use dataset::{DatasetOptions, ImageDataset};
+use evaluation::FakeImages;
 use metrics::Metric;
 
 use crate::args::RunArgs;
-use crate::fakes::{FakeImages, open};
 use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
 use crate::metrics_of_network::warn_of_sizes;
+use crate::open::open;
 use crate::run_dir::{RunDir, Snapshot};
 
 /// Time between two looks at a live run.

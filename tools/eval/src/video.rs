@@ -10,7 +10,7 @@ use rng::RandomState;
 use serde_json::json;
 
 use crate::args::VideoArgs;
-use crate::fakes::open;
+use crate::open::open;
 use crate::run_dir::{RunDir, Snapshot};
 
 /// Space between runs.

@@ -85,10 +85,22 @@ const GROUPS: &[(&str, f64, &[&str])] = &[
     ("G step, 128 px", 1.3, &["g_step:128:16384:128:8"]),
     ("R1 step, 64 px", 1.3, &["r1_step:64:16384:128:16"]),
     (
+        "16 training iterations, 64 px",
+        1.3,
+        &["cycle:64:4096:64:16"],
+    ),
+    (
         "G of paper512, images",
         1.5,
         &["generate:512:32768:512:8:2"],
     ),
+];
+
+/// Cases whose peak memory is compared.
+const MEMORY_CASES: &[&str] = &[
+    "r1_step:64:16384:128:16",
+    "r1_step:128:16384:128:8",
+    "cycle:64:4096:64:16",
 ];
 
 /// Measures every case against PyTorch, prints the tables, and writes them where asked.
@@ -122,8 +134,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         }
     }
     let mut memory = Vec::new();
-    for case in ["r1_step:64:16384:128:16", "r1_step:128:16384:128:8"]
-        .into_iter()
+    for case in MEMORY_CASES
+        .iter()
+        .copied()
         .filter(|case| case.contains(&args.filter))
     {
         // A process of its own for each side: the peak of a process never falls.

@@ -11,6 +11,9 @@ use networks::{
 };
 use ops::{Conv2dOptions, Dual, Filter, ModulatedConv2dOptions, UpFirDn2dOptions};
 use rng::RandomState;
+use training::{
+    IterationInput, Learner, LearnerOptions, LossConfig, OptimizerConfig, Phase, RunDraws,
+};
 
 type Work = Box<dyn FnMut() -> Result<()>>;
 
@@ -79,6 +82,7 @@ fn make(case: &str) -> Result<Work> {
         ("d_step" | "g_step" | "r1_step", &[res, base, most, batch]) => {
             step(parts[0], res, base, most, batch)
         }
+        ("cycle", &[res, base, most, batch]) => cycle(res, base, most, batch),
         ("generate", &[res, base, most, layers, batch]) => generate(res, base, most, layers, batch),
         _ => bail!("no case is called '{case}'"),
     }
@@ -247,6 +251,43 @@ fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Resul
             SynthesisOptions::random(&mut random),
         )?;
         softplus_mean(&seen.forward(&img, None)?.neg()?)?.backward()?;
+        Ok(())
+    }))
+}
+
+/// 16 iterations of training: every phase at its interval, both Adams, the moving average; without data and augmentation.
+fn cycle(res: usize, base: usize, most: usize, batch: usize) -> Result<Work> {
+    let (g, d) = (
+        generator(res, base, most, 2)?,
+        discriminator(res, base, most)?,
+    );
+    let phases = [("Gmain", 1), ("Greg", 4), ("Dmain", 1), ("Dreg", 16)];
+    let options = LearnerOptions {
+        batch_size: batch,
+        batch_gpu: batch,
+        phases: phases
+            .into_iter()
+            .filter_map(|(name, interval)| Phase::named(name, interval))
+            .collect(),
+        g_optimizer: OptimizerConfig::new(0.0025),
+        d_optimizer: OptimizerConfig::new(0.0025),
+        loss: LossConfig::new(0.1),
+        ema_kimg: 5.0,
+        ema_rampup: None,
+    };
+    let g_ema = g.deep_copy()?;
+    let mut learner = Learner::new(options, &g, &d, g_ema)?;
+    let mut draws = RunDraws::new(0, 0.9, None, &Device::Cpu);
+    Ok(Box::new(move || {
+        for _ in 0..16 {
+            let input = IterationInput {
+                real_img: randn((batch, 3, res, res))?,
+                real_c: None,
+                gen_z: randn((4 * batch, 512))?,
+                gen_c: None,
+            };
+            learner.iterate(&input, &mut draws, &mut |_, _| {}, &mut |_, _| {})?;
+        }
         Ok(())
     }))
 }

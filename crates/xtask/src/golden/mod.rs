@@ -10,6 +10,7 @@ pub mod dataset;
 pub mod detect;
 pub mod files;
 pub mod inception;
+pub mod losses;
 pub mod metrics;
 pub mod networks;
 pub mod ops;
@@ -48,6 +49,7 @@ const SUITES: &[(&str, Suite)] = &[
     ("detect", detect::run),
     ("inception", inception::run),
     ("metrics", metrics::run),
+    ("losses", losses::run),
     ("networks", networks::run),
     ("ops", ops::run),
     ("pickle", pickle::run),

@@ -1,0 +1,182 @@
+//! Images of a generator, batch by batch, as metrics want them.
+
+use candle_core::{DType, Device, Tensor};
+use dataset::ImageDataset;
+use networks::{Generator, MappingOptions, NoiseMode, NormalSource, SynthesisOptions};
+use rng::RandomState;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The generator wants labels that the dataset has not.
+    #[error(
+        "the network was trained with labels of {c_dim} entries, but the dataset has {label_dim}; give the labelled \
+         dataset"
+    )]
+    Labels {
+        /// Width of the network's labels.
+        c_dim: usize,
+        /// Width of the dataset's.
+        label_dim: usize,
+    },
+    /// The generator failed.
+    #[error(transparent)]
+    Network(#[from] networks::Error),
+    /// The tensor library failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// A metric failed.
+    #[error(transparent)]
+    Metric(#[from] metrics::Error),
+}
+
+/// Result with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Makes images from random latents: truncation 1, random noise, labels of random samples of the dataset.
+pub struct FakeImages<'a> {
+    generator: &'a Generator,
+    dataset: Option<&'a ImageDataset>,
+    random: RandomState,
+}
+
+impl<'a> FakeImages<'a> {
+    /// From the start of a seed.
+    ///
+    /// # Errors
+    /// `Labels` when the generator wants labels that the dataset has not.
+    pub fn new(
+        generator: &'a Generator,
+        dataset: Option<&'a ImageDataset>,
+        seed: u32,
+    ) -> Result<Self> {
+        let c_dim = generator.config().c_dim;
+        let label_dim = dataset.map_or(0, ImageDataset::label_dim);
+        if c_dim > 0 && c_dim != label_dim {
+            return Err(Error::Labels { c_dim, label_dim });
+        }
+        Ok(Self {
+            generator,
+            dataset: dataset.filter(|_| c_dim > 0),
+            random: RandomState::new(seed),
+        })
+    }
+
+    /// The next `n` images: `u8`, `[n, channels, resolution, resolution]`.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn batch(&mut self, n: usize) -> Result<Tensor> {
+        let config = self.generator.config();
+        let mut z = vec![0f32; n * config.z_dim];
+        self.random.fill_normal(&mut z);
+        let z = Tensor::from_vec(z, (n, config.z_dim), &Device::Cpu)?;
+        let c = self.dataset.map(|dataset| {
+            let labels = dataset.random_labels(n, &mut self.random);
+            Tensor::from_vec(labels, (n, config.c_dim), &Device::Cpu)
+        });
+        let c = c.transpose()?;
+        let synthesis = SynthesisOptions {
+            noise: NoiseMode::Random(&mut self.random),
+        };
+        let options = MappingOptions::default();
+        to_u8(
+            &self
+                .generator
+                .forward(&z, c.as_ref(), &options, synthesis)?,
+        )
+    }
+}
+
+/// -1..1 to 0..=255 as the reference does it for metrics: times 127.5 plus 128, clamped, cut off.
+///
+/// # Errors
+/// When the tensor library fails.
+pub fn to_u8(images: &Tensor) -> Result<Tensor> {
+    let scaled = images.affine(127.5, 128.0)?.clamp(0f32, 255f32)?;
+    Ok(scaled.to_dtype(DType::U8)?)
+}
+
+/// Images that [`probe_diversity`] looks at.
+const PROBED: usize = 64;
+
+/// How much a generator's images differ, from 64 of them seen as thumbnails of 8 x 8 pixels; the same latents each time.
+///
+/// # Errors
+/// As [`FakeImages::batch`].
+pub fn probe_diversity(generator: &Generator, dataset: Option<&ImageDataset>) -> Result<f64> {
+    let _weights_stay = ops::weight_cache::scope();
+    let mut fakes = FakeImages::new(generator, dataset, 0)?;
+    let mut seen: Option<metrics::Features> = None;
+    for _ in 0..PROBED / 16 {
+        let features = metrics::collapse::thumbnail_features(&fakes.batch(16)?)?;
+        match &mut seen {
+            Some(seen) => seen.append(&features)?,
+            None => seen = Some(features),
+        }
+    }
+    let seen = seen.unwrap_or_else(|| metrics::Features::new(1));
+    Ok(metrics::collapse::diversity(&seen)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use networks::{GeneratorConfig, MappingConfig};
+
+    use super::*;
+
+    fn generator(c_dim: usize) -> Generator {
+        let config = GeneratorConfig {
+            z_dim: 4,
+            w_dim: 4,
+            c_dim,
+            channel_base: 64,
+            channel_max: 8,
+            mapping: MappingConfig {
+                num_layers: 2,
+                ..MappingConfig::new(4)
+            },
+            ..GeneratorConfig::new(8, 3)
+        };
+        Generator::new(&config, &mut RandomState::new(1), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_images_in_any_batches() {
+        let g = generator(0);
+        let first = |n| {
+            let mut fakes = FakeImages::new(&g, None, 3).unwrap();
+            let images = fakes.batch(n).unwrap();
+            images.flatten_all().unwrap().to_vec1::<u8>().unwrap()
+        };
+        assert_eq!(first(2), first(2));
+        assert_ne!(first(1), first(2)[192..]);
+        assert!(matches!(
+            FakeImages::new(&generator(3), None, 0),
+            Err(Error::Labels {
+                c_dim: 3,
+                label_dim: 0
+            })
+        ));
+    }
+
+    #[test]
+    fn pixels_are_cut_off_not_rounded() {
+        let x = Tensor::new(&[-2f32, -1.0, 0.0, 0.999, 1.0, 5.0], &Device::Cpu).unwrap();
+        let pixels = to_u8(&x).unwrap().to_vec1::<u8>().unwrap();
+        // Origin: numpy, trunc(clip(x * 127.5 + 128, 0, 255)).
+        assert_eq!(pixels, [0, 0, 128, 255, 255, 255]);
+    }
+
+    #[test]
+    fn one_picture_has_no_diversity_and_a_fresh_network_some() {
+        let g = generator(0);
+        assert!(probe_diversity(&g, None).unwrap() > 0.01);
+        for (name, var, _) in g.parameters().iter() {
+            if name.contains("weight") || name.contains("noise_strength") {
+                var.set(&var.zeros_like().unwrap()).unwrap();
+            }
+        }
+        assert!(probe_diversity(&g, None).unwrap() < 1e-6);
+    }
+}

@@ -1,0 +1,238 @@
+//! The random numbers of the losses, apart from what is made of them.
+
+use augment::{AugmentPipe, Augmentation, BatchShape};
+use candle_core::{Device, Tensor};
+use networks::{NoiseMode, NormalSource, SynthesisOptions};
+use rng::{RandomState, SavedState};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The noise of one synthesis call, which can be made again.
+#[derive(Clone, Debug)]
+pub enum Noise {
+    /// That stored with the weights.
+    Const,
+    /// New noise from this seed.
+    Seed(u32),
+}
+
+impl Noise {
+    /// Calls `synthesis` with options that add this noise.
+    pub fn with<T>(&self, synthesis: impl FnOnce(SynthesisOptions<'_>) -> T) -> T {
+        match self {
+            Noise::Const => synthesis(SynthesisOptions {
+                noise: NoiseMode::Const,
+            }),
+            Noise::Seed(seed) => synthesis(SynthesisOptions::random(&mut RandomState::new(*seed))),
+        }
+    }
+}
+
+/// Second latents, and the layer from which on they are used.
+pub struct StyleMixing {
+    /// `[batch, z_dim]`
+    pub z: Tensor,
+    /// From 1; the number of layers for no mixing.
+    pub cutoff: usize,
+}
+
+/// Where the losses' random numbers come from: a run's generators, or a recording.
+pub trait Draws {
+    /// Style mixing of one call of the generator; `None` when it is off.
+    ///
+    /// # Errors
+    /// When a recording does not fit.
+    fn style_mixing(&mut self, z: &Tensor, num_ws: usize) -> Result<Option<StyleMixing>>;
+
+    /// Noise of one call of the generator.
+    fn noise(&mut self) -> Noise;
+
+    /// The direction in which path lengths are measured: standard normal, `shape`.
+    ///
+    /// # Errors
+    /// When a recording does not fit.
+    fn path_noise(&mut self, shape: &[usize]) -> Result<Tensor>;
+
+    /// What happens to a batch before the discriminator sees it; `None` for nothing.
+    ///
+    /// # Errors
+    /// When the pipe cannot be applied to such images.
+    fn augmentation(&mut self, shape: BatchShape) -> Result<Option<Augmentation>>;
+}
+
+/// The generators of a run, one for each purpose, so that a change of one setting leaves the other draws alone.
+pub struct RunDraws {
+    /// Probability of style mixing.
+    pub style_mixing_prob: f64,
+    /// Transforms; `None` for no augmentation.
+    pub pipe: Option<AugmentPipe>,
+    /// Their probability.
+    pub p: f64,
+    latents: RandomState,
+    mixing: RandomState,
+    noise: RandomState,
+    path: RandomState,
+    augment: RandomState,
+    device: Device,
+}
+
+/// The states of [`RunDraws`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedDraws {
+    latents: SavedState,
+    mixing: SavedState,
+    noise: SavedState,
+    path: SavedState,
+    augment: SavedState,
+}
+
+impl RunDraws {
+    /// Generators at their start.
+    pub fn new(
+        seed: u64,
+        style_mixing_prob: f64,
+        pipe: Option<AugmentPipe>,
+        device: &Device,
+    ) -> Self {
+        Self {
+            style_mixing_prob,
+            pipe,
+            p: 0.0,
+            latents: stream(seed, "latents"),
+            mixing: stream(seed, "mixing"),
+            noise: stream(seed, "noise"),
+            path: stream(seed, "path"),
+            augment: stream(seed, "augment"),
+            device: device.clone(),
+        }
+    }
+
+    /// Latents and labels of the generated images: their generator.
+    pub fn latents(&mut self) -> &mut RandomState {
+        &mut self.latents
+    }
+
+    /// The states of all generators.
+    pub fn save(&self) -> SavedDraws {
+        SavedDraws {
+            latents: self.latents.save(),
+            mixing: self.mixing.save(),
+            noise: self.noise.save(),
+            path: self.path.save(),
+            augment: self.augment.save(),
+        }
+    }
+
+    /// Continues where [`RunDraws::save`] was called.
+    ///
+    /// # Errors
+    /// `State` when a state is damaged.
+    pub fn restore(&mut self, saved: &SavedDraws) -> Result<()> {
+        let restore = |saved| {
+            RandomState::restore(saved)
+                .ok_or_else(|| Error::state("a random generator's state is damaged"))
+        };
+        self.latents = restore(&saved.latents)?;
+        self.mixing = restore(&saved.mixing)?;
+        self.noise = restore(&saved.noise)?;
+        self.path = restore(&saved.path)?;
+        self.augment = restore(&saved.augment)?;
+        Ok(())
+    }
+}
+
+impl Draws for RunDraws {
+    fn style_mixing(&mut self, z: &Tensor, num_ws: usize) -> Result<Option<StyleMixing>> {
+        if self.style_mixing_prob <= 0.0 {
+            return Ok(None);
+        }
+        // Both numbers are drawn in any case, as in the reference.
+        let layer = 1 + self.mixing.index(num_ws.max(2) - 1);
+        let mixes = self.mixing.random_sample() < self.style_mixing_prob;
+        Ok(Some(StyleMixing {
+            z: normal(&mut self.mixing, z.dims(), &self.device)?,
+            cutoff: if mixes { layer } else { num_ws },
+        }))
+    }
+
+    fn noise(&mut self) -> Noise {
+        Noise::Seed(self.noise.index(1 << 32) as u32)
+    }
+
+    fn path_noise(&mut self, shape: &[usize]) -> Result<Tensor> {
+        normal(&mut self.path, shape, &self.device)
+    }
+
+    fn augmentation(&mut self, shape: BatchShape) -> Result<Option<Augmentation>> {
+        // Nothing is drawn without a pipe; with one, the draws do not depend on p.
+        let pipe = self.pipe.as_ref();
+        let drawn = pipe.map(|pipe| pipe.draw(&mut self.augment, self.p, shape));
+        Ok(drawn.transpose()?.map(Augmentation::new).transpose()?)
+    }
+}
+
+/// Standard normal numbers in a tensor.
+///
+/// # Errors
+/// When the tensor library fails.
+pub(crate) fn normal(random: &mut RandomState, shape: &[usize], device: &Device) -> Result<Tensor> {
+    let mut values = vec![0f32; shape.iter().product()];
+    random.fill_normal(&mut values);
+    Ok(Tensor::from_vec(values, shape, device)?)
+}
+
+/// The generator of one purpose: seed and name decide its numbers.
+pub(crate) fn stream(seed: u64, name: &str) -> RandomState {
+    // FNV-1a, to spread neighbouring seeds.
+    let bytes = seed.to_le_bytes().into_iter().chain(name.bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    RandomState::new((hash ^ (hash >> 32)) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn restored_generators_go_on_identically() {
+        let new = || RunDraws::new(3, 0.9, None, &Device::Cpu);
+        let z = Tensor::zeros((2, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let mut a = new();
+        for _ in 0..3 {
+            a.style_mixing(&z, 8).unwrap();
+            a.path_noise(&[5]).unwrap();
+        }
+        let saved: SavedDraws =
+            serde_json::from_str(&serde_json::to_string(&a.save()).unwrap()).unwrap();
+        let mut b = new();
+        b.restore(&saved).unwrap();
+        for draws in [&mut a, &mut b] {
+            draws.noise();
+        }
+        let numbers = |draws: &mut RunDraws| {
+            let mixing = draws.style_mixing(&z, 8).unwrap().unwrap();
+            let mut all = mixing.z.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            all.push(mixing.cutoff as f32);
+            all.extend(draws.path_noise(&[3]).unwrap().to_vec1::<f32>().unwrap());
+            all
+        };
+        assert_eq!(numbers(&mut a), numbers(&mut b));
+    }
+
+    #[test]
+    fn cutoffs_are_layers_or_none() {
+        let mut draws = RunDraws::new(0, 0.5, None, &Device::Cpu);
+        let z = Tensor::zeros((1, 2), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let mut seen = [0; 5];
+        for _ in 0..400 {
+            seen[draws.style_mixing(&z, 4).unwrap().unwrap().cutoff] += 1;
+        }
+        assert_eq!(seen[0], 0);
+        assert!(seen[1..4].iter().all(|n| (30..110).contains(n)), "{seen:?}");
+        assert!((150..250).contains(&seen[4]), "{seen:?}");
+    }
+}

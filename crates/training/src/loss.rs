@@ -1,0 +1,351 @@
+//! The losses of StyleGAN2 (arXiv:1912.04958) and their gradients, phase by phase.
+//!
+//! Both penalties need a gradient of a gradient. They take the first gradient with frozen weights, and the second as an
+//! ordinary backward pass of a directional derivative along it (`ops::second_order`).
+
+use augment::{Augmentation, BatchShape};
+use candle_core::{Tensor, Var};
+use networks::{Discriminator, Generator, MappingOptions, mix_styles};
+use ops::{Activation, BiasActOptions, Dual, bias_act};
+
+use crate::config::LossConfig;
+use crate::draws::{Draws, Noise};
+use crate::error::Result;
+use crate::gradients::Gradients;
+use crate::phase::{Phase, Trains};
+
+/// A generator and a discriminator that are trained against each other, each also in a form without gradients.
+pub struct Networks {
+    /// The generator, its weights tracked.
+    pub g: Generator,
+    /// The same weights, not tracked.
+    pub g_frozen: Generator,
+    /// The discriminator, its weights tracked.
+    pub d: Discriminator,
+    /// The same weights, not tracked.
+    pub d_frozen: Discriminator,
+}
+
+impl Networks {
+    /// Both forms of two networks; the weights are shared.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn new(g: &Generator, d: &Discriminator) -> Result<Self> {
+        Ok(Self {
+            g: g.tracked()?,
+            g_frozen: g.detached()?,
+            d: d.tracked()?,
+            d_frozen: d.detached()?,
+        })
+    }
+}
+
+/// What one accumulation round works on. Labels are `None` for unconditional networks.
+pub struct Round {
+    /// Real images, -1 to 1: `[batch, channels, side, side]`.
+    pub real_img: Tensor,
+    /// Their labels: `[batch, c_dim]`.
+    pub real_c: Option<Tensor>,
+    /// Latents: `[batch, z_dim]`.
+    pub gen_z: Tensor,
+    /// Labels of the images to generate: `[batch, c_dim]`.
+    pub gen_c: Option<Tensor>,
+}
+
+/// Takes a value of each sample under its official name (`Loss/scores/fake`).
+pub type Report<'a> = dyn FnMut(&str, &[f32]) + 'a;
+
+/// The losses, with the one value that they remember.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    /// Weights and decays.
+    pub config: LossConfig,
+    /// Moving mean of the path lengths.
+    pub pl_mean: f32,
+}
+
+impl Losses {
+    /// Adds the gradients of one round of a phase to `gradients`. The loss is the mean over the round times `gain`.
+    ///
+    /// # Errors
+    /// When shapes do not fit the networks.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a step, each of its own kind"
+    )]
+    pub fn accumulate(
+        &mut self,
+        phase: &Phase,
+        gain: f64,
+        networks: &Networks,
+        round: &Round,
+        draws: &mut dyn Draws,
+        gradients: &mut Gradients,
+        report: &mut Report<'_>,
+    ) -> Result<()> {
+        match phase.trains {
+            Trains::Generator => {
+                if phase.main {
+                    generator_main(gain, networks, round, draws, gradients, report)?;
+                }
+                if phase.regularize && self.config.pl_weight != 0.0 {
+                    self.path_length(gain, networks, round, draws, gradients, report)?;
+                }
+            }
+            Trains::Discriminator => {
+                let fake_losses = match phase.main {
+                    true => discriminator_fake(gain, networks, round, draws, gradients, report)?,
+                    false => Vec::new(),
+                };
+                let r1 = phase.regularize && self.config.r1_gamma != 0.0;
+                if phase.main || r1 {
+                    let augmentation = draws.augmentation(BatchShape::of(&round.real_img)?)?;
+                    let real = Real {
+                        augmentation,
+                        gain,
+                        networks,
+                        round,
+                    };
+                    if phase.main {
+                        real.main(&fake_losses, gradients, report)?;
+                    }
+                    if r1 {
+                        let gamma = self.config.r1_gamma;
+                        real.r1_penalty(gamma, !phase.main, gradients, report)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Path length regularization: changes of `w` shall change the image by the same amount everywhere.
+    fn path_length(
+        &mut self,
+        gain: f64,
+        networks: &Networks,
+        round: &Round,
+        draws: &mut dyn Draws,
+        gradients: &mut Gradients,
+        report: &mut Report<'_>,
+    ) -> Result<()> {
+        let batch = round.gen_z.dim(0)?;
+        let batch = (batch / self.config.pl_batch_shrink.max(1)).max(1);
+        let z = round.gen_z.narrow(0, 0, batch)?;
+        let c = round
+            .gen_c
+            .as_ref()
+            .map(|c| c.narrow(0, 0, batch))
+            .transpose()?;
+        let ws = styles(&networks.g, &z, c.as_ref(), draws)?;
+        let noise = draws.noise();
+
+        // J^T y: how the images' product with random y changes with ws.
+        let moving = Var::from_tensor(&ws.detach())?;
+        let img = noise.with(|o| networks.g_frozen.synthesis.forward(moving.as_tensor(), o))?;
+        let (_, _, height, width) = img.dims4()?;
+        let scale = 1.0 / ((height * width) as f64).sqrt();
+        let y = (draws.path_noise(img.dims())? * scale)?;
+        let mut found = (img * &y)?.sum_all()?.backward()?;
+        let slope = found
+            .remove(moving.as_tensor())
+            .map_or_else(|| ws.zeros_like(), Ok)?
+            .detach();
+
+        // Lengths and the penalty, on the host: one number for each sample.
+        let (_, num_ws, w_dim) = slope.dims3()?;
+        let squares = slope.sqr()?.sum((1, 2))?.to_vec1::<f32>()?;
+        let lengths: Vec<f32> = squares.iter().map(|s| (s / num_ws as f32).sqrt()).collect();
+        let mean = lengths.iter().sum::<f32>() / batch as f32;
+        let decay = self.config.pl_decay as f32;
+        self.pl_mean += (mean - self.pl_mean) * decay;
+        let offsets: Vec<f32> = lengths.iter().map(|length| length - self.pl_mean).collect();
+        let penalties: Vec<f32> = offsets.iter().map(|offset| offset * offset).collect();
+        report("Loss/pl_penalty", &penalties);
+        let weight = self.config.pl_weight as f32;
+        let losses: Vec<f32> = penalties.iter().map(|penalty| penalty * weight).collect();
+        report("Loss/G/reg", &losses);
+
+        // The loss's derivative in each length. The moving mean contains the lengths, too.
+        let mean_offset = offsets.iter().sum::<f32>() / batch as f32;
+        let outer = 2.0 * weight * gain as f32 / batch as f32;
+        let factors = offsets
+            .iter()
+            .zip(&lengths)
+            .map(|(offset, &length)| match length > 0.0 {
+                true => outer * (offset - decay * mean_offset) / (num_ws as f32 * length),
+                false => 0.0,
+            });
+        let factors = Tensor::from_iter(factors, slope.device())?.reshape((batch, 1, 1))?;
+        let direction = slope.broadcast_mul(&factors)?;
+        debug_assert_eq!(direction.dims(), [batch, num_ws, w_dim]);
+
+        let ws = Dual::new(ws, direction)?;
+        let img = noise.with(|o| networks.g.synthesis.forward_dual(&ws, o))?;
+        gradients.add((img.tangent_or_zeros()? * y)?.sum_all()?.backward()?)
+    }
+}
+
+/// Non-saturating logistic loss of the generator.
+fn generator_main(
+    gain: f64,
+    networks: &Networks,
+    round: &Round,
+    draws: &mut dyn Draws,
+    gradients: &mut Gradients,
+    report: &mut Report<'_>,
+) -> Result<()> {
+    let img = generate(&networks.g, round, draws)?;
+    let img = augmented(img, draws)?;
+    let logits = networks.d_frozen.forward(&img, round.gen_c.as_ref())?;
+    scores("fake", &logits, report)?;
+    let loss = softplus(&logits.neg()?)?;
+    report("Loss/G/loss", &values(&loss)?);
+    gradients.add((loss.mean_all()? * gain)?.backward()?)
+}
+
+/// The half of the discriminator's loss that is on generated images; gives that of each sample.
+fn discriminator_fake(
+    gain: f64,
+    networks: &Networks,
+    round: &Round,
+    draws: &mut dyn Draws,
+    gradients: &mut Gradients,
+    report: &mut Report<'_>,
+) -> Result<Vec<f32>> {
+    let img = generate(&networks.g_frozen, round, draws)?.detach();
+    let img = augmented(img, draws)?;
+    let logits = networks.d.forward(&img, round.gen_c.as_ref())?;
+    scores("fake", &logits, report)?;
+    let loss = softplus(&logits)?;
+    gradients.add((loss.mean_all()? * gain)?.backward()?)?;
+    values(&loss)
+}
+
+/// Real images on their way through one draw of the augmentation.
+struct Real<'a> {
+    augmentation: Option<Augmentation>,
+    gain: f64,
+    networks: &'a Networks,
+    round: &'a Round,
+}
+
+impl Real<'_> {
+    fn judge(&self, d: &Discriminator, img: &Dual) -> Result<Dual> {
+        let c = self.round.real_c.as_ref();
+        Ok(match &self.augmentation {
+            Some(augmentation) => d.forward_dual(&augmentation.apply(img)?, c)?,
+            None => d.forward_dual(img, c)?,
+        })
+    }
+
+    /// The half of the discriminator's loss that is on real images; reports the sum of both.
+    fn main(
+        &self,
+        fake_losses: &[f32],
+        gradients: &mut Gradients,
+        report: &mut Report<'_>,
+    ) -> Result<()> {
+        let logits = self
+            .judge(&self.networks.d, &(&self.round.real_img).into())?
+            .primal;
+        scores("real", &logits, report)?;
+        let loss = softplus(&logits.neg()?)?;
+        let pairs = values(&loss)?.into_iter().zip(fake_losses);
+        let sums: Vec<f32> = pairs.map(|(real, fake)| real + fake).collect();
+        report("Loss/D/loss", &sums);
+        gradients.add((loss.mean_all()? * self.gain)?.backward()?)
+    }
+
+    /// R1 (arXiv:1801.04406): the squared slope of the discriminator at real images, through the augmentation.
+    fn r1_penalty(
+        &self,
+        gamma: f64,
+        with_scores: bool,
+        gradients: &mut Gradients,
+        report: &mut Report<'_>,
+    ) -> Result<()> {
+        let moving = Var::from_tensor(&self.round.real_img)?;
+        let logits = self
+            .judge(&self.networks.d_frozen, &moving.as_tensor().into())?
+            .primal;
+        if with_scores {
+            scores("real", &logits, report)?;
+        }
+        let mut found = logits.sum_all()?.backward()?;
+        let slope = found
+            .remove(moving.as_tensor())
+            .map_or_else(|| moving.zeros_like(), Ok)?
+            .detach();
+        let penalties = slope.sqr()?.sum((1, 2, 3))?.to_vec1::<f32>()?;
+        report("Loss/r1_penalty", &penalties);
+        let weight = gamma as f32 / 2.0;
+        let losses: Vec<f32> = penalties.iter().map(|penalty| penalty * weight).collect();
+        report("Loss/D/reg", &losses);
+
+        let img = Dual::new(self.round.real_img.clone(), slope)?;
+        let logits = self.judge(&self.networks.d, &img)?;
+        let factor = self.gain * gamma / penalties.len() as f64;
+        let loss = (logits.tangent_or_zeros()?.sum_all()? * factor)?;
+        gradients.add(loss.backward()?)
+    }
+}
+
+/// `ws` of a batch in training: tracked mean, mixed styles.
+fn styles(g: &Generator, z: &Tensor, c: Option<&Tensor>, draws: &mut dyn Draws) -> Result<Tensor> {
+    let track = MappingOptions {
+        update_w_avg: true,
+        ..MappingOptions::default()
+    };
+    let ws = g.mapping.forward(z, c, &track)?;
+    let Some(mixing) = draws.style_mixing(z, ws.dim(1)?)? else {
+        return Ok(ws);
+    };
+    if mixing.cutoff >= ws.dim(1)? {
+        return Ok(ws);
+    }
+    let other = g
+        .mapping
+        .forward(&mixing.z, c, &MappingOptions::default())?;
+    Ok(mix_styles(&ws, &other, mixing.cutoff)?)
+}
+
+fn generate(g: &Generator, round: &Round, draws: &mut dyn Draws) -> Result<Tensor> {
+    let ws = styles(g, &round.gen_z, round.gen_c.as_ref(), draws)?;
+    let noise: Noise = draws.noise();
+    Ok(noise.with(|options| g.synthesis.forward(&ws, options))?)
+}
+
+fn augmented(img: Tensor, draws: &mut dyn Draws) -> Result<Tensor> {
+    Ok(match draws.augmentation(BatchShape::of(&img)?)? {
+        Some(augmentation) => augmentation.apply(&img.into())?.primal,
+        None => img,
+    })
+}
+
+fn softplus(x: &Tensor) -> Result<Tensor> {
+    let options = BiasActOptions {
+        activation: Activation::Softplus,
+        gain: Some(1.0),
+        ..BiasActOptions::default()
+    };
+    Ok(bias_act(x, None, &options)?)
+}
+
+fn values(x: &Tensor) -> Result<Vec<f32>> {
+    Ok(x.flatten_all()?.to_vec1()?)
+}
+
+fn scores(kind: &str, logits: &Tensor, report: &mut Report<'_>) -> Result<()> {
+    let logits = values(logits)?;
+    report(&format!("Loss/scores/{kind}"), &logits);
+    let sign = |&x: &f32| match x {
+        x if x > 0.0 => 1.0,
+        x if x < 0.0 => -1.0,
+        x => x,
+    };
+    let signs: Vec<f32> = logits.iter().map(sign).collect();
+    report(&format!("Loss/signs/{kind}"), &signs);
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! The pictures that a run shows of itself: `reals.png`, `fakes_init.png`, `fakes000200.png`.
+
+use std::path::Path;
+
+use augment::{AugmentPipe, Augmentation, BatchShape};
+use candle_core::{DType, Device, Tensor};
+use dataset::{Image, ImageDataset, SnapshotGrid, encode_png};
+use networks::{Generator, MappingOptions, SynthesisOptions};
+
+use crate::draws::{normal, stream};
+use crate::error::{Error, Result};
+
+/// Fixed latents, laid out as a grid.
+pub(crate) struct Preview {
+    grid: SnapshotGrid,
+    z: Tensor,
+    c: Option<Tensor>,
+    batch: usize,
+}
+
+impl Preview {
+    /// The grid of a dataset, official or of a given size; its latents come from the seed alone.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn new(
+        dataset: &ImageDataset,
+        size: Option<[usize; 2]>,
+        z_dim: usize,
+        seed: u64,
+        batch: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let grid = match size {
+            Some([columns, rows]) => SnapshotGrid::sized(dataset, columns, rows),
+            None => SnapshotGrid::new(dataset),
+        };
+        let z = normal(
+            &mut stream(seed, "preview"),
+            &[grid.indices.len(), z_dim],
+            device,
+        )?;
+        let labels: Vec<f32> = grid
+            .indices
+            .iter()
+            .flat_map(|&idx| dataset.label(idx))
+            .copied()
+            .collect();
+        let c = match dataset.label_dim() {
+            0 => None,
+            dim => Some(Tensor::from_vec(labels, (grid.indices.len(), dim), device)?),
+        };
+        Ok(Self { grid, z, c, batch })
+    }
+
+    /// Real images in the grid.
+    ///
+    /// # Errors
+    /// When one cannot be read, or the file not be written.
+    pub fn write_reals(&self, dataset: &ImageDataset, path: &Path) -> Result<()> {
+        let images = self
+            .grid
+            .indices
+            .iter()
+            .map(|&idx| Ok(dataset.image(idx)?.to_chw()));
+        let images = images.collect::<Result<Vec<_>>>()?;
+        write_grid(&self.grid, &images, dataset.shape(), path)
+    }
+
+    /// What a generator makes of the fixed latents, without truncation, with its stored noise.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_fakes(&self, g: &Generator, path: &Path) -> Result<()> {
+        let mut images = Vec::new();
+        let n = self.grid.indices.len();
+        let mut shape = [0; 3];
+        let _weights_stay = ops::weight_cache::scope();
+        for start in (0..n).step_by(self.batch) {
+            let len = self.batch.min(n - start);
+            let z = self.z.narrow(0, start, len)?;
+            let c = self
+                .c
+                .as_ref()
+                .map(|c| c.narrow(0, start, len))
+                .transpose()?;
+            let options = SynthesisOptions::default();
+            let img = g.forward(&z, c.as_ref(), &MappingOptions::default(), options)?;
+            let (_, channels, height, width) = img.dims4()?;
+            shape = [channels, height, width];
+            let values = img.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+            images.extend(
+                values
+                    .chunks_exact(channels * height * width)
+                    .map(|img| img.iter().map(|v| to_u8(*v)).collect::<Vec<u8>>()),
+            );
+        }
+        write_grid(&self.grid, &images, shape, path)
+    }
+}
+
+/// A sheet of what a discriminator sees: in each row one image of the dataset as it is, then augmented anew and anew.
+///
+/// # Errors
+/// When `p` is no probability, the pipe cannot be applied to such images, or the file not be written.
+pub fn write_augment_preview(
+    dataset: &ImageDataset,
+    pipe: &AugmentPipe,
+    p: f64,
+    [columns, rows]: [usize; 2],
+    seed: u64,
+    path: &Path,
+) -> Result<()> {
+    let mut random = stream(seed, "augment-preview");
+    let [channels, height, width] = dataset.shape();
+    let order = random.permutation(dataset.len());
+    let mut images = Vec::new();
+    for &idx in order.iter().cycle().take(rows) {
+        let image = dataset.image(idx)?.to_chw();
+        let shape = (1, channels, height, width);
+        let values = image.iter().map(|&v| f32::from(v) / 127.5 - 1.0);
+        let x = Tensor::from_iter(values, &Device::Cpu)?.reshape(shape)?;
+        images.push(image);
+        for _ in 1..columns {
+            let draws = pipe.draw(&mut random, p, BatchShape::of(&x)?)?;
+            let seen = Augmentation::new(draws)?.apply(&(&x).into())?.primal;
+            let values = seen.flatten_all()?.to_vec1::<f32>()?;
+            images.push(values.into_iter().map(to_u8).collect());
+        }
+    }
+    let grid = SnapshotGrid {
+        columns,
+        rows,
+        indices: order,
+    };
+    write_grid(&grid, &images, dataset.shape(), path)
+}
+
+/// -1..1 to 0..255, rounded half to even.
+fn to_u8(value: f32) -> u8 {
+    ((value + 1.0) * 127.5).round_ties_even().clamp(0.0, 255.0) as u8
+}
+
+/// Images `[channels, height, width]` side by side in one PNG.
+fn write_grid(
+    grid: &SnapshotGrid,
+    images: &[Vec<u8>],
+    [channels, height, width]: [usize; 3],
+    path: &Path,
+) -> Result<()> {
+    let row_len = grid.columns * width * channels;
+    let mut pixels = vec![0; grid.rows * height * row_len];
+    for (i, image) in images.iter().enumerate() {
+        let (row, column) = (i / grid.columns, i % grid.columns);
+        for y in 0..height {
+            let start = (row * height + y) * row_len + column * width * channels;
+            let out = &mut pixels[start..start + width * channels];
+            for (x, pixel) in out.chunks_exact_mut(channels).enumerate() {
+                for (c, value) in pixel.iter_mut().enumerate() {
+                    *value = image[(c * height + y) * width + x];
+                }
+            }
+        }
+    }
+    let image = Image {
+        width: grid.columns * width,
+        height: grid.rows * height,
+        channels,
+        pixels,
+    };
+    let png = encode_png(&image, 1)?;
+    files::write_bytes(path, png.bytes()).map_err(Error::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_rounded_and_kept_in_range() {
+        // Origin: numpy, rint((x + 1) * 127.5).
+        let cases = [(-1.0, 0), (1.0, 255), (0.0, 128), (-7.0, 0), (9.0, 255)];
+        for (value, pixel) in cases {
+            assert_eq!(to_u8(value), pixel, "{value}");
+        }
+    }
+}

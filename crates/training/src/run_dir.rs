@@ -1,0 +1,189 @@
+//! The folder of a run, and the files in it that grow.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The next free folder of `outdir` as the reference names it: `00003-faces64-mirror-auto1`.
+///
+/// # Errors
+/// `File` when `outdir` cannot be read.
+pub fn next_run_dir(outdir: &Path, desc: &str) -> Result<PathBuf> {
+    let mut next = 0;
+    for (id, _) in run_dirs(outdir)? {
+        next = next.max(id + 1);
+    }
+    Ok(outdir.join(format!("{next:05}-{desc}")))
+}
+
+/// The runs in a folder with their numbers, ascending; none when there is no such folder.
+///
+/// # Errors
+/// `File` when the folder cannot be read.
+pub fn run_dirs(outdir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let entries = match std::fs::read_dir(outdir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::file(outdir))?,
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::file(outdir))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+        if let (true, Ok(id)) = (entry.path().is_dir(), name[..digits].parse()) {
+            runs.push((id, entry.path()));
+        }
+    }
+    runs.sort();
+    Ok(runs)
+}
+
+/// A text file that is only appended to, and cut back to a saved length when a run resumes.
+pub(crate) struct GrowingFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl GrowingFile {
+    /// Opens or makes a file.
+    ///
+    /// # Errors
+    /// `File` when it cannot be opened.
+    pub fn open(path: PathBuf) -> Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = file.map_err(Error::file(&path))?;
+        Ok(Self { path, file })
+    }
+
+    /// Appends a line in one write.
+    ///
+    /// # Errors
+    /// `File` when it cannot be written.
+    pub fn line(&mut self, text: &str) -> Result<()> {
+        let line = format!("{text}\n");
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(Error::file(&self.path))
+    }
+}
+
+/// Files of a run that grow while it goes on: what came after a state was saved is written again by the resumed run.
+fn is_growing(name: &str) -> bool {
+    name == LOG || name == STATS || name.contains(".tfevents.")
+}
+
+/// The log, as the reference writes it.
+pub(crate) const LOG: &str = "log.txt";
+/// One line a tick.
+pub(crate) const STATS: &str = "stats.jsonl";
+
+/// The lengths of the growing files, to be saved.
+///
+/// # Errors
+/// `File` when the folder cannot be read.
+pub(crate) fn file_lengths(run_dir: &Path) -> Result<BTreeMap<String, u64>> {
+    let mut lengths = BTreeMap::new();
+    for entry in std::fs::read_dir(run_dir).map_err(Error::file(run_dir))? {
+        let entry = entry.map_err(Error::file(run_dir))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if is_growing(&name) {
+            let metadata = entry.metadata().map_err(Error::file(&entry.path()))?;
+            lengths.insert(name, metadata.len());
+        }
+    }
+    Ok(lengths)
+}
+
+/// Cuts the growing files back to saved lengths; those that did not exist are removed.
+///
+/// # Errors
+/// `File` when one cannot be cut.
+pub(crate) fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<()> {
+    for (name, length) in file_lengths(run_dir)? {
+        let path = run_dir.join(&name);
+        let cut = || match lengths.get(&name) {
+            Some(&saved) if saved < length => {
+                OpenOptions::new().write(true).open(&path)?.set_len(saved)
+            }
+            Some(_) => Ok(()),
+            None => std::fs::remove_file(&path),
+        };
+        cut().map_err(Error::file(&path))?;
+    }
+    Ok(())
+}
+
+/// Bytes that can still be written to the file system of a folder; `None` where that cannot be told.
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
+        let mut stats = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+        // SAFETY: `path` ends with a zero byte, and `stats` is written in full when 0 is returned.
+        let stats = unsafe {
+            if libc::statvfs(path.as_ptr(), stats.as_mut_ptr()) != 0 {
+                return None;
+            }
+            stats.assume_init()
+        };
+        #[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
+        Some(stats.f_bavail as u64 * stats.f_frsize as u64)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_from_the_highest() {
+        let dir = tempfile::tempdir().unwrap();
+        let outdir = dir.path().join("runs");
+        assert!(next_run_dir(&outdir, "a").unwrap().ends_with("00000-a"));
+        for name in ["00000-a", "00007-b", "notes", "3"] {
+            std::fs::create_dir_all(outdir.join(name)).unwrap();
+        }
+        std::fs::write(outdir.join("00009-file"), "").unwrap();
+        assert!(next_run_dir(&outdir, "c").unwrap().ends_with("00008-c"));
+        let runs: Vec<u64> = run_dirs(&outdir).unwrap().iter().map(|r| r.0).collect();
+        assert_eq!(runs, [0, 3, 7]);
+    }
+
+    #[test]
+    fn growing_files_are_cut_back_to_what_was_saved() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let mut file = GrowingFile::open(dir.path().join(name)).unwrap();
+            file.line(text).unwrap();
+        };
+        write(STATS, "one");
+        write("fakes.txt", "stays");
+        let lengths = file_lengths(dir.path()).unwrap();
+        assert_eq!(lengths, BTreeMap::from([(STATS.to_owned(), 4)]));
+        write(STATS, "two");
+        write(LOG, "new");
+        cut_back(dir.path(), &lengths).unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).ok();
+        assert_eq!(read(STATS).unwrap(), "one\n");
+        assert_eq!(read(LOG), None);
+        assert_eq!(read("fakes.txt").unwrap(), "stays\n");
+    }
+
+    #[test]
+    fn free_space_is_told() {
+        if cfg!(unix) {
+            assert!(free_bytes(Path::new(".")).unwrap() > 0);
+            assert_eq!(free_bytes(Path::new("/no/such/folder")), None);
+        }
+    }
+}

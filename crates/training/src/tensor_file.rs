@@ -1,0 +1,144 @@
+//! Safetensors files that prove to be whole: the last tensor is a checksum of everything before it.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use crc32fast::Hasher;
+use safetensors::SafeTensors;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result};
+
+/// Name of the last tensor: the CRC-32 of the header and of all other tensors.
+const CHECKSUM: &str = "crc32";
+
+/// Writes f32 tensors in the given order: to a temporary name first, synced, then renamed.
+///
+/// # Errors
+/// `File` when it cannot be written.
+pub(crate) fn write(
+    path: &Path,
+    metadata: &BTreeMap<String, String>,
+    tensors: &[(String, Tensor)],
+) -> Result<()> {
+    let mut header = Map::new();
+    header.insert("__metadata__".to_owned(), json!(metadata));
+    let mut end = 0;
+    for (name, tensor) in tensors {
+        let start = end;
+        end += tensor.elem_count() * size_of::<f32>();
+        let entry = json!({"dtype": "F32", "shape": tensor.dims(), "data_offsets": [start, end]});
+        header.insert(name.clone(), entry);
+    }
+    let entry = json!({"dtype": "U32", "shape": [], "data_offsets": [end, end + 4]});
+    header.insert(CHECKSUM.to_owned(), entry);
+    let mut header = Value::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let mut file = files::AtomicFile::create(path).map_err(Error::file(path))?;
+    let mut hasher = Hasher::new();
+    let mut put = |bytes: &[u8], hasher: &mut Hasher| {
+        hasher.update(bytes);
+        file.write_all(bytes).map_err(Error::file(path))
+    };
+    put(&(header.len() as u64).to_le_bytes(), &mut hasher)?;
+    put(&header, &mut hasher)?;
+    for (_, tensor) in tensors {
+        let values = tensor
+            .flatten_all()?
+            .to_device(&Device::Cpu)?
+            .to_vec1::<f32>()?;
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        put(&bytes, &mut hasher)?;
+    }
+    let checksum = hasher.clone().finalize().to_le_bytes();
+    put(&checksum, &mut hasher)?;
+    file.commit().map_err(Error::file(path))
+}
+
+/// What [`write`] wrote.
+pub(crate) struct TensorFile {
+    /// Texts.
+    pub metadata: BTreeMap<String, String>,
+    /// Tensors by name.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+impl TensorFile {
+    /// Reads a file and checks that it is whole.
+    ///
+    /// # Errors
+    /// `File` when it cannot be read, `State` when it is torn, damaged or another file.
+    pub fn read(path: &Path, device: &Device) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::file(path))?;
+        Self::parse(&bytes, device)
+            .map_err(|reason| Error::state(format!("'{}' {reason}", path.display())))
+    }
+
+    fn parse(bytes: &[u8], device: &Device) -> std::result::Result<Self, String> {
+        let torn = |_| "is torn or no safetensors file".to_owned();
+        let file = SafeTensors::deserialize(bytes).map_err(torn)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(torn)?;
+        let (content, checksum) = bytes.split_last_chunk::<4>().ok_or("is empty")?;
+        if file.tensor(CHECKSUM).is_err() {
+            return Err("is no training state; networks to start from are for --init-from".into());
+        }
+        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
+            return Err("is damaged: its checksum does not fit".to_owned());
+        }
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            if name != CHECKSUM {
+                let dtype = DType::try_from(view.dtype()).map_err(|e| e.to_string())?;
+                let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device);
+                tensors.insert(name, tensor.map_err(|e| e.to_string())?);
+            }
+        }
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(Self {
+            metadata: metadata.into_iter().collect(),
+            tensors,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_comes_back_and_every_flipped_or_missing_byte_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.safetensors");
+        let metadata = BTreeMap::from([("note".to_owned(), "7".to_owned())]);
+        let a = Tensor::new(&[[1f32, -2.5], [f32::MIN_POSITIVE, 4.0]], &Device::Cpu).unwrap();
+        let b = Tensor::new(3f32, &Device::Cpu).unwrap();
+        write(
+            &path,
+            &metadata,
+            &[("a".to_owned(), a.clone()), ("b".to_owned(), b)],
+        )
+        .unwrap();
+        let file = TensorFile::read(&path, &Device::Cpu).unwrap();
+        assert_eq!(file.metadata, metadata);
+        let values = |t: &Tensor| t.to_vec2::<f32>().unwrap();
+        assert_eq!(values(&file.tensors["a"]), values(&a));
+        assert_eq!(file.tensors["b"].to_scalar::<f32>().unwrap(), 3.0);
+
+        let bytes = std::fs::read(&path).unwrap();
+        for i in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[i] ^= 1;
+            assert!(
+                TensorFile::parse(&damaged, &Device::Cpu).is_err(),
+                "byte {i}"
+            );
+            assert!(
+                TensorFile::parse(&bytes[..i], &Device::Cpu).is_err(),
+                "length {i}"
+            );
+        }
+    }
+}

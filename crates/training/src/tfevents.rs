@@ -1,0 +1,145 @@
+//! TensorBoard's event files: records with checksums around protocol buffers with two kinds of content.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+
+use crc::{CRC_32_ISCSI, Crc};
+
+use crate::error::{Error, Result};
+
+const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+
+/// Appends scalars to an event file.
+pub(crate) struct EventWriter {
+    path: PathBuf,
+    file: File,
+}
+
+impl EventWriter {
+    /// Opens a file to append to; a new one gets the version record that readers expect.
+    ///
+    /// # Errors
+    /// `File` when it cannot be opened.
+    pub fn open(path: PathBuf) -> Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = file.map_err(Error::file(&path))?;
+        let is_new = file.metadata().map_err(Error::file(&path))?.len() == 0;
+        let mut writer = Self { path, file };
+        if is_new {
+            let mut event = Vec::new();
+            put_double(&mut event, 1, 0.0);
+            put_bytes(&mut event, 3, b"brain.Event:2");
+            writer.write_record(&event)?;
+        }
+        Ok(writer)
+    }
+
+    /// Appends scalars of one step.
+    ///
+    /// # Errors
+    /// `File` when it cannot be written.
+    pub fn scalars<'a>(
+        &mut self,
+        step: u64,
+        wall_time: f64,
+        scalars: impl IntoIterator<Item = (&'a str, f64)>,
+    ) -> Result<()> {
+        let mut records = Vec::new();
+        for (tag, value) in scalars {
+            let mut entry = Vec::new();
+            put_bytes(&mut entry, 1, tag.as_bytes());
+            put_float(&mut entry, 2, value as f32);
+            let mut summary = Vec::new();
+            put_bytes(&mut summary, 1, &entry);
+            let mut event = Vec::new();
+            put_double(&mut event, 1, wall_time);
+            put_varint(&mut event, 2 << 3);
+            put_varint(&mut event, step);
+            put_bytes(&mut event, 5, &summary);
+            records.extend(record(&event));
+        }
+        self.file
+            .write_all(&records)
+            .map_err(Error::file(&self.path))
+    }
+
+    fn write_record(&mut self, event: &[u8]) -> Result<()> {
+        let record = record(event);
+        self.file
+            .write_all(&record)
+            .map_err(Error::file(&self.path))
+    }
+}
+
+/// Length, its checksum, content, its checksum.
+fn record(content: &[u8]) -> Vec<u8> {
+    let length = (content.len() as u64).to_le_bytes();
+    let mut record = length.to_vec();
+    record.extend(masked(&length).to_le_bytes());
+    record.extend(content);
+    record.extend(masked(content).to_le_bytes());
+    record
+}
+
+/// TensorFlow's way to store a CRC-32C.
+fn masked(bytes: &[u8]) -> u32 {
+    CRC32C
+        .checksum(bytes)
+        .rotate_right(15)
+        .wrapping_add(0xa282_ead8)
+}
+
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+    put_varint(out, field << 3 | 2);
+    put_varint(out, bytes.len() as u64);
+    out.extend(bytes);
+}
+
+fn put_double(out: &mut Vec<u8>, field: u64, value: f64) {
+    put_varint(out, field << 3 | 1);
+    out.extend(value.to_le_bytes());
+}
+
+fn put_float(out: &mut Vec<u8>, field: u64, value: f32) {
+    put_varint(out, field << 3 | 5);
+    out.extend(value.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_those_of_tensorflow() {
+        // Origin: torch.utils.tensorboard's record writer on the version event (time 0) of TensorFlow's format.
+        assert_eq!(CRC32C.checksum(b"123456789"), 0xe306_9283);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        EventWriter::open(path.clone()).unwrap();
+        let mut writer = EventWriter::open(path.clone()).unwrap();
+        writer.scalars(300, 2.5, [("Loss/G/loss", 0.5)]).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        // The version record is written once: 8 + 4 + 24 + 4 bytes.
+        assert_eq!(&bytes[..8], &24u64.to_le_bytes());
+        let second = &bytes[40..];
+        let event = [
+            &[0x09][..],
+            &2.5f64.to_le_bytes(),
+            &[0x10, 0xac, 0x02, 0x2a, 20, 0x0a, 18, 0x0a, 11],
+            b"Loss/G/loss",
+            &[0x15],
+            &0.5f32.to_le_bytes(),
+        ]
+        .concat();
+        assert_eq!(second, record(&event));
+    }
+}

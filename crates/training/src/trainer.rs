@@ -1,0 +1,350 @@
+//! A run in memory: data, learner, augmentation and every random generator. Same seed, same bytes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use augment::{AdaController, AdaOptions, AugmentPipe};
+use candle_core::{DType, Device, Tensor};
+use dataset::{Batch, ImageDataset, Loader, LoaderOptions, SamplerState};
+use networks::{Discriminator, Generator};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::config::TrainConfig;
+use crate::draws::{RunDraws, SavedDraws, stream};
+use crate::error::{Error, Result};
+use crate::learner::{IterationInput, Learner, LearnerOptions};
+use crate::phase::Phase;
+use crate::stats::Stats;
+
+/// The networks that a run starts from.
+pub struct Start {
+    /// Generator.
+    pub g: Generator,
+    /// Discriminator.
+    pub d: Discriminator,
+    /// Moving average of the generator, with weights of its own.
+    pub g_ema: Generator,
+}
+
+impl Start {
+    /// New networks; the average equals the generator.
+    ///
+    /// # Errors
+    /// When the settings of the networks are impossible.
+    pub fn fresh(config: &TrainConfig, device: &Device) -> Result<Self> {
+        let seed = config.random_seed;
+        let g = Generator::new(&config.generator, &mut stream(seed, "G"), device)?;
+        let d = Discriminator::new(&config.discriminator, &mut stream(seed, "D"), device)?;
+        let g_ema = g.deep_copy()?;
+        Ok(Self { g, d, g_ema })
+    }
+}
+
+/// What a run is at one moment, besides tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrainerState {
+    batch_idx: u64,
+    cur_nimg: u64,
+    /// As bits: it may be no number.
+    pl_mean_bits: u32,
+    g_adam_steps: u64,
+    d_adam_steps: u64,
+    ada: Option<AdaController>,
+    draws: SavedDraws,
+    sampler: SamplerState,
+    stats: Stats,
+}
+
+/// A run in memory.
+pub struct Trainer {
+    config: TrainConfig,
+    dataset: Arc<ImageDataset>,
+    loader: Loader,
+    learner: Learner,
+    ada: Option<AdaController>,
+    draws: RunDraws,
+    pub(crate) stats: Stats,
+    device: Device,
+}
+
+impl Trainer {
+    /// A run at its beginning.
+    ///
+    /// # Errors
+    /// When the settings contradict each other or the dataset.
+    pub fn new(
+        config: &TrainConfig,
+        dataset: Arc<ImageDataset>,
+        start: Start,
+        device: &Device,
+    ) -> Result<Self> {
+        config.validate()?;
+        check_dataset(config, &dataset)?;
+        ops::second_order::self_check()?;
+        let options = loader_options(config);
+        let loader = Loader::new(dataset.clone(), &options)?;
+        let ada = config.ada_target.map(|target| AdaOptions {
+            target,
+            interval: config.ada_interval as u64,
+            kimg: config.ada_kimg as f64,
+            batch: config.batch_size,
+            max_p: config.ada_max_p,
+        });
+        let ada = ada.filter(|_| config.augment.is_some());
+        let pipe = config.augment.clone().map(AugmentPipe::from);
+        Ok(Self {
+            learner: Learner::new(LearnerOptions::of(config), &start.g, &start.d, start.g_ema)?,
+            ada: ada
+                .map(|options| AdaController::new(options, config.augment_p))
+                .transpose()?,
+            draws: RunDraws::new(
+                config.random_seed,
+                config.loss.style_mixing_prob,
+                pipe,
+                device,
+            ),
+            stats: Stats::default(),
+            config: config.clone(),
+            dataset,
+            loader,
+            device: device.clone(),
+        })
+    }
+
+    /// Makes one iteration and returns the seconds that each phase took.
+    ///
+    /// # Errors
+    /// When an image cannot be read, or the tensor library fails.
+    pub fn step(&mut self) -> Result<Vec<(&'static str, Duration)>> {
+        let input = self.next_input()?;
+        self.draws.p = self.p();
+        let Self {
+            learner,
+            ada,
+            draws,
+            stats,
+            ..
+        } = self;
+        let mut times = Vec::new();
+        learner.iterate(
+            &input,
+            draws,
+            &mut |name, values| {
+                stats.report(name, values.iter().map(|&v| f64::from(v)));
+                if let (Some(ada), "Loss/scores/real") = (ada.as_mut(), name) {
+                    ada.report(values.iter().copied());
+                }
+            },
+            &mut |phase: &Phase, time| times.push((phase.name(), time)),
+        )?;
+        let batch_idx = learner.batch_idx;
+        if let Some(ada) = ada {
+            ada.step(batch_idx);
+        }
+        for (phase, time) in &times {
+            let milliseconds = time.as_secs_f64() * 1e3;
+            stats.report(&format!("Timing/{phase}"), [milliseconds]);
+        }
+        Ok(times)
+    }
+
+    fn next_input(&mut self) -> Result<IterationInput> {
+        let batch = self.loader.next_batch()?;
+        let (real_img, real_c) = self.to_tensors(batch)?;
+        let n = self.learner.options().phases.len() * self.config.batch_size;
+        let z_dim = self.config.generator.z_dim;
+        let device = &self.device;
+        let gen_z = crate::draws::normal(self.draws.latents(), &[n, z_dim], device)?;
+        let gen_c = match self.dataset.label_dim() {
+            0 => None,
+            dim => {
+                let labels = self.dataset.random_labels(n, self.draws.latents());
+                Some(Tensor::from_vec(labels, (n, dim), device)?)
+            }
+        };
+        Ok(IterationInput {
+            real_img,
+            real_c,
+            gen_z,
+            gen_c,
+        })
+    }
+
+    /// `u8` to -1..1.
+    fn to_tensors(&self, batch: Batch) -> Result<(Tensor, Option<Tensor>)> {
+        let [channels, height, width] = self.dataset.shape();
+        let n = batch.indices.len();
+        let values: Vec<f32> = batch
+            .images
+            .par_iter()
+            .with_min_len(1 << 16)
+            .map(|&v| f32::from(v) / 127.5 - 1.0)
+            .collect();
+        let images = Tensor::from_vec(values, (n, channels, height, width), &self.device)?;
+        let labels = match self.dataset.label_dim() {
+            0 => None,
+            dim => Some(Tensor::from_vec(batch.labels, (n, dim), &self.device)?),
+        };
+        Ok((images, labels))
+    }
+
+    /// Settings.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// The real images.
+    pub fn dataset(&self) -> &Arc<ImageDataset> {
+        &self.dataset
+    }
+
+    /// Networks, optimizers and the moving average.
+    pub fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// Probability of augmentation.
+    pub fn p(&self) -> f64 {
+        match (&self.ada, &self.config.augment) {
+            (Some(ada), _) => ada.p(),
+            (None, Some(_)) => self.config.augment_p,
+            (None, None) => 0.0,
+        }
+    }
+
+    /// Mean sign of the discriminator on real images, as adaptive augmentation last saw it (r_t of arXiv:2006.06676).
+    pub fn mean_sign(&self) -> Option<f64> {
+        self.ada.as_ref().and_then(AdaController::mean_sign)
+    }
+
+    pub(crate) fn save(&self) -> (TrainerState, Vec<(String, Tensor)>) {
+        let learner = &self.learner;
+        let state = TrainerState {
+            batch_idx: learner.batch_idx,
+            cur_nimg: learner.cur_nimg,
+            pl_mean_bits: learner.losses.pl_mean.to_bits(),
+            g_adam_steps: learner.g_adam.steps(),
+            d_adam_steps: learner.d_adam.steps(),
+            ada: self.ada.clone(),
+            draws: self.draws.save(),
+            sampler: self.loader.save(),
+            stats: self.stats.clone(),
+        };
+        let mut tensors = Vec::new();
+        for (key, parameters) in [
+            ("G", learner.networks.g.parameters()),
+            ("D", learner.networks.d.parameters()),
+            ("G_ema", learner.g_ema.parameters()),
+        ] {
+            let named = parameters.tensors();
+            tensors.extend(named.map(|(name, tensor)| (format!("{key}.{name}"), tensor)));
+        }
+        for (key, adam) in [("G", &learner.g_adam), ("D", &learner.d_adam)] {
+            let named = adam.tensors();
+            tensors.extend(named.map(|(name, t)| (format!("adam.{key}.{name}"), t.clone())));
+        }
+        (state, tensors)
+    }
+
+    /// The run that goes on where [`Trainer::save`] was called.
+    pub(crate) fn restore(
+        config: &TrainConfig,
+        dataset: Arc<ImageDataset>,
+        state: TrainerState,
+        tensors: impl Fn(&str) -> Option<Tensor>,
+        device: &Device,
+    ) -> Result<Self> {
+        let weights = |key: &str, names: Vec<String>| -> Result<Vec<(String, Tensor)>> {
+            let found = names.into_iter().map(|name| {
+                let tensor = tensors(&format!("{key}.{name}"));
+                let missing = || Error::state(format!("no tensor '{key}.{name}'"));
+                Ok((name.clone(), tensor.ok_or_else(missing)?))
+            });
+            found.collect()
+        };
+        let names = |slots: Vec<networks::TensorSlot>| {
+            let names = slots.into_iter().map(|slot| slot.name);
+            names.collect::<Vec<String>>()
+        };
+        let g_names = names(Generator::layout(&config.generator)?);
+        let d_names = names(Discriminator::layout(&config.discriminator)?);
+        let generator = |key: &str| -> Result<Generator> {
+            let weights = weights(key, g_names.clone())?;
+            let config = &config.generator;
+            Ok(Generator::from_tensors(
+                config,
+                weights,
+                DType::F32,
+                device,
+            )?)
+        };
+        let d = Discriminator::from_tensors(
+            &config.discriminator,
+            weights("D", d_names)?,
+            DType::F32,
+            device,
+        )?;
+        let start = Start {
+            g: generator("G")?,
+            d,
+            g_ema: generator("G_ema")?,
+        };
+        let mut trainer = Self::new(config, dataset, start, device)?;
+        trainer.loader = Loader::restore(
+            trainer.dataset.clone(),
+            &loader_options(config),
+            &state.sampler,
+        )?;
+        let learner = &mut trainer.learner;
+        learner.batch_idx = state.batch_idx;
+        learner.cur_nimg = state.cur_nimg;
+        learner.losses.pl_mean = f32::from_bits(state.pl_mean_bits);
+        for (key, adam, steps) in [
+            ("G", &mut learner.g_adam, state.g_adam_steps),
+            ("D", &mut learner.d_adam, state.d_adam_steps),
+        ] {
+            adam.restore(steps, |name| tensors(&format!("adam.{key}.{name}")))?;
+        }
+        trainer.ada = state.ada;
+        trainer.draws.restore(&state.draws)?;
+        trainer.stats = state.stats;
+        Ok(trainer)
+    }
+}
+
+fn loader_options(config: &TrainConfig) -> LoaderOptions {
+    LoaderOptions {
+        batch_size: config.batch_size,
+        // The reference's sampler takes 32 bits.
+        seed: config.random_seed as u32,
+        n_threads: config.num_workers,
+        n_prefetch: 2,
+    }
+}
+
+fn check_dataset(config: &TrainConfig, dataset: &ImageDataset) -> Result<()> {
+    let g = &config.generator;
+    let expected = [g.img_channels, g.img_resolution, g.img_resolution];
+    if dataset.shape() != expected {
+        return Err(Error::setting(
+            "data",
+            format!(
+                "the images are {:?} (channels, height, width), the networks are for {expected:?}",
+                dataset.shape()
+            ),
+        ));
+    }
+    if dataset.label_dim() != g.c_dim {
+        return Err(Error::setting(
+            "cond",
+            format!(
+                "the dataset's labels have width {}, the networks are for {}",
+                dataset.label_dim(),
+                g.c_dim
+            ),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! `augment-preview`: a sheet of what the discriminator will see.
+
+use anyhow::{Context, Result};
+use augment::{AugPipe, AugmentPipe};
+use dataset::{DatasetOptions, ImageDataset};
+
+use crate::args::PreviewArgs;
+
+/// Draws the sheet.
+pub fn run(args: &PreviewArgs) -> Result<()> {
+    let pipe: AugPipe = args
+        .augpipe
+        .parse()
+        .with_context(|| format!("--augpipe {}", args.augpipe))?;
+    let dataset = ImageDataset::open(&args.data, &DatasetOptions::default())?;
+    training::write_augment_preview(
+        &dataset,
+        &AugmentPipe::from(pipe),
+        args.p,
+        args.grid,
+        args.seed,
+        &args.out,
+    )?;
+    tracing::info!("wrote '{}'", args.out.display());
+    Ok(())
+}

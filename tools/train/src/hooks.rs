@@ -1,0 +1,96 @@
+//! Events of a run to a bar, lines and JSON.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cli::Progress;
+use networks::Generator;
+use training::{Evaluation, Event, Hooks, MetricOutcome};
+
+use crate::judge::Judge;
+
+/// Shows what a run does, and has it judged.
+pub struct Display {
+    bar: Progress,
+    tick: u64,
+    judge: Judge,
+    /// Set to stop the run when it has collapsed.
+    on_collapse: Option<Arc<AtomicBool>>,
+    has_collapsed: bool,
+}
+
+impl Display {
+    /// A run of so many images, some of them seen by an earlier sitting.
+    pub fn new(
+        total_nimg: u64,
+        done_nimg: u64,
+        judge: Judge,
+        on_collapse: Option<Arc<AtomicBool>>,
+    ) -> Self {
+        let bar = Progress::new("training", Some(total_nimg), "img");
+        bar.resume_from(done_nimg);
+        Self {
+            bar,
+            tick: 0,
+            judge,
+            on_collapse,
+            has_collapsed: false,
+        }
+    }
+
+    /// Ends the bar.
+    pub fn finish(self) {
+        self.bar.finish();
+    }
+}
+
+impl Hooks for Display {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Line(line) => {
+                let is_quiet = !tracing::enabled!(tracing::Level::INFO);
+                if !is_quiet && !cli::is_json() {
+                    cli::outln!("{line}");
+                }
+            }
+            Event::Step { nimg, p, mean_sign } => {
+                self.bar.set_position(nimg);
+                let kimg = nimg as f64 / 1e3;
+                let mut message = format!("tick {} kimg {kimg:.1} p {p:.3}", self.tick);
+                if let Some(mean_sign) = mean_sign {
+                    message += &format!(" r_t {mean_sign:.2}");
+                }
+                self.bar.set_message(message);
+            }
+            Event::Tick { tick, nimg, means } => {
+                self.tick = tick + 1;
+                let alarm = self.judge.observe(|name| means.get(name).copied());
+                if let Some(alarm) = alarm.filter(|_| !self.has_collapsed) {
+                    self.has_collapsed = true;
+                    tracing::warn!("{alarm}");
+                    if let Some(stop) = &self.on_collapse {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+                if cli::is_json() {
+                    // No number is JSON's null.
+                    let means: BTreeMap<_, _> = means.iter().collect();
+                    let line = serde_json::json!({"tick": tick, "nimg": nimg, "means": means});
+                    cli::outln!("{line}");
+                }
+            }
+            Event::Wrote(path) => tracing::info!("wrote '{}'", path.display()),
+            Event::Warning(text) => tracing::warn!("{text}"),
+        }
+    }
+
+    fn probe(&mut self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
+        self.judge.probe(g_ema)
+    }
+
+    fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Result<Vec<MetricOutcome>, String> {
+        let outcomes = self.judge.evaluate(evaluation);
+        outcomes.map_err(|error| format!("{error:#}"))
+    }
+}

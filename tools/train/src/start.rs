@@ -1,0 +1,31 @@
+//! The networks that a new run starts from.
+
+use anyhow::Result;
+use candle_core::Device;
+use checkpoints::TransferOptions;
+use rng::RandomState;
+use training::{Start, TrainConfig};
+
+/// New networks, or those of `--init-from`, with a report of what was loaded.
+pub fn networks(config: &TrainConfig, allow_partial: bool, device: &Device) -> Result<Start> {
+    let Some(source) = &config.init_from else {
+        return Ok(Start::fresh(config, device)?);
+    };
+    let opened = checkpoints::open(source, device)?;
+    // What does not fit keeps a random start.
+    let mut random = RandomState::new(config.random_seed as u32);
+    let start = checkpoints::init_from(
+        &opened,
+        &config.generator,
+        &config.discriminator,
+        &TransferOptions { allow_partial },
+        &mut random,
+        device,
+    )?;
+    tracing::info!("starting from '{source}': {}", start.report);
+    Ok(Start {
+        g: start.g,
+        d: start.d,
+        g_ema: start.g_ema,
+    })
+}
