@@ -55,7 +55,7 @@ pub fn open_with_progress(
 }
 
 /// As [`open_with_progress`], for making images: only one generator is kept, the moving average or else the one in
-/// training, or the one under `key` (`G_ema`, `G`). Takes a third of the memory.
+/// training, or the one under `key` (`G_ema`, `G`); the others are not built.
 ///
 /// # Errors
 /// The same, and `NoNetwork` when it is not in the file.

@@ -308,13 +308,8 @@ fn to_tensor(picture: &Picture, device: &Device) -> candle_core::Result<Tensor> 
 }
 
 fn film(args: &ProjectArgs, side: usize, every: u32) -> anyhow::Result<Film> {
-    let path = args
-        .outdir
-        .join("proj")
-        .with_extension(match FilmFormat::best() {
-            FilmFormat::Mp4 => "mp4",
-            other => other.ending(),
-        });
+    let path = args.outdir.join("proj");
+    let path = path.with_extension(FilmFormat::best().ending());
     let options = FilmOptions {
         width: 2 * side as u32,
         height: side as u32,

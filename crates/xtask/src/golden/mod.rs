@@ -9,6 +9,7 @@ pub mod augment;
 pub mod dataset;
 pub mod detect;
 pub mod files;
+mod images;
 pub mod inception;
 pub mod losses;
 pub mod metrics;

@@ -60,7 +60,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
     Ok(out)
 }
 
-type Weights = BTreeMap<String, Tensor>;
+pub(super) type Weights = BTreeMap<String, Tensor>;
 
 fn result(case: String, worst: f64) -> CaseResult {
     CaseResult {
@@ -88,6 +88,7 @@ fn file(
         out.push(result(name.to_owned(), wrong as f64));
         return Ok(());
     }
+    out.extend(super::images::compare(path, name, &expected)?);
     expected.retain(|name, _| key_of(name).is_some());
     let checkpoint = interop::read_checkpoint(path)?;
     out.push(result(name.to_owned(), differing(&checkpoint, &expected)));
