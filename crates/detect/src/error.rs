@@ -5,16 +5,12 @@ use std::path::{Path, PathBuf};
 pub enum DetectError {
     /// The text is not the name of a detector.
     #[error(
-        "unknown detector {0:?}: use cascade:FILE.xml, onnx:FILE.onnx, boxes:FILE.jsonl or none"
+        "unknown detector {0:?}: use embedded, cascade:FILE.xml, onnx:FILE.onnx, boxes:FILE.jsonl or none"
     )]
     UnknownSpec(String),
-    /// The detector inside the binary is asked for, but this build carries no weights.
-    #[error(
-        "this build has no embedded detector: give a model with cascade:FILE.xml (OpenCV LBP or Haar) or \
-         onnx:FILE.onnx (FaceBoxes, YOLOv5, v8 or v11 face model), known boxes with boxes:FILE.jsonl, \
-         or none when every picture already is a face"
-    )]
-    NoEmbedded,
+    /// The weights of the embedded detector do not fit its network.
+    #[error("the embedded detector's weights: {0}")]
+    Embedded(String),
     /// The file of a detector could not be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

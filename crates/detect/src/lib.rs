@@ -2,6 +2,7 @@
 //!
 //! - [`Detector`] finds faces in one picture; [`DetectorSpec`] reads `cascade:FILE.xml`, `onnx:FILE.onnx`,
 //!   `boxes:FILE.jsonl`, `none` or `embedded` and loads it.
+//! - [`embedded`] is our own small network, whose weights are part of the binary.
 //! - [`cascade`] is our own engine for OpenCV LBP and Haar cascades, [`onnx`] runs FaceBoxes and YOLO face models,
 //!   [`given`] holds the detectors that look at nothing (`boxes:` and `none`).
 //! - [`crop`] turns a face box into a square training picture, or says why not.
@@ -13,6 +14,7 @@
 pub mod cascade;
 pub mod crop;
 mod detector;
+pub mod embedded;
 mod error;
 pub mod evaluation;
 mod geometry;

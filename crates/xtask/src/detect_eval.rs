@@ -10,10 +10,12 @@ use detect::evaluation::{Scores, Truth, evaluate, load_truth};
 use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
 use image::RgbImage;
 
+use crate::benchmarks;
+
 const USAGE: &str = "usage: detect-eval DIR DETECTOR... [--longest-side N] [--threshold T] [--tiles] \
-[--scale-factor F] [--neighbors N] [--errors]\n\
+[--scale-factor F] [--neighbors N] [--errors] [--write]\n\
 DETECTOR is cascade:FILE.xml, onnx:FILE.onnx, boxes:FILE.jsonl, none or embedded; --scale-factor and --neighbors are \
-for cascades; --errors lists the pictures with missed or false faces";
+for cascades; --errors lists the pictures with missed or false faces; --write puts the table into BENCHMARKS.md";
 
 /// What the arguments say.
 #[derive(Default)]
@@ -23,6 +25,7 @@ struct Arguments {
     options: DetectOptions,
     cascade: CascadeOptions,
     list_errors: bool,
+    write: bool,
 }
 
 /// Runs every detector over every picture on one thread and prints a table.
@@ -48,12 +51,16 @@ pub fn run(args: &[String]) -> Result<()> {
         pictures.push((name, truth, image));
     }
     let n_faces: usize = pictures.iter().map(|(_, truth, _)| truth.faces.len()).sum();
-    cli::outln!(
-        "{} pictures, {n_faces} faces, IoU 0.5; img/s of one core\n",
-        pictures.len()
+    let mut table = format!(
+        "{} pictures, {n_faces} faces, IoU 0.5{}; img/s of one core\n\n\
+         | detector | threshold | recall | precision | AP | img/s |\n|---|---|---|---|---|---|\n",
+        pictures.len(),
+        match arguments.options.longest_side {
+            Some(side) => format!(", longest side {side}"),
+            None => String::new(),
+        }
     );
-    cli::outln!("| detector | threshold | recall | precision | AP | img/s |");
-    cli::outln!("|---|---|---|---|---|---|");
+    cli::outln!("{}", table.trim_end());
     for spec in &arguments.detectors {
         let detector: Box<dyn Detector> = match spec {
             DetectorSpec::Cascade(path) => {
@@ -87,13 +94,17 @@ pub fn run(args: &[String]) -> Result<()> {
                 .zip(found.iter().map(Vec::as_slice))
         };
         let scores = evaluate(pairs(), threshold);
-        cli::outln!(
-            "| {spec} | {threshold:.2} | {:.3} | {:.3} | {:.3} | {:.1} |",
+        let row = format!(
+            "| `{}` | {threshold:.2} | {:.3} | {:.3} | {:.3} | {:.1} |",
+            short(spec),
             scores.recall(),
             scores.precision(),
             scores.average_precision,
             pictures.len() as f64 / secs.max(1e-9),
         );
+        cli::outln!("{row}");
+        table.push_str(&row);
+        table.push('\n');
         if arguments.list_errors {
             for ((name, _, _), pair) in pictures.iter().zip(pairs()) {
                 let Scores {
@@ -111,7 +122,19 @@ pub fn run(args: &[String]) -> Result<()> {
             }
         }
     }
+    if arguments.write {
+        benchmarks::write("BENCHMARKS.md", "detectors", &table)?;
+    }
     Ok(())
+}
+
+/// The detector without the folders of its file.
+fn short(spec: &DetectorSpec) -> String {
+    let text = spec.to_string();
+    match (text.split_once(':'), text.rsplit_once('/')) {
+        (Some((kind, _)), Some((_, file))) => format!("{kind}:{file}"),
+        _ => text,
+    }
 }
 
 fn parse(args: &[String]) -> Result<Arguments> {
@@ -130,6 +153,7 @@ fn parse(args: &[String]) -> Result<Arguments> {
         match arg.as_str() {
             "--tiles" => arguments.options.tiles = true,
             "--errors" => arguments.list_errors = true,
+            "--write" => arguments.write = true,
             "--longest-side" => {
                 arguments.options.longest_side = Some(number(value()?)?.max(1.0) as u32)
             }

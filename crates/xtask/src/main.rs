@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod benchmarks;
 mod demo;
 mod detect_eval;
 mod golden;

@@ -7,6 +7,7 @@ mod faceboxes;
 mod runner;
 mod tensor;
 mod wire;
+pub(crate) mod write;
 mod yolo;
 
 use std::path::Path;
@@ -15,7 +16,8 @@ use image::RgbImage;
 
 use crate::search::{Look, search};
 use crate::{DetectError, DetectOptions, Detector, Face, Picture, suppress};
-use runner::{Output, Runner};
+pub(crate) use runner::{Output, Runner};
+pub(crate) use tensor::{Coding, Placing, place};
 use yolo::YoloLayout;
 
 /// A face model in an ONNX file.

@@ -9,16 +9,16 @@ use rten::{
 use super::wire;
 
 /// Largest input side that is accepted.
-pub(super) const MAX_SIDE: u32 = 4096;
+pub(crate) const MAX_SIDE: u32 = 4096;
 
 /// An output in three dimensions.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Output {
+pub(crate) struct Output {
     pub shape: [usize; 3],
     pub values: Vec<f32>,
 }
 
-pub(super) struct Runner {
+pub(crate) struct Runner {
     model: Model,
     input: NodeId,
     outputs: Vec<NodeId>,

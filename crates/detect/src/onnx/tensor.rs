@@ -7,7 +7,7 @@ use crate::shrink::resize_rgb;
 
 /// Where the picture lies on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Placing {
+pub(crate) struct Placing {
     /// Width and height of the canvas.
     pub canvas: (u32, u32),
     /// Upper left corner of the picture on it.
@@ -29,7 +29,7 @@ impl Placing {
 }
 
 /// How colours become numbers.
-pub(super) struct Coding {
+pub(crate) struct Coding {
     /// Which of R, G, B goes into each plane.
     pub order: [usize; 3],
     /// Subtracted from each plane.
@@ -41,13 +41,13 @@ pub(super) struct Coding {
 }
 
 /// The values of `[1, 3, height, width]` and where the picture is in them.
-pub(super) struct Input {
+pub(crate) struct Input {
     pub values: Vec<f32>,
     pub placing: Placing,
 }
 
 /// Resizes a picture to `size` and puts it on a canvas at `offset`.
-pub(super) fn place(
+pub(crate) fn place(
     image: &RgbImage,
     size: (u32, u32),
     canvas: (u32, u32),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 /// One case on one number of threads.
 #[derive(Clone, Debug)]
@@ -116,19 +116,7 @@ impl Section {
     /// # Errors
     /// When the file cannot be read or written.
     pub fn write(&self, file: &str, name: &str) -> Result<()> {
-        let (open, close) = (
-            format!("<!-- bench:{name} -->\n"),
-            format!("<!-- /bench:{name} -->\n"),
-        );
-        let old = std::fs::read_to_string(file).unwrap_or_default();
-        let new = match (old.find(&open), old.find(&close)) {
-            (Some(start), Some(end)) if start < end => {
-                format!("{}{open}{}{}", &old[..start], self.text, &old[end..])
-            }
-            _ => format!("{old}\n## {name}\n\n{open}{}{close}", self.text),
-        };
-        files::write_bytes(std::path::Path::new(file), new.as_bytes())
-            .with_context(|| format!("cannot write '{file}'"))
+        crate::benchmarks::write(file, name, &self.text)
     }
 }
 

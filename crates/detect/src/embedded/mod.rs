@@ -1,0 +1,161 @@
+//! Our own face detector, whose weights are part of the binary.
+//!
+//! A small network is run on the picture at several sizes, each half of the one before: it knows faces of some 10 to 150
+//! pixels, and what is larger in one look is smaller in the next. [`network`] describes the layers; `crates/detect/README.md` says
+//! how the weights were trained.
+
+mod decode;
+mod graph;
+mod merge;
+pub mod network;
+mod weights;
+
+use image::RgbImage;
+
+use crate::onnx::{Coding, Placing, Runner, place};
+use crate::search::{Look, search};
+use crate::shrink::fitted_size;
+use crate::{DetectError, DetectOptions, Detector, Face, Picture};
+use merge::merge;
+use network::LEVELS;
+use weights::Weights;
+
+/// The detector whose weights are part of the binary.
+#[derive(Debug)]
+pub struct EmbeddedDetector {
+    runner: Runner,
+}
+
+/// Trained by `detector-training`, see README.md.
+const WEIGHTS: &[u8] = include_bytes!("../../weights/embedded.safetensors");
+/// The name that is typed.
+const NAME: &str = "embedded";
+/// The score from which a face counts.
+const THRESHOLD: f32 = 0.7;
+/// Overlap from which two boxes are one face.
+const MIN_IOU: f32 = 0.4;
+const LONGEST_SIDE: u32 = 384;
+const MAX_SIDE: u32 = 4096;
+/// The coarsest look is at least this large.
+const MIN_LOOK: u32 = 96;
+/// Faces larger than this, in pixels of a look, are left to the next one.
+const LARGEST: f32 = 150.0;
+/// Canvases are padded to a multiple of the coarsest stride.
+const MULTIPLE: u32 = 32;
+/// Input: red, green, blue in `-1..=1` on gray.
+const CODING: Coding = Coding {
+    order: [0, 1, 2],
+    mean: [127.5; 3],
+    factor: 1.0 / 127.5,
+    fill: [127.5; 3],
+};
+
+impl EmbeddedDetector {
+    /// The detector with the weights of this build.
+    ///
+    /// # Errors
+    /// [`DetectError::Embedded`] when the weights do not fit the network.
+    pub fn new() -> Result<Self, DetectError> {
+        Self::from_safetensors(WEIGHTS)
+    }
+
+    /// The weights of this build, as [`Self::from_safetensors`] reads them.
+    pub fn weights() -> &'static [u8] {
+        WEIGHTS
+    }
+
+    /// The detector with other weights: safetensors of f16 or f32, named as in [`network::LAYERS`].
+    ///
+    /// # Errors
+    /// [`DetectError::Embedded`] when the weights do not fit the network.
+    pub fn from_safetensors(bytes: &[u8]) -> Result<Self, DetectError> {
+        let load = || Runner::load(graph::onnx(&Weights::parse(bytes)?)?);
+        let runner = load().map_err(DetectError::Embedded)?;
+        Ok(Self { runner })
+    }
+
+    fn find(&self, image: &RgbImage, look: Look) -> Result<Vec<Face>, String> {
+        let longest = image.width().max(image.height());
+        let mut faces = Vec::new();
+        let sides = looks(longest.min(look.longest_side));
+        for (i, &side) in sides.iter().enumerate() {
+            let start = faces.len();
+            self.look(image, side, look.threshold, &mut faces)?;
+            if i + 1 < sides.len() {
+                // What is larger is left to the next look.
+                let most = LARGEST * longest as f32 / side as f32;
+                let is_small = |face: &Face| face.width() * face.height() <= most * most;
+                let seen: Vec<Face> = faces.drain(start..).filter(is_small).collect();
+                faces.extend(seen);
+            }
+        }
+        Ok(merge(faces, MIN_IOU))
+    }
+
+    /// Runs the network on the picture shrunk to `longest_side`.
+    fn look(
+        &self,
+        image: &RgbImage,
+        longest_side: u32,
+        threshold: f32,
+        faces: &mut Vec<Face>,
+    ) -> Result<(), String> {
+        let size = fitted_size(image.width(), image.height(), longest_side);
+        let canvas = (
+            size.0.next_multiple_of(MULTIPLE),
+            size.1.next_multiple_of(MULTIPLE),
+        );
+        let input = place(image, size, canvas, (0, 0), &CODING);
+        let placing: Placing = input.placing;
+        let outputs = self.runner.run(input.values, canvas)?;
+        for (level, output) in LEVELS.into_iter().zip(&outputs) {
+            let output = output.as_ref().ok_or("a level is no list of numbers")?;
+            let columns = canvas.0 as usize / level.stride;
+            decode::faces(output, level, columns, &placing, threshold, faces)?;
+        }
+        Ok(())
+    }
+}
+
+/// The longest sides at which a picture is looked at: `finest`, and halves of it.
+fn looks(finest: u32) -> Vec<u32> {
+    let mut sides = vec![finest];
+    while let Some(side) = sides.last().map(|side| side / 2)
+        && side >= MIN_LOOK
+    {
+        sides.push(side);
+    }
+    sides
+}
+
+impl Detector for EmbeddedDetector {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn default_threshold(&self) -> f32 {
+        THRESHOLD
+    }
+
+    fn detect(
+        &self,
+        picture: &Picture<'_>,
+        options: &DetectOptions,
+    ) -> Result<Vec<Face>, DetectError> {
+        let look = Look {
+            longest_side: options
+                .longest_side
+                .unwrap_or(LONGEST_SIDE)
+                .clamp(1, MAX_SIDE),
+            min_face: options.min_face,
+            threshold: options.threshold.unwrap_or(THRESHOLD),
+        };
+        search(picture, options, look, |image, look| {
+            self.find(image, look).map_err(|message| DetectError::Run {
+                detector: NAME.to_owned(),
+                picture: picture.name.to_owned(),
+                message,
+            })
+        })
+    }
+}

@@ -1,0 +1,197 @@
+//! The embedded detector as a list of layers: one description for training and for running.
+//!
+//! A small fully convolutional network with three levels (one cell for 8, 16 and 32 pixels). Each cell says how sure it
+//! is of a face around it and how far the sides of its box are. Coarse levels are added to finer ones on the way up
+//! (Lin et al., arXiv:1612.03144); boxes are given as distances from the cell (Tian et al., arXiv:1904.01355).
+
+/// One step of the network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Layer {
+    /// Name of the result, and of the weights: `NAME.weight`, `NAME.bias`.
+    pub name: &'static str,
+    /// What is done.
+    pub operation: Operation,
+}
+
+/// What a layer does with results of earlier layers, which it names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Operation {
+    /// A convolution with bias, zeros around its input as [`padding`] says.
+    Convolution {
+        /// The layer that is convolved.
+        input: &'static str,
+        /// Channels in and out.
+        channels: [usize; 2],
+        /// Side of the kernel.
+        kernel: usize,
+        /// Pixels from one result to the next.
+        stride: usize,
+        /// Values below zero become zero.
+        is_rectified: bool,
+    },
+    /// The sum of two layers of the same size, rectified.
+    Add {
+        /// Both summands.
+        inputs: [&'static str; 2],
+    },
+    /// A layer and one of half its size, each of whose cells is repeated.
+    AddCoarse {
+        /// The finer layer.
+        fine: &'static str,
+        /// The coarser one.
+        coarse: &'static str,
+    },
+}
+
+/// The name of the picture: three planes, red, green, blue in `-1..=1`.
+pub const INPUT: &str = "picture";
+
+/// A result of the network, `[batch, 5, height / stride, width / stride]`: the logit of a face, then the logarithms
+/// of the distances to the left, upper, right and lower side, in [`Level::unit`] pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// The layer.
+    pub layer: &'static str,
+    /// Pixels from one cell to the next.
+    pub stride: usize,
+}
+
+impl Level {
+    /// Pixels of a distance whose logarithm is 0.
+    pub fn unit(self) -> f32 {
+        2.0 * self.stride as f32
+    }
+}
+
+/// The results, fine to coarse.
+pub const LEVELS: [Level; 3] = [
+    Level {
+        layer: "head8",
+        stride: 8,
+    },
+    Level {
+        layer: "head16",
+        stride: 16,
+    },
+    Level {
+        layer: "head32",
+        stride: 32,
+    },
+];
+
+/// Values of a cell.
+pub const CELL_VALUES: usize = 5;
+
+const fn convolution(
+    name: &'static str,
+    input: &'static str,
+    channels: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    is_rectified: bool,
+) -> Layer {
+    Layer {
+        name,
+        operation: Operation::Convolution {
+            input,
+            channels,
+            kernel,
+            stride,
+            is_rectified,
+        },
+    }
+}
+
+const fn add(name: &'static str, inputs: [&'static str; 2]) -> Layer {
+    Layer {
+        name,
+        operation: Operation::Add { inputs },
+    }
+}
+
+const fn add_coarse(name: &'static str, fine: &'static str, coarse: &'static str) -> Layer {
+    Layer {
+        name,
+        operation: Operation::AddCoarse { fine, coarse },
+    }
+}
+
+/// Channels at strides 4, 8, 16 and 32.
+const C4: usize = 32;
+const C8: usize = 48;
+const C16: usize = 96;
+const C32: usize = 128;
+
+/// The layers in the order in which they are computed.
+pub const LAYERS: [Layer; 22] = [
+    convolution("stem", INPUT, [3, C4], 6, 4, true),
+    convolution("down8", "stem", [C4, C8], 3, 2, true),
+    convolution("block8a", "down8", [C8, C8], 3, 1, true),
+    convolution("block8b", "block8a", [C8, C8], 3, 1, false),
+    add("block8", ["down8", "block8b"]),
+    convolution("down16", "block8", [C8, C16], 3, 2, true),
+    convolution("block16a", "down16", [C16, C16], 3, 1, true),
+    convolution("block16b", "block16a", [C16, C16], 3, 1, false),
+    add("block16", ["down16", "block16b"]),
+    convolution("down32", "block16", [C16, C32], 3, 2, true),
+    convolution("block32a", "down32", [C32, C32], 3, 1, true),
+    convolution("block32b", "block32a", [C32, C32], 3, 1, false),
+    add("block32", ["down32", "block32b"]),
+    convolution("lateral32", "block32", [C32, C8], 1, 1, false),
+    convolution("lateral16", "block16", [C16, C8], 1, 1, false),
+    add_coarse("sum16", "lateral16", "lateral32"),
+    convolution("mix16", "sum16", [C8, C8], 3, 1, true),
+    add_coarse("sum8", "block8", "mix16"),
+    convolution("mix8", "sum8", [C8, C8], 3, 1, true),
+    convolution("head8", "mix8", [C8, CELL_VALUES], 1, 1, false),
+    convolution("head16", "mix16", [C8, CELL_VALUES], 1, 1, false),
+    convolution("head32", "block32", [C32, CELL_VALUES], 1, 1, false),
+];
+
+/// Zeros on each side of the input of a convolution.
+pub fn padding(kernel: usize, stride: usize) -> usize {
+    // An even kernel overlaps its neighbours by the same amount on both sides.
+    (kernel - stride.min(kernel)).div_ceil(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_use_what_was_computed_before() {
+        let mut channels = std::collections::HashMap::from([(INPUT, (3, 1))]);
+        for layer in LAYERS {
+            let result = match layer.operation {
+                Operation::Convolution {
+                    input,
+                    channels: [from, to],
+                    stride,
+                    kernel,
+                    ..
+                } => {
+                    assert_eq!(channels[input].0, from, "{}", layer.name);
+                    // A side that is a multiple of the stride shrinks by exactly the stride.
+                    assert_eq!(
+                        (64 * stride + 2 * padding(kernel, stride) - kernel) / stride + 1,
+                        64
+                    );
+                    (to, channels[input].1 * stride)
+                }
+                Operation::Add { inputs: [a, b] } => {
+                    assert_eq!(channels[a], channels[b], "{}", layer.name);
+                    channels[a]
+                }
+                Operation::AddCoarse { fine, coarse } => {
+                    let (c, stride) = channels[coarse];
+                    assert_eq!(channels[fine], (c, stride / 2), "{}", layer.name);
+                    channels[fine]
+                }
+            };
+            assert_eq!(channels.insert(layer.name, result), None);
+        }
+        for level in LEVELS {
+            assert_eq!(channels[level.layer], (CELL_VALUES, level.stride));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! ONNX files by hand: just enough of the protobuf to write small graphs. The tests write theirs with it too.
+
+/// A message being written.
+#[derive(Default)]
+pub struct Message(Vec<u8>);
+
+impl Message {
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
+    /// A number.
+    pub fn int(mut self, field: u64, value: i64) -> Self {
+        self.varint(field << 3);
+        self.varint(value as u64);
+        self
+    }
+
+    /// A string, bytes or a message.
+    pub fn bytes(mut self, field: u64, value: impl AsRef<[u8]>) -> Self {
+        self.varint(field << 3 | 2);
+        self.varint(value.as_ref().len() as u64);
+        self.0.extend(value.as_ref());
+        self
+    }
+}
+
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A side of a tensor: a number, or free under a name.
+#[derive(Clone, Copy)]
+pub enum Side {
+    Fixed(i64),
+    Free(&'static str),
+}
+
+/// `ValueInfoProto` of an f32 tensor.
+pub fn value_info(name: &str, shape: &[Side]) -> Message {
+    let shape = shape.iter().fold(Message::default(), |message, side| {
+        let dimension = match side {
+            Side::Fixed(size) => Message::default().int(1, *size),
+            Side::Free(name) => Message::default().bytes(2, name),
+        };
+        message.bytes(1, dimension)
+    });
+    let tensor = Message::default().int(1, 1).bytes(2, shape);
+    Message::default()
+        .bytes(1, name)
+        .bytes(2, Message::default().bytes(1, tensor))
+}
+
+/// `TensorProto` of f32 values.
+pub fn floats(name: &str, shape: &[i64], values: &[f32]) -> Message {
+    let raw: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    let message = shape
+        .iter()
+        .fold(Message::default(), |message, &size| message.int(1, size));
+    message.int(2, 1).bytes(8, name).bytes(9, raw)
+}
+
+/// `NodeProto`; attributes are lists of numbers.
+pub fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, &[i64])]) -> Message {
+    let message = inputs
+        .iter()
+        .fold(Message::default(), |message, input| message.bytes(1, input));
+    let message = outputs
+        .iter()
+        .fold(message, |message, output| message.bytes(2, output));
+    attributes.iter().fold(
+        message
+            .bytes(3, format!("{op}_{}", outputs[0]))
+            .bytes(4, op),
+        |message, (name, values)| {
+            let attribute = Message::default().bytes(1, name).int(20, 7);
+            message.bytes(
+                5,
+                values
+                    .iter()
+                    .fold(attribute, |attribute, &value| attribute.int(8, value)),
+            )
+        },
+    )
+}
+
+/// An attribute of a node that is text.
+pub fn text(name: &str, value: &str) -> Message {
+    Message::default().bytes(1, name).bytes(4, value).int(20, 3)
+}
+
+/// The pieces of a graph and its file.
+#[derive(Default)]
+pub struct Graph {
+    pub nodes: Vec<Message>,
+    pub weights: Vec<Message>,
+    pub inputs: Vec<Message>,
+    pub outputs: Vec<Message>,
+    pub metadata: Vec<(&'static str, &'static str)>,
+}
+
+impl Graph {
+    /// `ModelProto`, opset 13.
+    pub fn file(self) -> Vec<u8> {
+        let add = |graph: Message, field, parts: Vec<Message>| {
+            parts
+                .into_iter()
+                .fold(graph, |graph, part| graph.bytes(field, part))
+        };
+        let graph = add(Message::default(), 1, self.nodes).bytes(2, "drawn");
+        let graph = add(
+            add(add(graph, 5, self.weights), 11, self.inputs),
+            12,
+            self.outputs,
+        );
+        let model = Message::default()
+            .int(1, 8)
+            .bytes(7, graph)
+            .bytes(8, Message::default().bytes(1, "").int(2, 13));
+        let model = self.metadata.iter().fold(model, |model, (key, value)| {
+            model.bytes(14, Message::default().bytes(1, key).bytes(2, value))
+        });
+        model.as_ref().to_vec()
+    }
+}
+
+/// `TensorProto` of a list of i64.
+pub fn ints(name: &str, values: &[i64]) -> Message {
+    let raw: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    Message::default()
+        .int(1, values.len() as i64)
+        .int(2, 7)
+        .bytes(8, name)
+        .bytes(9, raw)
+}

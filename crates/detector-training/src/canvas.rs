@@ -1,0 +1,264 @@
+//! A training picture that pieces of other pictures are drawn into.
+
+use image::RgbImage;
+
+/// Red, green and blue in `0..=255`, row by row.
+pub struct Canvas {
+    pub side: usize,
+    pub pixels: Vec<[f32; 3]>,
+}
+
+/// A turn, a scale for each axis and a shift: from the pixels of a source to those of the canvas.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement {
+    /// The point of the source that goes to `to`.
+    pub from: [f32; 2],
+    pub to: [f32; 2],
+    /// Canvas pixels for one source pixel along the axes of the source; a negative first one mirrors.
+    pub scale: [f32; 2],
+    /// Sine and cosine of the turn.
+    pub turn: [f32; 2],
+}
+
+impl Placement {
+    /// Where a point of the source lies on the canvas.
+    pub fn point(&self, x: f32, y: f32) -> [f32; 2] {
+        let (x, y) = (
+            (x - self.from[0]) * self.scale[0],
+            (y - self.from[1]) * self.scale[1],
+        );
+        let [sine, cosine] = self.turn;
+        [
+            self.to[0] + cosine * x - sine * y,
+            self.to[1] + sine * x + cosine * y,
+        ]
+    }
+
+    fn back(&self, x: f32, y: f32) -> [f32; 2] {
+        let (x, y) = (x - self.to[0], y - self.to[1]);
+        let [sine, cosine] = self.turn;
+        [
+            self.from[0] + (cosine * x + sine * y) / self.scale[0],
+            self.from[1] + (cosine * y - sine * x) / self.scale[1],
+        ]
+    }
+
+    /// The upright box around the ellipse in a box of the source.
+    pub fn rect(&self, [x0, y0, x1, y1]: [f32; 4]) -> [f32; 4] {
+        let [x, y] = self.point((x0 + x1) / 2.0, (y0 + y1) / 2.0);
+        let (a, b) = (
+            (x1 - x0) / 2.0 * self.scale[0],
+            (y1 - y0) / 2.0 * self.scale[1],
+        );
+        let [sine, cosine] = self.turn;
+        let (right, down) = ((a * cosine).hypot(b * sine), (a * sine).hypot(b * cosine));
+        [x - right, y - down, x + right, y + down]
+    }
+}
+
+/// How a piece ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Edge {
+    Hard,
+    /// Fades over this share of the sides.
+    Soft(f32),
+    /// Fades outside an ellipse: middle and half axes in pixels of the source.
+    Ellipse([f32; 4]),
+}
+
+impl Edge {
+    /// Opacity at a point of a source of `size`.
+    fn alpha(self, x: f32, y: f32, size: [f32; 2]) -> f32 {
+        let smooth = |t: f32| {
+            let t = t.clamp(0.0, 1.0);
+            t * t * (3.0 - 2.0 * t)
+        };
+        match self {
+            Self::Hard => 1.0,
+            Self::Soft(share) => {
+                let near = |at: f32, length: f32| at.min(length - at) / (share * length);
+                smooth(near(x, size[0]).min(near(y, size[1])))
+            }
+            Self::Ellipse([cx, cy, a, b]) => {
+                let inside = smooth((1.15 - ((x - cx) / a).hypot((y - cy) / b)) / 0.2);
+                inside * Self::Soft(0.08).alpha(x, y, size)
+            }
+        }
+    }
+}
+
+impl Canvas {
+    /// A plain canvas.
+    pub fn new(side: usize, colour: [f32; 3]) -> Self {
+        Self {
+            side,
+            pixels: vec![colour; side * side],
+        }
+    }
+
+    /// Draws a source.
+    pub fn draw(&mut self, source: &RgbImage, placement: &Placement, edge: Edge) {
+        let (width, height) = (source.width() as f32, source.height() as f32);
+        // Each pixel of the shrunk source is at most 1.5 pixels of the canvas apart from the next.
+        let scale = placement.scale[0].abs().min(placement.scale[1].abs());
+        let mut small = Shrunk::of(source);
+        while scale * small.factor < 0.6 && small.width > 2 && small.height > 2 {
+            small = small.halved();
+        }
+        let corners = [[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]]
+            .map(|[x, y]| placement.point(x, y));
+        let range = |axis: usize| {
+            let (low, high) = corners
+                .iter()
+                .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), p| {
+                    (low.min(p[axis]), high.max(p[axis]))
+                });
+            low.floor().clamp(0.0, self.side as f32) as usize
+                ..high.ceil().clamp(0.0, self.side as f32) as usize
+        };
+        let (rows, columns) = (range(1), range(0));
+        for row in rows {
+            for column in columns.clone() {
+                let [x, y] = placement.back(column as f32 + 0.5, row as f32 + 0.5);
+                if !(x >= 0.0 && y >= 0.0 && x < width && y < height) {
+                    continue;
+                }
+                let alpha = edge.alpha(x, y, [width, height]);
+                if alpha > 0.0 {
+                    let colour = small.at(x / small.factor, y / small.factor);
+                    let pixel = &mut self.pixels[row * self.side + column];
+                    for (to, from) in pixel.iter_mut().zip(colour) {
+                        *to += alpha * (from - *to);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fills what `covers` says with a colour.
+    pub fn fill(
+        &mut self,
+        [x0, y0, x1, y1]: [f32; 4],
+        colour: [f32; 3],
+        covers: impl Fn(f32, f32) -> bool,
+    ) {
+        let clamp = |v: f32| v.clamp(0.0, self.side as f32) as usize;
+        for row in clamp(y0)..clamp(y1.ceil()) {
+            for column in clamp(x0)..clamp(x1.ceil()) {
+                if covers(column as f32 + 0.5, row as f32 + 0.5) {
+                    self.pixels[row * self.side + column] = colour;
+                }
+            }
+        }
+    }
+
+    /// The canvas as a picture.
+    pub fn picture(&self) -> RgbImage {
+        RgbImage::from_fn(self.side as u32, self.side as u32, |x, y| {
+            image::Rgb(
+                self.pixels[y as usize * self.side + x as usize].map(|v| v.clamp(0.0, 255.0) as u8),
+            )
+        })
+    }
+}
+
+/// A source, halved until it is no finer than the canvas.
+struct Shrunk {
+    width: usize,
+    height: usize,
+    pixels: Vec<[f32; 3]>,
+    /// Source pixels for one of these.
+    factor: f32,
+}
+
+impl Shrunk {
+    fn of(source: &RgbImage) -> Self {
+        Self {
+            width: source.width() as usize,
+            height: source.height() as usize,
+            pixels: source.pixels().map(|p| p.0.map(f32::from)).collect(),
+            factor: 1.0,
+        }
+    }
+
+    fn halved(&self) -> Self {
+        let (width, height) = (self.width / 2, self.height / 2);
+        let mut pixels = Vec::with_capacity(width * height);
+        for y in 0..height {
+            for x in 0..width {
+                let at = |dx, dy| self.pixels[(2 * y + dy) * self.width + 2 * x + dx];
+                let four = [at(0, 0), at(1, 0), at(0, 1), at(1, 1)];
+                pixels.push(std::array::from_fn(|c| {
+                    four.iter().map(|p| p[c]).sum::<f32>() / 4.0
+                }));
+            }
+        }
+        Self {
+            width,
+            height,
+            pixels,
+            factor: self.factor * 2.0,
+        }
+    }
+
+    /// Between the four nearest pixels.
+    fn at(&self, x: f32, y: f32) -> [f32; 3] {
+        let (x, y) = ((x - 0.5).max(0.0), (y - 0.5).max(0.0));
+        let (column, row) = (
+            (x as usize).min(self.width - 1),
+            (y as usize).min(self.height - 1),
+        );
+        let (right, down) = (
+            (column + 1).min(self.width - 1),
+            (row + 1).min(self.height - 1),
+        );
+        let (fx, fy) = ((x - column as f32).min(1.0), (y - row as f32).min(1.0));
+        let pixel = |x: usize, y: usize| self.pixels[y * self.width + x];
+        let (a, b, c, d) = (
+            pixel(column, row),
+            pixel(right, row),
+            pixel(column, down),
+            pixel(right, down),
+        );
+        std::array::from_fn(|i| {
+            let (top, bottom) = (a[i] + fx * (b[i] - a[i]), c[i] + fx * (d[i] - c[i]));
+            top + fy * (bottom - top)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_lands_where_its_placement_says() {
+        let source = RgbImage::from_fn(64, 64, |x, _| {
+            image::Rgb([if x < 32 { 200 } else { 0 }, 50, 0])
+        });
+        for scale in [0.25, 1.0, 2.0] {
+            let placement = Placement {
+                from: [32.0, 32.0],
+                to: [100.0, 60.0],
+                scale: [-scale, scale],
+                turn: [0.0, 1.0],
+            };
+            let mut canvas = Canvas::new(256, [7.0; 3]);
+            canvas.draw(&source, &placement, Edge::Hard);
+            let at = |x: f32, y: f32| canvas.pixels[y as usize * 256 + x as usize];
+            // Mirrored: the left half of the source lies on the right.
+            assert_eq!(at(100.0 + 16.0 * scale, 60.0), [200.0, 50.0, 0.0]);
+            assert_eq!(at(100.0 - 16.0 * scale, 60.0), [0.0, 50.0, 0.0]);
+            assert_eq!(at(100.0 + 34.0 * scale, 60.0), [7.0; 3]);
+            assert_eq!(
+                placement.rect([0.0, 0.0, 32.0, 64.0]),
+                [
+                    100.0,
+                    60.0 - 32.0 * scale,
+                    100.0 + 32.0 * scale,
+                    60.0 + 32.0 * scale
+                ]
+            );
+        }
+    }
+}

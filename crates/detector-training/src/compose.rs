@@ -1,0 +1,479 @@
+//! Training pictures: crops pasted on backgrounds among things that are no faces, close-ups, and windows of whole
+//! pictures.
+
+use std::borrow::Cow;
+
+use detect::evaluation::Truth;
+use image::RgbImage;
+use rng::RandomState;
+
+use crate::canvas::{Canvas, Edge, Placement};
+use crate::colour;
+use crate::sources::Source;
+
+/// What training pictures are made of.
+#[derive(Default)]
+pub struct Material {
+    /// One source for each folder of crops; each is drawn from equally often.
+    pub crops: Vec<Source>,
+    pub pictures: Source,
+    pub backgrounds: Source,
+    /// Small pieces of drawings without faces.
+    pub patches: Source,
+}
+
+/// A training picture.
+pub struct Sample {
+    pub canvas: Canvas,
+    /// `[x0, y0, x1, y1]` on the canvas.
+    pub faces: Vec<[f32; 4]>,
+    pub ignore: Vec<[f32; 4]>,
+}
+
+/// Sides of pasted faces in pixels.
+const PASTED_SIDES: (f32, f32) = (11.0, 130.0);
+/// Sides of faces in close-ups.
+const CLOSE_SIDES: (f32, f32) = (90.0, 235.0);
+/// Faces smaller than this need not be found.
+const MIN_SIDE: f32 = 9.0;
+/// Of a face this share must be on the canvas, else it is ignored.
+const MIN_VISIBLE: f32 = 0.6;
+
+/// Makes a training picture.
+pub fn sample(material: &Material, side: usize, random: &mut RandomState) -> Sample {
+    let kind = random.random_sample();
+    let mut sample = if kind < 0.3 && material.pictures.len() > 0 {
+        window(material, side, random)
+    } else if kind < 0.5 {
+        let mut sample = background(material, side, random);
+        paste_face(material, &mut sample, CLOSE_SIDES, random);
+        sample
+    } else {
+        collage(material, side, random)
+    };
+    occlude(&mut sample, random);
+    colour::change(&mut sample.canvas, random);
+    settle(&mut sample);
+    sample
+}
+
+/// A number in `low..high`.
+pub fn uniform(random: &mut RandomState, low: f32, high: f32) -> f32 {
+    low + (high - low) * random.random_sample() as f32
+}
+
+/// True with this probability.
+pub fn chance(random: &mut RandomState, probability: f64) -> bool {
+    random.random_sample() < probability
+}
+
+fn log_uniform(random: &mut RandomState, (low, high): (f32, f32)) -> f32 {
+    uniform(random, low.ln(), high.ln()).exp()
+}
+
+fn any_colour(random: &mut RandomState) -> [f32; 3] {
+    match random.index(4) {
+        0 => [uniform(random, 235.0, 255.0); 3],
+        1 => [uniform(random, 0.0, 255.0); 3],
+        _ => std::array::from_fn(|_| uniform(random, 0.0, 255.0)),
+    }
+}
+
+fn background(material: &Material, side: usize, random: &mut RandomState) -> Sample {
+    let mut canvas = Canvas::new(side, any_colour(random));
+    if chance(random, 0.4) {
+        mosaic(material, &mut canvas, random);
+    } else if chance(random, 0.6)
+        && let Some((image, _)) = material.backgrounds.draw(random)
+    {
+        let cover = side as f32 / image.width().min(image.height()) as f32;
+        let scale = cover * uniform(random, 1.0, 1.8);
+        place_anywhere(&mut canvas, &image, scale, Edge::Hard, true, random);
+    }
+    if chance(random, 0.3) {
+        tint(&mut canvas, random);
+    }
+    Sample {
+        canvas,
+        faces: Vec::new(),
+        ignore: Vec::new(),
+    }
+}
+
+/// Fills the canvas with patches of drawings.
+fn mosaic(material: &Material, canvas: &mut Canvas, random: &mut RandomState) {
+    let tile = log_uniform(random, (50.0, 260.0));
+    let n = (canvas.side as f32 / tile).ceil() as usize;
+    for i in 0..n * n {
+        let Some((image, _)) = material.patches.draw(random) else {
+            return;
+        };
+        let scale = tile / image.width().min(image.height()) as f32;
+        let flip = if chance(random, 0.5) { -1.0 } else { 1.0 };
+        let placement = Placement {
+            from: [image.width() as f32 / 2.0, image.height() as f32 / 2.0],
+            to: [((i % n) as f32 + 0.5) * tile, ((i / n) as f32 + 0.5) * tile],
+            scale: [flip * scale, scale],
+            turn: [0.0, 1.0],
+        };
+        canvas.draw(&image, &placement, Edge::Hard);
+    }
+}
+
+/// Gray photographs become pictures in two colours.
+fn tint(canvas: &mut Canvas, random: &mut RandomState) {
+    let (dark, bright) = (any_colour(random), any_colour(random));
+    for pixel in &mut canvas.pixels {
+        let gray = pixel.iter().sum::<f32>() / 765.0;
+        *pixel = std::array::from_fn(|c| {
+            0.4 * pixel[c] + 0.6 * (dark[c] + gray * (bright[c] - dark[c]))
+        });
+    }
+}
+
+/// Draws a piece somewhere; where `covering`, so that the canvas is full.
+fn place_anywhere(
+    canvas: &mut Canvas,
+    image: &RgbImage,
+    scale: f32,
+    edge: Edge,
+    covering: bool,
+    random: &mut RandomState,
+) {
+    let side = canvas.side as f32;
+    let (width, height) = (image.width() as f32, image.height() as f32);
+    let mut to = |length: f32| {
+        if covering {
+            let free = (length * scale - side).max(0.0) / 2.0;
+            side / 2.0 + uniform(random, -free, free)
+        } else {
+            uniform(random, 0.0, side)
+        }
+    };
+    let to = [to(width), to(height)];
+    let flip = if chance(random, 0.5) { -1.0 } else { 1.0 };
+    let angle = if covering {
+        0.0
+    } else {
+        uniform(random, -0.5, 0.5)
+    };
+    let placement = Placement {
+        from: [width / 2.0, height / 2.0],
+        to,
+        scale: [flip * scale, scale],
+        turn: [angle.sin(), angle.cos()],
+    };
+    canvas.draw(image, &placement, edge);
+}
+
+fn collage(material: &Material, side: usize, random: &mut RandomState) -> Sample {
+    let mut sample = background(material, side, random);
+    // Pieces without faces first, with the same edges as the faces: an edge is no sign of a face.
+    for _ in 0..random.index(7) {
+        let piece = match random.index(3) {
+            0 => part_of_face(material, random),
+            1 => material.backgrounds.draw(random).map(|(image, _)| image),
+            _ => material.patches.draw(random).map(|(image, _)| image),
+        };
+        let Some(image) = piece else { continue };
+        let edge = any_edge(&image, None, random);
+        let longest = image.width().max(image.height()) as f32;
+        let scale = log_uniform(random, (20.0, 200.0)) / longest;
+        place_anywhere(&mut sample.canvas, &image, scale, edge, false, random);
+    }
+    shapes(&mut sample.canvas, random);
+    for _ in 0..1 + random.index(6) {
+        paste_face(material, &mut sample, PASTED_SIDES, random);
+    }
+    sample
+}
+
+/// Hair, an eye, a corner of a crop: what belongs to a face and is none.
+fn part_of_face<'a>(material: &'a Material, random: &mut RandomState) -> Option<Cow<'a, RgbImage>> {
+    if material.crops.is_empty() {
+        return None;
+    }
+    let (image, truth) = material.crops[random.index(material.crops.len())].draw(random)?;
+    let (width, height) = (image.width() as f32, image.height() as f32);
+    let [x0, y0, x1, y1] = truth.faces.first().copied()?;
+    // Above the face, or a window that shows a third of it at most.
+    let [x, y, w, h] = if chance(random, 0.5) {
+        [0.0, 0.0, width, y0]
+    } else {
+        let (w, h) = ((x1 - x0) * 0.45, (y1 - y0) * 0.45);
+        [
+            uniform(random, 0.0, width - w),
+            uniform(random, 0.0, height - h),
+            w,
+            h,
+        ]
+    };
+    let part = image::imageops::crop_imm(
+        &*image,
+        x as u32,
+        y as u32,
+        w.max(2.0) as u32,
+        h.max(2.0) as u32,
+    );
+    Some(Cow::Owned(part.to_image()))
+}
+
+/// Plain shapes and lines: bodies, bubbles, panels.
+fn shapes(canvas: &mut Canvas, random: &mut RandomState) {
+    for _ in 0..random.index(5) {
+        let side = canvas.side as f32;
+        let (x, y) = (uniform(random, 0.0, side), uniform(random, 0.0, side));
+        let (a, b) = (
+            log_uniform(random, (3.0, 70.0)),
+            log_uniform(random, (3.0, 70.0)),
+        );
+        let rect = [x - a, y - b, x + a, y + b];
+        let colour = any_colour(random);
+        let outline = any_colour(random);
+        let width = uniform(random, 1.0, 3.0);
+        if chance(random, 0.5) {
+            canvas.fill(rect, outline, |px, py| {
+                ((px - x) / a).hypot((py - y) / b) < 1.0
+            });
+            let (a, b) = ((a - width).max(1.0), (b - width).max(1.0));
+            canvas.fill(rect, colour, |px, py| {
+                ((px - x) / a).hypot((py - y) / b) < 1.0
+            });
+        } else {
+            canvas.fill(rect, outline, |_, _| true);
+            canvas.fill(
+                [
+                    rect[0] + width,
+                    rect[1] + width,
+                    rect[2] - width,
+                    rect[3] - width,
+                ],
+                colour,
+                |_, _| true,
+            );
+        }
+    }
+}
+
+fn any_edge(image: &RgbImage, face: Option<[f32; 4]>, random: &mut RandomState) -> Edge {
+    let (width, height) = (image.width() as f32, image.height() as f32);
+    match random.index(4) {
+        0 => Edge::Hard,
+        1 => Edge::Soft(uniform(random, 0.03, 0.2)),
+        _ => {
+            let [x0, y0, x1, y1] =
+                face.unwrap_or([0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height]);
+            // The face and its hair: wider than the face, further above it than below.
+            let grow = uniform(random, 1.15, 2.0);
+            let (a, b) = ((x1 - x0) / 2.0 * grow, (y1 - y0) / 2.0 * grow);
+            Edge::Ellipse([(x0 + x1) / 2.0, (y0 + y1) / 2.0 - 0.15 * b, a, b])
+        }
+    }
+}
+
+/// Pastes a crop where its face covers no other.
+fn paste_face(
+    material: &Material,
+    sample: &mut Sample,
+    sides: (f32, f32),
+    random: &mut RandomState,
+) {
+    if material.crops.is_empty() {
+        return;
+    }
+    let source = &material.crops[random.index(material.crops.len())];
+    let Some((image, truth)) = source.draw(random) else {
+        return;
+    };
+    let Some(&face) = truth.faces.first() else {
+        return;
+    };
+    let [x0, y0, x1, y1] = face;
+    let size = ((x1 - x0) * (y1 - y0)).sqrt();
+    let mut target = log_uniform(random, sides);
+    // A face that is much enlarged is a blur.
+    target = target.min(size * 2.2);
+    let side = sample.canvas.side as f32;
+    let aspect = uniform(random, 0.93, 1.07);
+    let scale = target / size;
+    let flip = if chance(random, 0.5) { -1.0 } else { 1.0 };
+    let angle = if chance(random, 0.6) {
+        (random.standard_normal() as f32 * 0.22).clamp(-0.6, 0.6)
+    } else {
+        0.0
+    };
+    for _ in 0..6 {
+        let margin = (target * 0.4).min(side * 0.45);
+        let placement = Placement {
+            from: [(x0 + x1) / 2.0, (y0 + y1) / 2.0],
+            to: std::array::from_fn(|_| uniform(random, margin, side - margin)),
+            scale: [flip * scale * aspect, scale / aspect],
+            turn: [angle.sin(), angle.cos()],
+        };
+        let whole = placement.rect([0.0, 0.0, image.width() as f32, image.height() as f32]);
+        if sample
+            .faces
+            .iter()
+            .chain(&sample.ignore)
+            .any(|other| covered(other, &whole) > 0.1)
+        {
+            continue;
+        }
+        let edge = any_edge(&image, Some(face), random);
+        sample.canvas.draw(&image, &placement, edge);
+        sample.faces.push(placement.rect(face));
+        sample
+            .ignore
+            .extend(truth.ignore.iter().map(|&rect| placement.rect(rect)));
+        return;
+    }
+}
+
+/// A part of a whole picture at some size.
+fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample {
+    let Some((image, truth)) = material.pictures.draw(random) else {
+        return collage(material, side, random);
+    };
+    let Truth { faces, ignore, .. } = truth;
+    let mut canvas = Canvas::new(side, any_colour(random));
+    let longest = image.width().max(image.height()) as f32;
+    // Around a face at some size, or anywhere.
+    let (from, scale) = if !faces.is_empty() && chance(random, 0.75) {
+        let [x0, y0, x1, y1] = faces[random.index(faces.len())];
+        let size = ((x1 - x0) * (y1 - y0)).sqrt();
+        let scale = log_uniform(random, (12.0, 200.0)) / size;
+        let shift = side as f32 * 0.4 / scale;
+        let mut near = |v: f32| v + uniform(random, -shift, shift);
+        ([near((x0 + x1) / 2.0), near((y0 + y1) / 2.0)], scale)
+    } else {
+        let (width, height) = (image.width() as f32, image.height() as f32);
+        let from = [uniform(random, 0.0, width), uniform(random, 0.0, height)];
+        (
+            from,
+            log_uniform(random, (0.25, 1.0)) * (1024.0 / longest).max(0.5),
+        )
+    };
+    let scale = scale.clamp(side as f32 / longest * 0.4, 2.0);
+    let flip = if chance(random, 0.5) { -1.0 } else { 1.0 };
+    let angle = if chance(random, 0.3) {
+        uniform(random, -0.3, 0.3)
+    } else {
+        0.0
+    };
+    let placement = Placement {
+        from,
+        to: [side as f32 / 2.0; 2],
+        scale: [flip * scale, scale],
+        turn: [angle.sin(), angle.cos()],
+    };
+    canvas.draw(&image, &placement, Edge::Hard);
+    let placed = |rects: &[[f32; 4]]| rects.iter().map(|&rect| placement.rect(rect)).collect();
+    Sample {
+        canvas,
+        faces: placed(faces),
+        ignore: placed(ignore),
+    }
+}
+
+/// Covers a part of some faces: books, hands, other people.
+fn occlude(sample: &mut Sample, random: &mut RandomState) {
+    for i in 0..sample.faces.len() {
+        if !chance(random, 0.15) {
+            continue;
+        }
+        let [x0, y0, x1, y1] = sample.faces[i];
+        let (width, height) = (x1 - x0, y1 - y0);
+        let share = uniform(random, 0.1, 0.35);
+        let rect = match random.index(4) {
+            0 => [
+                x0 - 0.3 * width,
+                y0 - height,
+                x0 + share * width,
+                y1 + 0.2 * height,
+            ],
+            1 => [
+                x1 - share * width,
+                y0 - height,
+                x1 + 0.3 * width,
+                y1 + 0.2 * height,
+            ],
+            _ => [
+                x0 - 0.2 * width,
+                y1 - share * height,
+                x1 + 0.2 * width,
+                y1 + height,
+            ],
+        };
+        // A face next to it may not vanish.
+        let hides = |(j, other): (usize, &[f32; 4])| j != i && covered(other, &rect) > 0.1;
+        if !sample.faces.iter().enumerate().any(hides) {
+            sample.canvas.fill(rect, any_colour(random), |_, _| true);
+        }
+    }
+}
+
+/// Faces that are hardly on the canvas or tiny are ignored; boxes end at the border.
+fn settle(sample: &mut Sample) {
+    let side = sample.canvas.side as f32;
+    let whole = [0.0, 0.0, side, side];
+    for face in std::mem::take(&mut sample.faces) {
+        let clamped = face.map(|v| v.clamp(0.0, side));
+        let visible = covered(&face, &whole);
+        if visible <= 0.02 {
+            continue;
+        }
+        let shorter = (face[2] - face[0]).min(face[3] - face[1]);
+        if visible < MIN_VISIBLE || shorter < MIN_SIDE {
+            sample.ignore.push(clamped);
+        } else {
+            sample.faces.push(clamped);
+        }
+    }
+}
+
+/// Share of `a` that lies in `b`.
+fn covered(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let width = a[2].min(b[2]) - a[0].max(b[0]);
+    let height = a[3].min(b[3]) - a[1].max(b[1]);
+    let area = (a[2] - a[0]) * (a[3] - a[1]);
+    width.max(0.0) * height.max(0.0) / area.max(1e-6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn material(folder: &std::path::Path) -> Material {
+        let crop = RgbImage::from_pixel(64, 64, image::Rgb([250, 10, 10]));
+        crop.save(folder.join("a.png")).unwrap();
+        let mut source = Source::default();
+        source.add_crops(folder, [0.25, 0.25, 0.75, 0.75]).unwrap();
+        Material {
+            crops: vec![source],
+            ..Material::default()
+        }
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let material = material(folder.path());
+        let make = || {
+            let mut random = RandomState::new(5);
+            (0..8)
+                .map(|_| sample(&material, 128, &mut random))
+                .collect::<Vec<_>>()
+        };
+        let (first, second) = (make(), make());
+        let mut n_faces = 0;
+        for (a, b) in first.iter().zip(&second) {
+            assert_eq!(a.canvas.pixels, b.canvas.pixels);
+            assert_eq!(a.faces, b.faces);
+            for face in &a.faces {
+                n_faces += 1;
+                assert!(face.iter().all(|v| (0.0..=128.0).contains(v)), "{face:?}");
+            }
+        }
+        assert!(n_faces >= 8);
+    }
+}

@@ -1,0 +1,51 @@
+//! Weights measured on pictures with known faces.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use detect::embedded::EmbeddedDetector;
+use detect::evaluation::{Scores, evaluate, load_truth};
+use detect::{DetectOptions, Detector, Picture};
+
+use crate::sources::read_picture;
+
+/// Measures a file of weights and prints a row for several thresholds.
+pub fn run(weights: &Path, dir: &Path, longest_side: u32) -> Result<()> {
+    let bytes =
+        std::fs::read(weights).with_context(|| format!("cannot read {}", weights.display()))?;
+    cli::outln!("| threshold | recall | precision | AP |\n|---|---|---|---|");
+    for (threshold, scores) in measure(&bytes, dir, longest_side)? {
+        cli::outln!(
+            "| {threshold:.2} | {:.3} | {:.3} | {:.3} |",
+            scores.recall(),
+            scores.precision(),
+            scores.average_precision
+        );
+    }
+    Ok(())
+}
+
+/// Scores at several thresholds.
+pub fn measure(weights: &[u8], dir: &Path, longest_side: u32) -> Result<Vec<(f32, Scores)>> {
+    let detector = EmbeddedDetector::from_safetensors(weights)?;
+    let options = DetectOptions {
+        threshold: Some(0.05),
+        min_face: 0.0,
+        longest_side: Some(longest_side),
+        ..DetectOptions::default()
+    };
+    let mut found = Vec::new();
+    for (name, truth) in load_truth(&dir.join("boxes.json"))? {
+        let image = read_picture(&dir.join(&name))?;
+        let picture = Picture {
+            image: &image,
+            name: &name,
+        };
+        found.push((truth, detector.detect(&picture, &options)?));
+    }
+    let scores = |threshold| {
+        let pairs = found.iter().map(|(truth, faces)| (truth, faces.as_slice()));
+        (threshold, evaluate(pairs, threshold))
+    };
+    Ok([0.2, 0.3, 0.4, 0.5, 0.6].map(scores).to_vec())
+}

@@ -1,0 +1,293 @@
+//! The network of `detect::embedded` on tensors, with weights that are standardised while they train.
+//!
+//! In place of batch normalisation each kernel has mean 0 and a learned scale (weight standardisation, Brock et al.,
+//! arXiv:2101.08692): its cost does not depend on the size of the pictures, and it folds into plain weights.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor, Var};
+use detect::embedded::network::{INPUT, LAYERS, LEVELS, Operation, padding};
+use half::f16;
+use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
+use rng::RandomState;
+use safetensors::tensor::{Dtype, TensorView};
+
+/// A kernel's variance is kept above this.
+const EPSILON: f64 = 1e-6;
+/// The share of faces among cells that the untrained network claims.
+const PRIOR: f64 = 0.01;
+/// Standard deviation of the heads' first weights.
+const HEAD_DEVIATION: f64 = 0.01;
+
+/// The parameters by name: `NAME.weight`, `NAME.scale` (not for heads), `NAME.bias`.
+pub struct Network {
+    pub parameters: Vec<(String, Var)>,
+    places: HashMap<String, usize>,
+}
+
+impl Network {
+    /// Draws first weights.
+    pub fn new(random: &mut RandomState) -> Result<Self> {
+        let mut network = Self {
+            parameters: Vec::new(),
+            places: HashMap::new(),
+        };
+        for layer in LAYERS {
+            let Operation::Convolution {
+                channels: [from, to],
+                kernel,
+                ..
+            } = layer.operation
+            else {
+                continue;
+            };
+            let name = layer.name;
+            let is_head = is_head(name);
+            let deviation = if is_head { HEAD_DEVIATION } else { 1.0 };
+            let n = to * from * kernel * kernel;
+            let values: Vec<f32> = random
+                .randn(n)
+                .iter()
+                .map(|v| (v * deviation) as f32)
+                .collect();
+            network.add(
+                format!("{name}.weight"),
+                &[to, from, kernel, kernel],
+                values,
+            )?;
+            let mut bias = vec![0.0; to];
+            if is_head {
+                bias[0] = (PRIOR / (1.0 - PRIOR)).ln() as f32;
+            } else {
+                // The second half of a block starts small, so that the block starts as the identity.
+                let scale = if name.ends_with('b') { 0.3 } else { 1.0 };
+                network.add(format!("{name}.scale"), &[to, 1], vec![scale; to])?;
+            }
+            network.add(format!("{name}.bias"), &[to], bias)?;
+        }
+        Ok(network)
+    }
+
+    fn add(&mut self, name: String, shape: &[usize], values: Vec<f32>) -> Result<()> {
+        let var = Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
+        self.places.insert(name.clone(), self.parameters.len());
+        self.parameters.push((name, var));
+        Ok(())
+    }
+
+    fn get(&self, name: &str) -> &Tensor {
+        self.parameters[self.places[name]].1.as_tensor()
+    }
+
+    /// The weights that the plain network convolves with.
+    fn folded(&self, layer: &str) -> candle_core::Result<Tensor> {
+        let weight = self.get(&format!("{layer}.weight"));
+        if is_head(layer) {
+            return Ok(weight.clone());
+        }
+        let shape = weight.dims4()?;
+        let rows = weight.reshape((shape.0, ()))?;
+        let fan_in = rows.dim(1)? as f64;
+        let centred = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
+        let variance = ((centred.sqr()?.mean_keepdim(1)? * fan_in)? + EPSILON * fan_in)?;
+        // A kernel of variance 2 / fan-in keeps the size of rectified values (He et al., arXiv:1502.01852).
+        let scale = (self.get(&format!("{layer}.scale")).div(&variance.sqrt()?)? * 2f64.sqrt())?;
+        centred.broadcast_mul(&scale)?.reshape(shape)
+    }
+
+    /// Runs the network: the result of each level, `[batch, 5, height / stride, width / stride]`.
+    pub fn forward(&self, pictures: &Tensor) -> candle_core::Result<Vec<Tensor>> {
+        let mut results: HashMap<&str, Tensor> = HashMap::from([(INPUT, pictures.clone())]);
+        for layer in LAYERS {
+            let result = match layer.operation {
+                Operation::Convolution {
+                    input,
+                    kernel,
+                    stride,
+                    is_rectified,
+                    ..
+                } => {
+                    let options = Conv2dOptions {
+                        stride,
+                        padding: padding(kernel, stride),
+                        ..Conv2dOptions::default()
+                    };
+                    let y = conv2d(&results[input], &self.folded(layer.name)?, &options)?;
+                    let bias = self.get(&format!("{}.bias", layer.name));
+                    bias_act(&y, Some(bias), &activation(is_rectified))?
+                }
+                Operation::Add { inputs: [a, b] } => {
+                    let sum = results[a].add(&results[b])?;
+                    bias_act(&sum, None, &activation(true))?
+                }
+                Operation::AddCoarse { fine, coarse } => {
+                    let (_, _, height, width) = results[fine].dims4()?;
+                    results[fine].add(&results[coarse].upsample_nearest2d(height, width)?)?
+                }
+            };
+            results.insert(layer.name, result);
+        }
+        Ok(LEVELS
+            .iter()
+            .filter_map(|level| results.remove(level.layer))
+            .collect())
+    }
+
+    /// The values of all parameters, one after the other.
+    pub fn values(&self) -> Result<Vec<Vec<f32>>> {
+        let values = |(_, var): &(String, Var)| Ok(var.as_tensor().flatten_all()?.to_vec1()?);
+        self.parameters.iter().map(values).collect()
+    }
+
+    /// Sets all parameters, as [`Self::values`] returned them.
+    pub fn set_values(&self, values: &[Vec<f32>]) -> Result<()> {
+        for ((_, var), values) in self.parameters.iter().zip(values) {
+            var.set(&Tensor::from_vec(
+                values.clone(),
+                var.shape(),
+                &Device::Cpu,
+            )?)?;
+        }
+        Ok(())
+    }
+
+    /// The plain weights as safetensors of f16: what `detect` reads.
+    pub fn exported(&self) -> Result<Vec<u8>> {
+        let mut tensors = Vec::new();
+        for layer in LAYERS {
+            if let Operation::Convolution { .. } = layer.operation {
+                tensors.push((format!("{}.weight", layer.name), self.folded(layer.name)?));
+                let bias = format!("{}.bias", layer.name);
+                tensors.push((bias.clone(), self.get(&bias).clone()));
+            }
+        }
+        let mut packed: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        for (name, tensor) in tensors {
+            let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+            let bytes = values
+                .iter()
+                .flat_map(|&v| f16::from_f32(v).to_le_bytes())
+                .collect();
+            packed.push((name, tensor.dims().to_vec(), bytes));
+        }
+        serialized(&packed, Dtype::F16)
+    }
+
+    /// Writes the parameters as they are, to go on from.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut packed = Vec::new();
+        for ((name, var), values) in self.parameters.iter().zip(self.values()?) {
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            packed.push((name.clone(), var.dims().to_vec(), bytes));
+        }
+        let bytes = serialized(&packed, Dtype::F32)?;
+        files::write_bytes(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Takes the parameters of a file that [`Self::save`] wrote.
+    pub fn load(&self, path: &Path) -> Result<()> {
+        let tensors = candle_core::safetensors::load(path, &Device::Cpu)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        for (name, var) in &self.parameters {
+            let tensor = tensors
+                .get(name)
+                .with_context(|| format!("{name} is missing"))?;
+            var.set(tensor)?;
+        }
+        Ok(())
+    }
+}
+
+fn serialized(packed: &[(String, Vec<usize>, Vec<u8>)], dtype: Dtype) -> Result<Vec<u8>> {
+    let mut views = Vec::new();
+    for (name, shape, bytes) in packed {
+        views.push((name, TensorView::new(dtype, shape.clone(), bytes)?));
+    }
+    Ok(safetensors::serialize(views, None)?)
+}
+
+fn is_head(layer: &str) -> bool {
+    LEVELS.iter().any(|level| level.layer == layer)
+}
+
+fn activation(is_rectified: bool) -> BiasActOptions {
+    BiasActOptions {
+        activation: if is_rectified {
+            Activation::Relu
+        } else {
+            Activation::Linear
+        },
+        gain: Some(1.0),
+        ..BiasActOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use detect::embedded::EmbeddedDetector;
+    use detect::{DetectOptions, Detector, Picture};
+    use image::RgbImage;
+
+    /// What trains here and what runs there are the same network.
+    #[test]
+    fn exported_weights_run_in_the_detector() {
+        let mut random = RandomState::new(3);
+        let network = Network::new(&mut random).unwrap();
+        // A head that is sure of one cell's worth of faces.
+        let mut values = network.values().unwrap();
+        for ((name, _), values) in network.parameters.iter().zip(&mut values) {
+            if name.starts_with("head") && name.ends_with("weight") {
+                values.iter_mut().for_each(|v| *v *= 20.0);
+            }
+        }
+        network.set_values(&values).unwrap();
+        let image = RgbImage::from_fn(64, 96, |x, y| {
+            image::Rgb([(x * 4) as u8, (y * 2) as u8, (x * y) as u8])
+        });
+        let planes: Vec<f32> = (0..3)
+            .flat_map(|c| {
+                image
+                    .pixels()
+                    .map(move |p| f32::from(p.0[c]) / 127.5 - 1.0)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let x = Tensor::from_vec(planes, (1, 3, 96, 64), &Device::Cpu).unwrap();
+        let levels = network.forward(&x).unwrap();
+        assert_eq!(levels[0].dims(), [1, 5, 12, 8]);
+        let best = levels
+            .iter()
+            .map(|level| {
+                level
+                    .narrow(1, 0, 1)
+                    .unwrap()
+                    .flatten_all()
+                    .unwrap()
+                    .max(0)
+                    .unwrap()
+            })
+            .map(|logit| logit.to_scalar::<f32>().unwrap())
+            .fold(f32::NEG_INFINITY, f32::max);
+
+        let detector = EmbeddedDetector::from_safetensors(&network.exported().unwrap()).unwrap();
+        let options = DetectOptions {
+            threshold: Some(0.0),
+            min_face: 0.0,
+            ..DetectOptions::default()
+        };
+        let picture = Picture {
+            image: &image,
+            name: "drawn",
+        };
+        let faces = detector.detect(&picture, &options).unwrap();
+        let expected = 1.0 / (1.0 + (-best).exp());
+        assert!(
+            (faces[0].score - expected).abs() < 2e-2 * expected,
+            "{} {expected}",
+            faces[0].score
+        );
+    }
+}

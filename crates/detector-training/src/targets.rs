@@ -1,0 +1,127 @@
+//! Which cells of the network answer for which face.
+
+use detect::embedded::network::{LEVELS, Level};
+
+/// Sides of the faces (square root of the area) that each level answers for; neighbours share some.
+const SIDES: [[f32; 2]; 3] = [[0.0, 52.0], [36.0, 112.0], [76.0, f32::INFINITY]];
+/// Cells this near to the middle answer, in sides of the face.
+const NEAR: f32 = 0.2;
+/// Cells this near are not told to keep silent.
+const RING: f32 = 0.36;
+/// A face is answered for by cells at least this near, in strides.
+const NEAREST: f32 = 0.55;
+
+/// What the cells of a level should say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LevelTargets {
+    /// 1 where a face is answered for.
+    pub is_face: Vec<f32>,
+    /// 0 where anything may be said.
+    pub counts: Vec<f32>,
+    /// Distances to the left, upper, right and lower side in units of the level; 1 where there is no face.
+    pub distances: [Vec<f32>; 4],
+}
+
+/// The targets of every level for a picture of `side` pixels.
+pub fn targets(faces: &[[f32; 4]], ignore: &[[f32; 4]], side: usize) -> Vec<LevelTargets> {
+    LEVELS
+        .into_iter()
+        .zip(SIDES)
+        .map(|(level, sides)| level_targets(faces, ignore, side / level.stride, level, sides))
+        .collect()
+}
+
+fn level_targets(
+    faces: &[[f32; 4]],
+    ignore: &[[f32; 4]],
+    cells: usize,
+    level: Level,
+    [smallest, largest]: [f32; 2],
+) -> LevelTargets {
+    let n = cells * cells;
+    let mut targets = LevelTargets {
+        is_face: vec![0.0; n],
+        counts: vec![1.0; n],
+        distances: std::array::from_fn(|_| vec![1.0; n]),
+    };
+    let stride = level.stride as f32;
+    for cell in 0..n {
+        let x = ((cell % cells) as f32 + 0.5) * stride;
+        let y = ((cell / cells) as f32 + 0.5) * stride;
+        if ignore
+            .iter()
+            .any(|r| x > r[0] && x < r[2] && y > r[1] && y < r[3])
+        {
+            targets.counts[cell] = 0.0;
+        }
+        let mut nearest = f32::INFINITY;
+        for &[x0, y0, x1, y1] in faces {
+            let (width, height) = (x1 - x0, y1 - y0);
+            let side = (width * height).sqrt();
+            let reach = |share: f32, length: f32| (share * length).max(NEAREST * stride);
+            let (dx, dy) = ((x - (x0 + x1) / 2.0).abs(), (y - (y0 + y1) / 2.0).abs());
+            if dx > reach(RING, width) || dy > reach(RING, height) {
+                continue;
+            }
+            let answers = side >= smallest
+                && side < largest
+                && dx <= reach(NEAR, width)
+                && dy <= reach(NEAR, height);
+            if answers && side < nearest {
+                nearest = side;
+                targets.is_face[cell] = 1.0;
+                targets.counts[cell] = 1.0;
+                let distances = [x - x0, y - y0, x1 - x, y1 - y];
+                for (to, distance) in targets.distances.iter_mut().zip(distances) {
+                    to[cell] = (distance / level.unit()).max(0.02);
+                }
+            } else if nearest.is_infinite() {
+                targets.counts[cell] = 0.0;
+            }
+        }
+    }
+    targets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_face_is_answered_for_where_it_is() {
+        let levels = targets(
+            &[[100.0, 60.0, 140.0, 100.0]],
+            &[[0.0, 0.0, 20.0, 20.0]],
+            256,
+        );
+        // 40 pixels: for the first two levels.
+        let counts: Vec<f32> = levels
+            .iter()
+            .map(|level| level.is_face.iter().sum())
+            .collect();
+        assert!(
+            counts[0] >= 4.0 && counts[1] >= 1.0 && counts[2] == 0.0,
+            "{counts:?}"
+        );
+        let cell = 10 * 32 + 14;
+        assert_eq!(levels[0].is_face[cell], 1.0);
+        // The cell's middle is at (116, 84), the unit is 16 pixels.
+        let distances: Vec<f32> = levels[0].distances.iter().map(|d| d[cell]).collect();
+        assert_eq!(distances, [1.0, 1.5, 1.5, 1.0]);
+        assert_eq!((levels[0].counts[0], levels[0].counts[31]), (0.0, 1.0));
+    }
+
+    #[test]
+    fn every_face_has_a_cell() {
+        for side in [8.0, 14.0, 30.0, 60.0, 100.0, 220.0] {
+            for shift in [0.0, 3.0, 7.0] {
+                let face = [10.0 + shift, 12.0, 10.0 + shift + side, 12.0 + side];
+                let n: f32 = targets(&[face], &[], 256)
+                    .iter()
+                    .flat_map(|l| &l.is_face)
+                    .sum();
+                assert!(n > 0.0, "{face:?}");
+            }
+        }
+    }
+}
