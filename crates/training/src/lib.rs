@@ -37,7 +37,7 @@ pub use phase::{Phase, Trains};
 pub use preset::{Preset, PresetSettings};
 pub use preview::write_augment_preview;
 pub use resolve::{AugmentMode, DatasetDescription, Overrides};
-pub use run_dir::{free_bytes, next_run_dir, run_dirs};
+pub use run_dir::{free_bytes, make_run_dir, run_dirs};
 pub use stats::{Moments, Stats, format_time};
 pub use trainer::{Start, Trainer};
 pub use training_loop::{Evaluation, Event, Hooks, MetricOutcome, Outcome, run};

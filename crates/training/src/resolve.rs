@@ -125,10 +125,16 @@ pub struct Overrides {
 /// (arXiv:2006.06676, section 2.2), and runs without a limit have reached 34.
 const DEFAULT_MAX_P: f64 = 0.85;
 
+/// Above this a count is a slip of the keyboard.
+const LARGEST_SETTING: usize = 1 << 20;
+
 fn at_least_one(name: &'static str, value: Option<usize>, default: usize) -> Result<usize> {
     match value.unwrap_or(default) {
-        0 => Err(Error::setting(name, "must be at least 1")),
-        value => Ok(value),
+        value @ 1..=LARGEST_SETTING => Ok(value),
+        _ => Err(Error::setting(
+            name,
+            format!("must be from 1 to {LARGEST_SETTING}"),
+        )),
     }
 }
 
@@ -257,7 +263,8 @@ impl TrainConfig {
             loss.r1_gamma = gamma;
         }
         if let Some(kimg) = flags.kimg {
-            check(kimg > 0, "kimg", "must be at least 1")?;
+            let is_possible = (1..=1_000_000_000).contains(&kimg);
+            check(is_possible, "kimg", "must be from 1 to 1000000000")?;
             note(format!("kimg{kimg}"));
         }
         let (mut batch_size, mut batch_gpu) = (settings.batch_size, settings.batch_gpu);
@@ -281,7 +288,12 @@ impl TrainConfig {
             note(aug.name().into());
         }
         let ada_max_p = flags.ada_max_p.unwrap_or(DEFAULT_MAX_P);
-        check(ada_max_p > 0.0, "ada-max-p", "must be above 0")?;
+        let is_limit = ada_max_p == f64::INFINITY || (ada_max_p > 0.0 && ada_max_p <= 1.0);
+        check(
+            is_limit,
+            "ada-max-p",
+            "must be above 0 and at most 1, or 'none'",
+        )?;
         let probability = |p: f64| (0.0..=1.0).contains(&p);
         let augment_p = match (aug, flags.p) {
             (AugmentMode::Fixed, Some(p)) => {
@@ -372,7 +384,10 @@ impl TrainConfig {
                 .unwrap_or_else(|| preset.default_metrics()),
             random_seed,
             dataset: images,
-            num_workers: flags.workers.unwrap_or(3),
+            num_workers: match flags.workers.unwrap_or(3) {
+                workers @ 1..=256 => workers,
+                _ => return Err(Error::setting("workers", "must be from 1 to 256")),
+            },
             generator,
             discriminator,
             g_optimizer: adam("glr", flags.glr)?,
@@ -380,7 +395,9 @@ impl TrainConfig {
             loss,
             total_kimg: flags.kimg.unwrap_or(settings.total_kimg),
             kimg_per_tick: match flags.tick {
-                Some(0) => return Err(Error::setting("tick", "must be at least 1")),
+                Some(tick) if !(1..=1_000_000).contains(&tick) => {
+                    return Err(Error::setting("tick", "must be from 1 to 1000000"));
+                }
                 tick => tick.unwrap_or(settings.kimg_per_tick),
             },
             batch_size,

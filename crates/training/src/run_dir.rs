@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// `File` when `outdir` cannot be read.
-pub fn next_run_dir(outdir: &Path, desc: &str) -> Result<PathBuf> {
+fn next_run_dir(outdir: &Path, desc: &str) -> Result<PathBuf> {
     let mut next = 0;
     for (id, _) in run_dirs(outdir)? {
         next = next.max(id + 1);
@@ -115,6 +115,36 @@ pub(crate) fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Resul
         cut().map_err(Error::file(&path))?;
     }
     Ok(())
+}
+
+/// Removes what a killed process had not finished writing.
+///
+/// # Errors
+/// `File` when the folder cannot be read, or a file not be removed.
+pub(crate) fn remove_temporaries(run_dir: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(run_dir).map_err(Error::file(run_dir))? {
+        let path = entry.map_err(Error::file(run_dir))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            std::fs::remove_file(&path).map_err(Error::file(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the next free folder of `outdir`; of two runs that start at once each gets its own.
+///
+/// # Errors
+/// `File` when it cannot be made.
+pub fn make_run_dir(outdir: &Path, desc: &str) -> Result<PathBuf> {
+    std::fs::create_dir_all(outdir).map_err(Error::file(outdir))?;
+    loop {
+        let run_dir = next_run_dir(outdir, desc)?;
+        match std::fs::create_dir(&run_dir) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => return made.map_err(Error::file(&run_dir)).map(|()| run_dir),
+        }
+    }
 }
 
 /// Bytes that can still be written to the file system of a folder; `None` where that cannot be told.

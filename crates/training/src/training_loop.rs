@@ -53,6 +53,8 @@ pub struct MetricOutcome {
     pub metric: String,
     /// Numbers by name (`pr50k3_full_precision`).
     pub results: Map<String, Value>,
+    /// Those of them of which less is better.
+    pub lower_is_better: Vec<String>,
     /// The line for `metric-<name>.jsonl`.
     pub line: Value,
 }
@@ -128,7 +130,7 @@ pub fn run(
         });
         let done = run.is_done(trainer);
         if done || run.tick_is_over(trainer) {
-            run.tick(trainer, done, hooks);
+            run.tick(trainer, done, hooks)?;
         }
         if done {
             survive(run.log.line("Exiting..."), hooks);
@@ -174,6 +176,7 @@ impl Run {
             &device,
         )?;
         let is_new = resumed.is_none();
+        run_dir::remove_temporaries(dir)?;
         let progress = resumed.unwrap_or_default();
         if !is_new {
             run_dir::cut_back(dir, &progress.file_lengths)?;
@@ -192,6 +195,7 @@ impl Run {
             tick_start: sitting,
             maintenance: Duration::ZERO,
         };
+        run.write_options(trainer)?;
         if is_new {
             run.write_beginning(trainer, hooks)?;
         } else {
@@ -203,13 +207,17 @@ impl Run {
         Ok(run)
     }
 
-    fn write_beginning(&mut self, trainer: &Trainer, hooks: &mut dyn Hooks) -> Result<()> {
+    fn write_options(&self, trainer: &Trainer) -> Result<()> {
         let config = trainer.config();
         let mut options = config.training_options();
         options["run_dir"] = self.dir.display().to_string().into();
         self.write_json("training_options.json", &options)?;
         let config_json = serde_json::to_value(config).map_err(|e| Error::state(e.to_string()))?;
-        self.write_json("train_config.json", &config_json)?;
+        self.write_json("train_config.json", &config_json)
+    }
+
+    fn write_beginning(&mut self, trainer: &Trainer, hooks: &mut dyn Hooks) -> Result<()> {
+        let config = trainer.config();
         let dataset = trainer.dataset();
         self.say("Loading training set...", hooks);
         self.say(&format!("Num images:  {}", dataset.len()), hooks);
@@ -255,16 +263,15 @@ impl Run {
         self.elapsed_before + self.sitting.elapsed().as_secs_f64()
     }
 
-    /// Ends a tick. What cannot be written is told, and the run goes on: days of training are worth more than a file.
-    fn tick(&mut self, trainer: &mut Trainer, done: bool, hooks: &mut dyn Hooks) {
+    /// Ends a tick. What cannot be written is told, and the run goes on: days of training are worth more than a file. At
+    /// the end of the run it is an error.
+    fn tick(&mut self, trainer: &mut Trainer, done: bool, hooks: &mut dyn Hooks) -> Result<()> {
         let now = Instant::now();
         let nimg = trainer.learner().cur_nimg;
         let line = self.report(trainer, now - self.tick_start, nimg);
         self.say(&line, hooks);
-        survive(
-            self.write_pictures_and_networks(trainer, done, hooks),
-            hooks,
-        );
+        self.write_pictures(trainer, done, hooks);
+        let networks = self.write_networks(trainer, done, hooks);
         for (name, value) in hooks.probe(&trainer.learner().g_ema) {
             trainer.stats.report(name, [value]);
         }
@@ -284,18 +291,36 @@ impl Run {
         let saves = done || self.is_due(trainer.config().state_ticks);
         self.progress.tick += 1;
         self.progress.tick_start_nimg = nimg;
-        if saves {
-            survive(self.save_state(trainer, hooks), hooks);
+        let state = match saves {
+            true => self.save_state(trainer, hooks),
+            false => Ok(()),
+        };
+        if done {
+            return networks.and(state);
         }
+        survive(networks, hooks);
+        survive(state, hooks);
         self.tick_start = Instant::now();
         self.maintenance = self.tick_start - now;
+        Ok(())
     }
 
     fn is_due(&self, interval: usize) -> bool {
         self.progress.tick.is_multiple_of(interval as u64)
     }
 
-    fn write_pictures_and_networks(
+    fn write_pictures(&self, trainer: &Trainer, done: bool, hooks: &mut dyn Hooks) {
+        if done || self.is_due(trainer.config().image_snapshot_ticks) {
+            let kimg = trainer.learner().cur_nimg / 1000;
+            let path = self.dir.join(format!("fakes{kimg:06}.png"));
+            match self.preview.write_fakes(&trainer.learner().g_ema, &path) {
+                Ok(()) => hooks.event(Event::Wrote(&path)),
+                error => survive(error, hooks),
+            }
+        }
+    }
+
+    fn write_networks(
         &mut self,
         trainer: &Trainer,
         done: bool,
@@ -303,11 +328,6 @@ impl Run {
     ) -> Result<()> {
         let config = trainer.config();
         let kimg = trainer.learner().cur_nimg / 1000;
-        if done || self.is_due(config.image_snapshot_ticks) {
-            let path = self.dir.join(format!("fakes{kimg:06}.png"));
-            self.preview.write_fakes(&trainer.learner().g_ema, &path)?;
-            hooks.event(Event::Wrote(&path));
-        }
         // The first tick is one step long: its networks are those of the start.
         let evaluates = !config.metrics.is_empty()
             && (done || self.progress.tick > 0 && self.is_due(config.metrics_ticks));
@@ -315,9 +335,10 @@ impl Run {
             let path = self.write_snapshot(trainer, kimg)?;
             hooks.event(Event::Wrote(&path));
             if evaluates {
-                self.evaluate(trainer, &path, kimg, hooks)?;
+                let evaluated = self.evaluate(trainer, &path, kimg, hooks);
+                survive(evaluated, hooks);
             }
-            self.remove_old_snapshots(config.keep_snapshots)?;
+            self.remove_old_snapshots(config.keep_snapshots, &file_name(&path))?;
         }
         Ok(())
     }
@@ -433,27 +454,36 @@ impl Run {
                     .metrics
                     .insert(format!("Metrics/{name}"), value);
                 let best = self.progress.best.get(name);
-                if best.is_none_or(|(best, _)| is_better(name, value, *best)) {
+                let is_better = |best: f64| match outcome.lower_is_better.contains(name) {
+                    true => value < best,
+                    false => value > best,
+                };
+                // A spread is no quality.
+                if !name.ends_with("_std") && best.is_none_or(|(best, _)| is_better(*best)) {
                     let entry = (value, file_name(snapshot));
                     self.progress.best.insert(name.clone(), entry);
                 }
             }
             let line = outcome.line.to_string();
-            let name = format!("metric-{}.jsonl", outcome.metric);
-            GrowingFile::open(self.dir.join(name))?.line(&line)?;
+            let path = self.dir.join(format!("metric-{}.jsonl", outcome.metric));
+            if !has_result(&path, &outcome.line) {
+                GrowingFile::open(path)?.line(&line)?;
+            }
             self.say(&line, hooks);
         }
         Ok(())
     }
 
-    /// Keeps the newest and those that a metric found best.
-    fn remove_old_snapshots(&self, keep: Option<usize>) -> Result<()> {
+    /// Keeps the newest and those that a metric found best. What is newer than `current` is left from before a resume.
+    fn remove_old_snapshots(&self, keep: Option<usize>, current: &str) -> Result<()> {
         let Some(keep) = keep else { return Ok(()) };
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.dir).map_err(Error::file(&self.dir))? {
             let entry = entry.map_err(Error::file(&self.dir))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with("network-snapshot-") && name.ends_with(".safetensors") {
+            let is_snapshot =
+                name.starts_with("network-snapshot-") && name.ends_with(".safetensors");
+            if is_snapshot && name.as_str() <= current {
                 names.push(name);
             }
         }
@@ -497,16 +527,13 @@ fn survive(result: Result<()>, hooks: &mut dyn Hooks) {
     }
 }
 
-/// Whether a metric's value is better than another. Distances are better when small.
-fn is_better(metric: &str, value: f64, than: f64) -> bool {
-    let larger_is_better = ["is", "pr", "density", "coverage"]
-        .iter()
-        .any(|prefix| metric.starts_with(prefix));
-    if larger_is_better {
-        value > than
-    } else {
-        value < than
-    }
+/// Whether a metric file already has a result of the same kind for the same snapshot: a killed run makes it again.
+fn has_result(path: &Path, line: &Value) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().any(|old| {
+        let old: Value = serde_json::from_str(old).unwrap_or_default();
+        old["snapshot_pkl"] == line["snapshot_pkl"] && old["flavour"] == line["flavour"]
+    })
 }
 
 fn file_name(path: &Path) -> String {
@@ -558,18 +585,4 @@ fn resident_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
     Some(pages * 4096)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn better_is_smaller_but_for_scores() {
-        assert!(is_better("fid50k_full", 5.0, 6.0));
-        assert!(is_better("kid50k_full", 0.1, 0.2));
-        assert!(!is_better("ppl2_wend", 200.0, 100.0));
-        assert!(is_better("is50k_mean", 9.0, 8.0));
-        assert!(is_better("pr50k3_full_recall", 0.5, 0.4));
-    }
 }

@@ -149,6 +149,7 @@ impl Hooks for Quiet {
                     MetricOutcome {
                         metric: metric.clone(),
                         results: [(metric.clone(), value.into())].into_iter().collect(),
+                        lower_is_better: vec![metric.clone()],
                         line: serde_json::json!({"results": {metric: value}, "snapshot_pkl": name}),
                     }
                 });

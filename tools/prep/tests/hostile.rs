@@ -568,7 +568,7 @@ fn nothing_kept_is_exit_code_1_with_the_record() {
     for args in [
         "run nowhere --out x.zip --detector none",
         "run dump --out x.png --detector none",
-        "run dump --out x.zip",
+        "run dump --out x.zip --detector cascade:none.xml",
     ] {
         let output = prep(folder.path(), args);
         assert_eq!(output.status.code(), Some(1), "{args}");

@@ -213,7 +213,8 @@ pub type Grid = [usize; 2];
 fn parse_grid(text: &str) -> Result<Grid, String> {
     let parts = text.split_once('x').and_then(|(columns, rows)| {
         let (columns, rows) = (columns.parse().ok()?, rows.parse().ok()?);
-        (columns > 0 && rows > 0 && columns * rows <= 4096).then_some([columns, rows])
+        ((1..=4096).contains(&columns) && (1..=4096 / columns).contains(&rows))
+            .then_some([columns, rows])
     });
     parts.ok_or_else(|| "columns and rows are wanted, as 12x8, at most 4096 pictures".to_owned())
 }

@@ -12,16 +12,28 @@ pub fn report(config: &TrainConfig, mut trainer: Trainer) -> Result<()> {
     let g_parameters = networks.g.parameters().num_trainable();
     let d_parameters = networks.d.parameters().num_trainable();
     let start = Instant::now();
-    let times = trainer.step()?;
+    let mut times = trainer.step()?;
     let first_step = start.elapsed().as_secs_f64();
+    // A resumed run may stand between two regularizations.
+    let phases = Phase::all(config);
+    while times.len() < phases.len() {
+        for (name, time) in trainer.step()? {
+            if times.iter().all(|(seen, _)| *seen != name) {
+                times.push((name, time));
+            }
+        }
+    }
     // Each phase runs in one of `interval` steps.
-    let per_step: f64 = Phase::all(config)
+    let per_step: f64 = phases
         .iter()
-        .zip(&times)
-        .map(|(phase, (_, time))| time.as_secs_f64() / phase.interval as f64)
+        .filter_map(|phase| {
+            let (_, time) = times.iter().find(|(name, _)| *name == phase.name())?;
+            Some(time.as_secs_f64() / phase.interval as f64)
+        })
         .sum();
+    let left = (config.total_kimg * 1000).saturating_sub(trainer.learner().cur_nimg);
     let sec_per_kimg = per_step * 1000.0 / config.batch_size as f64;
-    let hours = sec_per_kimg * config.total_kimg as f64 / 3600.0;
+    let hours = sec_per_kimg * left as f64 / 1000.0 / 3600.0;
     let peak = peak_resident_bytes();
     let result = json!({
         "config": config,
@@ -126,8 +138,8 @@ pub fn report(config: &TrainConfig, mut trainer: Trainer) -> Result<()> {
             (
                 "predicted",
                 format!(
-                    "{} kimg in {hours:.1} hours, without metrics",
-                    config.total_kimg
+                    "{:.1} kimg in {hours:.1} hours, without metrics",
+                    left as f64 / 1e3
                 ),
             ),
         ];

@@ -66,6 +66,11 @@ impl Hooks for Display {
             Event::Tick { tick, nimg, means } => {
                 self.tick = tick + 1;
                 let alarm = self.judge.observe(|name| means.get(name).copied());
+                let broken = means
+                    .iter()
+                    .find(|(name, mean)| name.starts_with("Loss/") && !mean.is_finite())
+                    .map(|(name, mean)| format!("the run has diverged: {name} is {mean}"));
+                let alarm = broken.or(alarm.map(|alarm| alarm.to_string()));
                 if let Some(alarm) = alarm.filter(|_| !self.has_collapsed) {
                     self.has_collapsed = true;
                     tracing::warn!("{alarm}");

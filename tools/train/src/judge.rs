@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use dataset::ImageDataset;
@@ -23,6 +24,7 @@ pub struct Judge {
     metrics: Vec<Metric>,
     evaluator: Option<Evaluator>,
     monitor: CollapseMonitor,
+    stop: Arc<AtomicBool>,
 }
 
 impl Judge {
@@ -48,9 +50,7 @@ impl Judge {
                     return Err(error).context("--metrics");
                 }
                 Err(error) => {
-                    tracing::warn!("no metrics in this run: {error:#}");
-                    config.metrics.clear();
-                    metrics.clear();
+                    tracing::warn!("no metrics in this sitting: {error:#}");
                 }
             }
         }
@@ -59,15 +59,25 @@ impl Judge {
             metrics,
             evaluator,
             monitor: CollapseMonitor::new(CollapseOptions::default()),
+            stop: Arc::default(),
         })
     }
 
-    /// Lets the alarm see the ticks of an earlier sitting.
-    pub fn replay(&mut self, run_dir: &Path) {
+    /// Gives up an evaluation when `stop` is set.
+    pub fn until(self, stop: &Arc<AtomicBool>) -> Self {
+        let stop = Arc::clone(stop);
+        Self { stop, ..self }
+    }
+
+    /// Lets the alarm see the ticks before `end`, of an earlier sitting.
+    pub fn replay(&mut self, run_dir: &Path, end: u64) {
         let text = std::fs::read_to_string(run_dir.join("stats.jsonl")).unwrap_or_default();
         for line in text.lines() {
             if let Ok(line) = serde_json::from_str::<serde_json::Value>(line) {
-                self.observe(|name| line[name]["mean"].as_f64());
+                let mean = |name: &str| line[name]["mean"].as_f64();
+                if mean("Progress/tick").is_some_and(|tick| tick < end as f64) {
+                    self.observe(mean);
+                }
             }
         }
     }
@@ -95,13 +105,16 @@ impl Judge {
 
     /// Measures a snapshot.
     pub fn evaluate(&mut self, wanted: &Evaluation<'_>) -> Result<Vec<MetricOutcome>> {
-        let evaluator = self
-            .evaluator
-            .as_mut()
-            .context("there is no feature network")?;
+        let Some(evaluator) = &mut self.evaluator else {
+            return Ok(Vec::new());
+        };
         let mut fakes = FakeImages::new(wanted.g_ema, Some(&self.dataset), 0)?;
         let mut bar: Option<(Step, cli::Progress)> = None;
-        let mut give = |n| Ok(Some(fakes.batch(n)?));
+        let stop = Arc::clone(&self.stop);
+        let mut give = |n| match stop.load(Ordering::Relaxed) {
+            true => Err("the run is asked to stop".into()),
+            false => Ok(Some(fakes.batch(n)?)),
+        };
         let results = evaluator.evaluate(&self.metrics, &mut give, &mut |progress| {
             if bar.as_ref().is_none_or(|(step, _)| *step != progress.step) {
                 let (title, unit) = match progress.step {
@@ -122,6 +135,12 @@ impl Judge {
             .map(|name| name.to_string_lossy());
         let outcomes = results.into_iter().map(|result| MetricOutcome {
             metric: result.metric.to_string(),
+            lower_is_better: result
+                .results
+                .keys()
+                .filter(|name| Metric::lower_is_better(name))
+                .cloned()
+                .collect(),
             line: result.to_json(snapshot.as_deref(), timestamp()),
             results: result.results,
         });

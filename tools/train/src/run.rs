@@ -69,18 +69,17 @@ fn begin(args: &RunArgs, settings: &Settings, device: &Device) -> Result<()> {
         (None, false) => bail!("--outdir is missing: the folder that run folders are made in"),
     };
     let dataset = data::open(&config.dataset)?;
+    let asked = settings.overrides.metrics.is_some();
+    let judge = Judge::new(args, &mut config, asked, &dataset)?;
     if args.dry_run {
         let start = start::networks(&config, args.allow_partial, device)?;
         let trainer = Trainer::new(&config, dataset, start, device)?;
         return dry_run::report(&config, trainer);
     }
-    let asked = settings.overrides.metrics.is_some();
-    let judge = Judge::new(args, &mut config, asked, &dataset)?;
     let start = start::networks(&config, args.allow_partial, device)?;
     let mut trainer = Trainer::new(&config, dataset, start, device)?;
-    let run_dir = training::next_run_dir(&outdir, &config.desc)?;
-    std::fs::create_dir_all(&run_dir)
-        .with_context(|| format!("--outdir: cannot make '{}'", run_dir.display()))?;
+    let run_dir = training::make_run_dir(&outdir, &config.desc)
+        .with_context(|| format!("--outdir: cannot make a folder in '{}'", outdir.display()))?;
     tracing::info!("run folder: '{}'", run_dir.display());
     train(args, &run_dir, &mut trainer, judge, None)
 }
@@ -116,20 +115,22 @@ fn resume(args: &RunArgs, what: &str, settings: &Settings, device: &Device) -> R
     config.keep_snapshots = o.keep.or(config.keep_snapshots);
     config.num_workers = o.workers.unwrap_or(config.num_workers);
     config.validate()?;
-    let dataset = data::open(&config.dataset)?;
+    let dataset = data::open(&config.dataset)
+        .context("the dataset of the run; when it has moved, give it with --data")?;
     let mut judge = Judge::new(args, &mut config, o.metrics.is_some(), &dataset)?;
-    judge.replay(&run_dir);
     let state_path = state.path.clone();
     let (mut trainer, progress) = state
         .resume(&config, Arc::clone(&dataset), device)
         .with_context(|| format!("cannot resume from '{}'", state_path.display()))?;
+    judge.replay(&run_dir, progress.tick);
     if args.dry_run {
         return dry_run::report(&config, trainer);
     }
     if trainer.learner().cur_nimg >= config.total_kimg * 1000 {
         bail!(
-            "'{}' has already seen {} kimg; train longer with --kimg",
+            "'{}' has already seen {} kimg of {}; train longer with --kimg",
             run_dir.display(),
+            trainer.learner().cur_nimg / 1000,
             config.total_kimg
         );
     }
@@ -175,6 +176,7 @@ fn train(
     let total = trainer.config().total_kimg * 1000;
     let on_collapse = args.stop_on_collapse.then(|| Arc::clone(&stop));
     let done = trainer.learner().cur_nimg;
+    let judge = judge.until(&stop);
     let mut display = Display::new(total, done, judge, on_collapse);
     let outcome = training::run(run_dir, trainer, progress, &mut display, &stop)?;
     match outcome {

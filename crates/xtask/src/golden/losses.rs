@@ -183,7 +183,7 @@ impl Golden<'_> {
             let zeros = var.zeros_like()?.detach();
             seen += usize::from(want.is_some());
             let (got, want) = (gradient.unwrap_or(&zeros), want.unwrap_or(&zeros));
-            largest = largest.max(largest_relative(got, want)?);
+            largest = worse(largest, largest_relative(got, want)?);
             squares += square_sum(&(got - want)?)?;
             norm += square_sum(want)?;
         }
@@ -211,7 +211,7 @@ impl Golden<'_> {
                 .need(&format!("{prefix}{key}"))?
                 .flatten_all()?;
             let got = Tensor::from_slice(got, got.len(), &Device::Cpu)?;
-            worst = worst.max(largest_relative(&got, &want)?);
+            worst = worse(worst, largest_relative(&got, &want)?);
         }
         Ok(worst)
     }
@@ -269,7 +269,7 @@ impl Golden<'_> {
                 gen_z: self.tensors.need(&format!("it{it}.all_gen_z"))?.clone(),
                 gen_c: self.labels(&format!("it{it}.all_gen_c"))?,
             };
-            beta = beta.max(difference(learner.ema_beta(), &row["ema_beta"])?);
+            beta = worse(beta, difference(learner.ema_beta(), &row["ema_beta"])?);
             let mut got = Vec::new();
             learner.iterate(
                 &input,
@@ -281,19 +281,22 @@ impl Golden<'_> {
                 },
                 &mut |_, _| {},
             )?;
-            loss = loss.max(log_error(&got, &want)?);
+            loss = worse(loss, log_error(&got, &want)?);
             let scale = row["pl_mean"]
                 .as_f64()
                 .context("no pl_mean")?
                 .abs()
                 .max(1e-6);
             let error = difference(f64::from(learner.losses.pl_mean), &row["pl_mean"])?;
-            pl_mean = pl_mean.max(error / scale);
+            pl_mean = worse(pl_mean, error / scale);
             ensure!(
                 row["cur_nimg"].as_u64() == Some(learner.cur_nimg),
                 "cur_nimg differs"
             );
-            sums = sums.max(self.checksum_error(&row["checksums_sum_sumsq"], &g, &d)?);
+            sums = worse(
+                sums,
+                self.checksum_error(&row["checksums_sum_sumsq"], &g, &d)?,
+            );
             for (key, parameters) in [
                 ("G", g.parameters()),
                 ("D", d.parameters()),
@@ -318,7 +321,7 @@ impl Golden<'_> {
                             .with_context(|| format!("no moment '{name}'"))?;
                         let want = self.tensors.need(&format!("{prefix}{name}"))?;
                         let error = square_sum(&(got - want)?)?.sqrt();
-                        worst = worst.max(error / square_sum(want)?.sqrt().max(1e-12));
+                        worst = worse(worst, error / square_sum(want)?.sqrt().max(1e-12));
                     }
                     push(&format!("after{it}.adam.{key}"), worst, MOMENT);
                 }
@@ -349,7 +352,10 @@ impl Golden<'_> {
             let error = (got - want)?;
             squares += square_sum(&error)?;
             norm += square_sum(&(want - start)?)?;
-            largest = largest.max(f64::from(error.abs()?.max_all()?.to_scalar::<f32>()?));
+            largest = worse(
+                largest,
+                f64::from(error.abs()?.max_all()?.to_scalar::<f32>()?),
+            );
         }
         Ok(((squares / norm).sqrt(), largest))
     }
@@ -369,7 +375,7 @@ impl Golden<'_> {
                 .with_context(|| format!("no '{key}'"))?;
             let want = want[1].as_f64().context("no sum of squares")?;
             let got = square_sum(&var.as_detached_tensor())?;
-            worst = worst.max((got - want).abs() / want.abs().max(1e-3));
+            worst = worse(worst, (got - want).abs() / want.abs().max(1e-3));
         }
         Ok(worst)
     }
@@ -477,7 +483,7 @@ fn loss_config(kwargs: &Value) -> Result<LossConfig> {
     Ok(config)
 }
 
-/// The largest error of the means that a log holds; infinite when another thing was reported.
+/// The largest error of the means that a log holds.
 fn log_error(got: &[(String, Vec<f32>)], want: &[(String, Vec<f64>)]) -> Result<f64> {
     let names = |list: Vec<&String>| list.into_iter().cloned().collect::<Vec<_>>();
     let (ours, theirs) = (
@@ -498,10 +504,15 @@ fn log_error(got: &[(String, Vec<f32>)], want: &[(String, Vec<f64>)]) -> Result<
         for ((_, got), (_, want)) in ours.zip(theirs) {
             let mean = got.iter().map(|&v| f64::from(v)).sum::<f64>() / got.len() as f64;
             let expected = want.iter().sum::<f64>() / want.len() as f64;
-            worst = worst.max((mean - expected).abs() / expected.abs().max(1e-2));
+            worst = worse(worst, (mean - expected).abs() / expected.abs().max(1e-2));
         }
     }
     Ok(worst)
+}
+
+/// The larger error; what is no number is infinitely wrong.
+fn worse(a: f64, b: f64) -> f64 {
+    if b.is_nan() { f64::INFINITY } else { a.max(b) }
 }
 
 fn difference(got: f64, want: &Value) -> Result<f64> {
