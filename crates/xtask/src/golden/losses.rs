@@ -201,10 +201,9 @@ impl Golden<'_> {
         let mut worst: f64 = 0.0;
         for key in names {
             let (name, index) = key.rsplit_once('.').context("a name without an index")?;
-            let same = reports.iter().filter(|(n, _)| n == name);
+            let mut same = reports.iter().filter(|(n, _)| n == name);
             let (_, got) = same
-                .skip(index.parse()?)
-                .next()
+                .nth(index.parse()?)
                 .with_context(|| format!("{case}: '{key}' was not reported"))?;
             let want = self
                 .tensors
