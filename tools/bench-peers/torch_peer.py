@@ -292,7 +292,7 @@ def cycle_case(res, base, most, batch):
     """16 iterations of training: every phase at its interval, two Adams, the moving average."""
     g, d = Generator(res, base, most), Discriminator(res, base, most)
     average = [p.detach().clone() for p in g.params]
-    adam = lambda net, k: torch.optim.Adam(net.params, lr=0.0025 * k / (k + 1), betas=(0, 0.99 ** (k / (k + 1))), eps=1e-8)
+    adam = lambda net, k: torch.optim.Adam(net.params, lr=0.0025 * k / (k + 1), betas=(0.0, 0.99 ** (k / (k + 1))), eps=1e-8)
     g_adam, d_adam = adam(g, 4), adam(d, 16)
     mean_length = torch.zeros([])
 
