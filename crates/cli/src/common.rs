@@ -21,7 +21,7 @@ pub struct Common {
     pub json: bool,
 
     /// Worker threads [default: one per core]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -53,6 +53,13 @@ impl Common {
     }
 }
 
+/// More threads than any machine has cores only cost memory.
+fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    const MOST: usize = 1024;
+    let threads = text.parse().ok().filter(|n: &NonZeroUsize| n.get() <= MOST);
+    threads.ok_or_else(|| format!("a number from 1 to {MOST} is wanted"))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -80,7 +87,12 @@ mod tests {
 
     #[test]
     fn contradictions_and_zero_threads_are_usage_errors() {
-        for line in ["tool -q -v", "tool --threads 0", "tool --threads many"] {
+        for line in [
+            "tool -q -v",
+            "tool --threads 0",
+            "tool --threads many",
+            "tool --threads 100000",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

@@ -55,7 +55,7 @@ impl Console {
             (false, false) => ProgressStyle::Lines(LINE_INTERVAL),
         };
         let target = match style {
-            ProgressStyle::Bar => ProgressDrawTarget::stderr(),
+            ProgressStyle::Bar => crate::terminal::stderr(),
             _ => ProgressDrawTarget::hidden(),
         };
         Self {

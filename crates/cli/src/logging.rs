@@ -38,20 +38,22 @@ pub(crate) fn start(quiet: bool, verbose: u8) {
     let _ = logger.try_init();
 }
 
-/// Writes whole lines to stderr while the bars step aside.
+/// Writes whole lines to stderr while the bars step aside. A stderr that is gone (`2>&1 | head`) is no failure: what
+/// cannot be written is dropped, where `tracing` would panic.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AboveBars;
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        console()
+        let _ = console()
             .bars
-            .suspend(|| io::stderr().lock().write_all(bytes))?;
+            .suspend(|| io::stderr().lock().write_all(bytes));
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        let _ = io::stderr().flush();
+        Ok(())
     }
 }
 

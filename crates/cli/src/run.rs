@@ -3,10 +3,25 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+/// Leaves with an exit code of the tool's own, as an error that [`run_main`] does not print: everything is said already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leave(
+    /// The exit code.
+    pub u8,
+);
+
+impl std::fmt::Display for Leave {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit code {}", self.0)
+    }
+}
+
+impl std::error::Error for Leave {}
+
 /// Runs a tool: tunes the allocator, runs `work`, prints its error once and gives the exit code.
 ///
 /// 0 when it went well, 1 with `error: outer: inner: cause` on stderr when not (and `{"error": ...}` on stdout with
-/// `--json`). Bad usage never comes here: clap leaves with 2.
+/// `--json`). Bad usage never comes here: clap leaves with 2. An error [`Leave`] gives its own code.
 pub fn run_main(work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     crate::tune_allocator();
     let result = work().and_then(|()| match crate::output::take_failure() {
@@ -16,6 +31,9 @@ pub fn run_main(work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
+    if let Some(Leave(code)) = error.downcast_ref::<Leave>() {
+        return ExitCode::from(*code);
+    }
     let text = chain(&error);
     if crate::is_json() {
         crate::outln!("{}", serde_json::json!({ "error": text }));

@@ -4,7 +4,7 @@
 //!   [`InfiniteSampler`], [`SnapshotGrid`].
 //! - Writing: [`DatasetWriter`] (same pictures, same bytes), [`pack`] with [`Transform`] (crop and resize).
 //! - Trust: [`check`] lists every offender by name before any work, [`verify`] decodes every entry,
-//!   [`ImageDataset::content_hash`] names a dataset by what is in it.
+//!   [`ImageDataset::content_hash`] names a dataset by what is in it, [`Fingerprint`] cheaply by what its directory tells.
 //!
 //! Pixels are `u8`; scaling to [-1, 1] is the trainer's. No tensors here, and no printing.
 //!
@@ -25,6 +25,7 @@ mod content_hash;
 mod decode;
 mod encode;
 mod error;
+mod fingerprint;
 mod image_dataset;
 mod labels;
 mod loader;
@@ -40,6 +41,7 @@ pub use check::{CheckOptions, CheckReport, Depth, Problem, ProblemKind, check, v
 pub use decode::{Header, Image, decode, read_header};
 pub use encode::{EncodedImage, encode_png};
 pub use error::Error;
+pub use fingerprint::Fingerprint;
 pub use image_dataset::{DatasetOptions, ImageDataset};
 pub use labels::{Label, Labels};
 pub use loader::{Batch, Loader, LoaderOptions};

@@ -119,16 +119,22 @@ impl Loader {
     /// The next batch; waits when the threads are behind.
     ///
     /// # Errors
-    /// When a sample of the batch cannot be read. The batch counts as given, the next call gives the next one.
+    /// When a sample of the batch cannot be read. The position stays: the next call tries the same batch again.
     pub fn next_batch(&mut self) -> Result<Batch, Error> {
         self.ask_ahead()?;
         let batch = match self.pending.pop_front().map(|reply| reply.recv()) {
-            Some(Ok(batch)) => batch,
+            Some(Ok(Ok(batch))) => batch,
+            Some(Ok(Err(error))) => {
+                // What was read ahead is behind a batch that nobody got.
+                self.pending.clear();
+                self.ahead = self.given.clone();
+                return Err(error);
+            }
             _ => return Err(Error::Loader("a decoding thread is gone".to_owned())),
         };
         self.given.by_ref().take(self.batch_size).for_each(drop);
         self.ask_ahead()?;
-        batch
+        Ok(batch)
     }
 
     /// The position behind the last batch that was given out, to be saved.

@@ -44,6 +44,14 @@ pub struct Source {
     duplicate_names: bool,
 }
 
+/// What a directory tells of a file.
+pub(crate) struct DirectoryEntry {
+    /// Bytes, unpacked.
+    pub size: u64,
+    /// Checksum of the bytes; folders keep none.
+    pub crc32: Option<u32>,
+}
+
 #[derive(Clone, Debug)]
 enum Kind {
     Folder,
@@ -147,11 +155,41 @@ impl Source {
 
     /// `dataset.json`, when there is one.
     pub(crate) fn read_labels(&self) -> Result<Option<Vec<u8>>, Error> {
+        self.labels_name().map(|name| self.read(name)).transpose()
+    }
+
+    /// The name of the file with the labels, when there is one.
+    pub(crate) fn labels_name(&self) -> Option<&'static str> {
         const NAME: &str = "dataset.json";
-        if !self.others.iter().any(|name| name == NAME) {
-            return Ok(None);
+        let has_labels = self.others.iter().any(|name| name == NAME);
+        has_labels.then_some(NAME)
+    }
+
+    /// What the directory tells of a file, without reading it.
+    pub(crate) fn directory_entry(&self, name: &str) -> Result<DirectoryEntry, Error> {
+        let path = || self.path.join(name);
+        match &self.kind {
+            Kind::Folder => {
+                let metadata = std::fs::metadata(path()).map_err(Error::io("read", path()))?;
+                Ok(DirectoryEntry {
+                    size: metadata.len(),
+                    crc32: None,
+                })
+            }
+            Kind::Zip(archive) => {
+                let zip_error = |source| Error::Zip {
+                    path: self.path.clone(),
+                    source,
+                };
+                let idx = archive.index_for_name(name);
+                let idx = idx.ok_or_else(|| zip_error(zip::result::ZipError::FileNotFound))?;
+                let entry = archive.by_index_data(idx).map_err(zip_error)?;
+                Ok(DirectoryEntry {
+                    size: entry.size(),
+                    crc32: Some(entry.crc32()),
+                })
+            }
         }
-        self.read(NAME).map(Some)
     }
 }
 

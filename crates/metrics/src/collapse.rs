@@ -19,9 +19,13 @@ pub struct CollapseOptions {
     pub gap_factor: f64,
     /// Gaps below this are never an alarm: scores are logits.
     pub gap_least: f64,
+    /// A run whose every gap was above this never learned: the discriminator is saturated. Healthy runs stay below 10.
+    pub gap_of_dead: f64,
+    /// A run whose every diversity was below this never made two different images. Fresh networks have about 3.
+    pub diversity_of_dead: f64,
     /// Ticks in a row that must agree.
     pub patience: usize,
-    /// Ticks before the first judgement.
+    /// Ticks before the first judgement, but for a run that is dead from its start.
     pub warmup: usize,
 }
 
@@ -31,6 +35,8 @@ impl Default for CollapseOptions {
             diversity_share: 0.35,
             gap_factor: 4.0,
             gap_least: 6.0,
+            gap_of_dead: 25.0,
+            diversity_of_dead: 0.05,
             patience: 3,
             warmup: 8,
         }
@@ -70,6 +76,15 @@ pub enum Alarm {
         /// Median of it before.
         usual: f64,
     },
+    /// The run has never been alive: saturated, or with equal images, in all of its ticks.
+    Dead {
+        /// When it was certain.
+        kimg: f64,
+        /// Mean score of reals minus that of fakes.
+        gap: Option<f64>,
+        /// Diversity of the images.
+        diversity: Option<f64>,
+    },
     /// Numbers are no longer finite.
     NotFinite {
         /// When.
@@ -83,6 +98,7 @@ impl Alarm {
         match *self {
             Self::Diversity { kimg, .. }
             | Self::ScoreGap { kimg, .. }
+            | Self::Dead { kimg, .. }
             | Self::NotFinite { kimg } => kimg,
         }
     }
@@ -100,6 +116,23 @@ impl std::fmt::Display for Alarm {
                 f,
                 "divergence since kimg {kimg:.0}: scores of reals lie {gap:.1} above those of fakes, {usual:.1} was usual"
             ),
+            Self::Dead {
+                kimg,
+                gap,
+                diversity,
+            } => {
+                write!(f, "dead from the start, as kimg {kimg:.0} shows:")?;
+                if let Some(gap) = gap {
+                    write!(f, " scores of reals lie {gap:.0} above those of fakes,")?;
+                }
+                if let Some(diversity) = diversity {
+                    write!(f, " the diversity of the images is {diversity:.3},")?;
+                }
+                write!(
+                    f,
+                    " and never was otherwise; look at the learning rates and at gamma"
+                )
+            }
             Self::NotFinite { kimg } => write!(f, "numbers are no longer finite at kimg {kimg:.0}"),
         }
     }
@@ -110,6 +143,8 @@ impl std::fmt::Display for Alarm {
 pub struct CollapseMonitor {
     options: CollapseOptions,
     best_diversity: f64,
+    /// After the first tick, which may be one step long.
+    least_gap: f64,
     gaps: VecDeque<f64>,
     n_ticks: usize,
     low_diversity: Streak,
@@ -143,6 +178,7 @@ impl CollapseMonitor {
         Self {
             options,
             best_diversity: 0.0,
+            least_gap: f64::INFINITY,
             gaps: VecDeque::new(),
             n_ticks: 0,
             low_diversity: Streak::default(),
@@ -162,6 +198,9 @@ impl CollapseMonitor {
         let mut alarm = None;
         if let (Some(real), Some(fake)) = (tick.scores_real, tick.scores_fake) {
             let gap = real - fake;
+            if self.n_ticks > 1 {
+                self.least_gap = self.least_gap.min(gap);
+            }
             let usual = median(&self.gaps);
             let is_wide = is_warm
                 && gap > self.options.gap_least
@@ -192,7 +231,23 @@ impl CollapseMonitor {
                 });
             }
         }
-        alarm
+        self.is_dead(tick).or(alarm)
+    }
+
+    fn is_dead(&self, tick: &TickFacts) -> Option<Alarm> {
+        let gap = match (tick.scores_real, tick.scores_fake) {
+            (Some(real), Some(fake)) => Some(real - fake),
+            _ => None,
+        };
+        let gap = gap.filter(|_| self.least_gap > self.options.gap_of_dead);
+        let has_none = self.best_diversity < self.options.diversity_of_dead;
+        let diversity = tick.diversity.filter(|_| has_none);
+        let is_certain = self.n_ticks > self.options.patience;
+        (is_certain && (gap.is_some() || diversity.is_some())).then_some(Alarm::Dead {
+            kimg: tick.kimg,
+            gap,
+            diversity,
+        })
     }
 }
 
@@ -305,6 +360,38 @@ mod tests {
             watch([tick(3, f64::NAN, 5.0)].into_iter()),
             Some(Alarm::NotFinite { .. })
         ));
+    }
+
+    #[test]
+    fn a_run_that_never_lived_is_told_apart_from_a_hard_beginning() {
+        // Origin: a 32 px run with --glr 1e30, scores and diversity of its first ticks.
+        let facts = [(3.2, 0.0), (59.0, 0.0), (62.8, 0.0), (47.6, 0.0)];
+        let watched = |facts: &[(f64, f64)]| {
+            let ticks = facts.iter().enumerate();
+            watch(ticks.map(|(i, (gap, diversity))| tick(i, *gap, *diversity)))
+        };
+        assert_eq!(
+            watched(&facts),
+            Some(Alarm::Dead {
+                kimg: 12.0,
+                gap: Some(47.6),
+                diversity: Some(0.0),
+            })
+        );
+        let saturated = facts.map(|(gap, _)| (gap, 3.0));
+        assert!(matches!(
+            watched(&saturated),
+            Some(Alarm::Dead {
+                diversity: None,
+                ..
+            })
+        ));
+        assert_eq!(watched(&facts[..3]), None, "three ticks are too few");
+        // Origin: a 64 px run that learned, and the same with one saturated tick.
+        let alive = [(0.1, 3.2), (4.2, 1.9), (6.5, 1.8), (7.9, 2.3), (8.7, 2.4)];
+        assert_eq!(watched(&alive), None);
+        let outlier = [(0.1, 3.2), (40.0, 1.9), (6.5, 1.8), (40.0, 2.3), (8.7, 2.4)];
+        assert_eq!(watched(&outlier), None);
     }
 
     #[test]

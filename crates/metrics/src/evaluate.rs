@@ -217,7 +217,11 @@ impl Evaluator {
         Ok(results)
     }
 
-    fn check(&self, metrics: &[Metric]) -> Result<()> {
+    /// Whether these metrics can be computed with this feature network.
+    ///
+    /// # Errors
+    /// `NoWeights` for the first that cannot, with the reason.
+    pub fn check(&self, metrics: &[Metric]) -> Result<()> {
         for metric in metrics {
             let refusal = match metric.kind {
                 Kind::PathLength(_) => {

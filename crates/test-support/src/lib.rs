@@ -1,3 +1,4 @@
 //! Test helpers: tolerances, finite differences, golden data.
 
 pub mod drawn;
+pub mod faces;

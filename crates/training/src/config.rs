@@ -1,8 +1,11 @@
 use augment::AugPipe;
+use dataset::Fingerprint;
 use networks::{DiscriminatorConfig, GeneratorConfig};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::preset::Preset;
 
 /// Everything that a training run is made of, complete: no default is left open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -10,6 +13,9 @@ use crate::error::{Error, Result};
 pub struct TrainConfig {
     /// What tells this run from others in the name of its folder: `faces512-mirror-paper512`.
     pub desc: String,
+    /// What was typed; `None` in states of older versions.
+    #[serde(default)]
+    pub asked: Option<Asked>,
     /// Number of devices.
     pub num_gpus: usize,
     /// Ticks between grids of images.
@@ -18,10 +24,22 @@ pub struct TrainConfig {
     pub network_snapshot_ticks: usize,
     /// Ticks between training states: what a killed run loses at most.
     pub state_ticks: usize,
+    /// How many training states are kept.
+    #[serde(default = "default_keep_states")]
+    pub keep_states: usize,
     /// Ticks between evaluations of `metrics`, from the first full tick on.
     pub metrics_ticks: usize,
     /// Metrics of an evaluation.
     pub metrics: Vec<String>,
+    /// Where the features of the metrics come from.
+    #[serde(default = "default_features")]
+    pub features: String,
+    /// A file with the weights of the feature network; `None` for the one in the cache.
+    #[serde(default)]
+    pub weights: Option<String>,
+    /// Whether a collapse ends the run.
+    #[serde(default)]
+    pub stop_on_collapse: bool,
     /// How many network snapshots are kept, besides those that a metric found best; `None` for all.
     pub keep_snapshots: Option<usize>,
     /// Columns and rows of the preview grids; `None` for the official ones.
@@ -80,6 +98,24 @@ pub struct TrainConfig {
     pub fp16_channels_last: bool,
 }
 
+fn default_keep_states() -> usize {
+    2
+}
+
+pub(crate) fn default_features() -> String {
+    "inception".to_owned()
+}
+
+/// What a run was asked to be, before anything was filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// `cfg`
+    pub preset: Preset,
+    /// What replaces parts of the preset, under the names of the flags.
+    pub overrides: Map<String, Value>,
+}
+
 /// The real images of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +132,9 @@ pub struct DatasetConfig {
     pub resolution: usize,
     /// Seed of the choice where not all images are used.
     pub random_seed: Option<u64>,
+    /// What its directory told when the run began; `None` in states of older versions.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Adam (arXiv:1412.6980), before the correction for lazy regularization.

@@ -26,6 +26,9 @@ pub enum Error {
     /// A saved state that does not fit or is damaged.
     #[error("training state: {0}")]
     State(String),
+    /// Another program trains this run.
+    #[error("'{}' is being trained by another program; wait until it ends, or stop it", .0.display())]
+    InUse(PathBuf),
     /// A file that cannot be read or written.
     #[error("'{}': {source}", path.display())]
     File {

@@ -37,8 +37,14 @@ pub struct PresetSettings {
     pub batch_gpu: usize,
     /// Samples per group of the minibatch statistic.
     pub mbstd_group_size: usize,
-    /// A block of side `r` has `min(channel_base / r, 512)` channels.
+    /// A block of side `r` has `min(channel_base / r, channel_max)` channels.
     pub channel_base: usize,
+    /// The largest number of channels of a block.
+    pub channel_max: usize,
+    /// Width of `z` and `w`.
+    pub latent_dim: usize,
+    /// Layers of the mapping network.
+    pub mapping_layers: usize,
     /// Adam's learning rate, of both networks.
     pub learning_rate: f64,
     /// Weight of the R1 penalty.
@@ -47,12 +53,6 @@ pub struct PresetSettings {
     pub ema_kimg: f64,
     /// The half-life is at most this share of the images seen so far.
     pub ema_rampup: Option<f64>,
-    /// Layers of the mapping network.
-    pub mapping_layers: usize,
-    /// The largest number of channels of a block.
-    pub channel_max: usize,
-    /// Width of `z` and `w`.
-    pub latent_dim: usize,
     /// Thousands of images of a tick.
     pub kimg_per_tick: u64,
     /// Ticks between snapshots.
@@ -61,54 +61,103 @@ pub struct PresetSettings {
     pub preview_grid: Option<[usize; 2]>,
 }
 
-/// One row: kimg, batch, reference GPUs, mbstd, share of 32768 channels, learning rate, gamma, EMA kimg, ramp, mapping.
-type Row = (
-    u64,
-    usize,
-    usize,
-    usize,
-    f64,
-    f64,
-    f64,
-    f64,
-    Option<f64>,
-    usize,
-);
+/// `stylegan2`: the defaults of the official loop. From the official program, as the presets of the papers
+/// (arXiv:2006.06676, appendix).
+const STYLEGAN2: PresetSettings = PresetSettings {
+    total_kimg: 25_000,
+    batch_size: 32,
+    batch_gpu: 4,
+    mbstd_group_size: 4,
+    channel_base: 32_768,
+    channel_max: 512,
+    latent_dim: 512,
+    mapping_layers: 8,
+    learning_rate: 0.002,
+    r1_gamma: 10.0,
+    ema_kimg: 10.0,
+    ema_rampup: None,
+    kimg_per_tick: 4,
+    snapshot_ticks: 50,
+    preview_grid: None,
+};
 
-/// Share of the official channels in the tiny presets: 64 at 32 px, 32 at 64 px.
-const TINY_FMAPS: f64 = 1.0 / 16.0;
+const PAPER512: PresetSettings = PresetSettings {
+    batch_size: 64,
+    batch_gpu: 8,
+    mbstd_group_size: 8,
+    learning_rate: 0.0025,
+    r1_gamma: 0.5,
+    ema_kimg: 20.0,
+    ..STYLEGAN2
+};
 
-/// All presets but `auto`. From arXiv:2006.06676, appendix, and the official program.
-const TABLE: [(Preset, Row); 7] = [
-    (
-        Preset::Stylegan2,
-        (25000, 32, 8, 4, 1.0, 0.002, 10.0, 10.0, None, 8),
-    ),
-    (
-        Preset::Paper256,
-        (25000, 64, 8, 8, 0.5, 0.0025, 1.0, 20.0, None, 8),
-    ),
-    (
-        Preset::Paper512,
-        (25000, 64, 8, 8, 1.0, 0.0025, 0.5, 20.0, None, 8),
-    ),
-    (
-        Preset::Paper1024,
-        (25000, 32, 8, 4, 1.0, 0.002, 2.0, 10.0, None, 8),
-    ),
-    (
-        Preset::Cifar,
-        (100_000, 64, 2, 32, 1.0, 0.0025, 0.01, 500.0, Some(0.05), 2),
-    ),
-    (
-        Preset::Tiny32,
-        (100, 16, 1, 4, TINY_FMAPS, 0.0025, 0.02, 2.0, Some(0.05), 2),
-    ),
-    (
-        Preset::Tiny64,
-        (200, 16, 1, 4, TINY_FMAPS, 0.0025, 0.1, 2.0, Some(0.05), 2),
-    ),
-];
+const PAPER256: PresetSettings = PresetSettings {
+    channel_base: 16_384,
+    r1_gamma: 1.0,
+    ..PAPER512
+};
+
+const PAPER1024: PresetSettings = PresetSettings {
+    r1_gamma: 2.0,
+    ..STYLEGAN2
+};
+
+const CIFAR: PresetSettings = PresetSettings {
+    total_kimg: 100_000,
+    batch_gpu: 32,
+    mbstd_group_size: 32,
+    mapping_layers: 2,
+    r1_gamma: 0.01,
+    ema_kimg: 500.0,
+    ema_rampup: Some(0.05),
+    ..PAPER512
+};
+
+/// Ours. A sixteenth of the official channels: 64 at 32 px.
+const TINY32: PresetSettings = PresetSettings {
+    total_kimg: 100,
+    batch_size: 16,
+    batch_gpu: 16,
+    mbstd_group_size: 4,
+    channel_base: 2048,
+    channel_max: 128,
+    latent_dim: 128,
+    mapping_layers: 2,
+    learning_rate: 0.0025,
+    r1_gamma: 0.02,
+    ema_kimg: 2.0,
+    ema_rampup: Some(0.05),
+    kimg_per_tick: 1,
+    snapshot_ticks: 10,
+    preview_grid: Some([12, 8]),
+};
+
+const TINY64: PresetSettings = PresetSettings {
+    total_kimg: 200,
+    r1_gamma: 0.1,
+    ..TINY32
+};
+
+/// The heuristic of the official program.
+fn auto(resolution: usize, num_gpus: usize) -> PresetSettings {
+    let batch_size = (num_gpus * (4096 / resolution).min(32))
+        .min(64)
+        .max(num_gpus);
+    let batch_gpu = batch_size / num_gpus;
+    PresetSettings {
+        batch_size,
+        // One reference GPU for each: nothing is accumulated.
+        batch_gpu,
+        mbstd_group_size: batch_gpu.min(4),
+        channel_base: if resolution >= 512 { 32_768 } else { 16_384 },
+        learning_rate: if resolution >= 1024 { 0.002 } else { 0.0025 },
+        r1_gamma: 0.0002 * (resolution * resolution) as f64 / batch_size as f64,
+        ema_kimg: (batch_size * 10) as f64 / 32.0,
+        ema_rampup: Some(0.05),
+        mapping_layers: 2,
+        ..STYLEGAN2
+    }
+}
 
 impl Preset {
     /// All of them.
@@ -137,64 +186,27 @@ impl Preset {
         }
     }
 
-    fn is_tiny(self) -> bool {
-        matches!(self, Preset::Tiny32 | Preset::Tiny64)
-    }
-
     /// Metrics where none were asked for. 50,000 images are hours of a laptop's time.
     pub(crate) fn default_metrics(self) -> Vec<String> {
-        match self.is_tiny() {
-            true => Vec::new(),
-            false => vec!["fid50k_full".to_owned()],
+        match self {
+            Preset::Tiny32 | Preset::Tiny64 => Vec::new(),
+            _ => vec!["fid50k_full".to_owned()],
         }
     }
 
     /// What the preset decides. Only `auto` looks at its arguments.
     pub fn settings(self, resolution: usize, num_gpus: usize) -> PresetSettings {
-        let row = TABLE.iter().find(|(preset, _)| *preset == self);
-        let (kimg, batch, ref_gpus, mbstd, fmaps, learning_rate, gamma, ema, ramp, mapping) =
-            match row {
-                Some((_, row)) => *row,
-                None => auto(resolution, num_gpus),
-            };
-        let tiny = self.is_tiny();
-        PresetSettings {
-            total_kimg: kimg,
-            batch_size: batch,
-            batch_gpu: batch / ref_gpus,
-            mbstd_group_size: mbstd,
-            channel_base: (fmaps * 32768.0) as usize,
-            learning_rate,
-            r1_gamma: gamma,
-            ema_kimg: ema,
-            ema_rampup: ramp,
-            mapping_layers: mapping,
-            channel_max: if tiny { 128 } else { 512 },
-            latent_dim: if tiny { 128 } else { 512 },
-            kimg_per_tick: if tiny { 1 } else { 4 },
-            snapshot_ticks: if tiny { 10 } else { 50 },
-            preview_grid: tiny.then_some([12, 8]),
+        match self {
+            Preset::Auto => auto(resolution, num_gpus),
+            Preset::Stylegan2 => STYLEGAN2,
+            Preset::Paper256 => PAPER256,
+            Preset::Paper512 => PAPER512,
+            Preset::Paper1024 => PAPER1024,
+            Preset::Cifar => CIFAR,
+            Preset::Tiny32 => TINY32,
+            Preset::Tiny64 => TINY64,
         }
     }
-}
-
-/// The heuristic of the official program.
-fn auto(resolution: usize, num_gpus: usize) -> Row {
-    let batch = (num_gpus * (4096 / resolution).min(32))
-        .min(64)
-        .max(num_gpus);
-    (
-        25000,
-        batch,
-        num_gpus,
-        (batch / num_gpus).min(4),
-        if resolution >= 512 { 1.0 } else { 0.5 },
-        if resolution >= 1024 { 0.002 } else { 0.0025 },
-        0.0002 * (resolution * resolution) as f64 / batch as f64,
-        (batch * 10) as f64 / 32.0,
-        Some(0.05),
-        2,
-    )
 }
 
 impl FromStr for Preset {

@@ -1,11 +1,17 @@
 //! From preset, dataset and typed flags to a complete configuration.
 
-use networks::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
-use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
-use crate::config::{DatasetConfig, LossConfig, OptimizerConfig, TrainConfig};
+use dataset::Fingerprint;
+use interop::download::Download;
+use networks::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
+
+use crate::config::{Asked, DatasetConfig, LossConfig, OptimizerConfig, TrainConfig};
 use crate::error::{Error, Result};
-use crate::preset::Preset;
+use crate::overrides::{AugmentMode, Overrides};
+use crate::preset::{Preset, PresetSettings};
+use crate::run_name::RunName;
 
 /// What a run needs to know of its dataset.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,136 +28,47 @@ pub struct DatasetDescription {
     pub num_images: usize,
     /// Width of the labels; 0 without.
     pub label_dim: usize,
-}
-
-/// How the discriminator's images are augmented (`--aug`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AugmentMode {
-    /// Not at all.
-    Noaug,
-    /// With an adaptive probability.
-    Ada,
-    /// With a fixed probability.
-    Fixed,
-}
-
-impl AugmentMode {
-    /// The official name.
-    pub fn name(self) -> &'static str {
-        match self {
-            AugmentMode::Noaug => "noaug",
-            AugmentMode::Ada => "ada",
-            AugmentMode::Fixed => "fixed",
-        }
-    }
-}
-
-/// The flags of a run that were typed: each replaces what the preset says.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Overrides {
-    /// Number of devices; 1.
-    pub gpus: Option<usize>,
-    /// Ticks between snapshots; 50, or 10 for the tiny presets.
-    pub snap: Option<usize>,
-    /// Ticks between preview grids; as `snap`.
-    pub image_snap: Option<usize>,
-    /// Ticks between training states; 4.
-    pub state_every: Option<usize>,
-    /// Thousands of images of a tick; 4, or 1 for the tiny presets.
-    pub tick: Option<u64>,
-    /// Metrics; `fid50k_full`, none for the tiny presets.
-    pub metrics: Option<Vec<String>>,
-    /// Ticks between evaluations of the metrics; as `snap`.
-    pub metrics_every: Option<usize>,
-    /// Network snapshots to keep besides the best; all.
-    pub keep: Option<usize>,
-    /// Columns and rows of the preview grids.
-    pub grid: Option<[usize; 2]>,
-    /// Seed; 0.
-    pub seed: Option<u64>,
-    /// Train on the labels of the dataset.
-    pub cond: Option<bool>,
-    /// Use only so many images.
-    pub subset: Option<usize>,
-    /// Use every image mirrored, too.
-    pub mirror: Option<bool>,
-    /// Weight of the R1 penalty.
-    pub gamma: Option<f64>,
-    /// Length of training, in thousands of images.
-    pub kimg: Option<u64>,
-    /// Images of one step.
-    pub batch: Option<usize>,
-    /// Images that are processed at once on one device.
-    pub batch_gpu: Option<usize>,
-    /// Layers of the mapping network.
-    pub map_layers: Option<usize>,
-    /// A block of side `r` has `min(cbase / r, cmax)` channels.
-    pub cbase: Option<usize>,
-    /// See `cbase`.
-    pub cmax: Option<usize>,
-    /// Learning rate of the generator.
-    pub glr: Option<f64>,
-    /// Learning rate of the discriminator.
-    pub dlr: Option<f64>,
-    /// Augmentation; adaptive.
-    pub aug: Option<AugmentMode>,
-    /// Probability of a fixed augmentation.
-    pub p: Option<f64>,
-    /// Target of the adaptive augmentation; 0.6.
-    pub target: Option<f64>,
-    /// Largest probability of the adaptive augmentation; 0.85. Infinite for no limit.
-    pub ada_max_p: Option<f64>,
-    /// Transforms; `bgc`.
-    pub augpipe: Option<String>,
-    /// Networks to start from: a file, the name of an official one, or `noresume`.
-    pub init_from: Option<String>,
-    /// Layers of the discriminator that are not trained, counted from the image.
-    pub freezed: Option<usize>,
-    /// No f16 at all.
-    pub fp32: Option<bool>,
-    /// Channels-last layout at f16.
-    pub nhwc: Option<bool>,
-    /// Allow TensorFloat-32.
-    pub allow_tf32: Option<bool>,
-    /// Keep cuDNN from trying its algorithms.
-    pub nobench: Option<bool>,
-    /// Threads that decode images; 3.
-    pub workers: Option<usize>,
+    /// What its directory tells of it, to notice another dataset when the run is resumed.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Where the adaptive probability stops by default: beyond it augmentations leak into the generated images
 /// (arXiv:2006.06676, section 2.2), and runs without a limit have reached 34.
 const DEFAULT_MAX_P: f64 = 0.85;
 
-/// Above this a count is a slip of the keyboard.
-const LARGEST_SETTING: usize = 1 << 20;
+/// Above this a number of ticks is a slip of the keyboard.
+const LARGEST_INTERVAL: usize = 1 << 20;
+/// Largest batch; the largest in the literature on GANs is 2048.
+const LARGEST_BATCH: usize = 1 << 14;
+/// Deepest mapping network; the official ones have 2 or 8 layers.
+const MOST_MAPPING_LAYERS: usize = 64;
+/// Widest layer; the official ones have 512 channels.
+const MOST_CHANNELS: usize = 1 << 13;
+/// Largest base of channels; the official ones are 16384 and 32768.
+const LARGEST_CHANNEL_BASE: usize = 1 << 20;
 
-fn at_least_one(name: &'static str, value: Option<usize>, default: usize) -> Result<usize> {
-    match value.unwrap_or(default) {
-        value @ 1..=LARGEST_SETTING => Ok(value),
-        _ => Err(Error::setting(
-            name,
-            format!("must be from 1 to {LARGEST_SETTING}"),
-        )),
-    }
+fn check(ok: bool, name: &'static str, reason: &str) -> Result<()> {
+    ok.then_some(()).ok_or_else(|| Error::setting(name, reason))
 }
 
-/// Official networks to start from, by name.
-const TRANSFER_SOURCES: [(&str, &str); 5] = [
-    ("ffhq256", "ffhq-res256-mirror-paper256-noaug.pkl"),
-    ("ffhq512", "ffhq-res512-mirror-stylegan2-noaug.pkl"),
-    ("ffhq1024", "ffhq-res1024-mirror-stylegan2-noaug.pkl"),
-    (
-        "celebahq256",
-        "celebahq-res256-mirror-paper256-kimg100000-ada-target0.5.pkl",
-    ),
-    ("lsundog256", "lsundog-res256-paper256-kimg100000-noaug.pkl"),
-];
-
-/// Where those are.
-const TRANSFER_FOLDER: &str = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/transfer-learning-source-nets";
+/// A number within bounds.
+fn within<T>(
+    name: &'static str,
+    typed: Option<T>,
+    default: T,
+    bounds: RangeInclusive<T>,
+) -> Result<T>
+where
+    T: PartialOrd + std::fmt::Display,
+{
+    let value = typed.unwrap_or(default);
+    if bounds.contains(&value) {
+        return Ok(value);
+    }
+    let (start, end) = bounds.into_inner();
+    let reason = format!("{value} must be from {start} to {end}");
+    Err(Error::setting(name, reason))
+}
 
 impl TrainConfig {
     /// The complete configuration of a run.
@@ -163,255 +80,102 @@ impl TrainConfig {
         dataset: &DatasetDescription,
         flags: &Overrides,
     ) -> Result<Self> {
-        let mut desc = dataset.name.clone();
-        let mut note = |text: String| {
-            desc.push('-');
-            desc.push_str(&text);
-        };
-        let check = |ok: bool, name: &'static str, reason: &str| {
-            ok.then_some(()).ok_or_else(|| Error::setting(name, reason))
-        };
-
-        // Run and dataset.
         let num_gpus = flags.gpus.unwrap_or(1);
         check(num_gpus.is_power_of_two(), "gpus", "must be a power of two")?;
         let settings = preset.settings(dataset.resolution, num_gpus);
-        let snap = at_least_one("snap", flags.snap, settings.snapshot_ticks)?;
-        let random_seed = flags.seed.unwrap_or(0);
-        let use_labels = flags.cond.unwrap_or(false);
-        if use_labels {
-            check(
-                dataset.label_dim > 0,
-                "cond",
-                "the dataset has no labels in its dataset.json",
-            )?;
-            note("cond".into());
-        }
-        let mut images = DatasetConfig {
-            path: dataset.path.clone(),
-            use_labels,
-            max_size: dataset.num_images,
-            xflip: flags.mirror.unwrap_or(false),
-            resolution: dataset.resolution,
-            random_seed: None,
-        };
-        if let Some(subset) = flags.subset {
-            if !(1..=dataset.num_images).contains(&subset) {
-                let reason = format!("must be from 1 to the {} images", dataset.num_images);
-                return Err(Error::setting("subset", reason));
-            }
-            note(format!("subset{subset}"));
-            if subset < dataset.num_images {
-                images.max_size = subset;
-                images.random_seed = Some(random_seed);
-            }
-        }
-        if images.xflip {
-            note("mirror".into());
-        }
+        // Sampler and subset take seeds of numpy, which have 32 bits.
+        let random_seed = within("seed", flags.seed, 0, 0..=u64::from(u32::MAX))?;
+        let mut name = RunName::new(&dataset.name);
 
-        // Preset.
-        note(match preset {
-            Preset::Auto => format!("auto{num_gpus}"),
-            other => other.name().into(),
-        });
-        let mut loss = LossConfig::new(settings.r1_gamma);
-        let c_dim = if use_labels { dataset.label_dim } else { 0 };
-        let fp32 = flags.fp32.unwrap_or(false);
-        let (num_fp16_res, conv_clamp) = if fp32 { (0, None) } else { (4, Some(256.0)) };
-        let channel_base = at_least_one("cbase", flags.cbase, settings.channel_base)?;
-        let channel_max = at_least_one("cmax", flags.cmax, settings.channel_max)?;
-        let mut generator = GeneratorConfig {
-            z_dim: settings.latent_dim,
-            w_dim: settings.latent_dim,
-            c_dim,
-            channel_base,
-            channel_max,
-            num_fp16_res,
-            conv_clamp,
-            ..GeneratorConfig::new(dataset.resolution, dataset.num_channels)
-        };
-        generator.mapping = MappingConfig::new(settings.latent_dim);
-        generator.mapping.num_layers =
-            at_least_one("map-layers", flags.map_layers, settings.mapping_layers)?;
-        let mut discriminator = DiscriminatorConfig {
-            c_dim,
-            channel_base,
-            channel_max,
-            num_fp16_res,
-            conv_clamp,
-            mbstd_group_size: Some(settings.mbstd_group_size),
-            ..DiscriminatorConfig::new(dataset.resolution, dataset.num_channels)
-        };
-        if c_dim > 0 {
-            discriminator.cmap_dim = discriminator.channels(4);
-            discriminator.mapping.embed_features = discriminator.cmap_dim;
-            discriminator.mapping.layer_features = discriminator.cmap_dim;
+        // In the order in which the official program names them.
+        let images = images(dataset, flags, random_seed, &mut name)?;
+        match preset {
+            Preset::Auto => name.note(&format!("auto{num_gpus}")),
+            other => name.note(other.name()),
         }
-        if preset == Preset::Cifar {
-            loss.pl_weight = 0.0;
-            loss.style_mixing_prob = 0.0;
-            discriminator.architecture = Architecture::Orig;
-        }
-        if let Some(gamma) = flags.gamma {
-            check(
-                gamma.is_finite() && gamma >= 0.0,
-                "gamma",
-                "must be at least 0",
-            )?;
-            note(format!("gamma{}", general(gamma)));
-            loss.r1_gamma = gamma;
-        }
+        let (generator, mut discriminator) = networks(preset, &settings, dataset, flags)?;
+        let loss = loss(preset, &settings, flags, &mut name)?;
+        let total_kimg = within("kimg", flags.kimg, settings.total_kimg, 1..=1_000_000_000)?;
         if let Some(kimg) = flags.kimg {
-            let is_possible = (1..=1_000_000_000).contains(&kimg);
-            check(is_possible, "kimg", "must be from 1 to 1000000000")?;
-            note(format!("kimg{kimg}"));
+            name.note(&format!("kimg{kimg}"));
         }
-        let (mut batch_size, mut batch_gpu) = (settings.batch_size, settings.batch_gpu);
-        if let Some(batch) = flags.batch {
-            check(
-                batch > 0 && batch.is_multiple_of(num_gpus),
-                "batch",
-                "must be at least 1 and a multiple of gpus",
-            )?;
-            note(format!("batch{batch}"));
-            (batch_size, batch_gpu) = (batch, batch / num_gpus);
-        }
-        if let Some(size) = flags.batch_gpu {
-            check(size > 0, "batch-gpu", "must be at least 1")?;
-            batch_gpu = size;
-        }
-
-        // Augmentation.
-        let aug = flags.aug.unwrap_or(AugmentMode::Ada);
-        if flags.aug.is_some() {
-            note(aug.name().into());
-        }
-        let ada_max_p = flags.ada_max_p.unwrap_or(DEFAULT_MAX_P);
-        let is_limit = ada_max_p == f64::INFINITY || (ada_max_p > 0.0 && ada_max_p <= 1.0);
-        check(
-            is_limit,
-            "ada-max-p",
-            "must be above 0 and at most 1, or 'none'",
-        )?;
-        let probability = |p: f64| (0.0..=1.0).contains(&p);
-        let augment_p = match (aug, flags.p) {
-            (AugmentMode::Fixed, Some(p)) => {
-                check(probability(p), "p", "must be from 0 to 1")?;
-                note(format!("p{}", general(p)));
-                p
-            }
-            (AugmentMode::Fixed, None) => {
-                return Err(Error::setting("p", "needed with aug=fixed"));
-            }
-            (_, Some(_)) => return Err(Error::setting("p", "only with aug=fixed")),
-            (_, None) => 0.0,
-        };
-        let ada_target = match (aug, flags.target) {
-            (AugmentMode::Ada, Some(target)) => {
-                check(probability(target), "target", "must be from 0 to 1")?;
-                note(format!("target{}", general(target)));
-                Some(target)
-            }
-            (AugmentMode::Ada, None) => Some(0.6),
-            (_, Some(_)) => return Err(Error::setting("target", "only with aug=ada")),
-            (_, None) => None,
-        };
-        if let Some(augpipe) = &flags.augpipe {
-            check(
-                aug != AugmentMode::Noaug,
-                "augpipe",
-                "not with aug=noaug: there would be no pipe",
-            )?;
-            // A list is too long for the name of a folder.
-            let is_name = !augpipe.contains([',', '=']);
-            note(if is_name { augpipe } else { "augcustom" }.to_owned());
-        }
-        let augment = match aug {
-            AugmentMode::Noaug => None,
-            _ => Some(flags.augpipe.as_deref().unwrap_or("bgc").parse()?),
-        };
-
+        let (batch_size, batch_gpu) = batch(&settings, flags, num_gpus, &mut name)?;
+        let augmentation = augmentation(flags, &mut name)?;
+        let init_from = init_from(flags, &mut name);
         // Transfer learning: faster adaptive augmentation, and no ramp of the moving average.
-        let mut ema_rampup = settings.ema_rampup;
-        let mut ada_kimg = 500;
-        let source = flags.init_from.as_deref().map(|from| {
-            let official = TRANSFER_SOURCES.iter().find(|(name, _)| *name == from);
-            match (from, official) {
-                ("noresume", _) => (None, "noresume".to_owned()),
-                (_, Some((name, file))) => (
-                    Some(format!("{TRANSFER_FOLDER}/{file}")),
-                    format!("resume{name}"),
-                ),
-                _ => (Some(from.to_owned()), "resumecustom".to_owned()),
-            }
-        });
-        let mut init_from = None;
-        if let Some((from, text)) = source {
-            note(text);
-            init_from = from;
-        }
-        if init_from.is_some() {
-            (ada_kimg, ema_rampup) = (100, None);
-        }
+        let (ada_kimg, ema_rampup) = match init_from {
+            Some(_) => (100, None),
+            None => (500, settings.ema_rampup),
+        };
         if let Some(freezed) = flags.freezed {
-            note(format!("freezed{freezed}"));
-            discriminator.freeze_layers = freezed;
+            let n_layers = n_layers(&discriminator);
+            discriminator.freeze_layers = within("freezed", Some(freezed), 0, 0..=n_layers)?;
+            name.note(&format!("freezed{freezed}"));
         }
 
-        let adam = |name, rate: Option<f64>| {
-            let rate = rate.unwrap_or(settings.learning_rate);
-            check(rate.is_finite() && rate > 0.0, name, "must be above 0")?;
-            Ok::<_, Error>(OptimizerConfig::new(rate))
+        let snap = within(
+            "snap",
+            flags.snap,
+            settings.snapshot_ticks,
+            1..=LARGEST_INTERVAL,
+        )?;
+        let ticks = |name, typed: Option<usize>, default: usize| {
+            within(name, typed, default, 1..=LARGEST_INTERVAL)
         };
+        let grid = flags.grid.or(settings.preview_grid);
+        if grid.is_some_and(|[columns, rows]| columns == 0 || rows == 0 || columns > 4096 / rows) {
+            let reason = "needs a column and a row, and at most 4096 pictures";
+            return Err(Error::setting("grid", reason));
+        }
         Ok(Self {
-            desc,
+            desc: name.into_text(),
+            asked: Some(Asked {
+                preset,
+                overrides: flags.typed(),
+            }),
             num_gpus,
-            image_snapshot_ticks: at_least_one("image-snap", flags.image_snap, snap)?,
+            image_snapshot_ticks: ticks("image-snap", flags.image_snap, snap)?,
             network_snapshot_ticks: snap,
-            state_ticks: at_least_one("state-every", flags.state_every, 4)?,
-            metrics_ticks: at_least_one("metrics-every", flags.metrics_every, snap)?,
-            keep_snapshots: flags.keep,
-            preview_grid: match flags.grid {
-                Some([columns, rows]) if columns == 0 || rows == 0 => {
-                    return Err(Error::setting("grid", "needs a column and a row"));
-                }
-                grid => grid.or(settings.preview_grid),
+            state_ticks: ticks("state-every", flags.state_every, 4)?,
+            keep_states: ticks("keep-states", flags.keep_states, 2)?,
+            metrics_ticks: ticks("metrics-every", flags.metrics_every, snap)?,
+            keep_snapshots: match flags.keep {
+                Some(keep) => Some(ticks("keep", Some(keep), 1)?),
+                None => None,
             },
+            preview_grid: grid,
             metrics: flags
                 .metrics
                 .clone()
                 .unwrap_or_else(|| preset.default_metrics()),
+            features: flags
+                .features
+                .clone()
+                .unwrap_or_else(crate::config::default_features),
+            weights: flags.weights.clone(),
+            stop_on_collapse: flags.stop_on_collapse.unwrap_or(false),
             random_seed,
             dataset: images,
-            num_workers: match flags.workers.unwrap_or(3) {
-                workers @ 1..=256 => workers,
-                _ => return Err(Error::setting("workers", "must be from 1 to 256")),
-            },
+            num_workers: within("workers", flags.workers, 3, 1..=256)?,
             generator,
             discriminator,
-            g_optimizer: adam("glr", flags.glr)?,
-            d_optimizer: adam("dlr", flags.dlr)?,
+            g_optimizer: adam("glr", flags.glr, &settings)?,
+            d_optimizer: adam("dlr", flags.dlr, &settings)?,
             loss,
-            total_kimg: flags.kimg.unwrap_or(settings.total_kimg),
-            kimg_per_tick: match flags.tick {
-                Some(tick) if !(1..=1_000_000).contains(&tick) => {
-                    return Err(Error::setting("tick", "must be from 1 to 1000000"));
-                }
-                tick => tick.unwrap_or(settings.kimg_per_tick),
-            },
+            total_kimg,
+            kimg_per_tick: within("tick", flags.tick, settings.kimg_per_tick, 1..=1_000_000)?,
             batch_size,
             batch_gpu,
             ema_kimg: settings.ema_kimg,
             ema_rampup,
             g_reg_interval: 4,
             d_reg_interval: 16,
-            ada_target,
+            ada_target: augmentation.target,
             ada_interval: 4,
             ada_kimg,
-            ada_max_p: ada_max_p.is_finite().then_some(ada_max_p),
-            augment_p,
-            augment,
+            ada_max_p: augmentation.max_p,
+            augment_p: augmentation.p,
+            augment: augmentation.pipe,
             init_from,
             allow_tf32: flags.allow_tf32.unwrap_or(false),
             cudnn_benchmark: !flags.nobench.unwrap_or(false),
@@ -420,25 +184,231 @@ impl TrainConfig {
     }
 }
 
-/// A number as C's `%g` and Python's `:g` write it: six significant digits, no trailing zeros.
-fn general(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return format!("{value}");
+/// Labels, subset and mirror.
+fn images(
+    dataset: &DatasetDescription,
+    flags: &Overrides,
+    random_seed: u64,
+    name: &mut RunName,
+) -> Result<DatasetConfig> {
+    let use_labels = flags.cond.unwrap_or(false);
+    if use_labels {
+        let reason = "the dataset has no labels in its dataset.json";
+        check(dataset.label_dim > 0, "cond", reason)?;
+        name.note("cond");
     }
-    let scientific = format!("{value:.5e}");
-    let (digits, exponent) = scientific
-        .split_once('e')
-        .and_then(|(digits, exponent)| Some((digits, exponent.parse::<i32>().ok()?)))
-        .unwrap_or((&scientific, 0));
-    let trim = |text: &str| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
+    let mut images = DatasetConfig {
+        path: dataset.path.clone(),
+        use_labels,
+        max_size: dataset.num_images,
+        xflip: flags.mirror.unwrap_or(false),
+        resolution: dataset.resolution,
+        random_seed: None,
+        fingerprint: dataset.fingerprint.clone(),
     };
-    if !(-4..6).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{}e{sign}{:02}", trim(digits), exponent.abs());
+    if let Some(subset) = flags.subset {
+        if !(1..=dataset.num_images).contains(&subset) {
+            let reason = format!("must be from 1 to the {} images", dataset.num_images);
+            return Err(Error::setting("subset", reason));
+        }
+        name.note(&format!("subset{subset}"));
+        if subset < dataset.num_images {
+            images.max_size = subset;
+            images.random_seed = Some(random_seed);
+        }
     }
-    trim(&format!("{value:.*}", (5 - exponent) as usize))
+    if images.xflip {
+        name.note("mirror");
+    }
+    Ok(images)
+}
+
+/// Both networks, without frozen layers.
+fn networks(
+    preset: Preset,
+    settings: &PresetSettings,
+    dataset: &DatasetDescription,
+    flags: &Overrides,
+) -> Result<(GeneratorConfig, DiscriminatorConfig)> {
+    let use_labels = flags.cond.unwrap_or(false);
+    let c_dim = if use_labels { dataset.label_dim } else { 0 };
+    let fp32 = flags.fp32.unwrap_or(false);
+    let (num_fp16_res, conv_clamp) = if fp32 { (0, None) } else { (4, Some(256.0)) };
+    let bounds = 1..=LARGEST_CHANNEL_BASE;
+    let channel_base = within("cbase", flags.cbase, settings.channel_base, bounds)?;
+    let channel_max = within("cmax", flags.cmax, settings.channel_max, 1..=MOST_CHANNELS)?;
+    let mut generator = GeneratorConfig {
+        z_dim: settings.latent_dim,
+        w_dim: settings.latent_dim,
+        c_dim,
+        channel_base,
+        channel_max,
+        num_fp16_res,
+        conv_clamp,
+        ..GeneratorConfig::new(dataset.resolution, dataset.num_channels)
+    };
+    generator.mapping = MappingConfig::new(settings.latent_dim);
+    generator.mapping.num_layers = within(
+        "map-layers",
+        flags.map_layers,
+        settings.mapping_layers,
+        1..=MOST_MAPPING_LAYERS,
+    )?;
+    let mut discriminator = DiscriminatorConfig {
+        c_dim,
+        channel_base,
+        channel_max,
+        num_fp16_res,
+        conv_clamp,
+        mbstd_group_size: Some(settings.mbstd_group_size),
+        ..DiscriminatorConfig::new(dataset.resolution, dataset.num_channels)
+    };
+    if c_dim > 0 {
+        discriminator.cmap_dim = discriminator.channels(4);
+        discriminator.mapping.embed_features = discriminator.cmap_dim;
+        discriminator.mapping.layer_features = discriminator.cmap_dim;
+    }
+    if preset == Preset::Cifar {
+        discriminator.architecture = Architecture::Orig;
+    }
+    Ok((generator, discriminator))
+}
+
+/// Layers of a discriminator that can be frozen, counted as [`DiscriminatorConfig::freeze_layers`] does.
+fn n_layers(discriminator: &DiscriminatorConfig) -> usize {
+    let n_blocks = (discriminator.img_resolution.ilog2() as usize).saturating_sub(2);
+    match discriminator.architecture {
+        Architecture::Orig => 1 + 2 * n_blocks,
+        Architecture::Resnet => 1 + 3 * n_blocks,
+        // Each block sees the image.
+        Architecture::Skip => 3 * n_blocks,
+    }
+}
+
+fn loss(
+    preset: Preset,
+    settings: &PresetSettings,
+    flags: &Overrides,
+    name: &mut RunName,
+) -> Result<LossConfig> {
+    let mut loss = LossConfig::new(settings.r1_gamma);
+    if preset == Preset::Cifar {
+        loss.pl_weight = 0.0;
+        loss.style_mixing_prob = 0.0;
+    }
+    if let Some(gamma) = flags.gamma {
+        let is_weight = gamma.is_finite() && gamma >= 0.0;
+        check(is_weight, "gamma", "must be at least 0")?;
+        name.note_number("gamma", gamma);
+        loss.r1_gamma = gamma;
+    }
+    Ok(loss)
+}
+
+/// Images of a step, and images at once.
+fn batch(
+    settings: &PresetSettings,
+    flags: &Overrides,
+    num_gpus: usize,
+    name: &mut RunName,
+) -> Result<(usize, usize)> {
+    let (mut batch_size, mut batch_gpu) = (settings.batch_size, settings.batch_gpu);
+    if let Some(batch) = flags.batch {
+        within("batch", Some(batch), 0, 1..=LARGEST_BATCH)?;
+        let divides = batch.is_multiple_of(num_gpus);
+        check(divides, "batch", "must be a multiple of gpus")?;
+        name.note(&format!("batch{batch}"));
+        (batch_size, batch_gpu) = (batch, batch / num_gpus);
+    }
+    if let Some(size) = flags.batch_gpu {
+        batch_gpu = within("batch-gpu", Some(size), 0, 1..=LARGEST_BATCH)?;
+    }
+    Ok((batch_size, batch_gpu))
+}
+
+struct Augmentation {
+    pipe: Option<augment::AugPipe>,
+    p: f64,
+    target: Option<f64>,
+    max_p: Option<f64>,
+}
+
+fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augmentation> {
+    let aug = flags.aug.unwrap_or(AugmentMode::Ada);
+    if flags.aug.is_some() {
+        name.note(aug.name());
+    }
+    let max_p = flags.ada_max_p.unwrap_or(DEFAULT_MAX_P);
+    let is_limit = max_p == f64::INFINITY || (max_p > 0.0 && max_p <= 1.0);
+    let reason = "must be above 0 and at most 1, or 'none'";
+    check(is_limit, "ada-max-p", reason)?;
+    let probability = |p: f64| (0.0..=1.0).contains(&p);
+    let p = match (aug, flags.p) {
+        (AugmentMode::Fixed, Some(p)) => {
+            check(probability(p), "p", "must be from 0 to 1")?;
+            name.note_number("p", p);
+            p
+        }
+        (AugmentMode::Fixed, None) => return Err(Error::setting("p", "needed with aug=fixed")),
+        (_, Some(_)) => return Err(Error::setting("p", "only with aug=fixed")),
+        (_, None) => 0.0,
+    };
+    let target = match (aug, flags.target) {
+        (AugmentMode::Ada, Some(target)) => {
+            check(probability(target), "target", "must be from 0 to 1")?;
+            name.note_number("target", target);
+            Some(target)
+        }
+        (AugmentMode::Ada, None) => Some(0.6),
+        (_, Some(_)) => return Err(Error::setting("target", "only with aug=ada")),
+        (_, None) => None,
+    };
+    if let Some(augpipe) = &flags.augpipe {
+        let reason = "not with aug=noaug: there would be no pipe";
+        check(aug != AugmentMode::Noaug, "augpipe", reason)?;
+        // A list is too long for the name of a folder.
+        let is_name = !augpipe.contains([',', '=']);
+        name.note(if is_name { augpipe } else { "augcustom" });
+    }
+    let pipe = match aug {
+        AugmentMode::Noaug => None,
+        _ => Some(flags.augpipe.as_deref().unwrap_or("bgc").parse()?),
+    };
+    Ok(Augmentation {
+        pipe,
+        p,
+        target,
+        max_p: max_p.is_finite().then_some(max_p),
+    })
+}
+
+/// The networks to start from: a file, or the address of an official one.
+fn init_from(flags: &Overrides, name: &mut RunName) -> Option<String> {
+    let from = flags.init_from.as_deref()?;
+    if from == "noresume" {
+        name.note("noresume");
+        return None;
+    }
+    match interop::presets::find(from) {
+        Some(preset) => {
+            name.note(&format!("resume{from}"));
+            Some(preset.url(&Download::new(PathBuf::new())))
+        }
+        None => {
+            name.note("resumecustom");
+            Some(from.to_owned())
+        }
+    }
+}
+
+fn adam(
+    name: &'static str,
+    rate: Option<f64>,
+    settings: &PresetSettings,
+) -> Result<OptimizerConfig> {
+    let rate = rate.unwrap_or(settings.learning_rate);
+    check(rate.is_finite() && rate > 0.0, name, "must be above 0")?;
+    Ok(OptimizerConfig::new(rate))
 }
 
 #[cfg(test)]
@@ -453,24 +423,7 @@ mod tests {
             num_channels: 3,
             num_images: 1000,
             label_dim: 0,
-        }
-    }
-
-    #[test]
-    fn numbers_are_written_as_python_does() {
-        // f"{x:g}" in Python 3.12
-        let cases = [
-            (0.3, "0.3"),
-            (6.5536, "6.5536"),
-            (10.0, "10"),
-            (1e-5, "1e-05"),
-            (0.0001, "0.0001"),
-            (1234567.0, "1.23457e+06"),
-            (0.0, "0"),
-            (123456.7, "123457"),
-        ];
-        for (value, text) in cases {
-            assert_eq!(general(value), text);
+            fingerprint: None,
         }
     }
 
@@ -530,7 +483,7 @@ mod tests {
             change(&mut flags);
             TrainConfig::resolve(Preset::Auto, &faces(64), &flags).map(|c| c.desc)
         };
-        let cases: [(&str, Change<'_>); 8] = [
+        let cases: [(&str, Change<'_>); 14] = [
             ("p", &|f| f.p = Some(0.5)),
             ("p", &|f| f.aug = Some(AugmentMode::Fixed)),
             ("cond", &|f| f.cond = Some(true)),
@@ -545,6 +498,13 @@ mod tests {
                 f.target = Some(0.5);
             }),
             ("batch", &|f| f.batch = Some(0)),
+            ("batch", &|f| f.batch = Some(1 << 40)),
+            ("seed", &|f| f.seed = Some(1 << 32)),
+            ("map-layers", &|f| f.map_layers = Some(100_000)),
+            // 1 + 3 * 4 layers at 64 px.
+            ("freezed", &|f| f.freezed = Some(14)),
+            ("keep", &|f| f.keep = Some(0)),
+            ("grid", &|f| f.grid = Some([100, 100])),
         ];
         for (flag, change) in cases {
             match with(change) {

@@ -1,11 +1,75 @@
-//! The folder of a run, and the files in it that grow.
+//! The folder of a run: its lock, and the files in it that grow.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+
+/// Held by the program that trains a run; the system lets go of it when the program ends, however it ends.
+const LOCK: &str = ".lock";
+
+/// The folder of a run, locked: nobody else trains this run while the value lives.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunDir {
+    /// Makes the next free folder of `outdir`; of two runs that start at once each gets its own.
+    ///
+    /// # Errors
+    /// `File` when it cannot be made.
+    pub fn create(outdir: &Path, desc: &str) -> Result<Self> {
+        std::fs::create_dir_all(outdir).map_err(Error::file(outdir))?;
+        loop {
+            let path = next_run_dir(outdir, desc)?;
+            match std::fs::create_dir(&path) {
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => {
+                    made.map_err(Error::file(&path))?;
+                    return Self::open(&path);
+                }
+            }
+        }
+    }
+
+    /// Takes a folder that is there.
+    ///
+    /// # Errors
+    /// `InUse` when another program trains there; `File` when it cannot be written to.
+    pub fn open(path: &Path) -> Result<Self> {
+        let lock_path = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(Error::file(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::InUse(path.to_owned())),
+            // Some network file systems have no locks: better unguarded than not at all.
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(
+                    "'{}' cannot be locked ({error}): do not train it twice at once",
+                    path.display()
+                );
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
 
 /// The next free folder of `outdir` as the reference names it: `00003-faces64-mirror-auto1`.
 ///
@@ -59,15 +123,34 @@ impl GrowingFile {
         Ok(Self { path, file })
     }
 
-    /// Appends a line in one write.
+    /// Appends a line, or nothing.
     ///
     /// # Errors
     /// `File` when it cannot be written.
     pub fn line(&mut self, text: &str) -> Result<()> {
-        let line = format!("{text}\n");
-        self.file
-            .write_all(line.as_bytes())
-            .map_err(Error::file(&self.path))
+        self.append(format!("{text}\n").as_bytes())
+    }
+
+    /// Appends bytes, or nothing: half a record would spoil those behind it.
+    ///
+    /// # Errors
+    /// `File` when they cannot be written.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let length = self.len()?;
+        let written = self.file.write_all(bytes);
+        if written.is_err() {
+            let _ = self.file.set_len(length);
+        }
+        written.map_err(Error::file(&self.path))
+    }
+
+    /// Bytes so far.
+    ///
+    /// # Errors
+    /// `File` when the system does not tell.
+    pub fn len(&self) -> Result<u64> {
+        let metadata = self.file.metadata().map_err(Error::file(&self.path))?;
+        Ok(metadata.len())
     }
 }
 
@@ -132,21 +215,6 @@ pub(crate) fn remove_temporaries(run_dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the next free folder of `outdir`; of two runs that start at once each gets its own.
-///
-/// # Errors
-/// `File` when it cannot be made.
-pub fn make_run_dir(outdir: &Path, desc: &str) -> Result<PathBuf> {
-    std::fs::create_dir_all(outdir).map_err(Error::file(outdir))?;
-    loop {
-        let run_dir = next_run_dir(outdir, desc)?;
-        match std::fs::create_dir(&run_dir) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            made => return made.map_err(Error::file(&run_dir)).map(|()| run_dir),
-        }
-    }
-}
-
 /// Bytes that can still be written to the file system of a folder; `None` where that cannot be told.
 pub fn free_bytes(folder: &Path) -> Option<u64> {
     #[cfg(unix)]
@@ -187,6 +255,20 @@ mod tests {
         assert!(next_run_dir(&outdir, "c").unwrap().ends_with("00008-c"));
         let runs: Vec<u64> = run_dirs(&outdir).unwrap().iter().map(|r| r.0).collect();
         assert_eq!(runs, [0, 3, 7]);
+    }
+
+    #[test]
+    fn one_at_a_time_trains_a_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create(dir.path(), "a").unwrap();
+        let path = run.path().to_owned();
+        let error = RunDir::open(&path).unwrap_err();
+        assert!(matches!(&error, Error::InUse(found) if *found == path));
+        drop(run);
+        RunDir::open(&path).unwrap();
+        // Another run of the same folder is another matter.
+        let (a, b) = (RunDir::open(&path), RunDir::create(dir.path(), "b"));
+        assert!(a.is_ok() && b.is_ok());
     }
 
     #[test]

@@ -1,19 +1,17 @@
 //! TensorBoard's event files: records with checksums around protocol buffers with two kinds of content.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::PathBuf;
 
 use crc::{CRC_32_ISCSI, Crc};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::run_dir::GrowingFile;
 
 const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
 /// Appends scalars to an event file.
 pub(crate) struct EventWriter {
-    path: PathBuf,
-    file: File,
+    file: GrowingFile,
 }
 
 impl EventWriter {
@@ -22,17 +20,14 @@ impl EventWriter {
     /// # Errors
     /// `File` when it cannot be opened.
     pub fn open(path: PathBuf) -> Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(&path);
-        let file = file.map_err(Error::file(&path))?;
-        let is_new = file.metadata().map_err(Error::file(&path))?.len() == 0;
-        let mut writer = Self { path, file };
-        if is_new {
+        let mut file = GrowingFile::open(path)?;
+        if file.len()? == 0 {
             let mut event = Vec::new();
             put_double(&mut event, 1, 0.0);
             put_bytes(&mut event, 3, b"brain.Event:2");
-            writer.write_record(&event)?;
+            file.append(&record(&event))?;
         }
-        Ok(writer)
+        Ok(Self { file })
     }
 
     /// Appends scalars of one step.
@@ -59,16 +54,7 @@ impl EventWriter {
             put_bytes(&mut event, 5, &summary);
             records.extend(record(&event));
         }
-        self.file
-            .write_all(&records)
-            .map_err(Error::file(&self.path))
-    }
-
-    fn write_record(&mut self, event: &[u8]) -> Result<()> {
-        let record = record(event);
-        self.file
-            .write_all(&record)
-            .map_err(Error::file(&self.path))
+        self.file.append(&records)
     }
 }
 

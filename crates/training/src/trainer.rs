@@ -80,11 +80,25 @@ impl Trainer {
         start: Start,
         device: &Device,
     ) -> Result<Self> {
+        Self::over(config, dataset, start, None, device)
+    }
+
+    /// A run over these networks; the data begin where `sampler` stood, or at their beginning.
+    fn over(
+        config: &TrainConfig,
+        dataset: Arc<ImageDataset>,
+        start: Start,
+        sampler: Option<&SamplerState>,
+        device: &Device,
+    ) -> Result<Self> {
         config.validate()?;
         check_dataset(config, &dataset)?;
         ops::second_order::self_check()?;
         let options = loader_options(config);
-        let loader = Loader::new(dataset.clone(), &options)?;
+        let loader = match sampler {
+            Some(sampler) => Loader::restore(dataset.clone(), &options, sampler)?,
+            None => Loader::new(dataset.clone(), &options)?,
+        };
         let ada = config.ada_target.map(|target| AdaOptions {
             target,
             interval: config.ada_interval as u64,
@@ -116,7 +130,8 @@ impl Trainer {
     /// Makes one iteration and returns the seconds that each phase took.
     ///
     /// # Errors
-    /// When an image cannot be read, or the tensor library fails.
+    /// `Dataset` when an image cannot be read: nothing has changed then, and the next call tries the same images again.
+    /// Else when the tensor library fails.
     pub fn step(&mut self) -> Result<Vec<(&'static str, Duration)>> {
         let input = self.next_input()?;
         self.draws.p = self.p();
@@ -219,9 +234,10 @@ impl Trainer {
         self.ada.as_ref().and_then(AdaController::mean_sign)
     }
 
-    pub(crate) fn save(&self) -> (TrainerState, Vec<(String, Tensor)>) {
+    /// Everything but tensors, to be saved.
+    pub(crate) fn state(&self) -> TrainerState {
         let learner = &self.learner;
-        let state = TrainerState {
+        TrainerState {
             batch_idx: learner.batch_idx,
             cur_nimg: learner.cur_nimg,
             pl_mean_bits: learner.losses.pl_mean.to_bits(),
@@ -231,7 +247,12 @@ impl Trainer {
             draws: self.draws.save(),
             sampler: self.loader.save(),
             stats: self.stats.clone(),
-        };
+        }
+    }
+
+    /// The tensors to be saved, by name; they share the values of the run.
+    pub(crate) fn tensors(&self) -> Vec<(String, Tensor)> {
+        let learner = &self.learner;
         let mut tensors = Vec::new();
         for (key, parameters) in [
             ("G", learner.networks.g.parameters()),
@@ -245,10 +266,10 @@ impl Trainer {
             let named = adam.tensors();
             tensors.extend(named.map(|(name, t)| (format!("adam.{key}.{name}"), t.clone())));
         }
-        (state, tensors)
+        tensors
     }
 
-    /// The run that goes on where [`Trainer::save`] was called.
+    /// The run that goes on where [`Trainer::state`] and [`Trainer::tensors`] were taken.
     pub(crate) fn restore(
         config: &TrainConfig,
         dataset: Arc<ImageDataset>,
@@ -291,12 +312,7 @@ impl Trainer {
             d,
             g_ema: generator("G_ema")?,
         };
-        let mut trainer = Self::new(config, dataset, start, device)?;
-        trainer.loader = Loader::restore(
-            trainer.dataset.clone(),
-            &loader_options(config),
-            &state.sampler,
-        )?;
+        let mut trainer = Self::over(config, dataset, start, Some(&state.sampler), device)?;
         let learner = &mut trainer.learner;
         learner.batch_idx = state.batch_idx;
         learner.cur_nimg = state.cur_nimg;

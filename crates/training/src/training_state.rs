@@ -1,6 +1,7 @@
 //! Training states on disk: everything that a run needs to go on as if nothing had happened.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,10 +18,10 @@ const PREFIX: &str = "training-state-";
 const SUFFIX: &str = ".safetensors";
 /// Metadata key of the state.
 const STATE: &str = "kaogan.training_state";
+/// Bytes of a header that are looked at; the limit of the format.
+const LARGEST_HEADER: u64 = 100_000_000;
 /// Metadata key of the settings.
 const CONFIG: &str = "kaogan.train_config";
-/// How many states are kept: the last one, and one to fall back on.
-const KEPT: usize = 2;
 
 /// Where a run's clock and files stand.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Progress {
     pub tick: u64,
     /// Images seen when it began.
     pub tick_start_nimg: u64,
+    /// Seconds of the current tick that earlier sittings spent.
+    #[serde(default)]
+    pub tick_elapsed_sec: f64,
     /// Seconds of training so far, over all sittings.
     pub elapsed_sec: f64,
     /// Lengths in bytes of the files that grow.
@@ -38,6 +42,9 @@ pub struct Progress {
     pub metrics: BTreeMap<String, f64>,
     /// The best value of each metric and the snapshot that has it.
     pub best: BTreeMap<String, (f64, String)>,
+    /// The snapshot whose evaluation was given up because the run was asked to stop.
+    #[serde(default)]
+    pub unmeasured: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,14 +88,31 @@ impl TrainingState {
         })
     }
 
+    /// Whether a file says that it is a training state, whole or not.
+    pub fn is_in(path: &Path) -> bool {
+        // The header of a safetensors file: its length, then JSON.
+        let read = || {
+            let mut file = std::fs::File::open(path)?;
+            let mut length = [0; 8];
+            file.read_exact(&mut length)?;
+            let mut header = Vec::new();
+            let length = u64::from_le_bytes(length).min(LARGEST_HEADER);
+            file.take(length).read_to_end(&mut header)?;
+            std::io::Result::Ok(header)
+        };
+        let mark = STATE.as_bytes();
+        read().is_ok_and(|header| header.windows(mark.len()).any(|text| text == mark))
+    }
+
     /// The newest whole state of a run. `torn` hears of each newer one that is damaged.
     ///
     /// # Errors
-    /// `State` when the run has no whole state.
+    /// `State` when the run has no whole state; `File` when one cannot be read, which does not make it a damaged one.
     pub fn latest(run_dir: &Path, device: &Device, mut torn: impl FnMut(&Error)) -> Result<Self> {
         for path in state_files(run_dir)?.into_iter().rev() {
             match Self::read(&path, device) {
                 Ok(state) => return Ok(state),
+                Err(error @ Error::File { .. }) => return Err(error),
                 Err(error) => torn(&error),
             }
         }
@@ -125,11 +149,10 @@ impl TrainingState {
 /// # Errors
 /// `File` when it cannot be written; the older states stay then.
 pub(crate) fn write(run_dir: &Path, trainer: &Trainer, progress: &Progress) -> Result<PathBuf> {
-    let (state, tensors) = trainer.save();
     let name = format!("{PREFIX}{:09}{SUFFIX}", trainer.learner().cur_nimg);
     let path = run_dir.join(name);
     let saved = Saved {
-        trainer: state,
+        trainer: trainer.state(),
         progress: progress.clone(),
     };
     let json = |e: serde_json::Error| Error::state(e.to_string());
@@ -143,19 +166,27 @@ pub(crate) fn write(run_dir: &Path, trainer: &Trainer, progress: &Progress) -> R
             serde_json::to_string(trainer.config()).map_err(json)?,
         ),
     ]);
-    tensor_file::write(&path, &metadata, &tensors)?;
+    tensor_file::write(&path, &metadata, &trainer.tensors())?;
     let files = state_files(run_dir)?;
     // States of a later time are left from before a resume; this one is now the truth.
-    let newer = files.iter().filter(|other| **other > path);
+    let is_newer = |other: &&PathBuf| state_nimg(other) > state_nimg(&path);
+    let newer = files.iter().filter(is_newer);
     let older = files
         .iter()
         .rev()
-        .filter(|other| **other <= path)
-        .skip(KEPT);
+        .filter(|other| !is_newer(other))
+        .skip(trainer.config().keep_states.max(1));
     for stale in newer.chain(older) {
         std::fs::remove_file(stale).map_err(Error::file(stale))?;
     }
     Ok(path)
+}
+
+/// The images that a run had seen when a state was written, from the name of the file.
+pub fn state_nimg(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let number = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    number.parse().ok()
 }
 
 /// The states in a folder, oldest first.
@@ -167,12 +198,10 @@ pub fn state_files(run_dir: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in entries {
         let entry = entry.map_err(Error::file(run_dir))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
-            paths.push(entry.path());
+        if let Some(nimg) = state_nimg(&entry.path()) {
+            paths.push((nimg, entry.path()));
         }
     }
     paths.sort();
-    Ok(paths)
+    Ok(paths.into_iter().map(|(_, path)| path).collect())
 }

@@ -2,31 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
-use dataset::{DatasetOptions, DatasetWriter, Image, ImageDataset, Label, WriterOptions};
+use dataset::{DatasetOptions, ImageDataset};
 use training::{
-    AugmentMode, DatasetDescription, Evaluation, Event, Hooks, MetricOutcome, Outcome, Overrides,
-    Preset, Start, TrainConfig, Trainer, TrainingState, run,
+    AugmentMode, DatasetDescription, Error, Evaluation, Event, Hooks, MetricOutcome, Outcome,
+    Overrides, Preset, Progress, RunDir, Start, TrainConfig, Trainer, TrainingState, run,
+    state_files,
 };
 
 const SIDE: usize = 16;
 
 fn write_faces(path: &Path, with_labels: bool) {
-    let mut writer = DatasetWriter::create(path, &WriterOptions::default()).unwrap();
-    for idx in 0..24 {
-        let value = |i: usize| (i * (31 + 2 * idx) + idx * 17 + i * i / 7) as u8;
-        let image = Image {
-            width: SIDE,
-            height: SIDE,
-            channels: 3,
-            pixels: (0..SIDE * SIDE * 3).map(value).collect(),
-        };
-        let label = with_labels.then_some(Label::Class(idx as u32 % 3));
-        writer.add(idx, &image, label).unwrap();
-    }
-    writer.finish().unwrap();
+    test_support::faces::write_faces(path, SIDE, with_labels);
 }
 
 fn config(data: &Path, change: impl FnOnce(&mut Overrides)) -> TrainConfig {
@@ -53,6 +42,7 @@ fn config(data: &Path, change: impl FnOnce(&mut Overrides)) -> TrainConfig {
         num_channels: 3,
         num_images: 24,
         label_dim: if overrides.cond == Some(true) { 3 } else { 0 },
+        fingerprint: None,
     };
     let mut config = TrainConfig::resolve(Preset::Tiny32, &description, &overrides).unwrap();
     // Small enough for a test, and moving fast enough to be seen.
@@ -108,6 +98,7 @@ struct Quiet {
     warnings: Vec<String>,
     /// Stops after so many steps.
     steps_left: Option<usize>,
+    stops_in_evaluation: bool,
     stop: Arc<AtomicBool>,
 }
 
@@ -117,6 +108,7 @@ impl Quiet {
             wrote: Vec::new(),
             warnings: Vec::new(),
             steps_left: steps,
+            stops_in_evaluation: false,
             stop: Arc::default(),
         }
     }
@@ -126,12 +118,12 @@ impl Hooks for Quiet {
     fn event(&mut self, event: Event<'_>) {
         match event {
             Event::Wrote(path) => self.wrote.push(path.to_owned()),
-            Event::Warning(text) => self.warnings.push(text),
+            Event::Warning(text) => self.warnings.push(text.to_owned()),
             Event::Step { .. } => {
                 if let Some(left) = &mut self.steps_left {
                     *left -= 1;
                     if *left == 0 {
-                        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+                        self.stop.store(true, Ordering::Relaxed);
                     }
                 }
             }
@@ -139,24 +131,44 @@ impl Hooks for Quiet {
         }
     }
 
-    fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Result<Vec<MetricOutcome>, String> {
-        match evaluation.metrics {
-            [metric] if metric == "broken" => Err("no weights".into()),
-            metrics => {
-                let value = evaluation.kimg as f64;
-                let results = metrics.iter().map(|metric| {
-                    let name = evaluation.snapshot.file_name().unwrap().to_str().unwrap();
-                    MetricOutcome {
-                        metric: metric.clone(),
-                        results: [(metric.clone(), value.into())].into_iter().collect(),
-                        lower_is_better: vec![metric.clone()],
-                        line: serde_json::json!({"results": {metric: value}, "snapshot_pkl": name}),
-                    }
-                });
-                Ok(results.collect())
-            }
+    /// The value is the kimg, so that the first is the best; a metric called `broken` fails, and a stop in the middle
+    /// costs what has not been measured.
+    fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
+        let value = evaluation.kimg as f64;
+        let name = evaluation.snapshot.file_name().unwrap().to_str().unwrap();
+        if self.stops_in_evaluation {
+            self.stop.store(true, Ordering::Relaxed);
+            return vec![Err("asked to stop".into())];
         }
+        let outcome = |metric: &String| match metric.as_str() {
+            "broken" => Err("broken: no weights".into()),
+            _ => Ok(MetricOutcome {
+                metric: metric.clone(),
+                results: [(metric.clone(), value.into())].into_iter().collect(),
+                lower_is_better: vec![metric.clone()],
+                line: serde_json::json!({"results": {metric: value}, "snapshot_pkl": name}),
+            }),
+        };
+        evaluation.metrics.iter().map(outcome).collect()
     }
+}
+
+/// A run of its own folder.
+fn run_in(
+    path: &Path,
+    trainer: &mut Trainer,
+    progress: Option<Progress>,
+    hooks: &mut Quiet,
+) -> training::Result<Outcome> {
+    std::fs::create_dir_all(path).unwrap();
+    let stop = hooks.stop.clone();
+    run(&RunDir::open(path)?, trainer, progress, hooks, &stop)
+}
+
+/// The run that goes on from the newest state of a folder.
+fn resumed(path: &Path, config: &TrainConfig) -> (Trainer, Progress) {
+    let state = TrainingState::latest(path, &Device::Cpu, |e| panic!("{e}")).unwrap();
+    state.resume(config, open(config), &Device::Cpu).unwrap()
 }
 
 #[test]
@@ -172,11 +184,9 @@ fn a_resumed_run_is_the_uninterrupted_one() {
         }
 
         let run_dir = dir.path().join(format!("run-{cond}"));
-        std::fs::create_dir(&run_dir).unwrap();
         let mut trainer = new_trainer(&config);
         let mut hooks = Quiet::new(Some(19));
-        let stop = hooks.stop.clone();
-        let outcome = run(&run_dir, &mut trainer, None, &mut hooks, &stop).unwrap();
+        let outcome = run_in(&run_dir, &mut trainer, None, &mut hooks).unwrap();
         assert_eq!(outcome, Outcome::Stopped);
         drop(trainer);
 
@@ -232,11 +242,9 @@ fn a_whole_run_leaves_the_official_files() {
         o.keep = Some(1);
     });
     let run_dir = dir.path().join("run");
-    std::fs::create_dir(&run_dir).unwrap();
     let mut trainer = new_trainer(&config);
     let mut hooks = Quiet::new(None);
-    let stop = hooks.stop.clone();
-    let outcome = run(&run_dir, &mut trainer, None, &mut hooks, &stop).unwrap();
+    let outcome = run_in(&run_dir, &mut trainer, None, &mut hooks).unwrap();
     assert_eq!(outcome, Outcome::Finished);
     assert!(hooks.warnings.is_empty(), "{:?}", hooks.warnings);
 
@@ -315,7 +323,7 @@ fn a_whole_run_leaves_the_official_files() {
     );
     let snapshot = networks::Snapshot::load(run_dir.join(&snapshots[1]), &Device::Cpu).unwrap();
     assert!(snapshot.g.is_some() && snapshot.d.is_some() && snapshot.g_ema.is_some());
-    let states = training::state_files(&run_dir).unwrap();
+    let states = state_files(&run_dir).unwrap();
     assert_eq!(states.len(), 2, "after tick 0 and at the end");
 }
 
@@ -324,13 +332,16 @@ fn failing_metrics_do_not_stop_a_run() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("faces.zip");
     write_faces(&data, false);
-    let config = config(&data, |o| o.metrics = Some(vec!["broken".into()]));
+    let names = ["broken", "fid5k_full"].map(str::to_owned);
+    let config = config(&data, |o| o.metrics = Some(names.to_vec()));
     let mut trainer = new_trainer(&config);
     let mut hooks = Quiet::new(None);
-    let stop = hooks.stop.clone();
-    run(dir.path(), &mut trainer, None, &mut hooks, &stop).unwrap();
+    run_in(dir.path(), &mut trainer, None, &mut hooks).unwrap();
     assert_eq!(hooks.warnings.len(), 1);
     assert!(hooks.warnings[0].contains("no weights"));
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert!(read("log.txt").contains("\nWarning: no metric of network-snapshot-000001"));
+    assert_eq!(read("metric-fid5k_full.jsonl").lines().count(), 1);
 }
 
 #[test]
@@ -341,9 +352,8 @@ fn a_torn_state_falls_back_to_the_one_before() {
     let config = config(&data, |o| o.state_every = Some(1));
     let mut trainer = new_trainer(&config);
     let mut hooks = Quiet::new(Some(5));
-    let stop = hooks.stop.clone();
-    run(dir.path(), &mut trainer, None, &mut hooks, &stop).unwrap();
-    let states = training::state_files(dir.path()).unwrap();
+    run_in(dir.path(), &mut trainer, None, &mut hooks).unwrap();
+    let states = state_files(dir.path()).unwrap();
     assert_eq!(states.len(), 2, "after tick 0 and at the stop");
     let bytes = std::fs::read(&states[1]).unwrap();
     std::fs::write(&states[1], &bytes[..bytes.len() / 2]).unwrap();
@@ -354,6 +364,161 @@ fn a_torn_state_falls_back_to_the_one_before() {
     let error = TrainingState::latest(dir.path(), &Device::Cpu, |_| torn += 1);
     assert!(error.is_err());
     assert_eq!(torn, 3);
+}
+
+/// What a run with metrics leaves: results, best values, snapshots.
+fn measured(run_dir: &Path) -> (String, Vec<String>) {
+    let metrics = std::fs::read_to_string(run_dir.join("metric-fid5k_full.jsonl")).unwrap();
+    let mut snapshots: Vec<String> = std::fs::read_dir(run_dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("network-snapshot"))
+        .collect();
+    snapshots.sort();
+    (metrics, snapshots)
+}
+
+#[test]
+fn a_resumed_run_measures_as_the_uninterrupted_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("faces.zip");
+    write_faces(&data, false);
+    let config = config(&data, |o| {
+        o.metrics = Some(vec!["fid5k_full".into()]);
+        o.kimg = Some(3);
+        o.keep = Some(1);
+        o.state_every = Some(1);
+    });
+    let whole = dir.path().join("whole");
+    let mut trainer = new_trainer(&config);
+    run_in(&whole, &mut trainer, None, &mut Quiet::new(None)).unwrap();
+    let expected = measured(&whole);
+    assert_eq!(expected.0.lines().count(), 3);
+
+    // Stopped after the first evaluation, and in the middle of the second.
+    let broken = dir.path().join("broken");
+    let mut trainer = new_trainer(&config);
+    run_in(&broken, &mut trainer, None, &mut Quiet::new(Some(130))).unwrap();
+    let (mut trainer, progress) = resumed(&broken, &config);
+    assert_eq!(progress.metrics["Metrics/fid5k_full"], 1.0);
+    let mut hooks = Quiet::new(None);
+    hooks.stops_in_evaluation = true;
+    let outcome = run_in(&broken, &mut trainer, Some(progress), &mut hooks).unwrap();
+    assert_eq!(outcome, Outcome::Stopped);
+    let (mut trainer, progress) = resumed(&broken, &config);
+    let missing = "network-snapshot-000002.safetensors";
+    assert_eq!(progress.unmeasured.as_deref(), Some(missing));
+    run_in(&broken, &mut trainer, Some(progress), &mut Quiet::new(None)).unwrap();
+    assert_eq!(measured(&broken), expected);
+}
+
+#[test]
+fn an_older_state_leads_to_the_same_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("faces.zip");
+    write_faces(&data, false);
+    let config = config(&data, |o| {
+        o.kimg = Some(2);
+        o.state_every = Some(1);
+        o.keep_states = Some(4);
+    });
+    let mut whole = new_trainer(&config);
+    run_in(dir.path(), &mut whole, None, &mut Quiet::new(None)).unwrap();
+    let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+    let last = read("network-snapshot-000002.safetensors");
+    let n_lines = |name: &str| String::from_utf8(read(name)).unwrap().lines().count();
+    let n_ticks = n_lines("stats.jsonl");
+    let states = state_files(dir.path()).unwrap();
+    assert_eq!(states.len(), 3, "after ticks 0, 1 and 2");
+
+    let state = TrainingState::read(&states[0], &Device::Cpu).unwrap();
+    let (mut trainer, progress) = state.resume(&config, open(&config), &Device::Cpu).unwrap();
+    run_in(
+        dir.path(),
+        &mut trainer,
+        Some(progress),
+        &mut Quiet::new(None),
+    )
+    .unwrap();
+    assert!(bits(&whole) == bits(&trainer));
+    assert!(read("network-snapshot-000002.safetensors") == last);
+    assert_eq!(n_lines("stats.jsonl"), n_ticks);
+    assert_eq!(state_files(dir.path()).unwrap(), states);
+}
+
+#[test]
+fn a_picture_that_cannot_be_read_costs_no_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("faces");
+    let write = |idx: usize, len: Option<usize>| {
+        let image = test_support::faces::formula_image(SIDE, idx);
+        let encoded = dataset::encode_png(&image, 0).unwrap();
+        let len = len.unwrap_or(encoded.bytes().len());
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(
+            folder.join(format!("{idx:02}.png")),
+            &encoded.bytes()[..len],
+        )
+        .unwrap();
+    };
+    (0..24).for_each(|idx| write(idx, None));
+    let config = config(&folder, |_| {});
+    let mut whole = new_trainer(&config);
+    for _ in 0..20 {
+        whole.step().unwrap();
+    }
+
+    let run_dir = dir.path().join("run");
+    let mut trainer = new_trainer(&config);
+    let mut hooks = Quiet::new(Some(7));
+    run_in(&run_dir, &mut trainer, None, &mut hooks).unwrap();
+    write(11, Some(90));
+    let (mut trainer, progress) = resumed(&run_dir, &config);
+    let error = run_in(
+        &run_dir,
+        &mut trainer,
+        Some(progress),
+        &mut Quiet::new(None),
+    );
+    match error {
+        Err(Error::Dataset(error)) => assert!(error.to_string().contains("'11.png'"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    write(11, None);
+    let (mut trainer, _) = resumed(&run_dir, &config);
+    assert!((7..20).contains(&trainer.learner().batch_idx));
+    while trainer.learner().batch_idx < 20 {
+        trainer.step().unwrap();
+    }
+    assert!(bits(&whole) == bits(&trainer));
+}
+
+#[test]
+fn a_resumed_tick_is_timed_by_all_of_its_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("faces.zip");
+    write_faces(&data, false);
+    let config = config(&data, |_| {});
+    let mut trainer = new_trainer(&config);
+    run_in(dir.path(), &mut trainer, None, &mut Quiet::new(Some(60))).unwrap();
+    let (mut trainer, mut progress) = resumed(dir.path(), &config);
+    assert!(progress.tick_elapsed_sec > 0.0);
+    assert!(progress.tick_elapsed_sec <= progress.elapsed_sec);
+    // As if the first sitting had taken a day.
+    progress.tick_elapsed_sec = 86_400.0;
+    run_in(
+        dir.path(),
+        &mut trainer,
+        Some(progress),
+        &mut Quiet::new(None),
+    )
+    .unwrap();
+    let stats = std::fs::read_to_string(dir.path().join("stats.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(stats.lines().last().unwrap()).unwrap();
+    let mean = |name: &str| last[name]["mean"].as_f64().unwrap();
+    assert!(mean("Timing/sec_per_tick") > 86_400.0);
+    // One tick is one kimg, less the step of tick 0.
+    assert!((mean("Timing/sec_per_kimg") / mean("Timing/sec_per_tick") - 1.0).abs() < 0.02);
 }
 
 #[test]

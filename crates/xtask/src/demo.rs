@@ -79,12 +79,14 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let kimg = args.kimg.to_string();
     for (name, flags) in RUNS {
         let outdir = out.join(name);
-        if finished(&outdir) {
+        let seen = seen_nimg(&outdir);
+        // A longer demo lets finished runs go on.
+        if seen.is_some_and(|nimg| nimg >= args.kimg * 1000) {
             continue;
         }
         let outdir = text(&outdir)?.to_owned();
         let mut arguments = vec!["--outdir", outdir.as_str(), "--kimg", kimg.as_str()];
-        if has_state(&out.join(name)) {
+        if seen.is_some() {
             arguments.extend(["--resume", "latest"]);
             demo.call("train", &arguments)?;
             continue;
@@ -227,17 +229,9 @@ fn newest_run(outdir: &Path) -> Result<PathBuf> {
     Ok(run)
 }
 
-fn has_state(outdir: &Path) -> bool {
-    newest_run(outdir)
-        .ok()
-        .and_then(|run| training::state_files(&run).ok())
-        .is_some_and(|states| !states.is_empty())
-}
-
-/// Whether the run in a folder came to its end.
-fn finished(outdir: &Path) -> bool {
-    let log = newest_run(outdir)
-        .ok()
-        .and_then(|run| std::fs::read_to_string(run.join("log.txt")).ok());
-    log.is_some_and(|log| log.ends_with("Exiting...\n"))
+/// The images that the newest run in a folder had seen when it was last saved.
+fn seen_nimg(outdir: &Path) -> Option<u64> {
+    let run = newest_run(outdir).ok()?;
+    let states = training::state_files(&run).ok()?;
+    training::state_nimg(states.last()?)
 }

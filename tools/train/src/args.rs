@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use metrics::FeatureKind;
 use serde::Serialize;
 use training::AugmentMode;
 
@@ -11,6 +10,9 @@ use training::AugmentMode;
 /// A new run:  train --data faces64.zip --outdir runs --cfg tiny64 --mirror
 /// Fine-tune:  train --data faces512.zip --outdir runs --cfg paper512 --init-from ffhq512
 /// Go on:      train --resume latest --outdir runs
+///
+/// Exit codes: 0 finished, 1 error, 2 wrong usage, 3 stopped by --stop-on-collapse, 130 stopped by Ctrl-C,
+/// 143 by SIGTERM, 129 by a terminal that hung up. What was stopped is saved and goes on with --resume.
 #[derive(Debug, clap::Parser)]
 #[command(name = "train", version = cli::version(), verbatim_doc_comment)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -52,14 +54,21 @@ pub struct RunArgs {
     pub dry_run: bool,
     /// Where to compute: cpu
     #[arg(long, value_name = "DEVICE")]
-    #[serde(skip)]
     pub device: Option<String>,
+    /// Number of devices: 1
+    #[arg(long, value_name = "N")]
+    pub gpus: Option<usize>,
 
-    /// Go on exactly where a run was: `latest`, a run folder, or a training-state file
+    /// Go on exactly where a run was: `latest` (of --outdir), a run folder, or a training-state file
     #[arg(long, value_name = "RUN", help_heading = "Start")]
     #[serde(skip)]
     pub resume: Option<String>,
-    /// Start from networks: a checkpoint file, or ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
+    /// With --resume and an older training-state file: throw away the newer states of the run
+    #[arg(long, help_heading = "Start", requires = "resume")]
+    #[serde(skip)]
+    pub discard_newer: bool,
+    /// Start from networks: a checkpoint file, a run folder (its best checkpoint by a metric, else its newest), or
+    /// ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
     #[arg(
         long,
         value_name = "FILE",
@@ -68,9 +77,8 @@ pub struct RunArgs {
     )]
     pub init_from: Option<String>,
     /// With --init-from: load what fits, leave the rest random
-    #[arg(long, help_heading = "Start", requires = "init_from")]
-    #[serde(skip)]
-    pub allow_partial: bool,
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Start")]
+    pub allow_partial: Option<bool>,
     /// Layers of the discriminator that stay fixed, counted from the image (10 and 13 are usual)
     #[arg(long, value_name = "N", help_heading = "Start")]
     pub freezed: Option<usize>,
@@ -132,8 +140,8 @@ pub struct RunArgs {
     /// See --cbase
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub cmax: Option<usize>,
-    /// Seed of everything random [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    /// Seed of everything random, below 2^32 [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=u64::from(u32::MAX)), help_heading = "Training")]
     pub seed: Option<u64>,
     /// No half precision at all
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Training")]
@@ -152,18 +160,15 @@ pub struct RunArgs {
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub metrics_every: Option<usize>,
     /// Where features come from: inception (needs weights: `eval inception`), random-inception, random-inception-small
-    /// (weights by seed: not comparable with published numbers)
-    #[arg(long, default_value = "inception", value_name = "NAME", value_parser = parse_features, help_heading = "Files and metrics")]
-    #[serde(skip)]
-    pub features: FeatureKind,
+    /// (weights by seed: not comparable with published numbers) [default: inception]
+    #[arg(long, value_name = "NAME", help_heading = "Files and metrics")]
+    pub features: Option<String>,
     /// A file with the weights of the Inception network, in place of the cache
     #[arg(long, value_name = "FILE", help_heading = "Files and metrics")]
-    #[serde(skip)]
     pub weights: Option<PathBuf>,
     /// Save and stop when the generator has collapsed, instead of only warning
-    #[arg(long, help_heading = "Files and metrics")]
-    #[serde(skip)]
-    pub stop_on_collapse: bool,
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Files and metrics")]
+    pub stop_on_collapse: Option<bool>,
     /// Thousands of images of a tick [default: 4; tiny presets: 1]
     #[arg(long, value_name = "N", help_heading = "Files and metrics")]
     pub tick: Option<u64>,
@@ -176,6 +181,9 @@ pub struct RunArgs {
     /// Ticks between training states: what a killed run loses at most [default: 4]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub state_every: Option<usize>,
+    /// Training states to keep; a damaged one falls back to the one before [default: 2]
+    #[arg(long, value_name = "N", help_heading = "Files and metrics")]
+    pub keep_states: Option<usize>,
     /// Network snapshots to keep besides those that a metric found best [default: all]
     #[arg(long, value_name = "N", help_heading = "Files and metrics")]
     pub keep: Option<usize>,
@@ -193,17 +201,17 @@ pub struct PreviewArgs {
     /// Transforms, as for training
     #[arg(long, value_name = "LIST", default_value = "bgc")]
     pub augpipe: String,
-    /// Probability of each transform
-    #[arg(long, value_name = "P", default_value_t = 0.3)]
+    /// Probability of each transform, 0 to 1
+    #[arg(long, value_name = "P", value_parser = parse_probability, default_value_t = 0.3)]
     pub p: f64,
     /// The sheet to write
-    #[arg(long, short, value_name = "FILE.png")]
+    #[arg(long, short, value_name = "FILE.png", value_parser = parse_png)]
     pub out: PathBuf,
     /// Columns and rows; the first column shows the images as they are
     #[arg(long, value_name = "CxR", value_parser = parse_grid, default_value = "9x6")]
     pub grid: Grid,
     /// Seed of the draws
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=u64::from(u32::MAX)), default_value_t = 0)]
     pub seed: u64,
 }
 
@@ -219,8 +227,18 @@ fn parse_grid(text: &str) -> Result<Grid, String> {
     parts.ok_or_else(|| "columns and rows are wanted, as 12x8, at most 4096 pictures".to_owned())
 }
 
-fn parse_features(text: &str) -> Result<FeatureKind, String> {
-    text.parse()
+fn parse_probability(text: &str) -> Result<f64, String> {
+    let p = text.parse().ok().filter(|p| (0.0..=1.0).contains(p));
+    p.ok_or_else(|| "a number from 0 to 1 is wanted".to_owned())
+}
+
+fn parse_png(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let is_png = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("png"));
+    let wanted = "the sheet is a PNG: a name that ends in .png is wanted";
+    is_png.then_some(path).ok_or_else(|| wanted.to_owned())
 }
 
 fn parse_limit(text: &str) -> Result<f64, String> {

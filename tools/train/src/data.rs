@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 use dataset::{CheckOptions, DatasetOptions, ImageDataset, Source};
 use training::{DatasetConfig, DatasetDescription};
 
+use crate::settings::absolute;
+
 /// What the run's name and configuration need to know.
 pub fn describe(path: &Path, use_labels: bool) -> Result<DatasetDescription> {
     let options = DatasetOptions {
@@ -22,28 +24,37 @@ pub fn describe(path: &Path, use_labels: bool) -> Result<DatasetDescription> {
             path.display()
         );
     }
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let path = absolute(path)?;
+    let name = Path::new(&path).file_stem().unwrap_or_default();
     Ok(DatasetDescription {
-        name: name.into_owned(),
-        path: path.display().to_string(),
+        name: name.to_string_lossy().into_owned(),
         resolution: height,
         num_channels,
         num_images: dataset.len(),
         label_dim: dataset.label_dim(),
+        fingerprint: Some(dataset.source().fingerprint(use_labels)?),
+        path,
     })
 }
 
-/// Checks every picture, and opens what the run trains on. All offenders are named.
-pub fn open(config: &DatasetConfig) -> Result<Arc<ImageDataset>> {
+/// Opens what the run trains on. A dataset that is not the one that the run was begun with is refused.
+pub fn open(config: &mut DatasetConfig) -> Result<Arc<ImageDataset>> {
     let source = Source::open(&config.path)?;
-    let options = CheckOptions {
-        use_labels: config.use_labels,
-        ..CheckOptions::default()
-    };
-    let bar = cli::Progress::new("checking", Some(source.names().len() as u64), "images");
-    let report = dataset::check(&source, &options, || bar.inc(1))?;
-    drop(bar);
-    report.into_result(&source)?;
+    let found = source.fingerprint(config.use_labels)?;
+    if let Some(known) = &config.fingerprint
+        && !known.matches(&found)
+    {
+        let difference = match (known.n_images, found.n_images) {
+            (before, now) if before != now => format!("{now} pictures instead of {before}"),
+            _ => "other names, sizes or contents".to_owned(),
+        };
+        bail!(
+            "'{}' is not the dataset that the run was begun with: it has {difference}. Give that one with --data; to \
+             train on another one start a new run with --init-from and the folder of this run",
+            config.path
+        );
+    }
+    config.fingerprint = Some(found);
     let options = DatasetOptions {
         use_labels: config.use_labels,
         max_size: Some(config.max_size),
@@ -53,4 +64,18 @@ pub fn open(config: &DatasetConfig) -> Result<Arc<ImageDataset>> {
     let dataset = ImageDataset::from_source(source, &options)
         .with_context(|| format!("cannot use '{}'", config.path))?;
     Ok(Arc::new(dataset))
+}
+
+/// Looks at every picture, which may take a while; all offenders are named.
+pub fn check(dataset: &ImageDataset, use_labels: bool) -> Result<()> {
+    let source = dataset.source();
+    let options = CheckOptions {
+        use_labels,
+        ..CheckOptions::default()
+    };
+    let bar = cli::Progress::new("checking", Some(source.names().len() as u64), "images");
+    let report = dataset::check(source, &options, || bar.inc(1))?;
+    drop(bar);
+    report.into_result(source)?;
+    Ok(())
 }

@@ -1,51 +1,45 @@
-//! `--dry-run`: the resolved run, and one real step to tell its time and memory.
+//! `--dry-run`: the resolved run, the memory that it should need, and one real step to tell its time and memory.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde_json::json;
 use training::{Phase, TrainConfig, Trainer};
 
-/// Makes one step (the first runs every phase) and prints what a run would be.
-pub fn report(config: &TrainConfig, mut trainer: Trainer) -> Result<()> {
+/// What one step told.
+struct Measured {
+    first_step_sec: f64,
+    sec_per_kimg: f64,
+    /// For all images that are left.
+    hours: f64,
+    peak_memory_bytes: Option<u64>,
+}
+
+/// Prints what a run would be. Makes one step (the first runs every phase), unless memory would not do for it.
+pub fn report(config: &TrainConfig, trainer: Trainer) -> Result<()> {
     let networks = &trainer.learner().networks;
     let g_parameters = networks.g.parameters().num_trainable();
     let d_parameters = networks.d.parameters().num_trainable();
-    let start = Instant::now();
-    let mut times = trainer.step()?;
-    let first_step = start.elapsed().as_secs_f64();
-    // A resumed run may stand between two regularizations.
-    let phases = Phase::all(config);
-    while times.len() < phases.len() {
-        for (name, time) in trainer.step()? {
-            if times.iter().all(|(seen, _)| *seen != name) {
-                times.push((name, time));
-            }
-        }
-    }
-    // Each phase runs in one of `interval` steps.
-    let per_step: f64 = phases
-        .iter()
-        .filter_map(|phase| {
-            let (_, time) = times.iter().find(|(name, _)| *name == phase.name())?;
-            Some(time.as_secs_f64() / phase.interval as f64)
-        })
-        .sum();
     let left = (config.total_kimg * 1000).saturating_sub(trainer.learner().cur_nimg);
-    let sec_per_kimg = per_step * 1000.0 / config.batch_size as f64;
-    let hours = sec_per_kimg * left as f64 / 1000.0 / 3600.0;
-    let peak = peak_resident_bytes();
+    let memory = config.predicted_memory()?;
+    let measured = match too_large(config)? {
+        Some(text) => {
+            tracing::warn!("{text}; nothing is measured");
+            None
+        }
+        None => Some(measure(config, trainer, left)?),
+    };
     let result = json!({
         "config": config,
         "g_parameters": g_parameters,
         "d_parameters": d_parameters,
-        "first_step_sec": first_step,
-        "sec_per_kimg": sec_per_kimg,
-        "hours": hours,
-        "peak_memory_bytes": peak,
+        "predicted_memory_bytes": memory,
+        "first_step_sec": measured.as_ref().map(|m| m.first_step_sec),
+        "sec_per_kimg": measured.as_ref().map(|m| m.sec_per_kimg),
+        "hours": measured.as_ref().map(|m| m.hours),
+        "peak_memory_bytes": measured.as_ref().and_then(|m| m.peak_memory_bytes),
     });
     cli::report(&result, |_| {
-        let memory = peak.map_or("unknown".to_owned(), |b| format!("{} MB", b >> 20));
         let augment = match (&config.augment, config.ada_target) {
             (None, _) => "none".to_owned(),
             (Some(pipe), Some(target)) => format!(
@@ -130,16 +124,36 @@ pub fn report(config: &TrainConfig, mut trainer: Trainer) -> Result<()> {
                     .unwrap_or("random weights".to_owned()),
             ),
             (
-                "measured",
+                "memory",
                 format!(
-                    "peak memory {memory}, {sec_per_kimg:.1} sec/kimg (one step of every phase)"
+                    "{} predicted, within a factor of 2: weights {}, activations of {} images {}, data {}",
+                    megabytes(memory.total),
+                    megabytes(memory.weights),
+                    config.batch_gpu,
+                    megabytes(memory.activations),
+                    megabytes(memory.images),
                 ),
             ),
             (
-                "predicted",
+                "measured",
+                measured.as_ref().map_or("nothing".to_owned(), |m| {
+                    let peak = m.peak_memory_bytes;
+                    format!(
+                        "{:.1} sec/kimg, peak memory {} (one step of every phase)",
+                        m.sec_per_kimg,
+                        peak.map_or("unknown".to_owned(), megabytes)
+                    )
+                }),
+            ),
+            (
+                "left",
                 format!(
-                    "{:.1} kimg in {hours:.1} hours, without metrics",
-                    left as f64 / 1e3
+                    "{:.1} kimg{}",
+                    left as f64 / 1e3,
+                    measured.as_ref().map_or(String::new(), |m| {
+                        let time = Duration::from_secs_f64(m.hours * 3600.0);
+                        format!(" in {}, without metrics", cli::format_duration(time))
+                    })
                 ),
             ),
         ];
@@ -149,12 +163,49 @@ pub fn report(config: &TrainConfig, mut trainer: Trainer) -> Result<()> {
     Ok(())
 }
 
-/// The most memory that this process has used; `None` where that cannot be told.
-fn peak_resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib * 1024)
+/// What to say when the predicted memory is more than there is.
+pub fn too_large(config: &TrainConfig) -> Result<Option<String>> {
+    let needed = config.predicted_memory()?.total;
+    let available = cli::available_memory_bytes().filter(|available| *available < needed);
+    Ok(available.map(|available| {
+        format!(
+            "the run should need {} of memory, {} are available; fewer images at once (--batch-gpu) need less",
+            megabytes(needed),
+            megabytes(available)
+        )
+    }))
+}
+
+fn measure(config: &TrainConfig, mut trainer: Trainer, left: u64) -> Result<Measured> {
+    let start = Instant::now();
+    let mut times = trainer.step()?;
+    let first_step_sec = start.elapsed().as_secs_f64();
+    // A resumed run may stand between two regularizations.
+    let phases = Phase::all(config);
+    while times.len() < phases.len() {
+        for (name, time) in trainer.step()? {
+            if times.iter().all(|(seen, _)| *seen != name) {
+                times.push((name, time));
+            }
+        }
+    }
+    // Each phase runs in one of `interval` steps.
+    let per_step: f64 = phases
+        .iter()
+        .filter_map(|phase| {
+            let (_, time) = times.iter().find(|(name, _)| *name == phase.name())?;
+            Some(time.as_secs_f64() / phase.interval as f64)
+        })
+        .sum();
+    let sec_per_kimg = per_step * 1000.0 / config.batch_size as f64;
+    Ok(Measured {
+        first_step_sec,
+        sec_per_kimg,
+        hours: sec_per_kimg * left as f64 / 1000.0 / 3600.0,
+        peak_memory_bytes: cli::peak_resident_bytes(),
+    })
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes >> 20)
 }

@@ -13,8 +13,9 @@ use crate::judge::Judge;
 /// Shows what a run does, and has it judged.
 pub struct Display {
     bar: Progress,
-    tick: u64,
     judge: Judge,
+    /// Not passed on yet.
+    warnings: Vec<String>,
     /// Set to stop the run when it has collapsed.
     on_collapse: Option<Arc<AtomicBool>>,
     has_collapsed: bool,
@@ -30,13 +31,24 @@ impl Display {
     ) -> Self {
         let bar = Progress::new("training", Some(total_nimg), "img");
         bar.resume_from(done_nimg);
+        let mut judge = judge;
         Self {
             bar,
-            tick: 0,
+            warnings: judge.take_note().into_iter().collect(),
             judge,
             on_collapse,
             has_collapsed: false,
         }
+    }
+
+    /// Adds a warning that came before the run.
+    pub fn warn(&mut self, text: String) {
+        self.warnings.push(text);
+    }
+
+    /// Whether the run has collapsed.
+    pub fn has_collapsed(&self) -> bool {
+        self.has_collapsed
     }
 
     /// Ends the bar.
@@ -54,17 +66,21 @@ impl Hooks for Display {
                     cli::outln!("{line}");
                 }
             }
-            Event::Step { nimg, p, mean_sign } => {
+            Event::Step {
+                tick,
+                nimg,
+                p,
+                mean_sign,
+            } => {
                 self.bar.set_position(nimg);
                 let kimg = nimg as f64 / 1e3;
-                let mut message = format!("tick {} kimg {kimg:.1} p {p:.3}", self.tick);
+                let mut message = format!("tick {tick} kimg {kimg:.1} p {p:.3}");
                 if let Some(mean_sign) = mean_sign {
                     message += &format!(" r_t {mean_sign:.2}");
                 }
                 self.bar.set_message(message);
             }
             Event::Tick { tick, nimg, means } => {
-                self.tick = tick + 1;
                 let alarm = self.judge.observe(|name| means.get(name).copied());
                 let broken = means
                     .iter()
@@ -73,7 +89,7 @@ impl Hooks for Display {
                 let alarm = broken.or(alarm.map(|alarm| alarm.to_string()));
                 if let Some(alarm) = alarm.filter(|_| !self.has_collapsed) {
                     self.has_collapsed = true;
-                    tracing::warn!("{alarm}");
+                    self.warnings.push(alarm);
                     if let Some(stop) = &self.on_collapse {
                         stop.store(true, Ordering::Relaxed);
                     }
@@ -90,12 +106,15 @@ impl Hooks for Display {
         }
     }
 
+    fn warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
     fn probe(&mut self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
         self.judge.probe(g_ema)
     }
 
-    fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Result<Vec<MetricOutcome>, String> {
-        let outcomes = self.judge.evaluate(evaluation);
-        outcomes.map_err(|error| format!("{error:#}"))
+    fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
+        self.judge.evaluate(evaluation)
     }
 }

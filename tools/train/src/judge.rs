@@ -1,19 +1,20 @@
 //! Metrics and the collapse alarm of a run: the same code that `eval` uses later.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use dataset::ImageDataset;
 use evaluation::FakeImages;
 use interop::download::Download;
 use metrics::collapse::{Alarm, CollapseMonitor, CollapseOptions, TickFacts};
-use metrics::{EvaluateOptions, Evaluator, FeatureNetwork, ImageSet, Metric, Step};
+use metrics::{
+    EvaluateOptions, Evaluator, FeatureKind, FeatureNetwork, ImageSet, Metric, MetricResult, Step,
+};
 use networks::Generator;
 use training::{Evaluation, MetricOutcome, TrainConfig};
-
-use crate::args::RunArgs;
 
 /// Official name style of the probe's number.
 const DIVERSITY: &str = "Progress/diversity";
@@ -22,16 +23,19 @@ const DIVERSITY: &str = "Progress/diversity";
 pub struct Judge {
     dataset: Arc<ImageDataset>,
     metrics: Vec<Metric>,
+    /// Metrics that failed once: they are measured alone, so that they cost the others nothing.
+    suspects: HashSet<Metric>,
     evaluator: Option<Evaluator>,
     monitor: CollapseMonitor,
     stop: Arc<AtomicBool>,
+    /// Why there are no metrics, although the run has some.
+    note: Option<String>,
 }
 
 impl Judge {
-    /// Opens the feature network when there is something to measure. Without weights, metrics that were asked for are an
-    /// error; the preset's own are turned off with a warning.
+    /// Opens the feature network when there is something to measure, and checks that all of it can be. Without weights,
+    /// metrics that were asked for are an error; the preset's own are turned off with a note.
     pub fn new(
-        args: &RunArgs,
         config: &mut TrainConfig,
         were_asked_for: bool,
         dataset: &Arc<ImageDataset>,
@@ -40,26 +44,33 @@ impl Judge {
         let mut metrics = Vec::new();
         for name in &config.metrics {
             let metric = name.parse::<Metric>();
-            metrics.push(metric.map_err(|e| anyhow::anyhow!("--metrics {name}: {e}"))?);
+            metrics.push(metric.map_err(|e| anyhow!("--metrics {name}: {e}"))?);
         }
-        let mut evaluator = None;
+        let features: FeatureKind = config
+            .features
+            .parse()
+            .map_err(|e| anyhow!("--features: {e}"))?;
+        let (mut evaluator, mut note) = (None, None);
         if !metrics.is_empty() {
-            match open_evaluator(args, dataset) {
-                Ok(opened) => evaluator = Some(opened),
+            match open_evaluator(features, config.weights.as_deref(), dataset) {
+                Ok(opened) => {
+                    opened.check(&metrics).context("--metrics")?;
+                    evaluator = Some(opened);
+                }
                 Err(error) if were_asked_for => {
                     return Err(error).context("--metrics");
                 }
-                Err(error) => {
-                    tracing::warn!("no metrics in this sitting: {error:#}");
-                }
+                Err(error) => note = Some(format!("no metrics in this sitting: {error:#}")),
             }
         }
         Ok(Self {
             dataset: Arc::clone(dataset),
             metrics,
+            suspects: HashSet::new(),
             evaluator,
             monitor: CollapseMonitor::new(CollapseOptions::default()),
             stop: Arc::default(),
+            note,
         })
     }
 
@@ -67,6 +78,11 @@ impl Judge {
     pub fn until(self, stop: &Arc<AtomicBool>) -> Self {
         let stop = Arc::clone(stop);
         Self { stop, ..self }
+    }
+
+    /// What the user should know of, once.
+    pub fn take_note(&mut self) -> Option<String> {
+        self.note.take()
     }
 
     /// Lets the alarm see the ticks before `end`, of an earlier sitting.
@@ -103,8 +119,44 @@ impl Judge {
         })
     }
 
-    /// Measures a snapshot.
-    pub fn evaluate(&mut self, wanted: &Evaluation<'_>) -> Result<Vec<MetricOutcome>> {
+    /// Measures a snapshot: all metrics in one pass over its pictures. Where one of them fails, each gets a pass of its own.
+    pub fn evaluate(&mut self, wanted: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
+        if self.evaluator.is_none() {
+            return Vec::new();
+        }
+        let (suspects, steady): (Vec<Metric>, Vec<Metric>) = self
+            .metrics
+            .iter()
+            .partition(|metric| self.suspects.contains(metric));
+        let mut passes: Vec<Vec<Metric>> = suspects.into_iter().rev().map(|m| vec![m]).collect();
+        if !steady.is_empty() {
+            passes.push(steady);
+        }
+        let mut outcomes = Vec::new();
+        while let Some(metrics) = passes.pop() {
+            match self.measure(wanted, &metrics) {
+                Ok(results) => {
+                    let results = results.into_iter();
+                    outcomes.extend(results.map(|result| Ok(outcome(wanted, result))));
+                }
+                Err(error) if metrics.len() == 1 || self.stop.load(Ordering::Relaxed) => {
+                    if !self.stop.load(Ordering::Relaxed) {
+                        self.suspects.extend(&metrics);
+                    }
+                    let names: Vec<String> = metrics.iter().map(Metric::to_string).collect();
+                    outcomes.push(Err(format!("{}: {error:#}", names.join(", "))));
+                }
+                Err(_) => passes.extend(metrics.into_iter().rev().map(|metric| vec![metric])),
+            }
+        }
+        outcomes
+    }
+
+    fn measure(
+        &mut self,
+        wanted: &Evaluation<'_>,
+        metrics: &[Metric],
+    ) -> Result<Vec<MetricResult>> {
         let Some(evaluator) = &mut self.evaluator else {
             return Ok(Vec::new());
         };
@@ -112,10 +164,12 @@ impl Judge {
         let mut bar: Option<(Step, cli::Progress)> = None;
         let stop = Arc::clone(&self.stop);
         let mut give = |n| match stop.load(Ordering::Relaxed) {
-            true => Err("the run is asked to stop".into()),
+            true => {
+                Err("given up, as the run is asked to stop; made up for when it goes on".into())
+            }
             false => Ok(Some(fakes.batch(n)?)),
         };
-        let results = evaluator.evaluate(&self.metrics, &mut give, &mut |progress| {
+        let results = evaluator.evaluate(metrics, &mut give, &mut |progress| {
             if bar.as_ref().is_none_or(|(step, _)| *step != progress.step) {
                 let (title, unit) = match progress.step {
                     Step::Reals => ("real images", "images"),
@@ -129,35 +183,39 @@ impl Judge {
                 bar.set_position(progress.done as u64);
             }
         })?;
-        let snapshot = wanted
-            .snapshot
-            .file_name()
-            .map(|name| name.to_string_lossy());
-        let outcomes = results.into_iter().map(|result| MetricOutcome {
-            metric: result.metric.to_string(),
-            lower_is_better: result
-                .results
-                .keys()
-                .filter(|name| Metric::lower_is_better(name))
-                .cloned()
-                .collect(),
-            line: result.to_json(snapshot.as_deref(), timestamp()),
-            results: result.results,
-        });
-        Ok(outcomes.collect())
+        Ok(results)
     }
 }
 
-fn open_evaluator(args: &RunArgs, dataset: &ImageDataset) -> Result<Evaluator> {
+fn outcome(wanted: &Evaluation<'_>, result: MetricResult) -> MetricOutcome {
+    let snapshot = wanted.snapshot.file_name();
+    let snapshot = snapshot.map(|name| name.to_string_lossy());
+    let names = result.results.keys();
+    MetricOutcome {
+        metric: result.metric.to_string(),
+        lower_is_better: names
+            .filter(|name| Metric::lower_is_better(name))
+            .cloned()
+            .collect(),
+        line: result.to_json(snapshot.as_deref(), timestamp()),
+        results: result.results,
+    }
+}
+
+fn open_evaluator(
+    features: FeatureKind,
+    weights: Option<&str>,
+    dataset: &ImageDataset,
+) -> Result<Evaluator> {
     let cache = Download::from_env()
         .ok()
         .map(|download| metrics::cache_folder(&download.cache));
-    let network = match &args.weights {
-        Some(path) => FeatureNetwork::from_file(path)?,
-        None => FeatureNetwork::open(args.features, cache.as_deref())?,
+    let network = match weights {
+        Some(path) => FeatureNetwork::from_file(Path::new(path))?,
+        None => FeatureNetwork::open(features, cache.as_deref())?,
     };
     let options = EvaluateOptions {
-        cache: cache.filter(|_| args.weights.is_none()),
+        cache: cache.filter(|_| weights.is_none()),
         ..EvaluateOptions::default()
     };
     Ok(Evaluator::new(

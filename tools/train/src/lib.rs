@@ -5,12 +5,15 @@
 
 mod args;
 mod augment_preview;
+mod checkpoint_of_run;
 mod data;
 mod dry_run;
 mod hooks;
 mod judge;
+mod resume;
 mod run;
 mod settings;
+mod signals;
 mod start;
 
 use args::{Args, Command};

@@ -1,50 +1,43 @@
-//! A run: new, from other networks, or resumed.
+//! A run from its beginning, and the training of any run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
-use training::{Outcome, Preset, Progress, TrainConfig, Trainer, TrainingState};
+use training::{Outcome, Preset, Progress, RunDir, TrainConfig, Trainer, TrainingState};
 
 use crate::args::RunArgs;
 use crate::hooks::Display;
 use crate::judge::Judge;
-use crate::settings::{Settings, check_for_resume, settings};
-use crate::{data, dry_run, start};
+use crate::settings::{Settings, absolute, settings};
+use crate::signals::Signals;
+use crate::{checkpoint_of_run, data, dry_run, resume, start};
 
-/// Names that the reference's `--resume` took for networks.
-const NETWORK_PRESETS: [&str; 6] = [
-    "ffhq256",
-    "ffhq512",
-    "ffhq1024",
-    "celebahq256",
-    "lsundog256",
-    "noresume",
-];
+/// The exit code of a run that `--stop-on-collapse` ended.
+const COLLAPSED: u8 = 3;
 
 /// Runs `train`.
 pub fn run(args: &RunArgs) -> Result<()> {
-    let device = device(args.device.as_deref())?;
     let mut settings = settings(args)?;
+    let device = device(settings.device.as_deref())?;
+    if let Some(outdir) = settings.outdir.as_deref().filter(|path| path.is_file()) {
+        bail!(
+            "--outdir: '{}' is a file; a folder is wanted",
+            outdir.display()
+        );
+    }
     match &args.resume {
         // The reference called this --resume, too.
-        Some(name) if NETWORK_PRESETS.contains(&name.as_str()) || is_networks(name) => {
+        Some(name) if resume::names_networks(name) => {
             tracing::info!("--resume {name} names networks: taken as --init-from {name}");
             settings.overrides.init_from = Some(name.clone());
-            begin(args, &settings, &device)
+            begin(args, settings, &device)
         }
-        Some(what) => resume(args, what, &settings, &device),
-        None => begin(args, &settings, &device),
+        Some(what) => resume::run(args, what, &settings, &device),
+        None => begin(args, settings, &device),
     }
-}
-
-fn is_networks(name: &str) -> bool {
-    let path = Path::new(name);
-    let extension = path.extension().and_then(|e| e.to_str());
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    matches!(extension, Some("pkl" | "pt" | "pth")) || file.starts_with("network-snapshot-")
 }
 
 fn device(name: Option<&str>) -> Result<Device> {
@@ -54,139 +47,96 @@ fn device(name: Option<&str>) -> Result<Device> {
     }
 }
 
-fn begin(args: &RunArgs, settings: &Settings, device: &Device) -> Result<()> {
+fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> {
     let data = settings.data.as_deref().context(
         "--data is missing: the dataset zip or folder to train on (`prep run` makes one)",
     )?;
-    let preset: Preset = settings.cfg.as_deref().unwrap_or("auto").parse()?;
-    let use_labels = settings.overrides.cond.unwrap_or(false);
-    let description = data::describe(data, use_labels)?;
-    let mut config = TrainConfig::resolve(preset, &description, &settings.overrides)?;
-    config.validate()?;
     let outdir = match (&settings.outdir, args.dry_run) {
         (Some(outdir), _) => outdir.clone(),
         (None, true) => PathBuf::from("."),
         (None, false) => bail!("--outdir is missing: the folder that run folders are made in"),
     };
-    let dataset = data::open(&config.dataset)?;
-    let asked = settings.overrides.metrics.is_some();
-    let judge = Judge::new(args, &mut config, asked, &dataset)?;
+    if let Some(from) = &mut settings.overrides.init_from {
+        *from = networks_to_start_from(from)?;
+    } else if settings.allow_partial {
+        bail!("--allow-partial is for --init-from, which is missing");
+    }
+    let overrides = &settings.overrides;
+    let description = data::describe(data, overrides.cond.unwrap_or(false))?;
+    let preset = settings.cfg.unwrap_or(Preset::Auto);
+    let mut config = TrainConfig::resolve(preset, &description, overrides)?;
+    config.validate()?;
+    let dataset = data::open(&mut config.dataset)?;
+    let judge = Judge::new(&mut config, overrides.metrics.is_some(), &dataset)?;
+    let source = overrides.init_from.as_deref();
+    let source = source.filter(|_| config.init_from.is_some());
+    let start = start::networks(&config, source, settings.allow_partial, device)?;
+    data::check(&dataset, config.dataset.use_labels)?;
+    let mut trainer = Trainer::new(&config, dataset, start, device)?;
     if args.dry_run {
-        let start = start::networks(&config, args.allow_partial, device)?;
-        let trainer = Trainer::new(&config, dataset, start, device)?;
         return dry_run::report(&config, trainer);
     }
-    let start = start::networks(&config, args.allow_partial, device)?;
-    let mut trainer = Trainer::new(&config, dataset, start, device)?;
-    let run_dir = training::make_run_dir(&outdir, &config.desc)
+    let run_dir = RunDir::create(&outdir, &config.desc)
         .with_context(|| format!("--outdir: cannot make a folder in '{}'", outdir.display()))?;
-    tracing::info!("run folder: '{}'", run_dir.display());
-    train(args, &run_dir, &mut trainer, judge, None)
+    tracing::info!("run folder: '{}'", run_dir.path().display());
+    train(&run_dir, &mut trainer, judge, None, Vec::new())
 }
 
-fn resume(args: &RunArgs, what: &str, settings: &Settings, device: &Device) -> Result<()> {
-    check_for_resume(settings)?;
-    let path = match what {
-        "latest" => latest_run(settings)?,
-        path => PathBuf::from(path),
-    };
-    let (run_dir, state) = if path.is_dir() {
-        let torn = |error: &training::Error| {
-            tracing::warn!("{error}; going on from the state before");
-        };
-        let state = TrainingState::latest(&path, device, torn)?;
-        (path, state)
-    } else {
-        let state = TrainingState::read(&path, device)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        (folder.to_owned(), state)
-    };
-    let mut config = state.config.clone();
-    let o = &settings.overrides;
-    if let Some(data) = &settings.data {
-        config.dataset.path = data.display().to_string();
+/// A file by its whole path; a run folder becomes its best checkpoint; names and addresses stay.
+fn networks_to_start_from(from: &str) -> Result<String> {
+    let path = Path::new(from);
+    if path.is_dir() {
+        let (chosen, why) = checkpoint_of_run::choose(path).context("--init-from")?;
+        tracing::info!("--init-from: '{}' ({why})", chosen.display());
+        return absolute(&chosen);
     }
-    config.total_kimg = o.kimg.unwrap_or(config.total_kimg);
-    config.network_snapshot_ticks = o.snap.unwrap_or(config.network_snapshot_ticks).max(1);
-    config.image_snapshot_ticks = o.image_snap.unwrap_or(config.image_snapshot_ticks).max(1);
-    config.state_ticks = o.state_every.unwrap_or(config.state_ticks).max(1);
-    config.metrics_ticks = o.metrics_every.unwrap_or(config.metrics_ticks).max(1);
-    config.metrics = o.metrics.clone().unwrap_or(config.metrics);
-    config.keep_snapshots = o.keep.or(config.keep_snapshots);
-    config.num_workers = o.workers.unwrap_or(config.num_workers);
-    config.validate()?;
-    let dataset = data::open(&config.dataset)
-        .context("the dataset of the run; when it has moved, give it with --data")?;
-    let mut judge = Judge::new(args, &mut config, o.metrics.is_some(), &dataset)?;
-    let state_path = state.path.clone();
-    let (mut trainer, progress) = state
-        .resume(&config, Arc::clone(&dataset), device)
-        .with_context(|| format!("cannot resume from '{}'", state_path.display()))?;
-    judge.replay(&run_dir, progress.tick);
-    if args.dry_run {
-        return dry_run::report(&config, trainer);
+    if !path.is_file() {
+        return Ok(from.to_owned());
     }
-    if trainer.learner().cur_nimg >= config.total_kimg * 1000 {
+    if TrainingState::is_in(path) {
         bail!(
-            "'{}' has already seen {} kimg of {}; train longer with --kimg",
-            run_dir.display(),
-            trainer.learner().cur_nimg / 1000,
-            config.total_kimg
+            "--init-from: '{from}' is a training state. Go on from it with --resume '{from}', or start a new run from the \
+             networks of its run with --init-from and the run's folder"
         );
     }
-    tracing::info!("resuming from '{}'", state_path.display());
-    train(args, &run_dir, &mut trainer, judge, Some(progress))
+    absolute(path)
 }
 
-/// The newest run in `--outdir` that has a state.
-fn latest_run(settings: &Settings) -> Result<PathBuf> {
-    let outdir = settings
-        .outdir
-        .as_deref()
-        .context("--resume latest needs --outdir: the folder with the runs")?;
-    let runs = training::run_dirs(outdir)?;
-    for (_, run_dir) in runs.into_iter().rev() {
-        if !training::state_files(&run_dir)?.is_empty() {
-            return Ok(run_dir);
-        }
-    }
-    bail!(
-        "--resume latest: no run in '{}' has a training state",
-        outdir.display()
-    )
-}
-
-fn train(
-    args: &RunArgs,
-    run_dir: &Path,
+/// Trains until the end or until asked to stop. `warnings` are what came up on the way here.
+pub fn train(
+    run_dir: &RunDir,
     trainer: &mut Trainer,
     judge: Judge,
     progress: Option<Progress>,
+    warnings: Vec<String>,
 ) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            // Asked twice: at once. The files under their final names are whole at any moment.
-            std::process::exit(130);
-        }
-        tracing::warn!("stopping after this step; the state is saved (once more: stop at once)");
-    })
-    .context("cannot listen for Ctrl-C")?;
+    let signals = Signals::listen(&stop)?;
     let total = trainer.config().total_kimg * 1000;
-    let on_collapse = args.stop_on_collapse.then(|| Arc::clone(&stop));
+    let stops = trainer.config().stop_on_collapse;
+    let on_collapse = stops.then(|| Arc::clone(&stop));
     let done = trainer.learner().cur_nimg;
-    let judge = judge.until(&stop);
-    let mut display = Display::new(total, done, judge, on_collapse);
-    let outcome = training::run(run_dir, trainer, progress, &mut display, &stop)?;
+    let warnings = warnings
+        .into_iter()
+        .chain(dry_run::too_large(trainer.config())?);
+    let mut display = Display::new(total, done, judge.until(&stop), on_collapse);
+    warnings.for_each(|text| display.warn(text));
+    let go_on = format!("train --resume '{}'", run_dir.path().display());
+    let outcome = training::run(run_dir, trainer, progress, &mut display, &stop);
+    let outcome = outcome.map_err(|error| match error {
+        error @ training::Error::Dataset(_) => anyhow::Error::new(error).context(format!(
+            "stopped at a picture that cannot be read; the state is saved: mend the dataset, then {go_on}"
+        )),
+        error => error.into(),
+    })?;
+    let has_collapsed = display.has_collapsed();
     match outcome {
         Outcome::Finished => display.finish(),
         Outcome::Stopped => {
             drop(display);
-            tracing::info!(
-                "stopped; go on with: train --resume '{}'",
-                run_dir.display()
-            );
+            tracing::info!("stopped; go on with: {go_on}");
+            let code = signals.exit_code().or(has_collapsed.then_some(COLLAPSED));
+            return Err(cli::Leave(code.unwrap_or(1)).into());
         }
     }
     Ok(())

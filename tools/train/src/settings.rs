@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use training::Overrides;
+use training::{Overrides, Preset};
 
 use crate::args::RunArgs;
 
@@ -13,17 +13,21 @@ use crate::args::RunArgs;
 pub struct Settings {
     pub data: Option<PathBuf>,
     pub outdir: Option<PathBuf>,
-    pub cfg: Option<String>,
+    pub cfg: Option<Preset>,
+    pub device: Option<String>,
+    pub allow_partial: bool,
     pub overrides: Overrides,
 }
 
 /// The keys that are no overrides of a preset.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "kebab-case")]
 struct Frame {
     data: Option<PathBuf>,
     outdir: Option<PathBuf>,
     cfg: Option<String>,
+    device: Option<String>,
+    allow_partial: Option<bool>,
 }
 
 /// Reads the file of `--config` and lays the flags over it.
@@ -40,15 +44,33 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
         None => "the flags".to_owned(),
     };
     let frame: Frame = table.clone().try_into().with_context(|| source.clone())?;
-    for key in ["data", "outdir", "cfg"] {
+    for key in ["data", "outdir", "cfg", "device", "allow-partial"] {
         table.remove(key);
+    }
+    let mut overrides: Overrides = table.try_into().with_context(|| source)?;
+    if overrides.gpus.is_some_and(|gpus| gpus != 1) {
+        bail!("gpus: this build trains on one device; leave it out, or take 1");
+    }
+    // A run must find its files again from wherever it is resumed.
+    if let Some(weights) = &mut overrides.weights {
+        *weights = absolute(Path::new(weights))?;
     }
     Ok(Settings {
         data: frame.data,
         outdir: frame.outdir,
-        cfg: frame.cfg,
-        overrides: table.try_into().with_context(|| source)?,
+        cfg: frame.cfg.map(|name| name.parse()).transpose()?,
+        device: frame.device,
+        allow_partial: frame.allow_partial.unwrap_or(false),
+        overrides,
     })
+}
+
+/// The whole path, so that it also holds elsewhere.
+pub fn absolute(path: &Path) -> Result<String> {
+    let whole = std::path::absolute(path)
+        .with_context(|| format!("cannot tell where '{}' is", path.display()))?;
+    let text = whole.to_str().map(str::to_owned);
+    text.with_context(|| format!("'{}' is no UTF-8 path", path.display()))
 }
 
 fn read(path: &Path) -> Result<toml::Table> {
@@ -58,55 +80,36 @@ fn read(path: &Path) -> Result<toml::Table> {
     Ok(table)
 }
 
-/// The overrides that a resumed run may still change: none of them changes what is computed.
-pub fn check_for_resume(settings: &Settings) -> Result<()> {
-    let o = &settings.overrides;
-    let allowed = Overrides {
-        kimg: o.kimg,
-        snap: o.snap,
-        image_snap: o.image_snap,
-        state_every: o.state_every,
-        metrics: o.metrics.clone(),
-        metrics_every: o.metrics_every,
-        keep: o.keep,
-        workers: o.workers,
-        ..Overrides::default()
-    };
-    if settings.cfg.is_some() || *o != allowed {
-        bail!(
-            "--resume goes on with the settings of the run; only --data (moved), --kimg, --snap, --image-snap, \
-             --state-every, --metrics, --metrics-every, --keep and --workers can change. To start a new run from its \
-             networks use --init-from"
-        );
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn flags_win_over_the_file() {
+    fn with_file(text: &str, args: RunArgs) -> Result<Settings> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run.toml");
-        let text = "data = 'a.zip'\ncfg = 'tiny64'\nkimg = 7\nada-max-p = inf\ngrid = [3, 2]\n";
         std::fs::write(&path, text).unwrap();
+        settings(&RunArgs {
+            config: Some(path),
+            ..args
+        })
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let text = "data = 'a.zip'\ncfg = 'tiny64'\nkimg = 7\nada-max-p = inf\ngrid = [3, 2]\n";
         let args = RunArgs {
-            config: Some(path.clone()),
             kimg: Some(9),
             mirror: Some(false),
             ..RunArgs::default()
         };
-        let settings = settings(&args).unwrap();
+        let settings = with_file(text, args).unwrap();
         assert_eq!(settings.data, Some("a.zip".into()));
-        assert_eq!(settings.cfg.as_deref(), Some("tiny64"));
+        assert_eq!(settings.cfg, Some(Preset::Tiny64));
         let o = &settings.overrides;
         assert_eq!((o.kimg, o.mirror), (Some(9), Some(false)));
         assert_eq!((o.ada_max_p, o.grid), (Some(f64::INFINITY), Some([3, 2])));
 
-        std::fs::write(&path, "kimgs = 7").unwrap();
-        let error = super::settings(&args).unwrap_err();
+        let error = with_file("kimgs = 7", RunArgs::default()).unwrap_err();
         let text = format!("{error:#}");
         assert!(
             text.contains("kimgs") && text.contains("run.toml"),
@@ -115,11 +118,20 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_run_keeps_what_it_computes() {
-        let mut settings = Settings::default();
-        settings.overrides.kimg = Some(5);
-        check_for_resume(&settings).unwrap();
-        settings.overrides.gamma = Some(1.0);
-        assert!(check_for_resume(&settings).is_err());
+    fn the_file_takes_what_the_flags_take() {
+        let text = "features = 'random-inception-small'\nweights = 'w.pth'\ndevice = 'cpu'\n\
+                    ada-max-p = 'none'\nmetrics = 'fid5k_full,kid5k_full'\ngrid = '3x2'\nkeep-states = 4\n\
+                    stop-on-collapse = true\nallow-partial = true\ngpus = 1\n";
+        let settings = with_file(text, RunArgs::default()).unwrap();
+        let o = &settings.overrides;
+        assert_eq!(o.features.as_deref(), Some("random-inception-small"));
+        assert!(Path::new(o.weights.as_deref().unwrap()).is_absolute());
+        assert_eq!(settings.device.as_deref(), Some("cpu"));
+        assert_eq!((o.ada_max_p, o.grid), (Some(f64::INFINITY), Some([3, 2])));
+        assert_eq!(o.metrics.as_ref().unwrap().len(), 2);
+        assert_eq!((o.keep_states, o.stop_on_collapse), (Some(4), Some(true)));
+        assert!(settings.allow_partial);
+        let error = with_file("gpus = 2", RunArgs::default()).unwrap_err();
+        assert!(error.to_string().contains("one device"), "{error}");
     }
 }

@@ -6,12 +6,22 @@ use checkpoints::TransferOptions;
 use rng::RandomState;
 use training::{Start, TrainConfig};
 
-/// New networks, or those of `--init-from`, with a report of what was loaded.
-pub fn networks(config: &TrainConfig, allow_partial: bool, device: &Device) -> Result<Start> {
-    let Some(source) = &config.init_from else {
+/// New networks, or those of a file, an address or the name of an official one, with a report of what was loaded.
+pub fn networks(
+    config: &TrainConfig,
+    source: Option<&str>,
+    allow_partial: bool,
+    device: &Device,
+) -> Result<Start> {
+    let Some(source) = source else {
         return Ok(Start::fresh(config, device)?);
     };
-    let opened = checkpoints::open(source, device)?;
+    let mut bar: Option<cli::Progress> = None;
+    let opened = checkpoints::open_with_progress(source, device, &mut |at| {
+        let bar = bar.get_or_insert_with(|| cli::Progress::new("fetching", at.total, "bytes"));
+        bar.set_position(at.done);
+    })?;
+    drop(bar);
     // What does not fit keeps a random start.
     let mut random = RandomState::new(config.random_seed as u32);
     let start = checkpoints::init_from(

@@ -1,50 +1,13 @@
-//! The binary: a run, kills at random moments, bad input.
+//! The binary: runs, kills at random moments, signals, closed pipes, a dry run, the augment sheet.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
+
+use std::path::Path;
 use std::time::Duration;
 
-use dataset::{DatasetWriter, Image, WriterOptions};
+use common::{METRICS, RUN, SIDE, finished, folder, lines, read, run_dir, train};
+use dataset::Image;
 use rng::RandomState;
-
-const SIDE: usize = 16;
-
-fn write_faces(path: &Path) {
-    let mut writer = DatasetWriter::create(path, &WriterOptions::default()).unwrap();
-    for idx in 0..24 {
-        let value = |i: usize| (i * (31 + 2 * idx) + idx * 17 + i * i / 7) as u8;
-        let image = Image {
-            width: SIDE,
-            height: SIDE,
-            channels: 3,
-            pixels: (0..SIDE * SIDE * 3).map(value).collect(),
-        };
-        writer.add(idx, &image, None).unwrap();
-    }
-    writer.finish().unwrap();
-}
-
-fn train(dir: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
-    command.current_dir(dir).args(arguments.split_whitespace());
-    command
-}
-
-fn finished(mut command: Command) -> Output {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    output
-}
-
-/// A short run of a tiny network: 2 kimg in ticks of 1.
-const RUN: &str = "--data faces.zip --cfg tiny32 --batch 8 --cbase 64 --cmax 8 --kimg 2 --tick 1 --snap 1 \
-                   --state-every 1 --grid 2x2 --augpipe bgc --mirror --quiet";
-
-fn run_dir(outdir: &Path) -> PathBuf {
-    let mut runs = std::fs::read_dir(outdir).unwrap();
-    runs.next().unwrap().unwrap().path()
-}
 
 /// How many times the kill test kills; more by hand: `KAOGAN_KILLS=20 cargo test -p train kill`.
 fn n_kills() -> usize {
@@ -54,14 +17,21 @@ fn n_kills() -> usize {
 
 #[test]
 fn kills_at_random_moments_lose_at_most_a_tick_and_change_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let dir = dir.path();
-    write_faces(&dir.join("faces.zip"));
-    finished(train(dir, &format!("{RUN} --outdir whole")));
+    finished(train(dir, &format!("{RUN} {METRICS} --outdir whole")));
     let whole = run_dir(&dir.join("whole"));
     let last = "network-snapshot-000002.safetensors";
-    let expected = std::fs::read(whole.join(last)).unwrap();
-    let expected_stats = std::fs::read_to_string(whole.join("stats.jsonl")).unwrap();
+    let expected = read(&whole, last);
+    let expected_stats = lines(&whole, "stats.jsonl");
+    let results = |run: &Path| -> Vec<_> {
+        let lines = lines(run, "metric-fid20_full.jsonl").into_iter();
+        lines
+            .map(|line| (line["snapshot_pkl"].clone(), line["results"].clone()))
+            .collect()
+    };
+    let expected_results = results(&whole);
+    assert_eq!(expected_results.len(), 2);
 
     let mut random = RandomState::new(7);
     let mut kills = 0;
@@ -69,11 +39,11 @@ fn kills_at_random_moments_lose_at_most_a_tick_and_change_nothing() {
     while kills < n_kills() {
         let outdir = format!("killed{attempt}");
         attempt += 1;
-        let mut arguments = format!("{RUN} --outdir {outdir}");
+        let mut arguments = format!("{RUN} {METRICS} --outdir {outdir}");
         let mut seen = 0;
         loop {
             let mut child = train(dir, &arguments).spawn().unwrap();
-            let wait = Duration::from_millis(20 + random.index(1500) as u64);
+            let wait = Duration::from_millis(20 + random.index(2000) as u64);
             std::thread::sleep(wait);
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success());
@@ -88,8 +58,7 @@ fn kills_at_random_moments_lose_at_most_a_tick_and_change_nothing() {
                 false => Vec::new(),
             };
             if let Some(newest) = states.last() {
-                let path = newest.file_stem().unwrap().to_string_lossy().into_owned();
-                let nimg: usize = path.rsplit('-').next().unwrap().parse().unwrap();
+                let nimg = training::state_nimg(newest).unwrap();
                 assert!(nimg >= seen, "a kill lost a saved state");
                 seen = nimg;
                 arguments = format!("--resume latest --outdir {outdir} --quiet");
@@ -102,92 +71,73 @@ fn kills_at_random_moments_lose_at_most_a_tick_and_change_nothing() {
             }
         }
         let run = run_dir(&dir.join(&outdir));
-        assert!(std::fs::read(run.join(last)).unwrap() == expected);
+        assert!(read(&run, last) == expected);
+        assert_eq!(results(&run), expected_results);
         // No tick is told twice, and none is missing.
-        let stats = std::fs::read_to_string(run.join("stats.jsonl")).unwrap();
-        assert_eq!(stats.lines().count(), expected_stats.lines().count());
-        let losses = |line: &str| {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            [line["Loss/D/loss"].clone(), line["Loss/pl_penalty"].clone()]
-        };
-        for (line, expected) in stats.lines().zip(expected_stats.lines()) {
-            assert_eq!(losses(line), losses(expected));
+        let stats = lines(&run, "stats.jsonl");
+        assert_eq!(stats.len(), expected_stats.len());
+        for (line, expected) in stats.iter().zip(&expected_stats) {
+            for name in ["Loss/D/loss", "Loss/pl_penalty", "Progress/diversity"] {
+                assert_eq!(line[name], expected[name], "{name}");
+            }
         }
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn a_signal_saves_the_state_and_leaves() {
-    let dir = tempfile::tempdir().unwrap();
+fn a_signal_saves_the_state_and_leaves_with_its_code() {
+    let dir = folder();
     let dir = dir.path();
-    write_faces(&dir.join("faces.zip"));
-    let endless = RUN.replace("--kimg 2", "--kimg 2000");
-    let arguments = format!("{endless} --outdir runs");
-    let mut child = train(dir, &arguments).spawn().unwrap();
-    // The first lines of the log are there when it trains.
-    let begun = || {
-        let mut entries = std::fs::read_dir(dir.join("runs")).ok()?;
-        let run = entries.next()?.ok()?.path();
-        let log = std::fs::read_to_string(run.join("log.txt")).ok()?;
-        log.contains("tick 0").then_some(run)
-    };
-    let run = loop {
-        match begun() {
-            Some(run) => break run,
-            None => std::thread::sleep(Duration::from_millis(50)),
-        }
-    };
-    let pid = i32::try_from(child.id()).unwrap();
-    let before = training::state_files(&run).unwrap();
-    // SAFETY: a signal to a child that this test started.
-    assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
-    assert!(child.wait().unwrap().success());
-    assert_ne!(training::state_files(&run).unwrap(), before);
+    for (signal, code) in [(libc::SIGTERM, 143), (libc::SIGINT, 130)] {
+        let endless = RUN.replace("--kimg 2", "--kimg 2000");
+        let mut child = train(dir, &format!("{endless} --outdir runs{signal}"))
+            .spawn()
+            .unwrap();
+        // Tick 0 is in the log when it trains.
+        let begun = || {
+            let run = training::run_dirs(&dir.join(format!("runs{signal}"))).ok()?;
+            let (_, run) = run.into_iter().next()?;
+            let log = std::fs::read_to_string(run.join("log.txt")).ok()?;
+            log.contains("tick 0").then_some(run)
+        };
+        let run = loop {
+            match begun() {
+                Some(run) => break run,
+                None => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        let pid = i32::try_from(child.id()).unwrap();
+        let before = training::state_files(&run).unwrap();
+        // SAFETY: a signal to a child that this test started.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert_ne!(training::state_files(&run).unwrap(), before);
+    }
 }
 
+/// As in `train ... 2>&1 | head -1`.
+#[cfg(unix)]
 #[test]
-fn bad_input_is_named_with_a_way_out() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    write_faces(&dir.join("faces.zip"));
-    std::fs::write(dir.join("broken.zip"), b"PK nothing").unwrap();
-    std::fs::write(dir.join("state.safetensors"), b"short").unwrap();
-    let cases: [(&str, i32, &[&str]); 12] = [
-        ("--outdir r", 1, &["--data", "prep"]),
-        ("--data faces.zip", 1, &["--outdir"]),
-        ("--data none.zip --outdir r", 1, &["none.zip"]),
-        ("--data broken.zip --outdir r", 1, &["broken.zip"]),
-        ("--data faces.zip --outdir r --cfg tiny", 1, &["tiny32"]),
-        ("--data faces.zip --outdir r --augpipe blot", 1, &["blot"]),
-        ("--data faces.zip --outdir r --aug some", 2, &["noaug"]),
-        ("--data faces.zip --outdir r --cond", 1, &["cond"]),
-        (
-            "--data faces.zip --outdir r --batch 6 --batch-gpu 4",
-            1,
-            &["batch-gpu"],
-        ),
-        ("--data faces.zip --outdir r --device cuda:0", 1, &["cpu"]),
-        ("--resume latest --outdir r", 1, &["--resume"]),
-        ("--resume state.safetensors", 1, &["state.safetensors"]),
-    ];
-    for (arguments, code, words) in cases {
-        let output = train(dir, arguments).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments}: {text}");
-        assert!(!text.contains("panicked"), "{text}");
-        for word in words {
-            assert!(text.contains(word), "{arguments}: {text}");
-        }
-    }
-    assert!(!dir.join("r").exists(), "nothing was begun");
+fn a_reader_that_leaves_ends_nothing() {
+    use std::process::Stdio;
+    let dir = folder();
+    let arguments = format!("{RUN} --outdir runs").replace("--quiet", "-v");
+    let mut child = train(dir.path(), &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let log = read(&run_dir(&dir.path().join("runs")), "log.txt");
+    assert!(String::from_utf8(log).unwrap().ends_with("Exiting...\n"));
 }
 
 #[test]
 fn a_dry_run_measures_and_leaves_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let dir = dir.path();
-    write_faces(&dir.join("faces.zip"));
     let output = finished(train(dir, &format!("{RUN} --outdir runs --dry-run --json")));
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(result["config"]["batch_size"], 8);
@@ -197,9 +147,8 @@ fn a_dry_run_measures_and_leaves_nothing() {
 
 #[test]
 fn the_augment_sheet_shows_the_pictures_and_what_becomes_of_them() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let dir = dir.path();
-    write_faces(&dir.join("faces.zip"));
     let sheet = |p: f64| {
         finished(train(
             dir,

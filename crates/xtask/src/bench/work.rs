@@ -56,10 +56,7 @@ fn measure(work: &mut Work, seconds: f64) -> Result<f64> {
 
 /// Peak resident memory of this process; 0 where the system does not tell.
 fn peak_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok())
-        .map_or(0.0, |kb| kb / 1024.0)
+    cli::peak_resident_bytes().map_or(0.0, |bytes| bytes as f64 / f64::from(1 << 20))
 }
 
 /// A result whose value nobody needs.

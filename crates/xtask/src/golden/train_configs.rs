@@ -53,6 +53,7 @@ pub(super) fn resolve(
         num_channels,
         num_images: 1,
         label_dim,
+        fingerprint: None,
     };
     let flags = Overrides {
         cond: Some(label_dim > 0),
@@ -76,6 +77,7 @@ fn options(preset: &str, case: &Value) -> Result<usize> {
         // A seed is there where not all images are used.
         num_images: max_size + usize::from(images.get("random_seed").is_some()),
         label_dim: usize::from(images["use_labels"] == true),
+        fingerprint: None,
     };
     // The call, in our names.
     let mut flags = Map::new();

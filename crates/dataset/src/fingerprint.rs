@@ -1,0 +1,141 @@
+//! A cheap name for what lies in a dataset, to notice that it is another one than before.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::Error;
+use crate::source::Source;
+
+/// What a directory tells of a dataset, without reading the pictures.
+///
+/// A zip tells names, sizes and CRCs; a folder names and sizes only. [`matches`](Self::matches) compares what both know,
+/// so that a zip that was unpacked is the same dataset. For certainty there is
+/// [`content_hash`](crate::ImageDataset::content_hash), which reads everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// Number of pictures.
+    pub n_images: usize,
+    /// SHA-256 over names and sizes.
+    pub listing: String,
+    /// SHA-256 over CRCs as well, where the directory has them.
+    pub contents: Option<String>,
+}
+
+impl Fingerprint {
+    /// Whether nothing speaks against both being the same dataset.
+    pub fn matches(&self, other: &Self) -> bool {
+        let same_contents = match (&self.contents, &other.contents) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => true,
+        };
+        self.n_images == other.n_images && self.listing == other.listing && same_contents
+    }
+}
+
+impl Source {
+    /// The fingerprint of the pictures, and of `dataset.json` where labels count.
+    ///
+    /// # Errors
+    /// When a file of the listing is gone.
+    pub fn fingerprint(&self, with_labels: bool) -> Result<Fingerprint, Error> {
+        let (mut listing, mut contents) = (Sha256::new(), Sha256::new());
+        let mut has_contents = true;
+        let labels = self.labels_name().filter(|_| with_labels);
+        for name in self.names().iter().map(String::as_str).chain(labels) {
+            let entry = self.directory_entry(name)?;
+            for hash in [&mut listing, &mut contents] {
+                // The length goes in before what it measures, so that no two listings read alike.
+                hash.update((name.len() as u64).to_le_bytes());
+                hash.update(name);
+                hash.update(entry.size.to_le_bytes());
+            }
+            match entry.crc32 {
+                Some(crc) => contents.update(crc.to_le_bytes()),
+                None => has_contents = false,
+            }
+        }
+        let hex = |hash: Sha256| -> String {
+            let digest = hash.finalize();
+            digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        Ok(Fingerprint {
+            n_images: self.names().len(),
+            listing: hex(listing),
+            contents: has_contents.then(|| hex(contents)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::Path;
+
+    use super::*;
+
+    fn zip(path: &Path, files: &[(&str, &[u8])]) {
+        let mut writer = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+        for (name, bytes) in files {
+            let options = zip::write::SimpleFileOptions::default();
+            writer.start_file(*name, options).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    fn of(path: &Path, with_labels: bool) -> Fingerprint {
+        Source::open(path)
+            .unwrap()
+            .fingerprint(with_labels)
+            .unwrap()
+    }
+
+    #[test]
+    fn every_change_that_the_directory_shows_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str, files: &[(&str, &[u8])]| {
+            let path = folder.path().join(name);
+            zip(&path, files);
+            of(&path, true)
+        };
+        let base = make("a.zip", &[("x.png", b"one"), ("y.png", b"two")]);
+        assert_eq!(base.n_images, 2);
+        let again = make("b.zip", &[("y.png", b"two"), ("x.png", b"one")]);
+        assert_eq!(base, again);
+        for (what, files) in [
+            (
+                "bytes",
+                &[("x.png", b"One" as &[u8]), ("y.png", b"two")][..],
+            ),
+            ("size", &[("x.png", b"one!"), ("y.png", b"two")]),
+            ("name", &[("x.png", b"one"), ("z.png", b"two")]),
+            ("fewer", &[("x.png", b"one")]),
+            (
+                "labels",
+                &[
+                    ("x.png", b"one"),
+                    ("y.png", b"two"),
+                    ("dataset.json", b"{}"),
+                ],
+            ),
+        ] {
+            assert!(!base.matches(&make("c.zip", files)), "{what}");
+        }
+    }
+
+    #[test]
+    fn an_unpacked_zip_is_the_same_dataset_and_labels_count_when_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.zip");
+        zip(&path, &[("d/x.png", b"one"), ("dataset.json", b"{}")]);
+        let unpacked = folder.path().join("unpacked");
+        files::write_bytes(unpacked.join("d/x.png"), b"one").unwrap();
+        files::write_bytes(unpacked.join("dataset.json"), b"[]").unwrap();
+        assert!(of(&path, false).matches(&of(&unpacked, false)));
+        assert_eq!(of(&unpacked, false).contents, None);
+        files::write_bytes(unpacked.join("dataset.json"), b"[] ").unwrap();
+        assert!(of(&path, false).matches(&of(&unpacked, false)));
+        assert!(!of(&path, true).matches(&of(&unpacked, true)));
+    }
+}

@@ -1,0 +1,135 @@
+//! How much memory a run will take, told from its settings before any of it is taken.
+
+use networks::{Architecture, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig};
+
+use crate::config::TrainConfig;
+use crate::error::Result;
+
+/// Bytes of an `f32`.
+const VALUE: f64 = 4.0;
+/// The program itself with its threads' stacks and buffers, without any tensor.
+const PROGRAM: f64 = 60e6;
+/// Copies of the activations of a generator that are alive at the peak: kept for the backward pass, their gradients,
+/// the tangents of the path length penalty, scratch. Fitted to measurements; see the test of `tools/train`.
+const GENERATOR_COPIES: f64 = 6.0;
+/// The same of a discriminator, whose R1 penalty needs tangents of everything.
+const DISCRIMINATOR_COPIES: f64 = 6.0;
+/// The same of the images under augmentation, which geometric transforms pad and enlarge.
+const IMAGE_COPIES: f64 = 40.0;
+
+/// Predicted memory in bytes, by what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct MemoryEstimate {
+    /// Weights of both networks, their gradients, Adam's moments and the moving average.
+    pub weights: u64,
+    /// What the images at once (`batch_gpu`) become on their way through the networks.
+    pub activations: u64,
+    /// Real images of the batch, and those that are decoded ahead.
+    pub images: u64,
+    /// All of it, with the program.
+    pub total: u64,
+}
+
+impl TrainConfig {
+    /// The peak of memory that a run should need. Within a factor of 2 of what small runs took on a CPU.
+    ///
+    /// Weights count once for each copy that training keeps: value, gradient and two moments of what is trained, and one
+    /// more generator for the moving average. Activations are the outputs of all layers for `batch_gpu` images, times
+    /// the copies that are alive at the peak.
+    ///
+    /// # Errors
+    /// When the settings of the networks are impossible.
+    pub fn predicted_memory(&self) -> Result<MemoryEstimate> {
+        let values = |slots: Vec<networks::TensorSlot>| -> f64 {
+            let sizes = slots
+                .iter()
+                .map(|slot| slot.shape.iter().product::<usize>());
+            sizes.sum::<usize>() as f64
+        };
+        let g = values(Generator::layout(&self.generator)?);
+        let d = values(Discriminator::layout(&self.discriminator)?);
+        let weights = VALUE * (5.0 * g + 4.0 * d);
+        let image = (self.generator.img_channels * self.generator.img_resolution.pow(2)) as f64;
+        let per_image = GENERATOR_COPIES * generator_values(&self.generator)
+            + DISCRIMINATOR_COPIES * discriminator_values(&self.discriminator)
+            + IMAGE_COPIES * image;
+        let activations = VALUE * per_image * self.batch_gpu as f64;
+        // A batch as `f32`, and three of them as bytes: given, and two ahead.
+        let images = (VALUE + 3.0) * image * self.batch_size as f64;
+        Ok(MemoryEstimate {
+            weights: weights as u64,
+            activations: activations as u64,
+            images: images as u64,
+            total: (PROGRAM + weights + activations + images) as u64,
+        })
+    }
+}
+
+/// Values of all layers' outputs for one image.
+fn generator_values(config: &GeneratorConfig) -> f64 {
+    let layers = config.mapping.num_layers * config.w_dim;
+    let blocks = config.block_resolutions().map(|side| {
+        let n_convs = if side == 4 { 1 } else { 2 };
+        // Each block adds to the image; the image is enlarged for the next.
+        (n_convs * config.channels(side) + 2 * config.img_channels) * side * side
+    });
+    (layers + blocks.sum::<usize>()) as f64
+}
+
+/// The same of a discriminator.
+fn discriminator_values(config: &DiscriminatorConfig) -> f64 {
+    let mut values = config.channels(config.img_resolution) * config.img_resolution.pow(2);
+    let mut side = config.img_resolution;
+    while side > 4 {
+        let (wide, narrow) = (config.channels(side), config.channels(side / 2));
+        let pixels = side * side;
+        // The convolution at full size, the blurred copy, then the halved outputs.
+        values += 2 * wide * pixels + narrow * pixels / 4;
+        if config.architecture == Architecture::Resnet {
+            values += narrow * pixels / 4;
+        }
+        side /= 2;
+    }
+    (values + 2 * config.channels(4) * 16) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{DatasetDescription, Overrides, Preset};
+
+    use super::*;
+
+    fn predicted(resolution: usize, preset: Preset, batch_gpu: Option<usize>) -> MemoryEstimate {
+        let dataset = DatasetDescription {
+            name: "faces".into(),
+            path: String::new(),
+            resolution,
+            num_channels: 3,
+            num_images: 10,
+            label_dim: 0,
+            fingerprint: None,
+        };
+        let flags = Overrides {
+            batch_gpu,
+            ..Overrides::default()
+        };
+        let config = TrainConfig::resolve(preset, &dataset, &flags).unwrap();
+        config.predicted_memory().unwrap()
+    }
+
+    #[test]
+    fn what_is_known_is_counted() {
+        let paper = predicted(512, Preset::Paper512, None);
+        // Official networks at 512 px: 30.0 and 28.9 million values.
+        let millions = paper.weights as f64 / 1e6;
+        assert!((1040.0..1090.0).contains(&millions), "{millions}");
+        assert_eq!(paper.images, 7 * 64 * 3 * 512 * 512);
+        // Accumulated rounds take their share of the activations, and nothing else.
+        let halved = predicted(512, Preset::Paper512, Some(4));
+        assert_eq!(halved.activations, paper.activations / 2);
+        assert_eq!(
+            (halved.weights, halved.images),
+            (paper.weights, paper.images)
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! The official line of a tick, and its numbers in the statistics.
+
+use std::time::Duration;
+
+use crate::stats::format_time;
+use crate::trainer::Trainer;
+
+/// When a tick began and ended.
+pub(crate) struct TickTimes {
+    /// Number of the tick.
+    pub tick: u64,
+    /// Images seen when it began.
+    pub start_nimg: u64,
+    /// Seconds since the run began, over all sittings.
+    pub total_sec: f64,
+    /// Seconds that its steps took, over all sittings.
+    pub tick_sec: f64,
+    /// Seconds between the tick before and its first step.
+    pub maintenance_sec: f64,
+}
+
+/// Makes the line, and reports its numbers.
+pub(crate) fn tick_line(trainer: &mut Trainer, times: &TickTimes) -> String {
+    let nimg = trainer.learner().cur_nimg;
+    let (tick, total) = (times.tick, times.total_sec);
+    let sec_per_tick = times.tick_sec;
+    let tick_nimg = nimg.saturating_sub(times.start_nimg).max(1);
+    let sec_per_kimg = sec_per_tick / tick_nimg as f64 * 1e3;
+    let maintenance = times.maintenance_sec;
+    let kimg = nimg as f64 / 1e3;
+    let cpu_mem = resident_bytes().unwrap_or(0) as f64 / f64::from(1 << 30);
+    // There is no GPU yet.
+    let gpu_mem = 0.0;
+    let p = trainer.p();
+    for (name, value) in [
+        ("Progress/tick", tick as f64),
+        ("Progress/kimg", kimg),
+        ("Timing/total_sec", total),
+        ("Timing/sec_per_tick", sec_per_tick),
+        ("Timing/sec_per_kimg", sec_per_kimg),
+        ("Timing/maintenance_sec", maintenance),
+        ("Resources/cpu_mem_gb", cpu_mem),
+        ("Resources/peak_gpu_mem_gb", gpu_mem),
+        ("Progress/augment", p),
+        ("Timing/total_hours", total / 3600.0),
+        ("Timing/total_days", total / 86400.0),
+    ] {
+        trainer.stats.report(name, [value]);
+    }
+    let total = format_time(Duration::from_secs_f64(total));
+    format!(
+        "tick {tick:<5} kimg {kimg:<8.1} time {total:<12} sec/tick {sec_per_tick:<7.1} \
+         sec/kimg {sec_per_kimg:<7.2} maintenance {maintenance:<6.1} cpumem {cpu_mem:<6.2} \
+         gpumem {gpu_mem:<6.2} augment {p:.3}",
+    )
+}
+
+/// Memory of this process; `None` where that cannot be told.
+fn resident_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}

@@ -1,0 +1,72 @@
+//! Ctrl-C, SIGTERM and a terminal that hangs up: the run saves itself and leaves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Which signal asked the run to stop.
+pub struct Signals {
+    which: Arc<AtomicUsize>,
+}
+
+impl Signals {
+    /// Sets `stop` when a signal comes. A second one ends the program at once: the files under their final names are
+    /// whole at any moment.
+    pub fn listen(stop: &Arc<AtomicBool>) -> Result<Self> {
+        let which = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in signals() {
+            let listen = || {
+                flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
+                flag::register(signal, Arc::clone(&asked))?;
+                flag::register_usize(signal, Arc::clone(&which), signal as usize)?;
+                flag::register(signal, Arc::clone(stop))
+            };
+            listen().with_context(|| format!("cannot listen for signal {signal}"))?;
+        }
+        // A handler may not print, and a step may take long.
+        std::thread::spawn(move || {
+            while !asked.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            tracing::warn!(
+                "stopping after this step; the state is saved (once more: stop at once)"
+            );
+        });
+        Ok(Self { which })
+    }
+
+    /// The exit code that tells of the signal, by convention 128 + its number; `None` when none came.
+    pub fn exit_code(&self) -> Option<u8> {
+        match self.which.load(Ordering::Relaxed) {
+            0 => None,
+            signal => u8::try_from(128 + signal).ok(),
+        }
+    }
+}
+
+/// Those to listen for. What was ignored when the program began (SIGHUP under `nohup`) stays ignored.
+#[cfg(unix)]
+fn signals() -> impl Iterator<Item = i32> {
+    let is_ignored = |signal: &i32| {
+        let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: a null pointer asks for the present action, which is written in full when 0 is returned; zeroed memory
+        // is a valid action in any case.
+        unsafe {
+            libc::sigaction(*signal, std::ptr::null(), action.as_mut_ptr()) == 0
+                && action.assume_init().sa_sigaction == libc::SIG_IGN
+        }
+    };
+    [SIGINT, SIGTERM, signal_hook::consts::SIGHUP]
+        .into_iter()
+        .filter(move |signal| !is_ignored(signal))
+}
+
+#[cfg(not(unix))]
+fn signals() -> impl Iterator<Item = i32> {
+    [SIGINT, SIGTERM].into_iter()
+}

@@ -1,0 +1,130 @@
+//! What cannot be is refused before any work, with a way out.
+
+mod common;
+
+use common::{RUN, finished, folder, refused, run_dir, train};
+
+#[test]
+fn bad_input_is_named_with_a_way_out() {
+    let dir = folder();
+    let dir = dir.path();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(dir.join(name), bytes).unwrap();
+    write("broken.zip", b"PK nothing");
+    write("state.safetensors", b"short");
+    write("gpus.toml", b"data = 'faces.zip'\ngpus = 2\n");
+    write("slip.toml", b"data = 'faces.zip'\nkimgs = 2\n");
+    let new = "--data faces.zip --outdir r";
+    let cases: [(&str, i32, &[&str]); 39] = [
+        ("--outdir r", 1, &["--data", "prep"]),
+        ("--data faces.zip", 1, &["--outdir"]),
+        ("--data none.zip --outdir r", 1, &["none.zip"]),
+        ("--data broken.zip --outdir r", 1, &["broken.zip"]),
+        ("{} --cfg tiny", 1, &["tiny32"]),
+        ("{} --augpipe blot", 1, &["blot"]),
+        ("{} --aug some", 2, &["noaug"]),
+        ("{} --cond", 1, &["cond"]),
+        ("{} --batch 6 --batch-gpu 4", 1, &["batch-gpu"]),
+        ("{} --device cuda:0", 1, &["cpu"]),
+        ("{} --gpus 2", 1, &["gpus", "one device"]),
+        ("{} --config gpus.toml", 1, &["gpus", "one device"]),
+        ("{} --config slip.toml", 1, &["slip.toml", "kimgs"]),
+        ("{} --config none.toml", 1, &["--config", "none.toml"]),
+        // Slips of the keyboard.
+        ("{} --batch 4000000000", 1, &["batch", "16384"]),
+        ("{} --threads 1000000", 2, &["--threads", "1024"]),
+        ("{} --map-layers 100000", 1, &["map-layers", "64"]),
+        ("{} --cmax 100000000", 1, &["cmax"]),
+        // 1 + 3 * 2 layers at 16 px.
+        ("{} --freezed 8", 1, &["freezed", "7"]),
+        ("{} --seed 99999999999999999999999", 2, &["--seed"]),
+        ("{} --seed 4294967296", 2, &["--seed", "4294967295"]),
+        ("{} --snap 0", 1, &["snap"]),
+        ("{} --keep-states 0", 1, &["keep-states"]),
+        ("{} --allow-partial", 1, &["--init-from"]),
+        // Things in the wrong place.
+        (
+            "--data faces.zip --outdir faces.zip",
+            1,
+            &["--outdir", "a file"],
+        ),
+        ("--resume latest --outdir r", 1, &["--resume"]),
+        ("--resume latest", 1, &["--outdir"]),
+        ("--resume none", 1, &["'none'", "run folder"]),
+        ("--resume state.safetensors", 1, &["state.safetensors"]),
+        ("--resume faces.zip", 1, &["a dataset", "--data"]),
+        ("--resume .", 1, &["no training state", "--init-from"]),
+        ("{} --init-from .", 1, &["network-snapshot"]),
+        ("{} --init-from none.pkl", 1, &["none.pkl", "ffhq512"]),
+        // Metrics.
+        ("{} --metrics fid", 1, &["--metrics fid", "fid50k_full"]),
+        ("{} --metrics fid20_full", 1, &["weights", "eval inception"]),
+        (
+            "{} --metrics is50 --features random-inception-small",
+            1,
+            &["--metrics", "is50"],
+        ),
+        (
+            "{} --metrics fid20_full --features some",
+            1,
+            &["random-inception"],
+        ),
+        // Sheets.
+        (
+            "augment-preview --data faces.zip --p 1.5 --out s.png",
+            2,
+            &["0 to 1"],
+        ),
+        ("augment-preview --data faces.zip --out s.jpg", 2, &[".png"]),
+    ];
+    for (arguments, code, words) in cases {
+        let arguments = arguments.replace("{}", new);
+        let text = refused(train(dir, &arguments), code);
+        for word in words {
+            assert!(text.contains(word), "{arguments}: {text}");
+        }
+    }
+    assert!(!dir.join("r").exists(), "nothing was begun");
+}
+
+#[test]
+fn states_and_networks_are_told_apart() {
+    let dir = folder();
+    let dir = dir.path();
+    finished(train(
+        dir,
+        &format!("{RUN} --kimg 1 --outdir runs").replace("--kimg 2 ", ""),
+    ));
+    let run = run_dir(&dir.join("runs"));
+    let state = training::state_files(&run).unwrap().pop().unwrap();
+    let state = state.display();
+    let text = refused(
+        train(dir, &format!("{RUN} --outdir new --init-from {state}")),
+        1,
+    );
+    assert!(
+        text.contains("--resume") && text.contains("run's folder"),
+        "{text}"
+    );
+    assert!(!dir.join("new").exists());
+
+    // A run's folder stands for its best or newest networks, and `--resume` for `--init-from` where only that can be meant.
+    let run = run.display();
+    for start in [
+        format!("--init-from {run}"),
+        format!("--resume {run}/network-snapshot-000001.safetensors"),
+    ] {
+        let arguments = format!("{RUN} --outdir new {start} --dry-run --json");
+        let output = finished(train(dir, &arguments));
+        let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let from = result["config"]["init_from"].as_str().unwrap();
+        assert!(
+            from.ends_with("network-snapshot-000001.safetensors"),
+            "{from}"
+        );
+        assert!(std::path::Path::new(from).is_absolute());
+        assert!(
+            std::path::Path::new(result["config"]["dataset"]["path"].as_str().unwrap())
+                .is_absolute()
+        );
+    }
+}
