@@ -8,7 +8,7 @@ use crate::error::Result;
 /// Bytes of an `f32`.
 const VALUE: f64 = 4.0;
 /// The program itself with its threads' stacks and buffers, without any tensor.
-const PROGRAM: f64 = 60e6;
+const PROGRAM: f64 = 30e6;
 /// Copies of the activations of a generator that are alive at the peak: kept for the backward pass, their gradients,
 /// the tangents of the path length penalty, scratch. Fitted to measurements; see the test of `tools/train`.
 const GENERATOR_COPIES: f64 = 6.0;

@@ -68,7 +68,10 @@ pub fn run(
             return Ok(Outcome::Finished);
         }
         if stop.load(Ordering::Relaxed) {
-            run.save_state(trainer, run.tick_sec(), hooks)?;
+            // The end of a tick may have saved it already.
+            if run.saved_nimg != Some(trainer.learner().cur_nimg) {
+                run.save_state(trainer, run.tick_sec(), hooks)?;
+            }
             return Ok(Outcome::Stopped);
         }
     }
@@ -83,6 +86,8 @@ struct Run<'a> {
     stats: GrowingFile,
     events: EventWriter,
     stop: &'a AtomicBool,
+    /// Images seen when the last state of this sitting was written.
+    saved_nimg: Option<u64>,
     /// When this sitting began, as if all former ones had been part of it.
     elapsed_before: f64,
     sitting: Instant,
@@ -126,6 +131,7 @@ impl<'a> Run<'a> {
             progress,
             preview,
             stop,
+            saved_nimg: None,
             sitting,
             tick_start: sitting,
             maintenance: Duration::ZERO,
@@ -403,6 +409,7 @@ impl<'a> Run<'a> {
             ..self.progress.clone()
         };
         let path = training_state::write(&self.dir, trainer, &progress)?;
+        self.saved_nimg = Some(trainer.learner().cur_nimg);
         hooks.event(Event::Wrote(&path));
         if let Some(text) = nearly_full(&self.dir, trainer) {
             self.warn(&text, hooks);

@@ -11,18 +11,19 @@ use training::AugmentMode;
 /// Fine-tune:  train --data faces512.zip --outdir runs --cfg paper512 --init-from ffhq512
 /// Go on:      train --resume latest --outdir runs
 ///
-/// Exit codes: 0 finished, 1 error, 2 wrong usage, 3 stopped by --stop-on-collapse, 130 stopped by Ctrl-C,
-/// 143 by SIGTERM, 129 by a terminal that hung up. What was stopped is saved and goes on with --resume.
+/// Exit codes: 0 finished, 1 error, 2 wrong usage, 3 stopped by --stop-on-collapse,
+/// 130 by Ctrl-C, 143 by SIGTERM, 129 by a terminal that hung up. What was stopped is
+/// saved and goes on with --resume.
 #[derive(Debug, clap::Parser)]
 #[command(name = "train", version = cli::version(), verbatim_doc_comment)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
-    #[command(flatten)]
-    pub common: cli::Common,
     #[command(subcommand)]
     pub command: Option<Command>,
     #[command(flatten)]
     pub run: RunArgs,
+    #[command(flatten)]
+    pub common: cli::Common,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -36,27 +37,27 @@ pub enum Command {
 #[serde(rename_all = "kebab-case")]
 pub struct RunArgs {
     /// Dataset zip or folder (`prep run` makes one)
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help_heading = "Run")]
     pub data: Option<PathBuf>,
     /// Where run folders are made
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
     pub outdir: Option<PathBuf>,
     /// Preset: auto, stylegan2, paper256, paper512, paper1024, cifar, tiny32, tiny64 [default: auto]
-    #[arg(long, value_name = "PRESET")]
+    #[arg(long, value_name = "PRESET", help_heading = "Run")]
     pub cfg: Option<String>,
     /// A TOML file with settings under the names of these flags
-    #[arg(long, value_name = "FILE.toml")]
+    #[arg(long, value_name = "FILE.toml", help_heading = "Run")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Print the resolved run, measure one step, and stop
-    #[arg(long, short = 'n')]
+    /// Print the resolved run and the memory it should need, measure one step, and stop
+    #[arg(long, short = 'n', help_heading = "Run")]
     #[serde(skip)]
     pub dry_run: bool,
     /// Where to compute: cpu
-    #[arg(long, value_name = "DEVICE")]
+    #[arg(long, value_name = "DEVICE", help_heading = "Run")]
     pub device: Option<String>,
     /// Number of devices: 1
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Run")]
     pub gpus: Option<usize>,
 
     /// Go on exactly where a run was: `latest` (of --outdir), a run folder, or a training-state file
@@ -77,20 +78,20 @@ pub struct RunArgs {
     )]
     pub init_from: Option<String>,
     /// With --init-from: load what fits, leave the rest random
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Start")]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Start")]
     pub allow_partial: Option<bool>,
     /// Layers of the discriminator that stay fixed, counted from the image (10 and 13 are usual)
     #[arg(long, value_name = "N", help_heading = "Start")]
     pub freezed: Option<usize>,
 
     /// Use every image mirrored, too
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Data")]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Data")]
     pub mirror: Option<bool>,
     /// Use only so many images, chosen by the seed
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub subset: Option<usize>,
     /// Train on the labels of the dataset
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Data")]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Data")]
     pub cond: Option<bool>,
     /// Threads that decode images [default: 3]
     #[arg(long, value_name = "N", help_heading = "Data")]
@@ -144,7 +145,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=u64::from(u32::MAX)), help_heading = "Training")]
     pub seed: Option<u64>,
     /// No half precision at all
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Training")]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Training")]
     pub fp32: Option<bool>,
 
     /// What to measure at snapshots (fid50k_full, fid5k_full, kid50k_full, ...), or `none` [default: fid50k_full; tiny
@@ -167,7 +168,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = "Files and metrics")]
     pub weights: Option<PathBuf>,
     /// Save and stop when the generator has collapsed, instead of only warning
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Files and metrics")]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Files and metrics")]
     pub stop_on_collapse: Option<bool>,
     /// Thousands of images of a tick [default: 4; tiny presets: 1]
     #[arg(long, value_name = "N", help_heading = "Files and metrics")]

@@ -87,13 +87,21 @@ fn kills_at_random_moments_lose_at_most_a_tick_and_change_nothing() {
 #[cfg(unix)]
 #[test]
 fn a_signal_saves_the_state_and_leaves_with_its_code() {
+    use std::os::unix::process::CommandExt;
     let dir = folder();
     let dir = dir.path();
     for (signal, code) in [(libc::SIGTERM, 143), (libc::SIGINT, 130)] {
         let endless = RUN.replace("--kimg 2", "--kimg 2000");
-        let mut child = train(dir, &format!("{endless} --outdir runs{signal}"))
-            .spawn()
-            .unwrap();
+        let mut command = train(dir, &format!("{endless} --outdir runs{signal}"));
+        // What runs in the background of a script ignores Ctrl-C, and its children do.
+        // SAFETY: `signal` may be called between fork and exec.
+        unsafe {
+            command.pre_exec(move || match libc::signal(signal, libc::SIG_DFL) {
+                libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+                _ => Ok(()),
+            });
+        }
+        let mut child = command.spawn().unwrap();
         // Tick 0 is in the log when it trains.
         let begun = || {
             let run = training::run_dirs(&dir.join(format!("runs{signal}"))).ok()?;
@@ -143,6 +151,30 @@ fn a_dry_run_measures_and_leaves_nothing() {
     assert_eq!(result["config"]["batch_size"], 8);
     assert!(result["sec_per_kimg"].as_f64().unwrap() > 0.0);
     assert!(!dir.join("runs").exists());
+}
+
+/// Within the stated factor, for networks and batches large enough to outweigh the program, also in rounds.
+#[cfg(target_os = "linux")]
+#[test]
+fn predicted_memory_is_what_a_step_takes() {
+    let dir = folder();
+    for sizes in [
+        "--cbase 512 --cmax 64 --batch 32",
+        "--cbase 2048 --cmax 128 --batch 16",
+        "--cbase 1024 --cmax 64 --batch 64 --batch-gpu 16",
+    ] {
+        let arguments = format!("--data faces.zip --cfg tiny32 {sizes} --dry-run --json --quiet");
+        let output = finished(train(dir.path(), &arguments));
+        let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let predicted = result["predicted_memory_bytes"]["total"].as_f64().unwrap();
+        let peak = result["peak_memory_bytes"].as_f64().unwrap();
+        let factor = peak / predicted;
+        println!(
+            "{sizes}: {:.0} MB, {factor:.2} of the prediction",
+            peak / 1e6
+        );
+        assert!((0.5..2.0).contains(&factor), "{sizes}: {factor:.2}");
+    }
 }
 
 #[test]

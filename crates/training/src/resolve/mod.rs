@@ -1,15 +1,17 @@
 //! From preset, dataset and typed flags to a complete configuration.
 
+mod augmentation;
+mod networks;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use dataset::Fingerprint;
 use interop::download::Download;
-use networks::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
 
 use crate::config::{Asked, DatasetConfig, LossConfig, OptimizerConfig, TrainConfig};
 use crate::error::{Error, Result};
-use crate::overrides::{AugmentMode, Overrides};
+use crate::overrides::Overrides;
 use crate::preset::{Preset, PresetSettings};
 use crate::run_name::RunName;
 
@@ -32,20 +34,10 @@ pub struct DatasetDescription {
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Where the adaptive probability stops by default: beyond it augmentations leak into the generated images
-/// (arXiv:2006.06676, section 2.2), and runs without a limit have reached 34.
-const DEFAULT_MAX_P: f64 = 0.85;
-
 /// Above this a number of ticks is a slip of the keyboard.
 const LARGEST_INTERVAL: usize = 1 << 20;
 /// Largest batch; the largest in the literature on GANs is 2048.
 const LARGEST_BATCH: usize = 1 << 14;
-/// Deepest mapping network; the official ones have 2 or 8 layers.
-const MOST_MAPPING_LAYERS: usize = 64;
-/// Widest layer; the official ones have 512 channels.
-const MOST_CHANNELS: usize = 1 << 13;
-/// Largest base of channels; the official ones are 16384 and 32768.
-const LARGEST_CHANNEL_BASE: usize = 1 << 20;
 
 fn check(ok: bool, name: &'static str, reason: &str) -> Result<()> {
     ok.then_some(()).ok_or_else(|| Error::setting(name, reason))
@@ -93,14 +85,14 @@ impl TrainConfig {
             Preset::Auto => name.note(&format!("auto{num_gpus}")),
             other => name.note(other.name()),
         }
-        let (generator, mut discriminator) = networks(preset, &settings, dataset, flags)?;
+        let (generator, mut discriminator) = networks::networks(preset, &settings, dataset, flags)?;
         let loss = loss(preset, &settings, flags, &mut name)?;
         let total_kimg = within("kimg", flags.kimg, settings.total_kimg, 1..=1_000_000_000)?;
         if let Some(kimg) = flags.kimg {
             name.note(&format!("kimg{kimg}"));
         }
         let (batch_size, batch_gpu) = batch(&settings, flags, num_gpus, &mut name)?;
-        let augmentation = augmentation(flags, &mut name)?;
+        let augmentation = augmentation::augmentation(flags, &mut name)?;
         let init_from = init_from(flags, &mut name);
         // Transfer learning: faster adaptive augmentation, and no ramp of the moving average.
         let (ada_kimg, ema_rampup) = match init_from {
@@ -108,7 +100,7 @@ impl TrainConfig {
             None => (500, settings.ema_rampup),
         };
         if let Some(freezed) = flags.freezed {
-            let n_layers = n_layers(&discriminator);
+            let n_layers = networks::n_layers(&discriminator);
             discriminator.freeze_layers = within("freezed", Some(freezed), 0, 0..=n_layers)?;
             name.note(&format!("freezed{freezed}"));
         }
@@ -223,68 +215,6 @@ fn images(
     Ok(images)
 }
 
-/// Both networks, without frozen layers.
-fn networks(
-    preset: Preset,
-    settings: &PresetSettings,
-    dataset: &DatasetDescription,
-    flags: &Overrides,
-) -> Result<(GeneratorConfig, DiscriminatorConfig)> {
-    let use_labels = flags.cond.unwrap_or(false);
-    let c_dim = if use_labels { dataset.label_dim } else { 0 };
-    let fp32 = flags.fp32.unwrap_or(false);
-    let (num_fp16_res, conv_clamp) = if fp32 { (0, None) } else { (4, Some(256.0)) };
-    let bounds = 1..=LARGEST_CHANNEL_BASE;
-    let channel_base = within("cbase", flags.cbase, settings.channel_base, bounds)?;
-    let channel_max = within("cmax", flags.cmax, settings.channel_max, 1..=MOST_CHANNELS)?;
-    let mut generator = GeneratorConfig {
-        z_dim: settings.latent_dim,
-        w_dim: settings.latent_dim,
-        c_dim,
-        channel_base,
-        channel_max,
-        num_fp16_res,
-        conv_clamp,
-        ..GeneratorConfig::new(dataset.resolution, dataset.num_channels)
-    };
-    generator.mapping = MappingConfig::new(settings.latent_dim);
-    generator.mapping.num_layers = within(
-        "map-layers",
-        flags.map_layers,
-        settings.mapping_layers,
-        1..=MOST_MAPPING_LAYERS,
-    )?;
-    let mut discriminator = DiscriminatorConfig {
-        c_dim,
-        channel_base,
-        channel_max,
-        num_fp16_res,
-        conv_clamp,
-        mbstd_group_size: Some(settings.mbstd_group_size),
-        ..DiscriminatorConfig::new(dataset.resolution, dataset.num_channels)
-    };
-    if c_dim > 0 {
-        discriminator.cmap_dim = discriminator.channels(4);
-        discriminator.mapping.embed_features = discriminator.cmap_dim;
-        discriminator.mapping.layer_features = discriminator.cmap_dim;
-    }
-    if preset == Preset::Cifar {
-        discriminator.architecture = Architecture::Orig;
-    }
-    Ok((generator, discriminator))
-}
-
-/// Layers of a discriminator that can be frozen, counted as [`DiscriminatorConfig::freeze_layers`] does.
-fn n_layers(discriminator: &DiscriminatorConfig) -> usize {
-    let n_blocks = (discriminator.img_resolution.ilog2() as usize).saturating_sub(2);
-    match discriminator.architecture {
-        Architecture::Orig => 1 + 2 * n_blocks,
-        Architecture::Resnet => 1 + 3 * n_blocks,
-        // Each block sees the image.
-        Architecture::Skip => 3 * n_blocks,
-    }
-}
-
 fn loss(
     preset: Preset,
     settings: &PresetSettings,
@@ -326,62 +256,6 @@ fn batch(
     Ok((batch_size, batch_gpu))
 }
 
-struct Augmentation {
-    pipe: Option<augment::AugPipe>,
-    p: f64,
-    target: Option<f64>,
-    max_p: Option<f64>,
-}
-
-fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augmentation> {
-    let aug = flags.aug.unwrap_or(AugmentMode::Ada);
-    if flags.aug.is_some() {
-        name.note(aug.name());
-    }
-    let max_p = flags.ada_max_p.unwrap_or(DEFAULT_MAX_P);
-    let is_limit = max_p == f64::INFINITY || (max_p > 0.0 && max_p <= 1.0);
-    let reason = "must be above 0 and at most 1, or 'none'";
-    check(is_limit, "ada-max-p", reason)?;
-    let probability = |p: f64| (0.0..=1.0).contains(&p);
-    let p = match (aug, flags.p) {
-        (AugmentMode::Fixed, Some(p)) => {
-            check(probability(p), "p", "must be from 0 to 1")?;
-            name.note_number("p", p);
-            p
-        }
-        (AugmentMode::Fixed, None) => return Err(Error::setting("p", "needed with aug=fixed")),
-        (_, Some(_)) => return Err(Error::setting("p", "only with aug=fixed")),
-        (_, None) => 0.0,
-    };
-    let target = match (aug, flags.target) {
-        (AugmentMode::Ada, Some(target)) => {
-            check(probability(target), "target", "must be from 0 to 1")?;
-            name.note_number("target", target);
-            Some(target)
-        }
-        (AugmentMode::Ada, None) => Some(0.6),
-        (_, Some(_)) => return Err(Error::setting("target", "only with aug=ada")),
-        (_, None) => None,
-    };
-    if let Some(augpipe) = &flags.augpipe {
-        let reason = "not with aug=noaug: there would be no pipe";
-        check(aug != AugmentMode::Noaug, "augpipe", reason)?;
-        // A list is too long for the name of a folder.
-        let is_name = !augpipe.contains([',', '=']);
-        name.note(if is_name { augpipe } else { "augcustom" });
-    }
-    let pipe = match aug {
-        AugmentMode::Noaug => None,
-        _ => Some(flags.augpipe.as_deref().unwrap_or("bgc").parse()?),
-    };
-    Ok(Augmentation {
-        pipe,
-        p,
-        target,
-        max_p: max_p.is_finite().then_some(max_p),
-    })
-}
-
 /// The networks to start from: a file, or the address of an official one.
 fn init_from(flags: &Overrides, name: &mut RunName) -> Option<String> {
     let from = flags.init_from.as_deref()?;
@@ -414,6 +288,7 @@ fn adam(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::overrides::AugmentMode;
 
     fn faces(resolution: usize) -> DatasetDescription {
         DatasetDescription {
