@@ -2,8 +2,11 @@
 
 use candle_core::{DType, Device, Tensor};
 use dataset::ImageDataset;
+use metrics::{FakeSource, PathOptions, SourceError};
 use networks::{Generator, MappingOptions, NoiseMode, NormalSource, SynthesisOptions};
-use rng::RandomState;
+
+use crate::paths;
+use crate::streams::{BatchNoise, Purpose, streams};
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +37,13 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Makes images from random latents: truncation 1, random noise, labels of random samples of the dataset.
+///
+/// An image depends on the seed and on its position alone, not on the batches that were asked for.
 pub struct FakeImages<'a> {
     generator: &'a Generator,
     dataset: Option<&'a ImageDataset>,
-    random: RandomState,
+    seed: u32,
+    position: usize,
 }
 
 impl<'a> FakeImages<'a> {
@@ -58,7 +64,8 @@ impl<'a> FakeImages<'a> {
         Ok(Self {
             generator,
             dataset: dataset.filter(|_| c_dim > 0),
-            random: RandomState::new(seed),
+            seed,
+            position: 0,
         })
     }
 
@@ -67,17 +74,18 @@ impl<'a> FakeImages<'a> {
     /// # Errors
     /// When the tensor library fails.
     pub fn batch(&mut self, n: usize) -> Result<Tensor> {
+        let mut streams = streams(self.seed, Purpose::Images, self.position, n);
+        self.position += n;
         let config = self.generator.config();
         let mut z = vec![0f32; n * config.z_dim];
-        self.random.fill_normal(&mut z);
+        for (z, stream) in z.chunks_mut(config.z_dim.max(1)).zip(&mut streams) {
+            stream.fill_normal(z);
+        }
         let z = Tensor::from_vec(z, (n, config.z_dim), &Device::Cpu)?;
-        let c = self.dataset.map(|dataset| {
-            let labels = dataset.random_labels(n, &mut self.random);
-            Tensor::from_vec(labels, (n, config.c_dim), &Device::Cpu)
-        });
-        let c = c.transpose()?;
+        let c = paths::labels(self.dataset, config.c_dim, &mut streams)?;
+        let mut noise = BatchNoise { streams, times: 1 };
         let synthesis = SynthesisOptions {
-            noise: NoiseMode::Random(&mut self.random),
+            noise: NoiseMode::Random(&mut noise),
         };
         let options = MappingOptions::default();
         to_u8(
@@ -85,6 +93,33 @@ impl<'a> FakeImages<'a> {
                 .generator
                 .forward(&z, c.as_ref(), &options, synthesis)?,
         )
+    }
+}
+
+impl FakeSource for FakeImages<'_> {
+    fn images(&mut self, n: usize) -> std::result::Result<Option<Tensor>, SourceError> {
+        Ok(Some(self.batch(n)?))
+    }
+
+    fn has_paths(&self) -> bool {
+        true
+    }
+
+    fn path_pairs(
+        &mut self,
+        path: PathOptions,
+        step: f64,
+        start: usize,
+        n: usize,
+    ) -> std::result::Result<Tensor, SourceError> {
+        let streams = streams(self.seed, Purpose::Paths, start, n);
+        Ok(paths::pairs(
+            self.generator,
+            self.dataset,
+            streams,
+            path,
+            step,
+        )?)
     }
 }
 
@@ -122,6 +157,7 @@ pub fn probe_diversity(generator: &Generator, dataset: Option<&ImageDataset>) ->
 #[cfg(test)]
 mod tests {
     use networks::{GeneratorConfig, MappingConfig};
+    use rng::RandomState;
 
     use super::*;
 
@@ -144,13 +180,18 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_images_in_any_batches() {
         let g = generator(0);
-        let first = |n| {
-            let mut fakes = FakeImages::new(&g, None, 3).unwrap();
-            let images = fakes.batch(n).unwrap();
-            images.flatten_all().unwrap().to_vec1::<u8>().unwrap()
+        let images = |seed, batches: &[usize]| -> Vec<u8> {
+            let mut fakes = FakeImages::new(&g, None, seed).unwrap();
+            let batches = batches.iter().map(|n| fakes.batch(*n).unwrap());
+            batches
+                .flat_map(|b| b.flatten_all().unwrap().to_vec1::<u8>().unwrap())
+                .collect()
         };
-        assert_eq!(first(2), first(2));
-        assert_ne!(first(1), first(2)[192..]);
+        let five = images(3, &[5]);
+        assert_eq!(images(3, &[2, 3]), five);
+        assert_eq!(images(3, &[1, 1, 3]), five);
+        assert_ne!(five[..192], five[192..384]);
+        assert_ne!(images(4, &[5]), five);
         assert!(matches!(
             FakeImages::new(&generator(3), None, 0),
             Err(Error::Labels {

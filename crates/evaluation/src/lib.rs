@@ -3,5 +3,7 @@
 //! [`FakeImages`] makes them, [`probe_diversity`] takes a cheap look at how much they differ.
 
 mod fake_images;
+mod paths;
+mod streams;
 
 pub use fake_images::{Error, FakeImages, Result, probe_diversity, to_u8};

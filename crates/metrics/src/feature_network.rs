@@ -1,6 +1,6 @@
-//! Which network features come from, and what its numbers may be compared with.
+//! Which networks features come from, and what their numbers may be compared with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use candle_core::Tensor;
@@ -8,18 +8,21 @@ use candle_core::Tensor;
 use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::inception::{
-    FILE_NAME, Formula, Inception, InceptionOptions, STATE_DICT_URL, Tap, softmax,
+    self, Formula, Inception, InceptionOptions, STATE_DICT_URL, Tap, softmax,
 };
+use crate::name::{Kind, Metric};
+use crate::vgg::{self, LPIPS_URL, TORCHSCRIPT_URL, TORCHVISION_URL, Vgg16, VggShape, VggSource};
 
 /// Kinds of features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FeatureKind {
-    /// The network that FID is defined by; needs a file of weights.
+    /// The networks that metrics are defined by; need files of weights.
     #[default]
     Inception,
-    /// The same network with weights by seed.
+    /// The same networks with weights by seed.
     RandomInception,
-    /// The first two thirds of it at 75 px with weights by seed: 768 features, forty times faster.
+    /// The first two thirds of Inception at 75 px (768 features, forty times faster) and a VGG16 an eighth as wide, with
+    /// weights by seed.
     RandomInceptionSmall,
 }
 
@@ -36,6 +39,16 @@ impl FeatureKind {
     /// Whether numbers may be compared with published ones.
     pub fn is_comparable(self) -> bool {
         self == Self::Inception
+    }
+
+    /// The name of the network that a metric is made of, as results give it.
+    pub fn name_for(self, metric: &Metric) -> &'static str {
+        match (metric.family(), self) {
+            (Family::Inception, kind) => kind.name(),
+            (Family::Vgg, Self::Inception) => "vgg16",
+            (Family::Vgg, Self::RandomInception) => "random-vgg16",
+            (Family::Vgg, Self::RandomInceptionSmall) => "random-vgg16-small",
+        }
     }
 }
 
@@ -56,56 +69,155 @@ impl FromStr for FeatureKind {
     }
 }
 
+/// The two networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Family {
+    /// The Inception network of FID.
+    Inception,
+    /// VGG16, for precision and recall and for path lengths.
+    Vgg,
+}
+
 /// Seed of the weights of random networks: fixed, so that numbers of two machines agree.
 const RANDOM_SEED: u32 = 0;
 
-/// The networks that turn images into features.
+/// The networks that turn images into features, each opened when a metric needs it.
 pub struct FeatureNetwork {
     kind: FeatureKind,
-    inception: Inception,
+    cache: Option<PathBuf>,
+    inception: Option<Inception>,
+    vgg: Option<Vgg16>,
 }
 
 impl FeatureNetwork {
-    /// Opens a kind; weights are looked for in the folder `cache`.
+    /// Opens Inception; weights are looked for in the folder `cache`.
     ///
     /// # Errors
     /// `NoWeights` telling where to get them and what to type.
     pub fn open(kind: FeatureKind, cache: Option<&Path>) -> Result<Self> {
-        let formula = Formula {
-            seed: Some(RANDOM_SEED),
-            normalization: false,
-        };
-        let inception = match kind {
-            FeatureKind::Inception => {
-                let path = cache
-                    .map(|cache| cache.join(FILE_NAME))
-                    .filter(|path| path.is_file())
-                    .ok_or_else(|| Error::NoWeights(no_inception(cache)))?;
-                Inception::open(&path, InceptionOptions::default())?
-            }
-            FeatureKind::RandomInception => {
-                Inception::by_formula(formula, InceptionOptions::default())?
-            }
-            FeatureKind::RandomInceptionSmall => Inception::by_formula(
-                formula,
-                InceptionOptions {
-                    side: 75,
-                    tap: Tap::F768,
-                },
-            )?,
-        };
-        Ok(Self { kind, inception })
+        let mut network = Self::closed(kind, cache);
+        network.inception = Some(network.open_inception()?);
+        Ok(network)
     }
 
-    /// Inception with the weights of a file, wherever it lies.
+    /// Opens what some metrics need.
+    ///
+    /// # Errors
+    /// `NoWeights` telling where to get them and what to type.
+    pub fn for_metrics(
+        kind: FeatureKind,
+        metrics: &[Metric],
+        cache: Option<&Path>,
+    ) -> Result<Self> {
+        let mut network = Self::closed(kind, cache);
+        network.prepare(metrics)?;
+        Ok(network)
+    }
+
+    /// Inception with the weights of a file, wherever it lies; VGG16 from the folder `cache`.
     ///
     /// # Errors
     /// `Weights`.
     pub fn from_file(path: &Path) -> Result<Self> {
-        Ok(Self {
-            kind: FeatureKind::Inception,
-            inception: Inception::open(path, InceptionOptions::default())?,
-        })
+        let mut network = Self::closed(FeatureKind::Inception, None);
+        network.inception = Some(Inception::open(path, InceptionOptions::default())?);
+        Ok(network)
+    }
+
+    /// Looks for the weights of VGG16 in a folder.
+    pub fn with_cache(mut self, cache: Option<&Path>) -> Self {
+        self.cache = cache.map(Path::to_path_buf);
+        self
+    }
+
+    fn closed(kind: FeatureKind, cache: Option<&Path>) -> Self {
+        Self {
+            kind,
+            cache: cache.map(Path::to_path_buf),
+            inception: None,
+            vgg: None,
+        }
+    }
+
+    /// Opens what some metrics need and is not open yet.
+    ///
+    /// # Errors
+    /// `NoWeights` telling where to get them and what to type.
+    pub fn prepare(&mut self, metrics: &[Metric]) -> Result<()> {
+        for metric in metrics {
+            match metric.family() {
+                Family::Inception if self.inception.is_none() => {
+                    self.inception = Some(self.open_inception()?);
+                }
+                Family::Vgg if self.vgg.is_none() => self.vgg = Some(self.open_vgg(metric)?),
+                _ => {}
+            }
+            let refusal = match (metric.kind, &self.inception, &self.vgg) {
+                (Kind::InceptionScore, Some(inception), _) if !has_classes(inception) => {
+                    "the inception score needs features with classes: inception or random-inception"
+                        .to_owned()
+                }
+                (Kind::PrecisionRecall, _, Some(vgg)) if !vgg.has_dense() => {
+                    format!(
+                        "the weights of VGG16 in the cache have no dense layers: fetch {TORCHSCRIPT_URL} and type \
+                         `eval weights --from FILE`"
+                    )
+                }
+                (Kind::PathLength(_), _, Some(vgg)) if !vgg.has_lpips() => {
+                    format!(
+                        "the weights of VGG16 in the cache lack those of LPIPS: fetch {LPIPS_URL} and type \
+                         `eval weights --from FILE`"
+                    )
+                }
+                _ => continue,
+            };
+            return Err(Error::NoWeights(format!("{metric}: {refusal}")));
+        }
+        Ok(())
+    }
+
+    fn open_inception(&self) -> Result<Inception> {
+        let formula = Formula {
+            seed: Some(RANDOM_SEED),
+            normalization: false,
+        };
+        match self.kind {
+            FeatureKind::Inception => {
+                let path = self
+                    .file(inception::FILE_NAME)
+                    .ok_or_else(|| Error::NoWeights(self.no_inception()))?;
+                Inception::open(&path, InceptionOptions::default())
+            }
+            FeatureKind::RandomInception => {
+                Inception::by_formula(formula, InceptionOptions::default())
+            }
+            FeatureKind::RandomInceptionSmall => {
+                let small = InceptionOptions {
+                    side: 75,
+                    tap: Tap::F768,
+                };
+                Inception::by_formula(formula, small)
+            }
+        }
+    }
+
+    fn open_vgg(&self, metric: &Metric) -> Result<Vgg16> {
+        match self.kind {
+            FeatureKind::Inception => {
+                let path = self
+                    .file(vgg::FILE_NAME)
+                    .ok_or_else(|| Error::NoWeights(self.no_vgg(metric)))?;
+                Vgg16::open(&path)
+            }
+            FeatureKind::RandomInception => Vgg16::by_formula(VggShape::default(), RANDOM_SEED),
+            FeatureKind::RandomInceptionSmall => Vgg16::by_formula(VggShape::SMALL, RANDOM_SEED),
+        }
+    }
+
+    /// A file of the cache that is there.
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        let path = self.cache.as_ref()?.join(name);
+        path.is_file().then_some(path)
     }
 
     /// The kind.
@@ -113,32 +225,90 @@ impl FeatureNetwork {
         self.kind
     }
 
-    /// Whether an inception score can be taken.
-    pub fn has_classes(&self) -> bool {
-        self.inception.options().tap == Tap::F2048
+    /// VGG16, where a metric has needed it.
+    pub(crate) fn vgg(&self) -> Option<&Vgg16> {
+        self.vgg.as_ref()
+    }
+
+    /// Whose weights VGG16 has.
+    pub(crate) fn vgg_source(&self) -> Option<VggSource> {
+        self.vgg.as_ref().map(Vgg16::source)
+    }
+
+    /// Whether numbers of a metric may be compared with published ones.
+    pub(crate) fn is_comparable(&self, metric: &Metric) -> bool {
+        // torchvision's dense layers give other precision and recall than NVIDIA's; LPIPS is the same.
+        self.kind.is_comparable()
+            && (metric.kind != Kind::PrecisionRecall
+                || self.vgg_source() == Some(VggSource::Nvidia))
+    }
+
+    /// The network's part of a name in the cache of real statistics.
+    pub(crate) fn cache_name(&self, family: Family) -> String {
+        match family {
+            Family::Inception => self.kind.name().to_owned(),
+            Family::Vgg => {
+                let source = self.vgg_source().map_or("none", VggSource::name);
+                format!("vgg16 {} {source}", self.kind.name())
+            }
+        }
     }
 
     /// Features of a batch of `u8` images, and class probabilities where the network has them.
     ///
     /// # Errors
-    /// `Images`.
-    pub fn extract(&self, images: &Tensor) -> Result<(Features, Option<Features>)> {
-        let output = self.inception.extract(images)?;
-        Ok((
-            output.features,
-            output.logits_unbiased.as_ref().map(softmax),
-        ))
+    /// `Images`; `NoWeights` when the network is not open.
+    pub(crate) fn extract(
+        &self,
+        family: Family,
+        images: &Tensor,
+    ) -> Result<(Features, Option<Features>)> {
+        let closed = || Error::NoWeights("the feature network was not opened".into());
+        match family {
+            Family::Inception => {
+                let output = self
+                    .inception
+                    .as_ref()
+                    .ok_or_else(closed)?
+                    .extract(images)?;
+                Ok((
+                    output.features,
+                    output.logits_unbiased.as_ref().map(softmax),
+                ))
+            }
+            Family::Vgg => Ok((
+                self.vgg.as_ref().ok_or_else(closed)?.features(images)?,
+                None,
+            )),
+        }
+    }
+
+    fn no_inception(&self) -> String {
+        format!(
+            "no weights of the Inception network: {}; fetch {STATE_DICT_URL} and type `eval weights --from FILE` \
+             (or `eval weights --download`), or take `--features random-inception`, whose numbers cannot be compared \
+             with published ones",
+            self.place(inception::FILE_NAME)
+        )
+    }
+
+    fn no_vgg(&self, metric: &Metric) -> String {
+        format!(
+            "{metric}: no weights of VGG16 with LPIPS: {}; fetch {TORCHSCRIPT_URL} and type `eval weights --from FILE` \
+             (or torchvision's and those of LPIPS, {TORCHVISION_URL} and {LPIPS_URL}, with --from twice), or take \
+             `--features random-inception`, whose numbers cannot be compared with published ones",
+            self.place(vgg::FILE_NAME)
+        )
+    }
+
+    fn place(&self, name: &str) -> String {
+        match &self.cache {
+            Some(cache) => format!("'{}' is not there", cache.join(name).display()),
+            None => "no cache folder is known (set KAOGAN_CACHE)".to_owned(),
+        }
     }
 }
 
-fn no_inception(cache: Option<&Path>) -> String {
-    let place = cache.map_or_else(
-        || "no cache folder is known (set KAOGAN_CACHE)".to_owned(),
-        |cache| format!("'{}' is not there", cache.join(FILE_NAME).display()),
-    );
-    format!(
-        "no weights of the Inception network: {place}; fetch {STATE_DICT_URL} and type `eval inception --from FILE` \
-         (or `eval inception --download`), or take `--features random-inception`, whose numbers cannot be compared with \
-         published ones"
-    )
+fn has_classes(inception: &Inception) -> bool {
+    inception.options().tap == Tap::F2048
 }

@@ -2,13 +2,14 @@
 //!
 //! - [`Evaluator`]: all metrics of a [`Metric`] list in one pass over the fakes, against real images whose statistics
 //!   are kept under their content hash. A training run and a later evaluation call the same function.
-//! - [`inception`]: the FID network; [`FeatureNetwork`] chooses its weights.
+//! - [`inception`]: the FID network; [`vgg`]: that of precision and recall and of path lengths; [`FeatureNetwork`]
+//!   chooses their weights, [`convert_weights`] brings them into the cache.
 //! - The formulas alone: [`fid`], [`kid`], [`precision_recall`], [`density_coverage`], [`memorization`],
-//!   [`inception_score`] on [`Features`].
+//!   [`inception_score`] on [`Features`], [`path_length`] on the speeds of [`path_speeds`].
 //! - [`leak`]: does a generator make what only augmentation makes? Named by category.
 //! - [`collapse`]: an alarm for runs whose images become alike or whose scores part.
 //!
-//! Generators are not known here: fakes come from a closure. No printing.
+//! Generators are not known here: fakes come from a [`FakeSource`]. No printing.
 
 pub mod collapse;
 mod error;
@@ -17,6 +18,7 @@ mod feature_network;
 mod feature_stats;
 mod features;
 mod fid;
+mod formula;
 mod image_batches;
 pub mod inception;
 mod inception_score;
@@ -25,10 +27,17 @@ pub mod leak;
 mod linalg;
 mod name;
 mod neighbours;
+mod path_length;
+mod pool;
 mod real_stats;
+pub mod vgg;
+mod weight_files;
 
 pub use error::{Error, Result};
-pub use evaluate::{EvaluateOptions, Evaluator, Fakes, MetricResult, Progress, Step, cache_folder};
+pub use evaluate::{
+    EvaluateOptions, Evaluator, FakeSource, Fakes, MetricResult, OnResult, Progress, SourceError,
+    Step, cache_folder,
+};
 pub use feature_network::{FeatureKind, FeatureNetwork};
 pub use feature_stats::{Covariance, FeatureStats, Gaussian};
 pub use features::Features;
@@ -41,3 +50,5 @@ pub use neighbours::{
     DensityCoverage, Memorization, Neighbour, PrecisionRecall, Rounding, density_coverage,
     memorization, precision_recall,
 };
+pub use path_length::{PATH_STEP, path_length, path_speeds};
+pub use weight_files::{ConvertedWeights, convert_weights};

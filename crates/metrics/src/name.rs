@@ -69,6 +69,11 @@ impl Metric {
         }
     }
 
+    /// Whether it is measured along paths of latents, not on single images.
+    pub fn is_path(&self) -> bool {
+        matches!(self.kind, Kind::PathLength(_))
+    }
+
     /// Names of the numbers it gives, the one to plot first.
     pub fn results(&self) -> Vec<String> {
         let name = self.to_string();

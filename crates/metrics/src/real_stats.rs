@@ -14,10 +14,19 @@ use crate::features::Features;
 /// What is kept of the real side.
 #[derive(Clone, Debug)]
 pub(crate) struct RealStats {
-    /// Sums over all images.
-    pub stats: FeatureStats,
+    /// Sums over all images, where a FID needs them.
+    pub stats: Option<FeatureStats>,
     /// The features themselves, where a metric needs them.
     pub features: Option<Features>,
+}
+
+/// What is asked of the real side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// Sums, for a FID.
+    pub stats: bool,
+    /// Features, for metrics that compare them one by one.
+    pub features: bool,
 }
 
 /// The file of some real images in a cache folder: named by their content, their number and the network.
@@ -32,18 +41,17 @@ pub(crate) fn cache_file(cache: &Path, content: &str, n: usize, network: &str) -
 }
 
 impl RealStats {
-    /// Reads a file of the cache; `None` where there is none, or one that is damaged or has no features when they are
-    /// needed.
-    pub fn load(path: &Path, needs_features: bool) -> Option<Self> {
+    /// Reads a file of the cache; `None` where there is none, or one that is damaged or lacks what is needed.
+    pub fn load(path: &Path, needs: Needs) -> Option<Self> {
         let bytes = std::fs::read(path).ok()?;
-        let stats = Self::parse(&bytes, needs_features);
+        let stats = Self::parse(&bytes, needs);
         if stats.is_none() && SafeTensors::deserialize(&bytes).is_err() {
             tracing::warn!("'{}' is damaged and is made anew", path.display());
         }
         stats
     }
 
-    fn parse(bytes: &[u8], needs_features: bool) -> Option<Self> {
+    fn parse(bytes: &[u8], needs: Needs) -> Option<Self> {
         let file = SafeTensors::deserialize(bytes).ok()?;
         let doubles = |name: &str| -> Option<Vec<f64>> {
             let view = file.tensor(name).ok()?;
@@ -51,28 +59,33 @@ impl RealStats {
             (view.dtype() == Dtype::F64)
                 .then(|| values.iter().map(|b| f64::from_le_bytes(*b)).collect())
         };
-        let len = *doubles("len")?.first()? as usize;
-        let (sum, products) = (doubles("sum")?, doubles("products")?);
-        let dim = sum.len();
-        if products.len() != dim * dim || len == 0 {
-            return None;
-        }
-        let products = Mat::from_fn(dim, dim, |i, j| products[j * dim + i]);
+        let stats = doubles("sum").and_then(|sum| {
+            let (len, products) = (*doubles("len")?.first()? as usize, doubles("products")?);
+            let dim = sum.len();
+            let products = (products.len() == dim * dim && len > 0)
+                .then(|| Mat::from_fn(dim, dim, |i, j| products[j * dim + i]))?;
+            Some(FeatureStats::from_sums(len, sum, products))
+        });
         let features = match file.tensor("features") {
             Ok(view) if view.dtype() == Dtype::F32 => {
                 let values = view.data().as_chunks::<4>().0;
                 let values = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
-                Some(Features::from_rows(dim, values).ok()?)
+                Some(Features::from_rows(*view.shape().get(1)?, values).ok()?)
             }
             _ => None,
         };
-        if needs_features && features.as_ref().is_none_or(|f| f.len() != len) {
+        if let (Some(stats), Some(features)) = (&stats, &features)
+            && (stats.len() != features.len() || stats.dim() != features.dim())
+        {
             return None;
         }
-        Some(Self {
-            stats: FeatureStats::from_sums(len, sum, products),
-            features,
-        })
+        let found = Self { stats, features };
+        found.has(needs).then_some(found)
+    }
+
+    /// Whether all that is needed is there.
+    pub fn has(&self, needs: Needs) -> bool {
+        (self.stats.is_some() || !needs.stats) && (self.features.is_some() || !needs.features)
     }
 
     /// Writes a file of the cache.
@@ -80,26 +93,30 @@ impl RealStats {
     /// # Errors
     /// When the disk refuses.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let (len, sum, products) = self.stats.sums();
-        let dim = sum.len();
         let bytes =
             |values: &[f64]| -> Vec<u8> { values.iter().flat_map(|v| v.to_le_bytes()).collect() };
-        let products: Vec<f64> = products
-            .col_iter()
-            .flat_map(|c| c.iter().copied())
-            .collect();
-        let mut all = vec![
-            ("len", Dtype::F64, vec![1], bytes(&[len as f64])),
-            ("sum", Dtype::F64, vec![dim], bytes(&sum)),
-            ("products", Dtype::F64, vec![dim, dim], bytes(&products)),
-        ];
+        let mut all = Vec::new();
+        if let Some(stats) = &self.stats {
+            let (len, sum, products) = stats.sums();
+            let dim = sum.len();
+            let products: Vec<f64> = products
+                .col_iter()
+                .flat_map(|c| c.iter().copied())
+                .collect();
+            all.extend([
+                ("len", Dtype::F64, vec![1], bytes(&[len as f64])),
+                ("sum", Dtype::F64, vec![dim], bytes(&sum)),
+                ("products", Dtype::F64, vec![dim, dim], bytes(&products)),
+            ]);
+        }
         if let Some(features) = &self.features {
             let data = features
                 .values()
                 .iter()
                 .flat_map(|v| v.to_le_bytes())
                 .collect();
-            all.push(("features", Dtype::F32, vec![features.len(), dim], data));
+            let shape = vec![features.len(), features.dim()];
+            all.push(("features", Dtype::F32, shape, data));
         }
         let views = all
             .iter()
@@ -119,26 +136,50 @@ mod tests {
     use super::*;
     use crate::Covariance;
 
+    const BOTH: Needs = Needs {
+        stats: true,
+        features: true,
+    };
+
     #[test]
     fn a_file_gives_the_same_numbers_and_damage_is_no_answer() {
         let values: Vec<f32> = (0..60).map(|i| ((i * 17) % 23) as f32).collect();
         let features = Features::from_rows(3, values).unwrap();
         let stats = RealStats {
-            stats: FeatureStats::of(&features).unwrap(),
+            stats: Some(FeatureStats::of(&features).unwrap()),
             features: Some(features),
         };
         let folder = tempfile::tempdir().unwrap();
         let path = cache_file(folder.path(), "abc", 20, "random");
         assert_ne!(path, cache_file(folder.path(), "abc", 21, "random"));
         stats.save(&path).unwrap();
-        let read = RealStats::load(&path, true).unwrap();
+        let read = RealStats::load(&path, BOTH).unwrap();
         assert_eq!(read.features, stats.features);
-        let of = |s: &RealStats| s.stats.gaussian(Covariance::Sample).unwrap();
+        let of = |s: &RealStats| {
+            let stats = s.stats.as_ref().unwrap();
+            stats.gaussian(Covariance::Sample).unwrap()
+        };
         assert_eq!(of(&read).mean(), of(&stats).mean());
         assert_eq!(of(&read).covariance(2, 1), of(&stats).covariance(2, 1));
+        // Features alone are no answer where sums are needed.
+        let alone = RealStats {
+            stats: None,
+            features: read.features,
+        };
+        let other = cache_file(folder.path(), "abc", 21, "random");
+        alone.save(&other).unwrap();
+        assert!(RealStats::load(&other, BOTH).is_none());
+        let features = Needs {
+            stats: false,
+            ..BOTH
+        };
+        assert_eq!(
+            RealStats::load(&other, features).unwrap().features,
+            alone.features
+        );
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.truncate(bytes.len() - 3);
         std::fs::write(&path, bytes).unwrap();
-        assert!(RealStats::load(&path, false).is_none());
+        assert!(RealStats::load(&path, Needs::default()).is_none());
     }
 }

@@ -28,15 +28,16 @@ pub enum Command {
     Video(VideoArgs),
     /// Look for augmentations that have leaked into generated images, by category
     Leak(LeakArgs),
-    /// Bring the weights of the Inception network into the cache, once
-    Inception(InceptionArgs),
+    /// Bring the weights of the feature networks into the cache, once: Inception (FID, KID, ...), VGG16 (pr, ppl)
+    #[command(alias = "inception")]
+    Weights(WeightsArgs),
 }
 
 /// How to measure.
 #[derive(Clone, Debug, clap::Args)]
 pub struct MeasureArgs {
-    /// Where features come from: inception (needs weights), random-inception, random-inception-small (weights by seed:
-    /// not comparable with published numbers)
+    /// Where features come from: inception (the networks that metrics are defined by; needs weights), random-inception,
+    /// random-inception-small (weights by seed: not comparable with published numbers)
     #[arg(long, default_value = "inception", value_name = "NAME", value_parser = parse_features, help_heading = "Measuring")]
     pub features: FeatureKind,
 
@@ -233,14 +234,25 @@ pub struct LeakArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct InceptionArgs {
-    /// The weights: pt_inception-2015-12-05-6726825d.pth, a TorchScript of it, or safetensors
+pub struct WeightsArgs {
+    /// A file as others publish it; which network it is, its tensors tell. Inception:
+    /// pt_inception-2015-12-05-6726825d.pth or NVIDIA's inception-2015-12-05.pt. VGG16: NVIDIA's vgg16.pt, or
+    /// torchvision's vgg16-397923af.pth and the vgg.pth of LPIPS (give --from twice). Or safetensors of these
     #[arg(long, value_name = "FILE", conflicts_with = "download")]
-    pub from: Option<PathBuf>,
+    pub from: Vec<PathBuf>,
 
-    /// Fetch them (91 MB) and check their checksum
-    #[arg(long)]
-    pub download: bool,
+    /// Fetch them and check their checksum (inception 91 MB, vgg16 550 MB)
+    #[arg(long, value_enum, value_name = "NETWORK", num_args = 0..=1, default_missing_value = "inception")]
+    pub download: Option<FeatureWeights>,
+}
+
+/// Networks whose weights are published in one file.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum FeatureWeights {
+    /// The network of FID
+    Inception,
+    /// The network of precision and recall and of path lengths (NVIDIA's file, non-commercial licence)
+    Vgg16,
 }
 
 fn parse_features(name: &str) -> Result<FeatureKind, String> {

@@ -196,7 +196,7 @@ impl Plots {
                 } else {
                     "Higher"
                 };
-                let published = if features == "inception-2015-12-05" {
+                let published = if matches!(&features[..], "inception-2015-12-05" | "vgg16") {
                     String::new()
                 } else {
                     format!(" Features of {features}: not comparable with published numbers.")

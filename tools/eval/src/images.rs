@@ -1,8 +1,9 @@
 //! `eval images`: two sets of pictures.
 
 use anyhow::bail;
+use candle_core::Tensor;
 use dataset::Source;
-use metrics::{ImageSet, Kind, Metric};
+use metrics::{FakeSource, ImageSet, Kind, Metric, SourceError};
 
 use crate::args::ImagesArgs;
 use crate::measure::{describe, evaluate, evaluator, timestamp};
@@ -15,18 +16,14 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let reals = ImageSet::try_from(Source::open(&args.reals)?)?;
     let fakes = ImageSet::try_from(Source::open(&args.fakes)?)?;
-    let mut evaluator = evaluator(&args.measure, reals, args.covariance)?;
-    let mut at = 0;
-    let results = evaluate(&mut evaluator, &metrics, &mut |n| {
-        let batch = fakes.batch(at, n)?;
-        if let Some(batch) = &batch {
-            at += batch.dim(0)?;
-        }
-        Ok(batch)
-    })?;
-    for result in results {
-        let line = result.to_json(None, timestamp());
-        cli::report(&line, describe);
+    let mut evaluator = evaluator(&args.measure, &metrics, reals, args.covariance)?;
+    let reals = evaluator.reals().clone();
+    let mut given = Given {
+        images: &fakes,
+        at: 0,
+    };
+    evaluate(&mut evaluator, &metrics, &mut given, &mut |result| {
+        cli::report(&result.to_json(None, timestamp()), describe);
         for pair in result
             .memorization
             .iter()
@@ -35,12 +32,28 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
             tracing::info!(
                 "{} is nearest to {}: {:.2} of the distance between two real images",
                 fakes.name(pair.fake),
-                evaluator.reals().name(pair.real),
+                reals.name(pair.real),
                 pair.ratio
             );
         }
+        Ok(())
+    })
+}
+
+/// The images of a folder, one after the other.
+struct Given<'a> {
+    images: &'a ImageSet,
+    at: usize,
+}
+
+impl FakeSource for Given<'_> {
+    fn images(&mut self, n: usize) -> Result<Option<Tensor>, SourceError> {
+        let batch = self.images.batch(self.at, n)?;
+        if let Some(batch) = &batch {
+            self.at += batch.dim(0)?;
+        }
+        Ok(batch)
     }
-    Ok(())
 }
 
 /// A name without a count means all images.

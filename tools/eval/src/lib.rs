@@ -2,13 +2,12 @@
 //!
 //! `metrics` measures one checkpoint, `images` two sets of pictures, `run` all snapshots of a training run; `compare`
 //! puts runs side by side on one page, `video` on film; `leak` looks for augmentations in what a generator makes;
-//! `inception` brings the weights that FID needs. The formulas are in the crate
+//! `weights` brings the weights that metrics need. The formulas are in the crate
 //! `metrics`; here are arguments, checkpoints, run folders, bars and words.
 
 mod args;
 mod compare;
 mod images;
-mod inception;
 mod leak;
 mod measure;
 mod metrics_of_network;
@@ -18,6 +17,7 @@ mod run_dir;
 mod tfevents;
 mod verdict;
 mod video;
+mod weights;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -36,6 +36,6 @@ pub fn main() -> anyhow::Result<()> {
         Command::Compare(args) => compare::compare(&args),
         Command::Video(args) => video::video(&args),
         Command::Leak(args) => leak::leak(&args),
-        Command::Inception(args) => inception::inception(&args),
+        Command::Weights(args) => weights::weights(&args),
     }
 }

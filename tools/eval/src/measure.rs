@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use interop::download::Download;
 use metrics::{
-    Covariance, EvaluateOptions, Evaluator, Fakes, FeatureNetwork, ImageSet, Metric, MetricResult,
-    Progress, Step,
+    Covariance, EvaluateOptions, Evaluator, FakeSource, FeatureNetwork, ImageSet, Metric,
+    MetricResult, Progress, Step,
 };
 use serde_json::Value;
 
@@ -21,17 +21,19 @@ pub fn cache_folder() -> Option<PathBuf> {
         .map(|download| metrics::cache_folder(&download.cache))
 }
 
-/// An evaluator by the arguments.
+/// An evaluator by the arguments, with the networks that the metrics need.
 pub fn evaluator(
     args: &MeasureArgs,
+    metrics: &[Metric],
     reals: ImageSet,
     covariance: Covariance,
 ) -> anyhow::Result<Evaluator> {
     let cache = cache_folder();
-    let network = match &args.weights {
-        Some(path) => FeatureNetwork::from_file(path)?,
-        None => FeatureNetwork::open(args.features, cache.as_deref())?,
+    let mut network = match &args.weights {
+        Some(path) => FeatureNetwork::from_file(path)?.with_cache(cache.as_deref()),
+        None => FeatureNetwork::for_metrics(args.features, metrics, cache.as_deref())?,
     };
+    network.prepare(metrics)?;
     if !network.kind().is_comparable() {
         tracing::warn!(
             "features of {}: numbers are good for comparing runs with each other, not with published ones",
@@ -49,32 +51,47 @@ pub fn evaluator(
     Ok(Evaluator::new(network, reals, options))
 }
 
-/// Evaluates with bars.
+/// Evaluates with bars; each result is handed over as soon as it is there.
 pub fn evaluate(
     evaluator: &mut Evaluator,
     metrics: &[Metric],
-    fakes: &mut Fakes<'_>,
-) -> anyhow::Result<Vec<MetricResult>> {
-    let mut bar: Option<(Step, cli::Progress)> = None;
-    let results = evaluator.evaluate(metrics, fakes, &mut |progress: Progress| {
-        if bar.as_ref().is_none_or(|(step, _)| *step != progress.step) {
+    fakes: &mut dyn FakeSource,
+    on_result: &mut dyn FnMut(MetricResult) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    // A bar is of one kind of images; a metric in between does not end it.
+    let mut bar: Option<((Step, usize), cli::Progress)> = None;
+    let mut draw = |progress: Progress| {
+        if progress.step == Step::Compute {
+            if let Some((_, bar)) = &bar {
+                bar.set_message(format!(
+                    "metric {} of {}",
+                    progress.done + 1,
+                    progress.total
+                ));
+            }
+            return;
+        }
+        let kind = (progress.step, progress.total);
+        if bar.as_ref().is_none_or(|(known, _)| *known != kind) {
             if let Some((_, bar)) = bar.take() {
                 bar.finish();
             }
-            let (title, unit) = match progress.step {
-                Step::Reals => ("real images", "images"),
-                Step::Fakes => ("fakes", "images"),
-                Step::Compute => ("computing", "metrics"),
+            let title = match progress.step {
+                Step::Reals => "real images",
+                _ => "fakes",
             };
             let total = (progress.total > 0).then_some(progress.total as u64);
-            bar = Some((progress.step, cli::Progress::new(title, total, unit)));
+            bar = Some((kind, cli::Progress::new(title, total, "images")));
         }
         if let Some((_, bar)) = &bar {
+            bar.set_message("");
             bar.set_position(progress.done as u64);
         }
+    };
+    evaluator.evaluate_each(metrics, fakes, &mut draw, &mut |result| {
+        on_result(result).map_err(|error| format!("{error:#}").into())
     })?;
-    drop(bar);
-    Ok(results)
+    Ok(())
 }
 
 /// Seconds since 1970.
@@ -100,10 +117,13 @@ pub fn describe(line: &Value) -> String {
         if let Some(covariance) = flavour["covariance"].as_str() {
             text += &format!(", covariance / {covariance}");
         }
-        text += &format!(
-            ", {} fakes, {} reals",
-            flavour["n_fakes"], flavour["n_reals"]
-        );
+        match (flavour["n_fakes"].as_u64(), flavour["n_reals"].as_u64()) {
+            (Some(fakes), Some(reals)) if reals > 0 => {
+                text += &format!(", {fakes} fakes, {reals} reals");
+            }
+            (Some(fakes), _) => text += &format!(", {fakes} fakes"),
+            _ => {}
+        }
         if flavour["comparable_with_published"] == false {
             text += ", NOT comparable with published numbers";
         }

@@ -19,29 +19,29 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
     let dataset = ImageDataset::open(&args.data, &options)?;
     warn_of_sizes(generator.config().img_resolution, &dataset);
     let mut fakes = FakeImages::new(generator, Some(&dataset), args.measure.seed)?;
-    let mut evaluator = evaluator(&args.measure, dataset.clone().into(), args.covariance)?;
-    let results = evaluate(&mut evaluator, &args.metrics, &mut |n| {
-        Ok(Some(fakes.batch(n)?))
-    })?;
-    for result in results {
+    let (measure, metrics) = (&args.measure, &args.metrics[..]);
+    let mut evaluator = evaluator(measure, metrics, dataset.clone().into(), args.covariance)?;
+    let reals = evaluator.full_reals()?;
+    evaluate(&mut evaluator, metrics, &mut fakes, &mut |result| {
         let line = result.to_json(Some(&args.network), timestamp());
         cli::report(&line, describe);
         if let Some(path) = &args.out {
             append_line(path, &line).context("the result was printed but not saved")?;
         }
-        if let Some(found) = &result.memorization {
-            let reals = evaluator.full_reals()?;
-            for pair in found.nearest.iter().take(5) {
-                tracing::info!(
-                    "fake {} is nearest to {}: {:.2} of the distance between two training images",
-                    pair.fake,
-                    reals.name(pair.real),
-                    pair.ratio
-                );
-            }
+        for pair in result
+            .memorization
+            .iter()
+            .flat_map(|m| m.nearest.iter().take(5))
+        {
+            tracing::info!(
+                "fake {} is nearest to {}: {:.2} of the distance between two training images",
+                pair.fake,
+                reals.name(pair.real),
+                pair.ratio
+            );
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Tells when images of two sizes are compared.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dataset::{DatasetOptions, ImageDataset};
 use evaluation::FakeImages;
-use metrics::Metric;
+use metrics::{FeatureKind, Metric};
 
 use crate::args::RunArgs;
 use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
@@ -20,11 +20,16 @@ const POLL: Duration = Duration::from_secs(10);
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let mut run = RunDir::open(&args.run_dir)?;
     let dataset = dataset_of(&run, args.data.as_deref())?;
-    let mut evaluator = evaluator(&args.measure, dataset.clone().into(), args.covariance)?;
-    let features = evaluator.network().kind().name();
+    let mut evaluator = evaluator(
+        &args.measure,
+        &args.metrics,
+        dataset.clone().into(),
+        args.covariance,
+    )?;
+    let kind = evaluator.network().kind();
     let mut n_measured = 0;
     loop {
-        let todo = pending(&run, args, features);
+        let todo = pending(&run, args, kind);
         if !todo.is_empty() {
             tracing::info!("{} snapshots to measure", todo.len());
         }
@@ -34,15 +39,15 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             warn_of_sizes(generator.config().img_resolution, &dataset);
             let mut fakes = FakeImages::new(generator, Some(&dataset), args.measure.seed)?;
             tracing::info!("{}", snapshot.name());
-            let results = evaluate(&mut evaluator, &metrics, &mut |n| Ok(Some(fakes.batch(n)?)))?;
-            for result in results {
+            evaluate(&mut evaluator, &metrics, &mut fakes, &mut |result| {
                 let mut line = result.to_json(Some(&snapshot.name()), timestamp());
                 line["kimg"] = snapshot.kimg.into();
                 append_line(&file_of(args, &result.metric), &line)?;
                 cli::report(&line, |line| {
                     format!("kimg {:<8} {}", snapshot.kimg, describe(line))
                 });
-            }
+                Ok(())
+            })?;
             n_measured += 1;
         }
         if !args.watch || run.has_ended() {
@@ -87,7 +92,7 @@ fn file_of(args: &RunArgs, metric: &Metric) -> PathBuf {
 }
 
 /// Chosen snapshots with the metrics that have no line of theirs yet, in order of time.
-fn pending(run: &RunDir, args: &RunArgs, features: &str) -> Vec<(Snapshot, Vec<Metric>)> {
+fn pending(run: &RunDir, args: &RunArgs, kind: FeatureKind) -> Vec<(Snapshot, Vec<Metric>)> {
     let last = run.snapshots.last().map(|snapshot| snapshot.kimg);
     run.snapshots
         .iter()
@@ -105,7 +110,7 @@ fn pending(run: &RunDir, args: &RunArgs, features: &str) -> Vec<(Snapshot, Vec<M
                     !run.metrics.iter().any(|line| {
                         line.metric == name
                             && line.snapshot() == snapshot.name()
-                            && line.features() == features
+                            && line.features() == kind.name_for(metric)
                     })
                 })
                 .copied()

@@ -65,9 +65,13 @@ pub struct MetricLine {
 impl MetricLine {
     /// What features the numbers are made of; the reference's lines do not say.
     pub fn features(&self) -> &str {
+        let of_reference = match self.metric.get(..2) {
+            Some("pr" | "pp") => "vgg16",
+            _ => "inception-2015-12-05",
+        };
         self.line["flavour"]["features"]
             .as_str()
-            .unwrap_or("inception-2015-12-05")
+            .unwrap_or(of_reference)
     }
 
     /// The name of the snapshot.

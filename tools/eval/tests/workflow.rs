@@ -435,7 +435,7 @@ fn errors_say_what_to_type() {
         ],
     );
     assert!(
-        error.contains("eval inception --from FILE") && error.contains("random-inception"),
+        error.contains("eval weights --from FILE") && error.contains("random-inception"),
         "{error}"
     );
     let error = fails(root, &["inception", "--from", "g.safetensors"]);

@@ -6,11 +6,11 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
 
-use super::pool::{Pool, pool};
 use super::resize::resize_tf1;
 use super::weights::{self, Formula, Tensors};
 use crate::error::{Error, Result};
 use crate::features::Features;
+use crate::pool::{Pool, pool};
 
 /// Epsilon of the batch normalizations.
 const BN_EPS: f64 = 1e-3;

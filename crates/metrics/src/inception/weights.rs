@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use safetensors::tensor::{Dtype, TensorView};
 
+use super::torchscript;
 use crate::error::{Error, Result};
+use crate::formula::uniform;
+use crate::weight_files::{self, NamedTensors};
 
 /// Classes that the network tells apart.
 pub const CLASSES: usize = 1008;
@@ -135,33 +137,38 @@ pub fn tensor_names() -> Vec<(String, Vec<usize>)> {
 /// Tensors of the state dict by name.
 pub(crate) type Tensors = HashMap<String, Tensor>;
 
-/// Reads a state dict, a TorchScript archive with the same names, or our safetensors.
+/// Whether a file holds an Inception network, under whoever's names.
+pub(crate) fn is_inception(file: &NamedTensors) -> bool {
+    torchscript::is_torchscript(file) || file.keys().any(|name| name.ends_with("Conv2d_1a_3x3.conv.weight"))
+}
+
+/// Picks the weights from the tensors of a file: the PyTorch state dict's names (also below a module of a wrapper), or
+/// those of NVIDIA's TorchScript.
 ///
 /// # Errors
-/// When it cannot be read, or tensors are missing or of other shapes.
-pub(crate) fn read(path: &Path) -> Result<Tensors> {
-    let mut file = interop::read_tensors(path)?.tensors;
+/// `Weights` when tensors are missing or of other shapes.
+pub(crate) fn pick(path: &Path, file: &NamedTensors) -> Result<Tensors> {
     let failed = |reason: String| Error::Weights {
         path: path.to_owned(),
         reason,
     };
+    let renamed;
+    let file = if torchscript::is_torchscript(file) {
+        renamed = torchscript::renamed(file);
+        &renamed
+    } else {
+        file
+    };
     let mut tensors = HashMap::new();
     for (name, shape) in tensor_names() {
-        // TorchScript wrappers put the network below a module of their own.
-        let key = [
-            String::new(),
-            "inception.".into(),
-            "model.".into(),
-            "net.".into(),
-            "base.".into(),
-        ]
-        .into_iter()
-        .map(|prefix| prefix + &name)
-        .find(|key| file.contains_key(key));
-        let Some(tensor) = key.and_then(|key| file.swap_remove(&key)) else {
+        let key = ["", "inception.", "model.", "net.", "base."]
+            .into_iter()
+            .map(|prefix| format!("{prefix}{name}"))
+            .find(|key| file.contains_key(key));
+        let Some(tensor) = key.and_then(|key| file.get(&key)) else {
             return Err(failed(format!(
-                "there is no tensor `{name}`: these are not the weights of inception-2015-12-05 under PyTorch's names; \
-                 the file that fits is pt_inception-2015-12-05-6726825d.pth from {STATE_DICT_URL}"
+                "there is no tensor `{name}`: these are not the weights of inception-2015-12-05; the files that fit are \
+                 pt_inception-2015-12-05-6726825d.pth from {STATE_DICT_URL} and NVIDIA's inception-2015-12-05.pt"
             )));
         };
         if tensor.shape != shape {
@@ -176,36 +183,32 @@ pub(crate) fn read(path: &Path) -> Result<Tensors> {
     Ok(tensors)
 }
 
-/// Reads weights as [`Inception::open`](super::Inception::open) does and writes them as safetensors.
+/// Reads weights from a file.
 ///
 /// # Errors
-/// `Weights` when they do not fit, `Cache` when the file cannot be written.
-pub fn convert(from: &Path, to: &Path) -> Result<()> {
-    let tensors = read(from)?;
-    let data: Vec<(String, Vec<usize>, Vec<u8>)> = tensor_names()
+/// When it cannot be read, and as [`pick`].
+pub(crate) fn read(path: &Path) -> Result<Tensors> {
+    pick(path, &weight_files::read(path)?)
+}
+
+/// Writes weights as safetensors.
+///
+/// # Errors
+/// `Cache` when the file cannot be written.
+pub(crate) fn write(tensors: &Tensors, to: &Path) -> Result<()> {
+    let tensors = tensor_names()
         .into_iter()
-        .map(|(name, shape)| {
-            let values: Vec<f32> = tensors[&name].flatten_all()?.to_vec1()?;
-            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            Ok((name, shape, bytes))
+        .map(|(name, _)| {
+            let tensor = tensors[&name].clone();
+            (name, tensor)
         })
-        .collect::<Result<_>>()?;
-    let views = data
-        .iter()
-        .map(|(name, shape, bytes)| {
-            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
-        })
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(std::io::Error::other)?;
-    let bytes = safetensors::serialize(views, None).map_err(std::io::Error::other)?;
-    files::write_bytes(to, &bytes)?;
-    Ok(())
+        .collect::<Vec<_>>();
+    weight_files::write(to, &tensors, &[])
 }
 
 /// Weights by a written formula: the same on every machine, with no file.
 ///
-/// Element `i` of a tensor is a function of the tensor's name and of `i`: FNV-1a of the name gives the start of a
-/// SplitMix64 sequence, whose upper 24 bits give a uniform number `s` in `[-1, 1)`.
+/// Element `i` of a tensor is a function of the tensor's name and of `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Formula {
     /// Put before the names: other weights for each seed. `None` for the plain names.
@@ -241,26 +244,12 @@ impl Formula {
             Some(seed) => format!("{seed}:{name}"),
             None => name.to_owned(),
         };
-        let start = seeded.bytes().fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
-        });
         let n: usize = shape.iter().product();
-        let mut state = start;
-        (0..n)
-            .map(|_| {
-                state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-                let u = (mix64(state) >> 40) as f64 / f64::from(1 << 24);
-                ((2.0 * u - 1.0) * scale + shift) as f32
-            })
+        uniform(&seeded)
+            .take(n)
+            .map(|s| (s * scale + shift) as f32)
             .collect()
     }
-}
-
-/// The output function of SplitMix64.
-fn mix64(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -292,20 +281,20 @@ mod tests {
             .iter()
             .map(|(name, t)| (format!("inception.{name}"), t.clone()));
         candle_core::safetensors::save(&wrapped.collect(), &a).unwrap();
-        convert(&a, &b).unwrap();
-        let read = read(&b).unwrap();
+        write(&read(&a).unwrap(), &b).unwrap();
+        let again = read(&b).unwrap();
         for name in [
             "Mixed_6c.branch7x7_2.conv.weight",
             "Mixed_7c.branch1x1.bn.running_var",
             "fc.bias",
         ] {
             let of = |t: &Tensors| t[name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            assert_eq!(of(&read), of(&tensors));
+            assert_eq!(of(&again), of(&tensors));
         }
         let one: HashMap<String, Tensor> =
             [("fc.bias".to_owned(), tensors["fc.bias"].clone())].into();
         candle_core::safetensors::save(&one, &a).unwrap();
-        let error = convert(&a, &b).unwrap_err().to_string();
+        let error = read(&a).unwrap_err().to_string();
         assert!(
             error.contains("Conv2d_1a_3x3.conv.weight") && error.contains("github.com"),
             "{error}"

@@ -1,4 +1,4 @@
-//! Pooling of windows of 3 x 3, in parallel over planes.
+//! Pooling of windows of 3 x 3 and 2 x 2, in parallel over planes.
 
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
@@ -12,6 +12,8 @@ pub(crate) enum Pool {
     Max,
     /// Mean of what lies inside the image, stride 1, padding 1.
     Average,
+    /// Largest of each two by two, stride 2, no padding.
+    MaxOfFour,
 }
 
 /// Pools `[n, c, h, w]`.
@@ -25,6 +27,7 @@ pub(crate) fn pool(x: &Tensor, kind: Pool) -> Result<Tensor> {
     let values = &storage.as_slice::<f32>()?[layout.start_offset()..][..n * c * h * w];
     let (oh, ow) = match kind {
         Pool::MaxHalving => ((h - 3) / 2 + 1, (w - 3) / 2 + 1),
+        Pool::MaxOfFour => (h / 2, w / 2),
         _ => (h, w),
     };
     let mut out = vec![0.0f32; n * c * oh * ow];
@@ -32,6 +35,7 @@ pub(crate) fn pool(x: &Tensor, kind: Pool) -> Result<Tensor> {
         .zip(values.par_chunks_exact(h * w))
         .for_each_init(Vec::new, |line, (out, plane)| match kind {
             Pool::MaxHalving => max_halving(plane, w, out, ow),
+            Pool::MaxOfFour => max_of_four(plane, w, out, ow),
             Pool::Max => same(plane, w, out, line, f32::max, |v, _| v),
             Pool::Average => same(plane, w, out, line, |a, b| a + b, |v, n| v / n as f32),
         });
@@ -46,6 +50,15 @@ fn max_halving(plane: &[f32], w: usize, out: &mut [f32], ow: usize) {
         for (x, out) in out.iter_mut().enumerate() {
             let column = |i: usize| a[i].max(b[i]).max(c[i]);
             *out = column(2 * x).max(column(2 * x + 1)).max(column(2 * x + 2));
+        }
+    }
+}
+
+fn max_of_four(plane: &[f32], w: usize, out: &mut [f32], ow: usize) {
+    for (rows, out) in plane.chunks_exact(2 * w).zip(out.chunks_exact_mut(ow)) {
+        let (a, b) = rows.split_at(w);
+        for (x, out) in out.iter_mut().enumerate() {
+            *out = a[2 * x].max(b[2 * x]).max(a[2 * x + 1]).max(b[2 * x + 1]);
         }
     }
 }
@@ -99,6 +112,7 @@ mod tests {
                 .unwrap()
         };
         assert_eq!(of(Pool::MaxHalving), [12.0, 14.0, 22.0, 24.0]);
+        assert_eq!(of(Pool::MaxOfFour), [6.0, 8.0, 16.0, 18.0]);
         let max = of(Pool::Max);
         assert_eq!((max[0], max[12], max[24]), (6.0, 18.0, 24.0));
         let mean = of(Pool::Average);

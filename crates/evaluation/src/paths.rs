@@ -1,0 +1,127 @@
+//! Pairs of images a small step apart on paths between latents (arXiv:1812.04948, section 4.1).
+
+use candle_core::{Device, Tensor};
+use dataset::ImageDataset;
+use metrics::PathOptions;
+use networks::{Generator, MappingOptions, NoiseMode, NormalSource, SynthesisOptions};
+use rng::RandomState;
+
+use crate::fake_images::Result;
+use crate::streams::BatchNoise;
+
+/// Labels of random samples, one from each stream: `[n, c_dim]`.
+pub(crate) fn labels(
+    dataset: Option<&ImageDataset>,
+    c_dim: usize,
+    streams: &mut [RandomState],
+) -> Result<Option<Tensor>> {
+    let Some(dataset) = dataset else {
+        return Ok(None);
+    };
+    let n = streams.len();
+    let labels = streams
+        .iter_mut()
+        .flat_map(|stream| dataset.random_labels(1, stream))
+        .collect();
+    Ok(Some(Tensor::from_vec(labels, (n, c_dim), &Device::Cpu)?))
+}
+
+/// The image of each stream's path at its position, and the one a step further, with the same label and noise.
+///
+/// # Shapes
+/// - result: `[2 n, channels, resolution, resolution]`, about -1 to 1: all starts, then all ends
+pub(crate) fn pairs(
+    generator: &Generator,
+    dataset: Option<&ImageDataset>,
+    mut streams: Vec<RandomState>,
+    path: PathOptions,
+    step: f64,
+) -> Result<Tensor> {
+    let config = generator.config();
+    let n = streams.len();
+    let mut starts = Vec::with_capacity(n * config.z_dim);
+    let mut ends = Vec::with_capacity(n * config.z_dim);
+    let mut positions = Vec::with_capacity(n);
+    for stream in &mut streams {
+        // Drawn for `end` too, so that both samplings see the same latents.
+        let t = stream.random_sample();
+        let t = if path.full { t } else { 0.0 };
+        let (mut a, mut b) = (vec![0f32; config.z_dim], vec![0f32; config.z_dim]);
+        stream.fill_normal(&mut a);
+        stream.fill_normal(&mut b);
+        if path.in_w {
+            starts.extend(a);
+            ends.extend(b);
+        } else {
+            starts.extend(slerp(&a, &b, t));
+            ends.extend(slerp(&a, &b, t + step));
+        }
+        positions.push(t);
+    }
+    let c = labels(dataset, config.c_dim, &mut streams)?;
+    let c = c.map(|c| Tensor::cat(&[&c, &c], 0)).transpose()?;
+    let z = Tensor::from_vec(
+        [starts, ends].concat(),
+        (2 * n, config.z_dim),
+        &Device::Cpu,
+    )?;
+    let ws = generator
+        .mapping
+        .forward(&z, c.as_ref(), &MappingOptions::default())?;
+    let ws = if path.in_w {
+        let (a, b) = (ws.narrow(0, 0, n)?, ws.narrow(0, n, n)?);
+        let way = (&b - &a)?;
+        let at = |step: f64| -> Result<Tensor> {
+            let t: Vec<f32> = positions.iter().map(|t| (t + step) as f32).collect();
+            let t = Tensor::from_vec(t, (n, 1, 1), &Device::Cpu)?;
+            Ok((&a + way.broadcast_mul(&t)?)?)
+        };
+        Tensor::cat(&[at(0.0)?, at(step)?], 0)?
+    } else {
+        ws
+    };
+    let mut noise = BatchNoise { streams, times: 2 };
+    let synthesis = SynthesisOptions {
+        noise: NoiseMode::Random(&mut noise),
+    };
+    Ok(generator.synthesis.forward(&ws, synthesis)?)
+}
+
+/// Along the great circle through two directions, as a unit vector: `a` at 0, `b` at 1.
+fn slerp(a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
+    let a = unit(a.iter().map(|&v| f64::from(v)).collect());
+    let b = unit(b.iter().map(|&v| f64::from(v)).collect());
+    let cosine: f64 = a.iter().zip(&b).map(|(a, b)| a * b).sum();
+    let angle = t * cosine.clamp(-1.0, 1.0).acos();
+    // The part of `b` across `a`.
+    let across = unit(b.iter().zip(&a).map(|(b, a)| b - cosine * a).collect());
+    let (sin, cos) = angle.sin_cos();
+    a.iter()
+        .zip(&across)
+        .map(|(a, c)| (a * cos + c * sin) as f32)
+        .collect()
+}
+
+fn unit(v: Vec<f64>) -> Vec<f64> {
+    let length = v.iter().map(|v| v * v).sum::<f64>().sqrt();
+    v.into_iter()
+        .map(|v| v / length.max(f64::MIN_POSITIVE))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_great_circle_goes_from_one_end_to_the_other() {
+        let (a, b) = ([2.0, 0.0, 0.0], [0.0, 0.0, 5.0]);
+        assert_eq!(slerp(&a, &b, 0.0), [1.0, 0.0, 0.0]);
+        let half = slerp(&a, &b, 0.5);
+        let root = 0.5f32.sqrt();
+        for (got, want) in half.iter().zip([root, 0.0, root]) {
+            assert!((got - want).abs() < 1e-6, "{half:?}");
+        }
+        assert!((slerp(&a, &b, 1.0)[2] - 1.0).abs() < 1e-6);
+    }
+}

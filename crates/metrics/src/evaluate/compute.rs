@@ -1,0 +1,168 @@
+//! One metric from what both sides have gathered.
+
+use rng::RandomState;
+use serde_json::{Map, Value, json};
+
+use super::fake_side::FakeSide;
+use super::real_side::{Key, RealSide};
+use super::{EvaluateOptions, MetricResult};
+use crate::error::{Error, Result};
+use crate::feature_network::{Family, FeatureNetwork};
+use crate::features::Features;
+use crate::inception_score::inception_score;
+use crate::kid::{KidOptions, kid};
+use crate::name::{Kind, Metric};
+use crate::neighbours::{Rounding, density_coverage, memorization, precision_recall};
+use crate::path_length::path_length;
+
+/// Too few images for a metric.
+pub(super) fn too_few(metric: &Metric, found: usize) -> Error {
+    Error::TooFew {
+        metric: metric.to_string(),
+        needed: match metric.n_fakes {
+            usize::MAX => "images".to_owned(),
+            n => format!("{n} images"),
+        },
+        found: found.to_string(),
+    }
+}
+
+/// A metric of images.
+pub(super) fn of_images(
+    metric: &Metric,
+    network: &FeatureNetwork,
+    options: &EvaluateOptions,
+    reals: &mut RealSide,
+    fakes: &FakeSide,
+) -> Result<MetricResult> {
+    let too_few = || too_few(metric, fakes.len());
+    if fakes.len() == 0 || (metric.n_fakes != usize::MAX && fakes.len() < metric.n_fakes) {
+        return Err(too_few());
+    }
+    let n = metric.n_fakes.min(fakes.len());
+    let key = reals.key(metric)?;
+    let mut random = RandomState::new(options.seed);
+    let mut numbers = Numbers::default();
+    let features =
+        || -> Result<Features> { fakes.features(key.family, n).ok_or_else(too_few) };
+    match metric.kind {
+        Kind::Fid => {
+            let stats = fakes.stats().ok_or_else(too_few)?;
+            let reference = reals
+                .reference(key, options.covariance)?
+                .ok_or_else(too_few)?;
+            numbers
+                .values
+                .push(reference.fid(&stats.gaussian(options.covariance)?)?);
+            if options.bootstraps(metric.n_fakes) {
+                let rounds = options.bootstrap;
+                let features = fakes.features(Family::Inception, n).ok_or_else(too_few)?;
+                numbers.errors.push(reference.bootstrap(
+                    &features,
+                    options.covariance,
+                    rounds,
+                    &mut random,
+                )?);
+            }
+        }
+        Kind::InceptionScore => {
+            let probs = fakes.probs(n).ok_or_else(too_few)?;
+            let (mean, std) = inception_score(&probs, 10.min(n))?;
+            numbers.values.extend([mean, std]);
+        }
+        Kind::Kid => {
+            let real = reals.features(key).ok_or_else(too_few)?;
+            let (value, error) = kid(real, &features()?, &KidOptions::default(), &mut random)?;
+            numbers.values.push(value);
+            numbers.errors.push(error);
+        }
+        Kind::PrecisionRecall => {
+            let real = reals.features(key).ok_or_else(too_few)?;
+            let got = precision_recall(real, &features()?, 3, Rounding::Half)?;
+            numbers.values.extend([got.precision, got.recall]);
+        }
+        Kind::DensityCoverage => {
+            let real = reals.features(key).ok_or_else(too_few)?;
+            let got = density_coverage(real, &features()?, 5)?;
+            numbers.values.extend([got.density, got.coverage]);
+        }
+        Kind::Memorization => {
+            let real = reals.features(key).ok_or_else(too_few)?;
+            let got = memorization(real, &features()?)?;
+            numbers.values.extend([got.share, got.distance_ratio]);
+            numbers.memorization = Some(got);
+        }
+        Kind::PathLength(_) => return Err(too_few()),
+    }
+    Ok(numbers.into_result(metric, network, options, reals, key, n))
+}
+
+/// A path length from the speeds along its paths.
+pub(super) fn of_paths(
+    metric: &Metric,
+    network: &FeatureNetwork,
+    options: &EvaluateOptions,
+    reals: &RealSide,
+    speeds: &[f64],
+) -> Result<MetricResult> {
+    let (value, error) = path_length(speeds)?;
+    let numbers = Numbers {
+        values: vec![value],
+        errors: vec![error],
+        memorization: None,
+    };
+    let key = reals.key(metric)?;
+    Ok(numbers.into_result(metric, network, options, reals, key, speeds.len()))
+}
+
+/// What a metric gave, without names.
+#[derive(Default)]
+struct Numbers {
+    values: Vec<f64>,
+    errors: Vec<f64>,
+    memorization: Option<crate::neighbours::Memorization>,
+}
+
+impl Numbers {
+    fn into_result(
+        self,
+        metric: &Metric,
+        network: &FeatureNetwork,
+        options: &EvaluateOptions,
+        reals: &RealSide,
+        key: Key,
+        n_fakes: usize,
+    ) -> MetricResult {
+        let names = metric.results();
+        let by_name = |values: Vec<f64>| -> Map<String, Value> {
+            names
+                .iter()
+                .cloned()
+                .zip(values.into_iter().map(Value::from))
+                .collect()
+        };
+        let mut flavour = Map::new();
+        flavour.insert("features".into(), network.kind().name_for(metric).into());
+        if let (Family::Vgg, Some(source)) = (key.family, network.vgg_source()) {
+            flavour.insert("weights".into(), source.name().into());
+        }
+        let comparable = network.is_comparable(metric);
+        flavour.insert("comparable_with_published".into(), comparable.into());
+        if metric.kind == Kind::Fid {
+            flavour.insert("covariance".into(), options.covariance.name().into());
+        }
+        flavour.insert("n_fakes".into(), n_fakes.into());
+        flavour.insert("n_reals".into(), key.n.into());
+        if let Some(content) = reals.content(key.reals) {
+            flavour.insert("reals".into(), json!(content));
+        }
+        MetricResult {
+            metric: *metric,
+            results: by_name(self.values),
+            std: by_name(self.errors),
+            flavour,
+            total_time: 0.0,
+            memorization: self.memorization,
+        }
+    }
+}

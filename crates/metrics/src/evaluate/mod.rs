@@ -1,0 +1,281 @@
+//! All metrics of one generator (or folder) in one pass over its images.
+
+mod compute;
+mod fake_side;
+mod real_side;
+mod result;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use candle_core::Tensor;
+
+pub use result::MetricResult;
+pub use source::{FakeSource, SourceError};
+
+use crate::error::{Error, Result};
+use crate::feature_network::FeatureNetwork;
+use crate::feature_stats::Covariance;
+use crate::image_batches::ImageSet;
+use crate::name::{Kind, Metric};
+use crate::path_length::{PATH_STEP, path_speeds};
+use fake_side::FakeSide;
+use real_side::RealSide;
+use source::OnlyImages;
+
+/// How metrics are computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvaluateOptions {
+    /// Images in a batch through the feature network.
+    pub batch_size: usize,
+    /// Divisor of covariances.
+    pub covariance: Covariance,
+    /// Rounds for the error bar of a FID of at most [`BOOTSTRAP_MAX`](Self::BOOTSTRAP_MAX) fakes; 0 for none.
+    pub bootstrap: usize,
+    /// Seed of subsets and redrawings.
+    pub seed: u32,
+    /// Folder for statistics of real images.
+    pub cache: Option<PathBuf>,
+}
+
+impl EvaluateOptions {
+    /// Above this many fakes a FID is steady enough to go without an error bar (about 0.03 at 50k).
+    pub const BOOTSTRAP_MAX: usize = 10_000;
+
+    fn bootstraps(&self, n_fakes: usize) -> bool {
+        self.bootstrap > 1 && (n_fakes <= Self::BOOTSTRAP_MAX || n_fakes == usize::MAX)
+    }
+}
+
+impl Default for EvaluateOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 16,
+            covariance: Covariance::default(),
+            bootstrap: 10,
+            seed: 0,
+            cache: None,
+        }
+    }
+}
+
+/// Where an evaluation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Real images through the feature network.
+    Reals,
+    /// Fakes made and put through the feature network; for a path length, pairs of them.
+    Fakes,
+    /// A metric is computed from the features.
+    Compute,
+}
+
+/// Told to the caller after every batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is done.
+    pub step: Step,
+    /// Images (metrics) so far.
+    pub done: usize,
+    /// All of them; 0 when it is not known.
+    pub total: usize,
+}
+
+/// Gives up to `n` more fakes, `u8`, `[n, 1 or 3, height, width]`; `None` when there are no more.
+pub type Fakes<'a> = dyn FnMut(usize) -> Result<Option<Tensor>, SourceError> + 'a;
+
+/// Takes a result as soon as it is there.
+pub type OnResult<'a> = dyn FnMut(MetricResult) -> Result<(), SourceError> + 'a;
+
+/// Computes metrics against one set of real images; keeps the real side between calls.
+pub struct Evaluator {
+    network: FeatureNetwork,
+    options: EvaluateOptions,
+    reals: RealSide,
+}
+
+impl Evaluator {
+    /// Against `reals`, as training sees them (mirrored, a subset).
+    pub fn new(network: FeatureNetwork, reals: ImageSet, options: EvaluateOptions) -> Self {
+        let reals = RealSide::new(reals, options.batch_size, options.cache.clone());
+        Self {
+            network,
+            options,
+            reals,
+        }
+    }
+
+    /// The feature networks.
+    pub fn network(&self) -> &FeatureNetwork {
+        &self.network
+    }
+
+    /// The real images.
+    pub fn reals(&self) -> &ImageSet {
+        &self.reals.images
+    }
+
+    /// Names of the real images that `_full` metrics compare with, in the order of
+    /// [`Neighbour::real`](crate::Neighbour::real).
+    ///
+    /// # Errors
+    /// As [`ImageSet::full`].
+    pub fn full_reals(&self) -> Result<ImageSet> {
+        self.reals.images.full()
+    }
+
+    /// Opens the networks that metrics need, before any work.
+    ///
+    /// # Errors
+    /// `NoWeights` telling where to get them.
+    pub fn prepare(&mut self, metrics: &[Metric]) -> Result<()> {
+        self.network.prepare(metrics)
+    }
+
+    /// As [`evaluate_each`](Self::evaluate_each), of images from a function, the results at the end in the order of the
+    /// metrics.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn evaluate(
+        &mut self,
+        metrics: &[Metric],
+        fakes: &mut Fakes<'_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<MetricResult>> {
+        let mut results = Vec::with_capacity(metrics.len());
+        self.evaluate_each(metrics, &mut OnlyImages(fakes), progress, &mut |result| {
+            results.push(result);
+            Ok(())
+        })?;
+        results.sort_by_key(|r| metrics.iter().position(|m| *m == r.metric));
+        Ok(results)
+    }
+
+    /// Measures every metric in one pass over the images, then path lengths, the smaller counts first. Each result is
+    /// handed over as soon as its images are there, so that what comes later cannot lose it.
+    ///
+    /// # Errors
+    /// Those of the images, of the features, and `TooFew`; `Source` with the error of `fakes` or `on_result`.
+    pub fn evaluate_each(
+        &mut self,
+        metrics: &[Metric],
+        fakes: &mut dyn FakeSource,
+        progress: &mut dyn FnMut(Progress),
+        on_result: &mut OnResult<'_>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        self.network.prepare(metrics)?;
+        let (mut paths, mut of_images): (Vec<Metric>, Vec<Metric>) =
+            metrics.iter().partition(|m| m.is_path());
+        if let (Some(metric), false) = (paths.first(), fakes.has_paths()) {
+            return Err(Error::NoWeights(format!(
+                "{metric}: a path length needs a generator, not images alone"
+            )));
+        }
+        self.reals.prepare(&self.network, metrics, progress)?;
+        let n_metrics = metrics.len();
+        let mut done = 0;
+        let mut give = |mut result: MetricResult| -> Result<()> {
+            result.total_time = start.elapsed().as_secs_f64();
+            done += 1;
+            on_result(result).map_err(Error::Source)
+        };
+        let computing = |done| Progress {
+            step: Step::Compute,
+            done,
+            total: n_metrics,
+        };
+
+        // Images, up to the largest count.
+        of_images.sort_by_key(|m| m.n_fakes);
+        let most = of_images.last().map_or(0, |m| m.n_fakes);
+        let mut side = FakeSide::new(&of_images, |n| self.options.bootstraps(n));
+        let mut given = 0;
+        while let Some(next) = of_images.get(given) {
+            let has_ended = if side.len() < next.n_fakes {
+                // A batch ends where a metric does.
+                let wanted = self.options.batch_size.min(next.n_fakes - side.len());
+                let batch = fakes.images(wanted).map_err(Error::Source)?;
+                match batch.filter(|batch| batch.dims().first().is_some_and(|n| *n > 0)) {
+                    Some(batch) => {
+                        side.append(&self.network, &batch)?;
+                        progress(Progress {
+                            step: Step::Fakes,
+                            done: side.len(),
+                            total: if most == usize::MAX { 0 } else { most },
+                        });
+                        false
+                    }
+                    None => true,
+                }
+            } else {
+                false
+            };
+            if has_ended || side.len() >= next.n_fakes {
+                progress(computing(given));
+                let (network, options) = (&self.network, &self.options);
+                give(compute::of_images(
+                    next,
+                    network,
+                    options,
+                    &mut self.reals,
+                    &side,
+                )?)?;
+                given += 1;
+            }
+        }
+        drop(side);
+
+        // Paths.
+        paths.sort_by_key(|m| m.n_fakes);
+        for (i, metric) in paths.iter().enumerate() {
+            let speeds = self.speeds(metric, fakes, progress)?;
+            progress(computing(given + i));
+            give(compute::of_paths(
+                metric,
+                &self.network,
+                &self.options,
+                &self.reals,
+                &speeds,
+            )?)?;
+        }
+        Ok(())
+    }
+
+    /// Speeds along the paths of a path length.
+    fn speeds(
+        &self,
+        metric: &Metric,
+        fakes: &mut dyn FakeSource,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<f64>> {
+        let (Kind::PathLength(path), Some(vgg)) = (metric.kind, self.network.vgg()) else {
+            return Err(Error::NoWeights(format!("{metric}: VGG16 is not open")));
+        };
+        // A pair in the wide layers of VGG16 takes the room of eight images in Inception.
+        let batch_size = self.options.batch_size.div_ceil(8);
+        let mut speeds = Vec::with_capacity(metric.n_fakes);
+        while speeds.len() < metric.n_fakes {
+            let n = batch_size.min(metric.n_fakes - speeds.len());
+            let pairs = fakes
+                .path_pairs(path, PATH_STEP, speeds.len(), n)
+                .map_err(Error::Source)?;
+            speeds.extend(path_speeds(vgg, &pairs, path)?);
+            progress(Progress {
+                step: Step::Fakes,
+                done: speeds.len(),
+                total: metric.n_fakes,
+            });
+        }
+        Ok(speeds)
+    }
+}
+
+/// The folder of metric files in the user's cache folder.
+pub fn cache_folder(cache: &Path) -> PathBuf {
+    cache.join("metrics")
+}

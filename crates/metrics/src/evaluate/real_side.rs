@@ -1,0 +1,207 @@
+//! The real side of an evaluation: statistics of the reals, kept between calls and in the cache.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::{Progress, Step};
+use crate::error::{Error, Result};
+use crate::feature_network::{Family, FeatureNetwork};
+use crate::feature_stats::{Covariance, FeatureStats};
+use crate::features::Features;
+use crate::fid::FidReference;
+use crate::image_batches::ImageSet;
+use crate::name::{Kind, Metric, Reals};
+use crate::real_stats::{Needs, RealStats, cache_file};
+
+/// Which reals, how many, in which features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub reals: Reals,
+    pub n: usize,
+    pub family: Family,
+}
+
+/// Real images and what is known of them.
+pub(super) struct RealSide {
+    pub images: ImageSet,
+    batch_size: usize,
+    cache: Option<PathBuf>,
+    known: HashMap<Key, RealStats>,
+    references: HashMap<Key, FidReference>,
+    content: HashMap<Reals, String>,
+}
+
+impl RealSide {
+    pub fn new(images: ImageSet, batch_size: usize, cache: Option<PathBuf>) -> Self {
+        Self {
+            images,
+            batch_size,
+            cache,
+            known: HashMap::new(),
+            references: HashMap::new(),
+            content: HashMap::new(),
+        }
+    }
+
+    /// The reals of a metric.
+    pub fn key(&self, metric: &Metric) -> Result<Key> {
+        let n = match metric.reals {
+            Reals::Full => self.images.full()?.len(),
+            Reals::Limited => self.images.len().min(metric.n_fakes),
+            Reals::Unused => 0,
+        };
+        Ok(Key {
+            reals: metric.reals,
+            n,
+            family: metric.family(),
+        })
+    }
+
+    /// Content hash of the reals, where it was needed.
+    pub fn content(&self, reals: Reals) -> Option<&str> {
+        self.content.get(&reals).map(String::as_str)
+    }
+
+    /// Gathers what metrics need, each set of reals once.
+    pub fn prepare(
+        &mut self,
+        network: &FeatureNetwork,
+        metrics: &[Metric],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let mut wanted: Vec<(Key, Needs)> = Vec::new();
+        for metric in metrics.iter().filter(|m| m.reals != Reals::Unused) {
+            let key = self.key(metric)?;
+            let at = wanted.iter().position(|(known, _)| *known == key);
+            let at = at.unwrap_or_else(|| {
+                wanted.push((key, Needs::default()));
+                wanted.len() - 1
+            });
+            let needs = &mut wanted[at].1;
+            needs.features |= metric.needs_real_features();
+            needs.stats |= !metric.needs_real_features();
+        }
+        for (key, mut needs) in wanted {
+            if let Some(known) = self.known.get(&key) {
+                if known.has(needs) {
+                    continue;
+                }
+                needs.stats |= known.stats.is_some();
+                needs.features |= known.features.is_some();
+            }
+            let stats = self.load_or_collect(network, key, needs, progress)?;
+            self.known.insert(key, stats);
+        }
+        Ok(())
+    }
+
+    fn load_or_collect(
+        &mut self,
+        network: &FeatureNetwork,
+        key: Key,
+        needs: Needs,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<RealStats> {
+        let images = match key.reals {
+            Reals::Full => self.images.full()?,
+            _ => self.images.clone(),
+        };
+        let file = match self.cache.clone() {
+            Some(cache) => {
+                if !self.content.contains_key(&key.reals) {
+                    self.content.insert(key.reals, images.content_hash()?);
+                }
+                let content = &self.content[&key.reals];
+                let name = network.cache_name(key.family);
+                Some(cache_file(&cache, content, key.n, &name))
+            }
+            None => None,
+        };
+        let loaded = file
+            .as_deref()
+            .and_then(|path| RealStats::load(path, needs));
+        if let Some(stats) = loaded {
+            return Ok(stats);
+        }
+        let stats = self.collect(network, &images, key, needs, progress)?;
+        if let Some(path) = &file {
+            stats.save(path)?;
+        }
+        Ok(stats)
+    }
+
+    fn collect(
+        &self,
+        network: &FeatureNetwork,
+        images: &ImageSet,
+        key: Key,
+        needs: Needs,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<RealStats> {
+        let mut all: Option<RealStats> = None;
+        let mut done = 0;
+        while done < key.n {
+            let wanted = self.batch_size.min(key.n - done);
+            let Some(batch) = images.batch(done, wanted)? else {
+                break;
+            };
+            done += batch.dim(0)?;
+            let (features, _) = network.extract(key.family, &batch)?;
+            let all = all.get_or_insert_with(|| RealStats {
+                stats: needs.stats.then(|| FeatureStats::new(features.dim())),
+                features: needs.features.then(|| Features::new(features.dim())),
+            });
+            if let Some(stats) = &mut all.stats {
+                stats.append(&features)?;
+            }
+            if let Some(kept) = &mut all.features {
+                kept.append(&features)?;
+            }
+            progress(Progress {
+                step: Step::Reals,
+                done,
+                total: key.n,
+            });
+        }
+        all.ok_or_else(|| Error::TooFew {
+            metric: "a metric".into(),
+            needed: "real images".into(),
+            found: "none".into(),
+        })
+    }
+
+    /// Features of the reals of a metric.
+    pub fn features(&self, key: Key) -> Option<&Features> {
+        self.known.get(&key)?.features.as_ref()
+    }
+
+    /// The Gaussian of the reals of a FID.
+    pub fn reference(&mut self, key: Key, covariance: Covariance) -> Result<Option<&FidReference>> {
+        if !self.references.contains_key(&key) {
+            let Some(stats) = self.known.get(&key).and_then(|k| k.stats.as_ref()) else {
+                return Ok(None);
+            };
+            let reference = FidReference::new(stats.gaussian(covariance)?)?;
+            self.references.insert(key, reference);
+        }
+        Ok(self.references.get(&key))
+    }
+}
+
+impl Metric {
+    /// The network whose features a metric is made of.
+    pub(crate) fn family(&self) -> Family {
+        match self.kind {
+            Kind::PrecisionRecall | Kind::PathLength(_) => Family::Vgg,
+            _ => Family::Inception,
+        }
+    }
+
+    /// Whether single features of the reals are compared, not only their statistics.
+    pub(crate) fn needs_real_features(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Kid | Kind::PrecisionRecall | Kind::DensityCoverage | Kind::Memorization
+        )
+    }
+}

@@ -1,0 +1,151 @@
+//! Perceptual path length (arXiv:1812.04948, arXiv:1912.04958): how far an image moves for a small step in latent space.
+
+use candle_core::{DType, Tensor};
+
+use crate::error::{Error, Result};
+use crate::name::PathOptions;
+use crate::vgg::Vgg16;
+
+/// Step along a path, as a share of it.
+pub const PATH_STEP: f64 = 1e-4;
+
+/// Images are averaged down to this size where a whole factor does it.
+const SIDE: usize = 256;
+
+/// The squared speed of images along their paths: LPIPS of each pair over the square of the step.
+///
+/// # Shapes
+/// - `pairs`: f32 from -1 to 1, `[2 n, channels, height, width]`: starts, then the same a step further
+///
+/// # Errors
+/// `Images` when they are of another form, `NoWeights` without the weights of LPIPS.
+pub fn path_speeds(vgg: &Vgg16, pairs: &Tensor, path: PathOptions) -> Result<Vec<f64>> {
+    let form = || Error::Images(format!("{:?} {:?}", pairs.dtype(), pairs.shape()));
+    let (_, channels, height, width) = pairs.dims4().map_err(|_| form())?;
+    if pairs.dtype() != DType::F32 || height != width {
+        return Err(form());
+    }
+    let mut x = match channels {
+        // Gray stays gray, opacity is not seen.
+        2 => pairs.narrow(1, 0, 1)?,
+        4 => pairs.narrow(1, 0, 3)?,
+        _ => pairs.clone(),
+    };
+    if path.crop {
+        let eighth = width / 8;
+        x = x
+            .narrow(2, 3 * eighth, 4 * eighth)?
+            .narrow(3, 2 * eighth, 4 * eighth)?;
+    }
+    // The factor is that of the whole image, also for a part of it.
+    let factor = width / SIDE;
+    if factor > 1 {
+        x = average_down(&x.contiguous()?, factor)?;
+    }
+    let bytes = x.affine(127.5, 127.5)?.contiguous()?;
+    let distances = vgg.lpips(&bytes)?;
+    Ok(distances
+        .into_iter()
+        .map(|d| d / (PATH_STEP * PATH_STEP))
+        .collect())
+}
+
+fn average_down(x: &Tensor, factor: usize) -> Result<Tensor> {
+    let (n, c, h, w) = x.dims4()?;
+    let x = x.reshape(&[n, c, h / factor, factor, w / factor, factor])?;
+    Ok(x.mean(5)?.mean(3)?)
+}
+
+/// Mean of the speeds without the lowest and the highest percent, and the standard error of it.
+///
+/// # Errors
+/// `TooFew` without speeds, `NotFinite`.
+pub fn path_length(speeds: &[f64]) -> Result<(f64, f64)> {
+    if speeds.is_empty() {
+        return Err(Error::TooFew {
+            metric: "ppl".into(),
+            needed: "paths".into(),
+            found: "none".into(),
+        });
+    }
+    if speeds.iter().any(|v| !v.is_finite()) {
+        return Err(Error::NotFinite("path lengths"));
+    }
+    let mut sorted = speeds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = (sorted.len() - 1) as f64;
+    let low = sorted[(0.01 * last).floor() as usize];
+    let high = sorted[(0.99 * last).ceil() as usize];
+    let kept: Vec<f64> = sorted
+        .into_iter()
+        .filter(|v| (low..=high).contains(v))
+        .collect();
+    let n = kept.len() as f64;
+    let mean = kept.iter().sum::<f64>() / n;
+    Ok((mean, crate::fid::standard_deviation(&kept) / n.sqrt()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vgg::VggShape;
+    use candle_core::Device;
+
+    /// A pattern, its negative, and both moved a little: `[4, channels, side, side]`.
+    fn pairs(side: usize, channels: usize) -> Tensor {
+        let mut values = Vec::new();
+        for (sign, step) in [(1.0, 0.0), (-1.0, 0.0), (1.0, 0.01), (-1.0, 0.02)] {
+            for c in 0..channels {
+                for y in 0..side {
+                    for x in 0..side {
+                        let v = (x * 7 + y * 13 + c * 29 + x * y / 8) % 256;
+                        let base = v as f32 / 127.5 - 1.0;
+                        values.push(sign * base + ((x + 3 * y) % 5) as f32 * step);
+                    }
+                }
+            }
+        }
+        Tensor::from_vec(values, (4, channels, side, side), &Device::Cpu).unwrap()
+    }
+
+    /// Numbers of PyTorch 2.15 on the same images with the same weights by formula.
+    #[test]
+    fn speeds_are_those_of_pytorch() {
+        let vgg = Vgg16::by_formula(VggShape::SMALL, 0).unwrap();
+        for (side, channels, crop, want) in [
+            (64, 3, false, [164_974.5, 753_541.3125]),
+            (64, 3, true, [158_639.8125, 682_344.8125]),
+            (512, 3, true, [409_573.28125, 1_543_430.625]),
+            (512, 1, false, [460_036.65625, 1_666_127.375]),
+        ] {
+            let path = PathOptions {
+                in_w: true,
+                full: false,
+                crop,
+            };
+            let got = path_speeds(&vgg, &pairs(side, channels), path).unwrap();
+            for (got, want) in got.iter().zip(want) {
+                assert!((got / want - 1.0).abs() < 1e-4, "{side} {crop}: {got} {want}");
+            }
+        }
+        let odd = pairs(64, 3).narrow(0, 0, 3).unwrap();
+        let path = PathOptions {
+            in_w: true,
+            full: false,
+            crop: false,
+        };
+        assert!(path_speeds(&vgg, &odd, path).is_err());
+    }
+
+    #[test]
+    fn the_lowest_and_the_highest_percent_do_not_count() {
+        let speeds: Vec<f64> = (0..250).map(|i| f64::from(i * 7919 % 1009) / 10.0).collect();
+        let (mean, error) = path_length(&speeds).unwrap();
+        // Origin: numpy, percentile 1 (lower) to 99 (higher).
+        assert!((mean - 50.188_617_886_178_86).abs() < 1e-9, "{mean}");
+        assert!((error - 1.830_373_078_619_986).abs() < 1e-9, "{error}");
+        assert_eq!(path_length(&[3.0]).unwrap().0, 3.0);
+        assert!(path_length(&[]).is_err());
+        assert!(path_length(&[1.0, f64::NAN]).is_err());
+    }
+}

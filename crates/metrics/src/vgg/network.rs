@@ -1,0 +1,335 @@
+//! The network: images in, dense features or perceptual distances out.
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
+use rayon::prelude::*;
+
+use super::weights::{self, Tensors, VggSource};
+use crate::error::{Error, Result};
+use crate::features::Features;
+use crate::inception::resize_tf1;
+use crate::pool::{Pool, pool};
+
+/// Convolutions of each stage; a pooling by 2 lies between stages.
+const STAGES: [usize; 5] = [2, 2, 3, 3, 3];
+/// Mean and deviation of its training pictures, 0 to 1.
+const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
+const DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
+/// Keeps a pixel without features from being divided by 0, as LPIPS does.
+const EPSILON: f64 = 1e-10;
+
+/// Widths of the network, and the side of images whose dense features are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VggShape {
+    /// Channels of each stage.
+    pub channels: [usize; 5],
+    /// Width of the dense layers.
+    pub hidden: usize,
+    /// Side that images are resized to for dense features; a multiple of 32.
+    pub side: usize,
+}
+
+impl Default for VggShape {
+    fn default() -> Self {
+        Self {
+            channels: [64, 128, 256, 512, 512],
+            hidden: 4096,
+            side: 224,
+        }
+    }
+}
+
+impl VggShape {
+    /// An eighth as wide at 64 px: for weights by seed.
+    pub const SMALL: Self = Self {
+        channels: [8, 16, 32, 64, 64],
+        hidden: 256,
+        side: 64,
+    };
+
+    /// Channels of each convolution.
+    pub(crate) fn convolutions(&self) -> impl Iterator<Item = usize> {
+        let stages = self.channels.into_iter().zip(STAGES);
+        stages.flat_map(|(channels, n)| std::iter::repeat_n(channels, n))
+    }
+}
+
+/// Weight and bias.
+type Layer = (Tensor, Tensor);
+
+/// VGG16 with its weights; the dense layers and those of LPIPS may be missing.
+pub struct Vgg16 {
+    shape: VggShape,
+    source: VggSource,
+    convs: Vec<Layer>,
+    dense: Option<[Layer; 2]>,
+    /// Weight of each channel at the end of each stage.
+    lpips: Option<Vec<Vec<f32>>>,
+}
+
+impl Vgg16 {
+    /// Opens the converted file of the cache.
+    ///
+    /// # Errors
+    /// `Weights` when it is damaged.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (tensors, source) = weights::read(path)?;
+        Self::new(VggShape::default(), source, tensors).map_err(|error| match error {
+            Error::NoWeights(reason) => Error::Weights {
+                path: path.to_owned(),
+                reason,
+            },
+            other => other,
+        })
+    }
+
+    /// A network with weights by a formula.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn by_formula(shape: VggShape, seed: u32) -> Result<Self> {
+        Self::new(
+            shape,
+            VggSource::Formula,
+            weights::by_formula(&shape, seed)?,
+        )
+    }
+
+    fn new(shape: VggShape, source: VggSource, mut tensors: Tensors) -> Result<Self> {
+        let mut layer = |name: &str| -> Option<Layer> {
+            Some((
+                tensors.remove(&format!("layers.{name}.weight"))?,
+                tensors.remove(&format!("layers.{name}.bias"))?,
+            ))
+        };
+        let convs = (1..=13)
+            .map(|i| {
+                layer(&format!("conv{i}")).ok_or_else(|| {
+                    Error::NoWeights(format!(
+                        "convolution {i} is missing: make the file anew with `eval weights --from FILE`"
+                    ))
+                })
+            })
+            .collect::<Result<_>>()?;
+        let dense = match (layer("fc1"), layer("fc2")) {
+            (Some(a), Some(b)) => Some([transposed(a)?, transposed(b)?]),
+            _ => None,
+        };
+        let lpips = (0..5)
+            .map(|i| tensors.get(&format!("lpips{i}")))
+            .collect::<Option<Vec<_>>>()
+            .map(|all| {
+                all.into_iter()
+                    .map(|t| Ok(t.flatten_all()?.to_vec1()?))
+                    .collect::<Result<_>>()
+            })
+            .transpose()?;
+        Ok(Self {
+            shape,
+            source,
+            convs,
+            dense,
+            lpips,
+        })
+    }
+
+    /// Whose weights they are.
+    pub fn source(&self) -> VggSource {
+        self.source
+    }
+
+    /// Whether dense features can be taken.
+    pub fn has_dense(&self) -> bool {
+        self.dense.is_some()
+    }
+
+    /// Whether perceptual distances can be taken.
+    pub fn has_lpips(&self) -> bool {
+        self.lpips.is_some()
+    }
+
+    /// Features of the second dense layer, of images resized as TensorFlow 1 does.
+    ///
+    /// # Shapes
+    /// - `images`: `u8`, `[n, 1 or 3, height, width]`
+    /// - result: `[n, hidden]`
+    ///
+    /// # Errors
+    /// `Images` when they are of another form, `NoWeights` without the dense layers.
+    pub fn features(&self, images: &Tensor) -> Result<Features> {
+        let Some(dense) = &self.dense else {
+            return Err(Error::NoWeights(
+                "the weights of VGG16 lack the dense layers".into(),
+            ));
+        };
+        let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
+        let (n, channels, h, w) = images.dims4().map_err(|_| form())?;
+        if images.dtype() != DType::U8 || !matches!(channels, 1 | 3) || n * h * w == 0 {
+            return Err(form());
+        }
+        let side = self.shape.side;
+        let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;
+        // -1..1 around 128 to 0..255.
+        let x = Tensor::from_vec(
+            resize_tf1(&planes, h, w, side),
+            (n, channels, side, side),
+            &Device::Cpu,
+        )?;
+        let last = self.stages(&x.affine(128.0, 128.0)?, |_, _| Ok(()))?;
+        let mut x = pool(&last, Pool::MaxOfFour)?.flatten_from(1)?;
+        for (weight, bias) in dense {
+            x = x.matmul(weight)?.broadcast_add(bias)?.relu()?;
+        }
+        Features::from_rows(self.shape.hidden, x.flatten_all()?.to_vec1()?)
+    }
+
+    /// The perceptual distance of each image of the first half of a batch to its fellow in the second half.
+    ///
+    /// # Shapes
+    /// - `images`: f32 from 0 to 255, `[2 n, 1 or 3, height, width]`, at least 16 px
+    ///
+    /// # Errors
+    /// `Images` when they are of another form, `NoWeights` without the weights of LPIPS.
+    pub fn lpips(&self, images: &Tensor) -> Result<Vec<f64>> {
+        let Some(linear) = &self.lpips else {
+            return Err(Error::NoWeights(
+                "the weights of VGG16 lack those of LPIPS".into(),
+            ));
+        };
+        let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
+        let (n, channels, h, w) = images.dims4().map_err(|_| form())?;
+        let is_odd = n % 2 == 1 || n == 0;
+        if images.dtype() != DType::F32 || !matches!(channels, 1 | 3) || is_odd || h.min(w) < 16 {
+            return Err(form());
+        }
+        let mut sums = vec![0.0; n / 2];
+        self.stages(images, |stage, x| {
+            for (sum, distance) in sums.iter_mut().zip(distances(x, &linear[stage])?) {
+                *sum += distance;
+            }
+            Ok(())
+        })?;
+        Ok(sums)
+    }
+
+    /// Runs the convolutions on images from 0 to 255 and shows the end of each stage; gives the last.
+    fn stages(
+        &self,
+        images: &Tensor,
+        mut visit: impl FnMut(usize, &Tensor) -> Result<()>,
+    ) -> Result<Tensor> {
+        let (n, channels, h, w) = images.dims4()?;
+        let images = match channels {
+            1 => images.broadcast_as((n, 3, h, w))?.contiguous()?,
+            _ => images.clone(),
+        };
+        let constant = |values: [f64; 3]| -> Result<Tensor> {
+            let values = values.map(|v| v as f32);
+            Ok(Tensor::new(&values, &Device::Cpu)?.reshape((1, 3, 1, 1))?)
+        };
+        let mut x = images
+            .broadcast_sub(&constant(MEAN.map(|m| m * 255.0))?)?
+            .broadcast_div(&constant(DEVIATION.map(|d| d * 255.0))?)?;
+        let padded = Conv2dOptions {
+            padding: 1,
+            ..Default::default()
+        };
+        let relu = BiasActOptions {
+            activation: Activation::Relu,
+            gain: Some(1.0),
+            ..Default::default()
+        };
+        let mut layers = self.convs.iter();
+        for (stage, n) in STAGES.into_iter().enumerate() {
+            if stage > 0 {
+                x = pool(&x, Pool::MaxOfFour)?;
+            }
+            for (weight, bias) in layers.by_ref().take(n) {
+                x = bias_act(&conv2d(&x, weight, &padded)?, Some(bias), &relu)?;
+            }
+            visit(stage, &x)?;
+        }
+        Ok(x)
+    }
+}
+
+/// `[out, in]` to `[in, out]`, as products take it.
+fn transposed((weight, bias): Layer) -> Result<Layer> {
+    Ok((weight.t()?.contiguous()?, bias))
+}
+
+/// Channels of each pixel scaled to length 1, squared differences weighted and summed over channels, their mean over
+/// pixels: of each image of the first half to its fellow in the second.
+fn distances(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
+    let (n, channels, h, w) = x.dims4()?;
+    let pixels = h * w;
+    let values: Vec<f32> = x.flatten_all()?.to_vec1()?;
+    let (first, second) = values.split_at(n / 2 * channels * pixels);
+    let of_pair = |(a, b): (&[f32], &[f32])| -> f64 {
+        let lengths = |image: &[f32]| -> Vec<f64> {
+            let mut squares = vec![0.0f64; pixels];
+            for plane in image.chunks_exact(pixels) {
+                for (square, &v) in squares.iter_mut().zip(plane) {
+                    *square += f64::from(v) * f64::from(v);
+                }
+            }
+            squares.iter().map(|s| 1.0 / (s.sqrt() + EPSILON)).collect()
+        };
+        let (scale_a, scale_b) = (lengths(a), lengths(b));
+        let mut sum = 0.0;
+        for (channel, &weight) in linear.iter().enumerate() {
+            let plane = channel * pixels..(channel + 1) * pixels;
+            let squares: f64 = a[plane.clone()]
+                .iter()
+                .zip(&b[plane])
+                .zip(scale_a.iter().zip(&scale_b))
+                .map(|((&a, &b), (sa, sb))| (f64::from(a) * sa - f64::from(b) * sb).powi(2))
+                .sum();
+            sum += f64::from(weight) * squares;
+        }
+        sum / pixels as f64
+    };
+    let image = channels * pixels;
+    Ok(first
+        .par_chunks_exact(image)
+        .zip(second.par_chunks_exact(image))
+        .map(of_pair)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers of PyTorch 2.15 on the same images with the same weights by formula.
+    #[test]
+    fn dense_features_are_those_of_pytorch() {
+        let vgg = Vgg16::by_formula(VggShape::SMALL, 0).unwrap();
+        let (height, width) = (20, 24);
+        let mut pixels = Vec::new();
+        for n in 0..2 {
+            for c in 0..3 {
+                for y in 0..height {
+                    for x in 0..width {
+                        pixels.push(((x * 7 + y * 13 + c * 29 + n * 31 + x * y) % 256) as u8);
+                    }
+                }
+            }
+        }
+        let images = Tensor::from_vec(pixels, (2, 3, height, width), &Device::Cpu).unwrap();
+        let features = vgg.features(&images).unwrap();
+        assert_eq!((features.len(), features.dim()), (2, 256));
+        let want = [0.0, 2.796_147_1, 1.469_171_5, 0.0, 0.0, 2.361_479_3, 0.0, 2.716_338_4];
+        for (got, want) in features.row(0).iter().zip(want) {
+            assert!((got - want).abs() < 1e-4 * 16.47, "{got} {want}");
+        }
+        for (row, want) in [576.821_04, 575.703_25].into_iter().enumerate() {
+            let sum: f32 = features.row(row).iter().sum();
+            assert!((sum / want - 1.0).abs() < 1e-4, "{sum} {want}");
+        }
+        assert!(vgg.features(&images.to_dtype(DType::F32).unwrap()).is_err());
+        assert!(vgg.lpips(&images).is_err());
+    }
+}

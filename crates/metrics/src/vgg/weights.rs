@@ -1,0 +1,232 @@
+//! Names of VGG16's weights in the files of others, and the file that we keep.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+
+use super::network::VggShape;
+use crate::error::{Error, Result};
+use crate::formula::uniform;
+use crate::weight_files::{self, ConvertedWeights, NamedTensors};
+
+/// Our name of the converted weights in the cache.
+pub const FILE_NAME: &str = "vgg16.safetensors";
+
+/// NVIDIA's TorchScript: convolutions, dense layers and LPIPS in one file.
+pub const TORCHSCRIPT_URL: &str =
+    "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/vgg16.pt";
+
+/// SHA-256 of that file.
+pub const TORCHSCRIPT_SHA256: &str =
+    "b437eb095feaeb0b83eb3fa11200ebca4548ee39a07fb944a417ddc516cc07c3";
+
+/// torchvision's weights of VGG16: convolutions and dense layers.
+pub const TORCHVISION_URL: &str = "https://download.pytorch.org/models/vgg16-397923af.pth";
+
+/// The linear weights of LPIPS 0.1 that go with them.
+pub const LPIPS_URL: &str =
+    "https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/vgg.pth";
+
+/// Whose weights they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VggSource {
+    /// NVIDIA's `vgg16.pt`, which the reference's metrics are defined by.
+    Nvidia,
+    /// torchvision's: the same LPIPS to 1e-5, precision and recall differ (67.7 in place of 62.9 % for FFHQ).
+    Torchvision,
+    /// By seed.
+    Formula,
+}
+
+impl VggSource {
+    /// The name in files and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nvidia => "nvidia",
+            Self::Torchvision => "torchvision",
+            Self::Formula => "seed",
+        }
+    }
+}
+
+/// Tensors by our names, which are NVIDIA's: `layers.conv1.weight`, `layers.fc1.bias`, `lpips0`.
+pub(crate) type Tensors = HashMap<String, Tensor>;
+
+/// Positions of the convolutions in torchvision's `features`.
+const FEATURES: [usize; 13] = [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28];
+
+/// Each tensor: our name, the names of others, its shape.
+fn slots(shape: &VggShape) -> Vec<(String, Vec<String>, Vec<usize>)> {
+    let mut all = Vec::new();
+    let mut inputs = 3;
+    for (i, outputs) in shape.convolutions().enumerate() {
+        for (part, dims) in [
+            ("weight", vec![outputs, inputs, 3, 3]),
+            ("bias", vec![outputs]),
+        ] {
+            let other = format!("features.{}.{part}", FEATURES[i]);
+            all.push((format!("layers.conv{}.{part}", i + 1), vec![other], dims));
+        }
+        inputs = outputs;
+    }
+    let last = shape.side / 32;
+    let mut inputs = inputs * last * last;
+    for (i, at) in [0, 3].into_iter().enumerate() {
+        for (part, dims) in [
+            ("weight", vec![shape.hidden, inputs]),
+            ("bias", vec![shape.hidden]),
+        ] {
+            let other = format!("classifier.{at}.{part}");
+            all.push((format!("layers.fc{}.{part}", i + 1), vec![other], dims));
+        }
+        inputs = shape.hidden;
+    }
+    for (i, channels) in shape.channels.into_iter().enumerate() {
+        let others = vec![
+            format!("lin{i}.model.1.weight"),
+            format!("lins.{i}.model.1.weight"),
+        ];
+        all.push((format!("lpips{i}"), others, vec![channels]));
+    }
+    all
+}
+
+/// Whether a file holds the network or the linear weights of LPIPS.
+pub(crate) fn is_part(file: &NamedTensors) -> bool {
+    [
+        "layers.conv1.weight",
+        "features.0.weight",
+        "lin0.model.1.weight",
+        "lins.0.model.1.weight",
+    ]
+    .iter()
+    .any(|name| file.contains_key(*name))
+}
+
+/// Picks tensors from files and from an earlier file of ours, and writes one.
+///
+/// # Errors
+/// `Weights` when a tensor has another shape, or the convolutions are nowhere.
+pub(crate) fn convert(
+    parts: &[(PathBuf, NamedTensors)],
+    target: &Path,
+) -> Result<ConvertedWeights> {
+    let shape = VggShape::default();
+    let mut tensors = Tensors::new();
+    let mut source = None;
+    if target.is_file() {
+        let (old, old_source) = read(target)?;
+        (tensors, source) = (old, Some(old_source));
+    }
+    for (path, file) in parts {
+        if file.contains_key("layers.conv1.weight") {
+            source = Some(VggSource::Nvidia);
+        } else if file.contains_key("features.0.weight") {
+            source = Some(VggSource::Torchvision);
+        }
+        for (name, others, dims) in slots(&shape) {
+            let Some(tensor) = [&name].into_iter().chain(&others).find_map(|n| file.get(n)) else {
+                continue;
+            };
+            if tensor.len() != dims.iter().product::<usize>()
+                || (dims.len() > 1 && tensor.shape != dims)
+            {
+                return Err(Error::Weights {
+                    path: path.clone(),
+                    reason: format!(
+                        "tensor `{name}` is {:?} where {dims:?} is wanted: not VGG16",
+                        tensor.shape
+                    ),
+                });
+            }
+            let values = Tensor::from_vec(tensor.to_f32(), dims, &Device::Cpu)?;
+            tensors.insert(name, values);
+        }
+    }
+    let has = |prefix: &str| {
+        slots(&shape)
+            .iter()
+            .filter(|(name, ..)| name.starts_with(prefix))
+            .all(|(name, ..)| tensors.contains_key(name))
+    };
+    let (Some(source), true) = (source, has("layers.conv")) else {
+        let (path, _) = &parts[0];
+        return Err(Error::Weights {
+            path: path.clone(),
+            reason: format!(
+                "the convolutions of VGG16 are missing: give them in the same call (--from {} --from vgg16.pth, \
+                 {TORCHVISION_URL})",
+                path.display()
+            ),
+        });
+    };
+    let mut missing = Vec::new();
+    if !has("layers.fc") {
+        missing.push("the dense layers, which precision and recall need".to_owned());
+    }
+    if !has("lpips") {
+        missing.push(format!(
+            "the linear weights of LPIPS, which path lengths need: {LPIPS_URL}"
+        ));
+    }
+    let mut sorted: Vec<(String, Tensor)> = tensors.into_iter().collect();
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    weight_files::write(target, &sorted, &[("source", source.name())])?;
+    Ok(ConvertedWeights {
+        network: "vgg16",
+        path: target.to_path_buf(),
+        missing,
+    })
+}
+
+/// Reads our file, or one of the others' that is whole.
+///
+/// # Errors
+/// When it cannot be read, or a tensor has another shape.
+pub(crate) fn read(path: &Path) -> Result<(Tensors, VggSource)> {
+    let bytes = std::fs::read(path).map_err(|error| Error::Weights {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let source = match weight_files::fact(&bytes, "source").as_deref() {
+        Some("nvidia") => VggSource::Nvidia,
+        Some("torchvision") => VggSource::Torchvision,
+        _ => {
+            return Err(Error::Weights {
+                path: path.to_owned(),
+                reason: "damaged: make it anew with `eval weights --from FILE`".into(),
+            });
+        }
+    };
+    let file = interop::read_tensors_bytes(&bytes)?.tensors;
+    drop(bytes);
+    let tensors = file
+        .into_iter()
+        .map(|(name, tensor)| {
+            let values = Tensor::from_vec(tensor.to_f32(), &tensor.shape[..], &Device::Cpu)?;
+            Ok((name, values))
+        })
+        .collect::<Result<_>>()?;
+    Ok((tensors, source))
+}
+
+/// Weights by the formula: uniform with the deviation of He for weights, up to 0.1 for biases, 0 to 1 for LPIPS.
+pub(crate) fn by_formula(shape: &VggShape, seed: u32) -> Result<Tensors> {
+    let mut tensors = Tensors::new();
+    for (name, _, dims) in slots(shape) {
+        let fan_in: usize = dims.iter().skip(1).product();
+        let (scale, shift) = match dims.len() {
+            1 if name.starts_with("lpips") => (0.5, 0.5),
+            1 => (0.1, 0.0),
+            _ => ((6.0 / fan_in as f64).sqrt(), 0.0),
+        };
+        let n: usize = dims.iter().product();
+        let values: Vec<f32> = uniform(&format!("{seed}:{name}"))
+            .take(n)
+            .map(|s| (s * scale + shift) as f32)
+            .collect();
+        tensors.insert(name, Tensor::from_vec(values, dims, &Device::Cpu)?);
+    }
+    Ok(tensors)
+}

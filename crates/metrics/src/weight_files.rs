@@ -1,0 +1,113 @@
+//! Files of weights: read from what others publish, kept in the cache as safetensors.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::Tensor;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::error::{Error, Result};
+use crate::{inception, vgg};
+
+/// Tensors of a file by name.
+pub(crate) type NamedTensors = HashMap<String, interop::Tensor>;
+
+/// Reads the tensors of a state dict, a TorchScript archive or safetensors.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn read(path: &Path) -> Result<NamedTensors> {
+    Ok(interop::read_tensors(path)?.tensors.into_iter().collect())
+}
+
+/// Writes f32 tensors as safetensors, with facts beside them.
+///
+/// # Errors
+/// `Cache` when the file cannot be written.
+pub(crate) fn write(
+    path: &Path,
+    tensors: &[(String, Tensor)],
+    facts: &[(&str, &str)],
+) -> Result<()> {
+    let data: Vec<(&String, Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, tensor)| {
+            let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            Ok((name, tensor.dims().to_vec(), bytes))
+        })
+        .collect::<Result<_>>()?;
+    let views = data
+        .iter()
+        .map(|(name, shape, bytes)| {
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+        })
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(std::io::Error::other)?;
+    let facts = (!facts.is_empty()).then(|| {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        facts.iter().map(owned).collect()
+    });
+    let bytes = safetensors::serialize(views, facts).map_err(std::io::Error::other)?;
+    files::write_bytes(path, &bytes)?;
+    Ok(())
+}
+
+/// A fact beside the tensors of one of our files.
+pub(crate) fn fact(bytes: &[u8], key: &str) -> Option<String> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
+    metadata.metadata().as_ref()?.get(key).cloned()
+}
+
+/// A network whose weights were put into the cache.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ConvertedWeights {
+    /// `inception-2015-12-05` or `vgg16`.
+    pub network: &'static str,
+    /// The file in the cache.
+    pub path: PathBuf,
+    /// What is missing for some of the metrics, and where it can be had.
+    pub missing: Vec<String>,
+}
+
+/// Reads what others publish, tells by the names of the tensors which network it is, and writes our files into `cache`.
+///
+/// Several files add up: torchvision's VGG16 and the linear weights of LPIPS are two. What the cache has of VGG16 is
+/// kept where the files say nothing of it.
+///
+/// # Errors
+/// `Weights` when a file holds neither network, or tensors are missing or of other shapes.
+pub fn convert_weights(from: &[PathBuf], cache: &Path) -> Result<Vec<ConvertedWeights>> {
+    let mut converted = Vec::new();
+    let mut parts: Vec<(PathBuf, NamedTensors)> = Vec::new();
+    for path in from {
+        let file = read(path)?;
+        if inception::is_inception(&file) {
+            let target = cache.join(inception::FILE_NAME);
+            inception::write(&inception::pick(path, &file)?, &target)?;
+            converted.push(ConvertedWeights {
+                network: "inception-2015-12-05",
+                path: target,
+                missing: Vec::new(),
+            });
+        } else if vgg::is_part(&file) {
+            parts.push((path.clone(), file));
+        } else {
+            return Err(Error::Weights {
+                path: path.clone(),
+                reason: format!(
+                    "neither the weights of the Inception network of FID (pt_inception-2015-12-05-6726825d.pth, {}) nor \
+                     of VGG16 with LPIPS (vgg16.pt, {})",
+                    inception::STATE_DICT_URL,
+                    vgg::TORCHSCRIPT_URL
+                ),
+            });
+        }
+    }
+    if !parts.is_empty() {
+        let target = cache.join(vgg::FILE_NAME);
+        converted.push(vgg::convert(&parts, &target)?);
+    }
+    Ok(converted)
+}

@@ -1,0 +1,95 @@
+//! `eval weights`: the weights of the feature networks into the cache.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail, ensure};
+use interop::download::{self, Download};
+use metrics::inception::{self, STATE_DICT_SHA256_START, STATE_DICT_URL};
+use metrics::{ConvertedWeights, vgg};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::args::{FeatureWeights, WeightsArgs};
+use crate::measure::cache_folder;
+
+pub fn weights(args: &WeightsArgs) -> anyhow::Result<()> {
+    let cache = cache_folder().context("no cache folder is known: set KAOGAN_CACHE")?;
+    let converted = match args.download {
+        Some(network) => metrics::convert_weights(&[download(network)?], &cache)?,
+        None if !args.from.is_empty() => metrics::convert_weights(&args.from, &cache)?,
+        None => {
+            let there: Vec<ConvertedWeights> = [
+                ("inception-2015-12-05", inception::FILE_NAME),
+                ("vgg16", vgg::FILE_NAME),
+            ]
+            .into_iter()
+            .map(|(network, name)| ConvertedWeights {
+                network,
+                path: cache.join(name),
+                missing: Vec::new(),
+            })
+            .filter(|weights| weights.path.is_file())
+            .collect();
+            if there.is_empty() {
+                bail!(
+                    "there are no weights in '{}'; for FID, KID and the like fetch {STATE_DICT_URL}, for precision and \
+                     recall and path lengths {}, and type `eval weights --from FILE`; or `eval weights --download`",
+                    cache.display(),
+                    vgg::TORCHSCRIPT_URL
+                );
+            }
+            there
+        }
+    };
+    cli::report(&json!({ "weights": converted }), |_| describe(&converted));
+    Ok(())
+}
+
+fn describe(converted: &[ConvertedWeights]) -> String {
+    let mut text = String::new();
+    for weights in converted {
+        text += &format!("{:<22} {}\n", weights.network, weights.path.display());
+        for missing in &weights.missing {
+            text += &format!("{:<22} without {missing}\n", "");
+        }
+    }
+    text
+}
+
+/// Fetches a published file into the cache of downloads, and checks its checksum.
+fn download(network: FeatureWeights) -> anyhow::Result<PathBuf> {
+    let (title, url, sha256_start) = match network {
+        FeatureWeights::Inception => (
+            "fetching Inception",
+            STATE_DICT_URL,
+            STATE_DICT_SHA256_START,
+        ),
+        FeatureWeights::Vgg16 => (
+            "fetching VGG16",
+            vgg::TORCHSCRIPT_URL,
+            vgg::TORCHSCRIPT_SHA256,
+        ),
+    };
+    let bar = cli::Progress::new(title, None, "bytes");
+    let name = download::cache_name(url);
+    let options = Download::from_env()?;
+    let path = download::fetch(url, &name, None, &options, &mut |progress| {
+        if let Some(total) = progress.total {
+            bar.set_total(total);
+        }
+        bar.set_position(progress.done);
+    })?;
+    bar.finish();
+    let bytes =
+        std::fs::read(&path).with_context(|| format!("cannot read '{}'", path.display()))?;
+    let sha256: String = Sha256::digest(&bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    ensure!(
+        sha256.starts_with(sha256_start),
+        "'{}' has SHA-256 {sha256}, which does not start with {sha256_start}: remove it and fetch it again",
+        path.display()
+    );
+    Ok(path)
+}
