@@ -60,11 +60,7 @@ pub(crate) fn pairs(
     }
     let c = labels(dataset, config.c_dim, &mut streams)?;
     let c = c.map(|c| Tensor::cat(&[&c, &c], 0)).transpose()?;
-    let z = Tensor::from_vec(
-        [starts, ends].concat(),
-        (2 * n, config.z_dim),
-        &Device::Cpu,
-    )?;
+    let z = Tensor::from_vec([starts, ends].concat(), (2 * n, config.z_dim), &Device::Cpu)?;
     let ws = generator
         .mapping
         .forward(&z, c.as_ref(), &MappingOptions::default())?;

@@ -4,8 +4,11 @@
 
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
-use metrics::{Covariance, FeatureKind, FeatureNetwork, FeatureStats, Features, FidReference};
+use candle_core::{DType, Device, Tensor};
+use metrics::vgg::{Vgg16, VggShape};
+use metrics::{
+    Covariance, Family, FeatureKind, FeatureNetwork, FeatureStats, Features, FidReference,
+};
 use rng::RandomState;
 
 fn best_of(n: usize, mut work: impl FnMut()) -> f64 {
@@ -43,10 +46,25 @@ fn main() {
     ] {
         let network = FeatureNetwork::open(kind, None).expect("weights by formula");
         let seconds = best_of(4, || {
-            network.extract(&images).expect("features");
+            network
+                .extract(Family::Inception, &images)
+                .expect("features");
         });
         println!("{:<24} {:>8.2} images/s", kind.name(), 16.0 / seconds);
     }
+
+    // VGG16.
+    let vgg = Vgg16::by_formula(VggShape::default(), 0).expect("weights by formula");
+    let seconds = best_of(2, || {
+        vgg.features(&images).expect("features");
+    });
+    println!("{:<24} {:>8.2} images/s", "VGG16, dense", 16.0 / seconds);
+    let pairs = images.narrow(0, 0, 4).and_then(|x| x.to_dtype(DType::F32));
+    let pairs = pairs.expect("images");
+    let seconds = best_of(2, || {
+        vgg.lpips(&pairs).expect("distances");
+    });
+    println!("{:<24} {:>8.2} pairs/s", "LPIPS, 256 px", 2.0 / seconds);
 
     // FID of 2048 features.
     let values = random

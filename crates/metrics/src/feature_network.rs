@@ -7,9 +7,7 @@ use candle_core::Tensor;
 
 use crate::error::{Error, Result};
 use crate::features::Features;
-use crate::inception::{
-    self, Formula, Inception, InceptionOptions, STATE_DICT_URL, Tap, softmax,
-};
+use crate::inception::{self, Formula, Inception, InceptionOptions, STATE_DICT_URL, Tap, softmax};
 use crate::name::{Kind, Metric};
 use crate::vgg::{self, LPIPS_URL, TORCHSCRIPT_URL, TORCHVISION_URL, Vgg16, VggShape, VggSource};
 
@@ -71,7 +69,7 @@ impl FromStr for FeatureKind {
 
 /// The two networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Family {
+pub enum Family {
     /// The Inception network of FID.
     Inception,
     /// VGG16, for precision and recall and for path lengths.
@@ -258,11 +256,7 @@ impl FeatureNetwork {
     ///
     /// # Errors
     /// `Images`; `NoWeights` when the network is not open.
-    pub(crate) fn extract(
-        &self,
-        family: Family,
-        images: &Tensor,
-    ) -> Result<(Features, Option<Features>)> {
+    pub fn extract(&self, family: Family, images: &Tensor) -> Result<(Features, Option<Features>)> {
         let closed = || Error::NoWeights("the feature network was not opened".into());
         match family {
             Family::Inception => {

@@ -25,7 +25,7 @@ impl Default for KidOptions {
     }
 }
 
-/// KID and the standard error of that mean over the subsets.
+/// KID and the standard error of that mean over the subsets; `None` where every subset is the whole of both sets.
 ///
 /// # Errors
 /// `Dimensions`, `TooFew` with fewer than two images on a side.
@@ -34,7 +34,7 @@ pub fn kid(
     fake: &Features,
     options: &KidOptions,
     random: &mut RandomState,
-) -> Result<(f64, f64)> {
+) -> Result<(f64, Option<f64>)> {
     let m = options.max_subset_size.min(real.len()).min(fake.len());
     if m < 2 {
         return Err(Error::TooFew {
@@ -51,9 +51,10 @@ pub fn kid(
         })
         .collect::<Result<_>>()?;
     let n = values.len().max(1) as f64;
+    let differ = m < real.len().max(fake.len());
     Ok((
         values.iter().sum::<f64>() / n,
-        standard_deviation(&values) / n.sqrt(),
+        differ.then(|| standard_deviation(&values) / n.sqrt()),
     ))
 }
 
@@ -112,7 +113,13 @@ mod tests {
         let real = normal(400, 0.0, 1);
         let of = |fake: &Features| kid(&real, fake, &options, &mut RandomState::new(0)).unwrap();
         let (same, error) = of(&normal(300, 0.0, 2));
+        let error = error.unwrap();
+        assert!(error > 0.0);
         assert!(same.abs() < 5.0 * error + 0.02, "{same} +- {error}");
+        // Subsets that are all the same tell nothing of the error.
+        let (few, fakes) = (normal(60, 0.0, 5), normal(60, 0.0, 6));
+        let whole = kid(&few, &fakes, &options, &mut RandomState::new(0)).unwrap();
+        assert_eq!(whole.1, None);
         let (near, far) = (of(&normal(300, 0.3, 3)).0, of(&normal(300, 0.9, 4)).0);
         assert!(same < near && near < far, "{same} {near} {far}");
     }

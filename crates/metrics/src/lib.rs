@@ -38,7 +38,7 @@ pub use evaluate::{
     EvaluateOptions, Evaluator, FakeSource, Fakes, MetricResult, OnResult, Progress, SourceError,
     Step, cache_folder,
 };
-pub use feature_network::{FeatureKind, FeatureNetwork};
+pub use feature_network::{Family, FeatureKind, FeatureNetwork};
 pub use feature_stats::{Covariance, FeatureStats, Gaussian};
 pub use features::Features;
 pub use fid::{FidReference, fid};

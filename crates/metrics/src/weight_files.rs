@@ -107,7 +107,7 @@ pub fn convert_weights(from: &[PathBuf], cache: &Path) -> Result<Vec<ConvertedWe
     }
     if !parts.is_empty() {
         let target = cache.join(vgg::FILE_NAME);
-        converted.push(vgg::convert(&parts, &target)?);
+        converted.push(vgg::convert(&parts, &target, &vgg::VggShape::default())?);
     }
     Ok(converted)
 }

@@ -28,6 +28,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     )?;
     let kind = evaluator.network().kind();
     let mut n_measured = 0;
+    let mut is_waiting = false;
     loop {
         let todo = pending(&run, args, kind);
         if !todo.is_empty() {
@@ -53,10 +54,28 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
         if !args.watch || run.has_ended() {
             break;
         }
+        let quiet = run.quiet_for();
+        if quiet > run.patience() {
+            tracing::warn!(
+                "the run has not reached its goal, but has written nothing for {}: it seems to have stopped, so this \
+                 ends too; type the same again when training goes on",
+                cli::format_duration(quiet)
+            );
+            break;
+        }
+        if !is_waiting {
+            is_waiting = true;
+            tracing::info!("waiting for new snapshots; Ctrl-C ends this, nothing is lost");
+        }
         std::thread::sleep(POLL);
         run = RunDir::open(&args.run_dir)?;
     }
-    if n_measured == 0 {
+    if n_measured == 0 && run.snapshots.is_empty() {
+        tracing::warn!(
+            "'{}' has no snapshots (network-snapshot-*)",
+            run.path.display()
+        );
+    } else if n_measured == 0 {
         tracing::info!("nothing to do: every chosen snapshot has its results");
     }
     Ok(())
@@ -81,7 +100,7 @@ pub fn dataset_of(run: &RunDir, data: Option<&Path>) -> anyhow::Result<ImageData
     };
     ImageDataset::open(&path, &options).with_context(|| {
         format!(
-            "the dataset of the run; when it has moved, give it with --data (--data {})",
+            "the dataset '{}' of the run; when it has moved, say where it is with --data FILE",
             path.display()
         )
     })

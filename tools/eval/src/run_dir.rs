@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -108,14 +109,13 @@ impl RunDir {
             fakes: BTreeMap::new(),
             metrics: Vec::new(),
         };
-        if let Ok(text) = std::fs::read_to_string(path.join("stats.jsonl")) {
-            run.ticks = text.lines().filter_map(tick).collect();
-        }
+        run.ticks = read_lines(&path.join("stats.jsonl"), tick);
         if run.ticks.is_empty() {
             run.ticks = ticks_of_events(path, &names);
         }
         if run.ticks.is_empty() {
-            let log = std::fs::read_to_string(path.join("log.txt")).unwrap_or_default();
+            let log = std::fs::read(path.join("log.txt")).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
             run.ticks = log.lines().filter_map(tick_of_log).collect();
         }
         for name in &names {
@@ -137,15 +137,19 @@ impl RunDir {
                 }
             }
             if name.starts_with("metric-") && name.ends_with(".jsonl") {
-                let text = std::fs::read_to_string(path.join(name)).unwrap_or_default();
-                run.metrics.extend(text.lines().filter_map(metric_line));
+                run.metrics
+                    .extend(read_lines(&path.join(name), metric_line));
             }
         }
         run.snapshots.sort_by_key(|snapshot| snapshot.kimg);
         run.snapshots.dedup_by_key(|snapshot| snapshot.kimg);
         ensure!(
-            !run.ticks.is_empty() || !run.snapshots.is_empty() || !run.options.is_null(),
-            "'{}' is no folder of a run: there is no training_options.json, no stats.jsonl and no network-snapshot-*",
+            !run.ticks.is_empty()
+                || !run.snapshots.is_empty()
+                || !run.options.is_null()
+                || !run.metrics.is_empty(),
+            "'{}' is no folder of a run: there is no training_options.json, no stats.jsonl, no log.txt, no \
+             metric-*.jsonl and no network-snapshot-*",
             path.display()
         );
         Ok(run)
@@ -188,6 +192,39 @@ impl RunDir {
         }
     }
 
+    /// How long nothing was written by training.
+    pub fn quiet_for(&self) -> Duration {
+        let of_training = |name: &str| {
+            name.starts_with("network-snapshot-")
+                || name.starts_with("fakes")
+                || name.contains("tfevents")
+                || matches!(name, "stats.jsonl" | "log.txt" | "training_options.json")
+        };
+        let files = std::fs::read_dir(&self.path).into_iter().flatten();
+        files
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let is_of_training = of_training(&entry.file_name().to_string_lossy());
+                is_of_training.then(|| entry.metadata().ok()?.modified().ok()?.elapsed().ok())?
+            })
+            .min()
+            .unwrap_or_default()
+    }
+
+    /// A live run writes at least once in this time: ten of its longest ticks.
+    pub fn patience(&self) -> Duration {
+        let longest = self
+            .ticks
+            .iter()
+            .filter_map(|tick| tick.means.get("Timing/sec_per_tick").copied())
+            .filter(|secs| secs.is_finite())
+            .fold(0.0, f64::max);
+        match self.ticks.is_empty() {
+            true => Duration::from_secs(3600),
+            false => Duration::from_secs_f64((10.0 * longest).clamp(900.0, 1e7)),
+        }
+    }
+
     /// Whether training has reached its goal.
     pub fn has_ended(&self) -> bool {
         let total = self.option(&["total_kimg"]).as_f64();
@@ -200,6 +237,25 @@ fn name_of(path: &Path) -> String {
     path.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
+}
+
+/// The records of a file, line by line; those that are none are passed over, and told of. The last line of a file that is
+/// being written may be cut off.
+fn read_lines<T>(path: &Path, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    let records: Vec<Option<T>> = lines.iter().map(|line| parse(line)).collect();
+    let n_whole = records.len() - usize::from(!text.ends_with('\n') && !records.is_empty());
+    let n_bad = records[..n_whole].iter().filter(|r| r.is_none()).count();
+    if n_bad > 0 {
+        tracing::warn!(
+            "'{}': {n_bad} of {} lines are no records and are left out",
+            path.display(),
+            lines.len()
+        );
+    }
+    records.into_iter().flatten().collect()
 }
 
 /// Python writes bare NaN and Infinity, which are no JSON.
@@ -350,7 +406,19 @@ mod tests {
             (601, 2423.3, 0.441)
         );
         assert!((tick.hours - 18.6111).abs() < 1e-3);
+        assert!(run.quiet_for() < Duration::from_secs(600));
+        assert_eq!(run.patience(), Duration::from_secs(900));
         let empty = tempfile::tempdir().unwrap();
         assert!(RunDir::open(empty.path()).is_err());
+        // Results alone are something to compare.
+        std::fs::copy(
+            folder.path().join("metric-fid50k_full.jsonl"),
+            empty.path().join("metric-fid50k_full.jsonl"),
+        )
+        .unwrap();
+        // Bytes that are no text, and lines that are no records.
+        std::fs::write(empty.path().join("stats.jsonl"), b"\xff\xfe\n{\"a\": 1}\n").unwrap();
+        let run = RunDir::open(empty.path()).unwrap();
+        assert_eq!((run.metrics.len(), run.ticks.len()), (1, 0));
     }
 }

@@ -26,7 +26,10 @@ pub fn curve(run: &RunDir, result: &str, features: &str) -> Curve {
         .iter()
         .filter(|line| line.features() == features)
     {
-        if let (Some(kimg), Some(value)) = (line.kimg, line.line["results"][result].as_f64()) {
+        // A number that was no number is written as null.
+        let number = line.line["results"].get(result);
+        let value = number.map(|v| v.as_f64().unwrap_or(f64::NAN));
+        if let (Some(kimg), Some(value)) = (line.kimg, value) {
             let point = Point {
                 kimg: kimg as f64,
                 value,
@@ -137,7 +140,9 @@ fn between(names: &[String], curves: &[Curve], result: &str) -> Option<String> {
     let difference = (a.value - b.value).abs();
     let error = a.std.unwrap_or(0.0).hypot(b.std.unwrap_or(0.0));
     let known = a.std.is_some() && b.std.is_some();
-    Some(if known && difference < 2.0 * error {
+    Some(if difference <= 0.0 {
+        format!("{first} and {second} are equal: best {result} {}.", show(a))
+    } else if known && difference < 2.0 * error {
         format!(
             "{first} and {second} are equal within the error: best {result} {} against {} (difference {}, error of it {}).",
             show(a),
@@ -164,13 +169,23 @@ fn between(names: &[String], curves: &[Curve], result: &str) -> Option<String> {
 
 fn of_curve(name: &str, curve: &Curve, result: &str) -> Vec<String> {
     let Some(top) = best(curve, result) else {
-        return vec![format!(
-            "{name}: no snapshot was measured by {result}; `eval run` does it."
-        )];
+        return vec![if curve.is_empty() {
+            format!("{name}: no snapshot was measured by {result}; `eval run` does it.")
+        } else {
+            format!("{name} has diverged: {result} is no number at any snapshot.")
+        }];
     };
     let (Some(last), falls) = (curve.last(), Metric::lower_is_better(result)) else {
         return Vec::new();
     };
+    if !last.value.is_finite() {
+        return vec![format!(
+            "{name} has diverged: {result} of its last snapshot (kimg {:.0}) is no number. Use the snapshot of kimg {:.0} ({}).",
+            last.kimg,
+            top.kimg,
+            show(top)
+        )];
+    }
     if falls && let Some((top, first)) = collapse_of(curve) {
         return vec![format!(
             "{name} collapsed at kimg {:.0}: {result} rose from {} (kimg {:.0}) to {} and ends at {}. Use the snapshot of kimg {:.0}.",
@@ -298,6 +313,20 @@ mod tests {
     }
 
     #[test]
+    fn a_last_snapshot_without_a_number_is_a_divergence() {
+        let say = |values: &[f64]| of_curve("a", &curve_of(values), "fid5k_full").remove(0);
+        let text = say(&[300.0, 20.0, f64::NAN]);
+        assert!(
+            text.contains("diverged") && text.contains("(kimg 400)") && text.contains("kimg 200"),
+            "{text}"
+        );
+        assert!(say(&[f64::NAN]).contains("no number at any snapshot"));
+        assert!(say(&[]).contains("eval run"));
+        // One in between is passed over.
+        assert!(say(&[300.0, f64::NAN, 18.0]).contains("still improving"));
+    }
+
+    #[test]
     fn runs_within_the_error_are_equal() {
         let names = ["a".to_owned(), "b".to_owned()];
         let say = |a: f64, b: f64| {
@@ -309,6 +338,7 @@ mod tests {
             .unwrap()
         };
         assert!(say(10.0, 10.1).contains("equal within the error"));
+        assert!(say(10.0, 10.0).starts_with("a and b are equal: best fid5k_full 10"));
         let text = say(12.0, 10.0);
         assert!(
             text.starts_with("b is better: best fid5k_full 10"),

@@ -43,10 +43,16 @@ pub(super) fn of_images(
     let key = reals.key(metric)?;
     let mut random = RandomState::new(options.seed);
     let mut numbers = Numbers::default();
-    let features =
-        || -> Result<Features> { fakes.features(key.family, n).ok_or_else(too_few) };
+    let features = || -> Result<Features> { fakes.features(key.family, n).ok_or_else(too_few) };
     match metric.kind {
         Kind::Fid => {
+            if key.n.min(n) < 2 {
+                return Err(Error::TooFew {
+                    metric: metric.to_string(),
+                    needed: "two images on each side".into(),
+                    found: format!("{} and {n}", key.n),
+                });
+            }
             let stats = fakes.stats().ok_or_else(too_few)?;
             let reference = reals
                 .reference(key, options.covariance)?
@@ -74,7 +80,7 @@ pub(super) fn of_images(
             let real = reals.features(key).ok_or_else(too_few)?;
             let (value, error) = kid(real, &features()?, &KidOptions::default(), &mut random)?;
             numbers.values.push(value);
-            numbers.errors.push(error);
+            numbers.errors.extend(error);
         }
         Kind::PrecisionRecall => {
             let real = reals.features(key).ok_or_else(too_few)?;

@@ -108,12 +108,13 @@ impl RealSide {
         };
         let file = match self.cache.clone() {
             Some(cache) => {
-                if !self.content.contains_key(&key.reals) {
-                    self.content.insert(key.reals, images.content_hash()?);
-                }
-                let content = &self.content[&key.reals];
+                let content = match self.content.get(&key.reals) {
+                    Some(content) => content.clone(),
+                    None => images.content_hash()?,
+                };
+                self.content.insert(key.reals, content.clone());
                 let name = network.cache_name(key.family);
-                Some(cache_file(&cache, content, key.n, &name))
+                Some(cache_file(&cache, &content, key.n, &name))
             }
             None => None,
         };
@@ -190,7 +191,7 @@ impl RealSide {
 
 impl Metric {
     /// The network whose features a metric is made of.
-    pub(crate) fn family(&self) -> Family {
+    pub fn family(&self) -> Family {
         match self.kind {
             Kind::PrecisionRecall | Kind::PathLength(_) => Family::Vgg,
             _ => Family::Inception,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::FeatureKind;
+use crate::{FeatureKind, PathOptions};
 use candle_core::Device;
 use dataset::{DatasetOptions, DatasetWriter, Image, ImageDataset, WriterOptions, encode_png};
 
@@ -121,6 +121,132 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
     assert_ne!(mirrored[0].results, plain[0].results);
 }
 
+/// Images as [`fakes`] gives them, and pairs whose second is a little brighter with each position.
+struct Pictures<F>(F);
+
+impl<F: FnMut(usize) -> Result<Option<Tensor>, SourceError>> FakeSource for Pictures<F> {
+    fn images(&mut self, n: usize) -> Result<Option<Tensor>, SourceError> {
+        (self.0)(n)
+    }
+
+    fn has_paths(&self) -> bool {
+        true
+    }
+
+    fn path_pairs(
+        &mut self,
+        _: PathOptions,
+        step: f64,
+        start: usize,
+        n: usize,
+    ) -> Result<Tensor, SourceError> {
+        let image = |i: usize, move_by: f64| -> Vec<f32> {
+            let pixels = picture(i % 7, 90);
+            let speed = move_by * (1 + i % 3) as f64;
+            (0..3 * 16 * 16)
+                .map(|p| {
+                    (f64::from(pixels[p]) / 200.0 - 0.6 + speed * f64::from(p as u32 % 5)) as f32
+                })
+                .collect()
+        };
+        let range = || start..start + n;
+        let values: Vec<f32> = range()
+            .flat_map(|i| image(i, 0.0))
+            .chain(range().flat_map(|i| image(i, step * 100.0)))
+            .collect();
+        Ok(Tensor::from_vec(values, (2 * n, 3, 16, 16), &Device::Cpu)?)
+    }
+}
+
+fn evaluator_of(zip: &Path, batch_size: usize) -> Evaluator {
+    let reals = ImageDataset::open(zip, &DatasetOptions::default()).unwrap();
+    let options = EvaluateOptions {
+        batch_size,
+        bootstrap: 0,
+        ..Default::default()
+    };
+    let kind = FeatureKind::RandomInceptionSmall;
+    let network = FeatureNetwork::for_metrics(kind, &[], None).unwrap();
+    Evaluator::new(network, reals.into(), options)
+}
+
+fn parse(names: &[&str]) -> Vec<Metric> {
+    names.iter().map(|n| n.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_result_is_handed_over_before_later_images_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let zip = folder.path().join("reals.zip");
+    write(&zip, 20);
+    let mut evaluator = evaluator_of(&zip, 16);
+    let mut seen = Vec::new();
+    // There are 30 images: what needs 40 fails, what needs less is there already.
+    let error = evaluator
+        .evaluate_each(
+            &parse(&["fid40_full", "kid30_full", "pr20_3_full"]),
+            &mut Pictures(fakes(0, 30)),
+            &mut |_| (),
+            &mut |result| {
+                seen.push(result.metric.to_string());
+                Ok(())
+            },
+        )
+        .unwrap_err();
+    assert_eq!(seen, ["pr20_3_full", "kid30_full"]);
+    assert!(error.to_string().contains("40 images"), "{error}");
+    // An answer of the receiver ends the work.
+    let error = evaluator
+        .evaluate_each(
+            &parse(&["fid10_full", "fid20_full"]),
+            &mut Pictures(fakes(0, 10)),
+            &mut |_| (),
+            &mut |_| Err("the disk is full".into()),
+        )
+        .unwrap_err();
+    assert_eq!(error.to_string(), "the disk is full");
+}
+
+#[test]
+fn a_number_does_not_depend_on_the_other_metrics_nor_on_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let zip = folder.path().join("reals.zip");
+    write(&zip, 20);
+    let measure = |batch_size: usize, names: &[&str]| -> Vec<MetricResult> {
+        let mut results = Vec::new();
+        evaluator_of(&zip, batch_size)
+            .evaluate_each(
+                &parse(names),
+                &mut Pictures(fakes(60, 50)),
+                &mut |_| (),
+                &mut |result| {
+                    results.push(result);
+                    Ok(())
+                },
+            )
+            .unwrap();
+        results
+    };
+    let all = measure(
+        16,
+        &["ppl2_30wend", "fid37_full", "pr25_3_full", "kid12_full"],
+    );
+    assert_eq!(all.len(), 4);
+    for result in &all {
+        let name = result.metric.to_string();
+        assert_eq!(measure(16, &[&name])[0].results, result.results, "{name}");
+        assert_eq!(measure(5, &[&name])[0].results, result.results, "{name}");
+    }
+    let of = |name: &str| {
+        let found = all.iter().find(|r| r.metric.to_string() == name);
+        found.unwrap().flavour.clone()
+    };
+    assert_eq!(of("pr25_3_full")["features"], "random-vgg16-small");
+    assert_eq!(of("ppl2_30wend")["features"], "random-vgg16-small");
+    assert_eq!(of("ppl2_30wend")["comparable_with_published"], false);
+    assert_eq!(of("fid37_full")["features"], "random-inception-small");
+}
+
 #[test]
 fn what_cannot_be_measured_is_said_before_any_work() {
     let folder = tempfile::tempdir().unwrap();
@@ -130,10 +256,9 @@ fn what_cannot_be_measured_is_said_before_any_work() {
     let network = FeatureNetwork::open(FeatureKind::RandomInceptionSmall, None).unwrap();
     let mut evaluator = Evaluator::new(network, reals.into(), EvaluateOptions::default());
     for name in ["is50", "ppl2_wend"] {
-        let result =
-            evaluator.evaluate(&[name.parse().unwrap()], &mut fakes(0, 50), &mut |_| {
-                panic!("work was done")
-            });
+        let result = evaluator.evaluate(&[name.parse().unwrap()], &mut fakes(0, 50), &mut |_| {
+            panic!("work was done")
+        });
         assert!(result.is_err());
     }
     let error = evaluator

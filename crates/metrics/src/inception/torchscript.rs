@@ -91,7 +91,11 @@ fn layer(name: &str) -> String {
                 "branch3x3dbl" if block == "6a" => 0,
                 _ => 1,
             };
-            format!("{}.{}", numbered("tower", tower), numbered("conv", step - 1))
+            format!(
+                "{}.{}",
+                numbered("tower", tower),
+                numbered("conv", step - 1)
+            )
         }
     };
     format!("{}.{inside}", numbered("mixed", i))

@@ -139,7 +139,10 @@ pub(crate) type Tensors = HashMap<String, Tensor>;
 
 /// Whether a file holds an Inception network, under whoever's names.
 pub(crate) fn is_inception(file: &NamedTensors) -> bool {
-    torchscript::is_torchscript(file) || file.keys().any(|name| name.ends_with("Conv2d_1a_3x3.conv.weight"))
+    torchscript::is_torchscript(file)
+        || file
+            .keys()
+            .any(|name| name.ends_with("Conv2d_1a_3x3.conv.weight"))
 }
 
 /// Picks the weights from the tensors of a file: the PyTorch state dict's names (also below a module of a wrapper), or

@@ -321,7 +321,16 @@ mod tests {
         let images = Tensor::from_vec(pixels, (2, 3, height, width), &Device::Cpu).unwrap();
         let features = vgg.features(&images).unwrap();
         assert_eq!((features.len(), features.dim()), (2, 256));
-        let want = [0.0, 2.796_147_1, 1.469_171_5, 0.0, 0.0, 2.361_479_3, 0.0, 2.716_338_4];
+        let want = [
+            0.0,
+            2.796_147,
+            1.469_171_5,
+            0.0,
+            0.0,
+            2.361_479_3,
+            0.0,
+            2.716_338_4,
+        ];
         for (got, want) in features.row(0).iter().zip(want) {
             assert!((got - want).abs() < 1e-4 * 16.47, "{got} {want}");
         }

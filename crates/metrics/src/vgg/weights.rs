@@ -111,8 +111,8 @@ pub(crate) fn is_part(file: &NamedTensors) -> bool {
 pub(crate) fn convert(
     parts: &[(PathBuf, NamedTensors)],
     target: &Path,
+    shape: &VggShape,
 ) -> Result<ConvertedWeights> {
-    let shape = VggShape::default();
     let mut tensors = Tensors::new();
     let mut source = None;
     if target.is_file() {
@@ -125,7 +125,7 @@ pub(crate) fn convert(
         } else if file.contains_key("features.0.weight") {
             source = Some(VggSource::Torchvision);
         }
-        for (name, others, dims) in slots(&shape) {
+        for (name, others, dims) in slots(shape) {
             let Some(tensor) = [&name].into_iter().chain(&others).find_map(|n| file.get(n)) else {
                 continue;
             };
@@ -145,7 +145,7 @@ pub(crate) fn convert(
         }
     }
     let has = |prefix: &str| {
-        slots(&shape)
+        slots(shape)
             .iter()
             .filter(|(name, ..)| name.starts_with(prefix))
             .all(|(name, ..)| tensors.contains_key(name))
@@ -229,4 +229,86 @@ pub(crate) fn by_formula(shape: &VggShape, seed: u32) -> Result<Tensors> {
         tensors.insert(name, Tensor::from_vec(values, dims, &Device::Cpu)?);
     }
     Ok(tensors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: VggShape = VggShape::SMALL;
+
+    /// The file of somebody else with the weights of a seed; `other` picks among the names of others.
+    fn file(seed: u32, other: impl Fn(&str, &[String]) -> Option<String>) -> NamedTensors {
+        let tensors = by_formula(&SHAPE, seed).unwrap();
+        slots(&SHAPE)
+            .into_iter()
+            .filter_map(|(name, others, mut dims)| {
+                let values: Vec<f32> = tensors[&name].flatten_all().unwrap().to_vec1().unwrap();
+                let to = other(&name, &others)?;
+                if name.starts_with("lpips") {
+                    // As these files have them.
+                    dims = vec![1, dims[0], 1, 1];
+                }
+                Some((to, interop::Tensor::from_f32(dims, &values).unwrap()))
+            })
+            .collect()
+    }
+
+    fn is_equal(a: &Tensors, b: &Tensors) -> bool {
+        let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        a.len() == b.len() && a.iter().all(|(name, t)| values(t) == values(&b[name]))
+    }
+
+    #[test]
+    fn files_of_nvidia_and_of_torchvision_with_lpips_give_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let want = by_formula(&SHAPE, 3).unwrap();
+        let nvidia = file(3, |name, _| Some(name.to_owned()));
+        let done = convert(&[(path("vgg16.pt"), nvidia)], &path("a"), &SHAPE).unwrap();
+        assert!(done.missing.is_empty());
+        let (read_back, source) = read(&path("a")).unwrap();
+        assert!(is_equal(&read_back, &want));
+        assert_eq!(source, VggSource::Nvidia);
+
+        let torchvision = file(3, |name, others| {
+            (!name.starts_with("lpips")).then(|| others[0].clone())
+        });
+        let lpips = || {
+            file(3, |name, others| {
+                name.starts_with("lpips").then(|| others[0].clone())
+            })
+        };
+        assert!(is_part(&torchvision) && is_part(&lpips()));
+        // The linear weights alone are nothing; behind the network they add up.
+        let alone = convert(&[(path("vgg.pth"), lpips())], &path("b"), &SHAPE).unwrap_err();
+        assert!(alone.to_string().contains("vgg16-397923af.pth"), "{alone}");
+        let done = convert(&[(path("tv.pth"), torchvision)], &path("b"), &SHAPE).unwrap();
+        assert!(done.missing[0].contains("LPIPS"), "{:?}", done.missing);
+        let done = convert(&[(path("vgg.pth"), lpips())], &path("b"), &SHAPE).unwrap();
+        assert!(done.missing.is_empty());
+        let (read_back, source) = read(&path("b")).unwrap();
+        assert!(is_equal(&read_back, &want));
+        assert_eq!(source, VggSource::Torchvision);
+    }
+
+    #[test]
+    fn other_networks_and_damage_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vgg19.pth");
+        let mut wide = file(3, |name, _| Some(name.to_owned()));
+        let odd = interop::Tensor::from_f32(vec![2, 3, 3, 3], &[0.0; 54]).unwrap();
+        wide.insert("layers.conv1.weight".into(), odd);
+        let error = convert(&[(path.clone(), wide)], &folder.path().join("x"), &SHAPE)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("layers.conv1.weight") && error.contains("not VGG16"));
+        std::fs::write(&path, "nothing").unwrap();
+        assert!(
+            read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("eval weights")
+        );
+    }
 }

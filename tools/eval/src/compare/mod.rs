@@ -1,0 +1,113 @@
+//! `eval compare`: runs side by side on one page.
+
+mod page;
+mod plots;
+mod strip;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::args::CompareArgs;
+use crate::run_dir::RunDir;
+use crate::verdict::verdict;
+use page::page;
+use plots::Plots;
+
+/// The verdict on runs that give no cause for one.
+const NOTHING_SAID: &str = "Nothing to judge by yet: no metric was computed (`eval run RUN_DIR`), and the curves, if there are any, are ordinary.";
+
+pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
+    let runs = args
+        .runs
+        .iter()
+        .map(|path| RunDir::open(path))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let names = unique_names(&runs);
+    let (result, features) = main_result(&runs);
+    let said = verdict(&runs, &names, result.as_deref(), &features);
+    let plots = Plots::new(&runs, &names);
+    let page = page(&runs, &names, result.as_deref(), &features, &said, &plots)?;
+    files::write_bytes(&args.out, page.as_bytes())?;
+    let folder = args.plots.clone().unwrap_or_else(|| beside(&args.out));
+    for plot in plots.metrics.iter().chain(&plots.curves) {
+        let name: String = format!("{} by {}", plot.title, plot.x_label)
+            .chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || c == '-' {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect();
+        files::write_bytes(folder.join(format!("{name}.png")), &plot.to_png())?;
+        files::write_bytes(folder.join(format!("{name}.csv")), plot.to_csv().as_bytes())?;
+    }
+    let told = json!({ "page": args.out, "plots": folder, "verdict": said });
+    cli::report(&told, |_| {
+        let said = match said.is_empty() {
+            true => NOTHING_SAID.to_owned(),
+            false => said.join("\n"),
+        };
+        format!(
+            "{said}\n\npage   {}\nplots  {} (PNG and CSV)",
+            args.out.display(),
+            folder.display()
+        )
+    });
+    Ok(())
+}
+
+/// `compare.html` to `compare-plots`.
+fn beside(out: &Path) -> PathBuf {
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+    out.with_file_name(format!("{stem}-plots"))
+}
+
+/// Folder names; with the folder above in front where two are the same.
+fn unique_names(runs: &[RunDir]) -> Vec<String> {
+    let names: Vec<String> = runs.iter().map(RunDir::name).collect();
+    runs.iter()
+        .zip(&names)
+        .enumerate()
+        .map(|(i, (run, name))| {
+            if names.iter().filter(|other| *other == name).count() == 1 {
+                return name.clone();
+            }
+            let path = run.path.canonicalize().unwrap_or_else(|_| run.path.clone());
+            let above = path.parent().and_then(Path::file_name).unwrap_or_default();
+            format!("{}/{name} ({})", above.to_string_lossy(), i + 1)
+        })
+        .collect()
+}
+
+/// The number to judge by and its features: a FID that most runs have, then the one with most points.
+fn main_result(runs: &[RunDir]) -> (Option<String>, String) {
+    let mut counts: BTreeMap<(String, String), (BTreeSet<usize>, usize)> = BTreeMap::new();
+    for (i, run) in runs.iter().enumerate() {
+        for line in &run.metrics {
+            for result in line.line["results"].as_object().into_iter().flatten() {
+                let key = (result.0.clone(), line.features().to_owned());
+                let entry = counts.entry(key).or_default();
+                entry.0.insert(i);
+                entry.1 += 1;
+            }
+        }
+    }
+    let top = counts
+        .into_iter()
+        .max_by_key(|((name, _), (runs, points))| {
+            (
+                runs.len(),
+                name.starts_with("fid"),
+                name.starts_with("kid"),
+                *points,
+            )
+        });
+    match top {
+        Some(((result, features), _)) => (Some(result), features),
+        None => (None, "inception-2015-12-05".to_owned()),
+    }
+}

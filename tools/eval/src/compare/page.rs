@@ -1,0 +1,163 @@
+//! The page: verdict, table, plots, pictures, settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use report::{Page, short};
+use serde_json::Value;
+
+use super::NOTHING_SAID;
+use super::plots::Plots;
+use super::strip::strip;
+use crate::run_dir::RunDir;
+use crate::verdict::{best, curve};
+
+pub fn page(
+    runs: &[RunDir],
+    names: &[String],
+    result: Option<&str>,
+    features: &str,
+    said: &[String],
+    plots: &Plots,
+) -> anyhow::Result<String> {
+    let mut page = Page::new(&format!("Runs compared: {}", names.join(", ")));
+    page.heading("Verdict");
+    if said.is_empty() {
+        page.text(NOTHING_SAID);
+    } else {
+        page.list(said);
+    }
+    page.heading("Runs").table(
+        &[
+            "run",
+            "kimg",
+            "hours",
+            "pictures",
+            "augmentation",
+            "best",
+            "at kimg",
+            "last",
+        ],
+        &summary(runs, names, result, features),
+        false,
+    );
+    if let Some(result) = result {
+        page.text(&format!("best and last: {result}, features {features}."));
+    }
+    if !plots.metrics.is_empty() {
+        page.heading("Quality over time").plots(&plots.metrics);
+    }
+    let strips = runs
+        .iter()
+        .zip(names)
+        .enumerate()
+        .map(|(color, (run, name))| strip(run, name, color))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    if strips.iter().any(|strip| !strip.frames.is_empty()) {
+        page.heading("The same latents through time")
+            .text("Each run keeps its own fixed latents: a cell shows the same one at every moment. Drag the slider.")
+            .slider(&strips, "kimg");
+    }
+    if !plots.curves.is_empty() {
+        page.heading("Training curves").plots(&plots.curves);
+    }
+    let rows = differences(runs);
+    page.heading("Settings that differ");
+    if rows.is_empty() {
+        page.text("None: the settings are the same.");
+    } else {
+        let header: Vec<&str> = std::iter::once("setting")
+            .chain(names.iter().map(String::as_str))
+            .collect();
+        page.table(&header, &rows, false);
+    }
+    Ok(page.finish())
+}
+
+fn summary(
+    runs: &[RunDir],
+    names: &[String],
+    result: Option<&str>,
+    features: &str,
+) -> Vec<Vec<String>> {
+    runs.iter()
+        .zip(names)
+        .map(|(run, name)| {
+            let last = run.ticks.last();
+            let curve = result.map_or_else(Vec::new, |result| curve(run, result, features));
+            let top = result.and_then(|result| best(&curve, result));
+            let dash = || "–".to_owned();
+            let p = last
+                .and_then(|tick| tick.means.get("Progress/augment"))
+                .copied()
+                .unwrap_or(0.0);
+            let augmentation = match (
+                run.option(&["ada_target"]).as_f64(),
+                run.option(&["augment_p"]).as_f64(),
+            ) {
+                (Some(target), _) => format!("ADA, target {target}, p {} at the end", short(p)),
+                (None, Some(p)) => format!("fixed p {p}"),
+                (None, None) if p > 0.0 => format!("p {} at the end", short(p)),
+                (None, None) => "none".to_owned(),
+            };
+            let pictures = run.option(&["training_set_kwargs", "max_size"]);
+            vec![
+                name.clone(),
+                last.map_or_else(dash, |tick| short(tick.kimg)),
+                last.map_or_else(dash, |tick| short(tick.hours)),
+                pictures.as_u64().map_or_else(dash, |n| n.to_string()),
+                augmentation,
+                top.map_or_else(dash, |p| short(p.value)),
+                top.map_or_else(dash, |p| short(p.kimg)),
+                curve.last().map_or_else(dash, |p| short(p.value)),
+            ]
+        })
+        .collect()
+}
+
+/// Settings by their path of keys where not all runs agree.
+fn differences(runs: &[RunDir]) -> Vec<Vec<String>> {
+    let flat: Vec<BTreeMap<String, String>> = runs
+        .iter()
+        .map(|run| {
+            let mut all = BTreeMap::new();
+            flatten("", &run.options, &mut all);
+            all
+        })
+        .collect();
+    let keys: BTreeSet<&String> = flat.iter().flat_map(BTreeMap::keys).collect();
+    keys.into_iter()
+        .filter(|key| !matches!(key.as_str(), "run_dir"))
+        .filter_map(|key| {
+            let values: Vec<String> = flat
+                .iter()
+                .map(|all| all.get(key).cloned().unwrap_or_else(|| "–".into()))
+                .collect();
+            values
+                .iter()
+                .any(|value| *value != values[0])
+                .then(|| std::iter::once(key.clone()).chain(values).collect())
+        })
+        .collect()
+}
+
+fn flatten(prefix: &str, value: &Value, all: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let key = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}.{key}")
+                };
+                flatten(&key, value, all);
+            }
+        }
+        Value::Null if prefix.is_empty() => {}
+        Value::String(text) => {
+            all.insert(prefix.to_owned(), text.clone());
+        }
+        other => {
+            all.insert(prefix.to_owned(), other.to_string());
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Preview grids of a run through time.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use image::{DynamicImage, ImageFormat, imageops::FilterType};
+use report::Strip;
+
+use crate::run_dir::RunDir;
+
+/// Pictures of a run on the page at most.
+const MAX_FRAMES: usize = 24;
+/// Columns and rows of a preview grid that are shown.
+const CELLS: (u32, u32) = (6, 4);
+/// Side of one of them on the page.
+const CELL_SIDE: u32 = 112;
+
+/// The upper left of the preview grids, evenly over time.
+pub fn strip(run: &RunDir, name: &str, color: usize) -> anyhow::Result<Strip> {
+    let all: Vec<(&u64, &PathBuf)> = run.fakes.iter().collect();
+    let n = all.len();
+    let mut chosen: Vec<usize> = (0..n.min(MAX_FRAMES))
+        .map(|i| {
+            if n > 1 {
+                i * (n - 1) / (n.min(MAX_FRAMES) - 1).max(1)
+            } else {
+                0
+            }
+        })
+        .collect();
+    chosen.dedup();
+    let resolution = run.option(&["training_set_kwargs", "resolution"]).as_u64();
+    let mut frames = Vec::new();
+    for i in chosen {
+        let (kimg, path) = all[i];
+        match frame(path, resolution) {
+            Ok(jpeg) => frames.push((*kimg, jpeg)),
+            // A picture that is being written: the page does without it.
+            Err(error) => tracing::warn!("'{}' is left out: {error:#}", path.display()),
+        }
+    }
+    Ok(Strip {
+        name: name.to_owned(),
+        color,
+        frames,
+    })
+}
+
+fn frame(path: &Path, resolution: Option<u64>) -> anyhow::Result<Vec<u8>> {
+    let mut reader = image::ImageReader::open(path)?.with_guessed_format()?;
+    reader.no_limits();
+    let grid = reader
+        .decode()
+        .with_context(|| format!("cannot decode '{}'", path.display()))?;
+    let cell = resolution
+        .and_then(|r| u32::try_from(r).ok())
+        .filter(|r| *r > 0 && *r <= grid.width());
+    let part = match cell {
+        Some(cell) => {
+            let columns = (grid.width() / cell).min(CELLS.0);
+            let rows = (grid.height() / cell).clamp(1, CELLS.1);
+            let part = grid.crop_imm(0, 0, columns * cell, rows * cell);
+            let side = cell.min(CELL_SIDE);
+            part.resize_exact(columns * side, rows * side, FilterType::CatmullRom)
+        }
+        None => grid.thumbnail(CELLS.0 * CELL_SIDE, CELLS.1 * CELL_SIDE),
+    };
+    let mut jpeg = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(part.to_rgb8()).write_to(&mut jpeg, ImageFormat::Jpeg)?;
+    Ok(jpeg.into_inner())
+}
