@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow};
+use candle_core::Tensor;
 use dataset::ImageDataset;
 use evaluation::FakeImages;
 use interop::download::Download;
 use metrics::collapse::{Alarm, CollapseMonitor, CollapseOptions, TickFacts};
 use metrics::{
-    EvaluateOptions, Evaluator, FeatureKind, FeatureNetwork, ImageSet, Metric, MetricResult, Step,
+    EvaluateOptions, Evaluator, FakeSource, FeatureKind, FeatureNetwork, ImageSet, Metric,
+    MetricResult, PathOptions, SourceError, Step,
 };
 use networks::Generator;
 use training::{Evaluation, MetricOutcome, TrainConfig};
@@ -52,9 +54,9 @@ impl Judge {
             .map_err(|e| anyhow!("--features: {e}"))?;
         let (mut evaluator, mut note) = (None, None);
         if !metrics.is_empty() {
-            match open_evaluator(features, config.weights.as_deref(), dataset) {
-                Ok(opened) => {
-                    opened.check(&metrics).context("--metrics")?;
+            match open_evaluator(features, config.weights.as_deref(), &metrics, dataset) {
+                Ok(mut opened) => {
+                    opened.prepare(&metrics).context("--metrics")?;
                     evaluator = Some(opened);
                 }
                 Err(error) if were_asked_for => {
@@ -160,16 +162,13 @@ impl Judge {
         let Some(evaluator) = &mut self.evaluator else {
             return Ok(Vec::new());
         };
-        let mut fakes = FakeImages::new(wanted.g_ema, Some(&self.dataset), 0)?;
-        let mut bar: Option<(Step, cli::Progress)> = None;
-        let stop = Arc::clone(&self.stop);
-        let mut give = |n| match stop.load(Ordering::Relaxed) {
-            true => {
-                Err("given up, as the run is asked to stop; made up for when it goes on".into())
-            }
-            false => Ok(Some(fakes.batch(n)?)),
+        let mut fakes = Stoppable {
+            fakes: FakeImages::new(wanted.g_ema, Some(&self.dataset), 0)?,
+            stop: &self.stop,
         };
-        let results = evaluator.evaluate(metrics, &mut give, &mut |progress| {
+        let mut bar: Option<(Step, cli::Progress)> = None;
+        let mut results = Vec::with_capacity(metrics.len());
+        let mut draw = |progress: metrics::Progress| {
             if bar.as_ref().is_none_or(|(step, _)| *step != progress.step) {
                 let (title, unit) = match progress.step {
                     Step::Reals => ("real images", "images"),
@@ -182,8 +181,51 @@ impl Judge {
             if let Some((_, bar)) = &bar {
                 bar.set_position(progress.done as u64);
             }
+        };
+        evaluator.evaluate_each(metrics, &mut fakes, &mut draw, &mut |result| {
+            results.push(result);
+            Ok(())
         })?;
         Ok(results)
+    }
+}
+
+/// Images of a generator, until the run is asked to stop.
+struct Stoppable<'a> {
+    fakes: FakeImages<'a>,
+    stop: &'a AtomicBool,
+}
+
+impl Stoppable<'_> {
+    fn check(&self) -> Result<(), SourceError> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => {
+                Err("given up, as the run is asked to stop; made up for when it goes on".into())
+            }
+            false => Ok(()),
+        }
+    }
+}
+
+impl FakeSource for Stoppable<'_> {
+    fn images(&mut self, n: usize) -> Result<Option<Tensor>, SourceError> {
+        self.check()?;
+        self.fakes.images(n)
+    }
+
+    fn has_paths(&self) -> bool {
+        true
+    }
+
+    fn path_pairs(
+        &mut self,
+        path: PathOptions,
+        step: f64,
+        start: usize,
+        n: usize,
+    ) -> Result<Tensor, SourceError> {
+        self.check()?;
+        self.fakes.path_pairs(path, step, start, n)
     }
 }
 
@@ -205,14 +247,15 @@ fn outcome(wanted: &Evaluation<'_>, result: MetricResult) -> MetricOutcome {
 fn open_evaluator(
     features: FeatureKind,
     weights: Option<&str>,
+    metrics: &[Metric],
     dataset: &ImageDataset,
 ) -> Result<Evaluator> {
     let cache = Download::from_env()
         .ok()
         .map(|download| metrics::cache_folder(&download.cache));
     let network = match weights {
-        Some(path) => FeatureNetwork::from_file(Path::new(path))?,
-        None => FeatureNetwork::open(features, cache.as_deref())?,
+        Some(path) => FeatureNetwork::from_file(Path::new(path))?.with_cache(cache.as_deref()),
+        None => FeatureNetwork::for_metrics(features, metrics, cache.as_deref())?,
     };
     let options = EvaluateOptions {
         cache: cache.filter(|_| weights.is_none()),
