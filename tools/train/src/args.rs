@@ -160,7 +160,7 @@ pub struct RunArgs {
     /// Ticks between evaluations; tick 0 is never measured [default: as --snap]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub metrics_every: Option<usize>,
-    /// Where features come from: inception (needs weights: `eval inception`), random-inception, random-inception-small
+    /// Where features come from: inception (needs weights: `eval weights`), random-inception, random-inception-small
     /// (weights by seed: not comparable with published numbers) [default: inception]
     #[arg(long, value_name = "NAME", help_heading = "Files and metrics")]
     pub features: Option<String>,

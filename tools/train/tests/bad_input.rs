@@ -57,7 +57,7 @@ fn bad_input_is_named_with_a_way_out() {
         ("{} --init-from none.pkl", 1, &["none.pkl", "ffhq512"]),
         // Metrics.
         ("{} --metrics fid", 1, &["--metrics fid", "fid50k_full"]),
-        ("{} --metrics fid20_full", 1, &["weights", "eval inception"]),
+        ("{} --metrics fid20_full", 1, &["weights", "eval weights"]),
         (
             "{} --metrics is50 --features random-inception-small",
             1,
