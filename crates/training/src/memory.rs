@@ -11,11 +11,11 @@ const VALUE: f64 = 4.0;
 const PROGRAM: f64 = 30e6;
 /// Copies of the activations of a generator that are alive at the peak: kept for the backward pass, their gradients,
 /// the tangents of the path length penalty, scratch. Fitted to measurements; see the test of `tools/train`.
-const GENERATOR_COPIES: f64 = 6.0;
+const GENERATOR_COPIES: f64 = 4.0;
 /// The same of a discriminator, whose R1 penalty needs tangents of everything.
-const DISCRIMINATOR_COPIES: f64 = 6.0;
+const DISCRIMINATOR_COPIES: f64 = 4.0;
 /// The same of the images under augmentation, which geometric transforms pad and enlarge.
-const IMAGE_COPIES: f64 = 40.0;
+const IMAGE_COPIES: f64 = 28.0;
 
 /// Predicted memory in bytes, by what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]

@@ -153,7 +153,7 @@ fn a_dry_run_measures_and_leaves_nothing() {
     assert!(!dir.join("runs").exists());
 }
 
-/// Within the stated factor, for networks and batches large enough to outweigh the program, also in rounds.
+/// Within the stated factor, for networks and batches large enough to outweigh the program.
 #[cfg(target_os = "linux")]
 #[test]
 fn predicted_memory_is_what_a_step_takes() {
@@ -161,7 +161,7 @@ fn predicted_memory_is_what_a_step_takes() {
     for sizes in [
         "--cbase 512 --cmax 64 --batch 32",
         "--cbase 2048 --cmax 128 --batch 16",
-        "--cbase 1024 --cmax 64 --batch 64 --batch-gpu 16",
+        "--cbase 1024 --cmax 64 --batch 16",
     ] {
         let arguments = format!("--data faces.zip --cfg tiny32 {sizes} --dry-run --json --quiet");
         let output = finished(train(dir.path(), &arguments));
