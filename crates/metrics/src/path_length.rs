@@ -12,6 +12,9 @@ pub const PATH_STEP: f64 = 1e-4;
 /// Images are averaged down to this size where a whole factor does it.
 const SIDE: usize = 256;
 
+/// VGG16 halves an image four times.
+const LEAST: usize = 16;
+
 /// The squared speed of images along their paths: LPIPS of each pair over the square of the step.
 ///
 /// # Shapes
@@ -36,6 +39,14 @@ pub fn path_speeds(vgg: &Vgg16, pairs: &Tensor, path: PathOptions) -> Result<Vec
         x = x
             .narrow(2, 3 * eighth, 4 * eighth)?
             .narrow(3, 2 * eighth, 4 * eighth)?;
+    }
+    let side = x.dim(2)?;
+    if side < LEAST {
+        return Err(Error::TooFew {
+            metric: "a path length".into(),
+            needed: format!("{LEAST} pixels on a side (twice that where it crops)"),
+            found: side.to_string(),
+        });
     }
     // The factor is that of the whole image, also for a part of it.
     let factor = width / SIDE;
@@ -138,6 +149,9 @@ mod tests {
             crop: false,
         };
         assert!(path_speeds(&vgg, &odd, path).is_err());
+        let crop = PathOptions { crop: true, ..path };
+        let small = path_speeds(&vgg, &pairs(24, 3), crop).unwrap_err();
+        assert!(small.to_string().contains("16 pixels on a side"), "{small}");
     }
 
     #[test]

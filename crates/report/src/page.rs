@@ -185,6 +185,9 @@ impl Page {
                 PALETTE[strip.color % PALETTE.len()],
                 escape(&strip.name)
             );
+            if strip.frames.is_empty() {
+                self.body.push_str("<p>no pictures</p>");
+            }
             for (i, (moment, jpeg)) in strip.frames.iter().enumerate() {
                 let hidden = if i + 1 == strip.frames.len() {
                     ""

@@ -181,7 +181,8 @@ impl Plot {
             HEIGHT - 6.0,
             escape(&self.x_label)
         );
-        for series in &self.series {
+        for (i, series) in self.series.iter().enumerate() {
+            let width = self.line_width(i);
             let color = PALETTE[series.color % PALETTE.len()];
             let dash = if series.dashed {
                 " stroke-dasharray=\"5 3\""
@@ -195,7 +196,7 @@ impl Plot {
                     .collect();
                 let _ = write!(
                     svg,
-                    "<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"1.6\"{dash} points=\"{}\"/>",
+                    "<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"{width:.1}\"{dash} points=\"{}\"/>",
                     path.join(" ")
                 );
             }
@@ -235,6 +236,12 @@ impl Plot {
         svg
     }
 
+    /// Earlier lines are wider, so that they show beside a later one that runs over them.
+    fn line_width(&self, i: usize) -> f64 {
+        let later = self.series.len() - 1 - i;
+        1.6 + 0.8 * later.min(3) as f64
+    }
+
     /// A PNG of 1120 x 520 and a line for each series below.
     pub fn to_png(&self) -> Vec<u8> {
         let frame = self.frame();
@@ -257,11 +264,12 @@ impl Plot {
         canvas.text(at(middle, HEIGHT - 14.0), &self.x_label, gray, 0.5);
         for (i, series) in self.series.iter().enumerate() {
             let color = rgb(PALETTE[series.color % PALETTE.len()]);
+            let width = self.line_width(i);
             let place = |&(x, y): &(f64, f64)| at(frame.x(x), frame.y(y));
             for line in lines(series) {
                 for (n, pair) in line.windows(2).enumerate() {
                     if !series.dashed || n % 2 == 0 {
-                        canvas.line(place(&pair[0]), place(&pair[1]), color, 1.6 * SCALE);
+                        canvas.line(place(&pair[0]), place(&pair[1]), color, width * SCALE);
                     }
                 }
             }

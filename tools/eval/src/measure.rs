@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use interop::download::Download;
 use metrics::{
-    Covariance, EvaluateOptions, Evaluator, FakeSource, FeatureNetwork, ImageSet, Metric,
+    Covariance, EvaluateOptions, Evaluator, FakeSource, FeatureNetwork, ImageSet, Kind, Metric,
     MetricResult, Progress, Step,
 };
 use serde_json::Value;
@@ -88,10 +88,27 @@ pub fn evaluate(
             bar.set_position(progress.done as u64);
         }
     };
+    let mut is_told = false;
     evaluator.evaluate_each(metrics, fakes, &mut draw, &mut |result| {
+        if !is_told && is_of_few(&result) {
+            is_told = true;
+            tracing::warn!(
+                "a FID of fewer than 2048 images (its features) tells little: compare it only with one of as many images"
+            );
+        }
         on_result(result).map_err(|error| format!("{error:#}").into())
     })?;
     Ok(())
+}
+
+/// Whether a FID in Inception's features has fewer images than features, so that its covariance lacks directions.
+fn is_of_few(result: &MetricResult) -> bool {
+    let count = |name: &str| result.flavour.get(name).and_then(Value::as_u64);
+    let fewest = count("n_fakes").min(count("n_reals"));
+    let kind = result.flavour.get("features").and_then(Value::as_str);
+    result.metric.kind == Kind::Fid
+        && kind == Some("inception-2015-12-05")
+        && fewest.is_some_and(|n| n < 2048)
 }
 
 /// Seconds since 1970.
