@@ -68,6 +68,10 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Start", requires = "resume")]
     #[serde(skip)]
     pub discard_newer: bool,
+    /// With --resume: go on although pictures of the dataset were replaced (mended) since the run began
+    #[arg(long, help_heading = "Start", requires = "resume")]
+    #[serde(skip)]
+    pub accept_changed_data: bool,
     /// Start from networks: a checkpoint file, a run folder (its best checkpoint by a metric, else its newest), or
     /// ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
     #[arg(

@@ -37,8 +37,12 @@ pub fn describe(path: &Path, use_labels: bool) -> Result<DatasetDescription> {
     })
 }
 
-/// Opens what the run trains on. A dataset that is not the one that the run was begun with is refused.
-pub fn open(config: &mut DatasetConfig) -> Result<Arc<ImageDataset>> {
+/// Opens what the run trains on. A dataset that is not the one that the run was begun with is refused; where there is
+/// `accepted`, one with as many pictures is only told of there.
+pub fn open(
+    config: &mut DatasetConfig,
+    accepted: Option<&mut Vec<String>>,
+) -> Result<Arc<ImageDataset>> {
     let source = Source::open(&config.path)?;
     let found = source.fingerprint(config.use_labels)?;
     if let Some(known) = &config.fingerprint
@@ -48,11 +52,18 @@ pub fn open(config: &mut DatasetConfig) -> Result<Arc<ImageDataset>> {
             (before, now) if before != now => format!("{now} pictures instead of {before}"),
             _ => "other names, sizes or contents".to_owned(),
         };
-        bail!(
-            "'{}' is not the dataset that the run was begun with: it has {difference}. Give that one with --data; to \
-             train on another one start a new run with --init-from and the folder of this run",
-            config.path
-        );
+        match accepted.filter(|_| known.n_images == found.n_images) {
+            Some(warnings) => warnings.push(format!(
+                "'{}' has {difference} since the run began; going on as asked",
+                config.path
+            )),
+            None => bail!(
+                "'{}' is not the dataset that the run was begun with: it has {difference}. Give that one with --data; when \
+                 pictures were only mended, --accept-changed-data goes on with them; to train on other pictures start a \
+                 new run with --init-from and the folder of this run",
+                config.path
+            ),
+        }
     }
     config.fingerprint = Some(found);
     let options = DatasetOptions {

@@ -74,7 +74,8 @@ pub fn run(args: &RunArgs, what: &str, settings: &Settings, device: &Device) -> 
         config.dataset.path = absolute(data)?;
     }
     config.validate()?;
-    let dataset = data::open(&mut config.dataset)
+    let accepted = args.accept_changed_data.then_some(&mut warnings);
+    let dataset = data::open(&mut config.dataset, accepted)
         .context("the dataset of the run; when it has moved, give it with --data")?;
     let mut judge = Judge::new(&mut config, overrides.metrics.is_some(), &dataset)?;
     data::check(&dataset, config.dataset.use_labels)?;

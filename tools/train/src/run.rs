@@ -66,7 +66,7 @@ fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> 
     let preset = settings.cfg.unwrap_or(Preset::Auto);
     let mut config = TrainConfig::resolve(preset, &description, overrides)?;
     config.validate()?;
-    let dataset = data::open(&mut config.dataset)?;
+    let dataset = data::open(&mut config.dataset, None)?;
     let judge = Judge::new(&mut config, overrides.metrics.is_some(), &dataset)?;
     let source = overrides.init_from.as_deref();
     let source = source.filter(|_| config.init_from.is_some());

@@ -74,7 +74,19 @@ fn another_dataset_under_the_same_name_is_refused() {
         text.contains("not the dataset") && text.contains("--init-from"),
         "{text}"
     );
+    let accepted = format!("{resume} --accept-changed-data");
+    finished(train(dir, &format!("{accepted} --dry-run")));
     finished(train(dir, &format!("{resume} --data moved.zip")));
+    // One picture more is another order of them all.
+    let image = test_support::faces::formula_image(common::SIDE, 7);
+    let path = dir.join("faces.zip");
+    let options = dataset::WriterOptions::default();
+    let mut writer = dataset::DatasetWriter::create(path, &options).unwrap();
+    (0..25).for_each(|idx| _ = writer.add(idx, &image, None).unwrap());
+    writer.finish().unwrap();
+    let accepted = accepted.replace("--kimg 2", "--kimg 3 --data faces.zip");
+    let text = refused(train(dir, &accepted), 1);
+    assert!(text.contains("25 pictures instead of 24"), "{text}");
 }
 
 #[test]
