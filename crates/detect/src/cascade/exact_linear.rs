@@ -35,6 +35,8 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
 }
 
 /// Resizes `pixels` (`from.0` x `from.1`, rows without gaps) to `to`, into the front of `target`.
+///
+/// Downwards first, which runs along the rows: the products are exact, so that the order does not show.
 pub(super) fn resize(pixels: &[u8], from: (usize, usize), to: (usize, usize), target: &mut [u8]) {
     let target = &mut target[..to.0 * to.1];
     if from == to {
@@ -42,41 +44,22 @@ pub(super) fn resize(pixels: &[u8], from: (usize, usize), to: (usize, usize), ta
         return;
     }
     let (columns, rows) = (taps(from.0, to.0), taps(from.1, to.1));
-    // Two input rows at a time, resized sideways: 8.8 fixed point.
-    let mut lines = [vec![0u16; to.0], vec![0u16; to.0]];
-    let mut held = [usize::MAX; 2];
+    // 8.8 fixed point; the last value stands twice.
+    let mut line = vec![0u16; from.0 + 1];
     for (row, tap) in target.chunks_exact_mut(to.0).zip(&rows) {
-        let wanted = [tap.index, (tap.index + 1).min(from.1 - 1)];
-        if held[0] != wanted[0] && held[1] == wanted[0] {
-            lines.swap(0, 1);
-            held.swap(0, 1);
+        let above = &pixels[tap.index * from.0..][..from.0];
+        let below = &pixels[(tap.index + 1).min(from.1 - 1) * from.0..][..from.0];
+        for ((value, &a), &b) in line.iter_mut().zip(above).zip(below) {
+            // At most 255 * 256.
+            *value = u16::from(a) * (256 - tap.weight) + u16::from(b) * tap.weight;
         }
-        for slot in 0..2 {
-            if held[slot] != wanted[slot] {
-                sideways(
-                    &pixels[wanted[slot] * from.0..][..from.0],
-                    &columns,
-                    &mut lines[slot],
-                );
-                held[slot] = wanted[slot];
-            }
+        line[from.0] = line[from.0 - 1];
+        for (value, tap) in row.iter_mut().zip(&columns) {
+            let (a, b) = (line[tap.index], line[tap.index + 1]);
+            let weight = u32::from(tap.weight);
+            *value =
+                ((u32::from(a) * (256 - weight) + u32::from(b) * weight + (1 << 15)) >> 16) as u8;
         }
-        let (below, above) = (u32::from(tap.weight), 256 - u32::from(tap.weight));
-        for ((value, &a), &b) in row.iter_mut().zip(&lines[0]).zip(&lines[1]) {
-            *value = ((u32::from(a) * above + u32::from(b) * below + (1 << 15)) >> 16) as u8;
-        }
-    }
-}
-
-fn sideways(source: &[u8], columns: &[Tap], line: &mut [u16]) {
-    let last = source.len() - 1;
-    for (value, tap) in line.iter_mut().zip(columns) {
-        let (a, b) = (
-            u16::from(source[tap.index]),
-            u16::from(source[(tap.index + 1).min(last)]),
-        );
-        // At most 255 * 256.
-        *value = a * (256 - tap.weight) + b * tap.weight;
     }
 }
 

@@ -8,6 +8,7 @@ mod exact_linear;
 mod gray;
 mod group;
 mod integral;
+mod lanes;
 mod model;
 mod pyramid;
 mod window;

@@ -2,8 +2,9 @@
 
 use image::GrayImage;
 
+use super::lanes::{Isa, LbpLanes};
 use super::model::{Features, Model};
-use super::window::{Evaluator, HaarEvaluator, LbpEvaluator, Verdict};
+use super::window::{Evaluator, HaarEvaluator, LbpEvaluator};
 use super::{CascadeOptions, Window, exact_linear};
 
 /// A cascade for faces accepts a handful of windows for each face. One that accepts more is broken, and grouping
@@ -24,22 +25,25 @@ pub(super) fn windows(
     let size = scaled_size(image.dimensions(), finest);
     let (stride, rows) = (size.0 + 1, size.1 + 1);
     match &model.features {
-        Features::Lbp(features) => slide(
-            model,
-            image,
-            &scales,
-            LbpEvaluator::new(features, stride, rows),
-        ),
-        Features::Haar(features) => slide(
-            model,
-            image,
-            &scales,
-            HaarEvaluator::new(features, model.window, stride, rows),
-        ),
+        Features::Lbp(features) => {
+            let isa = Isa::available().pop();
+            match isa.and_then(|isa| LbpLanes::new(model, features, stride, rows, isa)) {
+                Some(lanes) => slide(model, image, &scales, lanes),
+                None => {
+                    let one = LbpEvaluator::new(features, stride, rows);
+                    slide(model, image, &scales, one)
+                }
+            }
+        }
+        Features::Haar(features) => {
+            let one = HaarEvaluator::new(features, model.window, stride, rows);
+            slide(model, image, &scales, one)
+        }
     }
 }
 
-fn slide(
+/// The windows that `evaluator` accepts at the scales.
+pub(super) fn slide(
     model: &Model,
     image: &GrayImage,
     scales: &[f32],
@@ -48,35 +52,27 @@ fn slide(
     let from = (image.width() as usize, image.height() as usize);
     let largest = scaled_size(image.dimensions(), scales[0]);
     let mut pixels = vec![0u8; largest.0 * largest.1];
-    let mut windows = Vec::new();
+    let (mut windows, mut found) = (Vec::new(), Vec::new());
     for &scale in scales {
         let size = scaled_size(image.dimensions(), scale);
+        let step = if scale >= 2.0 { 1 } else { 2 };
         exact_linear::resize(image.as_raw(), from, size, &mut pixels);
-        evaluator.set_picture(&pixels[..size.0 * size.1], size);
+        evaluator.set_picture(&pixels[..size.0 * size.1], size, step);
         let side = |length: usize| (length as f32 * scale).round_ties_even() as i32;
         let (width, height) = (side(model.window.0), side(model.window.1));
-        let step = if scale >= 2.0 { 1 } else { 2 };
         // The last row and column of windows are left out, as in OpenCV.
         let (last_x, last_y) = (
             (size.0 + 1).saturating_sub(model.window.0),
             (size.1 + 1).saturating_sub(model.window.1),
         );
         for y in (0..last_y).step_by(step) {
-            let mut x = 0;
-            while x < last_x {
-                match evaluator.judge(model, x, y) {
-                    Verdict::Face => windows.push(Window {
-                        x: side(x),
-                        y: side(y),
-                        width,
-                        height,
-                    }),
-                    // Far from a face: the neighbour is not looked at.
-                    Verdict::FailedFirstStage => x += step,
-                    Verdict::FailedLater => {}
-                }
-                x += step;
-            }
+            evaluator.judge_row(model, y, last_x, &mut found);
+            windows.extend(found.drain(..).map(|x| Window {
+                x: side(x),
+                y: side(y),
+                width,
+                height,
+            }));
             if windows.len() > MAX_WINDOWS {
                 return Err(format!(
                     "the cascade accepts more than {MAX_WINDOWS} windows: it cannot be one for faces"
@@ -94,7 +90,11 @@ fn scaled_size(size: (u32, u32), scale: f32) -> (usize, usize) {
 }
 
 /// The scales whose windows fit the picture and the limits, finest first.
-fn scales(window: (usize, usize), image: (u32, u32), options: &CascadeOptions) -> Vec<f32> {
+pub(super) fn scales(
+    window: (usize, usize),
+    image: (u32, u32),
+    options: &CascadeOptions,
+) -> Vec<f32> {
     let scale_factor = if options.scale_factor >= 1.01 {
         options.scale_factor
     } else {

@@ -5,7 +5,7 @@ use super::model::{HaarFeature, Model, Node, Test};
 
 /// What the cascade says of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+enum Verdict {
     Face,
     FailedFirstStage,
     FailedLater,
@@ -13,11 +13,32 @@ pub(super) enum Verdict {
 
 /// Features of a window, read from integral images.
 pub(super) trait Evaluator {
-    /// Takes the picture of the next scale: `size.0 * size.1` pixels, no larger than the first.
-    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize));
+    /// Takes the picture of the next scale: `size.0 * size.1` pixels, no larger than the first. Windows will be looked
+    /// at every `step` (1 or 2) columns.
+    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize), step: usize);
 
-    /// Judges the window whose upper left is at `(x, y)`.
-    fn judge(&mut self, model: &Model, x: usize, y: usize) -> Verdict;
+    /// Appends the left edges of the windows that are accepted, of those at `y` and left of `last_x`.
+    fn judge_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>);
+}
+
+/// Looks at one window after the other.
+#[inline(always)]
+fn judge_each(
+    last_x: usize,
+    step: usize,
+    found: &mut Vec<usize>,
+    judge: impl Fn(usize) -> Verdict,
+) {
+    let mut x = 0;
+    while x < last_x {
+        match judge(x) {
+            Verdict::Face => found.push(x),
+            // Far from a face: the neighbour is not looked at.
+            Verdict::FailedFirstStage => x += step,
+            Verdict::FailedLater => {}
+        }
+        x += step;
+    }
 }
 
 /// Adds up the votes, stage by stage. `goes_left` answers the question of a node.
@@ -67,36 +88,37 @@ pub(super) struct LbpEvaluator {
     /// The largest of them.
     reach: usize,
     stride: usize,
+    step: usize,
     sums: Vec<u32>,
+}
+
+/// Where the 16 corners of the cells of `[x, y, cell width, cell height]` lie, row by row.
+pub(super) fn lbp_corners(
+    [x, y, width, height]: [usize; 4],
+    place: impl Fn(usize, usize) -> usize,
+) -> [u32; 16] {
+    std::array::from_fn(|i| place(x + i % 4 * width, y + i / 4 * height) as u32)
 }
 
 impl LbpEvaluator {
     /// `stride` and `rows` are those of the largest integral image.
     pub fn new(features: &[[usize; 4]], stride: usize, rows: usize) -> Self {
-        let corner = |[x, y, width, height]: [usize; 4], i: usize| {
-            (x + (i % 4) * width + (y + (i / 4) * height) * stride) as u32
-        };
         let corners: Vec<[u32; 16]> = features
             .iter()
-            .map(|&feature| std::array::from_fn(|i| corner(feature, i)))
+            .map(|&feature| lbp_corners(feature, |x, y| x + y * stride))
             .collect();
         let reach = corners.iter().flatten().copied().max().unwrap_or(0) as usize;
         Self {
             corners,
             reach,
             stride,
+            step: 1,
             sums: vec![0; stride * rows],
         }
     }
-}
 
-impl Evaluator for LbpEvaluator {
-    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize)) {
-        integral::upright(pixels, size, self.stride, &mut self.sums, false);
-    }
-
-    #[inline]
-    fn judge(&mut self, model: &Model, x: usize, y: usize) -> Verdict {
+    #[inline(always)]
+    fn judge(&self, model: &Model, x: usize, y: usize) -> Verdict {
         let sums = &self.sums[y * self.stride + x..];
         assert!(
             self.reach < sums.len(),
@@ -115,6 +137,20 @@ impl Evaluator for LbpEvaluator {
     }
 }
 
+impl Evaluator for LbpEvaluator {
+    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize), step: usize) {
+        self.step = step;
+        integral::upright(pixels, size, self.stride, &mut self.sums, false);
+    }
+
+    fn judge_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>) {
+        judge_each(last_x, self.step, found, |x| self.judge(model, x, y));
+    }
+}
+
+/// The outer cells clockwise from the upper left, by their first corner.
+pub(super) const LBP_ORDER: [usize; 8] = [0, 1, 2, 6, 10, 9, 8, 4];
+
 /// One bit for each outer cell that is at least as bright as the middle, clockwise from the upper left (bit 7).
 ///
 /// # Safety
@@ -129,7 +165,7 @@ unsafe fn lbp_pattern(sums: &[u32], corners: &[u32; 16]) -> u32 {
             .wrapping_add(s[i + 5])
     };
     let middle = cell(5);
-    [0, 1, 2, 6, 10, 9, 8, 4]
+    LBP_ORDER
         .iter()
         .fold(0, |pattern, &i| pattern << 1 | u32::from(cell(i) >= middle))
 }
@@ -142,6 +178,7 @@ pub(super) struct HaarEvaluator {
     inner_area: f64,
     has_tilted: bool,
     stride: usize,
+    step: usize,
     sums: Vec<u32>,
     squares: Vec<u32>,
     tilted: Vec<u32>,
@@ -203,6 +240,7 @@ impl HaarEvaluator {
             inner_area: (inner.0 * inner.1) as f64,
             has_tilted,
             stride,
+            step: 1,
             sums: vec![0; stride * rows],
             squares: vec![0; stride * rows],
             tilted: vec![0; if has_tilted { stride * rows } else { 0 }],
@@ -210,17 +248,9 @@ impl HaarEvaluator {
     }
 }
 
-impl Evaluator for HaarEvaluator {
-    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize)) {
-        integral::upright(pixels, size, self.stride, &mut self.sums, false);
-        integral::upright(pixels, size, self.stride, &mut self.squares, true);
-        if self.has_tilted {
-            integral::tilted(pixels, size, self.stride, &mut self.tilted);
-        }
-    }
-
-    #[inline]
-    fn judge(&mut self, model: &Model, x: usize, y: usize) -> Verdict {
+impl HaarEvaluator {
+    #[inline(always)]
+    fn judge(&self, model: &Model, x: usize, y: usize) -> Verdict {
         let origin = y * self.stride + x;
         let sums = &self.sums[origin..];
         let tilted = self.tilted.get(origin..).unwrap_or_default();
@@ -250,6 +280,21 @@ impl Evaluator for HaarEvaluator {
                 Test::OneOf(_) => false,
             }
         })
+    }
+}
+
+impl Evaluator for HaarEvaluator {
+    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize), step: usize) {
+        self.step = step;
+        integral::upright(pixels, size, self.stride, &mut self.sums, false);
+        integral::upright(pixels, size, self.stride, &mut self.squares, true);
+        if self.has_tilted {
+            integral::tilted(pixels, size, self.stride, &mut self.tilted);
+        }
+    }
+
+    fn judge_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>) {
+        judge_each(last_x, self.step, found, |x| self.judge(model, x, y));
     }
 }
 
