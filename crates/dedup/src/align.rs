@@ -120,52 +120,20 @@ fn refine(
     start: Transform,
     iterations: usize,
 ) -> Option<(Transform, f32)> {
-    const UNKNOWNS: usize = 6;
-    /// Residuals well above this (8 bit levels) stop counting.
-    const CAUCHY: f64 = 12.0;
     let side = target.side;
-    let size = side as f32;
     let mut t = start;
     let mut best: Option<(Transform, f32)> = None;
+    let mut row = RowSums::new(side);
     for _ in 0..=iterations {
+        let columns = Columns::new(&t, side);
         let mut normal = [[0f64; UNKNOWNS + 1]; UNKNOWNS];
         let (mut loss, mut count) = (0f64, 0usize);
         for y in 0..side {
-            let v = (y as f32 + 0.5) / size - 0.5;
-            let sy = (t.scale[1] * v + t.shift[1] + 0.5) * size - 0.5;
-            for x in 0..side {
-                let u = (x as f32 + 0.5) / size - 0.5;
-                let sx = (t.scale[0] * u + t.shift[0] + 0.5) * size - 0.5;
-                let Some((cell, w)) = bilinear(sx, sy, side) else {
-                    continue;
-                };
-                let p = &source.values;
-                let (p00, p10, p01, p11) =
-                    (p[cell], p[cell + 1], p[cell + side], p[cell + side + 1]);
-                let value = p00 * w[0] + p10 * w[1] + p01 * w[2] + p11 * w[3];
-                // The gradient of the bilinear surface, averaged over the cell's two edges.
-                let (fx, fy) = (w[1] + w[3], w[2] + w[3]);
-                let dx = ((p10 - p00) * (1.0 - fy) + (p11 - p01) * fy) * size;
-                let dy = ((p01 - p00) * (1.0 - fx) + (p11 - p10) * fx) * size;
-                let error = f64::from(t.gain * value + t.offset - target.values[y * side + x]);
-                let weight = 1.0 / (1.0 + (error / CAUCHY).powi(2));
-                loss += CAUCHY * CAUCHY * (1.0 + (error / CAUCHY).powi(2)).ln();
-                count += 1;
-                let (gx, gy) = (f64::from(t.gain * dx), f64::from(t.gain * dy));
-                let row = [
-                    gx * f64::from(u),
-                    gx,
-                    gy * f64::from(v),
-                    gy,
-                    f64::from(value),
-                    1.0,
-                ];
-                for i in 0..UNKNOWNS {
-                    for j in i..UNKNOWNS {
-                        normal[i][j] += weight * row[i] * row[j];
-                    }
-                    normal[i][UNKNOWNS] -= weight * row[i] * error;
-                }
+            let v = (y as f32 + 0.5) / side as f32 - 0.5;
+            if let Some((cell, fy)) = place(t.scale[1], t.shift[1], y, side) {
+                row.fill(source, target, &t, &columns, (y, cell, fy));
+                loss += row.add_to(&mut normal, &columns, v);
+                count += columns.range.len();
             }
         }
         // At least half of the target must be seen.
@@ -190,6 +158,197 @@ fn refine(
         }
     }
     best
+}
+
+/// Scale and shift of x, the same of y, gain and offset.
+const UNKNOWNS: usize = 6;
+/// Residuals well above this (8 bit levels) stop counting.
+const CAUCHY: f32 = 12.0;
+
+/// Where target position `i` of an axis lies in the source: the cell and the share of its second half.
+fn place(scale: f32, shift: f32, i: usize, side: usize) -> Option<(usize, f32)> {
+    let size = side as f32;
+    let at = (scale * ((i as f32 + 0.5) / size - 0.5) + shift + 0.5) * size - 0.5;
+    let last = (side - 1) as f32;
+    if !(at >= -0.5 && at <= last + 0.5) {
+        return None;
+    }
+    let at = at.clamp(0.0, last);
+    let cell = (at as usize).min(side - 2);
+    Some((cell, at - cell as f32))
+}
+
+/// The columns of the target that the source covers; they are the same in every row.
+struct Columns {
+    range: std::ops::Range<usize>,
+    /// Of every column in the range: cell, share of its second half, x in `[-0.5, 0.5]`.
+    cells: Vec<usize>,
+    shares: Vec<f32>,
+    u: Vec<f32>,
+}
+
+impl Columns {
+    fn new(t: &Transform, side: usize) -> Self {
+        let places = (0..side).map(|x| place(t.scale[0], t.shift[0], x, side));
+        let places: Vec<Option<(usize, f32)>> = places.collect();
+        // Scales are positive: what is covered is one run.
+        let from = places.iter().position(Option::is_some).unwrap_or(0);
+        let seen: Vec<(usize, f32)> = places.into_iter().flatten().collect();
+        let range = from..from + seen.len();
+        Self {
+            cells: seen.iter().map(|&(cell, _)| cell).collect(),
+            shares: seen.iter().map(|&(_, share)| share).collect(),
+            u: padded(
+                range.clone().map(|x| (x as f32 + 0.5) / side as f32 - 0.5),
+                side,
+            ),
+            range,
+        }
+    }
+}
+
+fn padded(values: impl Iterator<Item = f32>, side: usize) -> Vec<f32> {
+    let mut values: Vec<f32> = values.collect();
+    values.resize(side.next_multiple_of(LANES), 0.0);
+    values
+}
+
+/// Sums run in this many lanes, in the same order on every machine.
+const LANES: usize = 8;
+
+/// What the pixels of a row say: residuals, their weights, and their derivatives. Behind the last pixel weights are 0.
+struct RowSums {
+    error: Vec<f32>,
+    weight: Vec<f32>,
+    value: Vec<f32>,
+    dx: Vec<f32>,
+    dy: Vec<f32>,
+}
+
+impl RowSums {
+    fn new(side: usize) -> Self {
+        let zeros = || padded(std::iter::empty(), side);
+        Self {
+            error: zeros(),
+            weight: zeros(),
+            value: zeros(),
+            dx: zeros(),
+            dy: zeros(),
+        }
+    }
+
+    #[allow(clippy::needless_range_loop)] // positions of several lists
+    fn fill(
+        &mut self,
+        source: &Plane,
+        target: &Plane,
+        t: &Transform,
+        columns: &Columns,
+        (y, cell_y, fy): (usize, usize, f32),
+    ) {
+        let (side, size) = (source.side, source.side as f32);
+        let above = &source.values[cell_y * side..][..side];
+        let below = &source.values[(cell_y + 1) * side..][..side];
+        let wanted = &target.values[y * side..][..side][columns.range.clone()];
+        let n = wanted.len();
+        for i in 0..n {
+            let (cell, fx) = (columns.cells[i], columns.shares[i]);
+            let (p00, p10) = (above[cell], above[cell + 1]);
+            let (p01, p11) = (below[cell], below[cell + 1]);
+            let (left, right) = (p00 + (p01 - p00) * fy, p10 + (p11 - p10) * fy);
+            let value = left + (right - left) * fx;
+            self.value[i] = value;
+            // The gradient of the bilinear surface, averaged over the cell's two edges.
+            self.dx[i] = t.gain * size * (right - left);
+            self.dy[i] = t.gain * size * ((p01 - p00) * (1.0 - fx) + (p11 - p10) * fx);
+            self.error[i] = t.gain * value + t.offset - wanted[i];
+        }
+        for i in 0..n {
+            let ratio = self.error[i] / CAUCHY;
+            self.weight[i] = 1.0 / (1.0 + ratio * ratio);
+        }
+        self.weight[n..].fill(0.0);
+    }
+
+    /// Adds the row to the normal equations; the loss of the row.
+    fn add_to(
+        &self,
+        normal: &mut [[f64; UNKNOWNS + 1]; UNKNOWNS],
+        columns: &Columns,
+        v: f32,
+    ) -> f64 {
+        let (weight, value) = (&self.weight, &self.value);
+        let times =
+            |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
+        let (w_dx, w_dy, w_value) = (
+            times(weight, &self.dx),
+            times(weight, &self.dy),
+            times(weight, value),
+        );
+        let (u_dx, w_u_dx) = (times(&self.dx, &columns.u), times(&w_dx, &columns.u));
+        let ones = [1.0; LANES];
+        let sum = |a: &[f32]| a.chunks_exact(LANES).map(|a| dot(a, &ones)).sum::<f64>();
+        let v = f64::from(v);
+        let xy = dot(&w_u_dx, &self.dy);
+        let dx_dy = dot(&w_dx, &self.dy);
+        let dy_dy = dot(&w_dy, &self.dy);
+        let dy_value = dot(&w_dy, value);
+        let dy_one = sum(&w_dy);
+        let dy_error = dot(&w_dy, &self.error);
+        let upper: [&[f64]; UNKNOWNS] = [
+            &[
+                dot(&w_u_dx, &u_dx),
+                dot(&w_u_dx, &self.dx),
+                xy * v,
+                xy,
+                dot(&w_u_dx, value),
+                sum(&w_u_dx),
+                -dot(&w_u_dx, &self.error),
+            ],
+            &[
+                dot(&w_dx, &self.dx),
+                dx_dy * v,
+                dx_dy,
+                dot(&w_dx, value),
+                sum(&w_dx),
+                -dot(&w_dx, &self.error),
+            ],
+            &[
+                dy_dy * v * v,
+                dy_dy * v,
+                dy_value * v,
+                dy_one * v,
+                -dy_error * v,
+            ],
+            &[dy_dy, dy_value, dy_one, -dy_error],
+            &[
+                dot(&w_value, value),
+                sum(&w_value),
+                -dot(&w_value, &self.error),
+            ],
+            &[sum(weight), -dot(weight, &self.error)],
+        ];
+        for (i, (row, values)) in normal.iter_mut().zip(upper).enumerate() {
+            for (total, value) in row[i..].iter_mut().zip(values) {
+                *total += value;
+            }
+        }
+        // One logarithm for many: the product of 16 stays far below the largest f64.
+        let n = columns.range.len();
+        let product = |weights: &[f32]| weights.iter().map(|&w| f64::from(w)).product::<f64>();
+        let logarithms: f64 = weight[..n].chunks(16).map(|w| -product(w).ln()).sum();
+        f64::from(CAUCHY * CAUCHY) * logarithms
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let mut lanes = [0f32; LANES];
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    lanes.iter().map(|&lane| f64::from(lane)).sum()
 }
 
 /// Solves a symmetric positive 6 x 6 system given as its upper triangle and right side, with a little damping.

@@ -7,6 +7,7 @@ use crate::thumb::Thumb;
 use image::GrayImage;
 use img_hash::{HashAlg, Hasher, HasherConfig};
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 /// Version of the whole recipe: thumb, luma, transform, bit order.
 pub const HASH_VERSION: u8 = 1;
@@ -94,17 +95,20 @@ fn gray(luma: Vec<u8>, side: u32) -> GrayImage {
 fn clear_coefficients(luma: &[u8]) -> u32 {
     const N: usize = 32;
     const LOW: usize = 8;
-    let basis: [[f32; N]; LOW] = std::array::from_fn(|k| {
-        let scale = if k == 0 {
-            (1.0 / N as f64).sqrt()
-        } else {
-            (2.0 / N as f64).sqrt()
-        };
-        std::array::from_fn(|i| {
-            let angle = std::f64::consts::PI * (2 * i + 1) as f64 * k as f64 / (2 * N) as f64;
-            (scale * angle.cos()) as f32
+    static BASIS: LazyLock<[[f32; N]; LOW]> = LazyLock::new(|| {
+        std::array::from_fn(|k| {
+            let scale = if k == 0 {
+                (1.0 / N as f64).sqrt()
+            } else {
+                (2.0 / N as f64).sqrt()
+            };
+            std::array::from_fn(|i| {
+                let angle = std::f64::consts::PI * (2 * i + 1) as f64 * k as f64 / (2 * N) as f64;
+                (scale * angle.cos()) as f32
+            })
         })
     });
+    let basis = &*BASIS;
     let mut rows = [[0f32; N]; LOW];
     for (y, line) in luma.chunks_exact(N).enumerate() {
         for k in 0..LOW {

@@ -84,12 +84,13 @@ impl Thumb {
             (299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2]) + 500) / 1000
         };
         [(1, 1), (3, 1), (1, 3), (3, 3)].map(|(left, top)| {
-            let rows = self.0.chunks_exact(THUMB_SIDE * 3).skip(top).take(INNER);
-            let window: Vec<u8> = rows
-                .flat_map(|row| &row[left * 3..][..INNER * 3])
-                .copied()
-                .collect();
-            let small = area_average(&window, INNER, INNER, 16, 16);
+            let window = View {
+                rgb: &self.0[(top * THUMB_SIDE + left) * 3..],
+                width: INNER,
+                height: INNER,
+                stride: THUMB_SIDE * 3,
+            };
+            let small = window.average(16, 16);
             small.chunks_exact(3).map(|p| luma(p) as u8).collect()
         })
     }
@@ -113,31 +114,73 @@ pub fn area_average(
         "a side is 0"
     );
     assert_eq!(rgb.len(), width * height * 3, "length of an RGB picture");
-    // In units of 1/out of a source pixel: source pixel i covers [i*out, (i+1)*out), target j covers [j*size, (j+1)*size).
-    let row_len = width * 3;
-    let columns = spans(width, out_width);
-    let mut out = Vec::with_capacity(out_width * out_height * 3);
-    let mut column_sums = vec![0u32; row_len];
-    let total = width as u64 * height as u64;
-    for (start, weights) in spans(height, out_height) {
-        column_sums.fill(0);
-        for (i, &weight) in weights.iter().enumerate() {
-            let row = &rgb[(start + i) * row_len..][..row_len];
-            for (sum, &v) in column_sums.iter_mut().zip(row) {
-                *sum += weight * u32::from(v);
+    let view = View {
+        rgb,
+        width,
+        height,
+        stride: width * 3,
+    };
+    view.average(out_width, out_height)
+}
+
+/// A window of an RGB picture; its rows begin `stride` bytes apart.
+struct View<'a> {
+    rgb: &'a [u8],
+    width: usize,
+    height: usize,
+    stride: usize,
+}
+
+impl View<'_> {
+    fn average(&self, out_width: usize, out_height: usize) -> Vec<u8> {
+        // In units of 1/out of a source pixel: source pixel i covers [i*out, (i+1)*out), target j covers
+        // [j*size, (j+1)*size).
+        let row_len = self.width * 3;
+        let columns = spans(self.width, out_width);
+        let mut out = Vec::with_capacity(out_width * out_height * 3);
+        let mut column_sums = vec![0u32; row_len];
+        let total = self.width as u64 * self.height as u64;
+        for (start, weights) in spans(self.height, out_height) {
+            column_sums.fill(0);
+            for (i, &weight) in weights.iter().enumerate() {
+                let row = &self.rgb[(start + i) * self.stride..][..row_len];
+                add_weighted(&mut column_sums, row, weight);
             }
-        }
-        for (start, weights) in &columns {
-            let mut sum = [0u64; 3];
-            for (pixel, &weight) in column_sums[start * 3..].chunks_exact(3).zip(weights) {
-                for c in 0..3 {
-                    sum[c] += u64::from(pixel[c]) * u64::from(weight);
+            for (start, weights) in &columns {
+                let mut sum = [0u64; 3];
+                for (pixel, &weight) in column_sums[start * 3..].chunks_exact(3).zip(weights) {
+                    for c in 0..3 {
+                        sum[c] += u64::from(pixel[c]) * u64::from(weight);
+                    }
                 }
+                out.extend(sum.map(|s| ((s + total / 2) / total) as u8));
             }
-            out.extend(sum.map(|s| ((s + total / 2) / total) as u8));
         }
+        out
     }
-    out
+}
+
+/// `sums += weight * row`.
+fn add_weighted(sums: &mut [u32], row: &[u8], weight: u32) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the feature that the function is compiled for was just detected.
+        return unsafe { add_weighted_avx2(sums, row, weight) };
+    }
+    add_weighted_plain(sums, row, weight);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn add_weighted_avx2(sums: &mut [u32], row: &[u8], weight: u32) {
+    add_weighted_plain(sums, row, weight);
+}
+
+#[inline(always)]
+fn add_weighted_plain(sums: &mut [u32], row: &[u8], weight: u32) {
+    for (sum, &v) in sums.iter_mut().zip(row) {
+        *sum += weight * u32::from(v);
+    }
 }
 
 /// For each of `out` targets along an axis of `size` pixels: the first source pixel and the weight of each.

@@ -16,37 +16,63 @@ pub fn blur(image: &RgbImage) -> f64 {
         return 0.0;
     }
     let y = luma(image);
-    let rows = lost(&y, width, height, 1, width);
-    let columns = lost(&y, height, width, width, 1);
-    round4((1.0 - rows.min(columns)).clamp(0.0, 1.0))
+    let mut along = Variation::default();
+    let mut across = Variation::default();
+    for line in y.chunks_exact(width) {
+        along.add(
+            &line[REACH..],
+            &line[REACH - 1..],
+            &line[2 * REACH - 1..],
+            line,
+        );
+    }
+    let line = |row: usize| &y[row * width..][..width];
+    for row in REACH..=height - REACH {
+        across.add(
+            line(row),
+            line(row - 1),
+            line(row + REACH - 1),
+            line(row - REACH),
+        );
+    }
+    round4((1.0 - along.lost().min(across.lost())).clamp(0.0, 1.0))
 }
 
-/// Share of the variation along lines that a 9-tap box blur removes.
-///
-/// Lines have `length` samples `step` apart; there are `lines` of them, `stride` apart.
-fn lost(y: &[u8], length: usize, lines: usize, step: usize, stride: usize) -> f64 {
-    const TAPS: usize = 9;
-    let (mut variation, mut removed) = (0i64, 0i64);
-    let mut line = vec![0i32; length];
-    for start in (0..lines).map(|i| i * stride) {
-        for (i, v) in line.iter_mut().enumerate() {
-            *v = i32::from(y[start + i * step]);
+/// Taps of the box blur.
+const TAPS: i32 = 9;
+/// Samples before and behind that a difference of blurred neighbours needs.
+const REACH: usize = TAPS as usize / 2 + 1;
+
+/// How much neighbours differ, and how much of that a box blur removes; in ninths of a level, to stay with integers.
+#[derive(Default)]
+struct Variation {
+    all: u64,
+    removed: u64,
+}
+
+impl Variation {
+    /// Adds neighbours `here` and `before`. Their blurred values differ by what enters the box less what leaves it.
+    fn add(&mut self, here: &[u8], before: &[u8], enters: &[u8], leaves: &[u8]) {
+        let (mut all, mut removed) = (0i32, 0i32);
+        for (((&here, &before), &enters), &leaves) in
+            here.iter().zip(before).zip(enters).zip(leaves)
+        {
+            let sharp = TAPS * i32::from(here.abs_diff(before));
+            let blurred = i32::from(enters.abs_diff(leaves));
+            all += sharp;
+            removed += (sharp - blurred).max(0);
         }
-        let mut sum: i32 = line[..TAPS].iter().sum();
-        for i in TAPS / 2 + 1..length - TAPS / 2 {
-            let before = sum;
-            sum += line[i + TAPS / 2] - line[i - TAPS / 2 - 1];
-            // Variations times 9, to stay with integers.
-            let sharp = (line[i] - line[i - 1]).abs() * TAPS as i32;
-            let blurred = (sum - before).abs();
-            variation += i64::from(sharp);
-            removed += i64::from((sharp - blurred).max(0));
-        }
+        self.all += u64::from(all.unsigned_abs());
+        self.removed += u64::from(removed.unsigned_abs());
     }
-    if variation == 0 {
-        1.0
-    } else {
-        removed as f64 / variation as f64
+
+    /// Share of the variation that the blur removes.
+    fn lost(&self) -> f64 {
+        if self.all == 0 {
+            1.0
+        } else {
+            self.removed as f64 / self.all as f64
+        }
     }
 }
 
