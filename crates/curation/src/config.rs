@@ -128,6 +128,8 @@ pub struct FilterOptions {
     pub colour: Limit,
     /// Largest share of the picture that is one flat tone.
     pub blank: Limit,
+    /// Largest share of the picture that is covered with writing.
+    pub text: Limit,
     /// Largest ratio of the longer to the shorter side of a picture.
     pub aspect: Limit,
     /// Largest blur of a crop (Crété's metric, 0 sharp to 1).
@@ -141,6 +143,7 @@ impl Default for FilterOptions {
         Self {
             colour: Limit::at(8.0),
             blank: Limit::at(0.985),
+            text: Limit::at(0.4),
             aspect: Limit::at(5.0),
             blur: Limit::at(0.7),
             detail: Limit::at(0.5),

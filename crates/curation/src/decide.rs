@@ -204,6 +204,12 @@ impl Evidence<'_> {
                 format!("{:.1} % is one tone", picture.blank * 100.0),
             ));
         }
+        if filters.text.is_below(picture.text) {
+            return Some((
+                Reason::Text,
+                format!("{:.0} % is covered with writing", picture.text * 100.0),
+            ));
+        }
         if filters.colour.is_above(picture.colour) {
             return Some((
                 Reason::Grayscale,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// Layout of the files; another number starts over.
@@ -23,6 +23,7 @@ struct Header {
 /// An open journal.
 #[derive(Debug)]
 pub struct Journal {
+    folder: PathBuf,
     records: HashMap<String, Record>,
     writer: Mutex<Writer>,
     blobs: File,
@@ -53,7 +54,10 @@ impl Journal {
     pub fn open(folder: &Path, fingerprint: &str) -> io::Result<(Self, Found)> {
         let named =
             |e: io::Error| io::Error::new(e.kind(), format!("journal '{}': {e}", folder.display()));
-        fs::create_dir_all(folder).map_err(named)?;
+        fs::create_dir_all(folder).map_err(|e| {
+            let place = "it lies beside the output, --out";
+            io::Error::new(e.kind(), format!("{} ({place})", named(e)))
+        })?;
         let options = OpenOptions::new()
             .read(true)
             .write(true)
@@ -128,6 +132,7 @@ impl Journal {
         }
         Ok((
             Self {
+                folder: folder.to_owned(),
                 records,
                 writer: Mutex::new(Writer { lines, blob_end }),
                 blobs,
@@ -160,12 +165,22 @@ impl Journal {
     /// Writes blobs, then the record that `make` builds from where they lie. Many threads may call this.
     ///
     /// # Errors
-    /// When the disk refuses; nothing after that counts.
+    /// When the disk refuses; nothing after that counts, what was written before does.
     pub fn append(
         &self,
         blobs: &[&[u8]],
         make: impl FnOnce(&[Blob]) -> Record,
     ) -> io::Result<Record> {
+        self.write(blobs, make).map_err(|e| {
+            let text = format!(
+                "journal '{}': {e}; what is measured is kept, the next run goes on from there",
+                self.folder.display()
+            );
+            io::Error::new(e.kind(), text)
+        })
+    }
+
+    fn write(&self, blobs: &[&[u8]], make: impl FnOnce(&[Blob]) -> Record) -> io::Result<Record> {
         let mut writer = self
             .writer
             .lock()

@@ -211,6 +211,7 @@ fn describe_picture(line: &mut Line, picture: &PictureRecord) {
             round4(f64::from(long) / f64::from(short)),
         ),
         ("blank".to_owned(), picture.blank),
+        ("text".to_owned(), picture.text),
         ("colour".to_owned(), picture.colour),
         (
             "effective_resolution".to_owned(),

@@ -18,8 +18,6 @@ const MAX_DROPPED: usize = 60;
 /// Groups of copies and of variants shown, and members of each.
 const MAX_GROUPS: usize = 60;
 const MAX_MEMBERS: usize = 8;
-/// Height of a tile in pixels.
-const TILE: u32 = 112;
 
 /// One line and where its pictures lie.
 #[derive(Clone, Copy)]
@@ -211,6 +209,14 @@ fn histograms(page: &mut Page, shown: &[Shown<'_>], config: &CurationConfig) {
             true,
         ),
         plot(
+            "picture: share covered with writing",
+            false,
+            "text",
+            (0.0, 1.0),
+            f.text,
+            true,
+        ),
+        plot(
             "picture: long side over short side",
             false,
             "aspect",
@@ -321,24 +327,12 @@ fn groups(page: &mut Page, shown: &[Shown<'_>], journal: &Journal) {
 fn tile(Shown { line, picture }: Shown<'_>, journal: &Journal) -> Option<Tile> {
     let picture = picture?;
     let crop = line.face.and_then(|f| picture.faces.get(f)?.crop.as_ref());
-    let (image, aspect) = match crop {
-        Some(crop) => {
-            let full = dataset::decode(&journal.read(&crop.png).ok()?).ok()?;
-            let small = dedup::area_average(
-                &full.pixels,
-                full.width,
-                full.height,
-                TILE as usize,
-                TILE as usize,
-            );
-            (RgbImage::from_raw(TILE, TILE, small)?, 100)
-        }
-        None => {
-            let side = dedup::THUMB_SIDE as u32;
-            let image = RgbImage::from_raw(side, side, journal.read(&picture.thumb).ok()?)?;
-            (image, picture.width * 100 / picture.height.max(1))
-        }
+    let (thumb, aspect) = match crop {
+        Some(crop) => (crop.thumb, 100),
+        None => (picture.thumb, picture.width * 100 / picture.height.max(1)),
     };
+    let side = dedup::THUMB_SIDE as u32;
+    let image = RgbImage::from_raw(side, side, journal.read(&thumb).ok()?)?;
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, 80)
         .encode_image(&image)
@@ -396,6 +390,7 @@ fn explain(reason: Reason) -> &'static str {
         Reason::Metadata => "Not wanted by tags, rating or score.",
         Reason::Grayscale => "Gray, sepia or of a single tint (--colour).",
         Reason::Blank => "Nothing on it (--blank).",
+        Reason::Text => "Mostly writing (--text).",
         Reason::Aspect => "Too long or too tall (--aspect).",
         Reason::NoFace => "No face was found with a sufficient score (--face-score).",
         Reason::DetectError => "The detector failed on it.",

@@ -11,6 +11,7 @@ use crate::metadata::{LabelSource, MetadataError, Posts};
 use crate::pack::{PackError, pack};
 use crate::page;
 use crate::record::{Blob, Outcome, Reason, Record};
+use detect::embedded::EmbeddedDetector;
 use detect::{DetectError, Detector, DetectorSpec};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -331,13 +332,14 @@ impl Beside {
     }
 }
 
-/// The file behind the detector: other weights make other measurements.
+/// The weights or boxes behind the detector: other ones make other measurements.
 fn model_bytes(spec: &DetectorSpec) -> io::Result<Vec<u8>> {
     match spec {
         DetectorSpec::Cascade(path) | DetectorSpec::Onnx(path) | DetectorSpec::Boxes(path) => {
             std::fs::read(path)
         }
-        DetectorSpec::Embedded | DetectorSpec::None => Ok(Vec::new()),
+        DetectorSpec::Embedded => Ok(EmbeddedDetector::weights().to_vec()),
+        DetectorSpec::None => Ok(Vec::new()),
     }
 }
 

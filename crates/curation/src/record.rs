@@ -61,6 +61,8 @@ pub struct PictureRecord {
     pub colour: f64,
     /// [`crate::measure::blank_share`].
     pub blank: f64,
+    /// [`crate::measure::text_share`].
+    pub text: f64,
     /// [`crate::measure::effective_resolution`] of the whole picture.
     pub effective_resolution: f64,
     /// Hash of the picture.
@@ -128,6 +130,8 @@ pub enum Reason {
     Grayscale,
     /// Nothing on it.
     Blank,
+    /// Mostly writing.
+    Text,
     /// Too long or too tall.
     Aspect,
     /// The detector found no face.

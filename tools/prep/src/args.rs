@@ -133,6 +133,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "LIMIT|off", help_heading = "Quality")]
     pub blank: Option<Limit>,
 
+    /// Largest share of a picture that is covered with writing [default: 0.4]
+    #[arg(long, value_name = "LIMIT|off", help_heading = "Quality")]
+    pub text: Option<Limit>,
+
     /// Largest ratio of the sides of a picture [default: 5]
     #[arg(long, value_name = "LIMIT|off", help_heading = "Quality")]
     pub aspect: Option<Limit>,

@@ -58,7 +58,14 @@ pub fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
         Some(path) => read(path)?,
         None => Table::new(),
     };
-    let frame: Frame = Value::Table(recipe.clone()).try_into().context("recipe")?;
+    let named = || {
+        args.recipe
+            .as_ref()
+            .map_or_else(String::new, |path| format!("recipe '{}'", path.display()))
+    };
+    let frame: Frame = Value::Table(recipe.clone())
+        .try_into()
+        .with_context(named)?;
     for key in ["inputs", "out", "preset"] {
         recipe.remove(key);
     }
@@ -76,11 +83,6 @@ pub fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
         crop.remove("shift_up");
     }
     merge(&mut table, recipe);
-    let named = || {
-        args.recipe
-            .as_ref()
-            .map_or_else(String::new, |path| format!("recipe '{}'", path.display()))
-    };
     let mut config: CurationConfig = Value::Table(table).try_into().with_context(named)?;
     apply(args, &mut config);
     validate(&config)?;
@@ -156,6 +158,7 @@ fn apply(args: &RunArgs, config: &mut CurationConfig) {
     let filters = &mut config.filters;
     set(&mut filters.colour, &args.colour);
     set(&mut filters.blank, &args.blank);
+    set(&mut filters.text, &args.text);
     set(&mut filters.aspect, &args.aspect);
     set(&mut filters.blur, &args.blur);
     set(&mut filters.detail, &args.detail);

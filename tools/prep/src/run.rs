@@ -25,6 +25,14 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
         resolved.to_toml()?.as_bytes(),
     )?;
     cli::report(&summary, words);
+    if summary.n_inputs == 0 {
+        let inputs: Vec<String> = resolved
+            .inputs
+            .iter()
+            .map(|path| format!("'{}'", path.display()))
+            .collect();
+        bail!("there is no file in {}", inputs.join(", "));
+    }
     if summary.n_kept == 0 {
         bail!("nothing was kept; {} tells why", summary.report.display());
     }

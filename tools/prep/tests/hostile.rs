@@ -3,6 +3,7 @@
 mod common;
 
 use common::{drawing, encode, encode_any, input, jpeg, manifest, ok, prep};
+use font8x8::{BASIC_FONTS, UnicodeFonts};
 use image::{DynamicImage, GrayImage, ImageFormat, LumaA, Rgb, RgbImage, Rgba};
 use std::collections::BTreeMap;
 use std::fs;
@@ -352,6 +353,17 @@ fn dump(folder: &Path) -> Expected {
         ),
         "blank",
     );
+    let glyphs: Vec<[u8; 8]> = ('a'..='z').filter_map(|c| BASIC_FONTS.get(c)).collect();
+    let page = RgbImage::from_fn(400, 500, |x, y| {
+        let glyph = glyphs[(x / 8 + y / 11 * 7) as usize % glyphs.len()];
+        let is_ink = y % 11 < 8 && glyph[(y % 11) as usize] >> (x % 8) & 1 == 1;
+        Rgb(if is_ink {
+            [30, 20, 60]
+        } else {
+            [250, 246, 235]
+        })
+    });
+    write(folder, e, "page_of_text.jpg", &jpeg(&page, 85), "text");
     let gray = DynamicImage::ImageRgb8(drawing(13, 200)).to_luma8();
     write(
         folder,

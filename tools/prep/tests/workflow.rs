@@ -131,6 +131,76 @@ fn faces_are_cut_where_the_boxes_are_and_copies_dropped_with_proof() {
 }
 
 #[test]
+fn faces_below_min_face_are_named_and_a_looser_limit_decodes_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, seed) in [("both.png", 31), ("tiny_only.png", 32)] {
+        let bytes = encode(&drawing(seed, 300), ImageFormat::Png);
+        write(folder, &format!("dump/{name}"), &bytes);
+    }
+    let boxes = "{\"file\":\"both.png\",\"boxes\":[[60,60,160,160],[200,20,212,31]],\"scores\":[0.9,0.8]}\n\
+                 {\"file\":\"tiny_only.png\",\"boxes\":[[100,100,115,117]]}\n";
+    write(folder, "boxes.jsonl", boxes.as_bytes());
+    let run = |more: &str| -> Value {
+        let line = "run dump --out x.zip --detector boxes:boxes.jsonl -r 16 --detail off --blur off --json";
+        serde_json::from_str(&ok(folder, &format!("{line} {more}"))).unwrap()
+    };
+    assert_eq!(run("")["n_faces"], 3);
+    let lines = manifest(&folder.join("x.manifest.jsonl"));
+    let reason = |source: &str, face: usize| {
+        let line = lines
+            .iter()
+            .find(|line| line["source"] == source && line["face"] == face)
+            .unwrap();
+        (line["decision"].clone(), line["reason"].clone())
+    };
+    assert_eq!(reason("both.png", 0), ("kept".into(), Value::Null));
+    assert_eq!(reason("both.png", 1), ("dropped".into(), "small".into()));
+    assert_eq!(
+        reason("tiny_only.png", 0),
+        ("dropped".into(), "small".into())
+    );
+    let line = input(&lines, "tiny_only.png");
+    assert_eq!(line["reason"], "small", "{line}");
+
+    // Only pictures whose crops were not made are looked at again.
+    let looser = run("--min-face 10 --max-upscale 2");
+    assert_eq!(
+        (&looser["n_measured"], &looser["n_kept"]),
+        (&2.into(), &3.into())
+    );
+    let again = run("");
+    assert_eq!(
+        (&again["n_measured"], &again["n_kept"]),
+        (&0.into(), &1.into())
+    );
+}
+
+#[test]
+fn results_of_earlier_runs_are_no_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for seed in 41..44 {
+        let bytes = encode(&drawing(seed, 128), ImageFormat::Png);
+        write(folder, &format!("dump/{seed}.png"), &bytes);
+    }
+    let run = |line: &str| -> Value {
+        let more = "--detector none -r 64 --detail off --json";
+        serde_json::from_str(&ok(folder, &format!("{line} {more}"))).unwrap()
+    };
+    for name in ["first", "second", "second"] {
+        let summary = run(&format!("run dump dump/ --out dump/{name}.zip"));
+        assert_eq!(
+            (&summary["n_inputs"], &summary["n_kept"]),
+            (&3.into(), &3.into()),
+            "{summary}"
+        );
+    }
+    // By its name it is one.
+    assert_eq!(run("run dump/first.zip --out x.zip")["n_kept"], 3);
+}
+
+#[test]
 fn metadata_labels_recipes_and_comparison() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

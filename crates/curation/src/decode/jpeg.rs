@@ -190,6 +190,35 @@ mod tests {
         }
     }
 
+    /// Nine patches of 8 x 8 in inks, stored as Adobe does: inverted, and cyan, magenta, yellow turned into YCbCr.
+    #[test]
+    fn ycck_becomes_the_colours_of_its_inks() {
+        let bytes = include_bytes!("../../tests/data/ycck.jpg");
+        let image = decode(bytes, &DecodeOptions::default()).unwrap().image;
+        assert_eq!(image.dimensions(), (24, 24));
+        let inks: [[u32; 4]; 9] = [
+            [0, 255, 255, 0],
+            [255, 0, 255, 0],
+            [255, 255, 0, 0],
+            [0, 0, 0, 0],
+            [0, 0, 0, 255],
+            [60, 120, 20, 80],
+            [0, 0, 200, 40],
+            [200, 30, 0, 0],
+            [20, 90, 160, 120],
+        ];
+        for (i, [c, m, y, k]) in (0..).zip(inks) {
+            let found = image.get_pixel(i % 3 * 8 + 4, i / 3 * 8 + 4).0;
+            let expected = [c, m, y].map(|ink| (255 - ink) * (255 - k) / 255);
+            for (found, expected) in found.into_iter().zip(expected) {
+                assert!(
+                    u32::from(found).abs_diff(expected) <= 4,
+                    "patch {i}: {found}, inks give {expected}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn cut_and_damaged_files_are_broken() {
         let bytes = jpeg(90);

@@ -203,6 +203,42 @@ mod tests {
         assert!(error.to_string().contains("--max-pixels"));
     }
 
+    /// Nine patches of 8 x 8 pixels.
+    #[test]
+    fn avif_is_decoded_or_the_way_out_is_told() {
+        let bytes = include_bytes!("../../tests/data/patches.avif");
+        let decoded = decode(bytes, &DecodeOptions::default());
+        if !cfg!(feature = "avif") {
+            let message = decoded.unwrap_err().to_string();
+            assert!(message.contains("feature `avif`"), "{message}");
+            return;
+        }
+        let colours = [
+            [255, 0, 0],
+            [0, 255, 0],
+            [0, 0, 255],
+            [255, 255, 255],
+            [0, 0, 0],
+            [133, 92, 161],
+            [215, 215, 46],
+            [55, 225, 255],
+            [124, 87, 50],
+        ];
+        let image = decoded.unwrap().image;
+        assert_eq!(image.dimensions(), (24, 24));
+        for (i, colour) in (0..).zip(colours) {
+            let found = image.get_pixel(i % 3 * 8 + 4, i / 3 * 8 + 4).0;
+            for (found, expected) in found.into_iter().zip(colour) {
+                assert!(
+                    found.abs_diff(expected) <= 6,
+                    "patch {i}: {found}, drawn {expected}"
+                );
+            }
+        }
+        let cut = decode(&bytes[..bytes.len() - 40], &DecodeOptions::default());
+        assert!(matches!(cut, Err(DecodeError::Broken(_))), "{cut:?}");
+    }
+
     #[test]
     fn cut_files_are_broken_in_every_format() {
         let image = DynamicImage::ImageRgb8(scene());

@@ -3,6 +3,7 @@
 use super::archive::{ArchiveKind, TarFile, ZipFile, archive_kind};
 use super::{Entry, InputError, Place, WalkError};
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use std::time::UNIX_EPOCH;
 /// An input is a folder (walked to the bottom; links to folders are not followed), a zip or tar (told by its first
 /// bytes), a picture, or `@list.txt`, a text file with one path a line (relative to the list's folder). Archives
 /// inside folders are opened when they are called `.zip`, `.cbz` or `.tar`. With several inputs each source starts with the
-/// name of its input. Files and folders named in `skip` are left out: what a run writes is not among its inputs.
+/// name of its input; one that is named twice is read once. Files and folders named in `skip` are left out, and so are
+/// the results of earlier runs inside folders: what a run writes is not among its inputs.
 ///
 /// # Errors
 /// When an input as a whole cannot be opened; what is wrong with a single file is told when it is read.
@@ -24,7 +26,8 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
         .filter_map(|path| path.canonicalize().ok())
         .collect();
     let mut prefixes = HashSet::new();
-    for input in inputs {
+    let inputs = without_repeats(inputs);
+    for input in &inputs {
         let prefix = if inputs.len() == 1 {
             String::new()
         } else {
@@ -32,8 +35,15 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
         };
         add_input(input, &prefix, &skip, &mut entries)?;
     }
-    entries.sort_by(|a, b| a.source.cmp(&b.source));
-    // Two names can look the same once they are text: the second gets a number.
+    // Two names can look the same once they are text: they go by their bytes, and the second gets a number.
+    let path = |entry: &Entry| match &entry.place {
+        Place::File(path) => Some(path.clone()),
+        _ => None,
+    };
+    entries.sort_by(|a, b| {
+        let by_source = a.source.cmp(&b.source);
+        by_source.then_with(|| path(a).cmp(&path(b)))
+    });
     let mut seen = HashSet::with_capacity(entries.len());
     for entry in &mut entries {
         entry.source = unique(&mut seen, std::mem::take(&mut entry.source));
@@ -52,6 +62,18 @@ fn unique(seen: &mut HashSet<String>, name: String) -> String {
         n += 1;
     }
     candidate
+}
+
+fn without_repeats(inputs: &[PathBuf]) -> Vec<&PathBuf> {
+    let mut seen = HashSet::new();
+    let is_new = |input: &&PathBuf| {
+        let is_new = seen.insert(input.canonicalize().unwrap_or_else(|_| (*input).clone()));
+        if !is_new {
+            tracing::warn!("'{}' is named twice: it is read once", input.display());
+        }
+        is_new
+    };
+    inputs.iter().filter(is_new).collect()
 }
 
 fn base_name(input: &Path) -> String {
@@ -139,9 +161,13 @@ fn add_folder(
     skip: &Skip,
     entries: &mut Vec<Entry>,
 ) -> std::io::Result<()> {
-    for item in fs::read_dir(folder)? {
-        let item = item?;
+    let items: Vec<fs::DirEntry> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+    let results = earlier_results(&items);
+    for item in items {
         let path = item.path();
+        if results.contains(&item.file_name()) {
+            continue;
+        }
         let may_skip = skip
             .iter()
             .any(|skipped| skipped.file_name() == path.file_name());
@@ -183,6 +209,42 @@ fn add_folder(
         entries.push(file_entry(path, source));
     }
     Ok(())
+}
+
+/// The names of zips with their manifest and journal beside them, and all that lies beside them.
+fn earlier_results(items: &[fs::DirEntry]) -> HashSet<OsString> {
+    let names: HashSet<OsString> = items.iter().map(fs::DirEntry::file_name).collect();
+    let mut results = HashSet::new();
+    for item in items {
+        let path = item.path();
+        let is_journal = path.extension().is_some_and(|e| e == "journal")
+            && path.join("records.jsonl").is_file();
+        let Some(stem) = path.file_stem().filter(|_| is_journal) else {
+            continue;
+        };
+        let with = |ending: &str| {
+            let mut name = stem.to_owned();
+            name.push(ending);
+            name
+        };
+        if names.contains(&with(".manifest.jsonl")) {
+            tracing::warn!(
+                "'{}' and what lies beside it are left out: the result of an earlier run",
+                path.with_extension("zip").display()
+            );
+            results.extend(
+                [
+                    ".zip",
+                    ".manifest.jsonl",
+                    ".report.html",
+                    ".recipe.toml",
+                    ".journal",
+                ]
+                .map(with),
+            );
+        }
+    }
+    results
 }
 
 fn add_archive(

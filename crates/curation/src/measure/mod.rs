@@ -4,23 +4,25 @@ mod blur;
 mod chroma;
 mod picture;
 mod spectrum;
+mod text;
 
 pub use blur::blur;
 pub use chroma::{blank_share, colour};
 pub(crate) use picture::{Measurer, framing};
 pub use spectrum::effective_resolution;
+pub use text::text_share;
 
 use image::RgbImage;
 
 /// Rec. 601 luma of a picture, `[height, width]`.
 fn luma(image: &RgbImage) -> Vec<u8> {
-    image
-        .pixels()
-        .map(|p| {
-            ((299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2]) + 500) / 1000)
-                as u8
-        })
-        .collect()
+    image.as_raw().chunks_exact(3).map(luma_of).collect()
+}
+
+/// Rec. 601 luma of a pixel, rounded.
+#[inline]
+fn luma_of(p: &[u8]) -> u8 {
+    ((299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2]) + 500) / 1000) as u8
 }
 
 /// To 4 decimals: records must read back as they were written.

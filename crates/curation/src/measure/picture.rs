@@ -1,12 +1,12 @@
 //! One input from bytes to measurements: read, decode, measure, detect, crop. Every failure is an outcome.
 
-use super::{blank_share, blur, colour, effective_resolution, round4};
+use super::{blank_share, blur, colour, effective_resolution, round4, text_share};
 use crate::config::CurationConfig;
 use crate::decode::{DecodeError, Decoded, decode};
 use crate::inputs::{Entry, InputError};
 use crate::record::{Blob, CropRecord, FaceRecord, Outcome, PictureRecord, Reason};
 use dedup::{PictureHash, Thumb};
-use detect::crop::{CropOptions, CropPlan, crop};
+use detect::crop::{Crop, CropOptions, crop};
 use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
 use image::RgbImage;
 use sha2::{Digest, Sha256};
@@ -69,6 +69,8 @@ pub struct Measurer<'a> {
     config: &'a CurationConfig,
     detect: DetectOptions,
     crop: CropOptions,
+    /// Faces smaller than this get no crop; a looser `min_face` has it made later.
+    min_crop: f32,
 }
 
 impl<'a> Measurer<'a> {
@@ -80,10 +82,8 @@ impl<'a> Measurer<'a> {
         // Looser than asked for where that is cheap: tighter settings then only choose among what was measured.
         let detect = DetectOptions {
             threshold: Some(config.detect.threshold.map_or(default, |t| t.min(default))),
-            min_face: config
-                .detect
-                .min_face
-                .min(DetectOptions::default().min_face),
+            // Faces that are too small are recorded and then dropped, so that the manifest names them.
+            min_face: 0.0,
             max_faces: 0,
             ..config.detect.clone()
         };
@@ -101,6 +101,10 @@ impl<'a> Measurer<'a> {
             config,
             detect,
             crop,
+            min_crop: config
+                .detect
+                .min_face
+                .min(DetectOptions::default().min_face),
         }
     }
 
@@ -113,7 +117,7 @@ impl<'a> Measurer<'a> {
             ..measurer.crop
         };
         let text = serde_json::json!({
-            "measurements": 1,
+            "measurements": 2,
             "hash_version": dedup::HASH_VERSION,
             "detector": config.detector,
             "model": hex(&Sha256::digest(model)),
@@ -195,9 +199,10 @@ impl<'a> Measurer<'a> {
         let mut faces = Vec::with_capacity(found.len());
         for face in found {
             let face = framed(face, &self.config.detector, width, height);
-            let made = crop(&image, face.rect, &self.crop).ok();
-            let record = match made {
-                Some(made) => Some(self.crop_record(&image, &made.image, made.plan, &mut blobs)?),
+            let is_small = face.width().min(face.height()) < self.min_crop;
+            let made = (!is_small).then(|| crop(&image, face.rect, &self.crop).ok());
+            let record = match made.flatten() {
+                Some(made) => Some(self.crop_record(&image, made, &mut blobs)?),
                 None => None,
             };
             faces.push(FaceRecord {
@@ -214,6 +219,7 @@ impl<'a> Measurer<'a> {
             is_lossless,
             colour: colour(&thumb),
             blank: blank_share(&thumb),
+            text: text_share(&image),
             effective_resolution: effective_resolution(&image, [0, 0, width, height]),
             hash: PictureHash::new(&thumb),
             mean_rgb: thumb.mean_rgb(),
@@ -226,8 +232,10 @@ impl<'a> Measurer<'a> {
     fn crop_record(
         &self,
         image: &RgbImage,
-        result: &RgbImage,
-        plan: CropPlan,
+        Crop {
+            image: result,
+            plan,
+        }: Crop,
         blobs: &mut Vec<Vec<u8>>,
     ) -> Result<CropRecord, Failure> {
         let side = result.width() as usize;
@@ -241,18 +249,19 @@ impl<'a> Measurer<'a> {
             (start, end.saturating_sub(start))
         };
         let ((x, w), (y, h)) = (clip(plan.affine.x, width), clip(plan.affine.y, height));
+        let blur = blur(&result);
         // Fast compression: the journal stays small, and packing at another level starts from pixels anyway.
         let pixels = dataset::Image {
             width: side,
             height: side,
             channels: 3,
-            pixels: result.as_raw().clone(),
+            pixels: result.into_raw(),
         };
         let png =
             dataset::encode_png(&pixels, 1).map_err(|e| (Reason::DecodeError, e.to_string()))?;
         let record = CropRecord {
             plan,
-            blur: blur(result),
+            blur,
             effective_resolution: round4(effective_resolution(image, [x, y, w, h])),
             hash: PictureHash::new(&thumb),
             mean_rgb: thumb.mean_rgb(),
