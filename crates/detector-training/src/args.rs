@@ -19,6 +19,24 @@ struct Args {
 enum Command {
     /// Write the faces of a folder of pictures as a teacher sees them from several distances
     LabelPictures(LabelArgs),
+    /// Write the places of labelled pictures that weights take for faces and that are none
+    Mistakes {
+        /// Weights in safetensors
+        weights: PathBuf,
+        /// Folder of pictures
+        dir: PathBuf,
+        /// Their labels
+        labels: PathBuf,
+        /// File to write
+        #[arg(long)]
+        out: PathBuf,
+        /// Longest side of the finest look
+        #[arg(long, default_value_t = 640)]
+        longest_side: u32,
+        /// Score from which a place counts
+        #[arg(long, default_value_t = 0.25)]
+        threshold: f32,
+    },
     /// Train and write weights
     Train(TrainArgs),
     /// Recall, precision and AP of weights on a folder with a boxes.json
@@ -33,16 +51,28 @@ enum Command {
     },
 }
 
+/// Left, upper, right and lower side as shares of the sides of a picture or a box.
+pub type Shares = [f32; 4];
+
 #[derive(clap::Args)]
 pub struct LabelArgs {
     /// Folder of pictures, searched with its subfolders
     pub dir: PathBuf,
+    /// Weights in safetensors that are another witness
+    #[arg(long)]
+    pub student: Option<PathBuf>,
     /// File to write: name to faces and regions to ignore, as boxes.json
     #[arg(long)]
     pub out: PathBuf,
     /// The detector that is asked
     #[arg(long)]
     pub teacher: DetectorSpec,
+    /// The part of the teacher's boxes that is the face: LEFT,TOP,RIGHT,BOTTOM as shares of their sides
+    #[arg(long, value_parser = shares, default_value = "0,0,1,1")]
+    pub part: Shares,
+    /// Others, whose word counts as much as two looks of the first
+    #[arg(long)]
+    pub witness: Vec<DetectorSpec>,
     /// Pictures whose names contain this are left out
     #[arg(long)]
     pub skip: Vec<String>,
@@ -52,11 +82,17 @@ pub struct LabelArgs {
 pub struct TrainArgs {
     /// Folder of face crops that are all framed alike, and where the face is in them as shares of their sides:
     /// DIR=LEFT,TOP,RIGHT,BOTTOM
-    #[arg(long, required = true, value_parser = framed)]
-    pub crops: Vec<(PathBuf, [f32; 4])>,
+    #[arg(long, value_parser = framed)]
+    pub crops: Vec<(PathBuf, Shares)>,
     /// Folder of whole pictures and its labels, DIR=LABELS.json
     #[arg(long, value_parser = source)]
     pub pictures: Vec<(PathBuf, PathBuf)>,
+    /// Places in the whole pictures that a trained detector took for faces, DIR=MISTAKES.json as `mistakes` writes it
+    #[arg(long, value_parser = source)]
+    pub mistakes: Vec<(PathBuf, PathBuf)>,
+    /// Share of training pictures that are windows of whole pictures
+    #[arg(long, default_value_t = 0.3)]
+    pub windows: f64,
     /// Folder of pictures without any face
     #[arg(long)]
     pub backgrounds: Vec<PathBuf>,
@@ -78,6 +114,9 @@ pub struct TrainArgs {
     /// Highest learning rate
     #[arg(long, default_value_t = 2e-3)]
     pub rate: f64,
+    /// Steps in which the rate rises
+    #[arg(long, default_value_t = 150)]
+    pub warm_up: usize,
     /// Seed of weights, composition and augmentation
     #[arg(long, default_value_t = 1)]
     pub seed: u32,
@@ -100,19 +139,21 @@ fn source(text: &str) -> Result<(PathBuf, PathBuf), String> {
     Ok((dir.into(), labels.into()))
 }
 
-fn framed(text: &str) -> Result<(PathBuf, [f32; 4]), String> {
-    let wrong = "is not DIR=LEFT,TOP,RIGHT,BOTTOM with shares in 0..=1";
-    let (dir, shares) = text.rsplit_once('=').ok_or(wrong)?;
-    let shares: Vec<f32> = shares
+fn framed(text: &str) -> Result<(PathBuf, Shares), String> {
+    let (dir, text) = text
+        .rsplit_once('=')
+        .ok_or("is not DIR=LEFT,TOP,RIGHT,BOTTOM")?;
+    Ok((dir.into(), shares(text)?))
+}
+
+fn shares(text: &str) -> Result<Shares, String> {
+    let wrong = "is not LEFT,TOP,RIGHT,BOTTOM with left < right and top < bottom";
+    let shares: Vec<f32> = text
         .split(',')
         .map(|share| share.parse().map_err(|_| wrong))
         .collect::<Result<_, _>>()?;
     match shares[..] {
-        [x0, y0, x1, y1]
-            if 0.0 <= x0 && x0 < x1 && x1 <= 1.0 && 0.0 <= y0 && y0 < y1 && y1 <= 1.0 =>
-        {
-            Ok((dir.into(), [x0, y0, x1, y1]))
-        }
+        [x0, y0, x1, y1] if x0 < x1 && y0 < y1 => Ok([x0, y0, x1, y1]),
         _ => Err(wrong.into()),
     }
 }
@@ -122,6 +163,14 @@ pub fn run() -> Result<()> {
     args.common.start()?;
     match args.command {
         Command::LabelPictures(args) => label::pictures(&args),
+        Command::Mistakes {
+            weights,
+            dir,
+            labels,
+            out,
+            longest_side,
+            threshold,
+        } => label::mistakes(&weights, &dir, &labels, &out, longest_side, threshold),
         Command::Train(args) => train::run(&args),
         Command::Evaluate {
             weights,

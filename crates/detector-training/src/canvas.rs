@@ -97,14 +97,9 @@ impl Canvas {
     }
 
     /// Draws a source.
-    pub fn draw(&mut self, source: &RgbImage, placement: &Placement, edge: Edge) {
+    pub fn draw(&mut self, source: &Pyramid, placement: &Placement, edge: Edge) {
         let (width, height) = (source.width() as f32, source.height() as f32);
-        // Each pixel of the shrunk source is at most 1.5 pixels of the canvas apart from the next.
-        let scale = placement.scale[0].abs().min(placement.scale[1].abs());
-        let mut small = Shrunk::of(source);
-        while scale * small.factor < 0.6 && small.width > 2 && small.height > 2 {
-            small = small.halved();
-        }
+        let (small, factor) = source.level(placement.scale[0].abs().min(placement.scale[1].abs()));
         let corners = [[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]]
             .map(|[x, y]| placement.point(x, y));
         let range = |axis: usize| {
@@ -125,7 +120,7 @@ impl Canvas {
                 }
                 let alpha = edge.alpha(x, y, [width, height]);
                 if alpha > 0.0 {
-                    let colour = small.at(x / small.factor, y / small.factor);
+                    let colour = blended(small, x / factor, y / factor);
                     let pixel = &mut self.pixels[row * self.side + column];
                     for (to, from) in pixel.iter_mut().zip(colour) {
                         *to += alpha * (from - *to);
@@ -162,69 +157,88 @@ impl Canvas {
     }
 }
 
-/// A source, halved until it is no finer than the canvas.
-struct Shrunk {
-    width: usize,
-    height: usize,
-    pixels: Vec<[f32; 3]>,
-    /// Source pixels for one of these.
-    factor: f32,
+/// A source and halves of it, so that shrinking averages.
+#[derive(Clone, Debug)]
+pub struct Pyramid {
+    /// The source first, then each half the one before.
+    levels: Vec<RgbImage>,
 }
 
-impl Shrunk {
-    fn of(source: &RgbImage) -> Self {
-        Self {
-            width: source.width() as usize,
-            height: source.height() as usize,
-            pixels: source.pixels().map(|p| p.0.map(f32::from)).collect(),
-            factor: 1.0,
+/// Sources are halved while their shorter side is at least this.
+const MIN_HALVED: u32 = 4;
+
+impl Pyramid {
+    pub fn new(source: RgbImage) -> Self {
+        let mut levels = vec![source];
+        while let Some(last) = levels.last()
+            && last.width().min(last.height()) >= MIN_HALVED
+        {
+            levels.push(halved(last));
         }
+        Self { levels }
     }
 
-    fn halved(&self) -> Self {
-        let (width, height) = (self.width / 2, self.height / 2);
-        let mut pixels = Vec::with_capacity(width * height);
-        for y in 0..height {
-            for x in 0..width {
-                let at = |dx, dy| self.pixels[(2 * y + dy) * self.width + 2 * x + dx];
-                let four = [at(0, 0), at(1, 0), at(0, 1), at(1, 1)];
-                pixels.push(std::array::from_fn(|c| {
-                    four.iter().map(|p| p[c]).sum::<f32>() / 4.0
-                }));
+    pub fn source(&self) -> &RgbImage {
+        &self.levels[0]
+    }
+
+    pub fn width(&self) -> u32 {
+        self.source().width()
+    }
+
+    pub fn height(&self) -> u32 {
+        self.source().height()
+    }
+
+    /// The level whose pixels are at most some 1.7 pixels of the canvas apart, and source pixels for one of its.
+    fn level(&self, scale: f32) -> (&RgbImage, f32) {
+        let (mut index, mut factor) = (0, 1.0);
+        while scale * factor < 0.6 && index + 1 < self.levels.len() {
+            index += 1;
+            factor *= 2.0;
+        }
+        (&self.levels[index], factor)
+    }
+}
+
+/// The means of two by two pixels.
+fn halved(image: &RgbImage) -> RgbImage {
+    let row = 3 * image.width() as usize;
+    let (width, height) = (image.width() / 2, image.height() / 2);
+    let from = image.as_raw();
+    let mut pixels = Vec::with_capacity(3 * (width * height) as usize);
+    for y in 0..height as usize {
+        for x in 0..width as usize {
+            for c in 0..3 {
+                let at = 2 * y * row + 6 * x + c;
+                let sum = [at, at + 3, at + row, at + row + 3].map(|i| u32::from(from[i]));
+                pixels.push(((sum.iter().sum::<u32>() + 2) / 4) as u8);
             }
         }
-        Self {
-            width,
-            height,
-            pixels,
-            factor: self.factor * 2.0,
-        }
     }
+    RgbImage::from_raw(width, height, pixels).expect("three values for each pixel")
+}
 
-    /// Between the four nearest pixels.
-    fn at(&self, x: f32, y: f32) -> [f32; 3] {
-        let (x, y) = ((x - 0.5).max(0.0), (y - 0.5).max(0.0));
-        let (column, row) = (
-            (x as usize).min(self.width - 1),
-            (y as usize).min(self.height - 1),
-        );
-        let (right, down) = (
-            (column + 1).min(self.width - 1),
-            (row + 1).min(self.height - 1),
-        );
-        let (fx, fy) = ((x - column as f32).min(1.0), (y - row as f32).min(1.0));
-        let pixel = |x: usize, y: usize| self.pixels[y * self.width + x];
-        let (a, b, c, d) = (
-            pixel(column, row),
-            pixel(right, row),
-            pixel(column, down),
-            pixel(right, down),
-        );
-        std::array::from_fn(|i| {
-            let (top, bottom) = (a[i] + fx * (b[i] - a[i]), c[i] + fx * (d[i] - c[i]));
-            top + fy * (bottom - top)
-        })
-    }
+/// The colour between the four nearest pixels.
+fn blended(image: &RgbImage, x: f32, y: f32) -> [f32; 3] {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let (x, y) = ((x - 0.5).max(0.0), (y - 0.5).max(0.0));
+    let (column, row) = ((x as usize).min(width - 1), (y as usize).min(height - 1));
+    let (right, down) = ((column + 1).min(width - 1), (row + 1).min(height - 1));
+    let (fx, fy) = ((x - column as f32).min(1.0), (y - row as f32).min(1.0));
+    let from = image.as_raw();
+    let pixel = |x: usize, y: usize| &from[3 * (y * width + x)..][..3];
+    let (a, b, c, d) = (
+        pixel(column, row),
+        pixel(right, row),
+        pixel(column, down),
+        pixel(right, down),
+    );
+    std::array::from_fn(|i| {
+        let [a, b, c, d] = [a[i], b[i], c[i], d[i]].map(f32::from);
+        let (top, bottom) = (a + fx * (b - a), c + fx * (d - c));
+        top + fy * (bottom - top)
+    })
 }
 
 #[cfg(test)]
@@ -236,6 +250,7 @@ mod tests {
         let source = RgbImage::from_fn(64, 64, |x, _| {
             image::Rgb([if x < 32 { 200 } else { 0 }, 50, 0])
         });
+        let source = Pyramid::new(source);
         for scale in [0.25, 1.0, 2.0] {
             let placement = Placement {
                 from: [32.0, 32.0],

@@ -1,15 +1,12 @@
 //! Training pictures: crops pasted on backgrounds among things that are no faces, close-ups, and windows of whole
 //! pictures.
 
-use std::borrow::Cow;
-
 use detect::evaluation::Truth;
-use image::RgbImage;
 use rng::RandomState;
 
-use crate::canvas::{Canvas, Edge, Placement};
+use crate::canvas::{Canvas, Edge, Placement, Pyramid};
 use crate::colour;
-use crate::sources::Source;
+use crate::sources::{Item, Source};
 
 /// What training pictures are made of.
 #[derive(Default)]
@@ -20,6 +17,8 @@ pub struct Material {
     pub backgrounds: Source,
     /// Small pieces of drawings without faces.
     pub patches: Source,
+    /// The share of training pictures that are windows of whole pictures.
+    pub windows: f64,
 }
 
 /// A training picture.
@@ -34,6 +33,16 @@ pub struct Sample {
 const PASTED_SIDES: (f32, f32) = (11.0, 130.0);
 /// Sides of faces in close-ups.
 const CLOSE_SIDES: (f32, f32) = (90.0, 235.0);
+/// Sides of the face or of the mistake around which a window of a whole picture lies.
+const WINDOW_SIDES: (f32, f32) = (11.0, 200.0);
+/// The share of windows that lie around something. Labels are surest near faces that were found.
+const AROUND: f64 = 0.9;
+/// Sizes of whole pictures, longest side 1024, that windows lie anywhere in.
+const ANYWHERE_SCALES: (f32, f32) = (0.12, 1.0);
+/// The share of windows around mistakes in pictures that have some.
+const MISTAKES: f64 = 0.4;
+/// The share of close-ups among composed pictures.
+const CLOSE_UPS: f64 = 0.3;
 /// Faces smaller than this need not be found.
 const MIN_SIDE: f32 = 9.0;
 /// Of a face this share must be on the canvas, else it is ignored.
@@ -41,10 +50,9 @@ const MIN_VISIBLE: f32 = 0.6;
 
 /// Makes a training picture.
 pub fn sample(material: &Material, side: usize, random: &mut RandomState) -> Sample {
-    let kind = random.random_sample();
-    let mut sample = if kind < 0.3 && material.pictures.len() > 0 {
+    let mut sample = if chance(random, material.windows) {
         window(material, side, random)
-    } else if kind < 0.5 {
+    } else if chance(random, CLOSE_UPS) {
         let mut sample = background(material, side, random);
         paste_face(material, &mut sample, CLOSE_SIDES, random);
         sample
@@ -84,11 +92,12 @@ fn background(material: &Material, side: usize, random: &mut RandomState) -> Sam
     if chance(random, 0.4) {
         mosaic(material, &mut canvas, random);
     } else if chance(random, 0.6)
-        && let Some((image, _)) = material.backgrounds.draw(random)
+        && let Some(item) = material.backgrounds.draw(random)
     {
+        let image = &item.picture;
         let cover = side as f32 / image.width().min(image.height()) as f32;
         let scale = cover * uniform(random, 1.0, 1.8);
-        place_anywhere(&mut canvas, &image, scale, Edge::Hard, true, random);
+        place_anywhere(&mut canvas, image, scale, Edge::Hard, true, random);
     }
     if chance(random, 0.3) {
         tint(&mut canvas, random);
@@ -105,7 +114,7 @@ fn mosaic(material: &Material, canvas: &mut Canvas, random: &mut RandomState) {
     let tile = log_uniform(random, (50.0, 260.0));
     let n = (canvas.side as f32 / tile).ceil() as usize;
     for i in 0..n * n {
-        let Some((image, _)) = material.patches.draw(random) else {
+        let Some(Item { picture: image, .. }) = material.patches.draw(random) else {
             return;
         };
         let scale = tile / image.width().min(image.height()) as f32;
@@ -116,7 +125,7 @@ fn mosaic(material: &Material, canvas: &mut Canvas, random: &mut RandomState) {
             scale: [flip * scale, scale],
             turn: [0.0, 1.0],
         };
-        canvas.draw(&image, &placement, Edge::Hard);
+        canvas.draw(image, &placement, Edge::Hard);
     }
 }
 
@@ -134,7 +143,7 @@ fn tint(canvas: &mut Canvas, random: &mut RandomState) {
 /// Draws a piece somewhere; where `covering`, so that the canvas is full.
 fn place_anywhere(
     canvas: &mut Canvas,
-    image: &RgbImage,
+    image: &Pyramid,
     scale: f32,
     edge: Edge,
     covering: bool,
@@ -170,16 +179,20 @@ fn collage(material: &Material, side: usize, random: &mut RandomState) -> Sample
     let mut sample = background(material, side, random);
     // Pieces without faces first, with the same edges as the faces: an edge is no sign of a face.
     for _ in 0..random.index(7) {
+        let part;
         let piece = match random.index(3) {
-            0 => part_of_face(material, random),
-            1 => material.backgrounds.draw(random).map(|(image, _)| image),
-            _ => material.patches.draw(random).map(|(image, _)| image),
+            0 => {
+                part = part_of_face(material, random);
+                part.as_ref()
+            }
+            1 => material.backgrounds.draw(random).map(|item| &item.picture),
+            _ => material.patches.draw(random).map(|item| &item.picture),
         };
         let Some(image) = piece else { continue };
-        let edge = any_edge(&image, None, random);
+        let edge = any_edge(image, None, random);
         let longest = image.width().max(image.height()) as f32;
         let scale = log_uniform(random, (20.0, 200.0)) / longest;
-        place_anywhere(&mut sample.canvas, &image, scale, edge, false, random);
+        place_anywhere(&mut sample.canvas, image, scale, edge, false, random);
     }
     shapes(&mut sample.canvas, random);
     for _ in 0..1 + random.index(6) {
@@ -189,11 +202,16 @@ fn collage(material: &Material, side: usize, random: &mut RandomState) -> Sample
 }
 
 /// Hair, an eye, a corner of a crop: what belongs to a face and is none.
-fn part_of_face<'a>(material: &'a Material, random: &mut RandomState) -> Option<Cow<'a, RgbImage>> {
+fn part_of_face(material: &Material, random: &mut RandomState) -> Option<Pyramid> {
     if material.crops.is_empty() {
         return None;
     }
-    let (image, truth) = material.crops[random.index(material.crops.len())].draw(random)?;
+    let crops = &material.crops[random.index(material.crops.len())];
+    let Item {
+        picture: image,
+        truth,
+        ..
+    } = crops.draw(random)?;
     let (width, height) = (image.width() as f32, image.height() as f32);
     let [x0, y0, x1, y1] = truth.faces.first().copied()?;
     // Above the face, or a window that shows a third of it at most.
@@ -209,13 +227,13 @@ fn part_of_face<'a>(material: &'a Material, random: &mut RandomState) -> Option<
         ]
     };
     let part = image::imageops::crop_imm(
-        &*image,
+        image.source(),
         x as u32,
         y as u32,
         w.max(2.0) as u32,
         h.max(2.0) as u32,
     );
-    Some(Cow::Owned(part.to_image()))
+    Some(Pyramid::new(part.to_image()))
 }
 
 /// Plain shapes and lines: bodies, bubbles, panels.
@@ -255,7 +273,7 @@ fn shapes(canvas: &mut Canvas, random: &mut RandomState) {
     }
 }
 
-fn any_edge(image: &RgbImage, face: Option<[f32; 4]>, random: &mut RandomState) -> Edge {
+fn any_edge(image: &Pyramid, face: Option<[f32; 4]>, random: &mut RandomState) -> Edge {
     let (width, height) = (image.width() as f32, image.height() as f32);
     match random.index(4) {
         0 => Edge::Hard,
@@ -282,7 +300,12 @@ fn paste_face(
         return;
     }
     let source = &material.crops[random.index(material.crops.len())];
-    let Some((image, truth)) = source.draw(random) else {
+    let Some(Item {
+        picture: image,
+        truth,
+        ..
+    }) = source.draw(random)
+    else {
         return;
     };
     let Some(&face) = truth.faces.first() else {
@@ -319,8 +342,8 @@ fn paste_face(
         {
             continue;
         }
-        let edge = any_edge(&image, Some(face), random);
-        sample.canvas.draw(&image, &placement, edge);
+        let edge = any_edge(image, Some(face), random);
+        sample.canvas.draw(image, &placement, edge);
         sample.faces.push(placement.rect(face));
         sample
             .ignore
@@ -331,17 +354,23 @@ fn paste_face(
 
 /// A part of a whole picture at some size.
 fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample {
-    let Some((image, truth)) = material.pictures.draw(random) else {
+    let Some(item) = material.pictures.draw(random) else {
         return collage(material, side, random);
     };
-    let Truth { faces, ignore, .. } = truth;
+    let image = &item.picture;
+    let Truth { faces, ignore, .. } = &item.truth;
     let mut canvas = Canvas::new(side, any_colour(random));
     let longest = image.width().max(image.height()) as f32;
-    // Around a face at some size, or anywhere.
-    let (from, scale) = if !faces.is_empty() && chance(random, 0.75) {
-        let [x0, y0, x1, y1] = faces[random.index(faces.len())];
+    // Around a face or a mistake at some size, or anywhere.
+    let centres = if chance(random, MISTAKES) && !item.mistaken.is_empty() {
+        &item.mistaken
+    } else {
+        faces
+    };
+    let (from, scale) = if !centres.is_empty() && chance(random, AROUND) {
+        let [x0, y0, x1, y1] = centres[random.index(centres.len())];
         let size = ((x1 - x0) * (y1 - y0)).sqrt();
-        let scale = log_uniform(random, (12.0, 200.0)) / size;
+        let scale = log_uniform(random, WINDOW_SIDES) / size;
         let shift = side as f32 * 0.4 / scale;
         let mut near = |v: f32| v + uniform(random, -shift, shift);
         ([near((x0 + x1) / 2.0), near((y0 + y1) / 2.0)], scale)
@@ -350,7 +379,7 @@ fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample 
         let from = [uniform(random, 0.0, width), uniform(random, 0.0, height)];
         (
             from,
-            log_uniform(random, (0.25, 1.0)) * (1024.0 / longest).max(0.5),
+            log_uniform(random, ANYWHERE_SCALES) * 1024.0 / longest,
         )
     };
     let scale = scale.clamp(side as f32 / longest * 0.4, 2.0);
@@ -366,7 +395,7 @@ fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample 
         scale: [flip * scale, scale],
         turn: [angle.sin(), angle.cos()],
     };
-    canvas.draw(&image, &placement, Edge::Hard);
+    canvas.draw(image, &placement, Edge::Hard);
     let placed = |rects: &[[f32; 4]]| rects.iter().map(|&rect| placement.rect(rect)).collect();
     Sample {
         canvas,
@@ -432,7 +461,7 @@ fn settle(sample: &mut Sample) {
 }
 
 /// Share of `a` that lies in `b`.
-fn covered(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+pub fn covered(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let width = a[2].min(b[2]) - a[0].max(b[0]);
     let height = a[3].min(b[3]) - a[1].max(b[1]);
     let area = (a[2] - a[0]) * (a[3] - a[1]);
@@ -441,13 +470,17 @@ fn covered(a: &[f32; 4], b: &[f32; 4]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use image::RgbImage;
+
     use super::*;
 
     fn material(folder: &std::path::Path) -> Material {
         let crop = RgbImage::from_pixel(64, 64, image::Rgb([250, 10, 10]));
         crop.save(folder.join("a.png")).unwrap();
         let mut source = Source::default();
-        source.add_crops(folder, [0.25, 0.25, 0.75, 0.75]).unwrap();
+        source
+            .add_crops(folder, [0.25, 0.25, 0.75, 0.75], 64)
+            .unwrap();
         Material {
             crops: vec![source],
             ..Material::default()

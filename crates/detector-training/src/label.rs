@@ -1,28 +1,49 @@
-//! Boxes from a teacher that looks more than once: what it sees nearly every time is a face, else ignored.
+//! Boxes from a teacher that looks more than once: what it sees nearly every time is a face, else ignored. And places
+//! that a trained detector takes for faces though they are none.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use detect::evaluation::Truth;
+use detect::embedded::EmbeddedDetector;
+use detect::evaluation::{Truth, load_truth};
 use detect::{DetectOptions, Detector, Face, Picture, intersection_over_union};
 use image::RgbImage;
 use image::imageops::flip_horizontal;
 
 use crate::args::LabelArgs;
+use crate::compose::covered;
 use crate::sources::{picture_files, read_picture};
 
 /// Below this nothing is seen.
 const DOUBTFUL: f32 = 0.2;
 /// Longest sides at which whole pictures are shown, and whether mirrored.
 const LOOKS: [(u32, bool); 4] = [(1024, false), (640, false), (1024, true), (1440, false)];
-/// A face in a whole picture must be seen in this many looks.
-const MIN_LOOKS: usize = 3;
+/// The longest side at which a witness looks, and how many looks of the teacher its word is worth.
+const WITNESS_SIDE: u32 = 768;
+const WITNESS_WORTH: usize = 2;
+/// The longest side at which a student looks, and the score from which it is heard.
+const STUDENT_SIDE: u32 = 640;
+const STUDENT_SURE: f32 = 0.4;
+/// A face in a whole picture must be seen in looks worth this much.
+const MIN_WORTH: usize = 3;
+/// The teacher alone must be this sure once.
+const SURE: f32 = 0.6;
 const SAME: f32 = 0.45;
+/// A doubtful box with this share of itself in a face is no other face.
+const INSIDE: f32 = 0.6;
+/// What overlaps a face or a doubtful place by this much is no mistake.
+const NEAR_FACE: f32 = 0.2;
 
 /// Labels a folder of whole pictures.
 pub fn pictures(args: &LabelArgs) -> Result<()> {
     let teacher = args.teacher.load()?;
+    let witnesses: Vec<_> = args
+        .witness
+        .iter()
+        .map(|spec| spec.load())
+        .collect::<Result<_, _>>()?;
+    let student = args.student.as_deref().map(weights).transpose()?;
     let files = listed(args)?;
     let mut labels = BTreeMap::new();
     for name in &files {
@@ -40,14 +61,25 @@ pub fn pictures(args: &LabelArgs) -> Result<()> {
             } else {
                 &image
             };
-            let mut faces = see(&*teacher, shown, name, longest_side)?;
+            let mut faces = see(&*teacher, shown, name, longest_side, Some(DOUBTFUL))?;
             if is_mirrored {
                 let width = image.width() as f32;
                 for Face { rect, .. } in &mut faces {
                     (rect[0], rect[2]) = (width - rect[2], width - rect[0]);
                 }
             }
-            looks.push(faces);
+            for Face { rect, .. } in &mut faces {
+                *rect = part(rect, &args.part);
+            }
+            looks.push((1, faces));
+        }
+        for witness in &witnesses {
+            let faces = see(&**witness, &image, name, WITNESS_SIDE, None)?;
+            looks.push((WITNESS_WORTH, faces));
+        }
+        if let Some(student) = &student {
+            let faces = see(student, &image, name, STUDENT_SIDE, Some(STUDENT_SURE))?;
+            looks.push((WITNESS_WORTH, faces));
         }
         labels.insert(name.clone(), agreed(&image, &looks));
     }
@@ -59,6 +91,11 @@ pub fn pictures(args: &LabelArgs) -> Result<()> {
         count(|truth| truth.ignore.len())
     );
     write(&args.out, &labels)
+}
+
+fn weights(path: &Path) -> Result<EmbeddedDetector> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    EmbeddedDetector::from_safetensors(&bytes).with_context(|| format!("{}", path.display()))
 }
 
 fn listed(args: &LabelArgs) -> Result<Vec<String>> {
@@ -77,9 +114,10 @@ fn see(
     image: &RgbImage,
     name: &str,
     longest_side: u32,
+    threshold: Option<f32>,
 ) -> Result<Vec<Face>> {
     let options = DetectOptions {
-        threshold: Some(DOUBTFUL),
+        threshold,
         min_face: 0.0,
         longest_side: Some(longest_side),
         ..DetectOptions::default()
@@ -87,14 +125,20 @@ fn see(
     Ok(teacher.detect(&Picture { image, name }, &options)?)
 }
 
-/// Faces that enough looks found; those that fewer found are ignored.
-fn agreed(image: &RgbImage, looks: &[Vec<Face>]) -> Truth {
+/// Faces that looks of enough worth found; those that fewer found are ignored. Boxes are the mean of the teacher's.
+fn agreed(image: &RgbImage, looks: &[(usize, Vec<Face>)]) -> Truth {
     let mut left: Vec<(usize, &Face)> = looks
         .iter()
         .enumerate()
-        .flat_map(|(look, faces)| faces.iter().map(move |face| (look, face)))
+        .flat_map(|(look, (_, faces))| faces.iter().map(move |face| (look, face)))
         .collect();
-    left.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
+    // The teacher's boxes first: the others are matched to them.
+    left.sort_by(|a, b| {
+        let worth = |look: usize| looks[look].0;
+        worth(a.0)
+            .cmp(&worth(b.0))
+            .then(b.1.score.total_cmp(&a.1.score))
+    });
     let mut truth = Truth {
         width: image.width(),
         height: image.height(),
@@ -105,18 +149,71 @@ fn agreed(image: &RgbImage, looks: &[Vec<Face>]) -> Truth {
             .iter()
             .partition(|(_, face)| intersection_over_union(&seed.rect, &face.rect) > SAME);
         left = other;
-        let mut looks: Vec<usize> = same.iter().map(|(look, _)| *look).collect();
-        looks.dedup();
-        looks.sort();
-        looks.dedup();
-        let faces: Vec<&Face> = same.iter().map(|(_, face)| *face).collect();
-        if looks.len() >= MIN_LOOKS && seed.score > 0.6 {
+        let mut seen: Vec<usize> = same.iter().map(|(look, _)| *look).collect();
+        seen.sort();
+        seen.dedup();
+        let worth: usize = seen.iter().map(|&look| looks[look].0).sum();
+        let is_witnessed = worth > seen.len();
+        let of_teacher = |(look, _): &&(usize, &Face)| looks[*look].0 == 1;
+        let mut faces: Vec<&Face> = same.iter().filter(of_teacher).map(|(_, f)| *f).collect();
+        if faces.is_empty() {
+            faces = same.iter().map(|(_, face)| *face).collect();
+        }
+        if worth >= MIN_WORTH && (is_witnessed || seed.score > SURE) {
             truth.faces.push(mean(&faces));
         } else {
             truth.ignore.push(seed.rect);
         }
     }
+    let faces = &truth.faces;
     truth
+        .ignore
+        .retain(|rect| faces.iter().all(|face| covered(rect, face) <= INSIDE));
+    truth
+}
+
+/// Writes the places that weights take for faces and that are none, largest score first, as `boxes.json`.
+pub fn mistakes(
+    weights: &Path,
+    dir: &Path,
+    labels: &Path,
+    out: &Path,
+    longest_side: u32,
+    threshold: f32,
+) -> Result<()> {
+    let detector = self::weights(weights)?;
+    let mut found = BTreeMap::new();
+    for (name, truth) in load_truth(labels)? {
+        let image = read_picture(&dir.join(&name))?;
+        let mut faces = see(&detector, &image, &name, longest_side, Some(threshold))?;
+        let known: Vec<_> = truth.faces.iter().chain(&truth.ignore).collect();
+        faces.retain(|face| {
+            known
+                .iter()
+                .all(|rect| intersection_over_union(rect, &face.rect) < NEAR_FACE)
+        });
+        let mistaken = Truth {
+            width: truth.width,
+            height: truth.height,
+            faces: faces.iter().map(|face| face.rect).collect(),
+            ignore: Vec::new(),
+        };
+        found.insert(name, mistaken);
+    }
+    let n: usize = found.values().map(|truth| truth.faces.len()).sum();
+    eprintln!("{n} mistakes in {} pictures", found.len());
+    write(out, &found)
+}
+
+/// The part of a box from `shares` of its sides.
+fn part([x0, y0, x1, y1]: &[f32; 4], shares: &[f32; 4]) -> [f32; 4] {
+    let (width, height) = (x1 - x0, y1 - y0);
+    [
+        x0 + shares[0] * width,
+        y0 + shares[1] * height,
+        x0 + shares[2] * width,
+        y0 + shares[3] * height,
+    ]
 }
 
 fn mean(faces: &[&Face]) -> [f32; 4] {
@@ -143,14 +240,26 @@ mod tests {
     #[test]
     fn looks_must_agree() {
         let image = RgbImage::new(100, 100);
-        let looks = vec![
-            vec![face(30.0, 0.9), face(0.0, 0.9)],
-            vec![face(31.0, 0.8)],
-            vec![face(32.0, 0.7)],
-            vec![],
+        let within = Face {
+            rect: [50.0, 30.0, 80.0, 70.0],
+            score: 0.3,
+        };
+        let mut looks = vec![
+            (1, vec![face(30.0, 0.9), face(0.0, 0.9), within]),
+            (1, vec![face(31.0, 0.8)]),
+            (1, vec![face(32.0, 0.7)]),
+            (1, vec![]),
         ];
         let truth = agreed(&image, &looks);
         assert_eq!(truth.faces, [[31.0, 30.0, 71.0, 70.0]]);
         assert_eq!(truth.ignore, [[0.0, 30.0, 40.0, 70.0]]);
+        // A witness makes up for two looks, and is not believed alone.
+        looks.push((2, vec![face(1.0, 0.5), face(60.0, 0.5)]));
+        let truth = agreed(&image, &looks);
+        assert_eq!(
+            truth.faces,
+            [[31.0, 30.0, 71.0, 70.0], [0.0, 30.0, 40.0, 70.0]]
+        );
+        assert_eq!(truth.ignore, [[60.0, 30.0, 100.0, 70.0]]);
     }
 }

@@ -1,7 +1,7 @@
-//! Folders of training material, kept encoded in memory and decoded when drawn.
+//! Folders of training material, decoded when first drawn and kept in memory.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use detect::evaluation::{Truth, load_truth};
@@ -9,59 +9,58 @@ use image::RgbImage;
 use image::imageops::{FilterType, resize};
 use rng::RandomState;
 
+use crate::canvas::Pyramid;
+
 /// A picture and the faces in it.
-struct Item {
-    picture: Stored,
-    truth: Truth,
+pub struct Item {
+    pub picture: Pyramid,
+    pub truth: Truth,
+    /// Places that a trained detector took for faces.
+    pub mistaken: Vec<[f32; 4]>,
 }
 
-enum Stored {
-    /// Small pictures: decoded each time.
-    Encoded(Vec<u8>),
-    Decoded(RgbImage),
+/// A file that is decoded when it is first drawn.
+struct Entry {
+    path: PathBuf,
+    longest_side: u32,
+    label: Label,
+    item: OnceLock<Option<Item>>,
+}
+
+enum Label {
+    /// One face, at these shares of the sides.
+    Shares([f32; 4]),
+    /// Faces in pixels of the file, and places that were mistaken for faces.
+    Known(Truth, Vec<[f32; 4]>),
 }
 
 /// Pictures that are drawn at random.
 #[derive(Default)]
 pub struct Source {
-    items: Vec<Item>,
+    entries: Vec<Entry>,
 }
 
 impl Source {
     /// Adds the crops of a folder, each with its face at the same `shares` of its sides.
-    pub fn add_crops(&mut self, dir: &Path, shares: [f32; 4]) -> Result<()> {
+    pub fn add_crops(&mut self, dir: &Path, shares: [f32; 4], longest_side: u32) -> Result<()> {
         for name in picture_files(dir)? {
-            let bytes = read(&dir.join(&name))?;
-            let Ok((width, height)) = dimensions(&bytes) else {
-                continue;
-            };
-            let [x0, y0, x1, y1] = shares;
-            let (w, h) = (width as f32, height as f32);
-            let truth = Truth {
-                width,
-                height,
-                faces: vec![[x0 * w, y0 * h, x1 * w, y1 * h]],
-                ignore: Vec::new(),
-            };
-            let picture = Stored::Encoded(bytes);
-            self.items.push(Item { picture, truth });
+            self.add(dir.join(name), Label::Shares(shares), longest_side);
         }
         Ok(())
     }
 
     /// Adds the labelled pictures of a folder, shrunk to `longest_side`.
-    pub fn add_pictures(&mut self, dir: &Path, labels: &Path, longest_side: u32) -> Result<()> {
-        for (name, mut truth) in load_truth(labels)? {
-            let Ok(image) = read_picture(&dir.join(&name)) else {
-                continue;
-            };
-            let (image, ratio) = shrunk(image, longest_side);
-            for value in truth.faces.iter_mut().chain(&mut truth.ignore).flatten() {
-                *value *= ratio;
-            }
-            (truth.width, truth.height) = image.dimensions();
-            let picture = Stored::Decoded(image);
-            self.items.push(Item { picture, truth });
+    pub fn add_pictures(
+        &mut self,
+        dir: &Path,
+        labels: &Path,
+        mistakes: Option<&Path>,
+        longest_side: u32,
+    ) -> Result<()> {
+        let mut mistakes = mistakes.map(load_truth).transpose()?.unwrap_or_default();
+        for (name, truth) in load_truth(labels)? {
+            let mistaken = mistakes.remove(&name).unwrap_or_default().faces;
+            self.add(dir.join(name), Label::Known(truth, mistaken), longest_side);
         }
         Ok(())
     }
@@ -69,42 +68,67 @@ impl Source {
     /// Adds the pictures of a folder that hold no faces, shrunk to `longest_side`.
     pub fn add_backgrounds(&mut self, dir: &Path, longest_side: u32) -> Result<()> {
         for name in picture_files(dir)? {
-            let Ok(image) = read_picture(&dir.join(&name)) else {
-                continue;
-            };
-            let (image, _) = shrunk(image, longest_side);
-            let truth = Truth {
-                width: image.width(),
-                height: image.height(),
-                ..Truth::default()
-            };
-            let picture = Stored::Decoded(image);
-            self.items.push(Item { picture, truth });
+            let label = Label::Known(Truth::default(), Vec::new());
+            self.add(dir.join(name), label, longest_side);
         }
         Ok(())
     }
 
+    fn add(&mut self, path: PathBuf, label: Label, longest_side: u32) {
+        self.entries.push(Entry {
+            path,
+            longest_side,
+            label,
+            item: OnceLock::new(),
+        });
+    }
+
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.entries.len()
     }
 
     /// A picture that can be decoded, or `None` when there is none.
-    pub fn draw(&self, random: &mut RandomState) -> Option<(Cow<'_, RgbImage>, &Truth)> {
+    pub fn draw(&self, random: &mut RandomState) -> Option<&Item> {
         for _ in 0..20 {
-            if self.items.is_empty() {
+            if self.entries.is_empty() {
                 break;
             }
-            let item = &self.items[random.index(self.items.len())];
-            match &item.picture {
-                Stored::Decoded(image) => return Some((Cow::Borrowed(image), &item.truth)),
-                Stored::Encoded(bytes) => {
-                    if let Ok(image) = decode(bytes) {
-                        return Some((Cow::Owned(image), &item.truth));
-                    }
-                }
+            let entry = &self.entries[random.index(self.entries.len())];
+            if let Some(item) = entry.item.get_or_init(|| entry.load().ok()) {
+                return Some(item);
             }
         }
         None
+    }
+}
+
+impl Entry {
+    fn load(&self) -> Result<Item> {
+        let (image, ratio) = shrunk(read_picture(&self.path)?, self.longest_side);
+        let scaled = |rects: &[[f32; 4]]| rects.iter().map(|r| r.map(|v| v * ratio)).collect();
+        let (w, h) = (image.width() as f32, image.height() as f32);
+        let (faces, ignore, mistaken) = match &self.label {
+            Label::Shares([x0, y0, x1, y1]) => {
+                let face = [x0 * w, y0 * h, x1 * w, y1 * h];
+                (vec![face], Vec::new(), Vec::new())
+            }
+            Label::Known(truth, mistaken) => (
+                scaled(&truth.faces),
+                scaled(&truth.ignore),
+                scaled(mistaken),
+            ),
+        };
+        let truth = Truth {
+            width: image.width(),
+            height: image.height(),
+            faces,
+            ignore,
+        };
+        Ok(Item {
+            picture: Pyramid::new(image),
+            truth,
+            mistaken,
+        })
     }
 }
 
@@ -142,11 +166,6 @@ pub fn read_picture(path: &Path) -> Result<RgbImage> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn dimensions(bytes: &[u8]) -> Result<(u32, u32)> {
-    let reader = image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format()?;
-    Ok(reader.into_dimensions()?)
 }
 
 fn decode(bytes: &[u8]) -> Result<RgbImage> {

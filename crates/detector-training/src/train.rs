@@ -16,13 +16,12 @@ use crate::optimizer::Optimizer;
 use crate::sources::Source;
 use crate::targets::targets;
 
-/// Steps in which the rate rises.
-const WARM_UP: usize = 150;
 /// The rate ends at this share of the highest.
 const LAST_RATE: f64 = 0.01;
 const DECAY: f64 = 0.01;
-/// Whole pictures and backgrounds are kept at this longest side.
+/// Whole pictures, crops and backgrounds are kept at this longest side.
 const PICTURE_SIDE: u32 = 1024;
+const CROP_SIDE: u32 = 256;
 const BACKGROUND_SIDE: u32 = 480;
 const REPORT_EVERY: usize = 50;
 
@@ -78,15 +77,22 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 }
 
 fn load(args: &TrainArgs) -> Result<Material> {
-    let mut material = Material::default();
+    let mut material = Material {
+        windows: args.windows,
+        ..Material::default()
+    };
     for (dir, shares) in &args.crops {
         let mut source = Source::default();
-        source.add_crops(dir, *shares)?;
+        source.add_crops(dir, *shares, CROP_SIDE)?;
         cli::outln!("{}: {} crops", dir.display(), source.len());
         material.crops.push(source);
     }
     for (dir, labels) in &args.pictures {
-        material.pictures.add_pictures(dir, labels, PICTURE_SIDE)?;
+        let mistakes = args.mistakes.iter().find(|(of, _)| of == dir);
+        let mistakes = mistakes.map(|(_, file)| file.as_path());
+        material
+            .pictures
+            .add_pictures(dir, labels, mistakes, PICTURE_SIDE)?;
     }
     for dir in &args.backgrounds {
         material.backgrounds.add_backgrounds(dir, BACKGROUND_SIDE)?;
@@ -105,7 +111,7 @@ fn load(args: &TrainArgs) -> Result<Material> {
 
 /// Rises, then falls along half a cosine.
 fn rate(step: usize, args: &TrainArgs) -> f64 {
-    let rising = (step + 1) as f64 / WARM_UP as f64;
+    let rising = (step + 1) as f64 / args.warm_up as f64;
     let progress = step as f64 / args.steps as f64;
     let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
     args.rate * rising.min(LAST_RATE + (1.0 - LAST_RATE) * cosine)
@@ -122,7 +128,7 @@ fn batch(samples: &[Sample], side: usize) -> Result<Tensor> {
                     .canvas
                     .pixels
                     .iter()
-                    .map(|pixel| pixel[plane].round() / 127.5 - 1.0),
+                    .map(|pixel| f32::from((pixel[plane] + 0.5) as u8) / 127.5 - 1.0),
             );
         }
     }

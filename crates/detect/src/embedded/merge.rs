@@ -2,36 +2,97 @@
 
 use crate::{Face, intersection_over_union};
 
-/// Joins faces that overlap a better one by at least `min_iou`: the score is the best, the box the mean of all,
-/// weighted by score. Cells and looks err independently, so the mean lies closer than the best.
-pub(super) fn merge(mut faces: Vec<Face>, min_iou: f32) -> Vec<Face> {
-    faces.retain(|face| face.score.is_finite() && face.rect.iter().all(|v| v.is_finite()));
+/// What a cell of one look took for a face.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sighting {
+    pub face: Face,
+    /// Number of the look.
+    pub look: usize,
+}
+
+/// Two faces of a picture overlap by less than this.
+const MAX_IOU: f32 = 0.4;
+/// The number of looks that see a common face.
+const LOOKS: f32 = 3.0;
+/// Looks that are less sure than this do not support each other.
+const MIN_SUPPORT: f32 = 0.2;
+
+/// Joins sightings that overlap a better one by at least `min_iou`.
+///
+/// The box is the mean of all, weighted by score: cells and looks err independently, so the mean lies closer than the
+/// best. The score is 1 minus the geometric mean of what the best of each look lacks to 1, as though [`LOOKS`] of them
+/// saw every face: what only one size of the picture takes for a face mostly is none.
+pub(super) fn merge(mut sightings: Vec<Sighting>, min_iou: f32) -> Vec<Face> {
+    sightings.retain(|Sighting { face, .. }| {
+        face.score.is_finite() && face.rect.iter().all(|v| v.is_finite())
+    });
     // Stable: equal scores stay in the order of the looks and cells.
-    faces.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut groups: Vec<(Face, [f32; 4], f32)> = Vec::new();
-    for face in faces {
+    sightings.sort_by(|a, b| b.face.score.total_cmp(&a.face.score));
+    let mut groups: Vec<Group> = Vec::new();
+    for Sighting { face, look } in sightings {
         let same = groups
             .iter_mut()
-            .find(|(best, ..)| intersection_over_union(&best.rect, &face.rect) >= min_iou);
+            .find(|group| intersection_over_union(&group.best.rect, &face.rect) >= min_iou);
         match same {
-            Some((_, sum, weight)) => {
-                for (sum, value) in sum.iter_mut().zip(face.rect) {
-                    *sum += value * face.score;
-                }
-                *weight += face.score;
-            }
-            None => groups.push((face, face.rect.map(|v| v * face.score), face.score)),
+            Some(group) => group.add(face, look),
+            None => groups.push(Group::new(face, look)),
         }
     }
-    let mean = |(best, sum, weight): (Face, [f32; 4], f32)| Face {
-        rect: if weight > 0.0 {
-            sum.map(|v| v / weight)
-        } else {
-            best.rect
-        },
-        score: best.score,
-    };
-    groups.into_iter().map(mean).collect()
+    let mut faces: Vec<Face> = groups.into_iter().map(|group| group.face()).collect();
+    faces.sort_by(|a, b| b.score.total_cmp(&a.score));
+    // Means of groups can come close to each other.
+    let mut kept: Vec<Face> = Vec::new();
+    for face in faces {
+        let overlaps = |better: &Face| intersection_over_union(&better.rect, &face.rect);
+        if kept.iter().all(|better| overlaps(better) < MAX_IOU) {
+            kept.push(face);
+        }
+    }
+    kept
+}
+
+struct Group {
+    best: Face,
+    sum: [f32; 4],
+    weight: f32,
+    looks: Vec<usize>,
+    /// What all looks together lack to 1.
+    lack: f32,
+}
+
+impl Group {
+    fn new(best: Face, look: usize) -> Self {
+        Self {
+            best,
+            sum: best.rect.map(|v| v * best.score),
+            weight: best.score,
+            looks: vec![look],
+            lack: 1.0 - best.score,
+        }
+    }
+
+    /// Adds a sighting that is no better than those before.
+    fn add(&mut self, face: Face, look: usize) {
+        for (sum, value) in self.sum.iter_mut().zip(face.rect) {
+            *sum += value * face.score;
+        }
+        self.weight += face.score;
+        if face.score >= MIN_SUPPORT && !self.looks.contains(&look) {
+            self.looks.push(look);
+            self.lack *= 1.0 - face.score;
+        }
+    }
+
+    fn face(&self) -> Face {
+        Face {
+            rect: if self.weight > 0.0 {
+                self.sum.map(|v| v / self.weight)
+            } else {
+                self.best.rect
+            },
+            score: 1.0 - self.lack.powf(1.0 / LOOKS),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -39,23 +100,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sightings_are_averaged_by_score() {
+    fn boxes_are_averaged_and_looks_support_each_other() {
         let face = |x: f32, score| Face {
             rect: [x, 0.0, x + 10.0, 10.0],
             score,
         };
+        let seen = |x, score, look| Sighting {
+            face: face(x, score),
+            look,
+        };
         let merged = merge(
             vec![
-                face(50.0, 0.3),
-                face(2.0, 0.2),
-                face(0.0, 0.6),
-                face(f32::NAN, 0.9),
+                seen(50.0, 0.3, 0),
+                seen(2.0, 0.2, 1),
+                seen(0.0, 0.6, 0),
+                seen(0.0, 0.6, 0),
+                seen(0.0, 0.1, 2),
+                seen(f32::NAN, 0.9, 0),
             ],
             0.5,
         );
         assert_eq!(merged.len(), 2);
-        for (merged, expected) in merged.iter().zip([face(0.5, 0.6), face(50.0, 0.3)]) {
-            assert_eq!(merged.score, expected.score);
+        let x = 2.0 * 0.2 / 1.5;
+        // The second sighting of the first look and the unsure look do not count twice.
+        let first = 1.0 - (0.4f32 * 0.8).cbrt();
+        let second = 1.0 - 0.7f32.cbrt();
+        for (merged, expected) in merged.iter().zip([face(x, first), face(50.0, second)]) {
+            assert!((merged.score - expected.score).abs() < 1e-6, "{merged:?}");
             for (a, b) in merged.rect.iter().zip(expected.rect) {
                 assert!((a - b).abs() < 1e-4, "{merged:?}");
             }

@@ -1,7 +1,7 @@
 //! Our own face detector, whose weights are part of the binary.
 //!
-//! A small network is run on the picture at several sizes, each half of the one before: it knows faces of some 10 to 150
-//! pixels, and what is larger in one look is smaller in the next. [`network`] describes the layers; `crates/detect/README.md` says
+//! A small network is run on the picture at several sizes: it knows faces of some 10 to 160 pixels, what is larger in one
+//! look is smaller in the next, and what several looks see is surer. [`network`] describes the layers; `crates/detect/README.md` says
 //! how the weights were trained.
 
 mod decode;
@@ -16,7 +16,7 @@ use crate::onnx::{Coding, Placing, Runner, place};
 use crate::search::{Look, search};
 use crate::shrink::fitted_size;
 use crate::{DetectError, DetectOptions, Detector, Face, Picture};
-use merge::merge;
+use merge::{Sighting, merge};
 use network::LEVELS;
 use weights::Weights;
 
@@ -33,13 +33,15 @@ const NAME: &str = "embedded";
 /// The score from which a face counts.
 const THRESHOLD: f32 = 0.7;
 /// Overlap from which two boxes are one face.
-const MIN_IOU: f32 = 0.4;
-const LONGEST_SIDE: u32 = 384;
+const MIN_IOU: f32 = 0.5;
+const LONGEST_SIDE: u32 = 512;
 const MAX_SIDE: u32 = 4096;
 /// The coarsest look is at least this large.
 const MIN_LOOK: u32 = 96;
 /// Faces larger than this, in pixels of a look, are left to the next one.
-const LARGEST: f32 = 150.0;
+const LARGEST: f32 = 160.0;
+/// Sightings above this are merged even where faces must score higher: several looks make a face surer.
+const DOUBTFUL: f32 = 0.2;
 /// Canvases are padded to a multiple of the coarsest stride.
 const MULTIPLE: u32 = 32;
 /// Input: red, green, blue in `-1..=1` on gray.
@@ -56,9 +58,6 @@ impl EmbeddedDetector {
     /// # Errors
     /// [`DetectError::Embedded`] when the weights do not fit the network.
     pub fn new() -> Result<Self, DetectError> {
-        tracing::warn!(
-            "the embedded detector misses about half of the faces: --detector cascade:FILE.xml or onnx:FILE.onnx finds more"
-        );
         Self::from_safetensors(WEIGHTS)
     }
 
@@ -79,20 +78,20 @@ impl EmbeddedDetector {
 
     fn find(&self, image: &RgbImage, look: Look) -> Result<Vec<Face>, String> {
         let longest = image.width().max(image.height());
-        let mut faces = Vec::new();
+        let threshold = look.threshold.min(DOUBTFUL);
+        let mut sightings = Vec::new();
         let sides = looks(longest.min(look.longest_side));
         for (i, &side) in sides.iter().enumerate() {
-            let start = faces.len();
-            self.look(image, side, look.threshold, &mut faces)?;
+            let mut faces = Vec::new();
+            self.look(image, side, threshold, &mut faces)?;
             if i + 1 < sides.len() {
                 // What is larger is left to the next look.
                 let most = LARGEST * longest as f32 / side as f32;
-                let is_small = |face: &Face| face.width() * face.height() <= most * most;
-                let seen: Vec<Face> = faces.drain(start..).filter(is_small).collect();
-                faces.extend(seen);
+                faces.retain(|face| face.width() * face.height() <= most * most);
             }
+            sightings.extend(faces.into_iter().map(|face| Sighting { face, look: i }));
         }
-        Ok(merge(faces, MIN_IOU))
+        Ok(merge(sightings, MIN_IOU))
     }
 
     /// Runs the network on the picture shrunk to `longest_side`.
@@ -120,14 +119,15 @@ impl EmbeddedDetector {
     }
 }
 
-/// The longest sides at which a picture is looked at: `finest`, and halves of it.
+/// The longest sides at which a picture is looked at: `finest`, its halves, and three quarters of these.
 fn looks(finest: u32) -> Vec<u32> {
     let mut sides = vec![finest];
-    while let Some(side) = sides.last().map(|side| side / 2)
-        && side >= MIN_LOOK
-    {
-        sides.push(side);
+    let mut half = finest / 2;
+    while half >= MIN_LOOK {
+        sides.extend([half, half / 4 * 3]);
+        half /= 2;
     }
+    sides.retain(|&side| side >= MIN_LOOK || side == finest);
     sides
 }
 
