@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, WithDType, bail};
-use ops::Dual;
+use ops::{Dual, Value};
 use rayon::prelude::*;
 
 use crate::color::{ColorMap, color_maps};
@@ -105,10 +105,10 @@ impl Augmentation {
         let tangent = x
             .tangent
             .as_ref()
-            .map(|t| self.apply_linear(t))
+            .map(|t| self.record(t, Part::Linear))
             .transpose()?;
         Ok(Dual {
-            primal: self.run(&x.primal, Part::Affine)?,
+            primal: self.record(&x.primal, Part::Affine)?,
             tangent,
         })
     }
@@ -119,6 +119,14 @@ impl Augmentation {
     /// As [`Self::apply`].
     pub fn apply_linear(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         self.run(x, Part::Linear)
+    }
+
+    fn record(&self, x: &Value, part: Part) -> candle_core::Result<Value> {
+        let pipe = self.clone();
+        x.linear_map(
+            |x| self.run(x, part),
+            move |dy| pipe.run(dy, Part::Adjoint),
+        )
     }
 
     /// The reflected pixels of the geometric stage: left, right, top, bottom; `None` when it is off.
@@ -339,7 +347,7 @@ enum Part {
     Adjoint,
 }
 
-/// The pipe on tensors; its derivatives are parts of the pipe again.
+/// The pipe on tensors, and on candle's graph: its derivatives are parts of the pipe again.
 struct PipeOp {
     plan: Arc<Plan>,
     part: Part,

@@ -38,7 +38,7 @@ fn draw(pipe: &str, p: f64, shape: BatchShape, seed: u32) -> AugmentParams {
 }
 
 fn apply(augmentation: &Augmentation, x: &Tensor) -> Tensor {
-    augmentation.apply(&x.into()).unwrap().primal
+    augmentation.apply(&x.into()).unwrap().primal.into_tensor()
 }
 
 fn dot(a: &Tensor, b: &Tensor) -> f64 {
@@ -81,7 +81,12 @@ fn the_geometric_stage_equals_its_ops() {
         let augmentation = Augmentation::new(draw("bg", 0.8, shape, seed)).unwrap();
         let [left, right, top, bottom] = augmentation.margin().unwrap();
         let padded = reflect(&reflect(&x, 3, left, right), 2, top, bottom);
-        let large = ops::upsample2d(&padded, &filter, [2, 2], [0; 4], false, 1.0).unwrap();
+        let large = ops::upfirdn2d(
+            &padded,
+            &filter,
+            &ops::UpFirDn2dOptions::upsampling(&filter, [2; 2], [0; 4]),
+        )
+        .unwrap();
         let (h, w) = (2 * (shape.height + 6), 2 * (shape.width + 6));
         let got = apply(&augmentation, &x);
         for image in 0..shape.batch {
@@ -126,18 +131,16 @@ fn the_gradient_is_the_adjoint_and_the_tangent_the_difference() {
         let augmentation = Augmentation::new(draw(pipe, 0.8, shape, 5)).unwrap();
         let (x, v, dy) = (random(1, shape), random(2, shape), random(3, shape));
         let var = Var::from_tensor(&x).unwrap();
-        let y = apply(&augmentation, &var);
-        let grads = (&y * &dy).unwrap().sum_all().unwrap().backward().unwrap();
+        let y = augmentation.apply(&var.as_tensor().into()).unwrap().primal;
+        let grads = y.backward_from(&dy).unwrap();
         let gradient = grads.get(&var).unwrap();
-        let both = augmentation
-            .apply(&Dual::new(x.clone(), v.clone()).unwrap())
-            .unwrap();
-        let tangent = both.tangent.unwrap();
+        let both = augmentation.apply(&Dual::new(&x, &v).unwrap()).unwrap();
+        let (y, tangent) = (y.into_tensor(), both.tangent.unwrap().into_tensor());
         let (a, b) = (dot(gradient, &v), dot(&dy, &tangent));
         assert!((a - b).abs() < 1e-9 * a.abs().max(1.0), "{pipe}: {a} {b}");
         let moved = apply(&augmentation, &(&x + &v).unwrap());
         assert!(distance(&(moved - &y).unwrap(), &tangent) < 1e-9, "{pipe}");
-        assert!(distance(&both.primal, &y) == 0.0, "{pipe}");
+        assert!(distance(both.primal.tensor(), &y) == 0.0, "{pipe}");
 
         // Second order: the gradient of <L' dy, v> by dy is L v again.
         let var = Var::from_tensor(&v).unwrap();
@@ -183,10 +186,10 @@ fn a_gradient_penalty_goes_through_the_pipe() {
     let augmentation = Augmentation::new(draw("bgcfnc", 0.9, RGB, 6)).unwrap();
     let gradient = |x: &Tensor| {
         let x = Var::from_tensor(x).unwrap();
-        let y = apply(&augmentation, &x);
-        let cube = (y.sqr().unwrap() * &y).unwrap();
-        let grads = cube.sum_all().unwrap().backward().unwrap();
-        grads.get(&x).unwrap().clone()
+        let y = augmentation.apply(&x.as_tensor().into()).unwrap().primal;
+        let cube = y.sqr().unwrap().mul(&y).unwrap();
+        let mut grads = cube.sum_all().unwrap().backward().unwrap();
+        grads.remove(&x).unwrap()
     };
     let x = (random(1, RGB) * 0.3).unwrap();
     let direction = random(2, RGB);
@@ -201,11 +204,12 @@ fn a_gradient_penalty_goes_through_the_pipe() {
     let v = gradient(&x);
     let var = Var::from_tensor(&x).unwrap();
     let both = augmentation
-        .apply(&Dual::new(var.as_tensor().clone(), v).unwrap())
+        .apply(&Dual::new(var.as_tensor(), v).unwrap())
         .unwrap();
     // The directional derivative of D: 3 y^2 dy.
-    let derivative = (both.primal.sqr().unwrap() * both.tangent.unwrap()).unwrap();
-    let loss = (derivative.sum_all().unwrap() * 3.0).unwrap();
+    let slope = both.primal.sqr().unwrap();
+    let derivative = slope.mul(&both.tangent.unwrap()).unwrap();
+    let loss = derivative.sum_all().unwrap().scale(3.0).unwrap();
     let grads = loss.backward().unwrap();
     let got = 2.0 * dot(grads.get(&var).unwrap(), &direction);
     assert!(

@@ -33,9 +33,8 @@ fn run(augmentation: &Augmentation, images: &Tensor, grad_out: &Tensor) -> (Tens
         .apply(&Dual::from(x.as_tensor()))
         .unwrap()
         .primal;
-    let loss = (&y * grad_out).unwrap().sum_all().unwrap();
-    let grads = loss.backward().unwrap();
-    (y, grads.get(&x).unwrap().clone())
+    let mut grads = y.backward_from(grad_out).unwrap();
+    (y.into_tensor(), grads.remove(&x).unwrap())
 }
 
 #[test]

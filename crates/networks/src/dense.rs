@@ -1,5 +1,4 @@
-use candle_core::Tensor;
-use ops::{Activation, BiasActOptions, Dual};
+use ops::{Activation, BiasActOptions, Dual, Value};
 
 use crate::builder::Builder;
 use crate::error::Result;
@@ -25,7 +24,7 @@ impl Default for DenseOptions {
 
 /// A dense layer with equalized learning rate: weights of variance 1, scaled when used (arXiv:1710.10196).
 pub(crate) struct Dense {
-    weight: Tensor,
+    weight: Dual,
     bias: Dual,
     weight_gain: f64,
     bias_gain: f64,
@@ -41,11 +40,13 @@ impl Dense {
     ) -> Result<Self> {
         let lr = options.lr_multiplier;
         Ok(Self {
-            weight: b.parameter(
-                "weight",
-                &[out_features, in_features],
-                Init::Normal(1.0 / lr),
-            )?,
+            weight: b
+                .parameter(
+                    "weight",
+                    &[out_features, in_features],
+                    Init::Normal(1.0 / lr),
+                )?
+                .into(),
             bias: b
                 .parameter("bias", &[out_features], Init::Constant(options.bias_init))?
                 .into(),
@@ -61,7 +62,7 @@ impl Dense {
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
         // The product is scaled instead of the weights: it is the smaller one.
         let y = x
-            .matmul(&self.weight.t()?.into())?
+            .matmul(&self.weight.linear(Value::t)?)?
             .scale(self.weight_gain)?;
         let bias = self.bias.scale(self.bias_gain)?;
         let options = BiasActOptions {

@@ -1,7 +1,7 @@
 //! Discriminator: images to logits.
 
 use candle_core::{DType, Device, Tensor};
-use ops::{Activation, Dual, Filter, downsample2d};
+use ops::{Activation, Dual, Filter, UpFirDn2dOptions};
 
 use crate::builder::{Builder, build, layout};
 use crate::config::{Architecture, DiscriminatorConfig};
@@ -127,12 +127,12 @@ impl Discriminator {
         self.forward_observed(img, c, &mut |_, _| {})
     }
 
-    /// As [`Discriminator::forward_dual`], on plain tensors.
+    /// As [`Discriminator::forward_dual`], on plain tensors, without gradients.
     ///
     /// # Errors
     /// The same.
     pub fn forward(&self, img: &Tensor, c: Option<&Tensor>) -> Result<Tensor> {
-        Ok(self.forward_dual(&img.into(), c)?.primal)
+        Ok(self.forward_dual(&img.into(), c)?.primal.into_tensor())
     }
 
     /// As [`Discriminator::forward_dual`], showing features `b8.x` and images `b8.img` after each block, `cmap`, and
@@ -290,8 +290,10 @@ impl DiscriminatorBlock {
                     None => y,
                 };
                 let next = self.image_filter.as_ref();
-                let next = next
-                    .map(|f| img.linear(|img| downsample2d(img, f, [2, 2], [0; 4], false, 1.0)));
+                let next = next.map(|filter| {
+                    let downsampling = UpFirDn2dOptions::downsampling(filter, [2; 2], [0; 4]);
+                    img.upfirdn2d(filter, &downsampling)
+                });
                 (x, next.transpose()?)
             }
             (None, img) => (x.expect("blocks after the first get features"), img),

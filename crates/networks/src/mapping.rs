@@ -147,7 +147,7 @@ impl MappingNetwork {
         if options.update_w_avg
             && let Some(w_avg) = &self.w_avg
         {
-            let batch_mean = w.primal.detach().mean(0)?;
+            let batch_mean = w.primal.tensor().mean(0)?;
             let kept = (w_avg.as_detached_tensor() * self.w_avg_beta)?;
             w_avg.set(&(kept + (batch_mean * (1.0 - self.w_avg_beta))?)?)?;
         }
@@ -163,7 +163,7 @@ impl MappingNetwork {
         Ok(Dual::cat(&ws, 1)?)
     }
 
-    /// As [`MappingNetwork::forward_dual`], on plain tensors.
+    /// As [`MappingNetwork::forward_dual`], on plain tensors, without gradients.
     ///
     /// # Errors
     /// The same.
@@ -173,7 +173,8 @@ impl MappingNetwork {
         c: Option<&Tensor>,
         options: &MappingOptions,
     ) -> Result<Tensor> {
-        Ok(self.forward_dual(&z.into(), c, options)?.primal)
+        let ws = self.forward_dual(&z.into(), c, options)?;
+        Ok(ws.primal.into_tensor())
     }
 
     /// The mean `w`, where it is tracked: `[w_dim]`.
@@ -199,18 +200,16 @@ impl MappingNetwork {
 ///
 /// # Errors
 /// When shapes differ, or `cutoff` exceeds `num_ws`.
-pub fn mix_styles(ws: &Tensor, other: &Tensor, cutoff: usize) -> Result<Tensor> {
-    let num_ws = ws.dim(1)?;
+pub fn mix_styles(ws: &Dual, other: &Dual, cutoff: usize) -> Result<Dual> {
+    let num_ws = ws.primal.dim(1)?;
     Ok(match cutoff {
         0 => other.clone(),
         _ if cutoff == num_ws => ws.clone(),
-        _ => Tensor::cat(
-            &[
-                ws.narrow(1, 0, cutoff)?,
-                other.narrow(1, cutoff, num_ws.saturating_sub(cutoff))?,
-            ],
-            1,
-        )?,
+        _ => {
+            let first = ws.narrow(1, 0, cutoff)?;
+            let rest = other.narrow(1, cutoff, num_ws.saturating_sub(cutoff))?;
+            Dual::cat(&[&first, &rest], 1)?
+        }
     })
 }
 

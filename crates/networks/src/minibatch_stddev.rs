@@ -35,10 +35,8 @@ pub(crate) fn minibatch_stddev(
         .reshape((n_groups, num_channels, features))?
         .mean_keepdim(&[2])?;
     let stddev = stddev.reshape((n_groups, num_channels, 1, 1))?;
-    let stddev = stddev.linear(|s| {
-        s.broadcast_as((n_groups, num_channels, height, width))?
-            .contiguous()
-    })?;
+    let planes = (n_groups, num_channels, height, width);
+    let stddev = stddev.linear(|s| s.broadcast_to(planes))?;
     let stddev = Dual::cat(&vec![&stddev; group], 0)?;
     Ok(Dual::cat(&[x, &stddev], 1)?)
 }

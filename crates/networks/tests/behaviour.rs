@@ -11,7 +11,7 @@ use networks::{
     Architecture, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, MappingConfig,
     MappingOptions, NoiseMode, SynthesisOptions, TensorKind, mix_styles,
 };
-use ops::Activation;
+use ops::{Activation, Dual};
 use rng::RandomState;
 
 fn skip_generator() -> Generator {
@@ -70,14 +70,15 @@ fn full_truncation_gives_the_mean() {
 #[test]
 fn mixing_takes_the_first_layers_of_the_first() {
     let ws = Tensor::zeros((1, 4, 2), DType::F32, &Device::Cpu).unwrap();
-    let other = ws.ones_like().unwrap();
+    let (ws, other) = (Dual::from(&ws), Dual::from(ws.ones_like().unwrap()));
     for (cutoff, expected) in [
         (0, [1., 1., 1., 1.]),
         (1, [0., 1., 1., 1.]),
         (4, [0., 0., 0., 0.]),
     ] {
         let mixed = mix_styles(&ws, &other, cutoff).unwrap();
-        assert_eq!(values(&mixed.narrow(2, 0, 1).unwrap()), expected);
+        let first = mixed.primal.tensor().narrow(2, 0, 1).unwrap();
+        assert_eq!(values(&first), expected);
     }
     assert!(mix_styles(&ws, &other, 5).is_err());
 }
@@ -103,8 +104,10 @@ fn networks_without_gradients_build_no_graph() {
     let (z, c) = inputs(4);
     let tracks = |g: &Generator| {
         let options = MappingOptions::default();
-        let img = g.forward(&z, Some(&c), &options, SynthesisOptions::default());
-        img.unwrap().track_op()
+        let z = Dual::from(&z);
+        let ws = g.mapping.forward_dual(&z, Some(&c), &options).unwrap();
+        let img = g.synthesis.forward_dual(&ws, SynthesisOptions::default());
+        ws.primal.is_tracked() && img.unwrap().primal.is_tracked()
     };
     assert!(tracks(&g));
     assert!(!tracks(&g.detached().unwrap()));
@@ -153,7 +156,7 @@ fn frozen_layers_get_no_gradient() {
     let d = discriminator(&config, DType::F32);
     let img = normal(&mut RandomState::new(1), &[2, 2, 8, 8], DType::F32);
     let c = normal(&mut RandomState::new(2), &[2, C_DIM], DType::F32);
-    let logits = d.forward(&img, Some(&c)).unwrap();
+    let logits = d.forward_dual(&img.into(), Some(&c)).unwrap().primal;
     let grads = logits.sum_all().unwrap().backward().unwrap();
     for (name, var, kind) in d.parameters().iter() {
         assert_eq!(
@@ -210,9 +213,9 @@ fn every_size_and_channel_count_works() {
                 img.dims(),
                 [2, img_channels, img_resolution, img_resolution]
             );
-            let logits = d.forward(&img, None).unwrap();
+            let logits = d.forward_dual(&img.into(), None).unwrap().primal;
             assert_eq!(logits.dims(), [2, 1]);
-            assert!(values(&logits).iter().all(|v| v.is_finite()));
+            assert!(values(logits.tensor()).iter().all(|v| v.is_finite()));
             let grads = logits.sum_all().unwrap().backward().unwrap();
             for (name, var) in d.parameters().trainable() {
                 assert!(grads.get(var).is_some(), "{name} at {img_resolution} px");
@@ -241,7 +244,7 @@ fn the_clamp_bounds_features() {
             SynthesisOptions::default(),
             &mut |name, value| {
                 if name.ends_with(".x") {
-                    let values = values(&value.primal);
+                    let values = values(value.primal.tensor());
                     largest = values.iter().fold(largest, |m, v| m.max(v.abs()));
                 }
             },

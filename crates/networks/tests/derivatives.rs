@@ -7,7 +7,7 @@ use common::{C_DIM, discriminator, discriminator_config, generator, generator_co
 use networks::{
     Architecture, Discriminator, Generator, MappingOptions, NoiseMode, Parameters, SynthesisOptions,
 };
-use ops::{Activation, Dual};
+use ops::{Activation, Dual, Value};
 use rng::RandomState;
 
 const BATCH: usize = 4;
@@ -49,7 +49,7 @@ fn finite_difference(direction: &[(Var, Tensor)], f: impl Fn() -> f64) -> f64 {
 /// The slope of `loss` along `direction`, by its gradient, and how much of it cancels out at most. Every weight in `direction` must have one.
 fn exact(
     direction: &[(Var, Tensor)],
-    loss: &Tensor,
+    loss: &Value,
     unused: &[&str],
     p: &Parameters,
 ) -> (f64, f64) {
@@ -94,9 +94,9 @@ fn images() -> Tensor {
 /// `grad_x sum(D(x))`.
 fn image_gradient(d: &Discriminator) -> Tensor {
     let img = Var::from_tensor(&images()).unwrap();
-    let logits = d.forward(img.as_tensor(), Some(&labels())).unwrap();
-    let grads = logits.sum_all().unwrap().backward().unwrap();
-    grads.get(&img).unwrap().detach()
+    let logits = d.forward_dual(&img.as_tensor().into(), Some(&labels()));
+    let sum = logits.unwrap().primal.sum_all().unwrap();
+    sum.backward().unwrap().remove(&img).unwrap()
 }
 
 #[test]
@@ -107,12 +107,12 @@ fn first_order_of_the_discriminator() {
             DType::F64,
         );
         let loss = || {
-            let logits = d.forward(&images(), Some(&labels())).unwrap();
-            logits.sqr().unwrap().sum_all().unwrap()
+            let logits = d.forward_dual(&images().into(), Some(&labels())).unwrap();
+            logits.primal.sqr().unwrap().sum_all().unwrap()
         };
         let along = direction(d.parameters());
         let slope = exact(&along, &loss(), &[], d.parameters());
-        let finite = finite_difference(&along, || scalar(&loss()));
+        let finite = finite_difference(&along, || scalar(loss().tensor()));
         assert_close(slope, finite, &format!("{architecture:?}"));
     }
 }
@@ -127,21 +127,20 @@ fn first_order_of_the_generator() {
         );
         let loss = || {
             let mut random = RandomState::new(11);
-            let img = g.forward(
-                &z,
-                Some(&labels()),
-                &MappingOptions {
-                    truncation_psi: 0.7,
-                    truncation_cutoff: Some(2),
-                    update_w_avg: false,
-                },
-                SynthesisOptions::random(&mut random),
-            );
-            img.unwrap().sqr().unwrap().sum_all().unwrap()
+            let truncated = MappingOptions {
+                truncation_psi: 0.7,
+                truncation_cutoff: Some(2),
+                update_w_avg: false,
+            };
+            let z = Dual::from(&z);
+            let ws = g.mapping.forward_dual(&z, Some(&labels()), &truncated);
+            let noise = SynthesisOptions::random(&mut random);
+            let img = g.synthesis.forward_dual(&ws.unwrap(), noise);
+            img.unwrap().primal.sqr().unwrap().sum_all().unwrap()
         };
         let along = direction(g.parameters());
         let slope = exact(&along, &loss(), &[], g.parameters());
-        let finite = finite_difference(&along, || scalar(&loss()));
+        let finite = finite_difference(&along, || scalar(loss().tensor()));
         assert_close(slope, finite, &format!("{architecture:?}"));
     }
 }
@@ -175,10 +174,10 @@ fn tangents_are_directional_derivatives() {
             .unwrap();
         let at = |step: f64| {
             let z = (&z + (&dz * step).unwrap()).unwrap();
-            forward(&z.into()).primal
+            forward(&z.into()).primal.into_tensor()
         };
         let finite = ((at(STEP) - at(-STEP)).unwrap() / (2.0 * STEP)).unwrap();
-        let error = common::relative_error(&tangent, &finite);
+        let error = common::relative_error(tangent.tensor(), &finite);
         assert!(error < TOLERANCE, "{architecture:?}: {error}");
     }
 }
@@ -203,7 +202,7 @@ fn second_order_of_the_discriminator() {
             Activation::Swish => "out.bias",
             _ => "bias",
         };
-        let exact = exact(&along, &(slope * 2.0).unwrap(), &[unused], d.parameters());
+        let exact = exact(&along, &slope.scale(2.0).unwrap(), &[unused], d.parameters());
         let penalty = || scalar(&image_gradient(&d).sqr().unwrap().sum_all().unwrap());
         let finite = finite_difference(&along, penalty);
         assert_close(exact, finite, &format!("{architecture:?} {activation:?}"));
@@ -224,7 +223,10 @@ fn second_order_of_the_generator() {
         let along = direction(g.parameters());
         let map = |g: &Generator| {
             let options = MappingOptions::default();
-            g.mapping.forward(&z, Some(&labels()), &options).unwrap()
+            g.mapping
+                .forward_dual(&Dual::from(&z), Some(&labels()), &options)
+                .unwrap()
+                .primal
         };
         let synthesize = |ws: &Dual| {
             let noise = NoiseMode::Const;
@@ -232,9 +234,9 @@ fn second_order_of_the_generator() {
             img.unwrap().mul(&(&y).into()).unwrap()
         };
         let ws_gradient = || {
-            let ws = Var::from_tensor(&map(&g).detach()).unwrap();
+            let ws = Var::from_tensor(map(&g).tensor()).unwrap();
             let sum = synthesize(&ws.as_tensor().into()).primal.sum_all().unwrap();
-            sum.backward().unwrap().get(&ws).unwrap().detach()
+            sum.backward().unwrap().remove(&ws).unwrap()
         };
         // Lengths, and how the penalty sum((length - 0.1)^2) moves with the gradient.
         let lengths = |grad: &Tensor| {

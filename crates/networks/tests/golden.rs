@@ -42,7 +42,8 @@ fn the_mapping_network_with_labels() {
         let error = relative_error(ours, &golden[name]);
         assert!(error < TOLERANCE, "{name}: {error}");
     };
-    check("w", &g.mapping.w(Some(&z.into()), Some(c)).unwrap().primal);
+    let w = g.mapping.w(Some(&z.into()), Some(c)).unwrap();
+    check("w", w.primal.tensor());
     for (name, truncation_psi, truncation_cutoff) in [
         ("ws_psi0.7", 0.7, None),
         ("ws_psi0.7_cutoff3", 0.7, Some(3)),

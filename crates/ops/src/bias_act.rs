@@ -1,9 +1,10 @@
 //! Bias, activation, gain and clamp in one op, with first and second derivatives.
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::activation::{self, Function};
-use crate::storage::{Values, values};
+use crate::op::{Op, apply, record};
+use crate::value::Value;
 
 /// The activation functions of StyleGAN2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -111,64 +112,48 @@ impl BiasActOptions {
 /// # Errors
 /// When the bias does not fit, or the type is neither f32 nor f64.
 pub fn bias_act(x: &Tensor, bias: Option<&Tensor>, options: &BiasActOptions) -> Result<Tensor> {
-    let channels = x.dims().get(options.dim).copied().unwrap_or(0);
-    if let Some(bias) = bias
-        && bias.dims() != [channels]
-    {
-        bail!(
-            "bias_act: bias {:?} does not fit dimension {} of x {:?}",
-            bias.shape(),
-            options.dim,
-            x.shape()
-        );
-    }
-    let function = options.function();
-    if bias.is_none() && function.is_identity() {
+    let op = BiasAct::of(options);
+    if bias.is_none() && op.function.is_identity() {
         return Ok(x.clone());
     }
-    let zero;
-    let bias = match bias {
-        Some(bias) => bias,
-        None => {
-            zero = Tensor::zeros(channels, x.dtype(), x.device())?;
-            &zero
-        }
-    };
-    let op = BiasAct {
-        function,
-        dim: options.dim,
-    };
-    x.contiguous()?.apply_op2(&bias.contiguous()?, op)
+    let bias = bias.map_or_else(|| op.no_bias(x), |bias| Ok(bias.clone()))?;
+    op.shape([x.shape(), bias.shape()])?;
+    apply([x, &bias], op)
 }
 
-/// `dy * f'(x + b)`: what a tangent or a gradient `dy` becomes, differentiable in all three.
-///
-/// # Errors
-/// As [`bias_act`].
-pub(crate) fn bias_act_derivative(
-    dy: &Tensor,
-    x: &Tensor,
-    bias: Option<&Tensor>,
-    options: &BiasActOptions,
-) -> Result<Tensor> {
-    let zero;
-    let bias = match bias {
-        Some(bias) => bias,
-        None => {
-            zero = Tensor::zeros(x.dim(options.dim)?, x.dtype(), x.device())?;
-            &zero
+impl Value {
+    /// [`bias_act`]
+    ///
+    /// # Errors
+    /// As [`bias_act`].
+    pub fn bias_act(&self, bias: Option<&Value>, options: &BiasActOptions) -> Result<Value> {
+        let op = BiasAct::of(options);
+        if bias.is_none() && op.function.is_identity() {
+            return Ok(self.clone());
         }
-    };
-    let op = Derivative {
-        function: options.function(),
-        dim: options.dim,
-    };
-    let (mut x, mut bias) = (x.contiguous()?, bias.contiguous()?);
-    if op.function.is_piecewise_linear() {
-        // The slope does not depend on them: without a gradient to pass on, they must not be in the graph.
-        (x, bias) = (x.detach(), bias.detach());
+        let bias = op.bias_of(self, bias)?;
+        op.shape([self.shape(), bias.shape()])?;
+        record([self, &bias], op)
     }
-    dy.contiguous()?.apply_op3(&x, &bias, op)
+
+    /// `self * f'(x + b)`: what a tangent becomes, differentiable in all three.
+    ///
+    /// # Errors
+    /// As [`bias_act`].
+    pub(crate) fn bias_act_derivative(
+        &self,
+        x: &Value,
+        bias: Option<&Value>,
+        options: &BiasActOptions,
+    ) -> Result<Value> {
+        let op = BiasAct::of(options);
+        let bias = op.bias_of(x, bias)?;
+        if op.function.is_piecewise_linear() {
+            // The slope does not change with them.
+            return record([self, &x.detach(), &bias.detach()], Derivative(op));
+        }
+        record([self, x, &bias], Derivative(op))
+    }
 }
 
 /// The sum of `x` over all dimensions but `dim`.
@@ -176,202 +161,178 @@ fn sum_to_bias(x: &Tensor, dim: usize) -> Result<Tensor> {
     let before: usize = x.dims()[..dim].iter().product();
     let channels = x.dim(dim)?;
     let after: usize = x.dims()[dim + 1..].iter().product();
-    let x = x.reshape((before, channels, after))?;
-    x.apply_op1_no_bwd(&ChannelSum)
+    apply([&x.reshape((before, channels, after))?], ChannelSum)
 }
 
 /// `[n, c, m] -> [c]`
+#[derive(Clone)]
 struct ChannelSum;
 
-impl candle_core::CustomOp1 for ChannelSum {
-    fn name(&self) -> &'static str {
-        "channel_sum"
+impl Op<1> for ChannelSum {
+    const NAME: &'static str = "channel_sum";
+
+    fn shape(&self, [x]: [&Shape; 1]) -> Result<Shape> {
+        Ok(x.dims()[1].into())
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (n, c, m) = layout.shape().dims3()?;
-        let sums = match values(self.name(), storage, layout)? {
-            Values::F32(x) => CpuStorage::F32(activation::channel_sum(x, n, c, m)),
-            Values::F64(x) => {
-                let mut sums = vec![0.0; c];
-                for (i, row) in x.chunks_exact(m.max(1)).enumerate() {
-                    sums[i % c] += row.iter().sum::<f64>();
-                }
-                CpuStorage::F64(sums)
-            }
-        };
-        Ok((sums, c.into()))
+    fn run_f32(&self, [x]: [&[f32]; 1], [shape]: [&Shape; 1]) -> Vec<f32> {
+        let dims = shape.dims();
+        activation::channel_sum(x, dims[0], dims[1], dims[2])
+    }
+
+    fn run_f64(&self, [x]: [&[f64]; 1], [shape]: [&Shape; 1]) -> Vec<f64> {
+        let dims = shape.dims();
+        let mut sums = vec![0.0; dims[1]];
+        for (i, row) in x.chunks_exact(dims[2].max(1)).enumerate() {
+            sums[i % dims[1]] += row.iter().sum::<f64>();
+        }
+        sums
+    }
+
+    fn gradients(
+        &self,
+        [x]: [&Tensor; 1],
+        dy: &Tensor,
+        _: [bool; 1],
+    ) -> Result<[Option<Tensor>; 1]> {
+        let dy = dy.reshape((1, x.dim(1)?, 1))?;
+        Ok([Some(dy.broadcast_as(x.shape())?.contiguous()?)])
     }
 }
 
+/// `(x, b) -> f(x + b)`
+#[derive(Clone, Copy)]
 struct BiasAct {
     function: Function,
     dim: usize,
 }
 
-/// Sizes before, of and after the bias dimension.
-fn split(layout: &Layout, dim: usize) -> (usize, usize) {
-    let dims = layout.dims();
-    (dims[dim], dims[dim + 1..].iter().product())
+impl BiasAct {
+    fn of(options: &BiasActOptions) -> Self {
+        Self {
+            function: options.function(),
+            dim: options.dim,
+        }
+    }
+
+    /// The bias that changes nothing.
+    fn no_bias(&self, x: &Tensor) -> Result<Tensor> {
+        Tensor::zeros(x.dim(self.dim)?, x.dtype(), x.device())
+    }
+
+    fn bias_of(&self, x: &Value, bias: Option<&Value>) -> Result<Value> {
+        Ok(match bias {
+            Some(bias) => bias.clone(),
+            None => self.no_bias(x.tensor())?.into(),
+        })
+    }
+
+    /// Channels, and numbers behind each.
+    fn sizes(&self, x: &Shape) -> (usize, usize) {
+        let dims = x.dims();
+        (dims[self.dim], dims[self.dim + 1..].iter().product())
+    }
 }
 
-impl CustomOp2 for BiasAct {
-    fn name(&self) -> &'static str {
-        "bias_act"
+impl Op<2> for BiasAct {
+    const NAME: &'static str = "bias_act";
+
+    fn shape(&self, [x, bias]: [&Shape; 2]) -> Result<Shape> {
+        let dim = self.dim;
+        if x.dims().get(dim).is_none_or(|&len| bias.dims() != [len]) {
+            bail!("bias_act: bias {bias:?} does not fit dimension {dim} of x {x:?}");
+        }
+        Ok(x.clone())
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (channels, inner) = split(l1, self.dim);
-        let y = match (values(self.name(), s1, l1)?, values(self.name(), s2, l2)?) {
-            (Values::F32(x), Values::F32(b)) => {
-                CpuStorage::F32(activation::apply(&self.function, x, b, channels, inner))
-            }
-            (Values::F64(x), Values::F64(b)) => {
-                CpuStorage::F64(activation::apply_f64(&self.function, x, b, channels, inner))
-            }
-            _ => bail!("bias_act: x and bias must have the same type"),
-        };
-        Ok((y, l1.shape().clone()))
+    fn run_f32(&self, [x, b]: [&[f32]; 2], [shape, _]: [&Shape; 2]) -> Vec<f32> {
+        let (channels, inner) = self.sizes(shape);
+        activation::apply(&self.function, x, b, channels, inner)
     }
 
-    fn bwd(
+    fn run_f64(&self, [x, b]: [&[f64]; 2], [shape, _]: [&Shape; 2]) -> Vec<f64> {
+        let (channels, inner) = self.sizes(shape);
+        activation::apply_f64(&self.function, x, b, channels, inner)
+    }
+
+    fn gradients(
         &self,
-        x: &Tensor,
-        b: &Tensor,
-        _y: &Tensor,
+        [x, b]: [&Tensor; 2],
         dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let op = Derivative {
-            function: self.function,
-            dim: self.dim,
-        };
-        let dx = dy.contiguous()?.apply_op3(x, b, op)?;
-        let db = b
-            .track_op()
-            .then(|| sum_to_bias(&dx, self.dim))
-            .transpose()?;
-        Ok((x.track_op().then_some(dx), db))
+        wanted: [bool; 2],
+    ) -> Result<[Option<Tensor>; 2]> {
+        let dx = apply([dy, x, b], Derivative(*self))?;
+        let db = wanted[1].then(|| sum_to_bias(&dx, self.dim)).transpose()?;
+        Ok([wanted[0].then_some(dx), db])
     }
 }
 
 /// `(dy, x, b) -> dy * f'(x + b)`
-struct Derivative {
-    function: Function,
-    dim: usize,
-}
+#[derive(Clone, Copy)]
+struct Derivative(BiasAct);
 
-impl CustomOp3 for Derivative {
-    fn name(&self) -> &'static str {
-        "bias_act_derivative"
+impl Op<3> for Derivative {
+    const NAME: &'static str = "bias_act_derivative";
+
+    fn shape(&self, [dy, _, _]: [&Shape; 3]) -> Result<Shape> {
+        Ok(dy.clone())
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (channels, inner) = split(l1, self.dim);
-        let name = self.name();
-        let dx = match (
-            values(name, s1, l1)?,
-            values(name, s2, l2)?,
-            values(name, s3, l3)?,
-        ) {
-            (Values::F32(dy), Values::F32(x), Values::F32(b)) => CpuStorage::F32(
-                activation::derivative(&self.function, dy, x, b, channels, inner),
-            ),
-            (Values::F64(dy), Values::F64(x), Values::F64(b)) => CpuStorage::F64(
-                activation::derivative_f64(&self.function, dy, x, b, channels, inner),
-            ),
-            _ => bail!("bias_act: gradient, x and bias must have the same type"),
-        };
-        Ok((dx, l1.shape().clone()))
+    fn run_f32(&self, [dy, x, b]: [&[f32]; 3], [shape, ..]: [&Shape; 3]) -> Vec<f32> {
+        let (channels, inner) = self.0.sizes(shape);
+        activation::derivative(&self.0.function, dy, x, b, channels, inner)
     }
 
-    fn bwd(
+    fn run_f64(&self, [dy, x, b]: [&[f64]; 3], [shape, ..]: [&Shape; 3]) -> Vec<f64> {
+        let (channels, inner) = self.0.sizes(shape);
+        activation::derivative_f64(&self.0.function, dy, x, b, channels, inner)
+    }
+
+    fn gradients(
         &self,
-        dy: &Tensor,
-        x: &Tensor,
-        b: &Tensor,
-        _dx: &Tensor,
+        [dy, x, b]: [&Tensor; 3],
         ddx: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let ddx = ddx.contiguous()?;
-        let op = Derivative {
-            function: self.function,
-            dim: self.dim,
-        };
-        let ddy = dy.track_op().then(|| ddx.apply_op3(x, b, op)).transpose()?;
-        if self.function.is_piecewise_linear() || !(x.track_op() || b.track_op()) {
-            return Ok((ddy, None, None));
+        wanted: [bool; 3],
+    ) -> Result<[Option<Tensor>; 3]> {
+        let ddy = || apply([ddx, x, b], *self);
+        let ddy = wanted[0].then(ddy).transpose()?;
+        if self.0.function.is_piecewise_linear() || !(wanted[1] || wanted[2]) {
+            return Ok([ddy, None, None]);
         }
-        let op = SecondDerivative {
-            function: self.function,
-            dim: self.dim,
-        };
-        let curve = (ddx * dy)?.apply_op3(x, b, op)?;
-        let db = b
-            .track_op()
-            .then(|| sum_to_bias(&curve, self.dim))
-            .transpose()?;
-        Ok((ddy, x.track_op().then_some(curve), db))
+        let curve = apply([&(ddx * dy)?, x, b], SecondDerivative(self.0))?;
+        let db = wanted[2].then(|| sum_to_bias(&curve, self.0.dim));
+        Ok([ddy, wanted[1].then_some(curve.clone()), db.transpose()?])
     }
 }
 
 /// `(g, x, b) -> g * f''(x + b)`
-struct SecondDerivative {
-    function: Function,
-    dim: usize,
-}
+#[derive(Clone)]
+struct SecondDerivative(BiasAct);
 
-impl CustomOp3 for SecondDerivative {
-    fn name(&self) -> &'static str {
-        "bias_act_second_derivative"
+impl Op<3> for SecondDerivative {
+    const NAME: &'static str = "bias_act_second_derivative";
+
+    fn shape(&self, [g, _, _]: [&Shape; 3]) -> Result<Shape> {
+        Ok(g.clone())
     }
 
-    fn cpu_fwd(
+    fn run_f32(&self, inputs: [&[f32]; 3], shapes: [&Shape; 3]) -> Vec<f32> {
+        let wide = inputs.map(|v| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
+        let out = self.run_f64(wide.each_ref().map(Vec::as_slice), shapes);
+        out.iter().map(|&v| v as f32).collect()
+    }
+
+    fn run_f64(&self, [g, x, b]: [&[f64]; 3], [shape, ..]: [&Shape; 3]) -> Vec<f64> {
+        let (channels, inner) = self.0.sizes(shape);
+        activation::second_derivative_f64(&self.0.function, g, x, b, channels, inner)
+    }
+
+    fn gradients(
         &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (channels, inner) = split(l1, self.dim);
-        let name = self.name();
-        let out = match (
-            values(name, s1, l1)?,
-            values(name, s2, l2)?,
-            values(name, s3, l3)?,
-        ) {
-            (Values::F32(g), Values::F32(x), Values::F32(b)) => {
-                let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-                let out = activation::second_derivative_f64(
-                    &self.function,
-                    &wide(g),
-                    &wide(x),
-                    &wide(b),
-                    channels,
-                    inner,
-                );
-                CpuStorage::F32(out.iter().map(|&v| v as f32).collect())
-            }
-            (Values::F64(g), Values::F64(x), Values::F64(b)) => CpuStorage::F64(
-                activation::second_derivative_f64(&self.function, g, x, b, channels, inner),
-            ),
-            _ => bail!("bias_act: gradient, x and bias must have the same type"),
-        };
-        Ok((out, l1.shape().clone()))
+        _: [&Tensor; 3],
+        _: &Tensor,
+        _: [bool; 3],
+    ) -> Result<[Option<Tensor>; 3]> {
+        bail!("bias_act: there is no third derivative")
     }
 }

@@ -1,9 +1,10 @@
 //! Products of image batches with one number for each image and channel, and noise planes shared by channels.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::channels;
-use crate::storage::both;
+use crate::op::{Op, apply, record};
+use crate::value::Value;
 
 /// Multiplies every channel of every image by its own factor. Differentiable to any order.
 ///
@@ -13,16 +14,8 @@ use crate::storage::both;
 /// # Errors
 /// When shapes do not fit.
 pub fn scale_channels(x: &Tensor, scales: &Tensor) -> Result<Tensor> {
-    let (n, c, _, _) = x.dims4()?;
-    if scales.dims() != [n, c] {
-        bail!(
-            "scale_channels: scales {:?} do not fit x {:?}",
-            scales.shape(),
-            x.shape()
-        );
-    }
-    x.contiguous()?
-        .apply_op2(&scales.contiguous()?, ScaleChannels)
+    ScaleChannels.shape([x.shape(), scales.shape()])?;
+    apply([x, scales], ScaleChannels)
 }
 
 /// The inner product of every channel of `a` with that of `b`. Differentiable to any order.
@@ -33,11 +26,8 @@ pub fn scale_channels(x: &Tensor, scales: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When shapes differ.
 pub fn channel_dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    a.dims4()?;
-    if a.dims() != b.dims() {
-        bail!("channel_dot: {:?} and {:?} differ", a.shape(), b.shape());
-    }
-    a.contiguous()?.apply_op2(&b.contiguous()?, ChannelDot)
+    ChannelDot.shape([a.shape(), b.shape()])?;
+    apply([a, b], ChannelDot)
 }
 
 /// The inner product of two tensors of the same shape, a scalar. Differentiable to any order.
@@ -64,152 +54,208 @@ pub fn weighted_sum(a: &Tensor, weights: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When shapes do not fit.
 pub fn add_noise(x: &Tensor, noise: &Tensor) -> Result<Tensor> {
-    let (n, _, h, w) = x.dims4()?;
-    if noise.dims() != [n, 1, h, w] && noise.dims() != [1, 1, h, w] {
-        bail!(
-            "add_noise: noise {:?} does not fit x {:?}",
-            noise.shape(),
-            x.shape()
-        );
-    }
-    x.contiguous()?.apply_op2(&noise.contiguous()?, AddNoise)
+    AddNoise.shape([x.shape(), noise.shape()])?;
+    apply([x, noise], AddNoise)
 }
 
+impl Value {
+    /// [`scale_channels`]
+    ///
+    /// # Errors
+    /// As [`scale_channels`].
+    pub fn scale_channels(&self, scales: &Value) -> Result<Value> {
+        ScaleChannels.shape([self.shape(), scales.shape()])?;
+        record([self, scales], ScaleChannels)
+    }
+
+    /// [`channel_dot`]
+    ///
+    /// # Errors
+    /// As [`channel_dot`].
+    pub fn channel_dot(&self, other: &Value) -> Result<Value> {
+        ChannelDot.shape([self.shape(), other.shape()])?;
+        record([self, other], ChannelDot)
+    }
+
+    /// [`add_noise`]
+    ///
+    /// # Errors
+    /// As [`add_noise`].
+    pub fn add_noise(&self, noise: &Value) -> Result<Value> {
+        AddNoise.shape([self.shape(), noise.shape()])?;
+        record([self, noise], AddNoise)
+    }
+
+    /// The inner product with fixed `weights` of the same shape, a scalar.
+    ///
+    /// # Errors
+    /// When shapes differ.
+    pub fn weighted_sum(&self, weights: &Tensor) -> Result<Value> {
+        let weights = weights.detach();
+        self.linear_map(
+            |x| weighted_sum(x, &weights),
+            {
+                let weights = weights.clone();
+                move |dy| weights.broadcast_mul(dy)
+            },
+        )
+    }
+}
+
+#[derive(Clone)]
 struct ScaleChannels;
 
-impl CustomOp2 for ScaleChannels {
-    fn name(&self) -> &'static str {
-        "scale_channels"
+impl Op<2> for ScaleChannels {
+    const NAME: &'static str = "scale_channels";
+
+    fn shape(&self, [x, scales]: [&Shape; 2]) -> Result<Shape> {
+        let (n, c, _, _) = x.dims4()?;
+        if scales.dims() != [n, c] {
+            bail!("scale_channels: scales {scales:?} do not fit x {x:?}");
+        }
+        Ok(x.clone())
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let scale_f64 = |x: &[f64], s: &[f64]| {
-            let inner = x.len() / s.len().max(1);
-            x.iter()
-                .enumerate()
-                .map(|(i, x)| x * s[i / inner])
-                .collect()
-        };
-        Ok((
-            both(self.name(), (s1, l1), (s2, l2), channels::scale, scale_f64)?,
-            l1.shape().clone(),
-        ))
+    fn run_f32(&self, [x, s]: [&[f32]; 2], _: [&Shape; 2]) -> Vec<f32> {
+        channels::scale(x, s)
     }
 
-    fn bwd(
+    fn run_f64(&self, [x, s]: [&[f64]; 2], _: [&Shape; 2]) -> Vec<f64> {
+        channels::scale_f64(x, s)
+    }
+
+    fn gradients(
         &self,
-        x: &Tensor,
-        s: &Tensor,
-        _y: &Tensor,
+        [x, s]: [&Tensor; 2],
         dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dx = x.track_op().then(|| scale_channels(dy, s)).transpose()?;
-        let ds = s.track_op().then(|| channel_dot(dy, x)).transpose()?;
-        Ok((dx, ds))
+        wanted: [bool; 2],
+    ) -> Result<[Option<Tensor>; 2]> {
+        Ok([
+            wanted[0].then(|| scale_channels(dy, s)).transpose()?,
+            wanted[1].then(|| channel_dot(dy, x)).transpose()?,
+        ])
     }
 }
 
+#[derive(Clone)]
 struct ChannelDot;
 
-impl CustomOp2 for ChannelDot {
-    fn name(&self) -> &'static str {
-        "channel_dot"
+impl Op<2> for ChannelDot {
+    const NAME: &'static str = "channel_dot";
+
+    fn shape(&self, [a, b]: [&Shape; 2]) -> Result<Shape> {
+        let (n, c, _, _) = a.dims4()?;
+        if a != b {
+            bail!("channel_dot: {a:?} and {b:?} differ");
+        }
+        Ok((n, c).into())
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (n, c, h, w) = l1.shape().dims4()?;
-        let inner = h * w;
-        let dot_f64 = |a: &[f64], b: &[f64]| {
-            a.chunks_exact(inner)
-                .zip(b.chunks_exact(inner))
-                .map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum())
-                .collect()
-        };
-        let dots = both(
-            self.name(),
-            (s1, l1),
-            (s2, l2),
-            |a, b| channels::dot(a, b, inner),
-            dot_f64,
-        )?;
-        Ok((dots, (n, c).into()))
+    fn run_f32(&self, [a, b]: [&[f32]; 2], [shape, _]: [&Shape; 2]) -> Vec<f32> {
+        channels::dot(a, b, shape.dims()[2..].iter().product())
     }
 
-    fn bwd(
+    fn run_f64(&self, [a, b]: [&[f64]; 2], [shape, _]: [&Shape; 2]) -> Vec<f64> {
+        let inner: usize = shape.dims()[2..].iter().product();
+        let rows = a.chunks_exact(inner).zip(b.chunks_exact(inner));
+        rows.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum())
+            .collect()
+    }
+
+    fn gradients(
         &self,
-        a: &Tensor,
-        b: &Tensor,
-        _dots: &Tensor,
+        [a, b]: [&Tensor; 2],
         d: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let da = a.track_op().then(|| scale_channels(b, d)).transpose()?;
-        let db = b.track_op().then(|| scale_channels(a, d)).transpose()?;
-        Ok((da, db))
+        wanted: [bool; 2],
+    ) -> Result<[Option<Tensor>; 2]> {
+        Ok([
+            wanted[0].then(|| scale_channels(b, d)).transpose()?,
+            wanted[1].then(|| scale_channels(a, d)).transpose()?,
+        ])
     }
 }
 
+#[derive(Clone)]
 struct AddNoise;
 
-impl CustomOp2 for AddNoise {
-    fn name(&self) -> &'static str {
-        "add_noise"
+impl Op<2> for AddNoise {
+    const NAME: &'static str = "add_noise";
+
+    fn shape(&self, [x, noise]: [&Shape; 2]) -> Result<Shape> {
+        let (n, _, h, w) = x.dims4()?;
+        if noise.dims() != [n, 1, h, w] && noise.dims() != [1, 1, h, w] {
+            bail!("add_noise: noise {noise:?} does not fit x {x:?}");
+        }
+        Ok(x.clone())
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (n, c, h, w) = l1.shape().dims4()?;
-        let inner = h * w;
-        let planes = l2.shape().dims4()?.0;
-        let add_f64 = |x: &[f64], noise: &[f64]| {
-            x.iter()
-                .enumerate()
-                .map(|(i, x)| x + noise[(i / (c * inner) * inner + i % inner) % (planes * inner)])
-                .collect()
-        };
-        let y = both(
-            self.name(),
-            (s1, l1),
-            (s2, l2),
-            |x, noise| channels::add_planes(x, noise, n, c, inner),
-            add_f64,
-        )?;
-        Ok((y, l1.shape().clone()))
+    fn run_f32(&self, [x, noise]: [&[f32]; 2], [shape, _]: [&Shape; 2]) -> Vec<f32> {
+        let dims = shape.dims();
+        channels::add_planes(x, noise, dims[0], dims[1], dims[2] * dims[3])
     }
 
-    fn bwd(
+    fn run_f64(&self, [x, noise]: [&[f64]; 2], [shape, _]: [&Shape; 2]) -> Vec<f64> {
+        let dims = shape.dims();
+        let (c, inner) = (dims[1], dims[2] * dims[3]);
+        let plane = |i: usize| (i / (c * inner) * inner + i % inner) % noise.len();
+        let sums = x.iter().enumerate().map(|(i, x)| x + noise[plane(i)]);
+        sums.collect()
+    }
+
+    fn gradients(
         &self,
-        x: &Tensor,
-        noise: &Tensor,
-        _y: &Tensor,
+        [_, noise]: [&Tensor; 2],
         dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dnoise = if noise.track_op() {
-            let sum = dy.sum_keepdim(1)?;
-            Some(if noise.dim(0)? == 1 {
-                sum.sum_keepdim(0)?
-            } else {
-                sum
-            })
-        } else {
-            None
+        wanted: [bool; 2],
+    ) -> Result<[Option<Tensor>; 2]> {
+        let dnoise = || {
+            let sum = apply([dy], SumChannels)?;
+            match noise.dim(0)? {
+                1 => sum.sum_keepdim(0),
+                _ => Ok(sum),
+            }
         };
-        Ok((x.track_op().then(|| dy.clone()), dnoise))
+        Ok([
+            wanted[0].then(|| dy.clone()),
+            wanted[1].then(dnoise).transpose()?,
+        ])
+    }
+}
+
+/// `[n, c, h, w] -> [n, 1, h, w]`
+#[derive(Clone)]
+struct SumChannels;
+
+impl Op<1> for SumChannels {
+    const NAME: &'static str = "sum_channels";
+
+    fn shape(&self, [x]: [&Shape; 1]) -> Result<Shape> {
+        let (n, _, h, w) = x.dims4()?;
+        Ok((n, 1, h, w).into())
+    }
+
+    fn run_f32(&self, [x]: [&[f32]; 1], [shape]: [&Shape; 1]) -> Vec<f32> {
+        let dims = shape.dims();
+        channels::sum_planes(x, dims[0], dims[1], dims[2] * dims[3])
+    }
+
+    fn run_f64(&self, [x]: [&[f64]; 1], [shape]: [&Shape; 1]) -> Vec<f64> {
+        let dims = shape.dims();
+        let inner = dims[2] * dims[3];
+        let mut sums = vec![0.0; dims[0] * inner];
+        for (row, values) in x.chunks_exact(inner.max(1)).enumerate() {
+            let image = &mut sums[row / dims[1] * inner..][..inner];
+            image.iter_mut().zip(values).for_each(|(sum, x)| *sum += x);
+        }
+        sums
+    }
+
+    fn gradients(
+        &self,
+        [x]: [&Tensor; 1],
+        dy: &Tensor,
+        _: [bool; 1],
+    ) -> Result<[Option<Tensor>; 1]> {
+        Ok([Some(dy.broadcast_as(x.shape())?.contiguous()?)])
     }
 }

@@ -1,10 +1,11 @@
 //! 2-D convolution and its transpose: a family of three ops whose derivatives are members of the family.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::conv::{self, ConvGeometry};
 use crate::cpu::winograd::{Direction, Scales};
-use crate::storage::both;
+use crate::op::{Op, apply, record};
+use crate::value::Value;
 use crate::weight_cache;
 
 /// How [`conv2d`] and [`conv_transpose2d`] convolve. Correlation, as usual in the field.
@@ -42,7 +43,7 @@ impl Default for Conv2dOptions {
 /// When shapes do not fit, or the type is neither f32 nor f64.
 pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Tensor> {
     let g = geometry(x, weight, options)?;
-    x.contiguous()?.apply_op2(&weight.contiguous()?, Forward(g))
+    apply([x, weight], Forward(g))
 }
 
 /// The sizes of [`conv2d`], checked.
@@ -98,27 +99,8 @@ pub(crate) fn geometry(
 /// # Errors
 /// When shapes do not fit, or the type is neither f32 nor f64.
 pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Tensor> {
-    transposed(x, weight, options, false)
-}
-
-/// [`conv_transpose2d`] with the weight as [`conv2d`] takes it: `[out_channels, in_channels / groups, ...]`.
-pub(crate) fn conv_transpose2d_swapped(
-    x: &Tensor,
-    weight: &Tensor,
-    options: &Conv2dOptions,
-) -> Result<Tensor> {
-    transposed(x, weight, options, true)
-}
-
-fn transposed(
-    x: &Tensor,
-    weight: &Tensor,
-    options: &Conv2dOptions,
-    swapped: bool,
-) -> Result<Tensor> {
-    let g = transposed_geometry(x, weight, options, swapped)?;
-    x.contiguous()?
-        .apply_op2(&weight.contiguous()?, InputGradient(g))
+    let g = transposed_geometry(x, weight, options, false)?;
+    apply([x, weight], InputGradient(g))
 }
 
 /// The sizes of the convolution whose transpose is asked for, checked.
@@ -230,155 +212,137 @@ pub fn conv2d_weight_gradient(
             dy.shape()
         );
     }
-    apply(x, dy, WeightGradient(g))
+    apply([x, dy], WeightGradient(g))
+}
+
+impl Value {
+    /// [`conv2d`]
+    ///
+    /// # Errors
+    /// As [`conv2d`].
+    pub fn conv2d(&self, weight: &Value, options: &Conv2dOptions) -> Result<Value> {
+        let g = geometry(self.tensor(), weight.tensor(), options)?;
+        record([self, weight], Forward(g))
+    }
+
+    /// [`conv_transpose2d`]
+    ///
+    /// # Errors
+    /// As [`conv_transpose2d`].
+    pub fn conv_transpose2d(&self, weight: &Value, options: &Conv2dOptions) -> Result<Value> {
+        let g = transposed_geometry(self.tensor(), weight.tensor(), options, false)?;
+        record([self, weight], InputGradient(g))
+    }
+
+    /// [`conv_transpose2d`] with the weight as [`conv2d`] takes it: `[out_channels, in_channels / groups, ...]`.
+    pub(crate) fn conv_transpose2d_swapped(
+        &self,
+        weight: &Value,
+        options: &Conv2dOptions,
+    ) -> Result<Value> {
+        let g = transposed_geometry(self.tensor(), weight.tensor(), options, true)?;
+        record([self, weight], InputGradient(g))
+    }
 }
 
 /// `conv2d(x, w)`.
+#[derive(Clone)]
 pub(crate) struct Forward(pub ConvGeometry);
 /// `(dy, w) -> dx`
+#[derive(Clone)]
 pub(crate) struct InputGradient(pub ConvGeometry);
 /// `(x, dy) -> dw`
+#[derive(Clone)]
 struct WeightGradient(ConvGeometry);
 
-pub(crate) fn apply(
-    a: &Tensor,
-    b: &Tensor,
-    op: impl CustomOp2 + Send + Sync + 'static,
-) -> Result<Tensor> {
-    a.contiguous()?.apply_op2(&b.contiguous()?, op)
-}
+impl Op<2> for Forward {
+    const NAME: &'static str = "conv2d";
 
-impl CustomOp2 for Forward {
-    fn name(&self) -> &'static str {
-        "conv2d"
+    fn shape(&self, _: [&Shape; 2]) -> Result<Shape> {
+        Ok(self.0.y_shape().into())
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let g = &self.0;
-        let y = both(
-            self.name(),
-            (s1, l1),
-            (s2, l2),
-            |x, w| {
-                let prepared = weight_cache::prepared(g, w, Direction::Forward);
-                conv::forward(g, x, w, &prepared, Scales::default())
-            },
-            |x, w| conv::forward_f64(g, x, w),
-        )?;
-        Ok((
-            y,
-            (g.n, g.co * g.groups, g.out_height(), g.out_width()).into(),
-        ))
+    fn run_f32(&self, [x, w]: [&[f32]; 2], _: [&Shape; 2]) -> Vec<f32> {
+        let prepared = weight_cache::prepared(&self.0, w, Direction::Forward);
+        conv::forward(&self.0, x, w, &prepared, Scales::default())
     }
 
-    fn bwd(
+    fn run_f64(&self, [x, w]: [&[f64]; 2], _: [&Shape; 2]) -> Vec<f64> {
+        conv::forward_f64(&self.0, x, w)
+    }
+
+    fn gradients(
         &self,
-        x: &Tensor,
-        w: &Tensor,
-        _y: &Tensor,
+        [x, w]: [&Tensor; 2],
         dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dx = x
-            .track_op()
-            .then(|| apply(dy, w, InputGradient(self.0)))
-            .transpose()?;
-        let dw = w
-            .track_op()
-            .then(|| apply(x, dy, WeightGradient(self.0)))
-            .transpose()?;
-        Ok((dx, dw))
+        wanted: [bool; 2],
+    ) -> Result<[Option<Tensor>; 2]> {
+        let dx = || apply([dy, w], InputGradient(self.0));
+        let dw = || apply([x, dy], WeightGradient(self.0));
+        Ok([
+            wanted[0].then(dx).transpose()?,
+            wanted[1].then(dw).transpose()?,
+        ])
     }
 }
 
-impl CustomOp2 for InputGradient {
-    fn name(&self) -> &'static str {
-        "conv_transpose2d"
+impl Op<2> for InputGradient {
+    const NAME: &'static str = "conv_transpose2d";
+
+    fn shape(&self, _: [&Shape; 2]) -> Result<Shape> {
+        Ok(self.0.x_shape().into())
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let g = &self.0;
-        let dx = both(
-            self.name(),
-            (s1, l1),
-            (s2, l2),
-            |dy, w| {
-                let prepared = weight_cache::prepared(g, w, Direction::InputGradient);
-                conv::input_gradient(g, dy, w, &prepared, Scales::default())
-            },
-            |dy, w| conv::input_gradient_f64(g, dy, w),
-        )?;
-        Ok((dx, (g.n, g.ci * g.groups, g.h, g.w).into()))
+    fn run_f32(&self, [dy, w]: [&[f32]; 2], _: [&Shape; 2]) -> Vec<f32> {
+        let prepared = weight_cache::prepared(&self.0, w, Direction::InputGradient);
+        conv::input_gradient(&self.0, dy, w, &prepared, Scales::default())
     }
 
-    fn bwd(
+    fn run_f64(&self, [dy, w]: [&[f64]; 2], _: [&Shape; 2]) -> Vec<f64> {
+        conv::input_gradient_f64(&self.0, dy, w)
+    }
+
+    fn gradients(
         &self,
-        dy: &Tensor,
-        w: &Tensor,
-        _dx: &Tensor,
+        [dy, w]: [&Tensor; 2],
         ddx: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let ddy = dy
-            .track_op()
-            .then(|| apply(ddx, w, Forward(self.0)))
-            .transpose()?;
-        let dw = w
-            .track_op()
-            .then(|| apply(ddx, dy, WeightGradient(self.0)))
-            .transpose()?;
-        Ok((ddy, dw))
+        wanted: [bool; 2],
+    ) -> Result<[Option<Tensor>; 2]> {
+        let ddy = || apply([ddx, w], Forward(self.0));
+        let dw = || apply([ddx, dy], WeightGradient(self.0));
+        Ok([
+            wanted[0].then(ddy).transpose()?,
+            wanted[1].then(dw).transpose()?,
+        ])
     }
 }
 
-impl CustomOp2 for WeightGradient {
-    fn name(&self) -> &'static str {
-        "conv2d_weight_gradient"
+impl Op<2> for WeightGradient {
+    const NAME: &'static str = "conv2d_weight_gradient";
+
+    fn shape(&self, _: [&Shape; 2]) -> Result<Shape> {
+        Ok(self.0.weights_shape().into())
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let g = &self.0;
-        let dw = both(
-            self.name(),
-            (s1, l1),
-            (s2, l2),
-            |x, dy| conv::weight_gradient(g, x, dy, Scales::default()),
-            |x, dy| conv::weight_gradient_f64(g, x, dy),
-        )?;
-        Ok((dw, g.weights_shape().into()))
+    fn run_f32(&self, [x, dy]: [&[f32]; 2], _: [&Shape; 2]) -> Vec<f32> {
+        conv::weight_gradient(&self.0, x, dy, Scales::default())
     }
 
-    fn bwd(
+    fn run_f64(&self, [x, dy]: [&[f64]; 2], _: [&Shape; 2]) -> Vec<f64> {
+        conv::weight_gradient_f64(&self.0, x, dy)
+    }
+
+    fn gradients(
         &self,
-        x: &Tensor,
-        dy: &Tensor,
-        _dw: &Tensor,
+        [x, dy]: [&Tensor; 2],
         ddw: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dx = x
-            .track_op()
-            .then(|| apply(dy, ddw, InputGradient(self.0)))
-            .transpose()?;
-        let ddy = dy
-            .track_op()
-            .then(|| apply(x, ddw, Forward(self.0)))
-            .transpose()?;
-        Ok((dx, ddy))
+        wanted: [bool; 2],
+    ) -> Result<[Option<Tensor>; 2]> {
+        let dx = || apply([dy, ddw], InputGradient(self.0));
+        let ddy = || apply([x, ddw], Forward(self.0));
+        Ok([
+            wanted[0].then(dx).transpose()?,
+            wanted[1].then(ddy).transpose()?,
+        ])
     }
 }

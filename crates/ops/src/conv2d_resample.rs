@@ -3,7 +3,6 @@
 use candle_core::{Result, Tensor, bail};
 
 use crate::conv2d::Conv2dOptions;
-use crate::scaled_conv2d::{scaled_conv_transpose2d_swapped, scaled_conv2d};
 use crate::second_order::Dual;
 use crate::upfirdn2d::{Filter, UpFirDn2dOptions, downsample_padding, upsample_padding};
 
@@ -47,6 +46,8 @@ impl Default for ResampleOptions {
 /// - `weight`: `[out_channels, in_channels / groups, kernel_height, kernel_width]`
 /// - result: `[batch, out_channels, ...]`, `up / down` times the size where the padding is half the kernel
 ///
+/// The result tracks no gradients; [`Dual::conv2d_resample`] does.
+///
 /// # Errors
 /// When shapes do not fit.
 ///
@@ -57,9 +58,10 @@ pub fn conv2d_resample(
     filter: Option<&Filter>,
     options: &ResampleOptions,
 ) -> Result<Tensor> {
-    Ok(Dual::constant(x)
+    Ok(Dual::from(x)
         .conv2d_resample(&weight.into(), filter, options)?
-        .primal)
+        .primal
+        .into_tensor())
 }
 
 impl Dual {
@@ -145,7 +147,8 @@ impl Dual {
             };
             match scales {
                 Some(scales) => {
-                    Ok(scaled_conv2d(&x.primal, &weight.primal, &scales.primal, &options)?.into())
+                    let (weight, scales) = (&weight.primal, &scales.primal);
+                    Ok(x.primal.scaled_conv2d(weight, scales, &options)?.into())
                 }
                 None => x.conv2d(weight, &options),
             }
@@ -186,13 +189,12 @@ impl Dual {
                 gain,
             };
             let x = match scales {
-                Some(scales) => scaled_conv_transpose2d_swapped(
-                    &self.primal,
-                    &weight.primal,
-                    &scales.primal,
-                    &transposed,
-                )?
-                .into(),
+                Some(scales) => {
+                    let (weight, scales) = (&weight.primal, &scales.primal);
+                    let x = &self.primal;
+                    x.scaled_conv_transpose2d_swapped(weight, scales, &transposed)?
+                        .into()
+                }
                 None => self.conv_transpose2d_swapped(weight, &transposed)?,
             };
             let options = UpFirDn2dOptions {

@@ -2,12 +2,10 @@
 //!
 //! Zeros outside the image; -1 and 1 are the outer edges of the border pixels (`align_corners = false`).
 
-use candle_core::{
-    CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, backend::BackendStorage, bail,
-};
+use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::grid_sample::{self, GridGeometry};
-use crate::storage::{Values, both, values};
+use crate::op::{Op, apply};
 
 /// Samples `x` bilinearly at the points of `grid`; zero outside the image.
 ///
@@ -38,7 +36,7 @@ pub fn grid_sample(x: &Tensor, grid: &Tensor) -> Result<Tensor> {
         out_h,
         out_w,
     };
-    x.contiguous()?.apply_op2(&grid.contiguous()?, Sample(g))
+    apply([x, grid], Sample(g))
 }
 
 /// The grid at which [`grid_sample`] maps an image by `theta`. Differentiable.
@@ -71,136 +69,101 @@ pub fn affine_grid(theta: &Tensor, size: (usize, usize, usize, usize)) -> Result
 }
 
 /// `(x, grid) -> y`
+#[derive(Clone)]
 struct Sample(GridGeometry);
 /// `(dy, grid) -> dx`, the adjoint of [`Sample`] for a fixed grid
+#[derive(Clone)]
 struct Spread(GridGeometry);
 /// `(x, grid, dy) -> dgrid`
+#[derive(Clone)]
 struct GridGradient(GridGeometry);
 
-impl CustomOp2 for Sample {
-    fn name(&self) -> &'static str {
-        "grid_sample"
-    }
+impl Op<2> for Sample {
+    const NAME: &'static str = "grid_sample";
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
+    fn shape(&self, _: [&Shape; 2]) -> Result<Shape> {
         let g = self.0;
-        let y = both(
-            self.name(),
-            (s1, l1),
-            (s2, l2),
-            |x, grid| grid_sample::sample(g, x, grid),
-            |x, grid| grid_sample::sample(g, x, grid),
-        )?;
-        Ok((y, (g.n, g.c, g.out_h, g.out_w).into()))
+        Ok((g.n, g.c, g.out_h, g.out_w).into())
     }
 
-    fn bwd(
+    fn run_f32(&self, [x, grid]: [&[f32]; 2], _: [&Shape; 2]) -> Vec<f32> {
+        grid_sample::sample(self.0, x, grid)
+    }
+
+    fn run_f64(&self, [x, grid]: [&[f64]; 2], _: [&Shape; 2]) -> Vec<f64> {
+        grid_sample::sample(self.0, x, grid)
+    }
+
+    fn gradients(
         &self,
-        x: &Tensor,
-        grid: &Tensor,
-        _y: &Tensor,
+        [x, grid]: [&Tensor; 2],
         dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dy = dy.contiguous()?;
-        let dx = x
-            .track_op()
-            .then(|| dy.apply_op2(grid, Spread(self.0)))
-            .transpose()?;
-        let dgrid = grid
-            .track_op()
-            .then(|| x.apply_op3(grid, &dy, GridGradient(self.0)))
-            .transpose()?;
-        Ok((dx, dgrid))
+        wanted: [bool; 2],
+    ) -> Result<[Option<Tensor>; 2]> {
+        let dx = || apply([dy, grid], Spread(self.0));
+        let dgrid = || apply([x, grid, dy], GridGradient(self.0));
+        Ok([
+            wanted[0].then(dx).transpose()?,
+            wanted[1].then(dgrid).transpose()?,
+        ])
     }
 }
 
-impl CustomOp2 for Spread {
-    fn name(&self) -> &'static str {
-        "grid_sample_input_gradient"
-    }
+impl Op<2> for Spread {
+    const NAME: &'static str = "grid_sample_input_gradient";
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
+    fn shape(&self, _: [&Shape; 2]) -> Result<Shape> {
         let g = self.0;
-        let dx = both(
-            self.name(),
-            (s1, l1),
-            (s2, l2),
-            |dy, grid| grid_sample::spread(g, dy, grid),
-            |dy, grid| grid_sample::spread(g, dy, grid),
-        )?;
-        Ok((dx, (g.n, g.c, g.h, g.w).into()))
+        Ok((g.n, g.c, g.h, g.w).into())
     }
 
-    fn bwd(
+    fn run_f32(&self, [dy, grid]: [&[f32]; 2], _: [&Shape; 2]) -> Vec<f32> {
+        grid_sample::spread(self.0, dy, grid)
+    }
+
+    fn run_f64(&self, [dy, grid]: [&[f64]; 2], _: [&Shape; 2]) -> Vec<f64> {
+        grid_sample::spread(self.0, dy, grid)
+    }
+
+    fn gradients(
         &self,
-        dy: &Tensor,
-        grid: &Tensor,
-        _dx: &Tensor,
+        [dy, grid]: [&Tensor; 2],
         ddx: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let ddx = ddx.contiguous()?;
-        let ddy = dy
-            .track_op()
-            .then(|| ddx.apply_op2(grid, Sample(self.0)))
-            .transpose()?;
-        let dgrid = grid
-            .track_op()
-            .then(|| ddx.apply_op3(grid, dy, GridGradient(self.0)))
-            .transpose()?;
-        Ok((ddy, dgrid))
+        wanted: [bool; 2],
+    ) -> Result<[Option<Tensor>; 2]> {
+        let ddy = || apply([ddx, grid], Sample(self.0));
+        let dgrid = || apply([ddx, grid, dy], GridGradient(self.0));
+        Ok([
+            wanted[0].then(ddy).transpose()?,
+            wanted[1].then(dgrid).transpose()?,
+        ])
     }
 }
 
-impl CustomOp3 for GridGradient {
-    fn name(&self) -> &'static str {
-        "grid_sample_grid_gradient"
-    }
+impl Op<3> for GridGradient {
+    const NAME: &'static str = "grid_sample_grid_gradient";
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
+    fn shape(&self, _: [&Shape; 3]) -> Result<Shape> {
         let g = self.0;
-        let name = self.name();
-        let dgrid = match (
-            values(name, s1, l1)?,
-            values(name, s2, l2)?,
-            values(name, s3, l3)?,
-        ) {
-            (Values::F32(x), Values::F32(grid), Values::F32(dy)) => {
-                CpuStorage::F32(grid_sample::grid_gradient(g, x, grid, dy))
-            }
-            (Values::F64(x), Values::F64(grid), Values::F64(dy)) => {
-                CpuStorage::F64(grid_sample::grid_gradient(g, x, grid, dy))
-            }
-            _ => bail!(
-                "{name}: types {:?}, {:?}, {:?} differ",
-                s1.dtype(),
-                s2.dtype(),
-                s3.dtype()
-            ),
-        };
-        Ok((dgrid, (g.n, g.out_h, g.out_w, 2).into()))
+        Ok((g.n, g.out_h, g.out_w, 2).into())
     }
 
-    // The default `bwd` is an error: a second derivative by the grid is refused, not silently zero.
+    fn run_f32(&self, [x, grid, dy]: [&[f32]; 3], _: [&Shape; 3]) -> Vec<f32> {
+        grid_sample::grid_gradient(self.0, x, grid, dy)
+    }
+
+    fn run_f64(&self, [x, grid, dy]: [&[f64]; 3], _: [&Shape; 3]) -> Vec<f64> {
+        grid_sample::grid_gradient(self.0, x, grid, dy)
+    }
+
+    fn gradients(
+        &self,
+        _: [&Tensor; 3],
+        _: &Tensor,
+        _: [bool; 3],
+    ) -> Result<[Option<Tensor>; 3]> {
+        bail!("grid_sample: there is no second derivative by the grid")
+    }
 }
 
 #[cfg(test)]
@@ -334,7 +297,7 @@ mod tests {
             out_h: 4,
             out_w: 7,
         };
-        let dx = var.apply_op2(&grid, Spread(g)).unwrap();
+        let dx = apply([&var, &grid], Spread(g)).unwrap();
         let loss = (dx * &v).unwrap().sum_all().unwrap();
         let grads = loss.backward().unwrap();
         let expected = grid_sample(&v, &grid).unwrap();

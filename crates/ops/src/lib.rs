@@ -8,10 +8,12 @@ mod conv2d_resample;
 mod cpu;
 mod grid_sample;
 mod modulated_conv2d;
+mod op;
 mod scaled_conv2d;
 pub mod second_order;
-mod storage;
+
 mod upfirdn2d;
+mod value;
 pub mod weight_cache;
 
 pub use algorithm::{ConvAlgorithm, conv_algorithm, set_conv_algorithm};
@@ -23,4 +25,5 @@ pub use cpu::simd::{Isa, force_isa, isa};
 pub use grid_sample::{affine_grid, grid_sample};
 pub use modulated_conv2d::{ModulatedConv2dOptions, modulated_conv2d};
 pub use second_order::Dual;
-pub use upfirdn2d::{Filter, UpFirDn2dOptions, downsample2d, filter2d, upfirdn2d, upsample2d};
+pub use upfirdn2d::{Filter, UpFirDn2dOptions, upfirdn2d};
+pub use value::{Gradients, Value};

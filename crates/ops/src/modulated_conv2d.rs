@@ -47,6 +47,8 @@ impl Default for ModulatedConv2dOptions<'_> {
 /// - `styles`: `[batch, in_channels]`
 /// - `noise`: `[batch or 1, 1, out_height, out_width]` or `[out_height, out_width]`, added after demodulation
 ///
+/// The result tracks no gradients; [`Dual::modulated_conv2d`] does.
+///
 /// # Errors
 /// When shapes do not fit.
 ///
@@ -58,10 +60,11 @@ pub fn modulated_conv2d(
     noise: Option<&Tensor>,
     options: &ModulatedConv2dOptions,
 ) -> Result<Tensor> {
-    let noise = noise.map(Dual::constant);
-    Ok(Dual::constant(x)
+    let noise = noise.map(Dual::from);
+    Ok(Dual::from(x)
         .modulated_conv2d(&weight.into(), &styles.into(), noise.as_ref(), options)?
-        .primal)
+        .primal
+        .into_tensor())
 }
 
 impl Dual {

@@ -9,39 +9,34 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
 
-use crate::bias_act::{BiasActOptions, bias_act, bias_act_derivative};
-use crate::channels::{add_noise, channel_dot, scale_channels};
-use crate::conv2d::{Conv2dOptions, conv_transpose2d, conv_transpose2d_swapped, conv2d};
-use crate::upfirdn2d::{Filter, UpFirDn2dOptions, upfirdn2d};
+use crate::bias_act::BiasActOptions;
+use crate::conv2d::Conv2dOptions;
+use crate::upfirdn2d::{Filter, UpFirDn2dOptions};
+use crate::value::Value;
 
 /// A value and, where one is carried, its directional derivative.
 #[derive(Clone, Debug)]
 pub struct Dual {
     /// The value.
-    pub primal: Tensor,
+    pub primal: Value,
     /// The derivative along the direction chosen at the inputs; `None` is zero.
-    pub tangent: Option<Tensor>,
+    pub tangent: Option<Value>,
 }
 
-impl From<Tensor> for Dual {
-    fn from(primal: Tensor) -> Self {
+/// A value that does not move.
+impl<V: Into<Value>> From<V> for Dual {
+    fn from(primal: V) -> Self {
         Dual {
-            primal,
+            primal: primal.into(),
             tangent: None,
         }
     }
 }
 
-impl From<&Tensor> for Dual {
-    fn from(primal: &Tensor) -> Self {
-        primal.clone().into()
-    }
-}
-
 /// The sum of two tangents, either of which may be zero.
-fn plus(a: Option<Tensor>, b: Option<Tensor>) -> Result<Option<Tensor>> {
+fn plus(a: Option<Value>, b: Option<Value>) -> Result<Option<Value>> {
     Ok(match (a, b) {
-        (Some(a), Some(b)) => Some((a + b)?),
+        (Some(a), Some(b)) => Some(a.add(&b)?),
         (a, b) => a.or(b),
     })
 }
@@ -51,7 +46,8 @@ impl Dual {
     ///
     /// # Errors
     /// When the shapes differ.
-    pub fn new(primal: Tensor, tangent: Tensor) -> Result<Dual> {
+    pub fn new(primal: impl Into<Value>, tangent: impl Into<Value>) -> Result<Dual> {
+        let (primal, tangent) = (primal.into(), tangent.into());
         if primal.dims() != tangent.dims() {
             bail!(
                 "dual: value {:?} and tangent {:?} differ",
@@ -65,26 +61,22 @@ impl Dual {
         })
     }
 
-    /// A value that does not move.
-    pub fn constant(primal: &Tensor) -> Dual {
-        primal.into()
-    }
-
     /// The tangent, zeros where there is none.
     ///
     /// # Errors
     /// As candle's.
-    pub fn tangent_or_zeros(&self) -> Result<Tensor> {
-        self.tangent
-            .clone()
-            .map_or_else(|| self.primal.zeros_like(), Ok)
+    pub fn tangent_or_zeros(&self) -> Result<Value> {
+        match &self.tangent {
+            Some(tangent) => Ok(tangent.clone()),
+            None => Ok(self.primal.tensor().zeros_like()?.into()),
+        }
     }
 
     /// Applies a function that is linear in its input, to value and tangent alike.
     ///
     /// # Errors
     /// As `f`.
-    pub fn linear(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Dual> {
+    pub fn linear(&self, f: impl Fn(&Value) -> Result<Value>) -> Result<Dual> {
         Ok(Dual {
             primal: f(&self.primal)?,
             tangent: self.tangent.as_ref().map(&f).transpose()?,
@@ -98,7 +90,7 @@ impl Dual {
     pub fn bilinear(
         &self,
         other: &Dual,
-        f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+        f: impl Fn(&Value, &Value) -> Result<Value>,
     ) -> Result<Dual> {
         let left = self
             .tangent
@@ -122,14 +114,14 @@ impl Dual {
     /// As `f` and `slope`.
     pub fn pointwise(
         &self,
-        f: impl FnOnce(&Tensor) -> Result<Tensor>,
-        slope: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
+        f: impl FnOnce(&Value) -> Result<Value>,
+        slope: impl FnOnce(&Value, &Value) -> Result<Value>,
     ) -> Result<Dual> {
         let primal = f(&self.primal)?;
         let tangent = self
             .tangent
             .as_ref()
-            .map(|t| slope(&self.primal, &primal)? * t)
+            .map(|t| slope(&self.primal, &primal)?.mul(t))
             .transpose()?;
         Ok(Dual { primal, tangent })
     }
@@ -139,7 +131,7 @@ impl Dual {
     /// # Errors
     /// As [`conv2d`].
     pub fn conv2d(&self, weight: &Dual, options: &Conv2dOptions) -> Result<Dual> {
-        self.bilinear(weight, |x, w| conv2d(x, w, options))
+        self.bilinear(weight, |x, w| x.conv2d(w, options))
     }
 
     /// [`conv_transpose2d`]
@@ -147,7 +139,7 @@ impl Dual {
     /// # Errors
     /// As [`conv_transpose2d`].
     pub fn conv_transpose2d(&self, weight: &Dual, options: &Conv2dOptions) -> Result<Dual> {
-        self.bilinear(weight, |x, w| conv_transpose2d(x, w, options))
+        self.bilinear(weight, |x, w| x.conv_transpose2d(w, options))
     }
 
     /// [`conv_transpose2d`] with the weight `[out_channels, in_channels / groups, ...]`.
@@ -156,7 +148,7 @@ impl Dual {
         weight: &Dual,
         options: &Conv2dOptions,
     ) -> Result<Dual> {
-        self.bilinear(weight, |x, w| conv_transpose2d_swapped(x, w, options))
+        self.bilinear(weight, |x, w| x.conv_transpose2d_swapped(w, options))
     }
 
     /// [`upfirdn2d`]
@@ -164,7 +156,7 @@ impl Dual {
     /// # Errors
     /// As [`upfirdn2d`].
     pub fn upfirdn2d(&self, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Dual> {
-        self.linear(|x| upfirdn2d(x, filter, options))
+        self.linear(|x| x.upfirdn2d(filter, options))
     }
 
     /// [`bias_act`]
@@ -173,19 +165,16 @@ impl Dual {
     /// As [`bias_act`].
     pub fn bias_act(&self, bias: Option<&Dual>, options: &BiasActOptions) -> Result<Dual> {
         let b = bias.map(|b| &b.primal);
-        let primal = bias_act(&self.primal, b, options)?;
+        let primal = self.primal.bias_act(b, options)?;
         let mut moved = self.tangent.clone();
         if let Some(db) = bias.and_then(|b| b.tangent.as_ref()) {
             let mut shape = vec![1; self.primal.rank()];
             shape[options.dim] = db.elem_count();
-            let db = db
-                .reshape(shape)?
-                .broadcast_as(self.primal.shape())?
-                .contiguous()?;
+            let db = db.reshape(shape)?.broadcast_to(self.primal.shape())?;
             moved = plus(moved, Some(db))?;
         }
         let tangent = moved
-            .map(|t| bias_act_derivative(&t, &self.primal, b, options))
+            .map(|t| t.bias_act_derivative(&self.primal, b, options))
             .transpose()?;
         Ok(Dual { primal, tangent })
     }
@@ -195,7 +184,7 @@ impl Dual {
     /// # Errors
     /// As [`scale_channels`].
     pub fn scale_channels(&self, scales: &Dual) -> Result<Dual> {
-        self.bilinear(scales, scale_channels)
+        self.bilinear(scales, Value::scale_channels)
     }
 
     /// [`channel_dot`]
@@ -203,7 +192,7 @@ impl Dual {
     /// # Errors
     /// As [`channel_dot`].
     pub fn channel_dot(&self, other: &Dual) -> Result<Dual> {
-        self.bilinear(other, channel_dot)
+        self.bilinear(other, Value::channel_dot)
     }
 
     /// [`add_noise`]
@@ -211,11 +200,10 @@ impl Dual {
     /// # Errors
     /// As [`add_noise`].
     pub fn add_noise(&self, noise: &Dual) -> Result<Dual> {
-        let primal = add_noise(&self.primal, &noise.primal)?;
-        let tangent = match (&self.tangent, &noise.tangent) {
-            (Some(x), Some(noise)) => Some(add_noise(x, noise)?),
-            (None, Some(noise)) => Some(add_noise(&self.primal.zeros_like()?, noise)?),
-            (x, None) => x.clone(),
+        let primal = self.primal.add_noise(&noise.primal)?;
+        let tangent = match &noise.tangent {
+            Some(noise) => Some(self.tangent_or_zeros()?.add_noise(noise)?),
+            None => self.tangent.clone(),
         };
         Ok(Dual { primal, tangent })
     }
@@ -226,7 +214,7 @@ impl Dual {
     /// When shapes differ.
     pub fn add(&self, other: &Dual) -> Result<Dual> {
         Ok(Dual {
-            primal: (&self.primal + &other.primal)?,
+            primal: self.primal.add(&other.primal)?,
             tangent: plus(self.tangent.clone(), other.tangent.clone())?,
         })
     }
@@ -244,7 +232,7 @@ impl Dual {
     /// # Errors
     /// When shapes differ.
     pub fn mul(&self, other: &Dual) -> Result<Dual> {
-        self.bilinear(other, |a, b| a * b)
+        self.bilinear(other, Value::mul)
     }
 
     /// The elementwise quotient of two values of the same shape.
@@ -263,7 +251,7 @@ impl Dual {
         if factor == 1.0 {
             return Ok(self.clone());
         }
-        self.linear(|x| x * factor)
+        self.linear(|x| x.scale(factor))
     }
 
     /// The sum with a number.
@@ -272,7 +260,7 @@ impl Dual {
     /// As candle's.
     pub fn shift(&self, offset: f64) -> Result<Dual> {
         Ok(Dual {
-            primal: (&self.primal + offset)?,
+            primal: self.primal.shift(offset)?,
             tangent: self.tangent.clone(),
         })
     }
@@ -283,9 +271,9 @@ impl Dual {
     /// When shapes do not broadcast.
     pub fn broadcast_add(&self, other: &Dual) -> Result<Dual> {
         let primal = self.primal.broadcast_add(&other.primal)?;
-        let stretch = |t: &Option<Tensor>| {
+        let stretch = |t: &Option<Value>| {
             t.as_ref()
-                .map(|t| t.broadcast_as(primal.shape())?.contiguous())
+                .map(|t| t.broadcast_to(primal.shape()))
                 .transpose()
         };
         let tangent = plus(stretch(&self.tangent)?, stretch(&other.tangent)?)?;
@@ -297,7 +285,7 @@ impl Dual {
     /// # Errors
     /// When shapes do not broadcast.
     pub fn broadcast_mul(&self, other: &Dual) -> Result<Dual> {
-        self.bilinear(other, Tensor::broadcast_mul)
+        self.bilinear(other, Value::broadcast_mul)
     }
 
     /// The quotient, with dimensions of size 1 stretched.
@@ -313,7 +301,7 @@ impl Dual {
     /// # Errors
     /// When shapes do not fit.
     pub fn matmul(&self, other: &Dual) -> Result<Dual> {
-        self.bilinear(other, Tensor::matmul)
+        self.bilinear(other, Value::matmul)
     }
 
     /// The same values in another shape.
@@ -330,7 +318,7 @@ impl Dual {
     /// # Errors
     /// When a dimension does not exist.
     pub fn transpose(&self, a: usize, b: usize) -> Result<Dual> {
-        self.linear(|x| x.transpose(a, b)?.contiguous())
+        self.linear(|x| x.transpose(a, b))
     }
 
     /// Part of a dimension, contiguous.
@@ -338,7 +326,7 @@ impl Dual {
     /// # Errors
     /// When the range does not fit.
     pub fn narrow(&self, dim: usize, start: usize, len: usize) -> Result<Dual> {
-        self.linear(|x| x.narrow(dim, start, len)?.contiguous())
+        self.linear(|x| x.narrow(dim, start, len))
     }
 
     /// Values one behind the other along a dimension.
@@ -346,8 +334,8 @@ impl Dual {
     /// # Errors
     /// When shapes do not fit.
     pub fn cat(parts: &[&Dual], dim: usize) -> Result<Dual> {
-        let primals: Vec<&Tensor> = parts.iter().map(|part| &part.primal).collect();
-        let primal = Tensor::cat(&primals, dim)?;
+        let primals: Vec<&Value> = parts.iter().map(|part| &part.primal).collect();
+        let primal = Value::cat(&primals, dim)?;
         if parts.iter().all(|part| part.tangent.is_none()) {
             return Ok(primal.into());
         }
@@ -355,7 +343,7 @@ impl Dual {
             .iter()
             .map(|part| part.tangent_or_zeros())
             .collect::<Result<Vec<_>>>()?;
-        Dual::new(primal, Tensor::cat(&tangents, dim)?)
+        Dual::new(primal, Value::cat(&tangents.iter().collect::<Vec<_>>(), dim)?)
     }
 
     /// The sum over dimensions, which stay with size 1.
@@ -383,7 +371,7 @@ impl Dual {
     /// # Errors
     /// As candle's.
     pub fn sqr(&self) -> Result<Dual> {
-        self.pointwise(Tensor::sqr, |x, _| x * 2.0)
+        self.pointwise(Value::sqr, |x, _| x.scale(2.0))
     }
 
     /// The square root.
@@ -391,7 +379,7 @@ impl Dual {
     /// # Errors
     /// As candle's.
     pub fn sqrt(&self) -> Result<Dual> {
-        self.pointwise(Tensor::sqrt, |_, y| y.recip()? * 0.5)
+        self.pointwise(Value::sqrt, |_, y| y.recip()?.scale(0.5))
     }
 
     /// One divided by the value.
@@ -399,7 +387,7 @@ impl Dual {
     /// # Errors
     /// As candle's.
     pub fn recip(&self) -> Result<Dual> {
-        self.pointwise(Tensor::recip, |_, y| y.sqr()?.neg())
+        self.pointwise(Value::recip, |_, y| y.sqr()?.neg())
     }
 
     /// Another number type.
@@ -415,15 +403,7 @@ impl Dual {
     /// # Errors
     /// When a dimension does not exist.
     pub fn flip(&self, dims: &[usize]) -> Result<Dual> {
-        self.linear(|x| {
-            let mut x = x.clone();
-            for &dim in dims {
-                let len = x.dim(dim)? as u32;
-                let order: Vec<u32> = (0..len).rev().collect();
-                x = x.index_select(&Tensor::new(order, x.device())?, dim)?;
-            }
-            Ok(x)
-        })
+        self.linear(|x| x.flip(dims))
     }
 }
 
@@ -455,16 +435,15 @@ pub fn self_check() -> Result<()> {
         let y = x.conv2d(w, &options)?;
         let a = y.bias_act(None, &act(crate::Activation::Lrelu))?;
         let b = y.bias_act(None, &act(crate::Activation::Swish))?;
-        a.mul(&b)?.linear(Tensor::sum_all)
+        a.mul(&b)?.linear(Value::sum_all)
     };
     let input_gradient = |w: &Tensor| -> Result<Tensor> {
         let x = Var::from_tensor(&x)?;
-        let grads = forward(&Dual::constant(x.as_tensor()), &w.into())?
+        let mut found = forward(&x.as_tensor().into(), &w.into())?
             .primal
             .backward()?;
-        grads
-            .get(&x)
-            .cloned()
+        found
+            .remove(&x)
             .ok_or_else(|| candle_core::Error::Msg("second order: no input gradient".into()))
     };
     let penalty = |values: Vec<f64>| -> Result<f64> {
@@ -473,11 +452,10 @@ pub fn self_check() -> Result<()> {
     };
 
     let w = Var::from_vec(weights.clone(), (2, 2, 3, 3), &device)?;
-    let v = input_gradient(&w.detach())?.detach();
-    let along =
-        forward(&Dual::new(x.clone(), v)?, &Dual::constant(w.as_tensor()))?.tangent_or_zeros()?;
-    let grads = (along * 2.0)?.backward()?;
-    let exact = grads
+    let v = input_gradient(&w.detach())?;
+    let along = forward(&Dual::new(x.clone(), v)?, &w.as_tensor().into())?.tangent_or_zeros()?;
+    let found = along.scale(2.0)?.backward()?;
+    let exact = found
         .get(&w)
         .map(|g| g.flatten_all()?.to_vec1::<f64>())
         .transpose()?

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::upfirdn::{Axis, Taps, filter_any, filter_f32};
-use crate::storage::{Values, values};
+use crate::op::{Op, apply};
+use crate::value::Value;
 
 /// A low-pass (or any other) FIR filter for [`upfirdn2d`]: constant, not trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,6 +203,30 @@ impl Default for UpFirDn2dOptions {
 ///
 /// As in StyleGAN2 (arXiv:1912.04958); one axis equals `scipy.signal.upfirdn`.
 pub fn upfirdn2d(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Tensor> {
+    let op = resolve(x, filter, options)?;
+    if op.is_identity() {
+        return Ok(x.clone());
+    }
+    apply([x], op)
+}
+
+impl Value {
+    /// [`upfirdn2d`]
+    ///
+    /// # Errors
+    /// As [`upfirdn2d`].
+    pub fn upfirdn2d(&self, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Value> {
+        let op = resolve(self.tensor(), filter, options)?;
+        if op.is_identity() {
+            return Ok(self.clone());
+        }
+        let adjoint = op.adjoint();
+        self.linear_map(|x| apply([x], op), |dy| apply([dy], adjoint))
+    }
+}
+
+/// The sizes of an application, checked.
+fn resolve(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Result<UpFirDn> {
     let (_, _, height, width) = x.dims4()?;
     let UpFirDn2dOptions {
         up,
@@ -230,18 +255,15 @@ pub fn upfirdn2d(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Res
             pad: padding[2 * i],
         })
     };
-    let op = UpFirDn {
+    Ok(UpFirDn {
         x: axis(width, 0, filter.width())?,
         y: axis(height, 1, filter.height())?,
         taps: Arc::new(filter.taps(flip_filter, gain)),
-    };
-    if op.is_identity() {
-        return Ok(x.clone());
-    }
-    x.contiguous()?.apply_op1(op)
+    })
 }
 
 /// The op with everything resolved; its gradient is another one.
+#[derive(Clone)]
 struct UpFirDn {
     x: Axis,
     y: Axis,
@@ -305,116 +327,63 @@ impl UpFirDn {
     }
 }
 
-impl CustomOp1 for UpFirDn {
-    fn name(&self) -> &'static str {
-        "upfirdn2d"
+impl Op<1> for UpFirDn {
+    const NAME: &'static str = "upfirdn2d";
+
+    fn shape(&self, [x]: [&Shape; 1]) -> Result<Shape> {
+        let (n, c, _, _) = x.dims4()?;
+        Ok((n, c, self.y.out_len, self.x.out_len).into())
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (n, c, _, _) = layout.shape().dims4()?;
-        let shape = (n, c, self.y.out_len, self.x.out_len).into();
-        let out = match values(self.name(), storage, layout)? {
-            Values::F32(input) => {
-                CpuStorage::F32(filter_f32(input, n * c, &self.x, &self.y, &self.taps))
-            }
-            Values::F64(input) => {
-                CpuStorage::F64(filter_any(input, n * c, &self.x, &self.y, &self.taps))
-            }
-        };
-        Ok((out, shape))
+    fn run_f32(&self, [x]: [&[f32]; 1], [shape]: [&Shape; 1]) -> Vec<f32> {
+        let planes = shape.dims()[..2].iter().product();
+        filter_f32(x, planes, &self.x, &self.y, &self.taps)
     }
 
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(dy.contiguous()?.apply_op1(self.adjoint())?))
+    fn run_f64(&self, [x]: [&[f64]; 1], [shape]: [&Shape; 1]) -> Vec<f64> {
+        let planes = shape.dims()[..2].iter().product();
+        filter_any(x, planes, &self.x, &self.y, &self.taps)
+    }
+
+    fn gradients(
+        &self,
+        _: [&Tensor; 1],
+        dy: &Tensor,
+        _: [bool; 1],
+    ) -> Result<[Option<Tensor>; 1]> {
+        Ok([Some(apply([dy], self.adjoint())?)])
     }
 }
 
-/// Padding for [`filter2d`] that keeps the size, plus what the caller asks for.
-fn same_padding(filter: &Filter, padding: [isize; 4]) -> [isize; 4] {
-    let (w, h) = (filter.width() as isize, filter.height() as isize);
-    [
-        padding[0] + w / 2,
-        padding[1] + (w - 1) / 2,
-        padding[2] + h / 2,
-        padding[3] + (h - 1) / 2,
-    ]
-}
+impl UpFirDn2dOptions {
+    /// Filters; without `padding` the size stays.
+    pub fn filtering(filter: &Filter, padding: [isize; 4]) -> Self {
+        let (w, h) = (filter.width() as isize, filter.height() as isize);
+        let keep = [w / 2, (w - 1) / 2, h / 2, (h - 1) / 2];
+        Self {
+            padding: std::array::from_fn(|side| padding[side] + keep[side]),
+            ..Self::default()
+        }
+    }
 
-/// Filters images; without `padding` the size stays.
-///
-/// # Errors
-/// As [`upfirdn2d`].
-pub fn filter2d(
-    x: &Tensor,
-    filter: &Filter,
-    padding: [isize; 4],
-    flip_filter: bool,
-    gain: f64,
-) -> Result<Tensor> {
-    let padding = same_padding(filter, padding);
-    upfirdn2d(
-        x,
-        filter,
-        &UpFirDn2dOptions {
-            padding,
-            flip_filter,
-            gain,
-            ..Default::default()
-        },
-    )
-}
-
-/// Upsamples images by `up`; without `padding` the size is multiplied by it exactly.
-///
-/// # Errors
-/// As [`upfirdn2d`].
-pub fn upsample2d(
-    x: &Tensor,
-    filter: &Filter,
-    up: [usize; 2],
-    padding: [isize; 4],
-    flip_filter: bool,
-    gain: f64,
-) -> Result<Tensor> {
-    let padding = upsample_padding(filter, up, padding);
-    let gain = gain * (up[0] * up[1]) as f64;
-    upfirdn2d(
-        x,
-        filter,
-        &UpFirDn2dOptions {
+    /// Upsamples by `up`; without `padding` the size is multiplied by it exactly. The gain keeps the brightness.
+    pub fn upsampling(filter: &Filter, up: [usize; 2], padding: [isize; 4]) -> Self {
+        Self {
             up,
-            padding,
-            flip_filter,
-            gain,
-            ..Default::default()
-        },
-    )
-}
+            padding: upsample_padding(filter, up, padding),
+            gain: (up[0] * up[1]) as f64,
+            ..Self::default()
+        }
+    }
 
-/// Downsamples images by `down`; without `padding` the size is divided by it exactly.
-///
-/// # Errors
-/// As [`upfirdn2d`].
-pub fn downsample2d(
-    x: &Tensor,
-    filter: &Filter,
-    down: [usize; 2],
-    padding: [isize; 4],
-    flip_filter: bool,
-    gain: f64,
-) -> Result<Tensor> {
-    let padding = downsample_padding(filter, down, padding);
-    upfirdn2d(
-        x,
-        filter,
-        &UpFirDn2dOptions {
+    /// Downsamples by `down`; without `padding` the size is divided by it exactly.
+    pub fn downsampling(filter: &Filter, down: [usize; 2], padding: [isize; 4]) -> Self {
+        Self {
             down,
-            padding,
-            flip_filter,
-            gain,
-            ..Default::default()
-        },
-    )
+            padding: downsample_padding(filter, down, padding),
+            ..Self::default()
+        }
+    }
 }
 
 /// Padding of the upsampled image that keeps samples centred.

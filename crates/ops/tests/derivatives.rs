@@ -189,8 +189,8 @@ fn a_tangent_alone_can_be_differentiated() -> Result<()> {
         .iter()
         .map(Var::from_tensor)
         .collect::<Result<Vec<_>>>()?;
-    let x = Dual::new(inputs[0].clone(), noise(&[2, 3, 5, 5], 6)?)?;
-    let w = |i: usize| Dual::constant(weights[i].as_tensor());
+    let x = Dual::new(&inputs[0], noise(&[2, 3, 5, 5], 6)?)?;
+    let w = |i: usize| Dual::from(weights[i].as_tensor());
     let y = x
         .conv2d(&w(0), &options)?
         .bias_act(Some(&w(1)), &lrelu)?

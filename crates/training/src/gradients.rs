@@ -1,4 +1,3 @@
-use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use networks::Parameters;
 
@@ -22,7 +21,7 @@ impl Gradients {
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn add(&mut self, mut found: GradStore) -> Result<()> {
+    pub fn add(&mut self, mut found: ops::Gradients) -> Result<()> {
         for (var, sum) in self.variables.iter().zip(&mut self.sums) {
             if let Some(gradient) = found.remove(var.as_tensor()) {
                 *sum = Some(match sum.take() {

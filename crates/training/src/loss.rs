@@ -6,7 +6,7 @@
 use augment::{Augmentation, BatchShape};
 use candle_core::{Tensor, Var};
 use networks::{Discriminator, Generator, MappingOptions, mix_styles};
-use ops::{Activation, BiasActOptions, Dual, bias_act};
+use ops::{Activation, BiasActOptions, Dual, Value};
 
 use crate::config::LossConfig;
 use crate::draws::{Draws, Noise};
@@ -142,16 +142,16 @@ impl Losses {
         let noise = draws.noise();
 
         // J^T y: how the images' product with random y changes with ws.
-        let moving = Var::from_tensor(&ws.detach())?;
-        let img = noise.with(|o| networks.g_frozen.synthesis.forward(moving.as_tensor(), o))?;
-        let (_, _, height, width) = img.dims4()?;
+        let moving = Var::from_tensor(ws.primal.tensor())?;
+        let frozen = &networks.g_frozen.synthesis;
+        let img = noise.with(|o| frozen.forward_dual(&moving.as_tensor().into(), o))?;
+        let (_, _, height, width) = img.primal.dims4()?;
         let scale = 1.0 / ((height * width) as f64).sqrt();
-        let y = (draws.path_noise(img.dims())? * scale)?;
-        let mut found = (img * &y)?.sum_all()?.backward()?;
+        let y = (draws.path_noise(img.primal.dims())? * scale)?;
+        let mut found = img.primal.backward_from(&y)?;
         let slope = found
-            .remove(moving.as_tensor())
-            .map_or_else(|| ws.zeros_like(), Ok)?
-            .detach();
+            .remove(&moving)
+            .map_or_else(|| moving.zeros_like(), Ok)?;
 
         // Lengths and the penalty, on the host: one number for each sample.
         let (_, num_ws, w_dim) = slope.dims3()?;
@@ -181,9 +181,9 @@ impl Losses {
         let direction = slope.broadcast_mul(&factors)?;
         debug_assert_eq!(direction.dims(), [batch, num_ws, w_dim]);
 
-        let ws = Dual::new(ws, direction)?;
+        let ws = Dual::new(ws.primal, direction)?;
         let img = noise.with(|o| networks.g.synthesis.forward_dual(&ws, o))?;
-        gradients.add((img.tangent_or_zeros()? * y)?.sum_all()?.backward()?)
+        gradients.add(img.tangent_or_zeros()?.backward_from(&y)?)
     }
 }
 
@@ -198,11 +198,12 @@ fn generator_main(
 ) -> Result<()> {
     let img = generate(&networks.g, round, draws)?;
     let img = augmented(img, draws)?;
-    let logits = networks.d_frozen.forward(&img, round.gen_c.as_ref())?;
+    let logits = networks.d_frozen.forward_dual(&img, round.gen_c.as_ref())?;
+    let logits = logits.primal;
     scores("fake", &logits, report)?;
     let loss = softplus(&logits.neg()?)?;
     report("Loss/G/loss", &values(&loss)?);
-    gradients.add((loss.mean_all()? * gain)?.backward()?)
+    gradients.add(mean_times(&loss, gain)?.backward()?)
 }
 
 /// The half of the discriminator's loss that is on generated images; gives that of each sample.
@@ -214,12 +215,12 @@ fn discriminator_fake(
     gradients: &mut Gradients,
     report: &mut Report<'_>,
 ) -> Result<Vec<f32>> {
-    let img = generate(&networks.g_frozen, round, draws)?.detach();
+    let img = generate(&networks.g_frozen, round, draws)?;
     let img = augmented(img, draws)?;
-    let logits = networks.d.forward(&img, round.gen_c.as_ref())?;
+    let logits = networks.d.forward_dual(&img, round.gen_c.as_ref())?.primal;
     scores("fake", &logits, report)?;
     let loss = softplus(&logits)?;
-    gradients.add((loss.mean_all()? * gain)?.backward()?)?;
+    gradients.add(mean_times(&loss, gain)?.backward()?)?;
     values(&loss)
 }
 
@@ -255,7 +256,7 @@ impl Real<'_> {
         let pairs = values(&loss)?.into_iter().zip(fake_losses);
         let sums: Vec<f32> = pairs.map(|(real, fake)| real + fake).collect();
         report("Loss/D/loss", &sums);
-        gradients.add((loss.mean_all()? * self.gain)?.backward()?)
+        gradients.add(mean_times(&loss, self.gain)?.backward()?)
     }
 
     /// R1 (arXiv:1801.04406): the squared slope of the discriminator at real images, through the augmentation.
@@ -275,69 +276,73 @@ impl Real<'_> {
         }
         let mut found = logits.sum_all()?.backward()?;
         let slope = found
-            .remove(moving.as_tensor())
-            .map_or_else(|| moving.zeros_like(), Ok)?
-            .detach();
+            .remove(&moving)
+            .map_or_else(|| moving.zeros_like(), Ok)?;
         let penalties = slope.sqr()?.sum((1, 2, 3))?.to_vec1::<f32>()?;
         report("Loss/r1_penalty", &penalties);
         let weight = gamma as f32 / 2.0;
         let losses: Vec<f32> = penalties.iter().map(|penalty| penalty * weight).collect();
         report("Loss/D/reg", &losses);
 
-        let img = Dual::new(self.round.real_img.clone(), slope)?;
+        let img = Dual::new(&self.round.real_img, slope)?;
         let logits = self.judge(&self.networks.d, &img)?;
         let factor = self.gain * gamma / penalties.len() as f64;
-        let loss = (logits.tangent_or_zeros()?.sum_all()? * factor)?;
+        let loss = logits.tangent_or_zeros()?.sum_all()?.scale(factor)?;
         gradients.add(loss.backward()?)
     }
 }
 
 /// `ws` of a batch in training: tracked mean, mixed styles.
-fn styles(g: &Generator, z: &Tensor, c: Option<&Tensor>, draws: &mut dyn Draws) -> Result<Tensor> {
+fn styles(g: &Generator, z: &Tensor, c: Option<&Tensor>, draws: &mut dyn Draws) -> Result<Dual> {
     let track = MappingOptions {
         update_w_avg: true,
         ..MappingOptions::default()
     };
-    let ws = g.mapping.forward(z, c, &track)?;
-    let Some(mixing) = draws.style_mixing(z, ws.dim(1)?)? else {
+    let ws = g.mapping.forward_dual(&z.into(), c, &track)?;
+    let num_ws = ws.primal.dim(1)?;
+    let mixing = draws.style_mixing(z, num_ws)?;
+    let Some(mixing) = mixing.filter(|mixing| mixing.cutoff < num_ws) else {
         return Ok(ws);
     };
-    if mixing.cutoff >= ws.dim(1)? {
-        return Ok(ws);
-    }
+    let other = &Dual::from(&mixing.z);
     let other = g
         .mapping
-        .forward(&mixing.z, c, &MappingOptions::default())?;
+        .forward_dual(other, c, &MappingOptions::default())?;
     Ok(mix_styles(&ws, &other, mixing.cutoff)?)
 }
 
-fn generate(g: &Generator, round: &Round, draws: &mut dyn Draws) -> Result<Tensor> {
+fn generate(g: &Generator, round: &Round, draws: &mut dyn Draws) -> Result<Dual> {
     let ws = styles(g, &round.gen_z, round.gen_c.as_ref(), draws)?;
     let noise: Noise = draws.noise();
-    Ok(noise.with(|options| g.synthesis.forward(&ws, options))?)
+    Ok(noise.with(|options| g.synthesis.forward_dual(&ws, options))?)
 }
 
-fn augmented(img: Tensor, draws: &mut dyn Draws) -> Result<Tensor> {
-    Ok(match draws.augmentation(BatchShape::of(&img)?)? {
-        Some(augmentation) => augmentation.apply(&img.into())?.primal,
+fn augmented(img: Dual, draws: &mut dyn Draws) -> Result<Dual> {
+    Ok(match draws.augmentation(BatchShape::of(img.primal.tensor())?)? {
+        Some(augmentation) => augmentation.apply(&img)?,
         None => img,
     })
 }
 
-fn softplus(x: &Tensor) -> Result<Tensor> {
+fn softplus(x: &Value) -> Result<Value> {
     let options = BiasActOptions {
         activation: Activation::Softplus,
         gain: Some(1.0),
         ..BiasActOptions::default()
     };
-    Ok(bias_act(x, None, &options)?)
+    Ok(x.bias_act(None, &options)?)
 }
 
-fn values(x: &Tensor) -> Result<Vec<f32>> {
-    Ok(x.flatten_all()?.to_vec1()?)
+/// The mean of all numbers, times `gain`.
+fn mean_times(x: &Value, gain: f64) -> Result<Value> {
+    Ok(x.sum_all()?.scale(gain / x.elem_count() as f64)?)
 }
 
-fn scores(kind: &str, logits: &Tensor, report: &mut Report<'_>) -> Result<()> {
+fn values(x: &Value) -> Result<Vec<f32>> {
+    Ok(x.tensor().flatten_all()?.to_vec1()?)
+}
+
+fn scores(kind: &str, logits: &Value, report: &mut Report<'_>) -> Result<()> {
     let logits = values(logits)?;
     report(&format!("Loss/scores/{kind}"), &logits);
     let sign = |&x: &f32| match x {

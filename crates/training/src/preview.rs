@@ -124,7 +124,7 @@ pub fn write_augment_preview(
         for _ in 1..columns {
             let draws = pipe.draw(&mut random, p, BatchShape::of(&x)?)?;
             let seen = Augmentation::new(draws)?.apply(&(&x).into())?.primal;
-            let values = seen.flatten_all()?.to_vec1::<f32>()?;
+            let values = seen.tensor().flatten_all()?.to_vec1::<f32>()?;
             images.push(values.into_iter().map(to_u8).collect());
         }
     }

@@ -10,6 +10,7 @@ use anyhow::{Context, ensure};
 use candle_core::{DType, Device, Tensor, Var};
 use image::{DynamicImage, ImageDecoder, ImageReader, imageops::FilterType};
 use networks::{MappingOptions, NormalSource, SynthesisOptions};
+use ops::{Dual, Value};
 use report::{Film, FilmFormat, FilmOptions};
 use rng::RandomState;
 use serde::Serialize;
@@ -91,9 +92,9 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
     let layers = if args.space == "w+" { num_ws } else { 1 };
     let start = mean.to_dtype(DType::F32)?.reshape((1, 1, w_dim))?;
     let w = Var::from_tensor(&start.repeat((1, layers, 1))?)?;
-    let ws_of = |w: &Tensor| -> candle_core::Result<Tensor> {
+    let ws_of = |w: &Value| -> candle_core::Result<Value> {
         match layers {
-            1 => Tensor::cat(&vec![w; num_ws], 1),
+            1 => Value::cat(&vec![w; num_ws], 1),
             _ => Ok(w.clone()),
         }
     };
@@ -110,11 +111,13 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
         let mut noise = vec![0f32; layers * w_dim];
         random.fill_normal(&mut noise);
         let noise = Tensor::from_vec(noise, (1, layers, w_dim), &model.device)?;
-        let noisy = (w.as_tensor() + (noise * (spread * NOISE * fade))?)?;
-        let images = model
-            .generator
-            .synthesis
-            .forward(&ws_of(&noisy)?, SynthesisOptions::default())?;
+        let noise = Value::from((noise * (spread * NOISE * fade))?);
+        let noisy = Value::from(w.as_tensor()).add(&noise)?;
+        let ws = Dual::from(ws_of(&noisy)?);
+        let synthesis = &model.generator.synthesis;
+        let made = synthesis.forward_dual(&ws, SynthesisOptions::default())?;
+        // The distance is on candle's graph: its gradient in the image goes on into the generator.
+        let images = Var::from_tensor(made.primal.tensor())?;
         let loss = goal.distance(&images)?;
         let distance = f64::from(loss.to_scalar::<f32>()?);
         ensure!(
@@ -123,8 +126,10 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
             model.file
         );
         first.get_or_insert(distance);
-        let grads = loss.backward()?;
-        let gradient = grads.get(&w).context("the image does not depend on w")?;
+        let slope = loss.backward()?;
+        let slope = slope.get(&images).context("the distance is constant")?;
+        let found = made.primal.backward_from(slope)?;
+        let gradient = found.get(&w).context("the image does not depend on w")?;
         adam.step(&w, gradient, learning_rate(time))?;
         if let Some(film) = &mut film
             && step % every == 0
@@ -141,7 +146,7 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
     }
 
     // The result, without noise on w.
-    let ws = ws_of(&w.as_detached_tensor())?;
+    let ws = ws_of(&w.as_detached_tensor().into())?.into_tensor();
     let images = model
         .generator
         .synthesis

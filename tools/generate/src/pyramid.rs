@@ -1,7 +1,7 @@
 //! A distance of images without a perceptual network: pixels and edges over a pyramid of sizes.
 
 use candle_core::{Result, Tensor};
-use ops::{Filter, downsample2d};
+use ops::{Filter, UpFirDn2dOptions, upfirdn2d};
 
 /// The smallest side that is compared.
 const SMALLEST: usize = 8;
@@ -31,7 +31,8 @@ impl Pyramid {
             if x.dim(2)? < 2 * SMALLEST {
                 return Ok(Self(levels));
             }
-            x = downsample2d(&x, &filter, [2, 2], [0; 4], false, 1.0)?;
+            let halving = UpFirDn2dOptions::downsampling(&filter, [2; 2], [0; 4]);
+            x = upfirdn2d(&x, &filter, &halving)?;
         }
     }
 

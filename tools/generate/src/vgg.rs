@@ -7,7 +7,9 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use candle_core::{Device, Tensor};
-use ops::{Activation, BiasActOptions, Conv2dOptions, Filter, bias_act, conv2d, downsample2d};
+use ops::{
+    Activation, BiasActOptions, Conv2dOptions, Filter, UpFirDn2dOptions, bias_act, conv2d, upfirdn2d,
+};
 
 /// Convolutions of each stage; a pooling by 2 lies between stages.
 const STAGES: [usize; 5] = [2, 2, 3, 3, 3];
@@ -71,7 +73,9 @@ impl Vgg {
         };
         let mut x = x;
         while x.dim(2)? > LARGEST {
-            x = downsample2d(&x, &Filter::new(&[1.0, 1.0]), [2, 2], [0; 4], false, 1.0)?;
+            let mean = Filter::new(&[1.0, 1.0]);
+            let halving = UpFirDn2dOptions::downsampling(&mean, [2; 2], [0; 4]);
+            x = upfirdn2d(&x, &mean, &halving)?;
         }
         // -1..1 to 0..1 to the scale of the training pictures.
         let scale = DEVIATION.map(|d| 0.5 / d);

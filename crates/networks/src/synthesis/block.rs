@@ -1,5 +1,4 @@
-use candle_core::Tensor;
-use ops::{Activation, Dual, Filter, upsample2d};
+use ops::{Activation, Dual, Filter, UpFirDn2dOptions};
 
 use super::layer::{LayerDims, SynthesisLayer, ToRgb};
 use super::noise::NoiseSampler;
@@ -13,7 +12,7 @@ use crate::parameters::Init;
 pub(crate) struct SynthesisBlock {
     pub resolution: usize,
     /// The learned start, in the first block.
-    constant: Option<Tensor>,
+    constant: Option<Dual>,
     conv0: Option<SynthesisLayer>,
     conv1: SynthesisLayer,
     to_rgb: Option<ToRgb>,
@@ -31,7 +30,8 @@ impl SynthesisBlock {
         let is_last = resolution == config.img_resolution;
         let constant = is_first
             .then(|| b.parameter("const", &[out_channels, 4, 4], Init::Normal(1.0)))
-            .transpose()?;
+            .transpose()?
+            .map(Dual::from);
         let filter = resample_filter(b, &config.resample_filter)?;
         let layer = |name: &str, in_channels: usize, up: usize| {
             let dims = LayerDims {
@@ -103,14 +103,18 @@ impl SynthesisBlock {
             }
             (Some(constant), ..) => {
                 let batch = w0.primal.dim(0)?;
-                let shape = [&[batch], constant.dims()].concat();
-                let x = Dual::from(constant.broadcast_as(shape)?.contiguous()?);
+                let shape = [&[batch], constant.primal.dims()].concat();
+                let one = constant.reshape([&[1], &shape[1..]].concat())?;
+                let x = one.linear(|one| one.broadcast_to(&shape[..]))?;
                 self.conv1.forward(&x, &w0, noise, 1.0)?
             }
             _ => unreachable!("the first block has a constant, the others a conv0 and an input"),
         };
         let img = img
-            .map(|img| img.linear(|img| upsample2d(img, &self.filter, [2, 2], [0; 4], false, 1.0)))
+            .map(|img| {
+                let upsampling = UpFirDn2dOptions::upsampling(&self.filter, [2; 2], [0; 4]);
+                img.upfirdn2d(&self.filter, &upsampling)
+            })
             .transpose()?;
         let img = match &self.to_rgb {
             Some(to_rgb) => {

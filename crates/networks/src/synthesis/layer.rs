@@ -25,7 +25,7 @@ pub(crate) struct SynthesisLayer {
 /// One image of noise, and how strongly it is added.
 pub(crate) struct Noise {
     pub constant: Tensor,
-    pub strength: Tensor,
+    pub strength: Dual,
 }
 
 /// Extents of a [`SynthesisLayer`].
@@ -65,8 +65,10 @@ impl SynthesisLayer {
         let noise = strength
             .map(|strength| -> Result<_> {
                 let shape = [resolution, resolution];
-                let constant = b.buffer("noise_const", &shape, Init::Normal(1.0))?;
-                Ok(Noise { constant, strength })
+                Ok(Noise {
+                    constant: b.buffer("noise_const", &shape, Init::Normal(1.0))?,
+                    strength: strength.into(),
+                })
             })
             .transpose()?;
         let affine = affine(&b.child("affine"), config.w_dim, in_channels)?;

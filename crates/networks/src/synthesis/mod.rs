@@ -63,12 +63,13 @@ impl SynthesisNetwork {
         self.forward_observed(ws, options, &mut |_, _| {})
     }
 
-    /// As [`SynthesisNetwork::forward_dual`], on plain tensors.
+    /// As [`SynthesisNetwork::forward_dual`], on plain tensors, without gradients.
     ///
     /// # Errors
     /// The same.
     pub fn forward(&self, ws: &Tensor, options: SynthesisOptions<'_>) -> Result<Tensor> {
-        Ok(self.forward_dual(&ws.into(), options)?.primal)
+        let images = self.forward_dual(&ws.into(), options)?;
+        Ok(images.primal.into_tensor())
     }
 
     /// As [`SynthesisNetwork::forward_dual`], showing features `b8.x` and images `b8.img` of each block to `observe`.

@@ -45,6 +45,7 @@ impl<'r> NoiseSampler<'r> {
                     .to_dtype(noise.constant.dtype())?
             }
         };
-        Ok(Some(values.broadcast_mul(&noise.strength)?.into()))
+        let one = noise.strength.reshape((1, 1, 1, 1))?;
+        Ok(Some(Dual::from(values).broadcast_mul(&one)?))
     }
 }

@@ -38,6 +38,13 @@ unsafe fn scale_row_body<S: Simd>(x: &[f32], scale: f32, y: &mut [f32]) {
 }
 dispatch!(unsafe fn scale_row(x: &[f32], scale: f32, y: &mut [f32]) = scale_row_body);
 
+/// As [`scale`], plainly.
+pub(crate) fn scale_f64(x: &[f64], scales: &[f64]) -> Vec<f64> {
+    let inner = x.len() / scales.len().max(1);
+    let products = x.iter().enumerate().map(|(i, x)| x * scales[i / inner]);
+    products.collect()
+}
+
 /// `<a[row], b[row]>`
 pub(crate) fn dot(a: &[f32], b: &[f32], inner: usize) -> Vec<f32> {
     let rows = a.len() / inner.max(1);
@@ -88,6 +95,50 @@ pub(crate) fn add_planes(x: &[f32], planes: &[f32], n: usize, c: usize, inner: u
         unsafe {
             let y = std::slice::from_raw_parts_mut(to.at(row * inner), inner);
             add_row(isa, &x[row * inner..][..inner], &planes[at..][..inner], y);
+        }
+    });
+    y
+}
+
+/// The sum of the `c` planes of each image.
+pub(crate) fn sum_planes(x: &[f32], n: usize, c: usize, inner: usize) -> Vec<f32> {
+    let mut y = vec![0.0f32; n * inner];
+    // Tasks are pieces of planes short enough to stay in the nearest cache.
+    let piece = inner.min(1 << 11).max(1);
+    let pieces = inner.div_ceil(piece);
+    let (to, isa) = (Shared(y.as_mut_ptr()), isa());
+    parallel(n * pieces, |task| {
+        let (image, start) = (task / pieces, task % pieces * piece);
+        let len = piece.min(inner - start);
+        // SAFETY: each task writes its own piece of one image.
+        let y = unsafe { std::slice::from_raw_parts_mut(to.at(image * inner + start), len) };
+        for channel in 0..c {
+            let x = &x[(image * c + channel) * inner + start..][..len];
+            // SAFETY: the instruction set was found on this machine.
+            unsafe { accumulate_row(isa, x, y) };
+        }
+    });
+    y
+}
+
+#[inline(always)]
+unsafe fn accumulate_row_body<S: Simd>(x: &[f32], y: &mut [f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y += x;
+    }
+}
+dispatch!(unsafe fn accumulate_row(x: &[f32], y: &mut [f32]) = accumulate_row_body);
+
+/// `a + b`
+pub(crate) fn add(a: &[f32], b: &[f32]) -> Vec<f32> {
+    let mut y = uninit(a.len());
+    let (to, isa) = (Shared(y.as_mut_ptr()), isa());
+    parallel(a.len().div_ceil(TASK), |task| {
+        let range = task * TASK..((task + 1) * TASK).min(a.len());
+        // SAFETY: each task writes its own range.
+        unsafe {
+            let y = std::slice::from_raw_parts_mut(to.at(range.start), range.len());
+            add_row(isa, &a[range.clone()], &b[range], y);
         }
     });
     y

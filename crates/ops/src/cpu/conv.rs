@@ -54,6 +54,17 @@ impl ConvGeometry {
         index * self.kh * self.kw
     }
 
+    /// The shape of the input.
+    pub(crate) fn x_shape(&self) -> (usize, usize, usize, usize) {
+        (self.n, self.ci * self.groups, self.h, self.w)
+    }
+
+    /// The shape of the result.
+    pub(crate) fn y_shape(&self) -> (usize, usize, usize, usize) {
+        let channels = self.co * self.groups;
+        (self.n, channels, self.out_height(), self.out_width())
+    }
+
     /// The shape of the weights of all groups.
     pub(crate) fn weights_shape(&self) -> (usize, usize, usize, usize) {
         let (first, second) = if self.swapped {

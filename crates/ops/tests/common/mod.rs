@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use candle_core::{Device, Result, Tensor, Var};
-use ops::Dual;
+use ops::{Dual, Gradients, Value};
 
 /// Values in -1..1 that look random and never change.
 pub fn noise(shape: &[usize], seed: u64) -> Result<Tensor> {
@@ -39,13 +39,13 @@ pub fn worst(got: &Tensor, want: &Tensor) -> Result<f64> {
         / scale)
 }
 
-fn scalar(t: &Tensor) -> Result<f64> {
-    t.to_scalar()
+fn scalar(value: &Value) -> Result<f64> {
+    value.tensor().to_scalar()
 }
 
 /// `<f(inputs), dy>` of f64 inputs.
 fn objective(f: &impl Fn(&[Dual]) -> Result<Dual>, inputs: &[Dual], dy: &Tensor) -> Result<Dual> {
-    f(inputs)?.linear(|y| (y * dy)?.sum_all())
+    f(inputs)?.linear(|y| y.weighted_sum(dy))
 }
 
 /// Checks first and second derivatives of `f` at `inputs` (f64) against central differences.
@@ -62,14 +62,14 @@ pub fn check_derivatives(f: impl Fn(&[Dual]) -> Result<Dual>, inputs: &[Tensor])
         .enumerate()
         .map(|(i, x)| noise(x.dims(), 100 + i as u64))
         .collect::<Result<Vec<_>>>()?;
-    let plain: Vec<Dual> = vars.iter().map(|x| Dual::constant(x.as_tensor())).collect();
+    let plain: Vec<Dual> = vars.iter().map(|x| x.as_tensor().into()).collect();
     let y = f(&plain)?.primal;
     let dy = noise(y.dims(), 7)?;
     let with = |inputs: &[Tensor]| -> Result<Dual> {
         let duals = inputs
             .iter()
             .zip(&v)
-            .map(|(x, v)| Dual::new(x.clone(), v.clone()))
+            .map(|(x, v)| Dual::new(x, v))
             .collect::<Result<Vec<_>>>()?;
         objective(&f, &duals, &dy)
     };
@@ -78,7 +78,7 @@ pub fn check_derivatives(f: impl Fn(&[Dual]) -> Result<Dual>, inputs: &[Tensor])
     let moving = vars
         .iter()
         .zip(&v)
-        .map(|(x, v)| Dual::new(x.as_tensor().clone(), v.clone()))
+        .map(|(x, v)| Dual::new(x.as_tensor(), v))
         .collect::<Result<Vec<_>>>()?;
     let tangent = objective(&f, &moving, &dy)?.tangent_or_zeros()?;
     let second = tangent.backward()?;
@@ -92,29 +92,27 @@ pub fn check_derivatives(f: impl Fn(&[Dual]) -> Result<Dual>, inputs: &[Tensor])
             with(&moved)
         };
         let (up, down) = (at(step)?, at(-step)?);
-        let difference = |a: &Tensor, b: &Tensor| -> Result<f64> {
+        let difference = |a: &Value, b: &Value| -> Result<f64> {
             Ok((scalar(a)? - scalar(b)?) / (2.0 * step))
         };
-        let along = |grads: &candle_core::backprop::GradStore| -> Result<f64> {
-            grads
+        let along = |found: &Gradients, u: &Tensor| -> Result<f64> {
+            found
                 .get(&vars[i])
-                .map_or(Ok(0.0), |g| scalar(&(g * &u)?.sum_all()?))
+                .map_or(Ok(0.0), |g| (g * u)?.sum_all()?.to_scalar())
         };
         close(
             "first order",
             i,
-            along(&first)?,
+            along(&first, &u)?,
             difference(&up.primal, &down.primal)?,
         );
         close(
             "second order",
             i,
-            along(&second)?,
+            along(&second, &u)?,
             difference(&up.tangent_or_zeros()?, &down.tangent_or_zeros()?)?,
         );
-        along_all += first
-            .get(&vars[i])
-            .map_or(Ok(0.0), |g| scalar(&(g * &v[i])?.sum_all()?))?;
+        along_all += along(&first, &v[i])?;
     }
     close("tangent", 0, scalar(&tangent)?, along_all);
     Ok(())

@@ -9,7 +9,7 @@ use networks::{
     Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, MappingConfig, MappingOptions,
     SynthesisOptions,
 };
-use ops::{Conv2dOptions, Dual, Filter, ModulatedConv2dOptions, UpFirDn2dOptions};
+use ops::{Conv2dOptions, Dual, Filter, ModulatedConv2dOptions, UpFirDn2dOptions, Value};
 use rng::RandomState;
 use training::{
     IterationInput, Learner, LearnerOptions, LossConfig, OptimizerConfig, Phase, RunDraws,
@@ -104,12 +104,11 @@ fn convolution(kind: &str, n: usize, c: usize, h: usize) -> Result<Work> {
 }
 
 /// Forward and backward of `f` with a given gradient of its result.
-fn forward_backward(x: Tensor, f: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Result<Work> {
+fn forward_backward(x: Tensor, f: impl Fn(&Dual) -> Result<Dual> + 'static) -> Result<Work> {
     let x = Var::from_tensor(&x)?;
-    let dy = randn(f(x.as_tensor())?.shape())?;
-    Ok(Box::new(move || {
-        done(ops::weighted_sum(&f(x.as_tensor())?, &dy)?.backward())
-    }))
+    let x = Dual::from(x.as_tensor());
+    let dy = randn(f(&x)?.primal.shape())?;
+    Ok(Box::new(move || done(f(&x)?.primal.backward_from(&dy))))
 }
 
 fn upfirdn(kind: &str, both: bool, n: usize, c: usize, h: usize) -> Result<Work> {
@@ -133,11 +132,10 @@ fn upfirdn(kind: &str, both: bool, n: usize, c: usize, h: usize) -> Result<Work>
         _ => bail!("no resampling is called '{kind}'"),
     };
     let x = randn((n, c, h, h))?;
-    let run = move |x: &Tensor| Ok(ops::upfirdn2d(x, &filter, &options)?);
     if both {
-        return forward_backward(x, run);
+        return forward_backward(x, move |x| Ok(x.upfirdn2d(&filter, &options)?));
     }
-    Ok(Box::new(move || run(&x).map(drop)))
+    Ok(Box::new(move || done(ops::upfirdn2d(&x, &filter, &options))))
 }
 
 fn modulated(both: bool, n: usize, c: usize, h: usize) -> Result<Work> {
@@ -152,7 +150,8 @@ fn modulated(both: bool, n: usize, c: usize, h: usize) -> Result<Work> {
     };
     if both {
         return forward_backward(x, move |x| {
-            Ok(ops::modulated_conv2d(x, &w, &s, None, &options)?)
+            let (w, s) = (w.as_tensor().into(), s.as_tensor().into());
+            Ok(x.modulated_conv2d(&w, &s, None, &options)?)
         });
     }
     Ok(Box::new(move || {
@@ -201,12 +200,13 @@ fn generator(res: usize, base: usize, most: usize, layers: usize) -> Result<Gene
 }
 
 /// `mean(log(1 + exp(x)))`
-fn softplus_mean(x: &Tensor) -> Result<Tensor> {
+fn softplus_mean(x: &Value) -> Result<Value> {
     let options = ops::BiasActOptions {
         activation: ops::Activation::Softplus,
         ..Default::default()
     };
-    Ok(ops::bias_act(x, None, &options)?.mean_all()?)
+    let sum = x.bias_act(None, &options)?.sum_all()?;
+    Ok(sum.scale(1.0 / x.elem_count() as f64)?)
 }
 
 fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Result<Work> {
@@ -216,8 +216,10 @@ fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Resul
     if kind == "d_step" {
         return Ok(Box::new(move || {
             let _transforms = ops::weight_cache::scope();
-            softplus_mean(&d.forward(&fake, None)?)?.backward()?;
-            softplus_mean(&d.forward(&real, None)?.neg()?)?.backward()?;
+            let logits = d.forward_dual(&(&fake).into(), None)?.primal;
+            softplus_mean(&logits)?.backward()?;
+            let logits = d.forward_dual(&(&real).into(), None)?.primal;
+            softplus_mean(&logits.neg()?)?.backward()?;
             Ok(())
         }));
     }
@@ -225,14 +227,13 @@ fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Resul
         return Ok(Box::new(move || {
             let _transforms = ops::weight_cache::scope();
             let x = Var::from_tensor(&real)?;
-            let mut grads = seen.forward(&x, None)?.sum_all()?.backward()?;
-            let v = grads
-                .remove(&x)
-                .context("no gradient of the image")?
-                .detach();
-            let logits = d.forward_dual(&Dual::new(real.clone(), v)?, None)?;
+            let logits = seen.forward_dual(&x.as_tensor().into(), None)?.primal;
+            let mut grads = logits.sum_all()?.backward()?;
+            let v = grads.remove(&x).context("no gradient of the image")?;
+            let logits = d.forward_dual(&Dual::new(&real, v)?, None)?;
             // |g|^2 / 2 differentiated is the directional derivative along g.
-            (logits.tangent_or_zeros()?.sum_all()? / batch as f64)?.backward()?;
+            let slope = logits.tangent_or_zeros()?.sum_all()?;
+            slope.scale(1.0 / batch as f64)?.backward()?;
             Ok(())
         }));
     }
@@ -241,13 +242,14 @@ fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Resul
     let mut random = RandomState::new(2);
     Ok(Box::new(move || {
         let _transforms = ops::weight_cache::scope();
-        let img = g.forward(
-            &z,
-            None,
-            &MappingOptions::default(),
-            SynthesisOptions::random(&mut random),
-        )?;
-        softplus_mean(&seen.forward(&img, None)?.neg()?)?.backward()?;
+        let z = Dual::from(&z);
+        let ws = g
+            .mapping
+            .forward_dual(&z, None, &MappingOptions::default())?;
+        let noise = SynthesisOptions::random(&mut random);
+        let img = g.synthesis.forward_dual(&ws, noise)?;
+        let logits = seen.forward_dual(&img, None)?.primal;
+        softplus_mean(&logits.neg()?)?.backward()?;
         Ok(())
     }))
 }

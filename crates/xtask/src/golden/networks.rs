@@ -168,7 +168,7 @@ impl<'a> Pair<'a> {
     fn mapping(&mut self) -> Result<()> {
         let z = Dual::from(self.tensor("z")?);
         let w = self.g.mapping.w(Some(&z), self.labels(&z)?.as_ref())?;
-        self.compare("w", &w.primal)?;
+        self.compare("w", w.primal.tensor())?;
         for name in self.names("ws") {
             if let Some(options) = truncation(name.strip_prefix("ws").unwrap_or_default()) {
                 let ws = self.ws(&options)?;
@@ -231,14 +231,14 @@ impl<'a> Pair<'a> {
             &ws.into(),
             SynthesisOptions::default(),
             &mut |name, value| {
-                seen.push((format!("inter.G.{name}"), value.primal.clone()));
+                seen.push((format!("inter.G.{name}"), value.primal.tensor().clone()));
             },
         )?;
         let img = Dual::from(self.tensor("D_in")?);
         let c = self.labels(&img)?;
         self.d
             .forward_observed(&img, c.as_ref(), &mut |name, value| {
-                seen.push((format!("inter.D.{name}"), value.primal.clone()));
+                seen.push((format!("inter.D.{name}"), value.primal.tensor().clone()));
             })?;
         for name in self.names("inter.") {
             let (_, value) = seen
@@ -260,24 +260,26 @@ impl<'a> Pair<'a> {
         let of_d = |pair: &Self, img: &Tensor| -> Result<Tensor> {
             let img = Var::from_tensor(img)?;
             let c = pair.labels(&img.as_tensor().into())?;
-            let sum = pair.d.forward(img.as_tensor(), c.as_ref())?.sum_all()?;
-            let grads = sum.backward()?;
-            let grad = grads.get(&img).context("no gradient reaches the image")?;
-            Ok(grad.clone())
+            let logits = pair.d.forward_dual(&img.as_tensor().into(), c.as_ref())?;
+            let mut grads = logits.primal.sum_all()?.backward()?;
+            grads.remove(&img).context("no gradient reaches the image")
         };
         self.gradient("grad_img_of_sum_D", "D_in", of_d)?;
         let of_both = |pair: &Self, z: &Tensor| -> Result<Tensor> {
             let z = Var::from_tensor(z)?;
             let c = pair.labels(&z.as_tensor().into())?;
-            let img = pair.g.forward(
-                z.as_tensor(),
-                c.as_ref(),
-                &MappingOptions::default(),
-                SynthesisOptions::default(),
-            )?;
-            let grads = pair.d.forward(&img, c.as_ref())?.sum_all()?.backward()?;
-            let grad = grads.get(&z).context("no gradient reaches z")?;
-            Ok(grad.clone())
+            let options = MappingOptions::default();
+            let ws = pair
+                .g
+                .mapping
+                .forward_dual(&z.as_tensor().into(), c.as_ref(), &options)?;
+            let img = pair
+                .g
+                .synthesis
+                .forward_dual(&ws, SynthesisOptions::default())?;
+            let logits = pair.d.forward_dual(&img, c.as_ref())?;
+            let mut grads = logits.primal.sum_all()?.backward()?;
+            grads.remove(&z).context("no gradient reaches z")
         };
         self.gradient("grad_z_of_sum_D_G", "z", of_both)
     }

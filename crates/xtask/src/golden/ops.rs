@@ -86,13 +86,10 @@ fn check(name: &str, case: &Value, tensors: &Tensors) -> Result<Errors> {
         second: 0.0,
     };
 
-    let plain: Vec<Dual> = vars
-        .iter()
-        .map(|var| Dual::constant(var.as_tensor()))
-        .collect();
+    let plain: Vec<Dual> = vars.iter().map(|var| var.as_tensor().into()).collect();
     let out = apply(case, &inputs, &plain, tensors)?.primal;
-    errors.first = mixed_error(&out, tensors.need(&format!("{name}.out"))?)?;
-    let grads = (&out * grad_out)?.sum_all()?.backward()?;
+    errors.first = mixed_error(out.tensor(), tensors.need(&format!("{name}.out"))?)?;
+    let grads = out.backward_from(grad_out)?;
     for (input, var) in inputs.iter().zip(&vars) {
         if let Some(want) = tensors.get(&format!("{name}.grad.{input}")) {
             let got = grads
@@ -107,15 +104,15 @@ fn check(name: &str, case: &Value, tensors: &Tensors) -> Result<Errors> {
         .iter()
         .zip(&vars)
         .map(|(input, var)| Dual {
-            primal: var.as_tensor().clone(),
-            tangent: tensors.get(&format!("{name}.v.{input}")).cloned(),
+            primal: var.as_tensor().into(),
+            tangent: tensors.get(&format!("{name}.v.{input}")).map(Into::into),
         })
         .collect::<Vec<_>>();
     let tangent = apply(case, &inputs, &moving, tensors)?.tangent_or_zeros()?;
     if let Some(want) = tensors.get(&format!("{name}.gg.grad_out")) {
-        errors.second = errors.second.max(relative_error(&tangent, want)?);
+        errors.second = errors.second.max(relative_error(tangent.tensor(), want)?);
     }
-    let grads = (&tangent * grad_out)?.sum_all()?.backward()?;
+    let grads = tangent.backward_from(grad_out)?;
     let zero = case
         .get("zero_gg")
         .and_then(Value::as_array)
@@ -211,14 +208,18 @@ fn apply(case: &Value, names: &[String], inputs: &[Dual], tensors: &Tensors) -> 
                 gain,
             },
         )?,
-        Some("filter2d") => x.linear(|x| ops::filter2d(x, &filter, padding, flip_filter, gain))?,
-        Some("upsample2d") => {
-            x.linear(|x| ops::upsample2d(x, &filter, up, padding, flip_filter, gain))?
+        Some(op) => {
+            let mut options = match op {
+                "filter2d" => UpFirDn2dOptions::filtering(&filter, padding),
+                "upsample2d" => UpFirDn2dOptions::upsampling(&filter, up, padding),
+                "downsample2d" => UpFirDn2dOptions::downsampling(&filter, down, padding),
+                other => bail!("no op is called {other:?}"),
+            };
+            options.flip_filter = flip_filter;
+            options.gain *= gain;
+            x.upfirdn2d(&filter, &options)?
         }
-        Some("downsample2d") => {
-            x.linear(|x| ops::downsample2d(x, &filter, down, padding, flip_filter, gain))?
-        }
-        other => bail!("no op is called {other:?}"),
+        None => bail!("the case names no op"),
     })
 }
 

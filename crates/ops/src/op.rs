@@ -1,0 +1,209 @@
+//! One frame for every op: kernels on slices and first-order gradients, for candle's graph and for our own.
+
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor,
+    backend::BackendStorage, bail,
+};
+
+use crate::value::Value;
+
+/// An op on `N` contiguous tensors of one type, f32 or f64.
+///
+/// Its gradients are written with ops again, so they are differentiable where those are.
+pub(crate) trait Op<const N: usize>: Clone + Send + Sync + 'static {
+    /// The name in errors.
+    const NAME: &'static str;
+
+    /// The shape of the result.
+    fn shape(&self, inputs: [&Shape; N]) -> Result<Shape>;
+
+    /// The result for f32.
+    fn run_f32(&self, inputs: [&[f32]; N], shapes: [&Shape; N]) -> Vec<f32>;
+
+    /// The result for f64.
+    fn run_f64(&self, inputs: [&[f64]; N], shapes: [&Shape; N]) -> Vec<f64>;
+
+    /// The gradients in the `wanted` inputs for a gradient `dy` of the result; `None` is zero.
+    fn gradients(
+        &self,
+        inputs: [&Tensor; N],
+        dy: &Tensor,
+        wanted: [bool; N],
+    ) -> Result<[Option<Tensor>; N]>;
+}
+
+/// Applies an op to tensors; candle's graph, where an input tracks one, goes on.
+pub(crate) fn apply<const N: usize, O: Op<N>>(inputs: [&Tensor; N], op: O) -> Result<Tensor>
+where
+    Framed<O>: Arity<N>,
+{
+    Framed(op).apply_to(inputs)
+}
+
+/// Applies an op to values.
+pub(crate) fn record<const N: usize, O: Op<N>>(inputs: [&Value; N], op: O) -> Result<Value>
+where
+    Framed<O>: Arity<N>,
+{
+    let tensors = inputs
+        .map(|input| input.tensor().contiguous())
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
+    let tensors: [Tensor; N] = tensors.try_into().expect("as many as there were inputs");
+    let y = apply(tensors.each_ref(), op.clone())?;
+    let tracked = inputs.map(Value::is_tracked);
+    Value::record(&inputs, y, move |dy| {
+        let gradients = op.gradients(tensors.each_ref(), &dy.contiguous()?, tracked)?;
+        Ok(gradients.into())
+    })
+}
+
+/// An op as candle takes it.
+pub(crate) struct Framed<O>(O);
+
+/// How candle applies an op to `N` tensors.
+pub(crate) trait Arity<const N: usize> {
+    fn apply_to(self, inputs: [&Tensor; N]) -> Result<Tensor>;
+}
+
+impl<O: Op<1>> Arity<1> for Framed<O> {
+    fn apply_to(self, [a]: [&Tensor; 1]) -> Result<Tensor> {
+        a.contiguous()?.apply_op1(self)
+    }
+}
+
+impl<O: Op<2>> Arity<2> for Framed<O> {
+    fn apply_to(self, [a, b]: [&Tensor; 2]) -> Result<Tensor> {
+        a.contiguous()?.apply_op2(&b.contiguous()?, self)
+    }
+}
+
+impl<O: Op<3>> Arity<3> for Framed<O> {
+    fn apply_to(self, [a, b, c]: [&Tensor; 3]) -> Result<Tensor> {
+        a.contiguous()?
+            .apply_op3(&b.contiguous()?, &c.contiguous()?, self)
+    }
+}
+
+/// Reads the inputs, calls the kernel for their type and wraps what it made.
+fn run<const N: usize, O: Op<N>>(
+    op: &O,
+    storages: [&CpuStorage; N],
+    layouts: [&Layout; N],
+) -> Result<(CpuStorage, Shape)> {
+    let name = O::NAME;
+    let mut ranges = [(0, 0); N];
+    for (range, layout) in ranges.iter_mut().zip(layouts) {
+        let Some(offsets) = layout.contiguous_offsets() else {
+            bail!(
+                "{name}: the tensor is not contiguous (shape {:?}, strides {:?})",
+                layout.shape(),
+                layout.stride()
+            );
+        };
+        *range = offsets;
+    }
+    let shapes = layouts.map(Layout::shape);
+    let singles: Vec<&[f32]> = storages
+        .iter()
+        .zip(ranges)
+        .filter_map(|(storage, (start, end))| match storage {
+            CpuStorage::F32(values) => Some(&values[start..end]),
+            _ => None,
+        })
+        .collect();
+    if let Ok(inputs) = singles.try_into() {
+        let y = op.run_f32(inputs, shapes);
+        return Ok((CpuStorage::F32(y), op.shape(shapes)?));
+    }
+    let doubles: Vec<&[f64]> = storages
+        .iter()
+        .zip(ranges)
+        .filter_map(|(storage, (start, end))| match storage {
+            CpuStorage::F64(values) => Some(&values[start..end]),
+            _ => None,
+        })
+        .collect();
+    if let Ok(inputs) = doubles.try_into() {
+        let y = op.run_f64(inputs, shapes);
+        return Ok((CpuStorage::F64(y), op.shape(shapes)?));
+    }
+    bail!(
+        "{name}: the types {:?} are not all f32 or all f64",
+        storages.map(BackendStorage::dtype)
+    )
+}
+
+impl<O: Op<1>> CustomOp1 for Framed<O> {
+    fn name(&self) -> &'static str {
+        O::NAME
+    }
+
+    fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
+        run(&self.0, [s], [l])
+    }
+
+    fn bwd(&self, a: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let [da] = self.0.gradients([a], &dy.contiguous()?, [true])?;
+        Ok(da)
+    }
+}
+
+impl<O: Op<2>> CustomOp2 for Framed<O> {
+    fn name(&self) -> &'static str {
+        O::NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        run(&self.0, [s1, s2], [l1, l2])
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let wanted = [a, b].map(Tensor::track_op);
+        let [da, db] = self.0.gradients([a, b], &dy.contiguous()?, wanted)?;
+        Ok((da, db))
+    }
+}
+
+impl<O: Op<3>> CustomOp3 for Framed<O> {
+    fn name(&self) -> &'static str {
+        O::NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        run(&self.0, [s1, s2, s3], [l1, l2, l3])
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        c: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let wanted = [a, b, c].map(Tensor::track_op);
+        let [da, db, dc] = self.0.gradients([a, b, c], &dy.contiguous()?, wanted)?;
+        Ok((da, db, dc))
+    }
+}

@@ -1,0 +1,216 @@
+//! Sums, products and functions of single numbers.
+
+use candle_core::{Result, Shape, Tensor, bail};
+
+use super::Value;
+use crate::cpu::channels;
+use crate::op::{Op, apply, record};
+
+/// `a + b` on all threads, for two tensors of the same shape.
+pub(super) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply([a, b], Sum)
+}
+
+#[derive(Clone)]
+struct Sum;
+
+impl Op<2> for Sum {
+    const NAME: &'static str = "add";
+
+    fn shape(&self, [a, b]: [&Shape; 2]) -> Result<Shape> {
+        if a != b {
+            bail!("add: {a:?} and {b:?} differ");
+        }
+        Ok(a.clone())
+    }
+
+    fn run_f32(&self, [a, b]: [&[f32]; 2], _: [&Shape; 2]) -> Vec<f32> {
+        channels::add(a, b)
+    }
+
+    fn run_f64(&self, [a, b]: [&[f64]; 2], _: [&Shape; 2]) -> Vec<f64> {
+        a.iter().zip(b).map(|(a, b)| a + b).collect()
+    }
+
+    fn gradients(
+        &self,
+        _: [&Tensor; 2],
+        dy: &Tensor,
+        wanted: [bool; 2],
+    ) -> Result<[Option<Tensor>; 2]> {
+        Ok(wanted.map(|wanted| wanted.then(|| dy.clone())))
+    }
+}
+
+/// Sums a gradient over the dimensions along which a value of `shape` was stretched.
+fn unstretched(gradient: &Tensor, shape: &Shape) -> Result<Tensor> {
+    let added = gradient.rank() - shape.rank();
+    let mut sum = gradient.clone();
+    for (dim, &len) in gradient.dims().iter().enumerate() {
+        if dim < added || (shape.dims()[dim - added] == 1 && len != 1) {
+            sum = sum.sum_keepdim(dim)?;
+        }
+    }
+    sum.reshape(shape)
+}
+
+impl Value {
+    /// The sum of two values of the same shape.
+    ///
+    /// # Errors
+    /// When shapes differ.
+    pub fn add(&self, other: &Value) -> Result<Value> {
+        Sum.shape([self.shape(), other.shape()])?;
+        record([self, other], Sum)
+    }
+
+    /// The elementwise product of two values of the same shape.
+    ///
+    /// # Errors
+    /// When shapes differ.
+    pub fn mul(&self, other: &Value) -> Result<Value> {
+        let (a, b) = (self.tensor.clone(), other.tensor.clone());
+        let tracked = [self, other].map(Value::is_tracked);
+        Value::record(&[self, other], (&a * &b)?, move |dy| {
+            Ok(vec![
+                tracked[0].then(|| dy * &b).transpose()?,
+                tracked[1].then(|| dy * &a).transpose()?,
+            ])
+        })
+    }
+
+    /// The product with a number.
+    ///
+    /// # Errors
+    /// As candle's.
+    pub fn scale(&self, factor: f64) -> Result<Value> {
+        if factor == 1.0 {
+            return Ok(self.clone());
+        }
+        self.linear_map(|x| x * factor, move |dy| dy * factor)
+    }
+
+    /// The sum with a number.
+    ///
+    /// # Errors
+    /// As candle's.
+    pub fn shift(&self, offset: f64) -> Result<Value> {
+        self.linear_map(|x| x + offset, |dy| Ok(dy.clone()))
+    }
+
+    /// The sum, with dimensions of size 1 stretched.
+    ///
+    /// # Errors
+    /// When shapes do not broadcast.
+    pub fn broadcast_add(&self, other: &Value) -> Result<Value> {
+        let y = self.tensor.broadcast_add(&other.tensor)?;
+        let inputs = [self, other];
+        let parts = inputs.map(|value| (value.is_tracked(), value.shape().clone()));
+        Value::record(&inputs, y, move |dy| {
+            parts
+                .iter()
+                .map(|(tracked, shape)| tracked.then(|| unstretched(dy, shape)).transpose())
+                .collect()
+        })
+    }
+
+    /// The product, with dimensions of size 1 stretched.
+    ///
+    /// # Errors
+    /// When shapes do not broadcast.
+    pub fn broadcast_mul(&self, other: &Value) -> Result<Value> {
+        let (a, b) = (self.tensor.clone(), other.tensor.clone());
+        let tracked = [self, other].map(Value::is_tracked);
+        Value::record(&[self, other], a.broadcast_mul(&b)?, move |dy| {
+            let part = |wanted: bool, factor: &Tensor, of: &Tensor| {
+                wanted
+                    .then(|| unstretched(&dy.broadcast_mul(factor)?, of.shape()))
+                    .transpose()
+            };
+            Ok(vec![part(tracked[0], &b, &a)?, part(tracked[1], &a, &b)?])
+        })
+    }
+
+    /// The product of two matrices.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn matmul(&self, other: &Value) -> Result<Value> {
+        let (a, b) = (self.tensor.clone(), other.tensor.clone());
+        a.dims2()?;
+        let tracked = [self, other].map(Value::is_tracked);
+        Value::record(&[self, other], a.matmul(&b)?, move |dy| {
+            let dy = dy.contiguous()?;
+            Ok(vec![
+                tracked[0].then(|| dy.matmul(&b.t()?)).transpose()?,
+                tracked[1].then(|| a.t()?.matmul(&dy)).transpose()?,
+            ])
+        })
+    }
+
+    /// Applies a function to each number. `slope` gets the values and the results.
+    fn pointwise(
+        &self,
+        f: impl FnOnce(&Tensor) -> Result<Tensor>,
+        slope: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor> + Send + 'static,
+    ) -> Result<Value> {
+        let x = self.tensor.clone();
+        let y = f(&x)?;
+        Value::record(&[self], y.clone(), move |dy| {
+            Ok(vec![Some((dy * slope(&x, &y)?)?)])
+        })
+    }
+
+    /// The square.
+    ///
+    /// # Errors
+    /// As candle's.
+    pub fn sqr(&self) -> Result<Value> {
+        self.pointwise(Tensor::sqr, |x, _| x * 2.0)
+    }
+
+    /// The square root.
+    ///
+    /// # Errors
+    /// As candle's.
+    pub fn sqrt(&self) -> Result<Value> {
+        self.pointwise(Tensor::sqrt, |_, y| y.recip()? * 0.5)
+    }
+
+    /// One divided by the value.
+    ///
+    /// # Errors
+    /// As candle's.
+    pub fn recip(&self) -> Result<Value> {
+        self.pointwise(Tensor::recip, |_, y| y.sqr()?.neg())
+    }
+
+    /// The value with the other sign.
+    ///
+    /// # Errors
+    /// As candle's.
+    pub fn neg(&self) -> Result<Value> {
+        self.scale(-1.0)
+    }
+
+    /// The sum of all numbers.
+    ///
+    /// # Errors
+    /// As candle's.
+    pub fn sum_all(&self) -> Result<Value> {
+        let shape = self.shape().clone();
+        self.linear_map(Tensor::sum_all, move |dy| dy.broadcast_as(shape)?.contiguous())
+    }
+
+    /// The sum over dimensions, which stay with size 1.
+    ///
+    /// # Errors
+    /// When a dimension does not exist.
+    pub fn sum_keepdim(&self, dims: &[usize]) -> Result<Value> {
+        let shape = self.shape().clone();
+        self.linear_map(
+            |x| x.sum_keepdim(dims),
+            move |dy| dy.broadcast_as(shape)?.contiguous(),
+        )
+    }
+}
