@@ -24,3 +24,48 @@ fn unknown_flags_are_usage_errors() {
         assert!(output.stdout.is_empty(), "{name}");
     }
 }
+
+/// The help of a program and of all its commands, as one page.
+fn page(name: &str) -> String {
+    let help = |arguments: &str| {
+        let mut call = call(Path::new("."), name, arguments);
+        call.env("COLUMNS", "100");
+        let text = stdout(&finished(call));
+        let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
+        lines.join("\n")
+    };
+    let whole = help("--help");
+    let mut page = format!("# {name}\n\n```text\n{whole}\n```\n");
+    let listed = whole.lines().skip_while(|line| *line != "Commands:").skip(1);
+    for line in listed.take_while(|line| !line.is_empty()) {
+        // Continuations of a description are indented further.
+        let command = line.strip_prefix("  ").filter(|line| !line.starts_with(' '));
+        let Some(command) = command.and_then(|line| line.split(' ').next()) else {
+            continue;
+        };
+        if command != "help" {
+            let text = help(&format!("{command} --help"));
+            page += &format!("\n## {name} {command}\n\n```text\n{text}\n```\n");
+        }
+    }
+    page
+}
+
+/// `docs/cli` is what the programs say. `UPDATE_DOCS=1 cargo test -p e2e --test help` writes it anew.
+#[test]
+fn the_pages_of_the_command_line_are_current() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli");
+    for name in PROGRAMS {
+        let path = folder.join(format!("{name}.md"));
+        let page = page(name);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            written.replace("\r\n", "\n") == page,
+            "docs/cli/{name}.md is not what `{name} --help` says; \
+             UPDATE_DOCS=1 cargo test -p e2e --test help writes it anew"
+        );
+    }
+}

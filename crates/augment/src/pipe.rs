@@ -123,10 +123,7 @@ impl Augmentation {
 
     fn record(&self, x: &Value, part: Part) -> candle_core::Result<Value> {
         let pipe = self.clone();
-        x.linear_map(
-            |x| self.run(x, part),
-            move |dy| pipe.run(dy, Part::Adjoint),
-        )
+        x.linear_map(|x| self.run(x, part), move |dy| pipe.run(dy, Part::Adjoint))
     }
 
     /// The reflected pixels of the geometric stage: left, right, top, bottom; `None` when it is off.

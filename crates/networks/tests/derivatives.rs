@@ -47,12 +47,7 @@ fn finite_difference(direction: &[(Var, Tensor)], f: impl Fn() -> f64) -> f64 {
 }
 
 /// The slope of `loss` along `direction`, by its gradient, and how much of it cancels out at most. Every weight in `direction` must have one.
-fn exact(
-    direction: &[(Var, Tensor)],
-    loss: &Value,
-    unused: &[&str],
-    p: &Parameters,
-) -> (f64, f64) {
+fn exact(direction: &[(Var, Tensor)], loss: &Value, unused: &[&str], p: &Parameters) -> (f64, f64) {
     let grads = loss.backward().unwrap();
     let names: Vec<&str> = p.trainable().map(|(name, _)| name).collect();
     let parts: Vec<f64> = direction
@@ -202,7 +197,12 @@ fn second_order_of_the_discriminator() {
             Activation::Swish => "out.bias",
             _ => "bias",
         };
-        let exact = exact(&along, &slope.scale(2.0).unwrap(), &[unused], d.parameters());
+        let exact = exact(
+            &along,
+            &slope.scale(2.0).unwrap(),
+            &[unused],
+            d.parameters(),
+        );
         let penalty = || scalar(&image_gradient(&d).sqr().unwrap().sum_all().unwrap());
         let finite = finite_difference(&along, penalty);
         assert_close(exact, finite, &format!("{architecture:?} {activation:?}"));

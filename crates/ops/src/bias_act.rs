@@ -327,12 +327,7 @@ impl Op<3> for SecondDerivative {
         activation::second_derivative_f64(&self.0.function, g, x, b, channels, inner)
     }
 
-    fn gradients(
-        &self,
-        _: [&Tensor; 3],
-        _: &Tensor,
-        _: [bool; 3],
-    ) -> Result<[Option<Tensor>; 3]> {
+    fn gradients(&self, _: [&Tensor; 3], _: &Tensor, _: [bool; 3]) -> Result<[Option<Tensor>; 3]> {
         bail!("bias_act: there is no third derivative")
     }
 }

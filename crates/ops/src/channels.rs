@@ -92,13 +92,10 @@ impl Value {
     /// When shapes differ.
     pub fn weighted_sum(&self, weights: &Tensor) -> Result<Value> {
         let weights = weights.detach();
-        self.linear_map(
-            |x| weighted_sum(x, &weights),
-            {
-                let weights = weights.clone();
-                move |dy| weights.broadcast_mul(dy)
-            },
-        )
+        self.linear_map(|x| weighted_sum(x, &weights), {
+            let weights = weights.clone();
+            move |dy| weights.broadcast_mul(dy)
+        })
     }
 }
 

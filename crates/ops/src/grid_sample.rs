@@ -156,12 +156,7 @@ impl Op<3> for GridGradient {
         grid_sample::grid_gradient(self.0, x, grid, dy)
     }
 
-    fn gradients(
-        &self,
-        _: [&Tensor; 3],
-        _: &Tensor,
-        _: [bool; 3],
-    ) -> Result<[Option<Tensor>; 3]> {
+    fn gradients(&self, _: [&Tensor; 3], _: &Tensor, _: [bool; 3]) -> Result<[Option<Tensor>; 3]> {
         bail!("grid_sample: there is no second derivative by the grid")
     }
 }

@@ -343,7 +343,10 @@ impl Dual {
             .iter()
             .map(|part| part.tangent_or_zeros())
             .collect::<Result<Vec<_>>>()?;
-        Dual::new(primal, Value::cat(&tangents.iter().collect::<Vec<_>>(), dim)?)
+        Dual::new(
+            primal,
+            Value::cat(&tangents.iter().collect::<Vec<_>>(), dim)?,
+        )
     }
 
     /// The sum over dimensions, which stay with size 1.

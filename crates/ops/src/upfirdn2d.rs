@@ -345,12 +345,7 @@ impl Op<1> for UpFirDn {
         filter_any(x, planes, &self.x, &self.y, &self.taps)
     }
 
-    fn gradients(
-        &self,
-        _: [&Tensor; 1],
-        dy: &Tensor,
-        _: [bool; 1],
-    ) -> Result<[Option<Tensor>; 1]> {
+    fn gradients(&self, _: [&Tensor; 1], dy: &Tensor, _: [bool; 1]) -> Result<[Option<Tensor>; 1]> {
         Ok([Some(apply([dy], self.adjoint())?)])
     }
 }

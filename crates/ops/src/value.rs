@@ -176,7 +176,11 @@ impl Value {
         let mut pass = Pass::default();
         pass.give(&self.source, self.shape(), gradient.detach())?;
         while let Some((_, (step, gradient))) = pass.pending.pop_last() {
-            let backward = step.backward.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let backward = step
+                .backward
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             let Some(backward) = backward else {
                 bail!("backward: an earlier backward pass already went through this graph");
             };

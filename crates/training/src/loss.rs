@@ -318,10 +318,12 @@ fn generate(g: &Generator, round: &Round, draws: &mut dyn Draws) -> Result<Dual>
 }
 
 fn augmented(img: Dual, draws: &mut dyn Draws) -> Result<Dual> {
-    Ok(match draws.augmentation(BatchShape::of(img.primal.tensor())?)? {
-        Some(augmentation) => augmentation.apply(&img)?,
-        None => img,
-    })
+    Ok(
+        match draws.augmentation(BatchShape::of(img.primal.tensor())?)? {
+            Some(augmentation) => augmentation.apply(&img)?,
+            None => img,
+        },
+    )
 }
 
 fn softplus(x: &Value) -> Result<Value> {

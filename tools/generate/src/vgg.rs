@@ -8,7 +8,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use candle_core::{Device, Tensor};
 use ops::{
-    Activation, BiasActOptions, Conv2dOptions, Filter, UpFirDn2dOptions, bias_act, conv2d, upfirdn2d,
+    Activation, BiasActOptions, Conv2dOptions, Filter, UpFirDn2dOptions, bias_act, conv2d,
+    upfirdn2d,
 };
 
 /// Convolutions of each stage; a pooling by 2 lies between stages.

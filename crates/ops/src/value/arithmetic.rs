@@ -199,7 +199,9 @@ impl Value {
     /// As candle's.
     pub fn sum_all(&self) -> Result<Value> {
         let shape = self.shape().clone();
-        self.linear_map(Tensor::sum_all, move |dy| dy.broadcast_as(shape)?.contiguous())
+        self.linear_map(Tensor::sum_all, move |dy| {
+            dy.broadcast_as(shape)?.contiguous()
+        })
     }
 
     /// The sum over dimensions, which stay with size 1.

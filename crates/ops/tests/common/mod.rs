@@ -92,9 +92,8 @@ pub fn check_derivatives(f: impl Fn(&[Dual]) -> Result<Dual>, inputs: &[Tensor])
             with(&moved)
         };
         let (up, down) = (at(step)?, at(-step)?);
-        let difference = |a: &Value, b: &Value| -> Result<f64> {
-            Ok((scalar(a)? - scalar(b)?) / (2.0 * step))
-        };
+        let difference =
+            |a: &Value, b: &Value| -> Result<f64> { Ok((scalar(a)? - scalar(b)?) / (2.0 * step)) };
         let along = |found: &Gradients, u: &Tensor| -> Result<f64> {
             found
                 .get(&vars[i])

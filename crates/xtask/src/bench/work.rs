@@ -135,7 +135,9 @@ fn upfirdn(kind: &str, both: bool, n: usize, c: usize, h: usize) -> Result<Work>
     if both {
         return forward_backward(x, move |x| Ok(x.upfirdn2d(&filter, &options)?));
     }
-    Ok(Box::new(move || done(ops::upfirdn2d(&x, &filter, &options))))
+    Ok(Box::new(move || {
+        done(ops::upfirdn2d(&x, &filter, &options))
+    }))
 }
 
 fn modulated(both: bool, n: usize, c: usize, h: usize) -> Result<Work> {
