@@ -36,10 +36,15 @@ fn page(name: &str) -> String {
     };
     let whole = help("--help");
     let mut page = format!("# {name}\n\n```text\n{whole}\n```\n");
-    let listed = whole.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let listed = whole
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1);
     for line in listed.take_while(|line| !line.is_empty()) {
         // Continuations of a description are indented further.
-        let command = line.strip_prefix("  ").filter(|line| !line.starts_with(' '));
+        let command = line
+            .strip_prefix("  ")
+            .filter(|line| !line.starts_with(' '));
         let Some(command) = command.and_then(|line| line.split(' ').next()) else {
             continue;
         };

@@ -3,9 +3,7 @@
 //! A tool flattens [`Common`] into its arguments, calls [`Common::start`] once, and wraps its work in [`run_main`]:
 //!
 //! ```no_run
-//! use clap::Parser;
-//!
-//! #[derive(Parser)]
+//! #[derive(clap::Parser)]
 //! #[command(version = cli::version())]
 //! struct Args {
 //!     #[command(flatten)]
@@ -14,7 +12,7 @@
 //!
 //! fn main() -> std::process::ExitCode {
 //!     cli::run_main(|| {
-//!         let args = Args::parse();
+//!         let args: Args = cli::parse()?;
 //!         args.common.start()?;
 //!         let bar = cli::Progress::new("packing", Some(2), "images");
 //!         bar.inc(2);
@@ -34,6 +32,7 @@ mod console;
 mod logging;
 mod memory;
 mod output;
+mod pages;
 mod progress;
 mod rate;
 mod run;
@@ -44,6 +43,7 @@ pub use allocator::tune_allocator;
 pub use common::Common;
 pub use memory::{available_memory_bytes, peak_resident_bytes};
 pub use output::{is_json, report, write_stdout};
+pub use pages::{PAGES_VARIABLE, parse};
 pub use progress::{Progress, format_duration};
 pub use run::{Leave, run_main};
 pub use version::{build_facts, version};

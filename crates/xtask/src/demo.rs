@@ -7,6 +7,8 @@ use std::time::Instant;
 use ::sample::Dump;
 use anyhow::{Context, Result, bail};
 
+use crate::programs;
+
 /// Sizes of the demo.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
@@ -42,7 +44,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let out = &args.out;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make '{}'", out.display()))?;
     let demo = Demo {
-        programs: build(args.release)?,
+        programs: programs::build(args.release)?,
         start,
     };
     let data = out.join("faces32.zip");
@@ -190,29 +192,6 @@ impl Demo {
         }
         Ok(())
     }
-}
-
-/// Builds the programs and returns their folder.
-fn build(release: bool) -> Result<PathBuf> {
-    cli::outln!("building prep, train, eval and generate (minutes the first time)");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--locked"]);
-    for program in ["prep", "train", "eval", "generate"] {
-        command.args(["--package", program]);
-    }
-    if release {
-        command.arg("--release");
-    }
-    if !command.status().context("cannot start cargo")?.success() {
-        bail!("the programs do not build");
-    }
-    let target = std::env::current_exe().context("cannot tell the target folder")?;
-    let target = target
-        .ancestors()
-        .nth(2)
-        .context("the target folder has no parent")?;
-    Ok(target.join(if release { "release" } else { "debug" }))
 }
 
 fn text(path: &Path) -> Result<&str> {

@@ -10,6 +10,8 @@ mod benchmarks;
 mod demo;
 mod detect_eval;
 mod golden;
+mod pages;
+mod programs;
 mod sample;
 
 #[derive(Parser)]
@@ -42,6 +44,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Write shell completions and man pages of all tools
+    Pages {
+        /// Where `completions` and `man` are made
+        #[arg(default_value = "target/pages")]
+        dir: PathBuf,
+    },
     /// Draw the sample dump: illustrations, copies of them, broken files, and the truth about each
     Sample(sample::SampleArgs),
 }
@@ -56,6 +64,7 @@ fn main() -> ExitCode {
             Command::Bench(args) => bench::run(&args),
             Command::BenchWorker => bench::serve(),
             Command::DetectEval { args } => detect_eval::run(&args),
+            Command::Pages { dir } => pages::run(&dir),
             Command::Sample(args) => sample::run(&args),
         }
     })

@@ -12,14 +12,13 @@ mod recipe;
 mod run;
 
 use args::{Args, Command};
-use clap::Parser;
 
 /// Parses the arguments and runs the command.
 ///
 /// # Errors
 /// What the command could not do, with the file or flag named.
 pub fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let args: Args = cli::parse()?;
     args.common.start()?;
     match args.command {
         Command::Run(args) => run::run(&args),

@@ -1,0 +1,66 @@
+//! Arguments, and the pages that shells and `man` make of them.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
+
+/// When this variable names a folder, a tool writes its pages there instead of working.
+pub const PAGES_VARIABLE: &str = "KAOGAN_PAGES";
+
+/// The arguments of the program.
+///
+/// Leaves the program when they are wrong (exit code 2), when they ask for help or the version, and when
+/// [`PAGES_VARIABLE`] asks for completions and man pages.
+///
+/// # Errors
+/// When the pages cannot be written.
+pub fn parse<A: Parser + CommandFactory>() -> anyhow::Result<A> {
+    if let Some(folder) = std::env::var_os(PAGES_VARIABLE) {
+        write_pages(A::command(), Path::new(&folder))?;
+        std::process::exit(0);
+    }
+    Ok(A::parse())
+}
+
+/// Completions below `completions`, man pages below `man`.
+fn write_pages(mut command: clap::Command, folder: &Path) -> anyhow::Result<()> {
+    let [completions, man] = ["completions", "man"].map(|name| folder.join(name));
+    for folder in [&completions, &man] {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make '{}'", folder.display()))?;
+    }
+    let name = command.get_name().to_owned();
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell] {
+        clap_complete::generate_to(shell, &mut command, &name, &completions)
+            .with_context(|| format!("cannot write to '{}'", completions.display()))?;
+    }
+    clap_mangen::generate_to(command, &man)
+        .with_context(|| format!("cannot write to '{}'", man.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shell_and_every_command_gets_a_page() {
+        let folder = std::env::temp_dir().join(format!("kaogan-pages-{}", std::process::id()));
+        let command = clap::Command::new("tool")
+            .subcommand(clap::Command::new("run").arg(clap::Arg::new("speed").long("speed")));
+        write_pages(command, &folder).unwrap();
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(read("man/tool.1").contains("tool"));
+        for page in [
+            "man/tool-run.1",
+            "completions/tool.bash",
+            "completions/_tool",
+            "completions/tool.fish",
+            "completions/_tool.ps1",
+        ] {
+            assert!(read(page).contains("speed"), "{page}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
