@@ -2,8 +2,7 @@
 
 use candle_core::{Result, Shape, Tensor, bail};
 
-use crate::cpu::conv::{self, ConvGeometry};
-use crate::cpu::winograd::{Direction, Scales};
+use crate::cpu::conv::{self, ConvGeometry, Direction, Scales};
 use crate::op::{Op, apply, record};
 use crate::value::Value;
 use crate::weight_cache;

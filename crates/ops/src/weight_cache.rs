@@ -9,9 +9,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::algorithm::{ConvAlgorithm, conv_algorithm};
-use crate::cpu::conv::{ConvGeometry, Prepared, prepare};
+use crate::cpu::conv::{ConvGeometry, Direction, Prepared, prepare};
 use crate::cpu::simd::{Isa, isa};
-use crate::cpu::winograd::Direction;
 
 /// Where the weights lie in memory and what they are used for.
 #[derive(PartialEq, Eq, Hash)]

@@ -2,7 +2,7 @@
 
 use super::scratch::{Shared, uninit};
 use super::simd::isa;
-use super::winograd::{BatchStrides, Direction, F2, F4, Scales, Weights};
+use super::winograd::{F2, F4, Weights};
 use super::{direct, im2col, pointwise, winograd};
 use crate::algorithm::{ConvAlgorithm, conv_algorithm};
 
@@ -23,6 +23,28 @@ pub(crate) struct ConvGeometry {
     pub swapped: bool,
     /// A factor on the weights.
     pub gain: f64,
+}
+
+/// Strides of the batches that a convolution reads and writes, so that one group of channels can be a part of them.
+#[derive(Clone, Copy)]
+pub(crate) struct BatchStrides {
+    pub x: usize,
+    pub y: usize,
+}
+
+/// Which convolution weights are for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Direction {
+    Forward,
+    /// From output gradients to input gradients: transposed and flipped.
+    InputGradient,
+}
+
+/// Factors for each image and channel, `[n, channels padded to whole blocks]`, applied to inputs and to outputs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Scales<'a> {
+    pub input: Option<&'a [f32]>,
+    pub output: Option<&'a [f32]>,
 }
 
 impl ConvGeometry {

@@ -1,9 +1,8 @@
 //! 1x1 convolution with stride 1: one matrix product an image, straight on NCHW.
 
-use super::conv::ConvGeometry;
+use super::conv::{BatchStrides, ConvGeometry, Direction, Scales};
 use super::parallel::parallel;
 use super::scratch::{Shared, with_scratch};
-use super::winograd::{BatchStrides, Direction, Scales};
 
 /// Pixels that one task takes.
 const TASK_PIXELS: usize = 2048;
