@@ -1,7 +1,7 @@
 //! The gradient in the kernel.
 
 use super::super::conv::{BatchStrides, ConvGeometry, Scales};
-use super::super::layout::{Plane, Window, pack, segments};
+use super::super::layout::{Plane, Segment, Window, pack, segments};
 use super::super::matmul::{Outer, channels_outer};
 use super::super::parallel::parallel;
 use super::super::scratch::{Shared, with_scratch};

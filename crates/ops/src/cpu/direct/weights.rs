@@ -1,6 +1,8 @@
 //! Weights packed for the taps of each phase.
 
 use super::super::conv::{ConvGeometry, Direction};
+use super::super::parallel::parallel;
+use super::super::scratch::Shared;
 use super::super::simd::Isa;
 
 /// Weights `[co, ci, kh, kw]` as `[out block][tap][channel][lane]` with the taps asked for.
