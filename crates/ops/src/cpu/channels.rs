@@ -104,7 +104,7 @@ pub(crate) fn add_planes(x: &[f32], planes: &[f32], n: usize, c: usize, inner: u
 pub(crate) fn sum_planes(x: &[f32], n: usize, c: usize, inner: usize) -> Vec<f32> {
     let mut y = vec![0.0f32; n * inner];
     // Tasks are pieces of planes short enough to stay in the nearest cache.
-    let piece = inner.min(1 << 11).max(1);
+    let piece = inner.clamp(1, 1 << 11);
     let pieces = inner.div_ceil(piece);
     let (to, isa) = (Shared(y.as_mut_ptr()), isa());
     parallel(n * pieces, |task| {
