@@ -126,23 +126,23 @@ impl Dual {
         Ok(Dual { primal, tangent })
     }
 
-    /// [`conv2d`]
+    /// [`Value::conv2d`]
     ///
     /// # Errors
-    /// As [`conv2d`].
+    /// As [`Value::conv2d`].
     pub fn conv2d(&self, weight: &Dual, options: &Conv2dOptions) -> Result<Dual> {
         self.bilinear(weight, |x, w| x.conv2d(w, options))
     }
 
-    /// [`conv_transpose2d`]
+    /// [`Value::conv_transpose2d`]
     ///
     /// # Errors
-    /// As [`conv_transpose2d`].
+    /// As [`Value::conv_transpose2d`].
     pub fn conv_transpose2d(&self, weight: &Dual, options: &Conv2dOptions) -> Result<Dual> {
         self.bilinear(weight, |x, w| x.conv_transpose2d(w, options))
     }
 
-    /// [`conv_transpose2d`] with the weight `[out_channels, in_channels / groups, ...]`.
+    /// [`Value::conv_transpose2d`] with the weight `[out_channels, in_channels / groups, ...]`.
     pub(crate) fn conv_transpose2d_swapped(
         &self,
         weight: &Dual,
@@ -151,18 +151,18 @@ impl Dual {
         self.bilinear(weight, |x, w| x.conv_transpose2d_swapped(w, options))
     }
 
-    /// [`upfirdn2d`]
+    /// [`Value::upfirdn2d`]
     ///
     /// # Errors
-    /// As [`upfirdn2d`].
+    /// As [`Value::upfirdn2d`].
     pub fn upfirdn2d(&self, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Dual> {
         self.linear(|x| x.upfirdn2d(filter, options))
     }
 
-    /// [`bias_act`]
+    /// [`Value::bias_act`]
     ///
     /// # Errors
-    /// As [`bias_act`].
+    /// As [`Value::bias_act`].
     pub fn bias_act(&self, bias: Option<&Dual>, options: &BiasActOptions) -> Result<Dual> {
         let b = bias.map(|b| &b.primal);
         let primal = self.primal.bias_act(b, options)?;
@@ -179,26 +179,26 @@ impl Dual {
         Ok(Dual { primal, tangent })
     }
 
-    /// [`scale_channels`]
+    /// [`Value::scale_channels`]
     ///
     /// # Errors
-    /// As [`scale_channels`].
+    /// As [`Value::scale_channels`].
     pub fn scale_channels(&self, scales: &Dual) -> Result<Dual> {
         self.bilinear(scales, Value::scale_channels)
     }
 
-    /// [`channel_dot`]
+    /// [`Value::channel_dot`]
     ///
     /// # Errors
-    /// As [`channel_dot`].
+    /// As [`Value::channel_dot`].
     pub fn channel_dot(&self, other: &Dual) -> Result<Dual> {
         self.bilinear(other, Value::channel_dot)
     }
 
-    /// [`add_noise`]
+    /// [`Value::add_noise`]
     ///
     /// # Errors
-    /// As [`add_noise`].
+    /// As [`Value::add_noise`].
     pub fn add_noise(&self, noise: &Dual) -> Result<Dual> {
         let primal = self.primal.add_noise(&noise.primal)?;
         let tangent = match &noise.tangent {
