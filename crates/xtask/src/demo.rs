@@ -16,7 +16,7 @@ pub struct DemoArgs {
     #[arg(long, default_value = "target/demo")]
     out: PathBuf,
     /// Thousands of images that each of the two runs sees
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 24)]
     kimg: u64,
     /// Pictures with faces instead of the drawn sample (a folder or archive of your own)
     #[arg(long)]
