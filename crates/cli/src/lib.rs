@@ -44,6 +44,6 @@ pub use common::Common;
 pub use memory::{available_memory_bytes, peak_resident_bytes};
 pub use output::{is_json, report, write_stdout};
 pub use pages::{PAGES_VARIABLE, parse};
-pub use progress::{Progress, format_duration};
+pub use progress::Progress;
 pub use run::{Leave, run_main};
 pub use version::{build_facts, version};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use elapsed::format_time;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle as BarStyle};
 
 use crate::console::{ProgressStyle, console};
@@ -128,7 +129,7 @@ impl Progress {
             "{}: {n} {} in {} ({}/s)",
             self.title,
             self.unit,
-            format_duration(elapsed),
+            format_time(elapsed),
             format_rate(n as f64 / elapsed.as_secs_f64().max(1e-9)),
         );
     }
@@ -221,7 +222,7 @@ fn style(has_total: bool, unit: &'static str, color: bool, rate: &Arc<Rate>) -> 
 fn format_eta(remaining: u64, rate: f64) -> String {
     let secs = remaining as f64 / rate;
     match Duration::try_from_secs_f64(secs) {
-        Ok(eta) => format_duration(eta),
+        Ok(eta) => format_time(eta),
         Err(_) => "-".to_owned(),
     }
 }
@@ -236,33 +237,9 @@ fn format_rate(rate: f64) -> String {
     }
 }
 
-/// `45s`, `1m 02s`, `3h 05m 09s`, `1d 02h 03m`: the style of the training log.
-pub fn format_duration(duration: Duration) -> String {
-    let s = duration.as_secs_f64().round() as u64;
-    match s {
-        0..60 => format!("{s}s"),
-        60..3600 => format!("{}m {:02}s", s / 60, s % 60),
-        3600..86_400 => format!("{}h {:02}m {:02}s", s / 3600, s / 60 % 60, s % 60),
-        _ => format!("{}d {:02}h {:02}m", s / 86_400, s / 3600 % 24, s / 60 % 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_read_like_the_training_log() {
-        for (secs, text) in [
-            (45.2, "45s"),
-            (59.6, "1m 00s"),
-            (62.0, "1m 02s"),
-            (11_109.0, "3h 05m 09s"),
-            (93_780.0, "1d 02h 03m"),
-        ] {
-            assert_eq!(format_duration(Duration::from_secs_f64(secs)), text);
-        }
-    }
 
     #[test]
     fn a_line_tells_count_share_and_message() {

@@ -27,6 +27,7 @@ pub mod leak;
 mod linalg;
 mod name;
 mod neighbours;
+mod network_input;
 mod path_length;
 mod pool;
 mod real_stats;

@@ -104,27 +104,19 @@ fn run<const N: usize, O: Op<N>>(
         *range = offsets;
     }
     let shapes = layouts.map(Layout::shape);
-    let singles: Vec<&[f32]> = storages
-        .iter()
-        .zip(ranges)
-        .filter_map(|(storage, (start, end))| match storage {
-            CpuStorage::F32(values) => Some(&values[start..end]),
-            _ => None,
-        })
-        .collect();
-    if let Ok(inputs) = singles.try_into() {
+    let singles = slices(storages, ranges, |storage| match storage {
+        CpuStorage::F32(values) => Some(values),
+        _ => None,
+    });
+    if let Some(inputs) = singles {
         let y = op.run_f32(inputs, shapes);
         return Ok((CpuStorage::F32(y), op.shape(shapes)?));
     }
-    let doubles: Vec<&[f64]> = storages
-        .iter()
-        .zip(ranges)
-        .filter_map(|(storage, (start, end))| match storage {
-            CpuStorage::F64(values) => Some(&values[start..end]),
-            _ => None,
-        })
-        .collect();
-    if let Ok(inputs) = doubles.try_into() {
+    let doubles = slices(storages, ranges, |storage| match storage {
+        CpuStorage::F64(values) => Some(values),
+        _ => None,
+    });
+    if let Some(inputs) = doubles {
         let y = op.run_f64(inputs, shapes);
         return Ok((CpuStorage::F64(y), op.shape(shapes)?));
     }
@@ -132,6 +124,19 @@ fn run<const N: usize, O: Op<N>>(
         "{name}: the types {:?} are not all f32 or all f64",
         storages.map(BackendStorage::dtype)
     )
+}
+
+/// The ranges of all storages, where all are of one type.
+fn slices<'a, const N: usize, T>(
+    storages: [&'a CpuStorage; N],
+    ranges: [(usize, usize); N],
+    of_type: impl Fn(&'a CpuStorage) -> Option<&'a Vec<T>>,
+) -> Option<[&'a [T]; N]> {
+    let slices = storages.into_iter().zip(ranges);
+    let slices: Option<Vec<&[T]>> = slices
+        .map(|(storage, (start, end))| Some(&of_type(storage)?[start..end]))
+        .collect();
+    slices?.try_into().ok()
 }
 
 impl<O: Op<1>> CustomOp1 for Framed<O> {

@@ -50,7 +50,7 @@ pub use preset::{Preset, PresetSettings};
 pub use preview::write_augment_preview;
 pub use resolve::DatasetDescription;
 pub use run_dir::{RunDir, free_bytes, run_dirs};
-pub use stats::{Moments, Stats, format_time};
+pub use stats::{Moments, Stats};
 pub use trainer::{Start, Trainer};
 pub use training_loop::{Outcome, run};
 pub use training_state::{Progress, TrainingState, state_files, state_nimg};

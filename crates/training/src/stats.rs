@@ -1,7 +1,5 @@
 //! Moments of what is reported during a tick, under the official names.
 
-use std::time::Duration;
-
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -118,18 +116,6 @@ impl Stats {
     }
 }
 
-/// A span of time as the official log writes it: `45s`, `1m 02s`, `3h 05m 09s`, `1d 02h 03m`.
-pub fn format_time(time: Duration) -> String {
-    let s = time.as_secs_f64().round_ties_even() as u64;
-    let (minutes, hours, days) = (s / 60, s / 3600, s / 86400);
-    match s {
-        0..60 => format!("{s}s"),
-        60..3600 => format!("{minutes}m {:02}s", s % 60),
-        3600..86400 => format!("{hours}h {:02}m {:02}s", minutes % 60, s % 60),
-        _ => format!("{days}d {:02}h {:02}m", hours % 24, minutes % 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,14 +152,5 @@ mod tests {
             stats.close();
         }
         assert_eq!(stats, restored);
-    }
-
-    #[test]
-    fn times_read_as_in_the_official_log() {
-        let text = |s| format_time(Duration::from_secs(s));
-        assert_eq!(text(45), "45s");
-        assert_eq!(text(62), "1m 02s");
-        assert_eq!(text(3 * 3600 + 309), "3h 05m 09s");
-        assert_eq!(text(86400 + 2 * 3600 + 180), "1d 02h 03m");
     }
 }

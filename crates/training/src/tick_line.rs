@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::stats::format_time;
+use elapsed::format_time;
+
 use crate::trainer::Trainer;
 
 /// When a tick began and ended.

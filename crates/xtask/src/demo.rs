@@ -140,7 +140,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     demo.call("generate", &arguments)?;
 
     cli::outln!();
-    cli::outln!("Done in {}.", cli::format_duration(start.elapsed()));
+    cli::outln!("Done in {}.", elapsed::format_time(start.elapsed()));
     cli::outln!(
         "  what was dropped and why   {}",
         out.join("faces32.report.html").display()
@@ -174,7 +174,7 @@ struct Demo {
 
 impl Demo {
     fn say(&self, what: &str) {
-        let elapsed = cli::format_duration(self.start.elapsed());
+        let elapsed = elapsed::format_time(self.start.elapsed());
         cli::outln!("\n[{elapsed}] {what}");
     }
 

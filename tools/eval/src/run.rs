@@ -59,7 +59,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             tracing::warn!(
                 "the run has not reached its goal, but has written nothing for {}: it seems to have stopped, so this \
                  ends too; type the same again when training goes on",
-                cli::format_duration(quiet)
+                elapsed::format_time(quiet)
             );
             break;
         }

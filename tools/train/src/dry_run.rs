@@ -152,7 +152,7 @@ pub fn report(config: &TrainConfig, trainer: Trainer) -> Result<()> {
                     left as f64 / 1e3,
                     measured.as_ref().map_or(String::new(), |m| {
                         let time = Duration::from_secs_f64(m.hours * 3600.0);
-                        format!(" in {}, without metrics", cli::format_duration(time))
+                        format!(" in {}, without metrics", elapsed::format_time(time))
                     })
                 ),
             ),

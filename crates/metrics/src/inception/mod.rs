@@ -1,12 +1,10 @@
 //! The Inception network of 2015-12-05 that FID is defined by, exactly, on our convolutions.
 
 mod network;
-mod resize;
 mod torchscript;
 mod weights;
 
 pub use network::{Inception, InceptionOptions, InceptionOutput, Tap, softmax};
-pub use resize::resize_tf1;
 pub use weights::{
     CLASSES, FILE_NAME, Formula, STATE_DICT_SHA256_START, STATE_DICT_URL, tensor_names,
 };

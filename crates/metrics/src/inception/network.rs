@@ -6,10 +6,10 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
 
-use super::resize::resize_tf1;
 use super::weights::{self, Formula, Tensors};
 use crate::error::{Error, Result};
 use crate::features::Features;
+use crate::network_input::network_input;
 use crate::pool::{Pool, pool};
 
 /// Epsilon of the batch normalizations.
@@ -175,19 +175,8 @@ impl Inception {
 
     /// Images as the network takes them, `[n, 3, side, side]`.
     fn input(&self, images: &Tensor) -> Result<Tensor> {
-        let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
-        let (n, channels, h, w) = images.dims4().map_err(|_| form())?;
-        if images.dtype() != DType::U8 || !matches!(channels, 1 | 3) || n * h * w == 0 {
-            return Err(form());
-        }
-        let side = self.options.side;
-        let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;
-        let x = Tensor::from_vec(
-            resize_tf1(&planes, h, w, side),
-            (n, channels, side, side),
-            &Device::Cpu,
-        )?;
-        Ok(if channels == 1 {
+        let x = network_input(images, self.options.side)?;
+        Ok(if x.dim(1)? == 1 {
             x.repeat((1, 3, 1, 1))?
         } else {
             x

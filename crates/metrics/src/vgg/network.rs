@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::weights::{self, Tensors, VggSource};
 use crate::error::{Error, Result};
 use crate::features::Features;
-use crate::inception::resize_tf1;
+use crate::network_input::network_input;
 use crate::pool::{Pool, pool};
 
 /// Convolutions of each stage; a pooling by 2 lies between stages.
@@ -164,19 +164,8 @@ impl Vgg16 {
                 "the weights of VGG16 lack the dense layers".into(),
             ));
         };
-        let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
-        let (n, channels, h, w) = images.dims4().map_err(|_| form())?;
-        if images.dtype() != DType::U8 || !matches!(channels, 1 | 3) || n * h * w == 0 {
-            return Err(form());
-        }
-        let side = self.shape.side;
-        let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;
+        let x = network_input(images, self.shape.side)?;
         // -1..1 around 128 to 0..255.
-        let x = Tensor::from_vec(
-            resize_tf1(&planes, h, w, side),
-            (n, channels, side, side),
-            &Device::Cpu,
-        )?;
         let last = self.stages(&x.affine(128.0, 128.0)?, |_, _| Ok(()))?;
         let mut x = pool(&last, Pool::MaxOfFour)?.flatten_from(1)?;
         for (weight, bias) in dense {

@@ -1,7 +1,7 @@
 //! The convolution itself, in either direction.
 
 use super::super::conv::{BatchStrides, ConvGeometry, Scales};
-use super::super::layout::{Plane, Segment, segments, unpack};
+use super::super::layout::{Segment, segments, unpack};
 use super::super::matmul::{Product, padded_rows, rows_times_weights};
 use super::super::parallel::parallel;
 use super::super::scratch::{Shared, with_scratch};
@@ -115,21 +115,7 @@ unsafe fn forward_task_body<S: Simd, T: Transform>(
     let (out_height, out_width) = (g.out_height(), g.out_width());
     let group = OUT_GROUP;
     let points = T::A * T::A;
-    let source = Source {
-        data: x,
-        batch_stride: strides.x,
-        plane: Plane {
-            channel_stride: g.h * g.w,
-            channels: 0,
-            height: g.h,
-            width: g.w,
-        },
-        channels: g.ci,
-        padding: g.padding,
-        tiles_per_row,
-        input: true,
-        scale: scales.input,
-    };
+    let source = Source::inputs(g, x, strides, tiles_per_row, scales);
     for block in 0..in_blocks {
         // SAFETY: v holds all points of all blocks.
         unsafe { batch_to_points::<S, T>(&source, segments, block, v.as_mut_ptr(), padded, edge) };

@@ -1,5 +1,6 @@
 //! Batches of images as points.
 
+use super::super::conv::{BatchStrides, ConvGeometry, Scales};
 use super::super::layout::{Plane, Segment, Window, pack};
 use super::super::simd::Simd;
 use super::transform::{Transform, along_both_axes};
@@ -99,4 +100,31 @@ pub(super) struct Source<'a> {
     pub input: bool,
     /// A factor for each image and channel, `[n, channels padded to whole blocks]`.
     pub scale: Option<&'a [f32]>,
+}
+
+impl<'a> Source<'a> {
+    /// The inputs `x` of a convolution.
+    pub fn inputs(
+        g: &ConvGeometry,
+        x: &'a [f32],
+        strides: BatchStrides,
+        tiles_per_row: usize,
+        scales: Scales<'a>,
+    ) -> Self {
+        Self {
+            data: x,
+            batch_stride: strides.x,
+            plane: Plane {
+                channel_stride: g.h * g.w,
+                channels: 0,
+                height: g.h,
+                width: g.w,
+            },
+            channels: g.ci,
+            padding: g.padding,
+            tiles_per_row,
+            input: true,
+            scale: scales.input,
+        }
+    }
 }

@@ -31,21 +31,7 @@ pub(crate) fn weight_gradient<T: Transform>(
     let tiles = (GRADIENT_SCRATCH / (points * (in_blocks + out_blocks) * lanes)).clamp(64, 1024);
     let rows = (tiles / tiles_per_row).clamp(1, total);
     let (out_height, out_width) = (g.out_height(), g.out_width());
-    let x_source = Source {
-        data: x,
-        batch_stride: strides.x,
-        plane: Plane {
-            channel_stride: g.h * g.w,
-            channels: 0,
-            height: g.h,
-            width: g.w,
-        },
-        channels: g.ci,
-        padding: g.padding,
-        tiles_per_row,
-        input: true,
-        scale: scales.input,
-    };
+    let x_source = Source::inputs(g, x, strides, tiles_per_row, scales);
     let dy_source = Source {
         data: dy,
         batch_stride: strides.y,

@@ -1,8 +1,32 @@
-//! The resize of TensorFlow 1: bilinear, no half-pixel centres, no antialiasing.
+//! Pictures as the feature networks take them.
 
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
-/// Resizes planes of `u8` to `side x side` and scales them to `(x - 128) / 128`.
+use crate::error::{Error, Result};
+
+/// `u8` images resized by [`resize_tf1`]; gray ones stay gray.
+///
+/// # Shapes
+/// - `images`: `[n, 1 | 3, height, width]`
+/// - result: `[n, 1 | 3, side, side]`, -1 to 1
+///
+/// # Errors
+/// [`Error::Images`] for anything else.
+pub(crate) fn network_input(images: &Tensor, side: usize) -> Result<Tensor> {
+    let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
+    let (n, channels, height, width) = images.dims4().map_err(|_| form())?;
+    if images.dtype() != DType::U8 || !matches!(channels, 1 | 3) || n * height * width == 0 {
+        return Err(form());
+    }
+    let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;
+    let resized = resize_tf1(&planes, height, width, side);
+    let shape = (n, channels, side, side);
+    Ok(Tensor::from_vec(resized, shape, &Device::Cpu)?)
+}
+
+/// The resize of TensorFlow 1 (bilinear, no half-pixel centres, no antialiasing) of planes of `u8` to `side x side`,
+/// scaled to `(x - 128) / 128`.
 ///
 /// Output pixel `i` samples input position `i * in / out`; the last row and column repeat.
 ///
