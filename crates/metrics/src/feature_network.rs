@@ -6,6 +6,7 @@ use std::str::FromStr;
 use candle_core::Tensor;
 
 use crate::error::{Error, Result};
+use crate::face_network::{self, FaceNetwork};
 use crate::features::Features;
 use crate::inception::{self, Formula, Inception, InceptionOptions, STATE_DICT_URL, Tap, softmax};
 use crate::name::{Kind, Metric};
@@ -22,6 +23,8 @@ pub enum FeatureKind {
     /// The first two thirds of Inception at 75 px (768 features, forty times faster) and a VGG16 an eighth as wide, with
     /// weights by seed.
     RandomInceptionSmall,
+    /// Our face detector up to its last block (272 features): offline, trained on drawn faces.
+    FaceDetector,
 }
 
 impl FeatureKind {
@@ -31,6 +34,7 @@ impl FeatureKind {
             Self::Inception => "inception-2015-12-05",
             Self::RandomInception => "random-inception",
             Self::RandomInceptionSmall => "random-inception-small",
+            Self::FaceDetector => "face-detector",
         }
     }
 
@@ -42,6 +46,7 @@ impl FeatureKind {
     /// The name of the network that a metric is made of, as results give it.
     pub fn name_for(self, metric: &Metric) -> &'static str {
         match (metric.family(), self) {
+            (_, Self::FaceDetector) => face_network::versioned_name(),
             (Family::Inception, kind) => kind.name(),
             (Family::Vgg, Self::Inception) => "vgg16",
             (Family::Vgg, Self::RandomInception) => "random-vgg16",
@@ -58,9 +63,10 @@ impl FromStr for FeatureKind {
             "inception" | "inception-2015-12-05" => Self::Inception,
             "random-inception" => Self::RandomInception,
             "random-inception-small" => Self::RandomInceptionSmall,
+            "face-detector" => Self::FaceDetector,
             _ => {
                 return Err(format!(
-                    "'{name}' is none of inception, random-inception, random-inception-small"
+                    "'{name}' is none of inception, face-detector, random-inception, random-inception-small"
                 ));
             }
         })
@@ -76,6 +82,8 @@ pub enum Family {
     Vgg,
 }
 
+/// Asked of the face detector alone.
+const NO_OTHER_NETWORK: &str = "features of the face detector come from no other network";
 /// Seed of the weights of random networks: fixed, so that numbers of two machines agree.
 const RANDOM_SEED: u32 = 0;
 
@@ -85,16 +93,20 @@ pub struct FeatureNetwork {
     cache: Option<PathBuf>,
     inception: Option<Inception>,
     vgg: Option<Vgg16>,
+    face: Option<FaceNetwork>,
 }
 
 impl FeatureNetwork {
-    /// Opens Inception; weights are looked for in the folder `cache`.
+    /// Opens what FID is made of; weights are looked for in the folder `cache`.
     ///
     /// # Errors
     /// `NoWeights` telling where to get them and what to type.
     pub fn open(kind: FeatureKind, cache: Option<&Path>) -> Result<Self> {
         let mut network = Self::closed(kind, cache);
-        network.inception = Some(network.open_inception()?);
+        match kind {
+            FeatureKind::FaceDetector => network.face = Some(FaceNetwork::new()?),
+            _ => network.inception = Some(network.open_inception()?),
+        }
         Ok(network)
     }
 
@@ -134,6 +146,7 @@ impl FeatureNetwork {
             cache: cache.map(Path::to_path_buf),
             inception: None,
             vgg: None,
+            face: None,
         }
     }
 
@@ -143,6 +156,18 @@ impl FeatureNetwork {
     /// `NoWeights` telling where to get them and what to type.
     pub fn prepare(&mut self, metrics: &[Metric]) -> Result<()> {
         for metric in metrics {
+            if self.kind == FeatureKind::FaceDetector {
+                if matches!(metric.kind, Kind::InceptionScore | Kind::PathLength(_)) {
+                    return Err(Error::NoWeights(format!(
+                        "{metric}: the face detector has neither classes nor distances between pictures: take \
+                         --features inception or random-inception"
+                    )));
+                }
+                if self.face.is_none() {
+                    self.face = Some(FaceNetwork::new()?);
+                }
+                continue;
+            }
             match metric.family() {
                 Family::Inception if self.inception.is_none() => {
                     self.inception = Some(self.open_inception()?);
@@ -196,6 +221,7 @@ impl FeatureNetwork {
                 };
                 Inception::by_formula(formula, small)
             }
+            FeatureKind::FaceDetector => Err(Error::NoWeights(NO_OTHER_NETWORK.into())),
         }
     }
 
@@ -209,6 +235,7 @@ impl FeatureNetwork {
             }
             FeatureKind::RandomInception => Vgg16::by_formula(VggShape::default(), RANDOM_SEED),
             FeatureKind::RandomInceptionSmall => Vgg16::by_formula(VggShape::SMALL, RANDOM_SEED),
+            FeatureKind::FaceDetector => Err(Error::NoWeights(NO_OTHER_NETWORK.into())),
         }
     }
 
@@ -244,6 +271,9 @@ impl FeatureNetwork {
     /// The network's part of a name in the cache of real statistics.
     pub(crate) fn cache_name(&self, family: Family) -> String {
         match family {
+            _ if self.kind == FeatureKind::FaceDetector => {
+                face_network::versioned_name().to_owned()
+            }
             Family::Inception => self.kind.name().to_owned(),
             Family::Vgg => {
                 let source = self.vgg_source().map_or("none", VggSource::name);
@@ -258,6 +288,10 @@ impl FeatureNetwork {
     /// `Images`; `NoWeights` when the network is not open.
     pub fn extract(&self, family: Family, images: &Tensor) -> Result<(Features, Option<Features>)> {
         let closed = || Error::NoWeights("the feature network was not opened".into());
+        if self.kind == FeatureKind::FaceDetector {
+            let face = self.face.as_ref().ok_or_else(closed)?;
+            return Ok((face.features(images)?, None));
+        }
         match family {
             Family::Inception => {
                 let output = self
@@ -280,7 +314,7 @@ impl FeatureNetwork {
     fn no_inception(&self) -> String {
         format!(
             "no weights of the Inception network: {}; fetch {STATE_DICT_URL} and type `eval weights --from FILE` \
-             (or `eval weights --download`), or take `--features random-inception`, whose numbers cannot be compared \
+             (or `eval weights --download`), or take `--features face-detector`, whose numbers cannot be compared \
              with published ones",
             self.place(inception::FILE_NAME)
         )
@@ -305,4 +339,27 @@ impl FeatureNetwork {
 
 fn has_classes(inception: &Inception) -> bool {
     inception.options().tap == Tap::F2048
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_face_detector_refuses_what_it_cannot_measure() {
+        let open = |metric: &str| {
+            let metrics = [metric.parse().unwrap()];
+            FeatureNetwork::for_metrics(FeatureKind::FaceDetector, &metrics, None)
+        };
+        for metric in ["is50k", "ppl2_wend"] {
+            let error = open(metric).err().unwrap().to_string();
+            assert!(
+                error.contains(metric) && error.contains("--features"),
+                "{error}"
+            );
+        }
+        for metric in ["fid50k_full", "kid50k_full", "pr50k3_full"] {
+            assert!(!open(metric).unwrap().kind().is_comparable());
+        }
+    }
 }

@@ -14,6 +14,7 @@
 pub mod collapse;
 mod error;
 mod evaluate;
+mod face_network;
 mod feature_network;
 mod feature_stats;
 mod features;

@@ -14,15 +14,24 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Images`] for anything else.
 pub(crate) fn network_input(images: &Tensor, side: usize) -> Result<Tensor> {
+    let [n, channels, height, width] = check_images(images)?;
+    let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;
+    let resized = resize_tf1(&planes, height, width, side);
+    let shape = (n, channels, side, side);
+    Ok(Tensor::from_vec(resized, shape, &Device::Cpu)?)
+}
+
+/// The shape of `u8` images, `[n, 1 | 3, height, width]`.
+///
+/// # Errors
+/// [`Error::Images`] for anything else.
+pub(crate) fn check_images(images: &Tensor) -> Result<[usize; 4]> {
     let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
     let (n, channels, height, width) = images.dims4().map_err(|_| form())?;
     if images.dtype() != DType::U8 || !matches!(channels, 1 | 3) || n * height * width == 0 {
         return Err(form());
     }
-    let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;
-    let resized = resize_tf1(&planes, height, width, side);
-    let shape = (n, channels, side, side);
-    Ok(Tensor::from_vec(resized, shape, &Device::Cpu)?)
+    Ok([n, channels, height, width])
 }
 
 /// The resize of TensorFlow 1 (bilinear, no half-pixel centres, no antialiasing) of planes of `u8` to `side x side`,

@@ -109,7 +109,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
             "--metrics",
             "fid500_full",
             "--features",
-            "random-inception-small",
+            "face-detector",
         ];
         demo.call("eval", &arguments)?;
         runs.push(run);

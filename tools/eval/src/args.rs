@@ -36,8 +36,9 @@ pub enum Command {
 /// How to measure.
 #[derive(Clone, Debug, clap::Args)]
 pub struct MeasureArgs {
-    /// Where features come from: inception (the networks that metrics are defined by; needs weights), random-inception,
-    /// random-inception-small (weights by seed: not comparable with published numbers)
+    /// Where features come from: inception (the networks that metrics are defined by; needs weights), face-detector
+    /// (our own, inside the binary, knows drawn faces), random-inception, random-inception-small (weights by seed); numbers
+    /// of all but the first cannot be compared with published ones
     #[arg(long, default_value = "inception", value_name = "NAME", value_parser = parse_features, help_heading = "Measuring")]
     pub features: FeatureKind,
 

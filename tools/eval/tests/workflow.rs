@@ -314,7 +314,7 @@ fn errors_say_what_to_type() {
         ],
     );
     assert!(
-        error.contains("eval weights --from FILE") && error.contains("random-inception"),
+        error.contains("eval weights --from FILE") && error.contains("face-detector"),
         "{error}"
     );
     let error = fails(

@@ -164,8 +164,9 @@ pub struct RunArgs {
     /// Ticks between evaluations; tick 0 is never measured [default: as --snap]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub metrics_every: Option<usize>,
-    /// Where features come from: inception (needs weights: `eval weights`), random-inception, random-inception-small
-    /// (weights by seed: not comparable with published numbers) [default: inception]
+    /// Where features come from: inception (needs weights: `eval weights`), face-detector (inside the binary, knows drawn
+    /// faces), random-inception, random-inception-small (weights by seed); only those of inception can be compared with
+    /// published numbers [default: inception]
     #[arg(long, value_name = "NAME", help_heading = "Files and metrics")]
     pub features: Option<String>,
     /// A file with the weights of the Inception network, in place of the cache

@@ -11,13 +11,15 @@ const MAX_GRID: usize = 20;
 const MAX_COARSE_GRID: usize = 10;
 /// Pictures are sampled so that their longer side has at most about this many samples.
 const LONGEST_SIDE: usize = 1200;
+/// Fewer blocks say nothing of a picture: one face of 64 px in two tones passes as a block of letters.
+const MIN_BLOCKS: u32 = 36;
 
 /// Share of the picture that looks like writing, 0 to 1.
 ///
 /// Letters are thin strokes of one tone on another that cross the lines of a block several times, sideways and
 /// downwards, and leave gaps between the lines; hair, hatching and screen tones cross in one direction, have more tones,
 /// or no gaps. Blocks of 24 x 24 samples on a grid are judged at two scales; the share of those that pass, at the
-/// better scale, is the answer.
+/// better scale, is the answer. A scale at which fewer than 36 blocks fit (144 px at the finer one) does not count.
 pub fn text_share(image: &RgbImage) -> f64 {
     let longest = image.width().max(image.height()) as usize;
     let scale = longest.div_ceil(LONGEST_SIDE).max(1);
@@ -41,7 +43,7 @@ fn share_at(image: &RgbImage, scale: usize, max_grid: usize) -> f64 {
             n += 1;
         }
     }
-    if n == 0 {
+    if n < MIN_BLOCKS {
         0.0
     } else {
         f64::from(n_text) / f64::from(n)
@@ -211,5 +213,12 @@ mod tests {
             assert!(text_share(&image) < 0.03, "{name}: {}", text_share(&image));
         }
         assert_eq!(text_share(&RgbImage::new(10, 10)), 0.0);
+    }
+
+    #[test]
+    fn a_small_face_is_no_writing() {
+        // Dark hair and two eyes on a light face pass as letters, block by block.
+        let page = page(64, 64, 3, [0, 0, 64, 64]);
+        assert_eq!(text_share(&page), 0.0);
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
 
 use super::weights::{self, Formula, Tensors};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::features::Features;
 use crate::network_input::network_input;
 use crate::pool::{Pool, pool};
@@ -393,6 +393,8 @@ pub fn softmax(logits: &Features) -> Features {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
 
     /// Features of the reference with weights by formula, on two stored images of 64 px.

@@ -1,0 +1,207 @@
+//! Features of our own face detector: small, inside the binary, and trained on drawn faces.
+//!
+//! FID in these features ranks runs and snapshots of anime faces without any download. It knows faces, which weights
+//! by seed do not; its numbers are of this project alone and change with the weights of the detector.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use candle_core::{DType, Device, Tensor};
+use detect::embedded::EmbeddedDetector;
+use detect::embedded::network::{INPUT, LAYERS, Operation, padding};
+use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::error::Result;
+use crate::features::Features;
+use crate::network_input::check_images;
+
+/// Side that images are resized to: a face that fills it is of the size that the detector knows best.
+const SIDE: usize = 128;
+/// The layers whose means over the image are the features: 48, 96 and 128 channels at strides 8, 16, 32.
+const TAPS: [&str; 3] = ["block8", "block16", "block32"];
+
+/// `face-detector-` and the beginning of the SHA-256 of its weights: numbers of other weights are no comparison.
+pub(crate) fn versioned_name() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| {
+        let digest = Sha256::digest(EmbeddedDetector::weights());
+        let start: String = digest[..4].iter().map(|b| format!("{b:02x}")).collect();
+        format!("face-detector-{start}")
+    });
+    &NAME
+}
+
+/// The detector up to its last block, with the weights of this build.
+pub(crate) struct FaceNetwork {
+    weights: HashMap<String, Tensor>,
+}
+
+impl FaceNetwork {
+    /// The network of this build.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn new() -> Result<Self> {
+        let bytes = EmbeddedDetector::weights();
+        let weights = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?
+            .into_iter()
+            .map(|(name, weight)| Ok((name, weight.to_dtype(DType::F32)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { weights })
+    }
+
+    /// Features of a batch.
+    ///
+    /// # Shapes
+    /// - `images`: `u8`, `[n, 1 or 3, height, width]`; gray is repeated
+    /// - result: `[n, 272]`
+    ///
+    /// # Errors
+    /// `Images` when they are of another form.
+    pub fn features(&self, images: &Tensor) -> Result<Features> {
+        let mut results = HashMap::from([(INPUT, input(images)?)]);
+        for layer in LAYERS {
+            let result = match layer.operation {
+                Operation::Convolution {
+                    input,
+                    kernel,
+                    stride,
+                    is_rectified,
+                    ..
+                } => {
+                    let options = Conv2dOptions {
+                        stride,
+                        padding: padding(kernel, stride),
+                        ..Conv2dOptions::default()
+                    };
+                    let weight = |part: &str| &self.weights[&format!("{}.{part}", layer.name)];
+                    let y = conv2d(&results[input], weight("weight"), &options)?;
+                    bias_act(&y, Some(weight("bias")), &act(is_rectified))?
+                }
+                Operation::Add { inputs: [a, b] } => {
+                    bias_act(&(&results[a] + &results[b])?, None, &act(true))?
+                }
+                Operation::AddCoarse { .. } => break,
+            };
+            results.insert(layer.name, result);
+        }
+        let means = TAPS.map(|tap| results[tap].flatten_from(2)?.mean(2));
+        let [a, b, c] = means;
+        let joined = Tensor::cat(&[a?, b?, c?], 1)?;
+        Features::from_rows(joined.dim(1)?, joined.flatten_all()?.to_vec1()?)
+    }
+}
+
+fn act(is_rectified: bool) -> BiasActOptions {
+    BiasActOptions {
+        activation: if is_rectified {
+            Activation::Relu
+        } else {
+            Activation::Linear
+        },
+        gain: Some(1.0),
+        ..BiasActOptions::default()
+    }
+}
+
+/// Images as the network takes them, `[n, 3, 128, 128]` in -1..1, resized with the mean of what a pixel covers or, where
+/// they grow, with a sharp filter.
+fn input(images: &Tensor) -> Result<Tensor> {
+    let [n, channels, height, width] = check_images(images)?;
+    let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;
+    let resized: Vec<f32> = planes
+        .par_chunks_exact(height * width)
+        .flat_map_iter(|plane| {
+            let plane = dataset::Image {
+                width,
+                height,
+                channels: 1,
+                pixels: plane.to_vec(),
+            };
+            let resized = dataset::resize(&plane, SIDE, SIDE, dataset::Filter::Lanczos);
+            resized
+                .pixels
+                .into_iter()
+                .map(|v| f32::from(v) / 127.5 - 1.0)
+        })
+        .collect();
+    let x = Tensor::from_vec(resized, (n, channels, SIDE, SIDE), &Device::Cpu)?;
+    Ok(if channels == 1 {
+        x.repeat((1, 3, 1, 1))?
+    } else {
+        x
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feature_stats::{Covariance, FeatureStats};
+
+    /// Pictures of one drawn-looking kind: a disc with two dots on a flat ground, by formula.
+    fn pictures(n: usize, radius: f32, noise: f32) -> Tensor {
+        let side = 32;
+        let mut random = rng::RandomState::new(7);
+        let mut pixels = Vec::new();
+        for i in 0..n {
+            let (cx, cy) = (15.0 + (i % 3) as f32, 15.0 + (i % 5) as f32);
+            for channel in 0..3 {
+                for y in 0..side {
+                    for x in 0..side {
+                        let (dx, dy) = (x as f32 - cx, y as f32 - cy);
+                        let is_eye = (dx.abs() - 4.0).hypot(dy) < 1.5;
+                        let is_face = dx.hypot(dy) < radius;
+                        let v = match (is_eye && is_face, is_face) {
+                            (true, _) => 30.0,
+                            (_, true) => 230.0 - 20.0 * channel as f32,
+                            _ => 60.0 + 40.0 * channel as f32 + (i % 7) as f32 * 8.0,
+                        };
+                        let v = v + noise * random.randn(1)[0] as f32;
+                        pixels.push(v.round().clamp(0.0, 255.0) as u8);
+                    }
+                }
+            }
+        }
+        Tensor::from_vec(pixels, (n, 3, side, side), &Device::Cpu).unwrap()
+    }
+
+    fn distance(a: &Tensor, b: &Tensor) -> f64 {
+        let network = FaceNetwork::new().unwrap();
+        let gaussian = |images: &Tensor| {
+            let features = network.features(images).unwrap();
+            assert_eq!(
+                (features.len(), features.dim()),
+                (images.dim(0).unwrap(), 272)
+            );
+            let mut stats = FeatureStats::new(features.dim());
+            stats.append(&features).unwrap();
+            stats.gaussian(Covariance::Population).unwrap()
+        };
+        crate::fid(&gaussian(a), &gaussian(b)).unwrap()
+    }
+
+    #[test]
+    fn what_looks_alike_is_near() {
+        let reals = pictures(40, 11.0, 0.0);
+        let (near, far) = (pictures(40, 11.0, 6.0), pictures(40, 5.0, 6.0));
+        assert!(distance(&reals, &reals) < 1e-3);
+        assert!(distance(&reals, &near) * 2.0 < distance(&reals, &far));
+    }
+
+    #[test]
+    fn gray_is_repeated_and_floats_are_refused() {
+        let network = FaceNetwork::new().unwrap();
+        let gray = pictures(2, 9.0, 0.0).narrow(1, 0, 1).unwrap();
+        let repeated = gray.repeat((1, 3, 1, 1)).unwrap();
+        assert_eq!(
+            network.features(&gray).unwrap(),
+            network.features(&repeated).unwrap()
+        );
+        assert!(
+            network
+                .features(&gray.to_dtype(DType::F32).unwrap())
+                .is_err()
+        );
+    }
+}
