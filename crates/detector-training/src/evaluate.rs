@@ -47,5 +47,7 @@ pub fn measure(weights: &[u8], dir: &Path, longest_side: u32) -> Result<Vec<(f32
         let pairs = found.iter().map(|(truth, faces)| (truth, faces.as_slice()));
         (threshold, evaluate(pairs, threshold))
     };
-    Ok([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8].map(scores).to_vec())
+    Ok([0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8]
+        .map(scores)
+        .to_vec())
 }

@@ -22,9 +22,13 @@ const LOOKS: [(u32, bool); 4] = [(1024, false), (640, false), (1024, true), (144
 /// The longest side at which a witness looks, and how many looks of the teacher its word is worth.
 const WITNESS_SIDE: u32 = 768;
 const WITNESS_WORTH: usize = 2;
-/// The longest side at which a student looks, and the score from which it is heard.
+/// The longest side at which a student looks, and the score from which its word counts as a witness's.
 const STUDENT_SIDE: u32 = 640;
 const STUDENT_SURE: f32 = 0.4;
+/// What a student scores above this supports others who saw it.
+const STUDENT_UNSURE: f32 = 0.15;
+/// Where a student was asked, a place that looks of less worth saw is no face; without one, any sighting is a doubt.
+const MIN_DOUBT: usize = 2;
 /// A face in a whole picture must be seen in looks worth this much.
 const MIN_WORTH: usize = 3;
 /// The teacher alone must be this sure once.
@@ -71,17 +75,25 @@ pub fn pictures(args: &LabelArgs) -> Result<()> {
             for Face { rect, .. } in &mut faces {
                 *rect = part(rect, &args.part);
             }
-            looks.push((1, faces));
+            looks.push(Look {
+                worth: 1,
+                is_teacher: true,
+                faces,
+            });
         }
         for witness in &witnesses {
             let faces = see(&**witness, &image, name, WITNESS_SIDE, None)?;
-            looks.push((WITNESS_WORTH, faces));
+            looks.push(Look::of_witness(WITNESS_WORTH, faces));
         }
+        let mut min_doubt = 1;
         if let Some(student) = &student {
-            let faces = see(student, &image, name, STUDENT_SIDE, Some(STUDENT_SURE))?;
-            looks.push((WITNESS_WORTH, faces));
+            let faces = see(student, &image, name, STUDENT_SIDE, Some(STUDENT_UNSURE))?;
+            let (sure, unsure) = faces.into_iter().partition(|f| f.score >= STUDENT_SURE);
+            looks.push(Look::of_witness(WITNESS_WORTH, sure));
+            looks.push(Look::of_witness(1, unsure));
+            min_doubt = MIN_DOUBT;
         }
-        labels.insert(name.clone(), agreed(&image, &looks));
+        labels.insert(name.clone(), agreed(&image, &looks, min_doubt));
     }
     let count = |of: fn(&Truth) -> usize| labels.values().map(of).sum::<usize>();
     eprintln!(
@@ -125,18 +137,36 @@ fn see(
     Ok(teacher.detect(&Picture { image, name }, &options)?)
 }
 
-/// Faces that looks of enough worth found; those that fewer found are ignored. Boxes are the mean of the teacher's.
-fn agreed(image: &RgbImage, looks: &[(usize, Vec<Face>)]) -> Truth {
+/// What one detector saw at one size of a picture.
+struct Look {
+    worth: usize,
+    is_teacher: bool,
+    faces: Vec<Face>,
+}
+
+impl Look {
+    fn of_witness(worth: usize, faces: Vec<Face>) -> Self {
+        Self {
+            worth,
+            is_teacher: false,
+            faces,
+        }
+    }
+}
+
+/// Faces that looks of enough worth found; those that fewer found, but at least `min_doubt`, are ignored. Boxes are the
+/// mean of the teacher's.
+fn agreed(image: &RgbImage, looks: &[Look], min_doubt: usize) -> Truth {
     let mut left: Vec<(usize, &Face)> = looks
         .iter()
         .enumerate()
-        .flat_map(|(look, (_, faces))| faces.iter().map(move |face| (look, face)))
+        .flat_map(|(look, of)| of.faces.iter().map(move |face| (look, face)))
         .collect();
     // The teacher's boxes first: the others are matched to them.
     left.sort_by(|a, b| {
-        let worth = |look: usize| looks[look].0;
-        worth(a.0)
-            .cmp(&worth(b.0))
+        let is_other = |look: usize| !looks[look].is_teacher;
+        is_other(a.0)
+            .cmp(&is_other(b.0))
             .then(b.1.score.total_cmp(&a.1.score))
     });
     let mut truth = Truth {
@@ -152,16 +182,16 @@ fn agreed(image: &RgbImage, looks: &[(usize, Vec<Face>)]) -> Truth {
         let mut seen: Vec<usize> = same.iter().map(|(look, _)| *look).collect();
         seen.sort();
         seen.dedup();
-        let worth: usize = seen.iter().map(|&look| looks[look].0).sum();
+        let worth: usize = seen.iter().map(|&look| looks[look].worth).sum();
         let is_witnessed = worth > seen.len();
-        let of_teacher = |(look, _): &&(usize, &Face)| looks[*look].0 == 1;
+        let of_teacher = |(look, _): &&(usize, &Face)| looks[*look].is_teacher;
         let mut faces: Vec<&Face> = same.iter().filter(of_teacher).map(|(_, f)| *f).collect();
         if faces.is_empty() {
             faces = same.iter().map(|(_, face)| *face).collect();
         }
         if worth >= MIN_WORTH && (is_witnessed || seed.score > SURE) {
             truth.faces.push(mean(&faces));
-        } else {
+        } else if worth >= min_doubt {
             truth.ignore.push(seed.rect);
         }
     }
@@ -244,18 +274,29 @@ mod tests {
             rect: [50.0, 30.0, 80.0, 70.0],
             score: 0.3,
         };
+        let teacher = |faces| Look {
+            worth: 1,
+            is_teacher: true,
+            faces,
+        };
         let mut looks = vec![
-            (1, vec![face(30.0, 0.9), face(0.0, 0.9), within]),
-            (1, vec![face(31.0, 0.8)]),
-            (1, vec![face(32.0, 0.7)]),
-            (1, vec![]),
+            teacher(vec![face(30.0, 0.9), face(0.0, 0.9), within]),
+            teacher(vec![face(31.0, 0.8)]),
+            teacher(vec![face(32.0, 0.7)]),
+            teacher(vec![]),
         ];
-        let truth = agreed(&image, &looks);
+        let truth = agreed(&image, &looks, 1);
         assert_eq!(truth.faces, [[31.0, 30.0, 71.0, 70.0]]);
         assert_eq!(truth.ignore, [[0.0, 30.0, 40.0, 70.0]]);
+        // Where a student was asked and saw nothing, one look is no doubt; what it is unsure of is one.
+        assert_eq!(agreed(&image, &looks, MIN_DOUBT).ignore, [[0.0; 4]; 0]);
+        looks.push(Look::of_witness(1, vec![face(0.0, 0.2)]));
+        let truth = agreed(&image, &looks, MIN_DOUBT);
+        assert_eq!(truth.ignore, [[0.0, 30.0, 40.0, 70.0]]);
+        looks.pop();
         // A witness makes up for two looks, and is not believed alone.
-        looks.push((2, vec![face(1.0, 0.5), face(60.0, 0.5)]));
-        let truth = agreed(&image, &looks);
+        looks.push(Look::of_witness(2, vec![face(1.0, 0.5), face(60.0, 0.5)]));
+        let truth = agreed(&image, &looks, 1);
         assert_eq!(
             truth.faces,
             [[31.0, 30.0, 71.0, 70.0], [0.0, 30.0, 40.0, 70.0]]

@@ -74,6 +74,8 @@ pub enum Extra {
     CatEars,
     Headphones,
     Hairband,
+    /// Only where it is asked for: no character is drawn by lot with it.
+    Hat,
 }
 
 /// What a face shows.

@@ -103,8 +103,32 @@ pub fn draw(canvas: &mut Canvas, who: &Character) {
                 line,
             );
         }
+        Extra::Hat => hat(canvas, colour, line),
     }
     ties(canvas, who);
+}
+
+/// A straw hat's shape: a dome and a brim that hides the hair above the brows.
+fn hat(canvas: &mut Canvas, colour: Colour, line: Colour) {
+    let dome = cubics(
+        (-118.0, -84.0),
+        &[
+            [-124.0, -232.0, 124.0, -232.0, 118.0, -84.0],
+            [60.0, -66.0, -60.0, -66.0, -118.0, -84.0],
+        ],
+        true,
+    );
+    canvas.shape(
+        &dome,
+        Ink::down(-200.0, colour.tint(0.2), -80.0, colour),
+        line,
+    );
+    let brim = ellipse(0.0, -82.0, 172.0, 30.0);
+    canvas.shape(
+        &brim,
+        Ink::down(-112.0, colour.tint(0.1), -52.0, colour.shade(0.12)),
+        line,
+    );
 }
 
 /// On the head, seen from behind.

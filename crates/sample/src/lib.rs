@@ -1,7 +1,8 @@
 //! A small dump of anime-style illustrations, drawn by code: pictures to try the tools on, with known truth.
 //!
 //! Public: [`Dump`], which writes a folder as somebody's download would be (works, copies of them, gray ones, broken
-//! files) beside the [`Truth`] about every file; and [`face`], one character in a square, for tests. Everything hangs on
+//! files) beside the [`Truth`] about every file; [`face`], one character in a square, and [`posed`],
+//! one that is shown as asked, are for tests. Everything hangs on
 //! a seed and on arithmetic that is the same on every machine, so a dump is never stored, only drawn again.
 
 mod alter;
@@ -20,10 +21,12 @@ mod face;
 mod hair;
 mod lettering;
 mod plan;
+mod pose;
 mod scene;
 mod truth;
 
 pub use dump::{Dump, DumpError, Progress};
+pub use pose::{Pose, posed};
 pub use scene::SceneKind;
 pub use truth::{FileTruth, Kind, Truth};
 

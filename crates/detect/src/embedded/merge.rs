@@ -12,17 +12,22 @@ pub(super) struct Sighting {
 
 /// Two faces of a picture overlap by less than this.
 const MAX_IOU: f32 = 0.4;
-/// The number of looks that see a common face.
+/// The number of looks that see a face of at least [`COMMON`] pixels in the finest look.
 const LOOKS: f32 = 3.0;
+const COMMON: f32 = 64.0;
+/// The number that sees a face of at most [`SMALL`] pixels: coarser looks hardly know what it is.
+const LOOKS_OF_SMALL: f32 = 1.25;
+const SMALL: f32 = 24.0;
 /// Looks that are less sure than this do not support each other.
 const MIN_SUPPORT: f32 = 0.2;
 
 /// Joins sightings that overlap a better one by at least `min_iou`.
 ///
 /// The box is the mean of all, weighted by score: cells and looks err independently, so the mean lies closer than the
-/// best. The score is 1 minus the geometric mean of what the best of each look lacks to 1, as though [`LOOKS`] of them
-/// saw every face: what only one size of the picture takes for a face mostly is none.
-pub(super) fn merge(mut sightings: Vec<Sighting>, min_iou: f32) -> Vec<Face> {
+/// best. The score is 1 minus the geometric mean of what the best of each look lacks to 1, as though as many of them
+/// saw the face as see one of its size: what only one size of the picture takes for a face mostly is none. `scale` is
+/// the number of pixels of the finest look for one of the picture.
+pub(super) fn merge(mut sightings: Vec<Sighting>, min_iou: f32, scale: f32) -> Vec<Face> {
     sightings.retain(|Sighting { face, .. }| {
         face.score.is_finite() && face.rect.iter().all(|v| v.is_finite())
     });
@@ -38,7 +43,7 @@ pub(super) fn merge(mut sightings: Vec<Sighting>, min_iou: f32) -> Vec<Face> {
             None => groups.push(Group::new(face, look)),
         }
     }
-    let mut faces: Vec<Face> = groups.into_iter().map(|group| group.face()).collect();
+    let mut faces: Vec<Face> = groups.into_iter().map(|group| group.face(scale)).collect();
     faces.sort_by(|a, b| b.score.total_cmp(&a.score));
     // Means of groups can come close to each other.
     let mut kept: Vec<Face> = Vec::new();
@@ -83,16 +88,25 @@ impl Group {
         }
     }
 
-    fn face(&self) -> Face {
+    fn face(&self, scale: f32) -> Face {
+        let rect = if self.weight > 0.0 {
+            self.sum.map(|v| v / self.weight)
+        } else {
+            self.best.rect
+        };
+        let side = ((rect[2] - rect[0]) * (rect[3] - rect[1])).sqrt() * scale;
         Face {
-            rect: if self.weight > 0.0 {
-                self.sum.map(|v| v / self.weight)
-            } else {
-                self.best.rect
-            },
-            score: 1.0 - self.lack.powf(1.0 / LOOKS),
+            rect,
+            score: 1.0 - self.lack.powf(1.0 / looks_that_see(side)),
         }
     }
+}
+
+/// How many looks see a face of so many pixels in the finest.
+fn looks_that_see(side: f32) -> f32 {
+    // A NaN, the root of a negative area, counts as small.
+    let share = ((side.max(SMALL) / SMALL).ln() / (COMMON / SMALL).ln()).min(1.0);
+    LOOKS_OF_SMALL + share * (LOOKS - LOOKS_OF_SMALL)
 }
 
 #[cfg(test)]
@@ -119,6 +133,7 @@ mod tests {
                 seen(f32::NAN, 0.9, 0),
             ],
             0.5,
+            10.0,
         );
         assert_eq!(merged.len(), 2);
         let x = 2.0 * 0.2 / 1.5;
@@ -131,5 +146,20 @@ mod tests {
                 assert!((a - b).abs() < 1e-4, "{merged:?}");
             }
         }
+    }
+
+    #[test]
+    fn small_faces_need_fewer_looks() {
+        let sightings = vec![Sighting {
+            face: Face {
+                rect: [0.0, 0.0, 20.0, 20.0],
+                score: 0.75,
+            },
+            look: 0,
+        }];
+        let score = |scale| merge(sightings.clone(), 0.5, scale)[0].score;
+        assert!((score(1.0) - (1.0 - 0.25f32.powf(0.8))).abs() < 1e-6);
+        assert!((score(4.0) - (1.0 - 0.25f32.cbrt())).abs() < 1e-6);
+        assert!(score(1.0) > score(2.0) && score(2.0) > score(4.0));
     }
 }

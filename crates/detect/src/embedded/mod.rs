@@ -91,7 +91,8 @@ impl EmbeddedDetector {
             }
             sightings.extend(faces.into_iter().map(|face| Sighting { face, look: i }));
         }
-        Ok(merge(sightings, MIN_IOU))
+        let scale = sides[0] as f32 / longest as f32;
+        Ok(merge(sightings, MIN_IOU, scale))
     }
 
     /// Runs the network on the picture shrunk to `longest_side`.

@@ -1,0 +1,126 @@
+//! The weights inside the binary, on characters that are drawn by code: what any new weights must find too.
+//!
+//! The bounds are what the weights that ship reach, less one to three faces.
+
+use detect::embedded::EmbeddedDetector;
+use detect::{DetectOptions, Detector, Picture, intersection_over_union};
+use sample::{Pose, posed};
+
+/// Characters that a pose is tried on.
+const N: u32 = 24;
+/// Boxes on no face that are forgiven in all pictures of a pose.
+const MAX_FALSE: u32 = 2;
+
+/// How many of the faces were found, and how many boxes lie on no face.
+fn found(size: u32, pose: &Pose, threshold: Option<f32>, min_iou: f32) -> (u32, u32) {
+    let detector = EmbeddedDetector::new().unwrap();
+    let options = DetectOptions {
+        threshold,
+        min_face: 16.0,
+        ..DetectOptions::default()
+    };
+    let (mut n_found, mut n_false) = (0, 0);
+    for seed in 0..N {
+        let (image, drawn) = posed(seed, size, pose);
+        let picture = Picture {
+            image: &image,
+            name: "drawn",
+        };
+        for face in detector.detect(&picture, &options).unwrap() {
+            if intersection_over_union(&face.rect, &drawn) >= min_iou {
+                n_found += 1;
+            } else {
+                n_false += 1;
+            }
+        }
+    }
+    (n_found, n_false)
+}
+
+fn check(name: &str, (n_found, n_false): (u32, u32), least: u32) {
+    eprintln!("{name}: {n_found} of {N} found, {n_false} false");
+    assert!(n_found >= least, "{name}: {n_found} of {N} faces found");
+    assert!(n_false <= MAX_FALSE, "{name}: {n_false} boxes on no face");
+}
+
+fn must_find(name: &str, pose: &Pose, least: u32) {
+    check(name, found(512, pose, None, 0.5), least);
+}
+
+#[test]
+fn faces_from_the_front() {
+    must_find("front", &Pose::default(), 23);
+}
+
+#[test]
+fn tilted_heads() {
+    for tilt in [-30.0, -15.0, 15.0, 30.0] {
+        let pose = Pose {
+            tilt,
+            ..Pose::default()
+        };
+        must_find(&format!("tilt {tilt}"), &pose, 23);
+    }
+}
+
+#[test]
+fn half_profiles() {
+    for turn in [-2.0, 2.0] {
+        let pose = Pose {
+            turn,
+            ..Pose::default()
+        };
+        must_find(&format!("turn {turn}"), &pose, 23);
+    }
+}
+
+#[test]
+fn glasses_closed_eyes_and_hats() {
+    let plain = Pose::default();
+    let glasses = Pose {
+        has_glasses: true,
+        ..plain
+    };
+    must_find("glasses", &glasses, 19);
+    let asleep = Pose {
+        has_closed_eyes: true,
+        ..plain
+    };
+    must_find("closed eyes", &asleep, 23);
+    let hat = Pose {
+        has_hat: true,
+        ..plain
+    };
+    must_find("hat", &hat, 21);
+}
+
+/// A pose whose face is `side` pixels wide in a picture of `size`.
+fn of_side(side: f32, size: u32) -> Pose {
+    // The box is 2.16 halves of a face wide.
+    Pose {
+        half_face: side / 2.16 / size as f32,
+        ..Pose::default()
+    }
+}
+
+#[test]
+fn faces_of_many_sizes() {
+    for (side, size, least) in [(90.0, 400, 23), (240.0, 512, 23), (500.0, 1200, 23)] {
+        let result = found(size, &of_side(side, size), None, 0.5);
+        check(&format!("{side} px"), result, least);
+    }
+}
+
+/// Small faces score lower, and their boxes reach below the chin.
+#[test]
+fn small_faces() {
+    for (side, threshold, least) in [
+        (24.0, 0.4, 19),
+        (32.0, 0.5, 20),
+        (40.0, 0.7, 16),
+        (60.0, 0.7, 19),
+    ] {
+        let result = found(400, &of_side(side, 400), Some(threshold), 0.35);
+        check(&format!("{side} px from {threshold}"), result, least);
+    }
+}

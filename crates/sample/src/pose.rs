@@ -1,0 +1,107 @@
+//! A character that is shown as somebody asks: what a detector of faces must be able to find.
+
+use image::RgbImage;
+
+use crate::character::{EXPRESSIONS, Extra, Lid};
+use crate::draw::Draw;
+use crate::scene::Scene;
+
+/// How a character is shown. The default looks straight ahead with open eyes, a third of the picture wide.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pose {
+    /// Half the width of the face, as a share of the picture's side.
+    pub half_face: f32,
+    /// Tilt of the head in degrees, clockwise.
+    pub tilt: f32,
+    /// Where the head looks: 0 straight ahead, 1 somewhat to the right, 2 a half profile.
+    pub turn: f32,
+    /// Behind glasses, or never.
+    pub has_glasses: bool,
+    /// Eyes shut in a smile, or open.
+    pub has_closed_eyes: bool,
+    /// Under a hat, or with nothing on the head.
+    pub has_hat: bool,
+}
+
+impl Default for Pose {
+    fn default() -> Self {
+        Self {
+            half_face: 0.17,
+            tilt: 0.0,
+            turn: 0.0,
+            has_glasses: false,
+            has_closed_eyes: false,
+            has_hat: false,
+        }
+    }
+}
+
+/// One character in a square picture of `size` x `size` pixels, and the box of the face: `[x0, y0, x1, y1]` in pixels,
+/// from the hairline to the chin.
+///
+/// # Panics
+/// When `size` is 0.
+pub fn posed(seed: u32, size: u32, pose: &Pose) -> (RgbImage, [f32; 4]) {
+    let mut scene = Scene::portrait(size, &mut Draw::new(seed, 0));
+    let mut face_box = [0.0; 4];
+    for figure in &mut scene.people {
+        figure.half_face = size as f32 * pose.half_face;
+        figure.tilt = pose.tilt / 360.0;
+        figure.look.turn = pose.turn;
+        figure.who.has_glasses = pose.has_glasses;
+        figure.who.extra = if pose.has_hat {
+            Extra::Hat
+        } else {
+            Extra::Nothing
+        };
+        let is_asked = |lid| (lid == Lid::Happy) == pose.has_closed_eyes;
+        let fitting = |e: &&crate::character::Expression| is_asked(e.left) && is_asked(e.right);
+        if let Some(&expression) = EXPRESSIONS.iter().find(fitting) {
+            figure.expression = expression;
+        }
+        face_box = figure.face_box().unwrap_or(face_box);
+    }
+    (scene.paint(), face_box)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wish_shows() {
+        let plain = Pose::default();
+        let (first, face) = posed(1, 200, &plain);
+        assert!(
+            (face[2] - face[0] - 0.34 * 200.0 * 1.08).abs() < 0.1,
+            "{face:?}"
+        );
+        let wishes = [
+            Pose {
+                tilt: 20.0,
+                ..plain
+            },
+            Pose { turn: 2.0, ..plain },
+            Pose {
+                has_glasses: true,
+                ..plain
+            },
+            Pose {
+                has_closed_eyes: true,
+                ..plain
+            },
+            Pose {
+                has_hat: true,
+                ..plain
+            },
+            Pose {
+                half_face: 0.1,
+                ..plain
+            },
+        ];
+        for pose in wishes {
+            assert_ne!(posed(1, 200, &pose).0, first, "{pose:?}");
+        }
+        assert_eq!(posed(1, 200, &plain).0, first);
+    }
+}
