@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, WithDType, bail};
+use candle_core::backend::{BackendDevice, BackendStorage};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Shape, Tensor, WithDType, bail};
 use ops::{Dual, Value};
 use rayon::prelude::*;
 
@@ -384,6 +385,20 @@ impl CustomOp1 for PipeOp {
             _ => bail!("augment: images must be f32 or f64"),
         };
         Ok((y, layout.shape().clone()))
+    }
+
+    /// There is no kernel for the pipe: images on a card go through the processor and back.
+    fn cuda_fwd(
+        &self,
+        storage: &CudaStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        static TOLD: std::sync::Once = std::sync::Once::new();
+        TOLD.call_once(|| {
+            tracing::info!("the augment pipe has no kernel for cards: it runs on the processor");
+        });
+        let (y, shape) = self.cpu_fwd(&storage.to_cpu_storage()?, layout)?;
+        Ok((storage.device().storage_from_cpu_storage(&y)?, shape))
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {

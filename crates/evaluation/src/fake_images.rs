@@ -81,18 +81,23 @@ impl<'a> FakeImages<'a> {
         for (z, stream) in z.chunks_mut(config.z_dim.max(1)).zip(&mut streams) {
             stream.fill_normal(z);
         }
-        let z = Tensor::from_vec(z, (n, config.z_dim), &Device::Cpu)?;
-        let c = paths::labels(self.dataset, config.c_dim, &mut streams)?;
+        let z = Tensor::from_vec(z, (n, config.z_dim), self.generator.device())?;
+        let c = paths::labels(
+            self.dataset,
+            config.c_dim,
+            &mut streams,
+            self.generator.device(),
+        )?;
         let mut noise = BatchNoise { streams, times: 1 };
         let synthesis = SynthesisOptions {
             noise: NoiseMode::Random(&mut noise),
         };
         let options = MappingOptions::default();
-        to_u8(
-            &self
-                .generator
-                .forward(&z, c.as_ref(), &options, synthesis)?,
-        )
+        let images = self
+            .generator
+            .forward(&z, c.as_ref(), &options, synthesis)?;
+        // Metrics look at them on the processor.
+        Ok(to_u8(&images)?.to_device(&Device::Cpu)?)
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) fn labels(
     dataset: Option<&ImageDataset>,
     c_dim: usize,
     streams: &mut [RandomState],
+    device: &Device,
 ) -> Result<Option<Tensor>> {
     let Some(dataset) = dataset else {
         return Ok(None);
@@ -23,7 +24,7 @@ pub(crate) fn labels(
         .iter_mut()
         .flat_map(|stream| dataset.random_labels(1, stream))
         .collect();
-    Ok(Some(Tensor::from_vec(labels, (n, c_dim), &Device::Cpu)?))
+    Ok(Some(Tensor::from_vec(labels, (n, c_dim), device)?))
 }
 
 /// The image of each stream's path at its position, and the one a step further, with the same label and noise.
@@ -58,9 +59,10 @@ pub(crate) fn pairs(
         }
         positions.push(t);
     }
-    let c = labels(dataset, config.c_dim, &mut streams)?;
+    let device = generator.device();
+    let c = labels(dataset, config.c_dim, &mut streams, device)?;
     let c = c.map(|c| Tensor::cat(&[&c, &c], 0)).transpose()?;
-    let z = Tensor::from_vec([starts, ends].concat(), (2 * n, config.z_dim), &Device::Cpu)?;
+    let z = Tensor::from_vec([starts, ends].concat(), (2 * n, config.z_dim), device)?;
     let ws = generator
         .mapping
         .forward(&z, c.as_ref(), &MappingOptions::default())?;
@@ -69,7 +71,7 @@ pub(crate) fn pairs(
         let way = (&b - &a)?;
         let at = |step: f64| -> Result<Tensor> {
             let t: Vec<f32> = positions.iter().map(|t| (t + step) as f32).collect();
-            let t = Tensor::from_vec(t, (n, 1, 1), &Device::Cpu)?;
+            let t = Tensor::from_vec(t, (n, 1, 1), device)?;
             Ok((&a + way.broadcast_mul(&t)?)?)
         };
         Tensor::cat(&[at(0.0)?, at(step)?], 0)?
@@ -80,7 +82,9 @@ pub(crate) fn pairs(
     let synthesis = SynthesisOptions {
         noise: NoiseMode::Random(&mut noise),
     };
-    Ok(generator.synthesis.forward(&ws, synthesis)?)
+    let images = generator.synthesis.forward(&ws, synthesis)?;
+    // Metrics look at them on the processor.
+    Ok(images.to_device(&Device::Cpu)?)
 }
 
 /// Along the great circle through two directions, as a unit vector: `a` at 0, `b` at 1.

@@ -91,6 +91,11 @@ impl Generator {
         ))
     }
 
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        self.parameters.device()
+    }
+
     /// The same generator over the same weights, with gradients to the weights.
     ///
     /// # Errors

@@ -51,6 +51,12 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// Where they are.
+    pub(crate) fn device(&self) -> &Device {
+        let first = self.entries.values().next();
+        first.map_or(&Device::Cpu, |(var, _)| var.device())
+    }
+
     /// New weights, drawn from `random` in the order of the slots.
     pub(crate) fn initialise(
         slots: &[TensorSlot],

@@ -3,6 +3,8 @@
 use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::activation::{self, Function};
+#[cfg(any(feature = "cuda", test))]
+use crate::cuda::plan::{Launch, Plan};
 use crate::op::{Op, apply, record};
 use crate::value::Value;
 
@@ -189,6 +191,12 @@ impl Op<1> for ChannelSum {
         sums
     }
 
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [x]: [&Tensor; 1]) -> Result<Plan> {
+        let (n, c, m) = x.dims3()?;
+        Launch::sum("channel_sum", c, n * m, &[n, c, m])
+    }
+
     fn gradients(
         &self,
         [x]: [&Tensor; 1],
@@ -232,6 +240,24 @@ impl BiasAct {
         let dims = x.dims();
         (dims[self.dim], dims[self.dim + 1..].iter().product())
     }
+
+    /// A kernel over all numbers of `x`.
+    #[cfg(any(feature = "cuda", test))]
+    fn launch(&self, kernel: &'static str, x: &Tensor, order: usize) -> Result<Plan> {
+        let (channels, inner) = self.sizes(x.shape());
+        let Function {
+            activation,
+            alpha,
+            gain,
+            clamp,
+        } = self.function;
+        Launch::new(
+            kernel,
+            x.elem_count(),
+            &[channels, inner, activation as usize, order],
+            &[alpha as f32, gain as f32, clamp as f32],
+        )
+    }
 }
 
 impl Op<2> for BiasAct {
@@ -253,6 +279,11 @@ impl Op<2> for BiasAct {
     fn run_f64(&self, [x, b]: [&[f64]; 2], [shape, _]: [&Shape; 2]) -> Vec<f64> {
         let (channels, inner) = self.sizes(shape);
         activation::apply_f64(&self.function, x, b, channels, inner)
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [x, _]: [&Tensor; 2]) -> Result<Plan> {
+        self.launch("bias_act", x, 0)
     }
 
     fn gradients(
@@ -286,6 +317,11 @@ impl Op<3> for Derivative {
     fn run_f64(&self, [dy, x, b]: [&[f64]; 3], [shape, ..]: [&Shape; 3]) -> Vec<f64> {
         let (channels, inner) = self.0.sizes(shape);
         activation::derivative_f64(&self.0.function, dy, x, b, channels, inner)
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [dy, _, _]: [&Tensor; 3]) -> Result<Plan> {
+        self.0.launch("bias_act_gradient", dy, 1)
     }
 
     fn gradients(
@@ -325,6 +361,11 @@ impl Op<3> for SecondDerivative {
     fn run_f64(&self, [g, x, b]: [&[f64]; 3], [shape, ..]: [&Shape; 3]) -> Vec<f64> {
         let (channels, inner) = self.0.sizes(shape);
         activation::second_derivative_f64(&self.0.function, g, x, b, channels, inner)
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [g, _, _]: [&Tensor; 3]) -> Result<Plan> {
+        self.0.launch("bias_act_gradient", g, 2)
     }
 
     fn gradients(&self, _: [&Tensor; 3], _: &Tensor, _: [bool; 3]) -> Result<[Option<Tensor>; 3]> {

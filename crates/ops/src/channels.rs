@@ -3,6 +3,8 @@
 use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::channels;
+#[cfg(any(feature = "cuda", test))]
+use crate::cuda::plan::{Launch, Plan};
 use crate::op::{Op, apply, record};
 use crate::value::Value;
 
@@ -121,6 +123,12 @@ impl Op<2> for ScaleChannels {
         channels::scale_f64(x, s)
     }
 
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [x, scales]: [&Tensor; 2]) -> Result<Plan> {
+        let inner = x.elem_count() / scales.elem_count().max(1);
+        Launch::new("scale_channels", x.elem_count(), &[inner], &[])
+    }
+
     fn gradients(
         &self,
         [x, s]: [&Tensor; 2],
@@ -157,6 +165,12 @@ impl Op<2> for ChannelDot {
         let rows = a.chunks_exact(inner).zip(b.chunks_exact(inner));
         rows.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum())
             .collect()
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [a, _]: [&Tensor; 2]) -> Result<Plan> {
+        let (n, c, h, w) = a.dims4()?;
+        Launch::sum("channel_dot", n * c, h * w, &[h * w])
     }
 
     fn gradients(
@@ -197,6 +211,12 @@ impl Op<2> for AddNoise {
         let plane = |i: usize| (i / (c * inner) * inner + i % inner) % noise.len();
         let sums = x.iter().enumerate().map(|(i, x)| x + noise[plane(i)]);
         sums.collect()
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [x, noise]: [&Tensor; 2]) -> Result<Plan> {
+        let (_, c, h, w) = x.dims4()?;
+        Launch::new("add_noise", x.elem_count(), &[c, h * w, noise.dim(0)?], &[])
     }
 
     fn gradients(
@@ -245,6 +265,12 @@ impl Op<1> for SumChannels {
             image.iter_mut().zip(values).for_each(|(sum, x)| *sum += x);
         }
         sums
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [x]: [&Tensor; 1]) -> Result<Plan> {
+        let (n, c, h, w) = x.dims4()?;
+        Launch::new("sum_channels", n * h * w, &[c, h * w], &[])
     }
 
     fn gradients(

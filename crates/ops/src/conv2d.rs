@@ -3,6 +3,8 @@
 use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::conv::{self, ConvGeometry, Direction, Scales};
+#[cfg(any(feature = "cuda", test))]
+use crate::cuda::plan::{Convolution, Plan};
 use crate::op::{Op, apply, record};
 use crate::value::Value;
 use crate::weight_cache;
@@ -252,7 +254,7 @@ pub(crate) struct Forward(pub ConvGeometry);
 pub(crate) struct InputGradient(pub ConvGeometry);
 /// `(x, dy) -> dw`
 #[derive(Clone)]
-struct WeightGradient(ConvGeometry);
+pub(crate) struct WeightGradient(pub ConvGeometry);
 
 impl Op<2> for Forward {
     const NAME: &'static str = "conv2d";
@@ -268,6 +270,12 @@ impl Op<2> for Forward {
 
     fn run_f64(&self, [x, w]: [&[f64]; 2], _: [&Shape; 2]) -> Vec<f64> {
         conv::forward_f64(&self.0, x, w)
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [x, w]: [&Tensor; 2]) -> Result<Plan> {
+        let op = |w: &Tensor, g| apply([x, w], Forward(g));
+        plan(&self.0, Convolution::Forward, w, op)
     }
 
     fn gradients(
@@ -301,6 +309,12 @@ impl Op<2> for InputGradient {
         conv::input_gradient_f64(&self.0, dy, w)
     }
 
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [dy, w]: [&Tensor; 2]) -> Result<Plan> {
+        let op = |w: &Tensor, g| apply([dy, w], InputGradient(g));
+        plan(&self.0, Convolution::InputGradient, w, op)
+    }
+
     fn gradients(
         &self,
         [dy, w]: [&Tensor; 2],
@@ -331,6 +345,12 @@ impl Op<2> for WeightGradient {
         conv::weight_gradient_f64(&self.0, x, dy)
     }
 
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [x, dy]: [&Tensor; 2]) -> Result<Plan> {
+        let op = |dy: &Tensor, g| apply([x, dy], WeightGradient(g));
+        plan(&self.0, Convolution::WeightGradient, dy, op)
+    }
+
     fn gradients(
         &self,
         [x, dy]: [&Tensor; 2],
@@ -344,4 +364,41 @@ impl Op<2> for WeightGradient {
             wanted[1].then(ddy).transpose()?,
         ])
     }
+}
+
+/// cuDNN's convolution, or other ops around one where weights are stored `[ci, co, ...]`, or where half precision would
+/// round the gain. `op` applies the op itself with a second input and sizes of that kind.
+#[cfg(any(feature = "cuda", test))]
+fn plan(
+    g: &ConvGeometry,
+    convolution: Convolution,
+    second: &Tensor,
+    op: impl FnOnce(&Tensor, ConvGeometry) -> Result<Tensor>,
+) -> Result<Plan> {
+    if second.dtype().size_in_bytes() < 4 && g.gain != 1.0 {
+        let plain = ConvGeometry { gain: 1.0, ..*g };
+        return Ok(Plan::Composed(op(&(second * g.gain)?, plain)?));
+    }
+    if !g.swapped {
+        return Ok(Plan::Convolution(*g, convolution));
+    }
+    let plain = ConvGeometry {
+        swapped: false,
+        ..*g
+    };
+    let y = match convolution {
+        Convolution::WeightGradient => exchanged(&op(second, plain)?, g.groups),
+        _ => op(&exchanged(second, g.groups)?, plain),
+    };
+    Ok(Plan::Composed(y?))
+}
+
+/// The first two dimensions of weights exchanged within each group.
+#[cfg(any(feature = "cuda", test))]
+fn exchanged(w: &Tensor, groups: usize) -> Result<Tensor> {
+    let (first, second, kh, kw) = w.dims4()?;
+    w.reshape((groups, first / groups, second, kh * kw))?
+        .transpose(1, 2)?
+        .reshape((groups * second, first / groups, kh, kw))?
+        .contiguous()
 }

@@ -5,6 +5,8 @@
 use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::grid_sample::{self, GridGeometry};
+#[cfg(any(feature = "cuda", test))]
+use crate::cuda::plan::{Launch, Params, Plan};
 use crate::op::{Op, apply};
 
 /// Samples `x` bilinearly at the points of `grid`; zero outside the image.
@@ -68,15 +70,29 @@ pub fn affine_grid(theta: &Tensor, size: (usize, usize, usize, usize)) -> Result
         .reshape((n, h, w, 2))
 }
 
+#[cfg(any(feature = "cuda", test))]
+impl GridGeometry {
+    /// A kernel that gets all sizes.
+    fn launch(&self, kernel: &'static str, threads: usize) -> Result<Plan> {
+        let sizes = [self.n, self.c, self.h, self.w, self.out_h, self.out_w];
+        Ok(Plan::Launch(Launch {
+            kernel,
+            params: Params::new(threads, &sizes, &[])?,
+            parts: 1,
+            zeroed: kernel == "grid_sample_spread",
+        }))
+    }
+}
+
 /// `(x, grid) -> y`
 #[derive(Clone)]
-struct Sample(GridGeometry);
+pub(crate) struct Sample(pub GridGeometry);
 /// `(dy, grid) -> dx`, the adjoint of [`Sample`] for a fixed grid
 #[derive(Clone)]
-struct Spread(GridGeometry);
+pub(crate) struct Spread(pub GridGeometry);
 /// `(x, grid, dy) -> dgrid`
 #[derive(Clone)]
-struct GridGradient(GridGeometry);
+pub(crate) struct GridGradient(pub GridGeometry);
 
 impl Op<2> for Sample {
     const NAME: &'static str = "grid_sample";
@@ -92,6 +108,12 @@ impl Op<2> for Sample {
 
     fn run_f64(&self, [x, grid]: [&[f64]; 2], _: [&Shape; 2]) -> Vec<f64> {
         grid_sample::sample(self.0, x, grid)
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, _: [&Tensor; 2]) -> Result<Plan> {
+        let g = self.0;
+        g.launch("grid_sample", g.n * g.c * g.out_h * g.out_w)
     }
 
     fn gradients(
@@ -125,6 +147,12 @@ impl Op<2> for Spread {
         grid_sample::spread(self.0, dy, grid)
     }
 
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, _: [&Tensor; 2]) -> Result<Plan> {
+        let g = self.0;
+        g.launch("grid_sample_spread", g.n * g.c * g.out_h * g.out_w)
+    }
+
     fn gradients(
         &self,
         [dy, grid]: [&Tensor; 2],
@@ -154,6 +182,12 @@ impl Op<3> for GridGradient {
 
     fn run_f64(&self, [x, grid, dy]: [&[f64]; 3], _: [&Shape; 3]) -> Vec<f64> {
         grid_sample::grid_gradient(self.0, x, grid, dy)
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, _: [&Tensor; 3]) -> Result<Plan> {
+        let g = self.0;
+        g.launch("grid_sample_grid", g.n * g.out_h * g.out_w)
     }
 
     fn gradients(&self, _: [&Tensor; 3], _: &Tensor, _: [bool; 3]) -> Result<[Option<Tensor>; 3]> {

@@ -6,12 +6,16 @@ mod channels;
 mod conv2d;
 mod conv2d_resample;
 mod cpu;
+#[cfg(any(feature = "cuda", test))]
+mod cuda;
+pub mod device;
 mod grid_sample;
 mod modulated_conv2d;
 mod op;
 mod scaled_conv2d;
 pub mod second_order;
 
+pub mod update;
 mod upfirdn2d;
 mod value;
 pub mod weight_cache;

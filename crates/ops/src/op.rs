@@ -1,10 +1,16 @@
 //! One frame for every op: kernels on slices and first-order gradients, for candle's graph and for our own.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor,
     backend::BackendStorage, bail,
 };
 
+#[cfg(feature = "cuda")]
+use crate::cuda::card;
+#[cfg(any(feature = "cuda", test))]
+use crate::cuda::plan::Plan;
 use crate::value::Value;
 
 /// An op on `N` contiguous tensors of one type, f32 or f64.
@@ -23,6 +29,10 @@ pub(crate) trait Op<const N: usize>: Clone + Send + Sync + 'static {
     /// The result for f64.
     fn run_f64(&self, inputs: [&[f64]; N], shapes: [&Shape; N]) -> Vec<f64>;
 
+    /// What a card does for the result.
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, inputs: [&Tensor; N]) -> Result<Plan>;
+
     /// The gradients in the `wanted` inputs for a gradient `dy` of the result; `None` is zero.
     fn gradients(
         &self,
@@ -37,7 +47,30 @@ pub(crate) fn apply<const N: usize, O: Op<N>>(inputs: [&Tensor; N], op: O) -> Re
 where
     Framed<O>: Arity<N>,
 {
-    Framed(op).apply_to(inputs)
+    #[cfg(test)]
+    if let Some(y) = crate::cuda::host::follow(inputs, &op) {
+        return y;
+    }
+    #[cfg(feature = "cuda")]
+    if inputs.iter().any(|input| input.device().is_cuda()) {
+        let contiguous = inputs.map(Tensor::contiguous);
+        let contiguous = contiguous.into_iter().collect::<Result<Vec<_>>>()?;
+        let contiguous: [Tensor; N] = contiguous.try_into().expect("as many as there were");
+        return match op.plan(contiguous.each_ref())? {
+            Plan::Composed(y) => Ok(y),
+            plan => Framed {
+                op,
+                plan: Some(plan),
+            }
+            .apply_to(contiguous.each_ref()),
+        };
+    }
+    Framed {
+        op,
+        #[cfg(feature = "cuda")]
+        plan: None,
+    }
+    .apply_to(inputs)
 }
 
 /// Applies an op to values.
@@ -59,7 +92,12 @@ where
 }
 
 /// An op as candle takes it.
-pub(crate) struct Framed<O>(O);
+pub(crate) struct Framed<O> {
+    op: O,
+    /// What a card does, for inputs that are on one.
+    #[cfg(feature = "cuda")]
+    plan: Option<Plan>,
+}
 
 /// How candle applies an op to `N` tensors.
 pub(crate) trait Arity<const N: usize> {
@@ -145,11 +183,17 @@ impl<O: Op<1>> CustomOp1 for Framed<O> {
     }
 
     fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        run(&self.0, [s], [l])
+        run(&self.op, [s], [l])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
+        let shape = self.op.shape([l.shape()])?;
+        card::run(O::NAME, self.plan.as_ref(), &[(s, l)], shape)
     }
 
     fn bwd(&self, a: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let [da] = self.0.gradients([a], &dy.contiguous()?, [true])?;
+        let [da] = self.op.gradients([a], &dy.contiguous()?, [true])?;
         Ok(da)
     }
 }
@@ -166,7 +210,19 @@ impl<O: Op<2>> CustomOp2 for Framed<O> {
         s2: &CpuStorage,
         l2: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        run(&self.0, [s1, s2], [l1, l2])
+        run(&self.op, [s1, s2], [l1, l2])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s1: &CudaStorage,
+        l1: &Layout,
+        s2: &CudaStorage,
+        l2: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let shape = self.op.shape([l1.shape(), l2.shape()])?;
+        card::run(O::NAME, self.plan.as_ref(), &[(s1, l1), (s2, l2)], shape)
     }
 
     fn bwd(
@@ -177,7 +233,7 @@ impl<O: Op<2>> CustomOp2 for Framed<O> {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let wanted = [a, b].map(Tensor::track_op);
-        let [da, db] = self.0.gradients([a, b], &dy.contiguous()?, wanted)?;
+        let [da, db] = self.op.gradients([a, b], &dy.contiguous()?, wanted)?;
         Ok((da, db))
     }
 }
@@ -196,7 +252,22 @@ impl<O: Op<3>> CustomOp3 for Framed<O> {
         s3: &CpuStorage,
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        run(&self.0, [s1, s2, s3], [l1, l2, l3])
+        run(&self.op, [s1, s2, s3], [l1, l2, l3])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s1: &CudaStorage,
+        l1: &Layout,
+        s2: &CudaStorage,
+        l2: &Layout,
+        s3: &CudaStorage,
+        l3: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let shape = self.op.shape([l1.shape(), l2.shape(), l3.shape()])?;
+        let inputs = [(s1, l1), (s2, l2), (s3, l3)];
+        card::run(O::NAME, self.plan.as_ref(), &inputs, shape)
     }
 
     fn bwd(
@@ -208,7 +279,7 @@ impl<O: Op<3>> CustomOp3 for Framed<O> {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let wanted = [a, b, c].map(Tensor::track_op);
-        let [da, db, dc] = self.0.gradients([a, b, c], &dy.contiguous()?, wanted)?;
+        let [da, db, dc] = self.op.gradients([a, b, c], &dy.contiguous()?, wanted)?;
         Ok((da, db, dc))
     }
 }

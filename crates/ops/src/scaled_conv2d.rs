@@ -10,6 +10,8 @@ use crate::cpu::simd::isa;
 use crate::op::{Op, apply, record};
 use crate::value::Value;
 use crate::weight_cache;
+#[cfg(any(feature = "cuda", test))]
+use crate::{conv2d::WeightGradient, cuda::plan::Plan};
 
 impl Value {
     /// `conv2d(self * scales, weight)`, `scales`: `[batch, in_channels]`.
@@ -117,6 +119,16 @@ impl Op<3> for Scaled {
         }
     }
 
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [x, w, s]: [&Tensor; 3]) -> Result<Plan> {
+        let x = scale_channels(x, s)?;
+        let y = match self.direction {
+            Direction::Forward => apply([&x, w], Forward(self.g)),
+            Direction::InputGradient => apply([&x, w], InputGradient(self.g)),
+        };
+        Ok(Plan::Composed(y?))
+    }
+
     fn gradients(
         &self,
         [x, w, s]: [&Tensor; 3],
@@ -162,6 +174,16 @@ impl Op<3> for ScaledWeightGradient {
             Direction::Forward => conv::weight_gradient_f64(&self.0.g, &x, dy),
             Direction::InputGradient => conv::weight_gradient_f64(&self.0.g, dy, &x),
         }
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [x, dy, s]: [&Tensor; 3]) -> Result<Plan> {
+        let x = scale_channels(x, s)?;
+        let dw = match self.0.direction {
+            Direction::Forward => apply([&x, dy], WeightGradient(self.0.g)),
+            Direction::InputGradient => apply([dy, &x], WeightGradient(self.0.g)),
+        };
+        Ok(Plan::Composed(dw?))
     }
 
     fn gradients(

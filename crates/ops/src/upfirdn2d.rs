@@ -5,6 +5,8 @@ use std::sync::Arc;
 use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::upfirdn::{Axis, Taps, filter_any, filter_f32};
+#[cfg(any(feature = "cuda", test))]
+use crate::cuda::plan::{Launch, Params, Plan};
 use crate::op::{Op, apply};
 use crate::value::Value;
 
@@ -343,6 +345,33 @@ impl Op<1> for UpFirDn {
     fn run_f64(&self, [x]: [&[f64]; 1], [shape]: [&Shape; 1]) -> Vec<f64> {
         let planes = shape.dims()[..2].iter().product();
         filter_any(x, planes, &self.x, &self.y, &self.taps)
+    }
+
+    #[cfg(any(feature = "cuda", test))]
+    fn plan(&self, [x]: [&Tensor; 1]) -> Result<Plan> {
+        let (n, c, _, _) = x.dims4()?;
+        let (x, y) = (&self.x, &self.y);
+        let single = |taps: &[f64]| taps.iter().map(|&tap| tap as f32).collect::<Vec<_>>();
+        let (taps_x, taps_y, separable, taps) = match &*self.taps {
+            Taps::Separable { x, y } => (x.len(), y.len(), 1, single(&[&x[..], y].concat())),
+            Taps::Full {
+                values,
+                rows,
+                columns,
+            } => (*columns, *rows, 0, single(values)),
+        };
+        let sizes = [
+            x.len, y.len, x.out_len, y.out_len, x.up, y.up, x.down, y.down,
+        ];
+        let mut integers: Vec<i64> = sizes.iter().map(|&size| size as i64).collect();
+        integers.extend([x.pad as i64, y.pad as i64]);
+        integers.extend([taps_x as i64, taps_y as i64, separable]);
+        Ok(Plan::Launch(Launch {
+            kernel: "upfirdn2d",
+            params: Params::signed(n * c * y.out_len * x.out_len, &integers, &taps)?,
+            parts: 1,
+            zeroed: false,
+        }))
     }
 
     fn gradients(&self, _: [&Tensor; 1], dy: &Tensor, _: [bool; 1]) -> Result<[Option<Tensor>; 1]> {

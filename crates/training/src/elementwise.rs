@@ -1,8 +1,10 @@
 //! In-place arithmetic on weights: what an optimizer and a moving average do to each value.
 //!
-//! Every value is worked on alone, so the result does not depend on the number of threads.
+//! Every value is worked on alone, so the result does not depend on the number of threads. Each update is named beside
+//! the function that the CPU runs: a card has kernels for the names.
 
-use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, CudaStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
+use ops::update::Update;
 use rayon::prelude::*;
 
 /// Values that one task works on.
@@ -11,10 +13,15 @@ const CHUNK: usize = 1 << 15;
 /// `x[i] = f(x[i], y[i])`
 ///
 /// # Errors
-/// When the shapes differ or the tensors are not f32 on the CPU.
-pub(crate) fn update2(x: &Tensor, y: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Result<()> {
+/// When the shapes differ or the tensors are not f32.
+pub(crate) fn update2(
+    x: &Tensor,
+    y: &Tensor,
+    update: Update,
+    f: impl Fn(f32, f32) -> f32 + Sync,
+) -> Result<()> {
     same_shape(x, y)?;
-    x.inplace_op2(&y.contiguous()?, &Update2(f))
+    x.inplace_op2(&y.contiguous()?, &Update2(update, f))
 }
 
 /// `x[i] = f(x[i], y[i], z[i])`
@@ -25,14 +32,15 @@ pub(crate) fn update3(
     x: &Tensor,
     y: &Tensor,
     z: &Tensor,
+    update: Update,
     f: impl Fn(f32, f32, f32) -> f32 + Sync,
 ) -> Result<()> {
     same_shape(x, y)?;
     same_shape(x, z)?;
-    x.inplace_op3(&y.contiguous()?, &z.contiguous()?, &Update3(f))
+    x.inplace_op3(&y.contiguous()?, &z.contiguous()?, &Update3(update, f))
 }
 
-struct Update2<F>(F);
+struct Update2<F>(Update, F);
 
 impl<F: Fn(f32, f32) -> f32 + Sync> InplaceOp2 for Update2<F> {
     fn name(&self) -> &'static str {
@@ -46,14 +54,24 @@ impl<F: Fn(f32, f32) -> f32 + Sync> InplaceOp2 for Update2<F> {
             .zip(y.par_chunks(CHUNK));
         pairs.for_each(|(x, y)| {
             for (x, &y) in x.iter_mut().zip(y) {
-                *x = self.0(*x, y);
+                *x = self.1(*x, y);
             }
         });
         Ok(())
     }
+
+    fn cuda_fwd(
+        &self,
+        x: &mut CudaStorage,
+        xl: &Layout,
+        y: &CudaStorage,
+        yl: &Layout,
+    ) -> Result<()> {
+        self.0.on_card(x, xl, &[(y, yl)])
+    }
 }
 
-struct Update3<F>(F);
+struct Update3<F>(Update, F);
 
 impl<F: Fn(f32, f32, f32) -> f32 + Sync> InplaceOp3 for Update3<F> {
     fn name(&self) -> &'static str {
@@ -76,10 +94,22 @@ impl<F: Fn(f32, f32, f32) -> f32 + Sync> InplaceOp3 for Update3<F> {
             .zip(z.par_chunks(CHUNK));
         triples.for_each(|((x, y), z)| {
             for ((x, &y), &z) in x.iter_mut().zip(y).zip(z) {
-                *x = self.0(*x, y, z);
+                *x = self.1(*x, y, z);
             }
         });
         Ok(())
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &mut CudaStorage,
+        xl: &Layout,
+        y: &CudaStorage,
+        yl: &Layout,
+        z: &CudaStorage,
+        zl: &Layout,
+    ) -> Result<()> {
+        self.0.on_card(x, xl, &[(y, yl), (z, zl)])
     }
 }
 
@@ -115,7 +145,7 @@ mod tests {
         let x = Tensor::arange(0f32, 6.0, &Device::Cpu).unwrap();
         let y = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu).unwrap();
         let part = x.narrow(0, 1, 4).unwrap().reshape((2, 2)).unwrap();
-        update2(&part, &y.t().unwrap(), |x, y| x * 10.0 + y).unwrap();
+        update2(&part, &y.t().unwrap(), Update::Set, |x, y| x * 10.0 + y).unwrap();
         let values = x.to_vec1::<f32>().unwrap();
         assert_eq!(values, [0.0, 11.0, 23.0, 32.0, 44.0, 5.0]);
     }
@@ -124,8 +154,8 @@ mod tests {
     fn other_shapes_and_types_are_refused() {
         let x = Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu).unwrap();
         let y = Tensor::zeros(4, candle_core::DType::F32, &Device::Cpu).unwrap();
-        assert!(update2(&x, &y, |x, _| x).is_err());
+        assert!(update2(&x, &y, Update::Set, |x, _| x).is_err());
         let y = Tensor::zeros(3, candle_core::DType::F64, &Device::Cpu).unwrap();
-        assert!(update2(&x, &y, |x, _| x).is_err());
+        assert!(update2(&x, &y, Update::Set, |x, _| x).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! The moving average of the generator: the one that makes the pictures.
 
 use networks::Generator;
+use ops::update::Update;
 
 use crate::elementwise::update2;
 use crate::error::Result;
@@ -23,17 +24,22 @@ pub fn update_average(average: &Generator, g: &Generator, beta: f64) -> Result<(
     let pairs = average.parameters().iter().zip(g.parameters().iter());
     for ((_, average, _), (_, new, kind)) in pairs {
         let new = new.as_detached_tensor();
+        let average_of = Update::Average { beta: beta as f32 };
         match kind {
             // As torch's lerp, which starts from the nearer end.
             networks::TensorKind::Trainable if beta < 0.5 => {
                 let beta = beta as f32;
-                update2(average, &new, |old, new| new + beta * (old - new))?;
+                update2(average, &new, average_of, |old, new| {
+                    new + beta * (old - new)
+                })?;
             }
             networks::TensorKind::Trainable => {
                 let rest = 1.0 - beta as f32;
-                update2(average, &new, |old, new| old - (old - new) * rest)?;
+                update2(average, &new, average_of, |old, new| {
+                    old - (old - new) * rest
+                })?;
             }
-            _ => update2(average, &new, |_, new| new)?,
+            _ => update2(average, &new, Update::Set, |_, new| new)?,
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use candle_core::{Tensor, Var};
 use networks::Parameters;
+use ops::update::Update;
 
 use crate::config::OptimizerConfig;
 use crate::elementwise::{update2, update3};
@@ -89,18 +90,25 @@ impl Adam {
                     &zeros
                 }
             };
-            update2(square, gradient, |v, g| {
+            let squares = Update::Square { beta: b2, rest: c2 };
+            update2(square, gradient, squares, |v, g| {
                 let g = sane(g);
                 v * b2 + g * g * c2
             })?;
             let mean = match &self.exp_avg {
                 Some(exp_avg) => {
-                    update2(&exp_avg[i], gradient, |m, g| m * b1 + sane(g) * c1)?;
+                    let means = Update::Mean { beta: b1, rest: c1 };
+                    update2(&exp_avg[i], gradient, means, |m, g| m * b1 + sane(g) * c1)?;
                     &exp_avg[i]
                 }
                 None => gradient,
             };
-            update3(variable, mean, square, |x, m, v| {
+            let adam = Update::Adam {
+                step_size,
+                root_correction,
+                eps,
+            };
+            update3(variable, mean, square, adam, |x, m, v| {
                 x - step_size * (sane(m) / (v.sqrt() / root_correction + eps))
             })?;
         }
@@ -131,7 +139,7 @@ impl Adam {
             copies.push((tensor.clone(), found.to_device(tensor.device())?));
         }
         for (tensor, found) in copies {
-            update2(&tensor, &found, |_, value| value)?;
+            update2(&tensor, &found, Update::Set, |_, value| value)?;
         }
         self.step = step;
         Ok(())

@@ -205,6 +205,11 @@ impl Trainer {
         Ok((images, labels))
     }
 
+    /// Where the networks are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Settings.
     pub fn config(&self) -> &TrainConfig {
         &self.config

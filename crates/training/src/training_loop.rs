@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use candle_core::Device;
 use serde_json::Value;
 
 use crate::disk_space::{check_space, nearly_full};
@@ -105,14 +104,13 @@ impl<'a> Run<'a> {
         stop: &'a AtomicBool,
     ) -> Result<Self> {
         let config = trainer.config();
-        let device = Device::Cpu;
         let preview = Preview::new(
             trainer.dataset(),
             config.preview_grid,
             config.generator.z_dim,
             config.random_seed,
             config.batch_gpu,
-            &device,
+            trainer.device(),
         )?;
         let is_new = resumed.is_none();
         run_dir::remove_temporaries(dir)?;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod benchmarks;
+mod cuda_toolkit;
 mod demo;
 mod detect_eval;
 mod golden;
@@ -38,6 +39,8 @@ enum Command {
     /// Our side of a benchmark, driven by `bench`
     #[command(hide = true)]
     BenchWorker,
+    /// Get NVIDIA's compiler and libraries as Python wheels, and print the environment that builds the feature cuda
+    CudaToolkit(cuda_toolkit::ToolkitArgs),
     /// Recall, precision, AP and speed of face detectors on a folder of pictures with a boxes.json
     DetectEval {
         /// DIR DETECTOR... and options; without any, says which
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
             Command::Demo(args) => demo::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::BenchWorker => bench::serve(),
+            Command::CudaToolkit(args) => cuda_toolkit::run(&args),
             Command::DetectEval { args } => detect_eval::run(&args),
             Command::Pages { dir } => pages::run(&dir),
             Command::Sample(args) => sample::run(&args),

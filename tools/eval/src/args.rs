@@ -46,6 +46,15 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "FILE", help_heading = "Measuring")]
     pub weights: Option<PathBuf>,
 
+    /// Where generators compute: cpu, cuda or cuda:N (a build with the feature cuda); feature networks stay on the cpu
+    #[arg(
+        long,
+        default_value = "cpu",
+        value_name = "DEVICE",
+        help_heading = "Measuring"
+    )]
+    pub device: String,
+
     /// Images in a batch
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Measuring")]
     pub batch: u16,

@@ -6,10 +6,10 @@ use evaluation::FakeImages;
 
 use crate::args::MetricsArgs;
 use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
-use crate::open::open;
+use crate::open::{device, open};
 
 pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
-    let opened = open(&args.network)?;
+    let opened = open(&args.network, &device(&args.measure.device)?)?;
     let (_, generator) = opened.generator()?;
     let options = DatasetOptions {
         use_labels: generator.config().c_dim > 0,

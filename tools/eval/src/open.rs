@@ -1,19 +1,29 @@
 //! Networks by name.
 
+use anyhow::Context;
 use candle_core::Device;
 use checkpoints::Opened;
+use ops::device::DeviceName;
+
+/// The device of a name.
+///
+/// # Errors
+/// When this build or this machine does not have it.
+pub fn device(name: &str) -> anyhow::Result<Device> {
+    let opened = name.parse().and_then(DeviceName::open);
+    opened.with_context(|| format!("--device {name}"))
+}
 
 /// Opens the generator of a file, an address, or a published network, without its other networks.
 ///
 /// # Errors
 /// When it cannot be found, fetched or read.
-pub fn open(path_or_preset: &str) -> anyhow::Result<Opened> {
+pub fn open(path_or_preset: &str, device: &Device) -> anyhow::Result<Opened> {
     let mut bar: Option<cli::Progress> = None;
-    let opened =
-        checkpoints::open_generator(path_or_preset, None, &Device::Cpu, &mut |progress| {
-            let bar =
-                bar.get_or_insert_with(|| cli::Progress::new("fetching", progress.total, "bytes"));
-            bar.set_position(progress.done);
-        })?;
+    let opened = checkpoints::open_generator(path_or_preset, None, device, &mut |progress| {
+        let bar =
+            bar.get_or_insert_with(|| cli::Progress::new("fetching", progress.total, "bytes"));
+        bar.set_position(progress.done);
+    })?;
     Ok(opened)
 }

@@ -46,7 +46,7 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "KEY", value_parser = ["G_ema", "G"])]
     pub generator: Option<String>,
 
-    /// Where to compute: cpu
+    /// Where to compute: cpu, cuda or cuda:N (a build with the feature cuda)
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: String,
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use candle_core::{Device, Tensor};
 use networks::{Generator, GeneratorConfig, MappingOptions};
+use ops::device::DeviceName;
 
 use crate::args::{NetworkArgs, SamplingArgs};
 
@@ -228,11 +229,6 @@ fn newest_snapshot(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
 
 /// The device of a name.
 fn device(name: &str) -> anyhow::Result<Device> {
-    match name {
-        "cpu" => Ok(Device::Cpu),
-        _ if name == "cuda" || name.starts_with("cuda:") => {
-            bail!("--device {name}: this build computes on the CPU only; use --device cpu")
-        }
-        _ => bail!("--device {name}: there is cpu"),
-    }
+    let opened = name.parse().and_then(DeviceName::open);
+    opened.with_context(|| format!("--device {name}"))
 }

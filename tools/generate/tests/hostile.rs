@@ -98,7 +98,7 @@ fn wrong_files_and_folders_are_named() {
         (images("cut.pkl"), "cut short"),
         (images("page.pkl"), "web page"),
         (images("."), "no network-snapshot"),
-        (with(&["--seeds=1", "--device=cuda:0"]), "--device cpu"),
+        (with(&["--seeds=1", "--device=cuda:99"]), "--device cuda:99"),
         (
             with(&["--seeds=1", "--generator=G"]),
             "has no such generator",

@@ -53,7 +53,7 @@ pub struct RunArgs {
     #[arg(long, short = 'n', help_heading = "Run")]
     #[serde(skip)]
     pub dry_run: bool,
-    /// Where to compute: cpu
+    /// Where to compute: cpu, cuda or cuda:N (a build with the feature cuda)
     #[arg(long, value_name = "DEVICE", help_heading = "Run")]
     pub device: Option<String>,
     /// Number of devices: 1

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use ops::device::CardReport;
 use serde_json::json;
 use training::{Phase, TrainConfig, Trainer};
 
@@ -22,7 +23,12 @@ pub fn report(config: &TrainConfig, trainer: Trainer) -> Result<()> {
     let d_parameters = networks.d.parameters().num_trainable();
     let left = (config.total_kimg * 1000).saturating_sub(trainer.learner().cur_nimg);
     let memory = config.predicted_memory()?;
-    let measured = match too_large(config)? {
+    let card = ops::device::inspect(trainer.device())?;
+    let too_large = match &card {
+        Some(card) => too_large_for(card, memory.total),
+        None => too_large(config)?,
+    };
+    let measured = match too_large {
         Some(text) => {
             tracing::warn!("{text}; nothing is measured");
             None
@@ -34,6 +40,14 @@ pub fn report(config: &TrainConfig, trainer: Trainer) -> Result<()> {
         "g_parameters": g_parameters,
         "d_parameters": d_parameters,
         "predicted_memory_bytes": memory,
+        "card": card.as_ref().map(|card| json!({
+            "name": card.name,
+            "compute_capability": [card.capability.0, card.capability.1],
+            "driver_cuda": card.driver,
+            "free_memory_bytes": card.memory.0,
+            "total_memory_bytes": card.memory.1,
+            "kernels": card.kernels,
+        })),
         "first_step_sec": measured.as_ref().map(|m| m.first_step_sec),
         "sec_per_kimg": measured.as_ref().map(|m| m.sec_per_kimg),
         "hours": measured.as_ref().map(|m| m.hours),
@@ -124,6 +138,22 @@ pub fn report(config: &TrainConfig, trainer: Trainer) -> Result<()> {
                     .unwrap_or("random weights".to_owned()),
             ),
             (
+                "device",
+                card.as_ref().map_or("cpu".to_owned(), |card| {
+                    format!(
+                        "{}, compute capability {}.{}, driver for CUDA {}.{}, {} of {} free; {} kernels loaded",
+                        card.name,
+                        card.capability.0,
+                        card.capability.1,
+                        card.driver / 1000,
+                        card.driver % 1000 / 10,
+                        megabytes(card.memory.0 as u64),
+                        megabytes(card.memory.1 as u64),
+                        card.kernels,
+                    )
+                }),
+            ),
+            (
                 "memory",
                 format!(
                     "{} predicted, within a factor of 2: weights {}, activations of {} images {}, data {}",
@@ -176,6 +206,19 @@ pub fn too_large(config: &TrainConfig) -> Result<Option<String>> {
     }))
 }
 
+/// [`too_large`] for the memory of a card.
+fn too_large_for(card: &CardReport, needed: u64) -> Option<String> {
+    let free = card.memory.0 as u64;
+    (free < needed).then(|| {
+        format!(
+            "the run should need {} of memory, {} are free on {}; fewer images at once (--batch-gpu) need less",
+            megabytes(needed),
+            megabytes(free),
+            card.name
+        )
+    })
+}
+
 fn measure(config: &TrainConfig, mut trainer: Trainer, left: u64) -> Result<Measured> {
     let start = Instant::now();
     let mut times = trainer.step()?;
@@ -208,4 +251,23 @@ fn measure(config: &TrainConfig, mut trainer: Trainer, left: u64) -> Result<Meas
 
 fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_that_is_too_small_is_named() {
+        let card = CardReport {
+            name: "a card".into(),
+            capability: (8, 0),
+            driver: 13000,
+            memory: (3 << 20, 4 << 20),
+            kernels: 38,
+        };
+        assert_eq!(too_large_for(&card, 3 << 20), None);
+        let text = too_large_for(&card, 5 << 20).unwrap();
+        assert!(text.contains("5 MB") && text.contains("a card"), "{text}");
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
+use ops::device::DeviceName;
 use training::{Outcome, Preset, Progress, RunDir, TrainConfig, Trainer, TrainingState};
 
 use crate::args::RunArgs;
@@ -41,10 +42,9 @@ pub fn run(args: &RunArgs) -> Result<()> {
 }
 
 fn device(name: Option<&str>) -> Result<Device> {
-    match name {
-        None | Some("cpu") => Ok(Device::Cpu),
-        Some(other) => bail!("--device {other}: this build computes on 'cpu' only"),
-    }
+    let name = name.unwrap_or("cpu");
+    let opened = name.parse().and_then(DeviceName::open);
+    opened.with_context(|| format!("--device {name}"))
 }
 
 fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> {

@@ -14,7 +14,7 @@ fn bad_input_is_named_with_a_way_out() {
     write("gpus.toml", b"data = 'faces.zip'\ngpus = 2\n");
     write("slip.toml", b"data = 'faces.zip'\nkimgs = 2\n");
     let new = "--data faces.zip --outdir r";
-    let cases: [(&str, i32, &[&str]); 39] = [
+    let cases: [(&str, i32, &[&str]); 40] = [
         ("--outdir r", 1, &["--data", "prep"]),
         ("--data faces.zip", 1, &["--outdir"]),
         ("--data none.zip --outdir r", 1, &["none.zip"]),
@@ -24,7 +24,12 @@ fn bad_input_is_named_with_a_way_out() {
         ("{} --aug some", 2, &["noaug"]),
         ("{} --cond", 1, &["cond"]),
         ("{} --batch 6 --batch-gpu 4", 1, &["batch-gpu"]),
-        ("{} --device cuda:0", 1, &["cpu"]),
+        (
+            "{} --device gpu",
+            1,
+            &["--device gpu", "cpu, cuda and cuda:N"],
+        ),
+        ("{} --device cuda:99", 1, &["--device cuda:99"]),
         ("{} --gpus 2", 1, &["gpus", "one device"]),
         ("{} --config gpus.toml", 1, &["gpus", "one device"]),
         ("{} --config slip.toml", 1, &["slip.toml", "kimgs"]),

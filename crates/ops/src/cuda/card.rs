@@ -1,0 +1,269 @@
+//! Carries out plans on a card.
+
+use candle_core::backend::BackendStorage;
+use candle_core::cuda_backend::cudarc::driver::{self, sys::CUresult};
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaFunction, CudaSlice, CudaView, DeviceRepr, LaunchConfig, PushKernelArg, ValidAsZeroBits,
+};
+use candle_core::cuda_backend::{CudaDType, CudaDevice, WrapErr};
+use candle_core::{CudaStorage, DType, Device, Layout, Result, Shape, bail};
+use half::{bf16, f16};
+
+use super::conv;
+use super::plan::{Launch, Params, Plan};
+use crate::device::{CardReport, DeviceError};
+
+/// All kernels, as PTX: the driver compiles it for the card at hand, once.
+pub(crate) const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
+/// What candle keeps the module under.
+const MODULE: &str = "kaogan";
+/// Threads of a block.
+const BLOCK: u32 = 256;
+
+// SAFETY: plain numbers, as the kernels declare them.
+unsafe impl DeviceRepr for Params {}
+
+/// A number type that kernels exist for.
+pub(super) trait Element: CudaDType + DeviceRepr + ValidAsZeroBits {
+    const SUFFIX: &'static str;
+}
+impl Element for f32 {
+    const SUFFIX: &'static str = "f32";
+}
+impl Element for f16 {
+    const SUFFIX: &'static str = "f16";
+}
+impl Element for bf16 {
+    const SUFFIX: &'static str = "bf16";
+}
+
+/// What an op makes of contiguous inputs of one type.
+///
+/// # Errors
+/// Names the op: when inputs are on several devices, of several types or of one that there is no kernel for, and what
+/// the driver or cuDNN says.
+pub(crate) fn run(
+    name: &str,
+    plan: Option<&Plan>,
+    inputs: &[(&CudaStorage, &Layout)],
+    shape: Shape,
+) -> Result<(CudaStorage, Shape)> {
+    let named = |error: candle_core::Error| error.context(format!("{name} on a CUDA device"));
+    let dtype = inputs[0].0.dtype();
+    if inputs.iter().any(|(s, _)| s.dtype() != dtype) {
+        let dtypes: Vec<DType> = inputs.iter().map(|(s, _)| s.dtype()).collect();
+        bail!("{name}: the types {dtypes:?} differ");
+    }
+    let storage = match dtype {
+        DType::F32 => typed::<f32>(plan, inputs, &shape),
+        DType::F16 => typed::<f16>(plan, inputs, &shape),
+        DType::BF16 => typed::<bf16>(plan, inputs, &shape),
+        other => bail!("{name}: CUDA devices compute in f32, f16 and bf16, not {other:?}"),
+    };
+    Ok((storage.map_err(named)?, shape))
+}
+
+fn typed<T: Element + conv::Number>(
+    plan: Option<&Plan>,
+    inputs: &[(&CudaStorage, &Layout)],
+    shape: &Shape,
+) -> Result<CudaStorage> {
+    let device = inputs[0].0.device();
+    let views = inputs
+        .iter()
+        .map(|(storage, layout)| view::<T>(storage, layout))
+        .collect::<Result<Vec<_>>>()?;
+    let len = shape.elem_count();
+    let y = match plan {
+        Some(Plan::Launch(launch)) => kernel(device, launch, &views, len)?,
+        Some(Plan::Convolution(g, convolution)) => {
+            // SAFETY: the convolution writes all of it.
+            let mut y = unsafe { device.alloc::<T>(len)? };
+            conv::run(device, g, *convolution, &views[0], &views[1], &mut y)?;
+            y
+        }
+        Some(Plan::Composed(_)) | None => bail!("no kernel was planned"),
+    };
+    Ok(CudaStorage::wrap_cuda_slice(y, device.clone()))
+}
+
+/// `len` results of a kernel.
+fn kernel<T: Element>(
+    device: &CudaDevice,
+    launch: &Launch,
+    views: &[CudaView<T>],
+    len: usize,
+) -> Result<CudaSlice<T>> {
+    let mut y = match launch.zeroed {
+        true => device.alloc_zeros::<T>(len)?,
+        // SAFETY: every kernel writes each of its results.
+        false => unsafe { device.alloc::<T>(len)? },
+    };
+    if !launch.is_sum() {
+        enqueue::<T, _, _>(device, launch.kernel, &launch.params, views, &mut y)?;
+        return Ok(y);
+    }
+    // SAFETY: the kernel writes each part.
+    let mut parts = unsafe { device.alloc::<f32>(len * launch.parts)? };
+    enqueue::<T, _, _>(device, launch.kernel, &launch.params, views, &mut parts)?;
+    let whole = Params::new(len, &[launch.parts], &[])?;
+    enqueue::<T, _, _>(device, "sum_parts", &whole, &[parts.slice(..)], &mut y)?;
+    Ok(y)
+}
+
+/// Puts one kernel for the type `T` behind what the card already has to do.
+fn enqueue<T: Element, I, Y>(
+    device: &CudaDevice,
+    name: &str,
+    params: &Params,
+    inputs: &[CudaView<I>],
+    y: &mut CudaSlice<Y>,
+) -> Result<()> {
+    if params.n == 0 {
+        return Ok(());
+    }
+    let function = function(device, &format!("{name}_{}", T::SUFFIX))?;
+    let nothing = 0u64;
+    let stream = device.cuda_stream();
+    let mut arguments = stream.launch_builder(&function);
+    for i in 0..3 {
+        match inputs.get(i) {
+            Some(input) => arguments.arg(input),
+            None => arguments.arg(&nothing),
+        };
+    }
+    arguments.arg(y).arg(params);
+    // SAFETY: the arguments are those of all our kernels, and no thread reaches beyond the sizes in `params`.
+    unsafe { arguments.launch(blocks(params)) }.w()?;
+    Ok(())
+}
+
+/// A function of our module, which is loaded at its first use.
+///
+/// # Errors
+/// What the driver says, with the name; a driver that is too old for the PTX among it.
+pub(crate) fn function(device: &CudaDevice, name: &str) -> Result<CudaFunction> {
+    let loaded = device
+        .get_or_load_custom_func(name, MODULE, PTX)
+        .map_err(|error| error.context(format!("loading the kernel {name}")))?;
+    Ok(loaded.into_cuda_function())
+}
+
+/// Blocks that cover all threads.
+fn blocks(params: &Params) -> LaunchConfig {
+    LaunchConfig {
+        grid_dim: ((params.n as u64).div_ceil(u64::from(BLOCK)) as u32, 1, 1),
+        block_dim: (BLOCK, 1, 1),
+        shared_mem_bytes: 0,
+    }
+}
+
+/// Opens a card. Everything that can be missing is looked for first, so that it can be named.
+pub(crate) fn open(ordinal: usize) -> std::result::Result<Device, DeviceError> {
+    // The archives that we link load the driver late and answer with this where there is none.
+    const STUB: CUresult = CUresult::CUDA_ERROR_STUB_LIBRARY;
+    if let Err(error) = driver::result::init() {
+        return Err(match error.0 {
+            STUB => DeviceError::Driver,
+            CUresult::CUDA_ERROR_NO_DEVICE => DeviceError::Card { ordinal, count: 0 },
+            _ => DeviceError::Failed(error.to_string()),
+        });
+    }
+    let count = driver::result::device::get_count();
+    let count = count.map_err(|error| DeviceError::Failed(error.to_string()))?;
+    let count = usize::try_from(count).unwrap_or(0);
+    if ordinal >= count {
+        return Err(DeviceError::Card { ordinal, count });
+    }
+    Device::new_cuda(ordinal).map_err(|error| DeviceError::Failed(error.to_string()))
+}
+
+/// What the card is, after all kernels were loaded.
+pub(crate) fn inspect(device: &CudaDevice) -> Result<CardReport> {
+    let stream = device.cuda_stream();
+    let context = stream.context();
+    let mut kernels = 0;
+    for entry in PTX.split(".visible .entry ").skip(1) {
+        function(device, entry.split('(').next().unwrap_or_default())?;
+        kernels += 1;
+    }
+    let mut driver_version = 0;
+    // SAFETY: it writes one number.
+    unsafe { driver::sys::cuDriverGetVersion(&mut driver_version) }
+        .result()
+        .w()?;
+    Ok(CardReport {
+        name: context.name().w()?,
+        capability: context.compute_capability().w()?,
+        driver: driver_version,
+        memory: context.mem_get_info().w()?,
+        kernels,
+    })
+}
+
+/// Runs an `update_*` kernel on `x`, in place, with up to two other tensors of its size.
+///
+/// # Errors
+/// When a tensor is not contiguous f32; what the driver says.
+pub(crate) fn update(
+    x: &mut CudaStorage,
+    layout: &Layout,
+    others: &[(&CudaStorage, &Layout)],
+    name: &str,
+    floats: &[f32],
+) -> Result<()> {
+    let device = x.device().clone();
+    let views = others
+        .iter()
+        .map(|(storage, layout)| view::<f32>(storage, layout))
+        .collect::<Result<Vec<_>>>()?;
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        bail!("{name}: the tensor is not contiguous");
+    };
+    let params = Params::new(end - start, &[], floats)?;
+    if params.n == 0 {
+        return Ok(());
+    }
+    let function = function(&device, &format!("{name}_f32"))?;
+    let mut x = x.as_cuda_slice_mut::<f32>()?.slice_mut(start..end);
+    let nothing = 0u64;
+    let stream = device.cuda_stream();
+    let mut arguments = stream.launch_builder(&function);
+    for i in 0..3 {
+        match views.get(i) {
+            Some(view) => arguments.arg(view),
+            None => arguments.arg(&nothing),
+        };
+    }
+    arguments.arg(&mut x).arg(&params);
+    // SAFETY: as in `enqueue`; all tensors have the same size.
+    unsafe { arguments.launch(blocks(&params)) }.w()?;
+    Ok(())
+}
+
+/// The numbers of a contiguous tensor.
+fn view<'a, T: Element>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, T>> {
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        bail!("the tensor is not contiguous");
+    };
+    Ok(storage.as_cuda_slice::<T>()?.slice(start..end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::host::KERNELS;
+
+    #[test]
+    fn the_module_has_every_kernel_for_every_type() {
+        for (name, types) in KERNELS {
+            for suffix in *types {
+                let entry = format!(".visible .entry {name}_{suffix}(");
+                assert!(PTX.contains(&entry), "no {entry}");
+            }
+        }
+        let entries = PTX.matches(".visible .entry ").count();
+        let named: usize = KERNELS.iter().map(|(_, types)| types.len()).sum();
+        assert_eq!(entries, named, "a kernel is not in the list");
+    }
+}

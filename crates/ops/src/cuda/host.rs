@@ -1,0 +1,256 @@
+//! The kernels of cards, compiled for the host by a C++ compiler: proof of their arithmetic without a card.
+//!
+//! Inside [`through_kernels`] every op of this crate follows its plan, with our kernels run thread after thread, so
+//! whole graphs with their gradients and tangents go through them and are compared with the CPU's own kernels.
+//! Convolutions, which cuDNN makes on a card, are taken from the CPU.
+
+use std::cell::Cell;
+use std::ffi::{CString, c_void};
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use candle_core::{Device, Result, Tensor, bail};
+use half::f16;
+
+use super::plan::{Convolution, Launch, Params, Plan};
+use crate::cpu::conv;
+use crate::cpu::conv::Direction;
+use crate::op::Op;
+use crate::weight_cache::prepared;
+
+const ALL: &[&str] = &["f32", "f16", "bf16"];
+const SINGLE: &[&str] = &["f32"];
+
+/// All kernels, with the types that they exist for.
+pub(super) const KERNELS: &[(&str, &[&str])] = &[
+    ("add", ALL),
+    ("add_noise", ALL),
+    ("bias_act", ALL),
+    ("bias_act_gradient", ALL),
+    ("channel_dot", ALL),
+    ("channel_sum", ALL),
+    ("grid_sample", SINGLE),
+    ("grid_sample_grid", SINGLE),
+    ("grid_sample_spread", SINGLE),
+    ("scale_channels", ALL),
+    ("sum_channels", ALL),
+    ("sum_parts", ALL),
+    ("update_adam", SINGLE),
+    ("update_average", SINGLE),
+    ("update_mean", SINGLE),
+    ("update_set", SINGLE),
+    ("update_square", SINGLE),
+    ("upfirdn2d", ALL),
+];
+
+/// How numbers are stored between kernels.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Storage {
+    F32,
+    F16,
+}
+
+thread_local! {
+    static THROUGH: Cell<Option<Storage>> = const { Cell::new(None) };
+}
+
+/// Runs `work` with all ops of this thread following their plans.
+fn through_kernels<T>(storage: Storage, work: impl FnOnce() -> T) -> T {
+    THROUGH.set(Some(storage));
+    let done = work();
+    THROUGH.set(None);
+    done
+}
+
+/// The result of an op by its plan, inside [`through_kernels`].
+pub(crate) fn follow<const N: usize, O: Op<N>>(
+    inputs: [&Tensor; N],
+    op: &O,
+) -> Option<Result<Tensor>> {
+    let storage = THROUGH.get()?;
+    let f32 = |t: &&Tensor| t.dtype() == candle_core::DType::F32;
+    inputs.iter().all(f32).then(|| by_plan(inputs, op, storage))
+}
+
+fn by_plan<const N: usize, O: Op<N>>(
+    inputs: [&Tensor; N],
+    op: &O,
+    storage: Storage,
+) -> Result<Tensor> {
+    let contiguous = inputs.map(|input| input.contiguous().expect("on the CPU").detach());
+    let shape = op.shape(contiguous.each_ref().map(Tensor::shape))?;
+    let values: Vec<Vec<f32>> = contiguous
+        .iter()
+        .map(|t| t.flatten_all()?.to_vec1::<f32>())
+        .collect::<Result<_>>()?;
+    let y = match op.plan(contiguous.each_ref())? {
+        Plan::Composed(y) => {
+            assert_eq!(y.shape(), &shape, "{}", O::NAME);
+            return Ok(y);
+        }
+        Plan::Launch(launch) => {
+            let types = KERNELS.iter().find(|(name, _)| *name == launch.kernel);
+            let halves = types.expect("the kernel is in the list").1.contains(&"f16");
+            match storage {
+                Storage::F16 if halves => {
+                    let halves = |v: &Vec<f32>| v.iter().map(|&v| f16::from_f32(v)).collect();
+                    let rounded: Vec<Vec<f16>> = values.iter().map(halves).collect();
+                    let y = launched(&launch, "f16", &rounded, shape.elem_count());
+                    y.into_iter().map(f16::to_f32).collect()
+                }
+                _ => launched(&launch, "f32", &values, shape.elem_count()),
+            }
+        }
+        Plan::Convolution(g, convolution) => {
+            assert!(!g.swapped, "cuDNN has one order of weights");
+            let (a, b) = (&values[0][..], &values[1][..]);
+            let scales = conv::Scales::default();
+            match convolution {
+                Convolution::Forward => {
+                    conv::forward(&g, a, b, &prepared(&g, b, Direction::Forward), scales)
+                }
+                Convolution::InputGradient => {
+                    let weights = prepared(&g, b, Direction::InputGradient);
+                    conv::input_gradient(&g, a, b, &weights, scales)
+                }
+                Convolution::WeightGradient => conv::weight_gradient(&g, a, b, scales),
+            }
+        }
+    };
+    if y.len() != shape.elem_count() {
+        bail!("{}: {} results for {shape:?}", O::NAME, y.len());
+    }
+    Tensor::from_vec(y, shape, &Device::Cpu)
+}
+
+/// Where results would stay untouched by a kernel that skips them.
+const UNTOUCHED: f32 = f32::NAN;
+
+trait Number: Copy {
+    fn of(value: f32) -> Self;
+}
+impl Number for f32 {
+    fn of(value: f32) -> Self {
+        value
+    }
+}
+impl Number for f16 {
+    fn of(value: f32) -> Self {
+        f16::from_f32(value)
+    }
+}
+
+fn launched<T: Number>(launch: &Launch, suffix: &str, inputs: &[Vec<T>], len: usize) -> Vec<T> {
+    let start = if launch.zeroed { 0.0 } else { UNTOUCHED };
+    let mut y = vec![T::of(start); len];
+    let pointers: Vec<*const c_void> = inputs.iter().map(|v| v.as_ptr().cast()).collect();
+    if launch.is_sum() {
+        let mut parts = vec![UNTOUCHED; len * launch.parts];
+        assert_eq!(parts.len() as i64, launch.params.n);
+        run(
+            launch.kernel,
+            suffix,
+            &pointers,
+            parts.as_mut_ptr().cast(),
+            launch.params,
+        );
+        let whole = Params::new(len, &[launch.parts], &[]).unwrap();
+        run(
+            "sum_parts",
+            suffix,
+            &[parts.as_ptr().cast()],
+            y.as_mut_ptr().cast(),
+            whole,
+        );
+    } else {
+        run(
+            launch.kernel,
+            suffix,
+            &pointers,
+            y.as_mut_ptr().cast(),
+            launch.params,
+        );
+    }
+    y
+}
+
+/// Runs one kernel, in blocks of a size that leaves a rest.
+fn run(kernel: &str, suffix: &str, inputs: &[*const c_void], y: *mut c_void, params: Params) {
+    type Kernel = *mut c_void;
+    type Launcher = unsafe extern "C" fn(
+        Kernel,
+        *const c_void,
+        *const c_void,
+        *const c_void,
+        *mut c_void,
+        Params,
+        u32,
+    );
+    let library = library().expect("callers looked for a compiler");
+    let at = |i: usize| inputs.get(i).copied().unwrap_or(std::ptr::null());
+    // SAFETY: the signatures are those of `kernels/all.cu`, and all arrays have the sizes of the plan.
+    unsafe {
+        let launcher: Launcher = std::mem::transmute(symbol(*library, "launch_on_host"));
+        let kernel = symbol(*library, &format!("{kernel}_{suffix}"));
+        launcher(kernel, at(0), at(1), at(2), y, params, 96);
+    }
+}
+
+/// # Safety
+/// `library` is open.
+unsafe fn symbol(library: usize, name: &str) -> *mut c_void {
+    let c_name = CString::new(name).unwrap();
+    // SAFETY: the caller's promise.
+    let found = unsafe { libc::dlsym(library as *mut c_void, c_name.as_ptr()) };
+    assert!(!found.is_null(), "no kernel is called {name}");
+    found
+}
+
+/// The compiled kernels; `None` where there is no C++ compiler.
+fn library() -> Option<&'static usize> {
+    static LIBRARY: OnceLock<Option<usize>> = OnceLock::new();
+    LIBRARY.get_or_init(compiled).as_ref()
+}
+
+fn compiled() -> Option<usize> {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
+    let version = Command::new(&compiler).arg("--version").output();
+    // A type of half precision came with GCC 12 and Clang 15.
+    if !version.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "skipped: no C++ compiler '{compiler}' (CXX names another), so kernels are not compared"
+        );
+        return None;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels/all.cu");
+    let out = dir.path().join("kernels.so");
+    let output = Command::new(&compiler)
+        .args([
+            "-x",
+            "c++",
+            "-std=c++17",
+            "-O2",
+            "-ffp-contract=off",
+            "-shared",
+            "-fPIC",
+        ])
+        .arg(source)
+        .arg("-o")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let path = CString::new(out.to_str().unwrap()).unwrap();
+    // SAFETY: a library that was just made, without initializers.
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
+    assert!(!library.is_null());
+    Some(library as usize)
+}
+
+mod tests;

@@ -1,0 +1,52 @@
+// What all kernels share. One thread makes one result (or one part of a sum); no thread waits for another, so the same
+// source runs on a host, thread after thread (see ../host.rs).
+#pragma once
+
+#ifdef __CUDACC__
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+typedef __half f16;
+typedef __nv_bfloat16 bf16;
+#define EXPORT extern "C" __global__
+#define ON_CARD __device__ __forceinline__
+#else
+#include <cmath>
+typedef _Float16 f16;
+#define EXPORT extern "C"
+#define ON_CARD static inline
+struct Position {
+    unsigned x;
+};
+static thread_local Position blockIdx, threadIdx, blockDim;
+static inline void atomicAdd(float *sum, float value) { *sum += value; }
+#endif
+
+// As `Params` in ../plan.rs.
+struct Params {
+    // Threads that have something to do.
+    long long n;
+    int i[24];
+    float f[96];
+};
+
+ON_CARD long long thread_number() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
+
+// Numbers are stored as T and computed with as float.
+template <typename T> ON_CARD float load(const T *values, long long i) { return (float)values[i]; }
+template <typename T> ON_CARD void store(T *values, long long i, float value) { values[i] = (T)value; }
+
+// Every kernel takes up to three inputs and one result; null where it has fewer.
+#define ARGUMENTS const void *a, const void *b, const void *c, void *y, const Params p
+#define ENTRY(name, suffix, T)                                                                                         \
+    EXPORT void name##_##suffix(ARGUMENTS) {                                                                           \
+        const long long at = thread_number();                                                                          \
+        if (at < p.n) name<T>(at, (const T *)a, (const T *)b, (const T *)c, y, p);                                     \
+    }
+#ifdef __CUDACC__
+#define ENTRIES(name) ENTRY(name, f32, float) ENTRY(name, f16, f16) ENTRY(name, bf16, bf16)
+#else
+#define ENTRIES(name) ENTRY(name, f32, float) ENTRY(name, f16, f16)
+#endif
+#define KERNEL(name)                                                                                                   \
+    template <typename T>                                                                                              \
+    ON_CARD void name(long long at, const T *a, const T *b, const T *c, void *y, const Params &p)
