@@ -251,7 +251,7 @@ impl BiasAct {
             gain,
             clamp,
         } = self.function;
-        Launch::new(
+        Launch::each(
             kernel,
             x.elem_count(),
             &[channels, inner, activation as usize, order],

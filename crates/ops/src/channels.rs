@@ -126,7 +126,7 @@ impl Op<2> for ScaleChannels {
     #[cfg(any(feature = "cuda", test))]
     fn plan(&self, [x, scales]: [&Tensor; 2]) -> Result<Plan> {
         let inner = x.elem_count() / scales.elem_count().max(1);
-        Launch::new("scale_channels", x.elem_count(), &[inner], &[])
+        Launch::each("scale_channels", x.elem_count(), &[inner], &[])
     }
 
     fn gradients(
@@ -216,7 +216,7 @@ impl Op<2> for AddNoise {
     #[cfg(any(feature = "cuda", test))]
     fn plan(&self, [x, noise]: [&Tensor; 2]) -> Result<Plan> {
         let (_, c, h, w) = x.dims4()?;
-        Launch::new("add_noise", x.elem_count(), &[c, h * w, noise.dim(0)?], &[])
+        Launch::each("add_noise", x.elem_count(), &[c, h * w, noise.dim(0)?], &[])
     }
 
     fn gradients(
@@ -270,7 +270,7 @@ impl Op<1> for SumChannels {
     #[cfg(any(feature = "cuda", test))]
     fn plan(&self, [x]: [&Tensor; 1]) -> Result<Plan> {
         let (n, c, h, w) = x.dims4()?;
-        Launch::new("sum_channels", n * h * w, &[c, h * w], &[])
+        Launch::each("sum_channels", n * h * w, &[c, h * w], &[])
     }
 
     fn gradients(

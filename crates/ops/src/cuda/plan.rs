@@ -5,6 +5,10 @@
 use candle_core::{Result, Tensor, bail};
 
 /// What an op on `N` inputs does on a card.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, for one call"
+)]
 pub(crate) enum Plan {
     /// One of our kernels.
     Launch(Launch),
@@ -96,7 +100,7 @@ impl Params {
 
 impl Launch {
     /// A kernel with one thread for each of `threads` results.
-    pub(crate) fn new(
+    pub(crate) fn each(
         kernel: &'static str,
         threads: usize,
         integers: &[usize],
