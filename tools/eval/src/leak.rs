@@ -16,7 +16,6 @@ use crate::measure::{append_line, timestamp};
 use crate::open::open;
 use crate::run::dataset_of;
 use crate::run_dir::RunDir;
-use candle_core::Device;
 
 /// File in the folder of a run.
 pub const FILE: &str = "leaks.jsonl";
@@ -72,7 +71,7 @@ fn fakes(
         }
         (None, None) => bail!("give the folder of a run, or --images FOLDER, or --network FILE"),
     };
-    let opened = open(&path.to_string_lossy(), &Device::Cpu)?;
+    let opened = open(&path.to_string_lossy())?;
     let (_, generator) = opened.generator()?;
     let mut fakes = FakeImages::new(generator, Some(dataset), args.seed)?;
     let bar = cli::Progress::new("fakes", Some(args.fakes as u64), "images");

@@ -6,10 +6,10 @@ use evaluation::FakeImages;
 
 use crate::args::MetricsArgs;
 use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
-use crate::open::{device, open};
+use crate::open::{device, open_on};
 
 pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
-    let opened = open(&args.network, &device(&args.measure.device)?)?;
+    let opened = open_on(&args.network, &device(&args.measure.device)?)?;
     let (_, generator) = opened.generator()?;
     let options = DatasetOptions {
         use_labels: generator.config().c_dim > 0,

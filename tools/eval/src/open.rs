@@ -18,7 +18,15 @@ pub fn device(name: &str) -> anyhow::Result<Device> {
 ///
 /// # Errors
 /// When it cannot be found, fetched or read.
-pub fn open(path_or_preset: &str, device: &Device) -> anyhow::Result<Opened> {
+pub fn open(path_or_preset: &str) -> anyhow::Result<Opened> {
+    open_on(path_or_preset, &Device::Cpu)
+}
+
+/// [`open`] with the generator on a device.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_on(path_or_preset: &str, device: &Device) -> anyhow::Result<Opened> {
     let mut bar: Option<cli::Progress> = None;
     let opened = checkpoints::open_generator(path_or_preset, None, device, &mut |progress| {
         let bar =

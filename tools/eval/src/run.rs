@@ -11,7 +11,7 @@ use metrics::{FeatureKind, Metric};
 use crate::args::RunArgs;
 use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
 use crate::metrics_of_network::warn_of_sizes;
-use crate::open::{device, open};
+use crate::open::{device, open_on};
 use crate::run_dir::{RunDir, Snapshot};
 
 /// Time between two looks at a live run.
@@ -36,7 +36,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             tracing::info!("{} snapshots to measure", todo.len());
         }
         for (snapshot, metrics) in todo {
-            let opened = open(&snapshot.path.to_string_lossy(), &device)?;
+            let opened = open_on(&snapshot.path.to_string_lossy(), &device)?;
             let (_, generator) = opened.generator()?;
             warn_of_sizes(generator.config().img_resolution, &dataset);
             let mut fakes = FakeImages::new(generator, Some(&dataset), args.measure.seed)?;

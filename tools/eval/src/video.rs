@@ -103,7 +103,7 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
 
 /// A grid of images from fixed latents, below a line with the name of the run and the moment.
 fn panel(run: &RunDir, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Panel> {
-    let opened = open(&snapshot.path.to_string_lossy(), &Device::Cpu)?;
+    let opened = open(&snapshot.path.to_string_lossy())?;
     let (_, generator) = opened.generator()?;
     let config = generator.config();
     let (columns, rows) = (usize::from(args.columns), usize::from(args.rows));
