@@ -9,10 +9,18 @@ pub(crate) struct Canvas {
     pixels: Vec<u8>,
 }
 
-/// A line of text, dark on white, as RGB rows: `width * 24` pixels.
-pub fn caption(width: usize, text: &str) -> Vec<u8> {
-    let mut canvas = Canvas::new(width, 24);
-    canvas.text((4.0, 4.0), text, [20, 20, 20], 0.0);
+/// Lines of text, dark on white, as RGB rows: `width * 20` pixels for each line and a rim of 4 rows.
+///
+/// Of a line that is too long the end is shown, where names of runs differ.
+pub fn caption(width: usize, lines: &[&str]) -> Vec<u8> {
+    const LINE: usize = 8 * DOT + 4;
+    let mut canvas = Canvas::new(width, lines.len() * LINE + 4);
+    let fitting = width.saturating_sub(8) / (8 * DOT);
+    for (i, line) in lines.iter().enumerate() {
+        let too_many = line.chars().count().saturating_sub(fitting);
+        let end: String = line.chars().skip(too_many).collect();
+        canvas.text((4.0, (4 + i * LINE) as f64), &end, [20, 20, 20], 0.0);
+    }
     canvas.pixels
 }
 

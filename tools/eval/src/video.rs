@@ -47,12 +47,13 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
         Some(out) => out.clone(),
         None => PathBuf::from(format!("progress.{}", FilmFormat::best().ending())),
     };
+    let names = distinguished(&runs.iter().map(RunDir::name).collect::<Vec<_>>());
     let bar = cli::Progress::new("film", Some(moments.len() as u64), "snapshots");
     let mut film: Option<Film> = None;
     let mut shown: Vec<Option<(u64, Panel)>> = vec![None; runs.len()];
     let n_frames = moments.len() as u32 + args.fps;
     for (i, &moment) in moments.iter().enumerate() {
-        for (run, shown) in runs.iter().zip(&mut shown) {
+        for ((run, name), shown) in runs.iter().zip(&names).zip(&mut shown) {
             let now = run.snapshots.iter().rev().find(|s| s.kimg <= moment);
             let Some(snapshot) = now.or(run.snapshots.first()) else {
                 continue;
@@ -61,7 +62,7 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
                 .as_ref()
                 .is_none_or(|(kimg, _)| *kimg != snapshot.kimg)
             {
-                let panel = panel(run, snapshot, args)?;
+                let panel = panel(name, snapshot, args)?;
                 *shown = Some((snapshot.kimg, panel));
             }
         }
@@ -101,8 +102,8 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A grid of images from fixed latents, below a line with the name of the run and the moment.
-fn panel(run: &RunDir, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Panel> {
+/// A grid of images from fixed latents, below the name of the run and the moment.
+fn panel(name: &str, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Panel> {
     let opened = open(&snapshot.path.to_string_lossy())?;
     let (_, generator) = opened.generator()?;
     let config = generator.config();
@@ -126,10 +127,8 @@ fn panel(run: &RunDir, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<
         })
         .transpose()?;
     let side = config.img_resolution;
-    let title = caption(
-        columns * side,
-        &format!("{}  kimg {}", run.name(), snapshot.kimg),
-    );
+    let moment = format!("kimg {}", snapshot.kimg);
+    let title = caption(columns * side, &[name, &moment]);
     let top = title.len() / (columns * side * 3);
     let mut panel = Panel {
         width: columns * side,
@@ -163,6 +162,18 @@ fn panel(run: &RunDir, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<
     Ok(panel)
 }
 
+/// Names without the words that all of them begin with; a name alone keeps all of them.
+fn distinguished(names: &[String]) -> Vec<String> {
+    let words: Vec<Vec<&str>> = names.iter().map(|name| name.split('-').collect()).collect();
+    let shortest = words.iter().map(Vec::len).min().unwrap_or(0);
+    let is_common = |i: &usize| words.len() > 1 && words.iter().all(|w| w[*i] == words[0][*i]);
+    // One word stays, whatever is left.
+    let common = (0..shortest.saturating_sub(1))
+        .take_while(is_common)
+        .count();
+    words.iter().map(|w| w[common..].join("-")).collect()
+}
+
 /// Side by side on black; even sizes, which H.264 wants.
 fn join(panels: &[&Panel]) -> Panel {
     let even = |n: usize| n + n % 2;
@@ -184,4 +195,25 @@ fn join(panels: &[&Panel]) -> Panel {
         left += panel.width + GAP;
     }
     Panel { width, height, rgb }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_what_tells_them_apart() {
+        let of =
+            |names: &[&str]| distinguished(&names.iter().map(|&n| n.into()).collect::<Vec<_>>());
+        assert_eq!(
+            of(&[
+                "00000-faces-kimg24-ada-augcustom",
+                "00000-faces-kimg24-noaug"
+            ]),
+            ["ada-augcustom", "noaug"]
+        );
+        assert_eq!(of(&["00000-a", "00001-a"]), ["00000-a", "00001-a"]);
+        assert_eq!(of(&["a-b", "a-b", "a-b-c"]), ["b", "b", "b-c"]);
+        assert_eq!(of(&["00000-faces-ada"]), ["00000-faces-ada"]);
+    }
 }

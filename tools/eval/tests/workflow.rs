@@ -255,7 +255,7 @@ fn planted_leaks_are_named_and_films_are_made() {
     assert_eq!(frames.len(), 3 + 4);
     assert_eq!(
         frames[0].buffer().dimensions(),
-        (2 * 3 * 32 + 8, 2 * 32 + 24)
+        (2 * 3 * 32 + 8, 2 * 32 + 44)
     );
     assert_ne!(frames[0].buffer(), frames[2].buffer());
 }

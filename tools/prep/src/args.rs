@@ -49,7 +49,7 @@ pub enum Command {
 #[derive(Debug, Default, clap::Args)]
 pub struct RunArgs {
     /// Folders, zips, tars, pictures, or @list.txt with one path a line
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", required_unless_present = "recipe")]
     pub inputs: Vec<PathBuf>,
 
     /// The zip to write; manifest, report, recipe and journal are written beside it
@@ -282,6 +282,7 @@ mod tests {
     fn usage_errors_leave_with_2() {
         for line in [
             "prep",
+            "prep run --out y.zip",
             "prep run x --detector yolo",
             "prep run x --blur much",
             "prep run x --matte white",

@@ -107,7 +107,11 @@ fn inspect_dataset(source: &Source) -> anyhow::Result<()> {
                 "health   good, judged by headers (`prep verify` decodes everything)"
             );
         } else {
-            let _ = writeln!(text, "health   {} problems\n{report}", found.problems.len());
+            let _ = writeln!(
+                text,
+                "health   {}\n{report}",
+                problems(found.problems.len())
+            );
         }
         text
     });
@@ -239,10 +243,14 @@ pub fn verify(path: &Path) -> anyhow::Result<()> {
     });
     if !report.is_good() {
         bail!(
-            "'{}' has {} problems",
+            "'{}' has {}",
             path.display(),
-            report.problems.len()
+            problems(report.problems.len())
         );
     }
     Ok(())
+}
+
+fn problems(n: usize) -> String {
+    format!("{n} problem{}", if n == 1 { "" } else { "s" })
 }

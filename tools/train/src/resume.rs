@@ -47,6 +47,15 @@ pub fn run(args: &RunArgs, what: &str, settings: &Settings, device: &Device) -> 
         true => path.clone(),
         false => folder_of(&path).to_owned(),
     };
+    // Nothing is written into a folder that is no run.
+    if path.is_dir() && state_files(&folder)?.is_empty() {
+        bail!(
+            "--resume: '{}' has no training state, so it cannot go on as it was; start a new run from its networks with \
+             --init-from '{}'",
+            folder.display(),
+            folder.display()
+        );
+    }
     // Before the state is read: another program may be about to write a newer one. A dry run only looks.
     let run_dir = match args.dry_run {
         true => None,
@@ -105,14 +114,6 @@ fn newest_state(
     device: &Device,
     warnings: &mut Vec<String>,
 ) -> Result<TrainingState> {
-    if state_files(run_dir)?.is_empty() {
-        bail!(
-            "--resume: '{}' has no training state, so it cannot go on as it was; start a new run from its networks with \
-             --init-from '{}'",
-            run_dir.display(),
-            run_dir.display()
-        );
-    }
     let state = TrainingState::latest(run_dir, device, |error| {
         warnings.push(format!("{error}; going on from the state before"));
     });

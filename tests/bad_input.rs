@@ -1,0 +1,145 @@
+//! What one program leaves, broken or in the wrong place, in the hands of the next: an error that names it, nothing left.
+
+use std::path::{Path, PathBuf};
+
+use e2e::{call, finished};
+use sample::Dump;
+
+/// Every file and folder below `dir` but the cache.
+fn content(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path == dir.join("cache") {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path.clone());
+            }
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn what_is_broken_or_misplaced_is_named_and_nothing_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    Dump::with_works(0, 12)
+        .write_to(&dir.join("dump"), |_| {})
+        .unwrap();
+    finished(call(
+        dir,
+        "prep",
+        "run dump/pictures --detector boxes:dump/boxes.jsonl --out faces.zip --resolution 32",
+    ));
+    let zip = std::fs::read(dir.join("faces.zip")).unwrap();
+    std::fs::write(dir.join("half.zip"), &zip[..zip.len() / 2]).unwrap();
+    // One bit of a picture, well inside the archive.
+    let mut rotten = zip.clone();
+    rotten[zip.len() / 3] ^= 0x10;
+    std::fs::write(dir.join("rotten.zip"), rotten).unwrap();
+    std::fs::create_dir(dir.join("nothing")).unwrap();
+    std::fs::write(dir.join("weights.pkl"), b"cos\nsystem\n(S'true'\ntR.").unwrap();
+
+    // Arguments, exit code, what the error must name.
+    let cases: [(&str, &str, i32, &[&str]); 17] = [
+        ("prep", "run --out x.zip", 2, &["INPUT"]),
+        ("prep", "run gone --out x.zip", 1, &["gone"]),
+        (
+            "prep",
+            "run dump/pictures --out x.zip --detector cascade:gone.xml",
+            1,
+            &["gone.xml"],
+        ),
+        (
+            "prep",
+            "run dump/pictures --out x.zip --resolution 0",
+            2,
+            &["--resolution"],
+        ),
+        ("prep", "verify half.zip", 1, &["half.zip"]),
+        ("prep", "verify rotten.zip", 1, &["rotten.zip", "1 problem"]),
+        (
+            "train",
+            "--data half.zip --outdir r --cfg tiny32",
+            1,
+            &["half.zip"],
+        ),
+        (
+            "train",
+            "--data dump/pictures --outdir r --cfg tiny32",
+            1,
+            &["squares"],
+        ),
+        (
+            "train",
+            "--data faces.manifest.jsonl --outdir r --cfg tiny32",
+            1,
+            &["faces.manifest.jsonl"],
+        ),
+        (
+            "train",
+            "--data faces.zip --outdir r --cfg tiny32 --init-from weights.pkl",
+            1,
+            &["weights.pkl", "system"],
+        ),
+        ("train", "--resume nothing", 1, &["nothing"]),
+        (
+            "eval",
+            "run nothing --metrics fid50_full --features face-detector",
+            1,
+            &["nothing"],
+        ),
+        ("eval", "compare nothing gone --out c.html", 1, &["nothing"]),
+        (
+            "eval",
+            "metrics --network faces.zip --data faces.zip --metrics fid50_full",
+            1,
+            &["faces.zip"],
+        ),
+        (
+            "eval",
+            "images nothing faces.zip --features face-detector",
+            1,
+            &["nothing"],
+        ),
+        (
+            "generate",
+            "images --network faces.zip --seeds 0 --outdir p",
+            1,
+            &["faces.zip"],
+        ),
+        (
+            "generate",
+            "convert weights.pkl w.safetensors",
+            1,
+            &["weights.pkl", "system"],
+        ),
+    ];
+    let before = content(dir);
+    let mut wrong = Vec::new();
+    for (program, arguments, code, named) in cases {
+        let output = call(dir, program, arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let mut complain =
+            |what: String| wrong.push(format!("{what}: {program} {arguments}\n{said}"));
+        if output.status.code() != Some(code) {
+            complain(format!("{} in place of {code}", output.status));
+        }
+        if said.contains("panicked") {
+            complain("a panic".into());
+        }
+        for word in named.iter().filter(|&word| !said.contains(word)) {
+            complain(format!("'{word}' is not named"));
+        }
+        for path in content(dir).iter().filter(|path| !before.contains(path)) {
+            complain(format!("'{}' is left", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
