@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use e2e::{call, finished};
-use sample::Dump;
+use e2e::{call, pack_faces};
 
 /// Every file and folder below `dir` but the cache.
 fn content(dir: &Path) -> Vec<PathBuf> {
@@ -29,14 +28,7 @@ fn content(dir: &Path) -> Vec<PathBuf> {
 fn what_is_broken_or_misplaced_is_named_and_nothing_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    Dump::with_works(0, 12)
-        .write_to(&dir.join("dump"), |_| {})
-        .unwrap();
-    finished(call(
-        dir,
-        "prep",
-        "run dump/pictures --detector boxes:dump/boxes.jsonl --out faces.zip --resolution 32",
-    ));
+    pack_faces(dir, 12);
     let zip = std::fs::read(dir.join("faces.zip")).unwrap();
     std::fs::write(dir.join("half.zip"), &zip[..zip.len() / 2]).unwrap();
     // One bit of a picture, well inside the archive.

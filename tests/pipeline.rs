@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use e2e::{call, finished, stdout};
-use sample::Dump;
+use e2e::{call, finished, pack_faces, stdout};
 
 fn run_dir(outdir: &Path) -> PathBuf {
     let (_, run) = training::run_dirs(outdir).unwrap().pop().unwrap();
@@ -18,16 +17,7 @@ const RUN: &str = "--data faces.zip --cfg tiny32 --cbase 64 --cmax 8 --batch 8 -
 fn a_dump_becomes_a_dataset_two_runs_and_a_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    Dump::with_works(0, 40)
-        .write_to(&dir.join("dump"), |_| {})
-        .unwrap();
-
-    // prep: the boxes are given, so that the test is about the pipeline and not about a detector.
-    finished(call(
-        dir,
-        "prep",
-        "run dump/pictures --detector boxes:dump/boxes.jsonl --out faces.zip --resolution 32",
-    ));
+    pack_faces(dir, 40);
     finished(call(dir, "prep", "verify faces.zip"));
     let options = dataset::DatasetOptions::default();
     let dataset = dataset::ImageDataset::open(dir.join("faces.zip"), &options).unwrap();

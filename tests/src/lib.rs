@@ -55,6 +55,19 @@ pub fn finished(mut command: Command) -> Output {
     output
 }
 
+/// Draws a dump of `n_works` and packs its faces as `faces.zip` at 32 px; the boxes are given, so that no detector matters.
+///
+/// # Panics
+/// When one of them fails.
+pub fn pack_faces(dir: &Path, n_works: usize) {
+    sample::Dump::with_works(0, n_works)
+        .write_to(&dir.join("dump"), |_| {})
+        .expect("the dump is written");
+    let arguments =
+        "run dump/pictures --detector boxes:dump/boxes.jsonl --out faces.zip --resolution 32";
+    finished(call(dir, "prep", arguments));
+}
+
 /// What a program printed.
 pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()

@@ -46,15 +46,6 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "FILE", help_heading = "Measuring")]
     pub weights: Option<PathBuf>,
 
-    /// Where generators compute: cpu, cuda or cuda:N (a build with the feature cuda); feature networks stay on the cpu
-    #[arg(
-        long,
-        default_value = "cpu",
-        value_name = "DEVICE",
-        help_heading = "Measuring"
-    )]
-    pub device: String,
-
     /// Images in a batch
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Measuring")]
     pub batch: u16,
@@ -108,6 +99,15 @@ pub struct MetricsArgs {
     /// Append the result lines to a file
     #[arg(long, value_name = "FILE.jsonl")]
     pub out: Option<PathBuf>,
+
+    /// Where generators compute: cpu, cuda or cuda:N (a build with the feature cuda); feature networks stay on the cpu
+    #[arg(
+        long,
+        default_value = "cpu",
+        value_name = "DEVICE",
+        help_heading = "Measuring"
+    )]
+    pub device: String,
 
     #[command(flatten)]
     pub measure: MeasureArgs,
@@ -166,6 +166,15 @@ pub struct RunArgs {
     /// Divisor of covariances: n (as StyleGAN2-ADA) or n-1 (as pytorch-fid)
     #[arg(long, default_value = "n", value_name = "N", value_parser = parse_covariance)]
     pub covariance: Covariance,
+
+    /// Where generators compute: cpu, cuda or cuda:N (a build with the feature cuda); feature networks stay on the cpu
+    #[arg(
+        long,
+        default_value = "cpu",
+        value_name = "DEVICE",
+        help_heading = "Measuring"
+    )]
+    pub device: String,
 
     #[command(flatten)]
     pub measure: MeasureArgs,

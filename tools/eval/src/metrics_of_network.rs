@@ -9,7 +9,7 @@ use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
 use crate::open::{device, open_on};
 
 pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
-    let opened = open_on(&args.network, &device(&args.measure.device)?)?;
+    let opened = open_on(&args.network, &device(&args.device)?)?;
     let (_, generator) = opened.generator()?;
     let options = DatasetOptions {
         use_labels: generator.config().c_dim > 0,
