@@ -10,6 +10,7 @@ mod benchmarks;
 mod cuda_toolkit;
 mod demo;
 mod detect_eval;
+mod emulated_card;
 mod golden;
 mod pages;
 mod programs;
@@ -41,6 +42,8 @@ enum Command {
     BenchWorker,
     /// Get NVIDIA's compiler and libraries as Python wheels, and print the environment that builds the feature cuda
     CudaToolkit(cuda_toolkit::ToolkitArgs),
+    /// Build the library that computes on the processor in place of a card, and print the environment that loads it
+    EmulatedCard(emulated_card::EmulatedArgs),
     /// Recall, precision, AP and speed of face detectors on a folder of pictures with a boxes.json
     DetectEval {
         /// DIR DETECTOR... and options; without any, says which
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
             Command::Bench(args) => bench::run(&args),
             Command::BenchWorker => bench::serve(),
             Command::CudaToolkit(args) => cuda_toolkit::run(&args),
+            Command::EmulatedCard(args) => emulated_card::run(&args),
             Command::DetectEval { args } => detect_eval::run(&args),
             Command::Pages { dir } => pages::run(&dir),
             Command::Sample(args) => sample::run(&args),

@@ -62,6 +62,11 @@ const LIBRARIES: [Library; 6] = [
     },
 ];
 
+/// The files that programs look for at their first call.
+pub fn libraries() -> impl Iterator<Item = &'static str> {
+    LIBRARIES.iter().map(|library| library.file)
+}
+
 /// Writes `lib*.a` for all libraries into `home/lib`.
 ///
 /// # Errors

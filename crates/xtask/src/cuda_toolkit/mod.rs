@@ -6,6 +6,8 @@
 
 mod lazy;
 
+pub use lazy::libraries;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
