@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use candle_core::cuda_backend::cudarc::cudnn::{
@@ -59,15 +60,14 @@ pub(super) fn run<T: Element + Number>(
 ) -> Result<()> {
     KEPT.with(|kept| {
         let mut kept = kept.borrow_mut();
-        if !kept.contains_key(&device.id()) {
-            let new = Kept {
+        let kept = match kept.entry(device.id()) {
+            Entry::Occupied(kept) => kept.into_mut(),
+            Entry::Vacant(place) => place.insert(Kept {
                 cudnn: Cudnn::new(device.cuda_stream())?,
                 algorithms: HashMap::new(),
                 workspace: device.alloc_zeros::<u8>(1)?,
-            };
-            kept.insert(device.id(), new);
-        }
-        let kept = kept.get_mut(&device.id()).expect("it was just put there");
+            }),
+        };
         kept.run(device, g, convolution, a, b, y)
     })
 }

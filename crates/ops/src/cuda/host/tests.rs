@@ -1,5 +1,8 @@
 //! Ops through the kernels of cards against ops through those of the CPU.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
 use candle_core::{DType, Var};
 
 use super::*;
@@ -21,7 +24,68 @@ fn tensor(seed: u64, shape: &[usize], scale: f32) -> Tensor {
             ((state >> 40) as f32 / (1u64 << 24) as f32 * 2.0 - 1.0) * scale
         })
         .collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    let values = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+    placed(&values)
+}
+
+thread_local! {
+    /// Where the numbers of tests are made, and as which type they are stored there.
+    static PLACE: RefCell<(Device, DType)> = const { RefCell::new((Device::Cpu, DType::F32)) };
+}
+
+/// A test on a card runs twice: its results are made on the CPU, then compared.
+#[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+enum Round {
+    Expect(VecDeque<Vec<Tensor>>),
+    Check(VecDeque<Vec<Tensor>>),
+}
+
+thread_local! {
+    static ROUND: RefCell<Option<Round>> = const { RefCell::new(None) };
+}
+
+/// [`compare`] inside such a test.
+fn compare_on_card(
+    what: &str,
+    halves: Option<f64>,
+    round: &mut Round,
+    work: impl Fn() -> Result<Vec<Tensor>>,
+) {
+    // Plain sums on a card are in any order.
+    let dtype = PLACE.with_borrow(|(_, dtype)| *dtype);
+    let tolerance = match (dtype, halves) {
+        (DType::F32, _) => 2e-5,
+        (DType::F16, Some(halves)) => halves,
+        // Three bits fewer.
+        (_, Some(halves)) => 8.0 * halves,
+        (_, None) => return,
+    };
+    let found = work().unwrap_or_else(|error| panic!("{what}, {dtype:?}: {error}"));
+    match round {
+        Round::Expect(list) => list.push_back(found),
+        Round::Check(list) => {
+            let expected = list.pop_front().expect("the CPU made as many");
+            for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                assert_eq!(found.dtype(), dtype, "{what}, result {i}");
+                let distance = distance(found, expected);
+                assert!(
+                    distance < tolerance,
+                    "{what}, result {i}, {dtype:?}: {distance:e}"
+                );
+            }
+        }
+    }
+}
+
+/// A tensor where [`PLACE`] says; the CPU has no other type than f32, but only numbers of the other one.
+fn placed(t: &Tensor) -> Tensor {
+    PLACE.with_borrow(|(device, dtype)| {
+        let rounded = t.to_dtype(*dtype).unwrap();
+        match device {
+            Device::Cpu => rounded.to_dtype(DType::F32).unwrap(),
+            card => rounded.to_device(card).unwrap(),
+        }
+    })
 }
 
 fn var(seed: u64, shape: &[usize]) -> Var {
@@ -32,6 +96,7 @@ fn var(seed: u64, shape: &[usize]) -> Var {
 fn distance(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
     let all = |t: &Tensor| {
+        let t = t.to_device(&Device::Cpu).unwrap();
         let t = t.to_dtype(DType::F64).unwrap().flatten_all().unwrap();
         t.to_vec1::<f64>().unwrap()
     };
@@ -49,6 +114,11 @@ fn distance(a: &Tensor, b: &Tensor) -> f64 {
 
 /// Compares what `work` makes through the kernels with what it makes on the CPU, in f32 and stored as f16.
 fn compare(what: &str, halves: Option<f64>, work: impl Fn() -> Result<Vec<Tensor>>) {
+    if let Some(mut round) = ROUND.take() {
+        compare_on_card(what, halves, &mut round, work);
+        ROUND.set(Some(round));
+        return;
+    }
     if library().is_none() {
         return;
     }
@@ -431,3 +501,6 @@ fn what_a_kernel_does_not_count_is_an_error() {
     let error = Params::new(1, &[], &[0.0; 97]).err().unwrap().to_string();
     assert!(error.contains("too many taps"), "{error}");
 }
+
+#[cfg(feature = "cuda")]
+mod on_card;
