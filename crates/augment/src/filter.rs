@@ -11,7 +11,7 @@ pub(crate) const BANDS: usize = 4;
 /// Taps of the bank.
 pub(crate) const TAPS: usize = 43;
 /// Reflected pixels around the image.
-const PAD: usize = TAPS / 2;
+pub(crate) const PAD: usize = TAPS / 2;
 
 /// Low-pass filter of Daubechies' symlet with two vanishing moments.
 const SYM2: [f64; 4] = [
@@ -90,7 +90,7 @@ pub(crate) fn filters(params: &AugmentParams) -> Vec<Option<[f64; TAPS]>> {
 }
 
 /// Where pixel `i` of an endlessly reflected row of `len` lies.
-fn reflect(i: isize, len: usize) -> usize {
+pub(crate) fn reflect(i: isize, len: usize) -> usize {
     let period = 2 * (len - 1);
     let i = i.rem_euclid(period as isize) as usize;
     i.min(period - i)

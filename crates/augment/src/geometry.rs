@@ -7,7 +7,7 @@ use std::f32::consts::FRAC_PI_2;
 use crate::{AugmentParams, Transform};
 
 /// Half the filter's taps beyond its own half: what a 12-tap filter needs around an image.
-const FILTER_MARGIN: usize = 3;
+pub(crate) const FILTER_MARGIN: usize = 3;
 
 /// Row-major.
 pub(crate) type Matrix3 = [[f32; 3]; 3];

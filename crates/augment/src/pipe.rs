@@ -2,12 +2,14 @@
 //!
 //! For fixed draws the pipe is affine in the images, `y = L x + b`. Its gradient is the adjoint of `L`, the tangent of a
 //! [`Dual`] goes through `L` itself, and so every derivative is exact, those of gradient penalties included. All stages
-//! of an image run in one task while it is in the cache; an image that no transform touches is copied.
+//! of an image run in one task while it is in the cache; an image that no transform touches is copied. On cards the same
+//! stages are a chain of tensor ops (`composed`).
+
+mod composed;
 
 use std::sync::Arc;
 
-use candle_core::backend::{BackendDevice, BackendStorage};
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, WithDType, bail};
 use ops::{Dual, Value};
 use rayon::prelude::*;
 
@@ -114,15 +116,22 @@ impl Augmentation {
         })
     }
 
-    /// The linear part: what the pipe does to a difference of images.
+    /// The linear part: what the pipe does to a difference of images. On a CPU it is part of candle's graph.
     ///
     /// # Errors
     /// As [`Self::apply`].
     pub fn apply_linear(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.run(x, Part::Linear)
+        match x.device().is_cuda() {
+            true => Ok(self.record(&x.into(), Part::Linear)?.into_tensor()),
+            false => self.run(x, Part::Linear),
+        }
     }
 
     fn record(&self, x: &Value, part: Part) -> candle_core::Result<Value> {
+        self.check(x.tensor())?;
+        if x.device().is_cuda() {
+            return composed::apply(&self.plan, x, part == Part::Affine);
+        }
         let pipe = self.clone();
         x.linear_map(|x| self.run(x, part), move |dy| pipe.run(dy, Part::Adjoint))
     }
@@ -138,7 +147,7 @@ impl Augmentation {
         map.as_ref().map(|map| map.theta)
     }
 
-    fn run(&self, x: &Tensor, part: Part) -> candle_core::Result<Tensor> {
+    fn check(&self, x: &Tensor) -> candle_core::Result<()> {
         let shape = self.plan.params.shape;
         if BatchShape::of(x)? != shape {
             bail!(
@@ -146,6 +155,11 @@ impl Augmentation {
                 x.shape()
             );
         }
+        Ok(())
+    }
+
+    fn run(&self, x: &Tensor, part: Part) -> candle_core::Result<Tensor> {
+        let shape = self.plan.params.shape;
         if (0..shape.batch).all(|image| self.plan.is_identity(image)) {
             return Ok(x.clone());
         }
@@ -385,20 +399,6 @@ impl CustomOp1 for PipeOp {
             _ => bail!("augment: images must be f32 or f64"),
         };
         Ok((y, layout.shape().clone()))
-    }
-
-    /// There is no kernel for the pipe: images on a card go through the processor and back.
-    fn cuda_fwd(
-        &self,
-        storage: &CudaStorage,
-        layout: &Layout,
-    ) -> candle_core::Result<(CudaStorage, Shape)> {
-        static TOLD: std::sync::Once = std::sync::Once::new();
-        TOLD.call_once(|| {
-            tracing::info!("the augment pipe has no kernel for cards: it runs on the processor");
-        });
-        let (y, shape) = self.cpu_fwd(&storage.to_cpu_storage()?, layout)?;
-        Ok((storage.device().storage_from_cpu_storage(&y)?, shape))
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {

@@ -10,7 +10,7 @@ use candle_core::WithDType;
 use crate::geometry::{Map, warped_size};
 
 /// Low-pass filter of Daubechies' symlet with six vanishing moments.
-const SYM6: [f64; 12] = [
+pub(crate) const SYM6: [f64; 12] = [
     0.015_404_109_327_027_373,
     0.003_490_712_084_217_47,
     -0.117_990_111_148_190_57,

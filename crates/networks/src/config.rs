@@ -95,7 +95,7 @@ pub struct GeneratorConfig {
     pub channel_base: usize,
     /// See `channel_base`.
     pub channel_max: usize,
-    /// How many of the largest resolutions run in f16 on devices that can; kept but not used on CPU.
+    /// How many of the largest resolutions may compute in a short type ([`Precision`](crate::Precision)).
     pub num_fp16_res: usize,
     /// Clamp of the convolution outputs.
     pub conv_clamp: Option<f64>,
@@ -126,7 +126,7 @@ pub struct DiscriminatorConfig {
     pub channel_base: usize,
     /// See `channel_base`.
     pub channel_max: usize,
-    /// How many of the largest resolutions run in f16 on devices that can; kept but not used on CPU.
+    /// How many of the largest resolutions may compute in a short type ([`Precision`](crate::Precision)).
     pub num_fp16_res: usize,
     /// Clamp of the convolution outputs.
     pub conv_clamp: Option<f64>,

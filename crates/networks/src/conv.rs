@@ -115,15 +115,28 @@ impl Conv {
     ///
     /// # Shapes
     /// - `x`: `[batch, in_channels, height, width]`
-    /// - result: `[batch, out_channels, height * up / down, width * up / down]`
+    /// - result: `[batch, out_channels, height * up / down, width * up / down]`, of the type of `x`
     pub fn forward(&self, x: &Dual, gain: f64) -> Result<Dual> {
-        let y = x.conv2d_resample(&self.weight, Some(&self.filter), &self.resample)?;
+        let dtype = x.primal.dtype();
+        let y = match dtype == self.weight.primal.dtype() {
+            true => x.conv2d_resample(&self.weight, Some(&self.filter), &self.resample)?,
+            false => {
+                // Short types hold the gradient of weights that were scaled before they were rounded.
+                let weight = self.weight.scale(self.resample.gain)?.to_dtype(dtype)?;
+                let resample = ResampleOptions {
+                    gain: 1.0,
+                    ..self.resample
+                };
+                x.conv2d_resample(&weight, Some(&self.filter), &resample)?
+            }
+        };
+        let bias = self.bias.as_ref().map(|b| b.to_dtype(dtype)).transpose()?;
         let options = BiasActOptions {
             activation: self.activation,
             gain: Some(self.activation.default_gain() * gain),
             clamp: self.conv_clamp.map(|clamp| clamp * gain),
             ..Default::default()
         };
-        Ok(y.bias_act(self.bias.as_ref(), &options)?)
+        Ok(y.bias_act(bias.as_ref(), &options)?)
     }
 }

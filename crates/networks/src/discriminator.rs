@@ -10,6 +10,7 @@ use crate::epilogue::DiscriminatorEpilogue;
 use crate::error::{Error, Result};
 use crate::mapping::{MappingDims, MappingNetwork};
 use crate::parameters::{Parameters, TensorSlot};
+use crate::precision::{Precision, short_from};
 use crate::random::NormalSource;
 
 /// The discriminator of StyleGAN2 (arXiv:1912.04958).
@@ -17,6 +18,7 @@ pub struct Discriminator {
     config: DiscriminatorConfig,
     parameters: Parameters,
     parts: Parts,
+    precision: Precision,
 }
 
 struct Parts {
@@ -56,7 +58,8 @@ impl Discriminator {
         Self::over(config, parameters, false)
     }
 
-    /// A discriminator over parameters that exist; they are shared. Gradients reach the trainable ones if `track`.
+    /// A discriminator over parameters that exist; they are shared. Gradients reach the trainable ones if `track`. It
+    /// computes as its device does by default ([`Precision::of`]).
     ///
     /// # Errors
     /// `Config` when the parameters are not those of such a discriminator.
@@ -65,6 +68,7 @@ impl Discriminator {
         let parts = build(&parameters, track, |b| Parts::new(b, config))?;
         Ok(Self {
             config: config.clone(),
+            precision: Precision::of(parameters.device()),
             parameters,
             parts,
         })
@@ -79,12 +83,23 @@ impl Discriminator {
         layout(|b| Parts::new(b, config))
     }
 
+    /// The same discriminator, its largest resolutions computed in another type.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// The same settings and precision over other parameters.
+    fn like(&self, parameters: Parameters, track: bool) -> Result<Self> {
+        Ok(Self::over(&self.config, parameters, track)?.with_precision(self.precision))
+    }
+
     /// The same discriminator over the same weights, with gradients to the weights.
     ///
     /// # Errors
     /// When the tensor library fails.
     pub fn tracked(&self) -> Result<Self> {
-        Self::over(&self.config, self.parameters.clone(), true)
+        self.like(self.parameters.clone(), true)
     }
 
     /// The same discriminator over the same weights, without gradients to the weights.
@@ -92,7 +107,7 @@ impl Discriminator {
     /// # Errors
     /// When the tensor library fails.
     pub fn detached(&self) -> Result<Self> {
-        Self::over(&self.config, self.parameters.clone(), false)
+        self.like(self.parameters.clone(), false)
     }
 
     /// A copy in another type, without gradients.
@@ -100,7 +115,7 @@ impl Discriminator {
     /// # Errors
     /// When the tensor library fails.
     pub fn to_dtype(&self, dtype: DType) -> Result<Self> {
-        Self::over(&self.config, self.parameters.to_dtype(dtype)?, false)
+        self.like(self.parameters.to_dtype(dtype)?, false)
     }
 
     /// Settings.
@@ -153,10 +168,13 @@ impl Discriminator {
                 "images are {dims:?} instead of [batch, {channels}, {side}, {side}]"
             )));
         }
+        let full = img.primal.dtype();
         let mut x = None;
         let mut img = Some(img.clone());
         for block in &self.parts.blocks {
-            (x, img) = block.forward(x, img)?;
+            let short_from = short_from(side, self.config.num_fp16_res);
+            let dtype = self.precision.at(block.resolution, short_from, full);
+            (x, img) = block.forward(x, img, dtype)?;
             for (name, value) in [("x", &x), ("img", &img)] {
                 if let Some(value) = value {
                     observe(&format!("b{}.{name}", block.resolution), value);
@@ -171,6 +189,7 @@ impl Discriminator {
             }
             None => None,
         };
+        let x = x.map(|x: Dual| x.to_dtype(full)).transpose()?;
         self.parts.epilogue.forward(x, img, cmap.as_ref(), observe)
     }
 }
@@ -281,10 +300,17 @@ impl DiscriminatorBlock {
         })
     }
 
-    fn forward(&self, x: Option<Dual>, img: Option<Dual>) -> Result<(Option<Dual>, Option<Dual>)> {
+    /// Features are computed in `dtype`; the image keeps its own.
+    fn forward(
+        &self,
+        x: Option<Dual>,
+        img: Option<Dual>,
+        dtype: DType,
+    ) -> Result<(Option<Dual>, Option<Dual>)> {
+        let x = x.map(|x| x.to_dtype(dtype)).transpose()?;
         let (x, img) = match (&self.from_rgb, img) {
             (Some(from_rgb), Some(img)) => {
-                let y = from_rgb.forward(&img, 1.0)?;
+                let y = from_rgb.forward(&img.to_dtype(dtype)?, 1.0)?;
                 let x = match x {
                     Some(x) => x.add(&y)?,
                     None => y,

@@ -7,6 +7,7 @@ use crate::config::GeneratorConfig;
 use crate::error::Result;
 use crate::mapping::{MappingDims, MappingNetwork, MappingOptions};
 use crate::parameters::{Parameters, TensorSlot};
+use crate::precision::Precision;
 use crate::random::NormalSource;
 use crate::synthesis::{SynthesisNetwork, SynthesisOptions};
 
@@ -51,13 +52,15 @@ impl Generator {
         Self::over(config, parameters, false)
     }
 
-    /// A generator over parameters that exist; they are shared. Gradients reach them if `track`.
+    /// A generator over parameters that exist; they are shared. Gradients reach them if `track`. It computes as its
+    /// device does by default ([`Precision::of`]).
     ///
     /// # Errors
     /// `Config` when the parameters are not those of such a generator.
     pub fn over(config: &GeneratorConfig, parameters: Parameters, track: bool) -> Result<Self> {
         config.validate()?;
-        let (synthesis, mapping) = build(&parameters, track, |b| Self::parts(b, config))?;
+        let (mut synthesis, mapping) = build(&parameters, track, |b| Self::parts(b, config))?;
+        synthesis.precision = Precision::of(parameters.device());
         Ok(Self {
             config: config.clone(),
             parameters,
@@ -96,12 +99,28 @@ impl Generator {
         self.parameters.device()
     }
 
+    /// The same generator, its largest resolutions computed in another type.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.synthesis.precision = precision;
+        self
+    }
+
+    /// What its largest resolutions compute in.
+    pub fn precision(&self) -> Precision {
+        self.synthesis.precision
+    }
+
+    /// The same settings and precision over other parameters.
+    fn like(&self, parameters: Parameters, track: bool) -> Result<Self> {
+        Ok(Self::over(&self.config, parameters, track)?.with_precision(self.precision()))
+    }
+
     /// The same generator over the same weights, with gradients to the weights.
     ///
     /// # Errors
     /// When the tensor library fails.
     pub fn tracked(&self) -> Result<Self> {
-        Self::over(&self.config, self.parameters.clone(), true)
+        self.like(self.parameters.clone(), true)
     }
 
     /// The same generator over the same weights, without gradients to the weights.
@@ -109,7 +128,7 @@ impl Generator {
     /// # Errors
     /// When the tensor library fails.
     pub fn detached(&self) -> Result<Self> {
-        Self::over(&self.config, self.parameters.clone(), false)
+        self.like(self.parameters.clone(), false)
     }
 
     /// A copy with weights of its own and no gradients: what a moving average starts from.
@@ -117,7 +136,7 @@ impl Generator {
     /// # Errors
     /// When the tensor library fails.
     pub fn deep_copy(&self) -> Result<Self> {
-        Self::over(&self.config, self.parameters.deep_copy()?, false)
+        self.like(self.parameters.deep_copy()?, false)
     }
 
     /// A copy in another type, without gradients.
@@ -125,7 +144,7 @@ impl Generator {
     /// # Errors
     /// When the tensor library fails.
     pub fn to_dtype(&self, dtype: DType) -> Result<Self> {
-        Self::over(&self.config, self.parameters.to_dtype(dtype)?, false)
+        self.like(self.parameters.to_dtype(dtype)?, false)
     }
 
     /// Settings.

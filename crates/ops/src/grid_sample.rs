@@ -7,7 +7,8 @@ use candle_core::{Result, Shape, Tensor, bail};
 use crate::cpu::grid_sample::{self, GridGeometry};
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::{Launch, Params, Plan};
-use crate::op::{Op, apply};
+use crate::op::{Op, apply, record};
+use crate::value::Value;
 
 /// Samples `x` bilinearly at the points of `grid`; zero outside the image.
 ///
@@ -21,6 +22,21 @@ use crate::op::{Op, apply};
 /// # Errors
 /// When shapes do not fit, or the types are not both f32 or both f64.
 pub fn grid_sample(x: &Tensor, grid: &Tensor) -> Result<Tensor> {
+    apply([x, grid], Sample(geometry(x, grid)?))
+}
+
+impl Value {
+    /// [`grid_sample`]
+    ///
+    /// # Errors
+    /// As [`grid_sample`].
+    pub fn grid_sample(&self, grid: &Value) -> Result<Value> {
+        let g = geometry(self.tensor(), grid.tensor())?;
+        record([self, grid], Sample(g))
+    }
+}
+
+fn geometry(x: &Tensor, grid: &Tensor) -> Result<GridGeometry> {
     let (n, c, h, w) = x.dims4()?;
     let (grid_n, out_h, out_w, two) = grid.dims4()?;
     if grid_n != n || two != 2 || h * w == 0 || h * w > u32::MAX as usize {
@@ -30,15 +46,14 @@ pub fn grid_sample(x: &Tensor, grid: &Tensor) -> Result<Tensor> {
             grid.shape()
         );
     }
-    let g = GridGeometry {
+    Ok(GridGeometry {
         n,
         c,
         h,
         w,
         out_h,
         out_w,
-    };
-    apply([x, grid], Sample(g))
+    })
 }
 
 /// The grid at which [`grid_sample`] maps an image by `theta`. Differentiable.

@@ -38,6 +38,11 @@ impl Default for ModulatedConv2dOptions<'_> {
 
 /// Convolves each image with `weight` scaled by its style; the scaling is moved to inputs and outputs.
 ///
+/// `x` may be f16 or bf16 while `weight`, `styles` and `noise` are f32: the convolution then runs in the type of `x`, and
+/// demodulation is worked out in f32. So that no sum leaves the range of f16, demodulated weights and styles are first
+/// divided by their largest values (and weights by the root of their number for each output), which demodulation takes
+/// out again.
+///
 /// A convolution with one weight for the whole batch is faster on a CPU than one with a weight for each image, in
 /// training and in inference, and gives the same numbers to rounding.
 ///
@@ -104,20 +109,48 @@ impl Dual {
             flip_weight,
             ..Default::default()
         };
-        let mut y = self.scaled_conv2d_resample(Some(styles), weight, filter, &resample)?;
+        let dtype = self.primal.dtype();
+        let tamed = match demodulate && dtype != weight.primal.dtype() {
+            true => Some(prenormalised(weight, styles)?),
+            false => None,
+        };
+        let (weight, styles) = tamed.as_ref().map_or((weight, styles), |(w, s)| (w, s));
+        let (w, s) = (weight.to_dtype(dtype)?, styles.to_dtype(dtype)?);
+        let mut y = self.scaled_conv2d_resample(Some(&s), &w, filter, &resample)?;
         if demodulate {
             // The norm of each output's scaled kernel: [batch, in] x [in, out].
             let energy = weight.channel_dot(weight)?.transpose(0, 1)?;
             let norms = styles.sqr()?.matmul(&energy)?.shift(1e-8)?;
-            y = y.scale_channels(&norms.sqrt()?.recip()?)?;
+            y = y.scale_channels(&norms.sqrt()?.recip()?.to_dtype(dtype)?)?;
         }
-        match noise {
+        match noise.map(|noise| noise.to_dtype(dtype)).transpose()? {
             None => Ok(y),
             Some(noise) if noise.primal.rank() == 2 => {
                 let (h, w) = noise.primal.dims2()?;
                 y.add_noise(&noise.reshape((1, 1, h, w))?)
             }
-            Some(noise) => y.add_noise(noise),
+            Some(noise) => y.add_noise(&noise),
         }
     }
+}
+
+/// Weights and styles with their largest values at `1 / sqrt(in_channels * kernel size)` and 1.
+///
+/// Demodulation takes the divisors out again, so no gradient has to flow through them.
+fn prenormalised(weight: &Dual, styles: &Dual) -> Result<(Dual, Dual)> {
+    let (out_channels, in_channels, height, width) = weight.primal.dims4()?;
+    let divided = |of: &Dual, divisors: Tensor, shape: &[usize]| -> Result<Dual> {
+        // What is all zeros stays so.
+        let factors = divisors
+            .clamp(1e-30, f64::INFINITY)?
+            .recip()?
+            .reshape(shape)?;
+        of.broadcast_mul(&factors.into())
+    };
+    let largest = |of: &Dual| of.primal.tensor().flatten_from(1)?.abs()?.max(1);
+    let root = ((in_channels * height * width) as f64).sqrt();
+    let weight = divided(weight, (largest(weight)? * root)?, &[out_channels, 1, 1, 1])?;
+    let batch = styles.primal.dim(0)?;
+    let styles = divided(styles, largest(styles)?, &[batch, 1])?;
+    Ok((weight, styles))
 }

@@ -3,9 +3,10 @@
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor,
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType,
     backend::BackendStorage, bail,
 };
+use half::{bf16, f16};
 
 #[cfg(feature = "cuda")]
 use crate::cuda::card;
@@ -13,7 +14,7 @@ use crate::cuda::card;
 use crate::cuda::plan::Plan;
 use crate::value::Value;
 
-/// An op on `N` contiguous tensors of one type, f32 or f64.
+/// An op on `N` contiguous tensors of one type: f32, f64, or f16 and bf16, which are computed with as f32.
 ///
 /// Its gradients are written with ops again, so they are differentiable where those are.
 pub(crate) trait Op<const N: usize>: Clone + Send + Sync + 'static {
@@ -158,10 +159,37 @@ fn run<const N: usize, O: Op<N>>(
         let y = op.run_f64(inputs, shapes);
         return Ok((CpuStorage::F64(y), op.shape(shapes)?));
     }
+    let halves = slices(storages, ranges, |storage| match storage {
+        CpuStorage::F16(values) => Some(values),
+        _ => None,
+    });
+    if let Some(inputs) = halves {
+        let y: Vec<f16> = rounded(op, inputs, shapes);
+        return Ok((CpuStorage::F16(y), op.shape(shapes)?));
+    }
+    let brains = slices(storages, ranges, |storage| match storage {
+        CpuStorage::BF16(values) => Some(values),
+        _ => None,
+    });
+    if let Some(inputs) = brains {
+        let y: Vec<bf16> = rounded(op, inputs, shapes);
+        return Ok((CpuStorage::BF16(y), op.shape(shapes)?));
+    }
     bail!(
-        "{name}: the types {:?} are not all f32 or all f64",
+        "{name}: the types {:?} are not one of f32, f64, f16 and bf16",
         storages.map(BackendStorage::dtype)
     )
+}
+
+/// An op on a short type as cards do it: computed in f32, rounded once.
+fn rounded<const N: usize, O: Op<N>, T: WithDType>(
+    op: &O,
+    inputs: [&[T]; N],
+    shapes: [&Shape; N],
+) -> Vec<T> {
+    let singles = inputs.map(|v| v.iter().map(|v| v.to_f64() as f32).collect::<Vec<_>>());
+    let y = op.run_f32(singles.each_ref().map(Vec::as_slice), shapes);
+    y.into_iter().map(|v| T::from_f64(f64::from(v))).collect()
 }
 
 /// The ranges of all storages, where all are of one type.

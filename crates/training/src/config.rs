@@ -94,6 +94,9 @@ pub struct TrainConfig {
     pub allow_tf32: bool,
     /// Whether cuDNN tries its algorithms for each new shape.
     pub cudnn_benchmark: bool,
+    /// bf16 in place of f16 at the largest resolutions, on devices that compute in short types.
+    #[serde(default)]
+    pub bf16: bool,
     /// Channels-last memory layout at f16, on devices that gain from it.
     pub fp16_channels_last: bool,
 }

@@ -1,6 +1,9 @@
 //! How much memory a run will take, told from its settings before any of it is taken.
 
-use networks::{Architecture, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig};
+use candle_core::{DType, Device};
+use networks::{
+    Architecture, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, Precision,
+};
 
 use crate::config::TrainConfig;
 use crate::error::Result;
@@ -31,15 +34,23 @@ pub struct MemoryEstimate {
 }
 
 impl TrainConfig {
+    /// What the largest resolutions compute in on this device.
+    pub fn precision(&self, device: &Device) -> Precision {
+        match Precision::of(device) {
+            Precision::F16 if self.bf16 => Precision::BF16,
+            precision => precision,
+        }
+    }
+
     /// The peak of memory that a run should need. Within a factor of 2 of what small runs took on a CPU.
     ///
     /// Weights count once for each copy that training keeps: value, gradient and two moments of what is trained, and one
     /// more generator for the moving average. Activations are the outputs of all layers for `batch_gpu` images, times
-    /// the copies that are alive at the peak.
+    /// the copies that are alive at the peak; those of short types count half.
     ///
     /// # Errors
     /// When the settings of the networks are impossible.
-    pub fn predicted_memory(&self) -> Result<MemoryEstimate> {
+    pub fn predicted_memory(&self, precision: Precision) -> Result<MemoryEstimate> {
         let values = |slots: Vec<networks::TensorSlot>| -> f64 {
             let sizes = slots
                 .iter()
@@ -50,10 +61,10 @@ impl TrainConfig {
         let d = values(Discriminator::layout(&self.discriminator)?);
         let weights = VALUE * (5.0 * g + 4.0 * d);
         let image = (self.generator.img_channels * self.generator.img_resolution.pow(2)) as f64;
-        let per_image = GENERATOR_COPIES * generator_values(&self.generator)
-            + DISCRIMINATOR_COPIES * discriminator_values(&self.discriminator)
-            + IMAGE_COPIES * image;
-        let activations = VALUE * per_image * self.batch_gpu as f64;
+        let per_image = GENERATOR_COPIES * generator_bytes(&self.generator, precision)
+            + DISCRIMINATOR_COPIES * discriminator_bytes(&self.discriminator, precision)
+            + IMAGE_COPIES * VALUE * image;
+        let activations = per_image * self.batch_gpu as f64;
         // A batch as `f32`, and three of them as bytes: given, and two ahead.
         let images = (VALUE + 3.0) * image * self.batch_size as f64;
         Ok(MemoryEstimate {
@@ -65,32 +76,41 @@ impl TrainConfig {
     }
 }
 
-/// Values of all layers' outputs for one image.
-fn generator_values(config: &GeneratorConfig) -> f64 {
-    let layers = config.mapping.num_layers * config.w_dim;
+/// Bytes of all layers' outputs for one image.
+fn generator_bytes(config: &GeneratorConfig, precision: Precision) -> f64 {
+    let layers = VALUE * (config.mapping.num_layers * config.w_dim) as f64;
     let blocks = config.block_resolutions().map(|side| {
         let n_convs = if side == 4 { 1 } else { 2 };
+        let value = bytes(config.dtype_at(side, precision));
+        let features = value * (n_convs * config.channels(side)) as f64;
         // Each block adds to the image; the image is enlarged for the next.
-        (n_convs * config.channels(side) + 2 * config.img_channels) * side * side
+        (features + VALUE * (2 * config.img_channels) as f64) * (side * side) as f64
     });
-    (layers + blocks.sum::<usize>()) as f64
+    layers + blocks.sum::<f64>()
+}
+
+fn bytes(dtype: DType) -> f64 {
+    dtype.size_in_bytes() as f64
 }
 
 /// The same of a discriminator.
-fn discriminator_values(config: &DiscriminatorConfig) -> f64 {
-    let mut values = config.channels(config.img_resolution) * config.img_resolution.pow(2);
+fn discriminator_bytes(config: &DiscriminatorConfig, precision: Precision) -> f64 {
+    let image = config.img_resolution;
+    let first = config.channels(image) * image.pow(2);
+    let mut sum = bytes(config.dtype_at(image, precision)) * first as f64;
     let mut side = config.img_resolution;
     while side > 4 {
         let (wide, narrow) = (config.channels(side), config.channels(side / 2));
         let pixels = side * side;
         // The convolution at full size, the blurred copy, then the halved outputs.
-        values += 2 * wide * pixels + narrow * pixels / 4;
+        let mut values = 2 * wide * pixels + narrow * pixels / 4;
         if config.architecture == Architecture::Resnet {
             values += narrow * pixels / 4;
         }
+        sum += bytes(config.dtype_at(side, precision)) * values as f64;
         side /= 2;
     }
-    (values + 2 * config.channels(4) * 16) as f64
+    sum + VALUE * (2 * config.channels(4) * 16) as f64
 }
 
 #[cfg(test)]
@@ -114,7 +134,13 @@ mod tests {
             ..Overrides::default()
         };
         let config = TrainConfig::resolve(preset, &dataset, &flags).unwrap();
-        config.predicted_memory().unwrap()
+        let full = config.predicted_memory(Precision::Full).unwrap();
+        let short = config.predicted_memory(Precision::F16).unwrap();
+        // Nearly all activations are at the largest resolutions; the images under augmentation stay f32.
+        let share = short.activations as f64 / full.activations as f64;
+        assert!((0.5..0.75).contains(&share), "{share}");
+        assert_eq!(short.weights, full.weights);
+        full
     }
 
     #[test]

@@ -66,6 +66,9 @@ impl TrainConfig {
         if self.allow_tf32 {
             set("allow_tf32", true.into());
         }
+        if self.bf16 {
+            set("bf16", true.into());
+        }
         if !self.cudnn_benchmark {
             set("cudnn_benchmark", false.into());
         }

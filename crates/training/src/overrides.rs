@@ -106,6 +106,8 @@ pub struct Overrides {
     pub freezed: Option<usize>,
     /// No f16 at all.
     pub fp32: Option<bool>,
+    /// bf16 in place of f16.
+    pub bf16: Option<bool>,
     /// Channels-last layout at f16.
     pub nhwc: Option<bool>,
     /// Allow TensorFloat-32.

@@ -108,8 +108,15 @@ impl Trainer {
         });
         let ada = ada.filter(|_| config.augment.is_some());
         let pipe = config.augment.clone().map(AugmentPipe::from);
+        let precision = config.precision(device);
+        let learner = Learner::new(
+            LearnerOptions::of(config),
+            &start.g.with_precision(precision),
+            &start.d.with_precision(precision),
+            start.g_ema.with_precision(precision),
+        )?;
         Ok(Self {
-            learner: Learner::new(LearnerOptions::of(config), &start.g, &start.d, start.g_ema)?,
+            learner,
             ada: ada
                 .map(|options| AdaController::new(options, config.augment_p))
                 .transpose()?,

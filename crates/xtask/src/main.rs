@@ -32,6 +32,9 @@ enum Command {
         /// Folder with one subfolder for each suite
         #[arg(default_value = "tests/golden")]
         dir: PathBuf,
+        /// Where to compute: cpu, cuda or cuda:N; on a card only augment, losses, networks and ops run
+        #[arg(long, default_value = "cpu")]
+        device: ops::device::DeviceName,
     },
     /// See it work: a drawn dump becomes a dataset, two small runs train with and without ADA, one page compares them
     Demo(demo::DemoArgs),
@@ -65,7 +68,7 @@ fn main() -> ExitCode {
         let args = Args::parse();
         args.common.start()?;
         match args.command {
-            Command::Golden { dir } => golden::run(&dir),
+            Command::Golden { dir, device } => golden::run(&dir, device),
             Command::Demo(args) => demo::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::BenchWorker => bench::serve(),

@@ -151,6 +151,9 @@ pub struct RunArgs {
     /// No half precision at all
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Training")]
     pub fp32: Option<bool>,
+    /// bf16 in place of f16 at the largest resolutions: the range of f32, less precise; for cards from Ampere on
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Training")]
+    pub bf16: Option<bool>,
 
     /// What to measure at snapshots (fid50k_full, fid5k_full, kid50k_full, ...), or `none` [default: fid50k_full; tiny
     /// presets: none]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use networks::Precision;
 use ops::device::CardReport;
 use serde_json::json;
 use training::{Phase, TrainConfig, Trainer};
@@ -22,7 +23,7 @@ pub fn report(config: &TrainConfig, trainer: Trainer) -> Result<()> {
     let g_parameters = networks.g.parameters().num_trainable();
     let d_parameters = networks.d.parameters().num_trainable();
     let left = (config.total_kimg * 1000).saturating_sub(trainer.learner().cur_nimg);
-    let memory = config.predicted_memory()?;
+    let memory = config.predicted_memory(config.precision(trainer.device()))?;
     let card = ops::device::inspect(trainer.device())?;
     let too_large = match &card {
         Some(card) => too_large_for(card, memory.total),
@@ -195,7 +196,7 @@ pub fn report(config: &TrainConfig, trainer: Trainer) -> Result<()> {
 
 /// What to say when the predicted memory is more than there is.
 pub fn too_large(config: &TrainConfig) -> Result<Option<String>> {
-    let needed = config.predicted_memory()?.total;
+    let needed = config.predicted_memory(Precision::Full)?.total;
     let available = cli::available_memory_bytes().filter(|available| *available < needed);
     Ok(available.map(|available| {
         format!(

@@ -1,3 +1,4 @@
+use candle_core::DType;
 use ops::{Activation, Dual, Filter, UpFirDn2dOptions};
 
 use super::layer::{LayerDims, SynthesisLayer, ToRgb};
@@ -79,14 +80,16 @@ impl SynthesisBlock {
         1 + usize::from(self.conv0.is_some())
     }
 
-    /// `w(i)` is the `i`-th `w` of this block.
+    /// `w(i)` is the `i`-th `w` of this block. Features are computed in `dtype`, the image in the type of `w`.
     pub fn forward(
         &self,
         (x, img): State,
+        dtype: DType,
         w: impl Fn(usize) -> Result<Dual>,
         noise: &mut NoiseSampler<'_>,
     ) -> Result<State> {
         let w0 = w(0)?;
+        let x = x.map(|x| x.to_dtype(dtype)).transpose()?;
         let x = match (&self.constant, &self.conv0, x) {
             (None, Some(conv0), Some(x)) => {
                 let w1 = w(1)?;
@@ -105,7 +108,7 @@ impl SynthesisBlock {
                 let batch = w0.primal.dim(0)?;
                 let shape = [&[batch], constant.primal.dims()].concat();
                 let one = constant.reshape([&[1], &shape[1..]].concat())?;
-                let x = one.linear(|one| one.broadcast_to(&shape[..]))?;
+                let x = one.linear(|one| one.broadcast_to(&shape[..])?.to_dtype(dtype))?;
                 self.conv1.forward(&x, &w0, noise, 1.0)?
             }
             _ => unreachable!("the first block has a constant, the others a conv0 and an input"),
@@ -119,6 +122,7 @@ impl SynthesisBlock {
         let img = match &self.to_rgb {
             Some(to_rgb) => {
                 let y = to_rgb.forward(&x, &w(self.num_conv())?)?;
+                let y = y.to_dtype(w0.primal.dtype())?;
                 Some(match img {
                     Some(img) => img.add(&y)?,
                     None => y,

@@ -88,7 +88,7 @@ impl SynthesisLayer {
     /// # Shapes
     /// - `x`: `[batch, in_channels, resolution / up, resolution / up]`
     /// - `w`: `[batch, w_dim]`
-    /// - result: `[batch, out_channels, resolution, resolution]`, it and its clamp times `gain`
+    /// - result: `[batch, out_channels, resolution, resolution]`, of the type of `x`, it and its clamp times `gain`
     pub fn forward(
         &self,
         x: &Dual,
@@ -116,7 +116,7 @@ impl SynthesisLayer {
             clamp: self.conv_clamp.map(|clamp| clamp * gain),
             ..Default::default()
         };
-        Ok(y.bias_act(Some(&self.bias), &options)?)
+        Ok(y.bias_act(Some(&self.bias.to_dtype(x.primal.dtype())?), &options)?)
     }
 }
 
@@ -152,7 +152,7 @@ impl ToRgb {
     /// # Shapes
     /// - `x`: `[batch, in_channels, height, width]`
     /// - `w`: `[batch, w_dim]`
-    /// - result: `[batch, img_channels, height, width]`
+    /// - result: `[batch, img_channels, height, width]`, of the type of `x`
     pub fn forward(&self, x: &Dual, w: &Dual) -> Result<Dual> {
         let styles = self.affine.forward(w)?.scale(self.style_gain)?;
         let options = ModulatedConv2dOptions {
@@ -165,7 +165,7 @@ impl ToRgb {
             clamp: self.conv_clamp,
             ..Default::default()
         };
-        Ok(y.bias_act(Some(&self.bias), &options)?)
+        Ok(y.bias_act(Some(&self.bias.to_dtype(x.primal.dtype())?), &options)?)
     }
 }
 

@@ -12,6 +12,7 @@ use self::noise::NoiseSampler;
 use crate::builder::Builder;
 use crate::config::GeneratorConfig;
 use crate::error::{Error, Result};
+use crate::precision::{Precision, short_from};
 
 pub use self::noise::NoiseMode;
 
@@ -36,6 +37,8 @@ pub struct SynthesisNetwork {
     blocks: Vec<SynthesisBlock>,
     num_ws: usize,
     w_dim: usize,
+    short_from: usize,
+    pub(crate) precision: Precision,
 }
 
 impl SynthesisNetwork {
@@ -48,6 +51,8 @@ impl SynthesisNetwork {
             blocks,
             num_ws: config.num_ws(),
             w_dim: config.w_dim,
+            short_from: short_from(config.img_resolution, config.num_fp16_res),
+            precision: Precision::Full,
         })
     }
 
@@ -97,7 +102,9 @@ impl SynthesisNetwork {
                 let w = ws.narrow(1, first + i, 1)?;
                 Ok(w.reshape((dims[0], self.w_dim))?)
             };
-            state = block.forward(state, w, &mut noise)?;
+            let full = ws.primal.dtype();
+            let dtype = self.precision.at(block.resolution, self.short_from, full);
+            state = block.forward(state, dtype, w, &mut noise)?;
             first += block.num_conv();
             for (name, value) in [("x", &state.0), ("img", &state.1)] {
                 if let Some(value) = value {

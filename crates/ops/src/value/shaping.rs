@@ -107,6 +107,9 @@ impl Value {
     /// As candle's.
     pub fn to_dtype(&self, dtype: DType) -> Result<Value> {
         let old = self.dtype();
+        if old == dtype {
+            return Ok(self.clone());
+        }
         self.linear_map(|x| x.to_dtype(dtype), move |dy| dy.to_dtype(old))
     }
 }

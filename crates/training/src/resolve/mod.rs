@@ -171,6 +171,7 @@ impl TrainConfig {
             init_from,
             allow_tf32: flags.allow_tf32.unwrap_or(false),
             cudnn_benchmark: !flags.nobench.unwrap_or(false),
+            bf16: flags.bf16.unwrap_or(false),
             fp16_channels_last: flags.nhwc.unwrap_or(false),
         })
     }

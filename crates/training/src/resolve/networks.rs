@@ -3,7 +3,7 @@
 use networks::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
 
 use super::{DatasetDescription, within};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::overrides::Overrides;
 use crate::preset::{Preset, PresetSettings};
 
@@ -24,6 +24,10 @@ pub(super) fn networks(
     let use_labels = flags.cond.unwrap_or(false);
     let c_dim = if use_labels { dataset.label_dim } else { 0 };
     let fp32 = flags.fp32.unwrap_or(false);
+    if fp32 && flags.bf16.unwrap_or(false) {
+        let what = "there is nothing to compute in bf16 with --fp32; leave one of them away";
+        return Err(Error::setting("bf16", what));
+    }
     let (num_fp16_res, conv_clamp) = if fp32 { (0, None) } else { (4, Some(256.0)) };
     let bounds = 1..=LARGEST_CHANNEL_BASE;
     let channel_base = within("cbase", flags.cbase, settings.channel_base, bounds)?;

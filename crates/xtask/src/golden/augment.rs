@@ -11,13 +11,14 @@ use augment::{
     AugPipe, AugmentParams, AugmentPipe, Augmentation, BatchShape, Distribution, Draw, Recorded,
     Replay, Transform,
 };
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use ops::Dual;
 use rng::RandomState;
 use serde_json::Value;
 
 use super::CaseResult;
 use super::files::{json_files, numbers};
+use super::tensors::device;
 
 /// Colours alone, cutout: absolute.
 const TOLERANCE: f64 = 1e-5;
@@ -48,7 +49,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
                 return Ok(Vec::new());
             };
             let tensors =
-                candle_core::safetensors::load(path.with_extension("safetensors"), &Device::Cpu)?;
+                candle_core::safetensors::load(path.with_extension("safetensors"), device())?;
             let mut of_cases = Vec::new();
             for (name, case) in cases {
                 let result = one_case(name, case, &tensors);

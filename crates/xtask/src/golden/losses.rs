@@ -9,7 +9,9 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use augment::{AugPipe, AugmentPipe, Augmentation, BatchShape};
 use candle_core::{DType, Device, Tensor};
-use networks::{Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, Parameters};
+use networks::{
+    Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, Parameters, Precision,
+};
 use rng::RandomState;
 use serde_json::Value;
 use training::{
@@ -19,7 +21,7 @@ use training::{
 
 use super::CaseResult;
 use super::files::{json_files, numbers};
-use super::tensors::Tensors;
+use super::tensors::{Tensors, device};
 
 /// Largest error of a gradient, relative to the largest value of its tensor. The reference's own f32 runs differ by
 /// 4.6e-5.
@@ -91,14 +93,16 @@ impl Golden<'_> {
     fn networks(&self, prefix: &str) -> Result<(Generator, Discriminator)> {
         let g = GeneratorConfig::from_kwargs(&self.root["G_kwargs"])?;
         let d = DiscriminatorConfig::from_kwargs(&self.root["D_kwargs"])?;
-        let device = &Device::Cpu;
+        let device = device();
         let (g_weights, d_weights) = (
             self.weights(&format!("{prefix}G."))?,
             self.weights(&format!("{prefix}D."))?,
         );
         Ok((
-            Generator::from_tensors(&g, g_weights, DType::F32, device)?,
-            Discriminator::from_tensors(&d, d_weights, DType::F32, device)?,
+            Generator::from_tensors(&g, g_weights, DType::F32, device)?
+                .with_precision(Precision::Full),
+            Discriminator::from_tensors(&d, d_weights, DType::F32, device)?
+                .with_precision(Precision::Full),
         ))
     }
 
@@ -209,7 +213,7 @@ impl Golden<'_> {
                 .tensors
                 .need(&format!("{prefix}{key}"))?
                 .flatten_all()?;
-            let got = Tensor::from_slice(got, got.len(), &Device::Cpu)?;
+            let got = Tensor::from_slice(got, got.len(), want.device())?;
             worst = worse(worst, largest_relative(&got, &want)?);
         }
         Ok(worst)
@@ -529,5 +533,6 @@ fn largest_relative(got: &Tensor, want: &Tensor) -> Result<f64> {
 }
 
 fn square_sum(x: &Tensor) -> Result<f64> {
+    let x = x.to_device(&Device::Cpu)?;
     Ok(x.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()?)
 }

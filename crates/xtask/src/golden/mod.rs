@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ::ops::device::DeviceName;
 use anyhow::{Result, bail};
 
 pub mod ada;
@@ -57,16 +58,34 @@ const SUITES: &[(&str, Suite)] = &[
     ("rng", rng::run),
 ];
 
-/// Runs every suite found below `dir`, prints a table, and fails when a case misses its tolerance.
+/// The suites whose cases are computed on the chosen device, in f32; all others know only the CPU.
+const ON_DEVICES: [&str; 4] = ["augment", "losses", "networks", "ops"];
+/// Cards add in another order: their errors may be as many times those allowed on a CPU.
+const SLACK_ON_CARDS: f64 = 4.0;
+
+/// Runs every suite found below `dir`, prints a table, and fails when a case misses its tolerance. On a card only the
+/// suites of tensors run, with tolerances that are 4 times as wide.
 ///
 /// # Errors
-/// When a case misses, or its files cannot be read.
-pub fn run(dir: &Path) -> Result<()> {
+/// When a case misses, its files cannot be read, or there is no such device.
+pub fn run(dir: &Path, device: DeviceName) -> Result<()> {
+    let on_card = device != DeviceName::Cpu;
+    if on_card {
+        tensors::compute_on(device.open()?)?;
+    }
     let mut results = Vec::new();
     for (name, suite) in SUITES {
+        if on_card && !ON_DEVICES.contains(name) {
+            continue;
+        }
         let folder = dir.join(name);
         if folder.is_dir() {
             results.extend(suite(&folder)?);
+        }
+    }
+    if on_card {
+        for result in &mut results {
+            result.tolerance *= SLACK_ON_CARDS;
         }
     }
     let mut n_missed = 0;
@@ -96,15 +115,17 @@ pub fn run(dir: &Path) -> Result<()> {
 mod tests {
     use std::path::Path;
 
+    use ::ops::device::DeviceName;
+
     #[test]
     fn the_subset_in_the_tree_passes() {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden");
-        super::run(Path::new(dir)).unwrap();
+        super::run(Path::new(dir), DeviceName::Cpu).unwrap();
     }
 
     #[test]
     fn a_folder_without_golden_data_is_an_error() {
         let empty = tempfile::tempdir().unwrap();
-        assert!(super::run(empty.path()).is_err());
+        assert!(super::run(empty.path(), DeviceName::Cpu).is_err());
     }
 }

@@ -6,10 +6,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use networks::{
     Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, MappingOptions, NoiseMode,
-    SynthesisOptions, TensorKind, TensorSlot,
+    Precision, SynthesisOptions, TensorKind, TensorSlot,
 };
 use ops::Dual;
 use rng::RandomState;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::CaseResult;
 use super::files::json_files;
-use super::tensors::{Tensors, numbers_in, relative_error};
+use super::tensors::{Tensors, device, numbers_in, relative_error};
 use super::train_configs;
 
 /// Runs every case of every file in `dir`.
@@ -104,14 +104,16 @@ impl<'a> Pair<'a> {
             &GeneratorConfig::from_kwargs(&root["G_kwargs"])?,
             weights("G.")?,
             DType::F32,
-            &Device::Cpu,
-        )?;
+            device(),
+        )?
+        .with_precision(Precision::Full);
         let d = Discriminator::from_tensors(
             &DiscriminatorConfig::from_kwargs(&root["D_kwargs"])?,
             weights("D.")?,
             DType::F32,
-            &Device::Cpu,
-        )?;
+            device(),
+        )?
+        .with_precision(Precision::Full);
         let text = root["tolerance"].as_str().unwrap_or_default();
         let tolerances = (
             tolerance_of(text, "ws").unwrap_or(1e-5),

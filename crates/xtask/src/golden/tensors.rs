@@ -2,10 +2,27 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
+
+static DEVICE: OnceLock<Device> = OnceLock::new();
+
+/// Where the suites of tensors compute; the CPU unless [`compute_on`] was called first.
+pub fn device() -> &'static Device {
+    DEVICE.get_or_init(|| Device::Cpu)
+}
+
+/// Makes the suites of tensors compute elsewhere.
+///
+/// # Errors
+/// When something was computed already.
+pub fn compute_on(device: Device) -> Result<()> {
+    let set = DEVICE.set(device);
+    set.map_err(|_| anyhow::anyhow!("golden data were computed already, on another device"))
+}
 
 /// The tensors beside a JSON file: the safetensors file of the same name.
 pub struct Tensors(HashMap<String, Tensor>);
@@ -20,7 +37,7 @@ impl Tensors {
         if !path.exists() {
             return Ok(None);
         }
-        let tensors = candle_core::safetensors::load(&path, &Device::Cpu)
+        let tensors = candle_core::safetensors::load(&path, device())
             .with_context(|| format!("cannot read '{}'", path.display()))?;
         Ok(Some(Tensors(tensors)))
     }
@@ -74,8 +91,12 @@ fn error(got: &Tensor, want: &Tensor, mixed: bool) -> Result<f64> {
         got.shape(),
         want.shape()
     );
-    let values =
-        |t: &Tensor| -> Result<Vec<f64>> { Ok(t.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?) };
+    let values = |t: &Tensor| -> Result<Vec<f64>> {
+        {
+            let t = t.to_device(&Device::Cpu)?;
+            Ok(t.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+        }
+    };
     let (got, want) = (values(got)?, values(want)?);
     let largest = want.iter().fold(0.0f64, |m, w| m.max(w.abs()));
     let mut worst = 0.0f64;
