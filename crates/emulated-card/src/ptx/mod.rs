@@ -1,4 +1,4 @@
-//! PTX: [`parse`] reads a module, [`decode`] makes instructions of its statements, [`run`] carries out a launch.
+//! PTX: `parse` reads a module, `decode` makes instructions of its statements, `run` carries out a launch.
 
 mod arith;
 mod convert;
