@@ -1,0 +1,264 @@
+//! A run on a card beside the same run on the CPU: every reported statistic, step for step. Without a card the tests
+//! say so and end.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::Device;
+use dataset::{DatasetOptions, ImageDataset};
+use ops::device::DeviceName;
+use training::{
+    AugmentMode, DatasetDescription, Event, Hooks, Outcome, Overrides, Preset, Progress, RunDir,
+    Start, TrainConfig, Trainer, TrainingState, run,
+};
+
+const SIDE: usize = 16;
+
+/// Tolerances beyond this are those of short number types.
+const SHORT: f64 = 1e-3;
+
+/// The first card; `None`, said aloud, where there is none.
+fn card() -> Option<Device> {
+    match DeviceName::Cuda(0).open() {
+        Ok(device) => Some(device),
+        Err(error) => {
+            eprintln!("skipped, no card: {error}");
+            None
+        }
+    }
+}
+
+fn config(data: &Path, overrides: &Overrides) -> TrainConfig {
+    let overrides = Overrides {
+        batch: Some(4),
+        cbase: Some(64),
+        cmax: Some(8),
+        mirror: Some(true),
+        grid: Some([2, 1]),
+        metrics: Some(Vec::new()),
+        // The state of the end is the only one.
+        state_every: Some(1000),
+        ..overrides.clone()
+    };
+    let description = DatasetDescription {
+        name: "faces".into(),
+        path: data.display().to_string(),
+        resolution: SIDE,
+        num_channels: 3,
+        num_images: 24,
+        label_dim: 0,
+        fingerprint: None,
+    };
+    let mut config = TrainConfig::resolve(Preset::Tiny32, &description, &overrides).unwrap();
+    config.generator.z_dim = 8;
+    config.generator.w_dim = 8;
+    config.generator.mapping = networks::MappingConfig {
+        num_layers: 2,
+        ..networks::MappingConfig::new(8)
+    };
+    // Every step is a tick, so that its statistics are told.
+    config.kimg_per_tick = 0;
+    config
+}
+
+fn open(config: &TrainConfig) -> Arc<ImageDataset> {
+    let options = DatasetOptions {
+        xflip: config.dataset.xflip,
+        ..DatasetOptions::default()
+    };
+    Arc::new(ImageDataset::open(&config.dataset.path, &options).unwrap())
+}
+
+/// What one step reported: the mean of each name.
+type Means = BTreeMap<String, f64>;
+
+/// Stops a run after some steps, and keeps what each of them reported.
+struct Steps {
+    left: usize,
+    stop: Arc<AtomicBool>,
+    means: Vec<Means>,
+}
+
+impl Hooks for Steps {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Step { .. } => {
+                self.left -= 1;
+                self.stop.store(self.left == 0, Ordering::Relaxed);
+            }
+            Event::Tick { means, .. } => {
+                let is_comparable = |name: &str| {
+                    !name.starts_with("Timing/")
+                        && !name.starts_with("Resources/")
+                        && !name.starts_with("Progress/")
+                };
+                let means = means.iter().filter(|(name, _)| is_comparable(name));
+                self.means
+                    .push(means.map(|(k, v)| (k.clone(), *v)).collect());
+            }
+            Event::Warning(text) => panic!("{text}"),
+            _ => {}
+        }
+    }
+}
+
+/// What the next steps of a run report; its state is in the folder then.
+fn steps(dir: &Path, trainer: &mut Trainer, progress: Option<Progress>, n: usize) -> Vec<Means> {
+    let mut hooks = Steps {
+        left: n,
+        stop: Arc::default(),
+        means: Vec::new(),
+    };
+    let stop = hooks.stop.clone();
+    std::fs::create_dir_all(dir).unwrap();
+    let dir = RunDir::open(dir).unwrap();
+    let outcome = run(&dir, trainer, progress, &mut hooks, &stop).unwrap();
+    assert_eq!(outcome, Outcome::Stopped);
+    assert_eq!(hooks.means.len(), n);
+    hooks.means
+}
+
+fn new_trainer(config: &TrainConfig, device: &Device) -> Trainer {
+    let start = Start::fresh(config, device).unwrap();
+    Trainer::new(config, open(config), start, device).unwrap()
+}
+
+/// What each of five steps reports: the first has all phases, the fifth the path lengths again.
+fn trained(config: &TrainConfig, device: &Device) -> Vec<Means> {
+    let dir = tempfile::tempdir().unwrap();
+    steps(dir.path(), &mut new_trainer(config, device), None, 5)
+}
+
+/// How far apart two numbers are; those near 0 count as a tenth.
+fn difference(a: f64, b: f64) -> f64 {
+    let difference = (a - b).abs() / b.abs().max(0.1);
+    match difference.is_nan() {
+        true => f64::INFINITY,
+        false => difference,
+    }
+}
+
+/// Compares step for step. `tolerances` are those of the first step, before any weight moved, and of the later ones:
+/// Adam's first steps are of one size however small the gradient, so differences of rounding grow.
+fn compare(what: &str, found: &[Means], expected: &[Means], tolerances: [f64; 2]) {
+    let mut largest = [0f64; 2];
+    for (step, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(
+            found.keys().collect::<Vec<_>>(),
+            expected.keys().collect::<Vec<_>>(),
+            "{what}"
+        );
+        for (name, expected) in expected {
+            // A sign is not near another one.
+            if name.starts_with("Loss/signs/") && tolerances[0] > SHORT {
+                continue;
+            }
+            let distance = difference(found[name], *expected);
+            let late = usize::from(step > 0);
+            largest[late] = largest[late].max(distance);
+            assert!(
+                distance <= tolerances[late],
+                "{what}, step {step}: {name} is {}, on the CPU {expected}",
+                found[name]
+            );
+        }
+    }
+    eprintln!("{what}: largest differences {largest:?} of {tolerances:?}");
+}
+
+fn with_data(test: impl FnOnce(&Path)) {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("faces.zip");
+    test_support::faces::write_faces(&data, SIDE, false);
+    test(&data);
+}
+
+fn plain() -> Overrides {
+    Overrides {
+        aug: Some(AugmentMode::Noaug),
+        ..Overrides::default()
+    }
+}
+
+fn augmented() -> Overrides {
+    Overrides {
+        aug: Some(AugmentMode::Fixed),
+        p: Some(0.7),
+        augpipe: Some("bgcfnc".into()),
+        ..Overrides::default()
+    }
+}
+
+#[test]
+fn in_f32_every_statistic_is_that_of_the_cpu() {
+    let Some(card) = card() else { return };
+    with_data(|data| {
+        for (what, overrides) in [("plain", plain()), ("augmented", augmented())] {
+            let fp32 = Some(true);
+            let config = config(data, &Overrides { fp32, ..overrides });
+            let expected = trained(&config, &Device::Cpu);
+            compare(what, &trained(&config, &card), &expected, [2e-5, 1e-3]);
+        }
+    });
+}
+
+#[test]
+fn in_short_types_statistics_are_near_those_of_the_cpu() {
+    let Some(card) = card() else { return };
+    with_data(|data| {
+        for (what, bf16, tolerances) in [("f16", false, [1e-2, 5e-2]), ("bf16", true, [8e-2, 0.3])]
+        {
+            let bf16 = Some(bf16);
+            let config = config(
+                data,
+                &Overrides {
+                    bf16,
+                    ..augmented()
+                },
+            );
+            let expected = trained(&config, &Device::Cpu);
+            compare(what, &trained(&config, &card), &expected, tolerances);
+        }
+    });
+}
+
+#[test]
+fn a_run_that_began_on_a_card_goes_on_there_and_on_the_cpu() {
+    let Some(card) = card() else { return };
+    with_data(|data| {
+        let overrides = Overrides {
+            fp32: Some(true),
+            augpipe: Some("bgcfnc".into()),
+            ..Overrides::default()
+        };
+        let mut config = config(data, &overrides);
+        // The probability moves with every fourth step, which is the first one after resuming.
+        (config.ada_kimg, config.augment_p) = (1, 0.5);
+        let dir = tempfile::tempdir().unwrap();
+        let (began, whole) = (dir.path().join("began"), dir.path().join("whole"));
+        let mut trainer = new_trainer(&config, &card);
+        steps(&began, &mut trainer, None, 3);
+        let expected = steps(&whole, &mut trainer, None, 2);
+        assert_ne!(trainer.p(), 0.5);
+        for (what, device) in [("card", &card), ("CPU", &Device::Cpu)] {
+            let state = TrainingState::latest(&began, device, |e| panic!("{e}")).unwrap();
+            let (mut resumed, progress) = state.resume(&config, open(&config), device).unwrap();
+            let copy = dir.path().join(what);
+            copied(&began, &copy);
+            let found = steps(&copy, &mut resumed, Some(progress), 2);
+            compare(what, &found, &expected, [2e-5, 1e-3]);
+            assert_eq!(resumed.p(), trainer.p(), "{what}");
+        }
+    });
+}
+
+/// A copy of a run's folder.
+fn copied(run: &Path, copy: &Path) {
+    std::fs::create_dir(copy).unwrap();
+    for entry in std::fs::read_dir(run).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+    }
+}
