@@ -1,6 +1,7 @@
 //! Recall, precision and average precision against boxes drawn by people.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -79,16 +80,33 @@ pub fn evaluate<'a>(
     pictures: impl IntoIterator<Item = (&'a Truth, &'a [Face])>,
     threshold: f32,
 ) -> Scores {
+    evaluate_sizes(pictures, threshold, 0.0..f32::INFINITY)
+}
+
+/// As [`evaluate`], of the faces alone whose side (the root of the area, in pixels) lies in `sides`.
+///
+/// A detection that is right has the size of its true face, one that is wrong its own.
+pub fn evaluate_sizes<'a>(
+    pictures: impl IntoIterator<Item = (&'a Truth, &'a [Face])>,
+    threshold: f32,
+    sides: Range<f32>,
+) -> Scores {
+    let has_size = |rect: &[f32; 4]| sides.contains(&area(rect).sqrt());
     let mut n_truth = 0;
-    let mut verdicts: Vec<(f32, bool)> = Vec::new();
+    let mut verdicts: Vec<Verdict> = Vec::new();
     for (truth, faces) in pictures {
-        n_truth += truth.faces.len();
-        verdicts.extend(judge(truth, faces));
+        n_truth += truth.faces.iter().filter(|rect| has_size(rect)).count();
+        let judged = judge(truth, faces).into_iter();
+        verdicts.extend(judged.filter(|verdict| has_size(&verdict.rect)));
     }
     // Wrong ones first among equals: no luck.
-    verdicts.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let counted = verdicts.iter().filter(|(score, _)| *score >= threshold);
-    let n_right = counted.clone().filter(|(_, is_right)| *is_right).count();
+    verdicts.sort_by(|a, b| {
+        b.score
+            .total_cmp(&a.score)
+            .then(a.is_right.cmp(&b.is_right))
+    });
+    let counted = verdicts.iter().filter(|verdict| verdict.score >= threshold);
+    let n_right = counted.clone().filter(|verdict| verdict.is_right).count();
     Scores {
         n_truth,
         n_right,
@@ -97,8 +115,16 @@ pub fn evaluate<'a>(
     }
 }
 
-/// Score and verdict of each detection that counts.
-fn judge(truth: &Truth, faces: &[Face]) -> Vec<(f32, bool)> {
+/// A detection that counts.
+struct Verdict {
+    score: f32,
+    is_right: bool,
+    /// The true face, or what was taken for one.
+    rect: [f32; 4],
+}
+
+/// The detections of a picture that count.
+fn judge(truth: &Truth, faces: &[Face]) -> Vec<Verdict> {
     let mut order: Vec<&Face> = faces.iter().collect();
     order.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut is_taken = vec![false; truth.faces.len()];
@@ -114,25 +140,33 @@ fn judge(truth: &Truth, faces: &[Face]) -> Vec<(f32, bool)> {
             .max_by(|a, b| a.1.total_cmp(&b.1));
         if let Some((i, _)) = best {
             is_taken[i] = true;
-            verdicts.push((face.score, true));
+            verdicts.push(Verdict {
+                score: face.score,
+                is_right: true,
+                rect: truth.faces[i],
+            });
             continue;
         }
         let is_ignored =
             |rect: &[f32; 4]| intersection(rect, &face.rect) >= MIN_IGNORED * area(&face.rect);
         if !truth.ignore.iter().any(is_ignored) {
-            verdicts.push((face.score, false));
+            verdicts.push(Verdict {
+                score: face.score,
+                is_right: false,
+                rect: face.rect,
+            });
         }
     }
     verdicts
 }
 
 /// Area under precision over recall; the precision at a recall is the best at that recall or beyond.
-fn average_precision(verdicts: &[(f32, bool)], n_truth: usize) -> f64 {
+fn average_precision(verdicts: &[Verdict], n_truth: usize) -> f64 {
     let mut curve = Vec::with_capacity(verdicts.len());
     let mut n_right = 0;
-    for (i, (_, is_right)) in verdicts.iter().enumerate() {
-        n_right += usize::from(*is_right);
-        curve.push((*is_right, ratio(n_right, i + 1)));
+    for (i, &Verdict { is_right, .. }) in verdicts.iter().enumerate() {
+        n_right += usize::from(is_right);
+        curve.push((is_right, ratio(n_right, i + 1)));
     }
     let mut best = 0f64;
     let mut sum = 0.0;
@@ -190,6 +224,24 @@ mod tests {
         assert_eq!((scores.recall(), scores.precision()), (1.0 / 3.0, 0.5));
         // Precision 1 at the first face, 2/4 at the second, the third is never found.
         assert!((scores.average_precision - (1.0 + 0.5) / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn each_size_is_measured_by_its_own_faces() {
+        let a = truth(&[[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 60.0, 60.0]], &[]);
+        let large = |x: f32, score| Face {
+            rect: [x, 20.0, x + 40.0, 60.0],
+            score,
+        };
+        // The large face is found as one that is a little smaller, another is seen where nothing is.
+        let faces = [face(0.0, 0.9), large(22.0, 0.8), face(80.0, 0.7)];
+        let counts = |sides| {
+            let scores = evaluate_sizes([(&a, &faces[..])], 0.5, sides);
+            (scores.n_truth, scores.n_right, scores.n_wrong)
+        };
+        assert_eq!(counts(0.0..16.0), (1, 1, 1));
+        assert_eq!(counts(16.0..40.0), (0, 0, 0));
+        assert_eq!(counts(40.0..f32::INFINITY), (1, 1, 0));
     }
 
     #[test]

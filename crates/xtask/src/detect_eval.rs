@@ -6,16 +6,19 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use detect::cascade::{Cascade, CascadeOptions};
-use detect::evaluation::{Scores, Truth, evaluate, load_truth};
+use detect::evaluation::{Scores, Truth, evaluate, evaluate_sizes, load_truth};
 use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
 use image::RgbImage;
 
 use crate::benchmarks;
+use crate::small_faces::{put_on_canvas, shrink_faces};
 
 const USAGE: &str = "usage: detect-eval DIR DETECTOR... [--longest-side N] [--threshold T] [--tiles] \
-[--scale-factor F] [--neighbors N] [--errors] [--write]\n\
+[--face-side N] [--canvas N] [--sizes] [--scale-factor F] [--neighbors N] [--errors] [--write]\n\
 DETECTOR is cascade:FILE.xml, onnx:FILE.onnx, boxes:FILE.jsonl, none or embedded; --scale-factor and --neighbors are \
-for cascades; --errors lists the pictures with missed or false faces; --write puts the table into BENCHMARKS.md";
+for cascades; --face-side shrinks each picture until the median of its faces has N pixels, --canvas puts them on a \
+gray square of N pixels; --sizes tells small and large faces apart; --errors lists the pictures with missed or false \
+faces; --write puts the table into BENCHMARKS.md";
 
 /// What the arguments say.
 #[derive(Default)]
@@ -24,6 +27,9 @@ struct Arguments {
     detectors: Vec<DetectorSpec>,
     options: DetectOptions,
     cascade: CascadeOptions,
+    face_side: Option<f32>,
+    canvas: Option<u32>,
+    by_size: bool,
     list_errors: bool,
     write: bool,
 }
@@ -49,6 +55,14 @@ pub fn run(args: &[String]) -> Result<()> {
             );
         }
         pictures.push((name, truth, image));
+    }
+    if let Some(side) = arguments.face_side {
+        shrink_faces(&mut pictures, side);
+    }
+    if let Some(side) = arguments.canvas {
+        for (_, truth, image) in &mut pictures {
+            put_on_canvas(truth, image, side);
+        }
     }
     let n_faces: usize = pictures.iter().map(|(_, truth, _)| truth.faces.len()).sum();
     let mut table = format!(
@@ -105,6 +119,12 @@ pub fn run(args: &[String]) -> Result<()> {
         cli::outln!("{row}");
         table.push_str(&row);
         table.push('\n');
+        if arguments.by_size {
+            for sides in SIZES.windows(2) {
+                let scores = evaluate_sizes(pairs(), threshold, sides[0]..sides[1]);
+                cli::outln!("{}", size_row(sides, &scores));
+            }
+        }
         if arguments.list_errors {
             for ((name, _, _), pair) in pictures.iter().zip(pairs()) {
                 let Scores {
@@ -126,6 +146,21 @@ pub fn run(args: &[String]) -> Result<()> {
         benchmarks::write("BENCHMARKS.md", "detectors", &table)?;
     }
     Ok(())
+}
+
+/// Sides of faces between which `--sizes` tells apart.
+const SIZES: [f32; 6] = [0.0, 16.0, 24.0, 32.0, 48.0, f32::INFINITY];
+
+fn size_row(sides: &[f32], scores: &Scores) -> String {
+    format!(
+        "| faces of {} to {} px: {} | | {:.3} | {:.3} | {:.3} | |",
+        sides[0],
+        sides[1],
+        scores.n_truth,
+        scores.recall(),
+        scores.precision(),
+        scores.average_precision
+    )
 }
 
 /// The detector without the folders of its file.
@@ -152,6 +187,9 @@ fn parse(args: &[String]) -> Result<Arguments> {
         };
         match arg.as_str() {
             "--tiles" => arguments.options.tiles = true,
+            "--face-side" => arguments.face_side = Some(number(value()?)?.max(1.0) as f32),
+            "--canvas" => arguments.canvas = Some(number(value()?)?.max(1.0) as u32),
+            "--sizes" => arguments.by_size = true,
             "--errors" => arguments.list_errors = true,
             "--write" => arguments.write = true,
             "--longest-side" => {

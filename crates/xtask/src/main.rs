@@ -15,6 +15,7 @@ mod golden;
 mod pages;
 mod programs;
 mod sample;
+mod small_faces;
 
 #[derive(Parser)]
 #[command(version = cli::version(), about = "Development programs")]

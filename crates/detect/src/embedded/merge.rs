@@ -43,9 +43,13 @@ pub(super) fn merge(mut sightings: Vec<Sighting>, min_iou: f32, scale: f32) -> V
             None => groups.push(Group::new(face, look)),
         }
     }
-    let mut faces: Vec<Face> = groups.into_iter().map(|group| group.face(scale)).collect();
-    faces.sort_by(|a, b| b.score.total_cmp(&a.score));
     // Means of groups can come close to each other.
+    without_overlaps(groups.into_iter().map(|group| group.face(scale)).collect())
+}
+
+/// Best first, without those that overlap a better one.
+pub(super) fn without_overlaps(mut faces: Vec<Face>) -> Vec<Face> {
+    faces.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept: Vec<Face> = Vec::new();
     for face in faces {
         let overlaps = |better: &Face| intersection_over_union(&better.rect, &face.rect);

@@ -1,10 +1,11 @@
 //! Our own face detector, whose weights are part of the binary.
 //!
 //! A small network is run on the picture at several sizes: it knows faces of some 10 to 160 pixels, what is larger in one
-//! look is smaller in the next, and what several looks see is surer. [`network`] describes the layers; `crates/detect/README.md` says
-//! how the weights were trained.
+//! look is smaller in the next, and what several looks see is surer. Small faces are enlarged and looked at again.
+//! [`network`] describes the layers; `crates/detect/README.md` says how the weights were trained.
 
 mod decode;
+mod glance;
 mod graph;
 mod merge;
 pub mod network;
@@ -16,7 +17,8 @@ use crate::onnx::{Coding, Placing, Runner, place};
 use crate::search::{Look, search};
 use crate::shrink::fitted_size;
 use crate::{DetectError, DetectOptions, Detector, Face, Picture};
-use merge::{Sighting, merge};
+use glance::Window;
+use merge::{Sighting, merge, without_overlaps};
 use network::LEVELS;
 use weights::Weights;
 
@@ -40,8 +42,9 @@ const MAX_SIDE: u32 = 4096;
 const MIN_LOOK: u32 = 96;
 /// Faces larger than this, in pixels of a look, are left to the next one.
 const LARGEST: f32 = 160.0;
-/// Sightings above this are merged even where faces must score higher: several looks make a face surer.
-const DOUBTFUL: f32 = 0.2;
+/// Sightings above this are merged even where faces must score higher: several looks, or a second glance, make a face
+/// surer.
+const DOUBTFUL: f32 = 0.05;
 /// Canvases are padded to a multiple of the coarsest stride.
 const MULTIPLE: u32 = 32;
 /// Input: red, green, blue in `-1..=1` on gray.
@@ -76,11 +79,33 @@ impl EmbeddedDetector {
         Ok(Self { runner })
     }
 
+    /// The faces of a picture: looks at the whole, then second glances at small faces.
     fn find(&self, image: &RgbImage, look: Look) -> Result<Vec<Face>, String> {
         let longest = image.width().max(image.height());
+        let finest = longest.min(look.longest_side);
         let threshold = look.threshold.min(DOUBTFUL);
+        let mut faces = self.look_at_all_sizes(image, finest, threshold)?;
+        let scale = finest as f32 / longest as f32;
+        for i in glance::small(&faces, scale, DOUBTFUL) {
+            if let Some((window, enlarged)) = Window::around(&faces[i], image) {
+                let finest = enlarged.width().max(enlarged.height());
+                let seen = self.look_at_all_sizes(&enlarged, finest, threshold)?;
+                faces[i] = window.verdict(&seen, &faces[i], scale);
+            }
+        }
+        Ok(without_overlaps(faces))
+    }
+
+    /// Faces as looks from `finest` downwards see them.
+    fn look_at_all_sizes(
+        &self,
+        image: &RgbImage,
+        finest: u32,
+        threshold: f32,
+    ) -> Result<Vec<Face>, String> {
+        let longest = image.width().max(image.height());
         let mut sightings = Vec::new();
-        let sides = looks(longest.min(look.longest_side));
+        let sides = looks(finest);
         for (i, &side) in sides.iter().enumerate() {
             let mut faces = Vec::new();
             self.look(image, side, threshold, &mut faces)?;
@@ -91,7 +116,7 @@ impl EmbeddedDetector {
             }
             sightings.extend(faces.into_iter().map(|face| Sighting { face, look: i }));
         }
-        let scale = sides[0] as f32 / longest as f32;
+        let scale = finest as f32 / longest as f32;
         Ok(merge(sightings, MIN_IOU, scale))
     }
 

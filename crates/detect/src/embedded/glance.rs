@@ -1,0 +1,188 @@
+//! The second glance: small faces are cut out of the picture, enlarged and looked at again.
+//!
+//! A look at the whole picture is as coarse as time allows, so a small face is a few cells and its score says little. The
+//! picture itself knows more, and a window around one face is quickly searched. Both verdicts count, the first one less
+//! the smaller the face was in it.
+
+use image::RgbImage;
+use image::imageops::crop_imm;
+
+use crate::shrink::resize_rgb;
+use crate::{Face, intersection_over_union};
+
+/// Longest side of an enlarged window.
+const WINDOW: u32 = 160;
+/// Side of the face in it.
+const FACE: f32 = 56.0;
+/// Faces smaller than this in the finest look get a second glance.
+const SMALL: f32 = 28.0;
+/// At this side in the finest look and below the first verdict hardly counts.
+const TINY: f32 = 12.0;
+/// Second glances at a picture, the best faces first.
+const MOST: usize = 6;
+/// Overlap from which both glances saw the same face: small boxes are coarse.
+const MIN_IOU: f32 = 0.3;
+/// Exponents of what a verdict lacks to 1: of the first one for tiny faces and for those of [`SMALL`], of the second.
+const TRUST_IN_TINY: f32 = 0.1;
+const TRUST_IN_SMALL: f32 = 0.6;
+const TRUST_IN_SECOND: f32 = 1.5;
+
+/// Which faces, sorted by falling score, get a second glance: small ones of a score of at least `least`. `scale` is the
+/// number of pixels of the finest look for one of the picture.
+pub(super) fn small(faces: &[Face], scale: f32, least: f32) -> Vec<usize> {
+    // A NaN fails both comparisons.
+    let is_small = |face: &Face| side(face) * scale < SMALL && face.score >= least;
+    (0..faces.len())
+        .filter(|&i| is_small(&faces[i]))
+        .take(MOST)
+        .collect()
+}
+
+/// The side of a square as large as a face.
+fn side(face: &Face) -> f32 {
+    (face.width() * face.height()).sqrt()
+}
+
+/// The surroundings of a face.
+pub(super) struct Window {
+    /// Left, upper, width and height in pixels of the picture.
+    rect: (u32, u32, u32, u32),
+    /// Pixels of the enlarged window for one of the picture, along x and y.
+    scale: (f32, f32),
+}
+
+impl Window {
+    /// The window of a face and its enlarged pixels; `None` when the face has no area in the picture.
+    pub fn around(face: &Face, image: &RgbImage) -> Option<(Self, RgbImage)> {
+        let side = side(face);
+        if side.is_nan() || side <= 0.0 {
+            return None;
+        }
+        let half = 0.5 * side * WINDOW as f32 / FACE;
+        let range = |low: f32, high: f32, length: u32| {
+            let middle = (low + high) / 2.0;
+            let start = (middle - half).floor().clamp(0.0, length as f32) as u32;
+            let end = (middle + half).ceil().clamp(0.0, length as f32) as u32;
+            (start, end - start)
+        };
+        let [x0, y0, x1, y1] = face.rect;
+        let (x, width) = range(x0, x1, image.width());
+        let (y, height) = range(y0, y1, image.height());
+        if width == 0 || height == 0 {
+            return None;
+        }
+        let length = |length: u32| {
+            let enlarged = (length as f32 * FACE / side).round() as u32;
+            enlarged.clamp(1, WINDOW)
+        };
+        let part = crop_imm(image, x, y, width, height).to_image();
+        let enlarged = resize_rgb(&part, length(width), length(height));
+        let scale = |enlarged: u32, length: u32| enlarged as f32 / length as f32;
+        let window = Self {
+            rect: (x, y, width, height),
+            scale: (
+                scale(enlarged.width(), width),
+                scale(enlarged.height(), height),
+            ),
+        };
+        Some((window, enlarged))
+    }
+
+    /// The face after both glances: `seen` are the faces in the enlarged window, `scale` is that of [`small`].
+    pub fn verdict(&self, seen: &[Face], first: &Face, scale: f32) -> Face {
+        let second = seen
+            .iter()
+            .map(|face| self.in_picture(face))
+            .filter(|face| intersection_over_union(&face.rect, &first.rect) >= MIN_IOU)
+            .max_by(|a, b| a.score.total_cmp(&b.score));
+        let share = ((side(first) * scale - TINY) / (SMALL - TINY)).clamp(0.0, 1.0);
+        let trust = TRUST_IN_TINY + share * (TRUST_IN_SMALL - TRUST_IN_TINY);
+        let first_lacks = (1.0 - first.score).powf(trust);
+        match second {
+            Some(second) => Face {
+                rect: second.rect,
+                score: 1.0 - first_lacks * (1.0 - second.score).powf(TRUST_IN_SECOND),
+            },
+            None => Face {
+                rect: first.rect,
+                score: 1.0 - first_lacks,
+            },
+        }
+    }
+
+    fn in_picture(&self, face: &Face) -> Face {
+        let x = |x: f32| x / self.scale.0 + self.rect.0 as f32;
+        let y = |y: f32| y / self.scale.1 + self.rect.1 as f32;
+        let [x0, y0, x1, y1] = face.rect;
+        Face {
+            rect: [x(x0), y(y0), x(x1), y(y1)],
+            score: face.score,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn face(rect: [f32; 4], score: f32) -> Face {
+        Face { rect, score }
+    }
+
+    #[test]
+    fn the_best_small_faces_are_chosen() {
+        let of = |side: f32, score| face([0.0, 0.0, side, side], score);
+        let mut faces = vec![of(100.0, 0.9), of(50.0, 0.8), of(60.0, 0.7), of(20.0, 0.1)];
+        assert_eq!(small(&faces, 0.5, 0.05), [1, 3]);
+        assert_eq!(small(&faces, 0.5, 0.2), [1]);
+        faces.extend([of(10.0, 0.06); 9]);
+        assert_eq!(small(&faces, 0.5, 0.05).len(), MOST);
+    }
+
+    #[test]
+    fn a_face_in_the_window_comes_back_to_its_place() {
+        let image = RgbImage::new(300, 200);
+        // One inside, one whose window the corner of the picture cuts.
+        for rect in [[100.0, 80.0, 120.0, 100.0], [275.0, 3.0, 295.0, 23.0]] {
+            let first = face(rect, 0.5);
+            let (window, enlarged) = Window::around(&first, &image).unwrap();
+            assert!(enlarged.width() <= WINDOW && enlarged.height() <= WINDOW);
+            let (x, y, ..) = window.rect;
+            let shown = [
+                (rect[0] - x as f32) * window.scale.0,
+                (rect[1] - y as f32) * window.scale.1,
+                (rect[2] - x as f32) * window.scale.0,
+                (rect[3] - y as f32) * window.scale.1,
+            ];
+            assert!(((shown[2] - shown[0]) / FACE - 1.0).abs() < 0.1);
+            let surer = window.verdict(&[face(shown, 0.8)], &first, 1.0);
+            for (a, b) in surer.rect.iter().zip(rect) {
+                assert!((a - b).abs() < 1e-3, "{surer:?}");
+            }
+            assert!(surer.score > 0.8);
+            // A face elsewhere in the window says nothing about this one.
+            let elsewhere = face([0.0, 0.0, 10.0, 10.0], 0.9);
+            let blank = window.verdict(&[elsewhere], &first, 1.0);
+            assert_eq!(blank.rect, rect);
+            assert!(blank.score < 0.5);
+            // Nor does a first verdict that can have seen next to nothing.
+            assert!(window.verdict(&[], &first, 0.1).score < 0.1);
+        }
+    }
+
+    #[test]
+    fn a_face_without_area_has_no_window() {
+        let image = RgbImage::new(30, 30);
+        for rect in [
+            [5.0; 4],
+            [9.0, 0.0, 5.0, 8.0],
+            [500.0, 500.0, 510.0, 510.0],
+            [f32::NAN; 4],
+        ] {
+            assert!(
+                Window::around(&face(rect, 0.5), &image).is_none(),
+                "{rect:?}"
+            );
+        }
+    }
+}
