@@ -1,77 +1,237 @@
-//! In-place arithmetic on weights, of one kind for all devices: what an optimizer and a moving average do.
+//! What an optimizer and a moving average do to weights: in place, all tensors of a network at once, on any device.
 //!
-//! The CPU's side is a function that the caller gives; a card has a kernel of the same meaning.
+//! A card does it in one launch, with the roundings of the CPU.
 
-use candle_core::{CudaStorage, Layout, Result};
+use candle_core::{DType, Result, Tensor, bail};
 
-/// What happens to each value `x`, given `y` (and `z`).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Update {
-    /// `x = y`
-    Set,
-    /// `x = beta x + (1 - beta) y`, computed from the nearer end.
-    Average {
-        /// The share of the old value.
-        beta: f32,
-    },
-    /// `x = beta x + rest y`, where `y` is a gradient: none for NaN, 1e5 for infinity.
-    Mean {
-        /// The share of the old value.
-        beta: f32,
-        /// `1 - beta`, rounded once.
-        rest: f32,
-    },
-    /// As `Mean`, of squares.
-    Square {
-        /// The share of the old value.
-        beta: f32,
-        /// `1 - beta`, rounded once.
-        rest: f32,
-    },
-    /// `x -= step_size * y / (sqrt(z) / root_correction + eps)`
-    Adam {
-        /// The learning rate with the correction of the mean.
-        step_size: f32,
-        /// The root of the correction of the squares.
-        root_correction: f32,
-        /// Keeps from dividing by zero.
-        eps: f32,
-    },
+use crate::cpu::update as cpu;
+#[cfg(feature = "cuda")]
+use crate::cuda::{card, table::Row};
+
+/// A weight with its gradient and its moments: tensors of one shape, f32.
+#[derive(Clone, Copy)]
+pub struct Moving<'a> {
+    /// What is moved.
+    pub weight: &'a Tensor,
+    /// `None` for zeros.
+    pub gradient: Option<&'a Tensor>,
+    /// The moving mean of the gradients; `None` where it is the gradient itself.
+    pub mean: Option<&'a Tensor>,
+    /// The moving mean of their squares.
+    pub square: &'a Tensor,
 }
 
-impl Update {
+/// The numbers of one step of Adam (arXiv:1412.6980).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamStep {
+    /// The share of the old mean that stays.
+    pub beta1: f64,
+    /// The share of the old mean of squares that stays.
+    pub beta2: f64,
+    /// The learning rate with the correction of the mean.
+    pub step_size: f32,
+    /// The root of the correction of the squares.
+    pub root_correction: f32,
+    /// Keeps from dividing by zero.
+    pub eps: f32,
+}
+
+/// A share that stays, and the rest: each is rounded once.
+pub(crate) fn shares(beta: f64) -> [f32; 2] {
+    [beta as f32, (1.0 - beta) as f32]
+}
+
+/// Makes a step: with `m` and `v` the moments, `weight -= step_size m / (sqrt(v) / root_correction + eps)`.
+///
+/// Gradients that are no number count as 0, infinite ones as 1e5 with their sign.
+///
+/// # Errors
+/// When the tensors of a weight differ in shape, are not all on one device, or what is written is not contiguous f32.
+pub fn adam_step(moving: &[Moving<'_>], step: &AdamStep) -> Result<()> {
+    for each in moving {
+        let others = [each.gradient, each.mean, Some(each.square)];
+        others
+            .into_iter()
+            .flatten()
+            .try_for_each(|other| same_kind(each.weight, other))?;
+    }
     #[cfg(feature = "cuda")]
-    fn kernel(&self) -> (&'static str, Vec<f32>) {
-        match *self {
-            Update::Set => ("update_set", vec![]),
-            Update::Average { beta } => ("update_average", vec![beta]),
-            Update::Mean { beta, rest } => ("update_mean", vec![beta, rest]),
-            Update::Square { beta, rest } => ("update_square", vec![beta, rest]),
-            Update::Adam {
-                step_size,
-                root_correction,
-                eps,
-            } => ("update_adam", vec![step_size, root_correction, eps]),
+    if let Some(first) = moving.first()
+        && first.weight.device().is_cuda()
+    {
+        let ([b1, c1], [b2, c2]) = (shares(step.beta1), shares(step.beta2));
+        let rows = moving.iter().map(|each| {
+            Row::of([
+                Some(each.weight),
+                each.gradient,
+                each.mean,
+                Some(each.square),
+            ])
+        });
+        let floats = [
+            b1,
+            c1,
+            b2,
+            c2,
+            step.step_size,
+            step.root_correction,
+            step.eps,
+        ];
+        return card::over_rows("update_adam", rows, &floats);
+    }
+    moving.iter().try_for_each(|each| cpu::adam(each, step))
+}
+
+/// Moves each first tensor towards the second: `old = beta old + (1 - beta) new`, from the nearer end, as torch's `lerp`.
+///
+/// # Errors
+/// As [`adam_step`].
+pub fn average(pairs: &[(&Tensor, &Tensor)], beta: f32) -> Result<()> {
+    pairwise("update_average", pairs, &[beta], |old, new| {
+        cpu::average(old, new, beta)
+    })
+}
+
+/// Copies each second tensor into the first.
+///
+/// # Errors
+/// As [`adam_step`].
+pub fn copy(pairs: &[(&Tensor, &Tensor)]) -> Result<()> {
+    pairwise("update_copy", pairs, &[], cpu::copy)
+}
+
+#[cfg_attr(not(feature = "cuda"), allow(unused_variables))]
+fn pairwise(
+    kernel: &str,
+    pairs: &[(&Tensor, &Tensor)],
+    floats: &[f32],
+    on_cpu: impl Fn(&Tensor, &Tensor) -> Result<()>,
+) -> Result<()> {
+    for (old, new) in pairs {
+        same_kind(old, new)?;
+    }
+    #[cfg(feature = "cuda")]
+    if let Some((old, _)) = pairs.first()
+        && old.device().is_cuda()
+    {
+        let rows = pairs
+            .iter()
+            .map(|(old, new)| Row::of([Some(*old), Some(*new), None, None]));
+        return card::over_rows(kernel, rows, floats);
+    }
+    pairs.iter().try_for_each(|(old, new)| on_cpu(old, new))
+}
+
+fn same_kind(x: &Tensor, y: &Tensor) -> Result<()> {
+    if x.dims() != y.dims() || !x.device().same_device(y.device()) {
+        bail!(
+            "update: {:?} on {:?} with {:?} on {:?}",
+            x.shape(),
+            x.device(),
+            y.shape(),
+            y.device()
+        );
+    }
+    if x.dtype() != DType::F32 || y.dtype() != DType::F32 || !x.is_contiguous() {
+        bail!("update: weights are contiguous f32, with f32");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    fn tensor(values: &[f32]) -> Tensor {
+        Tensor::new(values, &Device::Cpu).unwrap()
+    }
+
+    const STEP: AdamStep = AdamStep {
+        beta1: 0.5,
+        beta2: 0.75,
+        step_size: 0.5,
+        root_correction: 0.5,
+        eps: 1.0,
+    };
+
+    #[test]
+    fn adam_tames_wild_gradients() {
+        let weight = tensor(&[1.0, -2.0, 0.5, 3.0]);
+        let gradient = tensor(&[f32::NAN, f32::NEG_INFINITY, 2.0, 0.0]);
+        let (mean, square) = (
+            tensor(&[4.0, 1e5, 0.0, 0.0]),
+            tensor(&[16.0, 0.0, 12.0, 0.0]),
+        );
+        let moving = Moving {
+            weight: &weight,
+            gradient: Some(&gradient),
+            mean: Some(&mean),
+            square: &square,
+        };
+        adam_step(&[moving], &STEP).unwrap();
+        assert_eq!(mean.to_vec1::<f32>().unwrap(), [2.0, 0.0, 1.0, 0.0]);
+        assert_eq!(square.to_vec1::<f32>().unwrap(), [12.0, 2.5e9, 10.0, 0.0]);
+        let expected = [
+            1.0 - 0.5 * (2.0 / (12f32.sqrt() / 0.5 + 1.0)),
+            -2.0,
+            0.5 - 0.5 * (1.0 / (10f32.sqrt() / 0.5 + 1.0)),
+            3.0,
+        ];
+        assert_eq!(weight.to_vec1::<f32>().unwrap(), expected);
+    }
+
+    #[test]
+    fn without_a_mean_the_gradient_is_it_and_none_is_zeros() {
+        let (weight, square) = (tensor(&[1.0, 1.0]), tensor(&[0.0, 12.0]));
+        let gradient = tensor(&[f32::INFINITY, 2.0]);
+        let moving = |gradient| Moving {
+            weight: &weight,
+            gradient,
+            mean: None,
+            square: &square,
+        };
+        adam_step(&[moving(Some(&gradient))], &STEP).unwrap();
+        let moved = [
+            1.0 - 0.5 * (1e5 / (2.5e9f32.sqrt() / 0.5 + 1.0)),
+            1.0 - 0.5 * (2.0 / (10f32.sqrt() / 0.5 + 1.0)),
+        ];
+        assert_eq!(weight.to_vec1::<f32>().unwrap(), moved);
+        adam_step(&[moving(None)], &STEP).unwrap();
+        assert_eq!(weight.to_vec1::<f32>().unwrap(), moved);
+        assert_eq!(square.to_vec1::<f32>().unwrap(), [2.5e9 * 0.75, 7.5]);
+    }
+
+    #[test]
+    fn averages_start_from_the_nearer_end() {
+        let new = tensor(&[3.0, 2.0, 0.25]);
+        for (beta, expected) in [(0.75, [1.5, -1.0, 0.4375]), (0.25, [2.5, 1.0, 0.3125])] {
+            let old = tensor(&[1.0, -2.0, 0.5]);
+            average(&[(&old, &new)], beta).unwrap();
+            assert_eq!(old.to_vec1::<f32>().unwrap(), expected);
         }
     }
 
-    /// Carries it out on a card. `others` are `y` and, for Adam, `z`; the caller checked that shapes are equal.
-    ///
-    /// # Errors
-    /// When a tensor is not contiguous f32; what the driver says.
-    #[cfg_attr(not(feature = "cuda"), allow(unused_variables))]
-    pub fn on_card(
-        &self,
-        x: &mut CudaStorage,
-        layout: &Layout,
-        others: &[(&CudaStorage, &Layout)],
-    ) -> Result<()> {
-        #[cfg(feature = "cuda")]
-        {
-            let (name, floats) = self.kernel();
-            crate::cuda::card::update(x, layout, others, name, &floats)
-        }
-        #[cfg(not(feature = "cuda"))]
-        Err(candle_core::Error::NotCompiledWithCudaSupport)
+    #[test]
+    fn views_are_respected() {
+        let x = Tensor::arange(0f32, 6.0, &Device::Cpu).unwrap();
+        let y = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu).unwrap();
+        let part = x.narrow(0, 1, 4).unwrap().reshape((2, 2)).unwrap();
+        copy(&[(&part, &y.t().unwrap())]).unwrap();
+        let values = x.to_vec1::<f32>().unwrap();
+        assert_eq!(values, [0.0, 1.0, 3.0, 2.0, 4.0, 5.0]);
+    }
+
+    #[test]
+    fn other_shapes_and_types_are_refused() {
+        let x = tensor(&[0.0; 3]);
+        assert!(copy(&[(&x, &tensor(&[0.0; 4]))]).is_err());
+        let doubles = x.to_dtype(DType::F64).unwrap();
+        assert!(copy(&[(&x, &doubles)]).is_err() && copy(&[(&doubles, &x)]).is_err());
+        let column = Tensor::zeros((3, 2), DType::F32, &Device::Cpu).unwrap();
+        let column = column.narrow(1, 0, 1).unwrap();
+        let error = average(&[(&column, &x.reshape((3, 1)).unwrap())], 0.5).unwrap_err();
+        assert!(error.to_string().contains("contiguous"), "{error}");
     }
 }

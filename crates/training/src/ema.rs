@@ -1,9 +1,8 @@
 //! The moving average of the generator: the one that makes the pictures.
 
-use networks::Generator;
-use ops::update::Update;
+use networks::{Generator, TensorKind};
+use ops::update;
 
-use crate::elementwise::update2;
 use crate::error::Result;
 
 /// How much of the old average stays after a batch.
@@ -22,27 +21,16 @@ pub fn ema_beta(batch: usize, ema_kimg: f64, rampup: Option<f64>, cur_nimg: u64)
 /// When the tensor library fails.
 pub fn update_average(average: &Generator, g: &Generator, beta: f64) -> Result<()> {
     let pairs = average.parameters().iter().zip(g.parameters().iter());
-    for ((_, average, _), (_, new, kind)) in pairs {
-        let new = new.as_detached_tensor();
-        let average_of = Update::Average { beta: beta as f32 };
+    let (mut moved, mut copied) = (Vec::new(), Vec::new());
+    for ((_, old, _), (_, new, kind)) in pairs {
+        let pair = (old.as_tensor(), new.as_tensor());
         match kind {
-            // As torch's lerp, which starts from the nearer end.
-            networks::TensorKind::Trainable if beta < 0.5 => {
-                let beta = beta as f32;
-                update2(average, &new, average_of, |old, new| {
-                    new + beta * (old - new)
-                })?;
-            }
-            networks::TensorKind::Trainable => {
-                let rest = 1.0 - beta as f32;
-                update2(average, &new, average_of, |old, new| {
-                    old - (old - new) * rest
-                })?;
-            }
-            _ => update2(average, &new, Update::Set, |_, new| new)?,
+            TensorKind::Trainable => moved.push(pair),
+            TensorKind::Frozen | TensorKind::Buffer => copied.push(pair),
         }
     }
-    Ok(())
+    update::average(&moved, beta as f32)?;
+    Ok(update::copy(&copied)?)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 mod config;
 mod disk_space;
 mod draws;
-mod elementwise;
 mod ema;
 mod error;
 mod gradients;

@@ -18,5 +18,6 @@ pub(crate) mod parallel;
 pub(crate) mod pointwise;
 pub(crate) mod scratch;
 pub(crate) mod simd;
+pub(crate) mod update;
 pub(crate) mod upfirdn;
 pub(crate) mod winograd;

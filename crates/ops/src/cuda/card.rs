@@ -3,14 +3,16 @@
 use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::{self, sys::CUresult};
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaFunction, CudaSlice, CudaView, DeviceRepr, LaunchConfig, PushKernelArg, ValidAsZeroBits,
+    CudaFunction, CudaSlice, CudaView, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
+    ValidAsZeroBits,
 };
 use candle_core::cuda_backend::{CudaDType, CudaDevice, WrapErr};
-use candle_core::{CudaStorage, DType, Device, Layout, Result, Shape, bail};
+use candle_core::{CudaStorage, DType, Device, Layout, Result, Shape, Storage, bail};
 use half::{bf16, f16};
 
 use super::conv;
 use super::plan::{Launch, Params, Plan};
+use super::table::{ARRAYS, Row, Table};
 use crate::device::{CardReport, DeviceError};
 
 /// All kernels, as PTX: the driver compiles it for the card at hand, once.
@@ -175,7 +177,36 @@ pub(crate) fn open(ordinal: usize) -> std::result::Result<Device, DeviceError> {
     if ordinal >= count {
         return Err(DeviceError::Card { ordinal, count });
     }
-    Device::new_cuda(ordinal).map_err(|error| DeviceError::Failed(error.to_string()))
+    let failed = |error: candle_core::Error| DeviceError::Failed(error.to_string());
+    // One stream for all threads: candle's other constructor takes that of the calling thread at each call, and memory
+    // that one thread frees could still be read by what another one enqueued.
+    let device = CudaDevice::new_with_stream(ordinal).map_err(failed)?;
+    // SAFETY: the stream is the only one, so nothing has to wait for another; events beside each allocation would only
+    // cost time.
+    unsafe { device.disable_event_tracking() };
+    // A driver that refuses is slower, and no more than that.
+    let _ = keep_memory(&device);
+    Ok(Device::Cuda(device))
+}
+
+/// Keeps freed memory for the next allocation. Else the driver gives it back whenever the host waits for the card.
+fn keep_memory(device: &CudaDevice) -> Result<()> {
+    let stream = device.cuda_stream();
+    let context = stream.context();
+    if !context.has_async_alloc() {
+        return Ok(());
+    }
+    let everything = u64::MAX;
+    // SAFETY: the attribute is a number of 64 bits, which is read during the call.
+    unsafe {
+        let pool = driver::result::device::get_default_mem_pool(context.cu_device()).w()?;
+        driver::result::mem_pool::set_attribute(
+            pool,
+            driver::sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
+            (&raw const everything).cast_mut().cast(),
+        )
+        .w()
+    }
 }
 
 /// What the card is, after all kernels were loaded.
@@ -201,42 +232,49 @@ pub(crate) fn inspect(device: &CudaDevice) -> Result<CardReport> {
     })
 }
 
-/// Runs an `update_*` kernel on `x`, in place, with up to two other tensors of its size.
+/// Runs a kernel over all values of many tensors, in one launch. The first tensor of a row may be written, the others of
+/// it are as the kernel wants them.
 ///
 /// # Errors
-/// When a tensor is not contiguous f32; what the driver says.
-pub(crate) fn update(
-    x: &mut CudaStorage,
-    layout: &Layout,
-    others: &[(&CudaStorage, &Layout)],
+/// When a tensor is not f32 on the device of the first one; what the driver says.
+pub(crate) fn over_rows(
     name: &str,
+    rows: impl Iterator<Item = Result<Row>>,
     floats: &[f32],
 ) -> Result<()> {
-    let device = x.device().clone();
-    let views = others
-        .iter()
-        .map(|(storage, layout)| view::<f32>(storage, layout))
-        .collect::<Result<Vec<_>>>()?;
-    let Some((start, end)) = layout.contiguous_offsets() else {
-        bail!("{name}: the tensor is not contiguous");
+    let rows = rows.collect::<Result<Vec<Row>>>()?;
+    let Some(Device::Cuda(device)) = rows.iter().find_map(Row::device) else {
+        return Ok(());
     };
-    let params = Params::new(end - start, &[], floats)?;
+    let stream = device.cuda_stream();
+    let addresses = |row: &Row| -> Result<([u64; ARRAYS], usize)> {
+        let (mut addresses, mut len) = ([0; ARRAYS], 0);
+        for (address, tensor) in addresses.iter_mut().zip(row.tensors()) {
+            let Some(tensor) = tensor else { continue };
+            let (storage, layout) = tensor.storage_and_layout();
+            let Storage::Cuda(storage) = &*storage else {
+                bail!("{name}: a tensor is not on the card");
+            };
+            *address = view::<f32>(storage, layout)?.device_ptr(&stream).0;
+            len = tensor.elem_count();
+        }
+        Ok((addresses, len))
+    };
+    let addresses = rows.iter().map(addresses).collect::<Result<Vec<_>>>()?;
+    let Table { words, params } = Table::new(addresses.into_iter(), floats)?;
     if params.n == 0 {
         return Ok(());
     }
-    let function = function(&device, &format!("{name}_f32"))?;
-    let mut x = x.as_cuda_slice_mut::<f32>()?.slice_mut(start..end);
+    let function = function(device, &format!("{name}_f32"))?;
+    let table = device.clone_htod(&words)?;
     let nothing = 0u64;
-    let stream = device.cuda_stream();
     let mut arguments = stream.launch_builder(&function);
-    for i in 0..3 {
-        match views.get(i) {
-            Some(view) => arguments.arg(view),
-            None => arguments.arg(&nothing),
-        };
-    }
-    arguments.arg(&mut x).arg(&params);
-    // SAFETY: as in `enqueue`; all tensors have the same size.
+    arguments.arg(&table).arg(&nothing).arg(&nothing);
+    arguments.arg(&nothing).arg(&params);
+    // SAFETY: the table has `params.i[0]` rows, and each row's arrays have its length. `rows` keeps the tensors until the
+    // kernel is in the stream. Their memory was allocated in the same stream ([`open`] makes the only one), and so was
+    // the table's: both are freed in it, behind the kernel, and whatever reads or writes the tensors before or after is
+    // in it, too. The host has no reference to that memory.
     unsafe { arguments.launch(blocks(&params)) }.w()?;
     Ok(())
 }

@@ -38,9 +38,7 @@ pub(super) const KERNELS: &[(&str, &[&str])] = &[
     ("sum_parts", ALL),
     ("update_adam", SINGLE),
     ("update_average", SINGLE),
-    ("update_mean", SINGLE),
-    ("update_set", SINGLE),
-    ("update_square", SINGLE),
+    ("update_copy", SINGLE),
     ("upfirdn2d", ALL),
 ];
 

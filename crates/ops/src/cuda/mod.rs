@@ -13,3 +13,4 @@ mod conv;
 #[cfg(test)]
 pub(crate) mod host;
 pub(crate) mod plan;
+pub(crate) mod table;

@@ -458,42 +458,6 @@ fn convolutions_with_tangents_and_their_gradients() {
 }
 
 #[test]
-fn updates_of_weights() {
-    if library().is_none() {
-        return;
-    }
-    let update = |name: &str, x: &[f32], others: &[&[f32]], floats: &[f32]| {
-        let mut y = x.to_vec();
-        let pointers: Vec<*const c_void> = others.iter().map(|o| o.as_ptr().cast()).collect();
-        let params = Params::new(x.len(), &[], floats).unwrap();
-        run(name, "f32", &pointers, y.as_mut_ptr().cast(), params);
-        y
-    };
-    let (old, fresh) = ([1.0, -2.0, 0.5], [3.0, 2.0, 0.25]);
-    assert_eq!(update("update_set", &old, &[&fresh], &[]), fresh);
-    assert_eq!(
-        update("update_average", &old, &[&fresh], &[0.75]),
-        [1.5, -1.0, 0.4375]
-    );
-    assert_eq!(
-        update("update_average", &old, &[&fresh], &[0.25]),
-        [2.5, 1.0, 0.3125]
-    );
-    let wild = [f32::NAN, f32::NEG_INFINITY, 2.0];
-    assert_eq!(
-        update("update_mean", &old, &[&wild], &[0.5, 0.5]),
-        [0.5, -50001.0, 1.25]
-    );
-    assert_eq!(
-        update("update_square", &old, &[&wild], &[0.5, 0.5]),
-        [0.5, 5e9 - 1.0, 2.25]
-    );
-    let squares = [4.0, 1.0, 0.0];
-    let moved = update("update_adam", &old, &[&wild, &squares], &[0.5, 0.5, 1.0]);
-    assert_eq!(moved, [1.0, -2.0 + 0.5 * 1e5 / 3.0, 0.5 - 1.0]);
-}
-
-#[test]
 fn what_a_kernel_does_not_count_is_an_error() {
     assert!(Params::new(1, &[usize::MAX], &[]).is_err());
     assert!(Params::new(1, &[1 << 31], &[]).is_err());
@@ -504,3 +468,4 @@ fn what_a_kernel_does_not_count_is_an_error() {
 
 #[cfg(feature = "cuda")]
 mod on_card;
+mod updates;

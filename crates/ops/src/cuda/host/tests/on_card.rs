@@ -4,7 +4,7 @@ use super::*;
 use crate::cuda::card;
 
 /// The first card; `None`, said aloud, where there is none.
-fn card() -> Option<Device> {
+pub(super) fn card() -> Option<Device> {
     match card::open(0) {
         Ok(device) => Some(device),
         Err(error) => {
