@@ -100,10 +100,15 @@ impl AdaController {
 
     /// To be called after iteration `batch_idx` (from 1); updates p where the interval divides it.
     pub fn step(&mut self, batch_idx: u64) -> Option<AdaUpdate> {
-        if !batch_idx.is_multiple_of(self.options.interval.max(1)) {
+        if !self.is_due(batch_idx) {
             return None;
         }
         self.update()
+    }
+
+    /// Whether [`Self::step`] updates p after iteration `batch_idx`: all reports must be in by then.
+    pub fn is_due(&self, batch_idx: u64) -> bool {
+        batch_idx.is_multiple_of(self.options.interval.max(1))
     }
 
     /// Moves p by one interval. `None` before the first report; later, without new reports, the old mean stays.

@@ -3,23 +3,24 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
 
+use crate::event::{Event, on_event};
 use crate::ptx::Module;
 use crate::ptx::run::{Cause, Grid};
-use crate::{NAME, complain, memory};
+use crate::{NAME, complain, counts, memory};
 
-const SUCCESS: u32 = 0;
+pub(crate) const SUCCESS: u32 = 0;
 const INVALID_VALUE: u32 = 1;
 const OUT_OF_MEMORY: u32 = 2;
 const INVALID_DEVICE: u32 = 101;
 const INVALID_PTX: u32 = 218;
-const INVALID_HANDLE: u32 = 400;
+pub(crate) const INVALID_HANDLE: u32 = 400;
 const NOT_FOUND: u32 = 500;
 const ILLEGAL_ADDRESS: u32 = 700;
 const MISALIGNED_ADDRESS: u32 = 716;
 const LAUNCH_FAILED: u32 = 719;
 const NOT_SUPPORTED: u32 = 801;
 
-/// What streams, events and contexts are known by: there is nothing behind.
+/// What streams, pools and contexts are known by: there is nothing behind.
 const HANDLE: usize = 0x6B61_6F67_616E;
 
 /// Shared bytes of a block without asking for more.
@@ -38,7 +39,7 @@ struct Loaded {
 }
 
 /// Writes a result where the caller wants it.
-fn put<T>(to: *mut T, value: T) -> u32 {
+pub(crate) fn put<T>(to: *mut T, value: T) -> u32 {
     if to.is_null() {
         return INVALID_VALUE;
     }
@@ -145,6 +146,7 @@ extern "C" fn cuCtxSetCurrent(_context: usize) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuCtxSynchronize() -> u32 {
+    counts::host_waits();
     SUCCESS
 }
 
@@ -184,12 +186,14 @@ extern "C" fn cuStreamDestroy_v2(_stream: usize) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamSynchronize(_stream: usize) -> u32 {
+    counts::host_waits();
     SUCCESS
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn cuStreamWaitEvent(_stream: usize, event: usize, _flags: c_uint) -> u32 {
-    handle(event)
+extern "C" fn cuStreamWaitEvent(_stream: usize, event: *mut Event, _flags: c_uint) -> u32 {
+    // SAFETY: handles are from `cuEventCreate`.
+    unsafe { on_event(event, |_| SUCCESS) }
 }
 
 #[unsafe(no_mangle)]
@@ -198,36 +202,21 @@ extern "C" fn cuStreamIsCapturing(_stream: usize, status: *mut c_uint) -> u32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn cuEventCreate(event: *mut usize, _flags: c_uint) -> u32 {
-    put(event, HANDLE)
+extern "C" fn cuDeviceGetDefaultMemPool(pool: *mut usize, _device: c_int) -> u32 {
+    put(pool, HANDLE)
 }
 
-fn handle(event: usize) -> u32 {
-    if event == HANDLE {
-        SUCCESS
-    } else {
-        INVALID_HANDLE
+#[unsafe(no_mangle)]
+extern "C" fn cuMemPoolSetAttribute(pool: usize, attribute: u32, value: *const u64) -> u32 {
+    // When memory is given back: CU_MEMPOOL_ATTR_RELEASE_THRESHOLD. Nothing is kept here.
+    match (pool, attribute) {
+        (HANDLE, 4) if !value.is_null() => SUCCESS,
+        (HANDLE, _) => failed(
+            INVALID_VALUE,
+            &format!("the attribute {attribute} of a pool is not known"),
+        ),
+        _ => INVALID_HANDLE,
     }
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn cuEventRecord(event: usize, _stream: usize) -> u32 {
-    handle(event)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn cuEventSynchronize(event: usize) -> u32 {
-    handle(event)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn cuEventQuery(event: usize) -> u32 {
-    handle(event)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn cuEventDestroy_v2(event: usize) -> u32 {
-    handle(event)
 }
 
 #[unsafe(no_mangle)]
@@ -279,7 +268,9 @@ extern "C" fn cuMemHostAlloc(pointer: *mut *mut c_void, size: usize, _flags: c_u
     let words = vec![size as u64; size.div_ceil(8) + 1].into_boxed_slice();
     let first: *mut u64 = Box::into_raw(words).cast();
     // SAFETY: there is one more word than the caller asked for.
-    put(pointer, unsafe { first.add(1) }.cast())
+    let start = unsafe { first.add(1) };
+    counts::lock_pages(start as usize, size);
+    put(pointer, start.cast())
 }
 
 #[unsafe(no_mangle)]
@@ -287,6 +278,7 @@ extern "C" fn cuMemFreeHost(pointer: *mut c_void) -> u32 {
     if pointer.is_null() {
         return INVALID_VALUE;
     }
+    counts::unlock_pages(pointer as usize);
     // SAFETY: the pointer is from `cuMemHostAlloc`, where the size was put in front.
     unsafe {
         let first = pointer.cast::<u64>().sub(1);
@@ -326,6 +318,7 @@ extern "C" fn cuMemcpyHtoDAsync_v2(
 ) -> u32 {
     match memory::write(to, size) {
         Some(bytes) => {
+            counts::upload(from as usize, size);
             // SAFETY: the caller has `size` bytes there.
             unsafe {
                 from.cast::<u8>()
@@ -349,6 +342,7 @@ extern "C" fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, size: usize) -> u32 
 extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, size: usize, _stream: usize) -> u32 {
     match memory::read(from, size) {
         Some(bytes) => {
+            counts::download(to as usize);
             // SAFETY: the caller has `size` bytes there.
             unsafe { bytes.as_ptr().copy_to_nonoverlapping(to.cast(), size) };
             SUCCESS
@@ -515,6 +509,7 @@ extern "C" fn cuLaunchKernel(
             bytes
         })
         .collect();
+    counts::launch();
     match function.module.launch(function.kernel, grid, &arguments) {
         Ok(()) => SUCCESS,
         Err(fault) => {

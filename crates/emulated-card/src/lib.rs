@@ -6,14 +6,17 @@
 //!
 //! - [`memory`]: allocations, in the processor's memory, and whether an access is inside one.
 //! - [`ptx`]: reads PTX and runs kernels, thread after thread.
-//! - [`driver`], [`blas`], [`dnn`], [`rand`]: the C functions that candle and kaogan call. Others are not there.
+//! - [`counts`]: launches, copies, and how often the host waited for a card without work.
+//! - [`driver`], [`event`], [`blas`], [`dnn`], [`rand`]: the C functions that candle and kaogan call. Others are not there.
 //!
 //! Everything is done when a call returns, so races and missing synchronisation do not show; nor does speed. Facts are
 //! from NVIDIA's documentation of PTX, the CUDA driver API, cuBLAS, cuDNN and cuRAND.
 
 pub mod blas;
+pub mod counts;
 pub mod dnn;
 pub mod driver;
+pub mod event;
 mod float;
 pub mod memory;
 mod numbers;

@@ -73,11 +73,15 @@ pub fn affine_grid(theta: &Tensor, size: (usize, usize, usize, usize)) -> Result
             theta.shape()
         );
     }
-    let centre = |i: usize, len: usize| (2 * i + 1) as f64 / len as f64 - 1.0;
-    let base: Vec<f64> = (0..h * w)
-        .flat_map(|i| [centre(i % w, w), centre(i / w, h), 1.0])
-        .collect();
-    let base = Tensor::from_vec(base, (h * w, 3), theta.device())?.to_dtype(theta.dtype())?;
+    // A row of columns and a column of rows are all that a card has to be given.
+    let centres = |len: usize| -> Result<Tensor> {
+        let centre = |i: usize| (2 * i + 1) as f64 / len as f64 - 1.0;
+        let centres: Vec<f64> = (0..len).map(centre).collect();
+        Tensor::from_vec(centres, len, theta.device())?.to_dtype(theta.dtype())
+    };
+    let x = centres(w)?.reshape((1, w, 1))?.broadcast_as((h, w, 1))?;
+    let y = centres(h)?.reshape((h, 1, 1))?.broadcast_as((h, w, 1))?;
+    let base = Tensor::cat(&[&x, &y, &x.ones_like()?], 2)?.reshape((h * w, 3))?;
     let columns = theta.reshape((2 * n, 3))?.t()?.contiguous()?;
     base.matmul(&columns)?
         .reshape((h * w, n, 2))?

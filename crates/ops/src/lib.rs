@@ -11,10 +11,11 @@ mod cuda;
 pub mod device;
 mod grid_sample;
 mod modulated_conv2d;
+pub mod moment;
 mod op;
 mod scaled_conv2d;
 pub mod second_order;
-
+pub mod transfer;
 pub mod update;
 mod upfirdn2d;
 mod value;

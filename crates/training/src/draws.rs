@@ -3,6 +3,7 @@
 use augment::{AugmentPipe, Augmentation, BatchShape};
 use candle_core::{Device, Tensor};
 use networks::{NoiseMode, NormalSource, SynthesisOptions};
+use ops::transfer::upload;
 use rng::{RandomState, SavedState};
 use serde::{Deserialize, Serialize};
 
@@ -180,7 +181,7 @@ impl Draws for RunDraws {
 pub(crate) fn normal(random: &mut RandomState, shape: &[usize], device: &Device) -> Result<Tensor> {
     let mut values = vec![0f32; shape.iter().product()];
     random.fill_normal(&mut values);
-    Ok(Tensor::from_vec(values, shape, device)?)
+    Ok(upload(values, shape, device)?)
 }
 
 /// The generator of one purpose: seed and name decide its numbers.

@@ -1,18 +1,20 @@
 //! Two networks, their optimizers and their moving average: what one iteration changes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use candle_core::Tensor;
 use networks::{Discriminator, Generator};
+use ops::moment::Moment;
 
 use crate::config::{LossConfig, OptimizerConfig, TrainConfig};
 use crate::draws::Draws;
 use crate::ema::{ema_beta, update_average};
 use crate::error::{Error, Result};
 use crate::gradients::Gradients;
-use crate::loss::{Losses, Networks, Report, Round};
+use crate::loss::{Losses, Networks, Round};
 use crate::optimizer::Adam;
 use crate::phase::{Phase, Trains};
+use crate::readings::{Readings, Report, SentReadings};
 
 /// The settings of an iteration.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +90,27 @@ impl IterationInput {
     }
 }
 
+/// What an iteration tells, which a card may still be at.
+pub struct Iteration {
+    readings: SentReadings,
+    /// Official names, beginnings and ends.
+    phases: Vec<(&'static str, Moment, Moment)>,
+}
+
+impl Iteration {
+    /// Waits until the losses are computed, reports them and gives the time that each phase took.
+    ///
+    /// # Errors
+    /// What the device says of the iteration.
+    pub fn report(self, report: &mut Report<'_>) -> Result<Vec<(&'static str, Duration)>> {
+        self.readings.report(report)?;
+        let times = self.phases.iter();
+        times
+            .map(|(name, start, end)| Ok((*name, start.until(end)?)))
+            .collect()
+    }
+}
+
 /// Everything that training changes about the networks.
 pub struct Learner {
     options: LearnerOptions,
@@ -151,30 +174,29 @@ impl Learner {
         &self.options
     }
 
-    /// Makes one iteration: the phases whose turn it is, then the moving average. `finished` hears of each phase and
-    /// how long it took.
+    /// Makes one iteration: the phases whose turn it is, then the moving average. A card may still be at it on return.
     ///
     /// # Errors
     /// When the input does not fit the networks.
-    pub fn iterate(
-        &mut self,
-        input: &IterationInput,
-        draws: &mut dyn Draws,
-        report: &mut Report<'_>,
-        finished: &mut dyn FnMut(&Phase, Duration),
-    ) -> Result<()> {
+    pub fn iterate(&mut self, input: &IterationInput, draws: &mut dyn Draws) -> Result<Iteration> {
+        let device = input.real_img.device();
+        let mut readings = Readings::default();
+        let mut phases = Vec::new();
         for (index, phase) in self.options.phases.clone().iter().enumerate() {
             if self.batch_idx.is_multiple_of(phase.interval as u64) {
-                let start = Instant::now();
-                self.run_phase(index, phase, input, draws, report)?;
-                finished(phase, start.elapsed());
+                let start = Moment::now(device)?;
+                self.run_phase(index, phase, input, draws, &mut readings)?;
+                phases.push((phase.name(), start, Moment::now(device)?));
             }
         }
         let beta = self.ema_beta();
         update_average(&self.g_ema, &self.networks.g_frozen, beta)?;
         self.cur_nimg += self.options.batch_size as u64;
         self.batch_idx += 1;
-        Ok(())
+        Ok(Iteration {
+            readings: readings.send()?,
+            phases,
+        })
     }
 
     /// How much of the moving average stays in the next iteration.
@@ -189,7 +211,7 @@ impl Learner {
         phase: &Phase,
         input: &IterationInput,
         draws: &mut dyn Draws,
-        report: &mut Report<'_>,
+        readings: &mut Readings,
     ) -> Result<()> {
         let (batch, round_len) = (self.options.batch_size, self.options.batch_gpu);
         let parameters = match phase.trains {
@@ -209,7 +231,7 @@ impl Learner {
                     &round,
                     draws,
                     &mut gradients,
-                    report,
+                    readings,
                 )?;
             }
         }

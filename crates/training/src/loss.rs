@@ -13,6 +13,7 @@ use crate::draws::{Draws, Noise};
 use crate::error::Result;
 use crate::gradients::Gradients;
 use crate::phase::{Phase, Trains};
+use crate::readings::{Part, Readings};
 
 /// A generator and a discriminator that are trained against each other, each also in a form without gradients.
 pub struct Networks {
@@ -53,9 +54,6 @@ pub struct Round {
     pub gen_c: Option<Tensor>,
 }
 
-/// Takes a value of each sample under its official name (`Loss/scores/fake`).
-pub type Report<'a> = dyn FnMut(&str, &[f32]) + 'a;
-
 /// The losses, with the one value that they remember.
 #[derive(Clone, Debug)]
 pub struct Losses {
@@ -82,21 +80,23 @@ impl Losses {
         round: &Round,
         draws: &mut dyn Draws,
         gradients: &mut Gradients,
-        report: &mut Report<'_>,
+        readings: &mut Readings,
     ) -> Result<()> {
         match phase.trains {
             Trains::Generator => {
                 if phase.main {
-                    generator_main(gain, networks, round, draws, gradients, report)?;
+                    generator_main(gain, networks, round, draws, gradients, readings)?;
                 }
                 if phase.regularize && self.config.pl_weight != 0.0 {
-                    self.path_length(gain, networks, round, draws, gradients, report)?;
+                    self.path_length(gain, networks, round, draws, gradients, readings)?;
                 }
             }
             Trains::Discriminator => {
                 let fake_losses = match phase.main {
-                    true => discriminator_fake(gain, networks, round, draws, gradients, report)?,
-                    false => Vec::new(),
+                    true => Some(discriminator_fake(
+                        gain, networks, round, draws, gradients, readings,
+                    )?),
+                    false => None,
                 };
                 let r1 = phase.regularize && self.config.r1_gamma != 0.0;
                 if phase.main || r1 {
@@ -107,12 +107,12 @@ impl Losses {
                         networks,
                         round,
                     };
-                    if phase.main {
-                        real.main(&fake_losses, gradients, report)?;
+                    if let Some(fake_losses) = fake_losses {
+                        real.main(fake_losses, gradients, readings)?;
                     }
                     if r1 {
                         let gamma = self.config.r1_gamma;
-                        real.r1_penalty(gamma, !phase.main, gradients, report)?;
+                        real.r1_penalty(gamma, !phase.main, gradients, readings)?;
                     }
                 }
             }
@@ -128,7 +128,7 @@ impl Losses {
         round: &Round,
         draws: &mut dyn Draws,
         gradients: &mut Gradients,
-        report: &mut Report<'_>,
+        readings: &mut Readings,
     ) -> Result<()> {
         let batch = round.gen_z.dim(0)?;
         let batch = (batch / self.config.pl_batch_shrink.max(1)).max(1);
@@ -153,7 +153,7 @@ impl Losses {
             .remove(&moving)
             .map_or_else(|| moving.zeros_like(), Ok)?;
 
-        // Lengths and the penalty, on the host: one number for each sample.
+        // Lengths and the penalty, on the host: one number for each sample. The only numbers that a step waits for.
         let (_, num_ws, w_dim) = slope.dims3()?;
         let squares = slope.sqr()?.sum((1, 2))?.to_vec1::<f32>()?;
         let lengths: Vec<f32> = squares.iter().map(|s| (s / num_ws as f32).sqrt()).collect();
@@ -162,10 +162,10 @@ impl Losses {
         self.pl_mean += (mean - self.pl_mean) * decay;
         let offsets: Vec<f32> = lengths.iter().map(|length| length - self.pl_mean).collect();
         let penalties: Vec<f32> = offsets.iter().map(|offset| offset * offset).collect();
-        report("Loss/pl_penalty", &penalties);
+        let penalties = readings.part(&Tensor::new(penalties, slope.device())?)?;
+        readings.values("Loss/pl_penalty", penalties);
         let weight = self.config.pl_weight as f32;
-        let losses: Vec<f32> = penalties.iter().map(|penalty| penalty * weight).collect();
-        report("Loss/G/reg", &losses);
+        readings.times("Loss/G/reg", penalties, weight);
 
         // The loss's derivative in each length. The moving mean contains the lengths, too.
         let mean_offset = offsets.iter().sum::<f32>() / batch as f32;
@@ -194,15 +194,16 @@ fn generator_main(
     round: &Round,
     draws: &mut dyn Draws,
     gradients: &mut Gradients,
-    report: &mut Report<'_>,
+    readings: &mut Readings,
 ) -> Result<()> {
     let img = generate(&networks.g, round, draws)?;
     let img = augmented(img, draws)?;
     let logits = networks.d_frozen.forward_dual(&img, round.gen_c.as_ref())?;
     let logits = logits.primal;
-    scores("fake", &logits, report)?;
+    readings.scores("fake", logits.tensor())?;
     let loss = softplus(&logits.neg()?)?;
-    report("Loss/G/loss", &values(&loss)?);
+    let part = readings.part(loss.tensor())?;
+    readings.values("Loss/G/loss", part);
     gradients.add(mean_times(&loss, gain)?.backward()?)
 }
 
@@ -213,15 +214,15 @@ fn discriminator_fake(
     round: &Round,
     draws: &mut dyn Draws,
     gradients: &mut Gradients,
-    report: &mut Report<'_>,
-) -> Result<Vec<f32>> {
+    readings: &mut Readings,
+) -> Result<Part> {
     let img = generate(&networks.g_frozen, round, draws)?;
     let img = augmented(img, draws)?;
     let logits = networks.d.forward_dual(&img, round.gen_c.as_ref())?.primal;
-    scores("fake", &logits, report)?;
+    readings.scores("fake", logits.tensor())?;
     let loss = softplus(&logits)?;
     gradients.add(mean_times(&loss, gain)?.backward()?)?;
-    values(&loss)
+    readings.part(loss.tensor())
 }
 
 /// Real images on their way through one draw of the augmentation.
@@ -244,18 +245,17 @@ impl Real<'_> {
     /// The half of the discriminator's loss that is on real images; reports the sum of both.
     fn main(
         &self,
-        fake_losses: &[f32],
+        fake_losses: Part,
         gradients: &mut Gradients,
-        report: &mut Report<'_>,
+        readings: &mut Readings,
     ) -> Result<()> {
         let logits = self
             .judge(&self.networks.d, &(&self.round.real_img).into())?
             .primal;
-        scores("real", &logits, report)?;
+        readings.scores("real", logits.tensor())?;
         let loss = softplus(&logits.neg()?)?;
-        let pairs = values(&loss)?.into_iter().zip(fake_losses);
-        let sums: Vec<f32> = pairs.map(|(real, fake)| real + fake).collect();
-        report("Loss/D/loss", &sums);
+        let part = readings.part(loss.tensor())?;
+        readings.sum("Loss/D/loss", part, fake_losses);
         gradients.add(mean_times(&loss, self.gain)?.backward()?)
     }
 
@@ -265,28 +265,28 @@ impl Real<'_> {
         gamma: f64,
         with_scores: bool,
         gradients: &mut Gradients,
-        report: &mut Report<'_>,
+        readings: &mut Readings,
     ) -> Result<()> {
         let moving = Var::from_tensor(&self.round.real_img)?;
         let logits = self
             .judge(&self.networks.d_frozen, &moving.as_tensor().into())?
             .primal;
         if with_scores {
-            scores("real", &logits, report)?;
+            readings.scores("real", logits.tensor())?;
         }
         let mut found = logits.sum_all()?.backward()?;
         let slope = found
             .remove(&moving)
             .map_or_else(|| moving.zeros_like(), Ok)?;
-        let penalties = slope.sqr()?.sum((1, 2, 3))?.to_vec1::<f32>()?;
-        report("Loss/r1_penalty", &penalties);
-        let weight = gamma as f32 / 2.0;
-        let losses: Vec<f32> = penalties.iter().map(|penalty| penalty * weight).collect();
-        report("Loss/D/reg", &losses);
+        let penalties = slope.sqr()?.sum((1, 2, 3))?;
+        let n = penalties.elem_count();
+        let penalties = readings.part(&penalties)?;
+        readings.values("Loss/r1_penalty", penalties);
+        readings.times("Loss/D/reg", penalties, gamma as f32 / 2.0);
 
         let img = Dual::new(&self.round.real_img, slope)?;
         let logits = self.judge(&self.networks.d, &img)?;
-        let factor = self.gain * gamma / penalties.len() as f64;
+        let factor = self.gain * gamma / n as f64;
         let loss = logits.tangent_or_zeros()?.sum_all()?.scale(factor)?;
         gradients.add(loss.backward()?)
     }
@@ -338,21 +338,4 @@ fn softplus(x: &Value) -> Result<Value> {
 /// The mean of all numbers, times `gain`.
 fn mean_times(x: &Value, gain: f64) -> Result<Value> {
     Ok(x.sum_all()?.scale(gain / x.elem_count() as f64)?)
-}
-
-fn values(x: &Value) -> Result<Vec<f32>> {
-    Ok(x.tensor().flatten_all()?.to_vec1()?)
-}
-
-fn scores(kind: &str, logits: &Value, report: &mut Report<'_>) -> Result<()> {
-    let logits = values(logits)?;
-    report(&format!("Loss/scores/{kind}"), &logits);
-    let sign = |&x: &f32| match x {
-        x if x > 0.0 => 1.0,
-        x if x < 0.0 => -1.0,
-        x => x,
-    };
-    let signs: Vec<f32> = logits.iter().map(sign).collect();
-    report(&format!("Loss/signs/{kind}"), &signs);
-    Ok(())
 }

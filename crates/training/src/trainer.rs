@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use augment::{AdaController, AdaOptions, AugmentPipe};
 use candle_core::{DType, Device, Tensor};
-use dataset::{Batch, ImageDataset, Loader, LoaderOptions, SamplerState};
+use dataset::{ImageDataset, Loader, LoaderOptions, SamplerState};
 use networks::{Discriminator, Generator};
-use rayon::prelude::*;
+use ops::transfer::upload;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
 use crate::draws::{RunDraws, SavedDraws, stream};
 use crate::error::{Error, Result};
-use crate::learner::{IterationInput, Learner, LearnerOptions};
-use crate::phase::Phase;
+use crate::images::to_unit_range;
+use crate::learner::{Iteration, IterationInput, Learner, LearnerOptions};
 use crate::stats::Stats;
 
 /// The networks that a run starts from.
@@ -66,6 +66,10 @@ pub struct Trainer {
     ada: Option<AdaController>,
     draws: RunDraws,
     pub(crate) stats: Stats,
+    /// The one whose reports are not in `stats` yet.
+    iteration: Option<Iteration>,
+    /// What the phases of the last iteration that was taken in took.
+    times: Vec<(&'static str, Duration)>,
     device: Device,
 }
 
@@ -127,6 +131,8 @@ impl Trainer {
                 device,
             ),
             stats: Stats::default(),
+            iteration: None,
+            times: Vec::new(),
             config: config.clone(),
             dataset,
             loader,
@@ -134,57 +140,75 @@ impl Trainer {
         })
     }
 
-    /// Makes one iteration and returns the seconds that each phase took.
+    /// Makes one iteration. A card may still be at it on return; what it reports is taken in while the next iteration is
+    /// computed, or by [`Trainer::settle`].
     ///
     /// # Errors
     /// `Dataset` when an image cannot be read: nothing has changed then, and the next call tries the same images again.
-    /// Else when the tensor library fails.
-    pub fn step(&mut self) -> Result<Vec<(&'static str, Duration)>> {
+    /// Else when the tensor library fails, for this iteration or the one before.
+    pub fn step(&mut self) -> Result<()> {
         let input = self.next_input()?;
         self.draws.p = self.p();
-        let Self {
-            learner,
-            ada,
-            draws,
-            stats,
-            ..
-        } = self;
-        let mut times = Vec::new();
-        learner.iterate(
-            &input,
-            draws,
-            &mut |name, values| {
-                stats.report(name, values.iter().map(|&v| f64::from(v)));
-                if let (Some(ada), "Loss/scores/real") = (ada.as_mut(), name) {
-                    ada.report(values.iter().copied());
-                }
-            },
-            &mut |phase: &Phase, time| times.push((phase.name(), time)),
-        )?;
-        let batch_idx = learner.batch_idx;
-        if let Some(ada) = ada {
+        let iteration = self.learner.iterate(&input, &mut self.draws)?;
+        self.take_in()?;
+        self.iteration = Some(iteration);
+        let batch_idx = self.learner.batch_idx;
+        if self.ada.as_ref().is_some_and(|ada| ada.is_due(batch_idx)) {
+            self.take_in()?;
+        }
+        if let Some(ada) = &mut self.ada {
             ada.step(batch_idx);
         }
-        for (phase, time) in &times {
+        Ok(())
+    }
+
+    /// Waits for the last iteration, takes in what it reports, and tells how long each of its phases took.
+    ///
+    /// # Errors
+    /// When the iteration failed on its device.
+    pub fn settle(&mut self) -> Result<&[(&'static str, Duration)]> {
+        self.take_in()?;
+        Ok(&self.times)
+    }
+
+    /// What the iteration that is under way reports.
+    fn take_in(&mut self) -> Result<()> {
+        let Some(iteration) = self.iteration.take() else {
+            return Ok(());
+        };
+        let (ada, stats) = (&mut self.ada, &mut self.stats);
+        self.times = iteration.report(&mut |name, values| {
+            stats.report(name, values.iter().map(|&v| f64::from(v)));
+            if let (Some(ada), "Loss/scores/real") = (ada.as_mut(), name) {
+                ada.report(values.iter().copied());
+            }
+        })?;
+        for (phase, time) in &self.times {
             let milliseconds = time.as_secs_f64() * 1e3;
             stats.report(&format!("Timing/{phase}"), [milliseconds]);
         }
-        Ok(times)
+        Ok(())
     }
 
     fn next_input(&mut self) -> Result<IterationInput> {
         let batch = self.loader.next_batch()?;
-        let (real_img, real_c) = self.to_tensors(batch)?;
+        let [channels, height, width] = self.dataset.shape();
+        let shape = (batch.indices.len(), channels, height, width);
         let n = self.learner.options().phases.len() * self.config.batch_size;
         let z_dim = self.config.generator.z_dim;
         let device = &self.device;
+        let labels = |labels: Vec<f32>, n| -> Result<Option<Tensor>> {
+            Ok(match self.dataset.label_dim() {
+                0 => None,
+                dim => Some(upload(labels, (n, dim), device)?),
+            })
+        };
+        let real_img = to_unit_range(batch.images, shape, device)?;
+        let real_c = labels(batch.labels, batch.indices.len())?;
         let gen_z = crate::draws::normal(self.draws.latents(), &[n, z_dim], device)?;
         let gen_c = match self.dataset.label_dim() {
             0 => None,
-            dim => {
-                let labels = self.dataset.random_labels(n, self.draws.latents());
-                Some(Tensor::from_vec(labels, (n, dim), device)?)
-            }
+            _ => labels(self.dataset.random_labels(n, self.draws.latents()), n)?,
         };
         Ok(IterationInput {
             real_img,
@@ -192,24 +216,6 @@ impl Trainer {
             gen_z,
             gen_c,
         })
-    }
-
-    /// `u8` to -1..1.
-    fn to_tensors(&self, batch: Batch) -> Result<(Tensor, Option<Tensor>)> {
-        let [channels, height, width] = self.dataset.shape();
-        let n = batch.indices.len();
-        let values: Vec<f32> = batch
-            .images
-            .par_iter()
-            .with_min_len(1 << 16)
-            .map(|&v| f32::from(v) / 127.5 - 1.0)
-            .collect();
-        let images = Tensor::from_vec(values, (n, channels, height, width), &self.device)?;
-        let labels = match self.dataset.label_dim() {
-            0 => None,
-            dim => Some(Tensor::from_vec(batch.labels, (n, dim), &self.device)?),
-        };
-        Ok((images, labels))
     }
 
     /// Where the networks are.
@@ -247,9 +253,13 @@ impl Trainer {
     }
 
     /// Everything but tensors, to be saved.
-    pub(crate) fn state(&self) -> TrainerState {
+    ///
+    /// # Errors
+    /// As [`Trainer::settle`].
+    pub(crate) fn state(&mut self) -> Result<TrainerState> {
+        self.settle()?;
         let learner = &self.learner;
-        TrainerState {
+        Ok(TrainerState {
             batch_idx: learner.batch_idx,
             cur_nimg: learner.cur_nimg,
             pl_mean_bits: learner.losses.pl_mean.to_bits(),
@@ -259,7 +269,7 @@ impl Trainer {
             draws: self.draws.save(),
             sampler: self.loader.save(),
             stats: self.stats.clone(),
-        }
+        })
     }
 
     /// The tensors to be saved, by name; they share the values of the run.

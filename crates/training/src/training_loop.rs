@@ -241,6 +241,7 @@ impl<'a> Run<'a> {
     /// Ends a tick. What cannot be written is told, and the run goes on: days of training are worth more than a file. At
     /// the end of the run it is an error.
     fn tick(&mut self, trainer: &mut Trainer, done: bool, hooks: &mut dyn Hooks) -> Result<()> {
+        trainer.settle()?;
         let now = Instant::now();
         let nimg = trainer.learner().cur_nimg;
         let times = TickTimes {
@@ -396,7 +397,7 @@ impl<'a> Run<'a> {
     /// Saves everything; `tick_elapsed_sec` of the current tick have passed.
     fn save_state(
         &mut self,
-        trainer: &Trainer,
+        trainer: &mut Trainer,
         tick_elapsed_sec: f64,
         hooks: &mut dyn Hooks,
     ) -> Result<()> {

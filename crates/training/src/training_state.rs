@@ -148,11 +148,11 @@ impl TrainingState {
 ///
 /// # Errors
 /// `File` when it cannot be written; the older states stay then.
-pub(crate) fn write(run_dir: &Path, trainer: &Trainer, progress: &Progress) -> Result<PathBuf> {
+pub(crate) fn write(run_dir: &Path, trainer: &mut Trainer, progress: &Progress) -> Result<PathBuf> {
     let name = format!("{PREFIX}{:09}{SUFFIX}", trainer.learner().cur_nimg);
     let path = run_dir.join(name);
     let saved = Saved {
-        trainer: trainer.state(),
+        trainer: trainer.state()?,
         progress: progress.clone(),
     };
     let json = |e: serde_json::Error| Error::state(e.to_string());

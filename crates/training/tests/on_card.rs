@@ -262,3 +262,67 @@ fn copied(run: &Path, copy: &Path) {
         std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
     }
 }
+
+/// Launches, copies to the card, copies from it, and stalls: what the emulated card counts; `None` for a real one.
+fn counts() -> Option<[u64; 4]> {
+    // SAFETY: the driver is loaded already, and stays; the function has this signature (`emulated-card/src/counts.rs`).
+    unsafe {
+        let driver = libc::dlopen(c"libcuda.so.1".as_ptr(), libc::RTLD_NOW);
+        assert!(!driver.is_null());
+        let found = libc::dlsym(driver, c"emulated_card_counts".as_ptr());
+        if found.is_null() {
+            eprintln!("skipped: a real card does not count what is asked of it");
+            return None;
+        }
+        let tell: extern "C" fn(&mut [u64; 4]) = std::mem::transmute(found);
+        let mut counts = [0; 4];
+        tell(&mut counts);
+        Some(counts)
+    }
+}
+
+#[test]
+fn a_card_waits_for_the_host_once_in_four_steps_and_for_adaptation() {
+    // In a process of its own: other tests use the card, too.
+    if std::env::var_os(ALONE).is_none() {
+        let this = std::env::current_exe().unwrap();
+        let name = "a_card_waits_for_the_host_once_in_four_steps_and_for_adaptation";
+        let mut command = std::process::Command::new(this);
+        let status = command
+            .args([name, "--exact", "--nocapture"])
+            .env(ALONE, "1");
+        assert!(status.status().unwrap().success());
+        return;
+    }
+    let Some(card) = card() else { return };
+    with_data(|data| {
+        let overrides = Overrides {
+            augpipe: Some("bgcfnc".into()),
+            ..Overrides::default()
+        };
+        let mut config = config(data, &overrides);
+        config.augment_p = 0.5;
+        let mut trainer = new_trainer(&config, &card);
+        // The algorithms of convolutions are chosen, and all memory is there.
+        for _ in 0..4 {
+            trainer.step().unwrap();
+        }
+        for steps in 0..4 {
+            let Some(before) = counts() else { return };
+            trainer.step().unwrap();
+            let after = counts().unwrap();
+            let [launches, uploads, downloads, stalls]: [u64; 4] =
+                std::array::from_fn(|i| after[i] - before[i]);
+            eprintln!(
+                "step {steps}: {launches} launches, {uploads} uploads, {downloads} downloads, {stalls} stalls"
+            );
+            // The path lengths of the first step; the reports that p depends on, behind the last one.
+            let expected = [1, 0, 0, 1][steps];
+            assert_eq!(stalls, expected, "step {steps}");
+            assert_eq!(downloads, 1 + u64::from(steps == 0), "step {steps}");
+        }
+    });
+}
+
+/// Set for a test that must have the card for itself.
+const ALONE: &str = "KAOGAN_TEST_ALONE";

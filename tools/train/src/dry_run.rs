@@ -222,14 +222,16 @@ fn too_large_for(card: &CardReport, needed: u64) -> Option<String> {
 
 fn measure(config: &TrainConfig, mut trainer: Trainer, left: u64) -> Result<Measured> {
     let start = Instant::now();
-    let mut times = trainer.step()?;
+    trainer.step()?;
+    let mut times = trainer.settle()?.to_vec();
     let first_step_sec = start.elapsed().as_secs_f64();
     // A resumed run may stand between two regularizations.
     let phases = Phase::all(config);
     while times.len() < phases.len() {
-        for (name, time) in trainer.step()? {
-            if times.iter().all(|(seen, _)| *seen != name) {
-                times.push((name, time));
+        trainer.step()?;
+        for (name, time) in trainer.settle()? {
+            if times.iter().all(|(seen, _)| seen != name) {
+                times.push((*name, *time));
             }
         }
     }

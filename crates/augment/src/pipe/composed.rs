@@ -3,6 +3,7 @@
 //! Stages run on the images that they change. Derivatives are those of the ops.
 
 use candle_core::{Result, Tensor};
+use ops::transfer::upload;
 use ops::{Conv2dOptions, Filter, UpFirDn2dOptions, Value, affine_grid};
 
 use super::Plan;
@@ -153,20 +154,23 @@ fn noisy(plan: &Plan, x: &Value) -> Result<Value> {
     let noise: Vec<f32> = images
         .flat_map(|(noise, std)| noise.iter().map(move |noise| noise * std))
         .collect();
-    x.add(&Tensor::from_vec(noise, x.shape(), x.device())?.into())
+    x.add(&upload(noise, x.shape().clone(), x.device())?.into())
 }
 
 fn cut_out(plan: &Plan, x: &Value) -> Result<Value> {
     on_some(x, &those_with(&plan.cutouts), |x| {
         let (n, _, height, width) = x.dims4()?;
-        let mut shown = Vec::with_capacity(n * height * width);
-        for cutout in plan.cutouts.iter().flatten() {
-            for &row in &cutout.rows {
-                let columns = cutout.columns.iter();
-                shown.extend(columns.map(|&column| f32::from(u8::from(!(row && column)))));
-            }
-        }
-        let shown = Tensor::from_vec(shown, (n, 1, height, width), x.device())?;
+        let cutouts = plan.cutouts.iter().flatten();
+        let mask = |hidden: Vec<&[bool]>, shape| {
+            let values = hidden.concat().into_iter();
+            let values = values.map(|hidden| f32::from(u8::from(hidden)));
+            Tensor::from_vec(values.collect::<Vec<f32>>(), shape, x.device())
+        };
+        let rows = cutouts.clone().map(|cutout| &cutout.rows[..]).collect();
+        let columns = cutouts.map(|cutout| &cutout.columns[..]).collect();
+        let rows = mask(rows, (n, 1, height, 1))?;
+        let hidden = rows.broadcast_mul(&mask(columns, (n, 1, 1, width))?)?;
+        let shown = hidden.affine(-1.0, 1.0)?;
         x.broadcast_mul(&shown.into())
     })
 }

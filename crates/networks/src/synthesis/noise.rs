@@ -1,5 +1,5 @@
-use candle_core::{Device, Tensor};
 use ops::Dual;
+use ops::transfer::upload;
 
 use super::layer::Noise;
 use crate::error::Result;
@@ -40,9 +40,8 @@ impl<'r> NoiseSampler<'r> {
             NoiseMode::Random(random) => {
                 let mut values = vec![0f32; batch * resolution * resolution];
                 random.fill_normal(&mut values);
-                Tensor::from_vec(values, (batch, 1, resolution, resolution), &Device::Cpu)?
-                    .to_device(noise.constant.device())?
-                    .to_dtype(noise.constant.dtype())?
+                let shape = (batch, 1, resolution, resolution);
+                upload(values, shape, noise.constant.device())?.to_dtype(noise.constant.dtype())?
             }
         };
         let one = noise.strength.reshape((1, 1, 1, 1))?;

@@ -14,3 +14,5 @@ mod conv;
 pub(crate) mod host;
 pub(crate) mod plan;
 pub(crate) mod table;
+#[cfg(feature = "cuda")]
+pub(crate) mod transfer;

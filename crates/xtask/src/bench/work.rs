@@ -287,7 +287,9 @@ fn cycle(res: usize, base: usize, most: usize, batch: usize) -> Result<Work> {
                 gen_z: randn((4 * batch, 512))?,
                 gen_c: None,
             };
-            learner.iterate(&input, &mut draws, &mut |_, _| {}, &mut |_, _| {})?;
+            learner
+                .iterate(&input, &mut draws)?
+                .report(&mut |_, _| {})?;
         }
         Ok(())
     }))

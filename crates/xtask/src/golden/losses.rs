@@ -16,7 +16,7 @@ use rng::RandomState;
 use serde_json::Value;
 use training::{
     Draws, Gradients, IterationInput, Learner, LearnerOptions, LossConfig, Losses, Networks, Noise,
-    OptimizerConfig, Phase, Round, StyleMixing, Trains,
+    OptimizerConfig, Phase, Readings, Round, StyleMixing, Trains,
 };
 
 use super::CaseResult;
@@ -137,6 +137,7 @@ impl Golden<'_> {
             };
             let mut gradients = Gradients::of(parameters);
             let mut reports = Vec::new();
+            let mut readings = Readings::default();
             losses
                 .accumulate(
                     &phase,
@@ -145,9 +146,12 @@ impl Golden<'_> {
                     &round,
                     &mut draws,
                     &mut gradients,
-                    &mut |name, values| reports.push((name.to_owned(), values.to_vec())),
+                    &mut readings,
                 )
                 .with_context(|| name.clone())?;
+            readings
+                .send()?
+                .report(&mut |name, values| reports.push((name.to_owned(), values.to_vec())))?;
 
             let (largest, l2) = self.gradient_errors(name, parameters, &gradients)?;
             push(&format!("{name}.grad"), largest, GRADIENT);
@@ -274,16 +278,13 @@ impl Golden<'_> {
             };
             beta = worse(beta, difference(learner.ema_beta(), &row["ema_beta"])?);
             let mut got = Vec::new();
-            learner.iterate(
-                &input,
-                &mut draws,
-                &mut |name, values| {
+            learner
+                .iterate(&input, &mut draws)?
+                .report(&mut |name, values| {
                     if !name.contains("/signs/") {
                         got.push((name.to_owned(), values.to_vec()));
                     }
-                },
-                &mut |_, _| {},
-            )?;
+                })?;
             loss = worse(loss, log_error(&got, &want)?);
             let scale = row["pl_mean"]
                 .as_f64()

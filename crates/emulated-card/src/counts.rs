@@ -1,0 +1,96 @@
+//! What a program asks of the card, counted: launches, copies, and waits that leave a real card without work.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Up to so many bytes of ordinary memory the driver takes along with the call; for more it waits for the card.
+const TAKEN_ALONG: usize = 64 << 10;
+
+static LAUNCHES: AtomicU64 = AtomicU64::new(0);
+static UPLOADS: AtomicU64 = AtomicU64::new(0);
+static DOWNLOADS: AtomicU64 = AtomicU64::new(0);
+static STALLS: AtomicU64 = AtomicU64::new(0);
+/// Page-locked memory: where a piece starts, and its bytes.
+static LOCKED: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+/// Tells the numbers so far: launches of kernels, copies to the card, copies from it, and stalls. A stall is a wait for
+/// the card with nothing asked of it behind what is waited for.
+///
+/// No function of NVIDIA's: tests look it up by name in what is loaded as the driver.
+#[unsafe(no_mangle)]
+pub extern "C" fn emulated_card_counts(counts: &mut [u64; 4]) {
+    *counts = [&LAUNCHES, &UPLOADS, &DOWNLOADS, &STALLS].map(|n| n.load(Ordering::Relaxed));
+}
+
+fn add(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+pub(crate) fn launch() {
+    add(&LAUNCHES);
+}
+
+/// Kernels launched so far.
+pub(crate) fn launches() -> u64 {
+    LAUNCHES.load(Ordering::Relaxed)
+}
+
+/// The host waits for everything.
+pub(crate) fn host_waits() {
+    add(&STALLS);
+}
+
+/// The host waits for what was asked of the card when `launches` kernels had been launched.
+pub(crate) fn host_waits_for(launches: u64) {
+    if launches == self::launches() && launches > 0 {
+        add(&STALLS);
+    }
+}
+
+pub(crate) fn upload(from: usize, size: usize) {
+    add(&UPLOADS);
+    if size > TAKEN_ALONG && !is_locked(from) {
+        add(&STALLS);
+    }
+}
+
+pub(crate) fn download(to: usize) {
+    add(&DOWNLOADS);
+    if !is_locked(to) {
+        add(&STALLS);
+    }
+}
+
+fn with_locked<T>(work: impl FnOnce(&mut BTreeMap<usize, usize>) -> T) -> T {
+    work(&mut LOCKED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+pub(crate) fn lock_pages(start: usize, size: usize) {
+    with_locked(|locked| locked.insert(start, size));
+}
+
+pub(crate) fn unlock_pages(start: usize) {
+    with_locked(|locked| locked.remove(&start));
+}
+
+fn is_locked(address: usize) -> bool {
+    with_locked(|locked| {
+        let before = locked.range(..=address).next_back();
+        before.is_some_and(|(start, size)| address - start < *size)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locked_pages_are_known() {
+        lock_pages(4096, 100);
+        assert!(is_locked(4096) && is_locked(4195));
+        assert!(!is_locked(4095) && !is_locked(4196));
+        unlock_pages(4096);
+        assert!(!is_locked(4096));
+    }
+}
