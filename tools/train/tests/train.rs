@@ -117,6 +117,8 @@ fn a_signal_saves_the_state_and_leaves_with_its_code() {
         };
         let pid = i32::try_from(child.id()).unwrap();
         let before = training::state_files(&run).unwrap();
+        // Some steps, after which a state is a new one.
+        std::thread::sleep(Duration::from_secs(2));
         // SAFETY: a signal to a child that this test started.
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
         assert_eq!(child.wait().unwrap().code(), Some(code));
