@@ -1,6 +1,6 @@
 //! Images of a generator, batch by batch, as metrics want them.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use dataset::ImageDataset;
 use metrics::{FakeSource, PathOptions, SourceError};
 use networks::{Generator, MappingOptions, NoiseMode, NormalSource, SynthesisOptions};
@@ -69,7 +69,7 @@ impl<'a> FakeImages<'a> {
         })
     }
 
-    /// The next `n` images: `u8`, `[n, channels, resolution, resolution]`.
+    /// The next `n` images: `u8`, `[n, channels, resolution, resolution]`, where the generator is.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -96,8 +96,7 @@ impl<'a> FakeImages<'a> {
         let images = self
             .generator
             .forward(&z, c.as_ref(), &options, synthesis)?;
-        // Metrics look at them on the processor.
-        Ok(to_u8(&images)?.to_device(&Device::Cpu)?)
+        to_u8(&images)
     }
 }
 
@@ -161,6 +160,7 @@ pub fn probe_diversity(generator: &Generator, dataset: Option<&ImageDataset>) ->
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
     use networks::{GeneratorConfig, MappingConfig};
     use rng::RandomState;
 

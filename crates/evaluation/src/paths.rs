@@ -82,9 +82,7 @@ pub(crate) fn pairs(
     let synthesis = SynthesisOptions {
         noise: NoiseMode::Random(&mut noise),
     };
-    let images = generator.synthesis.forward(&ws, synthesis)?;
-    // Metrics look at them on the processor.
-    Ok(images.to_device(&Device::Cpu)?)
+    Ok(generator.synthesis.forward(&ws, synthesis)?)
 }
 
 /// Along the great circle through two directions, as a unit vector: `a` at 0, `b` at 1.

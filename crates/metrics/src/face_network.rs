@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Result;
 use crate::features::Features;
 use crate::network_input::check_images;
+use crate::place::Place;
 
 /// Side that images are resized to: a face that fills it is of the size that the detector knows best.
 const SIDE: usize = 128;
@@ -35,6 +36,7 @@ pub(crate) fn versioned_name() -> &'static str {
 /// The detector up to its last block, with the weights of this build.
 pub(crate) struct FaceNetwork {
     weights: HashMap<String, Tensor>,
+    place: Place,
 }
 
 impl FaceNetwork {
@@ -48,7 +50,22 @@ impl FaceNetwork {
             .into_iter()
             .map(|(name, weight)| Ok((name, weight.to_dtype(DType::F32)?)))
             .collect::<Result<_>>()?;
-        Ok(Self { weights })
+        Ok(Self {
+            weights,
+            place: Place::default(),
+        })
+    }
+
+    /// The network moved to a device and into a type of numbers.
+    ///
+    /// # Errors
+    /// When the device has no room for it.
+    pub fn on(mut self, place: &Place) -> Result<Self> {
+        for weight in self.weights.values_mut() {
+            *weight = place.bring(weight)?;
+        }
+        self.place = place.clone();
+        Ok(self)
     }
 
     /// Features of a batch.
@@ -60,7 +77,7 @@ impl FaceNetwork {
     /// # Errors
     /// `Images` when they are of another form.
     pub fn features(&self, images: &Tensor) -> Result<Features> {
-        let mut results = HashMap::from([(INPUT, input(images)?)]);
+        let mut results = HashMap::from([(INPUT, self.place.bring(&input(images)?)?)]);
         for layer in LAYERS {
             let result = match layer.operation {
                 Operation::Convolution {
@@ -86,7 +103,10 @@ impl FaceNetwork {
             };
             results.insert(layer.name, result);
         }
-        let means = TAPS.map(|tap| results[tap].flatten_from(2)?.mean(2));
+        let means = TAPS.map(|tap| {
+            let x = results[tap].to_dtype(DType::F32)?;
+            x.flatten_from(2)?.mean(2)
+        });
         let [a, b, c] = means;
         let joined = Tensor::cat(&[a?, b?, c?], 1)?;
         Features::from_rows(joined.dim(1)?, joined.flatten_all()?.to_vec1()?)
@@ -106,7 +126,7 @@ fn act(is_rectified: bool) -> BiasActOptions {
 }
 
 /// Images as the network takes them, `[n, 3, 128, 128]` in -1..1, resized with the mean of what a pixel covers or, where
-/// they grow, with a sharp filter.
+/// they grow, with a sharp filter: on the processor, as that filter computes with integers.
 fn input(images: &Tensor) -> Result<Tensor> {
     let [n, channels, height, width] = check_images(images)?;
     let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use crate::error::{Error, Result};
 use crate::face_network::{self, FaceNetwork};
 use crate::features::Features;
 use crate::inception::{self, Formula, Inception, InceptionOptions, STATE_DICT_URL, Tap, softmax};
 use crate::name::{Kind, Metric};
+use crate::place::Place;
 use crate::vgg::{self, LPIPS_URL, TORCHSCRIPT_URL, TORCHVISION_URL, Vgg16, VggShape, VggSource};
 
 /// Kinds of features.
@@ -94,6 +95,7 @@ pub struct FeatureNetwork {
     inception: Option<Inception>,
     vgg: Option<Vgg16>,
     face: Option<FaceNetwork>,
+    place: Place,
 }
 
 impl FeatureNetwork {
@@ -147,7 +149,23 @@ impl FeatureNetwork {
             inception: None,
             vgg: None,
             face: None,
+            place: Place::default(),
         }
+    }
+
+    /// Moves the networks, and those that will be opened, to a device. Inception computes in the numbers of the place
+    /// where its features allow it, the others in f32: VGG16 tells images apart that differ by a step of 1e-4, and the
+    /// face detector is small.
+    ///
+    /// # Errors
+    /// When the device has no room for them.
+    pub fn on(mut self, place: &Place) -> Result<Self> {
+        let single = place.in_f32();
+        self.inception = self.inception.map(|n| n.on_checked(place)).transpose()?;
+        self.vgg = self.vgg.map(|n| n.on(&single)).transpose()?;
+        self.face = self.face.map(|n| n.on(&single)).transpose()?;
+        self.place = place.clone();
+        Ok(self)
     }
 
     /// Opens what some metrics need and is not open yet.
@@ -164,7 +182,7 @@ impl FeatureNetwork {
                     )));
                 }
                 if self.face.is_none() {
-                    self.face = Some(FaceNetwork::new()?);
+                    self.face = Some(FaceNetwork::new()?.on(&self.place.in_f32())?);
                 }
                 continue;
             }
@@ -204,39 +222,41 @@ impl FeatureNetwork {
             seed: Some(RANDOM_SEED),
             normalization: false,
         };
-        match self.kind {
+        let network = match self.kind {
             FeatureKind::Inception => {
                 let path = self
                     .file(inception::FILE_NAME)
                     .ok_or_else(|| Error::NoWeights(self.no_inception()))?;
-                Inception::open(&path, InceptionOptions::default())
+                Inception::open(&path, InceptionOptions::default())?
             }
             FeatureKind::RandomInception => {
-                Inception::by_formula(formula, InceptionOptions::default())
+                Inception::by_formula(formula, InceptionOptions::default())?
             }
             FeatureKind::RandomInceptionSmall => {
                 let small = InceptionOptions {
                     side: 75,
                     tap: Tap::F768,
                 };
-                Inception::by_formula(formula, small)
+                Inception::by_formula(formula, small)?
             }
-            FeatureKind::FaceDetector => Err(Error::NoWeights(NO_OTHER_NETWORK.into())),
-        }
+            FeatureKind::FaceDetector => return Err(Error::NoWeights(NO_OTHER_NETWORK.into())),
+        };
+        network.on_checked(&self.place)
     }
 
     fn open_vgg(&self, metric: &Metric) -> Result<Vgg16> {
-        match self.kind {
+        let network = match self.kind {
             FeatureKind::Inception => {
                 let path = self
                     .file(vgg::FILE_NAME)
                     .ok_or_else(|| Error::NoWeights(self.no_vgg(metric)))?;
-                Vgg16::open(&path)
+                Vgg16::open(&path)?
             }
-            FeatureKind::RandomInception => Vgg16::by_formula(VggShape::default(), RANDOM_SEED),
-            FeatureKind::RandomInceptionSmall => Vgg16::by_formula(VggShape::SMALL, RANDOM_SEED),
-            FeatureKind::FaceDetector => Err(Error::NoWeights(NO_OTHER_NETWORK.into())),
-        }
+            FeatureKind::RandomInception => Vgg16::by_formula(VggShape::default(), RANDOM_SEED)?,
+            FeatureKind::RandomInceptionSmall => Vgg16::by_formula(VggShape::SMALL, RANDOM_SEED)?,
+            FeatureKind::FaceDetector => return Err(Error::NoWeights(NO_OTHER_NETWORK.into())),
+        };
+        network.on(&self.place.in_f32())
     }
 
     /// A file of the cache that is there.
@@ -268,9 +288,17 @@ impl FeatureNetwork {
                 || self.vgg_source() == Some(VggSource::Nvidia))
     }
 
-    /// The network's part of a name in the cache of real statistics.
+    /// The numbers that the layers of a network compute in: `f32` or `f16`.
+    pub(crate) fn precision(&self, family: Family) -> &'static str {
+        match (family, &self.inception) {
+            (Family::Inception, Some(inception)) => inception.place().dtype.as_str(),
+            _ => DType::F32.as_str(),
+        }
+    }
+
+    /// The network's part of a name in the cache of real statistics. f16 has files of its own; f32 of any device is one.
     pub(crate) fn cache_name(&self, family: Family) -> String {
-        match family {
+        let name = match family {
             _ if self.kind == FeatureKind::FaceDetector => {
                 face_network::versioned_name().to_owned()
             }
@@ -279,6 +307,10 @@ impl FeatureNetwork {
                 let source = self.vgg_source().map_or("none", VggSource::name);
                 format!("vgg16 {} {source}", self.kind.name())
             }
+        };
+        match self.precision(family) {
+            "f32" => name,
+            short => format!("{name} {short}"),
         }
     }
 

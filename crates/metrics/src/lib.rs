@@ -30,6 +30,7 @@ mod name;
 mod neighbours;
 mod network_input;
 mod path_length;
+mod place;
 mod pool;
 mod real_stats;
 pub mod vgg;
@@ -53,4 +54,5 @@ pub use neighbours::{
     memorization, precision_recall,
 };
 pub use path_length::{PATH_STEP, path_length, path_speeds};
+pub use place::Place;
 pub use weight_files::{ConvertedWeights, convert_weights};

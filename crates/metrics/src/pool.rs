@@ -1,6 +1,8 @@
-//! Pooling of windows of 3 x 3 and 2 x 2, in parallel over planes.
+//! Pooling of windows of 3 x 3 and 2 x 2: in parallel over planes on the processor, as tensor ops on a card.
+//!
+//! f16 is averaged in f32 and rounded once.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
 
 /// What becomes of a window.
@@ -16,13 +18,51 @@ pub(crate) enum Pool {
     MaxOfFour,
 }
 
-/// Pools `[n, c, h, w]`.
+/// Pools `[n, c, h, w]` of f32 or f16.
 pub(crate) fn pool(x: &Tensor, kind: Pool) -> Result<Tensor> {
-    let (n, c, h, w) = x.dims4()?;
     let x = x.contiguous()?;
+    if !x.device().is_cpu() {
+        return composed(&x, kind);
+    }
+    match x.dtype() {
+        DType::F32 => planes(&x, kind),
+        short => planes(&x.to_dtype(DType::F32)?, kind)?.to_dtype(short),
+    }
+}
+
+/// As tensor ops, which work on any device.
+fn composed(x: &Tensor, kind: Pool) -> Result<Tensor> {
+    match kind {
+        Pool::MaxHalving => x.max_pool2d_with_stride(3, 2),
+        Pool::MaxOfFour => x.max_pool2d(2),
+        // The edge once more: a value that the window has already.
+        Pool::Max => {
+            let x = x.pad_with_same(2, 1, 1)?.pad_with_same(3, 1, 1)?;
+            x.max_pool2d_with_stride(3, 1)
+        }
+        Pool::Average => {
+            let (h, w) = (x.dim(2)?, x.dim(3)?);
+            let sum = x
+                .to_dtype(DType::F32)?
+                .pad_with_zeros(2, 1, 1)?
+                .pad_with_zeros(3, 1, 1)?
+                .avg_pool2d_with_stride(3, 1)?;
+            // A window at the border has fewer than nine values in it.
+            let inside = |at: usize, n: usize| (at + 2).min(n) - at.saturating_sub(1);
+            let share = |i: usize| 9.0 / (inside(i / w, h) * inside(i % w, w)) as f32;
+            let shares: Vec<f32> = (0..h * w).map(share).collect();
+            let shares = Tensor::from_vec(shares, (1, 1, h, w), x.device())?;
+            sum.broadcast_mul(&shares)?.to_dtype(x.dtype())
+        }
+    }
+}
+
+/// On the processor.
+fn planes(x: &Tensor, kind: Pool) -> Result<Tensor> {
+    let (n, c, h, w) = x.dims4()?;
     let (storage, layout) = x.storage_and_layout();
     let candle_core::Storage::Cpu(storage) = &*storage else {
-        candle_core::bail!("pooling runs on the CPU only");
+        candle_core::bail!("planes are pooled on the processor");
     };
     let values = &storage.as_slice::<f32>()?[layout.start_offset()..][..n * c * h * w];
     let (oh, ow) = match kind {
@@ -118,5 +158,36 @@ mod tests {
         let mean = of(Pool::Average);
         // (0 + 1 + 5 + 6) / 4, the centre, and the upper edge (0 1 2 5 6 7) / 6.
         assert_eq!((mean[0], mean[12], mean[1]), (3.0, 12.0, 3.5));
+    }
+
+    #[test]
+    fn tensor_ops_pool_to_the_same_numbers() {
+        let (n, c, h, w) = (2, 3, 9, 6);
+        // As behind an activation: nothing is negative.
+        let values: Vec<f32> = (0..n * c * h * w)
+            .map(|v| (v * v % 101) as f32 / 7.0)
+            .collect();
+        let x = Tensor::from_vec(values, (n, c, h, w), &Device::Cpu).unwrap();
+        for kind in [Pool::MaxHalving, Pool::Max, Pool::Average, Pool::MaxOfFour] {
+            for dtype in [DType::F32, DType::F16] {
+                let x = x.to_dtype(dtype).unwrap();
+                let (got, want) = (composed(&x, kind).unwrap(), pool(&x, kind).unwrap());
+                assert_eq!((got.dtype(), got.dims()), (dtype, want.dims()));
+                let of = |y: Tensor| -> Vec<f32> {
+                    let y = y.to_dtype(DType::F32).unwrap();
+                    y.flatten_all().unwrap().to_vec1().unwrap()
+                };
+                // Largest values are one of those; sums are added in another order, and may fall on either side of a
+                // short number.
+                let tolerance = match (kind, dtype) {
+                    (Pool::Average, DType::F32) => 1e-6,
+                    (Pool::Average, _) => 5e-4,
+                    _ => 0.0,
+                };
+                for (got, want) in of(got).into_iter().zip(of(want)) {
+                    assert!((got - want).abs() <= tolerance * 14.3, "{got} {want}");
+                }
+            }
+        }
     }
 }

@@ -67,6 +67,19 @@ pub struct MeasureArgs {
         help_heading = "Measuring"
     )]
     pub bootstrap: usize,
+
+    /// Where networks compute: cpu, cuda or cuda:N (a build with the feature cuda)
+    #[arg(
+        long,
+        default_value = "cpu",
+        value_name = "DEVICE",
+        help_heading = "Measuring"
+    )]
+    pub device: String,
+
+    /// On a card, keep the Inception network in f32 from its first block on
+    #[arg(long, help_heading = "Measuring")]
+    pub fp32: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -99,15 +112,6 @@ pub struct MetricsArgs {
     /// Append the result lines to a file
     #[arg(long, value_name = "FILE.jsonl")]
     pub out: Option<PathBuf>,
-
-    /// Where generators compute: cpu, cuda or cuda:N (a build with the feature cuda); feature networks stay on the cpu
-    #[arg(
-        long,
-        default_value = "cpu",
-        value_name = "DEVICE",
-        help_heading = "Measuring"
-    )]
-    pub device: String,
 
     #[command(flatten)]
     pub measure: MeasureArgs,
@@ -166,15 +170,6 @@ pub struct RunArgs {
     /// Divisor of covariances: n (as StyleGAN2-ADA) or n-1 (as pytorch-fid)
     #[arg(long, default_value = "n", value_name = "N", value_parser = parse_covariance)]
     pub covariance: Covariance,
-
-    /// Where generators compute: cpu, cuda or cuda:N (a build with the feature cuda); feature networks stay on the cpu
-    #[arg(
-        long,
-        default_value = "cpu",
-        value_name = "DEVICE",
-        help_heading = "Measuring"
-    )]
-    pub device: String,
 
     #[command(flatten)]
     pub measure: MeasureArgs,

@@ -7,6 +7,7 @@ use metrics::{FakeSource, ImageSet, Kind, Metric, SourceError};
 
 use crate::args::ImagesArgs;
 use crate::measure::{describe, evaluate, evaluator, timestamp};
+use crate::open::device;
 
 pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
     let metrics = args
@@ -14,9 +15,10 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
         .iter()
         .map(|name| parse(name))
         .collect::<anyhow::Result<Vec<_>>>()?;
+    let device = device(&args.measure.device)?;
     let reals = ImageSet::try_from(Source::open(&args.reals)?)?;
     let fakes = ImageSet::try_from(Source::open(&args.fakes)?)?;
-    let mut evaluator = evaluator(&args.measure, &metrics, reals, args.covariance)?;
+    let mut evaluator = evaluator(&args.measure, &device, &metrics, reals, args.covariance)?;
     let reals = evaluator.reals().clone();
     let mut given = Given {
         images: &fakes,

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use candle_core::Device;
 use interop::download::Download;
 use metrics::{
     Covariance, EvaluateOptions, Evaluator, FakeSource, FeatureNetwork, ImageSet, Kind, Metric,
-    MetricResult, Progress, Step,
+    MetricResult, Place, Progress, Step,
 };
 use serde_json::Value;
 
@@ -21,9 +22,10 @@ pub fn cache_folder() -> Option<PathBuf> {
         .map(|download| metrics::cache_folder(&download.cache))
 }
 
-/// An evaluator by the arguments, with the networks that the metrics need.
+/// An evaluator by the arguments, with the networks that the metrics need on a device.
 pub fn evaluator(
     args: &MeasureArgs,
+    device: &Device,
     metrics: &[Metric],
     reals: ImageSet,
     covariance: Covariance,
@@ -34,6 +36,11 @@ pub fn evaluator(
         None => FeatureNetwork::for_metrics(args.features, metrics, cache.as_deref())?,
     };
     network.prepare(metrics)?;
+    let place = match args.fp32 {
+        true => Place::f32(device),
+        false => Place::of(device),
+    };
+    let network = network.on(&place)?;
     if !network.kind().is_comparable() {
         tracing::warn!(
             "features of {}: numbers are good for comparing runs with each other, not with published ones",

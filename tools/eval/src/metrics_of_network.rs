@@ -9,7 +9,8 @@ use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
 use crate::open::{device, open_on};
 
 pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
-    let opened = open_on(&args.network, &device(&args.device)?)?;
+    let device = device(&args.measure.device)?;
+    let opened = open_on(&args.network, &device)?;
     let (_, generator) = opened.generator()?;
     let options = DatasetOptions {
         use_labels: generator.config().c_dim > 0,
@@ -20,7 +21,13 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
     warn_of_sizes(generator.config().img_resolution, &dataset);
     let mut fakes = FakeImages::new(generator, Some(&dataset), args.measure.seed)?;
     let (measure, metrics) = (&args.measure, &args.metrics[..]);
-    let mut evaluator = evaluator(measure, metrics, dataset.clone().into(), args.covariance)?;
+    let mut evaluator = evaluator(
+        measure,
+        &device,
+        metrics,
+        dataset.clone().into(),
+        args.covariance,
+    )?;
     let reals = evaluator.full_reals()?;
     evaluate(&mut evaluator, metrics, &mut fakes, &mut |result| {
         let line = result.to_json(Some(&args.network), timestamp());

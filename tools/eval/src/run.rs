@@ -18,11 +18,12 @@ use crate::run_dir::{RunDir, Snapshot};
 const POLL: Duration = Duration::from_secs(10);
 
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
-    let device = device(&args.device)?;
+    let device = device(&args.measure.device)?;
     let mut run = RunDir::open(&args.run_dir)?;
     let dataset = dataset_of(&run, args.data.as_deref())?;
     let mut evaluator = evaluator(
         &args.measure,
+        &device,
         &args.metrics,
         dataset.clone().into(),
         args.covariance,

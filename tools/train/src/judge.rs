@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use dataset::ImageDataset;
 use evaluation::FakeImages;
 use interop::download::Download;
 use metrics::collapse::{Alarm, CollapseMonitor, CollapseOptions, TickFacts};
 use metrics::{
     EvaluateOptions, Evaluator, FakeSource, FeatureKind, FeatureNetwork, ImageSet, Metric,
-    MetricResult, PathOptions, SourceError, Step,
+    MetricResult, PathOptions, Place, SourceError, Step,
 };
 use networks::Generator;
 use training::{Evaluation, MetricOutcome, TrainConfig};
@@ -35,12 +35,13 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Opens the feature network when there is something to measure, and checks that all of it can be. Without weights,
-    /// metrics that were asked for are an error; the preset's own are turned off with a note.
+    /// Opens the feature networks on `device` when there is something to measure, and checks that all of it can be.
+    /// Without weights, metrics that were asked for are an error; the preset's own are turned off with a note.
     pub fn new(
         config: &mut TrainConfig,
         were_asked_for: bool,
         dataset: &Arc<ImageDataset>,
+        device: &Device,
     ) -> Result<Self> {
         config.metrics.retain(|name| name != "none");
         let mut metrics = Vec::new();
@@ -54,11 +55,8 @@ impl Judge {
             .map_err(|e| anyhow!("--features: {e}"))?;
         let (mut evaluator, mut note) = (None, None);
         if !metrics.is_empty() {
-            match open_evaluator(features, config.weights.as_deref(), &metrics, dataset) {
-                Ok(mut opened) => {
-                    opened.prepare(&metrics).context("--metrics")?;
-                    evaluator = Some(opened);
-                }
+            match open_evaluator(config, device, features, &metrics, dataset) {
+                Ok(opened) => evaluator = Some(opened),
                 Err(error) if were_asked_for => {
                     return Err(error).context("--metrics");
                 }
@@ -244,19 +242,29 @@ fn outcome(wanted: &Evaluation<'_>, result: MetricResult) -> MetricOutcome {
     }
 }
 
+/// The feature networks on the device of the run, in f32 where the run is.
 fn open_evaluator(
+    config: &TrainConfig,
+    device: &Device,
     features: FeatureKind,
-    weights: Option<&str>,
     metrics: &[Metric],
     dataset: &ImageDataset,
 ) -> Result<Evaluator> {
     let cache = Download::from_env()
         .ok()
         .map(|download| metrics::cache_folder(&download.cache));
-    let network = match weights {
+    let weights = config.weights.as_deref();
+    let mut network = match weights {
         Some(path) => FeatureNetwork::from_file(Path::new(path))?.with_cache(cache.as_deref()),
         None => FeatureNetwork::for_metrics(features, metrics, cache.as_deref())?,
     };
+    network.prepare(metrics)?;
+    let is_single = config.generator.num_fp16_res == 0;
+    let place = match is_single {
+        true => Place::f32(device),
+        false => Place::of(device),
+    };
+    let network = network.on(&place)?;
     let options = EvaluateOptions {
         cache: cache.filter(|_| weights.is_none()),
         ..EvaluateOptions::default()

@@ -86,7 +86,7 @@ pub fn run(args: &RunArgs, what: &str, settings: &Settings, device: &Device) -> 
     let accepted = args.accept_changed_data.then_some(&mut warnings);
     let dataset = data::open(&mut config.dataset, accepted)
         .context("the dataset of the run; when it has moved, give it with --data")?;
-    let mut judge = Judge::new(&mut config, overrides.metrics.is_some(), &dataset)?;
+    let mut judge = Judge::new(&mut config, overrides.metrics.is_some(), &dataset, device)?;
     data::check(&dataset, config.dataset.use_labels)?;
     let state_path = state.path.clone();
     let (mut trainer, progress) = state

@@ -67,7 +67,7 @@ fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> 
     let mut config = TrainConfig::resolve(preset, &description, overrides)?;
     config.validate()?;
     let dataset = data::open(&mut config.dataset, None)?;
-    let judge = Judge::new(&mut config, overrides.metrics.is_some(), &dataset)?;
+    let judge = Judge::new(&mut config, overrides.metrics.is_some(), &dataset, device)?;
     let source = overrides.init_from.as_deref();
     let source = source.filter(|_| config.init_from.is_some());
     let start = start::networks(&config, source, settings.allow_partial, device)?;

@@ -149,6 +149,7 @@ impl Numbers {
         };
         let mut flavour = Map::new();
         flavour.insert("features".into(), network.kind().name_for(metric).into());
+        flavour.insert("precision".into(), network.precision(key.family).into());
         if let (Family::Vgg, Some(source)) = (key.family, network.vgg_source()) {
             flavour.insert("weights".into(), source.name().into());
         }

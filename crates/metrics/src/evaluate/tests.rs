@@ -1,5 +1,5 @@
 use super::*;
-use crate::{FeatureKind, PathOptions};
+use crate::{FeatureKind, PathOptions, Place};
 use candle_core::Device;
 use dataset::{DatasetOptions, DatasetWriter, Image, ImageDataset, WriterOptions, encode_png};
 
@@ -68,13 +68,15 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let zip = folder.path().join("reals.zip");
     write(&zip, 40);
-    let run = |mirror: bool, names: &[&str]| {
+    let run_on = |place: &Place, mirror: bool, names: &[&str]| {
         let options = DatasetOptions {
             xflip: mirror,
             ..Default::default()
         };
         let reals = ImageDataset::open(&zip, &options).unwrap();
-        let network = FeatureNetwork::open(FeatureKind::RandomInceptionSmall, None).unwrap();
+        let network = FeatureNetwork::open(FeatureKind::RandomInceptionSmall, None)
+            .and_then(|network| network.on(place))
+            .unwrap();
         let options = EvaluateOptions {
             cache: Some(folder.path().to_path_buf()),
             bootstrap: 3,
@@ -90,6 +92,7 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
             .unwrap();
         (results, n_reals)
     };
+    let run = |mirror: bool, names: &[&str]| run_on(&Place::default(), mirror, names);
     let names = [
         "fid24_full",
         "fid50_full",
@@ -113,7 +116,21 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
     let (again, n_reals) = run(true, &names);
     assert_eq!(n_reals, 0);
     assert_eq!(again[1].results, results[1].results);
-    // But it does for the others.
+    // Numbers of f16 have statistics of their own, and tell what they are.
+    assert_eq!(again[1].flavour["precision"], "f32");
+    let half = Place::f16(&Device::Cpu);
+    let (first, n_reals) = run_on(&half, false, &["fid50_full", "pr50_3_full"]);
+    assert!(n_reals > 0);
+    assert_eq!(first[0].flavour["precision"], "f16");
+    assert_eq!(first[1].flavour["precision"], "f32");
+    let (second, n_reals) = run_on(&half, false, &["fid50_full"]);
+    assert_eq!((n_reals, &second[0].results), (0, &first[0].results));
+    let (half, single) = (first[0].value(), results[1].value());
+    assert!(
+        half != single && (half / single - 1.0).abs() < 1e-3,
+        "{half} {single}"
+    );
+    // Mirroring does change the others.
     let (mirrored, _) = run(true, &["fid50"]);
     let (plain, _) = run(false, &["fid50"]);
     assert_eq!(mirrored[0].flavour["n_reals"], 50);

@@ -1,9 +1,11 @@
 //! The Inception network of 2015-12-05 that FID is defined by, exactly, on our convolutions.
 
+mod half;
 mod network;
 mod torchscript;
 mod weights;
 
+pub use half::HALF_TOLERANCE;
 pub use network::{Inception, InceptionOptions, InceptionOutput, Tap, softmax};
 pub use weights::{
     CLASSES, FILE_NAME, Formula, STATE_DICT_SHA256_START, STATE_DICT_URL, tensor_names,

@@ -10,10 +10,15 @@ use super::weights::{self, Formula, Tensors};
 use crate::error::Result;
 use crate::features::Features;
 use crate::network_input::network_input;
+use crate::place::Place;
 use crate::pool::{Pool, pool};
 
 /// Epsilon of the batch normalizations.
 const BN_EPS: f64 = 1e-3;
+
+/// How the names of the last three blocks begin. They are a sixth of the work, and in f16 they would add as much to the
+/// error of a feature as all blocks before them.
+const ALWAYS_F32: &str = "Mixed_7";
 
 /// Where features are taken; each is the mean over the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -69,12 +74,14 @@ pub struct InceptionOutput {
 }
 
 /// A convolution with its batch normalization folded in.
+#[derive(Clone)]
 struct Conv {
     weight: Tensor,
     bias: Tensor,
 }
 
 /// The Inception network with its weights.
+#[derive(Clone)]
 pub struct Inception {
     convs: HashMap<String, Conv>,
     /// `[2048, 1008]`
@@ -82,6 +89,7 @@ pub struct Inception {
     /// `[1008]`
     classifier_bias: Vec<f32>,
     options: InceptionOptions,
+    place: Place,
 }
 
 impl Inception {
@@ -101,7 +109,7 @@ impl Inception {
         Self::new(&formula.tensors()?, options)
     }
 
-    fn new(tensors: &Tensors, options: InceptionOptions) -> Result<Self> {
+    pub(super) fn new(tensors: &Tensors, options: InceptionOptions) -> Result<Self> {
         let mut convs = HashMap::new();
         for (name, _) in weights::convolutions() {
             let part = |part: &str| -> Result<Tensor> {
@@ -121,7 +129,32 @@ impl Inception {
             classifier: tensors["fc.weight"].t()?.contiguous()?,
             classifier_bias: tensors["fc.bias"].to_vec1()?,
             options,
+            place: Place::default(),
         })
+    }
+
+    /// The network moved to a device and into a type of numbers; the last blocks, means over the image and the classifier
+    /// stay f32.
+    ///
+    /// # Errors
+    /// When the device has no room for it.
+    pub fn on(mut self, place: &Place) -> Result<Self> {
+        for (name, conv) in &mut self.convs {
+            let place = match name.starts_with(ALWAYS_F32) {
+                true => &place.in_f32(),
+                false => place,
+            };
+            conv.weight = place.bring(&conv.weight)?;
+            conv.bias = place.bring(&conv.bias)?;
+        }
+        self.classifier = place.in_f32().bring(&self.classifier)?;
+        self.place = place.clone();
+        Ok(self)
+    }
+
+    /// Where it computes, and in which numbers.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Settings.
@@ -162,7 +195,7 @@ impl Inception {
         if self.options.tap == Tap::F768 {
             return output(&x);
         }
-        x = self.block_d(&x)?;
+        x = self.block_d(&x.to_dtype(DType::F32)?)?;
         x = self.block_e(&x, "7b", Pool::Average)?;
         x = self.block_e(&x, "7c", Pool::Max)?;
         let pooled = global_mean(&x)?;
@@ -175,7 +208,8 @@ impl Inception {
 
     /// Images as the network takes them, `[n, 3, side, side]`.
     fn input(&self, images: &Tensor) -> Result<Tensor> {
-        let x = network_input(images, self.options.side)?;
+        let x = network_input(images, self.options.side, &self.place.device)?;
+        let x = x.to_dtype(self.place.dtype)?;
         Ok(if x.dim(1)? == 1 {
             x.repeat((1, 3, 1, 1))?
         } else {
@@ -365,9 +399,9 @@ fn output(x: &Tensor) -> Result<InceptionOutput> {
     })
 }
 
-/// `[n, c, h, w]` to `[n, c]`.
+/// `[n, c, h, w]` to f32 `[n, c]`.
 fn global_mean(x: &Tensor) -> Result<Tensor> {
-    Ok(x.flatten_from(2)?.mean(2)?)
+    Ok(x.to_dtype(DType::F32)?.flatten_from(2)?.mean(2)?)
 }
 
 fn rows(x: &Tensor) -> Result<Features> {

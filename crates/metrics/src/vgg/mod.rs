@@ -1,6 +1,7 @@
 //! VGG16 (arXiv:1409.1556) as the metrics use it: features of precision and recall, and the perceptual distance LPIPS
 //! (arXiv:1801.03924) of path lengths.
 
+mod distances;
 mod network;
 mod weights;
 

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
-use rayon::prelude::*;
 
+use super::distances::distances;
 use super::weights::{self, Tensors, VggSource};
 use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::network_input::network_input;
+use crate::place::Place;
 use crate::pool::{Pool, pool};
 
 /// Convolutions of each stage; a pooling by 2 lies between stages.
@@ -17,8 +18,6 @@ const STAGES: [usize; 5] = [2, 2, 3, 3, 3];
 /// Mean and deviation of its training pictures, 0 to 1.
 const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
-/// Keeps a pixel without features from being divided by 0, as LPIPS does.
-const EPSILON: f64 = 1e-10;
 
 /// Widths of the network, and the side of images whose dense features are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +66,7 @@ pub struct Vgg16 {
     dense: Option<[Layer; 2]>,
     /// Weight of each channel at the end of each stage.
     lpips: Option<Vec<Vec<f32>>>,
+    place: Place,
 }
 
 impl Vgg16 {
@@ -132,7 +132,21 @@ impl Vgg16 {
             convs,
             dense,
             lpips,
+            place: Place::default(),
         })
+    }
+
+    /// The network moved to a device and into a type of numbers.
+    ///
+    /// # Errors
+    /// When the device has no room for it.
+    pub fn on(mut self, place: &Place) -> Result<Self> {
+        for (weight, bias) in self.convs.iter_mut().chain(self.dense.iter_mut().flatten()) {
+            *weight = place.bring(weight)?;
+            *bias = place.bring(bias)?;
+        }
+        self.place = place.clone();
+        Ok(self)
     }
 
     /// Whose weights they are.
@@ -164,14 +178,15 @@ impl Vgg16 {
                 "the weights of VGG16 lack the dense layers".into(),
             ));
         };
-        let x = network_input(images, self.shape.side)?;
+        let x = network_input(images, self.shape.side, &self.place.device)?;
         // -1..1 around 128 to 0..255.
         let last = self.stages(&x.affine(128.0, 128.0)?, |_, _| Ok(()))?;
         let mut x = pool(&last, Pool::MaxOfFour)?.flatten_from(1)?;
         for (weight, bias) in dense {
             x = x.matmul(weight)?.broadcast_add(bias)?.relu()?;
         }
-        Features::from_rows(self.shape.hidden, x.flatten_all()?.to_vec1()?)
+        let x = x.to_dtype(DType::F32)?.flatten_all()?;
+        Features::from_rows(self.shape.hidden, x.to_vec1()?)
     }
 
     /// The perceptual distance of each image of the first half of a batch to its fellow in the second half.
@@ -194,7 +209,7 @@ impl Vgg16 {
             return Err(form());
         }
         let mut sums = vec![0.0; n / 2];
-        self.stages(images, |stage, x| {
+        self.stages(&images.to_device(&self.place.device)?, |stage, x| {
             for (sum, distance) in sums.iter_mut().zip(distances(x, &linear[stage])?) {
                 *sum += distance;
             }
@@ -216,11 +231,12 @@ impl Vgg16 {
         };
         let constant = |values: [f64; 3]| -> Result<Tensor> {
             let values = values.map(|v| v as f32);
-            Ok(Tensor::new(&values, &Device::Cpu)?.reshape((1, 3, 1, 1))?)
+            Ok(Tensor::new(&values, &self.place.device)?.reshape((1, 3, 1, 1))?)
         };
         let mut x = images
             .broadcast_sub(&constant(MEAN.map(|m| m * 255.0))?)?
-            .broadcast_div(&constant(DEVIATION.map(|d| d * 255.0))?)?;
+            .broadcast_div(&constant(DEVIATION.map(|d| d * 255.0))?)?
+            .to_dtype(self.place.dtype)?;
         let padded = Conv2dOptions {
             padding: 1,
             ..Default::default()
@@ -249,48 +265,10 @@ fn transposed((weight, bias): Layer) -> Result<Layer> {
     Ok((weight.t()?.contiguous()?, bias))
 }
 
-/// Channels of each pixel scaled to length 1, squared differences weighted and summed over channels, their mean over
-/// pixels: of each image of the first half to its fellow in the second.
-fn distances(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
-    let (n, channels, h, w) = x.dims4()?;
-    let pixels = h * w;
-    let values: Vec<f32> = x.flatten_all()?.to_vec1()?;
-    let (first, second) = values.split_at(n / 2 * channels * pixels);
-    let of_pair = |(a, b): (&[f32], &[f32])| -> f64 {
-        let lengths = |image: &[f32]| -> Vec<f64> {
-            let mut squares = vec![0.0f64; pixels];
-            for plane in image.chunks_exact(pixels) {
-                for (square, &v) in squares.iter_mut().zip(plane) {
-                    *square += f64::from(v) * f64::from(v);
-                }
-            }
-            squares.iter().map(|s| 1.0 / (s.sqrt() + EPSILON)).collect()
-        };
-        let (scale_a, scale_b) = (lengths(a), lengths(b));
-        let mut sum = 0.0;
-        for (channel, &weight) in linear.iter().enumerate() {
-            let plane = channel * pixels..(channel + 1) * pixels;
-            let squares: f64 = a[plane.clone()]
-                .iter()
-                .zip(&b[plane])
-                .zip(scale_a.iter().zip(&scale_b))
-                .map(|((&a, &b), (sa, sb))| (f64::from(a) * sa - f64::from(b) * sb).powi(2))
-                .sum();
-            sum += f64::from(weight) * squares;
-        }
-        sum / pixels as f64
-    };
-    let image = channels * pixels;
-    Ok(first
-        .par_chunks_exact(image)
-        .zip(second.par_chunks_exact(image))
-        .map(of_pair)
-        .collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
 
     /// Numbers of PyTorch 2.15 on the same images with the same weights by formula.
     #[test]
