@@ -1,4 +1,7 @@
-"""PyTorch side of `cargo xtask bench ops`: the same work on the same shapes, one case a line on stdin.
+"""PyTorch side of `cargo xtask bench`: the same work on the same shapes, one case a line on stdin.
+
+Called with the number of threads and the device. On a card the four largest resolutions compute in f16, cuDNN tries its
+algorithms and TF32 is off, as StyleGAN2-ADA trains.
 
 Reads `<case> <seconds>` lines, runs the case again and again for that long, and answers with one JSON line:
 {"case": ..., "ms": median milliseconds a call, "peak_mb": peak memory above the start of the case}.
@@ -16,6 +19,14 @@ import torch
 import torch.nn.functional as F
 
 torch.manual_seed(0)
+torch.set_num_threads(int(sys.argv[1]))
+DEVICE = torch.device(sys.argv[2] if len(sys.argv) > 2 else "cpu")
+torch.set_default_device(DEVICE)
+IS_CARD = DEVICE.type == "cuda"
+torch.backends.cudnn.benchmark = True
+torch.backends.cudnn.allow_tf32 = False
+torch.backends.cuda.matmul.allow_tf32 = False
+torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
 
 
 # ---------------------------------------------------------------------------------------------- operations
@@ -35,14 +46,14 @@ def upfirdn2d(x, f, up=1, down=1, pad=(0, 0, 0, 0), gain=1.0):
         x = x.reshape(n, c, h * up, w * up)
     x = F.pad(x, [max(p, 0) for p in pad])
     x = x[:, :, max(-pad[2], 0) : x.shape[2] - max(-pad[3], 0), max(-pad[0], 0) : x.shape[3] - max(-pad[1], 0)]
-    k = (f * gain).flip([0, 1])[None, None].repeat(c, 1, 1, 1)
+    k = (f * gain).to(x.dtype).flip([0, 1])[None, None].repeat(c, 1, 1, 1)
     x = F.conv2d(x, k, groups=c)
     return x[:, :, ::down, ::down]
 
 
 def bias_act(x, b, act="lrelu", clamp=256.0):
     if b is not None:
-        x = x + b.reshape([1, -1] + [1] * (x.ndim - 2))
+        x = x + b.to(x.dtype).reshape([1, -1] + [1] * (x.ndim - 2))
     gain = 1.0
     if act == "lrelu":
         x = F.leaky_relu(x, 0.2)
@@ -69,15 +80,19 @@ def modulated_conv(x, w, styles, f=None, up=1, padding=1, demodulate=True, fused
     n, ci, h, wd = x.shape
     co, _, kh, kw = w.shape
     dcoefs = None
+    if x.dtype == torch.float16 and demodulate:
+        # Demodulation divides these factors out again; without them f16 overflows.
+        w = w * (1 / math.sqrt(ci * kh * kw) / w.norm(float("inf"), dim=[1, 2, 3], keepdim=True))
+        styles = styles / styles.norm(float("inf"), dim=1, keepdim=True)
     if demodulate or fused:
         scaled = w[None] * styles.reshape(n, 1, ci, 1, 1)
     if demodulate:
         dcoefs = (scaled.square().sum([2, 3, 4]) + 1e-8).rsqrt()
     if not fused:
-        x = conv_resample(x * styles.reshape(n, ci, 1, 1), w, f, up=up, padding=padding)
+        x = conv_resample(x * styles.to(x.dtype).reshape(n, ci, 1, 1), w.to(x.dtype), f, up=up, padding=padding)
         if demodulate:
-            x = x * dcoefs.reshape(n, co, 1, 1)
-        return x if noise is None else x + noise
+            x = x * dcoefs.to(x.dtype).reshape(n, co, 1, 1)
+        return x if noise is None else x + noise.to(x.dtype)
     if demodulate:
         scaled = scaled * dcoefs.reshape(n, co, 1, 1, 1)
     x = x.reshape(1, n * ci, h, wd)
@@ -96,6 +111,11 @@ def modulated_conv(x, w, styles, f=None, up=1, padding=1, demodulate=True, fused
 
 def channels(res, base, most):
     return min(base // res, most)
+
+
+def dtype_at(r, res):
+    """Of the block of side r in a network for side res."""
+    return torch.float16 if IS_CARD and r >= max(res // 8, 8) else torch.float32
 
 
 class Discriminator(torch.nn.Module):
@@ -119,18 +139,22 @@ class Discriminator(torch.nn.Module):
         self.p = {k: torch.nn.Parameter(torch.randn(s) if ".b" not in k else torch.zeros(s)) for k, s in p.items()}
         self.params = list(self.p.values())
 
-    def w(self, name):
+    def w(self, name, dtype=torch.float32):
         w = self.p[name]
-        return w * (1 / math.sqrt(w[0].numel()))
+        return (w * (1 / math.sqrt(w[0].numel()))).to(dtype)
 
     def forward(self, img):
         p, f = self.p, self.f
-        x = bias_act(F.conv2d(img, self.w("rgb.w")), p["rgb.b"])
+        t = dtype_at(self.res, self.res)
+        x = bias_act(F.conv2d(img.to(t), self.w("rgb.w", t)), p["rgb.b"])
         for r in self.blocks:
-            y = conv_resample(x, self.w(f"{r}.skip"), f, down=2) * math.sqrt(0.5)
-            x = bias_act(F.conv2d(x, self.w(f"{r}.w0"), padding=1), p[f"{r}.b0"])
-            x = bias_act(conv_resample(x, self.w(f"{r}.w1"), f, down=2), p[f"{r}.b1"]) * math.sqrt(0.5)
+            t = dtype_at(r, self.res)
+            x = x.to(t)
+            y = conv_resample(x, self.w(f"{r}.skip", t), f, down=2) * math.sqrt(0.5)
+            x = bias_act(F.conv2d(x, self.w(f"{r}.w0", t), padding=1), p[f"{r}.b0"])
+            x = bias_act(conv_resample(x, self.w(f"{r}.w1", t), f, down=2), p[f"{r}.b1"]) * math.sqrt(0.5)
             x = y + x
+        x = x.float()
         n, c, h, w = x.shape
         g = min(self.group, n)
         s = x.reshape(g, -1, 1, c, h, w)
@@ -189,13 +213,14 @@ class Generator(torch.nn.Module):
         x = p["const"][None].repeat(ws.shape[0], 1, 1, 1)
         img, i = None, 0
         for r in self.blocks:
+            x = x.to(dtype_at(r, self.res))
             if r > 4:
                 x = self.layer(x, ws[:, i], f"{r}.0", 2, fused)
                 i += 1
             x = self.layer(x, ws[:, i], f"{r}.1", 1, fused)
             i += 1
             s = self.style(ws[:, i], f"{r}.rgb") * (1 / math.sqrt(x.shape[1]))
-            y = bias_act(modulated_conv(x, p[f"{r}.rgb.w"], s, padding=0, demodulate=False, fused=fused), p[f"{r}.rgb.b"], "linear")
+            y = bias_act(modulated_conv(x, p[f"{r}.rgb.w"], s, padding=0, demodulate=False, fused=fused), p[f"{r}.rgb.b"], "linear").float()
             img = y if img is None else upfirdn2d(img, self.f, up=2, pad=(2, 1, 2, 1), gain=4.0) + y
         return img
 
@@ -288,9 +313,11 @@ def step_case(kind, res, base, most, batch):
     return run
 
 
-def cycle_case(res, base, most, batch):
+def cycle_case(res, base, most, batch, batch_gpu=None, layers=2):
     """16 iterations of training: every phase at its interval, two Adams, the moving average."""
-    g, d = Generator(res, base, most), Discriminator(res, base, most)
+    batch_gpu = batch_gpu or batch
+    group = 4 if batch_gpu == batch else batch_gpu
+    g, d = Generator(res, base, most, layers), Discriminator(res, base, most, group)
     average = [p.detach().clone() for p in g.params]
     adam = lambda net, k: torch.optim.Adam(net.params, lr=0.0025 * k / (k + 1), betas=(0.0, 0.99 ** (k / (k + 1))), eps=1e-8)
     g_adam, d_adam = adam(g, 4), adam(d, 16)
@@ -299,7 +326,8 @@ def cycle_case(res, base, most, batch):
     def styles(z):
         ws = g.mapping(z)
         n = ws.shape[1]
-        cutoff = int(torch.randint(1, n, [])) if torch.rand([]) < 0.9 else n
+        # Drawn on the processor, which then waits for no card.
+        cutoff = int(torch.randint(1, n, [], device="cpu")) if torch.rand([], device="cpu") < 0.9 else n
         other = g.mapping(torch.randn_like(z))
         return torch.cat([ws[:, :cutoff], other[:, cutoff:]], 1)
 
@@ -313,34 +341,49 @@ def cycle_case(res, base, most, batch):
                 torch.nan_to_num(p.grad, nan=0, posinf=1e5, neginf=-1e5, out=p.grad)
         optimizer.step()
 
-    def run():
+    def main_of_g():
+        F.softplus(-d(g.synthesis(styles(torch.randn(batch_gpu, 512))))).mean().backward()
+
+    def path_length():
         nonlocal mean_length
+        ws = styles(torch.randn(batch_gpu // 2, 512))
+        img = g.synthesis(ws)
+        y = torch.randn_like(img) / res
+        (slope,) = torch.autograd.grad((img * y).sum(), [ws], create_graph=True)
+        lengths = slope.square().sum(2).mean(1).sqrt()
+        mean = mean_length.lerp(lengths.mean(), 0.01)
+        mean_length = mean.detach()
+        ((lengths - mean).square() * 2).mean().mul(4).backward()
+
+    def main_of_d(real):
+        F.softplus(d(g.synthesis(styles(torch.randn(batch_gpu, 512))).detach())).mean().backward()
+        F.softplus(-d(real)).mean().backward()
+
+    def r1(real):
+        x = real.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(d(x).sum(), [x], create_graph=True)
+        (slope.square().sum([1, 2, 3]) * 0.05).mean().mul(16).backward()
+
+    def run():
         for i in range(16):
-            real = torch.randn(batch, 3, res, res)
-            z = lambda n=batch: torch.randn(n, 512)
+            reals = torch.randn(batch, 3, res, res).split(batch_gpu)
             train(g, True), train(d, False), clear(g)
-            F.softplus(-d(g.synthesis(styles(z())))).mean().backward()
+            for _ in reals:
+                main_of_g()
             step(g, g_adam)
             if i % 4 == 0:
                 clear(g)
-                ws = styles(z(batch // 2))
-                img = g.synthesis(ws)
-                y = torch.randn_like(img) / res
-                (slope,) = torch.autograd.grad((img * y).sum(), [ws], create_graph=True)
-                lengths = slope.square().sum(2).mean(1).sqrt()
-                mean = mean_length.lerp(lengths.mean(), 0.01)
-                mean_length = mean.detach()
-                ((lengths - mean).square() * 2).mean().mul(4).backward()
+                for _ in reals:
+                    path_length()
                 step(g, g_adam)
             train(g, False), train(d, True), clear(d)
-            F.softplus(d(g.synthesis(styles(z())).detach())).mean().backward()
-            F.softplus(-d(real)).mean().backward()
+            for real in reals:
+                main_of_d(real)
             step(d, d_adam)
             if i % 16 == 0:
                 clear(d)
-                x = real.requires_grad_()
-                (slope,) = torch.autograd.grad(d(x).sum(), [x], create_graph=True)
-                (slope.square().sum([1, 2, 3]) * 0.05).mean().mul(16).backward()
+                for real in reals:
+                    r1(real)
                 step(d, d_adam)
             with torch.no_grad():
                 for a, p in zip(average, g.params):
@@ -377,10 +420,17 @@ def make(case):
 
 
 def peak_mb():
+    if IS_CARD:
+        return torch.cuda.max_memory_reserved() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(run, seconds):
+def measure(work, seconds):
+    def run():
+        work()
+        if IS_CARD:
+            torch.cuda.synchronize()
+
     run()
     times, start = [], time.perf_counter()
     while len(times) < 3 or time.perf_counter() - start < seconds:
@@ -391,7 +441,6 @@ def measure(run, seconds):
 
 
 def main():
-    torch.set_num_threads(int(sys.argv[1]))
     made = {}
     for line in sys.stdin:
         case, seconds = line.split()

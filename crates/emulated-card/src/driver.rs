@@ -220,6 +220,19 @@ extern "C" fn cuMemPoolSetAttribute(pool: usize, attribute: u32, value: *const u
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn cuMemPoolGetAttribute(pool: usize, attribute: u32, value: *mut u64) -> u32 {
+    // CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH.
+    match (pool, attribute) {
+        (HANDLE, 6) => put(value, memory::peak() as u64),
+        (HANDLE, _) => failed(
+            INVALID_VALUE,
+            &format!("the attribute {attribute} of a pool cannot be read"),
+        ),
+        _ => INVALID_HANDLE,
+    }
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> u32 {
     put(free, memory::free()) | put(total, memory::TOTAL)
 }

@@ -15,13 +15,16 @@ const POISON: u8 = 0xFF;
 struct Table {
     sizes: BTreeMap<u64, usize>,
     used: usize,
-    /// The same, for kernels; made at the next launch after a change.
+    /// The most that `used` has been.
+    peak: usize,
+    /// `sizes`, for kernels; made at the next launch after a change.
     snapshot: Option<Arc<Vec<Range>>>,
 }
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
     sizes: BTreeMap::new(),
     used: 0,
+    peak: 0,
     snapshot: None,
 });
 
@@ -60,6 +63,7 @@ pub fn allocate(size: usize) -> Option<u64> {
         // SAFETY: it has `size` bytes.
         unsafe { start.write_bytes(POISON, size) };
         table.used += size;
+        table.peak = table.peak.max(table.used);
         table.sizes.insert(start as u64, size);
         table.snapshot = None;
         Some(start as u64)
@@ -87,6 +91,11 @@ pub fn release(address: u64) -> bool {
 /// Bytes that are free.
 pub fn free() -> usize {
     with(|table| TOTAL - table.used)
+}
+
+/// The most bytes that were ever taken at once.
+pub fn peak() -> usize {
+    with(|table| table.peak)
 }
 
 /// All allocations, in order.

@@ -136,6 +136,19 @@ pub fn inspect(device: &Device) -> candle_core::Result<Option<CardReport>> {
     }
 }
 
+/// The most bytes of a card that tensors have taken since the device was opened, freed ones that are kept for the next
+/// included; `None` for the CPU, and for cards that keep none.
+///
+/// # Errors
+/// What the driver says.
+pub fn peak_memory(device: &Device) -> candle_core::Result<Option<u64>> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => crate::cuda::card::peak_memory(card),
+        _ => Ok(None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,8 +30,9 @@ pub(crate) fn tick_line(trainer: &mut Trainer, times: &TickTimes) -> String {
     let maintenance = times.maintenance_sec;
     let kimg = nimg as f64 / 1e3;
     let cpu_mem = resident_bytes().unwrap_or(0) as f64 / f64::from(1 << 30);
-    // There is no GPU yet.
-    let gpu_mem = 0.0;
+    // A driver that does not tell is no reason to end a run.
+    let gpu_peak = ops::device::peak_memory(trainer.device()).ok().flatten();
+    let gpu_mem = gpu_peak.unwrap_or(0) as f64 / f64::from(1 << 30);
     let p = trainer.p();
     for (name, value) in [
         ("Progress/tick", tick as f64),

@@ -43,7 +43,11 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Our side of a benchmark, driven by `bench`
     #[command(hide = true)]
-    BenchWorker,
+    BenchWorker {
+        /// Where to compute
+        #[arg(long, default_value = "cpu")]
+        device: ops::device::DeviceName,
+    },
     /// Get NVIDIA's compiler and libraries as Python wheels, and print the environment that builds the feature cuda
     CudaToolkit(cuda_toolkit::ToolkitArgs),
     /// Build the library that computes on the processor in place of a card, and print the environment that loads it
@@ -72,7 +76,7 @@ fn main() -> ExitCode {
             Command::Golden { dir, device } => golden::run(&dir, device),
             Command::Demo(args) => demo::run(&args),
             Command::Bench(args) => bench::run(&args),
-            Command::BenchWorker => bench::serve(),
+            Command::BenchWorker { device } => bench::serve(device),
             Command::CudaToolkit(args) => cuda_toolkit::run(&args),
             Command::EmulatedCard(args) => emulated_card::run(&args),
             Command::DetectEval { args } => detect_eval::run(&args),

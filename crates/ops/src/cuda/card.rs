@@ -209,6 +209,27 @@ fn keep_memory(device: &CudaDevice) -> Result<()> {
     }
 }
 
+/// The most that the pool of all allocations has held; `None` where the card has no such pool.
+pub(crate) fn peak_memory(device: &CudaDevice) -> Result<Option<u64>> {
+    let stream = device.cuda_stream();
+    let context = stream.context();
+    if !context.has_async_alloc() {
+        return Ok(None);
+    }
+    let mut bytes = 0u64;
+    // SAFETY: the attribute is a number of 64 bits, which is written during the call.
+    unsafe {
+        let pool = driver::result::device::get_default_mem_pool(context.cu_device()).w()?;
+        driver::result::mem_pool::get_attribute(
+            pool,
+            driver::sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH,
+            (&raw mut bytes).cast(),
+        )
+        .w()?;
+    }
+    Ok(Some(bytes))
+}
+
 /// What the card is, after all kernels were loaded.
 pub(crate) fn inspect(device: &CudaDevice) -> Result<CardReport> {
     let stream = device.cuda_stream();

@@ -5,25 +5,37 @@ mod table;
 mod work;
 
 use anyhow::{Result, bail};
+use ops::device::DeviceName;
 
 use self::peer::Worker;
 use self::table::{Row, Section};
 
 pub use self::work::serve;
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Suite {
+    /// Ops, steps and small training cycles, on the CPU
+    Ops,
+    /// Training cycles of the official presets, on a device
+    Training,
+}
+
 /// How long and how often a case is measured.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
-    /// What to measure
-    #[arg(value_parser = ["ops"])]
-    suite: String,
+    /// What to measure: ops and steps on the CPU, or whole training cycles on a device
+    suite: Suite,
+    /// Where training cycles run: cpu, cuda or cuda:N
+    #[arg(long, default_value = "cuda:0")]
+    device: DeviceName,
     /// Seconds for one measurement of one side
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// How often the two sides take turns
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Thread counts
+    /// Thread counts, for ops
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     thread_counts: Vec<usize>,
     /// Only cases whose name contains this
@@ -37,8 +49,10 @@ pub struct BenchArgs {
     write: bool,
 }
 
-/// Groups of cases with the ratio that each must reach: peer's time divided by ours.
-const GROUPS: &[(&str, f64, &[&str])] = &[
+/// Cases with a common name and the ratio that they must reach: peer's time divided by ours.
+type Group = (&'static str, f64, &'static [&'static str]);
+
+const OPS_GROUPS: &[Group] = &[
     (
         "convolution 3x3",
         1.4,
@@ -96,6 +110,14 @@ const GROUPS: &[(&str, f64, &[&str])] = &[
     ),
 ];
 
+/// Training cycles: side, channels of all blocks and at most, batch, images at once, layers of the mapping network.
+const TRAINING_GROUPS: &[Group] = &[
+    ("auto, 256 px", 1.0, &["cycle:256:16384:512:16:16:2"]),
+    ("auto, 512 px", 1.0, &["cycle:512:32768:512:8:8:2"]),
+    ("paper256", 1.0, &["cycle:256:16384:512:64:8:8"]),
+    ("paper512", 1.0, &["cycle:512:32768:512:64:8:8"]),
+];
+
 /// Cases whose peak memory is compared.
 const MEMORY_CASES: &[&str] = &[
     "r1_step:64:16384:128:16",
@@ -115,12 +137,17 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         );
         return Ok(());
     }
+    let (device, groups, thread_counts) = match args.suite {
+        Suite::Ops => (DeviceName::Cpu, OPS_GROUPS, args.thread_counts.clone()),
+        Suite::Training => (args.device, TRAINING_GROUPS, vec![cores()]),
+    };
+    let is_asked = |case: &&&str| case.contains(&args.filter);
     let mut rows = Vec::new();
-    for &threads in &args.thread_counts {
-        let mut ours = Worker::ours(threads)?;
-        let mut peer = Worker::torch(&args.python, threads)?;
-        for (group, goal, cases) in GROUPS {
-            for case in cases.iter().filter(|case| case.contains(&args.filter)) {
+    for &threads in &thread_counts {
+        let mut ours = Worker::ours(threads, device)?;
+        let mut peer = Worker::torch(&args.python, threads, device)?;
+        for (group, goal, cases) in groups {
+            for case in cases.iter().filter(is_asked) {
                 let mut rounds = Vec::new();
                 for _ in 0..args.rounds.max(1) {
                     let a = ours.measure(case, args.seconds)?;
@@ -133,15 +160,22 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             }
         }
     }
+    if rows.is_empty() {
+        bail!("no case contains '{}'", args.filter);
+    }
+    let memory_cases: Vec<&str> = match args.suite {
+        Suite::Ops => MEMORY_CASES.to_vec(),
+        Suite::Training => groups
+            .iter()
+            .flat_map(|(_, _, cases)| *cases)
+            .copied()
+            .collect(),
+    };
     let mut memory = Vec::new();
-    for case in MEMORY_CASES
-        .iter()
-        .copied()
-        .filter(|case| case.contains(&args.filter))
-    {
+    for case in memory_cases.iter().filter(|case| is_asked(case)) {
         // A process of its own for each side: the peak of a process never falls.
-        let a = Worker::ours(1)?.measure(case, 0.1)?;
-        let b = Worker::torch(&args.python, 1)?.measure(case, 0.1)?;
+        let a = Worker::ours(1, device)?.measure(case, 0.1)?;
+        let b = Worker::torch(&args.python, 1, device)?.measure(case, 0.1)?;
         cli::outln!(
             "{case}: peak memory {:.0} MB, torch {:.0} MB",
             a.peak_mb,
@@ -149,14 +183,31 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         );
         memory.push((case.to_string(), a.peak_mb, b.peak_mb));
     }
-    if rows.is_empty() {
-        bail!("no case contains '{}'", args.filter);
-    }
     let version = peer::torch_version(&args.python);
-    let section = Section::new(&rows, &memory, &version, args.rounds.max(1));
+    let section = Section::new(
+        &rows,
+        &memory,
+        &version,
+        args.rounds.max(1),
+        &card_name(device)?,
+    );
     cli::outln!("{}", section.summary());
     if args.write {
-        section.write("BENCHMARKS.md", "ops")?;
+        let name = match args.suite {
+            Suite::Ops => "ops",
+            Suite::Training => "training",
+        };
+        section.write("BENCHMARKS.md", name)?;
     }
     Ok(())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The card as its driver calls it; nothing for the CPU.
+fn card_name(device: DeviceName) -> Result<String> {
+    let report = ops::device::inspect(&device.open()?)?;
+    Ok(report.map_or_else(String::new, |card| format!("{}, ", card.name)))
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result};
+use ops::device::DeviceName;
 use serde_json::Value;
 
 /// What a worker says about one case.
@@ -33,11 +34,11 @@ impl Worker {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn ours(threads: usize) -> Result<Worker> {
+    pub fn ours(threads: usize, device: DeviceName) -> Result<Worker> {
         let program = std::env::current_exe().context("cannot find this program")?;
         let mut command = Command::new(program);
         command
-            .arg("bench-worker")
+            .args(["bench-worker", "--device", &device.to_string()])
             .env("RAYON_NUM_THREADS", threads.to_string());
         Worker::start(command)
     }
@@ -46,9 +47,13 @@ impl Worker {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn torch(python: &str, threads: usize) -> Result<Worker> {
+    pub fn torch(python: &str, threads: usize, device: DeviceName) -> Result<Worker> {
         let mut command = Command::new(python);
-        command.args(["tools/bench-peers/torch_peer.py", &threads.to_string()]);
+        command.args([
+            "tools/bench-peers/torch_peer.py",
+            &threads.to_string(),
+            &device.to_string(),
+        ]);
         command
             .envs(ALLOCATOR)
             .env("OMP_NUM_THREADS", threads.to_string());

@@ -61,15 +61,17 @@ pub struct Section {
 }
 
 impl Section {
-    /// Formats rows, each the median of `rounds`, and peaks of memory in MB (ours and the peer's) as Markdown.
+    /// Formats rows, each the median of `rounds`, and peaks of memory in MB (ours and the peer's) as Markdown. `card` comes
+    /// before the processor.
     pub fn new(
         rows: &[Row],
         memory: &[(String, f64, f64)],
         version: &str,
         rounds: usize,
+        card: &str,
     ) -> Section {
         let mut summary = format!(
-            "PyTorch {version} / ours, {}, {}. Ratios above 1 mean that ours is faster; median of {rounds} round(s) in turn, both allocators tuned.\n\n\
+            "PyTorch {version} / ours, {card}{}, {}. Ratios above 1 mean that ours is faster; median of {rounds} round(s) in turn, both allocators tuned.\n\n\
              | group | threads | ratio (geometric mean) | goal |\n|---|---|---|---|\n",
             machine(),
             today()
@@ -102,6 +104,14 @@ impl Section {
                 "| `{}` | {} | {:.2} | {:.2} | {:.2} |\n",
                 row.case, row.threads, row.ours_ms, row.peer_ms, row.ratio
             );
+            if let Some(kimg) = kimg_of(&row.case) {
+                text += &format!(
+                    "| seconds a kimg of it | {} | {:.2} | {:.2} | |\n",
+                    row.threads,
+                    row.ours_ms / 1e3 / kimg,
+                    row.peer_ms / 1e3 / kimg
+                );
+            }
         }
         Section { text, summary }
     }
@@ -118,6 +128,13 @@ impl Section {
     pub fn write(&self, file: &str, name: &str) -> Result<()> {
         crate::benchmarks::write(file, name, &self.text)
     }
+}
+
+/// Thousands of real images of a case of training: 16 iterations of a batch.
+fn kimg_of(case: &str) -> Option<f64> {
+    let numbers = case.strip_prefix("cycle:")?;
+    let batch: f64 = numbers.split(':').nth(3)?.parse().ok()?;
+    Some(16.0 * batch / 1e3)
 }
 
 /// The processor and how many cores of it there are.

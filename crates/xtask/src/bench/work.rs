@@ -1,4 +1,5 @@
-//! Our side of the benchmark: the same cases as `tools/bench-peers/torch_peer.py`.
+//! Our side of the benchmarks: the same cases as `tools/bench-peers/torch_peer.py`. Whole training runs on any device, all
+//! else on the CPU.
 
 use std::io::BufRead;
 use std::time::Instant;
@@ -7,42 +8,52 @@ use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor, Var};
 use networks::{
     Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, MappingConfig, MappingOptions,
-    SynthesisOptions,
+    Precision, SynthesisOptions,
 };
+use ops::device::DeviceName;
 use ops::{Conv2dOptions, Dual, Filter, ModulatedConv2dOptions, UpFirDn2dOptions, Value};
 use rng::RandomState;
 use training::{
-    IterationInput, Learner, LearnerOptions, LossConfig, OptimizerConfig, Phase, RunDraws,
+    Iteration, IterationInput, Learner, LearnerOptions, LossConfig, OptimizerConfig, Phase,
+    RunDraws,
 };
 
 type Work = Box<dyn FnMut() -> Result<()>>;
 
+/// Images that minibatch standard deviation compares; the papers' presets compare all that a card sees at once.
+const MBSTD_GROUP: usize = 4;
+
 /// Answers `<case> <seconds>` lines on standard input until it ends.
 ///
 /// # Errors
-/// When a case is unknown or fails.
-pub fn serve() -> Result<()> {
+/// When a case is unknown or fails, or there is no such device.
+pub fn serve(device: DeviceName) -> Result<()> {
+    let device = device.open()?;
     let mut made: Option<(String, Work)> = None;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (case, seconds) = line
             .split_once(' ')
             .with_context(|| format!("'{line}' is no case with seconds"))?;
-        let before = peak_mb();
+        let before = peak_mb(&device)?;
         if made.as_ref().is_none_or(|(name, _)| name != case) {
-            made = Some((case.to_string(), make(case)?));
+            made = Some((case.to_string(), make(case, &device)?));
         }
         let Some((_, work)) = &mut made else { continue };
-        let ms = measure(work, seconds.parse()?)?;
+        let ms = measure(work, seconds.parse()?, &device)?;
         cli::outln!(
             "{}",
-            serde_json::json!({ "case": case, "ms": ms, "peak_mb": peak_mb() - before })
+            serde_json::json!({ "case": case, "ms": ms, "peak_mb": peak_mb(&device)? - before })
         );
     }
     Ok(())
 }
 
-fn measure(work: &mut Work, seconds: f64) -> Result<f64> {
+fn measure(work: &mut Work, seconds: f64, device: &Device) -> Result<f64> {
+    let mut work = || -> Result<()> {
+        work()?;
+        Ok(device.synchronize()?)
+    };
     work()?;
     let (mut times, start) = (Vec::new(), Instant::now());
     while times.len() < 3 || start.elapsed().as_secs_f64() < seconds {
@@ -54,9 +65,13 @@ fn measure(work: &mut Work, seconds: f64) -> Result<f64> {
     Ok(times[times.len() / 2])
 }
 
-/// Peak resident memory of this process; 0 where the system does not tell.
-fn peak_mb() -> f64 {
-    cli::peak_resident_bytes().map_or(0.0, |bytes| bytes as f64 / f64::from(1 << 20))
+/// Peak memory of this process on the device; 0 where the system does not tell.
+fn peak_mb(device: &Device) -> Result<f64> {
+    let bytes = match device {
+        Device::Cpu => cli::peak_resident_bytes(),
+        card => ops::device::peak_memory(card)?,
+    };
+    Ok(bytes.map_or(0.0, |bytes| bytes as f64 / f64::from(1 << 20)))
 }
 
 /// A result whose value nobody needs.
@@ -69,7 +84,7 @@ fn randn(shape: impl Into<candle_core::Shape>) -> Result<Tensor> {
     Ok(Tensor::randn(0f32, 1.0, shape, &Device::Cpu)?)
 }
 
-fn make(case: &str) -> Result<Work> {
+fn make(case: &str, device: &Device) -> Result<Work> {
     let parts: Vec<&str> = case.split(':').collect();
     let numbers: Vec<usize> = parts.iter().filter_map(|part| part.parse().ok()).collect();
     match (parts[0], numbers.as_slice()) {
@@ -79,7 +94,28 @@ fn make(case: &str) -> Result<Work> {
         ("d_step" | "g_step" | "r1_step", &[res, base, most, batch]) => {
             step(parts[0], res, base, most, batch)
         }
-        ("cycle", &[res, base, most, batch]) => cycle(res, base, most, batch),
+        ("cycle", &[res, base, most, batch]) => cycle(
+            &Training {
+                res,
+                base,
+                most,
+                batch,
+                batch_gpu: batch,
+                layers: 2,
+            },
+            device,
+        ),
+        ("cycle", &[res, base, most, batch, batch_gpu, layers]) => cycle(
+            &Training {
+                res,
+                base,
+                most,
+                batch,
+                batch_gpu,
+                layers,
+            },
+            device,
+        ),
         ("generate", &[res, base, most, layers, batch]) => generate(res, base, most, layers, batch),
         _ => bail!("no case is called '{case}'"),
     }
@@ -167,22 +203,34 @@ fn modulated(both: bool, n: usize, c: usize, h: usize) -> Result<Work> {
     }))
 }
 
-fn discriminator(res: usize, base: usize, most: usize) -> Result<Discriminator> {
+fn discriminator(
+    res: usize,
+    base: usize,
+    most: usize,
+    mbstd_group: usize,
+    device: &Device,
+) -> Result<Discriminator> {
     let config = DiscriminatorConfig {
         channel_base: base,
         channel_max: most,
         conv_clamp: Some(256.0),
-        mbstd_group_size: Some(4),
+        mbstd_group_size: Some(mbstd_group),
         ..DiscriminatorConfig::new(res, 3)
     };
     Ok(Discriminator::new(
         &config,
         &mut RandomState::new(0),
-        &Device::Cpu,
+        device,
     )?)
 }
 
-fn generator(res: usize, base: usize, most: usize, layers: usize) -> Result<Generator> {
+fn generator(
+    res: usize,
+    base: usize,
+    most: usize,
+    layers: usize,
+    device: &Device,
+) -> Result<Generator> {
     let mapping = MappingConfig {
         num_layers: layers,
         ..MappingConfig::new(512)
@@ -194,11 +242,7 @@ fn generator(res: usize, base: usize, most: usize, layers: usize) -> Result<Gene
         mapping,
         ..GeneratorConfig::new(res, 3)
     };
-    Ok(Generator::new(
-        &config,
-        &mut RandomState::new(1),
-        &Device::Cpu,
-    )?)
+    Ok(Generator::new(&config, &mut RandomState::new(1), device)?)
 }
 
 /// `mean(log(1 + exp(x)))`
@@ -212,7 +256,7 @@ fn softplus_mean(x: &Value) -> Result<Value> {
 }
 
 fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Result<Work> {
-    let d = discriminator(res, base, most)?;
+    let d = discriminator(res, base, most, MBSTD_GROUP, &Device::Cpu)?;
     let (real, fake) = (randn((batch, 3, res, res))?, randn((batch, 3, res, res))?);
     let seen = d.detached()?;
     if kind == "d_step" {
@@ -239,7 +283,7 @@ fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Resul
             Ok(())
         }));
     }
-    let g = generator(res, base, most, 2)?;
+    let g = generator(res, base, most, 2, &Device::Cpu)?;
     let z = randn((batch, 512))?;
     let mut random = RandomState::new(2);
     Ok(Box::new(move || {
@@ -256,16 +300,38 @@ fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Resul
     }))
 }
 
+/// Networks and batches of a training run.
+struct Training {
+    res: usize,
+    base: usize,
+    most: usize,
+    batch: usize,
+    batch_gpu: usize,
+    layers: usize,
+}
+
 /// 16 iterations of training: every phase at its interval, both Adams, the moving average; without data and augmentation.
-fn cycle(res: usize, base: usize, most: usize, batch: usize) -> Result<Work> {
-    let (g, d) = (
-        generator(res, base, most, 2)?,
-        discriminator(res, base, most)?,
-    );
+fn cycle(training: &Training, device: &Device) -> Result<Work> {
+    let &Training {
+        res,
+        base,
+        most,
+        batch,
+        batch_gpu,
+        layers,
+    } = training;
+    let precision = Precision::of(device);
+    let g = generator(res, base, most, layers, device)?.with_precision(precision);
+    let group = if batch_gpu == batch {
+        MBSTD_GROUP
+    } else {
+        batch_gpu
+    };
+    let d = discriminator(res, base, most, group, device)?.with_precision(precision);
     let phases = [("Gmain", 1), ("Greg", 4), ("Dmain", 1), ("Dreg", 16)];
     let options = LearnerOptions {
         batch_size: batch,
-        batch_gpu: batch,
+        batch_gpu,
         phases: phases
             .into_iter()
             .filter_map(|(name, interval)| Phase::named(name, interval))
@@ -278,25 +344,32 @@ fn cycle(res: usize, base: usize, most: usize, batch: usize) -> Result<Work> {
     };
     let g_ema = g.deep_copy()?;
     let mut learner = Learner::new(options, &g, &d, g_ema)?;
-    let mut draws = RunDraws::new(0, 0.9, None, &Device::Cpu);
+    let mut draws = RunDraws::new(0, 0.9, None, device);
+    let device = device.clone();
     Ok(Box::new(move || {
+        // As in a run, the numbers of an iteration are read while the next one is computed.
+        let mut before: Option<Iteration> = None;
         for _ in 0..16 {
             let input = IterationInput {
-                real_img: randn((batch, 3, res, res))?,
+                real_img: Tensor::randn(0f32, 1.0, (batch, 3, res, res), &device)?,
                 real_c: None,
-                gen_z: randn((4 * batch, 512))?,
+                gen_z: Tensor::randn(0f32, 1.0, (4 * batch, 512), &device)?,
                 gen_c: None,
             };
-            learner
-                .iterate(&input, &mut draws)?
-                .report(&mut |_, _| {})?;
+            let iteration = learner.iterate(&input, &mut draws)?;
+            if let Some(before) = before.replace(iteration) {
+                before.report(&mut |_, _| {})?;
+            }
+        }
+        if let Some(last) = before {
+            last.report(&mut |_, _| {})?;
         }
         Ok(())
     }))
 }
 
 fn generate(res: usize, base: usize, most: usize, layers: usize, batch: usize) -> Result<Work> {
-    let g = generator(res, base, most, layers)?.detached()?;
+    let g = generator(res, base, most, layers, &Device::Cpu)?.detached()?;
     let z = randn((batch, 512))?;
     let mut random = RandomState::new(2);
     Ok(Box::new(move || {
