@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use detect::DetectorSpec;
 
-use crate::{evaluate, label, train};
+use crate::{average, evaluate, label, train};
 
 #[derive(Parser)]
 #[command(version = cli::version(), about = "Trains the face detector that ships inside prep")]
@@ -39,6 +39,19 @@ enum Command {
     },
     /// Train and write weights
     Train(TrainArgs),
+    /// Write the mean of two files of weights, of trainings that have a stage in common
+    Average {
+        /// Weights in safetensors
+        first: PathBuf,
+        /// Others
+        second: PathBuf,
+        /// Share of the second, 0 to 1
+        #[arg(long, default_value_t = 0.5, value_parser = share)]
+        share: f64,
+        /// File to write
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Recall, precision and AP of weights on a folder with a boxes.json
     Evaluate {
         /// Weights in safetensors
@@ -146,6 +159,13 @@ fn framed(text: &str) -> Result<(PathBuf, Shares), String> {
     Ok((dir.into(), shares(text)?))
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("is not a number from 0 to 1".into()),
+    }
+}
+
 fn shares(text: &str) -> Result<Shares, String> {
     let wrong = "is not LEFT,TOP,RIGHT,BOTTOM with left < right and top < bottom";
     let shares: Vec<f32> = text
@@ -172,6 +192,12 @@ pub fn run() -> Result<()> {
             threshold,
         } => label::mistakes(&weights, &dir, &labels, &out, longest_side, threshold),
         Command::Train(args) => train::run(&args),
+        Command::Average {
+            first,
+            second,
+            share,
+            out,
+        } => average::run(&first, &second, share, &out),
         Command::Evaluate {
             weights,
             dir,

@@ -1,6 +1,7 @@
 //! A training picture that pieces of other pictures are drawn into.
 
 use image::RgbImage;
+use image::imageops::{FilterType, resize};
 
 /// Red, green and blue in `0..=255`, row by row.
 pub struct Canvas {
@@ -144,6 +145,22 @@ impl Canvas {
                     self.pixels[row * self.side + column] = colour;
                 }
             }
+        }
+    }
+
+    /// Shrinks and enlarges the picture by this factor.
+    pub fn coarsen(&mut self, factor: f32) {
+        let side = self.side as u32;
+        let small = ((self.side as f32 / factor).round() as u32).clamp(1, side);
+        let shrunk = resize(&self.picture(), small, small, FilterType::Triangle);
+        let enlarged = resize(&shrunk, side, side, FilterType::Triangle);
+        self.show(&enlarged);
+    }
+
+    /// Takes the pixels of a picture of the same size.
+    pub fn show(&mut self, picture: &RgbImage) {
+        for (to, from) in self.pixels.iter_mut().zip(picture.pixels()) {
+            *to = from.0.map(f32::from);
         }
     }
 

@@ -9,11 +9,18 @@ use crate::compose::{chance, uniform};
 /// The weights of red, green and blue in brightness (Rec. 601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
+/// The share of dark pictures.
+const NIGHT: f64 = 0.12;
+
 /// Changes the whole canvas.
 pub fn change(canvas: &mut Canvas, random: &mut RandomState) {
     if chance(random, 0.8) {
         let gain: [f32; 3] = {
-            let all = uniform(random, 0.7, 1.25);
+            let all = if chance(random, NIGHT) {
+                uniform(random, 0.3, 0.7)
+            } else {
+                uniform(random, 0.7, 1.25)
+            };
             std::array::from_fn(|_| all * uniform(random, 0.88, 1.12))
         };
         let shift = uniform(random, -30.0, 30.0);
@@ -76,8 +83,6 @@ fn compress(canvas: &mut Canvas, quality: u8) {
         return;
     }
     if let Ok(picture) = image::load_from_memory(&bytes) {
-        for (to, from) in canvas.pixels.iter_mut().zip(picture.into_rgb8().pixels()) {
-            *to = from.0.map(f32::from);
-        }
+        canvas.show(&picture.into_rgb8());
     }
 }

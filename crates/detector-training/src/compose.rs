@@ -5,8 +5,8 @@ use detect::evaluation::Truth;
 use rng::RandomState;
 
 use crate::canvas::{Canvas, Edge, Placement, Pyramid};
-use crate::colour;
 use crate::sources::{Item, Source};
+use crate::{colour, cover, shapes};
 
 /// What training pictures are made of.
 #[derive(Default)]
@@ -43,6 +43,10 @@ const ANYWHERE_SCALES: (f32, f32) = (0.12, 1.0);
 const MISTAKES: f64 = 0.4;
 /// The share of close-ups among composed pictures.
 const CLOSE_UPS: f64 = 0.3;
+/// The share of training pictures that are small ones, enlarged.
+const ENLARGED: f64 = 0.15;
+/// By how much at most.
+const ENLARGEMENT: f32 = 5.0;
 /// Faces smaller than this need not be found.
 const MIN_SIDE: f32 = 9.0;
 /// Of a face this share must be on the canvas, else it is ignored.
@@ -59,7 +63,10 @@ pub fn sample(material: &Material, side: usize, random: &mut RandomState) -> Sam
     } else {
         collage(material, side, random)
     };
-    occlude(&mut sample, random);
+    cover::some_faces(material, &mut sample, random);
+    if chance(random, ENLARGED) {
+        enlarge(&mut sample, random);
+    }
     colour::change(&mut sample.canvas, random);
     settle(&mut sample);
     sample
@@ -75,11 +82,13 @@ pub fn chance(random: &mut RandomState, probability: f64) -> bool {
     random.random_sample() < probability
 }
 
-fn log_uniform(random: &mut RandomState, (low, high): (f32, f32)) -> f32 {
+/// A number in `low..high` whose logarithm is uniform.
+pub fn log_uniform(random: &mut RandomState, (low, high): (f32, f32)) -> f32 {
     uniform(random, low.ln(), high.ln()).exp()
 }
 
-fn any_colour(random: &mut RandomState) -> [f32; 3] {
+/// White, a gray or any colour.
+pub fn any_colour(random: &mut RandomState) -> [f32; 3] {
     match random.index(4) {
         0 => [uniform(random, 235.0, 255.0); 3],
         1 => [uniform(random, 0.0, 255.0); 3],
@@ -194,7 +203,7 @@ fn collage(material: &Material, side: usize, random: &mut RandomState) -> Sample
         let scale = log_uniform(random, (20.0, 200.0)) / longest;
         place_anywhere(&mut sample.canvas, image, scale, edge, false, random);
     }
-    shapes(&mut sample.canvas, random);
+    shapes::draw(&mut sample.canvas, random);
     for _ in 0..1 + random.index(6) {
         paste_face(material, &mut sample, PASTED_SIDES, random);
     }
@@ -234,43 +243,6 @@ fn part_of_face(material: &Material, random: &mut RandomState) -> Option<Pyramid
         h.max(2.0) as u32,
     );
     Some(Pyramid::new(part.to_image()))
-}
-
-/// Plain shapes and lines: bodies, bubbles, panels.
-fn shapes(canvas: &mut Canvas, random: &mut RandomState) {
-    for _ in 0..random.index(5) {
-        let side = canvas.side as f32;
-        let (x, y) = (uniform(random, 0.0, side), uniform(random, 0.0, side));
-        let (a, b) = (
-            log_uniform(random, (3.0, 70.0)),
-            log_uniform(random, (3.0, 70.0)),
-        );
-        let rect = [x - a, y - b, x + a, y + b];
-        let colour = any_colour(random);
-        let outline = any_colour(random);
-        let width = uniform(random, 1.0, 3.0);
-        if chance(random, 0.5) {
-            canvas.fill(rect, outline, |px, py| {
-                ((px - x) / a).hypot((py - y) / b) < 1.0
-            });
-            let (a, b) = ((a - width).max(1.0), (b - width).max(1.0));
-            canvas.fill(rect, colour, |px, py| {
-                ((px - x) / a).hypot((py - y) / b) < 1.0
-            });
-        } else {
-            canvas.fill(rect, outline, |_, _| true);
-            canvas.fill(
-                [
-                    rect[0] + width,
-                    rect[1] + width,
-                    rect[2] - width,
-                    rect[3] - width,
-                ],
-                colour,
-                |_, _| true,
-            );
-        }
-    }
 }
 
 fn any_edge(image: &Pyramid, face: Option<[f32; 4]>, random: &mut RandomState) -> Edge {
@@ -404,40 +376,16 @@ fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample 
     }
 }
 
-/// Covers a part of some faces: books, hands, other people.
-fn occlude(sample: &mut Sample, random: &mut RandomState) {
-    for i in 0..sample.faces.len() {
-        if !chance(random, 0.15) {
-            continue;
-        }
-        let [x0, y0, x1, y1] = sample.faces[i];
-        let (width, height) = (x1 - x0, y1 - y0);
-        let share = uniform(random, 0.1, 0.35);
-        let rect = match random.index(4) {
-            0 => [
-                x0 - 0.3 * width,
-                y0 - height,
-                x0 + share * width,
-                y1 + 0.2 * height,
-            ],
-            1 => [
-                x1 - share * width,
-                y0 - height,
-                x1 + 0.3 * width,
-                y1 + 0.2 * height,
-            ],
-            _ => [
-                x0 - 0.2 * width,
-                y1 - share * height,
-                x1 + 0.2 * width,
-                y1 + height,
-            ],
-        };
-        // A face next to it may not vanish.
-        let hides = |(j, other): (usize, &[f32; 4])| j != i && covered(other, &rect) > 0.1;
-        if !sample.faces.iter().enumerate().any(hides) {
-            sample.canvas.fill(rect, any_colour(random), |_, _| true);
-        }
+/// What an enlarged small picture looks like: as the second glance at a small face does. No face becomes too small to be one.
+fn enlarge(sample: &mut Sample, random: &mut RandomState) {
+    let smallest = sample
+        .faces
+        .iter()
+        .map(|[x0, y0, x1, y1]| (x1 - x0).min(y1 - y0))
+        .fold(f32::INFINITY, f32::min);
+    let most = (smallest / MIN_SIDE).min(ENLARGEMENT);
+    if most > 1.0 {
+        sample.canvas.coarsen(log_uniform(random, (1.0, most)));
     }
 }
 

@@ -1,19 +1,22 @@
 //! Trains the face detector that ships inside `prep`.
 //!
-//! `label` asks a teacher for boxes, `train` makes the weights, `evaluate` measures them; the recipe is in
-//! `crates/detect/README.md`.
+//! `label-pictures` asks a teacher for boxes, `train` makes the weights, `average` joins those of two trainings, `evaluate`
+//! measures them; the recipe is in `crates/detect/README.md`.
 
 use std::process::ExitCode;
 
 mod args;
+mod average;
 mod canvas;
 mod colour;
 mod compose;
+mod cover;
 mod evaluate;
 mod label;
 mod loss;
 mod network;
 mod optimizer;
+mod shapes;
 mod sources;
 mod targets;
 mod train;

@@ -200,7 +200,8 @@ impl Network {
     }
 }
 
-fn serialized(packed: &[(String, Vec<usize>, Vec<u8>)], dtype: Dtype) -> Result<Vec<u8>> {
+/// Names, shapes and little-endian values as a file of safetensors.
+pub fn serialized(packed: &[(String, Vec<usize>, Vec<u8>)], dtype: Dtype) -> Result<Vec<u8>> {
     let mut views = Vec::new();
     for (name, shape, bytes) in packed {
         views.push((name, TensorView::new(dtype, shape.clone(), bytes)?));

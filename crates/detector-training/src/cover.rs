@@ -1,0 +1,70 @@
+//! Faces that something hides in part: books, hands, other people.
+
+use rng::RandomState;
+
+use crate::canvas::{Canvas, Edge, Placement};
+use crate::compose::{Material, Sample, any_colour, chance, covered, uniform};
+use crate::sources::Item;
+
+/// The share of faces that something covers in part.
+const COVERED: f64 = 0.2;
+
+/// Covers a part of some faces; the box stays that of the whole face.
+pub fn some_faces(material: &Material, sample: &mut Sample, random: &mut RandomState) {
+    for i in 0..sample.faces.len() {
+        if !chance(random, COVERED) {
+            continue;
+        }
+        let [x0, y0, x1, y1] = sample.faces[i];
+        let (width, height) = (x1 - x0, y1 - y0);
+        let share = uniform(random, 0.1, 0.35);
+        let rect = match random.index(4) {
+            0 => [
+                x0 - 0.3 * width,
+                y0 - height,
+                x0 + share * width,
+                y1 + 0.2 * height,
+            ],
+            1 => [
+                x1 - share * width,
+                y0 - height,
+                x1 + 0.3 * width,
+                y1 + 0.2 * height,
+            ],
+            _ => [
+                x0 - 0.2 * width,
+                y1 - 1.4 * share * height,
+                x1 + 0.2 * width,
+                y1 + height,
+            ],
+        };
+        // A face next to it may not vanish.
+        let hides = |(j, other): (usize, &[f32; 4])| j != i && covered(other, &rect) > 0.1;
+        if !sample.faces.iter().enumerate().any(hides) {
+            fill(material, &mut sample.canvas, rect, random);
+        }
+    }
+}
+
+/// Fills a rectangle with a colour or, somewhat turned, with a piece of a drawing.
+fn fill(material: &Material, canvas: &mut Canvas, rect: [f32; 4], random: &mut RandomState) {
+    let piece = if chance(random, 0.6) {
+        material.patches.draw(random)
+    } else {
+        None
+    };
+    let Some(Item { picture: image, .. }) = piece else {
+        canvas.fill(rect, any_colour(random), |_, _| true);
+        return;
+    };
+    let [x0, y0, x1, y1] = rect;
+    let (width, height) = (image.width() as f32, image.height() as f32);
+    let angle = uniform(random, -0.2, 0.2);
+    let placement = Placement {
+        from: [width / 2.0, height / 2.0],
+        to: [(x0 + x1) / 2.0, (y0 + y1) / 2.0],
+        scale: [(x1 - x0) / width, (y1 - y0) / height],
+        turn: [angle.sin(), angle.cos()],
+    };
+    canvas.draw(image, &placement, Edge::Hard);
+}
