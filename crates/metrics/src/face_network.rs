@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::features::Features;
 use crate::network_input::check_images;
 use crate::place::Place;
+use crate::weight_files;
 
 /// Side that images are resized to: a face that fills it is of the size that the detector knows best.
 const SIDE: usize = 128;
@@ -27,8 +28,7 @@ const TAPS: [&str; 3] = ["block8", "block16", "block32"];
 pub(crate) fn versioned_name() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| {
         let digest = Sha256::digest(EmbeddedDetector::weights());
-        let start: String = digest[..4].iter().map(|b| format!("{b:02x}")).collect();
-        format!("face-detector-{start}")
+        format!("face-detector-{}", weight_files::short(&digest))
     });
     &NAME
 }

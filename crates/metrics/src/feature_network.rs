@@ -296,7 +296,16 @@ impl FeatureNetwork {
         }
     }
 
-    /// The network's part of a name in the cache of real statistics. f16 has files of its own; f32 of any device is one.
+    /// The beginning of the checksum of weights that came from a file.
+    pub(crate) fn weights_checksum(&self, family: Family) -> Option<&str> {
+        match family {
+            Family::Inception => self.inception.as_ref()?.checksum(),
+            Family::Vgg => self.vgg.as_ref()?.checksum(),
+        }
+    }
+
+    /// The network's part of a name in the cache of real statistics. Other weights and f16 have files of their own; f32 of
+    /// any device is one.
     pub(crate) fn cache_name(&self, family: Family) -> String {
         let name = match family {
             _ if self.kind == FeatureKind::FaceDetector => {
@@ -308,10 +317,10 @@ impl FeatureNetwork {
                 format!("vgg16 {} {source}", self.kind.name())
             }
         };
-        match self.precision(family) {
-            "f32" => name,
-            short => format!("{name} {short}"),
-        }
+        let weights = self.weights_checksum(family);
+        let precision = Some(self.precision(family)).filter(|short| *short != "f32");
+        let parts = [Some(name.as_str()), weights, precision];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// Features of a batch of `u8` images, and class probabilities where the network has them.
@@ -376,6 +385,24 @@ fn has_classes(inception: &Inception) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statistics_of_other_weights_have_other_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        let [a, b] = [1, 2].map(|seed| {
+            let formula = Formula {
+                seed: Some(seed),
+                normalization: true,
+            };
+            candle_core::safetensors::save(&formula.tensors().unwrap(), &path).unwrap();
+            FeatureNetwork::from_file(&path).unwrap()
+        });
+        let family = Family::Inception;
+        assert_ne!(a.cache_name(family), b.cache_name(family));
+        assert_eq!(a.weights_checksum(family).unwrap().len(), 8);
+        assert_eq!(a.weights_checksum(Family::Vgg), None);
+    }
 
     #[test]
     fn the_face_detector_refuses_what_it_cannot_measure() {

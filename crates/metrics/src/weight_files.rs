@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Tensor;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::{inception, vgg};
@@ -52,6 +53,29 @@ pub(crate) fn write(
     let bytes = safetensors::serialize(views, facts).map_err(std::io::Error::other)?;
     files::write_bytes(path, &bytes)?;
     Ok(())
+}
+
+/// The beginning of the SHA-256 of f32 tensors, their names and shapes: the same whichever kind of file they came from.
+///
+/// # Errors
+/// When the tensor library fails.
+pub(crate) fn checksum(tensors: &HashMap<String, Tensor>) -> Result<String> {
+    let mut names: Vec<&String> = tensors.keys().collect();
+    names.sort();
+    let mut hash = Sha256::new();
+    for name in names {
+        let tensor = &tensors[name];
+        hash.update(format!("{name} {:?}\n", tensor.dims()));
+        let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        hash.update(bytes);
+    }
+    Ok(short(&hash.finalize()))
+}
+
+/// How the beginning of a checksum is written.
+pub(crate) fn short(digest: &[u8]) -> String {
+    digest.iter().take(4).map(|b| format!("{b:02x}")).collect()
 }
 
 /// A fact beside the tensors of one of our files.

@@ -153,6 +153,9 @@ impl Numbers {
         if let (Family::Vgg, Some(source)) = (key.family, network.vgg_source()) {
             flavour.insert("weights".into(), source.name().into());
         }
+        if let Some(checksum) = network.weights_checksum(key.family) {
+            flavour.insert("weights_sha256".into(), checksum.into());
+        }
         let comparable = network.is_comparable(metric);
         flavour.insert("comparable_with_published".into(), comparable.into());
         if metric.kind == Kind::Fid {

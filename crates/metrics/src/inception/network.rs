@@ -12,6 +12,7 @@ use crate::features::Features;
 use crate::network_input::network_input;
 use crate::place::Place;
 use crate::pool::{Pool, pool};
+use crate::weight_files;
 
 /// Epsilon of the batch normalizations.
 const BN_EPS: f64 = 1e-3;
@@ -88,6 +89,8 @@ pub struct Inception {
     classifier: Tensor,
     /// `[1008]`
     classifier_bias: Vec<f32>,
+    /// Of the weights of a file.
+    checksum: Option<String>,
     options: InceptionOptions,
     place: Place,
 }
@@ -98,7 +101,15 @@ impl Inception {
     /// # Errors
     /// `Weights` naming the tensor that is missing or of another shape.
     pub fn open(path: &Path, options: InceptionOptions) -> Result<Self> {
-        Self::new(&weights::read(path)?, options)
+        let tensors = weights::read(path)?;
+        let mut network = Self::new(&tensors, options)?;
+        network.checksum = Some(weight_files::checksum(&tensors)?);
+        Ok(network)
+    }
+
+    /// The beginning of the checksum of the weights; none for weights by a formula.
+    pub(crate) fn checksum(&self) -> Option<&str> {
+        self.checksum.as_deref()
     }
 
     /// A network with weights by a formula: for tests, and for features that need no file.
@@ -128,6 +139,7 @@ impl Inception {
             convs,
             classifier: tensors["fc.weight"].t()?.contiguous()?,
             classifier_bias: tensors["fc.bias"].to_vec1()?,
+            checksum: None,
             options,
             place: Place::default(),
         })

@@ -294,6 +294,10 @@ mod tests {
             let of = |t: &Tensors| t[name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert_eq!(of(&again), of(&tensors));
         }
+        assert_eq!(
+            weight_files::checksum(&again).unwrap(),
+            weight_files::checksum(&tensors).unwrap()
+        );
         let one: HashMap<String, Tensor> =
             [("fc.bias".to_owned(), tensors["fc.bias"].clone())].into();
         candle_core::safetensors::save(&one, &a).unwrap();

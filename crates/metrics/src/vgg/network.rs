@@ -12,6 +12,7 @@ use crate::features::Features;
 use crate::network_input::network_input;
 use crate::place::Place;
 use crate::pool::{Pool, pool};
+use crate::weight_files;
 
 /// Convolutions of each stage; a pooling by 2 lies between stages.
 const STAGES: [usize; 5] = [2, 2, 3, 3, 3];
@@ -62,6 +63,8 @@ type Layer = (Tensor, Tensor);
 pub struct Vgg16 {
     shape: VggShape,
     source: VggSource,
+    /// Of the weights of a file.
+    checksum: Option<String>,
     convs: Vec<Layer>,
     dense: Option<[Layer; 2]>,
     /// Weight of each channel at the end of each stage.
@@ -76,12 +79,18 @@ impl Vgg16 {
     /// `Weights` when it is damaged.
     pub fn open(path: &Path) -> Result<Self> {
         let (tensors, source) = weights::read(path)?;
-        Self::new(VggShape::default(), source, tensors).map_err(|error| match error {
-            Error::NoWeights(reason) => Error::Weights {
-                path: path.to_owned(),
-                reason,
-            },
-            other => other,
+        let checksum = weight_files::checksum(&tensors)?;
+        let network =
+            Self::new(VggShape::default(), source, tensors).map_err(|error| match error {
+                Error::NoWeights(reason) => Error::Weights {
+                    path: path.to_owned(),
+                    reason,
+                },
+                other => other,
+            })?;
+        Ok(Self {
+            checksum: Some(checksum),
+            ..network
         })
     }
 
@@ -129,6 +138,7 @@ impl Vgg16 {
         Ok(Self {
             shape,
             source,
+            checksum: None,
             convs,
             dense,
             lpips,
@@ -152,6 +162,11 @@ impl Vgg16 {
     /// Whose weights they are.
     pub fn source(&self) -> VggSource {
         self.source
+    }
+
+    /// The beginning of the checksum of the weights; none for weights by a formula.
+    pub(crate) fn checksum(&self) -> Option<&str> {
+        self.checksum.as_deref()
     }
 
     /// Whether dense features can be taken.
