@@ -133,7 +133,7 @@ pub struct TrainArgs {
     /// Seed of weights, composition and augmentation
     #[arg(long, default_value_t = 1)]
     pub seed: u32,
-    /// Raw parameters to start from (last.params.safetensors of another run)
+    /// Parameters to start from: last.params.safetensors of another run, or weights as they ship
     #[arg(long)]
     pub from: Option<PathBuf>,
     /// Weights are written this often

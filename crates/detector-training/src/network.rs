@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use detect::embedded::network::{INPUT, LAYERS, LEVELS, Operation, padding};
 use half::f16;
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
@@ -18,6 +18,8 @@ use safetensors::tensor::{Dtype, TensorView};
 const EPSILON: f64 = 1e-6;
 /// The share of faces among cells that the untrained network claims.
 const PRIOR: f64 = 0.01;
+/// Keeps a kernel of zeros at zeros.
+const DEAD: f64 = 1e-12;
 /// Standard deviation of the heads' first weights.
 const HEAD_DEVIATION: f64 = 0.01;
 
@@ -186,15 +188,39 @@ impl Network {
         files::write_bytes(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Takes the parameters of a file that [`Self::save`] wrote.
+    /// Takes the parameters of a file that [`Self::save`] wrote, or the plain weights of [`Self::exported`], which gives
+    /// kernels of variance 1 with the scale that folds into those weights again.
     pub fn load(&self, path: &Path) -> Result<()> {
         let tensors = candle_core::safetensors::load(path, &Device::Cpu)
             .with_context(|| format!("cannot read {}", path.display()))?;
+        let get = |name: &str| -> Result<Tensor> {
+            let tensor = tensors.get(name).with_context(|| {
+                format!(
+                    "{}: {name} is missing, so these are no weights of this network",
+                    path.display()
+                )
+            })?;
+            Ok(tensor.to_dtype(DType::F32)?)
+        };
+        let is_plain = !tensors.keys().any(|name| name.ends_with(".scale"));
         for (name, var) in &self.parameters {
-            let tensor = tensors
-                .get(name)
-                .with_context(|| format!("{name} is missing"))?;
-            var.set(tensor)?;
+            let tensor = match name.rsplit_once('.') {
+                Some((layer, kind @ ("weight" | "scale"))) if is_plain && !is_head(layer) => {
+                    let weight = get(&format!("{layer}.weight"))?;
+                    let (shape, rows) = (weight.shape(), weight.flatten_from(1)?);
+                    let fan_in = rows.dim(1)? as f64;
+                    let deviation = rows.sqr()?.mean_keepdim(1)?.sqrt()?;
+                    if kind == "scale" {
+                        (deviation * (fan_in / 2.0).sqrt())?
+                    } else {
+                        let unit = rows.broadcast_div(&(deviation + DEAD)?)?;
+                        unit.reshape(shape)?
+                    }
+                }
+                _ => get(name)?,
+            };
+            var.set(&tensor)
+                .with_context(|| format!("{}: {name}", path.display()))?;
         }
         Ok(())
     }
@@ -231,6 +257,31 @@ mod tests {
     use detect::embedded::EmbeddedDetector;
     use detect::{DetectOptions, Detector, Picture};
     use image::RgbImage;
+
+    /// Training goes on from the weights that ship, too.
+    #[test]
+    fn plain_weights_fold_into_themselves() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plain.safetensors");
+        let network = Network::new(&mut RandomState::new(3)).unwrap();
+        std::fs::write(&path, network.exported().unwrap()).unwrap();
+        let other = Network::new(&mut RandomState::new(4)).unwrap();
+        other.load(&path).unwrap();
+        for layer in ["stem", "head8"] {
+            let values = |network: &Network| -> Vec<f32> {
+                let folded = network.folded(layer).unwrap();
+                folded.flatten_all().unwrap().to_vec1().unwrap()
+            };
+            let (wanted, got) = (values(&network), values(&other));
+            let largest = wanted.iter().fold(0f32, |max, v| max.max(v.abs()));
+            for (a, b) in wanted.iter().zip(&got) {
+                assert!((a - b).abs() < 2e-3 * largest, "{layer}: {a} {b}");
+            }
+        }
+        std::fs::write(&path, serialized(&[], Dtype::F32).unwrap()).unwrap();
+        let error = format!("{:#}", other.load(&path).unwrap_err());
+        assert!(error.contains("plain.safetensors"), "{error}");
+    }
 
     /// What trains here and what runs there are the same network.
     #[test]
