@@ -6,7 +6,7 @@ use rng::RandomState;
 
 use crate::canvas::{Canvas, Edge, Placement, Pyramid};
 use crate::sources::{Item, Source};
-use crate::{colour, cover, shapes};
+use crate::{colour, cover, prints, shapes};
 
 /// What training pictures are made of.
 #[derive(Default)]
@@ -26,6 +26,7 @@ pub struct Sample {
     pub canvas: Canvas,
     /// `[x0, y0, x1, y1]` on the canvas.
     pub faces: Vec<[f32; 4]>,
+    /// May reach beyond the canvas.
     pub ignore: Vec<[f32; 4]>,
 }
 
@@ -35,6 +36,9 @@ const PASTED_SIDES: (f32, f32) = (11.0, 130.0);
 const CLOSE_SIDES: (f32, f32) = (90.0, 235.0);
 /// Sides of the face or of the mistake around which a window of a whole picture lies.
 const WINDOW_SIDES: (f32, f32) = (11.0, 200.0);
+/// Sides in the share of windows that show a part of a large face: an eye or a mouth alone is no face.
+const LARGE_SIDES: (f32, f32) = (200.0, 700.0);
+const LARGE: f64 = 0.12;
 /// The share of windows that lie around something. Labels are surest near faces that were found.
 const AROUND: f64 = 0.9;
 /// Sizes of whole pictures, longest side 1024, that windows lie anywhere in.
@@ -63,6 +67,7 @@ pub fn sample(material: &Material, side: usize, random: &mut RandomState) -> Sam
     } else {
         collage(material, side, random)
     };
+    prints::draw(material, &mut sample, random);
     cover::some_faces(material, &mut sample, random);
     if chance(random, ENLARGED) {
         enlarge(&mut sample, random);
@@ -342,7 +347,12 @@ fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample 
     let (from, scale) = if !centres.is_empty() && chance(random, AROUND) {
         let [x0, y0, x1, y1] = centres[random.index(centres.len())];
         let size = ((x1 - x0) * (y1 - y0)).sqrt();
-        let scale = log_uniform(random, WINDOW_SIDES) / size;
+        let sides = if chance(random, LARGE) {
+            LARGE_SIDES
+        } else {
+            WINDOW_SIDES
+        };
+        let scale = log_uniform(random, sides) / size;
         let shift = side as f32 * 0.4 / scale;
         let mut near = |v: f32| v + uniform(random, -shift, shift);
         ([near((x0 + x1) / 2.0), near((y0 + y1) / 2.0)], scale)
@@ -389,7 +399,7 @@ fn enlarge(sample: &mut Sample, random: &mut RandomState) {
     }
 }
 
-/// Faces that are hardly on the canvas or tiny are ignored; boxes end at the border.
+/// Faces that are hardly on the canvas or tiny are ignored; boxes of the others end at the border.
 fn settle(sample: &mut Sample) {
     let side = sample.canvas.side as f32;
     let whole = [0.0, 0.0, side, side];
@@ -401,7 +411,7 @@ fn settle(sample: &mut Sample) {
         }
         let shorter = (face[2] - face[0]).min(face[3] - face[1]);
         if visible < MIN_VISIBLE || shorter < MIN_SIDE {
-            sample.ignore.push(clamped);
+            sample.ignore.push(face);
         } else {
             sample.faces.push(clamped);
         }

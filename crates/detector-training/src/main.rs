@@ -16,6 +16,7 @@ mod label;
 mod loss;
 mod network;
 mod optimizer;
+mod prints;
 mod shapes;
 mod sources;
 mod targets;

@@ -105,8 +105,9 @@ fn bubble(canvas: &mut Canvas, random: &mut RandomState) {
     }
 }
 
-/// Some strokes along the sides and through the middle of a rectangle, or a ring.
-fn glyph(
+/// A letter: some strokes along the sides, through the middle or along the diagonals of a rectangle, or a ring, that may be
+/// open to one side.
+pub fn glyph(
     canvas: &mut Canvas,
     rect: [f32; 4],
     stroke: f32,
@@ -118,12 +119,29 @@ fn glyph(
     if chance(random, 0.25) {
         let (a, b) = ((x1 - x0) / 2.0, (y1 - y0) / 2.0);
         let inner = (1.0 - stroke / a.min(b)).max(0.0);
+        let open_to = match random.index(3) {
+            0 => [1.0, 0.0],
+            1 => [uniform(random, -1.0, 1.0), uniform(random, -1.0, 1.0)],
+            _ => [0.0; 2],
+        };
         canvas.fill(rect, colour, |px, py| {
-            (inner..1.0).contains(&((px - x) / a).hypot((py - y) / b))
+            let (u, v) = ((px - x) / a, (py - y) / b);
+            (inner..1.0).contains(&u.hypot(v)) && open_to[0] * u + open_to[1] * v < 0.6
         });
         return;
     }
     let half = stroke / 2.0;
+    if chance(random, 0.25) {
+        // The strokes of A, V, X and Z.
+        let slant = (x1 - x0) / (y1 - y0);
+        for sign in [-1.0, 1.0] {
+            if chance(random, 0.7) {
+                canvas.fill(rect, colour, |px, py| {
+                    (px - x - sign * slant * (py - y)).abs() < stroke * 0.6
+                });
+            }
+        }
+    }
     for bar in [
         [x0, y0, x0 + stroke, y1],
         [x1 - stroke, y0, x1, y1],

@@ -4,6 +4,9 @@ use detect::embedded::network::{LEVELS, Level};
 
 /// Sides of the faces (square root of the area) that each level answers for; neighbours share some.
 const SIDES: [[f32; 2]; 3] = [[0.0, 52.0], [36.0, 112.0], [76.0, f32::INFINITY]];
+/// What is this many times smaller or larger than the faces of a level is nothing to it: an eye of a large face is no face,
+/// nor is a whole figure with a small one.
+const OTHER_LEVEL: f32 = 2.0;
 /// Cells this near to the middle answer, in sides of the face.
 const NEAR: f32 = 0.2;
 /// Cells this near are not told to keep silent.
@@ -45,6 +48,12 @@ fn level_targets(
         distances: std::array::from_fn(|_| vec![1.0; n]),
     };
     let stride = level.stride as f32;
+    let concerns = |rect: &&[f32; 4]| {
+        let side = ((rect[2] - rect[0]) * (rect[3] - rect[1])).sqrt();
+        side * OTHER_LEVEL > smallest && side < largest * OTHER_LEVEL
+    };
+    let faces: Vec<_> = faces.iter().filter(concerns).collect();
+    let ignore: Vec<_> = ignore.iter().filter(concerns).collect();
     for cell in 0..n {
         let x = ((cell % cells) as f32 + 0.5) * stride;
         let y = ((cell / cells) as f32 + 0.5) * stride;
@@ -55,7 +64,7 @@ fn level_targets(
             targets.counts[cell] = 0.0;
         }
         let mut nearest = f32::INFINITY;
-        for &[x0, y0, x1, y1] in faces {
+        for &&[x0, y0, x1, y1] in &faces {
             let (width, height) = (x1 - x0, y1 - y0);
             let side = (width * height).sqrt();
             let reach = |share: f32, length: f32| (share * length).max(NEAREST * stride);
@@ -109,6 +118,39 @@ mod tests {
         let distances: Vec<f32> = levels[0].distances.iter().map(|d| d[cell]).collect();
         assert_eq!(distances, [1.0, 1.5, 1.5, 1.0]);
         assert_eq!((levels[0].counts[0], levels[0].counts[31]), (0.0, 1.0));
+    }
+
+    #[test]
+    fn parts_of_large_faces_and_figures_with_small_ones_are_no_faces() {
+        let silent = |rect: [f32; 4], as_face: bool| -> Vec<bool> {
+            let (faces, ignore) = if as_face {
+                ([rect].as_slice(), [].as_slice())
+            } else {
+                ([].as_slice(), [rect].as_slice())
+            };
+            let levels = targets(faces, ignore, 256);
+            levels
+                .iter()
+                .map(|level| {
+                    level.counts.iter().all(|&c| c == 1.0)
+                        && level.is_face.iter().all(|&f| f == 0.0)
+                })
+                .collect()
+        };
+        for as_face in [false, true] {
+            assert_eq!(
+                silent([20.0, 20.0, 140.0, 140.0], as_face),
+                [true, false, false]
+            );
+            assert_eq!(
+                silent([-100.0, -100.0, 160.0, 160.0], as_face),
+                [true, true, false]
+            );
+            assert_eq!(
+                silent([100.0, 100.0, 116.0, 116.0], as_face),
+                [false, true, true]
+            );
+        }
     }
 
     #[test]
