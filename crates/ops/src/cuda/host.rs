@@ -33,6 +33,7 @@ pub(super) const KERNELS: &[(&str, &[&str])] = &[
     ("grid_sample", SINGLE),
     ("grid_sample_grid", SINGLE),
     ("grid_sample_spread", SINGLE),
+    ("normal", SINGLE),
     ("scale_channels", ALL),
     ("sum_channels", ALL),
     ("sum_parts", ALL),

@@ -12,6 +12,7 @@ pub(crate) mod card;
 mod conv;
 #[cfg(test)]
 pub(crate) mod host;
+pub(crate) mod normal;
 pub(crate) mod plan;
 pub(crate) mod table;
 #[cfg(feature = "cuda")]

@@ -2,6 +2,7 @@
 #include "activation.cu"
 #include "channels.cu"
 #include "grid_sample.cu"
+#include "normal.cu"
 #include "update.cu"
 #include "upfirdn2d.cu"
 
