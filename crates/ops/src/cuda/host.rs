@@ -37,6 +37,7 @@ pub(super) const KERNELS: &[(&str, &[&str])] = &[
     ("scale_channels", ALL),
     ("sum_channels", ALL),
     ("sum_parts", ALL),
+    ("transpose", ALL),
     ("update_adam", SINGLE),
     ("update_average", SINGLE),
     ("update_copy", SINGLE),

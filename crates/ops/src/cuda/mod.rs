@@ -17,3 +17,5 @@ pub(crate) mod plan;
 pub(crate) mod table;
 #[cfg(feature = "cuda")]
 pub(crate) mod transfer;
+#[cfg(any(feature = "cuda", test))]
+mod trial;

@@ -469,4 +469,5 @@ fn what_a_kernel_does_not_count_is_an_error() {
 mod normal;
 #[cfg(feature = "cuda")]
 mod on_card;
+mod transpose;
 mod updates;

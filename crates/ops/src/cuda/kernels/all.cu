@@ -3,6 +3,7 @@
 #include "channels.cu"
 #include "grid_sample.cu"
 #include "normal.cu"
+#include "transpose.cu"
 #include "update.cu"
 #include "upfirdn2d.cu"
 
