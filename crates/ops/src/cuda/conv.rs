@@ -133,7 +133,20 @@ impl Kept {
             || start.elapsed() < SHAPE_BUDGET.min(left),
         );
         self.budget = Some(left.saturating_sub(start.elapsed()));
+        self.give_back(device, fastest.as_ref().map_or(0, |way| way.workspace))?;
         fastest
+    }
+
+    /// Keeps no larger workspace than `bytes`, or than the ways want that were chosen before: those that were tried may
+    /// have wanted more.
+    fn give_back(&mut self, device: &CudaDevice, bytes: usize) -> Result<()> {
+        let chosen = self.ways.values().map(|way| way.workspace);
+        let wanted = chosen.chain([bytes, 1]).max().unwrap_or(1);
+        if wanted < self.workspace.len() {
+            // SAFETY: a workspace is written before it is read.
+            self.workspace = unsafe { device.alloc::<u8>(wanted)? };
+        }
+        Ok(())
     }
 
     /// Milliseconds of a way on the card: the shortest of a few runs, after one that loads what it needs.
