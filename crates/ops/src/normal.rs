@@ -2,7 +2,7 @@
 //!
 //! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a counter into four
 //! words, Box and Muller's transform (1958) turns those into four normal numbers. Nothing is carried from number to
-//! number, so any threads of any device make them in any order. The CPU ([`crate::cpu::normal`]) and cards
+//! number, so any threads of any device make them in any order. The CPU (`cpu/normal.rs`) and cards
 //! (`cuda/kernels/normal.cu`) take the same steps, each rounded alone, and so give the same bits.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
