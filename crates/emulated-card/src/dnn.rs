@@ -1,9 +1,12 @@
 //! cuDNN: convolutions by its older functions, with sums in f32.
 
+mod algorithms;
+
 use std::ffi::{c_int, c_void};
 
 use rayon::prelude::*;
 
+use self::algorithms::{Pass, Performance, heuristics, launched, room};
 use crate::numbers::{Kind, factor, load, store};
 use crate::{complain, memory};
 
@@ -11,9 +14,6 @@ const SUCCESS: u32 = 0;
 const BAD_PARAM: u32 = 2000;
 const NOT_SUPPORTED: u32 = 3000;
 const EXECUTION_FAILED: u32 = 5000;
-
-/// What every convolution wants to work in, so that callers' workspaces are seen.
-const WORKSPACE: usize = 1000;
 
 /// A tensor or the weights: four sizes, and how far apart neighbours along each are.
 #[derive(Clone, Copy)]
@@ -30,18 +30,6 @@ struct Convolution {
     dilation: [usize; 2],
     groups: usize,
     flipped: bool,
-}
-
-/// As `cudnnConvolution*AlgoPerf_t`.
-#[repr(C)]
-struct Performance {
-    algorithm: c_int,
-    status: u32,
-    time: f32,
-    memory: usize,
-    determinism: c_int,
-    math: c_int,
-    reserved: [c_int; 3],
 }
 
 fn kind(code: c_int) -> Option<Kind> {
@@ -339,6 +327,14 @@ impl Array {
 }
 
 impl Fitted {
+    /// Whether all three lie with channels first; arrays without neighbours along the channels lie in both ways.
+    fn is_channels_first(&self) -> bool {
+        [&self.x, &self.w, &self.y].iter().all(|array| {
+            let [_, c, h, w] = array.sizes;
+            c == 1 || h * w == 1 || array.strides[3] == 1
+        })
+    }
+
     /// For each pair of an input row and an output row that meet under one tap: the tap, the rows and how the columns
     /// of the output run through those of the input.
     fn rows(&self, mut each: impl FnMut(usize, usize, usize)) {
@@ -467,12 +463,15 @@ impl Fitted {
 }
 
 /// Uses up the workspace, so that a wrong one shows.
-fn work(workspace: u64, size: usize) -> Result<(), u32> {
-    if size < WORKSPACE {
+fn work(wanted: usize, workspace: u64, size: usize) -> Result<(), u32> {
+    if size < wanted {
         return Err(failed(
             BAD_PARAM,
-            &format!("a workspace of {size} bytes, {WORKSPACE} are needed"),
+            &format!("a workspace of {size} bytes, {wanted} are needed"),
         ));
+    }
+    if size == 0 {
+        return Ok(());
     }
     match memory::write(workspace, size) {
         Some(bytes) => bytes.fill(0xFF),
@@ -494,38 +493,15 @@ fn status(result: Result<(), u32>) -> u32 {
     result.err().unwrap_or(SUCCESS)
 }
 
-/// One algorithm, which is the fastest.
-fn algorithms(
+fn workspace_size(
     fitted: Result<Fitted, u32>,
-    wanted: c_int,
-    count: *mut c_int,
-    results: *mut Performance,
+    pass: Pass,
+    algorithm: c_int,
+    size: *mut usize,
 ) -> u32 {
-    status(fitted.and_then(|_| {
-        if wanted < 1 {
-            return Err(BAD_PARAM);
-        }
-        let fastest = Performance {
-            algorithm: 1,
-            status: SUCCESS,
-            time: -1.0,
-            memory: WORKSPACE,
-            determinism: 1,
-            math: 0,
-            reserved: [0; 3],
-        };
-        // SAFETY: the caller has room for `wanted` results.
-        unsafe {
-            count.write(1);
-            results.write(fastest);
-        }
-        Ok(())
-    }))
-}
-
-fn workspace_size(fitted: Result<Fitted, u32>, size: *mut usize) -> u32 {
+    let room = fitted.and_then(|fitted| room(&fitted, pass, algorithm));
     // SAFETY: the caller gives a place for the size.
-    status(fitted.map(|_| unsafe { size.write(WORKSPACE) }))
+    status(room.map(|room| unsafe { size.write(room) }))
 }
 
 type Handle = *mut c_void;
@@ -541,7 +517,7 @@ extern "C" fn cudnnGetConvolutionForwardAlgorithm_v7(
     count: *mut c_int,
     results: *mut Performance,
 ) -> u32 {
-    algorithms(fitted(x, w, y, c), wanted, count, results)
+    heuristics(fitted(x, w, y, c), Pass::Forward, wanted, count, results)
 }
 
 #[unsafe(no_mangle)]
@@ -555,7 +531,13 @@ extern "C" fn cudnnGetConvolutionBackwardDataAlgorithm_v7(
     count: *mut c_int,
     results: *mut Performance,
 ) -> u32 {
-    algorithms(fitted(dx, w, dy, c), wanted, count, results)
+    heuristics(
+        fitted(dx, w, dy, c),
+        Pass::InputGradient,
+        wanted,
+        count,
+        results,
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -569,7 +551,13 @@ extern "C" fn cudnnGetConvolutionBackwardFilterAlgorithm_v7(
     count: *mut c_int,
     results: *mut Performance,
 ) -> u32 {
-    algorithms(fitted(x, dw, dy, c), wanted, count, results)
+    heuristics(
+        fitted(x, dw, dy, c),
+        Pass::WeightGradient,
+        wanted,
+        count,
+        results,
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -579,10 +567,10 @@ extern "C" fn cudnnGetConvolutionForwardWorkspaceSize(
     w: Handle,
     c: Handle,
     y: Handle,
-    _algorithm: c_int,
+    algorithm: c_int,
     size: *mut usize,
 ) -> u32 {
-    workspace_size(fitted(x, w, y, c), size)
+    workspace_size(fitted(x, w, y, c), Pass::Forward, algorithm, size)
 }
 
 #[unsafe(no_mangle)]
@@ -592,10 +580,10 @@ extern "C" fn cudnnGetConvolutionBackwardDataWorkspaceSize(
     dy: Handle,
     c: Handle,
     dx: Handle,
-    _algorithm: c_int,
+    algorithm: c_int,
     size: *mut usize,
 ) -> u32 {
-    workspace_size(fitted(dx, w, dy, c), size)
+    workspace_size(fitted(dx, w, dy, c), Pass::InputGradient, algorithm, size)
 }
 
 #[unsafe(no_mangle)]
@@ -605,10 +593,10 @@ extern "C" fn cudnnGetConvolutionBackwardFilterWorkspaceSize(
     dy: Handle,
     c: Handle,
     dw: Handle,
-    _algorithm: c_int,
+    algorithm: c_int,
     size: *mut usize,
 ) -> u32 {
-    workspace_size(fitted(x, dw, dy, c), size)
+    workspace_size(fitted(x, dw, dy, c), Pass::WeightGradient, algorithm, size)
 }
 
 #[unsafe(no_mangle)]
@@ -620,7 +608,7 @@ extern "C" fn cudnnConvolutionForward(
     w_shape: Handle,
     w: u64,
     convolution: Handle,
-    _algorithm: c_int,
+    algorithm: c_int,
     workspace: u64,
     size: usize,
     beta: *const c_void,
@@ -629,7 +617,7 @@ extern "C" fn cudnnConvolutionForward(
 ) -> u32 {
     status(
         fitted(x_shape, w_shape, y_shape, convolution).and_then(|f| {
-            work(workspace, size)?;
+            work(launched(&f, Pass::Forward, algorithm)?, workspace, size)?;
             let (alpha, beta) = factors(alpha, beta);
             let result = f.forward(&f.x.read(x)?, &f.w.read(w)?);
             f.y.write(y, &result, alpha, beta)
@@ -646,7 +634,7 @@ extern "C" fn cudnnConvolutionBackwardData(
     dy_shape: Handle,
     dy: u64,
     convolution: Handle,
-    _algorithm: c_int,
+    algorithm: c_int,
     workspace: u64,
     size: usize,
     beta: *const c_void,
@@ -655,7 +643,11 @@ extern "C" fn cudnnConvolutionBackwardData(
 ) -> u32 {
     status(
         fitted(dx_shape, w_shape, dy_shape, convolution).and_then(|f| {
-            work(workspace, size)?;
+            work(
+                launched(&f, Pass::InputGradient, algorithm)?,
+                workspace,
+                size,
+            )?;
             let (alpha, beta) = factors(alpha, beta);
             let result = f.input_gradient(&f.w.read(w)?, &f.y.read(dy)?);
             f.x.write(dx, &result, alpha, beta)
@@ -672,7 +664,7 @@ extern "C" fn cudnnConvolutionBackwardFilter(
     dy_shape: Handle,
     dy: u64,
     convolution: Handle,
-    _algorithm: c_int,
+    algorithm: c_int,
     workspace: u64,
     size: usize,
     beta: *const c_void,
@@ -681,7 +673,11 @@ extern "C" fn cudnnConvolutionBackwardFilter(
 ) -> u32 {
     status(
         fitted(x_shape, dw_shape, dy_shape, convolution).and_then(|f| {
-            work(workspace, size)?;
+            work(
+                launched(&f, Pass::WeightGradient, algorithm)?,
+                workspace,
+                size,
+            )?;
             let (alpha, beta) = factors(alpha, beta);
             let result = f.weight_gradient(&f.x.read(x)?, &f.y.read(dy)?);
             f.w.write(dw, &result, alpha, beta)
@@ -758,7 +754,7 @@ mod tests {
                     }
                 }
             }
-            let room = memory::allocate(WORKSPACE).unwrap();
+            let room = memory::allocate(1000).unwrap();
             let (alpha, beta) = (2f32, 0.5f32);
             let (a, b) = (
                 std::ptr::from_ref(&alpha).cast(),
@@ -776,7 +772,7 @@ mod tests {
                     .enumerate()
                     .for_each(|(i, v)| store(bytes, i, Kind::F32, *v));
             };
-            let size = WORKSPACE;
+            let size = 1000;
             assert_eq!(
                 cudnnConvolutionForward(none, a, xs, x, ws, wt, conv, 1, room, size, b, ys, y),
                 SUCCESS

@@ -3,10 +3,10 @@
 use candle_core::{DType, Tensor};
 use dataset::ImageDataset;
 use metrics::{FakeSource, PathOptions, SourceError};
-use networks::{Generator, MappingOptions, NoiseMode, NormalSource, SynthesisOptions};
+use networks::{Generator, MappingOptions, NormalSource, SynthesisOptions};
 
 use crate::paths;
-use crate::streams::{BatchNoise, Purpose, streams};
+use crate::streams::{Purpose, noise, streams};
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -88,9 +88,8 @@ impl<'a> FakeImages<'a> {
             &mut streams,
             self.generator.device(),
         )?;
-        let mut noise = BatchNoise { streams, times: 1 };
         let synthesis = SynthesisOptions {
-            noise: NoiseMode::Random(&mut noise),
+            noise: noise(&mut streams, 1),
         };
         let options = MappingOptions::default();
         let images = self

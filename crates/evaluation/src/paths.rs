@@ -3,11 +3,11 @@
 use candle_core::{Device, Tensor};
 use dataset::ImageDataset;
 use metrics::PathOptions;
-use networks::{Generator, MappingOptions, NoiseMode, NormalSource, SynthesisOptions};
+use networks::{Generator, MappingOptions, NormalSource, SynthesisOptions};
 use rng::RandomState;
 
 use crate::fake_images::Result;
-use crate::streams::BatchNoise;
+use crate::streams::noise;
 
 /// Labels of random samples, one from each stream: `[n, c_dim]`.
 pub(crate) fn labels(
@@ -78,9 +78,8 @@ pub(crate) fn pairs(
     } else {
         ws
     };
-    let mut noise = BatchNoise { streams, times: 2 };
     let synthesis = SynthesisOptions {
-        noise: NoiseMode::Random(&mut noise),
+        noise: noise(&mut streams, 2),
     };
     Ok(generator.synthesis.forward(&ws, synthesis)?)
 }

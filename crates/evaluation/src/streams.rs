@@ -1,6 +1,6 @@
 //! A stream of random numbers for each image, so that an image is the same whatever was made before it.
 
-use networks::NormalSource;
+use networks::{NoiseMode, noise_key};
 use rng::RandomState;
 
 /// What streams are for: images and paths do not share theirs.
@@ -19,25 +19,11 @@ pub(crate) fn streams(seed: u32, purpose: Purpose, start: usize, n: usize) -> Ve
         .collect()
 }
 
-/// Noise for a batch: each image from its own stream. With `times = 2` the batch is two images of each stream, all first
-/// ones before all second ones, with the same noise.
-pub(crate) struct BatchNoise {
-    pub streams: Vec<RandomState>,
-    pub times: usize,
-}
-
-impl NormalSource for BatchNoise {
-    fn fill_normal(&mut self, out: &mut [f32]) {
-        let half = out.len() / self.times;
-        let (first, rest) = out.split_at_mut(half);
-        let each = half / self.streams.len().max(1);
-        for (values, stream) in first.chunks_mut(each.max(1)).zip(&mut self.streams) {
-            stream.fill_normal(values);
-        }
-        for again in rest.chunks_mut(half.max(1)) {
-            again.copy_from_slice(&first[..again.len()]);
-        }
-    }
+/// Noise for a batch: each image by a key from its own stream. With `times = 2` the batch is two images of each stream,
+/// all first ones before all second ones, with the same noise.
+pub(crate) fn noise(streams: &mut [RandomState], times: usize) -> NoiseMode {
+    let keys: Vec<u64> = streams.iter_mut().map(noise_key).collect();
+    NoiseMode::Random(keys.repeat(times))
 }
 
 #[cfg(test)]
@@ -46,19 +32,17 @@ mod tests {
 
     #[test]
     fn an_image_has_its_numbers_in_any_batch_and_pairs_share_theirs() {
-        let fill = |start, n, times, len| {
-            let mut noise = BatchNoise {
-                streams: streams(5, Purpose::Images, start, n),
-                times,
-            };
-            let mut values = vec![0f32; len];
-            noise.fill_normal(&mut values);
-            values
+        let keys = |start, n, times| {
+            let mut streams = streams(5, Purpose::Images, start, n);
+            match noise(&mut streams, times) {
+                NoiseMode::Random(keys) => keys,
+                other => panic!("{other:?}"),
+            }
         };
-        let three = fill(0, 3, 1, 12);
-        assert_eq!(fill(1, 2, 1, 8), three[4..]);
-        assert_eq!(fill(0, 3, 2, 24), [&three[..], &three].concat());
-        assert_ne!(three[..4], three[4..8]);
+        let three = keys(0, 3, 1);
+        assert_eq!(keys(1, 2, 1), three[1..]);
+        assert_eq!(keys(0, 3, 2), [&three[..], &three].concat());
+        assert!(three[0] != three[1] && three[1] != three[2]);
         let first = |purpose| streams(5, purpose, 0, 1)[0].random_sample();
         assert_ne!(first(Purpose::Paths), first(Purpose::Images));
     }

@@ -170,7 +170,7 @@ impl Generator {
         z: &Tensor,
         c: Option<&Tensor>,
         mapping: &MappingOptions,
-        synthesis: SynthesisOptions<'_>,
+        synthesis: SynthesisOptions,
     ) -> Result<Tensor> {
         let ws = self.mapping.forward(z, c, mapping)?;
         self.synthesis.forward(&ws, synthesis)

@@ -33,6 +33,6 @@ pub use generator::Generator;
 pub use mapping::{MappingNetwork, MappingOptions, mix_styles};
 pub use parameters::{Parameters, TensorKind, TensorSlot};
 pub use precision::Precision;
-pub use random::NormalSource;
+pub use random::{NormalSource, noise_key};
 pub use snapshot::{NetworkConfig, Snapshot};
 pub use synthesis::{NoiseMode, SynthesisNetwork, SynthesisOptions};

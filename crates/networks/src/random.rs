@@ -1,4 +1,6 @@
-/// Where standard normal numbers come from: weights at the start, and noise.
+use rng::RandomState;
+
+/// Where standard normal numbers come from: weights at the start.
 ///
 /// Passed in wherever numbers are drawn; nothing in this crate owns a generator.
 pub trait NormalSource {
@@ -6,8 +8,14 @@ pub trait NormalSource {
     fn fill_normal(&mut self, out: &mut [f32]);
 }
 
-impl NormalSource for rng::RandomState {
+impl NormalSource for RandomState {
     fn fill_normal(&mut self, out: &mut [f32]) {
         out.fill_with(|| self.standard_normal() as f32);
     }
+}
+
+/// A key of noise ([`crate::NoiseMode::Random`]): 64 bits, in two draws.
+pub fn noise_key(random: &mut RandomState) -> u64 {
+    let mut word = || random.index(1 << 32) as u64;
+    word() << 32 | word()
 }

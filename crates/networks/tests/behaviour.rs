@@ -35,15 +35,26 @@ fn noise_modes() {
         .mapping
         .forward(&z, Some(&c), &MappingOptions::default())
         .unwrap();
-    let with = |noise: NoiseMode<'_>| {
+    let with = |noise: NoiseMode| {
         let img = g.synthesis.forward(&ws, SynthesisOptions { noise });
         values(&img.unwrap())
     };
-    let random = |seed| with(NoiseMode::Random(&mut RandomState::new(seed)));
+    let random = |seed| with(NoiseMode::Random(vec![seed]));
     assert_eq!(with(NoiseMode::Const), with(NoiseMode::Const));
     assert_eq!(random(5), random(5));
     assert_ne!(random(5), random(6));
     assert_ne!(with(NoiseMode::Const), with(NoiseMode::None));
+    // One key for each image: the same image alone and in a batch.
+    let batch = with(NoiseMode::Random(vec![7, 8, 9, 10]));
+    let last = ws.narrow(0, 3, 1).unwrap();
+    let noise = NoiseMode::Random(vec![10]);
+    let alone = g.synthesis.forward(&last, SynthesisOptions { noise });
+    let alone = values(&alone.unwrap());
+    let there = &batch[batch.len() - alone.len()..];
+    for (alone, there) in alone.iter().zip(there) {
+        assert!((alone - there).abs() < 1e-5, "{alone} {there}");
+    }
+    assert!(random(10)[batch.len() - alone.len()..] != *there);
 }
 
 #[test]

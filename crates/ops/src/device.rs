@@ -149,6 +149,25 @@ pub fn peak_memory(device: &Device) -> candle_core::Result<Option<u64>> {
     }
 }
 
+/// Keeps shapes on a card: see [`layouts_stay`].
+#[must_use = "shapes stay while this lives"]
+pub struct LayoutsStay(
+    #[allow(dead_code, reason = "it is dropped")] Option<Box<dyn std::any::Any>>,
+);
+
+/// While the result lives, a card keeps the shapes and strides that this thread's sums, copies and products of views need
+/// there, instead of getting them anew with each call.
+///
+/// candle keeps what it uploads in small pieces as well, and never lets go of it: numbers that differ from call to call
+/// must go through [`crate::transfer::upload`] in that time.
+pub fn layouts_stay(device: &Device) -> LayoutsStay {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => LayoutsStay(Some(Box::new(card.enable_cuda_graph_htod_cache()))),
+        _ => LayoutsStay(None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ pub mod device;
 mod grid_sample;
 mod modulated_conv2d;
 pub mod moment;
+pub mod normal;
 mod op;
 mod scaled_conv2d;
 pub mod second_order;

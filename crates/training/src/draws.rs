@@ -2,7 +2,7 @@
 
 use augment::{AugmentPipe, Augmentation, BatchShape};
 use candle_core::{Device, Tensor};
-use networks::{NoiseMode, NormalSource, SynthesisOptions};
+use networks::{NoiseMode, NormalSource, SynthesisOptions, noise_key};
 use ops::transfer::upload;
 use rng::{RandomState, SavedState};
 use serde::{Deserialize, Serialize};
@@ -14,19 +14,18 @@ use crate::error::{Error, Result};
 pub enum Noise {
     /// That stored with the weights.
     Const,
-    /// New noise from this seed.
-    Seed(u32),
+    /// New noise by this key.
+    Key(u64),
 }
 
 impl Noise {
     /// Calls `synthesis` with options that add this noise.
-    pub fn with<T>(&self, synthesis: impl FnOnce(SynthesisOptions<'_>) -> T) -> T {
-        match self {
-            Noise::Const => synthesis(SynthesisOptions {
-                noise: NoiseMode::Const,
-            }),
-            Noise::Seed(seed) => synthesis(SynthesisOptions::random(&mut RandomState::new(*seed))),
-        }
+    pub fn with<T>(&self, synthesis: impl FnOnce(SynthesisOptions) -> T) -> T {
+        let noise = match self {
+            Noise::Const => NoiseMode::Const,
+            Noise::Key(key) => NoiseMode::Random(vec![*key]),
+        };
+        synthesis(SynthesisOptions { noise })
     }
 }
 
@@ -159,7 +158,7 @@ impl Draws for RunDraws {
     }
 
     fn noise(&mut self) -> Noise {
-        Noise::Seed(self.noise.index(1 << 32) as u32)
+        Noise::Key(noise_key(&mut self.noise))
     }
 
     fn path_noise(&mut self, shape: &[usize]) -> Result<Tensor> {

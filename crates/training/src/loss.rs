@@ -6,6 +6,7 @@
 use augment::{Augmentation, BatchShape};
 use candle_core::{Tensor, Var};
 use networks::{Discriminator, Generator, MappingOptions, mix_styles};
+use ops::transfer::upload;
 use ops::{Activation, BiasActOptions, Dual, Value};
 
 use crate::config::LossConfig;
@@ -162,7 +163,7 @@ impl Losses {
         self.pl_mean += (mean - self.pl_mean) * decay;
         let offsets: Vec<f32> = lengths.iter().map(|length| length - self.pl_mean).collect();
         let penalties: Vec<f32> = offsets.iter().map(|offset| offset * offset).collect();
-        let penalties = readings.part(&Tensor::new(penalties, slope.device())?)?;
+        let penalties = readings.part(&upload(penalties, batch, slope.device())?)?;
         readings.values("Loss/pl_penalty", penalties);
         let weight = self.config.pl_weight as f32;
         readings.times("Loss/G/reg", penalties, weight);
@@ -177,7 +178,7 @@ impl Losses {
                 true => outer * (offset - decay * mean_offset) / (num_ws as f32 * length),
                 false => 0.0,
             });
-        let factors = Tensor::from_iter(factors, slope.device())?.reshape((batch, 1, 1))?;
+        let factors = upload::<f32>(factors.collect(), (batch, 1, 1), slope.device())?;
         let direction = slope.broadcast_mul(&factors)?;
         debug_assert_eq!(direction.dims(), [batch, num_ws, w_dim]);
 

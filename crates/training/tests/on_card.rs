@@ -320,6 +320,8 @@ fn a_card_waits_for_the_host_once_in_four_steps_and_for_adaptation() {
             let expected = [1, 0, 0, 1][steps];
             assert_eq!(stalls, expected, "step {steps}");
             assert_eq!(downloads, 1 + u64::from(steps == 0), "step {steps}");
+            // Images, latents, keys of noise and what augmentation draws; shapes of views are there already.
+            assert!(uploads < 90, "step {steps}: {uploads} uploads");
         }
     });
 }

@@ -1,7 +1,7 @@
 //! `ws` to pictures, batch by batch, with files written beside the computing.
 
 use candle_core::Tensor;
-use networks::{NoiseMode, NormalSource, SynthesisOptions};
+use networks::{NoiseMode, SynthesisOptions, noise_key};
 use rng::RandomState;
 
 use crate::args::Noise;
@@ -15,35 +15,21 @@ pub fn synthesize(
     noise: Noise,
     noise_seeds: &[u32],
 ) -> anyhow::Result<Vec<Picture>> {
-    let mut random = PerImage::new(noise_seeds);
     let options = SynthesisOptions {
         noise: match noise {
             Noise::Const => NoiseMode::Const,
             Noise::None => NoiseMode::None,
-            Noise::Random => NoiseMode::Random(&mut random),
+            Noise::Random => NoiseMode::Random(keys(noise_seeds)),
         },
     };
     Picture::from_images(&model.generator.synthesis.forward(ws, options)?)
 }
 
-/// A generator for each image of a batch, so that its noise does not depend on its neighbours.
-struct PerImage(Vec<RandomState>);
-
-impl PerImage {
-    fn new(seeds: &[u32]) -> Self {
-        // Not those of z.
-        let other = |seed: &u32| RandomState::new(seed ^ 0x9e37_79b9);
-        Self(seeds.iter().map(other).collect())
-    }
-}
-
-impl NormalSource for PerImage {
-    fn fill_normal(&mut self, out: &mut [f32]) {
-        let each = out.len() / self.0.len().max(1);
-        for (random, part) in self.0.iter_mut().zip(out.chunks_exact_mut(each.max(1))) {
-            random.fill_normal(part);
-        }
-    }
+/// A key of noise for each image of a batch, so that its noise does not depend on its neighbours.
+fn keys(seeds: &[u32]) -> Vec<u64> {
+    // Not the generators of z.
+    let key = |seed: &u32| noise_key(&mut RandomState::new(seed ^ 0x9e37_79b9));
+    seeds.iter().map(key).collect()
 }
 
 /// Runs `make` for chunk after chunk of `items` on this thread, and `write` on its results on another, so that encoding
@@ -86,12 +72,10 @@ mod tests {
 
     #[test]
     fn noise_is_of_the_image_not_of_the_batch() {
-        let mut both = [0f32; 8];
-        PerImage::new(&[3, 9]).fill_normal(&mut both);
-        let mut alone = [0f32; 4];
-        PerImage::new(&[9]).fill_normal(&mut alone);
-        assert_eq!(both[4..], alone);
-        assert_ne!(both[..4], alone);
+        let both = keys(&[3, 9]);
+        assert_eq!(both[1..], keys(&[9]));
+        assert_ne!(both[0], both[1]);
+        // The numbers of an image are those of its key alone: `ops::normal`.
     }
 
     #[test]

@@ -55,7 +55,9 @@ fn on_some(
 /// What is at these places of a dimension.
 fn gathered(x: &Value, dim: usize, places: impl Iterator<Item = usize>) -> Result<Value> {
     let len = x.dim(dim)?;
-    let places = Tensor::from_iter(places.map(|i| i as u32), x.device())?;
+    let places: Vec<u32> = places.map(|i| i as u32).collect();
+    let count = places.len();
+    let places = upload(places, count, x.device())?;
     let back = places.clone();
     x.linear_map(
         |x| x.contiguous()?.index_select(&places, dim),
@@ -87,7 +89,7 @@ fn warped(geometry: &Geometry, x: &Value) -> Result<Value> {
         let large = padded(x, geometry.margin)?.upfirdn2d(&filter, &upsampling)?;
         let maps = geometry.maps.iter().flatten();
         let theta: Vec<f32> = maps.flat_map(|map| map.theta.concat()).collect();
-        let theta = Tensor::from_vec(theta, (n, 2, 3), x.device())?;
+        let theta = upload(theta, (n, 2, 3), x.device())?;
         let size = (n, channels, warped_size(height), warped_size(width));
         let sampled = large.grid_sample(&affine_grid(&theta, size)?.into())?;
         let margin = -2 * FILTER_MARGIN as isize;
@@ -105,7 +107,7 @@ fn recolored(plan: &Plan, x: &Value, is_affine: bool) -> Result<Value> {
         let maps = plan.colors.iter().flatten();
         let rows = maps.clone().flat_map(|map| &map.matrix[..channels]);
         let matrices: Vec<f32> = rows.flat_map(|row| &row[..channels]).copied().collect();
-        let matrices = Tensor::from_vec(matrices, (n, channels, channels), x.device())?;
+        let matrices = upload(matrices, (n, channels, channels), x.device())?;
         let transposed = matrices.transpose(1, 2)?.contiguous()?;
         let colors = x.reshape((n, channels, height * width))?;
         let mut y = colors.linear_map(
@@ -114,7 +116,7 @@ fn recolored(plan: &Plan, x: &Value, is_affine: bool) -> Result<Value> {
         )?;
         if is_affine {
             let offsets = maps.flat_map(|map| map.offset[..channels].to_vec());
-            let offsets = Tensor::from_vec(offsets.collect(), (n, channels, 1), x.device())?;
+            let offsets = upload::<f32>(offsets.collect(), (n, channels, 1), x.device())?;
             y = y.broadcast_add(&offsets.into())?;
         }
         y.reshape((n, channels, height, width))
@@ -130,7 +132,7 @@ fn filtered(plan: &Plan, x: &Value) -> Result<Value> {
             .flat_map(|taps| std::iter::repeat_n(taps, channels))
             .flat_map(|taps| taps.map(|tap| tap as f32))
             .collect();
-        let taps = Tensor::from_vec(taps, (planes, 1, TAPS, 1), x.device())?;
+        let taps = upload(taps, (planes, 1, TAPS, 1), x.device())?;
         let along = |x: &Value, taps: Tensor| {
             let options = Conv2dOptions {
                 groups: planes,
@@ -164,7 +166,7 @@ fn cut_out(plan: &Plan, x: &Value) -> Result<Value> {
         let mask = |hidden: Vec<&[bool]>, shape| {
             let values = hidden.concat().into_iter();
             let values = values.map(|hidden| f32::from(u8::from(hidden)));
-            Tensor::from_vec(values.collect::<Vec<f32>>(), shape, x.device())
+            upload::<f32>(values.collect(), shape, x.device())
         };
         let rows = cutouts.clone().map(|cutout| &cutout.rows[..]).collect();
         let columns = cutouts.map(|cutout| &cutout.columns[..]).collect();

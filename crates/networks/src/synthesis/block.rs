@@ -86,7 +86,7 @@ impl SynthesisBlock {
         (x, img): State,
         dtype: DType,
         w: impl Fn(usize) -> Result<Dual>,
-        noise: &mut NoiseSampler<'_>,
+        noise: &mut NoiseSampler,
     ) -> Result<State> {
         let w0 = w(0)?;
         let x = x.map(|x| x.to_dtype(dtype)).transpose()?;

@@ -89,13 +89,7 @@ impl SynthesisLayer {
     /// - `x`: `[batch, in_channels, resolution / up, resolution / up]`
     /// - `w`: `[batch, w_dim]`
     /// - result: `[batch, out_channels, resolution, resolution]`, of the type of `x`, it and its clamp times `gain`
-    pub fn forward(
-        &self,
-        x: &Dual,
-        w: &Dual,
-        noise: &mut NoiseSampler<'_>,
-        gain: f64,
-    ) -> Result<Dual> {
+    pub fn forward(&self, x: &Dual, w: &Dual, noise: &mut NoiseSampler, gain: f64) -> Result<Dual> {
         let batch = w.primal.dim(0)?;
         let noise = match &self.noise {
             Some(own) => noise.sample(own, batch, self.resolution)?,

@@ -13,21 +13,22 @@ use crate::builder::Builder;
 use crate::config::GeneratorConfig;
 use crate::error::{Error, Result};
 use crate::precision::{Precision, short_from};
+use crate::random::noise_key;
 
 pub use self::noise::NoiseMode;
 
 /// How a synthesis call is made.
-#[derive(Default)]
-pub struct SynthesisOptions<'r> {
+#[derive(Clone, Debug, Default)]
+pub struct SynthesisOptions {
     /// What the layers add.
-    pub noise: NoiseMode<'r>,
+    pub noise: NoiseMode,
 }
 
-impl<'r> SynthesisOptions<'r> {
-    /// Random noise from `random`, as in training.
-    pub fn random(random: &'r mut dyn crate::NormalSource) -> Self {
+impl SynthesisOptions {
+    /// Random noise by a key from `random`, as in training.
+    pub fn random(random: &mut rng::RandomState) -> Self {
         Self {
-            noise: NoiseMode::Random(random),
+            noise: NoiseMode::Random(vec![noise_key(random)]),
         }
     }
 }
@@ -64,7 +65,7 @@ impl SynthesisNetwork {
     ///
     /// # Errors
     /// `Config` when `ws` has another shape.
-    pub fn forward_dual(&self, ws: &Dual, options: SynthesisOptions<'_>) -> Result<Dual> {
+    pub fn forward_dual(&self, ws: &Dual, options: SynthesisOptions) -> Result<Dual> {
         self.forward_observed(ws, options, &mut |_, _| {})
     }
 
@@ -72,7 +73,7 @@ impl SynthesisNetwork {
     ///
     /// # Errors
     /// The same.
-    pub fn forward(&self, ws: &Tensor, options: SynthesisOptions<'_>) -> Result<Tensor> {
+    pub fn forward(&self, ws: &Tensor, options: SynthesisOptions) -> Result<Tensor> {
         let images = self.forward_dual(&ws.into(), options)?;
         Ok(images.primal.into_tensor())
     }
@@ -84,7 +85,7 @@ impl SynthesisNetwork {
     pub fn forward_observed(
         &self,
         ws: &Dual,
-        options: SynthesisOptions<'_>,
+        options: SynthesisOptions,
         observe: &mut dyn FnMut(&str, &Dual),
     ) -> Result<Dual> {
         let dims = ws.primal.dims();

@@ -1,15 +1,17 @@
 use ops::Dual;
-use ops::transfer::upload;
+use ops::normal::Keys;
 
 use super::layer::Noise;
 use crate::error::Result;
-use crate::random::NormalSource;
 
 /// What the layers of a generator add to their activations.
-#[derive(Default)]
-pub enum NoiseMode<'r> {
-    /// New noise for each layer and sample, drawn from this generator: training and metrics.
-    Random(&'r mut dyn NormalSource),
+#[derive(Clone, Debug, Default)]
+pub enum NoiseMode {
+    /// New noise for each layer and image, made where the network is: training and metrics.
+    ///
+    /// One key ([`crate::noise_key`]) serves a whole batch. With one key for each image, an image's noise does not depend
+    /// on its batch. The same keys give the same noise, on every device to the bit ([`ops::normal`]).
+    Random(Vec<u64>),
     /// The noise that is stored with the weights: the same `ws` give the same image.
     #[default]
     Const,
@@ -18,13 +20,21 @@ pub enum NoiseMode<'r> {
 }
 
 /// Gives layer after layer its noise.
-pub(crate) struct NoiseSampler<'r> {
-    mode: NoiseMode<'r>,
+pub(crate) struct NoiseSampler {
+    mode: NoiseMode,
+    /// The keys of random noise, on the device since the first layer.
+    keys: Option<Keys>,
+    /// Layers that have theirs: each has a stream of its own.
+    layers: u32,
 }
 
-impl<'r> NoiseSampler<'r> {
-    pub fn new(mode: NoiseMode<'r>) -> Self {
-        Self { mode }
+impl NoiseSampler {
+    pub fn new(mode: NoiseMode) -> Self {
+        Self {
+            mode,
+            keys: None,
+            layers: 0,
+        }
     }
 
     /// Noise of one layer, `[batch or 1, 1, resolution, resolution]`, times its strength.
@@ -34,14 +44,17 @@ impl<'r> NoiseSampler<'r> {
         batch: usize,
         resolution: usize,
     ) -> Result<Option<Dual>> {
-        let values = match &mut self.mode {
+        let values = match &self.mode {
             NoiseMode::None => return Ok(None),
             NoiseMode::Const => noise.constant.reshape((1, 1, resolution, resolution))?,
-            NoiseMode::Random(random) => {
-                let mut values = vec![0f32; batch * resolution * resolution];
-                random.fill_normal(&mut values);
-                let shape = (batch, 1, resolution, resolution);
-                upload(values, shape, noise.constant.device())?.to_dtype(noise.constant.dtype())?
+            NoiseMode::Random(keys) => {
+                let keys = match &mut self.keys {
+                    Some(keys) => keys,
+                    none => none.insert(Keys::new(keys, noise.constant.device())?),
+                };
+                let values = keys.normal(self.layers, (batch, resolution, resolution))?;
+                self.layers += 1;
+                values.to_dtype(noise.constant.dtype())?
             }
         };
         let one = noise.strength.reshape((1, 1, 1, 1))?;

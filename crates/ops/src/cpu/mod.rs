@@ -14,6 +14,7 @@ pub(crate) mod grid_sample;
 pub(crate) mod im2col;
 pub(crate) mod layout;
 pub(crate) mod matmul;
+pub(crate) mod normal;
 pub(crate) mod parallel;
 pub(crate) mod pointwise;
 pub(crate) mod scratch;

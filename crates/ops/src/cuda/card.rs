@@ -7,12 +7,13 @@ use candle_core::cuda_backend::cudarc::driver::{
     ValidAsZeroBits,
 };
 use candle_core::cuda_backend::{CudaDType, CudaDevice, WrapErr};
-use candle_core::{CudaStorage, DType, Device, Layout, Result, Shape, Storage, bail};
+use candle_core::{CudaStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use half::{bf16, f16};
 
 use super::conv;
 use super::plan::{Launch, Params, Plan};
 use super::table::{ARRAYS, Row, Table};
+use super::transfer;
 use crate::device::{CardReport, DeviceError};
 
 /// All kernels, as PTX: the driver compiles it for the card at hand, once.
@@ -114,7 +115,7 @@ fn kernel<T: Element>(
 }
 
 /// Puts one kernel for the type `T` behind what the card already has to do.
-fn enqueue<T: Element, I, Y>(
+pub(super) fn enqueue<T: Element, I, Y>(
     device: &CudaDevice,
     name: &str,
     params: &Params,
@@ -287,7 +288,13 @@ pub(crate) fn over_rows(
         return Ok(());
     }
     let function = function(device, &format!("{name}_f32"))?;
-    let table = device.clone_htod(&words)?;
+    // In halves: candle has no type of 64 bits without a sign.
+    let halves = words
+        .iter()
+        .flat_map(|&word| [word as u32, (word >> 32) as u32]);
+    let halves: Vec<u32> = halves.collect();
+    let uploaded = transfer::upload(&halves, halves.len().into(), device)?;
+    let table = transfer::address(&uploaded, &stream)?;
     let nothing = 0u64;
     let mut arguments = stream.launch_builder(&function);
     arguments.arg(&table).arg(&nothing).arg(&nothing);
@@ -297,6 +304,31 @@ pub(crate) fn over_rows(
     // the table's: both are freed in it, behind the kernel, and whatever reads or writes the tensors before or after is
     // in it, too. The host has no reference to that memory.
     unsafe { arguments.launch(blocks(&params)) }.w()?;
+    Ok(())
+}
+
+/// Runs a kernel that makes the f32 numbers of a new tensor from words of 32 bits.
+///
+/// # Errors
+/// When a tensor is not contiguous on this card; what the driver says.
+pub(super) fn generate(
+    device: &CudaDevice,
+    name: &str,
+    words: &Tensor,
+    params: &Params,
+    to: &Tensor,
+) -> Result<()> {
+    let function = function(device, &format!("{name}_f32"))?;
+    let stream = device.cuda_stream();
+    let from = transfer::address(words, &stream)?;
+    let to = transfer::address(to, &stream)?;
+    let nothing = 0u64;
+    let mut arguments = stream.launch_builder(&function);
+    arguments.arg(&from).arg(&nothing).arg(&nothing);
+    arguments.arg(&to).arg(params);
+    // SAFETY: the caller made both tensors for these sizes; nobody else has the new one yet, and both are freed in the
+    // stream, behind the kernel.
+    unsafe { arguments.launch(blocks(params)) }.w()?;
     Ok(())
 }
 

@@ -12,7 +12,10 @@ pub(crate) mod card;
 mod conv;
 #[cfg(test)]
 pub(crate) mod host;
+pub(crate) mod normal;
 pub(crate) mod plan;
 pub(crate) mod table;
 #[cfg(feature = "cuda")]
 pub(crate) mod transfer;
+#[cfg(any(feature = "cuda", test))]
+mod trial;

@@ -70,6 +70,15 @@ impl Params {
         Params::signed(threads, &signed, floats)
     }
 
+    /// For `transpose`: `[n, rows, columns]` to `[n, columns, rows]`, 4 by 4 numbers for each thread, threads in groups of
+    /// 4 by 8.
+    #[cfg(any(feature = "cuda", test))]
+    pub(crate) fn transposing(n: usize, rows: usize, columns: usize) -> Result<Params> {
+        let groups = [rows.div_ceil(4 * 4), columns.div_ceil(8 * 4)];
+        let threads = n * groups[0] * groups[1] * 32;
+        Params::new(threads, &[rows, columns, groups[0], groups[1]], &[])
+    }
+
     /// [`Params::new`] where numbers may be negative.
     pub(crate) fn signed(threads: usize, integers: &[i64], floats: &[f32]) -> Result<Params> {
         let mut params = Params {

@@ -189,7 +189,7 @@ impl Drop for Download {
 }
 
 /// Where the numbers of a contiguous tensor begin.
-fn address(tensor: &Tensor, stream: &CudaStream) -> Result<u64> {
+pub(super) fn address(tensor: &Tensor, stream: &CudaStream) -> Result<u64> {
     fn begin<T: DeviceRepr + candle_core::cuda_backend::CudaDType>(
         storage: &candle_core::CudaStorage,
         offset: usize,

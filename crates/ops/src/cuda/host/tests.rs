@@ -466,6 +466,8 @@ fn what_a_kernel_does_not_count_is_an_error() {
     assert!(error.contains("too many taps"), "{error}");
 }
 
+mod normal;
 #[cfg(feature = "cuda")]
 mod on_card;
+mod transpose;
 mod updates;

@@ -2,6 +2,8 @@
 #include "activation.cu"
 #include "channels.cu"
 #include "grid_sample.cu"
+#include "normal.cu"
+#include "transpose.cu"
 #include "update.cu"
 #include "upfirdn2d.cu"
 

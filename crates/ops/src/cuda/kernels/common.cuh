@@ -11,6 +11,7 @@ typedef __nv_bfloat16 bf16;
 #define ON_CARD __device__ __forceinline__
 #else
 #include <cmath>
+#include <cstring>
 typedef _Float16 f16;
 #define EXPORT extern "C"
 #define ON_CARD static inline
@@ -34,6 +35,31 @@ ON_CARD long long thread_number() { return (long long)blockIdx.x * blockDim.x + 
 // Numbers are stored as T and computed with as float.
 template <typename T> ON_CARD float load(const T *values, long long i) { return (float)values[i]; }
 template <typename T> ON_CARD void store(T *values, long long i, float value) { values[i] = (T)value; }
+
+// Arithmetic that is rounded step by step: compilers would join products and sums.
+#ifdef __CUDACC__
+ON_CARD float times(float a, float b) { return __fmul_rn(a, b); }
+ON_CARD float plus(float a, float b) { return __fadd_rn(a, b); }
+ON_CARD float over(float a, float b) { return __fdiv_rn(a, b); }
+ON_CARD float root(float a) { return __fsqrt_rn(a); }
+ON_CARD unsigned to_bits(float a) { return __float_as_uint(a); }
+ON_CARD float of_bits(unsigned a) { return __uint_as_float(a); }
+#else
+ON_CARD float times(float a, float b) { return a * b; }
+ON_CARD float plus(float a, float b) { return a + b; }
+ON_CARD float over(float a, float b) { return a / b; }
+ON_CARD float root(float a) { return sqrtf(a); }
+ON_CARD unsigned to_bits(float a) {
+    unsigned bits;
+    memcpy(&bits, &a, sizeof bits);
+    return bits;
+}
+ON_CARD float of_bits(unsigned a) {
+    float value;
+    memcpy(&value, &a, sizeof value);
+    return value;
+}
+#endif
 
 // Every kernel takes up to three inputs and one result; null where it has fewer.
 #define ARGUMENTS const void *a, const void *b, const void *c, void *y, const Params p

@@ -33,15 +33,6 @@ template <typename Change> ON_CARD void over_rows(long long at, const void *tabl
     for (long long i = start + at % LANES; i < end; i += LANES) change(row, i);
 }
 
-// Products and sums that are rounded one by one: compilers would join them.
-#ifdef __CUDACC__
-ON_CARD float times(float a, float b) { return __fmul_rn(a, b); }
-ON_CARD float plus(float a, float b) { return __fadd_rn(a, b); }
-#else
-ON_CARD float times(float a, float b) { return a * b; }
-ON_CARD float plus(float a, float b) { return a + b; }
-#endif
-
 // x = y
 KERNEL(update_copy) {
     over_rows(at, a, p, [](const Row &row, long long i) { row.x[i] = row.y[i]; });

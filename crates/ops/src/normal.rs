@@ -1,0 +1,114 @@
+//! Standard normal numbers by position: a number depends on a key and on where it stands, and on nothing else.
+//!
+//! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a counter into four
+//! words, Box and Muller's transform (1958) turns those into four normal numbers. Nothing is carried from number to
+//! number, so any threads of any device make them in any order. The CPU (`cpu/normal.rs`) and cards
+//! (`cuda/kernels/normal.cu`) take the same steps, each rounded alone, and so give the same bits.
+
+use candle_core::{DType, Device, Result, Tensor, bail};
+
+use crate::cpu::normal as cpu;
+use crate::transfer::upload;
+
+/// The keys of a batch, where its numbers are to be made.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// `[keys, 2]`, u32: low and high halves.
+    words: Tensor,
+}
+
+impl Keys {
+    /// Brings keys to a device.
+    ///
+    /// # Errors
+    /// When there is none; what the driver says.
+    pub fn new(keys: &[u64], device: &Device) -> Result<Keys> {
+        if keys.is_empty() {
+            bail!("normal numbers: there is no key");
+        }
+        let halves = keys
+            .iter()
+            .flat_map(|&key| [key as u32, (key >> 32) as u32]);
+        let words = upload(halves.collect(), (keys.len(), 2), device)?;
+        Ok(Keys { words })
+    }
+
+    /// Independent standard normal numbers.
+    ///
+    /// Image `i` of the batch takes key `i % keys`, as the `i / keys`-th image of that key: with one key for each image,
+    /// an image's numbers do not depend on its place in the batch. `stream` tells apart what one key is used for.
+    /// Number `n` of an image is the `n % 4`-th that Philox makes of the counter `[n / 4, stream, i / keys, 0]`. The
+    /// largest numbers are about 6.8.
+    ///
+    /// # Shapes
+    /// - result: `[batch, 1, height, width]`, f32
+    ///
+    /// # Errors
+    /// When there are more numbers than one launch makes; what the driver says.
+    pub fn normal(
+        &self,
+        stream: u32,
+        (batch, height, width): (usize, usize, usize),
+    ) -> Result<Tensor> {
+        let shape = (batch, 1, height, width);
+        let device = self.words.device();
+        if shape_is_empty(shape) {
+            return Tensor::zeros(shape, DType::F32, device);
+        }
+        #[cfg(feature = "cuda")]
+        if let Device::Cuda(card) = device {
+            return crate::cuda::normal::on_card(card, &self.words, stream, shape);
+        }
+        let planes = cpu::Planes {
+            keys: &self.words.flatten_all()?.to_vec1::<u32>()?,
+            stream,
+            len: height * width,
+        };
+        Tensor::from_vec(planes.normal(batch), shape, device)
+    }
+}
+
+fn shape_is_empty((batch, _, height, width): (usize, usize, usize, usize)) -> bool {
+    batch * height * width == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(keys: &[u64], stream: u32, shape: (usize, usize, usize)) -> Vec<f32> {
+        let keys = Keys::new(keys, &Device::Cpu).unwrap();
+        let made = keys.normal(stream, shape).unwrap();
+        assert_eq!(made.dims(), [shape.0, 1, shape.1, shape.2]);
+        made.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn numbers_are_of_their_key_stream_and_place_alone() {
+        let both = normal(&[5, 6], 1, (2, 7, 11));
+        let one = normal(&[6], 1, (1, 7, 11));
+        assert_eq!(both[77..], one);
+        assert_ne!(both[..77], one);
+        assert_ne!(normal(&[6], 2, (1, 7, 11)), one);
+        // The high half of a key counts.
+        assert_ne!(normal(&[6 | 1 << 40], 1, (1, 7, 11)), one);
+        // A larger plane begins with the same numbers.
+        assert_eq!(normal(&[6], 1, (1, 77, 9))[..77], one);
+        // One key for several images: the first is as if it were alone, the second is another.
+        let shared = normal(&[6], 1, (2, 7, 11));
+        assert_eq!(shared[..77], one);
+        assert_ne!(shared[77..], one);
+        // Two keys for four images.
+        let four = normal(&[5, 6], 1, (4, 7, 11));
+        assert_eq!(four[..154], both);
+        assert_eq!(four[231..], shared[77..]);
+    }
+
+    #[test]
+    fn there_must_be_a_key_and_there_may_be_no_numbers() {
+        let error = Keys::new(&[], &Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains("no key"), "{error}");
+        assert!(normal(&[1], 0, (0, 4, 4)).is_empty());
+        assert!(normal(&[1], 0, (2, 0, 4)).is_empty());
+    }
+}
