@@ -123,19 +123,12 @@ mod tests {
     #[test]
     fn parts_of_large_faces_and_figures_with_small_ones_are_no_faces() {
         let silent = |rect: [f32; 4], as_face: bool| -> Vec<bool> {
-            let (faces, ignore) = if as_face {
-                ([rect].as_slice(), [].as_slice())
-            } else {
-                ([].as_slice(), [rect].as_slice())
+            let rects = [rect];
+            let (faces, ignore) = rects.split_at(usize::from(as_face));
+            let is_silent = |level: &LevelTargets| {
+                level.counts.iter().all(|&c| c == 1.0) && level.is_face.iter().all(|&f| f == 0.0)
             };
-            let levels = targets(faces, ignore, 256);
-            levels
-                .iter()
-                .map(|level| {
-                    level.counts.iter().all(|&c| c == 1.0)
-                        && level.is_face.iter().all(|&f| f == 0.0)
-                })
-                .collect()
+            targets(faces, ignore, 256).iter().map(is_silent).collect()
         };
         for as_face in [false, true] {
             assert_eq!(

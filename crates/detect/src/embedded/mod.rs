@@ -33,7 +33,7 @@ const WEIGHTS: &[u8] = include_bytes!("../../weights/embedded.safetensors");
 /// The name that is typed.
 const NAME: &str = "embedded";
 /// The score from which a face counts.
-const THRESHOLD: f32 = 0.7;
+const THRESHOLD: f32 = 0.65;
 /// Overlap from which two boxes are one face.
 const MIN_IOU: f32 = 0.5;
 const LONGEST_SIDE: u32 = 512;
