@@ -68,7 +68,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "SPEC", help_heading = "Faces")]
     pub detector: Option<DetectorSpec>,
 
-    /// Least score of a face [default: the detector's own]
+    /// Least score of a face [default: the detector's own, 0.65 of `embedded`]
     #[arg(long, value_name = "SCORE", help_heading = "Faces")]
     pub face_score: Option<f32>,
 
@@ -80,11 +80,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Faces")]
     pub max_faces: Option<usize>,
 
-    /// Pictures are shrunk to this before the search [default: the detector's own]
+    /// Pictures are shrunk to this before the search; 2048 finds more small faces in four times the time [default: the
+    /// detector's own, 512 of `embedded`]
     #[arg(long, value_name = "PIXELS", help_heading = "Faces")]
     pub longest_side: Option<u32>,
 
-    /// Search large pictures at finer scales too, in tiles
+    /// Search large pictures at finer scales too, in tiles: slower than a larger --longest-side
     #[arg(long, help_heading = "Faces")]
     pub tiles: bool,
 

@@ -217,6 +217,11 @@ fn validate(config: &CurationConfig) -> anyhow::Result<()> {
     if let Some(score) = config.detect.threshold {
         within("--face-score (detect.threshold)", score, 0.0, 1.0)?;
     }
+    if let Some(side) = config.detect.longest_side
+        && !(32..=65_535).contains(&side)
+    {
+        bail!("--longest-side (detect.longest_side) is {side}; it must lie in 32 to 65535");
+    }
     if !(8..=8192).contains(&crop.resolution) {
         bail!(
             "--resolution (crop.resolution) is {}; it must lie in 8 to 8192",

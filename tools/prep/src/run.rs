@@ -34,7 +34,12 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
         bail!("there is no file in {}", inputs.join(", "));
     }
     if summary.n_kept == 0 {
-        bail!("nothing was kept; {} tells why", summary.report.display());
+        let report = summary.report.display();
+        if resolved.out.exists() {
+            let out = resolved.out.display();
+            bail!("nothing was kept; {report} tells why ('{out}' is still that of an earlier run)");
+        }
+        bail!("nothing was kept; {report} tells why");
     }
     Ok(())
 }

@@ -577,6 +577,29 @@ fn nothing_kept_is_exit_code_1_with_the_record() {
         "empty"
     );
     assert!(!folder.path().join("x.zip").exists());
+    // A zip of an earlier run stays, and the error says whose it is.
+    fs::write(folder.path().join("x.zip"), b"of before").unwrap();
+    let output = prep(folder.path(), "run dump --out x.zip --detector none");
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        error.contains("'x.zip' is still that of an earlier run"),
+        "{error}"
+    );
+    assert_eq!(fs::read(folder.path().join("x.zip")).unwrap(), b"of before");
+    for side in ["0", "31", "65536"] {
+        let output = prep(
+            folder.path(),
+            &format!("run dump --out y.zip --longest-side {side}"),
+        );
+        assert_eq!(output.status.code(), Some(1));
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            error.contains(&format!("--longest-side (detect.longest_side) is {side};")),
+            "{error}"
+        );
+        assert!(!folder.path().join("y.manifest.jsonl").exists());
+    }
     for args in [
         "run nowhere --out x.zip --detector none",
         "run dump --out x.png --detector none",
