@@ -80,7 +80,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Faces")]
     pub max_faces: Option<usize>,
 
-    /// Pictures are shrunk to this before the search; 2048 finds more small faces in four times the time [default: the
+    /// Pictures are shrunk to this before the search; 2048 finds more small faces in three times the time [default: the
     /// detector's own, 512 of `embedded`]
     #[arg(long, value_name = "PIXELS", help_heading = "Faces")]
     pub longest_side: Option<u32>,
