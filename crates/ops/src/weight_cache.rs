@@ -8,9 +8,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::algorithm::{ConvAlgorithm, conv_algorithm};
 use crate::cpu::conv::{ConvGeometry, Direction, Prepared, prepare};
 use crate::cpu::simd::{Isa, isa};
+use kernels::{ConvAlgorithm, conv_algorithm};
 
 /// Where the weights lie in memory and what they are used for.
 #[derive(PartialEq, Eq, Hash)]

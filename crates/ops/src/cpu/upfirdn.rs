@@ -1,6 +1,6 @@
 //! Pad, upsample, filter, downsample on planes: a separable f32 path, and a plain one for everything else.
 
-use super::parallel::parallel;
+use super::parallel::{parallel, threads};
 use super::scratch::{Shared, uninit, with_scratch};
 use super::simd::{Simd, dispatch, isa};
 
@@ -52,7 +52,7 @@ pub(crate) fn filter_f32(
     // A task takes at least this many pixels.
     let per_task = (1usize << 15)
         .div_ceil(out_plane.max(1))
-        .min(planes.div_ceil(rayon::current_num_threads()))
+        .min(planes.div_ceil(threads()))
         .max(1);
     let isa = isa();
     // Room for one stuffed row and all filtered rows.

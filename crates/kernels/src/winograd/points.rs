@@ -1,9 +1,9 @@
 //! Batches of images as points.
 
-use super::super::conv::{BatchStrides, ConvGeometry, Scales};
-use super::super::layout::{Plane, Segment, Window, pack};
-use super::super::simd::Simd;
 use super::transform::{Transform, along_both_axes};
+use crate::conv::{BatchStrides, ConvGeometry, Scales};
+use crate::layout::{Plane, Segment, Window, pack};
+use crate::simd::Simd;
 
 /// Writes the points of `channels` of a batch to `points` as `[A * A][block][tile][lane]`, for one block.
 ///

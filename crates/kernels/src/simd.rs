@@ -27,7 +27,7 @@ impl Isa {
     }
 
     /// f32 values in a vector; also the channel block of the kernels' scratch layouts.
-    pub(crate) fn lanes(self) -> usize {
+    pub fn lanes(self) -> usize {
         match self {
             Isa::Avx512 => 16,
             Isa::Avx2 | Isa::Portable => 8,
@@ -101,7 +101,9 @@ pub fn force_isa(isa: Option<Isa>) {
 /// # Safety
 /// Every function must be called where the instruction set of the implementor is enabled, and pointers must be valid
 /// for `LANES` values.
-pub(crate) trait Simd: Copy {
+// One contract for all functions, above.
+#[allow(clippy::missing_safety_doc)]
+pub trait Simd: Copy {
     /// The register type.
     type V: Copy;
     /// Values in a vector; also the channel block of the scratch layouts.
@@ -111,12 +113,19 @@ pub(crate) trait Simd: Copy {
     /// The instruction set.
     const ISA: Isa;
 
+    /// Zeros.
     unsafe fn zero() -> Self::V;
+    /// One value in every lane.
     unsafe fn splat(value: f32) -> Self::V;
+    /// The values at `from`, aligned or not.
     unsafe fn load(from: *const f32) -> Self::V;
+    /// Writes to `to`, aligned or not.
     unsafe fn store(to: *mut f32, value: Self::V);
+    /// `a + b`
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
@@ -124,8 +133,9 @@ pub(crate) trait Simd: Copy {
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
 }
 
+/// 8 values in plain Rust.
 #[derive(Clone, Copy)]
-pub(crate) struct Portable;
+pub struct Portable;
 
 impl Simd for Portable {
     type V = [f32; 8];
@@ -181,15 +191,16 @@ impl Simd for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
+pub use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{Isa, Simd};
     use std::arch::x86_64::*;
 
+    /// 8 values in a register.
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx2;
+    pub struct Avx2;
 
     // SAFETY (whole impl): the caller enables AVX2 and FMA and passes valid pointers, as `Simd` demands.
     #[allow(clippy::undocumented_unsafe_blocks)]
@@ -263,8 +274,9 @@ mod x86 {
         }
     }
 
+    /// 16 values in a register.
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx512;
+    pub struct Avx512;
 
     // SAFETY (whole impl): the caller enables AVX-512 and passes valid pointers, as `Simd` demands.
     #[allow(clippy::undocumented_unsafe_blocks)]
@@ -356,14 +368,15 @@ mod x86 {
 /// Defines `fn name(isa, args)` that runs the generic `unsafe fn inner::<S>(args)` compiled for `isa`.
 ///
 /// `inner` must be `#[inline(always)]` so that its body is compiled with the features enabled here.
+#[macro_export]
 macro_rules! dispatch {
     ($(#[$meta:meta])* $vis:vis unsafe fn $name:ident $(<$g:ident: $bound:path>)? ($($arg:ident: $ty:ty),* $(,)?) = $inner:ident) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
-        $vis unsafe fn $name $(<$g: $bound>)? (isa: $crate::cpu::simd::Isa, $($arg: $ty),*) {
-            use $crate::cpu::simd::{Isa, Portable};
+        $vis unsafe fn $name $(<$g: $bound>)? (isa: $crate::simd::Isa, $($arg: $ty),*) {
+            use $crate::simd::{Isa, Portable};
             #[cfg(target_arch = "x86_64")]
-            use $crate::cpu::simd::{Avx2, Avx512};
+            use $crate::simd::{Avx2, Avx512};
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,fma")]
@@ -392,7 +405,7 @@ macro_rules! dispatch {
         }
     };
 }
-pub(crate) use dispatch;
+pub use dispatch;
 
 #[cfg(test)]
 mod tests {

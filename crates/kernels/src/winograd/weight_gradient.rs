@@ -1,13 +1,13 @@
 //! The gradient in the kernel.
 
-use super::super::conv::{BatchStrides, ConvGeometry, Scales};
-use super::super::layout::{Plane, Segment, segments};
-use super::super::matmul::{Outer, channels_outer};
-use super::super::parallel::parallel;
-use super::super::scratch::{Shared, with_scratch};
-use super::super::simd::{Isa, Simd, dispatch};
 use super::points::{Source, batch_to_points};
 use super::transform::{Transform, along_both_axes};
+use crate::conv::{BatchStrides, ConvGeometry, Scales};
+use crate::layout::{Plane, Segment, segments};
+use crate::matmul::{Outer, channels_outer};
+use crate::parallel::parallel;
+use crate::scratch::{Shared, with_scratch};
+use crate::simd::{Isa, Simd, dispatch};
 
 /// Values of points that one round of the weight gradient takes.
 const GRADIENT_SCRATCH: usize = 768 * 1024;

@@ -1,9 +1,9 @@
 //! Weights packed for the taps of each phase.
 
-use super::super::conv::{ConvGeometry, Direction};
-use super::super::parallel::parallel;
-use super::super::scratch::Shared;
-use super::super::simd::Isa;
+use crate::conv::{ConvGeometry, Direction};
+use crate::parallel::parallel;
+use crate::scratch::Shared;
+use crate::simd::Isa;
 
 /// Weights `[co, ci, kh, kw]` as `[out block][tap][channel][lane]` with the taps asked for.
 fn pack_weights(

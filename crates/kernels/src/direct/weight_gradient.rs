@@ -1,11 +1,11 @@
 //! The gradient in the kernel.
 
-use super::super::conv::{BatchStrides, ConvGeometry, Scales};
-use super::super::layout::{Plane, Segment, Window, pack, segments};
-use super::super::matmul::{Outer, channels_outer};
-use super::super::parallel::parallel;
-use super::super::scratch::{Shared, with_scratch};
-use super::super::simd::{Isa, Simd, dispatch};
+use crate::conv::{BatchStrides, ConvGeometry, Scales};
+use crate::layout::{Plane, Segment, Window, pack, segments};
+use crate::matmul::{Outer, channels_outer};
+use crate::parallel::parallel;
+use crate::scratch::{Shared, with_scratch};
+use crate::simd::{Isa, Simd, dispatch};
 
 /// Values of scratch that one round of the weight gradient takes.
 const GRADIENT_SCRATCH: usize = 512 * 1024;

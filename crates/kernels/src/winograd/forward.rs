@@ -1,14 +1,14 @@
 //! The convolution itself, in either direction.
 
-use super::super::conv::{BatchStrides, ConvGeometry, Scales};
-use super::super::layout::{Segment, segments, unpack};
-use super::super::matmul::{Product, padded_rows, rows_times_weights};
-use super::super::parallel::parallel;
-use super::super::scratch::{Shared, with_scratch};
-use super::super::simd::{Isa, Simd, dispatch};
 use super::points::{Source, batch_to_points};
 use super::transform::{Transform, along_both_axes};
 use super::weights::Weights;
+use crate::conv::{BatchStrides, ConvGeometry, Scales};
+use crate::layout::{Segment, segments, unpack};
+use crate::matmul::{Product, padded_rows, rows_times_weights};
+use crate::parallel::{parallel, threads};
+use crate::scratch::{Shared, with_scratch};
+use crate::simd::{Isa, Simd, dispatch};
 
 /// Values of scratch that one forward task may take: it should stay in the second-level cache.
 const FORWARD_SCRATCH: usize = 160 * 1024;
@@ -30,9 +30,7 @@ pub(crate) fn forward<T: Transform>(
     let total = g.n * tile_rows;
     let rows = (tiles / tiles_per_row).clamp(1, total);
     // An even share for every thread.
-    let rows = rows
-        .min(total.div_ceil(rayon::current_num_threads()))
-        .max(1);
+    let rows = rows.min(total.div_ceil(threads())).max(1);
     parallel(total.div_ceil(rows), |task| {
         let range = task * rows..((task + 1) * rows).min(total);
         let segments = segments(range, tile_rows);

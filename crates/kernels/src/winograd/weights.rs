@@ -1,10 +1,10 @@
 //! Kernels as points.
 
-use super::super::conv::Direction;
-use super::super::parallel::parallel;
-use super::super::scratch::{Shared, uninit};
-use super::super::simd::{Isa, Simd, dispatch};
 use super::transform::{Transform, along_both_axes};
+use crate::conv::Direction;
+use crate::parallel::parallel;
+use crate::scratch::{Shared, uninit};
+use crate::simd::{Isa, Simd, dispatch};
 
 /// Kernel transforms `[A * A][out block][in channel][lane]`, reusable for as long as the weights stay the same.
 pub(crate) struct Weights {

@@ -1,8 +1,8 @@
 //! 1x1 convolution with stride 1: one matrix product an image, straight on NCHW.
 
-use super::conv::{BatchStrides, ConvGeometry, Direction, Scales};
-use super::parallel::parallel;
-use super::scratch::{Shared, with_scratch};
+use crate::conv::{BatchStrides, ConvGeometry, Direction, Scales};
+use crate::parallel::parallel;
+use crate::scratch::{Shared, with_scratch};
 
 /// Pixels that one task takes.
 const TASK_PIXELS: usize = 2048;

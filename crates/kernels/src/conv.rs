@@ -1,23 +1,33 @@
 //! The three convolution kernels and the choice of algorithm for each shape.
 
-use super::scratch::{Shared, uninit};
-use super::simd::isa;
-use super::winograd::{F2, F4, Weights};
-use super::{direct, im2col, pointwise, winograd};
 use crate::algorithm::{ConvAlgorithm, conv_algorithm};
+use crate::scratch::{Shared, resize_uninit, uninit};
+use crate::simd::isa;
+use crate::winograd::{F2, F4, Weights};
+use crate::{direct, im2col, pointwise, winograd};
 
 /// Sizes of one group of a convolution: `[n, ci, h, w]` with `[co, ci, kh, kw]` to `[n, co, oh, ow]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct ConvGeometry {
+pub struct ConvGeometry {
+    /// Images.
     pub n: usize,
+    /// Input channels of a group.
     pub ci: usize,
+    /// Output channels of a group.
     pub co: usize,
+    /// Height of the input.
     pub h: usize,
+    /// Width of the input.
     pub w: usize,
+    /// Height of the kernel.
     pub kh: usize,
+    /// Width of the kernel.
     pub kw: usize,
+    /// Pixels from one result to the next, along both axes.
     pub stride: usize,
+    /// Zeros on each side of the input.
     pub padding: usize,
+    /// Groups of channels.
     pub groups: usize,
     /// Weights are stored `[ci, co, kh, kw]` in each group.
     pub swapped: bool,
@@ -34,7 +44,8 @@ pub(crate) struct BatchStrides {
 
 /// Which convolution weights are for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Direction {
+pub enum Direction {
+    /// From inputs to outputs.
     Forward,
     /// From output gradients to input gradients: transposed and flipped.
     InputGradient,
@@ -42,17 +53,30 @@ pub(crate) enum Direction {
 
 /// Factors for each image and channel, `[n, channels padded to whole blocks]`, applied to inputs and to outputs.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Scales<'a> {
+pub struct Scales<'a> {
+    /// For what is read.
     pub input: Option<&'a [f32]>,
+    /// For what is written.
     pub output: Option<&'a [f32]>,
 }
 
+impl Scales<'_> {
+    /// Panics unless there is a factor for each of `n` images and each channel.
+    fn check(&self, n: usize, channels_in: usize, channels_out: usize) {
+        let len = |channels: usize| n * channels.next_multiple_of(isa().lanes());
+        assert!(self.input.is_none_or(|s| s.len() >= len(channels_in)));
+        assert!(self.output.is_none_or(|s| s.len() >= len(channels_out)));
+    }
+}
+
 impl ConvGeometry {
-    pub(crate) fn out_height(&self) -> usize {
+    /// Height of the result.
+    pub fn out_height(&self) -> usize {
         (self.h + 2 * self.padding - self.kh) / self.stride + 1
     }
 
-    pub(crate) fn out_width(&self) -> usize {
+    /// Width of the result.
+    pub fn out_width(&self) -> usize {
         (self.w + 2 * self.padding - self.kw) / self.stride + 1
     }
 
@@ -77,18 +101,18 @@ impl ConvGeometry {
     }
 
     /// The shape of the input.
-    pub(crate) fn x_shape(&self) -> (usize, usize, usize, usize) {
+    pub fn x_shape(&self) -> (usize, usize, usize, usize) {
         (self.n, self.ci * self.groups, self.h, self.w)
     }
 
     /// The shape of the result.
-    pub(crate) fn y_shape(&self) -> (usize, usize, usize, usize) {
+    pub fn y_shape(&self) -> (usize, usize, usize, usize) {
         let channels = self.co * self.groups;
         (self.n, channels, self.out_height(), self.out_width())
     }
 
     /// The shape of the weights of all groups.
-    pub(crate) fn weights_shape(&self) -> (usize, usize, usize, usize) {
+    pub fn weights_shape(&self) -> (usize, usize, usize, usize) {
         let (first, second) = if self.swapped {
             (self.ci, self.co)
         } else {
@@ -123,7 +147,7 @@ enum Kernel {
 }
 
 impl Kernel {
-    fn choose(g: &ConvGeometry) -> Kernel {
+    fn choose(algorithm: ConvAlgorithm, g: &ConvGeometry) -> Kernel {
         if g.kh == 1 && g.kw == 1 && g.stride == 1 && g.padding == 0 {
             return Kernel::Pointwise;
         }
@@ -134,7 +158,7 @@ impl Kernel {
             && g.padding <= 2
             && g.ci.min(g.co) >= 8
             && g.out_height().min(g.out_width()) >= 4;
-        match conv_algorithm() {
+        match algorithm {
             ConvAlgorithm::Winograd2 if fits => Kernel::Winograd2,
             ConvAlgorithm::Winograd4 if fits => Kernel::Winograd4,
             _ => Kernel::Direct,
@@ -142,8 +166,14 @@ impl Kernel {
     }
 }
 
-/// Weights of every group as the chosen kernel wants them.
-pub(crate) enum Prepared {
+/// Weights of every group as the chosen kernel wants them, and what they were prepared for.
+pub struct Prepared {
+    form: Form,
+    g: ConvGeometry,
+    direction: Direction,
+}
+
+enum Form {
     /// As they are.
     Pointwise,
     Winograd2(Vec<Weights>),
@@ -151,8 +181,25 @@ pub(crate) enum Prepared {
     Direct(Vec<direct::Weights>),
 }
 
-/// Prepares weights `[groups * co, ci, kh, kw]` for [`forward`] or [`input_gradient`].
-pub(crate) fn prepare(g: &ConvGeometry, weights: &[f32], direction: Direction) -> Prepared {
+/// Prepares weights `[groups * co, ci, kh, kw]` for [`forward`] or [`input_gradient`], on inputs of about the size of `g`.
+///
+/// # Panics
+/// When the weights are not as many as `g` says.
+pub fn prepare(g: &ConvGeometry, weights: &[f32], direction: Direction) -> Prepared {
+    prepare_with(conv_algorithm(), g, weights, direction)
+}
+
+/// [`prepare`] for an algorithm other than the one of the process.
+///
+/// # Panics
+/// As [`prepare`].
+pub fn prepare_with(
+    algorithm: ConvAlgorithm,
+    g: &ConvGeometry,
+    weights: &[f32],
+    direction: Direction,
+) -> Prepared {
+    assert_eq!(weights.len(), g.groups * g.weights_len());
     let isa = isa();
     let (co, ci) = match direction {
         Direction::Forward => (g.co, g.ci),
@@ -160,37 +207,79 @@ pub(crate) fn prepare(g: &ConvGeometry, weights: &[f32], direction: Direction) -
     };
     let gain = g.gain as f32;
     let groups = weights.chunks_exact(g.weights_len());
-    match Kernel::choose(g) {
-        Kernel::Pointwise => Prepared::Pointwise,
-        Kernel::Winograd2 => Prepared::Winograd2(
+    let form = match Kernel::choose(algorithm, g) {
+        Kernel::Pointwise => Form::Pointwise,
+        Kernel::Winograd2 => Form::Winograd2(
             groups
                 .map(|w| winograd::transform_weights::<F2>(isa, w, co, ci, gain, direction))
                 .collect(),
         ),
-        Kernel::Winograd4 => Prepared::Winograd4(
+        Kernel::Winograd4 => Form::Winograd4(
             groups
                 .map(|w| winograd::transform_weights::<F4>(isa, w, co, ci, gain, direction))
                 .collect(),
         ),
-        Kernel::Direct => Prepared::Direct(
+        Kernel::Direct => Form::Direct(
             groups
                 .map(|w| direct::Weights::new(isa, w, g, direction))
                 .collect(),
         ),
+    };
+    Prepared {
+        form,
+        g: *g,
+        direction,
+    }
+}
+
+impl Prepared {
+    /// Whether these weights convolve inputs of `g`: only numbers and sizes of images may differ.
+    fn fits(&self, g: &ConvGeometry, direction: Direction) -> bool {
+        let image = |g: &ConvGeometry| ConvGeometry {
+            n: 0,
+            h: 0,
+            w: 0,
+            ..*g
+        };
+        self.direction == direction && image(&self.g) == image(g)
     }
 }
 
 /// `y[n, groups * co, oh, ow]`
-pub(crate) fn forward(
+///
+/// # Panics
+/// When `x`, weights or scales are not of the sizes that `g` says, or were prepared for another convolution.
+pub fn forward(
     g: &ConvGeometry,
     x: &[f32],
     weights: &[f32],
     prepared: &Prepared,
     scales: Scales,
 ) -> Vec<f32> {
+    let mut y = Vec::new();
+    forward_into(g, x, weights, prepared, scales, &mut y);
+    y
+}
+
+/// [`forward`] into a buffer that was used before.
+///
+/// # Panics
+/// As [`forward`].
+pub fn forward_into(
+    g: &ConvGeometry,
+    x: &[f32],
+    weights: &[f32],
+    prepared: &Prepared,
+    scales: Scales,
+    y: &mut Vec<f32>,
+) {
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
-    let mut y = uninit(g.n * y_batch);
+    assert!(prepared.fits(g, Direction::Forward));
+    assert_eq!(weights.len(), g.groups * g.weights_len());
+    assert_eq!(x.len(), g.n * x_batch);
+    scales.check(g.n, g.ci, g.co);
+    resize_uninit(y, g.n * y_batch);
     let strides = BatchStrides {
         x: x_batch,
         y: y_batch,
@@ -200,27 +289,27 @@ pub(crate) fn forward(
         let x = &x[group * x_group..];
         // SAFETY: the group's part of y.
         let to = Shared(unsafe { to.at(group * y_group) });
-        match prepared {
-            Prepared::Winograd2(weights) => {
+        match &prepared.form {
+            Form::Winograd2(weights) => {
                 winograd::forward::<F2>(g, x, &weights[group], scales, strides, to)
             }
-            Prepared::Winograd4(weights) => {
+            Form::Winograd4(weights) => {
                 winograd::forward::<F4>(g, x, &weights[group], scales, strides, to)
             }
-            Prepared::Direct(weights) => {
-                direct::forward(g, x, &weights[group], scales, strides, to)
-            }
-            Prepared::Pointwise => {
+            Form::Direct(weights) => direct::forward(g, x, &weights[group], scales, strides, to),
+            Form::Pointwise => {
                 let weights = &weights[group * g.weights_len()..][..g.weights_len()];
                 pointwise::apply(g, x, weights, Direction::Forward, scales, strides, to);
             }
         }
     }
-    y
 }
 
 /// `dx[n, groups * ci, h, w]`; `scales.input` belongs to `dy`, `scales.output` to `dx`.
-pub(crate) fn input_gradient(
+///
+/// # Panics
+/// As [`forward`].
+pub fn input_gradient(
     g: &ConvGeometry,
     dy: &[f32],
     weights: &[f32],
@@ -229,6 +318,10 @@ pub(crate) fn input_gradient(
 ) -> Vec<f32> {
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
+    assert!(prepared.fits(g, Direction::InputGradient));
+    assert_eq!(weights.len(), g.groups * g.weights_len());
+    assert_eq!(dy.len(), g.n * y_batch);
+    scales.check(g.n, g.co, g.ci);
     let mut dx = uninit(g.n * x_batch);
     let strides = BatchStrides {
         x: y_batch,
@@ -239,17 +332,17 @@ pub(crate) fn input_gradient(
         let dy = &dy[group * y_group..];
         // SAFETY: the group's part of dx.
         let to = Shared(unsafe { to.at(group * x_group) });
-        match prepared {
-            Prepared::Winograd2(weights) => {
+        match &prepared.form {
+            Form::Winograd2(weights) => {
                 winograd::forward::<F2>(&g.reversed(), dy, &weights[group], scales, strides, to)
             }
-            Prepared::Winograd4(weights) => {
+            Form::Winograd4(weights) => {
                 winograd::forward::<F4>(&g.reversed(), dy, &weights[group], scales, strides, to)
             }
-            Prepared::Direct(weights) => {
+            Form::Direct(weights) => {
                 direct::input_gradient(g, dy, &weights[group], scales, strides, to)
             }
-            Prepared::Pointwise => {
+            Form::Pointwise => {
                 let weights = &weights[group * g.weights_len()..][..g.weights_len()];
                 pointwise::apply(
                     g,
@@ -267,9 +360,14 @@ pub(crate) fn input_gradient(
 }
 
 /// `dw[groups * co, ci, kh, kw]`; `scales.input` belongs to `x`, `scales.output` to `dy`.
-pub(crate) fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales) -> Vec<f32> {
+///
+/// # Panics
+/// When `x` or `dy` are not of the sizes that `g` says.
+pub fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales) -> Vec<f32> {
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
+    assert_eq!((x.len(), dy.len()), (g.n * x_batch, g.n * y_batch));
+    scales.check(g.n, g.ci, g.co);
     let mut dw = uninit(g.groups * g.weights_len());
     let strides = BatchStrides {
         x: x_batch,
@@ -277,7 +375,7 @@ pub(crate) fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: S
     };
     for (group, dw) in dw.chunks_exact_mut(g.weights_len()).enumerate() {
         let (x, dy) = (&x[group * x_group..], &dy[group * y_group..]);
-        match Kernel::choose(g) {
+        match Kernel::choose(conv_algorithm(), g) {
             Kernel::Pointwise => pointwise::weight_gradient(g, x, dy, scales, strides, dw),
             Kernel::Winograd2 => {
                 winograd::weight_gradient::<F2>(isa(), g, x, dy, scales, strides, dw)
@@ -292,7 +390,7 @@ pub(crate) fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: S
 }
 
 /// [`forward`] in f64, without scales.
-pub(crate) fn forward_f64(g: &ConvGeometry, x: &[f64], weights: &[f64]) -> Vec<f64> {
+pub fn forward_f64(g: &ConvGeometry, x: &[f64], weights: &[f64]) -> Vec<f64> {
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut y = vec![0.0; g.n * y_batch];
@@ -315,7 +413,7 @@ pub(crate) fn forward_f64(g: &ConvGeometry, x: &[f64], weights: &[f64]) -> Vec<f
 }
 
 /// [`input_gradient`] in f64, without scales.
-pub(crate) fn input_gradient_f64(g: &ConvGeometry, dy: &[f64], weights: &[f64]) -> Vec<f64> {
+pub fn input_gradient_f64(g: &ConvGeometry, dy: &[f64], weights: &[f64]) -> Vec<f64> {
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut dx = vec![0.0; g.n * x_batch];
@@ -338,7 +436,7 @@ pub(crate) fn input_gradient_f64(g: &ConvGeometry, dy: &[f64], weights: &[f64]) 
 }
 
 /// [`weight_gradient`] in f64, without scales.
-pub(crate) fn weight_gradient_f64(g: &ConvGeometry, x: &[f64], dy: &[f64]) -> Vec<f64> {
+pub fn weight_gradient_f64(g: &ConvGeometry, x: &[f64], dy: &[f64]) -> Vec<f64> {
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut dw = vec![0.0; g.groups * g.weights_len()];

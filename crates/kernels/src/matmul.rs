@@ -4,7 +4,7 @@
 //! convolution without its im2col matrix. [`channels_outer`]: `c[i][o] += sum over rows of a[row][i] * b[row][o]`, a
 //! weight gradient. Accumulators stay in registers; the tile is chosen by the number of registers.
 
-use super::simd::{Simd, dispatch};
+use crate::simd::{Simd, dispatch};
 
 /// What `rows_times_weights` multiplies.
 #[derive(Clone, Copy)]

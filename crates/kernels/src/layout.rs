@@ -1,6 +1,6 @@
 //! NCHW rows to blocked scratch `[row][column][lane]` and back, one block of `LANES` channels at a time.
 
-use super::simd::Simd;
+use crate::simd::Simd;
 
 /// One channel block of one image: where it starts and how it is laid out.
 #[derive(Clone, Copy)]

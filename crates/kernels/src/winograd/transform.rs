@@ -1,6 +1,6 @@
 //! The transforms of a tile: inputs, kernels and outputs to points and back.
 
-use super::super::simd::Simd;
+use crate::simd::Simd;
 
 /// One family of transforms, given by its one-dimensional matrices.
 pub(crate) trait Transform: Sync {

@@ -1,12 +1,12 @@
 //! The convolution and its transpose.
 
-use super::super::conv::{BatchStrides, ConvGeometry, Scales};
-use super::super::layout::{Plane, Segment, Window, pack, segments, unpack};
-use super::super::matmul::{Product, padded_rows, rows_times_weights};
-use super::super::parallel::parallel;
-use super::super::scratch::{Shared, with_scratch};
-use super::super::simd::{Isa, Simd, dispatch};
 use super::weights::{Phase, Weights, transposed_reach};
+use crate::conv::{BatchStrides, ConvGeometry, Scales};
+use crate::layout::{Plane, Segment, Window, pack, segments, unpack};
+use crate::matmul::{Product, padded_rows, rows_times_weights};
+use crate::parallel::{parallel, threads};
+use crate::scratch::{Shared, with_scratch};
+use crate::simd::{Isa, Simd, dispatch};
 
 /// Values of scratch that one task may take.
 const TASK_SCRATCH: usize = 192 * 1024;
@@ -113,9 +113,7 @@ fn run(plan: &Plan, images: usize, y: Shared) {
     let rows = (TASK_SCRATCH / row_len)
         .max(48usize.div_ceil(plan.grid_columns))
         .min(256usize.div_ceil(plan.grid_columns));
-    let rows = rows
-        .min(total.div_ceil(rayon::current_num_threads()))
-        .max(1);
+    let rows = rows.min(total.div_ceil(threads())).max(1);
     parallel(total.div_ceil(rows), |task| {
         let segments = segments(task * rows..((task + 1) * rows).min(total), plan.grid_rows);
         prepare_and_run(plan, &segments, y);

@@ -13,7 +13,7 @@ thread_local! {
 /// Runs `work` with `len` values of unspecified content, aligned to a cache line.
 ///
 /// Calls may nest: each level gets a buffer of its own.
-pub(crate) fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     let lines = len.div_ceil(16);
     let mut buffer = POOL.with(|pool| {
         let mut pool = pool.borrow_mut();
@@ -37,7 +37,7 @@ pub(crate) fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) ->
 
 /// A pointer that worker threads share; each writes to its own part.
 #[derive(Clone, Copy)]
-pub(crate) struct Shared(pub *mut f32);
+pub struct Shared(pub *mut f32);
 // SAFETY: every user writes disjoint ranges from different threads.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
@@ -49,14 +49,14 @@ impl Shared {
     /// # Safety
     /// `offset` must lie inside the allocation.
     #[inline(always)]
-    pub(crate) unsafe fn at(self, offset: usize) -> *mut f32 {
+    pub unsafe fn at(self, offset: usize) -> *mut f32 {
         // SAFETY: the caller's promise.
         unsafe { self.0.add(offset) }
     }
 }
 
 /// A vector of `len` values that the caller overwrites completely before reading.
-pub(crate) fn uninit<T: Copy>(len: usize) -> Vec<T> {
+pub fn uninit<T: Copy>(len: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
     // SAFETY: f32/f64 have no invalid bit patterns, and callers write every value before it is read.
     #[allow(clippy::uninit_vec)]
@@ -64,4 +64,14 @@ pub(crate) fn uninit<T: Copy>(len: usize) -> Vec<T> {
         values.set_len(len)
     };
     values
+}
+
+/// Gives a buffer `len` values that the caller overwrites completely before reading; what it holds is lost.
+pub fn resize_uninit<T: Copy>(values: &mut Vec<T>, len: usize) {
+    if values.capacity() < len {
+        *values = uninit(len);
+    } else {
+        // SAFETY: inside the capacity; as in `uninit`.
+        unsafe { values.set_len(len) };
+    }
 }

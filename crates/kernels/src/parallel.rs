@@ -1,0 +1,65 @@
+//! One way to spread tasks over the thread pool.
+
+use std::cell::Cell;
+
+use rayon::prelude::*;
+
+thread_local! {
+    static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `task(0..count)` on the current rayon pool, in place when there is nothing to share.
+pub fn parallel(count: usize, task: impl Fn(usize) + Send + Sync) {
+    if count <= 1 || threads() == 1 {
+        (0..count).for_each(task);
+    } else {
+        (0..count).into_par_iter().for_each(task);
+    }
+}
+
+/// The threads that [`parallel`] spreads tasks over.
+pub fn threads() -> usize {
+    if IS_ALONE.get() {
+        1
+    } else {
+        rayon::current_num_threads()
+    }
+}
+
+/// Runs `work` with every kernel in it on this thread: for callers that share out whole pictures themselves. A worker of
+/// the pool that waited for its own tasks would start another picture meanwhile.
+pub fn alone<R>(work: impl FnOnce() -> R) -> R {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            IS_ALONE.set(self.0);
+        }
+    }
+    let _before = Before(IS_ALONE.replace(true));
+    work()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alone_ends_with_the_work() {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(3)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            assert_eq!(threads(), 3);
+            let here = std::thread::current().id();
+            alone(|| {
+                assert_eq!(alone(threads), 1);
+                parallel(100, |_| assert_eq!(std::thread::current().id(), here));
+            });
+            assert_eq!(threads(), 3);
+            let panicked = std::panic::catch_unwind(|| alone(|| panic!("inside")));
+            assert!(panicked.is_err());
+            assert_eq!(threads(), 3);
+        });
+    }
+}
