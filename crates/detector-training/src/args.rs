@@ -31,7 +31,7 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
         /// Longest side of the finest look
-        #[arg(long, default_value_t = 640)]
+        #[arg(long, default_value_t = 960)]
         longest_side: u32,
         /// Score from which a place counts
         #[arg(long, default_value_t = 0.25)]
@@ -59,7 +59,7 @@ enum Command {
         /// Folder of pictures with a boxes.json
         dir: PathBuf,
         /// Pictures are shrunk to this
-        #[arg(long, default_value_t = 1024)]
+        #[arg(long, default_value_t = 768)]
         longest_side: u32,
     },
 }

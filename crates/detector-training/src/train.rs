@@ -152,7 +152,7 @@ fn save(network: &Network, optimizer: &Optimizer, args: &TrainArgs) -> Result<()
     files::write_bytes(&path, &exported)
         .with_context(|| format!("cannot write {}", path.display()))?;
     if let Some(dir) = &args.measure {
-        for (threshold, scores) in measure(&exported, dir, 1024)? {
+        for (threshold, scores) in measure(&exported, dir, 768)? {
             cli::outln!(
                 "threshold {threshold} recall {:.3} precision {:.3} AP {:.3}",
                 scores.recall(),

@@ -80,8 +80,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Faces")]
     pub max_faces: Option<usize>,
 
-    /// Pictures are shrunk to this before the search; 2048 finds more small faces in three times the time [default: the
-    /// detector's own, 512 of `embedded`]
+    /// Pictures are shrunk to this before the search; 2048 finds more small faces in large pictures, in three times the
+    /// time [default: the detector's own, 768 of `embedded`]
     #[arg(long, value_name = "PIXELS", help_heading = "Faces")]
     pub longest_side: Option<u32>,
 

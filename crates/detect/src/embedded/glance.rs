@@ -14,9 +14,9 @@ use crate::{Face, intersection_over_union};
 const WINDOW: u32 = 160;
 /// Side of the face in it.
 const FACE: f32 = 56.0;
-/// Faces smaller than this in the finest look get a second glance.
+/// Faces smaller than this in the common look get a second glance.
 const SMALL: f32 = 28.0;
-/// At this side in the finest look and below the first verdict hardly counts.
+/// At this side in the common look and below the first verdict hardly counts.
 const TINY: f32 = 12.0;
 /// Second glances at a picture, the best faces first.
 const MOST: usize = 6;
@@ -25,10 +25,10 @@ const MIN_IOU: f32 = 0.3;
 /// Exponents of what a verdict lacks to 1: of the first one for tiny faces and for those of [`SMALL`], of the second.
 const TRUST_IN_TINY: f32 = 0.1;
 const TRUST_IN_SMALL: f32 = 0.6;
-const TRUST_IN_SECOND: f32 = 1.5;
+const TRUST_IN_SECOND: f32 = 2.0;
 
 /// Which faces, sorted by falling score, get a second glance: small ones of a score of at least `least`. `scale` is the
-/// number of pixels of the finest look for one of the picture.
+/// number of pixels of the common look for one of the picture.
 pub(super) fn small(faces: &[Face], scale: f32, least: f32) -> Vec<usize> {
     // A NaN fails both comparisons.
     let is_small = |face: &Face| side(face) * scale < SMALL && face.score >= least;

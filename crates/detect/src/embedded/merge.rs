@@ -12,12 +12,13 @@ pub(super) struct Sighting {
 
 /// Two faces of a picture overlap by less than this.
 const MAX_IOU: f32 = 0.4;
-/// The number of looks that see a face of at least [`COMMON`] pixels in the finest look.
+/// The number of looks that see a face of at least [`COMMON`] pixels in the common look, the finest at faces of all
+/// sizes.
 const LOOKS: f32 = 3.0;
 const COMMON: f32 = 64.0;
 /// The number that sees a face of at most [`SMALL`] pixels: coarser looks hardly know what it is.
-const LOOKS_OF_SMALL: f32 = 1.25;
-const SMALL: f32 = 24.0;
+const LOOKS_OF_SMALL: f32 = 1.0;
+const SMALL: f32 = 16.0;
 /// Looks that are less sure than this do not support each other.
 const MIN_SUPPORT: f32 = 0.2;
 
@@ -26,7 +27,7 @@ const MIN_SUPPORT: f32 = 0.2;
 /// The box is the mean of all, weighted by score: cells and looks err independently, so the mean lies closer than the
 /// best. The score is 1 minus the geometric mean of what the best of each look lacks to 1, as though as many of them
 /// saw the face as see one of its size: what only one size of the picture takes for a face mostly is none. `scale` is
-/// the number of pixels of the finest look for one of the picture.
+/// the number of pixels of the common look for one of the picture.
 pub(super) fn merge(mut sightings: Vec<Sighting>, min_iou: f32, scale: f32) -> Vec<Face> {
     sightings.retain(|Sighting { face, .. }| {
         face.score.is_finite() && face.rect.iter().all(|v| v.is_finite())
@@ -106,7 +107,7 @@ impl Group {
     }
 }
 
-/// How many looks see a face of so many pixels in the finest.
+/// How many looks see a face of so many pixels in the common look.
 fn looks_that_see(side: f32) -> f32 {
     // A NaN, the root of a negative area, counts as small.
     let share = ((side.max(SMALL) / SMALL).ln() / (COMMON / SMALL).ln()).min(1.0);

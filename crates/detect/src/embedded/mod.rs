@@ -1,31 +1,35 @@
 //! Our own face detector, whose weights are part of the binary.
 //!
 //! A small network is run on the picture at several sizes: it knows faces of some 10 to 160 pixels, what is larger in one
-//! look is smaller in the next, and what several looks see is surer. Small faces are enlarged and looked at again.
+//! look is smaller in the next, and what several looks see is surer. A finer look knows small faces only, which are then
+//! enlarged and looked at again.
 //! [`network`] describes the layers; `crates/detect/README.md` says how the weights were trained.
 
 mod decode;
 mod glance;
+#[cfg(test)]
 mod graph;
 mod merge;
 pub mod network;
+mod run;
 mod weights;
 
 use image::RgbImage;
 
-use crate::onnx::{Coding, Placing, Runner, place};
+use crate::onnx::Placing;
 use crate::search::{Look, search};
-use crate::shrink::fitted_size;
+use crate::shrink::{fitted_size, resize_rgb};
 use crate::{DetectError, DetectOptions, Detector, Face, Picture};
 use glance::Window;
 use merge::{Sighting, merge, without_overlaps};
 use network::LEVELS;
+use run::Network;
 use weights::Weights;
 
 /// The detector whose weights are part of the binary.
 #[derive(Debug)]
 pub struct EmbeddedDetector {
-    runner: Runner,
+    network: Network,
 }
 
 /// Trained by `detector-training`, see README.md.
@@ -36,24 +40,25 @@ const NAME: &str = "embedded";
 const THRESHOLD: f32 = 0.65;
 /// Overlap from which two boxes are one face.
 const MIN_IOU: f32 = 0.5;
-const LONGEST_SIDE: u32 = 512;
+const LONGEST_SIDE: u32 = 768;
 const MAX_SIDE: u32 = 4096;
 /// The coarsest look is at least this large.
 const MIN_LOOK: u32 = 96;
 /// Faces larger than this, in pixels of a look, are left to the next one.
 const LARGEST: f32 = 160.0;
+/// The same in the finest look, for small faces alone: of large ones it sees parts that look like faces.
+const LARGEST_IN_FINEST: f32 = 32.0;
+/// The finest look is left out when it shows less than this much more than the next.
+const MIN_FINER: f32 = 1.25;
+/// A picture at least so many times as large as the finest look is shrunk to twice that look first.
+const LARGE: u32 = 3;
+/// Faces with a shorter side below this, in pixels of the picture, cannot be told from anything else.
+const MIN_SIDE: f32 = 16.0;
 /// Sightings above this are merged even where faces must score higher: several looks, or a second glance, make a face
 /// surer.
 const DOUBTFUL: f32 = 0.05;
 /// Canvases are padded to a multiple of the coarsest stride.
 const MULTIPLE: u32 = 32;
-/// Input: red, green, blue in `-1..=1` on gray.
-const CODING: Coding = Coding {
-    order: [0, 1, 2],
-    mean: [127.5; 3],
-    factor: 1.0 / 127.5,
-    fill: [127.5; 3],
-};
 
 impl EmbeddedDetector {
     /// The detector with the weights of this build.
@@ -74,70 +79,106 @@ impl EmbeddedDetector {
     /// # Errors
     /// [`DetectError::Embedded`] when the weights do not fit the network.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self, DetectError> {
-        let load = || Runner::load(graph::onnx(&Weights::parse(bytes)?)?);
-        let runner = load().map_err(DetectError::Embedded)?;
-        Ok(Self { runner })
+        let load = || Network::new(&Weights::parse(bytes)?);
+        let network = load().map_err(DetectError::Embedded)?;
+        Ok(Self { network })
     }
 
     /// The faces of a picture: looks at the whole, then second glances at small faces.
     fn find(&self, image: &RgbImage, look: Look) -> Result<Vec<Face>, String> {
         let longest = image.width().max(image.height());
+        // The finest look at faces of all sizes.
+        let common = longest.min((look.longest_side * 2).div_ceil(3));
+        let scale = |side: u32| side as f32 / longest as f32;
         let finest = longest.min(look.longest_side);
-        let threshold = look.threshold.min(DOUBTFUL);
-        let mut faces = self.look_at_all_sizes(image, finest, threshold)?;
-        let scale = finest as f32 / longest as f32;
-        for i in glance::small(&faces, scale, DOUBTFUL) {
-            if let Some((window, enlarged)) = Window::around(&faces[i], image) {
-                let finest = enlarged.width().max(enlarged.height());
-                let seen = self.look_at_all_sizes(&enlarged, finest, threshold)?;
-                faces[i] = window.verdict(&seen, &faces[i], scale);
-            }
+        let is_worth_it = finest as f32 >= MIN_FINER * common as f32
+            && look.min_face * scale(finest) <= LARGEST_IN_FINEST;
+        let mut looks = looks_for_all(common);
+        if is_worth_it {
+            looks.push((finest, LARGEST_IN_FINEST));
         }
+        let threshold = look.threshold.min(DOUBTFUL);
+        // Every look reads all pixels, so a large picture is shrunk once for all.
+        let shrunk = (longest / LARGE >= finest).then(|| {
+            let size = fitted_size(image.width(), image.height(), finest * 2);
+            resize_rgb(image, size.0, size.1)
+        });
+        let view = View {
+            pixels: shrunk.as_ref().unwrap_or(image),
+            source: image.dimensions(),
+        };
+        let mut faces = self.look_often(view, &looks, scale(common), threshold)?;
+        self.look_again(image, &mut faces, scale(common), threshold)?;
+        faces.retain(|face| face.width().min(face.height()) >= MIN_SIDE);
         Ok(without_overlaps(faces))
     }
 
-    /// Faces as looks from `finest` downwards see them.
-    fn look_at_all_sizes(
+    /// Second glances at small faces, in the picture itself.
+    fn look_again(
         &self,
         image: &RgbImage,
-        finest: u32,
+        faces: &mut [Face],
+        scale: f32,
+        threshold: f32,
+    ) -> Result<(), String> {
+        for i in glance::small(faces, scale, DOUBTFUL) {
+            if let Some((window, enlarged)) = Window::around(&faces[i], image) {
+                let looks = looks_for_all(enlarged.width().max(enlarged.height()));
+                let view = View {
+                    pixels: &enlarged,
+                    source: enlarged.dimensions(),
+                };
+                let seen = self.look_often(view, &looks, 1.0, threshold)?;
+                faces[i] = window.verdict(&seen, &faces[i], scale);
+            }
+        }
+        Ok(())
+    }
+
+    /// Faces as several looks see them: longest sides, and the largest faces that count. `scale` is the number of pixels
+    /// of the common look for one of the picture.
+    fn look_often(
+        &self,
+        view: View,
+        looks: &[(u32, f32)],
+        scale: f32,
         threshold: f32,
     ) -> Result<Vec<Face>, String> {
-        let longest = image.width().max(image.height());
+        let longest = view.source.0.max(view.source.1);
         let mut sightings = Vec::new();
-        let sides = looks(finest);
-        for (i, &side) in sides.iter().enumerate() {
+        for (i, &(side, largest)) in looks.iter().enumerate() {
             let mut faces = Vec::new();
-            self.look(image, side, threshold, &mut faces)?;
-            if i + 1 < sides.len() {
-                // What is larger is left to the next look.
-                let most = LARGEST * longest as f32 / side as f32;
-                faces.retain(|face| face.width() * face.height() <= most * most);
-            }
+            self.look(view, side, threshold, &mut faces)?;
+            let most = largest * longest as f32 / side as f32;
+            faces.retain(|face| face.width() * face.height() <= most * most);
             sightings.extend(faces.into_iter().map(|face| Sighting { face, look: i }));
         }
-        let scale = finest as f32 / longest as f32;
         Ok(merge(sightings, MIN_IOU, scale))
     }
 
     /// Runs the network on the picture shrunk to `longest_side`.
     fn look(
         &self,
-        image: &RgbImage,
+        View { pixels, source }: View,
         longest_side: u32,
         threshold: f32,
         faces: &mut Vec<Face>,
     ) -> Result<(), String> {
-        let size = fitted_size(image.width(), image.height(), longest_side);
+        let size = fitted_size(source.0, source.1, longest_side);
         let canvas = (
             size.0.next_multiple_of(MULTIPLE),
             size.1.next_multiple_of(MULTIPLE),
         );
-        let input = place(image, size, canvas, (0, 0), &CODING);
-        let placing: Placing = input.placing;
-        let outputs = self.runner.run(input.values, canvas)?;
+        let resized;
+        let shown = if pixels.dimensions() == size {
+            pixels
+        } else {
+            resized = resize_rgb(pixels, size.0, size.1);
+            &resized
+        };
+        let placing = Placing::in_corner(source, size, canvas);
+        let outputs = self.network.run(shown, canvas);
         for (level, output) in LEVELS.into_iter().zip(&outputs) {
-            let output = output.as_ref().ok_or("a level is no list of numbers")?;
             let columns = canvas.0 as usize / level.stride;
             decode::faces(output, level, columns, &placing, threshold, faces)?;
         }
@@ -145,8 +186,18 @@ impl EmbeddedDetector {
     }
 }
 
-/// The longest sides at which a picture is looked at: `finest`, its halves, and three quarters of these.
-fn looks(finest: u32) -> Vec<u32> {
+/// What is looked at.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    /// The picture, or a smaller copy of it.
+    pixels: &'a RgbImage,
+    /// The size that faces are given in.
+    source: (u32, u32),
+}
+
+/// The longest sides at which a picture is looked at for faces of all sizes, `finest`, its halves, and three quarters of
+/// these, each with the side of the largest faces that count in it.
+fn looks_for_all(finest: u32) -> Vec<(u32, f32)> {
     let mut sides = vec![finest];
     let mut half = finest / 2;
     while half >= MIN_LOOK {
@@ -154,7 +205,16 @@ fn looks(finest: u32) -> Vec<u32> {
         half /= 2;
     }
     sides.retain(|&side| side >= MIN_LOOK || side == finest);
-    sides
+    let coarsest = sides.len() - 1;
+    let largest = |i| {
+        if i == coarsest {
+            f32::INFINITY
+        } else {
+            LARGEST
+        }
+    };
+    let looks = sides.into_iter().enumerate();
+    looks.map(|(i, side)| (side, largest(i))).collect()
 }
 
 impl Detector for EmbeddedDetector {

@@ -5,8 +5,9 @@
 
 mod faceboxes;
 mod runner;
-mod tensor;
+pub(crate) mod tensor;
 mod wire;
+#[cfg(test)]
 pub(crate) mod write;
 mod yolo;
 
@@ -17,7 +18,7 @@ use image::RgbImage;
 use crate::search::{Look, search};
 use crate::{DetectError, DetectOptions, Detector, Face, Picture, suppress};
 pub(crate) use runner::{Output, Runner};
-pub(crate) use tensor::{Coding, Placing, place};
+pub(crate) use tensor::Placing;
 use yolo::YoloLayout;
 
 /// A face model in an ONNX file.

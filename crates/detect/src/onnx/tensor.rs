@@ -17,6 +17,18 @@ pub(crate) struct Placing {
 }
 
 impl Placing {
+    /// A picture that was brought from `source` to `size`, in the upper left corner.
+    pub fn in_corner(source: (u32, u32), size: (u32, u32), canvas: (u32, u32)) -> Self {
+        Self {
+            canvas,
+            offset: (0, 0),
+            scale: (
+                source.0 as f32 / size.0 as f32,
+                source.1 as f32 / size.1 as f32,
+            ),
+        }
+    }
+
     /// A face given on the canvas, in source pixels.
     pub fn face(&self, [x0, y0, x1, y1]: [f32; 4], score: f32) -> Face {
         let x = |x: f32| (x - self.offset.0 as f32) * self.scale.0;
@@ -80,18 +92,11 @@ pub(crate) fn place(
             }
         }
     }
-    let scale = (
-        image.width() as f32 / size.0 as f32,
-        image.height() as f32 / size.1 as f32,
-    );
-    Input {
-        values,
-        placing: Placing {
-            canvas,
-            offset,
-            scale,
-        },
-    }
+    let placing = Placing {
+        offset,
+        ..Placing::in_corner(image.dimensions(), size, canvas)
+    };
+    Input { values, placing }
 }
 
 #[cfg(test)]
