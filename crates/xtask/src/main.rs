@@ -36,6 +36,9 @@ enum Command {
         /// Where to compute: cpu, cuda or cuda:N; on a card only augment, losses, networks and ops run
         #[arg(long, default_value = "cpu")]
         device: ops::device::DeviceName,
+        /// Run only this suite, the name of a subfolder; may be given several times
+        #[arg(long = "suite", value_name = "NAME")]
+        suites: Vec<String>,
     },
     /// See it work: a drawn dump becomes a dataset, two small runs train with and without ADA, one page compares them
     Demo(demo::DemoArgs),
@@ -73,7 +76,11 @@ fn main() -> ExitCode {
         let args = Args::parse();
         args.common.start()?;
         match args.command {
-            Command::Golden { dir, device } => golden::run(&dir, device),
+            Command::Golden {
+                dir,
+                device,
+                suites,
+            } => golden::run(&dir, device, &suites),
             Command::Demo(args) => demo::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::BenchWorker { device } => bench::serve(device),

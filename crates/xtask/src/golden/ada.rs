@@ -9,15 +9,14 @@ use anyhow::{Context, Result};
 use augment::{AdaController, AdaOptions};
 use serde_json::Value;
 
-use super::CaseResult;
 use super::files::{json_files, numbers};
+use super::{CaseResult, Results};
 
 /// Runs every trace of every file in `dir`.
 ///
 /// # Errors
 /// When a file cannot be read or has another form.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
-    let mut results = Vec::new();
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let Some(traces) = root.get("traces").and_then(Value::as_array) else {
             continue;
@@ -39,7 +38,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             });
         }
     }
-    Ok(results)
+    Ok(())
 }
 
 /// The largest error along a trace; infinite when it moves at other times.

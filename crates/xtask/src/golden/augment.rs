@@ -16,9 +16,9 @@ use ops::Dual;
 use rng::RandomState;
 use serde_json::Value;
 
-use super::CaseResult;
 use super::files::{json_files, numbers};
 use super::tensors::device;
+use super::{CaseResult, Results};
 
 /// Colours alone, cutout: absolute.
 const TOLERANCE: f64 = 1e-5;
@@ -37,8 +37,7 @@ type Tensors = HashMap<String, Tensor>;
 ///
 /// # Errors
 /// When a file cannot be read or has another form.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
-    let mut results = Vec::new();
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let of_file = || -> Result<Vec<Outcome>> {
@@ -69,7 +68,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
                 }),
         );
     }
-    Ok(results)
+    Ok(())
 }
 
 fn one_case(name: &str, case: &Value, tensors: &Tensors) -> Result<Vec<Outcome>> {

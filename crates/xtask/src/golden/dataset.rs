@@ -13,15 +13,14 @@ use dataset::{
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use super::CaseResult;
 use super::files::{json_files, numbers};
+use super::{CaseResult, Results};
 
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
 /// When a file cannot be read or has another form.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
-    let mut results = Vec::new();
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let suite = Suite { dir, root: &root };
         let pixels = path.with_extension("safetensors");
@@ -37,7 +36,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             tolerance: 0.0,
         }));
     }
-    Ok(results)
+    Ok(())
 }
 
 struct Suite<'a> {

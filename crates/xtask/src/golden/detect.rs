@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use detect::cascade::{Cascade, CascadeOptions, Group, Window};
 use serde::Deserialize;
 
-use super::CaseResult;
+use super::{CaseResult, Results};
 
 /// One file of recorded boxes.
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ const BOX_TOLERANCE: f64 = 1.0;
 const RAW_TOLERANCE: f64 = 0.02;
 
 /// Repeats every call that the JSON files of `dir` record.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
         .with_context(|| format!("cannot list {}", dir.display()))?
         .map(|entry| Ok(entry?.path()))
@@ -50,7 +50,6 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
     if files.is_empty() {
         bail!("{} holds no JSON file", dir.display());
     }
-    let mut results = Vec::new();
     for path in files {
         let read = || -> Result<Recorded> { Ok(serde_json::from_slice(&std::fs::read(&path)?)?) };
         let recorded = read().with_context(|| format!("cannot read {}", path.display()))?;
@@ -96,7 +95,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             }
         }
     }
-    Ok(results)
+    Ok(())
 }
 
 /// The cascade that the file names, looked for beside the recorded data and up to two folders above.
@@ -184,7 +183,7 @@ mod tests {
     fn folders_without_records_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         assert!(
-            run(folder.path())
+            run(folder.path(), &mut Results::new(1.0))
                 .unwrap_err()
                 .to_string()
                 .contains("no JSON")
@@ -195,7 +194,7 @@ mod tests {
         )
         .unwrap();
         assert!(
-            run(folder.path())
+            run(folder.path(), &mut Results::new(1.0))
                 .unwrap_err()
                 .to_string()
                 .contains("nowhere.xml")

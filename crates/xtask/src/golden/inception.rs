@@ -10,9 +10,9 @@ use candle_core::{Device, Tensor};
 use metrics::Features;
 use metrics::inception::{Formula, Inception, InceptionOptions, Tap, softmax};
 
-use super::CaseResult;
 use super::files::json_files;
 use super::tensors::{Tensors, relative_error};
+use super::{CaseResult, Results};
 
 /// Images a batch, which must not matter.
 const BATCH: usize = 3;
@@ -21,8 +21,7 @@ const BATCH: usize = 3;
 ///
 /// # Errors
 /// When a file cannot be read or has another form.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
-    let mut results = Vec::new();
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         if root.get("image_formula").is_none() {
             continue;
@@ -75,7 +74,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             }
         }
     }
-    Ok(results)
+    Ok(())
 }
 
 fn extract(network: &Inception, images: &Tensor) -> Result<(Features, Option<Features>)> {

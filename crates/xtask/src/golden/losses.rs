@@ -19,9 +19,9 @@ use training::{
     OptimizerConfig, Phase, Readings, Round, StyleMixing, Trains,
 };
 
-use super::CaseResult;
 use super::files::{json_files, numbers};
 use super::tensors::{Tensors, device};
+use super::{CaseResult, Results};
 
 /// Largest error of a gradient, relative to the largest value of its tensor. The reference's own f32 runs differ by
 /// 4.6e-5.
@@ -43,8 +43,7 @@ const MOMENT: f64 = 1e-3;
 ///
 /// # Errors
 /// When a file cannot be read or has another form.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
-    let mut results = Vec::new();
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         if root.get("cases").is_none() && root.get("log").is_none() {
             continue;
@@ -69,7 +68,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
         };
         done.with_context(|| format!("'{}'", path.display()))?;
     }
-    Ok(results)
+    Ok(())
 }
 
 type Push<'a> = dyn FnMut(&str, f64, f64) + 'a;

@@ -9,16 +9,15 @@ use candle_core::{DType, Tensor};
 use metrics::{Covariance, FeatureStats, Features, Rounding};
 use serde_json::Value;
 
-use super::CaseResult;
 use super::files::{json_files, numbers};
 use super::tensors::Tensors;
+use super::{CaseResult, Results};
 
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
 /// When a file cannot be read or has another form.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
-    let mut results = Vec::new();
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let Some(expected) = root.get("expected").and_then(Value::as_object) else {
             continue;
@@ -43,7 +42,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             );
         }
     }
-    Ok(results)
+    Ok(())
 }
 
 type Cases = Vec<(String, f64, f64)>;

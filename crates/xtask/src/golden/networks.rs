@@ -15,17 +15,16 @@ use ops::Dual;
 use rng::RandomState;
 use serde_json::Value;
 
-use super::CaseResult;
 use super::files::json_files;
 use super::tensors::{Tensors, device, numbers_in, relative_error};
 use super::train_configs;
+use super::{CaseResult, Results};
 
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
 /// When a file cannot be read or has another form.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
-    let mut results = Vec::new();
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let name = path
             .file_stem()
@@ -51,7 +50,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             tolerance: case.tolerance,
         }));
     }
-    Ok(results)
+    Ok(())
 }
 
 /// Size of the moves that show kinks, relative: rounding of f32 through a network.

@@ -13,17 +13,16 @@ use ops::{
 };
 use serde_json::Value;
 
-use super::CaseResult;
 use super::files::json_files;
 use super::tensors::{Tensors, flag, mixed_error, number_or, numbers_in, relative_error};
+use super::{CaseResult, Results};
 
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
 /// When a file cannot be read or has another form.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     ops::second_order::self_check()?;
-    let mut results = Vec::new();
     for (path, root) in json_files(dir)? {
         let Some(cases) = root.get("cases").and_then(Value::as_object) else {
             continue;
@@ -58,7 +57,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             }
         }
     }
-    Ok(results)
+    Ok(())
 }
 
 struct Errors {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use interop::{Checkpoint, Format, Tensor};
 
-use super::CaseResult;
+use super::{CaseResult, Results};
 
 /// Reads every file in `dir` that has `<name>_weights.safetensors` beside it and compares all tensors bit by bit: of
 /// checkpoints as read and after a round trip through each format that can be written, of other files by their names.
@@ -14,7 +14,7 @@ use super::CaseResult;
 ///
 /// # Errors
 /// When `dir` or its golden weights cannot be read, or there is nothing to compare.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
         .with_context(|| format!("{}", dir.display()))?
         .map(|entry| Ok(entry?.path()))
@@ -24,7 +24,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             .is_some_and(|e| e == "pkl" || e == "pt" || e == "pth")
     });
     files.sort();
-    let mut out = Vec::new();
+    let mut found = false;
     for path in files {
         let stem = path
             .file_stem()
@@ -44,20 +44,21 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        let first = out.len();
-        if let Err(error) = file(&path, &stem, &name, expected, &mut out) {
+        let mut of_file = Vec::new();
+        if let Err(error) = file(&path, &stem, &name, expected, &mut of_file) {
             eprintln!("pickle: {error:#}");
-            out.truncate(first);
-            out.push(result(name, f64::INFINITY));
+            of_file = vec![result(name, f64::INFINITY)];
         }
+        found = true;
+        results.extend(of_file);
     }
-    if out.is_empty() {
+    if !found {
         bail!(
             "{}: no checkpoint with <name>_weights.safetensors beside it",
             dir.display()
         );
     }
-    Ok(out)
+    Ok(())
 }
 
 pub(super) type Weights = BTreeMap<String, Tensor>;

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rng::RandomState;
 use serde_json::Value;
 
-use super::CaseResult;
 use super::files::{json_files, numbers};
+use super::{CaseResult, Results};
 
 /// Latents of the `randn` vectors: what `generate` draws for one seed.
 const Z_DIM: usize = 512;
@@ -22,8 +22,7 @@ const SUM_TOLERANCE: f64 = 1e-9;
 ///
 /// # Errors
 /// When a file cannot be read or has another form.
-pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
-    let mut results = Vec::new();
+pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let Some(vectors) = root.get("vectors").and_then(Value::as_object) else {
             continue;
@@ -60,7 +59,7 @@ pub fn run(dir: &Path) -> Result<Vec<CaseResult>> {
             }
         }
     }
-    Ok(results)
+    Ok(())
 }
 
 fn draw(name: &str, seed: u32, n: usize) -> Result<Vec<f64>> {
