@@ -1,8 +1,8 @@
 //! The three convolution kernels and the choice of algorithm for each shape.
 
 use crate::algorithm::{ConvAlgorithm, conv_algorithm};
-use crate::scratch::{Shared, resize_uninit, uninit};
-use crate::simd::isa;
+use crate::scratch::{Shared, uninit};
+use crate::simd::{Isa, isa};
 use crate::winograd::{F2, F4, Weights};
 use crate::{direct, im2col, pointwise, winograd};
 
@@ -61,15 +61,36 @@ pub struct Scales<'a> {
 }
 
 impl Scales<'_> {
-    /// Panics unless there is a factor for each of `n` images and each channel.
-    fn check(&self, n: usize, channels_in: usize, channels_out: usize) {
-        let len = |channels: usize| n * channels.next_multiple_of(isa().lanes());
-        assert!(self.input.is_none_or(|s| s.len() >= len(channels_in)));
-        assert!(self.output.is_none_or(|s| s.len() >= len(channels_out)));
+    /// Panics unless there is a factor for each of `n` images and each channel, padded for `isa`.
+    fn check(&self, isa: Isa, n: usize, channels_in: usize, channels_out: usize) {
+        let len = |channels: usize| n * channels.next_multiple_of(isa.lanes());
+        assert!(self.input.is_none_or(|s| s.len() == len(channels_in)));
+        assert!(self.output.is_none_or(|s| s.len() == len(channels_out)));
     }
 }
 
 impl ConvGeometry {
+    /// Panics unless there is a result, and all that belongs to it can be counted and addressed.
+    fn check(&self) {
+        let counts = [self.ci, self.co, self.kh, self.kw, self.stride, self.groups];
+        assert!(counts.iter().all(|&count| count > 0), "{self:?}");
+        let padded = |side: usize| self.padding.checked_mul(2)?.checked_add(side);
+        let fits = |side, kernel| padded(side).is_some_and(|padded| padded >= kernel);
+        assert!(fits(self.h, self.kh) && fits(self.w, self.kw), "{self:?}");
+        let product = |factors: &[Option<usize>]| {
+            let counted = factors
+                .iter()
+                .try_fold(1usize, |product, &factor| product.checked_mul(factor?));
+            counted.is_some_and(|product| product < isize::MAX as usize / 64)
+        };
+        let (n, groups) = (Some(self.n), Some(self.groups));
+        let channels = Some(self.ci.max(self.co));
+        // As large as input and result are, their padding included, and as the weights.
+        let is_addressable = product(&[n, groups, channels, padded(self.h), padded(self.w)])
+            && product(&[groups, channels, channels, Some(self.kh), Some(self.kw)]);
+        assert!(is_addressable, "{self:?}");
+    }
+
     /// Height of the result.
     pub fn out_height(&self) -> usize {
         (self.h + 2 * self.padding - self.kh) / self.stride + 1
@@ -169,6 +190,7 @@ impl Kernel {
 /// Weights of every group as the chosen kernel wants them, and what they were prepared for.
 pub struct Prepared {
     form: Form,
+    isa: Isa,
     g: ConvGeometry,
     direction: Direction,
 }
@@ -199,6 +221,7 @@ pub fn prepare_with(
     weights: &[f32],
     direction: Direction,
 ) -> Prepared {
+    g.check();
     assert_eq!(weights.len(), g.groups * g.weights_len());
     let isa = isa();
     let (co, ci) = match direction {
@@ -227,6 +250,7 @@ pub fn prepare_with(
     };
     Prepared {
         form,
+        isa,
         g: *g,
         direction,
     }
@@ -256,30 +280,33 @@ pub fn forward(
     prepared: &Prepared,
     scales: Scales,
 ) -> Vec<f32> {
-    let mut y = Vec::new();
+    g.check();
+    // SAFETY: every value is written below, before any is read.
+    let mut y = unsafe { uninit(g.n * g.y_strides().1) };
     forward_into(g, x, weights, prepared, scales, &mut y);
     y
 }
 
-/// [`forward`] into a buffer that was used before.
+/// [`forward`] into a result that is there already; what it holds is lost.
 ///
 /// # Panics
-/// As [`forward`].
+/// As [`forward`], and when the result has another size.
 pub fn forward_into(
     g: &ConvGeometry,
     x: &[f32],
     weights: &[f32],
     prepared: &Prepared,
     scales: Scales,
-    y: &mut Vec<f32>,
+    y: &mut [f32],
 ) {
+    g.check();
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     assert!(prepared.fits(g, Direction::Forward));
     assert_eq!(weights.len(), g.groups * g.weights_len());
     assert_eq!(x.len(), g.n * x_batch);
-    scales.check(g.n, g.ci, g.co);
-    resize_uninit(y, g.n * y_batch);
+    assert_eq!(y.len(), g.n * y_batch);
+    scales.check(prepared.isa, g.n, g.ci, g.co);
     let strides = BatchStrides {
         x: x_batch,
         y: y_batch,
@@ -316,13 +343,15 @@ pub fn input_gradient(
     prepared: &Prepared,
     scales: Scales,
 ) -> Vec<f32> {
+    g.check();
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     assert!(prepared.fits(g, Direction::InputGradient));
     assert_eq!(weights.len(), g.groups * g.weights_len());
     assert_eq!(dy.len(), g.n * y_batch);
-    scales.check(g.n, g.co, g.ci);
-    let mut dx = uninit(g.n * x_batch);
+    scales.check(prepared.isa, g.n, g.co, g.ci);
+    // SAFETY: every value is written below, before any is read.
+    let mut dx = unsafe { uninit(g.n * x_batch) };
     let strides = BatchStrides {
         x: y_batch,
         y: x_batch,
@@ -364,11 +393,14 @@ pub fn input_gradient(
 /// # Panics
 /// When `x` or `dy` are not of the sizes that `g` says.
 pub fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales) -> Vec<f32> {
+    g.check();
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     assert_eq!((x.len(), dy.len()), (g.n * x_batch, g.n * y_batch));
-    scales.check(g.n, g.ci, g.co);
-    let mut dw = uninit(g.groups * g.weights_len());
+    let isa = isa();
+    scales.check(isa, g.n, g.ci, g.co);
+    // SAFETY: every value is written below, before any is read.
+    let mut dw = unsafe { uninit(g.groups * g.weights_len()) };
     let strides = BatchStrides {
         x: x_batch,
         y: y_batch,
@@ -378,12 +410,12 @@ pub fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales) 
         match Kernel::choose(conv_algorithm(), g) {
             Kernel::Pointwise => pointwise::weight_gradient(g, x, dy, scales, strides, dw),
             Kernel::Winograd2 => {
-                winograd::weight_gradient::<F2>(isa(), g, x, dy, scales, strides, dw)
+                winograd::weight_gradient::<F2>(isa, g, x, dy, scales, strides, dw)
             }
             Kernel::Winograd4 => {
-                winograd::weight_gradient::<F4>(isa(), g, x, dy, scales, strides, dw)
+                winograd::weight_gradient::<F4>(isa, g, x, dy, scales, strides, dw)
             }
-            Kernel::Direct => direct::weight_gradient(isa(), g, x, dy, scales, strides, dw),
+            Kernel::Direct => direct::weight_gradient(isa, g, x, dy, scales, strides, dw),
         }
     }
     dw
@@ -391,6 +423,7 @@ pub fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales) 
 
 /// [`forward`] in f64, without scales.
 pub fn forward_f64(g: &ConvGeometry, x: &[f64], weights: &[f64]) -> Vec<f64> {
+    g.check();
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut y = vec![0.0; g.n * y_batch];
@@ -414,6 +447,7 @@ pub fn forward_f64(g: &ConvGeometry, x: &[f64], weights: &[f64]) -> Vec<f64> {
 
 /// [`input_gradient`] in f64, without scales.
 pub fn input_gradient_f64(g: &ConvGeometry, dy: &[f64], weights: &[f64]) -> Vec<f64> {
+    g.check();
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut dx = vec![0.0; g.n * x_batch];
@@ -437,6 +471,7 @@ pub fn input_gradient_f64(g: &ConvGeometry, dy: &[f64], weights: &[f64]) -> Vec<
 
 /// [`weight_gradient`] in f64, without scales.
 pub fn weight_gradient_f64(g: &ConvGeometry, x: &[f64], dy: &[f64]) -> Vec<f64> {
+    g.check();
     let (x_group, x_batch) = g.x_strides();
     let (y_group, y_batch) = g.y_strides();
     let mut dw = vec![0.0; g.groups * g.weights_len()];
@@ -484,4 +519,119 @@ fn in_order(g: &ConvGeometry, weights: &[f64], back: bool) -> Vec<f64> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::force_isa;
+
+    fn geometry() -> ConvGeometry {
+        ConvGeometry {
+            n: 1,
+            ci: 8,
+            co: 8,
+            h: 5,
+            w: 6,
+            kh: 3,
+            kw: 3,
+            stride: 1,
+            padding: 1,
+            groups: 1,
+            swapped: false,
+            gain: 1.0,
+        }
+    }
+
+    fn panics(work: impl FnOnce() + std::panic::UnwindSafe) -> bool {
+        std::panic::catch_unwind(work).is_err()
+    }
+
+    #[test]
+    fn a_result_is_written_over_what_was_there() {
+        let g = geometry();
+        let x: Vec<f32> = (0..8 * 30).map(|i| (i % 17) as f32 - 8.0).collect();
+        let weights: Vec<f32> = (0..8 * 8 * 9).map(|i| (i % 13) as f32 - 6.0).collect();
+        let prepared = prepare(&g, &weights, Direction::Forward);
+        let fresh = forward(&g, &x, &weights, &prepared, Scales::default());
+        let mut used = vec![f32::NAN; fresh.len()];
+        forward_into(&g, &x, &weights, &prepared, Scales::default(), &mut used);
+        assert_eq!(fresh, used);
+        // In f64, tap by tap.
+        let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let exact = forward_f64(&g, &wide(&x), &wide(&weights));
+        for (a, b) in fresh.iter().zip(exact) {
+            assert!((f64::from(*a) - b).abs() < 1e-2, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_are_refused() {
+        let g = geometry();
+        let weights = vec![0.0; 8 * 8 * 9];
+        let too_small = ConvGeometry {
+            h: 1,
+            w: 1,
+            padding: 0,
+            ..g
+        };
+        assert!(panics(|| {
+            weight_gradient(&too_small, &[0.0; 8], &[0.0; 8], Scales::default());
+        }));
+        let countless = ConvGeometry {
+            n: (1 << 60) + 1,
+            ..g
+        };
+        assert!(panics(|| {
+            prepare(&countless, &weights, Direction::Forward);
+        }));
+        let prepared = prepare(&g, &weights, Direction::Forward);
+        let x = vec![0.0; 8 * 30];
+        let run = |g: &ConvGeometry, x: &[f32], scales: Scales| {
+            panics(|| {
+                forward(g, x, &weights, &prepared, scales);
+            })
+        };
+        assert!(!run(&g, &x, Scales::default()));
+        assert!(run(&g, &x[1..], Scales::default()));
+        assert!(run(
+            &ConvGeometry { padding: 0, ..g },
+            &x,
+            Scales::default()
+        ));
+        let few = Scales {
+            input: Some(&[1.0; 3]),
+            output: None,
+        };
+        assert!(run(&g, &x, few));
+    }
+
+    #[test]
+    fn factors_are_padded_for_the_weights_they_meet() {
+        let g = geometry();
+        let (x, weights) = (vec![1.0; 8 * 30], vec![1.0; 8 * 8 * 9]);
+        for isa in Isa::available() {
+            force_isa(Some(isa));
+            let prepared = prepare(&g, &weights, Direction::Forward);
+            let factors = vec![2.0; isa.lanes()];
+            let scales = Scales {
+                input: Some(&factors),
+                output: None,
+            };
+            let y = forward(&g, &x, &weights, &prepared, scales);
+            // The middle of the picture: 72 taps, twice.
+            assert!((y[2 * 6 + 2] - 144.0).abs() < 1e-3, "{isa:?} {}", y[14]);
+            force_isa(Some(Isa::Portable));
+            let len = 8;
+            let scales = Scales {
+                input: Some(&factors[..len]),
+                output: None,
+            };
+            let refused = panics(|| {
+                forward(&g, &x, &weights, &prepared, scales);
+            });
+            assert_eq!(refused, isa.lanes() != len, "{isa:?}");
+        }
+        force_isa(None);
+    }
 }

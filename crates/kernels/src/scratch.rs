@@ -55,23 +55,16 @@ impl Shared {
     }
 }
 
-/// A vector of `len` values that the caller overwrites completely before reading.
-pub fn uninit<T: Copy>(len: usize) -> Vec<T> {
+/// A vector of `len` values that hold anything.
+///
+/// # Safety
+/// `T` is a number, and the caller writes every value before any is read.
+pub unsafe fn uninit<T: Copy>(len: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
-    // SAFETY: f32/f64 have no invalid bit patterns, and callers write every value before it is read.
+    // SAFETY: the capacity; the rest is the caller's promise.
     #[allow(clippy::uninit_vec)]
     unsafe {
         values.set_len(len)
     };
     values
-}
-
-/// Gives a buffer `len` values that the caller overwrites completely before reading; what it holds is lost.
-pub fn resize_uninit<T: Copy>(values: &mut Vec<T>, len: usize) {
-    if values.capacity() < len {
-        *values = uninit(len);
-    } else {
-        // SAFETY: inside the capacity; as in `uninit`.
-        unsafe { values.set_len(len) };
-    }
 }

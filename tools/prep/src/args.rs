@@ -69,11 +69,21 @@ pub struct RunArgs {
     pub detector: Option<DetectorSpec>,
 
     /// Least score of a face [default: the detector's own, 0.65 of `embedded`]
-    #[arg(long, value_name = "SCORE", help_heading = "Faces")]
+    #[arg(
+        long,
+        value_name = "SCORE",
+        allow_negative_numbers = true,
+        help_heading = "Faces"
+    )]
     pub face_score: Option<f32>,
 
     /// Least size of a face in pixels of the source [default: 24]
-    #[arg(long, value_name = "PIXELS", help_heading = "Faces")]
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        allow_negative_numbers = true,
+        help_heading = "Faces"
+    )]
     pub min_face: Option<f32>,
 
     /// Most faces of one picture, best first; 0 for all [default: 0]

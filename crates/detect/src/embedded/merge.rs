@@ -163,7 +163,7 @@ mod tests {
             look: 0,
         }];
         let score = |scale| merge(sightings.clone(), 0.5, scale)[0].score;
-        assert!((score(1.0) - (1.0 - 0.25f32.powf(0.8))).abs() < 1e-6);
+        assert!((score(SMALL / 20.0) - 0.75).abs() < 1e-6);
         assert!((score(4.0) - (1.0 - 0.25f32.cbrt())).abs() < 1e-6);
         assert!(score(1.0) > score(2.0) && score(2.0) > score(4.0));
     }

@@ -51,7 +51,7 @@ const LARGEST_IN_FINEST: f32 = 32.0;
 /// The finest look is left out when it shows less than this much more than the next.
 const MIN_FINER: f32 = 1.25;
 /// A picture at least so many times as large as the finest look is shrunk to twice that look first.
-const LARGE: u32 = 3;
+const SHRINK_FROM: u32 = 3;
 /// Faces with a shorter side below this, in pixels of the picture, cannot be told from anything else.
 const MIN_SIDE: f32 = 16.0;
 /// Sightings above this are merged even where faces must score higher: several looks, or a second glance, make a face
@@ -91,15 +91,15 @@ impl EmbeddedDetector {
         let common = longest.min((look.longest_side * 2).div_ceil(3));
         let scale = |side: u32| side as f32 / longest as f32;
         let finest = longest.min(look.longest_side);
-        let is_worth_it = finest as f32 >= MIN_FINER * common as f32
+        let has_finer_look = finest as f32 >= MIN_FINER * common as f32
             && look.min_face * scale(finest) <= LARGEST_IN_FINEST;
         let mut looks = looks_for_all(common);
-        if is_worth_it {
+        if has_finer_look {
             looks.push((finest, LARGEST_IN_FINEST));
         }
         let threshold = look.threshold.min(DOUBTFUL);
         // Every look reads all pixels, so a large picture is shrunk once for all.
-        let shrunk = (longest / LARGE >= finest).then(|| {
+        let shrunk = (longest / SHRINK_FROM >= finest).then(|| {
             let size = fitted_size(image.width(), image.height(), finest * 2);
             resize_rgb(image, size.0, size.1)
         });

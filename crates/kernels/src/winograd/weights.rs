@@ -24,7 +24,8 @@ pub(crate) fn transform_weights<T: Transform>(
     assert_eq!(weights.len(), co * ci * 9);
     let lanes = isa.lanes();
     let blocks = co.div_ceil(lanes);
-    let mut points = uninit(T::A * T::A * blocks * ci * lanes);
+    // SAFETY: every value is written below, before any is read.
+    let mut points = unsafe { uninit(T::A * T::A * blocks * ci * lanes) };
     let to = Shared(points.as_mut_ptr());
     parallel(blocks, |block| {
         // SAFETY: each task writes its own output block.

@@ -119,7 +119,8 @@ fn over_rows(rows: usize, inner: usize, work: impl Fn(usize, usize) + Send + Syn
 
 /// `f(x + b)`
 pub(crate) fn apply(f: &Function, x: &[f32], b: &[f32], channels: usize, inner: usize) -> Vec<f32> {
-    let mut y = uninit(x.len());
+    // SAFETY: every value is written below, before any is read.
+    let mut y = unsafe { uninit(x.len()) };
     let to = Shared(y.as_mut_ptr());
     let isa = isa();
     over_rows(x.len() / inner.max(1), inner, |first, rows| {
@@ -165,7 +166,8 @@ pub(crate) fn derivative(
     channels: usize,
     inner: usize,
 ) -> Vec<f32> {
-    let mut dx = uninit(x.len());
+    // SAFETY: every value is written below, before any is read.
+    let mut dx = unsafe { uninit(x.len()) };
     let to = Shared(dx.as_mut_ptr());
     let isa = isa();
     over_rows(x.len() / inner.max(1), inner, |first, rows| {

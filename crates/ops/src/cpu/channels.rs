@@ -18,7 +18,8 @@ fn for_rows(rows: usize, inner: usize, work: impl Fn(usize) + Send + Sync) {
 /// `x[row] * scales[row]`
 pub(crate) fn scale(x: &[f32], scales: &[f32]) -> Vec<f32> {
     let inner = x.len() / scales.len().max(1);
-    let mut y = uninit(x.len());
+    // SAFETY: every value is written below, before any is read.
+    let mut y = unsafe { uninit(x.len()) };
     let (to, isa) = (Shared(y.as_mut_ptr()), isa());
     for_rows(scales.len(), inner, |row| {
         // SAFETY: each task writes its own rows.
@@ -48,7 +49,8 @@ pub(crate) fn scale_f64(x: &[f64], scales: &[f64]) -> Vec<f64> {
 /// `<a[row], b[row]>`
 pub(crate) fn dot(a: &[f32], b: &[f32], inner: usize) -> Vec<f32> {
     let rows = a.len() / inner.max(1);
-    let mut dots = uninit(rows);
+    // SAFETY: every value is written below, before any is read.
+    let mut dots = unsafe { uninit(rows) };
     let (to, isa) = (Shared(dots.as_mut_ptr()), isa());
     for_rows(rows, inner, |row| {
         // SAFETY: each task writes its own rows.
@@ -87,7 +89,8 @@ dispatch!(unsafe fn dot_row(a: &[f32], b: &[f32], to: *mut f32) = dot_row_body);
 
 /// `x[n, c] + planes[n or 0]`
 pub(crate) fn add_planes(x: &[f32], planes: &[f32], n: usize, c: usize, inner: usize) -> Vec<f32> {
-    let mut y = uninit(x.len());
+    // SAFETY: every value is written below, before any is read.
+    let mut y = unsafe { uninit(x.len()) };
     let (to, isa) = (Shared(y.as_mut_ptr()), isa());
     for_rows(n * c, inner, |row| {
         let at = row / c * inner % planes.len();
@@ -131,7 +134,8 @@ dispatch!(unsafe fn accumulate_row(x: &[f32], y: &mut [f32]) = accumulate_row_bo
 
 /// `a + b`
 pub(crate) fn add(a: &[f32], b: &[f32]) -> Vec<f32> {
-    let mut y = uninit(a.len());
+    // SAFETY: every value is written below, before any is read.
+    let mut y = unsafe { uninit(a.len()) };
     let (to, isa) = (Shared(y.as_mut_ptr()), isa());
     parallel(a.len().div_ceil(TASK), |task| {
         let range = task * TASK..((task + 1) * TASK).min(a.len());

@@ -2,6 +2,8 @@
 
 // Tiles of registers are indexed by row and column, and kernels take their buffers one by one.
 #![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
+// `dispatch!` names the instruction set even where plain loops are compiled for it.
+#![allow(clippy::extra_unused_type_parameters)]
 
 pub(crate) mod activation;
 pub(crate) mod channels;

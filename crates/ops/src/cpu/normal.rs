@@ -32,7 +32,8 @@ pub(crate) struct Planes<'a> {
 impl Planes<'_> {
     /// `[batch, len]`
     pub(crate) fn normal(&self, batch: usize) -> Vec<f32> {
-        let mut numbers = uninit(batch * self.len);
+        // SAFETY: every value is written below, before any is read.
+        let mut numbers = unsafe { uninit(batch * self.len) };
         let to = Shared(numbers.as_mut_ptr());
         let count = self.keys.len() / 2;
         let per_image = self.len.div_ceil(4 * TASK);

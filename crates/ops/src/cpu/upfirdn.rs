@@ -47,7 +47,8 @@ pub(crate) fn filter_f32(
     let single = |taps: &[f64]| taps.iter().map(|&t| t as f32).collect::<Vec<_>>();
     let (x_taps, y_taps) = (single(x_taps), single(y_taps));
     let out_plane = x.out_len * y.out_len;
-    let mut out = uninit(planes * out_plane);
+    // SAFETY: every value is written below, before any is read.
+    let mut out = unsafe { uninit(planes * out_plane) };
     let to = Shared(out.as_mut_ptr());
     // A task takes at least this many pixels.
     let per_task = (1usize << 15)
