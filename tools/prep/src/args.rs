@@ -77,7 +77,7 @@ pub struct RunArgs {
     )]
     pub face_score: Option<f32>,
 
-    /// Least size of a face in pixels of the source [default: 24]
+    /// Least size of a face in pixels of the source; `embedded` finds none below 16 [default: 24]
     #[arg(
         long,
         value_name = "PIXELS",
@@ -87,12 +87,22 @@ pub struct RunArgs {
     pub min_face: Option<f32>,
 
     /// Most faces of one picture, best first; 0 for all [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Faces")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Faces"
+    )]
     pub max_faces: Option<usize>,
 
     /// Pictures are shrunk to this before the search; 2048 finds more small faces in large pictures, in three times the
     /// time [default: the detector's own, 768 of `embedded`]
-    #[arg(long, value_name = "PIXELS", help_heading = "Faces")]
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        allow_negative_numbers = true,
+        help_heading = "Faces"
+    )]
     pub longest_side: Option<u32>,
 
     /// Search large pictures at finer scales too, in tiles: slower than a larger --longest-side
@@ -125,7 +135,12 @@ pub struct RunArgs {
     pub max_reflect: Option<f32>,
 
     /// Largest enlargement of a crop [default: 1.5]
-    #[arg(long, value_name = "FACTOR", help_heading = "Crop")]
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        allow_negative_numbers = true,
+        help_heading = "Crop"
+    )]
     pub max_upscale: Option<f32>,
 
     /// Keep crops that are enlarged more, and flag them in the manifest

@@ -4,7 +4,9 @@ use crate::args::RunArgs;
 use crate::progress::Bars;
 use crate::recipe::resolve;
 use anyhow::bail;
-use curation::{RunOptions, Summary};
+use curation::record::Reason;
+use curation::{CurationConfig, RunOptions, Summary};
+use detect::DetectorSpec;
 use std::fmt::Write;
 
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
@@ -24,7 +26,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
         resolved.out.with_extension("recipe.toml"),
         resolved.to_toml()?.as_bytes(),
     )?;
-    cli::report(&summary, words);
+    cli::report(&summary, |summary| words(summary, &resolved.config));
     if summary.n_inputs == 0 {
         let inputs: Vec<String> = resolved
             .inputs
@@ -44,7 +46,16 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn words(summary: &Summary) -> String {
+/// Whether the default search may have missed small faces: many pictures have none.
+fn is_coarse(summary: &Summary, config: &CurationConfig) -> bool {
+    let n_faceless = summary.pictures_dropped.get(&Reason::NoFace.name());
+    config.detector == DetectorSpec::Embedded
+        && config.detect.longest_side.is_none()
+        && !config.detect.tiles
+        && n_faceless.is_some_and(|n| n * 4 >= summary.n_inputs)
+}
+
+fn words(summary: &Summary, config: &CurationConfig) -> String {
     let mut text = String::new();
     let reasons = |counts: &std::collections::BTreeMap<String, usize>| -> String {
         let mut sorted: Vec<_> = counts.iter().collect();
@@ -65,6 +76,12 @@ fn words(summary: &Summary) -> String {
             text,
             "         dropped: {}",
             reasons(&summary.pictures_dropped)
+        );
+    }
+    if is_coarse(summary, config) {
+        let _ = writeln!(
+            text,
+            "         faces below a fiftieth of a picture's longer side are hardly found: --longest-side 2048 finds more, more slowly"
         );
     }
     let _ = writeln!(

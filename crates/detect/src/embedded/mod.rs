@@ -52,11 +52,13 @@ const LARGEST_IN_FINEST: f32 = 32.0;
 const MIN_FINER: f32 = 1.25;
 /// A picture at least so many times as large as the finest look is shrunk to twice that look first.
 const SHRINK_FROM: u32 = 3;
-/// Faces with a shorter side below this, in pixels of the picture, cannot be told from anything else.
+/// Faces with a shorter side below this, in pixels of the picture and inside it, cannot be told from anything else.
 const MIN_SIDE: f32 = 16.0;
 /// Sightings above this are merged even where faces must score higher: several looks, or a second glance, make a face
 /// surer.
 const DOUBTFUL: f32 = 0.05;
+/// What scores less is not returned even where any score will do: a picture has thousands of such cells.
+const NOISE: f32 = 0.01;
 /// Canvases are padded to a multiple of the coarsest stride.
 const MULTIPLE: u32 = 32;
 
@@ -97,7 +99,7 @@ impl EmbeddedDetector {
         if has_finer_look {
             looks.push((finest, LARGEST_IN_FINEST));
         }
-        let threshold = look.threshold.min(DOUBTFUL);
+        let threshold = look.threshold.clamp(NOISE, DOUBTFUL);
         // Every look reads all pixels, so a large picture is shrunk once for all.
         let shrunk = (longest / SHRINK_FROM >= finest).then(|| {
             let size = fitted_size(image.width(), image.height(), finest * 2);
@@ -109,7 +111,12 @@ impl EmbeddedDetector {
         };
         let mut faces = self.look_often(view, &looks, scale(common), threshold)?;
         self.look_again(image, &mut faces, scale(common), threshold)?;
-        faces.retain(|face| face.width().min(face.height()) >= MIN_SIDE);
+        let shown = |low: f32, high: f32, length: u32| high.min(length as f32) - low.max(0.0);
+        faces.retain(|Face { rect, .. }| {
+            let (width, height) = image.dimensions();
+            shown(rect[0], rect[2], width) >= MIN_SIDE
+                && shown(rect[1], rect[3], height) >= MIN_SIDE
+        });
         Ok(without_overlaps(faces))
     }
 
@@ -246,5 +253,49 @@ impl Detector for EmbeddedDetector {
                 message,
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_halve_and_the_coarsest_takes_all() {
+        let sides = |finest| -> Vec<u32> { looks_for_all(finest).iter().map(|l| l.0).collect() };
+        assert_eq!(sides(512), [512, 256, 192, 128, 96]);
+        assert_eq!(sides(200), [200, 100]);
+        assert_eq!(sides(1), [1]);
+        for finest in [1, 95, 192, 4096] {
+            let looks = looks_for_all(finest);
+            let (last, others) = looks.split_last().unwrap();
+            assert_eq!(last.1, f32::INFINITY);
+            assert!(others.iter().all(|look| look.1 == LARGEST));
+        }
+    }
+
+    #[test]
+    fn odd_pictures_and_options_do_no_harm() {
+        let detector = EmbeddedDetector::new().unwrap();
+        for (width, height) in [(1, 1), (1, 40), (33, 1), (2500, 3), (3, 2500), (15, 15)] {
+            let image = RgbImage::from_fn(width, height, |x, y| image::Rgb([(x * y) as u8; 3]));
+            for longest_side in [None, Some(1), Some(33), Some(4000)] {
+                for min_face in [0.0, f32::NAN, f32::INFINITY] {
+                    let options = DetectOptions {
+                        longest_side,
+                        min_face,
+                        threshold: Some(0.0),
+                        ..DetectOptions::default()
+                    };
+                    let picture = Picture {
+                        image: &image,
+                        name: "odd",
+                    };
+                    let faces = detector.detect(&picture, &options).unwrap();
+                    // None of them holds a face of the least size.
+                    assert_eq!(faces, [], "{width} x {height}");
+                }
+            }
+        }
     }
 }
