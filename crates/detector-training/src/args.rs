@@ -31,7 +31,7 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
         /// Longest side of the finest look
-        #[arg(long, default_value_t = 960)]
+        #[arg(long, default_value_t = 1024)]
         longest_side: u32,
         /// Score from which a place counts
         #[arg(long, default_value_t = 0.25)]

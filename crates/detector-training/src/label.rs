@@ -23,7 +23,7 @@ const LOOKS: [(u32, bool); 4] = [(1024, false), (640, false), (1024, true), (144
 const WITNESS_SIDE: u32 = 768;
 const WITNESS_WORTH: usize = 2;
 /// The longest side at which a student looks, and the score from which its word counts as a witness's.
-const STUDENT_SIDE: u32 = 960;
+const STUDENT_SIDE: u32 = 1024;
 const STUDENT_SURE: f32 = 0.4;
 /// What a student scores above this supports others who saw it.
 const STUDENT_UNSURE: f32 = 0.15;

@@ -95,7 +95,7 @@ pub struct RunArgs {
     )]
     pub max_faces: Option<usize>,
 
-    /// Pictures are shrunk to this before the search; 2048 finds more small faces in large pictures, in three times the
+    /// Pictures are shrunk to this before the search; 2048 finds more small faces in large pictures, in twice the
     /// time [default: the detector's own, 768 of `embedded`]
     #[arg(
         long,

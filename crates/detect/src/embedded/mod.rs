@@ -46,9 +46,13 @@ const MAX_SIDE: u32 = 4096;
 const MIN_LOOK: u32 = 96;
 /// Faces larger than this, in pixels of a look, are left to the next one.
 const LARGEST: f32 = 160.0;
-/// The same in the finest look, for small faces alone: of large ones it sees parts that look like faces.
-const LARGEST_IN_FINEST: f32 = 32.0;
-/// The finest look is left out when it shows less than this much more than the next.
+/// The finest look at faces of all sizes.
+const COMMON_LOOK: u32 = 512;
+/// Finer looks, for small faces alone: of large ones they see parts that look like faces.
+const FINER_LOOKS: [u32; 6] = [768, 1024, 1536, 2048, 3072, 4096];
+/// Faces larger than this, in pixels of a finer look, do not count in it.
+const LARGEST_IN_FINER: f32 = 32.0;
+/// A finer look is left out when it shows less than this much more than the one before.
 const MIN_FINER: f32 = 1.25;
 /// A picture at least so many times as large as the finest look is shrunk to twice that look first.
 const SHRINK_FROM: u32 = 3;
@@ -89,16 +93,13 @@ impl EmbeddedDetector {
     /// The faces of a picture: looks at the whole, then second glances at small faces.
     fn find(&self, image: &RgbImage, look: Look) -> Result<Vec<Face>, String> {
         let longest = image.width().max(image.height());
-        // The finest look at faces of all sizes.
-        let common = longest.min((look.longest_side * 2).div_ceil(3));
-        let scale = |side: u32| side as f32 / longest as f32;
         let finest = longest.min(look.longest_side);
-        let has_finer_look = finest as f32 >= MIN_FINER * common as f32
-            && look.min_face * scale(finest) <= LARGEST_IN_FINEST;
+        let common = finest.min(COMMON_LOOK);
+        let scale = |side: u32| side as f32 / longest as f32;
         let mut looks = looks_for_all(common);
-        if has_finer_look {
-            looks.push((finest, LARGEST_IN_FINEST));
-        }
+        let finer = looks_for_small(common, finest);
+        let finer = finer.filter(|&side| look.min_face * scale(side) <= LARGEST_IN_FINER);
+        looks.extend(finer.map(|side| (side, LARGEST_IN_FINER)));
         let threshold = look.threshold.clamp(NOISE, DOUBTFUL);
         // Every look reads all pixels, so a large picture is shrunk once for all.
         let shrunk = (longest / SHRINK_FROM >= finest).then(|| {
@@ -256,9 +257,34 @@ impl Detector for EmbeddedDetector {
     }
 }
 
+/// The finer longest sides at which a picture is looked at for small faces, up to `finest`.
+fn looks_for_small(common: u32, finest: u32) -> impl Iterator<Item = u32> {
+    let sides = FINER_LOOKS.into_iter().filter(move |&side| side < finest);
+    let mut last = common;
+    sides.chain([finest]).filter(move |&side| {
+        let is_finer = side as f32 >= MIN_FINER * last as f32;
+        if is_finer {
+            last = side;
+        }
+        is_finer
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finer_looks_are_a_quarter_finer_each() {
+        let sides = |finest: u32| looks_for_small(finest.min(512), finest).collect::<Vec<_>>();
+        assert!(sides(300).is_empty() && sides(600).is_empty());
+        assert_eq!(sides(700), [700]);
+        assert_eq!(sides(768), [768]);
+        assert_eq!(sides(900), [768]);
+        assert_eq!(sides(1024), [768, 1024]);
+        assert_eq!(sides(2000), [768, 1024, 1536, 2000]);
+        assert_eq!(sides(4096), FINER_LOOKS);
+    }
 
     #[test]
     fn looks_halve_and_the_coarsest_takes_all() {
