@@ -46,7 +46,7 @@ const MAX_SIDE: u32 = 4096;
 const MIN_LOOK: u32 = 96;
 /// Faces larger than this, in pixels of a look, are left to the next one.
 const LARGEST: f32 = 160.0;
-/// The finest look at faces of all sizes.
+/// The finest look at faces of all sizes, or half of `longest_side` where that is more.
 const COMMON_LOOK: u32 = 512;
 /// Finer looks, for small faces alone: of large ones they see parts that look like faces.
 const FINER_LOOKS: [u32; 6] = [768, 1024, 1536, 2048, 3072, 4096];
@@ -94,7 +94,7 @@ impl EmbeddedDetector {
     fn find(&self, image: &RgbImage, look: Look) -> Result<Vec<Face>, String> {
         let longest = image.width().max(image.height());
         let finest = longest.min(look.longest_side);
-        let common = finest.min(COMMON_LOOK);
+        let common = finest.min(COMMON_LOOK.max(look.longest_side / 2));
         let scale = |side: u32| side as f32 / longest as f32;
         let mut looks = looks_for_all(common);
         let finer = looks_for_small(common, finest);
@@ -284,6 +284,10 @@ mod tests {
         assert_eq!(sides(1024), [768, 1024]);
         assert_eq!(sides(2000), [768, 1024, 1536, 2000]);
         assert_eq!(sides(4096), FINER_LOOKS);
+        assert_eq!(
+            looks_for_small(1024, 2048).collect::<Vec<_>>(),
+            [1536, 2048]
+        );
     }
 
     #[test]
