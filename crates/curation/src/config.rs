@@ -1,7 +1,7 @@
 //! Every setting of a run; what a recipe holds and what is written beside the zip.
 
-use crate::decode::DecodeOptions;
 use crate::metadata::{LabelSource, MetadataFilter};
+use decode::DecodeOptions;
 use detect::crop::CropOptions;
 use detect::{DetectOptions, DetectorSpec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

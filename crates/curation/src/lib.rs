@@ -7,7 +7,6 @@
 
 pub mod config;
 mod decide;
-pub mod decode;
 mod exclude;
 pub mod inputs;
 mod journal;

@@ -1,6 +1,6 @@
 //! What was measured on each input, independent of every threshold: the journal keeps these.
 
-use crate::decode::{Format, JpegFacts};
+use decode::{Format, JpegFacts};
 use dedup::PictureHash;
 use detect::crop::CropPlan;
 use serde::{Deserialize, Serialize};
@@ -118,7 +118,9 @@ pub enum Reason {
     NotAPicture,
     /// No bytes.
     Empty,
-    /// Truncated, corrupt or unsupported.
+    /// The file ends before the image does.
+    Truncated,
+    /// Corrupt or unsupported.
     DecodeError,
     /// More pixels or bytes than allowed.
     TooLarge,

@@ -6,10 +6,10 @@ use std::fmt;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::decode::{Header, decode, read_header};
 use crate::error::Error;
 use crate::labels::Labels;
 use crate::source::Source;
+use decode::{Header, decode_stored, read_header};
 
 /// How much of each picture is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -329,7 +329,7 @@ fn look_at(source: &Source, name: &str, depth: Depth) -> Result<Header, String> 
         }
         Depth::Decode => {
             let bytes = read(u64::MAX)?;
-            decode(&bytes)?;
+            decode_stored(&bytes)?;
             read_header(&bytes)
         }
     }

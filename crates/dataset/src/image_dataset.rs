@@ -5,10 +5,10 @@ use std::path::Path;
 use rng::RandomState;
 
 use crate::check::CheckReport;
-use crate::decode::{Image, decode, read_header};
 use crate::error::Error;
 use crate::labels::{Label, Labels, Resolved};
 use crate::source::Source;
+use decode::{Image, decode_stored, read_header};
 
 /// Which part of a dataset to use, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl ImageDataset {
             name: name.to_owned(),
             reason,
         };
-        let mut image = decode(&self.source.read(name)?).map_err(failed)?;
+        let mut image = decode_stored(&self.source.read(name)?).map_err(failed)?;
         if image.shape() != self.shape {
             return Err(failed(format!(
                 "its shape {:?} is not the {:?} of the first picture",

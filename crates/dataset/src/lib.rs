@@ -22,7 +22,6 @@
 
 mod check;
 mod content_hash;
-mod decode;
 mod encode;
 mod error;
 mod fingerprint;
@@ -38,7 +37,7 @@ mod transform;
 mod writer;
 
 pub use check::{CheckOptions, CheckReport, Depth, Problem, ProblemKind, check, verify};
-pub use decode::{Header, Image, decode, read_header};
+pub use decode::{Header, Image, decode_stored as decode, read_header};
 pub use encode::{EncodedImage, encode_png};
 pub use error::Error;
 pub use fingerprint::Fingerprint;

@@ -5,7 +5,6 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::decode::decode;
 use crate::encode::{EncodedImage, encode_png};
 use crate::error::Error;
 use crate::labels::Labels;
@@ -13,6 +12,7 @@ use crate::resample::Filter;
 use crate::source::Source;
 use crate::transform::Transform;
 use crate::writer::{DatasetWriter, WriteSummary, WriterOptions};
+use decode::decode_stored;
 
 /// How pictures become samples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,7 +110,7 @@ fn make_sample(source: &Source, name: &str, options: &PackOptions) -> Result<Enc
     let bytes = source
         .read_limited(name, u64::MAX)
         .map_err(|e| e.to_string())?;
-    let mut image = decode(&bytes)?;
+    let mut image = decode_stored(&bytes)?;
     if image.channels != 1 || !options.keep_gray {
         image = image.into_rgb();
     }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::Image;
+use decode::Image;
 
 /// Fractional bits of a coefficient: 32 less 8 for the value and 2 for the overshoot of the filter.
 const PRECISION_BITS: u32 = 32 - 8 - 2;

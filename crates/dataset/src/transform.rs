@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::Image;
 use crate::resample::{Filter, resize};
+use decode::Image;
 
 /// What happens to a picture before it is resized; the names are those of the reference's packer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,10 +8,10 @@ use serde::Serialize;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use crate::decode::Image;
 use crate::encode::{EncodedImage, encode_png};
 use crate::error::Error;
 use crate::labels::Label;
+use decode::Image;
 
 /// How a dataset is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

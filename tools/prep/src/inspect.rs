@@ -2,11 +2,11 @@
 
 use anyhow::{Context, bail};
 use cli::Progress;
-use curation::decode::Format;
 use curation::inputs::walk;
 use curation::manifest::{self, Fate};
 use curation::record::Reason;
 use dataset::{CheckOptions, CheckReport, DatasetOptions, Depth, ImageDataset, Source};
+use decode::Format;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub struct Entry {
     /// Its name in every record: the path below the input, `/` between parts, unique among the entries.
     pub source: String,
+    /// File name of the archive that holds it.
+    pub archive: Option<Arc<str>>,
     /// Changes when the file does: size and time for files, checksum and size inside archives.
     pub stamp: String,
     place: Place,

@@ -253,6 +253,7 @@ fn add_archive(
     prefix: &str,
     entries: &mut Vec<Entry>,
 ) -> Result<(), String> {
+    let archive: Option<Arc<str>> = path.file_name().map(|name| name.to_string_lossy().into());
     let mut add = |name: &str, stamp: String, place: Place| {
         let is_safe = !name.starts_with(['/', '\\'])
             && !name.contains(":\\")
@@ -265,6 +266,7 @@ fn add_archive(
         };
         entries.push(Entry {
             source: format!("{prefix}{}", name.replace('\0', "?")),
+            archive: archive.clone(),
             stamp,
             place,
         });
@@ -304,6 +306,7 @@ fn add_archive(
 fn unreadable(source: String, error: InputError) -> Entry {
     Entry {
         source,
+        archive: None,
         stamp: "unreadable".to_owned(),
         place: Place::Unreadable(error),
     }
@@ -320,6 +323,7 @@ fn file_entry(path: PathBuf, source: String) -> Entry {
                 .unwrap_or_default();
             Entry {
                 source,
+                archive: None,
                 stamp: format!("file {} {}", meta.len(), time.as_nanos()),
                 place: Place::File(path),
             }

@@ -2,9 +2,9 @@
 
 use super::{blank_share, blur, colour, effective_resolution, round4, text_share};
 use crate::config::CurationConfig;
-use crate::decode::{DecodeError, Decoded, decode};
 use crate::inputs::{Entry, InputError};
 use crate::record::{Blob, CropRecord, FaceRecord, Outcome, PictureRecord, Reason};
+use decode::{DecodeError, Decoded, decode};
 use dedup::{PictureHash, Thumb};
 use detect::crop::{Crop, CropOptions, crop};
 use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
@@ -172,6 +172,7 @@ impl<'a> Measurer<'a> {
                 DecodeError::Empty => Reason::Empty,
                 DecodeError::NotAPicture(_) => Reason::NotAPicture,
                 DecodeError::TooLarge { .. } => Reason::TooLarge,
+                DecodeError::Truncated(_) => Reason::Truncated,
                 DecodeError::Broken(_) => Reason::DecodeError,
             };
             (reason, e.to_string())

@@ -1,6 +1,6 @@
 //! JPEG: the pixels by `zune-jpeg`, the quality and the subsampling from the headers.
 
-use super::colour::to_srgb;
+use super::color::to_srgb;
 use super::{DecodeError, DecodeOptions, Decoded, Format, check_size};
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
@@ -193,7 +193,7 @@ mod tests {
     /// Nine patches of 8 x 8 in inks, stored as Adobe does: inverted, and cyan, magenta, yellow turned into YCbCr.
     #[test]
     fn ycck_becomes_the_colours_of_its_inks() {
-        let bytes = include_bytes!("../../tests/data/ycck.jpg");
+        let bytes = include_bytes!("../tests/data/ycck.jpg");
         let image = decode(bytes, &DecodeOptions::default()).unwrap().image;
         assert_eq!(image.dimensions(), (24, 24));
         let inks: [[u32; 4]; 9] = [

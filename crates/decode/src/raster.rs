@@ -1,6 +1,6 @@
 //! Everything but JPEG, by the `image` crate's decoders.
 
-use super::colour::{flatten, to_srgb};
+use super::color::{flatten, to_srgb};
 use super::{DecodeError, DecodeOptions, Decoded, Format, check_size};
 use image::codecs::{
     bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
@@ -95,7 +95,7 @@ fn finish(
 
 #[cfg(test)]
 mod tests {
-    use crate::decode::{DecodeError, DecodeOptions, decode};
+    use crate::{DecodeError, DecodeOptions, decode};
     use image::{DynamicImage, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
     use std::io::Cursor;
 
@@ -206,7 +206,7 @@ mod tests {
     /// Nine patches of 8 x 8 pixels.
     #[test]
     fn avif_is_decoded_or_the_way_out_is_told() {
-        let bytes = include_bytes!("../../tests/data/patches.avif");
+        let bytes = include_bytes!("../tests/data/patches.avif");
         let decoded = decode(bytes, &DecodeOptions::default());
         if !cfg!(feature = "avif") {
             let message = decoded.unwrap_err().to_string();

@@ -2,13 +2,15 @@
 //!
 //! Sizes are read from the header and compared with [`DecodeOptions::max_pixels`] before anything is allocated.
 
-mod colour;
+mod color;
 mod format;
 mod jpeg;
 mod raster;
+mod stored;
 
 pub use format::Format;
 pub use jpeg::JpegFacts;
+pub use stored::{Header, Image, decode_stored, read_header};
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -64,7 +66,10 @@ pub enum DecodeError {
         /// The limit.
         max: u64,
     },
-    /// Truncated, corrupt, or of a kind that the decoder does not support.
+    /// The file ends before the image does, or what is missing was filled up.
+    #[error("{0}")]
+    Truncated(String),
+    /// Corrupt, or of a kind that the decoder does not support.
     #[error("{0}")]
     Broken(String),
 }
