@@ -2,8 +2,6 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::Context;
-
 /// Flags that every tool has. Flatten it, then call [`Common::start`] once.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Output and machine")]
@@ -37,13 +35,7 @@ impl Common {
         if first {
             crate::logging::start(self.quiet, self.verbose);
         }
-        if let Some(threads) = self.threads {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.get())
-                .build_global()
-                .with_context(|| format!("cannot start --threads {threads}"))?;
-        }
-        Ok(())
+        crate::threads::start_pool(self.threads)
     }
 
     /// The number of threads that work will use.

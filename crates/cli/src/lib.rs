@@ -29,21 +29,28 @@
 mod allocator;
 mod common;
 mod console;
+mod interrupt;
 mod logging;
 mod memory;
 mod output;
 mod pages;
+mod printable;
 mod progress;
 mod rate;
 mod run;
 mod terminal;
+mod threads;
 mod version;
 
 pub use allocator::tune_allocator;
 pub use common::Common;
+#[cfg(unix)]
+pub use interrupt::is_ignored;
+pub use interrupt::on_interrupt;
 pub use memory::{available_memory_bytes, peak_resident_bytes};
-pub use output::{is_json, report, write_stdout};
+pub use output::{is_json, lossy, report, write_stdout};
 pub use pages::{PAGES_VARIABLE, parse};
+pub use printable::printable;
 pub use progress::Progress;
 pub use run::{Leave, run_main};
 pub use version::{build_facts, version};

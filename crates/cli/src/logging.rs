@@ -97,7 +97,11 @@ where
         } else {
             line.write_str(label)?;
         }
-        context.field_format().format_fields(line.by_ref(), event)?;
+        let mut fields = String::new();
+        context
+            .field_format()
+            .format_fields(Writer::new(&mut fields), event)?;
+        line.write_str(&crate::printable(&fields))?;
         writeln!(line)
     }
 }

@@ -36,6 +36,17 @@ pub fn report<T: Serialize>(result: &T, human: impl FnOnce(&T) -> String) {
     }
 }
 
+/// Serializes a path as text, for fields of results: a name that is not UTF-8 must not cost the result.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn lossy<S: serde::Serializer>(
+    path: &std::path::Path,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
 /// Writes to stdout; see [`outln!`], which calls it.
 ///
 /// The first failure other than a closed pipe (a full disk) is kept for [`run_main`](crate::run_main), which turns it
@@ -44,9 +55,15 @@ pub fn write_stdout(text: fmt::Arguments<'_>) {
     if CLOSED.load(Ordering::Relaxed) {
         return;
     }
+    let text = text.to_string();
+    let text = match is_json() {
+        true => crate::printable::printable_json(&text),
+        false => crate::printable(&text),
+    };
     let written = console().bars.suspend(|| {
         let mut stdout = io::stdout().lock();
-        stdout.write_fmt(text).and_then(|()| stdout.flush())
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
     });
     if let Err(e) = written {
         CLOSED.store(true, Ordering::Relaxed);

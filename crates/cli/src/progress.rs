@@ -44,7 +44,7 @@ impl Progress {
         unit: &'static str,
     ) -> Self {
         let console = console();
-        let title = title.into();
+        let title: Cow<'static, str> = Cow::Owned(crate::printable(&title.into()).into_owned());
         let bar = match total {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::no_length(),
@@ -108,7 +108,9 @@ impl Progress {
 
     /// Free text behind the bar (`tick 3  p 0.12  r_t 0.41`).
     pub fn set_message(&self, message: impl Into<Cow<'static, str>>) {
-        self.bar.set_message(message);
+        let message = message.into();
+        self.bar
+            .set_message(crate::printable(&message).into_owned());
     }
 
     /// How many were counted.

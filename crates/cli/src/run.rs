@@ -35,6 +35,7 @@ pub fn run_main(work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
         return ExitCode::from(*code);
     }
     let text = chain(&error);
+    let text = crate::printable(&text);
     if crate::is_json() {
         crate::outln!("{}", serde_json::json!({ "error": text }));
     }

@@ -2,13 +2,21 @@
 //!
 //! A reader sees the old bytes or the new ones, never a torn file, whatever happens in between. [`write_atomic`] is the
 //! short way, [`AtomicFile`] the one for writers that seek (zips). A file that is dropped without
-//! [`AtomicFile::commit`] leaves nothing behind; only a killed process can leave its temporary, which is hidden and
-//! ends in `.tmp`.
+//! [`AtomicFile::commit`] leaves nothing behind; the temporary of a killed process is removed when the next one writes to the
+//! same folder.
 
-use std::fs::{self, File, OpenOptions};
+mod error;
+mod protected;
+mod temporary;
+
+pub use protected::{check_output, protect_input};
+pub use temporary::{Temporary, remove_stale, remove_temporaries};
+
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use error::named;
 
 /// Replaces `path` with what `fill` writes, or leaves it as it was.
 ///
@@ -36,9 +44,7 @@ pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
 /// A file under a temporary name that takes its real name at [`commit`](Self::commit).
 #[derive(Debug)]
 pub struct AtomicFile {
-    /// `None` only after `commit`.
-    file: Option<File>,
-    temporary: PathBuf,
+    temporary: Temporary,
     target: PathBuf,
 }
 
@@ -46,58 +52,16 @@ impl AtomicFile {
     /// Opens a new file in the folder of `path`, which is made when missing.
     ///
     /// # Errors
-    /// When `path` names no file, is a folder or a device, or its folder cannot be written to.
+    /// When `path` names no file, is a folder, a device or an input ([`protect_input`]), or its folder cannot be written
+    /// to.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let target = path.as_ref().to_path_buf();
-        let Some(name) = target.file_name() else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("'{}' names no file", target.display()),
-            ));
-        };
-        if target.is_dir() {
-            return Err(io::Error::new(
-                io::ErrorKind::IsADirectory,
-                format!("'{}' is a folder", target.display()),
-            ));
-        }
-        // A rename would take the place of a device.
-        if fs::metadata(&target).is_ok_and(|found| !found.is_file()) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("'{}' is no ordinary file", target.display()),
-            ));
-        }
+        check_target(&target)?;
+        check_output(&target)?;
         let folder = folder_of(&target);
         fs::create_dir_all(folder).map_err(|e| named("cannot make the folder", folder, &e))?;
-        loop {
-            static COUNTER: AtomicU64 = AtomicU64::new(0);
-            let mut hidden = std::ffi::OsString::from(".");
-            hidden.push(name);
-            hidden.push(format!(
-                ".{}-{}.tmp",
-                std::process::id(),
-                COUNTER.fetch_add(1, Ordering::Relaxed)
-            ));
-            let temporary = folder.join(hidden);
-            let opened = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create_new(true)
-                .open(&temporary);
-            match opened {
-                Ok(file) => {
-                    return Ok(Self {
-                        file: Some(file),
-                        temporary,
-                        target,
-                    });
-                }
-                // Left by a killed process with our number: take the next name.
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(named("cannot write", &temporary, &e)),
-            }
-        }
+        let temporary = Temporary::beside(&target)?;
+        Ok(Self { temporary, target })
     }
 
     /// The name the file will have.
@@ -105,80 +69,70 @@ impl AtomicFile {
         &self.target
     }
 
+    /// The hidden name the file has until then.
+    pub fn temporary_path(&self) -> &Path {
+        self.temporary.path()
+    }
+
     /// Syncs the bytes, gives the file its name, and syncs the folder.
     ///
     /// # Errors
     /// When the disk refuses; the target is then as it was and the temporary is removed.
-    pub fn commit(mut self) -> io::Result<()> {
-        let file = self.file.take();
-        let done = file
-            .map_or(Ok(()), |file| file.sync_all())
-            .and_then(|()| fs::rename(&self.temporary, &self.target));
-        if let Err(e) = done {
-            let _ = fs::remove_file(&self.temporary);
-            return Err(named("cannot write", &self.target, &e));
-        }
-        sync_folder(folder_of(&self.target));
-        Ok(())
+    pub fn commit(self) -> io::Result<()> {
+        self.temporary.persist(&self.target)
     }
 
-    fn open(&mut self) -> io::Result<&mut File> {
-        self.file
-            .as_mut()
-            .ok_or_else(|| io::Error::other("the file was already committed"))
+    fn name_error(&self, error: io::Error) -> io::Error {
+        named("cannot write", &self.target, &error)
+    }
+}
+
+/// Refuses what a rename could not or must not replace.
+fn check_target(target: &Path) -> io::Result<()> {
+    let refuse = |kind: io::ErrorKind, what: &str| {
+        let text = format!("'{}' {what}", target.display());
+        Err(io::Error::new(kind, text))
+    };
+    if target.file_name().is_none() {
+        return refuse(io::ErrorKind::InvalidInput, "names no file");
+    }
+    match fs::metadata(target) {
+        Ok(found) if found.is_dir() => refuse(io::ErrorKind::IsADirectory, "is a folder"),
+        // A rename would take the place of a device.
+        Ok(found) if !found.is_file() => refuse(io::ErrorKind::InvalidInput, "is no ordinary file"),
+        _ => Ok(()),
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.open()?.write(bytes)
+        let written = self.temporary.file()?.write(bytes);
+        written.map_err(|e| self.name_error(e))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.open()?.flush()
+        self.temporary.file()?.flush()
     }
 }
 
 impl Read for AtomicFile {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.open()?.read(bytes)
+        self.temporary.file()?.read(bytes)
     }
 }
 
 impl Seek for AtomicFile {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.open()?.seek(position)
+        self.temporary.file()?.seek(position)
     }
 }
 
-impl Drop for AtomicFile {
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            let _ = fs::remove_file(&self.temporary);
-        }
-    }
-}
-
+/// The folder that a file lies in.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
-}
-
-/// Makes the rename itself durable where folders can be synced.
-fn sync_folder(folder: &Path) {
-    // Not every file system can: the bytes are safe already, so a refusal is not a failure.
-    if cfg!(unix) {
-        let _ = File::open(folder).and_then(|f| f.sync_all());
-    }
-}
-
-fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(
-        error.kind(),
-        format!("{what} '{}': {error}", path.display()),
-    )
 }
 
 #[cfg(test)]

@@ -29,14 +29,17 @@ impl Signals {
             listen().with_context(|| format!("cannot listen for signal {signal}"))?;
         }
         // A handler may not print, and a step may take long.
-        std::thread::spawn(move || {
+        let tell = move || {
             while !asked.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(100));
             }
             tracing::warn!(
                 "stopping after this step; the state is saved (once more: stop at once)"
             );
-        });
+        };
+        std::thread::Builder::new()
+            .spawn(tell)
+            .context("cannot start a thread that waits for signals")?;
         Ok(Self { which })
     }
 
@@ -52,18 +55,9 @@ impl Signals {
 /// Those to listen for. What was ignored when the program began (SIGHUP under `nohup`) stays ignored.
 #[cfg(unix)]
 fn signals() -> impl Iterator<Item = i32> {
-    let is_ignored = |signal: &i32| {
-        let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: a null pointer asks for the present action, which is written in full when 0 is returned; zeroed memory
-        // is a valid action in any case.
-        unsafe {
-            libc::sigaction(*signal, std::ptr::null(), action.as_mut_ptr()) == 0
-                && action.assume_init().sa_sigaction == libc::SIG_IGN
-        }
-    };
     [SIGINT, SIGTERM, signal_hook::consts::SIGHUP]
         .into_iter()
-        .filter(move |signal| !is_ignored(signal))
+        .filter(|&signal| !cli::is_ignored(signal))
 }
 
 #[cfg(not(unix))]

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::JoinHandle;
 
+use files::AtomicFile;
+
 use super::{FilmError, FilmOptions, Writer};
 
 /// The ffmpeg to use: `KAOGAN_FFMPEG`, else the first on the search path. An empty `KAOGAN_FFMPEG` is none.
@@ -26,9 +28,8 @@ pub fn find_ffmpeg() -> Option<PathBuf> {
 
 pub(super) struct Ffmpeg {
     process: Option<Process>,
-    /// What ffmpeg writes; renamed at the end.
-    temporary: PathBuf,
-    target: PathBuf,
+    /// Written by ffmpeg under its temporary name; `None` once it has its own.
+    file: Option<AtomicFile>,
 }
 
 struct Process {
@@ -41,11 +42,10 @@ impl Ffmpeg {
     pub fn create(path: &Path, options: &FilmOptions) -> Result<Self, FilmError> {
         let program = find_ffmpeg().ok_or(FilmError::NoFfmpeg)?;
         // Fails here, with a good message, when the folder cannot be written to.
-        drop(files::AtomicFile::create(path)?);
-        let mut hidden = OsString::from(".");
-        hidden.push(path.file_name().unwrap_or_default());
-        hidden.push(format!(".{}.tmp", std::process::id()));
-        let temporary = path.with_file_name(hidden);
+        let file = AtomicFile::create(path)?;
+        // Without it a colon in the name would be taken for the end of a protocol.
+        let mut output = OsString::from("file:");
+        output.push(file.temporary_path());
         let mut child = Command::new(&program)
             .args(["-nostdin", "-loglevel", "error", "-y"])
             .args(["-f", "rawvideo", "-pix_fmt", "rgb24"])
@@ -55,7 +55,7 @@ impl Ffmpeg {
             .args(["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"])
             .args(["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p"])
             .args(["-movflags", "+faststart", "-f", "mp4"])
-            .arg(&temporary)
+            .arg(&output)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -65,19 +65,19 @@ impl Ffmpeg {
         let Some((input, mut stderr)) = pipes else {
             return Err(FilmError::Ffmpeg("its pipes are missing".into()));
         };
-        let complaints = std::thread::spawn(move || {
+        let read = move || {
             let mut text = Vec::new();
             let _ = stderr.read_to_end(&mut text);
             String::from_utf8_lossy(&text).trim().to_owned()
-        });
+        };
+        let complaints = std::thread::Builder::new().spawn(read)?;
         Ok(Self {
             process: Some(Process {
                 child,
                 input,
                 complaints,
             }),
-            temporary,
-            target: path.to_owned(),
+            file: Some(file),
         })
     }
 
@@ -119,8 +119,7 @@ impl Writer for Ffmpeg {
 
     fn finish(mut self: Box<Self>) -> Result<(), FilmError> {
         self.wait()?;
-        std::fs::File::open(&self.temporary)?.sync_all()?;
-        Ok(std::fs::rename(&self.temporary, &self.target)?)
+        Ok(self.file.take().map_or(Ok(()), AtomicFile::commit)?)
     }
 }
 
@@ -130,6 +129,5 @@ impl Drop for Ffmpeg {
             let _ = process.child.kill();
             let _ = process.child.wait();
         }
-        let _ = std::fs::remove_file(&self.temporary);
     }
 }

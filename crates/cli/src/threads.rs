@@ -1,0 +1,86 @@
+//! The pool of worker threads, no larger than the system allows.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use anyhow::{Context, bail};
+
+/// Threads that are left for bars, readers and writers where the system allows few.
+const SPARE: usize = 3;
+
+/// Starts the global pool with `wanted` threads, or one per core.
+///
+/// # Errors
+/// When the system does not allow as many as were asked for, or the pool is in use already.
+pub(crate) fn start_pool(wanted: Option<NonZeroUsize>) -> anyhow::Result<()> {
+    let n = wanted.map_or_else(default_threads, NonZeroUsize::get);
+    let possible = startable(n);
+    let mut builder = rayon::ThreadPoolBuilder::new();
+    if let Some(wanted) = wanted {
+        if possible < n {
+            bail!(
+                "cannot start --threads {wanted}: the system allows {possible} more (see `ulimit -u`)"
+            );
+        }
+        builder = builder.num_threads(n);
+        return builder
+            .build_global()
+            .with_context(|| format!("cannot start --threads {wanted}"));
+    }
+    if possible < n {
+        let used = possible.saturating_sub(SPARE).max(1);
+        tracing::warn!(
+            "the system allows {possible} more threads where {n} were wanted (see `ulimit -u`): working with {used}"
+        );
+        builder = builder.num_threads(used);
+        if possible == 0 {
+            builder = builder.use_current_thread();
+        }
+        builder.build_global().context("cannot start a thread")?;
+    }
+    Ok(())
+}
+
+fn default_threads() -> usize {
+    let variable = std::env::var("RAYON_NUM_THREADS").ok();
+    variable
+        .and_then(|text| text.parse().ok())
+        .filter(|&n| n > 0)
+        .or_else(|| thread::available_parallelism().ok().map(NonZeroUsize::get))
+        .unwrap_or(1)
+}
+
+/// How many of `n` threads can run at once: a pool that fails to start cannot be tried again.
+fn startable(n: usize) -> usize {
+    let done = Arc::new(AtomicBool::new(false));
+    let mut started = Vec::with_capacity(n);
+    for _ in 0..n {
+        let done = Arc::clone(&done);
+        let wait = move || {
+            while !done.load(Ordering::Acquire) {
+                thread::park();
+            }
+        };
+        match thread::Builder::new().spawn(wait) {
+            Ok(handle) => started.push(handle),
+            Err(_) => break,
+        }
+    }
+    done.store(true, Ordering::Release);
+    let n_started = started.len();
+    for handle in started {
+        handle.thread().unpark();
+        let _ = handle.join();
+    }
+    n_started
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn threads_are_counted() {
+        assert_eq!(super::startable(3), 3);
+    }
+}

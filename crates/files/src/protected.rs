@@ -1,0 +1,69 @@
+//! Files that a program reads and must never replace with one of its outputs.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Real paths of the inputs of this process.
+static INPUTS: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+
+/// Names a file as an input of this process: from now on no [`AtomicFile`](crate::AtomicFile) takes its place, under
+/// whatever name it is reached. A path that does not exist is ignored.
+pub fn protect_input(path: &Path) {
+    if let Ok(real) = path.canonicalize() {
+        let mut inputs = INPUTS.lock().unwrap_or_else(PoisonError::into_inner);
+        inputs.get_or_insert_default().insert(real);
+    }
+}
+
+/// Refuses an output that would take the place of an input. [`AtomicFile`](crate::AtomicFile) asks by itself; a program
+/// asks before work that would be lost.
+///
+/// # Errors
+/// `InvalidInput`, with the path in the message.
+pub fn check_output(path: &Path) -> io::Result<()> {
+    let Ok(real) = path.canonicalize() else {
+        return Ok(());
+    };
+    let inputs = INPUTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if !inputs.as_ref().is_some_and(|inputs| inputs.contains(&real)) {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!(
+            "'{}' is an input of this command and would be replaced: name another output",
+            path.display()
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn an_input_is_not_replaced_under_any_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("photos.zip");
+        fs::write(&path, "pictures").unwrap();
+        protect_input(&path);
+        fs::create_dir(folder.path().join("below")).unwrap();
+        let mut names = vec![path.clone(), folder.path().join("below/../photos.zip")];
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link.zip");
+            std::os::unix::fs::symlink(&path, &link).unwrap();
+            names.push(link);
+        }
+        for name in names {
+            let error = crate::write_bytes(&name, b"samples").unwrap_err();
+            assert!(error.to_string().contains("is an input"), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), b"pictures");
+        }
+        crate::write_bytes(folder.path().join("faces.zip"), b"samples").unwrap();
+        assert!(check_output(&folder.path().join("new.zip")).is_ok());
+    }
+}

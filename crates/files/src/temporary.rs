@@ -1,0 +1,220 @@
+//! Hidden files under temporary names: known while they exist, removed on signals and after a crash.
+//!
+//! A temporary is called `.NAME.kaogan-PID-N.tmp` and is locked while its process lives. [`remove_stale`] deletes those
+//! that nobody locks; every other hidden file belongs to the user and stays.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::error::named;
+use crate::folder_of;
+
+/// Temporaries of this process that exist now.
+static LIVE: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+
+/// Folders that were searched for stale temporaries, so that each is listed once.
+static SEARCHED: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+
+fn lock(
+    set: &'static Mutex<Option<HashSet<PathBuf>>>,
+) -> MutexGuard<'static, Option<HashSet<PathBuf>>> {
+    set.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A new hidden file beside its target. Removed when dropped, unless [`persist`](Self::persist) gave it its name.
+#[derive(Debug)]
+pub struct Temporary {
+    /// `None` once it has its final name.
+    file: Option<File>,
+    path: PathBuf,
+}
+
+impl Temporary {
+    /// Creates one beside `target`, whose folder must exist. Stale ones in the folder are removed first.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn beside(target: &Path) -> io::Result<Self> {
+        let folder = folder_of(target);
+        if lock(&SEARCHED)
+            .get_or_insert_default()
+            .insert(folder.to_owned())
+        {
+            remove_stale(folder);
+        }
+        loop {
+            let path = folder.join(hidden_name(target.file_name().unwrap_or_default()));
+            let opened = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(&path);
+            match opened {
+                Ok(file) => {
+                    // A file system without locks: the file is then never taken for stale.
+                    #[cfg(unix)]
+                    let _ = file.try_lock();
+                    lock(&LIVE).get_or_insert_default().insert(path.clone());
+                    return Ok(Self {
+                        file: Some(file),
+                        path,
+                    });
+                }
+                // Left by a killed process with our number: take the next name.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(named("cannot write", &path, &e)),
+            }
+        }
+    }
+
+    /// The hidden name, for a program that writes the file by itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open file.
+    ///
+    /// # Errors
+    /// When it already has its final name.
+    pub fn file(&mut self) -> io::Result<&mut File> {
+        self.file
+            .as_mut()
+            .ok_or_else(|| io::Error::other("the file was already committed"))
+    }
+
+    /// Syncs the bytes and gives the file the name `target`.
+    ///
+    /// # Errors
+    /// When the disk refuses; the target is then as it was and the temporary is removed.
+    pub fn persist(mut self, target: &Path) -> io::Result<()> {
+        // Opened again, since another program may have replaced the file.
+        File::open(&self.path)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| fs::rename(&self.path, target))
+            .map_err(|e| named("cannot write", target, &e))?;
+        self.file = None;
+        lock(&LIVE).get_or_insert_default().remove(&self.path);
+        sync_folder(folder_of(target));
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            let _ = fs::remove_file(&self.path);
+            lock(&LIVE).get_or_insert_default().remove(&self.path);
+        }
+    }
+}
+
+/// Removes the temporaries of this process, before a signal ends it. Their writers fail from then on.
+pub fn remove_temporaries() {
+    // A thread that holds the lock has no file to lose.
+    if let Ok(live) = LIVE.try_lock() {
+        for path in live.iter().flatten() {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes temporaries in `folder` whose process is gone. Files of any other name are left alone.
+pub fn remove_stale(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if is_temporary_name(&entry.file_name()) && is_abandoned(&entry.path()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether nobody writes to it any more: its writer holds a lock for as long as it lives.
+#[cfg(unix)]
+fn is_abandoned(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+}
+
+/// Locks are mandatory elsewhere and would stop other programs from writing: nothing is taken for stale.
+#[cfg(not(unix))]
+fn is_abandoned(_: &Path) -> bool {
+    false
+}
+
+fn hidden_name(name: &OsStr) -> OsString {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(
+        ".kaogan-{}-{}.tmp",
+        std::process::id(),
+        COUNTER.fetch_add(1, Ordering::Relaxed)
+    ));
+    hidden
+}
+
+/// Whether a name has the form that only this crate gives.
+fn is_temporary_name(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    name.strip_prefix('.')
+        .and_then(|rest| rest.strip_suffix(".tmp"))
+        .and_then(|rest| rest.rsplit_once(".kaogan-"))
+        .and_then(|(_, numbers)| numbers.split_once('-'))
+        .is_some_and(|(process, count)| is_number(process) && is_number(count))
+}
+
+/// Makes the rename itself durable where folders can be synced.
+fn sync_folder(folder: &Path) {
+    // Not every file system can: the bytes are safe already, so a refusal is not a failure.
+    if cfg!(unix) {
+        let _ = File::open(folder).and_then(|f| f.sync_all());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_abandoned_temporaries_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let stale = folder.path().join(".a.zip.kaogan-4194305-0.tmp");
+        fs::write(&stale, "half").unwrap();
+        let others = [
+            ".notes.tmp",
+            ".a.zip.tmp",
+            ".a.kaogan-x-1.tmp",
+            "a.kaogan-1-1.tmp",
+        ];
+        for name in others {
+            fs::write(folder.path().join(name), "mine").unwrap();
+        }
+        let live = Temporary::beside(&folder.path().join("b.zip")).unwrap();
+        remove_stale(folder.path());
+        assert_eq!(stale.exists(), cfg!(not(unix)));
+        assert!(live.path().exists(), "a file that is being written stays");
+        for name in others {
+            assert!(folder.path().join(name).exists(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_keep_their_bytes() {
+        let name = hidden_name(OsStr::new("a.png"));
+        assert!(is_temporary_name(&name), "{name:?}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            assert!(is_temporary_name(&hidden_name(OsStr::from_bytes(
+                b"\x83\x81.png"
+            ))));
+        }
+    }
+}
