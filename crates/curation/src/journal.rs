@@ -1,18 +1,27 @@
 //! The journal beside the output: measurements are appended as they are made, and never measured twice.
 //!
-//! Two files: `blobs.bin` (thumbs and crops) and `records.jsonl` (one line for each input, after its blobs). A killed
-//! run leaves at most half a line and blobs without a line; both are cut off at the next start. Blobs carry a checksum.
+//! `blobs.bin` holds thumbs and crops, `records.jsonl` one line for each input, written after its blobs. Each line ends
+//! in a checksum of itself and names the checksums of its blobs, and both files are synced at intervals. Whatever a kill,
+//! a power cut or a bad disk leaves, a line that does not fit its checksum is skipped and its input measured again.
 
 use crate::record::{Blob, Record};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Layout of the files; another number starts over.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// A longer line is damage: no record comes near it.
+const MAX_LINE: usize = 64 << 20;
+
+/// A power cut costs at most the measurements of this time, or of this many bytes.
+const SYNC_INTERVAL: Duration = Duration::from_secs(10);
+const SYNC_BYTES: u64 = 256 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -25,25 +34,43 @@ struct Header {
 pub struct Journal {
     folder: PathBuf,
     records: HashMap<String, Record>,
-    writer: Mutex<Writer>,
-    blobs: File,
-}
-
-#[derive(Debug)]
-struct Writer {
     lines: File,
-    blob_end: u64,
+    blobs: File,
+    end: Mutex<End>,
 }
 
-/// What [`Journal::open`] found.
+/// The end of what was written.
+#[derive(Debug)]
+struct End {
+    blobs: u64,
+    /// Written since the last sync.
+    unsynced: u64,
+    synced_at: Instant,
+}
+
+/// Measurements that [`Journal::open`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// Nothing: a first run.
     Nothing,
     /// Measurements of the same settings.
-    Records(usize),
+    Records {
+        /// Inputs that need no work.
+        n: usize,
+        /// Lines that were damaged.
+        n_damaged: usize,
+    },
     /// Measurements of other settings, which were thrown away.
     OtherSettings,
+}
+
+/// What the lines of a journal hold.
+struct Lines {
+    records: HashMap<String, Record>,
+    n_damaged: usize,
+    /// Bytes up to the last good line.
+    end: u64,
+    blob_end: u64,
 }
 
 impl Journal {
@@ -79,66 +106,55 @@ impl Journal {
         let blobs = options.open(folder.join("blobs.bin")).map_err(named)?;
         let blob_size = blobs.metadata().map_err(named)?.len();
 
-        let (mut records, mut blob_end, mut good) = (HashMap::new(), 0u64, 0u64);
         let mut reader = BufReader::new(&lines);
         let mut line = Vec::new();
-        let mut read_line = |line: &mut Vec<u8>| -> io::Result<bool> {
-            line.clear();
-            reader.read_until(b'\n', line)?;
-            Ok(line.last() == Some(&b'\n'))
-        };
-        let has_header = read_line(&mut line).map_err(named)?;
-        let header: Option<Header> = has_header
-            .then(|| serde_json::from_slice(&line).ok())
-            .flatten();
-        let mut found = if line.is_empty() {
-            Found::Nothing
+        let is_empty = !read_line(&mut reader, &mut line).map_err(named)?;
+        let header = unseal::<Header>(&line);
+        let is_ours = header.is_some_and(|h| h.journal == VERSION && h.fingerprint == fingerprint);
+        let (found, read) = if is_ours {
+            let read = read_records(&mut reader, line.len() as u64, blob_size).map_err(named)?;
+            let found = Found::Records {
+                n: read.records.len(),
+                n_damaged: read.n_damaged,
+            };
+            (found, read)
         } else {
-            Found::OtherSettings
+            let nothing = Lines {
+                records: HashMap::new(),
+                n_damaged: 0,
+                end: 0,
+                blob_end: 0,
+            };
+            let found = if is_empty {
+                Found::Nothing
+            } else {
+                Found::OtherSettings
+            };
+            (found, nothing)
         };
-        let mut is_ours = false;
-        if header.is_some_and(|h| h.journal == VERSION && h.fingerprint == fingerprint) {
-            is_ours = true;
-            good = line.len() as u64;
-            while read_line(&mut line).map_err(named)? {
-                let Ok(record) = serde_json::from_slice::<Record>(&line) else {
-                    break;
-                };
-                let end = blobs_of(&record)
-                    .map(|b| b.offset + u64::from(b.length))
-                    .max()
-                    .unwrap_or(0);
-                if end > blob_size {
-                    break;
-                }
-                good += line.len() as u64;
-                blob_end = blob_end.max(end);
-                records.insert(record.source.clone(), record);
-            }
-            found = Found::Records(records.len());
-        }
         // Cut off what a killed run left behind.
-        lines.set_len(good).map_err(named)?;
-        blobs.set_len(blob_end).map_err(named)?;
-        io::Seek::seek(&mut lines, io::SeekFrom::Start(good)).map_err(named)?;
+        lines.set_len(read.end).map_err(named)?;
+        blobs.set_len(read.blob_end).map_err(named)?;
+        lines.seek(SeekFrom::Start(read.end)).map_err(named)?;
         if !is_ours {
             let header = Header {
                 journal: VERSION,
                 fingerprint: fingerprint.to_owned(),
             };
-            let mut text = serde_json::to_vec(&header)?;
-            text.push(b'\n');
-            lines.write_all(&text).map_err(named)?;
+            lines.write_all(&seal(&header)?).map_err(named)?;
         }
-        Ok((
-            Self {
-                folder: folder.to_owned(),
-                records,
-                writer: Mutex::new(Writer { lines, blob_end }),
-                blobs,
-            },
-            found,
-        ))
+        let journal = Self {
+            folder: folder.to_owned(),
+            records: read.records,
+            lines,
+            blobs,
+            end: Mutex::new(End {
+                blobs: read.blob_end,
+                unsynced: 0,
+                synced_at: Instant::now(),
+            }),
+        };
+        Ok((journal, found))
     }
 
     /// The measurements of an entry, when they are of its present content.
@@ -148,7 +164,7 @@ impl Journal {
             .filter(|record| record.stamp == stamp)
     }
 
-    /// Remembers records that [`append`](Self::append) wrote.
+    /// Remembers records for the rest of this run.
     pub fn remember(&mut self, records: Vec<Record>) {
         self.records.extend(
             records
@@ -157,9 +173,14 @@ impl Journal {
         );
     }
 
-    /// Forgets a record whose blobs turned out to be damaged.
+    /// Forgets a record, so that its input is measured again.
     pub fn forget(&mut self, source: &str) {
         self.records.remove(source);
+    }
+
+    /// Whether every blob of a record reads back as it was written.
+    pub fn is_whole(&self, record: &Record) -> bool {
+        blobs_of(record).all(|blob| self.read(&blob).is_ok())
     }
 
     /// Writes blobs, then the record that `make` builds from where they lie. Many threads may call this.
@@ -171,7 +192,13 @@ impl Journal {
         blobs: &[&[u8]],
         make: impl FnOnce(&[Blob]) -> Record,
     ) -> io::Result<Record> {
-        self.write(blobs, make).map_err(|e| {
+        let written = self.write(blobs, make).and_then(|(record, is_due)| {
+            if is_due {
+                self.sync()?;
+            }
+            Ok(record)
+        });
+        written.map_err(|e| {
             let text = format!(
                 "journal '{}': {e}; what is measured is kept, the next run goes on from there",
                 self.folder.display()
@@ -180,28 +207,45 @@ impl Journal {
         })
     }
 
-    fn write(&self, blobs: &[&[u8]], make: impl FnOnce(&[Blob]) -> Record) -> io::Result<Record> {
-        let mut writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    /// Makes what was written survive a power cut.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> io::Result<()> {
+        self.blobs.sync_data()?;
+        self.lines.sync_data()
+    }
+
+    fn write(
+        &self,
+        blobs: &[&[u8]],
+        make: impl FnOnce(&[Blob]) -> Record,
+    ) -> io::Result<(Record, bool)> {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let mut places = Vec::with_capacity(blobs.len());
         for bytes in blobs {
             let length =
                 u32::try_from(bytes.len()).map_err(|_| io::Error::other("a blob above 4 GiB"))?;
-            write_at(&self.blobs, bytes, writer.blob_end)?;
+            write_at(&self.blobs, bytes, end.blobs)?;
             places.push(Blob {
-                offset: writer.blob_end,
+                offset: end.blobs,
                 length,
                 crc: crc32fast::hash(bytes),
             });
-            writer.blob_end += u64::from(length);
+            end.blobs += u64::from(length);
+            end.unsynced += u64::from(length);
         }
         let record = make(&places);
-        let mut line = serde_json::to_vec(&record)?;
-        line.push(b'\n');
-        writer.lines.write_all(&line)?;
-        Ok(record)
+        let line = seal(&record)?;
+        (&self.lines).write_all(&line)?;
+        end.unsynced += line.len() as u64;
+        // The thread that finds it due syncs, while the others go on writing.
+        let is_due = end.unsynced >= SYNC_BYTES || end.synced_at.elapsed() >= SYNC_INTERVAL;
+        if is_due {
+            end.unsynced = 0;
+            end.synced_at = Instant::now();
+        }
+        Ok((record, is_due))
     }
 
     /// Reads a blob back.
@@ -219,6 +263,69 @@ impl Journal {
         }
         Ok(bytes)
     }
+}
+
+/// Reads all lines behind the header, which ends at `start`; those that are damaged or whose blobs are missing are counted.
+fn read_records(reader: &mut impl BufRead, start: u64, blob_size: u64) -> io::Result<Lines> {
+    let mut lines = Lines {
+        records: HashMap::new(),
+        n_damaged: 0,
+        end: start,
+        blob_end: 0,
+    };
+    let (mut line, mut position) = (Vec::new(), start);
+    while read_line(reader, &mut line)? {
+        position += line.len() as u64;
+        let Some(record) = unseal::<Record>(&line) else {
+            lines.n_damaged += 1;
+            continue;
+        };
+        let end = blobs_of(&record)
+            .map(|blob| blob.offset.saturating_add(u64::from(blob.length)))
+            .max()
+            .unwrap_or(0);
+        if end > blob_size {
+            lines.n_damaged += 1;
+            continue;
+        }
+        lines.end = position;
+        lines.blob_end = lines.blob_end.max(end);
+        lines.records.insert(record.source.clone(), record);
+    }
+    Ok(lines)
+}
+
+/// Reads to the next line feed, at most [`MAX_LINE`] bytes at a time; `false` at the end of the file.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    io::Read::take(reader, MAX_LINE as u64).read_until(b'\n', line)?;
+    Ok(!line.is_empty())
+}
+
+/// Between the text of a line and its checksum.
+const SEAL: &[u8] = b",\"crc\":\"";
+
+/// A JSON object as a line whose last member is the CRC-32 of all before it.
+fn seal(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
+    line.pop();
+    let crc = crc32fast::hash(&line);
+    line.extend_from_slice(SEAL);
+    line.extend_from_slice(format!("{crc:08x}\"}}\n").as_bytes());
+    Ok(line)
+}
+
+/// The object of a line that fits its checksum.
+fn unseal<T: for<'de> Deserialize<'de>>(line: &[u8]) -> Option<T> {
+    let line = line.strip_suffix(b"\"}\n")?;
+    let (line, crc) = line.split_at_checked(line.len().checked_sub(8)?)?;
+    let line = line.strip_suffix(SEAL)?;
+    if format!("{:08x}", crc32fast::hash(line)).as_bytes() != crc {
+        return None;
+    }
+    let mut object = line.to_vec();
+    object.push(b'}');
+    serde_json::from_slice(&object).ok()
 }
 
 fn blobs_of(record: &Record) -> impl Iterator<Item = Blob> {
@@ -312,13 +419,15 @@ mod tests {
         for cut in 1..40 {
             fs::write(&lines, &whole[..whole.len() - cut]).unwrap();
             let (journal, found) = open(&path, "f");
-            assert_eq!(found, Found::Records(2), "cut {cut}");
+            let n_damaged = usize::from(cut > 0);
+            assert_eq!(found, Found::Records { n: 2, n_damaged }, "cut {cut}");
             assert!(journal.get("b", "s").is_some() && journal.get("c", "s").is_none());
             assert!(journal.get("b", "other").is_none());
             drop(journal);
         }
         assert_eq!(open(&path, "g").1, Found::OtherSettings);
-        assert_eq!(open(&path, "g").1, Found::Records(0));
+        let none = Found::Records { n: 0, n_damaged: 0 };
+        assert_eq!(open(&path, "g").1, none);
     }
 
     #[test]
@@ -342,5 +451,75 @@ mod tests {
             .unwrap();
         fs::write(folder.path().join("blobs.bin"), b"0123X56789").unwrap();
         assert!(journal.read(&place.unwrap()).is_err());
+    }
+
+    /// Ten records, each with a blob.
+    fn ten(folder: &Path) {
+        let (journal, _) = open(folder, "f");
+        for i in 0..10 {
+            journal
+                .append(&[&[i; 20]], |_| record(&format!("r{i}")))
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_line_is_noticed_and_costs_that_line_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        ten(folder.path());
+        let path = folder.path().join("records.jsonl");
+        let whole = fs::read(&path).unwrap();
+        let start = whole.iter().position(|&b| b == b'\n').unwrap() + 1;
+        let (mut line, mut n_lines) = (start, 0);
+        while line < whole.len() {
+            let length = whole[line..].iter().position(|&b| b == b'\n').unwrap();
+            for bit in (0..length * 8).step_by(13) {
+                let mut bytes = whole.clone();
+                bytes[line + bit / 8] ^= 1 << (bit % 8);
+                fs::write(&path, &bytes).unwrap();
+                let (journal, found) = open(folder.path(), "f");
+                let Found::Records { n, n_damaged } = found else {
+                    panic!("bit {bit} of line {n_lines}: {found:?}");
+                };
+                // A line feed that appears or disappears touches its neighbor too.
+                assert!(
+                    n >= 8 && n_damaged >= 1,
+                    "bit {bit} of line {n_lines}: {found:?}"
+                );
+                for i in (0..10_usize).filter(|i| i.abs_diff(n_lines) > 1) {
+                    assert!(journal.get(&format!("r{i}"), "s").is_some());
+                }
+            }
+            line += length + 1;
+            n_lines += 1;
+        }
+        assert_eq!(n_lines, 10);
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        ten(folder.path());
+        let path = folder.path().join("records.jsonl");
+        let mut bytes = fs::read(&path).unwrap();
+        let n = bytes.len();
+        bytes[n - 100..].fill(0);
+        fs::write(&path, &bytes).unwrap();
+        let (journal, found) = open(folder.path(), "f");
+        let Found::Records { n, .. } = found else {
+            panic!("{found:?}");
+        };
+        assert!((7..10).contains(&n), "{n}");
+        journal.append(&[], |_| record("new")).unwrap();
+        drop(journal);
+        let (journal, found) = open(folder.path(), "f");
+        assert_eq!(
+            found,
+            Found::Records {
+                n: n + 1,
+                n_damaged: 0
+            }
+        );
+        assert!(journal.get("new", "s").is_some());
     }
 }
