@@ -144,6 +144,14 @@ impl GrowingFile {
         written.map_err(Error::file(&self.path))
     }
 
+    /// Makes what was appended survive a power cut.
+    ///
+    /// # Errors
+    /// `File` when the disk refuses.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(Error::file(&self.path))
+    }
+
     /// Bytes so far.
     ///
     /// # Errors
@@ -181,38 +189,59 @@ pub(crate) fn file_lengths(run_dir: &Path) -> Result<BTreeMap<String, u64>> {
     Ok(lengths)
 }
 
-/// Cuts the growing files back to saved lengths; those that did not exist are removed.
+/// Cuts the growing files back to saved lengths; those that did not exist are removed. A file that is damaged before
+/// that length, as after a power cut, is cut to its last whole record; returns what was lost, in words.
 ///
 /// # Errors
 /// `File` when one cannot be cut.
-pub(crate) fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<()> {
-    for (name, length) in file_lengths(run_dir)? {
+pub(crate) fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for name in file_lengths(run_dir)?.into_keys() {
         let path = run_dir.join(&name);
-        let cut = || match lengths.get(&name) {
-            Some(&saved) if saved < length => {
-                OpenOptions::new().write(true).open(&path)?.set_len(saved)
-            }
-            Some(_) => Ok(()),
-            None => std::fs::remove_file(&path),
-        };
-        cut().map_err(Error::file(&path))?;
-    }
-    Ok(())
-}
-
-/// Removes what a killed process had not finished writing.
-///
-/// # Errors
-/// `File` when the folder cannot be read, or a file not be removed.
-pub(crate) fn remove_temporaries(run_dir: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(run_dir).map_err(Error::file(run_dir))? {
-        let path = entry.map_err(Error::file(run_dir))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') && name.ends_with(".tmp") {
+        let Some(&saved) = lengths.get(&name) else {
             std::fs::remove_file(&path).map_err(Error::file(&path))?;
+            continue;
+        };
+        let bytes = std::fs::read(&path).map_err(Error::file(&path))?;
+        let kept = &bytes[..bytes
+            .len()
+            .min(usize::try_from(saved).unwrap_or(usize::MAX))];
+        let whole = whole_length(&name, kept) as u64;
+        if whole < saved {
+            warnings.push(format!(
+                "'{}' has lost {} bytes that were there when the state was saved: it goes on from its last whole record",
+                path.display(),
+                saved - whole
+            ));
+        }
+        if whole < bytes.len() as u64 {
+            OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .and_then(|file| file.set_len(whole))
+                .map_err(Error::file(&path))?;
         }
     }
-    Ok(())
+    for name in lengths.keys().filter(|name| !run_dir.join(name).exists()) {
+        warnings.push(format!(
+            "'{}' is lost: it begins anew",
+            run_dir.join(name).display()
+        ));
+    }
+    Ok(warnings)
+}
+
+/// Bytes up to the end of the last whole record of a growing file. Blocks that a power cut left unwritten read as zeros,
+/// which no line of text holds.
+fn whole_length(name: &str, bytes: &[u8]) -> usize {
+    if name.contains(".tfevents.") {
+        return crate::tfevents::whole_length(bytes);
+    }
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    bytes[..end]
+        .iter()
+        .rposition(|&b| b == b'\n')
+        .map_or(0, |newline| newline + 1)
 }
 
 /// Bytes that can still be written to the file system of a folder; `None` where that cannot be told.

@@ -30,6 +30,14 @@ impl EventWriter {
         Ok(Self { file })
     }
 
+    /// Makes what was appended survive a power cut.
+    ///
+    /// # Errors
+    /// `File` when the disk refuses.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync()
+    }
+
     /// Appends scalars of one step.
     ///
     /// # Errors
@@ -56,6 +64,28 @@ impl EventWriter {
         }
         self.file.append(&records)
     }
+}
+
+/// Bytes up to the end of the last record before which all checksums fit.
+pub(crate) fn whole_length(bytes: &[u8]) -> usize {
+    let mut end = 0;
+    while let Some(length) = record_length(&bytes[end..]) {
+        end += length;
+    }
+    end
+}
+
+/// Bytes of the record that `bytes` begin with, when its checksums fit.
+fn record_length(bytes: &[u8]) -> Option<usize> {
+    let (length, rest) = bytes.split_at_checked(8)?;
+    let (length_sum, rest) = rest.split_at_checked(4)?;
+    if length_sum != masked(length).to_le_bytes() {
+        return None;
+    }
+    let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
+    let (content, rest) = rest.split_at_checked(length)?;
+    let sum = rest.get(..4)?;
+    (sum == masked(content).to_le_bytes()).then_some(8 + 4 + length + 4)
 }
 
 /// Length, its checksum, content, its checksum.
@@ -127,5 +157,13 @@ mod tests {
         ]
         .concat();
         assert_eq!(second, record(&event));
+        for cut in 0..bytes.len() {
+            let whole = if cut < 40 { 0 } else { 40 };
+            assert_eq!(whole_length(&bytes[..cut]), whole, "cut at {cut}");
+        }
+        assert_eq!(whole_length(&bytes), bytes.len());
+        let mut zeroed = bytes;
+        zeroed[60..].fill(0);
+        assert_eq!(whole_length(&zeroed), 40);
     }
 }

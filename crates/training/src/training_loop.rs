@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use networks::{Generator, Snapshot};
 use serde_json::Value;
 
 use crate::disk_space::{check_space, nearly_full};
@@ -42,8 +43,20 @@ pub fn run(
     stop: &AtomicBool,
 ) -> Result<Outcome> {
     let mut run = Run::start(run_dir.path(), trainer, resumed, hooks, stop)?;
-    run.make_up_for_evaluation(trainer, hooks);
+    run.make_up_for_evaluation(trainer, hooks)?;
     loop {
+        // Asked for before the first step, too.
+        if stop.load(Ordering::Relaxed) {
+            // The end of a tick may have saved it already.
+            if run.saved_nimg != Some(trainer.learner().cur_nimg) {
+                run.save_state(trainer, run.tick_sec(), hooks)?;
+            }
+            return Ok(Outcome::Stopped);
+        }
+        if run.is_done(trainer) {
+            run.say("Exiting...", hooks);
+            return Ok(Outcome::Finished);
+        }
         if let Err(error) = trainer.step() {
             // Where a picture could not be read the run stands between two steps.
             if matches!(error, Error::Dataset(_)) {
@@ -62,16 +75,10 @@ pub fn run(
         if done || run.tick_is_over(trainer) {
             run.tick(trainer, done, hooks)?;
         }
-        if done {
+        // A run is complete with its last metrics; without them the next sitting makes up for them.
+        if done && run.progress.unmeasured.is_none() {
             run.say("Exiting...", hooks);
             return Ok(Outcome::Finished);
-        }
-        if stop.load(Ordering::Relaxed) {
-            // The end of a tick may have saved it already.
-            if run.saved_nimg != Some(trainer.learner().cur_nimg) {
-                run.save_state(trainer, run.tick_sec(), hooks)?;
-            }
-            return Ok(Outcome::Stopped);
         }
     }
 }
@@ -113,11 +120,12 @@ impl<'a> Run<'a> {
             trainer.device(),
         )?;
         let is_new = resumed.is_none();
-        run_dir::remove_temporaries(dir)?;
+        files::remove_stale(dir);
         let progress = resumed.unwrap_or_default();
-        if !is_new {
-            run_dir::cut_back(dir, &progress.file_lengths)?;
-        }
+        let lost = match is_new {
+            true => Vec::new(),
+            false => run_dir::cut_back(dir, &progress.file_lengths)?,
+        };
         check_space(dir, trainer)?;
         let sitting = Instant::now();
         let mut run = Self {
@@ -140,6 +148,9 @@ impl<'a> Run<'a> {
         } else {
             let kimg = trainer.learner().cur_nimg as f64 / 1e3;
             run.say(&format!("Resuming at {kimg:.1} kimg."), hooks);
+        }
+        for text in lost {
+            run.warn(&text, hooks);
         }
         run.pass_on_warnings(hooks);
         run.tick_start = Instant::now();
@@ -320,7 +331,7 @@ impl<'a> Run<'a> {
             let path = snapshots::write(&self.dir, trainer)?;
             hooks.event(Event::Wrote(&path));
             if evaluates {
-                self.evaluate(trainer, &path, hooks);
+                self.evaluate(trainer, &trainer.learner().g_ema, &path, hooks);
             }
             self.remove_old_snapshots(trainer, &path)?;
         }
@@ -353,11 +364,17 @@ impl<'a> Run<'a> {
     }
 
     /// Measures a snapshot. A metric that fails costs its own numbers only.
-    fn evaluate(&mut self, trainer: &Trainer, snapshot: &Path, hooks: &mut dyn Hooks) {
+    fn evaluate(
+        &mut self,
+        trainer: &Trainer,
+        g_ema: &Generator,
+        snapshot: &Path,
+        hooks: &mut dyn Hooks,
+    ) {
         let name = file_name(snapshot);
         let results = hooks.evaluate(&Evaluation {
             snapshot,
-            g_ema: &trainer.learner().g_ema,
+            g_ema,
             metrics: &trainer.config().metrics,
             kimg: trainer.learner().cur_nimg / 1000,
         });
@@ -380,18 +397,39 @@ impl<'a> Run<'a> {
         self.progress.unmeasured = (!is_complete && was_asked_to_stop).then_some(name);
     }
 
-    /// An evaluation that was given up because the run was asked to stop is made now: the networks are still those of the
-    /// snapshot.
-    fn make_up_for_evaluation(&mut self, trainer: &Trainer, hooks: &mut dyn Hooks) {
-        if let Some(name) = self.progress.unmeasured.take()
-            && !trainer.config().metrics.is_empty()
-        {
-            let path = self.dir.join(name);
-            self.evaluate(trainer, &path, hooks);
+    /// Makes the evaluation that was given up because the run was asked to stop, on the networks of the snapshot's file.
+    fn make_up_for_evaluation(
+        &mut self,
+        trainer: &mut Trainer,
+        hooks: &mut dyn Hooks,
+    ) -> Result<()> {
+        let Some(name) = self.progress.unmeasured.take() else {
+            return Ok(());
+        };
+        if trainer.config().metrics.is_empty() {
+            return Ok(());
+        }
+        let path = self.dir.join(&name);
+        let loaded = Snapshot::load(&path, trainer.device());
+        match loaded.map(|snapshot| snapshot.g_ema) {
+            Ok(Some(g_ema)) => self.evaluate(trainer, &g_ema, &path, hooks),
+            Ok(None) => self.warn(&format!("no metric of {name}: it has no G_ema"), hooks),
+            Err(error) => self.warn(&format!("no metric of {name}: {error}"), hooks),
+        }
+        if self.progress.unmeasured.is_none() {
+            let kimg = trainer.learner().cur_nimg / 1000;
+            let metrics = &self.progress.metrics;
+            let scalars = metrics.iter().map(|(name, value)| (name.as_str(), *value));
+            let wall_time = self.elapsed_before + self.sitting.elapsed().as_secs_f64();
+            let written = self.events.scalars(kimg, wall_time, scalars);
+            self.survive(written, hooks);
             let removed = self.remove_old_snapshots(trainer, &path);
             self.survive(removed, hooks);
-            self.tick_start = Instant::now();
+            // Or a kill in the next ticks would have it made once more.
+            self.save_state(trainer, self.progress.tick_elapsed_sec, hooks)?;
         }
+        self.tick_start = Instant::now();
+        Ok(())
     }
 
     /// Saves everything; `tick_elapsed_sec` of the current tick have passed.
@@ -401,6 +439,10 @@ impl<'a> Run<'a> {
         tick_elapsed_sec: f64,
         hooks: &mut dyn Hooks,
     ) -> Result<()> {
+        // A state must not outlive the lines whose lengths it records.
+        self.log.sync()?;
+        self.stats.sync()?;
+        self.events.sync()?;
         let progress = Progress {
             tick_elapsed_sec,
             elapsed_sec: self.elapsed(),

@@ -62,6 +62,7 @@ pub fn run(args: &RunArgs, what: &str, settings: &Settings, device: &Device) -> 
         false => Some(RunDir::open(&folder).context("--resume")?),
     };
     let mut warnings = Vec::new();
+    let mut discarded = Vec::new();
     let state = match path.is_dir() {
         true => newest_state(&path, device, &mut warnings)?,
         false => {
@@ -74,6 +75,7 @@ pub fn run(args: &RunArgs, what: &str, settings: &Settings, device: &Device) -> 
                     newest.display()
                 );
             }
+            discarded = newer;
             TrainingState::read(&path, device).context("--resume")?
         }
     };
@@ -97,13 +99,19 @@ pub fn run(args: &RunArgs, what: &str, settings: &Settings, device: &Device) -> 
         return dry_run::report(&config, trainer);
     };
     let nimg = trainer.learner().cur_nimg;
-    if nimg >= config.total_kimg * 1000 {
+    let is_measured = progress.unmeasured.is_none() || config.metrics.is_empty();
+    if nimg >= config.total_kimg * 1000 && is_measured {
         bail!(
             "'{}' has already seen {} kimg of {}; train longer with --kimg",
             run_dir.path().display(),
             nimg / 1000,
             config.total_kimg
         );
+    }
+    // Before the logs are cut: a run that is killed now must not go on from a state that is newer than its logs.
+    for newer in discarded.iter().rev() {
+        std::fs::remove_file(newer)
+            .with_context(|| format!("cannot remove '{}'", newer.display()))?;
     }
     tracing::info!("resuming from '{}'", state_path.display());
     train(&run_dir, &mut trainer, judge, Some(progress), warnings)
