@@ -1,16 +1,16 @@
-//! A cheap name for what lies in a dataset, to notice that it is another one than before.
+//! A name for what lies in a dataset, to notice that it is another one than before.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::source::Source;
 
-/// What a directory tells of a dataset, without reading the pictures.
+/// Names, sizes and CRC-32 of the files of a dataset.
 ///
-/// A zip tells names, sizes and CRCs; a folder names and sizes only. [`matches`](Self::matches) compares what both know,
-/// so that a zip that was unpacked is the same dataset. For certainty there is
-/// [`content_hash`](crate::ImageDataset::content_hash), which reads everything.
+/// A zip keeps the CRCs in its directory; the files of a folder are read for them, on all threads. A zip that was
+/// unpacked is the same dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
@@ -18,12 +18,12 @@ pub struct Fingerprint {
     pub n_images: usize,
     /// SHA-256 over names and sizes.
     pub listing: String,
-    /// SHA-256 over CRCs as well, where the directory has them.
+    /// SHA-256 over CRCs as well; `None` in runs of versions that did not read folders.
     pub contents: Option<String>,
 }
 
 impl Fingerprint {
-    /// Whether nothing speaks against both being the same dataset.
+    /// Whether nothing that both know speaks against being the same dataset.
     pub fn matches(&self, other: &Self) -> bool {
         let same_contents = match (&self.contents, &other.contents) {
             (Some(ours), Some(theirs)) => ours == theirs,
@@ -37,23 +37,26 @@ impl Source {
     /// The fingerprint of the pictures, and of `dataset.json` where labels count.
     ///
     /// # Errors
-    /// When a file of the listing is gone.
+    /// When a file of the listing is gone or, in a folder, cannot be read.
     pub fn fingerprint(&self, with_labels: bool) -> Result<Fingerprint, Error> {
         let (mut listing, mut contents) = (Sha256::new(), Sha256::new());
-        let mut has_contents = true;
         let labels = self.labels_name().filter(|_| with_labels);
-        for name in self.names().iter().map(String::as_str).chain(labels) {
-            let entry = self.directory_entry(name)?;
+        let names: Vec<&str> = self
+            .names()
+            .iter()
+            .map(String::as_str)
+            .chain(labels)
+            .collect();
+        let sums = names.par_iter().map(|name| self.size_and_crc(name));
+        for (name, sum) in names.iter().zip(sums.collect::<Result<Vec<_>, Error>>()?) {
+            let (size, crc) = sum;
             for hash in [&mut listing, &mut contents] {
                 // The length goes in before what it measures, so that no two listings read alike.
                 hash.update((name.len() as u64).to_le_bytes());
                 hash.update(name);
-                hash.update(entry.size.to_le_bytes());
+                hash.update(size.to_le_bytes());
             }
-            match entry.crc32 {
-                Some(crc) => contents.update(crc.to_le_bytes()),
-                None => has_contents = false,
-            }
+            contents.update(crc.to_le_bytes());
         }
         let hex = |hash: Sha256| -> String {
             let digest = hash.finalize();
@@ -62,8 +65,17 @@ impl Source {
         Ok(Fingerprint {
             n_images: self.names().len(),
             listing: hex(listing),
-            contents: has_contents.then(|| hex(contents)),
+            contents: Some(hex(contents)),
         })
+    }
+
+    fn size_and_crc(&self, name: &str) -> Result<(u64, u32), Error> {
+        let entry = self.directory_entry(name)?;
+        if let Some(crc) = entry.crc32 {
+            return Ok((entry.size, crc));
+        }
+        let bytes = self.read(name)?;
+        Ok((bytes.len() as u64, crc32fast::hash(&bytes)))
     }
 }
 
@@ -133,9 +145,14 @@ mod tests {
         files::write_bytes(unpacked.join("d/x.png"), b"one").unwrap();
         files::write_bytes(unpacked.join("dataset.json"), b"[]").unwrap();
         assert!(of(&path, false).matches(&of(&unpacked, false)));
-        assert_eq!(of(&unpacked, false).contents, None);
         files::write_bytes(unpacked.join("dataset.json"), b"[] ").unwrap();
         assert!(of(&path, false).matches(&of(&unpacked, false)));
         assert!(!of(&path, true).matches(&of(&unpacked, true)));
+        // Other bytes of the same length.
+        files::write_bytes(unpacked.join("d/x.png"), b"two").unwrap();
+        assert!(!of(&path, false).matches(&of(&unpacked, false)));
+        let mut of_earlier_version = of(&path, false);
+        of_earlier_version.contents = None;
+        assert!(of_earlier_version.matches(&of(&unpacked, false)));
     }
 }
