@@ -3,11 +3,11 @@
 //! The files are NVIDIA's, under the Nvidia Source Code License (non-commercial); they are fetched from its server to
 //! the cache of the user, never shipped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::NetworkConfig;
-use crate::download::{Download, Progress, cache_name, fetch};
+use crate::download::{Download, Progress, Remote, cache_name, fetch};
 use crate::error::{Error, Result, layout};
 
 /// Folder of the files on NVIDIA's server.
@@ -114,7 +114,13 @@ pub fn resolve(
         });
     }
     if text.starts_with("http://") || text.starts_with("https://") {
-        let path = fetch(text, &cache_name(text), None, &options()?, progress)?;
+        let remote = Remote {
+            url: text,
+            name: &cache_name(text),
+            sha256: None,
+            check: &is_readable,
+        };
+        let path = fetch(&remote, &options()?, progress)?;
         return Ok(Resolved { path, preset: None });
     }
     let path = PathBuf::from(text);
@@ -127,11 +133,22 @@ pub fn resolve(
     ))
 }
 
+/// Whether a file holds networks or at least named tensors, whole.
+fn is_readable(path: &Path) -> std::result::Result<(), String> {
+    let data = std::fs::read(path).map_err(|e| e.to_string())?;
+    let Err(error) = crate::read_checkpoint_bytes(&data, "") else {
+        return Ok(());
+    };
+    match crate::read_tensors_bytes(&data) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(error.to_string()),
+    }
+}
+
 impl Preset {
     /// Where the file is, on NVIDIA's server or on the mirror that takes its place.
     pub fn url(&self, options: &Download) -> String {
-        let base = options.mirror.as_deref().unwrap_or(BASE);
-        format!("{}/{}", base.trim_end_matches('/'), self.file)
+        options.mirrored(&format!("{BASE}/{}", self.file))
     }
 
     /// The file in the cache, fetched first when it is not there.
@@ -139,13 +156,13 @@ impl Preset {
     /// # Errors
     /// As [`fetch`].
     pub fn fetch(&self, options: &Download, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
-        fetch(
-            &self.url(options),
-            self.file,
-            self.sha256,
-            options,
-            progress,
-        )
+        let remote = Remote {
+            url: &self.url(options),
+            name: self.file,
+            sha256: self.sha256,
+            check: &is_readable,
+        };
+        fetch(&remote, options, progress)
     }
 
     /// Checks that a checkpoint is what this preset promises.

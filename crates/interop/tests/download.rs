@@ -2,12 +2,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use interop::Error;
-use interop::download::{Download, Progress, fetch};
+use interop::download::{Download, Progress, Remote, fetch};
 use interop::presets;
 use sha2::{Digest, Sha256};
 
@@ -20,6 +20,19 @@ struct Answer {
     cut: Option<usize>,
     status: u16,
     ignores_range: bool,
+    /// Says no length: the end of the connection is the end of the body.
+    without_length: bool,
+    /// Behind the body, while the client listens.
+    tail: Tail,
+}
+
+/// What a server does behind the body instead of closing.
+#[derive(Clone, Copy, PartialEq)]
+enum Tail {
+    Close,
+    Stall,
+    Drip,
+    Endless,
 }
 
 impl Answer {
@@ -30,6 +43,8 @@ impl Answer {
             cut: None,
             status: 200,
             ignores_range: false,
+            without_length: false,
+            tail: Tail::Close,
         }
     }
 }
@@ -113,17 +128,35 @@ fn serve(mut stream: TcpStream, answer: &Answer) -> Request {
     if let Some(etag) = answer.etag {
         head += &format!("ETag: {etag}\r\n");
     }
-    head += &format!(
-        "Content-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
+    if !answer.without_length {
+        head += &format!("Content-Length: {}\r\n", body.len());
+    }
+    head += "Connection: close\r\n\r\n";
     let sent = &body[..answer.cut.unwrap_or(body.len()).min(body.len())];
     // The client may close first.
     let _ = stream
         .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(sent));
+        .and_then(|()| stream.write_all(sent))
+        .and_then(|()| go_on(&mut stream, answer.tail));
     (path, range, if_range)
 }
+
+fn go_on(stream: &mut TcpStream, tail: Tail) -> std::io::Result<()> {
+    loop {
+        match tail {
+            Tail::Close => return Ok(()),
+            Tail::Stall => std::thread::sleep(Duration::from_secs(60)),
+            Tail::Drip => {
+                stream.write_all(b"x")?;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Tail::Endless => stream.write_all(&[0; 1 << 16])?,
+        }
+    }
+}
+
+/// A whole checkpoint.
+const CHECKPOINT: &[u8] = include_bytes!("data/official.pkl");
 
 fn body() -> Vec<u8> {
     (0..300_000u32).flat_map(|v| v.to_le_bytes()).collect()
@@ -145,32 +178,42 @@ fn options() -> (tempfile::TempDir, Download) {
 }
 
 fn get(server: &Server, sha256: Option<&str>, options: &Download) -> Result<PathBuf, Error> {
-    fetch(
-        &format!("{}/net.pkl", server.url),
-        "net.pkl",
+    get_checked(server, sha256, options, &|_| Ok(()))
+}
+
+fn get_checked(
+    server: &Server,
+    sha256: Option<&str>,
+    options: &Download,
+    check: &dyn Fn(&Path) -> Result<(), String>,
+) -> Result<PathBuf, Error> {
+    let remote = Remote {
+        url: &format!("{}/net.pkl", server.url),
+        name: "net.pkl",
         sha256,
-        options,
-        &mut |_| (),
-    )
+        check,
+    };
+    fetch(&remote, options, &mut |_| ())
 }
 
 #[test]
 fn fetched_once_and_then_from_the_cache() {
-    let server = Server::start(vec![Answer::whole(&body())]);
+    let server = Server::start(vec![Answer::whole(CHECKPOINT)]);
     let (_folder, mut options) = options();
     options.mirror = Some(format!("{}/nets/", server.url));
     let preset = presets::find("ffhq256").unwrap();
     let mut steps: Vec<Progress> = Vec::new();
     let path = preset.fetch(&options, &mut |p| steps.push(p)).unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), body());
+    assert_eq!(std::fs::read(&path).unwrap(), CHECKPOINT);
+    let n = CHECKPOINT.len() as u64;
     assert_eq!(
         steps.last(),
         Some(&Progress {
-            done: 1_200_000,
-            total: Some(1_200_000)
+            done: n,
+            total: Some(n)
         })
     );
-    assert!(steps.len() > 2 && steps.is_sorted_by_key(|p| p.done));
+    assert!(steps.len() > 1 && steps.is_sorted_by_key(|p| p.done));
     // Later, and without the network.
     options.offline = true;
     assert_eq!(preset.fetch(&options, &mut |_| ()).unwrap(), path);
@@ -351,7 +394,7 @@ fn two_at_once_fetch_once() {
 
 #[test]
 fn names_addresses_and_paths_become_files() {
-    let server = Server::start(vec![Answer::whole(&body())]);
+    let server = Server::start(vec![Answer::whole(CHECKPOINT)]);
     let (folder, mut options) = options();
     options.mirror = Some(server.url.clone());
     let resolve = |text: &str| presets::resolve(text, || Ok(options.clone()), &mut |_| ());
@@ -361,7 +404,7 @@ fn names_addresses_and_paths_become_files() {
     let by_address = resolve(&format!("{}/some/net.pkl?x=1", server.url)).unwrap();
     assert_eq!(
         (by_address.preset, std::fs::read(by_address.path).unwrap()),
-        (None, body())
+        (None, CHECKPOINT.to_vec())
     );
 
     let own = folder.path().join("own.pkl");
@@ -390,7 +433,124 @@ fn https_means_tls() {
     });
     let (_folder, mut options) = options();
     options.retries = 0;
-    let error = fetch(&url, "net.pkl", None, &options, &mut |_| ()).unwrap_err();
+    let remote = Remote {
+        url: &url,
+        name: "net.pkl",
+        sha256: None,
+        check: &|_| Ok(()),
+    };
+    let error = fetch(&remote, &options, &mut |_| ()).unwrap_err();
     assert!(matches!(&error, Error::Download { .. }), "{error}");
     assert!(!options.cache.join("net.pkl").exists());
+}
+
+/// What a server that never comes to an end costs.
+fn error_of(answer: Answer, change: impl FnOnce(&mut Download)) -> String {
+    // Connections are served one after the other: a server for each.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = Server {
+        url: format!("http://{}", listener.local_addr().unwrap()),
+        requests: Arc::default(),
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let answer = answer.clone();
+            std::thread::spawn(move || serve(stream.unwrap(), &answer));
+        }
+    });
+    let (_folder, mut options) = options();
+    options.idle = Duration::from_millis(200);
+    options.retries = 1;
+    change(&mut options);
+    let error = get(&server, None, &options).unwrap_err().to_string();
+    assert!(!options.cache.join("net.pkl").exists());
+    error
+}
+
+#[test]
+fn a_server_that_stops_sending_is_given_up() {
+    let mut answer = Answer::whole(&body());
+    (answer.cut, answer.tail) = (Some(100), Tail::Stall);
+    let error = error_of(answer, |_| ());
+    assert!(error.contains("the connection broke after"), "{error}");
+}
+
+#[test]
+fn a_byte_now_and_then_is_no_progress() {
+    let mut answer = Answer::whole(&body());
+    (answer.cut, answer.tail) = (Some(0), Tail::Drip);
+    let error = error_of(answer, |_| ());
+    assert!(error.contains("bytes came in"), "{error}");
+}
+
+#[test]
+fn an_endless_body_does_not_fill_the_disk() {
+    let mut answer = Answer::whole(&[]);
+    (answer.without_length, answer.tail) = (true, Tail::Endless);
+    let error = error_of(answer.clone(), |options| options.max_bytes = 1 << 24);
+    assert!(error.contains("larger than"), "{error}");
+    answer.without_length = false;
+    answer.body = body();
+    let error = error_of(answer, |options| options.max_bytes = 1 << 20);
+    assert!(error.contains("larger than"), "{error}");
+}
+
+#[test]
+fn what_is_of_no_use_is_not_kept() {
+    let page = Answer::whole(b"<!DOCTYPE html><title>Please log in</title>");
+    let mut cut = Answer::whole(CHECKPOINT);
+    (cut.cut, cut.without_length) = (Some(CHECKPOINT.len() / 2), true);
+    let readable = |path: &Path| {
+        let found = interop::read_checkpoint(path);
+        found.map(|_| ()).map_err(|error| error.to_string())
+    };
+    // Once more is tried: then it is the server's fault.
+    for (answers, n_requests) in [
+        (vec![page.clone()], 2),
+        (vec![cut.clone()], 2),
+        (vec![cut, Answer::whole(CHECKPOINT)], 2),
+    ] {
+        let (_folder, options) = options();
+        let server = Server::start(answers.clone());
+        let fetched = get_checked(&server, None, &options, &readable);
+        assert_eq!(server.requests().len(), n_requests);
+        match answers.len() {
+            1 => {
+                let error = fetched.unwrap_err().to_string();
+                assert!(error.contains("of no use"), "{error}");
+                let path = options.cache.join("net.pkl");
+                assert!(!path.exists() && !path.with_extension("pkl.partial").exists());
+            }
+            _ => assert_eq!(std::fs::read(fetched.unwrap()).unwrap(), CHECKPOINT),
+        }
+    }
+    // An earlier version kept such a page, with its checksum.
+    let (_folder, options) = options();
+    std::fs::create_dir_all(&options.cache).unwrap();
+    let path = options.cache.join("net.pkl");
+    std::fs::write(&path, &page.body).unwrap();
+    let sum = format!("{}\n", sha256(&page.body));
+    std::fs::write(path.with_extension("pkl.sha256"), sum).unwrap();
+    let server = Server::start(vec![Answer::whole(CHECKPOINT)]);
+    let fetched = get_checked(&server, None, &options, &readable).unwrap();
+    assert_eq!(std::fs::read(fetched).unwrap(), CHECKPOINT);
+}
+
+#[test]
+fn a_lock_that_nobody_works_under_is_told() {
+    let server = Server::start(vec![Answer::whole(&body())]);
+    let (_folder, mut options) = options();
+    options.patience = Duration::from_millis(300);
+    std::fs::create_dir_all(&options.cache).unwrap();
+    let lock = options.cache.join("net.pkl.lock");
+    std::fs::write(&lock, "4711 1000000000\n").unwrap();
+    let held = std::fs::File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let error = get(&server, None, &options).unwrap_err().to_string();
+    assert!(
+        error.contains("process 4711") && error.contains("net.pkl.lock"),
+        "{error}"
+    );
+    drop(held);
+    get(&server, None, &options).unwrap();
 }

@@ -1,9 +1,9 @@
 //! `eval weights`: the weights of the feature networks into the cache.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
-use interop::download::{self, Download};
+use anyhow::{Context, bail};
+use interop::download::{self, Download, Remote};
 use metrics::inception::{self, STATE_DICT_SHA256_START, STATE_DICT_URL};
 use metrics::{ConvertedWeights, vgg};
 use serde_json::json;
@@ -71,25 +71,34 @@ fn download(network: FeatureWeights) -> anyhow::Result<PathBuf> {
         ),
     };
     let bar = cli::Progress::new(title, None, "bytes");
-    let name = download::cache_name(url);
     let options = Download::from_env()?;
-    let path = download::fetch(url, &name, None, &options, &mut |progress| {
+    let remote = Remote {
+        url: &options.mirrored(url),
+        name: &download::cache_name(url),
+        sha256: None,
+        check: &|path| check_sha256(path, sha256_start),
+    };
+    let path = download::fetch(&remote, &options, &mut |progress| {
         if let Some(total) = progress.total {
             bar.set_total(total);
         }
         bar.set_position(progress.done);
     })?;
     bar.finish();
-    let bytes =
-        std::fs::read(&path).with_context(|| format!("cannot read '{}'", path.display()))?;
+    Ok(path)
+}
+
+/// Whether the SHA-256 of a file starts with what was published.
+fn check_sha256(path: &Path, start: &str) -> Result<(), String> {
+    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
     let sha256: String = Sha256::digest(&bytes)
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect();
-    ensure!(
-        sha256.starts_with(sha256_start),
-        "'{}' has SHA-256 {sha256}, which does not start with {sha256_start}: remove it and fetch it again",
-        path.display()
-    );
-    Ok(path)
+    match sha256.starts_with(start) {
+        true => Ok(()),
+        false => Err(format!(
+            "it has SHA-256 {sha256}, which does not start with {start}"
+        )),
+    }
 }
