@@ -108,11 +108,28 @@ pub struct Summary {
     /// Names of the classes, when there are labels.
     pub classes: Vec<String>,
     /// The zip; `None` for a dry run or when nothing was kept.
+    #[serde(serialize_with = "lossy_option")]
     pub zip: Option<PathBuf>,
     /// The manifest.
+    #[serde(serialize_with = "lossy")]
     pub manifest: PathBuf,
     /// The report.
+    #[serde(serialize_with = "lossy")]
     pub report: PathBuf,
+}
+
+/// A name that is not UTF-8 must not cost the summary.
+fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+fn lossy_option<S: serde::Serializer>(
+    path: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    path.as_ref()
+        .map(|path| path.to_string_lossy())
+        .serialize(serializer)
 }
 
 /// Why a run as a whole failed.
@@ -200,6 +217,14 @@ pub fn run(
     if found == Found::OtherSettings {
         on_event(Event::OtherSettings);
     }
+    if let Found::Records { n_damaged, .. } = found
+        && n_damaged > 0
+    {
+        tracing::warn!(
+            "{n_damaged} damaged lines in the journal '{}': their images are measured again",
+            beside.journal.display()
+        );
+    }
 
     // Measure, decide, pack; a crop that a looser threshold asks for, or that the disk lost, sends its picture back.
     let mut again: HashSet<usize> = HashSet::new();
@@ -241,9 +266,8 @@ pub fn run(
         };
         let decisions = match evidence.decide() {
             Ok(decisions) => decisions,
-            Err(DecideError::Damaged(input, error)) => {
-                tracing::warn!("{}: {error}; it is measured again", sources[input]);
-                again = HashSet::from([input]);
+            Err(DecideError::Damaged(..)) => {
+                again = damaged(&journal, &records);
                 continue;
             }
             Err(DecideError::Search(error)) => return Err(error.into()),
@@ -271,8 +295,8 @@ pub fn run(
             };
             match pack(out, &samples, &blobs, &journal, config.png_level, &step) {
                 Ok(()) => zip = Some(out.to_owned()),
-                Err(PackError::Damaged(sample)) => {
-                    again = HashSet::from([samples[sample].place.0]);
+                Err(PackError::Damaged(_)) => {
+                    again = damaged(&journal, &records);
                     continue;
                 }
                 Err(PackError::Dataset(error)) => return Err(error.into()),
@@ -334,12 +358,10 @@ impl Beside {
 
 /// The weights or boxes behind the detector: other ones make other measurements.
 fn model_bytes(spec: &DetectorSpec) -> io::Result<Vec<u8>> {
-    match spec {
-        DetectorSpec::Cascade(path) | DetectorSpec::Onnx(path) | DetectorSpec::Boxes(path) => {
-            std::fs::read(path)
-        }
-        DetectorSpec::Embedded => Ok(EmbeddedDetector::weights().to_vec()),
-        DetectorSpec::None => Ok(Vec::new()),
+    match spec.path() {
+        Some(path) => std::fs::read(path),
+        None if *spec == DetectorSpec::Embedded => Ok(EmbeddedDetector::weights().to_vec()),
+        None => Ok(Vec::new()),
     }
 }
 
@@ -404,8 +426,27 @@ fn measure(
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let n = fresh.len();
     journal.remember(fresh);
+    journal.sync()?;
     on_event(Event::End(Stage::Measure));
     Ok(n)
+}
+
+/// The inputs whose blobs do not read back: one damaged blob is seldom alone, and all are measured again in one pass.
+fn damaged(journal: &Journal, records: &[Option<Record>]) -> HashSet<usize> {
+    let is_damaged = |record: &Option<Record>| {
+        record
+            .as_ref()
+            .is_some_and(|record| !journal.is_whole(record))
+    };
+    let damaged: HashSet<usize> = (0..records.len())
+        .into_par_iter()
+        .filter(|&i| is_damaged(&records[i]))
+        .collect();
+    tracing::warn!(
+        "the measurements of {} images are damaged in the journal: they are measured again",
+        damaged.len()
+    );
+    damaged
 }
 
 /// The samples in order with their crops, and the inputs whose crops have yet to be made.

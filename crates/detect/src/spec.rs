@@ -1,5 +1,5 @@
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,14 @@ pub enum DetectorSpec {
 }
 
 impl DetectorSpec {
+    /// The file that it reads.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Cascade(path) | Self::Onnx(path) | Self::Boxes(path) => Some(path),
+            Self::Embedded | Self::None => None,
+        }
+    }
+
     /// Reads the model and checks that it is usable.
     ///
     /// # Errors

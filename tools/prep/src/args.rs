@@ -60,6 +60,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE.toml")]
     pub recipe: Option<PathBuf>,
 
+    /// Replace a zip that no earlier run of these inputs made
+    #[arg(long)]
+    pub force: bool,
+
     /// Write manifest and report, but no zip
     #[arg(long)]
     pub dry_run: bool,

@@ -7,6 +7,7 @@ mod args;
 mod diff;
 mod inspect;
 mod models;
+mod output;
 mod progress;
 mod recipe;
 mod run;
@@ -20,6 +21,7 @@ use args::{Args, Command};
 pub fn main() -> anyhow::Result<()> {
     let args: Args = cli::parse()?;
     args.common.start()?;
+    cli::on_interrupt(files::remove_temporaries)?;
     match args.command {
         Command::Run(args) => run::run(&args),
         Command::Inspect { path } => inspect::inspect(&path),

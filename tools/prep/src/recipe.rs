@@ -107,6 +107,13 @@ pub fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
     })
 }
 
+/// The inputs of the run whose recipe lies at `path`; `None` when there is no such file.
+pub fn inputs_of(path: &Path) -> Option<Vec<PathBuf>> {
+    let recipe = read(path).ok()?;
+    let frame: Frame = Value::Table(recipe).try_into().ok()?;
+    Some(frame.inputs)
+}
+
 fn read(path: &Path) -> anyhow::Result<Table> {
     let named = || format!("recipe '{}'", path.display());
     let text = std::fs::read_to_string(path).with_context(named)?;

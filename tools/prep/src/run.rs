@@ -1,9 +1,10 @@
 //! `prep run`.
 
 use crate::args::RunArgs;
+use crate::output;
 use crate::progress::Bars;
 use crate::recipe::resolve;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use curation::record::Reason;
 use curation::{CurationConfig, RunOptions, Summary};
 use detect::DetectorSpec;
@@ -11,6 +12,11 @@ use std::fmt::Write;
 
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let resolved = resolve(args)?;
+    output::check(&resolved, args.force)?;
+    // Before the work: not every path can be written in a recipe.
+    let recipe = resolved
+        .to_toml()
+        .context("these settings make no recipe")?;
     let bars = Bars::default();
     let options = RunOptions {
         dry_run: args.dry_run,
@@ -22,10 +28,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
         options,
         &|event| bars.on_event(event),
     )?;
-    files::write_bytes(
-        resolved.out.with_extension("recipe.toml"),
-        resolved.to_toml()?.as_bytes(),
-    )?;
+    files::write_bytes(output::recipe_path(&resolved.out), recipe.as_bytes())?;
     cli::report(&summary, |summary| words(summary, &resolved.config));
     if summary.n_inputs == 0 {
         let inputs: Vec<String> = resolved

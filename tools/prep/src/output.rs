@@ -1,0 +1,90 @@
+//! Where a run writes: never over an input, and never over files that an earlier run of the same inputs did not make.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+
+use crate::recipe::{Resolved, inputs_of};
+
+/// Refuses an output that would replace what this dump's runs did not make. `force` allows all but inputs.
+///
+/// A dataset is known by the recipe beside it. It may be replaced by a run that shares an input with it, so that a dump
+/// may grow.
+///
+/// # Errors
+/// With the file, and the way out.
+pub fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
+    protect_inputs(resolved);
+    let recipe = recipe_path(&resolved.out);
+    let ending = |ending: &str| resolved.out.with_extension(ending);
+    let outputs = [
+        resolved.out.clone(),
+        ending("manifest.jsonl"),
+        ending("report.html"),
+        recipe.clone(),
+    ];
+    for path in &outputs {
+        files::check_output(path)?;
+    }
+    let existing = outputs.iter().find(|path| path.exists());
+    let Some(existing) = existing.filter(|_| !force) else {
+        return Ok(());
+    };
+    // A run that was killed after its zip and before its recipe leaves its journal.
+    if !recipe.exists() && ending("journal").join("records.jsonl").exists() {
+        return Ok(());
+    }
+    let Some(earlier) = inputs_of(&recipe) else {
+        bail!(
+            "'{}' exists and is not of an earlier run ('{}' beside it would say so): choose another --out, or replace it with --force",
+            existing.display(),
+            recipe.display()
+        );
+    };
+    let is_known = |input: &PathBuf| {
+        earlier
+            .iter()
+            .any(|other| absolute(other) == absolute(input))
+    };
+    if resolved.inputs.iter().any(is_known) {
+        return Ok(());
+    }
+    let names: Vec<String> = earlier
+        .iter()
+        .map(|path| format!("'{}'", path.display()))
+        .collect();
+    bail!(
+        "'{}' was made from other inputs ({}): choose another --out, or replace it with --force",
+        existing.display(),
+        names.join(", ")
+    )
+}
+
+/// The recipe of a run, beside its zip.
+pub fn recipe_path(out: &Path) -> PathBuf {
+    out.with_extension("recipe.toml")
+}
+
+/// Names all files that the run reads as inputs. Those inside input folders are told from outputs by their recipe.
+fn protect_inputs(resolved: &Resolved) {
+    let config = &resolved.config;
+    for input in &resolved.inputs {
+        match input.to_str().and_then(|text| text.strip_prefix('@')) {
+            Some(list) => files::protect_input(Path::new(list)),
+            None => files::protect_input(input),
+        }
+    }
+    let others = [
+        config.metadata.posts.as_deref(),
+        config.exclude.as_deref(),
+        config.detector.path(),
+    ];
+    others.into_iter().flatten().for_each(files::protect_input);
+}
+
+/// The real path where there is one; a dump that was moved away still has its name.
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize()
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_owned())
+}
