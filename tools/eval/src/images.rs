@@ -16,6 +16,8 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
         .map(|name| parse(name))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let device = device(&args.measure.device)?;
+    files::protect_input(&args.reals);
+    files::protect_input(&args.fakes);
     let reals = ImageSet::try_from(Source::open(&args.reals)?)?;
     let fakes = ImageSet::try_from(Source::open(&args.fakes)?)?;
     let mut evaluator = evaluator(&args.measure, &device, &metrics, reals, args.covariance)?;

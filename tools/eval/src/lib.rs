@@ -28,6 +28,7 @@ use args::{Args, Command};
 pub fn main() -> anyhow::Result<()> {
     let args: Args = cli::parse()?;
     args.common.start()?;
+    cli::on_interrupt(files::remove_temporaries)?;
     match args.command {
         Command::Metrics(args) => metrics_of_network::metrics(&args),
         Command::Images(args) => images::images(&args),

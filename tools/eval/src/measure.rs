@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use candle_core::Device;
 use interop::download::Download;
 use metrics::{
@@ -164,6 +164,12 @@ pub fn append_line(path: &Path, line: &Value) -> anyhow::Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(e) => return Err(e).with_context(failed),
     };
+    if !old.is_empty() && old[0] != b'{' {
+        bail!(
+            "'{}' is there and holds no JSON lines: name another file",
+            path.display()
+        );
+    }
     let whole = old.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
     let tail = &old[whole..];
     let keeps_tail = serde_json::from_slice::<Value>(tail).is_ok();
@@ -204,6 +210,11 @@ mod tests {
             std::fs::read_to_string(&path).unwrap(),
             "{\"a\":1}\n{\"a\":3}\n"
         );
+        // A file of another kind stays as it is.
+        let snapshot = folder.path().join("snapshot.safetensors");
+        std::fs::write(&snapshot, [8, 0, 0, 0]).unwrap();
+        assert!(append_line(&snapshot, &json!({"a": 3})).is_err());
+        assert_eq!(std::fs::read(&snapshot).unwrap(), [8, 0, 0, 0]);
         // One without a line end is whole.
         std::fs::write(&path, "{\"a\":1}").unwrap();
         append_line(&path, &json!({"a": 3})).unwrap();

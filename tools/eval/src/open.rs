@@ -1,5 +1,7 @@
 //! Networks by name.
 
+use std::path::Path;
+
 use anyhow::Context;
 use candle_core::Device;
 use checkpoints::Opened;
@@ -27,6 +29,7 @@ pub fn open(path_or_preset: &str) -> anyhow::Result<Opened> {
 /// # Errors
 /// As [`open`].
 pub fn open_on(path_or_preset: &str, device: &Device) -> anyhow::Result<Opened> {
+    files::protect_input(Path::new(path_or_preset));
     let mut bar: Option<cli::Progress> = None;
     let opened = checkpoints::open_generator(path_or_preset, None, device, &mut |progress| {
         let bar =

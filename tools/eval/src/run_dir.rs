@@ -101,6 +101,9 @@ impl RunDir {
             })?,
             Err(_) => Value::Null,
         };
+        for name in ["training_options.json", "stats.jsonl", "log.txt"] {
+            files::protect_input(&path.join(name));
+        }
         let mut run = Self {
             path: path.to_path_buf(),
             options,
@@ -128,6 +131,7 @@ impl RunDir {
             for suffix in [".safetensors", ".pkl"] {
                 if let Some(kimg) = number("network-snapshot-", suffix) {
                     let path = path.join(name);
+                    files::protect_input(&path);
                     run.snapshots.push(Snapshot { kimg, path });
                 }
             }

@@ -96,9 +96,10 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
     }
     film.context("there are no snapshots")?.finish()?;
     bar.finish();
-    cli::report(&json!({ "film": out, "snapshots": moments.len() }), |_| {
-        format!("film   {} ({} snapshots)", out.display(), moments.len())
-    });
+    cli::report(
+        &json!({ "film": out.to_string_lossy(), "snapshots": moments.len() }),
+        |_| format!("film   {} ({} snapshots)", out.display(), moments.len()),
+    );
     Ok(())
 }
 

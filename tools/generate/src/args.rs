@@ -315,8 +315,8 @@ pub struct ConvertArgs {
     pub output: PathBuf,
 
     /// Replace OUT if it exists
-    #[arg(long)]
-    pub overwrite: bool,
+    #[arg(long, alias = "overwrite")]
+    pub force: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,9 @@ use crate::model::find;
 
 #[derive(Serialize)]
 struct Done {
+    #[serde(serialize_with = "cli::lossy")]
     input: PathBuf,
+    #[serde(serialize_with = "cli::lossy")]
     output: PathBuf,
     from: interop::Format,
     to: interop::Format,
@@ -19,7 +21,9 @@ struct Done {
 
 #[derive(Serialize)]
 struct Exported {
+    #[serde(serialize_with = "cli::lossy")]
     input: PathBuf,
+    #[serde(serialize_with = "cli::lossy")]
     output: PathBuf,
     bytes: usize,
 }
@@ -35,8 +39,8 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
         );
     }
     ensure!(
-        args.overwrite || !args.output.exists(),
-        "{} exists; --overwrite replaces it",
+        args.force || !args.output.exists(),
+        "{} exists; --force replaces it",
         args.output.display()
     );
     let input = find(&args.input)?;

@@ -17,6 +17,7 @@ use crate::synthesis::{pipeline, synthesize};
 struct Done {
     frames: usize,
     seconds: f64,
+    #[serde(serialize_with = "cli::lossy")]
     out: PathBuf,
     weights_sha256: String,
 }

@@ -19,6 +19,7 @@ struct Done {
     images: usize,
     cols: usize,
     rows: usize,
+    #[serde(serialize_with = "cli::lossy")]
     out: PathBuf,
     weights_sha256: String,
 }

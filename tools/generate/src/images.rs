@@ -16,6 +16,7 @@ use crate::synthesis::{pipeline, synthesize};
 #[derive(Serialize)]
 struct Done {
     images: usize,
+    #[serde(serialize_with = "cli::lossy")]
     outdir: PathBuf,
     network: String,
     weights_sha256: String,

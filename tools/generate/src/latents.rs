@@ -59,6 +59,7 @@ pub fn read_ws(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow
 
 /// One array of a `.npz`, `.npy` or `.safetensors` file as f32: the only one, or the first of the known names.
 fn read(path: &Path, names: &[&str], device: &Device) -> anyhow::Result<Tensor> {
+    files::protect_input(path);
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     let mut arrays: Vec<Array> = match ending.as_deref() {
         Some("npz" | "npy") => npz::read(path)?,
@@ -119,14 +120,15 @@ mod tests {
     #[test]
     fn shapes_of_latents() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("w.npz");
         let config = GeneratorConfig {
             w_dim: 3,
             z_dim: 3,
             ..GeneratorConfig::new(8, 3)
         };
+        let path_of = |shape: &[usize]| dir.path().join(format!("{shape:?}.npz"));
         let write = |shape: &[usize]| {
             let values = vec![0.5; shape.iter().product()];
+            let path = path_of(shape);
             npz::write(&path, "w", shape, &values).unwrap();
             read_ws(&path, &config, &Device::Cpu)
         };
@@ -136,6 +138,6 @@ mod tests {
         assert_eq!(write(&[5, 3]).unwrap().dims(), [5, 4, 3]);
         let error = write(&[1, 4, 2]).unwrap_err().to_string();
         assert!(error.contains("[1, 4, 2]"), "{error}");
-        assert!(read_z(&path, &config, &Device::Cpu).is_err());
+        assert!(read_z(&path_of(&[1, 4, 2]), &config, &Device::Cpu).is_err());
     }
 }

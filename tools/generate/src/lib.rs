@@ -30,6 +30,7 @@ use args::{Args, Command};
 pub fn main() -> anyhow::Result<()> {
     let args: Args = cli::parse()?;
     args.common.start()?;
+    cli::on_interrupt(files::remove_temporaries)?;
     match args.command {
         Command::Images(args) => images::run(&args),
         Command::Grid(args) => grid::run(&args),

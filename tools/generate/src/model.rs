@@ -185,11 +185,15 @@ fn open(text: &str, key: Option<&str>, device: &Device) -> anyhow::Result<checkp
 /// The file behind a path, an address or a preset.
 pub fn find(text: &str) -> anyhow::Result<std::path::PathBuf> {
     let path = Path::new(text);
-    if path.is_dir() {
-        return newest_snapshot(path);
-    }
-    let options = interop::download::Download::from_env;
-    with_bar(|progress| Ok(interop::presets::resolve(text, options, progress)?.path))
+    let found = match path.is_dir() {
+        true => newest_snapshot(path)?,
+        false => {
+            let options = interop::download::Download::from_env;
+            with_bar(|progress| Ok(interop::presets::resolve(text, options, progress)?.path))?
+        }
+    };
+    files::protect_input(&found);
+    Ok(found)
 }
 
 fn with_bar<T>(

@@ -37,6 +37,8 @@ const NOISE: f64 = 0.05;
 const NOISE_RAMP: f64 = 0.75;
 /// Weight of pixels and edges beside a perceptual network, which is nearly blind to colours.
 const PIXELS: f64 = 0.1;
+/// What is written into the folder, besides a film.
+const OUTPUTS: [&str; 3] = ["target.png", "proj.png", "projected_w.npz"];
 /// Frames of the film at most.
 const FILM_FRAMES: u32 = 300;
 
@@ -48,12 +50,18 @@ struct Done {
     distance: f64,
     steps: u32,
     space: String,
+    #[serde(serialize_with = "cli::lossy")]
     target: PathBuf,
+    #[serde(serialize_with = "cli::lossy")]
     outdir: PathBuf,
     weights_sha256: String,
 }
 
 pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
+    files::protect_input(&args.target);
+    for name in OUTPUTS {
+        files::check_output(&args.outdir.join(name))?;
+    }
     let model = Model::open(&args.network)?;
     let mapping = model.mapping_of(args.class, MappingOptions::default())?;
     let config = model.config();

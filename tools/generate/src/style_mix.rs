@@ -18,6 +18,7 @@ use crate::synthesis::{pipeline, synthesize};
 struct Done {
     rows: usize,
     cols: usize,
+    #[serde(serialize_with = "cli::lossy")]
     outdir: PathBuf,
     weights_sha256: String,
 }

@@ -177,5 +177,44 @@ fn wrong_files_and_folders_are_named() {
     let left = names(dir.path());
     assert!(left.iter().all(|name| !name.ends_with(".tmp")), "{left:?}");
     let err = fails(dir.path(), 1, &["convert", &network, "cut.pkl"]);
-    assert!(err.contains("--overwrite"), "{err}");
+    assert!(err.contains("--force"), "{err}");
+}
+
+#[test]
+fn an_output_never_takes_the_place_of_an_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = dir.path().join("n.safetensors");
+    std::fs::copy(data("network.safetensors"), &network).unwrap();
+    let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([200, 10, 90]));
+    std::fs::create_dir(dir.path().join("out")).unwrap();
+    picture.save(dir.path().join("out/target.png")).unwrap();
+    let before = (
+        std::fs::read(&network).unwrap(),
+        std::fs::read(dir.path().join("out/target.png")).unwrap(),
+    );
+    for args in [
+        &[
+            "project",
+            "-n",
+            "n.safetensors",
+            "-t",
+            "out/target.png",
+            "-o",
+            "out",
+            "--steps=1",
+        ][..],
+        &["convert", "n.safetensors", "n.safetensors", "--force"],
+    ] {
+        let err = fails(dir.path(), 1, args);
+        assert!(
+            err.contains("is an input of this command"),
+            "{args:?}: {err}"
+        );
+    }
+    let after = (
+        std::fs::read(&network).unwrap(),
+        std::fs::read(dir.path().join("out/target.png")).unwrap(),
+    );
+    assert!(before == after);
+    assert_eq!(names(dir.path()), ["n.safetensors", "out"]);
 }

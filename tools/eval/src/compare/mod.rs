@@ -45,7 +45,11 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
         files::write_bytes(folder.join(format!("{name}.png")), &plot.to_png())?;
         files::write_bytes(folder.join(format!("{name}.csv")), plot.to_csv().as_bytes())?;
     }
-    let told = json!({ "page": args.out, "plots": folder, "verdict": said });
+    let told = json!({
+        "page": args.out.to_string_lossy(),
+        "plots": folder.to_string_lossy(),
+        "verdict": said,
+    });
     cli::report(&told, |_| {
         let said = match said.is_empty() {
             true => NOTHING_SAID.to_owned(),
