@@ -157,7 +157,7 @@ fn synced_lengths(state: &Path) -> BTreeMap<String, u64> {
     let texts = header["__metadata__"].as_object().unwrap();
     let lengths = texts.values().find_map(|text| {
         let value: Value = serde_json::from_str(text.as_str()?).ok()?;
-        serde_json::from_value(value["file_lengths"].clone()).ok()
+        serde_json::from_value(value["progress"]["file_lengths"].clone()).ok()
     });
     lengths.expect("a state tells the lengths")
 }
