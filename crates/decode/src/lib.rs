@@ -3,11 +3,13 @@
 //! Sizes are read from the header and compared with [`DecodeOptions::max_pixels`] before anything is allocated.
 
 mod color;
+mod exif;
 mod format;
 mod jpeg;
 mod raster;
 mod stored;
 
+pub use exif::{orientation_from_exif, orientation_of};
 pub use format::Format;
 pub use jpeg::JpegFacts;
 pub use stored::{Header, Image, decode_stored, read_header};
