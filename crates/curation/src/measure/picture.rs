@@ -175,7 +175,11 @@ impl<'a> Measurer<'a> {
                 DecodeError::Truncated(_) => Reason::Truncated,
                 DecodeError::Broken(_) => Reason::DecodeError,
             };
-            (reason, e.to_string())
+            let way_out = match e {
+                DecodeError::TooLarge { .. } => " (raise --max-pixels to accept it)",
+                _ => "",
+            };
+            (reason, format!("{e}{way_out}"))
         })?;
         let Decoded {
             image,
