@@ -24,6 +24,9 @@ use image::{ColorType, DynamicImage, RgbImage};
 use raster::Raster;
 use serde::{Deserialize, Serialize};
 
+/// The limit of those who set none.
+const MAX_PIXELS: u64 = 100_000_000;
+
 /// How pictures are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -37,7 +40,7 @@ pub struct DecodeOptions {
 impl Default for DecodeOptions {
     fn default() -> Self {
         Self {
-            max_pixels: 100_000_000,
+            max_pixels: MAX_PIXELS,
             matte: [255; 3],
         }
     }

@@ -4,11 +4,14 @@ use std::borrow::Cow;
 
 use image::DynamicImage;
 
-use crate::{DecodeError, DecodeOptions, Format, check_size, format_of, jpeg, raster, read_raster};
+use crate::{
+    DecodeError, DecodeOptions, Format, MAX_PIXELS, check_size, format_of, jpeg, raster,
+    read_raster,
+};
 
-/// Against headers that claim 100,000 x 100,000 pixels: 512 MiB of RGB. There is no matte, as alpha is kept.
+/// Against headers that claim 100,000 x 100,000 pixels. The matte is not used, as alpha is kept.
 const OPTIONS: DecodeOptions = DecodeOptions {
-    max_pixels: (512 << 20) / 3,
+    max_pixels: MAX_PIXELS,
     matte: [255; 3],
 };
 
@@ -134,7 +137,7 @@ impl Header {
 /// Palettes are expanded; 16 bit is cut to 8; of animations comes the first frame.
 ///
 /// # Errors
-/// Those of [`decode`](crate::decode), for the same files; a picture larger than 512 MiB is too large.
+/// Those of [`decode`](crate::decode) with its default options, for the same files.
 pub fn decode_stored(bytes: &[u8]) -> Result<Image, DecodeError> {
     let format = format_of(bytes)?;
     if format == Format::Jpeg {

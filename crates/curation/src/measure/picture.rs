@@ -117,7 +117,7 @@ impl<'a> Measurer<'a> {
             ..measurer.crop
         };
         let text = serde_json::json!({
-            "measurements": 3,
+            "measurements": 4,
             "hash_version": dedup::HASH_VERSION,
             "detector": config.detector,
             "model": hex(&Sha256::digest(model)),

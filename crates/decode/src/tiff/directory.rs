@@ -86,7 +86,9 @@ impl<'a> Directory<'a> {
 
     /// Whether it is a raw file of Canon's cameras, which have their own mark behind the header.
     pub fn is_canon_raw(&self) -> bool {
-        !self.is_big_tiff && self.bytes.get(8..10) == Some(b"CR")
+        !self.is_big_tiff
+            && self.number_at(4, 4) == Some(16)
+            && self.bytes.get(8..11) == Some(b"CR\x02")
     }
 
     /// Whether numbers, samples included, have their high byte first.

@@ -86,7 +86,7 @@ pub struct Layout {
     pub chunk_width: usize,
     /// Of a strip or tile.
     pub chunk_height: usize,
-    /// The number of images in the other direction: of strips or tiles, row by row, then plane by plane.
+    /// Positions of strips or tiles, row by row, then plane by plane.
     pub offsets: Vec<u64>,
     /// Bytes of each, where the file tells.
     pub lengths: Option<Vec<u64>>,
@@ -217,6 +217,11 @@ impl Layout {
         );
         if is_fax && (self.bits != 1 || self.samples != 1) {
             return Err(broken("fax compression of more than one bit a pixel"));
+        }
+        if self.compression == Compression::OldJpeg && self.samples > 3 {
+            return Err(unsupported(
+                "old JPEG compression of more than three samples",
+            ));
         }
         let n_chunks =
             self.n_across() * self.n_down() * if self.is_planar { self.samples } else { 1 };

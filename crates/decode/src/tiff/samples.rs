@@ -261,6 +261,9 @@ impl<'a> Reader<'a> {
                 values.chunks_exact_mut(size).for_each(<[u8]>::reverse);
             }
         }
+        if layout.bits == 24 && !self.directory.is_big_endian() {
+            values.chunks_exact_mut(3).for_each(<[u8]>::reverse);
+        }
         if layout.predictor == 2 {
             let row_bytes = chunk.row_values(layout) * size;
             for row in values.chunks_exact_mut(row_bytes) {
