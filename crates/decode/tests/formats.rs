@@ -53,6 +53,8 @@ fn a_png_is_good_as_soon_as_its_pixels_are_there() {
         let cut = &whole[..whole.len() - missing];
         assert_eq!(both(cut).unwrap(), scene(), "{missing} bytes missing");
     }
+    let preallocated = [&whole[..whole.len() - 12], &[0; 500]].concat();
+    assert_eq!(both(&preallocated).unwrap(), scene());
     for length in 8..whole.len() - 24 {
         assert!(
             is_truncated(&whole[..length]),

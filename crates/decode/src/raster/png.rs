@@ -178,6 +178,10 @@ impl<'a> Chunks<'a> {
             let kind = [k0, k1, k2, k3];
             let length = u32::from_be_bytes([a, b, c, d]) as usize;
             let data = &bytes[at + 8..];
+            // Zeros or other data behind the pixels.
+            if !kind.iter().all(u8::is_ascii_alphabetic) {
+                break;
+            }
             if data.len() < length + 4 {
                 chunks.rest = (&kind == b"IDAT").then(|| &data[..data.len().min(length)]);
                 break;

@@ -51,7 +51,7 @@ fn check_length(bytes: &[u8]) -> Result<(), DecodeError> {
 /// Refuses files whose data are filled up with zeros, which the decoder takes for codes.
 ///
 /// Flat parts of an image are zeros in the data, too. They are few in lossy ones, not even one byte for a block of
-/// 16 x 16 pixels with a simple encoder; lossless ones are complete without the zeros when these are only filling.
+/// 16 x 16 pixels with a simple encoder; lossless ones are complete without the last zeros when these are only filling.
 fn check_zeros(bytes: &[u8]) -> Result<(), DecodeError> {
     let Some((at, data)) = pixel_chunk(bytes) else {
         return Ok(());
@@ -61,7 +61,7 @@ fn check_zeros(bytes: &[u8]) -> Result<(), DecodeError> {
         return Ok(());
     }
     let is_filling = if bytes[at..].starts_with(b"VP8L") {
-        let needed = (data.len() - n_zeros + 16).next_multiple_of(2);
+        let needed = (data.len() - 16).next_multiple_of(2);
         let length = (needed as u32).to_le_bytes();
         let chopped = [b"RIFF\0\0\0\0WEBPVP8L", &length[..], &data[..needed]].concat();
         let whole = (chopped.len() as u32 - 8).to_le_bytes();
