@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::labels::Labels;
 use crate::source::Source;
-use decode::{Header, decode_stored, read_header};
+use decode::{DecodeError, Header, decode_stored, read_header};
 
 /// How much of each picture is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum ProblemKind {
     NoImages,
     /// Not a picture, or a damaged one.
     Undecodable(String),
+    /// The file ends before its picture does.
+    Truncated(String),
     /// Another `[channels, height, width]` than most others.
     Shape {
         /// Of this picture.
@@ -84,6 +86,7 @@ impl ProblemKind {
         match self {
             Self::NoImages => "no pictures",
             Self::Undecodable(_) => "cannot be decoded (remove or replace them)",
+            Self::Truncated(_) => "cut short (download them again)",
             Self::Shape { .. } => {
                 "another shape than most [channels, height, width] (pack the set anew at one size)"
             }
@@ -107,7 +110,9 @@ impl ProblemKind {
     /// What differs from one offender to the next.
     fn detail(&self) -> Option<String> {
         match self {
-            Self::Undecodable(reason) | Self::BadLabel(reason) => Some(reason.clone()),
+            Self::Undecodable(reason) | Self::Truncated(reason) | Self::BadLabel(reason) => {
+                Some(reason.clone())
+            }
             Self::Shape { found, expected } => Some(format!("{found:?}, not {expected:?}")),
             Self::Side { width, height } => Some(format!("{width} x {height}")),
             Self::Depth { bits } => Some(format!("{bits} bits")),
@@ -231,7 +236,7 @@ pub fn check(
     }
 
     // Pictures.
-    let headers: Vec<Result<Header, String>> = names
+    let headers: Vec<Result<Header, ProblemKind>> = names
         .par_iter()
         .map(|name| {
             let header = look_at(source, name, options.depth);
@@ -241,10 +246,7 @@ pub fn check(
         .collect();
     let shape = most_common(headers.iter().flatten().map(Header::shape));
     for (name, header) in names.iter().zip(headers) {
-        let kinds = header.map_or_else(
-            |reason| vec![ProblemKind::Undecodable(reason)],
-            |h| offences(&h, shape),
-        );
+        let kinds = header.map_or_else(|kind| vec![kind], |h| offences(&h, shape));
         problems.extend(kinds.into_iter().map(|kind| Problem::new(name, kind)));
     }
 
@@ -313,25 +315,35 @@ pub fn verify(source: &Source, on_image: impl Fn() + Sync) -> Result<CheckReport
     check(source, &options, on_image)
 }
 
-fn look_at(source: &Source, name: &str, depth: Depth) -> Result<Header, String> {
+fn look_at(source: &Source, name: &str, depth: Depth) -> Result<Header, ProblemKind> {
     /// Enough for the header of nearly every file; JPEGs with large metadata are read whole.
     const START: u64 = 16 << 10;
-    let read = |limit| source.read_limited(name, limit).map_err(|e| e.to_string());
+    let read = |limit| {
+        let bytes = source.read_limited(name, limit);
+        bytes.map_err(|e| ProblemKind::Undecodable(e.to_string()))
+    };
     match depth {
         Depth::Header => {
             let start = read(START)?;
-            read_header(&start).or_else(|reason| {
-                if (start.len() as u64) < START {
-                    return Err(reason);
+            match read_header(&start) {
+                Err(_) if start.len() as u64 >= START => {
+                    read_header(&read(u64::MAX)?).map_err(undecodable)
                 }
-                read_header(&read(u64::MAX)?)
-            })
+                header => header.map_err(undecodable),
+            }
         }
         Depth::Decode => {
             let bytes = read(u64::MAX)?;
-            decode_stored(&bytes)?;
-            read_header(&bytes)
+            decode_stored(&bytes).map_err(undecodable)?;
+            read_header(&bytes).map_err(undecodable)
         }
+    }
+}
+
+fn undecodable(error: DecodeError) -> ProblemKind {
+    match error {
+        DecodeError::Truncated(reason) => ProblemKind::Truncated(reason),
+        other => ProblemKind::Undecodable(other.to_string()),
     }
 }
 

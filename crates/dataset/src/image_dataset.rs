@@ -58,10 +58,10 @@ impl ImageDataset {
             return Err(Error::NoImages(path));
         };
         let bytes = source.read(first)?;
-        let header = read_header(&bytes).map_err(|reason| Error::Picture {
+        let header = read_header(&bytes).map_err(|error| Error::Picture {
             path: path.clone(),
             name: first.clone(),
-            reason,
+            reason: error.to_string(),
         })?;
         let labels = match source.read_labels()? {
             Some(bytes) if options.use_labels => {
@@ -177,7 +177,8 @@ impl ImageDataset {
             name: name.to_owned(),
             reason,
         };
-        let mut image = decode_stored(&self.source.read(name)?).map_err(failed)?;
+        let mut image =
+            decode_stored(&self.source.read(name)?).map_err(|error| failed(error.to_string()))?;
         if image.shape() != self.shape {
             return Err(failed(format!(
                 "its shape {:?} is not the {:?} of the first picture",

@@ -110,7 +110,7 @@ fn make_sample(source: &Source, name: &str, options: &PackOptions) -> Result<Enc
     let bytes = source
         .read_limited(name, u64::MAX)
         .map_err(|e| e.to_string())?;
-    let mut image = decode_stored(&bytes)?;
+    let mut image = decode_stored(&bytes).map_err(|e| e.to_string())?;
     if image.channels != 1 || !options.keep_gray {
         image = image.into_rgb();
     }

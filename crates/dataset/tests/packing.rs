@@ -322,7 +322,7 @@ fn verify_finds_every_kind_of_harm() {
         )
     });
     found("3.png", |k| matches!(k, ProblemKind::Alpha));
-    found("4.png", |k| matches!(k, ProblemKind::Undecodable(_)));
+    found("4.png", |k| matches!(k, ProblemKind::Truncated(_)));
     found("2.png", |k| matches!(k, ProblemKind::MissingLabel));
     found("9.png", |k| matches!(k, ProblemKind::StrayLabel));
     found("montage.txt", |k| matches!(k, ProblemKind::StrayFile));

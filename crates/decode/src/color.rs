@@ -1,14 +1,41 @@
 //! Colour: ICC profiles to sRGB, alpha onto a matte.
 
-use image::{DynamicImage, RgbImage};
+use image::{DynamicImage, Rgb, RgbImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+
+/// Longer profiles are ignored: those of RGB devices have a few KB, and reading one takes time and memory.
+const MAX_PROFILE: usize = 4 << 20;
+
+/// 8 bit, colors converted to sRGB, alpha as it is.
+///
+/// Colors are converted before alpha is laid on anything: the matte is sRGB already.
+pub fn convert(image: DynamicImage, icc: Option<&[u8]>) -> DynamicImage {
+    if icc.is_none() {
+        return image;
+    }
+    if !image.color().has_alpha() {
+        return DynamicImage::ImageRgb8(to_srgb(image.into_rgb8(), icc));
+    }
+    let mut rgba = image.into_rgba8();
+    let colors = rgba
+        .pixels()
+        .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]])
+        .collect();
+    if let Some(colors) = RgbImage::from_raw(rgba.width(), rgba.height(), colors) {
+        let colors = to_srgb(colors, icc);
+        for (pixel, &Rgb([r, g, b])) in rgba.pixels_mut().zip(colors.pixels()) {
+            pixel.0 = [r, g, b, pixel[3]];
+        }
+    }
+    DynamicImage::ImageRgba8(rgba)
+}
 
 /// Converts pixels with an RGB profile to sRGB.
 ///
 /// A profile that moves no colour by more than 2 levels (the many spellings of sRGB) changes nothing; one that cannot
-/// be read or belongs to another kind of pixels is ignored.
+/// be read, belongs to another kind of pixels or has more than 4 MB is ignored.
 pub fn to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
-    let Some(icc) = icc.filter(|icc| icc.len() >= 128) else {
+    let Some(icc) = icc.filter(|icc| (128..=MAX_PROFILE).contains(&icc.len())) else {
         return image;
     };
     let Ok(profile) = ColorProfile::new_from_slice(icc) else {
@@ -81,9 +108,7 @@ mod tests {
 
     #[test]
     fn wide_gamut_becomes_srgb_and_srgb_stays() {
-        let image = RgbImage::from_fn(16, 16, |x, y| {
-            image::Rgb([(x * 16) as u8, (y * 16) as u8, 90])
-        });
+        let image = RgbImage::from_fn(16, 16, |x, y| Rgb([(x * 16) as u8, (y * 16) as u8, 90]));
         let srgb = ColorProfile::new_srgb().encode().unwrap();
         assert_eq!(to_srgb(image.clone(), Some(&srgb)), image);
         let p3 = ColorProfile::new_display_p3().encode().unwrap();

@@ -1,8 +1,8 @@
 //! JPEG: the pixels by `zune-jpeg`, the quality and the subsampling from the headers.
 
 use super::color::to_srgb;
+use super::exif::orientation_from_exif;
 use super::{DecodeError, DecodeOptions, Decoded, Format, check_size};
-use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 use serde::{Deserialize, Serialize};
 use zune_core::bytestream::ZCursor;
@@ -32,9 +32,9 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, D
         return Err(broken(&"the file ends before the picture does"));
     }
     let mut image = to_srgb(image, icc.as_deref());
-    if let Some(orientation) = exif.and_then(|exif| Orientation::from_exif_chunk(&exif)) {
+    if let Some(exif) = exif {
         let mut turned = DynamicImage::ImageRgb8(image);
-        turned.apply_orientation(orientation);
+        turned.apply_orientation(orientation_from_exif(&exif));
         image = turned.into_rgb8();
     }
     Ok(Decoded {

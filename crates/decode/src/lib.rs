@@ -1,19 +1,31 @@
 //! Any picture file to RGB `u8`: upright, opaque, sRGB. What the bytes *are* decides, never the name.
 //!
+//! [`decode`] and [`decode_stored`] differ in what they make of the pixels. Whether a file is whole is decided by the
+//! same decoders for both, and so for every tool.
+//!
 //! Sizes are read from the header and compared with [`DecodeOptions::max_pixels`] before anything is allocated.
 
 mod color;
+mod describe;
+mod exif;
 mod format;
 mod jpeg;
 mod raster;
 mod stored;
+mod tiff;
 
+pub use describe::describe;
+pub use exif::{orientation_from_exif, orientation_of};
 pub use format::Format;
 pub use jpeg::JpegFacts;
 pub use stored::{Header, Image, decode_stored, read_header};
 
-use image::RgbImage;
+use image::{ColorType, DynamicImage, RgbImage};
+use raster::Raster;
 use serde::{Deserialize, Serialize};
+
+/// The limit of those who set none.
+const MAX_PIXELS: u64 = 100_000_000;
 
 /// How pictures are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +40,7 @@ pub struct DecodeOptions {
 impl Default for DecodeOptions {
     fn default() -> Self {
         Self {
-            max_pixels: 100_000_000,
+            max_pixels: MAX_PIXELS,
             matte: [255; 3],
         }
     }
@@ -57,7 +69,7 @@ pub enum DecodeError {
     #[error("{0}")]
     NotAPicture(String),
     /// More pixels than [`DecodeOptions::max_pixels`].
-    #[error("{width} x {height} is more than {max} pixels (raise --max-pixels to accept it)")]
+    #[error("{width} x {height} is more than {max} pixels")]
     TooLarge {
         /// Width in the header.
         width: u64,
@@ -77,20 +89,81 @@ pub enum DecodeError {
 /// Decodes a picture file.
 ///
 /// EXIF orientation is applied, palettes are expanded, alpha is laid on the matte, CMYK, YCCK, gray and 16 bit are
-/// converted, ICC profiles other than sRGB are converted to sRGB. Of an animation the first frame is taken.
+/// converted, ICC profiles other than sRGB are converted to sRGB before that. Of an animation the first frame is taken.
 ///
 /// # Errors
-/// [`DecodeError`]; a picture that ends early is broken, not half decoded.
+/// [`DecodeError`]; a picture that ends early is truncated, not half decoded.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
+    let format = format_of(bytes)?;
+    if format == Format::Jpeg {
+        return jpeg::decode(bytes, options);
+    }
+    let raster = read_raster(bytes, format, options)?;
+    let image = color::convert(raster.image, raster.icc.as_deref());
+    let mut image = DynamicImage::ImageRgb8(color::flatten(image, options.matte));
+    image.apply_orientation(raster.orientation);
+    Ok(Decoded {
+        image: image.into_rgb8(),
+        format,
+        jpeg: None,
+        is_lossless: raster.is_lossless,
+    })
+}
+
+/// As [`decode`], with the alpha channel where the file has one: 8 bit gray or RGB.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_with_alpha(
+    bytes: &[u8],
+    options: &DecodeOptions,
+) -> Result<DynamicImage, DecodeError> {
+    let format = format_of(bytes)?;
+    if format == Format::Jpeg {
+        return Ok(DynamicImage::ImageRgb8(jpeg::decode(bytes, options)?.image));
+    }
+    let raster = read_raster(bytes, format, options)?;
+    let mut image = color::convert(raster.image, raster.icc.as_deref());
+    image.apply_orientation(raster.orientation);
+    Ok(match image.color() {
+        ColorType::L8 | ColorType::L16 => DynamicImage::ImageLuma8(image.into_luma8()),
+        ColorType::La8 | ColorType::La16 => DynamicImage::ImageLumaA8(image.into_luma_alpha8()),
+        color if color.has_alpha() => DynamicImage::ImageRgba8(image.into_rgba8()),
+        _ => DynamicImage::ImageRgb8(image.into_rgb8()),
+    })
+}
+
+fn format_of(bytes: &[u8]) -> Result<Format, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    let format =
-        Format::sniff(bytes).ok_or_else(|| DecodeError::NotAPicture(format::describe(bytes)))?;
-    match format {
-        Format::Jpeg => jpeg::decode(bytes, options),
-        other => raster::decode(bytes, other, options),
-    }
+    Format::sniff(bytes).ok_or_else(|| {
+        if describe::is_cut_head(bytes) {
+            DecodeError::Truncated("the file ends after the first bytes of an image".to_owned())
+        } else {
+            DecodeError::NotAPicture(describe(bytes))
+        }
+    })
+}
+
+fn read_raster(
+    bytes: &[u8],
+    format: Format,
+    options: &DecodeOptions,
+) -> Result<Raster, DecodeError> {
+    raster::read(bytes, format, options).map_err(|error| match (error, zeros_at_end(bytes)) {
+        (DecodeError::Broken(message), Some(n_zeros)) => DecodeError::Truncated(format!(
+            "{message}; the last {n_zeros} bytes of the file are zeros, as in an unfinished download"
+        )),
+        (other, _) => other,
+    })
+}
+
+/// The number of zeros that a file ends in, where there are so many that its data are missing.
+fn zeros_at_end(bytes: &[u8]) -> Option<usize> {
+    const MIN_ZEROS: usize = 256;
+    let n_zeros = bytes.iter().rev().take_while(|&&byte| byte == 0).count();
+    (n_zeros >= MIN_ZEROS).then_some(n_zeros)
 }
 
 /// Refuses sizes beyond the limit, and empty ones.

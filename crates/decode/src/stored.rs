@@ -1,11 +1,19 @@
 //! Pictures in memory, and how they come out of files: by content, not by name.
 
-use std::io::Cursor;
+use std::borrow::Cow;
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::DynamicImage;
 
-/// The largest decoded picture, against headers that claim 100,000 x 100,000 pixels.
-const MAX_BYTES: u64 = 512 << 20;
+use crate::{
+    DecodeError, DecodeOptions, Format, MAX_PIXELS, check_size, format_of, jpeg, raster,
+    read_raster,
+};
+
+/// Against headers that claim 100,000 x 100,000 pixels. The matte is not used, as alpha is kept.
+const OPTIONS: DecodeOptions = DecodeOptions {
+    max_pixels: MAX_PIXELS,
+    matte: [255; 3],
+};
 
 /// A decoded picture: `u8`, rows from the top, `[height, width, channels]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,27 +132,29 @@ impl Header {
     }
 }
 
-/// Decodes a picture. Palettes are expanded; 16 bit is cut to 8; of animations comes the first frame.
+/// Decodes a picture as its file has it: neither turned nor converted by its profile, gray and alpha kept.
+///
+/// Palettes are expanded; 16 bit is cut to 8; of animations comes the first frame.
 ///
 /// # Errors
-/// A reason, without the name of the file: unknown format, damaged, or larger than 512 MiB.
-pub fn decode_stored(bytes: &[u8]) -> Result<Image, String> {
-    if is_png(bytes) {
-        return decode_png(bytes);
+/// Those of [`decode`](crate::decode) with its default options, for the same files.
+pub fn decode_stored(bytes: &[u8]) -> Result<Image, DecodeError> {
+    let format = format_of(bytes)?;
+    if format == Format::Jpeg {
+        return decode_jpeg(bytes);
     }
-    let mut reader = reader(bytes)?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_BYTES);
-    reader.limits(limits);
-    let picture = reader.decode().map_err(|e| e.to_string())?;
+    let picture = read_raster(bytes, format, &OPTIONS)?.image;
     let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let cut = |deep: Vec<u16>| deep.into_iter().map(|v| (v >> 8) as u8).collect();
     let (channels, pixels) = match picture {
         DynamicImage::ImageLuma8(p) => (1, p.into_raw()),
         DynamicImage::ImageLumaA8(p) => (2, p.into_raw()),
         DynamicImage::ImageRgb8(p) => (3, p.into_raw()),
         DynamicImage::ImageRgba8(p) => (4, p.into_raw()),
-        DynamicImage::ImageLuma16(_) => (1, picture.into_luma8().into_raw()),
-        DynamicImage::ImageLumaA16(_) => (2, picture.into_luma_alpha8().into_raw()),
+        DynamicImage::ImageLuma16(p) => (1, cut(p.into_raw())),
+        DynamicImage::ImageLumaA16(p) => (2, cut(p.into_raw())),
+        DynamicImage::ImageRgb16(p) => (3, cut(p.into_raw())),
+        DynamicImage::ImageRgba16(p) => (4, cut(p.into_raw())),
         other if other.color().has_alpha() => (4, other.into_rgba8().into_raw()),
         other => (3, other.into_rgb8().into_raw()),
     };
@@ -159,83 +169,109 @@ pub fn decode_stored(bytes: &[u8]) -> Result<Image, String> {
 /// Reads size and channels from the start of a file; all of it is not needed, but works.
 ///
 /// # Errors
-/// A reason, without the name of the file.
-pub fn read_header(bytes: &[u8]) -> Result<Header, String> {
-    if is_png(bytes) {
-        let reader = png_reader(bytes, png::Transformations::EXPAND)?;
-        let (color, depth) = reader.output_color_type();
-        return Ok(Header {
-            width: reader.info().width as usize,
-            height: reader.info().height as usize,
-            channels: color.samples(),
-            bit_depth: depth as usize,
-        });
+/// Those of [`decode`](crate::decode), as far as that part of the file tells.
+pub fn read_header(bytes: &[u8]) -> Result<Header, DecodeError> {
+    match format_of(bytes)? {
+        Format::Jpeg => {
+            let Frame {
+                width,
+                height,
+                components,
+            } = frame_of(bytes)?;
+            check_size(width, height, &OPTIONS)?;
+            Ok(Header {
+                width: width as usize,
+                height: height as usize,
+                channels: if components == 1 { 1 } else { 3 },
+                bit_depth: 8,
+            })
+        }
+        format => raster::header(bytes, format, &OPTIONS),
     }
-    let decoder = reader(bytes)?.into_decoder().map_err(|e| e.to_string())?;
-    let (width, height) = decoder.dimensions();
-    let color = decoder.color_type();
-    Ok(Header {
+}
+
+/// RGB or, of one component, gray.
+fn decode_jpeg(bytes: &[u8]) -> Result<Image, DecodeError> {
+    let decoded = jpeg::decode(&without_metadata(bytes), &OPTIONS)?;
+    let is_gray = frame_of(bytes).is_ok_and(|frame| frame.components == 1);
+    let (width, height) = decoded.image.dimensions();
+    let rgb = decoded.image.into_raw();
+    Ok(Image {
         width: width as usize,
         height: height as usize,
-        channels: usize::from(color.channel_count()),
-        bit_depth: usize::from(color.bits_per_pixel() / u16::from(color.channel_count())),
+        channels: if is_gray { 1 } else { 3 },
+        pixels: if is_gray {
+            rgb.into_iter().step_by(3).collect()
+        } else {
+            rgb
+        },
     })
 }
 
-fn is_png(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"\x89PNG")
+/// The segments in front of the pixels: marker, position of the marker and all bytes of the segment.
+fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, usize, &[u8])> {
+    let mut at = 2;
+    std::iter::from_fn(move || {
+        // A marker may have more than one 0xff in front.
+        while bytes.get(at + 1) == Some(&0xff) {
+            at += 1;
+        }
+        let &[0xff, marker, high, low] = bytes.get(at..at + 4)? else {
+            return None;
+        };
+        let segment = bytes.get(at..at + 2 + usize::from(u16::from_be_bytes([high, low])))?;
+        let start = at;
+        at += segment.len();
+        (marker != 0xda && segment.len() >= 4).then_some((marker, start, segment))
+    })
 }
 
-fn reader(bytes: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>, String> {
-    if bytes.is_empty() {
-        return Err("the file is empty".to_owned());
+/// The file without EXIF, which turns it, and profile, which changes its colors.
+fn without_metadata(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut kept = Vec::new();
+    let mut from = 0;
+    for (marker, start, segment) in segments(bytes) {
+        if matches!(marker, 0xe1 | 0xe2) {
+            kept.extend_from_slice(&bytes[from..start]);
+            from = start + segment.len();
+        }
     }
-    let reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|e| e.to_string())?;
-    match reader.format() {
-        Some(_) => Ok(reader),
-        None => Err("no known picture format".to_owned()),
+    if from == 0 {
+        return Cow::Borrowed(bytes);
     }
+    kept.extend_from_slice(&bytes[from..]);
+    Cow::Owned(kept)
 }
 
-type PngReader<'a> = png::Reader<Cursor<&'a [u8]>>;
-
-fn png_reader(
-    bytes: &[u8],
-    transformations: png::Transformations,
-) -> Result<PngReader<'_>, String> {
-    let mut decoder = png::Decoder::new(Cursor::new(bytes));
-    decoder.set_transformations(transformations);
-    decoder.set_ignore_text_chunk(true);
-    decoder.set_ignore_iccp_chunk(true);
-    decoder.read_info().map_err(|e| e.to_string())
+/// Facts of a JPEG's frame header.
+struct Frame {
+    width: u64,
+    height: u64,
+    components: u8,
 }
 
-/// Without a detour over `DynamicImage`: stored PNGs are the layout of a training set.
-fn decode_png(bytes: &[u8]) -> Result<Image, String> {
-    let mut reader = png_reader(
-        bytes,
-        png::Transformations::EXPAND | png::Transformations::STRIP_16,
-    )?;
-    let (color, _) = reader.output_color_type();
-    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
-    let n_bytes = reader
-        .output_buffer_size()
-        .filter(|&n| n as u64 <= MAX_BYTES);
-    let n_bytes = n_bytes.ok_or_else(|| format!("{width} x {height} pixels are too many"))?;
-    let mut pixels = vec![0; n_bytes];
-    reader.next_frame(&mut pixels).map_err(|e| e.to_string())?;
-    Ok(Image {
-        width,
-        height,
-        channels: color.samples(),
-        pixels,
+fn frame_of(bytes: &[u8]) -> Result<Frame, DecodeError> {
+    let frame = segments(bytes).find_map(|(marker, _, segment)| {
+        // Start of frame: length, precision, height, width, number of components.
+        let is_frame = matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+        match segment.get(5..10) {
+            Some(&[h0, h1, w0, w1, components]) if is_frame => Some(Frame {
+                width: u64::from(u16::from_be_bytes([w0, w1])),
+                height: u64::from(u16::from_be_bytes([h0, h1])),
+                components,
+            }),
+            _ => None,
+        }
+    });
+    frame.ok_or_else(|| {
+        DecodeError::Truncated("JPEG: the file ends before its frame header".to_owned())
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use image::{ExtendedColorType, ImageEncoder};
 
     use super::*;
@@ -337,13 +373,16 @@ mod tests {
 
     #[test]
     fn damage_is_a_reason() {
-        assert_eq!(decode_stored(b"").unwrap_err(), "the file is empty");
+        assert_eq!(decode_stored(b"").unwrap_err(), DecodeError::Empty);
         assert_eq!(
-            decode_stored(b"<html>").unwrap_err(),
-            "no known picture format"
+            decode_stored(b"<html>").unwrap_err().to_string(),
+            "a web page, not an image (a download that failed?)"
         );
         let png = png_of(&picture(3));
-        assert!(decode_stored(&png[..png.len() / 2]).is_err());
+        assert!(matches!(
+            decode_stored(&png[..png.len() / 2]),
+            Err(DecodeError::Truncated(_))
+        ));
         // A header that claims 60,000 x 60,000 pixels.
         let mut bomb = png;
         bomb[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);

@@ -46,10 +46,10 @@ impl ImageSet {
             Self::Dataset(dataset) => dataset.image(idx)?,
             Self::Pictures(source) => {
                 let name = &source.names()[idx];
-                dataset::decode(&source.read(name)?).map_err(|reason| dataset::Error::Picture {
+                dataset::decode(&source.read(name)?).map_err(|error| dataset::Error::Picture {
                     path: source.path().to_path_buf(),
                     name: name.clone(),
-                    reason,
+                    reason: error.to_string(),
                 })?
             }
         };

@@ -1,10 +1,14 @@
 //! `cargo xtask detect-eval DIR DETECTOR...`: recall, precision, AP and speed of face detectors on a folder of pictures
 //! with a `boxes.json`.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use decode::{DecodeOptions, Format};
 use detect::cascade::{Cascade, CascadeOptions};
 use detect::evaluation::{Scores, Truth, evaluate, evaluate_sizes, load_truth};
 use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
@@ -39,22 +43,13 @@ pub fn run(args: &[String]) -> Result<()> {
     let arguments = parse(args)?;
     let dir = Path::new(&arguments.dir);
     let truth = load_truth(&dir.join("boxes.json"))?;
-    let mut pictures: Vec<(String, Truth, RgbImage)> = Vec::new();
-    for (name, truth) in truth {
-        let path = dir.join(&name);
-        let image = image::open(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?
-            .into_rgb8();
-        if image.dimensions() != (truth.width, truth.height) {
-            bail!(
-                "{} is {:?}, boxes.json says {} x {}",
-                path.display(),
-                image.dimensions(),
-                truth.width,
-                truth.height
-            );
-        }
-        pictures.push((name, truth, image));
+    let n_unlisted = count_unlisted(dir, &truth)?;
+    let (mut pictures, left_out) = read_pictures(dir, truth)?;
+    for (name, reason) in &left_out {
+        eprintln!("{name} is left out: {reason}");
+    }
+    if n_unlisted > 0 {
+        eprintln!("{n_unlisted} images of the folder are not in boxes.json and are left out");
     }
     if let Some(side) = arguments.face_side {
         shrink_faces(&mut pictures, side);
@@ -66,9 +61,13 @@ pub fn run(args: &[String]) -> Result<()> {
     }
     let n_faces: usize = pictures.iter().map(|(_, truth, _)| truth.faces.len()).sum();
     let mut table = format!(
-        "{} pictures, {n_faces} faces, IoU 0.5{}; img/s of one core\n\n\
+        "{} pictures{}, {n_faces} faces, IoU 0.5{}; img/s of one core\n\n\
          | detector | threshold | recall | precision | AP | img/s |\n|---|---|---|---|---|---|\n",
         pictures.len(),
+        match left_out.len() {
+            0 => String::new(),
+            n => format!(" ({n} more left out, as they cannot be decoded)"),
+        },
         match arguments.options.longest_side {
             Some(side) => format!(", longest side {side}"),
             None => String::new(),
@@ -146,6 +145,62 @@ pub fn run(args: &[String]) -> Result<()> {
         benchmarks::write("BENCHMARKS.md", "detectors", &table)?;
     }
     Ok(())
+}
+
+/// The listed pictures by what their bytes are, and those that are no image, with the reason.
+#[allow(clippy::type_complexity, reason = "two lists, taken apart at once")]
+fn read_pictures(
+    dir: &Path,
+    truth: BTreeMap<String, Truth>,
+) -> Result<(Vec<(String, Truth, RgbImage)>, Vec<(String, String)>)> {
+    let (mut pictures, mut left_out) = (Vec::new(), Vec::new());
+    for (name, truth) in truth {
+        let path = dir.join(&name);
+        let bytes =
+            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let image = match decode::decode(&bytes, &DecodeOptions::default()) {
+            Ok(decoded) => decoded.image,
+            Err(error) => {
+                left_out.push((name, error.to_string()));
+                continue;
+            }
+        };
+        if image.dimensions() != (truth.width, truth.height) {
+            bail!(
+                "{} is {:?}, boxes.json says {} x {}",
+                path.display(),
+                image.dimensions(),
+                truth.width,
+                truth.height
+            );
+        }
+        pictures.push((name, truth, image));
+    }
+    if pictures.is_empty() {
+        bail!("none of the images that boxes.json lists can be decoded");
+    }
+    Ok((pictures, left_out))
+}
+
+/// The images of the folder, by what their bytes are, that have no boxes.
+fn count_unlisted(dir: &Path, truth: &BTreeMap<String, Truth>) -> Result<usize> {
+    let mut n_unlisted = 0;
+    for item in std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
+        let path = item?.path();
+        let is_listed = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| truth.contains_key(name));
+        if is_listed || !path.is_file() {
+            continue;
+        }
+        let mut start = Vec::new();
+        File::open(&path)
+            .and_then(|file| file.take(64).read_to_end(&mut start))
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        n_unlisted += usize::from(Format::sniff(&start).is_some());
+    }
+    Ok(n_unlisted)
 }
 
 /// Sides of faces between which `--sizes` tells apart.
@@ -288,5 +343,41 @@ mod tests {
                 .to_string()
                 .contains("a.png")
         );
+    }
+
+    #[test]
+    fn images_are_read_by_content_and_the_others_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let png = folder.path().join("a.png");
+        RgbImage::new(40, 40).save(&png).unwrap();
+        let bytes = std::fs::read(&png).unwrap();
+        let names = ["a.jpg", "without-ending", "cut.png", "unlisted.bin"];
+        for name in names {
+            let length = if name == "cut.png" {
+                bytes.len() / 2
+            } else {
+                bytes.len()
+            };
+            std::fs::write(folder.path().join(name), &bytes[..length]).unwrap();
+        }
+        std::fs::remove_file(&png).unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "no image").unwrap();
+        let truth: BTreeMap<String, Truth> = names[..3]
+            .iter()
+            .map(|name| {
+                let truth = Truth {
+                    width: 40,
+                    height: 40,
+                    ..Truth::default()
+                };
+                ((*name).to_owned(), truth)
+            })
+            .collect();
+        assert_eq!(count_unlisted(folder.path(), &truth).unwrap(), 1);
+        let (pictures, left_out) = read_pictures(folder.path(), truth).unwrap();
+        assert_eq!(pictures.len(), 2);
+        assert_eq!(left_out.len(), 1);
+        assert_eq!(left_out[0].0, "cut.png");
+        assert!(left_out[0].1.contains("ends before"), "{}", left_out[0].1);
     }
 }

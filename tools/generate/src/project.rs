@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use candle_core::{DType, Device, Tensor, Var};
-use image::{DynamicImage, ImageDecoder, ImageReader, imageops::FilterType};
+use decode::DecodeOptions;
+use image::{DynamicImage, imageops::FilterType};
 use networks::{MappingOptions, NormalSource, SynthesisOptions};
 use ops::{Dual, Value};
 use report::{Film, FilmFormat, FilmOptions};
@@ -272,13 +273,12 @@ impl Adam {
 /// The central square of a picture at the network's size.
 fn read_target(path: &Path, side: usize, channels: usize) -> anyhow::Result<Picture> {
     let read = || -> anyhow::Result<DynamicImage> {
-        let mut decoder = ImageReader::open(path)?
-            .with_guessed_format()?
-            .into_decoder()?;
-        let orientation = decoder.orientation()?;
-        let mut image = DynamicImage::from_decoder(decoder)?;
-        image.apply_orientation(orientation);
-        Ok(image)
+        let (bytes, options) = (std::fs::read(path)?, DecodeOptions::default());
+        Ok(match channels {
+            2 | 4 => decode::decode_with_alpha(&bytes, &options)?,
+            // Transparent parts are white, as `prep` has them.
+            _ => DynamicImage::ImageRgb8(decode::decode(&bytes, &options)?.image),
+        })
     };
     let image = read().with_context(|| format!("cannot read the picture {}", path.display()))?;
     let short = image.width().min(image.height());
@@ -289,15 +289,7 @@ fn read_target(path: &Path, side: usize, channels: usize) -> anyhow::Result<Pict
         1 => image.into_luma8().into_raw(),
         2 => image.into_luma_alpha8().into_raw(),
         4 => image.into_rgba8().into_raw(),
-        // Transparent parts are white, as `prep` has them.
-        _ => image
-            .into_rgba8()
-            .pixels()
-            .flat_map(|p| {
-                let [r, g, b, a] = p.0.map(u32::from);
-                [r, g, b].map(|v| ((v * a + 255 * (255 - a) + 127) / 255) as u8)
-            })
-            .collect(),
+        _ => image.into_rgb8().into_raw(),
     };
     Ok(Picture {
         width: side,

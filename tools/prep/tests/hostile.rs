@@ -238,7 +238,7 @@ fn dump(folder: &Path) -> Expected {
     );
     write(folder, e, "header_only.jpg", &good[..20], "decode_error");
     let png = encode(&other, ImageFormat::Png);
-    write(folder, e, "cut.png", &png[..png.len() / 2], "decode_error");
+    write(folder, e, "cut.png", &png[..png.len() / 2], "truncated");
     let mut flipped = png.clone();
     flipped[png.len() / 2] ^= 0x55;
     write(folder, e, "flipped_bit.png", &flipped, "decode_error");
@@ -248,16 +248,16 @@ fn dump(folder: &Path) -> Expected {
         ("cut.tif", ImageFormat::Tiff),
     ] {
         let bytes = encode(&other, format);
-        write(folder, e, name, &bytes[..bytes.len() / 2], "decode_error");
+        write(folder, e, name, &bytes[..bytes.len() / 2], "truncated");
     }
     let gif = gif();
-    write(folder, e, "cut.gif", &gif[..gif.len() / 4], "decode_error");
+    write(folder, e, "cut.gif", &gif[..gif.len() / 4], "truncated");
     write(
         folder,
         e,
         "magic_only.png",
         b"\x89PNG\r\n\x1a\n",
-        "decode_error",
+        "truncated",
     );
 
     // Not pictures.

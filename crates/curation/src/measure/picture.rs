@@ -117,7 +117,7 @@ impl<'a> Measurer<'a> {
             ..measurer.crop
         };
         let text = serde_json::json!({
-            "measurements": 3,
+            "measurements": 4,
             "hash_version": dedup::HASH_VERSION,
             "detector": config.detector,
             "model": hex(&Sha256::digest(model)),
@@ -175,7 +175,11 @@ impl<'a> Measurer<'a> {
                 DecodeError::Truncated(_) => Reason::Truncated,
                 DecodeError::Broken(_) => Reason::DecodeError,
             };
-            (reason, e.to_string())
+            let way_out = match e {
+                DecodeError::TooLarge { .. } => " (raise --max-pixels to accept it)",
+                _ => "",
+            };
+            (reason, format!("{e}{way_out}"))
         })?;
         let Decoded {
             image,

@@ -4,6 +4,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use decode::DecodeOptions;
 use image::{DynamicImage, ImageFormat, imageops::FilterType};
 use report::Strip;
 
@@ -48,11 +49,15 @@ pub fn strip(run: &RunDir, name: &str, color: usize) -> anyhow::Result<Strip> {
 }
 
 fn frame(path: &Path, resolution: Option<u64>) -> anyhow::Result<Vec<u8>> {
-    let mut reader = image::ImageReader::open(path)?.with_guessed_format()?;
-    reader.no_limits();
-    let grid = reader
-        .decode()
+    // A grid of a long side is no bomb: the run folder is the user's own.
+    let options = DecodeOptions {
+        max_pixels: u64::from(u32::MAX),
+        ..DecodeOptions::default()
+    };
+    let bytes = std::fs::read(path)?;
+    let grid = decode::decode(&bytes, &options)
         .with_context(|| format!("cannot decode '{}'", path.display()))?;
+    let grid = DynamicImage::ImageRgb8(grid.image);
     let cell = resolution
         .and_then(|r| u32::try_from(r).ok())
         .filter(|r| *r > 0 && *r <= grid.width());

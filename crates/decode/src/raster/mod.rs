@@ -1,96 +1,148 @@
-//! Everything but JPEG, by the `image` crate's decoders.
+//! Everything but JPEG: files to pixels with alpha, profile and orientation beside them.
+//!
+//! [`read`] is the one way in, for [`decode`](crate::decode) and [`decode_stored`](crate::decode_stored) alike, so that
+//! a file which one of them refuses is refused by the other.
 
-use super::color::{flatten, to_srgb};
-use super::{DecodeError, DecodeOptions, Decoded, Format, check_size};
-use image::codecs::{
-    bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
-};
+mod bmp;
+mod gif;
+mod png;
+mod webp;
+
+use crate::exif::orientation_of;
+use crate::{DecodeError, DecodeOptions, Format, Header, check_size, tiff};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageResult, Limits};
-use std::io::Cursor;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageResult, Limits};
 
-pub(super) fn decode(
+/// An image as its file has it.
+pub(crate) struct Raster {
+    /// Gray or RGB, with or without alpha that is not multiplied in, 8 or 16 bits.
+    pub image: DynamicImage,
+    /// Bits of a channel in the file: 8 where it has fewer.
+    pub bit_depth: usize,
+    /// The color profile.
+    pub icc: Option<Vec<u8>>,
+    /// How the image is to be turned.
+    pub orientation: Orientation,
+    /// Whether the file keeps pixels exactly.
+    pub is_lossless: bool,
+}
+
+impl Raster {
+    /// Size, channels and depth.
+    pub fn header(&self) -> Header {
+        Header {
+            width: self.image.width() as usize,
+            height: self.image.height() as usize,
+            channels: usize::from(self.image.color().channel_count()),
+            bit_depth: self.bit_depth,
+        }
+    }
+}
+
+/// Decodes all pixels of a file that is no JPEG.
+pub(crate) fn read(
     bytes: &[u8],
     format: Format,
     options: &DecodeOptions,
-) -> Result<Decoded, DecodeError> {
-    let name = format!("{format:?}").to_uppercase();
-    let broken = |e: &dyn std::fmt::Display| DecodeError::Broken(format!("{name}: {e}"));
-    // The decoder would call it out of memory: the size of a PNG is told first.
-    if let (Format::Png, Some([w0, w1, w2, w3, h0, h1, h2, h3])) = (format, bytes.get(16..24)) {
-        let side = |bytes: [u8; 4]| u64::from(u32::from_be_bytes(bytes));
-        check_size(
-            side([*w0, *w1, *w2, *w3]),
-            side([*h0, *h1, *h2, *h3]),
-            options,
-        )?;
-    }
-    // Limits guard what lies beside the pixels (metadata, intermediate frames); 16 bit RGBA is 8 bytes a pixel.
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(
-        options
-            .max_pixels
-            .saturating_mul(16)
-            .saturating_add(64 << 20),
-    );
-    let reader = Cursor::new(bytes);
-    let image = match format {
-        Format::Png => finish(
-            PngDecoder::with_limits(reader, limits.clone()),
-            limits,
-            options,
-            &broken,
-        )?,
-        Format::Webp => finish(WebPDecoder::new(reader), limits, options, &broken)?,
-        Format::Gif => finish(GifDecoder::new(reader), limits, options, &broken)?,
-        Format::Bmp => finish(BmpDecoder::new(reader), limits, options, &broken)?,
-        Format::Tiff => finish(TiffDecoder::new(reader), limits, options, &broken)?,
+) -> Result<Raster, DecodeError> {
+    match format {
+        Format::Png => png::read(bytes, options),
+        Format::Webp => webp::read(bytes, options),
+        Format::Gif => gif::read(bytes, options),
+        Format::Bmp => bmp::read(bytes, options),
+        Format::Tiff => tiff::read(bytes, options),
         #[cfg(feature = "avif")]
         Format::Avif => finish(
-            image::codecs::avif::AvifDecoder::new(reader),
-            limits,
+            "AVIF",
+            image::codecs::avif::AvifDecoder::new(std::io::Cursor::new(bytes)),
             options,
-            &broken,
-        )?,
+        )
+        .map(|raster| Raster {
+            is_lossless: false,
+            ..raster
+        }),
         #[cfg(not(feature = "avif"))]
-        Format::Avif => {
-            return Err(DecodeError::NotAPicture(
-                "an AVIF picture: this build is without the feature `avif`; convert it to PNG"
-                    .to_owned(),
-            ));
-        }
-        Format::Jpeg => return Err(broken(&"has a decoder of its own")),
-    };
-    let is_lossless = match format {
-        Format::Webp => bytes.windows(4).take(64).any(|w| w == b"VP8L"),
-        Format::Avif | Format::Jpeg => false,
-        _ => true,
-    };
-    Ok(Decoded {
+        Format::Avif => Err(DecodeError::NotAPicture(
+            "an AVIF picture: this build is without the feature `avif`; convert it to PNG"
+                .to_owned(),
+        )),
+        Format::Jpeg => Err(DecodeError::Broken(
+            "JPEG: has a decoder of its own".to_owned(),
+        )),
+    }
+}
+
+/// Size, channels and depth of a file that is no JPEG; the start of the file is enough for most.
+pub(crate) fn header(
+    bytes: &[u8],
+    format: Format,
+    options: &DecodeOptions,
+) -> Result<Header, DecodeError> {
+    match format {
+        Format::Png => png::header(bytes, options),
+        Format::Webp => webp::header(bytes, options),
+        Format::Tiff => tiff::header(bytes, options),
+        // Whether a GIF or a bitmap has an alpha channel is told by its pixels.
+        _ => Ok(read(bytes, format, options)?.header()),
+    }
+}
+
+/// Bytes that decoding may allocate: 16 bit RGBA twice, and room for what lies beside the pixels.
+pub(crate) fn max_alloc(options: &DecodeOptions) -> u64 {
+    options
+        .max_pixels
+        .saturating_mul(16)
+        .saturating_add(64 << 20)
+}
+
+/// Reads all that a decoder of the `image` crate offers.
+fn finish(
+    name: &str,
+    decoder: ImageResult<impl ImageDecoder>,
+    options: &DecodeOptions,
+) -> Result<Raster, DecodeError> {
+    let failed = |e: ImageError| from_error(name, &e);
+    let mut decoder = decoder.map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    check_size(u64::from(width), u64::from(height), options)?;
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(max_alloc(options));
+    decoder.set_limits(limits).map_err(failed)?;
+    let icc = decoder.icc_profile().ok().flatten();
+    // A broken EXIF block is no reason to refuse the picture.
+    let exif = decoder.exif_metadata().ok().flatten();
+    let xmp = decoder.xmp_metadata().ok().flatten();
+    let color = decoder.color_type();
+    let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    Ok(Raster {
         image,
-        format,
-        jpeg: None,
-        is_lossless,
+        bit_depth: usize::from(color.bits_per_pixel() / u16::from(color.channel_count())),
+        icc,
+        orientation: orientation_of(exif.as_deref(), xmp.as_deref()),
+        is_lossless: true,
     })
 }
 
-fn finish(
-    decoder: ImageResult<impl ImageDecoder>,
-    limits: Limits,
-    options: &DecodeOptions,
-    broken: &dyn Fn(&dyn std::fmt::Display) -> DecodeError,
-) -> Result<image::RgbImage, DecodeError> {
-    let mut decoder = decoder.map_err(|e| broken(&e))?;
-    let (width, height) = decoder.dimensions();
-    check_size(u64::from(width), u64::from(height), options)?;
-    decoder.set_limits(limits).map_err(|e| broken(&e))?;
-    let icc = decoder.icc_profile().ok().flatten();
-    // A broken EXIF block is no reason to refuse the picture.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let image = DynamicImage::from_decoder(decoder).map_err(|e| broken(&e))?;
-    let mut image = DynamicImage::ImageRgb8(to_srgb(flatten(image, options.matte), icc.as_deref()));
-    image.apply_orientation(orientation);
-    Ok(image.into_rgb8())
+/// An error of a decoder, told apart by whether the file is too short.
+fn from_error(name: &str, error: &ImageError) -> DecodeError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(e) = cause {
+        // The variant has no source of its own: it passes on that of the error in it.
+        let io = match e.downcast_ref() {
+            Some(ImageError::IoError(io)) => Some(io),
+            _ => e.downcast_ref::<std::io::Error>(),
+        };
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof) {
+            return cut(name);
+        }
+        cause = e.source();
+    }
+    DecodeError::Broken(format!("{name}: {error}"))
+}
+
+/// The error for a file that is too short.
+fn cut(name: &str) -> DecodeError {
+    DecodeError::Truncated(format!("{name}: the file ends before the image does"))
 }
 
 #[cfg(test)]
@@ -200,13 +252,12 @@ mod tests {
                 max: 100_000_000
             }
         );
-        assert!(error.to_string().contains("--max-pixels"));
     }
 
     /// Nine patches of 8 x 8 pixels.
     #[test]
     fn avif_is_decoded_or_the_way_out_is_told() {
-        let bytes = include_bytes!("../tests/data/patches.avif");
+        let bytes = include_bytes!("../../tests/data/patches.avif");
         let decoded = decode(bytes, &DecodeOptions::default());
         if !cfg!(feature = "avif") {
             let message = decoded.unwrap_err().to_string();
@@ -236,7 +287,8 @@ mod tests {
             }
         }
         let cut = decode(&bytes[..bytes.len() - 40], &DecodeOptions::default());
-        assert!(matches!(cut, Err(DecodeError::Broken(_))), "{cut:?}");
+        let is_refused = matches!(cut, Err(DecodeError::Broken(_) | DecodeError::Truncated(_)));
+        assert!(is_refused, "{cut:?}");
     }
 
     #[test]
@@ -254,7 +306,7 @@ mod tests {
             assert!(
                 matches!(
                     decode(cut, &DecodeOptions::default()),
-                    Err(DecodeError::Broken(_))
+                    Err(DecodeError::Truncated(_))
                 ),
                 "{format:?}"
             );

@@ -1,0 +1,258 @@
+//! A file that is no image, in words: what it looks like, and the way out where there is one.
+
+/// Says what bytes that are no image of a known format look like.
+pub fn describe(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(4096)];
+    let what = if head.is_empty() {
+        "empty"
+    } else if bytes.iter().all(|&byte| byte == 0) {
+        "nothing but zeros (an unfinished download?)"
+    } else if let Some(what) = archive(head) {
+        what
+    } else if let Some(what) = media(head) {
+        what
+    } else if let Some(what) = image(head) {
+        what
+    } else if is_text(head) {
+        text(head)
+    } else {
+        "not a picture that is known by its first bytes"
+    };
+    what.to_owned()
+}
+
+/// Whether these are the first bytes of an image, and too few to tell more.
+pub fn is_cut_head(head: &[u8]) -> bool {
+    const STARTS: [&[u8]; 4] = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"GIF87a"];
+    let is_start = head.len() >= 2 && STARTS.iter().any(|start| start.starts_with(head));
+    let is_short = head.len() <= 26 && head.starts_with(b"BM") && head.contains(&0)
+        || head.len() < 12 && head.starts_with(b"RIFF");
+    is_start || is_short
+}
+
+fn archive(head: &[u8]) -> Option<&'static str> {
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    Some(if starts(b"PK\x03\x04") || starts(b"PK\x05\x06") {
+        "a zip archive inside the inputs: name it as an input of its own, or call it .zip"
+    } else if head.get(257..262) == Some(b"ustar") {
+        "a tar archive inside the inputs: name it as an input of its own, or call it .tar"
+    } else if starts(b"\x1f\x8b") {
+        "gzip data: unpack it first"
+    } else if starts(b"\x28\xb5\x2f\xfd") {
+        "zstd data: unpack it first"
+    } else if starts(b"BZh") {
+        "bzip2 data: unpack it first"
+    } else if starts(b"\xfd7zXZ\0") {
+        "xz data: unpack it first"
+    } else if starts(b"7z\xbc\xaf\x27\x1c") || starts(b"Rar!") {
+        "a 7z or rar archive: unpack it first"
+    } else if starts(b"\x80\x02") || starts(b"\x80\x04") {
+        "a pickle of Python"
+    } else if starts(b"\x93NUMPY") {
+        "an array of numpy"
+    } else if starts(b"SQLite format 3\0") {
+        "an SQLite database"
+    } else if starts(b"\0\x05\x16\x07") || starts(b"\0\x05\x16\0") {
+        "metadata of macOS (AppleDouble), not the image itself"
+    } else if starts(b"\0\0\0\x01Bud1") {
+        "the view settings of a folder of macOS (.DS_Store)"
+    } else if starts(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
+        "thumbnails of Windows (Thumbs.db) or an old Office document"
+    } else {
+        return None;
+    })
+}
+
+fn media(head: &[u8]) -> Option<&'static str> {
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    if head.get(4..8) == Some(b"ftyp") {
+        return Some(brand(head));
+    }
+    Some(if starts(b"\x1a\x45\xdf\xa3") {
+        "a Matroska or WebM video"
+    } else if starts(b"RIFF") && head.get(8..12) == Some(b"AVI ") {
+        "an AVI video"
+    } else if starts(b"RIFF") && head.get(8..12) == Some(b"WAVE") {
+        "a WAV sound"
+    } else if starts(b"FLV\x01") {
+        "a Flash video"
+    } else if starts(b"FWS") || starts(b"CWS") || starts(b"ZWS") {
+        "a Flash animation"
+    } else if starts(b"\0\0\x01\xba") || starts(b"\0\0\x01\xb3") {
+        "an MPEG video"
+    } else if starts(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11") {
+        "a Windows Media video"
+    } else if matches!(head.get(4..8), Some(b"moov" | b"mdat" | b"wide")) {
+        "a QuickTime video"
+    } else if starts(b"ID3") || starts(b"OggS") || starts(b"fLaC") {
+        "a sound file"
+    } else {
+        return None;
+    })
+}
+
+/// Files in boxes, by their brand.
+fn brand(head: &[u8]) -> &'static str {
+    match head.get(8..12) {
+        Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
+            "a HEIC picture, which is not supported: convert it to PNG or JPEG"
+        }
+        Some(b"crx ") => "a camera's raw file (CR3): develop it first",
+        Some(b"jp2 " | b"jpx ") => "a JPEG 2000 picture, which is not supported: convert it to PNG",
+        Some(b"qt  ") => "a QuickTime video",
+        Some(b"M4A ") => "a sound file",
+        _ => "an MP4 video",
+    }
+}
+
+fn image(head: &[u8]) -> Option<&'static str> {
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    Some(if starts(b"%PDF") {
+        "a PDF"
+    } else if starts(b"%!PS") || starts(b"\xc5\xd0\xd3\xc6") {
+        "a PostScript drawing: convert it to PNG"
+    } else if starts(b"8BPS") {
+        "a Photoshop file (PSD): export it as PNG"
+    } else if starts(b"gimp xcf") {
+        "a GIMP file (XCF): export it as PNG"
+    } else if starts(b"CSFCHUNK") {
+        "a Clip Studio file: export it as PNG"
+    } else if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL ") {
+        "a JPEG XL picture, which is not supported: convert it to PNG"
+    } else if starts(b"\0\0\0\x0cjP  ") || starts(b"\xff\x4f\xff\x51") {
+        "a JPEG 2000 picture, which is not supported: convert it to PNG"
+    } else if starts(b"II\xbc\x01") {
+        "a JPEG XR picture, which is not supported: convert it to PNG"
+    } else if starts(b"\x8aMNG\r\n\x1a\n") || starts(b"\x8bJNG\r\n\x1a\n") {
+        "an MNG or JNG picture, which is not supported: convert it to PNG"
+    } else if starts(b"BPG\xfb") {
+        "a BPG picture, which is not supported: convert it to PNG"
+    } else if starts(b"FLIF") {
+        "a FLIF picture, which is not supported: convert it to PNG"
+    } else if starts(b"qoif") {
+        "a QOI picture, which is not supported: convert it to PNG"
+    } else if starts(b"DDS ") {
+        "a DDS texture, which is not supported: convert it to PNG"
+    } else if starts(b"\x76\x2f\x31\x01") || starts(b"#?RADIANCE") {
+        "a picture of high dynamic range (EXR or HDR), which is not supported: convert it to PNG"
+    } else if matches!(head, [b'P', b'1'..=b'7', b'\n' | b'\r' | b' ' | b'\t', ..]) {
+        "a Netpbm picture (PBM, PGM, PPM), which is not supported: convert it to PNG"
+    } else if matches!(head, [0x0a, 0..=5, 1, 1 | 2 | 4 | 8, ..]) {
+        "a PCX picture, which is not supported: convert it to PNG"
+    } else if starts(b"IIRO") || starts(b"IIU\0") || starts(b"FUJIFILMCCD-RAW") {
+        "a camera's raw file: develop it first"
+    } else if starts(b"\0\0\x01\0") || starts(b"\0\0\x02\0") {
+        "an icon"
+    } else {
+        return None;
+    })
+}
+
+/// Kinds of text.
+fn text(head: &[u8]) -> &'static str {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let head = head.trim_ascii_start().to_ascii_lowercase();
+    let starts = |start: &str| head.starts_with(start.as_bytes());
+    let has = |text: &str| head.windows(text.len()).any(|w| w == text.as_bytes());
+    if starts("version https://git-lfs.github.com/spec/") {
+        "a Git LFS pointer: fetch the files themselves with `git lfs pull`"
+    } else if starts("/annex/objects/")
+        || starts("../.git/annex/objects/")
+        || has("/annex/objects/")
+    {
+        "a git-annex pointer: fetch the files themselves with `git annex get`"
+    } else if starts("<!doctype html") || starts("<html") || has("<html") || has("<head>") {
+        "a web page, not an image (a download that failed?)"
+    } else if has("<svg") {
+        "an SVG drawing: convert it to PNG"
+    } else if has("<error>") && has("<code>") {
+        "an error message of a storage service: a download that failed"
+    } else if starts("<?xml") {
+        "an XML text"
+    } else if starts("data:image/") || starts("ivborw0kggo") || starts("/9j/") {
+        "an image as base64 text: decode it first"
+    } else if starts("{") || starts("[") {
+        "JSON text"
+    } else {
+        "text"
+    }
+}
+
+fn is_text(head: &[u8]) -> bool {
+    head.iter()
+        .all(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x0c | 0x20..=0x7e | 0x80..))
+        && std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_by_name() {
+        let tar = [vec![b'a'; 257], b"ustar".to_vec()].concat();
+        for (bytes, word) in [
+            (&b""[..], "empty"),
+            (&[0; 5000], "zeros"),
+            (b"{\"id\": 1}", "JSON"),
+            (b"[1, 2]", "JSON"),
+            (b"hello", "text"),
+            (b"\xef\xbb\xbf<!DOCTYPE HTML><p>", "web page"),
+            (b"\r\n <html lang=en>", "web page"),
+            (b"<?xml version='1.0'?><!DOCTYPE html><html>", "web page"),
+            (b"<?xml version='1.0'?><svg></svg>", "SVG"),
+            (b"<svg xmlns='x'>", "SVG"),
+            (
+                b"<?xml version='1.0'?><Error><Code>AccessDenied</Code>",
+                "failed",
+            ),
+            (
+                b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+                "git lfs pull",
+            ),
+            (
+                b"../.git/annex/objects/aa/bb/SHA256E-s1--0.png",
+                "git annex get",
+            ),
+            (b"PK\x03\x04", "zip"),
+            (&tar, "tar"),
+            (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0", "HEIC"),
+            (b"\0\0\0\x18ftypisom\0\0\0\0", "MP4"),
+            (b"\0\0\0\x14ftypqt  \0\0\0\0", "QuickTime"),
+            (b"\x1a\x45\xdf\xa3", "WebM"),
+            (b"\xff\x0a\0", "JPEG XL"),
+            (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+            (b"8BPS\0\x01", "Photoshop"),
+            (b"\0\0\x01\0\x01\0", "icon"),
+            (b"P6\n2 2\n255\n", "Netpbm"),
+            (b"\0\x05\x16\x07\0\x02\0\0", "macOS"),
+            (b"\x01\x02\x03\x04", "first bytes"),
+        ] {
+            let told = describe(bytes);
+            assert!(told.contains(word), "{bytes:?}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_few_bytes_of_an_image_are_a_cut_image() {
+        for head in [
+            &b"\xff\xd8"[..],
+            b"\x89PN",
+            b"GIF8",
+            b"RIFF\0\0",
+            b"BM\x9a\0\0\0",
+        ] {
+            assert!(is_cut_head(head), "{head:?}");
+        }
+        for head in [
+            &b""[..],
+            b"G",
+            b"BM or not BM",
+            b"hello",
+            b"RIFF....WAVEfmt ",
+        ] {
+            assert!(!is_cut_head(head), "{head:?}");
+        }
+    }
+}

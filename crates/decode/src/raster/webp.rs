@@ -1,0 +1,104 @@
+//! WebP, lossy and lossless.
+
+use super::{Raster, cut, finish, from_error};
+use crate::{DecodeError, DecodeOptions, Header, check_size};
+use image::codecs::webp::WebPDecoder;
+use image::{DynamicImage, ImageDecoder};
+use std::io::Cursor;
+
+/// Zeros that a chunk may end in without a further look.
+const MIN_ZEROS: usize = 256;
+
+pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError> {
+    check_length(bytes)?;
+    check_zeros(bytes)?;
+    let raster = finish("WEBP", WebPDecoder::new(Cursor::new(bytes)), options)?;
+    Ok(Raster {
+        is_lossless: bytes.windows(4).take(64).any(|w| w == b"VP8L"),
+        ..raster
+    })
+}
+
+pub fn header(bytes: &[u8], options: &DecodeOptions) -> Result<Header, DecodeError> {
+    let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|e| from_error("WEBP", &e))?;
+    let (width, height) = decoder.dimensions();
+    check_size(u64::from(width), u64::from(height), options)?;
+    Ok(Header {
+        width: width as usize,
+        height: height as usize,
+        channels: usize::from(decoder.color_type().channel_count()),
+        bit_depth: 8,
+    })
+}
+
+/// Refuses files that are shorter than their header or one of their chunks says, as libwebp does.
+///
+/// The decoder reads past the end of lossy data as if zeros stood there.
+fn check_length(bytes: &[u8]) -> Result<(), DecodeError> {
+    let whole = length_at(bytes, 4).ok_or_else(|| cut("WEBP"))?;
+    let mut at = 12;
+    while at < whole.saturating_add(8) {
+        let length = length_at(bytes, at + 4).ok_or_else(|| cut("WEBP"))?;
+        if bytes.len() - (at + 8) < length {
+            return Err(cut("WEBP"));
+        }
+        // The padding of the last chunk may be missing.
+        at += 8 + length.next_multiple_of(2);
+    }
+    Ok(())
+}
+
+/// Refuses files whose data are filled up with zeros, which the decoder takes for codes.
+///
+/// Flat parts of an image are zeros in the data, too. They are few in lossy ones, not even one byte for a block of
+/// 16 x 16 pixels with a simple encoder; lossless ones are complete without the last zeros when these are only filling.
+fn check_zeros(bytes: &[u8]) -> Result<(), DecodeError> {
+    let Some((at, data)) = pixel_chunk(bytes) else {
+        return Ok(());
+    };
+    let n_zeros = data.iter().rev().take_while(|&&byte| byte == 0).count();
+    if n_zeros < MIN_ZEROS {
+        return Ok(());
+    }
+    let is_filling = if bytes[at..].starts_with(b"VP8L") {
+        let needed = (data.len() - 16).next_multiple_of(2);
+        let length = (needed as u32).to_le_bytes();
+        let chopped = [b"RIFF\0\0\0\0WEBPVP8L", &length[..], &data[..needed]].concat();
+        let whole = (chopped.len() as u32 - 8).to_le_bytes();
+        let chopped = [&chopped[..4], &whole, &chopped[8..]].concat();
+        WebPDecoder::new(Cursor::new(chopped.as_slice()))
+            .and_then(DynamicImage::from_decoder)
+            .is_ok()
+    } else {
+        // Frame tag and start code, then 14 bits of width and height.
+        let side = |at: usize| {
+            let field = data.get(at..at + 2).and_then(|field| field.try_into().ok());
+            usize::from(u16::from_le_bytes(field.unwrap_or_default()) & 0x3fff)
+        };
+        n_zeros > MIN_ZEROS + 2 * side(6).div_ceil(16) * side(8).div_ceil(16)
+    };
+    if is_filling {
+        return Err(DecodeError::Truncated(format!(
+            "WEBP: the last {n_zeros} bytes of the image are zeros, as in an unfinished download"
+        )));
+    }
+    Ok(())
+}
+
+/// The first chunk with pixels: its position and its data.
+fn pixel_chunk(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut at = 12;
+    loop {
+        let length = length_at(bytes, at + 4)?;
+        let data = bytes.get(at + 8..)?.get(..length)?;
+        if matches!(&bytes[at..at + 4], b"VP8 " | b"VP8L") {
+            return Some((at, data));
+        }
+        at += 8 + length.next_multiple_of(2);
+    }
+}
+
+fn length_at(bytes: &[u8], at: usize) -> Option<usize> {
+    let field = bytes.get(at..at + 4)?;
+    usize::try_from(u32::from_le_bytes(field.try_into().ok()?)).ok()
+}
