@@ -4,6 +4,8 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
+use crate::jpeg;
+
 /// The largest decoded picture, against headers that claim 100,000 x 100,000 pixels.
 const MAX_BYTES: u64 = 512 << 20;
 
@@ -132,6 +134,15 @@ pub fn decode_stored(bytes: &[u8]) -> Result<Image, String> {
     if is_png(bytes) {
         return decode_png(bytes);
     }
+    if is_jpeg(bytes) {
+        let stored = jpeg::decode_stored(bytes, MAX_BYTES).map_err(|e| e.to_string())?;
+        return Ok(Image {
+            width: stored.width,
+            height: stored.height,
+            channels: stored.channels,
+            pixels: stored.pixels,
+        });
+    }
     let mut reader = reader(bytes)?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BYTES);
@@ -171,6 +182,15 @@ pub fn read_header(bytes: &[u8]) -> Result<Header, String> {
             bit_depth: depth as usize,
         });
     }
+    if is_jpeg(bytes) {
+        let (width, height, channels) = jpeg::read_size(bytes).map_err(|e| e.to_string())?;
+        return Ok(Header {
+            width,
+            height,
+            channels,
+            bit_depth: 8,
+        });
+    }
     let decoder = reader(bytes)?.into_decoder().map_err(|e| e.to_string())?;
     let (width, height) = decoder.dimensions();
     let color = decoder.color_type();
@@ -184,6 +204,10 @@ pub fn read_header(bytes: &[u8]) -> Result<Header, String> {
 
 fn is_png(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89PNG")
+}
+
+fn is_jpeg(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xff, 0xd8, 0xff])
 }
 
 fn reader(bytes: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>, String> {
