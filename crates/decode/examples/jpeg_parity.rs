@@ -1,7 +1,8 @@
 //! Compares the JPEG decoder with libjpeg-turbo's `djpeg` over files of every structure, and prints a table.
 //!
 //! `cargo run --release -p decode --example jpeg_parity [FILES]` writes `FILES` (2000) generated files, and some 1500
-//! of `cjpeg` and `jpegtran`, which must be on the path, like `djpeg`.
+//! of `cjpeg` and `jpegtran`, which must be on the path, like `djpeg`. With `--write FOLDER` the generated files are
+//! written instead; with `--golden` the lines of `tests/data/jpeg-golden.txt` are printed.
 
 #[path = "../tests/jpeg/encoder.rs"]
 #[allow(dead_code)]
@@ -79,10 +80,7 @@ fn compare(table: &mut BTreeMap<String, Row>, class: String, file: &[u8]) -> Res
             let sum: u64 = ours.iter().zip(&theirs).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
             let error = sum as f64 / ours.len() as f64;
             row.largest_error = row.largest_error.max(error);
-            if error > 2.0 {
-                row.n_beyond += 1;
-                std::fs::write(format!("/tmp/parity-{}-{}.jpg", class.replace([' ', ','], "-"), row.n_files), file)?;
-            }
+            row.n_beyond += usize::from(error > 2.0);
         }
         (Ok(_), None) => row.n_decoded_alone += 1,
         (Err(error), theirs) => {
@@ -158,10 +156,37 @@ fn compare_encoded(table: &mut BTreeMap<String, Row>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Number, checksum of the pixels and mean colors of the quarters, by libjpeg-turbo.
+fn print_golden(n_files: u32) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for n in 0..n_files {
+        let spec = specs::case(n).spec;
+        let pixels = run("djpeg", &["-pnm"], &spec.encode())?;
+        let pixels = pixels.as_deref().and_then(read_pnm).ok_or("djpeg refuses a file")?;
+        let checksum = crc32fast::hash(&pixels);
+        write!(out, "{n} {checksum:08x} ")?;
+        for value in specs::quarters(&pixels, spec.width, spec.height) {
+            write!(out, "{value:02x}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
 fn main() -> Result<(), Failure> {
-    let n_files = match std::env::args().nth(1) {
-        Some(number) => number.parse()?,
-        None => 2000,
+    let mut arguments = std::env::args().skip(1);
+    let first = arguments.next();
+    let n_files = match (first.as_deref(), arguments.next()) {
+        (Some("--golden"), _) => return print_golden(160),
+        (Some("--write"), Some(folder)) => {
+            for n in 0..2000 {
+                let path = std::path::Path::new(&folder).join(format!("{n:04}.jpg"));
+                std::fs::write(path, specs::case(n).spec.encode())?;
+            }
+            return Ok(());
+        }
+        (Some(number), _) => number.parse()?,
+        (None, _) => 2000,
     };
     let mut table = BTreeMap::new();
     for n in 0..n_files {

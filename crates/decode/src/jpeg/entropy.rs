@@ -8,8 +8,8 @@ use super::huffman::Bits;
 use super::markers::Scan;
 use crate::DecodeError;
 
-/// Whole bytes behind the last block that are forgiven: some cameras write one or two too many.
-const SPARE_BYTES: usize = 2;
+/// Whole bytes behind the last block that are forgiven: some cameras write a few too many.
+const SPARE_BYTES: usize = 16;
 
 /// Decodes the blocks of one scan in the order in which they are stored.
 pub trait BlockDecoder {
@@ -194,6 +194,11 @@ impl Place<'_> {
             } else {
                 Ok(())
             };
+        }
+        // Zeros that were put behind the first byte of a marker read like a stuffed byte of the data.
+        let is_cut_marker = matches!(rest, [0xff, zeros @ ..] if zeros.iter().all(|&b| b == 0));
+        if is_cut_marker && self.is_end_of_file() && self.done < self.total {
+            return Err(self.filled());
         }
         if n_bytes > SPARE_BYTES {
             return Err(self.damaged());

@@ -112,6 +112,12 @@ impl Huffman {
         Some(symbol)
     }
 
+    /// The symbol at the front of 32 bits, if its code is short.
+    pub fn short(&self, front: u32) -> Option<Symbol> {
+        let symbol = self.lookup[(front >> (32 - LOOKAHEAD)) as usize];
+        (symbol.n_bits > 0).then_some(symbol)
+    }
+
     #[cold]
     fn peek_longer(&self, bits: &Bits<'_>) -> Option<Symbol> {
         let front = bits.peek(16);
@@ -123,6 +129,7 @@ impl Huffman {
 }
 
 /// Bits of one entropy-coded segment without stuffing; zeros follow its end.
+#[derive(Clone, Copy)]
 pub struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -142,17 +149,13 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Makes at least 32 bits ready.
+    /// Makes at least 56 bits ready.
     #[inline(always)]
     pub fn refill(&mut self) {
-        if self.count >= 32 {
-            return;
-        }
         if let Some(word) = self.data.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
             self.buffer |= u64::from_be_bytes(*word) >> self.count;
-            let n_bytes = (63 - self.count) >> 3;
-            self.at += n_bytes as usize;
-            self.count += 8 * n_bytes;
+            self.at += ((63 - self.count) >> 3) as usize;
+            self.count |= 56;
         } else {
             self.refill_at_end();
         }
@@ -190,6 +193,18 @@ impl<'a> Bits<'a> {
         let value = (self.buffer >> 1 >> (63 - n)) as u32;
         self.consume(n);
         value
+    }
+
+    /// Goes on by any number of bits.
+    #[inline(always)]
+    pub fn skip(&mut self, mut n: u32) {
+        while n > 0 {
+            self.refill();
+            let ready = n.min(32);
+            self.buffer <<= ready;
+            self.count -= ready;
+            n -= ready;
+        }
     }
 
     /// Reads one bit.

@@ -79,6 +79,17 @@ fn cut() -> DecodeError {
     DecodeError::Truncated("JPEG: the file ends inside its headers".to_owned())
 }
 
+/// What looks like damage in a file that ends with zeros, or with zeros and an end marker, is the lack of what was there.
+pub fn truncated_if_filled(error: DecodeError, bytes: &[u8]) -> DecodeError {
+    let bytes = bytes.strip_suffix(&[0xff, 0xd9]).unwrap_or(bytes);
+    match error {
+        DecodeError::Broken(_) if bytes.ends_with(&[0, 0]) => DecodeError::Truncated(
+            "JPEG: the end of the file is missing: there are zeros instead".to_owned(),
+        ),
+        other => other,
+    }
+}
+
 /// Reads the segments.
 ///
 /// # Errors
@@ -100,9 +111,14 @@ pub fn parse(bytes: &[u8], until: Until) -> Result<Structure<'_>, DecodeError> {
         icc: Vec::new(),
         jfif: false,
         adobe: None,
+        is_unsupported: false,
     };
     let mut fault = None;
     if let Err(error) = reader.run(until) {
+        if reader.is_unsupported {
+            return Err(error);
+        }
+        let error = truncated_if_filled(error, bytes);
         if reader.scans.is_empty() {
             return Err(error);
         }
@@ -182,6 +198,8 @@ struct Reader<'a> {
     icc: Vec<&'a [u8]>,
     jfif: bool,
     adobe: Option<u8>,
+    /// Whether the coding process is none that is decoded.
+    is_unsupported: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -194,7 +212,9 @@ impl<'a> Reader<'a> {
                 0xd9 => {
                     self.end = Some(self.at);
                     return if self.scans.is_empty() {
-                        Err(broken("the file has headers but no image data"))
+                        Err(DecodeError::Truncated(
+                            "JPEG: the file has headers but no image data".to_owned(),
+                        ))
                     } else {
                         Ok(())
                     };
@@ -213,7 +233,9 @@ impl<'a> Reader<'a> {
                     if self.frame.is_some() {
                         return Err(broken("there are two frame headers"));
                     }
+                    self.is_unsupported = true;
                     self.frame = Some(Frame::parse(marker, segment)?);
+                    self.is_unsupported = false;
                     if until == Until::Frame {
                         return Ok(());
                     }
@@ -228,6 +250,7 @@ impl<'a> Reader<'a> {
                     self.segment()?;
                 }
                 0xf7 => {
+                    self.is_unsupported = true;
                     return Err(broken(
                         "JPEG-LS coding, which is not supported: convert the file to PNG",
                     ));

@@ -14,7 +14,9 @@ mod idct;
 mod markers;
 mod planes;
 mod progressive;
+mod runs;
 mod sequential;
+mod significance;
 mod upsample;
 
 pub use facts::JpegFacts;
@@ -107,9 +109,19 @@ fn pixels(
     channels: Channels,
 ) -> Result<Vec<u8>, DecodeError> {
     let space = structure.space()?;
+    whole_pixels(bytes, structure, space, channels)
+        .map_err(|error| markers::truncated_if_filled(error, bytes))
+}
+
+fn whole_pixels(
+    bytes: &[u8],
+    structure: &Structure<'_>,
+    space: Space,
+    channels: Channels,
+) -> Result<Vec<u8>, DecodeError> {
     if is_common(structure, space) {
         if structure.frame.is_progressive {
-            progressive::decode(structure)?;
+            significance::verify(structure)?;
         } else {
             sequential::verify(structure)?;
         }
@@ -159,9 +171,15 @@ fn check_end(bytes: &[u8], structure: &Structure<'_>) -> Result<(), DecodeError>
     }
 }
 
+/// Images with a shorter side have borders that `zune-jpeg` filters in another way than libjpeg.
+const MIN_COMMON_SIDE: usize = 16;
+
 /// Whether `zune-jpeg` decodes files of this kind exactly.
 fn is_common(structure: &Structure<'_>, space: Space) -> bool {
     let frame = &structure.frame;
+    if frame.width.min(frame.height) < MIN_COMMON_SIDE {
+        return false;
+    }
     let sampling: Vec<(usize, usize)> = frame.components.iter().map(|c| c.sampling).collect();
     let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
     let is_known_space = match (space, structure.adobe) {
@@ -219,7 +237,9 @@ mod tests {
     #[test]
     fn quality_is_read_from_the_quantisers() {
         for quality in [10, 30, 50, 75, 90, 95, 100] {
-            let found = facts(&jpeg(quality)).quality;
+            let bytes = jpeg(quality);
+            let structure = markers::parse(&bytes, Until::End).unwrap();
+            let found = facts::facts(&structure).quality;
             assert!(
                 found.abs_diff(quality) <= 2,
                 "wrote {quality}, read {found}"
@@ -230,7 +250,7 @@ mod tests {
     /// Nine patches of 8 x 8 in inks, stored as Adobe does: inverted, and cyan, magenta, yellow turned into YCbCr.
     #[test]
     fn ycck_becomes_the_colours_of_its_inks() {
-        let bytes = include_bytes!("../tests/data/ycck.jpg");
+        let bytes = include_bytes!("../../tests/data/ycck.jpg");
         let image = decode(bytes, &DecodeOptions::default()).unwrap().image;
         assert_eq!(image.dimensions(), (24, 24));
         let inks: [[u32; 4]; 9] = [
@@ -253,46 +273,6 @@ mod tests {
                     "patch {i}: {found}, inks give {expected}"
                 );
             }
-        }
-    }
-
-    #[test]
-    fn cut_and_damaged_files_are_broken() {
-        let bytes = jpeg(90);
-        let options = DecodeOptions::default();
-        assert!(decode(&bytes, &options).is_ok());
-        for share in [2, 3, 5] {
-            let cut = &bytes[..bytes.len() - bytes.len() / share];
-            assert!(
-                matches!(decode(cut, &options), Err(DecodeError::Broken(_))),
-                "1/{share} cut off"
-            );
-        }
-        assert!(matches!(
-            decode(&bytes[..bytes.len() - 2], &options),
-            Err(DecodeError::Broken(_))
-        ));
-    }
-
-    #[test]
-    fn garbage_never_panics() {
-        let good = jpeg(80);
-        let mut state = 1u32;
-        for _ in 0..300 {
-            let mut bytes = good.clone();
-            for _ in 0..4 {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let at = (state >> 8) as usize % bytes.len();
-                bytes[at] = state as u8;
-            }
-            let _ = decode(
-                &bytes,
-                &DecodeOptions {
-                    max_pixels: 1 << 20,
-                    ..DecodeOptions::default()
-                },
-            );
-            let _ = facts(&bytes);
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use super::coefficients::Coefficients;
 use super::entropy::{BlockDecoder, has_plausible_length, read_scan, stored_blocks};
-use super::frame::Frame;
-use super::huffman::{Bits, Huffman, extend};
+use super::huffman::{Bits, Code, Huffman, extend};
 use super::markers::{Scan, Structure};
 use crate::DecodeError;
 
@@ -29,25 +28,37 @@ pub fn decode(structure: &Structure<'_>) -> Result<Vec<Coefficients>, DecodeErro
     let mut planes: Vec<Coefficients> = (0..frame.components.len())
         .map(|i| Coefficients::new(stored_blocks(frame, i)))
         .collect();
-    let mut precision = vec![[None; 64]; frame.components.len()];
+    let mut precision: Precision = vec![[None; 64]; frame.components.len()];
     for scan in &structure.scans {
         advance(&mut precision, scan)?;
-        let mut blocks = Blocks::new(frame, scan, &mut planes)?;
+        let mut blocks = Blocks::new(scan, &mut planes)?;
         read_scan(frame, scan, &mut blocks)?;
     }
-    if precision.iter().flatten().any(|&bits| bits != Some(0)) {
-        return match &structure.fault {
-            Some(fault) => Err(fault.clone()),
-            None => Err(DecodeError::Truncated(
-                "JPEG: the last scans of the progressive image are missing".to_owned(),
-            )),
-        };
-    }
+    check_complete(structure, &precision)?;
     Ok(planes)
 }
 
-/// Keeps the books of the bits that are known of each coefficient.
-fn advance(precision: &mut [[Option<u8>; 64]], scan: &Scan<'_>) -> Result<(), DecodeError> {
+/// Of each component and coefficient the lowest bit that is known, if any.
+pub type Precision = Vec<[Option<u8>; 64]>;
+
+/// Refuses files in which bits of coefficients are missing: what a file has that was cut between two scans.
+pub fn check_complete(
+    structure: &Structure<'_>,
+    precision: &Precision,
+) -> Result<(), DecodeError> {
+    if precision.iter().flatten().all(|&bits| bits == Some(0)) {
+        return Ok(());
+    }
+    Err(structure.fault.clone().unwrap_or_else(|| {
+        DecodeError::Truncated("JPEG: the last scans of the progressive image are missing".to_owned())
+    }))
+}
+
+/// Records the bits that a scan adds.
+///
+/// # Errors
+/// A scan that builds on another one that is missing.
+pub fn advance(precision: &mut Precision, scan: &Scan<'_>) -> Result<(), DecodeError> {
     let (high, low) = scan.bits;
     for part in &scan.parts {
         for known in &mut precision[part.component][scan.band.0..=scan.band.1] {
@@ -72,9 +83,35 @@ impl BlockDecoder for Nothing {
     }
 }
 
+/// Component and code of each part of a scan; refinements of DC have no code.
+pub type Codes = Vec<(usize, Option<Huffman>)>;
+
+/// Prepares the codes of a scan.
+///
+/// # Errors
+/// Codes that are missing or damaged.
+pub fn codes(scan: &Scan<'_>) -> Result<Codes, DecodeError> {
+    let is_dc = scan.band.0 == 0;
+    let prepare = |code: &Code| {
+        Huffman::new(code)
+            .filter(|code| !is_dc || code.is_dc())
+            .ok_or_else(|| broken("a Huffman table is damaged"))
+    };
+    let mut codes = Vec::with_capacity(scan.parts.len());
+    for part in &scan.parts {
+        let code = if is_dc { &part.dc } else { &part.ac };
+        let code = match code {
+            _ if is_dc && scan.bits.0 > 0 => None,
+            None => return Err(broken("a Huffman table is missing")),
+            Some(code) => Some(prepare(code)?),
+        };
+        codes.push((part.component, code));
+    }
+    Ok(codes)
+}
+
 struct Blocks<'a> {
-    /// Component and code of each part; refinements of DC have no code.
-    parts: Vec<(usize, Option<Huffman>)>,
+    parts: Codes,
     predictions: [i32; 4],
     planes: &'a mut [Coefficients],
     band: (usize, usize),
@@ -85,34 +122,14 @@ struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    fn new(
-        _frame: &Frame,
-        scan: &Scan<'_>,
-        planes: &'a mut [Coefficients],
-    ) -> Result<Self, DecodeError> {
-        let is_dc = scan.band.0 == 0;
-        let is_refinement = scan.bits.0 > 0;
-        let mut parts = Vec::with_capacity(scan.parts.len());
-        for part in &scan.parts {
-            let code = if is_dc { &part.dc } else { &part.ac };
-            let code = match code {
-                _ if is_dc && is_refinement => None,
-                None => return Err(broken("a Huffman table is missing")),
-                Some(code) => Some(
-                    Huffman::new(code)
-                        .filter(|code| !is_dc || code.is_dc())
-                        .ok_or_else(|| broken("a Huffman table is damaged"))?,
-                ),
-            };
-            parts.push((part.component, code));
-        }
+    fn new(scan: &Scan<'_>, planes: &'a mut [Coefficients]) -> Result<Self, DecodeError> {
         Ok(Self {
-            parts,
+            parts: codes(scan)?,
             predictions: [0; 4],
             planes,
             band: scan.band,
             low: scan.bits.1,
-            is_refinement,
+            is_refinement: scan.bits.0 > 0,
             eob_run: 0,
         })
     }

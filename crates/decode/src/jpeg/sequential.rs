@@ -5,6 +5,7 @@ use super::entropy::{BlockDecoder, read_scan, stored_blocks};
 use super::frame::Frame;
 use super::huffman::{Bits, END_OF_BLOCK, Huffman, extend};
 use super::markers::{Scan, Structure};
+use super::runs::Runs;
 use crate::DecodeError;
 
 /// Reads all scans without keeping anything: only the verdict counts.
@@ -69,6 +70,8 @@ struct PartState {
     component: usize,
     dc: Huffman,
     ac: Huffman,
+    /// Where only the verdict counts.
+    runs: Option<Runs>,
     prediction: i32,
 }
 
@@ -88,6 +91,7 @@ impl<'a, const KEEP: bool> Blocks<'a, KEEP> {
                 )
                 .ok_or_else(|| broken("a Huffman table is damaged"))
             };
+            let ac = code(&part.ac)?;
             parts.push(PartState {
                 component: part.component,
                 dc: code(&part.dc).and_then(|code| {
@@ -97,7 +101,8 @@ impl<'a, const KEEP: bool> Blocks<'a, KEEP> {
                         Err(broken("a Huffman table is damaged"))
                     }
                 })?,
-                ac: code(&part.ac)?,
+                runs: (!KEEP).then(|| Runs::new(&ac)),
+                ac,
                 prediction: 0,
             });
         }
@@ -116,18 +121,14 @@ impl<const KEEP: bool> BlockDecoder for Blocks<'_, KEEP> {
     #[inline(always)]
     fn decode(&mut self, bits: &mut Bits<'_>, part: usize, block: usize) -> Option<()> {
         let part = &mut self.parts[part];
-        if !KEEP {
-            bits.refill();
-            let symbol = part.dc.peek(bits)?;
-            bits.consume(u32::from(symbol.n_bits));
-            let mut position = 1;
-            while position < 64 {
-                bits.refill();
-                let symbol = part.ac.peek(bits)?;
-                bits.consume(u32::from(symbol.n_bits));
-                position += u32::from(symbol.advance);
-            }
-            return (position == 64 || position > END_OF_BLOCK).then_some(());
+        if let Some(runs) = &part.runs {
+            // A copy stays in registers.
+            let mut local = *bits;
+            local.refill();
+            local.consume(u32::from(part.dc.peek(&local)?.n_bits));
+            let end = runs.skip_block(&part.ac, &mut local);
+            *bits = local;
+            return end;
         }
         let block = self.planes[part.component].block(block);
         bits.refill();

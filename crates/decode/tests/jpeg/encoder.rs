@@ -33,6 +33,8 @@ pub struct Spec {
     /// Bytes of further segments behind the start marker.
     pub segments: Vec<u8>,
     pub seed: u32,
+    /// Share of the block rows, from the top, that are not flat.
+    pub busy_share: f64,
 }
 
 impl Spec {
@@ -57,6 +59,7 @@ impl Spec {
             adobe: None,
             segments: Vec::new(),
             seed: 1,
+            busy_share: 1.0,
         }
     }
 
@@ -238,6 +241,9 @@ impl Plane {
             .map(|i| {
                 let (x, y) = ((i % stride) as f64 / h as f64, (i / stride) as f64 / v as f64);
                 let mut block = [0; 64];
+                if (i / stride) as f64 >= spec.busy_share * n_rows as f64 {
+                    return block;
+                }
                 block[0] = (110.0 * (0.9 * x + 0.5 * y + phase).sin()) as i32 + rng.below(9) as i32;
                 for _ in 0..rng.below(9) {
                     let n_positions = if rng.below(4) == 0 { 63 } else { 12 };

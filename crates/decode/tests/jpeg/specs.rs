@@ -96,3 +96,17 @@ pub fn case(n: u32) -> Case {
         spec,
     }
 }
+
+/// Mean colors of the four quarters of an RGB image.
+#[allow(dead_code)]
+pub fn quarters(pixels: &[u8], width: usize, height: usize) -> [u8; 12] {
+    let mut sums = [(0u64, 0u64); 12];
+    for (i, &value) in pixels.iter().enumerate() {
+        let (x, y) = (i / 3 % width, i / 3 / width);
+        let quarter = usize::from(2 * x >= width) + 2 * usize::from(2 * y >= height);
+        let (sum, n) = &mut sums[3 * quarter + i % 3];
+        *sum += u64::from(value);
+        *n += 1;
+    }
+    sums.map(|(sum, n)| (sum / n.max(1)) as u8)
+}
