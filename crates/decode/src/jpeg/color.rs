@@ -57,8 +57,6 @@ pub fn convert(structure: &Structure<'_>, space: Space, planes: &[Plane]) -> Vec
             (Upsampler::new(plane, ratio), row)
         })
         .collect();
-    // Adobe stores inks inverted. Without its marker they are taken as they are, as Pillow does.
-    let is_inverted = structure.adobe.is_some();
     let channels = if space == Space::Gray { 1 } else { 3 };
     let mut pixels = Vec::with_capacity(width * height * channels);
     for y in 0..height {
@@ -81,12 +79,9 @@ pub fn convert(structure: &Structure<'_>, space: Space, planes: &[Plane]) -> Vec
                     Space::Ycck => ycc_to_rgb(first).map(|v| 255 - v),
                     _ => first,
                 };
+                // Inks are stored inverted, as Adobe does; djpeg and Pillow take them so without its marker too.
                 let black = at(3, x);
-                if is_inverted {
-                    inks.map(|ink| scale(ink, black))
-                } else {
-                    inks.map(|ink| scale(255 - ink, 255 - black))
-                }
+                inks.map(|ink| scale(ink, black))
             })),
         }
     }

@@ -189,7 +189,7 @@ fn is_common(structure: &Structure<'_>, space: Space) -> bool {
                 && matches!(sampling[0], (1 | 2, 1 | 2))
                 && sampling[1..] == [(1, 1), (1, 1)]
         }
-        (Space::Cmyk, Some(0)) | (Space::Ycck, Some(2)) => sampling == [(1, 1); 4],
+        (Space::Cmyk, None | Some(0)) | (Space::Ycck, Some(2)) => sampling == [(1, 1); 4],
         _ => false,
     };
     let has_one_scan = structure

@@ -1,30 +1,41 @@
-//! The way through progressive scans that keeps only which coefficients are not zero: that is all on which the length of
-//! later scans depends, so it is enough for the verdict.
+//! The verdict on progressive files without their coefficients.
+//!
+//! A cut file lacks scans, or its last scan is cut. The length of that scan depends at most on which coefficients of its
+//! component are not zero, so only the scans that tell this are read.
 
 use super::entropy::{BlockDecoder, read_scan, stored_blocks};
 use super::huffman::{Bits, Huffman};
-use super::markers::Structure;
+use super::markers::{Scan, Structure};
 use super::progressive::{Codes, Precision, advance, check_complete, codes};
 use crate::DecodeError;
 
-/// Reads all scans without keeping anything: only the verdict counts.
+/// Reads what is needed for the verdict and keeps nothing.
 ///
 /// # Errors
 /// As `progressive::decode`.
 pub fn verify(structure: &Structure<'_>) -> Result<(), DecodeError> {
     let frame = &structure.frame;
-    let mut planes: Vec<Vec<u64>> = (0..frame.components.len())
-        .map(|i| {
-            let (columns, rows) = stored_blocks(frame, i);
-            vec![0; columns * rows]
-        })
-        .collect();
-    let mut precision: Precision = vec![[None; 64]; planes.len()];
+    let mut precision: Precision = vec![[None; 64]; frame.components.len()];
     for scan in &structure.scans {
         advance(&mut precision, scan)?;
+    }
+    check_complete(structure, &precision)?;
+    let Some((last, earlier)) = structure.scans.split_last() else {
+        return Ok(());
+    };
+    let component = last.parts[0].component;
+    let mut known: Vec<u64> = Vec::new();
+    if last.band.0 > 0 {
+        let (columns, rows) = stored_blocks(frame, component);
+        known = vec![0; columns * rows];
+    }
+    let is_ac_refinement = last.band.0 > 0 && last.bits.0 > 0;
+    let tells = |scan: &&Scan<'_>| scan.band.0 > 0 && scan.parts[0].component == component;
+    let needed = earlier.iter().filter(|scan| is_ac_refinement && tells(scan));
+    for scan in needed.chain([last]) {
         let mut blocks = Blocks {
             codes: codes(scan)?,
-            planes: &mut planes,
+            known: &mut known,
             start: scan.band.0,
             band: (u64::MAX >> (63 - scan.band.1)) & (u64::MAX << scan.band.0),
             is_refinement: scan.bits.0 > 0,
@@ -32,13 +43,13 @@ pub fn verify(structure: &Structure<'_>) -> Result<(), DecodeError> {
         };
         read_scan(frame, scan, &mut blocks)?;
     }
-    check_complete(structure, &precision)
+    Ok(())
 }
 
 struct Blocks<'a> {
     codes: Codes,
     /// A bit for each coefficient of each block, in zigzag order: whether it is known not to be zero.
-    planes: &'a mut [Vec<u64>],
+    known: &'a mut [u64],
     start: usize,
     /// Bits of the coefficients of the scan.
     band: u64,
@@ -54,7 +65,7 @@ impl BlockDecoder for Blocks<'_> {
 
     #[inline(always)]
     fn decode(&mut self, bits: &mut Bits<'_>, part: usize, block: usize) -> Option<()> {
-        let (component, code) = &self.codes[part];
+        let (_, code) = &self.codes[part];
         match (self.start, code) {
             (0, Some(code)) => {
                 bits.refill();
@@ -66,12 +77,16 @@ impl BlockDecoder for Blocks<'_> {
                 Some(())
             }
             (_, Some(code)) => {
-                let known = self.planes[*component].get_mut(block)?;
-                if self.is_refinement {
-                    refine(bits, code, known, self.band, &mut self.eob_run)
+                let known = self.known.get_mut(block)?;
+                // Copies stay in registers.
+                let (mut local, mut eob_run) = (*bits, self.eob_run);
+                let end = if self.is_refinement {
+                    refine(&mut local, code, known, self.band, &mut eob_run)
                 } else {
-                    first(bits, code, known, self.band, &mut self.eob_run)
-                }
+                    first(&mut local, code, known, self.band, &mut eob_run)
+                };
+                (*bits, self.eob_run) = (local, eob_run);
+                end
             }
             (_, None) => None,
         }
