@@ -8,7 +8,9 @@ use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().ok_or("usage: decode_speed FOLDER [TURNS]")?;
+    let folder = arguments
+        .next()
+        .ok_or("usage: decode_speed FOLDER [TURNS]")?;
     let n_turns: usize = arguments.next().map_or(Ok(5), |turns| turns.parse())?;
     let mut paths = std::fs::read_dir(folder)?
         .map(|entry| entry.map(|entry| entry.path()))
@@ -29,7 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             n_images += 1;
             n_pixels += decoded.image.len() / 3;
             for chunk in decoded.image.chunks(997) {
-                checksum = checksum.rotate_left(5) ^ chunk.iter().map(|&v| u64::from(v)).sum::<u64>();
+                checksum =
+                    checksum.rotate_left(5) ^ chunk.iter().map(|&v| u64::from(v)).sum::<u64>();
             }
         }
         let seconds = start.elapsed().as_secs_f64();

@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p decode --example jpeg_parity [FILES]` writes `FILES` (2000) generated files, and some 1500
 //! of `cjpeg` and `jpegtran`, which must be on the path, like `djpeg`. With `--write FOLDER` the generated files are
-//! written instead; with `--golden` the lines of `tests/data/jpeg-golden.txt` are printed.
+//! written instead; with `--golden` the lines of `tests/data/jpeg-golden.txt` are printed; with `--file FILE` one file is
+//! compared.
 
 #[path = "../tests/jpeg/encoder.rs"]
 #[allow(dead_code)]
@@ -77,7 +78,11 @@ fn compare(table: &mut BTreeMap<String, Row>, class: String, file: &[u8]) -> Res
             if ours.len() != theirs.len() {
                 return Err(format!("{class}: images of different size").into());
             }
-            let sum: u64 = ours.iter().zip(&theirs).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+            let sum: u64 = ours
+                .iter()
+                .zip(&theirs)
+                .map(|(a, b)| u64::from(a.abs_diff(*b)))
+                .sum();
             let error = sum as f64 / ours.len() as f64;
             row.largest_error = row.largest_error.max(error);
             row.n_beyond += usize::from(error > 2.0);
@@ -118,8 +123,21 @@ fn compare_encoded(table: &mut BTreeMap<String, Row>) -> Result<(), Failure> {
     std::fs::write(&script, "0;\n1;\n2;\n")?;
     let script = script.to_string_lossy().into_owned();
     let samplings = [
-        "1x1", "2x1", "1x2", "2x2", "4x1", "1x4", "4x2", "1x1,2x1,2x1", "1x1,2x2,1x1", "2x1,1x2,1x1",
-        "2x2,2x1,1x2", "1x1,1x2,1x2", "3x1", "4x1,2x1,1x1", "2x2,2x2,2x2",
+        "1x1",
+        "2x1",
+        "1x2",
+        "2x2",
+        "4x1",
+        "1x4",
+        "4x2",
+        "1x1,2x1,2x1",
+        "1x1,2x2,1x1",
+        "2x1,1x2,1x1",
+        "2x2,2x1,1x2",
+        "1x1,1x2,1x2",
+        "3x1",
+        "4x1,2x1,1x1",
+        "2x2,2x2,2x2",
     ];
     for (width, height) in [(64, 48), (101, 37), (17, 131)] {
         let picture = picture(width, height);
@@ -141,7 +159,9 @@ fn compare_encoded(table: &mut BTreeMap<String, Row>) -> Result<(), Failure> {
                     let Some(file) = file else { continue };
                     compare(table, format!("cjpeg {coding}"), &file)?;
                     if coding == "sequential" {
-                        for (name, arguments) in [("", &[][..]), (" with restarts", &["-restart", "3B"])] {
+                        for (name, arguments) in
+                            [("", &[][..]), (" with restarts", &["-restart", "3B"])]
+                        {
                             let arguments = [&["-scans", &script], arguments].concat();
                             if let Some(file) = run("jpegtran", &arguments, &file)? {
                                 compare(table, format!("jpegtran, a scan each{name}"), &file)?;
@@ -162,7 +182,10 @@ fn print_golden(n_files: u32) -> Result<(), Failure> {
     for n in 0..n_files {
         let spec = specs::case(n).spec;
         let pixels = run("djpeg", &["-pnm"], &spec.encode())?;
-        let pixels = pixels.as_deref().and_then(read_pnm).ok_or("djpeg refuses a file")?;
+        let pixels = pixels
+            .as_deref()
+            .and_then(read_pnm)
+            .ok_or("djpeg refuses a file")?;
         let checksum = crc32fast::hash(&pixels);
         write!(out, "{n} {checksum:08x} ")?;
         for value in specs::quarters(&pixels, spec.width, spec.height) {
@@ -178,6 +201,11 @@ fn main() -> Result<(), Failure> {
     let first = arguments.next();
     let n_files = match (first.as_deref(), arguments.next()) {
         (Some("--golden"), _) => return print_golden(160),
+        (Some("--file"), Some(path)) => {
+            let mut table = BTreeMap::new();
+            compare(&mut table, path.clone(), &std::fs::read(path)?)?;
+            return print_table(&table);
+        }
         (Some("--write"), Some(folder)) => {
             for n in 0..2000 {
                 let path = std::path::Path::new(&folder).join(format!("{n:04}.jpg"));
@@ -194,10 +222,17 @@ fn main() -> Result<(), Failure> {
         compare(&mut table, case.class, &case.spec.encode())?;
     }
     compare_encoded(&mut table)?;
+    print_table(&table)
+}
+
+fn print_table(table: &BTreeMap<String, Row>) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "| class | files | largest mean error | refused | of these decoded by libjpeg-turbo |")?;
+    writeln!(
+        out,
+        "| class | files | largest mean error | refused | of these decoded by libjpeg-turbo |"
+    )?;
     writeln!(out, "|---|---:|---:|---:|---:|")?;
-    for (class, row) in &table {
+    for (class, row) in table {
         let n_refused: usize = row.refused.values().sum();
         writeln!(
             out,
@@ -205,9 +240,13 @@ fn main() -> Result<(), Failure> {
             row.n_files, row.largest_error, row.n_refused_alone
         )?;
     }
-    for (class, row) in &table {
+    for (class, row) in table {
         if row.n_beyond + row.n_decoded_alone > 0 {
-            writeln!(out, "{class}: {} beyond 2 levels, {} decoded here only", row.n_beyond, row.n_decoded_alone)?;
+            writeln!(
+                out,
+                "{class}: {} beyond 2 levels, {} decoded here only",
+                row.n_beyond, row.n_decoded_alone
+            )?;
         }
         for (reason, n) in &row.refused {
             writeln!(out, "{class}: {n} refused: {reason}")?;

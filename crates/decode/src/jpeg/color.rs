@@ -70,8 +70,7 @@ pub fn convert(structure: &Structure<'_>, space: Space, planes: &[Plane]) -> Vec
                 pixels.extend((0..width).flat_map(|x| [at(0, x), at(1, x), at(2, x)]));
             }
             Space::YCbCr => {
-                pixels
-                    .extend((0..width).flat_map(|x| ycc_to_rgb([at(0, x), at(1, x), at(2, x)])));
+                pixels.extend((0..width).flat_map(|x| ycc_to_rgb([at(0, x), at(1, x), at(2, x)])));
             }
             Space::Cmyk | Space::Ycck => pixels.extend((0..width).flat_map(|x| {
                 let first = [at(0, x), at(1, x), at(2, x)];

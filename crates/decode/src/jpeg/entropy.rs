@@ -245,6 +245,8 @@ impl Segments {
 
     /// Whether the right restart marker stands behind a segment.
     fn is_restart(&self, i: usize) -> bool {
-        self.ends[i].1.is_some_and(|number| usize::from(number) == i % 8)
+        self.ends[i]
+            .1
+            .is_some_and(|number| usize::from(number) == i % 8)
     }
 }

@@ -107,7 +107,8 @@ impl Frame {
             if !(1..=4).contains(h) || !(1..=4).contains(v) {
                 return Err(broken(format!("a sampling factor of {h} x {v}")));
             }
-            if self.max_sampling.0 % h != 0 || self.max_sampling.1 % v != 0 {
+            let (max_h, max_v) = self.max_sampling;
+            if !max_h.is_multiple_of(*h) || !max_v.is_multiple_of(*v) {
                 return Err(broken(format!(
                     "a component sampled {h} x {v} beside one of {} x {}, which is not supported: convert the file to PNG",
                     self.max_sampling.0, self.max_sampling.1

@@ -77,15 +77,15 @@ pub fn inverse(block: &[i16; 64], quantizers: &[u16; 64], out: &mut [u8], stride
     }
     for x in 0..8 {
         let column = std::array::from_fn(|y| values[8 * y + x]);
-        for (y, value) in transform(column, CONST_BITS - PASS_BITS).into_iter().enumerate() {
+        for (y, value) in transform(column, CONST_BITS - PASS_BITS)
+            .into_iter()
+            .enumerate()
+        {
             values[8 * y + x] = value;
         }
     }
     for (row, out) in values.chunks_exact(8).zip(out.chunks_mut(stride)) {
-        let row = transform(
-            std::array::from_fn(|x| row[x]),
-            CONST_BITS + PASS_BITS + 3,
-        );
+        let row = transform(std::array::from_fn(|x| row[x]), CONST_BITS + PASS_BITS + 3);
         for (out, value) in out.iter_mut().zip(row) {
             *out = (value.0.saturating_add(128)).clamp(0, 255) as u8;
         }

@@ -80,7 +80,11 @@ pub(super) struct Stored {
 pub(super) fn decode_stored(bytes: &[u8], max_bytes: u64) -> Result<Stored, DecodeError> {
     let structure = markers::parse(bytes, Until::End)?;
     let (width, height) = (structure.frame.width, structure.frame.height);
-    let channels = if structure.frame.components.len() == 1 { 1 } else { 3 };
+    let channels = if structure.frame.components.len() == 1 {
+        1
+    } else {
+        3
+    };
     if (width * height * channels) as u64 > max_bytes {
         return Err(broken(format!("{width} x {height} pixels are too many")));
     }

@@ -18,7 +18,11 @@ fn broken(message: impl Into<String>) -> DecodeError {
 pub fn decode(structure: &Structure<'_>) -> Result<Vec<Coefficients>, DecodeError> {
     let frame = &structure.frame;
     // Before anything is allocated.
-    if let Some(scan) = structure.scans.first().filter(|s| !has_plausible_length(frame, s)) {
+    if let Some(scan) = structure
+        .scans
+        .first()
+        .filter(|s| !has_plausible_length(frame, s))
+    {
         let mut nothing = Nothing;
         read_scan(frame, scan, &mut nothing)?;
         return Err(DecodeError::Truncated(
@@ -42,15 +46,14 @@ pub fn decode(structure: &Structure<'_>) -> Result<Vec<Coefficients>, DecodeErro
 pub type Precision = Vec<[Option<u8>; 64]>;
 
 /// Refuses files in which bits of coefficients are missing: what a file has that was cut between two scans.
-pub fn check_complete(
-    structure: &Structure<'_>,
-    precision: &Precision,
-) -> Result<(), DecodeError> {
+pub fn check_complete(structure: &Structure<'_>, precision: &Precision) -> Result<(), DecodeError> {
     if precision.iter().flatten().all(|&bits| bits == Some(0)) {
         return Ok(());
     }
     Err(structure.fault.clone().unwrap_or_else(|| {
-        DecodeError::Truncated("JPEG: the last scans of the progressive image are missing".to_owned())
+        DecodeError::Truncated(
+            "JPEG: the last scans of the progressive image are missing".to_owned(),
+        )
     }))
 }
 
@@ -163,12 +166,22 @@ impl BlockDecoder for Blocks<'_> {
                 }
                 Some(())
             }
-            (_, Some(code)) if self.is_refinement => {
-                refine(bits, code, &mut block[..=end], start, self.low, &mut self.eob_run)
-            }
-            (_, Some(code)) => {
-                first(bits, code, &mut block[..=end], start, self.low, &mut self.eob_run)
-            }
+            (_, Some(code)) if self.is_refinement => refine(
+                bits,
+                code,
+                &mut block[..=end],
+                start,
+                self.low,
+                &mut self.eob_run,
+            ),
+            (_, Some(code)) => first(
+                bits,
+                code,
+                &mut block[..=end],
+                start,
+                self.low,
+                &mut self.eob_run,
+            ),
             (_, None) => None,
         }
     }

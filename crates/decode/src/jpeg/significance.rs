@@ -31,7 +31,9 @@ pub fn verify(structure: &Structure<'_>) -> Result<(), DecodeError> {
     }
     let is_ac_refinement = last.band.0 > 0 && last.bits.0 > 0;
     let tells = |scan: &&Scan<'_>| scan.band.0 > 0 && scan.parts[0].component == component;
-    let needed = earlier.iter().filter(|scan| is_ac_refinement && tells(scan));
+    let needed = earlier
+        .iter()
+        .filter(|scan| is_ac_refinement && tells(scan));
     for scan in needed.chain([last]) {
         let mut blocks = Blocks {
             codes: codes(scan)?,

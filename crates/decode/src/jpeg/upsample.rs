@@ -29,7 +29,7 @@ impl<'a> Upsampler<'a> {
         let is_wide = plane.width > 2;
         let near = plane.row(y / v);
         // Of two rows to a sample the first leans on the row above, the second on the row below.
-        let is_upper = y % 2 == 0;
+        let is_upper = y.is_multiple_of(2);
         let far = || {
             if is_upper {
                 plane.row((y / 2).saturating_sub(1))

@@ -142,7 +142,11 @@ impl Spec {
         for c in &self.components {
             frame.extend([c.id, (c.h << 4 | c.v) as u8, 0]);
         }
-        segment(&mut out, if self.is_progressive { 0xc2 } else { 0xc1 }, &frame);
+        segment(
+            &mut out,
+            if self.is_progressive { 0xc2 } else { 0xc1 },
+            &frame,
+        );
         segment(&mut out, 0xc4, &huffman_tables());
         if self.restart > 0 {
             segment(&mut out, 0xdd, &(self.restart as u16).to_be_bytes());
@@ -194,7 +198,10 @@ impl Spec {
                 };
                 for block_y in y * v..(y + 1) * v {
                     for block_x in x * h..(x + 1) * h {
-                        writer.write(i, &planes[i].coefficients[block_y * planes[i].stride + block_x]);
+                        writer.write(
+                            i,
+                            &planes[i].coefficients[block_y * planes[i].stride + block_x],
+                        );
                     }
                 }
             }
@@ -217,7 +224,7 @@ fn huffman_tables() -> Vec<u8> {
     dc.extend(0..12);
     dc.push(0x10);
     dc.extend((1..=16).map(|n| if n == 8 { 176 } else { 0 }));
-    dc.extend((0..176).map(|code: u8| (code % 16) << 4 | code / 16));
+    dc.extend((0..176).map(|code: u8| ((code % 16) << 4) | (code / 16)));
     dc
 }
 
@@ -239,7 +246,10 @@ impl Plane {
         let phase = f64::from(rng.below(628)) / 100.0;
         let coefficients = (0..stride * n_rows)
             .map(|i| {
-                let (x, y) = ((i % stride) as f64 / h as f64, (i / stride) as f64 / v as f64);
+                let (x, y) = (
+                    (i % stride) as f64 / h as f64,
+                    (i / stride) as f64 / v as f64,
+                );
                 let mut block = [0; 64];
                 if (i / stride) as f64 >= spec.busy_share * n_rows as f64 {
                     return block;

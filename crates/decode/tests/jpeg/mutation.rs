@@ -13,7 +13,11 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut Rng) {
         }
         let at = (2 + rng.below(n - 2)) as usize;
         // The headers are a small part of the file; half of the changes go there.
-        let at = if rng.below(2) == 0 { at.min(2 + at % 330) } else { at };
+        let at = if rng.below(2) == 0 {
+            at.min(2 + at % 330)
+        } else {
+            at
+        };
         match rng.below(8) {
             0 | 1 => bytes[at] = rng.below(256) as u8,
             2 | 3 => bytes[at] ^= 1 << rng.below(8),
@@ -61,5 +65,8 @@ fn damaged_files_never_panic() {
             }
         }
     }
-    assert!(n_decoded > 500 && n_refused > 500, "{n_decoded} decoded, {n_refused} refused");
+    assert!(
+        n_decoded > 500 && n_refused > 500,
+        "{n_decoded} decoded, {n_refused} refused"
+    );
 }

@@ -18,7 +18,10 @@ fn reason(bytes: &[u8]) -> String {
 /// A file whose frame header is changed: marker, precision and height, as they stand behind the first FF C1.
 fn with_frame(change: impl Fn(&mut [u8])) -> Vec<u8> {
     let mut bytes = Spec::new((40, 30), &YCC).encode();
-    let at = bytes.windows(2).position(|pair| pair == [0xff, 0xc1]).unwrap();
+    let at = bytes
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc1])
+        .unwrap();
     change(&mut bytes[at..]);
     bytes
 }
@@ -61,5 +64,8 @@ fn two_components_are_refused_by_name() {
 fn fractional_sampling_is_refused_by_name() {
     let spec = Spec::new((40, 30), &[(1, 3, 1), (2, 2, 1), (3, 1, 1)]);
     let reason = reason(&spec.encode());
-    assert!(reason.contains("sampled 2 x 1 beside one of 3 x 1"), "{reason}");
+    assert!(
+        reason.contains("sampled 2 x 1 beside one of 3 x 1"),
+        "{reason}"
+    );
 }

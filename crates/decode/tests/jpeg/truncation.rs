@@ -37,7 +37,10 @@ fn files() -> Vec<(&'static str, Spec)> {
             "progressive, restarts",
             with_restarts(new(&YCC_444).with_progression(false)),
         ),
-        ("progressive gray", new(&[(1, 1, 1)]).with_progression(false)),
+        (
+            "progressive gray",
+            new(&[(1, 1, 1)]).with_progression(false),
+        ),
         ("four inks", inks()),
     ]
 }
@@ -77,11 +80,20 @@ fn cut_files_are_truncated() {
             for n_zeros in [1, 7, missing, missing + 512, 60_000] {
                 let zeros = vec![0; n_zeros];
                 assert_truncated(&[cut, &zeros].concat(), &what("zeros"));
-                assert_truncated(&[cut, &zeros, &marker].concat(), &what("zeros, an end marker"));
+                assert_truncated(
+                    &[cut, &zeros, &marker].concat(),
+                    &what("zeros, an end marker"),
+                );
             }
         }
-        assert_truncated(&whole[..whole.len() - 1], &format!("{name} without its last byte"));
-        assert_truncated(&whole[..whole.len() - 2], &format!("{name} without its end marker"));
+        assert_truncated(
+            &whole[..whole.len() - 1],
+            &format!("{name} without its last byte"),
+        );
+        assert_truncated(
+            &whole[..whole.len() - 2],
+            &format!("{name} without its end marker"),
+        );
     }
 }
 
