@@ -1,7 +1,5 @@
 //! Pictures in memory, and how they come out of files: by content, not by name.
 
-use std::borrow::Cow;
-
 use image::DynamicImage;
 
 use crate::{
@@ -141,7 +139,13 @@ impl Header {
 pub fn decode_stored(bytes: &[u8]) -> Result<Image, DecodeError> {
     let format = format_of(bytes)?;
     if format == Format::Jpeg {
-        return decode_jpeg(bytes);
+        let stored = jpeg::decode_stored(bytes, &OPTIONS)?;
+        return Ok(Image {
+            width: stored.width,
+            height: stored.height,
+            channels: stored.channels,
+            pixels: stored.pixels,
+        });
     }
     let picture = read_raster(bytes, format, &OPTIONS)?.image;
     let (width, height) = (picture.width() as usize, picture.height() as usize);
@@ -173,99 +177,17 @@ pub fn decode_stored(bytes: &[u8]) -> Result<Image, DecodeError> {
 pub fn read_header(bytes: &[u8]) -> Result<Header, DecodeError> {
     match format_of(bytes)? {
         Format::Jpeg => {
-            let Frame {
+            let (width, height, channels) = jpeg::read_size(bytes)?;
+            check_size(width as u64, height as u64, &OPTIONS)?;
+            Ok(Header {
                 width,
                 height,
-                components,
-            } = frame_of(bytes)?;
-            check_size(width, height, &OPTIONS)?;
-            Ok(Header {
-                width: width as usize,
-                height: height as usize,
-                channels: if components == 1 { 1 } else { 3 },
+                channels,
                 bit_depth: 8,
             })
         }
         format => raster::header(bytes, format, &OPTIONS),
     }
-}
-
-/// RGB or, of one component, gray.
-fn decode_jpeg(bytes: &[u8]) -> Result<Image, DecodeError> {
-    let decoded = jpeg::decode(&without_metadata(bytes), &OPTIONS)?;
-    let is_gray = frame_of(bytes).is_ok_and(|frame| frame.components == 1);
-    let (width, height) = decoded.image.dimensions();
-    let rgb = decoded.image.into_raw();
-    Ok(Image {
-        width: width as usize,
-        height: height as usize,
-        channels: if is_gray { 1 } else { 3 },
-        pixels: if is_gray {
-            rgb.into_iter().step_by(3).collect()
-        } else {
-            rgb
-        },
-    })
-}
-
-/// The segments in front of the pixels: marker, position of the marker and all bytes of the segment.
-fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, usize, &[u8])> {
-    let mut at = 2;
-    std::iter::from_fn(move || {
-        // A marker may have more than one 0xff in front.
-        while bytes.get(at + 1) == Some(&0xff) {
-            at += 1;
-        }
-        let &[0xff, marker, high, low] = bytes.get(at..at + 4)? else {
-            return None;
-        };
-        let segment = bytes.get(at..at + 2 + usize::from(u16::from_be_bytes([high, low])))?;
-        let start = at;
-        at += segment.len();
-        (marker != 0xda && segment.len() >= 4).then_some((marker, start, segment))
-    })
-}
-
-/// The file without EXIF, which turns it, and profile, which changes its colors.
-fn without_metadata(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let mut kept = Vec::new();
-    let mut from = 0;
-    for (marker, start, segment) in segments(bytes) {
-        if matches!(marker, 0xe1 | 0xe2) {
-            kept.extend_from_slice(&bytes[from..start]);
-            from = start + segment.len();
-        }
-    }
-    if from == 0 {
-        return Cow::Borrowed(bytes);
-    }
-    kept.extend_from_slice(&bytes[from..]);
-    Cow::Owned(kept)
-}
-
-/// Facts of a JPEG's frame header.
-struct Frame {
-    width: u64,
-    height: u64,
-    components: u8,
-}
-
-fn frame_of(bytes: &[u8]) -> Result<Frame, DecodeError> {
-    let frame = segments(bytes).find_map(|(marker, _, segment)| {
-        // Start of frame: length, precision, height, width, number of components.
-        let is_frame = matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
-        match segment.get(5..10) {
-            Some(&[h0, h1, w0, w1, components]) if is_frame => Some(Frame {
-                width: u64::from(u16::from_be_bytes([w0, w1])),
-                height: u64::from(u16::from_be_bytes([h0, h1])),
-                components,
-            }),
-            _ => None,
-        }
-    });
-    frame.ok_or_else(|| {
-        DecodeError::Truncated("JPEG: the file ends before its frame header".to_owned())
-    })
 }
 
 #[cfg(test)]

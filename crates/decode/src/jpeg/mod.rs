@@ -1,0 +1,280 @@
+//! JPEG: one parser, one verdict on the completeness of the data, two decoders.
+//!
+//! Files of the common kinds are decoded by `zune-jpeg`, which is fast. What it does not decode exactly (scans of single
+//! components, unusual sampling factors and color models) is decoded here, with the arithmetic of libjpeg. In both cases
+//! the entropy-coded data are read here first, so that cut and damaged files are told by the same rule.
+
+mod coefficients;
+mod color;
+mod entropy;
+mod facts;
+mod frame;
+mod huffman;
+mod idct;
+mod markers;
+mod planes;
+mod progressive;
+mod runs;
+mod sequential;
+mod significance;
+mod upsample;
+
+pub use facts::JpegFacts;
+
+use super::color::to_srgb;
+use super::exif::orientation_from_exif;
+use super::{DecodeError, DecodeOptions, Decoded, Format, check_size};
+use color::Space;
+use image::{DynamicImage, RgbImage};
+use markers::{Structure, Until};
+use planes::Plane;
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+fn broken(message: impl std::fmt::Display) -> DecodeError {
+    DecodeError::Broken(format!("JPEG: {message}"))
+}
+
+/// Decodes to upright sRGB.
+pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
+    let structure = markers::parse(bytes, Until::End)?;
+    let (width, height) = (structure.frame.width as u32, structure.frame.height as u32);
+    check_size(u64::from(width), u64::from(height), options)?;
+    let pixels = pixels(bytes, &structure, Channels::Rgb)?;
+    let image = RgbImage::from_raw(width, height, pixels)
+        .ok_or_else(|| broken("an unsupported color space"))?;
+    let mut image = to_srgb(image, structure.icc_profile().as_deref());
+    if let Some(exif) = structure.exif {
+        let mut turned = DynamicImage::ImageRgb8(image);
+        turned.apply_orientation(orientation_from_exif(exif));
+        image = turned.into_rgb8();
+    }
+    Ok(Decoded {
+        image,
+        format: Format::Jpeg,
+        jpeg: Some(facts::facts(&structure)),
+        is_lossless: false,
+    })
+}
+
+/// Size and channels from the first bytes of a file: width, height, 1 for gray or 3 for RGB.
+pub(super) fn read_size(bytes: &[u8]) -> Result<(usize, usize, usize), DecodeError> {
+    let frame = markers::parse(bytes, Until::Frame)?.frame;
+    let channels = if frame.components.len() == 1 { 1 } else { 3 };
+    Ok((frame.width, frame.height, channels))
+}
+
+/// A file as it is stored: neither turned nor converted to sRGB.
+pub(super) struct Stored {
+    pub width: usize,
+    pub height: usize,
+    /// 1 gray, 3 RGB.
+    pub channels: usize,
+    /// `height * width * channels` values.
+    pub pixels: Vec<u8>,
+}
+
+/// Decodes a file as it is stored; gray stays gray.
+pub(super) fn decode_stored(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, DecodeError> {
+    let structure = markers::parse(bytes, Until::End)?;
+    let (width, height) = (structure.frame.width, structure.frame.height);
+    let channels = if structure.frame.components.len() == 1 {
+        1
+    } else {
+        3
+    };
+    check_size(width as u64, height as u64, options)?;
+    let pixels = pixels(bytes, &structure, Channels::Stored)?;
+    Ok(Stored {
+        width,
+        height,
+        channels,
+        pixels,
+    })
+}
+
+/// What gray files become.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Channels {
+    /// Three equal channels.
+    Rgb,
+    /// One channel.
+    Stored,
+}
+
+/// The pixels of a file that is whole.
+fn pixels(
+    bytes: &[u8],
+    structure: &Structure<'_>,
+    channels: Channels,
+) -> Result<Vec<u8>, DecodeError> {
+    let space = structure.space()?;
+    whole_pixels(bytes, structure, space, channels)
+        .map_err(|error| markers::truncated_if_filled(error, bytes))
+}
+
+fn whole_pixels(
+    bytes: &[u8],
+    structure: &Structure<'_>,
+    space: Space,
+    channels: Channels,
+) -> Result<Vec<u8>, DecodeError> {
+    if is_common(structure, space) {
+        if structure.frame.is_progressive {
+            significance::verify(structure)?;
+        } else {
+            sequential::verify(structure)?;
+        }
+        check_end(bytes, structure)?;
+        let is_gray = space == Space::Gray && channels == Channels::Stored;
+        if let Some(pixels) = fast(bytes, structure, is_gray) {
+            return Ok(pixels);
+        }
+    }
+    let coefficients = if structure.frame.is_progressive {
+        progressive::decode(structure)?
+    } else {
+        sequential::decode(structure)?
+    };
+    check_end(bytes, structure)?;
+    let mut planes = Vec::with_capacity(coefficients.len());
+    for (i, coefficients) in coefficients.iter().enumerate() {
+        let quantizers = structure.frame.components[i].quantizers.as_ref();
+        let quantizers = quantizers.ok_or_else(|| broken("a quantization table is missing"))?;
+        planes.push(Plane::new(
+            coefficients,
+            quantizers,
+            structure.frame.samples(i),
+        ));
+    }
+    let pixels = color::convert(structure, space, &planes);
+    Ok(if space == Space::Gray && channels == Channels::Rgb {
+        pixels.into_iter().flat_map(|v| [v; 3]).collect()
+    } else {
+        pixels
+    })
+}
+
+/// An image whose blocks are all there still needs its end marker, possibly behind something unknown.
+fn check_end(bytes: &[u8], structure: &Structure<'_>) -> Result<(), DecodeError> {
+    let has_end = structure.end.is_some()
+        || structure.scans.last().is_some_and(|scan| {
+            let rest = bytes.get(scan.end..).unwrap_or_default();
+            memchr::memmem::find(rest, &[0xff, 0xd9]).is_some()
+        });
+    if has_end {
+        Ok(())
+    } else {
+        Err(DecodeError::Truncated(
+            "JPEG: the file ends before its end marker".to_owned(),
+        ))
+    }
+}
+
+/// Images with a shorter side have borders that `zune-jpeg` filters in another way than libjpeg.
+const MIN_COMMON_SIDE: usize = 16;
+
+/// Whether `zune-jpeg` decodes files of this kind exactly.
+fn is_common(structure: &Structure<'_>, space: Space) -> bool {
+    let frame = &structure.frame;
+    if frame.width.min(frame.height) < MIN_COMMON_SIDE {
+        return false;
+    }
+    let sampling: Vec<(usize, usize)> = frame.components.iter().map(|c| c.sampling).collect();
+    let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
+    let is_known_space = match (space, structure.adobe) {
+        (Space::Gray, None) => sampling == [(1, 1)],
+        (Space::YCbCr, None | Some(1)) => {
+            ids != *b"RGB"
+                && matches!(sampling[0], (1 | 2, 1 | 2))
+                && sampling[1..] == [(1, 1), (1, 1)]
+        }
+        (Space::Cmyk, None | Some(0)) | (Space::Ycck, Some(2)) => sampling == [(1, 1); 4],
+        _ => false,
+    };
+    let has_one_scan = structure
+        .scans
+        .first()
+        .is_some_and(|scan| scan.parts.len() == frame.components.len());
+    is_known_space && (frame.is_progressive || has_one_scan)
+}
+
+/// Decodes with `zune-jpeg`; none where it cannot.
+fn fast(bytes: &[u8], structure: &Structure<'_>, is_gray: bool) -> Option<Vec<u8>> {
+    let space = if is_gray {
+        ColorSpace::Luma
+    } else {
+        ColorSpace::RGB
+    };
+    let settings = DecoderOptions::default()
+        // Stray bytes between the headers harm no pixel.
+        .set_strict_mode(!structure.has_stray_bytes)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+        .jpeg_set_out_colorspace(space);
+    let pixels = JpegDecoder::new_with_options(ZCursor::new(bytes), settings)
+        .decode()
+        .ok()?;
+    let n_values = structure.frame.width * structure.frame.height * if is_gray { 1 } else { 3 };
+    (pixels.len() == n_values).then_some(pixels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::ImageEncoder;
+    use image::codecs::jpeg::JpegEncoder;
+
+    fn jpeg(quality: u8) -> Vec<u8> {
+        let rgb: Vec<u8> = (0..64 * 48 * 3).map(|i| (i * 7 % 256) as u8).collect();
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, quality)
+            .write_image(&rgb, 64, 48, image::ExtendedColorType::Rgb8)
+            .unwrap();
+        bytes
+    }
+
+    #[test]
+    fn quality_is_read_from_the_quantisers() {
+        for quality in [10, 30, 50, 75, 90, 95, 100] {
+            let bytes = jpeg(quality);
+            let structure = markers::parse(&bytes, Until::End).unwrap();
+            let found = facts::facts(&structure).quality;
+            assert!(
+                found.abs_diff(quality) <= 2,
+                "wrote {quality}, read {found}"
+            );
+        }
+    }
+
+    /// Nine patches of 8 x 8 in inks, stored as Adobe does: inverted, and cyan, magenta, yellow turned into YCbCr.
+    #[test]
+    fn ycck_becomes_the_colours_of_its_inks() {
+        let bytes = include_bytes!("../../tests/data/ycck.jpg");
+        let image = decode(bytes, &DecodeOptions::default()).unwrap().image;
+        assert_eq!(image.dimensions(), (24, 24));
+        let inks: [[u32; 4]; 9] = [
+            [0, 255, 255, 0],
+            [255, 0, 255, 0],
+            [255, 255, 0, 0],
+            [0, 0, 0, 0],
+            [0, 0, 0, 255],
+            [60, 120, 20, 80],
+            [0, 0, 200, 40],
+            [200, 30, 0, 0],
+            [20, 90, 160, 120],
+        ];
+        for (i, [c, m, y, k]) in (0..).zip(inks) {
+            let found = image.get_pixel(i % 3 * 8 + 4, i / 3 * 8 + 4).0;
+            let expected = [c, m, y].map(|ink| (255 - ink) * (255 - k) / 255);
+            for (found, expected) in found.into_iter().zip(expected) {
+                assert!(
+                    u32::from(found).abs_diff(expected) <= 4,
+                    "patch {i}: {found}, inks give {expected}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Blocks of sequential JPEGs: all coefficients in one scan.
+
+use super::coefficients::Coefficients;
+use super::entropy::{BlockDecoder, read_scan, stored_blocks};
+use super::frame::Frame;
+use super::huffman::{Bits, END_OF_BLOCK, Huffman, extend};
+use super::markers::{Scan, Structure};
+use super::runs::Runs;
+use crate::DecodeError;
+
+/// Reads all scans without keeping anything: only the verdict counts.
+///
+/// # Errors
+/// Data that are cut or damaged.
+pub fn verify(structure: &Structure<'_>) -> Result<(), DecodeError> {
+    for scan in needed_scans(structure) {
+        let mut blocks = Blocks::<false>::new(&structure.frame, scan, &mut [])?;
+        read_scan(&structure.frame, scan, &mut blocks)?;
+    }
+    Ok(())
+}
+
+/// Decodes all scans.
+///
+/// # Errors
+/// Data that are cut or damaged, or a component without a scan.
+pub fn decode(structure: &Structure<'_>) -> Result<Vec<Coefficients>, DecodeError> {
+    let frame = &structure.frame;
+    let mut planes: Vec<Coefficients> = (0..frame.components.len())
+        .map(|i| Coefficients::new(stored_blocks(frame, i)))
+        .collect();
+    for scan in needed_scans(structure) {
+        let mut blocks = Blocks::<true>::new(frame, scan, &mut planes)?;
+        read_scan(frame, scan, &mut blocks)?;
+    }
+    check_components(structure)?;
+    Ok(planes)
+}
+
+/// A first scan with all components is the image; whatever follows is ignored, as in libjpeg.
+fn needed_scans<'a, 'b>(structure: &'b Structure<'a>) -> &'b [Scan<'a>] {
+    match structure.scans.first() {
+        Some(first) if first.parts.len() == structure.frame.components.len() => {
+            &structure.scans[..1]
+        }
+        _ => &structure.scans,
+    }
+}
+
+/// Refuses files without a scan of some component: what a file has that was cut between two scans.
+fn check_components(structure: &Structure<'_>) -> Result<(), DecodeError> {
+    let has_scan = |component| {
+        let mut parts = structure.scans.iter().flat_map(|scan| &scan.parts);
+        parts.any(|part| part.component == component)
+    };
+    if (0..structure.frame.components.len()).all(has_scan) {
+        return Ok(());
+    }
+    Err(structure.fault.clone().unwrap_or_else(|| {
+        DecodeError::Truncated("JPEG: the scans of some color components are missing".to_owned())
+    }))
+}
+
+struct Blocks<'a, const KEEP: bool> {
+    parts: Vec<PartState>,
+    planes: &'a mut [Coefficients],
+}
+
+struct PartState {
+    component: usize,
+    dc: Huffman,
+    ac: Huffman,
+    /// Where only the verdict counts.
+    runs: Option<Runs>,
+    prediction: i32,
+}
+
+impl<'a, const KEEP: bool> Blocks<'a, KEEP> {
+    fn new(
+        frame: &Frame,
+        scan: &Scan<'_>,
+        planes: &'a mut [Coefficients],
+    ) -> Result<Self, DecodeError> {
+        let broken = |message: &str| DecodeError::Broken(format!("JPEG: {message}"));
+        let mut parts = Vec::with_capacity(scan.parts.len());
+        for part in &scan.parts {
+            let code = |code: &Option<_>| -> Result<Huffman, DecodeError> {
+                Huffman::new(
+                    code.as_deref()
+                        .ok_or_else(|| broken("a Huffman table is missing"))?,
+                )
+                .ok_or_else(|| broken("a Huffman table is damaged"))
+            };
+            let ac = code(&part.ac)?;
+            parts.push(PartState {
+                component: part.component,
+                dc: code(&part.dc).and_then(|code| {
+                    if code.is_dc() {
+                        Ok(code)
+                    } else {
+                        Err(broken("a Huffman table is damaged"))
+                    }
+                })?,
+                runs: (!KEEP).then(|| Runs::new(&ac)),
+                ac,
+                prediction: 0,
+            });
+        }
+        debug_assert!(!KEEP || planes.len() == frame.components.len());
+        Ok(Self { parts, planes })
+    }
+}
+
+impl<const KEEP: bool> BlockDecoder for Blocks<'_, KEEP> {
+    fn restart(&mut self) {
+        for part in &mut self.parts {
+            part.prediction = 0;
+        }
+    }
+
+    #[inline(always)]
+    fn decode(&mut self, bits: &mut Bits<'_>, part: usize, block: usize) -> Option<()> {
+        let part = &mut self.parts[part];
+        if let Some(runs) = &part.runs {
+            // A copy stays in registers.
+            let mut local = *bits;
+            local.refill();
+            local.consume(u32::from(part.dc.peek(&local)?.n_bits));
+            let end = runs.skip_block(&part.ac, &mut local);
+            *bits = local;
+            return end;
+        }
+        let block = self.planes[part.component].block(block);
+        bits.refill();
+        let symbol = part.dc.peek(bits)?;
+        bits.consume(u32::from(symbol.n_code));
+        let n = u32::from(symbol.raw);
+        part.prediction = part.prediction.wrapping_add(extend(bits.take(n), n));
+        block[0] = part.prediction as i16;
+        let mut position = 1;
+        while position < 64 {
+            bits.refill();
+            let symbol = part.ac.peek(bits)?;
+            bits.consume(u32::from(symbol.n_code));
+            let n = u32::from(symbol.raw & 15);
+            position += usize::from(symbol.advance);
+            if n > 0 {
+                *block.get_mut(position - 1)? = extend(bits.take(n), n) as i16;
+            }
+        }
+        (position == 64 || position > END_OF_BLOCK as usize).then_some(())
+    }
+}
