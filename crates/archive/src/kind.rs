@@ -26,7 +26,7 @@ impl ArchiveKind {
         let is_named = path
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("zip") || e.eq_ignore_ascii_case("cbz"));
-        if kind.is_none() && is_named && read_directory(&SharedFile::open(path)?).is_ok() {
+        if kind.is_none() && is_named && matches!(read_directory(&SharedFile::open(path)?), Ok(Some(_))) {
             return Ok(Some(Self::Zip));
         }
         Ok(kind)

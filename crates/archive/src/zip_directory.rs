@@ -51,8 +51,12 @@ impl ZipMember {
 /// Reads the directory of a zip.
 ///
 /// Data before the zip (a program that unpacks itself) and a comment behind it are accepted.
-pub(crate) fn read_directory(file: &SharedFile) -> Result<Vec<ZipMember>, ArchiveError> {
-    let end = find_end(file)?;
+///
+/// `None` when the file has no end of a zip.
+pub(crate) fn read_directory(file: &SharedFile) -> Result<Option<Vec<ZipMember>>, ArchiveError> {
+    let Some(end) = find_end(file)? else {
+        return Ok(None);
+    };
     let start = end
         .before
         .checked_sub(end.size)
@@ -74,7 +78,7 @@ pub(crate) fn read_directory(file: &SharedFile) -> Result<Vec<ZipMember>, Archiv
         members.push(member);
         rest = behind;
     }
-    Ok(members)
+    Ok(Some(members))
 }
 
 /// What the end of a zip tells of its directory.
@@ -86,7 +90,7 @@ struct End {
     offset: u64,
 }
 
-fn find_end(file: &SharedFile) -> Result<End, ArchiveError> {
+fn find_end(file: &SharedFile) -> Result<Option<End>, ArchiveError> {
     const BYTES: usize = 22;
     const MAX_COMMENT: u64 = u16::MAX as u64;
     let tail_start = file.len().saturating_sub(BYTES as u64 + MAX_COMMENT);
@@ -95,29 +99,24 @@ fn find_end(file: &SharedFile) -> Result<End, ArchiveError> {
         let comment = u16_at(&tail[*at..], 20).map_or(0, usize::from);
         at + BYTES + comment <= tail.len()
     };
-    let at = (0..tail.len().saturating_sub(BYTES - 1))
-        .rev()
-        .filter(|&at| tail[at..].starts_with(END))
-        .find(reaches_end)
-        .ok_or_else(|| {
-            ArchiveError::CutShort(
-                "the list of its members, which is the end of a zip, is missing".to_owned(),
-            )
-        })?;
+    let mut positions = (0..tail.len().saturating_sub(BYTES - 1)).rev();
+    let Some(at) = positions.find(|at| tail[*at..].starts_with(END) && reaches_end(at)) else {
+        return Ok(None);
+    };
     let field = |at: usize| u16_at(&tail, at).unwrap_or_default();
     let long = |at: usize| u32_at(&tail, at).map(u64::from).unwrap_or_default();
     let position = tail_start + at as u64;
     if let Some(end) = find_end64(file, position)? {
-        return Ok(end);
+        return Ok(Some(end));
     }
     if field(at + 4) != 0 || field(at + 6) != 0 || field(at + 8) != field(at + 10) {
         return Err(multi_part());
     }
-    Ok(End {
+    Ok(Some(End {
         before: position,
         size: long(at + 12),
         offset: long(at + 16),
-    })
+    }))
 }
 
 /// The zip64 records before the end, when there are any.

@@ -25,22 +25,18 @@ impl ZipFile {
     /// [`ArchiveError`], in words that follow the name of the file, when it is another kind of file, cut short or damaged.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         let file = SharedFile::open(path)?;
-        let members = match read_directory(&file) {
-            Ok(members) => members,
+        let Some(members) = read_directory(&file)? else {
             // Without the end of a zip, its start tells whether it ever was one.
-            Err(error) => {
-                let head = file.read_range(0, 512)?;
-                return Err(match ArchiveKind::of_head(&head) {
-                    Some(ArchiveKind::Zip) => error,
-                    _ if head.starts_with(b"PK\x07\x08") => ArchiveError::Unsupported(
-                        "the first part of a zip in several parts: join them first".to_owned(),
-                    ),
-                    _ if matches!(error, ArchiveError::CutShort(_)) => {
-                        ArchiveError::NotAnArchive(describe(&head, file.len()))
-                    }
-                    _ => error,
-                });
-            }
+            let head = file.read_range(0, 512)?;
+            return Err(match ArchiveKind::of_head(&head) {
+                Some(ArchiveKind::Zip) => ArchiveError::CutShort(
+                    "the list of its members, which is the end of a zip, is missing".to_owned(),
+                ),
+                _ if head.starts_with(b"PK\x07\x08") => ArchiveError::Unsupported(
+                    "the first part of a zip in several parts: join them first".to_owned(),
+                ),
+                _ => ArchiveError::NotAnArchive(describe(&head, file.len())),
+            });
         };
         Ok(Self {
             file,
