@@ -26,7 +26,10 @@ impl ArchiveKind {
         let is_named = path
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("zip") || e.eq_ignore_ascii_case("cbz"));
-        if kind.is_none() && is_named && matches!(read_directory(&SharedFile::open(path)?), Ok(Some(_))) {
+        if kind.is_none()
+            && is_named
+            && matches!(read_directory(&SharedFile::open(path)?), Ok(Some(_)))
+        {
             return Ok(Some(Self::Zip));
         }
         Ok(kind)
@@ -134,7 +137,10 @@ mod tests {
             (b"<?xml version='1.0'?><html>", "web page"),
             (b"<?xml version='1.0'?><Error><Code>AccessDenied", "XML"),
             (b"{\"error\": \"quota\"}", "JSON"),
-            (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+            (
+                b"version https://git-lfs.github.com/spec/v1",
+                "git lfs pull",
+            ),
             (b"7z\xbc\xaf\x27\x1c", "7z"),
             (b"Rar!\x1a\x07\x01\0", "RAR"),
             (b"\x1f\x8b\x08\0", "gzip"),

@@ -39,7 +39,10 @@ pub fn decode_path(raw: &[u8], page: CodePage) -> Cow<'_, str> {
         return text.into();
     }
     let part = |part| {
-        let pieces: Vec<String> = pieces(part, page).into_iter().map(|(_, text)| text).collect();
+        let pieces: Vec<String> = pieces(part, page)
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect();
         pieces.join("\\")
     };
     let parts: Vec<String> = raw.split(|b| *b == b'/').map(part).collect();
@@ -124,7 +127,8 @@ impl Speller {
             n += 1;
         }
         let new = self.spelled.len();
-        self.spelled.push(format!("{}{name}/", self.spelled[folder]));
+        self.spelled
+            .push(format!("{}{name}/", self.spelled[folder]));
         self.folders.insert((folder, raw), new);
         new
     }
@@ -172,7 +176,9 @@ fn decode_piece(raw: &[u8], page: CodePage) -> String {
         return text.to_owned();
     }
     let dos = || cp437(raw).filter(|_| page == CodePage::Dos);
-    cp932(raw, page).or_else(dos).unwrap_or_else(|| escape_bytes(raw))
+    cp932(raw, page)
+        .or_else(dos)
+        .unwrap_or_else(|| escape_bytes(raw))
 }
 
 fn is_double_byte(bytes: &[u8]) -> bool {
@@ -187,9 +193,7 @@ fn cp932(raw: &[u8], page: CodePage) -> Option<String> {
     let text = encoding_rs::SHIFT_JIS
         .decode_without_bom_handling_and_without_replacement(raw)?
         .into_owned();
-    let is_doubtful = |c: char| {
-        matches!(c, '\u{ff61}'..='\u{ff9f}' | '\u{e000}'..='\u{f8ff}' | '\u{80}'..='\u{9f}')
-    };
+    let is_doubtful = |c: char| matches!(c, '\u{ff61}'..='\u{ff9f}' | '\u{e000}'..='\u{f8ff}' | '\u{80}'..='\u{9f}');
     if text.chars().any(is_doubtful) {
         return None;
     }
@@ -278,7 +282,11 @@ mod tests {
             "\\xC4\\xE3\\xBA\\xC3.png",
             "\\xC4\\xE3\\xBA\\xC3.png",
         ),
-        (b"not-\xff-utf8.png", "not-\\xFF-utf8.png", "not-\\xFF-utf8.png"),
+        (
+            b"not-\xff-utf8.png",
+            "not-\\xFF-utf8.png",
+            "not-\\xFF-utf8.png",
+        ),
         // Each part by itself.
         (
             b"\x83l\x83R/caf\xe9.png",
@@ -286,7 +294,11 @@ mod tests {
             "ネコ/caf\\xE9.png",
         ),
         (b"dog\\a\\1.png", "dog/a/1.png", "dog/a/1.png"),
-        (b"a\nb\x1b[31m.png", "a\\x0Ab\\x1B[31m.png", "a\\x0Ab\\x1B[31m.png"),
+        (
+            b"a\nb\x1b[31m.png",
+            "a\\x0Ab\\x1B[31m.png",
+            "a\\x0Ab\\x1B[31m.png",
+        ),
         (
             "gnp\u{202e}.exe".as_bytes(),
             "gnp\\u{202e}.exe",
@@ -347,7 +359,10 @@ mod tests {
         for page in [CodePage::Unknown, CodePage::Dos] {
             let mut seen = HashSet::new();
             for byte in (0..=255u8).filter(|b| !b"/\\".contains(b)) {
-                assert!(seen.insert(Speller::new("").spell(&[b'a', byte], page)), "{byte:x}");
+                assert!(
+                    seen.insert(Speller::new("").spell(&[b'a', byte], page)),
+                    "{byte:x}"
+                );
             }
         }
     }

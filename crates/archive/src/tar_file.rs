@@ -124,9 +124,7 @@ impl TarFile {
                     .read_range(member.offset, member.size.min(limit))?,
             ),
         };
-        bytes.ok_or_else(|| {
-            ArchiveError::CutShort("the tar ends before this file does".to_owned())
-        })
+        bytes.ok_or_else(|| ArchiveError::CutShort("the tar ends before this file does".to_owned()))
     }
 }
 

@@ -69,11 +69,7 @@ impl SparseMap {
     ///
     /// # Errors
     /// As [`of_pax`](Self::of_pax).
-    pub(crate) fn of_gnu(
-        file: &SharedFile,
-        header: u64,
-        n_stored: u64,
-    ) -> io::Result<(Self, u64)> {
+    pub(crate) fn of_gnu(file: &SharedFile, header: u64, n_stored: u64) -> io::Result<(Self, u64)> {
         let mut block = file.read_range(header, BLOCK)?;
         if block.len() as u64 != BLOCK {
             return Err(damaged());

@@ -28,8 +28,13 @@ fn contents(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let tar = open(bytes);
     assert_eq!(tar.damage(), None);
     let all = read(&tar).into_iter();
-    all.map(|(name, bytes)| (name.clone(), bytes.unwrap_or_else(|e| panic!("{name}: {e}"))))
-        .collect()
+    all.map(|(name, bytes)| {
+        (
+            name.clone(),
+            bytes.unwrap_or_else(|e| panic!("{name}: {e}")),
+        )
+    })
+    .collect()
 }
 
 fn file(name: &[u8], bytes: &[u8], kind: u8, magic: &[u8]) -> Vec<u8> {
@@ -120,7 +125,12 @@ fn sparse_members_have_zeros_in_their_holes() {
             ("GNU.sparse.name", "v10.png"),
             ("GNU.sparse.realsize", "5000"),
         ]),
-        file(b"GNUSparseFile.1/v10.png", &[map, data].concat(), b'0', USTAR),
+        file(
+            b"GNUSparseFile.1/v10.png",
+            &[map, data].concat(),
+            b'0',
+            USTAR,
+        ),
     ]
     .concat();
     let plain = file(b"z.png", b"behind", b'0', USTAR);
@@ -226,7 +236,9 @@ fn mutated_tars_never_panic() {
     let folder = tempfile::tempdir().unwrap();
     let mut state = 7u64;
     let mut next = |n: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (state >> 33) as usize % n
     };
     let mut n_members = 0;

@@ -58,7 +58,13 @@ fn names_follow_flag_and_unicode_field() {
     assert_eq!(
         names(&zip),
         [
-            "猫.png", "é.png", "é2.png", "猫3.png", "new.png", "\\xFF.png", "café.png"
+            "猫.png",
+            "é.png",
+            "é2.png",
+            "猫3.png",
+            "new.png",
+            "\\xFF.png",
+            "café.png"
         ]
     );
     assert_eq!(zip.members()[1].name.page, CodePage::Unknown);
@@ -75,11 +81,19 @@ fn zip64_fields_and_ends_are_read() {
         ("end", zip_with(&[member(b"0", b"0"), wide.clone()], true)),
         (
             "data before it",
-            [b"#!/bin/sh\n".to_vec(), zip_with(&[member(b"0", b"0"), wide], true)].concat(),
+            [
+                b"#!/bin/sh\n".to_vec(),
+                zip_with(&[member(b"0", b"0"), wide], true),
+            ]
+            .concat(),
         ),
         (
             "data behind it",
-            [zip(&[member(b"0", b"0"), member(b"a.png", b"wide")]), vec![7; 99]].concat(),
+            [
+                zip(&[member(b"0", b"0"), member(b"a.png", b"wide")]),
+                vec![7; 99],
+            ]
+            .concat(),
         ),
     ] {
         let zip = open(&bytes).unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -93,7 +107,9 @@ fn a_zip_of_a_writer_reads_back_and_damage_is_noticed() {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Deflated);
-    let bytes: Vec<u8> = (0..100_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
+    let bytes: Vec<u8> = (0..100_000u32)
+        .map(|i| (i.wrapping_mul(i) >> 7) as u8)
+        .collect();
     writer.start_file("a.png", options).unwrap();
     writer.write_all(&bytes).unwrap();
     let file = writer.finish().unwrap().into_inner();
@@ -115,7 +131,14 @@ fn members_that_are_not_read_say_why() {
     members.extend([14, 93, 95, 98, 77].map(|method| with(method, 0)));
     let zip = open(&zip(&members)).unwrap();
     let words = [
-        "encrypted", "encrypted", "Deflate64", "bzip2", "LZMA", "Zstandard", "XZ", "PPMd",
+        "encrypted",
+        "encrypted",
+        "Deflate64",
+        "bzip2",
+        "LZMA",
+        "Zstandard",
+        "XZ",
+        "PPMd",
         "method 77",
     ];
     for (i, word) in words.iter().enumerate() {
@@ -133,8 +156,14 @@ fn files_that_are_no_zips_say_what_they_are() {
     parts[end + 4] = 2;
     for (bytes, word) in [
         (b"".as_slice(), "an empty file"),
-        (b"<!DOCTYPE html><html><body>Quota</body></html>", "a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid x\n", "git lfs pull"),
+        (
+            b"<!DOCTYPE html><html><body>Quota</body></html>",
+            "a web page",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid x\n",
+            "git lfs pull",
+        ),
         (&[0; 4096], "begins with zero bytes"),
         (b"Rar!\x1a\x07\x00 more", "a RAR archive"),
         (b"7z\xbc\xaf\x27\x1c more", "a 7z archive"),
@@ -172,7 +201,9 @@ fn mutated_zips_never_panic() {
     let folder = tempfile::tempdir().unwrap();
     let mut state = 1u64;
     let mut next = |n: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (state >> 33) as usize % n
     };
     let mut n_open = 0;

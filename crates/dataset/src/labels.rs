@@ -220,7 +220,9 @@ mod tests {
     }
 
     fn resolve(json: &str, n: usize) -> Result<Resolved, Vec<Problem>> {
-        Labels::parse(json.as_bytes()).unwrap().resolve(&names(n), &Aliases::default())
+        Labels::parse(json.as_bytes())
+            .unwrap()
+            .resolve(&names(n), &Aliases::default())
     }
 
     #[test]
@@ -263,7 +265,11 @@ mod tests {
             (both, "a\\1.png", 1),
             (both, "a/1.png", 1),
         ] {
-            assert_eq!(class(json, name), Some(Label::Class(expected)), "{json} {name}");
+            assert_eq!(
+                class(json, name),
+                Some(Label::Class(expected)),
+                "{json} {name}"
+            );
         }
         let names = ["a\\1.png".to_owned()];
         let strangers = |json: &str| labels(json).strangers(&names, &Aliases::default());

@@ -94,14 +94,22 @@ fn labels_are_found_by_every_spelling_that_the_reference_accepts() {
 fn every_member_of_one_name_is_listed_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (png(1), png(2));
-    let members = [(b"a.png".as_slice(), one.as_slice()), (b"b.png", &one), (b"a.png", &two)];
+    let members = [
+        (b"a.png".as_slice(), one.as_slice()),
+        (b"b.png", &one),
+        (b"a.png", &two),
+    ];
     let path = write(folder.path(), "x.zip", &raw_zip(&members));
     let source = Source::open(&path).unwrap();
     assert_eq!(source.names(), ["a.png", "a.png#2", "b.png"]);
     assert_eq!(source.read("a.png").unwrap(), one);
     assert_eq!(source.read("a.png#2").unwrap(), two);
     let report = verify(&source, || ()).unwrap();
-    let found: Vec<_> = report.problems.iter().map(|p| (p.name.as_str(), &p.kind)).collect();
+    let found: Vec<_> = report
+        .problems
+        .iter()
+        .map(|p| (p.name.as_str(), &p.kind))
+        .collect();
     assert_eq!(found, [("a.png#2", &ProblemKind::DuplicateNames)]);
 }
 
@@ -154,7 +162,11 @@ fn files_of_operating_systems_are_left_out_by_content() {
     ];
     let zip = write(folder.path(), "x.zip", &raw_zip(&members));
     for (name, bytes) in members {
-        write(folder.path(), &format!("tree/{}", str::from_utf8(name).unwrap()), bytes);
+        write(
+            folder.path(),
+            &format!("tree/{}", str::from_utf8(name).unwrap()),
+            bytes,
+        );
     }
     for path in [zip, folder.path().join("tree")] {
         let source = Source::open(&path).unwrap();
@@ -176,14 +188,21 @@ fn images_are_told_by_content_where_asked_and_links_are_named() {
     for (i, name) in ["a.png", "b", "c.dat", "d/e.jpg_large"].iter().enumerate() {
         write(&root, name, &png(i));
     }
-    write(&root, "BMW notes.txt", b"BMW is no bitmap, though it begins like one.");
+    write(
+        &root,
+        "BMW notes.txt",
+        b"BMW is no bitmap, though it begins like one.",
+    );
     write(folder.path(), "other/f.png", &png(9));
     symlink(folder.path().join("other"), root.join("linked")).unwrap();
     symlink("/nowhere.png", root.join("gone.png")).unwrap();
     let by_name = Source::open(&root).unwrap();
     assert_eq!(by_name.names(), ["a.png"]);
     let sentence = by_name.images_without_extension().unwrap();
-    assert!(sentence.contains("3 image(s)") && sentence.contains("c.dat"), "{sentence}");
+    assert!(
+        sentence.contains("3 image(s)") && sentence.contains("c.dat"),
+        "{sentence}"
+    );
     let source = Source::open_by_content(&root).unwrap();
     assert_eq!(source.names(), ["a.png", "b", "c.dat", "d/e.jpg_large"]);
     assert_eq!(source.others(), ["BMW notes.txt"]);
@@ -199,7 +218,10 @@ fn files_that_are_no_zips_are_said_in_words() {
     for (bytes, word) in [
         (b"".as_slice(), "an empty file"),
         (b"<html><title>Sign in</title>", "a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "git lfs pull",
+        ),
         (&[0; 2048], "zero bytes"),
         (b"Rar!\x1a\x07\x01\x00", "RAR"),
         (b"7z\xbc\xaf\x27\x1c\0\x04", "7z"),

@@ -140,14 +140,18 @@ fn images_are_told_by_content_and_what_is_left_out_is_named() {
     std::fs::write(root.join("page.zip"), b"<html>").unwrap();
     let arguments = |b| {
         let features = ["--features", "random-inception-small", "--bootstrap", "0"];
-        [&["--json", "images", "a", b, "--metrics", "kid"], &features[..]].concat()
+        let images = ["--json", "images", "a", b, "--metrics", "kid"];
+        [images.as_slice(), &features].concat()
     };
     let output = eval(root, &arguments("b"));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(result["flavour"]["n_fakes"], 6);
-    assert!(text.contains("1 linked folder(s) left out") && text.contains("more"), "{text}");
+    assert!(
+        text.contains("1 linked folder(s) left out") && text.contains("more"),
+        "{text}"
+    );
     assert!(text.contains("1 file(s) of the operating system"), "{text}");
     let error = fails(root, &arguments("page.zip"));
     assert!(error.contains("a web page"), "{error}");

@@ -130,14 +130,34 @@ fn archives_that_are_none_are_said_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let whole = raw_zip(&[(b"a.png", &png(1))]);
     let cases: [(&str, &[u8], &str, &str); 8] = [
-        ("page.zip", b"<!DOCTYPE html><html>", "a web page", "not_a_picture"),
+        (
+            "page.zip",
+            b"<!DOCTYPE html><html>",
+            "a web page",
+            "not_a_picture",
+        ),
         ("empty.zip", b"", "an empty file", "not_a_picture"),
-        ("lfs.zip", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull", "not_a_picture"),
+        (
+            "lfs.zip",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "git lfs pull",
+            "not_a_picture",
+        ),
         ("zeros.zip", &[0; 4096], "zero bytes", "not_a_picture"),
         ("rar.cbz", b"Rar!\x1a\x07\x01\x00", "RAR", "not_a_picture"),
-        ("seven.zip", b"7z\xbc\xaf\x27\x1c\0\x04", "7z", "not_a_picture"),
+        (
+            "seven.zip",
+            b"7z\xbc\xaf\x27\x1c\0\x04",
+            "7z",
+            "not_a_picture",
+        ),
         ("gz.tar", b"\x1f\x8b\x08\0", "gzip", "not_a_picture"),
-        ("cut.zip", &whole[..whole.len() - 30], "cut short", "unreadable"),
+        (
+            "cut.zip",
+            &whole[..whole.len() - 30],
+            "cut short",
+            "unreadable",
+        ),
     ];
     write(folder.path(), "dump/good.png", &png(2));
     // An image in spite of its name.

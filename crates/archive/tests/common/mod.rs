@@ -51,24 +51,36 @@ pub fn zip_with(members: &[Member], has_end64: bool) -> Vec<u8> {
         let at = out.len() as u32;
         let (size, crc) = (m.bytes.len() as u32, crc32fast::hash(&m.bytes));
         out.extend(b"PK\x03\x04");
-        [20, m.flags, m.method, 0, 0x21].iter().for_each(|v| short(&mut out, *v));
+        [20, m.flags, m.method, 0, 0x21]
+            .iter()
+            .for_each(|v| short(&mut out, *v));
         [crc, size, size].iter().for_each(|v| long(&mut out, *v));
-        [m.name.len() as u16, 0].iter().for_each(|v| short(&mut out, *v));
+        [m.name.len() as u16, 0]
+            .iter()
+            .for_each(|v| short(&mut out, *v));
         out.extend(&m.name);
         out.extend(&m.bytes);
         let mut extra = m.extra.clone();
         let mut fields = [size, size, at];
         if m.is_zip64 {
             extra.extend([1, 0, 24, 0]);
-            fields.iter().for_each(|v| extra.extend(u64::from(*v).to_le_bytes()));
+            fields
+                .iter()
+                .for_each(|v| extra.extend(u64::from(*v).to_le_bytes()));
             fields = [u32::MAX; 3];
         }
         let d = &mut directory;
         d.extend(b"PK\x01\x02");
-        [0x031e, 20, m.flags, m.method, 0, 0x21].iter().for_each(|v| short(d, *v));
+        [0x031e, 20, m.flags, m.method, 0, 0x21]
+            .iter()
+            .for_each(|v| short(d, *v));
         [crc, fields[0], fields[1]].iter().for_each(|v| long(d, *v));
-        [m.name.len() as u16, extra.len() as u16, 0, 0, 0].iter().for_each(|v| short(d, *v));
-        [0o100_644 << 16, fields[2]].iter().for_each(|v| long(d, *v));
+        [m.name.len() as u16, extra.len() as u16, 0, 0, 0]
+            .iter()
+            .for_each(|v| short(d, *v));
+        [0o100_644 << 16, fields[2]]
+            .iter()
+            .for_each(|v| long(d, *v));
         d.extend(&m.name);
         d.extend(&extra);
     }
@@ -81,7 +93,9 @@ pub fn zip_with(members: &[Member], has_end64: bool) -> Vec<u8> {
         out.extend(44u64.to_le_bytes());
         [45, 45].iter().for_each(|v| short(&mut out, *v));
         [0, 0].iter().for_each(|v| long(&mut out, *v));
-        [n as u64, n as u64, size as u64, start as u64].iter().for_each(|v| out.extend(v.to_le_bytes()));
+        [n as u64, n as u64, size as u64, start as u64]
+            .iter()
+            .for_each(|v| out.extend(v.to_le_bytes()));
         out.extend(b"PK\x06\x07");
         long(&mut out, 0);
         out.extend(end64.to_le_bytes());
@@ -89,7 +103,9 @@ pub fn zip_with(members: &[Member], has_end64: bool) -> Vec<u8> {
         fields = (u16::MAX, u32::MAX, u32::MAX);
     }
     out.extend(b"PK\x05\x06");
-    [0, 0, fields.0, fields.0].iter().for_each(|v| short(&mut out, *v));
+    [0, 0, fields.0, fields.0]
+        .iter()
+        .for_each(|v| short(&mut out, *v));
     [fields.1, fields.2].iter().for_each(|v| long(&mut out, *v));
     short(&mut out, 0);
     out

@@ -159,7 +159,8 @@ fn list_path(input: &Path) -> Option<PathBuf> {
 /// Whether an input is named as an archive, of a kind that is read or not.
 fn is_called_archive(path: &Path) -> bool {
     const EXTENSIONS: &[&str] = &[
-        "7z", "bz2", "cb7", "cbr", "cbt", "cbz", "gz", "lzh", "rar", "tar", "tgz", "xz", "zip", "zst",
+        "7z", "bz2", "cb7", "cbr", "cbt", "cbz", "gz", "lzh", "rar", "tar", "tgz", "xz", "zip",
+        "zst",
     ];
     EXTENSIONS.contains(&extension(path).as_str())
 }
@@ -201,7 +202,11 @@ impl Folders<'_> {
                 .skip
                 .iter()
                 .any(|skipped| skipped.file_name() == path.file_name());
-            if may_skip && path.canonicalize().is_ok_and(|path| self.skip.contains(&path)) {
+            if may_skip
+                && path
+                    .canonicalize()
+                    .is_ok_and(|path| self.skip.contains(&path))
+            {
                 continue;
             }
             let raw = [raw, item.file_name().as_encoded_bytes()].concat();
