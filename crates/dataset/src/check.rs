@@ -76,7 +76,7 @@ pub enum ProblemKind {
     StrayFile,
     /// A name that leads out of the dataset.
     UnsafeName,
-    /// Two entries of the zip have the same name.
+    /// Another entry of the zip has the same name.
     DuplicateNames,
 }
 
@@ -103,7 +103,7 @@ impl ProblemKind {
             Self::StrayLabel => "a label without a picture",
             Self::StrayFile => "not a sample (keep other files beside the dataset)",
             Self::UnsafeName => "a name that leads out of the dataset",
-            Self::DuplicateNames => "several entries of one name",
+            Self::DuplicateNames => "another entry of the same name (pack the set anew)",
         }
     }
 
@@ -228,11 +228,8 @@ pub fn check(
             ProblemKind::NoImages,
         ));
     }
-    if source.has_duplicate_names() {
-        problems.push(Problem::new(
-            source.path().display().to_string(),
-            ProblemKind::DuplicateNames,
-        ));
+    for name in source.duplicates() {
+        problems.push(Problem::new(name, ProblemKind::DuplicateNames));
     }
 
     // Pictures.
@@ -261,7 +258,7 @@ pub fn check(
         }
         _ => Labels::default(),
     };
-    match labels.resolve(names) {
+    match labels.resolve(names, source.aliases()) {
         Ok(resolved) => label_dim = resolved.dim,
         Err(offenders) => problems.extend(offenders),
     }
@@ -274,7 +271,7 @@ pub fn check(
 
     // Everything else that lies there.
     if options.strays {
-        for name in labels.strangers(names) {
+        for name in labels.strangers(names, source.aliases()) {
             problems.push(Problem::new(name, ProblemKind::StrayLabel));
         }
         for name in source

@@ -25,14 +25,16 @@ pub enum Error {
         /// The archive.
         path: PathBuf,
         /// Why not.
-        source: zip::result::ZipError,
+        source: archive::ArchiveError,
     },
     /// Neither a folder nor a zip.
-    #[error("'{0}' is neither a folder nor a .zip file")]
-    UnknownKind(PathBuf),
-    /// A name that is not Unicode cannot be listed in `dataset.json`.
-    #[error("the name of '{0}' is not valid Unicode; rename it")]
-    BadName(PathBuf),
+    #[error("'{path}' is neither a folder nor a .zip file: it is {found}")]
+    UnknownKind {
+        /// The file.
+        path: PathBuf,
+        /// What its first bytes tell.
+        found: String,
+    },
     /// Nothing to train on.
     #[error("'{0}' holds no pictures")]
     NoImages(PathBuf),

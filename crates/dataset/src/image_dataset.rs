@@ -71,7 +71,7 @@ impl ImageDataset {
                 })?;
                 let n_images = source.names().len();
                 labels
-                    .resolve(source.names())
+                    .resolve(source.names(), source.aliases())
                     .map_err(|problems| Error::Contract {
                         path,
                         report: Box::new(CheckReport::from_problems(n_images, problems)),

@@ -1,11 +1,13 @@
 //! `dataset.json`: `{"labels": [["00000/img00000000.png", 3], ...]}`, with classes or vectors, or `{"labels": null}`.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::check::{Problem, ProblemKind};
+use crate::listing::Aliases;
 
 /// The label of a sample as `dataset.json` has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub enum Label {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Labels {
     by_name: HashMap<String, Result<Label, String>>,
+    /// Names with `\`, by the same with `/`.
+    by_path: HashMap<String, String>,
 }
 
 /// Labels in the order of the samples.
@@ -37,11 +41,12 @@ pub(crate) struct Resolved {
 impl Labels {
     /// Reads `dataset.json`; null labels are none.
     ///
-    /// A bad label of one picture is no error here; [`check`](crate::check) tells about it by name.
+    /// Names may have `\` for `/`. A bad label of one picture is no error here; [`check`](crate::check) tells about it by name.
     ///
     /// # Errors
     /// A reason, when the file has another form.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let root: Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         let entries = match root.get("labels") {
             Some(Value::Null) => return Ok(Self::default()),
@@ -50,15 +55,19 @@ impl Labels {
             None => return Err("there is no 'labels'".to_owned()),
         };
         let mut by_name = HashMap::with_capacity(entries.len());
+        let mut by_path = HashMap::new();
         for (i, entry) in entries.iter().enumerate() {
             match entry.as_array().map(Vec::as_slice) {
                 Some([Value::String(name), label]) => {
                     by_name.insert(name.clone(), read_label(label));
+                    if name.contains('\\') {
+                        by_path.insert(with_slashes(name).into_owned(), name.clone());
+                    }
                 }
                 _ => return Err(format!("entry {i} of 'labels' is not [name, label]")),
             }
         }
-        Ok(Self { by_name })
+        Ok(Self { by_name, by_path })
     }
 
     /// Whether there is no label at all.
@@ -68,23 +77,45 @@ impl Labels {
 
     /// The label of a sample, when it has a good one.
     pub fn get(&self, name: &str) -> Option<&Label> {
-        self.by_name.get(name)?.as_ref().ok()
+        self.of(name, &Aliases::default())
+    }
+
+    pub(crate) fn of(&self, name: &str, aliases: &Aliases) -> Option<&Label> {
+        self.find(name, aliases)?.1.as_ref().ok()
+    }
+
+    /// The entry of a sample: by its name with `/`, as the reference's loader has it, by its name as it is, by an entry
+    /// that has `\`, and by other texts of its name.
+    fn find(&self, name: &str, aliases: &Aliases) -> Option<(&String, &Result<Label, String>)> {
+        let find = |name: &str| {
+            let path = with_slashes(name);
+            let found = self.by_name.get_key_value(path.as_ref());
+            found
+                .or_else(|| self.by_name.get_key_value(name))
+                .or_else(|| self.by_name.get_key_value(self.by_path.get(path.as_ref())?))
+        };
+        let others = aliases.of(name).iter();
+        find(name).or_else(|| others.map(String::as_str).find_map(find))
     }
 
     /// Names with a label that are not among `names`, sorted.
-    pub(crate) fn strangers(&self, names: &[String]) -> Vec<String> {
-        let mut strangers: Vec<_> = self
-            .by_name
-            .keys()
-            .filter(|name| names.binary_search(name).is_err())
-            .cloned()
+    pub(crate) fn strangers(&self, names: &[String], aliases: &Aliases) -> Vec<String> {
+        let used: HashSet<&String> = names
+            .iter()
+            .filter_map(|name| Some(self.find(name, aliases)?.0))
             .collect();
+        let all = self.by_name.keys();
+        let mut strangers: Vec<_> = all.filter(|name| !used.contains(name)).cloned().collect();
         strangers.sort_unstable();
         strangers
     }
 
     /// Labels in the order of `names`, or what is wrong with any of them.
-    pub(crate) fn resolve(&self, names: &[String]) -> Result<Resolved, Vec<Problem>> {
+    pub(crate) fn resolve(
+        &self,
+        names: &[String],
+        aliases: &Aliases,
+    ) -> Result<Resolved, Vec<Problem>> {
         if self.is_empty() {
             return Ok(Resolved::default());
         }
@@ -92,7 +123,7 @@ impl Labels {
         let mut raw = Vec::with_capacity(names.len());
         let mut form = None;
         for name in names {
-            let kind = match self.by_name.get(name) {
+            let kind = match self.find(name, aliases).map(|(_, label)| label) {
                 None => ProblemKind::MissingLabel,
                 Some(Err(reason)) => ProblemKind::BadLabel(reason.clone()),
                 Some(Ok(label)) => {
@@ -145,6 +176,13 @@ impl Resolved {
     }
 }
 
+fn with_slashes(name: &str) -> Cow<'_, str> {
+    match name.contains('\\') {
+        true => name.replace('\\', "/").into(),
+        false => name.into(),
+    }
+}
+
 fn describe(form: Option<usize>) -> String {
     match form {
         None => "a class".to_owned(),
@@ -182,7 +220,9 @@ mod tests {
     }
 
     fn resolve(json: &str, n: usize) -> Result<Resolved, Vec<Problem>> {
-        Labels::parse(json.as_bytes()).unwrap().resolve(&names(n))
+        Labels::parse(json.as_bytes())
+            .unwrap()
+            .resolve(&names(n), &Aliases::default())
     }
 
     #[test]
@@ -207,6 +247,35 @@ mod tests {
         let problems = resolve(json, 5).unwrap_err();
         let offenders: Vec<_> = problems.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(offenders, ["1.png", "2.png", "3.png", "4.png"]);
+    }
+
+    #[test]
+    fn backslashes_are_separators_as_in_the_reference() {
+        let labels = |json: &str| Labels::parse(json.as_bytes()).unwrap();
+        let class = |json: &str, name: &str| labels(json).get(name).cloned();
+        let slash = r#"{"labels": [["a/1.png", 1]]}"#;
+        let backslash = r#"{"labels": [["a\\1.png", 2]]}"#;
+        let both = r#"{"labels": [["a\\1.png", 2], ["a/1.png", 1]]}"#;
+        // `labels[fname.replace("\\", "/")]`
+        for (json, name, expected) in [
+            (slash, "a\\1.png", 1),
+            (slash, "a/1.png", 1),
+            (backslash, "a/1.png", 2),
+            (backslash, "a\\1.png", 2),
+            (both, "a\\1.png", 1),
+            (both, "a/1.png", 1),
+        ] {
+            assert_eq!(
+                class(json, name),
+                Some(Label::Class(expected)),
+                "{json} {name}"
+            );
+        }
+        let names = ["a\\1.png".to_owned()];
+        let strangers = |json: &str| labels(json).strangers(&names, &Aliases::default());
+        assert_eq!(strangers(slash), Vec::<String>::new());
+        assert_eq!(strangers(backslash), Vec::<String>::new());
+        assert_eq!(strangers(both), ["a\\1.png"]);
     }
 
     #[test]

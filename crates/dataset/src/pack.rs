@@ -93,7 +93,11 @@ pub fn pack(
             match sample {
                 Ok(sample) => {
                     writer
-                        .add_encoded(i * round + j, &sample, labels.get(name).cloned())
+                        .add_encoded(
+                            i * round + j,
+                            &sample,
+                            labels.of(name, source.aliases()).cloned(),
+                        )
                         .map_err(|e| Error::Write(format!("picture '{name}': {e}")))?;
                 }
                 Err(reason) => dropped.push((name.clone(), reason)),

@@ -3,45 +3,39 @@
 //! Reading takes `&self` and is safe from many threads: zips are read at positions, with no shared cursor.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use zip::ZipArchive;
+use archive::{ArchiveError, ZipFile, describe_file, is_system_file, may_be_system_file};
+use decode::Format;
 
 use crate::error::Error;
+use crate::image_name::is_image_name;
+use crate::listing::{
+    Aliases, Found, LeftOut, Place, add_python_names, first_names, list_folder, list_zip,
+    sort_and_number,
+};
 
 /// The largest entry that is read, against archives that claim to unpack to terabytes.
 const MAX_ENTRY_BYTES: u64 = 1 << 30;
 
-/// Names that Pillow takes for pictures, in lower case and without the dot. Anything else in a dataset is no sample.
-const EXTENSIONS: &[&str] = &[
-    "apng", "avif", "avifs", "blp", "bmp", "bufr", "bw", "cur", "dcx", "dds", "dib", "emf", "eps",
-    "fit", "fits", "flc", "fli", "ftc", "ftu", "gbr", "gif", "grib", "h5", "hdf", "icb", "icns",
-    "ico", "iim", "im", "j2c", "j2k", "jfif", "jp2", "jpc", "jpe", "jpeg", "jpf", "jpg", "jpx",
-    "mpeg", "mpg", "mpo", "msp", "palm", "pbm", "pcd", "pcx", "pdf", "pfm", "pgm", "png", "pnm",
-    "ppm", "ps", "psd", "pxr", "qoi", "ras", "rgb", "rgba", "sgi", "tga", "tif", "tiff", "vda",
-    "vst", "webp", "wmf", "xbm", "xpm",
-];
-
-/// Whether a loader takes a file of this name for a sample, whatever is in it.
-pub fn is_image_name(name: &str) -> bool {
-    let file_name = name.rsplit('/').next().unwrap_or(name);
-    // As Python's `splitext`: leading dots belong to the stem.
-    match file_name.trim_start_matches('.').rsplit_once('.') {
-        Some((_, extension)) => EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()),
-        None => false,
-    }
-}
-
 /// The files of a dataset: samples in the order of their names, which is their index, and the others.
+///
+/// Names that are not UTF-8 are text by the rule of [`archive::names`]; of several members of one name the second is
+/// `a.png#2`. Files that operating systems put beside images are in neither list, see [`left_out`](Self::left_out).
 #[derive(Clone, Debug)]
 pub struct Source {
     path: PathBuf,
     kind: Kind,
     names: Vec<String>,
     others: Vec<String>,
-    duplicate_names: bool,
+    /// Beside `names`.
+    places: Vec<Place>,
+    /// Beside `others`.
+    other_places: Vec<Place>,
+    duplicates: Vec<String>,
+    aliases: Aliases,
+    left_out: LeftOut,
 }
 
 /// What a directory tells of a file.
@@ -55,51 +49,78 @@ pub(crate) struct DirectoryEntry {
 #[derive(Clone, Debug)]
 enum Kind {
     Folder,
-    Zip(ZipArchive<Positioned>),
+    Zip(ZipFile),
 }
 
 impl Source {
-    /// Opens a folder (with all folders below it) or a zip.
+    /// Opens a folder (with all folders below it) or a zip. Samples are what has an image's name.
     ///
     /// # Errors
     /// When `path` is neither or cannot be read. An empty dataset opens.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
+        Self::open_with(path.as_ref(), false)
+    }
+
+    /// As [`open`](Self::open); images without an image's name, told by their first bytes, are samples too.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_by_content(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path.as_ref(), true)
+    }
+
+    fn open_with(path: &Path, by_content: bool) -> Result<Self, Error> {
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
-        let mut all = Vec::new();
-        let mut duplicate_names = false;
+        let mut found = Vec::new();
+        let mut left_out = LeftOut::default();
         let kind = if metadata.is_dir() {
-            walk(path, "", &mut all)?;
+            list_folder(path, b"", &mut found, &mut left_out)?;
             Kind::Folder
-        } else if is_zip(path).map_err(Error::io("read", path))? {
-            let zip_error = |source| Error::Zip {
-                path: path.to_path_buf(),
-                source,
-            };
-            let file = File::open(path).map_err(Error::io("read", path))?;
-            let archive = ZipArchive::new(Positioned::new(file)).map_err(zip_error)?;
-            for name in archive.file_names() {
-                let name = name.map_err(zip_error)?;
-                if !name.ends_with('/') {
-                    all.push(name.into_owned());
-                }
-            }
-            duplicate_names = archive.has_duplicate_names();
-            Kind::Zip(archive)
         } else {
-            return Err(Error::UnknownKind(path.to_path_buf()));
+            let zip = open_zip(path)?;
+            found = list_zip(&zip);
+            Kind::Zip(zip)
         };
-        let (mut names, mut others): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|name| is_image_name(name));
-        names.sort_unstable();
-        others.sort_unstable();
-        Ok(Self {
-            path: path.to_path_buf(),
+        let mut aliases = Aliases::default();
+        let numbered = sort_and_number(&mut found, &mut aliases);
+        let mut duplicates = Vec::new();
+        if let Kind::Zip(zip) = &kind {
+            add_python_names(&found, zip, &mut aliases);
+            duplicates = numbered;
+        }
+        let mut source = Self {
+            path: path.to_owned(),
             kind,
-            names,
-            others,
-            duplicate_names,
-        })
+            names: Vec::new(),
+            others: Vec::new(),
+            places: Vec::new(),
+            other_places: Vec::new(),
+            duplicates,
+            aliases,
+            left_out,
+        };
+        for file in found {
+            source.sort_in(file, by_content);
+        }
+        Ok(source)
+    }
+
+    /// Puts a file into the list that it belongs to.
+    fn sort_in(&mut self, file: Found, by_content: bool) {
+        let Found { name, place } = file;
+        let head = || self.head(&name, &place);
+        // A numbered name ends in its number, the name without it is an alias.
+        let told = self.aliases.of(&name).first();
+        let has_image_name = is_image_name(&name) || told.is_some_and(|name| is_image_name(name));
+        if may_be_system_file(&name) && is_system_file(&name, &head()) {
+            self.left_out.system_files.push(name);
+        } else if has_image_name || (by_content && is_image(&head())) {
+            self.names.push(name);
+            self.places.push(place);
+        } else {
+            self.others.push(name);
+            self.other_places.push(place);
+        }
     }
 
     /// Where it lies.
@@ -117,9 +138,35 @@ impl Source {
         &self.others
     }
 
-    /// Whether two entries of a zip have the same name, so that only one of them can be reached.
-    pub fn has_duplicate_names(&self) -> bool {
-        self.duplicate_names
+    /// Members of a zip whose name another one has already; each ends in its number (`a.png#2`).
+    pub fn duplicates(&self) -> &[String] {
+        &self.duplicates
+    }
+
+    /// What is in neither list.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
+    /// A sentence about images that are no samples because of their names; looks into the first 1000 other files.
+    pub fn images_without_extension(&self) -> Option<String> {
+        const LOOKED_AT: usize = 1000;
+        let others = self.others.iter().zip(&self.other_places).take(LOOKED_AT);
+        let images: Vec<String> = others
+            .filter(|(name, place)| is_image(&self.head(name, place)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        (!images.is_empty()).then(|| {
+            format!(
+                "{} image(s) without an image's extension left out (rename them): {}",
+                images.len(),
+                first_names(&images)
+            )
+        })
+    }
+
+    pub(crate) fn aliases(&self) -> &Aliases {
+        &self.aliases
     }
 
     /// The bytes of a file; those of a zip entry are checked against its CRC.
@@ -137,19 +184,44 @@ impl Source {
 
     /// The first `limit` bytes of a file (not checked against the CRC when that is not all).
     pub(crate) fn read_limited(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
-        match &self.kind {
-            Kind::Folder => {
-                let file = File::open(self.path.join(name))?;
-                let size = file.metadata()?.len();
-                read_up_to(file, size, limit)
-            }
-            Kind::Zip(archive) => {
-                // Cheap: the directory is shared, the clone only has a cursor of its own.
-                let mut archive = archive.clone();
-                let entry = archive.by_name(name)?;
-                let size = entry.size();
-                read_up_to(entry, size, limit)
-            }
+        let place = self.place(name)?;
+        self.read_at(name, place, limit)
+    }
+
+    fn read_at(&self, name: &str, place: &Place, limit: u64) -> io::Result<Vec<u8>> {
+        if let (Kind::Zip(zip), Place::Member(index)) = (&self.kind, place) {
+            check_size(zip.members()[*index].size, limit)?;
+            return zip.read_limited(*index, limit).map_err(io::Error::other);
+        }
+        let file = File::open(self.file_path(name, place))?;
+        let size = file.metadata()?.len();
+        check_size(size, limit)?;
+        // A claimed size is no reason to reserve it all.
+        let reserve = size.min(limit).min(16 << 20) as usize;
+        let mut bytes = Vec::with_capacity(reserve + 1);
+        file.take(limit.min(MAX_ENTRY_BYTES))
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Enough of a file to tell its kind; nothing when it cannot be read.
+    fn head(&self, name: &str, place: &Place) -> Vec<u8> {
+        const BYTES: u64 = 64;
+        self.read_at(name, place, BYTES).unwrap_or_default()
+    }
+
+    fn place(&self, name: &str) -> io::Result<&Place> {
+        let find = |names: &[String]| names.binary_search_by(|n| n.as_str().cmp(name)).ok();
+        let place = find(&self.names)
+            .map(|i| &self.places[i])
+            .or_else(|| find(&self.others).map(|i| &self.other_places[i]));
+        place.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no such file"))
+    }
+
+    fn file_path(&self, name: &str, place: &Place) -> PathBuf {
+        match place {
+            Place::File(path) => path.clone(),
+            _ => self.path.join(name),
         }
     }
 
@@ -167,151 +239,61 @@ impl Source {
 
     /// What the directory tells of a file, without reading it.
     pub(crate) fn directory_entry(&self, name: &str) -> Result<DirectoryEntry, Error> {
-        let path = || self.path.join(name);
-        match &self.kind {
-            Kind::Folder => {
-                let metadata = std::fs::metadata(path()).map_err(Error::io("read", path()))?;
-                Ok(DirectoryEntry {
-                    size: metadata.len(),
-                    crc32: None,
-                })
-            }
-            Kind::Zip(archive) => {
-                let zip_error = |source| Error::Zip {
-                    path: self.path.clone(),
-                    source,
-                };
-                let idx = archive.index_for_name(name);
-                let idx = idx.ok_or_else(|| zip_error(zip::result::ZipError::FileNotFound))?;
-                let entry = archive.by_index_data(idx).map_err(zip_error)?;
-                Ok(DirectoryEntry {
-                    size: entry.size(),
-                    crc32: Some(entry.crc32()),
-                })
-            }
+        let place = self
+            .place(name)
+            .map_err(Error::io("read", self.path.join(name)))?;
+        if let (Kind::Zip(zip), Place::Member(index)) = (&self.kind, place) {
+            let member = &zip.members()[*index];
+            return Ok(DirectoryEntry {
+                size: member.size,
+                crc32: Some(member.crc32),
+            });
         }
+        let path = self.file_path(name, place);
+        let metadata = std::fs::metadata(&path).map_err(Error::io("read", path))?;
+        Ok(DirectoryEntry {
+            size: metadata.len(),
+            crc32: None,
+        })
     }
 }
 
-fn read_up_to(reader: impl Read, size: u64, limit: u64) -> io::Result<Vec<u8>> {
-    if size.min(limit) > MAX_ENTRY_BYTES {
-        return Err(io::Error::other(format!("{size} bytes are too many")));
-    }
-    // A claimed size is no reason to reserve it all.
-    let reserve = size.min(limit).min(16 << 20) as usize;
-    let mut bytes = Vec::with_capacity(reserve + 1);
-    reader
-        .take(limit.min(MAX_ENTRY_BYTES))
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// By content, so that a zip without its extension opens too.
-fn is_zip(path: &Path) -> io::Result<bool> {
-    let mut start = [0; 4];
-    let mut file = File::open(path)?;
-    let is_start = match file.read_exact(&mut start) {
-        Ok(()) => start.starts_with(b"PK"),
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => false,
-        Err(e) => return Err(e),
-    };
-    let named = path
+/// Tells a zip by content, so that one without its extension opens too.
+fn open_zip(path: &Path) -> Result<ZipFile, Error> {
+    let is_named = path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("zip"));
-    Ok(is_start || named)
+    ZipFile::open(path).map_err(|source| match source {
+        ArchiveError::NotAnArchive(_) if !is_named => Error::UnknownKind {
+            path: path.to_owned(),
+            found: describe_file(path),
+        },
+        source => Error::Zip {
+            path: path.to_owned(),
+            source,
+        },
+    })
 }
 
-/// Collects files below `folder`; folders behind links are left out, as `os.walk` does.
-fn walk(folder: &Path, prefix: &str, names: &mut Vec<String>) -> Result<(), Error> {
-    for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))? {
-        let entry = entry.map_err(Error::io("read", folder))?;
-        let path = entry.path();
-        let name = match entry.file_name().into_string() {
-            Ok(name) => format!("{prefix}{name}"),
-            Err(_) => return Err(Error::BadName(path)),
-        };
-        let kind = entry.file_type().map_err(Error::io("read", &path))?;
-        if kind.is_dir() {
-            walk(&path, &format!("{name}/"), names)?;
-        } else if kind.is_file() || path.is_file() {
-            names.push(name);
-        }
+fn check_size(size: u64, limit: u64) -> io::Result<()> {
+    if size.min(limit) > MAX_ENTRY_BYTES {
+        return Err(io::Error::other(format!("{size} bytes are too many")));
     }
     Ok(())
 }
 
-/// A file with a cursor of its own: clones read the same file independently.
-#[derive(Clone, Debug)]
-struct Positioned {
-    file: Arc<File>,
-    position: u64,
-}
-
-impl Positioned {
-    fn new(file: File) -> Self {
-        Self {
-            file: Arc::new(file),
-            position: 0,
-        }
-    }
-}
-
-impl Read for Positioned {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        #[cfg(unix)]
-        let n = std::os::unix::fs::FileExt::read_at(&*self.file, bytes, self.position)?;
-        #[cfg(windows)]
-        let n = std::os::windows::fs::FileExt::seek_read(&*self.file, bytes, self.position)?;
-        self.position += n as u64;
-        Ok(n)
-    }
-}
-
-impl Seek for Positioned {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let (base, offset) = match to {
-            SeekFrom::Start(position) => (position, 0),
-            SeekFrom::Current(offset) => (self.position, offset),
-            SeekFrom::End(offset) => (self.file.metadata()?.len(), offset),
-        };
-        self.position = base.checked_add_signed(offset).ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "seek before the start of the file",
-            )
-        })?;
-        Ok(self.position)
+/// Whether these first bytes are those of an image. "BM" alone also begins words.
+fn is_image(head: &[u8]) -> bool {
+    const BMP_HEADER_SIZES: [u8; 7] = [12, 40, 52, 56, 64, 108, 124];
+    match Format::sniff(head) {
+        Some(Format::Bmp) => BMP_HEADER_SIZES.contains(&head[14]) && head[15..18] == [0; 3],
+        format => format.is_some(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_count_as_pillow_counts_them() {
-        for name in [
-            "a.png",
-            "x/y.JPG",
-            "deep/er/img.WebP",
-            "..a.png",
-            "a.b.jpeg",
-        ] {
-            assert!(is_image_name(name), "{name}");
-        }
-        for name in [
-            "dataset.json",
-            "png",
-            ".png",
-            "x.png/readme",
-            "a.png.txt",
-            "",
-            "a.",
-            "x/.jpg",
-        ] {
-            assert!(!is_image_name(name), "{name}");
-        }
-    }
 
     #[test]
     fn a_folder_lists_samples_sorted_by_whole_name() {
@@ -340,7 +322,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("faces.tar");
         files::write_bytes(&path, b"not a zip").unwrap();
-        assert!(matches!(Source::open(&path), Err(Error::UnknownKind(_))));
+        assert!(matches!(
+            Source::open(&path),
+            Err(Error::UnknownKind { .. })
+        ));
         let path = folder.path().join("torn.zip");
         files::write_bytes(&path, b"PK\x03\x04 torn").unwrap();
         assert!(matches!(Source::open(&path), Err(Error::Zip { .. })));

@@ -2,3 +2,4 @@
 
 pub mod drawn;
 pub mod faces;
+pub mod zips;

@@ -1,5 +1,7 @@
 //! `eval images`: two sets of pictures.
 
+use std::path::Path;
+
 use anyhow::bail;
 use candle_core::Tensor;
 use dataset::Source;
@@ -18,8 +20,8 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
     let device = device(&args.measure.device)?;
     files::protect_input(&args.reals);
     files::protect_input(&args.fakes);
-    let reals = ImageSet::try_from(Source::open(&args.reals)?)?;
-    let fakes = ImageSet::try_from(Source::open(&args.fakes)?)?;
+    let reals = open(&args.reals)?;
+    let fakes = open(&args.fakes)?;
     let mut evaluator = evaluator(&args.measure, &device, &metrics, reals, args.covariance)?;
     let reals = evaluator.reals().clone();
     let mut given = Given {
@@ -42,6 +44,15 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// All that are images by their first bytes; a warning names what is left out.
+fn open(path: &Path) -> anyhow::Result<ImageSet> {
+    let source = Source::open_by_content(path)?;
+    for sentence in source.left_out().sentences() {
+        tracing::warn!("'{}': {sentence}", path.display());
+    }
+    Ok(ImageSet::try_from(source)?)
 }
 
 /// The images of a folder, one after the other.

@@ -127,6 +127,36 @@ fn folders_of_pictures_are_compared() {
     assert!(other[2]["results"]["mem_distance_ratio"].as_f64().unwrap() > 0.3);
 }
 
+#[cfg(unix)]
+#[test]
+fn images_are_told_by_content_and_what_is_left_out_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_folder(&root.join("a"), 0..6);
+    write_folder(&root.join("b"), 10..16);
+    std::fs::rename(root.join("b/0010.png"), root.join("b/0010")).unwrap();
+    std::fs::write(root.join("b/._0011.png"), b"\0\x05\x16\x07\0\x02\0\0").unwrap();
+    std::os::unix::fs::symlink(root.join("a"), root.join("b/more")).unwrap();
+    std::fs::write(root.join("page.zip"), b"<html>").unwrap();
+    let arguments = |b| {
+        let features = ["--features", "random-inception-small", "--bootstrap", "0"];
+        let images = ["--json", "images", "a", b, "--metrics", "kid"];
+        [images.as_slice(), &features].concat()
+    };
+    let output = eval(root, &arguments("b"));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["flavour"]["n_fakes"], 6);
+    assert!(
+        text.contains("1 linked folder(s) left out") && text.contains("more"),
+        "{text}"
+    );
+    assert!(text.contains("1 file(s) of the operating system"), "{text}");
+    let error = fails(root, &arguments("page.zip"));
+    assert!(error.contains("a web page"), "{error}");
+}
+
 #[test]
 fn runs_are_compared_on_one_page() {
     let folder = tempfile::tempdir().unwrap();

@@ -219,6 +219,9 @@ fn inspect_dump(path: &Path) -> anyhow::Result<()> {
 
 pub fn verify(path: &Path) -> anyhow::Result<()> {
     let source = Source::open(path)?;
+    for sentence in source.left_out().sentences() {
+        tracing::warn!("'{}': {sentence}", path.display());
+    }
     let bar = Progress::new("verifying", Some(source.names().len() as u64), "samples");
     let report: CheckReport = dataset::verify(&source, || bar.inc(1))
         .with_context(|| format!("verify '{}'", path.display()))?;

@@ -84,6 +84,10 @@ pub fn check(dataset: &ImageDataset, use_labels: bool) -> Result<()> {
         use_labels,
         ..CheckOptions::default()
     };
+    let left_out = source.left_out().sentences().into_iter();
+    for sentence in left_out.chain(source.images_without_extension()) {
+        tracing::warn!("'{}': {sentence}", source.path().display());
+    }
     let bar = cli::Progress::new("checking", Some(source.names().len() as u64), "images");
     let report = dataset::check(source, &options, || bar.inc(1))?;
     drop(bar);

@@ -11,14 +11,26 @@ fn bad_input_is_named_with_a_way_out() {
     let write = |name: &str, bytes: &[u8]| std::fs::write(dir.join(name), bytes).unwrap();
     write("broken.zip", b"PK nothing");
     write("state.safetensors", b"short");
+    write("page.zip", b"<!DOCTYPE html><html>");
+    write("empty.zip", b"");
     write("gpus.toml", b"data = 'faces.zip'\ngpus = 2\n");
     write("slip.toml", b"data = 'faces.zip'\nkimgs = 2\n");
     let new = "--data faces.zip --outdir r";
-    let cases: [(&str, i32, &[&str]); 40] = [
+    let cases: [(&str, i32, &[&str]); 42] = [
         ("--outdir r", 1, &["--data", "prep"]),
         ("--data faces.zip", 1, &["--outdir"]),
         ("--data none.zip --outdir r", 1, &["none.zip"]),
-        ("--data broken.zip --outdir r", 1, &["broken.zip"]),
+        (
+            "--data broken.zip --outdir r",
+            1,
+            &["broken.zip", "damaged zip"],
+        ),
+        ("--data page.zip --outdir r", 1, &["page.zip", "a web page"]),
+        (
+            "--data empty.zip --outdir r",
+            1,
+            &["empty.zip", "an empty file"],
+        ),
         ("{} --cfg tiny", 1, &["tiny32"]),
         ("{} --augpipe blot", 1, &["blot"]),
         ("{} --aug some", 2, &["noaug"]),
@@ -89,6 +101,32 @@ fn bad_input_is_named_with_a_way_out() {
         }
     }
     assert!(!dir.join("r").exists(), "nothing was begun");
+}
+
+#[test]
+fn labels_of_entries_with_backslashes_are_used_and_system_files_left_out() {
+    let dir = folder();
+    let dir = dir.path();
+    let png = |variant| {
+        let image = test_support::faces::formula_image(16, variant);
+        dataset::encode_png(&image, 0).unwrap().bytes().to_vec()
+    };
+    let (one, two) = (png(1), png(2));
+    let labels = br#"{"labels": [["cat/1.png", 0], ["dog\\2.png", 1]]}"#;
+    let members: [(&[u8], &[u8]); 5] = [
+        (b"cat\\1.png", &one),
+        (b"dog\\2.png", &two),
+        (b"__MACOSX/._1.png", b"\0\x05\x16\x07\0\x02\0\0"),
+        (b"Thumbs.db", b"\xd0\xcf\x11\xe0"),
+        (b"dataset.json", labels),
+    ];
+    std::fs::write(dir.join("faces.zip"), test_support::zips::raw_zip(&members)).unwrap();
+    let arguments = format!("{RUN} --outdir r --cond --dry-run --json");
+    let output = finished(train(dir, &arguments));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["config"]["dataset"]["use_labels"], true, "{result}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("2 file(s) of the operating system"), "{text}");
 }
 
 #[test]

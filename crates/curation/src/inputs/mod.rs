@@ -1,15 +1,18 @@
 //! What there is to read: folders, zips, tars and lists become one sorted list of entries, read in place.
 
-mod archive;
+mod list;
+mod members;
+mod results;
 mod walk;
 
 pub use walk::walk;
 
 use archive::{TarFile, ZipFile};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 /// One file among the inputs, perhaps inside an archive.
 #[derive(Clone, Debug)]
@@ -27,7 +30,7 @@ pub struct Entry {
 enum Place {
     File(PathBuf),
     Zip(Arc<ZipFile>, usize),
-    Tar(Arc<TarFile>, u64, u64),
+    Tar(Arc<TarFile>, usize),
     /// Known without opening it to be nothing that can be read.
     Unreadable(InputError),
 }
@@ -38,6 +41,9 @@ pub enum InputError {
     /// The system refuses, or the archive is damaged.
     #[error("{0}")]
     Unreadable(String),
+    /// Called an archive, and of a kind that is neither an archive nor an image.
+    #[error("{0}")]
+    NotAnArchive(String),
     /// A name that would leave the archive's folder (`../x`, `/etc/x`, `C:\x`).
     #[error("the name leads out of its archive")]
     UnsafeName,
@@ -62,10 +68,16 @@ impl Entry {
                 let size = file.metadata().map_err(unreadable)?.len();
                 read_limited(file, size)
             }
-            Place::Zip(zip, index) => zip.read(*index),
-            Place::Tar(tar, offset, size) => tar.read(*offset, *size),
+            Place::Zip(zip, index) => members::read_zip(zip, *index),
+            Place::Tar(tar, index) => members::read_tar(tar, *index),
             Place::Unreadable(error) => Err(error.clone()),
         }
+    }
+}
+
+impl InputError {
+    fn too_large() -> Self {
+        Self::TooLarge(format!("more than {} MiB", MAX_FILE_BYTES >> 20))
     }
 }
 
@@ -77,12 +89,46 @@ fn read_limited(reader: impl Read, size: u64) -> Result<Vec<u8>, InputError> {
         .read_to_end(&mut bytes)
         .map_err(|e| InputError::Unreadable(e.to_string()))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(InputError::TooLarge(format!(
-            "more than {} MiB",
-            MAX_FILE_BYTES >> 20
-        )));
+        return Err(InputError::too_large());
     }
     Ok(bytes)
+}
+
+fn unreadable(source: String, error: InputError) -> Entry {
+    Entry {
+        source,
+        archive: None,
+        stamp: "unreadable".to_owned(),
+        place: Place::Unreadable(error),
+    }
+}
+
+/// A file of a folder; pipes and devices are not opened, since reading them may never end.
+fn file_entry(path: PathBuf, source: String) -> Entry {
+    match fs::metadata(&path) {
+        Ok(meta) if meta.is_file() => {
+            let time = meta
+                .modified()
+                .ok()
+                .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
+                .unwrap_or_default();
+            Entry {
+                source,
+                archive: None,
+                stamp: format!("file {} {}", meta.len(), time.as_nanos()),
+                place: Place::File(path),
+            }
+        }
+        Ok(meta) if meta.is_dir() => unreadable(
+            source,
+            InputError::Unreadable("a link to a folder: name the folder as an input".to_owned()),
+        ),
+        Ok(_) => unreadable(
+            source,
+            InputError::Unreadable("not a regular file".to_owned()),
+        ),
+        Err(e) => unreadable(source, InputError::Unreadable(e.to_string())),
+    }
 }
 
 /// Why the inputs as a whole cannot be used.

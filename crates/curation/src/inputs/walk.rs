@@ -1,21 +1,28 @@
 //! Inputs to entries: sorted by name, so that the order never depends on the file system.
 
-use super::archive::{ArchiveKind, TarFile, ZipFile, archive_kind};
-use super::{Entry, InputError, Place, WalkError};
 use std::collections::HashSet;
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use archive::names::{CodePage, Speller, show_name};
+use archive::{ArchiveError, ArchiveKind, describe_file};
+use decode::Format;
+
+use super::list::add_list;
+use super::members::add_members;
+use super::results::earlier_results;
+use super::{Entry, InputError, Place, WalkError, file_entry, unreadable};
 
 /// Lists every file of the inputs.
 ///
 /// An input is a folder (walked to the bottom; links to folders are not followed), a zip or tar (told by its first
-/// bytes), a picture, or `@list.txt`, a text file with one path a line (relative to the list's folder). Archives
+/// bytes), an image, or `@list.txt`, a text file with one path a line (relative to the list's folder). Archives
 /// inside folders are opened when they are called `.zip`, `.cbz` or `.tar`. With several inputs each source starts with the
 /// name of its input; one that is named twice is read once. Files and folders named in `skip` are left out, and so are
 /// the results of earlier runs inside folders: what a run writes is not among its inputs.
+///
+/// Names become text by the rule of [`archive::names`]; of several files with one name the second gets `#2`.
 ///
 /// # Errors
 /// When an input as a whole cannot be opened; what is wrong with a single file is told when it is read.
@@ -35,9 +42,9 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
         };
         add_input(input, &prefix, &skip, &mut entries)?;
     }
-    // Two names can look the same once they are text: they go by their bytes, and the second gets a number.
+    // Names in UTF-8 keep their text, others with the same text get a number; members stay in the order of the archive.
     let path = |entry: &Entry| match &entry.place {
-        Place::File(path) => Some(path.clone()),
+        Place::File(path) => Some((path.to_str().is_none(), path.clone())),
         _ => None,
     };
     entries.sort_by(|a, b| {
@@ -77,17 +84,19 @@ fn without_repeats(inputs: &[PathBuf]) -> Vec<&PathBuf> {
 }
 
 fn base_name(input: &Path) -> String {
-    let text = input.to_string_lossy();
-    let path = Path::new(text.strip_prefix('@').unwrap_or(&text)).to_owned();
-    let resolved = if path.file_name().is_none() {
-        path.canonicalize().unwrap_or(path)
-    } else {
-        path
+    let bytes = input.as_os_str().as_encoded_bytes();
+    let resolved = match input.file_name() {
+        Some(_) => input.to_owned(),
+        None => input.canonicalize().unwrap_or_else(|_| input.to_owned()),
     };
-    resolved.file_name().map_or_else(
+    let name = resolved.file_name().map_or_else(
         || "input".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+        |name| show_name(name.as_encoded_bytes()),
+    );
+    match name.strip_prefix('@') {
+        Some(list) if bytes.starts_with(b"@") => list.to_owned(),
+        _ => name,
+    }
 }
 
 fn add_input(
@@ -96,247 +105,157 @@ fn add_input(
     skip: &Skip,
     entries: &mut Vec<Entry>,
 ) -> Result<(), WalkError> {
-    let open = |path: &Path, source| WalkError::Open {
-        path: path.to_owned(),
+    let open = |source| WalkError::Open {
+        path: input.to_owned(),
         source,
     };
-    if let Some(list) = input.to_str().and_then(|text| text.strip_prefix('@')) {
-        return add_list(Path::new(list), prefix, entries);
+    if let Some(list) = list_path(input) {
+        return add_list(&list, prefix, entries);
     }
-    let meta = fs::metadata(input).map_err(|e| open(input, e))?;
+    let meta = fs::metadata(input).map_err(open)?;
     if meta.is_dir() {
-        return add_folder(input, prefix, skip, entries).map_err(|e| open(input, e));
+        let mut folders = Folders {
+            skip,
+            speller: Speller::new(prefix),
+            entries,
+        };
+        return folders.add(input, &[]).map_err(open);
     }
-    match archive_kind(&input.to_owned()).map_err(|e| open(input, e))? {
+    let kind = ArchiveKind::of_file(input).map_err(open)?;
+    let damaged = |message: String| WalkError::Archive {
+        path: input.to_owned(),
+        message,
+    };
+    match kind {
         Some(kind) => {
-            add_archive(input, &kind, prefix, entries).map_err(|message| WalkError::Archive {
-                path: input.to_owned(),
-                message,
-            })
+            add_members(input, kind, prefix, entries).map_err(|error| damaged(error.to_string()))
+        }
+        None if is_called_archive(input) && !is_image(input).map_err(open)? => {
+            let error = ArchiveError::NotAnArchive(describe_file(input));
+            Err(damaged(error.to_string()))
         }
         None => {
-            entries.push(file_entry(
-                input.to_owned(),
-                format!("{prefix}{}", base_name(input)),
-            ));
+            let source = format!("{prefix}{}", base_name(input));
+            entries.push(file_entry(input.to_owned(), source));
             Ok(())
         }
     }
 }
 
-fn add_list(list: &Path, prefix: &str, entries: &mut Vec<Entry>) -> Result<(), WalkError> {
-    let text = fs::read_to_string(list).map_err(|source| WalkError::Open {
-        path: list.to_owned(),
-        source,
-    })?;
-    let folder = list.parent().unwrap_or(Path::new(""));
-    for line in text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+/// The path behind `@`.
+fn list_path(input: &Path) -> Option<PathBuf> {
+    #[cfg(unix)]
     {
-        entries.push(file_entry(
-            folder.join(line),
-            format!("{prefix}{}", tidy(line)),
-        ));
+        use std::os::unix::ffi::OsStrExt;
+        let list = input.as_os_str().as_bytes().strip_prefix(b"@")?;
+        Some(std::ffi::OsStr::from_bytes(list).into())
     }
-    Ok(())
-}
-
-/// A path of a list as a name: no drive, no leading slash, no dots.
-fn tidy(path: &str) -> String {
-    let parts: Vec<_> = Path::new(path)
-        .components()
-        .filter_map(|c| match c {
-            Component::Normal(part) => Some(part.to_string_lossy()),
-            _ => None,
-        })
-        .collect();
-    parts.join("/")
-}
-
-fn add_folder(
-    folder: &Path,
-    prefix: &str,
-    skip: &Skip,
-    entries: &mut Vec<Entry>,
-) -> std::io::Result<()> {
-    let items: Vec<fs::DirEntry> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
-    let results = earlier_results(&items);
-    for item in items {
-        let path = item.path();
-        if results.contains(&item.file_name()) {
-            continue;
-        }
-        let may_skip = skip
-            .iter()
-            .any(|skipped| skipped.file_name() == path.file_name());
-        if may_skip && path.canonicalize().is_ok_and(|path| skip.contains(&path)) {
-            continue;
-        }
-        let source = format!("{prefix}{}", item.file_name().to_string_lossy());
-        let kind = item.file_type()?;
-        if kind.is_dir() {
-            // A folder that cannot be listed is one entry with its reason, not the end.
-            if let Err(e) = add_folder(&path, &format!("{source}/"), skip, entries) {
-                entries.push(unreadable(source, InputError::Unreadable(e.to_string())));
-            }
-            continue;
-        }
-        let extension = path
-            .extension()
-            .and_then(|e| e.to_str())
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        if kind.is_file() && matches!(extension.as_str(), "zip" | "cbz" | "tar") {
-            let opened = match archive_kind(&path) {
-                Ok(Some(kind)) => add_archive(&path, &kind, &format!("{source}/"), entries),
-                // Only called an archive: its content will be looked at like any other.
-                Ok(None) => {
-                    entries.push(file_entry(path, source));
-                    continue;
-                }
-                Err(e) => Err(e.to_string()),
-            };
-            if let Err(message) = opened {
-                entries.push(unreadable(
-                    source,
-                    InputError::Unreadable(format!("a damaged archive: {message}")),
-                ));
-            }
-            continue;
-        }
-        entries.push(file_entry(path, source));
+    #[cfg(not(unix))]
+    {
+        input.to_str()?.strip_prefix('@').map(PathBuf::from)
     }
-    Ok(())
 }
 
-/// The names of zips with their manifest and journal beside them, and all that lies beside them.
-fn earlier_results(items: &[fs::DirEntry]) -> HashSet<OsString> {
-    let names: HashSet<OsString> = items.iter().map(fs::DirEntry::file_name).collect();
-    let mut results = HashSet::new();
-    for item in items {
-        let path = item.path();
-        let is_journal = path.extension().is_some_and(|e| e == "journal")
-            && path.join("records.jsonl").is_file();
-        let Some(stem) = path.file_stem().filter(|_| is_journal) else {
-            continue;
-        };
-        let with = |ending: &str| {
-            let mut name = stem.to_owned();
-            name.push(ending);
-            name
-        };
-        if names.contains(&with(".manifest.jsonl")) {
-            tracing::warn!(
-                "'{}' and what lies beside it are left out: the result of an earlier run",
-                path.with_extension("zip").display()
-            );
-            results.extend(
-                [
-                    ".zip",
-                    ".manifest.jsonl",
-                    ".report.html",
-                    ".recipe.toml",
-                    ".journal",
-                ]
-                .map(with),
-            );
-        }
-    }
-    results
+/// Whether an input is named as an archive, of a kind that is read or not.
+fn is_called_archive(path: &Path) -> bool {
+    const EXTENSIONS: &[&str] = &[
+        "7z", "bz2", "cb7", "cbr", "cbt", "cbz", "gz", "lzh", "rar", "tar", "tgz", "xz", "zip",
+        "zst",
+    ];
+    EXTENSIONS.contains(&extension(path).as_str())
 }
 
-fn add_archive(
-    path: &Path,
-    kind: &ArchiveKind,
-    prefix: &str,
-    entries: &mut Vec<Entry>,
-) -> Result<(), String> {
-    let archive: Option<Arc<str>> = path.file_name().map(|name| name.to_string_lossy().into());
-    let mut add = |name: &str, stamp: String, place: Place| {
-        let is_safe = !name.starts_with(['/', '\\'])
-            && !name.contains(":\\")
-            && name.split(['/', '\\']).all(|part| part != "..")
-            && !name.contains('\0');
-        let place = if is_safe {
-            place
-        } else {
-            Place::Unreadable(InputError::UnsafeName)
-        };
-        entries.push(Entry {
-            source: format!("{prefix}{}", name.replace('\0', "?")),
-            archive: archive.clone(),
-            stamp,
-            place,
+fn is_image(path: &Path) -> io::Result<bool> {
+    let mut head = Vec::new();
+    File::open(path)?.take(64).read_to_end(&mut head)?;
+    Ok(Format::sniff(&head).is_some())
+}
+
+fn extension(path: &Path) -> String {
+    let extension = path.extension().and_then(|e| e.to_str());
+    extension.unwrap_or_default().to_ascii_lowercase()
+}
+
+/// A folder that is walked.
+struct Folders<'a> {
+    skip: &'a Skip,
+    speller: Speller,
+    entries: &'a mut Vec<Entry>,
+}
+
+impl Folders<'_> {
+    /// Adds what lies in `folder`; `raw` is its path below the input with `/` behind it.
+    fn add(&mut self, folder: &Path, raw: &[u8]) -> io::Result<()> {
+        let mut items: Vec<fs::DirEntry> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+        let results = earlier_results(&items);
+        // In an order that does not depend on the file system; names in UTF-8 come first.
+        items.sort_by_cached_key(|item| {
+            let name = item.file_name();
+            (name.to_str().is_none(), name)
         });
-    };
-    match kind {
-        ArchiveKind::Zip => {
-            let (zip, members) = ZipFile::open(path)?;
-            let zip = Arc::new(zip);
-            for member in members {
-                add(
-                    &member.name,
-                    member.stamp,
-                    Place::Zip(zip.clone(), member.index),
-                );
+        for item in items {
+            let path = item.path();
+            if results.contains(&item.file_name()) {
+                continue;
+            }
+            let may_skip = self
+                .skip
+                .iter()
+                .any(|skipped| skipped.file_name() == path.file_name());
+            if may_skip
+                && path
+                    .canonicalize()
+                    .is_ok_and(|path| self.skip.contains(&path))
+            {
+                continue;
+            }
+            let raw = [raw, item.file_name().as_encoded_bytes()].concat();
+            let kind = item.file_type()?;
+            if kind.is_dir() {
+                // A folder that cannot be listed is one entry with its reason, not the end.
+                if let Err(e) = self.add(&path, &[&raw, b"/".as_slice()].concat()) {
+                    let source = self.speller.spell(&raw, CodePage::Unknown);
+                    let error = InputError::Unreadable(e.to_string());
+                    self.entries.push(unreadable(source, error));
+                }
+            } else if kind.is_file() && matches!(extension(&path).as_str(), "zip" | "cbz" | "tar") {
+                self.add_archive(path, &raw);
+            } else {
+                let source = self.speller.spell(&raw, CodePage::Unknown);
+                self.entries.push(file_entry(path, source));
             }
         }
-        ArchiveKind::Tar => {
-            let (tar, members, damage) = TarFile::open(path)?;
-            let tar = Arc::new(tar);
-            for member in members {
-                add(
-                    &member.name,
-                    member.stamp,
-                    Place::Tar(tar.clone(), member.offset, member.size),
-                );
-            }
-            if let Some(message) = damage {
-                let error =
-                    InputError::Unreadable(format!("the tar is damaged from here on: {message}"));
-                entries.push(unreadable(format!("{prefix}(rest of the tar)"), error));
-            }
-        }
+        Ok(())
     }
-    Ok(())
-}
 
-fn unreadable(source: String, error: InputError) -> Entry {
-    Entry {
-        source,
-        archive: None,
-        stamp: "unreadable".to_owned(),
-        place: Place::Unreadable(error),
-    }
-}
-
-/// A file of a folder; pipes and devices are not opened, since reading them may never end.
-fn file_entry(path: PathBuf, source: String) -> Entry {
-    match fs::metadata(&path) {
-        Ok(meta) if meta.is_file() => {
-            let time = meta
-                .modified()
-                .ok()
-                .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
-                .unwrap_or_default();
-            Entry {
-                source,
-                archive: None,
-                stamp: format!("file {} {}", meta.len(), time.as_nanos()),
-                place: Place::File(path),
+    fn add_archive(&mut self, path: PathBuf, raw: &[u8]) {
+        let kind = match ArchiveKind::of_file(&path) {
+            Ok(Some(kind)) => kind,
+            other => {
+                let source = self.speller.spell(raw, CodePage::Unknown);
+                let entry = match other {
+                    Err(e) => unreadable(source, InputError::Unreadable(e.to_string())),
+                    // An image in spite of its name.
+                    _ if is_image(&path).unwrap_or(true) => file_entry(path, source),
+                    _ => {
+                        let error = ArchiveError::NotAnArchive(describe_file(&path));
+                        let message = format!("not an archive: {error}");
+                        unreadable(source, InputError::NotAnArchive(message))
+                    }
+                };
+                self.entries.push(entry);
+                return;
             }
+        };
+        let prefix = self
+            .speller
+            .spell(&[raw, b"/".as_slice()].concat(), CodePage::Unknown);
+        if let Err(error) = add_members(&path, kind, &prefix, self.entries) {
+            let source = self.speller.spell(raw, CodePage::Unknown);
+            let message = format!("a damaged archive: {error}");
+            self.entries
+                .push(unreadable(source, InputError::Unreadable(message)));
         }
-        Ok(meta) if meta.is_dir() => unreadable(
-            source,
-            InputError::Unreadable("a link to a folder: name the folder as an input".to_owned()),
-        ),
-        Ok(_) => unreadable(
-            source,
-            InputError::Unreadable("not a regular file".to_owned()),
-        ),
-        Err(e) => unreadable(source, InputError::Unreadable(e.to_string())),
     }
 }
 

@@ -136,6 +136,7 @@ impl<'a> Measurer<'a> {
             Err(error) => {
                 let reason = match error {
                     InputError::Unreadable(_) => Reason::Unreadable,
+                    InputError::NotAnArchive(_) => Reason::NotAPicture,
                     InputError::UnsafeName => Reason::UnsafeName,
                     InputError::TooLarge(_) => Reason::TooLarge,
                 };

@@ -1,0 +1,30 @@
+//! Why an archive or one of its members cannot be read.
+
+use std::io;
+
+/// Why an archive or one of its members cannot be read. Messages are phrases that follow the name of the file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// Another kind of file; the text says which and the way out.
+    #[error("it is {0}")]
+    NotAnArchive(String),
+    /// The file ends before the archive does.
+    #[error("cut short: {0}; download or copy it again")]
+    CutShort(String),
+    /// Its parts contradict each other.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// A kind of archive or member that is not read.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The system refuses.
+    #[error("{0}")]
+    Io(String),
+}
+
+impl From<io::Error> for ArchiveError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error.to_string())
+    }
+}

@@ -1,0 +1,170 @@
+//! Archives told by content, and words for files that are none.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::shared_file::SharedFile;
+use crate::zip_directory::read_directory;
+
+/// A kind of archive that is read in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveKind {
+    /// Zip, also zip64 and with data before it.
+    Zip,
+    /// Tar: v7, ustar, GNU and pax.
+    Tar,
+}
+
+impl ArchiveKind {
+    /// Tells an archive from other files by its bytes. A file called `.zip` or `.cbz` may also have other data first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn of_file(path: &Path) -> io::Result<Option<Self>> {
+        let kind = Self::of_head(&head(path)?);
+        let is_named = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("zip") || e.eq_ignore_ascii_case("cbz"));
+        if kind.is_none()
+            && is_named
+            && matches!(read_directory(&SharedFile::open(path)?), Ok(Some(_)))
+        {
+            return Ok(Some(Self::Zip));
+        }
+        Ok(kind)
+    }
+
+    /// Tells an archive by its first 512 bytes.
+    pub fn of_head(head: &[u8]) -> Option<Self> {
+        if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
+            Some(Self::Zip)
+        } else if head.get(257..262) == Some(b"ustar") || is_tar_header(head) {
+            Some(Self::Tar)
+        } else {
+            None
+        }
+    }
+}
+
+/// Tars before ustar have no magic number: the checksum of the first header tells.
+fn is_tar_header(head: &[u8]) -> bool {
+    let Some(header) = head.get(..512) else {
+        return false;
+    };
+    let is_octal = |b: &u8| matches!(b, b'0'..=b'7' | b' ' | 0);
+    let field = &header[148..156];
+    if header[0] == 0 || !field.iter().all(is_octal) {
+        return false;
+    }
+    let digits = field.iter().filter(|b| b.is_ascii_digit());
+    let told = digits.fold(0u32, |sum, b| sum * 8 + u32::from(b - b'0'));
+    let others = header[..148].iter().chain(&header[156..]);
+    let sum = others.fold(8 * u32::from(b' '), |sum, b| sum + u32::from(*b));
+    told == sum
+}
+
+fn head(path: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(512).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// As [`describe`], of a file.
+pub fn describe_file(path: &Path) -> String {
+    let told = || -> io::Result<String> {
+        let length = std::fs::metadata(path)?.len();
+        Ok(describe(&head(path)?, length))
+    };
+    told().unwrap_or_else(|error| error.to_string())
+}
+
+/// Says what a file that should be a zip looks like, and the way out: a phrase that follows "it is".
+///
+/// `head` are its first bytes, up to 512; `length` counts all.
+pub fn describe(head: &[u8], length: u64) -> String {
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let text: Vec<u8> = text.trim_ascii_start().to_ascii_lowercase();
+    let says = |word: &[u8]| text.windows(word.len()).any(|w| w == word);
+    let what = if length == 0 {
+        "an empty file: download or copy it again"
+    } else if head.iter().all(|b| *b == 0) {
+        "a file that begins with zero bytes, as one whose download was not finished: download it again"
+    } else if text.starts_with(b"<!doctype html") || says(b"<html") || says(b"<head>") {
+        "a web page (HTML) instead of an archive: the server sent a page, perhaps an error or a login; download the file itself"
+    } else if text.starts_with(b"<?xml") || text.starts_with(b"<error>") {
+        "XML text instead of an archive, perhaps the error message of a server: download it again"
+    } else if text.starts_with(b"{") {
+        "JSON text instead of an archive, perhaps the error message of a server: download it again"
+    } else if starts(b"version https://git-lfs") {
+        "a Git LFS pointer: fetch the file itself with `git lfs pull`"
+    } else if starts(b"7z\xbc\xaf\x27\x1c") {
+        "a 7z archive: unpack it first"
+    } else if starts(b"Rar!") {
+        "a RAR archive: unpack it first"
+    } else if head.get(2..5) == Some(b"-lh") {
+        "an LHA archive: unpack it first"
+    } else if starts(b"\x1f\x8b") {
+        "gzip data, perhaps a .tar.gz: unpack it first"
+    } else if starts(b"BZh") || starts(b"\xfd7zXZ\0") || starts(b"\x28\xb5\x2f\xfd") {
+        "data packed by bzip2, xz or zstd: unpack it first"
+    } else if ArchiveKind::of_head(head) == Some(ArchiveKind::Tar) {
+        "a tar archive: unpack it first"
+    } else if starts(b"%PDF") {
+        "a PDF document"
+    } else if starts(b"\x89PNG") || starts(b"\xff\xd8\xff") || starts(b"GIF8") {
+        "a single image"
+    } else if starts(b"PK") {
+        "a damaged zip: download or copy it again"
+    } else if std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true) {
+        "text"
+    } else {
+        "a file of an unknown kind"
+    };
+    what.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_no_archives_are_described() {
+        for (head, word) in [
+            (b"\r\n <!DOCTYPE html><html>".as_slice(), "web page"),
+            (b"\xef\xbb\xbf<html lang='en'>", "web page"),
+            (b"<?xml version='1.0'?><html>", "web page"),
+            (b"<?xml version='1.0'?><Error><Code>AccessDenied", "XML"),
+            (b"{\"error\": \"quota\"}", "JSON"),
+            (
+                b"version https://git-lfs.github.com/spec/v1",
+                "git lfs pull",
+            ),
+            (b"7z\xbc\xaf\x27\x1c", "7z"),
+            (b"Rar!\x1a\x07\x01\0", "RAR"),
+            (b"\x1f\x8b\x08\0", "gzip"),
+            (b"\0\0\0\0\0\0", "not finished"),
+            (b"PK nothing", "damaged zip"),
+            (b"some words", "text"),
+            (b"\xfe\x01\x99", "unknown"),
+        ] {
+            assert!(describe(head, 9999).contains(word), "{head:x?}");
+        }
+        assert!(describe(b"", 0).contains("empty"));
+    }
+
+    #[test]
+    fn tars_without_a_magic_number_are_told_by_checksum() {
+        let mut header = tar::Header::new_old();
+        header.set_path("a.png").unwrap();
+        header.set_size(3);
+        header.set_cksum();
+        let mut bytes = header.as_bytes().to_vec();
+        assert_eq!(ArchiveKind::of_head(&bytes), Some(ArchiveKind::Tar));
+        bytes[0] ^= 1;
+        assert_eq!(ArchiveKind::of_head(&bytes), None);
+        assert_eq!(ArchiveKind::of_head(&[b' '; 512]), None);
+        assert_eq!(ArchiveKind::of_head(&[0; 512]), None);
+    }
+}

@@ -1,0 +1,27 @@
+//! Zips and tars read in place from many threads, and file names of any encoding as text.
+//!
+//! - [`ZipFile`] and [`TarFile`]: every record of the directory is a member, also when two have one name. Names are raw
+//!   bytes; what a member cannot be read for is an [`ArchiveError`] of its own.
+//! - [`names`]: one rule that turns raw names into text, used for folders, lists and archives alike.
+//! - [`ArchiveKind`] tells archives by content, [`describe`] says what else a file is (a web page, cut short, empty).
+//! - [`is_system_file`]: what operating systems put beside images (`._a.png`, `Thumbs.db`).
+//!
+//! Nothing is unpacked to disk. No image formats here: `decode` has those.
+
+mod error;
+mod kind;
+pub mod names;
+mod shared_file;
+mod system_files;
+mod tar_file;
+mod tar_sparse;
+mod zip_directory;
+mod zip_file;
+
+pub use error::ArchiveError;
+pub use kind::{ArchiveKind, describe, describe_file};
+pub use shared_file::SharedFile;
+pub use system_files::{is_system_file, may_be_system_file};
+pub use tar_file::{TarFile, TarMember};
+pub use zip_directory::{ZipMember, ZipName};
+pub use zip_file::ZipFile;

@@ -1,0 +1,379 @@
+//! Raw file names as text, by one rule for folders, lists, zips and tars.
+//!
+//! Each part of a path is read by itself, so that a folder is spelled the same whatever lies in it:
+//! 1. UTF-8, when the bytes are valid UTF-8;
+//! 2. CP932 (Shift_JIS of Windows), when all of it decodes, without half-width katakana (which are also readings of Korean
+//!    and Chinese bytes) and with a character that is not equally a Latin letter with an accent before another letter;
+//! 3. CP437 in zips, when all of it decodes to letters: zips without the UTF-8 flag have it by their specification;
+//! 4. else ASCII and valid UTF-8 as they are and every other byte as `\xE9`.
+//!
+//! Other encodings (EUC-KR, GBK, Latin-1) cannot be told apart by a short name, so they are not guessed: 4 keeps the
+//! names distinct. `\` separates folders, as in zips made on Windows, hence a `\` in the text always starts an escape.
+//! Control characters and marks that change the direction of text are escaped too.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+/// The code page of names that are not UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodePage {
+    /// Not known: folders on disk, lists, tars.
+    Unknown,
+    /// That of DOS, which zips without the UTF-8 flag have: CP437 where nothing else fits.
+    Dos,
+}
+
+/// CP437 from 0x80.
+const CP437: &str = "\
+ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀\
+αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
+
+/// A path as Python's `zipfile` reads it from a zip without the UTF-8 flag, whatever its encoding was: CP437.
+pub fn as_cp437(raw: &[u8]) -> String {
+    raw.iter().map(|&byte| cp437_char(byte)).collect()
+}
+
+/// A path as text that keeps `\` as it is: the names of a dataset, which others look up by exactly that text.
+pub fn decode_path(raw: &[u8], page: CodePage) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(raw) {
+        return text.into();
+    }
+    let part = |part| {
+        let pieces: Vec<String> = pieces(part, page)
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect();
+        pieces.join("\\")
+    };
+    let parts: Vec<String> = raw.split(|b| *b == b'/').map(part).collect();
+    parts.join("/").into()
+}
+
+/// One name, such as that of a file, as it is shown.
+pub fn show_name(raw: &[u8]) -> String {
+    let texts: Vec<String> = parts(raw, CodePage::Unknown)
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
+    texts.join("/")
+}
+
+/// Text with control characters and marks that change its direction escaped.
+pub fn escape_controls(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_escaped) {
+        return text.into();
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            c if !is_escaped(c) => escaped.push(c),
+            c if c.is_ascii() => escaped.push_str(&format!("\\x{:02X}", c as u32)),
+            c => escaped.push_str(&format!("\\u{{{:x}}}", c as u32)),
+        }
+    }
+    escaped.into()
+}
+
+/// Whether a path as text stays inside its archive: no root, no drive, no `..`, no zero byte.
+pub fn is_safe(text: &str) -> bool {
+    let is_drive = |part: &str| matches!(part.as_bytes(), [d, b':'] if d.is_ascii_alphabetic());
+    !text.is_empty()
+        && !text.starts_with('/')
+        && text.split('/').all(|part| part != ".." && !is_drive(part))
+        && !text.contains("\\x00")
+}
+
+/// Spells paths as text so that folders with different names never get one spelling: the second gets `#2`.
+///
+/// Only folders are told apart here; files are by whoever lists them, since two files may have the same raw name.
+#[derive(Clone, Debug, Default)]
+pub struct Speller {
+    /// Folder and raw name of a folder in it -> that folder.
+    folders: HashMap<(usize, Vec<u8>), usize>,
+    /// Spellings in use: the folder and the text.
+    taken: HashSet<(usize, String)>,
+    /// Spelling of each folder with `/` behind it; the first is that of the root.
+    spelled: Vec<String>,
+}
+
+impl Speller {
+    /// A speller whose paths all begin with `prefix`.
+    pub fn new(prefix: &str) -> Self {
+        Self {
+            spelled: vec![prefix.to_owned()],
+            ..Self::default()
+        }
+    }
+
+    /// The text of a path whose parts are separated by `/` or `\`. The first of equal spellings keeps it.
+    pub fn spell(&mut self, raw: &[u8], page: CodePage) -> String {
+        let mut parts = parts(raw, page);
+        let (_, file) = parts.pop().unwrap_or_default();
+        let mut folder = 0;
+        for (raw, text) in parts {
+            folder = match self.folders.get(&(folder, raw.clone())) {
+                Some(&known) => known,
+                None => self.add(folder, raw, text),
+            };
+        }
+        format!("{}{file}", self.spelled[folder])
+    }
+
+    fn add(&mut self, folder: usize, raw: Vec<u8>, text: String) -> usize {
+        let mut name = text.clone();
+        let mut n = 2;
+        while !self.taken.insert((folder, name.clone())) {
+            name = format!("{text}#{n}");
+            n += 1;
+        }
+        let new = self.spelled.len();
+        self.spelled
+            .push(format!("{}{name}/", self.spelled[folder]));
+        self.folders.insert((folder, raw), new);
+        new
+    }
+}
+
+/// The parts of a path, raw and as text with escapes.
+fn parts(raw: &[u8], page: CodePage) -> Vec<(Vec<u8>, String)> {
+    let escaped = |(raw, text): (Vec<u8>, String)| (raw, escape_controls(&text).into_owned());
+    raw.split(|b| *b == b'/')
+        .flat_map(|part| pieces(part, page))
+        .map(escaped)
+        .collect()
+}
+
+/// Splits at `\`, but not at one that is the second byte of a CP932 character.
+fn pieces(part: &[u8], page: CodePage) -> Vec<(Vec<u8>, String)> {
+    let plain = |piece: &[u8]| (piece.to_vec(), decode_piece(piece, page));
+    if !part.contains(&b'\\') {
+        return vec![plain(part)];
+    }
+    let is_utf8 = std::str::from_utf8(part).is_ok();
+    let mut pieces = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    while at <= part.len() {
+        if !is_utf8 && is_double_byte(&part[at..]) {
+            at += 2;
+        } else if at == part.len() || part[at] == b'\\' {
+            let piece = &part[start..at];
+            if piece.contains(&b'\\') && cp932(piece, page).is_none() {
+                pieces.extend(piece.split(|b| *b == b'\\').map(plain));
+            } else {
+                pieces.push(plain(piece));
+            }
+            start = at + 1;
+            at = start;
+        } else {
+            at += 1;
+        }
+    }
+    pieces
+}
+
+fn decode_piece(raw: &[u8], page: CodePage) -> String {
+    if let Ok(text) = std::str::from_utf8(raw) {
+        return text.to_owned();
+    }
+    let dos = || cp437(raw).filter(|_| page == CodePage::Dos);
+    cp932(raw, page)
+        .or_else(dos)
+        .unwrap_or_else(|| escape_bytes(raw))
+}
+
+fn is_double_byte(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0x81..=0x9f | 0xe0..=0xfc, 0x40..=0x7e | 0x80..=0xfc, ..]
+    )
+}
+
+/// CP932, when it fits and nothing else is as likely.
+fn cp932(raw: &[u8], page: CodePage) -> Option<String> {
+    let text = encoding_rs::SHIFT_JIS
+        .decode_without_bom_handling_and_without_replacement(raw)?
+        .into_owned();
+    let is_doubtful = |c: char| matches!(c, '\u{ff61}'..='\u{ff9f}' | '\u{e000}'..='\u{f8ff}' | '\u{80}'..='\u{9f}');
+    if text.chars().any(is_doubtful) {
+        return None;
+    }
+    let mut is_japanese = false;
+    let mut at = 0;
+    while at < raw.len() {
+        if !is_double_byte(&raw[at..]) {
+            at += 1;
+            continue;
+        }
+        // "Andr\xE9a" and "\xE9cole" are French, although E9 61 and E9 63 are characters of CP932.
+        let may_be_letters = matches!(raw[at + 1], b'a'..=b'z' | b'\\');
+        let is_in_word = at > 0 && raw[at - 1].is_ascii_alphabetic();
+        let is_latin1 = raw[at] >= 0xe0;
+        let starts_word =
+            page == CodePage::Dos && raw.get(at + 2).is_some_and(u8::is_ascii_alphabetic);
+        is_japanese |= !(may_be_letters && (is_in_word || is_latin1 || starts_word));
+        at += 2;
+    }
+    is_japanese.then_some(text)
+}
+
+fn cp437(raw: &[u8]) -> Option<String> {
+    let is_letter = |byte: &u8| matches!(byte, 0..=0x9a | 0xa0..=0xa5 | 0xe1);
+    raw.iter().all(is_letter).then(|| as_cp437(raw))
+}
+
+fn cp437_char(byte: u8) -> char {
+    let upper = byte.checked_sub(0x80);
+    let c = upper.and_then(|at| CP437.chars().nth(at.into()));
+    c.unwrap_or(char::from(byte))
+}
+
+fn escape_bytes(raw: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in raw.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02X}"));
+        }
+    }
+    text
+}
+
+fn is_escaped(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Raw bytes, and their text in folders and in zips.
+    const NAMES: &[(&[u8], &str, &str)] = &[
+        (b"cat/1.png", "cat/1.png", "cat/1.png"),
+        ("猫/é.png".as_bytes(), "猫/é.png", "猫/é.png"),
+        // Shift_JIS by Python's cp932 codec: 猫, ネコ, 表 (second byte 5C), 東方Project.
+        (b"\x94\x4c/1.png", "猫/1.png", "猫/1.png"),
+        (b"\x83l\x83R/1.png", "ネコ/1.png", "ネコ/1.png"),
+        (b"\x95\x5c/1.png", "表/1.png", "表/1.png"),
+        (b"\x95\x5c\\1.png", "表/1.png", "表/1.png"),
+        (b"\x93\x8c\x95\xfbProject", "東方Project", "東方Project"),
+        (b"photo\x94\x4c.png", "photo猫.png", "photo猫.png"),
+        // Latin-1 and Windows-1252: é, ’ between letters, ä, ü.
+        (b"caf\xe9.png", "caf\\xE9.png", "caf\\xE9.png"),
+        (b"caf\xe9\\1.png", "caf\\xE9/1.png", "caf\\xE9/1.png"),
+        (b"Andr\xe9a.png", "Andr\\xE9a.png", "Andr\\xE9a.png"),
+        (b"it\x92s.png", "it\\x92s.png", "itÆs.png"),
+        (b"M\xfcller", "M\\xFCller", "M\\xFCller"),
+        (b"\xe9cole.png", "\\xE9cole.png", "\\xE9cole.png"),
+        // CP437 or CP932: école, or a full-width letter before others; without a zip only Japanese is likely.
+        (b"\x82cole.png", "ｃole.png", "école.png"),
+        // CP437: é, ä, ñ, ß.
+        (b"caf\x82.png", "caf\\x82.png", "café.png"),
+        (b"Ni\xa4o/1.png", "Ni\\xA4o/1.png", "Niño/1.png"),
+        (b"Stra\xe1e.png", "Stra\\xE1e.png", "Straße.png"),
+        // EUC-KR and GBK are not guessed.
+        (
+            b"\xb0\xed\xbe\xe7.png",
+            "\\xB0\\xED\\xBE\\xE7.png",
+            "\\xB0\\xED\\xBE\\xE7.png",
+        ),
+        (
+            b"\xc4\xe3\xba\xc3.png",
+            "\\xC4\\xE3\\xBA\\xC3.png",
+            "\\xC4\\xE3\\xBA\\xC3.png",
+        ),
+        (
+            b"not-\xff-utf8.png",
+            "not-\\xFF-utf8.png",
+            "not-\\xFF-utf8.png",
+        ),
+        // Each part by itself.
+        (
+            b"\x83l\x83R/caf\xe9.png",
+            "ネコ/caf\\xE9.png",
+            "ネコ/caf\\xE9.png",
+        ),
+        (b"dog\\a\\1.png", "dog/a/1.png", "dog/a/1.png"),
+        (
+            b"a\nb\x1b[31m.png",
+            "a\\x0Ab\\x1B[31m.png",
+            "a\\x0Ab\\x1B[31m.png",
+        ),
+        (
+            "gnp\u{202e}.exe".as_bytes(),
+            "gnp\\u{202e}.exe",
+            "gnp\\u{202e}.exe",
+        ),
+    ];
+
+    #[test]
+    fn names_are_text_by_one_rule() {
+        for (raw, on_disk, in_zip) in NAMES {
+            for (page, expected) in [(CodePage::Unknown, on_disk), (CodePage::Dos, in_zip)] {
+                let text = Speller::new("").spell(raw, page);
+                assert_eq!(text, *expected, "{raw:x?} {page:?}");
+            }
+        }
+        assert_eq!(show_name(b"\x83l\x83R"), "ネコ");
+    }
+
+    #[test]
+    fn python_reads_zips_as_cp437() {
+        // "猫é".encode("cp932" and "cp437") decoded by "cp437" in Python.
+        assert_eq!(as_cp437(b"\x94\x4c\x82\xff/1.png"), "öLé\u{a0}/1.png");
+        assert_eq!(CP437.chars().count(), 128);
+    }
+
+    #[test]
+    fn datasets_keep_backslashes() {
+        assert_eq!(decode_path(b"cat\\1.png", CodePage::Dos), "cat\\1.png");
+        let text = decode_path(b"\x95\x5c\\1.png", CodePage::Dos);
+        assert_eq!(text, "表\\1.png");
+    }
+
+    #[test]
+    fn different_folders_never_share_a_spelling() {
+        let mut speller = Speller::new("in/");
+        let names: [&[u8]; 5] = [
+            "ネコ/1.png".as_bytes(),
+            b"\x83l\x83R/2.png",
+            b"\x83l\x83R\\3.png",
+            "ネコ#2/4.png".as_bytes(),
+            b"\xe9/\x83l\x83R/5.png",
+        ];
+        let texts = names.map(|raw| speller.spell(raw, CodePage::Unknown));
+        assert_eq!(
+            texts,
+            [
+                "in/ネコ/1.png",
+                "in/ネコ#2/2.png",
+                "in/ネコ#2/3.png",
+                "in/ネコ#2#2/4.png",
+                "in/\\xE9/ネコ/5.png"
+            ]
+        );
+    }
+
+    #[test]
+    fn all_single_bytes_stay_distinct() {
+        for page in [CodePage::Unknown, CodePage::Dos] {
+            let mut seen = HashSet::new();
+            for byte in (0..=255u8).filter(|b| !b"/\\".contains(b)) {
+                assert!(
+                    seen.insert(Speller::new("").spell(&[b'a', byte], page)),
+                    "{byte:x}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_lead_out_are_not_safe() {
+        for name in ["/etc/x", "../x", "a/../x", "C:/x", "a\\x00b", ""] {
+            assert!(!is_safe(name), "{name}");
+        }
+        for name in ["a/b.png", "..a/b", "a:b.png", "\\xE9.png"] {
+            assert!(is_safe(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Files that operating systems put beside images.
+
+/// File names, in lower case, that hold settings of a folder.
+const NAMES: &[&str] = &[
+    ".ds_store",
+    ".directory",
+    ".localized",
+    ".nomedia",
+    ".picasa.ini",
+    "desktop.ini",
+    "ehthumbs.db",
+    "ehthumbs_vista.db",
+    "icon\r",
+    "picasa.ini",
+    "thumbs.db",
+];
+
+/// Folders that only systems write to.
+const FOLDERS: &[&str] = &[
+    "$recycle.bin",
+    ".fseventsd",
+    ".spotlight-v100",
+    ".trashes",
+    "system volume information",
+];
+
+/// Whether the name alone allows that [`is_system_file`] holds.
+pub fn may_be_system_file(path: &str) -> bool {
+    let (folders, name) = split(path);
+    name.starts_with("._")
+        || NAMES.contains(&name.to_ascii_lowercase().as_str())
+        || folders.iter().any(|folder| {
+            matches!(*folder, "__MACOSX" | "@eaDir")
+                || FOLDERS.contains(&folder.to_ascii_lowercase().as_str())
+        })
+}
+
+/// Whether a file is one that a system wrote, by its path and its first bytes.
+///
+/// AppleDouble files (`._a.png`, `__MACOSX/`) are told by content: a real image of such a name is an image. So is one
+/// called `Thumbs.db`. Synology's `@eaDir` holds real images, which are thumbnails of those beside it and told by name.
+pub fn is_system_file(path: &str, head: &[u8]) -> bool {
+    let (folders, name) = split(path);
+    let in_mac_folder = folders.contains(&"__MACOSX");
+    // AppleSingle and AppleDouble.
+    let is_apple = matches!(head, [0, 5, 0x16, 0 | 7, ..]);
+    if (name.starts_with("._") || in_mac_folder) && is_apple {
+        return true;
+    }
+    let in_ea_dir = folders.contains(&"@eaDir");
+    if in_ea_dir && (name.starts_with("SYNO") || name.contains("@Syno")) {
+        return true;
+    }
+    let lower = name.to_ascii_lowercase();
+    let is_named = NAMES.contains(&lower.as_str())
+        || folders
+            .iter()
+            .any(|folder| FOLDERS.contains(&folder.to_ascii_lowercase().as_str()));
+    is_named && !looks_like_image(head)
+}
+
+fn looks_like_image(head: &[u8]) -> bool {
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    starts(b"\x89PNG")
+        || starts(b"\xff\xd8\xff")
+        || starts(b"GIF8")
+        || starts(b"RIFF")
+        || starts(b"BM")
+        || starts(b"II*\0")
+        || starts(b"MM\0*")
+        || head.get(4..8) == Some(b"ftyp")
+}
+
+fn split(path: &str) -> (Vec<&str>, &str) {
+    let mut parts: Vec<&str> = path.split(['/', '\\']).collect();
+    let name = parts.pop().unwrap_or_default();
+    (parts, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_files_are_told_by_name_and_content() {
+        let apple = b"\0\x05\x16\x07\0\x02\0\0".as_slice();
+        let png = b"\x89PNG\r\n\x1a\n".as_slice();
+        for (path, head, expected) in [
+            ("._a.png", apple, true),
+            ("b/._a.png", apple, true),
+            ("b\\._a.png", apple, true),
+            ("__MACOSX/._a.png", apple, true),
+            ("__MACOSX/a.png", apple, true),
+            ("._a.png", png, false),
+            ("__MACOSX/a.png", png, false),
+            ("a.png", apple, false),
+            ("._a.png", b"", false),
+            ("x/Thumbs.db", b"\xd0\xcf\x11\xe0", true),
+            ("THUMBS.DB", b"\xd0\xcf\x11\xe0", true),
+            ("Thumbs.db", png, false),
+            (".DS_Store", b"\0\0\0\x01Bud1", true),
+            ("a/desktop.ini", b"[.ShellClassInfo]", true),
+            ("@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", b"\xff\xd8\xff", true),
+            ("@eaDir/a.jpg@SynoEAStream", b"x", true),
+            ("@eaDir/a.jpg", b"\xff\xd8\xff", false),
+            ("$RECYCLE.BIN/x.dat", b"x", true),
+            ("notes.txt", b"x", false),
+        ] {
+            assert_eq!(is_system_file(path, head), expected, "{path} {head:x?}");
+            assert!(!expected || may_be_system_file(path), "{path}");
+        }
+        assert!(!may_be_system_file("00000/img00000000.png"));
+    }
+}

@@ -1,0 +1,203 @@
+//! A tar whose headers were read once; members are read from many threads.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
+
+use tar::EntryType;
+
+use crate::error::ArchiveError;
+use crate::shared_file::SharedFile;
+use crate::tar_sparse::SparseMap;
+
+/// A tar on disk: v7, ustar, GNU or pax, also several of them in one file.
+#[derive(Debug)]
+pub struct TarFile {
+    file: SharedFile,
+    members: Vec<TarMember>,
+    damage: Option<String>,
+}
+
+/// A member of a tar.
+#[derive(Clone, Debug)]
+pub struct TarMember {
+    /// Its path as it is stored, from the extended headers where there are any.
+    pub name: Vec<u8>,
+    /// Position of its bytes.
+    pub offset: u64,
+    /// Its bytes, holes of sparse files among them.
+    pub size: u64,
+    /// Bytes that the tar holds of it: fewer for sparse files.
+    pub stored_size: u64,
+    /// Time of change, in seconds.
+    pub time: u64,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Plain,
+    Sparse(SparseMap),
+    /// The reason why there are no bytes.
+    Nothing(String),
+}
+
+const BLOCK: u64 = 512;
+
+impl TarFile {
+    /// Reads all headers; folders are left out. A damaged header ends the list, see [`damage`](Self::damage).
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+        let file = SharedFile::open(path)?;
+        let mut archive = tar::Archive::new(file.at(0));
+        // Tars that were joined end to end are read as one.
+        archive.set_ignore_zeros(true);
+        let mut members: Vec<TarMember> = Vec::new();
+        let mut by_name: HashMap<Vec<u8>, usize> = HashMap::new();
+        let mut damage = None;
+        // Position behind the last header and its bytes.
+        let mut end = 0;
+        for entry in archive.entries_with_seek()? {
+            let found = entry.and_then(|entry| {
+                let behind = entry.raw_file_position().saturating_add(entry.size());
+                end = behind.checked_next_multiple_of(BLOCK).unwrap_or(u64::MAX);
+                member_of(entry, &file)
+            });
+            let (mut member, target) = match found {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(error) => {
+                    // Behind the mark of the end may be anything.
+                    let mark = file.read_range(end, BLOCK)?;
+                    let is_over = end > 0 && !mark.is_empty() && mark.iter().all(|b| *b == 0);
+                    damage = (!is_over).then(|| error.to_string());
+                    break;
+                }
+            };
+            // A hard link has the bytes of a member before it.
+            if let Some(&target) = target.and_then(|target| by_name.get(&target)) {
+                let target = &members[target];
+                (member.offset, member.size) = (target.offset, target.size);
+                member.stored_size = target.stored_size;
+                member.place = target.place.clone();
+            }
+            by_name.insert(member.name.clone(), members.len());
+            members.push(member);
+        }
+        Ok(Self {
+            file,
+            members,
+            damage,
+        })
+    }
+
+    /// All files in the order of the tar.
+    pub fn members(&self) -> &[TarMember] {
+        &self.members
+    }
+
+    /// What is wrong with the header behind the last member, when the list ends there.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
+    }
+
+    /// The first `limit` bytes of a member, of [`size`](TarMember::size).
+    ///
+    /// # Errors
+    /// When it is a link or a device, or the file ends before it does.
+    ///
+    /// # Panics
+    /// When there is no member `index`.
+    pub fn read_limited(&self, index: usize, limit: u64) -> Result<Vec<u8>, ArchiveError> {
+        let member = &self.members[index];
+        if let Place::Nothing(reason) = &member.place {
+            return Err(ArchiveError::Unsupported(reason.clone()));
+        }
+        let end = member.offset.checked_add(member.stored_size);
+        let bytes = match &member.place {
+            _ if end.is_none_or(|end| end > self.file.len()) => None,
+            Place::Sparse(map) => map.read(&self.file, member.offset, limit)?,
+            _ => Some(
+                self.file
+                    .read_range(member.offset, member.size.min(limit))?,
+            ),
+        };
+        bytes.ok_or_else(|| ArchiveError::CutShort("the tar ends before this file does".to_owned()))
+    }
+}
+
+/// A file, and the name that it is a hard link to; `None` for what is no file.
+type Found = Option<(TarMember, Option<Vec<u8>>)>;
+
+fn member_of<R: Read>(mut entry: tar::Entry<'_, R>, file: &SharedFile) -> std::io::Result<Found> {
+    const VOLUME_HEADER: u8 = b'V';
+    const DIRECTORY_LIST: u8 = b'D';
+    const CONTINUED: u8 = b'M';
+    let kind = entry.header().entry_type();
+    let is_described = kind.is_pax_global_extensions()
+        || kind.is_pax_local_extensions()
+        || kind.is_gnu_longname()
+        || kind.is_gnu_longlink()
+        || matches!(kind.as_byte(), VOLUME_HEADER | DIRECTORY_LIST);
+    let mut name = entry.path_bytes().into_owned();
+    // Tars before ustar have no kind of their own for folders.
+    let is_folder = kind.is_dir() || (kind.is_file() && name.ends_with(b"/"));
+    if is_folder || is_described {
+        return Ok(None);
+    }
+    let (mut offset, mut size) = (entry.raw_file_position(), entry.size());
+    let mut stored_size = size;
+    let mut place = match kind {
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Place::Plain,
+        EntryType::Link | EntryType::Symlink => {
+            let target = entry.link_name_bytes().unwrap_or_default();
+            let target = crate::names::show_name(&target);
+            Place::Nothing(format!("a link in the tar, to '{target}'"))
+        }
+        _ if kind.as_byte() == CONTINUED => {
+            Place::Nothing("the rest of a file that begins in another tar".to_owned())
+        }
+        EntryType::Char | EntryType::Block | EntryType::Fifo => {
+            Place::Nothing("a device in the tar".to_owned())
+        }
+        // As POSIX has it: unknown kinds are regular files.
+        _ => Place::Plain,
+    };
+    let mut sparse = None;
+    if kind == EntryType::GNUSparse {
+        stored_size = entry.header().entry_size()?;
+        let header = entry.raw_header_position();
+        let (map, skipped) = SparseMap::of_gnu(file, header, stored_size)?;
+        sparse = Some((map, None, skipped));
+    } else if matches!(place, Place::Plain) {
+        let mut fields = Vec::new();
+        if let Some(extensions) = entry.pax_extensions()? {
+            for field in extensions.flatten() {
+                fields.push((field.key_bytes().to_vec(), field.value_bytes().to_vec()));
+            }
+        }
+        sparse = SparseMap::of_pax(&fields, file, offset, size)?;
+    }
+    if let Some((map, real_name, skipped)) = sparse {
+        (size, stored_size) = (map.size(), map.n_stored());
+        offset = offset.saturating_add(skipped);
+        name = real_name.unwrap_or(name);
+        place = Place::Sparse(map);
+    }
+    let target = entry
+        .link_name_bytes()
+        .filter(|_| kind.is_hard_link())
+        .map(std::borrow::Cow::into_owned);
+    let time = entry.header().mtime().unwrap_or(0);
+    let member = TarMember {
+        name,
+        offset,
+        size,
+        stored_size,
+        time,
+        place,
+    };
+    Ok(Some((member, target)))
+}

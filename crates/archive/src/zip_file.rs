@@ -1,0 +1,163 @@
+//! A zip whose directory was read once; members are read from many threads.
+
+use std::io::{BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use flate2::bufread::DeflateDecoder;
+
+use crate::error::ArchiveError;
+use crate::kind::{ArchiveKind, describe};
+use crate::shared_file::SharedFile;
+use crate::zip_directory::{ZipMember, read_directory};
+
+/// A zip on disk. Clones share the directory.
+#[derive(Clone, Debug)]
+pub struct ZipFile {
+    file: SharedFile,
+    members: Arc<Vec<ZipMember>>,
+}
+
+impl ZipFile {
+    /// Opens a zip and reads its directory.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], in words that follow the name of the file, when it is another kind of file, cut short or damaged.
+    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+        let file = SharedFile::open(path)?;
+        let Some(members) = read_directory(&file)? else {
+            // Without the end of a zip, its start tells whether it ever was one.
+            let head = file.read_range(0, 512)?;
+            return Err(match ArchiveKind::of_head(&head) {
+                Some(ArchiveKind::Zip) => ArchiveError::CutShort(
+                    "the list of its members, which is the end of a zip, is missing".to_owned(),
+                ),
+                _ if head.starts_with(b"PK\x07\x08") => ArchiveError::Unsupported(
+                    "the first part of a zip in several parts: join them first".to_owned(),
+                ),
+                _ => ArchiveError::NotAnArchive(describe(&head, file.len())),
+            });
+        };
+        Ok(Self {
+            file,
+            members: Arc::new(members),
+        })
+    }
+
+    /// All records of the directory in its order, folders among them.
+    pub fn members(&self) -> &[ZipMember] {
+        &self.members
+    }
+
+    /// The bytes of a member, checked against its checksum.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] when it is damaged, encrypted, a link, or packed by a method other than deflate.
+    ///
+    /// # Panics
+    /// When there is no member `index`.
+    pub fn read(&self, index: usize) -> Result<Vec<u8>, ArchiveError> {
+        self.read_limited(index, u64::MAX)
+    }
+
+    /// The first `limit` bytes of a member, which are checked against its checksum only when they are all.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
+    pub fn read_limited(&self, index: usize, limit: u64) -> Result<Vec<u8>, ArchiveError> {
+        let member = &self.members[index];
+        refuse(member)?;
+        let start = self.data_start(member)?;
+        let is_all = limit > member.size;
+        let wanted = member.size.min(limit);
+        let bytes = if member.method == STORED {
+            self.file.read_range(start, wanted)?
+        } else {
+            // One more than it claims, to notice that there is more.
+            let source = self.file.at(start).take(member.packed_size);
+            let decoder = DeflateDecoder::new(BufReader::with_capacity(32 << 10, source));
+            let mut bytes = Vec::with_capacity((wanted.min(16 << 20) + 1) as usize);
+            decoder
+                .take(wanted + u64::from(is_all))
+                .read_to_end(&mut bytes)
+                .map_err(|e| ArchiveError::Damaged(format!("it cannot be unpacked ({e})")))?;
+            bytes
+        };
+        if bytes.len() as u64 != wanted {
+            let found = bytes.len();
+            return Err(ArchiveError::Damaged(format!(
+                "{found} bytes instead of the {wanted} that the zip's directory tells"
+            )));
+        }
+        if is_all && crc32fast::hash(&bytes) != member.crc32 {
+            return Err(ArchiveError::Damaged(
+                "its checksum is not that of the zip's directory".to_owned(),
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// Position of the first byte of a member.
+    fn data_start(&self, member: &ZipMember) -> Result<u64, ArchiveError> {
+        const BYTES: u64 = 30;
+        let header = self.file.read_range(member.header, BYTES)?;
+        let length = |at: usize| u64::from(u16::from_le_bytes([header[at], header[at + 1]]));
+        if header.len() as u64 != BYTES || !header.starts_with(b"PK\x03\x04") {
+            return Err(ArchiveError::Damaged(
+                "there is no member where the zip's directory tells".to_owned(),
+            ));
+        }
+        let start = member.header + BYTES + length(26) + length(28);
+        let end = start.checked_add(member.packed_size);
+        if end.is_none_or(|end| end > self.file.len()) {
+            return Err(ArchiveError::CutShort(
+                "the zip ends before this member does".to_owned(),
+            ));
+        }
+        Ok(start)
+    }
+}
+
+const STORED: u16 = 0;
+const DEFLATED: u16 = 8;
+
+fn refuse(member: &ZipMember) -> Result<(), ArchiveError> {
+    const ENCRYPTED: u16 = 1;
+    const AES: u16 = 99;
+    let unsupported = |text: String| Err(ArchiveError::Unsupported(text));
+    if member.flags & ENCRYPTED != 0 || member.method == AES {
+        return unsupported("encrypted: unpack the zip with its password first".to_owned());
+    }
+    if !matches!(member.method, STORED | DEFLATED) {
+        let method = match member.method {
+            1 => "Shrink",
+            2..=5 => "Reduce",
+            6 => "Implode",
+            9 => "Deflate64",
+            12 => "bzip2",
+            14 => "LZMA",
+            20 | 93 => "Zstandard",
+            95 => "XZ",
+            96 => "JPEG recompression",
+            97 => "WavPack",
+            98 => "PPMd",
+            _ => "an unknown method",
+        };
+        return unsupported(format!(
+            "packed by {method} (method {}), which is not supported: pack the zip anew with deflate",
+            member.method
+        ));
+    }
+    if member.is_link {
+        return unsupported("a link to another file: pack that file itself".to_owned());
+    }
+    if member.method == STORED && member.size != member.packed_size {
+        return Err(ArchiveError::Damaged(
+            "two sizes for one stored member".to_owned(),
+        ));
+    }
+    Ok(())
+}
