@@ -101,6 +101,9 @@ impl Matches {
             if filter.is_active() {
                 return Err(MetadataError::Missing("a filter on tags, rating or score"));
             }
+            if filter.id_pattern.is_some() {
+                return Err(MetadataError::Missing("--id-pattern"));
+            }
             if !label_tags.is_empty() {
                 return Err(MetadataError::Missing("a label from tags"));
             }
@@ -470,4 +473,100 @@ fn are_pages(ids: &BTreeSet<&str>) -> bool {
             .iter()
             .zip(1..)
             .all(|(number, page)| *number == page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The post of each member: an id, `-` for none, `?` for unclear, `m` for that of an MD5.
+    fn members(archive: &str, names: &[&str]) -> Vec<String> {
+        let own: Vec<NamedPost> = names.iter().map(|name| read_name(name)).collect();
+        in_archive(&read_name(archive), &own, archive)
+            .into_iter()
+            .map(|named| match named.reading {
+                Reading::Id(id) => id,
+                Reading::Md5(_) => "m".to_owned(),
+                Reading::Nothing => "-".to_owned(),
+                Reading::Unclear(_) => "?".to_owned(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn members_follow_their_archive_or_go_by_their_own_names() {
+        let md5 = "12345678901234567890123456789012.png";
+        for (archive, names, expected) in [
+            // The archive of one post.
+            (
+                "7654321.zip",
+                vec!["000000.png", "000012.png", "2.png"],
+                "7654321 7654321 7654321",
+            ),
+            (
+                "7654321.zip",
+                vec!["7654321_1.png", "cover.png"],
+                "7654321 7654321",
+            ),
+            (
+                "7654321.zip",
+                vec!["12.png", "1000001.png", md5],
+                "7654321 ? m",
+            ),
+            (
+                "art (7654321).cbz",
+                vec!["1.png", "2.png"],
+                "7654321 7654321",
+            ),
+            ("7654321_ugoira600x600.zip", vec!["000000.jpg"], "7654321"),
+            (
+                "d41d8cd98f00b204e9800998ecf8427e.zip",
+                vec!["000000.jpg"],
+                "m",
+            ),
+            ("12.zip", vec!["1.png", "000002.png"], "12 12"),
+            // Shards.
+            (
+                "0123.zip",
+                vec!["1000123.png", "2000123.png"],
+                "1000123 2000123",
+            ),
+            (
+                "123.zip",
+                vec!["1000123.png", "2000123.png"],
+                "1000123 2000123",
+            ),
+            (
+                "1000.tar",
+                vec!["1000123.png", "1000124.png"],
+                "1000123 1000124",
+            ),
+            (
+                "1000000.tar",
+                vec!["1000123.png", "1000124.png"],
+                "1000123 1000124",
+            ),
+            ("12.zip", vec![md5], "m"),
+            (
+                "data-000.tar",
+                vec!["1000001.png", "12.png", "000003.png"],
+                "1000001 12 -",
+            ),
+            ("images.zip", vec!["2.png", "12.png"], "2 12"),
+            // Pages.
+            ("images.zip", vec!["1.png", "2.png", "3.png"], "? ? ?"),
+            ("book.cbz", vec!["2.png", "12.png"], "? ?"),
+            (
+                "1000001_1000002.zip",
+                vec!["2.png", "1000001.png"],
+                "? 1000001",
+            ),
+        ] {
+            assert_eq!(
+                members(archive, &names).join(" "),
+                expected,
+                "{archive}: {names:?}"
+            );
+        }
+    }
 }

@@ -187,8 +187,8 @@ fn read_lines(mut text: impl BufRead, sink: &mut Sink<'_>) -> Result<(), TextErr
                 message,
                 shown: Some(shorten(&String::from_utf8_lossy(trimmed))),
             })?,
-            // The first object goes on in the next line.
-            Err(error) if is_first && error.is_eof() => {
+            // The first object goes on in the next line, or another one stands behind it.
+            Err(error) if is_first && (error.is_eof() || is_trailing(&error)) => {
                 return read_stream(BufReader::new(Cursor::new(line).chain(text)), sink);
             }
             Err(error) => {
@@ -201,6 +201,11 @@ fn read_lines(mut text: impl BufRead, sink: &mut Sink<'_>) -> Result<(), TextErr
         }
         is_first = false;
     }
+}
+
+/// Whether one value was read and something stands behind it; serde_json has no other mark of this.
+fn is_trailing(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("trailing characters")
 }
 
 /// Values one after the other, arrays element by element.
@@ -389,6 +394,8 @@ mod tests {
             ("array over lines", b" [\n{\"id\": 1},\n{\"id\": 2},\n{\"id\": 3}\n]\n".to_vec()),
             ("an array a page", b"[{\"id\": 1}]\n[{\"id\": 2}, {\"id\": 3}]\n".to_vec()),
             ("pretty objects", pretty.into()),
+            ("one line", b"{\"id\": 1}{\"id\": 2} {\"id\": 3}".to_vec()),
+            ("CR", lines.replace('\n', "\r").into()),
             ("wrapped", b"{\"posts\": [{\"id\": 1}, {\"id\": 2}, {\"id\": 3}]}".to_vec()),
             (
                 "wrapped with attributes",

@@ -7,11 +7,11 @@
 //!    counter in brackets (`(2)`); a counter of up to four digits behind its word (`page 3`, `frame_12`, `part-2`); numbers
 //!    with leading zeros, which are frames, pages or shards. Words that mix digits and letters are no numbers: `p10`,
 //!    `master1200`, `1920x1080`, `v2`.
-//! 3. What is left of whole numbers: none, no post. Two or more, unclear. One is the id, with one exception: a number of
-//!    up to four digits, a year, or a date is unclear beside words of unknown meaning, where counters, years and pixel
-//!    sizes stand too (`cover_12`). Words of known meaning are boards (`danbooru`, `yande.re`), marks of previews
-//!    (`sample`, `preview`, `thumbnail`), `id`, `post`, pages and sizes; with a date and a time, any word is
-//!    (`artist_12_20210304_121314`).
+//! 3. What is left of whole numbers: none, no post. Two or more, unclear. One is the id, with two exceptions: a number of
+//!    up to four digits is unclear beside words of unknown meaning, where counters, years and pixel sizes stand too
+//!    (`cover_12`); eight digits that are a date are unclear without a board or a page (`20210304_p0`). Words of known
+//!    meaning are boards (`danbooru`, `yande.re`), marks of previews (`sample`, `preview`, `thumbnail`), `id`, `post`, pages
+//!    and sizes; with a date and a time, any word is (`artist_12_20210304_121314`).
 //! 4. Names as the moebooru boards give them (`yande.re 1000001 tags`, `Konachan.com - 1000001 tags`) name the number behind
 //!    the board.
 //!
@@ -200,22 +200,22 @@ pub fn read_name(name: &str) -> NamedPost {
     let has_time = drop_dates(&mut words);
     drop_counters(&mut words);
     let mut ids: Vec<&str> = words.iter().filter_map(|word| id_in(word.text)).collect();
+    let n_numbers = ids.len();
     ids.sort_unstable();
     ids.dedup();
     match ids[..] {
         [] => named(Reading::Nothing),
         [id] => {
             let is_free = |word: &Word<'_>| id_in(word.text).is_none() && !is_known(word.text);
-            let is_plain = has_time || !words.iter().any(is_free);
-            if is_plain || (id.len() > MAX_COUNTER_DIGITS && !is_date(id)) {
+            let is_alone = !words.iter().any(is_free) && n_numbers == 1;
+            let is_marked = site != Site::UNKNOWN || words.iter().any(|word| is_page(word.text));
+            if is_date(id) && !(is_alone && is_marked) {
+                named(Reading::Unclear(format!("{id} may be an id or a date")))
+            } else if id.len() > MAX_COUNTER_DIGITS || has_time || is_alone {
                 named(Reading::Id(id.to_owned()))
             } else {
-                let kind = if is_date(id) {
-                    "a date"
-                } else {
-                    "a counter, a year or a size"
-                };
-                named(Reading::Unclear(format!("{id} may be an id or {kind}")))
+                let text = format!("{id} may be an id or a counter, a year or a size");
+                named(Reading::Unclear(text))
             }
         }
         _ => {
@@ -278,7 +278,7 @@ fn id_in(word: &str) -> Option<&str> {
     (is_id && !number.is_empty()).then_some(number)
 }
 
-/// Page, size and preview marks, boards, numbers with leading zeros.
+/// Page, size and preview marks, boards. A number with leading zeros is none: `1,000,001` is not post 1.
 fn is_known(word: &str) -> bool {
     if KNOWN_WORDS.contains(&word) || Site::from_word(word).is_some() {
         return true;
@@ -289,8 +289,7 @@ fn is_known(word: &str) -> bool {
     has_digit
         && matches!(
             rest,
-            "" | "p"
-                | "pg"
+            "p" | "pg"
                 | "page"
                 | "x"
                 | "px"
@@ -305,6 +304,12 @@ fn is_known(word: &str) -> bool {
                 | "ugoira"
                 | "frame"
         )
+}
+
+/// `p0`.
+fn is_page(word: &str) -> bool {
+    word.strip_prefix('p')
+        .is_some_and(|page| !page.is_empty() && page.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Names as moebooru boards give them: the board, the number, the tags.
