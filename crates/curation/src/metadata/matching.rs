@@ -118,6 +118,9 @@ impl Matches {
             .chain(label_tags.iter().map(|tag| tags::normalize(tag)))
             .collect();
         if path == Path::new(SIDECAR) {
+            if filter.id_pattern.is_some() {
+                tracing::warn!("--id-pattern has no use with --metadata sidecar");
+            }
             return Self::sidecars(entries, fields, &tags);
         }
         let posts = Posts::read(path, &tags)?;
@@ -282,7 +285,7 @@ impl Matches {
 /// Files that are never images by their extension, if their content agrees.
 const TEXT_EXTENSIONS: &[&str] = &[
     "json", "jsonl", "ndjson", "txt", "csv", "tsv", "xml", "toml", "yaml", "yml", "md", "html",
-    "htm", "log", "gz", "zst", "db", "sqlite", "ini", "url",
+    "htm", "log", "gz", "zst", "db", "sqlite", "ini", "url", "ds_store",
 ];
 
 /// What becomes of an entry without a post: metadata among the inputs is not counted as an image without one.
