@@ -47,15 +47,23 @@ pub fn read_file(path: &Path, sink: &mut Sink<'_>) -> Result<String, MetadataErr
     }
     let is_gzip = head.starts_with(&[0x1f, 0x8b]);
     let is_zstd = ZstdFrames::<&[u8]>::is_start(head);
-    if is_gzip {
-        let text = BufReader::with_capacity(1 << 18, MultiGzDecoder::new(file));
-        read_text(path, Box::new(text), sink)
+    let text: Box<dyn BufRead> = if is_gzip {
+        Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(file)))
     } else if is_zstd {
-        let text = BufReader::with_capacity(1 << 18, ZstdFrames::new(file));
-        read_text(path, Box::new(text), sink)
+        Box::new(BufReader::with_capacity(1 << 18, ZstdFrames::new(file)))
     } else {
-        read_text(path, Box::new(file), sink)
-    }
+        Box::new(file)
+    };
+    read_text(path, text, sink).map_err(|error| match error {
+        MetadataError::Read { path, source } if is_gzip || is_zstd => MetadataError::Read {
+            path,
+            source: io::Error::new(
+                source.kind(),
+                format!("the compressed file is cut short or damaged ({source})"),
+            ),
+        },
+        other => other,
+    })
 }
 
 /// Reads every object of a text in memory, as [`read_file`] does.
@@ -474,8 +482,14 @@ mod tests {
             (b"PK\x03\x04aaaa".to_vec(), vec!["zip archive", "unpack"]),
             (b"\xfd7zXZ\0aaaa".to_vec(), vec!["xz"]),
             (b"SQLite format 3\0".to_vec(), vec!["SQLite"]),
-            (cut(gzip(lines.as_bytes())), vec!["cannot read"]),
-            (cut(zstd(lines.as_bytes())), vec!["cannot read"]),
+            (
+                cut(gzip(lines.as_bytes())),
+                vec!["cannot read", "cut short"],
+            ),
+            (
+                cut(zstd(lines.as_bytes())),
+                vec!["cannot read", "cut short"],
+            ),
         ] {
             let error = ids(&bytes).unwrap_err();
             for part in parts {
