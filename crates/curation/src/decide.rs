@@ -4,7 +4,6 @@
 use crate::config::CurationConfig;
 use crate::exclude::ExcludeList;
 use crate::measure::framing;
-use crate::metadata::Posts;
 use crate::record::{Blob, CropRecord, Outcome, PictureRecord, Reason, Record};
 use dedup::{
     Candidate, CopyQuality, GroupOptions, Member, PictureHash, Role, SearchError, SearchOptions,
@@ -78,7 +77,7 @@ pub struct Evidence<'a> {
     /// Records in the order of the inputs; `None`: refused by metadata before it was read.
     pub records: &'a [Option<Record>],
     /// Why inputs were refused before they were read.
-    pub refused: &'a [Option<String>],
+    pub refused: &'a [Option<Drop>],
     /// The exclusion list.
     pub exclude: &'a ExcludeList,
     /// All settings.
@@ -128,10 +127,9 @@ impl Evidence<'_> {
             ..Decision::default()
         };
         let Some(record) = &self.records[i] else {
-            return drop(
-                Reason::Metadata,
-                self.refused[i].clone().unwrap_or_default(),
-            );
+            let unknown = || (Reason::Metadata, String::new());
+            let (reason, detail) = self.refused[i].clone().unwrap_or_else(unknown);
+            return drop(reason, detail);
         };
         let whole = self.whole_picture(record);
         let picture = match &record.outcome {
@@ -549,16 +547,4 @@ fn summary(faces: &[FaceDecision]) -> Drop {
             )
         }
     }
-}
-
-/// Which inputs metadata refuses.
-pub fn refused_by_metadata(
-    sources: &[&str],
-    config: &CurationConfig,
-    posts: &Posts,
-) -> Vec<Option<String>> {
-    sources
-        .iter()
-        .map(|source| config.metadata.refuse(posts.find(source)))
-        .collect()
 }

@@ -389,6 +389,9 @@ fn explain(reason: Reason) -> &'static str {
         Reason::TooLarge => "More pixels than --max-pixels, or a bomb.",
         Reason::Excluded => "On the exclusion list.",
         Reason::Metadata => "Not wanted by tags, rating or score.",
+        Reason::NoPost => {
+            "No post in the metadata, or more than one that it could be (--metadata, --id-pattern)."
+        }
         Reason::Grayscale => "Gray, sepia or of a single tint (--colour).",
         Reason::Blank => "Nothing on it (--blank).",
         Reason::Text => "Mostly writing (--text).",

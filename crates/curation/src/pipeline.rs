@@ -1,13 +1,13 @@
 //! The run: walk, measure what the journal lacks, decide, pack, record.
 
 use crate::config::CurationConfig;
-use crate::decide::{DecideError, Decisions, Evidence, refused_by_metadata};
+use crate::decide::{DecideError, Decisions, Drop, Evidence};
 use crate::exclude::{ExcludeError, ExcludeList};
 use crate::inputs::{Entry, WalkError, walk};
 use crate::journal::{Found, Journal};
 use crate::manifest::{self, Sample};
 use crate::measure::Measurer;
-use crate::metadata::{LabelSource, MetadataError, Posts};
+use crate::metadata::{Matches, MetadataError, MetadataSummary, Post};
 use crate::pack::{PackError, pack};
 use crate::page;
 use crate::record::{Blob, Outcome, Reason, Record};
@@ -107,6 +107,8 @@ pub struct Summary {
     pub n_capped: usize,
     /// Names of the classes, when there are labels.
     pub classes: Vec<String>,
+    /// What is missing in the metadata, when a filter or label looks at it.
+    pub metadata: Option<MetadataSummary>,
     /// The zip; `None` for a dry run or when nothing was kept.
     #[serde(serialize_with = "lossy_option")]
     pub zip: Option<PathBuf>,
@@ -184,21 +186,6 @@ pub fn run(
         .map(ExcludeList::read)
         .transpose()?
         .unwrap_or_default();
-    let posts = config
-        .metadata
-        .posts
-        .as_deref()
-        .map(Posts::read)
-        .transpose()?;
-    if posts.is_none() {
-        if config.metadata.is_active() {
-            return Err(MetadataError::Missing("a filter on tags, rating or score").into());
-        }
-        if matches!(config.labels, Some(LabelSource::Tags(_))) {
-            return Err(MetadataError::Missing("a label from tags").into());
-        }
-    }
-    let posts = posts.unwrap_or_default();
 
     let skip = [
         out.to_owned(),
@@ -209,8 +196,8 @@ pub fn run(
     ];
     let entries = walk(inputs, &skip)?;
     let sources: Vec<String> = entries.iter().map(|entry| entry.source.clone()).collect();
-    let names: Vec<&str> = sources.iter().map(String::as_str).collect();
-    let refused = refused_by_metadata(&names, config, &posts);
+    let posts = Matches::find(&entries, &config.metadata, config.labels.as_ref())?;
+    let refused = posts.refused(entries.len(), &config.metadata);
     let fingerprint =
         Measurer::fingerprint(config, detector.as_ref(), &model_bytes(&config.detector)?);
     let (mut journal, found) = Journal::open(&beside.journal, &fingerprint)?;
@@ -317,6 +304,7 @@ pub fn run(
         manifest::write(&beside.manifest, &lines)?;
         let mut summary = summarise(&decisions, config, n_measured);
         summary.classes = classes(&samples, &sources, config, &posts);
+        summary.metadata = posts.summary(&entries);
         summary.zip = zip;
         summary.manifest = beside.manifest.clone();
         summary.report = beside.report.clone();
@@ -368,7 +356,7 @@ fn model_bytes(spec: &DetectorSpec) -> io::Result<Vec<u8>> {
 /// Measures what the journal lacks, and `again` whatever it holds. Memory: one picture per thread.
 fn measure(
     entries: &[Entry],
-    refused: &[Option<String>],
+    refused: &[Option<Drop>],
     again: &HashSet<usize>,
     journal: &mut Journal,
     config: &CurationConfig,
@@ -455,7 +443,7 @@ fn samples(
     records: &[Option<Record>],
     decisions: &Decisions,
     config: &CurationConfig,
-    posts: &Posts,
+    posts: &Matches,
 ) -> (Vec<Sample>, Vec<Blob>, HashSet<usize>) {
     let (mut samples, mut blobs, mut missing) = (Vec::new(), Vec::new(), HashSet::new());
     for (i, decision) in decisions.inputs.iter().enumerate() {
@@ -481,11 +469,8 @@ fn samples(
         }
     }
     if let Some(labels) = &config.labels {
-        let kept: Vec<&str> = samples
-            .iter()
-            .map(|sample| sources[sample.place.0].as_str())
-            .collect();
-        let (classes, _) = labels.classes(&kept, posts);
+        let (kept, posts) = kept(&samples, sources, posts);
+        let (classes, _) = labels.classes(&kept, &posts);
         for (sample, class) in samples.iter_mut().zip(classes) {
             sample.label = Some(class);
         }
@@ -497,17 +482,24 @@ fn classes(
     samples: &[Sample],
     sources: &[String],
     config: &CurationConfig,
-    posts: &Posts,
+    posts: &Matches,
 ) -> Vec<String> {
-    let kept: Vec<&str> = samples
-        .iter()
-        .map(|sample| sources[sample.place.0].as_str())
-        .collect();
+    let (kept, posts) = kept(samples, sources, posts);
     config
         .labels
         .as_ref()
-        .map(|labels| labels.classes(&kept, posts).1)
+        .map(|labels| labels.classes(&kept, &posts).1)
         .unwrap_or_default()
+}
+
+/// Source and post of each sample.
+fn kept<'a>(
+    samples: &[Sample],
+    sources: &'a [String],
+    posts: &'a Matches,
+) -> (Vec<&'a str>, Vec<Option<&'a Post>>) {
+    let of = |sample: &Sample| (sources[sample.place.0].as_str(), posts.post(sample.place.0));
+    samples.iter().map(of).unzip()
 }
 
 fn summarise(decisions: &Decisions, config: &CurationConfig, n_measured: usize) -> Summary {

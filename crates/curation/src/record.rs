@@ -128,6 +128,8 @@ pub enum Reason {
     Excluded,
     /// Not wanted by its tags, rating or score.
     Metadata,
+    /// No post in the metadata, or more than one that it could be.
+    NoPost,
     /// Gray, sepia or of a single tint.
     Grayscale,
     /// Nothing on it.

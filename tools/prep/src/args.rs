@@ -1,7 +1,7 @@
 //! The command line.
 
 use curation::config::Limit;
-use curation::metadata::LabelSource;
+use curation::metadata::{IdPattern, LabelSource, Rating};
 use detect::DetectorSpec;
 use detect::crop::{CropFilter, CropPreset};
 use std::path::PathBuf;
@@ -199,11 +199,17 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Duplicates")]
     pub max_variants: Option<u32>,
 
-    /// Posts of the dump, Danbooru-style JSON lines
-    #[arg(long, value_name = "FILE.jsonl", help_heading = "Metadata")]
+    /// Posts of the dump: JSON lines or an array, also .gz or .zst; or `sidecar` for NAME.json or NAME.txt beside each
+    /// picture
+    #[arg(long, value_name = "FILE|sidecar", help_heading = "Metadata")]
     pub metadata: Option<PathBuf>,
 
-    /// Tags that a picture must have, all of them
+    /// How paths name their post, in place of the built-in rule: a regular expression with one group around the id or
+    /// MD5, like '_(\d+)_p\d+'
+    #[arg(long, value_name = "REGEX", help_heading = "Metadata")]
+    pub id_pattern: Option<IdPattern>,
+
+    /// Tags that a picture must have, all of them. Pictures without a post are dropped by any filter on posts
     #[arg(
         long,
         value_name = "TAG",
@@ -221,10 +227,11 @@ pub struct RunArgs {
     )]
     pub exclude_tag: Vec<String>,
 
-    /// Ratings that are accepted, by first letter: g,s,q,e
+    /// Ratings that are accepted: g,s,q,e, or general, sensitive, safe, questionable, explicit
     #[arg(
         long,
         value_name = "RATING",
+        value_parser = rating,
         value_delimiter = ',',
         help_heading = "Metadata"
     )]
@@ -258,6 +265,12 @@ pub struct RunArgs {
     /// PNG level of the samples: 0 loads fastest, 9 is smallest [default: 0]
     #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=9), help_heading = "Files")]
     pub png_level: Option<u8>,
+}
+
+fn rating(text: &str) -> Result<String, String> {
+    Rating::parse(text).map(|_| text.to_owned()).ok_or_else(|| {
+        format!("'{text}' is none of g, s, q, e, general, sensitive, safe, questionable, explicit")
+    })
 }
 
 fn preset(text: &str) -> Result<CropPreset, String> {
@@ -318,6 +331,9 @@ mod tests {
             "prep run x --matte white",
             "prep run x --resolution 0",
             "prep run x --labels tag:",
+            "prep run x --rating x",
+            "prep run x --id-pattern (",
+            "prep run x --id-pattern [0-9]+",
         ] {
             assert_eq!(
                 Args::try_parse_from(line.split(' '))

@@ -180,6 +180,7 @@ fn apply(args: &RunArgs, config: &mut CurationConfig) {
     set_option(&mut dedup.max_variants, &args.max_variants);
     let metadata = &mut config.metadata;
     set_option(&mut metadata.posts, &args.metadata);
+    set_option(&mut metadata.id_pattern, &args.id_pattern);
     set_list(&mut metadata.include_tags, &args.include_tag);
     set_list(&mut metadata.exclude_tags, &args.exclude_tag);
     set_list(&mut metadata.ratings, &args.rating);
@@ -241,6 +242,7 @@ fn validate(config: &CurationConfig) -> anyhow::Result<()> {
             crop.resolution
         );
     }
+    config.metadata.validate()?;
     if config.png_level > 9 {
         bail!(
             "--png-level (png_level) is {}; it must lie in 0 to 9",

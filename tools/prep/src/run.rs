@@ -5,6 +5,7 @@ use crate::output;
 use crate::progress::Bars;
 use crate::recipe::resolve;
 use anyhow::{Context, bail};
+use curation::metadata::MetadataSummary;
 use curation::record::Reason;
 use curation::{CurationConfig, RunOptions, Summary};
 use detect::DetectorSpec;
@@ -58,6 +59,47 @@ fn is_coarse(summary: &Summary, config: &CurationConfig) -> bool {
         && n_faceless.is_some_and(|n| n * 4 >= summary.n_inputs)
 }
 
+/// Inputs without a post, and posts without a field.
+fn metadata_words(summary: &MetadataSummary, config: &CurationConfig) -> String {
+    let mut text = String::new();
+    let list = |n: usize, names: &[String]| {
+        let more = if n > names.len() { ", ..." } else { "" };
+        format!("{}{more}", names.join(", "))
+    };
+    if summary.n_unmatched > 0 {
+        let fate = if config.metadata.is_active() {
+            "no_post, dropped"
+        } else {
+            "without a label of their own"
+        };
+        let _ = writeln!(
+            text,
+            "         {} without a post in the metadata ({fate}): {}",
+            summary.n_unmatched,
+            list(summary.n_unmatched, &summary.unmatched)
+        );
+    }
+    if summary.n_unclear > 0 {
+        let _ = writeln!(
+            text,
+            "         {} of these could belong to more than one post (--id-pattern decides): {}",
+            summary.n_unclear,
+            list(summary.n_unclear, &summary.unclear)
+        );
+    }
+    for gap in &summary.gaps {
+        let field = gap.field.to_string();
+        let field = field.strip_prefix("a ").unwrap_or(&field);
+        let _ = writeln!(
+            text,
+            "         {} posts of the metadata without {field} in a known form: {}",
+            gap.n,
+            list(gap.n, &gap.posts)
+        );
+    }
+    text
+}
+
 fn words(summary: &Summary, config: &CurationConfig) -> String {
     let mut text = String::new();
     let reasons = |counts: &std::collections::BTreeMap<String, usize>| -> String {
@@ -80,6 +122,9 @@ fn words(summary: &Summary, config: &CurationConfig) -> String {
             "         dropped: {}",
             reasons(&summary.pictures_dropped)
         );
+    }
+    if let Some(metadata) = &summary.metadata {
+        text += &metadata_words(metadata, config);
     }
     if is_coarse(summary, config) {
         let _ = writeln!(

@@ -10,7 +10,7 @@ pub use walk::walk;
 use archive::{TarFile, ZipFile};
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -56,6 +56,34 @@ pub enum InputError {
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
 impl Entry {
+    /// The file, when it lies in a folder.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Whether it is known without opening it that it cannot be read.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.place, Place::Unreadable(_))
+    }
+
+    /// The first bytes, enough to tell what the file is.
+    ///
+    /// # Errors
+    /// [`InputError`], as of [`read`](Self::read).
+    pub fn head(&self) -> Result<Vec<u8>, InputError> {
+        let Place::File(path) = &self.place else {
+            return self.read();
+        };
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(4096).read_to_end(&mut bytes))
+            .map_err(|e| InputError::Unreadable(e.to_string()))?;
+        Ok(bytes)
+    }
+
     /// Reads the whole file, from the folder or out of the archive; checksums of zips are verified.
     ///
     /// # Errors

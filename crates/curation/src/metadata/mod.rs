@@ -1,0 +1,111 @@
+//! Posts of a dump: reading them, finding the post of each file, filters, labels.
+//!
+//! `read` turns files of any accepted form into JSON objects, `post` understands the fields of one object, `posts`
+//! holds all of them, `name` reads a post out of a file name, `sidecar` out of the files beside an image, `matching`
+//! brings inputs and posts together. Nothing here guesses: a file that could belong to two posts belongs to none.
+
+mod filter;
+mod labels;
+mod matching;
+mod name;
+mod post;
+mod posts;
+mod rating;
+mod read;
+mod sidecar;
+mod site;
+mod tags;
+mod zstd;
+
+pub use filter::MetadataFilter;
+pub use labels::LabelSource;
+pub use matching::{FieldGap, Matches, MetadataSummary};
+pub use name::IdPattern;
+pub use post::{Field, Post};
+pub use rating::Rating;
+pub use site::Site;
+
+use std::path::PathBuf;
+
+/// Forms of metadata that are understood, in words; a part of error messages.
+pub const FORMS: &str = "known forms: JSON objects one a line, a JSON array, or one object; plain, .gz or .zst; \
+    `id` or `md5` as number or text; `tag_string` (or `tag_string_general` and its siblings), or `tags` as one text, a list \
+    of texts, a list of objects with a `name`, or an object of lists; `rating` as g, s, q, e or general, sensitive, safe, \
+    questionable, explicit; `score` as a number, as text, or an object with `total`; or `--metadata sidecar` for NAME.json \
+    or NAME.txt beside each image";
+
+/// Why metadata cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataError {
+    /// The file cannot be read.
+    #[error("cannot read metadata '{}': {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system or the decompressor said.
+        source: std::io::Error,
+    },
+    /// The file is of a kind that is not read.
+    #[error("metadata '{}' is {kind}; {FORMS}", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and the way out.
+        kind: String,
+    },
+    /// A part of the file is no post.
+    #[error("metadata '{}' {place}: {message}: `{shown}`; {FORMS}", path.display())]
+    Post {
+        /// The file.
+        path: PathBuf,
+        /// Which part: a line or an element, counted from 1.
+        place: String,
+        /// What is wrong.
+        message: String,
+        /// The beginning of the text.
+        shown: String,
+    },
+    /// A filter needs a field that no post has in a known form.
+    #[error(
+        "no post of metadata '{}' has {field} in a known form, which a filter or label asks for; first line: `{shown}`; {FORMS}",
+        path.display()
+    )]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// Which field.
+        field: Field,
+        /// The beginning of the first line.
+        shown: String,
+    },
+    /// There is no sidecar file at all.
+    #[error(
+        "--metadata sidecar: no image has a sidecar file (NAME.json, NAME.EXT.json, NAME.txt or NAME.EXT.txt beside it)"
+    )]
+    NoSidecars,
+    /// Filters or tag labels without posts.
+    #[error(
+        "{0} needs posts: give them with --metadata posts.jsonl, or --metadata sidecar for files beside each image"
+    )]
+    Missing(&'static str),
+    /// A rating that no post can have.
+    #[error(
+        "rating '{0}' (--rating) is none of g, s, q, e, general, sensitive, safe, questionable, explicit"
+    )]
+    Rating(String),
+}
+
+/// The first `limit` characters of a text's first line, with `...` where something is left out.
+pub(crate) fn shorten(text: &str) -> String {
+    const LIMIT: usize = 160;
+    let line = text
+        .trim_start()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end();
+    match line.char_indices().nth(LIMIT) {
+        Some((at, _)) => format!("{}...", &line[..at]),
+        None => line.to_owned(),
+    }
+}

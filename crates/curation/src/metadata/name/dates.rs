@@ -1,0 +1,86 @@
+//! Dates and times of day among the words of a name.
+
+use super::words::Word;
+
+/// Removes dates and times of day; true when both stood together.
+pub(super) fn drop_dates(words: &mut Vec<Word<'_>>) -> bool {
+    let mut has_time = false;
+    let mut i = 0;
+    while i < words.len() {
+        let Some(n) = date_length(&words[i..]) else {
+            i += 1;
+            continue;
+        };
+        let n_time = time_length(&words[i + n..]);
+        has_time |= n_time > 0;
+        // Eight digits without a time of day may as well be an id.
+        if n_time > 0 || n > 1 || words[i].text.len() == 14 {
+            words.drain(i..i + n + n_time);
+        } else {
+            i += 1;
+        }
+    }
+    has_time
+}
+
+/// Number of words of the date that a list begins with.
+fn date_length(words: &[Word<'_>]) -> Option<usize> {
+    let first = words.first()?;
+    if first.is_number() {
+        let is_stamp = |text: &str| is_date(&text[..8]) && is_time(&text[8..]);
+        if (first.text.len() == 8 && is_date(first.text))
+            || (first.text.len() == 14 && is_stamp(first.text))
+        {
+            return Some(1);
+        }
+    }
+    let [a, b, c] = words.get(..3)? else {
+        return None;
+    };
+    // The parts of a date stand directly beside each other, with one separator.
+    if a.behind != b.behind || a.behind != b.before || b.behind != c.before {
+        return None;
+    }
+    let is_day = |month: Option<u32>, day: Option<u32>| {
+        month.is_some_and(|m| (1..=12).contains(&m)) && day.is_some_and(|d| (1..=31).contains(&d))
+    };
+    let year_first = a.digits(4).is_some_and(is_year) && is_day(b.digits(2), c.digits(2));
+    let year_last = c.digits(4).is_some_and(is_year)
+        && (is_day(b.digits(2), a.digits(2)) || is_day(a.digits(2), b.digits(2)));
+    (year_first || year_last).then_some(3)
+}
+
+/// Number of words of the time of day that a list begins with; 0 for none.
+fn time_length(words: &[Word<'_>]) -> usize {
+    match words {
+        [a, ..] if a.is_number() && matches!(a.text.len(), 4 | 6) && is_time(a.text) => 1,
+        [a, b, c, ..]
+            if [a, b, c].iter().all(|word| word.digits(2).is_some())
+                && is_time(&format!("{}{}{}", a.text, b.text, c.text)) =>
+        {
+            3
+        }
+        _ => 0,
+    }
+}
+
+fn is_year(year: u32) -> bool {
+    (1990..2050).contains(&year)
+}
+
+/// YYYYMMDD.
+pub(super) fn is_date(text: &str) -> bool {
+    let part = |range: std::ops::Range<usize>| text.get(range).and_then(|t| t.parse::<u32>().ok());
+    text.len() == 8
+        && part(0..4).is_some_and(is_year)
+        && part(4..6).is_some_and(|month| (1..=12).contains(&month))
+        && part(6..8).is_some_and(|day| (1..=31).contains(&day))
+}
+
+/// HHMM or HHMMSS.
+fn is_time(text: &str) -> bool {
+    let part = |at: usize| text.get(at..at + 2).and_then(|t| t.parse::<u32>().ok());
+    part(0).is_some_and(|hour| hour < 24)
+        && part(2).is_some_and(|minute| minute < 60)
+        && (text.len() == 4 || part(4).is_some_and(|second| second < 61))
+}
