@@ -4,6 +4,15 @@
 //! short way, [`AtomicFile`] the one for writers that seek (zips). A file that is dropped without
 //! [`AtomicFile::commit`] leaves nothing behind; only a killed process can leave its temporary, which is hidden and
 //! ends in `.tmp`.
+//!
+//! Beside that, what readers of many kinds of files share: [`ForeignContent`] recognizes what took the place of a file,
+//! [`JsonLines`] reads logs that were cut or damaged.
+
+mod content;
+mod json_lines;
+
+pub use content::{ForeignContent, cut_zip_length};
+pub use json_lines::{JsonLines, decode_text, parse_json, text_lines};
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -110,7 +110,7 @@ pub fn cache_name(url: &str) -> String {
 ///
 /// # Errors
 /// `Download` when the server refuses, the connection keeps breaking, the checksum is wrong, or the file is missing and
-/// `offline` is set; `Io` for the cache.
+/// `offline` is set; `Cache` when the cache cannot be read or written.
 pub fn fetch(
     url: &str,
     name: &str,
@@ -204,7 +204,7 @@ pub fn fetch(
         with_suffix(&path, ".sha256"),
         format!("{found}\n").as_bytes(),
     )
-    .map_err(Error::Write)?;
+    .map_err(|e| io(&path, e))?;
     std::fs::rename(&partial, &path).map_err(|e| io(&path, e))?;
     remove_if_there(&with_suffix(&path, ".partial.json"))?;
     Ok(path)
@@ -404,7 +404,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn io(path: &Path, error: std::io::Error) -> Error {
-    Error::Io {
+    Error::Cache {
         path: path.to_owned(),
         error,
     }

@@ -286,14 +286,76 @@ fn other_files_are_named_for_what_they_are() {
     for (bytes, expected) in [
         (&b""[..], "empty"),
         (b"<!DOCTYPE html><html>", "web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "git-lfs"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
         (b"\x89PNG\r\n\x1a\n", "neither"),
         (b"\x80\x04}\x94.", "none of G, D and G_ema"),
         (b"PK\x03\x04garbage", "zip"),
+        (&[0; 300], "zero bytes"),
+        (b"\x80", "only 1 bytes: it is cut short"),
+        (b"404: Not Found", "\"404: Not Found\""),
+        (b"{\"error\":\"gated\"}", "error message of a server"),
+        (
+            b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>",
+            "error message of a server",
+        ),
+        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "gzip"),
+        (b"\x89HDF\r\n\x1a\n\0\0\0\0\0\0\0\0", "HDF5"),
     ] {
         let error = read_checkpoint_bytes(bytes, "x").unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
     let error = read_checkpoint(Path::new("no/such/file.pkl")).unwrap_err();
     assert!(matches!(error, Error::Io { .. }));
+}
+
+/// Every kind of file, cut at many places, with nothing or with zeros behind the cut.
+#[test]
+fn cut_files_are_called_cut_short() {
+    let original = read_checkpoint(&data("official.pkl")).unwrap();
+    let written = |format| interop::checkpoint_bytes(format, &original).unwrap();
+    let legacy = std::fs::read(data("state_dict_legacy.pt")).unwrap();
+    let of_torch = std::fs::read(data("torchscript.pt")).unwrap();
+    for (name, whole) in [
+        (".safetensors", written(Format::SafeTensors)),
+        (".pt", written(Format::Rosinality)),
+        (".pkl", written(Format::OfficialPkl)),
+        (
+            "TensorFlow's .pkl",
+            std::fs::read(data("tensorflow.pkl")).unwrap(),
+        ),
+        ("legacy .pt", legacy),
+        ("TorchScript .pt", of_torch),
+    ] {
+        for percent in [1, 5, 40, 70, 99] {
+            let n = (whole.len() * percent / 100).max(20);
+            let error = read_checkpoint_bytes(&whole[..n], "x")
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("cut short"),
+                "{name} at {percent} %: {error}"
+            );
+            // Space that was reserved: the pickle reader meets zeros, which are no instruction.
+            let reserved = [&whole[..n], &vec![0; whole.len() - n]].concat();
+            let read = read_checkpoint_bytes(&reserved, "x");
+            match read {
+                Err(error) => {
+                    let text = error.to_string();
+                    let is_told = ["cut short", "fetch", "damaged", "zero"];
+                    assert!(
+                        is_told.iter().any(|words| text.contains(words)),
+                        "{name}, {percent} % and zeros: {text}"
+                    );
+                }
+                Ok(checkpoint) => {
+                    let notes = checkpoint.provenance.notes.join(" ");
+                    let d = percent > 50;
+                    assert!(
+                        d || notes.contains("only zeros"),
+                        "{name}, {percent} % and zeros: {notes}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -270,16 +270,7 @@ fn of_ticks(name: &str, run: &RunDir) -> Vec<String> {
 
 /// From the file that `eval leak` leaves.
 fn of_leaks(name: &str, run: &RunDir) -> Vec<String> {
-    let Ok(text) = std::fs::read_to_string(run.path.join(crate::leak::FILE)) else {
-        return Vec::new();
-    };
-    let Some(line) = text
-        .lines()
-        .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
-        .next_back()
-    else {
-        return Vec::new();
-    };
+    let line = &run.leak;
     let leaks = line["categories"].as_array().into_iter().flatten();
     leaks
         .filter(|leak| leak["leaks"] == true)
