@@ -58,7 +58,7 @@ pub fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
 /// # Errors
 /// What is wrong with the contents.
 pub fn read_checkpoint_bytes(data: &[u8], source: &str) -> Result<Checkpoint> {
-    let (format, mut contents) = contents(data)?;
+    let (format, mut contents) = contents(data).map_err(|error| of_zeros(error, data))?;
     let unfilled = unfilled(&contents);
     contents.notes.extend(unfilled);
     let Contents {
@@ -119,7 +119,8 @@ pub fn read_tensors_bytes(data: &[u8]) -> Result<TensorFile> {
                 }
             }
             Ok(out)
-        })?,
+        })
+        .map_err(|error| of_zeros(error, data))?,
     };
     Ok(TensorFile { container, tensors })
 }
@@ -273,6 +274,49 @@ fn with_pickles<T>(
     }
 }
 
+/// The error of a file whose space was reserved and not filled: zeros are no pickle.
+fn of_zeros(error: Error, data: &[u8]) -> Error {
+    const FEWEST: usize = 64;
+    let length = data.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
+    match error {
+        Error::Pickle { .. } | Error::Limit { .. } if data.len() - length >= FEWEST => {
+            Error::Truncated {
+                offset: length,
+                what: "a pickle, behind which only zeros follow",
+            }
+        }
+        other => other,
+    }
+}
+
+/// Kinds of files that lie beside checkpoints and are given in their place.
+fn other_kind(data: &[u8]) -> Option<&'static str> {
+    let starts = |magic: &[u8]| data.starts_with(magic);
+    let is_riff = |kind: &[u8]| starts(b"RIFF") && data.get(8..12) == Some(kind);
+    if data.get(257..262) == Some(b"ustar") {
+        Some("a tar archive (unpack it first)")
+    } else if starts(b"\x89PNG\r\n")
+        || starts(b"\xff\xd8\xff")
+        || starts(b"GIF8")
+        || is_riff(b"WEBP")
+    {
+        Some("an image")
+    } else if data.get(4..8) == Some(b"ftyp") || is_riff(b"AVI ") {
+        Some("a film")
+    } else if starts(b"\x93NUMPY") {
+        Some("numpy's .npy, an array")
+    } else if matches!(data, [8, 1..=32, field, ..] if matches!(field, 0x12 | 0x3a)) {
+        // `ir_version`, then the name of the program or the graph.
+        Some(
+            "an ONNX model, which does not tell how the network is made (give the file it was exported from)",
+        )
+    } else if starts(b"%PDF") {
+        Some("a PDF document")
+    } else {
+        None
+    }
+}
+
 /// What a file is, by its first bytes.
 fn container(data: &[u8]) -> Result<Container> {
     if data.starts_with(b"PK\x03\x04") || data.starts_with(b"PK\x05\x06") {
@@ -297,14 +341,14 @@ fn container(data: &[u8]) -> Result<Container> {
     if is_pickle {
         return Ok(Container::Pickle);
     }
+    if let Some(other) = other_kind(data) {
+        return Err(layout!("this is {other}, not a checkpoint"));
+    }
     if data.len() < SHORTEST {
         return Err(layout!(
             "the file has only {} bytes: it is cut short, fetch it again",
             data.len()
         ));
-    }
-    if data.get(257..262) == Some(b"ustar") {
-        return Err(layout!("this is a tar archive: unpack it first"));
     }
     Err(layout!(
         "this is neither a pickle, nor a torch.save file, nor safetensors"

@@ -50,7 +50,12 @@ fn check_length(data: &[u8]) -> Result<()> {
     let Some((header, tensors)) = header else {
         return Err(cut("the header of a safetensors file"));
     };
-    let header: Map<String, Json> = serde_json::from_slice(header)?;
+    if header.contains(&0) {
+        return Err(cut("the header of a safetensors file, which holds zeros"));
+    }
+    let header: Map<String, Json> = serde_json::from_slice(header).map_err(|error| {
+        layout!("the header of the safetensors file is damaged ({error}): fetch the file again")
+    })?;
     let ends = header
         .values()
         .filter_map(|entry| entry["data_offsets"][1].as_u64());

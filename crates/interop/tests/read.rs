@@ -287,7 +287,13 @@ fn other_files_are_named_for_what_they_are() {
         (&b""[..], "empty"),
         (b"<!DOCTYPE html><html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
-        (b"\x89PNG\r\n\x1a\n", "neither"),
+        (b"\x89PNG\r\n\x1a\n", "an image, not a checkpoint"),
+        (b"\x93NUMPY\x01\x00v\x00{'descr': }", "an array"),
+        (b"\x08\x07\x12\x07pytorch:\x00", "an ONNX model"),
+        (
+            b"\x01\x02\x03\x04\x05\x06\x07\x08 and some more",
+            "neither a pickle",
+        ),
         (b"\x80\x04}\x94.", "none of G, D and G_ema"),
         (b"PK\x03\x04garbage", "zip"),
         (&[0; 300], "zero bytes"),
@@ -313,49 +319,38 @@ fn other_files_are_named_for_what_they_are() {
 fn cut_files_are_called_cut_short() {
     let original = read_checkpoint(&data("official.pkl")).unwrap();
     let written = |format| interop::checkpoint_bytes(format, &original).unwrap();
-    let legacy = std::fs::read(data("state_dict_legacy.pt")).unwrap();
-    let of_torch = std::fs::read(data("torchscript.pt")).unwrap();
+    let stored = |name: &str| std::fs::read(data(name)).unwrap();
+    let mut wrong = Vec::new();
     for (name, whole) in [
         (".safetensors", written(Format::SafeTensors)),
         (".pt", written(Format::Rosinality)),
         (".pkl", written(Format::OfficialPkl)),
-        (
-            "TensorFlow's .pkl",
-            std::fs::read(data("tensorflow.pkl")).unwrap(),
-        ),
-        ("legacy .pt", legacy),
-        ("TorchScript .pt", of_torch),
+        ("TensorFlow's .pkl", stored("tensorflow.pkl")),
+        ("legacy .pt", stored("state_dict_legacy.pt")),
+        ("TorchScript .pt", stored("torchscript.pt")),
     ] {
         for percent in [1, 5, 40, 70, 99] {
             let n = (whole.len() * percent / 100).max(20);
             let error = read_checkpoint_bytes(&whole[..n], "x")
                 .unwrap_err()
                 .to_string();
-            assert!(
-                error.contains("cut short"),
-                "{name} at {percent} %: {error}"
-            );
-            // Space that was reserved: the pickle reader meets zeros, which are no instruction.
+            if !error.contains("cut short") {
+                wrong.push(format!("{name} at {percent} %: {error}"));
+            }
+            // Space that was reserved and not filled.
             let reserved = [&whole[..n], &vec![0; whole.len() - n]].concat();
-            let read = read_checkpoint_bytes(&reserved, "x");
-            match read {
-                Err(error) => {
-                    let text = error.to_string();
-                    let is_told = ["cut short", "fetch", "damaged", "zero"];
-                    assert!(
-                        is_told.iter().any(|words| text.contains(words)),
-                        "{name}, {percent} % and zeros: {text}"
-                    );
-                }
-                Ok(checkpoint) => {
-                    let notes = checkpoint.provenance.notes.join(" ");
-                    let d = percent > 50;
-                    assert!(
-                        d || notes.contains("only zeros"),
-                        "{name}, {percent} % and zeros: {notes}"
-                    );
-                }
+            let told = match read_checkpoint_bytes(&reserved, "x") {
+                Err(error) => error.to_string(),
+                Ok(checkpoint) => checkpoint.provenance.notes.join(" "),
+            };
+            // The end of the tensors may be one that is left out, or has no weights.
+            let is_told = ["cut short", "only zeros", "fetch"]
+                .iter()
+                .any(|words| told.contains(words));
+            if !is_told && percent < 99 {
+                wrong.push(format!("{name} at {percent} % and zeros: {told}"));
             }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
