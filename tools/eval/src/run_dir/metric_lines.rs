@@ -1,4 +1,4 @@
-//! Results in `metric-*.jsonl`.
+//! Results in `metric-*.jsonl`, and in `metric-*.txt` of the TensorFlow reference.
 
 use files::JsonLines;
 use interop::snapshot_kimg;
@@ -74,6 +74,40 @@ fn metric_line(metric: &str, record: Map<String, Value>) -> MetricLine {
         kimg: of_name.or(own.map(|kimg| kimg as u64)),
         line,
     }
+}
+
+/// The results of the TensorFlow reference's `metric-<metric>.txt`, and the number of lines that hold none:
+/// `network-snapshot-000200   time 5m 13s   fid50k_full 12.34`, more names and numbers behind it.
+pub fn of_text(metric: &str, text: &str) -> (Vec<MetricLine>, usize) {
+    let (mut found, mut n_damaged) = (Vec::new(), 0);
+    for (_, line) in files::text_lines(text) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let numbers = words.windows(2).filter_map(|pair| {
+            let value = pair[1].parse::<f64>().ok()?;
+            pair[0]
+                .starts_with(metric)
+                .then(|| (pair[0].to_owned(), value.into()))
+        });
+        let results: Map<String, Value> = numbers.collect();
+        // Long names are cut in front.
+        let snapshot = words.first().and_then(|word| {
+            let at = word.find("network-snapshot-")?;
+            Some(Value::from(&word[at..]))
+        });
+        if results.is_empty() {
+            n_damaged += 1;
+            continue;
+        }
+        let record = Map::from_iter([
+            ("results".to_owned(), results.into()),
+            (
+                "snapshot_pkl".to_owned(),
+                snapshot.unwrap_or(words[0].into()),
+            ),
+        ]);
+        found.push(metric_line(metric, record));
+    }
+    (found, n_damaged)
 }
 
 /// Says which results have no place on the axis of kimg, with their numbers; `None` where all have one.
@@ -153,6 +187,35 @@ mod tests {
             text.contains("'best.pkl'") && text.ends_with("2 more"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn lines_of_the_tensorflow_reference_are_results() {
+        let text = concat!(
+            "network-snapshot-000000        time 5m 13s       fid50k_full 344.2345\n",
+            "...ada-network-snapshot-000200  time 1h 05m 13s   fid50k_full 12.5\n",
+            "network-snapshot-000400        time 5m\n",
+        );
+        let (found, n_damaged) = of_text("fid50k_full", text);
+        let points: Vec<(Option<u64>, f64)> = found
+            .iter()
+            .map(|line| {
+                (
+                    line.kimg,
+                    line.line["results"]["fid50k_full"].as_f64().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(points, [(Some(0), 344.2345), (Some(200), 12.5)]);
+        assert_eq!(
+            (n_damaged, found[0].features()),
+            (1, "inception-2015-12-05")
+        );
+        let line =
+            "network-snapshot-000200 time 9s pr50k3_full_precision 0.61 pr50k3_full_recall nan";
+        let (found, _) = of_text("pr50k3_full", line);
+        assert_eq!(found[0].line["results"]["pr50k3_full_precision"], 0.61);
+        assert!(found[0].line["results"]["pr50k3_full_recall"].is_null());
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct RunDir {
     pub snapshots: Vec<Snapshot>,
     /// `fakes%06d.png` by kimg.
     pub fakes: BTreeMap<u64, PathBuf>,
-    /// Results by file (`metric-*.jsonl`).
+    /// Results by file (`metric-*.jsonl`, `metric-*.txt`).
     pub metrics: Vec<MetricLine>,
     /// The last line that `eval leak` left; null when there is none.
     pub leak: Value,
@@ -113,15 +113,26 @@ impl RunDir {
                 }
             }
             let metric = name.strip_prefix("metric-");
+            let path = path.join(name);
+            let mut results = Vec::new();
             if let Some(metric) = metric.and_then(|name| name.strip_suffix(".jsonl")) {
-                let path = path.join(name);
                 let mut lines = read_lines(&path, warnings);
-                let results = metric_lines::of_file(metric, &mut lines);
-                let lost = metric_lines::without_kimg(&results);
+                results = metric_lines::of_file(metric, &mut lines);
                 warnings.extend(damage_of(&path, &lines));
-                warnings.extend(lost.map(|lost| format!("'{}': {lost}", path.display())));
-                run.metrics.extend(results);
+            } else if let Some(metric) = metric.and_then(|name| name.strip_suffix(".txt")) {
+                let text = std::fs::read(&path).unwrap_or_default();
+                let (found, n_damaged) = metric_lines::of_text(metric, &files::decode_text(&text));
+                results = found;
+                if n_damaged > 0 {
+                    warnings.push(format!(
+                        "'{}': {n_damaged} lines hold no result and are left out",
+                        path.display()
+                    ));
+                }
             }
+            let lost = metric_lines::without_kimg(&results);
+            warnings.extend(lost.map(|lost| format!("'{}': {lost}", path.display())));
+            run.metrics.extend(results);
         }
         let leak = path.join(crate::leak::FILE);
         let mut lines = read_lines(&leak, warnings);
