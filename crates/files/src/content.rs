@@ -57,6 +57,10 @@ impl ForeignContent {
     fn of_text(bytes: &[u8]) -> Option<Self> {
         const HEAD: usize = 2048;
         let head = &bytes[..bytes.len().min(HEAD)];
+        // Pages of Windows' programs.
+        let wide =
+            matches!(head, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]).then(|| crate::decode_text(head));
+        let head = wide.as_deref().map_or(head, str::as_bytes);
         // A multi-byte character may be cut at the end of the head.
         let valid = match std::str::from_utf8(head) {
             Ok(text) => text,
@@ -154,7 +158,14 @@ pub fn cut_zip_length(bytes: &[u8]) -> Option<usize> {
     let length = bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
     // Its own last bytes may be zeros.
     let tail = &bytes[length.saturating_sub(FARTHEST)..bytes.len().min(length + 22)];
-    let has_end = tail.windows(4).any(|bytes| bytes == b"PK\x05\x06");
+    let mut starts = tail.windows(4).enumerate();
+    let has_end = starts.any(|(at, mark)| {
+        let record = &tail[at..];
+        let comment = record
+            .get(20..22)
+            .map(|n| usize::from(n[0]) | usize::from(n[1]) << 8);
+        mark == b"PK\x05\x06" && comment.is_some_and(|comment| record.len() >= 22 + comment)
+    });
     (!has_end).then_some(length)
 }
 
@@ -227,8 +238,14 @@ mod tests {
         zip[20] = 3;
         zip.extend(b"abc");
         assert_eq!(cut_zip_length(&[&[7; 999][..], &zip].concat()), None);
+        assert_eq!(cut_zip_length(&zip[..zip.len() - 1]), Some(zip.len() - 1));
         assert_eq!(cut_zip_length(b"PK\x03\x04abc\0\0\0"), Some(7));
         assert_eq!(cut_zip_length(b""), Some(0));
+        let wide: Vec<u8> = "\u{feff}<!DOCTYPE html>"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!(ForeignContent::of(&wide), Some(ForeignContent::WebPage));
         // A character cut at the end of what is looked at.
         let page = format!("<html>{}\u{e9}", "a".repeat(2041));
         assert_eq!(ForeignContent::of(page.as_bytes()), Some(C::WebPage));

@@ -42,7 +42,7 @@ pub(crate) fn generator(
     let mut network = infer::network(NetworkKind::Generator, tensors, stated)?;
     if n_missing > 0 {
         notes.push(format!(
-            "{key} has no stored noise for {n_missing} layers: noise maps were drawn with seed 0, as rosinality's \
+            "{key} has no stored noise for {n_missing} of its layers: noise maps were drawn with seed 0, as rosinality's \
              program draws them when a file has none, so that images with stored noise (const) differ from those of \
              other programs; without noise (none) and with new noise (random) nothing is missing"
         ));

@@ -256,8 +256,10 @@ fn left_out(listing: &Listing<'_>, found: &[Found<'_>], used: &[bool]) -> Vec<St
         }
     }
     for key in &listing.keys {
+        let below = format!("{key}.");
         let holds_a_network = found.iter().any(|network| {
-            network.prefix.is_empty() || network.prefix.strip_prefix(key.as_str()).is_some()
+            // The key is above the network, or is the name of one of its tensors.
+            network.prefix.starts_with(&below) || key.starts_with(network.prefix)
         });
         if !holds_a_network && key != LATENT_AVG && key != LATENT_AVG_OF_G {
             unused.entry(key.as_str()).or_default();

@@ -64,7 +64,10 @@ fn generator_tensor(name: &str, value: &Tensor) -> Result<Option<(String, Tensor
             let layer = (index + 1) % 2;
             named(
                 format!("synthesis.b{side}.conv{layer}.noise_const"),
-                value.clone().reshape(vec![side, side])?,
+                value.clone().reshape(vec![side, side]).map_err(|_| {
+                    let what = format!("{:?} where {side} by {side} belong", value.shape);
+                    Error::tensor(name, what)
+                })?,
             )
         }
         ["conv1", ref rest @ ..] => layer_tensor("synthesis.b4.conv1", rest, value, name),

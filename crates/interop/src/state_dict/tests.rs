@@ -108,7 +108,7 @@ fn a_generator_without_noise_maps_is_read_and_says_so() {
     assert!(network.noise_is_assumed());
     let text = notes(&checkpoint);
     assert!(
-        text.contains("g_ema has no stored noise for 3 layers"),
+        text.contains("g_ema has no stored noise for 3 of its layers"),
         "{text}"
     );
     // What was drawn: normal, of the right size, the same every time, another one in each layer.
@@ -193,6 +193,8 @@ fn networks_are_found_whatever_stands_in_front_of_their_names() {
         let tensors = read_tensors_bytes(&bytes).unwrap().tensors;
         let first = tensors.keys().next().unwrap();
         assert_eq!(keys(&checkpoint), wanted, "{first}");
+        let text = notes(&checkpoint);
+        assert!(!text.contains("was left out"), "{first}: {text}");
         assert_weights(&checkpoint);
     }
 }
