@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use files::ForeignContent;
+
 /// Why a detector could not be loaded or could not look at a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
@@ -55,6 +57,15 @@ impl DetectError {
         Self::Model {
             path: path.to_owned(),
             message: message.to_string(),
+        }
+    }
+
+    /// Reads a model as [`read_limited`](Self::read_limited); files of other kinds that failed downloads leave are refused.
+    pub(crate) fn read_model(path: &Path, limit: u64) -> Result<Vec<u8>, Self> {
+        let bytes = Self::read_limited(path, limit)?;
+        match ForeignContent::of(&bytes) {
+            Some(foreign) => Err(Self::model(path, foreign)),
+            None => Ok(bytes),
         }
     }
 

@@ -4,11 +4,18 @@
 //! short way, [`AtomicFile`] the one for writers that seek (zips). A file that is dropped without
 //! [`AtomicFile::commit`] leaves nothing behind; the temporary of a killed process is removed when the next one writes to the
 //! same folder.
+//!
+//! Beside that, what readers of many kinds of files share: [`ForeignContent`] recognizes what took the place of a file,
+//! [`JsonLines`] reads logs that were cut or damaged.
 
+mod content;
 mod error;
+mod json_lines;
 mod protected;
 mod temporary;
 
+pub use content::{ForeignContent, cut_zip_length};
+pub use json_lines::{JsonLines, decode_text, parse_json, text_lines};
 pub use protected::{check_output, protect_input};
 pub use temporary::{Temporary, remove_stale, remove_temporaries};
 

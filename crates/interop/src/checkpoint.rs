@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::config::{NetworkConfig, NetworkKind};
+use crate::missing;
 use crate::tensor::Tensor;
 
 /// One network: what it is, and its tensors under the official names in the official order.
@@ -18,6 +19,11 @@ pub struct Network {
     pub assumed: Vec<String>,
 }
 
+/// [`Network::noise_is_assumed`], by [`Network::assumed`] alone.
+pub fn is_noise_assumed(assumed: &[String]) -> bool {
+    assumed.iter().any(|text| text.starts_with(missing::NOISE))
+}
+
 impl Network {
     /// Generator or discriminator.
     pub fn kind(&self) -> NetworkKind {
@@ -30,6 +36,12 @@ impl Network {
             .iter()
             .chain(&self.buffers)
             .map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Whether the file has no noise maps, so that those among the buffers were made up: only images with random noise
+    /// or without noise are images of this network.
+    pub fn noise_is_assumed(&self) -> bool {
+        is_noise_assumed(&self.assumed)
     }
 
     /// Number of trainable values.
@@ -48,6 +60,8 @@ pub enum Format {
     TensorflowPkl,
     /// `.pt` of rosinality/stylegan2-pytorch.
     Rosinality,
+    /// `.pt` or `.pth` with state dicts under the official names.
+    StateDict,
     /// `.safetensors` under the official names.
     SafeTensors,
 }

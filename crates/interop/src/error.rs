@@ -14,6 +14,17 @@ pub enum Error {
         /// The reason the system gave.
         error: std::io::Error,
     },
+    /// The folder of downloads cannot be used.
+    #[error(
+        "the cache of downloads cannot be used: {}: {error}; set KAOGAN_CACHE to a folder that can be written",
+        path.display()
+    )]
+    Cache {
+        /// The file or folder in the cache.
+        path: PathBuf,
+        /// The reason the system gave.
+        error: std::io::Error,
+    },
     /// The new file could not be written; the message names it.
     #[error(transparent)]
     Write(std::io::Error),
@@ -94,7 +105,7 @@ pub enum Error {
         what: String,
     },
     /// The zip container is damaged.
-    #[error("zip archive: {0}")]
+    #[error("the zip archive is damaged ({0}): fetch the file again")]
     Zip(String),
     /// The safetensors container is damaged.
     #[error("safetensors: {0}")]
@@ -129,7 +140,7 @@ impl Error {
     /// Names the file that this error is about.
     pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
         match self {
-            Self::Io { .. } | Self::In { .. } => self,
+            Self::Io { .. } | Self::Cache { .. } | Self::In { .. } => self,
             other => Self::In {
                 path: path.to_owned(),
                 error: Box::new(other),

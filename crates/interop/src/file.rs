@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use files::ForeignContent;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -9,8 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::{Checkpoint, Contents, Format, Provenance};
 use crate::error::{Error, Result, layout};
 use crate::pickle::{Limits, Pickle, Value};
+use crate::state_dict::{self, Listing};
 use crate::tensor::Tensor;
-use crate::torch::{Archive, LegacyFile, TensorReader, flatten, is_legacy};
+use crate::torch::{Archive, LegacyFile, TensorReader, flatten, is_legacy, list};
 use crate::{official, official_write, rosinality, safetensors, tensorflow};
 
 /// Kinds of containers for named tensors.
@@ -56,7 +58,9 @@ pub fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
 /// # Errors
 /// What is wrong with the contents.
 pub fn read_checkpoint_bytes(data: &[u8], source: &str) -> Result<Checkpoint> {
-    let (format, contents) = contents(data)?;
+    let (format, mut contents) = contents(data).map_err(|error| of_zeros(error, data))?;
+    let unfilled = unfilled(&contents);
+    contents.notes.extend(unfilled);
     let Contents {
         g,
         d,
@@ -115,7 +119,8 @@ pub fn read_tensors_bytes(data: &[u8]) -> Result<TensorFile> {
                 }
             }
             Ok(out)
-        })?,
+        })
+        .map_err(|error| of_zeros(error, data))?,
     };
     Ok(TensorFile { container, tensors })
 }
@@ -138,8 +143,8 @@ pub fn checkpoint_bytes(format: Format, checkpoint: &Checkpoint) -> Result<Vec<u
         Format::SafeTensors => safetensors::write(checkpoint),
         Format::OfficialPkl => official_write::write(checkpoint),
         Format::Rosinality => rosinality::write(checkpoint),
-        Format::TensorflowPkl => Err(Error::Unsupported(
-            "the TensorFlow layout is read but not written".into(),
+        Format::TensorflowPkl | Format::StateDict => Err(Error::Unsupported(
+            "the TensorFlow layout and bare state dicts are read but not written".into(),
         )),
     }
 }
@@ -158,17 +163,63 @@ fn contents(data: &[u8]) -> Result<(Format, Contents)> {
             let (root, reader) = (*root, reader);
             if tensorflow::is_tensorflow(root) {
                 Ok((Format::TensorflowPkl, tensorflow::read(root, reader)?))
-            } else if container == Container::Pickle {
-                Ok((Format::OfficialPkl, official::read(root, reader)?))
-            } else if rosinality::is_rosinality(root) {
-                Ok((Format::Rosinality, rosinality::read(root, reader)?))
             } else {
-                Err(layout!(
-                    "a torch.save file without `g_ema`, `g` or `d`: no StyleGAN2 checkpoint that is known"
-                ))
+                state_dicts(root, reader, container)
             }
         }),
     }
+}
+
+/// Networks of a pickle: those of an official snapshot, or state dicts.
+fn state_dicts(
+    root: Value<'_, '_>,
+    reader: &TensorReader<'_>,
+    container: Container,
+) -> Result<(Format, Contents)> {
+    let (names, values): (Vec<String>, Vec<_>) = list(root)?.into_iter().unzip();
+    // Modules of an official snapshot are objects, which hold no named tensors for others.
+    if container == Container::Pickle && !state_dict::has_network(&names) {
+        return Ok((Format::OfficialPkl, official::read(root, reader)?));
+    }
+    let keys = root.entries().unwrap_or_default();
+    let listing = Listing {
+        load: &|at| reader.read(values[at], &names[at]),
+        keys: keys
+            .into_iter()
+            .filter_map(|(key, _)| Some(key.text()?.to_owned()))
+            .collect(),
+        names: names.clone(),
+    };
+    let contents = state_dict::read(&listing)?;
+    let format = match state_dict::is_official(&names) {
+        true => Format::StateDict,
+        false => Format::Rosinality,
+    };
+    Ok((format, contents))
+}
+
+/// Notes on weights that no training leaves: those of files whose space was reserved and never filled.
+fn unfilled(contents: &Contents) -> Vec<String> {
+    let networks = [
+        ("G", &contents.g),
+        ("D", &contents.d),
+        ("G_ema", &contents.g_ema),
+    ];
+    let mut notes = Vec::new();
+    for (key, network) in networks {
+        let Some(network) = network else { continue };
+        let is_unfilled = |name: &str, tensor: &Tensor| {
+            name.ends_with(".weight") && tensor.len() >= 16 && tensor.data.iter().all(|b| *b == 0)
+        };
+        let mut zeros = network.params.iter().filter(|(n, t)| is_unfilled(n, t));
+        if let Some((first, _)) = zeros.next() {
+            notes.push(format!(
+                "{} weights of {key} hold only zeros ({first} is the first): was the download of the file finished?",
+                zeros.count() + 1
+            ));
+        }
+    }
+    notes
 }
 
 /// A prefix for names, the saved object, and the reader of its tensors.
@@ -223,14 +274,51 @@ fn with_pickles<T>(
     }
 }
 
+/// The error of a file whose space was reserved and not filled: zeros are no pickle.
+fn of_zeros(error: Error, data: &[u8]) -> Error {
+    const FEWEST: usize = 64;
+    let length = data.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
+    match error {
+        Error::Pickle { .. } | Error::Limit { .. } if data.len() - length >= FEWEST => {
+            Error::Truncated {
+                offset: length,
+                what: "a pickle, behind which only zeros follow",
+            }
+        }
+        other => other,
+    }
+}
+
+/// Kinds of files that lie beside checkpoints and are given in their place.
+fn other_kind(data: &[u8]) -> Option<&'static str> {
+    let starts = |magic: &[u8]| data.starts_with(magic);
+    let is_riff = |kind: &[u8]| starts(b"RIFF") && data.get(8..12) == Some(kind);
+    if data.get(257..262) == Some(b"ustar") {
+        Some("a tar archive (unpack it first)")
+    } else if starts(b"\x89PNG\r\n")
+        || starts(b"\xff\xd8\xff")
+        || starts(b"GIF8")
+        || is_riff(b"WEBP")
+    {
+        Some("an image")
+    } else if data.get(4..8) == Some(b"ftyp") || is_riff(b"AVI ") {
+        Some("a film")
+    } else if starts(b"\x93NUMPY") {
+        Some("numpy's .npy, an array")
+    } else if matches!(data, [8, 1..=32, field, ..] if matches!(field, 0x12 | 0x3a)) {
+        // `ir_version`, then the name of the program or the graph.
+        Some(
+            "an ONNX model, which does not tell how the network is made (give the file it was exported from)",
+        )
+    } else if starts(b"%PDF") {
+        Some("a PDF document")
+    } else {
+        None
+    }
+}
+
 /// What a file is, by its first bytes.
 fn container(data: &[u8]) -> Result<Container> {
-    let text = String::from_utf8_lossy(&data[..data.len().min(200)])
-        .trim_start()
-        .to_lowercase();
-    if data.is_empty() {
-        return Err(layout!("the file is empty"));
-    }
     if data.starts_with(b"PK\x03\x04") || data.starts_with(b"PK\x05\x06") {
         return Ok(if Archive::open(data)?.is_torchscript() {
             Container::TorchScript
@@ -244,29 +332,23 @@ fn container(data: &[u8]) -> Result<Container> {
     if safetensors::is_safetensors(data) {
         return Ok(Container::SafeTensors);
     }
-    if text.starts_with("<!doctype") || text.starts_with("<html") {
-        return Err(layout!(
-            "this is a web page, not a checkpoint: the download needs a confirmation or a login"
-        ));
+    if let Some(foreign) = ForeignContent::of(data) {
+        return Err(layout!("{foreign}"));
     }
-    if text.starts_with("version https://git-lfs") {
-        return Err(layout!(
-            "this is a pointer of git-lfs, not the file: run `git lfs pull` where it comes from"
-        ));
-    }
-    if data.starts_with(b"\x89HDF\r\n") {
-        return Err(layout!(
-            "this is an HDF5 file (Keras?); only StyleGAN2 checkpoints are read"
-        ));
-    }
-    if data.starts_with(b"\x1f\x8b") || data.starts_with(b"7z\xbc\xaf") || data.starts_with(b"Rar!")
-    {
-        return Err(layout!("this is a compressed archive: unpack it first"));
-    }
-    if (2..=5).contains(&data.get(1).copied().unwrap_or(0)) && data[0] == 0x80
-        || matches!(data[0], b'(' | b'c' | b'}' | b']')
-    {
+    const SHORTEST: usize = 16;
+    let is_pickle = (2..=5).contains(&data.get(1).copied().unwrap_or(0)) && data[0] == 0x80
+        || matches!(data[0], b'(' | b'c' | b'}' | b']');
+    if is_pickle {
         return Ok(Container::Pickle);
+    }
+    if let Some(other) = other_kind(data) {
+        return Err(layout!("this is {other}, not a checkpoint"));
+    }
+    if data.len() < SHORTEST {
+        return Err(layout!(
+            "the file has only {} bytes: it is cut short, fetch it again",
+            data.len()
+        ));
     }
     Err(layout!(
         "this is neither a pickle, nor a torch.save file, nor safetensors"

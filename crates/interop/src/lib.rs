@@ -18,6 +18,7 @@ mod error;
 mod file;
 mod infer;
 mod layout;
+mod missing;
 mod numpy;
 mod official;
 mod official_write;
@@ -26,12 +27,14 @@ pub mod pickle;
 pub mod presets;
 mod rosinality;
 mod safetensors;
+mod snapshots;
+mod state_dict;
 mod tensor;
 mod tensorflow;
 mod torch;
 mod w_avg;
 
-pub use checkpoint::{AugmentPipe, Checkpoint, Format, Network, Provenance};
+pub use checkpoint::{AugmentPipe, Checkpoint, Format, Network, Provenance, is_noise_assumed};
 pub use compare::{Difference, LoadReport, TensorSpec};
 pub use config::{
     Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, NetworkKind,
@@ -46,4 +49,5 @@ pub use file::{
     read_tensors_bytes, write_checkpoint,
 };
 pub use onnx::onnx_bytes;
+pub use snapshots::{SnapshotFile, newest_snapshot, snapshot_files, snapshot_kimg};
 pub use tensor::{DType, Tensor};

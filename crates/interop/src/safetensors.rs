@@ -1,5 +1,6 @@
 //! Our own files: safetensors under the official names, `G.`, `D.` and `G_ema.` in front, settings in the metadata.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use ::safetensors::SafeTensors;
@@ -11,6 +12,8 @@ use crate::checkpoint::{AugmentPipe, Checkpoint, Contents};
 use crate::config::{NetworkConfig, NetworkKind};
 use crate::error::{Error, Result, layout};
 use crate::infer::{self, Stated};
+use crate::missing;
+use crate::state_dict::{self, Listing};
 use crate::tensor::{DType, Tensor};
 
 /// Metadata keys. Their values are JSON texts.
@@ -28,13 +31,49 @@ pub(crate) fn is_safetensors(data: &[u8]) -> bool {
     let Some((head, rest)) = data.split_first_chunk::<8>() else {
         return false;
     };
-    let n = u64::from_le_bytes(*head);
-    n >= 2 && n <= rest.len() as u64 && rest.first() == Some(&b'{')
+    // The format allows headers of at most 100 MB. One that is cut off is one too.
+    (2..=100_000_000).contains(&u64::from_le_bytes(*head)) && rest.first() == Some(&b'{')
+}
+
+/// Compares the length of a file with what its header tells.
+fn check_length(data: &[u8]) -> Result<()> {
+    let cut = |what| Error::Truncated {
+        offset: data.len(),
+        what,
+    };
+    let Some((head, rest)) = data.split_first_chunk::<8>() else {
+        return Err(cut("the length of a header"));
+    };
+    let header = usize::try_from(u64::from_le_bytes(*head))
+        .ok()
+        .and_then(|n| rest.split_at_checked(n));
+    let Some((header, tensors)) = header else {
+        return Err(cut("the header of a safetensors file"));
+    };
+    if header.contains(&0) {
+        return Err(cut("the header of a safetensors file, which holds zeros"));
+    }
+    let header: Map<String, Json> = serde_json::from_slice(header).map_err(|error| {
+        layout!("the header of the safetensors file is damaged ({error}): fetch the file again")
+    })?;
+    let ends = header
+        .values()
+        .filter_map(|entry| entry["data_offsets"][1].as_u64());
+    let end = ends.max().unwrap_or(0);
+    match (tensors.len() as u64).cmp(&end) {
+        Ordering::Less => Err(cut("the tensors of a safetensors file")),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(layout!(
+            "the file has {} bytes more than its header tells: it is damaged, fetch it again",
+            tensors.len() as u64 - end
+        )),
+    }
 }
 
 /// All tensors of a file and its metadata.
 pub(crate) fn tensors(data: &[u8]) -> Result<(IndexMap<String, Tensor>, HashMap<String, String>)> {
     use ::safetensors::Dtype as S;
+    check_length(data)?;
     let (_, header) = SafeTensors::read_metadata(data)?;
     let file = SafeTensors::deserialize(data)?;
     let mut out = IndexMap::new();
@@ -83,18 +122,22 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
     };
     let mut groups: IndexMap<&str, IndexMap<String, Tensor>> = IndexMap::new();
     let mut out = Contents::default();
-    let bare = !all
+    let all: IndexMap<String, Tensor> = all
+        .into_iter()
+        .map(|(name, tensor)| (without_wrappers(&name), tensor))
+        .collect();
+    if !all
         .keys()
-        .any(|name| ["G.", "D.", "G_ema."].iter().any(|p| name.starts_with(p)));
+        .any(|name| ["G.", "D.", "G_ema."].iter().any(|p| name.starts_with(p)))
+    {
+        return of_others(all);
+    }
     for (name, tensor) in all {
         let (key, rest) = match name.split_once('.') {
             Some(("G", rest)) => ("G", rest),
             Some(("D", rest)) => ("D", rest),
             Some(("G_ema", rest)) => ("G_ema", rest),
             Some((AUGMENT_PIPE_KEY, rest)) => (AUGMENT_PIPE_KEY, rest),
-            // One network alone, without a key in front.
-            Some(("synthesis" | "mapping", _)) if bare => ("G_ema", name.as_str()),
-            Some((block, _)) if bare && block.starts_with('b') => ("D", name.as_str()),
             _ => {
                 out.notes.push(format!(
                     "tensor `{}` was left out",
@@ -109,11 +152,6 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
             .insert(rest.to_owned(), tensor);
     }
     let buffers = groups.shift_remove(AUGMENT_PIPE_KEY).unwrap_or_default();
-    if groups.is_empty() {
-        return Err(layout!(
-            "no tensors named G.*, D.* or G_ema.*: this is no StyleGAN2 checkpoint"
-        ));
-    }
     for (key, tensors) in groups {
         let kind = if key == "D" {
             NetworkKind::Discriminator
@@ -130,6 +168,9 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
                     "the metadata says that `{key}` is of the other kind"
                 ));
             }
+            None if kind == NetworkKind::Generator => {
+                missing::generator(tensors, key, &mut out.notes, Stated::nothing())?
+            }
             None => infer::network(kind, tensors, Stated::nothing())?,
         };
         *out.slot(key).expect("known key") = Some(network);
@@ -144,6 +185,29 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
     };
     out.parent = parse(PROVENANCE)?.map(serde_json::from_value).transpose()?;
     Ok(out)
+}
+
+/// A name without what `DataParallel` and `torch.compile` put into it.
+fn without_wrappers(name: &str) -> String {
+    let words = name.split('.');
+    let words = words.filter(|word| !matches!(*word, "module" | "_orig_mod"));
+    words.collect::<Vec<_>>().join(".")
+}
+
+/// State dicts of other programs in this container.
+fn of_others(all: IndexMap<String, Tensor>) -> Result<Contents> {
+    let mut keys: Vec<String> = Vec::new();
+    for name in all.keys() {
+        let key = name.split('.').next().unwrap_or_default();
+        if keys.iter().all(|known| known != key) {
+            keys.push(key.to_owned());
+        }
+    }
+    state_dict::read(&Listing {
+        names: all.keys().cloned().collect(),
+        load: &|at| Ok(all[at].clone()),
+        keys,
+    })
 }
 
 /// Numbers that the module tree divides by or counts to.

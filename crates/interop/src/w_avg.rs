@@ -96,8 +96,8 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
-/// Sebastiano Vigna's splitmix64, with Box-Muller on top.
-struct SplitMix(u64);
+/// Sebastiano Vigna's splitmix64, with Box-Muller on top. The field is the seed.
+pub(crate) struct SplitMix(pub u64);
 
 impl SplitMix {
     fn uniform(&mut self) -> f64 {
@@ -108,7 +108,8 @@ impl SplitMix {
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn normal(&mut self) -> f64 {
+    /// The next standard normal number.
+    pub fn normal(&mut self) -> f64 {
         let (u, v) = (1.0 - self.uniform(), self.uniform());
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }

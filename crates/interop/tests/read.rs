@@ -286,14 +286,71 @@ fn other_files_are_named_for_what_they_are() {
     for (bytes, expected) in [
         (&b""[..], "empty"),
         (b"<!DOCTYPE html><html>", "web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "git-lfs"),
-        (b"\x89PNG\r\n\x1a\n", "neither"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        (b"\x89PNG\r\n\x1a\n", "an image, not a checkpoint"),
+        (b"\x93NUMPY\x01\x00v\x00{'descr': }", "an array"),
+        (b"\x08\x07\x12\x07pytorch:\x00", "an ONNX model"),
+        (
+            b"\x01\x02\x03\x04\x05\x06\x07\x08 and some more",
+            "neither a pickle",
+        ),
         (b"\x80\x04}\x94.", "none of G, D and G_ema"),
         (b"PK\x03\x04garbage", "zip"),
+        (&[0; 300], "zero bytes"),
+        (b"\x80", "only 1 bytes: it is cut short"),
+        (b"404: Not Found", "\"404: Not Found\""),
+        (b"{\"error\":\"gated\"}", "error message of a server"),
+        (
+            b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>",
+            "error message of a server",
+        ),
+        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "gzip"),
+        (b"\x89HDF\r\n\x1a\n\0\0\0\0\0\0\0\0", "HDF5"),
     ] {
         let error = read_checkpoint_bytes(bytes, "x").unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
     let error = read_checkpoint(Path::new("no/such/file.pkl")).unwrap_err();
     assert!(matches!(error, Error::Io { .. }));
+}
+
+/// Every kind of file, cut at many places, with nothing or with zeros behind the cut.
+#[test]
+fn cut_files_are_called_cut_short() {
+    let original = read_checkpoint(&data("official.pkl")).unwrap();
+    let written = |format| interop::checkpoint_bytes(format, &original).unwrap();
+    let stored = |name: &str| std::fs::read(data(name)).unwrap();
+    let mut wrong = Vec::new();
+    for (name, whole) in [
+        (".safetensors", written(Format::SafeTensors)),
+        (".pt", written(Format::Rosinality)),
+        (".pkl", written(Format::OfficialPkl)),
+        ("TensorFlow's .pkl", stored("tensorflow.pkl")),
+        ("legacy .pt", stored("state_dict_legacy.pt")),
+        ("TorchScript .pt", stored("torchscript.pt")),
+    ] {
+        for percent in [1, 5, 40, 70, 99] {
+            let n = (whole.len() * percent / 100).max(20);
+            let error = read_checkpoint_bytes(&whole[..n], "x")
+                .unwrap_err()
+                .to_string();
+            if !error.contains("cut short") {
+                wrong.push(format!("{name} at {percent} %: {error}"));
+            }
+            // Space that was reserved and not filled.
+            let reserved = [&whole[..n], &vec![0; whole.len() - n]].concat();
+            let told = match read_checkpoint_bytes(&reserved, "x") {
+                Err(error) => error.to_string(),
+                Ok(checkpoint) => checkpoint.provenance.notes.join(" "),
+            };
+            // The end of the tensors may be one that is left out, or has no weights.
+            let is_told = ["cut short", "only zeros", "fetch"]
+                .iter()
+                .any(|words| told.contains(words));
+            if !is_told && percent < 99 {
+                wrong.push(format!("{name} at {percent} % and zeros: {told}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -47,7 +47,7 @@ pub enum Error {
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
     /// A file of the cache cannot be written.
-    #[error("cannot write the cache of real statistics: {0}")]
+    #[error("cannot write to the cache: {0}; set KAOGAN_CACHE to a folder that can be written")]
     Cache(#[from] std::io::Error),
     /// Images of another form than `[n, 1 or 3, height, width]` of `u8`.
     #[error("images must be u8 [n, 1 or 3, height, width], not {0}")]

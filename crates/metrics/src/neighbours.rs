@@ -37,6 +37,8 @@ pub struct PrecisionRecall {
     pub precision: f64,
     /// Share of the reals that lie within the balls of the fakes.
     pub recall: f64,
+    /// Reals whose ball has no size: `k` others equal them, to the precision of distances.
+    pub n_without_ball: usize,
 }
 
 /// Precision and recall with balls out to the `k`-th neighbour.
@@ -57,18 +59,20 @@ pub fn precision_recall(
             fake.map(|v| rounding.round(v)),
         ),
     };
-    let share_within = |manifold: &Features, probes: &Features| {
-        let radii = radii(manifold, k, rounding);
+    let radii_of_real = radii(&real, k, rounding);
+    let radii_of_fake = radii(&fake, k, rounding);
+    let share_within = |manifold: &Features, radii: &[f32], probes: &Features| {
         let hits: usize = distances(probes, manifold, rounding, |_, row| {
-            usize::from(row.iter().zip(&radii).any(|(d, r)| d <= r))
+            usize::from(row.iter().zip(radii).any(|(d, r)| d <= r))
         })
         .into_iter()
         .sum();
         hits as f64 / probes.len() as f64
     };
     Ok(PrecisionRecall {
-        precision: share_within(&real, &fake),
-        recall: share_within(&fake, &real),
+        precision: share_within(&real, &radii_of_real, &fake),
+        recall: share_within(&fake, &radii_of_fake, &real),
+        n_without_ball: n_without_ball(&real, &radii_of_real),
     })
 }
 
@@ -79,6 +83,8 @@ pub struct DensityCoverage {
     pub density: f64,
     /// Share of the reals with a fake in their ball.
     pub coverage: f64,
+    /// Reals whose ball has no size: `k` others equal them, to the precision of distances. No fake lies in it.
+    pub n_without_ball: usize,
 }
 
 /// Density and coverage with balls out to the `k`-th neighbour.
@@ -96,6 +102,7 @@ pub fn density_coverage(real: &Features, fake: &Features, k: usize) -> Result<De
     Ok(DensityCoverage {
         density: balls as f64 / (k * fake.len()) as f64,
         coverage: covered as f64 / real.len() as f64,
+        n_without_ball: n_without_ball(real, &radii),
     })
 }
 
@@ -108,18 +115,22 @@ pub struct Neighbour {
     pub real: usize,
     /// Their distance in feature space.
     pub distance: f32,
-    /// The distance over the typical distance (median) of a real to the next real.
-    pub ratio: f32,
+    /// The distance over the typical distance (median) of a real to the next real; `None` where that is 0.
+    pub ratio: Option<f32>,
 }
 
 /// How close fakes come to single training images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memorization {
     /// Share of the fakes that are closer to a real than 99 % of the reals are to another real. 0.01 is what fresh
-    /// reals would have; much more says that training images are repeated.
+    /// reals would have; much more says that training images are repeated. Where 1 % of the reals or more equal another
+    /// real, it is the share of the fakes that equal a real.
     pub share: f64,
-    /// Median distance of fakes to their nearest real, over the same of reals among themselves. Below 1: copies.
-    pub distance_ratio: f64,
+    /// Median distance of fakes to their nearest real, over the same of reals among themselves. Below 1: copies. `None`
+    /// where half of the reals or more equal another real, so that there is no such distance.
+    pub distance_ratio: Option<f64>,
+    /// Reals that equal another real, to the precision of distances.
+    pub n_twins: usize,
     /// The closest pairs first, at most 100.
     pub nearest: Vec<Neighbour>,
 }
@@ -132,7 +143,9 @@ pub fn memorization(real: &Features, fake: &Features) -> Result<Memorization> {
     check("memorization", real, fake, 1)?;
     let mut own = radii(real, 1, Rounding::None);
     own.sort_by(f32::total_cmp);
-    let median = own[own.len() / 2];
+    let least = least_distance(real);
+    let n_twins = own.partition_point(|d| *d <= least);
+    let median = Some(own[own.len() / 2]).filter(|median| *median > least);
     let limit = own[own.len() / 100];
     let mut nearest: Vec<Neighbour> = distances(fake, real, Rounding::None, |i, row| {
         let (real, distance) = row
@@ -145,16 +158,21 @@ pub fn memorization(real: &Features, fake: &Features) -> Result<Memorization> {
             fake: i,
             real,
             distance,
-            ratio: distance / median.max(f32::MIN_POSITIVE),
+            ratio: median.map(|median| distance / median),
         }
     });
-    let share = nearest.iter().filter(|n| n.distance < limit).count() as f64 / fake.len() as f64;
+    let is_close = |n: &&Neighbour| match limit > least {
+        true => n.distance < limit,
+        false => n.distance <= least,
+    };
+    let share = nearest.iter().filter(is_close).count() as f64 / fake.len() as f64;
     nearest.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-    let distance_ratio = f64::from(nearest[nearest.len() / 2].ratio);
+    let distance_ratio = nearest[nearest.len() / 2].ratio.map(f64::from);
     nearest.truncate(100);
     Ok(Memorization {
         share,
         distance_ratio,
+        n_twins,
         nearest,
     })
 }
@@ -171,6 +189,39 @@ fn check(metric: &str, real: &Features, fake: &Features, k: usize) -> Result<()>
         });
     }
     Ok(())
+}
+
+fn n_without_ball(features: &Features, radii: &[f32]) -> usize {
+    let least = least_distance(features);
+    radii.iter().filter(|radius| **radius <= least).count()
+}
+
+/// Distances up to this are those of equal rows: what rounding leaves of them, and what features of the same image
+/// differ by between batches.
+fn least_distance(features: &Features) -> f32 {
+    let centre = centre(features);
+    let (mut norms, mut spreads) = (0.0, 0.0);
+    for i in 0..features.len() {
+        for (&v, &c) in features.row(i).iter().zip(&centre) {
+            norms += f64::from(v).powi(2);
+            spreads += (f64::from(v) - c).powi(2);
+        }
+    }
+    let n = features.len() as f64;
+    // A distance is the root of a difference of squares, each with the error of f32.
+    let least = (1e-5 * (norms / n).sqrt()).max(1e-3 * (spreads / n).sqrt());
+    least as f32
+}
+
+/// The mean of the rows.
+fn centre(features: &Features) -> Vec<f64> {
+    let mut centre = vec![0.0f64; features.dim()];
+    for i in 0..features.len() {
+        for (c, &v) in centre.iter_mut().zip(features.row(i)) {
+            *c += f64::from(v) / features.len() as f64;
+        }
+    }
+    centre
 }
 
 /// The distance of each row to its `k`-th nearest other row.
@@ -192,12 +243,7 @@ fn distances<T: Send>(
 ) -> Vec<T> {
     let dim = rows.dim();
     // Around a common centre less is lost to cancellation.
-    let mut centre = vec![0.0f64; dim];
-    for i in 0..columns.len() {
-        for (c, &v) in centre.iter_mut().zip(columns.row(i)) {
-            *c += f64::from(v) / columns.len() as f64;
-        }
-    }
+    let centre = centre(columns);
     let centred = |features: &Features| -> Vec<f32> {
         let mut values = features.values().to_vec();
         for row in values.chunks_exact_mut(dim) {
@@ -266,7 +312,7 @@ mod tests {
         let real = normal(500, 0.0, 1);
         let fresh = memorization(&real, &normal(300, 0.0, 2)).unwrap();
         assert!(
-            fresh.share < 0.05 && fresh.distance_ratio > 0.9,
+            fresh.share < 0.05 && fresh.distance_ratio > Some(0.9) && fresh.n_twins == 0,
             "{fresh:?}"
         );
         let mut copies = normal(270, 0.0, 3);
@@ -278,6 +324,63 @@ mod tests {
         for pair in &found.nearest[..30] {
             assert_eq!(pair.fake - 270 + 40, pair.real);
         }
+    }
+
+    #[test]
+    fn equal_reals_have_no_ratio_and_only_copies_of_them_are_memorized() {
+        let one =
+            |scale: f32| -> Vec<f32> { (0..64).map(|i| scale * (i as f32 * 0.37).sin()).collect() };
+        for scale in [0.0, 1e-3, 1.0, 1e4] {
+            let real = Features::from_rows(64, one(scale).repeat(50)).unwrap();
+            // Ten copies among forty others.
+            let mut values = one(scale).repeat(10);
+            for i in 0..40 {
+                values.extend(one(scale + 1.0 + i as f32));
+            }
+            let fake = Features::from_rows(64, values).unwrap();
+            let found = memorization(&real, &fake).unwrap();
+            assert_eq!(found.distance_ratio, None, "{scale}");
+            assert_eq!((found.share, found.n_twins), (0.2, 50), "{scale}");
+            assert!(found.nearest.iter().all(|pair| pair.ratio.is_none()));
+            let balls = density_coverage(&real, &fake, 5).unwrap();
+            assert_eq!(
+                (balls.n_without_ball, balls.density, balls.coverage),
+                (50, 0.0, 0.0)
+            );
+            let balls = precision_recall(&real, &fake, 3, Rounding::Half).unwrap();
+            assert_eq!(balls.n_without_ball, 50);
+            assert!((0.0..=1.0).contains(&balls.precision) && (0.0..=1.0).contains(&balls.recall));
+            let all = memorization(&real, &real).unwrap();
+            assert_eq!((all.share, all.distance_ratio), (1.0, None));
+        }
+    }
+
+    #[test]
+    fn a_dataset_with_every_image_twice_has_no_ratio_and_some_twins_leave_it() {
+        let rows = normal(300, 3.0, 1);
+        let mut twice = rows.clone();
+        twice.append(&rows).unwrap();
+        let fresh = normal(200, 3.0, 2);
+        let found = memorization(&twice, &fresh).unwrap();
+        assert_eq!(
+            (found.distance_ratio, found.share, found.n_twins),
+            (None, 0.0, 600)
+        );
+        // 6 of 306 are twins: the limit of the share is 0, its ratio is as without them.
+        let mut some = rows.clone();
+        some.append(&rows.pick(&[1, 2, 3, 4, 5, 6])).unwrap();
+        let mut copies = fresh.pick(&(0..90).collect::<Vec<_>>());
+        copies
+            .append(&rows.pick(&(20..30).collect::<Vec<_>>()))
+            .unwrap();
+        let found = memorization(&some, &copies).unwrap();
+        assert_eq!((found.share, found.n_twins), (0.1, 12));
+        let ratio = found.distance_ratio.unwrap();
+        assert!((0.8..1.5).contains(&ratio), "{ratio}");
+        assert_eq!(
+            density_coverage(&some, &copies, 5).unwrap().n_without_ball,
+            0
+        );
     }
 
     #[test]

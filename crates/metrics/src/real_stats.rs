@@ -43,7 +43,16 @@ pub(crate) fn cache_file(cache: &Path, content: &str, n: usize, network: &str) -
 impl RealStats {
     /// Reads a file of the cache; `None` where there is none, or one that is damaged or lacks what is needed.
     pub fn load(path: &Path, needs: Needs) -> Option<Self> {
-        let bytes = std::fs::read(path).ok()?;
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                // The cache may be a file, or a folder of somebody else.
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    tracing::debug!("'{}' cannot be read: {error}", path.display());
+                }
+                return None;
+            }
+        };
         let stats = Self::parse(&bytes, needs);
         if stats.is_none() && SafeTensors::deserialize(&bytes).is_err() {
             tracing::warn!("'{}' is damaged and is made anew", path.display());

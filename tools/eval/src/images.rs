@@ -8,7 +8,7 @@ use dataset::Source;
 use metrics::{FakeSource, ImageSet, Kind, Metric, SourceError};
 
 use crate::args::ImagesArgs;
-use crate::measure::{describe, evaluate, evaluator, timestamp};
+use crate::measure::{describe, evaluate, evaluator, ratio_words, timestamp};
 use crate::open::device;
 
 pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
@@ -36,10 +36,10 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
             .flat_map(|m| m.nearest.iter().take(5))
         {
             tracing::info!(
-                "{} is nearest to {}: {:.2} of the distance between two real images",
+                "{} is nearest to {}{}",
                 fakes.name(pair.fake),
                 reals.name(pair.real),
-                pair.ratio
+                ratio_words(pair)
             );
         }
         Ok(())

@@ -14,7 +14,6 @@ mod metrics_of_network;
 mod open;
 mod run;
 mod run_dir;
-mod tfevents;
 mod verdict;
 mod video;
 mod weights;

@@ -9,7 +9,7 @@ use candle_core::Device;
 use interop::download::Download;
 use metrics::{
     Covariance, EvaluateOptions, Evaluator, FakeSource, FeatureNetwork, ImageSet, Kind, Metric,
-    MetricResult, Place, Progress, Step,
+    MetricResult, Neighbour, Place, Progress, Step,
 };
 use serde_json::Value;
 
@@ -118,6 +118,13 @@ fn is_of_few(result: &MetricResult) -> bool {
         && fewest.is_some_and(|n| n < 2048)
 }
 
+/// How near the images of a pair are, to go on a sentence with; nothing where real images have no usual distance.
+pub fn ratio_words(pair: &Neighbour) -> String {
+    pair.ratio.map_or_else(String::new, |ratio| {
+        format!(": {ratio:.2} of the distance between two real images")
+    })
+}
+
 /// Seconds since 1970.
 pub fn timestamp() -> f64 {
     SystemTime::now()
@@ -130,7 +137,10 @@ pub fn describe(line: &Value) -> String {
     let flavour = &line["flavour"];
     let mut text = String::new();
     for (name, value) in line["results"].as_object().into_iter().flatten() {
-        text += &format!("{name:<24} {:.5}", value.as_f64().unwrap_or(f64::NAN));
+        text += &match value.as_f64() {
+            Some(value) => format!("{name:<24} {value:.5}"),
+            None => format!("{name:<24} none"),
+        };
         if let Some(std) = line["std"][name].as_f64() {
             text += &format!(" +- {std:.5}");
         }

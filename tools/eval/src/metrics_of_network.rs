@@ -5,7 +5,7 @@ use dataset::{DatasetOptions, ImageDataset};
 use evaluation::FakeImages;
 
 use crate::args::MetricsArgs;
-use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
+use crate::measure::{append_line, describe, evaluate, evaluator, ratio_words, timestamp};
 use crate::open::{device, open_on};
 
 pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
@@ -41,10 +41,10 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
             .flat_map(|m| m.nearest.iter().take(5))
         {
             tracing::info!(
-                "fake {} is nearest to {}: {:.2} of the distance between two training images",
+                "fake {} is nearest to {}{}",
                 pair.fake,
                 reals.name(pair.real),
-                pair.ratio
+                ratio_words(pair)
             );
         }
         Ok(())

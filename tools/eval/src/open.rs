@@ -36,5 +36,8 @@ pub fn open_on(path_or_preset: &str, device: &Device) -> anyhow::Result<Opened> 
             bar.get_or_insert_with(|| cli::Progress::new("fetching", progress.total, "bytes"));
         bar.set_position(progress.done);
     })?;
+    for note in &opened.provenance.notes {
+        tracing::warn!("{}: {note}", opened.provenance.source);
+    }
     Ok(opened)
 }

@@ -20,6 +20,7 @@ const POLL: Duration = Duration::from_secs(10);
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let device = device(&args.measure.device)?;
     let mut run = RunDir::open(&args.run_dir)?;
+    run.warn();
     let dataset = dataset_of(&run, args.data.as_deref())?;
     let mut evaluator = evaluator(
         &args.measure,

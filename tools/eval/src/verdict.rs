@@ -140,6 +140,11 @@ fn between(names: &[String], curves: &[Curve], result: &str) -> Option<String> {
     let difference = (a.value - b.value).abs();
     let error = a.std.unwrap_or(0.0).hypot(b.std.unwrap_or(0.0));
     let known = a.std.is_some() && b.std.is_some();
+    // There is no share of 0, which a KID or a share of copies can be.
+    let apart = match b.value.abs() > 1e-9 {
+        true => format!("{:.0} %", difference / b.value.abs() * 100.0),
+        false => short(difference),
+    };
     Some(if difference <= 0.0 {
         format!("{first} and {second} are equal: best {result} {}.", show(a))
     } else if known && difference < 2.0 * error {
@@ -152,12 +157,11 @@ fn between(names: &[String], curves: &[Curve], result: &str) -> Option<String> {
         )
     } else {
         format!(
-            "{first} is better: best {result} {} at kimg {:.0}, {second} reaches {} at kimg {:.0} ({:.0} % apart{}).",
+            "{first} is better: best {result} {} at kimg {:.0}, {second} reaches {} at kimg {:.0} ({apart} apart{}).",
             show(a),
             a.kimg,
             show(b),
             b.kimg,
-            difference / b.value.abs().max(1e-12) * 100.0,
             if known {
                 String::new()
             } else {
@@ -270,16 +274,7 @@ fn of_ticks(name: &str, run: &RunDir) -> Vec<String> {
 
 /// From the file that `eval leak` leaves.
 fn of_leaks(name: &str, run: &RunDir) -> Vec<String> {
-    let Ok(text) = std::fs::read_to_string(run.path.join(crate::leak::FILE)) else {
-        return Vec::new();
-    };
-    let Some(line) = text
-        .lines()
-        .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
-        .next_back()
-    else {
-        return Vec::new();
-    };
+    let line = &run.leak;
     let leaks = line["categories"].as_array().into_iter().flatten();
     leaks
         .filter(|leak| leak["leaks"] == true)
@@ -362,6 +357,13 @@ mod tests {
         };
         assert!(say(10.0, 10.1).contains("equal within the error"));
         assert!(say(10.0, 10.0).starts_with("a and b are equal: best fid5k_full 10"));
+        let text = between(
+            &names,
+            &[curve_of(&[0.5]), curve_of(&[0.0])],
+            "dc10k5_full_coverage",
+        )
+        .unwrap();
+        assert!(text.contains("(0.5 apart)"), "{text}");
         let text = say(12.0, 10.0);
         assert!(
             text.starts_with("b is better: best fid5k_full 10"),

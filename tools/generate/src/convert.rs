@@ -73,6 +73,9 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
 /// Writes the generator alone, as a graph that other runtimes execute.
 fn export(input: &Path, args: &ConvertArgs) -> anyhow::Result<()> {
     let checkpoint = interop::read_checkpoint(input)?;
+    for note in &checkpoint.provenance.notes {
+        tracing::warn!("{}: {note}", input.display());
+    }
     let bytes = interop::onnx_bytes(&checkpoint)?;
     files::write_bytes(&args.output, &bytes)?;
     let done = Exported {
@@ -96,6 +99,7 @@ pub fn name(format: interop::Format) -> &'static str {
         interop::Format::OfficialPkl => "official pickle, PyTorch",
         interop::Format::TensorflowPkl => "official pickle, TensorFlow",
         interop::Format::Rosinality => "rosinality",
+        interop::Format::StateDict => "state dict under the official names",
         interop::Format::SafeTensors => "safetensors",
     }
 }

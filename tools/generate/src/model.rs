@@ -1,6 +1,7 @@
 //! The generator that makes the images.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail, ensure};
 use candle_core::{Device, Tensor};
@@ -22,6 +23,8 @@ pub struct Model {
     pub checksum: String,
     pub device: Device,
     batch: Option<u32>,
+    /// Whether to tell, at the first image with stored noise, that the noise is not that of the file.
+    tells_of_noise: AtomicBool,
 }
 
 /// How `z` becomes `ws`.
@@ -59,6 +62,14 @@ impl Model {
                 provenance.source
             );
         }
+        // The notes of a file without noise tell of it already; one that was converted from it has no such note.
+        let has_noise = !assumed
+            .get(key)
+            .is_some_and(|a| interop::is_noise_assumed(a));
+        let is_told = provenance
+            .notes
+            .iter()
+            .any(|note| note.contains("noise maps were drawn"));
         if let Some(assumed) = assumed.get(key) {
             tracing::info!(
                 "{}: {key} is taken to have {}, which the file does not tell",
@@ -74,7 +85,19 @@ impl Model {
             checksum: checksums.remove(key).unwrap_or_default(),
             device,
             batch: args.batch,
+            tells_of_noise: AtomicBool::new(!has_noise && !is_told),
         })
+    }
+
+    /// To be called before images with the stored noise: warns once where that was made up.
+    pub fn use_stored_noise(&self) {
+        if self.tells_of_noise.swap(false, Ordering::Relaxed) {
+            tracing::warn!(
+                "{}: the noise maps were drawn anew when the file was made, since the original had none: images with \
+                 `--noise-mode const` are not those of the original program; `none` and `random` are",
+                self.file
+            );
+        }
     }
 
     /// Architecture.
@@ -210,22 +233,13 @@ fn with_bar<T>(
     result
 }
 
-/// The snapshot with the largest number in a run folder.
+/// The newest snapshot in a run folder.
 fn newest_snapshot(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let names = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let is_network = [".safetensors", ".pkl"]
-                .iter()
-                .any(|end| name.ends_with(end));
-            name.starts_with("network-snapshot") && is_network
-        });
-    names.max().with_context(|| {
+    let newest = interop::newest_snapshot(folder)
+        .with_context(|| format!("cannot read {}", folder.display()))?;
+    newest.with_context(|| {
         format!(
-            "{}: no network-snapshot-*.safetensors or .pkl in this folder",
+            "{}: no network-snapshot-*.safetensors, .pkl, .pt or .pth in this folder",
             folder.display()
         )
     })

@@ -3,10 +3,14 @@
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
+use files::{ForeignContent, cut_zip_length};
 
 /// Values of one file at most: far above any set of latents.
 const MOST: usize = 1 << 28;
+
+/// Less than the header tells.
+const CUT: &str = "the file is cut short: fetch it again";
 
 /// An array of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +36,18 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Array>> {
             values,
         }]);
     }
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
+    if let Some(foreign) = ForeignContent::of(bytes) {
+        bail!("{foreign}");
+    }
+    ensure!(
+        bytes.starts_with(b"PK"),
+        "neither .npz (a zip archive) nor .npy: is it damaged, or of another program?"
+    );
+    let mut archive =
+        zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| match cut_zip_length(bytes) {
+            Some(length) => anyhow!("the file is cut short at byte {length}: fetch it again"),
+            None => anyhow!("the zip archive is damaged ({error}): fetch it again"),
+        })?;
     let mut arrays = Vec::new();
     for i in 0..archive.len() {
         let entry = archive.by_index(i)?;
@@ -54,18 +69,18 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Array>> {
 
 fn array(bytes: &[u8]) -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
     let rest = bytes.strip_prefix(b"\x93NUMPY").context("no array")?;
-    let (&[major, _], rest) = rest.split_first_chunk().context("cut short")?;
+    let (&[major, _], rest) = rest.split_first_chunk().context(CUT)?;
     let (length, rest) = match major {
         1 => {
-            let (n, rest) = rest.split_first_chunk().context("cut short")?;
+            let (n, rest) = rest.split_first_chunk().context(CUT)?;
             (usize::from(u16::from_le_bytes(*n)), rest)
         }
         _ => {
-            let (n, rest) = rest.split_first_chunk().context("cut short")?;
+            let (n, rest) = rest.split_first_chunk().context(CUT)?;
             (u32::from_le_bytes(*n) as usize, rest)
         }
     };
-    let (header, data) = rest.split_at_checked(length).context("cut short")?;
+    let (header, data) = rest.split_at_checked(length).context(CUT)?;
     let header = std::str::from_utf8(header)?;
     let value = |key: &str| {
         let rest = header.split_once(&format!("'{key}':"))?.1;
@@ -91,6 +106,11 @@ fn array(bytes: &[u8]) -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
         .try_fold(1usize, |n, &d| n.checked_mul(d))
         .filter(|&n| n <= MOST)
         .context("the shape is too large")?;
+    let width = match descr.as_bytes() {
+        [b'\'', b'<', b'f', digit @ (b'4' | b'8'), ..] => usize::from(digit - b'0'),
+        _ => 0,
+    };
+    ensure!(data.len() >= count * width, CUT);
     let values: Vec<f32> = if descr.starts_with("'<f4'") {
         let values = data.chunks_exact(4);
         values
@@ -168,8 +188,31 @@ mod tests {
         write(&path, "w", &[2, 3], &[1.0; 6]).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for n in 0..whole.len() {
-            assert!(parse(&whole[..n]).is_err(), "{n} of {}", whole.len());
+            let error = parse(&whole[..n]).unwrap_err().to_string();
+            let wanted = match n {
+                0 => "empty",
+                // `P` alone could be anything.
+                1 => "neither .npz",
+                _ => "cut short",
+            };
+            assert!(error.contains(wanted), "{n} of {}: {error}", whole.len());
         }
+        let (shape, header) = ([2, 3], whole.windows(6).position(|w| w == b"\x93NUMPY"));
+        let array = &whole[header.unwrap()..][..128 + 4 * shape[0] * shape[1]];
+        assert_eq!(parse(array).unwrap()[0].shape, shape);
+        for n in 6..array.len() {
+            let error = parse(&array[..n]).unwrap_err().to_string();
+            assert!(error.contains("cut short"), "{n}: {error}");
+        }
+        let reserved = [&whole[..whole.len() / 2], &[0; 900]].concat();
+        assert!(
+            parse(&reserved)
+                .unwrap_err()
+                .to_string()
+                .contains("cut short")
+        );
+        let page = parse(b"<!DOCTYPE html><html>").unwrap_err().to_string();
+        assert!(page.contains("web page"), "{page}");
         let huge = b"\x93NUMPY\x01\x00\x50\x00{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }";
         assert!(parse(huge).is_err());
     }

@@ -15,6 +15,9 @@ pub fn synthesize(
     noise: Noise,
     noise_seeds: &[u32],
 ) -> anyhow::Result<Vec<Picture>> {
+    if noise == Noise::Const {
+        model.use_stored_noise();
+    }
     let options = SynthesisOptions {
         noise: match noise {
             Noise::Const => NoiseMode::Const,

@@ -3,35 +3,37 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use files::JsonLines;
 use metrics::Metric;
 use serde_json::Value;
 
 /// Chooses a checkpoint of a run folder, ours or the reference's. Also says why that one.
 pub fn choose(run_dir: &Path) -> Result<(PathBuf, String)> {
-    let names = std::fs::read_dir(run_dir)
-        .with_context(|| format!("cannot read the run '{}'", run_dir.display()))?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let names: Vec<String> = names.collect();
-    let is_snapshot = |name: &&String| {
-        let is_network = name.ends_with(".safetensors") || name.ends_with(".pkl");
-        name.starts_with("network-snapshot-") && is_network
-    };
-    let mut snapshots: Vec<&String> = names.iter().filter(is_snapshot).collect();
-    snapshots.sort();
+    let failed = || format!("cannot read the run '{}'", run_dir.display());
+    let files = interop::snapshot_files(run_dir).with_context(failed)?;
+    let snapshots: Vec<String> = files
+        .iter()
+        .filter_map(|file| Some(file.path.file_name()?.to_str()?.to_owned()))
+        .collect();
     let newest = snapshots.last().with_context(|| {
         format!(
             "'{}' has no network-snapshot-*: it is no folder of a run, or had no time to write one",
             run_dir.display()
         )
     })?;
+    let names = std::fs::read_dir(run_dir).with_context(failed)?;
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut results: Vec<(String, Vec<Value>)> = Vec::new();
-    for name in &names {
+    for name in names {
         let metric = name.strip_prefix("metric-");
         if let Some(metric) = metric.and_then(|name| name.strip_suffix(".jsonl")) {
-            let text = std::fs::read_to_string(run_dir.join(name)).unwrap_or_default();
-            let lines = text
-                .lines()
-                .filter_map(|line| serde_json::from_str(line).ok());
+            let path = run_dir.join(&name);
+            let lines = JsonLines::read(&path)
+                .with_context(|| format!("cannot read '{}'", path.display()))?;
+            if let Some(damage) = lines.damage() {
+                tracing::warn!("'{}': {damage}", path.display());
+            }
+            let lines = lines.records.into_iter().map(|(_, line)| line.into());
             results.push((metric.to_owned(), lines.collect()));
         }
     }
@@ -52,14 +54,15 @@ pub fn choose(run_dir: &Path) -> Result<(PathBuf, String)> {
 }
 
 /// The best of the snapshots that are there, by numbers made like the last one.
-fn best<'a>(lines: &'a [Value], snapshots: &[&String]) -> Option<(&'a str, f64)> {
+fn best<'a>(lines: &'a [Value], snapshots: &[String]) -> Option<(&'a str, f64)> {
     let features = |line: &Value| line["flavour"]["features"].clone();
     let last = lines.last()?;
     let (number, _) = last["results"].as_object()?.iter().next()?;
     let found = lines.iter().filter(|line| features(line) == features(last));
     let found = found.filter_map(|line| {
-        let name = line["snapshot_pkl"].as_str()?;
-        let is_there = snapshots.iter().any(|known| *known == name);
+        // Lines of `eval` and of the reference name the file alone, those of other programs its path.
+        let name = line["snapshot_pkl"].as_str()?.rsplit(['/', '\\']).next()?;
+        let is_there = snapshots.iter().any(|known| known == name);
         Some((name, line["results"][number].as_f64()?)).filter(|_| is_there)
     });
     let sign = if Metric::lower_is_better(number) {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use dataset::ImageDataset;
 use evaluation::FakeImages;
+use files::JsonLines;
 use interop::download::Download;
 use metrics::collapse::{Alarm, CollapseMonitor, CollapseOptions, TickFacts};
 use metrics::{
@@ -87,13 +88,22 @@ impl Judge {
 
     /// Lets the alarm see the ticks before `end`, of an earlier sitting.
     pub fn replay(&mut self, run_dir: &Path, end: u64) {
-        let text = std::fs::read_to_string(run_dir.join("stats.jsonl")).unwrap_or_default();
-        for line in text.lines() {
-            if let Ok(line) = serde_json::from_str::<serde_json::Value>(line) {
-                let mean = |name: &str| line[name]["mean"].as_f64();
-                if mean("Progress/tick").is_some_and(|tick| tick < end as f64) {
-                    self.observe(mean);
-                }
+        let path = run_dir.join("stats.jsonl");
+        let lines = match JsonLines::read(&path) {
+            Ok(lines) => lines,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) => {
+                tracing::warn!("'{}' cannot be read: {error}", path.display());
+                return;
+            }
+        };
+        if let Some(damage) = lines.damage() {
+            tracing::warn!("'{}': {damage}", path.display());
+        }
+        for (_, line) in &lines.records {
+            let mean = |name: &str| line.get(name)?["mean"].as_f64();
+            if mean("Progress/tick").is_some_and(|tick| tick < end as f64) {
+                self.observe(mean);
             }
         }
     }

@@ -22,6 +22,9 @@ pub fn networks(
         bar.set_position(at.done);
     })?;
     drop(bar);
+    for note in &opened.provenance.notes {
+        tracing::warn!("'{source}': {note}");
+    }
     // What does not fit keeps a random start.
     let mut random = RandomState::new(config.random_seed as u32);
     let start = checkpoints::init_from(

@@ -80,7 +80,7 @@ impl Cascade {
     /// # Errors
     /// [`DetectError::Read`], or [`DetectError::Model`] when the file is not a new-style LBP or Haar cascade.
     pub fn load(path: &Path) -> Result<Self, DetectError> {
-        let bytes = DetectError::read_limited(path, MAX_BYTES)?;
+        let bytes = DetectError::read_model(path, MAX_BYTES)?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| DetectError::model(path, "is not XML: not UTF-8 text"))?;
         let model = Model::parse(text).map_err(|message| DetectError::model(path, message))?;

@@ -80,8 +80,13 @@ impl Model {
             nodes_limit: MAX_XML_NODES,
             ..ParsingOptions::default()
         };
-        let document = Document::parse_with_options(text, options)
-            .map_err(|error| format!("is not XML: {error}"))?;
+        let document = Document::parse_with_options(text, options).map_err(|error| {
+            let ended = text.trim_end_matches(|c: char| c == '\0' || c.is_whitespace());
+            match text.contains("<opencv_storage") && !ended.ends_with("</opencv_storage>") {
+                true => "is cut short: </opencv_storage> is missing, fetch it again".to_owned(),
+                false => format!("is not XML: {error}"),
+            }
+        })?;
         let storage = document.root_element();
         if !storage.has_tag_name("opencv_storage") {
             return Err(format!(
@@ -371,6 +376,19 @@ mod tests {
 
     const STUMPS: &str = include_str!("../../tests/data/lbp_stumps.xml");
     const TREES: &str = include_str!("../../tests/data/haar_trees.xml");
+
+    #[test]
+    fn a_cut_file_is_named_for_what_it_is() {
+        let whole = STUMPS.trim_end().len();
+        for length in [STUMPS.find("<stages").unwrap(), whole / 2, whole - 1] {
+            for tail in ["", "\0\0\0", "\n"] {
+                let text = format!("{}{tail}", &STUMPS[..length]);
+                let error = Model::parse(&text).unwrap_err();
+                assert!(error.contains("cut short"), "{length}: {error}");
+            }
+        }
+        assert!(Model::parse("<a>").unwrap_err().contains("is not XML"));
+    }
 
     #[test]
     fn a_cascade_is_read() {

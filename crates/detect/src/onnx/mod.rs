@@ -53,7 +53,7 @@ impl OnnxDetector {
     /// [`DetectError::Read`], or [`DetectError::Model`] when the file is not ONNX, uses operators that are not
     /// supported, or is none of the face models that are known.
     pub fn load(path: &Path) -> Result<Self, DetectError> {
-        let bytes = DetectError::read_limited(path, MAX_BYTES)?;
+        let bytes = DetectError::read_model(path, MAX_BYTES)?;
         let wrong = |message: String| DetectError::model(path, message);
         let runner = Runner::load(bytes).map_err(wrong)?;
         let size = runner.fixed_size.unwrap_or((PROBE_SIDE, PROBE_SIDE));

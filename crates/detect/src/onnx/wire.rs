@@ -24,6 +24,8 @@ enum Kind {
 
 /// Graphs within graphs go this deep (messages, about five for each graph).
 const MAX_DEPTH: usize = 40;
+/// A piece reaches beyond the end.
+const ENDS_EARLY: &str = "the file ends early";
 /// A 64-bit number in groups of seven bits.
 const MAX_VARINT: usize = 10;
 
@@ -53,8 +55,17 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     if bytes.is_empty() {
         return Err("is empty".into());
     }
-    check_message(bytes, Kind::Model, 0)
-        .map_err(|what| format!("is not an ONNX model, or damaged: {what}"))
+    check_message(bytes, Kind::Model, 0).map_err(|what| {
+        // Models begin with their version, which is a small number.
+        let is_model = matches!(bytes, [8, 1..=32, ..]);
+        match is_model && what == ENDS_EARLY {
+            true => format!(
+                "is cut short: the file ends at byte {} in the middle of the model, fetch it again",
+                bytes.len()
+            ),
+            false => format!("is not an ONNX model, or damaged: {what}"),
+        }
+    })
 }
 
 fn check_message(mut bytes: &[u8], kind: Kind, depth: usize) -> Result<(), &'static str> {
@@ -76,7 +87,7 @@ fn check_message(mut bytes: &[u8], kind: Kind, depth: usize) -> Result<(), &'sta
             5 => 4,
             _ => return Err("a field of an unknown kind"),
         };
-        let content = bytes.get(..length).ok_or("the file ends early")?;
+        let content = bytes.get(..length).ok_or(ENDS_EARLY)?;
         bytes = &bytes[length..];
         if let (2, Some(inner)) = (tag & 7, kind.field(tag >> 3)) {
             check_message(content, inner, depth + 1)?;
@@ -97,7 +108,7 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, &'static str> {
         }
     }
     Err(if bytes.len() < MAX_VARINT {
-        "the file ends early"
+        ENDS_EARLY
     } else {
         "a number of more than ten bytes"
     })
@@ -155,5 +166,7 @@ mod tests {
         assert!(check(&[]).is_err());
         assert!(check(&[0x3a, 5, 0]).unwrap_err().contains("ends early"));
         assert!(check(&[0x0f]).unwrap_err().contains("unknown kind"));
+        let cut = check(&[8, 7, 0x3a, 5, 0]).unwrap_err();
+        assert!(cut.contains("cut short") && cut.contains("byte 5"), "{cut}");
     }
 }

@@ -20,7 +20,7 @@ impl Lock {
     /// Waits for the lock of the file at `path` in the cache.
     ///
     /// # Errors
-    /// `Io`; `Download` when another process holds it and the partial file has not grown for
+    /// `Cache`; `Download` when another process holds it and the partial file has not grown for
     /// [`patience`](Download::patience).
     pub fn wait(path: &Path, url: &str, options: &Download) -> Result<Self> {
         let lock = with_suffix(path, ".lock");

@@ -67,7 +67,7 @@ pub struct Remote<'a> {
 ///
 /// # Errors
 /// `Download` when the server refuses, the connection keeps breaking, the contents are not what was wanted (twice), or
-/// the file is missing and `offline` is set; `Io` for the cache.
+/// the file is missing and `offline` is set; `Cache` when the cache cannot be read or written.
 pub fn fetch(
     remote: &Remote<'_>,
     options: &Download,
@@ -234,7 +234,7 @@ fn state(path: &Path, remote: &Remote<'_>) -> Result<State> {
 /// Writes the checksum of a file that was checked beside it.
 fn remember(path: &Path, sha256: &str) -> Result<()> {
     let text = format!("{sha256} {CHECKED}\n");
-    files::write_bytes(with_suffix(path, ".sha256"), text.as_bytes()).map_err(Error::Write)
+    files::write_bytes(with_suffix(path, ".sha256"), text.as_bytes()).map_err(|e| io(path, e))
 }
 
 fn hash(path: &Path) -> Result<String> {
@@ -268,7 +268,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn io(path: &Path, error: std::io::Error) -> Error {
-    Error::Io {
+    Error::Cache {
         path: path.to_owned(),
         error,
     }

@@ -134,7 +134,7 @@ pub(super) fn transfer(
                     validator,
                 };
                 let json = serde_json::to_vec(&origin).map_err(Error::from)?;
-                files::write_bytes(&origin_path, &json).map_err(Error::Write)?;
+                files::write_bytes(&origin_path, &json).map_err(|e| io(&origin_path, e))?;
             }
             None => remove_if_there(&origin_path)?,
         }

@@ -8,7 +8,7 @@ mod write;
 
 use indexmap::IndexMap;
 
-pub(crate) use read::{is_rosinality, read};
+pub(crate) use read::{discriminator, generator};
 pub(crate) use write::write;
 
 use crate::error::{Error, Result, layout};
@@ -16,8 +16,10 @@ use crate::tensor::Tensor;
 
 type Tensors = IndexMap<String, Tensor>;
 
+/// Where that program keeps the average of w of `g_ema`.
+pub(crate) const LATENT_AVG: &str = "latent_avg";
 /// Where our files keep the average of `g`, when it is not that of `g_ema`.
-const LATENT_AVG_OF_G: &str = "latent_avg_of_g";
+pub(crate) const LATENT_AVG_OF_G: &str = "latent_avg_of_g";
 
 fn unknown(name: &str) -> Error {
     layout!(

@@ -1,59 +1,17 @@
-use super::{LATENT_AVG_OF_G, Tensors, kernel, unknown};
-use crate::checkpoint::{Contents, Network};
+use super::{Tensors, kernel, unknown};
+use crate::checkpoint::Network;
 use crate::config::NetworkKind;
 use crate::error::{Error, Result, layout};
 use crate::infer::{self, Stated};
-use crate::pickle::Value;
+use crate::missing;
 use crate::tensor::Tensor;
-use crate::torch::{TensorReader, flatten};
-use crate::w_avg;
 
-/// Whether a saved object is a checkpoint of that program.
-pub(crate) fn is_rosinality(root: Value<'_, '_>) -> bool {
-    ["g_ema", "g", "d"]
-        .iter()
-        .any(|key| root.get(key).is_some_and(|v| v.entries().is_some()))
-}
-
-/// Reads `g`, `d`, `g_ema` and `latent_avg`.
-pub(crate) fn read(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Contents> {
-    let mut out = Contents::default();
-    let average = |key: &str| match root.get(key) {
-        Some(value) if !value.is_none() => reader.read(value, key).map(Some),
-        _ => Ok(None),
-    };
-    let of_ema = average("latent_avg")?;
-    let mut of_g = average(LATENT_AVG_OF_G)?;
-    if of_g.is_none() && of_ema.is_some() && root.get("g").is_some() {
-        out.notes
-            .push("g has no latent_avg of its own: w_avg is that of g_ema".into());
-        of_g.clone_from(&of_ema);
-    }
-    for (key, value) in root.entries().unwrap_or_default() {
-        let key = key.text().unwrap_or_default();
-        match key {
-            "g" | "g_ema" => {
-                let state = flatten(value, reader)?;
-                let average = if key == "g" { &of_g } else { &of_ema };
-                let network = generator(&state, average.as_ref(), key, &mut out.notes)?;
-                *(if key == "g" {
-                    &mut out.g
-                } else {
-                    &mut out.g_ema
-                }) = Some(network);
-            }
-            "d" => out.d = Some(discriminator(&flatten(value, reader)?)?),
-            "latent_avg" | LATENT_AVG_OF_G => {}
-            other => out.notes.push(format!(
-                "`{}` was left out",
-                other.chars().take(60).collect::<String>()
-            )),
-        }
-    }
-    Ok(out)
-}
-
-fn generator(
+/// The generator with these tensors. `latent_avg` is its average of w, where the file has one; `key` names the network
+/// in `notes`.
+///
+/// # Errors
+/// `Layout` for a tensor that this program does not have, and as [`infer::network`].
+pub(crate) fn generator(
     state: &Tensors,
     latent_avg: Option<&Tensor>,
     key: &str,
@@ -65,22 +23,24 @@ fn generator(
             tensors.insert(name, value);
         }
     }
-    match latent_avg {
-        Some(value) => {
-            tensors.insert(
-                "mapping.w_avg".into(),
-                value.clone().reshape(vec![value.len()])?,
-            );
-        }
-        None => {
-            tensors.insert("mapping.w_avg".into(), w_avg::estimate(&tensors)?);
-            notes.push(format!(
-                "{key} has no latent_avg: w_avg is the mean of {} mapped latents",
-                w_avg::SAMPLES
-            ));
-        }
+    if let Some(average) = latent_avg.and_then(|average| one_average(average, &tensors)) {
+        tensors.insert("mapping.w_avg".into(), average);
     }
-    infer::network(NetworkKind::Generator, tensors, Stated::nothing())
+    missing::generator(tensors, key, notes, Stated::nothing())
+}
+
+/// `latent_avg` as one row. Encoders keep it once for each layer.
+fn one_average(average: &Tensor, tensors: &Tensors) -> Option<Tensor> {
+    let width = *tensors
+        .get("synthesis.b4.conv1.affine.weight")?
+        .shape
+        .get(1)?;
+    let values = average.to_f32();
+    let (first, rest) = values.split_at_checked(width)?;
+    let is_repeated = rest.chunks(width).all(|row| row == first);
+    is_repeated
+        .then(|| Tensor::from_f32(vec![width], first).ok())
+        .flatten()
 }
 
 fn generator_tensor(name: &str, value: &Tensor) -> Result<Option<(String, Tensor)>> {
@@ -104,7 +64,10 @@ fn generator_tensor(name: &str, value: &Tensor) -> Result<Option<(String, Tensor
             let layer = (index + 1) % 2;
             named(
                 format!("synthesis.b{side}.conv{layer}.noise_const"),
-                value.clone().reshape(vec![side, side])?,
+                value.clone().reshape(vec![side, side]).map_err(|_| {
+                    let what = format!("{:?} where {side} by {side} belong", value.shape);
+                    Error::tensor(name, what)
+                })?,
             )
         }
         ["conv1", ref rest @ ..] => layer_tensor("synthesis.b4.conv1", rest, value, name),
@@ -176,7 +139,11 @@ fn check_kernel(value: &Tensor, gain: f32, name: &str) -> Result<()> {
     }
 }
 
-fn discriminator(state: &Tensors) -> Result<Network> {
+/// The discriminator with these tensors.
+///
+/// # Errors
+/// As [`generator`].
+pub(crate) fn discriminator(state: &Tensors) -> Result<Network> {
     let blocks = state
         .keys()
         .filter_map(|name| {

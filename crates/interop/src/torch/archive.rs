@@ -3,6 +3,8 @@ use std::io::{Cursor, Read};
 
 use zip::{CompressionMethod, ZipArchive};
 
+use files::cut_zip_length;
+
 use crate::error::{Error, Result, layout};
 
 /// The members of a zip file written by torch, under their names inside the top folder. CRCs are verified.
@@ -18,7 +20,14 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// `Zip` for a damaged container, `Layout` for one that torch did not write.
     pub fn open(data: &'a [u8]) -> Result<Self> {
-        let mut zip = ZipArchive::new(Cursor::new(data))?;
+        let mut zip =
+            ZipArchive::new(Cursor::new(data)).map_err(|error| match cut_zip_length(data) {
+                Some(offset) => Error::Truncated {
+                    offset,
+                    what: "a zip archive, whose directory comes last",
+                },
+                None => error.into(),
+            })?;
         let mut members = HashMap::new();
         let mut data_pkl = None;
         let mut has_code = false;
@@ -32,6 +41,11 @@ impl<'a> Archive<'a> {
                 // Source text of TorchScript: compressed, and of no use here.
                 has_code = true;
                 continue;
+            }
+            if name.ends_with(".npy") {
+                return Err(layout!(
+                    "this is numpy's .npz (array `{name}`), which holds no networks: latents, or statistics of a FID"
+                ));
             }
             if file.compression() != CompressionMethod::Stored || file.encrypted() {
                 return Err(layout!(

@@ -7,4 +7,4 @@ pub(crate) mod save;
 
 pub(crate) use archive::Archive;
 pub(crate) use legacy::{LegacyFile, is_legacy};
-pub(crate) use rebuild::{TensorReader, flatten};
+pub(crate) use rebuild::{TensorReader, flatten, list};

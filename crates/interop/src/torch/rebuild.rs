@@ -225,17 +225,31 @@ fn storage_id<'p>(id: Value<'p, '_>) -> Option<(DType, &'p str)> {
     Some((dtype, parts.get(2)?.text()?))
 }
 
-/// All tensors below `value`, named by their path (`a.b.c`), through mappings, sequences and TorchScript objects.
+/// All tensors below `value`, as [`list`] finds them.
 ///
 /// # Errors
-/// `Limit` for more than 64 levels or 1 000 000 steps, otherwise as [`TensorReader::read`].
+/// As [`list`] and [`TensorReader::read`].
 pub(crate) fn flatten(
     value: Value<'_, '_>,
     reader: &TensorReader<'_>,
 ) -> Result<IndexMap<String, Tensor>> {
+    let mut out = IndexMap::new();
+    for (path, value) in list(value)? {
+        let tensor = reader.read(value, &path)?;
+        out.insert(path, tensor);
+    }
+    Ok(out)
+}
+
+/// Where tensors are below `value`: each by its path (`a.b.c`), through mappings, sequences and TorchScript objects.
+/// None is read.
+///
+/// # Errors
+/// `Limit` for more than 64 levels or 1 000 000 steps.
+pub(crate) fn list<'p, 'a>(value: Value<'p, 'a>) -> Result<Vec<(String, Value<'p, 'a>)>> {
     const DEPTH: usize = 64;
     const STEPS: usize = 1_000_000;
-    let mut out = IndexMap::new();
+    let mut out = Vec::new();
     let mut todo = vec![(String::new(), value, 0usize)];
     let mut steps = 0usize;
     while let Some((path, value, depth)) = todo.pop() {
@@ -253,8 +267,7 @@ pub(crate) fn flatten(
             });
         }
         if TensorReader::is_tensor(value) {
-            let tensor = reader.read(value, &path)?;
-            out.insert(path, tensor);
+            out.push((path, value));
             continue;
         }
         let join = |key: &str| {

@@ -12,7 +12,7 @@ use crate::features::Features;
 use crate::inception_score::inception_score;
 use crate::kid::{KidOptions, kid};
 use crate::name::{Kind, Metric};
-use crate::neighbours::{Rounding, density_coverage, memorization, precision_recall};
+use crate::neighbours::{Memorization, Rounding, density_coverage, memorization, precision_recall};
 use crate::path_length::path_length;
 
 /// Too few images for a metric.
@@ -85,17 +85,22 @@ pub(super) fn of_images(
         Kind::PrecisionRecall => {
             let real = reals.features(key).ok_or_else(too_few)?;
             let got = precision_recall(real, &features()?, 3, Rounding::Half)?;
+            warn_of_balls(metric, got.n_without_ball, real.len());
             numbers.values.extend([got.precision, got.recall]);
         }
         Kind::DensityCoverage => {
             let real = reals.features(key).ok_or_else(too_few)?;
             let got = density_coverage(real, &features()?, 5)?;
+            warn_of_balls(metric, got.n_without_ball, real.len());
             numbers.values.extend([got.density, got.coverage]);
         }
         Kind::Memorization => {
             let real = reals.features(key).ok_or_else(too_few)?;
             let got = memorization(real, &features()?)?;
-            numbers.values.extend([got.share, got.distance_ratio]);
+            warn_of_twins(metric, &got, real.len());
+            // No ratio becomes null.
+            let ratio = got.distance_ratio.unwrap_or(f64::NAN);
+            numbers.values.extend([got.share, ratio]);
             numbers.memorization = Some(got);
         }
         Kind::PathLength(_) => return Err(too_few()),
@@ -121,12 +126,38 @@ pub(super) fn of_paths(
     Ok(numbers.into_result(metric, network, options, reals, key, speeds.len()))
 }
 
+/// Half of the balls of the reals have no size.
+fn warn_of_balls(metric: &Metric, n_without_ball: usize, n_reals: usize) {
+    if 2 * n_without_ball > n_reals {
+        tracing::warn!(
+            "{metric}: {n_without_ball} of {n_reals} real images equal their nearest neighbours, so that nothing lies \
+             around them: the numbers tell little; remove the duplicates (`prep run`)"
+        );
+    }
+}
+
+/// So many reals equal another that the memorization check has no scale.
+fn warn_of_twins(metric: &Metric, found: &Memorization, n_reals: usize) {
+    if found.distance_ratio.is_none() {
+        tracing::warn!(
+            "{metric}: {} of {n_reals} real images equal another one, so that there is no usual distance between real \
+             images: the distance ratio is left out (null); remove the duplicates (`prep run`)",
+            found.n_twins
+        );
+    } else if found.n_twins > n_reals / 100 {
+        tracing::warn!(
+            "{metric}: {} of {n_reals} real images equal another one: the share counts only fakes that equal a real image",
+            found.n_twins
+        );
+    }
+}
+
 /// What a metric gave, without names.
 #[derive(Default)]
 struct Numbers {
     values: Vec<f64>,
     errors: Vec<f64>,
-    memorization: Option<crate::neighbours::Memorization>,
+    memorization: Option<Memorization>,
 }
 
 impl Numbers {
@@ -140,6 +171,15 @@ impl Numbers {
         n_fakes: usize,
     ) -> MetricResult {
         let names = metric.results();
+        for (name, value) in names.iter().zip(&self.values) {
+            let is_explained = self
+                .memorization
+                .as_ref()
+                .is_some_and(|found| found.distance_ratio.is_none());
+            if !value.is_finite() && !is_explained {
+                tracing::warn!("{name} is no finite number and is left out (null)");
+            }
+        }
         let by_name = |values: Vec<f64>| -> Map<String, Value> {
             names
                 .iter()

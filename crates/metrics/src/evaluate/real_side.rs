@@ -1,7 +1,7 @@
 //! The real side of an evaluation: statistics of the reals, kept between calls and in the cache.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Progress, Step};
 use crate::error::{Error, Result};
@@ -29,6 +29,7 @@ pub(super) struct RealSide {
     known: HashMap<Key, RealStats>,
     references: HashMap<Key, FidReference>,
     content: HashMap<Reals, String>,
+    was_told_of_cache: bool,
 }
 
 impl RealSide {
@@ -40,6 +41,7 @@ impl RealSide {
             known: HashMap::new(),
             references: HashMap::new(),
             content: HashMap::new(),
+            was_told_of_cache: false,
         }
     }
 
@@ -125,10 +127,27 @@ impl RealSide {
             return Ok(stats);
         }
         let stats = self.collect(network, &images, key, needs, progress)?;
-        if let Some(path) = &file {
-            stats.save(path)?;
+        if let Some(path) = &file
+            && let Err(error) = stats.save(path)
+        {
+            self.warn_of_cache(path, &error);
         }
         Ok(stats)
+    }
+
+    /// The numbers are the same without the cache, so nothing stops.
+    fn warn_of_cache(&mut self, path: &Path, error: &Error) {
+        let reason = match error {
+            Error::Cache(error) => error.to_string(),
+            other => other.to_string(),
+        };
+        if !std::mem::replace(&mut self.was_told_of_cache, true) {
+            tracing::warn!(
+                "the statistics of the real images cannot be kept in '{}' ({reason}): the results are the same, but the \
+                 next evaluation looks at all real images again; set KAOGAN_CACHE to a folder that can be written",
+                path.display()
+            );
+        }
     }
 
     fn collect(

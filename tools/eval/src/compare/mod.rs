@@ -24,6 +24,8 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
         .iter()
         .map(|path| RunDir::open(path))
         .collect::<anyhow::Result<Vec<_>>>()?;
+    runs.iter().for_each(RunDir::warn);
+    let warnings: Vec<&String> = runs.iter().flat_map(|run| &run.warnings).collect();
     let names = unique_names(&runs);
     let (result, features) = main_result(&runs);
     let said = verdict(&runs, &names, result.as_deref(), &features);
@@ -49,6 +51,7 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
         "page": args.out.to_string_lossy(),
         "plots": folder.to_string_lossy(),
         "verdict": said,
+        "warnings": warnings,
     });
     cli::report(&told, |_| {
         let said = match said.is_empty() {
@@ -91,7 +94,7 @@ fn unique_names(runs: &[RunDir]) -> Vec<String> {
 fn main_result(runs: &[RunDir]) -> (Option<String>, String) {
     let mut counts: BTreeMap<(String, String), (BTreeSet<usize>, usize)> = BTreeMap::new();
     for (i, run) in runs.iter().enumerate() {
-        for line in &run.metrics {
+        for line in run.metrics.iter().filter(|line| line.kimg.is_some()) {
             for result in line.line["results"].as_object().into_iter().flatten() {
                 let key = (result.0.clone(), line.features().to_owned());
                 let entry = counts.entry(key).or_default();

@@ -26,6 +26,10 @@ pub fn page(
     } else {
         page.list(said);
     }
+    let warnings: Vec<String> = runs.iter().flat_map(|run| run.warnings.clone()).collect();
+    if !warnings.is_empty() {
+        page.heading("Left out").list(&warnings);
+    }
     page.heading("Runs").table(
         &[
             "run",

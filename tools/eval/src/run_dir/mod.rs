@@ -1,13 +1,23 @@
 //! The folder of a training run, ours or the reference's: what it holds, read with tolerance for what is missing.
 
+mod event_ticks;
+mod metric_lines;
+mod tfevents;
+mod ticks;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use files::JsonLines;
+use interop::{SnapshotFile, snapshot_files};
 use serde_json::Value;
 
-use crate::tfevents;
+use event_ticks::Lengths;
+pub use metric_lines::MetricLine;
+use tfevents::Events;
+pub use ticks::Tick;
 
 /// A run as its files tell it.
 pub struct RunDir {
@@ -21,20 +31,12 @@ pub struct RunDir {
     pub snapshots: Vec<Snapshot>,
     /// `fakes%06d.png` by kimg.
     pub fakes: BTreeMap<u64, PathBuf>,
-    /// Results by file (`metric-*.jsonl`).
+    /// Results by file (`metric-*.jsonl`, `metric-*.txt`).
     pub metrics: Vec<MetricLine>,
-}
-
-/// A line of `stats.jsonl`.
-pub struct Tick {
-    /// Thousands of images that the discriminator was shown.
-    pub kimg: f64,
-    /// Hours since the start.
-    pub hours: f64,
-    /// Number of the tick.
-    pub tick: u64,
-    /// Mean of each statistic since the tick before.
-    pub means: BTreeMap<String, f64>,
+    /// The last line that `eval leak` left; null when there is none.
+    pub leak: Value,
+    /// What is damaged or cannot be placed and is left out, by file.
+    pub warnings: Vec<String>,
 }
 
 /// A file of networks.
@@ -53,34 +55,6 @@ impl Snapshot {
     }
 }
 
-/// A line of `metric-*.jsonl`.
-pub struct MetricLine {
-    /// `fid50k_full`
-    pub metric: String,
-    /// Thousands of images, from the name of the snapshot.
-    pub kimg: Option<u64>,
-    /// All of it.
-    pub line: Value,
-}
-
-impl MetricLine {
-    /// What features the numbers are made of; the reference's lines do not say.
-    pub fn features(&self) -> &str {
-        let of_reference = match self.metric.get(..2) {
-            Some("pr" | "pp") => "vgg16",
-            _ => "inception-2015-12-05",
-        };
-        self.line["flavour"]["features"]
-            .as_str()
-            .unwrap_or(of_reference)
-    }
-
-    /// The name of the snapshot.
-    pub fn snapshot(&self) -> &str {
-        self.line["snapshot_pkl"].as_str().unwrap_or("")
-    }
-}
-
 impl RunDir {
     /// Reads a folder.
     ///
@@ -92,34 +66,45 @@ impl RunDir {
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .collect();
         names.sort();
-        let options = match std::fs::read_to_string(path.join("training_options.json")) {
-            Ok(text) => serde_json::from_str(&text).with_context(|| {
-                format!(
-                    "'{}' is damaged",
-                    path.join("training_options.json").display()
-                )
-            })?,
-            Err(_) => Value::Null,
-        };
         for name in ["training_options.json", "stats.jsonl", "log.txt"] {
             files::protect_input(&path.join(name));
         }
         let mut run = Self {
             path: path.to_path_buf(),
-            options,
+            options: Value::Null,
             ticks: Vec::new(),
             snapshots: Vec::new(),
             fakes: BTreeMap::new(),
             metrics: Vec::new(),
+            leak: Value::Null,
+            warnings: Vec::new(),
         };
-        run.ticks = read_lines(&path.join("stats.jsonl"), tick);
+        let warnings = &mut run.warnings;
+        run.options = read_options(&path.join("training_options.json"), warnings);
+        run.snapshots = snapshot_files(path)
+            .with_context(|| format!("cannot read the run '{}'", path.display()))?
+            .into_iter()
+            .map(|SnapshotFile { kimg, path }| Snapshot { kimg, path })
+            .collect();
+        for snapshot in &run.snapshots {
+            files::protect_input(&snapshot.path);
+        }
+        let stats = path.join("stats.jsonl");
+        let mut lines = read_lines(&stats, warnings);
+        run.ticks = ticks::of_stats(&mut lines);
+        warnings.extend(damage_of(&stats, &lines));
         if run.ticks.is_empty() {
-            run.ticks = ticks_of_events(path, &names);
+            let lengths = Lengths {
+                total: run.options["total_kimg"].as_f64(),
+                last_snapshot: run.snapshots.last().map(|snapshot| snapshot.kimg),
+            };
+            run.ticks = event_ticks::ticks(&read_events(path, &names, warnings), lengths);
         }
         if run.ticks.is_empty() {
             let log = std::fs::read(path.join("log.txt")).unwrap_or_default();
-            let log = String::from_utf8_lossy(&log);
-            run.ticks = log.lines().filter_map(tick_of_log).collect();
+            let log = files::decode_text(&log);
+            let lines = files::text_lines(&log);
+            run.ticks = lines.filter_map(|(_, line)| ticks::of_log(line)).collect();
         }
         for name in &names {
             let number = |prefix: &str, suffix: &str| -> Option<u64> {
@@ -128,35 +113,58 @@ impl RunDir {
                     .parse()
                     .ok()
             };
-            for suffix in [".safetensors", ".pkl"] {
-                if let Some(kimg) = number("network-snapshot-", suffix) {
-                    let path = path.join(name);
-                    files::protect_input(&path);
-                    run.snapshots.push(Snapshot { kimg, path });
-                }
-            }
             for suffix in [".png", ".jpg", ".webp"] {
                 if let Some(kimg) = number("fakes", suffix) {
                     run.fakes.insert(kimg, path.join(name));
                 }
             }
-            if name.starts_with("metric-") && name.ends_with(".jsonl") {
-                run.metrics
-                    .extend(read_lines(&path.join(name), metric_line));
+            let metric = name.strip_prefix("metric-");
+            let path = path.join(name);
+            let mut results = Vec::new();
+            if let Some(metric) = metric.and_then(|name| name.strip_suffix(".jsonl")) {
+                let mut lines = read_lines(&path, warnings);
+                results = metric_lines::of_file(metric, &mut lines);
+                warnings.extend(damage_of(&path, &lines));
+            } else if let Some(metric) = metric.and_then(|name| name.strip_suffix(".txt")) {
+                let text = std::fs::read(&path).unwrap_or_default();
+                let (found, n_damaged) = metric_lines::of_text(metric, &files::decode_text(&text));
+                results = found;
+                if n_damaged > 0 {
+                    warnings.push(format!(
+                        "'{}': {n_damaged} lines hold no result and are left out",
+                        path.display()
+                    ));
+                }
             }
+            let lost = metric_lines::without_kimg(&results);
+            warnings.extend(lost.map(|lost| format!("'{}': {lost}", path.display())));
+            run.metrics.extend(results);
         }
-        run.snapshots.sort_by_key(|snapshot| snapshot.kimg);
-        run.snapshots.dedup_by_key(|snapshot| snapshot.kimg);
+        let leak = path.join(crate::leak::FILE);
+        let mut lines = read_lines(&leak, warnings);
+        warnings.extend(damage_of(&leak, &lines));
+        run.leak = lines
+            .records
+            .pop()
+            .map_or(Value::Null, |(_, line)| line.into());
         ensure!(
             !run.ticks.is_empty()
                 || !run.snapshots.is_empty()
                 || !run.options.is_null()
                 || !run.metrics.is_empty(),
-            "'{}' is no folder of a run: there is no training_options.json, no stats.jsonl, no log.txt, no \
-             metric-*.jsonl and no network-snapshot-*",
-            path.display()
+            "'{}' is no folder of a run: there is nothing to read in training_options.json, stats.jsonl, \
+             events.out.tfevents.*, log.txt and metric-*.jsonl, and no network-snapshot-*{}",
+            path.display(),
+            warnings_of(&run.warnings)
         );
         Ok(run)
+    }
+
+    /// Tells the warnings to the user.
+    pub fn warn(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
     }
 
     /// The last part of the path.
@@ -243,133 +251,63 @@ fn name_of(path: &Path) -> String {
         .unwrap_or_default()
 }
 
-/// The records of a file, line by line; those that are none are passed over, and told of. The last line of a file that is
-/// being written may be cut off.
-fn read_lines<T>(path: &Path, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
-    let bytes = std::fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
-    let records: Vec<Option<T>> = lines.iter().map(|line| parse(line)).collect();
-    let n_whole = records.len() - usize::from(!text.ends_with('\n') && !records.is_empty());
-    let n_bad = records[..n_whole].iter().filter(|r| r.is_none()).count();
-    if n_bad > 0 {
-        tracing::warn!(
-            "'{}': {n_bad} of {} lines are no records and are left out",
-            path.display(),
-            lines.len()
-        );
+/// What stands behind an error where files are there but damaged.
+fn warnings_of(warnings: &[String]) -> String {
+    match warnings.is_empty() {
+        true => String::new(),
+        false => format!("; {}", warnings.join("; ")),
     }
-    records.into_iter().flatten().collect()
 }
 
-/// Python writes bare NaN and Infinity, which are no JSON.
-fn parse(line: &str) -> Option<Value> {
-    let value = serde_json::from_str(line).or_else(|_| {
-        let plain = line
-            .replace("-Infinity", "null")
-            .replace("Infinity", "null")
-            .replace("NaN", "null");
-        serde_json::from_str(&plain)
-    });
-    value.ok().filter(Value::is_object)
+/// What a log lacks, with the name of its file.
+fn damage_of(path: &Path, lines: &JsonLines) -> Option<String> {
+    let damage = lines.damage()?;
+    Some(format!("'{}': {damage}", path.display()))
 }
 
-fn tick(line: &str) -> Option<Tick> {
-    let value = parse(line)?;
-    let means: BTreeMap<String, f64> = value
-        .as_object()?
-        .iter()
-        .filter_map(|(name, stat)| {
-            let mean = match stat {
-                Value::Object(stat) => stat.get("mean")?.as_f64().unwrap_or(f64::NAN),
-                // A plain number, as other programs write.
-                other => other.as_f64()?,
-            };
-            Some((name.clone(), mean))
-        })
-        .collect();
-    let get = |name: &str| means.get(name).copied();
-    let kimg = get("Progress/kimg")?;
-    let hours = get("Timing/total_hours").or_else(|| Some(get("Timing/total_sec")? / 3600.0));
-    Some(Tick {
-        kimg,
-        hours: hours.unwrap_or(f64::NAN),
-        tick: get("Progress/tick").unwrap_or(kimg / 4.0).max(0.0) as u64,
-        means,
-    })
-}
-
-/// From TensorBoard's files, where there is no `stats.jsonl`.
-fn ticks_of_events(path: &Path, names: &[String]) -> Vec<Tick> {
-    let mut all = Vec::new();
-    for name in names.iter().filter(|name| name.contains("tfevents")) {
-        if let Ok(bytes) = std::fs::read(path.join(name)) {
-            all.extend(tfevents::scalars(&bytes));
+/// The lines of a file, with no warning when it does not exist.
+fn read_lines(path: &Path, warnings: &mut Vec<String>) -> JsonLines {
+    match JsonLines::read(path) {
+        Ok(lines) => lines,
+        Err(error) => {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                warnings.push(format!("'{}' cannot be read: {error}", path.display()));
+            }
+            JsonLines::default()
         }
     }
-    tfevents::by_step(&all)
-        .into_iter()
-        .map(|(step, (seconds, means))| {
-            let kimg = means.get("Progress/kimg").copied().unwrap_or(step as f64);
-            let hours = means.get("Timing/total_hours").copied();
-            Tick {
-                kimg,
-                hours: hours.unwrap_or(seconds / 3600.0),
-                tick: means
-                    .get("Progress/tick")
-                    .map_or((kimg / 4.0).round(), |t| *t) as u64,
-                means,
-            }
-        })
-        .collect()
 }
 
-/// From a status line: `tick 3  kimg 12.1  time 1m 02s  sec/tick 4.0  ...  augment 0.012`.
-fn tick_of_log(line: &str) -> Option<Tick> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let after = |key: &str| -> Option<f64> {
-        let at = words.iter().position(|word| *word == key)?;
-        words.get(at + 1)?.parse().ok()
+/// The options, as text of JSON; null when there are none or they are damaged.
+fn read_options(path: &Path, warnings: &mut Vec<String>) -> Value {
+    let options = match std::fs::read(path) {
+        Ok(bytes) => files::parse_json(&files::decode_text(&bytes)).map_err(|e| e.to_string()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Value::Null,
+        Err(error) => Err(error.to_string()),
     };
-    let (tick, kimg) = (after("tick")?, after("kimg")?);
-    let from = words.iter().position(|word| *word == "time")?;
-    let seconds: f64 = words[from + 1..]
-        .iter()
-        .map_while(|word| {
-            let (digits, unit) = word.split_at_checked(word.len().checked_sub(1)?)?;
-            let scale = match unit {
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                "d" => 86_400.0,
-                _ => return None,
-            };
-            Some(digits.parse::<f64>().ok()? * scale)
-        })
-        .sum();
-    let means = after("augment").map(|p| ("Progress/augment".to_owned(), p));
-    Some(Tick {
-        kimg,
-        hours: seconds / 3600.0,
-        tick: tick as u64,
-        means: means.into_iter().collect(),
+    options.unwrap_or_else(|error| {
+        warnings.push(format!(
+            "'{}' is damaged ({error}): the settings of this run are not known",
+            path.display()
+        ));
+        Value::Null
     })
 }
 
-fn metric_line(line: &str) -> Option<MetricLine> {
-    let line = parse(line)?;
-    let snapshot = line["snapshot_pkl"].as_str().unwrap_or("");
-    let digits: String = snapshot
-        .rsplit(['/', '\\'])
-        .next()?
-        .chars()
-        .filter(char::is_ascii_digit)
-        .collect();
-    Some(MetricLine {
-        metric: line["metric"].as_str()?.to_owned(),
-        kimg: digits.parse().ok(),
-        line,
-    })
+/// TensorBoard's files.
+fn read_events(path: &Path, names: &[String], warnings: &mut Vec<String>) -> Vec<Events> {
+    let mut files = Vec::new();
+    for name in names.iter().filter(|name| name.contains("tfevents")) {
+        let path = path.join(name);
+        let read = std::fs::read(&path).map(|bytes| Events::parse(&bytes));
+        let damage = match &read {
+            Ok(events) => events.damage(),
+            Err(error) => Some(format!("cannot be read: {error}")),
+        };
+        warnings.extend(damage.map(|damage| format!("'{}': {damage}", path.display())));
+        files.extend(read.ok());
+    }
+    files
 }
 
 #[cfg(test)]
@@ -403,13 +341,6 @@ mod tests {
         assert_eq!(run.metrics[0].features(), "inception-2015-12-05");
         assert_eq!(run.snapshots[0].name(), "network-snapshot-000004.pkl");
         assert!(!run.has_ended());
-        let line = "tick 601   kimg 2423.3   time 18h 36m 40s  sec/tick 108.1   sec/kimg 26.81   maintenance 254.8  cpumem 1.09   gpumem 3.13   augment 0.441";
-        let tick = tick_of_log(line).unwrap();
-        assert_eq!(
-            (tick.tick, tick.kimg, tick.means["Progress/augment"]),
-            (601, 2423.3, 0.441)
-        );
-        assert!((tick.hours - 18.6111).abs() < 1e-3);
         assert!(run.quiet_for() < Duration::from_secs(600));
         assert_eq!(run.patience(), Duration::from_secs(900));
         let empty = tempfile::tempdir().unwrap();

@@ -1,0 +1,238 @@
+//! Logs with a JSON object on each line, read with tolerance for what crashes, editors and Python leave in them.
+
+use std::io;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+/// The objects of a log, and which of its lines are damaged.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JsonLines {
+    /// Number of its line (from 1) and each object, in the order of the file.
+    pub records: Vec<(usize, Map<String, Value>)>,
+    /// Numbers of the lines that hold no whole object. An object found on a damaged line is among the records too.
+    pub damaged: Vec<usize>,
+    /// Lines that are not blank.
+    pub n_lines: usize,
+    /// Whether the last line has no line end and is damaged: cut short, or being written.
+    pub is_cut: bool,
+}
+
+impl JsonLines {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(Self::parse(&std::fs::read(path)?))
+    }
+
+    /// Reads the lines of a file from memory. `NaN`, `Infinity` and `-Infinity`, which Python writes, become null.
+    pub fn parse(bytes: &[u8]) -> Self {
+        let text = decode_text(bytes);
+        let mut found = Self::default();
+        let mut last = 0;
+        for (number, line) in text_lines(&text) {
+            found.n_lines += 1;
+            last = number;
+            let before = found.records.len();
+            let is_whole = objects(line, &mut |object| found.records.push((number, object)));
+            if !is_whole || found.records.len() == before {
+                found.damaged.push(number);
+            }
+        }
+        found.is_cut = found.damaged.last() == Some(&last) && !text.ends_with(['\n', '\r']);
+        found
+    }
+
+    /// Also counts a line as damaged, for a caller that misses something in its record.
+    pub fn reject(&mut self, number: usize) {
+        if let Err(at) = self.damaged.binary_search(&number) {
+            self.damaged.insert(at, number);
+        }
+    }
+
+    /// Says what is damaged: how many lines, and the first of them. `None` for a log that is whole.
+    pub fn damage(&self) -> Option<String> {
+        let first = self.damaged.first()?;
+        let last_is_cut = match self.is_cut {
+            true => ", and the last one is cut short",
+            false => "",
+        };
+        let (n, all) = (self.damaged.len(), self.n_lines);
+        Some(match (n, self.is_cut) {
+            (1, true) => format!("its last line ({first}) is cut short and is left out"),
+            _ => format!(
+                "{n} of {all} lines are damaged and are left out (line {first} is the first{last_is_cut})"
+            ),
+        })
+    }
+}
+
+/// A JSON document. `NaN`, `Infinity` and `-Infinity`, which Python writes, become null.
+///
+/// # Errors
+/// When it is no JSON otherwise.
+pub fn parse_json(text: &str) -> serde_json::Result<Value> {
+    serde_json::from_str(&without_nan(text))
+}
+
+/// Text of a file in UTF-8, or in UTF-16 with a byte-order mark, without the mark. What is not text becomes U+FFFD.
+pub fn decode_text(bytes: &[u8]) -> String {
+    let wide = |order: fn([u8; 2]) -> u16| {
+        let units = bytes[2..]
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|pair| order(*pair));
+        char::decode_utf16(units)
+            .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect()
+    };
+    match bytes {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        _ => {
+            let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            String::from_utf8_lossy(text).into_owned()
+        }
+    }
+}
+
+/// Lines that are not blank with their numbers from 1, without the zero bytes and blanks around them. A line ends with
+/// LF, CRLF or CR alone.
+pub fn text_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let blank = |c: char| c == '\0' || c == '\u{feff}' || c.is_whitespace();
+    let lines = text.split('\n').flat_map(|line| {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        line.split('\r')
+    });
+    lines
+        .enumerate()
+        .map(move |(i, line)| (i + 1, line.trim_matches(blank)))
+        .filter(|(_, line)| !line.is_empty())
+}
+
+/// Hands on the objects of a line: one, or several where a line end was lost. Whether there is nothing else on it.
+fn objects(line: &str, give: &mut dyn FnMut(Map<String, Value>)) -> bool {
+    let plain = without_nan(line);
+    let mut objects = serde_json::Deserializer::from_str(&plain).into_iter::<Map<String, Value>>();
+    let mut end = 0;
+    let mut failed = false;
+    while let Some(object) = objects.next() {
+        match object {
+            Ok(object) => give(object),
+            Err(_) => {
+                failed = true;
+                break;
+            }
+        }
+        end = objects.byte_offset();
+    }
+    if !failed {
+        return true;
+    }
+    // A line that was cut off and written on: the object behind the cut.
+    let rest = &plain[end..];
+    let starts = rest.match_indices("{\"").map(|(at, _)| at).skip(1);
+    let whole = starts
+        .take(100)
+        .find_map(|at| serde_json::from_str::<Map<String, Value>>(&rest[at..]).ok());
+    if let Some(object) = whole {
+        give(object);
+    }
+    false
+}
+
+/// The line with Python's literals outside of strings replaced by null.
+fn without_nan(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut rest = line;
+    let (mut in_string, mut escaped) = (false, false);
+    while let Some(c) = rest.chars().next() {
+        if !in_string {
+            let literal = ["NaN", "-NaN", "Infinity", "-Infinity"]
+                .into_iter()
+                .find(|literal| rest.starts_with(literal));
+            if let Some(literal) = literal {
+                plain.push_str("null");
+                rest = &rest[literal.len()..];
+                continue;
+            }
+        }
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+        plain.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn values(bytes: &[u8]) -> Vec<Value> {
+        let lines = JsonLines::parse(bytes);
+        lines.records.into_iter().map(|(_, v)| v.into()).collect()
+    }
+
+    #[test]
+    fn whole_lines_are_read_whatever_stands_around_them() {
+        let wide: Vec<u8> = [0xfeff]
+            .into_iter()
+            .chain("{\"a\":1}\r\n{\"a\":2}\r\n".encode_utf16())
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        for bytes in [
+            &b"{\"a\":1}\n{\"a\":2}\n"[..],
+            b"\xef\xbb\xbf{\"a\":1}\r\n\r\n{\"a\":2}",
+            b"{\"a\":1}\r{\"a\":2}\r",
+            b"{\"a\":1}\n\0\0\0\0{\"a\":2}\n",
+            b"{\"a\":1}{\"a\":2}\n",
+            &wide,
+        ] {
+            let lines = JsonLines::parse(bytes);
+            assert_eq!(lines.damage(), None, "{}", bytes.escape_ascii());
+            assert_eq!(values(bytes), [json!({"a": 1}), json!({"a": 2})]);
+        }
+        assert_eq!(values(b""), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn literals_of_python_become_null_outside_of_strings() {
+        let line = br#"{"a": NaN, "b": [-Infinity, Infinity, 1.5], "NaN": "NaN \" Infinity"}"#;
+        let wanted = json!({"a": null, "b": [null, null, 1.5], "NaN": "NaN \" Infinity"});
+        assert_eq!(values(line), [wanted]);
+    }
+
+    #[test]
+    fn damaged_lines_are_counted_and_the_first_is_named() {
+        let bytes = b"{\"a\":1}\n{\"a\":\n[1]\n{\"a\":3}\n{\"a\"";
+        let lines = JsonLines::parse(bytes);
+        assert_eq!(lines.records.len(), 2);
+        assert_eq!((&lines.damaged[..], lines.is_cut), (&[2, 3, 5][..], true));
+        let text = lines.damage().unwrap();
+        assert!(
+            text.starts_with("3 of 5 lines") && text.contains("line 2 is the first"),
+            "{text}"
+        );
+        let cut = JsonLines::parse(b"{\"a\":1}\n{\"a\"").damage().unwrap();
+        assert!(cut.contains("last line (2) is cut short"), "{cut}");
+        // Bytes that are no text.
+        assert_eq!(JsonLines::parse(b"\xff\xfe\n{\"a\": 1}\n").records.len(), 0);
+        assert_eq!(JsonLines::parse(b"\xc3\x28\n{\"a\": 1}\n").damaged, [1]);
+    }
+
+    #[test]
+    fn the_record_behind_a_cut_is_found() {
+        let lines = JsonLines::parse(b"{\"a\": {\"num\": 1, \"me{\"a\": 2}\n");
+        assert_eq!(lines.records[0].1["a"], 2);
+        assert_eq!(lines.damaged, [1]);
+    }
+}

@@ -1,0 +1,78 @@
+//! Buffers of a generator that files of other programs leave out: `w_avg` and `noise_const`.
+
+use indexmap::IndexMap;
+
+use crate::checkpoint::Network;
+use crate::config::NetworkKind;
+use crate::error::Result;
+use crate::infer::{self, Stated};
+use crate::tensor::Tensor;
+use crate::w_avg::{self, SplitMix};
+
+/// What [`Network::assumed`] says where noise maps were made up.
+pub(crate) const NOISE: &str = "noise_const";
+
+type Tensors = IndexMap<String, Tensor>;
+
+/// Builds a generator, with an estimate for `w_avg` and noise of a fixed seed for each `noise_const` that are not among
+/// the tensors; `notes` and [`Network::assumed`] tell which. `key` names the network.
+///
+/// # Errors
+/// As [`infer::network`].
+pub(crate) fn generator(
+    mut tensors: Tensors,
+    key: &str,
+    notes: &mut Vec<String>,
+    stated: Stated<'_>,
+) -> Result<Network> {
+    let is_generator = tensors.contains_key("mapping.fc0.weight");
+    // An average over latents alone says nothing of a network with labels.
+    if is_generator
+        && !tensors.contains_key("mapping.w_avg")
+        && !tensors.contains_key("mapping.embed.weight")
+    {
+        let average = w_avg::estimate(&tensors)?;
+        tensors.insert("mapping.w_avg".into(), average);
+        notes.push(format!(
+            "{key} has no average of w (latent_avg): w_avg is the mean of {} mapped latents",
+            w_avg::SAMPLES
+        ));
+    }
+    let n_missing = fill_noise(&mut tensors)?;
+    let mut network = infer::network(NetworkKind::Generator, tensors, stated)?;
+    if n_missing > 0 {
+        notes.push(format!(
+            "{key} has no stored noise for {n_missing} of its layers: noise maps were drawn with seed 0, as rosinality's \
+             program draws them when a file has none, so that images with stored noise (const) differ from those of \
+             other programs; without noise (none) and with new noise (random) nothing is missing"
+        ));
+        network.assumed.push(format!("{NOISE} = drawn with seed 0"));
+    }
+    Ok(network)
+}
+
+/// Draws a noise map for each layer that uses noise and has none; gives their number.
+fn fill_noise(tensors: &mut Tensors) -> Result<usize> {
+    let mut missing = Vec::new();
+    for name in tensors.keys() {
+        let Some(layer) = name.strip_suffix(".noise_strength") else {
+            continue;
+        };
+        let side = layer
+            .strip_prefix("synthesis.b")
+            .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok())
+            .filter(|side| side.is_power_of_two() && *side <= 4096);
+        let noise = format!("{layer}.noise_const");
+        if let (Some(side), false) = (side, tensors.contains_key(&noise)) {
+            missing.push((noise, side));
+        }
+    }
+    for (name, side) in &missing {
+        // A sequence for each map, whichever others are missing.
+        let layer = u64::from(name.contains(".conv1."));
+        let mut random = SplitMix((*side as u64) << 32 | layer);
+        let values: Vec<f32> = (0..side * side).map(|_| random.normal() as f32).collect();
+        tensors.insert(name.clone(), Tensor::from_f32(vec![*side, *side], &values)?);
+    }
+    Ok(missing.len())
+}

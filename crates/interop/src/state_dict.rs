@@ -1,0 +1,325 @@
+//! Networks in state dicts: found by the names of their tensors, whatever stands in front of these.
+//!
+//! People save `{"g_ema": {...}}`, a bare `{...}`, `{"state_dict": {"module.generator....": ...}}` and more. A network
+//! is where several names that only it has share one beginning; that beginning says which network it is.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use crate::checkpoint::Contents;
+use crate::config::NetworkKind;
+use crate::error::{Error, Result, layout};
+use crate::infer::{self, Stated};
+use crate::missing;
+use crate::rosinality::{self, LATENT_AVG, LATENT_AVG_OF_G};
+use crate::tensor::Tensor;
+
+/// Whose names, and which network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Naming {
+    RosinalityG,
+    RosinalityD,
+    OfficialG,
+    OfficialD,
+}
+
+/// Names that only this network has. Two of them make one.
+const MARKS: [(Naming, &[&str]); 4] = [
+    (
+        Naming::RosinalityG,
+        &["conv1.conv.weight", "to_rgb1.conv.weight", "input.input"],
+    ),
+    (
+        Naming::RosinalityD,
+        &[
+            "final_conv.0.weight",
+            "final_linear.0.weight",
+            "convs.0.0.weight",
+        ],
+    ),
+    (
+        Naming::OfficialG,
+        &[
+            "synthesis.b4.const",
+            "synthesis.b4.conv1.weight",
+            "synthesis.b4.torgb.weight",
+        ],
+    ),
+    (
+        Naming::OfficialD,
+        &["b4.conv.weight", "b4.fc.weight", "b4.out.weight"],
+    ),
+];
+
+/// Words that wrap a network and say nothing of which it is.
+const WRAPPERS: [&str; 5] = ["module", "_orig_mod", "model", "state_dict", "net"];
+
+/// A network: what its names begin with.
+#[derive(Debug)]
+struct Found<'n> {
+    prefix: &'n str,
+    naming: Naming,
+}
+
+impl Found<'_> {
+    fn is_generator(&self) -> bool {
+        matches!(self.naming, Naming::RosinalityG | Naming::OfficialG)
+    }
+
+    /// The prefix as the user knows it.
+    fn key(&self) -> &str {
+        match self.prefix.trim_end_matches('.') {
+            "" => "the file itself",
+            key => key,
+        }
+    }
+
+    /// The official key that the prefix names, for a generator; `None` when it names neither.
+    fn slot(&self) -> Option<&'static str> {
+        if !self.is_generator() {
+            return Some("D");
+        }
+        let words: Vec<String> = self.prefix.split('.').map(str::to_lowercase).collect();
+        let any = |of: &dyn Fn(&str) -> bool| words.iter().any(|word| of(word));
+        let is_average = |word: &str| {
+            word.contains("ema")
+                || word.contains("smooth")
+                || matches!(word, "gs" | "g_running" | "g_s" | "g_avg" | "averaged")
+        };
+        if any(&is_average) {
+            Some("G_ema")
+        } else if any(&|word| matches!(word, "g" | "generator" | "gen" | "netg" | "params")) {
+            Some("G")
+        } else {
+            None
+        }
+    }
+}
+
+/// Named tensors that are not read yet.
+pub(crate) struct Listing<'l> {
+    /// Paths of the tensors in the saved object.
+    pub names: Vec<String>,
+    /// Reads one by its place among the names.
+    pub load: &'l dyn Fn(usize) -> Result<Tensor>,
+    /// Keys at the top of the saved object, also of what is no tensor.
+    pub keys: Vec<String>,
+}
+
+/// Whether there is a network among the names.
+pub(crate) fn has_network(names: &[String]) -> bool {
+    !find(names).is_empty()
+}
+
+/// Whether all networks go by the official names.
+pub(crate) fn is_official(names: &[String]) -> bool {
+    find(names)
+        .iter()
+        .all(|found| matches!(found.naming, Naming::OfficialG | Naming::OfficialD))
+}
+
+/// Reads the networks.
+///
+/// # Errors
+/// `Layout` when there is none, or two for one place, naming the keys; and those of the networks themselves.
+pub(crate) fn read(listing: &Listing<'_>) -> Result<Contents> {
+    let found = find(&listing.names);
+    if found.is_empty() {
+        return Err(refusal(listing));
+    }
+    let mut out = Contents::default();
+    let slots = slots(&found)?;
+    let average = |name: &str| -> Result<Option<Tensor>> {
+        let at = listing.names.iter().position(|known| known == name);
+        at.map(|at| (listing.load)(at)).transpose()
+    };
+    let of_ema = average(LATENT_AVG)?;
+    let of_g = average(LATENT_AVG_OF_G)?;
+    let mut used = vec![false; listing.names.len()];
+    for (network, slot) in found.iter().zip(slots) {
+        let mut tensors = IndexMap::new();
+        for (i, name) in listing.names.iter().enumerate() {
+            let Some(rest) = name.strip_prefix(network.prefix) else {
+                continue;
+            };
+            let is_anothers = found.iter().any(|other| {
+                other.prefix.len() > network.prefix.len() && name.starts_with(other.prefix)
+            });
+            if !is_anothers && (!network.prefix.is_empty() || belongs(network.naming, rest)) {
+                tensors.insert(rest.to_owned(), (listing.load)(i)?);
+                used[i] = true;
+            }
+        }
+        let key = match network.prefix {
+            "" => slot,
+            _ => network.key(),
+        };
+        let made = match network.naming {
+            Naming::RosinalityG => {
+                let own = if slot == "G" { &of_g } else { &of_ema };
+                if slot == "G" && of_g.is_none() && of_ema.is_some() {
+                    out.notes.push(format!(
+                        "{key} has no latent_avg of its own: w_avg is that of g_ema"
+                    ));
+                }
+                let average = own.as_ref().or(of_ema.as_ref());
+                rosinality::generator(&tensors, average, key, &mut out.notes)?
+            }
+            Naming::RosinalityD => rosinality::discriminator(&tensors)?,
+            Naming::OfficialG => {
+                missing::generator(tensors, key, &mut out.notes, Stated::nothing())?
+            }
+            Naming::OfficialD => {
+                infer::network(NetworkKind::Discriminator, tensors, Stated::nothing())?
+            }
+        };
+        if let Some(place) = out.slot(slot) {
+            *place = Some(made);
+        }
+    }
+    out.notes.extend(left_out(listing, &found, &used));
+    Ok(out)
+}
+
+/// Beginnings behind which a network stands, in the order of the names.
+fn find(names: &[String]) -> Vec<Found<'_>> {
+    let mut counts: IndexMap<(&str, Naming), usize> = IndexMap::new();
+    for name in names {
+        for (naming, marks) in MARKS {
+            for mark in marks {
+                let prefix = name.strip_suffix(mark);
+                if let Some(prefix) = prefix.filter(|p| p.is_empty() || p.ends_with('.')) {
+                    *counts.entry((prefix, naming)).or_default() += 1;
+                }
+            }
+        }
+    }
+    let found = counts.into_iter().filter(|(_, count)| *count > 1);
+    found
+        .map(|((prefix, naming), _)| Found { prefix, naming })
+        .collect()
+}
+
+/// The official key of each network.
+fn slots(found: &[Found<'_>]) -> Result<Vec<&'static str>> {
+    let named: Vec<Option<&'static str>> = found.iter().map(Found::slot).collect();
+    let n_unnamed = named.iter().filter(|slot| slot.is_none()).count();
+    let has_average = named.contains(&Some("G_ema"));
+    let mut taken: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut slots = Vec::new();
+    for (network, slot) in found.iter().zip(named) {
+        // A generator that is the only candidate is the one to make images with.
+        let slot = slot.unwrap_or("G_ema");
+        taken.entry(slot).or_default().push(network.key());
+        slots.push(slot);
+    }
+    for (slot, keys) in taken {
+        if keys.len() > 1 || (slot == "G_ema" && n_unnamed > 0 && has_average) {
+            return Err(layout!(
+                "several networks could be {slot}: `{}`. Save one of them alone, or under the key {}",
+                keys.join("`, `"),
+                slot.to_lowercase()
+            ));
+        }
+    }
+    Ok(slots)
+}
+
+/// Whether a name at the top of a bare state dict can be a tensor of the network.
+fn belongs(naming: Naming, name: &str) -> bool {
+    let first = name.split('.').next().unwrap_or_default();
+    match naming {
+        Naming::RosinalityG => matches!(
+            first,
+            "style" | "input" | "noises" | "conv1" | "to_rgb1" | "convs" | "to_rgbs"
+        ),
+        Naming::RosinalityD => matches!(first, "convs" | "final_conv" | "final_linear"),
+        Naming::OfficialG => matches!(first, "synthesis" | "mapping"),
+        Naming::OfficialD => {
+            first == "mapping"
+                || first.strip_prefix('b').is_some_and(|side| {
+                    !side.is_empty() && side.bytes().all(|b| b.is_ascii_digit())
+                })
+        }
+    }
+}
+
+/// Notes on what is in no network, by the key at the top.
+fn left_out(listing: &Listing<'_>, found: &[Found<'_>], used: &[bool]) -> Vec<String> {
+    let mut unused: IndexMap<&str, usize> = IndexMap::new();
+    for (name, _) in listing.names.iter().zip(used).filter(|(_, used)| !**used) {
+        if name != LATENT_AVG && name != LATENT_AVG_OF_G {
+            let words: Vec<&str> = name.split('.').collect();
+            let at = words.iter().position(|word| !WRAPPERS.contains(word));
+            *unused.entry(words[at.unwrap_or(0)]).or_default() += 1;
+        }
+    }
+    for key in &listing.keys {
+        let below = format!("{key}.");
+        let holds_a_network = found.iter().any(|network| {
+            // The key is above the network, or is the name of one of its tensors.
+            network.prefix.starts_with(&below) || key.starts_with(network.prefix)
+        });
+        if !holds_a_network && key != LATENT_AVG && key != LATENT_AVG_OF_G {
+            unused.entry(key.as_str()).or_default();
+        }
+    }
+    let shown = |key: &str| key.chars().take(60).collect::<String>();
+    unused
+        .into_iter()
+        .map(|(key, n)| match n {
+            0 | 1 => format!("`{}` was left out", shown(key)),
+            n => format!("`{}` ({n} tensors) was left out", shown(key)),
+        })
+        .collect()
+}
+
+/// Why there is no network: the program that the file is of, where its names tell, and the keys.
+fn refusal(listing: &Listing<'_>) -> Error {
+    let any = |part: &str| listing.names.iter().any(|name| name.contains(part));
+    let program = if any("synthesis.input.") {
+        return Error::Unsupported(
+            "this is a StyleGAN3 generator; only StyleGAN2 and StyleGAN2-ADA are read".into(),
+        );
+    } else if any("to_style1.weight") || any("initial_block") {
+        Some("lucidrains/stylegan2-pytorch")
+    } else if any("stylegan_decoder") {
+        Some("GFPGAN")
+    } else if any("style_mapping.") || any("constant_input.") {
+        Some("mmgeneration (MMagic)")
+    } else if any("mapping.dense0.weight") || any("synthesis.layer0.weight") {
+        Some("GenForce")
+    } else if any("progression.0.") {
+        Some("rosinality/style-based-gan-pytorch (StyleGAN)")
+    } else if any("diffusion_model.") {
+        Some("Stable Diffusion")
+    } else {
+        None
+    };
+    let keys = shown_keys(listing);
+    match program {
+        Some(program) => Error::Unsupported(format!(
+            "this is a checkpoint of {program}, which is not read; StyleGAN2 and StyleGAN2-ADA of NVIDIA and \
+             rosinality/stylegan2-pytorch are (the file holds {keys})"
+        )),
+        None => layout!(
+            "no StyleGAN2 network under names that are known (a state dict of rosinality/stylegan2-pytorch or of the \
+             official networks, bare or below `g_ema`, `g`, `d`): the file holds {keys}"
+        ),
+    }
+}
+
+fn shown_keys(listing: &Listing<'_>) -> String {
+    const SHOWN: usize = 6;
+    let quoted = |key: &String| format!("`{}`", key.chars().take(60).collect::<String>());
+    let shown: Vec<String> = listing.keys.iter().take(SHOWN).map(quoted).collect();
+    match listing.keys.len().saturating_sub(SHOWN) {
+        _ if shown.is_empty() => "no named tensors".to_owned(),
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+use std::path::Path;
+
+use indexmap::IndexMap;
+
+use crate::checkpoint::{Checkpoint, Format};
+use crate::tensor::Tensor;
+use crate::torch::save::{Saved, zip_file};
+use crate::{checkpoint_bytes, read_checkpoint, read_checkpoint_bytes, read_tensors_bytes};
+
+type Dict = IndexMap<String, Tensor>;
+
+fn original() -> Checkpoint {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/official.pkl");
+    read_checkpoint(&path).unwrap()
+}
+
+/// The state dict of one network as rosinality's program names it, without the dot behind the key.
+fn rosinality(key: &str) -> Dict {
+    let bytes = checkpoint_bytes(Format::Rosinality, &original()).unwrap();
+    below(read_tensors_bytes(&bytes).unwrap().tensors, key)
+}
+
+fn official(key: &str) -> Dict {
+    let bytes = checkpoint_bytes(Format::SafeTensors, &original()).unwrap();
+    below(read_tensors_bytes(&bytes).unwrap().tensors, key)
+}
+
+fn below(all: Dict, key: &str) -> Dict {
+    all.into_iter()
+        .filter_map(|(name, tensor)| {
+            let rest = name.strip_prefix(key)?.strip_prefix('.')?;
+            Some((rest.to_owned(), tensor))
+        })
+        .collect()
+}
+
+fn prefixed(dict: &Dict, prefix: &str) -> Dict {
+    let entries = dict.iter();
+    entries
+        .map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone()))
+        .collect()
+}
+
+fn without(dict: &Dict, part: &str) -> Dict {
+    let entries = dict.iter().filter(|(name, _)| !name.contains(part));
+    entries.map(|(name, t)| (name.clone(), t.clone())).collect()
+}
+
+fn w_avg() -> Tensor {
+    original().g_ema.unwrap().buffers["mapping.w_avg"].clone()
+}
+
+/// A file with dictionaries under keys.
+fn file(entries: &[(&str, &Dict)]) -> Vec<u8> {
+    let average = w_avg();
+    let mut all: Vec<(&str, Saved<'_>)> = entries
+        .iter()
+        .map(|(key, dict)| (*key, Saved::StateDict(dict)))
+        .collect();
+    all.push(("latent_avg", Saved::Tensor(&average)));
+    zip_file(&all).unwrap()
+}
+
+/// A file with tensors at its top.
+fn bare(dict: &Dict) -> Vec<u8> {
+    let entries = dict.iter();
+    let entries: Vec<(&str, Saved<'_>)> = entries
+        .map(|(name, tensor)| (name.as_str(), Saved::Tensor(tensor)))
+        .collect();
+    zip_file(&entries).unwrap()
+}
+
+fn read(bytes: &[u8]) -> Checkpoint {
+    read_checkpoint_bytes(bytes, "x.pt").unwrap()
+}
+
+fn keys(checkpoint: &Checkpoint) -> Vec<&str> {
+    checkpoint.networks().map(|(key, _)| key).collect()
+}
+
+/// All weights but `w_avg` and the noise maps are those of the original.
+fn assert_weights(checkpoint: &Checkpoint) {
+    let original = original();
+    for (key, network) in checkpoint.networks() {
+        let wanted = original.networks().find(|(k, _)| *k == key).unwrap().1;
+        for (name, tensor) in wanted.tensors() {
+            if name != "mapping.w_avg" && !name.ends_with("noise_const") {
+                let found = network.tensors().find(|(n, _)| *n == name).unwrap().1;
+                assert_eq!(found, tensor, "{key} {name}");
+            }
+        }
+    }
+}
+
+fn notes(checkpoint: &Checkpoint) -> String {
+    checkpoint.provenance.notes.join("\n")
+}
+
+#[test]
+fn a_generator_without_noise_maps_is_read_and_says_so() {
+    let g_ema = without(&rosinality("g_ema"), "noises.");
+    let bytes = file(&[("g_ema", &g_ema)]);
+    let checkpoint = read(&bytes);
+    assert_eq!(keys(&checkpoint), ["G_ema"]);
+    assert_weights(&checkpoint);
+    let network = checkpoint.g_ema.as_ref().unwrap();
+    assert_eq!(network.buffers["mapping.w_avg"], w_avg());
+    assert!(network.noise_is_assumed());
+    let text = notes(&checkpoint);
+    assert!(
+        text.contains("g_ema has no stored noise for 3 of its layers"),
+        "{text}"
+    );
+    // What was drawn: normal, of the right size, the same every time, another one in each layer.
+    let noise = |name: &str| {
+        let tensor = &network.buffers[&format!("synthesis.{name}.noise_const")];
+        (tensor.shape.clone(), tensor.to_f32())
+    };
+    let (shape, values) = noise("b8.conv1");
+    assert_eq!(shape, [8, 8]);
+    let square: f32 = values.iter().map(|v| v * v).sum::<f32>() / 64.0;
+    assert!((0.5..1.6).contains(&square), "{square}");
+    assert_ne!(values, noise("b8.conv0").1);
+    assert_eq!(read(&bytes).g_ema, checkpoint.g_ema);
+    // The original has its own, and only what is missing is drawn.
+    let whole = rosinality("g_ema");
+    assert!(
+        !read(&file(&[("g_ema", &whole)]))
+            .g_ema
+            .unwrap()
+            .noise_is_assumed()
+    );
+    let mut part = whole.clone();
+    part.shift_remove("noises.noise_2").unwrap();
+    let part = read(&file(&[("g_ema", &part)])).g_ema.unwrap();
+    assert!(part.noise_is_assumed());
+    assert_eq!(
+        part.buffers["synthesis.b8.conv1.noise_const"].to_f32(),
+        values
+    );
+    let first = "synthesis.b4.conv1.noise_const";
+    assert_eq!(
+        part.buffers[first],
+        original().g_ema.unwrap().buffers[first]
+    );
+    // Our own file of it still says so.
+    let ours = checkpoint_bytes(Format::SafeTensors, &checkpoint).unwrap();
+    assert!(read(&ours).g_ema.unwrap().noise_is_assumed());
+}
+
+#[test]
+fn networks_are_found_whatever_stands_in_front_of_their_names() {
+    let (g, d, g_ema) = (rosinality("g"), rosinality("d"), rosinality("g_ema"));
+    let with = |dict: &Dict, prefix: &str| prefixed(dict, prefix);
+    let all = [("g", &g), ("d", &d), ("g_ema", &g_ema)];
+    let both: Dict = with(&g_ema, "generator_ema.")
+        .into_iter()
+        .chain(with(&d, "discriminator."))
+        .collect();
+    for (bytes, wanted) in [
+        (file(&all), &["G", "D", "G_ema"][..]),
+        (file(&all[..1]), &["G"]),
+        (file(&all[1..2]), &["D"]),
+        (file(&all[..2]), &["G", "D"]),
+        (file(&all[1..]), &["D", "G_ema"]),
+        (file(&[("g_ema", &with(&g_ema, "module."))]), &["G_ema"]),
+        (
+            file(&[("g", &with(&g, "module.")), ("d", &with(&d, "module."))]),
+            &["G", "D"],
+        ),
+        (
+            file(&[("g_ema", &with(&g_ema, "_orig_mod.module."))]),
+            &["G_ema"],
+        ),
+        (bare(&g_ema), &["G_ema"]),
+        (bare(&d), &["D"]),
+        (bare(&with(&g_ema, "module.")), &["G_ema"]),
+        (bare(&with(&d, "module.")), &["D"]),
+        (bare(&with(&g, "g.")), &["G"]),
+        (file(&[("state_dict", &g_ema)]), &["G_ema"]),
+        (file(&[("model", &with(&g_ema, "module."))]), &["G_ema"]),
+        (file(&[("state_dict", &both)]), &["D", "G_ema"]),
+        (file(&[("params_ema", &g_ema)]), &["G_ema"]),
+        (bare(&official("G_ema")), &["G_ema"]),
+        (bare(&official("D")), &["D"]),
+        (
+            file(&[("G_ema", &official("G_ema")), ("D", &official("D"))]),
+            &["D", "G_ema"],
+        ),
+        (file(&[("G", &with(&official("G"), "module."))]), &["G"]),
+    ] {
+        let checkpoint = read(&bytes);
+        let tensors = read_tensors_bytes(&bytes).unwrap().tensors;
+        let first = tensors.keys().next().unwrap();
+        assert_eq!(keys(&checkpoint), wanted, "{first}");
+        let text = notes(&checkpoint);
+        assert!(!text.contains("was left out"), "{first}: {text}");
+        assert_weights(&checkpoint);
+    }
+}
+
+#[test]
+fn an_average_that_is_missing_is_estimated_and_other_things_are_named() {
+    let g = rosinality("g");
+    let mut entries: Vec<(&str, Saved<'_>)> = vec![("g", Saved::StateDict(&g))];
+    let checkpoint = read(&zip_file(&entries).unwrap());
+    assert!(
+        notes(&checkpoint).contains("g has no average of w"),
+        "{}",
+        notes(&checkpoint)
+    );
+    assert!(checkpoint.g.unwrap().buffers.contains_key("mapping.w_avg"));
+    let optimizer: Dict = [
+        ("state.0.exp_avg".to_owned(), w_avg()),
+        ("state.0.step".to_owned(), w_avg()),
+    ]
+    .into();
+    let average = w_avg();
+    entries.push(("g_optim", Saved::StateDict(&optimizer)));
+    entries.push(("latent_avg", Saved::Tensor(&average)));
+    let checkpoint = read(&zip_file(&entries).unwrap());
+    let text = notes(&checkpoint);
+    assert!(
+        text.contains("`g_optim` (2 tensors) was left out"),
+        "{text}"
+    );
+    assert_eq!(checkpoint.g.unwrap().buffers["mapping.w_avg"], average);
+}
+
+#[test]
+fn what_is_no_network_or_two_of_them_is_refused_by_name() {
+    let g = rosinality("g");
+    let two = file(&[("a", &g), ("b", &g)]);
+    let lucid: Dict = [("GAN.G.initial_block.weight".to_owned(), w_avg())].into();
+    let odd: Dict = [("weight".to_owned(), w_avg())].into();
+    let missing = without(&g, "conv1.conv.weight");
+    let strange: Dict = g
+        .iter()
+        .map(|(n, t)| (n.replace("style.1.", "style.x."), t.clone()))
+        .collect();
+    for (bytes, wanted) in [
+        (two, "several networks could be G_ema: `a`, `b`"),
+        (file(&[("GAN", &lucid)]), "lucidrains"),
+        (
+            file(&[("net", &odd)]),
+            "no StyleGAN2 network under names that are known",
+        ),
+        (bare(&odd), "`weight`"),
+        (
+            file(&[("g_ema", &missing)]),
+            "no tensor `synthesis.b4.conv1.weight`",
+        ),
+        (file(&[("g_ema", &strange)]), "style.x."),
+    ] {
+        let error = read_checkpoint_bytes(&bytes, "x.pt")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}

@@ -1,0 +1,367 @@
+//! Scalars of TensorBoard event files, without TensorFlow.
+//!
+//! A file is a row of records: length (u64), checksum of it, bytes, checksum of them. The bytes are a protobuf `Event`:
+//! `wall_time` (1, double), `step` (2, varint), `summary` (5) of `value` (1) with `tag` (1) and `simple_value` (2), or
+//! `tensor` (8) as TensorFlow 2 writes it. Checksums are CRC-32C, rotated and shifted as TensorFlow does.
+
+use crc::{CRC_32_ISCSI, Crc};
+
+const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+
+/// Bytes before the content of a record: its length and the checksum of that.
+const HEAD: usize = 12;
+
+/// A scalar: step, seconds, tag, value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scalar {
+    pub step: u64,
+    pub wall_time: f64,
+    pub tag: String,
+    pub value: f64,
+}
+
+/// The scalars of a file, and what of it is damaged.
+#[derive(Debug, Default, PartialEq)]
+pub struct Events {
+    /// In the order of the file.
+    pub scalars: Vec<Scalar>,
+    /// Times of all records, also of those without scalars: the first is when the writer was opened.
+    pub wall_times: Vec<f64>,
+    /// Records with a wrong checksum and stretches of bytes that are no record. All of them are left out.
+    pub n_damaged: usize,
+    /// Records that are whole.
+    pub n_whole: usize,
+    /// Whether the last record is cut short: the writer was killed, or is writing.
+    pub is_cut: bool,
+}
+
+impl Events {
+    /// Reads a file from memory. Behind damage, reading goes on at the next record whose checksums fit.
+    pub fn parse(bytes: &[u8]) -> Self {
+        let mut found = Self::default();
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match record(rest) {
+                Record::Whole(content) => {
+                    found.n_whole += 1;
+                    found.take(content);
+                    at += HEAD + content.len() + 4;
+                    continue;
+                }
+                Record::Damaged(length) if starts_record(&rest[length..]) => {
+                    found.n_damaged += 1;
+                    at += length;
+                    continue;
+                }
+                // Bytes are missing or too many: the length leads nowhere.
+                _ => {}
+            }
+            if let Some(skipped) = next_record(rest) {
+                found.n_damaged += 1;
+                at += skipped;
+                continue;
+            }
+            // Zeros are space that was reserved and not filled when the machine stopped.
+            found.is_cut = rest.len() < HEAD
+                || rest.iter().all(|b| *b == 0)
+                || matches!(record(rest), Record::Cut);
+            found.n_damaged += usize::from(!found.is_cut);
+            break;
+        }
+        found
+    }
+
+    /// Says what is left out; `None` for a file that is whole.
+    pub fn damage(&self) -> Option<String> {
+        let all = self.n_whole + self.n_damaged;
+        let damaged = (self.n_damaged > 0).then(|| {
+            format!(
+                "{} of {all} records are damaged (wrong checksum) and are left out",
+                self.n_damaged
+            )
+        });
+        let cut = self
+            .is_cut
+            .then(|| "its last record is cut short and is left out".to_owned());
+        let parts: Vec<String> = damaged.into_iter().chain(cut).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// Takes in an `Event`.
+    fn take(&mut self, bytes: &[u8]) {
+        let (mut wall_time, mut step, mut summary) = (0.0, 0, None);
+        for field in fields(bytes) {
+            match field {
+                (1, Wire::Fixed64(bits)) => wall_time = f64::from_bits(bits),
+                (2, Wire::Varint(v)) => step = v,
+                (5, Wire::Bytes(bytes)) => summary = Some(bytes),
+                _ => {}
+            }
+        }
+        self.wall_times.push(wall_time);
+        for (number, value) in summary.into_iter().flat_map(fields) {
+            let (1, Wire::Bytes(value)) = (number, value) else {
+                continue;
+            };
+            let (mut tag, mut number) = (None, None);
+            for field in fields(value) {
+                match field {
+                    (1, Wire::Bytes(text)) => tag = std::str::from_utf8(text).ok(),
+                    (2, Wire::Fixed32(bits)) => number = Some(f64::from(f32::from_bits(bits))),
+                    (8, Wire::Bytes(bytes)) => number = number.or_else(|| scalar_tensor(bytes)),
+                    _ => {}
+                }
+            }
+            if let (Some(tag), Some(value)) = (tag, number) {
+                self.scalars.push(Scalar {
+                    step,
+                    wall_time,
+                    tag: tag.to_owned(),
+                    value,
+                });
+            }
+        }
+    }
+}
+
+enum Record<'a> {
+    Whole(&'a [u8]),
+    /// The length is right, the content is not; bytes of all of it.
+    Damaged(usize),
+    /// The length is right, the file ends before it.
+    Cut,
+    /// Not the beginning of a record.
+    None,
+}
+
+fn record(bytes: &[u8]) -> Record<'_> {
+    let Some(length) = checked_length(bytes) else {
+        return Record::None;
+    };
+    let content = bytes[HEAD..].split_at_checked(length);
+    let Some((content, sum)) = content.and_then(|(c, rest)| Some((c, rest.first_chunk()?))) else {
+        return Record::Cut;
+    };
+    match u32::from_le_bytes(*sum) == masked(content) {
+        true => Record::Whole(content),
+        false => Record::Damaged(HEAD + length + 4),
+    }
+}
+
+/// Whether a record can begin here, or the file ends.
+fn starts_record(bytes: &[u8]) -> bool {
+    bytes.is_empty() || checked_length(bytes).is_some()
+}
+
+/// The length in front of a record, when its checksum fits.
+fn checked_length(bytes: &[u8]) -> Option<usize> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let sum = rest.first_chunk::<4>()?;
+    let fits = u32::from_le_bytes(*sum) == masked(length);
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    // No real record is larger; sums of this must not overflow.
+    (fits && length <= 1 << 40).then_some(length)
+}
+
+/// Bytes to skip to the next whole record.
+fn next_record(bytes: &[u8]) -> Option<usize> {
+    (1..bytes.len().saturating_sub(HEAD))
+        .find(|&at| matches!(record(&bytes[at..]), Record::Whole(_)))
+}
+
+/// TensorFlow's way to store a CRC-32C.
+fn masked(bytes: &[u8]) -> u32 {
+    CRC32C
+        .checksum(bytes)
+        .rotate_right(15)
+        .wrapping_add(0xa282_ead8)
+}
+
+/// The value of a `TensorProto` with one number: `dtype` (1: 1 is float, 2 is double), `tensor_content` (4), `float_val`
+/// (5), `double_val` (6).
+fn scalar_tensor(bytes: &[u8]) -> Option<f64> {
+    let mut dtype = 0;
+    let mut content: Option<&[u8]> = None;
+    for field in fields(bytes) {
+        match field {
+            (1, Wire::Varint(kind)) => dtype = kind,
+            (4..=6, Wire::Bytes(values)) => content = Some(values),
+            (5, Wire::Fixed32(bits)) => return Some(f64::from(f32::from_bits(bits))),
+            (6, Wire::Fixed64(bits)) => return Some(f64::from_bits(bits)),
+            _ => {}
+        }
+    }
+    let content = content?;
+    match dtype {
+        1 => Some(f64::from(f32::from_le_bytes(content.try_into().ok()?))),
+        2 => Some(f64::from_le_bytes(content.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+enum Wire<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Fixed32(u32),
+    Bytes(&'a [u8]),
+}
+
+/// Fields of a message until its end or the first that is damaged.
+fn fields(mut bytes: &[u8]) -> impl Iterator<Item = (u64, Wire<'_>)> {
+    std::iter::from_fn(move || {
+        let key = varint(&mut bytes)?;
+        let value = match key & 7 {
+            0 => Wire::Varint(varint(&mut bytes)?),
+            1 => {
+                let (head, rest) = bytes.split_first_chunk::<8>()?;
+                bytes = rest;
+                Wire::Fixed64(u64::from_le_bytes(*head))
+            }
+            2 => {
+                let len = usize::try_from(varint(&mut bytes)?).ok()?;
+                let (head, rest) = bytes.split_at_checked(len)?;
+                bytes = rest;
+                Wire::Bytes(head)
+            }
+            5 => {
+                let (head, rest) = bytes.split_first_chunk::<4>()?;
+                bytes = rest;
+                Wire::Fixed32(u32::from_le_bytes(*head))
+            }
+            _ => return None,
+        };
+        Some((key >> 3, value))
+    })
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(fields: &[(u8, u8, Vec<u8>)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (number, wire, bytes) in fields {
+            out.push(number << 3 | wire);
+            if *wire == 2 {
+                out.push(bytes.len() as u8);
+            }
+            out.extend(bytes);
+        }
+        out
+    }
+
+    fn record_of(data: &[u8]) -> Vec<u8> {
+        let length = (data.len() as u64).to_le_bytes();
+        [
+            &length[..],
+            &masked(&length).to_le_bytes(),
+            data,
+            &masked(data).to_le_bytes(),
+        ]
+        .concat()
+    }
+
+    fn event(value: Vec<u8>) -> Vec<u8> {
+        let summary = message(&[(1, 2, value)]);
+        record_of(&message(&[
+            (1, 1, 60.0f64.to_le_bytes().to_vec()),
+            (2, 0, vec![0xac, 0x02]),
+            (5, 2, summary),
+        ]))
+    }
+
+    fn loss() -> Vec<u8> {
+        event(message(&[
+            (1, 2, b"Loss/D/loss".to_vec()),
+            (2, 5, 1.5f32.to_le_bytes().to_vec()),
+        ]))
+    }
+
+    fn version() -> Vec<u8> {
+        record_of(&message(&[(3, 2, b"brain.Event:2".to_vec())]))
+    }
+
+    #[test]
+    fn scalars_are_found_and_a_cut_off_record_ends_the_file() {
+        let mut file = [version(), loss(), loss()].concat();
+        let all = Events::parse(&file);
+        let want = Scalar {
+            step: 300,
+            wall_time: 60.0,
+            tag: "Loss/D/loss".into(),
+            value: 1.5,
+        };
+        assert_eq!((all.scalars.len(), &all.scalars[0]), (2, &want));
+        assert_eq!((all.wall_times.len(), all.damage()), (3, None));
+        for n in 1..loss().len() {
+            file.truncate(version().len() + 2 * loss().len() - n);
+            let cut = Events::parse(&file);
+            assert_eq!((cut.scalars.len(), cut.is_cut, cut.n_damaged), (1, true, 0));
+        }
+        assert!(cut_text(&file).contains("cut short"));
+        file.resize(file.len() + 4096, 0);
+        let reserved = Events::parse(&[version(), loss(), vec![0; 4096]].concat());
+        assert_eq!((reserved.scalars.len(), reserved.n_damaged), (1, 0));
+        let garbage = Events::parse(&[0xff; 40]);
+        assert_eq!((garbage.scalars.len(), garbage.n_damaged), (0, 1));
+        assert_eq!(Events::parse(b"").damage(), None);
+    }
+
+    fn cut_text(file: &[u8]) -> String {
+        Events::parse(file).damage().unwrap_or_default()
+    }
+
+    #[test]
+    fn every_flipped_bit_costs_its_record_alone_and_is_counted() {
+        let file = [version(), loss(), loss(), loss()].concat();
+        let (from, to) = (version().len(), version().len() + loss().len());
+        for at in from..to {
+            let mut damaged = file.clone();
+            damaged[at] ^= 0x10;
+            let read = Events::parse(&damaged);
+            assert_eq!((read.scalars.len(), read.n_damaged), (2, 1), "byte {at}");
+            let text = read.damage().unwrap();
+            assert!(text.starts_with("1 of 4 records"), "{text}");
+            // A byte that is missing, and one too many.
+            damaged.remove(at);
+            let read = Events::parse(&damaged);
+            assert_eq!((read.scalars.len(), read.n_damaged), (2, 1), "byte {at}");
+            damaged.splice(at..at, [1, 2]);
+            let read = Events::parse(&damaged);
+            assert_eq!((read.scalars.len(), read.n_damaged), (2, 1), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn tensors_of_tensorflow_2_are_scalars_too() {
+        let tag = || (1, 2, b"loss".to_vec());
+        for tensor in [
+            message(&[(1, 0, vec![1]), (4, 2, 2.5f32.to_le_bytes().to_vec())]),
+            message(&[(1, 0, vec![1]), (5, 5, 2.5f32.to_le_bytes().to_vec())]),
+            message(&[(1, 0, vec![1]), (5, 2, 2.5f32.to_le_bytes().to_vec())]),
+            message(&[(1, 0, vec![2]), (4, 2, 2.5f64.to_le_bytes().to_vec())]),
+            message(&[(1, 0, vec![2]), (6, 1, 2.5f64.to_le_bytes().to_vec())]),
+        ] {
+            let read = Events::parse(&event(message(&[tag(), (8, 2, tensor)])));
+            assert_eq!(read.scalars[0].value, 2.5);
+        }
+        // A text or an image is no scalar.
+        let text = message(&[(1, 0, vec![7]), (8, 2, b"words".to_vec())]);
+        let read = Events::parse(&event(message(&[tag(), (8, 2, text)])));
+        assert_eq!((read.scalars.len(), read.n_whole), (0, 1));
+    }
+}

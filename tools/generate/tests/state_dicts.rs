@@ -1,0 +1,160 @@
+//! Images from files of other programs that lack noise maps, are bare, or have wrappers in their names; and files that
+//! are not what their names say.
+
+mod common;
+
+use std::path::Path;
+
+use common::{fails, generate, official, ok, png};
+
+/// Tensors as a safetensors file.
+fn safetensors(tensors: &[(String, interop::Tensor)]) -> Vec<u8> {
+    let (mut header, mut data) = (Vec::new(), Vec::new());
+    for (name, tensor) in tensors {
+        let start = data.len();
+        data.extend(&tensor.data);
+        header.push(format!(
+            "\"{name}\":{{\"dtype\":\"F32\",\"shape\":{:?},\"data_offsets\":[{start},{}]}}",
+            tensor.shape,
+            data.len()
+        ));
+    }
+    let header = format!("{{{}}}", header.join(","));
+    [
+        &(header.len() as u64).to_le_bytes()[..],
+        header.as_bytes(),
+        &data,
+    ]
+    .concat()
+}
+
+/// An image with this noise, and what was said on the way.
+fn image(folder: &Path, network: &str, noise: &str) -> (Vec<u8>, String) {
+    let out = format!("{network}-{noise}");
+    let args = [
+        "images",
+        "-n",
+        network,
+        "--seeds",
+        "3",
+        "--noise-mode",
+        noise,
+        "-o",
+        &out,
+    ];
+    let output = generate(folder, &args);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{network} {noise}: {told}");
+    (png(&folder.join(out).join("seed0003.png")).pixels, told)
+}
+
+#[test]
+fn files_without_noise_maps_make_the_images_of_the_whole_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    ok(folder, &["convert", &official(), "whole.pt"]);
+    let whole = interop::read_tensors(&folder.join("whole.pt"))
+        .unwrap()
+        .tensors;
+    let of_ema = |keep: &dyn Fn(&str) -> bool, prefix: &str| -> Vec<(String, interop::Tensor)> {
+        let all = whole.iter().filter_map(|(name, tensor)| {
+            let name = name.strip_prefix("g_ema.").filter(|name| keep(name))?;
+            Some((format!("{prefix}{name}"), tensor.clone()))
+        });
+        all.collect()
+    };
+    let is_no_noise = |name: &str| !name.starts_with("noises.");
+    for (file, prefix) in [
+        ("below.safetensors", "g_ema."),
+        ("wrapped.safetensors", "g_ema.module."),
+        ("bare.safetensors", ""),
+        ("bare-wrapped.safetensors", "module."),
+        ("lightning.safetensors", "state_dict.generator_ema."),
+    ] {
+        std::fs::write(
+            folder.join(file),
+            safetensors(&of_ema(&is_no_noise, prefix)),
+        )
+        .unwrap();
+        for noise in ["none", "random"] {
+            let (pixels, _) = image(folder, file, noise);
+            assert_eq!(pixels, image(folder, "whole.pt", noise).0, "{file} {noise}");
+        }
+        let (pixels, told) = image(folder, file, "const");
+        assert!(told.contains("noise maps were drawn with seed 0"), "{told}");
+        assert_eq!(
+            pixels,
+            image(folder, file, "const").0,
+            "the same every time"
+        );
+    }
+    // Ours, made of such a file, still says so where it matters.
+    ok(folder, &["convert", "bare.safetensors", "ours.safetensors"]);
+    let (_, told) = image(folder, "ours.safetensors", "none");
+    assert!(!told.contains("noise maps"), "{told}");
+    let (_, told) = image(folder, "ours.safetensors", "const");
+    assert!(told.contains("noise maps were drawn anew"), "{told}");
+    // With all of its noise there is nothing to say.
+    std::fs::write(
+        folder.join("all.safetensors"),
+        safetensors(&of_ema(&|_| true, "module.")),
+    )
+    .unwrap();
+    let (pixels, told) = image(folder, "all.safetensors", "const");
+    assert_eq!(pixels, image(folder, "whole.pt", "const").0);
+    assert!(!told.contains("noise maps"), "{told}");
+}
+
+#[test]
+fn what_is_not_a_whole_checkpoint_is_said_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    for name in ["whole.pt", "whole.safetensors", "whole.pkl"] {
+        ok(folder, &["convert", &official(), name]);
+    }
+    let cut = |name: &str| {
+        let bytes = std::fs::read(folder.join(name)).unwrap();
+        bytes[..bytes.len() * 2 / 3].to_vec()
+    };
+    let page = b"<!DOCTYPE html>\n<html><head><title>Google Drive - Virus scan warning</title></head></html>";
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n";
+    for (bytes, words) in [
+        (cut("whole.pt"), "cut short"),
+        (cut("whole.safetensors"), "cut short"),
+        (cut("whole.pkl"), "cut short"),
+        (page.to_vec(), "this is a web page"),
+        (pointer.to_vec(), "git lfs pull"),
+        (Vec::new(), "the file is empty"),
+        (vec![0; 9000], "only zero bytes"),
+        (
+            b"Quota exceeded for this file".to_vec(),
+            "this is text (\"Quota exceeded",
+        ),
+    ] {
+        for ending in ["pt", "pth", "safetensors", "pkl"] {
+            let name = format!("network.{ending}");
+            std::fs::write(folder.join(&name), &bytes).unwrap();
+            for args in [
+                &["images", "-n", &name, "--seeds", "1", "-o", "out"][..],
+                &["describe", &name],
+                &["convert", &name, "other.safetensors"],
+                &["convert", &name, "other.onnx"],
+            ] {
+                let told = fails(folder, 1, args);
+                assert!(
+                    told.contains(words) && told.contains(&name),
+                    "{args:?}: {told}"
+                );
+            }
+        }
+        for name in ["w.npz", "w.npy", "w.safetensors"] {
+            std::fs::write(folder.join(name), &bytes).unwrap();
+            let args = ["images", "-n", "whole.pkl", "--w", name, "-o", "out"];
+            let told = fails(folder, 1, &args);
+            // A cut checkpoint is no cut .npy; it is told for what it is all the same.
+            let is_told =
+                told.contains(words) || (words == "cut short" && told.contains("neither .npz"));
+            assert!(is_told && told.contains(name), "{name}: {told}");
+        }
+    }
+}
