@@ -6,14 +6,16 @@
 //! same folder.
 //!
 //! Beside that, what readers of many kinds of files share: [`ForeignContent`] recognizes what took the place of a file,
-//! [`JsonLines`] reads logs that were cut or damaged.
+//! [`JsonLines`] reads logs that were cut or damaged, [`append_json_line`] adds to them.
 
+mod append;
 mod content;
 mod error;
 mod json_lines;
 mod protected;
 mod temporary;
 
+pub use append::append_json_line;
 pub use content::{ForeignContent, cut_zip_length};
 pub use json_lines::{JsonLines, decode_text, parse_json, text_lines};
 pub use protected::{check_output, protect_input};

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hooks::MetricOutcome;
-use crate::run_dir::GrowingFile;
 use crate::training_state::Progress;
 
 /// Takes a result of a snapshot in: the last value of each number, the best one, and the line in the file.
@@ -36,17 +35,11 @@ pub(crate) fn take_in(
         }
     }
     let path = dir.join(format!("metric-{}.jsonl", outcome.metric));
-    if !has_result(&path, &outcome.line) {
-        GrowingFile::open(path)?.line(&outcome.line.to_string())?;
-    }
+    // A killed run makes a result again, and `eval run` may have made it meanwhile.
+    let is_same = |old: &Map<String, Value>| {
+        let same = |key: &str| old.get(key) == outcome.line.get(key);
+        same("snapshot_pkl") && same("flavour")
+    };
+    files::append_json_line(&path, &outcome.line, &is_same).map_err(Error::file(&path))?;
     Ok(())
-}
-
-/// Whether a metric file already has a result of the same kind for the same snapshot: a killed run makes it again.
-fn has_result(path: &Path, line: &Value) -> bool {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().any(|old| {
-        let old: Value = serde_json::from_str(old).unwrap_or_default();
-        old["snapshot_pkl"] == line["snapshot_pkl"] && old["flavour"] == line["flavour"]
-    })
 }

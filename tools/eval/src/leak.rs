@@ -12,7 +12,7 @@ use rng::RandomState;
 use serde_json::json;
 
 use crate::args::LeakArgs;
-use crate::measure::{append_line, timestamp};
+use crate::measure::timestamp;
 use crate::open::open;
 use crate::run::dataset_of;
 use crate::run_dir::RunDir;
@@ -43,7 +43,7 @@ pub fn leak(args: &LeakArgs) -> anyhow::Result<()> {
         "timestamp": timestamp(),
     });
     if let (Some(run), None) = (&run, &args.images) {
-        append_line(&run.path.join(FILE), &line)?;
+        files::append_json_line(&run.path.join(FILE), &line, &|_| false)?;
     }
     cli::report(&line, |_| describe(&what, &categories));
     Ok(())

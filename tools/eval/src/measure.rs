@@ -1,10 +1,8 @@
 //! What the measuring commands share: the feature network, the cache, bars, result lines.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
 use candle_core::Device;
 use interop::download::Download;
 use metrics::{
@@ -164,73 +162,4 @@ pub fn describe(line: &Value) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Appends a line to a `.jsonl` file. A line that was cut off by a kill is dropped first.
-pub fn append_line(path: &Path, line: &Value) -> anyhow::Result<()> {
-    let failed = || format!("cannot append to '{}'", path.display());
-    let old = match std::fs::read(path) {
-        Ok(old) => old,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(e) => return Err(e).with_context(failed),
-    };
-    if !old.is_empty() && old[0] != b'{' {
-        bail!(
-            "'{}' is there and holds no JSON lines: name another file",
-            path.display()
-        );
-    }
-    let whole = old.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    let tail = &old[whole..];
-    let keeps_tail = serde_json::from_slice::<Value>(tail).is_ok();
-    let mut text = String::new();
-    if !tail.is_empty() && keeps_tail {
-        text.push('\n');
-    }
-    text += &format!("{line}\n");
-    if !tail.is_empty() && !keeps_tail {
-        let bytes = [&old[..whole], text.as_bytes()].concat();
-        return files::write_bytes(path, &bytes).with_context(failed);
-    }
-    let mut file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .with_context(failed)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_data())
-        .with_context(failed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_line_that_was_cut_off_is_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metric.jsonl");
-        append_line(&path, &json!({"a": 1})).unwrap();
-        let mut text = std::fs::read_to_string(&path).unwrap();
-        text += "{\"a\": 2, \"b";
-        std::fs::write(&path, &text).unwrap();
-        append_line(&path, &json!({"a": 3})).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "{\"a\":1}\n{\"a\":3}\n"
-        );
-        // A file of another kind stays as it is.
-        let snapshot = folder.path().join("snapshot.safetensors");
-        std::fs::write(&snapshot, [8, 0, 0, 0]).unwrap();
-        assert!(append_line(&snapshot, &json!({"a": 3})).is_err());
-        assert_eq!(std::fs::read(&snapshot).unwrap(), [8, 0, 0, 0]);
-        // One without a line end is whole.
-        std::fs::write(&path, "{\"a\":1}").unwrap();
-        append_line(&path, &json!({"a": 3})).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "{\"a\":1}\n{\"a\":3}\n"
-        );
-    }
 }

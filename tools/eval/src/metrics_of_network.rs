@@ -5,7 +5,7 @@ use dataset::{DatasetOptions, ImageDataset};
 use evaluation::FakeImages;
 
 use crate::args::MetricsArgs;
-use crate::measure::{append_line, describe, evaluate, evaluator, ratio_words, timestamp};
+use crate::measure::{describe, evaluate, evaluator, ratio_words, timestamp};
 use crate::open::{device, open_on};
 
 pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
@@ -33,7 +33,8 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
         let line = result.to_json(Some(&args.network), timestamp());
         cli::report(&line, describe);
         if let Some(path) = &args.out {
-            append_line(path, &line).context("the result was printed but not saved")?;
+            files::append_json_line(path, &line, &|_| false)
+                .context("the result was printed but not saved")?;
         }
         for pair in result
             .memorization

@@ -7,9 +7,10 @@ use anyhow::Context;
 use dataset::{DatasetOptions, ImageDataset};
 use evaluation::FakeImages;
 use metrics::{FeatureKind, Metric};
+use serde_json::{Map, Value};
 
 use crate::args::RunArgs;
-use crate::measure::{append_line, describe, evaluate, evaluator, timestamp};
+use crate::measure::{describe, evaluate, evaluator, timestamp};
 use crate::metrics_of_network::warn_of_sizes;
 use crate::open::{device, open_on};
 use crate::run_dir::{RunDir, Snapshot};
@@ -37,7 +38,14 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
         if !todo.is_empty() {
             tracing::info!("{} snapshots to measure", todo.len());
         }
-        for (snapshot, metrics) in todo {
+        for (snapshot, _) in todo {
+            let now = pending(&RunDir::open(&args.run_dir)?, args, kind);
+            let now = now
+                .into_iter()
+                .find(|(other, _)| other.path == snapshot.path);
+            let Some((_, metrics)) = now else {
+                continue;
+            };
             let opened = open_on(&snapshot.path.to_string_lossy(), &device)?;
             let (_, generator) = opened.generator()?;
             warn_of_sizes(generator.config().img_resolution, &dataset);
@@ -46,7 +54,12 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             evaluate(&mut evaluator, &metrics, &mut fakes, &mut |result| {
                 let mut line = result.to_json(Some(&snapshot.name()), timestamp());
                 line["kimg"] = snapshot.kimg.into();
-                append_line(&file_of(args, &result.metric), &line)?;
+                // Another program may have measured it meanwhile: training, or a second `eval run`.
+                let is_same = |old: &Map<String, Value>| {
+                    let same = |key: &str| old.get(key) == line.get(key);
+                    same("snapshot_pkl") && same("flavour")
+                };
+                files::append_json_line(&file_of(args, &result.metric), &line, &is_same)?;
                 cli::report(&line, |line| {
                     format!("kimg {:<8} {}", snapshot.kimg, describe(line))
                 });

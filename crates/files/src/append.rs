@@ -1,0 +1,217 @@
+//! Results that several programs add to one file of JSON lines.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::error::named;
+use crate::json_lines::JsonLines;
+
+/// Appends an object as a line and syncs it, unless `is_same` finds one like it there; returns whether it was added.
+///
+/// Programs that append to one file at once take turns. What a kill or a power cut left is removed first: lines with
+/// bytes that were never written, and a last line that was cut off.
+///
+/// # Errors
+/// When the file cannot be read or written, or holds something else than JSON lines; it is then as it was.
+pub fn append_json_line(
+    path: &Path,
+    line: &Value,
+    is_same: &dyn Fn(&Map<String, Value>) -> bool,
+) -> io::Result<bool> {
+    append(path, line, is_same).map_err(|e| named("cannot append to", path, &e))
+}
+
+fn append(
+    path: &Path,
+    line: &Value,
+    is_same: &dyn Fn(&Map<String, Value>) -> bool,
+) -> io::Result<bool> {
+    let mut file = open_locked(path)?;
+    let mut old = Vec::new();
+    file.read_to_end(&mut old)?;
+    let first = old
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace() && **byte != 0);
+    if first.is_some_and(|&byte| byte != b'{') {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it holds something else than JSON lines: name another file",
+        ));
+    }
+    if JsonLines::parse(&old)
+        .records
+        .iter()
+        .any(|(_, object)| is_same(object))
+    {
+        return Ok(false);
+    }
+    let mut text = whole_lines(&old);
+    let is_whole = text == old;
+    let start = text.len();
+    if text.last().is_some_and(|&byte| byte != b'\n') {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(format!("{line}\n").as_bytes());
+    if is_whole {
+        let appended = file
+            .write_all(&text[start..])
+            .and_then(|()| file.sync_data());
+        if appended.is_err() {
+            // Half a line would spoil those behind it.
+            let _ = file.set_len(old.len() as u64);
+        }
+        appended?;
+    } else {
+        // Elsewhere an open file cannot be replaced.
+        #[cfg(not(unix))]
+        drop(file);
+        crate::write_bytes(path, &text)?;
+    }
+    Ok(true)
+}
+
+/// Opens the file and waits for its lock. Whoever had it may have replaced the file meanwhile: then it is opened again.
+fn open_locked(path: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)?;
+        // Not every file system can lock: appending is then as safe as the system makes it.
+        let is_locked = file.lock().is_ok();
+        if !is_locked || is_at(&file, path) {
+            return Ok(file);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(there)) => open.dev() == there.dev() && open.ino() == there.ino(),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// The lines without those that hold unwritten blocks, which read as zeros, and without the beginning of one at the end.
+fn whole_lines(bytes: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(bytes.len());
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let is_last = !line.ends_with(b"\n");
+        let is_json = || serde_json::from_slice::<Value>(line).is_ok();
+        match line.contains(&0) {
+            // Zeros beside a whole object cost nothing but themselves.
+            true => {
+                let start = line
+                    .iter()
+                    .position(|&byte| byte != 0)
+                    .unwrap_or(line.len());
+                let end = line
+                    .iter()
+                    .rposition(|&byte| byte != 0)
+                    .map_or(start, |at| at + 1);
+                if serde_json::from_slice::<Value>(&line[start..end]).is_ok() {
+                    whole.extend_from_slice(&line[start..end]);
+                }
+            }
+            false if is_last && !is_json() => {}
+            false => whole.extend_from_slice(line),
+        }
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::fs;
+
+    fn add(path: &Path, n: u64) -> io::Result<bool> {
+        append_json_line(path, &json!({"n": n}), &|old| old["n"] == n)
+    }
+
+    #[test]
+    fn a_result_is_there_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metric.jsonl");
+        assert!(add(&path, 1).unwrap() && add(&path, 2).unwrap());
+        assert!(!add(&path, 1).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":1}\n{\"n\":2}\n");
+    }
+
+    #[test]
+    fn what_a_crash_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metric.jsonl");
+        for (old, kept) in [
+            (&b"{\"n\":1}\n{\"n\": 2, \"x"[..], "{\"n\":1}\n"),
+            (
+                b"{\"n\":1}\n{\"n\":\0\0\0\0\n{\"n\":4}\n",
+                "{\"n\":1}\n{\"n\":4}\n",
+            ),
+            (b"{\"n\":1}\n\0\0\0\0\0\0", "{\"n\":1}\n"),
+            (b"\0\0{\"n\":1}\n", "{\"n\":1}\n"),
+            // Whole, only without a line end.
+            (b"{\"n\":1}", "{\"n\":1}\n"),
+            // Somebody's note is not ours to remove.
+            (b"{\"n\":1}\n# note\n", "{\"n\":1}\n# note\n"),
+            (b"", ""),
+        ] {
+            fs::write(&path, old).unwrap();
+            assert!(add(&path, 3).unwrap());
+            let text = fs::read_to_string(&path).unwrap();
+            assert_eq!(
+                text,
+                format!("{kept}{{\"n\":3}}\n"),
+                "{}",
+                old.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("snapshot.safetensors");
+        fs::write(&path, [8, 0, 0, 0]).unwrap();
+        let error = add(&path, 1).unwrap_err().to_string();
+        assert!(
+            error.contains("snapshot.safetensors") && error.contains("JSON lines"),
+            "{error}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), [8, 0, 0, 0]);
+    }
+
+    #[test]
+    fn programs_take_turns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metric.jsonl");
+        // Each begins with damage that the first one removes.
+        fs::write(&path, "{\"n\":").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..25).for_each(|n| _ = add(&path, n).unwrap()));
+            }
+        });
+        let lines = JsonLines::read(&path).unwrap();
+        assert_eq!(lines.damaged, Vec::<usize>::new());
+        let mut numbers: Vec<u64> = lines
+            .records
+            .iter()
+            .map(|(_, v)| v["n"].as_u64().unwrap())
+            .collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..25).collect::<Vec<_>>());
+    }
+}
