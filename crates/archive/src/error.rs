@@ -18,13 +18,19 @@ pub enum ArchiveError {
     /// A kind of archive or member that is not read.
     #[error("{0}")]
     Unsupported(String),
-    /// The system refuses.
+    /// Reading went wrong in a way that is the file's fault.
     #[error("{0}")]
     Io(String),
+    /// The system refuses (no such file, no permission, a disk or network that fails): it may not refuse the next time.
+    #[error("{0}")]
+    System(String),
 }
 
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
-        Self::Io(error.to_string())
+        match error.raw_os_error() {
+            Some(_) => Self::System(error.to_string()),
+            None => Self::Io(error.to_string()),
+        }
     }
 }

@@ -83,7 +83,10 @@ impl ZipFile {
             decoder
                 .take(wanted + u64::from(is_all))
                 .read_to_end(&mut bytes)
-                .map_err(|e| ArchiveError::Damaged(format!("it cannot be unpacked ({e})")))?;
+                .map_err(|e| match e.raw_os_error() {
+                    Some(_) => ArchiveError::from(e),
+                    None => ArchiveError::Damaged(format!("it cannot be unpacked ({e})")),
+                })?;
             bytes
         };
         if bytes.len() as u64 != wanted {

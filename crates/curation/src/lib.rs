@@ -16,7 +16,9 @@ pub mod metadata;
 mod pack;
 mod page;
 mod pipeline;
+mod read_errors;
 pub mod record;
 
 pub use config::CurationConfig;
 pub use pipeline::{CurationError, Event, RunOptions, SmallFaces, Stage, Summary, run};
+pub use read_errors::ReadErrors;

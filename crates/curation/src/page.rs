@@ -381,6 +381,9 @@ fn is_about_faces(reason: Reason) -> bool {
 fn explain(reason: Reason) -> &'static str {
     match reason {
         Reason::Unreadable => "The file or archive member could not be read.",
+        Reason::ReadError => {
+            "The system refused to read it (a failing disk, no permission): the next run tries again."
+        }
         Reason::UnsafeName => "The name would lead out of its archive.",
         Reason::NotAPicture => "Not a picture, judged by content.",
         Reason::Empty => "No bytes.",

@@ -10,6 +10,7 @@ use crate::measure::Measurer;
 use crate::metadata::{Matches, MetadataError, MetadataSummary, Post};
 use crate::pack::{PackError, pack};
 use crate::page;
+use crate::read_errors::ReadErrors;
 use crate::record::{Blob, Outcome, Reason, Record};
 use detect::embedded::EmbeddedDetector;
 use detect::{DetectError, Detector, DetectorSpec};
@@ -101,6 +102,8 @@ pub struct Summary {
     pub pictures_dropped: BTreeMap<String, usize>,
     /// Faces dropped, by reason.
     pub faces_dropped: BTreeMap<String, usize>,
+    /// Inputs that the system refused to read, when there are any.
+    pub read_errors: Option<ReadErrors>,
     /// What would keep faces that are dropped because they are small; `None` when these are few.
     pub small_faces: Option<SmallFaces>,
     /// Hashes with so many look-alikes that not all were compared.
@@ -266,8 +269,10 @@ pub fn run(
             continue;
         }
 
+        let read_errors = ReadErrors::of(&entries, &records);
+        let is_complete = read_errors.as_ref().is_none_or(|errors| !errors.are_many);
         let mut zip = None;
-        if !options.dry_run && !samples.is_empty() {
+        if !options.dry_run && !samples.is_empty() && is_complete {
             on_event(Event::Start {
                 stage: Stage::Pack,
                 total: samples.len(),
@@ -305,6 +310,7 @@ pub fn run(
         let mut summary = summarise(&decisions, config, n_measured);
         summary.classes = classes(&samples, &sources, config, &posts);
         summary.metadata = posts.summary(&entries);
+        summary.read_errors = read_errors;
         summary.zip = zip;
         summary.manifest = beside.manifest.clone();
         summary.report = beside.report.clone();
@@ -388,12 +394,17 @@ fn measure(
             let mut measured = measurer.measure(entry);
             let blobs = std::mem::take(&mut measured.blobs);
             let slices: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
-            let record = journal.append(&slices, |places| Record {
+            let is_verdict = measured.is_verdict();
+            let record = |places: &[Blob]| Record {
                 source: entry.source.clone(),
                 stamp: entry.stamp.clone(),
                 sha256: measured.sha256.clone(),
                 outcome: measured.outcome(places),
-            })?;
+            };
+            let record = match is_verdict {
+                true => journal.append(&slices, record)?,
+                false => record(&[]),
+            };
             let (failed, faces) = match &record.outcome {
                 Outcome::Failed { reason, .. } => (Some(*reason), 0),
                 Outcome::Picture(picture) => (None, picture.faces.len()),

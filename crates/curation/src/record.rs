@@ -112,6 +112,8 @@ pub struct CropRecord {
 pub enum Reason {
     /// The file or archive member cannot be read.
     Unreadable,
+    /// The system refused to read it this time: kept in no journal, tried again by the next run.
+    ReadError,
     /// A name that leads out of its archive.
     UnsafeName,
     /// Not a picture.

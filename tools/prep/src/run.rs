@@ -39,6 +39,20 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             .collect();
         bail!("there is no file in {}", inputs.join(", "));
     }
+    if let Some(errors) = summary
+        .read_errors
+        .as_ref()
+        .filter(|errors| errors.are_many)
+    {
+        bail!(
+            "{} of {} inputs could not be read (the first is '{}': {}), so nothing was packed: type the same again when they \
+             can be read, only they are measured then; what never can be read is to be taken out of the inputs",
+            errors.n,
+            summary.n_inputs,
+            errors.first,
+            errors.message
+        );
+    }
     if summary.n_kept == 0 {
         let report = summary.report.display();
         if resolved.out.exists() {
@@ -125,6 +139,13 @@ fn words(summary: &Summary, config: &CurationConfig) -> String {
     }
     if let Some(metadata) = &summary.metadata {
         text += &metadata_words(metadata, config);
+    }
+    if let Some(errors) = &summary.read_errors {
+        let _ = writeln!(
+            text,
+            "         {} could not be read this time (the first is '{}': {}); the next run tries again",
+            errors.n, errors.first, errors.message
+        );
     }
     if is_coarse(summary, config) {
         let _ = writeln!(

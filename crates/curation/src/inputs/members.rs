@@ -72,7 +72,7 @@ pub(super) fn read_zip(zip: &ZipFile, index: usize) -> Result<Vec<u8>, InputErro
     let member = &zip.members()[index];
     check_size(member.size, member.packed_size)?;
     zip.read(index)
-        .map_err(|e| InputError::Unreadable(format!("in the zip: {e}")))
+        .map_err(|e| of_member(e, |e| format!("in the zip: {e}")))
 }
 
 /// Reads a member of a tar.
@@ -80,7 +80,19 @@ pub(super) fn read_tar(tar: &TarFile, index: usize) -> Result<Vec<u8>, InputErro
     let member = &tar.members()[index];
     check_size(member.size, member.stored_size)?;
     tar.read_limited(index, u64::MAX)
-        .map_err(|e| InputError::Unreadable(e.to_string()))
+        .map_err(|e| of_member(e, |e| e.to_string()))
+}
+
+/// A member that the system did not read is no damaged one.
+fn of_member(error: ArchiveError, words: impl FnOnce(&ArchiveError) -> String) -> InputError {
+    let message = words(&error);
+    match error {
+        ArchiveError::System(_) => InputError::System {
+            message,
+            is_container: false,
+        },
+        _ => InputError::Unreadable(message),
+    }
 }
 
 fn check_size(size: u64, packed: u64) -> Result<(), InputError> {

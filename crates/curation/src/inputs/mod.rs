@@ -9,7 +9,7 @@ pub use walk::walk;
 
 use archive::{TarFile, ZipFile};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -38,9 +38,17 @@ enum Place {
 /// Why an entry cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
-    /// The system refuses, or the archive is damaged.
+    /// Nothing that can be read, or a damaged archive.
     #[error("{0}")]
     Unreadable(String),
+    /// The system refuses: no verdict on the file, which may be read the next time.
+    #[error("{message}")]
+    System {
+        /// What it said.
+        message: String,
+        /// Whether a folder or archive is concerned, with everything in it.
+        is_container: bool,
+    },
     /// Called an archive, and of a kind that is neither an archive nor an image.
     #[error("{0}")]
     NotAnArchive(String),
@@ -69,6 +77,14 @@ impl Entry {
         matches!(self.place, Place::Unreadable(_))
     }
 
+    /// Whether it stands for a folder or archive that the system refused to read.
+    pub fn is_unread_container(&self) -> bool {
+        let Place::Unreadable(error) = &self.place else {
+            return false;
+        };
+        matches!(error, InputError::System { is_container, .. } if *is_container)
+    }
+
     /// The first bytes, enough to tell what the file is.
     ///
     /// # Errors
@@ -80,7 +96,7 @@ impl Entry {
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|file| file.take(4096).read_to_end(&mut bytes))
-            .map_err(|e| InputError::Unreadable(e.to_string()))?;
+            .map_err(|e| InputError::of_file(&e))?;
         Ok(bytes)
     }
 
@@ -91,9 +107,9 @@ impl Entry {
     pub fn read(&self) -> Result<Vec<u8>, InputError> {
         match &self.place {
             Place::File(path) => {
-                let unreadable = |e: std::io::Error| InputError::Unreadable(e.to_string());
-                let file = File::open(path).map_err(unreadable)?;
-                let size = file.metadata().map_err(unreadable)?.len();
+                let failed = |e: io::Error| InputError::of_file(&e);
+                let file = File::open(path).map_err(failed)?;
+                let size = file.metadata().map_err(failed)?.len();
                 read_limited(file, size)
             }
             Place::Zip(zip, index) => members::read_zip(zip, *index),
@@ -104,6 +120,27 @@ impl Entry {
 }
 
 impl InputError {
+    /// An error in reading one file.
+    fn of_file(error: &io::Error) -> Self {
+        Self::of_io(error, false)
+    }
+
+    /// An error in reading a folder or archive as a whole.
+    fn of_container(error: &io::Error) -> Self {
+        Self::of_io(error, true)
+    }
+
+    /// Errors without a number of the system are made by readers of formats.
+    fn of_io(error: &io::Error, is_container: bool) -> Self {
+        match error.raw_os_error() {
+            Some(_) => Self::System {
+                message: error.to_string(),
+                is_container,
+            },
+            None => Self::Unreadable(error.to_string()),
+        }
+    }
+
     fn too_large() -> Self {
         Self::TooLarge(format!("more than {} MiB", MAX_FILE_BYTES >> 20))
     }
@@ -115,7 +152,7 @@ fn read_limited(reader: impl Read, size: u64) -> Result<Vec<u8>, InputError> {
     reader
         .take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
-        .map_err(|e| InputError::Unreadable(e.to_string()))?;
+        .map_err(|e| InputError::of_file(&e))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(InputError::too_large());
     }
@@ -155,8 +192,21 @@ fn file_entry(path: PathBuf, source: String) -> Entry {
             source,
             InputError::Unreadable("not a regular file".to_owned()),
         ),
-        Err(e) => unreadable(source, InputError::Unreadable(e.to_string())),
+        Err(e) if is_broken_link(&path, &e) => unreadable(
+            source,
+            InputError::Unreadable(format!("a link that leads nowhere ({e})")),
+        ),
+        Err(e) => unreadable(source, InputError::of_file(&e)),
     }
+}
+
+/// Whether a link itself is at fault. A file that is gone altogether may be back the next time.
+fn is_broken_link(path: &Path, error: &io::Error) -> bool {
+    let is_of_links = matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::TooManyLinks
+    ) || error.to_string().contains("symbolic links");
+    is_of_links && fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
 }
 
 /// Why the inputs as a whole cannot be used.
@@ -168,7 +218,7 @@ pub enum WalkError {
         /// The input as given.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// An archive given as an input is damaged.
     #[error("cannot read archive '{}': {message}", path.display())]

@@ -215,8 +215,8 @@ impl Folders<'_> {
                 // A folder that cannot be listed is one entry with its reason, not the end.
                 if let Err(e) = self.add(&path, &[&raw, b"/".as_slice()].concat()) {
                     let source = self.speller.spell(&raw, CodePage::Unknown);
-                    let error = InputError::Unreadable(e.to_string());
-                    self.entries.push(unreadable(source, error));
+                    self.entries
+                        .push(unreadable(source, InputError::of_container(&e)));
                 }
             } else if kind.is_file() && matches!(extension(&path).as_str(), "zip" | "cbz" | "tar") {
                 self.add_archive(path, &raw);
@@ -234,7 +234,7 @@ impl Folders<'_> {
             other => {
                 let source = self.speller.spell(raw, CodePage::Unknown);
                 let entry = match other {
-                    Err(e) => unreadable(source, InputError::Unreadable(e.to_string())),
+                    Err(e) => unreadable(source, InputError::of_container(&e)),
                     // An image in spite of its name.
                     _ if is_image(&path).unwrap_or(true) => file_entry(path, source),
                     _ => {
@@ -252,9 +252,14 @@ impl Folders<'_> {
             .spell(&[raw, b"/".as_slice()].concat(), CodePage::Unknown);
         if let Err(error) = add_members(&path, kind, &prefix, self.entries) {
             let source = self.speller.spell(raw, CodePage::Unknown);
-            let message = format!("a damaged archive: {error}");
-            self.entries
-                .push(unreadable(source, InputError::Unreadable(message)));
+            let error = match error {
+                ArchiveError::System(message) => InputError::System {
+                    message,
+                    is_container: true,
+                },
+                damage => InputError::Unreadable(format!("a damaged archive: {damage}")),
+            };
+            self.entries.push(unreadable(source, error));
         }
     }
 }
@@ -314,7 +319,7 @@ mod tests {
         fs::write(&list, "# chosen\ntree/b/2.png\ntree/gone.png\n").unwrap();
         let entries = walk(&[PathBuf::from(format!("@{}", list.display()))], &[]).unwrap();
         assert_eq!(entries[0].read().unwrap(), b"two");
-        assert!(matches!(entries[1].read(), Err(InputError::Unreadable(_))));
+        assert!(matches!(entries[1].read(), Err(InputError::System { .. })));
         assert_eq!(sources(&[tree.join("a.png")]), ["a.png"]);
         let rest = walk(std::slice::from_ref(&tree), &[tree.join("b")]).unwrap();
         assert_eq!(

@@ -54,6 +54,11 @@ impl Measured {
         }
     }
 
+    /// Whether this is a verdict on the content, which holds until the file changes. A read error is none.
+    pub fn is_verdict(&self) -> bool {
+        !matches!(self.outcome, Draft::Failed(Reason::ReadError, _))
+    }
+
     fn failed(sha256: String, reason: Reason, detail: String) -> Self {
         Self {
             sha256,
@@ -136,6 +141,7 @@ impl<'a> Measurer<'a> {
             Err(error) => {
                 let reason = match error {
                     InputError::Unreadable(_) => Reason::Unreadable,
+                    InputError::System { .. } => Reason::ReadError,
                     InputError::NotAnArchive(_) => Reason::NotAPicture,
                     InputError::UnsafeName => Reason::UnsafeName,
                     InputError::TooLarge(_) => Reason::TooLarge,
