@@ -55,7 +55,7 @@ fn check(folder: &Path, dump: &Dump) {
             Kind::Blank => &["blank"],
             Kind::Banner => &["aspect"],
             Kind::Tiny => &["no_face", "small", "upscaled"],
-            Kind::Truncated => &["decode_error", "truncated"],
+            Kind::Truncated => &["truncated"],
             Kind::Empty => &["empty"],
             Kind::Text => &["not_a_picture"],
             Kind::Noise => &["decode_error", "too_large"],
