@@ -1,4 +1,5 @@
 //! Pictures by formula and zips of them.
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::Path;
 
