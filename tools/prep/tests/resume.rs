@@ -128,3 +128,50 @@ fn other_thresholds_decode_nothing_again() {
     // Other pixels are another measurement.
     assert_eq!(measured("--matte 000000").0, 61);
 }
+
+#[test]
+fn what_the_system_did_not_read_is_read_by_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    dump(folder);
+    let mut list = String::new();
+    for seed in 0..60 {
+        list += &format!("dump/{seed:03}.jpg\n");
+    }
+    fs::write(folder.join("list.txt"), list).unwrap();
+    let run = |out: &str| format!("run @list.txt --out {out}/x.zip {SETTINGS}");
+    ok(folder, &run("alone"));
+    let expected = results(folder, "alone/x");
+
+    // A part of the dump is away.
+    fs::create_dir(folder.join("away")).unwrap();
+    let go = |from: &str, to: &str| {
+        for seed in 0..5 {
+            let name = format!("{seed:03}.jpg");
+            fs::rename(folder.join(from).join(&name), folder.join(to).join(&name)).unwrap();
+        }
+    };
+    go("dump", "away");
+    let output = command(folder, &run("later")).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("5 of 60 inputs could not be read") && error.contains("000.jpg"),
+        "{error}"
+    );
+    assert!(!folder.join("later/x.zip").exists());
+    let manifest = fs::read_to_string(folder.join("later/x.manifest.jsonl")).unwrap();
+    assert_eq!(manifest.matches("\"read_error\"").count(), 5);
+
+    go("away", "dump");
+    ok(folder, &run("later"));
+    assert!(results(folder, "later/x") == expected);
+
+    // A few cost themselves alone.
+    fs::rename(folder.join("dump/007.jpg"), folder.join("away/007.jpg")).unwrap();
+    let said = ok(folder, &run("later"));
+    assert!(said.contains("1 could not be read this time"), "{said}");
+    fs::rename(folder.join("away/007.jpg"), folder.join("dump/007.jpg")).unwrap();
+    ok(folder, &run("later"));
+    assert!(results(folder, "later/x") == expected);
+}
