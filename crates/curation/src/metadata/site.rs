@@ -62,11 +62,6 @@ impl Site {
         Some(Self(idx as u8 + 1))
     }
 
-    /// Pixiv, whose numbers some boards keep beside their own.
-    pub fn is_pixiv(self) -> bool {
-        SITES[usize::from(self.0)].0 == "pixiv"
-    }
-
     /// Whether an id of one may be an id of the other.
     pub fn agrees_with(self, other: Self) -> bool {
         self == other || self == Self::UNKNOWN || other == Self::UNKNOWN
