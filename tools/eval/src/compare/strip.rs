@@ -75,3 +75,21 @@ fn frame(path: &Path, resolution: Option<u64>) -> anyhow::Result<Vec<u8>> {
     DynamicImage::ImageRgb8(part.to_rgb8()).write_to(&mut jpeg, ImageFormat::Jpeg)?;
     Ok(jpeg.into_inner())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_are_read_by_content_and_cut_ones_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fakes000000.jpg");
+        let grid = image::RgbImage::from_fn(32, 32, |x, y| image::Rgb([x as u8, y as u8, 7]));
+        grid.save_with_format(&path, ImageFormat::Png).unwrap();
+        assert!(frame(&path, Some(8)).is_ok());
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let error = format!("{:#}", frame(&path, Some(8)).unwrap_err());
+        assert!(error.contains("ends before"), "{error}");
+    }
+}
