@@ -5,7 +5,7 @@
 //! 2. CP932 (Shift_JIS of Windows), when all of it decodes, without half-width katakana (which are also readings of Korean
 //!    and Chinese bytes) and with a character that is not equally a Latin letter with an accent before another letter;
 //! 3. CP437 in zips, when all of it decodes to letters: zips without the UTF-8 flag have it by their specification;
-//! 4. else ASCII and valid UTF-8 as they are and every other byte as `\xE9`.
+//! 4. else ASCII and UTF-8 of three and four bytes as they are, and every other byte as `\xE9`.
 //!
 //! Other encodings (EUC-KR, GBK, Latin-1) cannot be told apart by a short name, so they are not guessed: 4 keeps the
 //! names distinct. `\` separates folders, as in zips made on Windows, hence a `\` in the text always starts an escape.
@@ -230,7 +230,16 @@ fn cp437_char(byte: u8) -> char {
 fn escape_bytes(raw: &[u8]) -> String {
     let mut text = String::new();
     for chunk in raw.utf8_chunks() {
-        text.push_str(chunk.valid());
+        // Two bytes are UTF-8 by chance in many Chinese and Korean names.
+        for c in chunk.valid().chars() {
+            match c.len_utf8() {
+                2 => c
+                    .encode_utf8(&mut [0; 2])
+                    .bytes()
+                    .for_each(|byte| text.push_str(&format!("\\x{byte:02X}"))),
+                _ => text.push(c),
+            }
+        }
         for byte in chunk.invalid() {
             text.push_str(&format!("\\x{byte:02X}"));
         }
@@ -287,6 +296,18 @@ mod tests {
             "not-\\xFF-utf8.png",
             "not-\\xFF-utf8.png",
         ),
+        // 멍멍 in EUC-KR and 小狗 in GBK have bytes that are UTF-8 by chance.
+        (
+            b"\xb8\xdb\xb8\xdb.png",
+            "\\xB8\\xDB\\xB8\\xDB.png",
+            "\\xB8\\xDB\\xB8\\xDB.png",
+        ),
+        (
+            b"\xd0\xa1\xb9\xb7.png",
+            "\\xD0\\xA1\\xB9\\xB7.png",
+            "\\xD0\\xA1\\xB9\\xB7.png",
+        ),
+        (b"\xe7\x8c\xab\xff.png", "猫\\xFF.png", "猫\\xFF.png"),
         // Each part by itself.
         (
             b"\x83l\x83R/caf\xe9.png",
