@@ -275,7 +275,7 @@ mod tests {
         (b"M\xfcller", "M\\xFCller", "M\\xFCller"),
         (b"\xe9cole.png", "\\xE9cole.png", "\\xE9cole.png"),
         // CP437 or CP932: école, or a full-width letter before others; without a zip only Japanese is likely.
-        (b"\x82cole.png", "ｃole.png", "école.png"),
+        (b"\x82cole.png", "Ｄole.png", "école.png"),
         // CP437: é, ä, ñ, ß.
         (b"caf\x82.png", "caf\\x82.png", "café.png"),
         (b"Ni\xa4o/1.png", "Ni\\xA4o/1.png", "Niño/1.png"),
