@@ -8,6 +8,7 @@
 #![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
 
 mod algorithm;
+mod bias;
 pub mod conv;
 mod direct;
 mod im2col;
@@ -20,3 +21,4 @@ pub mod simd;
 mod winograd;
 
 pub use algorithm::{ConvAlgorithm, conv_algorithm, set_conv_algorithm};
+pub use bias::add_bias;

@@ -16,7 +16,8 @@ use crate::onnx::Output;
 
 /// Numbers of one layer, `[channels, height, width]`.
 struct Map {
-    values: Vec<f32>,
+    /// At the start of it; the rest is left from earlier runs.
+    buffer: Vec<f32>,
     channels: usize,
     height: usize,
     width: usize,
@@ -25,6 +26,15 @@ struct Map {
 impl Map {
     fn plane(&self) -> usize {
         self.height * self.width
+    }
+
+    fn values(&self) -> &[f32] {
+        &self.buffer[..self.channels * self.plane()]
+    }
+
+    fn values_mut(&mut self) -> &mut [f32] {
+        let len = self.channels * self.plane();
+        &mut self.buffer[..len]
     }
 }
 
@@ -69,20 +79,22 @@ struct Buffers(Vec<Vec<f32>>);
 const MAX_KEPT: usize = 1 << 22;
 
 impl Buffers {
-    /// The smallest that fits, else the largest, which grows; its content is unspecified.
+    /// The smallest that fits, else the largest, which grows; its content is unspecified, and it may be longer.
     fn take(&mut self, len: usize) -> Vec<f32> {
         let fit = (0..self.0.len())
-            .filter(|&i| self.0[i].capacity() >= len)
-            .min_by_key(|&i| self.0[i].capacity());
-        let pick = fit.or_else(|| (0..self.0.len()).max_by_key(|&i| self.0[i].capacity()));
+            .filter(|&i| self.0[i].len() >= len)
+            .min_by_key(|&i| self.0[i].len());
+        let pick = fit.or_else(|| (0..self.0.len()).max_by_key(|&i| self.0[i].len()));
         let mut buffer = pick.map_or_else(Vec::new, |i| self.0.swap_remove(i));
         // Only what grows is cleared.
-        buffer.resize(len, 0.0);
+        if buffer.len() < len {
+            buffer.resize(len, 0.0);
+        }
         buffer
     }
 
     fn give(&mut self, buffer: Vec<f32>) {
-        if buffer.capacity() <= MAX_KEPT {
+        if buffer.len() <= MAX_KEPT {
             self.0.push(buffer);
         }
     }
@@ -194,7 +206,7 @@ impl Network {
             let result = step.run(&mut results, buffers);
             for &result in &step.last_read_here {
                 if let Some(map) = results[result].take() {
-                    buffers.give(map.values);
+                    buffers.give(map.buffer);
                 }
             }
             results.push(Some(result));
@@ -203,9 +215,9 @@ impl Network {
             let map = results[level].take().expect("levels are kept");
             let output = Output {
                 shape: [1, map.channels, map.plane()],
-                values: map.values.clone(),
+                values: map.values().to_vec(),
             };
-            buffers.give(map.values);
+            buffers.give(map.buffer);
             output
         };
         self.levels.iter().map(&mut output).collect()
@@ -230,7 +242,7 @@ impl Step {
             }
             What::Add([a, b]) => {
                 let mut sum = self.owned(results, *b, buffers);
-                for (sum, a) in sum.values.iter_mut().zip(&read(results, *a).values) {
+                for (sum, a) in sum.values_mut().iter_mut().zip(read(results, *a).values()) {
                     *sum = (*sum + a).max(0.0);
                 }
                 sum
@@ -249,9 +261,12 @@ impl Step {
             return results[at].take().expect("read for the last time");
         }
         let map = read(results, at);
-        let mut values = buffers.take(map.values.len());
-        values.copy_from_slice(&map.values);
-        Map { values, ..*map }
+        let mut copy = Map {
+            buffer: buffers.take(map.values().len()),
+            ..*map
+        };
+        copy.values_mut().copy_from_slice(map.values());
+        copy
     }
 }
 
@@ -261,11 +276,12 @@ fn read(results: &[Option<Map>], at: usize) -> &Map {
 
 /// Adds each number of a map of half the size to four.
 fn add_twice(sum: &mut Map, coarse: &Map) {
-    let rows = sum.values.chunks_exact_mut(sum.width).enumerate();
+    let (height, width) = (sum.height, sum.width);
+    let rows = sum.values_mut().chunks_exact_mut(width).enumerate();
     for (row, sums) in rows {
-        let (channel, y) = (row / sum.height, row % sum.height);
+        let (channel, y) = (row / height, row % height);
         let from = channel * coarse.plane() + y / 2 * coarse.width;
-        let values = &coarse.values[from..from + coarse.width];
+        let values = &coarse.values()[from..from + coarse.width];
         for (pair, value) in sums.chunks_exact_mut(2).zip(values) {
             pair[0] += value;
             pair[1] += value;
@@ -281,27 +297,25 @@ impl Convolution {
             ..self.geometry
         };
         let (height, width) = (g.out_height(), g.out_width());
-        let mut values = buffers.take(g.co * height * width);
-        conv::forward_into(
-            &g,
-            &x.values,
-            &self.weights,
-            &self.prepared,
-            Scales::default(),
-            &mut values,
-        );
-        for (plane, bias) in values.chunks_exact_mut(height * width).zip(&self.bias) {
-            for value in plane {
-                let sum = *value + bias;
-                *value = if self.is_rectified { sum.max(0.0) } else { sum };
-            }
-        }
-        Map {
-            values,
+        let mut y = Map {
+            buffer: buffers.take(g.co * height * width),
             channels: g.co,
             height,
             width,
+        };
+        conv::forward_into(
+            &g,
+            x.values(),
+            &self.weights,
+            &self.prepared,
+            Scales::default(),
+            y.values_mut(),
+        );
+        let planes = y.values_mut().chunks_exact_mut(height * width);
+        for (plane, &bias) in planes.zip(&self.bias) {
+            kernels::add_bias(plane, bias, self.is_rectified);
         }
+        y
     }
 }
 
@@ -343,7 +357,13 @@ fn split_picture(
     let half = |side: u32| (side as usize + 2 * zeros).div_ceil(2);
     let (rows, columns) = (half(height), half(width));
     let plane = rows * columns;
-    let mut values = buffers.take(12 * plane);
+    let mut map = Map {
+        buffer: buffers.take(12 * plane),
+        channels: 12,
+        height: rows,
+        width: columns,
+    };
+    let values = map.values_mut();
     values.fill(0.0);
     let table: [f32; 256] = std::array::from_fn(|value| (value as f32 - 127.5) / 127.5);
     let pixels = picture.as_raw();
@@ -365,12 +385,7 @@ fn split_picture(
             }
         }
     }
-    Map {
-        values,
-        channels: 12,
-        height: rows,
-        width: columns,
-    }
+    map
 }
 
 /// Kernels `[.., kernel, kernel]` for split planes: `[.., 4, kernel / 2, kernel / 2]`.

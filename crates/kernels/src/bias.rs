@@ -1,0 +1,45 @@
+//! Biases and rectifiers, one plane at a time.
+
+use crate::simd::{Simd, dispatch, isa};
+
+#[inline(always)]
+unsafe fn add_bias_body<S: Simd>(values: &mut [f32], bias: f32, is_rectified: bool) {
+    if is_rectified {
+        for value in values {
+            *value = (*value + bias).max(0.0);
+        }
+    } else {
+        for value in values {
+            *value += bias;
+        }
+    }
+}
+dispatch!(unsafe fn add_bias_task(values: &mut [f32], bias: f32, is_rectified: bool) = add_bias_body);
+
+/// Adds a bias to each value and, when `is_rectified`, replaces negative sums by 0.
+pub fn add_bias(values: &mut [f32], bias: f32, is_rectified: bool) {
+    // SAFETY: the body is safe code for slices.
+    unsafe { add_bias_task(isa(), values, bias, is_rectified) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Isa;
+
+    #[test]
+    fn sums_are_rectified_when_asked() {
+        let values: Vec<f32> = (-20..21).map(|v| v as f32).collect();
+        for isa in Isa::available() {
+            let (mut plain, mut rectified) = (values.clone(), values.clone());
+            // SAFETY: as above.
+            unsafe {
+                add_bias_task(isa, &mut plain, 0.5, false);
+                add_bias_task(isa, &mut rectified, 0.5, true);
+            }
+            for ((value, plain), rectified) in values.iter().zip(plain).zip(rectified) {
+                assert_eq!((plain, rectified), (value + 0.5, (value + 0.5).max(0.0)));
+            }
+        }
+    }
+}
