@@ -40,6 +40,9 @@ pub(crate) fn suppress_nested(faces: &mut Vec<Face>, max_iou: f32, max_share: f3
     });
 }
 
+/// Candidates that are compared, the best ones; the work grows with the square. Ultralytics takes as many.
+const MAX_CANDIDATES: usize = 30_000;
+
 fn suppress_by(faces: &mut Vec<Face>, clash: impl Fn(&[f32; 4], &[f32; 4]) -> bool) {
     faces.retain(|face| face.score.is_finite() && face.rect.iter().all(|v| v.is_finite()));
     faces.sort_by(|a, b| {
@@ -54,6 +57,7 @@ fn suppress_by(faces: &mut Vec<Face>, clash: impl Fn(&[f32; 4], &[f32; 4]) -> bo
             .total_cmp(&a.score)
             .then_with(|| position().unwrap_or(std::cmp::Ordering::Equal))
     });
+    faces.truncate(MAX_CANDIDATES);
     let mut kept: Vec<Face> = Vec::new();
     for face in faces.drain(..) {
         if !kept.iter().any(|better| clash(&better.rect, &face.rect)) {

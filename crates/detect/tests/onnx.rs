@@ -5,67 +5,13 @@
 
 mod support;
 
-use std::path::PathBuf;
-
 use detect::onnx::OnnxDetector;
-use detect::{DetectError, DetectOptions, Detector, Face, Picture};
+use detect::{DetectOptions, Detector, Face, Picture};
 use image::{Rgb, RgbImage};
 use support::Side::{Fixed, Free};
-use support::{Graph, Side, floats, node, value_info};
-
-/// Cells of a 64 x 64 canvas at strides 8, 16 and 32.
-const CELLS: usize = 64 + 16 + 4;
-const SQUARE: [Side; 4] = [Fixed(1), Fixed(3), Fixed(64), Fixed(64)];
-
-/// A model file that lives as long as the value.
-struct File {
-    path: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-fn file(bytes: &[u8]) -> File {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.onnx");
-    std::fs::write(&path, bytes).unwrap();
-    File {
-        path,
-        _folder: folder,
-    }
-}
-
-fn refused(bytes: &[u8]) -> String {
-    let file = file(bytes);
-    match OnnxDetector::load(&file.path) {
-        Err(error @ DetectError::Model { .. }) => error.to_string(),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A graph that multiplies the constant `values` with the mean of the red plane.
-fn constant_graph(shape: [usize; 3], values: &[f32], input: &[Side]) -> Graph {
-    let shape = shape.map(|size| size as i64);
-    Graph {
-        nodes: vec![
-            node(
-                "Conv",
-                &["images", "red"],
-                &["plane"],
-                &[("kernel_shape", &[1, 1])],
-            ),
-            node("GlobalAveragePool", &["plane"], &["mean"], &[]),
-            node("Reshape", &["mean", "one"], &["factor"], &[]),
-            node("Mul", &["candidates", "factor"], &["output0"], &[]),
-        ],
-        weights: vec![
-            floats("red", &[1, 3, 1, 1], &[1.0, 0.0, 0.0]),
-            floats("candidates", &shape, values),
-            support::ints("one", &[1, 1, 1]),
-        ],
-        inputs: vec![value_info("images", input)],
-        outputs: vec![value_info("output0", &shape.map(Fixed))],
-        metadata: vec![("names", "{0: 'face'}")],
-    }
-}
+use support::{
+    CELLS, Graph, Message, SQUARE, Side, constant_graph, file, floats, node, refused, value_info,
+};
 
 /// Two candidates for one face and one for another, as rows of `[x, y, width, height, scores...]`.
 fn candidates(n: usize, columns: usize, by_row: bool, rows: &[(usize, &[f32])]) -> Vec<f32> {
@@ -428,4 +374,147 @@ fn one_detector_serves_many_threads() {
             .collect();
         assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
     });
+}
+
+/// A head of YOLOv8 as exporters write it for free sizes: the grid is counted, spread and joined inside the graph.
+fn graph_with_computed_shapes() -> Graph {
+    let scalar = |name: &str, value: i64| {
+        Message::default()
+            .int(2, 7)
+            .bytes(8, name)
+            .bytes(9, value.to_le_bytes())
+    };
+    let free = [Fixed(1), Fixed(3), Free("height"), Free("width")];
+    let mut graph = Graph {
+        inputs: vec![value_info("images", &free)],
+        outputs: vec![value_info("output0", &[Fixed(1), Fixed(5), Free("cells")])],
+        weights: vec![
+            floats("red", &[1, 3, 1, 1], &[1.0, 0.0, 0.0]),
+            floats("scales", &[4], &[1.0, 1.0, 2.0, 2.0]),
+            floats("nothing", &[1], &[0.0]),
+            floats("half", &[1], &[0.5]),
+            floats("side", &[1], &[16.0]),
+            scalar("zero", 0),
+            scalar("one", 1),
+            scalar("two", 2),
+            scalar("three", 3),
+            support::ints("first", &[0]),
+            support::ints("second", &[1]),
+            support::ints("row", &[1, 1, -1]),
+            support::ints("end", &[i64::MAX]),
+        ],
+        metadata: vec![("names", "{0: 'face'}")],
+        ..Graph::default()
+    };
+    let add = |graph: &mut Graph, op: &str, inputs: &[&str], output: &str| {
+        graph.nodes.push(node(op, inputs, &[output], &[]));
+    };
+    let join = |graph: &mut Graph, inputs: &[&str], output: &str, axis| {
+        let node = support::node_with_int("Concat", inputs, &[output], ("axis", axis));
+        graph.nodes.push(node);
+    };
+    add(&mut graph, "Conv", &["images", "red"], "plane");
+    for stride in [8, 16, 32] {
+        let sides: [(&str, &[i64]); 2] =
+            [("kernel_shape", &[stride; 2]), ("strides", &[stride; 2])];
+        let level = format!("p{stride}");
+        graph
+            .nodes
+            .push(node("AveragePool", &["plane"], &[&level], &sides));
+    }
+    // The coarse level is brought to the fine one, and weighs nothing.
+    add(&mut graph, "Resize", &["p16", "", "scales"], "larger");
+    add(&mut graph, "Mul", &["larger", "nothing"], "weightless");
+    add(&mut graph, "Add", &["p8", "weightless"], "f8");
+    add(&mut graph, "Identity", &["p16"], "f16");
+    add(&mut graph, "Identity", &["p32"], "f32");
+    let mut levels = Vec::new();
+    for stride in [8, 16, 32] {
+        let n = |name: &str| format!("{name}{stride}");
+        let level = n("f");
+        graph
+            .weights
+            .push(floats(&n("stride"), &[1], &[stride as f32]));
+        add(&mut graph, "Shape", &[&level], &n("shape"));
+        add(&mut graph, "Gather", &[&n("shape"), "two"], &n("rows"));
+        // The width by a slice, as other exporters do.
+        add(
+            &mut graph,
+            "Slice",
+            &[&n("shape"), "three_", "end", "first", "second"],
+            &n("columns_"),
+        );
+        add(
+            &mut graph,
+            "Squeeze",
+            &[&n("columns_"), "first"],
+            &n("columns"),
+        );
+        for (length, axis, name) in [("columns", "first", "x"), ("rows", "second", "y")] {
+            let (count, float) = (n(&format!("{name}count")), n(&format!("{name}float")));
+            add(&mut graph, "Range", &["zero", &n(length), "one"], &count);
+            graph.nodes.push(support::node_with_int(
+                "Cast",
+                &[&count],
+                &[&float],
+                ("to", 1),
+            ));
+            let (shifted, line) = (n(&format!("{name}shifted")), n(&format!("{name}line")));
+            add(&mut graph, "Add", &[&float, "half"], &shifted);
+            add(&mut graph, "Unsqueeze", &[&shifted, axis], &line);
+        }
+        add(&mut graph, "Unsqueeze", &[&n("rows"), "first"], &n("rows_"));
+        join(&mut graph, &[&n("rows_"), &n("columns_")], &n("grid"), 0);
+        let mut parts = Vec::new();
+        for name in ["x", "y"] {
+            let (spread, flat) = (n(&format!("{name}spread")), n(&format!("{name}flat")));
+            let scaled = n(&format!("{name}scaled"));
+            add(
+                &mut graph,
+                "Expand",
+                &[&n(&format!("{name}line")), &n("grid")],
+                &spread,
+            );
+            add(&mut graph, "Mul", &[&spread, &n("stride")], &scaled);
+            add(&mut graph, "Reshape", &[&scaled, "row"], &flat);
+            parts.push(flat);
+        }
+        graph
+            .nodes
+            .push(node("ConstantOfShape", &[&n("grid")], &[&n("zeros")], &[]));
+        add(&mut graph, "Add", &[&n("zeros"), "side"], &n("sides"));
+        add(&mut graph, "Reshape", &[&n("sides"), "row"], &n("size"));
+        add(&mut graph, "Reshape", &[&level, "row"], &n("score"));
+        parts.extend([n("size"), n("size"), n("score")]);
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        join(&mut graph, &parts, &n("level"), 1);
+        levels.push(n("level"));
+    }
+    let levels: Vec<&str> = levels.iter().map(String::as_str).collect();
+    join(&mut graph, &levels, "output0", 2);
+    graph.weights.push(support::ints("three_", &[3]));
+    graph
+}
+
+#[test]
+fn shapes_computed_in_the_graph_fit_any_picture() {
+    let file = file(&graph_with_computed_shapes().file());
+    let detector = OnnxDetector::load(&file.path).unwrap();
+    for (width, height) in [(64, 96), (96, 64), (320, 64), (64, 224)] {
+        let mut image = RgbImage::new(width, height);
+        for (x, y) in (0..8).flat_map(|x| (0..8).map(move |y| (x, y))) {
+            image.put_pixel(24 + x, 16 + y, Rgb([255, 0, 0]));
+        }
+        let picture = Picture {
+            image: &image,
+            name: "dot",
+        };
+        let options = DetectOptions {
+            threshold: Some(0.5),
+            min_face: 0.0,
+            ..DetectOptions::default()
+        };
+        let faces = detector.detect(&picture, &options).unwrap();
+        assert_faces(&faces, &[([20.0, 12.0, 36.0, 28.0], 1.0)]);
+    }
 }

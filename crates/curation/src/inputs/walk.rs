@@ -288,9 +288,9 @@ mod tests {
         let tree = folder.path().join("tree");
         fs::create_dir_all(tree.join("b")).unwrap();
         let zip_path = folder.path().join("x.zip");
-        let mut zip = zip::ZipWriter::new(fs::File::create(&zip_path).unwrap());
+        let mut zip = zip::ZipWriter::new(File::create(&zip_path).unwrap());
         let tar_path = folder.path().join("shard-000");
-        let mut tar = tar::Builder::new(fs::File::create(&tar_path).unwrap());
+        let mut tar = tar::Builder::new(File::create(&tar_path).unwrap());
         for (name, bytes) in files {
             fs::write(tree.join(name), bytes).unwrap();
             zip.start_file(name, zip::write::SimpleFileOptions::default())
@@ -332,7 +332,7 @@ mod tests {
     fn hostile_names_in_archives_are_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("evil.zip");
-        let mut zip = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+        let mut zip = zip::ZipWriter::new(File::create(&path).unwrap());
         for name in ["../../up.png", "ok.png", "a/../../up.png"] {
             zip.start_file(name, zip::write::SimpleFileOptions::default())
                 .unwrap();

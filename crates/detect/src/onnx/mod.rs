@@ -2,10 +2,24 @@
 //!
 //! A model is run once at loading, on an empty picture: the shapes of its outputs say what it is, and a model that
 //! cannot run is refused before the first picture.
+//!
+//! Files are fetched from anywhere, and the runtime trusts them. So `graph` reads a file on its own, `operators` checks
+//! each node against a table, `program` works out every shape for each input size under the limits of `budget`, and
+//! only then does the runtime get the graph, written anew by `encode`.
 
+mod budget;
+mod defaults;
+mod encode;
 mod faceboxes;
+mod graph;
+mod infer;
+mod message;
+mod operators;
+mod program;
 mod runner;
+mod schedule;
 pub(crate) mod tensor;
+mod tensors;
 mod wire;
 #[cfg(test)]
 pub(crate) mod write;
@@ -43,8 +57,6 @@ const MAX_BYTES: u64 = 1 << 30;
 /// Longest side of pictures for models of any input size.
 const FACEBOXES_SIDE: u32 = 1024;
 const YOLO_SIDE: u32 = 640;
-/// Input side of the run that tells what a model of any input size is.
-const PROBE_SIDE: u32 = 128;
 
 impl OnnxDetector {
     /// Reads a model and finds out what it is.
@@ -56,7 +68,9 @@ impl OnnxDetector {
         let bytes = DetectError::read_model(path, MAX_BYTES)?;
         let wrong = |message: String| DetectError::model(path, message);
         let runner = Runner::load(bytes).map_err(wrong)?;
-        let size = runner.fixed_size.unwrap_or((PROBE_SIDE, PROBE_SIDE));
+        let size = runner
+            .fixed_size
+            .unwrap_or((runner::PROBE_SIDE, runner::PROBE_SIDE));
         let blank = vec![0.0; 3 * size.0 as usize * size.1 as usize];
         let outputs = runner
             .run(blank, size)

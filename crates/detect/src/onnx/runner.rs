@@ -2,14 +2,20 @@
 
 use std::sync::{Arc, Mutex};
 
-use rten::{
-    DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueType,
-};
+use rten::{ModelOptions, NodeId, RunOptions, ShapeInferenceMode, ThreadPool, Value};
 
-use super::wire;
+use super::encode::encode;
+use super::graph::{Argument, Dimension, Model};
+use super::operators;
+use super::program::Program;
 
 /// Largest input side that is accepted.
 pub(crate) const MAX_SIDE: u32 = 4096;
+
+/// Input side of the run that tells what a model of any input size is.
+pub(super) const PROBE_SIDE: u32 = 128;
+/// Stack of the threads that load and run: the runtime walks along the graph in recursion.
+const STACK: usize = 64 << 20;
 
 /// An output in three dimensions.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,9 +25,11 @@ pub(crate) struct Output {
 }
 
 pub(crate) struct Runner {
-    model: Model,
+    model: rten::Model,
+    program: Program,
     input: NodeId,
     outputs: Vec<NodeId>,
+    class_names: Option<String>,
     /// Width and height, when the graph takes only one.
     pub fixed_size: Option<(u32, u32)>,
     /// Pools of one thread that no run is using.
@@ -39,43 +47,36 @@ impl std::fmt::Debug for Runner {
 impl Runner {
     /// Reads a graph with one picture as input; the error says what is wrong.
     pub fn load(bytes: Vec<u8>) -> Result<Self, String> {
-        wire::check(&bytes)?;
+        let mut graph = Model::read(&bytes).map_err(|what| cut_short(&bytes, what))?;
+        let program = Program::new(&mut graph)?;
+        let fixed_size = fixed_size(&graph.inputs[0])?;
+        // What follows from the weights alone is computed at loading, so shapes are checked before that.
+        program.check(fixed_size.unwrap_or((PROBE_SIDE, PROBE_SIDE)))?;
+        let (checked, class_names) = (encode(&graph), graph.class_names.take());
+        drop(graph);
+        drop(bytes);
         // On a thread of its own: what a broken file makes the reader do ends there.
         let load = || {
-            let mut options = ModelOptions::with_all_ops();
+            let mut options = ModelOptions::with_ops(operators::registry());
             options
                 .prepack_weights(true)
-                .load(bytes)
+                // It multiplies out symbols and lists, unlimited; shapes are known from `Program`.
+                .shape_inference(ShapeInferenceMode::Off)
+                .load(checked)
                 .map_err(|error| format!("is not a usable ONNX model: {error}"))
         };
         let model =
             apart(load).map_err(|message| format!("is not a usable ONNX model: {message}"))??;
         let &[input] = model.input_ids() else {
-            return Err(format!(
-                "has {} inputs: a face model has one, the picture",
-                model.input_ids().len()
-            ));
+            return Err("is not a usable ONNX model: its input is lost".into());
         };
         let outputs = model.output_ids().to_vec();
-        if outputs.is_empty() {
-            return Err("has no outputs".into());
-        }
-        let info = model.node_info(input);
-        if info
-            .as_ref()
-            .and_then(|info| info.dtype())
-            .is_some_and(|kind| kind != ValueType::Tensor(DataType::Float))
-        {
-            return Err("takes no 32-bit floats: export it with float32 input".into());
-        }
-        let fixed_size = match info.and_then(|info| info.shape()) {
-            Some(shape) => fixed_size(&shape)?,
-            None => None,
-        };
         Ok(Self {
             model,
+            program,
             input,
             outputs,
+            class_names,
             fixed_size,
             idle: Mutex::default(),
         })
@@ -84,7 +85,7 @@ impl Runner {
     /// The class names that Ultralytics writes into the file, by index.
     pub fn class_names(&self) -> Option<Vec<String>> {
         // `{0: 'face', 1: 'body'}`
-        let text = self.model.metadata().get("names")?.trim();
+        let text = self.class_names.as_deref()?.trim();
         let inside = text.strip_prefix('{')?.strip_suffix('}')?;
         inside
             .split(',')
@@ -106,6 +107,7 @@ impl Runner {
         values: Vec<f32>,
         (width, height): (u32, u32),
     ) -> Result<Vec<Option<Output>>, String> {
+        self.program.check((width, height))?;
         let input = Value::from_shape([1, 3, height as usize, width as usize], values)
             .map_err(|e| e.to_string())?;
         let pool = self
@@ -137,16 +139,34 @@ impl Runner {
     }
 }
 
+/// Says so where a file ends early that begins as a model does: with its version, a small number.
+fn cut_short(bytes: &[u8], what: String) -> String {
+    match matches!(bytes, [8, 1..=32, ..]) && what.ends_with("the file ends early") {
+        true => format!(
+            "is cut short: the file ends at byte {} in the middle of the model, fetch it again",
+            bytes.len()
+        ),
+        false => what,
+    }
+}
+
 /// Width and height from the input shape `[1, 3, height, width]`.
-fn fixed_size(shape: &[Dimension]) -> Result<Option<(u32, u32)>, String> {
+fn fixed_size(picture: &Argument) -> Result<Option<(u32, u32)>, String> {
+    // Half and double precision are f32 in the runtime; old files may not say.
+    if !matches!(picture.element, 0 | 1 | 10 | 11) {
+        return Err("takes no 32-bit floats: export it with float32 input".into());
+    }
+    let Some(shape) = &picture.dims else {
+        return Ok(None);
+    };
     let shown: Vec<String> = shape.iter().map(shown).collect();
     let wrong = || {
         format!(
-            "takes an input of shape [{}] instead of [1, 3, height, width]",
+            "takes an input of shape [{}] instead of [1, 3, height, width] of at most {MAX_SIDE} pixels",
             shown.join(", ")
         )
     };
-    let [batch, channels, height, width] = shape else {
+    let [batch, channels, height, width] = &shape[..] else {
         return Err(wrong());
     };
     let allows = |dimension: &Dimension, size| !matches!(dimension, Dimension::Fixed(fixed) if *fixed != size);
@@ -155,7 +175,7 @@ fn fixed_size(shape: &[Dimension]) -> Result<Option<(u32, u32)>, String> {
     }
     match (height, width) {
         (Dimension::Fixed(height), Dimension::Fixed(width)) => {
-            let side = |side: &usize| {
+            let side = |side: &u64| {
                 u32::try_from(*side)
                     .ok()
                     .filter(|side| (1..=MAX_SIDE).contains(side))
@@ -165,7 +185,7 @@ fn fixed_size(shape: &[Dimension]) -> Result<Option<(u32, u32)>, String> {
                 side(height).ok_or_else(wrong)?,
             )))
         }
-        (Dimension::Symbolic(_), Dimension::Symbolic(_)) => Ok(None),
+        (Dimension::Free(_), Dimension::Free(_)) => Ok(None),
         _ => Err(wrong()),
     }
 }
@@ -173,7 +193,7 @@ fn fixed_size(shape: &[Dimension]) -> Result<Option<(u32, u32)>, String> {
 fn shown(dimension: &Dimension) -> String {
     match dimension {
         Dimension::Fixed(size) => size.to_string(),
-        Dimension::Symbolic(name) => name.clone(),
+        Dimension::Free(name) => name.clone(),
     }
 }
 
@@ -182,6 +202,7 @@ fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("onnx".into())
+            .stack_size(STACK)
             .spawn_scoped(scope, work);
         let result = thread
             .map_err(|error| format!("no thread to run on: {error}"))?

@@ -1,39 +1,6 @@
 //! ONNX files by hand: just enough of the protobuf to write small graphs. The tests write theirs with it too.
 
-/// A message being written.
-#[derive(Default)]
-pub struct Message(Vec<u8>);
-
-impl Message {
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    /// A number.
-    pub fn int(mut self, field: u64, value: i64) -> Self {
-        self.varint(field << 3);
-        self.varint(value as u64);
-        self
-    }
-
-    /// A string, bytes or a message.
-    pub fn bytes(mut self, field: u64, value: impl AsRef<[u8]>) -> Self {
-        self.varint(field << 3 | 2);
-        self.varint(value.as_ref().len() as u64);
-        self.0.extend(value.as_ref());
-        self
-    }
-}
-
-impl AsRef<[u8]> for Message {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
+pub use super::message::Message;
 
 /// A side of a tensor: a number, or free under a name.
 #[derive(Clone, Copy)]
