@@ -630,11 +630,7 @@ fn numbers_that_are_none_find_no_faces() {
             node("GlobalAveragePool", &["images"], &["mean"], &[]),
             node("Identity", &["candidates"], &["output0"], &[]),
         ],
-        weights: vec![support::floats(
-            "candidates",
-            &[1, 5, CELLS as i64],
-            &values,
-        )],
+        weights: vec![floats("candidates", &[1, 5, CELLS as i64], &values)],
         ..model()
     };
     assert_eq!(bytes_of(&values).len(), 20 * CELLS);

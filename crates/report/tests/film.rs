@@ -108,8 +108,8 @@ fn ffmpeg_gets_the_frames_and_its_words_are_told() {
     assert_eq!(error.to_string(), "ffmpeg: Unknown encoder libx264");
     assert_eq!(names(), ["ffmpeg"]);
 
-    // The last argument is the file to write.
-    play("for last; do true; done; cat > \"$last\"").unwrap();
+    // The last argument is the file to write, marked as one: a name like `12:30.mp4` is no protocol.
+    play("for last; do true; done; cat > \"${last#file:}\"").unwrap();
     assert_eq!(names(), ["a.mp4", "ffmpeg"]);
     let written = std::fs::read(dir.path().join("a.mp4")).unwrap();
     assert_eq!(written, frames().concat());

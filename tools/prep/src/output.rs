@@ -8,8 +8,8 @@ use crate::recipe::{Resolved, inputs_of};
 
 /// Refuses an output that would replace what this dump's runs did not make. `force` allows all but inputs.
 ///
-/// A dataset is known by the recipe beside it. It may be replaced by a run that shares an input with it, so that a dump
-/// may grow.
+/// A dataset is known by the recipe beside it. It may be replaced by a run that shares an input with it, or a part of
+/// one, so that a dump may grow.
 ///
 /// # Errors
 /// With the file, and the way out.
@@ -41,10 +41,11 @@ pub fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
             recipe.display()
         );
     };
+    let earlier_paths: Vec<PathBuf> = earlier.iter().map(|path| absolute(path)).collect();
     let is_known = |input: &PathBuf| {
-        earlier
-            .iter()
-            .any(|other| absolute(other) == absolute(input))
+        let input = absolute(input);
+        let share = |other: &PathBuf| input.starts_with(other) || other.starts_with(&input);
+        earlier_paths.iter().any(share)
     };
     if resolved.inputs.iter().any(is_known) {
         return Ok(());

@@ -133,7 +133,7 @@ pub fn write(fields: &[Field]) -> Vec<u8> {
         out.push(value as u8);
     };
     for field in fields {
-        let mut bytes = |out: &mut Vec<u8>, content: &[u8]| {
+        let bytes = |out: &mut Vec<u8>, content: &[u8]| {
             put(out, field.number << 3 | 2);
             put(out, content.len() as u64);
             out.extend(content);
