@@ -86,6 +86,12 @@ impl TarFile {
             by_name.insert(member.name.clone(), members.len());
             members.push(member);
         }
+        if damage.is_none() {
+            // A header of which only a part is there.
+            let rest = file.read_range(end.min(file.len()), BLOCK)?;
+            let is_cut = rest.len() < BLOCK as usize && rest.iter().any(|b| *b != 0);
+            damage = is_cut.then(|| "it ends inside a header".to_owned());
+        }
         Ok(Self {
             file,
             members,

@@ -212,6 +212,16 @@ fn joined_tars_are_whole_and_cut_ones_say_so() {
     assert!(error.contains("cut short"), "{error}");
     let damaged = [file(b"a.png", b"one", b'0', USTAR), vec![9; 512]].concat();
     assert!(open(&damaged).damage().is_some());
+    // Inside the header of the second member.
+    let both = [
+        file(b"a.png", b"one", b'0', USTAR),
+        file(b"b.png", b"two", b'0', USTAR),
+    ]
+    .concat();
+    let cut = open(&both[..1024 + 140]);
+    assert_eq!(cut.members().len(), 1);
+    assert_eq!(cut.damage(), Some("it ends inside a header"));
+    assert_eq!(open(&both).damage(), None);
 }
 
 #[test]

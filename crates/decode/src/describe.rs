@@ -141,6 +141,8 @@ fn image(head: &[u8]) -> Option<&'static str> {
         "a PCX picture, which is not supported: convert it to PNG"
     } else if starts(b"IIRO") || starts(b"IIU\0") || starts(b"FUJIFILMCCD-RAW") {
         "a camera's raw file: develop it first"
+    } else if starts(b"\0\0\x02\0\0\0\0\0") || starts(b"\0\0\x0a\0\0\0\0\0") {
+        "a TGA picture, which is not supported: convert it to PNG"
     } else if starts(b"\0\0\x01\0") || starts(b"\0\0\x02\0") {
         "an icon"
     } else {
@@ -225,6 +227,8 @@ mod tests {
             (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
             (b"8BPS\0\x01", "Photoshop"),
             (b"\0\0\x01\0\x01\0", "icon"),
+            (b"\0\0\x02\0\x01\0\x20\x20", "icon"),
+            (b"\0\0\x02\0\0\0\0\0\0\0\0\0", "TGA"),
             (b"P6\n2 2\n255\n", "Netpbm"),
             (b"\0\x05\x16\x07\0\x02\0\0", "macOS"),
             (b"\x01\x02\x03\x04", "first bytes"),

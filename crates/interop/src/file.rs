@@ -198,7 +198,8 @@ fn state_dicts(
     Ok((format, contents))
 }
 
-/// Notes on weights that no training leaves: those of files whose space was reserved and never filled.
+/// Notes on weights that no sound training leaves: those of files whose space was reserved and never filled, and those of
+/// runs that diverged.
 fn unfilled(contents: &Contents) -> Vec<String> {
     let networks = [
         ("G", &contents.g),
@@ -216,6 +217,20 @@ fn unfilled(contents: &Contents) -> Vec<String> {
             notes.push(format!(
                 "{} weights of {key} hold only zeros ({first} is the first): was the download of the file finished?",
                 zeros.count() + 1
+            ));
+        }
+        // All bits of the exponent of an f32.
+        let is_broken = |tensor: &Tensor| {
+            let values = tensor.data.as_chunks::<4>().0;
+            values
+                .iter()
+                .any(|b| b[3] & 0x7f == 0x7f && b[2] & 0x80 != 0)
+        };
+        let mut broken = network.params.iter().filter(|(_, t)| is_broken(t));
+        if let Some((first, _)) = broken.next() {
+            notes.push(format!(
+                "{} tensors of {key} hold NaN or infinite numbers ({first} is the first): its training has diverged",
+                broken.count() + 1
             ));
         }
     }

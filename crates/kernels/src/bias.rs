@@ -2,6 +2,8 @@
 
 use crate::simd::{Simd, dispatch, isa};
 
+// The instruction set is that of the caller; the loops need no vectors by name.
+#[allow(clippy::extra_unused_type_parameters)]
 #[inline(always)]
 unsafe fn add_bias_body<S: Simd>(values: &mut [f32], bias: f32, is_rectified: bool) {
     if is_rectified {

@@ -113,6 +113,9 @@ fn no_file_is_kept_by_the_rating_of_another_post() {
         "1000001_2.png",
         "12_7654321.png",
         "cover_12.png",
+        "book/1.png",
+        "book/2.png",
+        "book/3.png",
     ];
     let rated = [
         "7654321.png",

@@ -358,6 +358,7 @@ fn readings(entries: &[Entry], filter: &MetadataFilter) -> Vec<NamedPost> {
             archives.entry(archive).or_default().push(i);
         }
     }
+    mark_pages_of_folders(entries, &mut named);
     for ((path, name), members) in archives {
         let own: Vec<NamedPost> = members.iter().map(|&i| named[i].clone()).collect();
         let mut around = read_name(name);
@@ -369,6 +370,34 @@ fn readings(entries: &[Entry], filter: &MetadataFilter) -> Vec<NamedPost> {
         }
     }
     named
+}
+
+/// Numbers that run from 1 without a gap in a folder of the dump may be posts or the pages of a book.
+fn mark_pages_of_folders(entries: &[Entry], named: &mut [NamedPost]) {
+    let mut folders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (i, entry) in entries.iter().enumerate() {
+        if archive_of(entry).is_none()
+            && let Some((folder, _)) = entry.source.rsplit_once('/')
+            && matches!(named[i].reading, Reading::Id(_))
+        {
+            folders.entry(folder).or_default().push(i);
+        }
+    }
+    for (folder, members) in folders {
+        let id_of = |&i: &usize| match &named[i].reading {
+            Reading::Id(id) => Some(id.as_str()),
+            _ => None,
+        };
+        if !are_pages(&members.iter().filter_map(id_of).collect()) {
+            continue;
+        }
+        for i in members {
+            if let Reading::Id(id) = &named[i].reading {
+                let text = format!("{id} may be a post or a page of '{folder}'");
+                named[i].reading = Reading::Unclear(text);
+            }
+        }
+    }
 }
 
 /// The reading of an entry by its own name and its folders; an archive among them is left out.

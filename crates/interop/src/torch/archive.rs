@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
+use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipResult;
 use zip::{CompressionMethod, ZipArchive};
 
 use files::cut_zip_length;
@@ -14,20 +16,29 @@ pub(crate) struct Archive<'a> {
     has_code: bool,
 }
 
+/// Opens a zip that begins with the file, else one behind something: the search for such a beginning mistakes the second
+/// record of a directory for the first where a record is as long as the ends of a zip64 (76 bytes).
+fn open_zip(data: &[u8]) -> ZipResult<ZipArchive<Cursor<&[u8]>>> {
+    let at_start = Config {
+        archive_offset: ArchiveOffset::Known(0),
+    };
+    ZipArchive::with_config(at_start, Cursor::new(data))
+        .or_else(|_| ZipArchive::new(Cursor::new(data)))
+}
+
 impl<'a> Archive<'a> {
     /// Opens `data`. Members are slices of it: torch stores them uncompressed.
     ///
     /// # Errors
     /// `Zip` for a damaged container, `Layout` for one that torch did not write.
     pub fn open(data: &'a [u8]) -> Result<Self> {
-        let mut zip =
-            ZipArchive::new(Cursor::new(data)).map_err(|error| match cut_zip_length(data) {
-                Some(offset) => Error::Truncated {
-                    offset,
-                    what: "a zip archive, whose directory comes last",
-                },
-                None => error.into(),
-            })?;
+        let mut zip = open_zip(data).map_err(|error| match cut_zip_length(data) {
+            Some(offset) => Error::Truncated {
+                offset,
+                what: "a zip archive, whose directory comes last",
+            },
+            None => error.into(),
+        })?;
         let mut members = HashMap::new();
         let mut data_pkl = None;
         let mut has_code = false;
