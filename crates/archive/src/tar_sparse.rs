@@ -44,11 +44,11 @@ impl SparseMap {
         };
         let size = number(size)?;
         let mut skipped = 0;
-        let numbers: Vec<u64> = if all("major").last() == Some(b"1") {
+        let numbers: Vec<u64> = if all("major").next_back() == Some(b"1") {
             let (numbers, n_bytes) = map_in_data(file, offset, n_stored)?;
             skipped = n_bytes;
             numbers
-        } else if let Some(map) = all("map").last() {
+        } else if let Some(map) = all("map").next_back() {
             let numbers = map.split(|b| *b == b',').filter(|n| !n.is_empty());
             numbers.map(number).collect::<Result<_, _>>()?
         } else {
@@ -62,7 +62,7 @@ impl SparseMap {
         }
         let parts = numbers.chunks_exact(2).map(|p| (p[0], p[1])).collect();
         let map = Self { parts, size }.checked(n_stored.saturating_sub(skipped))?;
-        Ok(Some((map, all("name").last().map(<[u8]>::to_vec), skipped)))
+        Ok(Some((map, all("name").next_back().map(<[u8]>::to_vec), skipped)))
     }
 
     /// The map in GNU's own header at `header` and the blocks behind it, and how many bytes those blocks are.

@@ -83,7 +83,7 @@ pub(in super::super) fn range(call: &Call<'_>) -> Inferred {
     let ((start, kind), (limit, limit_kind), (step, step_kind)) =
         (number(0)?, number(1)?, number(2)?);
     let shown = || format!("counts from {start} to {limit} by {step}");
-    if [limit_kind, step_kind] != [kind; 2] || !(step > 0.0 || step < 0.0) {
+    if [limit_kind, step_kind] != [kind; 2] || step == 0.0 || step.is_nan() {
         return Err(shown());
     }
     // The runtime adds the step to the last number too.
