@@ -57,6 +57,10 @@ impl SharedFile {
 
 impl Read for SharedFile {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        // Systems refuse positions that no file has: behind the end there is nothing to read.
+        if i64::try_from(self.position).is_err() {
+            return Ok(0);
+        }
         #[cfg(unix)]
         let n = std::os::unix::fs::FileExt::read_at(&*self.file, bytes, self.position)?;
         #[cfg(windows)]

@@ -104,7 +104,7 @@ impl TarFile {
         &self.members
     }
 
-    /// What is wrong with the header behind the last member, when the list ends there.
+    /// The error in the header behind the last member, when the list ends there.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }

@@ -18,7 +18,7 @@ const RECORD_BYTES: usize = 46;
 pub struct ZipName {
     /// Its bytes, from the Info-ZIP Unicode path field where there is one.
     pub raw: Vec<u8>,
-    /// How they are read when they are not UTF-8.
+    /// Code page for bytes that are not UTF-8.
     pub page: CodePage,
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn read_directory(file: &SharedFile) -> Result<Option<Vec<ZipMember>>
     Ok(Some(members))
 }
 
-/// What the end of a zip tells of its directory.
+/// Size and position of the directory, from the end of a zip.
 struct End {
     /// Position at which the directory ends.
     before: u64,

@@ -60,7 +60,7 @@ impl ZipFile {
         self.read_limited(index, u64::MAX)
     }
 
-    /// The first `limit` bytes of a member, which are checked against its checksum only when they are all.
+    /// The first `limit` bytes of a member, checked against its checksum only when the limit is beyond its size.
     ///
     /// # Errors
     /// As [`read`](Self::read).

@@ -274,3 +274,18 @@ fn mutated_tars_never_panic() {
     }
     assert!(n_members > 750, "{n_members}");
 }
+
+#[test]
+fn a_size_that_no_file_has_ends_the_list_with_damage() {
+    for size in [1u64 << 62, 1 << 63, u64::MAX] {
+        let mut header = tar_header(b"b.png", 0, b'0', GNU);
+        // Base 256 behind a byte 0x80.
+        header[124..136].copy_from_slice(&[&[0x80, 0, 0, 0][..], &size.to_be_bytes()].concat());
+        seal(&mut header);
+        let tar = open(&[&file(b"a.png", b"one", b'0', GNU)[..], &header, &END].concat());
+        assert_eq!(read(&tar)[0], ("a.png".to_owned(), Ok(b"one".to_vec())));
+        let is_refused = |i| matches!(tar.read_limited(i, 9), Err(ArchiveError::CutShort(_)));
+        assert!((1..tar.members().len()).all(is_refused), "{size}");
+        assert!(tar.damage().is_some() || tar.members().len() == 2, "{size}");
+    }
+}

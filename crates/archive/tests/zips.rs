@@ -228,3 +228,16 @@ fn mutated_zips_never_panic() {
     }
     assert!(n_open > 300, "{n_open}");
 }
+
+#[test]
+fn a_position_that_no_file_has_is_damage() {
+    let mut bytes = zip(&[Member {
+        is_zip64: true,
+        ..member(b"a.png", b"one")
+    }]);
+    // The position is the last number of the record's zip64 field, right before the end of the zip.
+    let at = bytes.len() - 22 - 8;
+    bytes[at..at + 8].copy_from_slice(&(1u64 << 63).to_le_bytes());
+    let error = open(&bytes).unwrap().read(0).unwrap_err();
+    assert!(matches!(error, ArchiveError::Damaged(_)), "{error:?}");
+}

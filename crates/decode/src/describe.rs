@@ -158,10 +158,7 @@ fn text(head: &[u8]) -> &'static str {
     let has = |text: &str| head.windows(text.len()).any(|w| w == text.as_bytes());
     if starts("version https://git-lfs.github.com/spec/") {
         "a Git LFS pointer: fetch the files themselves with `git lfs pull`"
-    } else if starts("/annex/objects/")
-        || starts("../.git/annex/objects/")
-        || has("/annex/objects/")
-    {
+    } else if has("/annex/objects/") {
         "a git-annex pointer: fetch the files themselves with `git annex get`"
     } else if starts("<!doctype html") || starts("<html") || has("<html") || has("<head>") {
         "a web page, not an image (a download that failed?)"

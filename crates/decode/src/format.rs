@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes.
+//! Image formats, told by the first bytes of a file.
 
 use serde::{Deserialize, Serialize};
 

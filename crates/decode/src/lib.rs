@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 /// The limit of those who set none.
 const MAX_PIXELS: u64 = 100_000_000;
 
-/// How pictures are decoded.
+/// Options of decoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodeOptions {

@@ -110,7 +110,7 @@ impl Image {
     }
 }
 
-/// What a file says about its picture before any pixel is decoded.
+/// Size and depth of an image, read before any pixel is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Pixels in a row.

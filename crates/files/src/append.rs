@@ -89,8 +89,9 @@ fn open_locked(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Whether a path still leads to an open file.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (file.metadata(), std::fs::metadata(path)) {
         (Ok(open), Ok(there)) => open.dev() == there.dev() && open.ino() == there.ino(),
@@ -99,33 +100,36 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
+pub(crate) fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 
-/// The lines without those that hold unwritten blocks, which read as zeros, and without the beginning of one at the end.
+/// The lines without unwritten blocks, which read as zeros, and without the beginning of an object at the end.
+///
+/// Lines and objects are those of [`JsonLines`].
 fn whole_lines(bytes: &[u8]) -> Vec<u8> {
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    let is_whole = |line: &[u8]| {
+        let lines = JsonLines::parse(line);
+        !lines.records.is_empty() && lines.damaged.is_empty()
+    };
     let mut whole = Vec::with_capacity(bytes.len());
-    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        let is_last = !line.ends_with(b"\n");
-        let is_json = || serde_json::from_slice::<Value>(line).is_ok();
-        match line.contains(&0) {
-            // Zeros beside a whole object cost nothing but themselves.
-            true => {
-                let start = line
-                    .iter()
-                    .position(|&byte| byte != 0)
-                    .unwrap_or(line.len());
-                let end = line
-                    .iter()
-                    .rposition(|&byte| byte != 0)
-                    .map_or(start, |at| at + 1);
-                if serde_json::from_slice::<Value>(&line[start..end]).is_ok() {
-                    whole.extend_from_slice(&line[start..end]);
+    for line in bytes.split_inclusive(is_end) {
+        if line.contains(&0) {
+            for piece in line
+                .split(|&byte| byte == 0)
+                .filter(|piece| is_whole(piece))
+            {
+                whole.extend_from_slice(piece);
+                if !piece.last().is_some_and(is_end) {
+                    whole.push(b'\n');
                 }
             }
-            false if is_last && !is_json() => {}
-            false => whole.extend_from_slice(line),
+            continue;
+        }
+        let is_unfinished = !line.last().is_some_and(is_end);
+        if !is_unfinished || !line.trim_ascii_start().starts_with(b"{") || is_whole(line) {
+            whole.extend_from_slice(line);
         }
     }
     whole
@@ -164,8 +168,16 @@ mod tests {
             (b"\0\0{\"n\":1}\n", "{\"n\":1}\n"),
             // Whole, only without a line end.
             (b"{\"n\":1}", "{\"n\":1}\n"),
-            // Somebody's note is not ours to remove.
+            (b"{\"n\":1}{\"n\":2}", "{\"n\":1}{\"n\":2}\n"),
+            (b"{\"n\":1}\r{\"n\":2}\r{\"n", "{\"n\":1}\r{\"n\":2}\r\n"),
+            // As Python writes it.
+            (b"{\"n\":NaN}", "{\"n\":NaN}\n"),
+            (b"\0\0{\"n\":NaN}\n", "{\"n\":NaN}\n"),
+            // The line end was in the unwritten block.
+            (b"{\"n\":1}\0\0{\"n\":2}\n", "{\"n\":1}\n{\"n\":2}\n"),
+            // A note by hand stays.
             (b"{\"n\":1}\n# note\n", "{\"n\":1}\n# note\n"),
+            (b"{\"n\":1}\n# note", "{\"n\":1}\n# note\n"),
             (b"", ""),
         ] {
             fs::write(&path, old).unwrap();

@@ -134,7 +134,7 @@ fn objects(line: &str, give: &mut dyn FnMut(Map<String, Value>)) -> bool {
     }
     // A line that was cut off and written on: the object behind the cut.
     let rest = &plain[end..];
-    let starts = rest.match_indices("{\"").map(|(at, _)| at).skip(1);
+    let starts = rest.match_indices("{\"").map(|(at, _)| at);
     let whole = starts
         .take(100)
         .find_map(|at| serde_json::from_str::<Map<String, Value>>(&rest[at..]).ok());
@@ -234,5 +234,8 @@ mod tests {
         let lines = JsonLines::parse(b"{\"a\": {\"num\": 1, \"me{\"a\": 2}\n");
         assert_eq!(lines.records[0].1["a"], 2);
         assert_eq!(lines.damaged, [1]);
+        // A block with the line end was never written.
+        let bytes = b"{\"a\":1}\0\0\0{\"a\":2}\n";
+        assert_eq!(values(bytes), [json!({"a": 1}), json!({"a": 2})]);
     }
 }

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+#[cfg(unix)]
+use crate::append::is_at;
 use crate::error::named;
 use crate::folder_of;
 
@@ -58,7 +60,10 @@ impl Temporary {
                 Ok(file) => {
                     // A file system without locks: the file is then never taken for stale.
                     #[cfg(unix)]
-                    let _ = file.try_lock();
+                    if file.lock().is_ok() && !is_at(&file, &path) {
+                        // Another process took the file for stale before it was locked.
+                        continue;
+                    }
                     lock(&LIVE).get_or_insert_default().insert(path.clone());
                     return Ok(Self {
                         file: Some(file),
@@ -129,22 +134,27 @@ pub fn remove_stale(folder: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        if is_temporary_name(&entry.file_name()) && is_abandoned(&entry.path()) {
+        if is_temporary_name(&entry.file_name())
+            && let Some(_locked) = lock_abandoned(&entry.path())
+        {
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Whether nobody writes to it any more: its writer holds a lock for as long as it lives.
+/// Locks a temporary that nobody writes to any more: its writer holds a lock for as long as it lives.
+///
+/// Held until the file is removed, since a writer may just have created it.
 #[cfg(unix)]
-fn is_abandoned(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+fn lock_abandoned(path: &Path) -> Option<File> {
+    let file = File::open(path).ok()?;
+    file.try_lock().is_ok().then_some(file)
 }
 
 /// Locks are mandatory elsewhere and would stop other programs from writing: nothing is taken for stale.
 #[cfg(not(unix))]
-fn is_abandoned(_: &Path) -> bool {
-    false
+fn lock_abandoned(_: &Path) -> Option<File> {
+    None
 }
 
 fn hidden_name(name: &OsStr) -> OsString {
@@ -203,6 +213,26 @@ mod tests {
         for name in others {
             assert!(folder.path().join(name).exists(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_temporary_survives_a_search_at_the_moment_of_its_creation() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.zip");
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    remove_stale(folder.path());
+                }
+            });
+            let n_lost = (0..2000)
+                .map(|_| Temporary::beside(&target).unwrap())
+                .filter(|temporary| !temporary.path().exists())
+                .count();
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(n_lost, 0);
+        });
     }
 
     #[test]

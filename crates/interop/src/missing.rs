@@ -58,9 +58,14 @@ fn fill_noise(tensors: &mut Tensors) -> Result<usize> {
         let Some(layer) = name.strip_suffix(".noise_strength") else {
             continue;
         };
+        // Names that no generator has are for `infer` to refuse, without a map each.
         let side = layer
             .strip_prefix("synthesis.b")
-            .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok())
+            .and_then(|rest| rest.split_once('.'))
+            .filter(|(side, conv)| {
+                matches!(*conv, "conv0" | "conv1") && !side.starts_with(['0', '+'])
+            })
+            .and_then(|(side, _)| side.parse::<usize>().ok())
             .filter(|side| side.is_power_of_two() && *side <= 4096);
         let noise = format!("{layer}.noise_const");
         if let (Some(side), false) = (side, tensors.contains_key(&noise)) {
@@ -75,4 +80,29 @@ fn fill_noise(tensors: &mut Tensors) -> Result<usize> {
         tensors.insert(name.clone(), Tensor::from_f32(vec![*side, *side], &values)?);
     }
     Ok(missing.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_layers_of_generators_get_noise() {
+        let names = [
+            "synthesis.b8.conv0",
+            "synthesis.b4096.x",
+            "synthesis.b04096.conv1",
+            "synthesis.b12.conv1",
+            "synthesis.b8192.conv1",
+        ];
+        let mut tensors = Tensors::new();
+        for name in names {
+            let strength = Tensor::from_f32(Vec::new(), &[1.0]).unwrap();
+            tensors.insert(format!("{name}.noise_strength"), strength);
+        }
+        assert_eq!(fill_noise(&mut tensors).unwrap(), 1);
+        let noise = &tensors["synthesis.b8.conv0.noise_const"];
+        assert_eq!(noise.shape, [8, 8]);
+        assert_eq!(tensors.len(), names.len() + 1);
+    }
 }

@@ -1,6 +1,6 @@
 //! Inputs to entries: sorted by name, so that the order never depends on the file system.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
         .iter()
         .filter_map(|path| path.canonicalize().ok())
         .collect();
-    let mut prefixes = HashSet::new();
+    let mut prefixes = Names::new();
     let inputs = without_repeats(inputs);
     for input in &inputs {
         let prefix = if inputs.len() == 1 {
@@ -51,7 +51,7 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
         let by_source = a.source.cmp(&b.source);
         by_source.then_with(|| path(a).cmp(&path(b)))
     });
-    let mut seen = HashSet::with_capacity(entries.len());
+    let mut seen = Names::with_capacity(entries.len());
     for entry in &mut entries {
         entry.source = unique(&mut seen, std::mem::take(&mut entry.source));
     }
@@ -61,13 +61,22 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
 /// What is left out, canonical.
 type Skip = HashSet<PathBuf>;
 
-fn unique(seen: &mut HashSet<String>, name: String) -> String {
-    let mut candidate = name.clone();
-    let mut n = 2;
-    while !seen.insert(candidate.clone()) {
-        candidate = format!("{name}#{n}");
+/// Names in use, each with the least number that a further file of that name may get.
+type Names = HashMap<String, u64>;
+
+fn unique(seen: &mut Names, name: String) -> String {
+    let Some(&first) = seen.get(&name) else {
+        seen.insert(name.clone(), 2);
+        return name;
+    };
+    let mut n = first;
+    let mut candidate = format!("{name}#{n}");
+    while seen.contains_key(&candidate) {
         n += 1;
+        candidate = format!("{name}#{n}");
     }
+    seen.insert(name, n + 1);
+    seen.insert(candidate.clone(), 2);
     candidate
 }
 
@@ -349,6 +358,19 @@ mod tests {
                 Ok(())
             ]
         );
+    }
+
+    #[test]
+    fn equal_names_are_numbered() {
+        let mut seen = Names::new();
+        let texts = ["a", "a#2", "a", "a", "a#2"];
+        let names = texts.map(|name| unique(&mut seen, name.to_owned()));
+        assert_eq!(names, ["a", "a#2", "a#3", "a#4", "a#2#2"]);
+        // In time that grows with their number, not with its square.
+        for n in 1..=200_000 {
+            let name = unique(&mut seen, "b".to_owned());
+            assert!(n == 1 || name == format!("b#{n}"), "{name}");
+        }
     }
 
     #[test]

@@ -227,7 +227,9 @@ fn read_stream(text: impl Read, sink: &mut Sink<'_>) -> Result<(), TextError> {
     // `end` succeeds when nothing but white space is left.
     while deserializer.end().is_err() {
         if let Err(error) = Elements(&mut state).deserialize(&mut deserializer) {
-            let place = format!("element {}", state.count.max(1));
+            // An element that is no JSON was not counted.
+            let number = state.count + usize::from(state.message.is_none());
+            let place = format!("element {number}");
             return Err(match (state.message, error.is_io()) {
                 (Some(message), _) => TextError::Post {
                     place,
@@ -470,6 +472,10 @@ mod tests {
                 vec!["element 2", "no id"],
             ),
             (b"[{\"id\": 1}, {\"id\": 2}".to_vec(), vec!["not JSON"]),
+            (
+                b"[{\"id\": 1}, {\"id\" 2}]".to_vec(),
+                vec!["element 2", "not JSON"],
+            ),
             (b"[1, 2]".to_vec(), vec!["element 1", "neither"]),
             (
                 b"id,rating\n1,g\n".to_vec(),

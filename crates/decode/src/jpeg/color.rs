@@ -4,7 +4,7 @@ use super::markers::Structure;
 use super::planes::Plane;
 use super::upsample::Upsampler;
 
-/// What the components of the file mean.
+/// Meaning of the components of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Space {
     /// One component.

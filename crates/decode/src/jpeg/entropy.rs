@@ -1,4 +1,4 @@
-//! The way through the entropy-coded data of a scan, and the verdict on them.
+//! Decodes the entropy-coded data of a scan and checks that they are complete.
 //!
 //! Data that end before all blocks are decoded are cut. Data that go on behind the last block do not belong to the
 //! image: after a lost or flipped bit almost every file ends so, or too early.
@@ -131,7 +131,7 @@ pub fn read_scan(
     Ok(())
 }
 
-/// Where reading stands.
+/// Position in a scan while it is read.
 struct Place<'a> {
     scan: &'a Scan<'a>,
     done: usize,

@@ -1,9 +1,9 @@
-//! The loss that the headers of a JPEG tell: quality and chroma subsampling.
+//! Quality and chroma subsampling of a JPEG, from its headers.
 
 use super::markers::Structure;
 use serde::{Deserialize, Serialize};
 
-/// What the headers of a JPEG tell about its loss.
+/// Quality and chroma subsampling of a JPEG.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JpegFacts {
     /// Estimated IJG quality, 1 to 100.

@@ -189,7 +189,7 @@ impl<'a> Bits<'a> {
     /// Reads `n` bits, 0 to 16, that are ready.
     #[inline(always)]
     pub fn take(&mut self, n: u32) -> u32 {
-        // Two shifts, since one of 64 bits is none.
+        // Two shifts, since a shift by 64 bits overflows.
         let value = (self.buffer >> 1 >> (63 - n)) as u32;
         self.consume(n);
         value

@@ -62,7 +62,7 @@ pub struct Part {
     pub ac: Option<Rc<Code>>,
 }
 
-/// How far to read.
+/// Marker at which reading stops.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// The frame header: size and components.
@@ -79,7 +79,7 @@ fn cut() -> DecodeError {
     DecodeError::Truncated("JPEG: the file ends inside its headers".to_owned())
 }
 
-/// What looks like damage in a file that ends with zeros, or with zeros and an end marker, is the lack of what was there.
+/// Reports damage as truncation when the file ends with zeros, or with zeros and an end marker.
 pub fn truncated_if_filled(error: DecodeError, bytes: &[u8]) -> DecodeError {
     let bytes = bytes.strip_suffix(&[0xff, 0xd9]).unwrap_or(bytes);
     match error {
@@ -198,7 +198,7 @@ struct Reader<'a> {
     icc: Vec<&'a [u8]>,
     jfif: bool,
     adobe: Option<u8>,
-    /// Whether the coding process is none that is decoded.
+    /// Whether the coding process is not supported.
     is_unsupported: bool,
 }
 

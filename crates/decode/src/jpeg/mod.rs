@@ -95,7 +95,7 @@ pub(super) fn decode_stored(bytes: &[u8], options: &DecodeOptions) -> Result<Sto
     })
 }
 
-/// What gray files become.
+/// Channels of a decoded gray file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Channels {
     /// Three equal channels.

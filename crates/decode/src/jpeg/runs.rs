@@ -5,7 +5,7 @@ use super::huffman::{Bits, END_OF_BLOCK, Huffman};
 /// Bits that are resolved with one look into the table.
 const WINDOW: u32 = 12;
 
-/// What the next bits hold as whole codes with their values.
+/// Lookup table by the next bits: the whole codes among them, with their values.
 pub struct Runs {
     /// Bits of these codes (0: the first one is longer than the window), and coefficients to go on by.
     table: Vec<(u8, u8)>,

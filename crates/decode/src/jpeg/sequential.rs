@@ -70,7 +70,7 @@ struct PartState {
     component: usize,
     dc: Huffman,
     ac: Huffman,
-    /// Where only the verdict counts.
+    /// Present when only completeness is checked.
     runs: Option<Runs>,
     prediction: i32,
 }

@@ -21,7 +21,7 @@ pub(crate) struct Raster {
     pub bit_depth: usize,
     /// The color profile.
     pub icc: Option<Vec<u8>>,
-    /// How the image is to be turned.
+    /// The turn that makes the image upright.
     pub orientation: Orientation,
     /// Whether the file keeps pixels exactly.
     pub is_lossless: bool,

@@ -11,6 +11,10 @@ const MIN_ZEROS: usize = 256;
 
 pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError> {
     check_length(bytes)?;
+    // The search for zeros may decode the file.
+    if let Err(error @ DecodeError::TooLarge { .. }) = header(bytes, options) {
+        return Err(error);
+    }
     check_zeros(bytes)?;
     let raster = finish("WEBP", WebPDecoder::new(Cursor::new(bytes)), options)?;
     Ok(Raster {
@@ -101,4 +105,36 @@ fn pixel_chunk(bytes: &[u8]) -> Option<(usize, &[u8])> {
 fn length_at(bytes: &[u8], at: usize) -> Option<usize> {
     let field = bytes.get(at..at + 4)?;
     usize::try_from(u32::from_le_bytes(field.try_into().ok()?)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_headers_are_refused_before_the_pixels_are_looked_at() {
+        let mut bytes = Vec::new();
+        image::codecs::webp::WebPEncoder::new_lossless(&mut bytes)
+            .encode(&[7; 300], 10, 10, image::ExtendedColorType::Rgb8)
+            .unwrap();
+        // A chunk that ends in zeros.
+        bytes.resize(bytes.len() + 2 * MIN_ZEROS, 0);
+        let whole = bytes.len() as u32 - 8;
+        bytes[4..8].copy_from_slice(&whole.to_le_bytes());
+        bytes[16..20].copy_from_slice(&(whole - 12).to_le_bytes());
+        let options = DecodeOptions {
+            max_pixels: 99,
+            ..DecodeOptions::default()
+        };
+        let error = read(&bytes, &options).err();
+        assert!(
+            matches!(error, Some(DecodeError::TooLarge { .. })),
+            "{error:?}"
+        );
+        let error = read(&bytes, &DecodeOptions::default()).err();
+        assert!(
+            matches!(error, Some(DecodeError::Truncated(_))),
+            "{error:?}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder};
 use std::io::{Cursor, Read};
 
-/// How strips and tiles are compressed.
+/// Compression of strips and tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     None,
@@ -153,11 +153,13 @@ fn webp(data: &[u8], shape: &Shape) -> Option<Vec<u8>> {
         return None;
     }
     let image = DynamicImage::from_decoder(decoder).ok()?;
-    match shape.samples {
-        3 => Some(image.into_rgb8().into_raw()),
-        4 => Some(image.into_rgba8().into_raw()),
-        _ => None,
-    }
+    let samples = match shape.samples {
+        3 => image.into_rgb8().into_raw(),
+        4 => image.into_rgba8().into_raw(),
+        _ => return None,
+    };
+    // WebP has 8 bits a sample and no subsampling, whatever the tags say.
+    (samples.len() == shape.n_bytes).then_some(samples)
 }
 
 /// Decompresses a JPEG strip or tile to RGB; `transform` is 1 for components that are YCbCr, 0 for red, green and blue.
@@ -215,6 +217,26 @@ mod tests {
         assert_eq!(expand(7).unwrap(), [7, 7, 7, 8, 9, 1, 1]);
         assert_eq!(expand(4).unwrap(), [7, 7, 7, 8]);
         assert_eq!(expand(8), None);
+    }
+
+    #[test]
+    fn webp_strips_have_eight_bits_a_sample() {
+        let mut bytes = Vec::new();
+        image::codecs::webp::WebPEncoder::new_lossless(&mut bytes)
+            .encode(&[7; 12], 2, 2, image::ExtendedColorType::Rgb8)
+            .unwrap();
+        let expand = |n_bytes| {
+            let shape = Shape {
+                width: 2,
+                height: 2,
+                samples: 3,
+                n_bytes,
+            };
+            expand(&bytes, Compression::WebP, &shape)
+        };
+        assert_eq!(expand(12), Some(vec![7; 12]));
+        // Tags that say 16 bits, 1 bit.
+        assert_eq!((expand(24), expand(2)), (None, None));
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl<'a> Directory<'a> {
         })
     }
 
-    /// Where the values of a tag lie, and the size of one.
+    /// Position of the values of a tag, and the size of one.
     fn place(&self, tag: u16) -> Result<Option<(&Entry, usize, usize)>, DecodeError> {
         let Some(entry) = self.entries.get(&tag) else {
             return Ok(None);

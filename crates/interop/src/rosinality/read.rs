@@ -31,10 +31,8 @@ pub(crate) fn generator(
 
 /// `latent_avg` as one row. Encoders keep it once for each layer.
 fn one_average(average: &Tensor, tensors: &Tensors) -> Option<Tensor> {
-    let width = *tensors
-        .get("synthesis.b4.conv1.affine.weight")?
-        .shape
-        .get(1)?;
+    let shape = &tensors.get("synthesis.b4.conv1.affine.weight")?.shape;
+    let width = *shape.get(1).filter(|width| **width > 0)?;
     let values = average.to_f32();
     let (first, rest) = values.split_at_checked(width)?;
     let is_repeated = rest.chunks(width).all(|row| row == first);
@@ -197,4 +195,25 @@ pub(crate) fn discriminator(state: &Tensors) -> Result<Network> {
         tensors.insert(official, value);
     }
     infer::network(NetworkKind::Discriminator, tensors, Stated::nothing())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_average_is_one_row_or_none() {
+        let average = |width: usize, values: &[f32]| {
+            let weight = Tensor::from_f32(vec![1, width], &vec![0.0; width]).unwrap();
+            let name = "synthesis.b4.conv1.affine.weight".to_owned();
+            let values = Tensor::from_f32(vec![values.len()], values).unwrap();
+            one_average(&values, &Tensors::from_iter([(name, weight)]))
+        };
+        let row = average(2, &[1.0, 2.0, 1.0, 2.0]);
+        assert_eq!(row, Some(Tensor::from_f32(vec![2], &[1.0, 2.0]).unwrap()));
+        assert_eq!(average(2, &[1.0, 2.0, 3.0, 2.0]), None);
+        // Damaged files.
+        assert_eq!(average(3, &[1.0, 2.0]), None);
+        assert_eq!(average(0, &[1.0]), None);
+    }
 }
