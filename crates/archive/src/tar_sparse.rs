@@ -62,7 +62,11 @@ impl SparseMap {
         }
         let parts = numbers.chunks_exact(2).map(|p| (p[0], p[1])).collect();
         let map = Self { parts, size }.checked(n_stored.saturating_sub(skipped))?;
-        Ok(Some((map, all("name").next_back().map(<[u8]>::to_vec), skipped)))
+        Ok(Some((
+            map,
+            all("name").next_back().map(<[u8]>::to_vec),
+            skipped,
+        )))
     }
 
     /// The map in GNU's own header at `header` and the blocks behind it, and how many bytes those blocks are.

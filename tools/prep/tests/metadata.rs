@@ -31,6 +31,9 @@ const POSTS: &str = r#"{"id": 2, "rating": "g"}
 
 const MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
+/// A post of id, tags, rating and score, in one of the known forms.
+type MakePost<'a> = &'a dyn Fn(u64, &[&str], &str, i64) -> Value;
+
 fn write(folder: &Path, name: &str, bytes: &[u8]) {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -255,7 +258,7 @@ fn a_pattern_decides_where_names_are_unclear() {
 
 /// Four posts with tags, ratings and scores; the fields in one form each.
 fn forms() -> Vec<(&'static str, Vec<u8>)> {
-    let posts = |make: &dyn Fn(u64, &[&str], &str, i64) -> Value| -> Vec<Value> {
+    let posts = |make: MakePost<'_>| -> Vec<Value> {
         vec![
             make(1_000_001, &["solo", ">_<"], "g", 9),
             make(1_000_002, &["solo", "monochrome"], "g", 9),
