@@ -134,10 +134,11 @@ impl Speller {
     }
 }
 
-/// The parts of a path, raw and as text with escapes.
+/// The parts of a path, raw and as text with escapes. `./a` is `a`, as where an archive is unpacked.
 fn parts(raw: &[u8], page: CodePage) -> Vec<(Vec<u8>, String)> {
     let escaped = |(raw, text): (Vec<u8>, String)| (raw, escape_controls(&text).into_owned());
     raw.split(|b| *b == b'/')
+        .filter(|part| *part != b".")
         .flat_map(|part| pieces(part, page))
         .map(escaped)
         .collect()
@@ -354,6 +355,16 @@ mod tests {
 
     #[test]
     fn different_folders_never_share_a_spelling() {
+        let mut unpacked = Speller::new("a.tar/");
+        assert_eq!(
+            unpacked.spell(b"./cat/1.png", CodePage::Unknown),
+            "a.tar/cat/1.png"
+        );
+        assert_eq!(
+            unpacked.spell(b"cat/2.png", CodePage::Unknown),
+            "a.tar/cat/2.png"
+        );
+        assert_eq!(unpacked.spell(b"./3.png", CodePage::Unknown), "a.tar/3.png");
         let mut speller = Speller::new("in/");
         let names: [&[u8]; 5] = [
             "ネコ/1.png".as_bytes(),
