@@ -87,10 +87,13 @@ impl TarFile {
             members.push(member);
         }
         if damage.is_none() {
-            // A header of which only a part is there.
-            let rest = file.read_range(end.min(file.len()), BLOCK)?;
-            let is_cut = rest.len() < BLOCK as usize && rest.iter().any(|b| *b != 0);
-            damage = is_cut.then(|| "it ends inside a header".to_owned());
+            // Tars are whole blocks: one that ends inside a block behind the last member was cut.
+            let is_whole = |member: &TarMember| {
+                let behind = member.offset.saturating_add(member.stored_size);
+                behind <= file.len()
+            };
+            let is_cut = file.len() < end && members.last().is_some_and(is_whole);
+            damage = is_cut.then(|| "the file ends inside a block".to_owned());
         }
         Ok(Self {
             file,
