@@ -88,11 +88,12 @@ impl TarFile {
         }
         if damage.is_none() {
             // Tars are whole blocks: one that ends inside a block behind the last member was cut.
-            let is_whole = |member: &TarMember| {
-                let behind = member.offset.saturating_add(member.stored_size);
-                behind <= file.len()
-            };
-            let is_cut = file.len() < end && members.last().is_some_and(is_whole);
+            let ends = members
+                .iter()
+                .map(|member| member.offset.saturating_add(member.stored_size));
+            let last = ends.max().unwrap_or(0);
+            let is_whole = last <= file.len();
+            let is_cut = is_whole && file.len() < last.div_ceil(BLOCK).saturating_mul(BLOCK);
             damage = is_cut.then(|| "the file ends inside a block".to_owned());
         }
         Ok(Self {
