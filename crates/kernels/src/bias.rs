@@ -1,4 +1,4 @@
-//! Biases and rectifiers, one plane at a time.
+//! Sums and rectifiers between convolutions.
 
 use crate::simd::{Simd, dispatch, isa};
 
@@ -24,6 +24,21 @@ pub fn add_bias(values: &mut [f32], bias: f32, is_rectified: bool) {
     unsafe { add_bias_task(isa(), values, bias, is_rectified) }
 }
 
+#[allow(clippy::extra_unused_type_parameters)]
+#[inline(always)]
+unsafe fn add_rectified_body<S: Simd>(values: &mut [f32], others: &[f32]) {
+    for (value, other) in values.iter_mut().zip(others) {
+        *value = (*value + other).max(0.0);
+    }
+}
+dispatch!(unsafe fn add_rectified_task(values: &mut [f32], others: &[f32]) = add_rectified_body);
+
+/// Adds other values and replaces negative sums by 0.
+pub fn add_rectified(values: &mut [f32], others: &[f32]) {
+    // SAFETY: the body is safe code for slices.
+    unsafe { add_rectified_task(isa(), values, others) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +54,11 @@ mod tests {
                 add_bias_task(isa, &mut plain, 0.5, false);
                 add_bias_task(isa, &mut rectified, 0.5, true);
             }
+            let mut sums = values.clone();
+            // SAFETY: as above.
+            unsafe { add_rectified_task(isa, &mut sums, &[1.5; 41]) };
+            let expected = values.iter().map(|value| (value + 1.5).max(0.0));
+            assert!(expected.eq(sums));
             for ((value, plain), rectified) in values.iter().zip(plain).zip(rectified) {
                 assert_eq!((plain, rectified), (value + 0.5, (value + 0.5).max(0.0)));
             }

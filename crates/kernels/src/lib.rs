@@ -21,4 +21,4 @@ pub mod simd;
 mod winograd;
 
 pub use algorithm::{ConvAlgorithm, conv_algorithm, set_conv_algorithm};
-pub use bias::add_bias;
+pub use bias::{add_bias, add_rectified};

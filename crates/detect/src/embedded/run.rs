@@ -242,9 +242,7 @@ impl Step {
             }
             What::Add([a, b]) => {
                 let mut sum = self.owned(results, *b, buffers);
-                for (sum, a) in sum.values_mut().iter_mut().zip(read(results, *a).values()) {
-                    *sum = (*sum + a).max(0.0);
-                }
+                kernels::add_rectified(sum.values_mut(), read(results, *a).values());
                 sum
             }
             What::AddCoarse { fine, coarse } => {
@@ -364,24 +362,28 @@ fn split_picture(
         width: columns,
     };
     let values = map.values_mut();
-    values.fill(0.0);
     let table: [f32; 256] = std::array::from_fn(|value| (value as f32 - 127.5) / 127.5);
-    let pixels = picture.as_raw();
-    for (row, pixels) in pixels
-        .chunks_exact(3 * picture.width() as usize)
-        .enumerate()
-    {
-        let y = row + zeros;
+    let stride = 3 * picture.width() as usize;
+    for y in 0..2 * rows {
+        let pixels = y
+            .checked_sub(zeros)
+            .and_then(|row| picture.as_raw().chunks_exact(stride).nth(row));
         for odd in 0..2 {
             // The first pixel of this parity.
             let first = (odd + zeros) % 2;
-            let at = y / 2 * columns + (first + zeros) / 2;
             for channel in 0..3 {
-                let to = &mut values[(channel * 4 + y % 2 * 2 + odd) * plane + at..];
-                let pixels = pixels.get(3 * first + channel..).unwrap_or_default();
+                let at = (channel * 4 + y % 2 * 2 + odd) * plane + y / 2 * columns;
+                let to = &mut values[at..at + columns];
+                let pixels = pixels
+                    .and_then(|pixels| pixels.get(3 * first + channel..))
+                    .unwrap_or_default();
+                let (left, to) = to.split_at_mut((first + zeros) / 2);
+                let (to, right) = to.split_at_mut(pixels.len().div_ceil(6).min(to.len()));
+                left.fill(0.0);
                 for (to, &value) in to.iter_mut().zip(pixels.iter().step_by(6)) {
                     *to = table[usize::from(value)];
                 }
+                right.fill(0.0);
             }
         }
     }
