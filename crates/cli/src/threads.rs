@@ -52,7 +52,7 @@ fn default_threads() -> usize {
         .unwrap_or(1)
 }
 
-/// How many of `n` threads can run at once: a pool that fails to start cannot be tried again.
+/// Number of threads, up to `n`, that can run at once: a pool that fails to start cannot be tried again.
 fn startable(n: usize) -> usize {
     let done = Arc::new(AtomicBool::new(false));
     let mut started = Vec::with_capacity(n);

@@ -27,7 +27,7 @@ pub struct CurationConfig {
     pub dedup: DedupOptions,
     /// What is dropped by its tags.
     pub metadata: MetadataFilter,
-    /// What becomes a label.
+    /// Source of class labels.
     pub labels: Option<LabelSource>,
     /// List of contents that are never kept.
     pub exclude: Option<PathBuf>,

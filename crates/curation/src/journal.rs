@@ -64,7 +64,7 @@ pub enum Found {
     OtherSettings,
 }
 
-/// What the lines of a journal hold.
+/// Records and damage found in the lines of a journal.
 struct Lines {
     records: HashMap<String, Record>,
     n_damaged: usize,

@@ -44,7 +44,7 @@ pub enum InputError {
     /// The system refuses: no verdict on the file, which may be read the next time.
     #[error("{message}")]
     System {
-        /// What it said.
+        /// The message of the system.
         message: String,
         /// Whether a folder or archive is concerned, with everything in it.
         is_container: bool,

@@ -6,13 +6,13 @@ use super::{IdPattern, MetadataError, tags};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Which posts are wanted.
+/// A filter of posts by tags, rating and score.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetadataFilter {
     /// File with the posts, or `sidecar` for files beside each image.
     pub posts: Option<PathBuf>,
-    /// How a path names its post, in place of the built-in rule.
+    /// The pattern of ids in paths, in place of the built-in rule.
     pub id_pattern: Option<IdPattern>,
     /// Tags that a post must have, all of them.
     pub include_tags: Vec<String>,

@@ -1,4 +1,4 @@
-//! What becomes a label.
+//! Class labels of samples, from folders or tags.
 
 use super::post::Post;
 use super::tags::normalize;
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// What becomes a label: `folder`, or `tag:a,b,c`.
+/// Source of class labels: `folder`, or `tag:a,b,c`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LabelSource {

@@ -48,7 +48,7 @@ enum Match {
     Unreadable,
 }
 
-/// What a run tells about metadata.
+/// Counts of files without a post and of posts without a filtered field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MetadataSummary {
     /// Inputs without a post; those whose name can be read in two ways included.
