@@ -28,7 +28,7 @@ pub(crate) struct Product<'a> {
 }
 
 /// Row counts are padded to a multiple of this.
-pub(crate) const ROW_MULTIPLE: usize = 12;
+pub(crate) const ROW_MULTIPLE: usize = 6;
 
 /// `rows` rounded up for `Product::row_offsets` and `Product::c`.
 pub(crate) fn padded_rows(rows: usize) -> usize {
@@ -83,33 +83,35 @@ unsafe fn column_of_tiles<S: Simd, const ROWS: usize, const BLOCKS: usize>(
     p: Product,
     block: usize,
 ) {
-    let b_block = p.taps.len() * p.channels * S::LANES;
     let mut row = 0;
-    while row < p.row_offsets.len() {
-        // SAFETY: `row_offsets` is padded to a multiple of ROWS, the buffers by the caller's promise.
-        unsafe {
-            let mut at = [p.a; ROWS];
-            for (i, at) in at.iter_mut().enumerate() {
-                *at = p.a.add(*p.row_offsets.get_unchecked(row + i));
-            }
-            let b = p.b.add(block * b_block);
-            let c = p.c.add(block * p.c_block_stride + row * S::LANES);
-            tile::<S, ROWS, BLOCKS>(p, at, b, b_block, c);
+    // SAFETY: `row_offsets` is padded to a multiple of ROW_MULTIPLE, the buffers by the caller's promise.
+    unsafe {
+        while row + ROWS <= p.row_offsets.len() {
+            tile::<S, ROWS, BLOCKS>(p, row, block);
+            row += ROWS;
         }
-        row += ROWS;
+        while row < p.row_offsets.len() {
+            tile::<S, ROW_MULTIPLE, BLOCKS>(p, row, block);
+            row += ROW_MULTIPLE;
+        }
     }
 }
 
 #[inline(always)]
 unsafe fn tile<S: Simd, const ROWS: usize, const BLOCKS: usize>(
     p: Product,
-    at: [*const f32; ROWS],
-    b: *const f32,
-    b_block: usize,
-    c: *mut f32,
+    row: usize,
+    block: usize,
 ) {
+    let b_block = p.taps.len() * p.channels * S::LANES;
     // SAFETY: the caller's promise.
     unsafe {
+        let mut at = [p.a; ROWS];
+        for (i, at) in at.iter_mut().enumerate() {
+            *at = p.a.add(*p.row_offsets.get_unchecked(row + i));
+        }
+        let b = p.b.add(block * b_block);
+        let c = p.c.add(block * p.c_block_stride + row * S::LANES);
         let mut sums = [[S::zero(); BLOCKS]; ROWS];
         let mut b = b;
         for &tap in p.taps {

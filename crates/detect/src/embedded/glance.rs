@@ -11,7 +11,7 @@ use crate::shrink::resize_rgb;
 use crate::{Face, intersection_over_union};
 
 /// Longest side of an enlarged window.
-const WINDOW: u32 = 160;
+pub(super) const WINDOW: u32 = 160;
 /// Side of the face in it.
 const FACE: f32 = 56.0;
 /// Faces smaller than this in the common look get a second glance.

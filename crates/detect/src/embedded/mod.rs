@@ -14,6 +14,8 @@ pub mod network;
 mod run;
 mod weights;
 
+use std::borrow::Cow;
+
 use image::RgbImage;
 
 use crate::onnx::Placing;
@@ -63,6 +65,8 @@ const MIN_SIDE: f32 = 16.0;
 const DOUBTFUL: f32 = 0.05;
 /// What scores less is not returned even where any score will do: a picture has thousands of such cells.
 const NOISE: f32 = 0.01;
+// Windows get one look.
+const _: () = assert!(glance::WINDOW / 2 < MIN_LOOK);
 /// Canvases are padded to a multiple of the coarsest stride.
 const MULTIPLE: u32 = 32;
 
@@ -129,16 +133,21 @@ impl EmbeddedDetector {
         scale: f32,
         threshold: f32,
     ) -> Result<(), String> {
-        for i in glance::small(faces, scale, DOUBTFUL) {
-            if let Some((window, enlarged)) = Window::around(&faces[i], image) {
-                let looks = looks_for_all(enlarged.width().max(enlarged.height()));
-                let view = View {
-                    pixels: &enlarged,
-                    source: enlarged.dimensions(),
-                };
-                let seen = self.look_often(view, &looks, 1.0, threshold)?;
-                faces[i] = window.verdict(&seen, &faces[i], scale);
-            }
+        let windows: Vec<(usize, Window, RgbImage)> = glance::small(faces, scale, DOUBTFUL)
+            .into_iter()
+            .filter_map(|i| {
+                let (window, enlarged) = Window::around(&faces[i], image)?;
+                Some((i, window, enlarged))
+            })
+            .collect();
+        // One look at each is enough: half of a window is less than the least look.
+        let views = windows.iter().map(|(.., enlarged)| View::of(enlarged));
+        let looks: Vec<(View, u32)> = views.map(|view| (view, view.longest())).collect();
+        let seen = self.look(&looks, threshold)?;
+        for ((i, window, _), seen) in windows.iter().zip(seen) {
+            let sightings = seen.into_iter().map(|face| Sighting { face, look: 0 });
+            let seen = merge(sightings.collect(), MIN_IOU, 1.0);
+            faces[*i] = window.verdict(&seen, &faces[*i], scale);
         }
         Ok(())
     }
@@ -152,45 +161,54 @@ impl EmbeddedDetector {
         scale: f32,
         threshold: f32,
     ) -> Result<Vec<Face>, String> {
-        let longest = view.source.0.max(view.source.1);
+        let sides: Vec<(View, u32)> = looks.iter().map(|&(side, _)| (view, side)).collect();
+        let seen = self.look(&sides, threshold)?;
         let mut sightings = Vec::new();
-        for (i, &(side, largest)) in looks.iter().enumerate() {
-            let mut faces = Vec::new();
-            self.look(view, side, threshold, &mut faces)?;
-            let most = largest * longest as f32 / side as f32;
+        for (look, (&(side, largest), mut faces)) in looks.iter().zip(seen).enumerate() {
+            let most = largest * view.longest() as f32 / side as f32;
             faces.retain(|face| face.width() * face.height() <= most * most);
-            sightings.extend(faces.into_iter().map(|face| Sighting { face, look: i }));
+            sightings.extend(faces.into_iter().map(|face| Sighting { face, look }));
         }
         Ok(merge(sightings, MIN_IOU, scale))
     }
 
-    /// Runs the network on the picture shrunk to `longest_side`.
-    fn look(
-        &self,
-        View { pixels, source }: View,
-        longest_side: u32,
-        threshold: f32,
-        faces: &mut Vec<Face>,
-    ) -> Result<(), String> {
-        let size = fitted_size(source.0, source.1, longest_side);
-        let canvas = (
-            size.0.next_multiple_of(MULTIPLE),
-            size.1.next_multiple_of(MULTIPLE),
-        );
-        let resized;
-        let shown = if pixels.dimensions() == size {
-            pixels
-        } else {
-            resized = resize_rgb(pixels, size.0, size.1);
-            &resized
+    /// Runs the network on pictures shrunk to these longest sides: the faces in each. Those of one canvas run together.
+    fn look(&self, looks: &[(View, u32)], threshold: f32) -> Result<Vec<Vec<Face>>, String> {
+        let canvas = |&(view, side): &(View, u32)| {
+            let size = fitted_size(view.source.0, view.source.1, side);
+            (
+                size.0.next_multiple_of(MULTIPLE),
+                size.1.next_multiple_of(MULTIPLE),
+            )
         };
-        let placing = Placing::in_corner(source, size, canvas);
-        let outputs = self.network.run(shown, canvas);
-        for (level, output) in LEVELS.into_iter().zip(&outputs) {
-            let columns = canvas.0 as usize / level.stride;
-            decode::faces(output, level, columns, &placing, threshold, faces)?;
+        let mut seen: Vec<Vec<Face>> = looks.iter().map(|_| Vec::new()).collect();
+        let mut order: Vec<usize> = (0..looks.len()).collect();
+        order.sort_by_key(|&i| canvas(&looks[i]));
+        for group in order.chunk_by(|&i, &j| canvas(&looks[i]) == canvas(&looks[j])) {
+            let canvas = canvas(&looks[group[0]]);
+            let shown: Vec<Cow<RgbImage>> = group
+                .iter()
+                .map(|&i| {
+                    let (view, side) = looks[i];
+                    let size = fitted_size(view.source.0, view.source.1, side);
+                    if view.pixels.dimensions() == size {
+                        Cow::Borrowed(view.pixels)
+                    } else {
+                        Cow::Owned(resize_rgb(view.pixels, size.0, size.1))
+                    }
+                })
+                .collect();
+            let pictures: Vec<&RgbImage> = shown.iter().map(AsRef::as_ref).collect();
+            let results = self.network.run(&pictures, canvas);
+            for ((&i, picture), outputs) in group.iter().zip(&pictures).zip(&results) {
+                let placing = Placing::in_corner(looks[i].0.source, picture.dimensions(), canvas);
+                for (level, output) in LEVELS.into_iter().zip(outputs) {
+                    let columns = canvas.0 as usize / level.stride;
+                    decode::faces(output, level, columns, &placing, threshold, &mut seen[i])?;
+                }
+            }
         }
-        Ok(())
+        Ok(seen)
     }
 }
 
@@ -201,6 +219,19 @@ struct View<'a> {
     pixels: &'a RgbImage,
     /// The size that faces are given in.
     source: (u32, u32),
+}
+
+impl<'a> View<'a> {
+    fn of(pixels: &'a RgbImage) -> Self {
+        Self {
+            pixels,
+            source: pixels.dimensions(),
+        }
+    }
+
+    fn longest(self) -> u32 {
+        self.source.0.max(self.source.1)
+    }
 }
 
 /// The longest sides at which a picture is looked at for faces of all sizes, `finest`, its halves, and three quarters of

@@ -1,4 +1,4 @@
-//! The network on slices: one picture at a time, on the calling thread.
+//! The network on slices: pictures on canvases of one size, on the calling thread.
 //!
 //! An ONNX runtime multiplies matrices; our convolutions (Winograd's for kernels of 3x3) need half the time for the same
 //! numbers (`graph` is the network for such a runtime, and the yardstick in the tests).
@@ -14,10 +14,11 @@ use super::network::{INPUT, LAYERS, LEVELS, Operation, padding};
 use super::weights::Weights;
 use crate::onnx::Output;
 
-/// Numbers of one layer, `[channels, height, width]`.
+/// Numbers of one layer, `[pictures, channels, height, width]`.
 struct Map {
     /// At the start of it; the rest is left from earlier runs.
     buffer: Vec<f32>,
+    pictures: usize,
     channels: usize,
     height: usize,
     width: usize,
@@ -28,12 +29,16 @@ impl Map {
         self.height * self.width
     }
 
+    fn len(&self) -> usize {
+        self.pictures * self.channels * self.plane()
+    }
+
     fn values(&self) -> &[f32] {
-        &self.buffer[..self.channels * self.plane()]
+        &self.buffer[..self.len()]
     }
 
     fn values_mut(&mut self) -> &mut [f32] {
-        let len = self.channels * self.plane();
+        let len = self.len();
         &mut self.buffer[..len]
     }
 }
@@ -180,28 +185,30 @@ impl Network {
         })
     }
 
-    /// Runs the network on a picture in the upper left corner of a gray canvas whose sides are multiples of 32. A result
-    /// for each level.
-    pub fn run(&self, picture: &RgbImage, canvas: (u32, u32)) -> Vec<Output> {
+    /// Runs the network on pictures, each in the upper left corner of a gray canvas whose sides are multiples of 32. For
+    /// each picture a result for each level.
+    ///
+    /// Of a small canvas the layers have few positions, and reading their weights takes longer than multiplying them:
+    /// several pictures at once cost little more than one.
+    pub fn run(&self, pictures: &[&RgbImage], canvas: (u32, u32)) -> Vec<Vec<Output>> {
         let idle = || {
             self.idle
                 .lock()
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
         };
-        assert!(picture.width() <= canvas.0 && picture.height() <= canvas.1);
         let mut buffers = idle().pop().unwrap_or_default();
-        let outputs = parallel::alone(|| self.run_here(picture, canvas, &mut buffers));
+        let outputs = parallel::alone(|| self.run_here(pictures, canvas, &mut buffers));
         idle().push(buffers);
         outputs
     }
 
     fn run_here(
         &self,
-        picture: &RgbImage,
+        pictures: &[&RgbImage],
         canvas: (u32, u32),
         buffers: &mut Buffers,
-    ) -> Vec<Output> {
-        let mut results = vec![Some(split_picture(picture, canvas, self.zeros, buffers))];
+    ) -> Vec<Vec<Output>> {
+        let mut results = vec![Some(split_pictures(pictures, canvas, self.zeros, buffers))];
         for step in &self.steps {
             let result = step.run(&mut results, buffers);
             for &result in &step.last_read_here {
@@ -211,16 +218,19 @@ impl Network {
             }
             results.push(Some(result));
         }
-        let mut output = |&level: &usize| {
+        let mut outputs: Vec<Vec<Output>> = pictures.iter().map(|_| Vec::new()).collect();
+        for &level in &self.levels {
             let map = results[level].take().expect("levels are kept");
-            let output = Output {
-                shape: [1, map.channels, map.plane()],
-                values: map.values().to_vec(),
-            };
+            let values = map.values().chunks_exact(map.channels * map.plane());
+            for (outputs, values) in outputs.iter_mut().zip(values) {
+                outputs.push(Output {
+                    shape: [1, map.channels, map.plane()],
+                    values: values.to_vec(),
+                });
+            }
             buffers.give(map.buffer);
-            output
-        };
-        self.levels.iter().map(&mut output).collect()
+        }
+        outputs
     }
 }
 
@@ -277,8 +287,8 @@ fn add_twice(sum: &mut Map, coarse: &Map) {
     let (height, width) = (sum.height, sum.width);
     let rows = sum.values_mut().chunks_exact_mut(width).enumerate();
     for (row, sums) in rows {
-        let (channel, y) = (row / height, row % height);
-        let from = channel * coarse.plane() + y / 2 * coarse.width;
+        let (plane, y) = (row / height, row % height);
+        let from = plane * coarse.plane() + y / 2 * coarse.width;
         let values = &coarse.values()[from..from + coarse.width];
         for (pair, value) in sums.chunks_exact_mut(2).zip(values) {
             pair[0] += value;
@@ -290,13 +300,15 @@ fn add_twice(sum: &mut Map, coarse: &Map) {
 impl Convolution {
     fn run(&self, x: &Map, buffers: &mut Buffers) -> Map {
         let g = ConvGeometry {
+            n: x.pictures,
             h: x.height,
             w: x.width,
             ..self.geometry
         };
         let (height, width) = (g.out_height(), g.out_width());
         let mut y = Map {
-            buffer: buffers.take(g.co * height * width),
+            buffer: buffers.take(g.n * g.co * height * width),
+            pictures: g.n,
             channels: g.co,
             height,
             width,
@@ -310,7 +322,7 @@ impl Convolution {
             y.values_mut(),
         );
         let planes = y.values_mut().chunks_exact_mut(height * width);
-        for (plane, &bias) in planes.zip(&self.bias) {
+        for (plane, &bias) in planes.zip(self.bias.iter().cycle()) {
             kernels::add_bias(plane, bias, self.is_rectified);
         }
         y
@@ -341,28 +353,45 @@ fn split_geometry([co, ci, kernel, _]: [usize; 4], stride: usize) -> ConvGeometr
     geometry([co, 4 * ci, half, half], stride / 2, 0)
 }
 
-/// A picture on a gray canvas as numbers in `-1..=1`, `zeros` around it, each plane as four of even and odd rows and
-/// columns: `[12, rows / 2, columns / 2]`.
+/// Pictures on gray canvases as numbers in `-1..=1`, `zeros` around each, each plane as four of even and odd rows and
+/// columns: `[pictures, 12, rows / 2, columns / 2]`.
 ///
 /// Our kernels take channels 16 at a time: a kernel of even size and stride sees four times the channels through a
 /// quarter of the taps.
-fn split_picture(
-    picture: &RgbImage,
+fn split_pictures(
+    pictures: &[&RgbImage],
     (width, height): (u32, u32),
     zeros: usize,
     buffers: &mut Buffers,
 ) -> Map {
     let half = |side: u32| (side as usize + 2 * zeros).div_ceil(2);
     let (rows, columns) = (half(height), half(width));
-    let plane = rows * columns;
+    let len = 12 * rows * columns;
     let mut map = Map {
-        buffer: buffers.take(12 * plane),
+        buffer: buffers.take(pictures.len() * len),
+        pictures: pictures.len(),
         channels: 12,
         height: rows,
         width: columns,
     };
-    let values = map.values_mut();
     let table: [f32; 256] = std::array::from_fn(|value| (value as f32 - 127.5) / 127.5);
+    for (picture, values) in pictures.iter().zip(map.values_mut().chunks_exact_mut(len)) {
+        assert!(picture.width() <= width && picture.height() <= height);
+        split_picture(picture, columns, zeros, &table, values);
+    }
+    map
+}
+
+/// One picture of [`split_pictures`]; `table` has the number for each value.
+fn split_picture(
+    picture: &RgbImage,
+    columns: usize,
+    zeros: usize,
+    table: &[f32; 256],
+    values: &mut [f32],
+) {
+    let plane = values.len() / 12;
+    let rows = plane / columns;
     let stride = 3 * picture.width() as usize;
     for y in 0..2 * rows {
         let pixels = y
@@ -387,7 +416,6 @@ fn split_picture(
             }
         }
     }
-    map
 }
 
 /// Kernels `[.., kernel, kernel]` for split planes: `[.., 4, kernel / 2, kernel / 2]`.
@@ -441,7 +469,14 @@ mod tests {
             });
             let input = place(&picture, (width, height), canvas, (0, 0), &CODING);
             let expected = runner.run(input.values, canvas).unwrap();
-            let results = network.run(&picture, canvas);
+            let small = RgbImage::from_pixel(width.div_ceil(2), height, image::Rgb([9, 200, 90]));
+            let alone = network.run(&[&picture], canvas).remove(0);
+            let together = network.run(&[&small, &picture, &small], canvas);
+            assert_eq!(together.len(), 3);
+            let results = &together[1];
+            for (result, alone) in results.iter().zip(&alone) {
+                assert_eq!(result.values, alone.values, "{canvas:?}");
+            }
             assert_eq!(results.len(), expected.len());
             for (result, expected) in results.iter().zip(expected) {
                 let expected = expected.unwrap();
