@@ -1,4 +1,4 @@
-//! The memory allocator's settings for work that allocates and frees large tensors all the time.
+//! The memory allocator's settings: for work that allocates and frees large tensors all the time, and for images.
 
 /// Tells glibc to keep freed memory instead of handing it back to the system after each tensor.
 ///
@@ -13,10 +13,7 @@ pub fn tune_allocator() -> bool {
         /// What older releases of glibc accept at most.
         const MMAP_THRESHOLD_OLD: libc::c_int = 32 << 20;
         const TOP_PAD: libc::c_int = 64 << 20;
-        let set_by_user = std::env::vars_os().any(|(key, _)| {
-            key.to_str().is_some_and(|k| k.starts_with("MALLOC_")) || key == "GLIBC_TUNABLES"
-        });
-        if set_by_user {
+        if is_set_by_user() {
             return false;
         }
         // SAFETY: mallopt takes plain numbers and may be called at any time; it refuses bad ones by returning 0.
@@ -31,6 +28,27 @@ pub fn tune_allocator() -> bool {
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     false
+}
+
+/// Has glibc give blocks of 16 MiB or more back when they are freed: every thread keeps a heap of its own, and large
+/// images would leave each of them large for good. Called after [`tune_allocator`], before any thread starts.
+pub fn give_back_large_blocks() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    if !is_set_by_user() {
+        // SAFETY: as above.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, 16 << 20);
+            // With more than this the heaps of threads, which are small, get such blocks all the same.
+            libc::mallopt(libc::M_TOP_PAD, 1 << 20);
+        }
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn is_set_by_user() -> bool {
+    std::env::vars_os().any(|(key, _)| {
+        key.to_str().is_some_and(|k| k.starts_with("MALLOC_")) || key == "GLIBC_TUNABLES"
+    })
 }
 
 #[cfg(all(test, target_os = "linux", target_env = "gnu"))]

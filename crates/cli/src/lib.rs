@@ -29,6 +29,7 @@
 mod allocator;
 mod common;
 mod console;
+mod crash;
 mod interrupt;
 mod logging;
 mod memory;
@@ -42,12 +43,13 @@ mod terminal;
 mod threads;
 mod version;
 
-pub use allocator::tune_allocator;
+pub use allocator::{give_back_large_blocks, tune_allocator};
 pub use common::Common;
+pub use crash::crash_of;
 #[cfg(unix)]
 pub use interrupt::is_ignored;
 pub use interrupt::on_interrupt;
-pub use memory::{available_memory_bytes, peak_resident_bytes};
+pub use memory::{available_memory_bytes, limit_memory, parse_bytes, peak_resident_bytes};
 pub use output::{is_json, lossy, report, write_stdout};
 pub use pages::{PAGES_VARIABLE, parse};
 pub use printable::printable;

@@ -8,12 +8,70 @@ pub fn peak_resident_bytes() -> Option<u64> {
     )
 }
 
-/// Memory that new work can have without swapping, in bytes.
+/// Memory that new work can have without swapping, in bytes: of the machine, or of the container.
 pub fn available_memory_bytes() -> Option<u64> {
-    field(
+    let machine = field(
         &std::fs::read_to_string("/proc/meminfo").ok()?,
         "MemAvailable:",
-    )
+    )?;
+    Some(container_memory_bytes().map_or(machine, |container| container.min(machine)))
+}
+
+/// What the control group (version 2) of a container leaves.
+fn container_memory_bytes() -> Option<u64> {
+    let number = |name: &str| -> Option<u64> {
+        let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
+        text.trim().parse().ok()
+    };
+    // "max" where there is no limit.
+    let limit = number("memory.max")?;
+    Some(limit.saturating_sub(number("memory.current")?))
+}
+
+/// Has allocations fail beyond so many bytes of address space more than are in use, where the system can.
+pub fn limit_memory(bytes: u64) {
+    #[cfg(target_os = "linux")]
+    {
+        let used = std::fs::read_to_string("/proc/self/status")
+            .ok()
+            .and_then(|text| field(&text, "VmSize:"));
+        let limit = used.unwrap_or_default().saturating_add(bytes);
+        let mut now = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: both calls get a pointer to a limit that lives through them.
+        unsafe {
+            if libc::getrlimit(libc::RLIMIT_AS, &mut now) == 0 {
+                now.rlim_cur = now.rlim_cur.min(limit);
+                libc::setrlimit(libc::RLIMIT_AS, &now);
+            }
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = bytes;
+}
+
+/// A number of bytes as a person types it: `500M`, `8G`, `1.5GiB`, `1000000`; K, M, G and T are powers of 1024.
+///
+/// # Errors
+/// What is wrong with it, and what would be right.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(format!("'{text}' is no size: 500M, 8G")),
+    };
+    match digits.trim().parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => {
+            Ok((number * (1_u64 << shift) as f64) as u64)
+        }
+        _ => Err(format!("'{text}' is no size: 500M, 8G")),
+    }
 }
 
 /// `VmHWM:     1234 kB`
@@ -26,6 +84,17 @@ fn field(text: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_type_them() {
+        assert_eq!(parse_bytes("500M"), Ok(500 << 20));
+        assert_eq!(parse_bytes("1.5GiB"), Ok(3 << 29));
+        assert_eq!(parse_bytes("8 gb"), Ok(8 << 30));
+        assert_eq!(parse_bytes("1000000"), Ok(1_000_000));
+        for wrong in ["", "M", "-1G", "0", "inf", "5X", "nanG", "1e400", "8G8"] {
+            assert!(parse_bytes(wrong).unwrap_err().contains("500M"), "{wrong}");
+        }
+    }
 
     #[test]
     fn fields_are_found() {

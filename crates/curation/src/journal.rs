@@ -306,7 +306,7 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
 const SEAL: &[u8] = b",\"crc\":\"";
 
 /// A JSON object as a line whose last member is the CRC-32 of all before it.
-fn seal(value: &impl Serialize) -> io::Result<Vec<u8>> {
+pub(crate) fn seal(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value)?;
     line.pop();
     let crc = crc32fast::hash(&line);
@@ -316,7 +316,7 @@ fn seal(value: &impl Serialize) -> io::Result<Vec<u8>> {
 }
 
 /// The object of a line that fits its checksum.
-fn unseal<T: for<'de> Deserialize<'de>>(line: &[u8]) -> Option<T> {
+pub(crate) fn unseal<T: for<'de> Deserialize<'de>>(line: &[u8]) -> Option<T> {
     let line = line.strip_suffix(b"\"}\n")?;
     let (line, crc) = line.split_at_checked(line.len().checked_sub(8)?)?;
     let line = line.strip_suffix(SEAL)?;

@@ -5,6 +5,8 @@
 //! stops a run; inputs are only read; the same inputs and settings give the same bytes, whatever the number of threads
 //! and however often the run was killed on the way.
 
+pub mod apart;
+mod attempts;
 pub mod config;
 mod decide;
 mod exclude;
@@ -12,6 +14,7 @@ pub mod inputs;
 mod journal;
 pub mod manifest;
 pub mod measure;
+mod memory;
 pub mod metadata;
 mod pack;
 mod page;
@@ -20,5 +23,6 @@ mod read_errors;
 pub mod record;
 
 pub use config::CurationConfig;
+pub use memory::Memory;
 pub use pipeline::{CurationError, Event, RunOptions, SmallFaces, Stage, Summary, run};
 pub use read_errors::ReadErrors;

@@ -389,7 +389,8 @@ fn explain(reason: Reason) -> &'static str {
         Reason::Empty => "No bytes.",
         Reason::Truncated => "The file ends before the image does.",
         Reason::DecodeError => "Corrupt, or of a kind that is not supported.",
-        Reason::TooLarge => "More pixels than --max-pixels, or a bomb.",
+        Reason::TooLarge => "More pixels than --max-pixels, more memory than --memory, or a bomb.",
+        Reason::Crashed => "The program died of it, twice.",
         Reason::Excluded => "On the exclusion list.",
         Reason::Metadata => "Not wanted by tags, rating or score.",
         Reason::NoPost => {

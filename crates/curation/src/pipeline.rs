@@ -1,31 +1,37 @@
 //! The run: walk, measure what the journal lacks, decide, pack, record.
 
+use crate::apart::{Apart, Ending, measured, order};
+use crate::attempts::Attempts;
 use crate::config::CurationConfig;
 use crate::decide::{DecideError, Decisions, Drop, Evidence};
 use crate::exclude::{ExcludeError, ExcludeList};
 use crate::inputs::{Entry, WalkError, walk};
 use crate::journal::{Found, Journal};
 use crate::manifest::{self, Sample};
-use crate::measure::Measurer;
+use crate::measure::{Measured, Measurer};
+use crate::memory::Memory;
 use crate::metadata::{Matches, MetadataError, MetadataSummary, Post};
 use crate::pack::{PackError, pack};
 use crate::page;
 use crate::read_errors::ReadErrors;
 use crate::record::{Blob, Outcome, Reason, Record};
 use detect::embedded::EmbeddedDetector;
-use detect::{DetectError, Detector, DetectorSpec};
+use detect::{DetectError, DetectorSpec};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 /// What a run does besides its settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunOptions {
+#[derive(Clone, Copy, Default)]
+pub struct RunOptions<'a> {
     /// Write manifest and report, but no zip.
     pub dry_run: bool,
+    /// Memory of decoding.
+    pub memory: Memory,
+    /// Measures an input at which an earlier run died; without it no input is dropped as crashed.
+    pub apart: Option<&'a Apart<'a>>,
 }
 
 /// Which part of the run is going on.
@@ -178,7 +184,7 @@ pub fn run(
     inputs: &[PathBuf],
     out: &Path,
     config: &CurationConfig,
-    options: RunOptions,
+    options: RunOptions<'_>,
     on_event: &(dyn Fn(Event) + Sync),
 ) -> Result<Summary, CurationError> {
     let beside = Beside::new(out)?;
@@ -204,6 +210,7 @@ pub fn run(
     let fingerprint =
         Measurer::fingerprint(config, detector.as_ref(), &model_bytes(&config.detector)?);
     let (mut journal, found) = Journal::open(&beside.journal, &fingerprint)?;
+    let attempts = Attempts::open(&beside.journal)?;
     if found == Found::OtherSettings {
         on_event(Event::OtherSettings);
     }
@@ -225,8 +232,9 @@ pub fn run(
             &refused,
             &again,
             &mut journal,
-            config,
-            detector.as_ref(),
+            &attempts,
+            &Measurer::new(detector.as_ref(), config, options.memory),
+            (config, options.apart),
             on_event,
         )?;
         let records: Vec<Option<Record>> = entries
@@ -365,8 +373,9 @@ fn measure(
     refused: &[Option<Drop>],
     again: &HashSet<usize>,
     journal: &mut Journal,
-    config: &CurationConfig,
-    detector: &dyn Detector,
+    attempts: &Attempts,
+    measurer: &Measurer,
+    (config, apart): (&CurationConfig, Option<&Apart>),
     on_event: &(dyn Fn(Event) + Sync),
 ) -> Result<usize, CurationError> {
     for &i in again {
@@ -386,48 +395,94 @@ fn measure(
         total: wanted,
         done: wanted - todo.len(),
     });
-    let measurer = Measurer::new(detector, config);
-    let fresh = Mutex::new(Vec::with_capacity(todo.len()));
-    todo.par_iter()
+    let (suspects, others): (Vec<&Entry>, Vec<&Entry>) = todo
+        .into_iter()
+        .partition(|entry| attempts.died_at(&entry.source, &entry.stamp));
+    if !suspects.is_empty() {
+        tracing::warn!(
+            "an earlier run died while it measured {} images: they are measured one by one",
+            suspects.len()
+        );
+    }
+    let one = |entry: &Entry, is_suspect: bool| -> io::Result<Record> {
+        attempts.begin(&entry.source, &entry.stamp)?;
+        let record = match apart.filter(|_| is_suspect) {
+            Some(apart) => measure_apart(entry, journal, config, apart)?,
+            None => keep(entry, measurer.measure(entry), journal)?,
+        };
+        attempts.end(&entry.source, &entry.stamp)?;
+        let (failed, faces) = match &record.outcome {
+            Outcome::Failed { reason, .. } => (Some(*reason), 0),
+            Outcome::Picture(picture) => (None, picture.faces.len()),
+        };
+        on_event(Event::Step {
+            stage: Stage::Measure,
+            failed,
+            faces,
+        });
+        Ok(record)
+    };
+    let mut fresh = Vec::with_capacity(suspects.len() + others.len());
+    for entry in suspects {
+        fresh.push(one(entry, true)?);
+    }
+    let others = others
+        .par_iter()
         .with_max_len(1)
-        .try_for_each(|entry| -> io::Result<()> {
-            let mut measured = measurer.measure(entry);
-            let blobs = std::mem::take(&mut measured.blobs);
-            let slices: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
-            let is_verdict = measured.is_verdict();
-            let record = |places: &[Blob]| Record {
-                source: entry.source.clone(),
-                stamp: entry.stamp.clone(),
-                sha256: measured.sha256.clone(),
-                outcome: measured.outcome(places),
-            };
-            let record = match is_verdict {
-                true => journal.append(&slices, record)?,
-                false => record(&[]),
-            };
-            let (failed, faces) = match &record.outcome {
-                Outcome::Failed { reason, .. } => (Some(*reason), 0),
-                Outcome::Picture(picture) => (None, picture.faces.len()),
-            };
-            fresh
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .push(record);
-            on_event(Event::Step {
-                stage: Stage::Measure,
-                failed,
-                faces,
-            });
-            Ok(())
-        })?;
-    let fresh = fresh
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+        .map(|entry| one(entry, false));
+    fresh.extend(others.collect::<io::Result<Vec<Record>>>()?);
     let n = fresh.len();
     journal.remember(fresh);
     journal.sync()?;
     on_event(Event::End(Stage::Measure));
     Ok(n)
+}
+
+/// Writes measurements that hold until the input changes into the journal.
+fn keep(entry: &Entry, mut measured: Measured, journal: &Journal) -> io::Result<Record> {
+    let blobs = std::mem::take(&mut measured.blobs);
+    let slices: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
+    let is_verdict = measured.is_verdict();
+    let record = |places: &[Blob]| Record {
+        source: entry.source.clone(),
+        stamp: entry.stamp.clone(),
+        sha256: measured.sha256.clone(),
+        outcome: measured.outcome(places),
+    };
+    if is_verdict {
+        journal.append(&slices, record)
+    } else {
+        Ok(record(&[]))
+    }
+}
+
+/// Measures an input in a process of its own.
+fn measure_apart(
+    entry: &Entry,
+    journal: &Journal,
+    config: &CurationConfig,
+    apart: &Apart,
+) -> io::Result<Record> {
+    let read = match entry.read() {
+        Ok(bytes) => apart(&order(&entry.source, &bytes, config)?)?,
+        Err(error) => return keep(entry, Measured::unread(&error), journal),
+    };
+    let how = match read {
+        Ending::Measured(bytes) => return keep(entry, measured(&bytes)?, journal),
+        Ending::Crashed(how) => how,
+    };
+    journal.append(&[], |_| Record {
+        source: entry.source.clone(),
+        stamp: entry.stamp.clone(),
+        sha256: String::new(),
+        outcome: Outcome::Failed {
+            reason: Reason::Crashed,
+            detail: format!(
+                "the program died while it measured this, and so did a process that measured nothing else ({how}); it is \
+                 measured again when the file changes, if only its date"
+            ),
+        },
+    })
 }
 
 /// The inputs whose blobs do not read back: one damaged blob is seldom alone, and all are measured again in one pass.

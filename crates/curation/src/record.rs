@@ -126,6 +126,8 @@ pub enum Reason {
     DecodeError,
     /// More pixels or bytes than allowed.
     TooLarge,
+    /// The program died while it measured this, and so did a process that measured nothing else.
+    Crashed,
     /// On the exclusion list.
     Excluded,
     /// Not wanted by its tags, rating or score.

@@ -10,6 +10,7 @@ mod describe;
 mod exif;
 mod format;
 mod jpeg;
+mod memory;
 mod raster;
 mod stored;
 mod tiff;
@@ -18,6 +19,7 @@ pub use describe::describe;
 pub use exif::{orientation_from_exif, orientation_of};
 pub use format::Format;
 pub use jpeg::JpegFacts;
+pub use memory::memory_needed;
 pub use stored::{Header, Image, decode_stored, read_header};
 
 use image::{ColorType, DynamicImage, RgbImage};

@@ -19,7 +19,7 @@ pub use append::append_json_line;
 pub use content::{ForeignContent, cut_zip_length};
 pub use json_lines::{JsonLines, decode_text, parse_json, text_lines};
 pub use protected::{check_output, protect_input};
-pub use temporary::{Temporary, remove_stale, remove_temporaries};
+pub use temporary::{RemovedOnInterrupt, Temporary, remove_stale, remove_temporaries};
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -128,6 +128,24 @@ pub fn remove_temporaries() {
     }
 }
 
+/// A file with a name of its own that [`remove_temporaries`] removes too, for as long as this lives.
+#[derive(Debug)]
+pub struct RemovedOnInterrupt(PathBuf);
+
+impl RemovedOnInterrupt {
+    /// Registers the file.
+    pub fn new(path: &Path) -> Self {
+        lock(&LIVE).get_or_insert_default().insert(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for RemovedOnInterrupt {
+    fn drop(&mut self) {
+        lock(&LIVE).get_or_insert_default().remove(&self.0);
+    }
+}
+
 /// Removes temporaries in `folder` whose process is gone. Files of any other name are left alone.
 pub fn remove_stale(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {

@@ -43,6 +43,9 @@ pub enum Command {
         #[arg(value_name = "FILE")]
         check: Option<PathBuf>,
     },
+    /// Measure one image, for `run`
+    #[command(hide = true)]
+    MeasureApart,
 }
 
 /// Settings: a preset, then the recipe, then these flags.
@@ -257,6 +260,11 @@ pub struct RunArgs {
     /// Pictures with more pixels are refused before they are decoded [default: 100000000]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Files")]
     pub max_pixels: Option<u64>,
+
+    /// Memory of decoding, all threads together: 500M, 8G. Images that need more are dropped; without it they wait for
+    /// half of the free memory
+    #[arg(long, value_name = "SIZE", value_parser = cli::parse_bytes, help_heading = "Files")]
+    pub memory: Option<u64>,
 
     /// The colour behind transparent pictures, RRGGBB [default: ffffff]
     #[arg(long, value_parser = matte, value_name = "RRGGBB", help_heading = "Files")]

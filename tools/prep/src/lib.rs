@@ -3,6 +3,7 @@
 //! `run` does all of it; `inspect`, `verify` and `diff` look at what is there; `models` lists the detectors. The work is
 //! done by the crate `curation`; here are arguments, recipes, bars and words.
 
+mod apart;
 mod args;
 mod diff;
 mod inspect;
@@ -20,6 +21,7 @@ use args::{Args, Command};
 /// What the command could not do, with the file or flag named.
 pub fn main() -> anyhow::Result<()> {
     let args: Args = cli::parse()?;
+    cli::give_back_large_blocks();
     args.common.start()?;
     cli::on_interrupt(files::remove_temporaries)?;
     match args.command {
@@ -28,5 +30,6 @@ pub fn main() -> anyhow::Result<()> {
         Command::Verify { path } => inspect::verify(&path),
         Command::Diff { before, after } => diff::diff(&before, &after),
         Command::Models { check } => models::models(check.as_deref()),
+        Command::MeasureApart => apart::run(),
     }
 }

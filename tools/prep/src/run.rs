@@ -1,5 +1,6 @@
 //! `prep run`.
 
+use crate::apart::in_a_child;
 use crate::args::RunArgs;
 use crate::output;
 use crate::progress::Bars;
@@ -7,7 +8,7 @@ use crate::recipe::resolve;
 use anyhow::{Context, bail};
 use curation::metadata::MetadataSummary;
 use curation::record::Reason;
-use curation::{CurationConfig, RunOptions, Summary};
+use curation::{CurationConfig, Memory, RunOptions, Summary};
 use detect::DetectorSpec;
 use std::fmt::Write;
 
@@ -21,6 +22,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let bars = Bars::default();
     let options = RunOptions {
         dry_run: args.dry_run,
+        memory: memory(args),
+        apart: Some(&in_a_child),
     };
     let summary = curation::run(
         &resolved.inputs,
@@ -62,6 +65,15 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
         bail!("nothing was kept; {report} tells why");
     }
     Ok(())
+}
+
+/// Half of the free memory where nothing is asked for, the other half is for what lies beside the decoding.
+fn memory(args: &RunArgs) -> Memory {
+    match (args.memory, cli::available_memory_bytes()) {
+        (Some(bytes), _) => Memory::AtMost(bytes),
+        (None, Some(free)) => Memory::Preferred(free / 2),
+        (None, None) => Memory::default(),
+    }
 }
 
 /// Whether the default search may have missed small faces: many pictures have none.

@@ -25,7 +25,7 @@ pub(super) fn add_members(
         .file_name()
         .map(|name| show_name(name.as_encoded_bytes()).into());
     let mut speller = Speller::new(prefix);
-    let mut add = |raw: &[u8], page: CodePage, stamp: String, place: Place| {
+    let mut add = |raw: &[u8], page: CodePage, stamp: String, size: u64, place: Place| {
         let source = speller.spell(raw, page);
         let place = if is_safe(&source[prefix.len()..]) {
             place
@@ -36,6 +36,7 @@ pub(super) fn add_members(
             source,
             archive: archive.clone(),
             stamp,
+            size: size.min(MAX_FILE_BYTES),
             place,
         });
     };
@@ -46,7 +47,13 @@ pub(super) fn add_members(
                 if !member.is_folder() {
                     let stamp = format!("zip {:08x} {}", member.crc32, member.size);
                     let place = Place::Zip(zip.clone(), index);
-                    add(&member.name.raw, member.name.page, stamp, place);
+                    add(
+                        &member.name.raw,
+                        member.name.page,
+                        stamp,
+                        member.size,
+                        place,
+                    );
                 }
             }
         }
@@ -55,7 +62,7 @@ pub(super) fn add_members(
             for (index, member) in tar.members().iter().enumerate() {
                 let stamp = format!("tar {} {} {}", member.offset, member.size, member.time);
                 let place = Place::Tar(tar.clone(), index);
-                add(&member.name, CodePage::Unknown, stamp, place);
+                add(&member.name, CodePage::Unknown, stamp, member.size, place);
             }
             if let Some(message) = tar.damage() {
                 let message = format!("the tar is damaged from here on: {message}");

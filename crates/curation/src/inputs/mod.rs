@@ -23,6 +23,8 @@ pub struct Entry {
     pub archive: Option<Arc<str>>,
     /// Changes when the file does: size and time for files, checksum and size inside archives.
     pub stamp: String,
+    /// Bytes, as folder or archive tell; 0 where they do not.
+    pub size: u64,
     place: Place,
 }
 
@@ -164,6 +166,7 @@ fn unreadable(source: String, error: InputError) -> Entry {
         source,
         archive: None,
         stamp: "unreadable".to_owned(),
+        size: 0,
         place: Place::Unreadable(error),
     }
 }
@@ -181,6 +184,7 @@ fn file_entry(path: PathBuf, source: String) -> Entry {
                 source,
                 archive: None,
                 stamp: format!("file {} {}", meta.len(), time.as_nanos()),
+                size: meta.len().min(MAX_FILE_BYTES),
                 place: Place::File(path),
             }
         }

@@ -8,7 +8,7 @@ mod text;
 
 pub use blur::blur;
 pub use chroma::{blank_share, colour};
-pub(crate) use picture::{Measurer, framing};
+pub(crate) use picture::{Measured, Measurer, framing};
 pub use spectrum::effective_resolution;
 pub use text::text_share;
 

@@ -3,23 +3,31 @@
 use super::{blank_share, blur, colour, effective_resolution, round4, text_share};
 use crate::config::CurationConfig;
 use crate::inputs::{Entry, InputError};
+use crate::memory::{Memory, MemoryBudget};
 use crate::record::{Blob, CropRecord, FaceRecord, Outcome, PictureRecord, Reason};
-use decode::{DecodeError, Decoded, decode};
+use decode::{DecodeError, Decoded, decode, memory_needed};
 use dedup::{PictureHash, Thumb};
 use detect::crop::{Crop, CropOptions, crop};
 use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
 use image::RgbImage;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::io;
 
 /// Measurements before they are written: blobs apart from the record.
+#[derive(Serialize, Deserialize)]
 pub struct Measured {
     pub sha256: String,
+    #[serde(skip)]
     pub blobs: Vec<Vec<u8>>,
     outcome: Draft,
 }
 
+#[derive(Serialize, Deserialize)]
 enum Draft {
     Failed(Reason, String),
+    /// Too large for the memory of this run.
+    OutOfMemory(String),
     /// Blob places are filled in by [`Measured::outcome`], in order: thumb, then thumb and PNG of each crop.
     Picture(Box<PictureRecord>),
 }
@@ -38,6 +46,10 @@ impl Measured {
     pub fn outcome(self, places: &[Blob]) -> Outcome {
         match self.outcome {
             Draft::Failed(reason, detail) => Outcome::Failed { reason, detail },
+            Draft::OutOfMemory(detail) => Outcome::Failed {
+                reason: Reason::TooLarge,
+                detail,
+            },
             Draft::Picture(mut picture) => {
                 let mut places = places.iter().copied();
                 let mut next = || places.next().unwrap_or(NOWHERE);
@@ -54,9 +66,47 @@ impl Measured {
         }
     }
 
-    /// Whether this is a verdict on the content, which holds until the file changes. A read error is none.
+    /// Whether this is a verdict on the content, which holds until the file changes. A read error is none, nor is a lack
+    /// of memory.
     pub fn is_verdict(&self) -> bool {
-        !matches!(self.outcome, Draft::Failed(Reason::ReadError, _))
+        !matches!(
+            self.outcome,
+            Draft::Failed(Reason::ReadError, _) | Draft::OutOfMemory(_)
+        )
+    }
+
+    /// For another process: lengths of the blobs and the record in a line, then the blobs.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let lengths: Vec<usize> = self.blobs.iter().map(Vec::len).collect();
+        let mut bytes = serde_json::to_vec(&(lengths, self))?;
+        bytes.push(b'\n');
+        bytes.extend(self.blobs.iter().flatten());
+        Ok(bytes)
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) made.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (line, mut rest) = bytes.split_at(bytes.iter().position(|&byte| byte == b'\n')?);
+        rest = &rest[1..];
+        let (lengths, mut measured): (Vec<usize>, Self) = serde_json::from_slice(line).ok()?;
+        for length in lengths {
+            let blob;
+            (blob, rest) = rest.split_at_checked(length)?;
+            measured.blobs.push(blob.to_vec());
+        }
+        rest.is_empty().then_some(measured)
+    }
+
+    /// The outcome for an input that cannot be read.
+    pub fn unread(error: &InputError) -> Self {
+        let reason = match error {
+            InputError::Unreadable(_) => Reason::Unreadable,
+            InputError::System { .. } => Reason::ReadError,
+            InputError::NotAnArchive(_) => Reason::NotAPicture,
+            InputError::UnsafeName => Reason::UnsafeName,
+            InputError::TooLarge(_) => Reason::TooLarge,
+        };
+        Self::failed(String::new(), reason, error.to_string())
     }
 
     fn failed(sha256: String, reason: Reason, detail: String) -> Self {
@@ -76,13 +126,16 @@ pub struct Measurer<'a> {
     crop: CropOptions,
     /// Faces smaller than this get no crop; a looser `min_face` has it made later.
     min_crop: f32,
+    budget: MemoryBudget,
+    /// What needs more is not decoded.
+    max_memory: Option<u64>,
 }
 
 impl<'a> Measurer<'a> {
     /// Crops are kept up to this enlargement, so that a looser `max_upscale` needs no second look.
     const SPARE_UPSCALE: f32 = 2.0;
 
-    pub fn new(detector: &'a dyn Detector, config: &'a CurationConfig) -> Self {
+    pub fn new(detector: &'a dyn Detector, config: &'a CurationConfig, memory: Memory) -> Self {
         let default = detector.default_threshold();
         // Looser than asked for where that is cheap: tighter settings then only choose among what was measured.
         let detect = DetectOptions {
@@ -110,12 +163,19 @@ impl<'a> Measurer<'a> {
                 .detect
                 .min_face
                 .min(DetectOptions::default().min_face),
+            budget: MemoryBudget::new(match memory {
+                Memory::Preferred(bytes) | Memory::AtMost(bytes) => bytes,
+            }),
+            max_memory: match memory {
+                Memory::Preferred(_) => None,
+                Memory::AtMost(bytes) => Some(bytes),
+            },
         }
     }
 
     /// Everything that measurements depend on, as text: another text makes other measurements.
     pub fn fingerprint(config: &CurationConfig, detector: &dyn Detector, model: &[u8]) -> String {
-        let measurer = Measurer::new(detector, config);
+        let measurer = Measurer::new(detector, config, Memory::default());
         let crop = CropOptions {
             max_reflect: 0.0,
             max_upscale: 0.0,
@@ -136,23 +196,28 @@ impl<'a> Measurer<'a> {
 
     /// Measures one entry. Never fails as a whole, never panics.
     pub fn measure(&self, entry: &Entry) -> Measured {
+        if let Some(failed) = self.lack_of_memory(entry.size) {
+            return failed;
+        }
+        let mut share = self.budget.take(entry.size);
         let bytes = match entry.read() {
             Ok(bytes) => bytes,
-            Err(error) => {
-                let reason = match error {
-                    InputError::Unreadable(_) => Reason::Unreadable,
-                    InputError::System { .. } => Reason::ReadError,
-                    InputError::NotAnArchive(_) => Reason::NotAPicture,
-                    InputError::UnsafeName => Reason::UnsafeName,
-                    InputError::TooLarge(_) => Reason::TooLarge,
-                };
-                return Measured::failed(String::new(), reason, error.to_string());
-            }
+            Err(error) => return Measured::unread(&error),
         };
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let needed = memory_needed(&bytes, &self.config.decode);
+        if let Some(failed) = self.lack_of_memory(entry.size.saturating_add(needed)) {
+            return failed;
+        }
+        share.grow(needed);
+        self.measure_content(&entry.source, &bytes)
+    }
+
+    /// Measures the bytes of an entry called `source`. Never fails as a whole, never panics.
+    pub fn measure_content(&self, source: &str, bytes: &[u8]) -> Measured {
+        let sha256 = hex(&Sha256::digest(bytes));
         // A decoder that panics on a hostile file must cost that file only.
         let guarded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            self.measure_bytes(entry, &bytes)
+            self.measure_bytes(source, bytes)
         }));
         match guarded {
             Ok(Ok((picture, blobs))) => Measured {
@@ -169,9 +234,23 @@ impl<'a> Measurer<'a> {
         }
     }
 
+    /// The outcome for an input that needs more memory than there may be.
+    fn lack_of_memory(&self, bytes: u64) -> Option<Measured> {
+        let max = self.max_memory.filter(|max| bytes > *max)?;
+        Some(Measured {
+            sha256: String::new(),
+            blobs: Vec::new(),
+            outcome: Draft::OutOfMemory(format!(
+                "it takes up to {} MiB to decode, more than the {} MiB of --memory",
+                bytes.div_ceil(1 << 20),
+                max >> 20
+            )),
+        })
+    }
+
     fn measure_bytes(
         &self,
-        entry: &Entry,
+        source: &str,
         bytes: &[u8],
     ) -> Result<(PictureRecord, Vec<Vec<u8>>), Failure> {
         let decoded = decode(bytes, &self.config.decode).map_err(|e| {
@@ -203,7 +282,7 @@ impl<'a> Measurer<'a> {
             .detect(
                 &Picture {
                     image: &image,
-                    name: &entry.source,
+                    name: source,
                 },
                 &self.detect,
             )

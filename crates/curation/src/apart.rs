@@ -1,0 +1,82 @@
+//! Measuring an input in a process of its own: one that kills the program kills that process alone.
+//!
+//! A run that was killed cannot know whether an input was to blame (memory ran out, a decoder wrote where it must not) or
+//! somebody who stopped it. A child process measures such an input again: its parent sees how it ends.
+
+use crate::config::CurationConfig;
+use crate::measure::{Measured, Measurer};
+use crate::memory::Memory;
+use detect::DetectError;
+use serde::{Deserialize, Serialize};
+use std::io;
+
+/// How a child process ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// By itself, with what [`measure_apart`] gave.
+    Measured(Vec<u8>),
+    /// By a crash, in words.
+    Crashed(String),
+}
+
+/// Starts a child process that calls [`measure_apart`] with these bytes, and waits for its end.
+pub type Apart<'a> = dyn Fn(&[u8]) -> io::Result<Ending> + Sync + 'a;
+
+/// The first line of what the child is given; the bytes of the input follow.
+#[derive(Serialize, Deserialize)]
+struct Order {
+    source: String,
+    config: CurationConfig,
+}
+
+/// Why a child measured nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ApartError {
+    /// What came in is no order.
+    #[error("this is no order to measure something: {0}")]
+    Order(String),
+    /// The detector of the settings.
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    /// The result cannot be written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The bytes that have a child measure an input.
+///
+/// # Errors
+/// When the settings hold a path that is not UTF-8.
+pub(crate) fn order(source: &str, bytes: &[u8], config: &CurationConfig) -> io::Result<Vec<u8>> {
+    let mut order = serde_json::to_vec(&Order {
+        source: source.to_owned(),
+        config: config.clone(),
+    })?;
+    order.push(b'\n');
+    order.extend_from_slice(bytes);
+    Ok(order)
+}
+
+/// In the child: measures what was ordered. The result is for the parent.
+///
+/// # Errors
+/// When there is nothing to measure, or no detector to measure with.
+pub fn measure_apart(order: &[u8]) -> Result<Vec<u8>, ApartError> {
+    let wrong = |message: &str| ApartError::Order(message.to_owned());
+    let end = order.iter().position(|&byte| byte == b'\n');
+    let (line, bytes) = order.split_at(end.ok_or_else(|| wrong("it has no line"))?);
+    let Order { source, config } =
+        serde_json::from_slice(line).map_err(|e| wrong(&e.to_string()))?;
+    let detector = config.detector.load()?;
+    let measurer = Measurer::new(detector.as_ref(), &config, Memory::default());
+    Ok(measurer.measure_content(&source, &bytes[1..]).to_bytes()?)
+}
+
+/// In the parent: what the child measured.
+///
+/// # Errors
+/// When the child wrote something else.
+pub(crate) fn measured(bytes: &[u8]) -> io::Result<Measured> {
+    Measured::from_bytes(bytes)
+        .ok_or_else(|| io::Error::other("a child process wrote no measurement"))
+}

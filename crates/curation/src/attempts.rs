@@ -1,0 +1,186 @@
+//! Which inputs are being measured: the next run finds those at which the program died.
+//!
+//! `attempts.jsonl` in the folder of the journal has a sealed line for the beginning and the end of each measurement.
+//! Inputs that were begun and not ended are measured apart ([`crate::apart`]) by the next run. An interrupt (Ctrl-C,
+//! SIGTERM) removes the file: nothing was wrong then.
+
+use crate::journal::{seal, unseal};
+use files::RemovedOnInterrupt;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The file is written anew with what is not ended when it is longer.
+const MAX_LENGTH: u64 = 1 << 20;
+
+/// A line: a measurement begins or ends.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    source: String,
+    stamp: String,
+    is_over: bool,
+}
+
+/// The open file.
+#[derive(Debug)]
+pub struct Attempts {
+    path: PathBuf,
+    state: Mutex<State>,
+    _removed: RemovedOnInterrupt,
+}
+
+#[derive(Debug)]
+struct State {
+    file: File,
+    length: u64,
+    /// Stamps of what was begun and not ended, in this run or an earlier one, by source.
+    begun: HashMap<String, String>,
+}
+
+impl Attempts {
+    /// Opens or starts the file in `folder`.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let path = folder.join("attempts.jsonl");
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(e),
+        };
+        let mut begun = HashMap::new();
+        for line in bytes
+            .split_inclusive(|&b| b == b'\n')
+            .filter_map(unseal::<Line>)
+        {
+            if line.is_over {
+                begun.remove(&line.source);
+            } else {
+                begun.insert(line.source, line.stamp);
+            }
+        }
+        let removed = RemovedOnInterrupt::new(&path);
+        let (file, length) = write_anew(&path, &begun)?;
+        Ok(Self {
+            _removed: removed,
+            path,
+            state: Mutex::new(State {
+                file,
+                length,
+                begun,
+            }),
+        })
+    }
+
+    /// Whether the program died while it measured this content.
+    pub fn died_at(&self, source: &str, stamp: &str) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.begun.get(source).is_some_and(|begun| begun == stamp)
+    }
+
+    /// Notes that a measurement begins.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn begin(&self, source: &str, stamp: &str) -> io::Result<()> {
+        self.note(source, stamp, false)
+    }
+
+    /// Notes that it has ended, whatever came of it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn end(&self, source: &str, stamp: &str) -> io::Result<()> {
+        self.note(source, stamp, true)
+    }
+
+    fn note(&self, source: &str, stamp: &str, is_over: bool) -> io::Result<()> {
+        let line = line(source, stamp, is_over)?;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_over {
+            state.begun.remove(source);
+        } else {
+            state.begun.insert(source.to_owned(), stamp.to_owned());
+        }
+        if state.length > MAX_LENGTH {
+            (state.file, state.length) = write_anew(&self.path, &state.begun)?;
+        } else {
+            let written = state.file.write_all(&line);
+            written.map_err(|e| {
+                let text = format!("cannot write '{}': {e}", self.path.display());
+                io::Error::new(e.kind(), text)
+            })?;
+            state.length += line.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+fn line(source: &str, stamp: &str, is_over: bool) -> io::Result<Vec<u8>> {
+    seal(&Line {
+        source: source.to_owned(),
+        stamp: stamp.to_owned(),
+        is_over,
+    })
+}
+
+/// Replaces the file by one with these attempts, and opens it for more.
+fn write_anew(path: &Path, begun: &HashMap<String, String>) -> io::Result<(File, u64)> {
+    let mut bytes = Vec::new();
+    for (source, stamp) in begun {
+        bytes.extend(line(source, stamp, false)?);
+    }
+    files::write_bytes(path, &bytes)?;
+    let file = OpenOptions::new().append(true).open(path)?;
+    Ok((file, bytes.len() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_ended_is_found_by_the_next_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let attempts = Attempts::open(folder.path()).unwrap();
+        attempts.begin("a.png", "1").unwrap();
+        attempts.begin("b.png", "1").unwrap();
+        attempts.end("a.png", "1").unwrap();
+        drop(attempts);
+        for _ in 0..2 {
+            let attempts = Attempts::open(folder.path()).unwrap();
+            assert!(!attempts.died_at("a.png", "1"));
+            assert!(attempts.died_at("b.png", "1"));
+            assert!(!attempts.died_at("b.png", "2"));
+        }
+        let attempts = Attempts::open(folder.path()).unwrap();
+        attempts.end("b.png", "1").unwrap();
+        drop(attempts);
+        let attempts = Attempts::open(folder.path()).unwrap();
+        assert!(!attempts.died_at("b.png", "1"));
+    }
+
+    #[test]
+    fn the_file_stays_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let attempts = Attempts::open(folder.path()).unwrap();
+        attempts.begin("first", "s").unwrap();
+        for i in 0..6000 {
+            let source = format!("{i:0200}");
+            attempts.begin(&source, "s").unwrap();
+            attempts.end(&source, "s").unwrap();
+        }
+        let length = fs::metadata(folder.path().join("attempts.jsonl"))
+            .unwrap()
+            .len();
+        assert!(length < MAX_LENGTH + 1000, "{length}");
+        drop(attempts);
+        let attempts = Attempts::open(folder.path()).unwrap();
+        assert!(attempts.died_at("first", "s"));
+        assert_eq!(attempts.state.lock().unwrap().begun.len(), 1);
+    }
+}

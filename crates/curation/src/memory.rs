@@ -1,0 +1,151 @@
+//! A budget for the memory of all threads together.
+
+use std::cell::Cell;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Bytes that decoding may take at a time, all threads together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// A wish: an image that needs more is decoded while nothing else is.
+    Preferred(u64),
+    /// A limit: an image that needs more is dropped as too large, by this run.
+    AtMost(u64),
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::Preferred(u64::MAX)
+    }
+}
+
+thread_local! {
+    /// What this thread has taken. A thread that waits inside of its own share would wait for itself.
+    static TAKEN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Bytes that decoding may take at a time, over all threads.
+pub(crate) struct MemoryBudget {
+    total: u64,
+    shares: Mutex<Shares>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct Shares {
+    taken: u64,
+    /// Shares that are in use: not those whose owner waits for more.
+    n_running: usize,
+}
+
+/// A share of the budget, given back when dropped.
+pub(crate) struct Share<'a> {
+    budget: &'a MemoryBudget,
+    bytes: u64,
+}
+
+impl MemoryBudget {
+    pub fn new(total: u64) -> Self {
+        Self {
+            total,
+            shares: Mutex::default(),
+            returned: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shares> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `bytes` are free, or until nobody else runs: what needs more than all has all.
+    pub fn take(&self, bytes: u64) -> Share<'_> {
+        let mut share = Share {
+            budget: self,
+            bytes: 0,
+        };
+        self.wait(&mut share, bytes);
+        share
+    }
+
+    fn wait(&self, share: &mut Share<'_>, bytes: u64) {
+        let mut shares = self.lock();
+        if TAKEN.get() == share.bytes {
+            while shares.n_running > 0 && shares.taken.saturating_add(bytes) > self.total {
+                shares = self
+                    .returned
+                    .wait(shares)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        shares.taken += bytes;
+        shares.n_running += 1;
+        share.bytes += bytes;
+        TAKEN.set(TAKEN.get() + bytes);
+    }
+}
+
+impl Share<'_> {
+    /// Takes `bytes` more. Who waits keeps what he has, but stops nobody.
+    pub fn grow(&mut self, bytes: u64) {
+        self.budget.lock().n_running -= 1;
+        self.budget.returned.notify_all();
+        self.budget.wait(self, bytes);
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut shares = self.budget.lock();
+        shares.taken -= self.bytes;
+        shares.n_running -= 1;
+        TAKEN.set(TAKEN.get() - self.bytes);
+        self.budget.returned.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    /// The most that is in use at a time when `n` threads take `first`, then `second` more.
+    fn most_in_use(total: u64, n: usize, first: u64, second: u64) -> u64 {
+        let budget = MemoryBudget::new(total);
+        let (used, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..n {
+                scope.spawn(|| {
+                    let mut share = budget.take(first);
+                    share.grow(second);
+                    let now = used.fetch_add(first + second, Ordering::SeqCst) + first + second;
+                    most.fetch_max(now, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(5));
+                    used.fetch_sub(first + second, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(budget.lock().taken, 0);
+        most.into_inner()
+    }
+
+    #[test]
+    fn shares_stay_within_the_budget() {
+        assert!(most_in_use(100, 12, 5, 20) <= 100);
+        assert_eq!(most_in_use(100, 12, 10, 80), 90);
+    }
+
+    #[test]
+    fn what_needs_more_than_all_runs_alone() {
+        assert_eq!(most_in_use(100, 8, 30, 300), 330);
+    }
+
+    #[test]
+    fn a_thread_does_not_wait_for_itself() {
+        let budget = MemoryBudget::new(100);
+        let outer = budget.take(80);
+        let inner = budget.take(80);
+        drop(inner);
+        drop(outer);
+        assert_eq!(budget.lock().taken, 0);
+    }
+}

@@ -1,0 +1,60 @@
+//! A child process that measures one image of which the program may die.
+
+use anyhow::Context;
+use curation::apart::{Ending, measure_apart};
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
+
+/// Runs this program as `prep measure-apart`.
+///
+/// # Errors
+/// When no process can be started, or it refuses its work.
+pub fn in_a_child(order: &[u8]) -> io::Result<Ending> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["measure-apart", "--quiet", "--threads", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let stdin = child.stdin.take();
+    let output = std::thread::scope(|scope| {
+        // A child that dies early does not read to the end: its death says more than the broken pipe.
+        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(order)));
+        child.wait_with_output()
+    })?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    let words = words.lines().find(|line| !line.trim().is_empty());
+    if let Some(crash) = cli::crash_of(output.status) {
+        return Ok(Ending::Crashed(match words {
+            Some(words) => format!("{crash}: {words}"),
+            None => crash,
+        }));
+    }
+    if output.status.success() {
+        return Ok(Ending::Measured(output.stdout));
+    }
+    Err(io::Error::other(format!(
+        "a child process could not measure an image ({}): {}",
+        output.status,
+        words.unwrap_or("it said nothing")
+    )))
+}
+
+/// The child: reads an order from standard input, writes the measurement to standard output. It may have most of the free
+/// memory, so that it ends by itself before the system looks for a process to end.
+///
+/// # Errors
+/// When there is no order.
+pub fn run() -> anyhow::Result<()> {
+    if let Some(free) = cli::available_memory_bytes() {
+        cli::limit_memory(free / 10 * 9);
+    }
+    let mut order = Vec::new();
+    io::stdin()
+        .read_to_end(&mut order)
+        .context("cannot read standard input")?;
+    let measured = measure_apart(&order).context("`prep run` uses this command")?;
+    io::stdout()
+        .write_all(&measured)
+        .context("cannot write to standard output")
+}
