@@ -2,4 +2,5 @@
 
 pub mod drawn;
 pub mod faces;
+pub mod fuzz;
 pub mod zips;

@@ -5,6 +5,8 @@
 //! brings inputs and posts together. Nothing here guesses: a file that could belong to two posts belongs to none.
 
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod labels;
 mod matching;
 mod name;

@@ -364,4 +364,25 @@ mod tests {
         let read = Events::parse(&event(message(&[tag(), (8, 2, text)])));
         assert_eq!((read.scalars.len(), read.n_whole), (0, 1));
     }
+
+    #[test]
+    fn damaged_files_give_whole_scalars_alone() {
+        let file: Vec<u8> = [version(), loss(), loss(), loss()].concat();
+        let whole = Events::parse(&file);
+        assert_eq!((whole.scalars.len(), whole.n_damaged), (3, 0));
+        let tokens: [&[u8]; 3] = [b"\0\0\0\0\0\0\0\0", b"\x0a", b"\xff\xff\xff\xff"];
+        test_support::fuzz::fuzz(
+            "tfevents",
+            &[file],
+            &tokens,
+            |_| usize::MAX,
+            |bytes| {
+                let events = Events::parse(bytes);
+                for scalar in &events.scalars {
+                    assert!(whole.scalars.contains(scalar), "{scalar:?}");
+                }
+                events.n_damaged == 0 && !events.is_cut
+            },
+        );
+    }
 }
