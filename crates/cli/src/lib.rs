@@ -34,7 +34,6 @@ mod logging;
 mod memory;
 mod output;
 mod pages;
-mod printable;
 mod progress;
 mod rate;
 mod run;
@@ -44,13 +43,13 @@ mod version;
 
 pub use allocator::tune_allocator;
 pub use common::Common;
+pub use files::printable;
 #[cfg(unix)]
 pub use interrupt::is_ignored;
 pub use interrupt::on_interrupt;
 pub use memory::{available_memory_bytes, peak_resident_bytes};
 pub use output::{is_json, lossy, report, write_stdout};
 pub use pages::{PAGES_VARIABLE, parse};
-pub use printable::printable;
 pub use progress::Progress;
 pub use run::{Leave, run_main};
 pub use version::{build_facts, version};
