@@ -271,19 +271,27 @@ fn with_pickles<T>(
                     TensorReader::new(archive.storages("constants"), n),
                 ));
             }
-            with(&parts)
+            let result = with(&parts);
+            // What was not looked at any more explains any other error.
+            main.check_budget()?;
+            constants.map_or(Ok(()), |pickle| pickle.check_budget())?;
+            result
         }
         Container::TorchLegacy => {
             let file = LegacyFile::parse(data, limits)?;
-            with(&[(
+            let result = with(&[(
                 "",
                 file.pickle.root(),
                 TensorReader::new(file.storages.clone(), n),
-            )])
+            )]);
+            file.pickle.check_budget()?;
+            result
         }
         Container::Pickle => {
             let pickle = Pickle::parse(data, limits)?;
-            with(&[("", pickle.root(), TensorReader::new(Default::default(), n))])
+            let result = with(&[("", pickle.root(), TensorReader::new(Default::default(), n))]);
+            pickle.check_budget()?;
+            result
         }
         Container::SafeTensors => Err(layout!("a safetensors file holds no pickle")),
     }
@@ -371,7 +379,7 @@ fn container(data: &[u8]) -> Result<Container> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Error::Io {
+    files::read_input(path, u64::MAX).map_err(|error| Error::Io {
         path: path.to_owned(),
         error,
     })

@@ -135,7 +135,7 @@ pub fn resolve(
 
 /// Whether a file holds networks or at least named tensors, whole.
 fn is_readable(path: &Path) -> std::result::Result<(), String> {
-    let data = std::fs::read(path).map_err(|e| e.to_string())?;
+    let data = files::read_input(path, u64::MAX).map_err(|e| e.to_string())?;
     let Err(error) = crate::read_checkpoint_bytes(&data, "") else {
         return Ok(());
     };
