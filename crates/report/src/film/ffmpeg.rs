@@ -81,6 +81,12 @@ impl Ffmpeg {
         })
     }
 
+    /// The file that is written.
+    fn target(&self) -> String {
+        let target = self.file.as_ref().map(AtomicFile::target);
+        target.unwrap_or(Path::new("")).display().to_string()
+    }
+
     /// Ends ffmpeg and tells whether it is content.
     fn wait(&mut self) -> Result<(), FilmError> {
         let Some(process) = self.process.take() else {
@@ -96,8 +102,16 @@ impl Ffmpeg {
         let complaints = complaints.join().unwrap_or_default();
         match status.success() {
             true => Ok(()),
-            false if complaints.is_empty() => Err(FilmError::Ffmpeg(status.to_string())),
-            false => Err(FilmError::Ffmpeg(complaints)),
+            false => {
+                let what = match complaints.is_empty() {
+                    true => status.to_string(),
+                    false => complaints,
+                };
+                let target = self.target();
+                Err(FilmError::Ffmpeg(format!(
+                    "cannot write '{target}': {what}"
+                )))
+            }
         }
     }
 }
@@ -111,7 +125,10 @@ impl Writer for Ffmpeg {
             if let Err(broken) = process.input.write_all(frame) {
                 // The pipe broke because ffmpeg gave up: its own words are better.
                 self.wait()?;
-                return Err(broken.into());
+                let target = self.target();
+                return Err(FilmError::Ffmpeg(format!(
+                    "cannot write '{target}': {broken}"
+                )));
             }
         }
         Ok(())
