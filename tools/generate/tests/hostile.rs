@@ -113,7 +113,7 @@ fn wrong_files_and_folders_are_named() {
         ),
         (
             list(&["grid", "-n", &network, "--seeds=1", "-o", "file/a.png"]),
-            "file/a.png",
+            "cannot make the folder 'file'",
         ),
         (
             list(&["grid", "-n", &network, "--seeds=0-9999", "--cols=10000"]),
