@@ -70,7 +70,16 @@ impl Ffmpeg {
             let _ = stderr.read_to_end(&mut text);
             String::from_utf8_lossy(&text).trim().to_owned()
         };
-        let complaints = std::thread::Builder::new().spawn(read)?;
+        let complaints = match std::thread::Builder::new().spawn(read) {
+            Ok(complaints) => complaints,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(FilmError::Ffmpeg(format!(
+                    "cannot start a thread that listens to it (see `ulimit -u`): {error}"
+                )));
+            }
+        };
         Ok(Self {
             process: Some(Process {
                 child,
