@@ -1,6 +1,8 @@
 //! What one program leaves, broken or in the wrong place, in the hands of the next: an error that names it, nothing left.
 
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::process::Command;
 
 use e2e::{call, pack_faces};
 
@@ -134,4 +136,87 @@ fn what_is_broken_or_misplaced_is_named_and_nothing_is_left() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The end of a program that must fail within a minute, and what it said.
+#[cfg(unix)]
+fn failed(dir: &Path, program: &str, arguments: &str) -> (Option<i32>, String) {
+    use std::io::Read;
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+    let mut command = call(dir, program, arguments);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("{program} {arguments} waits");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    (child.wait().unwrap().code(), said)
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_in_place_of_files_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    pack_faces(dir, 12);
+    let made = Command::new("mkfifo").arg(dir.join("pipe")).status();
+    assert!(made.unwrap().success());
+    std::fs::create_dir(dir.join("run")).unwrap();
+    for (program, arguments) in [
+        ("prep", "run pipe --out x.zip"),
+        ("prep", "run @pipe --out x.zip"),
+        ("prep", "run dump/pictures --out x.zip --recipe pipe"),
+        ("prep", "run dump/pictures --out x.zip --metadata pipe"),
+        ("prep", "run dump/pictures --out x.zip --exclude pipe"),
+        (
+            "prep",
+            "run dump/pictures --out x.zip --detector boxes:pipe",
+        ),
+        ("prep", "run dump/pictures --out x.zip --detector onnx:pipe"),
+        (
+            "prep",
+            "run dump/pictures --out x.zip --detector cascade:pipe",
+        ),
+        ("prep", "verify pipe"),
+        ("prep", "diff pipe faces.manifest.jsonl"),
+        ("train", "--data pipe --outdir r --cfg tiny32"),
+        (
+            "train",
+            "--data faces.zip --outdir r --cfg tiny32 --init-from pipe",
+        ),
+        ("train", "--config pipe --data faces.zip --outdir r"),
+        (
+            "eval",
+            "images pipe dump/pictures --features random-inception-small",
+        ),
+        ("eval", "weights --from pipe"),
+        (
+            "eval",
+            "metrics --network pipe --data faces.zip --metrics fid50 --features random-inception-small",
+        ),
+        ("generate", "describe pipe"),
+    ] {
+        let (code, said) = failed(dir, program, arguments);
+        assert_eq!(code, Some(1), "{program} {arguments}: {said}");
+        assert!(
+            said.contains("pipe") && said.contains("it is a pipe"),
+            "{program} {arguments}: {said}"
+        );
+    }
+    assert!(!dir.join("x.zip").exists() && !dir.join("r").exists());
 }

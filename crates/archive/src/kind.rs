@@ -1,6 +1,5 @@
 //! Archives told by content, and words for files that are none.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -66,7 +65,7 @@ fn is_tar_header(head: &[u8]) -> bool {
 
 fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    File::open(path)?.take(512).read_to_end(&mut head)?;
+    files::open_input(path)?.take(512).read_to_end(&mut head)?;
     Ok(head)
 }
 

@@ -14,6 +14,7 @@ pub mod names;
 mod shared_file;
 mod system_files;
 mod tar_file;
+mod tar_metered;
 mod tar_sparse;
 mod zip_directory;
 mod zip_file;

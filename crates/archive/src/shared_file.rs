@@ -17,9 +17,9 @@ impl SharedFile {
     /// Opens a file for reading.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system refuses, or `path` is a pipe, a socket or a device.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = files::open_input(path)?;
         let size = file.metadata()?.len();
         Ok(Self {
             file: Arc::new(file),

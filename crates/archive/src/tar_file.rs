@@ -8,6 +8,7 @@ use tar::EntryType;
 
 use crate::error::ArchiveError;
 use crate::shared_file::SharedFile;
+use crate::tar_metered::Metered;
 use crate::tar_sparse::SparseMap;
 
 /// A tar on disk: v7, ustar, GNU or pax, also several of them in one file.
@@ -51,7 +52,8 @@ impl TarFile {
     /// When the file cannot be read.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         let file = SharedFile::open(path)?;
-        let mut archive = tar::Archive::new(file.at(0));
+        let (source, meter) = Metered::new(file.at(0));
+        let mut archive = tar::Archive::new(source);
         // Tars that were joined end to end are read as one.
         archive.set_ignore_zeros(true);
         let mut members: Vec<TarMember> = Vec::new();
@@ -59,7 +61,11 @@ impl TarFile {
         let mut damage = None;
         // Position behind the last header and its bytes.
         let mut end = 0;
-        for entry in archive.entries_with_seek()? {
+        let mut entries = archive.entries_with_seek()?;
+        while let Some(entry) = {
+            meter.reset();
+            entries.next()
+        } {
             let found = entry.and_then(|entry| {
                 let behind = entry.raw_file_position().saturating_add(entry.size());
                 end = behind.checked_next_multiple_of(BLOCK).unwrap_or(u64::MAX);
@@ -77,13 +83,13 @@ impl TarFile {
                 }
             };
             // A hard link has the bytes of a member before it.
-            if let Some(&target) = target.and_then(|target| by_name.get(&target)) {
+            if let Some(&target) = target.and_then(|target| by_name.get(plain_name(&target))) {
                 let target = &members[target];
                 (member.offset, member.size) = (target.offset, target.size);
                 member.stored_size = target.stored_size;
                 member.place = target.place.clone();
             }
-            by_name.insert(member.name.clone(), members.len());
+            by_name.insert(plain_name(&member.name).to_vec(), members.len());
             members.push(member);
         }
         if damage.is_none() {
@@ -135,6 +141,30 @@ impl TarFile {
             ),
         };
         bytes.ok_or_else(|| ArchiveError::CutShort("the tar ends before this file does".to_owned()))
+    }
+}
+
+/// A name as links and members are compared: tar writes `a`, `./a` and `.//a` for one file.
+fn plain_name(mut name: &[u8]) -> &[u8] {
+    while let Some(rest) = name.strip_prefix(b"./") {
+        name = rest;
+        while let Some(rest) = name.strip_prefix(b"/") {
+            name = rest;
+        }
+    }
+    name
+}
+
+/// The beginning of a name that no system has, and the reason why its member is not read.
+fn without_long_name(member: &mut TarMember) {
+    const LONGEST: usize = 32 << 10;
+    const KEPT: usize = 200;
+    let n = member.name.len();
+    if n > LONGEST {
+        member.name.truncate(KEPT);
+        member.place = Place::Nothing(format!(
+            "its name has {n} bytes, and systems have room for 4096"
+        ));
     }
 }
 
@@ -201,7 +231,7 @@ fn member_of<R: Read>(mut entry: tar::Entry<'_, R>, file: &SharedFile) -> std::i
         .filter(|_| kind.is_hard_link())
         .map(std::borrow::Cow::into_owned);
     let time = entry.header().mtime().unwrap_or(0);
-    let member = TarMember {
+    let mut member = TarMember {
         name,
         offset,
         size,
@@ -209,5 +239,6 @@ fn member_of<R: Read>(mut entry: tar::Entry<'_, R>, file: &SharedFile) -> std::i
         time,
         place,
     };
+    without_long_name(&mut member);
     Ok(Some((member, target)))
 }

@@ -13,6 +13,9 @@ const RECORD: &[u8] = b"PK\x01\x02";
 const SIGNATURE: &[u8] = b"PK\x05\x05";
 const RECORD_BYTES: usize = 46;
 
+/// Bytes of a directory, which is read as a whole: 20 million members with names of 60 bytes.
+const MAX_BYTES: u64 = 2 << 30;
+
 /// The name of a zip member as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZipName {
@@ -39,6 +42,8 @@ pub struct ZipMember {
     pub(crate) is_link: bool,
     /// Position of its local header in the file.
     pub(crate) header: u64,
+    /// Whether its bytes run into the next member: the members of a sound zip share none.
+    pub(crate) is_overlapping: bool,
 }
 
 impl ZipMember {
@@ -64,6 +69,13 @@ pub(crate) fn read_directory(file: &SharedFile) -> Result<Option<Vec<ZipMember>>
     let shift = start.checked_sub(end.offset).ok_or_else(|| {
         ArchiveError::CutShort("some of the zip is missing before its end".to_owned())
     })?;
+    if end.size > MAX_BYTES {
+        return Err(ArchiveError::Damaged(format!(
+            "its directory is said to have {} bytes, and at most {} MiB are read",
+            end.size,
+            MAX_BYTES >> 20
+        )));
+    }
     let directory = file.read_range(start, end.size)?;
     let mut members = Vec::with_capacity((end.size as usize / (RECORD_BYTES + 20)).min(1 << 24));
     let mut rest = directory.as_slice();
@@ -78,7 +90,25 @@ pub(crate) fn read_directory(file: &SharedFile) -> Result<Option<Vec<ZipMember>>
         members.push(member);
         rest = behind;
     }
+    mark_overlapping(&mut members);
     Ok(Some(members))
+}
+
+/// Finds members whose bytes run into the next one's. Such zips unpack to any multiple of their size, whatever a member
+/// alone may be packed to.
+///
+/// Only local headers tell how long names are there, so that a member has at least the fixed part and its bytes.
+fn mark_overlapping(members: &mut [ZipMember]) {
+    const LOCAL_HEADER: u64 = 30;
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    // Folders that stand at the place of a file come before it.
+    order.sort_by_key(|&i| (members[i].header, members[i].packed_size, i));
+    for pair in order.windows(2) {
+        let next = members[pair[1]].header;
+        let member = &mut members[pair[0]];
+        let end = member.header.saturating_add(LOCAL_HEADER);
+        member.is_overlapping = end.saturating_add(member.packed_size) > next;
+    }
 }
 
 /// Size and position of the directory, from the end of a zip.
@@ -188,6 +218,7 @@ fn read_record(bytes: &[u8], shift: u64) -> Option<(ZipMember, &[u8])> {
         flags,
         is_link: field(4)? >> 8 == UNIX && mode & 0o170_000 == 0o120_000,
         header: long(42)?.into(),
+        is_overlapping: false,
     };
     read_extra(&mut member, extra);
     member.header = member.header.checked_add(shift)?;

@@ -154,6 +154,11 @@ fn refuse(member: &ZipMember) -> Result<(), ArchiveError> {
             member.method
         ));
     }
+    if member.is_overlapping {
+        return Err(ArchiveError::Damaged(
+            "its bytes are also those of the next member".to_owned(),
+        ));
+    }
     if member.is_link {
         return unsupported("a link to another file: pack that file itself".to_owned());
     }

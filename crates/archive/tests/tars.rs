@@ -291,3 +291,70 @@ fn a_size_that_no_file_has_ends_the_list_with_damage() {
         assert!(tar.damage().is_some() || tar.members().len() == 2, "{size}");
     }
 }
+
+#[test]
+fn headers_as_long_as_the_file_claims_end_the_list() {
+    const CLAIMED: u64 = 4 << 30;
+    for kind in [b'L', b'K', b'x'] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bytes = file(b"a.png", b"one", b'0', GNU);
+        bytes.extend(tar_header(b"././@LongLink", CLAIMED, kind, GNU));
+        let path = write(folder.path(), "x.tar", &bytes);
+        // Holes take no space on the disk.
+        let long = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        long.set_len(bytes.len() as u64 + CLAIMED + 1024).unwrap();
+        let tar = TarFile::open(&path).unwrap();
+        let names: Vec<_> = tar.members().iter().map(|m| m.name.clone()).collect();
+        assert_eq!(names, [b"a.png"], "{}", char::from(kind));
+        let damage = tar.damage().unwrap();
+        assert!(damage.contains("more than 4 MiB"), "{damage}");
+    }
+}
+
+#[test]
+fn a_long_name_is_read_and_an_impossible_one_named() {
+    let long = |n: usize| {
+        let name = vec![b'n'; n];
+        [
+            file(b"././@LongLink", &[name, vec![0]].concat(), b'L', GNU),
+            file(b"short", b"one", b'0', GNU),
+        ]
+        .concat()
+    };
+    let bytes = [
+        long(4000),
+        long(100_000),
+        file(b"b.png", b"two", b'0', GNU),
+        END.to_vec(),
+    ]
+    .concat();
+    let tar = open(&bytes);
+    assert_eq!(tar.damage(), None);
+    let lengths: Vec<usize> = tar.members().iter().map(|m| m.name.len()).collect();
+    assert_eq!(lengths, [4000, 200, 5]);
+    assert_eq!(tar.read_limited(0, 10).unwrap(), b"one");
+    let error = tar.read_limited(1, 10).unwrap_err().to_string();
+    assert!(error.contains("100000 bytes"), "{error}");
+    assert_eq!(tar.read_limited(2, 10).unwrap(), b"two");
+}
+
+#[test]
+fn hard_links_are_found_with_and_without_a_dot_in_front() {
+    let link = |name: &[u8], target: &[u8]| {
+        let mut header = tar_header(name, 0, b'1', USTAR);
+        header[157..157 + target.len()].copy_from_slice(target);
+        seal(&mut header);
+        header.to_vec()
+    };
+    let bytes = [
+        file(b"./a.png", b"one", b'0', USTAR),
+        file(b"b.png", b"two", b'0', USTAR),
+        link(b"c.png", b"a.png"),
+        link(b"./d.png", b"./b.png"),
+        END.to_vec(),
+    ]
+    .concat();
+    let found = contents(&bytes);
+    let bytes: Vec<&[u8]> = found.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+    assert_eq!(bytes, [b"one", b"two", b"one", b"two"]);
+}

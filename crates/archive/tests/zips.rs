@@ -241,3 +241,59 @@ fn a_position_that_no_file_has_is_damage() {
     let error = open(&bytes).unwrap().read(0).unwrap_err();
     assert!(matches!(error, ArchiveError::Damaged(_)), "{error:?}");
 }
+
+#[test]
+fn members_that_share_bytes_are_refused_by_name() {
+    // Every record but the last names the first member.
+    let mut bytes = zip(&[
+        member(b"a.png", &[7; 1000]),
+        member(b"b.png", &[8; 1000]),
+        member(b"c.png", &[9; 1000]),
+    ]);
+    let second = bytes.windows(4).rposition(|w| w == b"PK\x01\x02").unwrap();
+    let records: Vec<usize> = (0..bytes.len() - 4)
+        .filter(|&at| bytes[at..].starts_with(b"PK\x01\x02"))
+        .collect();
+    assert_eq!((records.len(), records[2]), (3, second));
+    // The record of b has the place and the checksum of a.
+    let (a, b) = (records[0], records[1]);
+    bytes.copy_within(a + 16..a + 20, b + 16);
+    bytes.copy_within(a + 42..a + 46, b + 42);
+    let sharing = open(&bytes).unwrap();
+    let read = |i: usize| sharing.read(i).map_err(|e| e.to_string());
+    assert_eq!(
+        read(0).unwrap_err(),
+        "damaged: its bytes are also those of the next member"
+    );
+    assert_eq!(read(1).unwrap(), [7; 1000]);
+    assert_eq!(read(2).unwrap(), [9; 1000]);
+    // A size that runs over all that follows costs that member alone.
+    let mut bytes = zip(&[member(b"a.png", &[7; 1000]), member(b"b.png", &[8; 1000])]);
+    let at = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+    bytes[at + 20..at + 24].copy_from_slice(&2000u32.to_le_bytes());
+    bytes[at + 24..at + 28].copy_from_slice(&2000u32.to_le_bytes());
+    let zip = open(&bytes).unwrap();
+    assert!(zip.read(0).is_err());
+    assert_eq!(zip.read(1).unwrap(), [8; 1000]);
+}
+
+#[test]
+fn a_directory_of_gigabytes_is_refused_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let end64 = zip_with(&[], true);
+    let path = folder.path().join("x.zip");
+    let hole = 3u64 << 30;
+    let mut end = end64.clone();
+    end[40..48].copy_from_slice(&hole.to_le_bytes());
+    end[48..56].copy_from_slice(&0u64.to_le_bytes());
+    let locator = end.windows(4).position(|w| w == b"PK\x06\x07").unwrap();
+    end[locator + 8..locator + 16].copy_from_slice(&hole.to_le_bytes());
+    {
+        use std::io::{Seek, SeekFrom, Write};
+        let mut file = std::fs::File::create(&path).unwrap();
+        file.seek(SeekFrom::Start(hole)).unwrap();
+        file.write_all(&end).unwrap();
+    }
+    let error = ZipFile::open(&path).unwrap_err().to_string();
+    assert!(error.contains("at most 2048 MiB"), "{error}");
+}

@@ -13,7 +13,9 @@ mod transfer;
 
 pub use convert::{discriminator_config, generator_config, to_interop_config};
 pub use error::{Error, Refusal, Result};
-pub use opened::{Opened, open, open_file, open_generator, open_with_progress};
+pub use opened::{
+    Opened, open, open_file, open_generator, open_generator_file, open_with_progress,
+};
 pub use transfer::{
     LoadReport, NetworkReport, Start, TransferOptions, check, init_from, load_into,
 };

@@ -66,7 +66,24 @@ pub fn open_generator(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Opened> {
     let found = presets::resolve(path_or_preset, Download::from_env, progress)?;
-    let mut checkpoint = checkpoint(&found.path, found.preset)?;
+    one_generator(&found.path, found.preset, key, device)
+}
+
+/// As [`open_generator`], of a file, whose name need not be text.
+///
+/// # Errors
+/// The same.
+pub fn open_generator_file(path: &Path, device: &Device) -> Result<Opened> {
+    one_generator(path, None, None, device)
+}
+
+fn one_generator(
+    path: &Path,
+    preset: Option<&'static Preset>,
+    key: Option<&str>,
+    device: &Device,
+) -> Result<Opened> {
+    let mut checkpoint = checkpoint(path, preset)?;
     checkpoint.d = None;
     match key {
         Some("G") => checkpoint.g_ema = None,
@@ -74,7 +91,7 @@ pub fn open_generator(
         None if checkpoint.g_ema.is_some() => checkpoint.g = None,
         None => {}
     }
-    let opened = Opened::new(checkpoint, found.preset, device)?;
+    let opened = Opened::new(checkpoint, preset, device)?;
     opened.generator()?;
     Ok(opened)
 }

@@ -57,7 +57,7 @@ pub fn write_stdout(text: fmt::Arguments<'_>) {
     }
     let text = text.to_string();
     let text = match is_json() {
-        true => crate::printable::printable_json(&text),
+        true => files::printable_json(&text),
         false => crate::printable(&text),
     };
     let written = console().bars.suspend(|| {

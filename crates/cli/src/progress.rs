@@ -56,7 +56,10 @@ impl Progress {
                 bar.set_style(style(total.is_some(), unit, console.color, &rate));
                 bar.set_prefix(title.clone());
                 console.bars.add(bar.clone());
-                bar.enable_steady_tick(Duration::from_millis(200));
+                // The bar panics where the system allows no thread; it then moves only when something happens.
+                if std::thread::Builder::new().spawn(|| {}).is_ok() {
+                    bar.enable_steady_tick(Duration::from_millis(200));
+                }
             }
             ProgressStyle::Lines(interval) => {
                 bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -16,7 +17,11 @@ const SPARE: usize = 3;
 /// When the system does not allow as many as were asked for, or the pool is in use already.
 pub(crate) fn start_pool(wanted: Option<NonZeroUsize>) -> anyhow::Result<()> {
     let n = wanted.map_or_else(default_threads, NonZeroUsize::get);
-    let possible = startable(n);
+    let possible = startable(n + SPARE);
+    if possible < n + SPARE {
+        // The system counts threads for a moment after they have ended.
+        thread::sleep(Duration::from_millis(20));
+    }
     let mut builder = rayon::ThreadPoolBuilder::new();
     if let Some(wanted) = wanted {
         if possible < n {
@@ -29,18 +34,21 @@ pub(crate) fn start_pool(wanted: Option<NonZeroUsize>) -> anyhow::Result<()> {
             .build_global()
             .with_context(|| format!("cannot start --threads {wanted}"));
     }
-    if possible < n {
-        let used = possible.saturating_sub(SPARE).max(1);
+    if possible < n + SPARE {
+        let used = possible.saturating_sub(SPARE).clamp(1, n);
         tracing::warn!(
-            "the system allows {possible} more threads where {n} were wanted (see `ulimit -u`): working with {used}"
+            "the system allows {possible} more threads where {} were wanted (see `ulimit -u`): working with {used}",
+            n + SPARE
         );
         builder = builder.num_threads(used);
         if possible == 0 {
             builder = builder.use_current_thread();
         }
-        builder.build_global().context("cannot start a thread")?;
     }
-    Ok(())
+    // At once: a pool that starts when it is first used panics where it cannot.
+    builder
+        .build_global()
+        .context("cannot start the threads to work with (see `ulimit -u`)")
 }
 
 fn default_threads() -> usize {

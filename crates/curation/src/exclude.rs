@@ -4,6 +4,9 @@ use dedup::PictureHash;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+/// Bytes of a list: ten million contents.
+const MAX_BYTES: u64 = 1 << 30;
+
 /// A perceptual hash on the list also excludes what is this near.
 const NEAR: u32 = 4;
 
@@ -44,10 +47,11 @@ impl ExcludeList {
     /// # Errors
     /// [`ExcludeError`] naming the line.
     pub fn read(path: &Path) -> Result<Self, ExcludeError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ExcludeError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text =
+            files::read_input_text(path, MAX_BYTES).map_err(|source| ExcludeError::Read {
+                path: path.to_owned(),
+                source,
+            })?;
         let mut list = Self::default();
         for (i, line) in text.lines().enumerate() {
             if line.trim().is_empty() || line.starts_with('#') {

@@ -5,7 +5,7 @@ use crate::measure::round4;
 use crate::record::{FaceRecord, Outcome, PictureRecord, Reason, Record};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufReader, Write};
 use std::path::Path;
 
 /// Kept or dropped.
@@ -264,6 +264,9 @@ pub fn write(path: &Path, lines: &[Line]) -> io::Result<()> {
     })
 }
 
+/// Bytes of a line, of which real ones have some hundreds.
+const MAX_LINE: u64 = 16 << 20;
+
 /// Reads a manifest.
 ///
 /// # Errors
@@ -275,17 +278,21 @@ pub fn read(path: &Path) -> io::Result<Vec<Line>> {
             format!("manifest '{}': {text}", path.display()),
         )
     };
-    let file = std::fs::File::open(path).map_err(|e| named(e.to_string()))?;
-    let mut lines = Vec::new();
-    for (i, text) in BufReader::new(file).lines().enumerate() {
-        let text = text.map_err(|e| named(e.to_string()))?;
-        if !text.trim().is_empty() {
-            lines.push(
-                serde_json::from_str(&text).map_err(|e| named(format!("line {}: {e}", i + 1)))?,
-            );
+    let file = files::open_input(path).map_err(|e| named(e.to_string()))?;
+    let mut reader = BufReader::new(file);
+    let (mut lines, mut text, mut number) = (Vec::new(), Vec::new(), 0);
+    loop {
+        number += 1;
+        let in_line = |e: String| named(format!("line {number}: {e}"));
+        if !files::read_line(&mut reader, &mut text, MAX_LINE)
+            .map_err(|e| in_line(e.to_string()))?
+        {
+            return Ok(lines);
+        }
+        if !text.trim_ascii().is_empty() {
+            lines.push(serde_json::from_slice(&text).map_err(|e| in_line(e.to_string()))?);
         }
     }
-    Ok(lines)
 }
 
 /// One difference between two manifests.

@@ -358,10 +358,13 @@ impl Beside {
     }
 }
 
+/// Bytes of a detector's file, as its loader takes them at most.
+const MAX_MODEL_BYTES: u64 = 1 << 30;
+
 /// The weights or boxes behind the detector: other ones make other measurements.
 fn model_bytes(spec: &DetectorSpec) -> io::Result<Vec<u8>> {
     match spec.path() {
-        Some(path) => std::fs::read(path),
+        Some(path) => files::read_input(path, MAX_MODEL_BYTES),
         None if *spec == DetectorSpec::Embedded => Ok(EmbeddedDetector::weights().to_vec()),
         None => Ok(Vec::new()),
     }

@@ -44,7 +44,7 @@ impl ImageDataset {
             all.update((name.len() as u64).to_le_bytes());
             all.update(name);
             all.update(digest);
-            for value in self.label(idx) {
+            for value in self.label(idx).iter() {
                 all.update(value.to_le_bytes());
             }
         }

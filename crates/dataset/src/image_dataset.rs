@@ -1,5 +1,6 @@
 //! The dataset that training sees: samples in order, a subset of them, mirrored copies behind them, labels beside them.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use rng::RandomState;
@@ -153,16 +154,14 @@ impl ImageDataset {
     }
 
     /// The label vector, `[label_dim]`.
-    pub fn label(&self, idx: usize) -> &[f32] {
-        let (raw_idx, dim) = (self.raw_idx(idx), self.labels.dim);
-        &self.labels.vectors[raw_idx * dim..(raw_idx + 1) * dim]
+    pub fn label(&self, idx: usize) -> Cow<'_, [f32]> {
+        self.labels.vector(self.raw_idx(idx))
     }
 
     /// Label vectors of `n` random samples, `[n, label_dim]`: what the generator is asked for during training.
     pub fn random_labels(&self, n: usize, random: &mut RandomState) -> Vec<f32> {
         (0..n)
-            .flat_map(|_| self.label(random.index(self.len())))
-            .copied()
+            .flat_map(|_| self.label(random.index(self.len())).into_owned())
             .collect()
     }
 

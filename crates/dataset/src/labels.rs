@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::check::{Problem, ProblemKind};
+use crate::labels_json;
 use crate::listing::Aliases;
 
 /// The label of a sample as `dataset.json` has it.
@@ -33,9 +33,9 @@ pub(crate) struct Resolved {
     /// Entries of a label vector; 0 without labels.
     pub(crate) dim: usize,
     /// As written; empty without labels.
+    ///
+    /// One-hot vectors are made on demand: of a million samples in 65,536 classes they would have 262 GB.
     pub(crate) raw: Vec<Label>,
-    /// `[samples, dim]`.
-    pub(crate) vectors: Vec<f32>,
 }
 
 impl Labels {
@@ -47,25 +47,14 @@ impl Labels {
     /// A reason, when the file has another form.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let root: Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        let entries = match root.get("labels") {
-            Some(Value::Null) => return Ok(Self::default()),
-            Some(Value::Array(entries)) => entries,
-            Some(_) => return Err("'labels' is neither a list nor null".to_owned()),
-            None => return Err("there is no 'labels'".to_owned()),
-        };
+        let entries = labels_json::entries(bytes)?;
         let mut by_name = HashMap::with_capacity(entries.len());
         let mut by_path = HashMap::new();
-        for (i, entry) in entries.iter().enumerate() {
-            match entry.as_array().map(Vec::as_slice) {
-                Some([Value::String(name), label]) => {
-                    by_name.insert(name.clone(), read_label(label));
-                    if name.contains('\\') {
-                        by_path.insert(with_slashes(name).into_owned(), name.clone());
-                    }
-                }
-                _ => return Err(format!("entry {i} of 'labels' is not [name, label]")),
+        for (name, label) in entries {
+            if name.contains('\\') {
+                by_path.insert(with_slashes(&name).into_owned(), name.clone());
             }
+            by_name.insert(name, label);
         }
         Ok(Self { by_name, by_path })
     }
@@ -165,14 +154,20 @@ impl Resolved {
             Label::Vector(vector) => vector.len(),
         });
         let dim = dim.max().unwrap_or(0);
-        let mut vectors = vec![0.0; raw.len() * dim];
-        for (label, vector) in raw.iter().zip(vectors.chunks_exact_mut(dim.max(1))) {
-            match label {
-                Label::Class(class) => vector[*class as usize] = 1.0,
-                Label::Vector(values) => vector.copy_from_slice(values),
+        Self { dim, raw }
+    }
+
+    /// The label vector of a sample, `[dim]`; empty without labels.
+    pub(crate) fn vector(&self, i: usize) -> Cow<'_, [f32]> {
+        match self.raw.get(i) {
+            None => Cow::Borrowed(&[]),
+            Some(Label::Vector(values)) => Cow::Borrowed(values),
+            Some(Label::Class(class)) => {
+                let mut vector = vec![0.0; self.dim];
+                vector[*class as usize] = 1.0;
+                Cow::Owned(vector)
             }
         }
-        Self { dim, raw, vectors }
     }
 }
 
@@ -187,27 +182,6 @@ fn describe(form: Option<usize>) -> String {
     match form {
         None => "a class".to_owned(),
         Some(n) => format!("a vector of {n}"),
-    }
-}
-
-/// The largest class: one-hot vectors beyond are a mistake in the file, not a dataset.
-const MAX_CLASS: u64 = 65_535;
-
-fn read_label(value: &Value) -> Result<Label, String> {
-    match value {
-        Value::Number(class) => match class.as_u64() {
-            Some(class) if class <= MAX_CLASS => Ok(Label::Class(class as u32)),
-            _ => Err(format!("{class} is not a class from 0 to {MAX_CLASS}")),
-        },
-        Value::Array(values) => {
-            let number = |v: &Value| v.as_f64().map(|v| v as f32).filter(|v| v.is_finite());
-            let vector: Option<Vec<f32>> = values.iter().map(number).collect();
-            match vector {
-                Some(vector) if !vector.is_empty() => Ok(Label::Vector(vector)),
-                _ => Err("not a list of finite numbers".to_owned()),
-            }
-        }
-        other => Err(format!("{other} is neither a class nor a vector")),
     }
 }
 
@@ -228,8 +202,9 @@ mod tests {
     #[test]
     fn classes_become_one_hot_up_to_the_largest() {
         let labels = resolve(r#"{"labels": [["1.png", 0], ["0.png", 2]]}"#, 2).unwrap();
+        let vectors = [labels.vector(0), labels.vector(1)].concat();
         assert_eq!(
-            (labels.dim, labels.vectors),
+            (labels.dim, vectors),
             (3, vec![0.0, 0.0, 1.0, 1.0, 0.0, 0.0])
         );
     }
@@ -237,7 +212,7 @@ mod tests {
     #[test]
     fn vectors_stay_as_they_are_and_null_is_none() {
         let labels = resolve(r#"{"labels": [["0.png", [0.5, -1]]]}"#, 1).unwrap();
-        assert_eq!((labels.dim, labels.vectors), (2, vec![0.5, -1.0]));
+        assert_eq!((labels.dim, &*labels.vector(0)), (2, &[0.5, -1.0][..]));
         assert_eq!(resolve(r#"{"labels": null}"#, 3).unwrap().dim, 0);
     }
 
@@ -247,6 +222,13 @@ mod tests {
         let problems = resolve(json, 5).unwrap_err();
         let offenders: Vec<_> = problems.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(offenders, ["1.png", "2.png", "3.png", "4.png"]);
+    }
+
+    #[test]
+    fn a_million_samples_of_the_largest_class_take_no_memory_of_their_own() {
+        let labels = Resolved::new(vec![Label::Class(65_535); 1_000_000]);
+        assert_eq!(labels.dim, 65_536);
+        assert_eq!(labels.vector(999_999).iter().sum::<f32>(), 1.0);
     }
 
     #[test]

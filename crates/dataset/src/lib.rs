@@ -28,6 +28,7 @@ mod fingerprint;
 mod image_dataset;
 mod image_name;
 mod labels;
+mod labels_json;
 mod listing;
 mod loader;
 mod pack;

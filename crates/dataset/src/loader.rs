@@ -233,7 +233,7 @@ fn read_batch(dataset: &ImageDataset, indices: Vec<usize>) -> Result<Batch, Erro
     let mut labels = Vec::with_capacity(indices.len() * dataset.label_dim());
     for (&idx, out) in indices.iter().zip(images.chunks_exact_mut(sample_len)) {
         dataset.image(idx)?.write_chw(out);
-        labels.extend_from_slice(dataset.label(idx));
+        labels.extend_from_slice(&dataset.label(idx));
     }
     Ok(Batch {
         images,

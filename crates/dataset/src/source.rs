@@ -2,7 +2,6 @@
 //!
 //! Reading takes `&self` and is safe from many threads: zips are read at positions, with no shared cursor.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -193,7 +192,7 @@ impl Source {
             check_size(zip.members()[*index].size, limit)?;
             return zip.read_limited(*index, limit).map_err(io::Error::other);
         }
-        let file = File::open(self.file_path(name, place))?;
+        let file = files::open_input(&self.file_path(name, place))?;
         let size = file.metadata()?.len();
         check_size(size, limit)?;
         // A claimed size is no reason to reserve it all.
@@ -277,7 +276,10 @@ fn open_zip(path: &Path) -> Result<ZipFile, Error> {
 
 fn check_size(size: u64, limit: u64) -> io::Result<()> {
     if size.min(limit) > MAX_ENTRY_BYTES {
-        return Err(io::Error::other(format!("{size} bytes are too many")));
+        return Err(io::Error::other(format!(
+            "it has {size} bytes, and at most {} MiB are read",
+            MAX_ENTRY_BYTES >> 20
+        )));
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ fn a_subset_is_the_references_and_mirrors_follow_it() {
     let dataset = open(&path, options);
     let order: Vec<_> = (0..dataset.len()).map(|idx| dataset.raw_idx(idx)).collect();
     assert_eq!(order, [1, 4, 6, 7, 13, 1, 4, 6, 7, 13]);
-    assert_eq!(dataset.label(0), [0.0, 0.0, 1.0]);
+    assert_eq!(*dataset.label(0), [0.0, 0.0, 1.0]);
     let mut mirrored = formula_image(8, 3, 4);
     assert_eq!(dataset.image(1).unwrap(), mirrored);
     mirrored.flip_horizontal();

@@ -426,3 +426,57 @@ fn every_cut_is_truncated() {
     let large = Tiff::new((100_000, 100_000), 2, 3, 8, Vec::new());
     assert!(refused(&large.build()).contains("100000 x 100000"));
 }
+
+/// An image of rows that all lie in one place of the file.
+fn rows_in_one_place(height: u32, data: Vec<u8>) -> Tiff {
+    let file = Tiff::new((SIZE.0, height), 2, 3, 8, data).with(278, Values::Longs(vec![1]));
+    Tiff {
+        shared: Some(height as usize),
+        ..file
+    }
+}
+
+#[test]
+fn strips_that_share_their_bytes_are_work_within_bounds() {
+    let row = &scene().into_raw()[..SIZE.0 as usize * 3];
+    let whole = both(&rows_in_one_place(500, row.to_vec()).build()).unwrap();
+    assert!(whole.as_raw().chunks(row.len()).all(|found| found == row));
+    // Every row is a JPEG of four million pixels.
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new(&mut jpeg)
+        .encode_image(&RgbImage::new(2000, 2000))
+        .unwrap();
+    let file = rows_in_one_place(1000, jpeg).short(259, 7);
+    let told = refused(&file.build());
+    assert!(told.contains("far larger than the image"), "{told}");
+    // Every row is a megabyte of PackBits that says nothing.
+    let mut idle = vec![128; 1 << 20];
+    idle.extend(
+        row.chunks(128)
+            .flat_map(|c| [&[c.len() as u8 - 1], c].concat()),
+    );
+    let file = rows_in_one_place(1000, idle).short(259, 32773);
+    let told = refused(&file.build());
+    assert!(told.contains("share the bytes"), "{told}");
+}
+
+#[test]
+fn bits_in_reverse_are_turned_once_for_all_strips() {
+    let turned: Vec<u8> = scene()
+        .into_raw()
+        .iter()
+        .map(|b| b.reverse_bits())
+        .collect();
+    let file = Tiff::new(SIZE, 2, 3, 8, turned).short(266, 2);
+    assert_eq!(both(&file.build()).unwrap(), scene());
+    // Thousands of strips without lengths, in front of megabytes.
+    let row = &scene().into_raw()[..SIZE.0 as usize * 3];
+    let mut data: Vec<u8> = row.iter().map(|b| b.reverse_bits()).collect();
+    data.resize(4 << 20, 0);
+    let file = rows_in_one_place(20_000, data).short(266, 2);
+    let start = std::time::Instant::now();
+    let whole = both(&file.build()).unwrap();
+    assert!(whole.as_raw().chunks(row.len()).all(|found| found == row));
+    // Turning the file for each strip would be 80 GB.
+    assert!(start.elapsed() < std::time::Duration::from_secs(10));
+}

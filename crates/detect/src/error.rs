@@ -76,7 +76,7 @@ impl DetectError {
             path: path.to_owned(),
             source,
         };
-        let file = std::fs::File::open(path).map_err(fail)?;
+        let file = files::open_input(path).map_err(fail)?;
         let mut bytes = Vec::new();
         file.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
         if bytes.len() as u64 > limit {

@@ -72,6 +72,9 @@ impl GivenBoxes {
     }
 }
 
+/// Most boxes of one picture: a crowd has some hundreds of faces.
+const MAX_BOXES: usize = 10_000;
+
 fn faces_of(line: &Line) -> Result<Vec<Face>, String> {
     if let Some(scores) = &line.scores
         && scores.len() != line.boxes.len()
@@ -80,6 +83,12 @@ fn faces_of(line: &Line) -> Result<Vec<Face>, String> {
             "{} boxes but {} scores",
             line.boxes.len(),
             scores.len()
+        ));
+    }
+    if line.boxes.len() > MAX_BOXES {
+        return Err(format!(
+            "{} boxes for one picture, and at most {MAX_BOXES} are read",
+            line.boxes.len()
         ));
     }
     let mut faces = Vec::with_capacity(line.boxes.len());
@@ -227,6 +236,10 @@ mod tests {
             "{\"file\":\"b\",\"boxes\":[[5,2,3,9]]}",
             "{\"file\":\"b\",\"boxes\":[[1,2,3,9]],\"scores\":[]}",
             "{\"file\":\"a\",\"boxes\":[]}",
+            &format!(
+                "{{\"file\":\"b\",\"boxes\":[{}[1,2,3,9]]}}",
+                "[1,2,3,9],".repeat(300_000)
+            ),
         ] {
             let error = loaded(&format!("{good}{bad}\n")).unwrap_err().to_string();
             assert!(error.contains("line 2: "), "{error}");

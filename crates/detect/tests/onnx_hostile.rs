@@ -251,6 +251,26 @@ fn initializers_hold_what_they_say() {
 }
 
 #[test]
+fn empty_initializers_with_huge_sizes_are_refused() {
+    const HUGE: i64 = 1 << 40;
+    // The empty side first, last and between.
+    for dims in [[0, HUGE, HUGE], [HUGE, HUGE, 0], [HUGE, 0, HUGE]] {
+        for axis in 0..=3 {
+            let flatten = node_with_int("Flatten", &["empty"], &["a"], ("axis", axis));
+            let bytes = with(vec![flatten], vec![floats("empty", &dims, &[])]);
+            assert_refused(&bytes, &["initializer empty", "0 bytes"]);
+        }
+    }
+    for operator in ["Conv", "ConvTranspose"] {
+        for dims in [[3, 3, 0, 3], [0, 3, 3, 3], [3, 0, 3, 3], [3, 3, 3, 0]] {
+            let convolve = node(operator, &["images", "empty"], &["a"], &[]);
+            let bytes = with(vec![convolve], vec![floats("empty", &dims, &[])]);
+            assert_refused(&bytes, &[operator]);
+        }
+    }
+}
+
+#[test]
 fn tensors_made_huge_are_refused() {
     let huge: [&[i64]; 5] = [
         &[1 << 20, 1 << 20],

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::error::named;
+use crate::inputs::open_input;
 use crate::json_lines::JsonLines;
 
 /// Appends an object as a line and syncs it, unless `is_same` finds one like it there; returns whether it was added.
@@ -29,10 +30,15 @@ fn append(
     line: &Value,
     is_same: &dyn Fn(&Map<String, Value>) -> bool,
 ) -> io::Result<bool> {
+    if path.exists() {
+        drop(open_input(path)?);
+    }
     let mut file = open_locked(path)?;
     let mut old = Vec::new();
     file.read_to_end(&mut old)?;
-    let first = old
+    // Editors of Windows put a byte-order mark in front.
+    let text = old.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&old);
+    let first = text
         .iter()
         .find(|byte| !byte.is_ascii_whitespace() && **byte != 0);
     if first.is_some_and(|&byte| byte != b'{') {
@@ -68,7 +74,8 @@ fn append(
         // Elsewhere an open file cannot be replaced.
         #[cfg(not(unix))]
         drop(file);
-        crate::write_bytes(path, &text)?;
+        // A link stays: the file that it leads to is replaced.
+        crate::write_bytes(std::fs::canonicalize(path)?, &text)?;
     }
     Ok(true)
 }
@@ -128,7 +135,8 @@ fn whole_lines(bytes: &[u8]) -> Vec<u8> {
             continue;
         }
         let is_unfinished = !line.last().is_some_and(is_end);
-        if !is_unfinished || !line.trim_ascii_start().starts_with(b"{") || is_whole(line) {
+        let content = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        if !is_unfinished || !content.trim_ascii_start().starts_with(b"{") || is_whole(line) {
             whole.extend_from_slice(line);
         }
     }
@@ -178,6 +186,10 @@ mod tests {
             // A note by hand stays.
             (b"{\"n\":1}\n# note\n", "{\"n\":1}\n# note\n"),
             (b"{\"n\":1}\n# note", "{\"n\":1}\n# note\n"),
+            // A byte-order mark.
+            (b"\xef\xbb\xbf{\"n\":1}\r\n{\"n\":", "\u{feff}{\"n\":1}\r\n"),
+            (b"\xef\xbb\xbf{\"n\":1}", "\u{feff}{\"n\":1}\n"),
+            (b"\xef\xbb\xbf", "\u{feff}\n"),
             (b"", ""),
         ] {
             fs::write(&path, old).unwrap();
@@ -203,6 +215,22 @@ mod tests {
             "{error}"
         );
         assert_eq!(fs::read(&path).unwrap(), [8, 0, 0, 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (
+            folder.path().join("far.jsonl"),
+            folder.path().join("metric.jsonl"),
+        );
+        // The cut line makes it write the file anew.
+        fs::write(&file, "{\"n\":1}\n{\"n\":").unwrap();
+        std::os::unix::fs::symlink("far.jsonl", &link).unwrap();
+        assert!(add(&link, 2).unwrap());
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{\"n\":1}\n{\"n\":2}\n");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::inputs::read_input;
+
 /// The objects of a log, and which of its lines are damaged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonLines {
@@ -18,16 +20,23 @@ pub struct JsonLines {
     pub is_cut: bool,
 }
 
+/// Bytes of a log: 25,000 ticks of a run have about 100 MB. An object takes up to ten times its text in memory.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// Bytes of a line, and values on it; longer lines are damage. A tick of a run has 5 kB with 300 values.
+const MAX_LINE: usize = 4 << 20;
+const MAX_VALUES: usize = 100_000;
+
 impl JsonLines {
-    /// Reads a file.
+    /// Reads a file of at most 512 MiB.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn read(path: &Path) -> io::Result<Self> {
-        Ok(Self::parse(&std::fs::read(path)?))
+        Ok(Self::parse(&read_input(path, MAX_BYTES)?))
     }
 
-    /// Reads the lines of a file from memory. `NaN`, `Infinity` and `-Infinity`, which Python writes, become null.
+    /// Reads the lines of a file from memory; those beyond 4 MiB or 100,000 values are damaged. `NaN`, `Infinity` and `-Infinity`, which Python writes, become null.
     pub fn parse(bytes: &[u8]) -> Self {
         let text = decode_text(bytes);
         let mut found = Self::default();
@@ -36,7 +45,8 @@ impl JsonLines {
             found.n_lines += 1;
             last = number;
             let before = found.records.len();
-            let is_whole = objects(line, &mut |object| found.records.push((number, object)));
+            let is_whole = is_possible(line)
+                && objects(line, &mut |object| found.records.push((number, object)));
             if !is_whole || found.records.len() == before {
                 found.damaged.push(number);
             }
@@ -111,6 +121,13 @@ pub fn text_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .enumerate()
         .map(move |(i, line)| (i + 1, line.trim_matches(blank)))
         .filter(|(_, line)| !line.is_empty())
+}
+
+/// Whether a line is of a size that records have.
+fn is_possible(line: &str) -> bool {
+    let starts_value = |byte: &u8| matches!(byte, b',' | b'[' | b'{');
+    line.len() <= MAX_LINE
+        && line.as_bytes().iter().filter(|b| starts_value(b)).count() <= MAX_VALUES
 }
 
 /// Hands on the objects of a line: one, or several where a line end was lost. Whether there is nothing else on it.
@@ -227,6 +244,24 @@ mod tests {
         // Bytes that are no text.
         assert_eq!(JsonLines::parse(b"\xff\xfe\n{\"a\": 1}\n").records.len(), 0);
         assert_eq!(JsonLines::parse(b"\xc3\x28\n{\"a\": 1}\n").damaged, [1]);
+    }
+
+    #[test]
+    fn lines_that_no_record_can_have_are_damage() {
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_LINE));
+        let wide = format!("{{\"a\":[{}1]}}", "1,".repeat(MAX_VALUES));
+        let text = format!("{{\"a\":1}}\n{long}\n{wide}\n{{\"a\":2}}\n");
+        let lines = JsonLines::parse(text.as_bytes());
+        assert_eq!((lines.records.len(), &lines.damaged[..]), (2, &[2, 3][..]));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("stats.jsonl");
+        // Holes take no space on the disk.
+        std::fs::File::create(&path)
+            .unwrap()
+            .set_len(MAX_BYTES + 1)
+            .unwrap();
+        let error = JsonLines::read(&path).unwrap_err().to_string();
+        assert!(error.contains("at most 512 MiB"), "{error}");
     }
 
     #[test]

@@ -6,18 +6,23 @@
 //! same folder.
 //!
 //! Beside that, what readers of many kinds of files share: [`ForeignContent`] recognizes what took the place of a file,
-//! [`JsonLines`] reads logs that were cut or damaged, [`append_json_line`] adds to them.
+//! [`JsonLines`] reads logs that were cut or damaged, [`append_json_line`] adds to them, [`open_input`] and [`read_input`] refuse
+//! what is no ordinary file or too large.
 
 mod append;
 mod content;
 mod error;
+mod inputs;
 mod json_lines;
+mod printable;
 mod protected;
 mod temporary;
 
 pub use append::append_json_line;
 pub use content::{ForeignContent, cut_zip_length};
+pub use inputs::{open_input, read_input, read_input_text, read_line};
 pub use json_lines::{JsonLines, decode_text, parse_json, text_lines};
+pub use printable::{printable, printable_json};
 pub use protected::{check_output, protect_input};
 pub use temporary::{RemovedOnInterrupt, Temporary, remove_stale, remove_temporaries};
 

@@ -175,10 +175,17 @@ fn lock_abandoned(_: &Path) -> Option<File> {
     None
 }
 
+/// The hidden name of a file. A long name is cut: systems have room for 255 bytes, of which the rest takes up to 50.
 fn hidden_name(name: &OsStr) -> OsString {
+    const LONGEST: usize = 200;
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut hidden = OsString::from(".");
-    hidden.push(name);
+    if name.len() <= LONGEST {
+        hidden.push(name);
+    } else {
+        let text = name.to_string_lossy();
+        hidden.push(&text[..text.floor_char_boundary(LONGEST)]);
+    }
     hidden.push(format!(
         ".kaogan-{}-{}.tmp",
         std::process::id(),
@@ -251,6 +258,17 @@ mod tests {
             is_over.store(true, Ordering::Relaxed);
             assert_eq!(n_lost, 0);
         });
+    }
+
+    #[test]
+    fn the_longest_name_that_a_system_takes_has_a_temporary() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join(format!("{}.png", "\u{732b}".repeat(83)));
+        assert_eq!(target.file_name().unwrap().len(), 253);
+        let temporary = Temporary::beside(&target).unwrap();
+        assert!(is_temporary_name(temporary.path().file_name().unwrap()));
+        temporary.persist(&target).unwrap();
+        assert!(target.exists());
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub struct TensorDescription {
 /// # Errors
 /// [`Error::In`] when it can be read neither as a checkpoint nor as a state dict; the error is that of the checkpoint.
 pub fn describe(path: &Path) -> Result<Description> {
-    let data = std::fs::read(path).map_err(|error| Error::Io {
+    let data = files::read_input(path, crate::file::MAX_BYTES).map_err(|error| Error::Io {
         path: path.to_owned(),
         error,
     })?;

@@ -271,19 +271,27 @@ fn with_pickles<T>(
                     TensorReader::new(archive.storages("constants"), n),
                 ));
             }
-            with(&parts)
+            let result = with(&parts);
+            // What was not looked at any more explains any other error.
+            main.check_budget()?;
+            constants.map_or(Ok(()), |pickle| pickle.check_budget())?;
+            result
         }
         Container::TorchLegacy => {
             let file = LegacyFile::parse(data, limits)?;
-            with(&[(
+            let result = with(&[(
                 "",
                 file.pickle.root(),
                 TensorReader::new(file.storages.clone(), n),
-            )])
+            )]);
+            file.pickle.check_budget()?;
+            result
         }
         Container::Pickle => {
             let pickle = Pickle::parse(data, limits)?;
-            with(&[("", pickle.root(), TensorReader::new(Default::default(), n))])
+            let result = with(&[("", pickle.root(), TensorReader::new(Default::default(), n))]);
+            pickle.check_budget()?;
+            result
         }
         Container::SafeTensors => Err(layout!("a safetensors file holds no pickle")),
     }
@@ -370,8 +378,11 @@ fn container(data: &[u8]) -> Result<Container> {
     ))
 }
 
+/// Bytes of a checkpoint: those of the largest official networks have 0.4 GB, those of others with optimizers a few GB.
+pub(crate) const MAX_BYTES: u64 = 16 << 30;
+
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Error::Io {
+    files::read_input(path, MAX_BYTES).map_err(|error| Error::Io {
         path: path.to_owned(),
         error,
     })

@@ -46,11 +46,15 @@ pub(crate) fn scalar(value: Value<'_, '_>) -> Option<Tensor> {
     }
     let args = value.args()?;
     let (dtype, big_endian) = dtype(*args.first()?)?;
-    let mut data = args.get(1)?.bytes()?.into_owned();
+    let data = args.get(1)?.bytes()?;
+    if data.len() != dtype.size() {
+        return None;
+    }
+    let mut data = data.into_owned();
     if big_endian {
         data.reverse();
     }
-    (data.len() == dtype.size()).then_some(Tensor {
+    Some(Tensor {
         dtype,
         shape: Vec::new(),
         data,

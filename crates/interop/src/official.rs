@@ -142,6 +142,7 @@ fn stated(state: Value<'_, '_>, kind: NetworkKind) -> Result<Map<String, Json>> 
 fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<String, Tensor>> {
     const DEPTH: usize = 16;
     const MODULES: usize = 2000;
+    const LONGEST_NAME: usize = 1000;
     let mut out = IndexMap::new();
     let mut todo = vec![(String::new(), root, 0)];
     let mut seen = 0;
@@ -167,10 +168,16 @@ fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<St
                 let key = key
                     .text()
                     .ok_or_else(|| layout!("a tensor of `{prefix}` without a name"))?;
-                let name = format!("{prefix}{key}");
                 if value.is_none() {
                     continue;
                 }
+                if prefix.len() + key.len() > LONGEST_NAME {
+                    return Err(Error::Limit {
+                        what: "length of a tensor's name",
+                        limit: LONGEST_NAME as u64,
+                    });
+                }
+                let name = format!("{prefix}{key}");
                 let tensor = reader.read(value, &name)?;
                 if out.insert(name, tensor).is_some() {
                     return Err(layout!("tensor `{prefix}{key}` is there twice"));
@@ -189,10 +196,10 @@ fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<St
                 .text()
                 .ok_or_else(|| layout!("a module of `{prefix}` without a name"))?;
             if !child.is_none() {
-                if prefix.len() + key.len() > 1000 {
+                if prefix.len() + key.len() > LONGEST_NAME {
                     return Err(Error::Limit {
                         what: "length of a module name",
-                        limit: 1000,
+                        limit: LONGEST_NAME as u64,
                     });
                 }
                 todo.push((format!("{prefix}{key}."), child, depth + 1));

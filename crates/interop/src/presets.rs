@@ -127,6 +127,10 @@ pub fn resolve(
     if path.is_file() {
         return Ok(Resolved { path, preset: None });
     }
+    if path.exists() && !path.is_dir() {
+        // Tells what it is.
+        files::open_input(&path).map_err(|error| Error::Io { path, error })?;
+    }
     let names = PRESETS.map(|preset| preset.name).join(", ");
     Err(layout!(
         "{text}: neither a file, nor an http(s) address, nor one of the presets {names}"
@@ -135,7 +139,7 @@ pub fn resolve(
 
 /// Whether a file holds networks or at least named tensors, whole.
 fn is_readable(path: &Path) -> std::result::Result<(), String> {
-    let data = std::fs::read(path).map_err(|e| e.to_string())?;
+    let data = files::read_input(path, crate::file::MAX_BYTES).map_err(|e| e.to_string())?;
     let Err(error) = crate::read_checkpoint_bytes(&data, "") else {
         return Ok(());
     };

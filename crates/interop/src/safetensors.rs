@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use ::safetensors::SafeTensors;
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use crate::checkpoint::{AugmentPipe, Checkpoint, Contents};
@@ -35,6 +35,12 @@ pub(crate) fn is_safetensors(data: &[u8]) -> bool {
     (2..=100_000_000).contains(&u64::from_le_bytes(*head)) && rest.first() == Some(&b'{')
 }
 
+/// An entry of a header as far as its place goes; the metadata have none.
+#[derive(Deserialize)]
+struct Entry {
+    data_offsets: Option<[u64; 2]>,
+}
+
 /// Compares the length of a file with what its header tells.
 fn check_length(data: &[u8]) -> Result<()> {
     let cut = |what| Error::Truncated {
@@ -53,12 +59,12 @@ fn check_length(data: &[u8]) -> Result<()> {
     if header.contains(&0) {
         return Err(cut("the header of a safetensors file, which holds zeros"));
     }
-    let header: Map<String, Json> = serde_json::from_slice(header).map_err(|error| {
+    let header: HashMap<String, Entry> = serde_json::from_slice(header).map_err(|error| {
         layout!("the header of the safetensors file is damaged ({error}): fetch the file again")
     })?;
     let ends = header
         .values()
-        .filter_map(|entry| entry["data_offsets"][1].as_u64());
+        .filter_map(|entry| Some(entry.data_offsets?[1]));
     let end = ends.max().unwrap_or(0);
     match (tensors.len() as u64).cmp(&end) {
         Ordering::Less => Err(cut("the tensors of a safetensors file")),
@@ -106,11 +112,17 @@ pub(crate) fn tensors(data: &[u8]) -> Result<(IndexMap<String, Tensor>, HashMap<
 /// Reads a checkpoint. Files without our metadata are read by their names alone.
 pub(crate) fn read(data: &[u8]) -> Result<Contents> {
     let (all, metadata) = tensors(data)?;
-    let parse = |key: &str| {
-        metadata
-            .get(key)
-            .map(|text| serde_json::from_str::<Json>(text))
-            .transpose()
+    // JSON takes up to 40 times its length in memory.
+    const MOST_SETTINGS: usize = 16 << 20;
+    let parse = |key: &str| -> Result<Option<Json>> {
+        match metadata.get(key) {
+            Some(text) if text.len() > MOST_SETTINGS => Err(Error::Limit {
+                what: "length of the settings in the metadata",
+                limit: MOST_SETTINGS as u64,
+            }),
+            Some(text) => Ok(Some(serde_json::from_str(text)?)),
+            None => Ok(None),
+        }
     };
     let mut configs: HashMap<String, NetworkConfig> = match parse(CONFIG)? {
         Some(json) => serde_json::from_value(json)?,

@@ -185,9 +185,12 @@ impl Tensor {
     }
 }
 
-/// Product of the extents, or `None` on overflow.
+/// Product of the extents, or `None` on overflow; also where another extent is 0, since strides are products too.
 pub(crate) fn numel(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
+    let of_others = shape
+        .iter()
+        .try_fold(1usize, |n, &d| n.checked_mul(d.max(1)))?;
+    Some(if shape.contains(&0) { 0 } else { of_others })
 }
 
 /// Row-major strides in elements.
@@ -267,5 +270,11 @@ mod tests {
         assert_eq!(f16.into_f32().to_f32(), [0.5]);
         assert!(Tensor::new(DType::I64, vec![2], vec![0; 15]).is_err());
         assert!(Tensor::new(DType::I64, vec![usize::MAX, 2], vec![0; 16]).is_err());
+        let huge = 1 << 40;
+        for empty in [[0, huge, huge], [huge, 0, huge], [huge, huge, 0]] {
+            assert!(Tensor::new(DType::F32, empty.to_vec(), Vec::new()).is_err());
+        }
+        let empty = Tensor::new(DType::F32, vec![3, 0, 2], Vec::new()).unwrap();
+        assert_eq!(empty.permute(&[2, 1, 0]).unwrap().shape, [2, 0, 3]);
     }
 }

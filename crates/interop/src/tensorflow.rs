@@ -78,6 +78,7 @@ fn state<'p, 'a>(network: Value<'p, 'a>) -> Result<Value<'p, 'a>> {
 
 /// The variables of a network and of its components, as `component/name`.
 fn variables(network: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Tensors> {
+    const LONGEST_NAME: usize = 1000;
     let mut out = Tensors::new();
     let mut todo = vec![(String::new(), network, 0)];
     let mut seen = 0;
@@ -91,15 +92,20 @@ fn variables(network: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Tensor
         }
         let state = state(network)?;
         for pair in state.need("variables")?.elements().unwrap_or_default() {
-            let pair = pair.elements().unwrap_or_default();
+            let pair = pair.few().unwrap_or_default();
             let [name, value] = pair[..] else {
                 return Err(layout!("a variable that is no (name, value)"));
             };
-            let name = format!(
-                "{prefix}{}",
-                name.text()
-                    .ok_or_else(|| layout!("a variable without a name"))?
-            );
+            let name = name
+                .text()
+                .ok_or_else(|| layout!("a variable without a name"))?;
+            if prefix.len() + name.len() > LONGEST_NAME {
+                return Err(Error::Limit {
+                    what: "length of a variable's name",
+                    limit: LONGEST_NAME as u64,
+                });
+            }
+            let name = format!("{prefix}{name}");
             let tensor = reader.read(value, &name)?;
             out.insert(name, tensor);
         }
@@ -111,7 +117,7 @@ fn variables(network: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Tensor
             let name = name
                 .text()
                 .ok_or_else(|| layout!("a component without a name"))?;
-            if todo.len() >= 100 || prefix.len() + name.len() > 1000 {
+            if todo.len() >= 100 || prefix.len() + name.len() > LONGEST_NAME {
                 return Err(Error::Limit {
                     what: "number of network components",
                     limit: 100,

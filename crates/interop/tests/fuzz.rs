@@ -219,7 +219,28 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
     );
     children.extend(repeat(b"h\x00]", MANY));
     children.extend(b"uuu\x85Ru.");
+    // A call in a call in a call, as a key.
+    let mut encodings = b"\x80\x02}c_codecs\nencode\nq\x000".to_vec();
+    encodings.extend(repeat(b"h\x00", MANY));
+    encodings.extend(b"X\x01\x00\x00\x00a");
+    encodings.extend(repeat(b"\x85R", MANY));
+    encodings.extend(b"Ns.");
+    // One list of pairs as every argument of `dict`, and as every element of a state dict.
+    let mut pairs = b"\x80\x02cbuiltins\ndict\nq\x00]q\x01(".to_vec();
+    pairs.extend(repeat(b"NN\x86", 10 * MANY));
+    pairs.extend(b"e0h\x00(");
+    let of_dict = [pairs.clone(), repeat(b"h\x01", 64), b"tR.".to_vec()].concat();
+    // One long text as the key of everything.
+    let mut keys = b"\x80\x02}(X\x00\x00\x10\x00".to_vec();
+    keys.extend(repeat(b"k", 1 << 20));
+    keys.extend(b"q\x00N");
+    keys.extend(repeat(b"h\x00]", MANY));
+    keys.extend(b"u.");
     vec![
+        ("nested encodings", encodings),
+        ("shared pairs", of_dict),
+        ("long keys", keys),
+        ("overlapping members", overlapping(60_000, 1 << 20)),
         ("unfolding dictionaries", unfolding),
         ("long ids", ids),
         ("long shapes", shapes),
@@ -243,6 +264,51 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
             .concat(),
         ),
     ]
+}
+
+/// A zip of torch in which `n` records of the directory name one member of `size` bytes.
+fn overlapping(n: usize, size: usize) -> Vec<u8> {
+    let local = |name: &str, data: &[u8]| {
+        let mut out = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0".to_vec();
+        let (crc, size) = (crc32fast::hash(data), data.len() as u32);
+        [crc, size, size]
+            .iter()
+            .for_each(|v| out.extend(v.to_le_bytes()));
+        out.extend((name.len() as u32).to_le_bytes());
+        out.extend(name.as_bytes());
+        out.extend(data);
+        out
+    };
+    let record = |name: &str, data: &[u8], at: u32| {
+        let mut out = b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0".to_vec();
+        let (crc, size) = (crc32fast::hash(data), data.len() as u32);
+        [crc, size, size]
+            .iter()
+            .for_each(|v| out.extend(v.to_le_bytes()));
+        out.extend((name.len() as u32).to_le_bytes());
+        out.extend([0; 10]);
+        out.extend(at.to_le_bytes());
+        out.extend(name.as_bytes());
+        out
+    };
+    let (pickle, data) = (b"\x80\x02}.", vec![0; size]);
+    let mut out = local("archive/data.pkl", pickle);
+    let at = out.len() as u32;
+    out.extend(local("archive/data/0", &data));
+    let start = out.len() as u32;
+    out.extend(record("archive/data.pkl", pickle, 0));
+    let one = record("archive/data/00000", &data, at);
+    for index in 0..n {
+        out.extend(&one[..one.len() - 5]);
+        out.extend(format!("{index:05}").bytes());
+    }
+    let length = out.len() as u32 - start;
+    out.extend(b"PK\x05\x06\0\0\0\0");
+    let count = (n as u16 + 1).to_le_bytes();
+    out.extend([count, count].concat());
+    out.extend([length.to_le_bytes(), start.to_le_bytes()].concat());
+    out.extend([0, 0]);
+    out
 }
 
 /// Feeds one input to every reader; says whether it was read, and whether it is a plain pickle.

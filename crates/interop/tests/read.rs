@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use interop::{
     Architecture, Checkpoint, Container, DType, Error, Format, NetworkConfig, read_checkpoint,
-    read_checkpoint_bytes, read_tensors,
+    read_checkpoint_bytes, read_tensors, read_tensors_bytes,
 };
 
 fn data(name: &str) -> PathBuf {
@@ -353,4 +353,32 @@ fn cut_files_are_called_cut_short() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn tensors_of_safetensors_that_share_bytes_are_refused() {
+    let file = |a: [usize; 2], b: [usize; 2]| {
+        let entry = |[start, end]: [usize; 2]| {
+            format!(
+                r#"{{"dtype":"F32","shape":[{}],"data_offsets":[{start},{end}]}}"#,
+                (end - start) / 4
+            )
+        };
+        let header = format!(r#"{{"a":{},"b":{}}}"#, entry(a), entry(b));
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.resize(bytes.len() + a[1].max(b[1]), 0);
+        bytes
+    };
+    assert_eq!(
+        read_tensors_bytes(&file([0, 4], [4, 8]))
+            .unwrap()
+            .tensors
+            .len(),
+        2
+    );
+    for (a, b) in [([0, 4], [0, 4]), ([0, 4], [2, 6]), ([0, 8], [4, 8])] {
+        let error = read_tensors_bytes(&file(a, b)).unwrap_err().to_string();
+        assert!(error.contains("safetensors"), "{error}");
+    }
 }

@@ -48,7 +48,7 @@ impl Snapshot {
     /// `File` when it cannot be read, is no safetensors file, holds no settings, or its weights do not fit them.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
-        std::fs::read(path)
+        files::read_input(path, u64::MAX)
             .map_err(Into::into)
             .and_then(|bytes| Self::parse(&bytes, device))
             .map_err(|source| Error::File {

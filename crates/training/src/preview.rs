@@ -43,8 +43,7 @@ impl Preview {
         let labels: Vec<f32> = grid
             .indices
             .iter()
-            .flat_map(|&idx| dataset.label(idx))
-            .copied()
+            .flat_map(|&idx| dataset.label(idx).into_owned())
             .collect();
         let c = match dataset.label_dim() {
             0 => None,

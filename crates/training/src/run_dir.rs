@@ -202,7 +202,7 @@ pub(crate) fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Resul
             std::fs::remove_file(&path).map_err(Error::file(&path))?;
             continue;
         };
-        let bytes = std::fs::read(&path).map_err(Error::file(&path))?;
+        let bytes = files::read_input(&path, u64::MAX).map_err(Error::file(&path))?;
         let kept = &bytes[..bytes
             .len()
             .min(usize::try_from(saved).unwrap_or(usize::MAX))];

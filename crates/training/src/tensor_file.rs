@@ -72,7 +72,7 @@ impl TensorFile {
     /// # Errors
     /// `File` when it cannot be read, `State` when it is torn, damaged or another file.
     pub fn read(path: &Path, device: &Device) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::file(path))?;
+        let bytes = files::read_input(path, u64::MAX).map_err(Error::file(path))?;
         Self::parse(&bytes, device)
             .map_err(|reason| Error::state(format!("'{}' {reason}", path.display())))
     }

@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
 
     /// To the log and to whoever listens.
     fn say(&mut self, line: &str, hooks: &mut dyn Hooks) {
-        let logged = self.log.line(line);
+        let logged = self.log.line(&files::printable(line));
         hooks.event(Event::Line(line));
         if let Err(error) = logged {
             let text = format!("{error}; the run goes on without it");
@@ -211,7 +211,9 @@ impl<'a> Run<'a> {
     /// A warning, to the log as well.
     fn warn(&mut self, text: &str, hooks: &mut dyn Hooks) {
         // Where the log cannot be written the listeners still hear of it.
-        let _ = self.log.line(&format!("Warning: {text}"));
+        let _ = self
+            .log
+            .line(&format!("Warning: {}", files::printable(text)));
         hooks.event(Event::Warning(text));
     }
 

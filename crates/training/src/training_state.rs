@@ -92,7 +92,7 @@ impl TrainingState {
     pub fn is_in(path: &Path) -> bool {
         // The header of a safetensors file: its length, then JSON.
         let read = || {
-            let mut file = std::fs::File::open(path)?;
+            let mut file = files::open_input(path)?;
             let mut length = [0; 8];
             file.read_exact(&mut length)?;
             let mut header = Vec::new();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use dataset::{DatasetOptions, ImageDataset, Source};
 use evaluation::FakeImages;
 use metrics::ImageSet;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::args::LeakArgs;
 use crate::measure::timestamp;
-use crate::open::open;
+use crate::open::{open, open_file_on};
 use crate::run::dataset_of;
 use crate::run_dir::RunDir;
 
@@ -71,7 +71,10 @@ fn fakes(
         }
         (None, None) => bail!("give the folder of a run, or --images FOLDER, or --network FILE"),
     };
-    let opened = open(&path.to_string_lossy())?;
+    let opened = match path.is_file() {
+        true => open_file_on(&path, &Device::Cpu)?,
+        false => open(&path.to_string_lossy())?,
+    };
     let (_, generator) = opened.generator()?;
     let mut fakes = FakeImages::new(generator, Some(dataset), args.seed)?;
     let bar = cli::Progress::new("fakes", Some(args.fakes as u64), "images");

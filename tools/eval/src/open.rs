@@ -36,8 +36,23 @@ pub fn open_on(path_or_preset: &str, device: &Device) -> anyhow::Result<Opened> 
             bar.get_or_insert_with(|| cli::Progress::new("fetching", progress.total, "bytes"));
         bar.set_position(progress.done);
     })?;
+    tell_notes(&opened);
+    Ok(opened)
+}
+
+/// [`open_on`] of a file, whose name need not be text.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_file_on(path: &Path, device: &Device) -> anyhow::Result<Opened> {
+    files::protect_input(path);
+    let opened = checkpoints::open_generator_file(path, device)?;
+    tell_notes(&opened);
+    Ok(opened)
+}
+
+fn tell_notes(opened: &Opened) {
     for note in &opened.provenance.notes {
         tracing::warn!("{}: {note}", opened.provenance.source);
     }
-    Ok(opened)
 }

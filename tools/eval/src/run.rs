@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::args::RunArgs;
 use crate::measure::{describe, evaluate, evaluator, timestamp};
 use crate::metrics_of_network::warn_of_sizes;
-use crate::open::{device, open_on};
+use crate::open::{device, open_file_on};
 use crate::run_dir::{RunDir, Snapshot};
 
 /// Time between two looks at a live run.
@@ -46,7 +46,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             let Some((_, metrics)) = now else {
                 continue;
             };
-            let opened = open_on(&snapshot.path.to_string_lossy(), &device)?;
+            let opened = open_file_on(&snapshot.path, &device)?;
             let (_, generator) = opened.generator()?;
             warn_of_sizes(generator.config().img_resolution, &dataset);
             let mut fakes = FakeImages::new(generator, Some(&dataset), args.measure.seed)?;

@@ -10,7 +10,7 @@ use rng::RandomState;
 use serde_json::json;
 
 use crate::args::VideoArgs;
-use crate::open::open;
+use crate::open::open_file_on;
 use crate::run_dir::{RunDir, Snapshot};
 
 /// Space between runs.
@@ -105,7 +105,7 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
 
 /// A grid of images from fixed latents, below the name of the run and the moment.
 fn panel(name: &str, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Panel> {
-    let opened = open(&snapshot.path.to_string_lossy())?;
+    let opened = open_file_on(&snapshot.path, &Device::Cpu)?;
     let (_, generator) = opened.generator()?;
     let config = generator.config();
     let (columns, rows) = (usize::from(args.columns), usize::from(args.rows));

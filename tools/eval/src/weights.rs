@@ -90,7 +90,7 @@ fn download(network: FeatureWeights) -> anyhow::Result<PathBuf> {
 
 /// Whether the SHA-256 of a file starts with what was published.
 fn check_sha256(path: &Path, start: &str) -> Result<(), String> {
-    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+    let bytes = files::read_input(path, u64::MAX).map_err(|e| e.to_string())?;
     let sha256: String = Sha256::digest(&bytes)
         .iter()
         .map(|b| format!("{b:02x}"))

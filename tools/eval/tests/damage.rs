@@ -357,3 +357,45 @@ fn a_cache_that_cannot_be_written_costs_nothing_but_a_warning() {
         );
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn files_of_a_run_that_are_too_large_or_no_files_are_named_and_left_out() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let root = tempfile::tempdir().unwrap();
+    let run = root.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    let result = |name: &str| serde_json::json!({"results": {name: 1.5}, "snapshot_pkl": "network-snapshot-000004.pkl"});
+    let lines = format!("{}\n{}\n", result(&"m".repeat(300)), result("fid50k_full"));
+    std::fs::write(run.join("metric-fid50k_full.jsonl"), lines).unwrap();
+    // Holes take no space on the disk.
+    for name in ["stats.jsonl", "training_options.json", "log.txt"] {
+        let file = std::fs::File::create(run.join(name)).unwrap();
+        file.set_len(1 << 30).unwrap();
+    }
+    let pipe = run.join("metric-kid50k_full.jsonl");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    // Neither the run nor the page has a name that is text.
+    let odd = root.path().join(OsStr::from_bytes(b"r\xff"));
+    std::fs::rename(&run, &odd).unwrap();
+    let page = root.path().join(OsStr::from_bytes(b"p\xff.html"));
+    let output = Command::new(env!("CARGO_BIN_EXE_eval"))
+        .args(["--json", "compare"])
+        .args([odd.as_os_str(), "--out".as_ref(), page.as_os_str()])
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for words in [
+        "metric-fid50k_full.jsonl': 1 of 2 lines are damaged",
+        "stats.jsonl' cannot be read: it has 1073741824 bytes or more, and at most 512 MiB are read",
+        "training_options.json' is damaged (it has 1073741824 bytes",
+        "log.txt' cannot be read: it has 1073741824 bytes",
+        "metric-kid50k_full.jsonl' cannot be read: it is a pipe",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(page.exists());
+}

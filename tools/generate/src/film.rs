@@ -156,8 +156,7 @@ fn render(
             Ok(())
         },
     )?;
-    film.finish()
-        .with_context(|| format!("cannot write {}", out.display()))?;
+    film.finish()?;
     bar.finish();
     let done = Done {
         frames: n_frames,

@@ -9,6 +9,9 @@ use files::{ForeignContent, cut_zip_length};
 /// Values of one file at most: far above any set of latents.
 const MOST: usize = 1 << 28;
 
+/// Bytes of one file at most.
+const MAX_BYTES: u64 = 4 << 30;
+
 /// Less than the header tells.
 const CUT: &str = "the file is cut short: fetch it again";
 
@@ -23,11 +26,17 @@ pub struct Array {
 
 /// Every array of a file.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Array>> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = files::read_input(path, MAX_BYTES)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     parse(&bytes).with_context(|| format!("{}: not readable as numpy's", path.display()))
 }
 
 fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Array>> {
+    parse_within(bytes, 8 * MOST as u64)
+}
+
+/// Arrays that have `limit` bytes at most together. Sizes in the directory are claims, and members can share their bytes.
+fn parse_within(bytes: &[u8], limit: u64) -> anyhow::Result<Vec<Array>> {
     if bytes.starts_with(b"\x93NUMPY") {
         let (shape, values) = array(bytes)?;
         return Ok(vec![Array {
@@ -49,14 +58,20 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Array>> {
             None => anyhow!("the zip archive is damaged ({error}): fetch it again"),
         })?;
     let mut arrays = Vec::new();
+    let mut left = limit;
     for i in 0..archive.len() {
         let entry = archive.by_index(i)?;
         let Some(name) = entry.name()?.strip_suffix(".npy").map(str::to_owned) else {
             continue;
         };
         let mut contents = Vec::new();
-        // The size in the directory is a claim.
-        entry.take(8 * MOST as u64).read_to_end(&mut contents)?;
+        entry.take(left + 1).read_to_end(&mut contents)?;
+        left = left.checked_sub(contents.len() as u64).with_context(|| {
+            format!(
+                "with `{}` the arrays have more than {limit} bytes",
+                name.chars().take(60).collect::<String>()
+            )
+        })?;
         let (shape, values) = array(&contents).with_context(|| format!("array `{name}`"))?;
         arrays.push(Array {
             name,
@@ -213,6 +228,9 @@ mod tests {
         );
         let page = parse(b"<!DOCTYPE html><html>").unwrap_err().to_string();
         assert!(page.contains("web page"), "{page}");
+        let error = parse_within(&whole, 151).unwrap_err().to_string();
+        assert!(error.contains("more than 151 bytes"), "{error}");
+        assert_eq!(parse_within(&whole, 152).unwrap()[0].values, [1.0; 6]);
         let huge = b"\x93NUMPY\x01\x00\x50\x00{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }";
         assert!(parse(huge).is_err());
     }

@@ -180,8 +180,10 @@ impl Sheet {
         let black = vec![0; line];
         files::write_atomic(path, |file| {
             let out = BufWriter::new(file);
-            let mut writer =
-                encoder(out, cols * side, rows * side, channels, facts)?.write_header()?;
+            // Errors of the disk and of `fill` name their file themselves.
+            let mut writer = encoder(out, cols * side, rows * side, channels, facts)
+                .with_context(|| format!("cannot write '{}'", path.display()))?
+                .write_header()?;
             let mut out = writer.stream_writer()?;
             fill(&mut |tiles| {
                 for y in 0..side {
@@ -197,7 +199,6 @@ impl Sheet {
             writer.finish()?;
             anyhow::Ok(())
         })
-        .with_context(|| format!("cannot write {}", path.display()))
     }
 }
 

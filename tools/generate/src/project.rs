@@ -270,10 +270,16 @@ impl Adam {
     }
 }
 
+/// Bytes of a target, as `prep` takes pictures.
+const MAX_TARGET_BYTES: u64 = 1 << 30;
+
 /// The central square of a picture at the network's size.
 fn read_target(path: &Path, side: usize, channels: usize) -> anyhow::Result<Picture> {
     let read = || -> anyhow::Result<DynamicImage> {
-        let (bytes, options) = (std::fs::read(path)?, DecodeOptions::default());
+        let (bytes, options) = (
+            files::read_input(path, MAX_TARGET_BYTES)?,
+            DecodeOptions::default(),
+        );
         Ok(match channels {
             2 | 4 => decode::decode_with_alpha(&bytes, &options)?,
             // Transparent parts are white, as `prep` has them.

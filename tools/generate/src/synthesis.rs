@@ -1,5 +1,6 @@
 //! `ws` to pictures, batch by batch, with files written beside the computing.
 
+use anyhow::Context;
 use candle_core::Tensor;
 use networks::{NoiseMode, SynthesisOptions, noise_key};
 use rng::RandomState;
@@ -45,12 +46,14 @@ pub fn pipeline<T: Sync, R: Send>(
 ) -> anyhow::Result<()> {
     std::thread::scope(|scope| {
         let (sender, receiver) = std::sync::mpsc::sync_channel::<(&[T], R)>(1);
-        let writer = scope.spawn(move || {
-            for (chunk, result) in receiver {
-                write(chunk, result)?;
-            }
-            anyhow::Ok(())
-        });
+        let writer = std::thread::Builder::new()
+            .spawn_scoped(scope, move || {
+                for (chunk, result) in receiver {
+                    write(chunk, result)?;
+                }
+                anyhow::Ok(())
+            })
+            .context("cannot start the thread that writes (see `ulimit -u`)")?;
         let made = (|| {
             for chunk in items.chunks(chunk.max(1)) {
                 let result = make(chunk)?;

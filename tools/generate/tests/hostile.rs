@@ -113,7 +113,7 @@ fn wrong_files_and_folders_are_named() {
         ),
         (
             list(&["grid", "-n", &network, "--seeds=1", "-o", "file/a.png"]),
-            "file/a.png",
+            "cannot make the folder 'file'",
         ),
         (
             list(&["grid", "-n", &network, "--seeds=0-9999", "--cols=10000"]),
@@ -217,4 +217,101 @@ fn an_output_never_takes_the_place_of_an_input() {
     );
     assert!(before == after);
     assert_eq!(names(dir.path()), ["n.safetensors", "out"]);
+}
+
+/// Records of a zip: `PK12` with the fields that both kinds have.
+fn zip_record(local: bool, name: &str, size: u32, offset: u32) -> Vec<u8> {
+    let mut out = match local {
+        true => b"PK\x03\x04".to_vec(),
+        false => b"PK\x01\x02\x14\0".to_vec(),
+    };
+    // Version, flags, method, time, date, checksum: members that overlap are refused before any is summed.
+    out.extend([20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    out.extend([size.to_le_bytes(), size.to_le_bytes()].concat());
+    out.extend((name.len() as u32).to_le_bytes());
+    if !local {
+        out.extend([0; 10]);
+        out.extend(offset.to_le_bytes());
+    }
+    out.extend(name.as_bytes());
+    out
+}
+
+#[test]
+fn checkpoints_that_unfold_without_end_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+    // `_codecs.encode` of itself, 100,000 deep, as a key.
+    const DEEP: usize = 100_000;
+    let mut deep = b"\x80\x02}c_codecs\nencode\nq\x000".to_vec();
+    deep.extend(b"h\x00".repeat(DEEP));
+    deep.extend(b"X\x01\0\0\0a");
+    deep.extend(b"\x85R".repeat(DEEP));
+    deep.extend(b"Ns.");
+    write("deep.pkl", &deep);
+    // A list of a million pairs, 64 times the argument of `dict`.
+    let mut shared = b"\x80\x02cbuiltins\ndict\nq\x00]q\x01(".to_vec();
+    shared.extend(b"NN\x86".repeat(1_000_000));
+    shared.extend(b"e0h\x00(");
+    shared.extend(b"h\x01".repeat(64));
+    shared.extend(b"tR.");
+    write("shared.pkl", &shared);
+    // 60,000 members that are the same 64 MiB.
+    const SIZE: u32 = 64 << 20;
+    let pickle = b"\x80\x02}.";
+    let mut zip = zip_record(true, "archive/data.pkl", 4, 0);
+    zip.extend(pickle);
+    let at = zip.len() as u32;
+    zip.extend(zip_record(true, "archive/data/0", SIZE, 0));
+    zip.resize(zip.len() + SIZE as usize, 0);
+    let directory = zip.len() as u32;
+    zip.extend(zip_record(false, "archive/data.pkl", 4, 0));
+    for i in 0..60_000 {
+        zip.extend(zip_record(false, &format!("archive/data/{i}"), SIZE, at));
+    }
+    let length = zip.len() as u32 - directory;
+    zip.extend(b"PK\x05\x06\0\0\0\0");
+    zip.extend([60_001u16.to_le_bytes(), 60_001u16.to_le_bytes()].concat());
+    zip.extend([length.to_le_bytes(), directory.to_le_bytes()].concat());
+    zip.extend([0, 0]);
+    write("overlap.pt", &zip);
+    for (name, words) in [
+        ("deep.pkl", "holds none of G, D and G_ema"),
+        ("shared.pkl", "stands in many places"),
+        ("overlap.pt", "overlap: the file is damaged or hostile"),
+    ] {
+        let start = std::time::Instant::now();
+        let error = fails(dir.path(), 1, &["describe", name]);
+        assert!(error.contains(name) && error.contains(words), "{error}");
+        let took = start.elapsed();
+        assert!(
+            took < std::time::Duration::from_secs(30),
+            "{name}: {took:?}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    for path in [&pipe, &dir.path().join("pipe.npz")] {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    }
+    let network = data("network.safetensors");
+    for args in [
+        vec!["describe", "pipe"],
+        vec!["convert", "pipe", "x.safetensors"],
+        vec!["images", "-n", "pipe", "-o", "x", "--seeds", "1"],
+        vec!["images", "-n", &network, "-o", "x", "--w", "pipe.npz"],
+        vec!["project", "-n", &network, "-t", "pipe", "-o", "x"],
+    ] {
+        let error = fails(dir.path(), 1, &args);
+        assert!(
+            error.contains("pipe") && error.contains("it is a pipe"),
+            "{args:?}: {error}"
+        );
+    }
 }

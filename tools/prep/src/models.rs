@@ -106,7 +106,9 @@ fn list() {
 }
 
 fn check_file(path: &Path) -> anyhow::Result<()> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+    const MAX_BYTES: u64 = 1 << 30;
+    let bytes = files::read_input(path, MAX_BYTES)
+        .with_context(|| format!("cannot read '{}'", path.display()))?;
     let sha256: String = Sha256::digest(&bytes)
         .iter()
         .map(|b| format!("{b:02x}"))

@@ -114,9 +114,12 @@ pub fn inputs_of(path: &Path) -> Option<Vec<PathBuf>> {
     Some(frame.inputs)
 }
 
+/// Bytes of a recipe, which may list its inputs one by one.
+const MAX_BYTES: u64 = 64 << 20;
+
 fn read(path: &Path) -> anyhow::Result<Table> {
     let named = || format!("recipe '{}'", path.display());
-    let text = std::fs::read_to_string(path).with_context(named)?;
+    let text = files::read_input_text(path, MAX_BYTES).with_context(named)?;
     text.parse().with_context(named)
 }
 

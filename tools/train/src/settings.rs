@@ -74,7 +74,8 @@ pub fn absolute(path: &Path) -> Result<String> {
 }
 
 fn read(path: &Path) -> Result<toml::Table> {
-    let text = std::fs::read_to_string(path)
+    const MAX_BYTES: u64 = 16 << 20;
+    let text = files::read_input_text(path, MAX_BYTES)
         .with_context(|| format!("cannot read --config '{}'", path.display()))?;
     let table = toml::from_str(&text).with_context(|| format!("'{}'", path.display()))?;
     Ok(table)

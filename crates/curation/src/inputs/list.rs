@@ -7,6 +7,9 @@ use archive::names::{CodePage, Speller, decode_path};
 
 use super::{Entry, WalkError, file_entry};
 
+/// Bytes of a list: ten million paths.
+const MAX_BYTES: u64 = 2 << 30;
+
 /// Adds the files that a list names, relative to its folder. Empty lines and lines that start with `#` are skipped.
 ///
 /// Lines are raw bytes, as names on disk are; a line in another encoding, or with `\` between folders, is also looked
@@ -19,7 +22,7 @@ pub(super) fn add_list(
     prefix: &str,
     entries: &mut Vec<Entry>,
 ) -> Result<(), WalkError> {
-    let bytes = std::fs::read(list).map_err(|source| WalkError::Open {
+    let bytes = files::read_input(list, MAX_BYTES).map_err(|source| WalkError::Open {
         path: list.to_owned(),
         source,
     })?;

@@ -74,19 +74,19 @@ pub(super) fn add_members(
     Ok(())
 }
 
-/// Reads a member of a zip.
-pub(super) fn read_zip(zip: &ZipFile, index: usize) -> Result<Vec<u8>, InputError> {
+/// Reads the first `limit` bytes of a member of a zip.
+pub(super) fn read_zip(zip: &ZipFile, index: usize, limit: u64) -> Result<Vec<u8>, InputError> {
     let member = &zip.members()[index];
     check_size(member.size, member.packed_size)?;
-    zip.read(index)
+    zip.read_limited(index, limit)
         .map_err(|e| of_member(e, |e| format!("in the zip: {e}")))
 }
 
-/// Reads a member of a tar.
-pub(super) fn read_tar(tar: &TarFile, index: usize) -> Result<Vec<u8>, InputError> {
+/// Reads the first `limit` bytes of a member of a tar.
+pub(super) fn read_tar(tar: &TarFile, index: usize, limit: u64) -> Result<Vec<u8>, InputError> {
     let member = &tar.members()[index];
     check_size(member.size, member.stored_size)?;
-    tar.read_limited(index, u64::MAX)
+    tar.read_limited(index, limit)
         .map_err(|e| of_member(e, |e| e.to_string()))
 }
 

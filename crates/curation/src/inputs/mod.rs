@@ -8,7 +8,7 @@ mod walk;
 pub use walk::walk;
 
 use archive::{TarFile, ZipFile};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,10 +96,29 @@ impl Entry {
             return self.read();
         };
         let mut bytes = Vec::new();
-        File::open(path)
+        files::open_input(path)
             .and_then(|file| file.take(4096).read_to_end(&mut bytes))
             .map_err(|e| InputError::of_file(&e))?;
         Ok(bytes)
+    }
+
+    /// As [`read`](Self::read), and of a file larger than `limit` one byte more than that.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_beginning(&self, limit: u64) -> Result<Vec<u8>, InputError> {
+        match &self.place {
+            Place::File(path) => {
+                let mut bytes = Vec::new();
+                files::open_input(path)
+                    .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+                    .map_err(|e| InputError::of_file(&e))?;
+                Ok(bytes)
+            }
+            Place::Zip(zip, index) => members::read_zip(zip, *index, limit + 1),
+            Place::Tar(tar, index) => members::read_tar(tar, *index, limit + 1),
+            Place::Unreadable(error) => Err(error.clone()),
+        }
     }
 
     /// Reads the whole file, from the folder or out of the archive; checksums of zips are verified.
@@ -110,12 +129,12 @@ impl Entry {
         match &self.place {
             Place::File(path) => {
                 let failed = |e: io::Error| InputError::of_file(&e);
-                let file = File::open(path).map_err(failed)?;
+                let file = files::open_input(path).map_err(failed)?;
                 let size = file.metadata().map_err(failed)?.len();
                 read_limited(file, size)
             }
-            Place::Zip(zip, index) => members::read_zip(zip, *index),
-            Place::Tar(tar, index) => members::read_tar(tar, *index),
+            Place::Zip(zip, index) => members::read_zip(zip, *index, u64::MAX),
+            Place::Tar(tar, index) => members::read_tar(tar, *index, u64::MAX),
             Place::Unreadable(error) => Err(error.clone()),
         }
     }

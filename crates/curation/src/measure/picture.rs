@@ -131,6 +131,9 @@ pub struct Measurer<'a> {
     max_memory: Option<u64>,
 }
 
+/// Faces of one picture. Each has a crop, which is kept in memory until all are there; crowds have some hundreds.
+const MAX_FACES: usize = 1000;
+
 impl<'a> Measurer<'a> {
     /// Crops are kept up to this enlargement, so that a looser `max_upscale` needs no second look.
     const SPARE_UPSCALE: f32 = 2.0;
@@ -287,6 +290,14 @@ impl<'a> Measurer<'a> {
                 &self.detect,
             )
             .map_err(|e| (Reason::DetectError, e.to_string()))?;
+        if found.len() > MAX_FACES {
+            let message = format!(
+                "{} faces on one picture, and at most {MAX_FACES} are measured: is the detector's file sound, or \
+                 --threshold too low?",
+                found.len()
+            );
+            return Err((Reason::DetectError, message));
+        }
         let mut faces = Vec::with_capacity(found.len());
         for face in found {
             let face = framed(face, &self.config.detector, width, height);

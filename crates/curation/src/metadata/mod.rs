@@ -4,6 +4,7 @@
 //! holds all of them, `name` reads a post out of a file name, `sidecar` out of the files beside an image, `matching`
 //! brings inputs and posts together. Nothing here guesses: a file that could belong to two posts belongs to none.
 
+mod bounded;
 mod filter;
 #[cfg(test)]
 mod fuzz;
@@ -17,6 +18,7 @@ mod read;
 mod sidecar;
 mod site;
 mod tags;
+mod utf16;
 mod zstd;
 
 pub use filter::MetadataFilter;

@@ -4,6 +4,8 @@
 //! wraps the list (`{"posts": [...]}`) or is keyed by id; plain, gzip or Zstandard by content; UTF-8 with or without a
 //! byte-order mark, UTF-16 with one.
 
+use super::bounded::{Allowance, Bounded, MAX_POST_BYTES, MAX_POST_VALUES, Unpacked};
+use super::utf16::Utf16;
 use super::zstd::ZstdFrames;
 use super::{MetadataError, shorten};
 use flate2::bufread::MultiGzDecoder;
@@ -11,7 +13,6 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
@@ -30,7 +31,8 @@ pub fn read_file(path: &Path, sink: &mut Sink<'_>) -> Result<String, MetadataErr
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(failed)?;
+    let file = files::open_input(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
     if file.metadata().map_err(failed)?.is_dir() {
         return Err(MetadataError::Kind {
             path: path.to_owned(),
@@ -47,10 +49,16 @@ pub fn read_file(path: &Path, sink: &mut Sink<'_>) -> Result<String, MetadataErr
     }
     let is_gzip = head.starts_with(&[0x1f, 0x8b]);
     let is_zstd = ZstdFrames::<&[u8]>::is_start(head);
+    let unpacked = |decoder: Box<dyn Read>| -> Box<dyn BufRead> {
+        Box::new(BufReader::with_capacity(
+            1 << 18,
+            Unpacked::new(decoder, size),
+        ))
+    };
     let text: Box<dyn BufRead> = if is_gzip {
-        Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(file)))
+        unpacked(Box::new(MultiGzDecoder::new(file)))
     } else if is_zstd {
-        Box::new(BufReader::with_capacity(1 << 18, ZstdFrames::new(file)))
+        unpacked(Box::new(ZstdFrames::new(file)))
     } else {
         Box::new(file)
     };
@@ -117,19 +125,9 @@ fn read_text(
         .map_err(failed)?;
     if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
         let is_little = head[0] == 0xff;
-        text.read_to_end(&mut head).map_err(failed)?;
-        let units = head[2..].chunks_exact(2).map(|pair| {
-            let pair = [pair[0], pair[1]];
-            if is_little {
-                u16::from_le_bytes(pair)
-            } else {
-                u16::from_be_bytes(pair)
-            }
-        });
-        let decoded: String = char::decode_utf16(units)
-            .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-            .collect();
-        return read_text(path, Box::new(Cursor::new(decoded.into_bytes())), sink);
+        let rest = Cursor::new(head[2..].to_vec()).chain(text);
+        let decoded = BufReader::new(Utf16::new(rest, is_little));
+        return read_text(path, Box::new(decoded), sink);
     }
     if head.starts_with(&[0xef, 0xbb, 0xbf]) {
         head.drain(..3);
@@ -179,15 +177,33 @@ fn read_lines(mut text: impl BufRead, sink: &mut Sink<'_>) -> Result<(), TextErr
     let mut number = 0;
     let mut is_first = true;
     loop {
-        line.clear();
-        if text.read_until(b'\n', &mut line).map_err(TextError::Io)? == 0 {
+        number += 1;
+        if !files::read_line(&mut text, &mut line, MAX_POST_BYTES).map_err(|error| {
+            match error.kind() {
+                // Of `read_line` itself: the reader's own errors are of other kinds.
+                io::ErrorKind::InvalidData if line.len() as u64 > MAX_POST_BYTES => {
+                    TextError::Post {
+                        place: format!("line {number}"),
+                        message: too_long(),
+                        shown: Some(shorten(&String::from_utf8_lossy(&line[..1000]))),
+                    }
+                }
+                _ => TextError::Io(error),
+            }
+        })? {
             return Ok(());
         }
-        number += 1;
         let trimmed = line.trim_ascii();
         let trimmed = trimmed.strip_suffix(b",").unwrap_or(trimmed);
         if trimmed.is_empty() {
             continue;
+        }
+        if trimmed.iter().filter(|b| **b == b',').count() as u64 > MAX_POST_VALUES {
+            return Err(TextError::Post {
+                place: format!("line {number}"),
+                message: too_long(),
+                shown: Some(shorten(&String::from_utf8_lossy(&trimmed[..1000]))),
+            });
         }
         match serde_json::from_slice::<Value>(trimmed) {
             Ok(value) => objects(&value, sink).map_err(|message| TextError::Post {
@@ -211,6 +227,14 @@ fn read_lines(mut text: impl BufRead, sink: &mut Sink<'_>) -> Result<(), TextErr
     }
 }
 
+fn too_long() -> String {
+    format!(
+        "longer than {} MiB or {} million values, which no post is (a list of posts is an array, or a post a line)",
+        MAX_POST_BYTES >> 20,
+        MAX_POST_VALUES / 1_000_000
+    )
+}
+
 /// Whether one value was read and something stands behind it; serde_json has no other mark of this.
 fn is_trailing(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("trailing characters")
@@ -218,9 +242,11 @@ fn is_trailing(error: &serde_json::Error) -> bool {
 
 /// Values one after the other, arrays element by element.
 fn read_stream(text: impl Read, sink: &mut Sink<'_>) -> Result<(), TextError> {
+    let (text, allowance) = Bounded::new(text);
     let mut deserializer = serde_json::Deserializer::from_reader(text);
     let mut state = State {
         count: 0,
+        allowance,
         message: None,
         sink,
     };
@@ -234,6 +260,11 @@ fn read_stream(text: impl Read, sink: &mut Sink<'_>) -> Result<(), TextError> {
                 (Some(message), _) => TextError::Post {
                     place,
                     message,
+                    shown: None,
+                },
+                (None, true) if state.allowance.is_spent() => TextError::Post {
+                    place,
+                    message: too_long(),
                     shown: None,
                 },
                 (None, true) => TextError::Io(error.into()),
@@ -250,6 +281,7 @@ fn read_stream(text: impl Read, sink: &mut Sink<'_>) -> Result<(), TextError> {
 
 struct State<'a, 'b> {
     count: usize,
+    allowance: Allowance,
     message: Option<String>,
     sink: &'a mut Sink<'b>,
 }
@@ -260,6 +292,7 @@ struct Elements<'s, 'a, 'b>(&'s mut State<'a, 'b>);
 impl Elements<'_, '_, '_> {
     fn take<E: serde::de::Error>(&mut self, value: &Value) -> Result<(), E> {
         self.0.count += 1;
+        self.0.allowance.renew();
         objects(value, self.0.sink).map_err(|message| {
             self.0.message = Some(message);
             E::custom("no post")
@@ -389,6 +422,57 @@ mod tests {
                 }
             })
             .collect()
+    }
+
+    #[test]
+    fn values_that_no_post_has_are_refused_within_bounds() {
+        let wide = "1,".repeat(MAX_POST_VALUES as usize + 1);
+        for (text, place) in [
+            (
+                format!("{{\"id\": 1}}\n{{\"id\": 2, \"tags\": [{wide}1]}}\n"),
+                "line 2",
+            ),
+            (
+                format!("[{{\"id\": 1}}, {{\"id\": 2, \"tags\": [{wide}1]}}]"),
+                "element 2",
+            ),
+        ] {
+            let error = ids(text.as_bytes()).unwrap_err();
+            assert!(
+                error.contains(place) && error.contains("no post is"),
+                "{error}"
+            );
+        }
+        // Many small elements are none of this.
+        let many: Vec<String> = (0..200_000).map(|id| format!("{{\"id\": {id}}}")).collect();
+        assert_eq!(
+            ids(format!("[{}]", many.join(",")).as_bytes())
+                .unwrap()
+                .len(),
+            200_000
+        );
+    }
+
+    #[test]
+    fn a_line_of_a_gigabyte_and_files_that_expand_without_end_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("posts.jsonl");
+        // Holes take no space on the disk.
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(1 << 30).unwrap();
+        let error = read_file(&path, &mut |_| Ok(())).unwrap_err().to_string();
+        assert!(
+            error.contains("line 1") && error.contains("no post is"),
+            "{error}"
+        );
+        // A gigabyte of blanks.
+        let mut lines = vec![b' '; 16 << 20];
+        lines.push(b'\n');
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&lines).unwrap();
+        // 1000 times packed.
+        let error = ids(&encoder.finish().unwrap().repeat(130)).unwrap_err();
+        assert!(error.contains("expands to more than"), "{error}");
     }
 
     #[test]

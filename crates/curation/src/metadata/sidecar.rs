@@ -54,13 +54,15 @@ impl<'a> Sidecars<'a> {
                 .filter(|name| name != source)
                 .find_map(|name| {
                     let bytes = match self.by_source.get(name.as_str()) {
-                        Some(sidecar) => sidecar.read().map_err(|e| e.to_string()),
+                        Some(sidecar) => sidecar
+                            .read_beginning(MAX_BYTES as u64)
+                            .map_err(|e| e.to_string()),
                         None => {
                             let path = on_disk?.path()?.with_file_name(name.rsplit('/').next()?);
                             if !path.is_file() {
                                 return None;
                             }
-                            std::fs::read(path).map_err(|e| e.to_string())
+                            files::read_input(&path, MAX_BYTES as u64).map_err(|e| e.to_string())
                         }
                     };
                     Some((name, bytes))

@@ -162,14 +162,14 @@ fn webp(data: &[u8], shape: &Shape) -> Option<Vec<u8>> {
     (samples.len() == shape.n_bytes).then_some(samples)
 }
 
-/// Decompresses a JPEG strip or tile to RGB; `transform` is 1 for components that are YCbCr, 0 for red, green and blue.
+/// Decompresses a JPEG strip or tile to RGB, and tells how many pixels were decoded for it; `transform` is 1 for components that are YCbCr, 0 for red, green and blue.
 pub fn jpeg(
     data: &[u8],
     tables: Option<&[u8]>,
     transform: Option<u8>,
     shape: &Shape,
     options: &DecodeOptions,
-) -> Result<Vec<u8>, DecodeError> {
+) -> Result<(Vec<u8>, u64), DecodeError> {
     const START: &[u8] = b"\xff\xd8";
     /// Says in its last byte whether there is a color transform.
     const ADOBE: &[u8] = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0";
@@ -191,10 +191,8 @@ pub fn jpeg(
         )));
     }
     let rows = image.as_raw().chunks_exact(width * 3).take(shape.height);
-    Ok(rows
-        .flat_map(|row| &row[..shape.width * 3])
-        .copied()
-        .collect())
+    let rgb = rows.flat_map(|row| &row[..shape.width * 3]).copied();
+    Ok((rgb.collect(), width as u64 * height as u64))
 }
 
 #[cfg(test)]

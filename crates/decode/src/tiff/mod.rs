@@ -10,6 +10,7 @@ mod fax;
 mod layout;
 mod pixels;
 mod samples;
+mod work;
 
 use crate::raster::Raster;
 use crate::{DecodeError, DecodeOptions, Header, orientation_of};

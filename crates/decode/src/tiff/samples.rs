@@ -3,6 +3,7 @@
 use super::compression::{self, Compression, Shape};
 use super::directory::{Directory, broken, cut, unsupported};
 use super::layout::{Color, Layout};
+use super::work::Work;
 use crate::{DecodeError, DecodeOptions};
 use half::f16;
 use std::borrow::Cow;
@@ -29,11 +30,18 @@ pub fn read(
     if layout.compression == Compression::OldJpeg {
         return old_jpeg(bytes, directory, layout, options);
     }
+    // Turned once for all strips: any number of them may lie in one place.
+    let reverses = layout.reverses_bits && layout.compression != Compression::Jpeg;
+    let bytes: Cow<'_, [u8]> = match reverses {
+        true => bytes.iter().map(|byte| byte.reverse_bits()).collect(),
+        false => Cow::Borrowed(bytes),
+    };
     let reader = Reader {
-        bytes,
+        bytes: &bytes,
         directory,
         layout,
         options,
+        work: Work::new(bytes.len(), layout),
     };
     let size = layout.width * layout.height * layout.samples;
     if layout.compression == Compression::Jpeg {
@@ -161,6 +169,7 @@ struct Reader<'a> {
     directory: &'a Directory<'a>,
     layout: &'a Layout,
     options: &'a DecodeOptions,
+    work: Work,
 }
 
 impl<'a> Reader<'a> {
@@ -186,6 +195,10 @@ impl<'a> Reader<'a> {
                 width: layout.chunk_width,
                 height,
             };
+            if layout.compression != Compression::Jpeg {
+                self.work
+                    .spend_pixels(chunk.width as u64 * chunk.height as u64)?;
+            }
             let data = self.data(i, self.n_bytes(&chunk))?;
             visit(chunk, data)?;
         }
@@ -218,12 +231,21 @@ impl<'a> Reader<'a> {
         }
         let length = self.layout.lengths.as_ref().and_then(|l| l.get(i).copied());
         match length {
-            None | Some(0) => Ok(rest),
+            // It ends where another one begins.
+            None | Some(0) => {
+                let next = self.work.next_offset(self.layout.offsets[i]);
+                let length = next.and_then(|next| usize::try_from(next).ok()?.checked_sub(start));
+                Ok(&rest[..length.map_or(rest.len(), |length| length.min(rest.len()))])
+            }
             Some(length) => {
                 let length = usize::try_from(length).map_err(|_| missing())?;
                 rest.get(..length).ok_or_else(missing)
             }
         }
+        .and_then(|data| {
+            self.work.spend_bytes(data.len())?;
+            Ok(data)
+        })
     }
 
     /// A strip or tile without compression, differences and subsampling; numbers of 16 bits and more in the order of
@@ -235,13 +257,6 @@ impl<'a> Reader<'a> {
             height: chunk.height,
             samples: if layout.is_planar { 1 } else { layout.samples },
             n_bytes: self.n_bytes(chunk),
-        };
-        let reversed: Vec<u8>;
-        let data = if layout.reverses_bits {
-            reversed = data.iter().map(|byte| byte.reverse_bits()).collect();
-            &reversed
-        } else {
-            data
         };
         let mut values = compression::expand(data, layout.compression, &shape)
             .ok_or_else(|| broken("a strip or tile with too little data, or damaged data"))?;
@@ -287,7 +302,9 @@ impl<'a> Reader<'a> {
             _ => Some(0),
         };
         let tables = self.directory.bytes(347)?;
-        compression::jpeg(data, tables, transform, &shape, self.options)
+        let (rgb, n_pixels) = compression::jpeg(data, tables, transform, &shape, self.options)?;
+        self.work.spend_pixels(n_pixels)?;
+        Ok(rgb)
     }
 }
 

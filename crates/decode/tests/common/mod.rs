@@ -109,6 +109,8 @@ pub struct Tiff {
     pub tags: Vec<(u16, Values)>,
     pub is_tiled: bool,
     pub chunks: Vec<Vec<u8>>,
+    /// The one chunk stands in the directory so many times.
+    pub shared: Option<usize>,
 }
 
 impl Tiff {
@@ -127,6 +129,7 @@ impl Tiff {
             ],
             is_tiled: false,
             chunks: vec![data],
+            shared: None,
         }
     }
 
@@ -171,7 +174,11 @@ impl Tiff {
             offsets.push(out.len() as u32);
             out.extend(chunk);
         }
-        let lengths = self.chunks.iter().map(|chunk| chunk.len() as u32).collect();
+        let mut lengths: Vec<u32> = self.chunks.iter().map(|chunk| chunk.len() as u32).collect();
+        if let Some(n) = self.shared {
+            offsets.resize(n, offsets[0]);
+            lengths.resize(n, lengths[0]);
+        }
         let (offset_tag, length_tag) = if self.is_tiled {
             (324, 325)
         } else {

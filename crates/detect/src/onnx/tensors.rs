@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::graph::{MAX_RANK, text};
+use super::infer::MAX_ELEMENTS;
 use super::wire::{Fields, Value, varint};
 
 /// Numbers of tensors up to this many are read, since shapes may depend on them.
@@ -188,7 +189,13 @@ pub(super) fn read(message: &[u8]) -> Result<(String, Tensor<'_>), String> {
     let bytes = sizes
         .iter()
         .try_fold(element.bytes(), |product, &size| product.checked_mul(size));
-    if bytes != Some(data.len()) {
+    // An empty tensor holds nothing, whatever its other sizes are, and parts of its shape are multiplied later.
+    let others = sizes.iter().map(|&size| size.max(1));
+    let mut others = others.scan(1usize, |product, size| {
+        *product = product.saturating_mul(size);
+        Some(*product)
+    });
+    if bytes != Some(data.len()) || others.any(|product| product > MAX_ELEMENTS) {
         return Err(wrong(data.len()));
     }
     let tensor = Tensor {

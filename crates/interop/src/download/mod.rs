@@ -178,11 +178,11 @@ fn bring(
             Err(Broken::Final(what)) => return Err(fail(what)),
             Err(Broken::Cache(error)) => return Err(error),
             Err(Broken::Again(what)) => {
-                attempt = if length(&file, partial)? > had + worthwhile {
-                    0
+                if length(&file, partial)? > had + worthwhile {
+                    (attempt, wait) = (0, options.backoff);
                 } else {
-                    attempt + 1
-                };
+                    attempt += 1;
+                }
                 if attempt > options.retries {
                     return Err(fail(format!(
                         "{what}; the next try goes on where this one stopped"

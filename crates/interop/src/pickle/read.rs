@@ -1,10 +1,11 @@
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Value;
 use super::allow::Constructor;
 use super::machine::Machine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Index of a value in the arena.
 pub(crate) type Id = u32;
@@ -21,7 +22,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            values: 16 << 20,
+            values: 4 << 20,
             stack: 4 << 20,
         }
     }
@@ -67,7 +68,13 @@ pub struct Pickle<'a> {
     pub(crate) nodes: Vec<Node<'a>>,
     root: Id,
     end: usize,
+    /// Units of work that readers may still spend, `None` when they wanted more; see [`spend`](Self::spend).
+    budget: Cell<Option<u64>>,
 }
+
+/// Units of work per byte of the stream, and those that every stream has.
+const UNITS_PER_BYTE: u64 = 16;
+const UNITS: u64 = 4 << 20;
 
 impl<'a> Pickle<'a> {
     /// Parses one pickle from the start of `data`; whatever follows its STOP is left alone.
@@ -81,7 +88,39 @@ impl<'a> Pickle<'a> {
             nodes: machine.nodes,
             root,
             end: machine.pos,
+            budget: Cell::new(Some(UNITS_PER_BYTE * machine.pos as u64 + UNITS)),
         })
+    }
+
+    /// Pays for a look at `n` elements, or at 16 bytes of text each.
+    ///
+    /// A value costs its bytes once and can stand in a thousand places, so that reading all places can take without end
+    /// although the stream is short. `None` when the budget is spent, or when `n` elements are more than a stream of this
+    /// length can hold once: accessors then find nothing, and [`check_budget`](Self::check_budget) tells why.
+    pub(super) fn spend(&self, n: usize) -> Option<()> {
+        let budget = self.budget.get().filter(|_| n <= self.most_elements());
+        let left = budget.and_then(|budget| budget.checked_sub(n as u64));
+        self.budget.set(left);
+        left.map(|_| ())
+    }
+
+    /// Elements that one list can have without sharing: each takes at least one byte of the stream.
+    fn most_elements(&self) -> usize {
+        self.end
+    }
+
+    /// Whether everything was read within the budget.
+    ///
+    /// # Errors
+    /// `Limit` when values were shared so often that some were not looked at.
+    pub fn check_budget(&self) -> Result<()> {
+        match self.budget.get() {
+            None => Err(Error::Limit {
+                what: "number of values that the pickle unfolds into (one value stands in many places)",
+                limit: UNITS_PER_BYTE * self.end as u64 + UNITS,
+            }),
+            Some(_) => Ok(()),
+        }
     }
 
     /// The value that the stream builds.
@@ -103,7 +142,6 @@ impl<'a> Pickle<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
 
     fn parse(data: &[u8]) -> Result<Pickle<'_>> {
         Pickle::parse(
@@ -218,6 +256,47 @@ mod tests {
         // More values than allowed.
         assert!(matches!(parse(&[b'N'; 20_000]), Err(Error::Limit { .. })));
         assert!(matches!(parse(&[b'('; 20_000]), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn nested_encodings_are_no_text() {
+        // `_codecs.encode(_codecs.encode(... 'a' ...))`, as a key of a dictionary.
+        const N: usize = 100_000;
+        let nested = |n: usize| {
+            let mut data = b"\x80\x02}c_codecs\nencode\nq\x000".to_vec();
+            data.extend(b"h\x00".repeat(n));
+            data.extend(b"X\x01\x00\x00\x00a");
+            data.extend(b"\x85R".repeat(n));
+            data.extend(b"K\x05s.");
+            data
+        };
+        let deep = nested(N);
+        let pickle = Pickle::parse(&deep, Limits::default()).unwrap();
+        assert!(pickle.root().get("a").is_none());
+        assert!(pickle.root().to_json().is_ok());
+        let one = nested(1);
+        let pickle = parse(&one).unwrap();
+        assert_eq!(pickle.root().get("a").and_then(Value::int), Some(5));
+    }
+
+    #[test]
+    fn a_list_that_stands_in_many_places_is_unfolded_within_a_budget() {
+        // dict(pairs, pairs, ...): 64 times one list of 1000 pairs.
+        let mut shared = b"\x80\x02cbuiltins\ndict\nq\x00]q\x01(".to_vec();
+        shared.extend(b"NN\x86".repeat(1000));
+        shared.extend(b"e0h\x00(");
+        shared.extend(b"h\x01".repeat(64));
+        shared.extend(b"tR.");
+        let pickle = parse(&shared).unwrap();
+        assert!(pickle.check_budget().is_ok());
+        assert!(pickle.root().entries().is_none());
+        let error = pickle.check_budget().unwrap_err().to_string();
+        assert!(error.contains("stands in many places"), "{error}");
+        // Looking again and again is work as well.
+        let pickle = parse(b"\x80\x02]q\x00(NNNNe.").unwrap();
+        let n = std::iter::repeat_with(|| pickle.root().elements()).take_while(Option::is_some);
+        assert_eq!(n.count() as u64, (16 * 12 + (4 << 20)) / 4);
+        assert!(pickle.check_budget().is_err());
     }
 
     #[test]

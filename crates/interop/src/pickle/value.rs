@@ -61,10 +61,35 @@ impl<'p, 'a> Value<'p, 'a> {
     /// A text, or bytes that are UTF-8.
     pub fn text(self) -> Option<&'p str> {
         match self.node() {
-            Node::Str(text) => Some(text),
-            Node::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
-            Node::Object(o) if o.constructor == Constructor::Encode => self.args()?.first()?.text(),
+            Node::Object(o) if o.constructor == Constructor::Encode => {
+                self.args()?.first()?.plain_text()
+            }
+            _ => self.plain_text(),
+        }
+    }
+
+    /// A text that stands in the stream itself: Python encodes nothing else, and a call within a call would be followed
+    /// as deep as the file is long.
+    fn plain_text(self) -> Option<&'p str> {
+        match self.node() {
+            Node::Str(text) => {
+                self.pickle.spend(text.len() / 16)?;
+                Some(text)
+            }
+            Node::Bytes(bytes) => {
+                self.pickle.spend(bytes.len() / 16)?;
+                std::str::from_utf8(bytes).ok()
+            }
             _ => None,
+        }
+    }
+
+    /// Whether this is the text `key`. Free, where most keys of a mapping are of another length.
+    fn is_text(self, key: &str) -> bool {
+        match self.node() {
+            Node::Str(text) => text == key,
+            Node::Bytes(bytes) => **bytes == *key.as_bytes(),
+            _ => self.text() == Some(key),
         }
     }
 
@@ -77,6 +102,7 @@ impl<'p, 'a> Value<'p, 'a> {
                 let Node::Str(text) = self.args()?.first()?.node() else {
                     return None;
                 };
+                self.pickle.spend(text.len() / 16)?;
                 text.chars()
                     .map(|c| u8::try_from(u32::from(c)).ok())
                     .collect::<Option<Vec<u8>>>()
@@ -98,7 +124,9 @@ impl<'p, 'a> Value<'p, 'a> {
 
     /// The elements of a tuple, list or set, or of a constructor call that makes one.
     pub fn elements(self) -> Option<Vec<Self>> {
-        Some(self.ids()?.iter().map(|&id| self.at(id)).collect())
+        let ids = self.ids()?;
+        self.pickle.spend(ids.len())?;
+        Some(ids.iter().map(|&id| self.at(id)).collect())
     }
 
     fn ids(self) -> Option<&'p [Id]> {
@@ -120,18 +148,23 @@ impl<'p, 'a> Value<'p, 'a> {
     pub fn entries(self) -> Option<Vec<(Self, Self)>> {
         let mut pairs = Vec::new();
         match self.node() {
-            Node::Dict(dict) => pairs.extend(dict),
+            Node::Dict(dict) => {
+                self.pickle.spend(dict.len())?;
+                pairs.extend(dict);
+            }
             Node::Object(o) if o.constructor == Constructor::Mapping => {
                 // Python 2 writes OrderedDict([[key, value], ...]).
-                for list in self.args()?.into_iter().filter_map(Self::elements) {
-                    for pair in list {
-                        let (Node::List(kv) | Node::Tuple(kv)) = pair.node() else {
+                for list in self.args()?.into_iter().filter_map(Self::ids) {
+                    self.pickle.spend(pairs.len() + list.len())?;
+                    for &pair in list {
+                        let (Node::List(kv) | Node::Tuple(kv)) = self.at(pair).node() else {
                             return None;
                         };
                         let [key, value] = kv[..] else { return None };
                         pairs.push((key, value));
                     }
                 }
+                self.pickle.spend(pairs.len() + o.pairs.len())?;
                 pairs.extend(&o.pairs);
             }
             _ => return None,
@@ -147,10 +180,11 @@ impl<'p, 'a> Value<'p, 'a> {
     /// The entry of a mapping under a text key.
     pub fn get(self, key: &str) -> Option<Self> {
         let find = |pairs: &[(Id, Id)]| {
+            self.pickle.spend(pairs.len())?;
             pairs
                 .iter()
                 .rev()
-                .find(|(k, _)| self.at(*k).text() == Some(key))
+                .find(|(k, _)| self.at(*k).is_text(key))
                 .map(|(_, v)| self.at(*v))
         };
         match self.node() {
@@ -160,7 +194,7 @@ impl<'p, 'a> Value<'p, 'a> {
                     self.entries()?
                         .into_iter()
                         .rev()
-                        .find(|(k, _)| k.text() == Some(key))
+                        .find(|(k, _)| k.is_text(key))
                         .map(|(_, v)| v)
                 })
             }

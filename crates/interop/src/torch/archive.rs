@@ -26,6 +26,32 @@ fn open_zip(data: &[u8]) -> ZipResult<ZipArchive<Cursor<&[u8]>>> {
         .or_else(|_| ZipArchive::new(Cursor::new(data)))
 }
 
+/// Refuses members that share bytes of the file: their sizes would add up to any number of times its own.
+fn refuse_overlap(zip: &mut ZipArchive<Cursor<&[u8]>>) -> Result<()> {
+    let mut spans = Vec::with_capacity(zip.len());
+    for index in 0..zip.len() {
+        let file = zip.by_index_raw(index)?;
+        let start = file.header_start();
+        let end = file.data_start().unwrap_or(start);
+        spans.push((start, end.saturating_add(file.compressed_size()), index));
+    }
+    spans.sort_unstable();
+    let found = spans.windows(2).find(|pair| pair[1].0 < pair[0].1);
+    let Some(&[(.., first), (.., second)]) = found else {
+        return Ok(());
+    };
+    let mut name = |index| -> Result<String> {
+        let file = zip.by_index_raw(index)?;
+        let name = file.name()?;
+        Ok(name.chars().take(60).collect())
+    };
+    Err(layout!(
+        "the archive members `{}` and `{}` overlap: the file is damaged or hostile",
+        name(first)?,
+        name(second)?
+    ))
+}
+
 impl<'a> Archive<'a> {
     /// Opens `data`. Members are slices of it: torch stores them uncompressed.
     ///
@@ -39,6 +65,7 @@ impl<'a> Archive<'a> {
             },
             None => error.into(),
         })?;
+        refuse_overlap(&mut zip)?;
         let mut members = HashMap::new();
         let mut data_pkl = None;
         let mut has_code = false;

@@ -67,7 +67,7 @@ impl<'a> LegacyFile<'a> {
                 .ok_or_else(|| layout!("a storage key is no text"))?;
             let dtype = *dtypes
                 .get(key)
-                .ok_or_else(|| layout!("storage `{key}` is never used"))?;
+                .ok_or_else(|| layout!("storage `{}` is never used", shown(key)))?;
             let missing = || Error::Truncated {
                 offset: data.len(),
                 what: "a tensor storage",
@@ -80,11 +80,20 @@ impl<'a> LegacyFile<'a> {
                 .and_then(|n| n.checked_mul(dtype.size()))
                 .ok_or_else(missing)?;
             let (bytes, tail) = tail.split_at_checked(bytes).ok_or_else(missing)?;
-            storages.insert(key.to_owned(), bytes);
+            if storages.insert(key.to_owned(), bytes).is_some() {
+                return Err(layout!("storage `{}` is listed twice", shown(key)));
+            }
             rest = tail;
         }
+        keys.check_budget()?;
+        pickle.check_budget()?;
         Ok(Self { pickle, storages })
     }
+}
+
+/// The start of a key, fit for a message.
+fn shown(key: &str) -> String {
+    key.chars().take(60).collect()
 }
 
 /// The element kind of every storage that the stream refers to by persistent id.

@@ -249,6 +249,13 @@ pub(crate) fn flatten(
 pub(crate) fn list<'p, 'a>(value: Value<'p, 'a>) -> Result<Vec<(String, Value<'p, 'a>)>> {
     const DEPTH: usize = 64;
     const STEPS: usize = 1_000_000;
+    let within = |steps: usize| match steps > STEPS {
+        true => Err(Error::Limit {
+            what: "number of values in the saved object",
+            limit: STEPS as u64,
+        }),
+        false => Ok(()),
+    };
     let mut out = Vec::new();
     let mut todo = vec![(String::new(), value, 0usize)];
     let mut steps = 0usize;
@@ -260,12 +267,7 @@ pub(crate) fn list<'p, 'a>(value: Value<'p, 'a>) -> Result<Vec<(String, Value<'p
                 limit: DEPTH as u64,
             });
         }
-        if steps > STEPS {
-            return Err(Error::Limit {
-                what: "number of values in the saved object",
-                limit: STEPS as u64,
-            });
-        }
+        within(steps)?;
         if TensorReader::is_tensor(value) {
             out.push((path, value));
             continue;
@@ -283,19 +285,24 @@ pub(crate) fn list<'p, 'a>(value: Value<'p, 'a>) -> Result<Vec<(String, Value<'p
         };
         let Some(mapping) = mapping else { continue };
         let mut children = Vec::new();
+        // Each child has a path of its own, whose beginning all share.
+        let mut child_of = |key: &str, child| -> Result<()> {
+            steps += 1 + (path.len() + key.len()) / 64;
+            within(steps)?;
+            children.push((join(key), child, depth + 1));
+            Ok(())
+        };
         if let Some(entries) = mapping.entries() {
-            steps += entries.len();
             for (key, child) in entries {
                 if let Some(key) = key.text() {
-                    children.push((join(key), child, depth + 1));
+                    child_of(key, child)?;
                 } else if let Some(key) = key.int() {
-                    children.push((join(&key.to_string()), child, depth + 1));
+                    child_of(&key.to_string(), child)?;
                 }
             }
         } else if let Some(elements) = mapping.elements() {
-            steps += elements.len();
             for (i, child) in elements.into_iter().enumerate() {
-                children.push((join(&i.to_string()), child, depth + 1));
+                child_of(&i.to_string(), child)?;
             }
         }
         // The stack pops the last first.

@@ -185,7 +185,7 @@ pub(crate) fn convert(
 /// # Errors
 /// When it cannot be read, or a tensor has another shape.
 pub(crate) fn read(path: &Path) -> Result<(Tensors, VggSource)> {
-    let bytes = std::fs::read(path).map_err(|error| Error::Weights {
+    let bytes = files::read_input(path, u64::MAX).map_err(|error| Error::Weights {
         path: path.to_owned(),
         reason: error.to_string(),
     })?;

@@ -70,7 +70,16 @@ impl Ffmpeg {
             let _ = stderr.read_to_end(&mut text);
             String::from_utf8_lossy(&text).trim().to_owned()
         };
-        let complaints = std::thread::Builder::new().spawn(read)?;
+        let complaints = match std::thread::Builder::new().spawn(read) {
+            Ok(complaints) => complaints,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(FilmError::Ffmpeg(format!(
+                    "cannot start a thread that listens to it (see `ulimit -u`): {error}"
+                )));
+            }
+        };
         Ok(Self {
             process: Some(Process {
                 child,
@@ -79,6 +88,12 @@ impl Ffmpeg {
             }),
             file: Some(file),
         })
+    }
+
+    /// The file that is written.
+    fn target(&self) -> String {
+        let target = self.file.as_ref().map(AtomicFile::target);
+        target.unwrap_or(Path::new("")).display().to_string()
     }
 
     /// Ends ffmpeg and tells whether it is content.
@@ -96,8 +111,16 @@ impl Ffmpeg {
         let complaints = complaints.join().unwrap_or_default();
         match status.success() {
             true => Ok(()),
-            false if complaints.is_empty() => Err(FilmError::Ffmpeg(status.to_string())),
-            false => Err(FilmError::Ffmpeg(complaints)),
+            false => {
+                let what = match complaints.is_empty() {
+                    true => status.to_string(),
+                    false => complaints,
+                };
+                let target = self.target();
+                Err(FilmError::Ffmpeg(format!(
+                    "cannot write '{target}': {what}"
+                )))
+            }
         }
     }
 }
@@ -111,7 +134,10 @@ impl Writer for Ffmpeg {
             if let Err(broken) = process.input.write_all(frame) {
                 // The pipe broke because ffmpeg gave up: its own words are better.
                 self.wait()?;
-                return Err(broken.into());
+                let target = self.target();
+                return Err(FilmError::Ffmpeg(format!(
+                    "cannot write '{target}': {broken}"
+                )));
             }
         }
         Ok(())

@@ -106,8 +106,8 @@ impl Suite<'_> {
                     .collect()
             };
             let labels: Vec<f64> = (0..n)
-                .flat_map(|idx| dataset.label(idx))
-                .map(|&v| f64::from(v))
+                .flat_map(|idx| dataset.label(idx).into_owned())
+                .map(f64::from)
                 .collect();
             let expected_labels: Vec<f64> = case["labels"]
                 .as_array()

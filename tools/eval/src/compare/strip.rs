@@ -54,7 +54,8 @@ fn frame(path: &Path, resolution: Option<u64>) -> anyhow::Result<Vec<u8>> {
         max_pixels: u64::from(u32::MAX),
         ..DecodeOptions::default()
     };
-    let bytes = std::fs::read(path)?;
+    const MAX_BYTES: u64 = 1 << 30;
+    let bytes = files::read_input(path, MAX_BYTES)?;
     let grid = decode::decode(&bytes, &options)
         .with_context(|| format!("cannot decode '{}'", path.display()))?;
     let grid = DynamicImage::ImageRgb8(grid.image);

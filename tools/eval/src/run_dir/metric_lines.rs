@@ -61,8 +61,13 @@ pub fn of_file(metric: &str, lines: &mut JsonLines) -> Vec<MetricLine> {
 }
 
 fn has_results(record: &Map<String, Value>) -> bool {
+    // Each result is a plot under its name; a metric has a handful, of some 30 characters.
+    const MOST: usize = 100;
+    const LONGEST: usize = 100;
     let results = record.get("results").and_then(Value::as_object);
-    results.is_some_and(|results| !results.is_empty())
+    results.is_some_and(|results| {
+        (1..=MOST).contains(&results.len()) && results.keys().all(|name| name.len() <= LONGEST)
+    })
 }
 
 fn metric_line(metric: &str, record: Map<String, Value>) -> MetricLine {
@@ -139,6 +144,19 @@ pub fn without_kimg(lines: &[MetricLine]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn results_that_no_metric_has_are_damage() {
+        let wide: Vec<String> = (0..101).map(|i| format!("\"fid{i}\": 1")).collect();
+        let text = format!(
+            "{{\"results\": {{\"fid50k_full\": 1}}}}\n{{\"results\": {{\"{}\": 1}}}}\n{{\"results\": {{{}}}}}\n",
+            "m".repeat(300),
+            wide.join(", ")
+        );
+        let mut lines = JsonLines::parse(text.as_bytes());
+        assert_eq!(of_file("fid50k_full", &mut lines).len(), 1);
+        assert_eq!(lines.damaged, [2, 3]);
+    }
 
     fn lines(text: &str) -> (Vec<MetricLine>, JsonLines) {
         let mut lines = JsonLines::parse(text.as_bytes());

@@ -101,7 +101,7 @@ impl RunDir {
             run.ticks = event_ticks::ticks(&read_events(path, &names, warnings), lengths);
         }
         if run.ticks.is_empty() {
-            let log = std::fs::read(path.join("log.txt")).unwrap_or_default();
+            let log = read_text(&path.join("log.txt"), warnings);
             let log = files::decode_text(&log);
             let lines = files::text_lines(&log);
             run.ticks = lines.filter_map(|(_, line)| ticks::of_log(line)).collect();
@@ -126,7 +126,7 @@ impl RunDir {
                 results = metric_lines::of_file(metric, &mut lines);
                 warnings.extend(damage_of(&path, &lines));
             } else if let Some(metric) = metric.and_then(|name| name.strip_suffix(".txt")) {
-                let text = std::fs::read(&path).unwrap_or_default();
+                let text = read_text(&path, warnings);
                 let (found, n_damaged) = metric_lines::of_text(metric, &files::decode_text(&text));
                 results = found;
                 if n_damaged > 0 {
@@ -280,7 +280,8 @@ fn read_lines(path: &Path, warnings: &mut Vec<String>) -> JsonLines {
 
 /// The options, as text of JSON; null when there are none or they are damaged.
 fn read_options(path: &Path, warnings: &mut Vec<String>) -> Value {
-    let options = match std::fs::read(path) {
+    const MAX_BYTES: u64 = 16 << 20;
+    let options = match files::read_input(path, MAX_BYTES) {
         Ok(bytes) => files::parse_json(&files::decode_text(&bytes)).map_err(|e| e.to_string()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Value::Null,
         Err(error) => Err(error.to_string()),
@@ -294,12 +295,28 @@ fn read_options(path: &Path, warnings: &mut Vec<String>) -> Value {
     })
 }
 
+/// Bytes of a log or of lists of results: 25,000 ticks have a few MB.
+const MAX_TEXT: u64 = 256 << 20;
+
+/// Bytes of TensorBoard's files, in which programs also put images.
+const MAX_EVENTS: u64 = 4 << 30;
+
+/// The bytes of a text; none, with a warning unless it does not exist, where it cannot be read.
+fn read_text(path: &Path, warnings: &mut Vec<String>) -> Vec<u8> {
+    files::read_input(path, MAX_TEXT).unwrap_or_else(|error| {
+        if error.kind() != std::io::ErrorKind::NotFound {
+            warnings.push(format!("'{}' cannot be read: {error}", path.display()));
+        }
+        Vec::new()
+    })
+}
+
 /// TensorBoard's files.
 fn read_events(path: &Path, names: &[String], warnings: &mut Vec<String>) -> Vec<Events> {
     let mut files = Vec::new();
     for name in names.iter().filter(|name| name.contains("tfevents")) {
         let path = path.join(name);
-        let read = std::fs::read(&path).map(|bytes| Events::parse(&bytes));
+        let read = files::read_input(&path, MAX_EVENTS).map(|bytes| Events::parse(&bytes));
         let damage = match &read {
             Ok(events) => events.damage(),
             Err(error) => Some(format!("cannot be read: {error}")),

@@ -97,6 +97,7 @@ fn axes(call: &Call<'_>, sizes: &[usize], kernel: &[usize]) -> Result<Vec<Axis>,
 /// Splits `[batch, channels, axes...]` of f32.
 fn image(shaped: &Shaped) -> Result<(usize, usize, &[usize]), String> {
     match (&shaped.dims[..], shaped.kind) {
+        (dims, _) if dims.contains(&0) => Err(format!("has an empty input {dims:?}")),
         ([batch, channels, axes @ ..], Kind::Float) if !axes.is_empty() => {
             Ok((*batch, *channels, axes))
         }

@@ -1,4 +1,5 @@
-//! Control characters in text of others (file names, zip members, tensor names), made visible before they reach a terminal.
+//! Control characters in text of others (file names, zip members, tensor names), made visible before they reach a terminal
+//! or a log.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -17,7 +18,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// As [`printable`] for a line of JSON: the same characters, as JSON escapes them in strings.
-pub(crate) fn printable_json(line: &str) -> Cow<'_, str> {
+pub fn printable_json(line: &str) -> Cow<'_, str> {
     escape(line, |c, out| {
         let _ = write!(out, "\\u{:04x}", u32::from(c));
     })

@@ -1,0 +1,64 @@
+//! A bound on what the headers of one tar member may hold.
+
+use std::cell::Cell;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::rc::Rc;
+
+/// Bytes of the extended headers (GNU `L` and `K`, pax) in front of one member. Names end at 4096 bytes and extended
+/// attributes at 64 KiB each; the reader of headers keeps all of them in memory.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Largest read of a plain header, which is one block.
+const BLOCK: usize = 512;
+
+/// A file that refuses to be read further when the headers of one member are too long.
+#[derive(Debug)]
+pub(crate) struct Metered<R> {
+    source: R,
+    n_read: Rc<Cell<u64>>,
+}
+
+/// Tells a [`Metered`] that the next member begins.
+#[derive(Debug)]
+pub(crate) struct Meter(Rc<Cell<u64>>);
+
+impl Meter {
+    pub(crate) fn reset(&self) {
+        self.0.set(0);
+    }
+}
+
+impl<R> Metered<R> {
+    pub(crate) fn new(source: R) -> (Self, Meter) {
+        let n_read = Rc::new(Cell::new(0));
+        let meter = Meter(n_read.clone());
+        (Self { source, n_read }, meter)
+    }
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.n_read.get() > MAX_BYTES {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "the name or the extended header of the next file has more than {} MiB",
+                    MAX_BYTES >> 20
+                ),
+            ));
+        }
+        let wanted = bytes.len();
+        let n = self.source.read(bytes)?;
+        // Blocks are headers, or the zeros behind a tar, of which there may be any number.
+        if wanted > BLOCK {
+            self.n_read.set(self.n_read.get() + n as u64);
+        }
+        Ok(n)
+    }
+}
+
+impl<R: Seek> Seek for Metered<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.source.seek(to)
+    }
+}
