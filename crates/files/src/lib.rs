@@ -7,12 +7,13 @@
 //!
 //! Beside that, what readers of many kinds of files share: [`ForeignContent`] recognizes what took the place of a file,
 //! [`JsonLines`] reads logs that were cut or damaged, [`append_json_line`] adds to them, [`write_safetensors`] and
-//! [`check_safetensors`] are for tensors with a checksum.
+//! [`check_safetensors`] are for tensors with a checksum, [`mark`] tells earlier outputs from files of the user.
 
 mod append;
 mod content;
 mod error;
 mod json_lines;
+pub mod mark;
 mod protected;
 mod safetensors;
 mod temporary;
@@ -20,7 +21,7 @@ mod temporary;
 pub use append::append_json_line;
 pub use content::{ForeignContent, cut_zip_length};
 pub use json_lines::{JsonLines, decode_text, parse_json, text_lines};
-pub use protected::{check_output, protect_input};
+pub use protected::{check_output, protect_folder, protect_input};
 pub use safetensors::{
     CHECKSUM_KEY, ChecksumMismatch, TensorEntry, check_safetensors, write_safetensors,
 };
