@@ -21,6 +21,8 @@ pub fn run(first: &Path, second: &Path, share: f64, out: &Path) -> Result<()> {
 }
 
 fn mean(first: &[u8], second: &[u8], share: f64) -> Result<Vec<u8>> {
+    files::check_safetensors(first).context("the first")?;
+    files::check_safetensors(second).context("the second")?;
     let (first, second) = (
         SafeTensors::deserialize(first)?,
         SafeTensors::deserialize(second)?,

@@ -9,10 +9,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor, Var};
 use detect::embedded::network::{INPUT, LAYERS, LEVELS, Operation, padding};
+use files::TensorEntry;
 use half::f16;
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
 use rng::RandomState;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 
 /// A kernel's variance is kept above this.
 const EPSILON: f64 = 1e-6;
@@ -191,8 +192,12 @@ impl Network {
     /// Takes the parameters of a file that [`Self::save`] wrote, or the plain weights of [`Self::exported`], which gives
     /// kernels of variance 1 with the scale that folds into those weights again.
     pub fn load(&self, path: &Path) -> Result<()> {
-        let tensors = candle_core::safetensors::load(path, &Device::Cpu)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let read = || -> Result<_> {
+            let bytes = std::fs::read(path)?;
+            files::check_safetensors(&bytes)?;
+            Ok(candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?)
+        };
+        let tensors = read().with_context(|| format!("cannot read {}", path.display()))?;
         let get = |name: &str| -> Result<Tensor> {
             let tensor = tensors.get(name).with_context(|| {
                 format!(
@@ -228,11 +233,23 @@ impl Network {
 
 /// Names, shapes and little-endian values as a file of safetensors.
 pub fn serialized(packed: &[(String, Vec<usize>, Vec<u8>)], dtype: Dtype) -> Result<Vec<u8>> {
-    let mut views = Vec::new();
-    for (name, shape, bytes) in packed {
-        views.push((name, TensorView::new(dtype, shape.clone(), bytes)?));
-    }
-    Ok(safetensors::serialize(views, None)?)
+    let dtype = dtype.to_string();
+    let entries: Vec<TensorEntry<'_>> = packed
+        .iter()
+        .map(|(name, shape, bytes)| TensorEntry {
+            name,
+            dtype: &dtype,
+            shape,
+            n_bytes: bytes.len(),
+        })
+        .collect();
+    let mut out = std::io::Cursor::new(Vec::new());
+    files::write_safetensors::<_, std::io::Error>(&mut out, &[], &entries, |out| {
+        packed
+            .iter()
+            .try_for_each(|(.., bytes)| out.write_all(bytes))
+    })?;
+    Ok(out.into_inner())
 }
 
 fn is_head(layer: &str) -> bool {

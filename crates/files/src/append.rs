@@ -16,12 +16,13 @@ use crate::json_lines::JsonLines;
 /// bytes that were never written, and a last line that was cut off.
 ///
 /// # Errors
-/// When the file cannot be read or written, or holds something else than JSON lines; it is then as it was.
+/// When the file is an input, cannot be read or written, or holds something else than JSON lines; it is then as it was.
 pub fn append_json_line(
     path: &Path,
     line: &Value,
     is_same: &dyn Fn(&Map<String, Value>) -> bool,
 ) -> io::Result<bool> {
+    crate::check_output(path)?;
     append(path, line, is_same).map_err(|e| named("cannot append to", path, &e))
 }
 

@@ -7,15 +7,18 @@
 //!
 //! Beside that, what readers of many kinds of files share: [`ForeignContent`] recognizes what took the place of a file,
 //! [`JsonLines`] reads logs that were cut or damaged, [`append_json_line`] adds to them, [`open_input`] and [`read_input`] refuse
-//! what is no ordinary file or too large.
+//! what is no ordinary file or too large, [`write_safetensors`] and [`check_safetensors`] are for tensors with a checksum,
+//! [`mark`] tells earlier outputs from files of the user.
 
 mod append;
 mod content;
 mod error;
 mod inputs;
 mod json_lines;
+pub mod mark;
 mod printable;
 mod protected;
+mod safetensors;
 mod temporary;
 
 pub use append::append_json_line;
@@ -23,7 +26,10 @@ pub use content::{ForeignContent, cut_zip_length};
 pub use inputs::{open_input, read_input, read_input_text, read_line};
 pub use json_lines::{JsonLines, decode_text, parse_json, text_lines};
 pub use printable::{printable, printable_json};
-pub use protected::{check_output, protect_input};
+pub use protected::{check_output, protect_folder, protect_input};
+pub use safetensors::{
+    CHECKSUM_KEY, ChecksumMismatch, TensorEntry, check_safetensors, write_safetensors,
+};
 pub use temporary::{RemovedOnInterrupt, Temporary, remove_stale, remove_temporaries};
 
 use std::fs;

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Real paths of the inputs of this process.
 static INPUTS: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+/// Real paths of the folders whose files are inputs, all of them.
+static FOLDERS: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 
 /// Names a file as an input of this process: from now on no [`AtomicFile`](crate::AtomicFile) takes its place, under
 /// whatever name it is reached. A path that does not exist is ignored.
@@ -15,6 +17,21 @@ pub fn protect_input(path: &Path) {
         let mut inputs = INPUTS.lock().unwrap_or_else(PoisonError::into_inner);
         inputs.get_or_insert_default().insert(real);
     }
+}
+
+/// Names a folder all of whose files, at any depth, are inputs. A path that is no folder is ignored.
+pub fn protect_folder(path: &Path) {
+    if let (true, Ok(real)) = (path.is_dir(), path.canonicalize()) {
+        let mut folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.get_or_insert_default().insert(real);
+    }
+}
+
+/// Whether a file lies in a folder of inputs.
+fn is_in_folder(real: &Path) -> bool {
+    let folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut folders = folders.iter().flatten();
+    folders.any(|folder| real.starts_with(folder))
 }
 
 /// Refuses an output that would take the place of an input. [`AtomicFile`](crate::AtomicFile) asks by itself; a program
@@ -27,7 +44,8 @@ pub fn check_output(path: &Path) -> io::Result<()> {
         return Ok(());
     };
     let inputs = INPUTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if !inputs.as_ref().is_some_and(|inputs| inputs.contains(&real)) {
+    let is_input = inputs.as_ref().is_some_and(|inputs| inputs.contains(&real));
+    if !is_input && !is_in_folder(&real) {
         return Ok(());
     }
     Err(io::Error::new(
@@ -63,6 +81,14 @@ mod tests {
             assert!(error.to_string().contains("is an input"), "{error}");
             assert_eq!(fs::read(&path).unwrap(), b"pictures");
         }
+        // Every file of a folder of inputs, and new ones beside them.
+        let inside = folder.path().join("below/a/b.png");
+        crate::write_bytes(&inside, b"picture").unwrap();
+        protect_folder(&folder.path().join("below"));
+        let error = crate::write_bytes(&inside, b"sheet").unwrap_err();
+        assert!(error.to_string().contains("is an input"), "{error}");
+        crate::write_bytes(folder.path().join("below/a/new.png"), b"sheet").unwrap();
+
         crate::write_bytes(folder.path().join("faces.zip"), b"samples").unwrap();
         assert!(check_output(&folder.path().join("new.zip")).is_ok());
     }

@@ -107,6 +107,12 @@ pub enum Error {
     /// The zip container is damaged.
     #[error("the zip archive is damaged ({0}): fetch the file again")]
     Zip(String),
+    /// A file with a checksum of its own holds other bytes than were written.
+    #[error(
+        "the file is damaged: its checksum does not fit its contents; take another snapshot, or copy, convert or fetch the \
+         file again"
+    )]
+    Checksum,
     /// The safetensors container is damaged.
     #[error("safetensors: {0}")]
     SafeTensors(String),

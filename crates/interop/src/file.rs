@@ -342,6 +342,13 @@ fn other_kind(data: &[u8]) -> Option<&'static str> {
 
 /// What a file is, by its first bytes.
 fn container(data: &[u8]) -> Result<Container> {
+    // Before anything else: the damage may be where the format is told by.
+    if files::check_safetensors(data).is_err() {
+        return Err(match safetensors::check_length(data) {
+            Err(cut @ Error::Truncated { .. }) => cut,
+            _ => Error::Checksum,
+        });
+    }
     if data.starts_with(b"PK\x03\x04") || data.starts_with(b"PK\x05\x06") {
         return Ok(if Archive::open(data)?.is_torchscript() {
             Container::TorchScript

@@ -2,11 +2,13 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::io::Cursor;
 
 use ::safetensors::SafeTensors;
+use files::TensorEntry;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::checkpoint::{AugmentPipe, Checkpoint, Contents};
 use crate::config::{NetworkConfig, NetworkKind};
@@ -42,7 +44,7 @@ struct Entry {
 }
 
 /// Compares the length of a file with what its header tells.
-fn check_length(data: &[u8]) -> Result<()> {
+pub(crate) fn check_length(data: &[u8]) -> Result<()> {
     let cut = |what| Error::Truncated {
         offset: data.len(),
         what,
@@ -246,10 +248,8 @@ fn check(config: &NetworkConfig) -> Result<()> {
 /// # Errors
 /// `Json` when the settings cannot be expressed.
 pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
-    let mut metadata = Map::new();
-    let mut text = |key: &str, value: Json| {
-        metadata.insert(key.to_owned(), json!(value.to_string()));
-    };
+    let mut texts: Vec<(&str, String)> = Vec::new();
+    let mut text = |key, value: Json| texts.push((key, value.to_string()));
     let collect = |of: &dyn Fn(&crate::Network) -> Result<Json>| -> Result<Json> {
         let pairs = checkpoint
             .networks()
@@ -269,10 +269,8 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
         text(AUGMENT_PIPE, to_json(pipe)?);
     }
     // What loaders of other programs look for.
-    metadata.insert("format".into(), json!("pt"));
+    texts.push(("format", "pt".to_owned()));
 
-    let mut header = Map::new();
-    header.insert("__metadata__".into(), Json::Object(metadata));
     let pipe = checkpoint
         .augment_pipe
         .iter()
@@ -286,25 +284,23 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
         })
         .chain(pipe.map(|(name, t)| (format!("{AUGMENT_PIPE_KEY}.{name}"), t)))
         .collect();
-    let mut end = 0;
-    for (name, tensor) in &tensors {
-        if tensor.dtype != DType::F32 {
-            return Err(Error::tensor(name, "only f32 tensors are written"));
-        }
-        let start = end;
-        end += tensor.data.len();
-        header.insert(
-            name.clone(),
-            json!({"dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end]}),
-        );
+    if let Some((name, _)) = tensors.iter().find(|(_, t)| t.dtype != DType::F32) {
+        return Err(Error::tensor(name, "only f32 tensors are written"));
     }
-    let mut header = Json::Object(header).to_string().into_bytes();
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let mut out = Vec::with_capacity(8 + header.len() + end);
-    out.extend_from_slice(&(header.len() as u64).to_le_bytes());
-    out.extend_from_slice(&header);
-    for (_, tensor) in &tensors {
-        out.extend_from_slice(&tensor.data);
-    }
-    Ok(out)
+    let metadata: Vec<(&str, &str)> = texts.iter().map(|(key, text)| (*key, &text[..])).collect();
+    let entries: Vec<TensorEntry<'_>> = tensors
+        .iter()
+        .map(|(name, tensor)| TensorEntry {
+            name,
+            dtype: "F32",
+            shape: &tensor.shape,
+            n_bytes: tensor.data.len(),
+        })
+        .collect();
+    let mut out = Cursor::new(Vec::new());
+    files::write_safetensors(&mut out, &metadata, &entries, |out| {
+        tensors.iter().try_for_each(|(_, t)| out.write_all(&t.data))
+    })
+    .map_err(Error::Write)?;
+    Ok(out.into_inner())
 }

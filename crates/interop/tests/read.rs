@@ -316,6 +316,40 @@ fn other_files_are_named_for_what_they_are() {
 
 /// Every kind of file, cut at many places, with nothing or with zeros behind the cut.
 #[test]
+fn every_flipped_bit_of_a_file_of_ours_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("converted.safetensors");
+    interop::convert(&data("official.pkl"), &path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(files::check_safetensors(&whole), Ok(true));
+    let mut random = rng::RandomState::new(24);
+    for i in 0..80 {
+        // Half of them where the format and the checksum are told.
+        let end = if i % 2 == 0 { whole.len() } else { 60 };
+        let bit = random.randint(0, 8 * end as i64) as usize;
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, &damaged).unwrap();
+        let errors = [
+            read_checkpoint(&path).unwrap_err(),
+            read_tensors(&path).unwrap_err(),
+            interop::describe(&path).unwrap_err(),
+            interop::convert(&path, &folder.path().join("again.pkl")).unwrap_err(),
+        ];
+        for error in errors.map(|error| error.to_string()) {
+            assert!(
+                error.contains("converted.safetensors")
+                    && (error.contains("its checksum does not fit") || error.contains("cut short")),
+                "bit {bit}: {error}"
+            );
+        }
+    }
+    // A file of others, or of an earlier version, has no checksum and is read as it is.
+    let stored = std::fs::read(data("weights.safetensors")).unwrap();
+    assert_eq!(files::check_safetensors(&stored), Ok(false));
+}
+
+#[test]
 fn cut_files_are_called_cut_short() {
     let original = read_checkpoint(&data("official.pkl")).unwrap();
     let written = |format| interop::checkpoint_bytes(format, &original).unwrap();

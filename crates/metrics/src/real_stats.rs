@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use faer::Mat;
+use files::TensorEntry;
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use sha2::{Digest, Sha256};
 
 use crate::error::Result;
@@ -41,7 +42,8 @@ pub(crate) fn cache_file(cache: &Path, content: &str, n: usize, network: &str) -
 }
 
 impl RealStats {
-    /// Reads a file of the cache; `None` where there is none, or one that is damaged or lacks what is needed.
+    /// Reads a file of the cache; `None` where there is none, or one that lacks what is needed. One that is damaged, or from
+    /// before files had a checksum, is none either: a warning names it.
     pub fn load(path: &Path, needs: Needs) -> Option<Self> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
@@ -53,11 +55,23 @@ impl RealStats {
                 return None;
             }
         };
-        let stats = Self::parse(&bytes, needs);
-        if stats.is_none() && SafeTensors::deserialize(&bytes).is_err() {
-            tracing::warn!("'{}' is damaged and is made anew", path.display());
+        match files::check_safetensors(&bytes) {
+            Ok(true) => Self::parse(&bytes, needs),
+            Ok(false) if SafeTensors::deserialize(&bytes).is_ok() => {
+                tracing::info!(
+                    "'{}' is of an earlier version and has no checksum: the real images are measured again",
+                    path.display()
+                );
+                None
+            }
+            _ => {
+                tracing::warn!(
+                    "'{}' is damaged: its statistics are dropped and the real images are measured again",
+                    path.display()
+                );
+                None
+            }
         }
-        stats
     }
 
     fn parse(bytes: &[u8], needs: Needs) -> Option<Self> {
@@ -113,9 +127,9 @@ impl RealStats {
                 .flat_map(|c| c.iter().copied())
                 .collect();
             all.extend([
-                ("len", Dtype::F64, vec![1], bytes(&[len as f64])),
-                ("sum", Dtype::F64, vec![dim], bytes(&sum)),
-                ("products", Dtype::F64, vec![dim, dim], bytes(&products)),
+                ("len", "F64", vec![1], bytes(&[len as f64])),
+                ("sum", "F64", vec![dim], bytes(&sum)),
+                ("products", "F64", vec![dim, dim], bytes(&products)),
             ]);
         }
         if let Some(features) = &self.features {
@@ -125,17 +139,22 @@ impl RealStats {
                 .flat_map(|v| v.to_le_bytes())
                 .collect();
             let shape = vec![features.len(), features.dim()];
-            all.push(("features", Dtype::F32, shape, data));
+            all.push(("features", "F32", shape, data));
         }
-        let views = all
+        let entries: Vec<TensorEntry<'_>> = all
             .iter()
-            .map(|(name, dtype, shape, data)| {
-                TensorView::new(*dtype, shape.clone(), data).map(|view| (*name, view))
+            .map(|(name, dtype, shape, data)| TensorEntry {
+                name,
+                dtype,
+                shape,
+                n_bytes: data.len(),
             })
-            .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(std::io::Error::other)?;
-        let bytes = safetensors::serialize(views, None).map_err(std::io::Error::other)?;
-        files::write_bytes(path, &bytes)?;
+            .collect();
+        files::write_atomic(path, |file| {
+            files::write_safetensors(file, &[], &entries, |out| {
+                all.iter().try_for_each(|(.., data)| out.write_all(data))
+            })
+        })?;
         Ok(())
     }
 }
@@ -186,9 +205,19 @@ mod tests {
             RealStats::load(&other, features).unwrap().features,
             alone.features
         );
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes.truncate(bytes.len() - 3);
-        std::fs::write(&path, bytes).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 3]).unwrap();
         assert!(RealStats::load(&path, Needs::default()).is_none());
+        let mut random = rng::RandomState::new(12);
+        for _ in 0..40 {
+            let bit = random.randint(0, 8 * whole.len() as i64) as usize;
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, damaged).unwrap();
+            let read = RealStats::load(&path, Needs::default());
+            assert!(read.is_none(), "bit {bit}");
+        }
+        std::fs::write(&path, &whole).unwrap();
+        assert!(RealStats::load(&path, BOTH).is_some());
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
+use files::TensorEntry;
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -17,9 +17,32 @@ pub(crate) type NamedTensors = HashMap<String, interop::Tensor>;
 /// Reads the tensors of a state dict, a TorchScript archive or safetensors.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read; `Weights` when it is one of ours and damaged.
 pub(crate) fn read(path: &Path) -> Result<NamedTensors> {
-    Ok(interop::read_tensors(path)?.tensors.into_iter().collect())
+    let bytes = std::fs::read(path).map_err(|error| interop::Error::Io {
+        path: path.to_owned(),
+        error,
+    })?;
+    parse(path, &bytes)
+}
+
+/// [`read`] from memory; `path` is for errors.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<NamedTensors> {
+    match interop::read_tensors_bytes(bytes) {
+        Ok(file) => Ok(file.tensors.into_iter().collect()),
+        Err(interop::Error::Checksum) => Err(Error::Weights {
+            path: path.to_owned(),
+            reason: format!(
+                "{}; make it anew with `eval weights --from FILE` or `--download`",
+                files::ChecksumMismatch
+            ),
+        }),
+        Err(error) => Err(interop::Error::In {
+            path: path.to_owned(),
+            error: Box::new(error),
+        }
+        .into()),
+    }
 }
 
 /// Writes f32 tensors as safetensors, with facts beside them.
@@ -31,28 +54,25 @@ pub(crate) fn write(
     tensors: &[(String, Tensor)],
     facts: &[(&str, &str)],
 ) -> Result<()> {
-    let data: Vec<(&String, Vec<usize>, Vec<u8>)> = tensors
+    let entries: Vec<TensorEntry<'_>> = tensors
         .iter()
-        .map(|(name, tensor)| {
-            let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
-            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            Ok((name, tensor.dims().to_vec(), bytes))
+        .map(|(name, tensor)| TensorEntry {
+            name,
+            dtype: "F32",
+            shape: tensor.dims(),
+            n_bytes: tensor.elem_count() * size_of::<f32>(),
         })
-        .collect::<Result<_>>()?;
-    let views = data
-        .iter()
-        .map(|(name, shape, bytes)| {
-            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+        .collect();
+    files::write_atomic(path, |file| {
+        files::write_safetensors(file, facts, &entries, |out| {
+            for (_, tensor) in tensors {
+                let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                out.write_all(&bytes)?;
+            }
+            Ok(())
         })
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(std::io::Error::other)?;
-    let facts = (!facts.is_empty()).then(|| {
-        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        facts.iter().map(owned).collect()
-    });
-    let bytes = safetensors::serialize(views, facts).map_err(std::io::Error::other)?;
-    files::write_bytes(path, &bytes)?;
-    Ok(())
+    })
 }
 
 /// The beginning of the SHA-256 of f32 tensors, their names and shapes: the same whichever kind of file they came from.

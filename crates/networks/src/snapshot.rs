@@ -1,13 +1,13 @@
 //! Networks in a safetensors file: official names behind `G.`, `D.` and `G_ema.`, settings in the metadata.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
+use files::{AtomicFile, TensorEntry};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::config::{DiscriminatorConfig, GeneratorConfig};
 use crate::discriminator::Discriminator;
@@ -45,7 +45,7 @@ impl Snapshot {
     /// Reads a file, weights as f32, without gradients.
     ///
     /// # Errors
-    /// `File` when it cannot be read, is no safetensors file, holds no settings, or its weights do not fit them.
+    /// `File` when it cannot be read, is no safetensors file, is damaged, holds no settings, or its weights do not fit them.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         files::read_input(path, u64::MAX)
@@ -76,10 +76,13 @@ impl Snapshot {
         bytes: &[u8],
         device: &Device,
     ) -> std::result::Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        files::check_safetensors(bytes)
+            .map_err(|damage| format!("{damage}; take another snapshot, or another copy of it"))?;
         let file = SafeTensors::deserialize(bytes)?;
         let (_, header) = SafeTensors::read_metadata(bytes)?;
         let metadata = header.metadata().clone().unwrap_or_default();
         let mut metadata: BTreeMap<String, String> = metadata.into_iter().collect();
+        metadata.remove(files::CHECKSUM_KEY);
         let configs = metadata.remove(CONFIG).ok_or_else(|| {
             Error::config(format!(
                 "no settings under `{CONFIG}` in the metadata; files of other programs are converted first"
@@ -124,7 +127,7 @@ impl Snapshot {
     /// The same networks give the same bytes.
     fn write(
         &self,
-        out: &mut dyn Write,
+        file: &mut AtomicFile,
     ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let mut configs = Map::new();
         let mut networks: Vec<(&str, &Parameters)> = Vec::new();
@@ -140,39 +143,36 @@ impl Snapshot {
             configs.insert("D".to_owned(), serde_json::to_value(config)?);
             networks.push(("D", d.parameters()));
         }
-        let mut metadata = Map::new();
-        metadata.insert(CONFIG.to_owned(), Value::Object(configs).to_string().into());
-        // What loaders of other programs look for.
-        metadata.insert("format".to_owned(), "pt".into());
-        for (key, text) in &self.metadata {
-            metadata.insert(key.clone(), text.as_str().into());
-        }
-        let mut header = Map::new();
-        header.insert("__metadata__".to_owned(), Value::Object(metadata));
-        let mut end = 0;
-        for (key, parameters) in &networks {
-            for (name, var, _) in parameters.iter() {
-                let start = end;
-                end += var.elem_count() * size_of::<f32>();
-                header.insert(
-                    format!("{key}.{name}"),
-                    json!({"dtype": "F32", "shape": var.dims(), "data_offsets": [start, end]}),
-                );
-            }
-        }
-        let mut header = Value::Object(header).to_string().into_bytes();
-        header.resize(header.len().next_multiple_of(8), b' ');
-        out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(&header)?;
-        for (_, parameters) in &networks {
-            for (_, var, _) in parameters.iter() {
+        let configs = Value::Object(configs).to_string();
+        // `format` is what loaders of other programs look for.
+        let mut metadata = vec![(CONFIG, configs.as_str()), ("format", "pt")];
+        let others = self.metadata.iter().filter(|(key, _)| *key != "format");
+        metadata.extend(others.map(|(key, text)| (key.as_str(), text.as_str())));
+        let names: Vec<String> = networks
+            .iter()
+            .flat_map(|(key, all)| all.iter().map(move |(name, ..)| format!("{key}.{name}")))
+            .collect();
+        let vars = || {
+            let all = networks.iter().flat_map(|(_, all)| all.iter());
+            all.map(|(_, var, _)| var)
+        };
+        let entries: Vec<TensorEntry<'_>> = std::iter::zip(&names, vars())
+            .map(|(name, var)| TensorEntry {
+                name,
+                dtype: "F32",
+                shape: var.dims(),
+                n_bytes: var.elem_count() * size_of::<f32>(),
+            })
+            .collect();
+        files::write_safetensors(file, &metadata, &entries, |out| {
+            for var in vars() {
                 let values = var.as_detached_tensor().flatten_all()?;
                 let values = values.to_dtype(DType::F32)?.to_vec1::<f32>()?;
                 let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 out.write_all(&bytes)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 
@@ -228,6 +228,51 @@ mod tests {
             let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert_eq!(values(&a), values(&b), "{name}");
         }
+    }
+
+    #[test]
+    fn damage_is_noticed_and_files_without_a_checksum_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("network-snapshot-000024.safetensors");
+        let snapshot = Snapshot {
+            g_ema: Some(small()),
+            metadata: [("kaogan.note".to_owned(), "7".to_owned())].into(),
+            ..Default::default()
+        };
+        snapshot.save(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        // What is loaded and saved again is the same file.
+        Snapshot::load(&path, &Device::Cpu)
+            .unwrap()
+            .save(&path)
+            .unwrap();
+        assert!(std::fs::read(&path).unwrap() == whole);
+        let mut random = RandomState::new(8);
+        for _ in 0..40 {
+            let bit = random.randint(0, 8 * whole.len() as i64) as usize;
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, damaged).unwrap();
+            let Err(error) = Snapshot::load(&path, &Device::Cpu) else {
+                panic!("bit {bit} was not noticed");
+            };
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(error.to_string().contains("000024"), "{error}");
+            assert!(
+                source.contains("damaged") && source.contains("another snapshot"),
+                "bit {bit}: {source}"
+            );
+        }
+        // As an earlier version wrote it.
+        let key = br#""kaogan.crc32":"12345678","#;
+        let at = whole.windows(13).position(|w| w == &key[..13]).unwrap();
+        let header = u64::from_le_bytes(whole[..8].try_into().unwrap());
+        let mut older = (header - key.len() as u64).to_le_bytes().to_vec();
+        older.extend(&whole[8..at]);
+        older.extend(&whole[at + key.len()..]);
+        std::fs::write(&path, older).unwrap();
+        let read = Snapshot::load(&path, &Device::Cpu).unwrap();
+        assert!(read.g_ema.is_some() && read.metadata["kaogan.note"] == "7");
     }
 
     #[test]

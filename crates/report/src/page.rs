@@ -3,6 +3,7 @@
 use crate::base64;
 use crate::histogram::Histogram;
 use crate::plot::{PALETTE, Plot};
+use files::mark::HTML_START;
 use std::fmt::Write;
 
 /// One picture of a contact sheet.
@@ -249,7 +250,7 @@ impl Page {
         let slider = if self.has_slider { SLIDER } else { "" };
         let title = escape(&self.title);
         format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\n<body><h1>{title}</h1>{}{tools}{script}{slider}</body></html>\n",
+            "{HTML_START}<meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\n<body><h1>{title}</h1>{}{tools}{script}{slider}</body></html>\n",
             self.body
         )
     }

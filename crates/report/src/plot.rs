@@ -1,5 +1,6 @@
 //! Line plots: inline SVG, PNG and CSV of the same data.
 
+use files::mark::{CSV_END, CSV_START};
 use std::fmt::Write;
 
 use crate::page::escape;
@@ -89,7 +90,7 @@ impl Plot {
     /// The data: a line for each point, `series,x,y,error`.
     pub fn to_csv(&self) -> String {
         let mut text = format!(
-            "series,{},{},error\n",
+            "{CSV_START}{},{}{CSV_END}\n",
             quote(&self.x_label),
             quote(&self.title)
         );

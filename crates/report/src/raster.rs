@@ -109,6 +109,6 @@ impl Canvas {
             .write_header()
             .and_then(|mut writer| writer.write_image_data(&self.pixels));
         debug_assert!(written.is_ok(), "{written:?}");
-        bytes
+        files::mark::mark_png(&bytes)
     }
 }

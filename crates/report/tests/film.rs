@@ -81,6 +81,16 @@ fn an_unfinished_film_leaves_nothing() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
+#[test]
+fn every_film_is_known_again() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a.webp", "a.gif", "a.png"] {
+        let path = dir.path().join(name);
+        write(&path).unwrap();
+        assert!(files::mark::is_marked(&path), "{name}");
+    }
+}
+
 /// A program in the place of ffmpeg: one test, since the variable is the process's.
 #[cfg(unix)]
 #[test]
@@ -112,7 +122,8 @@ fn ffmpeg_gets_the_frames_and_its_words_are_told() {
     play("for last; do true; done; cat > \"${last#file:}\"").unwrap();
     assert_eq!(names(), ["a.mp4", "ffmpeg"]);
     let written = std::fs::read(dir.path().join("a.mp4")).unwrap();
-    assert_eq!(written, frames().concat());
+    let mark = files::mark::MP4_BOX;
+    assert_eq!(written, [frames().concat(), mark.to_vec()].concat());
 
     // SAFETY: as above.
     unsafe { std::env::set_var("KAOGAN_FFMPEG", "") };

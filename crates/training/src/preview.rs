@@ -4,7 +4,7 @@ use std::path::Path;
 
 use augment::{AugmentPipe, Augmentation, BatchShape};
 use candle_core::{DType, Device, Tensor};
-use dataset::{Image, ImageDataset, SnapshotGrid, encode_png};
+use dataset::{EncodedImage, Image, ImageDataset, SnapshotGrid, encode_png};
 use networks::{Generator, MappingOptions, SynthesisOptions};
 
 use crate::draws::{normal, stream};
@@ -132,7 +132,9 @@ pub fn write_augment_preview(
         rows,
         indices: order,
     };
-    write_grid(&grid, &images, dataset.shape(), path)
+    let png = grid_png(&grid, &images, dataset.shape())?;
+    // A run's own folder needs no mark; this one lies where the user says.
+    files::write_bytes(path, &files::mark::mark_png(png.bytes())).map_err(Error::file(path))
 }
 
 /// -1..1 to 0..255, rounded half to even.
@@ -140,13 +142,23 @@ fn to_u8(value: f32) -> u8 {
     ((value + 1.0) * 127.5).round_ties_even().clamp(0.0, 255.0) as u8
 }
 
-/// Images `[channels, height, width]` side by side in one PNG.
+/// Writes [`grid_png`].
 fn write_grid(
     grid: &SnapshotGrid,
     images: &[Vec<u8>],
-    [channels, height, width]: [usize; 3],
+    shape: [usize; 3],
     path: &Path,
 ) -> Result<()> {
+    let png = grid_png(grid, images, shape)?;
+    files::write_bytes(path, png.bytes()).map_err(Error::file(path))
+}
+
+/// Images `[channels, height, width]` side by side in one PNG.
+fn grid_png(
+    grid: &SnapshotGrid,
+    images: &[Vec<u8>],
+    [channels, height, width]: [usize; 3],
+) -> Result<EncodedImage> {
     let row_len = grid.columns * width * channels;
     let mut pixels = vec![0; grid.rows * height * row_len];
     for (i, image) in images.iter().enumerate() {
@@ -167,8 +179,7 @@ fn write_grid(
         channels,
         pixels,
     };
-    let png = encode_png(&image, 1)?;
-    files::write_bytes(path, png.bytes()).map_err(Error::file(path))
+    Ok(encode_png(&image, 1)?)
 }
 
 #[cfg(test)]

@@ -416,7 +416,11 @@ impl<'a> Run<'a> {
         match loaded.map(|snapshot| snapshot.g_ema) {
             Ok(Some(g_ema)) => self.evaluate(trainer, &g_ema, &path, hooks),
             Ok(None) => self.warn(&format!("no metric of {name}: it has no G_ema"), hooks),
-            Err(error) => self.warn(&format!("no metric of {name}: {error}"), hooks),
+            Err(error) => {
+                let cause = std::error::Error::source(&error);
+                let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
+                self.warn(&format!("no metric of {name}: {error}{cause}"), hooks);
+            }
         }
         if self.progress.unmeasured.is_none() {
             let kimg = trainer.learner().cur_nimg / 1000;

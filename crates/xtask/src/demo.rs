@@ -123,6 +123,8 @@ pub fn run(args: &DemoArgs) -> Result<()> {
             text(&runs[1])?,
             "--out",
             text(&page)?,
+            // A page of an earlier version has no mark.
+            "--force",
         ],
     )?;
 

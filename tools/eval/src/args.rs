@@ -188,6 +188,9 @@ pub struct CompareArgs {
     /// Folder for each plot as PNG and CSV [default: FILE-plots beside the page]
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub overwrite: cli::Overwrite,
 }
 
 #[derive(Debug, clap::Args)]
@@ -215,6 +218,9 @@ pub struct VideoArgs {
     /// Seed of the latents
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u32,
+
+    #[command(flatten)]
+    pub overwrite: cli::Overwrite,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,11 @@
 //! `eval metrics`: one network against a dataset.
 
-use anyhow::Context;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
 use dataset::{DatasetOptions, ImageDataset};
 use evaluation::FakeImages;
+use files::JsonLines;
 
 use crate::args::MetricsArgs;
 use crate::measure::{describe, evaluate, evaluator, ratio_words, timestamp};
@@ -10,6 +13,11 @@ use crate::open::{device, open_on};
 
 pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
     let device = device(&args.measure.device)?;
+    for input in [Some(&args.data), args.measure.weights.as_ref()] {
+        input
+            .into_iter()
+            .for_each(|path| files::protect_input(path));
+    }
     let opened = open_on(&args.network, &device)?;
     let (_, generator) = opened.generator()?;
     let options = DatasetOptions {
@@ -17,6 +25,9 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
         xflip: args.mirror,
         ..Default::default()
     };
+    if let Some(out) = &args.out {
+        check_results(out)?;
+    }
     let dataset = ImageDataset::open(&args.data, &options)?;
     warn_of_sizes(generator.config().img_resolution, &dataset);
     let mut fakes = FakeImages::new(generator, Some(&dataset), args.measure.seed)?;
@@ -50,6 +61,27 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// Refuses a file that results must not be appended to: an input, or one that holds something else. To be asked before
+/// measuring.
+fn check_results(out: &Path) -> anyhow::Result<()> {
+    files::check_output(out)?;
+    if !out.exists() {
+        return Ok(());
+    }
+    let lines = JsonLines::read(out).with_context(|| format!("cannot read '{}'", out.display()))?;
+    let is_of_results = match lines.records.first() {
+        Some((_, first)) => first.contains_key("metric"),
+        // Nothing, or a first line that a kill left.
+        None => lines.n_lines == 0 || (lines.n_lines == 1 && lines.is_cut),
+    };
+    ensure!(
+        is_of_results,
+        "--out {}: it exists and holds something else than results of `eval`: name another file",
+        out.display()
+    );
+    Ok(())
 }
 
 /// Tells when images of two sizes are compared.

@@ -47,6 +47,7 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
         Some(out) => out.clone(),
         None => PathBuf::from(format!("progress.{}", FilmFormat::best().ending())),
     };
+    args.overwrite.check(&out)?;
     let names = distinguished(&runs.iter().map(RunDir::name).collect::<Vec<_>>());
     let bar = cli::Progress::new("film", Some(moments.len() as u64), "snapshots");
     let mut film: Option<Film> = None;

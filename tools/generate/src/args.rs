@@ -128,6 +128,9 @@ pub struct ImagesArgs {
 
     #[command(flatten)]
     pub sampling: SamplingArgs,
+
+    #[command(flatten)]
+    pub overwrite: cli::Overwrite,
 }
 
 #[derive(Debug, clap::Args)]
@@ -149,6 +152,9 @@ pub struct GridArgs {
 
     #[command(flatten)]
     pub sampling: SamplingArgs,
+
+    #[command(flatten)]
+    pub overwrite: cli::Overwrite,
 }
 
 #[derive(Debug, clap::Args)]
@@ -179,6 +185,9 @@ pub struct StyleMixArgs {
 
     #[command(flatten)]
     pub sampling: SamplingArgs,
+
+    #[command(flatten)]
+    pub overwrite: cli::Overwrite,
 }
 
 /// Of every film.
@@ -192,6 +201,9 @@ pub struct FilmArgs {
     /// .mp4 (needs ffmpeg), .webp, .gif or .png [default: the name of the command, .mp4 with ffmpeg, else .webp]
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub overwrite: cli::Overwrite,
 }
 
 #[derive(Debug, clap::Args)]
@@ -302,6 +314,9 @@ pub struct ProjectArgs {
     /// Folder for target.png, proj.png and projected_w.npz
     #[arg(long, short, value_name = "FOLDER")]
     pub outdir: PathBuf,
+
+    #[command(flatten)]
+    pub overwrite: cli::Overwrite,
 }
 
 #[derive(Debug, clap::Args)]

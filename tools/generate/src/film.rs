@@ -131,6 +131,7 @@ fn render(
             Path::new(name).with_extension(format.ending())
         }
     };
+    args.overwrite.check(&out)?;
     let side = model.config().img_resolution as u32;
     let options = FilmOptions {
         width: side,

@@ -33,6 +33,7 @@ pub fn run(args: &GridArgs) -> anyhow::Result<()> {
         args.out.display()
     );
     let model = Model::open(&args.network)?;
+    args.overwrite.check(&args.out)?;
     let mapping = model.mapping(&args.sampling)?;
     let seeds = &args.seeds.0;
     let cols = match args.cols {

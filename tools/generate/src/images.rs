@@ -120,6 +120,10 @@ fn write_all(
     facts: &Facts,
     mut ws: impl FnMut(&[u32]) -> anyhow::Result<Tensor>,
 ) -> anyhow::Result<usize> {
+    for &number in numbers {
+        args.overwrite
+            .check(&args.outdir.join(naming.file(number)))?;
+    }
     let bar = cli::Progress::new("images", Some(numbers.len() as u64), "images");
     pipeline(
         numbers,

@@ -202,6 +202,7 @@ fn open(text: &str, key: Option<&str>, device: &Device) -> anyhow::Result<checkp
             .with_context(|| format!("{}: the name is not UTF-8", newest.display()))?;
         return open(text, key, device);
     }
+    files::protect_input(path);
     with_bar(|progress| Ok(checkpoints::open_generator(text, key, device, progress)?))
 }
 

@@ -171,6 +171,7 @@ pub fn write(path: &Path, name: &str, shape: &[usize], values: &[f32]) -> anyhow
         zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     archive.start_file(format!("{name}.npy"), options)?;
     archive.write_all(&contents)?;
+    archive.set_comment(files::mark::NAME)?;
     let bytes = archive.finish()?.into_inner();
     Ok(files::write_bytes(path, &bytes)?)
 }

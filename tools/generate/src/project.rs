@@ -60,10 +60,15 @@ struct Done {
 
 pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
     files::protect_input(&args.target);
-    for name in OUTPUTS {
-        files::check_output(&args.outdir.join(name))?;
+    if let Some(weights) = &args.perceptual {
+        files::protect_input(weights);
     }
     let model = Model::open(&args.network)?;
+    let film_out = args.film.then(|| film_path(args));
+    let outputs = OUTPUTS.map(|name| args.outdir.join(name));
+    for path in outputs.iter().chain(&film_out) {
+        args.overwrite.check(path)?;
+    }
     let mapping = model.mapping_of(args.class, MappingOptions::default())?;
     let config = model.config();
     let (side, num_ws, w_dim) = (config.img_resolution, config.num_ws(), config.w_dim);
@@ -319,15 +324,18 @@ fn to_tensor(picture: &Picture, device: &Device) -> candle_core::Result<Tensor> 
 }
 
 fn film(args: &ProjectArgs, side: usize, every: u32) -> anyhow::Result<Film> {
-    let path = args.outdir.join("proj");
-    let path = path.with_extension(FilmFormat::best().ending());
     let options = FilmOptions {
         width: 2 * side as u32,
         height: side as u32,
         fps: 30,
         n_frames: args.steps.div_ceil(every),
     };
-    Ok(Film::create(&path, &options)?)
+    Ok(Film::create(&film_path(args), &options)?)
+}
+
+fn film_path(args: &ProjectArgs) -> PathBuf {
+    let path = args.outdir.join("proj");
+    path.with_extension(FilmFormat::best().ending())
 }
 
 /// Two pictures side by side, RGB.

@@ -14,6 +14,9 @@ use crate::model::Model;
 use crate::picture::{Facts, Picture, Sheet};
 use crate::synthesis::{pipeline, synthesize};
 
+/// The sheet of all images.
+const GRID: &str = "grid.png";
+
 #[derive(Serialize)]
 struct Done {
     rows: usize,
@@ -66,6 +69,14 @@ pub fn run(args: &StyleMixArgs) -> anyhow::Result<()> {
         num_ws - 1
     );
     let (rows, cols) = (&args.row_seeds.0, &args.col_seeds.0);
+    let originals = rows.iter().chain(cols).map(|&seed| Tile::Original(seed));
+    let mixtures = rows
+        .iter()
+        .flat_map(|&row| cols.iter().map(move |&col| Tile::Mixture { row, col }));
+    let tiles = originals.chain(mixtures).map(Tile::file);
+    for name in tiles.chain([GRID.to_owned()]) {
+        args.overwrite.check(&args.outdir.join(name))?;
+    }
     std::fs::create_dir_all(&args.outdir)
         .with_context(|| format!("cannot make the folder {}", args.outdir.display()))?;
 
@@ -102,7 +113,7 @@ pub fn run(args: &StyleMixArgs) -> anyhow::Result<()> {
         facts.add("class", class);
     }
     let (side, channels) = (model.config().img_resolution, model.config().img_channels);
-    let path = args.outdir.join("grid.png");
+    let path = args.outdir.join(GRID);
     let n_tiles = (rows.len() + 1) * (cols.len() + 1) - 1;
     let bar = cli::Progress::new("style mix", Some(n_tiles as u64), "images");
     let sheet = Sheet {

@@ -216,6 +216,8 @@ pub struct PreviewArgs {
     /// The sheet to write
     #[arg(long, short, value_name = "FILE.png", value_parser = parse_png)]
     pub out: PathBuf,
+    #[command(flatten)]
+    pub overwrite: cli::Overwrite,
     /// Columns and rows; the first column shows the images as they are
     #[arg(long, value_name = "CxR", value_parser = parse_grid, default_value = "9x6")]
     pub grid: Grid,

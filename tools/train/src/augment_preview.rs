@@ -12,6 +12,9 @@ pub fn run(args: &PreviewArgs) -> Result<()> {
         .augpipe
         .parse()
         .with_context(|| format!("--augpipe {}", args.augpipe))?;
+    files::protect_input(&args.data);
+    files::protect_folder(&args.data);
+    args.overwrite.check(&args.out)?;
     let dataset = ImageDataset::open(&args.data, &DatasetOptions::default())?;
     training::write_augment_preview(
         &dataset,

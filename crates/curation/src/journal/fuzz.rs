@@ -45,12 +45,12 @@ fn damaged_journals_give_back_whole_records_or_none() {
         |bytes| {
             fs::write(&path, bytes).unwrap();
             let (journal, found) = Journal::open(folder.path(), "f").unwrap();
-            for (source, record) in &journal.records {
+            for (source, read) in &journal.records {
                 let original = written.iter().find(|original| original.source == *source);
-                assert_eq!(Some(record), original, "a damaged record was read");
+                assert_eq!(Some(read), original, "a damaged record was read");
             }
             // The file is usable from here on: what is appended now is read the next time.
-            journal.append(&[], |_| self::record(99)).unwrap();
+            journal.append(&[], |_| record(99)).unwrap();
             drop(journal);
             let (journal, again) = Journal::open(folder.path(), "f").unwrap();
             assert!(journal.records.contains_key("folder/99.png"), "{again:?}");

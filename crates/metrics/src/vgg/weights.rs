@@ -199,7 +199,7 @@ pub(crate) fn read(path: &Path) -> Result<(Tensors, VggSource)> {
             });
         }
     };
-    let file = interop::read_tensors_bytes(&bytes)?.tensors;
+    let file = weight_files::parse(path, &bytes)?;
     drop(bytes);
     let tensors = file
         .into_iter()
@@ -290,6 +290,30 @@ mod tests {
         let (read_back, source) = read(&path("b")).unwrap();
         assert!(is_equal(&read_back, &want));
         assert_eq!(source, VggSource::Torchvision);
+    }
+
+    #[test]
+    fn a_flipped_bit_in_the_cache_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let source = folder.path().join("vgg16.pt");
+        let weights = file(3, |name, _| Some(name.to_owned()));
+        convert(&[(source, weights)], &path, &SHAPE).unwrap();
+        read(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        assert_eq!(files::check_safetensors(&whole), Ok(true));
+        let mut random = rng::RandomState::new(3);
+        for _ in 0..40 {
+            let bit = random.randint(0, 8 * whole.len() as i64) as usize;
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, damaged).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(
+                error.contains(FILE_NAME) && error.contains("eval weights --from"),
+                "bit {bit}: {error}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use files::AtomicFile;
+use files::{AtomicFile, mark};
 use rayon::prelude::*;
 
 use super::{FilmError, FilmOptions, Writer};
@@ -84,7 +84,13 @@ impl Writer for Gif {
     }
 
     fn finish(self: Box<Self>) -> Result<(), FilmError> {
-        let Self { encoder, file, .. } = *self;
+        let Self {
+            mut encoder, file, ..
+        } = *self;
+        let comment = gif::AnyExtension(gif::Extension::Comment as u8);
+        encoder
+            .write_raw_extension(comment, &[mark::NAME.as_bytes()])
+            .map_err(gif_error)?;
         // The trailer is written here.
         let mut out = encoder.into_inner().map_err(gif_error)?;
         out.flush()?;
@@ -120,6 +126,9 @@ impl Apng {
             .map_err(png_error)?;
         encoder
             .set_frame_delay(1, options.fps as u16)
+            .map_err(png_error)?;
+        encoder
+            .add_text_chunk("Software".to_owned(), mark::NAME.to_owned())
             .map_err(png_error)?;
         let writer = encoder.write_header().map_err(png_error)?;
         Ok(Self { writer, file })

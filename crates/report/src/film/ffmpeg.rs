@@ -1,12 +1,13 @@
 //! MP4 through the ffmpeg that is installed.
 
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::JoinHandle;
 
-use files::AtomicFile;
+use files::{AtomicFile, mark};
 
 use super::{FilmError, FilmOptions, Writer};
 
@@ -145,7 +146,15 @@ impl Writer for Ffmpeg {
 
     fn finish(mut self: Box<Self>) -> Result<(), FilmError> {
         self.wait()?;
-        Ok(self.file.take().map_or(Ok(()), AtomicFile::commit)?)
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
+        // By its name: ffmpeg may have made the file anew.
+        OpenOptions::new()
+            .append(true)
+            .open(file.temporary_path())?
+            .write_all(mark::MP4_BOX)?;
+        Ok(file.commit()?)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use files::AtomicFile;
+use files::{AtomicFile, mark};
 use image::ExtendedColorType;
 use image::codecs::webp::WebPEncoder;
 use rayon::prelude::*;
@@ -75,9 +75,10 @@ impl Writer for Webp {
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), FilmError> {
-        let size = u32::try_from(self.size).map_err(|_| {
+        let size = u32::try_from(self.size + mark::WEBP_CHUNK.len() as u64).map_err(|_| {
             FilmError::Invalid("the film is above 4 GiB: too long for .webp".into())
         })?;
+        self.file.write_all(mark::WEBP_CHUNK)?;
         self.file.seek(SeekFrom::Start(4))?;
         self.file.write_all(&size.to_le_bytes())?;
         Ok(self.file.commit()?)

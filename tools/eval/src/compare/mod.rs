@@ -7,6 +7,7 @@ mod strip;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use report::Plot;
 use serde_json::json;
 
 use crate::args::CompareArgs;
@@ -30,22 +31,19 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
     let (result, features) = main_result(&runs);
     let said = verdict(&runs, &names, result.as_deref(), &features);
     let plots = Plots::new(&runs, &names);
+    let folder = args.plots.clone().unwrap_or_else(|| beside(&args.out));
+    let all_plots = || plots.metrics.iter().chain(&plots.curves);
+    args.overwrite.check(&args.out)?;
+    for plot in all_plots() {
+        for ending in ["png", "csv"] {
+            args.overwrite.check(&plot_path(&folder, plot, ending))?;
+        }
+    }
     let page = page(&runs, &names, result.as_deref(), &features, &said, &plots)?;
     files::write_bytes(&args.out, page.as_bytes())?;
-    let folder = args.plots.clone().unwrap_or_else(|| beside(&args.out));
-    for plot in plots.metrics.iter().chain(&plots.curves) {
-        let name: String = format!("{} by {}", plot.title, plot.x_label)
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || c == '-' {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .collect();
-        files::write_bytes(folder.join(format!("{name}.png")), &plot.to_png())?;
-        files::write_bytes(folder.join(format!("{name}.csv")), plot.to_csv().as_bytes())?;
+    for plot in all_plots() {
+        files::write_bytes(plot_path(&folder, plot, "png"), &plot.to_png())?;
+        files::write_bytes(plot_path(&folder, plot, "csv"), plot.to_csv().as_bytes())?;
     }
     let told = json!({
         "page": args.out.to_string_lossy(),
@@ -65,6 +63,18 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
         )
     });
     Ok(())
+}
+
+/// A file of a plot, named by its axes.
+fn plot_path(folder: &Path, plot: &Plot, ending: &str) -> PathBuf {
+    let name: String = format!("{} by {}", plot.title, plot.x_label)
+        .chars()
+        .map(|c| match c.is_ascii_alphanumeric() || c == '-' {
+            true => c,
+            false => '_',
+        })
+        .collect();
+    folder.join(format!("{name}.{ending}"))
 }
 
 /// `compare.html` to `compare-plots`.

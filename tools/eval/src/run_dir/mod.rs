@@ -55,6 +55,13 @@ impl Snapshot {
     }
 }
 
+/// Whether a file of a run is read and never written by `eval`.
+fn is_read(name: &str) -> bool {
+    let starts = ["fakes", "reals", "events.out."];
+    ["training_options.json", "stats.jsonl", "log.txt"].contains(&name)
+        || starts.iter().any(|start| name.starts_with(start))
+}
+
 impl RunDir {
     /// Reads a folder.
     ///
@@ -66,7 +73,7 @@ impl RunDir {
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .collect();
         names.sort();
-        for name in ["training_options.json", "stats.jsonl", "log.txt"] {
+        for name in names.iter().filter(|name| is_read(name)) {
             files::protect_input(&path.join(name));
         }
         let mut run = Self {
