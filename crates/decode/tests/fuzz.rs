@@ -1,10 +1,13 @@
 //! Damaged images of every format.
 
+mod common;
+
 use std::io::Cursor;
 
+use common::{chunk, deflate};
 use decode::{DecodeOptions, decode, decode_with_alpha, memory_needed, read_header};
 use image::{DynamicImage, ImageFormat, RgbImage};
-use test_support::fuzz::{Counting, fuzz};
+use test_support::fuzz::{Counting, fuzz, peak_of};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -13,7 +16,9 @@ const MAX_PIXELS: u64 = 1 << 20;
 
 fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, format).unwrap();
+    image
+        .write_to(&mut bytes, format)
+        .expect("the format has these colors");
     bytes.into_inner()
 }
 
@@ -33,8 +38,32 @@ fn palette_png() -> Vec<u8> {
     bytes
 }
 
+/// Small chunks that unfold to 200 MB.
+fn unfolding_png(kind: &[u8; 4], name: &[u8]) -> Vec<u8> {
+    let zeros = deflate(&vec![0; 200 << 20], true);
+    let mut png = palette_png();
+    let pixels = png.windows(4).position(|kind| kind == b"IDAT").unwrap() - 4;
+    png.splice(pixels..pixels, chunk(kind, &[name, &zeros].concat()));
+    png
+}
+
+/// One test: what others allocate at the same time would be counted too.
 #[test]
 fn damaged_images_are_refused_or_decoded() {
+    for (kind, name) in [
+        (b"iCCP", &b"icc\0\0"[..]),
+        (b"zTXt", b"Raw profile type exif\0\0"),
+        (b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0"),
+    ] {
+        let png = unfolding_png(kind, name);
+        let (image, peak) = peak_of(|| decode(&png, &DecodeOptions::default()));
+        assert_eq!(image.unwrap().image.dimensions(), (16, 9));
+        assert!(
+            peak < 16 << 20,
+            "{peak} bytes for {}",
+            String::from_utf8_lossy(kind)
+        );
+    }
     let rgb = DynamicImage::ImageRgb8(RgbImage::from_fn(40, 24, |x, y| {
         image::Rgb([(x * 6) as u8, (y * 10) as u8, (x * y) as u8])
     }));

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::io::{Cursor, ErrorKind, Read};
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-/// EXIF and XMP of real files are far below it.
+/// EXIF, XMP and color profiles of real files are far below it.
 const MAX_METADATA: u64 = 4 << 20;
 
 /// Decodes the image; of an APNG, the one that programs without animation show.
@@ -33,7 +33,7 @@ pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError
     Ok(Raster {
         image,
         bit_depth: depth as usize,
-        icc: info.icc_profile.as_ref().map(|icc| icc.to_vec()),
+        icc: chunks.icc(),
         orientation: orientation_of(chunks.exif().as_deref(), chunks.xmp().as_deref()),
         is_lossless: true,
     })
@@ -65,6 +65,8 @@ fn open<'a>(
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(chunks.standard()), limits);
     decoder.set_transformations(transformations);
     decoder.set_ignore_text_chunk(true);
+    // A compressed profile could unfold to a gigabyte: it is read here, within a limit.
+    decoder.set_ignore_iccp_chunk(true);
     // The decoder would call a large image out of memory: its size is told first.
     let info = decoder.read_header_info().map_err(|e| chunks.failure(&e))?;
     check_size(u64::from(info.width), u64::from(info.height), options)?;
@@ -254,6 +256,15 @@ impl<'a> Chunks<'a> {
                 .iter()
                 .find_map(|name| hex_profile(&self.text(&format!("Raw profile type {name}"))?))
         })
+    }
+
+    /// The color profile, unless it is longer than any real one.
+    fn icc(&self) -> Option<Vec<u8>> {
+        let data = self.find(b"iCCP").next()?;
+        let name = data.iter().position(|&byte| byte == 0)?;
+        // One byte behind the name tells the kind of compression; there is only one.
+        let profile = inflate(data.get(name + 2..)?)?;
+        ((profile.len() as u64) < MAX_METADATA).then_some(profile)
     }
 
     fn xmp(&self) -> Option<Vec<u8>> {
