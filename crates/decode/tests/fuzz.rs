@@ -29,7 +29,7 @@ fn palette_png() -> Vec<u8> {
     encoder.set_depth(png::BitDepth::Two);
     encoder.set_palette(vec![1, 2, 3, 250, 251, 252, 90, 9, 200, 0, 0, 0]);
     encoder.set_trns(vec![255, 0]);
-    let data: Vec<u8> = (0..36).map(|i| i * 37).collect();
+    let data: Vec<u8> = (0..36u8).map(|i| i.wrapping_mul(37)).collect();
     encoder
         .write_header()
         .unwrap()
