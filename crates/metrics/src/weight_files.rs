@@ -14,12 +14,15 @@ use crate::{inception, vgg};
 /// Tensors of a file by name.
 pub(crate) type NamedTensors = HashMap<String, interop::Tensor>;
 
+/// VGG16 with its classifier, the largest, has 0.6 GB.
+const MAX_BYTES: u64 = 4 << 30;
+
 /// Reads the tensors of a state dict, a TorchScript archive or safetensors.
 ///
 /// # Errors
 /// When the file cannot be read; `Weights` when it is one of ours and damaged.
 pub(crate) fn read(path: &Path) -> Result<NamedTensors> {
-    let bytes = std::fs::read(path).map_err(|error| interop::Error::Io {
+    let bytes = files::read_input(path, MAX_BYTES).map_err(|error| interop::Error::Io {
         path: path.to_owned(),
         error,
     })?;

@@ -37,7 +37,7 @@ pub(super) fn agent(url: &str, options: &Download) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(30)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_recv_response(Some(Duration::from_secs(30)))
         .timeout_per_read(Some(options.idle))
         .user_agent(concat!("kaogan/", env!("CARGO_PKG_VERSION")));
     // A mirror on this machine is not behind a proxy.
