@@ -3,7 +3,8 @@
 //! Each part of a path is read by itself, so that a folder is spelled the same whatever lies in it:
 //! 1. UTF-8, when the bytes are valid UTF-8;
 //! 2. CP932 (Shift_JIS of Windows), when all of it decodes, without half-width katakana (which are also readings of Korean
-//!    and Chinese bytes) and with a character that is not equally a Latin letter with an accent before another letter;
+//!    and Chinese bytes) and with a character that is not equally a Latin letter with an accent before another letter, and
+//!    in zips not equally two such letters in a row in a word (`Größe`), nor a capital one among capitals (`GRÖSSE`);
 //! 3. CP437 in zips, when all of it decodes to letters: zips without the UTF-8 flag have it by their specification;
 //! 4. else ASCII and UTF-8 of three and four bytes as they are, and every other byte as `\xE9`.
 //!
@@ -74,13 +75,31 @@ pub fn escape_controls(text: &str) -> Cow<'_, str> {
     escaped.into()
 }
 
-/// Whether a path as text stays inside its archive: no root, no drive, no `..`, no zero byte.
+/// Whether a path as text stays inside its archive: no root, no drive, no `..` that leads out, no zero byte.
 pub fn is_safe(text: &str) -> bool {
-    let is_drive = |part: &str| matches!(part.as_bytes(), [d, b':'] if d.is_ascii_alphabetic());
     !text.is_empty()
         && !text.starts_with('/')
-        && text.split('/').all(|part| part != ".." && !is_drive(part))
+        && !text.split('/').any(is_drive)
+        && !leads_out(text.split('/'))
         && !text.contains("\\x00")
+}
+
+fn is_drive(part: &str) -> bool {
+    matches!(part.as_bytes(), [d, b':'] if d.is_ascii_alphabetic())
+}
+
+/// Whether the parts of a path go above where it begins, also when they come back: `a/../b` does not, `a/../../b` does.
+pub fn leads_out<'p>(parts: impl IntoIterator<Item = &'p str>) -> bool {
+    let mut depth = 0usize;
+    parts.into_iter().any(|part| {
+        let next = match part {
+            "" | "." => Some(depth),
+            ".." => depth.checked_sub(1),
+            _ => Some(depth + 1),
+        };
+        depth = next.unwrap_or(0);
+        next.is_none()
+    })
 }
 
 /// Spells paths as text so that folders with different names never get one spelling: the second gets `#2`.
@@ -134,14 +153,28 @@ impl Speller {
     }
 }
 
-/// The parts of a path, raw and as text with escapes. `./a` is `a`, as where an archive is unpacked.
+/// The parts of a path, raw and as text with escapes. `./a` and `b/../a` are `a`, as where an archive is unpacked; a `..`
+/// that leads out stays.
 fn parts(raw: &[u8], page: CodePage) -> Vec<(Vec<u8>, String)> {
     let escaped = |(raw, text): (Vec<u8>, String)| (raw, escape_controls(&text).into_owned());
-    raw.split(|b| *b == b'/')
-        .filter(|part| *part != b".")
+    let all = raw
+        .split(|b| *b == b'/')
         .flat_map(|part| pieces(part, page))
-        .map(escaped)
-        .collect()
+        .filter(|(raw, _)| raw != b".");
+    let mut parts: Vec<(Vec<u8>, String)> = Vec::new();
+    for part in all.map(escaped) {
+        if part.0 == b".." {
+            // `a//..` leads out of `a`.
+            let at = parts.iter().rposition(|(raw, _)| !raw.is_empty());
+            let folder = at.filter(|&at| parts[at].0 != b".." && !is_drive(&parts[at].1));
+            if let Some(at) = folder {
+                parts.truncate(at);
+                continue;
+            }
+        }
+        parts.push(part);
+    }
+    parts
 }
 
 /// Splits at `\`, but not at one that is the second byte of a CP932 character.
@@ -199,9 +232,12 @@ fn cp932(raw: &[u8], page: CodePage) -> Option<String> {
         return None;
     }
     let mut is_japanese = false;
+    // The byte before, where that is a character of its own.
+    let mut before = None;
     let mut at = 0;
     while at < raw.len() {
         if !is_double_byte(&raw[at..]) {
+            before = Some(raw[at]);
             at += 1;
             continue;
         }
@@ -211,15 +247,75 @@ fn cp932(raw: &[u8], page: CodePage) -> Option<String> {
         let is_latin1 = raw[at] >= 0xe0;
         let starts_word =
             page == CodePage::Dos && raw.get(at + 2).is_some_and(u8::is_ascii_alphabetic);
-        is_japanese |= !(may_be_letters && (is_in_word || is_latin1 || starts_word));
+        let is_latin = may_be_letters && (is_in_word || is_latin1 || starts_word);
+        let is_dos = page == CodePage::Dos && is_dos_word(before, &raw[at..]);
+        is_japanese |= !is_latin && !is_dos;
+        before = None;
         at += 2;
     }
     is_japanese.then_some(text)
 }
 
+/// Whether the character of CP932 at the beginning of `rest` is rather two letters of a European word in CP437.
+///
+/// - Two letters with accents between ASCII letters (`Größe`, `créée`), none of them a capital behind a small letter. A
+///   lone character of Japanese among Latin letters is rarer than such words.
+/// - The same at the beginning or the end of a word (`Süß`, `créé`, `pää`), where the character is neither kana nor kanji
+///   nor of the punctuation of row 1.
+/// - A capital with an accent among ASCII capitals (`GRÖSSE`).
+fn is_dos_word(before: Option<u8>, rest: &[u8]) -> bool {
+    let [lead, trail, ..] = *rest else {
+        return false;
+    };
+    let next = rest.get(2).copied();
+    let is_letter = |byte: Option<u8>| byte.is_some_and(|b| b.is_ascii_alphabetic());
+    let is_capital = |byte: Option<u8>| {
+        byte.is_some_and(|b| {
+            b.is_ascii_uppercase() || matches!(b, 0x80 | 0x8e..=0x90 | 0x92 | 0x99 | 0x9a | 0xa5)
+        })
+    };
+    let is_accented = |byte: u8| byte >= 0x80 && is_cp437_letter(&byte);
+    if trail.is_ascii_uppercase() {
+        let all = [before, Some(lead), next];
+        return is_accented(lead)
+            && is_letter(before)
+            && is_letter(next)
+            && all.into_iter().all(is_capital);
+    }
+    if !is_accented(lead) || !is_accented(trail) {
+        return false;
+    }
+    // From one letter to the next; what is no letter begins a word.
+    let word = [
+        before.filter(u8::is_ascii_alphabetic),
+        Some(lead),
+        Some(trail),
+    ];
+    if word
+        .windows(2)
+        .any(|pair| pair[0].is_some() && !is_capital(pair[0]) && is_capital(pair[1]))
+    {
+        return false;
+    }
+    if is_letter(before) && is_letter(next) {
+        return true;
+    }
+    let is_alone = before.is_none_or(|b| b.is_ascii()) && next.is_none_or(|b| b.is_ascii());
+    let is_row_1 = lead == 0x81 && trail != 0xe1;
+    let (text, _) = encoding_rs::SHIFT_JIS.decode_without_bom_handling(&rest[..2]);
+    let is_japanese = |c: char| matches!(c, '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}');
+    is_alone
+        && (is_letter(before) || is_letter(next))
+        && !is_row_1
+        && !text.chars().any(is_japanese)
+}
+
+fn is_cp437_letter(byte: &u8) -> bool {
+    matches!(byte, 0..=0x9a | 0xa0..=0xa5 | 0xe1)
+}
+
 fn cp437(raw: &[u8]) -> Option<String> {
-    let is_letter = |byte: &u8| matches!(byte, 0..=0x9a | 0xa0..=0xa5 | 0xe1);
-    raw.iter().all(is_letter).then(|| as_cp437(raw))
+    raw.iter().all(is_cp437_letter).then(|| as_cp437(raw))
 }
 
 fn cp437_char(byte: u8) -> char {
@@ -281,6 +377,25 @@ mod tests {
         (b"caf\x82.png", "caf\\x82.png", "café.png"),
         (b"Ni\xa4o/1.png", "Ni\\xA4o/1.png", "Niño/1.png"),
         (b"Stra\xe1e.png", "Stra\\xE1e.png", "Straße.png"),
+        // Two accents in a row: Größe, Süße, Süß, créé, déçu, pää, Füße; the same bytes alone are Japanese: 批.
+        (b"Gr\x94\xe1e.png", "Gr批e.png", "Größe.png"),
+        (b"S\x81\xe1e.png", "S≪e.png", "Süße.png"),
+        (b"s\x81\xe1.png", "s≪.png", "süß.png"),
+        (b"cr\x82\x82.png", "crｂ.png", "créé.png"),
+        (b"d\x82\x87u.png", "dｇu.png", "déçu.png"),
+        (b"p\x84\x84.png", "pт.png", "pää.png"),
+        (
+            b"Gr\x94\xe1e_F\x81\xe1e/F\x81r.png",
+            "Gr批e_F≪e/F\\x81r.png",
+            "Größe_Füße/Für.png",
+        ),
+        (b"GR\x99SSE.png", "GR儡SE.png", "GRÖSSE.png"),
+        (b"\x94\xe1.png", "批.png", "批.png"),
+        (b"photo\x94\xe1.png", "photo批.png", "photo批.png"),
+        (b"a\x8e\x84b.png", "a私b.png", "a私b.png"),
+        (b"ABC\x94\x4c.png", "ABC猫.png", "ABC猫.png"),
+        (b"abc\x81\x9a.png", "abc★.png", "abc★.png"),
+        (b"a\x93\x8c\x8b\x9eb.png", "a東京b.png", "a東京b.png"),
         // EUC-KR and GBK are not guessed.
         (
             b"\xb0\xed\xbe\xe7.png",
@@ -316,6 +431,14 @@ mod tests {
             "ネコ/caf\\xE9.png",
         ),
         (b"dog\\a\\1.png", "dog/a/1.png", "dog/a/1.png"),
+        // Folders that are left again.
+        (b"./a/../b.png", "b.png", "b.png"),
+        (b".\\a\\..\\b.png", "b.png", "b.png"),
+        (b"a//../b/./c/..//d.png", "b//d.png", "b//d.png"),
+        (b"a/../../b.png", "../b.png", "../b.png"),
+        (b"/../b.png", "/../b.png", "/../b.png"),
+        (b"C:/../b.png", "C:/../b.png", "C:/../b.png"),
+        (b"..a/..b.png", "..a/..b.png", "..a/..b.png"),
         (
             b"a\nb\x1b[31m.png",
             "a\\x0Ab\\x1B[31m.png",
@@ -401,10 +524,25 @@ mod tests {
 
     #[test]
     fn names_that_lead_out_are_not_safe() {
-        for name in ["/etc/x", "../x", "a/../x", "C:/x", "a\\x00b", ""] {
+        for name in [
+            "/etc/x",
+            "../x",
+            "a/../../x",
+            "a/../../a/x",
+            "C:/x",
+            "a\\x00b",
+            "",
+        ] {
             assert!(!is_safe(name), "{name}");
         }
-        for name in ["a/b.png", "..a/b", "a:b.png", "\\xE9.png"] {
+        for name in [
+            "a/b.png",
+            "a/../b",
+            "a/./b/../../c",
+            "..a/b",
+            "a:b.png",
+            "\\xE9.png",
+        ] {
             assert!(is_safe(name), "{name}");
         }
     }

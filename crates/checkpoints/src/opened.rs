@@ -33,11 +33,12 @@ pub struct Opened {
     pub assumed: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// Opens a file, an `http(s)` address or a preset (`ffhq512`, ...), fetching it to the cache when needed.
+/// Opens a file, whose name need not be text, an `http(s)` address or a preset (`ffhq512`, ...), fetching it to the cache
+/// when needed.
 ///
 /// # Errors
 /// `File` when it cannot be found, fetched or read; `Networks` when its networks cannot be built.
-pub fn open(path_or_preset: &str, device: &Device) -> Result<Opened> {
+pub fn open(path_or_preset: impl AsRef<Path>, device: &Device) -> Result<Opened> {
     open_with_progress(path_or_preset, device, &mut |_| {})
 }
 
@@ -46,7 +47,7 @@ pub fn open(path_or_preset: &str, device: &Device) -> Result<Opened> {
 /// # Errors
 /// The same.
 pub fn open_with_progress(
-    path_or_preset: &str,
+    path_or_preset: impl AsRef<Path>,
     device: &Device,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Opened> {
@@ -60,7 +61,7 @@ pub fn open_with_progress(
 /// # Errors
 /// The same, and `NoNetwork` when it is not in the file.
 pub fn open_generator(
-    path_or_preset: &str,
+    path_or_preset: impl AsRef<Path>,
     key: Option<&str>,
     device: &Device,
     progress: &mut dyn FnMut(Progress),

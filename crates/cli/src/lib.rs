@@ -30,6 +30,7 @@ mod allocator;
 mod common;
 mod console;
 mod crash;
+mod encoding;
 mod interrupt;
 mod logging;
 mod memory;
@@ -46,6 +47,7 @@ mod version;
 pub use allocator::{give_back_large_blocks, tune_allocator};
 pub use common::Common;
 pub use crash::crash_of;
+pub use encoding::escaped;
 pub use files::printable;
 #[cfg(unix)]
 pub use interrupt::is_ignored;

@@ -21,7 +21,9 @@ pub fn parse<A: Parser + CommandFactory>() -> anyhow::Result<A> {
         write_pages(A::command(), Path::new(&folder))?;
         std::process::exit(0);
     }
-    Ok(A::parse())
+    let args: Vec<_> = std::env::args_os().collect();
+    Ok(A::try_parse_from(&args)
+        .unwrap_or_else(|error| crate::encoding::named(error, &mut A::command(), &args).exit()))
 }
 
 /// Completions below `completions`, man pages below `man`.

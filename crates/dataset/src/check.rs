@@ -282,8 +282,8 @@ pub fn check(
             problems.push(Problem::new(name, ProblemKind::StrayFile));
         }
         for name in names.iter().chain(source.others()) {
-            let parts = || name.split(['/', '\\']);
-            if name.starts_with('/') || parts().any(|part| part == "..") || name.contains(':') {
+            let leads_out = archive::names::leads_out(name.split(['/', '\\']));
+            if name.starts_with('/') || leads_out || name.contains(':') {
                 problems.push(Problem::new(name, ProblemKind::UnsafeName));
             }
         }

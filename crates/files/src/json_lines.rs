@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::escapes::without_escapes;
 use crate::inputs::read_input;
 
 /// The objects of a log, and which of its lines are damaged.
@@ -14,8 +15,10 @@ pub struct JsonLines {
     pub records: Vec<(usize, Map<String, Value>)>,
     /// Numbers of the lines that hold no whole object. An object found on a damaged line is among the records too.
     pub damaged: Vec<usize>,
-    /// Lines that are not blank.
+    /// Lines that are not blank. Zero bytes, which a power cut leaves where nothing was written yet, are not blank.
     pub n_lines: usize,
+    /// Lines of zero bytes alone. They are among the damaged ones.
+    pub n_unwritten: usize,
     /// Whether the last line has no line end and is damaged: cut short, or being written.
     pub is_cut: bool,
 }
@@ -36,18 +39,22 @@ impl JsonLines {
         Ok(Self::parse(&read_input(path, MAX_BYTES)?))
     }
 
-    /// Reads the lines of a file from memory; those beyond 4 MiB or 100,000 values are damaged. `NaN`, `Infinity` and `-Infinity`, which Python writes, become null.
+    /// Reads the lines of a file from memory; those with zero bytes, and those beyond 4 MiB or 100,000 values are damaged.
+    /// `NaN`, `Infinity` and `-Infinity`, which Python writes, become null. Escape sequences of terminals are left out.
     pub fn parse(bytes: &[u8]) -> Self {
         let text = decode_text(bytes);
+        let text = without_escapes(&text);
         let mut found = Self::default();
         let mut last = 0;
         for (number, line) in text_lines(&text) {
             found.n_lines += 1;
             last = number;
             let before = found.records.len();
-            let is_whole = is_possible(line)
-                && objects(line, &mut |object| found.records.push((number, object)));
-            if !is_whole || found.records.len() == before {
+            let record = line.trim_matches(is_blank_or_zero);
+            found.n_unwritten += usize::from(record.is_empty());
+            let is_whole = is_possible(record)
+                && objects(record, &mut |object| found.records.push((number, object)));
+            if !is_whole || line.contains('\0') || found.records.len() == before {
                 found.damaged.push(number);
             }
         }
@@ -109,17 +116,24 @@ pub fn decode_text(bytes: &[u8]) -> String {
     }
 }
 
-/// Lines that are not blank with their numbers from 1, without the zero bytes and blanks around them. A line ends with
-/// LF, CRLF or CR alone.
+fn is_blank(c: char) -> bool {
+    c == '\u{feff}' || c.is_whitespace()
+}
+
+fn is_blank_or_zero(c: char) -> bool {
+    c == '\0' || is_blank(c)
+}
+
+/// Lines that are not blank with their numbers from 1, without the blanks around them. A line ends with LF, CRLF or CR
+/// alone. Zero bytes are not blank: they are what a power cut left of a line.
 pub fn text_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let blank = |c: char| c == '\0' || c == '\u{feff}' || c.is_whitespace();
     let lines = text.split('\n').flat_map(|line| {
         let line = line.strip_suffix('\r').unwrap_or(line);
         line.split('\r')
     });
     lines
         .enumerate()
-        .map(move |(i, line)| (i + 1, line.trim_matches(blank)))
+        .map(|(i, line)| (i + 1, line.trim_matches(is_blank)))
         .filter(|(_, line)| !line.is_empty())
 }
 
@@ -210,7 +224,7 @@ mod tests {
             &b"{\"a\":1}\n{\"a\":2}\n"[..],
             b"\xef\xbb\xbf{\"a\":1}\r\n\r\n{\"a\":2}",
             b"{\"a\":1}\r{\"a\":2}\r",
-            b"{\"a\":1}\n\0\0\0\0{\"a\":2}\n",
+            b"\x1b[32m{\"a\":1}\x1b[0m\r\n{\"a\":2}\x1b[K\n",
             b"{\"a\":1}{\"a\":2}\n",
             &wide,
         ] {
@@ -244,6 +258,39 @@ mod tests {
         // Bytes that are no text.
         assert_eq!(JsonLines::parse(b"\xff\xfe\n{\"a\": 1}\n").records.len(), 0);
         assert_eq!(JsonLines::parse(b"\xc3\x28\n{\"a\": 1}\n").damaged, [1]);
+    }
+
+    #[test]
+    fn zeros_of_a_power_cut_are_damage_wherever_they_stand() {
+        for (bytes, records, damaged, n_lines, n_unwritten) in [
+            (&b"{\"a\":1}\n\0\0\0\0\n{\"a\":2}\n"[..], 2, &[2][..], 3, 1),
+            (b"{\"a\":1}\n\0\0\0\0{\"a\":2}\n", 2, &[2], 2, 0),
+            (b"{\"a\":1}\n{\"a\":2}\0\0\0\0\n", 2, &[2], 2, 0),
+            (b"{\"a\":1}\0\0{\"a\":2}\n{\"a\":3}\n", 3, &[1], 2, 0),
+            (b"{\"a\":1}\r\n \0\0 \r\n\r\n", 1, &[2], 2, 1),
+            (b"{\"a\":1}\n\0\0\0", 1, &[2], 2, 1),
+            (b"\0\0\0", 0, &[1], 1, 1),
+        ] {
+            let lines = JsonLines::parse(bytes);
+            let shown = bytes.escape_ascii();
+            assert_eq!(lines.records.len(), records, "{shown}");
+            assert_eq!(lines.damaged, damaged, "{shown}");
+            assert_eq!(
+                (lines.n_lines, lines.n_unwritten),
+                (n_lines, n_unwritten),
+                "{shown}"
+            );
+            assert_eq!(lines.is_cut, !bytes.ends_with(b"\n"), "{shown}");
+        }
+        // The file of a run after a power cut: a cut line, two objects on one line, zeros.
+        let bytes = b"{\"a\":1}\r\n{\"a\":2}\r\n{\"a\": {\"nu\n{\"a\":3}{\"a\":4}\n\0\0\0\n{\"a\":5}\n{\"a\":6}\n\n{\"a\":7}\n{\"a\":8}\n";
+        let lines = JsonLines::parse(bytes);
+        assert_eq!(lines.records.len(), 8);
+        let text = lines.damage().unwrap();
+        assert!(
+            text.starts_with("2 of 9 lines") && text.contains("line 3 is the first"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod append;
 mod content;
 mod error;
+mod escapes;
 mod inputs;
 mod json_lines;
 pub mod mark;
@@ -23,12 +24,13 @@ mod temporary;
 
 pub use append::append_json_line;
 pub use content::{ForeignContent, cut_zip_length};
+pub use escapes::without_escapes;
 pub use inputs::{open_input, read_input, read_input_text, read_line};
 pub use json_lines::{JsonLines, decode_text, parse_json, text_lines};
 pub use printable::{printable, printable_json};
 pub use protected::{check_output, protect_folder, protect_input};
 pub use safetensors::{
-    CHECKSUM_KEY, ChecksumMismatch, TensorEntry, check_safetensors, write_safetensors,
+    CHECKSUM_KEY, ChecksumMismatch, TensorEntry, check_safetensors, is_countable, write_safetensors,
 };
 pub use temporary::{RemovedOnInterrupt, Temporary, remove_stale, remove_temporaries};
 

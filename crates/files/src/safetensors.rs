@@ -154,6 +154,17 @@ pub fn check_safetensors(bytes: &[u8]) -> Result<bool, ChecksumMismatch> {
     }
 }
 
+/// Whether the elements of a shape can be counted, whichever of its sides are 0.
+///
+/// The format takes `[0, n, n]` with any n, whose strides overflow.
+pub fn is_countable(shape: &[usize]) -> bool {
+    const MOST: usize = isize::MAX as usize;
+    let count = shape
+        .iter()
+        .try_fold(1usize, |n, &side| n.checked_mul(side.max(1)));
+    count.is_some_and(|n| n <= MOST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,6 +51,37 @@ pub(crate) fn generator(
     Ok(network)
 }
 
+/// Takes an average of w that stands elsewhere in the file as `mapping.w_avg`. `notes` tell of one that does not fit.
+pub(crate) fn add_average(
+    tensors: &mut Tensors,
+    average: &Tensor,
+    key: &str,
+    notes: &mut Vec<String>,
+) {
+    match one_average(average, tensors) {
+        Some(row) => {
+            tensors.insert("mapping.w_avg".into(), row);
+        }
+        None => notes.push(format!(
+            "the average of w beside {key} has shape {:?} and is not one row of the width of its mapping network: it was \
+             left out",
+            average.shape
+        )),
+    }
+}
+
+/// `latent_avg` as one row. Encoders keep it once for each layer.
+fn one_average(average: &Tensor, tensors: &Tensors) -> Option<Tensor> {
+    let shape = &tensors.get("synthesis.b4.conv1.affine.weight")?.shape;
+    let width = *shape.get(1).filter(|width| **width > 0)?;
+    let values = average.to_f32();
+    let (first, rest) = values.split_at_checked(width)?;
+    let is_repeated = rest.chunks(width).all(|row| row == first);
+    is_repeated
+        .then(|| Tensor::from_f32(vec![width], first).ok())
+        .flatten()
+}
+
 /// Draws a noise map for each layer that uses noise and has none; gives their number.
 fn fill_noise(tensors: &mut Tensors) -> Result<usize> {
     let mut missing = Vec::new();
@@ -104,5 +135,21 @@ mod tests {
         let noise = &tensors["synthesis.b8.conv0.noise_const"];
         assert_eq!(noise.shape, [8, 8]);
         assert_eq!(tensors.len(), names.len() + 1);
+    }
+
+    #[test]
+    fn an_average_is_one_row_or_none() {
+        let average = |width: usize, values: &[f32]| {
+            let weight = Tensor::from_f32(vec![1, width], &vec![0.0; width]).unwrap();
+            let name = "synthesis.b4.conv1.affine.weight".to_owned();
+            let values = Tensor::from_f32(vec![values.len()], values).unwrap();
+            one_average(&values, &Tensors::from_iter([(name, weight)]))
+        };
+        let row = average(2, &[1.0, 2.0, 1.0, 2.0]);
+        assert_eq!(row, Some(Tensor::from_f32(vec![2], &[1.0, 2.0]).unwrap()));
+        assert_eq!(average(2, &[1.0, 2.0, 3.0, 2.0]), None);
+        // Damaged files.
+        assert_eq!(average(3, &[1.0, 2.0]), None);
+        assert_eq!(average(0, &[1.0]), None);
     }
 }

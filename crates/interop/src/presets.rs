@@ -103,10 +103,13 @@ pub struct Resolved {
 /// # Errors
 /// As [`fetch`]; `Layout` listing the presets for a text that is none of the three.
 pub fn resolve(
-    text: &str,
+    source: impl AsRef<Path>,
     options: impl FnOnce() -> Result<Download>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Resolved> {
+    let path = source.as_ref();
+    // Names and addresses are text; a path need not be.
+    let text = path.to_str().unwrap_or_default();
     if let Some(preset) = find(text) {
         return Ok(Resolved {
             path: preset.fetch(&options()?, progress)?,
@@ -123,17 +126,20 @@ pub fn resolve(
         let path = fetch(&remote, &options()?, progress)?;
         return Ok(Resolved { path, preset: None });
     }
-    let path = PathBuf::from(text);
+    let path = path.to_owned();
     if path.is_file() {
         return Ok(Resolved { path, preset: None });
     }
     if path.exists() && !path.is_dir() {
         // Tells what it is.
-        files::open_input(&path).map_err(|error| Error::Io { path, error })?;
+        if let Err(error) = files::open_input(&path) {
+            return Err(Error::Io { path, error });
+        }
     }
     let names = PRESETS.map(|preset| preset.name).join(", ");
     Err(layout!(
-        "{text}: neither a file, nor an http(s) address, nor one of the presets {names}"
+        "{}: neither a file, nor an http(s) address, nor one of the presets {names}",
+        path.display()
     ))
 }
 

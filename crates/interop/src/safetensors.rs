@@ -140,9 +140,14 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
         .into_iter()
         .map(|(name, tensor)| (without_wrappers(&name), tensor))
         .collect();
+    let is_of_others = || {
+        let names: Vec<String> = all.keys().cloned().collect();
+        !metadata.contains_key(CONFIG) && state_dict::has_network(&names)
+    };
     if !all
         .keys()
         .any(|name| ["G.", "D.", "G_ema."].iter().any(|p| name.starts_with(p)))
+        || is_of_others()
     {
         return of_others(all);
     }

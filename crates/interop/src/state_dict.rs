@@ -3,6 +3,8 @@
 //! People save `{"g_ema": {...}}`, a bare `{...}`, `{"state_dict": {"module.generator....": ...}}` and more. A network
 //! is where several names that only it has share one beginning; that beginning says which network it is.
 
+mod averages;
+
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
@@ -12,7 +14,7 @@ use crate::config::NetworkKind;
 use crate::error::{Error, Result, layout};
 use crate::infer::{self, Stated};
 use crate::missing;
-use crate::rosinality::{self, LATENT_AVG, LATENT_AVG_OF_G};
+use crate::rosinality;
 use crate::tensor::Tensor;
 
 /// Whose names, and which network.
@@ -130,12 +132,7 @@ pub(crate) fn read(listing: &Listing<'_>) -> Result<Contents> {
     }
     let mut out = Contents::default();
     let slots = slots(&found)?;
-    let average = |name: &str| -> Result<Option<Tensor>> {
-        let at = listing.names.iter().position(|known| known == name);
-        at.map(|at| (listing.load)(at)).transpose()
-    };
-    let of_ema = average(LATENT_AVG)?;
-    let of_g = average(LATENT_AVG_OF_G)?;
+    let averages = averages::find(&listing.names);
     let mut used = vec![false; listing.names.len()];
     for (network, slot) in found.iter().zip(slots) {
         let mut tensors = IndexMap::new();
@@ -143,6 +140,10 @@ pub(crate) fn read(listing: &Listing<'_>) -> Result<Contents> {
             let Some(rest) = name.strip_prefix(network.prefix) else {
                 continue;
             };
+            // Averages are looked for below, wherever they stand.
+            if averages::is_average(rest) && rest != "mapping.w_avg" {
+                continue;
+            }
             let is_anothers = found.iter().any(|other| {
                 other.prefix.len() > network.prefix.len() && name.starts_with(other.prefix)
             });
@@ -155,19 +156,34 @@ pub(crate) fn read(listing: &Listing<'_>) -> Result<Contents> {
             "" => slot,
             _ => network.key(),
         };
-        let made = match network.naming {
-            Naming::RosinalityG => {
-                let own = if slot == "G" { &of_g } else { &of_ema };
-                if slot == "G" && of_g.is_none() && of_ema.is_some() {
+        let mut average = None;
+        if network.is_generator() {
+            let is_official =
+                tensors.contains_key("mapping.w_avg") && network.naming == Naming::OfficialG;
+            if is_official {
+                averages::around(&averages, network).for_each(|at| used[at] = true);
+            }
+            let nearest = averages::of(&averages, network, slot, &found);
+            if let Some((nearest, is_own)) = nearest.filter(|_| !is_official) {
+                if !is_own {
                     out.notes.push(format!(
                         "{key} has no latent_avg of its own: w_avg is that of g_ema"
                     ));
                 }
-                let average = own.as_ref().or(of_ema.as_ref());
-                rosinality::generator(&tensors, average, key, &mut out.notes)?
+                average = Some((listing.load)(nearest.at)?);
+                used[nearest.at] = true;
+            }
+        }
+        let made = match network.naming {
+            Naming::RosinalityG => {
+                tensors.shift_remove("mapping.w_avg");
+                rosinality::generator(&tensors, average.as_ref(), key, &mut out.notes)?
             }
             Naming::RosinalityD => rosinality::discriminator(&tensors)?,
             Naming::OfficialG => {
+                if let Some(average) = &average {
+                    missing::add_average(&mut tensors, average, key, &mut out.notes);
+                }
                 missing::generator(tensors, key, &mut out.notes, Stated::nothing())?
             }
             Naming::OfficialD => {
@@ -248,12 +264,18 @@ fn belongs(naming: Naming, name: &str) -> bool {
 /// Notes on what is in no network, by the key at the top.
 fn left_out(listing: &Listing<'_>, found: &[Found<'_>], used: &[bool]) -> Vec<String> {
     let mut unused: IndexMap<&str, usize> = IndexMap::new();
+    let has_generator = found.iter().any(Found::is_generator);
     for (name, _) in listing.names.iter().zip(used).filter(|(_, used)| !**used) {
-        if name != LATENT_AVG && name != LATENT_AVG_OF_G {
-            let words: Vec<&str> = name.split('.').collect();
-            let at = words.iter().position(|word| !WRAPPERS.contains(word));
-            *unused.entry(words[at.unwrap_or(0)]).or_default() += 1;
+        if averages::is_average(name) {
+            // The average of what is not there is no loss.
+            if has_generator && !name.ends_with(rosinality::LATENT_AVG_OF_G) {
+                unused.entry(name).or_default();
+            }
+            continue;
         }
+        let words: Vec<&str> = name.split('.').collect();
+        let at = words.iter().position(|word| !WRAPPERS.contains(word));
+        *unused.entry(words[at.unwrap_or(0)]).or_default() += 1;
     }
     for key in &listing.keys {
         let below = format!("{key}.");
@@ -261,7 +283,10 @@ fn left_out(listing: &Listing<'_>, found: &[Found<'_>], used: &[bool]) -> Vec<St
             // The key is above the network, or is the name of one of its tensors.
             network.prefix.starts_with(&below) || key.starts_with(network.prefix)
         });
-        if !holds_a_network && key != LATENT_AVG && key != LATENT_AVG_OF_G {
+        let below =
+            |average: &&String| average.starts_with(&below) && averages::is_average(average);
+        let is_of_averages = averages::is_average(key) || listing.names.iter().any(|n| below(&n));
+        if !holds_a_network && !is_of_averages {
             unused.entry(key.as_str()).or_default();
         }
     }

@@ -99,7 +99,10 @@ impl Snapshot {
                 .tensors()
                 .into_iter()
                 .filter_map(|(name, view)| Some((name.strip_prefix(&prefix)?.to_owned(), view)))
-                .map(|(name, view)| Ok((name, tensor(&view)?)))
+                .map(|(name, view)| {
+                    let tensor = tensor(&prefix, &name, &view)?;
+                    Ok((name, tensor))
+                })
                 .collect::<Result<Vec<_>>>()?;
             let dtype = DType::F32;
             match (key.as_str(), config) {
@@ -176,7 +179,13 @@ impl Snapshot {
     }
 }
 
-fn tensor(view: &safetensors::tensor::TensorView<'_>) -> Result<Tensor> {
+fn tensor(prefix: &str, name: &str, view: &safetensors::tensor::TensorView<'_>) -> Result<Tensor> {
+    if !files::is_countable(view.shape()) {
+        return Err(Error::config(format!(
+            "tensor `{prefix}{name}` has the shape {:?}, which no tensor has: the file is damaged",
+            view.shape()
+        )));
+    }
     let dtype = DType::try_from(view.dtype()).map_err(candle_core::Error::wrap)?;
     Ok(Tensor::from_raw_buffer(
         view.data(),
@@ -228,6 +237,19 @@ mod tests {
             let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert_eq!(values(&a), values(&b), "{name}");
         }
+    }
+
+    #[test]
+    fn shapes_that_no_tensor_has_are_refused_by_name() {
+        let huge = usize::MAX / 2;
+        let view = |shape: Vec<usize>| {
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, &[]).unwrap()
+        };
+        for shape in [vec![0, huge, huge], vec![huge, 0, huge]] {
+            let error = tensor("G.", "a", &view(shape)).unwrap_err().to_string();
+            assert!(error.contains("`G.a` has the shape"), "{error}");
+        }
+        assert_eq!(tensor("G.", "a", &view(vec![0, 3])).unwrap().dims(), [0, 3]);
     }
 
     #[test]

@@ -91,6 +91,12 @@ impl TensorFile {
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {
             if name != CHECKSUM {
+                if !files::is_countable(view.shape()) {
+                    let shape = view.shape();
+                    return Err(format!(
+                        "has a tensor `{name}` of the shape {shape:?}, which no tensor has: it is damaged"
+                    ));
+                }
                 let dtype = DType::try_from(view.dtype()).map_err(|e| e.to_string())?;
                 let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device);
                 tensors.insert(name, tensor.map_err(|e| e.to_string())?);
@@ -107,6 +113,29 @@ impl TensorFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shapes_that_no_tensor_has_are_refused_by_name() {
+        let huge = usize::MAX / 2;
+        for (shape, is_refused) in [
+            (vec![0, huge, huge], true),
+            (vec![huge, 0, huge], true),
+            (vec![0, 3, 4], false),
+        ] {
+            let header = serde_json::json!({
+                "a": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]},
+                CHECKSUM: {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]},
+            })
+            .to_string();
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(header.as_bytes());
+            bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+            match TensorFile::parse(&bytes, &Device::Cpu) {
+                Err(error) => assert!(is_refused && error.contains("`a` of the shape"), "{error}"),
+                Ok(file) => assert!(!is_refused && file.tensors["a"].dims() == shape),
+            }
+        }
+    }
 
     #[test]
     fn a_file_comes_back_and_every_flipped_or_missing_byte_is_found() {

@@ -86,7 +86,7 @@ pub struct MeasureArgs {
 pub struct MetricsArgs {
     /// A checkpoint (safetensors, official .pkl, rosinality .pt), an address, or the name of a published network
     #[arg(long, value_name = "FILE")]
-    pub network: String,
+    pub network: PathBuf,
 
     /// The dataset: a zip or a folder
     #[arg(long, value_name = "ZIP")]

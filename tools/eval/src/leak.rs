@@ -73,7 +73,7 @@ fn fakes(
     };
     let opened = match path.is_file() {
         true => open_file_on(&path, &Device::Cpu)?,
-        false => open(&path.to_string_lossy())?,
+        false => open(&path)?,
     };
     let (_, generator) = opened.generator()?;
     let mut fakes = FakeImages::new(generator, Some(dataset), args.seed)?;

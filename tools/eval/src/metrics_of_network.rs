@@ -19,6 +19,7 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
             .for_each(|path| files::protect_input(path));
     }
     let opened = open_on(&args.network, &device)?;
+    let network = args.network.to_string_lossy();
     let (_, generator) = opened.generator()?;
     let options = DatasetOptions {
         use_labels: generator.config().c_dim > 0,
@@ -41,7 +42,7 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
     )?;
     let reals = evaluator.full_reals()?;
     evaluate(&mut evaluator, metrics, &mut fakes, &mut |result| {
-        let line = result.to_json(Some(&args.network), timestamp());
+        let line = result.to_json(Some(&network), timestamp());
         cli::report(&line, describe);
         if let Some(path) = &args.out {
             files::append_json_line(path, &line, &|_| false)
@@ -74,7 +75,11 @@ fn check_results(out: &Path) -> anyhow::Result<()> {
     let is_of_results = match lines.records.first() {
         Some((_, first)) => first.contains_key("metric"),
         // Nothing, or a first line that a kill left.
-        None => lines.n_lines == 0 || (lines.n_lines == 1 && lines.is_cut),
+        None => match lines.n_lines - lines.n_unwritten {
+            0 => true,
+            1 => lines.is_cut && lines.n_unwritten == 0,
+            _ => false,
+        },
     };
     ensure!(
         is_of_results,

@@ -20,7 +20,7 @@ pub fn device(name: &str) -> anyhow::Result<Device> {
 ///
 /// # Errors
 /// When it cannot be found, fetched or read.
-pub fn open(path_or_preset: &str) -> anyhow::Result<Opened> {
+pub fn open(path_or_preset: &Path) -> anyhow::Result<Opened> {
     open_on(path_or_preset, &Device::Cpu)
 }
 
@@ -28,8 +28,8 @@ pub fn open(path_or_preset: &str) -> anyhow::Result<Opened> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_on(path_or_preset: &str, device: &Device) -> anyhow::Result<Opened> {
-    files::protect_input(Path::new(path_or_preset));
+pub fn open_on(path_or_preset: &Path, device: &Device) -> anyhow::Result<Opened> {
+    files::protect_input(path_or_preset);
     let mut bar: Option<cli::Progress> = None;
     let opened = checkpoints::open_generator(path_or_preset, None, device, &mut |progress| {
         let bar =

@@ -1,9 +1,10 @@
 //! `eval run`: every snapshot of a run that has no result yet.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use dataset::{DatasetOptions, ImageDataset};
 use evaluation::FakeImages;
 use metrics::{FeatureKind, Metric};
@@ -33,8 +34,15 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let kind = evaluator.network().kind();
     let mut n_measured = 0;
     let mut is_waiting = false;
+    // Snapshots that cannot be read, and when they were written: one that changes is tried again.
+    let mut left_out: BTreeMap<PathBuf, Option<SystemTime>> = BTreeMap::new();
     loop {
-        let todo = pending(&run, args, kind);
+        let mut todo = pending(&run, args, kind);
+        todo.retain(|(snapshot, _)| {
+            left_out
+                .get(&snapshot.path)
+                .is_none_or(|time| *time != written_at(&snapshot.path))
+        });
         if !todo.is_empty() {
             tracing::info!("{} snapshots to measure", todo.len());
         }
@@ -46,7 +54,20 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             let Some((_, metrics)) = now else {
                 continue;
             };
-            let opened = open_file_on(&snapshot.path, &device)?;
+            let time = written_at(&snapshot.path);
+            let opened = open_file_on(&snapshot.path, &device).and_then(|opened| {
+                opened.generator()?;
+                Ok(opened)
+            });
+            let opened = match opened {
+                Ok(opened) => opened,
+                Err(error) => {
+                    tracing::warn!("'{}' is left out: {error:#}", snapshot.path.display());
+                    left_out.insert(snapshot.path, time);
+                    continue;
+                }
+            };
+            left_out.remove(&snapshot.path);
             let (_, generator) = opened.generator()?;
             warn_of_sizes(generator.config().img_resolution, &dataset);
             let mut fakes = FakeImages::new(generator, Some(&dataset), args.measure.seed)?;
@@ -86,6 +107,18 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
         std::thread::sleep(POLL);
         run = RunDir::open(&args.run_dir)?;
     }
+    if !left_out.is_empty() {
+        let names: Vec<String> = left_out
+            .keys()
+            .map(|path| format!("'{}'", path.display()))
+            .collect();
+        bail!(
+            "{} snapshots cannot be read and have no result ({n_measured} others were measured): {}; remove them or bring \
+             them back whole",
+            names.len(),
+            names.join(", ")
+        );
+    }
     if n_measured == 0 && run.snapshots.is_empty() {
         tracing::warn!(
             "'{}' has no snapshots (network-snapshot-*)",
@@ -95,6 +128,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
         tracing::info!("nothing to do: every chosen snapshot has its results");
     }
     Ok(())
+}
+
+fn written_at(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).ok()?.modified().ok()
 }
 
 /// The dataset as the run saw it.

@@ -399,3 +399,40 @@ fn files_of_a_run_that_are_too_large_or_no_files_are_named_and_left_out() {
     }
     assert!(page.exists());
 }
+
+#[test]
+fn tick_lines_of_a_log_are_read_with_colors_and_counted_when_cut() {
+    let root = tempfile::tempdir().unwrap();
+    let run = root.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    let line = |tick: u32, time: &str, p: f64| {
+        format!(
+            "tick {tick:<5} kimg {:<8.1} time {time:<12} sec/tick 60.0    sec/kimg 15.00    maintenance 1.0    cpumem 3.20   gpumem 9.10   augment {p:.3}",
+            4.0 * f64::from(tick)
+        )
+    };
+    let log = [
+        "Loading training set...\r\n".to_owned(),
+        format!("{}\r\n", line(0, "1m 00s", 0.05)),
+        format!("{}\r\n", line(1, "35m 00s", 0.1)),
+        format!("\x1b[1;32m{}\x1b[0m\r\n", line(2, "1h 05m 00s", 0.15)),
+        format!("{}\r\n", line(3, "1d 01h 30m", 0.2)),
+        line(4, "1d 02h 30m", 0.25)[..30].to_owned(),
+    ];
+    std::fs::write(run.join("log.txt"), log.concat()).unwrap();
+    let (told, text, _) = compare(root.path(), "run");
+    let warnings = told["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let warning = warnings[0].as_str().unwrap();
+    assert!(
+        warning.contains("run/log.txt")
+            && warning.contains("1 of 5 tick lines")
+            && warning.contains("line 6"),
+        "{warning}"
+    );
+    assert!(text.contains("1 of 5 tick lines"), "{text}");
+    assert_eq!(
+        points(root.path(), "Progress_augment"),
+        [(0.0, 0.05), (4.0, 0.1), (8.0, 0.15), (12.0, 0.2)]
+    );
+}

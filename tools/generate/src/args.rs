@@ -39,8 +39,8 @@ pub enum Command {
 pub struct NetworkArgs {
     /// Checkpoint (.safetensors, .pkl, .pt), address, run folder (its newest snapshot), or one of ffhq256, ffhq512,
     /// ffhq1024, celebahq256, lsundog256
-    #[arg(long, short, value_name = "FILE|URL|NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub network: String,
+    #[arg(long, short, value_name = "FILE|URL|NAME")]
+    pub network: PathBuf,
 
     /// G_ema, or G, the one in training [default: G_ema where it is in the file]
     #[arg(long, value_name = "KEY", value_parser = ["G_ema", "G"])]
@@ -323,7 +323,7 @@ pub struct ProjectArgs {
 pub struct ConvertArgs {
     /// Checkpoint, address or preset
     #[arg(value_name = "IN")]
-    pub input: String,
+    pub input: PathBuf,
 
     /// .safetensors, .pkl (official), .pt (rosinality), or .onnx for the generator alone
     #[arg(value_name = "OUT")]
@@ -338,7 +338,7 @@ pub struct ConvertArgs {
 pub struct DescribeArgs {
     /// Checkpoint, address or preset
     #[arg(value_name = "FILE|URL|NAME")]
-    pub input: String,
+    pub input: PathBuf,
 
     /// List every tensor
     #[arg(long)]

@@ -192,28 +192,23 @@ impl Model {
 }
 
 /// Opens a generator of any checkpoint, with a bar where it must be fetched.
-fn open(text: &str, key: Option<&str>, device: &Device) -> anyhow::Result<checkpoints::Opened> {
-    let path = Path::new(text);
+fn open(path: &Path, key: Option<&str>, device: &Device) -> anyhow::Result<checkpoints::Opened> {
     if path.is_dir() {
         let newest = newest_snapshot(path)?;
         tracing::info!("newest snapshot: {}", newest.display());
-        let text = newest
-            .to_str()
-            .with_context(|| format!("{}: the name is not UTF-8", newest.display()))?;
-        return open(text, key, device);
+        return open(&newest, key, device);
     }
     files::protect_input(path);
-    with_bar(|progress| Ok(checkpoints::open_generator(text, key, device, progress)?))
+    with_bar(|progress| Ok(checkpoints::open_generator(path, key, device, progress)?))
 }
 
 /// The file behind a path, an address or a preset.
-pub fn find(text: &str) -> anyhow::Result<std::path::PathBuf> {
-    let path = Path::new(text);
+pub fn find(path: &Path) -> anyhow::Result<std::path::PathBuf> {
     let found = match path.is_dir() {
         true => newest_snapshot(path)?,
         false => {
             let options = interop::download::Download::from_env;
-            with_bar(|progress| Ok(interop::presets::resolve(text, options, progress)?.path))?
+            with_bar(|progress| Ok(interop::presets::resolve(path, options, progress)?.path))?
         }
     };
     files::protect_input(&found);

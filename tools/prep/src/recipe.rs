@@ -28,7 +28,29 @@ pub struct Resolved {
 
 impl Resolved {
     /// The resolved recipe as text; reading it back gives the same.
+    ///
+    /// # Errors
+    /// Names the flag of a path that is not UTF-8: a recipe is text.
     pub fn to_toml(&self) -> anyhow::Result<String> {
+        let config = &self.config;
+        let inputs = self.inputs.iter().map(|path| ("input", path));
+        let flags = [
+            ("--out", Some(&self.out)),
+            ("--metadata", config.metadata.posts.as_ref()),
+            ("--exclude", config.exclude.as_ref()),
+        ];
+        let flags = flags
+            .into_iter()
+            .filter_map(|(flag, path)| Some((flag, path?)));
+        for (flag, path) in inputs.chain(flags) {
+            if path.to_str().is_none() {
+                bail!(
+                    "{flag}: '{}' is not UTF-8, and the recipe that is written beside the zip holds text only: rename it, \
+                     make a link to it (ln -s), or give the folder around it",
+                    cli::escaped(path.as_os_str())
+                );
+            }
+        }
         let mut table = Table::try_from(self)?;
         table.iter_mut().for_each(|(_, value)| shorten(value));
         Ok(format!(

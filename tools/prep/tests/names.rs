@@ -185,3 +185,83 @@ fn archives_that_are_none_are_said_in_words() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn paths_that_no_recipe_can_hold_are_named_and_all_others_work() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let below = |name: &[u8]| folder.join(OsStr::from_bytes(name));
+    let run = |args: &[&[u8]]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_prep"))
+            .current_dir(folder)
+            .args(args.iter().map(|arg| OsStr::from_bytes(arg)))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), told)
+    };
+    fs::create_dir(folder.join("in")).unwrap();
+    fs::create_dir(below(b"in\xe9")).unwrap();
+    let image = encode(&drawing(1, 300), ImageFormat::Png);
+    fs::write(folder.join("in/a.png"), &image).unwrap();
+    fs::write(below(b"in\xe9/a.png"), &image).unwrap();
+    for (args, wanted) in [
+        (
+            &[&b"run"[..], b"in\xe9", b"-o", b"x.zip"][..],
+            "input: 'in\\xE9' is not UTF-8",
+        ),
+        (
+            &[b"run", b"in", b"-o", b"x\xe9.zip"],
+            "--out: 'x\\xE9.zip' is not UTF-8",
+        ),
+        (
+            &[b"run", b"in", b"-o", b"x.zip", b"--exclude", b"e\xe9.tsv"],
+            "--exclude: 'e\\xE9.tsv' is not UTF-8",
+        ),
+        (
+            &[
+                b"run",
+                b"in",
+                b"-o",
+                b"x.zip",
+                b"--metadata",
+                b"p\xe9.jsonl",
+            ],
+            "--metadata: 'p\\xE9.jsonl' is not UTF-8",
+        ),
+    ] {
+        let (code, told) = run(args);
+        assert!(code == Some(1) && told.contains(wanted), "{told}");
+        assert!(!folder.join("x.zip").exists());
+    }
+    let (code, told) = run(&[
+        b"run",
+        b"in",
+        b"-o",
+        b"x.zip",
+        b"--detector",
+        b"onnx:m\xe9.onnx",
+    ]);
+    assert!(
+        code == Some(2) && told.contains("--detector 'onnx:m\\xE9.onnx'"),
+        "{told}"
+    );
+    // Below a folder with a name that is text, and everywhere else, names may be any bytes.
+    let recipe = "inputs = ['in']\nout = 'x.zip'\ndetector = 'none'\n[crop]\nresolution = 64\n";
+    fs::write(below(b"r\xe9.toml"), recipe).unwrap();
+    let (code, told) = run(&[b"run", b"--recipe", b"r\xe9.toml"]);
+    assert_eq!(code, Some(0), "{told}");
+    fs::copy(folder.join("x.zip"), below(b"x\xe9.zip")).unwrap();
+    let manifest = folder.join("x.manifest.jsonl");
+    fs::copy(&manifest, below(b"m\xe9.jsonl")).unwrap();
+    for args in [
+        &[&b"verify"[..], b"x\xe9.zip", b"--json"][..],
+        &[b"diff", b"m\xe9.jsonl", b"x.manifest.jsonl", b"--json"],
+    ] {
+        let (code, told) = run(args);
+        assert_eq!(code, Some(0), "{told}");
+    }
+}

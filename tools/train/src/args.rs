@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
 use serde::Serialize;
 use training::AugmentMode;
 
@@ -41,6 +42,7 @@ pub struct RunArgs {
     pub data: Option<PathBuf>,
     /// Where run folders are made
     #[arg(long, value_name = "DIR", help_heading = "Run")]
+    #[serde(skip)]
     pub outdir: Option<PathBuf>,
     /// Preset: auto, stylegan2, paper256, paper512, paper1024, cifar, tiny32, tiny64 [default: auto]
     #[arg(long, value_name = "PRESET", help_heading = "Run")]
@@ -63,7 +65,7 @@ pub struct RunArgs {
     /// Go on exactly where a run was: `latest` (of --outdir), a run folder, or a training-state file
     #[arg(long, value_name = "RUN", help_heading = "Start")]
     #[serde(skip)]
-    pub resume: Option<String>,
+    pub resume: Option<PathBuf>,
     /// With --resume and an older training-state file: throw away the newer states of the run
     #[arg(long, help_heading = "Start", requires = "resume")]
     #[serde(skip)]
@@ -214,7 +216,7 @@ pub struct PreviewArgs {
     #[arg(long, value_name = "P", value_parser = parse_probability, default_value_t = 0.3)]
     pub p: f64,
     /// The sheet to write
-    #[arg(long, short, value_name = "FILE.png", value_parser = parse_png)]
+    #[arg(long, short, value_name = "FILE.png", value_parser = clap::builder::PathBufValueParser::new().try_map(check_png))]
     pub out: PathBuf,
     #[command(flatten)]
     pub overwrite: cli::Overwrite,
@@ -243,8 +245,7 @@ fn parse_probability(text: &str) -> Result<f64, String> {
     p.ok_or_else(|| "a number from 0 to 1 is wanted".to_owned())
 }
 
-fn parse_png(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
+fn check_png(path: PathBuf) -> Result<PathBuf, String> {
     let is_png = path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("png"));

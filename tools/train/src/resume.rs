@@ -14,8 +14,8 @@ use crate::settings::{Settings, absolute};
 use crate::{data, dry_run};
 
 /// Whether a name is that of networks, which the reference's `--resume` took.
-pub fn names_networks(name: &str) -> bool {
-    let path = Path::new(name);
+pub fn names_networks(path: &Path) -> bool {
+    let name = path.to_str().unwrap_or_default();
     let extension = path.extension().and_then(|e| e.to_str());
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     name == "noresume"
@@ -25,10 +25,10 @@ pub fn names_networks(name: &str) -> bool {
 }
 
 /// Goes on with a run.
-pub fn run(args: &RunArgs, what: &str, settings: &Settings, device: &Device) -> Result<()> {
-    let path = match what {
-        "latest" => latest_run(settings)?,
-        path => PathBuf::from(path),
+pub fn run(args: &RunArgs, what: &Path, settings: &Settings, device: &Device) -> Result<()> {
+    let path = match what.to_str() {
+        Some("latest") => latest_run(settings)?,
+        _ => what.to_owned(),
     };
     if !path.exists() {
         bail!(

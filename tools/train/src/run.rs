@@ -12,7 +12,7 @@ use training::{Outcome, Preset, Progress, RunDir, TrainConfig, Trainer, Training
 use crate::args::RunArgs;
 use crate::hooks::Display;
 use crate::judge::Judge;
-use crate::settings::{Settings, absolute, settings};
+use crate::settings::{Settings, absolute, settings, text_of};
 use crate::signals::Signals;
 use crate::{checkpoint_of_run, data, dry_run, resume, start};
 
@@ -32,8 +32,9 @@ pub fn run(args: &RunArgs) -> Result<()> {
     match &args.resume {
         // The reference called this --resume, too.
         Some(name) if resume::names_networks(name) => {
+            let name = text_of("--resume", name)?;
             tracing::info!("--resume {name} names networks: taken as --init-from {name}");
-            settings.overrides.init_from = Some(name.clone());
+            settings.overrides.init_from = Some(name);
             begin(args, settings, &device)
         }
         Some(what) => resume::run(args, what, &settings, &device),

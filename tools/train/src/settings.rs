@@ -36,6 +36,12 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
         Some(path) => read(path)?,
         None => toml::Table::new(),
     };
+    // The other paths are written into the options of the run, which are text.
+    for (flag, path) in [("--data", &args.data), ("--weights", &args.weights)] {
+        if let Some(path) = path {
+            text_of(flag, path)?;
+        }
+    }
     // What was typed; `None` leaves no key behind.
     let flags = toml::Table::try_from(args).context("cannot combine the flags")?;
     table.extend(flags);
@@ -57,7 +63,7 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
     }
     Ok(Settings {
         data: frame.data,
-        outdir: frame.outdir,
+        outdir: args.outdir.clone().or(frame.outdir),
         cfg: frame.cfg.map(|name| name.parse()).transpose()?,
         device: frame.device,
         allow_partial: frame.allow_partial.unwrap_or(false),
@@ -69,8 +75,18 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
 pub fn absolute(path: &Path) -> Result<String> {
     let whole = std::path::absolute(path)
         .with_context(|| format!("cannot tell where '{}' is", path.display()))?;
-    let text = whole.to_str().map(str::to_owned);
-    text.with_context(|| format!("'{}' is no UTF-8 path", path.display()))
+    text_of("the options of the run", &whole)
+}
+
+/// A path as text; `place` is the flag that it was given with.
+pub fn text_of(place: &str, path: &Path) -> Result<String> {
+    let text = path.to_str().map(str::to_owned);
+    text.with_context(|| {
+        format!(
+            "{place}: '{}' is not UTF-8, and the options of a run hold text only: rename it, or make a link to it (ln -s)",
+            cli::escaped(path.as_os_str())
+        )
+    })
 }
 
 fn read(path: &Path) -> Result<toml::Table> {

@@ -342,7 +342,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("evil.zip");
         let mut zip = zip::ZipWriter::new(File::create(&path).unwrap());
-        for name in ["../../up.png", "ok.png", "a/../../up.png"] {
+        for name in ["../../up.png", "ok.png", "a/../../up.png", "./a/../b.png"] {
             zip.start_file(name, zip::write::SimpleFileOptions::default())
                 .unwrap();
             zip.write_all(b"x").unwrap();
@@ -355,9 +355,11 @@ mod tests {
             [
                 Err(InputError::UnsafeName),
                 Err(InputError::UnsafeName),
+                Ok(()),
                 Ok(())
             ]
         );
+        assert_eq!(entries[2].source, "evil.zip/b.png");
     }
 
     #[test]

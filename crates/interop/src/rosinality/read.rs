@@ -23,22 +23,10 @@ pub(crate) fn generator(
             tensors.insert(name, value);
         }
     }
-    if let Some(average) = latent_avg.and_then(|average| one_average(average, &tensors)) {
-        tensors.insert("mapping.w_avg".into(), average);
+    if let Some(average) = latent_avg {
+        missing::add_average(&mut tensors, average, key, notes);
     }
     missing::generator(tensors, key, notes, Stated::nothing())
-}
-
-/// `latent_avg` as one row. Encoders keep it once for each layer.
-fn one_average(average: &Tensor, tensors: &Tensors) -> Option<Tensor> {
-    let shape = &tensors.get("synthesis.b4.conv1.affine.weight")?.shape;
-    let width = *shape.get(1).filter(|width| **width > 0)?;
-    let values = average.to_f32();
-    let (first, rest) = values.split_at_checked(width)?;
-    let is_repeated = rest.chunks(width).all(|row| row == first);
-    is_repeated
-        .then(|| Tensor::from_f32(vec![width], first).ok())
-        .flatten()
 }
 
 fn generator_tensor(name: &str, value: &Tensor) -> Result<Option<(String, Tensor)>> {
@@ -195,25 +183,4 @@ pub(crate) fn discriminator(state: &Tensors) -> Result<Network> {
         tensors.insert(official, value);
     }
     infer::network(NetworkKind::Discriminator, tensors, Stated::nothing())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_average_is_one_row_or_none() {
-        let average = |width: usize, values: &[f32]| {
-            let weight = Tensor::from_f32(vec![1, width], &vec![0.0; width]).unwrap();
-            let name = "synthesis.b4.conv1.affine.weight".to_owned();
-            let values = Tensor::from_f32(vec![values.len()], values).unwrap();
-            one_average(&values, &Tensors::from_iter([(name, weight)]))
-        };
-        let row = average(2, &[1.0, 2.0, 1.0, 2.0]);
-        assert_eq!(row, Some(Tensor::from_f32(vec![2], &[1.0, 2.0]).unwrap()));
-        assert_eq!(average(2, &[1.0, 2.0, 3.0, 2.0]), None);
-        // Damaged files.
-        assert_eq!(average(3, &[1.0, 2.0]), None);
-        assert_eq!(average(0, &[1.0]), None);
-    }
 }

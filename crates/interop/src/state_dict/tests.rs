@@ -227,6 +227,134 @@ fn an_average_that_is_missing_is_estimated_and_other_things_are_named() {
     assert_eq!(checkpoint.g.unwrap().buffers["mapping.w_avg"], average);
 }
 
+/// Reads a file of these tensors, as `.pt` with a state dict and as safetensors.
+fn read_both(dict: &Dict) -> [Checkpoint; 2] {
+    let views = dict.iter().map(|(name, tensor)| {
+        let view = ::safetensors::tensor::TensorView::new(
+            ::safetensors::Dtype::F32,
+            tensor.shape.clone(),
+            &tensor.data,
+        );
+        (name.as_str(), view.unwrap())
+    });
+    let bytes = ::safetensors::serialize(views, None).unwrap();
+    [read(&bare(dict)), read(&bytes)]
+}
+
+#[test]
+fn an_average_is_found_wherever_it_stands() {
+    // Unlike the estimate, and unlike that of the original.
+    let width = w_avg().len();
+    let row = |value: f32| Tensor::from_f32(vec![width], &vec![value; width]).unwrap();
+    let average_of = |network: &Option<crate::Network>| {
+        network.as_ref().unwrap().buffers["mapping.w_avg"].clone()
+    };
+    let (g, g_ema) = (rosinality("g"), rosinality("g_ema"));
+    let official = without(&official("G_ema"), "w_avg");
+    for (prefix, place) in [
+        ("", "latent_avg"),
+        ("", "module.latent_avg"),
+        ("", "w_avg"),
+        ("", "mapping.w_avg"),
+        ("", "dlatent_avg"),
+        ("module.", "latent_avg"),
+        ("module.", "module.latent_avg"),
+        ("g_ema.", "latent_avg"),
+        ("g_ema.", "g_ema.latent_avg"),
+        ("g_ema.", "g_ema.mapping.w_avg"),
+        ("g_ema.", "module.w_avg"),
+        ("g_ema.module.", "latent_avg"),
+        ("g_ema.module.", "g_ema.latent_avg"),
+        ("g_ema.module.", "g_ema.module.latent_avg"),
+        ("module.g_ema.", "module.latent_avg"),
+        ("module.g_ema.", "module.g_ema.latent_avg"),
+        ("state_dict.g_ema.module.", "latent_avg"),
+        ("state_dict.g_ema.module.", "state_dict.latent_avg"),
+        ("state_dict.g_ema.module.", "state_dict.module.latent_avg"),
+        ("state_dict.g_ema.module.", "state_dict.g_ema.w_avg"),
+        ("G_ema.", "latent_avg"),
+        ("G_ema.", "G_ema.latent_avg"),
+        ("params_ema.", "params_ema.mapping.w_avg"),
+        // Elsewhere, but the only one.
+        ("decoder.", "stats.latent_avg"),
+    ] {
+        for dict in [&g_ema, &official] {
+            let mut all = prefixed(dict, prefix);
+            all.insert(place.to_owned(), row(7.0));
+            for checkpoint in read_both(&all) {
+                let text = notes(&checkpoint);
+                assert_eq!(
+                    average_of(&checkpoint.g_ema),
+                    row(7.0),
+                    "{prefix} {place}: {text}"
+                );
+                assert_eq!(text, "", "{prefix} {place}");
+            }
+        }
+    }
+    // Beside the state dict, and in it.
+    let seven = row(7.0);
+    let mut flat = prefixed(&g_ema, "g_ema.module.");
+    for is_inside in [false, true] {
+        if is_inside {
+            flat.insert("latent_avg".into(), row(7.0));
+        }
+        let mut entries = vec![("state_dict", Saved::StateDict(&flat))];
+        if !is_inside {
+            entries.push(("latent_avg", Saved::Tensor(&seven)));
+        }
+        let checkpoint = read(&zip_file(&entries).unwrap());
+        assert_eq!(average_of(&checkpoint.g_ema), seven);
+        assert_eq!(notes(&checkpoint), "");
+    }
+    // Two generators: each takes its own, and G that of G_ema where it has none.
+    for (places, wanted, is_told) in [
+        (
+            &[("latent_avg", 7.0), ("latent_avg_of_g", 5.0)][..],
+            [5.0, 7.0],
+            false,
+        ),
+        (
+            &[("g_ema.latent_avg", 7.0), ("g.latent_avg", 5.0)],
+            [5.0, 7.0],
+            false,
+        ),
+        (&[("g_ema.latent_avg", 7.0)], [7.0, 7.0], true),
+        (&[("latent_avg", 7.0)], [7.0, 7.0], true),
+    ] {
+        let mut all: Dict = prefixed(&g, "g.");
+        all.extend(prefixed(&g_ema, "g_ema."));
+        let averages = places.iter();
+        all.extend(averages.map(|(name, value)| ((*name).to_owned(), row(*value))));
+        for checkpoint in read_both(&all) {
+            let found = [average_of(&checkpoint.g), average_of(&checkpoint.g_ema)];
+            assert_eq!(found, wanted.map(row), "{places:?}");
+            let text = notes(&checkpoint);
+            assert_eq!(
+                text.contains("that of g_ema"),
+                is_told,
+                "{places:?}: {text}"
+            );
+            assert!(!text.contains("left out"), "{places:?}: {text}");
+        }
+    }
+    // One of another width is told, and so is one too many.
+    let mut all = g_ema.clone();
+    let short = Tensor::from_f32(vec![1], &[1.0]).unwrap();
+    all.insert("latent_avg".into(), short);
+    let text = notes(&read(&bare(&all)));
+    assert!(
+        text.contains("has shape [1]") && text.contains("has no average of w"),
+        "{text}"
+    );
+    all.insert("latent_avg".into(), row(7.0));
+    all.insert("other.latent_avg".into(), row(5.0));
+    let checkpoint = read(&bare(&all));
+    assert_eq!(average_of(&checkpoint.g_ema), row(7.0));
+    let text = notes(&checkpoint);
+    assert!(text.contains("`other.latent_avg` was left out"), "{text}");
+}
+
 #[test]
 fn what_is_no_network_or_two_of_them_is_refused_by_name() {
     let g = rosinality("g");

@@ -81,11 +81,15 @@ fn metric_line(metric: &str, record: Map<String, Value>) -> MetricLine {
     }
 }
 
-/// The results of the TensorFlow reference's `metric-<metric>.txt`, and the number of lines that hold none:
+/// The results of the TensorFlow reference's `metric-<metric>.txt`, and the number of lines that hold none or are damaged:
 /// `network-snapshot-000200   time 5m 13s   fid50k_full 12.34`, more names and numbers behind it.
 pub fn of_text(metric: &str, text: &str) -> (Vec<MetricLine>, usize) {
     let (mut found, mut n_damaged) = (Vec::new(), 0);
-    for (_, line) in files::text_lines(text) {
+    let text = files::without_escapes(text);
+    for (_, line) in files::text_lines(&text) {
+        // What a power cut left.
+        let has_zeros = line.contains('\0');
+        let line = line.trim_matches('\0');
         let words: Vec<&str> = line.split_whitespace().collect();
         let numbers = words.windows(2).filter_map(|pair| {
             let value = pair[1].parse::<f64>().ok()?;
@@ -99,8 +103,8 @@ pub fn of_text(metric: &str, text: &str) -> (Vec<MetricLine>, usize) {
             let at = word.find("network-snapshot-")?;
             Some(Value::from(&word[at..]))
         });
+        n_damaged += usize::from(has_zeros || results.is_empty());
         if results.is_empty() {
-            n_damaged += 1;
             continue;
         }
         let record = Map::from_iter([
@@ -139,6 +143,32 @@ pub fn without_kimg(lines: &[MetricLine]) -> Option<String> {
         lines.len(),
         shown.join("; ")
     ))
+}
+
+/// Says which plotted results are no numbers (NaN, infinite, or null): their points are missing. `None` where all are.
+pub fn without_number(lines: &[MetricLine]) -> Option<String> {
+    const SHOWN: usize = 3;
+    let broken = lines.iter().filter(|line| line.kimg.is_some());
+    let broken = broken.flat_map(|line| {
+        let results = line.line["results"].as_object().into_iter().flatten();
+        let broken = results.filter(|(_, value)| !value.as_f64().is_some_and(f64::is_finite));
+        broken.map(move |(name, _)| match line.snapshot() {
+            "" => format!("{name} at kimg {}", line.kimg.unwrap_or_default()),
+            snapshot => format!("{name} of '{snapshot}'"),
+        })
+    });
+    let mut shown: Vec<String> = broken.collect();
+    let n = shown.len();
+    if let more @ 1.. = n.saturating_sub(SHOWN) {
+        shown.truncate(SHOWN);
+        shown.push(format!("{more} more"));
+    }
+    (n > 0).then(|| {
+        format!(
+            "{n} results are no numbers (NaN or infinite) and are missing in the plots: {}",
+            shown.join("; ")
+        )
+    })
 }
 
 #[cfg(test)]
@@ -205,6 +235,50 @@ mod tests {
             text.contains("'best.pkl'") && text.ends_with("2 more"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn results_that_are_no_numbers_are_told() {
+        let line = |value: &str, kimg: u64| {
+            format!(
+                "{{\"results\": {{\"fid50k_full\": {value}}}, \"snapshot_pkl\": \"network-snapshot-{kimg:06}.pkl\"}}\n"
+            )
+        };
+        let text = [
+            line("12.5", 0),
+            line("NaN", 200),
+            line("null", 400),
+            line("31.25", 600),
+        ];
+        let (found, _) = lines(&text.concat());
+        let told = without_number(&found).unwrap();
+        assert!(
+            told.starts_with("2 results are no numbers")
+                && told.contains("fid50k_full of 'network-snapshot-000200.pkl'")
+                && told.contains("network-snapshot-000400.pkl"),
+            "{told}"
+        );
+        let many: String = (0..6).map(|i| line("Infinity", 100 * i)).collect();
+        let told = without_number(&lines(&many).0).unwrap();
+        assert!(
+            told.starts_with("6 results") && told.ends_with("3 more"),
+            "{told}"
+        );
+        assert_eq!(without_number(&lines(&line("12.5", 0)).0), None);
+        let (found, _) = lines("{\"results\": {\"fid50k_full\": NaN}, \"kimg\": 8}\n");
+        assert!(
+            without_number(&found)
+                .unwrap()
+                .ends_with("fid50k_full at kimg 8")
+        );
+    }
+
+    #[test]
+    fn zeros_and_colors_in_text_are_no_results() {
+        let text = "\0\0\0\n\0\0network-snapshot-000000 time 5m fid50k_full 344.5\n\x1b[32mnetwork-snapshot-000200 time 5m fid50k_full 12.5\x1b[0m\n";
+        let (found, n_damaged) = of_text("fid50k_full", text);
+        let kimgs: Vec<Option<u64>> = found.iter().map(|line| line.kimg).collect();
+        assert_eq!((kimgs, n_damaged), (vec![Some(0), Some(200)], 2));
     }
 
     #[test]

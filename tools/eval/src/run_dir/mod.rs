@@ -1,6 +1,7 @@
 //! The folder of a training run, ours or the reference's: what it holds, read with tolerance for what is missing.
 
 mod event_ticks;
+mod log_lines;
 mod metric_lines;
 mod tfevents;
 mod ticks;
@@ -15,6 +16,7 @@ use interop::{SnapshotFile, snapshot_files};
 use serde_json::Value;
 
 use event_ticks::Lengths;
+use log_lines::Log;
 pub use metric_lines::MetricLine;
 use tfevents::Events;
 pub use ticks::Tick;
@@ -108,10 +110,13 @@ impl RunDir {
             run.ticks = event_ticks::ticks(&read_events(path, &names, warnings), lengths);
         }
         if run.ticks.is_empty() {
-            let log = read_text(&path.join("log.txt"), warnings);
-            let log = files::decode_text(&log);
-            let lines = files::text_lines(&log);
-            run.ticks = lines.filter_map(|(_, line)| ticks::of_log(line)).collect();
+            let path = path.join("log.txt");
+            let log = Log::parse(&files::decode_text(&read_text(&path, warnings)));
+            warnings.extend(
+                log.damage()
+                    .map(|damage| format!("'{}': {damage}", path.display())),
+            );
+            run.ticks = log.ticks;
         }
         for name in &names {
             let number = |prefix: &str, suffix: &str| -> Option<u64> {
@@ -144,7 +149,9 @@ impl RunDir {
                 }
             }
             let lost = metric_lines::without_kimg(&results);
-            warnings.extend(lost.map(|lost| format!("'{}': {lost}", path.display())));
+            let broken = metric_lines::without_number(&results);
+            let told = lost.into_iter().chain(broken);
+            warnings.extend(told.map(|told| format!("'{}': {told}", path.display())));
             run.metrics.extend(results);
         }
         let leak = path.join(crate::leak::FILE);

@@ -1,4 +1,4 @@
-//! Ticks of a run from `stats.jsonl` and from the status lines of `log.txt`.
+//! Ticks of a run from `stats.jsonl`.
 
 use std::collections::BTreeMap;
 
@@ -82,54 +82,9 @@ fn tick(record: &Map<String, Value>) -> Option<Tick> {
     })
 }
 
-/// The tick of a status line: `tick 3  kimg 12.1  time 1m 02s  sec/tick 4.0  ...  augment 0.012`. `None` for another
-/// line.
-pub fn of_log(line: &str) -> Option<Tick> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let after = |key: &str| -> Option<f64> {
-        let at = words.iter().position(|word| *word == key)?;
-        words.get(at + 1)?.parse().ok()
-    };
-    let (tick, kimg) = (after("tick")?, after("kimg")?);
-    let from = words.iter().position(|word| *word == "time")?;
-    let seconds: f64 = words[from + 1..]
-        .iter()
-        .map_while(|word| {
-            let (digits, unit) = word.split_at_checked(word.len().checked_sub(1)?)?;
-            let scale = match unit {
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                "d" => 86_400.0,
-                _ => return None,
-            };
-            Some(digits.parse::<f64>().ok()? * scale)
-        })
-        .sum();
-    let means = after("augment").map(|p| ("Progress/augment".to_owned(), p));
-    Some(Tick {
-        kimg,
-        hours: seconds / 3600.0,
-        tick: tick as u64,
-        means: means.into_iter().collect(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_status_line_is_a_tick() {
-        let line = "tick 601   kimg 2423.3   time 18h 36m 40s  sec/tick 108.1   sec/kimg 26.81   maintenance 254.8  cpumem 1.09   gpumem 3.13   augment 0.441";
-        let tick = of_log(line).unwrap();
-        assert_eq!(
-            (tick.tick, tick.kimg, tick.means["Progress/augment"]),
-            (601, 2423.3, 0.441)
-        );
-        assert!((tick.hours - 18.6111).abs() < 1e-3);
-        assert!(of_log("Evaluating metrics...").is_none());
-    }
 
     #[test]
     fn lines_without_kimg_are_counted_and_hours_come_from_the_clock_when_nothing_else_tells() {

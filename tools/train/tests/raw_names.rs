@@ -1,0 +1,56 @@
+//! Names that are not UTF-8.
+#![cfg(unix)]
+
+mod common;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use common::{RUN, finished, folder, read, refused, run_dir, train};
+
+#[test]
+fn runs_live_in_folders_of_any_name_and_what_the_options_hold_is_named() {
+    let dir = folder();
+    let root = dir.path();
+    let name = |bytes: &'static [u8]| OsStr::from_bytes(bytes);
+    let outdir = root.join(name(b"runs\xe9"));
+    let mut call = train(root, RUN);
+    call.arg("--outdir").arg(name(b"runs\xe9"));
+    finished(call);
+    let run = run_dir(&outdir);
+    assert!(!read(&run, "stats.jsonl").is_empty());
+    // Its folder, and the newest in a folder.
+    for what in [run.as_os_str(), OsStr::new("latest")] {
+        let kimg = match what == "latest" {
+            true => "4",
+            false => "3",
+        };
+        let mut call = train(root, "--quiet --kimg");
+        call.arg(kimg)
+            .arg("--resume")
+            .arg(what)
+            .arg("--outdir")
+            .arg(&outdir);
+        finished(call);
+    }
+    let mut call = train(root, "augment-preview --data faces.zip --grid 2x2 --out");
+    call.arg(name(b"sheet\xe9.png"));
+    finished(call);
+    // The options of a run are text.
+    std::fs::copy(root.join("faces.zip"), root.join(name(b"f\xe9.zip"))).unwrap();
+    let mut call = train(root, "--outdir runs --dry-run --data");
+    call.arg(name(b"f\xe9.zip"));
+    let told = refused(call, 1);
+    assert!(told.contains("--data: 'f\\xE9.zip' is not UTF-8"), "{told}");
+    let mut call = train(root, "--data faces.zip --outdir runs --weights");
+    call.arg(name(b"w\xe9.pt"));
+    let told = refused(call, 1);
+    assert!(
+        told.contains("--weights: 'w\\xE9.pt' is not UTF-8"),
+        "{told}"
+    );
+    let mut call = train(root, "--data faces.zip --outdir runs --init-from");
+    call.arg(name(b"n\xe9.pkl"));
+    let told = refused(call, 2);
+    assert!(told.contains("--init-from 'n\\xE9.pkl'"), "{told}");
+}
