@@ -1,17 +1,23 @@
 //! Colour: ICC profiles to sRGB, alpha onto a matte.
 
+use crate::gray::GrayProfile;
 use image::{DynamicImage, Rgb, RgbImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
-/// Longer profiles are ignored: those of RGB devices have a few KB, and reading one takes time and memory.
-const MAX_PROFILE: usize = 4 << 20;
+/// Longer profiles are ignored: those of gray and RGB devices have a few KB, and reading one takes time and memory.
+pub const MAX_PROFILE: usize = 4 << 20;
 
 /// 8 bit, colors converted to sRGB, alpha as it is.
 ///
 /// Colors are converted before alpha is laid on anything: the matte is sRGB already.
 pub fn convert(image: DynamicImage, icc: Option<&[u8]>) -> DynamicImage {
-    if icc.is_none() {
+    let Some(profile) = icc else {
         return image;
+    };
+    if !image.color().has_color() {
+        if let Some(profile) = GrayProfile::read(profile) {
+            return profile.convert(image);
+        }
     }
     if !image.color().has_alpha() {
         return DynamicImage::ImageRgb8(to_srgb(image.into_rgb8(), icc));
@@ -33,7 +39,7 @@ pub fn convert(image: DynamicImage, icc: Option<&[u8]>) -> DynamicImage {
 /// Converts pixels with an RGB profile to sRGB.
 ///
 /// A profile that moves no colour by more than 2 levels (the many spellings of sRGB) changes nothing; one that cannot
-/// be read, belongs to another kind of pixels or has more than 4 MB is ignored.
+/// be read, belongs to another kind of pixels (gray, CMYK) or has more than 4 MB is ignored.
 pub fn to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
     let Some(icc) = icc.filter(|icc| (128..=MAX_PROFILE).contains(&icc.len())) else {
         return image;
@@ -71,6 +77,17 @@ pub fn to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
     }
     image.copy_from_slice(&converted);
     image
+}
+
+/// Converts a gray image with three equal channels and a gray profile to sRGB; other profiles as [`to_srgb`].
+pub fn gray_to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
+    match icc.and_then(GrayProfile::read) {
+        Some(profile) => {
+            profile.convert_rgb(&mut image);
+            image
+        }
+        None => to_srgb(image, icc),
+    }
 }
 
 /// 8 bit RGB of any picture, alpha laid on the matte.

@@ -102,18 +102,24 @@ impl Numbers<'_> {
     }
 }
 
-/// The digit after `tiff:Orientation="` or `<tiff:Orientation>`.
+/// The digit of `tiff:Orientation="6"` or `<tiff:Orientation>6<`; the first of several counts.
 fn value_in_xmp(xmp: &[u8]) -> Option<u8> {
     const NAME: &[u8] = b"tiff:Orientation";
-    let at = xmp.windows(NAME.len()).position(|w| w == NAME)?;
-    let rest = &xmp[at + NAME.len()..];
-    let rest = rest
-        .strip_prefix(b"=\"")
-        .or_else(|| rest.strip_prefix(b"='"))
-        .or_else(|| rest.strip_prefix(b">"))?;
-    rest.first()
-        .filter(|digit| digit.is_ascii_digit())
-        .map(|digit| digit - b'0')
+    memchr::memmem::find_iter(xmp, NAME).find_map(|at| {
+        let rest = xmp[at + NAME.len()..].trim_ascii_start();
+        let value = match rest.split_first()? {
+            (b'>', element) => element,
+            (b'=', attribute) => match attribute.trim_ascii_start().split_first()? {
+                (b'"' | b'\'', value) => value,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        match value.trim_ascii_start() {
+            [digit @ b'0'..=b'9', next, ..] if !next.is_ascii_digit() => Some(digit - b'0'),
+            _ => None,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -205,6 +211,21 @@ mod tests {
                 Some(exif.as_slice()),
                 Some(b"tiff:Orientation=\"3\""),
                 Orientation::Rotate90,
+            ),
+            (
+                None,
+                Some(b"<tiff:Orientation>\n 6\n</tiff:Orientation>"),
+                Orientation::Rotate90,
+            ),
+            (
+                None,
+                Some(b"<tiff:Orientation /><x tiff:Orientation = '5'/>"),
+                Orientation::Rotate90FlipH,
+            ),
+            (
+                None,
+                Some(b"tiff:Orientation=\"66\""),
+                Orientation::NoTransforms,
             ),
             (None, Some(b"tiff:Orientation"), Orientation::NoTransforms),
             (None, None, Orientation::NoTransforms),

@@ -9,6 +9,7 @@ mod color;
 mod describe;
 mod exif;
 mod format;
+mod gray;
 mod jpeg;
 mod memory;
 mod raster;
@@ -90,8 +91,9 @@ pub enum DecodeError {
 
 /// Decodes a picture file.
 ///
-/// EXIF orientation is applied, palettes are expanded, alpha is laid on the matte, CMYK, YCCK, gray and 16 bit are
-/// converted, ICC profiles other than sRGB are converted to sRGB before that. Of an animation the first frame is taken.
+/// The orientation of EXIF or else XMP is applied, palettes are expanded, alpha is laid on the matte, CMYK, YCCK, gray and
+/// 16 bit are converted, ICC profiles of gray and RGB are converted to sRGB before that. Of an animation the first frame is
+/// taken.
 ///
 /// # Errors
 /// [`DecodeError`]; a picture that ends early is truncated, not half decoded.

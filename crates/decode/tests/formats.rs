@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{assert_near, both, chunk, deflate, exif, is_truncated, on_white, refused, scene};
+use common::{
+    Tiff, assert_near, both, chunk, deflate, exif, is_truncated, on_white, refused, scene,
+};
 use decode::{DecodeError, DecodeOptions, decode, decode_stored, decode_with_alpha, read_header};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, RgbaImage};
 use std::io::Cursor;
@@ -274,5 +276,97 @@ fn files_that_are_no_images_are_named_alike_by_all() {
         let told = refused(bytes);
         assert!(told.contains(words), "{told}");
         assert_eq!(read_header(bytes).unwrap_err().to_string(), told);
+    }
+}
+
+/// A PNG of the scene whose chunks are whole and whose compressed data are not all of it.
+fn png_with_data(data: &[u8]) -> Vec<u8> {
+    let whole = plain();
+    let head = &whole[..33];
+    [head, &chunk(b"IDAT", data), &chunk(b"IEND", &[])].concat()
+}
+
+#[test]
+fn compressed_data_that_end_early_in_whole_chunks_are_truncated() {
+    let rows: Vec<u8> = scene()
+        .as_raw()
+        .chunks(21 * 3)
+        .flat_map(|row| [&[0], row].concat())
+        .collect();
+    let data = deflate(&rows, true);
+    assert_eq!(both(&png_with_data(&data)).unwrap(), scene());
+    for length in [1, 5, data.len() / 2, data.len() * 9 / 10] {
+        let cut = png_with_data(&data[..length]);
+        assert!(is_truncated(&cut), "PNG, {length} bytes of data");
+    }
+    // The compression is whole, but of fewer rows.
+    for n_rows in [0, 1, 6, 12] {
+        let cut = png_with_data(&deflate(&rows[..n_rows * 64], true));
+        assert!(is_truncated(&cut), "PNG, {n_rows} rows");
+    }
+
+    let gif = encode(&DynamicImage::ImageRgb8(noisy()), ImageFormat::Gif);
+    // The blocks of the frame; the last is followed by an empty one and the trailer.
+    let start = 13
+        + if gif[10] & 0x80 != 0 {
+            3 << ((gif[10] & 7) + 1)
+        } else {
+            0
+        };
+    let mut at = start;
+    while gif[at] == 0x21 {
+        at += 2;
+        while gif[at] != 0 {
+            at += 1 + usize::from(gif[at]);
+        }
+        at += 1;
+    }
+    at +=
+        10 + if gif[at + 9] & 0x80 != 0 {
+            3 << ((gif[at + 9] & 7) + 1)
+        } else {
+            0
+        } + 1;
+    for n_blocks in [0, 1, 3] {
+        let mut end = at;
+        for _ in 0..n_blocks {
+            end += 1 + usize::from(gif[end]);
+        }
+        let cut = [&gif[..end], b"\0;"].concat();
+        assert!(is_truncated(&cut), "GIF, {n_blocks} blocks");
+    }
+
+    let lossless = encode(&DynamicImage::ImageRgb8(noisy()), ImageFormat::WebP);
+    // Not in the codes at the start of lossless data, which zeros do not complete.
+    for (webp, n_least) in [
+        (&lossless[..], lossless.len() / 4 * 2),
+        (include_bytes!("data/lossy.webp"), 12),
+    ] {
+        both(webp).unwrap();
+        let data = &webp[20..];
+        for length in (n_least..data.len() * 9 / 10).step_by(2) {
+            let mut cut = webp[..20 + length].to_vec();
+            cut[4..8].copy_from_slice(&(length as u32 + 12).to_le_bytes());
+            cut[16..20].copy_from_slice(&(length as u32).to_le_bytes());
+            assert!(
+                is_truncated(&cut),
+                "WebP, {length} of {} bytes: {:?}",
+                data.len(),
+                both(&cut).err()
+            );
+        }
+    }
+
+    let tiff = |data: &[u8]| {
+        let tiff = Tiff::new((21, 13), 2, 3, 8, data.to_vec());
+        tiff.short(259, 8).build()
+    };
+    let data = deflate(scene().as_raw(), true);
+    assert_eq!(both(&tiff(&data)).unwrap(), scene());
+    for length in [1, 9, data.len() / 2, data.len() * 9 / 10] {
+        assert!(
+            is_truncated(&tiff(&data[..length])),
+            "TIFF, {length} bytes of data"
+        );
     }
 }

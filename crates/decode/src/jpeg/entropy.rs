@@ -128,7 +128,7 @@ pub fn read_scan(
     if rest.sum::<usize>() > SPARE_BYTES {
         return Err(place.damaged());
     }
-    Ok(())
+    place.check_end_of_file(&bits, segments.get(segments.len() - 1))
 }
 
 /// Position in a scan while it is read.
@@ -181,6 +181,24 @@ impl Place<'_> {
             return self.filled();
         }
         self.damaged()
+    }
+
+    /// The verdict on data behind which the file ends, without a marker.
+    ///
+    /// They are all there when the last block ends in their last byte. Zeros may have been put there: coders fill the last
+    /// byte with ones, so that a byte of zeros is one of the data only if the last block uses all of its bits.
+    fn check_end_of_file(&self, bits: &Bits<'_>, data: &[u8]) -> Result<(), DecodeError> {
+        let is_whole = match data {
+            [.., 0, 0] | [0] | [] => false,
+            [.., 0] => bits.left() == 0,
+            _ => bits.left() < 8,
+        };
+        if is_whole || self.scan.terminator.is_some() {
+            return Ok(());
+        }
+        Err(DecodeError::Truncated(
+            "JPEG: the file ends before its end marker".to_owned(),
+        ))
     }
 
     /// The verdict on bytes behind the last block of a segment.

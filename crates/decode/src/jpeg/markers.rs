@@ -12,6 +12,9 @@ use std::rc::Rc;
 /// More scans than any script of a real encoder has.
 const MAX_SCANS: usize = 500;
 
+/// Head of the segment with the XMP packet; its extension, for packets above 64 KB, has another one.
+const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+
 /// All that a JPEG says besides its pixels.
 pub struct Structure<'a> {
     /// Size, components and coding process.
@@ -28,6 +31,8 @@ pub struct Structure<'a> {
     pub luma_quantizers: Option<[u16; 64]>,
     /// The first EXIF block, from its TIFF header on.
     pub exif: Option<&'a [u8]>,
+    /// The first XMP packet.
+    pub xmp: Option<&'a [u8]>,
     icc: Vec<&'a [u8]>,
     jfif: bool,
     /// Color transform of the Adobe marker.
@@ -108,6 +113,7 @@ pub fn parse(bytes: &[u8], until: Until) -> Result<Structure<'_>, DecodeError> {
         ac: [None, None, None, None],
         restart_interval: 0,
         exif: None,
+        xmp: None,
         icc: Vec::new(),
         jfif: false,
         adobe: None,
@@ -134,6 +140,7 @@ pub fn parse(bytes: &[u8], until: Until) -> Result<Structure<'_>, DecodeError> {
         has_stray_bytes: reader.has_stray_bytes,
         luma_quantizers: reader.luma_quantizers,
         exif: reader.exif,
+        xmp: reader.xmp,
         icc: reader.icc,
         jfif: reader.jfif,
         adobe: reader.adobe,
@@ -195,6 +202,7 @@ struct Reader<'a> {
     ac: [Option<Rc<Code>>; 4],
     restart_interval: usize,
     exif: Option<&'a [u8]>,
+    xmp: Option<&'a [u8]>,
     icc: Vec<&'a [u8]>,
     jfif: bool,
     adobe: Option<u8>,
@@ -293,7 +301,10 @@ impl<'a> Reader<'a> {
     fn application_data(&mut self, marker: u8, segment: &'a [u8]) {
         match marker {
             0xe0 => self.jfif |= segment.len() >= 14 && segment.starts_with(b"JFIF\0"),
-            0xe1 if self.exif.is_none() => self.exif = segment.strip_prefix(b"Exif\0\0"),
+            0xe1 => {
+                self.exif = self.exif.or(segment.strip_prefix(b"Exif\0\0"));
+                self.xmp = self.xmp.or(segment.strip_prefix(XMP));
+            }
             0xe2 => self.icc.extend(segment.strip_prefix(b"ICC_PROFILE\0")),
             0xee if segment.len() >= 12 && segment.starts_with(b"Adobe") => {
                 self.adobe = Some(segment[11]);

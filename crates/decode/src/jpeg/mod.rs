@@ -21,8 +21,8 @@ mod upsample;
 
 pub use facts::JpegFacts;
 
-use super::color::to_srgb;
-use super::exif::orientation_from_exif;
+use super::color::{gray_to_srgb, to_srgb};
+use super::exif::orientation_of;
 use super::{DecodeError, DecodeOptions, Decoded, Format, check_size};
 use color::Space;
 use image::{DynamicImage, RgbImage};
@@ -45,12 +45,14 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, D
     let pixels = pixels(bytes, &structure, Channels::Rgb)?;
     let image = RgbImage::from_raw(width, height, pixels)
         .ok_or_else(|| broken("an unsupported color space"))?;
-    let mut image = to_srgb(image, structure.icc_profile().as_deref());
-    if let Some(exif) = structure.exif {
-        let mut turned = DynamicImage::ImageRgb8(image);
-        turned.apply_orientation(orientation_from_exif(exif));
-        image = turned.into_rgb8();
-    }
+    let icc = structure.icc_profile();
+    let image = match structure.frame.components.len() {
+        1 => gray_to_srgb(image, icc.as_deref()),
+        _ => to_srgb(image, icc.as_deref()),
+    };
+    let mut image = DynamicImage::ImageRgb8(image);
+    image.apply_orientation(orientation_of(structure.exif, structure.xmp));
+    let image = image.into_rgb8();
     Ok(Decoded {
         image,
         format: Format::Jpeg,
@@ -157,9 +159,13 @@ fn whole_pixels(
     })
 }
 
-/// An image whose blocks are all there still needs its end marker, possibly behind something unknown.
+/// An image whose blocks are all there needs its end marker, possibly behind something unknown.
+///
+/// Without it, further scans may be missing in a progressive file. A sequential file is whole when the file ends in the
+/// byte of the last block of the last component, which [`entropy::read_scan`] has checked.
 fn check_end(bytes: &[u8], structure: &Structure<'_>) -> Result<(), DecodeError> {
     let has_end = structure.end.is_some()
+        || sequential::is_whole_without_end(structure)
         || structure.scans.last().is_some_and(|scan| {
             let rest = bytes.get(scan.end..).unwrap_or_default();
             memchr::memmem::find(rest, &[0xff, 0xd9]).is_some()
@@ -214,6 +220,16 @@ fn fast(bytes: &[u8], structure: &Structure<'_>, is_gray: bool) -> Option<Vec<u8
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX))
         .jpeg_set_out_colorspace(space);
+    let mut completed = Vec::new();
+    let bytes = match structure.scans.last() {
+        // The decoder wants the end marker.
+        Some(scan) if scan.terminator.is_none() => {
+            completed.extend_from_slice(&bytes[..scan.end]);
+            completed.extend_from_slice(&[0xff, 0xd9]);
+            &completed
+        }
+        _ => bytes,
+    };
     let pixels = JpegDecoder::new_with_options(ZCursor::new(bytes), settings)
         .decode()
         .ok()?;

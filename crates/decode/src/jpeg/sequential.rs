@@ -47,6 +47,14 @@ fn needed_scans<'a, 'b>(structure: &'b Structure<'a>) -> &'b [Scan<'a>] {
     }
 }
 
+/// Whether a file without an end marker ends with the data of the last scan that is needed.
+///
+/// [`read_scan`] refuses such data unless the last block ends in their last byte, so that no pixel is missing.
+pub fn is_whole_without_end(structure: &Structure<'_>) -> bool {
+    let last = needed_scans(structure).last();
+    !structure.frame.is_progressive && last.is_some_and(|scan| scan.terminator.is_none())
+}
+
 /// Refuses files without a scan of some component: what a file has that was cut between two scans.
 fn check_components(structure: &Structure<'_>) -> Result<(), DecodeError> {
     let has_scan = |component| {

@@ -4,6 +4,7 @@
 //! a file which one of them refuses is refused by the other.
 
 mod bmp;
+mod bmp_rle;
 mod gif;
 mod png;
 mod webp;

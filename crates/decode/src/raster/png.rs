@@ -236,6 +236,7 @@ impl<'a> Chunks<'a> {
         }
         match error {
             DecodingError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => cut("PNG"),
+            DecodingError::Format(e) if is_end_of_data(&e.to_string()) => cut("PNG"),
             _ if self.is_apple => DecodeError::Broken(format!("Apple's CgBI PNG: {error}")),
             _ => DecodeError::Broken(format!("PNG: {error}")),
         }
@@ -292,6 +293,11 @@ impl<'a> Chunks<'a> {
                 }
             })
     }
+}
+
+/// Whether an error says that the compressed data, or the rows in them, end inside of whole chunks.
+fn is_end_of_data(message: &str) -> bool {
+    message.contains("not have enough data") || message.contains("InsufficientInput")
 }
 
 fn inflate(data: &[u8]) -> Option<Vec<u8>> {

@@ -16,7 +16,14 @@ pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError
         return Err(error);
     }
     check_zeros(bytes)?;
-    let raster = finish("WEBP", WebPDecoder::new(Cursor::new(bytes)), options)?;
+    let raster =
+        finish("WEBP", WebPDecoder::new(Cursor::new(bytes)), options).map_err(|error| {
+            if ends_early(bytes, &error) {
+                cut("WEBP")
+            } else {
+                error
+            }
+        })?;
     Ok(Raster {
         is_lossless: bytes.windows(4).take(64).any(|w| w == b"VP8L"),
         ..raster
@@ -65,14 +72,7 @@ fn check_zeros(bytes: &[u8]) -> Result<(), DecodeError> {
         return Ok(());
     }
     let is_filling = if bytes[at..].starts_with(b"VP8L") {
-        let needed = (data.len() - 16).next_multiple_of(2);
-        let length = (needed as u32).to_le_bytes();
-        let chopped = [b"RIFF\0\0\0\0WEBPVP8L", &length[..], &data[..needed]].concat();
-        let whole = (chopped.len() as u32 - 8).to_le_bytes();
-        let chopped = [&chopped[..4], &whole, &chopped[8..]].concat();
-        WebPDecoder::new(Cursor::new(chopped.as_slice()))
-            .and_then(DynamicImage::from_decoder)
-            .is_ok()
+        is_lossless_image(&data[..(data.len() - 16).next_multiple_of(2)])
     } else {
         // Frame tag and start code, then 14 bits of width and height.
         let side = |at: usize| {
@@ -87,6 +87,34 @@ fn check_zeros(bytes: &[u8]) -> Result<(), DecodeError> {
         )));
     }
     Ok(())
+}
+
+/// Whether lossless data of an even number of bytes are a whole image.
+fn is_lossless_image(data: &[u8]) -> bool {
+    let length = (data.len() as u32).to_le_bytes();
+    let whole = (data.len() as u32 + 12).to_le_bytes();
+    let file = [b"RIFF", &whole[..], b"WEBPVP8L", &length, data].concat();
+    WebPDecoder::new(Cursor::new(file.as_slice()))
+        .and_then(DynamicImage::from_decoder)
+        .is_ok()
+}
+
+/// Whether an error comes from data that end inside of a whole chunk.
+fn ends_early(bytes: &[u8], error: &DecodeError) -> bool {
+    const N_ADDED: usize = 1 << 20;
+    let is_data = matches!(error, DecodeError::Broken(text) if text.contains("Corrupt bitstream"));
+    match pixel_chunk(bytes).filter(|_| is_data) {
+        // Lossless data are a part of an image if zeros complete them.
+        Some((at, data)) if bytes[at..].starts_with(b"VP8L") => {
+            let n_whole = data.len().next_multiple_of(2) + N_ADDED;
+            let mut completed = data.to_vec();
+            completed.resize(n_whole, 0);
+            is_lossless_image(&completed)
+        }
+        // Any bits are lossy data: only their end is an error.
+        Some(_) => true,
+        None => false,
+    }
 }
 
 /// The first chunk with pixels: its position and its data.

@@ -86,14 +86,44 @@ fn cut_files_are_truncated() {
                 );
             }
         }
-        assert_truncated(
-            &whole[..whole.len() - 1],
-            &format!("{name} without its last byte"),
-        );
-        assert_truncated(
-            &whole[..whole.len() - 2],
-            &format!("{name} without its end marker"),
-        );
+    }
+}
+
+/// A sequential file is whole without its end marker, a progressive one is not: further scans may be missing. Whatever
+/// else is missing at the end, no other pixels come out.
+#[test]
+fn a_sequential_file_needs_no_end_marker() {
+    for (name, mut spec) in files() {
+        for seed in 1..=4 {
+            spec.seed = seed;
+            let whole = spec.encode();
+            let pixels = decode(&whole, &DecodeOptions::default()).unwrap().image;
+            let stored = decode_stored(&whole).unwrap();
+            for missing in 1..=40 {
+                let cut = &whole[..whole.len() - missing];
+                let what = format!("{name}, seed {seed}, {missing} bytes missing");
+                match decode(cut, &DecodeOptions::default()) {
+                    Ok(found) => {
+                        assert!(!spec.is_progressive, "{what}: decoded");
+                        assert_eq!(found.image, pixels, "{what}");
+                        assert_eq!(decode_stored(cut).unwrap(), stored, "{what}");
+                    }
+                    Err(DecodeError::Truncated(_)) => {
+                        assert!(spec.is_progressive || missing > 2, "{what}: truncated");
+                    }
+                    Err(other) => panic!("{what}: {other:?}"),
+                }
+                // Several zeros without an end marker are never the end of an image.
+                for n_zeros in [2, 3, 8, 40, 600] {
+                    let filled = [cut, &vec![0; n_zeros]].concat();
+                    assert_truncated(&filled, &format!("{what}, {n_zeros} zeros"));
+                }
+                if missing > 4 {
+                    let marked = [cut, &[0xff, 0xd9]].concat();
+                    assert_truncated(&marked, &format!("{what}, an end marker"));
+                }
+            }
+        }
     }
 }
 
@@ -121,7 +151,12 @@ fn a_thumbnail_does_not_end_the_image() {
         spec.segments.extend(exif);
         let whole = spec.encode();
         assert_whole(&whole, name);
-        assert_truncated(&whole[..whole.len() - 2], name);
+        let without_marker = &whole[..whole.len() - 2];
+        if spec.is_progressive {
+            assert_truncated(without_marker, name);
+        } else {
+            assert_whole(without_marker, name);
+        }
         for percent in [5, 10, 50, 70, 90, 99] {
             assert_truncated(&whole[..whole.len() * percent / 100], name);
         }

@@ -1,0 +1,107 @@
+//! Gray with an ICC profile to the gray of sRGB.
+
+use crate::color::MAX_PROFILE;
+use image::{DynamicImage, GrayAlphaImage, GrayImage, RgbImage};
+use moxcms::{ColorProfile, DataColorSpace, ToneCurveEvaluator};
+
+/// A gray profile: the tone curve from stored levels to luminance or lightness.
+///
+/// The conversion is relative colorimetric, as LittleCMS makes it: white stays white.
+pub struct GrayProfile {
+    curve: Box<dyn ToneCurveEvaluator + Send + Sync>,
+    /// Whether the curve gives CIE L* and not luminance.
+    is_lightness: bool,
+    /// sRGB of the 256 levels of 8 bits.
+    table: [u8; 256],
+}
+
+impl GrayProfile {
+    /// Reads a profile; none where it is no gray one, cannot be read or moves no level by more than 2.
+    pub fn read(icc: &[u8]) -> Option<Self> {
+        if !(128..=MAX_PROFILE).contains(&icc.len()) {
+            return None;
+        }
+        let profile = ColorProfile::new_from_slice(icc).ok()?;
+        if profile.color_space != DataColorSpace::Gray {
+            return None;
+        }
+        let mut read = Self {
+            curve: profile.gray_trc.as_ref()?.make_linear_evaluator().ok()?,
+            is_lightness: profile.pcs == DataColorSpace::Lab,
+            table: [0; 256],
+        };
+        read.table = std::array::from_fn(|level| read.level(level as f32 / 255.0));
+        let is_moved = (0..=255)
+            .zip(read.table)
+            .any(|(a, b): (u8, u8)| a.abs_diff(b) > 2);
+        is_moved.then_some(read)
+    }
+
+    /// sRGB of a stored level of 0 to 1.
+    fn level(&self, stored: f32) -> u8 {
+        let value = self.curve.evaluate_value(stored).clamp(0.0, 1.0);
+        let luminance = match (self.is_lightness, 100.0 * value) {
+            (false, _) => value,
+            // CIE 15.
+            (true, lightness) if lightness > 8.0 => ((lightness + 16.0) / 116.0).powi(3),
+            (true, lightness) => lightness * 27.0 / 24_389.0,
+        };
+        // IEC 61966-2-1.
+        let encoded = if luminance <= 0.003_130_8 {
+            12.92 * luminance
+        } else {
+            1.055 * luminance.powf(1.0 / 2.4) - 0.055
+        };
+        (255.0 * encoded).round() as u8
+    }
+
+    /// A gray image in 8 bits of sRGB, alpha as it is; other images are not changed.
+    pub fn convert(&self, image: DynamicImage) -> DynamicImage {
+        let deep_table = || -> Vec<u8> {
+            (0..=u16::MAX)
+                .map(|level| self.level(f32::from(level) / 65_535.0))
+                .collect()
+        };
+        match image {
+            DynamicImage::ImageLuma8(mut image) => {
+                image
+                    .iter_mut()
+                    .for_each(|v| *v = self.table[usize::from(*v)]);
+                DynamicImage::ImageLuma8(image)
+            }
+            DynamicImage::ImageLumaA8(mut image) => {
+                let levels = image.iter_mut().step_by(2);
+                levels.for_each(|v| *v = self.table[usize::from(*v)]);
+                DynamicImage::ImageLumaA8(image)
+            }
+            DynamicImage::ImageLuma16(image) => {
+                let table = deep_table();
+                DynamicImage::ImageLuma8(GrayImage::from_fn(
+                    image.width(),
+                    image.height(),
+                    |x, y| image::Luma([table[usize::from(image.get_pixel(x, y)[0])]]),
+                ))
+            }
+            DynamicImage::ImageLumaA16(image) => {
+                let table = deep_table();
+                let eight_bits = |alpha: u16| ((u32::from(alpha) + 128) / 257) as u8;
+                DynamicImage::ImageLumaA8(GrayAlphaImage::from_fn(
+                    image.width(),
+                    image.height(),
+                    |x, y| {
+                        let [level, alpha] = image.get_pixel(x, y).0;
+                        image::LumaA([table[usize::from(level)], eight_bits(alpha)])
+                    },
+                ))
+            }
+            other => other,
+        }
+    }
+
+    /// A gray image with three equal channels.
+    pub fn convert_rgb(&self, image: &mut RgbImage) {
+        image
+            .iter_mut()
+            .for_each(|v| *v = self.table[usize::from(*v)]);
+    }
+}
