@@ -115,7 +115,14 @@ fn ffmpeg_gets_the_frames_and_its_words_are_told() {
     };
 
     let error = play("cat > /dev/null; echo 'Unknown encoder libx264' >&2; exit 1").unwrap_err();
-    assert_eq!(error.to_string(), "ffmpeg: Unknown encoder libx264");
+    let film = dir.path().join("a.mp4");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "ffmpeg: cannot write '{}': Unknown encoder libx264",
+            film.display()
+        )
+    );
     assert_eq!(names(), ["ffmpeg"]);
 
     // The last argument is the file to write, marked as one: a name like `12:30.mp4` is no protocol.
