@@ -14,10 +14,10 @@ pub fn convert(image: DynamicImage, icc: Option<&[u8]>) -> DynamicImage {
     let Some(profile) = icc else {
         return image;
     };
-    if !image.color().has_color() {
-        if let Some(profile) = GrayProfile::read(profile) {
-            return profile.convert(image);
-        }
+    if !image.color().has_color()
+        && let Some(profile) = GrayProfile::read(profile)
+    {
+        return profile.convert(image);
     }
     if !image.color().has_alpha() {
         return DynamicImage::ImageRgb8(to_srgb(image.into_rgb8(), icc));
