@@ -24,11 +24,19 @@ const FOLDERS: &[&str] = &[
     "system volume information",
 ];
 
+/// Whether a name is one that only systems give: alone, or with the name of an NTFS stream that another file system kept as
+/// part of it (`Thumbs.db:encryptable`, `a.png:Zone.Identifier`).
+fn is_name_of_system(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let file = lower.split(':').next().unwrap_or_default();
+    NAMES.contains(&file) || lower.ends_with(":zone.identifier")
+}
+
 /// Whether the name alone allows that [`is_system_file`] holds.
 pub fn may_be_system_file(path: &str) -> bool {
     let (folders, name) = split(path);
     name.starts_with("._")
-        || NAMES.contains(&name.to_ascii_lowercase().as_str())
+        || is_name_of_system(name)
         || folders.iter().any(|folder| {
             matches!(*folder, "__MACOSX" | "@eaDir")
                 || FOLDERS.contains(&folder.to_ascii_lowercase().as_str())
@@ -51,8 +59,7 @@ pub fn is_system_file(path: &str, head: &[u8]) -> bool {
     if in_ea_dir && (name.starts_with("SYNO") || name.contains("@Syno")) {
         return true;
     }
-    let lower = name.to_ascii_lowercase();
-    let is_named = NAMES.contains(&lower.as_str())
+    let is_named = is_name_of_system(name)
         || folders
             .iter()
             .any(|folder| FOLDERS.contains(&folder.to_ascii_lowercase().as_str()));
@@ -96,6 +103,9 @@ mod tests {
             ("a.png", apple, false),
             ("._a.png", b"", false),
             ("x/Thumbs.db", b"\xd0\xcf\x11\xe0", true),
+            ("x/Thumbs.db:encryptable", b"", true),
+            ("a.png:Zone.Identifier", b"[ZoneTransfer]", true),
+            ("a.png:other", b"text", false),
             ("THUMBS.DB", b"\xd0\xcf\x11\xe0", true),
             ("Thumbs.db", png, false),
             (".DS_Store", b"\0\0\0\x01Bud1", true),

@@ -14,7 +14,36 @@ pub fn available_memory_bytes() -> Option<u64> {
         &std::fs::read_to_string("/proc/meminfo").ok()?,
         "MemAvailable:",
     )?;
-    Some(container_memory_bytes().map_or(machine, |container| container.min(machine)))
+    let limits = [container_memory_bytes(), address_space_bytes()];
+    Some(limits.into_iter().flatten().fold(machine, u64::min))
+}
+
+/// What the limit on the address space (`ulimit -v`) leaves.
+fn address_space_bytes() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let limit = address_space_limit()?;
+        (limit.rlim_cur != libc::RLIM_INFINITY)
+            .then(|| limit.rlim_cur.saturating_sub(address_space_in_use()))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+#[cfg(target_os = "linux")]
+fn address_space_limit() -> Option<libc::rlimit> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is to a limit that lives through the call.
+    (unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) } == 0).then_some(limit)
+}
+
+#[cfg(target_os = "linux")]
+fn address_space_in_use() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    field(&status, "VmSize:").unwrap_or_default()
 }
 
 /// What the control group (version 2) of a container leaves.
@@ -31,22 +60,11 @@ fn container_memory_bytes() -> Option<u64> {
 /// Has allocations fail beyond so many bytes of address space more than are in use, where the system can.
 pub fn limit_memory(bytes: u64) {
     #[cfg(target_os = "linux")]
-    {
-        let used = std::fs::read_to_string("/proc/self/status")
-            .ok()
-            .and_then(|text| field(&text, "VmSize:"));
-        let limit = used.unwrap_or_default().saturating_add(bytes);
-        let mut now = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
-        // SAFETY: both calls get a pointer to a limit that lives through them.
-        unsafe {
-            if libc::getrlimit(libc::RLIMIT_AS, &mut now) == 0 {
-                now.rlim_cur = now.rlim_cur.min(limit);
-                libc::setrlimit(libc::RLIMIT_AS, &now);
-            }
-        }
+    if let Some(mut limit) = address_space_limit() {
+        let most = address_space_in_use().saturating_add(bytes);
+        limit.rlim_cur = limit.rlim_cur.min(most);
+        // SAFETY: the pointer is to a limit that lives through the call.
+        unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) };
     }
     #[cfg(not(target_os = "linux"))]
     let _ = bytes;

@@ -17,6 +17,8 @@ pub enum Ending {
     Measured(Vec<u8>),
     /// By a crash, in words.
     Crashed(String),
+    /// For lack of memory, in words: another time there may be more.
+    OutOfMemory(String),
 }
 
 /// Starts a child process that calls [`measure_apart`] with these bytes, and waits for its end.
@@ -79,4 +81,72 @@ pub fn measure_apart(order: &[u8]) -> Result<Vec<u8>, ApartError> {
 pub(crate) fn measured(bytes: &[u8]) -> io::Result<Measured> {
     Measured::from_bytes(bytes)
         .ok_or_else(|| io::Error::other("a child process wrote no measurement"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempts::Attempts;
+    use crate::inputs::walk;
+    use crate::{RunOptions, Summary, run};
+    use detect::DetectorSpec;
+    use image::{Rgb, RgbImage};
+    use std::path::Path;
+
+    /// Runs on one image, at which an earlier run died.
+    fn run_after_death(folder: &Path, apart: &Apart<'_>) -> Summary {
+        let mut config = CurationConfig {
+            detector: DetectorSpec::None,
+            ..CurationConfig::default()
+        };
+        config.crop.resolution = 32;
+        let options = RunOptions {
+            apart: Some(apart),
+            ..RunOptions::default()
+        };
+        let inputs = [folder.join("dump")];
+        run(&inputs, &folder.join("x.zip"), &config, options, &|_| {}).unwrap()
+    }
+
+    fn dump(folder: &Path) {
+        std::fs::create_dir_all(folder.join("dump")).unwrap();
+        let image = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 4) as u8, (y * 4) as u8, 90]));
+        image.save(folder.join("dump/a.png")).unwrap();
+        let entries = walk(&[folder.join("dump")], &[]).unwrap();
+        std::fs::create_dir_all(folder.join("x.journal")).unwrap();
+        let attempts = Attempts::open(&folder.join("x.journal")).unwrap();
+        attempts
+            .begin(&entries[0].source, &entries[0].stamp)
+            .unwrap();
+    }
+
+    fn n_crashed(summary: &Summary) -> usize {
+        summary
+            .pictures_dropped
+            .get("crashed")
+            .copied()
+            .unwrap_or(0)
+    }
+
+    #[test]
+    fn a_crash_is_final_and_a_lack_of_memory_is_not() {
+        let crash = |_: &[u8]| Ok(Ending::Crashed("signal 11".to_owned()));
+        let no_memory = |_: &[u8]| Ok(Ending::OutOfMemory("signal 9".to_owned()));
+        let well = |order: &[u8]| Ok(Ending::Measured(measure_apart(order).unwrap()));
+        let never = |_: &[u8]| panic!("nothing is left to be measured apart");
+
+        let folder = tempfile::tempdir().unwrap();
+        dump(folder.path());
+        assert_eq!(n_crashed(&run_after_death(folder.path(), &crash)), 1);
+        assert_eq!(n_crashed(&run_after_death(folder.path(), &never)), 1);
+
+        let folder = tempfile::tempdir().unwrap();
+        dump(folder.path());
+        for _ in 0..2 {
+            assert_eq!(n_crashed(&run_after_death(folder.path(), &no_memory)), 1);
+        }
+        let summary = run_after_death(folder.path(), &well);
+        assert_eq!((n_crashed(&summary), summary.n_measured), (0, 1));
+        assert_eq!(run_after_death(folder.path(), &never).n_measured, 0);
+    }
 }

@@ -50,7 +50,10 @@ impl Attempts {
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(e),
+            Err(e) => {
+                let text = format!("cannot read '{}': {e}", path.display());
+                return Err(io::Error::new(e.kind(), text));
+            }
         };
         let mut begun = HashMap::new();
         for line in bytes

@@ -85,6 +85,7 @@ impl Journal {
             let place = "it lies beside the output, --out";
             io::Error::new(e.kind(), format!("{} ({place})", named(e)))
         })?;
+        refuse_others(folder).map_err(named)?;
         let options = OpenOptions::new()
             .read(true)
             .write(true)
@@ -265,6 +266,48 @@ impl Journal {
     }
 }
 
+/// Refuses a folder that holds anything but a journal: it would be overwritten, and is left out of the inputs.
+fn refuse_others(folder: &Path) -> io::Result<()> {
+    let refuse = |path: &Path, what: &str| {
+        let text = format!(
+            "'{}' {what}: move it away, or choose another --out",
+            path.display()
+        );
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
+    };
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_ours = ["records.jsonl", "blobs.bin", "attempts.jsonl"].contains(&name.as_ref())
+            || name.contains(".kaogan-") && name.ends_with(".tmp");
+        if !is_ours {
+            return refuse(&path, "is no part of a journal");
+        }
+        if !fs::symlink_metadata(&path)?.is_file() {
+            return refuse(&path, "is no ordinary file");
+        }
+    }
+    let lines = folder.join("records.jsonl");
+    if lines.exists() && !may_be_ours(&lines)? {
+        return refuse(&lines, "is not of a journal");
+    }
+    Ok(())
+}
+
+/// Whether a file is empty, holds a sealed line or one of an earlier version somewhere, or was left as zeros.
+fn may_be_ours(lines: &Path) -> io::Result<bool> {
+    let mut reader = BufReader::new(File::open(lines)?);
+    let (mut line, mut is_zeros) = (Vec::new(), true);
+    while read_line(&mut reader, &mut line)? {
+        let has = |text: &[u8]| line.windows(text.len()).any(|found| found == text);
+        if has(SEAL) || line.starts_with(b"{\"journal\":") {
+            return Ok(true);
+        }
+        is_zeros &= line.iter().all(|&byte| byte == 0);
+    }
+    Ok(is_zeros)
+}
+
 /// Reads all lines behind the header, which ends at `start`; those that are damaged or whose blobs are missing are counted.
 fn read_records(reader: &mut impl BufRead, start: u64, blob_size: u64) -> io::Result<Lines> {
     let mut lines = Lines {
@@ -439,6 +482,35 @@ mod tests {
         let (_journal, _) = open(folder.path(), "f");
         let error = Journal::open(folder.path(), "f").unwrap_err();
         assert!(error.to_string().contains("another run"), "{error}");
+    }
+
+    #[test]
+    fn files_of_the_user_are_no_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let refused = || Journal::open(&path, "f").unwrap_err().to_string();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("records.jsonl"), "my notes\n").unwrap();
+        assert!(refused().contains("records.jsonl' is not of a journal"));
+        assert_eq!(fs::read(path.join("records.jsonl")).unwrap(), b"my notes\n");
+        fs::remove_file(path.join("records.jsonl")).unwrap();
+        fs::write(path.join("a.jpg"), "a picture").unwrap();
+        assert!(refused().contains("a.jpg' is no part of a journal"));
+        fs::remove_file(path.join("a.jpg")).unwrap();
+        #[cfg(unix)]
+        {
+            let kept = folder.path().join("keep.txt");
+            fs::write(&kept, "kept").unwrap();
+            std::os::unix::fs::symlink(&kept, path.join("blobs.bin")).unwrap();
+            assert!(refused().contains("blobs.bin' is no ordinary file"));
+            assert_eq!(fs::read(&kept).unwrap(), b"kept");
+            fs::remove_file(path.join("blobs.bin")).unwrap();
+        }
+        // What an earlier version or a power cut left is replaced.
+        for left in [&b"{\"journal\":1,\"fingerprint\":\"x\"}\n"[..], &[0; 5000]] {
+            fs::write(path.join("records.jsonl"), left).unwrap();
+            drop(open(&path, "f"));
+        }
     }
 
     #[test]

@@ -403,17 +403,22 @@ fn measure(
         .partition(|entry| attempts.died_at(&entry.source, &entry.stamp));
     if !suspects.is_empty() {
         tracing::warn!(
-            "an earlier run died while it measured {} images: they are measured one by one",
-            suspects.len()
+            "an earlier run ended while it measured {} images ('{}' first): they are measured one by one",
+            suspects.len(),
+            suspects[0].source
         );
     }
     let one = |entry: &Entry, is_suspect: bool| -> io::Result<Record> {
         attempts.begin(&entry.source, &entry.stamp)?;
-        let record = match apart.filter(|_| is_suspect) {
-            Some(apart) => measure_apart(entry, journal, config, apart)?,
-            None => keep(entry, measurer.measure(entry), journal)?,
+        let measured = match apart.filter(|_| is_suspect) {
+            Some(apart) => measure_apart(entry, journal, config, apart),
+            None => keep(entry, measurer.measure(entry), journal).map(|record| (record, true)),
         };
-        attempts.end(&entry.source, &entry.stamp)?;
+        // What memory did not suffice for is measured apart by the next run too; an error is no death.
+        if !matches!(measured, Ok((_, false))) {
+            attempts.end(&entry.source, &entry.stamp)?;
+        }
+        let (record, _) = measured?;
         let (failed, faces) = match &record.outcome {
             Outcome::Failed { reason, .. } => (Some(*reason), 0),
             Outcome::Picture(picture) => (None, picture.faces.len()),
@@ -459,33 +464,46 @@ fn keep(entry: &Entry, mut measured: Measured, journal: &Journal) -> io::Result<
     }
 }
 
-/// Measures an input in a process of its own.
+/// Measures an input in a process of its own; whether that settles it for later runs.
 fn measure_apart(
     entry: &Entry,
     journal: &Journal,
     config: &CurationConfig,
     apart: &Apart,
-) -> io::Result<Record> {
-    let read = match entry.read() {
+) -> io::Result<(Record, bool)> {
+    let settled = |record| (record, true);
+    let ending = match entry.read() {
         Ok(bytes) => apart(&order(&entry.source, &bytes, config)?)?,
-        Err(error) => return keep(entry, Measured::unread(&error), journal),
+        Err(error) => return keep(entry, Measured::unread(&error), journal).map(settled),
     };
-    let how = match read {
-        Ending::Measured(bytes) => return keep(entry, measured(&bytes)?, journal),
-        Ending::Crashed(how) => how,
+    let (how, is_final) = match ending {
+        Ending::Measured(bytes) => return keep(entry, measured(&bytes)?, journal).map(settled),
+        Ending::Crashed(how) => (how, true),
+        Ending::OutOfMemory(how) => (how, false),
     };
-    journal.append(&[], |_| Record {
+    let retried = match is_final {
+        true => "it is measured again when the file changes, if only its date",
+        false => "the next run tries again: give it more memory",
+    };
+    tracing::warn!(
+        "'{}' ends the program ({how}) and is left out: {retried}",
+        entry.source
+    );
+    let record = Record {
         source: entry.source.clone(),
         stamp: entry.stamp.clone(),
         sha256: String::new(),
         outcome: Outcome::Failed {
             reason: Reason::Crashed,
             detail: format!(
-                "the program died while it measured this, and so did a process that measured nothing else ({how}); it is \
-                 measured again when the file changes, if only its date"
+                "the program died while it measured this, and so did a process that measured nothing else ({how}); {retried}"
             ),
         },
-    })
+    };
+    match is_final {
+        true => journal.append(&[], |_| record).map(settled),
+        false => Ok((record, false)),
+    }
 }
 
 /// The inputs whose blobs do not read back: one damaged blob is seldom alone, and all are measured again in one pass.

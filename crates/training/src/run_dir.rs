@@ -172,7 +172,12 @@ pub(crate) const LOG: &str = "log.txt";
 /// One line a tick.
 pub(crate) const STATS: &str = "stats.jsonl";
 
-/// The lengths of the growing files, to be saved.
+/// Whether a file holds results of a metric. `eval run` appends to it as well, so nothing of it is ever cut off.
+fn is_of_metric(name: &str) -> bool {
+    name.starts_with("metric-") && name.ends_with(".jsonl")
+}
+
+/// The lengths of the growing files and of the results of metrics, to be saved.
 ///
 /// # Errors
 /// `File` when the folder cannot be read.
@@ -181,13 +186,16 @@ pub(crate) fn file_lengths(run_dir: &Path) -> Result<BTreeMap<String, u64>> {
     for entry in std::fs::read_dir(run_dir).map_err(Error::file(run_dir))? {
         let entry = entry.map_err(Error::file(run_dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if is_growing(&name) {
-            let metadata = entry.metadata().map_err(Error::file(&entry.path()))?;
+        if is_growing(&name) || is_of_metric(&name) {
+            // The length of the file, not that of a link to it.
+            let metadata = std::fs::metadata(entry.path()).map_err(Error::file(&entry.path()))?;
             lengths.insert(name, metadata.len());
         }
     }
     Ok(lengths)
 }
+
+const MEASURE_AGAIN: &str = "`eval run` on the folder measures them again";
 
 /// Cuts the growing files back to saved lengths; those that did not exist are removed. A file that is damaged before
 /// that length, as after a power cut, is cut to its last whole record; returns what was lost, in words.
@@ -199,7 +207,9 @@ pub(crate) fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Resul
     for name in file_lengths(run_dir)?.into_keys() {
         let path = run_dir.join(&name);
         let Some(&saved) = lengths.get(&name) else {
-            std::fs::remove_file(&path).map_err(Error::file(&path))?;
+            if is_growing(&name) {
+                std::fs::remove_file(&path).map_err(Error::file(&path))?;
+            }
             continue;
         };
         let bytes = files::read_input(&path, u64::MAX).map_err(Error::file(&path))?;
@@ -207,6 +217,15 @@ pub(crate) fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Resul
             .len()
             .min(usize::try_from(saved).unwrap_or(usize::MAX))];
         let whole = whole_length(&name, kept) as u64;
+        if is_of_metric(&name) {
+            if whole < saved {
+                warnings.push(format!(
+                    "'{}' has lost results: {MEASURE_AGAIN}",
+                    path.display()
+                ));
+            }
+            continue;
+        }
         if whole < saved {
             warnings.push(format!(
                 "'{}' has lost {} bytes that were there when the state was saved: it goes on from its last whole record",
@@ -223,8 +242,13 @@ pub(crate) fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Resul
         }
     }
     for name in lengths.keys().filter(|name| !run_dir.join(name).exists()) {
+        let what = if is_of_metric(name) {
+            MEASURE_AGAIN
+        } else {
+            "it begins anew"
+        };
         warnings.push(format!(
-            "'{}' is lost: it begins anew",
+            "'{}' is lost: {what}",
             run_dir.join(name).display()
         ));
     }

@@ -25,10 +25,17 @@ pub fn in_a_child(order: &[u8]) -> io::Result<Ending> {
     let words = String::from_utf8_lossy(&output.stderr);
     let words = words.lines().find(|line| !line.trim().is_empty());
     if let Some(crash) = cli::crash_of(output.status) {
-        return Ok(Ending::Crashed(match words {
+        // The system ends whoever takes the last of the memory by SIGKILL.
+        let is_out_of_memory =
+            crash == "signal 9" || words.is_some_and(|words| words.contains("memory allocation"));
+        let how = match words {
             Some(words) => format!("{crash}: {words}"),
             None => crash,
-        }));
+        };
+        return Ok(match is_out_of_memory {
+            true => Ending::OutOfMemory(how),
+            false => Ending::Crashed(how),
+        });
     }
     if output.status.success() {
         return Ok(Ending::Measured(output.stdout));

@@ -26,12 +26,16 @@ pub fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
     for path in &outputs {
         files::check_output(path)?;
     }
+    // A run that was killed after its zip and before its recipe leaves its journal.
+    let is_of_killed_run = !recipe.exists() && ending("journal").join("records.jsonl").exists();
+    if !is_of_killed_run && inputs_of(&recipe).is_none() {
+        refuse_inside_inputs(&outputs, &resolved.inputs)?;
+    }
     let existing = outputs.iter().find(|path| path.exists());
     let Some(existing) = existing.filter(|_| !force) else {
         return Ok(());
     };
-    // A run that was killed after its zip and before its recipe leaves its journal.
-    if !recipe.exists() && ending("journal").join("records.jsonl").exists() {
+    if is_of_killed_run {
         return Ok(());
     }
     let Some(earlier) = inputs_of(&recipe) else {
@@ -59,6 +63,24 @@ pub fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
         existing.display(),
         names.join(", ")
     )
+}
+
+/// Refuses to replace a file inside an input folder: without a recipe beside it, it is one of the inputs.
+fn refuse_inside_inputs(outputs: &[PathBuf], inputs: &[PathBuf]) -> anyhow::Result<()> {
+    for output in outputs.iter().filter(|output| output.exists()) {
+        let real = absolute(output);
+        if let Some(folder) = inputs
+            .iter()
+            .find(|input| input.is_dir() && real.starts_with(absolute(input)))
+        {
+            bail!(
+                "'{}' lies in the input folder '{}' and is not of an earlier run, so it is an input: choose another --out",
+                output.display(),
+                folder.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The recipe of a run, beside its zip.

@@ -5,7 +5,7 @@ mod common;
 
 use common::{command, drawing, encode, encode_any, input, manifest, ok};
 use image::{DynamicImage, ImageFormat, RgbImage};
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -65,14 +65,7 @@ fn an_image_of_which_the_program_dies_is_tried_apart_and_dropped() {
         6
     );
 
-    // The verdict holds until the file changes.
-    let again = ok(folder, &run);
-    assert!(again.contains("1 crashed"), "{again}");
-    let file = File::options()
-        .write(true)
-        .open(folder.join("dump/large.png"))
-        .unwrap();
-    file.set_modified(std::time::SystemTime::now()).unwrap();
+    // Another time there is more memory.
     ok(folder, &run);
     let lines = manifest(&folder.join("x.manifest.jsonl"));
     assert_eq!(input(&lines, "large.png")["decision"], "kept");

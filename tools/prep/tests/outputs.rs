@@ -64,6 +64,23 @@ fn an_input_is_never_replaced() {
 }
 
 #[test]
+fn an_archive_inside_an_input_folder_is_an_input_even_with_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    dump(folder, "a", 1);
+    fs::write(folder.join("a/photos.zip"), "a user's").unwrap();
+    for force in ["", " --force"] {
+        let args = format!("run a --out a/photos.zip{force}");
+        refused(folder, &args, "input folder 'a'");
+        assert_eq!(fs::read(folder.join("a/photos.zip")).unwrap(), b"a user's");
+    }
+    // The dataset of an earlier run may lie there.
+    for _ in 0..2 {
+        ok(folder, &format!("run a --out a/ours.zip {OFF}"));
+    }
+}
+
+#[test]
 fn a_dataset_of_other_inputs_is_replaced_by_force_only() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -2,9 +2,9 @@
 
 use super::words::Word;
 
-/// Removes dates and times of day; true when both stood together.
+/// Removes dates and times of day; true when there was one.
 pub(super) fn drop_dates(words: &mut Vec<Word<'_>>) -> bool {
-    let mut has_time = false;
+    let mut has_date = false;
     let mut i = 0;
     while i < words.len() {
         let Some(n) = date_length(&words[i..]) else {
@@ -12,15 +12,15 @@ pub(super) fn drop_dates(words: &mut Vec<Word<'_>>) -> bool {
             continue;
         };
         let n_time = time_length(&words[i + n..]);
-        has_time |= n_time > 0;
         // Eight digits without a time of day may as well be an id.
         if n_time > 0 || n > 1 || words[i].text.len() == 14 {
             words.drain(i..i + n + n_time);
+            has_date = true;
         } else {
             i += 1;
         }
     }
-    has_time
+    has_date
 }
 
 /// Number of words of the date that a list begins with.

@@ -9,9 +9,10 @@
 //!    `master1200`, `1920x1080`, `v2`.
 //! 3. What is left of whole numbers: none, no post. Two or more, unclear. One is the id, with two exceptions: a number of
 //!    up to four digits is unclear beside words of unknown meaning, where counters, years and pixel sizes stand too
-//!    (`cover_12`); eight digits that are a date are unclear without a board or a page (`20210304_p0`). Words of known
-//!    meaning are boards (`danbooru`, `yande.re`), marks of previews (`sample`, `preview`, `thumbnail`), `id`, `post`, pages
-//!    and sizes; with a date and a time, any word is (`artist_12_20210304_121314`).
+//!    (`cover_12`), and beside a date unless a board is named, since cameras and messengers count the images of a day
+//!    (`photo_12@04-03-2021_12-13-14`); eight digits that are a date are unclear without a board or a page
+//!    (`20210304_p0`). Words of known meaning are boards (`danbooru`, `yande.re`), marks of previews (`sample`, `preview`,
+//!    `thumbnail`), `id`, `post`, pages and sizes.
 //! 4. Names as the moebooru boards give them (`yande.re 1000001 tags`, `Konachan.com - 1000001 tags`) name the number behind
 //!    the board.
 //!
@@ -197,7 +198,7 @@ pub fn read_name(name: &str) -> NamedPost {
     }
 
     drop_uuids(&mut words);
-    let has_time = drop_dates(&mut words);
+    let has_date = drop_dates(&mut words);
     drop_counters(&mut words);
     let mut ids: Vec<&str> = words.iter().filter_map(|word| id_in(word.text)).collect();
     let n_numbers = ids.len();
@@ -211,7 +212,9 @@ pub fn read_name(name: &str) -> NamedPost {
             let is_marked = site != Site::UNKNOWN || words.iter().any(|word| is_page(word.text));
             if is_date(id) && !(is_alone && is_marked) {
                 named(Reading::Unclear(format!("{id} may be an id or a date")))
-            } else if id.len() > MAX_COUNTER_DIGITS || has_time || is_alone {
+            } else if id.len() > MAX_COUNTER_DIGITS
+                || (is_alone && (!has_date || site != Site::UNKNOWN))
+            {
                 named(Reading::Id(id.to_owned()))
             } else {
                 let text = format!("{id} may be an id or a counter, a year or a size");
