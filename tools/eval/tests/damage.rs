@@ -432,7 +432,7 @@ fn tick_lines_of_a_log_are_read_with_colors_and_counted_when_cut() {
     );
     assert!(text.contains("1 of 5 tick lines"), "{text}");
     assert_eq!(
-        points(root.path(), "Progress_augment"),
+        points(root.path(), "Progress_augment_by_kimg"),
         [(0.0, 0.05), (4.0, 0.1), (8.0, 0.15), (12.0, 0.2)]
     );
 }

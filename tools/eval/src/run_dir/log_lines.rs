@@ -103,7 +103,7 @@ fn statuses(line: &str) -> impl Iterator<Item = &str> {
         .collect();
     let ends: Vec<usize> = starts.iter().copied().skip(1).chain([line.len()]).collect();
     let pieces = starts.into_iter().zip(ends);
-    pieces.map(|(start, end)| &line[start..end])
+    pieces.map(move |(start, end)| &line[start..end])
 }
 
 /// Whether a text is a status line or the beginning of one. A beginning without a key counts where it `is_alone`.
@@ -260,9 +260,8 @@ mod tests {
                 2,
             ),
             (
-                format!(
-                    "\x1b[1;32mtick\x1b[0m 1 \x1b[36mkimg\x1b[0m 4.0 time \x1b[1m5s\x1b[0m sec/tick 1.0\n"
-                ),
+                "\x1b[1;32mtick\x1b[0m 1 \x1b[36mkimg\x1b[0m 4.0 time \x1b[1m5s\x1b[0m sec/tick 1.0\n"
+                    .to_owned(),
                 1,
             ),
             (format!("{}\r{}\r", line(0), line(1)), 2),
