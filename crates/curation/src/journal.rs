@@ -288,7 +288,8 @@ fn refuse_others(folder: &Path) -> io::Result<()> {
         }
     }
     let lines = folder.join("records.jsonl");
-    if lines.exists() && !may_be_ours(&lines)? {
+    // Beside blobs, even a list without a single whole line is ours: it was damaged.
+    if lines.exists() && !folder.join("blobs.bin").exists() && !may_be_ours(&lines)? {
         return refuse(&lines, "is not of a journal");
     }
     Ok(())

@@ -223,20 +223,18 @@ pub fn run(
         );
     }
 
+    let how = How {
+        measurer: Measurer::new(detector.as_ref(), config, options.memory),
+        attempts,
+        config,
+        apart: options.apart,
+    };
+
     // Measure, decide, pack; a crop that a looser threshold asks for, or that the disk lost, sends its picture back.
     let mut again: HashSet<usize> = HashSet::new();
     let mut n_measured = 0;
     for _ in 0..4 {
-        n_measured += measure(
-            &entries,
-            &refused,
-            &again,
-            &mut journal,
-            &attempts,
-            &Measurer::new(detector.as_ref(), config, options.memory),
-            (config, options.apart),
-            on_event,
-        )?;
+        n_measured += measure(&entries, &refused, &again, &mut journal, &how, on_event)?;
         let records: Vec<Option<Record>> = entries
             .iter()
             .zip(&refused)
@@ -370,17 +368,24 @@ fn model_bytes(spec: &DetectorSpec) -> io::Result<Vec<u8>> {
     }
 }
 
+/// What inputs are measured with.
+struct How<'a> {
+    measurer: Measurer<'a>,
+    attempts: Attempts,
+    config: &'a CurationConfig,
+    apart: Option<&'a Apart<'a>>,
+}
+
 /// Measures what the journal lacks, and `again` whatever it holds. Memory: one picture per thread.
 fn measure(
     entries: &[Entry],
     refused: &[Option<Drop>],
     again: &HashSet<usize>,
     journal: &mut Journal,
-    attempts: &Attempts,
-    measurer: &Measurer,
-    (config, apart): (&CurationConfig, Option<&Apart>),
+    how: &How<'_>,
     on_event: &(dyn Fn(Event) + Sync),
 ) -> Result<usize, CurationError> {
+    let attempts = &how.attempts;
     for &i in again {
         journal.forget(&entries[i].source);
     }
@@ -410,9 +415,9 @@ fn measure(
     }
     let one = |entry: &Entry, is_suspect: bool| -> io::Result<Record> {
         attempts.begin(&entry.source, &entry.stamp)?;
-        let measured = match apart.filter(|_| is_suspect) {
-            Some(apart) => measure_apart(entry, journal, config, apart),
-            None => keep(entry, measurer.measure(entry), journal).map(|record| (record, true)),
+        let measured = match how.apart.filter(|_| is_suspect) {
+            Some(apart) => measure_apart(entry, journal, how.config, apart),
+            None => keep(entry, how.measurer.measure(entry), journal).map(|record| (record, true)),
         };
         // What memory did not suffice for is measured apart by the next run too; an error is no death.
         if !matches!(measured, Ok((_, false))) {

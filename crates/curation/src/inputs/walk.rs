@@ -359,7 +359,7 @@ mod tests {
                 Ok(())
             ]
         );
-        assert_eq!(entries[2].source, "evil.zip/b.png");
+        assert_eq!(entries[2].source, "b.png");
     }
 
     #[test]

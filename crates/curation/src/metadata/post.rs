@@ -231,7 +231,12 @@ fn score(value: &Value) -> Option<i64> {
     up.checked_sub(object.get("down").and_then(integer)?.checked_abs()?)
 }
 
-/// An id as text: whole numbers without a fraction, texts as they are.
+fn is_path(text: &str) -> bool {
+    text.contains(['/', '\\'])
+}
+
+/// An id as text: whole numbers without a fraction, texts as they are. A path is none: captions of training programs are
+/// keyed by it.
 fn id(value: &Value) -> Option<String> {
     let whole = |v: f64| (v.fract() == 0.0 && (0.0..9e15).contains(&v)).then(|| format!("{v:.0}"));
     match value {
@@ -248,7 +253,7 @@ fn id(value: &Value) -> Option<String> {
             let decimal = is_decimal.then(|| text.parse().ok().and_then(whole));
             decimal
                 .flatten()
-                .or_else(|| (!text.is_empty()).then(|| text.to_owned()))
+                .or_else(|| (!text.is_empty() && !is_path(text)).then(|| text.to_owned()))
         }
         _ => None,
     }
@@ -412,6 +417,8 @@ mod tests {
             (r#"{"id": "01000001"}"#, Some("1000001")),
             (r#"{"id": 1e6}"#, Some("1000000")),
             (r#"{"id": "aBc"}"#, Some("aBc")),
+            (r#"{"id": "/data/in/6300001.png"}"#, None),
+            (r#"{"id": "in\\\\6300001.png"}"#, None),
             (r#"{"post_id": 7}"#, Some("7")),
             (r#"{"id": 1.5}"#, None),
             (r#"{"id": -1}"#, None),
