@@ -112,7 +112,7 @@ fn damaged_images_are_refused_or_decoded() {
         ..DecodeOptions::default()
     };
     // Two copies of 16 bits and four channels, tables and what lies beside the pixels.
-    let most_memory = |len: usize| MAX_PIXELS as usize * 32 + 40 * len + (80 << 20);
+    let most_memory = |len: usize| MAX_PIXELS as usize * 32 + 40 * len + (128 << 20);
     fuzz("images", &seeds, &tokens, most_memory, |bytes| {
         let _ = read_header(bytes);
         memory_needed(bytes, &options);
