@@ -1,14 +1,16 @@
 //! The run: walk, measure what the journal lacks, decide, pack, record.
 
-use crate::apart::{Apart, Ending, measured, order};
+use crate::apart::Apart;
 use crate::attempts::Attempts;
 use crate::config::CurationConfig;
-use crate::decide::{DecideError, Decisions, Drop, Evidence};
+use crate::decide::{DecideError, Decisions, Evidence};
+use crate::events::{Event, Stage};
 use crate::exclude::{ExcludeError, ExcludeList};
-use crate::inputs::{Entry, WalkError, walk};
+use crate::inputs::{WalkError, walk};
 use crate::journal::{Found, Journal};
 use crate::manifest::{self, Sample};
-use crate::measure::{Measured, Measurer};
+use crate::measure::Measurer;
+use crate::measuring_pass::MeasuringPass;
 use crate::memory::Memory;
 use crate::metadata::{Matches, MetadataError, MetadataSummary, Post};
 use crate::pack::{PackError, pack};
@@ -32,46 +34,6 @@ pub struct RunOptions<'a> {
     pub memory: Memory,
     /// Measures an input at which an earlier run died; without it no input is dropped as crashed.
     pub apart: Option<&'a Apart<'a>>,
-}
-
-/// Which part of the run is going on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Reading, decoding, detecting, cropping; counted in inputs.
-    Measure,
-    /// Comparing and deciding; not counted.
-    Decide,
-    /// Writing the zip; counted in samples.
-    Pack,
-    /// Writing manifest and report; not counted.
-    Record,
-}
-
-/// What a run tells while it goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A stage begins; `done` of `total` were done by an earlier run.
-    Start {
-        /// Which.
-        stage: Stage,
-        /// How many there are.
-        total: usize,
-        /// How many need no work.
-        done: usize,
-    },
-    /// One more is done; for inputs that failed the reason, for pictures the number of faces.
-    Step {
-        /// Which stage.
-        stage: Stage,
-        /// Why it failed.
-        failed: Option<Reason>,
-        /// Faces found.
-        faces: usize,
-    },
-    /// A stage is over.
-    End(Stage),
-    /// Measurements of other settings were thrown away.
-    OtherSettings,
 }
 
 /// Faces that would be enlarged more than the limit, when they are a fourth of all or more.
@@ -223,7 +185,7 @@ pub fn run(
         );
     }
 
-    let how = How {
+    let pass = MeasuringPass {
         measurer: Measurer::new(detector.as_ref(), config, options.memory),
         attempts,
         config,
@@ -234,7 +196,7 @@ pub fn run(
     let mut again: HashSet<usize> = HashSet::new();
     let mut n_measured = 0;
     for _ in 0..4 {
-        n_measured += measure(&entries, &refused, &again, &mut journal, &how, on_event)?;
+        n_measured += pass.run(&entries, &refused, &again, &mut journal, on_event)?;
         let records: Vec<Option<Record>> = entries
             .iter()
             .zip(&refused)
@@ -365,149 +327,6 @@ fn model_bytes(spec: &DetectorSpec) -> io::Result<Vec<u8>> {
         Some(path) => files::read_input(path, MAX_MODEL_BYTES),
         None if *spec == DetectorSpec::Embedded => Ok(EmbeddedDetector::weights().to_vec()),
         None => Ok(Vec::new()),
-    }
-}
-
-/// What inputs are measured with.
-struct How<'a> {
-    measurer: Measurer<'a>,
-    attempts: Attempts,
-    config: &'a CurationConfig,
-    apart: Option<&'a Apart<'a>>,
-}
-
-/// Measures what the journal lacks, and `again` whatever it holds. Memory: one picture per thread.
-fn measure(
-    entries: &[Entry],
-    refused: &[Option<Drop>],
-    again: &HashSet<usize>,
-    journal: &mut Journal,
-    how: &How<'_>,
-    on_event: &(dyn Fn(Event) + Sync),
-) -> Result<usize, CurationError> {
-    let attempts = &how.attempts;
-    for &i in again {
-        journal.forget(&entries[i].source);
-    }
-    let wanted = refused.iter().filter(|refused| refused.is_none()).count();
-    let todo: Vec<&Entry> = entries
-        .iter()
-        .zip(refused)
-        .filter(|(entry, refused)| {
-            refused.is_none() && journal.get(&entry.source, &entry.stamp).is_none()
-        })
-        .map(|(entry, _)| entry)
-        .collect();
-    on_event(Event::Start {
-        stage: Stage::Measure,
-        total: wanted,
-        done: wanted - todo.len(),
-    });
-    let (suspects, others): (Vec<&Entry>, Vec<&Entry>) = todo
-        .into_iter()
-        .partition(|entry| attempts.died_at(&entry.source, &entry.stamp));
-    if !suspects.is_empty() {
-        tracing::warn!(
-            "an earlier run ended while it measured {} images ('{}' first): they are measured one by one",
-            suspects.len(),
-            suspects[0].source
-        );
-    }
-    let one = |entry: &Entry, is_suspect: bool| -> io::Result<Record> {
-        attempts.begin(&entry.source, &entry.stamp)?;
-        let measured = match how.apart.filter(|_| is_suspect) {
-            Some(apart) => measure_apart(entry, journal, how.config, apart),
-            None => keep(entry, how.measurer.measure(entry), journal).map(|record| (record, true)),
-        };
-        // What memory did not suffice for is measured apart by the next run too; an error is no death.
-        if !matches!(measured, Ok((_, false))) {
-            attempts.end(&entry.source, &entry.stamp)?;
-        }
-        let (record, _) = measured?;
-        let (failed, faces) = match &record.outcome {
-            Outcome::Failed { reason, .. } => (Some(*reason), 0),
-            Outcome::Picture(picture) => (None, picture.faces.len()),
-        };
-        on_event(Event::Step {
-            stage: Stage::Measure,
-            failed,
-            faces,
-        });
-        Ok(record)
-    };
-    let mut fresh = Vec::with_capacity(suspects.len() + others.len());
-    for entry in suspects {
-        fresh.push(one(entry, true)?);
-    }
-    let others = others
-        .par_iter()
-        .with_max_len(1)
-        .map(|entry| one(entry, false));
-    fresh.extend(others.collect::<io::Result<Vec<Record>>>()?);
-    let n = fresh.len();
-    journal.remember(fresh);
-    journal.sync()?;
-    on_event(Event::End(Stage::Measure));
-    Ok(n)
-}
-
-/// Writes measurements that hold until the input changes into the journal.
-fn keep(entry: &Entry, mut measured: Measured, journal: &Journal) -> io::Result<Record> {
-    let blobs = std::mem::take(&mut measured.blobs);
-    let slices: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
-    let is_verdict = measured.is_verdict();
-    let record = |places: &[Blob]| Record {
-        source: entry.source.clone(),
-        stamp: entry.stamp.clone(),
-        sha256: measured.sha256.clone(),
-        outcome: measured.outcome(places),
-    };
-    if is_verdict {
-        journal.append(&slices, record)
-    } else {
-        Ok(record(&[]))
-    }
-}
-
-/// Measures an input in a process of its own; whether that settles it for later runs.
-fn measure_apart(
-    entry: &Entry,
-    journal: &Journal,
-    config: &CurationConfig,
-    apart: &Apart,
-) -> io::Result<(Record, bool)> {
-    let settled = |record| (record, true);
-    let ending = match entry.read() {
-        Ok(bytes) => apart(&order(&entry.source, &bytes, config)?)?,
-        Err(error) => return keep(entry, Measured::unread(&error), journal).map(settled),
-    };
-    let (how, is_final) = match ending {
-        Ending::Measured(bytes) => return keep(entry, measured(&bytes)?, journal).map(settled),
-        Ending::Crashed(how) => (how, true),
-        Ending::OutOfMemory(how) => (how, false),
-    };
-    let retried = match is_final {
-        true => "it is measured again when the file changes, if only its date",
-        false => "the next run tries again: give it more memory",
-    };
-    tracing::warn!(
-        "'{}' ends the program ({how}) and is left out: {retried}",
-        entry.source
-    );
-    let record = Record {
-        source: entry.source.clone(),
-        stamp: entry.stamp.clone(),
-        sha256: String::new(),
-        outcome: Outcome::Failed {
-            reason: Reason::Crashed,
-            detail: format!(
-                "the program died while it measured this, and so did a process that measured nothing else ({how}); {retried}"
-            ),
-        },
-    };
-    match is_final {
-        true => journal.append(&[], |_| record).map(settled),
-        false => Ok((record, false)),
     }
 }
 

@@ -1,0 +1,43 @@
+//! Events of a run, for those who show them.
+
+use crate::record::Reason;
+
+/// Which part of the run is going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading, decoding, detecting, cropping; counted in inputs.
+    Measure,
+    /// Comparing and deciding; not counted.
+    Decide,
+    /// Writing the zip; counted in samples.
+    Pack,
+    /// Writing manifest and report; not counted.
+    Record,
+}
+
+/// What a run tells while it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A stage begins; `done` of `total` were done by an earlier run.
+    Start {
+        /// Which.
+        stage: Stage,
+        /// How many there are.
+        total: usize,
+        /// How many need no work.
+        done: usize,
+    },
+    /// One more is done; for inputs that failed the reason, for pictures the number of faces.
+    Step {
+        /// Which stage.
+        stage: Stage,
+        /// Why it failed.
+        failed: Option<Reason>,
+        /// Faces found.
+        faces: usize,
+    },
+    /// A stage is over.
+    End(Stage),
+    /// Measurements of other settings were thrown away.
+    OtherSettings,
+}
