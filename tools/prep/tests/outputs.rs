@@ -47,7 +47,8 @@ fn an_input_is_never_replaced() {
         refused(folder, args, "is an input of this command");
     }
     refused(folder, "run @list.txt --out photos.zip", "--force");
-    refused(folder, "run pictures --out pictures/photos.zip", "--force");
+    let inside = "lies in the input folder";
+    refused(folder, "run pictures --out pictures/photos.zip", inside);
     assert_eq!(fs::read(&path).unwrap(), before);
     assert_eq!(
         fs::read(folder.join("pictures/photos.zip")).unwrap(),

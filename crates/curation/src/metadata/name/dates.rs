@@ -2,9 +2,20 @@
 
 use super::words::Word;
 
-/// Removes dates and times of day; true when there was one.
-pub(super) fn drop_dates(words: &mut Vec<Word<'_>>) -> bool {
-    let mut has_date = false;
+/// Dates that a name had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dates {
+    /// None.
+    None,
+    /// At least one.
+    Some,
+    /// One that stood behind a word and a number, as downloaders write them (`artist_8427_20210304_121314`).
+    BehindNumber,
+}
+
+/// Removes dates and times of day.
+pub(super) fn drop_dates(words: &mut Vec<Word<'_>>) -> Dates {
+    let mut dates = Dates::None;
     let mut i = 0;
     while i < words.len() {
         let Some(n) = date_length(&words[i..]) else {
@@ -15,12 +26,18 @@ pub(super) fn drop_dates(words: &mut Vec<Word<'_>>) -> bool {
         // Eight digits without a time of day may as well be an id.
         if n_time > 0 || n > 1 || words[i].text.len() == 14 {
             words.drain(i..i + n + n_time);
-            has_date = true;
+            dates = match i.checked_sub(2) {
+                Some(at) if words[at + 1].is_number() && !words[at].is_number() => {
+                    Dates::BehindNumber
+                }
+                _ if dates == Dates::BehindNumber => dates,
+                _ => Dates::Some,
+            };
         } else {
             i += 1;
         }
     }
-    has_date
+    dates
 }
 
 /// Number of words of the date that a list begins with.

@@ -9,8 +9,9 @@
 //!    `master1200`, `1920x1080`, `v2`.
 //! 3. What is left of whole numbers: none, no post. Two or more, unclear. One is the id, with two exceptions: a number of
 //!    up to four digits is unclear beside words of unknown meaning, where counters, years and pixel sizes stand too
-//!    (`cover_12`), and beside a date unless a board is named, since cameras and messengers count the images of a day
-//!    (`photo_12@04-03-2021_12-13-14`); eight digits that are a date are unclear without a board or a page
+//!    (`cover_12`), and beside a date, since cameras count the images of a day (`20210304_121314_12`), unless a board is
+//!    named or the number stands between a word and the date, where downloaders write the id
+//!    (`artist_12_20210304_121314`); eight digits that are a date are unclear without a board or a page
 //!    (`20210304_p0`). Words of known meaning are boards (`danbooru`, `yande.re`), marks of previews (`sample`, `preview`,
 //!    `thumbnail`), `id`, `post`, pages and sizes.
 //! 4. Names as the moebooru boards give them (`yande.re 1000001 tags`, `Konachan.com - 1000001 tags`) name the number behind
@@ -34,7 +35,7 @@ pub use pattern::IdPattern;
 
 use super::post::parse_md5;
 use super::site::Site;
-use dates::{drop_dates, is_date};
+use dates::{Dates, drop_dates, is_date};
 use words::{Word, percent_decoded, split, stem};
 
 /// What a name says of its post.
@@ -115,6 +116,8 @@ const COUNTER_WORDS: &[&str] = &[
     "part",
     "pt",
     "pic",
+    "photo",
+    "video",
     "no",
     "nr",
     "num",
@@ -198,7 +201,7 @@ pub fn read_name(name: &str) -> NamedPost {
     }
 
     drop_uuids(&mut words);
-    let has_date = drop_dates(&mut words);
+    let dates = drop_dates(&mut words);
     drop_counters(&mut words);
     let mut ids: Vec<&str> = words.iter().filter_map(|word| id_in(word.text)).collect();
     let n_numbers = ids.len();
@@ -213,7 +216,8 @@ pub fn read_name(name: &str) -> NamedPost {
             if is_date(id) && !(is_alone && is_marked) {
                 named(Reading::Unclear(format!("{id} may be an id or a date")))
             } else if id.len() > MAX_COUNTER_DIGITS
-                || (is_alone && (!has_date || site != Site::UNKNOWN))
+                || (is_alone && (dates == Dates::None || site != Site::UNKNOWN))
+                || dates == Dates::BehindNumber
             {
                 named(Reading::Id(id.to_owned()))
             } else {

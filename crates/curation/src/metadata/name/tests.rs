@@ -69,6 +69,7 @@ fn names_with_one_id() {
         // Templates.
         ("artist_1000001_20210304_121314.jpg", 1_000_001),
         ("danbooru_12_20210304_121314.jpg", 12),
+        ("artist_12_20210304_121314.jpg", 12),
         ("artist_1000001_2021-03-04_12-13-14.jpg", 1_000_001),
         ("artist_1000001_20210304121314.jpg", 1_000_001),
         ("2021-03-04_1000001.jpg", 1_000_001),
@@ -130,6 +131,10 @@ fn names_without_a_post() {
         "image (2).png",
         "IMG_8427.JPG",
         "IMG_20210304_121314.jpg",
+        // Messengers count theirs.
+        "photo_12@04-03-2021_12-13-14.jpg",
+        "photo_1234@16-11-2022_20-15-30 (2).jpg",
+        "photo_12_2021-03-04_12-13-14.jpg",
         "2021-03-04.png",
         "20210304121314.png",
         "1920x1080.png",
@@ -172,15 +177,11 @@ fn names_that_can_be_read_in_two_ways() {
         "12_0003.png",
         "12.34.png",
         "5.5.png",
-        // Messengers and cameras count the images of a day.
-        "photo_12@04-03-2021_12-13-14.jpg",
-        "photo_1234@16-11-2022_20-15-30 (2).jpg",
-        "photo_12_2021-03-04_12-13-14.jpg",
+        // Cameras count the images of a day.
         "20210304_121314_12.jpg",
         "20210304121314_12.jpg",
         "2021-03-04 12.jpg",
         "KakaoTalk_Photo_2021-03-04-12-13-14 12.jpeg",
-        "artist_12_20210304_121314.jpg",
         "20210304.png",
         "2024-12.png",
         "Hatsune.Miku.600.1000001.jpg",
