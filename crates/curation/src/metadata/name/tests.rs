@@ -133,6 +133,7 @@ fn names_without_a_post() {
         "IMG_20210304_121314.jpg",
         // Messengers count theirs.
         "photo_12@04-03-2021_12-13-14.jpg",
+        "KakaoTalk_Photo_2021-03-04-12-13-14 12.jpeg",
         "photo_1234@16-11-2022_20-15-30 (2).jpg",
         "photo_12_2021-03-04_12-13-14.jpg",
         "2021-03-04.png",
@@ -181,7 +182,6 @@ fn names_that_can_be_read_in_two_ways() {
         "20210304_121314_12.jpg",
         "20210304121314_12.jpg",
         "2021-03-04 12.jpg",
-        "KakaoTalk_Photo_2021-03-04-12-13-14 12.jpeg",
         "20210304.png",
         "2024-12.png",
         "Hatsune.Miku.600.1000001.jpg",
