@@ -1,11 +1,9 @@
 //! Colour: ICC profiles to sRGB, alpha onto a matte.
 
 use crate::gray::GrayProfile;
+use crate::icc::has_plausible_length;
 use image::{DynamicImage, Rgb, RgbImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
-
-/// Longer profiles are ignored: those of gray and RGB devices have a few KB, and reading one takes time and memory.
-pub const MAX_PROFILE: usize = 4 << 20;
 
 /// 8 bit, colors converted to sRGB, alpha as it is.
 ///
@@ -41,7 +39,7 @@ pub fn convert(image: DynamicImage, icc: Option<&[u8]>) -> DynamicImage {
 /// A profile that moves no colour by more than 2 levels (the many spellings of sRGB) changes nothing; one that cannot
 /// be read, belongs to another kind of pixels (gray, CMYK) or has more than 4 MB is ignored.
 pub fn to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
-    let Some(icc) = icc.filter(|icc| (128..=MAX_PROFILE).contains(&icc.len())) else {
+    let Some(icc) = icc.filter(|icc| has_plausible_length(icc)) else {
         return image;
     };
     let Ok(profile) = ColorProfile::new_from_slice(icc) else {

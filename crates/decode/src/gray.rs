@@ -1,6 +1,6 @@
 //! Gray with an ICC profile to the gray of sRGB.
 
-use crate::color::MAX_PROFILE;
+use crate::icc::has_plausible_length;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, RgbImage};
 use moxcms::{ColorProfile, DataColorSpace, ToneCurveEvaluator};
 
@@ -18,7 +18,7 @@ pub struct GrayProfile {
 impl GrayProfile {
     /// Reads a profile; none where it is no gray one, cannot be read or moves no level by more than 2.
     pub fn read(icc: &[u8]) -> Option<Self> {
-        if !(128..=MAX_PROFILE).contains(&icc.len()) {
+        if !has_plausible_length(icc) {
             return None;
         }
         let profile = ColorProfile::new_from_slice(icc).ok()?;

@@ -10,6 +10,7 @@ mod describe;
 mod exif;
 mod format;
 mod gray;
+mod icc;
 mod jpeg;
 mod memory;
 mod raster;
