@@ -1,4 +1,4 @@
-//! How a child process ended that did not end by itself.
+//! Child processes that were ended by a signal or an exception.
 
 use std::process::ExitStatus;
 

@@ -18,7 +18,7 @@ pub fn available_memory_bytes() -> Option<u64> {
     Some(limits.into_iter().flatten().fold(machine, u64::min))
 }
 
-/// What the limit on the address space (`ulimit -v`) leaves.
+/// Bytes left below the limit on the address space (`ulimit -v`); `None` without a limit.
 fn address_space_bytes() -> Option<u64> {
     #[cfg(target_os = "linux")]
     {
@@ -46,7 +46,7 @@ fn address_space_in_use() -> u64 {
     field(&status, "VmSize:").unwrap_or_default()
 }
 
-/// What the control group (version 2) of a container leaves.
+/// Bytes left below the limit of the control group (version 2); `None` without a limit.
 fn container_memory_bytes() -> Option<u64> {
     let number = |name: &str| -> Option<u64> {
         let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
@@ -73,7 +73,7 @@ pub fn limit_memory(bytes: u64) {
 /// A number of bytes as a person types it: `500M`, `8G`, `1.5GiB`, `1000000`; K, M, G and T are powers of 1024.
 ///
 /// # Errors
-/// What is wrong with it, and what would be right.
+/// A message with the text and an example.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {

@@ -10,7 +10,7 @@ use detect::DetectError;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// How a child process ended.
+/// The end of a child process that measured an input.
 #[derive(Debug)]
 pub enum Ending {
     /// By itself, with what [`measure_apart`] gave.
@@ -34,7 +34,7 @@ struct Order {
 /// Why a child measured nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ApartError {
-    /// What came in is no order.
+    /// The bytes from the parent are malformed.
     #[error("this is no order to measure something: {0}")]
     Order(String),
     /// The detector of the settings.

@@ -1,4 +1,4 @@
-//! Which inputs are being measured: the next run finds those at which the program died.
+//! A file with the inputs that are being measured, from which the next run tells at which of them the program died.
 //!
 //! `attempts.jsonl` in the folder of the journal has a sealed line for the beginning and the end of each measurement.
 //! Inputs that were begun and not ended are measured apart ([`crate::apart`]) by the next run. An interrupt (Ctrl-C,

@@ -2,7 +2,7 @@
 
 use crate::record::Reason;
 
-/// Which part of the run is going on.
+/// A part of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Reading, decoding, detecting, cropping; counted in inputs.
