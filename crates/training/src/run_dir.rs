@@ -344,6 +344,69 @@ mod tests {
         assert_eq!(read("fakes.txt").unwrap(), "stays\n");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_log_behind_a_link_keeps_its_link_and_its_lines() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let target = elsewhere.path().join("stats on another disk");
+        std::fs::write(&target, "a line\n").unwrap();
+        let link = dir.path().join(STATS);
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let lengths = file_lengths(dir.path()).unwrap();
+        assert_eq!(lengths, BTreeMap::from([(STATS.to_owned(), 7)]));
+        let mut file = GrowingFile::open(link.clone()).unwrap();
+        file.line("a newer line").unwrap();
+        assert_eq!(cut_back(dir.path(), &lengths).unwrap(), [""; 0]);
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "a line\n");
+    }
+
+    #[test]
+    fn results_are_never_cut_and_those_lost_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let names = ["fid50k_full", "kid50k_full", "pr50k3_full"];
+        let [grown, torn, lost] = names.map(|metric| format!("metric-{metric}.jsonl"));
+        let three = "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n";
+        for name in [&grown, &torn, &lost] {
+            write(name, three);
+        }
+        let lengths = file_lengths(dir.path()).unwrap();
+        // `eval run` has added to one, a power cut has taken from the others.
+        let longer = format!("{three}{{\"a\":4}}\n");
+        write(&grown, &longer);
+        let shorter = "{\"a\":1}\n{\"a\":2}\n{\"a\"\0\0\0\0";
+        write(&torn, shorter);
+        std::fs::remove_file(dir.path().join(&lost)).unwrap();
+        let warnings = cut_back(dir.path(), &lengths).unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!(read(&grown), longer);
+        assert_eq!(read(&torn), shorter);
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        let told = |name: &str, what: &str| {
+            warnings
+                .iter()
+                .any(|w| w.contains(name) && w.contains(what) && w.contains("eval run"))
+        };
+        assert!(told(&torn, "has lost results"), "{warnings:?}");
+        assert!(told(&lost, "is lost"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_log_that_is_shorter_than_recorded_ends_with_a_whole_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(STATS);
+        std::fs::write(&path, "{\"a\":1}\n{\"a\":2}\n").unwrap();
+        let lengths = file_lengths(dir.path()).unwrap();
+        std::fs::write(&path, "{\"a\":1}\n{\"a").unwrap();
+        let warnings = cut_back(dir.path(), &lengths).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"a\":1}\n");
+        assert!(
+            warnings[0].contains(STATS) && warnings[0].contains("lost 8 bytes"),
+            "{warnings:?}"
+        );
+    }
+
     #[test]
     fn free_space_is_told() {
         if cfg!(unix) {
