@@ -67,6 +67,27 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The first line that differs.
+fn first_difference(found: &[u8], expected: &[u8]) -> String {
+    let lines = |bytes| {
+        String::from_utf8_lossy(bytes)
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (found, expected) = (lines(found), lines(expected));
+    let same = found
+        .iter()
+        .zip(&expected)
+        .take_while(|(a, b)| a == b)
+        .count();
+    format!(
+        "line {same}: {:?} instead of {:?}",
+        found.get(same),
+        expected.get(same)
+    )
+}
+
 fn grows(path: &Path) -> bool {
     let name = path.file_name().unwrap().to_string_lossy();
     name.ends_with(".jsonl") || name.ends_with(".txt") || name.contains(".tfevents.")
@@ -81,36 +102,82 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-#[test]
-fn prep_packs_the_same_dataset() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
-    sample::Dump::with_works(0, 12)
-        .write_to(&dir.join("dump"), |_| {})
-        .unwrap();
-    let run = |out: &str| {
+/// A dataset that nothing happened to, and runs of `prep` on damaged copies of its journal.
+struct Prep {
+    folder: tempfile::TempDir,
+    expected: [Vec<u8>; 3],
+}
+
+impl Prep {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        sample::Dump::with_works(0, 12)
+            .write_to(&folder.path().join("dump"), |_| {})
+            .unwrap();
+        let mut prep = Self {
+            folder,
+            expected: Default::default(),
+        };
+        prep.expected = prep.run("alone");
+        prep
+    }
+
+    /// Packs into a folder; the results.
+    fn run(&self, out: &str) -> [Vec<u8>; 3] {
+        let dir = self.folder.path();
         let args = format!(
             "run dump/pictures --detector boxes:dump/boxes.jsonl --out {out}/faces.zip --resolution 32 --quiet"
         );
         finished(call(dir, "prep", &args));
-    };
-    let results = |out: &str| {
         ["zip", "manifest.jsonl", "report.html"]
             .map(|ending| fs::read(dir.join(out).join(format!("faces.{ending}"))).unwrap())
-    };
-    run("alone");
-    let expected = results("alone");
-    let mut random = Random(1);
-    for i in 0..n_cuts() {
+    }
+
+    /// Damages a copy of the journal and goes on from it: the results must be the same.
+    fn goes_on_from(&self, damage: impl FnOnce(&Path) -> String) {
+        let dir = self.folder.path();
         let _ = fs::remove_dir_all(dir.join("cut"));
         let journal = dir.join("cut/faces.journal");
         copy(&dir.join("alone/faces.journal"), &journal);
-        let done: Vec<String> = files_in(&journal)
-            .iter()
-            .map(|path| cut(path, 0, &mut random))
-            .collect();
-        run("cut");
-        assert!(results("cut") == expected, "cut {i}: {done:?}");
+        let done = damage(&journal);
+        for (found, expected) in self.run("cut").iter().zip(&self.expected) {
+            assert!(
+                found == expected,
+                "{done}: {}",
+                first_difference(found, expected)
+            );
+        }
+    }
+}
+
+#[test]
+fn prep_packs_the_same_dataset() {
+    let prep = Prep::new();
+    let mut random = Random(1);
+    for i in 0..n_cuts() {
+        prep.goes_on_from(|journal| {
+            let paths = files_in(journal);
+            let done: Vec<String> = paths.iter().map(|path| cut(path, 0, &mut random)).collect();
+            format!("cut {i}: {done:?}")
+        });
+    }
+}
+
+/// Crops are read when they are packed, some thumbs only for the report.
+#[test]
+fn prep_measures_again_whatever_part_of_a_journal_is_damaged() {
+    let prep = Prep::new();
+    let blobs = prep.folder.path().join("alone/faces.journal/blobs.bin");
+    let length = fs::metadata(blobs).unwrap().len();
+    // A thumb has 96 x 96 pixels of 3 bytes: every second one is hit.
+    for at in (100..length).step_by(2 * 96 * 96 * 3) {
+        prep.goes_on_from(|journal| {
+            let path = journal.join("blobs.bin");
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[at as usize] ^= 1;
+            fs::write(path, bytes).unwrap();
+            format!("a bit of byte {at} of {length}")
+        });
     }
 }
 

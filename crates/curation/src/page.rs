@@ -11,6 +11,7 @@ use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 use report::{Histogram, Page, Tile};
 use std::collections::BTreeMap;
+use std::io;
 
 /// Pictures shown of what was kept, and of each reason.
 const MAX_KEPT: usize = 240;
@@ -27,6 +28,9 @@ struct Shown<'a> {
 }
 
 /// Builds the page.
+///
+/// # Errors
+/// When the journal does not give a thumb back.
 pub fn build(
     summary: &Summary,
     records: &[Option<Record>],
@@ -34,7 +38,7 @@ pub fn build(
     lines: &[Line],
     config: &CurationConfig,
     journal: &Journal,
-) -> String {
+) -> io::Result<String> {
     // A line for each input and each of its faces, in the order of the decisions.
     let mut shown = Vec::with_capacity(lines.len());
     let mut rest = lines.iter();
@@ -66,12 +70,12 @@ pub fn build(
     counts(&mut page, summary);
     histograms(&mut page, &shown, config);
 
-    let tiles = |some: &[Shown<'_>], max: usize| -> Vec<Tile> {
+    let tiles = |some: &[Shown<'_>], max: usize| -> io::Result<Vec<Tile>> {
         // Evenly over all, so that a long list is shown from beginning to end.
         let step = some.len().div_ceil(max.max(1)).max(1);
         some.par_iter()
             .step_by(step)
-            .filter_map(|shown| tile(*shown, journal))
+            .filter_map(|shown| tile(*shown, journal).transpose())
             .collect()
     };
     let kept: Vec<Shown<'_>> = shown
@@ -80,9 +84,9 @@ pub fn build(
         .copied()
         .collect();
     page.heading(&format!("Kept: {}", kept.len()));
-    page.sheet(&tiles(&kept, MAX_KEPT));
+    page.sheet(&tiles(&kept, MAX_KEPT)?);
 
-    groups(&mut page, &shown, journal);
+    groups(&mut page, &shown, journal)?;
 
     // By reason: faces where there are some, whole pictures else.
     let mut by_reason: BTreeMap<Reason, Vec<Shown<'_>>> = BTreeMap::new();
@@ -111,7 +115,7 @@ pub fn build(
         page.text(explain(*reason));
         let (seen, unseen): (Vec<Shown<'_>>, Vec<Shown<'_>>) =
             some.iter().partition(|s| s.picture.is_some());
-        page.sheet(&tiles(&seen, MAX_DROPPED));
+        page.sheet(&tiles(&seen, MAX_DROPPED)?);
         if !unseen.is_empty() {
             let rows: Vec<Vec<String>> = unseen
                 .iter()
@@ -126,7 +130,7 @@ pub fn build(
             page.table(&["input", "what happened"], &rows, false);
         }
     }
-    page.finish()
+    Ok(page.finish())
 }
 
 fn counts(page: &mut Page, summary: &Summary) {
@@ -269,7 +273,7 @@ fn histograms(page: &mut Page, shown: &[Shown<'_>], config: &CurationConfig) {
 }
 
 /// Groups of copies, then of variants, each with its best first.
-fn groups(page: &mut Page, shown: &[Shown<'_>], journal: &Journal) {
+fn groups(page: &mut Page, shown: &[Shown<'_>], journal: &Journal) -> io::Result<()> {
     let key = |line: &Line| line.group.clone().map(|group| (line.face.is_some(), group));
     let mut groups: BTreeMap<(bool, String), Vec<Shown<'_>>> = BTreeMap::new();
     for s in shown {
@@ -307,36 +311,47 @@ fn groups(page: &mut Page, shown: &[Shown<'_>], journal: &Journal) {
             let tiles: Vec<Tile> = members
                 .iter()
                 .take(MAX_MEMBERS)
-                .filter_map(|s| {
-                    let mut tile = tile(*s, journal)?;
-                    if let Some(c) = s.line.kept_instead.as_ref().or(s.line.compared.as_ref()) {
-                        let mirrored = if c.mirrored { ", mirrored" } else { "" };
-                        tile.caption = format!(
-                            "d {}, tile {:.1}{mirrored}\n{}",
-                            c.distance, c.worst_tile, tile.caption
-                        );
-                    }
-                    Some(tile)
-                })
-                .collect();
+                .filter_map(|s| compared_tile(*s, journal).transpose())
+                .collect::<io::Result<_>>()?;
             page.group(&tiles);
         }
     }
+    Ok(())
 }
 
-fn tile(Shown { line, picture }: Shown<'_>, journal: &Journal) -> Option<Tile> {
-    let picture = picture?;
+/// A tile whose caption begins with the distance to the member that was compared.
+fn compared_tile(shown: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>> {
+    let Some(mut tile) = tile(shown, journal)? else {
+        return Ok(None);
+    };
+    let line = shown.line;
+    if let Some(c) = line.kept_instead.as_ref().or(line.compared.as_ref()) {
+        let mirrored = if c.mirrored { ", mirrored" } else { "" };
+        tile.caption = format!(
+            "d {}, tile {:.1}{mirrored}\n{}",
+            c.distance, c.worst_tile, tile.caption
+        );
+    }
+    Ok(Some(tile))
+}
+
+/// The tile of a line; none where nothing was decoded.
+fn tile(Shown { line, picture }: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>> {
+    let Some(picture) = picture else {
+        return Ok(None);
+    };
     let crop = line.face.and_then(|f| picture.faces.get(f)?.crop.as_ref());
     let (thumb, aspect) = match crop {
         Some(crop) => (crop.thumb, 100),
         None => (picture.thumb, picture.width * 100 / picture.height.max(1)),
     };
     let side = dedup::THUMB_SIDE as u32;
-    let image = RgbImage::from_raw(side, side, journal.read(&thumb).ok()?)?;
+    let image = RgbImage::from_raw(side, side, journal.read(&thumb)?)
+        .ok_or_else(|| io::Error::other("a thumb of another size"))?;
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, 80)
         .encode_image(&image)
-        .ok()?;
+        .map_err(io::Error::other)?;
     let file = line.source.rsplit('/').next().unwrap_or(&line.source);
     let mut details = line.face.map_or_else(
         || line.source.clone(),
@@ -352,7 +367,7 @@ fn tile(Shown { line, picture }: Shown<'_>, journal: &Journal) -> Option<Tile> {
         details += &format!("\n{name} {value}");
     }
     let hash = line.hash.as_ref().map(|hash| format!("phash:{hash}"));
-    Some(Tile {
+    Ok(Some(Tile {
         jpeg,
         aspect_percent: aspect,
         caption: file.to_owned(),
@@ -363,7 +378,7 @@ fn tile(Shown { line, picture }: Shown<'_>, journal: &Journal) -> Option<Tile> {
             .map(|sha| format!("sha256:{sha}"))
             .or(hash)
             .unwrap_or_default(),
-    })
+    }))
 }
 
 fn is_about_faces(reason: Reason) -> bool {

@@ -192,7 +192,7 @@ pub fn run(
         apart: options.apart,
     };
 
-    // Measure, decide, pack; a crop that a looser threshold asks for, or that the disk lost, sends its picture back.
+    // Measure, decide, pack, report; a crop that a looser threshold asks for, or that the disk lost, sends its picture back.
     let mut again: HashSet<usize> = HashSet::new();
     let mut n_measured = 0;
     for _ in 0..4 {
@@ -274,7 +274,6 @@ pub fn run(
             // Nothing was written: a plan names no samples.
             lines.iter_mut().for_each(|line| line.sample = None);
         }
-        manifest::write(&beside.manifest, &lines)?;
         let mut summary = summarise(&decisions, config, n_measured);
         summary.classes = classes(&samples, &sources, config, &posts);
         summary.metadata = posts.summary(&entries);
@@ -282,7 +281,14 @@ pub fn run(
         summary.zip = zip;
         summary.manifest = beside.manifest.clone();
         summary.report = beside.report.clone();
-        let html = page::build(&summary, &records, &decisions, &lines, config, &journal);
+        let html = match page::build(&summary, &records, &decisions, &lines, config, &journal) {
+            Ok(html) => html,
+            Err(_) => {
+                again = damaged(&journal, &records);
+                continue;
+            }
+        };
+        manifest::write(&beside.manifest, &lines)?;
         files::write_bytes(&beside.report, html.as_bytes())?;
         on_event(Event::End(Stage::Record));
         return Ok(summary);

@@ -37,8 +37,12 @@ fn size_and_cost(bytes: &[u8], format: Format, options: &DecodeOptions) -> Optio
             // Coefficients of 16 bits, full planes of each component.
             Some((width as u64, height as u64, 3 * channels as u64 + RESULT))
         }
-        // Told without decoding: `raster::header` has to decode these.
-        Format::Gif => Some((le16(6)?, le16(8)?, 4 + 1 + RESULT)),
+        // For these two `raster::header` has to decode.
+        Format::Gif => {
+            let [width, height] = raster::gif_size(bytes, options).ok()?;
+            // The frame in colors and in numbers of colors, and the image around it.
+            Some((width.into(), height.into(), 4 + 1 + 4 + RESULT))
+        }
         Format::Bmp => {
             let height = le32(22)? as u32 as i32;
             Some((le32(18)?, u64::from(height.unsigned_abs()), 4 + RESULT))

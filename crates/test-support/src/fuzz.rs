@@ -161,7 +161,9 @@ pub fn fuzz(
         );
         assert!(
             peak <= most,
-            "{parser}: input {index} takes {peak} bytes of memory; alone: {alone}"
+            "{parser}: input {index} ({} bytes, {:02x?}) takes {peak} bytes of memory; alone: {alone}",
+            input.len(),
+            &input[..input.len().min(16)]
         );
         n_accepted += u64::from(is_accepted);
         (slowest, worst) = (slowest.max(time), worst.max(peak));

@@ -8,11 +8,23 @@ use image::{DynamicImage, RgbaImage};
 use std::io::{ErrorKind, Read};
 use std::num::NonZeroU64;
 
-/// Decodes the first frame. What follows it is not looked at.
+/// The first frame of a file, found but not decoded.
+struct FirstFrame<R: Read> {
+    decoder: gif::Decoder<R>,
+    /// Left, top, width and height on the image.
+    frame: [u32; 4],
+    /// Width and height of the image.
+    size: [u32; 2],
+}
+
+/// Finds the first frame.
 ///
 /// The image is as large as the logical screen, which grows to hold the frame (also from 0 x 0), as in browsers and
-/// Pillow. What no opaque pixel covers is transparent; where all is covered there is no alpha channel.
-pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError> {
+/// Pillow.
+fn first_frame<'a>(
+    bytes: &'a [u8],
+    options: &DecodeOptions,
+) -> Result<FirstFrame<impl Read + use<'a>>, DecodeError> {
     let (&[a, b, c, d], true) = (
         bytes
             .get(6..10)
@@ -40,19 +52,39 @@ pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError
         settings.set_memory_limit(MemoryLimit::Bytes(limit));
     }
     let mut decoder = settings
-        .read_info(head.chain(&bytes[13..]))
+        .read_info(std::io::Cursor::new(head).chain(&bytes[13..]))
         .map_err(failed)?;
     let frame = decoder
         .next_frame_info()
         .map_err(failed)?
         .ok_or_else(|| DecodeError::Broken("GIF: there is no image in the file".to_owned()))?;
-    let (left, top) = (u32::from(frame.left), u32::from(frame.top));
-    let (frame_width, frame_height) = (u32::from(frame.width), u32::from(frame.height));
-    let width = u32::from(screen[0]).max(left + frame_width);
-    let height = u32::from(screen[1]).max(top + frame_height);
-    check_size(u64::from(width), u64::from(height), options)?;
-    check_size(u64::from(frame_width), u64::from(frame_height), options)?;
+    let frame = [frame.left, frame.top, frame.width, frame.height].map(u32::from);
+    let size = [0, 1].map(|axis| u32::from(screen[axis]).max(frame[axis] + frame[axis + 2]));
+    check_size(u64::from(size[0]), u64::from(size[1]), options)?;
+    check_size(u64::from(frame[2]), u64::from(frame[3]), options)?;
+    Ok(FirstFrame {
+        decoder,
+        frame,
+        size,
+    })
+}
 
+/// Width and height of the image, without decoding it.
+///
+/// # Errors
+/// As [`read`], except for damaged pixels.
+pub fn size(bytes: &[u8], options: &DecodeOptions) -> Result<[u32; 2], DecodeError> {
+    first_frame(bytes, options).map(|first| first.size)
+}
+
+/// Decodes the first frame. The rest of the file is ignored. Pixels that the frame does not cover are transparent; an
+/// image that is opaque everywhere has no alpha channel.
+pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError> {
+    let FirstFrame {
+        mut decoder,
+        frame: [left, top, frame_width, frame_height],
+        size: [width, height],
+    } = first_frame(bytes, options)?;
     let mut pixels = vec![0; frame_width as usize * frame_height as usize * 4];
     decoder.read_into_buffer(&mut pixels).map_err(failed)?;
     let frame = RgbaImage::from_raw(frame_width, frame_height, pixels)

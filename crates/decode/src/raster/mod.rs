@@ -9,6 +9,8 @@ mod gif;
 mod png;
 mod webp;
 
+pub(crate) use gif::size as gif_size;
+
 use crate::exif::orientation_of;
 use crate::{DecodeError, DecodeOptions, Format, Header, check_size, tiff};
 use image::metadata::Orientation;
