@@ -111,7 +111,7 @@ struct Prep {
 impl Prep {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        sample::Dump::with_works(0, 12)
+        synthetic_dump::Dump::with_works(0, 12)
             .write_to(&folder.path().join("dump"), |_| {})
             .unwrap();
         let mut prep = Self {

@@ -60,7 +60,7 @@ pub fn finished(mut command: Command) -> Output {
 /// # Panics
 /// When one of them fails.
 pub fn pack_faces(dir: &Path, n_works: usize) {
-    sample::Dump::with_works(0, n_works)
+    synthetic_dump::Dump::with_works(0, n_works)
         .write_to(&dir.join("dump"), |_| {})
         .expect("the dump is written");
     let arguments =

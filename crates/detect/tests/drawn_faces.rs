@@ -4,7 +4,7 @@
 
 use detect::embedded::EmbeddedDetector;
 use detect::{DetectOptions, Detector, Picture, intersection_over_union};
-use sample::{Pose, posed};
+use synthetic_dump::{Pose, posed};
 
 /// Characters that a pose is tried on.
 const N: u32 = 24;

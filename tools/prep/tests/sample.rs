@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::{input, manifest, ok};
-use sample::{Dump, FileTruth, Kind, SceneKind};
+use synthetic_dump::{Dump, FileTruth, Kind, SceneKind};
 use serde_json::Value;
 
 fn name(file: &str) -> &str {

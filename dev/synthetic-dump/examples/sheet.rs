@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (size, first) = (number(4, 128)?, number(5, 100)?);
     let mut sheet = image::RgbImage::new(columns * size, rows * size);
     for i in 0..columns * rows {
-        let face = sample::face(first + i, size);
+        let face = synthetic_dump::face(first + i, size);
         let (x, y) = (i % columns * size, i / columns * size);
         image::imageops::replace(&mut sheet, &face, i64::from(x), i64::from(y));
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use ::sample::Dump;
+use synthetic_dump::Dump;
 use anyhow::{Context, Result, bail};
 
 use crate::programs;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use ::sample::Dump;
+use synthetic_dump::Dump;
 use anyhow::Result;
 
 #[derive(clap::Args)]
