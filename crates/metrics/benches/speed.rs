@@ -5,10 +5,9 @@
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
-use metrics::vgg::{Vgg16, VggShape};
-use metrics::{
-    Covariance, Family, FeatureKind, FeatureNetwork, FeatureStats, Features, FidReference,
-};
+use feature_networks::Features;
+use feature_networks::vgg::{Vgg16, VggShape};
+use metrics::{Covariance, Family, FeatureKind, FeatureNetwork, FeatureStats, FidReference};
 use rng::RandomState;
 
 fn best_of(n: usize, mut work: impl FnMut()) -> f64 {
@@ -44,7 +43,7 @@ fn main() {
         FeatureKind::RandomInception,
         FeatureKind::RandomInceptionSmall,
     ] {
-        let network = FeatureNetwork::open(kind, None).expect("weights by formula");
+        let network = FeatureNetwork::open(kind, None).expect("seeded weights");
         let seconds = best_of(4, || {
             network
                 .extract(Family::Inception, &images)
@@ -54,7 +53,7 @@ fn main() {
     }
 
     // VGG16.
-    let vgg = Vgg16::by_formula(VggShape::default(), 0).expect("weights by formula");
+    let vgg = Vgg16::seeded(VggShape::default(), 0).expect("seeded weights");
     let seconds = best_of(2, || {
         vgg.features(&images).expect("features");
     });

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use candle_core::{DType, Tensor};
 
 use crate::error::{Error, Result};
-use crate::features::Features;
+use feature_networks::Features;
 
 /// When to call it a collapse.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -291,7 +291,7 @@ pub fn diversity(features: &Features) -> Result<f64> {
 /// `Images` when they are of another form.
 pub fn thumbnail_features(images: &Tensor) -> Result<Features> {
     const SIDE: usize = 8;
-    let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
+    let form = || Error::images(format!("{:?} {:?}", images.dtype(), images.shape()));
     let (n, c, h, w) = images.dims4().map_err(|_| form())?;
     if images.dtype() != DType::U8 || h < SIDE || w < SIDE {
         return Err(form());
@@ -314,7 +314,7 @@ pub fn thumbnail_features(images: &Tensor) -> Result<Features> {
             }
         }
     }
-    Features::from_rows(c * SIDE * SIDE, values)
+    Ok(Features::from_rows(c * SIDE * SIDE, values)?)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use feature_networks::Error as NetworkError;
 
 /// What can go wrong while metrics are computed.
 #[derive(Debug, thiserror::Error)]
@@ -20,38 +20,18 @@ pub enum Error {
         /// What is there.
         found: String,
     },
-    /// Features of two kinds were mixed.
-    #[error("features of {0} and of {1} numbers cannot be compared")]
-    Dimensions(usize, usize),
     /// A matrix that has no answer: NaN or infinite numbers in it.
     #[error("{0}: the matrix holds numbers that are not finite")]
     NotFinite(&'static str),
-    /// Weights of a feature network are not there.
-    #[error("{0}")]
-    NoWeights(String),
-    /// A file does not hold the weights that it should.
-    #[error("'{path}': {reason}")]
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and what would be right.
-        reason: String,
-    },
-    /// A file of weights cannot be read.
+    /// A feature network cannot be opened or used.
     #[error(transparent)]
-    Checkpoint(#[from] interop::Error),
+    Network(#[from] NetworkError),
     /// A dataset cannot be read.
     #[error(transparent)]
     Dataset(#[from] dataset::Error),
     /// The tensor library failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
-    /// A file of the cache cannot be written.
-    #[error("cannot write to the cache: {0}; set KAOGAN_CACHE to a folder that can be written")]
-    Cache(#[from] std::io::Error),
-    /// Images of another form than `[n, 1 or 3, height, width]` of `u8`.
-    #[error("images must be u8 [n, 1 or 3, height, width], not {0}")]
-    Images(String),
     /// Whoever made the images failed.
     #[error("{0}")]
     Source(Box<dyn std::error::Error + Send + Sync>),
@@ -59,3 +39,26 @@ pub enum Error {
 
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Weights of a feature network are missing.
+    pub(crate) fn no_weights(reason: String) -> Self {
+        NetworkError::NoWeights(reason).into()
+    }
+
+    /// Rows of features of two lengths were mixed.
+    pub(crate) fn dimensions(a: usize, b: usize) -> Self {
+        NetworkError::Dimensions(a, b).into()
+    }
+
+    /// Images of another form than a metric takes.
+    pub(crate) fn images(form: String) -> Self {
+        NetworkError::Images(form).into()
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        NetworkError::Cache(error).into()
+    }
+}

@@ -6,12 +6,14 @@ use std::str::FromStr;
 use candle_core::{DType, Tensor};
 
 use crate::error::{Error, Result};
-use crate::face_network::{self, FaceNetwork};
-use crate::features::Features;
-use crate::inception::{self, Formula, Inception, InceptionOptions, STATE_DICT_URL, Tap, softmax};
 use crate::name::{Kind, Metric};
-use crate::place::Place;
-use crate::vgg::{self, LPIPS_URL, TORCHSCRIPT_URL, TORCHVISION_URL, Vgg16, VggShape, VggSource};
+use feature_networks::inception::{
+    self, Inception, InceptionOptions, STATE_DICT_URL, SeededWeights, Tap, softmax,
+};
+use feature_networks::vgg::{
+    self, LPIPS_URL, TORCHSCRIPT_URL, TORCHVISION_URL, Vgg16, VggShape, VggSource,
+};
+use feature_networks::{FaceNetwork, Features, Placement};
 
 /// Kinds of features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -47,7 +49,7 @@ impl FeatureKind {
     /// The name of the network that a metric is made of, as results give it.
     pub fn name_for(self, metric: &Metric) -> &'static str {
         match (metric.family(), self) {
-            (_, Self::FaceDetector) => face_network::versioned_name(),
+            (_, Self::FaceDetector) => FaceNetwork::versioned_name(),
             (Family::Inception, kind) => kind.name(),
             (Family::Vgg, Self::Inception) => "vgg16",
             (Family::Vgg, Self::RandomInception) => "random-vgg16",
@@ -95,7 +97,7 @@ pub struct FeatureNetwork {
     inception: Option<Inception>,
     vgg: Option<Vgg16>,
     face: Option<FaceNetwork>,
-    place: Place,
+    placement: Placement,
 }
 
 impl FeatureNetwork {
@@ -149,7 +151,7 @@ impl FeatureNetwork {
             inception: None,
             vgg: None,
             face: None,
-            place: Place::default(),
+            placement: Placement::default(),
         }
     }
 
@@ -159,12 +161,15 @@ impl FeatureNetwork {
     ///
     /// # Errors
     /// When the device has no room for them.
-    pub fn on(mut self, place: &Place) -> Result<Self> {
-        let single = place.in_f32();
-        self.inception = self.inception.map(|n| n.on_checked(place)).transpose()?;
+    pub fn on(mut self, placement: &Placement) -> Result<Self> {
+        let single = placement.in_f32();
+        self.inception = self
+            .inception
+            .map(|n| n.on_checked(placement))
+            .transpose()?;
         self.vgg = self.vgg.map(|n| n.on(&single)).transpose()?;
         self.face = self.face.map(|n| n.on(&single)).transpose()?;
-        self.place = place.clone();
+        self.placement = placement.clone();
         Ok(self)
     }
 
@@ -176,13 +181,13 @@ impl FeatureNetwork {
         for metric in metrics {
             if self.kind == FeatureKind::FaceDetector {
                 if matches!(metric.kind, Kind::InceptionScore | Kind::PathLength(_)) {
-                    return Err(Error::NoWeights(format!(
+                    return Err(Error::no_weights(format!(
                         "{metric}: the face detector has neither classes nor distances between pictures: take \
                          --features inception or random-inception"
                     )));
                 }
                 if self.face.is_none() {
-                    self.face = Some(FaceNetwork::new()?.on(&self.place.in_f32())?);
+                    self.face = Some(FaceNetwork::new()?.on(&self.placement.in_f32())?);
                 }
                 continue;
             }
@@ -212,13 +217,13 @@ impl FeatureNetwork {
                 }
                 _ => continue,
             };
-            return Err(Error::NoWeights(format!("{metric}: {refusal}")));
+            return Err(Error::no_weights(format!("{metric}: {refusal}")));
         }
         Ok(())
     }
 
     fn open_inception(&self) -> Result<Inception> {
-        let formula = Formula {
+        let seeded = SeededWeights {
             seed: Some(RANDOM_SEED),
             normalization: false,
         };
@@ -226,22 +231,20 @@ impl FeatureNetwork {
             FeatureKind::Inception => {
                 let path = self
                     .file(inception::FILE_NAME)
-                    .ok_or_else(|| Error::NoWeights(self.no_inception()))?;
+                    .ok_or_else(|| Error::no_weights(self.no_inception()))?;
                 Inception::open(&path, InceptionOptions::default())?
             }
-            FeatureKind::RandomInception => {
-                Inception::by_formula(formula, InceptionOptions::default())?
-            }
+            FeatureKind::RandomInception => Inception::seeded(seeded, InceptionOptions::default())?,
             FeatureKind::RandomInceptionSmall => {
                 let small = InceptionOptions {
                     side: 75,
                     tap: Tap::F768,
                 };
-                Inception::by_formula(formula, small)?
+                Inception::seeded(seeded, small)?
             }
-            FeatureKind::FaceDetector => return Err(Error::NoWeights(NO_OTHER_NETWORK.into())),
+            FeatureKind::FaceDetector => return Err(Error::no_weights(NO_OTHER_NETWORK.into())),
         };
-        network.on_checked(&self.place)
+        Ok(network.on_checked(&self.placement)?)
     }
 
     fn open_vgg(&self, metric: &Metric) -> Result<Vgg16> {
@@ -249,14 +252,14 @@ impl FeatureNetwork {
             FeatureKind::Inception => {
                 let path = self
                     .file(vgg::FILE_NAME)
-                    .ok_or_else(|| Error::NoWeights(self.no_vgg(metric)))?;
+                    .ok_or_else(|| Error::no_weights(self.no_vgg(metric)))?;
                 Vgg16::open(&path)?
             }
-            FeatureKind::RandomInception => Vgg16::by_formula(VggShape::default(), RANDOM_SEED)?,
-            FeatureKind::RandomInceptionSmall => Vgg16::by_formula(VggShape::SMALL, RANDOM_SEED)?,
-            FeatureKind::FaceDetector => return Err(Error::NoWeights(NO_OTHER_NETWORK.into())),
+            FeatureKind::RandomInception => Vgg16::seeded(VggShape::default(), RANDOM_SEED)?,
+            FeatureKind::RandomInceptionSmall => Vgg16::seeded(VggShape::SMALL, RANDOM_SEED)?,
+            FeatureKind::FaceDetector => return Err(Error::no_weights(NO_OTHER_NETWORK.into())),
         };
-        network.on(&self.place.in_f32())
+        Ok(network.on(&self.placement.in_f32())?)
     }
 
     /// A file of the cache that is there.
@@ -291,7 +294,7 @@ impl FeatureNetwork {
     /// The numbers that the layers of a network compute in: `f32` or `f16`.
     pub(crate) fn precision(&self, family: Family) -> &'static str {
         match (family, &self.inception) {
-            (Family::Inception, Some(inception)) => inception.place().dtype.as_str(),
+            (Family::Inception, Some(inception)) => inception.placement().dtype.as_str(),
             _ => DType::F32.as_str(),
         }
     }
@@ -308,9 +311,7 @@ impl FeatureNetwork {
     /// any device is one.
     pub(crate) fn cache_name(&self, family: Family) -> String {
         let name = match family {
-            _ if self.kind == FeatureKind::FaceDetector => {
-                face_network::versioned_name().to_owned()
-            }
+            _ if self.kind == FeatureKind::FaceDetector => FaceNetwork::versioned_name().to_owned(),
             Family::Inception => self.kind.name().to_owned(),
             Family::Vgg => {
                 let source = self.vgg_source().map_or("none", VggSource::name);
@@ -328,7 +329,7 @@ impl FeatureNetwork {
     /// # Errors
     /// `Images`; `NoWeights` when the network is not open.
     pub fn extract(&self, family: Family, images: &Tensor) -> Result<(Features, Option<Features>)> {
-        let closed = || Error::NoWeights("the feature network was not opened".into());
+        let closed = || Error::no_weights("the feature network was not opened".into());
         if self.kind == FeatureKind::FaceDetector {
             let face = self.face.as_ref().ok_or_else(closed)?;
             return Ok((face.features(images)?, None));
@@ -357,7 +358,7 @@ impl FeatureNetwork {
             "no weights of the Inception network: {}; fetch {STATE_DICT_URL} and type `eval weights --from FILE` \
              (or `eval weights --download`), or take `--features face-detector`, whose numbers cannot be compared \
              with published ones",
-            self.place(inception::FILE_NAME)
+            self.where_it_should_be(inception::FILE_NAME)
         )
     }
 
@@ -366,11 +367,11 @@ impl FeatureNetwork {
             "{metric}: no weights of VGG16 with LPIPS: {}; fetch {TORCHSCRIPT_URL} and type `eval weights --from FILE` \
              (or torchvision's and those of LPIPS, {TORCHVISION_URL} and {LPIPS_URL}, with --from twice), or take \
              `--features random-inception`, whose numbers cannot be compared with published ones",
-            self.place(vgg::FILE_NAME)
+            self.where_it_should_be(vgg::FILE_NAME)
         )
     }
 
-    fn place(&self, name: &str) -> String {
+    fn where_it_should_be(&self, name: &str) -> String {
         match &self.cache {
             Some(cache) => format!("'{}' is not there", cache.join(name).display()),
             None => "no cache folder is known (set KAOGAN_CACHE)".to_owned(),
@@ -391,11 +392,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("weights.safetensors");
         let [a, b] = [1, 2].map(|seed| {
-            let formula = Formula {
+            let seeded = SeededWeights {
                 seed: Some(seed),
                 normalization: true,
             };
-            candle_core::safetensors::save(&formula.tensors().unwrap(), &path).unwrap();
+            candle_core::safetensors::save(&seeded.tensors().unwrap(), &path).unwrap();
             FeatureNetwork::from_file(&path).unwrap()
         });
         let family = Family::Inception;

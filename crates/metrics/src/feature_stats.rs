@@ -1,8 +1,8 @@
 //! Mean and covariance of features, gathered batch by batch in f64.
 
 use crate::error::{Error, Result};
-use crate::features::Features;
 use crate::linalg::{self, Matrix};
+use feature_networks::Features;
 
 /// What the covariance is divided by.
 #[derive(
@@ -93,7 +93,7 @@ impl FeatureStats {
     /// `Dimensions` when they are of another length.
     pub fn append(&mut self, features: &Features) -> Result<()> {
         if features.dim() != self.dim() {
-            return Err(Error::Dimensions(self.dim(), features.dim()));
+            return Err(Error::dimensions(self.dim(), features.dim()));
         }
         let dim = self.dim();
         for i in 0..features.len() {

@@ -4,8 +4,8 @@ use rng::RandomState;
 
 use crate::error::{Error, Result};
 use crate::feature_stats::{Covariance, FeatureStats, Gaussian};
-use crate::features::Features;
 use crate::linalg::{self, Matrix};
+use feature_networks::Features;
 
 /// The real side of a FID: a Gaussian and a factor of its covariance, so that each further FID costs less than half.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl FidReference {
     pub fn fid(&self, other: &Gaussian) -> Result<f64> {
         let real = &self.gaussian;
         if real.mean.len() != other.mean.len() {
-            return Err(Error::Dimensions(real.mean.len(), other.mean.len()));
+            return Err(Error::dimensions(real.mean.len(), other.mean.len()));
         }
         let means: f64 = real
             .mean

@@ -1,7 +1,7 @@
 //! Inception score (arXiv:1606.03498).
 
 use crate::error::{Error, Result};
-use crate::features::Features;
+use feature_networks::Features;
 
 /// Mean and standard deviation of `exp(E KL(p(y|x) || p(y)))` over `num_splits` consecutive parts.
 ///

@@ -3,9 +3,9 @@
 use rng::RandomState;
 
 use crate::error::{Error, Result};
-use crate::features::Features;
 use crate::fid::standard_deviation;
 use crate::linalg;
+use feature_networks::Features;
 
 /// How [`kid`] draws its subsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub fn kid(
 /// `Dimensions` when rows or counts differ, `TooFew` with fewer than two rows.
 pub fn squared_mmd(real: &Features, fake: &Features) -> Result<f64> {
     if real.dim() != fake.dim() {
-        return Err(Error::Dimensions(real.dim(), fake.dim()));
+        return Err(Error::dimensions(real.dim(), fake.dim()));
     }
     if real.len() != fake.len() || real.len() < 2 {
         return Err(Error::TooFew {

@@ -2,11 +2,9 @@
 //!
 //! - [`Evaluator`]: all metrics of a [`Metric`] list in one pass over the fakes, against real images whose statistics
 //!   are kept under their content hash. A training run and a later evaluation call the same function.
-//! - [`inception`]: the FID network; [`vgg`]: that of precision and recall and of path lengths; [`FeatureNetwork`]
-//!   chooses their weights, [`convert_weights`] brings them into the cache.
+//! - [`FeatureNetwork`] chooses the networks of `feature_networks` that a list of metrics needs, and their weights.
 //! - The formulas alone: [`fid`], [`kid`], [`precision_recall`], [`density_coverage`], [`memorization`],
 //!   [`inception_score`] on [`Features`], [`path_length`] on the speeds of [`path_speeds`].
-//! - [`leak`]: does a generator make what only augmentation makes? Named by category.
 //! - [`collapse`]: an alarm for runs whose images become alike or whose scores part.
 //!
 //! Generators are not known here: fakes come from a [`FakeSource`]. No printing.
@@ -14,36 +12,25 @@
 pub mod collapse;
 mod error;
 mod evaluate;
-mod face_network;
 mod feature_network;
 mod feature_stats;
-mod features;
 mod fid;
-mod formula;
 mod image_batches;
-pub mod inception;
 mod inception_score;
 mod kid;
-pub mod leak;
 mod linalg;
 mod name;
 mod neighbours;
-mod network_input;
 mod path_length;
-mod place;
-mod pool;
 mod real_stats;
-pub mod vgg;
-mod weight_files;
 
 pub use error::{Error, Result};
 pub use evaluate::{
     EvaluateOptions, Evaluator, FakeSource, Fakes, MetricResult, OnResult, Progress, SourceError,
-    Step, cache_folder,
+    Step,
 };
 pub use feature_network::{Family, FeatureKind, FeatureNetwork};
 pub use feature_stats::{Covariance, FeatureStats, Gaussian};
-pub use features::Features;
 pub use fid::{FidReference, fid};
 pub use image_batches::ImageSet;
 pub use inception_score::inception_score;
@@ -54,5 +41,3 @@ pub use neighbours::{
     memorization, precision_recall,
 };
 pub use path_length::{PATH_STEP, path_length, path_speeds};
-pub use place::Place;
-pub use weight_files::{ConvertedWeights, convert_weights};

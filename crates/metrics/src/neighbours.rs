@@ -5,8 +5,8 @@
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::features::Features;
 use crate::linalg;
+use feature_networks::Features;
 
 /// Rows whose distances are in memory at a time, for each thread.
 const BLOCK: usize = 256;
@@ -179,7 +179,7 @@ pub fn memorization(real: &Features, fake: &Features) -> Result<Memorization> {
 
 fn check(metric: &str, real: &Features, fake: &Features, k: usize) -> Result<()> {
     if real.dim() != fake.dim() {
-        return Err(Error::Dimensions(real.dim(), fake.dim()));
+        return Err(Error::dimensions(real.dim(), fake.dim()));
     }
     if real.len().min(fake.len()) <= k {
         return Err(Error::TooFew {

@@ -4,16 +4,10 @@ use candle_core::{DType, Tensor};
 
 use crate::error::{Error, Result};
 use crate::name::PathOptions;
-use crate::vgg::Vgg16;
+use feature_networks::vgg::{LEAST_SIDE, Vgg16, average_down, without_alpha};
 
 /// Step along a path, as a share of it.
 pub const PATH_STEP: f64 = 1e-4;
-
-/// Images are averaged down to this size where a whole factor does it.
-const SIDE: usize = 256;
-
-/// VGG16 halves an image four times.
-const LEAST: usize = 16;
 
 /// The squared speed of images along their paths: LPIPS of each pair over the square of the step.
 ///
@@ -23,17 +17,12 @@ const LEAST: usize = 16;
 /// # Errors
 /// `Images` when they are of another form, `NoWeights` without the weights of LPIPS.
 pub fn path_speeds(vgg: &Vgg16, pairs: &Tensor, path: PathOptions) -> Result<Vec<f64>> {
-    let form = || Error::Images(format!("{:?} {:?}", pairs.dtype(), pairs.shape()));
-    let (_, channels, height, width) = pairs.dims4().map_err(|_| form())?;
+    let form = || Error::images(format!("{:?} {:?}", pairs.dtype(), pairs.shape()));
+    let (_, _, height, width) = pairs.dims4().map_err(|_| form())?;
     if pairs.dtype() != DType::F32 || height != width {
         return Err(form());
     }
-    let mut x = match channels {
-        // Gray stays gray, opacity is not seen.
-        2 => pairs.narrow(1, 0, 1)?,
-        4 => pairs.narrow(1, 0, 3)?,
-        _ => pairs.clone(),
-    };
+    let mut x = without_alpha(pairs)?;
     if path.crop {
         let eighth = width / 8;
         x = x
@@ -41,30 +30,21 @@ pub fn path_speeds(vgg: &Vgg16, pairs: &Tensor, path: PathOptions) -> Result<Vec
             .narrow(3, 2 * eighth, 4 * eighth)?;
     }
     let side = x.dim(2)?;
-    if side < LEAST {
+    if side < LEAST_SIDE {
         return Err(Error::TooFew {
             metric: "a path length".into(),
-            needed: format!("{LEAST} pixels on a side (twice that where it crops)"),
+            needed: format!("{LEAST_SIDE} pixels on a side (twice that where it crops)"),
             found: side.to_string(),
         });
     }
     // The factor is that of the whole image, also for a part of it.
-    let factor = width / SIDE;
-    if factor > 1 {
-        x = average_down(&x.contiguous()?, factor)?;
-    }
+    let x = average_down(&x, width)?;
     let bytes = x.affine(127.5, 127.5)?.contiguous()?;
     let distances = vgg.lpips(&bytes)?;
     Ok(distances
         .into_iter()
         .map(|d| d / (PATH_STEP * PATH_STEP))
         .collect())
-}
-
-fn average_down(x: &Tensor, factor: usize) -> Result<Tensor> {
-    let (n, c, h, w) = x.dims4()?;
-    let x = x.reshape(&[n, c, h / factor, factor, w / factor, factor])?;
-    Ok(x.mean(5)?.mean(3)?)
 }
 
 /// Mean of the speeds without the lowest and the highest percent, and the standard error of it.
@@ -99,8 +79,8 @@ pub fn path_length(speeds: &[f64]) -> Result<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vgg::VggShape;
     use candle_core::Device;
+    use feature_networks::vgg::VggShape;
 
     /// A pattern, its negative, and both moved a little: `[4, channels, side, side]`.
     fn pairs(side: usize, channels: usize) -> Tensor {
@@ -119,10 +99,10 @@ mod tests {
         Tensor::from_vec(values, (4, channels, side, side), &Device::Cpu).unwrap()
     }
 
-    /// Numbers of PyTorch 2.15 on the same images with the same weights by formula.
+    /// Numbers of PyTorch 2.15 on the same images with the same seeded weights.
     #[test]
     fn speeds_are_those_of_pytorch() {
-        let vgg = Vgg16::by_formula(VggShape::SMALL, 0).unwrap();
+        let vgg = Vgg16::seeded(VggShape::SMALL, 0).unwrap();
         for (side, channels, crop, want) in [
             (64, 3, false, [164_974.5, 753_541.3]),
             (64, 3, true, [158_639.8, 682_344.8]),

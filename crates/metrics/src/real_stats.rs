@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Result;
 use crate::feature_stats::FeatureStats;
-use crate::features::Features;
+use feature_networks::Features;
 
 /// What is kept of the real side.
 #[derive(Clone, Debug)]

@@ -1,9 +1,12 @@
 //! The feature networks on a card beside the same on the processor, small. Without a card the tests say so and end.
 
 use candle_core::{DType, Device, Tensor};
-use metrics::inception::{Formula, HALF_TOLERANCE, Inception, InceptionOptions, Tap};
-use metrics::vgg::{Vgg16, VggShape};
-use metrics::{Family, FeatureKind, FeatureNetwork, Features, Place};
+use feature_networks::inception::{
+    HALF_TOLERANCE, Inception, InceptionOptions, SeededWeights, Tap,
+};
+use feature_networks::vgg::{Vgg16, VggShape};
+use feature_networks::{Features, Placement};
+use metrics::{Family, FeatureKind, FeatureNetwork};
 use ops::device::DeviceName;
 
 /// How far f32 of a card may be from the processor's, as a share of the largest feature.
@@ -44,7 +47,7 @@ fn compare(what: &str, got: &Features, want: &Features, tolerance: f32) {
 #[test]
 fn inception_in_f32_and_in_f16() {
     let Some(card) = card() else { return };
-    let formula = Formula {
+    let seeded = SeededWeights {
         seed: None,
         normalization: true,
     };
@@ -52,11 +55,11 @@ fn inception_in_f32_and_in_f16() {
         (Tap::F192, pictures(1, 90, 40)),
         (Tap::F2048, pictures(3, 48, 64)),
     ] {
-        let network = Inception::by_formula(formula, InceptionOptions { side: 75, tap }).unwrap();
+        let network = Inception::seeded(seeded, InceptionOptions { side: 75, tap }).unwrap();
         let want = network.extract(&images).unwrap();
         for (place, tolerance) in [
-            (Place::f32(&card), TOLERANCE),
-            (Place::f16(&card), HALF_TOLERANCE),
+            (Placement::f32(&card), TOLERANCE),
+            (Placement::f16(&card), HALF_TOLERANCE),
         ] {
             let what = format!("{tap:?} {:?}", place.dtype);
             let network = network.clone().on(&place).unwrap();
@@ -73,9 +76,9 @@ fn inception_in_f32_and_in_f16() {
 #[test]
 fn vgg16_dense_and_perceptual() {
     let Some(card) = card() else { return };
-    let cpu = Vgg16::by_formula(VggShape::SMALL, 0).unwrap();
-    let on_card = Vgg16::by_formula(VggShape::SMALL, 0)
-        .and_then(|vgg| vgg.on(&Place::f32(&card)))
+    let cpu = Vgg16::seeded(VggShape::SMALL, 0).unwrap();
+    let on_card = Vgg16::seeded(VggShape::SMALL, 0)
+        .and_then(|vgg| vgg.on(&Placement::f32(&card)))
         .unwrap();
     let images = pictures(3, 20, 24);
     let (got, want) = (on_card.features(&images), cpu.features(&images));
@@ -104,7 +107,7 @@ fn what_metrics_open_is_on_the_card() {
     ] {
         let metrics: Vec<_> = metrics.iter().map(|m| m.parse().unwrap()).collect();
         let open = || FeatureNetwork::for_metrics(kind, &metrics, None).unwrap();
-        let (cpu, on_card) = (open(), open().on(&Place::of(&card)).unwrap());
+        let (cpu, on_card) = (open(), open().on(&Placement::of(&card)).unwrap());
         for metric in &metrics {
             let features = |network: &FeatureNetwork| {
                 let extracted = network.extract(metric.family(), &images);

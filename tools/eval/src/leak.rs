@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use candle_core::{Device, Tensor};
 use dataset::{DatasetOptions, ImageDataset, Source};
-use evaluation::FakeImages;
+use fakes::FakeImages;
+use leak::{CategoryLeak, LeakMeter};
 use metrics::ImageSet;
-use metrics::leak::{CategoryLeak, LeakMeter};
 use rng::RandomState;
 use serde_json::json;
 

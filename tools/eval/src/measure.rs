@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use candle_core::Device;
+use feature_networks::Placement;
 use interop::download::Download;
 use metrics::{
     Covariance, EvaluateOptions, Evaluator, FakeSource, FeatureNetwork, ImageSet, Kind, Metric,
-    MetricResult, Neighbour, Place, Progress, Step,
+    MetricResult, Neighbour, Progress, Step,
 };
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ use crate::args::MeasureArgs;
 pub fn cache_folder() -> Option<PathBuf> {
     Download::from_env()
         .ok()
-        .map(|download| metrics::cache_folder(&download.cache))
+        .map(|download| feature_networks::cache_folder(&download.cache))
 }
 
 /// An evaluator by the arguments, with the networks that the metrics need on a device.
@@ -35,8 +36,8 @@ pub fn evaluator(
     };
     network.prepare(metrics)?;
     let place = match args.fp32 {
-        true => Place::f32(device),
-        false => Place::of(device),
+        true => Placement::f32(device),
+        false => Placement::of(device),
     };
     let network = network.on(&place)?;
     if !network.kind().is_comparable() {

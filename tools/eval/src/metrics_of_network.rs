@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use dataset::{DatasetOptions, ImageDataset};
-use evaluation::FakeImages;
+use fakes::FakeImages;
 use files::JsonLines;
 
 use crate::args::MetricsArgs;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use dataset::{DatasetOptions, ImageDataset};
-use evaluation::FakeImages;
+use fakes::FakeImages;
 use metrics::{FeatureKind, Metric};
 use serde_json::{Map, Value};
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use feature_networks::inception::{self, STATE_DICT_SHA256_START, STATE_DICT_URL};
+use feature_networks::{ConvertedWeights, vgg};
 use interop::download::{self, Download, Remote};
-use metrics::inception::{self, STATE_DICT_SHA256_START, STATE_DICT_URL};
-use metrics::{ConvertedWeights, vgg};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -15,8 +15,8 @@ use crate::measure::cache_folder;
 pub fn weights(args: &WeightsArgs) -> anyhow::Result<()> {
     let cache = cache_folder().context("no cache folder is known: set KAOGAN_CACHE")?;
     let converted = match args.download {
-        Some(network) => metrics::convert_weights(&[download(network)?], &cache)?,
-        None if !args.from.is_empty() => metrics::convert_weights(&args.from, &cache)?,
+        Some(network) => feature_networks::convert_weights(&[download(network)?], &cache)?,
+        None if !args.from.is_empty() => feature_networks::convert_weights(&args.from, &cache)?,
         None => {
             let there: Vec<ConvertedWeights> = [
                 ("inception-2015-12-05", inception::FILE_NAME),

@@ -299,9 +299,11 @@ pub struct ProjectArgs {
     #[arg(long, default_value = "w", value_name = "SPACE", value_parser = ["w", "w+"])]
     pub space: String,
 
-    /// Weights of torchvision's VGG16 (.pth or .safetensors): compare as eyes do, not only pixels and edges
+    /// Weights of VGG16 with LPIPS for the perceptual distance; default: those of `eval weights`, else pixels and edges
+    ///
+    /// NVIDIA's vgg16.pt has all; torchvision's vgg16-397923af.pth and the vgg.pth of LPIPS are given as two --perceptual.
     #[arg(long, value_name = "FILE")]
-    pub perceptual: Option<PathBuf>,
+    pub perceptual: Vec<PathBuf>,
 
     /// Label, for networks that were trained with labels
     #[arg(long, value_name = "INDEX")]

@@ -19,7 +19,6 @@ mod pyramid;
 mod seeds;
 mod style_mix;
 mod synthesis;
-mod vgg;
 
 use args::{Args, Command};
 

@@ -6,9 +6,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use decode::DecodeOptions;
+use feature_networks::vgg::{
+    FILE_NAME, LPIPS_URL, StageFeatures, TORCHSCRIPT_URL, Vgg16, average_down, without_alpha,
+};
+use feature_networks::{Placement, cache_folder};
 use image::{DynamicImage, imageops::FilterType};
 use networks::{MappingOptions, NormalSource, SynthesisOptions};
 use ops::{Dual, Value};
@@ -22,7 +27,6 @@ use crate::model::Model;
 use crate::npz;
 use crate::picture::{Facts, Picture};
 use crate::pyramid::Pyramid;
-use crate::vgg::{Features, Vgg};
 
 /// Latents that the mean and the spread of w come from.
 const W_SAMPLES: u32 = 10_000;
@@ -60,7 +64,7 @@ struct Done {
 
 pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
     files::protect_input(&args.target);
-    if let Some(weights) = &args.perceptual {
+    for weights in &args.perceptual {
         files::protect_input(weights);
     }
     let model = Model::open(&args.network)?;
@@ -81,7 +85,7 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
     target.save(&args.outdir.join("target.png"), &facts)?;
     let goal = Goal::new(
         &to_tensor(&target, &model.device)?,
-        args.perceptual.as_deref(),
+        perceptual_network(&args.perceptual, &model.device)?,
     )?;
 
     // Mean and spread of w.
@@ -115,7 +119,12 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
 
     let every = args.steps.div_ceil(FILM_FRAMES);
     let mut film = args.film.then(|| film(args, side, every)).transpose()?;
-    let mut adam = Adam::new(&w)?;
+    // Adam (arXiv:1412.6980) with its usual settings.
+    let adam = ParamsAdamW {
+        weight_decay: 0.0,
+        ..ParamsAdamW::default()
+    };
+    let mut adam = AdamW::new(vec![w.clone()], adam)?;
     let mut random = RandomState::new(args.seed);
     let bar = cli::Progress::new("projecting", Some(u64::from(args.steps)), "steps");
     let mut first = None;
@@ -140,11 +149,15 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
             model.file
         );
         first.get_or_insert(distance);
-        let slope = loss.backward()?;
-        let slope = slope.get(&images).context("the distance is constant")?;
-        let found = made.primal.backward_from(slope)?;
-        let gradient = found.get(&w).context("the image does not depend on w")?;
-        adam.step(&w, gradient, learning_rate(time))?;
+        let mut grads = loss.backward()?;
+        let of_images = grads.get(&images).context("the distance is constant")?;
+        let of_latents = made.primal.backward_from(of_images)?;
+        let of_w = of_latents
+            .get(&w)
+            .context("the image does not depend on w")?;
+        grads.insert(&w, of_w.detach());
+        adam.set_learning_rate(learning_rate(time));
+        adam.step(&grads)?;
         if let Some(film) = &mut film
             && step % every == 0
         {
@@ -200,20 +213,38 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What an image is compared with.
+/// VGG16 with LPIPS from files of the user, or from the cache of `eval weights`; none when neither is there.
+fn perceptual_network(files: &[PathBuf], device: &Device) -> anyhow::Result<Option<Vgg16>> {
+    let network = if files.is_empty() {
+        let download = interop::download::Download::from_env().ok();
+        let path = download.map(|download| cache_folder(&download.cache).join(FILE_NAME));
+        match path.filter(|path| path.is_file()) {
+            Some(path) => Vgg16::open(&path)?,
+            None => return Ok(None),
+        }
+    } else {
+        Vgg16::from_files(files).context("--perceptual")?
+    };
+    Ok(Some(network.on(&Placement::f32(device))?))
+}
+
+/// The image to approach.
 struct Goal {
     pyramid: Pyramid,
-    perceptual: Option<(Vgg, Features)>,
+    perceptual: Option<(Vgg16, StageFeatures)>,
 }
 
 impl Goal {
-    fn new(target: &Tensor, weights: Option<&Path>) -> anyhow::Result<Self> {
-        let perceptual = match weights {
-            Some(path) => {
-                let vgg = Vgg::load(path, target.device())?;
-                let features = vgg.features(target)?;
-                Some((vgg, features))
+    fn new(target: &Tensor, network: Option<Vgg16>) -> anyhow::Result<Self> {
+        let perceptual = match network {
+            Some(network) if network.has_lpips() => {
+                let features = network.stage_features(&network_input(target)?)?;
+                Some((network, features))
             }
+            Some(_) => bail!(
+                "--perceptual: the weights lack those of LPIPS: add --perceptual vgg.pth ({LPIPS_URL}), or take NVIDIA's \
+                 vgg16.pt, which has all ({TORCHSCRIPT_URL})"
+            ),
             None => None,
         };
         Ok(Self {
@@ -222,20 +253,28 @@ impl Goal {
         })
     }
 
-    fn distance(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+    /// A scalar.
+    fn distance(&self, images: &Tensor) -> anyhow::Result<Tensor> {
         let pixels = Pyramid::new(images)?.distance(&self.pyramid)?;
-        match &self.perceptual {
-            Some((vgg, features)) => vgg.features(images)?.distance(features)? + (pixels * PIXELS)?,
-            None => Ok(pixels),
-        }
+        let Some((network, goal)) = &self.perceptual else {
+            return Ok(pixels);
+        };
+        let features = network.stage_features(&network_input(images)?)?;
+        let lpips = network.distance(&features, goal)?.sum_all()?;
+        Ok((lpips + (pixels * PIXELS)?)?)
     }
 
     fn name(&self) -> &'static str {
         match self.perceptual {
-            Some(_) => "VGG16 features, and a little of pixels and edges",
+            Some(_) => "LPIPS by VGG16, and a little of pixels and edges",
             None => "pixels and edges over a pyramid of sizes, no perceptual network",
         }
     }
+}
+
+/// Images from -1 to 1 as VGG16 takes them.
+fn network_input(images: &Tensor) -> candle_core::Result<Tensor> {
+    average_down(&without_alpha(images)?, images.dim(3)?)?.affine(127.5, 127.5)
 }
 
 /// Rises over the first steps, falls as a cosine over the last.
@@ -243,36 +282,6 @@ fn learning_rate(time: f64) -> f64 {
     let down = ((1.0 - time) / RAMP_DOWN).min(1.0);
     let down = 0.5 - 0.5 * (down * std::f64::consts::PI).cos();
     LEARNING_RATE * down * (time / RAMP_UP).min(1.0)
-}
-
-/// Adam (arXiv:1412.6980) with its usual settings, for one tensor.
-struct Adam {
-    m: Tensor,
-    v: Tensor,
-    steps: i32,
-}
-
-impl Adam {
-    fn new(x: &Tensor) -> anyhow::Result<Self> {
-        Ok(Self {
-            m: x.zeros_like()?.detach(),
-            v: x.zeros_like()?.detach(),
-            steps: 0,
-        })
-    }
-
-    fn step(&mut self, x: &Var, gradient: &Tensor, lr: f64) -> anyhow::Result<()> {
-        const BETAS: [f64; 2] = [0.9, 0.999];
-        let gradient = gradient.detach();
-        self.steps += 1;
-        self.m = ((&self.m * BETAS[0])? + (&gradient * (1.0 - BETAS[0]))?)?;
-        self.v = ((&self.v * BETAS[1])? + (gradient.sqr()? * (1.0 - BETAS[1]))?)?;
-        let m = (&self.m / (1.0 - BETAS[0].powi(self.steps)))?;
-        let v = (&self.v / (1.0 - BETAS[1].powi(self.steps)))?;
-        let change = (m / (v.sqrt()? + 1e-8)?)?;
-        x.set(&(x.as_detached_tensor() - (change * lr)?)?)?;
-        Ok(())
-    }
 }
 
 /// Bytes of a target, as `prep` takes pictures.
@@ -348,6 +357,8 @@ fn beside(left: &Picture, right: &Picture) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use feature_networks::vgg::VggShape;
+
     use super::*;
 
     #[test]
@@ -361,14 +372,13 @@ mod tests {
 
     #[test]
     fn both_distances_are_named_and_zero_at_the_goal() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("vgg.safetensors");
-        crate::vgg::write_small(&path, 4);
         let target = to_tensor(&Picture::blank(16, 1), &Device::Cpu).unwrap();
         let other = (&target + 0.5).unwrap();
-        for weights in [None, Some(path.as_path())] {
-            let goal = Goal::new(&target, weights).unwrap();
-            assert_eq!(goal.name().contains("VGG16"), weights.is_some());
+        let vgg = || Vgg16::seeded(VggShape::SMALL, 0).unwrap();
+        for network in [None, Some(vgg())] {
+            let is_perceptual = network.is_some();
+            let goal = Goal::new(&target, network).unwrap();
+            assert_eq!(goal.name().contains("LPIPS"), is_perceptual);
             let at = |x: &Tensor| goal.distance(x).unwrap().to_scalar::<f32>().unwrap();
             assert_eq!(at(&target), 0.0);
             assert!(at(&other) > 0.01, "{}", at(&other));
@@ -376,20 +386,19 @@ mod tests {
     }
 
     #[test]
-    fn adam_finds_a_minimum() {
-        let x = Var::new(&[3f32, -2.0], &Device::Cpu).unwrap();
-        let mut adam = Adam::new(&x).unwrap();
-        for _ in 0..200 {
-            let grads = (x.as_tensor() - 1.0)
-                .unwrap()
-                .sqr()
-                .unwrap()
-                .backward()
-                .unwrap();
-            adam.step(&x, grads.get(&x).unwrap(), 0.05).unwrap();
-        }
-        let x: Vec<f32> = x.to_vec1().unwrap();
-        assert!(x.iter().all(|v| (v - 1.0).abs() < 0.02), "{x:?}");
+    fn files_that_are_no_vgg16_are_refused_by_name() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/network.safetensors"
+        );
+        let error = perceptual_network(&[path.into()], &Device::Cpu)
+            .err()
+            .unwrap();
+        let text = format!("{error:#}");
+        assert!(
+            text.contains("--perceptual") && text.contains("network.safetensors"),
+            "{text}"
+        );
     }
 
     #[test]

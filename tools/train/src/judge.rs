@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use dataset::ImageDataset;
-use evaluation::FakeImages;
+use fakes::FakeImages;
+use feature_networks::Placement;
 use files::JsonLines;
 use interop::download::Download;
 use metrics::collapse::{Alarm, CollapseMonitor, CollapseOptions, TickFacts};
 use metrics::{
     EvaluateOptions, Evaluator, FakeSource, FeatureKind, FeatureNetwork, ImageSet, Metric,
-    MetricResult, PathOptions, Place, SourceError, Step,
+    MetricResult, PathOptions, SourceError, Step,
 };
 use networks::Generator;
 use training::{Evaluation, MetricOutcome, TrainConfig};
@@ -110,7 +111,7 @@ impl Judge {
 
     /// The cheap look at the end of a tick.
     pub fn probe(&self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
-        match evaluation::probe_diversity(g_ema, Some(&self.dataset)) {
+        match fakes::probe_diversity(g_ema, Some(&self.dataset)) {
             Ok(diversity) => vec![(DIVERSITY, diversity)],
             Err(error) => {
                 tracing::debug!("diversity: {error}");
@@ -262,7 +263,7 @@ fn open_evaluator(
 ) -> Result<Evaluator> {
     let cache = Download::from_env()
         .ok()
-        .map(|download| metrics::cache_folder(&download.cache));
+        .map(|download| feature_networks::cache_folder(&download.cache));
     let weights = config.weights.as_deref();
     let mut network = match weights {
         Some(path) => FeatureNetwork::from_file(Path::new(path))?.with_cache(cache.as_deref()),
@@ -271,8 +272,8 @@ fn open_evaluator(
     network.prepare(metrics)?;
     let is_single = config.generator.num_fp16_res == 0;
     let place = match is_single {
-        true => Place::f32(device),
-        false => Place::of(device),
+        true => Placement::f32(device),
+        false => Placement::of(device),
     };
     let network = network.on(&place)?;
     let options = EvaluateOptions {

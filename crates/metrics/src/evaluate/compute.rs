@@ -8,12 +8,12 @@ use super::real_side::{Key, RealSide};
 use super::{EvaluateOptions, MetricResult};
 use crate::error::{Error, Result};
 use crate::feature_network::{Family, FeatureNetwork};
-use crate::features::Features;
 use crate::inception_score::inception_score;
 use crate::kid::{KidOptions, kid};
 use crate::name::{Kind, Metric};
 use crate::neighbours::{Memorization, Rounding, density_coverage, memorization, precision_recall};
 use crate::path_length::path_length;
+use feature_networks::Features;
 
 /// Too few images for a metric.
 pub(super) fn too_few(metric: &Metric, found: usize) -> Error {

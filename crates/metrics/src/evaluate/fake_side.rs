@@ -5,8 +5,8 @@ use candle_core::Tensor;
 use crate::error::Result;
 use crate::feature_network::{Family, FeatureNetwork};
 use crate::feature_stats::FeatureStats;
-use crate::features::Features;
 use crate::name::{Kind, Metric};
+use feature_networks::Features;
 
 /// Features up to a count.
 struct Kept {

@@ -8,7 +8,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use candle_core::Tensor;
@@ -172,7 +172,7 @@ impl Evaluator {
         let (mut paths, mut of_images): (Vec<Metric>, Vec<Metric>) =
             metrics.iter().partition(|m| m.is_path());
         if let (Some(metric), false) = (paths.first(), fakes.has_paths()) {
-            return Err(Error::NoWeights(format!(
+            return Err(Error::no_weights(format!(
                 "{metric}: a path length needs a generator, not images alone"
             )));
         }
@@ -254,7 +254,7 @@ impl Evaluator {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<f64>> {
         let (Kind::PathLength(path), Some(vgg)) = (metric.kind, self.network.vgg()) else {
-            return Err(Error::NoWeights(format!("{metric}: VGG16 is not open")));
+            return Err(Error::no_weights(format!("{metric}: VGG16 is not open")));
         };
         // A pair in the wide layers of VGG16 takes the room of eight images in Inception.
         let batch_size = self.options.batch_size.div_ceil(8);
@@ -273,9 +273,4 @@ impl Evaluator {
         }
         Ok(speeds)
     }
-}
-
-/// The folder of metric files in the user's cache folder.
-pub fn cache_folder(cache: &Path) -> PathBuf {
-    cache.join("metrics")
 }

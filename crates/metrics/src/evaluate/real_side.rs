@@ -7,11 +7,11 @@ use super::{Progress, Step};
 use crate::error::{Error, Result};
 use crate::feature_network::{Family, FeatureNetwork};
 use crate::feature_stats::{Covariance, FeatureStats};
-use crate::features::Features;
 use crate::fid::FidReference;
 use crate::image_batches::ImageSet;
 use crate::name::{Kind, Metric, Reals};
 use crate::real_stats::{Needs, RealStats, cache_file};
+use feature_networks::Features;
 
 /// Which reals, how many, in which features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -138,7 +138,7 @@ impl RealSide {
     /// The numbers are the same without the cache, so nothing stops.
     fn warn_of_cache(&mut self, path: &Path, error: &Error) {
         let reason = match error {
-            Error::Cache(error) => error.to_string(),
+            Error::Network(feature_networks::Error::Cache(error)) => error.to_string(),
             other => other.to_string(),
         };
         if !std::mem::replace(&mut self.was_told_of_cache, true) {

@@ -1,5 +1,9 @@
 use super::*;
-use crate::{FeatureKind, PathOptions, Place};
+use std::path::Path;
+
+use feature_networks::Placement;
+
+use crate::{FeatureKind, PathOptions};
 use candle_core::Device;
 use dataset::{DatasetOptions, DatasetWriter, Image, ImageDataset, WriterOptions, encode_png};
 
@@ -68,7 +72,7 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let zip = folder.path().join("reals.zip");
     write(&zip, 40);
-    let run_on = |place: &Place, mirror: bool, names: &[&str]| {
+    let run_on = |place: &Placement, mirror: bool, names: &[&str]| {
         let options = DatasetOptions {
             xflip: mirror,
             ..Default::default()
@@ -92,7 +96,7 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
             .unwrap();
         (results, n_reals)
     };
-    let run = |mirror: bool, names: &[&str]| run_on(&Place::default(), mirror, names);
+    let run = |mirror: bool, names: &[&str]| run_on(&Placement::default(), mirror, names);
     let names = [
         "fid24_full",
         "fid50_full",
@@ -118,7 +122,7 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
     assert_eq!(again[1].results, results[1].results);
     // Numbers of f16 have statistics of their own, and tell what they are.
     assert_eq!(again[1].flavour["precision"], "f32");
-    let half = Place::f16(&Device::Cpu);
+    let half = Placement::f16(&Device::Cpu);
     let (first, n_reals) = run_on(&half, false, &["fid50_full", "pr50_3_full"]);
     assert!(n_reals > 0);
     assert_eq!(first[0].flavour["precision"], "f16");

@@ -1,4 +1,4 @@
-//! Golden suite `inception`: the FID network with weights by formula, its features on stored and on formula images.
+//! Golden suite `inception`: the FID network with seeded weights, its features on stored and on formula images.
 //!
 //! The safetensors file holds `images64_u8` and for each size `r<size>.<tap>`, `.logits`, `.logits_unbiased` and
 //! `.softmax_unbiased`; images of other sizes follow the formula in the JSON file.
@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use metrics::Features;
-use metrics::inception::{Formula, Inception, InceptionOptions, Tap, softmax};
+use feature_networks::Features;
+use feature_networks::inception::{Inception, InceptionOptions, SeededWeights, Tap, softmax};
 
 use super::files::json_files;
 use super::tensors::{Tensors, relative_error};
@@ -27,7 +27,7 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
             continue;
         }
         let tensors = Tensors::beside(&path)?.context("no safetensors file beside it")?;
-        let formula = Formula {
+        let formula = SeededWeights {
             seed: None,
             normalization: true,
         };
@@ -38,7 +38,7 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
             (Tap::F2048, "2048"),
         ] {
             let options = InceptionOptions { tap, side: 299 };
-            let network = Inception::by_formula(formula, options)?;
+            let network = Inception::seeded(formula, options)?;
             for resolution in [64, 299, 512] {
                 let prefix = format!("r{resolution}");
                 let Some(want) = tensors.get(&format!("{prefix}.{name}")) else {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Tensor};
-use metrics::{Covariance, FeatureStats, Features, Rounding};
+use feature_networks::Features;
+use metrics::{Covariance, FeatureStats, Rounding};
 use serde_json::Value;
 
 use super::files::{json_files, numbers};
@@ -55,7 +56,7 @@ fn features(tensor: &Tensor) -> Result<Features> {
 
 fn scores(tensors: &Tensors, expected: &Value) -> Result<Cases> {
     let probs = features(tensors.need("is.probs")?)?;
-    let softmax = metrics::inception::softmax(&features(tensors.need("is.logits")?)?);
+    let softmax = feature_networks::inception::softmax(&features(tensors.need("is.logits")?)?);
     let mut cases = Vec::new();
     for (name, want) in expected.as_object().context("no scores")? {
         let splits = name.trim_start_matches("splits").parse()?;

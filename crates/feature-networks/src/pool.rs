@@ -21,6 +21,9 @@ pub(crate) enum Pool {
 /// Pools `[n, c, h, w]` of f32 or f16.
 pub(crate) fn pool(x: &Tensor, kind: Pool) -> Result<Tensor> {
     let x = x.contiguous()?;
+    if kind == Pool::MaxOfFour && x.track_op() {
+        return differentiable_max_of_four(&x);
+    }
     if !x.device().is_cpu() {
         return composed(&x, kind);
     }
@@ -28,6 +31,13 @@ pub(crate) fn pool(x: &Tensor, kind: Pool) -> Result<Tensor> {
         DType::F32 => planes(&x, kind),
         short => planes(&x.to_dtype(DType::F32)?, kind)?.to_dtype(short),
     }
+}
+
+/// As tensor ops with a gradient. (The gradient of candle's own `max_pool2d` is a fourth of the right one.)
+fn differentiable_max_of_four(x: &Tensor) -> Result<Tensor> {
+    let (n, c, h, w) = x.dims4()?;
+    let x = x.narrow(2, 0, h / 2 * 2)?.narrow(3, 0, w / 2 * 2)?;
+    x.reshape(&[n, c, h / 2, 2, w / 2, 2])?.max(5)?.max(3)
 }
 
 /// As tensor ops, which work on any device.

@@ -2,17 +2,14 @@
 
 use rng::RandomState;
 
-use super::{Category, Picture};
+use crate::category::Category;
+use crate::rgb::Rgb;
 
-/// A picture with one category applied.
-pub(crate) fn transform(
-    picture: &Picture,
-    category: Category,
-    random: &mut RandomState,
-) -> Picture {
+/// A image with one category applied.
+pub(crate) fn transform(image: &Rgb, category: Category, random: &mut RandomState) -> Rgb {
     let mut between = |a: f64, b: f64| a + (b - a) * random.random_sample();
     match category {
-        Category::Orientation => turn(picture, 1 + (between(0.0, 3.0) as usize).min(2)),
+        Category::Orientation => turn(image, 1 + (between(0.0, 3.0) as usize).min(2)),
         Category::Scale => {
             let exponent = between(0.4, 0.9);
             let factor = if between(0.0, 1.0) < 0.5 {
@@ -20,13 +17,13 @@ pub(crate) fn transform(
             } else {
                 (-exponent).exp2()
             };
-            zoom(picture, factor as f32)
+            zoom(image, factor as f32)
         }
         Category::Hue => {
             let angle = between(60.0, 300.0).to_radians();
-            colours(picture, |rgb| turn_hue(rgb, angle as f32))
+            colors(image, |rgb| turn_hue(rgb, angle as f32))
         }
-        Category::LumaInversion => colours(picture, |[r, g, b]| {
+        Category::LumaInversion => colors(image, |[r, g, b]| {
             // Reflected at middle gray along the gray axis; hue and saturation stay.
             let shift = 2.0 * ((r + g + b) / 3.0 - 0.5);
             [r - shift, g - shift, b - shift]
@@ -37,14 +34,14 @@ pub(crate) fn transform(
             } else {
                 between(2.0, 4.0)
             };
-            colours(picture, |[r, g, b]| {
+            colors(image, |[r, g, b]| {
                 let mean = (r + g + b) / 3.0;
                 [r, g, b].map(|v| mean + (v - mean) * factor as f32)
             })
         }
         Category::Noise => {
             let sigma = between(0.03, 0.1);
-            let mut out = picture.clone();
+            let mut out = image.clone();
             for v in &mut out.values {
                 *v += (random.standard_normal() * sigma) as f32;
             }
@@ -52,8 +49,8 @@ pub(crate) fn transform(
         }
         Category::Cutout => {
             let (cx, cy) = (between(0.0, 1.0), between(0.0, 1.0));
-            let (h, w) = (picture.height, picture.width);
-            let mut out = picture.clone();
+            let (h, w) = (image.height, image.width);
+            let mut out = image.clone();
             for (i, v) in out.values.iter_mut().enumerate() {
                 let (y, x) = (i / w % h, i % w);
                 let inside = |at: usize, size: usize, centre: f64| {
@@ -71,8 +68,8 @@ pub(crate) fn transform(
             } else {
                 between(1.0, 2.5)
             };
-            let smooth = blur(picture);
-            let mut out = picture.clone();
+            let smooth = blur(image);
+            let mut out = image.clone();
             for (v, s) in out.values.iter_mut().zip(&smooth.values) {
                 *v += (*v - s) * amount as f32;
             }
@@ -81,10 +78,10 @@ pub(crate) fn transform(
     }
 }
 
-/// By 90 degrees, `times` times. A picture that is not square is squeezed.
-fn turn(picture: &Picture, times: usize) -> Picture {
-    let (h, w) = (picture.height, picture.width);
-    sample(picture, |y, x| {
+/// By 90 degrees, `times` times. A image that is not square is squeezed.
+fn turn(image: &Rgb, times: usize) -> Rgb {
+    let (h, w) = (image.height, image.width);
+    sample(image, |y, x| {
         let (v, u) = (y as f32 / (h - 1) as f32, x as f32 / (w - 1) as f32);
         let (v, u) = match times {
             1 => (u, 1.0 - v),
@@ -95,32 +92,32 @@ fn turn(picture: &Picture, times: usize) -> Picture {
     })
 }
 
-fn zoom(picture: &Picture, factor: f32) -> Picture {
+fn zoom(image: &Rgb, factor: f32) -> Rgb {
     let (cy, cx) = (
-        (picture.height - 1) as f32 / 2.0,
-        (picture.width - 1) as f32 / 2.0,
+        (image.height - 1) as f32 / 2.0,
+        (image.width - 1) as f32 / 2.0,
     );
-    sample(picture, |y, x| {
+    sample(image, |y, x| {
         ((y as f32 - cy) / factor + cy, (x as f32 - cx) / factor + cx)
     })
 }
 
 /// Bilinear, reflected at the borders.
-fn sample(picture: &Picture, from: impl Fn(usize, usize) -> (f32, f32)) -> Picture {
-    let (h, w) = (picture.height, picture.width);
+fn sample(image: &Rgb, from: impl Fn(usize, usize) -> (f32, f32)) -> Rgb {
+    let (h, w) = (image.height, image.width);
     let reflect = |i: i64, n: usize| -> usize {
         let period = 2 * (n as i64 - 1).max(1);
         let i = i.rem_euclid(period);
         i.min(period - i) as usize
     };
-    let mut out = picture.clone();
+    let mut out = image.clone();
     for y in 0..h {
         for x in 0..w {
             let (sy, sx) = from(y, x);
             let (fy, fx) = (sy - sy.floor(), sx - sx.floor());
             let (y0, x0) = (sy.floor() as i64, sx.floor() as i64);
             for c in 0..3 {
-                let plane = picture.plane(c);
+                let plane = image.plane(c);
                 let at = |dy: i64, dx: i64| plane[reflect(y0 + dy, h) * w + reflect(x0 + dx, w)];
                 let top = at(0, 0) * (1.0 - fx) + at(0, 1) * fx;
                 let bottom = at(1, 0) * (1.0 - fx) + at(1, 1) * fx;
@@ -131,11 +128,11 @@ fn sample(picture: &Picture, from: impl Fn(usize, usize) -> (f32, f32)) -> Pictu
     out
 }
 
-fn colours(picture: &Picture, change: impl Fn([f32; 3]) -> [f32; 3]) -> Picture {
-    let n = picture.height * picture.width;
-    let mut out = picture.clone();
+fn colors(image: &Rgb, change: impl Fn([f32; 3]) -> [f32; 3]) -> Rgb {
+    let n = image.height * image.width;
+    let mut out = image.clone();
     for i in 0..n {
-        let rgb = change([0, 1, 2].map(|c| picture.values[c * n + i]));
+        let rgb = change([0, 1, 2].map(|c| image.values[c * n + i]));
         for (c, v) in rgb.into_iter().enumerate() {
             out.values[c * n + i] = v;
         }
@@ -152,11 +149,11 @@ fn turn_hue(rgb: [f32; 3], angle: f32) -> [f32; 3] {
 }
 
 /// 3 x 3 binomial.
-pub(crate) fn blur(picture: &Picture) -> Picture {
-    let (h, w) = (picture.height, picture.width);
-    let mut out = picture.clone();
+pub(crate) fn blur(image: &Rgb) -> Rgb {
+    let (h, w) = (image.height, image.width);
+    let mut out = image.clone();
     for c in 0..3 {
-        let plane = picture.plane(c);
+        let plane = image.plane(c);
         let row = |y: usize, x: usize| {
             let (left, right) = (x.saturating_sub(1), (x + 1).min(w - 1));
             (plane[y * w + left] + 2.0 * plane[y * w + x] + plane[y * w + right]) / 4.0
@@ -172,9 +169,9 @@ pub(crate) fn blur(picture: &Picture) -> Picture {
     out
 }
 
-fn clamped(mut picture: Picture) -> Picture {
-    for v in &mut picture.values {
+fn clamped(mut image: Rgb) -> Rgb {
+    for v in &mut image.values {
         *v = v.clamp(0.0, 1.0);
     }
-    picture
+    image
 }

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Result;
 use crate::features::Features;
 use crate::network_input::check_images;
-use crate::place::Place;
+use crate::placement::Placement;
 use crate::weight_files;
 
 /// Side that images are resized to: a face that fills it is of the size that the detector knows best.
@@ -24,22 +24,22 @@ const SIDE: usize = 128;
 /// The layers whose means over the image are the features: 48, 96 and 128 channels at strides 8, 16, 32.
 const TAPS: [&str; 3] = ["block8", "block16", "block32"];
 
-/// `face-detector-` and the beginning of the SHA-256 of its weights: numbers of other weights are no comparison.
-pub(crate) fn versioned_name() -> &'static str {
-    static NAME: LazyLock<String> = LazyLock::new(|| {
-        let digest = Sha256::digest(EmbeddedDetector::weights());
-        format!("face-detector-{}", weight_files::short(&digest))
-    });
-    &NAME
-}
-
 /// The detector up to its last block, with the weights of this build.
-pub(crate) struct FaceNetwork {
+pub struct FaceNetwork {
     weights: HashMap<String, Tensor>,
-    place: Place,
+    placement: Placement,
 }
 
 impl FaceNetwork {
+    /// `face-detector-` and the first digits of the SHA-256 of its weights: numbers of other weights cannot be compared.
+    pub fn versioned_name() -> &'static str {
+        static NAME: LazyLock<String> = LazyLock::new(|| {
+            let digest = Sha256::digest(EmbeddedDetector::weights());
+            format!("face-detector-{}", weight_files::short(&digest))
+        });
+        &NAME
+    }
+
     /// The network of this build.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl FaceNetwork {
             .collect::<Result<_>>()?;
         Ok(Self {
             weights,
-            place: Place::default(),
+            placement: Placement::default(),
         })
     }
 
@@ -60,11 +60,11 @@ impl FaceNetwork {
     ///
     /// # Errors
     /// When the device has no room for it.
-    pub fn on(mut self, place: &Place) -> Result<Self> {
+    pub fn on(mut self, placement: &Placement) -> Result<Self> {
         for weight in self.weights.values_mut() {
-            *weight = place.bring(weight)?;
+            *weight = placement.bring(weight)?;
         }
-        self.place = place.clone();
+        self.placement = placement.clone();
         Ok(self)
     }
 
@@ -77,7 +77,7 @@ impl FaceNetwork {
     /// # Errors
     /// `Images` when they are of another form.
     pub fn features(&self, images: &Tensor) -> Result<Features> {
-        let mut results = HashMap::from([(INPUT, self.place.bring(&input(images)?)?)]);
+        let mut results = HashMap::from([(INPUT, self.placement.bring(&input(images)?)?)]);
         for layer in LAYERS {
             let result = match layer.operation {
                 Operation::Convolution {
@@ -157,7 +157,6 @@ fn input(images: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feature_stats::{Covariance, FeatureStats};
 
     /// Pictures of one drawn-looking kind: a disc with two dots on a flat ground, by formula.
     fn pictures(n: usize, radius: f32, noise: f32) -> Tensor {
@@ -186,19 +185,22 @@ mod tests {
         Tensor::from_vec(pixels, (n, 3, side, side), &Device::Cpu).unwrap()
     }
 
+    /// The squared distance of the mean features.
     fn distance(a: &Tensor, b: &Tensor) -> f64 {
         let network = FaceNetwork::new().unwrap();
-        let gaussian = |images: &Tensor| {
+        let mean = |images: &Tensor| -> Vec<f64> {
             let features = network.features(images).unwrap();
-            assert_eq!(
-                (features.len(), features.dim()),
-                (images.dim(0).unwrap(), 272)
-            );
-            let mut stats = FeatureStats::new(features.dim());
-            stats.append(&features).unwrap();
-            stats.gaussian(Covariance::Population).unwrap()
+            let n = images.dim(0).unwrap();
+            assert_eq!((features.len(), features.dim()), (n, 272));
+            let sum = |i: usize| {
+                (0..n)
+                    .map(|row| f64::from(features.row(row)[i]))
+                    .sum::<f64>()
+            };
+            (0..272).map(|i| sum(i) / n as f64).collect()
         };
-        crate::fid(&gaussian(a), &gaussian(b)).unwrap()
+        let pairs = mean(a).into_iter().zip(mean(b));
+        pairs.map(|(a, b)| (a - b).powi(2)).sum()
     }
 
     #[test]

@@ -6,21 +6,21 @@ use crate::error::Result;
 
 /// A device, and the type of the numbers between the layers of a network. What comes out is f32 in any case.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Placement {
     /// Where weights lie and layers compute.
     pub device: Device,
     /// `F32`, or `F16` for half the memory and the fast units of a card.
     pub dtype: DType,
 }
 
-impl Default for Place {
+impl Default for Placement {
     /// The processor, f32.
     fn default() -> Self {
         Self::f32(&Device::Cpu)
     }
 }
 
-impl Place {
+impl Placement {
     /// A device with f32.
     pub fn f32(device: &Device) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Place {
     }
 
     /// The same device with f32.
-    pub(crate) fn in_f32(&self) -> Self {
+    pub fn in_f32(&self) -> Self {
         Self::f32(&self.device)
     }
 

@@ -6,11 +6,11 @@ use std::path::Path;
 use candle_core::{DType, Tensor};
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
 
-use super::weights::{self, Formula, Tensors};
+use super::weights::{self, SeededWeights, Tensors};
 use crate::error::Result;
 use crate::features::Features;
 use crate::network_input::network_input;
-use crate::place::Place;
+use crate::placement::Placement;
 use crate::pool::{Pool, pool};
 use crate::weight_files;
 
@@ -92,7 +92,7 @@ pub struct Inception {
     /// Of the weights of a file.
     checksum: Option<String>,
     options: InceptionOptions,
-    place: Place,
+    placement: Placement,
 }
 
 impl Inception {
@@ -107,17 +107,17 @@ impl Inception {
         Ok(network)
     }
 
-    /// The beginning of the checksum of the weights; none for weights by a formula.
-    pub(crate) fn checksum(&self) -> Option<&str> {
+    /// The beginning of the checksum of the weights; none for random weights.
+    pub fn checksum(&self) -> Option<&str> {
         self.checksum.as_deref()
     }
 
-    /// A network with weights by a formula: for tests, and for features that need no file.
+    /// A network with deterministic random weights: for tests, and for features that need no file.
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn by_formula(formula: Formula, options: InceptionOptions) -> Result<Self> {
-        Self::new(&formula.tensors()?, options)
+    pub fn seeded(weights: SeededWeights, options: InceptionOptions) -> Result<Self> {
+        Self::new(&weights.tensors()?, options)
     }
 
     pub(super) fn new(tensors: &Tensors, options: InceptionOptions) -> Result<Self> {
@@ -141,7 +141,7 @@ impl Inception {
             classifier_bias: tensors["fc.bias"].to_vec1()?,
             checksum: None,
             options,
-            place: Place::default(),
+            placement: Placement::default(),
         })
     }
 
@@ -150,23 +150,23 @@ impl Inception {
     ///
     /// # Errors
     /// When the device has no room for it.
-    pub fn on(mut self, place: &Place) -> Result<Self> {
+    pub fn on(mut self, placement: &Placement) -> Result<Self> {
         for (name, conv) in &mut self.convs {
-            let place = match name.starts_with(ALWAYS_F32) {
-                true => &place.in_f32(),
-                false => place,
+            let placement = match name.starts_with(ALWAYS_F32) {
+                true => &placement.in_f32(),
+                false => placement,
             };
-            conv.weight = place.bring(&conv.weight)?;
-            conv.bias = place.bring(&conv.bias)?;
+            conv.weight = placement.bring(&conv.weight)?;
+            conv.bias = placement.bring(&conv.bias)?;
         }
-        self.classifier = place.in_f32().bring(&self.classifier)?;
-        self.place = place.clone();
+        self.classifier = placement.in_f32().bring(&self.classifier)?;
+        self.placement = placement.clone();
         Ok(self)
     }
 
     /// Where it computes, and in which numbers.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// Settings.
@@ -220,8 +220,8 @@ impl Inception {
 
     /// Images as the network takes them, `[n, 3, side, side]`.
     fn input(&self, images: &Tensor) -> Result<Tensor> {
-        let x = network_input(images, self.options.side, &self.place.device)?;
-        let x = x.to_dtype(self.place.dtype)?;
+        let x = network_input(images, self.options.side, &self.placement.device)?;
+        let x = x.to_dtype(self.placement.dtype)?;
         Ok(if x.dim(1)? == 1 {
             x.repeat((1, 3, 1, 1))?
         } else {
@@ -443,7 +443,7 @@ mod tests {
 
     use super::*;
 
-    /// Features of the reference with weights by formula, on two stored images of 64 px.
+    /// Features of the reference with seeded weights, on two stored images of 64 px.
     #[test]
     fn features_are_those_of_the_reference() {
         let path = concat!(
@@ -451,11 +451,11 @@ mod tests {
             "/../../tests/golden/inception/inception_fid.safetensors"
         );
         let golden = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
-        let formula = Formula {
+        let seeded = SeededWeights {
             seed: None,
             normalization: true,
         };
-        let network = Inception::by_formula(formula, InceptionOptions::default()).unwrap();
+        let network = Inception::seeded(seeded, InceptionOptions::default()).unwrap();
         let output = network.extract(&golden["images64_u8"]).unwrap();
         let want: Vec<f32> = golden["r64.2048"].flatten_all().unwrap().to_vec1().unwrap();
         let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));

@@ -11,6 +11,11 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::{inception, vgg};
 
+/// The folder below the cache of all tools in which weights and statistics of real images are kept.
+pub fn cache_folder(cache: &Path) -> PathBuf {
+    cache.join("metrics")
+}
+
 /// Tensors of a file by name.
 pub(crate) type NamedTensors = HashMap<String, interop::Tensor>;
 

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 
 use super::network::VggShape;
 use crate::error::{Error, Result};
-use crate::formula::uniform;
+use crate::seeded_weights::uniform;
 use crate::weight_files::{self, ConvertedWeights, NamedTensors};
 
 /// Our name of the converted weights in the cache.
@@ -35,8 +35,8 @@ pub enum VggSource {
     Nvidia,
     /// torchvision's: the same LPIPS to 1e-5, precision and recall differ (67.7 in place of 62.9 % for FFHQ).
     Torchvision,
-    /// By seed.
-    Formula,
+    /// Deterministic random weights.
+    Seed,
 }
 
 impl VggSource {
@@ -45,7 +45,7 @@ impl VggSource {
         match self {
             Self::Nvidia => "nvidia",
             Self::Torchvision => "torchvision",
-            Self::Formula => "seed",
+            Self::Seed => "seed",
         }
     }
 }
@@ -104,21 +104,19 @@ pub(crate) fn is_part(file: &NamedTensors) -> bool {
     .any(|name| file.contains_key(*name))
 }
 
-/// Picks tensors from files and from an earlier file of ours, and writes one.
+/// Picks tensors from files; those of an earlier file of ours stay where these say nothing.
 ///
 /// # Errors
 /// `Weights` when a tensor has another shape, or the convolutions are nowhere.
-pub(crate) fn convert(
+pub(crate) fn gather(
     parts: &[(PathBuf, NamedTensors)],
-    target: &Path,
+    earlier: Option<(Tensors, VggSource)>,
     shape: &VggShape,
-) -> Result<ConvertedWeights> {
-    let mut tensors = Tensors::new();
-    let mut source = None;
-    if target.is_file() {
-        let (old, old_source) = read(target)?;
-        (tensors, source) = (old, Some(old_source));
-    }
+) -> Result<(Tensors, VggSource)> {
+    let (mut tensors, mut source) = match earlier {
+        Some((tensors, source)) => (tensors, Some(source)),
+        None => (Tensors::new(), None),
+    };
     for (path, file) in parts {
         if file.contains_key("layers.conv1.weight") {
             source = Some(VggSource::Nvidia);
@@ -144,28 +142,46 @@ pub(crate) fn convert(
             tensors.insert(name, values);
         }
     }
-    let has = |prefix: &str| {
-        slots(shape)
-            .iter()
-            .filter(|(name, ..)| name.starts_with(prefix))
-            .all(|(name, ..)| tensors.contains_key(name))
-    };
-    let (Some(source), true) = (source, has("layers.conv")) else {
-        let (path, _) = &parts[0];
-        return Err(Error::Weights {
-            path: path.clone(),
-            reason: format!(
-                "the convolutions of VGG16 are missing: give them in the same call (--from {} --from vgg16.pth, \
-                 {TORCHVISION_URL})",
-                path.display()
-            ),
-        });
-    };
+    match source {
+        Some(source) if has(&tensors, "layers.conv", shape) => Ok((tensors, source)),
+        _ => {
+            let (path, _) = &parts[0];
+            Err(Error::Weights {
+                path: path.clone(),
+                reason: format!(
+                    "the convolutions of VGG16 are missing: give them in the same call, beside {} (vgg16.pth, \
+                     {TORCHVISION_URL})",
+                    path.display()
+                ),
+            })
+        }
+    }
+}
+
+/// Whether all tensors whose names begin with a prefix are there.
+fn has(tensors: &Tensors, prefix: &str, shape: &VggShape) -> bool {
+    slots(shape)
+        .iter()
+        .filter(|(name, ..)| name.starts_with(prefix))
+        .all(|(name, ..)| tensors.contains_key(name))
+}
+
+/// Picks tensors from files and from an earlier file of ours, and writes one.
+///
+/// # Errors
+/// As [`gather`]; `Cache` when the file cannot be written.
+pub(crate) fn convert(
+    parts: &[(PathBuf, NamedTensors)],
+    target: &Path,
+    shape: &VggShape,
+) -> Result<ConvertedWeights> {
+    let earlier = target.is_file().then(|| read(target)).transpose()?;
+    let (tensors, source) = gather(parts, earlier, shape)?;
     let mut missing = Vec::new();
-    if !has("layers.fc") {
+    if !has(&tensors, "layers.fc", shape) {
         missing.push("the dense layers, which precision and recall need".to_owned());
     }
-    if !has("lpips") {
+    if !has(&tensors, "lpips", shape) {
         missing.push(format!(
             "the linear weights of LPIPS, which path lengths need: {LPIPS_URL}"
         ));
@@ -211,8 +227,8 @@ pub(crate) fn read(path: &Path) -> Result<(Tensors, VggSource)> {
     Ok((tensors, source))
 }
 
-/// Weights by the formula: uniform with the deviation of He for weights, up to 0.1 for biases, 0 to 1 for LPIPS.
-pub(crate) fn by_formula(shape: &VggShape, seed: u32) -> Result<Tensors> {
+/// Deterministic random weights: uniform with the deviation of He for weights, up to 0.1 for biases, 0 to 1 for LPIPS.
+pub(crate) fn seeded(shape: &VggShape, seed: u32) -> Result<Tensors> {
     let mut tensors = Tensors::new();
     for (name, _, dims) in slots(shape) {
         let fan_in: usize = dims.iter().skip(1).product();
@@ -239,7 +255,7 @@ mod tests {
 
     /// The file of somebody else with the weights of a seed; `other` picks among the names of others.
     fn file(seed: u32, other: impl Fn(&str, &[String]) -> Option<String>) -> NamedTensors {
-        let tensors = by_formula(&SHAPE, seed).unwrap();
+        let tensors = seeded(&SHAPE, seed).unwrap();
         slots(&SHAPE)
             .into_iter()
             .filter_map(|(name, others, mut dims)| {
@@ -263,7 +279,7 @@ mod tests {
     fn files_of_nvidia_and_of_torchvision_with_lpips_give_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let want = by_formula(&SHAPE, 3).unwrap();
+        let want = seeded(&SHAPE, 3).unwrap();
         let nvidia = file(3, |name, _| Some(name.to_owned()));
         let done = convert(&[(path("vgg16.pt"), nvidia)], &path("a"), &SHAPE).unwrap();
         assert!(done.missing.is_empty());

@@ -72,6 +72,23 @@ fn on_processor(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
         .collect())
 }
 
+/// Channels of each pixel scaled to length 1; differentiable.
+pub(super) fn unit_length(x: &Tensor) -> Result<Tensor> {
+    // Under the root: the slope of the root at 0 is infinite.
+    let squares = (x.sqr()?.sum_keepdim(1)? + EPSILON * EPSILON)?;
+    Ok(x.broadcast_div(&(squares.sqrt()? + EPSILON)?)?)
+}
+
+/// The distance at the end of one stage as a differentiable tensor of `[n]`.
+///
+/// # Shapes
+/// - `a`, `b`: of [`unit_length`], `[n, channels, height, width]`; `linear`: `[channels]`
+pub(super) fn distance(a: &Tensor, b: &Tensor, linear: &[f32]) -> Result<Tensor> {
+    let squares = (a - b)?.sqr()?.flatten_from(2)?.mean(2)?;
+    let linear = Tensor::new(linear, a.device())?.to_dtype(a.dtype())?;
+    Ok(squares.broadcast_mul(&linear)?.sum(1)?)
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::Device;

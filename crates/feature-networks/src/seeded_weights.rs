@@ -1,4 +1,4 @@
-//! Numbers by a written formula: the same on every machine, with no file.
+//! Deterministic random numbers for weights: the same on every machine, without a file.
 
 /// Uniform numbers in `[-1, 1)` that belong to a name.
 ///

@@ -1,25 +1,25 @@
-//! Numbers that tell augmented images from plain ones: layout, colours, fine structure.
+//! Numbers that tell augmented images from plain ones: layout, colors, fine structure.
 
-use super::Picture;
+use crate::rgb::Rgb;
 
 /// Side of the layout thumbnails.
 const CELLS: usize = 8;
 
-/// All descriptors of a picture.
-pub(crate) fn describe(picture: &Picture) -> Vec<f64> {
-    let luma = picture.luma();
+/// All descriptors of a image.
+pub(crate) fn describe(image: &Rgb) -> Vec<f64> {
+    let luma = image.luma();
     let mut row = Vec::new();
-    layout(picture, &luma, &mut row);
-    colour(picture, &mut row);
-    brightness(picture, &luma, &mut row);
-    fine_structure(picture, &luma, &mut row);
+    layout(image, &luma, &mut row);
+    color(image, &mut row);
+    brightness(image, &luma, &mut row);
+    fine_structure(image, &luma, &mut row);
     row
 }
 
-/// Where is what: luma and the two colour differences in 8 x 8 cells without their mean, and how busy each cell is.
-fn layout(picture: &Picture, luma: &[f32], row: &mut Vec<f64>) {
-    let (h, w) = (picture.height, picture.width);
-    let (r, b) = (picture.plane(0), picture.plane(2));
+/// Where is what: luma and the two color differences in 8 x 8 cells without their mean, and how busy each cell is.
+fn layout(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
+    let (h, w) = (image.height, image.width);
+    let (r, b) = (image.plane(0), image.plane(2));
     let planes = [
         luma.to_vec(),
         r.iter().zip(luma).map(|(r, l)| r - l).collect(),
@@ -59,14 +59,14 @@ fn cells(plane: &[f32], h: usize, w: usize) -> Vec<f64> {
     out
 }
 
-/// Hues weighted by saturation, in the middle and around it; how saturated the picture is.
-fn colour(picture: &Picture, row: &mut Vec<f64>) {
+/// Hues weighted by saturation, in the middle and around it; how saturated the image is.
+fn color(image: &Rgb, row: &mut Vec<f64>) {
     const BINS: usize = 12;
-    let (h, w) = (picture.height, picture.width);
+    let (h, w) = (image.height, image.width);
     let mut hues = [[0.0f64; BINS]; 2];
     let mut saturations = Vec::with_capacity(h * w);
     for i in 0..h * w {
-        let rgb = [0, 1, 2].map(|c| picture.plane(c)[i]);
+        let rgb = [0, 1, 2].map(|c| image.plane(c)[i]);
         let (high, low) = (
             rgb[0].max(rgb[1]).max(rgb[2]),
             rgb[0].min(rgb[1]).min(rgb[2]),
@@ -100,16 +100,16 @@ fn colour(picture: &Picture, row: &mut Vec<f64>) {
 }
 
 /// Histogram of luma, and on which side of their surroundings thin structures lie (outlines are dark).
-fn brightness(picture: &Picture, luma: &[f32], row: &mut Vec<f64>) {
+fn brightness(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
     const BINS: usize = 8;
     let mut counts = [0.0f64; BINS];
     for v in luma {
         counts[((v * BINS as f32) as usize).min(BINS - 1)] += 1.0 / luma.len() as f64;
     }
     row.extend(counts.map(f64::sqrt));
-    let w = picture.width;
+    let w = image.width;
     let (mut squares, mut cubes) = (0.0f64, 0.0f64);
-    for y in 1..picture.height - 1 {
+    for y in 1..image.height - 1 {
         for x in 1..w - 1 {
             let i = y * w + x;
             let around = (luma[i - 1] + luma[i + 1] + luma[i - w] + luma[i + w]) / 4.0;
@@ -123,12 +123,12 @@ fn brightness(picture: &Picture, luma: &[f32], row: &mut Vec<f64>) {
 }
 
 /// Noise, gray squares, and the strength of details at four sizes.
-fn fine_structure(picture: &Picture, luma: &[f32], row: &mut Vec<f64>) {
-    let (h, w) = (picture.height, picture.width);
+fn fine_structure(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
+    let (h, w) = (image.height, image.width);
     // Second differences across both axes vanish on edges along either; what is left on most pixels is noise.
     let mut crosses = Vec::with_capacity(3 * h * w);
     for c in 0..3 {
-        let plane = picture.plane(c);
+        let plane = image.plane(c);
         for y in 0..h - 1 {
             for x in 0..w - 1 {
                 let i = y * w + x;
@@ -142,7 +142,7 @@ fn fine_structure(picture: &Picture, luma: &[f32], row: &mut Vec<f64>) {
         row.push(f64::from(crosses[at] + 0.002).ln());
     }
     // Noise differs between channels, blur and sharpening do not: the part of it that luma does not have.
-    let green = picture.plane(1);
+    let green = image.plane(1);
     let mut odd = 0.0f64;
     for y in 0..h {
         for x in 1..w {
@@ -157,7 +157,7 @@ fn fine_structure(picture: &Picture, luma: &[f32], row: &mut Vec<f64>) {
         .filter(|i| {
             [0, 1, 2]
                 .iter()
-                .all(|c| (picture.plane(*c)[*i] - 0.5).abs() < 0.012)
+                .all(|c| (image.plane(*c)[*i] - 0.5).abs() < 0.012)
         })
         .count();
     row.push((gray as f64 / n as f64).sqrt());

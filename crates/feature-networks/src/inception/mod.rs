@@ -8,6 +8,6 @@ mod weights;
 pub use half::HALF_TOLERANCE;
 pub use network::{Inception, InceptionOptions, InceptionOutput, Tap, softmax};
 pub use weights::{
-    CLASSES, FILE_NAME, Formula, STATE_DICT_SHA256_START, STATE_DICT_URL, tensor_names,
+    CLASSES, FILE_NAME, STATE_DICT_SHA256_START, STATE_DICT_URL, SeededWeights, tensor_names,
 };
 pub(crate) use weights::{is_inception, pick, write};

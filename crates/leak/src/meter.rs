@@ -1,95 +1,16 @@
-//! Has an augmentation leaked into the generator?
-//!
-//! A leak means that some fakes look as only augmented reals do. So reals are augmented, one category at a time, and a
-//! linear discriminant (shared covariance, one class for each category and one for plain reals) learns what each
-//! category looks like; then it is asked about the fakes. Held-out reals say how often it is wrong.
+//! The discriminant: learns from augmented reals, counts among fakes.
 
-mod descriptors;
-mod transforms;
-
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use faer::linalg::solvers::Solve;
-use faer::{Mat, Side};
+use faer::{Mat, MatRef, Side};
 use rayon::prelude::*;
 use rng::RandomState;
 
-use self::descriptors::describe;
-use self::transforms::transform;
+use crate::category::Category;
+use crate::descriptors::describe;
 use crate::error::{Error, Result};
-
-/// Kinds of augmentation that can leak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Category {
-    /// Turned by 90, 180 or 270 degrees.
-    Orientation,
-    /// Zoomed in or out.
-    Scale,
-    /// Hues turned.
-    Hue,
-    /// Light and dark exchanged.
-    LumaInversion,
-    /// Colours stronger or weaker.
-    Saturation,
-    /// Noise on each pixel.
-    Noise,
-    /// A gray square.
-    Cutout,
-    /// Blurred or sharpened.
-    Filtering,
-}
-
-impl Category {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Orientation,
-        Self::Scale,
-        Self::Hue,
-        Self::LumaInversion,
-        Self::Saturation,
-        Self::Noise,
-        Self::Cutout,
-        Self::Filtering,
-    ];
-
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Orientation => "orientation",
-            Self::Scale => "scale",
-            Self::Hue => "hue",
-            Self::LumaInversion => "luma inversion",
-            Self::Saturation => "saturation",
-            Self::Noise => "noise",
-            Self::Cutout => "cutout",
-            Self::Filtering => "filtering",
-        }
-    }
-}
-
-/// A picture: three planes of numbers in 0..1.
-#[derive(Clone, Debug)]
-pub(crate) struct Picture {
-    pub height: usize,
-    pub width: usize,
-    /// `[3, height, width]`
-    pub values: Vec<f32>,
-}
-
-impl Picture {
-    fn plane(&self, c: usize) -> &[f32] {
-        let n = self.height * self.width;
-        &self.values[c * n..(c + 1) * n]
-    }
-
-    /// Rec. 709 without gamma: enough to tell light from dark.
-    fn luma(&self) -> Vec<f32> {
-        let (r, g, b) = (self.plane(0), self.plane(1), self.plane(2));
-        (0..r.len())
-            .map(|i| 0.2126 * r[i] + 0.7152 * g[i] + 0.0722 * b[i])
-            .collect()
-    }
-}
+use crate::rgb::images_of;
+use crate::transforms::transform;
 
 /// What was found of one category.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -139,32 +60,31 @@ impl LeakMeter {
     /// # Errors
     /// `Images`, `TooFew`.
     pub fn new(reals: &Tensor, random: &mut RandomState) -> Result<Self> {
-        let pictures = pictures(reals)?;
-        if pictures.len() < MIN_REALS {
+        let images = images_of(reals)?;
+        if images.len() < MIN_REALS {
             return Err(Error::TooFew {
-                metric: "a leak check".into(),
                 needed: format!("{MIN_REALS} real images"),
-                found: pictures.len().to_string(),
+                found: images.len(),
             });
         }
-        // Plain reals first, then each category; every picture gets draws of its own.
-        let seeds: Vec<u32> = pictures
+        // Plain reals first, then each category; every image gets draws of its own.
+        let seeds: Vec<u32> = images
             .iter()
             .map(|_| random.index(u32::MAX as usize) as u32)
             .collect();
-        let mut classes: Vec<Vec<Vec<f64>>> = vec![pictures.par_iter().map(describe).collect()];
+        let mut classes: Vec<Vec<Vec<f64>>> = vec![images.par_iter().map(describe).collect()];
         for (k, category) in Category::ALL.into_iter().enumerate() {
-            let rows = pictures
+            let rows = images
                 .par_iter()
                 .zip(&seeds)
-                .map(|(picture, seed)| {
+                .map(|(image, seed)| {
                     let mut random = RandomState::new(seed.wrapping_add(k as u32));
-                    describe(&transform(picture, category, &mut random))
+                    describe(&transform(image, category, &mut random))
                 })
                 .collect();
             classes.push(rows);
         }
-        let half = pictures.len() / 2;
+        let half = images.len() / 2;
         let dim = classes[0][0].len();
 
         // Scale by the plain reals, so that one ridge serves all descriptors.
@@ -181,32 +101,30 @@ impl LeakMeter {
         }
 
         // Directions: the shared covariance within classes, and each category's mean from that of plain reals.
-        let centres: Vec<Vec<f64>> = classes.iter().map(|c| mean_of(&c[..half], dim)).collect();
+        let centers: Vec<Vec<f64>> = classes.iter().map(|c| mean_of(&c[..half], dim)).collect();
         let mut rows = Vec::with_capacity(classes.len() * half * dim);
-        for (class, centre) in classes.iter().zip(&centres) {
+        for (class, center) in classes.iter().zip(&centers) {
             for row in &class[..half] {
-                rows.extend(row.iter().zip(centre).map(|(v, c)| v - c));
+                rows.extend(row.iter().zip(center).map(|(v, c)| v - c));
             }
         }
         let n_rows = (classes.len() * half) as f64;
-        let mut covariance = Mat::<f64>::zeros(dim, dim);
-        crate::linalg::add_gram(&mut covariance, &rows);
+        let rows = MatRef::from_row_major_slice(&rows, classes.len() * half, dim);
+        let mut covariance = rows.transpose() * rows;
         let trace: f64 = (0..dim).map(|i| covariance[(i, i)]).sum();
         let ridge = 0.05 * trace / dim as f64;
         for i in 0..dim {
             covariance[(i, i)] += ridge;
         }
-        let solver = covariance
-            .llt(Side::Lower)
-            .map_err(|_| Error::NotFinite("covariance of descriptors"))?;
+        let solver = covariance.llt(Side::Lower).map_err(|_| Error::NotFinite)?;
         let (mut directions, mut offsets) = (Vec::new(), Vec::new());
-        for centre in &centres[1..] {
-            let difference = Mat::from_fn(dim, 1, |i, _| (centre[i] - centres[0][i]) * n_rows);
+        for center in &centers[1..] {
+            let difference = Mat::from_fn(dim, 1, |i, _| (center[i] - centers[0][i]) * n_rows);
             let solved = solver.solve(&difference);
             let direction: Vec<f64> = (0..dim).map(|i| solved[(i, 0)]).collect();
-            let middle: Vec<f64> = centre
+            let middle: Vec<f64> = center
                 .iter()
-                .zip(&centres[0])
+                .zip(&centers[0])
                 .map(|(a, b)| (a + b) / 2.0)
                 .collect();
             offsets.push(-dot(&direction, &middle));
@@ -220,7 +138,7 @@ impl LeakMeter {
             offsets,
             thresholds: vec![f64::NEG_INFINITY; Category::ALL.len()],
             false_hits: Vec::new(),
-            n_held_out: (pictures.len() - half) as f64,
+            n_held_out: (images.len() - half) as f64,
             power: Vec::new(),
         };
         // Thresholds from held-out reals.
@@ -252,18 +170,17 @@ impl LeakMeter {
     /// # Errors
     /// `Images`, `TooFew`.
     pub fn measure(&self, fakes: &Tensor) -> Result<Vec<CategoryLeak>> {
-        let pictures = pictures(fakes)?;
-        if pictures.len() < MIN_REALS {
+        let images = images_of(fakes)?;
+        if images.len() < MIN_REALS {
             return Err(Error::TooFew {
-                metric: "a leak check".into(),
                 needed: format!("{MIN_REALS} generated images"),
-                found: pictures.len().to_string(),
+                found: images.len(),
             });
         }
-        let rows: Vec<Vec<f64>> = pictures
+        let rows: Vec<Vec<f64>> = images
             .par_iter()
-            .map(|picture| {
-                let mut row = describe(picture);
+            .map(|image| {
+                let mut row = describe(image);
                 standardize(&mut row, &self.mean, &self.scale);
                 row
             })
@@ -338,26 +255,6 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn pictures(images: &Tensor) -> Result<Vec<Picture>> {
-    let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
-    let (_, c, height, width) = images.dims4().map_err(|_| form())?;
-    if images.dtype() != DType::U8 || !matches!(c, 1 | 3) || height < 16 || width < 16 {
-        return Err(form());
-    }
-    let pixels: Vec<u8> = images.flatten_all()?.to_vec1()?;
-    Ok(pixels
-        .chunks_exact(c * height * width)
-        .map(|chunk| {
-            let values: Vec<f32> = chunk.iter().map(|v| f32::from(*v) / 255.0).collect();
-            Picture {
-                height,
-                width,
-                values: if c == 1 { values.repeat(3) } else { values },
-            }
-        })
-        .collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,14 +310,14 @@ mod tests {
     /// Every `step`-th fake is augmented.
     fn planted(category: Category, step: usize) -> Tensor {
         let mut random = RandomState::new(5);
-        let images = pictures(&drawings(5000..5300)).unwrap();
-        let images = images.iter().enumerate().map(|(i, picture)| {
-            let picture = if i % step == 0 {
-                transform(picture, category, &mut random)
+        let images = images_of(&drawings(5000..5300)).unwrap();
+        let images = images.iter().enumerate().map(|(i, image)| {
+            let image = if i % step == 0 {
+                transform(image, category, &mut random)
             } else {
-                picture.clone()
+                image.clone()
             };
-            picture
+            image
                 .values
                 .iter()
                 .map(|v| (v * 255.0).round().clamp(0.0, 255.0) as u8)

@@ -88,7 +88,7 @@ impl Features {
     }
 
     /// Applies `change` to every number.
-    pub(crate) fn map(&self, change: impl Fn(f32) -> f32) -> Features {
+    pub fn map(&self, change: impl Fn(f32) -> f32) -> Features {
         Self {
             dim: self.dim,
             values: self.values.iter().map(|&v| change(v)).collect(),

@@ -145,15 +145,15 @@ const PROBED: usize = 64;
 pub fn probe_diversity(generator: &Generator, dataset: Option<&ImageDataset>) -> Result<f64> {
     let _weights_stay = ops::weight_cache::scope();
     let mut fakes = FakeImages::new(generator, dataset, 0)?;
-    let mut seen: Option<metrics::Features> = None;
+    let mut seen: Option<feature_networks::Features> = None;
     for _ in 0..PROBED / 16 {
         let features = metrics::collapse::thumbnail_features(&fakes.batch(16)?)?;
         match &mut seen {
-            Some(seen) => seen.append(&features)?,
+            Some(seen) => seen.append(&features).map_err(metrics::Error::from)?,
             None => seen = Some(features),
         }
     }
-    let seen = seen.unwrap_or_else(|| metrics::Features::new(1));
+    let seen = seen.unwrap_or_else(|| feature_networks::Features::new(1));
     Ok(metrics::collapse::diversity(&seen)?)
 }
 

@@ -1,16 +1,16 @@
 //! The network: images in, dense features or perceptual distances out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Tensor};
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
 
-use super::distances::distances;
-use super::weights::{self, Tensors, VggSource};
+use super::lpips::{self, distances};
+use super::weights::{self, LPIPS_URL, TORCHSCRIPT_URL, Tensors, VggSource};
 use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::network_input::network_input;
-use crate::place::Place;
+use crate::placement::Placement;
 use crate::pool::{Pool, pool};
 use crate::weight_files;
 
@@ -56,6 +56,12 @@ impl VggShape {
     }
 }
 
+/// VGG16 halves an image four times.
+pub const LEAST_SIDE: usize = 16;
+
+/// Features of images at the end of each stage, scaled to length 1 at each pixel.
+pub struct StageFeatures(Vec<Tensor>);
+
 /// Weight and bias.
 type Layer = (Tensor, Tensor);
 
@@ -69,7 +75,7 @@ pub struct Vgg16 {
     dense: Option<[Layer; 2]>,
     /// Weight of each channel at the end of each stage.
     lpips: Option<Vec<Vec<f32>>>,
-    place: Place,
+    placement: Placement,
 }
 
 impl Vgg16 {
@@ -94,16 +100,30 @@ impl Vgg16 {
         })
     }
 
-    /// A network with weights by a formula.
+    /// Reads published files: NVIDIA's `vgg16.pt`, or torchvision's weights and those of LPIPS, in any order.
+    ///
+    /// # Errors
+    /// `Weights` when a file holds something else, or the convolutions are missing.
+    pub fn from_files(paths: &[PathBuf]) -> Result<Self> {
+        let parts = paths
+            .iter()
+            .map(|path| Ok((path.clone(), weight_files::read(path)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let shape = VggShape::default();
+        let (tensors, source) = weights::gather(&parts, None, &shape)?;
+        let checksum = weight_files::checksum(&tensors)?;
+        Ok(Self {
+            checksum: Some(checksum),
+            ..Self::new(shape, source, tensors)?
+        })
+    }
+
+    /// A network with deterministic random weights.
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn by_formula(shape: VggShape, seed: u32) -> Result<Self> {
-        Self::new(
-            shape,
-            VggSource::Formula,
-            weights::by_formula(&shape, seed)?,
-        )
+    pub fn seeded(shape: VggShape, seed: u32) -> Result<Self> {
+        Self::new(shape, VggSource::Seed, weights::seeded(&shape, seed)?)
     }
 
     fn new(shape: VggShape, source: VggSource, mut tensors: Tensors) -> Result<Self> {
@@ -142,7 +162,7 @@ impl Vgg16 {
             convs,
             dense,
             lpips,
-            place: Place::default(),
+            placement: Placement::default(),
         })
     }
 
@@ -150,12 +170,12 @@ impl Vgg16 {
     ///
     /// # Errors
     /// When the device has no room for it.
-    pub fn on(mut self, place: &Place) -> Result<Self> {
+    pub fn on(mut self, placement: &Placement) -> Result<Self> {
         for (weight, bias) in self.convs.iter_mut().chain(self.dense.iter_mut().flatten()) {
-            *weight = place.bring(weight)?;
-            *bias = place.bring(bias)?;
+            *weight = placement.bring(weight)?;
+            *bias = placement.bring(bias)?;
         }
-        self.place = place.clone();
+        self.placement = placement.clone();
         Ok(self)
     }
 
@@ -164,8 +184,8 @@ impl Vgg16 {
         self.source
     }
 
-    /// The beginning of the checksum of the weights; none for weights by a formula.
-    pub(crate) fn checksum(&self) -> Option<&str> {
+    /// The beginning of the checksum of the weights; none for random weights.
+    pub fn checksum(&self) -> Option<&str> {
         self.checksum.as_deref()
     }
 
@@ -193,7 +213,7 @@ impl Vgg16 {
                 "the weights of VGG16 lack the dense layers".into(),
             ));
         };
-        let x = network_input(images, self.shape.side, &self.place.device)?;
+        let x = network_input(images, self.shape.side, &self.placement.device)?;
         // -1..1 around 128 to 0..255.
         let last = self.stages(&x.affine(128.0, 128.0)?, |_, _| Ok(()))?;
         let mut x = pool(&last, Pool::MaxOfFour)?.flatten_from(1)?;
@@ -212,25 +232,62 @@ impl Vgg16 {
     /// # Errors
     /// `Images` when they are of another form, `NoWeights` without the weights of LPIPS.
     pub fn lpips(&self, images: &Tensor) -> Result<Vec<f64>> {
-        let Some(linear) = &self.lpips else {
-            return Err(Error::NoWeights(
-                "the weights of VGG16 lack those of LPIPS".into(),
-            ));
-        };
+        let linear = self.lpips.as_ref().ok_or_else(no_lpips)?;
         let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
         let (n, channels, h, w) = images.dims4().map_err(|_| form())?;
         let is_odd = n % 2 == 1 || n == 0;
-        if images.dtype() != DType::F32 || !matches!(channels, 1 | 3) || is_odd || h.min(w) < 16 {
+        if images.dtype() != DType::F32
+            || !matches!(channels, 1 | 3)
+            || is_odd
+            || h.min(w) < LEAST_SIDE
+        {
             return Err(form());
         }
         let mut sums = vec![0.0; n / 2];
-        self.stages(&images.to_device(&self.place.device)?, |stage, x| {
+        self.stages(&images.to_device(&self.placement.device)?, |stage, x| {
             for (sum, distance) in sums.iter_mut().zip(distances(x, &linear[stage])?) {
                 *sum += distance;
             }
             Ok(())
         })?;
         Ok(sums)
+    }
+
+    /// Features of images at the end of each stage, for [`Self::distance`]. Differentiable.
+    ///
+    /// # Shapes
+    /// - `images`: f32 from 0 to 255, `[n, 1 or 3, height, width]`, at least 16 px
+    ///
+    /// # Errors
+    /// `Images` when they are of another form.
+    pub fn stage_features(&self, images: &Tensor) -> Result<StageFeatures> {
+        let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
+        let (_, channels, h, w) = images.dims4().map_err(|_| form())?;
+        if !matches!(channels, 1 | 3) || h.min(w) < LEAST_SIDE {
+            return Err(form());
+        }
+        let mut stages = Vec::with_capacity(STAGES.len());
+        self.stages(images, |_, x| {
+            stages.push(lpips::unit_length(x)?);
+            Ok(())
+        })?;
+        Ok(StageFeatures(stages))
+    }
+
+    /// The perceptual distance LPIPS of each image of `a` to its fellow in `b`. Differentiable.
+    ///
+    /// # Shapes
+    /// - result: `[n]`
+    ///
+    /// # Errors
+    /// `NoWeights` without the weights of LPIPS.
+    pub fn distance(&self, a: &StageFeatures, b: &StageFeatures) -> Result<Tensor> {
+        let linear = self.lpips.as_ref().ok_or_else(no_lpips)?;
+        let pairs = a.0.iter().zip(&b.0).zip(linear);
+        let terms = pairs
+            .map(|((a, b), linear)| lpips::distance(a, b, linear))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Tensor::stack(&terms, 0)?.sum(0)?)
     }
 
     /// Runs the convolutions on images from 0 to 255 and shows the end of each stage; gives the last.
@@ -246,12 +303,12 @@ impl Vgg16 {
         };
         let constant = |values: [f64; 3]| -> Result<Tensor> {
             let values = values.map(|v| v as f32);
-            Ok(Tensor::new(&values, &self.place.device)?.reshape((1, 3, 1, 1))?)
+            Ok(Tensor::new(&values, &self.placement.device)?.reshape((1, 3, 1, 1))?)
         };
         let mut x = images
             .broadcast_sub(&constant(MEAN.map(|m| m * 255.0))?)?
             .broadcast_div(&constant(DEVIATION.map(|d| d * 255.0))?)?
-            .to_dtype(self.place.dtype)?;
+            .to_dtype(self.placement.dtype)?;
         let padded = Conv2dOptions {
             padding: 1,
             ..Default::default()
@@ -275,6 +332,13 @@ impl Vgg16 {
     }
 }
 
+fn no_lpips() -> Error {
+    Error::NoWeights(format!(
+        "the weights of VGG16 lack those of LPIPS, which are in NVIDIA's vgg16.pt ({TORCHSCRIPT_URL}) and, beside \
+         torchvision's, in {LPIPS_URL}"
+    ))
+}
+
 /// `[out, in]` to `[in, out]`, as products take it.
 fn transposed((weight, bias): Layer) -> Result<Layer> {
     Ok((weight.t()?.contiguous()?, bias))
@@ -285,10 +349,10 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
-    /// Numbers of PyTorch 2.15 on the same images with the same weights by formula.
+    /// Numbers of PyTorch 2.15 on the same images with the same seeded weights.
     #[test]
     fn dense_features_are_those_of_pytorch() {
-        let vgg = Vgg16::by_formula(VggShape::SMALL, 0).unwrap();
+        let vgg = Vgg16::seeded(VggShape::SMALL, 0).unwrap();
         let (height, width) = (20, 24);
         let mut pixels = Vec::new();
         for n in 0..2 {
@@ -322,5 +386,67 @@ mod tests {
         }
         assert!(vgg.features(&images.to_dtype(DType::F32).unwrap()).is_err());
         assert!(vgg.lpips(&images).is_err());
+    }
+
+    /// `[n, 3, 32, 32]`, 0 to 255.
+    fn noise(n: usize, seed: u32) -> Tensor {
+        let values: Vec<f32> = rng::RandomState::new(seed)
+            .randn(n * 3 * 32 * 32)
+            .iter()
+            .map(|v| (v * 40.0 + 127.5) as f32)
+            .collect();
+        Tensor::from_vec(values, (n, 3, 32, 32), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn the_differentiable_distance_is_that_of_path_lengths() {
+        let vgg = Vgg16::seeded(VggShape::SMALL, 0).unwrap();
+        let (a, b) = (noise(2, 1), noise(2, 2));
+        let want = vgg.lpips(&Tensor::cat(&[&a, &b], 0).unwrap()).unwrap();
+        // Tracked tensors are pooled with a gradient.
+        let a = candle_core::Var::from_tensor(&a).unwrap();
+        let features = |x: &Tensor| vgg.stage_features(x).unwrap();
+        let got = vgg.distance(&features(&a), &features(&b)).unwrap();
+        let got: Vec<f32> = got.to_vec1().unwrap();
+        assert_eq!(got.len(), want.len());
+        for (got, want) in got.into_iter().zip(want) {
+            assert!((f64::from(got) / want - 1.0).abs() < 1e-4, "{got} {want}");
+        }
+    }
+
+    #[test]
+    fn the_distance_falls_along_its_gradient() {
+        let vgg = Vgg16::seeded(VggShape::SMALL, 0).unwrap();
+        let goal = vgg.stage_features(&noise(1, 2)).unwrap();
+        let distance = |x: &Tensor| {
+            let features = vgg.stage_features(x).unwrap();
+            vgg.distance(&features, &goal).unwrap().sum_all().unwrap()
+        };
+        assert_eq!(distance(&noise(1, 2)).to_scalar::<f32>().unwrap(), 0.0);
+        let x = candle_core::Var::from_tensor(&noise(1, 1)).unwrap();
+        let grads = distance(&x).backward().unwrap();
+        let gradient = grads.get(&x).unwrap();
+        let steepness = gradient.sqr().unwrap().sum_all().unwrap();
+        let steepness = steepness.to_scalar::<f32>().unwrap();
+        // First order of a small step along the gradient.
+        let h = 0.3 / steepness.sqrt();
+        let moved = |h: f32| {
+            let step = (gradient * f64::from(h)).unwrap();
+            let x = (x.as_tensor() + step).unwrap().detach();
+            distance(&x).to_scalar::<f32>().unwrap()
+        };
+        let rise = (moved(h) - moved(-h)) / (2.0 * h);
+        assert!((rise / steepness - 1.0).abs() < 0.02, "{rise} {steepness}");
+    }
+
+    #[test]
+    fn small_images_and_missing_weights_are_errors() {
+        let vgg = Vgg16::seeded(VggShape::SMALL, 0).unwrap();
+        let small = Tensor::zeros((1, 3, 15, 16), DType::F32, &Device::Cpu).unwrap();
+        assert!(matches!(vgg.stage_features(&small), Err(Error::Images(_))));
+        let without = Vgg16 { lpips: None, ..vgg };
+        let features = without.stage_features(&noise(1, 1)).unwrap();
+        let error = without.distance(&features, &features).err().unwrap();
+        assert!(error.to_string().contains("vgg.pth"), "{error}");
     }
 }

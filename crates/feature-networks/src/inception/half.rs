@@ -5,23 +5,23 @@ use candle_core::{DType, Device, Tensor};
 use super::network::Inception;
 use crate::error::Result;
 use crate::features::Features;
-use crate::formula::uniform;
-use crate::place::Place;
+use crate::placement::Placement;
+use crate::seeded_weights::uniform;
 
 /// How far a feature in f16 may be from the one in f32, as a share of the largest feature of the batch.
 pub const HALF_TOLERANCE: f32 = 1e-3;
 
 impl Inception {
-    /// The network moved to a place. Where that is one of f16, features of a few drawn pictures are computed both ways,
+    /// The network moved to a placement. Where that is f16, features of a few drawn pictures are computed both ways,
     /// and the network stays f32, with a warning, if any is further off than [`HALF_TOLERANCE`].
     ///
     /// # Errors
     /// When the device fails, or has no room for it.
-    pub fn on_checked(self, place: &Place) -> Result<Self> {
-        if place.dtype != DType::F16 {
-            return self.on(place);
+    pub fn on_checked(self, placement: &Placement) -> Result<Self> {
+        if placement.dtype != DType::F16 {
+            return self.on(placement);
         }
-        let (single, half) = (self.clone().on(&place.in_f32())?, self.on(place)?);
+        let (single, half) = (self.clone().on(&placement.in_f32())?, self.on(placement)?);
         let pictures = pictures()?;
         let want = single.extract(&pictures)?.features;
         let error = largest_error(&half.extract(&pictures)?.features, &want);
@@ -66,7 +66,7 @@ fn pictures() -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inception::{Formula, InceptionOptions, Tap};
+    use crate::inception::{InceptionOptions, SeededWeights, Tap};
 
     /// On the processor every op in f16 rounds its result once, as a card that adds in f32.
     #[test]
@@ -85,12 +85,12 @@ mod tests {
             (None, true, InceptionOptions::default(), 7e-4),
             (Some(0), false, small, HALF_TOLERANCE),
         ] {
-            let formula = Formula {
+            let seeded = SeededWeights {
                 seed,
                 normalization,
             };
-            let single = Inception::by_formula(formula, options).unwrap();
-            let half = single.clone().on(&Place::f16(&Device::Cpu)).unwrap();
+            let single = Inception::seeded(seeded, options).unwrap();
+            let half = single.clone().on(&Placement::f16(&Device::Cpu)).unwrap();
             for images in images {
                 let (got, want) = (
                     half.extract(images).unwrap(),
@@ -99,18 +99,18 @@ mod tests {
                 let error = largest_error(&got.features, &want.features);
                 assert!(error > 1e-5 && error <= tolerance, "{error}");
             }
-            let checked = single.on_checked(&Place::f16(&Device::Cpu)).unwrap();
-            assert_eq!(checked.place().dtype, DType::F16);
+            let checked = single.on_checked(&Placement::f16(&Device::Cpu)).unwrap();
+            assert_eq!(checked.placement().dtype, DType::F16);
         }
     }
 
     #[test]
     fn weights_too_large_for_f16_stay_f32() {
-        let formula = Formula {
+        let seeded = SeededWeights {
             seed: Some(0),
             normalization: false,
         };
-        let mut tensors = formula.tensors().unwrap();
+        let mut tensors = seeded.tensors().unwrap();
         let large = (&tensors["Conv2d_1a_3x3.bn.weight"] * 1e6).unwrap();
         tensors.insert("Conv2d_1a_3x3.bn.weight".into(), large);
         let options = InceptionOptions {
@@ -118,8 +118,8 @@ mod tests {
             tap: Tap::F64,
         };
         let network = Inception::new(&tensors, options).unwrap();
-        let checked = network.on_checked(&Place::f16(&Device::Cpu)).unwrap();
-        assert_eq!(checked.place().dtype, DType::F32);
+        let checked = network.on_checked(&Placement::f16(&Device::Cpu)).unwrap();
+        assert_eq!(checked.placement().dtype, DType::F32);
         let features = checked.extract(&pictures().unwrap()).unwrap().features;
         assert!(features.values().iter().all(|v| v.is_finite()));
     }

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 
 use super::torchscript;
 use crate::error::{Error, Result};
-use crate::formula::uniform;
+use crate::seeded_weights::uniform;
 use crate::weight_files::{self, NamedTensors};
 
 /// Classes that the network tells apart.
@@ -209,19 +209,23 @@ pub(crate) fn write(tensors: &Tensors, to: &Path) -> Result<()> {
     weight_files::write(to, &tensors, &[])
 }
 
-/// Weights by a written formula: the same on every machine, with no file.
+/// Deterministic random weights: the same on every machine, without a file.
 ///
 /// Element `i` of a tensor is a function of the tensor's name and of `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Formula {
+pub struct SeededWeights {
     /// Put before the names: other weights for each seed. `None` for the plain names.
     pub seed: Option<u32>,
     /// Batch normalization with numbers of its own too; else it leaves its input as it is.
     pub normalization: bool,
 }
 
-impl Formula {
-    pub(crate) fn tensors(self) -> Result<Tensors> {
+impl SeededWeights {
+    /// All tensors of the network by name.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn tensors(self) -> Result<Tensors> {
         let mut tensors = HashMap::new();
         for (name, shape) in tensor_names() {
             let values = self.values(&name, &shape);
@@ -275,11 +279,11 @@ mod tests {
             folder.path().join("a.safetensors"),
             folder.path().join("b.safetensors"),
         );
-        let formula = Formula {
+        let seeded = SeededWeights {
             seed: Some(1),
             normalization: true,
         };
-        let tensors = formula.tensors().unwrap();
+        let tensors = seeded.tensors().unwrap();
         let wrapped = tensors
             .iter()
             .map(|(name, t)| (format!("inception.{name}"), t.clone()));
@@ -309,18 +313,18 @@ mod tests {
     }
 
     #[test]
-    fn the_formula_gives_its_test_vectors() {
-        let formula = Formula {
+    fn seeded_weights_are_their_test_vectors() {
+        let seeded = SeededWeights {
             seed: None,
             normalization: true,
         };
-        let first = formula.values("Conv2d_1a_3x3.conv.weight", &[32, 3, 3, 3]);
+        let first = seeded.values("Conv2d_1a_3x3.conv.weight", &[32, 3, 3, 3]);
         assert_eq!(first[0].to_bits(), 0xbe1b_a1d0);
         assert_eq!(first[7].to_bits(), 0xbd7f_5ff8);
-        let var = formula.values("Conv2d_1a_3x3.bn.running_var", &[32]);
+        let var = seeded.values("Conv2d_1a_3x3.bn.running_var", &[32]);
         assert_eq!(var[1].to_bits(), 0x3f51_6669);
         assert_eq!(
-            formula.values("fc.bias", &[CLASSES])[3].to_bits(),
+            seeded.values("fc.bias", &[CLASSES])[3].to_bits(),
             0xbd29_9a1a
         );
     }

@@ -1,0 +1,25 @@
+/// What can go wrong in a leak check.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There are too few images to learn from or to judge.
+    #[error("a leak check needs {needed}, but there are {found}")]
+    TooFew {
+        /// The least number of images, with their kind.
+        needed: String,
+        /// Their number.
+        found: usize,
+    },
+    /// The covariance of the descriptors is not finite.
+    #[error("covariance of descriptors: the matrix holds numbers that are not finite")]
+    NotFinite,
+    /// Images of another form.
+    #[error("images must be u8 [n, 1 or 3, height, width] of at least 16 x 16 pixels, not {0}")]
+    Images(String),
+    /// The tensor library failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
