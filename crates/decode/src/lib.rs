@@ -13,7 +13,9 @@ mod gray;
 mod icc;
 mod jpeg;
 mod memory;
+mod pixels;
 mod raster;
+mod raster_image;
 mod stored;
 mod tiff;
 
@@ -22,10 +24,11 @@ pub use exif::{orientation_from_exif, orientation_of};
 pub use format::Format;
 pub use jpeg::JpegFacts;
 pub use memory::memory_needed;
-pub use stored::{Header, Image, decode_stored, read_header};
+pub use pixels::{Header, Image};
+pub use stored::{decode_stored, read_header};
 
 use image::{ColorType, DynamicImage, RgbImage};
-use raster::Raster;
+use raster_image::Raster;
 use serde::{Deserialize, Serialize};
 
 /// The limit of those who set none.

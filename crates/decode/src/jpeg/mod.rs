@@ -151,7 +151,7 @@ fn whole_pixels(
             structure.frame.samples(i),
         ));
     }
-    let pixels = color::convert(structure, space, &planes);
+    let pixels = color::convert(&structure.frame, space, &planes);
     Ok(if space == Space::Gray && channels == Channels::Rgb {
         pixels.into_iter().flat_map(|v| [v; 3]).collect()
     } else {

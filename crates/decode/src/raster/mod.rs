@@ -12,35 +12,9 @@ mod webp;
 pub(crate) use gif::size as gif_size;
 
 use crate::exif::orientation_of;
+use crate::raster_image::{Raster, max_alloc};
 use crate::{DecodeError, DecodeOptions, Format, Header, check_size, tiff};
-use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageResult, Limits};
-
-/// An image as its file has it.
-pub(crate) struct Raster {
-    /// Gray or RGB, with or without alpha that is not multiplied in, 8 or 16 bits.
-    pub image: DynamicImage,
-    /// Bits of a channel in the file: 8 where it has fewer.
-    pub bit_depth: usize,
-    /// The color profile.
-    pub icc: Option<Vec<u8>>,
-    /// The turn that makes the image upright.
-    pub orientation: Orientation,
-    /// Whether the file keeps pixels exactly.
-    pub is_lossless: bool,
-}
-
-impl Raster {
-    /// Size, channels and depth.
-    pub fn header(&self) -> Header {
-        Header {
-            width: self.image.width() as usize,
-            height: self.image.height() as usize,
-            channels: usize::from(self.image.color().channel_count()),
-            bit_depth: self.bit_depth,
-        }
-    }
-}
 
 /// Decodes all pixels of a file that is no JPEG.
 pub(crate) fn read(
@@ -88,14 +62,6 @@ pub(crate) fn header(
         // Whether a GIF or a bitmap has an alpha channel is told by its pixels.
         _ => Ok(read(bytes, format, options)?.header()),
     }
-}
-
-/// Bytes that decoding may allocate: 16 bit RGBA twice, and room for what lies beside the pixels.
-pub(crate) fn max_alloc(options: &DecodeOptions) -> u64 {
-    options
-        .max_pixels
-        .saturating_mul(16)
-        .saturating_add(64 << 20)
 }
 
 /// Reads all that a decoder of the `image` crate offers.
