@@ -5,9 +5,10 @@ use std::path::Path;
 
 use rng::RandomState;
 
-use crate::check::CheckReport;
 use crate::error::Error;
-use crate::labels::{Label, Labels, Resolved};
+use crate::label::Label;
+use crate::labels::{Labels, Resolved};
+use crate::problem::CheckReport;
 use crate::source::Source;
 use decode::{Image, decode_stored, read_header};
 

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use rng::RandomState;
 
 use crate::image_dataset::ImageDataset;
-use crate::labels::Label;
+use crate::label::Label;
 
 /// A grid of about 7680 x 4320 pixels: 7 to 32 columns, 4 to 32 rows.
 ///

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use archive::{ArchiveError, ZipFile, describe_file, is_system_file, may_be_system_file};
 use decode::Format;
 
+use crate::aliases::Aliases;
 use crate::error::Error;
 use crate::image_name::is_image_name;
 use crate::listing::{
-    Aliases, Found, LeftOut, Place, add_python_names, first_names, list_folder, list_zip,
-    sort_and_number,
+    Found, LeftOut, Place, add_python_names, first_names, list_folder, list_zip, sort_and_number,
 };
 
 /// The largest entry that is read, against archives that claim to unpack to terabytes.

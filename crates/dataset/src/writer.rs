@@ -10,7 +10,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::encode::{EncodedImage, encode_png};
 use crate::error::Error;
-use crate::labels::Label;
+use crate::label::Label;
 use decode::Image;
 
 /// How a dataset is written.

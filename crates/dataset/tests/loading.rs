@@ -192,7 +192,7 @@ fn check_lists_all_offenders() {
     let error = ImageDataset::open(folder.path(), &labelled()).unwrap_err();
     assert!(error.to_string().contains("good4.png"), "{error}");
     assert!(matches!(
-        report.into_result(&source),
+        Error::from_report(report, source.path()),
         Err(Error::Contract { .. })
     ));
 }
