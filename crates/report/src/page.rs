@@ -1,6 +1,9 @@
 //! The page itself.
 
-use crate::base64;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::escape::escape;
 use crate::histogram::Histogram;
 use crate::plot::{PALETTE, Plot};
 use files::mark::HTML_START;
@@ -39,23 +42,6 @@ pub struct Strip {
     pub color: usize,
     /// Moments in order, each with a JPEG.
     pub frames: Vec<(u64, Vec<u8>)>,
-}
-
-/// Escapes text for HTML.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if c.is_control() && c != '\n' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 impl Page {
@@ -199,7 +185,7 @@ impl Page {
                     self.body,
                     "<img alt=\"images at {moment} {}\" data-moment=\"{moment}\"{hidden} src=\"data:image/jpeg;base64,{}\">",
                     escape(unit),
-                    base64::encode(jpeg)
+                    BASE64.encode(jpeg)
                 );
             }
             self.body.push_str("</figure>");
@@ -232,7 +218,7 @@ impl Page {
                 "<figure{key} title=\"{}\"><img loading=\"lazy\" alt=\"\" style=\"aspect-ratio:{}/100\" src=\"data:image/jpeg;base64,{}\"><figcaption>{}</figcaption></figure>",
                 escape(&tile.details),
                 tile.aspect_percent.clamp(20, 500),
-                base64::encode(&tile.jpeg),
+                BASE64.encode(&tile.jpeg),
                 escape(&tile.caption)
             );
         }

@@ -3,7 +3,7 @@
 use files::mark::{CSV_END, CSV_START};
 use std::fmt::Write;
 
-use crate::page::escape;
+use crate::escape::escape;
 use crate::raster::Canvas;
 
 /// Colours that people with any colour vision tell apart (Okabe and Ito).
