@@ -23,9 +23,11 @@ mod page;
 mod pipeline;
 mod read_errors;
 pub mod record;
+mod summary;
 
 pub use config::CurationConfig;
 pub use events::{Event, Stage};
 pub use memory::Memory;
-pub use pipeline::{CurationError, RunOptions, SmallFaces, Summary, run};
+pub use pipeline::{CurationError, RunOptions, run};
 pub use read_errors::ReadErrors;
+pub use summary::{SmallFaces, Summary};
