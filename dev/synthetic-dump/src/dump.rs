@@ -184,7 +184,7 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::truth::Kind;
+    use crate::kind::Kind;
 
     // Digests of what this code draws; they may change only together with the drawings.
     const TRUTH: &str = "9baf53e5ddef58fd47020ebf9d8e2d1afe719df8e6e39eb1176aee4ffe7fc58e";

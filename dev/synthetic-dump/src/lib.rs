@@ -19,6 +19,7 @@ mod extras;
 mod eye;
 mod face;
 mod hair;
+mod kind;
 mod lettering;
 mod plan;
 mod pose;
@@ -26,9 +27,10 @@ mod scene;
 mod truth;
 
 pub use dump::{Dump, DumpError, Progress};
+pub use kind::Kind;
 pub use pose::{Pose, posed};
 pub use scene::SceneKind;
-pub use truth::{FileTruth, Kind, Truth};
+pub use truth::{FileTruth, Truth};
 
 /// One character, head and shoulders, in a square picture of `size` x `size` pixels.
 ///

@@ -3,9 +3,9 @@
 use crate::alter::Alteration;
 use crate::draw::Draw;
 use crate::encode::Encoding;
+use crate::kind::Kind;
 use crate::lettering;
 use crate::scene::{Scene, SceneKind};
-use crate::truth::Kind;
 
 /// One file, before it is painted.
 #[derive(Clone, Debug)]
