@@ -1,22 +1,21 @@
+//! Command-line arguments.
+
 use std::path::PathBuf;
 
-use anyhow::Result;
 use clap::{Parser, Subcommand};
 use detect::DetectorSpec;
 
-use crate::{average, evaluate, label, train};
-
 #[derive(Parser)]
 #[command(version = cli::version(), about = "Trains the face detector that ships inside prep")]
-struct Args {
+pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    pub command: Command,
     #[command(flatten)]
-    common: cli::Common,
+    pub common: cli::Common,
 }
 
 #[derive(Subcommand)]
-enum Command {
+pub enum Command {
     /// Write the faces of a folder of pictures as a teacher sees them from several distances
     LabelPictures(LabelArgs),
     /// Write the places of labelled pictures that weights take for faces and that are none
@@ -175,33 +174,5 @@ fn shares(text: &str) -> Result<Shares, String> {
     match shares[..] {
         [x0, y0, x1, y1] if x0 < x1 && y0 < y1 => Ok([x0, y0, x1, y1]),
         _ => Err(wrong.into()),
-    }
-}
-
-pub fn run() -> Result<()> {
-    let args = Args::parse();
-    args.common.start()?;
-    match args.command {
-        Command::LabelPictures(args) => label::pictures(&args),
-        Command::Mistakes {
-            weights,
-            dir,
-            labels,
-            out,
-            longest_side,
-            threshold,
-        } => label::mistakes(&weights, &dir, &labels, &out, longest_side, threshold),
-        Command::Train(args) => train::run(&args),
-        Command::Average {
-            first,
-            second,
-            share,
-            out,
-        } => average::run(&first, &second, share, &out),
-        Command::Evaluate {
-            weights,
-            dir,
-            longest_side,
-        } => evaluate::run(&weights, &dir, longest_side),
     }
 }

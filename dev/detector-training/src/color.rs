@@ -4,7 +4,7 @@ use image::codecs::jpeg::JpegEncoder;
 use rng::RandomState;
 
 use crate::canvas::Canvas;
-use crate::compose::{chance, uniform};
+use crate::random::{chance, uniform};
 
 /// The weights of red, green and blue in brightness (Rec. 601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];

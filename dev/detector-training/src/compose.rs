@@ -1,34 +1,14 @@
 //! Training pictures: crops pasted on backgrounds among things that are no faces, close-ups, and windows of whole
 //! pictures.
 
-use detect::evaluation::Truth;
+use detector_evaluation::Truth;
 use rng::RandomState;
 
 use crate::canvas::{Canvas, Edge, Placement, Pyramid};
-use crate::sources::{Item, Source};
-use crate::{colour, cover, prints, shapes};
-
-/// What training pictures are made of.
-#[derive(Default)]
-pub struct Material {
-    /// One source for each folder of crops; each is drawn from equally often.
-    pub crops: Vec<Source>,
-    pub pictures: Source,
-    pub backgrounds: Source,
-    /// Small pieces of drawings without faces.
-    pub patches: Source,
-    /// The share of training pictures that are windows of whole pictures.
-    pub windows: f64,
-}
-
-/// A training picture.
-pub struct Sample {
-    pub canvas: Canvas,
-    /// `[x0, y0, x1, y1]` on the canvas.
-    pub faces: Vec<[f32; 4]>,
-    /// May reach beyond the canvas.
-    pub ignore: Vec<[f32; 4]>,
-}
+use crate::material::{Material, Sample, covered};
+use crate::random::{any_color, chance, log_uniform, uniform};
+use crate::sources::Item;
+use crate::{color, cover, prints, shapes};
 
 /// Sides of pasted faces in pixels.
 const PASTED_SIDES: (f32, f32) = (11.0, 130.0);
@@ -72,37 +52,13 @@ pub fn sample(material: &Material, side: usize, random: &mut RandomState) -> Sam
     if chance(random, ENLARGED) {
         enlarge(&mut sample, random);
     }
-    colour::change(&mut sample.canvas, random);
+    color::change(&mut sample.canvas, random);
     settle(&mut sample);
     sample
 }
 
-/// A number in `low..high`.
-pub fn uniform(random: &mut RandomState, low: f32, high: f32) -> f32 {
-    low + (high - low) * random.random_sample() as f32
-}
-
-/// True with this probability.
-pub fn chance(random: &mut RandomState, probability: f64) -> bool {
-    random.random_sample() < probability
-}
-
-/// A number in `low..high` whose logarithm is uniform.
-pub fn log_uniform(random: &mut RandomState, (low, high): (f32, f32)) -> f32 {
-    uniform(random, low.ln(), high.ln()).exp()
-}
-
-/// White, a gray or any colour.
-pub fn any_colour(random: &mut RandomState) -> [f32; 3] {
-    match random.index(4) {
-        0 => [uniform(random, 235.0, 255.0); 3],
-        1 => [uniform(random, 0.0, 255.0); 3],
-        _ => std::array::from_fn(|_| uniform(random, 0.0, 255.0)),
-    }
-}
-
 fn background(material: &Material, side: usize, random: &mut RandomState) -> Sample {
-    let mut canvas = Canvas::new(side, any_colour(random));
+    let mut canvas = Canvas::new(side, any_color(random));
     if chance(random, 0.4) {
         mosaic(material, &mut canvas, random);
     } else if chance(random, 0.6)
@@ -145,7 +101,7 @@ fn mosaic(material: &Material, canvas: &mut Canvas, random: &mut RandomState) {
 
 /// Gray photographs become pictures in two colours.
 fn tint(canvas: &mut Canvas, random: &mut RandomState) {
-    let (dark, bright) = (any_colour(random), any_colour(random));
+    let (dark, bright) = (any_color(random), any_color(random));
     for pixel in &mut canvas.pixels {
         let gray = pixel.iter().sum::<f32>() / 765.0;
         *pixel = std::array::from_fn(|c| {
@@ -336,7 +292,7 @@ fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample 
     };
     let image = &item.picture;
     let Truth { faces, ignore, .. } = &item.truth;
-    let mut canvas = Canvas::new(side, any_colour(random));
+    let mut canvas = Canvas::new(side, any_color(random));
     let longest = image.width().max(image.height()) as f32;
     // Around a face or a mistake at some size, or anywhere.
     let centres = if chance(random, MISTAKES) && !item.mistaken.is_empty() {
@@ -386,7 +342,8 @@ fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample 
     }
 }
 
-/// What an enlarged small picture looks like: as the second glance at a small face does. No face becomes too small to be one.
+/// Makes the sample look like an enlarged small image, as the refinement pass of the detector sees it; the least face
+/// keeps [`MIN_SIDE`] pixels of detail.
 fn enlarge(sample: &mut Sample, random: &mut RandomState) {
     let smallest = sample
         .faces
@@ -418,19 +375,12 @@ fn settle(sample: &mut Sample) {
     }
 }
 
-/// Share of `a` that lies in `b`.
-pub fn covered(a: &[f32; 4], b: &[f32; 4]) -> f32 {
-    let width = a[2].min(b[2]) - a[0].max(b[0]);
-    let height = a[3].min(b[3]) - a[1].max(b[1]);
-    let area = (a[2] - a[0]) * (a[3] - a[1]);
-    width.max(0.0) * height.max(0.0) / area.max(1e-6)
-}
-
 #[cfg(test)]
 mod tests {
     use image::RgbImage;
 
     use super::*;
+    use crate::sources::Source;
 
     fn material(folder: &std::path::Path) -> Material {
         let crop = RgbImage::from_pixel(64, 64, image::Rgb([250, 10, 10]));

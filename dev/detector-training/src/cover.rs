@@ -3,7 +3,8 @@
 use rng::RandomState;
 
 use crate::canvas::{Canvas, Edge, Placement};
-use crate::compose::{Material, Sample, any_colour, chance, covered, uniform};
+use crate::material::{Material, Sample, covered};
+use crate::random::{any_color, chance, uniform};
 use crate::sources::Item;
 
 /// The share of faces that something covers in part.
@@ -54,7 +55,7 @@ fn fill(material: &Material, canvas: &mut Canvas, rect: [f32; 4], random: &mut R
         None
     };
     let Some(Item { picture: image, .. }) = piece else {
-        canvas.fill(rect, any_colour(random), |_, _| true);
+        canvas.fill(rect, any_color(random), |_, _| true);
         return;
     };
     let [x0, y0, x1, y1] = rect;

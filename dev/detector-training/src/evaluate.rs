@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use detect::embedded::EmbeddedDetector;
-use detect::evaluation::{Scores, evaluate, load_truth};
 use detect::{DetectOptions, Detector, Picture};
+use detector_evaluation::{Scores, evaluate, load_truth};
 
 use crate::sources::read_picture;
 

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use detect::embedded::EmbeddedDetector;
-use detect::evaluation::{Truth, load_truth};
 use detect::{DetectOptions, Detector, Face, Picture, intersection_over_union};
+use detector_evaluation::{Truth, load_truth};
 use image::RgbImage;
 use image::imageops::flip_horizontal;
 
 use crate::args::LabelArgs;
-use crate::compose::covered;
+use crate::material::covered;
 use crate::sources::{picture_files, read_picture};
 
 /// Below this nothing is seen.

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor, Var};
-use detect::embedded::network::{INPUT, LAYERS, LEVELS, Operation, padding};
+use detect::embedded::network::{Convolution, LEVELS, convolutions};
+use detect::embedded::walk::{LayerBackend, Operand, walk};
 use files::TensorEntry;
 use half::f16;
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
@@ -37,29 +38,17 @@ impl Network {
             parameters: Vec::new(),
             places: HashMap::new(),
         };
-        for layer in LAYERS {
-            let Operation::Convolution {
-                channels: [from, to],
-                kernel,
-                ..
-            } = layer.operation
-            else {
-                continue;
-            };
-            let name = layer.name;
+        for (name, convolution) in convolutions() {
+            let shape = convolution.weight_shape();
+            let to = shape[0];
             let is_head = is_head(name);
             let deviation = if is_head { HEAD_DEVIATION } else { 1.0 };
-            let n = to * from * kernel * kernel;
             let values: Vec<f32> = random
-                .randn(n)
+                .randn(shape.iter().product())
                 .iter()
                 .map(|v| (v * deviation) as f32)
                 .collect();
-            network.add(
-                format!("{name}.weight"),
-                &[to, from, kernel, kernel],
-                values,
-            )?;
+            network.add(format!("{name}.weight"), &shape, values)?;
             let mut bias = vec![0.0; to];
             if is_head {
                 bias[0] = (PRIOR / (1.0 - PRIOR)).ln() as f32;
@@ -100,42 +89,12 @@ impl Network {
         centred.broadcast_mul(&scale)?.reshape(shape)
     }
 
-    /// Runs the network: the result of each level, `[batch, 5, height / stride, width / stride]`.
-    pub fn forward(&self, pictures: &Tensor) -> candle_core::Result<Vec<Tensor>> {
-        let mut results: HashMap<&str, Tensor> = HashMap::from([(INPUT, pictures.clone())]);
-        for layer in LAYERS {
-            let result = match layer.operation {
-                Operation::Convolution {
-                    input,
-                    kernel,
-                    stride,
-                    is_rectified,
-                    ..
-                } => {
-                    let options = Conv2dOptions {
-                        stride,
-                        padding: padding(kernel, stride),
-                        ..Conv2dOptions::default()
-                    };
-                    let y = conv2d(&results[input], &self.folded(layer.name)?, &options)?;
-                    let bias = self.get(&format!("{}.bias", layer.name));
-                    bias_act(&y, Some(bias), &activation(is_rectified))?
-                }
-                Operation::Add { inputs: [a, b] } => {
-                    let sum = results[a].add(&results[b])?;
-                    bias_act(&sum, None, &activation(true))?
-                }
-                Operation::AddCoarse { fine, coarse } => {
-                    let (_, _, height, width) = results[fine].dims4()?;
-                    results[fine].add(&results[coarse].upsample_nearest2d(height, width)?)?
-                }
-            };
-            results.insert(layer.name, result);
-        }
-        Ok(LEVELS
-            .iter()
-            .filter_map(|level| results.remove(level.layer))
-            .collect())
+    /// Runs the network on images `[batch, 3, height, width]` in `-1..=1`.
+    ///
+    /// Returns the output of each level, `[batch, 5, height / stride, width / stride]`.
+    pub fn forward(&self, images: &Tensor) -> candle_core::Result<Vec<Tensor>> {
+        let outputs = LEVELS.map(|level| level.layer);
+        walk(&mut TrainingBackend(self), images.clone(), &outputs)
     }
 
     /// The values of all parameters, one after the other.
@@ -159,12 +118,10 @@ impl Network {
     /// The plain weights as safetensors of f16: what `detect` reads.
     pub fn exported(&self) -> Result<Vec<u8>> {
         let mut tensors = Vec::new();
-        for layer in LAYERS {
-            if let Operation::Convolution { .. } = layer.operation {
-                tensors.push((format!("{}.weight", layer.name), self.folded(layer.name)?));
-                let bias = format!("{}.bias", layer.name);
-                tensors.push((bias.clone(), self.get(&bias).clone()));
-            }
+        for (name, _) in convolutions() {
+            tensors.push((format!("{name}.weight"), self.folded(name)?));
+            let bias = format!("{name}.bias");
+            tensors.push((bias.clone(), self.get(&bias).clone()));
         }
         let mut packed: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for (name, tensor) in tensors {
@@ -228,6 +185,49 @@ impl Network {
                 .with_context(|| format!("{}: {name}", path.display()))?;
         }
         Ok(())
+    }
+}
+
+/// Computes layers with the folded weights, differentiably.
+struct TrainingBackend<'a>(&'a Network);
+
+impl LayerBackend for TrainingBackend<'_> {
+    type Value = Tensor;
+    type Error = candle_core::Error;
+
+    fn convolution(
+        &mut self,
+        name: &'static str,
+        convolution: &Convolution,
+        x: Operand<'_, Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        let options = Conv2dOptions {
+            stride: convolution.stride,
+            padding: convolution.padding(),
+            ..Conv2dOptions::default()
+        };
+        let y = conv2d(&x, &self.0.folded(name)?, &options)?;
+        let bias = self.0.get(&format!("{name}.bias"));
+        bias_act(&y, Some(bias), &activation(convolution.is_rectified))
+    }
+
+    fn add(
+        &mut self,
+        _name: &'static str,
+        a: Operand<'_, Tensor>,
+        b: Operand<'_, Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        bias_act(&a.add(&b)?, None, &activation(true))
+    }
+
+    fn add_coarse(
+        &mut self,
+        _name: &'static str,
+        fine: Operand<'_, Tensor>,
+        coarse: Operand<'_, Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        let (_, _, height, width) = fine.dims4()?;
+        fine.add(&coarse.upsample_nearest2d(height, width)?)
     }
 }
 

@@ -3,7 +3,8 @@
 use rng::RandomState;
 
 use crate::canvas::{Canvas, Edge, Placement, Pyramid};
-use crate::compose::{Material, Sample, any_colour, chance, covered, log_uniform, uniform};
+use crate::material::{Material, Sample, covered};
+use crate::random::{any_color, chance, log_uniform, uniform};
 use crate::shapes::glyph;
 
 /// The share of training pictures with prints.
@@ -48,12 +49,12 @@ pub fn draw(material: &Material, sample: &mut Sample, random: &mut RandomState) 
 
 /// A cover: a frame, lines of letters, a large sign, often a piece of a drawing.
 fn cover(material: &Material, random: &mut RandomState) -> image::RgbImage {
-    let mut canvas = Canvas::new(SIDE, any_colour(random));
+    let mut canvas = Canvas::new(SIDE, any_color(random));
     let side = SIDE as f32;
     let (width, height) = (side * uniform(random, 0.55, 1.0), side);
-    let ink = any_colour(random);
+    let ink = any_color(random);
     if chance(random, 0.5) {
-        let colour = any_colour(random);
+        let colour = any_color(random);
         let (top, bottom) = (uniform(random, 0.0, 0.6) * height, height);
         canvas.fill([0.0, top, width, bottom], colour, |_, _| true);
     }
@@ -86,7 +87,7 @@ fn cover(material: &Material, random: &mut RandomState) -> image::RgbImage {
         let letter = uniform(random, 0.25, 0.5) * height;
         let top = uniform(random, 0.3, 0.7) * height;
         let left = uniform(random, 0.05, 0.4) * width;
-        let colour = any_colour(random);
+        let colour = any_color(random);
         line(
             &mut canvas,
             [left, top, 0.95 * width],
@@ -125,8 +126,8 @@ fn line(
 
 /// One to three large letters on a plain ground.
 fn letter(random: &mut RandomState) -> image::RgbImage {
-    let mut canvas = Canvas::new(SIDE, any_colour(random));
-    let (side, colour) = (SIDE as f32, any_colour(random));
+    let mut canvas = Canvas::new(SIDE, any_color(random));
+    let (side, colour) = (SIDE as f32, any_color(random));
     let height = side * uniform(random, 0.3, 0.8);
     let top = (side - height) / 2.0;
     line(
@@ -141,10 +142,10 @@ fn letter(random: &mut RandomState) -> image::RgbImage {
 
 /// Petals around a middle, on hair, on a dress or in the air.
 fn flower(random: &mut RandomState) -> image::RgbImage {
-    let ground = any_colour(random);
+    let ground = any_color(random);
     let mut canvas = Canvas::new(SIDE, ground);
     let middle = SIDE as f32 / 2.0;
-    let (petal, line, heart) = (any_colour(random), any_colour(random), any_colour(random));
+    let (petal, line, heart) = (any_color(random), any_color(random), any_color(random));
     let n = 4 + random.index(4);
     let (long, wide) = (uniform(random, 0.5, 0.9), uniform(random, 0.25, 0.6));
     let whole = [0.0, 0.0, SIDE as f32, SIDE as f32];

@@ -3,7 +3,7 @@
 use rng::RandomState;
 
 use crate::canvas::Canvas;
-use crate::compose::{any_colour, chance, log_uniform, uniform};
+use crate::random::{any_color, chance, log_uniform, uniform};
 
 /// The share of collages with speech bubbles.
 const TALKING: f64 = 0.3;
@@ -12,7 +12,7 @@ const TALKING: f64 = 0.3;
 pub fn draw(canvas: &mut Canvas, random: &mut RandomState) {
     for _ in 0..random.index(5) {
         let shape = Shape::any(canvas, (3.0, 70.0), random);
-        let colours = [any_colour(random), any_colour(random)];
+        let colours = [any_color(random), any_color(random)];
         if chance(random, 0.5) {
             shape.ellipse(canvas, colours);
         } else {

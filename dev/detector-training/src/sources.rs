@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
-use detect::evaluation::{Truth, load_truth};
+use detector_evaluation::{Truth, load_truth};
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
 use rng::RandomState;

@@ -8,9 +8,10 @@ use candle_core::{Device, Tensor};
 use rng::RandomState;
 
 use crate::args::TrainArgs;
-use crate::compose::{Material, Sample, sample};
+use crate::compose::sample;
 use crate::evaluate::measure;
 use crate::loss::loss;
+use crate::material::{Material, Sample};
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::sources::Source;

@@ -4,6 +4,7 @@
 //! the boxes that OpenCV 4 gives. Facts of the algorithm as in OpenCV's documentation of `CascadeClassifier`;
 //! the classifiers are those of Viola and Jones (2001) and Liao et al. (2007).
 
+mod engine;
 mod exact_linear;
 mod gray;
 mod group;
@@ -18,7 +19,7 @@ use std::path::Path;
 use image::GrayImage;
 use serde::{Deserialize, Serialize};
 
-use crate::search::{Look, search};
+use crate::search::{SearchOptions, search};
 use crate::shrink::{fitted_size, resize_gray};
 use crate::{DetectError, DetectOptions, Detector, Face, Picture};
 pub use gray::{equalize, luma};
@@ -107,7 +108,7 @@ impl Cascade {
         image: &GrayImage,
         options: &CascadeOptions,
     ) -> Result<Detections, String> {
-        let windows = pyramid::windows(&self.model, image, options)?;
+        let windows = engine::windows(&self.model, image, options)?;
         let mut groups = group_windows(&windows, options.min_neighbors);
         // Rounding lets windows of coarse scales reach a pixel over the border.
         let (width, height) = (image.width() as i32, image.height() as i32);
@@ -121,9 +122,9 @@ impl Cascade {
         })
     }
 
-    fn find(&self, gray: &GrayImage, look: Look) -> Result<Vec<Face>, String> {
+    fn find(&self, gray: &GrayImage, options: SearchOptions) -> Result<Vec<Face>, String> {
         let (width, height) = gray.dimensions();
-        let fitted = fitted_size(width, height, look.longest_side);
+        let fitted = fitted_size(width, height, options.longest_side);
         let mut small = if fitted == (width, height) {
             gray.clone()
         } else {
@@ -134,7 +135,7 @@ impl Cascade {
             width as f32 / fitted.0 as f32,
             height as f32 / fitted.1 as f32,
         );
-        let smallest = (look.min_face / right.max(down)).ceil() as u32;
+        let smallest = (options.min_face / right.max(down)).ceil() as u32;
         let options = CascadeOptions {
             min_size: self.options.min_size.max(smallest),
             ..self.options
@@ -174,13 +175,13 @@ impl Detector for Cascade {
         picture: &Picture<'_>,
         options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError> {
-        let look = Look {
+        let search_options = SearchOptions {
             longest_side: options.longest_side.unwrap_or(LONGEST_SIDE),
             min_face: options.min_face,
             threshold: options.threshold.unwrap_or(self.default_threshold()),
         };
-        search(picture, options, look, |image, look| {
-            self.find(&luma(image), look)
+        search(picture, options, search_options, |image, options| {
+            self.find(&luma(image), options)
                 .map_err(|message| DetectError::Run {
                     detector: self.name.clone(),
                     picture: picture.name.to_owned(),

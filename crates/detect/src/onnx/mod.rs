@@ -13,6 +13,7 @@ mod encode;
 mod faceboxes;
 mod graph;
 mod infer;
+mod limits;
 mod message;
 mod operators;
 mod program;
@@ -29,7 +30,7 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use crate::search::{Look, search};
+use crate::search::{SearchOptions, search};
 use crate::{DetectError, DetectOptions, Detector, Face, Picture, suppress};
 pub(crate) use runner::{Output, Runner};
 pub(crate) use tensor::Placing;
@@ -84,11 +85,11 @@ impl OnnxDetector {
         })
     }
 
-    fn find(&self, image: &RgbImage, look: Look) -> Result<Vec<Face>, String> {
-        let (fixed, threshold) = (self.runner.fixed_size, look.threshold);
+    fn find(&self, image: &RgbImage, options: SearchOptions) -> Result<Vec<Face>, String> {
+        let (fixed, threshold) = (self.runner.fixed_size, options.threshold);
         match &self.kind {
             Kind::FaceBoxes { boxes, scores } => {
-                let input = faceboxes::input(image, fixed, look.longest_side);
+                let input = faceboxes::input(image, fixed, options.longest_side);
                 let size = input.placing.canvas;
                 let outputs = self.runner.run(input.values, size)?;
                 let (boxes, scores) = (pick(&outputs, *boxes)?, pick(&outputs, *scores)?);
@@ -97,7 +98,7 @@ impl OnnxDetector {
                 Ok(faces)
             }
             Kind::Yolo { output, layout } => {
-                let input = yolo::input(image, fixed, look.longest_side);
+                let input = yolo::input(image, fixed, options.longest_side);
                 let size = input.placing.canvas;
                 let outputs = self.runner.run(input.values, size)?;
                 let mut faces =
@@ -182,7 +183,7 @@ impl Detector for OnnxDetector {
         picture: &Picture<'_>,
         options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError> {
-        let look = Look {
+        let search_options = SearchOptions {
             longest_side: options
                 .longest_side
                 .unwrap_or(self.default_side())
@@ -190,12 +191,13 @@ impl Detector for OnnxDetector {
             min_face: options.min_face,
             threshold: options.threshold.unwrap_or(self.default_threshold()),
         };
-        search(picture, options, look, |image, look| {
-            self.find(image, look).map_err(|message| DetectError::Run {
-                detector: self.name.clone(),
-                picture: picture.name.to_owned(),
-                message,
-            })
+        search(picture, options, search_options, |image, options| {
+            self.find(image, options)
+                .map_err(|message| DetectError::Run {
+                    detector: self.name.clone(),
+                    picture: picture.name.to_owned(),
+                    message,
+                })
         })
     }
 }

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::graph::{MAX_RANK, text};
-use super::infer::MAX_ELEMENTS;
-use super::wire::{Fields, Value, varint};
+use super::limits::{MAX_ELEMENTS, MAX_RANK};
+use super::wire::{Fields, Value, text, varint};
 
 /// Numbers of tensors up to this many are read, since shapes may depend on them.
 const MAX_READ: usize = 4096;

@@ -5,6 +5,7 @@
 //! `budget`; a shape that depends on the content of the picture is refused.
 
 use super::graph::Attribute;
+use super::limits::{MAX_ELEMENTS, MAX_RANK};
 
 pub(super) mod elementwise;
 pub(super) mod grow;
@@ -13,8 +14,6 @@ pub(super) mod pieces;
 pub(super) mod reduce;
 pub(super) mod window;
 
-/// Elements of a tensor. Offsets within it stay far inside the 32 bits that the runtime's convolutions compute in.
-pub(super) const MAX_ELEMENTS: usize = 1 << 28;
 /// Tensors up to this many elements are followed with their numbers.
 const MAX_VALUES: usize = 1024;
 
@@ -92,7 +91,7 @@ impl From<Shaped> for Outcome {
 
 /// Number of elements of a shape; the error says that it is empty or too large.
 pub(super) fn elements(dims: &[usize]) -> Result<usize, String> {
-    if dims.len() > super::graph::MAX_RANK {
+    if dims.len() > MAX_RANK {
         return Err(format!("makes a tensor of {} dimensions", dims.len()));
     }
     if dims.contains(&0) {
