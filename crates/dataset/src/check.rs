@@ -10,10 +10,10 @@ use crate::problem::{CheckReport, Problem, ProblemKind};
 use crate::source::Source;
 use decode::{DecodeError, Header, decode_stored, read_header};
 
-/// How much of each picture is looked at.
+/// How much of each image is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Depth {
-    /// Its header: size and channels; fast even on 100,000 pictures.
+    /// Its header: size and channels; fast even on 100,000 images.
     #[default]
     Header,
     /// Every byte: CRC and a full decode.
@@ -23,15 +23,15 @@ pub enum Depth {
 /// What to look for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckOptions {
-    /// Labels are wanted: every picture needs one.
+    /// Labels are wanted: every image needs one.
     pub use_labels: bool,
-    /// How much of each picture is looked at.
+    /// How much of each image is looked at.
     pub depth: Depth,
     /// Also complain about files and labels that belong to no sample.
     pub strays: bool,
 }
 
-/// Checks a dataset against the loader's contract. `on_image` is called once for each picture, from many threads.
+/// Checks a dataset against the loader's contract. `on_image` is called once for each image, from many threads.
 ///
 /// # Errors
 /// Only when `dataset.json` cannot be read at all; offenders are in the report.
@@ -52,7 +52,7 @@ pub fn check(
         problems.push(Problem::new(name, ProblemKind::DuplicateNames));
     }
 
-    // Pictures.
+    // Images.
     let headers: Vec<Result<Header, ProblemKind>> = names
         .par_iter()
         .map(|name| {
@@ -119,7 +119,7 @@ pub fn check(
     })
 }
 
-/// Reads and decodes every byte and checks the whole contract: pictures, labels, and nothing else inside.
+/// Reads and decodes every byte and checks the whole contract: images, labels, and nothing else inside.
 ///
 /// # Errors
 /// As [`check`].

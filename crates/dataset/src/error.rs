@@ -36,11 +36,11 @@ pub enum Error {
         found: String,
     },
     /// Nothing to train on.
-    #[error("'{0}' holds no pictures")]
+    #[error("'{0}' holds no images")]
     NoImages(PathBuf),
     /// One sample could not be read or decoded.
-    #[error("cannot read the picture '{name}' of '{path}': {reason}")]
-    Picture {
+    #[error("cannot read the image '{name}' of '{path}': {reason}")]
+    Image {
         /// The dataset.
         path: PathBuf,
         /// The sample in it.

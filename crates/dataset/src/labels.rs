@@ -30,7 +30,7 @@ pub(crate) struct Resolved {
 impl Labels {
     /// Reads `dataset.json`; null labels are none.
     ///
-    /// Names may have `\` for `/`. A bad label of one picture is no error here; [`check`](crate::check) tells about it by name.
+    /// Names may have `\` for `/`. A bad label of one image is no error here; [`check`](crate::check) tells about it by name.
     ///
     /// # Errors
     /// A reason, when the file has another form.

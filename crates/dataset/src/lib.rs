@@ -1,8 +1,8 @@
-//! Image datasets as the StyleGAN2-ADA family reads them: a zip (or folder) of equal square pictures and `dataset.json`.
+//! Image datasets as the StyleGAN2-ADA family reads them: a zip (or folder) of equal square images and `dataset.json`.
 //!
 //! - Reading: [`ImageDataset`] (subset, mirror, labels), [`Loader`] (batches decoded in parallel, exact resume),
 //!   [`InfiniteSampler`], [`SnapshotGrid`].
-//! - Writing: [`DatasetWriter`] (same pictures, same bytes), [`pack`] with [`Transform`] (crop and resize).
+//! - Writing: [`DatasetWriter`] (same images, same bytes), [`pack`] with [`Transform`] (crop and resize).
 //! - Trust: [`check`] lists every offender by name before any work, [`verify`] decodes every entry,
 //!   [`ImageDataset::content_hash`] names a dataset by what is in it, [`Fingerprint`] cheaply by what its directory tells.
 //!

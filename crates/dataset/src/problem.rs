@@ -9,20 +9,20 @@ use serde::Serialize;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// No picture at all in the dataset.
+    /// No image at all in the dataset.
     NoImages,
-    /// Not a picture, or a damaged one.
+    /// Not an image, or a damaged one.
     Undecodable(String),
-    /// The file ends before its picture does.
+    /// The file ends before its image does.
     Truncated(String),
     /// Another `[channels, height, width]` than most others.
     Shape {
-        /// Of this picture.
+        /// Of this image.
         found: [usize; 3],
-        /// Of most pictures.
+        /// Of most images.
         expected: [usize; 3],
     },
-    /// The side is not a power of two of at least 4, or the picture not square.
+    /// The side is not a power of two of at least 4, or the image not square.
     Side {
         /// Pixels in a row.
         width: usize,
@@ -42,7 +42,7 @@ pub enum ProblemKind {
     MissingLabel,
     /// A label of the wrong form.
     BadLabel(String),
-    /// A label for a picture that does not exist.
+    /// A label for an image that does not exist.
     StrayLabel,
     /// A file that is neither a sample nor `dataset.json`.
     StrayFile,
@@ -56,7 +56,7 @@ impl ProblemKind {
     /// The line above the list of offenders.
     pub(crate) fn heading(&self) -> &'static str {
         match self {
-            Self::NoImages => "no pictures",
+            Self::NoImages => "no images",
             Self::Undecodable(_) => "cannot be decoded (remove or replace them)",
             Self::Truncated(_) => "cut short (download them again)",
             Self::Shape { .. } => {
@@ -72,7 +72,7 @@ impl ProblemKind {
             }
             Self::MissingLabel => "no label in dataset.json, though others have one",
             Self::BadLabel(_) => "a label of the wrong form",
-            Self::StrayLabel => "a label without a picture",
+            Self::StrayLabel => "a label without an image",
             Self::StrayFile => "not a sample (keep other files beside the dataset)",
             Self::UnsafeName => "a name that leads out of the dataset",
             Self::DuplicateNames => "another entry of the same name (pack the set anew)",
@@ -123,9 +123,9 @@ impl fmt::Display for Problem {
 /// What was found; displays as groups of offenders, 20 names of each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
-    /// Pictures in the dataset.
+    /// Images in the dataset.
     pub n_images: usize,
-    /// `[channels, height, width]` of most pictures.
+    /// `[channels, height, width]` of most images.
     pub shape: Option<[usize; 3]>,
     /// Entries of a label vector; 0 without labels.
     pub label_dim: usize,

@@ -173,12 +173,11 @@ impl Source {
     /// # Errors
     /// When it is missing, damaged, encrypted or larger than 1 GiB.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
-        self.read_limited(name, u64::MAX)
-            .map_err(|e| Error::Picture {
-                path: self.path.clone(),
-                name: name.to_owned(),
-                reason: e.to_string(),
-            })
+        self.read_limited(name, u64::MAX).map_err(|e| Error::Image {
+            path: self.path.clone(),
+            name: name.to_owned(),
+            reason: e.to_string(),
+        })
     }
 
     /// The first `limit` bytes of a file (not checked against the CRC when that is not all).

@@ -1,6 +1,6 @@
 //! An image in memory, and its size as a file header has it.
 
-/// A decoded picture: `u8`, rows from the top, `[height, width, channels]`.
+/// A decoded image: `u8`, rows from the top, `[height, width, channels]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// Pixels in a row.
@@ -36,7 +36,7 @@ impl Image {
     /// Writes the pixels as `[channels, height, width]` into `out`.
     ///
     /// # Panics
-    /// When `out` is not as long as the picture.
+    /// When `out` is not as long as the image.
     pub fn write_chw(&self, out: &mut [u8]) {
         assert_eq!(
             out.len(),

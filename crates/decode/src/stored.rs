@@ -13,7 +13,7 @@ const OPTIONS: DecodeOptions = DecodeOptions {
     matte: [255; 3],
 };
 
-/// Decodes a picture as its file has it: neither turned nor converted by its profile, gray and alpha kept.
+/// Decodes an image as its file has it: neither turned nor converted by its profile, gray and alpha kept.
 ///
 /// Palettes are expanded; 16 bit is cut to 8; of animations comes the first frame.
 ///
@@ -30,10 +30,10 @@ pub fn decode_stored(bytes: &[u8]) -> Result<Image, DecodeError> {
             pixels: stored.pixels,
         });
     }
-    let picture = read_raster(bytes, format, &OPTIONS)?.image;
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let raster = read_raster(bytes, format, &OPTIONS)?.image;
+    let (width, height) = (raster.width() as usize, raster.height() as usize);
     let cut = |deep: Vec<u16>| deep.into_iter().map(|v| (v >> 8) as u8).collect();
-    let (channels, pixels) = match picture {
+    let (channels, pixels) = match raster {
         DynamicImage::ImageLuma8(p) => (1, p.into_raw()),
         DynamicImage::ImageLumaA8(p) => (2, p.into_raw()),
         DynamicImage::ImageRgb8(p) => (3, p.into_raw()),
@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    fn picture(channels: usize) -> Image {
+    fn image(channels: usize) -> Image {
         let pixels = (0..6 * channels).map(|i| (i * 37 % 251) as u8).collect();
         Image {
             width: 3,
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn chw_and_flip_follow_the_definition() {
         for channels in 1..=4 {
-            let original = picture(channels);
+            let original = image(channels);
             let mut flipped = original.clone();
             flipped.flip_horizontal();
             let (a, b) = (original.to_chw(), flipped.to_chw());
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn formats_are_told_by_content() {
-        let original = picture(3);
+        let original = image(3);
         for format in [
             image::ImageFormat::Bmp,
             image::ImageFormat::WebP,
@@ -183,7 +183,7 @@ mod tests {
             decode_stored(b"<html>").unwrap_err().to_string(),
             "a web page, not an image (a download that failed?)"
         );
-        let png = png_of(&picture(3));
+        let png = png_of(&image(3));
         assert!(matches!(
             decode_stored(&png[..png.len() / 2]),
             Err(DecodeError::Truncated(_))

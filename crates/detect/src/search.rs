@@ -4,7 +4,7 @@ use image::RgbImage;
 use image::imageops::crop_imm;
 
 use crate::geometry::suppress_nested;
-use crate::{DetectError, DetectOptions, Face, Picture};
+use crate::{DetectError, DetectOptions, Face, NamedImage};
 
 /// Options of one call of an engine, for the whole image or a tile.
 #[derive(Clone, Copy, Debug)]
@@ -26,16 +26,16 @@ const MAX_SHARE: f32 = 0.75;
 
 /// Runs `find` on an image and, where `options` say so, on its tiles, and filters the results.
 pub(crate) fn search(
-    picture: &Picture<'_>,
+    named: &NamedImage<'_>,
     options: &DetectOptions,
     search_options: SearchOptions,
     mut find: impl FnMut(&RgbImage, SearchOptions) -> Result<Vec<Face>, DetectError>,
 ) -> Result<Vec<Face>, DetectError> {
-    let (width, height) = picture.image.dimensions();
+    let (width, height) = named.image.dimensions();
     if width == 0 || height == 0 {
         return Ok(Vec::new());
     }
-    let mut faces = find(picture.image, search_options)?;
+    let mut faces = find(named.image, search_options)?;
     if options.tiles {
         let longest = width.max(height);
         let mut cap = search_options.longest_side.max(1);
@@ -49,7 +49,7 @@ pub(crate) fn search(
                 / f64::from(cap))
             .round() as u32;
             for (x, y, w, h) in tiles(width, height, side.max(1)) {
-                let tile = crop_imm(picture.image, x, y, w, h).to_image();
+                let tile = crop_imm(named.image, x, y, w, h).to_image();
                 let found = find(&tile, search_options)?;
                 faces.extend(
                     found
@@ -171,7 +171,7 @@ mod tests {
                 }; 3],
             )
         });
-        let picture = Picture {
+        let named = NamedImage {
             image: &image,
             name: "drawn",
         };
@@ -201,11 +201,11 @@ mod tests {
         };
         let mut options = DetectOptions::default();
         assert_eq!(
-            search(&picture, &options, search_options, engine).unwrap(),
+            search(&named, &options, search_options, engine).unwrap(),
             []
         );
         options.tiles = true;
-        let faces = search(&picture, &options, search_options, engine).unwrap();
+        let faces = search(&named, &options, search_options, engine).unwrap();
         assert_eq!(
             faces,
             [Face {

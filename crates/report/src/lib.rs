@@ -1,7 +1,7 @@
 //! What people look at: self-contained HTML pages, and films.
 //!
 //! A [`Page`] is a list of sections; each method adds one. All text is escaped; there are no scripts from elsewhere, and
-//! pictures are inside. A [`Film`] takes frames and becomes an MP4 where ffmpeg is installed, else an animated picture.
+//! images are inside. A [`Film`] takes frames and becomes an MP4 where ffmpeg is installed, else an animated image.
 
 mod escape;
 mod film;

@@ -9,7 +9,7 @@ use crate::plot::{PALETTE, Plot};
 use files::mark::HTML_START;
 use std::fmt::Write;
 
-/// One picture of a contact sheet.
+/// One image of a contact sheet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tile {
     /// A JPEG.
@@ -33,12 +33,12 @@ pub struct Page {
     has_slider: bool,
 }
 
-/// Pictures of one run through time, for [`Page::slider`].
+/// Images of one run through time, for [`Page::slider`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Strip {
     /// Name of the run.
     pub name: String,
-    /// Place of its colour in [`PALETTE`].
+    /// Place of its color in [`PALETTE`].
     pub color: usize,
     /// Moments in order, each with a JPEG.
     pub frames: Vec<(u64, Vec<u8>)>,
@@ -145,7 +145,7 @@ impl Page {
         self
     }
 
-    /// Pictures of runs side by side under one slider over time (`unit`: what the moments count).
+    /// Images of runs side by side under one slider over time (`unit`: what the moments count).
     pub fn slider(&mut self, strips: &[Strip], unit: &str) -> &mut Self {
         let mut moments: Vec<u64> = strips
             .iter()
@@ -173,7 +173,7 @@ impl Page {
                 escape(&strip.name)
             );
             if strip.frames.is_empty() {
-                self.body.push_str("<p>no pictures</p>");
+                self.body.push_str("<p>no images</p>");
             }
             for (i, (moment, jpeg)) in strip.frames.iter().enumerate() {
                 let hidden = if i + 1 == strip.frames.len() {
@@ -199,7 +199,7 @@ impl Page {
         self.tiles("sheet", tiles)
     }
 
-    /// Pictures that belong together, the first set apart as the one that was kept.
+    /// Images that belong together, the first set apart as the one that was kept.
     pub fn group(&mut self, tiles: &[Tile]) -> &mut Self {
         self.tiles("sheet group", tiles)
     }
@@ -268,7 +268,7 @@ ul{margin:6px 0 12px;padding-left:22px;max-width:100ch}li{margin:3px 0}\
 
 const TOOLS: &str = "<div id=\"tools\"><b></b><input value=\"by eye\" aria-label=\"reason\"><button>Download exclude.tsv</button></div>";
 
-/// Clicks mark pictures; the button saves them as an exclusion list.
+/// Clicks mark images; the button saves them as an exclusion list.
 const SCRIPT: &str = "<script>\
 const bar=document.getElementById('tools'),note=bar.querySelector('b'),picked=()=>document.querySelectorAll('figure.picked');\
 document.addEventListener('click',e=>{const f=e.target.closest('figure[data-key]');if(!f)return;f.classList.toggle('picked');\
@@ -278,7 +278,7 @@ const lines=[...new Set([...picked()].map(f=>f.dataset.key))].sort().map(k=>k+'\
 const a=document.createElement('a');a.href=URL.createObjectURL(new Blob(lines,{type:'text/tab-separated-values'}));a.download='exclude.tsv';a.click();};\
 </script>";
 
-/// The slider shows in each strip the last picture that is not after the chosen moment.
+/// The slider shows in each strip the last image that is not after the chosen moment.
 const SLIDER: &str = "<script>\
 for(const box of document.querySelectorAll('.slider')){const moments=box.dataset.moments.split(',').map(Number),range=box.querySelector('input');\
 const show=()=>{const now=moments[range.value];box.querySelector('output').textContent=now+' '+box.dataset.unit;\

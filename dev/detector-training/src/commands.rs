@@ -11,7 +11,7 @@ pub fn run() -> Result<()> {
     let args = Args::parse();
     args.common.start()?;
     match args.command {
-        Command::LabelPictures(args) => label::pictures(&args),
+        Command::LabelImages(args) => label::images(&args),
         Command::Mistakes {
             weights,
             dir,

@@ -47,14 +47,14 @@ pub fn some_faces(material: &Material, sample: &mut Sample, random: &mut RandomS
     }
 }
 
-/// Fills a rectangle with a colour or, somewhat turned, with a piece of a drawing.
+/// Fills a rectangle with a color or, somewhat turned, with a piece of a drawing.
 fn fill(material: &Material, canvas: &mut Canvas, rect: [f32; 4], random: &mut RandomState) {
     let piece = if chance(random, 0.6) {
         material.patches.draw(random)
     } else {
         None
     };
-    let Some(Item { picture: image, .. }) = piece else {
+    let Some(Item { image, .. }) = piece else {
         canvas.fill(rect, any_color(random), |_, _| true);
         return;
     };

@@ -3,20 +3,20 @@
 use crate::canvas::Canvas;
 use crate::sources::Source;
 
-/// What training pictures are made of.
+/// What training images are made of.
 #[derive(Default)]
 pub struct Material {
     /// One source for each folder of crops; each is drawn from equally often.
     pub crops: Vec<Source>,
-    pub pictures: Source,
+    pub images: Source,
     pub backgrounds: Source,
     /// Small pieces of drawings without faces.
     pub patches: Source,
-    /// The share of training pictures that are windows of whole pictures.
+    /// The share of training images that are windows of whole images.
     pub windows: f64,
 }
 
-/// A training picture.
+/// A training image.
 pub struct Sample {
     pub canvas: Canvas,
     /// `[x0, y0, x1, y1]` on the canvas.

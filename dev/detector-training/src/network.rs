@@ -1,7 +1,7 @@
-//! The network of `detect::embedded` on tensors, with weights that are standardised while they train.
+//! The network of `detect::embedded` on tensors, with weights that are standardized while they train.
 //!
-//! In place of batch normalisation each kernel has mean 0 and a learned scale (weight standardisation, Brock et al.,
-//! arXiv:2101.08692): its cost does not depend on the size of the pictures, and it folds into plain weights.
+//! In place of batch normalization each kernel has mean 0 and a learned scale (weight standardization, Brock et al.,
+//! arXiv:2101.08692): its cost does not depend on the size of the images, and it folds into plain weights.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -82,11 +82,11 @@ impl Network {
         let shape = weight.dims4()?;
         let rows = weight.reshape((shape.0, ()))?;
         let fan_in = rows.dim(1)? as f64;
-        let centred = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
-        let variance = ((centred.sqr()?.mean_keepdim(1)? * fan_in)? + EPSILON * fan_in)?;
+        let centered = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
+        let variance = ((centered.sqr()?.mean_keepdim(1)? * fan_in)? + EPSILON * fan_in)?;
         // A kernel of variance 2 / fan-in keeps the size of rectified values (He et al., arXiv:1502.01852).
         let scale = (self.get(&format!("{layer}.scale")).div(&variance.sqrt()?)? * 2f64.sqrt())?;
-        centred.broadcast_mul(&scale)?.reshape(shape)
+        centered.broadcast_mul(&scale)?.reshape(shape)
     }
 
     /// Runs the network on images `[batch, 3, height, width]` in `-1..=1`.
@@ -272,7 +272,7 @@ fn activation(is_rectified: bool) -> BiasActOptions {
 mod tests {
     use super::*;
     use detect::embedded::EmbeddedDetector;
-    use detect::{DetectOptions, Detector, Picture};
+    use detect::{DetectOptions, Detector, NamedImage};
     use image::RgbImage;
 
     /// Training goes on from the weights that ship, too.
@@ -351,11 +351,11 @@ mod tests {
             min_face: 0.0,
             ..DetectOptions::default()
         };
-        let picture = Picture {
+        let named = NamedImage {
             image: &image,
             name: "drawn",
         };
-        let faces = detector.detect(&picture, &options).unwrap();
+        let faces = detector.detect(&named, &options).unwrap();
         // One look of the three that see a large face.
         let expected = 1.0 - (1.0 - 1.0 / (1.0 + (-best).exp())).cbrt();
         assert!(

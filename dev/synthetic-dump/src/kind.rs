@@ -22,25 +22,26 @@ pub enum Kind {
     Watermark,
     /// The same drawing with another expression.
     Expression,
-    /// The same drawing with hair and eyes in other colours.
-    Colours,
+    /// The same drawing with hair and eyes in other colors.
+    #[serde(rename = "colours")]
+    Colors,
     /// A gray copy, stored as RGB.
     Gray,
     /// A sepia copy.
     Sepia,
     /// A copy in one other tint.
     Tinted,
-    /// One flat colour.
+    /// One flat color.
     Blank,
     /// Much wider than high.
     Banner,
-    /// A picture of some 50 pixels.
+    /// An image of some 50 pixels.
     Tiny,
     /// A JPEG whose end is missing.
     Truncated,
     /// A file of 0 bytes.
     Empty,
-    /// Text under the name of a picture.
+    /// Text under the name of an image.
     Text,
     /// A PNG signature and noise.
     Noise,
@@ -64,15 +65,15 @@ impl Kind {
 
     /// Whether the file is another version of a drawing, not a copy of it.
     pub fn is_variant(self) -> bool {
-        matches!(self, Self::Expression | Self::Colours)
+        matches!(self, Self::Expression | Self::Colors)
     }
 
-    /// Whether the file has no colour, or one tint only.
+    /// Whether the file has no color, or one tint only.
     pub fn is_monochrome(self) -> bool {
         matches!(self, Self::Gray | Self::Sepia | Self::Tinted)
     }
 
-    /// Whether the file is no picture that can be read as a whole.
+    /// Whether the file is no image that can be read as a whole.
     pub fn is_broken(self) -> bool {
         matches!(
             self,

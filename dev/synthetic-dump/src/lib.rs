@@ -1,4 +1,4 @@
-//! A small dump of anime-style illustrations, drawn by code: pictures to try the tools on, with known truth.
+//! A small dump of anime-style illustrations, drawn by code: images to try the tools on, with known truth.
 //!
 //! Public: [`Dump`], which writes a folder as somebody's download would be (works, copies of them, gray ones, broken
 //! files) beside the [`Truth`] about every file; [`face`], one character in a square, and [`posed`],
@@ -10,7 +10,7 @@ mod background;
 mod body;
 mod canvas;
 mod character;
-mod colour;
+mod color;
 mod curve;
 mod draw;
 mod dump;
@@ -32,7 +32,7 @@ pub use pose::{Pose, posed};
 pub use scene::SceneKind;
 pub use truth::{FileTruth, Truth};
 
-/// One character, head and shoulders, in a square picture of `size` x `size` pixels.
+/// One character, head and shoulders, in a square image of `size` x `size` pixels.
 ///
 /// # Panics
 /// When `size` is 0.
@@ -40,7 +40,7 @@ pub fn face(seed: u32, size: u32) -> image::RgbImage {
     scene::Scene::portrait(size, &mut draw::Draw::new(seed, 0)).paint()
 }
 
-/// One picture of a kind, for a look at what a dump holds.
-pub fn picture(seed: u32, kind: SceneKind) -> image::RgbImage {
+/// One image of a kind, for a look at what a dump holds.
+pub fn image(seed: u32, kind: SceneKind) -> image::RgbImage {
     scene::Scene::plan(kind, &mut draw::Draw::new(seed, 0)).paint()
 }

@@ -15,7 +15,7 @@ pub struct FileTruth {
     pub id: u32,
     /// What it is.
     pub kind: Kind,
-    /// What the picture shows; none where nothing can be read.
+    /// What the image shows; none where nothing can be read.
     pub scene: Option<SceneKind>,
     /// Files with the same number show the same drawing.
     pub work: Option<usize>,
@@ -109,10 +109,10 @@ fn file_name(path: &str) -> &str {
 
 fn file_truth(entry: &Entry, entries: &[Entry]) -> FileTruth {
     let (scene, size, faces, tags) = match &entry.content {
-        Content::Picture(picture) => (
-            Some(picture.scene.kind),
-            picture.size(),
-            picture.faces(),
+        Content::Image(image) => (
+            Some(image.scene.kind),
+            image.size(),
+            image.faces(),
             tags(entry),
         ),
         Content::Flat(size, _) => (
@@ -139,10 +139,10 @@ fn file_truth(entry: &Entry, entries: &[Entry]) -> FileTruth {
 }
 
 fn tags(entry: &Entry) -> Vec<String> {
-    let Content::Picture(picture) = &entry.content else {
+    let Content::Image(image) = &entry.content else {
         return Vec::new();
     };
-    let scene = &picture.scene;
+    let scene = &image.scene;
     let mut tags: Vec<&str> = Vec::new();
     match scene.people.len() {
         0 => tags.extend(["no_humans", "scenery"]),

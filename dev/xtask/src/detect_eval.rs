@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use decode::{DecodeOptions, Format};
 use detect::cascade::{Cascade, CascadeOptions};
-use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
+use detect::{DetectOptions, Detector, DetectorSpec, Face, NamedImage};
 use detector_evaluation::{Scores, Truth, evaluate, evaluate_sizes, load_truth};
 use image::RgbImage;
 
@@ -94,7 +94,7 @@ pub fn run(args: &[String]) -> Result<()> {
         let (started, cpu) = (Instant::now(), cpu_secs());
         let mut found: Vec<Vec<Face>> = Vec::new();
         for (name, _, image) in &pictures {
-            found.push(detector.detect(&Picture { image, name }, &options)?);
+            found.push(detector.detect(&NamedImage { image, name }, &options)?);
         }
         let wall = started.elapsed().as_secs_f64();
         let secs = cpu

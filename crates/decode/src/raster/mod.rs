@@ -39,9 +39,8 @@ pub(crate) fn read(
             ..raster
         }),
         #[cfg(not(feature = "avif"))]
-        Format::Avif => Err(DecodeError::NotAPicture(
-            "an AVIF picture: this build is without the feature `avif`; convert it to PNG"
-                .to_owned(),
+        Format::Avif => Err(DecodeError::NotAnImage(
+            "an AVIF image: this build is without the feature `avif`; convert it to PNG".to_owned(),
         )),
         Format::Jpeg => Err(DecodeError::Broken(
             "JPEG: has a decoder of its own".to_owned(),
@@ -78,7 +77,7 @@ fn finish(
     limits.max_alloc = Some(max_alloc(options));
     decoder.set_limits(limits).map_err(failed)?;
     let icc = decoder.icc_profile().ok().flatten();
-    // A broken EXIF block is no reason to refuse the picture.
+    // A broken EXIF block is no reason to refuse the image.
     let exif = decoder.exif_metadata().ok().flatten();
     let xmp = decoder.xmp_metadata().ok().flatten();
     let color = decoder.color_type();
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn gray_and_deep_pictures_become_8_bit_rgb() {
+    fn gray_and_deep_images_become_8_bit_rgb() {
         let gray = DynamicImage::ImageLumaA16(image::ImageBuffer::from_fn(6, 5, |x, _| {
             LumaA([40_000, if x < 3 { 65_535 } else { 0 }])
         }));
@@ -191,12 +190,12 @@ mod tests {
     fn the_first_frame_of_an_animation_counts() {
         let mut bytes = Vec::new();
         let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
-        for colour in [[255, 0, 0, 255], [0, 0, 255, 255]] {
+        for color in [[255, 0, 0, 255], [0, 0, 255, 255]] {
             encoder
                 .encode_frame(image::Frame::new(image::RgbaImage::from_pixel(
                     8,
                     8,
-                    Rgba(colour),
+                    Rgba(color),
                 )))
                 .unwrap();
         }
@@ -233,7 +232,7 @@ mod tests {
             assert!(message.contains("feature `avif`"), "{message}");
             return;
         }
-        let colours = [
+        let colors = [
             [255, 0, 0],
             [0, 255, 0],
             [0, 0, 255],
@@ -246,9 +245,9 @@ mod tests {
         ];
         let image = decoded.unwrap().image;
         assert_eq!(image.dimensions(), (24, 24));
-        for (i, colour) in (0..).zip(colours) {
+        for (i, color) in (0..).zip(colors) {
             let found = image.get_pixel(i % 3 * 8 + 4, i / 3 * 8 + 4).0;
-            for (found, expected) in found.into_iter().zip(colour) {
+            for (found, expected) in found.into_iter().zip(color) {
                 assert!(
                     found.abs_diff(expected) <= 6,
                     "patch {i}: {found}, drawn {expected}"

@@ -1,6 +1,6 @@
 //! Our own engine for OpenCV cascades: LBP and Haar (upright and tilted), stumps and trees, new-style XML.
 //!
-//! [`Cascade`] is the detector; [`Cascade::detect_gray`] is the plain `detectMultiScale` on a gray picture and gives
+//! [`Cascade`] is the detector; [`Cascade::detect_gray`] is the plain `detectMultiScale` on a gray image and gives
 //! the boxes that OpenCV 4 gives. Facts of the algorithm as in OpenCV's documentation of `CascadeClassifier`;
 //! the classifiers are those of Viola and Jones (2001) and Liao et al. (2007).
 
@@ -21,18 +21,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::search::{SearchOptions, search};
 use crate::shrink::{fitted_size, resize_gray};
-use crate::{DetectError, DetectOptions, Detector, Face, Picture};
+use crate::{DetectError, DetectOptions, Detector, Face, NamedImage};
 pub use gray::{equalize, luma};
 pub use group::{Group, Window, group_windows};
 use model::Model;
 
-/// How a cascade is slid over a picture; the names and meanings of OpenCV's `detectMultiScale`.
+/// How a cascade is slid over an image; the names and meanings of OpenCV's `detectMultiScale`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CascadeOptions {
     /// Ratio of one window size to the next, above 1 (values below 1.01 are raised to it).
     pub scale_factor: f64,
-    /// A face must be seen by more than this many neighbouring windows; 0 returns every window.
+    /// A face must be seen by more than this many neighboring windows; 0 returns every window.
     pub min_neighbors: u32,
     /// Windows smaller than this many pixels, in width or height, are left out.
     pub min_size: u32,
@@ -54,7 +54,7 @@ impl Default for CascadeOptions {
 /// What a cascade saw.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detections {
-    /// Groups of neighbouring windows, in the order in which their first window was seen.
+    /// Groups of neighboring windows, in the order in which their first window was seen.
     pub groups: Vec<Group>,
     /// Number of windows before grouping.
     pub n_raw: usize,
@@ -68,7 +68,7 @@ pub struct Cascade {
     options: CascadeOptions,
 }
 
-/// The longest side that pictures are shrunk to when the caller does not say: more finds fewer faces, slower.
+/// The longest side that images are shrunk to when the caller does not say: more finds fewer faces, slower.
 const LONGEST_SIDE: u32 = 640;
 /// A cascade file beyond this is refused; the largest in use has 3 MiB.
 const MAX_BYTES: u64 = 64 << 20;
@@ -99,7 +99,7 @@ impl Cascade {
         self
     }
 
-    /// Looks at a gray picture as it is (no equalisation, no shrinking), like OpenCV's `detectMultiScale`.
+    /// Looks at a gray image as it is (no equalization, no shrinking), like OpenCV's `detectMultiScale`.
     ///
     /// # Errors
     /// A message when the cascade accepts so many windows that it cannot be one for faces.
@@ -165,14 +165,14 @@ impl Detector for Cascade {
         &self.name
     }
 
-    /// The neighbours decide already.
+    /// The neighbors decide already.
     fn default_threshold(&self) -> f32 {
         0.0
     }
 
     fn detect(
         &self,
-        picture: &Picture<'_>,
+        named: &NamedImage<'_>,
         options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError> {
         let search_options = SearchOptions {
@@ -180,11 +180,11 @@ impl Detector for Cascade {
             min_face: options.min_face,
             threshold: options.threshold.unwrap_or(self.default_threshold()),
         };
-        search(picture, options, search_options, |image, options| {
+        search(named, options, search_options, |image, options| {
             self.find(&luma(image), options)
                 .map_err(|message| DetectError::Run {
                     detector: self.name.clone(),
-                    picture: picture.name.to_owned(),
+                    image: named.name.to_owned(),
                     message,
                 })
         })

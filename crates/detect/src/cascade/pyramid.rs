@@ -25,7 +25,7 @@ pub(super) fn slide(
         let size = scaled_size(image.dimensions(), scale);
         let step = if scale >= 2.0 { 1 } else { 2 };
         exact_linear::resize(image.as_raw(), from, size, &mut pixels);
-        evaluator.set_picture(&pixels[..size.0 * size.1], size, step);
+        evaluator.set_image(&pixels[..size.0 * size.1], size, step);
         let side = |length: usize| (length as f32 * scale).round_ties_even() as i32;
         let (width, height) = (side(model.window.0), side(model.window.1));
         // The last row and column of windows are left out, as in OpenCV.
@@ -51,13 +51,13 @@ pub(super) fn slide(
     Ok(windows)
 }
 
-/// Size of the picture when the window stands for `scale` times its size.
+/// Size of the image when the window stands for `scale` times its size.
 pub(super) fn scaled_size(size: (u32, u32), scale: f32) -> (usize, usize) {
     let side = |length: u32| (length as f32 / scale).round_ties_even() as usize;
     (side(size.0).max(1), side(size.1).max(1))
 }
 
-/// The scales whose windows fit the picture and the limits, finest first.
+/// The scales whose windows fit the image and the limits, finest first.
 pub(super) fn scales(
     window: (usize, usize),
     image: (u32, u32),
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_stop_at_the_picture_and_obey_the_limits() {
+    fn scales_stop_at_the_image_and_obey_the_limits() {
         let options = CascadeOptions {
             scale_factor: 2.0,
             min_size: 0,

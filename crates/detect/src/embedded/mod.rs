@@ -24,7 +24,7 @@ use image::RgbImage;
 use crate::onnx::Placing;
 use crate::search::{SearchOptions, search};
 use crate::shrink::{fitted_size, resize_rgb};
-use crate::{DetectError, DetectOptions, Detector, Face, Picture};
+use crate::{DetectError, DetectOptions, Detector, Face, NamedImage};
 use merge::{Candidate, merge, without_overlaps};
 use network::LEVELS;
 use refine::Window;
@@ -295,7 +295,7 @@ impl Detector for EmbeddedDetector {
 
     fn detect(
         &self,
-        picture: &Picture<'_>,
+        named: &NamedImage<'_>,
         options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError> {
         let search_options = SearchOptions {
@@ -306,11 +306,11 @@ impl Detector for EmbeddedDetector {
             min_face: options.min_face,
             threshold: options.threshold.unwrap_or(THRESHOLD),
         };
-        search(picture, options, search_options, |image, options| {
+        search(named, options, search_options, |image, options| {
             self.find(image, options)
                 .map_err(|message| DetectError::Run {
                     detector: NAME.to_owned(),
-                    picture: picture.name.to_owned(),
+                    image: named.name.to_owned(),
                     message,
                 })
         })
@@ -364,11 +364,11 @@ mod tests {
                         threshold: Some(0.0),
                         ..DetectOptions::default()
                     };
-                    let picture = Picture {
+                    let named = NamedImage {
                         image: &image,
                         name: "odd",
                     };
-                    let faces = detector.detect(&picture, &options).unwrap();
+                    let faces = detector.detect(&named, &options).unwrap();
                     // None of them holds a face of the least size.
                     assert_eq!(faces, [], "{width} x {height}");
                 }

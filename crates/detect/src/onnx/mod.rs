@@ -1,7 +1,7 @@
 //! ONNX face models: FaceBoxes, YOLOv5, YOLOv8 and YOLO11, told apart by what the graph returns.
 //!
-//! A model is run once at loading, on an empty picture: the shapes of its outputs say what it is, and a model that
-//! cannot run is refused before the first picture.
+//! A model is run once at loading, on an empty image: the shapes of its outputs say what it is, and a model that
+//! cannot run is refused before the first image.
 //!
 //! Files are fetched from anywhere, and the runtime trusts them. So `graph` reads a file on its own, `operators` checks
 //! each node against a table, `program` works out every shape for each input size under the limits of `budget`, and
@@ -31,7 +31,7 @@ use std::path::Path;
 use image::RgbImage;
 
 use crate::search::{SearchOptions, search};
-use crate::{DetectError, DetectOptions, Detector, Face, Picture, suppress};
+use crate::{DetectError, DetectOptions, Detector, Face, NamedImage, suppress};
 pub(crate) use runner::{Output, Runner};
 pub(crate) use tensor::Placing;
 use yolo::YoloLayout;
@@ -44,7 +44,7 @@ pub struct OnnxDetector {
     kind: Kind,
 }
 
-/// What the graph returns, and so how pictures go in and faces come out.
+/// What the graph returns, and so how images go in and faces come out.
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
     /// Offsets and face scores over the FaceBoxes priors: the places of both outputs.
@@ -55,7 +55,7 @@ enum Kind {
 
 /// A model beyond this is refused; the largest YOLO11 has 220 MiB.
 const MAX_BYTES: u64 = 1 << 30;
-/// Longest side of pictures for models of any input size.
+/// Longest side of images for models of any input size.
 const FACEBOXES_SIDE: u32 = 1024;
 const YOLO_SIDE: u32 = 640;
 
@@ -180,7 +180,7 @@ impl Detector for OnnxDetector {
 
     fn detect(
         &self,
-        picture: &Picture<'_>,
+        named: &NamedImage<'_>,
         options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError> {
         let search_options = SearchOptions {
@@ -191,11 +191,11 @@ impl Detector for OnnxDetector {
             min_face: options.min_face,
             threshold: options.threshold.unwrap_or(self.default_threshold()),
         };
-        search(picture, options, search_options, |image, options| {
+        search(named, options, search_options, |image, options| {
             self.find(image, options)
                 .map_err(|message| DetectError::Run {
                     detector: self.name.clone(),
-                    picture: picture.name.to_owned(),
+                    image: named.name.to_owned(),
                     message,
                 })
         })

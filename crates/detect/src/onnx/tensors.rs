@@ -38,7 +38,7 @@ impl Element {
             11 => Self::Float64,
             2 | 3 | 17..=22 => {
                 return Err(
-                    "is quantised (8-bit numbers): export it with float32 or float16".into(),
+                    "is quantized (8-bit numbers): export it with float32 or float16".into(),
                 );
             }
             16 => return Err("holds bfloat16 numbers: export it with float32 or float16".into()),

@@ -2,7 +2,7 @@
 //!
 //! Small tensors that shapes are computed from (`Shape`, `Gather`, `Concat`, ...) are followed with their numbers, in the
 //! 32-bit arithmetic of the runtime. Every size is computed with checked arithmetic and must stay under the limits of
-//! `budget`; a shape that depends on the content of the picture is refused.
+//! `budget`; a shape that depends on the content of the image is refused.
 
 use super::graph::Attribute;
 use super::limits::{MAX_ELEMENTS, MAX_RANK};
@@ -195,7 +195,7 @@ impl<'a> Call<'a> {
             ));
         }
         let values = input.values.as_ref();
-        let values = values.ok_or("has a result whose size depends on the picture")?;
+        let values = values.ok_or("has a result whose size depends on the image")?;
         Ok(Some(values.iter().map(|&value| value as i64).collect()))
     }
 
