@@ -121,11 +121,7 @@ mod tests {
     }
 
     fn n_crashed(summary: &Summary) -> usize {
-        summary
-            .pictures_dropped
-            .get("crashed")
-            .copied()
-            .unwrap_or(0)
+        summary.images_dropped.get("crashed").copied().unwrap_or(0)
     }
 
     #[test]

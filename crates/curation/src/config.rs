@@ -15,7 +15,7 @@ use std::str::FromStr;
 pub struct CurationConfig {
     /// Which detector finds the faces.
     pub detector: DetectorSpec,
-    /// How pictures are read.
+    /// How images are read.
     pub decode: DecodeOptions,
     /// What the detector is asked for.
     pub detect: DetectOptions,
@@ -63,12 +63,12 @@ impl Limit {
     }
 
     /// Whether a value lies below an active limit.
-    pub fn is_above(self, value: f64) -> bool {
+    pub fn is_undercut_by(self, value: f64) -> bool {
         self.0.is_some_and(|limit| value < limit)
     }
 
     /// Whether a value lies above an active limit.
-    pub fn is_below(self, value: f64) -> bool {
+    pub fn is_exceeded_by(self, value: f64) -> bool {
         self.0.is_some_and(|limit| value > limit)
     }
 }
@@ -124,13 +124,14 @@ impl<'de> Deserialize<'de> for Limit {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilterOptions {
-    /// Least colour beyond one tint, in chroma levels; grayscale, sepia and tinted pictures have less.
-    pub colour: Limit,
-    /// Largest share of the picture that is one flat tone.
+    /// Least chroma (0 to about 100) off the main hue axis; grayscale, sepia and tinted images have less.
+    #[serde(alias = "colour")]
+    pub chroma: Limit,
+    /// Largest share of the image that is one flat tone.
     pub blank: Limit,
-    /// Largest share of the picture that is covered with writing.
+    /// Largest share of the image that is covered with writing.
     pub text: Limit,
-    /// Largest ratio of the longer to the shorter side of a picture.
+    /// Largest ratio of the longer to the shorter side of an image.
     pub aspect: Limit,
     /// Largest blur of a crop (Crété's metric, 0 sharp to 1).
     pub blur: Limit,
@@ -141,7 +142,7 @@ pub struct FilterOptions {
 impl Default for FilterOptions {
     fn default() -> Self {
         Self {
-            colour: Limit::at(8.0),
+            chroma: Limit::at(8.0),
             blank: Limit::at(0.985),
             text: Limit::at(0.4),
             aspect: Limit::at(5.0),
@@ -155,11 +156,12 @@ impl Default for FilterOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DedupOptions {
-    /// Compare whole pictures.
-    pub pictures: bool,
+    /// Compare whole images.
+    #[serde(alias = "pictures")]
+    pub images: bool,
     /// Compare face crops.
     pub faces: bool,
-    /// Hamming radius of the search on pictures.
+    /// Hamming radius of the search on images.
     pub radius: u32,
     /// Hamming radius of the search on faces; larger, since detectors jitter.
     pub face_radius: u32,
@@ -172,7 +174,7 @@ pub struct DedupOptions {
 impl Default for DedupOptions {
     fn default() -> Self {
         Self {
-            pictures: true,
+            images: true,
             faces: true,
             radius: 8,
             face_radius: 10,

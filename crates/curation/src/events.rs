@@ -27,7 +27,7 @@ pub enum Event {
         /// How many need no work.
         done: usize,
     },
-    /// One more is done; for inputs that failed the reason, for pictures the number of faces.
+    /// One more is done; for inputs that failed the reason, for images the number of faces.
     Step {
         /// Which stage.
         stage: Stage,

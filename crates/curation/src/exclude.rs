@@ -1,6 +1,6 @@
 //! The exclusion list: contents that are never kept, by SHA-256 or by perceptual hash.
 
-use dedup::PictureHash;
+use dedup::ImageHash;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -89,8 +89,8 @@ impl ExcludeList {
         self.contents.get(sha256).map(String::as_str)
     }
 
-    /// The reason for which a picture is excluded by its looks.
-    pub fn looks(&self, hash: &PictureHash) -> Option<&str> {
+    /// The reason for which an image is excluded by its looks.
+    pub fn similar(&self, hash: &ImageHash) -> Option<&str> {
         if hash.is_low_information() {
             return None;
         }

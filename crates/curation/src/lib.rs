@@ -1,7 +1,7 @@
 //! From a dump of illustrations to a dataset of faces, with a record of every decision.
 //!
-//! [`run`] walks the inputs, measures every picture once (decode, hash, filters, faces, crops; kept in a journal), decides
-//! from the measurements alone, and writes the dataset zip, the manifest and the report. Nothing that one picture does
+//! [`run`] walks the inputs, measures every image once (decode, hash, filters, faces, crops; kept in a journal), decides
+//! from the measurements alone, and writes the dataset zip, the manifest and the report. Nothing that one image does
 //! stops a run; inputs are only read; the same inputs and settings give the same bytes, whatever the number of threads
 //! and however often the run was killed on the way.
 
@@ -9,8 +9,10 @@ pub mod apart;
 mod attempts;
 pub mod config;
 mod decide;
+mod error;
 mod events;
 mod exclude;
+mod finish;
 pub mod inputs;
 mod journal;
 pub mod manifest;
@@ -18,14 +20,19 @@ pub mod measure;
 mod measuring_pass;
 mod memory;
 pub mod metadata;
+mod output_paths;
 mod pack;
 mod page;
 mod pipeline;
 mod read_errors;
 pub mod record;
+mod samples;
+mod summary;
 
 pub use config::CurationConfig;
+pub use error::CurationError;
 pub use events::{Event, Stage};
 pub use memory::Memory;
-pub use pipeline::{CurationError, RunOptions, SmallFaces, Summary, run};
+pub use pipeline::{RunOptions, run};
 pub use read_errors::ReadErrors;
+pub use summary::{SmallFaces, Summary};

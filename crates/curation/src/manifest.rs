@@ -1,8 +1,9 @@
 //! The manifest: one JSON line for each input and each face, with every number and the reason for every decision.
 
-use crate::decide::{Decisions, Kinship, Place, detail_of};
+use crate::decide::{Decisions, DropReason, Membership, Subject, detail_of};
 use crate::measure::round4;
-use crate::record::{FaceRecord, Outcome, PictureRecord, Reason, Record};
+use crate::record::{FaceRecord, ImageRecord, Reason, Record};
+use crate::samples::Sample;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufReader, Write};
@@ -11,7 +12,7 @@ use std::path::Path;
 /// Kept or dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum Status {
     /// In the dataset.
     Kept,
     /// Not in the dataset.
@@ -26,7 +27,7 @@ pub struct Line {
     /// Which face of it, by falling score; `None` for the input as a whole.
     pub face: Option<usize>,
     /// Kept or dropped.
-    pub decision: Fate,
+    pub decision: Status,
     /// Why it was dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
@@ -42,7 +43,7 @@ pub struct Line {
     /// SHA-256 of the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Width and height of the picture.
+    /// Width and height of the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[u32; 2]>,
     /// The face, `[x0, y0, x1, y1]` in source pixels.
@@ -83,24 +84,17 @@ pub struct Compared {
     pub worst_tile: f32,
 }
 
-/// What a face became in the zip.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Sample {
-    pub place: Place,
-    pub name: String,
-    pub label: Option<u32>,
-}
-
-/// Lines for every input and every face, in order.
+/// Builds the lines for every input and every face, in order. The names of `samples` appear only if they `are_packed`.
 pub(crate) fn lines(
     sources: &[String],
     records: &[Option<Record>],
     decisions: &Decisions,
     samples: &[Sample],
+    are_packed: bool,
 ) -> Vec<Line> {
-    let samples: HashMap<Place, &Sample> = samples
+    let samples: HashMap<Subject, &Sample> = samples
         .iter()
-        .map(|sample| (sample.place, sample))
+        .map(|sample| (sample.subject, sample))
         .collect();
     let mut lines = Vec::new();
     for (i, decision) in decisions.inputs.iter().enumerate() {
@@ -109,18 +103,15 @@ pub(crate) fn lines(
             &sources[i],
             None,
             decision.drop.as_ref(),
-            decision.kinship.as_ref(),
+            decision.group.as_ref(),
             sources,
         );
         line.sha256 = record
             .map(|r| r.sha256.clone())
             .filter(|sha| !sha.is_empty());
-        let picture = record.and_then(|record| match &record.outcome {
-            Outcome::Picture(picture) => Some(picture),
-            Outcome::Failed { .. } => None,
-        });
-        if let Some(picture) = picture {
-            describe_picture(&mut line, picture);
+        let image = record.and_then(Record::image);
+        if let Some(image) = image {
+            describe_image(&mut line, image);
         }
         lines.push(line);
         for (f, face) in decision.faces.iter().enumerate() {
@@ -128,17 +119,17 @@ pub(crate) fn lines(
                 &sources[i],
                 Some(f),
                 face.drop.as_ref(),
-                face.kinship.as_ref(),
+                face.group.as_ref(),
                 sources,
             );
-            if let Some(face) = picture.and_then(|picture| picture.faces.get(f)) {
+            if let Some(face) = image.and_then(|image| image.faces.get(f)) {
                 describe_face(&mut line, face);
             }
             if face.is_upscaled {
                 line.scores.insert("upscaled".to_owned(), 1.0);
             }
-            if let Some(sample) = samples.get(&(i, Some(f))) {
-                line.sample = Some(sample.name.clone());
+            if let Some(sample) = samples.get(&Subject::face(i, f)) {
+                line.sample = are_packed.then(|| sample.name.clone());
                 line.label = sample.label;
             }
             lines.push(line);
@@ -150,19 +141,18 @@ pub(crate) fn lines(
 fn blank(
     source: &str,
     face: Option<usize>,
-    drop: Option<&(Reason, String)>,
-    kinship: Option<&Kinship>,
+    drop: Option<&DropReason>,
+    group: Option<&Membership>,
     sources: &[String],
 ) -> Line {
-    let compared = kinship.and_then(|kinship| kinship.evidence.as_ref()).map(
-        |((i, f), candidate, verification)| Compared {
-            source: sources[*i].clone(),
-            face: *f,
-            distance: candidate.distance,
-            mirrored: candidate.is_mirrored,
-            worst_tile: verification.worst_tile,
-        },
-    );
+    let comparison = group.and_then(|group| group.comparison.as_ref());
+    let compared = comparison.map(|comparison| Compared {
+        source: sources[comparison.with.input].clone(),
+        face: comparison.with.face,
+        distance: comparison.candidate.distance,
+        mirrored: comparison.candidate.is_mirrored,
+        worst_tile: comparison.verification.worst_tile,
+    });
     let is_copy = drop.is_some_and(|(reason, _)| *reason == Reason::Duplicate);
     let (kept_instead, compared) = if is_copy {
         (compared, None)
@@ -173,9 +163,9 @@ fn blank(
         source: source.to_owned(),
         face,
         decision: if drop.is_some() {
-            Fate::Dropped
+            Status::Dropped
         } else {
-            Fate::Kept
+            Status::Kept
         },
         reason: drop.map(|(reason, _)| *reason),
         detail: drop
@@ -189,36 +179,37 @@ fn blank(
         crop: None,
         scores: BTreeMap::new(),
         hash: None,
-        group: kinship.map(|kinship| {
-            let (i, f) = kinship.group;
-            f.map_or_else(|| sources[i].clone(), |f| format!("{}#{f}", sources[i]))
+        group: group.map(|group| {
+            let source = &sources[group.best.input];
+            let face = group.best.face;
+            face.map_or_else(|| source.clone(), |f| format!("{source}#{f}"))
         }),
         compared,
         kept_instead,
     }
 }
 
-fn describe_picture(line: &mut Line, picture: &PictureRecord) {
-    line.size = Some([picture.width, picture.height]);
-    line.hash = Some(picture.hash.to_hex());
+fn describe_image(line: &mut Line, image: &ImageRecord) {
+    line.size = Some([image.width, image.height]);
+    line.hash = Some(image.hash.to_hex());
     let (long, short) = (
-        picture.width.max(picture.height),
-        picture.width.min(picture.height).max(1),
+        image.width.max(image.height),
+        image.width.min(image.height).max(1),
     );
     line.scores = BTreeMap::from([
         (
             "aspect".to_owned(),
             round4(f64::from(long) / f64::from(short)),
         ),
-        ("blank".to_owned(), picture.blank),
-        ("text".to_owned(), picture.text),
-        ("colour".to_owned(), picture.colour),
+        ("blank".to_owned(), image.blank),
+        ("text".to_owned(), image.text),
+        ("colour".to_owned(), image.chroma),
         (
             "effective_resolution".to_owned(),
-            picture.effective_resolution,
+            image.effective_resolution,
         ),
     ]);
-    if let Some(jpeg) = picture.jpeg {
+    if let Some(jpeg) = image.jpeg {
         line.scores
             .insert("jpeg_quality".to_owned(), f64::from(jpeg.quality));
     }

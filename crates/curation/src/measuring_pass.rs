@@ -1,9 +1,10 @@
-//! Measuring what the journal lacks, on all threads; what an earlier run died of apart.
+//! Measures the inputs that are not in the journal, on all threads; those at which an earlier run died one by one, in
+//! child processes.
 
 use crate::apart::{Apart, Ending, measured, order};
 use crate::attempts::Attempts;
 use crate::config::CurationConfig;
-use crate::decide::Drop;
+use crate::decide::DropReason;
 use crate::events::{Event, Stage};
 use crate::inputs::Entry;
 use crate::journal::Journal;
@@ -13,7 +14,7 @@ use rayon::prelude::*;
 use std::collections::HashSet;
 use std::io;
 
-/// What the inputs of a run are measured with.
+/// Measures the inputs of a run.
 pub(crate) struct MeasuringPass<'a> {
     pub measurer: Measurer<'a>,
     pub attempts: Attempts,
@@ -23,15 +24,16 @@ pub(crate) struct MeasuringPass<'a> {
 }
 
 impl MeasuringPass<'_> {
-    /// Measures what the journal lacks, and `again` whatever it holds. Memory: one picture per thread. The number
-    /// of inputs that were measured.
+    /// Measures the entries that the journal lacks, and those in `again` in any case. Returns their number.
+    ///
+    /// Holds one image per thread in memory.
     ///
     /// # Errors
     /// When the journal cannot be written, or no child process can be started.
     pub fn run(
         &self,
         entries: &[Entry],
-        refused: &[Option<Drop>],
+        refused: &[Option<DropReason>],
         again: &HashSet<usize>,
         journal: &mut Journal,
         on_event: &(dyn Fn(Event) + Sync),
@@ -69,17 +71,17 @@ impl MeasuringPass<'_> {
             let measured = match self.apart.filter(|_| is_suspect) {
                 Some(apart) => measure_apart(entry, journal, self.config, apart),
                 None => {
-                    keep(entry, self.measurer.measure(entry), journal).map(|record| (record, true))
+                    store(entry, self.measurer.measure(entry), journal).map(|record| (record, true))
                 }
             };
-            // What memory did not suffice for is measured apart by the next run too; an error is no death.
+            // An attempt that ran out of memory stays open, so that the next run measures it apart too.
             if !matches!(measured, Ok((_, false))) {
                 attempts.end(&entry.source, &entry.stamp)?;
             }
             let (record, _) = measured?;
             let (failed, faces) = match &record.outcome {
                 Outcome::Failed { reason, .. } => (Some(*reason), 0),
-                Outcome::Picture(picture) => (None, picture.faces.len()),
+                Outcome::Image(image) => (None, image.faces.len()),
             };
             on_event(Event::Step {
                 stage: Stage::Measure,
@@ -105,43 +107,43 @@ impl MeasuringPass<'_> {
     }
 }
 
-/// Writes measurements that hold until the input changes into the journal.
-fn keep(entry: &Entry, mut measured: Measured, journal: &Journal) -> io::Result<Record> {
+/// Writes measurements into the journal if they hold until the input changes.
+fn store(entry: &Entry, mut measured: Measured, journal: &Journal) -> io::Result<Record> {
     let blobs = std::mem::take(&mut measured.blobs);
     let slices: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
-    let is_verdict = measured.is_verdict();
-    let record = |places: &[Blob]| Record {
+    let is_permanent = measured.is_permanent();
+    let record = |stored: &[Blob]| Record {
         source: entry.source.clone(),
         stamp: entry.stamp.clone(),
         sha256: measured.sha256.clone(),
-        outcome: measured.outcome(places),
+        outcome: measured.into_outcome(stored),
     };
-    if is_verdict {
+    if is_permanent {
         journal.append(&slices, record)
     } else {
         Ok(record(&[]))
     }
 }
 
-/// Measures an input in a process of its own; whether that settles it for later runs.
+/// Measures an input in a process of its own. Also returns whether the result is final for later runs.
 fn measure_apart(
     entry: &Entry,
     journal: &Journal,
     config: &CurationConfig,
     apart: &Apart,
 ) -> io::Result<(Record, bool)> {
-    let settled = |record| (record, true);
+    let is_final = |record| (record, true);
     let ending = match entry.read() {
         Ok(bytes) => apart(&order(&entry.source, &bytes, config)?)?,
-        Err(error) => return keep(entry, Measured::unread(&error), journal).map(settled),
+        Err(error) => return store(entry, Measured::unread(&error), journal).map(is_final),
     };
-    let (how, is_final) = match ending {
-        Ending::Measured(bytes) => return keep(entry, measured(&bytes)?, journal).map(settled),
+    let (how, is_crash) = match ending {
+        Ending::Measured(bytes) => return store(entry, measured(&bytes)?, journal).map(is_final),
         Ending::Crashed(how) => (how, true),
         Ending::OutOfMemory(how) => (how, false),
     };
-    let retried = match is_final {
-        true => "it is measured again when the file changes, if only its date",
+    let retried = match is_crash {
+        true => "it is measured again when the file or its date changes",
         false => "the next run tries again: give it more memory",
     };
     tracing::warn!(
@@ -159,8 +161,8 @@ fn measure_apart(
             ),
         },
     };
-    match is_final {
-        true => journal.append(&[], |_| record).map(settled),
+    match is_crash {
+        true => journal.append(&[], |_| record).map(is_final),
         false => Ok((record, false)),
     }
 }

@@ -1,14 +1,13 @@
-//! Kept faces into the dataset zip, in the order of the inputs.
+//! Writes the kept faces into the dataset zip, in order.
 
 use crate::journal::Journal;
-use crate::manifest::Sample;
-use crate::record::Blob;
+use crate::samples::Sample;
 use dataset::{DatasetWriter, EncodedImage, Label, WriterOptions};
 use rayon::prelude::*;
 use std::io;
 use std::path::Path;
 
-/// Faces encoded at once: bounds the memory, keeps every thread busy.
+/// Samples read at once, which bounds the memory and keeps every thread busy.
 const BATCH: usize = 64;
 
 /// Why packing failed.
@@ -22,37 +21,44 @@ pub enum PackError {
     Dataset(#[from] dataset::Error),
 }
 
-/// Writes the zip. `samples[i]` is the crop at `blobs[i]`.
+/// Writes the zip. `on_sample` is called once for each sample, from many threads.
 ///
 /// # Errors
-/// [`PackError`]; the zip that was there before stays.
+/// [`PackError`]; a zip that was at `path` before stays as it was.
 pub fn pack(
     path: &Path,
     samples: &[Sample],
-    blobs: &[Blob],
     journal: &Journal,
     png_level: u8,
     on_sample: &(dyn Fn() + Sync),
 ) -> Result<(), PackError> {
     let mut writer = DatasetWriter::create(path, &WriterOptions { png_level })?;
-    for start in (0..samples.len()).step_by(BATCH) {
-        let end = samples.len().min(start + BATCH);
-        let encoded: Vec<EncodedImage> = (start..end)
-            .into_par_iter()
-            .map(|i| {
-                let image = journal
-                    .read(&blobs[i])
-                    .and_then(|bytes| dataset::decode(&bytes).map_err(io::Error::other))
-                    .map_err(|_| PackError::Damaged(i))?;
-                let encoded = dataset::encode_png(&image, png_level)?;
+    for (batch, samples) in samples.chunks(BATCH).enumerate() {
+        let start = batch * BATCH;
+        let encoded: Vec<EncodedImage> = samples
+            .par_iter()
+            .enumerate()
+            .map(|(i, sample)| {
+                let encoded = encoded(sample, journal, png_level)
+                    .map_err(|_| PackError::Damaged(start + i))?;
                 on_sample();
                 Ok(encoded)
             })
             .collect::<Result<_, PackError>>()?;
-        for (i, image) in (start..end).zip(&encoded) {
-            writer.add_encoded(i, image, samples[i].label.map(Label::Class))?;
+        for (i, (sample, image)) in samples.iter().zip(&encoded).enumerate() {
+            writer.add_encoded(start + i, image, sample.label.map(Label::Class))?;
         }
     }
     writer.finish()?;
     Ok(())
+}
+
+/// The PNG file of a sample: as it lies in the journal, or encoded anew when it was written at another level.
+fn encoded(sample: &Sample, journal: &Journal, png_level: u8) -> io::Result<EncodedImage> {
+    let bytes = journal.read(&sample.png)?;
+    if sample.png_level == png_level {
+        return EncodedImage::from_png(bytes).map_err(io::Error::other);
+    }
+    let image = dataset::decode(&bytes).map_err(io::Error::other)?;
+    dataset::encode_png(&image, png_level).map_err(io::Error::other)
 }

@@ -1,11 +1,11 @@
-//! The report: what was kept and dropped, why, and what it looks like. One page, readable without a network.
+//! The report: kept and dropped images with the reasons, on one self-contained page.
 
 use crate::config::{CurationConfig, Limit};
 use crate::decide::Decisions;
 use crate::journal::Journal;
-use crate::manifest::{Fate, Line};
-use crate::pipeline::Summary;
-use crate::record::{Outcome, PictureRecord, Reason, Record};
+use crate::manifest::{Line, Status};
+use crate::record::{ImageRecord, Reason, Record};
+use crate::summary::Summary;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
@@ -13,18 +13,18 @@ use report::{Histogram, Page, Tile};
 use std::collections::BTreeMap;
 use std::io;
 
-/// Pictures shown of what was kept, and of each reason.
+/// Images shown of the kept faces, and of each drop reason.
 const MAX_KEPT: usize = 240;
 const MAX_DROPPED: usize = 60;
 /// Groups of copies and of variants shown, and members of each.
 const MAX_GROUPS: usize = 60;
 const MAX_MEMBERS: usize = 8;
 
-/// One line and where its pictures lie.
+/// One line and the measurements of its image.
 #[derive(Clone, Copy)]
 struct Shown<'a> {
     line: &'a Line,
-    picture: Option<&'a PictureRecord>,
+    image: Option<&'a ImageRecord>,
 }
 
 /// Builds the page.
@@ -43,14 +43,11 @@ pub fn build(
     let mut shown = Vec::with_capacity(lines.len());
     let mut rest = lines.iter();
     for (decision, record) in decisions.inputs.iter().zip(records) {
-        let picture = record.as_ref().and_then(|record| match &record.outcome {
-            Outcome::Picture(picture) => Some(&**picture),
-            Outcome::Failed { .. } => None,
-        });
+        let image = record.as_ref().and_then(Record::image);
         shown.extend(
             rest.by_ref()
                 .take(1 + decision.faces.len())
-                .map(|line| Shown { line, picture }),
+                .map(|line| Shown { line, image }),
         );
     }
     let name = summary
@@ -63,7 +60,7 @@ pub fn build(
         summary.n_kept, summary.n_inputs
     ));
     page.text(&format!(
-        "Detector {}, {} x {} pixels. Point at a picture for its numbers; click pictures to collect an exclusion list \
+        "Detector {}, {} x {} pixels. Point at an image for its numbers; click images to collect an exclusion list \
          for the next run (--exclude).",
         config.detector, config.crop.resolution, config.crop.resolution
     ));
@@ -80,7 +77,7 @@ pub fn build(
     };
     let kept: Vec<Shown<'_>> = shown
         .iter()
-        .filter(|s| s.line.face.is_some() && s.line.decision == Fate::Kept)
+        .filter(|s| s.line.face.is_some() && s.line.decision == Status::Kept)
         .copied()
         .collect();
     page.heading(&format!("Kept: {}", kept.len()));
@@ -88,22 +85,22 @@ pub fn build(
 
     groups(&mut page, &shown, journal)?;
 
-    // By reason: faces where there are some, whole pictures else.
+    // By reason: faces where there are any, else whole images.
     let mut by_reason: BTreeMap<Reason, Vec<Shown<'_>>> = BTreeMap::new();
     for (i, s) in shown.iter().enumerate() {
         let Some(reason) = s.line.reason else {
             continue;
         };
-        let follows_its_picture = s.line.face.is_some()
+        let follows_its_image = s.line.face.is_some()
             && shown[..i]
                 .iter()
                 .rev()
                 .find(|p| p.line.face.is_none())
                 .is_some_and(|p| p.line.reason == Some(reason));
         let is_alone = s.line.face.is_none()
-            && s.picture.is_some_and(|p| p.faces.len() == 1)
+            && s.image.is_some_and(|p| p.faces.len() == 1)
             && is_about_faces(reason);
-        if !is_alone && (!follows_its_picture || is_about_faces(reason)) {
+        if !is_alone && (!follows_its_image || is_about_faces(reason)) {
             by_reason.entry(reason).or_default().push(*s);
         }
     }
@@ -114,7 +111,7 @@ pub fn build(
         page.heading(&format!("Dropped, {}: {}", reason.name(), some.len()));
         page.text(explain(*reason));
         let (seen, unseen): (Vec<Shown<'_>>, Vec<Shown<'_>>) =
-            some.iter().partition(|s| s.picture.is_some());
+            some.iter().partition(|s| s.image.is_some());
         page.sheet(&tiles(&seen, MAX_DROPPED)?);
         if !unseen.is_empty() {
             let rows: Vec<Vec<String>> = unseen
@@ -135,10 +132,10 @@ pub fn build(
 
 fn counts(page: &mut Page, summary: &Summary) {
     let row = |name: &str, n: usize| vec![name.to_owned(), n.to_string()];
-    let mut rows = vec![row("with a face kept", summary.n_pictures_kept)];
+    let mut rows = vec![row("with a face kept", summary.n_images_kept)];
     rows.extend(
         summary
-            .pictures_dropped
+            .images_dropped
             .iter()
             .map(|(reason, n)| row(reason, *n)),
     );
@@ -155,7 +152,7 @@ fn counts(page: &mut Page, summary: &Summary) {
     page.table(&["faces", "count"], &rows, true);
     if summary.n_capped > 0 {
         page.text(&format!(
-            "{} hashes have so many look-alikes that not every pair was compared: some copies may be left.",
+            "{} hashes have so many similar ones that not every pair was compared: some copies may be left.",
             summary.n_capped
         ));
     }
@@ -197,15 +194,15 @@ fn histograms(page: &mut Page, shown: &[Shown<'_>], config: &CurationConfig) {
     );
     page.histograms(&[
         plot(
-            "picture: colour beyond one tint",
+            "image: chroma (low: gray or of one tint)",
             false,
             "colour",
             (0.0, 100.0),
-            f.colour,
+            f.chroma,
             false,
         ),
         plot(
-            "picture: share of one tone",
+            "image: share of one flat tone",
             false,
             "blank",
             (0.0, 1.0),
@@ -213,7 +210,7 @@ fn histograms(page: &mut Page, shown: &[Shown<'_>], config: &CurationConfig) {
             true,
         ),
         plot(
-            "picture: share covered with writing",
+            "image: share covered with text",
             false,
             "text",
             (0.0, 1.0),
@@ -221,7 +218,7 @@ fn histograms(page: &mut Page, shown: &[Shown<'_>], config: &CurationConfig) {
             true,
         ),
         plot(
-            "picture: long side over short side",
+            "image: long side over short side",
             false,
             "aspect",
             (1.0, 6.0),
@@ -229,7 +226,7 @@ fn histograms(page: &mut Page, shown: &[Shown<'_>], config: &CurationConfig) {
             true,
         ),
         plot(
-            "picture: JPEG quality",
+            "image: JPEG quality",
             false,
             "jpeg_quality",
             (0.0, 100.0),
@@ -237,7 +234,7 @@ fn histograms(page: &mut Page, shown: &[Shown<'_>], config: &CurationConfig) {
             false,
         ),
         plot(
-            "picture: effective resolution",
+            "image: effective resolution",
             false,
             "effective_resolution",
             (0.0, 1.0),
@@ -261,7 +258,7 @@ fn histograms(page: &mut Page, shown: &[Shown<'_>], config: &CurationConfig) {
             true,
         ),
         plot(
-            "face: real detail per result pixel",
+            "face: detail, source pixels per sample pixel",
             true,
             "detail",
             (0.0, 3.0),
@@ -292,12 +289,12 @@ fn groups(page: &mut Page, shown: &[Shown<'_>], journal: &Journal) -> io::Result
     for (title, note, some) in [
         (
             "Groups with copies",
-            "The outlined picture was kept. d: distance of the hashes; tile: mean difference of the worst tiles (copies have less than 10).",
+            "The outlined image was kept. Distance: bits in which the hashes differ; worst tiles: mean difference of the three worst tiles in 8-bit levels (copies have less than 10).",
             copies,
         ),
         (
             "Groups of variants",
-            "Alike, but different in something that matters: kept, unless --max-variants says otherwise.",
+            "Similar drawings that differ, in expression or colors for example: kept, unless --max-variants limits them.",
             variants,
         ),
     ] {
@@ -328,7 +325,7 @@ fn compared_tile(shown: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>
     if let Some(c) = line.kept_instead.as_ref().or(line.compared.as_ref()) {
         let mirrored = if c.mirrored { ", mirrored" } else { "" };
         tile.caption = format!(
-            "d {}, tile {:.1}{mirrored}\n{}",
+            "distance {}, worst tiles {:.1}{mirrored}\n{}",
             c.distance, c.worst_tile, tile.caption
         );
     }
@@ -336,14 +333,17 @@ fn compared_tile(shown: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>
 }
 
 /// The tile of a line; none where nothing was decoded.
-fn tile(Shown { line, picture }: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>> {
-    let Some(picture) = picture else {
+fn tile(Shown { line, image }: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>> {
+    let Some(measured) = image else {
         return Ok(None);
     };
-    let crop = line.face.and_then(|f| picture.faces.get(f)?.crop.as_ref());
+    let crop = line.face.and_then(|f| measured.faces.get(f)?.crop.as_ref());
     let (thumb, aspect) = match crop {
         Some(crop) => (crop.thumb, 100),
-        None => (picture.thumb, picture.width * 100 / picture.height.max(1)),
+        None => (
+            measured.thumb,
+            measured.width * 100 / measured.height.max(1),
+        ),
     };
     let side = dedup::THUMB_SIDE as u32;
     let image = RgbImage::from_raw(side, side, journal.read(&thumb)?)
@@ -400,25 +400,25 @@ fn explain(reason: Reason) -> &'static str {
             "The system refused to read it (a failing disk, no permission): the next run tries again."
         }
         Reason::UnsafeName => "The name would lead out of its archive.",
-        Reason::NotAPicture => "Not a picture, judged by content.",
+        Reason::NotAnImage => "Not an image, judged by content.",
         Reason::Empty => "No bytes.",
         Reason::Truncated => "The file ends before the image does.",
         Reason::DecodeError => "Corrupt, or of a kind that is not supported.",
         Reason::TooLarge => "More pixels than --max-pixels, more memory than --memory, or a bomb.",
-        Reason::Crashed => "The program died of it, twice.",
+        Reason::Crashed => "The program crashed while measuring it, twice.",
         Reason::Excluded => "On the exclusion list.",
-        Reason::Metadata => "Not wanted by tags, rating or score.",
+        Reason::Metadata => "Rejected by a filter on tags, rating or score.",
         Reason::NoPost => {
             "No post in the metadata, or more than one that it could be (--metadata, --id-pattern)."
         }
-        Reason::Grayscale => "Gray, sepia or of a single tint (--colour).",
-        Reason::Blank => "Nothing on it (--blank).",
-        Reason::Text => "Mostly writing (--text).",
+        Reason::Grayscale => "Gray, sepia or of a single tint (--chroma).",
+        Reason::Blank => "Mostly one flat tone (--blank).",
+        Reason::Text => "Mostly covered with text (--text).",
         Reason::Aspect => "Too long or too tall (--aspect).",
         Reason::NoFace => "No face was found with a sufficient score (--face-score).",
         Reason::DetectError => "The detector failed on it.",
-        Reason::Small => "The face or the picture is too small (--min-face, --max-upscale).",
-        Reason::Border => "Too much of the crop would lie outside of the picture (--max-reflect).",
+        Reason::Small => "The face or the image is too small (--min-face, --max-upscale).",
+        Reason::Border => "Too much of the crop would lie outside of the image (--max-reflect).",
         Reason::Upscaled => {
             "It would be enlarged too much (--max-upscale), or was enlarged before (--detail)."
         }

@@ -1,7 +1,7 @@
-//! What was measured on each input, independent of every threshold: the journal keeps these.
+//! Measurements of each input, independent of every threshold, as the journal stores them.
 
 use decode::{Format, JpegFacts};
-use dedup::PictureHash;
+use dedup::ImageHash;
 use detect::crop::CropPlan;
 use serde::{Deserialize, Serialize};
 
@@ -25,85 +25,142 @@ pub struct Record {
     pub stamp: String,
     /// SHA-256 of the file, hexadecimal; empty when it could not be read.
     pub sha256: String,
-    /// What came of it.
+    /// Measurements, or why there are none.
     pub outcome: Outcome,
 }
 
-/// What came of reading one input.
+/// The result of measuring one input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It is no usable picture.
+    /// It is not a usable image.
     Failed {
-        /// Why.
+        /// The reason.
         reason: Reason,
-        /// In words.
+        /// The reason in words.
         detail: String,
     },
-    /// It is a picture.
-    Picture(Box<PictureRecord>),
+    /// It is an image. Earlier versions wrote `picture`.
+    #[serde(alias = "picture")]
+    Image(Box<ImageRecord>),
 }
 
-/// Measurements of a picture.
+/// Measurements of an image. `B` locates the bytes of thumbs and crops, in the journal unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PictureRecord {
+pub struct ImageRecord<B = Blob> {
     /// Pixels in a row, upright.
     pub width: u32,
     /// Rows.
     pub height: u32,
     /// Kind of file.
     pub format: Format,
-    /// Loss, for a JPEG.
+    /// Quality and subsampling, for a JPEG.
     pub jpeg: Option<JpegFacts>,
     /// Whether the file keeps pixels exactly.
     pub is_lossless: bool,
-    /// [`crate::measure::colour`].
-    pub colour: f64,
+    /// [`crate::measure::chroma`]. Earlier versions wrote `color`.
+    #[serde(alias = "colour")]
+    pub chroma: f64,
     /// [`crate::measure::blank_share`].
     pub blank: f64,
     /// [`crate::measure::text_share`].
     pub text: f64,
-    /// [`crate::measure::effective_resolution`] of the whole picture.
+    /// [`crate::measure::effective_resolution`] of the whole image.
     pub effective_resolution: f64,
-    /// Hash of the picture.
-    pub hash: PictureHash,
-    /// Mean colour.
+    /// Perceptual hash of the image.
+    pub hash: ImageHash,
+    /// Mean color.
     pub mean_rgb: [u8; 3],
     /// The 96 x 96 thumb.
-    pub thumb: Blob,
+    pub thumb: B,
     /// Faces, best score first.
-    pub faces: Vec<FaceRecord>,
+    pub faces: Vec<FaceRecord<B>>,
 }
 
 /// Measurements of a face.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FaceRecord {
-    /// `[x0, y0, x1, y1]` in the picture.
+pub struct FaceRecord<B = Blob> {
+    /// `[x0, y0, x1, y1]` in pixels of the image.
     #[serde(rename = "box")]
     pub rect: [f32; 4],
     /// The detector's score.
     pub score: f32,
     /// The crop, when one was made.
-    pub crop: Option<CropRecord>,
+    pub crop: Option<CropRecord<B>>,
 }
 
 /// A finished crop and its measurements.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CropRecord {
-    /// Where it lies.
+pub struct CropRecord<B = Blob> {
+    /// The square of the image that was cropped, and its enlargement.
     pub plan: CropPlan,
     /// [`crate::measure::blur`].
     pub blur: f64,
     /// [`crate::measure::effective_resolution`] of the source under the crop.
     pub effective_resolution: f64,
-    /// Hash of the crop.
-    pub hash: PictureHash,
-    /// Mean colour.
+    /// Perceptual hash of the crop.
+    pub hash: ImageHash,
+    /// Mean color.
     pub mean_rgb: [u8; 3],
     /// The 96 x 96 thumb.
-    pub thumb: Blob,
-    /// The crop as a PNG.
-    pub png: Blob,
+    pub thumb: B,
+    /// The crop as a PNG file, packed as it is when the level is the one asked for.
+    pub png: B,
+    /// Compression level of `png`, 0 to 9. Earlier versions wrote none and always used 1.
+    #[serde(default = "level_of_earlier_versions")]
+    pub png_level: u8,
+}
+
+fn level_of_earlier_versions() -> u8 {
+    1
+}
+
+impl<B> ImageRecord<B> {
+    /// The same measurements with another way to locate blobs; `locate` is called once for each blob.
+    pub fn map_blobs<C>(self, mut locate: impl FnMut(B) -> C) -> ImageRecord<C> {
+        let thumb = locate(self.thumb);
+        let faces = self.faces.into_iter();
+        ImageRecord {
+            width: self.width,
+            height: self.height,
+            format: self.format,
+            jpeg: self.jpeg,
+            is_lossless: self.is_lossless,
+            chroma: self.chroma,
+            blank: self.blank,
+            text: self.text,
+            effective_resolution: self.effective_resolution,
+            hash: self.hash,
+            mean_rgb: self.mean_rgb,
+            thumb,
+            faces: faces
+                .map(|face| FaceRecord {
+                    rect: face.rect,
+                    score: face.score,
+                    crop: face.crop.map(|crop| CropRecord {
+                        plan: crop.plan,
+                        blur: crop.blur,
+                        effective_resolution: crop.effective_resolution,
+                        hash: crop.hash,
+                        mean_rgb: crop.mean_rgb,
+                        thumb: locate(crop.thumb),
+                        png: locate(crop.png),
+                        png_level: crop.png_level,
+                    }),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Record {
+    /// The measurements, if the input is an image.
+    pub fn image(&self) -> Option<&ImageRecord> {
+        match &self.outcome {
+            Outcome::Image(image) => Some(image),
+            Outcome::Failed { .. } => None,
+        }
+    }
 }
 
 /// Why something was dropped.
@@ -112,12 +169,13 @@ pub struct CropRecord {
 pub enum Reason {
     /// The file or archive member cannot be read.
     Unreadable,
-    /// The system refused to read it this time: kept in no journal, tried again by the next run.
+    /// The system refused to read it this time; not recorded in the journal, so that the next run tries again.
     ReadError,
     /// A name that leads out of its archive.
     UnsafeName,
-    /// Not a picture.
-    NotAPicture,
+    /// Not an image.
+    #[serde(rename = "not_a_picture")]
+    NotAnImage,
     /// No bytes.
     Empty,
     /// The file ends before the image does.
@@ -130,15 +188,15 @@ pub enum Reason {
     Crashed,
     /// On the exclusion list.
     Excluded,
-    /// Not wanted by its tags, rating or score.
+    /// Rejected by a filter on tags, rating or score.
     Metadata,
     /// No post in the metadata, or more than one that it could be.
     NoPost,
     /// Gray, sepia or of a single tint.
     Grayscale,
-    /// Nothing on it.
+    /// Mostly one flat tone.
     Blank,
-    /// Mostly writing.
+    /// Mostly covered with text.
     Text,
     /// Too long or too tall.
     Aspect,
@@ -146,11 +204,11 @@ pub enum Reason {
     NoFace,
     /// The detector failed on it.
     DetectError,
-    /// The face or the picture is too small.
+    /// The face or the image is too small.
     Small,
-    /// Too much of the crop would lie outside of the picture.
+    /// Too much of the crop would lie outside of the image.
     Border,
-    /// Too little real detail: it would be enlarged too much, or was.
+    /// Too little detail: the crop would be enlarged too much, or the image was enlarged before.
     Upscaled,
     /// Out of focus.
     Blur,

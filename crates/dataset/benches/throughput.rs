@@ -1,4 +1,4 @@
-//! Pictures per second of packing, loading, checking and hashing at 512 x 512.
+//! Images per second of packing, loading, checking and hashing at 512 x 512.
 //!
 //! `cargo bench -p dataset -- [PICTURES]`. Each line is the best of three passes over a zip in the page cache.
 
@@ -20,20 +20,20 @@ fn main() {
         .next()
         .unwrap_or(256);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let pictures: Vec<Image> = (0..8).map(picture).collect();
+    let images: Vec<Image> = (0..8).map(drawing).collect();
     println!(
-        "{n} pictures of {SIDE} x {SIDE}, {} cores",
+        "{n} images of {SIDE} x {SIDE}, {} cores",
         std::thread::available_parallelism().map_or(1, usize::from)
     );
 
     for level in [0, 1, 6] {
         let encode = best(8, || {
-            pictures
+            images
                 .iter()
                 .for_each(|p| drop(black_box(encode_png(p, level))))
         });
         let path = folder.path().join(format!("level{level}.zip"));
-        let encoded: Vec<_> = pictures
+        let encoded: Vec<_> = images
             .iter()
             .map(|p| encode_png(p, level).expect("a PNG"))
             .collect();
@@ -52,7 +52,7 @@ fn main() {
         read(&path, level, n);
     }
 
-    let large: Vec<Image> = pictures
+    let large: Vec<Image> = images
         .iter()
         .map(|p| resize(p, 1500, 1500, Filter::Lanczos))
         .collect();
@@ -106,8 +106,8 @@ fn read(path: &Path, level: u8, n: usize) {
     );
 }
 
-/// A smooth picture with some noise, as drawn faces with grain compress.
-fn picture(variant: usize) -> Image {
+/// A smooth image with some noise, as drawn faces with grain compress.
+fn drawing(variant: usize) -> Image {
     let mut random = rng::RandomState::new(variant as u32);
     let small = Image {
         width: 24,
@@ -124,7 +124,7 @@ fn picture(variant: usize) -> Image {
     image
 }
 
-/// The highest rate of three passes over `n` pictures.
+/// The highest rate of three passes over `n` images.
 fn best(n: usize, mut pass: impl FnMut()) -> f64 {
     let rate = |_| {
         let start = Instant::now();

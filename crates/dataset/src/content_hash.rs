@@ -7,25 +7,25 @@ use crate::error::Error;
 use crate::image_dataset::ImageDataset;
 
 impl ImageDataset {
-    /// SHA-256 over names, bytes and labels of the chosen pictures and whether they are mirrored, as 64 hex digits.
+    /// SHA-256 over names, bytes and labels of the chosen images and whether they are mirrored, as 64 hex digits.
     ///
     /// Reads every byte, in parallel. Where the dataset lies, and whether in a zip or a folder, does not count.
     ///
     /// # Errors
-    /// When a picture cannot be read.
+    /// When an image cannot be read.
     pub fn content_hash(&self) -> Result<String, Error> {
         self.content_hash_with(|| ())
     }
 
-    /// As [`content_hash`](Self::content_hash); `on_image` is called once for each picture, from many threads.
+    /// As [`content_hash`](Self::content_hash); `on_image` is called once for each image, from many threads.
     ///
     /// # Errors
     /// As [`content_hash`](Self::content_hash).
     pub fn content_hash_with(&self, on_image: impl Fn() + Sync) -> Result<String, Error> {
-        let n_pictures = (0..self.len())
+        let n_images = (0..self.len())
             .take_while(|&idx| !self.is_flipped(idx))
             .count();
-        let digests: Vec<_> = (0..n_pictures)
+        let digests: Vec<_> = (0..n_images)
             .into_par_iter()
             .map(|idx| {
                 let bytes = self.source().read(self.name(idx))?;
@@ -36,7 +36,7 @@ impl ImageDataset {
         let mut all = Sha256::new();
         // Lengths go in before what they measure, so that no two datasets read alike.
         all.update(b"kaogan dataset 1\n");
-        for n in [n_pictures, self.len() / n_pictures, self.label_dim()] {
+        for n in [n_images, self.len() / n_images, self.label_dim()] {
             all.update((n as u64).to_le_bytes());
         }
         for (idx, digest) in digests.iter().enumerate() {
@@ -48,10 +48,6 @@ impl ImageDataset {
                 all.update(value.to_le_bytes());
             }
         }
-        Ok(all
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(files::hex(&all.finalize()))
     }
 }

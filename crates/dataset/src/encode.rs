@@ -5,7 +5,7 @@ use png::{BitDepth, ColorType, DeflateCompression, Filter};
 use crate::error::Error;
 use decode::Image;
 
-/// A PNG and the shape of its picture; made by [`encode_png`], often in parallel.
+/// A PNG and the shape of its image; made by [`encode_png`], often in parallel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedImage {
     bytes: Vec<u8>,
@@ -18,16 +18,38 @@ impl EncodedImage {
         &self.bytes
     }
 
+    /// Takes a PNG file that [`encode_png`] made, without decoding its pixels.
+    ///
+    /// # Errors
+    /// [`Error::Write`] when the bytes do not begin as a PNG of 8 bits per channel.
+    pub fn from_png(bytes: Vec<u8>) -> Result<Self, Error> {
+        let header = decode::read_header(&bytes).map_err(|e| Error::Write(e.to_string()))?;
+        if decode::Format::sniff(&bytes) != Some(decode::Format::Png) || header.bit_depth != 8 {
+            return Err(Error::Write(
+                "is not a PNG of 8 bits per channel".to_owned(),
+            ));
+        }
+        Ok(Self {
+            shape: header.shape(),
+            bytes,
+        })
+    }
+
+    /// The PNG file.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// `[channels, height, width]`.
     pub fn shape(&self) -> [usize; 3] {
         self.shape
     }
 }
 
-/// Encodes a picture as PNG. Level 0 stores, 1 compresses fast, 9 compresses best.
+/// Encodes an image as PNG. Level 0 stores, 1 compresses fast, 9 compresses best.
 ///
 /// # Errors
-/// When the picture is empty, its pixels do not fit its size, or the level exceeds 9.
+/// When the image is empty, its pixels do not fit its size, or the level exceeds 9.
 pub fn encode_png(image: &Image, level: u8) -> Result<EncodedImage, Error> {
     let refuse = |reason: String| Error::Write(reason);
     let [channels, height, width] = image.shape();
@@ -36,11 +58,11 @@ pub fn encode_png(image: &Image, level: u8) -> Result<EncodedImage, Error> {
         2 => ColorType::GrayscaleAlpha,
         3 => ColorType::Rgb,
         4 => ColorType::Rgba,
-        _ => return Err(refuse(format!("a picture with {channels} channels"))),
+        _ => return Err(refuse(format!("an image with {channels} channels"))),
     };
     if image.pixels.len() != channels * height * width {
         return Err(refuse(format!(
-            "{} values are no {width} x {height} picture with {channels} channels",
+            "{} values are no {width} x {height} image with {channels} channels",
             image.pixels.len()
         )));
     }
@@ -78,7 +100,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_picture_comes_back(
+        fn every_image_comes_back(
             (channels, height, width, level) in (1..=4_usize, 1..20_usize, 1..20_usize, 0..=9_u8),
             seed: u32,
         ) {
@@ -87,11 +109,12 @@ mod tests {
             let image = Image { width, height, channels, pixels };
             let encoded = encode_png(&image, level).unwrap();
             prop_assert_eq!(decode::decode_stored(encoded.bytes()).unwrap(), image);
+            prop_assert_eq!(&EncodedImage::from_png(encoded.bytes().to_vec()).unwrap(), &encoded);
         }
     }
 
     #[test]
-    fn impossible_pictures_are_refused() {
+    fn impossible_images_are_refused() {
         let image = |width, channels, n| Image {
             width,
             height: 1,

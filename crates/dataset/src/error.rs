@@ -1,9 +1,9 @@
 //! What can go wrong with a dataset.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::check::CheckReport;
+use crate::problem::CheckReport;
 
 /// What can go wrong with a dataset; each message names the file and the way out.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +36,11 @@ pub enum Error {
         found: String,
     },
     /// Nothing to train on.
-    #[error("'{0}' holds no pictures")]
+    #[error("'{0}' holds no images")]
     NoImages(PathBuf),
     /// One sample could not be read or decoded.
-    #[error("cannot read the picture '{name}' of '{path}': {reason}")]
-    Picture {
+    #[error("cannot read the image '{name}' of '{path}': {reason}")]
+    Image {
         /// The dataset.
         path: PathBuf,
         /// The sample in it.
@@ -86,5 +86,19 @@ impl Error {
             path,
             source,
         }
+    }
+
+    /// The report, or an error when it lists problems; `path` is the dataset.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] with all problems.
+    pub fn from_report(report: CheckReport, path: &Path) -> Result<CheckReport, Self> {
+        if report.is_good() {
+            return Ok(report);
+        }
+        Err(Self::Contract {
+            path: path.to_path_buf(),
+            report: Box::new(report),
+        })
     }
 }

@@ -14,7 +14,7 @@ use crate::source::Source;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
-    /// Number of pictures.
+    /// Number of images.
     pub n_images: usize,
     /// SHA-256 over names and sizes.
     pub listing: String,
@@ -34,7 +34,7 @@ impl Fingerprint {
 }
 
 impl Source {
-    /// The fingerprint of the pictures, and of `dataset.json` where labels count.
+    /// The fingerprint of the images, and of `dataset.json` where labels count.
     ///
     /// # Errors
     /// When a file of the listing is gone or, in a folder, cannot be read.
@@ -58,10 +58,7 @@ impl Source {
             }
             contents.update(crc.to_le_bytes());
         }
-        let hex = |hash: Sha256| -> String {
-            let digest = hash.finalize();
-            digest.iter().map(|byte| format!("{byte:02x}")).collect()
-        };
+        let hex = |hash: Sha256| files::hex(&hash.finalize());
         Ok(Fingerprint {
             n_images: self.names().len(),
             listing: hex(listing),

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use rng::RandomState;
 
-use crate::check::CheckReport;
 use crate::error::Error;
-use crate::labels::{Label, Labels, Resolved};
+use crate::label::Label;
+use crate::labels::{Labels, Resolved};
+use crate::problem::CheckReport;
 use crate::source::Source;
 use decode::{Image, decode_stored, read_header};
 
@@ -16,21 +17,21 @@ use decode::{Image, decode_stored, read_header};
 pub struct DatasetOptions {
     /// Read labels from `dataset.json`.
     pub use_labels: bool,
-    /// Use a random subset of at most so many pictures.
+    /// Use a random subset of at most so many images.
     pub max_size: Option<usize>,
     /// Seed of that choice.
     pub random_seed: u32,
-    /// Append a mirrored copy of every picture.
+    /// Append a mirrored copy of every image.
     pub xflip: bool,
 }
 
-/// A zip or folder opened as a list of equal pictures.
+/// A zip or folder opened as a list of equal images.
 ///
 /// An index runs over the chosen subset and then, with `xflip`, over the mirrored copies of the same subset.
 #[derive(Clone, Debug)]
 pub struct ImageDataset {
     source: Source,
-    /// Position in the source's names of each picture of the subset, ascending.
+    /// Position in the source's names of each image of the subset, ascending.
     subset: Vec<u32>,
     xflip: bool,
     shape: [usize; 3],
@@ -38,12 +39,12 @@ pub struct ImageDataset {
 }
 
 impl ImageDataset {
-    /// Opens a zip or a folder. The first picture (by name) gives the shape of all.
+    /// Opens a zip or a folder. The first image (by name) gives the shape of all.
     ///
-    /// Call [`check`](crate::check) before training: it finds the pictures that differ.
+    /// Call [`check`](crate::check) before training: it finds the images that differ.
     ///
     /// # Errors
-    /// When there is no picture, the first one cannot be read, or labels are wanted and incomplete (all offenders are
+    /// When there is no image, the first one cannot be read, or labels are wanted and incomplete (all offenders are
     /// listed). Without any labels the dataset opens with a label dimension of 0.
     pub fn open(path: impl AsRef<Path>, options: &DatasetOptions) -> Result<Self, Error> {
         Self::from_source(Source::open(path)?, options)
@@ -59,7 +60,7 @@ impl ImageDataset {
             return Err(Error::NoImages(path));
         };
         let bytes = source.read(first)?;
-        let header = read_header(&bytes).map_err(|error| Error::Picture {
+        let header = read_header(&bytes).map_err(|error| Error::Image {
             path: path.clone(),
             name: first.clone(),
             reason: error.to_string(),
@@ -129,7 +130,7 @@ impl ImageDataset {
         &self.source
     }
 
-    /// Position of a sample among all pictures of the source, before subset and mirror.
+    /// Position of a sample among all images of the source, before subset and mirror.
     ///
     /// # Panics
     /// As all that take `idx`: when it is not below [`len`](Self::len).
@@ -171,7 +172,7 @@ impl ImageDataset {
     /// When it cannot be read or decoded, or has another shape than the first one.
     pub fn image(&self, idx: usize) -> Result<Image, Error> {
         let name = self.name(idx);
-        let failed = |reason| Error::Picture {
+        let failed = |reason| Error::Image {
             path: self.source.path().to_path_buf(),
             name: name.to_owned(),
             reason,
@@ -180,7 +181,7 @@ impl ImageDataset {
             decode_stored(&self.source.read(name)?).map_err(|error| failed(error.to_string()))?;
         if image.shape() != self.shape {
             return Err(failed(format!(
-                "its shape {:?} is not the {:?} of the first picture",
+                "its shape {:?} is not the {:?} of the first image",
                 image.shape(),
                 self.shape
             )));

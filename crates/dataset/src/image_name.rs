@@ -1,6 +1,6 @@
 //! Names that a loader takes for images.
 
-/// Names that Pillow takes for pictures, in lower case and without the dot. Anything else in a dataset is no sample.
+/// Names that Pillow takes for images, in lower case and without the dot. Anything else in a dataset is no sample.
 const EXTENSIONS: &[&str] = &[
     "apng", "avif", "avifs", "blp", "bmp", "bufr", "bw", "cur", "dcx", "dds", "dib", "emf", "eps",
     "fit", "fits", "flc", "fli", "ftc", "ftu", "gbr", "gif", "grib", "h5", "hdf", "icb", "icns",

@@ -3,21 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
-
-use crate::check::{Problem, ProblemKind};
+use crate::aliases::Aliases;
+use crate::label::Label;
 use crate::labels_json;
-use crate::listing::Aliases;
-
-/// The label of a sample as `dataset.json` has it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Label {
-    /// A class; becomes one-hot with as many entries as the largest class in the file plus one.
-    Class(u32),
-    /// A vector, used as it is.
-    Vector(Vec<f32>),
-}
+use crate::problem::{Problem, ProblemKind};
 
 /// The labels of a dataset by the name of the sample.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,7 +30,7 @@ pub(crate) struct Resolved {
 impl Labels {
     /// Reads `dataset.json`; null labels are none.
     ///
-    /// Names may have `\` for `/`. A bad label of one picture is no error here; [`check`](crate::check) tells about it by name.
+    /// Names may have `\` for `/`. A bad label of one image is no error here; [`check`](crate::check) tells about it by name.
     ///
     /// # Errors
     /// A reason, when the file has another form.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::labels::Label;
+use crate::label::Label;
 
 /// A name, and its label or what is wrong with it.
 type Entry = (String, Result<Label, String>);

@@ -1,8 +1,8 @@
-//! Image datasets as the StyleGAN2-ADA family reads them: a zip (or folder) of equal square pictures and `dataset.json`.
+//! Image datasets as the StyleGAN2-ADA family reads them: a zip (or folder) of equal square images and `dataset.json`.
 //!
 //! - Reading: [`ImageDataset`] (subset, mirror, labels), [`Loader`] (batches decoded in parallel, exact resume),
 //!   [`InfiniteSampler`], [`SnapshotGrid`].
-//! - Writing: [`DatasetWriter`] (same pictures, same bytes), [`pack`] with [`Transform`] (crop and resize).
+//! - Writing: [`DatasetWriter`] (same images, same bytes), [`pack`] with [`Transform`] (crop and resize).
 //! - Trust: [`check`] lists every offender by name before any work, [`verify`] decodes every entry,
 //!   [`ImageDataset::content_hash`] names a dataset by what is in it, [`Fingerprint`] cheaply by what its directory tells.
 //!
@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+mod aliases;
 mod check;
 mod content_hash;
 mod encode;
@@ -27,11 +28,13 @@ mod error;
 mod fingerprint;
 mod image_dataset;
 mod image_name;
+mod label;
 mod labels;
 mod labels_json;
 mod listing;
 mod loader;
 mod pack;
+mod problem;
 mod resample;
 mod sampler;
 mod snapshot_grid;
@@ -39,17 +42,19 @@ mod source;
 mod transform;
 mod writer;
 
-pub use check::{CheckOptions, CheckReport, Depth, Problem, ProblemKind, check, verify};
+pub use check::{CheckOptions, Depth, check, verify};
 pub use decode::{Header, Image, decode_stored as decode, read_header};
 pub use encode::{EncodedImage, encode_png};
 pub use error::Error;
 pub use fingerprint::Fingerprint;
 pub use image_dataset::{DatasetOptions, ImageDataset};
 pub use image_name::is_image_name;
-pub use labels::{Label, Labels};
+pub use label::Label;
+pub use labels::Labels;
 pub use listing::LeftOut;
 pub use loader::{Batch, Loader, LoaderOptions};
 pub use pack::{PackOptions, PackReport, pack};
+pub use problem::{CheckReport, Problem, ProblemKind};
 pub use resample::{Filter, resize};
 pub use sampler::{InfiniteSampler, SamplerState};
 pub use snapshot_grid::SnapshotGrid;

@@ -1,11 +1,12 @@
 //! Files of a folder or zip with their names as text, and what is left out of the list.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use archive::ZipFile;
 use archive::names::{CodePage, as_cp437, decode_path};
 
+use crate::aliases::Aliases;
 use crate::error::Error;
 use crate::image_name::is_image_name;
 
@@ -64,16 +65,6 @@ pub(crate) fn first_names(names: &[String]) -> String {
     let shown = names[..names.len().min(SHOWN)].join(", ");
     let more = if names.len() > SHOWN { ", ..." } else { "" };
     shown + more
-}
-
-/// Other texts of names, under which `dataset.json` may have their labels.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Aliases(HashMap<String, Vec<String>>);
-
-impl Aliases {
-    pub(crate) fn of(&self, name: &str) -> &[String] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
-    }
 }
 
 /// The members of a zip that are files.
@@ -154,7 +145,7 @@ pub(crate) fn sort_and_number(found: &mut [Found], aliases: &mut Aliases) -> Vec
         }
         file.name = format!("{previous}#{n}");
         numbered.push(file.name.clone());
-        aliases.0.insert(file.name.clone(), vec![previous.clone()]);
+        aliases.add(&file.name, previous.clone());
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     numbered.sort_unstable();
@@ -169,8 +160,7 @@ pub(crate) fn add_python_names(found: &[Found], zip: &ZipFile, aliases: &mut Ali
         };
         let name = &zip.members()[index].name;
         if name.page == CodePage::Dos && !name.raw.is_ascii() {
-            let texts = aliases.0.entry(file.name.clone()).or_default();
-            texts.push(as_cp437(&name.raw));
+            aliases.add(&file.name, as_cp437(&name.raw));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From a folder or zip of pictures to a dataset zip: what the reference's packer does, without stopping at bad files.
+//! From a folder or zip of images to a dataset zip: what the reference's packer does, without stopping at bad files.
 
 use std::path::Path;
 
@@ -14,40 +14,40 @@ use crate::transform::Transform;
 use crate::writer::{DatasetWriter, WriteSummary, WriterOptions};
 use decode::decode_stored;
 
-/// How pictures become samples.
+/// How images become samples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackOptions {
     /// Crop before the resize.
     pub transform: Transform,
-    /// Width and height of a sample; as the picture is when absent.
+    /// Width and height of a sample; as the image is when absent.
     pub size: Option<(usize, usize)>,
     /// Filter of the resize.
     pub filter: Filter,
-    /// Take the first so many pictures.
+    /// Take the first so many images.
     pub max_images: Option<usize>,
-    /// Keep gray pictures gray; all others become RGB, alpha composited on white.
+    /// Keep gray images gray; all others become RGB, alpha composited on white.
     pub keep_gray: bool,
     /// PNG level.
     pub writer: WriterOptions,
 }
 
-/// What became of the pictures.
+/// What became of the images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PackReport {
     /// What was written.
     pub written: WriteSummary,
-    /// Pictures that are not in the zip, and why.
+    /// Images that are not in the zip, and why.
     pub dropped: Vec<(String, String)>,
 }
 
-/// Packs all pictures of `source` into a zip at `out`, in the order of their names and with their labels.
+/// Packs all images of `source` into a zip at `out`, in the order of their names and with their labels.
 ///
-/// A picture's position in that order is its number in the zip, so dropped ones leave gaps. Same pictures, same bytes,
-/// whatever the number of threads. `on_image` is called once for each picture, from many threads.
+/// An image's position in that order is its number in the zip, so dropped ones leave gaps. Same images, same bytes,
+/// whatever the number of threads. `on_image` is called once for each image, from many threads.
 ///
 /// # Errors
 /// When samples differ in shape (give a size), nothing is left, `dataset.json` is damaged, or the disk refuses.
-/// Pictures that cannot be decoded are in the report.
+/// Images that cannot be decoded are in the report.
 pub fn pack(
     source: &Source,
     out: impl AsRef<Path>,
@@ -98,7 +98,7 @@ pub fn pack(
                             &sample,
                             labels.of(name, source.aliases()).cloned(),
                         )
-                        .map_err(|e| Error::Write(format!("picture '{name}': {e}")))?;
+                        .map_err(|e| Error::Write(format!("image '{name}': {e}")))?;
                 }
                 Err(reason) => dropped.push((name.clone(), reason)),
             }

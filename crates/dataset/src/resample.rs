@@ -45,16 +45,16 @@ fn sinc(x: f64) -> f64 {
     x.sin() / x
 }
 
-/// Resizes a picture; the same size gives the same picture.
+/// Resizes an image; the same size gives the same image.
 ///
-/// Alpha is resized like a colour: composite it first.
+/// Alpha is resized like a color: composite it first.
 ///
 /// # Panics
-/// When a side of the picture or of the result is 0.
+/// When a side of the image or of the result is 0.
 pub fn resize(image: &Image, width: usize, height: usize, filter: Filter) -> Image {
     assert!(
         image.width > 0 && image.height > 0 && width > 0 && height > 0,
-        "resize: empty picture"
+        "resize: empty image"
     );
     let mut pixels = None;
     if width != image.width {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_pictures_stay_flat_and_equal_sizes_stay_equal() {
+    fn flat_images_stay_flat_and_equal_sizes_stay_equal() {
         for filter in [Filter::Box, Filter::Lanczos] {
             let flat = gray(7, 5, &[200; 35]);
             assert!(
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn lanczos_gives_pillows_numbers() {
-        // Origin: Pillow 13.0, Image.resize((5, 3), LANCZOS) of an 8 x 4 gray picture.
+        // Origin: Pillow 13.0, Image.resize((5, 3), LANCZOS) of an 8 x 4 gray image.
         let pixels: Vec<u8> = (0..32).map(|i| (i * i * 7 % 256) as u8).collect();
         let resized = resize(&gray(8, 4, &pixels), 5, 3, Filter::Lanczos);
         assert_eq!(

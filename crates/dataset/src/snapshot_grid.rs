@@ -5,14 +5,14 @@ use std::cmp::Ordering;
 use rng::RandomState;
 
 use crate::image_dataset::ImageDataset;
-use crate::labels::Label;
+use crate::label::Label;
 
 /// A grid of about 7680 x 4320 pixels: 7 to 32 columns, 4 to 32 rows.
 ///
 /// Without labels a shuffle of the dataset, repeated when it is small; with labels each row shows one label, in turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotGrid {
-    /// Pictures in a row.
+    /// Images in a row.
     pub columns: usize,
     /// Rows.
     pub rows: usize,
@@ -56,11 +56,11 @@ impl SnapshotGrid {
 
 /// Samples by label, labels in ascending order (vectors by their last entry first), each group shuffled in that order.
 fn shuffled_groups(dataset: &ImageDataset, random: &mut RandomState) -> Vec<Vec<usize>> {
-    let mut labelled: Vec<(&Label, usize)> = (0..dataset.len())
+    let mut labeled: Vec<(&Label, usize)> = (0..dataset.len())
         .filter_map(|idx| Some((dataset.raw_label(idx)?, idx)))
         .collect();
-    labelled.sort_by(|a, b| compare(a.0, b.0));
-    labelled
+    labeled.sort_by(|a, b| compare(a.0, b.0));
+    labeled
         .chunk_by(|a, b| compare(a.0, b.0).is_eq())
         .map(|group| {
             let mut group: Vec<usize> = group.iter().map(|(_, idx)| *idx).collect();

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use archive::{ArchiveError, ZipFile, describe_file, is_system_file, may_be_system_file};
 use decode::Format;
 
+use crate::aliases::Aliases;
 use crate::error::Error;
 use crate::image_name::is_image_name;
 use crate::listing::{
-    Aliases, Found, LeftOut, Place, add_python_names, first_names, list_folder, list_zip,
-    sort_and_number,
+    Found, LeftOut, Place, add_python_names, first_names, list_folder, list_zip, sort_and_number,
 };
 
 /// The largest entry that is read, against archives that claim to unpack to terabytes.
@@ -173,12 +173,11 @@ impl Source {
     /// # Errors
     /// When it is missing, damaged, encrypted or larger than 1 GiB.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
-        self.read_limited(name, u64::MAX)
-            .map_err(|e| Error::Picture {
-                path: self.path.clone(),
-                name: name.to_owned(),
-                reason: e.to_string(),
-            })
+        self.read_limited(name, u64::MAX).map_err(|e| Error::Image {
+            path: self.path.clone(),
+            name: name.to_owned(),
+            reason: e.to_string(),
+        })
     }
 
     /// The first `limit` bytes of a file (not checked against the CRC when that is not all).

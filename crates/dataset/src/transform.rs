@@ -1,11 +1,11 @@
-//! How a picture of any size becomes a sample: scaled, or cropped to its center first.
+//! How an image of any size becomes a sample: scaled, or cropped to its center first.
 
 use serde::{Deserialize, Serialize};
 
 use crate::resample::{Filter, resize};
 use decode::Image;
 
-/// What happens to a picture before it is resized; the names are those of the reference's packer.
+/// What happens to an image before it is resized; the names are those of the reference's packer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transform {
@@ -14,16 +14,16 @@ pub enum Transform {
     Scale,
     /// The largest square in the middle.
     CenterCrop,
-    /// The middle rows in the wanted aspect, between black bars that make the sample square. Pictures that are too
+    /// The middle rows in the wanted aspect, between black bars that make the sample square. Images that are too
     /// small or too flat for that are dropped.
     CenterCropWide,
 }
 
 impl Transform {
-    /// Applies it and resizes to `width` x `height`; `None` drops the picture.
+    /// Applies it and resizes to `width` x `height`; `None` drops the image.
     ///
     /// # Panics
-    /// When a side of the picture or of the result is 0, or a wide result is higher than wide.
+    /// When a side of the image or of the result is 0, or a wide result is higher than wide.
     pub fn apply(
         self,
         image: &Image,
@@ -60,7 +60,7 @@ impl Transform {
     }
 }
 
-/// The middle of a picture; no larger than the picture is.
+/// The middle of an image; no larger than the image is.
 fn center(image: &Image, width: usize, height: usize) -> Image {
     let (width, height) = (width.min(image.width), height.min(image.height));
     let (x, y) = ((image.width - width) / 2, (image.height - height) / 2);

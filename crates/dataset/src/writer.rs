@@ -10,7 +10,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::encode::{EncodedImage, encode_png};
 use crate::error::Error;
-use crate::labels::Label;
+use crate::label::Label;
 use decode::Image;
 
 /// How a dataset is written.
@@ -69,7 +69,7 @@ impl DatasetWriter {
     /// Adds a sample under the name of `idx`, which it returns. Indices ascend; gaps are fine.
     ///
     /// # Errors
-    /// When the picture has another shape than the first, the index does not ascend, or the disk refuses.
+    /// When the image has another shape than the first, the index does not ascend, or the disk refuses.
     pub fn add(
         &mut self,
         idx: usize,

@@ -22,7 +22,7 @@ fn open(path: &Path, options: DatasetOptions) -> ImageDataset {
     ImageDataset::open(path, &options).unwrap()
 }
 
-/// A zip of 16 labelled samples at 8 pixels, and the folder it lies in.
+/// A zip of 16 labeled samples at 8 pixels, and the folder it lies in.
 fn sixteen() -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("set.zip");
@@ -30,7 +30,7 @@ fn sixteen() -> (tempfile::TempDir, std::path::PathBuf) {
     (folder, path)
 }
 
-fn labelled() -> DatasetOptions {
+fn labeled() -> DatasetOptions {
     DatasetOptions {
         use_labels: true,
         ..Default::default()
@@ -45,7 +45,7 @@ fn a_subset_is_the_references_and_mirrors_follow_it() {
         max_size: Some(5),
         random_seed: 3,
         xflip: true,
-        ..labelled()
+        ..labeled()
     };
     let dataset = open(&path, options);
     let order: Vec<_> = (0..dataset.len()).map(|idx| dataset.raw_idx(idx)).collect();
@@ -68,7 +68,7 @@ fn grids_are_the_references() {
         plain.indices[..18],
         [1, 6, 8, 9, 13, 4, 2, 14, 10, 7, 15, 11, 3, 0, 5, 12, 1, 6]
     );
-    let labels = SnapshotGrid::new(&open(&path, labelled()));
+    let labels = SnapshotGrid::new(&open(&path, labeled()));
     assert_eq!(labels.indices[..8], [15, 6, 3, 9, 0, 12, 15, 6]);
     assert_eq!(labels.indices[32..38], [5, 11, 14, 2, 8, 5]);
     // The fourth row shows the first label again, from where it stopped.
@@ -83,7 +83,7 @@ fn a_folder_and_its_zip_are_the_same_dataset() {
     for name in source.names().iter().chain(source.others()) {
         files::write_bytes(unpacked.join(name), &source.read(name).unwrap()).unwrap();
     }
-    let (zip, plain) = (open(&path, labelled()), open(&unpacked, labelled()));
+    let (zip, plain) = (open(&path, labeled()), open(&unpacked, labeled()));
     assert_eq!(zip.image(5).unwrap(), plain.image(5).unwrap());
     assert_eq!(zip.content_hash().unwrap(), plain.content_hash().unwrap());
 }
@@ -99,7 +99,7 @@ fn the_content_hash_tells_what_counts() {
     let plain = hash(&path, DatasetOptions::default());
     assert_eq!(plain.len(), 64);
     assert_eq!(plain, hash(&other, DatasetOptions::default()));
-    let mut hashes = vec![plain, hash(&path, labelled()), hash(&other, labelled())];
+    let mut hashes = vec![plain, hash(&path, labeled()), hash(&other, labeled())];
     for options in [
         DatasetOptions {
             xflip: true,
@@ -126,7 +126,7 @@ fn the_content_hash_tells_what_counts() {
 #[test]
 fn random_labels_follow_the_generator() {
     let (_folder, path) = sixteen();
-    let dataset = open(&path, labelled());
+    let dataset = open(&path, labeled());
     let mut random = RandomState::new(0);
     let drawn = dataset.random_labels(3, &mut random);
     let mut again = RandomState::new(0);
@@ -189,22 +189,22 @@ fn check_lists_all_offenders() {
         text.contains("7 x no label") && text.contains("\n  good4.png"),
         "{text}"
     );
-    let error = ImageDataset::open(folder.path(), &labelled()).unwrap_err();
+    let error = ImageDataset::open(folder.path(), &labeled()).unwrap_err();
     assert!(error.to_string().contains("good4.png"), "{error}");
     assert!(matches!(
-        report.into_result(&source),
+        Error::from_report(report, source.path()),
         Err(Error::Contract { .. })
     ));
 }
 
 #[test]
-fn empty_and_unlabelled_sets_are_named() {
+fn empty_and_unlabeled_sets_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let source = Source::open(folder.path()).unwrap();
     let report = check(&source, &CheckOptions::default(), || ()).unwrap();
     assert_eq!(report.problems[0].kind, ProblemKind::NoImages);
     assert!(matches!(
-        ImageDataset::open(folder.path(), &labelled()),
+        ImageDataset::open(folder.path(), &labeled()),
         Err(Error::NoImages(_))
     ));
     let path = folder.path().join("set.zip");
@@ -215,7 +215,7 @@ fn empty_and_unlabelled_sets_are_named() {
     };
     let report = check(&Source::open(&path).unwrap(), &options, || ()).unwrap();
     assert_eq!(report.problems[0].kind, ProblemKind::NoLabels);
-    assert_eq!(open(&path, labelled()).label_dim(), 0);
+    assert_eq!(open(&path, labeled()).label_dim(), 0);
 }
 
 fn loader(dataset: &Arc<ImageDataset>, n_threads: usize, n_prefetch: usize) -> Loader {
@@ -235,7 +235,7 @@ fn take(loader: &mut Loader, n: usize) -> Vec<Batch> {
 #[test]
 fn batches_do_not_depend_on_threads() {
     let (_folder, path) = sixteen();
-    let dataset = Arc::new(open(&path, labelled()));
+    let dataset = Arc::new(open(&path, labeled()));
     let batches = take(&mut loader(&dataset, 1, 1), 20);
     assert_eq!(batches, take(&mut loader(&dataset, 4, 7), 20));
     let batch = &batches[7];
@@ -252,7 +252,7 @@ fn batches_do_not_depend_on_threads() {
 #[test]
 fn a_restored_loader_goes_on_identically() {
     let (_folder, path) = sixteen();
-    let dataset = Arc::new(open(&path, labelled()));
+    let dataset = Arc::new(open(&path, labeled()));
     let mut original = loader(&dataset, 2, 3);
     take(&mut original, 11);
     let text = serde_json::to_string(&original.save()).unwrap();
@@ -269,7 +269,7 @@ fn a_restored_loader_goes_on_identically() {
         &path,
         DatasetOptions {
             xflip: true,
-            ..labelled()
+            ..labeled()
         },
     ));
     let error = Loader::restore(other, &options, &saved)

@@ -16,7 +16,7 @@ fn data(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The pictures of `a/` and `b/` in a folder of their own, with labels.
+/// The images of `a/` and `b/` in a folder of their own, with labels.
 fn sources() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["a/pic00.png", "a/pic02.png", "b/pic01.png", "b/pic03.png"] {
@@ -123,7 +123,7 @@ fn the_same_samples_give_the_same_bytes_whatever_the_threads() {
 }
 
 #[test]
-fn bad_pictures_are_dropped_with_a_reason_and_the_rest_is_packed() {
+fn bad_images_are_dropped_with_a_reason_and_the_rest_is_packed() {
     let sources = sources();
     files::write_bytes(sources.path().join("a/empty.png"), b"").unwrap();
     files::write_bytes(sources.path().join("b/page.jpg"), b"<html>not here</html>").unwrap();
@@ -154,7 +154,7 @@ fn bad_pictures_are_dropped_with_a_reason_and_the_rest_is_packed() {
 }
 
 #[test]
-fn pictures_of_different_sizes_need_a_size() {
+fn images_of_different_sizes_need_a_size() {
     let sources = sources();
     let out = sources.path().join("out.zip");
     let error = pack(

@@ -100,8 +100,8 @@ fn compare(table: &mut BTreeMap<String, Row>, class: String, file: &[u8]) -> Res
     Ok(())
 }
 
-/// A picture with edges, slopes and noise as binary PPM.
-fn picture(width: usize, height: usize) -> Vec<u8> {
+/// An image with edges, slopes and noise as binary PPM.
+fn image(width: usize, height: usize) -> Vec<u8> {
     let mut rng = encoder::Rng(width as u32);
     let mut out = format!("P6\n{width} {height}\n255\n").into_bytes();
     for y in 0..height {
@@ -140,7 +140,7 @@ fn compare_encoded(table: &mut BTreeMap<String, Row>) -> Result<(), Failure> {
         "2x2,2x2,2x2",
     ];
     for (width, height) in [(64, 48), (101, 37), (17, 131)] {
-        let picture = picture(width, height);
+        let image = image(width, height);
         for quality in ["25", "75", "95"] {
             for sampling in samplings {
                 let base = ["-quality", quality, "-sample", sampling];
@@ -155,7 +155,7 @@ fn compare_encoded(table: &mut BTreeMap<String, Row>) -> Result<(), Failure> {
                     ("rgb", &["-rgb"]),
                 ];
                 for (coding, arguments) in codings {
-                    let file = run("cjpeg", &[&base, arguments].concat(), &picture)?;
+                    let file = run("cjpeg", &[&base, arguments].concat(), &image)?;
                     let Some(file) = file else { continue };
                     compare(table, format!("cjpeg {coding}"), &file)?;
                     if coding == "sequential" {

@@ -1,4 +1,4 @@
-//! Colour: ICC profiles to sRGB, alpha onto a matte.
+//! Color: ICC profiles to sRGB, alpha onto a matte.
 
 use crate::gray::GrayProfile;
 use crate::icc::has_plausible_length;
@@ -36,7 +36,7 @@ pub fn convert(image: DynamicImage, icc: Option<&[u8]>) -> DynamicImage {
 
 /// Converts pixels with an RGB profile to sRGB.
 ///
-/// A profile that moves no colour by more than 2 levels (the many spellings of sRGB) changes nothing; one that cannot
+/// A profile that moves no color by more than 2 levels (the many spellings of sRGB) changes nothing; one that cannot
 /// be read, belongs to another kind of pixels (gray, CMYK) or has more than 4 MB is ignored.
 pub fn to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
     let Some(icc) = icc.filter(|icc| has_plausible_length(icc)) else {
@@ -88,7 +88,7 @@ pub fn gray_to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
     }
 }
 
-/// 8 bit RGB of any picture, alpha laid on the matte.
+/// 8 bit RGB of any image, alpha laid on the matte.
 pub fn flatten(image: DynamicImage, matte: [u8; 3]) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();

@@ -16,7 +16,7 @@ pub fn describe(bytes: &[u8]) -> String {
     } else if is_text(head) {
         text(head)
     } else {
-        "not a picture that is known by its first bytes"
+        "not an image that is known by its first bytes"
     };
     what.to_owned()
 }
@@ -95,10 +95,10 @@ fn media(head: &[u8]) -> Option<&'static str> {
 fn brand(head: &[u8]) -> &'static str {
     match head.get(8..12) {
         Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
-            "a HEIC picture, which is not supported: convert it to PNG or JPEG"
+            "a HEIC image, which is not supported: convert it to PNG or JPEG"
         }
         Some(b"crx ") => "a camera's raw file (CR3): develop it first",
-        Some(b"jp2 " | b"jpx ") => "a JPEG 2000 picture, which is not supported: convert it to PNG",
+        Some(b"jp2 " | b"jpx ") => "a JPEG 2000 image, which is not supported: convert it to PNG",
         Some(b"qt  ") => "a QuickTime video",
         Some(b"M4A ") => "a sound file",
         _ => "an MP4 video",
@@ -118,31 +118,31 @@ fn image(head: &[u8]) -> Option<&'static str> {
     } else if starts(b"CSFCHUNK") {
         "a Clip Studio file: export it as PNG"
     } else if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL ") {
-        "a JPEG XL picture, which is not supported: convert it to PNG"
+        "a JPEG XL image, which is not supported: convert it to PNG"
     } else if starts(b"\0\0\0\x0cjP  ") || starts(b"\xff\x4f\xff\x51") {
-        "a JPEG 2000 picture, which is not supported: convert it to PNG"
+        "a JPEG 2000 image, which is not supported: convert it to PNG"
     } else if starts(b"II\xbc\x01") {
-        "a JPEG XR picture, which is not supported: convert it to PNG"
+        "a JPEG XR image, which is not supported: convert it to PNG"
     } else if starts(b"\x8aMNG\r\n\x1a\n") || starts(b"\x8bJNG\r\n\x1a\n") {
-        "an MNG or JNG picture, which is not supported: convert it to PNG"
+        "an MNG or JNG image, which is not supported: convert it to PNG"
     } else if starts(b"BPG\xfb") {
-        "a BPG picture, which is not supported: convert it to PNG"
+        "a BPG image, which is not supported: convert it to PNG"
     } else if starts(b"FLIF") {
-        "a FLIF picture, which is not supported: convert it to PNG"
+        "a FLIF image, which is not supported: convert it to PNG"
     } else if starts(b"qoif") {
-        "a QOI picture, which is not supported: convert it to PNG"
+        "a QOI image, which is not supported: convert it to PNG"
     } else if starts(b"DDS ") {
         "a DDS texture, which is not supported: convert it to PNG"
     } else if starts(b"\x76\x2f\x31\x01") || starts(b"#?RADIANCE") {
-        "a picture of high dynamic range (EXR or HDR), which is not supported: convert it to PNG"
+        "an image of high dynamic range (EXR or HDR), which is not supported: convert it to PNG"
     } else if matches!(head, [b'P', b'1'..=b'7', b'\n' | b'\r' | b' ' | b'\t', ..]) {
-        "a Netpbm picture (PBM, PGM, PPM), which is not supported: convert it to PNG"
+        "a Netpbm image (PBM, PGM, PPM), which is not supported: convert it to PNG"
     } else if matches!(head, [0x0a, 0..=5, 1, 1 | 2 | 4 | 8, ..]) {
-        "a PCX picture, which is not supported: convert it to PNG"
+        "a PCX image, which is not supported: convert it to PNG"
     } else if starts(b"IIRO") || starts(b"IIU\0") || starts(b"FUJIFILMCCD-RAW") {
         "a camera's raw file: develop it first"
     } else if starts(b"\0\0\x02\0\0\0\0\0") || starts(b"\0\0\x0a\0\0\0\0\0") {
-        "a TGA picture, which is not supported: convert it to PNG"
+        "a TGA image, which is not supported: convert it to PNG"
     } else if starts(b"\0\0\x01\0") || starts(b"\0\0\x02\0") {
         "an icon"
     } else {

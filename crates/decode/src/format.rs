@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Picture formats.
+/// Image formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {

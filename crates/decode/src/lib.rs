@@ -1,4 +1,4 @@
-//! Any picture file to RGB `u8`: upright, opaque, sRGB. What the bytes *are* decides, never the name.
+//! Any image file to RGB `u8`: upright, opaque, sRGB. What the bytes *are* decides, never the name.
 //!
 //! [`decode`] and [`decode_stored`] differ in what they make of the pixels. Whether a file is whole is decided by the
 //! same decoders for both, and so for every tool.
@@ -13,7 +13,9 @@ mod gray;
 mod icc;
 mod jpeg;
 mod memory;
+mod pixels;
 mod raster;
+mod raster_image;
 mod stored;
 mod tiff;
 
@@ -22,10 +24,11 @@ pub use exif::{orientation_from_exif, orientation_of};
 pub use format::Format;
 pub use jpeg::JpegFacts;
 pub use memory::memory_needed;
-pub use stored::{Header, Image, decode_stored, read_header};
+pub use pixels::{Header, Image};
+pub use stored::{decode_stored, read_header};
 
 use image::{ColorType, DynamicImage, RgbImage};
-use raster::Raster;
+use raster_image::Raster;
 use serde::{Deserialize, Serialize};
 
 /// The limit of those who set none.
@@ -35,9 +38,9 @@ const MAX_PIXELS: u64 = 100_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodeOptions {
-    /// Pictures with more pixels than this are refused before they are decoded.
+    /// Images with more pixels than this are refused before they are decoded.
     pub max_pixels: u64,
-    /// The colour that transparent pictures are laid on, `[r, g, b]`.
+    /// The color that transparent images are laid on, `[r, g, b]`.
     pub matte: [u8; 3],
 }
 
@@ -50,28 +53,28 @@ impl Default for DecodeOptions {
     }
 }
 
-/// A decoded picture and what its file told.
+/// A decoded image and what its file told.
 #[derive(Clone, Debug)]
 pub struct Decoded {
     /// The pixels.
     pub image: RgbImage,
     /// The kind of file.
     pub format: Format,
-    /// Quantisers and subsampling, for a JPEG.
+    /// Quantizers and subsampling, for a JPEG.
     pub jpeg: Option<JpegFacts>,
     /// Whether the file keeps pixels exactly.
     pub is_lossless: bool,
 }
 
-/// Why a file is no picture for us.
+/// Why a file is no image for us.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// There are no bytes.
     #[error("the file is empty")]
     Empty,
-    /// Not a picture format that we know; the text says what it looks like.
+    /// Not an image format that we know; the text says what it looks like.
     #[error("{0}")]
-    NotAPicture(String),
+    NotAnImage(String),
     /// More pixels than [`DecodeOptions::max_pixels`].
     #[error("{width} x {height} is more than {max} pixels")]
     TooLarge {
@@ -90,14 +93,14 @@ pub enum DecodeError {
     Broken(String),
 }
 
-/// Decodes a picture file.
+/// Decodes an image file.
 ///
 /// The orientation of EXIF or else XMP is applied, palettes are expanded, alpha is laid on the matte, CMYK, YCCK, gray and
 /// 16 bit are converted, ICC profiles of gray and RGB are converted to sRGB before that. Of an animation the first frame is
 /// taken.
 ///
 /// # Errors
-/// [`DecodeError`]; a picture that ends early is truncated, not half decoded.
+/// [`DecodeError`]; an image that ends early is truncated, not half decoded.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
     let format = format_of(bytes)?;
     if format == Format::Jpeg {
@@ -146,7 +149,7 @@ fn format_of(bytes: &[u8]) -> Result<Format, DecodeError> {
         if describe::is_cut_head(bytes) {
             DecodeError::Truncated("the file ends after the first bytes of an image".to_owned())
         } else {
-            DecodeError::NotAPicture(describe(bytes))
+            DecodeError::NotAnImage(describe(bytes))
         }
     })
 }

@@ -1,10 +1,10 @@
-//! Pictures in memory, and how they come out of files: by content, not by name.
+//! Decoding without conversion: pixels in the orientation, color model and alpha of the file.
 
 use image::DynamicImage;
 
 use crate::{
-    DecodeError, DecodeOptions, Format, MAX_PIXELS, check_size, format_of, jpeg, raster,
-    read_raster,
+    DecodeError, DecodeOptions, Format, Header, Image, MAX_PIXELS, check_size, format_of, jpeg,
+    raster, read_raster,
 };
 
 /// Against headers that claim 100,000 x 100,000 pixels. The matte is not used, as alpha is kept.
@@ -13,124 +13,7 @@ const OPTIONS: DecodeOptions = DecodeOptions {
     matte: [255; 3],
 };
 
-/// A decoded picture: `u8`, rows from the top, `[height, width, channels]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
-    /// Pixels in a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha.
-    pub channels: usize,
-    /// `height * width * channels` values.
-    pub pixels: Vec<u8>,
-}
-
-impl Image {
-    /// `[channels, height, width]`.
-    pub fn shape(&self) -> [usize; 3] {
-        [self.channels, self.height, self.width]
-    }
-
-    /// Mirrors left and right.
-    pub fn flip_horizontal(&mut self) {
-        for row in self.pixels.chunks_exact_mut(self.width * self.channels) {
-            let (mut left, mut right) = (0, self.width - 1);
-            while left < right {
-                for c in 0..self.channels {
-                    row.swap(left * self.channels + c, right * self.channels + c);
-                }
-                left += 1;
-                right -= 1;
-            }
-        }
-    }
-
-    /// Writes the pixels as `[channels, height, width]` into `out`.
-    ///
-    /// # Panics
-    /// When `out` is not as long as the picture.
-    pub fn write_chw(&self, out: &mut [u8]) {
-        assert_eq!(
-            out.len(),
-            self.pixels.len(),
-            "write_chw: output of another size"
-        );
-        let plane = self.width * self.height;
-        if let (3, Some((r, gb))) = (self.channels, out.split_at_mut_checked(plane)) {
-            let (g, b) = gb.split_at_mut(plane);
-            for (((pixel, r), g), b) in self.pixels.chunks_exact(3).zip(r).zip(g).zip(b) {
-                (*r, *g, *b) = (pixel[0], pixel[1], pixel[2]);
-            }
-            return;
-        }
-        for (c, plane) in out.chunks_exact_mut(plane.max(1)).enumerate() {
-            let values = self.pixels.iter().skip(c).step_by(self.channels);
-            plane
-                .iter_mut()
-                .zip(values)
-                .for_each(|(out, value)| *out = *value);
-        }
-    }
-
-    /// The pixels as `[channels, height, width]`.
-    pub fn to_chw(&self) -> Vec<u8> {
-        let mut out = vec![0; self.pixels.len()];
-        self.write_chw(&mut out);
-        out
-    }
-
-    /// As RGB: gray is repeated, alpha is composited on white.
-    pub fn into_rgb(self) -> Self {
-        if self.channels == 3 {
-            return self;
-        }
-        let over_white = |value: u8, alpha: u8| {
-            let (value, alpha) = (u32::from(value), u32::from(alpha));
-            ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
-        };
-        let pixels = match self.channels {
-            1 => self.pixels.iter().flat_map(|&v| [v; 3]).collect(),
-            2 => self
-                .pixels
-                .chunks_exact(2)
-                .flat_map(|p| [over_white(p[0], p[1]); 3])
-                .collect(),
-            _ => self
-                .pixels
-                .chunks_exact(4)
-                .flat_map(|p| [0, 1, 2].map(|c| over_white(p[c], p[3])))
-                .collect(),
-        };
-        Self {
-            channels: 3,
-            pixels,
-            ..self
-        }
-    }
-}
-
-/// Size and depth of an image, read before any pixel is decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Pixels in a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// As in [`Image`], palettes expanded.
-    pub channels: usize,
-    /// Bits of a channel after expansion: 8, 16 or 32.
-    pub bit_depth: usize,
-}
-
-impl Header {
-    /// `[channels, height, width]`.
-    pub fn shape(&self) -> [usize; 3] {
-        [self.channels, self.height, self.width]
-    }
-}
-
-/// Decodes a picture as its file has it: neither turned nor converted by its profile, gray and alpha kept.
+/// Decodes an image as its file has it: neither turned nor converted by its profile, gray and alpha kept.
 ///
 /// Palettes are expanded; 16 bit is cut to 8; of animations comes the first frame.
 ///
@@ -147,10 +30,10 @@ pub fn decode_stored(bytes: &[u8]) -> Result<Image, DecodeError> {
             pixels: stored.pixels,
         });
     }
-    let picture = read_raster(bytes, format, &OPTIONS)?.image;
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let raster = read_raster(bytes, format, &OPTIONS)?.image;
+    let (width, height) = (raster.width() as usize, raster.height() as usize);
     let cut = |deep: Vec<u16>| deep.into_iter().map(|v| (v >> 8) as u8).collect();
-    let (channels, pixels) = match picture {
+    let (channels, pixels) = match raster {
         DynamicImage::ImageLuma8(p) => (1, p.into_raw()),
         DynamicImage::ImageLumaA8(p) => (2, p.into_raw()),
         DynamicImage::ImageRgb8(p) => (3, p.into_raw()),
@@ -198,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    fn picture(channels: usize) -> Image {
+    fn image(channels: usize) -> Image {
         let pixels = (0..6 * channels).map(|i| (i * 37 % 251) as u8).collect();
         Image {
             width: 3,
@@ -211,7 +94,7 @@ mod tests {
     #[test]
     fn chw_and_flip_follow_the_definition() {
         for channels in 1..=4 {
-            let original = picture(channels);
+            let original = image(channels);
             let mut flipped = original.clone();
             flipped.flip_horizontal();
             let (a, b) = (original.to_chw(), flipped.to_chw());
@@ -259,7 +142,7 @@ mod tests {
 
     #[test]
     fn formats_are_told_by_content() {
-        let original = picture(3);
+        let original = image(3);
         for format in [
             image::ImageFormat::Bmp,
             image::ImageFormat::WebP,
@@ -300,7 +183,7 @@ mod tests {
             decode_stored(b"<html>").unwrap_err().to_string(),
             "a web page, not an image (a download that failed?)"
         );
-        let png = png_of(&picture(3));
+        let png = png_of(&image(3));
         assert!(matches!(
             decode_stored(&png[..png.len() / 2]),
             Err(DecodeError::Truncated(_))

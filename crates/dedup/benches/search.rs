@@ -1,6 +1,6 @@
 //! `cargo bench -p dedup`: pairs within a radius among 1 M and 5 M hashes, in CPU seconds over all threads.
 //!
-//! Hashes are random with planted neighbours (one in ten is another with 0 to 12 bits flipped). `--quick` runs 1 M only.
+//! Hashes are random with planted neighbors (one in ten is another with 0 to 12 bits flipped). `--quick` runs 1 M only.
 
 use dedup::{Match, SearchOptions, kernel_name, search};
 use std::time::Instant;

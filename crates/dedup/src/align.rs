@@ -23,7 +23,7 @@ impl Transform {
         offset: 0.0,
     };
 
-    /// Same scale on both axes about the centre.
+    /// Same scale on both axes about the center.
     pub fn zoom(scale: f32) -> Self {
         Self {
             scale: [scale; 2],
@@ -45,7 +45,7 @@ impl Transform {
     }
 }
 
-/// A square picture of f32 luma.
+/// A square image of f32 luma.
 #[derive(Clone)]
 pub struct Plane {
     pub side: usize,
@@ -70,7 +70,7 @@ impl Plane {
     }
 }
 
-/// Index of the upper left of four neighbours, and their weights.
+/// Index of the upper left of four neighbors, and their weights.
 pub fn bilinear(x: f32, y: f32, side: usize) -> Option<(usize, [f32; 4])> {
     let last = (side - 1) as f32;
     if !(x >= -0.5 && y >= -0.5 && x <= last + 0.5 && y <= last + 0.5) {
@@ -388,7 +388,7 @@ mod tests {
     use super::*;
 
     fn scene(u: f32, v: f32) -> f32 {
-        // u, v in [-0.5, 0.5] of the uncropped picture.
+        // u, v in [-0.5, 0.5] of the uncropped image.
         120.0
             + 70.0 * (9.0 * u + 4.0 * v).sin()
             + 50.0 * (7.0 * v - 3.0 * u + 1.0).cos()

@@ -1,16 +1,16 @@
-//! Stars around the best copy: a picture belongs to a group only when it was verified against the group's *centre*.
+//! Stars around the best copy: an image belongs to a group only when it was verified against the group's *center*.
 //!
-//! No chaining: A like B and B like C never puts C with A. Centres are taken best copy first, so the result depends on
-//! the pictures and their order alone.
+//! No chaining: A like B and B like C never puts C with A. Centers are taken best copy first, so the result depends on
+//! the images and their order alone.
 
-use crate::hash::PictureHash;
+use crate::hash::ImageHash;
 use crate::index::{Match, SearchError, SearchOptions, search, search_between};
 use crate::quality::CopyQuality;
-use crate::verify::{Verdict, Verification};
+use crate::verify::{Relation, Verification};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// Candidate pairs of a list of pictures.
+/// Candidate pairs of a list of images.
 #[derive(Clone, Debug, Default)]
 pub struct Candidates {
     /// Pairs `a < b`, sorted; a pair that is near both plain and mirrored is there once each way.
@@ -32,19 +32,19 @@ pub struct Candidate {
     pub is_mirrored: bool,
 }
 
-/// Finds the pairs worth verifying: near hashes, near mirrored hashes, and for pictures with too little in them for a
+/// Finds the pairs worth verifying: near hashes, near mirrored hashes, and for images with too little in them for a
 /// hash only those whose 256 bit hash and `mean_rgb` are equal.
 ///
 /// # Errors
 /// As for [`search`].
 pub fn candidates(
-    pictures: &[(PictureHash, [u8; 3])],
+    images: &[(ImageHash, [u8; 3])],
     options: SearchOptions,
     is_mirrored: bool,
 ) -> Result<Candidates, SearchError> {
     let (rich, poor): (Vec<u32>, Vec<u32>) =
-        (0..pictures.len() as u32).partition(|&i| !pictures[i as usize].0.is_low_information());
-    let hashes: Vec<u64> = rich.iter().map(|&i| pictures[i as usize].0.plain).collect();
+        (0..images.len() as u32).partition(|&i| !images[i as usize].0.is_low_information());
+    let hashes: Vec<u64> = rich.iter().map(|&i| images[i as usize].0.plain).collect();
     let mut out = Candidates::default();
     let take = |out: &mut Candidates, matches: Vec<Match>, is_mirrored: bool| {
         out.pairs
@@ -62,11 +62,8 @@ pub fn candidates(
     out.capped = plain.capped;
     take(&mut out, plain.pairs, false);
     let mut between =
-        |other: &dyn Fn(&PictureHash) -> u64, options, is_mirrored| -> Result<(), SearchError> {
-            let targets: Vec<u64> = rich
-                .iter()
-                .map(|&i| other(&pictures[i as usize].0))
-                .collect();
+        |other: &dyn Fn(&ImageHash) -> u64, options, is_mirrored| -> Result<(), SearchError> {
+            let targets: Vec<u64> = rich.iter().map(|&i| other(&images[i as usize].0)).collect();
             let found = search_between(&hashes, &targets, options)?;
             out.capped += found.capped;
             take(&mut out, found.pairs, is_mirrored);
@@ -89,7 +86,7 @@ pub fn candidates(
     // Low information: only exact equals, each with the first of its kind.
     let mut first_of_kind = HashMap::new();
     for i in poor {
-        let (hash, mean) = &pictures[i as usize];
+        let (hash, mean) = &images[i as usize];
         let first = *first_of_kind.entry((hash.wide, *mean)).or_insert(i);
         if first != i {
             out.pairs.push(Candidate {
@@ -114,36 +111,36 @@ pub struct GroupOptions {
     pub max_variants: Option<u32>,
 }
 
-/// What became of one picture.
+/// What became of one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Member {
     /// Kept, a copy, or a variant too many.
     pub role: Role,
-    /// The picture that this one was verified against: its better copy, or the best of its variants.
-    pub centre: u32,
-    /// The best picture of the drawing: the same for all copies of all its variants.
+    /// The image that this one was verified against: its better copy, or the best of its variants.
+    pub center: u32,
+    /// The best image of the drawing: the same for all copies of all its variants.
     pub group: u32,
-    /// The evidence against the centre; `None` for [`Role::Best`].
-    pub evidence: Option<(Candidate, Verification)>,
+    /// The comparison with the center; `None` for [`Role::Best`].
+    pub comparison: Option<(Candidate, Verification)>,
 }
 
-/// The part that a picture plays in its group.
+/// The part that an image plays in its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Centre of a star, perhaps of a star of one.
+    /// Center of a star, perhaps of a star of one.
     Best,
-    /// A worse copy of the centre.
+    /// A worse copy of the center.
     Copy,
-    /// A variant of the centre, kept.
+    /// A variant of the center, kept.
     Variant,
-    /// A variant of the centre beyond the cap.
+    /// A variant of the center beyond the cap.
     VariantOverCap,
 }
 
-/// Groups pictures into stars.
+/// Groups images into stars.
 ///
-/// `qualities[i]` belongs to picture `i` and must have unique positions. `verify` is called for a candidate pair with
-/// the centre as its first argument; it may be called from many threads and must be a pure function.
+/// `qualities[i]` belongs to image `i` and must have unique positions. `verify` is called for a candidate pair with
+/// the center as its first argument; it may be called from many threads and must be a pure function.
 pub fn group<E: Send>(
     qualities: &[CopyQuality],
     candidates: &[Candidate],
@@ -154,23 +151,23 @@ pub fn group<E: Send>(
     let mut members: Vec<Member> = (0..n as u32)
         .map(|i| Member {
             role: Role::Best,
-            centre: i,
+            center: i,
             group: i,
-            evidence: None,
+            comparison: None,
         })
         .collect();
-    let mut neighbours: Vec<Vec<(u32, Candidate)>> = vec![Vec::new(); n];
+    let mut neighbors: Vec<Vec<(u32, Candidate)>> = vec![Vec::new(); n];
     for c in candidates {
-        neighbours[c.a as usize].push((c.b, *c));
-        neighbours[c.b as usize].push((c.a, *c));
+        neighbors[c.a as usize].push((c.b, *c));
+        neighbors[c.b as usize].push((c.a, *c));
     }
     // Connected sets of candidates are independent of each other: one job each.
-    let jobs: Vec<Vec<u32>> = connected(&neighbours);
+    let jobs: Vec<Vec<u32>> = connected(&neighbors);
     let settled: Result<Vec<Vec<(u32, Member)>>, E> = jobs
         .into_par_iter()
         .map(|mut set| {
             set.sort_by(|&x, &y| qualities[x as usize].order(&qualities[y as usize]));
-            settle(&set, &neighbours, options, &verify)
+            settle(&set, &neighbors, options, &verify)
         })
         .collect();
     for (i, member) in settled?.into_iter().flatten() {
@@ -182,7 +179,7 @@ pub fn group<E: Send>(
 /// Stars of one connected set, best copy first.
 fn settle<E: Send>(
     set: &[u32],
-    neighbours: &[Vec<(u32, Candidate)>],
+    neighbors: &[Vec<(u32, Candidate)>],
     options: GroupOptions,
     verify: &(impl Fn(u32, u32, &Candidate) -> Result<Verification, E> + Sync),
 ) -> Result<Vec<(u32, Member)>, E> {
@@ -192,7 +189,7 @@ fn settle<E: Send>(
         .map(|(place, &i)| (i, place))
         .collect();
     let mut settled: Vec<Option<Member>> = vec![None; set.len()];
-    for (here, &centre) in set.iter().enumerate() {
+    for (here, &center) in set.iter().enumerate() {
         let group = match settled[here] {
             Some(Member {
                 role: Role::Copy, ..
@@ -201,15 +198,15 @@ fn settle<E: Send>(
             None => {
                 settled[here] = Some(Member {
                     role: Role::Best,
-                    centre,
-                    group: centre,
-                    evidence: None,
+                    center,
+                    group: center,
+                    comparison: None,
                 });
-                centre
+                center
             }
         };
-        // Worse pictures that are not yet a copy of something.
-        let open: Vec<&(u32, Candidate)> = neighbours[centre as usize]
+        // Worse images that are not yet a copy of something.
+        let open: Vec<&(u32, Candidate)> = neighbors[center as usize]
             .iter()
             .filter(|(other, _)| {
                 place[other] > here
@@ -219,7 +216,7 @@ fn settle<E: Send>(
         let judged: Vec<(usize, Candidate, Verification)> = open
             .into_par_iter()
             .map(|(other, candidate)| {
-                Ok((place[other], *candidate, verify(centre, *other, candidate)?))
+                Ok((place[other], *candidate, verify(center, *other, candidate)?))
             })
             .collect::<Result<_, E>>()?;
         // A pair may have been judged plain and mirrored: the closer one counts.
@@ -230,18 +227,18 @@ fn settle<E: Send>(
                 *slot = (candidate, verification);
             }
         }
-        for (other, evidence) in closest {
-            let role = match evidence.1.verdict {
-                Verdict::Copy => Role::Copy,
-                // A variant belongs to the first centre that has it, and variants of variants do not chain.
-                Verdict::Variant if group == centre && settled[other].is_none() => Role::Variant,
-                Verdict::Variant | Verdict::Unrelated => continue,
+        for (other, comparison) in closest {
+            let role = match comparison.1.relation {
+                Relation::Copy => Role::Copy,
+                // A variant belongs to the first center that has it, and variants of variants do not chain.
+                Relation::Variant if group == center && settled[other].is_none() => Role::Variant,
+                Relation::Variant | Relation::Unrelated => continue,
             };
             settled[other] = Some(Member {
                 role,
-                centre,
+                center,
                 group,
-                evidence: Some(evidence),
+                comparison: Some(comparison),
             });
         }
     }
@@ -266,27 +263,27 @@ fn settle<E: Send>(
 }
 
 fn closeness(v: &Verification) -> (u8, f32) {
-    let verdict = match v.verdict {
-        Verdict::Copy => 0,
-        Verdict::Variant => 1,
-        Verdict::Unrelated => 2,
+    let relation = match v.relation {
+        Relation::Copy => 0,
+        Relation::Variant => 1,
+        Relation::Unrelated => 2,
     };
-    (verdict, v.worst_tile)
+    (relation, v.worst_tile)
 }
 
-/// Sets of two or more pictures connected by candidates.
-fn connected(neighbours: &[Vec<(u32, Candidate)>]) -> Vec<Vec<u32>> {
-    let mut seen = vec![false; neighbours.len()];
+/// Sets of two or more images connected by candidates.
+fn connected(neighbors: &[Vec<(u32, Candidate)>]) -> Vec<Vec<u32>> {
+    let mut seen = vec![false; neighbors.len()];
     let mut sets = Vec::new();
-    for start in 0..neighbours.len() {
-        if seen[start] || neighbours[start].is_empty() {
+    for start in 0..neighbors.len() {
+        if seen[start] || neighbors[start].is_empty() {
             continue;
         }
         let mut set = vec![start as u32];
         seen[start] = true;
         let mut next = 0;
         while next < set.len() {
-            for (other, _) in &neighbours[set[next] as usize] {
+            for (other, _) in &neighbors[set[next] as usize] {
                 if !std::mem::replace(&mut seen[*other as usize], true) {
                     set.push(*other);
                 }
@@ -312,7 +309,7 @@ mod tests {
         }
     }
 
-    /// Groups pictures on a line: two are copies when at most 1 apart, variants when at most 2.
+    /// Groups images on a line: two are copies when at most 1 apart, variants when at most 2.
     fn run(line: &[i32], max_variants: Option<u32>) -> Vec<Member> {
         let mut pairs = Vec::new();
         for a in 0..line.len() as u32 {
@@ -328,13 +325,13 @@ mod tests {
         let qualities: Vec<_> = (0..line.len() as u64).map(quality).collect();
         let verify = |a: u32, b: u32, _: &Candidate| {
             let apart = (line[a as usize] - line[b as usize]).abs();
-            let verdict = match apart {
-                0..=1 => Verdict::Copy,
-                2 => Verdict::Variant,
-                _ => Verdict::Unrelated,
+            let relation = match apart {
+                0..=1 => Relation::Copy,
+                2 => Relation::Variant,
+                _ => Relation::Unrelated,
             };
             Ok::<_, std::convert::Infallible>(Verification {
-                verdict,
+                relation,
                 worst_tile: apart as f32,
                 median_tile: 0.0,
             })
@@ -349,7 +346,7 @@ mod tests {
         let roles: Vec<Role> = members.iter().map(|m| m.role).collect();
         assert_eq!(roles, [Role::Best, Role::Copy, Role::Variant, Role::Copy]);
         assert_eq!(
-            members.iter().map(|m| m.centre).collect::<Vec<_>>(),
+            members.iter().map(|m| m.center).collect::<Vec<_>>(),
             [0, 0, 0, 2]
         );
         assert_eq!(
@@ -372,7 +369,7 @@ mod tests {
                 Role::Copy
             ]
         );
-        assert_eq!(members[4].centre, 1);
+        assert_eq!(members[4].center, 1);
         assert_eq!(members[3].group, 3);
     }
 
@@ -384,21 +381,21 @@ mod tests {
             members
                 .iter()
                 .zip(&line)
-                .all(|(m, v)| (line[m.centre as usize] - v).abs() <= 1)
+                .all(|(m, v)| (line[m.center as usize] - v).abs() <= 1)
         );
         assert_eq!(members[0].role, Role::Best);
         assert_eq!(members[5].role, Role::Copy);
     }
 
     #[test]
-    fn flat_pictures_meet_only_their_equals() {
+    fn flat_images_meet_only_their_equals() {
         use crate::thumb::Thumb;
         let flat = |v: u8| {
             let thumb = Thumb::new(&[v; 3], 1, 1);
-            (PictureHash::new(&thumb), thumb.mean_rgb())
+            (ImageHash::new(&thumb), thumb.mean_rgb())
         };
-        let pictures: Vec<_> = [10, 200, 10, 11, 10].into_iter().map(flat).collect();
-        let found = candidates(&pictures, SearchOptions::default(), true).unwrap();
+        let images: Vec<_> = [10, 200, 10, 11, 10].into_iter().map(flat).collect();
+        let found = candidates(&images, SearchOptions::default(), true).unwrap();
         let pairs: Vec<_> = found.pairs.iter().map(|c| (c.a, c.b)).collect();
         assert_eq!(pairs, [(0, 2), (0, 4)]);
     }

@@ -17,7 +17,7 @@ pub type Hash64 = u64;
 /// 256 bit: the 16 x 16 lowest DCT coefficients of a 32 x 32 luma thumb.
 pub type Hash256 = [u64; 4];
 
-/// Fewer than this many of the 63 low DCT coefficients clear of noise, and a hash says nothing about the picture.
+/// Fewer than this many of the 63 low DCT coefficients clear of noise, and a hash says nothing about the image.
 const MIN_CLEAR_COEFFICIENTS: u32 = 12;
 /// A coefficient is clear of noise from here on (orthonormal DCT of the 32 x 32 luma thumb, in 8 bit levels x 32).
 /// JPEG at quality 60 moves them by 2 to 6.
@@ -25,15 +25,15 @@ const NOISE: f32 = 8.0;
 
 /// What the search compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PictureHash {
+pub struct ImageHash {
     /// 64 bit hash.
     pub plain: Hash64,
-    /// 64 bit hash of the mirrored picture.
+    /// 64 bit hash of the mirrored image.
     pub mirrored: Hash64,
-    /// 64 bit hashes of the picture less 4 % of its width and height, mostly off one corner each: near to the hash of a
+    /// 64 bit hashes of the image less 4 % of its width and height, mostly off one corner each: near to the hash of a
     /// copy that was cropped by about that much.
     pub trimmed: [Hash64; 4],
-    /// The same of the mirrored picture.
+    /// The same of the mirrored image.
     pub trimmed_mirrored: [Hash64; 4],
     /// 256 bit hash.
     pub wide: Hash256,
@@ -41,7 +41,7 @@ pub struct PictureHash {
     pub clear_coefficients: u32,
 }
 
-impl PictureHash {
+impl ImageHash {
     /// Hashes a thumb.
     pub fn new(thumb: &Thumb) -> Self {
         thread_local! {
@@ -58,8 +58,8 @@ impl PictureHash {
         let trimmed_mirrored = mirrored.trimmed_lumas().map(|luma| gray(luma, 16));
         let large = gray(luma32, 32);
         HASHERS.with(|(hasher64, hasher256)| {
-            let bytes = |picture| {
-                let hash = hasher64.hash_image(picture);
+            let bytes = |image| {
+                let hash = hasher64.hash_image(image);
                 u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[i]))
             };
             let wide = hasher256.hash_image(&large);
@@ -76,7 +76,7 @@ impl PictureHash {
         })
     }
 
-    /// Blank paper, a flat colour, a single gradient: too little in it for a hash to mean anything.
+    /// Blank paper, a flat color, a single gradient: too little in it for a hash to mean anything.
     pub fn is_low_information(&self) -> bool {
         self.clear_coefficients < MIN_CLEAR_COEFFICIENTS
     }
@@ -133,7 +133,7 @@ fn clear_coefficients(luma: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    fn picture(f: impl Fn(usize, usize) -> [u8; 3]) -> Thumb {
+    fn image(f: impl Fn(usize, usize) -> [u8; 3]) -> Thumb {
         let rgb: Vec<u8> = (0..192 * 192).flat_map(|i| f(i % 192, i / 192)).collect();
         Thumb::new(&rgb, 192, 192)
     }
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn version_1_is_frozen() {
         // Integers only: no library's sine in the reference.
-        let hash = PictureHash::new(&picture(|x, y| {
+        let hash = ImageHash::new(&image(|x, y| {
             let v = (x * x / 40 + 3 * y) % 256 / 2 + (x * y / 97) % 128;
             [v as u8, (255 - v) as u8, (x + y / 2) as u8]
         }));
@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn the_mirrored_hash_is_the_hash_of_the_mirror() {
-        let (a, b) = (picture(blobs), picture(|x, y| blobs(191 - x, y)));
-        let (a, b) = (PictureHash::new(&a), PictureHash::new(&b));
+        let (a, b) = (image(blobs), image(|x, y| blobs(191 - x, y)));
+        let (a, b) = (ImageHash::new(&a), ImageHash::new(&b));
         assert_eq!(a.mirrored, b.plain);
         assert_eq!(a.plain, b.mirrored);
         assert!((a.plain ^ b.plain).count_ones() > 16);
@@ -174,12 +174,12 @@ mod tests {
 
     #[test]
     fn brightness_and_gray_keep_the_hash() {
-        let a = PictureHash::new(&picture(blobs));
-        let darker = PictureHash::new(&picture(|x, y| {
+        let a = ImageHash::new(&image(blobs));
+        let darker = ImageHash::new(&image(|x, y| {
             blobs(x, y).map(|v| (f32::from(v) * 0.8) as u8)
         }));
         assert!((a.plain ^ darker.plain).count_ones() <= 4);
-        let gray = PictureHash::new(&picture(|x, y| {
+        let gray = ImageHash::new(&image(|x, y| {
             let [r, g, b] = blobs(x, y).map(f32::from);
             [(0.299 * r + 0.587 * g + 0.114 * b).round() as u8; 3]
         }));
@@ -187,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn flat_pictures_carry_no_information() {
-        assert!(PictureHash::new(&picture(|_, _| [200, 180, 190])).is_low_information());
-        assert!(PictureHash::new(&picture(|x, _| [(x / 2) as u8; 3])).is_low_information());
+    fn flat_images_carry_no_information() {
+        assert!(ImageHash::new(&image(|_, _| [200, 180, 190])).is_low_information());
+        assert!(ImageHash::new(&image(|x, _| [(x / 2) as u8; 3])).is_low_information());
         assert!(
-            PictureHash::new(&picture(|x, y| [(250 + (x * 7 + y * 13) % 5) as u8; 3]))
+            ImageHash::new(&image(|x, y| [(250 + (x * 7 + y * 13) % 5) as u8; 3]))
                 .is_low_information()
         );
-        assert!(!PictureHash::new(&picture(blobs)).is_low_information());
+        assert!(!ImageHash::new(&image(blobs)).is_low_information());
     }
 }

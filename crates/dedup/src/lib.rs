@@ -1,10 +1,10 @@
-//! Near-duplicate pictures, from pixels to "keep this copy, drop those".
+//! Near-duplicate images, from pixels to "keep this copy, drop those".
 //!
-//! The road is: [`Thumb`] (96 x 96 RGB, integer area average) -> [`PictureHash`] (64 and 256 bit, plain and mirrored)
+//! The road is: [`Thumb`] (96 x 96 RGB, integer area average) -> [`ImageHash`] (64 and 256 bit, plain and mirrored)
 //! -> [`search`] (every pair within a Hamming radius, exact) -> [`verify`] (are the *pixels* a copy, a variant, or
 //! neither?) -> [`group`] (stars around the best copy, no chaining).
 //!
-//! A hash alone cannot tell a copy from an expression or colour variant, so no picture is ever dropped on a hash
+//! A hash alone cannot tell a copy from an expression or color variant, so no image is ever dropped on a hash
 //! distance. Nothing here reads files, and nothing depends on the number of threads.
 
 mod align;
@@ -16,10 +16,10 @@ mod thumb;
 mod verify;
 
 pub use group::{Candidate, Candidates, GroupOptions, Member, Role, candidates, group};
-pub use hash::{HASH_VERSION, Hash64, Hash256, PictureHash};
+pub use hash::{HASH_VERSION, Hash64, Hash256, ImageHash};
 pub use index::{
     MAX_RADIUS, Match, Matches, SearchError, SearchOptions, kernel_name, search, search_between,
 };
 pub use quality::CopyQuality;
 pub use thumb::{THUMB_BYTES, THUMB_SIDE, Thumb, area_average};
-pub use verify::{Verdict, Verification, VerifyOptions, verify};
+pub use verify::{Relation, Verification, VerifyOptions, verify};

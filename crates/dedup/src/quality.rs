@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::cmp::{Ordering, Reverse};
 
-/// What is known about one copy of a picture. The best copy is the *smallest* in [`CopyQuality::order`].
+/// What is known about one copy of an image. The best copy is the *smallest* in [`CopyQuality::order`].
 ///
 /// Compared in this order: real pixels (an upscaled copy has fewer than its size says), JPEG quality, chroma
 /// subsampling, lossless container, position among the inputs.
@@ -11,7 +11,7 @@ use std::cmp::{Ordering, Reverse};
 pub struct CopyQuality {
     /// Pixels that carry detail: width x height x (effective resolution)^2.
     pub effective_pixels: u64,
-    /// Estimated IJG quality of the JPEG quantisers, 1 to 100; 100 for what is not a JPEG.
+    /// Estimated IJG quality of the JPEG quantizers, 1 to 100; 100 for what is not a JPEG.
     pub jpeg_quality: u8,
     /// Chroma samples per luma sample: 1 (4:4:4 or not a JPEG), 0.5 (4:2:2), 0.25 (4:2:0).
     pub chroma: f32,

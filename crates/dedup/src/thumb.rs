@@ -5,7 +5,7 @@ pub const THUMB_SIDE: usize = 96;
 /// Bytes of a [`Thumb`].
 pub const THUMB_BYTES: usize = THUMB_SIDE * THUMB_SIDE * 3;
 
-/// A picture squeezed to 96 x 96 RGB, aspect ignored.
+/// An image squeezed to 96 x 96 RGB, aspect ignored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Thumb(Box<[u8]>);
 
@@ -16,7 +16,7 @@ impl std::fmt::Debug for Thumb {
 }
 
 impl Thumb {
-    /// Averages an RGB picture (`[height, width, 3]`, row-major).
+    /// Averages an RGB image (`[height, width, 3]`, row-major).
     ///
     /// # Panics
     /// When a side is 0 or `rgb` has another length.
@@ -47,7 +47,7 @@ impl Thumb {
         Self(pixels)
     }
 
-    /// Mean colour, rounded.
+    /// Mean color, rounded.
     pub fn mean_rgb(&self) -> [u8; 3] {
         let mut sum = [0u32; 3];
         for pixel in self.0.chunks_exact(3) {
@@ -96,7 +96,7 @@ impl Thumb {
     }
 }
 
-/// Area average of an RGB picture `[height, width, 3]` into `[out_height, out_width, 3]`, rounded to nearest.
+/// Area average of an RGB image `[height, width, 3]` into `[out_height, out_width, 3]`, rounded to nearest.
 ///
 /// Exact integer arithmetic: a source pixel that straddles two targets counts in each by its share.
 ///
@@ -113,7 +113,7 @@ pub fn area_average(
         width > 0 && height > 0 && out_width > 0 && out_height > 0,
         "a side is 0"
     );
-    assert_eq!(rgb.len(), width * height * 3, "length of an RGB picture");
+    assert_eq!(rgb.len(), width * height * 3, "length of an RGB image");
     let view = View {
         rgb,
         width,
@@ -123,7 +123,7 @@ pub fn area_average(
     view.average(out_width, out_height)
 }
 
-/// A window of an RGB picture; its rows begin `stride` bytes apart.
+/// A window of an RGB image; its rows begin `stride` bytes apart.
 struct View<'a> {
     rgb: &'a [u8],
     width: usize,

@@ -1,8 +1,8 @@
-//! Are two pictures with near hashes a copy, a variant, or unrelated? Decided on their thumbs.
+//! Are two images with near hashes a copy, a variant, or unrelated? Decided on their thumbs.
 //!
 //! The second thumb is registered onto the first (crop, light), per-channel light is fitted, and what remains is looked
-//! at tile by tile: a copy differs nowhere, a variant (other expression, other hair colour) differs in a few tiles,
-//! an unrelated picture nearly everywhere. The mean difference cannot separate copies from variants; the worst tiles do.
+//! at tile by tile: a copy differs nowhere, a variant (other expression, other hair color) differs in a few tiles,
+//! an unrelated image nearly everywhere. The mean difference cannot separate copies from variants; the worst tiles do.
 
 use crate::align::{Plane, Pyramid, Transform, bilinear, register};
 use crate::thumb::{THUMB_SIDE, Thumb};
@@ -11,16 +11,16 @@ use serde::{Deserialize, Serialize};
 /// Side of a tile; 12 x 12 tiles to a thumb.
 const TILE: usize = 8;
 const TILES: usize = THUMB_SIDE / TILE;
-/// Standard deviation of luma under which light is not fitted: any two flat pictures could be made equal.
+/// Standard deviation of luma under which light is not fitted: any two flat images could be made equal.
 const FLAT_DEVIATION: f32 = 6.0;
 
-/// What two pictures are to each other.
+/// What two images are to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Relation {
     /// The same work: re-encoded, resized, re-lit, cropped a little, mirrored.
     Copy,
-    /// The same drawing with a difference that matters: expression, colours, text.
+    /// The same drawing with a difference that matters: expression, colors, text.
     Variant,
     /// Different works.
     Unrelated,
@@ -32,11 +32,11 @@ pub struct VerifyOptions {
     /// A copy's worst tiles (mean of the three worst) differ by at most this.
     pub max_worst_tile: f32,
     /// Where light was not changed, a copy's worst tiles differ by at most `slack.0 + slack.1 * median tile` too: loss
-    /// by compression and resizing is spread over the picture, a mouth that opened is not.
+    /// by compression and resizing is spread over the image, a mouth that opened is not.
     pub slack: (f32, f32),
     /// A variant's median tile differs by at most this.
     pub max_median_tile: f32,
-    /// Gains of the channels may differ by at most this factor: more is a change of colour, not of light.
+    /// Gains of the channels may differ by at most this factor: more is a change of color, not of light.
     pub max_channel_ratio: f32,
 }
 
@@ -51,11 +51,11 @@ impl Default for VerifyOptions {
     }
 }
 
-/// The evidence for a verdict.
+/// The evidence for a relation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
-    /// The verdict.
-    pub verdict: Verdict,
+    /// The relation.
+    pub relation: Relation,
     /// Mean difference of the three worst tiles, 8 bit levels, 2 decimals.
     pub worst_tile: f32,
     /// Difference of the median tile.
@@ -64,7 +64,7 @@ pub struct Verification {
 
 impl Verification {
     const UNRELATED: Self = Self {
-        verdict: Verdict::Unrelated,
+        relation: Relation::Unrelated,
         worst_tile: 255.0,
         median_tile: 255.0,
     };
@@ -82,7 +82,7 @@ pub fn verify(a: &Thumb, b: &Thumb, options: &VerifyOptions) -> Verification {
     }
     // As they are first: most copies are not cropped.
     let still = compare(&pa, &pb, &Transform::IDENTITY, options);
-    if still.verdict == Verdict::Copy {
+    if still.relation == Relation::Copy {
         return still;
     }
     let starts = [
@@ -128,13 +128,13 @@ fn compare(a: &Planes, b: &Planes, transform: &Transform, options: &VerifyOption
     let gains = light.map(|(gain, _)| gain);
     let ratio =
         gains.iter().copied().fold(0.0, f32::max) / gains.iter().copied().fold(f32::MAX, f32::min);
-    if verification.verdict == Verdict::Copy && ratio > options.max_channel_ratio {
-        verification.verdict = Verdict::Variant;
+    if verification.relation == Relation::Copy && ratio > options.max_channel_ratio {
+        verification.relation = Relation::Variant;
     }
     verification
 }
 
-/// Tile differences to a verdict.
+/// Tile differences to a relation.
 fn judge(tiles: &[f32], is_lit: bool, options: &VerifyOptions) -> Verification {
     if tiles.len() < TILES * TILES / 2 {
         return Verification::UNRELATED;
@@ -148,16 +148,16 @@ fn judge(tiles: &[f32], is_lit: bool, options: &VerifyOptions) -> Verification {
     } else {
         options.slack.0 + options.slack.1 * median
     };
-    let verdict = if worst <= options.max_worst_tile.min(local) {
-        Verdict::Copy
+    let relation = if worst <= options.max_worst_tile.min(local) {
+        Relation::Copy
     } else if median <= options.max_median_tile {
-        Verdict::Variant
+        Relation::Variant
     } else {
-        Verdict::Unrelated
+        Relation::Unrelated
     };
     let round = |v: f32| (v * 100.0).round() / 100.0;
     Verification {
-        verdict,
+        relation,
         worst_tile: round(worst),
         median_tile: round(median),
     }

@@ -3,7 +3,7 @@
 //! The limits are the project's promise; `CORPUS_WORKS=900` draws more, and `CORPUS_PRINT=1` the table.
 
 use dedup::{
-    CopyQuality, GroupOptions, PictureHash, Role, SearchOptions, Thumb, Verdict, VerifyOptions,
+    CopyQuality, GroupOptions, ImageHash, Relation, Role, SearchOptions, Thumb, VerifyOptions,
     candidates, group, verify,
 };
 
@@ -27,12 +27,12 @@ enum Kind {
     Upscaled,
     Gray,
     Expression,
-    Recoloured,
+    Recolored,
     /// The face of the original and of a copy cropped by 12 to 16 %.
     FaceOfCrop14,
     FaceOfMirrored,
     FaceOfExpression,
-    FaceOfRecoloured,
+    FaceOfRecolored,
     Flat,
 }
 use Kind::*;
@@ -55,12 +55,12 @@ impl Kind {
     fn is_variant(self) -> bool {
         matches!(
             self,
-            Expression | Recoloured | Gray | FaceOfExpression | FaceOfRecoloured
+            Expression | Recolored | Gray | FaceOfExpression | FaceOfRecolored
         )
     }
 }
 
-struct Picture {
+struct Image {
     work: u64,
     kind: Kind,
     thumb: Thumb,
@@ -91,7 +91,7 @@ fn mirror(rgb: &[u8], width: usize) -> Vec<u8> {
 }
 
 /// Every copy and variant of one work: `kind`, pixels, size, JPEG quality, real share of the pixels.
-fn pictures_of(work_idx: u64) -> Vec<Picture> {
+fn images_of(work_idx: u64) -> Vec<Image> {
     let mut d = Draw::new(work_idx.wrapping_mul(77) + 5);
     let work = Work::new(work_idx);
     let original = work.render(Window::ALL, 420);
@@ -106,7 +106,7 @@ fn pictures_of(work_idx: u64) -> Vec<Picture> {
             } else {
                 position
             };
-            out.push(Picture {
+            out.push(Image {
                 work: work_idx,
                 kind,
                 thumb: Thumb::new(rgb, width, height),
@@ -234,9 +234,9 @@ fn pictures_of(work_idx: u64) -> Vec<Picture> {
     let other = work.with_expression(1 + (d.bits() % 5) as u32);
     let (rgb2, w, h) = other.render(Window::ALL, 420);
     push(Expression, &jpeg(&rgb2, w, h, 90), w, h, 90, 1.0);
-    let recoloured = work.recoloured(work_idx);
-    let (rgb3, w, h) = recoloured.render(Window::ALL, 420);
-    push(Recoloured, &jpeg(&rgb3, w, h, 90), w, h, 90, 1.0);
+    let recolored = work.recolored(work_idx);
+    let (rgb3, w, h) = recolored.render(Window::ALL, 420);
+    push(Recolored, &jpeg(&rgb3, w, h, 90), w, h, 90, 1.0);
     if d.bits().is_multiple_of(4) {
         let shade = d.range(0.0, 255.0) as u8;
         push(
@@ -252,7 +252,7 @@ fn pictures_of(work_idx: u64) -> Vec<Picture> {
 }
 
 /// Faces of one work as a detector would crop them: boxes jitter by 3 %.
-fn faces_of(work_idx: u64) -> Vec<Picture> {
+fn faces_of(work_idx: u64) -> Vec<Image> {
     let mut d = Draw::new(work_idx.wrapping_mul(131) + 9);
     let work = Work::new(work_idx);
     let mut position = work_idx * 100;
@@ -287,7 +287,7 @@ fn faces_of(work_idx: u64) -> Vec<Picture> {
             } else {
                 position
             };
-            out.push(Picture {
+            out.push(Image {
                 work: work_idx,
                 kind,
                 thumb: Thumb::new(&rgb, width, height),
@@ -312,8 +312,8 @@ fn faces_of(work_idx: u64) -> Vec<Picture> {
         &mut d,
     );
     face(
-        &work.recoloured(work_idx),
-        FaceOfRecoloured,
+        &work.recolored(work_idx),
+        FaceOfRecolored,
         240,
         90,
         false,
@@ -336,10 +336,10 @@ struct Score {
     groups: usize,
 }
 
-fn score(pictures: &[Picture], n_works: usize, radius: u32) -> Score {
-    let hashes: Vec<_> = pictures
+fn score(images: &[Image], n_works: usize, radius: u32) -> Score {
+    let hashes: Vec<_> = images
         .par_iter()
-        .map(|p| (PictureHash::new(&p.thumb), p.thumb.mean_rgb()))
+        .map(|p| (ImageHash::new(&p.thumb), p.thumb.mean_rgb()))
         .collect();
     let found = candidates(
         &hashes,
@@ -351,16 +351,16 @@ fn score(pictures: &[Picture], n_works: usize, radius: u32) -> Score {
     )
     .expect("radius");
     assert_eq!(found.capped, 0);
-    let qualities: Vec<_> = pictures.iter().map(|p| p.quality).collect();
+    let qualities: Vec<_> = images.iter().map(|p| p.quality).collect();
     let options = VerifyOptions::default();
     let judge = |a: u32, b: u32, c: &dedup::Candidate| {
-        let other = &pictures[b as usize].thumb;
+        let other = &images[b as usize].thumb;
         let other = if c.is_mirrored {
             other.mirrored()
         } else {
             other.clone()
         };
-        Ok::<_, std::convert::Infallible>(verify(&pictures[a as usize].thumb, &other, &options))
+        Ok::<_, std::convert::Infallible>(verify(&images[a as usize].thumb, &other, &options))
     };
     let members = group(
         &qualities,
@@ -375,37 +375,37 @@ fn score(pictures: &[Picture], n_works: usize, radius: u32) -> Score {
         .iter()
         .flat_map(|c| [(c.a, c.b), (c.b, c.a)])
         .filter(|(a, b)| {
-            pictures[*a as usize].kind == Original
-                && pictures[*a as usize].work == pictures[*b as usize].work
+            images[*a as usize].kind == Original
+                && images[*a as usize].work == images[*b as usize].work
         })
         .map(|(_, b)| b)
         .collect();
     let mut kept_of_work = BTreeMap::<u64, usize>::new();
-    for (i, (picture, member)) in pictures.iter().zip(&members).enumerate() {
+    for (i, (image, member)) in images.iter().zip(&members).enumerate() {
         let is_merged = member.role == Role::Copy;
-        *score.total.entry(picture.kind).or_default() += 1;
-        *score.found.entry(picture.kind).or_default() += usize::from(is_merged);
-        *score.candidates.entry(picture.kind).or_default() +=
+        *score.total.entry(image.kind).or_default() += 1;
+        *score.found.entry(image.kind).or_default() += usize::from(is_merged);
+        *score.candidates.entry(image.kind).or_default() +=
             usize::from(near_original.contains(&(i as u32)));
-        let centre = &pictures[member.centre as usize];
+        let center = &images[member.center as usize];
         score.strangers_merged +=
-            usize::from(is_merged && centre.work != picture.work && picture.kind != Flat);
-        if picture.kind != Flat {
-            *kept_of_work.entry(picture.work).or_default() += usize::from(!is_merged);
+            usize::from(is_merged && center.work != image.work && image.kind != Flat);
+        if image.kind != Flat {
+            *kept_of_work.entry(image.work).or_default() += usize::from(!is_merged);
         }
-        let original = pictures
+        let original = images
             .iter()
-            .find(|p| p.work == picture.work && p.kind == Original)
+            .find(|p| p.work == image.work && p.kind == Original)
             .expect("drawn");
-        let is_mirror = matches!(picture.kind, Mirrored | MirroredReencoded | FaceOfMirrored);
+        let is_mirror = matches!(image.kind, Mirrored | MirroredReencoded | FaceOfMirrored);
         let thumb = if is_mirror {
-            picture.thumb.mirrored()
+            image.thumb.mirrored()
         } else {
-            picture.thumb.clone()
+            image.thumb.clone()
         };
         score
             .worst_tiles
-            .entry(picture.kind)
+            .entry(image.kind)
             .or_default()
             .push(verify(&original.thumb, &thumb, &options).worst_tile);
     }
@@ -414,12 +414,12 @@ fn score(pictures: &[Picture], n_works: usize, radius: u32) -> Score {
         let has_copies = members
             .iter()
             .enumerate()
-            .any(|(j, m)| j != i && m.role == Role::Copy && m.centre == i as u32);
+            .any(|(j, m)| j != i && m.role == Role::Copy && m.center == i as u32);
         if has_copies && member.role != Role::Copy {
             score.groups += 1;
             score.best_kept += usize::from(matches!(
-                pictures[i].kind,
-                Original | Expression | Recoloured | FaceOfExpression | FaceOfRecoloured | Flat
+                images[i].kind,
+                Original | Expression | Recolored | FaceOfExpression | FaceOfRecolored | Flat
             ));
         }
     }
@@ -470,10 +470,7 @@ fn check(score: &Score) {
         "{merged} of {total} variants merged"
     );
     assert_eq!(score.works_lost, 0, "works with no copy left");
-    assert_eq!(
-        score.strangers_merged, 0,
-        "pictures merged into another work"
-    );
+    assert_eq!(score.strangers_merged, 0, "images merged into another work");
     assert!(
         score.best_kept as f64 >= 0.99 * score.groups as f64,
         "best copy kept in {} of {}",
@@ -490,36 +487,36 @@ fn n_works() -> usize {
 }
 
 #[test]
-fn whole_pictures() {
+fn whole_images() {
     let n = n_works();
-    let pictures: Vec<Picture> = (0..n as u64)
+    let images: Vec<Image> = (0..n as u64)
         .into_par_iter()
-        .flat_map_iter(pictures_of)
+        .flat_map_iter(images_of)
         .collect();
-    check(&score(&pictures, n, 8));
+    check(&score(&images, n, 8));
 }
 
 #[test]
 fn faces() {
     let n = n_works();
-    let pictures: Vec<Picture> = (0..n as u64)
+    let images: Vec<Image> = (0..n as u64)
         .into_par_iter()
         .flat_map_iter(faces_of)
         .collect();
-    check(&score(&pictures, n, 10));
+    check(&score(&images, n, 10));
 }
 
 /// Verdicts do not depend on which of two thumbs comes first.
 #[test]
 fn verdicts_are_nearly_symmetric() {
-    let pictures: Vec<Picture> = (0..20).into_par_iter().flat_map_iter(pictures_of).collect();
+    let images: Vec<Image> = (0..20).into_par_iter().flat_map_iter(images_of).collect();
     let (mut same, mut all) = (0, 0);
-    for chunk in pictures.chunk_by(|a, b| a.work == b.work) {
+    for chunk in images.chunk_by(|a, b| a.work == b.work) {
         for other in &chunk[1..] {
             let options = VerifyOptions::default();
-            let there = verify(&chunk[0].thumb, &other.thumb, &options).verdict;
-            let back = verify(&other.thumb, &chunk[0].thumb, &options).verdict;
-            same += usize::from((there == Verdict::Copy) == (back == Verdict::Copy));
+            let there = verify(&chunk[0].thumb, &other.thumb, &options).relation;
+            let back = verify(&other.thumb, &chunk[0].thumb, &options).relation;
+            same += usize::from((there == Relation::Copy) == (back == Relation::Copy));
             all += 1;
         }
     }

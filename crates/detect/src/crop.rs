@@ -1,6 +1,6 @@
-//! From a face box to a square training picture, or the reason why not.
+//! From a face box to a square training image, or the reason why not.
 //!
-//! [`plan`] decides with the numbers alone, [`crop`] also makes the picture: one resize straight from the source.
+//! [`plan`] decides with the numbers alone, [`crop`] also makes the image: one resize straight from the source.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
@@ -17,7 +17,7 @@ pub struct CropOptions {
     pub expand: f32,
     /// How far the middle of the square lies above the middle of the face, in sides of the face.
     pub shift_up: f32,
-    /// Share of the square's side that may be filled by reflection where the picture is too small for the square.
+    /// Share of the square's side that may be filled by reflection where the image is too small for the square.
     pub max_reflect: f32,
     /// Largest enlargement: sides of the result over sides of the square.
     pub max_upscale: f32,
@@ -115,7 +115,7 @@ impl CropAffine {
 pub struct CropPlan {
     /// Where the square lies.
     pub affine: CropAffine,
-    /// Share of the side that is reflected; 0 when the square lies inside the picture.
+    /// Share of the side that is reflected; 0 when the square lies inside the image.
     pub reflected: f32,
     /// How far the square was moved to lie inside, as a share of its side.
     pub shifted: f32,
@@ -125,11 +125,11 @@ pub struct CropPlan {
     pub is_upscaled: bool,
 }
 
-/// Why a face makes no picture.
+/// Why a face makes no image.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum CropReject {
-    /// The square is so much larger than the picture that too much of it would be reflected.
+    /// The square is so much larger than the image that too much of it would be reflected.
     #[error("{share:.2} of the crop would be reflected at the border, at most {max:.2} may be")]
     Border {
         /// Share of the side that would be reflected.
@@ -137,10 +137,10 @@ pub enum CropReject {
         /// The most that is allowed.
         max: f32,
     },
-    /// No face of this picture could be large enough: the picture itself is too small.
-    #[error("the picture allows squares of {largest} pixels, at least {needed} are needed")]
+    /// No face of this image could be large enough: the image itself is too small.
+    #[error("the image allows squares of {largest} pixels, at least {needed} are needed")]
     Small {
-        /// Side of the largest square that the picture allows.
+        /// Side of the largest square that the image allows.
         largest: u32,
         /// Side that `max_upscale` asks for.
         needed: u32,
@@ -161,19 +161,19 @@ pub enum CropReject {
 /// A finished crop.
 #[derive(Clone, Debug)]
 pub struct Crop {
-    /// The picture, `resolution` x `resolution`.
+    /// The image, `resolution` x `resolution`.
     pub image: RgbImage,
     /// Where it comes from.
     pub plan: CropPlan,
 }
 
-/// Lays the square around a face: moved inside the picture where it can be, reflected where the picture is too small.
+/// Lays the square around a face: moved inside the image where it can be, reflected where the image is too small.
 ///
-/// - `size`: width and height of the picture
+/// - `size`: width and height of the image
 /// - `face`: `[x0, y0, x1, y1]` in its pixels
 ///
 /// # Errors
-/// The reason why the face makes no picture.
+/// The reason why the face makes no image.
 pub fn plan(
     size: (u32, u32),
     face: [f32; 4],
@@ -195,7 +195,7 @@ pub fn plan(
         return Err(CropReject::Empty);
     }
 
-    // Enlargement: is it the picture or the face that is too small?
+    // Enlargement: is it the image or the face that is too small?
     let resolution = f64::from(options.resolution);
     let upscale = resolution / side;
     let is_upscaled = upscale > f64::from(options.max_upscale);
@@ -216,7 +216,7 @@ pub fn plan(
         });
     }
 
-    // What the picture cannot fill.
+    // What the image cannot fill.
     let share = (side - width.min(height)).max(0.0) / side;
     if share > f64::from(options.max_reflect) {
         return Err(CropReject::Border {
@@ -251,10 +251,10 @@ pub fn plan(
     })
 }
 
-/// Makes the square picture around a face.
+/// Makes the square image around a face.
 ///
 /// # Errors
-/// The reason why the face makes no picture.
+/// The reason why the face makes no image.
 pub fn crop(image: &RgbImage, face: [f32; 4], options: &CropOptions) -> Result<Crop, CropReject> {
     let plan = plan(image.dimensions(), face, options)?;
     let CropAffine {
@@ -285,13 +285,13 @@ pub fn crop(image: &RgbImage, face: [f32; 4], options: &CropOptions) -> Result<C
         );
     let (width, height) = source.dimensions();
     let from = TypedImageRef::<U8x3>::from_buffer(width, height, source.as_raw())
-        .expect("a picture fills its size");
+        .expect("an image fills its size");
     let mut result = RgbImage::new(resolution, resolution);
     let mut to = TypedImage::<U8x3>::from_buffer(resolution, resolution, &mut result)
         .expect("that is its size");
     Resizer::new()
         .resize_typed(&from, &mut to, &resize)
-        .expect("the plan lies inside the picture");
+        .expect("the plan lies inside the image");
     Ok(Crop {
         image: result,
         plan,

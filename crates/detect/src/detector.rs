@@ -3,9 +3,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::DetectError;
 
-/// Finds faces in a picture.
+/// Finds faces in an image.
 ///
-/// One call uses one thread; a detector is shared by the threads that work on different pictures.
+/// One call uses one thread; a detector is shared by the threads that work on different images.
 pub trait Detector: Send + Sync {
     /// The name for logs and records, as it would be typed: `cascade:FILE.xml`.
     fn name(&self) -> &str;
@@ -13,30 +13,30 @@ pub trait Detector: Send + Sync {
     /// The score below which faces are dropped when [`DetectOptions::threshold`] is not set.
     fn default_threshold(&self) -> f32;
 
-    /// Finds the faces of a picture, best score first.
+    /// Finds the faces of an image, best score first.
     ///
     /// # Errors
-    /// [`DetectError::Run`] when the model fails on this picture. A picture without faces is an empty list.
+    /// [`DetectError::Run`] when the model fails on this image. An image without faces is an empty list.
     fn detect(
         &self,
-        picture: &Picture<'_>,
+        named: &NamedImage<'_>,
         options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError>;
 }
 
-/// A decoded picture and the name it is known by.
+/// A decoded image and the name it is known by.
 #[derive(Clone, Copy, Debug)]
-pub struct Picture<'a> {
+pub struct NamedImage<'a> {
     /// The pixels.
     pub image: &'a RgbImage,
-    /// The file name, with or without folders: `boxes:` looks pictures up by it, errors name it.
+    /// The file name, with or without folders: `boxes:` looks images up by it, errors name it.
     pub name: &'a str,
 }
 
-/// A face in a picture.
+/// A face in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Face {
-    /// `[x0, y0, x1, y1]` in pixels of the picture, tight on the face from brow to chin, inside the picture.
+    /// `[x0, y0, x1, y1]` in pixels of the image, tight on the face from brow to chin, inside the image.
     #[serde(rename = "box")]
     pub rect: [f32; 4],
     /// How sure the detector is, in `0..=1`. Comparable within one detector only.
@@ -55,7 +55,7 @@ impl Face {
     }
 }
 
-/// What every detector honours.
+/// What every detector honors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DetectOptions {
@@ -63,11 +63,11 @@ pub struct DetectOptions {
     pub threshold: Option<f32>,
     /// Faces whose shorter side is below this many source pixels are dropped.
     pub min_face: f32,
-    /// At most this many faces of a picture are kept, the best first; 0 keeps all.
+    /// At most this many faces of an image are kept, the best first; 0 keeps all.
     pub max_faces: usize,
-    /// Pictures are shrunk until their longest side is at most this; `None` takes the detector's default.
+    /// Images are shrunk until their longest side is at most this; `None` takes the detector's default.
     pub longest_side: Option<u32>,
-    /// Pictures that had to be shrunk are also searched in overlapping tiles at finer scales.
+    /// Images that had to be shrunk are also searched in overlapping tiles at finer scales.
     pub tiles: bool,
 }
 

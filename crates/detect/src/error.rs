@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use files::ForeignContent;
 
-/// Why a detector could not be loaded or could not look at a picture.
+/// Why a detector could not be loaded or could not look at an image.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
     /// The text is not the name of a detector.
@@ -39,13 +39,13 @@ pub enum DetectError {
         /// What is wrong.
         message: String,
     },
-    /// The model ran and failed on a picture.
-    #[error("{detector} failed on {picture}: {message}")]
+    /// The model ran and failed on an image.
+    #[error("{detector} failed on {image}: {message}")]
     Run {
         /// The detector's name.
         detector: String,
-        /// The picture's name.
-        picture: String,
+        /// The image's name.
+        image: String,
         /// What went wrong.
         message: String,
     },

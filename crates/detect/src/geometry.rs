@@ -10,14 +10,14 @@ pub fn intersection_over_union(a: &[f32; 4], b: &[f32; 4]) -> f32 {
 }
 
 /// Area shared by two boxes.
-pub(crate) fn intersection(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+pub fn intersection(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let width = a[2].min(b[2]) - a[0].max(b[0]);
     let height = a[3].min(b[3]) - a[1].max(b[1]);
     width.max(0.0) * height.max(0.0)
 }
 
 /// Area of a box; 0 when it is turned inside out.
-pub(crate) fn area(a: &[f32; 4]) -> f32 {
+pub fn area(a: &[f32; 4]) -> f32 {
     (a[2] - a[0]).max(0.0) * (a[3] - a[1]).max(0.0)
 }
 

@@ -1,4 +1,4 @@
-//! Detectors that look at nothing: boxes from a file, and "the picture is the face".
+//! Detectors that look at nothing: boxes from a file, and "the image is the face".
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,18 +6,18 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::search::finish;
-use crate::{DetectError, DetectOptions, Detector, Face, Picture};
+use crate::{DetectError, DetectOptions, Detector, Face, NamedImage};
 
 /// Boxes that someone else made, read from a JSONL file.
 ///
-/// One line for each picture, `{"file": "a/b.png", "boxes": [[x0, y0, x1, y1], ...], "scores": [0.9, ...]}` in source
-/// pixels; `scores` may be left out (then 1). Pictures are found by the whole name, then by the file name alone where
-/// that is unique. A picture without a line has no faces.
+/// One line for each image, `{"file": "a/b.png", "boxes": [[x0, y0, x1, y1], ...], "scores": [0.9, ...]}` in source
+/// pixels; `scores` may be left out (then 1). Images are found by the whole name, then by the file name alone where
+/// that is unique. An image without a line has no faces.
 #[derive(Debug)]
 pub struct GivenBoxes {
     name: String,
-    pictures: HashMap<String, Vec<Face>>,
-    /// File name without folders -> key of `pictures`, or `None` when several pictures share it.
+    images: HashMap<String, Vec<Face>>,
+    /// File name without folders -> key of `pictures`, or `None` when several images share it.
     by_file_name: HashMap<String, Option<String>>,
 }
 
@@ -28,7 +28,7 @@ struct Line {
     scores: Option<Vec<f32>>,
 }
 
-/// A box file beyond this is refused (a million pictures take about a tenth).
+/// A box file beyond this is refused (a million images take about a tenth).
 const MAX_BYTES: u64 = 1 << 30;
 
 impl GivenBoxes {
@@ -40,7 +40,7 @@ impl GivenBoxes {
         let bytes = DetectError::read_limited(path, MAX_BYTES)?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| DetectError::model(path, "is not UTF-8 text"))?;
-        let mut pictures = HashMap::new();
+        let mut images = HashMap::new();
         let mut by_file_name = HashMap::new();
         for (index, text) in text
             .lines()
@@ -60,19 +60,19 @@ impl GivenBoxes {
                 .entry(file_name(&key).to_owned())
                 .and_modify(|known| *known = None)
                 .or_insert_with(|| Some(key.clone()));
-            if pictures.insert(key, faces).is_some() {
+            if images.insert(key, faces).is_some() {
                 return Err(wrong(format!("a second line for {:?}", line.file)));
             }
         }
         Ok(Self {
             name: format!("boxes:{}", path.display()),
-            pictures,
+            images,
             by_file_name,
         })
     }
 }
 
-/// Most boxes of one picture: a crowd has some hundreds of faces.
+/// Most boxes of one image: a crowd has some hundreds of faces.
 const MAX_BOXES: usize = 10_000;
 
 fn faces_of(line: &Line) -> Result<Vec<Face>, String> {
@@ -87,7 +87,7 @@ fn faces_of(line: &Line) -> Result<Vec<Face>, String> {
     }
     if line.boxes.len() > MAX_BOXES {
         return Err(format!(
-            "{} boxes for one picture, and at most {MAX_BOXES} are read",
+            "{} boxes for one image, and at most {MAX_BOXES} are read",
             line.boxes.len()
         ));
     }
@@ -124,35 +124,30 @@ impl Detector for GivenBoxes {
 
     fn detect(
         &self,
-        picture: &Picture<'_>,
+        named: &NamedImage<'_>,
         options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError> {
-        let key = normal(picture.name);
+        let key = normal(named.name);
         let alone = || {
-            self.pictures
+            self.images
                 .get(self.by_file_name.get(file_name(&key))?.as_ref()?)
         };
         let faces = self
-            .pictures
+            .images
             .get(&key)
             .or_else(alone)
             .cloned()
             .unwrap_or_default();
         let threshold = options.threshold.unwrap_or(f32::NEG_INFINITY);
-        Ok(finish(
-            faces,
-            picture.image.dimensions(),
-            options,
-            threshold,
-        ))
+        Ok(finish(faces, named.image.dimensions(), options, threshold))
     }
 }
 
-/// The detector for pictures that already are faces: one box, the picture.
+/// The detector for images that already are faces: one box, the image.
 #[derive(Clone, Copy, Debug)]
-pub struct WholePicture;
+pub struct WholeImage;
 
-impl Detector for WholePicture {
+impl Detector for WholeImage {
     fn name(&self) -> &str {
         "none"
     }
@@ -163,10 +158,10 @@ impl Detector for WholePicture {
 
     fn detect(
         &self,
-        picture: &Picture<'_>,
+        named: &NamedImage<'_>,
         _options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError> {
-        let (width, height) = picture.image.dimensions();
+        let (width, height) = named.image.dimensions();
         let whole = Face {
             rect: [0.0, 0.0, width as f32, height as f32],
             score: 1.0,
@@ -193,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_found_by_path_and_by_unique_file_name() {
+    fn images_are_found_by_path_and_by_unique_file_name() {
         let detector = loaded(
             "{\"file\":\"a/x.png\",\"boxes\":[[1,2,40,50]],\"scores\":[0.5]}\n\n\
              {\"file\":\"b/x.png\",\"boxes\":[]}\n{\"file\":\"./b/y.png\",\"boxes\":[[0,0,30,30],[10,10,90,90]]}\n",
@@ -204,7 +199,7 @@ mod tests {
         let found = |name| {
             detector
                 .detect(
-                    &Picture {
+                    &NamedImage {
                         image: &image,
                         name,
                     },
@@ -247,15 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn none_takes_the_picture_whatever_its_size() {
+    fn none_takes_the_image_whatever_its_size() {
         let image = RgbImage::new(8, 9);
         let options = DetectOptions {
             min_face: 100.0,
             ..DetectOptions::default()
         };
-        let faces = WholePicture
+        let faces = WholeImage
             .detect(
-                &Picture {
+                &NamedImage {
                     image: &image,
                     name: "a",
                 },

@@ -1,14 +1,13 @@
-//! Face detectors behind one trait, face crops, and the yardstick that compares detectors.
+//! Face detectors behind one trait, and face crops.
 //!
-//! - [`Detector`] finds faces in one picture; [`DetectorSpec`] reads `cascade:FILE.xml`, `onnx:FILE.onnx`,
+//! - [`Detector`] finds faces in one image; [`DetectorSpec`] reads `cascade:FILE.xml`, `onnx:FILE.onnx`,
 //!   `boxes:FILE.jsonl`, `none` or `embedded` and loads it.
 //! - [`embedded`] is our own small network, whose weights are part of the binary.
 //! - [`cascade`] is our own engine for OpenCV LBP and Haar cascades, [`onnx`] runs FaceBoxes and YOLO face models,
 //!   [`given`] holds the detectors that look at nothing (`boxes:` and `none`).
-//! - [`crop`] turns a face box into a square training picture, or says why not.
-//! - [`evaluation`] measures recall, precision and AP against boxes drawn by people.
+//! - [`crop`] turns a face box into a square training image, or says why not.
 //!
-//! Every detector works on one thread: pictures are the unit of parallel work, and that is the caller's business.
+//! Every detector works on one thread: images are the unit of parallel work, and that is the caller's business.
 //! Boxes mean the same everywhere: `[x0, y0, x1, y1]` in source pixels, tight on the face, brow to chin.
 
 pub mod cascade;
@@ -16,7 +15,6 @@ pub mod crop;
 mod detector;
 pub mod embedded;
 mod error;
-pub mod evaluation;
 mod geometry;
 pub mod given;
 pub mod onnx;
@@ -24,7 +22,7 @@ mod search;
 mod shrink;
 mod spec;
 
-pub use detector::{DetectOptions, Detector, Face, Picture};
+pub use detector::{DetectOptions, Detector, Face, NamedImage};
 pub use error::DetectError;
-pub use geometry::{intersection_over_union, suppress};
+pub use geometry::{area, intersection, intersection_over_union, suppress};
 pub use spec::DetectorSpec;

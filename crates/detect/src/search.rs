@@ -1,19 +1,19 @@
-//! The search around an engine: whole picture, then tiles at finer scales, then threshold, size and number.
+//! The search around an engine: the whole image, then tiles at finer scales, then threshold, size and number.
 
 use image::RgbImage;
 use image::imageops::crop_imm;
 
 use crate::geometry::suppress_nested;
-use crate::{DetectError, DetectOptions, Face, Picture};
+use crate::{DetectError, DetectOptions, Face, NamedImage};
 
-/// What an engine is asked for in one look at a picture or a tile.
+/// Options of one call of an engine, for the whole image or a tile.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
-    /// The picture is shrunk to this first.
+pub(crate) struct SearchOptions {
+    /// Longest side to which the engine shrinks the image first.
     pub longest_side: u32,
-    /// Faces smaller than this (in pixels of the picture that is passed) need not be found.
+    /// Least shorter side of a face in pixels of the image that is passed; the engine may return smaller ones.
     pub min_face: f32,
-    /// Faces below this score need not be returned.
+    /// Least score; the engine may return faces below it.
     pub threshold: f32,
 }
 
@@ -24,32 +24,33 @@ const MAX_FINER_SCALES: u32 = 3;
 const MAX_IOU: f32 = 0.4;
 const MAX_SHARE: f32 = 0.75;
 
-/// Runs `find` over a picture as the options say and cleans up what it returns.
+/// Runs `find` on an image and, where `options` say so, on its tiles, and filters the results.
 pub(crate) fn search(
-    picture: &Picture<'_>,
+    named: &NamedImage<'_>,
     options: &DetectOptions,
-    look: Look,
-    mut find: impl FnMut(&RgbImage, Look) -> Result<Vec<Face>, DetectError>,
+    search_options: SearchOptions,
+    mut find: impl FnMut(&RgbImage, SearchOptions) -> Result<Vec<Face>, DetectError>,
 ) -> Result<Vec<Face>, DetectError> {
-    let (width, height) = picture.image.dimensions();
+    let (width, height) = named.image.dimensions();
     if width == 0 || height == 0 {
         return Ok(Vec::new());
     }
-    let mut faces = find(picture.image, look)?;
+    let mut faces = find(named.image, search_options)?;
     if options.tiles {
         let longest = width.max(height);
-        let mut cap = look.longest_side.max(1);
+        let mut cap = search_options.longest_side.max(1);
         for _ in 0..MAX_FINER_SCALES {
             if cap >= longest {
                 break;
             }
             cap = cap.saturating_mul(2).min(longest);
-            // A tile of this side is seen at `cap / longest` of the full resolution.
-            let side =
-                (f64::from(look.longest_side) * f64::from(longest) / f64::from(cap)).round() as u32;
+            // A tile of this side is shown at `cap / longest` of the full resolution.
+            let side = (f64::from(search_options.longest_side) * f64::from(longest)
+                / f64::from(cap))
+            .round() as u32;
             for (x, y, w, h) in tiles(width, height, side.max(1)) {
-                let tile = crop_imm(picture.image, x, y, w, h).to_image();
-                let found = find(&tile, look)?;
+                let tile = crop_imm(named.image, x, y, w, h).to_image();
+                let found = find(&tile, search_options)?;
                 faces.extend(
                     found
                         .into_iter()
@@ -59,10 +60,15 @@ pub(crate) fn search(
         }
         suppress_nested(&mut faces, MAX_IOU, MAX_SHARE);
     }
-    Ok(finish(faces, (width, height), options, look.threshold))
+    Ok(finish(
+        faces,
+        (width, height),
+        options,
+        search_options.threshold,
+    ))
 }
 
-/// Clamps to the picture, applies threshold, size and number; best first.
+/// Clamps to the image, applies threshold, size and number; best first.
 pub(crate) fn finish(
     mut faces: Vec<Face>,
     size: (u32, u32),
@@ -112,7 +118,7 @@ fn tiles(width: u32, height: u32, side: u32) -> Vec<(u32, u32, u32, u32)> {
         .collect()
 }
 
-/// Moves a face from its tile to the picture; a face that an inner edge of the tile cuts is dropped.
+/// Moves a face from its tile to the image; a face that an inner edge of the tile cuts is dropped.
 fn from_tile(mut face: Face, tile: (u32, u32, u32, u32), size: (u32, u32)) -> Option<Face> {
     let (x, y, w, h) = tile;
     let margin = 0.02 * w.max(h) as f32;
@@ -155,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_face_of_a_large_picture_is_found_in_a_tile() {
+    fn a_small_face_of_a_large_image_is_found_in_a_tile() {
         let image = RgbImage::from_fn(1000, 600, |x, y| {
             image::Rgb(
                 [if (700..740).contains(&x) && (300..340).contains(&y) {
@@ -165,35 +171,41 @@ mod tests {
                 }; 3],
             )
         });
-        let picture = Picture {
+        let named = NamedImage {
             image: &image,
             name: "drawn",
         };
-        // This engine sees the white square only in a picture that need not be shrunk to less than half.
-        let engine = |image: &RgbImage, look: Look| -> Result<Vec<Face>, DetectError> {
-            let white = |&(x, y): &(u32, u32)| image.get_pixel(x, y).0[0] == 255;
-            let all = || {
-                (0..image.height())
-                    .flat_map(|y| (0..image.width()).map(move |x| (x, y)))
-                    .filter(white)
+        // This engine sees the white square only in an image that need not be shrunk to less than half.
+        let engine =
+            |image: &RgbImage, search_options: SearchOptions| -> Result<Vec<Face>, DetectError> {
+                let white = |&(x, y): &(u32, u32)| image.get_pixel(x, y).0[0] == 255;
+                let all = || {
+                    (0..image.height())
+                        .flat_map(|y| (0..image.width()).map(move |x| (x, y)))
+                        .filter(white)
+                };
+                if image.width().max(image.height()) > 2 * search_options.longest_side
+                    || all().next().is_none()
+                {
+                    return Ok(Vec::new());
+                }
+                let (x0, y0) = (all().map(|p| p.0).min(), all().map(|p| p.1).min());
+                let (x1, y1) = (all().map(|p| p.0 + 1).max(), all().map(|p| p.1 + 1).max());
+                let rect = [x0, y0, x1, y1].map(|v| v.unwrap_or(0) as f32);
+                Ok(vec![Face { rect, score: 0.9 }])
             };
-            if image.width().max(image.height()) > 2 * look.longest_side || all().next().is_none() {
-                return Ok(Vec::new());
-            }
-            let (x0, y0) = (all().map(|p| p.0).min(), all().map(|p| p.1).min());
-            let (x1, y1) = (all().map(|p| p.0 + 1).max(), all().map(|p| p.1 + 1).max());
-            let rect = [x0, y0, x1, y1].map(|v| v.unwrap_or(0) as f32);
-            Ok(vec![Face { rect, score: 0.9 }])
-        };
-        let look = Look {
+        let search_options = SearchOptions {
             longest_side: 250,
             min_face: 0.0,
             threshold: 0.5,
         };
         let mut options = DetectOptions::default();
-        assert_eq!(search(&picture, &options, look, engine).unwrap(), []);
+        assert_eq!(
+            search(&named, &options, search_options, engine).unwrap(),
+            []
+        );
         options.tiles = true;
-        let faces = search(&picture, &options, look, engine).unwrap();
+        let faces = search(&named, &options, search_options, engine).unwrap();
         assert_eq!(
             faces,
             [Face {

@@ -1,11 +1,11 @@
-//! Shrinking a picture before it is searched.
+//! Shrinking an image before it is searched.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use image::{GrayImage, RgbImage};
 
-/// The size of a `width` x `height` picture whose longest side is brought down to `longest_side`.
+/// The size of a `width` x `height` image whose longest side is brought down to `longest_side`.
 pub(crate) fn fitted_size(width: u32, height: u32, longest_side: u32) -> (u32, u32) {
     let longest = width.max(height);
     if longest <= longest_side || longest == 0 {
@@ -16,13 +16,13 @@ pub(crate) fn fitted_size(width: u32, height: u32, longest_side: u32) -> (u32, u
     (side(width), side(height))
 }
 
-/// Resizes a colour picture with a filter that averages when it shrinks.
+/// Resizes a color image with a filter that averages when it shrinks.
 pub(crate) fn resize_rgb(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     let pixels = resized::<U8x3>(image.as_raw(), image.dimensions(), (width, height));
     RgbImage::from_raw(width, height, pixels).expect("the resizer fills the size it was given")
 }
 
-/// Resizes a gray picture with a filter that averages when it shrinks.
+/// Resizes a gray image with a filter that averages when it shrinks.
 pub(crate) fn resize_gray(image: &GrayImage, width: u32, height: u32) -> GrayImage {
     let pixels = resized::<U8>(image.as_raw(), image.dimensions(), (width, height));
     GrayImage::from_raw(width, height, pixels).expect("the resizer fills the size it was given")
@@ -34,7 +34,7 @@ fn resized<P: PixelTrait<Component = u8>>(
     to: (u32, u32),
 ) -> Vec<u8> {
     let source = TypedImageRef::<P>::from_buffer(from.0, from.1, pixels)
-        .expect("a picture fills its own size");
+        .expect("an image fills its own size");
     let mut buffer = vec![0; to.0 as usize * to.1 as usize * size_of::<P>()];
     let mut target =
         TypedImage::<P>::from_buffer(to.0, to.1, &mut buffer).expect("the buffer has that size");
@@ -52,14 +52,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_side_is_capped_and_small_pictures_stay() {
+    fn the_longest_side_is_capped_and_small_images_stay() {
         assert_eq!(fitted_size(4000, 3000, 1000), (1000, 750));
         assert_eq!(fitted_size(300, 200, 1000), (300, 200));
         assert_eq!(fitted_size(100_000, 10, 1000), (1000, 1));
     }
 
     #[test]
-    fn a_flat_picture_stays_flat() {
+    fn a_flat_image_stays_flat() {
         let image = RgbImage::from_pixel(40, 30, image::Rgb([10, 200, 30]));
         assert!(
             resize_rgb(&image, 7, 5)

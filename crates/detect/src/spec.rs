@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cascade::Cascade;
 use crate::embedded::EmbeddedDetector;
-use crate::given::{GivenBoxes, WholePicture};
+use crate::given::{GivenBoxes, WholeImage};
 use crate::onnx::OnnxDetector;
 use crate::{DetectError, Detector};
 
@@ -22,9 +22,9 @@ pub enum DetectorSpec {
     Cascade(PathBuf),
     /// A FaceBoxes, YOLOv5, YOLOv8 or YOLO11 face model.
     Onnx(PathBuf),
-    /// Boxes that someone else made, one line for each picture.
+    /// Boxes that someone else made, one line for each image.
     Boxes(PathBuf),
-    /// No detector: the whole picture is the face.
+    /// No detector: the whole image is the face.
     None,
 }
 
@@ -47,7 +47,7 @@ impl DetectorSpec {
             Self::Cascade(path) => Box::new(Cascade::load(path)?),
             Self::Onnx(path) => Box::new(OnnxDetector::load(path)?),
             Self::Boxes(path) => Box::new(GivenBoxes::load(path)?),
-            Self::None => Box::new(WholePicture),
+            Self::None => Box::new(WholeImage),
         })
     }
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use detect::cascade::{Cascade, CascadeOptions};
-use detect::{DetectOptions, Detector, Picture};
+use detect::{DetectOptions, Detector, NamedImage};
 use image::{GrayImage, Luma, RgbImage};
 use serde::Deserialize;
 
@@ -48,7 +48,7 @@ fn drawn() -> GrayImage {
     })
 }
 
-/// `opencv_boxes.json` was recorded with OpenCV 4.14 on the same files and the same picture.
+/// `opencv_boxes.json` was recorded with OpenCV 4.14 on the same files and the same image.
 #[test]
 fn boxes_and_windows_are_those_of_opencv() {
     let recorded: Recorded =
@@ -91,7 +91,7 @@ fn faces_are_in_source_pixels_whatever_the_scale() {
         image::Rgb([gray.get_pixel(x / 4, y / 4).0[0]; 3])
     });
     let cascade = Cascade::load(&data("haar_stumps.xml")).unwrap();
-    let picture = Picture {
+    let named = NamedImage {
         image: &image,
         name: "discs",
     };
@@ -99,7 +99,7 @@ fn faces_are_in_source_pixels_whatever_the_scale() {
         longest_side: Some(200),
         ..DetectOptions::default()
     };
-    let faces = cascade.detect(&picture, &options).unwrap();
+    let faces = cascade.detect(&named, &options).unwrap();
     // The disc of radius 30 at (110, 60), four times as large.
     let [x0, y0, x1, y1] = faces[0].rect;
     assert!(
@@ -117,25 +117,25 @@ fn faces_are_in_source_pixels_whatever_the_scale() {
         max_faces: 1,
         ..options.clone()
     };
-    assert_eq!(cascade.detect(&picture, &best).unwrap(), faces[..1]);
+    assert_eq!(cascade.detect(&named, &best).unwrap(), faces[..1]);
     let none = DetectOptions {
         min_face: 700.0,
         ..options
     };
-    assert_eq!(cascade.detect(&picture, &none).unwrap(), []);
+    assert_eq!(cascade.detect(&named, &none).unwrap(), []);
 }
 
 #[test]
-fn tiny_pictures_have_no_faces() {
+fn tiny_images_have_no_faces() {
     let cascade = Cascade::load(&data("lbp_stumps.xml")).unwrap();
     for (width, height) in [(0, 0), (1, 1), (23, 400), (24, 24)] {
         let image = RgbImage::new(width, height);
-        let picture = Picture {
+        let named = NamedImage {
             image: &image,
             name: "tiny",
         };
         assert_eq!(
-            cascade.detect(&picture, &DetectOptions::default()).unwrap(),
+            cascade.detect(&named, &DetectOptions::default()).unwrap(),
             [],
             "{width} x {height}"
         );
@@ -156,7 +156,7 @@ fn a_cascade_that_accepts_everything_is_an_error() {
     let cascade = Cascade::load(&path).unwrap();
     let error = cascade
         .detect(
-            &Picture {
+            &NamedImage {
                 image: &image,
                 name: "black",
             },

@@ -3,12 +3,12 @@
 //! The bounds are what the weights that ship reach, less one to three faces.
 
 use detect::embedded::EmbeddedDetector;
-use detect::{DetectOptions, Detector, Picture, intersection_over_union};
+use detect::{DetectOptions, Detector, NamedImage, intersection_over_union};
 use synthetic_dump::{Pose, posed};
 
 /// Characters that a pose is tried on.
 const N: u32 = 24;
-/// Boxes on no face that are forgiven in all pictures of a pose.
+/// Boxes on no face that are forgiven in all images of a pose.
 const MAX_FALSE: u32 = 2;
 
 /// How many of the faces were found, and how many boxes lie on no face.
@@ -21,11 +21,11 @@ fn found(size: u32, pose: &Pose, min_iou: f32) -> (u32, u32) {
     let (mut n_found, mut n_false) = (0, 0);
     for seed in 0..N {
         let (image, drawn) = posed(seed, size, pose);
-        let picture = Picture {
+        let named = NamedImage {
             image: &image,
             name: "drawn",
         };
-        for face in detector.detect(&picture, &options).unwrap() {
+        for face in detector.detect(&named, &options).unwrap() {
             if intersection_over_union(&face.rect, &drawn) >= min_iou {
                 n_found += 1;
             } else {
@@ -93,7 +93,7 @@ fn glasses_closed_eyes_and_hats() {
     must_find("hat", &hat, 21);
 }
 
-/// A pose whose face is `side` pixels wide in a picture of `size`.
+/// A pose whose face is `side` pixels wide in an image of `size`.
 fn of_side(side: f32, size: u32) -> Pose {
     // The box is 2.16 halves of a face wide.
     Pose {
@@ -116,7 +116,7 @@ fn faces_of_many_sizes() {
     }
 }
 
-/// Also where the look at the whole picture halves them. Boxes of small faces reach below the chin.
+/// Also where the look at the whole image halves them. Boxes of small faces reach below the chin.
 #[test]
 fn small_faces() {
     for (side, size, least) in [

@@ -1,20 +1,20 @@
-//! The detector inside the binary, on pictures that no training set holds.
+//! The detector inside the binary, on images that no training set holds.
 
 use detect::embedded::EmbeddedDetector;
-use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
+use detect::{DetectOptions, Detector, DetectorSpec, Face, NamedImage};
 use image::{Rgb, RgbImage};
 
 fn found(image: &RgbImage, options: &DetectOptions) -> Vec<Face> {
     let detector = EmbeddedDetector::new().unwrap();
-    let picture = Picture {
+    let named = NamedImage {
         image,
         name: "drawn",
     };
-    detector.detect(&picture, options).unwrap()
+    detector.detect(&named, options).unwrap()
 }
 
 #[test]
-fn pictures_without_faces_have_none() {
+fn images_without_faces_have_none() {
     let options = DetectOptions::default();
     for (width, height) in [(1, 1), (7, 300), (640, 480), (33, 31)] {
         let flat = RgbImage::from_pixel(width, height, Rgb([200, 180, 160]));
@@ -31,7 +31,7 @@ fn pictures_without_faces_have_none() {
 }
 
 #[test]
-fn an_empty_picture_is_no_error() {
+fn an_empty_image_is_no_error() {
     assert_eq!(found(&RgbImage::new(0, 0), &DetectOptions::default()), []);
 }
 

@@ -1,12 +1,12 @@
 //! ONNX face models, on small graphs written for these tests.
 //!
 //! The YOLO graphs return candidates from a constant; one of them is scored by the mean of the red plane, so that the
-//! picture's colour coding and the run itself are in the test.
+//! image's color coding and the run itself are in the test.
 
 mod support;
 
 use detect::onnx::OnnxDetector;
-use detect::{DetectOptions, Detector, Face, Picture};
+use detect::{DetectOptions, Detector, Face, NamedImage};
 use image::{Rgb, RgbImage};
 use support::Side::{Fixed, Free};
 use support::{
@@ -29,7 +29,7 @@ fn candidates(n: usize, columns: usize, by_row: bool, rows: &[(usize, &[f32])]) 
 }
 
 /// 128 x 64, all red: on the 64 x 64 canvas it covers the middle half, less the mean of the gray bars.
-fn red_picture() -> RgbImage {
+fn red_image() -> RgbImage {
     RgbImage::from_pixel(128, 64, Rgb([255, 0, 0]))
 }
 
@@ -66,17 +66,17 @@ fn yolo_v8_and_v11_return_columns() {
     let values = scaled(&candidates(CELLS, 5, false, &rows));
     let file = file(&constant_graph([1, 5, CELLS], &values, &SQUARE).file());
     let detector = OnnxDetector::load(&file.path).unwrap();
-    let image = red_picture();
+    let image = red_image();
     let faces = detector
         .detect(
-            &Picture {
+            &NamedImage {
                 image: &image,
                 name: "red",
             },
             &DetectOptions::default(),
         )
         .unwrap();
-    // The canvas shows the picture at one half, 16 pixels down.
+    // The canvas shows the image at one half, 16 pixels down.
     assert_faces(
         &faces,
         &[
@@ -91,7 +91,7 @@ fn yolo_v8_and_v11_return_columns() {
     assert_eq!(
         detector
             .detect(
-                &Picture {
+                &NamedImage {
                     image: &image,
                     name: "red"
                 },
@@ -112,10 +112,10 @@ fn yolo_v5_returns_rows_with_an_objectness() {
     let values = scaled(&candidates(3 * CELLS, 6, true, &rows));
     let file = file(&constant_graph([1, 3 * CELLS, 6], &values, &SQUARE).file());
     let detector = OnnxDetector::load(&file.path).unwrap();
-    let image = red_picture();
+    let image = red_image();
     let faces = detector
         .detect(
-            &Picture {
+            &NamedImage {
                 image: &image,
                 name: "red",
             },
@@ -274,7 +274,7 @@ fn faceboxes_reads_its_priors_at_any_size() {
     let file = file(&faceboxes_graph(&[Fixed(1), Fixed(3), Free("h"), Free("w")]).file());
     let detector = OnnxDetector::load(&file.path).unwrap();
     let score = 1.0 / (1.0 + (-2.0f32).exp());
-    // One cell, then shrunk from twice the size: the prior of 128 px around the middle, cut to the picture.
+    // One cell, then shrunk from twice the size: the prior of 128 px around the middle, cut to the image.
     for (size, options) in [
         (32, DetectOptions::default()),
         (
@@ -288,7 +288,7 @@ fn faceboxes_reads_its_priors_at_any_size() {
         let image = RgbImage::new(size, size);
         let faces = detector
             .detect(
-                &Picture {
+                &NamedImage {
                     image: &image,
                     name: "black",
                 },
@@ -301,7 +301,7 @@ fn faceboxes_reads_its_priors_at_any_size() {
     let image = RgbImage::new(512, 128);
     let faces = detector
         .detect(
-            &Picture {
+            &NamedImage {
                 image: &image,
                 name: "black",
             },
@@ -359,7 +359,7 @@ fn one_detector_serves_many_threads() {
     let look = || {
         detector
             .detect(
-                &Picture {
+                &NamedImage {
                     image: &image,
                     name: "black",
                 },
@@ -497,7 +497,7 @@ fn graph_with_computed_shapes() -> Graph {
 }
 
 #[test]
-fn shapes_computed_in_the_graph_fit_any_picture() {
+fn shapes_computed_in_the_graph_fit_any_image() {
     let file = file(&graph_with_computed_shapes().file());
     let detector = OnnxDetector::load(&file.path).unwrap();
     for (width, height) in [(64, 96), (96, 64), (320, 64), (64, 224)] {
@@ -505,7 +505,7 @@ fn shapes_computed_in_the_graph_fit_any_picture() {
         for (x, y) in (0..8).flat_map(|x| (0..8).map(move |y| (x, y))) {
             image.put_pixel(24 + x, 16 + y, Rgb([255, 0, 0]));
         }
-        let picture = Picture {
+        let named = NamedImage {
             image: &image,
             name: "dot",
         };
@@ -514,7 +514,7 @@ fn shapes_computed_in_the_graph_fit_any_picture() {
             min_face: 0.0,
             ..DetectOptions::default()
         };
-        let faces = detector.detect(&picture, &options).unwrap();
+        let faces = detector.detect(&named, &options).unwrap();
         assert_faces(&faces, &[([20.0, 12.0, 36.0, 28.0], 1.0)]);
     }
 }

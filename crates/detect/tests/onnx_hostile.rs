@@ -5,7 +5,7 @@
 mod support;
 
 use detect::onnx::OnnxDetector;
-use detect::{DetectOptions, Detector, Picture};
+use detect::{DetectOptions, Detector, NamedImage};
 use image::RgbImage;
 use support::Side::{Fixed, Free};
 use support::{
@@ -530,7 +530,7 @@ fn what_no_face_model_needs_is_refused_by_name() {
 }
 
 #[test]
-fn sizes_that_depend_on_the_picture_are_refused() {
+fn sizes_that_depend_on_the_image_are_refused() {
     let cast = || node_with_int("Cast", &["mean"], &["number"], ("to", 7));
     let shape = || node("Reshape", &["number", "line"], &["shape"], &[]);
     for (operator, inputs) in [
@@ -543,7 +543,7 @@ fn sizes_that_depend_on_the_picture_are_refused() {
         let nodes = vec![cast(), shape(), node(operator, inputs, &["x"], &[])];
         let message = refused(&with(nodes, vec![ints("line", &[-1])]));
         assert!(
-            message.contains("depends on the picture"),
+            message.contains("depends on the image"),
             "{operator}: {message}"
         );
     }
@@ -657,13 +657,11 @@ fn numbers_that_are_none_find_no_faces() {
     let file = file(&graph.file());
     let detector = OnnxDetector::load(&file.path).unwrap();
     let image = RgbImage::new(64, 64);
-    let picture = Picture {
+    let named = NamedImage {
         image: &image,
         name: "black",
     };
-    let faces = detector
-        .detect(&picture, &DetectOptions::default())
-        .unwrap();
+    let faces = detector.detect(&named, &DetectOptions::default()).unwrap();
     for face in &faces {
         assert!(
             face.rect.iter().all(|side| side.is_finite()) && face.score.is_finite(),

@@ -8,12 +8,13 @@ use std::sync::LazyLock;
 
 use candle_core::{DType, Device, Tensor};
 use detect::embedded::EmbeddedDetector;
-use detect::embedded::network::{INPUT, LAYERS, Operation, padding};
+use detect::embedded::network::Convolution;
+use detect::embedded::walk::{LayerBackend, Operand, walk};
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::network_input::check_images;
 use crate::placement::Placement;
@@ -77,39 +78,62 @@ impl FaceNetwork {
     /// # Errors
     /// `Images` when they are of another form.
     pub fn features(&self, images: &Tensor) -> Result<Features> {
-        let mut results = HashMap::from([(INPUT, self.placement.bring(&input(images)?)?)]);
-        for layer in LAYERS {
-            let result = match layer.operation {
-                Operation::Convolution {
-                    input,
-                    kernel,
-                    stride,
-                    is_rectified,
-                    ..
-                } => {
-                    let options = Conv2dOptions {
-                        stride,
-                        padding: padding(kernel, stride),
-                        ..Conv2dOptions::default()
-                    };
-                    let weight = |part: &str| &self.weights[&format!("{}.{part}", layer.name)];
-                    let y = conv2d(&results[input], weight("weight"), &options)?;
-                    bias_act(&y, Some(weight("bias")), &act(is_rectified))?
-                }
-                Operation::Add { inputs: [a, b] } => {
-                    bias_act(&(&results[a] + &results[b])?, None, &act(true))?
-                }
-                Operation::AddCoarse { .. } => break,
-            };
-            results.insert(layer.name, result);
+        let image = self.placement.bring(&input(images)?)?;
+        let mut backend = TensorBackend {
+            weights: &self.weights,
+        };
+        let mut means = Vec::new();
+        for x in walk(&mut backend, image, &TAPS)? {
+            means.push(x.to_dtype(DType::F32)?.flatten_from(2)?.mean(2)?);
         }
-        let means = TAPS.map(|tap| {
-            let x = results[tap].to_dtype(DType::F32)?;
-            x.flatten_from(2)?.mean(2)
-        });
-        let [a, b, c] = means;
-        let joined = Tensor::cat(&[a?, b?, c?], 1)?;
+        let joined = Tensor::cat(&means, 1)?;
         Features::from_rows(joined.dim(1)?, joined.flatten_all()?.to_vec1()?)
+    }
+}
+
+/// Computes layers of the detector on tensors.
+struct TensorBackend<'a> {
+    weights: &'a HashMap<String, Tensor>,
+}
+
+impl LayerBackend for TensorBackend<'_> {
+    type Value = Tensor;
+    type Error = Error;
+
+    fn convolution(
+        &mut self,
+        name: &'static str,
+        convolution: &Convolution,
+        x: Operand<'_, Tensor>,
+    ) -> Result<Tensor> {
+        let options = Conv2dOptions {
+            stride: convolution.stride,
+            padding: convolution.padding(),
+            ..Conv2dOptions::default()
+        };
+        let weight = |part: &str| &self.weights[&format!("{name}.{part}")];
+        let y = conv2d(&x, weight("weight"), &options)?;
+        let act = act(convolution.is_rectified);
+        Ok(bias_act(&y, Some(weight("bias")), &act)?)
+    }
+
+    fn add(
+        &mut self,
+        _name: &'static str,
+        a: Operand<'_, Tensor>,
+        b: Operand<'_, Tensor>,
+    ) -> Result<Tensor> {
+        Ok(bias_act(&a.add(&b)?, None, &act(true))?)
+    }
+
+    fn add_coarse(
+        &mut self,
+        _name: &'static str,
+        fine: Operand<'_, Tensor>,
+        coarse: Operand<'_, Tensor>,
+    ) -> Result<Tensor> {
+        let (_, _, height, width) = fine.dims4()?;
+        Ok(fine.add(&coarse.upsample_nearest2d(height, width)?)?)
     }
 }
 

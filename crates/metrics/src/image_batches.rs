@@ -46,7 +46,7 @@ impl ImageSet {
             Self::Dataset(dataset) => dataset.image(idx)?,
             Self::Pictures(source) => {
                 let name = &source.names()[idx];
-                dataset::decode(&source.read(name)?).map_err(|error| dataset::Error::Picture {
+                dataset::decode(&source.read(name)?).map_err(|error| dataset::Error::Image {
                     path: source.path().to_path_buf(),
                     name: name.clone(),
                     reason: error.to_string(),

@@ -41,16 +41,16 @@ impl Histogram {
         let bar = w / Self::BARS as f64;
         for (i, &count) in counts.iter().enumerate() {
             let x = i as f64 * bar;
-            let centre = self.range.0 + (i as f64 + 0.5) / Self::BARS as f64 * span;
+            let center = self.range.0 + (i as f64 + 0.5) / Self::BARS as f64 * span;
             let is_dropped = self
                 .limit
-                .is_some_and(|(at, above)| if above { centre > at } else { centre < at });
-            // The square root keeps single pictures visible beside thousands.
+                .is_some_and(|(at, above)| if above { center > at } else { center < at });
+            // The square root keeps single images visible beside thousands.
             let height = (count as f64 / most).sqrt() * (h - 4.0);
             let class = if is_dropped { "out" } else { "in" };
             let _ = write!(
                 svg,
-                "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{count} near {centre:.3}</title></rect>",
+                "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{count} near {center:.3}</title></rect>",
                 h - height,
                 bar - 1.0,
             );

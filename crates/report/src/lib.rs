@@ -1,17 +1,18 @@
 //! What people look at: self-contained HTML pages, and films.
 //!
 //! A [`Page`] is a list of sections; each method adds one. All text is escaped; there are no scripts from elsewhere, and
-//! pictures are inside. A [`Film`] takes frames and becomes an MP4 where ffmpeg is installed, else an animated picture.
+//! images are inside. A [`Film`] takes frames and becomes an MP4 where ffmpeg is installed, else an animated image.
 
-mod base64;
+mod escape;
 mod film;
 mod histogram;
 mod page;
 mod plot;
 mod raster;
 
+pub use escape::escape;
 pub use film::{Film, FilmError, FilmFormat, FilmOptions, find_ffmpeg};
 pub use histogram::Histogram;
-pub use page::{Page, Strip, Tile, escape};
+pub use page::{Page, Strip, Tile};
 pub use plot::{PALETTE, Plot, Series, short};
 pub use raster::caption;

@@ -1,12 +1,15 @@
 //! The page itself.
 
-use crate::base64;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::escape::escape;
 use crate::histogram::Histogram;
 use crate::plot::{PALETTE, Plot};
 use files::mark::HTML_START;
 use std::fmt::Write;
 
-/// One picture of a contact sheet.
+/// One image of a contact sheet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tile {
     /// A JPEG.
@@ -30,32 +33,15 @@ pub struct Page {
     has_slider: bool,
 }
 
-/// Pictures of one run through time, for [`Page::slider`].
+/// Images of one run through time, for [`Page::slider`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Strip {
     /// Name of the run.
     pub name: String,
-    /// Place of its colour in [`PALETTE`].
+    /// Place of its color in [`PALETTE`].
     pub color: usize,
     /// Moments in order, each with a JPEG.
     pub frames: Vec<(u64, Vec<u8>)>,
-}
-
-/// Escapes text for HTML.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if c.is_control() && c != '\n' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 impl Page {
@@ -159,7 +145,7 @@ impl Page {
         self
     }
 
-    /// Pictures of runs side by side under one slider over time (`unit`: what the moments count).
+    /// Images of runs side by side under one slider over time (`unit`: what the moments count).
     pub fn slider(&mut self, strips: &[Strip], unit: &str) -> &mut Self {
         let mut moments: Vec<u64> = strips
             .iter()
@@ -187,7 +173,7 @@ impl Page {
                 escape(&strip.name)
             );
             if strip.frames.is_empty() {
-                self.body.push_str("<p>no pictures</p>");
+                self.body.push_str("<p>no images</p>");
             }
             for (i, (moment, jpeg)) in strip.frames.iter().enumerate() {
                 let hidden = if i + 1 == strip.frames.len() {
@@ -199,7 +185,7 @@ impl Page {
                     self.body,
                     "<img alt=\"images at {moment} {}\" data-moment=\"{moment}\"{hidden} src=\"data:image/jpeg;base64,{}\">",
                     escape(unit),
-                    base64::encode(jpeg)
+                    BASE64.encode(jpeg)
                 );
             }
             self.body.push_str("</figure>");
@@ -213,7 +199,7 @@ impl Page {
         self.tiles("sheet", tiles)
     }
 
-    /// Pictures that belong together, the first set apart as the one that was kept.
+    /// Images that belong together, the first set apart as the one that was kept.
     pub fn group(&mut self, tiles: &[Tile]) -> &mut Self {
         self.tiles("sheet group", tiles)
     }
@@ -232,7 +218,7 @@ impl Page {
                 "<figure{key} title=\"{}\"><img loading=\"lazy\" alt=\"\" style=\"aspect-ratio:{}/100\" src=\"data:image/jpeg;base64,{}\"><figcaption>{}</figcaption></figure>",
                 escape(&tile.details),
                 tile.aspect_percent.clamp(20, 500),
-                base64::encode(&tile.jpeg),
+                BASE64.encode(&tile.jpeg),
                 escape(&tile.caption)
             );
         }
@@ -282,7 +268,7 @@ ul{margin:6px 0 12px;padding-left:22px;max-width:100ch}li{margin:3px 0}\
 
 const TOOLS: &str = "<div id=\"tools\"><b></b><input value=\"by eye\" aria-label=\"reason\"><button>Download exclude.tsv</button></div>";
 
-/// Clicks mark pictures; the button saves them as an exclusion list.
+/// Clicks mark images; the button saves them as an exclusion list.
 const SCRIPT: &str = "<script>\
 const bar=document.getElementById('tools'),note=bar.querySelector('b'),picked=()=>document.querySelectorAll('figure.picked');\
 document.addEventListener('click',e=>{const f=e.target.closest('figure[data-key]');if(!f)return;f.classList.toggle('picked');\
@@ -292,7 +278,7 @@ const lines=[...new Set([...picked()].map(f=>f.dataset.key))].sort().map(k=>k+'\
 const a=document.createElement('a');a.href=URL.createObjectURL(new Blob(lines,{type:'text/tab-separated-values'}));a.download='exclude.tsv';a.click();};\
 </script>";
 
-/// The slider shows in each strip the last picture that is not after the chosen moment.
+/// The slider shows in each strip the last image that is not after the chosen moment.
 const SLIDER: &str = "<script>\
 for(const box of document.querySelectorAll('.slider')){const moments=box.dataset.moments.split(',').map(Number),range=box.querySelector('input');\
 const show=()=>{const now=moments[range.value];box.querySelector('output').textContent=now+' '+box.dataset.unit;\

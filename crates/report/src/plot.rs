@@ -3,10 +3,10 @@
 use files::mark::{CSV_END, CSV_START};
 use std::fmt::Write;
 
-use crate::page::escape;
+use crate::escape::escape;
 use crate::raster::Canvas;
 
-/// Colours that people with any colour vision tell apart (Okabe and Ito).
+/// Colors that people with any color vision tell apart (Okabe and Ito).
 pub const PALETTE: [&str; 7] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f",
 ];
@@ -55,7 +55,7 @@ const SCALE: f64 = 2.0;
 /// Lines with more points are thinned for the page (never for the CSV).
 const MAX_POINTS: usize = 700;
 
-/// Where data land on the picture.
+/// Where data land on the image.
 struct Frame {
     x: (f64, f64),
     y: (f64, f64),
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn the_png_shows_the_line_in_its_colour() {
+    fn the_png_shows_the_line_in_its_color() {
         let png = plot().to_png();
         let mut reader = png::Decoder::new(std::io::Cursor::new(&png))
             .read_info()

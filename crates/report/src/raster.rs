@@ -71,7 +71,7 @@ impl Canvas {
         }
     }
 
-    /// A line of text with its upper edge at `at.1`; `anchor` 0 starts at `at.0`, 0.5 is centred, 1 ends there.
+    /// A line of text with its upper edge at `at.1`; `anchor` 0 starts at `at.0`, 0.5 is centered, 1 ends there.
     pub fn text(&mut self, at: (f64, f64), text: &str, color: [u8; 3], anchor: f64) {
         let width = text.chars().count() * 8 * DOT;
         let left = at.0 - width as f64 * anchor;

@@ -14,7 +14,7 @@ const OPTIONS: FilmOptions = FilmOptions {
     n_frames: 7,
 };
 
-/// Frame `i` is of one colour, with one row of another.
+/// Frame `i` is of one color, with one row of another.
 fn frames() -> Vec<Vec<u8>> {
     (0..OPTIONS.n_frames as u8)
         .map(|i| {
@@ -51,7 +51,7 @@ fn check<'a>(decoder: impl AnimationDecoder<'a>) {
 }
 
 #[test]
-fn animated_pictures_hold_every_frame() {
+fn animated_images_hold_every_frame() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str| {
         let path = dir.path().join(name);
@@ -59,7 +59,7 @@ fn animated_pictures_hold_every_frame() {
         BufReader::new(std::fs::File::open(path).unwrap())
     };
     check(WebPDecoder::new(write("a.webp")).unwrap());
-    // Two colours a frame fit a palette exactly.
+    // Two colors a frame fit a palette exactly.
     check(GifDecoder::new(write("a.gif")).unwrap());
     check(PngDecoder::new(write("a.png")).unwrap().apng().unwrap());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);

@@ -10,8 +10,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use decode::{DecodeOptions, Format};
 use detect::cascade::{Cascade, CascadeOptions};
-use detect::evaluation::{Scores, Truth, evaluate, evaluate_sizes, load_truth};
-use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
+use detect::{DetectOptions, Detector, DetectorSpec, Face, NamedImage};
+use detector_evaluation::{Scores, Truth, evaluate, evaluate_sizes, load_truth};
 use image::RgbImage;
 
 use crate::benchmarks;
@@ -94,7 +94,7 @@ pub fn run(args: &[String]) -> Result<()> {
         let (started, cpu) = (Instant::now(), cpu_secs());
         let mut found: Vec<Vec<Face>> = Vec::new();
         for (name, _, image) in &pictures {
-            found.push(detector.detect(&Picture { image, name }, &options)?);
+            found.push(detector.detect(&NamedImage { image, name }, &options)?);
         }
         let wall = started.elapsed().as_secs_f64();
         let secs = cpu
@@ -128,14 +128,14 @@ pub fn run(args: &[String]) -> Result<()> {
             for ((name, _, _), pair) in pictures.iter().zip(pairs()) {
                 let Scores {
                     n_truth,
-                    n_right,
+                    n_correct,
                     n_wrong,
                     ..
                 } = evaluate([pair], threshold);
-                if n_right < n_truth || n_wrong > 0 {
+                if n_correct < n_truth || n_wrong > 0 {
                     eprintln!(
                         "{name}: {} of {n_truth} missed, {n_wrong} false",
-                        n_truth - n_right
+                        n_truth - n_correct
                     );
                 }
             }

@@ -1,6 +1,6 @@
 //! Smaller faces from a set of pictures whose faces were marked: shrunk pictures, on larger canvases.
 
-use detect::evaluation::Truth;
+use detector_evaluation::Truth;
 use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
 

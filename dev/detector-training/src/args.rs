@@ -1,29 +1,28 @@
+//! Command-line arguments.
+
 use std::path::PathBuf;
 
-use anyhow::Result;
 use clap::{Parser, Subcommand};
 use detect::DetectorSpec;
 
-use crate::{average, evaluate, label, train};
-
 #[derive(Parser)]
 #[command(version = cli::version(), about = "Trains the face detector that ships inside prep")]
-struct Args {
+pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    pub command: Command,
     #[command(flatten)]
-    common: cli::Common,
+    pub common: cli::Common,
 }
 
 #[derive(Subcommand)]
-enum Command {
-    /// Write the faces of a folder of pictures as a teacher sees them from several distances
-    LabelPictures(LabelArgs),
-    /// Write the places of labelled pictures that weights take for faces and that are none
+pub enum Command {
+    /// Write the faces of a folder of images as a teacher sees them from several distances
+    LabelImages(LabelArgs),
+    /// Write the places of labeled images that weights take for faces and that are none
     Mistakes {
         /// Weights in safetensors
         weights: PathBuf,
-        /// Folder of pictures
+        /// Folder of images
         dir: PathBuf,
         /// Their labels
         labels: PathBuf,
@@ -56,20 +55,20 @@ enum Command {
     Evaluate {
         /// Weights in safetensors
         weights: PathBuf,
-        /// Folder of pictures with a boxes.json
+        /// Folder of images with a boxes.json
         dir: PathBuf,
-        /// Pictures are shrunk to this
+        /// Images are shrunk to this
         #[arg(long, default_value_t = 768)]
         longest_side: u32,
     },
 }
 
-/// Left, upper, right and lower side as shares of the sides of a picture or a box.
+/// Left, upper, right and lower side as shares of the sides of an image or a box.
 pub type Shares = [f32; 4];
 
 #[derive(clap::Args)]
 pub struct LabelArgs {
-    /// Folder of pictures, searched with its subfolders
+    /// Folder of images, searched with its subfolders
     pub dir: PathBuf,
     /// Weights in safetensors that are another witness
     #[arg(long)]
@@ -86,7 +85,7 @@ pub struct LabelArgs {
     /// Others, whose word counts as much as two looks of the first
     #[arg(long)]
     pub witness: Vec<DetectorSpec>,
-    /// Pictures whose names contain this are left out
+    /// Images whose names contain this are left out
     #[arg(long)]
     pub skip: Vec<String>,
 }
@@ -97,16 +96,16 @@ pub struct TrainArgs {
     /// DIR=LEFT,TOP,RIGHT,BOTTOM
     #[arg(long, value_parser = framed)]
     pub crops: Vec<(PathBuf, Shares)>,
-    /// Folder of whole pictures and its labels, DIR=LABELS.json
+    /// Folder of whole images and its labels, DIR=LABELS.json
     #[arg(long, value_parser = source)]
-    pub pictures: Vec<(PathBuf, PathBuf)>,
-    /// Places in the whole pictures that a trained detector took for faces, DIR=MISTAKES.json as `mistakes` writes it
+    pub images: Vec<(PathBuf, PathBuf)>,
+    /// Places in the whole images that a trained detector took for faces, DIR=MISTAKES.json as `mistakes` writes it
     #[arg(long, value_parser = source)]
     pub mistakes: Vec<(PathBuf, PathBuf)>,
-    /// Share of training pictures that are windows of whole pictures
+    /// Share of training images that are windows of whole images
     #[arg(long, default_value_t = 0.3)]
     pub windows: f64,
-    /// Folder of pictures without any face
+    /// Folder of images without any face
     #[arg(long)]
     pub backgrounds: Vec<PathBuf>,
     /// Folder of small pieces of drawings without any face
@@ -118,10 +117,10 @@ pub struct TrainArgs {
     /// Number of steps
     #[arg(long, default_value_t = 8000)]
     pub steps: usize,
-    /// Pictures in a step
+    /// Images in a step
     #[arg(long, default_value_t = 16)]
     pub batch: usize,
-    /// Side of the training pictures
+    /// Side of the training images
     #[arg(long, default_value_t = 256)]
     pub side: usize,
     /// Highest learning rate
@@ -142,7 +141,7 @@ pub struct TrainArgs {
     /// Folder with a boxes.json that is measured at every save; nothing of it is trained on
     #[arg(long)]
     pub measure: Option<PathBuf>,
-    /// Write this many training pictures with their boxes to the folder and stop
+    /// Write this many training images with their boxes to the folder and stop
     #[arg(long)]
     pub preview: Option<usize>,
 }
@@ -175,33 +174,5 @@ fn shares(text: &str) -> Result<Shares, String> {
     match shares[..] {
         [x0, y0, x1, y1] if x0 < x1 && y0 < y1 => Ok([x0, y0, x1, y1]),
         _ => Err(wrong.into()),
-    }
-}
-
-pub fn run() -> Result<()> {
-    let args = Args::parse();
-    args.common.start()?;
-    match args.command {
-        Command::LabelPictures(args) => label::pictures(&args),
-        Command::Mistakes {
-            weights,
-            dir,
-            labels,
-            out,
-            longest_side,
-            threshold,
-        } => label::mistakes(&weights, &dir, &labels, &out, longest_side, threshold),
-        Command::Train(args) => train::run(&args),
-        Command::Average {
-            first,
-            second,
-            share,
-            out,
-        } => average::run(&first, &second, share, &out),
-        Command::Evaluate {
-            weights,
-            dir,
-            longest_side,
-        } => evaluate::run(&weights, &dir, longest_side),
     }
 }

@@ -1,4 +1,4 @@
-//! A training picture that pieces of other pictures are drawn into.
+//! A training image that pieces of other images are drawn into.
 
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
@@ -90,10 +90,10 @@ impl Edge {
 
 impl Canvas {
     /// A plain canvas.
-    pub fn new(side: usize, colour: [f32; 3]) -> Self {
+    pub fn new(side: usize, color: [f32; 3]) -> Self {
         Self {
             side,
-            pixels: vec![colour; side * side],
+            pixels: vec![color; side * side],
         }
     }
 
@@ -121,9 +121,9 @@ impl Canvas {
                 }
                 let alpha = edge.alpha(x, y, [width, height]);
                 if alpha > 0.0 {
-                    let colour = blended(small, x / factor, y / factor);
+                    let color = blended(small, x / factor, y / factor);
                     let pixel = &mut self.pixels[row * self.side + column];
-                    for (to, from) in pixel.iter_mut().zip(colour) {
+                    for (to, from) in pixel.iter_mut().zip(color) {
                         *to += alpha * (from - *to);
                     }
                 }
@@ -131,41 +131,41 @@ impl Canvas {
         }
     }
 
-    /// Fills what `covers` says with a colour.
+    /// Fills what `covers` says with a color.
     pub fn fill(
         &mut self,
         [x0, y0, x1, y1]: [f32; 4],
-        colour: [f32; 3],
+        color: [f32; 3],
         covers: impl Fn(f32, f32) -> bool,
     ) {
         let clamp = |v: f32| v.clamp(0.0, self.side as f32) as usize;
         for row in clamp(y0)..clamp(y1.ceil()) {
             for column in clamp(x0)..clamp(x1.ceil()) {
                 if covers(column as f32 + 0.5, row as f32 + 0.5) {
-                    self.pixels[row * self.side + column] = colour;
+                    self.pixels[row * self.side + column] = color;
                 }
             }
         }
     }
 
-    /// Shrinks and enlarges the picture by this factor.
+    /// Shrinks and enlarges the image by this factor.
     pub fn coarsen(&mut self, factor: f32) {
         let side = self.side as u32;
         let small = ((self.side as f32 / factor).round() as u32).clamp(1, side);
-        let shrunk = resize(&self.picture(), small, small, FilterType::Triangle);
+        let shrunk = resize(&self.image(), small, small, FilterType::Triangle);
         let enlarged = resize(&shrunk, side, side, FilterType::Triangle);
         self.show(&enlarged);
     }
 
-    /// Takes the pixels of a picture of the same size.
-    pub fn show(&mut self, picture: &RgbImage) {
-        for (to, from) in self.pixels.iter_mut().zip(picture.pixels()) {
+    /// Takes the pixels of an image of the same size.
+    pub fn show(&mut self, image: &RgbImage) {
+        for (to, from) in self.pixels.iter_mut().zip(image.pixels()) {
             *to = from.0.map(f32::from);
         }
     }
 
-    /// The canvas as a picture.
-    pub fn picture(&self) -> RgbImage {
+    /// The canvas as an image.
+    pub fn image(&self) -> RgbImage {
         RgbImage::from_fn(self.side as u32, self.side as u32, |x, y| {
             image::Rgb(
                 self.pixels[y as usize * self.side + x as usize].map(|v| v.clamp(0.0, 255.0) as u8),
@@ -236,7 +236,7 @@ fn halved(image: &RgbImage) -> RgbImage {
     RgbImage::from_raw(width, height, pixels).expect("three values for each pixel")
 }
 
-/// The colour between the four nearest pixels.
+/// The color between the four nearest pixels.
 fn blended(image: &RgbImage, x: f32, y: f32) -> [f32; 3] {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let (x, y) = ((x - 0.5).max(0.0), (y - 0.5).max(0.0));

@@ -1,53 +1,33 @@
-//! Training pictures: crops pasted on backgrounds among things that are no faces, close-ups, and windows of whole
-//! pictures.
+//! Training images: crops pasted on backgrounds among things that are no faces, close-ups, and windows of whole
+//! images.
 
-use detect::evaluation::Truth;
+use detector_evaluation::Truth;
 use rng::RandomState;
 
 use crate::canvas::{Canvas, Edge, Placement, Pyramid};
-use crate::sources::{Item, Source};
-use crate::{colour, cover, prints, shapes};
-
-/// What training pictures are made of.
-#[derive(Default)]
-pub struct Material {
-    /// One source for each folder of crops; each is drawn from equally often.
-    pub crops: Vec<Source>,
-    pub pictures: Source,
-    pub backgrounds: Source,
-    /// Small pieces of drawings without faces.
-    pub patches: Source,
-    /// The share of training pictures that are windows of whole pictures.
-    pub windows: f64,
-}
-
-/// A training picture.
-pub struct Sample {
-    pub canvas: Canvas,
-    /// `[x0, y0, x1, y1]` on the canvas.
-    pub faces: Vec<[f32; 4]>,
-    /// May reach beyond the canvas.
-    pub ignore: Vec<[f32; 4]>,
-}
+use crate::material::{Material, Sample, covered};
+use crate::random::{any_color, chance, log_uniform, uniform};
+use crate::sources::Item;
+use crate::{color, cover, prints, shapes};
 
 /// Sides of pasted faces in pixels.
 const PASTED_SIDES: (f32, f32) = (11.0, 130.0);
 /// Sides of faces in close-ups.
 const CLOSE_SIDES: (f32, f32) = (90.0, 235.0);
-/// Sides of the face or of the mistake around which a window of a whole picture lies.
+/// Sides of the face or of the mistake around which a window of a whole image lies.
 const WINDOW_SIDES: (f32, f32) = (11.0, 200.0);
 /// Sides in the share of windows that show a part of a large face: an eye or a mouth alone is no face.
 const LARGE_SIDES: (f32, f32) = (200.0, 700.0);
 const LARGE: f64 = 0.12;
 /// The share of windows that lie around something. Labels are surest near faces that were found.
 const AROUND: f64 = 0.9;
-/// Sizes of whole pictures, longest side 1024, that windows lie anywhere in.
+/// Sizes of whole images, longest side 1024, that windows lie anywhere in.
 const ANYWHERE_SCALES: (f32, f32) = (0.12, 1.0);
-/// The share of windows around mistakes in pictures that have some.
+/// The share of windows around mistakes in images that have some.
 const MISTAKES: f64 = 0.4;
-/// The share of close-ups among composed pictures.
+/// The share of close-ups among composed images.
 const CLOSE_UPS: f64 = 0.3;
-/// The share of training pictures that are small ones, enlarged.
+/// The share of training images that are small ones, enlarged.
 const ENLARGED: f64 = 0.15;
 /// By how much at most.
 const ENLARGEMENT: f32 = 5.0;
@@ -56,7 +36,7 @@ const MIN_SIDE: f32 = 9.0;
 /// Of a face this share must be on the canvas, else it is ignored.
 const MIN_VISIBLE: f32 = 0.6;
 
-/// Makes a training picture.
+/// Makes a training image.
 pub fn sample(material: &Material, side: usize, random: &mut RandomState) -> Sample {
     let mut sample = if chance(random, material.windows) {
         window(material, side, random)
@@ -72,43 +52,19 @@ pub fn sample(material: &Material, side: usize, random: &mut RandomState) -> Sam
     if chance(random, ENLARGED) {
         enlarge(&mut sample, random);
     }
-    colour::change(&mut sample.canvas, random);
+    color::change(&mut sample.canvas, random);
     settle(&mut sample);
     sample
 }
 
-/// A number in `low..high`.
-pub fn uniform(random: &mut RandomState, low: f32, high: f32) -> f32 {
-    low + (high - low) * random.random_sample() as f32
-}
-
-/// True with this probability.
-pub fn chance(random: &mut RandomState, probability: f64) -> bool {
-    random.random_sample() < probability
-}
-
-/// A number in `low..high` whose logarithm is uniform.
-pub fn log_uniform(random: &mut RandomState, (low, high): (f32, f32)) -> f32 {
-    uniform(random, low.ln(), high.ln()).exp()
-}
-
-/// White, a gray or any colour.
-pub fn any_colour(random: &mut RandomState) -> [f32; 3] {
-    match random.index(4) {
-        0 => [uniform(random, 235.0, 255.0); 3],
-        1 => [uniform(random, 0.0, 255.0); 3],
-        _ => std::array::from_fn(|_| uniform(random, 0.0, 255.0)),
-    }
-}
-
 fn background(material: &Material, side: usize, random: &mut RandomState) -> Sample {
-    let mut canvas = Canvas::new(side, any_colour(random));
+    let mut canvas = Canvas::new(side, any_color(random));
     if chance(random, 0.4) {
         mosaic(material, &mut canvas, random);
     } else if chance(random, 0.6)
         && let Some(item) = material.backgrounds.draw(random)
     {
-        let image = &item.picture;
+        let image = &item.image;
         let cover = side as f32 / image.width().min(image.height()) as f32;
         let scale = cover * uniform(random, 1.0, 1.8);
         place_anywhere(&mut canvas, image, scale, Edge::Hard, true, random);
@@ -128,7 +84,7 @@ fn mosaic(material: &Material, canvas: &mut Canvas, random: &mut RandomState) {
     let tile = log_uniform(random, (50.0, 260.0));
     let n = (canvas.side as f32 / tile).ceil() as usize;
     for i in 0..n * n {
-        let Some(Item { picture: image, .. }) = material.patches.draw(random) else {
+        let Some(Item { image, .. }) = material.patches.draw(random) else {
             return;
         };
         let scale = tile / image.width().min(image.height()) as f32;
@@ -143,9 +99,9 @@ fn mosaic(material: &Material, canvas: &mut Canvas, random: &mut RandomState) {
     }
 }
 
-/// Gray photographs become pictures in two colours.
+/// Gray photographs become images in two colors.
 fn tint(canvas: &mut Canvas, random: &mut RandomState) {
-    let (dark, bright) = (any_colour(random), any_colour(random));
+    let (dark, bright) = (any_color(random), any_color(random));
     for pixel in &mut canvas.pixels {
         let gray = pixel.iter().sum::<f32>() / 765.0;
         *pixel = std::array::from_fn(|c| {
@@ -199,8 +155,8 @@ fn collage(material: &Material, side: usize, random: &mut RandomState) -> Sample
                 part = part_of_face(material, random);
                 part.as_ref()
             }
-            1 => material.backgrounds.draw(random).map(|item| &item.picture),
-            _ => material.patches.draw(random).map(|item| &item.picture),
+            1 => material.backgrounds.draw(random).map(|item| &item.image),
+            _ => material.patches.draw(random).map(|item| &item.image),
         };
         let Some(image) = piece else { continue };
         let edge = any_edge(image, None, random);
@@ -221,11 +177,7 @@ fn part_of_face(material: &Material, random: &mut RandomState) -> Option<Pyramid
         return None;
     }
     let crops = &material.crops[random.index(material.crops.len())];
-    let Item {
-        picture: image,
-        truth,
-        ..
-    } = crops.draw(random)?;
+    let Item { image, truth, .. } = crops.draw(random)?;
     let (width, height) = (image.width() as f32, image.height() as f32);
     let [x0, y0, x1, y1] = truth.faces.first().copied()?;
     // Above the face, or a window that shows a third of it at most.
@@ -277,12 +229,7 @@ fn paste_face(
         return;
     }
     let source = &material.crops[random.index(material.crops.len())];
-    let Some(Item {
-        picture: image,
-        truth,
-        ..
-    }) = source.draw(random)
-    else {
+    let Some(Item { image, truth, .. }) = source.draw(random) else {
         return;
     };
     let Some(&face) = truth.faces.first() else {
@@ -329,23 +276,23 @@ fn paste_face(
     }
 }
 
-/// A part of a whole picture at some size.
+/// A part of a whole image at some size.
 fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample {
-    let Some(item) = material.pictures.draw(random) else {
+    let Some(item) = material.images.draw(random) else {
         return collage(material, side, random);
     };
-    let image = &item.picture;
+    let image = &item.image;
     let Truth { faces, ignore, .. } = &item.truth;
-    let mut canvas = Canvas::new(side, any_colour(random));
+    let mut canvas = Canvas::new(side, any_color(random));
     let longest = image.width().max(image.height()) as f32;
     // Around a face or a mistake at some size, or anywhere.
-    let centres = if chance(random, MISTAKES) && !item.mistaken.is_empty() {
+    let centers = if chance(random, MISTAKES) && !item.mistaken.is_empty() {
         &item.mistaken
     } else {
         faces
     };
-    let (from, scale) = if !centres.is_empty() && chance(random, AROUND) {
-        let [x0, y0, x1, y1] = centres[random.index(centres.len())];
+    let (from, scale) = if !centers.is_empty() && chance(random, AROUND) {
+        let [x0, y0, x1, y1] = centers[random.index(centers.len())];
         let size = ((x1 - x0) * (y1 - y0)).sqrt();
         let sides = if chance(random, LARGE) {
             LARGE_SIDES
@@ -386,7 +333,8 @@ fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample 
     }
 }
 
-/// What an enlarged small picture looks like: as the second glance at a small face does. No face becomes too small to be one.
+/// Makes the sample look like an enlarged small image, as the refinement pass of the detector sees it; the least face
+/// keeps [`MIN_SIDE`] pixels of detail.
 fn enlarge(sample: &mut Sample, random: &mut RandomState) {
     let smallest = sample
         .faces
@@ -418,19 +366,12 @@ fn settle(sample: &mut Sample) {
     }
 }
 
-/// Share of `a` that lies in `b`.
-pub fn covered(a: &[f32; 4], b: &[f32; 4]) -> f32 {
-    let width = a[2].min(b[2]) - a[0].max(b[0]);
-    let height = a[3].min(b[3]) - a[1].max(b[1]);
-    let area = (a[2] - a[0]) * (a[3] - a[1]);
-    width.max(0.0) * height.max(0.0) / area.max(1e-6)
-}
-
 #[cfg(test)]
 mod tests {
     use image::RgbImage;
 
     use super::*;
+    use crate::sources::Source;
 
     fn material(folder: &std::path::Path) -> Material {
         let crop = RgbImage::from_pixel(64, 64, image::Rgb([250, 10, 10]));
@@ -446,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_makes_the_same_pictures() {
+    fn the_same_seed_makes_the_same_images() {
         let folder = tempfile::tempdir().unwrap();
         let material = material(folder.path());
         let make = || {

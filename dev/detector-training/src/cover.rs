@@ -3,7 +3,8 @@
 use rng::RandomState;
 
 use crate::canvas::{Canvas, Edge, Placement};
-use crate::compose::{Material, Sample, any_colour, chance, covered, uniform};
+use crate::material::{Material, Sample, covered};
+use crate::random::{any_color, chance, uniform};
 use crate::sources::Item;
 
 /// The share of faces that something covers in part.
@@ -46,15 +47,15 @@ pub fn some_faces(material: &Material, sample: &mut Sample, random: &mut RandomS
     }
 }
 
-/// Fills a rectangle with a colour or, somewhat turned, with a piece of a drawing.
+/// Fills a rectangle with a color or, somewhat turned, with a piece of a drawing.
 fn fill(material: &Material, canvas: &mut Canvas, rect: [f32; 4], random: &mut RandomState) {
     let piece = if chance(random, 0.6) {
         material.patches.draw(random)
     } else {
         None
     };
-    let Some(Item { picture: image, .. }) = piece else {
-        canvas.fill(rect, any_colour(random), |_, _| true);
+    let Some(Item { image, .. }) = piece else {
+        canvas.fill(rect, any_color(random), |_, _| true);
         return;
     };
     let [x0, y0, x1, y1] = rect;

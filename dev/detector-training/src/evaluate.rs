@@ -1,13 +1,13 @@
-//! Weights measured on pictures with known faces.
+//! Weights measured on images with known faces.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use detect::embedded::EmbeddedDetector;
-use detect::evaluation::{Scores, evaluate, load_truth};
-use detect::{DetectOptions, Detector, Picture};
+use detect::{DetectOptions, Detector, NamedImage};
+use detector_evaluation::{Scores, evaluate, load_truth};
 
-use crate::sources::read_picture;
+use crate::sources::read_image;
 
 /// Measures a file of weights and prints a row for several thresholds.
 pub fn run(weights: &Path, dir: &Path, longest_side: u32) -> Result<()> {
@@ -36,12 +36,12 @@ pub fn measure(weights: &[u8], dir: &Path, longest_side: u32) -> Result<Vec<(f32
     };
     let mut found = Vec::new();
     for (name, truth) in load_truth(&dir.join("boxes.json"))? {
-        let image = read_picture(&dir.join(&name))?;
-        let picture = Picture {
+        let image = read_image(&dir.join(&name))?;
+        let named = NamedImage {
             image: &image,
             name: &name,
         };
-        found.push((truth, detector.detect(&picture, &options)?));
+        found.push((truth, detector.detect(&named, &options)?));
     }
     let scores = |threshold| {
         let pairs = found.iter().map(|(truth, faces)| (truth, faces.as_slice()));

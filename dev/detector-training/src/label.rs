@@ -6,18 +6,18 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use detect::embedded::EmbeddedDetector;
-use detect::evaluation::{Truth, load_truth};
-use detect::{DetectOptions, Detector, Face, Picture, intersection_over_union};
+use detect::{DetectOptions, Detector, Face, NamedImage, intersection_over_union};
+use detector_evaluation::{Truth, load_truth};
 use image::RgbImage;
 use image::imageops::flip_horizontal;
 
 use crate::args::LabelArgs;
-use crate::compose::covered;
-use crate::sources::{picture_files, read_picture};
+use crate::material::covered;
+use crate::sources::{image_files, read_image};
 
 /// Below this nothing is seen.
 const DOUBTFUL: f32 = 0.2;
-/// Longest sides at which whole pictures are shown, and whether mirrored.
+/// Longest sides at which whole images are shown, and whether mirrored.
 const LOOKS: [(u32, bool); 4] = [(1024, false), (640, false), (1024, true), (1440, false)];
 /// The longest side at which a witness looks, and how many looks of the teacher its word is worth.
 const WITNESS_SIDE: u32 = 768;
@@ -29,7 +29,7 @@ const STUDENT_SURE: f32 = 0.4;
 const STUDENT_UNSURE: f32 = 0.15;
 /// Where a student was asked, a place that looks of less worth saw is no face; without one, any sighting is a doubt.
 const MIN_DOUBT: usize = 2;
-/// A face in a whole picture must be seen in looks worth this much.
+/// A face in a whole image must be seen in looks worth this much.
 const MIN_WORTH: usize = 3;
 /// The teacher alone must be this sure once.
 const SURE: f32 = 0.6;
@@ -39,8 +39,8 @@ const INSIDE: f32 = 0.6;
 /// What overlaps a face or a doubtful place by this much is no mistake.
 const NEAR_FACE: f32 = 0.2;
 
-/// Labels a folder of whole pictures.
-pub fn pictures(args: &LabelArgs) -> Result<()> {
+/// Labels a folder of whole images.
+pub fn images(args: &LabelArgs) -> Result<()> {
     let teacher = args.teacher.load()?;
     let witnesses: Vec<_> = args
         .witness
@@ -51,7 +51,7 @@ pub fn pictures(args: &LabelArgs) -> Result<()> {
     let files = listed(args)?;
     let mut labels = BTreeMap::new();
     for name in &files {
-        let image = match read_picture(&args.dir.join(name)) {
+        let image = match read_image(&args.dir.join(name)) {
             Ok(image) => image,
             Err(error) => {
                 eprintln!("{name}: {error:#}");
@@ -97,7 +97,7 @@ pub fn pictures(args: &LabelArgs) -> Result<()> {
     }
     let count = |of: fn(&Truth) -> usize| labels.values().map(of).sum::<usize>();
     eprintln!(
-        "{} pictures, {} faces, {} ignored",
+        "{} images, {} faces, {} ignored",
         labels.len(),
         count(|truth| truth.faces.len()),
         count(|truth| truth.ignore.len())
@@ -111,7 +111,7 @@ fn weights(path: &Path) -> Result<EmbeddedDetector> {
 }
 
 fn listed(args: &LabelArgs) -> Result<Vec<String>> {
-    let mut files = picture_files(&args.dir)?;
+    let mut files = image_files(&args.dir)?;
     files.retain(|name| !args.skip.iter().any(|part| name.contains(part.as_str())));
     Ok(files)
 }
@@ -134,10 +134,10 @@ fn see(
         longest_side: Some(longest_side),
         ..DetectOptions::default()
     };
-    Ok(teacher.detect(&Picture { image, name }, &options)?)
+    Ok(teacher.detect(&NamedImage { image, name }, &options)?)
 }
 
-/// What one detector saw at one size of a picture.
+/// What one detector saw at one size of an image.
 struct Look {
     worth: usize,
     is_teacher: bool,
@@ -214,7 +214,7 @@ pub fn mistakes(
     let detector = self::weights(weights)?;
     let mut found = BTreeMap::new();
     for (name, truth) in load_truth(labels)? {
-        let image = read_picture(&dir.join(&name))?;
+        let image = read_image(&dir.join(&name))?;
         let mut faces = see(&detector, &image, &name, longest_side, Some(threshold))?;
         let known: Vec<_> = truth.faces.iter().chain(&truth.ignore).collect();
         faces.retain(|face| {
@@ -231,7 +231,7 @@ pub fn mistakes(
         found.insert(name, mistaken);
     }
     let n: usize = found.values().map(|truth| truth.faces.len()).sum();
-    eprintln!("{n} mistakes in {} pictures", found.len());
+    eprintln!("{n} mistakes in {} images", found.len());
     write(out, &found)
 }
 

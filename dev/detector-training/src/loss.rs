@@ -18,7 +18,7 @@ pub struct Loss {
     pub boxes: f32,
 }
 
-/// Compares the results of every level with the targets of every picture.
+/// Compares the results of every level with the targets of every image.
 pub fn loss(levels: &[Tensor], targets: &[Vec<LevelTargets>]) -> Result<Loss> {
     let n_faces: f32 = targets
         .iter()

@@ -8,20 +8,23 @@ use std::process::ExitCode;
 mod args;
 mod average;
 mod canvas;
-mod colour;
+mod color;
+mod commands;
 mod compose;
 mod cover;
 mod evaluate;
 mod label;
 mod loss;
+mod material;
 mod network;
 mod optimizer;
 mod prints;
+mod random;
 mod shapes;
 mod sources;
 mod targets;
 mod train;
 
 fn main() -> ExitCode {
-    cli::run_main(args::run)
+    cli::run_main(commands::run)
 }

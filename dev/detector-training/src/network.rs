@@ -1,14 +1,15 @@
-//! The network of `detect::embedded` on tensors, with weights that are standardised while they train.
+//! The network of `detect::embedded` on tensors, with weights that are standardized while they train.
 //!
-//! In place of batch normalisation each kernel has mean 0 and a learned scale (weight standardisation, Brock et al.,
-//! arXiv:2101.08692): its cost does not depend on the size of the pictures, and it folds into plain weights.
+//! In place of batch normalization each kernel has mean 0 and a learned scale (weight standardization, Brock et al.,
+//! arXiv:2101.08692): its cost does not depend on the size of the images, and it folds into plain weights.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor, Var};
-use detect::embedded::network::{INPUT, LAYERS, LEVELS, Operation, padding};
+use detect::embedded::network::{Convolution, LEVELS, convolutions};
+use detect::embedded::walk::{LayerBackend, Operand, walk};
 use files::TensorEntry;
 use half::f16;
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
@@ -37,29 +38,17 @@ impl Network {
             parameters: Vec::new(),
             places: HashMap::new(),
         };
-        for layer in LAYERS {
-            let Operation::Convolution {
-                channels: [from, to],
-                kernel,
-                ..
-            } = layer.operation
-            else {
-                continue;
-            };
-            let name = layer.name;
+        for (name, convolution) in convolutions() {
+            let shape = convolution.weight_shape();
+            let to = shape[0];
             let is_head = is_head(name);
             let deviation = if is_head { HEAD_DEVIATION } else { 1.0 };
-            let n = to * from * kernel * kernel;
             let values: Vec<f32> = random
-                .randn(n)
+                .randn(shape.iter().product())
                 .iter()
                 .map(|v| (v * deviation) as f32)
                 .collect();
-            network.add(
-                format!("{name}.weight"),
-                &[to, from, kernel, kernel],
-                values,
-            )?;
+            network.add(format!("{name}.weight"), &shape, values)?;
             let mut bias = vec![0.0; to];
             if is_head {
                 bias[0] = (PRIOR / (1.0 - PRIOR)).ln() as f32;
@@ -93,49 +82,19 @@ impl Network {
         let shape = weight.dims4()?;
         let rows = weight.reshape((shape.0, ()))?;
         let fan_in = rows.dim(1)? as f64;
-        let centred = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
-        let variance = ((centred.sqr()?.mean_keepdim(1)? * fan_in)? + EPSILON * fan_in)?;
+        let centered = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
+        let variance = ((centered.sqr()?.mean_keepdim(1)? * fan_in)? + EPSILON * fan_in)?;
         // A kernel of variance 2 / fan-in keeps the size of rectified values (He et al., arXiv:1502.01852).
         let scale = (self.get(&format!("{layer}.scale")).div(&variance.sqrt()?)? * 2f64.sqrt())?;
-        centred.broadcast_mul(&scale)?.reshape(shape)
+        centered.broadcast_mul(&scale)?.reshape(shape)
     }
 
-    /// Runs the network: the result of each level, `[batch, 5, height / stride, width / stride]`.
-    pub fn forward(&self, pictures: &Tensor) -> candle_core::Result<Vec<Tensor>> {
-        let mut results: HashMap<&str, Tensor> = HashMap::from([(INPUT, pictures.clone())]);
-        for layer in LAYERS {
-            let result = match layer.operation {
-                Operation::Convolution {
-                    input,
-                    kernel,
-                    stride,
-                    is_rectified,
-                    ..
-                } => {
-                    let options = Conv2dOptions {
-                        stride,
-                        padding: padding(kernel, stride),
-                        ..Conv2dOptions::default()
-                    };
-                    let y = conv2d(&results[input], &self.folded(layer.name)?, &options)?;
-                    let bias = self.get(&format!("{}.bias", layer.name));
-                    bias_act(&y, Some(bias), &activation(is_rectified))?
-                }
-                Operation::Add { inputs: [a, b] } => {
-                    let sum = results[a].add(&results[b])?;
-                    bias_act(&sum, None, &activation(true))?
-                }
-                Operation::AddCoarse { fine, coarse } => {
-                    let (_, _, height, width) = results[fine].dims4()?;
-                    results[fine].add(&results[coarse].upsample_nearest2d(height, width)?)?
-                }
-            };
-            results.insert(layer.name, result);
-        }
-        Ok(LEVELS
-            .iter()
-            .filter_map(|level| results.remove(level.layer))
-            .collect())
+    /// Runs the network on images `[batch, 3, height, width]` in `-1..=1`.
+    ///
+    /// Returns the output of each level, `[batch, 5, height / stride, width / stride]`.
+    pub fn forward(&self, images: &Tensor) -> candle_core::Result<Vec<Tensor>> {
+        let outputs = LEVELS.map(|level| level.layer);
+        walk(&mut TrainingBackend(self), images.clone(), &outputs)
     }
 
     /// The values of all parameters, one after the other.
@@ -159,12 +118,10 @@ impl Network {
     /// The plain weights as safetensors of f16: what `detect` reads.
     pub fn exported(&self) -> Result<Vec<u8>> {
         let mut tensors = Vec::new();
-        for layer in LAYERS {
-            if let Operation::Convolution { .. } = layer.operation {
-                tensors.push((format!("{}.weight", layer.name), self.folded(layer.name)?));
-                let bias = format!("{}.bias", layer.name);
-                tensors.push((bias.clone(), self.get(&bias).clone()));
-            }
+        for (name, _) in convolutions() {
+            tensors.push((format!("{name}.weight"), self.folded(name)?));
+            let bias = format!("{name}.bias");
+            tensors.push((bias.clone(), self.get(&bias).clone()));
         }
         let mut packed: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for (name, tensor) in tensors {
@@ -231,6 +188,49 @@ impl Network {
     }
 }
 
+/// Computes layers with the folded weights, differentiably.
+struct TrainingBackend<'a>(&'a Network);
+
+impl LayerBackend for TrainingBackend<'_> {
+    type Value = Tensor;
+    type Error = candle_core::Error;
+
+    fn convolution(
+        &mut self,
+        name: &'static str,
+        convolution: &Convolution,
+        x: Operand<'_, Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        let options = Conv2dOptions {
+            stride: convolution.stride,
+            padding: convolution.padding(),
+            ..Conv2dOptions::default()
+        };
+        let y = conv2d(&x, &self.0.folded(name)?, &options)?;
+        let bias = self.0.get(&format!("{name}.bias"));
+        bias_act(&y, Some(bias), &activation(convolution.is_rectified))
+    }
+
+    fn add(
+        &mut self,
+        _name: &'static str,
+        a: Operand<'_, Tensor>,
+        b: Operand<'_, Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        bias_act(&a.add(&b)?, None, &activation(true))
+    }
+
+    fn add_coarse(
+        &mut self,
+        _name: &'static str,
+        fine: Operand<'_, Tensor>,
+        coarse: Operand<'_, Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        let (_, _, height, width) = fine.dims4()?;
+        fine.add(&coarse.upsample_nearest2d(height, width)?)
+    }
+}
+
 /// Names, shapes and little-endian values as a file of safetensors.
 pub fn serialized(packed: &[(String, Vec<usize>, Vec<u8>)], dtype: Dtype) -> Result<Vec<u8>> {
     let dtype = dtype.to_string();
@@ -272,7 +272,7 @@ fn activation(is_rectified: bool) -> BiasActOptions {
 mod tests {
     use super::*;
     use detect::embedded::EmbeddedDetector;
-    use detect::{DetectOptions, Detector, Picture};
+    use detect::{DetectOptions, Detector, NamedImage};
     use image::RgbImage;
 
     /// Training goes on from the weights that ship, too.
@@ -351,11 +351,11 @@ mod tests {
             min_face: 0.0,
             ..DetectOptions::default()
         };
-        let picture = Picture {
+        let named = NamedImage {
             image: &image,
             name: "drawn",
         };
-        let faces = detector.detect(&picture, &options).unwrap();
+        let faces = detector.detect(&named, &options).unwrap();
         // One look of the three that see a large face.
         let expected = 1.0 - (1.0 - 1.0 / (1.0 + (-best).exp())).cbrt();
         assert!(

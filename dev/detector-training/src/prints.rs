@@ -1,16 +1,17 @@
-//! What is printed, embroidered or worn and is no face: covers with letters, signs and pictures, lone letters, flowers.
+//! What is printed, embroidered or worn and is no face: covers with letters, signs and images, lone letters, flowers.
 
 use rng::RandomState;
 
 use crate::canvas::{Canvas, Edge, Placement, Pyramid};
-use crate::compose::{Material, Sample, any_colour, chance, covered, log_uniform, uniform};
+use crate::material::{Material, Sample, covered};
+use crate::random::{any_color, chance, log_uniform, uniform};
 use crate::shapes::glyph;
 
-/// The share of training pictures with prints.
+/// The share of training images with prints.
 const PRINTED: f64 = 0.3;
 /// Pixels of the side on which a print is drawn before it is placed.
 const SIDE: usize = 160;
-/// Longest sides of prints in a training picture.
+/// Longest sides of prints in a training image.
 const SIDES: (f32, f32) = (10.0, 150.0);
 /// A print may hide this share of a face.
 const MAX_HIDDEN: f32 = 0.1;
@@ -26,8 +27,8 @@ pub fn draw(material: &Material, sample: &mut Sample, random: &mut RandomState) 
             1 => (letter(random), Edge::Hard),
             _ => (cover(material, random), Edge::Hard),
         };
-        let picture = Pyramid::new(print);
-        let (width, height) = (picture.width() as f32, picture.height() as f32);
+        let image = Pyramid::new(print);
+        let (width, height) = (image.width() as f32, image.height() as f32);
         let scale = log_uniform(random, SIDES) / width.max(height);
         let angle = (random.standard_normal() as f32 * 0.3).clamp(-0.8, 0.8);
         let side = sample.canvas.side as f32;
@@ -41,26 +42,26 @@ pub fn draw(material: &Material, sample: &mut Sample, random: &mut RandomState) 
         let whole = placement.rect([0.0, 0.0, width, height]);
         let hides = |face: &[f32; 4]| covered(face, &whole) > MAX_HIDDEN;
         if !sample.faces.iter().chain(&sample.ignore).any(hides) {
-            sample.canvas.draw(&picture, &placement, edge);
+            sample.canvas.draw(&image, &placement, edge);
         }
     }
 }
 
 /// A cover: a frame, lines of letters, a large sign, often a piece of a drawing.
 fn cover(material: &Material, random: &mut RandomState) -> image::RgbImage {
-    let mut canvas = Canvas::new(SIDE, any_colour(random));
+    let mut canvas = Canvas::new(SIDE, any_color(random));
     let side = SIDE as f32;
     let (width, height) = (side * uniform(random, 0.55, 1.0), side);
-    let ink = any_colour(random);
+    let ink = any_color(random);
     if chance(random, 0.5) {
-        let colour = any_colour(random);
+        let color = any_color(random);
         let (top, bottom) = (uniform(random, 0.0, 0.6) * height, height);
-        canvas.fill([0.0, top, width, bottom], colour, |_, _| true);
+        canvas.fill([0.0, top, width, bottom], color, |_, _| true);
     }
     if chance(random, 0.5)
         && let Some(item) = material.patches.draw(random)
     {
-        let image = &item.picture;
+        let image = &item.image;
         let scale = uniform(random, 0.3, 0.7) * width / image.width() as f32;
         let placement = Placement {
             from: [image.width() as f32 / 2.0, image.height() as f32 / 2.0],
@@ -86,16 +87,16 @@ fn cover(material: &Material, random: &mut RandomState) -> image::RgbImage {
         let letter = uniform(random, 0.25, 0.5) * height;
         let top = uniform(random, 0.3, 0.7) * height;
         let left = uniform(random, 0.05, 0.4) * width;
-        let colour = any_colour(random);
+        let color = any_color(random);
         line(
             &mut canvas,
             [left, top, 0.95 * width],
             letter,
-            colour,
+            color,
             random,
         );
     }
-    image::imageops::crop_imm(&canvas.picture(), 0, 0, width as u32, height as u32).to_image()
+    image::imageops::crop_imm(&canvas.image(), 0, 0, width as u32, height as u32).to_image()
 }
 
 /// Letters from `left` to `right` below `top`.
@@ -103,7 +104,7 @@ fn line(
     canvas: &mut Canvas,
     [left, top, right]: [f32; 3],
     height: f32,
-    colour: [f32; 3],
+    color: [f32; 3],
     random: &mut RandomState,
 ) {
     let width = height * uniform(random, 0.5, 0.9);
@@ -116,7 +117,7 @@ fn line(
                 canvas,
                 [x, top, x + width, top + height],
                 stroke,
-                colour,
+                color,
                 random,
             );
         }
@@ -125,35 +126,35 @@ fn line(
 
 /// One to three large letters on a plain ground.
 fn letter(random: &mut RandomState) -> image::RgbImage {
-    let mut canvas = Canvas::new(SIDE, any_colour(random));
-    let (side, colour) = (SIDE as f32, any_colour(random));
+    let mut canvas = Canvas::new(SIDE, any_color(random));
+    let (side, color) = (SIDE as f32, any_color(random));
     let height = side * uniform(random, 0.3, 0.8);
     let top = (side - height) / 2.0;
     line(
         &mut canvas,
         [0.1 * side, top, 0.9 * side],
         height,
-        colour,
+        color,
         random,
     );
-    canvas.picture()
+    canvas.image()
 }
 
 /// Petals around a middle, on hair, on a dress or in the air.
 fn flower(random: &mut RandomState) -> image::RgbImage {
-    let ground = any_colour(random);
+    let ground = any_color(random);
     let mut canvas = Canvas::new(SIDE, ground);
     let middle = SIDE as f32 / 2.0;
-    let (petal, line, heart) = (any_colour(random), any_colour(random), any_colour(random));
+    let (petal, line, heart) = (any_color(random), any_color(random), any_color(random));
     let n = 4 + random.index(4);
     let (long, wide) = (uniform(random, 0.5, 0.9), uniform(random, 0.25, 0.6));
     let whole = [0.0, 0.0, SIDE as f32, SIDE as f32];
     let start = uniform(random, 0.0, std::f32::consts::TAU);
     for i in 0..n {
         let (sin, cos) = (start + std::f32::consts::TAU * i as f32 / n as f32).sin_cos();
-        for (grow, colour) in [(1.0, line), (0.93, petal)] {
+        for (grow, color) in [(1.0, line), (0.93, petal)] {
             let (a, b) = (long * middle / 2.0 * grow, wide * middle / 2.0 * grow);
-            canvas.fill(whole, colour, |x, y| {
+            canvas.fill(whole, color, |x, y| {
                 let (x, y) = (x - middle, y - middle);
                 let (along, across) = (x * cos + y * sin, y * cos - x * sin);
                 ((along - long * middle / 2.0) / a).hypot(across / b) < 1.0
@@ -162,7 +163,7 @@ fn flower(random: &mut RandomState) -> image::RgbImage {
     }
     let radius = middle * uniform(random, 0.08, 0.25);
     canvas.fill(whole, heart, |x, y| (x - middle).hypot(y - middle) < radius);
-    canvas.picture()
+    canvas.image()
 }
 
 #[cfg(test)]

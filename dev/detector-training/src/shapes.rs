@@ -3,7 +3,7 @@
 use rng::RandomState;
 
 use crate::canvas::Canvas;
-use crate::compose::{any_colour, chance, log_uniform, uniform};
+use crate::random::{any_color, chance, log_uniform, uniform};
 
 /// The share of collages with speech bubbles.
 const TALKING: f64 = 0.3;
@@ -12,11 +12,11 @@ const TALKING: f64 = 0.3;
 pub fn draw(canvas: &mut Canvas, random: &mut RandomState) {
     for _ in 0..random.index(5) {
         let shape = Shape::any(canvas, (3.0, 70.0), random);
-        let colours = [any_colour(random), any_colour(random)];
+        let colors = [any_color(random), any_color(random)];
         if chance(random, 0.5) {
-            shape.ellipse(canvas, colours);
+            shape.ellipse(canvas, colors);
         } else {
-            shape.panel(canvas, colours);
+            shape.panel(canvas, colors);
         }
     }
     if chance(random, TALKING) {
@@ -52,9 +52,9 @@ impl Shape {
     /// Filled, with an outline.
     fn ellipse(&self, canvas: &mut Canvas, [fill, line]: [[f32; 3]; 2]) {
         let [x, y] = self.middle;
-        for (outline, colour) in [(0.0, line), (self.outline, fill)] {
+        for (outline, color) in [(0.0, line), (self.outline, fill)] {
             let [a, b] = self.half.map(|half| (half - outline).max(1.0));
-            canvas.fill(self.rect(0.0), colour, |px, py| {
+            canvas.fill(self.rect(0.0), color, |px, py| {
                 ((px - x) / a).hypot((py - y) / b) < 1.0
             });
         }
@@ -111,7 +111,7 @@ pub fn glyph(
     canvas: &mut Canvas,
     rect: [f32; 4],
     stroke: f32,
-    colour: [f32; 3],
+    color: [f32; 3],
     random: &mut RandomState,
 ) {
     let [x0, y0, x1, y1] = rect;
@@ -124,7 +124,7 @@ pub fn glyph(
             1 => [uniform(random, -1.0, 1.0), uniform(random, -1.0, 1.0)],
             _ => [0.0; 2],
         };
-        canvas.fill(rect, colour, |px, py| {
+        canvas.fill(rect, color, |px, py| {
             let (u, v) = ((px - x) / a, (py - y) / b);
             (inner..1.0).contains(&u.hypot(v)) && open_to[0] * u + open_to[1] * v < 0.6
         });
@@ -136,7 +136,7 @@ pub fn glyph(
         let slant = (x1 - x0) / (y1 - y0);
         for sign in [-1.0, 1.0] {
             if chance(random, 0.7) {
-                canvas.fill(rect, colour, |px, py| {
+                canvas.fill(rect, color, |px, py| {
                     (px - x - sign * slant * (py - y)).abs() < stroke * 0.6
                 });
             }
@@ -151,7 +151,7 @@ pub fn glyph(
         [x0, y1 - stroke, x1, y1],
     ] {
         if chance(random, 0.45) {
-            canvas.fill(bar, colour, |_, _| true);
+            canvas.fill(bar, color, |_, _| true);
         }
     }
 }

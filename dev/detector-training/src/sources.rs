@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
-use detect::evaluation::{Truth, load_truth};
+use detector_evaluation::{Truth, load_truth};
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
 use rng::RandomState;
 
 use crate::canvas::Pyramid;
 
-/// A picture and the faces in it.
+/// An image and the faces in it.
 pub struct Item {
-    pub picture: Pyramid,
+    pub image: Pyramid,
     pub truth: Truth,
     /// Places that a trained detector took for faces.
     pub mistaken: Vec<[f32; 4]>,
@@ -34,7 +34,7 @@ enum Label {
     Known(Truth, Vec<[f32; 4]>),
 }
 
-/// Pictures that are drawn at random.
+/// Images that are drawn at random.
 #[derive(Default)]
 pub struct Source {
     entries: Vec<Entry>,
@@ -43,14 +43,14 @@ pub struct Source {
 impl Source {
     /// Adds the crops of a folder, each with its face at the same `shares` of its sides.
     pub fn add_crops(&mut self, dir: &Path, shares: [f32; 4], longest_side: u32) -> Result<()> {
-        for name in picture_files(dir)? {
+        for name in image_files(dir)? {
             self.add(dir.join(name), Label::Shares(shares), longest_side);
         }
         Ok(())
     }
 
-    /// Adds the labelled pictures of a folder, shrunk to `longest_side`.
-    pub fn add_pictures(
+    /// Adds the labeled images of a folder, shrunk to `longest_side`.
+    pub fn add_images(
         &mut self,
         dir: &Path,
         labels: &Path,
@@ -65,9 +65,9 @@ impl Source {
         Ok(())
     }
 
-    /// Adds the pictures of a folder that hold no faces, shrunk to `longest_side`.
+    /// Adds the images of a folder that hold no faces, shrunk to `longest_side`.
     pub fn add_backgrounds(&mut self, dir: &Path, longest_side: u32) -> Result<()> {
-        for name in picture_files(dir)? {
+        for name in image_files(dir)? {
             let label = Label::Known(Truth::default(), Vec::new());
             self.add(dir.join(name), label, longest_side);
         }
@@ -87,7 +87,7 @@ impl Source {
         self.entries.len()
     }
 
-    /// A picture that can be decoded, or `None` when there is none.
+    /// An image that can be decoded, or `None` when there is none.
     pub fn draw(&self, random: &mut RandomState) -> Option<&Item> {
         for _ in 0..20 {
             if self.entries.is_empty() {
@@ -104,7 +104,7 @@ impl Source {
 
 impl Entry {
     fn load(&self) -> Result<Item> {
-        let (image, ratio) = shrunk(read_picture(&self.path)?, self.longest_side);
+        let (image, ratio) = shrunk(read_image(&self.path)?, self.longest_side);
         let scaled = |rects: &[[f32; 4]]| rects.iter().map(|r| r.map(|v| v * ratio)).collect();
         let (w, h) = (image.width() as f32, image.height() as f32);
         let (faces, ignore, mistaken) = match &self.label {
@@ -125,15 +125,15 @@ impl Entry {
             ignore,
         };
         Ok(Item {
-            picture: Pyramid::new(image),
+            image: Pyramid::new(image),
             truth,
             mistaken,
         })
     }
 }
 
-/// The pictures of a folder and its subfolders, as sorted names relative to it.
-pub fn picture_files(dir: &Path) -> Result<Vec<String>> {
+/// The images of a folder and its subfolders, as sorted names relative to it.
+pub fn image_files(dir: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
@@ -142,25 +142,25 @@ pub fn picture_files(dir: &Path) -> Result<Vec<String>> {
         for entry in entries {
             let entry = entry?;
             let name = folder.join(entry.file_name());
-            let is_picture = name.extension().and_then(|e| e.to_str()).is_some_and(|e| {
+            let is_image = name.extension().and_then(|e| e.to_str()).is_some_and(|e| {
                 ["jpg", "jpeg", "png", "webp"].contains(&e.to_ascii_lowercase().as_str())
             });
             if entry.file_type()?.is_dir() {
                 folders.push(name);
-            } else if is_picture {
+            } else if is_image {
                 names.extend(name.to_str().map(str::to_owned));
             }
         }
     }
     names.sort();
     if names.is_empty() {
-        bail!("no pictures in {}", dir.display());
+        bail!("no images in {}", dir.display());
     }
     Ok(names)
 }
 
-/// Reads a picture; transparent ground becomes white.
-pub fn read_picture(path: &Path) -> Result<RgbImage> {
+/// Reads an image; transparent ground becomes white.
+pub fn read_image(path: &Path) -> Result<RgbImage> {
     decode(&read(path)?)
 }
 

@@ -2,7 +2,7 @@
 
 use detect::embedded::network::{LEVELS, Level};
 
-/// Sides of the faces (square root of the area) that each level answers for; neighbours share some.
+/// Sides of the faces (square root of the area) that each level answers for; neighbors share some.
 const SIDES: [[f32; 2]; 3] = [[0.0, 52.0], [36.0, 112.0], [76.0, f32::INFINITY]];
 /// What is this many times smaller or larger than the faces of a level is nothing to it: an eye of a large face is no face,
 /// nor is a whole figure with a small one.
@@ -25,7 +25,7 @@ pub struct LevelTargets {
     pub distances: [Vec<f32>; 4],
 }
 
-/// The targets of every level for a picture of `side` pixels.
+/// The targets of every level for an image of `side` pixels.
 pub fn targets(faces: &[[f32; 4]], ignore: &[[f32; 4]], side: usize) -> Vec<LevelTargets> {
     LEVELS
         .into_iter()

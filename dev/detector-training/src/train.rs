@@ -8,9 +8,10 @@ use candle_core::{Device, Tensor};
 use rng::RandomState;
 
 use crate::args::TrainArgs;
-use crate::compose::{Material, Sample, sample};
+use crate::compose::sample;
 use crate::evaluate::measure;
 use crate::loss::loss;
+use crate::material::{Material, Sample};
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::sources::Source;
@@ -19,7 +20,7 @@ use crate::targets::targets;
 /// The rate ends at this share of the highest.
 const LAST_RATE: f64 = 0.01;
 const DECAY: f64 = 0.01;
-/// Whole pictures, crops and backgrounds are kept at this longest side.
+/// Whole images, crops and backgrounds are kept at this longest side.
 const PICTURE_SIDE: u32 = 1024;
 const CROP_SIDE: u32 = 256;
 const BACKGROUND_SIDE: u32 = 480;
@@ -87,12 +88,12 @@ fn load(args: &TrainArgs) -> Result<Material> {
         cli::outln!("{}: {} crops", dir.display(), source.len());
         material.crops.push(source);
     }
-    for (dir, labels) in &args.pictures {
+    for (dir, labels) in &args.images {
         let mistakes = args.mistakes.iter().find(|(of, _)| of == dir);
         let mistakes = mistakes.map(|(_, file)| file.as_path());
         material
-            .pictures
-            .add_pictures(dir, labels, mistakes, PICTURE_SIDE)?;
+            .images
+            .add_images(dir, labels, mistakes, PICTURE_SIDE)?;
     }
     for dir in &args.backgrounds {
         material.backgrounds.add_backgrounds(dir, BACKGROUND_SIDE)?;
@@ -101,8 +102,8 @@ fn load(args: &TrainArgs) -> Result<Material> {
         material.patches.add_backgrounds(dir, BACKGROUND_SIDE)?;
     }
     cli::outln!(
-        "{} pictures, {} backgrounds, {} patches",
-        material.pictures.len(),
+        "{} images, {} backgrounds, {} patches",
+        material.images.len(),
         material.backgrounds.len(),
         material.patches.len()
     );
@@ -122,7 +123,7 @@ fn batch(samples: &[Sample], side: usize) -> Result<Tensor> {
     let mut values = Vec::with_capacity(samples.len() * 3 * side * side);
     for sample in samples {
         for plane in 0..3 {
-            // Pictures have whole numbers.
+            // Images have whole numbers.
             values.extend(
                 sample
                     .canvas
@@ -164,7 +165,7 @@ fn save(network: &Network, optimizer: &Optimizer, args: &TrainArgs) -> Result<()
     Ok(())
 }
 
-/// Writes training pictures with their boxes drawn.
+/// Writes training images with their boxes drawn.
 fn preview(
     material: &Material,
     args: &TrainArgs,
@@ -173,25 +174,25 @@ fn preview(
 ) -> Result<()> {
     for i in 0..count {
         let mut made = sample(material, args.side, random);
-        for (rects, colour) in [
+        for (rects, color) in [
             (&made.faces, [0.0, 255.0, 0.0]),
             (&made.ignore, [255.0, 0.0, 0.0]),
         ] {
             for &[x0, y0, x1, y1] in rects {
-                made.canvas.fill([x0, y0, x1, y1], colour, |x, y| {
+                made.canvas.fill([x0, y0, x1, y1], color, |x, y| {
                     x < x0 + 2.0 || x > x1 - 2.0 || y < y0 + 2.0 || y > y1 - 2.0
                 });
             }
         }
-        save_picture(&made, &args.out.join(format!("{i:03}.png")))?;
+        save_image(&made, &args.out.join(format!("{i:03}.png")))?;
     }
     Ok(())
 }
 
-fn save_picture(sample: &Sample, path: &Path) -> Result<()> {
+fn save_image(sample: &Sample, path: &Path) -> Result<()> {
     sample
         .canvas
-        .picture()
+        .image()
         .save(path)
         .with_context(|| format!("cannot write {}", path.display()))
 }

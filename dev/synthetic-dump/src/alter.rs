@@ -1,4 +1,4 @@
-//! What happens to pictures on their way through the web: crops, mirrors, tints, smaller copies.
+//! What happens to images on their way through the web: crops, mirrors, tints, smaller copies.
 
 use image::{Rgb, RgbImage, imageops};
 
@@ -15,14 +15,14 @@ pub enum Alteration {
     Brightness(f32),
     /// A site's name in the corner; the seed of its letters.
     Watermark(u32),
-    /// Luma alone, as a gray picture stored as RGB.
+    /// Luma alone, as a gray image stored as RGB.
     Gray,
-    /// Luma between two colours: black's and white's.
+    /// Luma between two colors: black's and white's.
     Tint([u8; 3], [u8; 3]),
 }
 
 impl Alteration {
-    /// The changed picture.
+    /// The changed image.
     pub fn apply(self, image: RgbImage) -> RgbImage {
         match self {
             Self::Resize(factor) => {
@@ -49,7 +49,7 @@ impl Alteration {
         }
     }
 
-    /// Where a box lies afterwards; `size` is that of the picture before.
+    /// Where a box lies afterwards; `size` is that of the image before.
     pub fn move_box(self, [x0, y0, x1, y1]: [f32; 4], size: (u32, u32)) -> [f32; 4] {
         match self {
             Self::Resize(factor) => {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn gray_and_tinted_pictures_have_one_dimension_of_colour() {
+    fn gray_and_tinted_images_have_one_dimension_of_color() {
         let image = RgbImage::from_fn(9, 9, |x, y| Rgb([x as u8 * 28, y as u8 * 28, 90]));
         assert!(
             Alteration::Gray

@@ -1,7 +1,7 @@
 //! What is behind the characters.
 
 use crate::canvas::{Canvas, Ink};
-use crate::colour::Colour;
+use crate::color::OpaqueColor;
 use crate::curve::{Knot, closed, cubics, ellipse, heart, lines, rounded, sin_cos, star};
 use crate::draw::Draw;
 
@@ -29,8 +29,8 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
     let all = rounded(0.0, 0.0, w, h, 0.0);
     let unit = w.min(h) / 10.0;
     let hue = draw.range(0.0, 1.0);
-    let pale = Colour::hsv(hue, draw.range(0.12, 0.3), 0.97);
-    let strong = Colour::hsv(
+    let pale = OpaqueColor::hsv(hue, draw.range(0.12, 0.3), 0.97);
+    let strong = OpaqueColor::hsv(
         (hue + draw.range(-0.06, 0.12) + 1.0) % 1.0,
         draw.range(0.3, 0.55),
         0.9,
@@ -61,7 +61,10 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
             canvas.fill(&all, Ink::down(0.0, pale, h, pale.mix(strong, 0.35)));
             let step = unit * draw.range(1.1, 1.9);
             let r = step * draw.range(0.18, 0.28);
-            let colour = strong.mix(Colour::WHITE, if draw.chance(0.5) { 0.75 } else { 0.15 });
+            let color = strong.mix(
+                OpaqueColor::WHITE,
+                if draw.chance(0.5) { 0.75 } else { 0.15 },
+            );
             for row in 0..(h / step) as usize + 2 {
                 for column in 0..(w / step) as usize + 2 {
                     let x = (column as f32 + if row.is_multiple_of(2) { 0.0 } else { 0.5 }) * step;
@@ -71,7 +74,7 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
                         "heart_background" => heart(x, y, r * 1.1),
                         _ => star(x, y, 5, r * 1.4, r * 0.6, 0.03 * row as f32),
                     };
-                    canvas.fill(&path, colour);
+                    canvas.fill(&path, color);
                 }
             }
         }
@@ -88,7 +91,12 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
         "sky" => {
             canvas.fill(
                 &all,
-                Ink::down(0.0, Colour::hex(0x5aa8ea), h, Colour::hex(0xd8f0ff)),
+                Ink::down(
+                    0.0,
+                    OpaqueColor::hex(0x5aa8ea),
+                    h,
+                    OpaqueColor::hex(0xd8f0ff),
+                ),
             );
             for _ in 0..4 + draw.below(4) {
                 let (x, y) = (w * draw.range(-0.1, 1.0), h * draw.range(0.05, 0.8));
@@ -97,21 +105,26 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
                     x,
                     y,
                     unit * draw.range(0.7, 1.5),
-                    Colour::WHITE.alpha(0.88),
+                    OpaqueColor::WHITE.alpha(0.88),
                 );
             }
         }
         "night_sky" => {
             canvas.fill(
                 &all,
-                Ink::down(0.0, Colour::hex(0x151a48), h, Colour::hex(0x5a4a98)),
+                Ink::down(
+                    0.0,
+                    OpaqueColor::hex(0x151a48),
+                    h,
+                    OpaqueColor::hex(0x5a4a98),
+                ),
             );
             for _ in 0..90 {
                 let r = unit * draw.range(0.012, 0.05);
                 let (x, y) = (w * draw.range(0.0, 1.0), h * draw.range(0.0, 1.0));
                 canvas.fill(
                     &ellipse(x, y, r, r),
-                    Colour::hex(0xfff8d8).alpha(draw.range(0.4, 1.0)),
+                    OpaqueColor::hex(0xfff8d8).alpha(draw.range(0.4, 1.0)),
                 );
             }
             let (x, y, r) = (w * draw.range(0.1, 0.9), h * draw.range(0.08, 0.25), unit);
@@ -120,26 +133,36 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
                 Ink::Radial(
                     [x, y],
                     r * 2.4,
-                    Colour::hex(0xfff0b0).alpha(0.5),
-                    Colour::hex(0xfff0b0).alpha(0.0),
+                    OpaqueColor::hex(0xfff0b0).alpha(0.5),
+                    OpaqueColor::hex(0xfff0b0).alpha(0.0),
                 ),
             );
-            canvas.fill(&ellipse(x, y, r, r), Colour::hex(0xfff4c8));
+            canvas.fill(&ellipse(x, y, r, r), OpaqueColor::hex(0xfff4c8));
         }
         "sunset" => {
             let sea = h * draw.range(0.55, 0.75);
             canvas.fill(
                 &all,
-                Ink::down(0.0, Colour::hex(0x7a5aa8), sea, Colour::hex(0xffb070)),
+                Ink::down(
+                    0.0,
+                    OpaqueColor::hex(0x7a5aa8),
+                    sea,
+                    OpaqueColor::hex(0xffb070),
+                ),
             );
             let x = w * draw.range(0.15, 0.85);
             canvas.fill(
                 &ellipse(x, sea, unit * 1.3, unit * 1.3),
-                Colour::hex(0xfff0b8),
+                OpaqueColor::hex(0xfff0b8),
             );
             canvas.fill(
                 &rounded(0.0, sea, w, h - sea, 0.0),
-                Ink::down(sea, Colour::hex(0xc87088), h, Colour::hex(0x3a3a70)),
+                Ink::down(
+                    sea,
+                    OpaqueColor::hex(0xc87088),
+                    h,
+                    OpaqueColor::hex(0x3a3a70),
+                ),
             );
             for i in 0..22 {
                 let y = sea + (h - sea) * (i as f32 + 0.5) / 22.0;
@@ -148,14 +171,19 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
                 canvas.stroke(
                     &lines(&[(x - half, y), (x + half, y)], false),
                     unit * 0.05,
-                    Colour::hex(0xffe0a0).alpha(0.6),
+                    OpaqueColor::hex(0xffe0a0).alpha(0.6),
                 );
             }
         }
         "cherry_blossoms" => {
             canvas.fill(
                 &all,
-                Ink::down(0.0, Colour::hex(0xbfe4fa), h, Colour::hex(0xfff0f4)),
+                Ink::down(
+                    0.0,
+                    OpaqueColor::hex(0xbfe4fa),
+                    h,
+                    OpaqueColor::hex(0xfff0f4),
+                ),
             );
             for _ in 0..60 {
                 let (x, y) = (w * draw.range(0.0, 1.0), h * draw.range(0.0, 1.0));
@@ -172,8 +200,8 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
                 let r = unit * draw.range(0.5, 1.3);
                 canvas.fill(
                     &ellipse(x, y, r, r * 0.8),
-                    Colour::hex(0xf8b8cc)
-                        .mix(Colour::WHITE, draw.range(0.0, 0.5))
+                    OpaqueColor::hex(0xf8b8cc)
+                        .mix(OpaqueColor::WHITE, draw.range(0.0, 0.5))
                         .alpha(0.9),
                 );
             }
@@ -181,19 +209,24 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
         "hills" => {
             canvas.fill(
                 &all,
-                Ink::down(0.0, Colour::hex(0x8ccaf2), h * 0.7, Colour::hex(0xf4fbe8)),
+                Ink::down(
+                    0.0,
+                    OpaqueColor::hex(0x8ccaf2),
+                    h * 0.7,
+                    OpaqueColor::hex(0xf4fbe8),
+                ),
             );
             cloud(
                 canvas,
                 w * draw.range(0.0, 0.7),
                 h * 0.12,
                 unit,
-                Colour::WHITE.alpha(0.9),
+                OpaqueColor::WHITE.alpha(0.9),
             );
             for layer in 0..3 {
                 let y = h * (0.5 + 0.16 * layer as f32);
                 let green =
-                    Colour::hsv(0.27 + 0.03 * layer as f32, 0.42, 0.84 - 0.12 * layer as f32);
+                    OpaqueColor::hsv(0.27 + 0.03 * layer as f32, 0.42, 0.84 - 0.12 * layer as f32);
                 let (a, b) = (unit * draw.range(0.5, 2.0), unit * draw.range(0.5, 2.0));
                 let hill = cubics(
                     (0.0, y),
@@ -215,9 +248,9 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
                 );
                 canvas.fill(
                     &rounded(x - r * 0.15, y, r * 0.3, r * 1.3, 0.0),
-                    Colour::hex(0x7a5a40),
+                    OpaqueColor::hex(0x7a5a40),
                 );
-                canvas.fill(&ellipse(x, y, r, r * 1.1), Colour::hex(0x5a9a58));
+                canvas.fill(&ellipse(x, y, r, r * 1.1), OpaqueColor::hex(0x5a9a58));
             }
         }
         "city" => {
@@ -227,17 +260,20 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
             } else {
                 (0x9ad0f0, 0xf4f8ff)
             };
-            canvas.fill(&all, Ink::down(0.0, Colour::hex(top), h, Colour::hex(low)));
+            canvas.fill(
+                &all,
+                Ink::down(0.0, OpaqueColor::hex(top), h, OpaqueColor::hex(low)),
+            );
             for layer in 0..2 {
-                let colour =
-                    Colour::hex(if dusk { 0x4a4878 } else { 0x9ab0cc }).shade(0.25 * layer as f32);
+                let color = OpaqueColor::hex(if dusk { 0x4a4878 } else { 0x9ab0cc })
+                    .shade(0.25 * layer as f32);
                 let mut x = -unit * draw.range(0.0, 1.0);
                 while x < w {
                     let (width, height) = (
                         unit * draw.range(0.9, 2.0),
                         h * draw.range(0.25, 0.6 - 0.12 * layer as f32),
                     );
-                    canvas.fill(&rounded(x, h - height, width, height, 0.0), colour);
+                    canvas.fill(&rounded(x, h - height, width, height, 0.0), color);
                     let step = unit * 0.34;
                     for row in 0..(height / step) as usize {
                         for column in 0..(width / step) as usize {
@@ -248,7 +284,7 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
                                 );
                                 canvas.fill(
                                     &rounded(wx, wy, step * 0.5, step * 0.5, 0.0),
-                                    Colour::hex(0xffe9a8).alpha(if dusk { 0.9 } else { 0.4 }),
+                                    OpaqueColor::hex(0xffe9a8).alpha(if dusk { 0.9 } else { 0.4 }),
                                 );
                             }
                         }
@@ -261,21 +297,26 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
             // A room with a window.
             canvas.fill(
                 &all,
-                Ink::down(0.0, pale, h, pale.mix(Colour::hex(0xd8b898), 0.5)),
+                Ink::down(0.0, pale, h, pale.mix(OpaqueColor::hex(0xd8b898), 0.5)),
             );
             let (x, y, ww, wh) = (w * draw.range(0.02, 0.4), h * 0.08, w * 0.55, h * 0.5);
             canvas.fill(
                 &rounded(x, y, ww, wh, 0.0),
-                Ink::down(y, Colour::hex(0x78bcf0), y + wh, Colour::hex(0xe8f6ff)),
+                Ink::down(
+                    y,
+                    OpaqueColor::hex(0x78bcf0),
+                    y + wh,
+                    OpaqueColor::hex(0xe8f6ff),
+                ),
             );
             cloud(
                 canvas,
                 x + ww * 0.2,
                 y + wh * 0.4,
                 unit * 0.6,
-                Colour::WHITE.alpha(0.9),
+                OpaqueColor::WHITE.alpha(0.9),
             );
-            let frame = Colour::hex(0xa87850);
+            let frame = OpaqueColor::hex(0xa87850);
             for path in [
                 rounded(x, y, ww, wh, 0.0),
                 lines(&[(x + ww / 2.0, y), (x + ww / 2.0, y + wh)], false),
@@ -293,13 +334,13 @@ pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
                     Knot::Sharp(x - unit * 0.1, y + wh + unit * 0.5),
                     Knot::Round(x + unit * 0.1, y + wh * 0.6),
                 ]);
-                canvas.fill(&curtain, strong.mix(Colour::WHITE, 0.3));
+                canvas.fill(&curtain, strong.mix(OpaqueColor::WHITE, 0.3));
             }
         }
     }
 }
 
-fn cloud(canvas: &mut Canvas, x: f32, y: f32, r: f32, colour: tiny_skia::Color) {
+fn cloud(canvas: &mut Canvas, x: f32, y: f32, r: f32, color: tiny_skia::Color) {
     let cloud = closed(&[
         Knot::Sharp(x, y),
         Knot::Round(x + r * 0.3, y - r * 0.6),
@@ -309,7 +350,7 @@ fn cloud(canvas: &mut Canvas, x: f32, y: f32, r: f32, colour: tiny_skia::Color) 
         Knot::Round(x + r * 2.5, y - r * 0.8),
         Knot::Sharp(x + r * 2.8, y),
     ]);
-    canvas.fill(&cloud, colour);
+    canvas.fill(&cloud, color);
 }
 
 fn petal(canvas: &mut Canvas, x: f32, y: f32, r: f32, turns: f32) {
@@ -326,7 +367,7 @@ fn petal(canvas: &mut Canvas, x: f32, y: f32, r: f32, turns: f32) {
                 ],
                 true,
             );
-            canvas.fill(&path, Colour::hex(0xf8b0c8).alpha(0.85));
+            canvas.fill(&path, OpaqueColor::hex(0xf8b0c8).alpha(0.85));
         },
     );
 }

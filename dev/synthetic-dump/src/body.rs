@@ -4,16 +4,16 @@ use tiny_skia::Path;
 
 use crate::canvas::{Canvas, Ink};
 use crate::character::{Character, Outfit};
-use crate::colour::Colour;
+use crate::color::OpaqueColor;
 use crate::curve::{cubics, ellipse, lines, rounded};
 use crate::extras::bow;
 
-/// How far down a body reaches, in head units: far enough for any picture.
+/// How far down a body reaches, in head units: far enough for any image.
 const DOWN: f32 = 1400.0;
 
 /// Neck, body and clothes; `is_behind` for a back.
 pub fn draw(canvas: &mut Canvas, who: &Character, is_behind: bool) {
-    let line = who.skin.shade(0.58).mix(Colour::hex(0x8a4030), 0.3);
+    let line = who.skin.shade(0.58).mix(OpaqueColor::hex(0x8a4030), 0.3);
     let neck = cubics(
         (-29.0, 60.0),
         &[
@@ -39,7 +39,7 @@ pub fn draw(canvas: &mut Canvas, who: &Character, is_behind: bool) {
             &shadow,
             who.skin
                 .shade(0.22)
-                .mix(Colour::hex(0xd87a6a), 0.3)
+                .mix(OpaqueColor::hex(0xd87a6a), 0.3)
                 .alpha(0.8),
         );
         if !is_behind {
@@ -138,8 +138,8 @@ fn clothes(canvas: &mut Canvas, who: &Character, is_behind: bool) {
     }
     match who.outfit {
         Outfit::Sailor => {
-            let dark = if trim == Colour::hex(0xf7f5f2) {
-                Colour::hex(0x3d4a78)
+            let dark = if trim == OpaqueColor::hex(0xf7f5f2) {
+                OpaqueColor::hex(0x3d4a78)
             } else {
                 trim
             };
@@ -161,14 +161,14 @@ fn clothes(canvas: &mut Canvas, who: &Character, is_behind: bool) {
                     &[[x(98.0), 246.0, x(56.0), 276.0, x(10.0), 304.0]],
                     false,
                 );
-                canvas.stroke(&stripe, 3.4, Colour::WHITE);
+                canvas.stroke(&stripe, 3.4, OpaqueColor::WHITE);
             }
             bow(
                 canvas,
                 0.0,
                 318.0,
                 1.25,
-                who.eyes.1.mix(Colour::hex(0xd8404e), 0.5),
+                who.eyes.1.mix(OpaqueColor::hex(0xd8404e), 0.5),
             );
         }
         Outfit::Shirt => {
@@ -228,7 +228,7 @@ fn clothes(canvas: &mut Canvas, who: &Character, is_behind: bool) {
             }
         }
         Outfit::Kimono => {
-            for (side, colour) in [(1.0_f32, trim.tint(0.2)), (-1.0, trim)] {
+            for (side, color) in [(1.0_f32, trim.tint(0.2)), (-1.0, trim)] {
                 let x = |v: f32| side * v;
                 let lapel = cubics(
                     (x(40.0), 152.0),
@@ -240,7 +240,7 @@ fn clothes(canvas: &mut Canvas, who: &Character, is_behind: bool) {
                     ],
                     true,
                 );
-                canvas.shape(&lapel, colour, Character::line(trim));
+                canvas.shape(&lapel, color, Character::line(trim));
             }
             canvas.shape(
                 &rounded(-128.0, 396.0, 256.0, 90.0, 6.0),

@@ -1,37 +1,37 @@
-//! A picture that shapes are painted on, through a transform and clips.
+//! An image that shapes are painted on, through a transform and clips.
 
 use tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Mask, Paint, Path, Pixmap,
     Point, RadialGradient, Shader, SpreadMode, Stroke, Transform,
 };
 
-use crate::colour::Colour;
+use crate::color::OpaqueColor;
 
 /// What shapes are filled with.
 #[derive(Clone, Copy)]
 pub enum Ink {
     Flat(Color),
-    /// From the first colour at the first point to the second colour at the second.
+    /// From the first color at the first point to the second color at the second.
     Linear([f32; 2], Color, [f32; 2], Color),
-    /// From the first colour in the middle to the second at the radius.
+    /// From the first color in the middle to the second at the radius.
     Radial([f32; 2], f32, Color, Color),
 }
 
 impl From<Color> for Ink {
-    fn from(colour: Color) -> Self {
-        Self::Flat(colour)
+    fn from(color: Color) -> Self {
+        Self::Flat(color)
     }
 }
 
-impl From<Colour> for Ink {
-    fn from(colour: Colour) -> Self {
-        Self::Flat(colour.opaque())
+impl From<OpaqueColor> for Ink {
+    fn from(color: OpaqueColor) -> Self {
+        Self::Flat(color.opaque())
     }
 }
 
 impl Ink {
     /// A gradient from `y0` down to `y1`.
-    pub fn down(y0: f32, upper: Colour, y1: f32, lower: Colour) -> Self {
+    pub fn down(y0: f32, upper: OpaqueColor, y1: f32, lower: OpaqueColor) -> Self {
         Self::Linear([0.0, y0], upper.opaque(), [0.0, y1], lower.opaque())
     }
 
@@ -39,7 +39,7 @@ impl Ink {
         let stops = |a, b| vec![GradientStop::new(0.0, a), GradientStop::new(1.0, b)];
         let point = |[x, y]: [f32; 2]| Point::from_xy(x, y);
         match self {
-            Self::Flat(colour) => Shader::SolidColor(colour),
+            Self::Flat(color) => Shader::SolidColor(color),
             Self::Linear(from, a, to, b) => LinearGradient::new(
                 point(from),
                 point(to),
@@ -48,9 +48,9 @@ impl Ink {
                 Transform::identity(),
             )
             .unwrap_or(Shader::SolidColor(b)),
-            Self::Radial(centre, radius, a, b) => RadialGradient::new(
-                point(centre),
-                point(centre),
+            Self::Radial(center, radius, a, b) => RadialGradient::new(
+                point(center),
+                point(center),
                 radius,
                 stops(a, b),
                 SpreadMode::Pad,
@@ -61,7 +61,7 @@ impl Ink {
     }
 }
 
-/// The picture.
+/// The image.
 pub struct Canvas {
     pixmap: Pixmap,
     transform: Transform,
@@ -69,13 +69,13 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// A white picture.
+    /// A white image.
     ///
     /// # Panics
     /// When a side is 0 or beyond what memory can hold.
     pub fn new(width: u32, height: u32) -> Self {
         let mut pixmap =
-            Pixmap::new(width, height).expect("the sides of a picture are drawn from a list");
+            Pixmap::new(width, height).expect("the sides of an image are drawn from a list");
         pixmap.fill(Color::WHITE);
         Self {
             pixmap,
@@ -153,7 +153,7 @@ impl Canvas {
         self.stroke(path, 2.6, line);
     }
 
-    /// The finished picture.
+    /// The finished image.
     pub fn into_image(self) -> image::RgbImage {
         let (width, height) = (self.pixmap.width(), self.pixmap.height());
         let pixels = self.pixmap.data();

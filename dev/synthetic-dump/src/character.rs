@@ -1,16 +1,16 @@
 //! Who is drawn: the parameters of a character, and of a face's expression.
 
-use crate::colour::{self, Colour};
+use crate::color::{self, OpaqueColor};
 use crate::draw::Draw;
 
 /// Everything about a character but the expression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Character {
-    pub hair: (&'static str, Colour),
-    pub eyes: (&'static str, Colour),
-    /// The other eye's colour, for the few with two.
-    pub other_eye: Colour,
-    pub skin: Colour,
+    pub hair: (&'static str, OpaqueColor),
+    pub eyes: (&'static str, OpaqueColor),
+    /// The other eye's color, for the few with two.
+    pub other_eye: OpaqueColor,
+    pub skin: OpaqueColor,
     pub bangs: Bangs,
     pub back: Back,
     /// How far side locks and back hair reach, 0 to 1.
@@ -27,8 +27,8 @@ pub struct Character {
     pub chin: f32,
     pub roundness: f32,
     pub outfit: Outfit,
-    pub cloth: Colour,
-    pub trim: Colour,
+    pub cloth: OpaqueColor,
+    pub trim: OpaqueColor,
     pub extra: Extra,
     pub has_glasses: bool,
 }
@@ -197,30 +197,30 @@ pub const EXPRESSIONS: [Expression; 12] = [
 impl Character {
     /// Somebody new.
     pub fn draw(draw: &mut Draw) -> Self {
-        let eyes = draw.pick(&colour::EYES);
+        let eyes = draw.pick(&color::EYES);
         let other_eye = if draw.chance(0.04) {
-            draw.pick(&colour::EYES).1
+            draw.pick(&color::EYES).1
         } else {
             eyes.1
         };
-        let cloth = draw.pick(&colour::CLOTH);
-        let mut trim = draw.pick(&colour::CLOTH);
+        let cloth = draw.pick(&color::CLOTH);
+        let mut trim = draw.pick(&color::CLOTH);
         if trim == cloth {
-            trim = if cloth == Colour::WHITE {
-                colour::CLOTH[1]
+            trim = if cloth == OpaqueColor::WHITE {
+                color::CLOTH[1]
             } else {
-                Colour::WHITE
+                OpaqueColor::WHITE
             };
         }
-        let (name, hair) = draw.pick(&colour::HAIR);
-        // No two heads have quite the same colour.
-        let toward = Colour::hsv(draw.range(0.0, 1.0), 0.5, 0.8);
+        let (name, hair) = draw.pick(&color::HAIR);
+        // No two heads have quite the same color.
+        let toward = OpaqueColor::hsv(draw.range(0.0, 1.0), 0.5, 0.8);
         let eye_height = draw.range(28.0, 36.0);
         Self {
             hair: (name, hair.mix(toward, draw.range(0.0, 0.1))),
             eyes,
             other_eye,
-            skin: colour::SKIN[[0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 4][draw.below(11)]],
+            skin: color::SKIN[[0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 4][draw.below(11)]],
             bangs: draw.pick(&[
                 Bangs::Straight,
                 Bangs::Parted,
@@ -277,8 +277,8 @@ impl Character {
         }
     }
 
-    /// The colour of outlines, tinted by what they surround.
-    pub fn line(fill: Colour) -> Colour {
+    /// The color of outlines, tinted by what they surround.
+    pub fn line(fill: OpaqueColor) -> OpaqueColor {
         fill.shade(0.72)
     }
 }

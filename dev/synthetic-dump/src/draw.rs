@@ -8,7 +8,7 @@ pub struct Draw(RandomState);
 impl Draw {
     /// The stream of one thing among many: `seed` of the dump, `stream` of the thing.
     pub fn new(seed: u32, stream: u32) -> Self {
-        // Mixed, since neighbouring seeds would be used for neighbouring pictures (constants of MurmurHash3).
+        // Mixed, since neighboring seeds would be used for neighboring images (constants of MurmurHash3).
         let mut mixed = seed.wrapping_mul(0x9e37_79b1) ^ stream.wrapping_add(0x85eb_ca6b);
         mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x85eb_ca6b);
         mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);

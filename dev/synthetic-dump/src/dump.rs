@@ -38,7 +38,7 @@ pub enum DumpError {
         /// What the system said.
         source: io::Error,
     },
-    /// A picture could not be encoded.
+    /// An image could not be encoded.
     #[error("cannot encode '{}': {source}", path.display())]
     Encode {
         /// The file.
@@ -87,8 +87,8 @@ impl Dump {
             return Ok(());
         }
         let written = |path: PathBuf| move |source| DumpError::Write { path, source };
-        let pictures = dir.join("pictures");
-        fs::create_dir_all(&pictures).map_err(written(pictures))?;
+        let images = dir.join("pictures");
+        fs::create_dir_all(&images).map_err(written(images))?;
         let done = AtomicUsize::new(0);
         self.entries.par_iter().try_for_each(|entry| {
             let file = dir.join(path(entry));
@@ -133,9 +133,9 @@ impl Dump {
 impl Content {
     fn bytes(&self) -> image::ImageResult<Vec<u8>> {
         match self {
-            Self::Picture(picture) => picture.encoding.encode(&picture.paint()),
-            Self::Flat((width, height), colour) => {
-                let image = image::RgbImage::from_pixel(*width, *height, image::Rgb(*colour));
+            Self::Image(image) => image.encoding.encode(&image.paint()),
+            Self::Flat((width, height), color) => {
+                let image = image::RgbImage::from_pixel(*width, *height, image::Rgb(*color));
                 crate::encode::Encoding::Png.encode(&image)
             }
             Self::Broken(broken) => broken.bytes(),
@@ -147,8 +147,8 @@ impl Broken {
     fn bytes(&self) -> image::ImageResult<Vec<u8>> {
         const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
         Ok(match self {
-            Self::Truncated(picture, share) => {
-                let mut bytes = picture.encoding.encode(&picture.paint())?;
+            Self::Truncated(image, share) => {
+                let mut bytes = image.encoding.encode(&image.paint())?;
                 bytes.truncate((bytes.len() as f32 * share) as usize);
                 bytes
             }
@@ -184,17 +184,14 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::truth::Kind;
+    use crate::kind::Kind;
 
     // Digests of what this code draws; they may change only together with the drawings.
     const TRUTH: &str = "9baf53e5ddef58fd47020ebf9d8e2d1afe719df8e6e39eb1176aee4ffe7fc58e";
     const FACES: &str = "5f7e4937ad5b313daec3220755e9c9916df7c9f7e2701aa1e9453e127ac31bbc";
 
     fn hex(bytes: &[u8]) -> String {
-        Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        files::hex(&Sha256::digest(bytes))
     }
 
     fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -240,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_dump_is_recognised_and_repaired() {
+    fn a_written_dump_is_recognized_and_repaired() {
         let folder = tempfile::tempdir().unwrap();
         let dump = Dump::with_works(1, 2);
         assert!(!dump.is_in(folder.path()));
@@ -291,11 +288,11 @@ mod tests {
             if matches!(entry.kind, Kind::Bomb | Kind::Truncated) {
                 continue;
             }
-            if let Content::Picture(picture) = &entry.content {
+            if let Content::Image(image) = &entry.content {
                 let read = read.unwrap();
                 assert_eq!(
                     (read.width(), read.height()),
-                    picture.size(),
+                    image.size(),
                     "{:?}",
                     entry.kind
                 );

@@ -1,4 +1,4 @@
-//! Pictures to files.
+//! Images to files.
 
 use std::io::Cursor;
 
@@ -9,7 +9,7 @@ use image::{
     RgbaImage,
 };
 
-/// How a picture is stored.
+/// How an image is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Png,
@@ -79,10 +79,10 @@ fn png(
     bytes: &mut Vec<u8>,
     pixels: &[u8],
     (width, height): (u32, u32),
-    colour: ExtendedColorType,
+    color: ExtendedColorType,
 ) -> ImageResult<()> {
     PngEncoder::new_with_quality(bytes, CompressionType::Fast, FilterType::Adaptive)
-        .write_image(pixels, width, height, colour)
+        .write_image(pixels, width, height, color)
 }
 
 fn rounded_corners(image: &RgbImage) -> RgbaImage {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn every_encoding_reads_back() {
-        let picture = crate::face(4, 64);
+        let image = crate::face(4, 64);
         for encoding in [
             Encoding::Png,
             Encoding::Png16,
@@ -116,11 +116,11 @@ mod tests {
             Encoding::Bmp,
             Encoding::Gif,
         ] {
-            let bytes = encoding.encode(&picture).unwrap();
+            let bytes = encoding.encode(&image).unwrap();
             let back = image::load_from_memory(&bytes).unwrap().into_rgb8();
             let error: u64 = back
                 .iter()
-                .zip(picture.iter())
+                .zip(image.iter())
                 .map(|(&a, &b)| u64::from(a.abs_diff(b)))
                 .sum();
             let most = if matches!(encoding, Encoding::Jpeg(_) | Encoding::Gif) {

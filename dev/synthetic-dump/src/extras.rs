@@ -2,7 +2,7 @@
 
 use crate::canvas::{Canvas, Ink};
 use crate::character::{Back, Character, Extra};
-use crate::colour::Colour;
+use crate::color::OpaqueColor;
 use crate::curve::{Knot, closed, cubics, ellipse, lines, rounded};
 
 /// Behind the head: ears of a cat.
@@ -28,16 +28,16 @@ pub fn under(canvas: &mut Canvas, who: &Character) {
             Knot::Sharp(x(52.0), -146.0),
             Knot::Round(x(74.0), -182.0),
         ]);
-        canvas.fill(&inner, Colour::hex(0xffb8b8).mix(base, 0.2));
+        canvas.fill(&inner, OpaqueColor::hex(0xffb8b8).mix(base, 0.2));
     }
 }
 
 /// On the head, seen from the front.
 pub fn draw(canvas: &mut Canvas, who: &Character) {
-    let (colour, line) = (who.trim, Character::line(who.trim));
+    let (color, line) = (who.trim, Character::line(who.trim));
     match who.extra {
         Extra::Nothing | Extra::CatEars => {}
-        Extra::Bow => bow(canvas, who.locks[0].signum() * 76.0, -136.0, 1.0, colour),
+        Extra::Bow => bow(canvas, who.locks[0].signum() * 76.0, -136.0, 1.0, color),
         Extra::Clips => {
             for k in 0..2 {
                 let y = -40.0 + 15.0 * k as f32;
@@ -50,7 +50,7 @@ pub fn draw(canvas: &mut Canvas, who: &Character) {
                     ],
                     true,
                 );
-                canvas.shape(&clip, colour, line);
+                canvas.shape(&clip, color, line);
             }
         }
         Extra::Flower => {
@@ -59,11 +59,11 @@ pub fn draw(canvas: &mut Canvas, who: &Character) {
                 let (sin, cos) = crate::curve::sin_cos(k as f32 / 5.0);
                 canvas.shape(
                     &ellipse(x + 19.0 * sin, y - 19.0 * cos, 15.0, 15.0),
-                    colour.tint(0.15),
+                    color.tint(0.15),
                     line,
                 );
             }
-            canvas.shape(&ellipse(x, y, 10.0, 10.0), Colour::hex(0xffd860), line);
+            canvas.shape(&ellipse(x, y, 10.0, 10.0), OpaqueColor::hex(0xffd860), line);
         }
         Extra::Headphones => {
             let band = cubics(
@@ -72,16 +72,16 @@ pub fn draw(canvas: &mut Canvas, who: &Character) {
                 false,
             );
             canvas.stroke(&band, 15.0, line);
-            canvas.stroke(&band, 10.0, colour);
+            canvas.stroke(&band, 10.0, color);
             for side in [-1.0_f32, 1.0] {
                 canvas.shape(
                     &rounded(side * 126.0 - 19.0, -22.0, 38.0, 68.0, 17.0),
-                    colour,
+                    color,
                     line,
                 );
                 canvas.shape(
                     &rounded(side * 137.0 - 11.0, -12.0, 22.0, 48.0, 10.0),
-                    colour.shade(0.3),
+                    color.shade(0.3),
                     line,
                 );
             }
@@ -99,17 +99,17 @@ pub fn draw(canvas: &mut Canvas, who: &Character) {
             );
             canvas.shape(
                 &band,
-                Ink::down(-160.0, colour.tint(0.15), -50.0, colour),
+                Ink::down(-160.0, color.tint(0.15), -50.0, color),
                 line,
             );
         }
-        Extra::Hat => hat(canvas, colour, line),
+        Extra::Hat => hat(canvas, color, line),
     }
     ties(canvas, who);
 }
 
 /// A straw hat's shape: a dome and a brim that hides the hair above the brows.
-fn hat(canvas: &mut Canvas, colour: Colour, line: Colour) {
+fn hat(canvas: &mut Canvas, color: OpaqueColor, line: OpaqueColor) {
     let dome = cubics(
         (-118.0, -84.0),
         &[
@@ -120,13 +120,13 @@ fn hat(canvas: &mut Canvas, colour: Colour, line: Colour) {
     );
     canvas.shape(
         &dome,
-        Ink::down(-200.0, colour.tint(0.2), -80.0, colour),
+        Ink::down(-200.0, color.tint(0.2), -80.0, color),
         line,
     );
     let brim = ellipse(0.0, -82.0, 172.0, 30.0);
     canvas.shape(
         &brim,
-        Ink::down(-112.0, colour.tint(0.1), -52.0, colour.shade(0.12)),
+        Ink::down(-112.0, color.tint(0.1), -52.0, color.shade(0.12)),
         line,
     );
 }
@@ -155,8 +155,8 @@ fn ties(canvas: &mut Canvas, who: &Character) {
 }
 
 /// A ribbon tied at a point.
-pub fn bow(canvas: &mut Canvas, x: f32, y: f32, scale: f32, colour: Colour) {
-    let line = Character::line(colour);
+pub fn bow(canvas: &mut Canvas, x: f32, y: f32, scale: f32, color: OpaqueColor) {
+    let line = Character::line(color);
     canvas.within(
         tiny_skia::Transform::from_row(scale, 0.0, 0.0, scale, x, y),
         |canvas| {
@@ -171,7 +171,7 @@ pub fn bow(canvas: &mut Canvas, x: f32, y: f32, scale: f32, colour: Colour) {
                     ],
                     true,
                 );
-                canvas.shape(&tail, colour.shade(0.12), line);
+                canvas.shape(&tail, color.shade(0.12), line);
                 let wing = cubics(
                     (x(4.0), 0.0),
                     &[
@@ -181,13 +181,13 @@ pub fn bow(canvas: &mut Canvas, x: f32, y: f32, scale: f32, colour: Colour) {
                     ],
                     true,
                 );
-                canvas.shape(&wing, colour, line);
+                canvas.shape(&wing, color, line);
                 let fold = lines(&[(x(14.0), -3.0), (x(36.0), -8.0)], false);
                 canvas.stroke(&fold, 2.0, line.alpha(0.5));
             }
             canvas.shape(
                 &rounded(-11.0, -11.0, 22.0, 22.0, 8.0),
-                colour.tint(0.1),
+                color.tint(0.1),
                 line,
             );
         },

@@ -4,12 +4,12 @@ use tiny_skia::Transform;
 
 use crate::canvas::{Canvas, Ink};
 use crate::character::{Character, Lid};
-use crate::colour::Colour;
+use crate::color::OpaqueColor;
 use crate::curve::{cubics, ellipse, lines, taper};
 
-/// One eye around the origin; `side` is 1 for the one on the right of the picture, -1 for the other.
+/// One eye around the origin; `side` is 1 for the one on the right of the image, -1 for the other.
 pub fn draw(canvas: &mut Canvas, who: &Character, lid: Lid, side: f32, gaze: (f32, f32)) {
-    let lash = who.hair.1.mix(Colour::hex(0x2a1c28), 0.78);
+    let lash = who.hair.1.mix(OpaqueColor::hex(0x2a1c28), 0.78);
     let iris = if side < 0.0 {
         who.eyes.1
     } else {
@@ -31,7 +31,7 @@ pub fn draw(canvas: &mut Canvas, who: &Character, lid: Lid, side: f32, gaze: (f3
     }
 }
 
-fn closed(canvas: &mut Canvas, w: f32, bulge: f32, side: f32, lash: Colour) {
+fn closed(canvas: &mut Canvas, w: f32, bulge: f32, side: f32, lash: OpaqueColor) {
     let base = if bulge < 0.0 { 8.0 } else { 2.0 };
     canvas.within(Transform::from_scale(side, 1.0), |canvas| {
         let (inner, outer) = ((-w, base), (w + 1.0, base - 1.0));
@@ -67,7 +67,7 @@ fn open(
     share: f32,
     slant: f32,
     side: f32,
-    [iris, lash]: [Colour; 2],
+    [iris, lash]: [OpaqueColor; 2],
     gaze: (f32, f32),
 ) {
     // Outer corner to the right, whatever the side; highlights are mirrored back.
@@ -95,7 +95,12 @@ fn open(
         );
         canvas.fill(
             &white,
-            Ink::down(-h, Colour::hex(0xe4dfee), 0.1 * h, Colour::hex(0xfffdfc)),
+            Ink::down(
+                -h,
+                OpaqueColor::hex(0xe4dfee),
+                0.1 * h,
+                OpaqueColor::hex(0xfffdfc),
+            ),
         );
         canvas.clipped(&white, |canvas| {
             let (x, y) = (
@@ -192,7 +197,7 @@ fn iris_and_highlights(
     canvas: &mut Canvas,
     (x, y): (f32, f32),
     (rx, ry): (f32, f32),
-    iris: Colour,
+    iris: OpaqueColor,
     side: f32,
 ) {
     let disc = ellipse(x, y, rx, ry);
@@ -234,17 +239,17 @@ fn iris_and_highlights(
         2.6,
         iris.shade(0.82).alpha(0.9),
     );
-    // Light from the upper left of the picture, in both eyes.
+    // Light from the upper left of the image, in both eyes.
     canvas.fill(
         &ellipse(x - side * rx * 0.36, y - ry * 0.42, rx * 0.34, ry * 0.25),
-        Colour::WHITE,
+        OpaqueColor::WHITE,
     );
     canvas.fill(
         &ellipse(x + side * rx * 0.42, y + ry * 0.36, rx * 0.17, ry * 0.13),
-        Colour::WHITE.alpha(0.95),
+        OpaqueColor::WHITE.alpha(0.95),
     );
     canvas.fill(
         &ellipse(x - side * rx * 0.1, y + ry * 0.66, rx * 0.09, ry * 0.06),
-        Colour::WHITE.alpha(0.75),
+        OpaqueColor::WHITE.alpha(0.75),
     );
 }

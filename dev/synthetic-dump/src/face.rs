@@ -6,14 +6,14 @@ use tiny_skia::{Path, Transform};
 
 use crate::canvas::{Canvas, Ink};
 use crate::character::{Character, Expression, Lid, Mouth};
-use crate::colour::Colour;
+use crate::color::OpaqueColor;
 use crate::curve::{cubics, ellipse, lines, rounded, taper};
 use crate::{extras, eye, hair};
 
 /// Which way a head looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Look {
-    /// -1 (to the left of the picture) to 1.
+    /// -1 (to the left of the image) to 1.
     pub turn: f32,
     /// Where the eyes look, -1 to 1 each.
     pub gaze: (f32, f32),
@@ -31,7 +31,7 @@ pub fn draw(canvas: &mut Canvas, who: &Character, expression: &Expression, look:
         extras::behind(canvas, who);
         return;
     }
-    let line = who.skin.shade(0.58).mix(Colour::hex(0x8a4030), 0.3);
+    let line = who.skin.shade(0.58).mix(OpaqueColor::hex(0x8a4030), 0.3);
     let outline = outline(who, look.turn);
 
     // Ears.
@@ -61,7 +61,7 @@ pub fn draw(canvas: &mut Canvas, who: &Character, expression: &Expression, look:
             -60.0,
             who.skin,
             130.0,
-            who.skin.mix(Colour::hex(0xffc8b0), 0.16),
+            who.skin.mix(OpaqueColor::hex(0xffc8b0), 0.16),
         ),
         line,
     );
@@ -128,13 +128,13 @@ fn features(
     who: &Character,
     expression: &Expression,
     look: Look,
-    line: Colour,
+    line: OpaqueColor,
 ) {
     let turn = look.turn;
     // Cheeks.
     for side in [-1.0_f32, 1.0] {
         let (x, y) = (side * 62.0 + turn * 13.0, 68.0);
-        let pink = Colour::hex(0xff6f76);
+        let pink = OpaqueColor::hex(0xff6f76);
         canvas.fill(
             &ellipse(x, y, 27.0, 15.0),
             Ink::Radial(
@@ -148,7 +148,7 @@ fn features(
             for k in -1..=1 {
                 let x = x + k as f32 * 9.0;
                 let stroke = lines(&[(x + 3.0, y - 6.0), (x - 3.0, y + 5.0)], false);
-                canvas.stroke(&stroke, 2.0, Colour::hex(0xe0605c).alpha(0.75));
+                canvas.stroke(&stroke, 2.0, OpaqueColor::hex(0xe0605c).alpha(0.75));
             }
         }
     }
@@ -158,7 +158,10 @@ fn features(
         &taper((x + 1.0, 58.0), (x + 5.5, 66.0), (x - 2.0, 67.0), 1.8),
         line.alpha(0.75),
     );
-    canvas.fill(&ellipse(x - 3.0, 57.0, 2.6, 4.0), Colour::WHITE.alpha(0.55));
+    canvas.fill(
+        &ellipse(x - 3.0, 57.0, 2.6, 4.0),
+        OpaqueColor::WHITE.alpha(0.55),
+    );
     canvas.within(Transform::from_translate(turn * 17.0, 89.0), |canvas| {
         mouth(canvas, expression.mouth, line);
     });
@@ -170,7 +173,7 @@ fn features(
 }
 
 fn brows(canvas: &mut Canvas, who: &Character, expression: &Expression, look: Look) {
-    let colour = who.hair.1.shade(0.58);
+    let color = who.hair.1.shade(0.58);
     let (raise, inner) = expression.brow;
     for (side, lid) in [(-1.0, expression.left), (1.0, expression.right)] {
         let (x, width) = eye_place(side, look.turn);
@@ -187,15 +190,15 @@ fn brows(canvas: &mut Canvas, who: &Character, expression: &Expression, look: Lo
                 (29.0, 6.0 + inner * 0.25),
                 4.2,
             );
-            canvas.fill(&stroke, colour.alpha(0.92));
+            canvas.fill(&stroke, color.alpha(0.92));
         });
     }
 }
 
-fn mouth(canvas: &mut Canvas, mouth: Mouth, line: Colour) {
+fn mouth(canvas: &mut Canvas, mouth: Mouth, line: OpaqueColor) {
     let line = line.shade(0.25);
-    let inside = Colour::hex(0xb8434a);
-    let tongue = Colour::hex(0xf08a86);
+    let inside = OpaqueColor::hex(0xb8434a);
+    let tongue = OpaqueColor::hex(0xf08a86);
     let stroke = |canvas: &mut Canvas, start, segments: &[[f32; 6]]| {
         canvas.stroke(&cubics(start, segments, false), 2.8, line);
     };
@@ -207,7 +210,7 @@ fn mouth(canvas: &mut Canvas, mouth: Mouth, line: Colour) {
                     canvas.fill(&ellipse(x, y, rx, ry), tongue);
                 }
                 if let Some(teeth) = &teeth {
-                    canvas.fill(teeth, Colour::hex(0xfffafa));
+                    canvas.fill(teeth, OpaqueColor::hex(0xfffafa));
                 }
             });
             canvas.stroke(path, 2.4, line);
@@ -282,7 +285,7 @@ fn glasses(canvas: &mut Canvas, who: &Character, look: Look) {
         let (x, width) = eye_place(side, look.turn);
         let (w, h) = (37.0 * width, 33.0);
         let lens = rounded(x - w, 26.0 - h, 2.0 * w, 2.0 * h, 18.0);
-        canvas.fill(&lens, Colour::hex(0xd8ecff).alpha(0.16));
+        canvas.fill(&lens, OpaqueColor::hex(0xd8ecff).alpha(0.16));
         canvas.stroke(&lens, 3.6, frame);
         canvas.fill(
             &lines(
@@ -294,7 +297,7 @@ fn glasses(canvas: &mut Canvas, who: &Character, look: Look) {
                 ],
                 true,
             ),
-            Colour::WHITE.alpha(0.22),
+            OpaqueColor::WHITE.alpha(0.22),
         );
         edges.push((x - side * w, 22.0));
         let temple = lines(&[(x + side * w, 20.0), (side * 100.0, 14.0)], false);

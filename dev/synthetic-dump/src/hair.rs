@@ -4,7 +4,7 @@ use tiny_skia::{Path, PathBuilder};
 
 use crate::canvas::{Canvas, Ink};
 use crate::character::{Back, Bangs, Character};
-use crate::colour::Colour;
+use crate::color::OpaqueColor;
 use crate::curve::{Knot, Point, closed, cubics, ellipse, lines, taper};
 
 /// The lower edge of bangs, from right to left: tips, and the valleys before and after them.
@@ -127,7 +127,7 @@ fn cap(who: &Character) -> Path {
 /// The shadow of the bangs; painted inside the face.
 pub fn shadow(canvas: &mut Canvas, who: &Character) {
     let cap = cap(who);
-    let shade = who.skin.shade(0.2).mix(Colour::hex(0xe08a7a), 0.3);
+    let shade = who.skin.shade(0.2).mix(OpaqueColor::hex(0xe08a7a), 0.3);
     canvas.within(tiny_skia::Transform::from_translate(3.0, 11.0), |canvas| {
         canvas.fill(&cap, shade.alpha(0.75));
     });
@@ -217,7 +217,7 @@ fn shine(canvas: &mut Canvas, who: &Character, fringe: &Fringe) {
     canvas.fill(&lines(&points, true), light.alpha(0.62));
 }
 
-fn side_locks(canvas: &mut Canvas, who: &Character, line: Colour) {
+fn side_locks(canvas: &mut Canvas, who: &Character, line: OpaqueColor) {
     let base = who.hair.1;
     let reach = match who.back {
         Back::Short | Back::Spiky => 62.0 + 30.0 * who.length,
@@ -402,11 +402,11 @@ pub fn behind(canvas: &mut Canvas, who: &Character) {
     }
 }
 
-fn cap_behind(canvas: &mut Canvas, ink: Ink, line: Colour) {
+fn cap_behind(canvas: &mut Canvas, ink: Ink, line: OpaqueColor) {
     canvas.shape(&ellipse(0.0, -30.0, 116.0, 132.0), ink, line);
 }
 
-fn long(canvas: &mut Canvas, who: &Character, ink: Ink, line: Colour) {
+fn long(canvas: &mut Canvas, who: &Character, ink: Ink, line: OpaqueColor) {
     let end = 210.0 + 230.0 * who.length;
     let jitter = |i: usize, scale: f32| who.locks[i % 8] * scale;
     let wave = if who.back == Back::Wavy { 15.0 } else { 0.0 };

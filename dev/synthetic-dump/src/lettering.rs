@@ -1,7 +1,7 @@
 //! Writing of nobody's alphabet: speech bubbles, titles, watermarks.
 
 use crate::canvas::Canvas;
-use crate::colour::Colour;
+use crate::color::OpaqueColor;
 use crate::curve::{Knot, closed, lines, rounded};
 use crate::draw::Draw;
 
@@ -74,7 +74,7 @@ pub fn bubble(
     toward: (f32, f32),
     draw: &mut Draw,
 ) {
-    let line = Colour::hex(0x2a2430);
+    let line = OpaqueColor::hex(0x2a2430);
     let (dx, dy) = (toward.0 - x, toward.1 - y);
     let length = (dx * dx + dy * dy).sqrt().max(1.0);
     let (ux, uy) = (dx / length, dy / length);
@@ -99,8 +99,8 @@ pub fn bubble(
     ]);
     canvas.stroke(&tail, width * 2.0, line);
     canvas.stroke(&body, width * 2.0, line);
-    canvas.fill(&tail, Colour::WHITE);
-    canvas.fill(&body, Colour::WHITE);
+    canvas.fill(&tail, OpaqueColor::WHITE);
+    canvas.fill(&body, OpaqueColor::WHITE);
     let size = (ry * 0.34).min(rx * 0.28);
     writing(
         canvas,
@@ -111,7 +111,7 @@ pub fn bubble(
     );
 }
 
-/// A name across the picture, as reposting sites add it.
+/// A name across the image, as reposting sites add it.
 pub fn watermark(canvas: &mut Canvas, draw: &mut Draw) {
     let (w, h) = canvas.size();
     let size = w.min(h) * draw.range(0.05, 0.07);
@@ -125,13 +125,13 @@ pub fn watermark(canvas: &mut Canvas, draw: &mut Draw) {
             size * 1.5,
             size * 0.3,
         ),
-        Colour::hex(0x202030).alpha(0.35),
+        OpaqueColor::hex(0x202030).alpha(0.35),
     );
     writing(
         canvas,
         [x, y, size * (n + 0.01), size * 1.31],
         size,
-        Colour::WHITE.alpha(0.85),
+        OpaqueColor::WHITE.alpha(0.85),
         draw,
     );
 }

@@ -1,4 +1,4 @@
-//! A small dump of anime-style illustrations, drawn by code: pictures to try the tools on, with known truth.
+//! A small dump of anime-style illustrations, drawn by code: images to try the tools on, with known truth.
 //!
 //! Public: [`Dump`], which writes a folder as somebody's download would be (works, copies of them, gray ones, broken
 //! files) beside the [`Truth`] about every file; [`face`], one character in a square, and [`posed`],
@@ -10,7 +10,7 @@ mod background;
 mod body;
 mod canvas;
 mod character;
-mod colour;
+mod color;
 mod curve;
 mod draw;
 mod dump;
@@ -19,6 +19,7 @@ mod extras;
 mod eye;
 mod face;
 mod hair;
+mod kind;
 mod lettering;
 mod plan;
 mod pose;
@@ -26,11 +27,12 @@ mod scene;
 mod truth;
 
 pub use dump::{Dump, DumpError, Progress};
+pub use kind::Kind;
 pub use pose::{Pose, posed};
 pub use scene::SceneKind;
-pub use truth::{FileTruth, Kind, Truth};
+pub use truth::{FileTruth, Truth};
 
-/// One character, head and shoulders, in a square picture of `size` x `size` pixels.
+/// One character, head and shoulders, in a square image of `size` x `size` pixels.
 ///
 /// # Panics
 /// When `size` is 0.
@@ -38,7 +40,7 @@ pub fn face(seed: u32, size: u32) -> image::RgbImage {
     scene::Scene::portrait(size, &mut draw::Draw::new(seed, 0)).paint()
 }
 
-/// One picture of a kind, for a look at what a dump holds.
-pub fn picture(seed: u32, kind: SceneKind) -> image::RgbImage {
+/// One image of a kind, for a look at what a dump holds.
+pub fn image(seed: u32, kind: SceneKind) -> image::RgbImage {
     scene::Scene::plan(kind, &mut draw::Draw::new(seed, 0)).paint()
 }

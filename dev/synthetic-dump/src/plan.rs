@@ -3,9 +3,9 @@
 use crate::alter::Alteration;
 use crate::draw::Draw;
 use crate::encode::Encoding;
+use crate::kind::Kind;
 use crate::lettering;
 use crate::scene::{Scene, SceneKind};
-use crate::truth::Kind;
 
 /// One file, before it is painted.
 #[derive(Clone, Debug)]
@@ -24,27 +24,27 @@ pub struct Entry {
 /// What makes the bytes.
 #[derive(Clone, Debug)]
 pub enum Content {
-    Picture(Box<Picture>),
-    /// One colour, at a size.
+    Image(Box<Image>),
+    /// One color, at a size.
     Flat((u32, u32), [u8; 3]),
     Broken(Broken),
 }
 
-/// A picture that is painted, altered and encoded.
+/// An image that is painted, altered and encoded.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct Image {
     pub scene: Scene,
     pub alterations: Vec<Alteration>,
     pub encoding: Encoding,
 }
 
-/// A file that is no picture, or not a whole one.
+/// A file that is no image, or not a whole one.
 #[derive(Clone, Debug)]
 pub enum Broken {
     /// Only this share of the file is there.
-    Truncated(Box<Picture>, f32),
+    Truncated(Box<Image>, f32),
     Empty,
-    /// Text under the name of a picture.
+    /// Text under the name of an image.
     Text,
     /// The first bytes of a PNG, then noise of a seed.
     Noise(u32),
@@ -52,7 +52,7 @@ pub enum Broken {
     Bomb,
 }
 
-impl Picture {
+impl Image {
     pub fn paint(&self) -> image::RgbImage {
         let mut canvas = self.scene.painted();
         for alteration in &self.alterations {
@@ -74,7 +74,7 @@ impl Picture {
             .fold(size, |size, alteration| alteration.size(size))
     }
 
-    /// Face boxes in the final picture.
+    /// Face boxes in the final image.
     pub fn faces(&self) -> Vec<[f32; 4]> {
         let boxes = self
             .scene
@@ -119,7 +119,7 @@ pub fn plan(seed: u32, n_works: usize) -> Vec<Entry> {
         (Kind::Brightness, share(4)),
         (Kind::Watermark, share(4)),
         (Kind::Expression, share(9)),
-        (Kind::Colours, share(4)),
+        (Kind::Colors, share(4)),
         (Kind::Gray, share(4)),
         (Kind::Sepia, share(3)),
         (Kind::Tinted, share(2)),
@@ -156,8 +156,8 @@ struct Plan {
 impl Plan {
     fn has_faces(&self, work: usize) -> bool {
         match &self.entries[work].content {
-            Content::Picture(picture) => {
-                matches!(picture.scene.kind, SceneKind::Solo | SceneKind::Group)
+            Content::Image(image) => {
+                matches!(image.scene.kind, SceneKind::Solo | SceneKind::Group)
             }
             _ => false,
         }
@@ -187,7 +187,7 @@ impl Plan {
             Kind::Work,
             Some(work),
             None,
-            Picture {
+            Image {
                 scene,
                 alterations: Vec::new(),
                 encoding,
@@ -196,65 +196,65 @@ impl Plan {
     }
 
     fn add_derived(&mut self, kind: Kind, work: usize) {
-        let Content::Picture(original) = &self.entries[work].content else {
+        let Content::Image(original) = &self.entries[work].content else {
             return;
         };
-        let mut picture = (**original).clone();
+        let mut image = (**original).clone();
         let mut draw = Draw::new(self.seed, 1_000_000 + self.entries.len() as u32);
         let draw = &mut draw;
         // A copy is stored worse than what it was made from.
-        picture.encoding = Encoding::Jpeg(draw.pick(&[72, 78, 82, 86]));
+        image.encoding = Encoding::Jpeg(draw.pick(&[72, 78, 82, 86]));
         match kind {
-            Kind::Reencoded => picture.encoding = Encoding::Jpeg(draw.pick(&[45, 55, 65, 75, 85])),
-            Kind::Resized => picture
+            Kind::Reencoded => image.encoding = Encoding::Jpeg(draw.pick(&[45, 55, 65, 75, 85])),
+            Kind::Resized => image
                 .alterations
                 .push(Alteration::Resize(draw.range(0.5, 0.8))),
             Kind::Cropped => {
                 // 4 to 6 % of a side, somehow divided between its ends.
                 let (x, y) = (draw.range(0.04, 0.06), draw.range(0.04, 0.06));
                 let (left, top) = (x * draw.range(0.0, 1.0), y * draw.range(0.0, 1.0));
-                picture
+                image
                     .alterations
                     .push(Alteration::Crop([left, top, x - left, y - top]));
             }
-            Kind::Mirrored => picture.alterations.push(Alteration::Mirror),
+            Kind::Mirrored => image.alterations.push(Alteration::Mirror),
             Kind::Brightness => {
                 let factor = if draw.chance(0.5) {
                     draw.range(0.78, 0.9)
                 } else {
                     draw.range(1.06, 1.15)
                 };
-                picture.alterations.push(Alteration::Brightness(factor));
+                image.alterations.push(Alteration::Brightness(factor));
             }
             Kind::Watermark => {
                 let seed = draw.below(1 << 30) as u32;
-                picture.alterations.push(Alteration::Watermark(seed));
+                image.alterations.push(Alteration::Watermark(seed));
             }
             Kind::Expression => {
-                picture.scene = picture.scene.with_expression(draw);
-                picture.encoding = Encoding::Jpeg(94);
+                image.scene = image.scene.with_expression(draw);
+                image.encoding = Encoding::Jpeg(94);
             }
-            Kind::Colours => {
-                picture.scene = picture.scene.with_colours(draw);
-                picture.encoding = Encoding::Jpeg(94);
+            Kind::Colors => {
+                image.scene = image.scene.with_colors(draw);
+                image.encoding = Encoding::Jpeg(94);
             }
-            Kind::Gray => picture.alterations.push(Alteration::Gray),
-            Kind::Sepia => picture
+            Kind::Gray => image.alterations.push(Alteration::Gray),
+            Kind::Sepia => image
                 .alterations
                 .push(Alteration::Tint([34, 22, 10], [255, 240, 206])),
             _ => {
                 let hue = draw.range(0.0, 1.0);
                 let tone = |value: f32, saturation: f32| {
-                    crate::colour::Colour::hsv(hue, saturation, value)
+                    crate::color::OpaqueColor::hsv(hue, saturation, value)
                         .0
                         .map(|v| (v * 255.0) as u8)
                 };
-                picture
+                image
                     .alterations
                     .push(Alteration::Tint(tone(0.2, 0.8), tone(1.0, 0.12)));
             }
         }
-        self.push(kind, Some(work), Some(work), picture);
+        self.push(kind, Some(work), Some(work), image);
     }
 
     fn add_odd(&mut self, kind: Kind) {
@@ -262,7 +262,7 @@ impl Plan {
         let mut draw = Draw::new(self.seed, stream);
         let draw = &mut draw;
         let mut somebody = |alterations| {
-            Box::new(Picture {
+            Box::new(Image {
                 scene: Scene::plan(SceneKind::Solo, draw),
                 alterations,
                 encoding: Encoding::Jpeg(92),
@@ -271,17 +271,17 @@ impl Plan {
         let (extension, content) = match kind {
             Kind::Tiny => (
                 "jpg",
-                Content::Picture(somebody(vec![Alteration::Resize(0.07)])),
+                Content::Image(somebody(vec![Alteration::Resize(0.07)])),
             ),
             Kind::Truncated => (
                 "jpg",
                 Content::Broken(Broken::Truncated(somebody(Vec::new()), 0.4)),
             ),
             Kind::Blank => {
-                let colour = crate::colour::Colour::hsv(draw.range(0.0, 1.0), 0.3, 0.9).0;
+                let color = crate::color::OpaqueColor::hsv(draw.range(0.0, 1.0), 0.3, 0.9).0;
                 (
                     "png",
-                    Content::Flat((600, 800), colour.map(|v| (v * 255.0) as u8)),
+                    Content::Flat((600, 800), color.map(|v| (v * 255.0) as u8)),
                 )
             }
             Kind::Banner => {
@@ -290,7 +290,7 @@ impl Plan {
                 let encoding = Encoding::Jpeg(90);
                 (
                     "jpg",
-                    Content::Picture(Box::new(Picture {
+                    Content::Image(Box::new(Image {
                         scene,
                         alterations: Vec::new(),
                         encoding,
@@ -312,14 +312,14 @@ impl Plan {
         });
     }
 
-    fn push(&mut self, kind: Kind, work: Option<usize>, source: Option<usize>, picture: Picture) {
+    fn push(&mut self, kind: Kind, work: Option<usize>, source: Option<usize>, image: Image) {
         self.entries.push(Entry {
             kind,
             work,
             source,
             id: 0,
-            extension: picture.encoding.extension(),
-            content: Content::Picture(Box::new(picture)),
+            extension: image.encoding.extension(),
+            content: Content::Image(Box::new(image)),
         });
     }
 

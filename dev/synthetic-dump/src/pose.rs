@@ -6,10 +6,10 @@ use crate::character::{EXPRESSIONS, Extra, Lid};
 use crate::draw::Draw;
 use crate::scene::Scene;
 
-/// How a character is shown. The default looks straight ahead with open eyes, a third of the picture wide.
+/// How a character is shown. The default looks straight ahead with open eyes, a third of the image wide.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pose {
-    /// Half the width of the face, as a share of the picture's side.
+    /// Half the width of the face, as a share of the image's side.
     pub half_face: f32,
     /// Tilt of the head in degrees, clockwise.
     pub tilt: f32,
@@ -36,7 +36,7 @@ impl Default for Pose {
     }
 }
 
-/// One character in a square picture of `size` x `size` pixels, and the box of the face: `[x0, y0, x1, y1]` in pixels,
+/// One character in a square image of `size` x `size` pixels, and the box of the face: `[x0, y0, x1, y1]` in pixels,
 /// from the hairline to the chin.
 ///
 /// # Panics

@@ -1,17 +1,17 @@
-//! A picture: who is where, in front of what. Planning it draws numbers only; painting it makes pixels.
+//! An image: who is where, in front of what. Planning it draws numbers only; painting it makes pixels.
 
 use image::RgbImage;
 use tiny_skia::Transform;
 
 use crate::canvas::Canvas;
 use crate::character::{Character, EXPRESSIONS, Expression};
-use crate::colour::Colour;
+use crate::color::OpaqueColor;
 use crate::curve::{rounded, sin_cos};
 use crate::draw::Draw;
 use crate::face::{FACE_BOX, Look};
 use crate::{background, body, extras, face, hair, lettering};
 
-/// What a picture is.
+/// What an image is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     pub width: u32,
@@ -34,7 +34,7 @@ pub enum SceneKind {
     Group,
     /// One, seen from behind: no face.
     Behind,
-    /// A page of panels with speech, in colour.
+    /// A page of panels with speech, in color.
     Comic,
     /// A cover: one character under large writing.
     Cover,
@@ -42,7 +42,7 @@ pub enum SceneKind {
     Scenery,
 }
 
-/// A character in a picture.
+/// A character in an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Figure {
     pub who: Character,
@@ -71,7 +71,7 @@ const SIZES: [(u32, u32); 8] = [
 ];
 
 impl Scene {
-    /// Decides everything about a picture of a kind.
+    /// Decides everything about an image of a kind.
     pub fn plan(kind: SceneKind, draw: &mut Draw) -> Self {
         let (width, height) = match kind {
             SceneKind::Comic | SceneKind::Cover => draw.pick(&[(700, 990), (640, 900)]),
@@ -148,7 +148,7 @@ impl Scene {
         }
     }
 
-    /// The same picture, its characters showing something else.
+    /// The same image, its characters showing something else.
     pub fn with_expression(&self, draw: &mut Draw) -> Self {
         let mut scene = self.clone();
         for figure in &mut scene.people {
@@ -160,26 +160,26 @@ impl Scene {
         scene
     }
 
-    /// The same picture, its first character's hair and eyes in other colours.
-    pub fn with_colours(&self, draw: &mut Draw) -> Self {
+    /// The same image, its first character's hair and eyes in other colors.
+    pub fn with_colors(&self, draw: &mut Draw) -> Self {
         let mut scene = self.clone();
         if let Some(figure) = scene.people.first_mut() {
             let old = figure.who.hair.0;
             while figure.who.hair.0 == old {
-                figure.who.hair = draw.pick(&crate::colour::HAIR);
+                figure.who.hair = draw.pick(&crate::color::HAIR);
             }
-            figure.who.eyes = draw.pick(&crate::colour::EYES);
+            figure.who.eyes = draw.pick(&crate::color::EYES);
             figure.who.other_eye = figure.who.eyes.1;
         }
         scene
     }
 
-    /// Paints the picture.
+    /// Paints the image.
     pub fn paint(&self) -> RgbImage {
         self.painted().into_image()
     }
 
-    /// Paints the picture and leaves it open.
+    /// Paints the image and leaves it open.
     pub fn painted(&self) -> Canvas {
         let mut canvas = Canvas::new(self.width, self.height);
         let (w, h) = canvas.size();
@@ -207,7 +207,7 @@ impl Scene {
             );
         }
         if self.kind == SceneKind::Cover {
-            let ink = Colour::hsv(decor.range(0.0, 1.0), 0.8, 0.55);
+            let ink = OpaqueColor::hsv(decor.range(0.0, 1.0), 0.8, 0.55);
             lettering::writing(
                 &mut canvas,
                 [w * 0.06, h * 0.03, w * 0.9, w * 0.24],
@@ -217,7 +217,7 @@ impl Scene {
             );
             for y in [0.78, 0.84, 0.9] {
                 let band = rounded(w * 0.05, h * y, w * 0.9, h * 0.05, 6.0);
-                canvas.fill(&band, Colour::WHITE.alpha(0.8));
+                canvas.fill(&band, OpaqueColor::WHITE.alpha(0.8));
                 lettering::writing(
                     &mut canvas,
                     [w * 0.07, h * (y + 0.008), w * 0.86, h * 0.046],
@@ -231,13 +231,13 @@ impl Scene {
     }
 
     fn paint_page(&self, canvas: &mut Canvas, decor: &mut Draw) {
-        let line = Colour::hex(0x2a2430);
+        let line = OpaqueColor::hex(0x2a2430);
         for figure in &self.people {
             let Some([x, y, width, height]) = figure.panel else {
                 continue;
             };
             let frame = rounded(x, y, width, height, 0.0);
-            let pale = Colour::hsv(decor.range(0.0, 1.0), 0.18, 0.97);
+            let pale = OpaqueColor::hsv(decor.range(0.0, 1.0), 0.18, 0.97);
             canvas.clipped(&frame, |canvas| {
                 canvas.fill(&frame, pale);
                 figure.paint(canvas);
@@ -365,7 +365,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faces_lie_inside_their_pictures() {
+    fn faces_lie_inside_their_images() {
         for seed in 0..60 {
             let kind = [
                 SceneKind::Solo,

@@ -2,87 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kind::Kind;
 use crate::plan::{Broken, Content, Entry};
 use crate::scene::SceneKind;
-
-/// What a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// An original.
-    Work,
-    /// A JPEG of lower quality.
-    Reencoded,
-    /// Shrunk to 50 to 80 %.
-    Resized,
-    /// 4 to 6 % of each side cut off.
-    Cropped,
-    /// Left and right swapped.
-    Mirrored,
-    /// Darker or brighter by up to 22 %.
-    Brightness,
-    /// A site's name in the corner.
-    Watermark,
-    /// The same drawing with another expression.
-    Expression,
-    /// The same drawing with hair and eyes in other colours.
-    Colours,
-    /// A gray copy, stored as RGB.
-    Gray,
-    /// A sepia copy.
-    Sepia,
-    /// A copy in one other tint.
-    Tinted,
-    /// One flat colour.
-    Blank,
-    /// Much wider than high.
-    Banner,
-    /// A picture of some 50 pixels.
-    Tiny,
-    /// A JPEG whose end is missing.
-    Truncated,
-    /// A file of 0 bytes.
-    Empty,
-    /// Text under the name of a picture.
-    Text,
-    /// A PNG signature and noise.
-    Noise,
-    /// A PNG header that promises 100,000 x 100,000 pixels.
-    Bomb,
-}
-
-impl Kind {
-    /// Whether the file is a copy that a cleaned dataset should not hold beside its original.
-    pub fn is_copy(self) -> bool {
-        matches!(
-            self,
-            Self::Reencoded
-                | Self::Resized
-                | Self::Cropped
-                | Self::Mirrored
-                | Self::Brightness
-                | Self::Watermark
-        )
-    }
-
-    /// Whether the file is another version of a drawing, not a copy of it.
-    pub fn is_variant(self) -> bool {
-        matches!(self, Self::Expression | Self::Colours)
-    }
-
-    /// Whether the file has no colour, or one tint only.
-    pub fn is_monochrome(self) -> bool {
-        matches!(self, Self::Gray | Self::Sepia | Self::Tinted)
-    }
-
-    /// Whether the file is no picture that can be read as a whole.
-    pub fn is_broken(self) -> bool {
-        matches!(
-            self,
-            Self::Truncated | Self::Empty | Self::Text | Self::Noise | Self::Bomb
-        )
-    }
-}
 
 /// What is known about one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,7 +15,7 @@ pub struct FileTruth {
     pub id: u32,
     /// What it is.
     pub kind: Kind,
-    /// What the picture shows; none where nothing can be read.
+    /// What the image shows; none where nothing can be read.
     pub scene: Option<SceneKind>,
     /// Files with the same number show the same drawing.
     pub work: Option<usize>,
@@ -187,10 +109,10 @@ fn file_name(path: &str) -> &str {
 
 fn file_truth(entry: &Entry, entries: &[Entry]) -> FileTruth {
     let (scene, size, faces, tags) = match &entry.content {
-        Content::Picture(picture) => (
-            Some(picture.scene.kind),
-            picture.size(),
-            picture.faces(),
+        Content::Image(image) => (
+            Some(image.scene.kind),
+            image.size(),
+            image.faces(),
             tags(entry),
         ),
         Content::Flat(size, _) => (
@@ -217,10 +139,10 @@ fn file_truth(entry: &Entry, entries: &[Entry]) -> FileTruth {
 }
 
 fn tags(entry: &Entry) -> Vec<String> {
-    let Content::Picture(picture) = &entry.content else {
+    let Content::Image(image) = &entry.content else {
         return Vec::new();
     };
-    let scene = &picture.scene;
+    let scene = &image.scene;
     let mut tags: Vec<&str> = Vec::new();
     match scene.people.len() {
         0 => tags.extend(["no_humans", "scenery"]),

@@ -29,7 +29,7 @@ impl Draw {
         from + (self.bits() >> 40) as f32 / (1u64 << 24) as f32 * (to - from)
     }
 
-    fn colour(&mut self) -> [f32; 3] {
+    fn color(&mut self) -> [f32; 3] {
         [
             self.range(20.0, 240.0),
             self.range(20.0, 240.0),
@@ -69,11 +69,11 @@ pub type Expression = u32;
 pub struct Work {
     /// Height over width.
     pub aspect: f32,
-    /// Centre of the face: x as a share of the width, y in widths.
+    /// Center of the face: x as a share of the width, y in widths.
     pub face: [f32; 2],
     /// Radius of the face in widths.
     pub face_radius: f32,
-    /// Colour of the hair.
+    /// Color of the hair.
     pub hair: [f32; 3],
     background: [[f32; 3]; 3],
     waves: [f32; 6],
@@ -99,7 +99,7 @@ impl Work {
                 (
                     [d.range(0.0, 1.0), d.range(0.0, aspect)],
                     d.range(0.03, 0.18),
-                    d.colour(),
+                    d.color(),
                 )
             })
             .collect();
@@ -107,8 +107,8 @@ impl Work {
             aspect,
             face: [d.range(0.35, 0.65), aspect * d.range(0.32, 0.5)],
             face_radius: d.range(0.15, 0.24),
-            hair: d.colour(),
-            background: [d.colour(), d.colour(), d.colour()],
+            hair: d.color(),
+            background: [d.color(), d.color(), d.color()],
             waves: std::array::from_fn(|_| d.range(2.0, 16.0)),
             blobs,
             strands: (0..9)
@@ -126,8 +126,8 @@ impl Work {
                 d.range(180.0, 225.0),
                 d.range(160.0, 210.0),
             ],
-            iris: d.colour(),
-            clothes: [d.colour(), d.colour()],
+            iris: d.color(),
+            clothes: [d.color(), d.color()],
             stripe: d.range(8.0, 30.0),
             tilt: d.range(-0.3, 0.3),
             expression: 0,
@@ -143,11 +143,11 @@ impl Work {
         }
     }
 
-    /// The same drawing with hair and eyes of another colour.
-    pub fn recoloured(&self, seed: u64) -> Self {
+    /// The same drawing with hair and eyes of another color.
+    pub fn recolored(&self, seed: u64) -> Self {
         let mut d = Draw::new(seed ^ 0xc010);
         let far = |d: &mut Draw, from: [f32; 3]| loop {
-            let c = d.colour();
+            let c = d.color();
             if (0..3).map(|i| (c[i] - from[i]).abs()).sum::<f32>() > 150.0 {
                 return c;
             }
@@ -160,7 +160,7 @@ impl Work {
         }
     }
 
-    /// The square around the face, in shares of the picture: left, top, right, bottom.
+    /// The square around the face, in shares of the image: left, top, right, bottom.
     pub fn face_box(&self) -> Window {
         let r = self.face_radius * 1.15;
         Window {
@@ -200,24 +200,24 @@ impl Work {
         (rgb, width, height)
     }
 
-    /// Colour at a point; x in [0, 1], y in [0, aspect].
+    /// Color at a point; x in [0, 1], y in [0, aspect].
     fn at(&self, x: f32, y: f32) -> [f32; 3] {
         let w = &self.waves;
         let blend = |a: [f32; 3], b: [f32; 3], t: f32| -> [f32; 3] {
             std::array::from_fn(|i| a[i] + (b[i] - a[i]) * t)
         };
-        // Background: three colours along two waves, then blobs with an outline.
+        // Background: three colors along two waves, then blobs with an outline.
         let s = 0.5 + 0.5 * (w[0] * x + w[1] * y).sin();
         let t = 0.5 + 0.5 * (w[2] * x - w[3] * y + 1.0).cos();
-        let mut colour = blend(
+        let mut color = blend(
             blend(self.background[0], self.background[1], s),
             self.background[2],
             t * 0.7,
         );
-        for (centre, radius, fill) in &self.blobs {
-            let r = (x - centre[0]).hypot(y - centre[1]);
+        for (center, radius, fill) in &self.blobs {
+            let r = (x - center[0]).hypot(y - center[1]);
             if r < *radius {
-                colour = if r > radius - 0.006 { [30.0; 3] } else { *fill };
+                color = if r > radius - 0.006 { [30.0; 3] } else { *fill };
             }
         }
         // Body.
@@ -231,19 +231,19 @@ impl Work {
         );
         if fy > 0.8 && fx.abs() < 0.5 + 0.6 * (fy - 0.8) {
             let k = usize::from((self.stripe * x + y * 3.0).sin() > 0.3);
-            colour = self.clothes[k];
+            color = self.clothes[k];
         }
         // Hair behind, face, fringe.
         let shade = 1.0 - 0.18 * (0.5 + 0.5 * (fx * w[4] + fy * 2.0).sin());
         let hair = self.hair.map(|v| v * shade);
         if (fx / 1.35).hypot((fy + 0.1) / 1.5) < 1.0 {
-            colour = hair;
+            color = hair;
         }
         if (fx / 0.88).hypot(fy) < 1.0 {
-            colour = self.skin;
-            colour = self.features(fx, fy, colour);
+            color = self.skin;
+            color = self.features(fx, fy, color);
             if fy < -0.42 + 0.2 * (fx * w[5] * 0.6).sin() {
-                colour = hair;
+                color = hair;
             }
         }
         for strand in &self.strands {
@@ -251,7 +251,7 @@ impl Work {
                 && fy > -1.2
                 && fy < strand[3] - 0.9
             {
-                colour = self.hair.map(|v| v * 0.55);
+                color = self.hair.map(|v| v * 0.55);
             }
         }
         // Paper grain, fixed to the drawing.
@@ -259,28 +259,28 @@ impl Work {
             ^ ((y * 700.0) as u64).wrapping_mul(0x85eb_ca6b)
             ^ self.grain;
         let noise = (cell.wrapping_mul(0xff51_afd7_ed55_8ccd) >> 60) as f32 - 7.5;
-        colour.map(|v| v + noise * 0.6)
+        color.map(|v| v + noise * 0.6)
     }
 
     fn features(&self, fx: f32, fy: f32, skin: [f32; 3]) -> [f32; 3] {
         let dark = [45.0, 30.0, 40.0];
-        let mut colour = skin;
+        let mut color = skin;
         let closed = self.expression & 1 == 1;
         for side in [-1.0f32, 1.0] {
             let (ex, ey) = (fx - side * 0.4, fy - 0.05);
             if closed {
                 if ex.abs() < 0.22 && (ey - 0.12 * (ex * 7.0).cos() + 0.05).abs() < 0.035 {
-                    colour = dark;
+                    color = dark;
                 }
             } else if (ex / 0.2).hypot(ey / 0.28) < 1.0 {
-                colour = if ey < -0.16 { dark } else { [250.0; 3] };
+                color = if ey < -0.16 { dark } else { [250.0; 3] };
                 if (ex / 0.14).hypot(ey / 0.24) < 1.0 {
-                    colour = self.iris;
+                    color = self.iris;
                     if ex.hypot(ey) < 0.07 {
-                        colour = dark;
+                        color = dark;
                     }
                     if (ex - 0.05).hypot(ey + 0.1) < 0.05 {
-                        colour = [255.0; 3];
+                        color = [255.0; 3];
                     }
                 }
             }
@@ -289,25 +289,25 @@ impl Work {
         match self.expression / 2 {
             0 => {
                 if fx.abs() < 0.16 && (mouth - 0.05 * (fx * 9.0).cos()).abs() < 0.025 {
-                    colour = [150.0, 60.0, 60.0];
+                    color = [150.0, 60.0, 60.0];
                 }
             }
             1 => {
                 if (fx / 0.24).hypot((mouth - 0.02) / 0.17) < 1.0 {
-                    colour = [170.0, 50.0, 60.0];
+                    color = [170.0, 50.0, 60.0];
                 }
             }
             _ => {
                 if (fx / 0.3).hypot(mouth / 0.1) < 1.0 && mouth > -0.02 {
-                    colour = [250.0, 245.0, 245.0];
+                    color = [250.0, 245.0, 245.0];
                 }
                 for side in [-1.0f32, 1.0] {
                     if (fx - side * 0.55).hypot(fy - 0.35) < 0.14 {
-                        colour = [250.0, 140.0, 140.0];
+                        color = [250.0, 140.0, 140.0];
                     }
                 }
             }
         }
-        colour
+        color
     }
 }

@@ -1,10 +1,10 @@
-//! Datasets of pictures by formula, for tests that train.
+//! Datasets of images by formula, for tests that train.
 
 use std::path::Path;
 
 use dataset::{DatasetWriter, Image, Label, WriterOptions};
 
-/// A square picture that differs for every `variant`.
+/// A square image that differs for every `variant`.
 pub fn formula_image(side: usize, variant: usize) -> Image {
     let value = |i: usize| (i * (31 + 2 * variant) + variant * 17 + i * i / 7) as u8;
     Image {
@@ -15,7 +15,7 @@ pub fn formula_image(side: usize, variant: usize) -> Image {
     }
 }
 
-/// Writes a zip of 24 such pictures; with labels they are of three classes.
+/// Writes a zip of 24 such images; with labels they are of three classes.
 ///
 /// # Panics
 /// When the file cannot be written.

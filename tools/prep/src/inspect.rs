@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use cli::Progress;
 use curation::inputs::walk;
-use curation::manifest::{self, Fate};
+use curation::manifest::{self, Status};
 use curation::record::Reason;
 use dataset::{CheckOptions, CheckReport, DatasetOptions, Depth, ImageDataset, Source};
 use decode::Format;
@@ -30,8 +30,8 @@ struct Manifest {
     inputs: usize,
     faces: usize,
     samples: usize,
-    inputs_by_fate: BTreeMap<String, usize>,
-    faces_by_fate: BTreeMap<String, usize>,
+    inputs_by_status: BTreeMap<String, usize>,
+    faces_by_status: BTreeMap<String, usize>,
     scores: BTreeMap<String, [f64; 3]>,
 }
 
@@ -47,7 +47,7 @@ pub fn inspect(path: &Path) -> anyhow::Result<()> {
     if path.extension().is_some_and(|e| e == "jsonl") {
         return inspect_manifest(path);
     }
-    // A dataset has dataset.json, or pictures under the names of one; anything else is a dump.
+    // A dataset has dataset.json, or images under the names of one; anything else is a dump.
     match Source::open(path) {
         Ok(source) if source.others().iter().any(|name| name == "dataset.json") => {
             inspect_dataset(&source)
@@ -97,7 +97,7 @@ fn inspect_dataset(source: &Source) -> anyhow::Result<()> {
         } else {
             let _ = writeln!(
                 text,
-                "labels   {} entries; pictures of each class: {:?}",
+                "labels   {} entries; images of each class: {:?}",
                 found.label_dim, found.classes
             );
         }
@@ -138,15 +138,15 @@ fn inspect_manifest(path: &Path) -> anyhow::Result<()> {
     let mut found = Manifest::default();
     let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for line in &lines {
-        let fate = line.reason.map_or_else(|| "kept".to_owned(), Reason::name);
-        let (count, fates) = match line.face {
-            None => (&mut found.inputs, &mut found.inputs_by_fate),
-            Some(_) => (&mut found.faces, &mut found.faces_by_fate),
+        let status = line.reason.map_or_else(|| "kept".to_owned(), Reason::name);
+        let (count, counts) = match line.face {
+            None => (&mut found.inputs, &mut found.inputs_by_status),
+            Some(_) => (&mut found.faces, &mut found.faces_by_status),
         };
         *count += 1;
-        *fates.entry(fate).or_default() += 1;
+        *counts.entry(status).or_default() += 1;
         found.samples += usize::from(line.sample.is_some());
-        if line.face.is_some() && line.decision == Fate::Kept {
+        if line.face.is_some() && line.decision == Status::Kept {
             for (name, value) in &line.scores {
                 values.entry(name.clone()).or_default().push(*value);
             }
@@ -159,13 +159,13 @@ fn inspect_manifest(path: &Path) -> anyhow::Result<()> {
     }
     cli::report(&found, |found| {
         let mut text = String::new();
-        for (title, count, fates) in [
-            ("inputs", found.inputs, &found.inputs_by_fate),
-            ("faces", found.faces, &found.faces_by_fate),
+        for (title, count, counts) in [
+            ("inputs", found.inputs, &found.inputs_by_status),
+            ("faces", found.faces, &found.faces_by_status),
         ] {
             let _ = writeln!(text, "{title:<8} {count}");
-            for (fate, n) in fates {
-                let _ = writeln!(text, "  {n:>8} {fate}");
+            for (status, n) in counts {
+                let _ = writeln!(text, "  {n:>8} {status}");
             }
         }
         let _ = writeln!(text, "samples  {}", found.samples);
@@ -194,7 +194,7 @@ fn inspect_dump(path: &Path) -> anyhow::Result<()> {
                 match Format::sniff(&bytes) {
                     Some(format) => format!("{format:?}").to_lowercase(),
                     None if bytes.is_empty() => "empty".to_owned(),
-                    None => "no picture".to_owned(),
+                    None => "no image".to_owned(),
                 }
             }
             Err(_) => "unreadable".to_owned(),

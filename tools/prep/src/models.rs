@@ -48,7 +48,7 @@ const KNOWN: [Known; 5] = [
     },
     Known {
         spec: "none",
-        what: "pictures are faces already",
+        what: "images are faces already",
         from: "built in",
         sha256: None,
         is_available: true,
@@ -109,10 +109,7 @@ fn check_file(path: &Path) -> anyhow::Result<()> {
     const MAX_BYTES: u64 = 1 << 30;
     let bytes = files::read_input(path, MAX_BYTES)
         .with_context(|| format!("cannot read '{}'", path.display()))?;
-    let sha256: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let sha256 = files::hex(&Sha256::digest(&bytes));
     let kind = match path.extension().and_then(|e| e.to_str()) {
         Some("xml") => DetectorSpec::Cascade(path.to_owned()),
         Some("onnx") => DetectorSpec::Onnx(path.to_owned()),

@@ -142,7 +142,26 @@ const MAX_BYTES: u64 = 64 << 20;
 fn read(path: &Path) -> anyhow::Result<Table> {
     let named = || format!("recipe '{}'", path.display());
     let text = files::read_input_text(path, MAX_BYTES).with_context(named)?;
-    text.parse().with_context(named)
+    let mut recipe: Table = text.parse().with_context(named)?;
+    rename_old_keys(&mut recipe);
+    Ok(recipe)
+}
+
+/// Settings under the names of earlier versions, by table.
+const OLD_KEYS: [(&str, &str, &str); 2] = [
+    ("filters", "colour", "chroma"),
+    ("dedup", "pictures", "images"),
+];
+
+/// Gives settings of earlier versions their present names, so that they meet the defaults under one name.
+fn rename_old_keys(recipe: &mut Table) {
+    for (table, old, new) in OLD_KEYS {
+        if let Some(Value::Table(table)) = recipe.get_mut(table)
+            && let Some(value) = table.remove(old)
+        {
+            table.entry(new).or_insert(value);
+        }
+    }
 }
 
 /// Lays `over` on `under`, table by table.
@@ -188,7 +207,7 @@ fn apply(args: &RunArgs, config: &mut CurationConfig) {
     crop.upscaled_ok |= args.upscaled_ok;
     set(&mut crop.filter, &args.filter);
     let filters = &mut config.filters;
-    set(&mut filters.colour, &args.colour);
+    set(&mut filters.chroma, &args.chroma);
     set(&mut filters.blank, &args.blank);
     set(&mut filters.text, &args.text);
     set(&mut filters.aspect, &args.aspect);
@@ -196,7 +215,7 @@ fn apply(args: &RunArgs, config: &mut CurationConfig) {
     set(&mut filters.detail, &args.detail);
     let dedup = &mut config.dedup;
     if let Some(which) = &args.dedup {
-        dedup.pictures = matches!(which.as_str(), "both" | "pictures");
+        dedup.images = matches!(which.as_str(), "both" | "images" | "pictures");
         dedup.faces = matches!(which.as_str(), "both" | "faces");
     }
     set(&mut dedup.radius, &args.radius);
@@ -262,9 +281,11 @@ fn validate(config: &CurationConfig) -> anyhow::Result<()> {
         );
     }
     if !crop.resolution.is_power_of_two() {
+        let below = 1 << crop.resolution.ilog2();
         tracing::warn!(
-            "{} is no power of two: StyleGAN2 trains on 256, 512 or 1024 pixels",
-            crop.resolution
+            "--resolution {} is not a power of two, and StyleGAN2 trains on powers of two: use {below} or {}",
+            crop.resolution,
+            2 * below
         );
     }
     config.metadata.validate()?;
@@ -280,6 +301,7 @@ fn validate(config: &CurationConfig) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use curation::config::Limit;
 
     fn recipe(text: &str) -> (tempfile::NamedTempFile, RunArgs) {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -334,7 +356,7 @@ mod tests {
         assert_eq!(resolve(&args).unwrap(), resolved);
     }
 
-    /// Every recipe in `datasets/` is one that `prep run` accepts, and says what it must about its pictures.
+    /// Every recipe in `datasets/` is one that `prep run` accepts, and says what it must about its images.
     #[test]
     fn the_recipes_of_the_repository_are_valid() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
@@ -360,6 +382,16 @@ mod tests {
             assert!(!resolved.inputs.is_empty(), "{name}");
         }
         assert_eq!(n, 5);
+    }
+
+    #[test]
+    fn recipes_of_earlier_versions_are_read() {
+        let text =
+            "inputs = ['a']\nout = 'x.zip'\n[filters]\ncolour = 5\n[dedup]\npictures = false\n";
+        let (_file, args) = recipe(text);
+        let config = resolve(&args).unwrap().config;
+        assert_eq!(config.filters.chroma, Limit::at(5.0));
+        assert!(!config.dedup.images && config.dedup.faces);
     }
 
     #[test]

@@ -76,9 +76,9 @@ fn memory(args: &RunArgs) -> Memory {
     }
 }
 
-/// Whether the default search may have missed small faces: many pictures have none.
+/// Whether the default search may have missed small faces: many images have none.
 fn is_coarse(summary: &Summary, config: &CurationConfig) -> bool {
-    let n_faceless = summary.pictures_dropped.get(&Reason::NoFace.name());
+    let n_faceless = summary.images_dropped.get(&Reason::NoFace.name());
     config.detector == DetectorSpec::Embedded
         && config.detect.longest_side.is_none()
         && !config.detect.tiles
@@ -93,14 +93,14 @@ fn metadata_words(summary: &MetadataSummary, config: &CurationConfig) -> String 
         format!("{}{more}", names.join(", "))
     };
     if summary.n_unmatched > 0 {
-        let fate = if config.metadata.is_active() {
+        let effect = if config.metadata.is_active() {
             "no_post, dropped"
         } else {
             "without a label of their own"
         };
         let _ = writeln!(
             text,
-            "         {} without a post in the metadata ({fate}): {}",
+            "         {} without a post in the metadata ({effect}): {}",
             summary.n_unmatched,
             list(summary.n_unmatched, &summary.unmatched)
         );
@@ -140,13 +140,13 @@ fn words(summary: &Summary, config: &CurationConfig) -> String {
     let _ = writeln!(
         text,
         "inputs   {}: {} with a face kept",
-        summary.n_inputs, summary.n_pictures_kept
+        summary.n_inputs, summary.n_images_kept
     );
-    if !summary.pictures_dropped.is_empty() {
+    if !summary.images_dropped.is_empty() {
         let _ = writeln!(
             text,
             "         dropped: {}",
-            reasons(&summary.pictures_dropped)
+            reasons(&summary.images_dropped)
         );
     }
     if let Some(metadata) = &summary.metadata {
@@ -162,7 +162,7 @@ fn words(summary: &Summary, config: &CurationConfig) -> String {
     if is_coarse(summary, config) {
         let _ = writeln!(
             text,
-            "         faces below a fiftieth of a picture's longer side are hardly found: --longest-side 2048 finds more, more slowly"
+            "         faces below a fiftieth of an image's longer side are hardly found: --longest-side 2048 finds more, more slowly"
         );
     }
     let _ = writeln!(

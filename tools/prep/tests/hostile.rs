@@ -110,7 +110,7 @@ fn dump(folder: &Path) -> Expected {
     let good = jpeg(&drawing(1, 200), 90);
     let other = drawing(2, 200);
 
-    // Good pictures in odd clothes.
+    // Good images in odd clothes.
     write(folder, e, "good.jpg", &good, "kept");
     write(
         folder,
@@ -255,7 +255,7 @@ fn dump(folder: &Path) -> Expected {
         "truncated",
     );
 
-    // Not pictures.
+    // Not images.
     write(
         folder,
         e,
@@ -317,7 +317,7 @@ fn dump(folder: &Path) -> Expected {
     let bomb = encode(&RgbImage::new(4000, 4000), ImageFormat::Png);
     write(folder, e, "pixel_bomb.png", &bomb, "too_large");
 
-    // Pictures that nobody wants.
+    // Images that nobody wants.
     write(
         folder,
         e,
@@ -445,15 +445,15 @@ fn archives(folder: &Path, e: &mut Expected) {
     );
     zip.finish().unwrap();
 
-    // Another zip with one byte of its stored picture changed: the checksum tells.
-    let picture = encode(&drawing(22, 150), ImageFormat::Png);
+    // Another zip with one byte of its stored image changed: the checksum tells.
+    let image = encode(&drawing(22, 150), ImageFormat::Png);
     let mut damaged = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     damaged.start_file("damaged.png", stored).unwrap();
-    damaged.write_all(&picture).unwrap();
+    damaged.write_all(&image).unwrap();
     let mut bytes = damaged.finish().unwrap().into_inner();
     let at = bytes
         .windows(40)
-        .position(|w| w == &picture[60..100])
+        .position(|w| w == &image[60..100])
         .unwrap();
     bytes[at] ^= 1;
     fs::write(folder.join("damaged.zip"), &bytes).unwrap();
@@ -610,7 +610,7 @@ fn nothing_kept_is_exit_code_1_with_the_record() {
 }
 
 #[test]
-fn thousands_of_boxes_cost_their_picture_and_no_other() {
+fn thousands_of_boxes_cost_their_image_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::create_dir(folder.join("dump")).unwrap();
@@ -640,7 +640,7 @@ fn thousands_of_boxes_cost_their_picture_and_no_other() {
         "{detail}"
     );
     assert_eq!(input(&lines, "good.png")["decision"], "kept");
-    // A line that no picture can have is refused with its number.
+    // A line that no image can have is refused with its number.
     boxes(300_000);
     let output = prep(
         folder,

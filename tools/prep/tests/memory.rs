@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const SETTINGS: &str =
-    "--detector none --resolution 64 --detail off --blur off --dedup off --colour off --blank off";
+    "--detector none --resolution 64 --detail off --blur off --dedup off --chroma off --blank off";
 
 /// A large image in a small file.
 fn large_png(path: &Path, side: u32) {

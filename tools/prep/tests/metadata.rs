@@ -13,8 +13,8 @@ use std::io::Write;
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 
-/// Every picture passes, whatever it looks like.
-const ALL: &str = "--detector none -r 64 --dedup off --colour off --blank off --text off --aspect off --blur off \
+/// Every image passes, whatever it looks like.
+const ALL: &str = "--detector none -r 64 --dedup off --chroma off --blank off --text off --aspect off --blur off \
                    --detail off --max-upscale 100";
 
 /// Posts of whose files some names contain digits of others.
@@ -40,7 +40,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-fn picture() -> Vec<u8> {
+fn image() -> Vec<u8> {
     encode(&drawing(1, 64), ImageFormat::Png)
 }
 
@@ -81,7 +81,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 fn no_file_is_kept_by_the_rating_of_another_post() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let png = picture();
+    let png = image();
     write(folder, "posts.jsonl", POSTS.as_bytes());
     let frames: Vec<String> = (0..14).map(|i| format!("{i:06}.png")).collect();
     let frames: Vec<(&str, &[u8])> = frames.iter().map(|name| (name.as_str(), &*png)).collect();
@@ -193,7 +193,7 @@ fn no_file_is_kept_by_the_rating_of_another_post() {
 fn shards_are_archives_of_many_posts() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let png = picture();
+    let png = image();
     write(folder, "posts.jsonl", POSTS.as_bytes());
     let members: [(&str, &[u8]); 3] = [
         ("1000001.png", &png),
@@ -231,7 +231,7 @@ fn shards_are_archives_of_many_posts() {
 fn a_pattern_decides_where_names_are_unclear() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let png = picture();
+    let png = image();
     write(folder, "posts.jsonl", POSTS.as_bytes());
     for name in ["12_7654321.png", "7654321_12.png", "8427_1000001.png"] {
         write(folder, &format!("in/{name}"), &png);
@@ -340,7 +340,7 @@ fn every_form_of_metadata_filters_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for id in 1_000_001..1_000_006 {
-        write(folder, &format!("in/{id}.png"), &picture());
+        write(folder, &format!("in/{id}.png"), &image());
     }
     for (name, bytes) in forms() {
         write(folder, "posts", &bytes);
@@ -366,7 +366,7 @@ fn every_form_of_metadata_filters_the_same() {
 fn a_filter_that_cannot_read_its_field_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    write(folder, "in/1000001.png", &picture());
+    write(folder, "in/1000001.png", &image());
     let line = r#"{"id": 1000001, "labels": ["monochrome"], "rating": 7, "score": "many"}"#;
     write(folder, "posts.jsonl", format!("{line}\n").as_bytes());
     for (filter, field) in [
@@ -418,7 +418,7 @@ fn posts_without_a_field_are_counted_and_named() {
     let folder = folder.path();
     let mut posts = String::new();
     for id in 1_000_001..1_000_008 {
-        write(folder, &format!("in/{id}.png"), &picture());
+        write(folder, &format!("in/{id}.png"), &image());
         let tags = if id > 1_000_003 {
             Value::Null
         } else {
@@ -452,7 +452,7 @@ fn posts_without_a_field_are_counted_and_named() {
 fn sidecars_lie_beside_images_in_folders_and_archives() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let png = picture();
+    let png = image();
     let files: Vec<(&str, &[u8])> = vec![
         ("a.png", &png),
         ("a.json", br#"{"rating": "g", "tag_string": "solo"}"#),
@@ -542,7 +542,7 @@ fn sidecars_lie_beside_images_in_folders_and_archives() {
 fn labels_come_from_the_same_posts() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let png = picture();
+    let png = image();
     let posts = "{\"id\": 2, \"tags\": \"red\"}\n{\"id\": 1000001, \"tags\": [\"Blue Hair\"]}\n";
     write(folder, "posts.jsonl", posts.as_bytes());
     write(folder, "in/1000001_p2.png", &png);

@@ -10,7 +10,7 @@ use common::{drawing, encode, input, manifest, ok, prep};
 use image::ImageFormat;
 use test_support::zips::raw_zip;
 
-const RUN: &str = "run dump --out x.zip -r 32 --detector none --dedup off --colour off --blank off --text off \
+const RUN: &str = "run dump --out x.zip -r 32 --detector none --dedup off --chroma off --blank off --text off \
                    --aspect off --blur off --detail off --max-upscale 100";
 
 fn png(seed: u64) -> Vec<u8> {

@@ -8,13 +8,13 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-const OFF: &str = "--resolution 32 --detector none --dedup off --colour off --blank off --text off --blur off --detail off";
+const OFF: &str = "--resolution 32 --detector none --dedup off --chroma off --blank off --text off --blur off --detail off";
 
-/// A picture in a folder of its own.
+/// An image in a folder of its own.
 fn dump(folder: &Path, name: &str, seed: u64) {
     fs::create_dir(folder.join(name)).unwrap();
-    let picture = encode(&drawing(seed, 96), ImageFormat::Png);
-    fs::write(folder.join(name).join("a.png"), picture).unwrap();
+    let image = encode(&drawing(seed, 96), ImageFormat::Png);
+    fs::write(folder.join(name).join("a.png"), image).unwrap();
 }
 
 fn refused(folder: &Path, args: &str, text: &str) {

@@ -107,9 +107,9 @@ fn other_thresholds_decode_nothing_again() {
     };
     let (first, kept) = measured("");
     assert_eq!(first, 61);
-    assert_eq!(kept, 48, "60 pictures, every fifth a copy");
+    assert_eq!(kept, 48, "60 images, every fifth a copy");
     assert_eq!(
-        measured("--colour 40 --blank 0.5 --radius 4 --max-variants 0").0,
+        measured("--chroma 40 --blank 0.5 --radius 4 --max-variants 0").0,
         0
     );
     assert_eq!(measured("--dedup off"), (0, 60));
@@ -117,7 +117,7 @@ fn other_thresholds_decode_nothing_again() {
     // A changed file is measured again, and it alone.
     fs::write(folder.join("dump/000.jpg"), jpeg(&drawing(5000, 160), 90)).unwrap();
     assert_eq!(measured("").0, 1);
-    // A damaged journal is mended: the picture is measured again.
+    // A damaged journal is mended: the image is measured again.
     let blobs = folder.join("x.journal/blobs.bin");
     let mut bytes = fs::read(&blobs).unwrap();
     let middle = bytes.len() / 2;

@@ -39,7 +39,7 @@ fn check(folder: &Path, dump: &Dump) {
                 ));
                 &["no_face", "grayscale"]
             }
-            Kind::Work | Kind::Expression | Kind::Colours => {
+            Kind::Work | Kind::Expression | Kind::Colors => {
                 assert_eq!(line["decision"], "kept", "{context}");
                 assert_eq!(all.len(), file.faces.len(), "{context}");
                 if file.kind == Kind::Work {

@@ -1,4 +1,4 @@
-//! Where many pictures have no face, the summary says how to look for smaller ones.
+//! Where many images have no face, the summary says how to look for smaller ones.
 
 mod common;
 

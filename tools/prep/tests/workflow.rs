@@ -163,7 +163,7 @@ fn faces_below_min_face_are_named_and_a_looser_limit_decodes_nothing_twice() {
     let line = input(&lines, "tiny_only.png");
     assert_eq!(line["reason"], "small", "{line}");
 
-    // Only pictures whose crops were not made are looked at again.
+    // Only images whose crops were not made are looked at again.
     let looser = run("--min-face 10 --max-upscale 2");
     assert_eq!(
         (&looser["n_measured"], &looser["n_kept"]),

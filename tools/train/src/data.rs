@@ -91,6 +91,6 @@ pub fn check(dataset: &ImageDataset, use_labels: bool) -> Result<()> {
     let bar = cli::Progress::new("checking", Some(source.names().len() as u64), "images");
     let report = dataset::check(source, &options, || bar.inc(1))?;
     drop(bar);
-    report.into_result(source)?;
+    dataset::Error::from_report(report, source.path())?;
     Ok(())
 }

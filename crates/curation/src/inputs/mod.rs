@@ -62,7 +62,7 @@ pub enum InputError {
     TooLarge(String),
 }
 
-/// Larger files are not read: no picture within `--max-pixels` needs them.
+/// Larger files are not read: no image within `--max-pixels` needs them.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
 impl Entry {

@@ -54,7 +54,7 @@ fn damaged_journals_give_back_whole_records_or_none() {
             drop(journal);
             let (journal, again) = Journal::open(folder.path(), "f").unwrap();
             assert!(journal.records.contains_key("folder/99.png"), "{again:?}");
-            matches!(found, Found::Records { n_damaged: 0, .. })
+            matches!(found, JournalState::Records { n_damaged: 0, .. })
         },
     );
 }

@@ -5,8 +5,8 @@ use image::RgbImage;
 
 /// Blur in 0 (sharp) to 1 (blurred away), independent of contrast.
 ///
-/// A picture is compared with itself after a 9-tap box blur: a sharp picture loses most of its variation between
-/// neighbours, a blurred one hardly any. The larger of both axes counts. Flat pictures give 0.
+/// An image is compared with itself after a 9-tap box blur: a sharp image loses most of its variation between
+/// neighbors, a blurred one hardly any. The larger of both axes counts. Flat images give 0.
 ///
 /// Crété, Dolmiere, Ladret, Nicolas: "The blur effect: perception and estimation with a new no-reference perceptual
 /// blur metric" (2007).
@@ -40,10 +40,10 @@ pub fn blur(image: &RgbImage) -> f64 {
 
 /// Taps of the box blur.
 const TAPS: i32 = 9;
-/// Samples before and behind that a difference of blurred neighbours needs.
+/// Samples before and behind that a difference of blurred neighbors needs.
 const REACH: usize = TAPS as usize / 2 + 1;
 
-/// How much neighbours differ, and how much of that a box blur removes; in ninths of a level, to stay with integers.
+/// How much neighbors differ, and how much of that a box blur removes; in ninths of a level, to stay with integers.
 #[derive(Default)]
 struct Variation {
     all: u64,
@@ -51,7 +51,7 @@ struct Variation {
 }
 
 impl Variation {
-    /// Adds neighbours `here` and `before`. Their blurred values differ by what enters the box less what leaves it.
+    /// Adds neighbors `here` and `before`. Their blurred values differ by what enters the box less what leaves it.
     fn add(&mut self, here: &[u8], before: &[u8], enters: &[u8], leaves: &[u8]) {
         let (mut all, mut removed) = (0i32, 0i32);
         for (((&here, &before), &enters), &leaves) in

@@ -1,16 +1,16 @@
-//! Is there colour in a picture, and anything at all? Both read the 96 x 96 thumb: averaging has removed JPEG's chroma
+//! Is there color in an image, and anything at all? Both read the 96 x 96 thumb: averaging has removed JPEG's chroma
 //! noise there, and the answer costs nothing.
 
 use super::round4;
 use dedup::Thumb;
 
-/// How much colour there is beyond one tint, in chroma levels (0 to about 100): 0 for gray, sepia, blue ink on cream.
+/// How much color there is beyond one tint, in chroma levels (0 to about 100): 0 for gray, sepia, blue ink on cream.
 ///
-/// In a gray, toned or tinted picture chroma is a function of brightness along one hue. So chroma is first predicted from
-/// luma (the mean of each of 16 luma bins, blended over neighbours); what colour remains counts, and so does chroma off
-/// the main hue axis. The mean over the 2 % most colourful pixels is the answer: a small coloured figure on white is a
-/// coloured picture.
-pub fn colour(thumb: &Thumb) -> f64 {
+/// In a gray, toned or tinted image chroma is a function of brightness along one hue. So chroma is first predicted from
+/// luma (the mean of each of 16 luma bins, blended over neighbors); what color remains counts, and so does chroma off
+/// the main hue axis. The mean over the 2 % most colorful pixels is the answer: a small colored figure on white is a
+/// colored image.
+pub fn chroma(thumb: &Thumb) -> f64 {
     const BINS: usize = 16;
     let pixels: Vec<[f64; 3]> = thumb.as_bytes().chunks_exact(3).map(to_ycc).collect();
     let n = pixels.len() as f64;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn gray_and_every_single_tint_have_no_colour() {
+    fn gray_and_every_single_tint_have_no_color() {
         let mix = |a: [f64; 3], b: [f64; 3], t: f64| -> [u8; 3] {
             std::array::from_fn(|i| (a[i] + (b[i] - a[i]) * t) as u8)
         };
@@ -115,7 +115,7 @@ mod tests {
             ([120.0, 0.0, 60.0], [255.0, 220.0, 240.0]),
         ];
         for (dark, light) in tints {
-            let score = colour(&thumb(|x, y| mix(dark, light, ink(x, y))));
+            let score = chroma(&thumb(|x, y| mix(dark, light, ink(x, y))));
             assert!(score < 3.0, "{dark:?} {light:?}: {score}");
         }
         // JPEG-like chroma noise in 8 x 8 blocks.
@@ -128,11 +128,11 @@ mod tests {
                 (v - n).clamp(0.0, 255.0) as u8,
             ]
         });
-        assert!(colour(&noisy) < 5.0, "{}", colour(&noisy));
+        assert!(chroma(&noisy) < 5.0, "{}", chroma(&noisy));
     }
 
     #[test]
-    fn a_small_coloured_figure_on_white_is_colour() {
+    fn a_small_colored_figure_on_white_is_color() {
         let figure = thumb(
             |x, y| match ((x as i32 - 60).abs() < 16, (y as i32 - 90).abs() < 20) {
                 (true, true) if y < 85 => [90, 140, 230],
@@ -140,7 +140,7 @@ mod tests {
                 _ => [255; 3],
             },
         );
-        assert!(colour(&figure) > 12.0, "{}", colour(&figure));
+        assert!(chroma(&figure) > 12.0, "{}", chroma(&figure));
     }
 
     #[test]

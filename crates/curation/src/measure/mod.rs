@@ -1,20 +1,22 @@
-//! What can be measured on one picture, before any threshold: each filter's number.
+//! Measurements of one image, before any threshold: the value of each filter.
 
 mod blur;
 mod chroma;
-mod picture;
+mod measured;
+mod measurer;
 mod spectrum;
 mod text;
 
 pub use blur::blur;
-pub use chroma::{blank_share, colour};
-pub(crate) use picture::{Measured, Measurer, framing};
+pub use chroma::{blank_share, chroma};
+pub(crate) use measured::Measured;
+pub(crate) use measurer::{Measurer, framing};
 pub use spectrum::effective_resolution;
 pub use text::text_share;
 
 use image::RgbImage;
 
-/// Rec. 601 luma of a picture, `[height, width]`.
+/// Rec. 601 luma of an image, `[height, width]`.
 fn luma(image: &RgbImage) -> Vec<u8> {
     image.as_raw().chunks_exact(3).map(luma_of).collect()
 }
@@ -25,7 +27,7 @@ fn luma_of(p: &[u8]) -> u8 {
     ((299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2]) + 500) / 1000) as u8
 }
 
-/// To 4 decimals: records must read back as they were written.
+/// Rounds to 4 decimals, so that records read back as they were written.
 pub(crate) fn round4(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }

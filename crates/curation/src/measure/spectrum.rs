@@ -1,4 +1,4 @@
-//! Effective resolution: how many of a picture's pixels carry detail. An enlarged picture has a spectrum that ends early.
+//! Effective resolution: how many of an image's pixels carry detail. An enlarged image has a spectrum that ends early.
 
 use super::round4;
 use image::RgbImage;
@@ -12,11 +12,11 @@ const LANES: usize = 16;
 /// The busiest windows that are looked at.
 const MAX_WINDOWS: usize = 12;
 
-/// Share of the sampling frequency up to which there is detail, in (0, 1]: about `1 / s` for a picture enlarged `s`
+/// Share of the sampling frequency up to which there is detail, in (0, 1]: about `1 / s` for an image enlarged `s`
 /// times, 1 for one that was not.
 ///
 /// Only `region` `[x, y, width, height]` is looked at. In its busiest windows of 128 x 128 the power of lines and of
-/// columns is averaged over frequency. Drawn pictures fall smoothly with frequency; an enlarged one falls off a cliff at
+/// columns is averaged over frequency. Drawn images fall smoothly with frequency; an enlarged one falls off a cliff at
 /// the old Nyquist frequency. The answer is the frequency from which on the power stays far below the fall that the low
 /// frequencies promise. Regions smaller than 128 pixels, and flat ones, give 1: nothing can be said.
 #[allow(clippy::needless_range_loop)] // lanes of several arrays
@@ -82,7 +82,7 @@ pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
 
 /// Where the spectrum falls off, as a share of Nyquist.
 fn cliff(power: &[f64; BINS + 1]) -> f64 {
-    /// Power of 8 bit rounding noise in a windowed line of one window; far below any picture.
+    /// Power of 8 bit rounding noise in a windowed line of one window; far below any image.
     const FLOOR: f64 = 1e-9;
     /// How far below the promise the power must stay, in powers of ten.
     const DROP: f64 = 1.1;
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_and_tiny_pictures_are_left_alone() {
+    fn flat_and_tiny_images_are_left_alone() {
         assert_eq!(
             effective_resolution(
                 &RgbImage::from_pixel(300, 300, Rgb([9; 3])),

@@ -1,4 +1,4 @@
-//! How much of a picture is covered with writing: speech bubbles, captions, credits.
+//! How much of an image is covered with writing: speech bubbles, captions, credits.
 
 use super::{luma_of, round4};
 use image::RgbImage;
@@ -9,12 +9,12 @@ const BLOCK: usize = 24;
 const MAX_GRID: usize = 20;
 /// The same for blocks of twice the size, for larger letters.
 const MAX_COARSE_GRID: usize = 10;
-/// Pictures are sampled so that their longer side has at most about this many samples.
+/// Images are sampled so that their longer side has at most about this many samples.
 const LONGEST_SIDE: usize = 1200;
-/// Fewer blocks say nothing of a picture: one face of 64 px in two tones passes as a block of letters.
+/// Fewer blocks say nothing of an image: one face of 64 px in two tones passes as a block of letters.
 const MIN_BLOCKS: u32 = 36;
 
-/// Share of the picture that looks like writing, 0 to 1.
+/// Share of the image that looks like writing, 0 to 1.
 ///
 /// Letters are thin strokes of one tone on another that cross the lines of a block several times, sideways and
 /// downwards, and leave gaps between the lines; hair, hatching and screen tones cross in one direction, have more tones,

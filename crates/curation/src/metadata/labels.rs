@@ -11,9 +11,9 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LabelSource {
-    /// The class is the number of the picture's folder among all folders of kept pictures, sorted.
+    /// The class is the number of the image's folder among all folders of kept images, sorted.
     Folder,
-    /// The class is the number of the first of these tags that the post has; pictures with none get the number after the last.
+    /// The class is the number of the first of these tags that the post has; images with none get the number after the last.
     Tags(Vec<String>),
 }
 

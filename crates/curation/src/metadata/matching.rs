@@ -232,7 +232,7 @@ impl Matches {
             }
             Match::None(why) => Some((Reason::NoPost, (*why).to_owned())),
             Match::Unclear(why) => Some((Reason::NoPost, format!("no clear post: {why}"))),
-            Match::Text => Some((Reason::NotAPicture, "metadata or a text".to_owned())),
+            Match::Text => Some((Reason::NotAnImage, "metadata or a text".to_owned())),
             Match::Unreadable => None,
         };
         self.of.iter().map(refuse).collect()

@@ -1,11 +1,11 @@
-//! Pictures by formula and zips of them.
+//! Images by formula and zips of them.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::Path;
 
 use dataset::{DatasetWriter, Image, Label, WriterOptions};
 
-/// A square picture that differs for every `variant`.
+/// A square image that differs for every `variant`.
 pub fn formula_image(side: usize, channels: usize, variant: usize) -> Image {
     let value = |i: usize| (i * (31 + 2 * variant) + variant * 17 + i * i / 7) as u8;
     Image {

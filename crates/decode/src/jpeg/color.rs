@@ -1,6 +1,6 @@
 //! Samples of all components to gray or RGB, by libjpeg's integer formulas.
 
-use super::markers::Structure;
+use super::frame::Frame;
 use super::planes::Plane;
 use super::upsample::Upsampler;
 
@@ -43,8 +43,7 @@ fn ycc_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
 }
 
 /// Gray (1 value a pixel) of a gray file, RGB (3 values) of all others.
-pub fn convert(structure: &Structure<'_>, space: Space, planes: &[Plane]) -> Vec<u8> {
-    let frame = &structure.frame;
+pub fn convert(frame: &Frame, space: Space, planes: &[Plane]) -> Vec<u8> {
     let (width, height) = (frame.width, frame.height);
     let mut rows: Vec<(Upsampler<'_>, Vec<u8>)> = planes
         .iter()

@@ -1,7 +1,6 @@
 //! The frame header: coding process, size and components.
 
 use super::huffman::{Code, standard};
-use super::markers::Part;
 use crate::DecodeError;
 use std::rc::Rc;
 
@@ -119,13 +118,18 @@ impl Frame {
     }
 
     /// Refuses interleaved scans with more blocks in an MCU than the standard allows.
-    pub fn check_scan(&self, parts: &[Part]) -> Result<(), DecodeError> {
-        let blocks: usize = parts
-            .iter()
-            .map(|part| self.components[part.component].sampling)
+    ///
+    /// `scan` holds the indices of the components of the scan.
+    pub fn check_scan(
+        &self,
+        scan: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<(), DecodeError> {
+        let n_components = scan.len();
+        let blocks: usize = scan
+            .map(|component| self.components[component].sampling)
             .map(|(h, v)| h * v)
             .sum();
-        if parts.len() > 1 && blocks > 10 {
+        if n_components > 1 && blocks > 10 {
             return Err(broken(format!(
                 "{blocks} blocks in a unit of a scan, where the standard allows 10"
             )));

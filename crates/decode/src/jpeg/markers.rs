@@ -410,7 +410,7 @@ impl<'a> Reader<'a> {
                     .or_else(|| frame.standard_code(true, selector[1] & 15)),
             });
         }
-        frame.check_scan(&parts)?;
+        frame.check_scan(parts.iter().map(|part| part.component))?;
         let band = (usize::from(start), usize::from(end));
         let bits = (bits >> 4, bits & 15);
         if frame.is_progressive {

@@ -151,7 +151,7 @@ fn whole_pixels(
             structure.frame.samples(i),
         ));
     }
-    let pixels = color::convert(structure, space, &planes);
+    let pixels = color::convert(&structure.frame, space, &planes);
     Ok(if space == Space::Gray && channels == Channels::Rgb {
         pixels.into_iter().flat_map(|v| [v; 3]).collect()
     } else {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn quality_is_read_from_the_quantisers() {
+    fn quality_is_read_from_the_quantizers() {
         for quality in [10, 30, 50, 75, 90, 95, 100] {
             let bytes = jpeg(quality);
             let structure = markers::parse(&bytes, Until::End).unwrap();
@@ -267,7 +267,7 @@ mod tests {
 
     /// Nine patches of 8 x 8 in inks, stored as Adobe does: inverted, and cyan, magenta, yellow turned into YCbCr.
     #[test]
-    fn ycck_becomes_the_colours_of_its_inks() {
+    fn ycck_becomes_the_colors_of_its_inks() {
         let bytes = include_bytes!("../../tests/data/ycck.jpg");
         let image = decode(bytes, &DecodeOptions::default()).unwrap().image;
         assert_eq!(image.dimensions(), (24, 24));

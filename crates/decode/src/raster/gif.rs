@@ -1,7 +1,8 @@
 //! GIF: the first frame on its screen.
 
-use super::{Raster, cut, max_alloc};
+use super::cut;
 use crate::exif::orientation_of;
+use crate::raster_image::{Raster, max_alloc};
 use crate::{DecodeError, DecodeOptions, check_size};
 use gif::{ColorOutput, MemoryLimit};
 use image::{DynamicImage, RgbaImage};

@@ -12,35 +12,9 @@ mod webp;
 pub(crate) use gif::size as gif_size;
 
 use crate::exif::orientation_of;
+use crate::raster_image::{Raster, max_alloc};
 use crate::{DecodeError, DecodeOptions, Format, Header, check_size, tiff};
-use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageResult, Limits};
-
-/// An image as its file has it.
-pub(crate) struct Raster {
-    /// Gray or RGB, with or without alpha that is not multiplied in, 8 or 16 bits.
-    pub image: DynamicImage,
-    /// Bits of a channel in the file: 8 where it has fewer.
-    pub bit_depth: usize,
-    /// The color profile.
-    pub icc: Option<Vec<u8>>,
-    /// The turn that makes the image upright.
-    pub orientation: Orientation,
-    /// Whether the file keeps pixels exactly.
-    pub is_lossless: bool,
-}
-
-impl Raster {
-    /// Size, channels and depth.
-    pub fn header(&self) -> Header {
-        Header {
-            width: self.image.width() as usize,
-            height: self.image.height() as usize,
-            channels: usize::from(self.image.color().channel_count()),
-            bit_depth: self.bit_depth,
-        }
-    }
-}
 
 /// Decodes all pixels of a file that is no JPEG.
 pub(crate) fn read(
@@ -65,9 +39,8 @@ pub(crate) fn read(
             ..raster
         }),
         #[cfg(not(feature = "avif"))]
-        Format::Avif => Err(DecodeError::NotAPicture(
-            "an AVIF picture: this build is without the feature `avif`; convert it to PNG"
-                .to_owned(),
+        Format::Avif => Err(DecodeError::NotAnImage(
+            "an AVIF image: this build is without the feature `avif`; convert it to PNG".to_owned(),
         )),
         Format::Jpeg => Err(DecodeError::Broken(
             "JPEG: has a decoder of its own".to_owned(),
@@ -90,14 +63,6 @@ pub(crate) fn header(
     }
 }
 
-/// Bytes that decoding may allocate: 16 bit RGBA twice, and room for what lies beside the pixels.
-pub(crate) fn max_alloc(options: &DecodeOptions) -> u64 {
-    options
-        .max_pixels
-        .saturating_mul(16)
-        .saturating_add(64 << 20)
-}
-
 /// Reads all that a decoder of the `image` crate offers.
 fn finish(
     name: &str,
@@ -112,7 +77,7 @@ fn finish(
     limits.max_alloc = Some(max_alloc(options));
     decoder.set_limits(limits).map_err(failed)?;
     let icc = decoder.icc_profile().ok().flatten();
-    // A broken EXIF block is no reason to refuse the picture.
+    // A broken EXIF block is no reason to refuse the image.
     let exif = decoder.exif_metadata().ok().flatten();
     let xmp = decoder.xmp_metadata().ok().flatten();
     let color = decoder.color_type();
@@ -182,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn gray_and_deep_pictures_become_8_bit_rgb() {
+    fn gray_and_deep_images_become_8_bit_rgb() {
         let gray = DynamicImage::ImageLumaA16(image::ImageBuffer::from_fn(6, 5, |x, _| {
             LumaA([40_000, if x < 3 { 65_535 } else { 0 }])
         }));
@@ -225,12 +190,12 @@ mod tests {
     fn the_first_frame_of_an_animation_counts() {
         let mut bytes = Vec::new();
         let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
-        for colour in [[255, 0, 0, 255], [0, 0, 255, 255]] {
+        for color in [[255, 0, 0, 255], [0, 0, 255, 255]] {
             encoder
                 .encode_frame(image::Frame::new(image::RgbaImage::from_pixel(
                     8,
                     8,
-                    Rgba(colour),
+                    Rgba(color),
                 )))
                 .unwrap();
         }
@@ -267,7 +232,7 @@ mod tests {
             assert!(message.contains("feature `avif`"), "{message}");
             return;
         }
-        let colours = [
+        let colors = [
             [255, 0, 0],
             [0, 255, 0],
             [0, 0, 255],
@@ -280,9 +245,9 @@ mod tests {
         ];
         let image = decoded.unwrap().image;
         assert_eq!(image.dimensions(), (24, 24));
-        for (i, colour) in (0..).zip(colours) {
+        for (i, color) in (0..).zip(colors) {
             let found = image.get_pixel(i % 3 * 8 + 4, i / 3 * 8 + 4).0;
-            for (found, expected) in found.into_iter().zip(colour) {
+            for (found, expected) in found.into_iter().zip(color) {
                 assert!(
                     found.abs_diff(expected) <= 6,
                     "patch {i}: {found}, drawn {expected}"

@@ -3,8 +3,9 @@
 //! The chunks are read here: what is missing behind the pixels is put there, what Apple's tools changed is changed back,
 //! and the `png` crate decodes the result.
 
-use super::{Raster, cut, max_alloc};
+use super::cut;
 use crate::exif::orientation_of;
+use crate::raster_image::{Raster, max_alloc};
 use crate::{DecodeError, DecodeOptions, Header, check_size};
 use flate2::read::ZlibDecoder;
 use image::{DynamicImage, ImageBuffer};

@@ -2,7 +2,7 @@
 
 use super::compression::Compression;
 use super::directory::{Directory, broken, unsupported};
-use crate::raster::max_alloc;
+use crate::raster_image::max_alloc;
 use crate::{DecodeError, DecodeOptions, check_size};
 
 /// The meaning of the color samples.

@@ -12,7 +12,7 @@ mod pixels;
 mod samples;
 mod work;
 
-use crate::raster::Raster;
+use crate::raster_image::Raster;
 use crate::{DecodeError, DecodeOptions, Header, orientation_of};
 use compression::Compression;
 use directory::Directory;

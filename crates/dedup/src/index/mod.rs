@@ -260,7 +260,7 @@ mod tests {
         out
     }
 
-    /// Hashes with neighbours at every small distance: xorshift plus planted flips.
+    /// Hashes with neighbors at every small distance: xorshift plus planted flips.
     fn planted(n: usize, seed: u64) -> Vec<u64> {
         let mut state = seed | 1;
         let mut next = move || {

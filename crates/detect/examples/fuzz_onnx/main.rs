@@ -16,7 +16,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use detect::onnx::OnnxDetector;
-use detect::{DetectOptions, Detector, Picture};
+use detect::{DetectOptions, Detector, NamedImage};
 use image::{Rgb, RgbImage};
 
 /// A mutation that takes longer is a hang.
@@ -83,11 +83,11 @@ fn work(from: u64, to: u64, files: &[String]) -> Result<(), String> {
             Err(error) if error.to_string().contains("not a usable") => "runtime refused",
             Err(_) => "refused",
             Ok(detector) => {
-                let picture = Picture {
+                let named = NamedImage {
                     image: &image,
                     name: "drawn",
                 };
-                match detector.detect(&picture, &DetectOptions::default()) {
+                match detector.detect(&named, &DetectOptions::default()) {
                     Ok(_) => "ran",
                     Err(_) => "run refused",
                 }

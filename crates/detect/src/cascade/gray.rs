@@ -1,4 +1,4 @@
-//! From colour to the gray, equalised picture that cascades are trained on.
+//! From color to the gray, equalized image that cascades are trained on.
 
 use image::{GrayImage, RgbImage};
 
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_ramp_is_spread_and_a_flat_picture_stays() {
+    fn a_narrow_ramp_is_spread_and_a_flat_image_stays() {
         let mut ramp = GrayImage::from_raw(4, 1, vec![100, 101, 102, 103]).unwrap();
         equalize(&mut ramp);
         assert_eq!(ramp.into_raw(), [0, 85, 170, 255]);

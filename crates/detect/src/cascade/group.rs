@@ -1,6 +1,6 @@
-//! Grouping of neighbouring windows, as OpenCV's `groupRectangles`.
+//! Grouping of neighboring windows, as OpenCV's `groupRectangles`.
 
-/// A window of the picture in whole pixels.
+/// A window of the image in whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Left edge.

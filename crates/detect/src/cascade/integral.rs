@@ -1,6 +1,6 @@
 //! Sums over rectangles in four reads: upright, squared and tilted integral images.
 //!
-//! A table has one row and one column more than the picture. Rows lie `stride` apart, so that windows of every scale
+//! A table has one row and one column more than the image. Rows lie `stride` apart, so that windows of every scale
 //! use the same offsets. Sums wrap: differences over a window are right as long as the window's own sum fits.
 
 /// `table[y][x]` = sum of `value(pixel)` above `y` and left of `x`.

@@ -1,6 +1,6 @@
 //! The windows of a row judged many at a time: LBP stumps over 16-bit sums, 32 windows with AVX-512, 16 with AVX2.
 //!
-//! Neighbouring windows lie in neighbouring lanes, so that every corner of every cell is one load. Where only every
+//! Neighboring windows lie in neighboring lanes, so that every corner of every cell is one load. Where only every
 //! second column holds a window, the even columns of a row are stored before the odd ones for the same reason. Sums of
 //! cells of at most 257 pixels survive the wrapping of 16 bits. Votes are added in f64 in the order of the trees, as
 //! one window alone would add them.
@@ -151,7 +151,7 @@ impl LbpLanes {
 }
 
 impl Evaluator for LbpLanes {
-    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize), step: usize) {
+    fn set_image(&mut self, pixels: &[u8], size: (usize, usize), step: usize) {
         self.step = step;
         let (width, height) = size;
         let half = self.stride / 2;
@@ -188,7 +188,7 @@ impl Evaluator for LbpLanes {
         let origin = y * self.stride;
         assert!(
             origin + n + self.reach[self.step - 1] + MOST_LANES <= self.sums.len() + 1,
-            "the windows lie inside the picture"
+            "the windows lie inside the image"
         );
         let mut passed = std::mem::take(&mut self.passed);
         let is_face = |at: usize, stage: usize| self.is_face(origin + at, stage);
@@ -533,7 +533,7 @@ mod x86 {
         }
     }
 
-    /// A window that fails the first stage has its neighbour skipped: takes out those that passed but are not looked at.
+    /// A window that fails the first stage has its neighbor skipped: takes out those that passed but are not looked at.
     ///
     /// Such a window stands behind an odd number of failures since the last one that passed, whether that was looked
     /// at or not.

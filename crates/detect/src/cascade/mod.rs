@@ -1,9 +1,10 @@
 //! Our own engine for OpenCV cascades: LBP and Haar (upright and tilted), stumps and trees, new-style XML.
 //!
-//! [`Cascade`] is the detector; [`Cascade::detect_gray`] is the plain `detectMultiScale` on a gray picture and gives
+//! [`Cascade`] is the detector; [`Cascade::detect_gray`] is the plain `detectMultiScale` on a gray image and gives
 //! the boxes that OpenCV 4 gives. Facts of the algorithm as in OpenCV's documentation of `CascadeClassifier`;
 //! the classifiers are those of Viola and Jones (2001) and Liao et al. (2007).
 
+mod engine;
 mod exact_linear;
 mod gray;
 mod group;
@@ -18,20 +19,20 @@ use std::path::Path;
 use image::GrayImage;
 use serde::{Deserialize, Serialize};
 
-use crate::search::{Look, search};
+use crate::search::{SearchOptions, search};
 use crate::shrink::{fitted_size, resize_gray};
-use crate::{DetectError, DetectOptions, Detector, Face, Picture};
+use crate::{DetectError, DetectOptions, Detector, Face, NamedImage};
 pub use gray::{equalize, luma};
 pub use group::{Group, Window, group_windows};
 use model::Model;
 
-/// How a cascade is slid over a picture; the names and meanings of OpenCV's `detectMultiScale`.
+/// How a cascade is slid over an image; the names and meanings of OpenCV's `detectMultiScale`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CascadeOptions {
     /// Ratio of one window size to the next, above 1 (values below 1.01 are raised to it).
     pub scale_factor: f64,
-    /// A face must be seen by more than this many neighbouring windows; 0 returns every window.
+    /// A face must be seen by more than this many neighboring windows; 0 returns every window.
     pub min_neighbors: u32,
     /// Windows smaller than this many pixels, in width or height, are left out.
     pub min_size: u32,
@@ -53,7 +54,7 @@ impl Default for CascadeOptions {
 /// What a cascade saw.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detections {
-    /// Groups of neighbouring windows, in the order in which their first window was seen.
+    /// Groups of neighboring windows, in the order in which their first window was seen.
     pub groups: Vec<Group>,
     /// Number of windows before grouping.
     pub n_raw: usize,
@@ -67,7 +68,7 @@ pub struct Cascade {
     options: CascadeOptions,
 }
 
-/// The longest side that pictures are shrunk to when the caller does not say: more finds fewer faces, slower.
+/// The longest side that images are shrunk to when the caller does not say: more finds fewer faces, slower.
 const LONGEST_SIDE: u32 = 640;
 /// A cascade file beyond this is refused; the largest in use has 3 MiB.
 const MAX_BYTES: u64 = 64 << 20;
@@ -98,7 +99,7 @@ impl Cascade {
         self
     }
 
-    /// Looks at a gray picture as it is (no equalisation, no shrinking), like OpenCV's `detectMultiScale`.
+    /// Looks at a gray image as it is (no equalization, no shrinking), like OpenCV's `detectMultiScale`.
     ///
     /// # Errors
     /// A message when the cascade accepts so many windows that it cannot be one for faces.
@@ -107,7 +108,7 @@ impl Cascade {
         image: &GrayImage,
         options: &CascadeOptions,
     ) -> Result<Detections, String> {
-        let windows = pyramid::windows(&self.model, image, options)?;
+        let windows = engine::windows(&self.model, image, options)?;
         let mut groups = group_windows(&windows, options.min_neighbors);
         // Rounding lets windows of coarse scales reach a pixel over the border.
         let (width, height) = (image.width() as i32, image.height() as i32);
@@ -121,9 +122,9 @@ impl Cascade {
         })
     }
 
-    fn find(&self, gray: &GrayImage, look: Look) -> Result<Vec<Face>, String> {
+    fn find(&self, gray: &GrayImage, options: SearchOptions) -> Result<Vec<Face>, String> {
         let (width, height) = gray.dimensions();
-        let fitted = fitted_size(width, height, look.longest_side);
+        let fitted = fitted_size(width, height, options.longest_side);
         let mut small = if fitted == (width, height) {
             gray.clone()
         } else {
@@ -134,7 +135,7 @@ impl Cascade {
             width as f32 / fitted.0 as f32,
             height as f32 / fitted.1 as f32,
         );
-        let smallest = (look.min_face / right.max(down)).ceil() as u32;
+        let smallest = (options.min_face / right.max(down)).ceil() as u32;
         let options = CascadeOptions {
             min_size: self.options.min_size.max(smallest),
             ..self.options
@@ -164,26 +165,26 @@ impl Detector for Cascade {
         &self.name
     }
 
-    /// The neighbours decide already.
+    /// The neighbors decide already.
     fn default_threshold(&self) -> f32 {
         0.0
     }
 
     fn detect(
         &self,
-        picture: &Picture<'_>,
+        named: &NamedImage<'_>,
         options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError> {
-        let look = Look {
+        let search_options = SearchOptions {
             longest_side: options.longest_side.unwrap_or(LONGEST_SIDE),
             min_face: options.min_face,
             threshold: options.threshold.unwrap_or(self.default_threshold()),
         };
-        search(picture, options, look, |image, look| {
-            self.find(&luma(image), look)
+        search(named, options, search_options, |image, options| {
+            self.find(&luma(image), options)
                 .map_err(|message| DetectError::Run {
                     detector: self.name.clone(),
-                    picture: picture.name.to_owned(),
+                    image: named.name.to_owned(),
                     message,
                 })
         })

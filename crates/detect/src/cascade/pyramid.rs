@@ -1,46 +1,14 @@
-//! The window slid over all scales of a picture, in OpenCV's steps.
+//! The sliding window over an image pyramid, with OpenCV's scales and steps.
 
 use image::GrayImage;
 
-use super::lanes::{Isa, LbpLanes};
-use super::model::{Features, Model};
-use super::window::{Evaluator, HaarEvaluator, LbpEvaluator};
+use super::model::Model;
+use super::window::Evaluator;
 use super::{CascadeOptions, Window, exact_linear};
 
 /// A cascade for faces accepts a handful of windows for each face. One that accepts more is broken, and grouping
 /// would take for ever.
 const MAX_WINDOWS: usize = 50_000;
-
-/// All windows that the cascade accepts.
-pub(super) fn windows(
-    model: &Model,
-    image: &GrayImage,
-    options: &CascadeOptions,
-) -> Result<Vec<Window>, String> {
-    let scales = scales(model.window, image.dimensions(), options);
-    let Some(&finest) = scales.first() else {
-        return Ok(Vec::new());
-    };
-    // One row length for all scales, so that feature offsets are computed once.
-    let size = scaled_size(image.dimensions(), finest);
-    let (stride, rows) = (size.0 + 1, size.1 + 1);
-    match &model.features {
-        Features::Lbp(features) => {
-            let isa = Isa::available().pop();
-            match isa.and_then(|isa| LbpLanes::new(model, features, stride, rows, isa)) {
-                Some(lanes) => slide(model, image, &scales, lanes),
-                None => {
-                    let one = LbpEvaluator::new(features, stride, rows);
-                    slide(model, image, &scales, one)
-                }
-            }
-        }
-        Features::Haar(features) => {
-            let one = HaarEvaluator::new(features, model.window, stride, rows);
-            slide(model, image, &scales, one)
-        }
-    }
-}
 
 /// The windows that `evaluator` accepts at the scales.
 pub(super) fn slide(
@@ -57,7 +25,7 @@ pub(super) fn slide(
         let size = scaled_size(image.dimensions(), scale);
         let step = if scale >= 2.0 { 1 } else { 2 };
         exact_linear::resize(image.as_raw(), from, size, &mut pixels);
-        evaluator.set_picture(&pixels[..size.0 * size.1], size, step);
+        evaluator.set_image(&pixels[..size.0 * size.1], size, step);
         let side = |length: usize| (length as f32 * scale).round_ties_even() as i32;
         let (width, height) = (side(model.window.0), side(model.window.1));
         // The last row and column of windows are left out, as in OpenCV.
@@ -83,13 +51,13 @@ pub(super) fn slide(
     Ok(windows)
 }
 
-/// Size of the picture when the window stands for `scale` times its size.
-fn scaled_size(size: (u32, u32), scale: f32) -> (usize, usize) {
+/// Size of the image when the window stands for `scale` times its size.
+pub(super) fn scaled_size(size: (u32, u32), scale: f32) -> (usize, usize) {
     let side = |length: u32| (length as f32 / scale).round_ties_even() as usize;
     (side(size.0).max(1), side(size.1).max(1))
 }
 
-/// The scales whose windows fit the picture and the limits, finest first.
+/// The scales whose windows fit the image and the limits, finest first.
 pub(super) fn scales(
     window: (usize, usize),
     image: (u32, u32),
@@ -146,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_stop_at_the_picture_and_obey_the_limits() {
+    fn scales_stop_at_the_image_and_obey_the_limits() {
         let options = CascadeOptions {
             scale_factor: 2.0,
             min_size: 0,

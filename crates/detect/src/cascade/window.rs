@@ -13,9 +13,9 @@ enum Verdict {
 
 /// Features of a window, read from integral images.
 pub(super) trait Evaluator {
-    /// Takes the picture of the next scale: `size.0 * size.1` pixels, no larger than the first. Windows will be looked
+    /// Takes the image of the next scale: `size.0 * size.1` pixels, no larger than the first. Windows will be looked
     /// at every `step` (1 or 2) columns.
-    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize), step: usize);
+    fn set_image(&mut self, pixels: &[u8], size: (usize, usize), step: usize);
 
     /// Appends the left edges of the windows that are accepted, of those at `y` and left of `last_x`.
     fn judge_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>);
@@ -33,7 +33,7 @@ fn judge_each(
     while x < last_x {
         match judge(x) {
             Verdict::Face => found.push(x),
-            // Far from a face: the neighbour is not looked at.
+            // Far from a face: the neighbor is not looked at.
             Verdict::FailedFirstStage => x += step,
             Verdict::FailedLater => {}
         }
@@ -120,10 +120,7 @@ impl LbpEvaluator {
     #[inline(always)]
     fn judge(&self, model: &Model, x: usize, y: usize) -> Verdict {
         let sums = &self.sums[y * self.stride + x..];
-        assert!(
-            self.reach < sums.len(),
-            "the window lies inside the picture"
-        );
+        assert!(self.reach < sums.len(), "the window lies inside the image");
         run_stages(model, |node| {
             // SAFETY: no corner lies beyond `reach`, which was just compared with the length.
             let pattern = unsafe { lbp_pattern(sums, &self.corners[node.feature]) };
@@ -138,7 +135,7 @@ impl LbpEvaluator {
 }
 
 impl Evaluator for LbpEvaluator {
-    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize), step: usize) {
+    fn set_image(&mut self, pixels: &[u8], size: (usize, usize), step: usize) {
         self.step = step;
         integral::upright(pixels, size, self.stride, &mut self.sums, false);
     }
@@ -284,7 +281,7 @@ impl HaarEvaluator {
 }
 
 impl Evaluator for HaarEvaluator {
-    fn set_picture(&mut self, pixels: &[u8], size: (usize, usize), step: usize) {
+    fn set_image(&mut self, pixels: &[u8], size: (usize, usize), step: usize) {
         self.step = step;
         integral::upright(pixels, size, self.stride, &mut self.sums, false);
         integral::upright(pixels, size, self.stride, &mut self.squares, true);

@@ -1,11 +1,11 @@
-//! From the cells of the network to faces.
+//! Decodes the cells of the network into faces.
 
 use super::network::{CELL_VALUES, Level};
 use crate::Face;
 use crate::onnx::Output;
 use crate::onnx::Placing;
 
-/// Logarithms of distances are held in this range.
+/// Logarithms of distances are clamped to this absolute value.
 const MAX_LOG: f32 = 4.0;
 
 /// Reads the faces of one level on a canvas `columns` cells wide.
@@ -19,7 +19,7 @@ pub(super) fn faces(
 ) -> Result<(), String> {
     let [1, CELL_VALUES, n] = output.shape else {
         return Err(format!(
-            "{:?} came out where {CELL_VALUES} values a cell were due",
+            "{:?} came out where {CELL_VALUES} values per cell are expected",
             output.shape
         ));
     };

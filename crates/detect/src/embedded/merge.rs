@@ -1,51 +1,55 @@
-//! Several sightings of a face become one box.
+//! Merges candidate boxes of one face, found at several scales, into one box.
 
 use crate::{Face, intersection_over_union};
 
-/// What a cell of one look took for a face.
+/// A face that one cell of the network found at one scale of the image pyramid.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sighting {
+pub(super) struct Candidate {
     pub face: Face,
-    /// Number of the look.
-    pub look: usize,
+    /// Index of the scale.
+    pub scale: usize,
 }
 
-/// Two faces of a picture overlap by less than this.
+/// Remaining faces of an image overlap by less than this.
 const MAX_IOU: f32 = 0.4;
-/// The number of looks that see a face of at least [`COMMON`] pixels in the common look, the finest at faces of all
-/// sizes.
-const LOOKS: f32 = 3.0;
+/// Number of scales that detect a face whose side is at least [`COMMON`] pixels at the base scale.
+const N_SCALES: f32 = 3.0;
 const COMMON: f32 = 64.0;
-/// The number that sees a face of at most [`SMALL`] pixels: coarser looks hardly know what it is.
-const LOOKS_OF_SMALL: f32 = 1.0;
+/// Number of scales that detect a face of at most [`SMALL`] pixels: at coarser ones it is too small.
+const N_SCALES_OF_SMALL: f32 = 1.0;
 const SMALL: f32 = 16.0;
-/// Looks that are less sure than this do not support each other.
+/// Candidates with a lower score do not raise the score of a better one.
 const MIN_SUPPORT: f32 = 0.2;
 
-/// Joins sightings that overlap a better one by at least `min_iou`.
+/// Joins each candidate with a better one that it overlaps by at least `min_iou`.
 ///
-/// The box is the mean of all, weighted by score: cells and looks err independently, so the mean lies closer than the
-/// best. The score is 1 minus the geometric mean of what the best of each look lacks to 1, as though as many of them
-/// saw the face as see one of its size: what only one size of the picture takes for a face mostly is none. `scale` is
-/// the number of pixels of the common look for one of the picture.
-pub(super) fn merge(mut sightings: Vec<Sighting>, min_iou: f32, scale: f32) -> Vec<Face> {
-    sightings.retain(|Sighting { face, .. }| {
+/// The box is the mean of all, weighted by score, since cells and scales err independently. With `p` the best score at a
+/// scale, the score is `1 - product(1 - p)^(1 / n)`, where `n` is the number of scales that usually detect a face of this
+/// size: a candidate that only one scale finds is mostly wrong. `base_scale` is the size of the image at the base scale
+/// (the finest one that detects faces of all sizes) relative to the image.
+pub(super) fn merge(mut candidates: Vec<Candidate>, min_iou: f32, base_scale: f32) -> Vec<Face> {
+    candidates.retain(|Candidate { face, .. }| {
         face.score.is_finite() && face.rect.iter().all(|v| v.is_finite())
     });
-    // Stable: equal scores stay in the order of the looks and cells.
-    sightings.sort_by(|a, b| b.face.score.total_cmp(&a.face.score));
+    // Stable: equal scores stay in the order of the scales and cells.
+    candidates.sort_by(|a, b| b.face.score.total_cmp(&a.face.score));
     let mut groups: Vec<Group> = Vec::new();
-    for Sighting { face, look } in sightings {
+    for Candidate { face, scale } in candidates {
         let same = groups
             .iter_mut()
             .find(|group| intersection_over_union(&group.best.rect, &face.rect) >= min_iou);
         match same {
-            Some(group) => group.add(face, look),
-            None => groups.push(Group::new(face, look)),
+            Some(group) => group.add(face, scale),
+            None => groups.push(Group::new(face, scale)),
         }
     }
     // Means of groups can come close to each other.
-    without_overlaps(groups.into_iter().map(|group| group.face(scale)).collect())
+    without_overlaps(
+        groups
+            .into_iter()
+            .map(|group| group.face(base_scale))
+            .collect(),
+    )
 }
 
 /// Best first, without those that overlap a better one.
@@ -65,53 +69,53 @@ struct Group {
     best: Face,
     sum: [f32; 4],
     weight: f32,
-    looks: Vec<usize>,
-    /// What all looks together lack to 1.
-    lack: f32,
+    scales: Vec<usize>,
+    /// Product of `1 - p` over the scales.
+    complement: f32,
 }
 
 impl Group {
-    fn new(best: Face, look: usize) -> Self {
+    fn new(best: Face, scale: usize) -> Self {
         Self {
             best,
             sum: best.rect.map(|v| v * best.score),
             weight: best.score,
-            looks: vec![look],
-            lack: 1.0 - best.score,
+            scales: vec![scale],
+            complement: 1.0 - best.score,
         }
     }
 
-    /// Adds a sighting that is no better than those before.
-    fn add(&mut self, face: Face, look: usize) {
+    /// Adds a candidate whose score is not above those before.
+    fn add(&mut self, face: Face, scale: usize) {
         for (sum, value) in self.sum.iter_mut().zip(face.rect) {
             *sum += value * face.score;
         }
         self.weight += face.score;
-        if face.score >= MIN_SUPPORT && !self.looks.contains(&look) {
-            self.looks.push(look);
-            self.lack *= 1.0 - face.score;
+        if face.score >= MIN_SUPPORT && !self.scales.contains(&scale) {
+            self.scales.push(scale);
+            self.complement *= 1.0 - face.score;
         }
     }
 
-    fn face(&self, scale: f32) -> Face {
+    fn face(&self, base_scale: f32) -> Face {
         let rect = if self.weight > 0.0 {
             self.sum.map(|v| v / self.weight)
         } else {
             self.best.rect
         };
-        let side = ((rect[2] - rect[0]) * (rect[3] - rect[1])).sqrt() * scale;
+        let side = ((rect[2] - rect[0]) * (rect[3] - rect[1])).sqrt() * base_scale;
         Face {
             rect,
-            score: 1.0 - self.lack.powf(1.0 / looks_that_see(side)),
+            score: 1.0 - self.complement.powf(1.0 / scales_that_detect(side)),
         }
     }
 }
 
-/// How many looks see a face of so many pixels in the common look.
-fn looks_that_see(side: f32) -> f32 {
+/// Number of scales that detect a face with this side at the base scale.
+fn scales_that_detect(side: f32) -> f32 {
     // A NaN, the root of a negative area, counts as small.
     let share = ((side.max(SMALL) / SMALL).ln() / (COMMON / SMALL).ln()).min(1.0);
-    LOOKS_OF_SMALL + share * (LOOKS - LOOKS_OF_SMALL)
+    N_SCALES_OF_SMALL + share * (N_SCALES - N_SCALES_OF_SMALL)
 }
 
 #[cfg(test)]
@@ -119,30 +123,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn boxes_are_averaged_and_looks_support_each_other() {
+    fn boxes_are_averaged_and_scales_support_each_other() {
         let face = |x: f32, score| Face {
             rect: [x, 0.0, x + 10.0, 10.0],
             score,
         };
-        let seen = |x, score, look| Sighting {
+        let found = |x, score, scale| Candidate {
             face: face(x, score),
-            look,
+            scale,
         };
         let merged = merge(
             vec![
-                seen(50.0, 0.3, 0),
-                seen(2.0, 0.2, 1),
-                seen(0.0, 0.6, 0),
-                seen(0.0, 0.6, 0),
-                seen(0.0, 0.1, 2),
-                seen(f32::NAN, 0.9, 0),
+                found(50.0, 0.3, 0),
+                found(2.0, 0.2, 1),
+                found(0.0, 0.6, 0),
+                found(0.0, 0.6, 0),
+                found(0.0, 0.1, 2),
+                found(f32::NAN, 0.9, 0),
             ],
             0.5,
             10.0,
         );
         assert_eq!(merged.len(), 2);
         let x = 2.0 * 0.2 / 1.5;
-        // The second sighting of the first look and the unsure look do not count twice.
+        // The second candidate of the first scale and the one below MIN_SUPPORT do not raise the score.
         let first = 1.0 - (0.4f32 * 0.8).cbrt();
         let second = 1.0 - 0.7f32.cbrt();
         for (merged, expected) in merged.iter().zip([face(x, first), face(50.0, second)]) {
@@ -154,15 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn small_faces_need_fewer_looks() {
-        let sightings = vec![Sighting {
+    fn small_faces_need_fewer_scales() {
+        let candidates = vec![Candidate {
             face: Face {
                 rect: [0.0, 0.0, 20.0, 20.0],
                 score: 0.75,
             },
-            look: 0,
+            scale: 0,
         }];
-        let score = |scale| merge(sightings.clone(), 0.5, scale)[0].score;
+        let score = |base_scale| merge(candidates.clone(), 0.5, base_scale)[0].score;
         assert!((score(SMALL / 20.0) - 0.75).abs() < 1e-6);
         assert!((score(4.0) - (1.0 - 0.25f32.cbrt())).abs() < 1e-6);
         assert!(score(1.0) > score(2.0) && score(2.0) > score(4.0));

@@ -1,17 +1,20 @@
 //! Our own face detector, whose weights are part of the binary.
 //!
-//! A small network is run on the picture at several sizes: it knows faces of some 10 to 160 pixels, what is larger in one
-//! look is smaller in the next, and what several looks see is surer. A finer look knows small faces only, which are then
-//! enlarged and looked at again.
-//! [`network`] describes the layers; `crates/detect/README.md` says how the weights were trained.
+//! A small network runs on a pyramid of the image. It detects faces of some 10 to 160 pixels; larger ones are left to
+//! coarser scales. Candidates that several scales agree on score higher. Finer scales are searched for small faces only,
+//! and a refinement pass detects those again in enlarged windows.
+//!
+//! [`network`] describes the layers and [`walk`] computes them with any backend; `crates/detect/README.md` says how the
+//! weights were trained.
 
 mod decode;
-mod glance;
 #[cfg(test)]
 mod graph;
 mod merge;
 pub mod network;
+mod refine;
 mod run;
+pub mod walk;
 mod weights;
 
 use std::borrow::Cow;
@@ -19,12 +22,12 @@ use std::borrow::Cow;
 use image::RgbImage;
 
 use crate::onnx::Placing;
-use crate::search::{Look, search};
+use crate::search::{SearchOptions, search};
 use crate::shrink::{fitted_size, resize_rgb};
-use crate::{DetectError, DetectOptions, Detector, Face, Picture};
-use glance::Window;
-use merge::{Sighting, merge, without_overlaps};
+use crate::{DetectError, DetectOptions, Detector, Face, NamedImage};
+use merge::{Candidate, merge, without_overlaps};
 use network::LEVELS;
+use refine::Window;
 use run::Network;
 use weights::Weights;
 
@@ -36,37 +39,36 @@ pub struct EmbeddedDetector {
 
 /// Trained by `detector-training`, see README.md.
 const WEIGHTS: &[u8] = include_bytes!("../../weights/embedded.safetensors");
-/// The name that is typed.
+/// Name on the command line.
 const NAME: &str = "embedded";
-/// The score from which a face counts.
+/// Default score threshold.
 const THRESHOLD: f32 = 0.65;
-/// Overlap from which two boxes are one face.
+/// IoU from which two candidates are one face.
 const MIN_IOU: f32 = 0.5;
 const LONGEST_SIDE: u32 = 768;
 const MAX_SIDE: u32 = 4096;
-/// The coarsest look is at least this large.
-const MIN_LOOK: u32 = 96;
-/// Faces larger than this, in pixels of a look, are left to the next one.
-const LARGEST: f32 = 160.0;
-/// The finest look at faces of all sizes, or half of `longest_side` where that is more.
-const COMMON_LOOK: u32 = 512;
-/// Finer looks, for small faces alone: of large ones they see parts that look like faces.
-const FINER_LOOKS: [u32; 6] = [768, 1024, 1536, 2048, 3072, 4096];
-/// Faces larger than this, in pixels of a finer look, do not count in it.
-const LARGEST_IN_FINER: f32 = 32.0;
-/// A finer look is left out when it shows less than this much more than the one before.
+/// Least longest side of the coarsest scale.
+const MIN_SCALE: u32 = 96;
+/// Faces larger than this, in pixels of a scale, are left to the next coarser one.
+const MAX_FACE: f32 = 160.0;
+/// Longest side of the base scale, the finest one for faces of all sizes; half of `longest_side` where that is more.
+const BASE_SCALE: u32 = 512;
+/// Longest sides of the finer scales, which are searched for small faces only: in large faces they find false ones.
+const FINER_SCALES: [u32; 6] = [768, 1024, 1536, 2048, 3072, 4096];
+/// Faces larger than this, in pixels of a finer scale, are dropped from it.
+const MAX_FACE_IN_FINER: f32 = 32.0;
+/// Least ratio of a finer scale to the one before.
 const MIN_FINER: f32 = 1.25;
-/// A picture at least so many times as large as the finest look is shrunk to twice that look first.
+/// An image at least this many times as large as the finest scale is shrunk to twice that scale first.
 const SHRINK_FROM: u32 = 3;
-/// Faces with a shorter side below this, in pixels of the picture and inside it, cannot be told from anything else.
+/// Faces whose visible part has a shorter side below this, in pixels of the image, are dropped as unreliable.
 const MIN_SIDE: f32 = 16.0;
-/// Sightings above this are merged even where faces must score higher: several looks, or a second glance, make a face
-/// surer.
-const DOUBTFUL: f32 = 0.05;
-/// What scores less is not returned even where any score will do: a picture has thousands of such cells.
+/// Score from which candidates are merged and refined, also under a higher threshold: both can raise the score.
+const MIN_CANDIDATE_SCORE: f32 = 0.05;
+/// Least score of any candidate, also under a threshold of 0: an image has thousands of cells below it.
 const NOISE: f32 = 0.01;
-// Windows get one look.
-const _: () = assert!(glance::WINDOW / 2 < MIN_LOOK);
+// Windows are searched at one scale.
+const _: () = assert!(refine::WINDOW / 2 < MIN_SCALE);
 /// Canvases are padded to a multiple of the coarsest stride.
 const MULTIPLE: u32 = 32;
 
@@ -94,18 +96,21 @@ impl EmbeddedDetector {
         Ok(Self { network })
     }
 
-    /// The faces of a picture: looks at the whole, then second glances at small faces.
-    fn find(&self, image: &RgbImage, look: Look) -> Result<Vec<Face>, String> {
+    /// The faces of an image: searches the pyramid, then refines small faces.
+    fn find(&self, image: &RgbImage, options: SearchOptions) -> Result<Vec<Face>, String> {
         let longest = image.width().max(image.height());
-        let finest = longest.min(look.longest_side);
-        let common = finest.min(COMMON_LOOK.max(look.longest_side / 2));
-        let scale = |side: u32| side as f32 / longest as f32;
-        let mut looks = looks_for_all(common);
-        let finer = looks_for_small(common, finest);
-        let finer = finer.filter(|&side| look.min_face * scale(side) <= LARGEST_IN_FINER);
-        looks.extend(finer.map(|side| (side, LARGEST_IN_FINER)));
-        let threshold = look.threshold.clamp(NOISE, DOUBTFUL);
-        // Every look reads all pixels, so a large picture is shrunk once for all.
+        let finest = longest.min(options.longest_side);
+        let base = finest.min(BASE_SCALE.max(options.longest_side / 2));
+        let relative = |side: u32| side as f32 / longest as f32;
+        let mut scales = common_scales(base);
+        let finer = finer_scales(base, finest)
+            .filter(|&side| options.min_face * relative(side) <= MAX_FACE_IN_FINER);
+        scales.extend(finer.map(|longest_side| Scale {
+            longest_side,
+            max_face: MAX_FACE_IN_FINER,
+        }));
+        let threshold = options.threshold.clamp(NOISE, MIN_CANDIDATE_SCORE);
+        // Resizing to each scale reads all pixels, so a large image is shrunk once for all.
         let shrunk = (longest / SHRINK_FROM >= finest).then(|| {
             let size = fitted_size(image.width(), image.height(), finest * 2);
             resize_rgb(image, size.0, size.1)
@@ -114,66 +119,68 @@ impl EmbeddedDetector {
             pixels: shrunk.as_ref().unwrap_or(image),
             source: image.dimensions(),
         };
-        let mut faces = self.look_often(view, &looks, scale(common), threshold)?;
-        self.look_again(image, &mut faces, scale(common), threshold)?;
-        let shown = |low: f32, high: f32, length: u32| high.min(length as f32) - low.max(0.0);
+        let mut faces = self.search_pyramid(view, &scales, relative(base), threshold)?;
+        self.refine(image, &mut faces, relative(base), threshold)?;
+        let visible = |low: f32, high: f32, length: u32| high.min(length as f32) - low.max(0.0);
         faces.retain(|Face { rect, .. }| {
             let (width, height) = image.dimensions();
-            shown(rect[0], rect[2], width) >= MIN_SIDE
-                && shown(rect[1], rect[3], height) >= MIN_SIDE
+            visible(rect[0], rect[2], width) >= MIN_SIDE
+                && visible(rect[1], rect[3], height) >= MIN_SIDE
         });
         Ok(without_overlaps(faces))
     }
 
-    /// Second glances at small faces, in the picture itself.
-    fn look_again(
+    /// Detects small faces again in enlarged windows of the image.
+    fn refine(
         &self,
         image: &RgbImage,
         faces: &mut [Face],
-        scale: f32,
+        base_scale: f32,
         threshold: f32,
     ) -> Result<(), String> {
-        let windows: Vec<(usize, Window, RgbImage)> = glance::small(faces, scale, DOUBTFUL)
-            .into_iter()
-            .filter_map(|i| {
-                let (window, enlarged) = Window::around(&faces[i], image)?;
-                Some((i, window, enlarged))
-            })
-            .collect();
-        // One look at each is enough: half of a window is less than the least look.
+        let windows: Vec<(usize, Window, RgbImage)> =
+            refine::small(faces, base_scale, MIN_CANDIDATE_SCORE)
+                .into_iter()
+                .filter_map(|i| {
+                    let (window, enlarged) = Window::around(&faces[i], image)?;
+                    Some((i, window, enlarged))
+                })
+                .collect();
+        // One scale is enough: half of a window is smaller than the coarsest scale.
         let views = windows.iter().map(|(.., enlarged)| View::of(enlarged));
-        let looks: Vec<(View, u32)> = views.map(|view| (view, view.longest())).collect();
-        let seen = self.look(&looks, threshold)?;
-        for ((i, window, _), seen) in windows.iter().zip(seen) {
-            let sightings = seen.into_iter().map(|face| Sighting { face, look: 0 });
-            let seen = merge(sightings.collect(), MIN_IOU, 1.0);
-            faces[*i] = window.verdict(&seen, &faces[*i], scale);
+        let views: Vec<(View, u32)> = views.map(|view| (view, view.longest())).collect();
+        let found = self.run_network(&views, threshold)?;
+        for ((i, window, _), found) in windows.iter().zip(found) {
+            let candidates = found.into_iter().map(|face| Candidate { face, scale: 0 });
+            let refined = merge(candidates.collect(), MIN_IOU, 1.0);
+            faces[*i] = window.combine(&refined, &faces[*i], base_scale);
         }
         Ok(())
     }
 
-    /// Faces as several looks see them: longest sides, and the largest faces that count. `scale` is the number of pixels
-    /// of the common look for one of the picture.
-    fn look_often(
+    /// Merged faces of all scales of the pyramid. `base_scale` is as in [`merge()`].
+    fn search_pyramid(
         &self,
         view: View,
-        looks: &[(u32, f32)],
-        scale: f32,
+        scales: &[Scale],
+        base_scale: f32,
         threshold: f32,
     ) -> Result<Vec<Face>, String> {
-        let sides: Vec<(View, u32)> = looks.iter().map(|&(side, _)| (view, side)).collect();
-        let seen = self.look(&sides, threshold)?;
-        let mut sightings = Vec::new();
-        for (look, (&(side, largest), mut faces)) in looks.iter().zip(seen).enumerate() {
-            let most = largest * view.longest() as f32 / side as f32;
-            faces.retain(|face| face.width() * face.height() <= most * most);
-            sightings.extend(faces.into_iter().map(|face| Sighting { face, look }));
+        let views: Vec<(View, u32)> = scales.iter().map(|s| (view, s.longest_side)).collect();
+        let found = self.run_network(&views, threshold)?;
+        let mut candidates = Vec::new();
+        for (scale, (size, mut faces)) in scales.iter().zip(found).enumerate() {
+            let max_side = size.max_face * view.longest() as f32 / size.longest_side as f32;
+            faces.retain(|face| face.width() * face.height() <= max_side * max_side);
+            candidates.extend(faces.into_iter().map(|face| Candidate { face, scale }));
         }
-        Ok(merge(sightings, MIN_IOU, scale))
+        Ok(merge(candidates, MIN_IOU, base_scale))
     }
 
-    /// Runs the network on pictures shrunk to these longest sides: the faces in each. Those of one canvas run together.
-    fn look(&self, looks: &[(View, u32)], threshold: f32) -> Result<Vec<Vec<Face>>, String> {
+    /// Runs the network on images shrunk to these longest sides and returns the faces in each.
+    ///
+    /// Images that need a canvas of the same size run together.
+    fn run_network(&self, views: &[(View, u32)], threshold: f32) -> Result<Vec<Vec<Face>>, String> {
         let canvas = |&(view, side): &(View, u32)| {
             let size = fitted_size(view.source.0, view.source.1, side);
             (
@@ -181,15 +188,15 @@ impl EmbeddedDetector {
                 size.1.next_multiple_of(MULTIPLE),
             )
         };
-        let mut seen: Vec<Vec<Face>> = looks.iter().map(|_| Vec::new()).collect();
-        let mut order: Vec<usize> = (0..looks.len()).collect();
-        order.sort_by_key(|&i| canvas(&looks[i]));
-        for group in order.chunk_by(|&i, &j| canvas(&looks[i]) == canvas(&looks[j])) {
-            let canvas = canvas(&looks[group[0]]);
-            let shown: Vec<Cow<RgbImage>> = group
+        let mut found: Vec<Vec<Face>> = views.iter().map(|_| Vec::new()).collect();
+        let mut order: Vec<usize> = (0..views.len()).collect();
+        order.sort_by_key(|&i| canvas(&views[i]));
+        for group in order.chunk_by(|&i, &j| canvas(&views[i]) == canvas(&views[j])) {
+            let canvas = canvas(&views[group[0]]);
+            let resized: Vec<Cow<RgbImage>> = group
                 .iter()
                 .map(|&i| {
-                    let (view, side) = looks[i];
+                    let (view, side) = views[i];
                     let size = fitted_size(view.source.0, view.source.1, side);
                     if view.pixels.dimensions() == size {
                         Cow::Borrowed(view.pixels)
@@ -198,26 +205,26 @@ impl EmbeddedDetector {
                     }
                 })
                 .collect();
-            let pictures: Vec<&RgbImage> = shown.iter().map(AsRef::as_ref).collect();
-            let results = self.network.run(&pictures, canvas);
-            for ((&i, picture), outputs) in group.iter().zip(&pictures).zip(&results) {
-                let placing = Placing::in_corner(looks[i].0.source, picture.dimensions(), canvas);
+            let images: Vec<&RgbImage> = resized.iter().map(AsRef::as_ref).collect();
+            let results = self.network.run(&images, canvas);
+            for ((&i, image), outputs) in group.iter().zip(&images).zip(&results) {
+                let placing = Placing::in_corner(views[i].0.source, image.dimensions(), canvas);
                 for (level, output) in LEVELS.into_iter().zip(outputs) {
                     let columns = canvas.0 as usize / level.stride;
-                    decode::faces(output, level, columns, &placing, threshold, &mut seen[i])?;
+                    decode::faces(output, level, columns, &placing, threshold, &mut found[i])?;
                 }
             }
         }
-        Ok(seen)
+        Ok(found)
     }
 }
 
-/// What is looked at.
+/// An image, possibly shrunk, whose faces are given in pixels of the original.
 #[derive(Clone, Copy)]
 struct View<'a> {
-    /// The picture, or a smaller copy of it.
+    /// The image or a smaller copy of it.
     pixels: &'a RgbImage,
-    /// The size that faces are given in.
+    /// Size of the original.
     source: (u32, u32),
 }
 
@@ -234,26 +241,47 @@ impl<'a> View<'a> {
     }
 }
 
-/// The longest sides at which a picture is looked at for faces of all sizes, `finest`, its halves, and three quarters of
-/// these, each with the side of the largest faces that count in it.
-fn looks_for_all(finest: u32) -> Vec<(u32, f32)> {
+/// A scale of the image pyramid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Scale {
+    /// Longest side of the image at this scale.
+    longest_side: u32,
+    /// Side of the largest faces that are kept, in pixels of this scale.
+    max_face: f32,
+}
+
+/// The scales that are searched for faces of all sizes: `finest`, its halves, and three quarters of these.
+fn common_scales(finest: u32) -> Vec<Scale> {
     let mut sides = vec![finest];
     let mut half = finest / 2;
-    while half >= MIN_LOOK {
+    while half >= MIN_SCALE {
         sides.extend([half, half / 4 * 3]);
         half /= 2;
     }
-    sides.retain(|&side| side >= MIN_LOOK || side == finest);
+    sides.retain(|&side| side >= MIN_SCALE || side == finest);
     let coarsest = sides.len() - 1;
-    let largest = |i| {
-        if i == coarsest {
+    let scale = |(i, longest_side)| Scale {
+        longest_side,
+        max_face: if i == coarsest {
             f32::INFINITY
         } else {
-            LARGEST
-        }
+            MAX_FACE
+        },
     };
-    let looks = sides.into_iter().enumerate();
-    looks.map(|(i, side)| (side, largest(i))).collect()
+    sides.into_iter().enumerate().map(scale).collect()
+}
+
+/// Longest sides of the scales that are searched for small faces only, up to `finest`.
+fn finer_scales(base: u32, finest: u32) -> impl Iterator<Item = u32> {
+    let sides = FINER_SCALES.into_iter().filter(move |&side| side < finest);
+    let mut last = base;
+    sides.chain([finest]).filter(move |&side| {
+        let is_finer = side as f32 >= MIN_FINER * last as f32;
+        if is_finer {
+            last = side;
+        }
+        is_finer
+    })
 }
 
 impl Detector for EmbeddedDetector {
@@ -267,10 +295,10 @@ impl Detector for EmbeddedDetector {
 
     fn detect(
         &self,
-        picture: &Picture<'_>,
+        named: &NamedImage<'_>,
         options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError> {
-        let look = Look {
+        let search_options = SearchOptions {
             longest_side: options
                 .longest_side
                 .unwrap_or(LONGEST_SIDE)
@@ -278,27 +306,15 @@ impl Detector for EmbeddedDetector {
             min_face: options.min_face,
             threshold: options.threshold.unwrap_or(THRESHOLD),
         };
-        search(picture, options, look, |image, look| {
-            self.find(image, look).map_err(|message| DetectError::Run {
-                detector: NAME.to_owned(),
-                picture: picture.name.to_owned(),
-                message,
-            })
+        search(named, options, search_options, |image, options| {
+            self.find(image, options)
+                .map_err(|message| DetectError::Run {
+                    detector: NAME.to_owned(),
+                    image: named.name.to_owned(),
+                    message,
+                })
         })
     }
-}
-
-/// The finer longest sides at which a picture is looked at for small faces, up to `finest`.
-fn looks_for_small(common: u32, finest: u32) -> impl Iterator<Item = u32> {
-    let sides = FINER_LOOKS.into_iter().filter(move |&side| side < finest);
-    let mut last = common;
-    sides.chain([finest]).filter(move |&side| {
-        let is_finer = side as f32 >= MIN_FINER * last as f32;
-        if is_finer {
-            last = side;
-        }
-        is_finer
-    })
 }
 
 #[cfg(test)]
@@ -306,37 +322,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finer_looks_are_a_quarter_finer_each() {
-        let sides = |finest: u32| looks_for_small(finest.min(512), finest).collect::<Vec<_>>();
+    fn each_finer_scale_is_at_least_a_quarter_larger() {
+        let sides = |finest: u32| finer_scales(finest.min(512), finest).collect::<Vec<_>>();
         assert!(sides(300).is_empty() && sides(600).is_empty());
         assert_eq!(sides(700), [700]);
         assert_eq!(sides(768), [768]);
         assert_eq!(sides(900), [768]);
         assert_eq!(sides(1024), [768, 1024]);
         assert_eq!(sides(2000), [768, 1024, 1536, 2000]);
-        assert_eq!(sides(4096), FINER_LOOKS);
-        assert_eq!(
-            looks_for_small(1024, 2048).collect::<Vec<_>>(),
-            [1536, 2048]
-        );
+        assert_eq!(sides(4096), FINER_SCALES);
+        assert_eq!(finer_scales(1024, 2048).collect::<Vec<_>>(), [1536, 2048]);
     }
 
     #[test]
-    fn looks_halve_and_the_coarsest_takes_all() {
-        let sides = |finest| -> Vec<u32> { looks_for_all(finest).iter().map(|l| l.0).collect() };
+    fn scales_halve_and_the_coarsest_takes_all_faces() {
+        let sides = |finest| -> Vec<u32> {
+            let scales = common_scales(finest);
+            scales.iter().map(|scale| scale.longest_side).collect()
+        };
         assert_eq!(sides(512), [512, 256, 192, 128, 96]);
         assert_eq!(sides(200), [200, 100]);
         assert_eq!(sides(1), [1]);
         for finest in [1, 95, 192, 4096] {
-            let looks = looks_for_all(finest);
-            let (last, others) = looks.split_last().unwrap();
-            assert_eq!(last.1, f32::INFINITY);
-            assert!(others.iter().all(|look| look.1 == LARGEST));
+            let scales = common_scales(finest);
+            let (last, others) = scales.split_last().unwrap();
+            assert_eq!(last.max_face, f32::INFINITY);
+            assert!(others.iter().all(|scale| scale.max_face == MAX_FACE));
         }
     }
 
     #[test]
-    fn odd_pictures_and_options_do_no_harm() {
+    fn odd_images_and_options_do_no_harm() {
         let detector = EmbeddedDetector::new().unwrap();
         for (width, height) in [(1, 1), (1, 40), (33, 1), (2500, 3), (3, 2500), (15, 15)] {
             let image = RgbImage::from_fn(width, height, |x, y| image::Rgb([(x * y) as u8; 3]));
@@ -348,11 +364,11 @@ mod tests {
                         threshold: Some(0.0),
                         ..DetectOptions::default()
                     };
-                    let picture = Picture {
+                    let named = NamedImage {
                         image: &image,
                         name: "odd",
                     };
-                    let faces = detector.detect(&picture, &options).unwrap();
+                    let faces = detector.detect(&named, &options).unwrap();
                     // None of them holds a face of the least size.
                     assert_eq!(faces, [], "{width} x {height}");
                 }

@@ -1,7 +1,7 @@
-//! The embedded detector as a list of layers: one description for training and for running.
+//! The layers of the embedded detector, the one description for training and for inference.
 //!
-//! A small fully convolutional network with three levels (one cell for 8, 16 and 32 pixels). Each cell says how sure it
-//! is of a face around it and how far the sides of its box are. Coarse levels are added to finer ones on the way up
+//! A small fully convolutional network with three levels (one cell for 8, 16 and 32 pixels). Each cell predicts the logit
+//! of a face around it and the distances to the sides of its box. Coarse levels are added to finer ones on the way up
 //! (Lin et al., arXiv:1612.03144); boxes are given as distances from the cell (Tian et al., arXiv:1904.01355).
 
 /// One step of the network.
@@ -9,48 +9,78 @@
 pub struct Layer {
     /// Name of the result, and of the weights: `NAME.weight`, `NAME.bias`.
     pub name: &'static str,
-    /// What is done.
+    /// The operation and its inputs.
     pub operation: Operation,
 }
 
-/// What a layer does with results of earlier layers, which it names.
+/// The operation of a layer on results of earlier layers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operation {
-    /// A convolution with bias, zeros around its input as [`padding`] says.
-    Convolution {
-        /// The layer that is convolved.
-        input: &'static str,
-        /// Channels in and out.
-        channels: [usize; 2],
-        /// Side of the kernel.
-        kernel: usize,
-        /// Pixels from one result to the next.
-        stride: usize,
-        /// Values below zero become zero.
-        is_rectified: bool,
-    },
-    /// The sum of two layers of the same size, rectified.
+    /// A convolution with bias.
+    Convolution(Convolution),
+    /// ReLU of the sum of two different layers of the same shape.
     Add {
-        /// Both summands.
+        /// Names of both summands.
         inputs: [&'static str; 2],
     },
-    /// A layer and one of half its size, each of whose cells is repeated.
+    /// Sum of a layer and one of half its height and width, which is upsampled by repeating each value.
     AddCoarse {
-        /// The finer layer.
+        /// Name of the layer of full size.
         fine: &'static str,
-        /// The coarser one.
+        /// Name of the layer of half the size.
         coarse: &'static str,
     },
 }
 
-/// The name of the picture: three planes, red, green, blue in `-1..=1`.
-pub const INPUT: &str = "picture";
+/// Sizes of a convolution with a square kernel and bias.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Convolution {
+    /// Name of the layer that is convolved.
+    pub input: &'static str,
+    /// Channels in and out.
+    pub channels: [usize; 2],
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Pixels of the input from one output to the next.
+    pub stride: usize,
+    /// Whether ReLU follows.
+    pub is_rectified: bool,
+}
 
-/// A result of the network, `[batch, 5, height / stride, width / stride]`: the logit of a face, then the logarithms
-/// of the distances to the left, upper, right and lower side, in [`Level::unit`] pixels.
+impl Convolution {
+    /// Shape of the weights, `[out, in, kernel, kernel]`; the bias is `[out]`.
+    pub fn weight_shape(&self) -> [usize; 4] {
+        [self.channels[1], self.channels[0], self.kernel, self.kernel]
+    }
+
+    /// Zeros on each side of the input.
+    pub fn padding(&self) -> usize {
+        // An even kernel overlaps its neighbors by the same amount on both sides.
+        (self.kernel - self.stride.min(self.kernel)).div_ceil(2)
+    }
+}
+
+impl Operation {
+    /// Names of the layers that are read.
+    pub(super) fn inputs(&self) -> Vec<&'static str> {
+        match *self {
+            Self::Convolution(Convolution { input, .. }) => vec![input],
+            Self::Add { inputs } => inputs.to_vec(),
+            Self::AddCoarse { fine, coarse } => vec![fine, coarse],
+        }
+    }
+}
+
+/// Name of the input image, `[batch, 3, height, width]`: red, green, blue in `-1..=1`.
+pub const INPUT: &str = "image";
+
+/// An output of the network, `[batch, 5, height / stride, width / stride]`.
+///
+/// The five values of a cell are the logit of a face, then the logarithms of the distances to the left, upper, right and
+/// lower side of its box, in units of [`Level::unit`] pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Level {
-    /// The layer.
+    /// Name of the layer.
     pub layer: &'static str,
     /// Pixels from one cell to the next.
     pub stride: usize,
@@ -92,13 +122,13 @@ const fn convolution(
 ) -> Layer {
     Layer {
         name,
-        operation: Operation::Convolution {
+        operation: Operation::Convolution(Convolution {
             input,
             channels,
             kernel,
             stride,
             is_rectified,
-        },
+        }),
     }
 }
 
@@ -148,10 +178,16 @@ pub const LAYERS: [Layer; 22] = [
     convolution("head32", "block32", [C32, CELL_VALUES], 1, 1, false),
 ];
 
-/// Zeros on each side of the input of a convolution.
-pub fn padding(kernel: usize, stride: usize) -> usize {
-    // An even kernel overlaps its neighbours by the same amount on both sides.
-    (kernel - stride.min(kernel)).div_ceil(2)
+/// The convolutions among [`LAYERS`]: name and sizes.
+///
+/// The weights are named `NAME.weight` and `NAME.bias`.
+pub fn convolutions() -> impl Iterator<Item = (&'static str, Convolution)> {
+    LAYERS
+        .into_iter()
+        .filter_map(|layer| match layer.operation {
+            Operation::Convolution(convolution) => Some((layer.name, convolution)),
+            Operation::Add { .. } | Operation::AddCoarse { .. } => None,
+        })
 }
 
 #[cfg(test)]
@@ -163,22 +199,24 @@ mod tests {
         let mut channels = std::collections::HashMap::from([(INPUT, (3, 1))]);
         for layer in LAYERS {
             let result = match layer.operation {
-                Operation::Convolution {
-                    input,
-                    channels: [from, to],
-                    stride,
-                    kernel,
-                    ..
-                } => {
+                Operation::Convolution(convolution) => {
+                    let Convolution {
+                        input,
+                        channels: [from, to],
+                        stride,
+                        kernel,
+                        ..
+                    } = convolution;
                     assert_eq!(channels[input].0, from, "{}", layer.name);
                     // A side that is a multiple of the stride shrinks by exactly the stride.
                     assert_eq!(
-                        (64 * stride + 2 * padding(kernel, stride) - kernel) / stride + 1,
+                        (64 * stride + 2 * convolution.padding() - kernel) / stride + 1,
                         64
                     );
                     (to, channels[input].1 * stride)
                 }
                 Operation::Add { inputs: [a, b] } => {
+                    assert_ne!(a, b, "{}", layer.name);
                     assert_eq!(channels[a], channels[b], "{}", layer.name);
                     channels[a]
                 }

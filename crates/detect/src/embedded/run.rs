@@ -1,24 +1,26 @@
-//! The network on slices: pictures on canvases of one size, on the calling thread.
+//! The network on slices: images on canvases of one size, on the calling thread.
 //!
 //! An ONNX runtime multiplies matrices; our convolutions (Winograd's for kernels of 3x3) need half the time for the same
-//! numbers (`graph` is the network for such a runtime, and the yardstick in the tests).
+//! numbers. `graph` writes the same network for such a runtime, which the tests compare with.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Mutex;
 
 use image::RgbImage;
 use kernels::conv::{self, ConvGeometry, Direction, Prepared, Scales};
 use kernels::{ConvAlgorithm, parallel};
 
-use super::network::{INPUT, LAYERS, LEVELS, Operation, padding};
+use super::network::{Convolution, INPUT, LEVELS, convolutions};
+use super::walk::{LayerBackend, Operand, walk};
 use super::weights::Weights;
 use crate::onnx::Output;
 
-/// Numbers of one layer, `[pictures, channels, height, width]`.
+/// Values of one layer, `[images, channels, height, width]`.
 struct Map {
-    /// At the start of it; the rest is left from earlier runs.
+    /// The values, then possibly leftovers of earlier runs.
     buffer: Vec<f32>,
-    pictures: usize,
+    images: usize,
     channels: usize,
     height: usize,
     width: usize,
@@ -30,7 +32,7 @@ impl Map {
     }
 
     fn len(&self) -> usize {
-        self.pictures * self.channels * self.plane()
+        self.images * self.channels * self.plane()
     }
 
     fn values(&self) -> &[f32] {
@@ -43,40 +45,24 @@ impl Map {
     }
 }
 
-/// The layers with their weights as the kernels want them.
+/// The weights of all convolutions, in the layout that the kernels read.
 pub(super) struct Network {
-    steps: Vec<Step>,
-    /// The results that make up the levels.
-    levels: Vec<usize>,
-    /// Zeros that the first convolution has around the picture.
-    zeros: usize,
+    convolutions: HashMap<&'static str, PreparedConvolution>,
+    /// Zeros that the first convolution has around the image.
+    padding: usize,
     /// Buffers that no run is using.
     idle: Mutex<Vec<Buffers>>,
 }
 
-/// A layer; result 0 is the picture, result `i + 1` that of step `i`.
-struct Step {
-    what: What,
-    last_read_here: Vec<usize>,
-}
-
-enum What {
-    Convolution(Box<Convolution>),
-    Add([usize; 2]),
-    AddCoarse { fine: usize, coarse: usize },
-}
-
-struct Convolution {
-    input: usize,
-    /// Sizes for a picture of no particular size.
+struct PreparedConvolution {
+    /// Sizes for an image of arbitrary size.
     geometry: ConvGeometry,
     weights: Vec<f32>,
     prepared: Prepared,
     bias: Vec<f32>,
-    is_rectified: bool,
 }
 
-/// Memory from earlier runs: fresh pages would cost a run a fifth of its time.
+/// Buffers of earlier runs. Allocating fresh pages would take a fifth of the time of a run.
 #[derive(Default)]
 struct Buffers(Vec<Vec<f32>>);
 
@@ -112,115 +98,70 @@ impl std::fmt::Debug for Network {
 }
 
 impl Network {
-    /// Takes the weights of [`LAYERS`].
+    /// Prepares the weights of all convolutions.
     ///
     /// # Errors
     /// A message when a weight is missing or has another shape.
     pub fn new(weights: &Weights) -> Result<Self, String> {
-        let mut places = HashMap::from([(INPUT, 0)]);
-        let mut steps: Vec<Step> = Vec::new();
-        let mut zeros = 0;
-        for layer in LAYERS {
-            let what = match layer.operation {
-                Operation::Convolution {
-                    input,
-                    channels,
-                    kernel,
-                    stride,
-                    is_rectified,
-                } => {
-                    let shape = [channels[1], channels[0], kernel, kernel];
-                    let weight = weights.get(&format!("{}.weight", layer.name), &shape)?;
-                    let bias = weights.get(&format!("{}.bias", layer.name), &shape[..1])?;
-                    let split;
-                    let (weight, geometry) = if input == INPUT {
-                        assert!(
-                            kernel % 2 == 0 && stride % 2 == 0,
-                            "planes are split in two"
-                        );
-                        zeros = padding(kernel, stride);
-                        split = split_kernels(weight, kernel);
-                        (&split[..], split_geometry(shape, stride))
-                    } else {
-                        (weight, geometry(shape, stride, padding(kernel, stride)))
-                    };
-                    What::Convolution(Box::new(Convolution {
-                        input: places[input],
-                        geometry,
-                        weights: weight.to_vec(),
-                        prepared: conv::prepare_with(
-                            ConvAlgorithm::Winograd4,
-                            &geometry,
-                            weight,
-                            Direction::Forward,
-                        ),
-                        bias: bias.to_vec(),
-                        is_rectified,
-                    }))
-                }
-                Operation::Add { inputs: [a, b] } => What::Add([places[a], places[b]]),
-                Operation::AddCoarse { fine, coarse } => What::AddCoarse {
-                    fine: places[fine],
-                    coarse: places[coarse],
-                },
+        let mut prepared = HashMap::new();
+        let mut padding = 0;
+        for (name, convolution) in convolutions() {
+            let shape = convolution.weight_shape();
+            let weight = weights.get(&format!("{name}.weight"), &shape)?;
+            let bias = weights.get(&format!("{name}.bias"), &shape[..1])?;
+            let (weight, geometry) = if convolution.input == INPUT {
+                assert!(
+                    convolution.kernel % 2 == 0 && convolution.stride % 2 == 0,
+                    "planes are split in two"
+                );
+                padding = convolution.padding();
+                (
+                    split_kernels(weight, convolution.kernel),
+                    split_geometry(&convolution),
+                )
+            } else {
+                (weight.to_vec(), geometry(&convolution))
             };
-            steps.push(Step {
-                what,
-                last_read_here: Vec::new(),
-            });
-            places.insert(layer.name, steps.len());
-        }
-        let levels: Vec<usize> = LEVELS.iter().map(|level| places[level.layer]).collect();
-        for result in 0..=steps.len() {
-            let last = steps.iter().rposition(|step| step.what.reads(result));
-            if let (Some(last), false) = (last, levels.contains(&result)) {
-                steps[last].last_read_here.push(result);
-            }
+            prepared.insert(name, PreparedConvolution::new(geometry, weight, bias));
         }
         Ok(Self {
-            steps,
-            levels,
-            zeros,
+            convolutions: prepared,
+            padding,
             idle: Mutex::default(),
         })
     }
 
-    /// Runs the network on pictures, each in the upper left corner of a gray canvas whose sides are multiples of 32. For
-    /// each picture a result for each level.
+    /// Runs the network on images, each in the upper left corner of a gray canvas whose sides are multiples of 32.
+    /// Returns one output per level for each image.
     ///
-    /// Of a small canvas the layers have few positions, and reading their weights takes longer than multiplying them:
-    /// several pictures at once cost little more than one.
-    pub fn run(&self, pictures: &[&RgbImage], canvas: (u32, u32)) -> Vec<Vec<Output>> {
+    /// On a small canvas reading the weights takes longer than multiplying with them, so several images at once cost
+    /// little more than one.
+    pub fn run(&self, images: &[&RgbImage], canvas: (u32, u32)) -> Vec<Vec<Output>> {
         let idle = || {
             self.idle
                 .lock()
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
         };
         let mut buffers = idle().pop().unwrap_or_default();
-        let outputs = parallel::alone(|| self.run_here(pictures, canvas, &mut buffers));
+        let outputs = parallel::alone(|| self.run_here(images, canvas, &mut buffers));
         idle().push(buffers);
         outputs
     }
 
     fn run_here(
         &self,
-        pictures: &[&RgbImage],
+        images: &[&RgbImage],
         canvas: (u32, u32),
         buffers: &mut Buffers,
     ) -> Vec<Vec<Output>> {
-        let mut results = vec![Some(split_pictures(pictures, canvas, self.zeros, buffers))];
-        for step in &self.steps {
-            let result = step.run(&mut results, buffers);
-            for &result in &step.last_read_here {
-                if let Some(map) = results[result].take() {
-                    buffers.give(map.buffer);
-                }
-            }
-            results.push(Some(result));
-        }
-        let mut outputs: Vec<Vec<Output>> = pictures.iter().map(|_| Vec::new()).collect();
-        for &level in &self.levels {
-            let map = results[level].take().expect("levels are kept");
+        let input = split_images(images, canvas, self.padding, buffers);
+        let mut backend = SliceBackend {
+            convolutions: &self.convolutions,
+            buffers,
+        };
+        let Ok(maps) = walk(&mut backend, input, &LEVELS.map(|level| level.layer));
+        let mut outputs: Vec<Vec<Output>> = images.iter().map(|_| Vec::new()).collect();
+        for map in maps {
             let values = map.values().chunks_exact(map.channels * map.plane());
             for (outputs, values) in outputs.iter_mut().zip(values) {
                 outputs.push(Output {
@@ -234,56 +175,79 @@ impl Network {
     }
 }
 
-impl What {
-    fn reads(&self, result: usize) -> bool {
-        match self {
-            What::Convolution(convolution) => convolution.input == result,
-            What::Add(inputs) => inputs.contains(&result),
-            What::AddCoarse { fine, coarse } => [*fine, *coarse].contains(&result),
-        }
-    }
+/// Computes layers on slices.
+struct SliceBackend<'a> {
+    convolutions: &'a HashMap<&'static str, PreparedConvolution>,
+    buffers: &'a mut Buffers,
 }
 
-impl Step {
-    fn run(&self, results: &mut [Option<Map>], buffers: &mut Buffers) -> Map {
-        match &self.what {
-            What::Convolution(convolution) => {
-                convolution.run(read(results, convolution.input), buffers)
-            }
-            What::Add([a, b]) => {
-                let mut sum = self.owned(results, *b, buffers);
-                kernels::add_rectified(sum.values_mut(), read(results, *a).values());
-                sum
-            }
-            What::AddCoarse { fine, coarse } => {
-                let mut sum = self.owned(results, *fine, buffers);
-                add_twice(&mut sum, read(results, *coarse));
-                sum
+impl SliceBackend<'_> {
+    /// A result that may be changed: taken if this is its last reader, else a copy.
+    fn owned(&mut self, operand: Operand<'_, Map>) -> Map {
+        match operand {
+            Operand::Last(map) => map,
+            Operand::Shared(map) => {
+                let mut copy = Map {
+                    buffer: self.buffers.take(map.len()),
+                    ..*map
+                };
+                copy.values_mut().copy_from_slice(map.values());
+                copy
             }
         }
     }
 
-    /// A result to be changed: taken when nobody else reads it.
-    fn owned(&self, results: &mut [Option<Map>], at: usize, buffers: &mut Buffers) -> Map {
-        if self.last_read_here.contains(&at) {
-            return results[at].take().expect("read for the last time");
+    /// Keeps the buffer of a result that is not read again.
+    fn recycle(&mut self, operand: Operand<'_, Map>) {
+        if let Operand::Last(map) = operand {
+            self.buffers.give(map.buffer);
         }
-        let map = read(results, at);
-        let mut copy = Map {
-            buffer: buffers.take(map.values().len()),
-            ..*map
-        };
-        copy.values_mut().copy_from_slice(map.values());
-        copy
     }
 }
 
-fn read(results: &[Option<Map>], at: usize) -> &Map {
-    results[at].as_ref().expect("kept until its last reader")
+impl LayerBackend for SliceBackend<'_> {
+    type Value = Map;
+    type Error = Infallible;
+
+    fn convolution(
+        &mut self,
+        name: &'static str,
+        convolution: &Convolution,
+        x: Operand<'_, Map>,
+    ) -> Result<Map, Infallible> {
+        let prepared = &self.convolutions[name];
+        let y = prepared.run(&x, convolution.is_rectified, self.buffers);
+        self.recycle(x);
+        Ok(y)
+    }
+
+    fn add(
+        &mut self,
+        _name: &'static str,
+        a: Operand<'_, Map>,
+        b: Operand<'_, Map>,
+    ) -> Result<Map, Infallible> {
+        let mut sum = self.owned(b);
+        kernels::add_rectified(sum.values_mut(), a.values());
+        self.recycle(a);
+        Ok(sum)
+    }
+
+    fn add_coarse(
+        &mut self,
+        _name: &'static str,
+        fine: Operand<'_, Map>,
+        coarse: Operand<'_, Map>,
+    ) -> Result<Map, Infallible> {
+        let mut sum = self.owned(fine);
+        add_upsampled(&mut sum, &coarse);
+        self.recycle(coarse);
+        Ok(sum)
+    }
 }
 
-/// Adds each number of a map of half the size to four.
-fn add_twice(sum: &mut Map, coarse: &Map) {
+/// Adds a map of half the height and width, each of whose values is repeated.
+fn add_upsampled(sum: &mut Map, coarse: &Map) {
     let (height, width) = (sum.height, sum.width);
     let rows = sum.values_mut().chunks_exact_mut(width).enumerate();
     for (row, sums) in rows {
@@ -297,10 +261,25 @@ fn add_twice(sum: &mut Map, coarse: &Map) {
     }
 }
 
-impl Convolution {
-    fn run(&self, x: &Map, buffers: &mut Buffers) -> Map {
+impl PreparedConvolution {
+    fn new(geometry: ConvGeometry, weights: Vec<f32>, bias: &[f32]) -> Self {
+        let prepared = conv::prepare_with(
+            ConvAlgorithm::Winograd4,
+            &geometry,
+            &weights,
+            Direction::Forward,
+        );
+        Self {
+            geometry,
+            weights,
+            prepared,
+            bias: bias.to_vec(),
+        }
+    }
+
+    fn run(&self, x: &Map, is_rectified: bool, buffers: &mut Buffers) -> Map {
         let g = ConvGeometry {
-            n: x.pictures,
+            n: x.images,
             h: x.height,
             w: x.width,
             ..self.geometry
@@ -308,7 +287,7 @@ impl Convolution {
         let (height, width) = (g.out_height(), g.out_width());
         let mut y = Map {
             buffer: buffers.take(g.n * g.co * height * width),
-            pictures: g.n,
+            images: g.n,
             channels: g.co,
             height,
             width,
@@ -323,14 +302,15 @@ impl Convolution {
         );
         let planes = y.values_mut().chunks_exact_mut(height * width);
         for (plane, &bias) in planes.zip(self.bias.iter().cycle()) {
-            kernels::add_bias(plane, bias, self.is_rectified);
+            kernels::add_bias(plane, bias, is_rectified);
         }
         y
     }
 }
 
-/// Sizes of a convolution, on a picture of no particular size.
-fn geometry([co, ci, kernel, _]: [usize; 4], stride: usize, padding: usize) -> ConvGeometry {
+/// Sizes of a convolution for an image of arbitrary size.
+fn geometry(convolution: &Convolution) -> ConvGeometry {
+    let [co, ci, kernel, _] = convolution.weight_shape();
     ConvGeometry {
         n: 1,
         ci,
@@ -339,74 +319,81 @@ fn geometry([co, ci, kernel, _]: [usize; 4], stride: usize, padding: usize) -> C
         w: 64,
         kh: kernel,
         kw: kernel,
-        stride,
-        padding,
+        stride: convolution.stride,
+        padding: convolution.padding(),
         groups: 1,
         swapped: false,
         gain: 1.0,
     }
 }
 
-/// Sizes of the first convolution on the planes of [`split_picture`].
-fn split_geometry([co, ci, kernel, _]: [usize; 4], stride: usize) -> ConvGeometry {
-    let half = kernel / 2;
-    geometry([co, 4 * ci, half, half], stride / 2, 0)
+/// Sizes of the first convolution on the planes of [`split_image`].
+fn split_geometry(convolution: &Convolution) -> ConvGeometry {
+    let full = geometry(convolution);
+    ConvGeometry {
+        ci: 4 * full.ci,
+        kh: full.kh / 2,
+        kw: full.kw / 2,
+        stride: full.stride / 2,
+        padding: 0,
+        ..full
+    }
 }
 
-/// Pictures on gray canvases as numbers in `-1..=1`, `zeros` around each, each plane as four of even and odd rows and
-/// columns: `[pictures, 12, rows / 2, columns / 2]`.
+/// Images on gray canvases as numbers in `-1..=1` with `padding` padding on each side, each plane split into four of even
+/// and odd rows and columns: `[images, 12, rows / 2, columns / 2]`.
 ///
-/// Our kernels take channels 16 at a time: a kernel of even size and stride sees four times the channels through a
-/// quarter of the taps.
-fn split_pictures(
-    pictures: &[&RgbImage],
+/// Our kernels take channels 16 at a time. After the split a kernel of even size and stride has four times the channels
+/// and a quarter of the taps.
+fn split_images(
+    images: &[&RgbImage],
     (width, height): (u32, u32),
-    zeros: usize,
+    padding: usize,
     buffers: &mut Buffers,
 ) -> Map {
-    let half = |side: u32| (side as usize + 2 * zeros).div_ceil(2);
+    let half = |side: u32| (side as usize + 2 * padding).div_ceil(2);
     let (rows, columns) = (half(height), half(width));
     let len = 12 * rows * columns;
     let mut map = Map {
-        buffer: buffers.take(pictures.len() * len),
-        pictures: pictures.len(),
+        buffer: buffers.take(images.len() * len),
+        images: images.len(),
         channels: 12,
         height: rows,
         width: columns,
     };
     let table: [f32; 256] = std::array::from_fn(|value| (value as f32 - 127.5) / 127.5);
-    for (picture, values) in pictures.iter().zip(map.values_mut().chunks_exact_mut(len)) {
-        assert!(picture.width() <= width && picture.height() <= height);
-        split_picture(picture, columns, zeros, &table, values);
+    for (image, values) in images.iter().zip(map.values_mut().chunks_exact_mut(len)) {
+        assert!(image.width() <= width && image.height() <= height);
+        split_image(image, columns, padding, &table, values);
     }
     map
 }
 
-/// One picture of [`split_pictures`]; `table` has the number for each value.
-fn split_picture(
-    picture: &RgbImage,
+/// One image of [`split_images`]; `table` has the number for each value.
+fn split_image(
+    image: &RgbImage,
     columns: usize,
-    zeros: usize,
+    padding: usize,
     table: &[f32; 256],
     values: &mut [f32],
 ) {
     let plane = values.len() / 12;
     let rows = plane / columns;
-    let stride = 3 * picture.width() as usize;
+    let stride = 3 * image.width() as usize;
     for y in 0..2 * rows {
         let pixels = y
-            .checked_sub(zeros)
-            .and_then(|row| picture.as_raw().chunks_exact(stride).nth(row));
+            .checked_sub(padding)
+            .and_then(|row| image.as_raw().chunks_exact(stride).nth(row));
         for odd in 0..2 {
             // The first pixel of this parity.
-            let first = (odd + zeros) % 2;
+            let first = (odd + padding) % 2;
             for channel in 0..3 {
                 let at = (channel * 4 + y % 2 * 2 + odd) * plane + y / 2 * columns;
                 let to = &mut values[at..at + columns];
                 let pixels = pixels
                     .and_then(|pixels| pixels.get(3 * first + channel..))
                     .unwrap_or_default();
-                let (left, to) = to.split_at_mut((first + zeros) / 2);
+                let (left, to) = to.split_at_mut((first + padding) / 2);
                 let (to, right) = to.split_at_mut(pixels.len().div_ceil(6).min(to.len()));
                 left.fill(0.0);
                 for (to, &value) in to.iter_mut().zip(pixels.iter().step_by(6)) {
@@ -464,14 +451,14 @@ mod tests {
             ((96, 96), (96, 77)),
         ];
         for (canvas, (width, height)) in sizes {
-            let picture = RgbImage::from_fn(width, height, |x, y| {
+            let image = RgbImage::from_fn(width, height, |x, y| {
                 image::Rgb([(x * 3 + y) as u8, (x * y) as u8, (y * 5) as u8])
             });
-            let input = place(&picture, (width, height), canvas, (0, 0), &CODING);
+            let input = place(&image, (width, height), canvas, (0, 0), &CODING);
             let expected = runner.run(input.values, canvas).unwrap();
             let small = RgbImage::from_pixel(width.div_ceil(2), height, image::Rgb([9, 200, 90]));
-            let alone = network.run(&[&picture], canvas).remove(0);
-            let together = network.run(&[&small, &picture, &small], canvas);
+            let alone = network.run(&[&image], canvas).remove(0);
+            let together = network.run(&[&small, &image, &small], canvas);
             assert_eq!(together.len(), 3);
             let results = &together[1];
             for (result, alone) in results.iter().zip(&alone) {

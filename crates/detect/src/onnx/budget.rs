@@ -1,6 +1,6 @@
 //! What one run of a graph may cost in memory and time.
 //!
-//! Limits grow with the picture, so that any `--longest-side` is allowed and a small file cannot ask for much. They are
+//! Limits grow with the image, so that any `--longest-side` is allowed and a small file cannot ask for much. They are
 //! several times what the largest models known take: YOLO11x does 240,000 multiply-adds and YOLOv8x6 320,000 for each
 //! pixel, with less than 1 KiB alive.
 
@@ -34,7 +34,7 @@ impl Budget {
         let limit = WORK.0 + WORK.1 * self.pixels;
         if self.work > limit {
             return Err(format!(
-                "needs more than {} million multiply-adds for a picture of {} pixels",
+                "needs more than {} million multiply-adds for an image of {} pixels",
                 limit / 1_000_000,
                 self.pixels
             ));
@@ -47,7 +47,7 @@ impl Budget {
         let limit = (BYTES.0 + BYTES.1 * self.pixels).min(BYTES.2);
         if bytes > limit {
             return Err(format!(
-                "needs {} MiB of memory for a picture of {} pixels, more than the {} MiB allowed: take a smaller \
+                "needs {} MiB of memory for an image of {} pixels, more than the {} MiB allowed: take a smaller \
                  --longest-side or another model",
                 bytes >> 20,
                 self.pixels,

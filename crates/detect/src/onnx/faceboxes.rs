@@ -25,7 +25,7 @@ const PRIORS: [(u32, &[(f32, usize)]); 3] = [
     (64, &[(256.0, 1)]),
     (128, &[(512.0, 1)]),
 ];
-/// Offsets are trained divided by these: of the centre, of the size.
+/// Offsets are trained divided by these: of the center, of the size.
 const VARIANCES: (f32, f32) = (0.1, 0.2);
 /// The anime weights were trained on boxes that reach into the hair; this share of the height is above the brow.
 const HAIR: f32 = 0.2;
@@ -39,7 +39,7 @@ pub(super) fn n_priors((width, height): (u32, u32)) -> usize {
         .sum()
 }
 
-/// Each prior as `[centre x, centre y, side]` in canvas pixels, in the order of the network's outputs.
+/// Each prior as `[center x, center y, side]` in canvas pixels, in the order of the network's outputs.
 fn priors((width, height): (u32, u32)) -> impl Iterator<Item = [f32; 3]> {
     PRIORS.iter().flat_map(move |&(stride, sides)| {
         let cells = (0..height.div_ceil(stride))
@@ -57,7 +57,7 @@ fn priors((width, height): (u32, u32)) -> impl Iterator<Item = [f32; 3]> {
     })
 }
 
-/// The picture at its own shape, shrunk to `longest_side` or to a fixed canvas.
+/// The image at its own shape, shrunk to `longest_side` or to a fixed canvas.
 pub(super) fn input(image: &RgbImage, fixed: Option<(u32, u32)>, longest_side: u32) -> Input {
     let (width, height) = image.dimensions();
     let size = match fixed {
@@ -97,7 +97,7 @@ pub(super) fn faces(
         .zip(rows)
         .filter(|(_, (_, score))| score[1] >= threshold);
     let face = |([x, y, side], (offset, score)): ([f32; 3], (&[f32], &[f32]))| {
-        let centre = (
+        let center = (
             x + offset[0] * VARIANCES.0 * side,
             y + offset[1] * VARIANCES.0 * side,
         );
@@ -105,11 +105,11 @@ pub(super) fn faces(
             side * (offset[2] * VARIANCES.1).exp(),
             side * (offset[3] * VARIANCES.1).exp(),
         );
-        let top = centre.1 - height / 2.0;
+        let top = center.1 - height / 2.0;
         let rect = [
-            centre.0 - width / 2.0,
+            center.0 - width / 2.0,
             top,
-            centre.0 + width / 2.0,
+            center.0 + width / 2.0,
             top + height,
         ];
         let mut face = placing.face(rect, score[1]);

@@ -3,10 +3,9 @@
 //! Only what this module understands reaches the runtime (`encode` writes it anew), so both see one graph. Fields that
 //! change nothing (names of producers, documentation, shapes of intermediate values) are skipped.
 
-use std::borrow::Cow;
-
+use super::limits::MAX_RANK;
 use super::tensors::{self, Tensor};
-use super::wire::{Fields, Value, varint};
+use super::wire::{Fields, Value, text, varint};
 
 /// Nodes of a graph; the largest YOLO exports have about 1,000.
 const MAX_NODES: usize = 4096;
@@ -18,10 +17,6 @@ const MAX_ATTRIBUTES: usize = 32;
 const MAX_LIST: usize = 64;
 /// Initializers, and graph inputs, which in old files list them again.
 const MAX_TENSORS: usize = 16_384;
-/// Dimensions of a tensor.
-pub(super) const MAX_RANK: usize = 8;
-/// Bytes of a name.
-const MAX_NAME: usize = 4096;
 
 /// A parsed file.
 #[derive(Default)]
@@ -381,16 +376,6 @@ fn read_dimension(message: &[u8]) -> Reading<Dimension> {
 
 fn is_standard(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
-}
-
-pub(super) fn text(content: &[u8]) -> Reading<String> {
-    if content.len() > MAX_NAME {
-        return Err(format!("has a name or text of {} bytes", content.len()));
-    }
-    match String::from_utf8_lossy(content) {
-        Cow::Borrowed(text) => Ok(text.to_owned()),
-        Cow::Owned(text) => Err(format!("has a name that is no UTF-8: {text:?}")),
-    }
 }
 
 fn at_most(limit: usize, present: usize, what: &str) -> Reading<()> {

@@ -1,7 +1,7 @@
 //! ONNX face models: FaceBoxes, YOLOv5, YOLOv8 and YOLO11, told apart by what the graph returns.
 //!
-//! A model is run once at loading, on an empty picture: the shapes of its outputs say what it is, and a model that
-//! cannot run is refused before the first picture.
+//! A model is run once at loading, on an empty image: the shapes of its outputs say what it is, and a model that
+//! cannot run is refused before the first image.
 //!
 //! Files are fetched from anywhere, and the runtime trusts them. So `graph` reads a file on its own, `operators` checks
 //! each node against a table, `program` works out every shape for each input size under the limits of `budget`, and
@@ -13,6 +13,7 @@ mod encode;
 mod faceboxes;
 mod graph;
 mod infer;
+mod limits;
 mod message;
 mod operators;
 mod program;
@@ -29,8 +30,8 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use crate::search::{Look, search};
-use crate::{DetectError, DetectOptions, Detector, Face, Picture, suppress};
+use crate::search::{SearchOptions, search};
+use crate::{DetectError, DetectOptions, Detector, Face, NamedImage, suppress};
 pub(crate) use runner::{Output, Runner};
 pub(crate) use tensor::Placing;
 use yolo::YoloLayout;
@@ -43,7 +44,7 @@ pub struct OnnxDetector {
     kind: Kind,
 }
 
-/// What the graph returns, and so how pictures go in and faces come out.
+/// What the graph returns, and so how images go in and faces come out.
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
     /// Offsets and face scores over the FaceBoxes priors: the places of both outputs.
@@ -54,7 +55,7 @@ enum Kind {
 
 /// A model beyond this is refused; the largest YOLO11 has 220 MiB.
 const MAX_BYTES: u64 = 1 << 30;
-/// Longest side of pictures for models of any input size.
+/// Longest side of images for models of any input size.
 const FACEBOXES_SIDE: u32 = 1024;
 const YOLO_SIDE: u32 = 640;
 
@@ -84,11 +85,11 @@ impl OnnxDetector {
         })
     }
 
-    fn find(&self, image: &RgbImage, look: Look) -> Result<Vec<Face>, String> {
-        let (fixed, threshold) = (self.runner.fixed_size, look.threshold);
+    fn find(&self, image: &RgbImage, options: SearchOptions) -> Result<Vec<Face>, String> {
+        let (fixed, threshold) = (self.runner.fixed_size, options.threshold);
         match &self.kind {
             Kind::FaceBoxes { boxes, scores } => {
-                let input = faceboxes::input(image, fixed, look.longest_side);
+                let input = faceboxes::input(image, fixed, options.longest_side);
                 let size = input.placing.canvas;
                 let outputs = self.runner.run(input.values, size)?;
                 let (boxes, scores) = (pick(&outputs, *boxes)?, pick(&outputs, *scores)?);
@@ -97,7 +98,7 @@ impl OnnxDetector {
                 Ok(faces)
             }
             Kind::Yolo { output, layout } => {
-                let input = yolo::input(image, fixed, look.longest_side);
+                let input = yolo::input(image, fixed, options.longest_side);
                 let size = input.placing.canvas;
                 let outputs = self.runner.run(input.values, size)?;
                 let mut faces =
@@ -179,10 +180,10 @@ impl Detector for OnnxDetector {
 
     fn detect(
         &self,
-        picture: &Picture<'_>,
+        named: &NamedImage<'_>,
         options: &DetectOptions,
     ) -> Result<Vec<Face>, DetectError> {
-        let look = Look {
+        let search_options = SearchOptions {
             longest_side: options
                 .longest_side
                 .unwrap_or(self.default_side())
@@ -190,12 +191,13 @@ impl Detector for OnnxDetector {
             min_face: options.min_face,
             threshold: options.threshold.unwrap_or(self.default_threshold()),
         };
-        search(picture, options, look, |image, look| {
-            self.find(image, look).map_err(|message| DetectError::Run {
-                detector: self.name.clone(),
-                picture: picture.name.to_owned(),
-                message,
-            })
+        search(named, options, search_options, |image, options| {
+            self.find(image, options)
+                .map_err(|message| DetectError::Run {
+                    detector: self.name.clone(),
+                    image: named.name.to_owned(),
+                    message,
+                })
         })
     }
 }

@@ -226,7 +226,7 @@ pub(super) fn check(node: &mut Node) -> Result<&'static Operator, String> {
             "NonMaxSuppression" | "TopK" | "EfficientNMS_TRT" => " (export it without NMS)",
             name if name.contains("Sequence") => " (sequences)",
             name if name.to_ascii_lowercase().contains("quantize") || name.contains("Integer") => {
-                " (quantised: export it with float32 or float16)"
+                " (quantized: export it with float32 or float16)"
             }
             _ => "",
         };

@@ -14,7 +14,7 @@ pub(super) struct Program {
     steps: Vec<Step>,
     /// One for each named tensor: known for initializers.
     tensors: Vec<Option<Shaped>>,
-    /// Place of the picture.
+    /// Place of the image.
     input: usize,
     outputs: Vec<usize>,
     lifetimes: Lifetimes,
@@ -61,13 +61,13 @@ impl Program {
             let shaped = Shaped::new(tensor.dims.clone(), kind).with(tensor.values());
             places.add(name, Some(shaped))?;
         }
-        let [picture] = &model.inputs[..] else {
+        let [image] = &model.inputs[..] else {
             return Err(format!(
-                "has {} inputs: a face model has one, the picture",
+                "has {} inputs: a face model has one, the image",
                 model.inputs.len()
             ));
         };
-        let input = places.add(&picture.name, None)?;
+        let input = places.add(&image.name, None)?;
         let mut steps = Vec::with_capacity(model.nodes.len());
         for node in &mut model.nodes {
             let operator = operators::check(node)?;
@@ -131,15 +131,15 @@ impl Program {
         })
     }
 
-    /// Works out all shapes for a picture and returns those of the outputs.
+    /// Works out all shapes for an image and returns those of the outputs.
     ///
     /// # Errors
     /// A message that names the node which does not fit, or the limit that is passed.
     pub fn check(&self, (width, height): (u32, u32)) -> Result<Vec<Vec<usize>>, String> {
-        let picture = vec![1, 3, height as usize, width as usize];
-        elements(&picture)?;
+        let image = vec![1, 3, height as usize, width as usize];
+        elements(&image)?;
         let mut tensors = self.tensors.clone();
-        tensors[self.input] = Some(Shaped::new(picture, Kind::Float));
+        tensors[self.input] = Some(Shaped::new(image, Kind::Float));
         let mut budget = Budget::new((width, height));
         let mut scratch = Vec::with_capacity(self.steps.len());
         for step in &self.steps {

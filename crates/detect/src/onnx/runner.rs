@@ -45,7 +45,7 @@ impl std::fmt::Debug for Runner {
 }
 
 impl Runner {
-    /// Reads a graph with one picture as input; the error says what is wrong.
+    /// Reads a graph with one image as input; the error says what is wrong.
     pub fn load(bytes: Vec<u8>) -> Result<Self, String> {
         let mut graph = Model::read(&bytes).map_err(|what| cut_short(&bytes, what))?;
         let program = Program::new(&mut graph)?;
@@ -117,7 +117,7 @@ impl Runner {
             .pop();
         let pool = pool.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)));
         let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
-        // Waiting for a pool from a rayon worker would let that worker start other pictures in the meantime; waiting
+        // Waiting for a pool from a rayon worker would let that worker start other images in the meantime; waiting
         // for a plain thread does not.
         let run = || {
             self.model.run(
@@ -151,12 +151,12 @@ fn cut_short(bytes: &[u8], what: String) -> String {
 }
 
 /// Width and height from the input shape `[1, 3, height, width]`.
-fn fixed_size(picture: &Argument) -> Result<Option<(u32, u32)>, String> {
+fn fixed_size(image: &Argument) -> Result<Option<(u32, u32)>, String> {
     // Half and double precision are f32 in the runtime; old files may not say.
-    if !matches!(picture.element, 0 | 1 | 10 | 11) {
+    if !matches!(image.element, 0 | 1 | 10 | 11) {
         return Err("takes no 32-bit floats: export it with float32 input".into());
     }
-    let Some(shape) = &picture.dims else {
+    let Some(shape) = &image.dims else {
         return Ok(None);
     };
     let shown: Vec<String> = shape.iter().map(shown).collect();

@@ -38,7 +38,7 @@ impl Lifetimes {
                 *uses = usize::MAX;
             }
         }
-        // The picture belongs to the caller.
+        // The image belongs to the caller.
         uses[input] = usize::MAX;
         let mut present = given.to_vec();
         present[input] = true;
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn branches_may_all_be_alive_at_once() {
-        // 0 is the picture; each branch makes a large tensor and shrinks it, the sums are tiny.
+        // 0 is the image; each branch makes a large tensor and shrinks it, the sums are tiny.
         let nodes = vec![
             node(&[0], &[1], false),
             node(&[1], &[2], false),
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_follows_from_the_file_alone_is_kept() {
-        // 0 the picture, 1 in the file; 2 and 3 follow from it.
+        // 0 the image, 1 in the file; 2 and 3 follow from it.
         let nodes = vec![
             node(&[1], &[2], false),
             node(&[2], &[3], false),

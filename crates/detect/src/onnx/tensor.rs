@@ -1,23 +1,23 @@
-//! A picture on the canvas of a network, and the way back.
+//! An image on the canvas of a network, and the way back.
 
 use image::RgbImage;
 
 use crate::Face;
 use crate::shrink::resize_rgb;
 
-/// Where the picture lies on the canvas.
+/// Where the image lies on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Placing {
     /// Width and height of the canvas.
     pub canvas: (u32, u32),
-    /// Upper left corner of the picture on it.
+    /// Upper left corner of the image on it.
     pub offset: (u32, u32),
     /// Source pixels for one canvas pixel, along x and y.
     pub scale: (f32, f32),
 }
 
 impl Placing {
-    /// A picture that was brought from `source` to `size`, in the upper left corner.
+    /// An image that was brought from `source` to `size`, in the upper left corner.
     pub fn in_corner(source: (u32, u32), size: (u32, u32), canvas: (u32, u32)) -> Self {
         Self {
             canvas,
@@ -40,7 +40,7 @@ impl Placing {
     }
 }
 
-/// How colours become numbers.
+/// How colors become numbers.
 pub(crate) struct Coding {
     /// Which of R, G, B goes into each plane.
     pub order: [usize; 3],
@@ -48,17 +48,17 @@ pub(crate) struct Coding {
     pub mean: [f32; 3],
     /// Then multiplied.
     pub factor: f32,
-    /// The colour of the canvas, in the order of the planes.
+    /// The color of the canvas, in the order of the planes.
     pub fill: [f32; 3],
 }
 
-/// The values of `[1, 3, height, width]` and where the picture is in them.
+/// The values of `[1, 3, height, width]` and where the image is in them.
 pub(crate) struct Input {
     pub values: Vec<f32>,
     pub placing: Placing,
 }
 
-/// Resizes a picture to `size` and puts it on a canvas at `offset`.
+/// Resizes an image to `size` and puts it on a canvas at `offset`.
 pub(crate) fn place(
     image: &RgbImage,
     size: (u32, u32),
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_are_placed_coded_and_found_again() {
+    fn images_are_placed_coded_and_found_again() {
         let image = RgbImage::from_raw(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
         let coding = Coding {
             order: [2, 1, 0],

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::graph::{MAX_RANK, text};
-use super::infer::MAX_ELEMENTS;
-use super::wire::{Fields, Value, varint};
+use super::limits::{MAX_ELEMENTS, MAX_RANK};
+use super::wire::{Fields, Value, text, varint};
 
 /// Numbers of tensors up to this many are read, since shapes may depend on them.
 const MAX_READ: usize = 4096;
@@ -39,7 +38,7 @@ impl Element {
             11 => Self::Float64,
             2 | 3 | 17..=22 => {
                 return Err(
-                    "is quantised (8-bit numbers): export it with float32 or float16".into(),
+                    "is quantized (8-bit numbers): export it with float32 or float16".into(),
                 );
             }
             16 => return Err("holds bfloat16 numbers: export it with float32 or float16".into()),

@@ -2,6 +2,8 @@
 //!
 //! Numbers have at most ten bytes and no piece reaches beyond the message that holds it; nothing is allocated.
 
+use std::borrow::Cow;
+
 /// A 64-bit number in groups of seven bits.
 const MAX_VARINT: usize = 10;
 const ENDS_EARLY: &str = "is not an ONNX model, or damaged: the file ends early";
@@ -80,6 +82,23 @@ pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, &'static str> {
     } else {
         "is not an ONNX model, or damaged: a number of more than ten bytes"
     })
+}
+
+/// Bytes of a name or text.
+const MAX_TEXT: usize = 4096;
+
+/// A name or text of the file.
+///
+/// # Errors
+/// A message when it is longer than [`MAX_TEXT`] or not UTF-8.
+pub(super) fn text(content: &[u8]) -> Result<String, String> {
+    if content.len() > MAX_TEXT {
+        return Err(format!("has a name or text of {} bytes", content.len()));
+    }
+    match String::from_utf8_lossy(content) {
+        Cow::Borrowed(text) => Ok(text.to_owned()),
+        Cow::Owned(text) => Err(format!("has a name that is no UTF-8: {text:?}")),
+    }
 }
 
 #[cfg(test)]

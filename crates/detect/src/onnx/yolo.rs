@@ -27,7 +27,7 @@ const MULTIPLE: u32 = 32;
 /// How candidates are laid out in the output.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct YoloLayout {
-    /// Number of values of a candidate: centre x, centre y, width, height, (objectness,) classes.
+    /// Number of values of a candidate: center x, center y, width, height, (objectness,) classes.
     columns: usize,
     /// v5: `[1, n, columns]` with an objectness; v8 and v11: `[1, columns, n]` without.
     has_objectness: bool,
@@ -84,7 +84,7 @@ pub(super) fn layout(
     }))
 }
 
-/// The picture in the middle of a gray canvas (letterbox).
+/// The image in the middle of a gray canvas (letterbox).
 pub(super) fn input(image: &RgbImage, fixed: Option<(u32, u32)>, longest_side: u32) -> Input {
     let (width, height) = image.dimensions();
     let (size, canvas) = match fixed {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letterbox_is_centred_and_undone() {
+    fn a_letterbox_is_centered_and_undone() {
         let image = RgbImage::new(200, 100);
         let input = input(&image, Some((64, 64)), 640);
         assert_eq!(

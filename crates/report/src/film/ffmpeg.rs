@@ -52,7 +52,7 @@ impl Ffmpeg {
             .args(["-f", "rawvideo", "-pix_fmt", "rgb24"])
             .args(["-s", &format!("{}x{}", options.width, options.height)])
             .args(["-r", &options.fps.to_string(), "-i", "pipe:0"])
-            // Sides must be even for the colour format that players know.
+            // Sides must be even for the color format that players know.
             .args(["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"])
             .args(["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p"])
             .args(["-movflags", "+faststart", "-f", "mp4"])

@@ -44,11 +44,11 @@ pub enum FilmError {
 pub enum FilmFormat {
     /// H.264 through ffmpeg.
     Mp4,
-    /// Animated WebP: exact colours, shown by browsers.
+    /// Animated WebP: exact colors, shown by browsers.
     Webp,
-    /// Animated GIF: 256 colours a frame, shown by everything.
+    /// Animated GIF: 256 colors a frame, shown by everything.
     Gif,
-    /// Animated PNG: exact colours, large.
+    /// Animated PNG: exact colors, large.
     Apng,
 }
 

@@ -1,4 +1,4 @@
-//! Animated WebP: lossless pictures in the container that browsers play (RFC 9649).
+//! Animated WebP: lossless images in the container that browsers play (RFC 9649).
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{FilmError, FilmOptions, Writer};
 
-/// In front of the chunks of a still picture: `RIFF`, size, `WEBP`.
+/// In front of the chunks of a still image: `RIFF`, size, `WEBP`.
 const STILL_HEADER: usize = 12;
 /// `VP8X` flag: there is an animation.
 const ANIMATION: u8 = 0x02;

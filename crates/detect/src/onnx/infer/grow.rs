@@ -2,7 +2,7 @@
 
 use super::{Call, Inferred, Kind, Outcome, Shaped, broadcast, elements};
 
-/// Numbers of a `Range`; grids of a 4096 x 4096 picture have 512 on a side.
+/// Numbers of a `Range`; grids of a 4096 x 4096 image have 512 on a side.
 const MAX_RANGE: usize = 1 << 20;
 /// Cost of one number of a resized image, in multiply-adds.
 const SAMPLE: u64 = 64;
@@ -77,7 +77,7 @@ pub(in super::super) fn range(call: &Call<'_>) -> Inferred {
         let input = call.input(index)?;
         match input.values.as_deref() {
             Some(&[value]) => Ok((value, input.kind)),
-            _ => Err("has a result whose size depends on the picture".to_owned()),
+            _ => Err("has a result whose size depends on the image".to_owned()),
         }
     };
     let ((start, kind), (limit, limit_kind), (step, step_kind)) =
@@ -143,7 +143,7 @@ pub(in super::super) fn resize(call: &Call<'_>) -> Inferred {
     let present = |index: usize| call.optional(index).filter(|list| !list.dims.contains(&0));
     if let Some(scales) = present(2) {
         let values = scales.values.as_ref();
-        let values = values.ok_or("has a result whose size depends on the picture")?;
+        let values = values.ok_or("has a result whose size depends on the image")?;
         return scaled(input, values);
     }
     let sizes = match present(3) {
@@ -162,7 +162,7 @@ pub(in super::super) fn upsample(call: &Call<'_>) -> Inferred {
             let values = scales.values.as_ref();
             scaled(
                 input,
-                values.ok_or("has a result whose size depends on the picture")?,
+                values.ok_or("has a result whose size depends on the image")?,
             )
         }
         (None, Some(scales)) => scaled(

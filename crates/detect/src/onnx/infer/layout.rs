@@ -6,7 +6,7 @@ pub(in super::super) fn reshape(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let shape = call.list(1, "shape")?.ok_or("lacks its shape")?;
     let wrong = || format!("turns {:?} into {shape:?}", input.dims);
-    if shape.len() > super::super::graph::MAX_RANK {
+    if shape.len() > crate::onnx::limits::MAX_RANK {
         return Err(wrong());
     }
     let mut dims = Vec::with_capacity(shape.len());
@@ -77,7 +77,7 @@ pub(in super::super) fn unsqueeze(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let axes = call.list(1, "axes")?.ok_or("lacks axes")?;
     let rank = input.dims.len() + axes.len();
-    if rank > super::super::graph::MAX_RANK {
+    if rank > crate::onnx::limits::MAX_RANK {
         return Err(format!("makes a tensor of {rank} dimensions"));
     }
     let mut new = vec![false; rank];

@@ -2,9 +2,10 @@
 //!
 //! Small tensors that shapes are computed from (`Shape`, `Gather`, `Concat`, ...) are followed with their numbers, in the
 //! 32-bit arithmetic of the runtime. Every size is computed with checked arithmetic and must stay under the limits of
-//! `budget`; a shape that depends on the content of the picture is refused.
+//! `budget`; a shape that depends on the content of the image is refused.
 
 use super::graph::Attribute;
+use super::limits::{MAX_ELEMENTS, MAX_RANK};
 
 pub(super) mod elementwise;
 pub(super) mod grow;
@@ -13,8 +14,6 @@ pub(super) mod pieces;
 pub(super) mod reduce;
 pub(super) mod window;
 
-/// Elements of a tensor. Offsets within it stay far inside the 32 bits that the runtime's convolutions compute in.
-pub(super) const MAX_ELEMENTS: usize = 1 << 28;
 /// Tensors up to this many elements are followed with their numbers.
 const MAX_VALUES: usize = 1024;
 
@@ -92,7 +91,7 @@ impl From<Shaped> for Outcome {
 
 /// Number of elements of a shape; the error says that it is empty or too large.
 pub(super) fn elements(dims: &[usize]) -> Result<usize, String> {
-    if dims.len() > super::graph::MAX_RANK {
+    if dims.len() > MAX_RANK {
         return Err(format!("makes a tensor of {} dimensions", dims.len()));
     }
     if dims.contains(&0) {
@@ -196,7 +195,7 @@ impl<'a> Call<'a> {
             ));
         }
         let values = input.values.as_ref();
-        let values = values.ok_or("has a result whose size depends on the picture")?;
+        let values = values.ok_or("has a result whose size depends on the image")?;
         Ok(Some(values.iter().map(|&value| value as i64).collect()))
     }
 

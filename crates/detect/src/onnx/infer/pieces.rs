@@ -99,7 +99,7 @@ pub(in super::super) fn slice(call: &Call<'_>) -> Inferred {
     }
     let mut dims = input.dims.clone();
     let mut values = input.values.clone().filter(|_| rank == 1);
-    let mut is_cut = [false; super::super::graph::MAX_RANK];
+    let mut is_cut = [false; crate::onnx::limits::MAX_RANK];
     for (((start, end), along), step) in starts.into_iter().zip(ends).zip(axes).zip(steps) {
         let along = axis(along, rank)?;
         if std::mem::replace(&mut is_cut[along], true) {

@@ -1,4 +1,4 @@
-//! Products of matrices, sums over axes and what is normalised by them.
+//! Products of matrices, sums over axes and what is normalized by them.
 
 use super::{Call, Inferred, Kind, Outcome, Shaped, axis, broadcast, elements};
 

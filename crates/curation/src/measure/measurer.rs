@@ -1,141 +1,40 @@
-//! One input from bytes to measurements: read, decode, measure, detect, crop. Every failure is an outcome.
+//! Measures one input: read, decode, measure, detect, crop. Every failure is an outcome.
 
-use super::{blank_share, blur, colour, effective_resolution, round4, text_share};
+use super::measured::{BlobIndex, Measured};
+use super::{blank_share, blur, chroma, effective_resolution, round4, text_share};
 use crate::config::CurationConfig;
-use crate::inputs::{Entry, InputError};
+use crate::inputs::Entry;
 use crate::memory::{Memory, MemoryBudget};
-use crate::record::{Blob, CropRecord, FaceRecord, Outcome, PictureRecord, Reason};
+use crate::record::{CropRecord, FaceRecord, ImageRecord, Reason};
 use decode::{DecodeError, Decoded, decode, memory_needed};
-use dedup::{PictureHash, Thumb};
+use dedup::{ImageHash, Thumb};
 use detect::crop::{Crop, CropOptions, crop};
-use detect::{DetectOptions, Detector, DetectorSpec, Face, Picture};
+use detect::{DetectOptions, Detector, DetectorSpec, Face, NamedImage};
+use files::hex;
 use image::RgbImage;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::io;
 
-/// Measurements before they are written: blobs apart from the record.
-#[derive(Serialize, Deserialize)]
-pub struct Measured {
-    pub sha256: String,
-    #[serde(skip)]
-    pub blobs: Vec<Vec<u8>>,
-    outcome: Draft,
-}
-
-#[derive(Serialize, Deserialize)]
-enum Draft {
-    Failed(Reason, String),
-    /// Too large for the memory of this run.
-    OutOfMemory(String),
-    /// Blob places are filled in by [`Measured::outcome`], in order: thumb, then thumb and PNG of each crop.
-    Picture(Box<PictureRecord>),
-}
-
-/// A reason, and the same in words.
+/// A reason and its description.
 type Failure = (Reason, String);
 
-const NOWHERE: Blob = Blob {
-    offset: 0,
-    length: 0,
-    crc: 0,
-};
-
-impl Measured {
-    /// The outcome, once it is known where the blobs lie.
-    pub fn outcome(self, places: &[Blob]) -> Outcome {
-        match self.outcome {
-            Draft::Failed(reason, detail) => Outcome::Failed { reason, detail },
-            Draft::OutOfMemory(detail) => Outcome::Failed {
-                reason: Reason::TooLarge,
-                detail,
-            },
-            Draft::Picture(mut picture) => {
-                let mut places = places.iter().copied();
-                let mut next = || places.next().unwrap_or(NOWHERE);
-                picture.thumb = next();
-                for crop in picture
-                    .faces
-                    .iter_mut()
-                    .filter_map(|face| face.crop.as_mut())
-                {
-                    (crop.thumb, crop.png) = (next(), next());
-                }
-                Outcome::Picture(picture)
-            }
-        }
-    }
-
-    /// Whether this is a verdict on the content, which holds until the file changes. A read error is none, nor is a lack
-    /// of memory.
-    pub fn is_verdict(&self) -> bool {
-        !matches!(
-            self.outcome,
-            Draft::Failed(Reason::ReadError, _) | Draft::OutOfMemory(_)
-        )
-    }
-
-    /// For another process: lengths of the blobs and the record in a line, then the blobs.
-    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
-        let lengths: Vec<usize> = self.blobs.iter().map(Vec::len).collect();
-        let mut bytes = serde_json::to_vec(&(lengths, self))?;
-        bytes.push(b'\n');
-        bytes.extend(self.blobs.iter().flatten());
-        Ok(bytes)
-    }
-
-    /// What [`to_bytes`](Self::to_bytes) made.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (line, mut rest) = bytes.split_at(bytes.iter().position(|&byte| byte == b'\n')?);
-        rest = &rest[1..];
-        let (lengths, mut measured): (Vec<usize>, Self) = serde_json::from_slice(line).ok()?;
-        for length in lengths {
-            let blob;
-            (blob, rest) = rest.split_at_checked(length)?;
-            measured.blobs.push(blob.to_vec());
-        }
-        rest.is_empty().then_some(measured)
-    }
-
-    /// The outcome for an input that cannot be read.
-    pub fn unread(error: &InputError) -> Self {
-        let reason = match error {
-            InputError::Unreadable(_) => Reason::Unreadable,
-            InputError::System { .. } => Reason::ReadError,
-            InputError::NotAnArchive(_) => Reason::NotAPicture,
-            InputError::UnsafeName => Reason::UnsafeName,
-            InputError::TooLarge(_) => Reason::TooLarge,
-        };
-        Self::failed(String::new(), reason, error.to_string())
-    }
-
-    fn failed(sha256: String, reason: Reason, detail: String) -> Self {
-        Self {
-            sha256,
-            blobs: Vec::new(),
-            outcome: Draft::Failed(reason, detail),
-        }
-    }
-}
-
-/// What measuring needs of the settings: everything that no later threshold can make up for.
+/// Measures inputs with the settings that no later threshold can make up for.
 pub struct Measurer<'a> {
     detector: &'a dyn Detector,
     config: &'a CurationConfig,
     detect: DetectOptions,
     crop: CropOptions,
-    /// Faces smaller than this get no crop; a looser `min_face` has it made later.
+    /// Faces smaller than this get no crop until a looser `min_face` asks for one.
     min_crop: f32,
     budget: MemoryBudget,
-    /// What needs more is not decoded.
+    /// Images that need more are not decoded.
     max_memory: Option<u64>,
 }
 
-/// Faces of one picture. Each has a crop, which is kept in memory until all are there; crowds have some hundreds.
+/// Most faces of one image. Their crops are held in memory together; crowds have some hundreds.
 const MAX_FACES: usize = 1000;
 
 impl<'a> Measurer<'a> {
-    /// Crops are kept up to this enlargement, so that a looser `max_upscale` needs no second look.
+    /// Crops are kept up to this enlargement, so that a looser `max_upscale` needs no new measurement.
     const SPARE_UPSCALE: f32 = 2.0;
 
     pub fn new(detector: &'a dyn Detector, config: &'a CurationConfig, memory: Memory) -> Self {
@@ -223,11 +122,7 @@ impl<'a> Measurer<'a> {
             self.measure_bytes(source, bytes)
         }));
         match guarded {
-            Ok(Ok((picture, blobs))) => Measured {
-                sha256,
-                blobs,
-                outcome: Draft::Picture(Box::new(picture)),
-            },
+            Ok(Ok((image, blobs))) => Measured::image(sha256, image, blobs),
             Ok(Err((reason, detail))) => Measured::failed(sha256, reason, detail),
             Err(_) => Measured::failed(
                 sha256,
@@ -240,26 +135,22 @@ impl<'a> Measurer<'a> {
     /// The outcome for an input that needs more memory than there may be.
     fn lack_of_memory(&self, bytes: u64) -> Option<Measured> {
         let max = self.max_memory.filter(|max| bytes > *max)?;
-        Some(Measured {
-            sha256: String::new(),
-            blobs: Vec::new(),
-            outcome: Draft::OutOfMemory(format!(
-                "it takes up to {} MiB to decode, more than the {} MiB of --memory",
-                bytes.div_ceil(1 << 20),
-                max >> 20
-            )),
-        })
+        Some(Measured::out_of_memory(format!(
+            "it takes up to {} MiB to decode, more than the {} MiB of --memory",
+            bytes.div_ceil(1 << 20),
+            max >> 20
+        )))
     }
 
     fn measure_bytes(
         &self,
         source: &str,
         bytes: &[u8],
-    ) -> Result<(PictureRecord, Vec<Vec<u8>>), Failure> {
+    ) -> Result<(ImageRecord<BlobIndex>, Vec<Vec<u8>>), Failure> {
         let decoded = decode(bytes, &self.config.decode).map_err(|e| {
             let reason = match e {
                 DecodeError::Empty => Reason::Empty,
-                DecodeError::NotAPicture(_) => Reason::NotAPicture,
+                DecodeError::NotAnImage(_) => Reason::NotAnImage,
                 DecodeError::TooLarge { .. } => Reason::TooLarge,
                 DecodeError::Truncated(_) => Reason::Truncated,
                 DecodeError::Broken(_) => Reason::DecodeError,
@@ -278,12 +169,13 @@ impl<'a> Measurer<'a> {
         } = decoded;
         let (width, height) = image.dimensions();
         let thumb = Thumb::new(image.as_raw(), width as usize, height as usize);
-        let mut blobs = vec![thumb.as_bytes().to_vec()];
+        let mut blobs = Vec::new();
+        let thumb_blob = BlobIndex::push(&mut blobs, thumb.as_bytes().to_vec());
 
         let found = self
             .detector
             .detect(
-                &Picture {
+                &NamedImage {
                     image: &image,
                     name: source,
                 },
@@ -292,7 +184,7 @@ impl<'a> Measurer<'a> {
             .map_err(|e| (Reason::DetectError, e.to_string()))?;
         if found.len() > MAX_FACES {
             let message = format!(
-                "{} faces on one picture, and at most {MAX_FACES} are measured: is the detector's file sound, or \
+                "{} faces in one image, and at most {MAX_FACES} are measured: is the detector's file sound, or \
                  --threshold too low?",
                 found.len()
             );
@@ -313,19 +205,19 @@ impl<'a> Measurer<'a> {
                 crop: record,
             });
         }
-        let record = PictureRecord {
+        let record = ImageRecord {
             width,
             height,
             format,
             jpeg,
             is_lossless,
-            colour: colour(&thumb),
+            chroma: chroma(&thumb),
             blank: blank_share(&thumb),
             text: text_share(&image),
             effective_resolution: effective_resolution(&image, [0, 0, width, height]),
-            hash: PictureHash::new(&thumb),
+            hash: ImageHash::new(&thumb),
             mean_rgb: thumb.mean_rgb(),
-            thumb: NOWHERE,
+            thumb: thumb_blob,
             faces,
         };
         Ok((record, blobs))
@@ -339,10 +231,10 @@ impl<'a> Measurer<'a> {
             plan,
         }: Crop,
         blobs: &mut Vec<Vec<u8>>,
-    ) -> Result<CropRecord, Failure> {
+    ) -> Result<CropRecord<BlobIndex>, Failure> {
         let side = result.width() as usize;
         let thumb = Thumb::new(result.as_raw(), side, side);
-        // What of the square lies inside the picture.
+        // The part of the square inside the image.
         let (width, height) = image.dimensions();
         let clip = |from: i32, length: u32| -> (u32, u32) {
             let start = from.max(0).unsigned_abs().min(length);
@@ -352,31 +244,30 @@ impl<'a> Measurer<'a> {
         };
         let ((x, w), (y, h)) = (clip(plan.affine.x, width), clip(plan.affine.y, height));
         let blur = blur(&result);
-        // Fast compression: the journal stays small, and packing at another level starts from pixels anyway.
+        // The level of the zip, so that packing copies these bytes.
+        let png_level = self.config.png_level;
         let pixels = dataset::Image {
             width: side,
             height: side,
             channels: 3,
             pixels: result.into_raw(),
         };
-        let png =
-            dataset::encode_png(&pixels, 1).map_err(|e| (Reason::DecodeError, e.to_string()))?;
-        let record = CropRecord {
+        let png = dataset::encode_png(&pixels, png_level)
+            .map_err(|e| (Reason::DecodeError, e.to_string()))?;
+        Ok(CropRecord {
             plan,
             blur,
             effective_resolution: round4(effective_resolution(image, [x, y, w, h])),
-            hash: PictureHash::new(&thumb),
+            hash: ImageHash::new(&thumb),
             mean_rgb: thumb.mean_rgb(),
-            thumb: NOWHERE,
-            png: NOWHERE,
-        };
-        blobs.push(thumb.as_bytes().to_vec());
-        blobs.push(png.bytes().to_vec());
-        Ok(record)
+            thumb: BlobIndex::push(blobs, thumb.as_bytes().to_vec()),
+            png: BlobIndex::push(blobs, png.into_bytes()),
+            png_level,
+        })
     }
 }
 
-/// The framing that holds for the detector: pictures that are faces already are not expanded.
+/// The framing for the detector: without one the image is a face already, and is not expanded.
 pub fn framing(config: &CurationConfig) -> CropOptions {
     match config.detector {
         DetectorSpec::None => CropOptions {
@@ -399,9 +290,4 @@ fn framed(face: Face, detector: &DetectorSpec, width: u32, height: u32) -> Face 
         rect: [x, y, x + side as f32, y + side as f32],
         ..face
     }
-}
-
-/// Hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,15 +1,15 @@
-//! Changes of colour and of quality: what scanning, drawing styles and compression do to a picture.
+//! Changes of color and of quality: what scanning, drawing styles and compression do to an image.
 
 use image::codecs::jpeg::JpegEncoder;
 use rng::RandomState;
 
 use crate::canvas::Canvas;
-use crate::compose::{chance, uniform};
+use crate::random::{chance, uniform};
 
 /// The weights of red, green and blue in brightness (Rec. 601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// The share of dark pictures.
+/// The share of dark images.
 const NIGHT: f64 = 0.12;
 
 /// Changes the whole canvas.
@@ -37,8 +37,8 @@ pub fn change(canvas: &mut Canvas, random: &mut RandomState) {
         for pixel in &mut canvas.pixels {
             let gray: f32 = pixel.iter().zip(LUMA).map(|(v, w)| v * w).sum();
             for (value, gain) in pixel.iter_mut().zip(gain) {
-                let coloured = gray + saturation * (*value - gray);
-                *value = ((coloured - 128.0) * contrast + 128.0) * gain + shift;
+                let colored = gray + saturation * (*value - gray);
+                *value = ((colored - 128.0) * contrast + 128.0) * gain + shift;
             }
         }
     }
@@ -61,7 +61,7 @@ pub fn change(canvas: &mut Canvas, random: &mut RandomState) {
     }
 }
 
-/// The mean of each pixel and its right and lower neighbours, twice.
+/// The mean of each pixel and its right and lower neighbors, twice.
 fn blur(canvas: &mut Canvas) {
     let side = canvas.side;
     for step in [1, side, 1, side] {
@@ -75,14 +75,14 @@ fn blur(canvas: &mut Canvas) {
 
 fn compress(canvas: &mut Canvas, quality: u8) {
     let mut bytes = Vec::new();
-    let picture = canvas.picture();
+    let image = canvas.image();
     if JpegEncoder::new_with_quality(&mut bytes, quality)
-        .encode_image(&picture)
+        .encode_image(&image)
         .is_err()
     {
         return;
     }
-    if let Ok(picture) = image::load_from_memory(&bytes) {
-        canvas.show(&picture.into_rgb8());
+    if let Ok(image) = image::load_from_memory(&bytes) {
+        canvas.show(&image.into_rgb8());
     }
 }

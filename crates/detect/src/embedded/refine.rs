@@ -1,8 +1,8 @@
-//! The second glance: small faces are cut out of the picture, enlarged and looked at again.
+//! The refinement pass: detects small faces again in enlarged windows of the image.
 //!
-//! A look at the whole picture is as coarse as time allows, so a small face is a few cells and its score says little. The
-//! picture itself knows more, and a window around one face is quickly searched. Both verdicts count, the first one less
-//! the smaller the face was in it.
+//! The pyramid of the whole image is as coarse as time allows, so a small face covers a few cells and its score is
+//! unreliable. The full-resolution image has more detail, and a window around one face is quickly searched. The final
+//! score combines both passes; the first has less weight the smaller the face is in it.
 
 use image::RgbImage;
 use image::imageops::crop_imm;
@@ -12,47 +12,49 @@ use crate::{Face, intersection_over_union};
 
 /// Longest side of an enlarged window.
 pub(super) const WINDOW: u32 = 160;
-/// Side of the face in it.
+/// Side of the face in the enlarged window.
 const FACE: f32 = 56.0;
-/// Faces smaller than this in the common look get a second glance.
+/// Faces with a smaller side at the base scale are refined.
 const SMALL: f32 = 28.0;
-/// At this side in the common look and below the first verdict hardly counts.
+/// Side at the base scale at and below which the first score has its least weight.
 const TINY: f32 = 12.0;
-/// Second glances at a picture, the best faces first.
-const MOST: usize = 6;
-/// Overlap from which both glances saw the same face: small boxes are coarse.
+/// Most faces of an image that are refined, the best first.
+const MAX_REFINED: usize = 6;
+/// IoU from which the boxes of both passes are the same face; low because small boxes are coarse.
 const MIN_IOU: f32 = 0.3;
-/// Exponents of what a verdict lacks to 1: of the first one for tiny faces and for those of [`SMALL`], of the second.
-const TRUST_IN_TINY: f32 = 0.1;
-const TRUST_IN_SMALL: f32 = 0.6;
-const TRUST_IN_SECOND: f32 = 2.0;
+/// Weights of a score `p`, the exponents of `1 - p`: of the first pass for faces of [`TINY`] and of [`SMALL`], and of the
+/// refinement pass.
+const WEIGHT_OF_TINY: f32 = 0.1;
+const WEIGHT_OF_SMALL: f32 = 0.6;
+const WEIGHT_OF_REFINED: f32 = 2.0;
 
-/// Which faces, sorted by falling score, get a second glance: small ones of a score of at least `least`. `scale` is the
-/// number of pixels of the common look for one of the picture.
-pub(super) fn small(faces: &[Face], scale: f32, least: f32) -> Vec<usize> {
+/// Indices of the faces to refine: the best small ones with a score of at least `min_score`.
+///
+/// `faces` are sorted by falling score. `base_scale` is as in [`merge`](super::merge::merge).
+pub(super) fn small(faces: &[Face], base_scale: f32, min_score: f32) -> Vec<usize> {
     // A NaN fails both comparisons.
-    let is_small = |face: &Face| side(face) * scale < SMALL && face.score >= least;
+    let is_small = |face: &Face| side(face) * base_scale < SMALL && face.score >= min_score;
     (0..faces.len())
         .filter(|&i| is_small(&faces[i]))
-        .take(MOST)
+        .take(MAX_REFINED)
         .collect()
 }
 
-/// The side of a square as large as a face.
+/// The side of a square with the area of a face.
 fn side(face: &Face) -> f32 {
     (face.width() * face.height()).sqrt()
 }
 
 /// The surroundings of a face.
 pub(super) struct Window {
-    /// Left, upper, width and height in pixels of the picture.
+    /// Left, upper, width and height in pixels of the image.
     rect: (u32, u32, u32, u32),
-    /// Pixels of the enlarged window for one of the picture, along x and y.
+    /// Size of the enlarged window relative to the image, along x and y.
     scale: (f32, f32),
 }
 
 impl Window {
-    /// The window of a face and its enlarged pixels; `None` when the face has no area in the picture.
+    /// The window of a face and its enlarged pixels; `None` when the face has no area in the image.
     pub fn around(face: &Face, image: &RgbImage) -> Option<(Self, RgbImage)> {
         let side = side(face);
         if side.is_nan() || side <= 0.0 {
@@ -88,29 +90,31 @@ impl Window {
         Some((window, enlarged))
     }
 
-    /// The face after both glances: `seen` are the faces in the enlarged window, `scale` is that of [`small`].
-    pub fn verdict(&self, seen: &[Face], first: &Face, scale: f32) -> Face {
-        let second = seen
+    /// Combines a face of the first pass with `refined`, the faces in the enlarged window.
+    ///
+    /// `base_scale` is that of [`small`].
+    pub fn combine(&self, refined: &[Face], first: &Face, base_scale: f32) -> Face {
+        let second = refined
             .iter()
-            .map(|face| self.in_picture(face))
+            .map(|face| self.in_image(face))
             .filter(|face| intersection_over_union(&face.rect, &first.rect) >= MIN_IOU)
             .max_by(|a, b| a.score.total_cmp(&b.score));
-        let share = ((side(first) * scale - TINY) / (SMALL - TINY)).clamp(0.0, 1.0);
-        let trust = TRUST_IN_TINY + share * (TRUST_IN_SMALL - TRUST_IN_TINY);
-        let first_lacks = (1.0 - first.score).powf(trust);
+        let share = ((side(first) * base_scale - TINY) / (SMALL - TINY)).clamp(0.0, 1.0);
+        let weight = WEIGHT_OF_TINY + share * (WEIGHT_OF_SMALL - WEIGHT_OF_TINY);
+        let complement = (1.0 - first.score).powf(weight);
         match second {
             Some(second) => Face {
                 rect: second.rect,
-                score: 1.0 - first_lacks * (1.0 - second.score).powf(TRUST_IN_SECOND),
+                score: 1.0 - complement * (1.0 - second.score).powf(WEIGHT_OF_REFINED),
             },
             None => Face {
                 rect: first.rect,
-                score: 1.0 - first_lacks,
+                score: 1.0 - complement,
             },
         }
     }
 
-    fn in_picture(&self, face: &Face) -> Face {
+    fn in_image(&self, face: &Face) -> Face {
         let x = |x: f32| x / self.scale.0 + self.rect.0 as f32;
         let y = |y: f32| y / self.scale.1 + self.rect.1 as f32;
         let [x0, y0, x1, y1] = face.rect;
@@ -136,13 +140,13 @@ mod tests {
         assert_eq!(small(&faces, 0.5, 0.05), [1, 3]);
         assert_eq!(small(&faces, 0.5, 0.2), [1]);
         faces.extend([of(10.0, 0.06); 9]);
-        assert_eq!(small(&faces, 0.5, 0.05).len(), MOST);
+        assert_eq!(small(&faces, 0.5, 0.05).len(), MAX_REFINED);
     }
 
     #[test]
-    fn a_face_in_the_window_comes_back_to_its_place() {
+    fn a_face_in_the_window_keeps_its_position_in_the_image() {
         let image = RgbImage::new(300, 200);
-        // One inside, one whose window the corner of the picture cuts.
+        // One inside, one whose window the corner of the image cuts.
         for rect in [[100.0, 80.0, 120.0, 100.0], [275.0, 3.0, 295.0, 23.0]] {
             let first = face(rect, 0.5);
             let (window, enlarged) = Window::around(&first, &image).unwrap();
@@ -155,18 +159,18 @@ mod tests {
                 (rect[3] - y as f32) * window.scale.1,
             ];
             assert!(((shown[2] - shown[0]) / FACE - 1.0).abs() < 0.1);
-            let surer = window.verdict(&[face(shown, 0.8)], &first, 1.0);
+            let surer = window.combine(&[face(shown, 0.8)], &first, 1.0);
             for (a, b) in surer.rect.iter().zip(rect) {
                 assert!((a - b).abs() < 1e-3, "{surer:?}");
             }
             assert!(surer.score > 0.8);
             // A face elsewhere in the window says nothing about this one.
             let elsewhere = face([0.0, 0.0, 10.0, 10.0], 0.9);
-            let blank = window.verdict(&[elsewhere], &first, 1.0);
+            let blank = window.combine(&[elsewhere], &first, 1.0);
             assert_eq!(blank.rect, rect);
             assert!(blank.score < 0.5);
-            // Nor does a first verdict that can have seen next to nothing.
-            assert!(window.verdict(&[], &first, 0.1).score < 0.1);
+            // The score of a tiny face has little weight.
+            assert!(window.combine(&[], &first, 0.1).score < 0.1);
         }
     }
 

@@ -1,0 +1,77 @@
+//! Reads the lines of `records.jsonl`, skipping damaged ones.
+
+use super::seal::unseal;
+use crate::record::{Blob, Record};
+use std::collections::HashMap;
+use std::io::{self, BufRead};
+
+/// Longest line that is read as one; records are far shorter.
+const MAX_LINE: usize = 64 << 20;
+
+/// The records in the lines of a journal.
+pub(super) struct Lines {
+    pub records: HashMap<String, Record>,
+    pub n_damaged: usize,
+    /// Bytes up to the end of the last valid line.
+    pub end: u64,
+    /// Bytes up to the end of the last blob that a record names.
+    pub blob_end: u64,
+}
+
+/// Reads all lines behind the header, which ends at `start`.
+///
+/// Lines that are damaged, or whose blobs lie beyond `blob_size`, are counted and skipped.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn read_records(
+    reader: &mut impl BufRead,
+    start: u64,
+    blob_size: u64,
+) -> io::Result<Lines> {
+    let mut lines = Lines {
+        records: HashMap::new(),
+        n_damaged: 0,
+        end: start,
+        blob_end: 0,
+    };
+    let (mut line, mut position) = (Vec::new(), start);
+    while read_line(reader, &mut line)? {
+        position += line.len() as u64;
+        let Some(record) = unseal::<Record>(&line) else {
+            lines.n_damaged += 1;
+            continue;
+        };
+        let end = blobs_of(&record)
+            .map(|blob| blob.offset.saturating_add(u64::from(blob.length)))
+            .max()
+            .unwrap_or(0);
+        if end > blob_size {
+            lines.n_damaged += 1;
+            continue;
+        }
+        lines.end = position;
+        lines.blob_end = lines.blob_end.max(end);
+        lines.records.insert(record.source.clone(), record);
+    }
+    Ok(lines)
+}
+
+/// Reads to the next line feed, at most [`MAX_LINE`] bytes at a time; `false` at the end of the file.
+pub(super) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    io::Read::take(reader, MAX_LINE as u64).read_until(b'\n', line)?;
+    Ok(!line.is_empty())
+}
+
+/// The blobs that a record names.
+pub(super) fn blobs_of(record: &Record) -> impl Iterator<Item = Blob> {
+    let mut blobs = Vec::new();
+    if let Some(image) = record.image() {
+        blobs.push(image.thumb);
+        for crop in image.faces.iter().filter_map(|face| face.crop.as_ref()) {
+            blobs.extend([crop.thumb, crop.png]);
+        }
+    }
+    blobs.into_iter()
+}

@@ -1,0 +1,33 @@
+//! Lines of JSON that carry their own checksum.
+
+use serde::{Deserialize, Serialize};
+use std::io;
+
+/// Between the text of a line and its checksum.
+pub(super) const SEAL: &[u8] = b",\"crc\":\"";
+
+/// Writes an object as a line of JSON whose last member is the CRC-32 of all before it.
+///
+/// # Errors
+/// When `value` cannot be written as JSON.
+pub(crate) fn seal(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
+    line.pop();
+    let crc = crc32fast::hash(&line);
+    line.extend_from_slice(SEAL);
+    line.extend_from_slice(format!("{crc:08x}\"}}\n").as_bytes());
+    Ok(line)
+}
+
+/// Reads a line that [`seal`] wrote; `None` when it does not match its checksum or is of another type.
+pub(crate) fn unseal<T: for<'de> Deserialize<'de>>(line: &[u8]) -> Option<T> {
+    let line = line.strip_suffix(b"\"}\n")?;
+    let (line, crc) = line.split_at_checked(line.len().checked_sub(8)?)?;
+    let line = line.strip_suffix(SEAL)?;
+    if format!("{:08x}", crc32fast::hash(line)).as_bytes() != crc {
+        return None;
+    }
+    let mut object = line.to_vec();
+    object.push(b'}');
+    serde_json::from_slice(&object).ok()
+}

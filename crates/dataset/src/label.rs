@@ -1,0 +1,13 @@
+//! The label of one sample.
+
+use serde::{Deserialize, Serialize};
+
+/// The label of a sample as `dataset.json` has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Label {
+    /// A class; becomes one-hot with as many entries as the largest class in the file plus one.
+    Class(u32),
+    /// A vector, used as it is.
+    Vector(Vec<f32>),
+}
