@@ -1,8 +1,8 @@
+use architecture::{NetworkConfig, NetworkKind};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::config::{NetworkConfig, NetworkKind};
 use crate::missing;
 use crate::tensor::Tensor;
 

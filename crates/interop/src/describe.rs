@@ -1,3 +1,4 @@
+use architecture::NetworkConfig;
 use std::path::Path;
 
 use serde::Serialize;
@@ -5,7 +6,6 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::{AugmentPipe, Format, Network, Provenance};
-use crate::config::NetworkConfig;
 use crate::error::{Error, Result};
 use crate::file::{Container, read_checkpoint_bytes, read_tensors_bytes};
 use crate::tensor::DType;

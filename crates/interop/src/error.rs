@@ -14,17 +14,6 @@ pub enum Error {
         /// The reason the system gave.
         error: std::io::Error,
     },
-    /// The folder of downloads cannot be used.
-    #[error(
-        "the cache of downloads cannot be used: {}: {error}; set KAOGAN_CACHE to a folder that can be written",
-        path.display()
-    )]
-    Cache {
-        /// The file or folder in the cache.
-        path: PathBuf,
-        /// The reason the system gave.
-        error: std::io::Error,
-    },
     /// The new file could not be written; the message names it.
     #[error(transparent)]
     Write(std::io::Error),
@@ -96,14 +85,6 @@ pub enum Error {
     /// A kind of file or a property that is understood and not supported.
     #[error("{0}")]
     Unsupported(String),
-    /// A file could not be fetched.
-    #[error("{url}: {what}")]
-    Download {
-        /// Where it should come from.
-        url: String,
-        /// What went wrong and what to do.
-        what: String,
-    },
     /// The zip container is damaged.
     #[error("the zip archive is damaged ({0}): fetch the file again")]
     Zip(String),
@@ -146,7 +127,7 @@ impl Error {
     /// Names the file that this error is about.
     pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
         match self {
-            Self::Io { .. } | Self::Cache { .. } | Self::In { .. } => self,
+            Self::Io { .. } | Self::In { .. } => self,
             other => Self::In {
                 path: path.to_owned(),
                 error: Box::new(other),

@@ -386,7 +386,7 @@ fn container(data: &[u8]) -> Result<Container> {
 }
 
 /// Bytes of a checkpoint: those of the largest official networks have 0.4 GB, those of others with optimizers a few GB.
-pub(crate) const MAX_BYTES: u64 = 16 << 30;
+pub const MAX_BYTES: u64 = 16 << 30;
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     files::read_input(path, MAX_BYTES).map_err(|error| Error::Io {

@@ -1,9 +1,9 @@
 //! Buffers of a generator that files of other programs leave out: `w_avg` and `noise_const`.
 
+use architecture::NetworkKind;
 use indexmap::IndexMap;
 
 use crate::checkpoint::Network;
-use crate::config::NetworkKind;
 use crate::error::Result;
 use crate::infer::{self, Stated};
 use crate::tensor::Tensor;

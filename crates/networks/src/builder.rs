@@ -1,14 +1,15 @@
 use std::cell::RefCell;
 
+use architecture::{Init, TensorKind, TensorSpec};
 use candle_core::{DType, Device, Tensor, Var};
 
 use crate::error::{Error, Result};
-use crate::parameters::{Init, Parameters, TensorKind, TensorSlot};
+use crate::parameters::Parameters;
 
 /// What building a network over a [`Builder`] does.
 enum Mode<'p> {
     /// Notes down which tensors there are; the layers get placeholders.
-    Layout(RefCell<Vec<TensorSlot>>),
+    Layout(RefCell<Vec<TensorSpec>>),
     /// Hands out the tensors.
     Build {
         parameters: &'p Parameters,
@@ -25,7 +26,7 @@ pub(crate) struct Builder<'m, 'p> {
 /// The tensors that a network asks for while `build` makes it.
 pub(crate) fn layout<T>(
     build: impl FnOnce(&Builder<'_, '_>) -> Result<T>,
-) -> Result<Vec<TensorSlot>> {
+) -> Result<Vec<TensorSpec>> {
     let mode = Mode::Layout(RefCell::default());
     build(&Builder {
         mode: &mode,
@@ -96,7 +97,7 @@ impl Builder<'_, '_> {
     fn tensor(&self, name: &str, shape: &[usize], init: Init, kind: TensorKind) -> Result<Tensor> {
         match self.mode {
             Mode::Layout(slots) => {
-                slots.borrow_mut().push(TensorSlot {
+                slots.borrow_mut().push(TensorSpec {
                     name: format!("{}{name}", self.prefix),
                     shape: shape.to_vec(),
                     kind,

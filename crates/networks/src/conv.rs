@@ -1,9 +1,8 @@
+use architecture::{DEFAULT_FILTER, Init};
 use ops::{Activation, BiasActOptions, Dual, Filter, ResampleOptions};
 
 use crate::builder::Builder;
-use crate::config::DEFAULT_FILTER;
 use crate::error::Result;
-use crate::parameters::Init;
 
 /// Filter taps as a layer holds them, and the buffer that official files keep of them.
 pub(crate) fn resample_filter(b: &Builder<'_, '_>, taps: &[f64]) -> Result<Filter> {

@@ -1,8 +1,8 @@
+use architecture::Init;
 use ops::{Activation, BiasActOptions, Dual, Value};
 
 use crate::builder::Builder;
 use crate::error::Result;
-use crate::parameters::Init;
 
 /// How a [`Dense`] layer is made.
 pub(crate) struct DenseOptions {

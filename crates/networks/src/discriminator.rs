@@ -1,16 +1,16 @@
 //! Discriminator: images to logits.
 
+use architecture::{Architecture, DiscriminatorConfig, NetworkDefinition, TensorSpec};
 use candle_core::{DType, Device, Tensor};
 use ops::{Activation, Dual, Filter, UpFirDn2dOptions};
 
 use crate::builder::{Builder, build, layout};
-use crate::config::{Architecture, DiscriminatorConfig};
 use crate::conv::{Conv, ConvOptions, resample_filter};
 use crate::epilogue::DiscriminatorEpilogue;
 use crate::error::{Error, Result};
 use crate::mapping::{MappingDims, MappingNetwork};
-use crate::parameters::{Parameters, TensorSlot};
-use crate::precision::{Precision, short_from};
+use crate::parameters::Parameters;
+use crate::precision::Precision;
 use crate::random::NormalSource;
 
 /// The discriminator of StyleGAN2 (arXiv:1912.04958).
@@ -78,7 +78,7 @@ impl Discriminator {
     ///
     /// # Errors
     /// `Config` when the settings are impossible.
-    pub fn layout(config: &DiscriminatorConfig) -> Result<Vec<TensorSlot>> {
+    pub fn layout(config: &DiscriminatorConfig) -> Result<Vec<TensorSpec>> {
         config.validate()?;
         layout(|b| Parts::new(b, config))
     }
@@ -172,8 +172,8 @@ impl Discriminator {
         let mut x = None;
         let mut img = Some(img.clone());
         for block in &self.parts.blocks {
-            let short_from = short_from(side, self.config.num_fp16_res);
-            let dtype = self.precision.at(block.resolution, short_from, full);
+            let fp16_from = self.config.fp16_from();
+            let dtype = self.precision.dtype_at(block.resolution, fp16_from, full);
             (x, img) = block.forward(x, img, dtype)?;
             for (name, value) in [("x", &x), ("img", &img)] {
                 if let Some(value) = value {

@@ -1,7 +1,7 @@
+use architecture::{Architecture, DiscriminatorConfig};
 use ops::Dual;
 
 use crate::builder::Builder;
-use crate::config::{Architecture, DiscriminatorConfig};
 use crate::conv::{Conv, ConvOptions};
 use crate::dense::{Dense, DenseOptions};
 use crate::error::Result;

@@ -26,6 +26,12 @@ pub enum Error {
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
+impl From<architecture::Error> for Error {
+    fn from(error: architecture::Error) -> Self {
+        Self::Config(error.to_string())
+    }
+}
+
 impl Error {
     pub(crate) fn config(text: impl Into<String>) -> Self {
         Self::Config(text.into())

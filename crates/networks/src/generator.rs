@@ -1,12 +1,12 @@
 //! Generator: latents to images.
 
+use architecture::{GeneratorConfig, NetworkDefinition, TensorSpec};
 use candle_core::{DType, Device, Tensor};
 
 use crate::builder::{Builder, build, layout};
-use crate::config::GeneratorConfig;
 use crate::error::Result;
 use crate::mapping::{MappingDims, MappingNetwork, MappingOptions};
-use crate::parameters::{Parameters, TensorSlot};
+use crate::parameters::Parameters;
 use crate::precision::Precision;
 use crate::random::NormalSource;
 use crate::synthesis::{SynthesisNetwork, SynthesisOptions};
@@ -73,7 +73,7 @@ impl Generator {
     ///
     /// # Errors
     /// `Config` when the settings are impossible.
-    pub fn layout(config: &GeneratorConfig) -> Result<Vec<TensorSlot>> {
+    pub fn layout(config: &GeneratorConfig) -> Result<Vec<TensorSpec>> {
         config.validate()?;
         layout(|b| Self::parts(b, config))
     }

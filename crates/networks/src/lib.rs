@@ -8,16 +8,13 @@
 //! Nothing here knows losses, optimizers or the files of other programs. Random numbers come from a generator that is
 //! passed in. There is no training mode: what it would change (noise, tracking of `w_avg`) is an option of the call.
 
-mod activation;
 mod builder;
-mod config;
 mod conv;
 mod dense;
 mod discriminator;
 mod epilogue;
 mod error;
 mod generator;
-mod kwargs;
 mod mapping;
 mod minibatch_stddev;
 mod parameters;
@@ -26,13 +23,16 @@ mod random;
 mod snapshot;
 mod synthesis;
 
-pub use config::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
+pub use architecture::{
+    Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, TensorKind,
+    TensorSpec,
+};
 pub use discriminator::Discriminator;
 pub use error::{Error, Result, WeightsMismatch};
 pub use generator::Generator;
 pub use mapping::{MappingNetwork, MappingOptions, mix_styles};
-pub use parameters::{Parameters, TensorKind, TensorSlot};
+pub use parameters::Parameters;
 pub use precision::Precision;
 pub use random::{NormalSource, noise_key};
-pub use snapshot::{NetworkConfig, Snapshot};
+pub use snapshot::Snapshot;
 pub use synthesis::{NoiseMode, SynthesisNetwork, SynthesisOptions};

@@ -1,13 +1,12 @@
 //! Mapping network: latents and labels to `w`.
 
+use architecture::{Init, MappingConfig};
 use candle_core::{Tensor, Var};
 use ops::Dual;
 
 use crate::builder::Builder;
-use crate::config::MappingConfig;
 use crate::dense::{Dense, DenseOptions};
 use crate::error::{Error, Result};
-use crate::parameters::Init;
 
 /// Truncation and tracking of a mapping call.
 #[derive(Clone, Copy, Debug, PartialEq)]

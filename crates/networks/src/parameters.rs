@@ -2,45 +2,12 @@
 
 use std::collections::HashMap;
 
+use architecture::{Init, TensorKind, TensorSpec};
 use candle_core::{DType, Device, Tensor, Var};
 use indexmap::IndexMap;
 
 use crate::error::{Error, Result, WeightsMismatch};
 use crate::random::NormalSource;
-
-/// What a tensor is to training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TensorKind {
-    /// Learned.
-    Trainable,
-    /// A weight of a layer that was frozen (`freeze_layers`). Official files keep it among the buffers.
-    Frozen,
-    /// Not learned: `w_avg`, `noise_const`, `resample_filter`.
-    Buffer,
-}
-
-/// How a tensor starts.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Init {
-    /// Standard normal numbers times this.
-    Normal(f64),
-    /// All the same.
-    Constant(f64),
-    /// These, fixed by the settings.
-    Fixed(Vec<f32>),
-}
-
-/// A tensor that a network has, without its values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TensorSlot {
-    /// Official name.
-    pub name: String,
-    /// Shape; empty for a scalar.
-    pub shape: Vec<usize>,
-    /// What it is to training.
-    pub kind: TensorKind,
-    pub(crate) init: Init,
-}
 
 /// The tensors of one network, in the order of the official state dict.
 ///
@@ -59,7 +26,7 @@ impl Parameters {
 
     /// New weights, drawn from `random` in the order of the slots.
     pub(crate) fn initialise(
-        slots: &[TensorSlot],
+        slots: &[TensorSpec],
         random: &mut dyn NormalSource,
         dtype: DType,
         device: &Device,
@@ -89,7 +56,7 @@ impl Parameters {
     /// # Errors
     /// `Weights` with every name that is missing, unexpected or of another shape.
     pub(crate) fn from_tensors(
-        slots: &[TensorSlot],
+        slots: &[TensorSpec],
         tensors: impl IntoIterator<Item = (String, Tensor)>,
         dtype: DType,
         device: &Device,

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use architecture::NetworkConfig;
 use candle_core::{DType, Device, Tensor};
 use files::{AtomicFile, TensorEntry};
 use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::{DiscriminatorConfig, GeneratorConfig};
 use crate::discriminator::Discriminator;
 use crate::error::{Error, Result};
 use crate::generator::Generator;
@@ -17,16 +16,6 @@ use crate::parameters::Parameters;
 
 /// Metadata key of the settings: a JSON object from `G`, `D`, `G_ema` to [`NetworkConfig`].
 const CONFIG: &str = "kaogan.config";
-
-/// The settings of either network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum NetworkConfig {
-    /// Of a generator.
-    Generator(GeneratorConfig),
-    /// Of a discriminator.
-    Discriminator(DiscriminatorConfig),
-}
 
 /// The networks of one moment of a training run.
 #[derive(Default)]
@@ -200,7 +189,7 @@ mod tests {
     use rng::RandomState;
 
     use super::*;
-    use crate::MappingConfig;
+    use architecture::{GeneratorConfig, MappingConfig};
 
     fn small() -> Generator {
         let config = GeneratorConfig {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use synthetic_dump::Dump;
 use anyhow::{Context, Result, bail};
+use synthetic_dump::Dump;
 
 use crate::programs;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use candle_core::Device;
-use interop::download::Download;
+use downloads::DownloadOptions;
 use metrics::{
     Covariance, EvaluateOptions, Evaluator, FakeSource, FeatureNetwork, ImageSet, Kind, Metric,
     MetricResult, Neighbour, Place, Progress, Step,
@@ -15,7 +15,7 @@ use crate::args::MeasureArgs;
 
 /// The folder for weights and real statistics.
 pub fn cache_folder() -> Option<PathBuf> {
-    Download::from_env()
+    DownloadOptions::from_env()
         .ok()
         .map(|download| metrics::cache_folder(&download.cache))
 }

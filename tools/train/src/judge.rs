@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use dataset::ImageDataset;
+use downloads::DownloadOptions;
 use evaluation::FakeImages;
 use files::JsonLines;
-use interop::download::Download;
 use metrics::collapse::{Alarm, CollapseMonitor, CollapseOptions, TickFacts};
 use metrics::{
     EvaluateOptions, Evaluator, FakeSource, FeatureKind, FeatureNetwork, ImageSet, Metric,
@@ -260,7 +260,7 @@ fn open_evaluator(
     metrics: &[Metric],
     dataset: &ImageDataset,
 ) -> Result<Evaluator> {
-    let cache = Download::from_env()
+    let cache = DownloadOptions::from_env()
         .ok()
         .map(|download| metrics::cache_folder(&download.cache));
     let weights = config.weights.as_deref();

@@ -1,8 +1,8 @@
 use super::Tensors;
 use super::shapes::{architecture, channel_rule, dim, filter, mapping, resolution};
 use super::stated::{Stated, optional_number, optional_size, size};
-use crate::config::{Architecture, DiscriminatorConfig, MappingConfig};
 use crate::error::{Error, Result, layout};
+use architecture::{Activation, Architecture, DiscriminatorConfig, MappingConfig};
 
 /// The settings of the discriminator that has these tensors.
 pub(super) fn discriminator(
@@ -55,7 +55,7 @@ pub(super) fn discriminator(
             num_layers: 0,
             embed_features: 0,
             layer_features: 0,
-            activation: "lrelu".into(),
+            activation: Activation::Lrelu,
             lr_multiplier: 0.01,
             w_avg_beta: None,
         };
@@ -76,14 +76,14 @@ pub(super) fn discriminator(
         conv_clamp: stated.take("conv_clamp", None, optional_number)?,
         cmap_dim,
         mapping,
-        activation: stated.text("block_kwargs.activation", "lrelu")?,
+        activation: stated.activation("block_kwargs.activation")?,
         resample_filter: filter(
             tensors,
             stated,
             "block_kwargs.resample_filter",
             &format!("{first}.resample_filter"),
         )?,
-        epilogue_activation: stated.text("epilogue_kwargs.activation", "lrelu")?,
+        epilogue_activation: stated.activation("epilogue_kwargs.activation")?,
         mbstd_group_size: stated.take(
             "epilogue_kwargs.mbstd_group_size",
             default_group,

@@ -1,8 +1,8 @@
 use super::Tensors;
 use super::shapes::{architecture, channel_rule, dim, filter, mapping, resolution};
 use super::stated::{Stated, contradiction, optional_number, size};
-use crate::config::{Architecture, GeneratorConfig};
 use crate::error::{Error, Result};
+use architecture::{Architecture, GeneratorConfig};
 
 /// The settings of the generator that has these tensors.
 pub(super) fn generator(tensors: &Tensors, stated: &mut Stated<'_>) -> Result<GeneratorConfig> {
@@ -70,7 +70,7 @@ pub(super) fn generator(tensors: &Tensors, stated: &mut Stated<'_>) -> Result<Ge
         conv_clamp: stated.take("synthesis_kwargs.conv_clamp", None, optional_number)?,
         architecture: architecture(stated, "synthesis_kwargs.architecture", found)?,
         use_noise,
-        activation: stated.text("synthesis_kwargs.activation", "lrelu")?,
+        activation: stated.activation("synthesis_kwargs.activation")?,
         resample_filter: filter(
             tensors,
             stated,

@@ -1,10 +1,10 @@
 //! What the shapes of tensors tell, shared by both networks.
 
+use architecture::{Architecture, DEFAULT_FILTER, MappingConfig, filter_buffer};
 use serde_json::Value as Json;
 
 use super::Tensors;
 use super::stated::{Stated, contradiction, optional_number, size};
-use crate::config::{Architecture, MappingConfig, filter_buffer};
 use crate::error::{Error, Result, layout};
 
 /// Extent `axis` of a tensor that must be there.
@@ -72,7 +72,6 @@ pub(super) fn filter(
     path: &str,
     buffer: &str,
 ) -> Result<Vec<f64>> {
-    const STANDARD: [f64; 4] = [1.0, 3.0, 3.0, 1.0];
     if let Some(json) = stated.get(path) {
         let taps: Option<Vec<f64>> = json
             .as_array()
@@ -82,12 +81,12 @@ pub(super) fn filter(
             .ok_or_else(|| layout!("the file states {path} = {json}, which is no list of taps"));
     }
     let Some(held) = tensors.get(buffer) else {
-        return Ok(STANDARD.to_vec());
+        return Ok(DEFAULT_FILTER.to_vec());
     };
-    if (held.shape.clone(), held.to_f32()) == filter_buffer(&STANDARD) {
-        return Ok(STANDARD.to_vec());
+    if (held.shape.clone(), held.to_f32()) == filter_buffer(&DEFAULT_FILTER) {
+        return Ok(DEFAULT_FILTER.to_vec());
     }
-    // A normalised outer product: its row sums are the normalised taps.
+    // A normalized outer product: its row sums are the normalized taps.
     let values = held.to_f64();
     let taps = match held.shape[..] {
         [n, m] if n == m && (1..8).contains(&n) => {
@@ -150,7 +149,7 @@ pub(super) fn mapping(
         num_layers,
         embed_features,
         layer_features,
-        activation: stated.text(&key("activation"), "lrelu")?,
+        activation: stated.activation(&key("activation"))?,
         lr_multiplier: stated.take(&key("lr_multiplier"), 0.01, Json::as_f64)?,
         w_avg_beta,
     };

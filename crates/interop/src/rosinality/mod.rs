@@ -30,6 +30,6 @@ fn unknown(name: &str) -> Error {
 
 /// The blur kernel as that program keeps it.
 fn kernel(gain: f32) -> Result<Tensor> {
-    let (shape, values) = crate::config::filter_buffer(&[1.0, 3.0, 3.0, 1.0]);
+    let (shape, values) = architecture::filter_buffer(&architecture::DEFAULT_FILTER);
     Tensor::from_f32(shape, &values.iter().map(|v| v * gain).collect::<Vec<_>>())
 }

@@ -1,13 +1,12 @@
+use architecture::{Architecture, GeneratorConfig, Init};
 use candle_core::DType;
 use ops::{Activation, Dual, Filter, UpFirDn2dOptions};
 
 use super::layer::{LayerDims, SynthesisLayer, ToRgb};
 use super::noise::NoiseSampler;
 use crate::builder::Builder;
-use crate::config::{Architecture, GeneratorConfig};
 use crate::conv::{Conv, ConvOptions, resample_filter};
 use crate::error::Result;
-use crate::parameters::Init;
 
 /// All layers of one resolution.
 pub(crate) struct SynthesisBlock {

@@ -1,13 +1,12 @@
+use architecture::{DEFAULT_FILTER, GeneratorConfig, Init};
 use candle_core::Tensor;
 use ops::{Activation, BiasActOptions, Dual, Filter, ModulatedConv2dOptions};
 
 use super::noise::NoiseSampler;
 use crate::builder::Builder;
-use crate::config::{DEFAULT_FILTER, GeneratorConfig};
 use crate::conv::resample_filter;
 use crate::dense::{Dense, DenseOptions};
 use crate::error::Result;
-use crate::parameters::Init;
 
 /// Modulated 3x3 convolution, noise, bias and activation.
 pub(crate) struct SynthesisLayer {

@@ -4,15 +4,15 @@ mod block;
 mod layer;
 mod noise;
 
+use architecture::GeneratorConfig;
 use candle_core::Tensor;
 use ops::Dual;
 
 use self::block::{State, SynthesisBlock};
 use self::noise::NoiseSampler;
 use crate::builder::Builder;
-use crate::config::GeneratorConfig;
 use crate::error::{Error, Result};
-use crate::precision::{Precision, short_from};
+use crate::precision::Precision;
 use crate::random::noise_key;
 
 pub use self::noise::NoiseMode;
@@ -38,7 +38,7 @@ pub struct SynthesisNetwork {
     blocks: Vec<SynthesisBlock>,
     num_ws: usize,
     w_dim: usize,
-    short_from: usize,
+    fp16_from: usize,
     pub(crate) precision: Precision,
 }
 
@@ -52,7 +52,7 @@ impl SynthesisNetwork {
             blocks,
             num_ws: config.num_ws(),
             w_dim: config.w_dim,
-            short_from: short_from(config.img_resolution, config.num_fp16_res),
+            fp16_from: config.fp16_from(),
             precision: Precision::Full,
         })
     }
@@ -104,7 +104,9 @@ impl SynthesisNetwork {
                 Ok(w.reshape((dims[0], self.w_dim))?)
             };
             let full = ws.primal.dtype();
-            let dtype = self.precision.at(block.resolution, self.short_from, full);
+            let dtype = self
+                .precision
+                .dtype_at(block.resolution, self.fp16_from, full);
             state = block.forward(state, dtype, w, &mut noise)?;
             first += block.num_conv();
             for (name, value) in [("x", &state.0), ("img", &state.1)] {

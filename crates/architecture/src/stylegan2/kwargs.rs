@@ -1,19 +1,19 @@
-//! The official constructor arguments, as `training_options.json` holds them.
+//! The reference's keyword arguments, as `training_options.json` holds them.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::{
-    Architecture, DEFAULT_FILTER, DiscriminatorConfig, GeneratorConfig, MappingConfig,
-};
+use super::config::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
+use crate::activation::Activation;
+use crate::definition::NetworkDefinition;
 use crate::error::{Error, Result};
-use ops::Activation;
+use crate::filter::DEFAULT_FILTER;
 
 impl GeneratorConfig {
     /// Reads `G_kwargs`, official defaults for what is left out.
     ///
     /// # Errors
-    /// `Config` when an argument is unknown or missing, or [`GeneratorConfig::validate`] fails.
+    /// `Config` when an argument is unknown or missing, or [`NetworkDefinition::validate`] fails.
     pub fn from_kwargs(kwargs: &Value) -> Result<Self> {
         let kwargs: GeneratorKwargs = parse(kwargs, "G_kwargs")?;
         let synthesis = kwargs.synthesis_kwargs;
@@ -42,7 +42,7 @@ impl DiscriminatorConfig {
     /// Reads `D_kwargs`, official defaults for what is left out.
     ///
     /// # Errors
-    /// `Config` when an argument is unknown or missing, or [`DiscriminatorConfig::validate`] fails.
+    /// `Config` when an argument is unknown or missing, or [`NetworkDefinition::validate`] fails.
     pub fn from_kwargs(kwargs: &Value) -> Result<Self> {
         let kwargs: DiscriminatorKwargs = parse(kwargs, "D_kwargs")?;
         let widest = (kwargs.channel_base / 4).min(kwargs.channel_max);
@@ -127,7 +127,6 @@ struct MappingKwargs {
     num_layers: usize,
     embed_features: Option<usize>,
     layer_features: Option<usize>,
-    #[serde(with = "crate::activation")]
     activation: Activation,
     lr_multiplier: f64,
     /// Absent: the default; `null`: none.
@@ -178,7 +177,6 @@ struct SynthesisKwargs {
     conv_clamp: Option<f64>,
     architecture: Architecture,
     use_noise: bool,
-    #[serde(with = "crate::activation")]
     activation: Activation,
     resample_filter: Taps,
     /// A memory layout of the reference, of no consequence here.
@@ -205,7 +203,6 @@ impl Default for SynthesisKwargs {
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct BlockKwargs {
-    #[serde(with = "crate::activation")]
     activation: Activation,
     resample_filter: Taps,
     freeze_layers: usize,
@@ -230,7 +227,6 @@ impl Default for BlockKwargs {
 struct EpilogueKwargs {
     mbstd_group_size: Option<usize>,
     mbstd_num_channels: usize,
-    #[serde(with = "crate::activation")]
     activation: Activation,
 }
 

@@ -1,12 +1,9 @@
-//! Settings of the networks, under the official names.
+//! Configuration of the networks, under the reference's names.
 
-use ops::Activation;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-
-/// Filter of all resampling unless another is configured.
-pub(crate) const DEFAULT_FILTER: [f64; 4] = [1.0, 3.0, 3.0, 1.0];
+use crate::activation::Activation;
+use crate::filter::DEFAULT_FILTER;
 
 /// How blocks connect to the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +17,17 @@ pub enum Architecture {
     Resnet,
 }
 
+impl Architecture {
+    /// The reference's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Orig => "orig",
+            Self::Skip => "skip",
+            Self::Resnet => "resnet",
+        }
+    }
+}
+
 /// Settings of a mapping network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +39,6 @@ pub struct MappingConfig {
     /// Width of the hidden layers.
     pub layer_features: usize,
     /// Activation of the dense layers.
-    #[serde(with = "crate::activation")]
     pub activation: Activation,
     /// Learning rate multiplier that is built into the weights.
     pub lr_multiplier: f64,
@@ -50,28 +57,6 @@ impl MappingConfig {
             lr_multiplier: 0.01,
             w_avg_beta: Some(0.995),
         }
-    }
-
-    fn validate(&self) -> Result<()> {
-        if self.num_layers == 0 || self.layer_features == 0 {
-            return Err(Error::config(
-                "a mapping network needs at least one layer (num_layers, layer_features)",
-            ));
-        }
-        if !self.lr_multiplier.is_finite() || self.lr_multiplier <= 0.0 {
-            return Err(Error::config(format!(
-                "lr_multiplier is {}; it must be above 0",
-                self.lr_multiplier
-            )));
-        }
-        if let Some(beta) = self.w_avg_beta
-            && !(0.0..=1.0).contains(&beta)
-        {
-            return Err(Error::config(format!(
-                "w_avg_beta is {beta}; it must be from 0 to 1"
-            )));
-        }
-        Ok(())
     }
 }
 
@@ -95,7 +80,7 @@ pub struct GeneratorConfig {
     pub channel_base: usize,
     /// See `channel_base`.
     pub channel_max: usize,
-    /// How many of the largest resolutions may compute in a short type ([`Precision`](crate::Precision)).
+    /// Number of largest resolutions that may compute in half precision.
     pub num_fp16_res: usize,
     /// Clamp of the convolution outputs.
     pub conv_clamp: Option<f64>,
@@ -104,9 +89,8 @@ pub struct GeneratorConfig {
     /// Whether layers add noise.
     pub use_noise: bool,
     /// Activation of the convolutions.
-    #[serde(with = "crate::activation")]
     pub activation: Activation,
-    /// Taps of the resampling filter, before normalisation.
+    /// Taps of the resampling filter, before normalization.
     pub resample_filter: Vec<f64>,
 }
 
@@ -126,7 +110,7 @@ pub struct DiscriminatorConfig {
     pub channel_base: usize,
     /// See `channel_base`.
     pub channel_max: usize,
-    /// How many of the largest resolutions may compute in a short type ([`Precision`](crate::Precision)).
+    /// Number of largest resolutions that may compute in half precision.
     pub num_fp16_res: usize,
     /// Clamp of the convolution outputs.
     pub conv_clamp: Option<f64>,
@@ -135,12 +119,10 @@ pub struct DiscriminatorConfig {
     /// Mapping of the label; unused without labels.
     pub mapping: MappingConfig,
     /// Activation of the blocks.
-    #[serde(with = "crate::activation")]
     pub activation: Activation,
-    /// Taps of the resampling filter, before normalisation.
+    /// Taps of the resampling filter, before normalization.
     pub resample_filter: Vec<f64>,
     /// Activation of the last block.
-    #[serde(with = "crate::activation")]
     pub epilogue_activation: Activation,
     /// Samples per group of the minibatch statistic; `None` is the whole batch.
     pub mbstd_group_size: Option<usize>,
@@ -187,24 +169,9 @@ impl GeneratorConfig {
         (2..=self.img_resolution.ilog2()).map(|log2| 1 << log2)
     }
 
-    /// Checks everything that a network cannot be built with.
-    ///
-    /// # Errors
-    /// `Config`, naming the setting.
-    pub fn validate(&self) -> Result<()> {
-        if self.z_dim + self.c_dim == 0 || self.w_dim == 0 {
-            return Err(Error::config(
-                "a generator needs z_dim or c_dim, and w_dim, above 0",
-            ));
-        }
-        self.mapping.validate()?;
-        image(
-            self.img_resolution,
-            self.img_channels,
-            self.channel_base,
-            self.channel_max,
-        )?;
-        convolution(self.conv_clamp, &self.resample_filter)
+    /// Side of the smallest block that may compute in half precision; `usize::MAX` when none may.
+    pub fn fp16_from(&self) -> usize {
+        fp16_from(self.img_resolution, self.num_fp16_res)
     }
 }
 
@@ -246,81 +213,18 @@ impl DiscriminatorConfig {
             .map(|log2| 1 << log2)
     }
 
-    /// Checks everything that a network cannot be built with.
-    ///
-    /// # Errors
-    /// `Config`, naming the setting.
-    pub fn validate(&self) -> Result<()> {
-        if (self.c_dim == 0) != (self.cmap_dim == 0) {
-            return Err(Error::config(format!(
-                "c_dim is {} but cmap_dim is {}: both are 0, or neither",
-                self.c_dim, self.cmap_dim
-            )));
-        }
-        if self.c_dim > 0 {
-            self.mapping.validate()?;
-        }
-        if self.mbstd_group_size == Some(0) {
-            return Err(Error::config(
-                "mbstd_group_size is 0; leave it out for the whole batch",
-            ));
-        }
-        let channels = self.channels(4);
-        if self.mbstd_num_channels > 0 && !channels.is_multiple_of(self.mbstd_num_channels) {
-            return Err(Error::config(format!(
-                "mbstd_num_channels {} does not divide the {channels} channels of the last block",
-                self.mbstd_num_channels
-            )));
-        }
-        image(
-            self.img_resolution,
-            self.img_channels,
-            self.channel_base,
-            self.channel_max,
-        )?;
-        convolution(self.conv_clamp, &self.resample_filter)
+    /// Side of the smallest block that may compute in half precision; `usize::MAX` when none may.
+    pub fn fp16_from(&self) -> usize {
+        fp16_from(self.img_resolution, self.num_fp16_res)
     }
 }
 
-fn image(
-    img_resolution: usize,
-    img_channels: usize,
-    channel_base: usize,
-    channel_max: usize,
-) -> Result<()> {
-    if !img_resolution.is_power_of_two() || !(4..=1024).contains(&img_resolution) {
-        return Err(Error::config(format!(
-            "img_resolution is {img_resolution}; it must be a power of two from 4 to 1024"
-        )));
+/// Blocks of 4 px never compute in half precision.
+fn fp16_from(img_resolution: usize, num_fp16_res: usize) -> usize {
+    match num_fp16_res {
+        0 => usize::MAX,
+        n => (img_resolution >> (n - 1).min(30)).max(8),
     }
-    if !(1..=4).contains(&img_channels) {
-        return Err(Error::config(format!(
-            "img_channels is {img_channels}; it must be from 1 to 4"
-        )));
-    }
-    if channel_base / img_resolution == 0 || channel_max == 0 {
-        return Err(Error::config(format!(
-            "channel_base {channel_base} and channel_max {channel_max} leave no channels at {img_resolution} px"
-        )));
-    }
-    Ok(())
-}
-
-fn convolution(conv_clamp: Option<f64>, resample_filter: &[f64]) -> Result<()> {
-    if let Some(clamp) = conv_clamp
-        && (clamp.is_nan() || clamp <= 0.0)
-    {
-        return Err(Error::config(format!(
-            "conv_clamp is {clamp}; it must be above 0, or absent"
-        )));
-    }
-    let sum: f64 = resample_filter.iter().sum();
-    if !(1..=64).contains(&resample_filter.len()) || !sum.is_finite() || sum == 0.0 {
-        return Err(Error::config(format!(
-            "resample_filter {resample_filter:?} must have 1 to 64 taps whose sum is not 0"
-        )));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -328,58 +232,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn impossible_settings_are_refused_by_name() {
-        let good = GeneratorConfig::new(64, 3);
-        assert!(good.validate().is_ok());
-        let cases: [(&str, GeneratorConfig); 4] = [
-            (
-                "img_resolution",
-                GeneratorConfig {
-                    img_resolution: 48,
-                    ..good.clone()
-                },
-            ),
-            (
-                "img_channels",
-                GeneratorConfig {
-                    img_channels: 5,
-                    ..good.clone()
-                },
-            ),
-            (
-                "channel_base",
-                GeneratorConfig {
-                    channel_base: 32,
-                    ..good.clone()
-                },
-            ),
-            (
-                "conv_clamp",
-                GeneratorConfig {
-                    conv_clamp: Some(-1.0),
-                    ..good.clone()
-                },
-            ),
-        ];
-        for (name, config) in cases {
-            let error = config.validate().unwrap_err().to_string();
-            assert!(error.contains(name), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_discriminator_needs_cmap_with_labels() {
-        let config = DiscriminatorConfig {
-            c_dim: 3,
-            ..DiscriminatorConfig::new(32, 3)
-        };
-        assert!(
-            config
-                .validate()
-                .unwrap_err()
-                .to_string()
-                .contains("cmap_dim")
-        );
+    fn fp16_blocks() {
+        // 4 of 512 px: 64, 128, 256 and 512; the 4 px block never.
+        let at = |n| [4, 8, 32, 64, 512].map(|r| r >= fp16_from(512, n));
+        assert_eq!(at(4), [false, false, false, true, true]);
+        assert_eq!(at(0), [false; 5]);
+        assert_eq!(at(99), [false, true, true, true, true]);
+        assert_eq!(fp16_from(16, 4), 8);
     }
 
     #[test]

@@ -1,47 +1,48 @@
 //! The layers that both networks are made of.
 
-use super::{Attr, Module, Pairs, clamp_number};
-use crate::config::MappingConfig;
+use super::config::MappingConfig;
+use crate::activation::Activation;
+use crate::filter::DEFAULT_FILTER;
+use crate::modules::{Attr, Init, Module, ModuleTensor, Pairs, number, pairs};
 
 pub(super) fn taps(filter: &[f64]) -> Attr {
-    Attr::List(filter.iter().map(|&t| clamp_number(t)).collect())
+    Attr::List(filter.iter().map(|&t| number(t)).collect())
 }
 
-/// Gain that follows an activation.
-pub(super) fn act_gain(activation: &str) -> Attr {
-    match activation {
-        "relu" | "lrelu" | "swish" => Attr::Float(std::f64::consts::SQRT_2),
-        _ => Attr::Int(1),
-    }
+/// Gain behind an activation.
+pub(super) fn act_gain(activation: Activation) -> Attr {
+    number(activation.default_gain())
 }
 
-/// Filter of layers that are not told another.
-pub(super) const DEFAULT_TAPS: [f64; 4] = [1.0, 3.0, 3.0, 1.0];
+/// `weight` and `bias`.
+fn weight_and_bias(weight: &[usize], scale: f64, bias: f64) -> Vec<ModuleTensor> {
+    vec![
+        ModuleTensor::new("weight", weight, Init::Normal(scale)),
+        ModuleTensor::new("bias", &weight[..1], Init::Constant(bias)),
+    ]
+}
 
+/// From `w` to styles, which start around 1.
 pub(super) fn affine(w_dim: usize, out: usize) -> Module {
-    dense(
-        "affine",
-        w_dim,
-        out,
-        "linear",
-        1.0,
-        pairs! { bias_init: 1usize },
-    )
+    let kwargs = pairs! { bias_init: 1usize };
+    let mut layer = dense("affine", w_dim, out, Activation::Linear, 1.0, kwargs);
+    layer.params = weight_and_bias(&[out, w_dim], 1.0, 1.0);
+    layer
 }
 
 pub(super) fn dense(
     name: &str,
     input: usize,
     out: usize,
-    activation: &str,
+    activation: Activation,
     lr_multiplier: f64,
     kwargs: Pairs,
 ) -> Module {
     let mut attrs =
         pairs! { activation: activation, weight_gain: lr_multiplier / (input as f64).sqrt() };
-    attrs.push(("bias_gain".into(), clamp_number(lr_multiplier)));
+    attrs.push(("bias_gain".into(), number(lr_multiplier)));
     let mut layer = Module::new(name, "FullyConnectedLayer", attrs).init(&[input, out], kwargs);
-    layer.params = vec![("weight", vec![out, input]), ("bias", vec![out])];
+    layer.params = weight_and_bias(&[out, input], 1.0 / lr_multiplier, 0.0);
     layer
 }
 
@@ -53,11 +54,11 @@ pub(super) fn mapping_kwargs(m: &MappingConfig, w_dim: usize, c_dim: usize) -> P
     if m.layer_features != w_dim {
         kwargs.extend(pairs! { layer_features: m.layer_features });
     }
-    if m.activation != "lrelu" {
-        kwargs.extend(pairs! { activation: m.activation.as_str() });
+    if m.activation != Activation::Lrelu {
+        kwargs.extend(pairs! { activation: m.activation });
     }
     if m.lr_multiplier != 0.01 {
-        kwargs.push(("lr_multiplier".into(), clamp_number(m.lr_multiplier)));
+        kwargs.push(("lr_multiplier".into(), number(m.lr_multiplier)));
     }
     if let Some(beta) = m.w_avg_beta.filter(|&beta| beta != 0.995) {
         kwargs.extend(pairs! { w_avg_beta: beta });
@@ -89,7 +90,7 @@ pub(super) fn mapping(
             "embed",
             c_dim,
             m.embed_features,
-            "linear",
+            Activation::Linear,
             1.0,
             Vec::new(),
         ));
@@ -101,20 +102,21 @@ pub(super) fn mapping(
         } else {
             m.layer_features
         };
-        let mut kwargs = pairs! { activation: m.activation.as_str() };
-        kwargs.push(("lr_multiplier".into(), clamp_number(m.lr_multiplier)));
+        let mut kwargs = pairs! { activation: m.activation };
+        kwargs.push(("lr_multiplier".into(), number(m.lr_multiplier)));
         net.children.push(dense(
             &format!("fc{i}"),
             input,
             out,
-            &m.activation,
+            m.activation,
             m.lr_multiplier,
             kwargs,
         ));
         input = out;
     }
     if num_ws.is_some() && m.w_avg_beta.is_some() {
-        net.buffers.push(("w_avg", vec![w_dim]));
+        net.buffers
+            .push(ModuleTensor::new("w_avg", &[w_dim], Init::Constant(0.0)));
     }
     net
 }
@@ -125,10 +127,11 @@ pub(super) struct ConvSpec<'s> {
     pub(super) out: usize,
     pub(super) kernel: usize,
     pub(super) bias: bool,
-    pub(super) activation: &'s str,
+    pub(super) activation: Activation,
     pub(super) up: usize,
     pub(super) down: usize,
     pub(super) clamp: Option<f64>,
+    pub(super) is_frozen: bool,
 }
 
 pub(super) fn conv2d(s: &ConvSpec<'_>, filter: &[f64]) -> Module {
@@ -156,16 +159,15 @@ pub(super) fn conv2d(s: &ConvSpec<'_>, filter: &[f64]) -> Module {
     let filter = if s.up > 1 || s.down > 1 {
         filter
     } else {
-        &DEFAULT_TAPS
+        &DEFAULT_FILTER
     };
     let mut layer = Module::new(s.name, "Conv2dLayer", attrs)
         .init(&[s.input, s.out], kwargs)
         .filter(filter);
-    layer
-        .params
-        .push(("weight", vec![s.out, s.input, s.kernel, s.kernel]));
-    if s.bias {
-        layer.params.push(("bias", vec![s.out]));
+    layer.params = weight_and_bias(&[s.out, s.input, s.kernel, s.kernel], 1.0, 0.0);
+    if !s.bias {
+        layer.params.pop();
     }
+    layer.is_frozen = s.is_frozen;
     layer
 }

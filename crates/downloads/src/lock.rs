@@ -5,8 +5,9 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Download, io, with_suffix};
+use crate::disk::{io, with_suffix};
 use crate::error::{Error, Result};
+use crate::options::DownloadOptions;
 
 /// How often a waiting process looks.
 const POLL: Duration = Duration::from_millis(100);
@@ -14,7 +15,7 @@ const POLL: Duration = Duration::from_millis(100);
 const TELL_AFTER: Duration = Duration::from_secs(2);
 
 /// Held while a file is fetched. The system takes it from a process that ends.
-pub(super) struct Lock(#[expect(dead_code, reason = "open as long as it is held")] File);
+pub(crate) struct Lock(#[expect(dead_code, reason = "open as long as it is held")] File);
 
 impl Lock {
     /// Waits for the lock of the file at `path` in the cache.
@@ -22,7 +23,7 @@ impl Lock {
     /// # Errors
     /// `Cache`; `Download` when another process holds it and the partial file has not grown for
     /// [`patience`](Download::patience).
-    pub fn wait(path: &Path, url: &str, options: &Download) -> Result<Self> {
+    pub fn wait(path: &Path, url: &str, options: &DownloadOptions) -> Result<Self> {
         let lock = with_suffix(path, ".lock");
         let open = OpenOptions::new()
             .read(true)
@@ -49,7 +50,7 @@ impl Lock {
                 (length, since) = (now, Instant::now());
             }
             if since.elapsed() >= options.patience {
-                return Err(Error::Download {
+                return Err(Error::Failed {
                     url: url.to_owned(),
                     what: format!(
                         "{} has held {} for {} s and brings nothing: end it and try again",

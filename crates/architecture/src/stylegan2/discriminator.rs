@@ -1,22 +1,24 @@
-use super::layers::{ConvSpec, DEFAULT_TAPS, conv2d, dense, mapping, mapping_kwargs, taps};
-use super::{Attr, Module};
-use crate::config::{Architecture, DiscriminatorConfig, uses_fp16};
+use super::config::{Architecture, DiscriminatorConfig};
+use super::layers::{ConvSpec, conv2d, dense, mapping, mapping_kwargs, taps};
+use crate::activation::Activation;
+use crate::filter::DEFAULT_FILTER;
+use crate::modules::{Attr, Module, pairs};
 
 /// The module tree of a discriminator.
 pub(super) fn discriminator(d: &DiscriminatorConfig) -> Module {
     let mut block_kwargs = Vec::new();
-    if d.activation != "lrelu" {
-        block_kwargs.extend(pairs! { activation: d.activation.as_str() });
+    if d.activation != Activation::Lrelu {
+        block_kwargs.extend(pairs! { activation: d.activation });
     }
-    if d.resample_filter != DEFAULT_TAPS {
+    if d.resample_filter != DEFAULT_FILTER {
         block_kwargs.push(("resample_filter".to_owned(), taps(&d.resample_filter)));
     }
     let mut epilogue_kwargs = pairs! { mbstd_group_size: d.mbstd_group_size };
     if d.mbstd_num_channels != 1 {
         epilogue_kwargs.extend(pairs! { mbstd_num_channels: d.mbstd_num_channels });
     }
-    if d.epilogue_activation != "lrelu" {
-        epilogue_kwargs.extend(pairs! { activation: d.epilogue_activation.as_str() });
+    if d.epilogue_activation != Activation::Lrelu {
+        epilogue_kwargs.extend(pairs! { activation: d.epilogue_activation });
     }
     let mapping_kwargs = if d.c_dim > 0 {
         mapping_kwargs(&d.mapping, d.cmap_dim, d.c_dim)
@@ -24,7 +26,7 @@ pub(super) fn discriminator(d: &DiscriminatorConfig) -> Module {
         Vec::new()
     };
     let mut kwargs = pairs! {
-        c_dim: d.c_dim, img_resolution: d.img_resolution, img_channels: d.img_channels, architecture: d.architecture,
+        c_dim: d.c_dim, img_resolution: d.img_resolution, img_channels: d.img_channels, architecture: d.architecture.name(),
         channel_base: d.channel_base, channel_max: d.channel_max, num_fp16_res: d.num_fp16_res, conv_clamp: d.conv_clamp,
     };
     if d.c_dim > 0 {
@@ -38,7 +40,7 @@ pub(super) fn discriminator(d: &DiscriminatorConfig) -> Module {
         "Discriminator",
         pairs! {
             c_dim: d.c_dim, img_resolution: d.img_resolution, img_resolution_log2: d.img_resolution.ilog2() as usize,
-            img_channels: d.img_channels, block_resolutions: d.block_resolutions(),
+            img_channels: d.img_channels, block_resolutions: d.block_resolutions().collect::<Vec<usize>>(),
         },
     )
     .init(&[], kwargs);
@@ -56,12 +58,12 @@ pub(super) fn discriminator(d: &DiscriminatorConfig) -> Module {
     root
 }
 
-fn from_rgb<'s>(
-    d: &'s DiscriminatorConfig,
+fn from_rgb(
+    d: &DiscriminatorConfig,
     out: usize,
-    activation: &'s str,
+    activation: Activation,
     clamp: Option<f64>,
-) -> ConvSpec<'s> {
+) -> ConvSpec<'static> {
     ConvSpec {
         name: "fromrgb",
         input: d.img_channels,
@@ -72,6 +74,7 @@ fn from_rgb<'s>(
         up: 1,
         down: 1,
         clamp,
+        is_frozen: false,
     }
 }
 
@@ -79,63 +82,65 @@ fn discriminator_block(d: &DiscriminatorConfig, r: usize, first_layer_idx: usize
     let tmp = d.channels(r);
     let out = d.channels(r / 2);
     let input = if r == d.img_resolution { 0 } else { tmp };
-    let fp16 = uses_fp16(d.img_resolution, d.num_fp16_res, r);
+    let fp16 = r >= d.fp16_from();
     let conv = |name, out, down| ConvSpec {
         name,
         input: tmp,
         out,
         kernel: 3,
         bias: true,
-        activation: &d.activation,
+        activation: d.activation,
         up: 1,
         down,
         clamp: d.conv_clamp,
+        is_frozen: false,
     };
     let mut children = Vec::new();
     if input == 0 || d.architecture == Architecture::Skip {
-        children.push(conv2d(
-            &from_rgb(d, tmp, &d.activation, d.conv_clamp),
-            &d.resample_filter,
-        ));
+        children.push(from_rgb(d, tmp, d.activation, d.conv_clamp));
     }
-    children.push(conv2d(&conv("conv0", tmp, 1), &d.resample_filter));
-    children.push(conv2d(&conv("conv1", out, 2), &d.resample_filter));
+    children.push(conv("conv0", tmp, 1));
+    children.push(conv("conv1", out, 2));
     if d.architecture == Architecture::Resnet {
-        let skip = ConvSpec {
+        children.push(ConvSpec {
             kernel: 1,
             bias: false,
-            activation: "linear",
+            activation: Activation::Linear,
             clamp: None,
             ..conv("skip", out, 2)
-        };
-        children.push(conv2d(&skip, &d.resample_filter));
+        });
     }
     let mut block = Module::new(
         format!("b{r}"),
         "DiscriminatorBlock",
         pairs! {
             in_channels: input, resolution: r, img_channels: d.img_channels, first_layer_idx: first_layer_idx,
-            architecture: d.architecture, use_fp16: fp16, channels_last: false, num_layers: children.len(),
+            architecture: d.architecture.name(), use_fp16: fp16, channels_last: false, num_layers: children.len(),
         },
     )
     .init(
         &[input, tmp, out],
         pairs! {
             resolution: r, first_layer_idx: first_layer_idx, use_fp16: fp16, img_channels: d.img_channels,
-            architecture: d.architecture, conv_clamp: d.conv_clamp,
+            architecture: d.architecture.name(), conv_clamp: d.conv_clamp,
         },
     )
     .filter(&d.resample_filter);
-    block.children = children;
+    // The first `freeze_layers` layers are frozen, counted from the image.
+    for (i, layer) in children.into_iter().enumerate() {
+        let is_frozen = first_layer_idx + i < d.freeze_layers;
+        let layer = ConvSpec { is_frozen, ..layer };
+        block.children.push(conv2d(&layer, &d.resample_filter));
+    }
     block
 }
 
 fn epilogue(d: &DiscriminatorConfig) -> Module {
     let channels = d.channels(4);
-    let activation = d.epilogue_activation.as_str();
+    let activation = d.epilogue_activation;
     let mut attrs = pairs! {
         in_channels: channels, cmap_dim: d.cmap_dim, resolution: 4usize, img_channels: d.img_channels,
-        architecture: d.architecture,
+        architecture: d.architecture.name(),
     };
     if d.mbstd_num_channels == 0 {
         attrs.push(("mbstd".into(), Attr::None));
@@ -144,14 +149,15 @@ fn epilogue(d: &DiscriminatorConfig) -> Module {
         &[channels],
         pairs! {
             cmap_dim: d.cmap_dim, resolution: 4usize, mbstd_group_size: d.mbstd_group_size,
-            mbstd_num_channels: d.mbstd_num_channels, img_channels: d.img_channels, architecture: d.architecture,
+            mbstd_num_channels: d.mbstd_num_channels, img_channels: d.img_channels, architecture: d.architecture.name(),
             conv_clamp: d.conv_clamp,
         },
     );
-    if d.architecture == Architecture::Skip {
+    // At 4 px there is no block before this one to read the image.
+    if d.architecture == Architecture::Skip || d.img_resolution == 4 {
         block.children.push(conv2d(
             &from_rgb(d, channels, activation, None),
-            &DEFAULT_TAPS,
+            &DEFAULT_FILTER,
         ));
     }
     if d.mbstd_num_channels > 0 {
@@ -170,8 +176,9 @@ fn epilogue(d: &DiscriminatorConfig) -> Module {
         up: 1,
         down: 1,
         clamp: d.conv_clamp,
+        is_frozen: false,
     };
-    block.children.push(conv2d(&conv, &DEFAULT_TAPS));
+    block.children.push(conv2d(&conv, &DEFAULT_FILTER));
     block.children.push(dense(
         "fc",
         channels * 16,
@@ -184,7 +191,7 @@ fn epilogue(d: &DiscriminatorConfig) -> Module {
         "out",
         channels,
         if d.cmap_dim == 0 { 1 } else { d.cmap_dim },
-        "linear",
+        Activation::Linear,
         1.0,
         Vec::new(),
     ));

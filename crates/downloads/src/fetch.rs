@@ -1,35 +1,16 @@
-//! Files from the network, kept in a cache.
-//!
-//! A download goes to `<file>.partial` and takes its name when it is whole and of use. One that was cut off goes on
-//! where it stopped, unless the file on the server changed meanwhile (`If-Range`). The SHA-256 of each file lies beside
-//! it, so that damage in the cache is noticed before it is used.
-
-mod lock;
-mod settings;
-mod transfer;
-
-use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::disk::{hash, hex, io, length, remove_if_there, with_suffix};
 use crate::error::{Error, Result};
-use lock::Lock;
-pub use settings::Download;
-use transfer::{Broken, agent, transfer};
+use crate::lock::Lock;
+use crate::options::DownloadOptions;
+use crate::transfer::{Broken, DownloadProgress, agent, transfer};
 
-/// How far a download is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes that are here.
-    pub done: u64,
-    /// Bytes of the whole file, when the server tells.
-    pub total: Option<u64>,
-}
-
-/// The name in the cache of a URL that is no preset: its last part behind a hash of the whole.
+/// The name in the cache of a file that has no name of its own: the last part of its URL behind a hash of the whole URL.
 pub fn cache_name(url: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     let last = path
@@ -45,7 +26,7 @@ pub fn cache_name(url: &str) -> String {
         }
     };
     let last: String = last.chars().map(safe).take(100).collect();
-    format!("{}-{last}", &crate::file::sha256(url.as_bytes())[..12])
+    format!("{}-{last}", &hex(&Sha256::digest(url.as_bytes()))[..12])
 }
 
 /// A file to fetch.
@@ -54,26 +35,26 @@ pub struct Remote<'a> {
     pub url: &'a str,
     /// Its name in the cache.
     pub name: &'a str,
-    /// What its contents must be, in hex. Without, later uses must match the first download.
+    /// SHA-256 of the contents in hex. Without one, later uses must match the first download.
     pub sha256: Option<&'a str>,
-    /// Whether contents are what was wanted: a login page or a body that was cut without a word is not.
+    /// Checks that the file is what was wanted, and not a login page or a file that was cut off.
     pub check: &'a dyn Fn(&Path) -> std::result::Result<(), String>,
 }
 
 /// The file in the cache, fetched first when it is not there.
 ///
-/// One in the cache that is damaged, or that an earlier version kept without looking at it and is of no use, is dropped
-/// and fetched again.
+/// A damaged file in the cache is dropped and fetched again, as is one that an earlier version kept without a check and
+/// that fails it.
 ///
 /// # Errors
-/// `Download` when the server refuses, the connection keeps breaking, the contents are not what was wanted (twice), or
+/// `Failed` when the server refuses, the connection keeps breaking, the contents are not what was wanted (twice), or
 /// the file is missing and `offline` is set; `Cache` when the cache cannot be read or written.
 pub fn fetch(
     remote: &Remote<'_>,
-    options: &Download,
-    progress: &mut dyn FnMut(Progress),
+    options: &DownloadOptions,
+    progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<PathBuf> {
-    let fail = |what: String| Error::Download {
+    let fail = |what: String| Error::Failed {
         url: remote.url.to_owned(),
         what,
     };
@@ -152,10 +133,10 @@ pub fn fetch(
 fn bring(
     remote: &Remote<'_>,
     partial: &Path,
-    options: &Download,
-    progress: &mut dyn FnMut(Progress),
+    options: &DownloadOptions,
+    progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<()> {
-    let fail = |what: String| Error::Download {
+    let fail = |what: String| Error::Failed {
         url: remote.url.to_owned(),
         what,
     };
@@ -235,43 +216,6 @@ fn state(path: &Path, remote: &Remote<'_>) -> Result<State> {
 fn remember(path: &Path, sha256: &str) -> Result<()> {
     let text = format!("{sha256} {CHECKED}\n");
     files::write_bytes(with_suffix(path, ".sha256"), text.as_bytes()).map_err(|e| io(path, e))
-}
-
-fn hash(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(|e| io(path, e))?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 17];
-    loop {
-        match file.read(&mut buffer).map_err(|e| io(path, e))? {
-            0 => break,
-            n => hash.update(&buffer[..n]),
-        }
-    }
-    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
-}
-
-fn length(file: &File, path: &Path) -> Result<u64> {
-    Ok(file.metadata().map_err(|e| io(path, e))?.len())
-}
-
-fn remove_if_there(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io(path, e)),
-        _ => Ok(()),
-    }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-fn io(path: &Path, error: std::io::Error) -> Error {
-    Error::Cache {
-        path: path.to_owned(),
-        error,
-    }
 }
 
 #[cfg(test)]

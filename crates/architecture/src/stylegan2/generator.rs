@@ -1,8 +1,8 @@
-use super::layers::{
-    ConvSpec, DEFAULT_TAPS, act_gain, affine, conv2d, mapping, mapping_kwargs, taps,
-};
-use super::{Attr, Module, Pairs};
-use crate::config::{Architecture, GeneratorConfig, uses_fp16};
+use super::config::{Architecture, GeneratorConfig};
+use super::layers::{ConvSpec, act_gain, affine, conv2d, mapping, mapping_kwargs, taps};
+use crate::activation::Activation;
+use crate::filter::DEFAULT_FILTER;
+use crate::modules::{Attr, Init, Module, ModuleTensor, Pairs, pairs};
 
 /// The module tree of a generator.
 pub(super) fn generator(g: &GeneratorConfig) -> Module {
@@ -10,15 +10,20 @@ pub(super) fn generator(g: &GeneratorConfig) -> Module {
     let mut synthesis_kwargs = pairs! {
         channel_base: g.channel_base, channel_max: g.channel_max, num_fp16_res: g.num_fp16_res, conv_clamp: g.conv_clamp,
     };
-    let defaults = (Architecture::Skip, true, "lrelu", &DEFAULT_TAPS[..]);
+    let defaults = (
+        Architecture::Skip,
+        true,
+        Activation::Lrelu,
+        &DEFAULT_FILTER[..],
+    );
     if g.architecture != defaults.0 {
-        synthesis_kwargs.extend(pairs! { architecture: g.architecture });
+        synthesis_kwargs.extend(pairs! { architecture: g.architecture.name() });
     }
     if g.use_noise != defaults.1 {
         synthesis_kwargs.extend(pairs! { use_noise: g.use_noise });
     }
     if g.activation != defaults.2 {
-        synthesis_kwargs.extend(pairs! { activation: g.activation.as_str() });
+        synthesis_kwargs.extend(pairs! { activation: g.activation });
     }
     if g.resample_filter != defaults.3 {
         synthesis_kwargs.push(("resample_filter".into(), taps(&g.resample_filter)));
@@ -54,14 +59,13 @@ fn synthesis(g: &GeneratorConfig, synthesis_kwargs: Pairs) -> Module {
             img_resolution: g.img_resolution,
             img_resolution_log2: g.img_resolution.ilog2() as usize,
             img_channels: g.img_channels,
-            block_resolutions: g.block_resolutions(),
+            block_resolutions: g.block_resolutions().collect::<Vec<usize>>(),
             num_ws: g.num_ws(),
         },
     )
     .init(&[], kwargs);
     net.children = g
         .block_resolutions()
-        .into_iter()
         .map(|r| synthesis_block(g, r))
         .collect();
     net
@@ -71,14 +75,14 @@ fn synthesis_block(g: &GeneratorConfig, r: usize) -> Module {
     let out = g.channels(r);
     let input = if r == 4 { 0 } else { g.channels(r / 2) };
     let is_last = r == g.img_resolution;
-    let fp16 = uses_fp16(g.img_resolution, g.num_fp16_res, r);
+    let fp16 = r >= g.fp16_from();
     let has_torgb = is_last || g.architecture == Architecture::Skip;
     let mut block = Module::new(
         format!("b{r}"),
         "SynthesisBlock",
         pairs! {
             in_channels: input, w_dim: g.w_dim, resolution: r, img_channels: g.img_channels, is_last: is_last,
-            architecture: g.architecture, use_fp16: fp16, channels_last: false,
+            architecture: g.architecture.name(), use_fp16: fp16, channels_last: false,
             num_conv: if r == 4 { 1usize } else { 2 }, num_torgb: usize::from(has_torgb),
         },
     )
@@ -91,7 +95,7 @@ fn synthesis_block(g: &GeneratorConfig, r: usize) -> Module {
     )
     .filter(&g.resample_filter);
     if r == 4 {
-        block.params.push(("const", vec![out, 4, 4]));
+        block.params.push(normal("const", &[out, 4, 4]));
     } else {
         block
             .children
@@ -111,8 +115,8 @@ fn synthesis_block(g: &GeneratorConfig, r: usize) -> Module {
             pairs! { w_dim: g.w_dim, conv_clamp: g.conv_clamp, channels_last: false },
         );
         torgb.params = vec![
-            ("weight", vec![g.img_channels, out, 1, 1]),
-            ("bias", vec![g.img_channels]),
+            normal("weight", &[g.img_channels, out, 1, 1]),
+            zeros("bias", &[g.img_channels]),
         ];
         torgb.children.push(affine(g.w_dim, out));
         block.children.push(torgb);
@@ -124,10 +128,11 @@ fn synthesis_block(g: &GeneratorConfig, r: usize) -> Module {
             out,
             kernel: 1,
             bias: false,
-            activation: "linear",
+            activation: Activation::Linear,
             up: 2,
             down: 1,
             clamp: None,
+            is_frozen: false,
         };
         block.children.push(conv2d(&skip, &g.resample_filter));
     }
@@ -149,24 +154,32 @@ fn synthesis_layer(
     }
     kwargs.extend(pairs! { conv_clamp: g.conv_clamp, channels_last: false });
     let mut attrs = pairs! {
-        resolution: r, up: up, use_noise: g.use_noise, activation: g.activation.as_str(), conv_clamp: g.conv_clamp,
+        resolution: r, up: up, use_noise: g.use_noise, activation: g.activation, conv_clamp: g.conv_clamp,
         padding: 1usize,
     };
-    attrs.push(("act_gain".into(), act_gain(&g.activation)));
+    attrs.push(("act_gain".into(), act_gain(g.activation)));
     let filter = if up > 1 {
         &g.resample_filter[..]
     } else {
-        &DEFAULT_TAPS
+        &DEFAULT_FILTER
     };
     let mut layer = Module::new(name, "SynthesisLayer", attrs)
         .init(&[input, out], kwargs)
         .filter(filter);
-    layer.params.push(("weight", vec![out, input, 3, 3]));
+    layer.params.push(normal("weight", &[out, input, 3, 3]));
     if g.use_noise {
-        layer.params.push(("noise_strength", vec![]));
-        layer.buffers.push(("noise_const", vec![r, r]));
+        layer.params.push(zeros("noise_strength", &[]));
+        layer.buffers.push(normal("noise_const", &[r, r]));
     }
-    layer.params.push(("bias", vec![out]));
+    layer.params.push(zeros("bias", &[out]));
     layer.children.push(affine(g.w_dim, input));
     layer
+}
+
+fn normal(name: &'static str, shape: &[usize]) -> ModuleTensor {
+    ModuleTensor::new(name, shape, Init::Normal(1.0))
+}
+
+fn zeros(name: &'static str, shape: &[usize]) -> ModuleTensor {
+    ModuleTensor::new(name, shape, Init::Constant(0.0))
 }

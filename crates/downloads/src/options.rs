@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// How files are fetched.
 #[derive(Debug, Clone)]
-pub struct Download {
+pub struct DownloadOptions {
     /// Folder of the cache.
     pub cache: PathBuf,
     /// Takes the place of the folders of published files on their servers.
@@ -28,7 +28,7 @@ pub struct Download {
     pub patience: Duration,
 }
 
-impl Download {
+impl DownloadOptions {
     /// Fetches into `cache`, from the servers of the files.
     pub fn new(cache: PathBuf) -> Self {
         Self {
@@ -73,11 +73,7 @@ impl Download {
         let cache = variable("KAOGAN_CACHE")
             .map(PathBuf::from)
             .or(system)
-            .ok_or_else(|| {
-                Error::Unsupported(
-                    "no folder for downloads is known: set KAOGAN_CACHE to one".into(),
-                )
-            })?;
+            .ok_or(Error::NoFolder)?;
         let offline = variable("KAOGAN_OFFLINE").is_some_and(|value| value != "0");
         Ok(Self {
             mirror: variable("KAOGAN_MIRROR"),
@@ -94,7 +90,7 @@ mod tests {
     #[test]
     fn settings_come_from_the_environment() {
         let look = |pairs: &'static [(&str, &str)]| {
-            Download::from_lookup(&move |name| {
+            DownloadOptions::from_lookup(&move |name| {
                 pairs
                     .iter()
                     .find(|(key, _)| *key == name)

@@ -7,18 +7,28 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Download, Progress, io, length, remove_if_there, with_suffix};
+use crate::disk::{io, length, remove_if_there, with_suffix};
 use crate::error::Error;
+use crate::options::DownloadOptions;
+
+/// How far a download is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DownloadProgress {
+    /// Bytes that are here.
+    pub done: u64,
+    /// Bytes of the whole file, when the server tells.
+    pub total: Option<u64>,
+}
 
 /// What a partial file is a part of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     url: String,
     /// `ETag` or `Last-Modified`.
     validator: String,
 }
 
-pub(super) enum Broken {
+pub(crate) enum Broken {
     /// Worth another try.
     Again(String),
     /// The server will not change its mind.
@@ -33,7 +43,7 @@ impl From<Error> for Broken {
     }
 }
 
-pub(super) fn agent(url: &str, options: &Download) -> ureq::Agent {
+pub(crate) fn agent(url: &str, options: &DownloadOptions) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(30)))
@@ -49,13 +59,13 @@ pub(super) fn agent(url: &str, options: &Download) -> ureq::Agent {
 }
 
 /// One request; brings as much of the file as it can.
-pub(super) fn transfer(
+pub(crate) fn transfer(
     agent: &ureq::Agent,
     url: &str,
     partial: &Path,
     file: &mut File,
-    options: &Download,
-    progress: &mut dyn FnMut(Progress),
+    options: &DownloadOptions,
+    progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<(), Broken> {
     let origin_path = with_suffix(partial, ".json");
     let origin: Option<Origin> = std::fs::read(&origin_path)
@@ -133,7 +143,7 @@ pub(super) fn transfer(
                     url: url.to_owned(),
                     validator,
                 };
-                let json = serde_json::to_vec(&origin).map_err(Error::from)?;
+                let json = serde_json::to_vec(&origin).map_err(|e| io(&origin_path, e.into()))?;
                 files::write_bytes(&origin_path, &json).map_err(|e| io(&origin_path, e))?;
             }
             None => remove_if_there(&origin_path)?,
@@ -146,14 +156,14 @@ pub(super) fn transfer(
     let mut buffer = vec![0; 1 << 17];
     let mut done = start;
     let mut pace = Pace::new(options);
-    progress(Progress { done, total });
+    progress(DownloadProgress { done, total });
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => break,
             Ok(n) => {
                 file.write_all(&buffer[..n]).map_err(|e| io(partial, e))?;
                 done += n as u64;
-                progress(Progress { done, total });
+                progress(DownloadProgress { done, total });
                 if done > options.max_bytes {
                     return Err(too_large(partial, options));
                 }
@@ -175,7 +185,7 @@ pub(super) fn transfer(
 }
 
 /// Drops what came of a file that cannot be what was asked for.
-fn too_large(partial: &Path, options: &Download) -> Broken {
+fn too_large(partial: &Path, options: &DownloadOptions) -> Broken {
     let _ = std::fs::remove_file(partial);
     let _ = std::fs::remove_file(with_suffix(partial, ".json"));
     Broken::Final(format!(
@@ -193,7 +203,7 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(options: &Download) -> Self {
+    fn new(options: &DownloadOptions) -> Self {
         Self {
             idle: options.idle,
             least_speed: options.least_speed,

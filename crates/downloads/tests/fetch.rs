@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use interop::Error;
-use interop::download::{Download, Progress, Remote, fetch};
-use interop::presets;
+use downloads::{DownloadOptions, DownloadProgress, Error, Remote, fetch};
 use sha2::{Digest, Sha256};
 
 /// What the server does with the next request; the last entry stays.
@@ -155,8 +153,23 @@ fn go_on(stream: &mut TcpStream, tail: Tail) -> std::io::Result<()> {
     }
 }
 
-/// A whole checkpoint.
-const CHECKPOINT: &[u8] = include_bytes!("data/official.pkl");
+/// The first words of the file that the tests want, and its last.
+const HEAD: &[u8] = b"a whole file:";
+const TAIL: &[u8] = b":end";
+
+/// A whole file.
+fn whole_file() -> Vec<u8> {
+    [HEAD, &[7; 150_000], TAIL].concat()
+}
+
+/// Whether a file is [`whole_file`].
+fn is_whole(path: &Path) -> Result<(), String> {
+    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+    match bytes.starts_with(HEAD) && bytes.ends_with(TAIL) {
+        true => Ok(()),
+        false => Err("it is another file".to_owned()),
+    }
+}
 
 fn body() -> Vec<u8> {
     (0..300_000u32).flat_map(|v| v.to_le_bytes()).collect()
@@ -169,22 +182,22 @@ fn sha256(data: &[u8]) -> String {
         .collect()
 }
 
-fn options() -> (tempfile::TempDir, Download) {
+fn options() -> (tempfile::TempDir, DownloadOptions) {
     let folder = tempfile::tempdir().unwrap();
-    let mut options = Download::new(folder.path().join("cache"));
+    let mut options = DownloadOptions::new(folder.path().join("cache"));
     options.retries = 2;
     options.backoff = Duration::from_millis(1);
     (folder, options)
 }
 
-fn get(server: &Server, sha256: Option<&str>, options: &Download) -> Result<PathBuf, Error> {
+fn get(server: &Server, sha256: Option<&str>, options: &DownloadOptions) -> Result<PathBuf, Error> {
     get_checked(server, sha256, options, &|_| Ok(()))
 }
 
 fn get_checked(
     server: &Server,
     sha256: Option<&str>,
-    options: &Download,
+    options: &DownloadOptions,
     check: &dyn Fn(&Path) -> Result<(), String>,
 ) -> Result<PathBuf, Error> {
     let remote = Remote {
@@ -198,17 +211,22 @@ fn get_checked(
 
 #[test]
 fn fetched_once_and_then_from_the_cache() {
-    let server = Server::start(vec![Answer::whole(CHECKPOINT)]);
+    let server = Server::start(vec![Answer::whole(&whole_file())]);
     let (_folder, mut options) = options();
     options.mirror = Some(format!("{}/nets/", server.url));
-    let preset = presets::find("ffhq256").unwrap();
-    let mut steps: Vec<Progress> = Vec::new();
-    let path = preset.fetch(&options, &mut |p| steps.push(p)).unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), CHECKPOINT);
-    let n = CHECKPOINT.len() as u64;
+    let remote = Remote {
+        url: &options.mirrored("https://example.org/some/folder/network.pkl"),
+        name: "network.pkl",
+        sha256: None,
+        check: &is_whole,
+    };
+    let mut steps: Vec<DownloadProgress> = Vec::new();
+    let path = fetch(&remote, &options, &mut |p| steps.push(p)).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), whole_file());
+    let n = whole_file().len() as u64;
     assert_eq!(
         steps.last(),
-        Some(&Progress {
+        Some(&DownloadProgress {
             done: n,
             total: Some(n)
         })
@@ -216,10 +234,10 @@ fn fetched_once_and_then_from_the_cache() {
     assert!(steps.len() > 1 && steps.is_sorted_by_key(|p| p.done));
     // Later, and without the network.
     options.offline = true;
-    assert_eq!(preset.fetch(&options, &mut |_| ()).unwrap(), path);
+    assert_eq!(fetch(&remote, &options, &mut |_| ()).unwrap(), path);
     assert_eq!(
         server.requests(),
-        [(format!("/nets/{}", preset.file), None, None)]
+        [("/nets/network.pkl".to_owned(), None, None)]
     );
     let names: Vec<_> = std::fs::read_dir(&options.cache)
         .unwrap()
@@ -364,14 +382,18 @@ fn damage_in_the_cache_is_noticed() {
 fn offline_without_the_file_says_where_to_put_it() {
     let (_folder, mut options) = options();
     options.offline = true;
-    let error = presets::find("ffhq512")
-        .unwrap()
-        .fetch(&options, &mut |_| ())
+    let remote = Remote {
+        url: "https://example.org/network.pkl",
+        name: "network.pkl",
+        sha256: None,
+        check: &is_whole,
+    };
+    let error = fetch(&remote, &options, &mut |_| ())
         .unwrap_err()
         .to_string();
+    let place = options.cache.join("network.pkl").display().to_string();
     assert!(
-        error.contains("KAOGAN_OFFLINE")
-            && error.contains("ffhq-res512-mirror-stylegan2-noaug.pkl"),
+        error.contains("KAOGAN_OFFLINE") && error.contains(&place),
         "{error}"
     );
     assert!(!options.cache.exists());
@@ -390,33 +412,6 @@ fn two_at_once_fetch_once() {
         }
     });
     assert_eq!(server.requests().len(), 1);
-}
-
-#[test]
-fn names_addresses_and_paths_become_files() {
-    let server = Server::start(vec![Answer::whole(CHECKPOINT)]);
-    let (folder, mut options) = options();
-    options.mirror = Some(server.url.clone());
-    let resolve = |text: &str| presets::resolve(text, || Ok(options.clone()), &mut |_| ());
-
-    let by_name = resolve("lsundog256").unwrap();
-    assert_eq!(by_name.preset, presets::find("lsundog256"));
-    let by_address = resolve(&format!("{}/some/net.pkl?x=1", server.url)).unwrap();
-    assert_eq!(
-        (by_address.preset, std::fs::read(by_address.path).unwrap()),
-        (None, CHECKPOINT.to_vec())
-    );
-
-    let own = folder.path().join("own.pkl");
-    std::fs::write(&own, b"x").unwrap();
-    let never = || panic!("a file needs no download");
-    let by_path = presets::resolve(own.to_str().unwrap(), never, &mut |_| ()).unwrap();
-    assert_eq!(by_path.path, own);
-    let error = resolve("ffhq-512").unwrap_err().to_string();
-    assert!(
-        error.contains("ffhq-512") && error.contains("ffhq512, ffhq1024"),
-        "{error}"
-    );
 }
 
 #[test]
@@ -440,12 +435,12 @@ fn https_means_tls() {
         check: &|_| Ok(()),
     };
     let error = fetch(&remote, &options, &mut |_| ()).unwrap_err();
-    assert!(matches!(&error, Error::Download { .. }), "{error}");
+    assert!(matches!(&error, Error::Failed { .. }), "{error}");
     assert!(!options.cache.join("net.pkl").exists());
 }
 
 /// What a server that never comes to an end costs.
-fn error_of(answer: Answer, change: impl FnOnce(&mut Download)) -> String {
+fn error_of(answer: Answer, change: impl FnOnce(&mut DownloadOptions)) -> String {
     // Connections are served one after the other: a server for each.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = Server {
@@ -498,21 +493,17 @@ fn an_endless_body_does_not_fill_the_disk() {
 #[test]
 fn what_is_of_no_use_is_not_kept() {
     let page = Answer::whole(b"<!DOCTYPE html><title>Please log in</title>");
-    let mut cut = Answer::whole(CHECKPOINT);
-    (cut.cut, cut.without_length) = (Some(CHECKPOINT.len() / 2), true);
-    let readable = |path: &Path| {
-        let found = interop::read_checkpoint(path);
-        found.map(|_| ()).map_err(|error| error.to_string())
-    };
+    let mut cut = Answer::whole(&whole_file());
+    (cut.cut, cut.without_length) = (Some(whole_file().len() / 2), true);
     // Once more is tried: then it is the server's fault.
     for (answers, n_requests) in [
         (vec![page.clone()], 2),
         (vec![cut.clone()], 2),
-        (vec![cut, Answer::whole(CHECKPOINT)], 2),
+        (vec![cut, Answer::whole(&whole_file())], 2),
     ] {
         let (_folder, options) = options();
         let server = Server::start(answers.clone());
-        let fetched = get_checked(&server, None, &options, &readable);
+        let fetched = get_checked(&server, None, &options, &is_whole);
         assert_eq!(server.requests().len(), n_requests);
         match answers.len() {
             1 => {
@@ -521,7 +512,7 @@ fn what_is_of_no_use_is_not_kept() {
                 let path = options.cache.join("net.pkl");
                 assert!(!path.exists() && !path.with_extension("pkl.partial").exists());
             }
-            _ => assert_eq!(std::fs::read(fetched.unwrap()).unwrap(), CHECKPOINT),
+            _ => assert_eq!(std::fs::read(fetched.unwrap()).unwrap(), whole_file()),
         }
     }
     // An earlier version kept such a page, with its checksum.
@@ -531,9 +522,9 @@ fn what_is_of_no_use_is_not_kept() {
     std::fs::write(&path, &page.body).unwrap();
     let sum = format!("{}\n", sha256(&page.body));
     std::fs::write(path.with_extension("pkl.sha256"), sum).unwrap();
-    let server = Server::start(vec![Answer::whole(CHECKPOINT)]);
-    let fetched = get_checked(&server, None, &options, &readable).unwrap();
-    assert_eq!(std::fs::read(fetched).unwrap(), CHECKPOINT);
+    let server = Server::start(vec![Answer::whole(&whole_file())]);
+    let fetched = get_checked(&server, None, &options, &is_whole).unwrap();
+    assert_eq!(std::fs::read(fetched).unwrap(), whole_file());
 }
 
 #[test]
