@@ -42,6 +42,7 @@ impl Refusal {
         if let Some((_, first)) = rows.first() {
             let rest = match rows.len() {
                 1 => String::new(),
+                2 => " (and 1 more setting, below)".to_owned(),
                 n => format!(" (and {} more settings, below)", n - 1),
             };
             reasons.push(format!(

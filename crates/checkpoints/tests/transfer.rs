@@ -101,7 +101,7 @@ fn another_mapping_depth_is_refused_with_the_flag() {
         refusal.to_string(),
         "official.pkl cannot be used here: mapping.num_layers 2 instead of 1\n\
          use `--map-layers 2`\n\
-         `--allow-partial` loads the tensors that fit (38 of 38 of G, 14 of 14 of D, 38 of 38 of G_ema) and leaves the \
+         `--allow-partial` loads the tensors that fit (30 of 30 of G, 13 of 13 of D, 30 of 30 of G_ema) and leaves the \
          others random"
     );
     let names = format!("{:#}", refusal.report);
@@ -219,7 +219,7 @@ fn a_setting_without_a_flag_is_named_first_and_no_flag_is_advised() {
     let refusal = refusal(&opened, &g_config, &d_config);
     let text = refusal.to_string();
     let first =
-        "official.pkl cannot be used here: z_dim 4 instead of 512 (and 1 more settings, below)";
+        "official.pkl cannot be used here: z_dim 4 instead of 512 (and 1 more setting, below)";
     assert_eq!(text.lines().next(), Some(first));
     assert!(!text.contains("--map-layers"), "it would not help: {text}");
     assert!(text.len() < 500 && !text.contains("fc0"), "{text}");

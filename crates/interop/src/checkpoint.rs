@@ -3,8 +3,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::missing;
 use crate::tensor::Tensor;
+
+/// The start of the line in [`Network::assumed`] that says that noise maps were made up.
+pub(crate) const NOISE: &str = "noise_const";
 
 /// One network: what it is, and its tensors under the official names in the official order.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +23,7 @@ pub struct Network {
 
 /// [`Network::noise_is_assumed`], by [`Network::assumed`] alone.
 pub fn is_noise_assumed(assumed: &[String]) -> bool {
-    assumed.iter().any(|text| text.starts_with(missing::NOISE))
+    assumed.iter().any(|text| text.starts_with(NOISE))
 }
 
 impl Network {

@@ -3,14 +3,11 @@
 use architecture::NetworkKind;
 use indexmap::IndexMap;
 
-use crate::checkpoint::Network;
+use crate::checkpoint::{NOISE, Network};
 use crate::error::Result;
 use crate::infer::{self, Stated};
 use crate::tensor::Tensor;
 use crate::w_avg::{self, SplitMix};
-
-/// What [`Network::assumed`] says where noise maps were made up.
-pub(crate) const NOISE: &str = "noise_const";
 
 type Tensors = IndexMap<String, Tensor>;
 

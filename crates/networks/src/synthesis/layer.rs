@@ -1,8 +1,7 @@
 use architecture::{DEFAULT_FILTER, GeneratorConfig, Init};
-use candle_core::Tensor;
 use ops::{Activation, BiasActOptions, Dual, Filter, ModulatedConv2dOptions};
 
-use super::noise::NoiseSampler;
+use super::noise::{Noise, NoiseSampler};
 use crate::builder::Builder;
 use crate::conv::resample_filter;
 use crate::dense::{Dense, DenseOptions};
@@ -19,12 +18,6 @@ pub(crate) struct SynthesisLayer {
     resolution: usize,
     activation: Activation,
     conv_clamp: Option<f64>,
-}
-
-/// One image of noise, and how strongly it is added.
-pub(crate) struct Noise {
-    pub constant: Tensor,
-    pub strength: Dual,
 }
 
 /// Extents of a [`SynthesisLayer`].

@@ -1,7 +1,7 @@
+use candle_core::Tensor;
 use ops::Dual;
 use ops::normal::Keys;
 
-use super::layer::Noise;
 use crate::error::Result;
 
 /// What the layers of a generator add to their activations.
@@ -17,6 +17,12 @@ pub enum NoiseMode {
     Const,
     /// None at all.
     None,
+}
+
+/// One image of noise, and how strongly it is added.
+pub(crate) struct Noise {
+    pub constant: Tensor,
+    pub strength: Dual,
 }
 
 /// Gives layer after layer its noise.
