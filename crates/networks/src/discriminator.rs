@@ -1,10 +1,10 @@
 //! Discriminator: images to logits.
 
 use architecture::{Architecture, DiscriminatorConfig, NetworkDefinition, TensorSpec};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Module, Tensor};
+use candle_nn::VarBuilder;
 use ops::{Activation, Dual, Filter, UpFirDn2dOptions};
 
-use crate::builder::{Builder, build, layout};
 use crate::conv::{Conv, ConvOptions, resample_filter};
 use crate::epilogue::DiscriminatorEpilogue;
 use crate::error::{Error, Result};
@@ -42,6 +42,19 @@ impl Discriminator {
         Self::over(config, parameters, true)
     }
 
+    /// A discriminator over the tensors of `vb`, under the reference's names. Resampling filters follow from the
+    /// configuration and are not read.
+    ///
+    /// Variables (those of a `VarMap`) are shared with the discriminator and tracked by
+    /// [`Discriminator::forward_dual`]; other tensors are copied, without gradients.
+    ///
+    /// # Errors
+    /// `Tensor` when a tensor is missing or of another shape; `Config` when the settings are impossible.
+    pub fn load(vb: VarBuilder<'_>, config: &DiscriminatorConfig) -> Result<Self> {
+        let (parameters, are_variables) = Parameters::load_from(&Self::layout(config)?, &vb)?;
+        Self::over(config, parameters, are_variables)
+    }
+
     /// A discriminator with given weights, under official names without a prefix. Its calls build no graph to the
     /// weights unless [`Discriminator::tracked`] is asked for.
     ///
@@ -65,7 +78,7 @@ impl Discriminator {
     /// `Config` when the parameters are not those of such a discriminator.
     pub fn over(config: &DiscriminatorConfig, parameters: Parameters, track: bool) -> Result<Self> {
         config.validate()?;
-        let parts = build(&parameters, track, |b| Parts::new(b, config))?;
+        let parts = Parts::new(&parameters.var_builder(track), config)?;
         Ok(Self {
             config: config.clone(),
             precision: Precision::of(parameters.device()),
@@ -80,7 +93,7 @@ impl Discriminator {
     /// `Config` when the settings are impossible.
     pub fn layout(config: &DiscriminatorConfig) -> Result<Vec<TensorSpec>> {
         config.validate()?;
-        layout(|b| Parts::new(b, config))
+        Ok(config.modules().state_dict())
     }
 
     /// The same discriminator, its largest resolutions computed in another type.
@@ -194,15 +207,18 @@ impl Discriminator {
     }
 }
 
+/// Images to logits without labels, without gradients.
+impl Module for Discriminator {
+    fn forward(&self, img: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(Discriminator::forward(self, img, None)?)
+    }
+}
+
 impl Parts {
-    fn new(b: &Builder<'_, '_>, config: &DiscriminatorConfig) -> Result<Self> {
-        let mut n_layers = 0;
+    fn new(vb: &VarBuilder<'_>, config: &DiscriminatorConfig) -> Result<Self> {
         let blocks = config
             .block_resolutions()
-            .map(|r| {
-                let b = b.child(&format!("b{r}"));
-                DiscriminatorBlock::new(&b, r, config, &mut n_layers)
-            })
+            .map(|r| DiscriminatorBlock::new(&vb.pp(format!("b{r}")), r, config))
             .collect::<Result<_>>()?;
         let mapping = (config.c_dim > 0)
             .then(|| {
@@ -212,10 +228,10 @@ impl Parts {
                     w_dim: config.cmap_dim,
                     num_ws: None,
                 };
-                MappingNetwork::new(&b.child("mapping"), dims, &config.mapping)
+                MappingNetwork::new(&vb.pp("mapping"), dims, &config.mapping)
             })
             .transpose()?;
-        let epilogue = DiscriminatorEpilogue::new(&b.child("b4"), config)?;
+        let epilogue = DiscriminatorEpilogue::new(&vb.pp("b4"), config)?;
         Ok(Self {
             blocks,
             mapping,
@@ -236,24 +252,12 @@ struct DiscriminatorBlock {
 }
 
 impl DiscriminatorBlock {
-    /// `n_layers` counts the layers so far: the first `freeze_layers` are not trained.
-    fn new(
-        b: &Builder<'_, '_>,
-        resolution: usize,
-        config: &DiscriminatorConfig,
-        n_layers: &mut usize,
-    ) -> Result<Self> {
+    fn new(vb: &VarBuilder<'_>, resolution: usize, config: &DiscriminatorConfig) -> Result<Self> {
         let channels = config.channels(resolution);
         let out_channels = config.channels(resolution / 2);
-        let filter = resample_filter(b, &config.resample_filter)?;
-        let mut conv = |name: &str, in_channels, out_channels, options: ConvOptions<'_>| {
-            let trainable = *n_layers >= config.freeze_layers;
-            *n_layers += 1;
-            let options = ConvOptions {
-                trainable,
-                ..options
-            };
-            Conv::new(&b.child(name), in_channels, out_channels, &options)
+        let filter = resample_filter(&config.resample_filter);
+        let conv = |name: &str, in_channels, out_channels, options: ConvOptions<'_>| {
+            Conv::new(&vb.pp(name), in_channels, out_channels, &options)
         };
         let activated = || ConvOptions {
             activation: config.activation,

@@ -1,7 +1,7 @@
 use architecture::{Architecture, DiscriminatorConfig};
+use candle_nn::VarBuilder;
 use ops::Dual;
 
-use crate::builder::Builder;
 use crate::conv::{Conv, ConvOptions};
 use crate::dense::{Dense, DenseOptions};
 use crate::error::Result;
@@ -17,7 +17,7 @@ pub(crate) struct DiscriminatorEpilogue {
 }
 
 impl DiscriminatorEpilogue {
-    pub fn new(b: &Builder<'_, '_>, config: &DiscriminatorConfig) -> Result<Self> {
+    pub fn new(vb: &VarBuilder<'_>, config: &DiscriminatorConfig) -> Result<Self> {
         let channels = config.channels(4);
         let activation = config.epilogue_activation;
         // At 4 px there is no block before this one to read the image.
@@ -29,7 +29,7 @@ impl DiscriminatorEpilogue {
                     activation,
                     ..Default::default()
                 };
-                Conv::new(&b.child("fromrgb"), config.img_channels, channels, &options)
+                Conv::new(&vb.pp("fromrgb"), config.img_channels, channels, &options)
             })
             .transpose()?;
         let options = ConvOptions {
@@ -38,14 +38,14 @@ impl DiscriminatorEpilogue {
             ..Default::default()
         };
         let in_channels = channels + config.mbstd_num_channels;
-        let conv = Conv::new(&b.child("conv"), in_channels, channels, &options)?;
+        let conv = Conv::new(&vb.pp("conv"), in_channels, channels, &options)?;
         let options = DenseOptions {
             activation,
             ..Default::default()
         };
-        let fc = Dense::new(&b.child("fc"), channels * 16, channels, &options)?;
+        let fc = Dense::new(&vb.pp("fc"), channels * 16, channels, &options)?;
         let out = Dense::new(
-            &b.child("out"),
+            &vb.pp("out"),
             channels,
             config.cmap_dim.max(1),
             &DenseOptions::default(),

@@ -26,6 +26,15 @@ pub enum Error {
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
+impl From<Error> for candle_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Tensor(error) => error,
+            error => Self::wrap(error),
+        }
+    }
+}
+
 impl From<architecture::Error> for Error {
     fn from(error: architecture::Error) -> Self {
         Self::Config(error.to_string())

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use architecture::{Init, TensorKind, TensorSpec};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_nn::VarBuilder;
+use candle_nn::var_builder::SimpleBackend;
 use indexmap::IndexMap;
 
 use crate::error::{Error, Result, WeightsMismatch};
@@ -49,6 +51,39 @@ impl Parameters {
             entries.insert(slot.name.clone(), (var, slot.kind));
         }
         Ok(Self { entries })
+    }
+
+    /// Tensors of a [`VarBuilder`], and whether they are variables. Variables are shared, other tensors copied.
+    pub(crate) fn load_from(specs: &[TensorSpec], vb: &VarBuilder<'_>) -> Result<(Self, bool)> {
+        let mut entries = IndexMap::new();
+        let mut are_variables = false;
+        for spec in specs {
+            let shape = spec.shape.as_slice();
+            let from_vb = |hint| vb.get_with_hints(shape, &spec.name, hint);
+            let tensor = match &spec.init {
+                Init::Fixed(values) => {
+                    let tensor = Tensor::from_slice(values, shape, vb.device())?;
+                    tensor.to_dtype(vb.dtype())?
+                }
+                Init::Constant(value) => from_vb(candle_nn::Init::Const(*value))?,
+                &Init::Normal(stdev) => from_vb(candle_nn::Init::Randn { mean: 0.0, stdev })?,
+            };
+            are_variables |= tensor.is_variable();
+            let var = Var::from_tensor(&tensor)?;
+            entries.insert(spec.name.clone(), (var, spec.kind));
+        }
+        Ok((Self { entries }, are_variables))
+    }
+
+    /// What networks over these parameters are built from. Gradients reach the trainable ones if `track`.
+    pub(crate) fn var_builder(&self, track: bool) -> VarBuilder<'static> {
+        let first = self.entries.values().next();
+        let dtype = first.map_or(DType::F32, |(var, _)| var.dtype());
+        let source = ParametersBackend {
+            parameters: self.clone(),
+            track,
+        };
+        VarBuilder::from_backend(Box::new(source), dtype, self.device().clone())
     }
 
     /// Given weights, copied.
@@ -188,6 +223,52 @@ impl Parameters {
             var.set(&tensor.copy()?)?;
         }
         Ok(())
+    }
+}
+
+/// [`Parameters`] as a source of a [`VarBuilder`].
+struct ParametersBackend {
+    parameters: Parameters,
+    track: bool,
+}
+
+impl SimpleBackend for ParametersBackend {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: candle_nn::Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let tensor = self.get_unchecked(name, dtype, device)?;
+        if *tensor.shape() != shape {
+            candle_core::bail!(
+                "tensor `{name}` is {:?} instead of {shape:?}",
+                tensor.shape()
+            );
+        }
+        Ok(tensor)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        let Some((var, kind)) = self.parameters.entries.get(name) else {
+            candle_core::bail!("the parameters have no tensor `{name}`");
+        };
+        // The mapping network sets `w_avg`, for which it needs the variable.
+        let is_variable = match kind {
+            TensorKind::Trainable => self.track,
+            TensorKind::Frozen => false,
+            TensorKind::Buffer => name.ends_with("w_avg"),
+        };
+        Ok(match is_variable {
+            true => var.as_tensor().clone(),
+            false => var.as_detached_tensor(),
+        })
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.parameters.entries.contains_key(name)
     }
 }
 

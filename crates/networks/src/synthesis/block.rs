@@ -1,10 +1,10 @@
-use architecture::{Architecture, GeneratorConfig, Init};
+use architecture::{Architecture, GeneratorConfig};
 use candle_core::DType;
+use candle_nn::VarBuilder;
 use ops::{Activation, Dual, Filter, UpFirDn2dOptions};
 
 use super::layer::{LayerDims, SynthesisLayer, ToRgb};
 use super::noise::NoiseSampler;
-use crate::builder::Builder;
 use crate::conv::{Conv, ConvOptions, resample_filter};
 use crate::error::Result;
 
@@ -24,15 +24,15 @@ pub(crate) struct SynthesisBlock {
 pub(crate) type State = (Option<Dual>, Option<Dual>);
 
 impl SynthesisBlock {
-    pub fn new(b: &Builder<'_, '_>, resolution: usize, config: &GeneratorConfig) -> Result<Self> {
+    pub fn new(vb: &VarBuilder<'_>, resolution: usize, config: &GeneratorConfig) -> Result<Self> {
         let out_channels = config.channels(resolution);
         let is_first = resolution == 4;
         let is_last = resolution == config.img_resolution;
         let constant = is_first
-            .then(|| b.parameter("const", &[out_channels, 4, 4], Init::Normal(1.0)))
+            .then(|| vb.get((out_channels, 4, 4), "const"))
             .transpose()?
             .map(Dual::from);
-        let filter = resample_filter(b, &config.resample_filter)?;
+        let filter = resample_filter(&config.resample_filter);
         let layer = |name: &str, in_channels: usize, up: usize| {
             let dims = LayerDims {
                 in_channels,
@@ -40,14 +40,14 @@ impl SynthesisBlock {
                 resolution,
                 up,
             };
-            SynthesisLayer::new(&b.child(name), &dims, config)
+            SynthesisLayer::new(&vb.pp(name), &dims, config)
         };
         let conv0 = (!is_first)
             .then(|| layer("conv0", config.channels(resolution / 2), 2))
             .transpose()?;
         let conv1 = layer("conv1", out_channels, 1)?;
         let to_rgb = (is_last || config.architecture == Architecture::Skip)
-            .then(|| ToRgb::new(&b.child("torgb"), out_channels, config))
+            .then(|| ToRgb::new(&vb.pp("torgb"), out_channels, config))
             .transpose()?;
         let skip = (!is_first && config.architecture == Architecture::Resnet)
             .then(|| {
@@ -60,7 +60,7 @@ impl SynthesisBlock {
                     ..Default::default()
                 };
                 let in_channels = config.channels(resolution / 2);
-                Conv::new(&b.child("skip"), in_channels, out_channels, &options)
+                Conv::new(&vb.pp("skip"), in_channels, out_channels, &options)
             })
             .transpose()?;
         Ok(Self {

@@ -1,8 +1,8 @@
-use architecture::{DEFAULT_FILTER, GeneratorConfig, Init};
+use architecture::{DEFAULT_FILTER, GeneratorConfig};
+use candle_nn::VarBuilder;
 use ops::{Activation, BiasActOptions, Dual, Filter, ModulatedConv2dOptions};
 
 use super::noise::{Noise, NoiseSampler};
-use crate::builder::Builder;
 use crate::conv::resample_filter;
 use crate::dense::{Dense, DenseOptions};
 use crate::error::Result;
@@ -30,40 +30,32 @@ pub(crate) struct LayerDims {
 }
 
 impl SynthesisLayer {
-    pub fn new(b: &Builder<'_, '_>, dims: &LayerDims, config: &GeneratorConfig) -> Result<Self> {
+    pub fn new(vb: &VarBuilder<'_>, dims: &LayerDims, config: &GeneratorConfig) -> Result<Self> {
         let &LayerDims {
             in_channels,
             out_channels,
             resolution,
             up,
         } = dims;
-        let weight = b.parameter(
-            "weight",
-            &[out_channels, in_channels, 3, 3],
-            Init::Normal(1.0),
-        )?;
-        let strength = config
-            .use_noise
-            .then(|| b.parameter("noise_strength", &[], Init::Constant(0.0)))
-            .transpose()?;
-        let bias = b.parameter("bias", &[out_channels], Init::Constant(0.0))?;
+        let weight = vb.get((out_channels, in_channels, 3, 3), "weight")?;
+        let bias = vb.get(out_channels, "bias")?;
         // Layers that do not resample keep the default filter.
         let taps = if up > 1 {
             &config.resample_filter[..]
         } else {
             &DEFAULT_FILTER
         };
-        let filter = resample_filter(b, taps)?;
-        let noise = strength
-            .map(|strength| -> Result<_> {
-                let shape = [resolution, resolution];
+        let filter = resample_filter(taps);
+        let noise = config
+            .use_noise
+            .then(|| -> Result<_> {
                 Ok(Noise {
-                    constant: b.buffer("noise_const", &shape, Init::Normal(1.0))?,
-                    strength: strength.into(),
+                    constant: vb.get((resolution, resolution), "noise_const")?,
+                    strength: vb.get((), "noise_strength")?.into(),
                 })
             })
             .transpose()?;
-        let affine = affine(&b.child("affine"), config.w_dim, in_channels)?;
+        let affine = affine(&vb.pp("affine"), config.w_dim, in_channels)?;
         Ok(Self {
             affine,
             weight: weight.into(),
@@ -116,20 +108,12 @@ pub(crate) struct ToRgb {
 }
 
 impl ToRgb {
-    pub fn new(b: &Builder<'_, '_>, in_channels: usize, config: &GeneratorConfig) -> Result<Self> {
+    pub fn new(vb: &VarBuilder<'_>, in_channels: usize, config: &GeneratorConfig) -> Result<Self> {
         let out_channels = config.img_channels;
         Ok(Self {
-            weight: b
-                .parameter(
-                    "weight",
-                    &[out_channels, in_channels, 1, 1],
-                    Init::Normal(1.0),
-                )?
-                .into(),
-            bias: b
-                .parameter("bias", &[out_channels], Init::Constant(0.0))?
-                .into(),
-            affine: affine(&b.child("affine"), config.w_dim, in_channels)?,
+            weight: vb.get((out_channels, in_channels, 1, 1), "weight")?.into(),
+            bias: vb.get(out_channels, "bias")?.into(),
+            affine: affine(&vb.pp("affine"), config.w_dim, in_channels)?,
             style_gain: 1.0 / (in_channels as f64).sqrt(),
             conv_clamp: config.conv_clamp,
         })
@@ -155,11 +139,7 @@ impl ToRgb {
     }
 }
 
-/// From `w` to styles, which start around 1.
-fn affine(b: &Builder<'_, '_>, w_dim: usize, out_features: usize) -> Result<Dense> {
-    let options = DenseOptions {
-        bias_init: 1.0,
-        ..Default::default()
-    };
-    Dense::new(b, w_dim, out_features, &options)
+/// From `w` to styles.
+fn affine(vb: &VarBuilder<'_>, w_dim: usize, out_features: usize) -> Result<Dense> {
+    Dense::new(vb, w_dim, out_features, &DenseOptions::default())
 }

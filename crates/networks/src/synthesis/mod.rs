@@ -5,12 +5,12 @@ mod layer;
 mod noise;
 
 use architecture::GeneratorConfig;
-use candle_core::Tensor;
+use candle_core::{Module, Tensor};
+use candle_nn::VarBuilder;
 use ops::Dual;
 
 use self::block::{State, SynthesisBlock};
 use self::noise::NoiseSampler;
-use crate::builder::Builder;
 use crate::error::{Error, Result};
 use crate::precision::Precision;
 use crate::random::noise_key;
@@ -43,17 +43,22 @@ pub struct SynthesisNetwork {
 }
 
 impl SynthesisNetwork {
-    pub(crate) fn new(b: &Builder<'_, '_>, config: &GeneratorConfig) -> Result<Self> {
+    /// The synthesis network of a generator, over the tensors of `vb` under the reference's names without
+    /// `synthesis.`. It computes as the device of `vb` does by default ([`Precision::of`]).
+    ///
+    /// # Errors
+    /// `Tensor` when a tensor is missing or of another shape.
+    pub fn load(vb: &VarBuilder<'_>, config: &GeneratorConfig) -> Result<Self> {
         let blocks = config
             .block_resolutions()
-            .map(|r| SynthesisBlock::new(&b.child(&format!("b{r}")), r, config))
+            .map(|r| SynthesisBlock::new(&vb.pp(&format!("b{r}")), r, config))
             .collect::<Result<_>>()?;
         Ok(Self {
             blocks,
             num_ws: config.num_ws(),
             w_dim: config.w_dim,
             fp16_from: config.fp16_from(),
-            precision: Precision::Full,
+            precision: Precision::of(vb.device()),
         })
     }
 
@@ -118,5 +123,16 @@ impl SynthesisNetwork {
         state
             .1
             .ok_or_else(|| Error::config("the last block makes no image"))
+    }
+}
+
+/// `ws` to images with the stored noise ([`NoiseMode::Const`]), without gradients.
+impl Module for SynthesisNetwork {
+    fn forward(&self, ws: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(SynthesisNetwork::forward(
+            self,
+            ws,
+            SynthesisOptions::default(),
+        )?)
     }
 }
