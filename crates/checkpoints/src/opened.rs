@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use architecture::{DiscriminatorConfig, GeneratorConfig, NetworkConfig, Pretrained};
+use architecture::{DiscriminatorConfig, GeneratorConfig, Pretrained};
 use candle_core::{DType, Device};
 use downloads::{DownloadOptions, DownloadProgress};
 use interop::{AugmentPipe, Checkpoint, Provenance};
-use networks::{Discriminator, Generator, Snapshot};
+use networks::{Discriminator, Generator, LiveNetwork, Snapshot};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
@@ -239,29 +239,23 @@ impl Opened {
 }
 
 fn generator(key: &str, network: &interop::Network, device: &Device) -> Result<Generator> {
-    let NetworkConfig::Generator(config) = &network.config else {
-        return Err(other_kind(key, "a generator"));
-    };
-    let tensors = tensors(network, device)?;
-    Ok(Generator::from_tensors(
-        config,
-        tensors,
-        DType::F32,
-        device,
-    )?)
+    match live(network, device)? {
+        LiveNetwork::Generator(generator) => Ok(generator),
+        LiveNetwork::Discriminator(_) => Err(other_kind(key, "a generator")),
+    }
 }
 
 fn discriminator(key: &str, network: &interop::Network, device: &Device) -> Result<Discriminator> {
-    let NetworkConfig::Discriminator(config) = &network.config else {
-        return Err(other_kind(key, "a discriminator"));
-    };
+    match live(network, device)? {
+        LiveNetwork::Discriminator(discriminator) => Ok(discriminator),
+        LiveNetwork::Generator(_) => Err(other_kind(key, "a discriminator")),
+    }
+}
+
+fn live(network: &interop::Network, device: &Device) -> Result<LiveNetwork> {
     let tensors = tensors(network, device)?;
-    Ok(Discriminator::from_tensors(
-        config,
-        tensors,
-        DType::F32,
-        device,
-    )?)
+    let network = LiveNetwork::from_tensors(&network.config, tensors, DType::F32, device)?;
+    Ok(network)
 }
 
 fn other_kind(key: &str, wanted: &'static str) -> Error {

@@ -9,7 +9,7 @@ use crate::mapping::{MappingNetwork, MappingOptions};
 use crate::parameters::Parameters;
 use crate::precision::Precision;
 use crate::random::NormalSource;
-use crate::synthesis::{SynthesisNetwork, SynthesisOptions};
+use crate::stylegan2::{SynthesisNetwork, SynthesisOptions};
 
 /// The generator of StyleGAN2 (arXiv:1912.04958): mapping and synthesis.
 pub struct Generator {

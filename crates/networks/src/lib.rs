@@ -44,28 +44,26 @@
 
 mod conv;
 mod dense;
-mod discriminator;
-mod epilogue;
 mod error;
 mod generator;
+mod live_network;
 mod mapping;
-mod minibatch_stddev;
 mod parameters;
 mod precision;
 mod random;
 mod snapshot;
-mod synthesis;
+mod stylegan2;
 
 pub use architecture::{
     Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, TensorKind,
     TensorSpec,
 };
-pub use discriminator::Discriminator;
 pub use error::{Error, Result, WeightsMismatch};
 pub use generator::Generator;
+pub use live_network::LiveNetwork;
 pub use mapping::{MappingNetwork, MappingOptions, mix_styles};
 pub use parameters::Parameters;
 pub use precision::Precision;
 pub use random::{NormalSource, noise_key};
 pub use snapshot::{Snapshot, read_generator_config};
-pub use synthesis::{NoiseMode, SynthesisNetwork, SynthesisOptions};
+pub use stylegan2::{Discriminator, NoiseMode, SynthesisNetwork, SynthesisOptions};

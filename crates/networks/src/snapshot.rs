@@ -9,10 +9,11 @@ use files::{AtomicFile, TensorEntry};
 use safetensors::SafeTensors;
 use serde_json::{Map, Value};
 
-use crate::discriminator::Discriminator;
 use crate::error::{Error, Result};
 use crate::generator::Generator;
+use crate::live_network::LiveNetwork;
 use crate::parameters::Parameters;
+use crate::stylegan2::Discriminator;
 
 /// Metadata key of the settings: a JSON object from `G`, `D`, `G_ema` to [`NetworkConfig`].
 const CONFIG: &str = "kaogan.config";
@@ -85,20 +86,11 @@ impl Snapshot {
                     Ok((name, tensor))
                 })
                 .collect::<Result<Vec<_>>>()?;
-            let dtype = DType::F32;
-            match (key.as_str(), config) {
-                ("G", NetworkConfig::Generator(config)) => {
-                    let g = Generator::from_tensors(&config, tensors, dtype, device)?;
-                    snapshot.g = Some(g);
-                }
-                ("G_ema", NetworkConfig::Generator(config)) => {
-                    let g_ema = Generator::from_tensors(&config, tensors, dtype, device)?;
-                    snapshot.g_ema = Some(g_ema);
-                }
-                ("D", NetworkConfig::Discriminator(config)) => {
-                    let d = Discriminator::from_tensors(&config, tensors, dtype, device)?;
-                    snapshot.d = Some(d);
-                }
+            let network = LiveNetwork::from_tensors(&config, tensors, DType::F32, device)?;
+            match (key.as_str(), network) {
+                ("G", LiveNetwork::Generator(g)) => snapshot.g = Some(g),
+                ("G_ema", LiveNetwork::Generator(g_ema)) => snapshot.g_ema = Some(g_ema),
+                ("D", LiveNetwork::Discriminator(d)) => snapshot.d = Some(d),
                 (key, _) => {
                     let text = format!("the settings have a network `{key}` of an unknown kind");
                     return Err(Error::config(text).into());

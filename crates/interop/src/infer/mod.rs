@@ -2,11 +2,11 @@
 //!
 //! Whatever shapes can tell is taken from the shapes. Settings that a file states are checked against that; what
 //! neither tells (clamp, fp16 blocks, activations) takes the official default and is listed as assumed.
+//! Each family of networks has a module here.
 
-mod discriminator;
-mod generator;
-mod shapes;
+mod family;
 mod stated;
+mod stylegan2;
 
 use architecture::{Init, NetworkConfig, NetworkKind, TensorKind};
 use indexmap::IndexMap;
@@ -19,6 +19,9 @@ use crate::tensor::Tensor;
 
 type Tensors = IndexMap<String, Tensor>;
 
+/// The families that are known.
+const FAMILIES: [family::Family; 1] = [stylegan2::FAMILY];
+
 /// Builds a [`Network`] from named tensors: infers the settings, checks that every tensor of that architecture is
 /// there with its shape and nothing else is, and puts them into the official order.
 ///
@@ -29,22 +32,19 @@ pub(crate) fn network(
     tensors: Tensors,
     mut stated: Stated<'_>,
 ) -> Result<Network> {
-    if tensors
-        .keys()
-        .any(|name| name.starts_with("synthesis.input."))
-    {
-        return Err(Error::Unsupported(
-            "this is a StyleGAN3 generator; only StyleGAN2 and StyleGAN2-ADA are read".into(),
-        ));
-    }
-    let config = match kind {
-        NetworkKind::Generator => {
-            NetworkConfig::Generator(generator::generator(&tensors, &mut stated)?)
-        }
-        NetworkKind::Discriminator => {
-            NetworkConfig::Discriminator(discriminator::discriminator(&tensors, &mut stated)?)
-        }
+    let family = FAMILIES
+        .iter()
+        .find(|family| (family.recognizes)(&tensors))
+        .ok_or_else(|| {
+            Error::Unsupported(
+                "this is a StyleGAN3 generator; only StyleGAN2 and StyleGAN2-ADA are read".into(),
+            )
+        })?;
+    let infer = match kind {
+        NetworkKind::Generator => family.generator,
+        NetworkKind::Discriminator => family.discriminator,
     };
+    let config = infer(&tensors, &mut stated)?;
     assemble(config, tensors, stated.assumed)
 }
 

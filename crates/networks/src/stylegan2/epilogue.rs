@@ -2,10 +2,10 @@ use architecture::{Architecture, DiscriminatorConfig};
 use candle_nn::VarBuilder;
 use ops::Dual;
 
+use super::minibatch_stddev::minibatch_stddev;
 use crate::conv::{Conv, ConvOptions};
 use crate::dense::{Dense, DenseOptions};
 use crate::error::Result;
-use crate::minibatch_stddev::minibatch_stddev;
 
 /// The last layers of a discriminator, at 4 px.
 pub(crate) struct DiscriminatorEpilogue {

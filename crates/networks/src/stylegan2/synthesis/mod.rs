@@ -51,7 +51,7 @@ impl SynthesisNetwork {
     pub fn load(vb: &VarBuilder<'_>, config: &GeneratorConfig) -> Result<Self> {
         let blocks = config
             .block_resolutions()
-            .map(|r| SynthesisBlock::new(&vb.pp(&format!("b{r}")), r, config))
+            .map(|r| SynthesisBlock::new(&vb.pp(format!("b{r}")), r, config))
             .collect::<Result<_>>()?;
         Ok(Self {
             blocks,

@@ -1,7 +1,7 @@
-use super::Tensors;
 use super::shapes::{architecture, channel_rule, dim, filter, mapping, resolution};
-use super::stated::{Stated, contradiction, optional_number, size};
 use crate::error::{Error, Result};
+use crate::infer::Tensors;
+use crate::infer::stated::{Stated, contradiction, optional_number, size};
 use architecture::{Architecture, GeneratorConfig};
 
 /// The settings of the generator that has these tensors.

@@ -3,9 +3,9 @@
 use architecture::{Architecture, DEFAULT_FILTER, MappingConfig, filter_buffer};
 use serde_json::Value as Json;
 
-use super::Tensors;
-use super::stated::{Stated, contradiction, optional_number, size};
 use crate::error::{Error, Result, layout};
+use crate::infer::Tensors;
+use crate::infer::stated::{Stated, contradiction, optional_number, size};
 
 /// Extent `axis` of a tensor that must be there.
 pub(super) fn dim(tensors: &Tensors, name: &str, axis: usize) -> Result<usize> {

@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::VarBuilder;
 use ops::{Activation, Dual, Filter, UpFirDn2dOptions};
 
+use super::epilogue::DiscriminatorEpilogue;
 use crate::conv::{Conv, ConvOptions, resample_filter};
-use crate::epilogue::DiscriminatorEpilogue;
 use crate::error::{Error, Result};
 use crate::mapping::{MappingDims, MappingNetwork};
 use crate::parameters::Parameters;

@@ -1,7 +1,7 @@
-use super::Tensors;
 use super::shapes::{architecture, channel_rule, dim, filter, mapping, resolution};
-use super::stated::{Stated, optional_number, optional_size, size};
 use crate::error::{Error, Result, layout};
+use crate::infer::Tensors;
+use crate::infer::stated::{Stated, optional_number, optional_size, size};
 use architecture::{Activation, Architecture, DiscriminatorConfig, MappingConfig};
 
 /// The settings of the discriminator that has these tensors.
