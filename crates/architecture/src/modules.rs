@@ -49,7 +49,7 @@ pub(crate) fn number(v: f64) -> Attr {
     }
 }
 
-/// What a tensor is to training.
+/// Role of a tensor in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorKind {
     /// Learned.
@@ -60,7 +60,7 @@ pub enum TensorKind {
     Buffer,
 }
 
-/// How the values of a tensor start.
+/// Initial values of a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Init {
     /// Standard normal numbers times this factor.
@@ -78,9 +78,9 @@ pub struct TensorSpec {
     pub name: String,
     /// Shape; empty for a scalar.
     pub shape: Vec<usize>,
-    /// What the tensor is to training.
+    /// Role in training.
     pub kind: TensorKind,
-    /// How its values start.
+    /// Initial values.
     pub init: Init,
 }
 
@@ -91,7 +91,7 @@ pub struct ModuleTensor {
     pub name: &'static str,
     /// Shape; empty for a scalar.
     pub shape: Vec<usize>,
-    /// How its values start.
+    /// Initial values.
     pub init: Init,
 }
 

@@ -1,4 +1,4 @@
-//! How well the tensors of a file fit the networks of a run.
+//! Fit of the tensors of a file to the networks of a run.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use crate::compare::Difference;
 use crate::modules::{Init, TensorSpec};
 use crate::network::NetworkConfig;
 
-/// Which tensors of a file fit a network, by name and shape.
+/// Fit of the tensors of a file to a network, by name and shape.
 ///
 /// Resampling filters are not counted among the tensors of the network: they follow from its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,7 +59,7 @@ impl TensorReport {
     }
 }
 
-/// How well a file fits one network of a run.
+/// Fit of a file to one network of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkReport {
     /// `G`, `D` or `G_ema` of the run.
@@ -105,7 +105,7 @@ impl NetworkReport {
     }
 }
 
-/// How well a file fits the networks of a run.
+/// Fit of a file to the networks of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadReport {
     /// `G`, `D`, `G_ema`.

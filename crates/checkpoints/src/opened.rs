@@ -265,7 +265,7 @@ fn other_kind(key: &str, wanted: &'static str) -> Error {
     }
 }
 
-/// What `interop` finds again in a file that [`Snapshot::save`] writes.
+/// Metadata of a file that [`Snapshot::save`] writes, as `interop` reads them.
 fn metadata(
     checkpoint: &Checkpoint,
     assumed: &BTreeMap<&'static str, Vec<String>>,

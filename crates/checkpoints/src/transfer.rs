@@ -27,7 +27,7 @@ pub struct InitialNetworks {
     pub d: Discriminator,
     /// Moving average of the generator, without gradients.
     pub g_ema: Generator,
-    /// Which tensors were loaded.
+    /// The tensors that were loaded.
     pub report: LoadReport,
 }
 
@@ -83,7 +83,7 @@ pub fn load_into(
     Ok(report)
 }
 
-/// What [`init_from`] would load, without making networks.
+/// The report of [`init_from`], without making networks.
 ///
 /// # Errors
 /// `Networks` when the settings are impossible.

@@ -20,7 +20,7 @@ pub enum Error {
     Failed {
         /// Address of the file.
         url: String,
-        /// What went wrong and what to do.
+        /// Description of the error, and advice.
         what: String,
     },
     /// Neither `KAOGAN_CACHE` nor the system names a cache folder.

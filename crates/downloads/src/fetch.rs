@@ -31,7 +31,7 @@ pub fn cache_name(url: &str) -> String {
 
 /// A file to fetch.
 pub struct Remote<'a> {
-    /// Where it is.
+    /// Address.
     pub url: &'a str,
     /// Its name in the cache.
     pub name: &'a str,
@@ -178,7 +178,7 @@ fn bring(
     file.sync_all().map_err(|e| io(partial, e))
 }
 
-/// What the cache has of a file.
+/// State of a file in the cache.
 enum State {
     Missing,
     /// Why, in words that go on behind its name.

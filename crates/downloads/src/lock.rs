@@ -9,7 +9,7 @@ use crate::disk::{io, with_suffix};
 use crate::error::{Error, Result};
 use crate::options::DownloadOptions;
 
-/// How often a waiting process looks.
+/// Time between two attempts of a waiting process.
 const POLL: Duration = Duration::from_millis(100);
 /// A wait beyond this is told.
 const TELL_AFTER: Duration = Duration::from_secs(2);
@@ -81,7 +81,7 @@ impl Lock {
     }
 }
 
-/// Who holds a lock and since when, as far as its file tells.
+/// Process that holds a lock, and since when, by the contents of its file.
 fn owner(file: &mut File) -> String {
     let mut text = String::new();
     let _ = file

@@ -1,11 +1,11 @@
-//! Where downloads are kept, and how long is waited for them.
+//! Cache folder, mirror and timeouts of downloads.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// How files are fetched.
+/// Options of downloads.
 #[derive(Debug, Clone)]
 pub struct DownloadOptions {
     /// Folder of the cache.
@@ -14,7 +14,7 @@ pub struct DownloadOptions {
     pub mirror: Option<String>,
     /// Use only what the cache has.
     pub offline: bool,
-    /// How often a broken transfer is taken up again.
+    /// Number of attempts to resume a broken transfer.
     pub retries: u32,
     /// Wait before the first retry; each further one waits twice as long.
     pub backoff: Duration,
@@ -24,7 +24,7 @@ pub struct DownloadOptions {
     pub least_speed: u64,
     /// Bytes beyond which a file is refused.
     pub max_bytes: u64,
-    /// How long another process may hold the lock of a file without bringing a byte of it.
+    /// Longest time that another process may hold the lock of a file without receiving a byte of it.
     pub patience: Duration,
 }
 

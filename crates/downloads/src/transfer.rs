@@ -11,7 +11,7 @@ use crate::disk::{io, length, remove_if_there, with_suffix};
 use crate::error::Error;
 use crate::options::DownloadOptions;
 
-/// How far a download is.
+/// Progress of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DownloadProgress {
     /// Bytes that are here.
@@ -20,7 +20,7 @@ pub struct DownloadProgress {
     pub total: Option<u64>,
 }
 
-/// What a partial file is a part of.
+/// The file that a partial file is a part of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     url: String,

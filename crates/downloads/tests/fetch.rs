@@ -9,7 +9,7 @@ use std::time::Duration;
 use downloads::{DownloadOptions, DownloadProgress, Error, Remote, fetch};
 use sha2::{Digest, Sha256};
 
-/// What the server does with the next request; the last entry stays.
+/// Answer of the server to the next request; the last entry is repeated.
 #[derive(Clone)]
 struct Answer {
     body: Vec<u8>,
@@ -24,7 +24,7 @@ struct Answer {
     tail: Tail,
 }
 
-/// What a server does behind the body instead of closing.
+/// Behavior of a server behind the body.
 #[derive(Clone, Copy, PartialEq)]
 enum Tail {
     Close,
@@ -439,7 +439,7 @@ fn https_means_tls() {
     assert!(!options.cache.join("net.pkl").exists());
 }
 
-/// What a server that never comes to an end costs.
+/// The error for a server that never ends its answer.
 fn error_of(answer: Answer, change: impl FnOnce(&mut DownloadOptions)) -> String {
     // Connections are served one after the other: a server for each.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

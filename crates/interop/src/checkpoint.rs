@@ -68,7 +68,7 @@ pub enum Format {
     SafeTensors,
 }
 
-/// Where a checkpoint comes from.
+/// Origin of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Name of the file that was read, without folders.
@@ -77,7 +77,7 @@ pub struct Provenance {
     pub sha256: String,
     /// Its kind.
     pub format: Format,
-    /// What was left out or made up while reading.
+    /// Remarks on items that were left out or made up while reading.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The file that the source itself was converted from.
@@ -120,13 +120,13 @@ pub struct Checkpoint {
     pub g: Option<Network>,
     /// Discriminator.
     pub d: Option<Network>,
-    /// Moving average of the generator: the one to make pictures with.
+    /// Moving average of the generator: the one to make images with.
     pub g_ema: Option<Network>,
     /// Official description of the training set.
     pub training_set_kwargs: Option<Json>,
     /// Augmentation at the time.
     pub augment_pipe: Option<AugmentPipe>,
-    /// Where it comes from.
+    /// Origin of the checkpoint.
     pub provenance: Provenance,
 }
 
@@ -139,7 +139,7 @@ impl Checkpoint {
     }
 }
 
-/// What a reader returns before the provenance of the file is known.
+/// Result of a reader, before the provenance of the file is known.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub g: Option<Network>,

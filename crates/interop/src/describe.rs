@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::file::{Container, read_checkpoint_bytes, read_tensors_bytes};
 use crate::tensor::DType;
 
-/// What is in a file.
+/// Contents of a file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Description {
     /// File name without folders.
@@ -31,7 +31,7 @@ pub struct Description {
     pub training_set_kwargs: Option<Json>,
     /// Augmentation at the time.
     pub augment_pipe: Option<AugmentPipe>,
-    /// What was left out or made up.
+    /// Remarks on items that were left out or made up.
     pub notes: Vec<String>,
     /// The file that this one was converted from.
     pub converted_from: Option<Provenance>,

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// What can be wrong with a checkpoint, with the way out where there is one.
+/// Errors of this crate, with the way out where there is one.
 ///
 /// Every message is complete in itself: the cause is part of it and not repeated as `source()`.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum Error {
     In {
         /// The file.
         path: PathBuf,
-        /// What is wrong in it.
+        /// The error.
         error: Box<Error>,
     },
     /// The data ends in the middle of something.
@@ -30,9 +30,9 @@ pub enum Error {
         "the data ends at byte {offset} in the middle of {what}: the file is cut short, fetch it again"
     )]
     Truncated {
-        /// Where the data ends or the missing piece would begin.
+        /// Offset at which the data ends or the missing piece would begin.
         offset: usize,
-        /// What was being read.
+        /// The item that was being read.
         what: &'static str,
     },
     /// The pickle stream breaks its own rules.
@@ -40,7 +40,7 @@ pub enum Error {
     Pickle {
         /// The byte where the instruction starts.
         offset: usize,
-        /// What is wrong.
+        /// Description of the error.
         what: String,
     },
     /// The pickle asks for a Python object that is not known here. Nothing was executed.
@@ -50,7 +50,7 @@ pub enum Error {
     UnknownGlobal {
         /// `module.name`.
         name: String,
-        /// What the file may be and what to do.
+        /// A guess at the kind of file, and advice.
         hint: &'static str,
     },
     /// A length or a count in the file is beyond what a checkpoint can need.
@@ -66,7 +66,7 @@ pub enum Error {
     Tensor {
         /// Its name in the file.
         name: String,
-        /// What is wrong.
+        /// Description of the error.
         what: String,
     },
     /// The file is readable, but is not laid out as its kind must be.
@@ -77,9 +77,9 @@ pub enum Error {
     Contradiction {
         /// The setting.
         what: String,
-        /// What the settings in the file say.
+        /// Value in the settings of the file.
         stated: String,
-        /// What follows from the tensors.
+        /// Value that follows from the tensors.
         found: String,
     },
     /// A kind of file or a property that is understood and not supported.

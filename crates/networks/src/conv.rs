@@ -10,7 +10,7 @@ pub(crate) fn resample_filter(taps: &[f64]) -> Filter {
     Filter::new(&taps)
 }
 
-/// How a [`Conv`] layer is made.
+/// Settings of a [`Conv`] layer.
 pub(crate) struct ConvOptions<'a> {
     pub kernel_size: usize,
     pub bias: bool,

@@ -3,7 +3,7 @@ use ops::{Activation, BiasActOptions, Dual, Value};
 
 use crate::error::Result;
 
-/// How a [`Dense`] layer is made.
+/// Settings of a [`Dense`] layer.
 pub(crate) struct DenseOptions {
     pub activation: Activation,
     /// Weights are stored divided by this and used multiplied: Adam then moves them this much slower.

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// What can go wrong with networks.
+/// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting that no network can have.
@@ -54,7 +54,7 @@ pub struct WeightsMismatch {
     pub missing: Vec<String>,
     /// Names that were given and that the network does not have.
     pub unexpected: Vec<String>,
-    /// What is wrong with weights of the right name: shapes, or filters that do not follow from the settings.
+    /// Weights of the right name and another shape, and filters that do not follow from the settings, with the difference.
     pub mismatched: Vec<String>,
 }
 

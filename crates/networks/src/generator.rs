@@ -32,7 +32,7 @@ impl Generator {
         device: &Device,
     ) -> Result<Self> {
         let slots = Self::layout(config)?;
-        let parameters = Parameters::initialise(&slots, random, DType::F32, device)?;
+        let parameters = Parameters::initialize(&slots, random, DType::F32, device)?;
         Self::over(config, parameters, true)
     }
 
@@ -90,7 +90,7 @@ impl Generator {
         Ok(config.modules().state_dict())
     }
 
-    /// Where the weights are.
+    /// Device of the weights.
     pub fn device(&self) -> &Device {
         self.parameters.device()
     }
@@ -101,7 +101,7 @@ impl Generator {
         self
     }
 
-    /// What its largest resolutions compute in.
+    /// Number type of its largest resolutions.
     pub fn precision(&self) -> Precision {
         self.synthesis.precision
     }

@@ -30,7 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Generator`] is a [`MappingNetwork`] and a [`SynthesisNetwork`]; [`Discriminator`] judges its images. Labels,
+//! [`Generator`] is a [`MappingNetwork`] and a [`SynthesisNetwork`]; [`Discriminator`] rates its images. Labels,
 //! truncation and noise are options of their own `forward` methods. Configurations, names and shapes are those of the
 //! crate `architecture`; [`Snapshot`] reads and writes all networks of a file at once.
 //!

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 pub struct MappingOptions {
     /// Pulls `w` towards `w_avg`: 1 leaves it, 0 gives `w_avg`.
     pub truncation_psi: f64,
-    /// How many of the first `ws` are truncated; `None` for all.
+    /// Number of first `ws` that are truncated; `None` for all.
     pub truncation_cutoff: Option<usize>,
     /// Moves `w_avg` towards the mean of this batch. For every call in training except the second one of style mixing.
     pub update_w_avg: bool,

@@ -20,14 +20,14 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Where they are.
+    /// Device of the tensors.
     pub(crate) fn device(&self) -> &Device {
         let first = self.entries.values().next();
         first.map_or(&Device::Cpu, |(var, _)| var.device())
     }
 
     /// New weights, drawn from `random` in the order of the slots.
-    pub(crate) fn initialise(
+    pub(crate) fn initialize(
         slots: &[TensorSpec],
         random: &mut dyn NormalSource,
         dtype: DType,
@@ -75,7 +75,7 @@ impl Parameters {
         Ok((Self { entries }, are_variables))
     }
 
-    /// What networks over these parameters are built from. Gradients reach the trainable ones if `track`.
+    /// A [`VarBuilder`] that hands out these parameters. Gradients reach the trainable ones if `track`.
     pub(crate) fn var_builder(&self, track: bool) -> VarBuilder<'static> {
         let first = self.entries.values().next();
         let dtype = first.map_or(DType::F32, |(var, _)| var.dtype());
@@ -171,7 +171,7 @@ impl Parameters {
             .map(|(name, (var, kind))| (name.as_str(), var, *kind))
     }
 
-    /// What an optimizer steps: names and variables.
+    /// Names and variables that an optimizer updates.
     pub fn trainable(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.iter()
             .filter(|(_, _, kind)| *kind == TensorKind::Trainable)

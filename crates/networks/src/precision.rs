@@ -11,12 +11,12 @@ pub enum Precision {
     Full,
     /// f16, as the reference trains.
     F16,
-    /// bf16: the range of f32, and 8 bits; cards from Ampere on.
+    /// bf16: the range of f32 with 8 bits of precision; GPUs from Ampere on.
     BF16,
 }
 
 impl Precision {
-    /// What a device computes with unless told otherwise: f16 on cards, f32 on a CPU, which gains nothing from it.
+    /// Default of a device: f16 on a GPU, f32 on a CPU, which is not faster in f16.
     pub fn of(device: &Device) -> Self {
         match device.is_cuda() {
             true => Self::F16,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::activation::Activation;
 use crate::filter::DEFAULT_FILTER;
 
-/// How blocks connect to the image.
+/// Connection of the blocks to the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
@@ -84,7 +84,7 @@ pub struct GeneratorConfig {
     pub num_fp16_res: usize,
     /// Clamp of the convolution outputs.
     pub conv_clamp: Option<f64>,
-    /// How blocks connect to the image.
+    /// Connection of the blocks to the image.
     pub architecture: Architecture,
     /// Whether layers add noise.
     pub use_noise: bool,
@@ -104,7 +104,7 @@ pub struct DiscriminatorConfig {
     pub img_resolution: usize,
     /// Image channels, 1 to 4.
     pub img_channels: usize,
-    /// How blocks connect to the image.
+    /// Connection of the blocks to the image.
     pub architecture: Architecture,
     /// A block of side `r` has `min(channel_base / r, channel_max)` channels.
     pub channel_base: usize,
@@ -128,7 +128,7 @@ pub struct DiscriminatorConfig {
     pub mbstd_group_size: Option<usize>,
     /// Channels of the minibatch statistic; 0 is none.
     pub mbstd_num_channels: usize,
-    /// How many layers are not trained, counted from the image: `fromrgb`, then `conv0`, `conv1`, `skip` of each block.
+    /// Number of layers that are not trained, counted from the image: `fromrgb`, then `conv0`, `conv1`, `skip` of each block.
     pub freeze_layers: usize,
 }
 
@@ -153,7 +153,7 @@ impl GeneratorConfig {
         }
     }
 
-    /// How many `w` vectors the synthesis network takes.
+    /// Number of `w` vectors that the synthesis network takes.
     pub fn num_ws(&self) -> usize {
         // One for each convolution and one for the last ToRGB.
         2 * self.img_resolution.ilog2() as usize - 2

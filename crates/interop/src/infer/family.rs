@@ -7,7 +7,7 @@ use crate::error::Result;
 /// Tells the configuration of a network from its tensors and from the settings that the file states.
 type Infer = fn(&Tensors, &mut Stated<'_>) -> Result<NetworkConfig>;
 
-/// How networks of one family are told from tensors.
+/// Recognition of the networks of one family by their tensors.
 pub(super) struct Family {
     /// Whether these tensors are those of a network of the family, as far as the names of others do not speak
     /// against it.

@@ -49,7 +49,7 @@ pub(crate) enum Node<'a> {
     Persistent(Id),
 }
 
-/// What a constructor call left behind: the call as data.
+/// A constructor call as data.
 #[derive(Debug)]
 pub struct Object {
     pub(crate) constructor: Constructor,

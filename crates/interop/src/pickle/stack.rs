@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub(super) struct Machine<'a> {
     pub(super) data: &'a [u8],
     pub(super) pos: usize,
-    /// Where the current instruction begins, for errors.
+    /// Offset of the current instruction, for errors.
     pub(super) start: usize,
     pub(super) nodes: Vec<Node<'a>>,
     pub(super) stack: Vec<Id>,

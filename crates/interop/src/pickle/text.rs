@@ -1,4 +1,4 @@
-//! How numbers and text are spelled in pickles.
+//! Encodings of numbers and text in pickles.
 
 use super::node::Node;
 

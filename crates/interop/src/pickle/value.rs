@@ -213,7 +213,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// Which constructor this value calls or is.
+    /// The constructor that this value calls or is.
     pub fn constructor(self) -> Option<Constructor> {
         match self.node() {
             Node::Object(object) => Some(object.constructor),
@@ -262,7 +262,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// What this is, for messages.
+    /// Description for messages.
     pub fn kind(self) -> &'p str {
         match self.node() {
             Node::None => "None",

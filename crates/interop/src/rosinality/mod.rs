@@ -16,9 +16,9 @@ use crate::tensor::Tensor;
 
 type Tensors = IndexMap<String, Tensor>;
 
-/// Where that program keeps the average of w of `g_ema`.
+/// Key of that program for the average `w` of `g_ema`.
 pub(crate) const LATENT_AVG: &str = "latent_avg";
-/// Where our files keep the average of `g`, when it is not that of `g_ema`.
+/// Key in our files for the average `w` of `g`, when it is not that of `g_ema`.
 pub(crate) const LATENT_AVG_OF_G: &str = "latent_avg_of_g";
 
 fn unknown(name: &str) -> Error {

@@ -56,7 +56,7 @@ fn state_dict(network: &Network) -> Result<Tensors> {
             }
             if g.z_dim != g.w_dim || g.mapping.layer_features != g.w_dim || g.img_channels != 3 {
                 return refuse(
-                    "networks whose z and w differ in width or whose pictures are not RGB",
+                    "networks whose z and w differ in width or whose images are not RGB",
                 );
             }
             if g.activation != Activation::Lrelu

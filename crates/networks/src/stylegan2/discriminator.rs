@@ -38,7 +38,7 @@ impl Discriminator {
         device: &Device,
     ) -> Result<Self> {
         let slots = Self::layout(config)?;
-        let parameters = Parameters::initialise(&slots, random, DType::F32, device)?;
+        let parameters = Parameters::initialize(&slots, random, DType::F32, device)?;
         Self::over(config, parameters, true)
     }
 
@@ -141,7 +141,7 @@ impl Discriminator {
         &self.parameters
     }
 
-    /// Judges images.
+    /// Computes the logits of images.
     ///
     /// # Shapes
     /// - `img`: `[batch, img_channels, img_resolution, img_resolution]`

@@ -2,7 +2,7 @@ use ops::Dual;
 
 use crate::error::{Error, Result};
 
-/// Appends how much a group of samples differs from each other, so that variety can be judged (arXiv:1710.10196).
+/// Minibatch standard deviation (arXiv:1710.10196): appends channels with the standard deviation within groups of samples.
 ///
 /// Group `i` is every `batch / group`-th sample from the `i`-th on. Each of the `num_channels` new channels is the
 /// standard deviation over the group, averaged over its share of the channels and all pixels.

@@ -1,4 +1,4 @@
-//! What the shapes of tensors tell, shared by both networks.
+//! Settings that follow from the shapes of tensors, for both networks.
 
 use architecture::{Architecture, DEFAULT_FILTER, MappingConfig, filter_buffer};
 use serde_json::Value as Json;

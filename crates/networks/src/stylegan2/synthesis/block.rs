@@ -74,7 +74,7 @@ impl SynthesisBlock {
         })
     }
 
-    /// How many of the `ws` are this block's alone; ToRGB shares the one of the next block's first layer.
+    /// Number of `ws` that only this block uses; ToRGB shares the one of the next block's first layer.
     pub fn num_conv(&self) -> usize {
         1 + usize::from(self.conv0.is_some())
     }

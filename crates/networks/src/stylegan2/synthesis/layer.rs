@@ -98,7 +98,7 @@ impl SynthesisLayer {
     }
 }
 
-/// Turns an image of features into colours; styles without demodulation.
+/// Features to colors: a modulated 1x1 convolution without demodulation.
 pub(crate) struct ToRgb {
     affine: Dense,
     weight: Dual,

@@ -17,10 +17,10 @@ use crate::random::noise_key;
 
 pub use self::noise::NoiseMode;
 
-/// How a synthesis call is made.
+/// Options of a synthesis call.
 #[derive(Clone, Debug, Default)]
 pub struct SynthesisOptions {
-    /// What the layers add.
+    /// Noise that the layers add.
     pub noise: NoiseMode,
 }
 

@@ -4,7 +4,7 @@ use ops::normal::Keys;
 
 use crate::error::Result;
 
-/// What the layers of a generator add to their activations.
+/// Noise that the layers of a generator add to their activations.
 #[derive(Clone, Debug, Default)]
 pub enum NoiseMode {
     /// New noise for each layer and image, made where the network is: training and metrics.
