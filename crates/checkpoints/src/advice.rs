@@ -1,99 +1,98 @@
-//! Which flags make a run fit a file.
+//! Ways out for a file that does not fit a run.
 
 use std::collections::BTreeSet;
 
-use interop::Difference;
-use networks::Generator;
+use architecture::{Difference, DiscriminatorConfig, GeneratorConfig, LoadReport};
+use serde_json::Value;
 
-use crate::opened::Opened;
-use crate::transfer::LoadReport;
-
-/// Ways out of a misfit, best first.
-pub(crate) fn advice(opened: &Opened, report: &LoadReport) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let mut flags = Vec::new();
-    let mut words = Vec::new();
-    let mut is_preset = false;
-    for difference in report.networks.iter().flat_map(|n| &n.settings) {
-        if !seen.insert(difference.setting.as_str()) {
-            continue;
-        }
-        is_preset |= matches!(
-            difference.setting.as_str(),
-            "mapping.num_layers" | "channel_base"
-        );
-        match fix(difference) {
-            Fix::Flag(flag) => flags.push(flag),
-            Fix::Words(text) => words.push(text),
-        }
-    }
+/// Ways out, best first. What is to be changed is named only when the file then fits: `fits` tells whether it does with
+/// other configurations of generator and discriminator.
+pub(crate) fn advice(
+    report: &LoadReport,
+    g: &GeneratorConfig,
+    d: &DiscriminatorConfig,
+    fits: &dyn Fn(&GeneratorConfig, &DiscriminatorConfig) -> bool,
+) -> Vec<String> {
     let mut advice = Vec::new();
-    if !flags.is_empty() {
-        let flags = flags.join(" ");
-        let cfg = if is_preset { cfg_for(opened) } else { None };
-        advice.push(match cfg {
-            Some(cfg) => format!("use `--cfg {cfg}` or `{flags}`"),
-            None => format!("use `{flags}`"),
-        });
+    let (mut g, mut d) = (g.clone(), d.clone());
+    let mut flags = Vec::new();
+    let mut others = Vec::new();
+    let mut seen = BTreeSet::new();
+    for network in &report.networks {
+        let is_d = network.key == "D";
+        for difference in &network.settings {
+            match fix(difference, is_d, &mut g, &mut d) {
+                Some(Fix::Flag(flag)) if seen.insert(flag.clone()) => flags.push(flag),
+                Some(Fix::Other(text)) if seen.insert(text.clone()) => others.push(text),
+                _ => {}
+            }
+        }
     }
-    advice.extend(words);
-    for network in report.networks.iter().filter(|n| n.source.is_none()) {
-        advice.push(format!("the file has no {}", network.key));
+    if !seen.is_empty() && fits(&g, &d) {
+        if !flags.is_empty() {
+            others.insert(0, format!("use `{}`", flags.join(" ")));
+        }
+        advice.push(others.join(" and "));
     }
-    advice.push("`--allow-partial` loads what fits and leaves the rest random".into());
+    let counts = report.networks.iter().map(|network| {
+        let tensors = &network.tensors;
+        let (n_fit, n) = (tensors.loaded.len(), tensors.n_wanted());
+        format!("{n_fit} of {n} of {}", network.key)
+    });
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    advice.push(format!(
+        "`--allow-partial` loads the tensors that fit ({counts}) and leaves the others random"
+    ));
     advice
 }
 
 enum Fix {
+    /// A flag with its value.
     Flag(String),
-    Words(String),
+    /// Something that the user has to do.
+    Other(String),
 }
 
-fn fix(difference: &Difference) -> Fix {
-    let (file, run) = (&difference.ours, &difference.theirs);
+/// Makes a setting of the run that of the file, and tells how the user does the same; `None` for a setting that nothing
+/// changes.
+fn fix(
+    difference: &Difference,
+    is_d: bool,
+    g: &mut GeneratorConfig,
+    d: &mut DiscriminatorConfig,
+) -> Option<Fix> {
+    let file = size(&difference.ours)?;
+    let flag = |name: &str| Some(Fix::Flag(format!("{name} {file}")));
     match difference.setting.as_str() {
-        "mapping.num_layers" => Fix::Flag(format!("--map-layers {file}")),
-        "channel_base" => Fix::Flag(format!("--cbase {file}")),
-        "channel_max" => Fix::Flag(format!("--cmax {file}")),
-        "img_resolution" => Fix::Words(format!(
-            "prepare the dataset at {file} px, or start from a network for {run} px"
-        )),
-        "img_channels" => Fix::Words(format!(
-            "the dataset has {run} channels, the file is for {file}: prepare the dataset anew"
-        )),
-        "c_dim" if file == 0 => Fix::Words("leave out `--cond`: the file knows no labels".into()),
-        "c_dim" if run == 0 => Fix::Words(format!(
-            "train with `--cond` on a dataset with {file} labels"
-        )),
-        "c_dim" => Fix::Words(format!(
-            "the dataset has {run} labels, the file knows {file}"
-        )),
-        setting => Fix::Words(format!("no flag makes `{setting}` {file}")),
-    }
-}
-
-/// The official configuration with the architecture of a file.
-fn cfg_for(opened: &Opened) -> Option<&'static str> {
-    if let Some(preset) = opened.preset {
-        return preset.cfgs.first().copied();
-    }
-    let networks = &opened.networks;
-    let g = networks.g.as_ref().or(networks.g_ema.as_ref());
-    let g = g.map(Generator::config)?;
-    let auto_base = if g.img_resolution >= 512 {
-        32768
-    } else {
-        16384
-    };
-    if g.channel_max != 512 || (g.z_dim, g.w_dim) != (512, 512) {
-        return None;
-    }
-    match (g.mapping.num_layers, g.channel_base, g.img_resolution) {
-        (8, 32768, 512) => Some("paper512"),
-        (8, 32768, 1024) => Some("paper1024"),
-        (8, 32768, _) => Some("stylegan2"),
-        (8, 16384, _) => Some("paper256"),
-        (2, base, _) if base == auto_base => Some("auto"),
+        "mapping.num_layers" if !is_d => {
+            g.mapping.num_layers = file;
+            flag("--map-layers")
+        }
+        "channel_base" => {
+            (g.channel_base, d.channel_base) = (file, file);
+            flag("--cbase")
+        }
+        "channel_max" => {
+            (g.channel_max, d.channel_max) = (file, file);
+            flag("--cmax")
+        }
+        "img_resolution" => {
+            (g.img_resolution, d.img_resolution) = (file, file);
+            Some(Fix::Other(format!("prepare the dataset at {file} px")))
+        }
+        "img_channels" => {
+            (g.img_channels, d.img_channels) = (file, file);
+            let text = format!("prepare the dataset with {file} channels");
+            Some(Fix::Other(text))
+        }
+        "c_dim" if file == 0 => {
+            (g.c_dim, d.c_dim, d.cmap_dim) = (0, 0, 0);
+            Some(Fix::Other("leave out `--cond`".into()))
+        }
         _ => None,
     }
+}
+
+fn size(value: &Value) -> Option<usize> {
+    value.as_u64().and_then(|value| value.try_into().ok())
 }

@@ -1,69 +1,62 @@
-use crate::transfer::LoadReport;
+use std::path::PathBuf;
 
-/// What can go wrong between a file and live networks.
+use architecture::pretrained::PRETRAINED;
+
+use crate::refusal::Refusal;
+
+/// Errors between a file and live networks.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] interop::Error),
+    /// The file cannot be fetched.
+    #[error(transparent)]
+    Download(#[from] downloads::Error),
+    /// A text that names neither a file, nor an address, nor a published network.
+    #[error(
+        "{}: neither a file, nor an http(s) address, nor one of the presets {}",
+        .0.display(),
+        PRETRAINED.map(|network| network.name).join(", ")
+    )]
+    NotFound(PathBuf),
     /// An error with the file that it is about.
     #[error("{file}: {error}")]
     In {
         /// The file.
         file: String,
-        /// What is wrong with it.
+        /// The error.
         error: Box<Error>,
     },
+    /// The file is not the published network of its name.
+    #[error(transparent)]
+    Architecture(#[from] architecture::Error),
     /// The networks cannot be built.
     #[error(transparent)]
     Networks(#[from] networks::Error),
     /// The tensor library.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
-    /// Settings that one side knows and the other does not.
-    #[error("settings of {network}: {reason}")]
-    Settings {
+    /// A generator where a discriminator is expected, or the reverse.
+    #[error("settings of {network}: not those of {wanted}")]
+    OtherKind {
         /// `G`, `D` or `G_ema`.
         network: String,
-        /// What is wrong.
-        reason: String,
+        /// The expected kind of network.
+        wanted: &'static str,
     },
     /// A needed network is not in the file.
     #[error("{file} has no {wanted}")]
     NoNetwork {
         /// The file.
         file: String,
-        /// What was asked for.
+        /// The network that was asked for.
         wanted: &'static str,
     },
-    /// The file does not fit the run.
+    /// The file does not fit the networks of the run.
     #[error("{0}")]
     Refused(Box<Refusal>),
 }
 
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Why a file was not taken as a start, and what to do.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// The file.
-    pub file: String,
-    /// Everything that fits and does not.
-    pub report: LoadReport,
-    /// Ways out, best first.
-    pub advice: Vec<String>,
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} does not fit the networks of this run", self.file)?;
-        for network in self.report.networks.iter().filter(|n| !n.fits()) {
-            write!(f, "; {network}")?;
-        }
-        for (i, advice) in self.advice.iter().enumerate() {
-            write!(f, "{}{advice}", if i == 0 { ". " } else { "; " })?;
-        }
-        Ok(())
-    }
-}

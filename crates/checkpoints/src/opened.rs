@@ -1,17 +1,18 @@
-//! From a file, an address or the name of a preset to networks.
+//! From a file, an address or the name of a published network to live networks.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use architecture::{DiscriminatorConfig, GeneratorConfig, Pretrained};
 use candle_core::{DType, Device};
-use interop::download::{Download, Progress};
-use interop::presets::{self, Preset};
-use interop::{AugmentPipe, Checkpoint, NetworkConfig, Provenance};
-use networks::{Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, Snapshot};
+use downloads::{DownloadOptions, DownloadProgress};
+use interop::{AugmentPipe, Checkpoint, Provenance};
+use networks::{Discriminator, Generator, LiveNetwork, Snapshot};
 use serde_json::{Value, json};
 
-use crate::convert::{discriminator_config, generator_config, tensors};
 use crate::error::{Error, Result};
+use crate::source::resolve;
+use crate::tensors::tensors;
 
 /// A checkpoint whose networks run.
 pub struct Opened {
@@ -20,8 +21,8 @@ pub struct Opened {
     pub networks: Snapshot,
     /// Name and SHA-256 of the file, its format, and what was left out or made up while reading.
     pub provenance: Provenance,
-    /// The preset that was asked for.
-    pub preset: Option<&'static Preset>,
+    /// The published network that was asked for.
+    pub pretrained: Option<&'static Pretrained>,
     /// Official description of the training set.
     pub training_set_kwargs: Option<Value>,
     /// Augmentation when the file was written.
@@ -49,10 +50,10 @@ pub fn open(path_or_preset: impl AsRef<Path>, device: &Device) -> Result<Opened>
 pub fn open_with_progress(
     path_or_preset: impl AsRef<Path>,
     device: &Device,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<Opened> {
-    let found = presets::resolve(path_or_preset, Download::from_env, progress)?;
-    read(&found.path, found.preset, device)
+    let found = resolve(path_or_preset, DownloadOptions::from_env, progress)?;
+    read(&found.path, found.pretrained, device)
 }
 
 /// As [`open_with_progress`], for making images: only one generator is kept, the moving average or else the one in
@@ -64,10 +65,10 @@ pub fn open_generator(
     path_or_preset: impl AsRef<Path>,
     key: Option<&str>,
     device: &Device,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<Opened> {
-    let found = presets::resolve(path_or_preset, Download::from_env, progress)?;
-    one_generator(&found.path, found.preset, key, device)
+    let found = resolve(path_or_preset, DownloadOptions::from_env, progress)?;
+    one_generator(&found.path, found.pretrained, key, device)
 }
 
 /// As [`open_generator`], of a file, whose name need not be text.
@@ -80,11 +81,11 @@ pub fn open_generator_file(path: &Path, device: &Device) -> Result<Opened> {
 
 fn one_generator(
     path: &Path,
-    preset: Option<&'static Preset>,
+    pretrained: Option<&'static Pretrained>,
     key: Option<&str>,
     device: &Device,
 ) -> Result<Opened> {
-    let mut checkpoint = checkpoint(path, preset)?;
+    let mut checkpoint = checkpoint(path, pretrained)?;
     checkpoint.d = None;
     match key {
         Some("G") => checkpoint.g_ema = None,
@@ -92,7 +93,7 @@ fn one_generator(
         None if checkpoint.g_ema.is_some() => checkpoint.g = None,
         None => {}
     }
-    let opened = Opened::new(checkpoint, preset, device)?;
+    let opened = Opened::new(checkpoint, pretrained, device)?;
     opened.generator()?;
     Ok(opened)
 }
@@ -105,14 +106,21 @@ pub fn open_file(path: &Path, device: &Device) -> Result<Opened> {
     read(path, None, device)
 }
 
-fn read(path: &Path, preset: Option<&'static Preset>, device: &Device) -> Result<Opened> {
-    Opened::new(checkpoint(path, preset)?, preset, device)
+fn read(path: &Path, pretrained: Option<&'static Pretrained>, device: &Device) -> Result<Opened> {
+    Opened::new(checkpoint(path, pretrained)?, pretrained, device)
 }
 
-fn checkpoint(path: &Path, preset: Option<&'static Preset>) -> Result<Checkpoint> {
+fn checkpoint(path: &Path, pretrained: Option<&'static Pretrained>) -> Result<Checkpoint> {
     let checkpoint = interop::read_checkpoint(path)?;
-    if let Some(preset) = preset {
-        preset.check(&checkpoint)?;
+    if let Some(pretrained) = pretrained {
+        for key in ["G", "D", "G_ema"] {
+            let network = checkpoint.networks().find(|(k, _)| *k == key);
+            let (_, network) = network.ok_or_else(|| Error::NoNetwork {
+                file: format!("the file for {}", pretrained.name),
+                wanted: key,
+            })?;
+            pretrained.check(key, &network.config)?;
+        }
     }
     Ok(checkpoint)
 }
@@ -120,7 +128,7 @@ fn checkpoint(path: &Path, preset: Option<&'static Preset>) -> Result<Checkpoint
 impl Opened {
     fn new(
         checkpoint: Checkpoint,
-        preset: Option<&'static Preset>,
+        pretrained: Option<&'static Pretrained>,
         device: &Device,
     ) -> Result<Self> {
         let mut checksums = BTreeMap::new();
@@ -158,7 +166,7 @@ impl Opened {
         Ok(Self {
             networks,
             provenance: checkpoint.provenance,
-            preset,
+            pretrained,
             training_set_kwargs: checkpoint.training_set_kwargs,
             augment_pipe: checkpoint.augment_pipe,
             checksums,
@@ -231,41 +239,33 @@ impl Opened {
 }
 
 fn generator(key: &str, network: &interop::Network, device: &Device) -> Result<Generator> {
-    let NetworkConfig::Generator(config) = &network.config else {
-        return Err(other_kind(key, "a generator"));
-    };
-    let config = generator_config(key, config)?;
-    let tensors = tensors(network, device)?;
-    Ok(Generator::from_tensors(
-        &config,
-        tensors,
-        DType::F32,
-        device,
-    )?)
-}
-
-fn discriminator(key: &str, network: &interop::Network, device: &Device) -> Result<Discriminator> {
-    let NetworkConfig::Discriminator(config) = &network.config else {
-        return Err(other_kind(key, "a discriminator"));
-    };
-    let config = discriminator_config(key, config)?;
-    let tensors = tensors(network, device)?;
-    Ok(Discriminator::from_tensors(
-        &config,
-        tensors,
-        DType::F32,
-        device,
-    )?)
-}
-
-fn other_kind(key: &str, wanted: &str) -> Error {
-    Error::Settings {
-        network: key.to_owned(),
-        reason: format!("not those of {wanted}"),
+    match live(network, device)? {
+        LiveNetwork::Generator(generator) => Ok(generator),
+        LiveNetwork::Discriminator(_) => Err(other_kind(key, "a generator")),
     }
 }
 
-/// What `interop` finds again in a file that [`Snapshot::save`] writes.
+fn discriminator(key: &str, network: &interop::Network, device: &Device) -> Result<Discriminator> {
+    match live(network, device)? {
+        LiveNetwork::Discriminator(discriminator) => Ok(discriminator),
+        LiveNetwork::Generator(_) => Err(other_kind(key, "a discriminator")),
+    }
+}
+
+fn live(network: &interop::Network, device: &Device) -> Result<LiveNetwork> {
+    let tensors = tensors(network, device)?;
+    let network = LiveNetwork::from_tensors(&network.config, tensors, DType::F32, device)?;
+    Ok(network)
+}
+
+fn other_kind(key: &str, wanted: &'static str) -> Error {
+    Error::OtherKind {
+        network: key.to_owned(),
+        wanted,
+    }
+}
+
+/// Metadata of a file that [`Snapshot::save`] writes, as `interop` reads them.
 fn metadata(
     checkpoint: &Checkpoint,
     assumed: &BTreeMap<&'static str, Vec<String>>,

@@ -1,151 +1,34 @@
 //! Weights of a file in networks of another run, copied by name.
 
-use std::collections::HashMap;
-use std::fmt;
-
-use candle_core::{Device, Tensor};
-use interop::Difference;
-use networks::{
-    Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, NetworkConfig, NormalSource,
-    Parameters, TensorSlot,
+use architecture::{
+    DiscriminatorConfig, GeneratorConfig, LoadReport, NetworkConfig, NetworkDefinition,
+    NetworkReport,
 };
+use candle_core::{Device, Tensor};
+use networks::{Discriminator, Generator, NormalSource, Parameters};
 
 use crate::advice::advice;
-use crate::convert::to_interop_config;
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Result};
 use crate::opened::Opened;
+use crate::refusal::Refusal;
 
-/// Settings that change no weight and not what the weights mean: a run may choose them anew.
-const FREE: [&str; 5] = [
-    "num_fp16_res",
-    "conv_clamp",
-    "mapping.w_avg_beta",
-    "mbstd_group_size",
-    "freeze_layers",
-];
-
-/// How much of a misfit is allowed.
+/// Whether a file may fit in part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransferOptions {
-    /// Load what fits, leave the rest random; without it, any misfit is refused.
+    /// Load the tensors that fit and leave the others random. Otherwise a file that does not fit is refused.
     pub allow_partial: bool,
 }
 
-/// Networks to start a run with.
-pub struct Start {
-    /// To be trained, with gradients.
+/// The networks that a run starts with.
+pub struct InitialNetworks {
+    /// Generator, with gradients.
     pub g: Generator,
-    /// To be trained, with gradients.
+    /// Discriminator, with gradients.
     pub d: Discriminator,
-    /// The moving average, without.
+    /// Moving average of the generator, without gradients.
     pub g_ema: Generator,
-    /// What was loaded.
+    /// The tensors that were loaded.
     pub report: LoadReport,
-}
-
-/// What of a file fits the networks of a run.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LoadReport {
-    /// `G`, `D`, `G_ema`.
-    pub networks: Vec<NetworkReport>,
-    /// Remarks: a network that another takes the place of.
-    pub notes: Vec<String>,
-}
-
-/// What of a file fits one network. Resampling filters follow from the settings and are not counted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NetworkReport {
-    /// `G`, `D` or `G_ema` of the run.
-    pub key: &'static str,
-    /// The network of the file that it starts from; `None` when the file has none.
-    pub source: Option<&'static str>,
-    /// Tensors by name.
-    pub tensors: interop::LoadReport,
-    /// Settings that give the weights another meaning. `ours` is the file, `theirs` the run.
-    pub settings: Vec<Difference>,
-    /// Settings that differ and that a run may choose freely.
-    pub free_settings: Vec<Difference>,
-}
-
-impl LoadReport {
-    /// Whether everything fits.
-    pub fn fits(&self) -> bool {
-        self.networks.iter().all(NetworkReport::fits)
-    }
-}
-
-impl NetworkReport {
-    /// Whether every tensor of the network is in the file, no tensor of the file is left over, and they mean the same.
-    pub fn fits(&self) -> bool {
-        self.source.is_some()
-            && self.tensors.is_complete()
-            && !self.settings.iter().any(|d| is_function(&d.setting))
-    }
-}
-
-impl fmt::Display for LoadReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, network) in self.networks.iter().enumerate() {
-            write!(f, "{}{network}", if i == 0 { "" } else { "\n" })?;
-        }
-        for note in &self.notes {
-            write!(f, "\n{note}")?;
-        }
-        Ok(())
-    }
-}
-
-/// `G: 27 of 93 tensors loaded; 2 missing (a, b); ...; mapping.num_layers is 8 in the file, 2 here`.
-impl fmt::Display for NetworkReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let t = &self.tensors;
-        let wanted = t.loaded.len() + t.missing.len() + t.mismatched.len();
-        write!(f, "{}: ", self.key)?;
-        if self.source.is_none() {
-            return write!(f, "not in the file, {wanted} tensors stay random");
-        }
-        write!(f, "{} of {wanted} tensors loaded", t.loaded.len())?;
-        if !t.missing.is_empty() {
-            let names = some(&t.missing);
-            write!(f, "; {} not in the file ({names})", t.missing.len())?;
-        }
-        if !t.mismatched.is_empty() {
-            let shapes: Vec<String> = t
-                .mismatched
-                .iter()
-                .map(|(name, file, run)| format!("{name} is {file:?}, not {run:?}"))
-                .collect();
-            let shapes = some(&shapes);
-            write!(f, "; {} of another shape ({shapes})", t.mismatched.len())?;
-        }
-        if !t.unused.is_empty() {
-            let names = some(&t.unused);
-            write!(
-                f,
-                "; {} of the file without a place ({names})",
-                t.unused.len()
-            )?;
-        }
-        for Difference {
-            setting,
-            ours,
-            theirs,
-        } in &self.settings
-        {
-            write!(f, "; {setting} is {ours} in the file, {theirs} here")?;
-        }
-        Ok(())
-    }
-}
-
-/// The first few names of a list.
-fn some(names: &[String]) -> String {
-    const SHOWN: usize = 4;
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 /// New networks of the given architecture that start from a file: parameters and buffers (`w_avg`, `noise_const`) by
@@ -164,14 +47,14 @@ pub fn init_from(
     options: &TransferOptions,
     random: &mut dyn NormalSource,
     device: &Device,
-) -> Result<Start> {
+) -> Result<InitialNetworks> {
     // Refuse before anything large is made.
-    accept(opened, check(opened, g_config, d_config)?, options)?;
+    accept(opened, g_config, d_config, options)?;
     let g = Generator::new(g_config, random, device)?;
     let d = Discriminator::new(d_config, random, device)?;
     let g_ema = g.deep_copy()?;
     let report = load_into(opened, &g, &d, &g_ema, options)?;
-    Ok(Start {
+    Ok(InitialNetworks {
         g,
         d,
         g_ema,
@@ -190,7 +73,7 @@ pub fn load_into(
     g_ema: &Generator,
     options: &TransferOptions,
 ) -> Result<LoadReport> {
-    let report = accept(opened, check(opened, g.config(), d.config())?, options)?;
+    let report = accept(opened, g.config(), d.config(), options)?;
     let targets = [g.parameters(), d.parameters(), g_ema.parameters()];
     for (network, target) in report.networks.iter().zip(targets) {
         if let Some(source) = network.source.and_then(|key| parameters(opened, key)) {
@@ -200,7 +83,7 @@ pub fn load_into(
     Ok(report)
 }
 
-/// What [`init_from`] would load, without making networks.
+/// The report of [`init_from`], without making networks.
 ///
 /// # Errors
 /// `Networks` when the settings are impossible.
@@ -209,15 +92,15 @@ pub fn check(
     g_config: &GeneratorConfig,
     d_config: &DiscriminatorConfig,
 ) -> Result<LoadReport> {
-    let g_slots = Generator::layout(g_config)?;
-    let d_slots = Discriminator::layout(d_config)?;
+    g_config.validate()?;
+    d_config.validate()?;
     let g_config = NetworkConfig::Generator(g_config.clone());
     let d_config = NetworkConfig::Discriminator(d_config.clone());
     let mut report = LoadReport::default();
-    for (key, instead, slots, config) in [
-        ("G", Some("G_ema"), &g_slots, &g_config),
-        ("D", None, &d_slots, &d_config),
-        ("G_ema", Some("G"), &g_slots, &g_config),
+    for (key, instead, config) in [
+        ("G", Some("G_ema"), &g_config),
+        ("D", None, &d_config),
+        ("G_ema", Some("G"), &g_config),
     ] {
         let source = [Some(key), instead]
             .into_iter()
@@ -228,97 +111,36 @@ pub fn check(
                 .notes
                 .push(format!("the file has no {key}: it starts from {source}"));
         }
+        let source = source.and_then(|key| Some((key, config_of(opened, key)?)));
+        let held = source.iter().flat_map(|(key, _)| shapes(opened, key));
+        let held: Vec<(&str, &[usize])> = held.collect();
+        let source = source.as_ref().map(|(key, config)| (*key, config));
         report
             .networks
-            .push(compare(opened, key, source, slots, config)?);
+            .push(NetworkReport::new(key, source, &held, config));
     }
     Ok(report)
 }
 
-fn accept(opened: &Opened, report: LoadReport, options: &TransferOptions) -> Result<LoadReport> {
+fn accept(
+    opened: &Opened,
+    g_config: &GeneratorConfig,
+    d_config: &DiscriminatorConfig,
+    options: &TransferOptions,
+) -> Result<LoadReport> {
+    let report = check(opened, g_config, d_config)?;
     if report.fits() || options.allow_partial {
         return Ok(report);
     }
+    tracing::debug!("{}: {report:#}", opened.provenance.source);
+    let fits = |g: &GeneratorConfig, d: &DiscriminatorConfig| {
+        check(opened, g, d).is_ok_and(|report| report.fits())
+    };
     Err(Error::Refused(Box::new(Refusal {
         file: opened.provenance.source.clone(),
-        advice: advice(opened, &report),
+        advice: advice(&report, g_config, d_config, &fits),
         report,
     })))
-}
-
-fn compare(
-    opened: &Opened,
-    key: &'static str,
-    source: Option<&'static str>,
-    slots: &[TensorSlot],
-    config: &NetworkConfig,
-) -> Result<NetworkReport> {
-    let mut held: Vec<(&str, &[usize])> = Vec::new();
-    let (mut settings, mut free_settings) = (Vec::new(), Vec::new());
-    if let Some(source) = source {
-        let parameters = parameters(opened, source).into_iter();
-        held = parameters
-            .flat_map(Parameters::iter)
-            .map(|(name, var, _)| (name, var.dims()))
-            .filter(|(name, _)| !is_filter(name))
-            .collect();
-        let theirs = to_interop_config(key, config)?;
-        let ours = to_interop_config(source, &config_of(opened, source, config))?;
-        (free_settings, settings) = ours
-            .differences(&theirs, false)
-            .into_iter()
-            .filter(|d| !is_idle(&d.setting, config, &config_of(opened, source, config)))
-            .partition(|d| FREE.contains(&d.setting.as_str()));
-    }
-    let shapes: HashMap<&str, &[usize]> = held.iter().copied().collect();
-    let mut tensors = interop::LoadReport::default();
-    for slot in slots.iter().filter(|slot| !is_filter(&slot.name)) {
-        let name = slot.name.clone();
-        match shapes.get(slot.name.as_str()) {
-            Some(shape) if *shape == slot.shape => tensors.loaded.push(name),
-            Some(shape) => {
-                let shapes = (name, shape.to_vec(), slot.shape.clone());
-                tensors.mismatched.push(shapes);
-            }
-            None => tensors.missing.push(name),
-        }
-    }
-    tensors.unused = held
-        .iter()
-        .map(|(name, _)| *name)
-        .filter(|name| !slots.iter().any(|slot| slot.name == *name))
-        .map(str::to_owned)
-        .collect();
-    Ok(NetworkReport {
-        key,
-        source,
-        tensors,
-        settings,
-        free_settings,
-    })
-}
-
-/// Settings that change no tensor's shape, but what the network computes from it.
-fn is_function(setting: &str) -> bool {
-    setting.ends_with("activation")
-        || matches!(setting, "mapping.lr_multiplier" | "resample_filter")
-}
-
-/// Settings that neither network uses.
-fn is_idle(setting: &str, a: &NetworkConfig, b: &NetworkConfig) -> bool {
-    let unlabelled = |config: &NetworkConfig| match config {
-        NetworkConfig::Generator(g) => g.c_dim == 0,
-        NetworkConfig::Discriminator(d) => d.c_dim == 0,
-    };
-    let is_d = matches!(a, NetworkConfig::Discriminator(_));
-    unlabelled(a)
-        && unlabelled(b)
-        && (setting == "mapping.embed_features"
-            || (is_d && (setting == "cmap_dim" || setting.starts_with("mapping."))))
-}
-
-fn is_filter(name: &str) -> bool {
-    name.ends_with("resample_filter")
 }
 
 fn copy(source: &Parameters, target: &Parameters, names: &[String]) -> Result<()> {
@@ -344,17 +166,26 @@ fn parameters<'o>(opened: &'o Opened, key: &str) -> Option<&'o Parameters> {
     }
 }
 
-/// The settings of a network of the file; `none` when it is not there.
-fn config_of(opened: &Opened, key: &str, none: &NetworkConfig) -> NetworkConfig {
+/// The configuration of a network of the file.
+fn config_of(opened: &Opened, key: &str) -> Option<NetworkConfig> {
     let networks = &opened.networks;
-    let generator = |g: &Generator| NetworkConfig::Generator(g.config().clone());
-    let config = match key {
-        "G" => networks.g.as_ref().map(generator),
-        "D" => networks
-            .d
-            .as_ref()
-            .map(|d| NetworkConfig::Discriminator(d.config().clone())),
-        _ => networks.g_ema.as_ref().map(generator),
+    let generator = match key {
+        "D" => return networks.d.as_ref().map(|d| d.config().clone().into()),
+        "G" => networks.g.as_ref(),
+        _ => networks.g_ema.as_ref(),
     };
-    config.unwrap_or_else(|| none.clone())
+    generator.map(|g| g.config().clone().into())
+}
+
+/// Names and shapes of the tensors of a network of the file, without resampling filters.
+fn shapes<'o>(
+    opened: &'o Opened,
+    key: &str,
+) -> impl Iterator<Item = (&'o str, &'o [usize])> + use<'o> {
+    let tensors = parameters(opened, key)
+        .into_iter()
+        .flat_map(Parameters::iter);
+    tensors
+        .filter(|(name, ..)| !name.ends_with("resample_filter"))
+        .map(|(name, var, _)| (name, var.dims()))
 }

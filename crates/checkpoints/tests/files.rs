@@ -88,22 +88,68 @@ fn what_cannot_be_opened_is_named() {
     let opened = open_file(&only_d, &Device::Cpu).unwrap();
     assert!(matches!(opened.generator(), Err(Error::NoNetwork { .. })));
 
-    // Settings that only the networks refuse.
+    // A configuration that can be read and not built.
     let mut checkpoint = interop::read_checkpoint(&data("official.pkl")).unwrap();
     if let Some(interop::Network {
-        config: interop::NetworkConfig::Generator(g),
+        config: architecture::NetworkConfig::Generator(g),
         ..
     }) = &mut checkpoint.g
     {
-        g.activation = "mish".into();
+        g.conv_clamp = Some(-1.0);
     }
-    let mish = dir.path().join("mish.safetensors");
-    interop::write_checkpoint(&mish, interop::Format::SafeTensors, &checkpoint).unwrap();
-    let error = message(mish.to_str().unwrap());
+    let path = dir.path().join("clamp.safetensors");
+    interop::write_checkpoint(&path, interop::Format::SafeTensors, &checkpoint).unwrap();
+    let error = message(path.to_str().unwrap());
     assert!(
-        error.starts_with("mish.safetensors: settings of G: no activation `mish`"),
+        error.starts_with("clamp.safetensors: conv_clamp is -1"),
         "{error}"
     );
+}
+
+#[test]
+fn names_addresses_and_paths_become_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = downloads::DownloadOptions::new(folder.path().join("cache"));
+    options.offline = true;
+    let resolve = |text: &str| checkpoints::resolve(text, || Ok(options.clone()), &mut |_| ());
+    let error = resolve("ffhq512").unwrap_err().to_string();
+    assert!(
+        error.contains("KAOGAN_OFFLINE")
+            && error.contains("ffhq-res512-mirror-stylegan2-noaug.pkl"),
+        "{error}"
+    );
+
+    // What lies in the cache needs no network.
+    let lsundog = architecture::pretrained::find("lsundog256").unwrap();
+    let url = "http://127.0.0.1:9/some/net.pkl?x=1";
+    std::fs::create_dir(&options.cache).unwrap();
+    for name in [lsundog.file, &downloads::cache_name(url)] {
+        std::fs::copy(data("official.pkl"), options.cache.join(name)).unwrap();
+    }
+    let by_name = resolve("lsundog256").unwrap();
+    assert_eq!(by_name.pretrained, Some(lsundog));
+    assert_eq!(by_name.path, options.cache.join(lsundog.file));
+    let by_address = resolve(url).unwrap();
+    assert_eq!(by_address.pretrained, None);
+    assert_eq!(
+        std::fs::read(by_address.path).unwrap(),
+        std::fs::read(data("official.pkl")).unwrap()
+    );
+
+    let own = folder.path().join("own.pkl");
+    std::fs::write(&own, b"x").unwrap();
+    let never = || panic!("a file needs no download");
+    let by_path = checkpoints::resolve(own.to_str().unwrap(), never, &mut |_| ()).unwrap();
+    assert_eq!(by_path.path, own);
+    let error = resolve("ffhq-512").unwrap_err().to_string();
+    assert!(
+        error.contains("ffhq-512") && error.contains("ffhq512, ffhq1024"),
+        "{error}"
+    );
+    // A login page in the cache is no checkpoint.
+    std::fs::write(options.cache.join(lsundog.file), "<!DOCTYPE html>").unwrap();
+    let error = resolve("lsundog256").unwrap_err().to_string();
+    assert!(error.contains("is damaged"), "{error}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
+use architecture::{NetworkConfig, NetworkKind};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::config::{NetworkConfig, NetworkKind};
-use crate::missing;
 use crate::tensor::Tensor;
+
+/// The start of the line in [`Network::assumed`] that says that noise maps were made up.
+pub(crate) const NOISE: &str = "noise_const";
 
 /// One network: what it is, and its tensors under the official names in the official order.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +23,7 @@ pub struct Network {
 
 /// [`Network::noise_is_assumed`], by [`Network::assumed`] alone.
 pub fn is_noise_assumed(assumed: &[String]) -> bool {
-    assumed.iter().any(|text| text.starts_with(missing::NOISE))
+    assumed.iter().any(|text| text.starts_with(NOISE))
 }
 
 impl Network {
@@ -66,7 +68,7 @@ pub enum Format {
     SafeTensors,
 }
 
-/// Where a checkpoint comes from.
+/// Origin of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Name of the file that was read, without folders.
@@ -75,7 +77,7 @@ pub struct Provenance {
     pub sha256: String,
     /// Its kind.
     pub format: Format,
-    /// What was left out or made up while reading.
+    /// Remarks on items that were left out or made up while reading.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The file that the source itself was converted from.
@@ -118,13 +120,13 @@ pub struct Checkpoint {
     pub g: Option<Network>,
     /// Discriminator.
     pub d: Option<Network>,
-    /// Moving average of the generator: the one to make pictures with.
+    /// Moving average of the generator: the one to make images with.
     pub g_ema: Option<Network>,
     /// Official description of the training set.
     pub training_set_kwargs: Option<Json>,
     /// Augmentation at the time.
     pub augment_pipe: Option<AugmentPipe>,
-    /// Where it comes from.
+    /// Origin of the checkpoint.
     pub provenance: Provenance,
 }
 
@@ -137,7 +139,7 @@ impl Checkpoint {
     }
 }
 
-/// What a reader returns before the provenance of the file is known.
+/// Result of a reader, before the provenance of the file is known.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub g: Option<Network>,

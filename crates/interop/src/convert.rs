@@ -4,14 +4,14 @@ use crate::checkpoint::{Checkpoint, Format};
 use crate::error::{Error, Result};
 use crate::file::{read_checkpoint, write_checkpoint};
 
-/// What [`convert`] did.
+/// Result of [`convert`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversion {
     /// Kind of the file that was read.
     pub from: Format,
     /// Kind of the file that was written.
     pub to: Format,
-    /// What the new file does not say or what was made up on the way.
+    /// Remarks on settings that the new file cannot hold and values that were made up.
     pub notes: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub fn convert(input: &Path, output: &Path) -> Result<Conversion> {
     })
 }
 
-/// What a format has no place for.
+/// Contents that a format cannot hold.
 fn lost(checkpoint: &Checkpoint, to: Format) -> Vec<String> {
     let mut notes = Vec::new();
     let kept = match to {

@@ -1,3 +1,4 @@
+use architecture::NetworkConfig;
 use std::path::Path;
 
 use serde::Serialize;
@@ -5,12 +6,11 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::{AugmentPipe, Format, Network, Provenance};
-use crate::config::NetworkConfig;
 use crate::error::{Error, Result};
 use crate::file::{Container, read_checkpoint_bytes, read_tensors_bytes};
 use crate::tensor::DType;
 
-/// What is in a file.
+/// Contents of a file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Description {
     /// File name without folders.
@@ -31,7 +31,7 @@ pub struct Description {
     pub training_set_kwargs: Option<Json>,
     /// Augmentation at the time.
     pub augment_pipe: Option<AugmentPipe>,
-    /// What was left out or made up.
+    /// Remarks on items that were left out or made up.
     pub notes: Vec<String>,
     /// The file that this one was converted from.
     pub converted_from: Option<Provenance>,

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// What can be wrong with a checkpoint, with the way out where there is one.
+/// Errors of this crate, with the way out where there is one.
 ///
 /// Every message is complete in itself: the cause is part of it and not repeated as `source()`.
 #[derive(Debug, thiserror::Error)]
@@ -14,17 +14,6 @@ pub enum Error {
         /// The reason the system gave.
         error: std::io::Error,
     },
-    /// The folder of downloads cannot be used.
-    #[error(
-        "the cache of downloads cannot be used: {}: {error}; set KAOGAN_CACHE to a folder that can be written",
-        path.display()
-    )]
-    Cache {
-        /// The file or folder in the cache.
-        path: PathBuf,
-        /// The reason the system gave.
-        error: std::io::Error,
-    },
     /// The new file could not be written; the message names it.
     #[error(transparent)]
     Write(std::io::Error),
@@ -33,7 +22,7 @@ pub enum Error {
     In {
         /// The file.
         path: PathBuf,
-        /// What is wrong in it.
+        /// The error.
         error: Box<Error>,
     },
     /// The data ends in the middle of something.
@@ -41,9 +30,9 @@ pub enum Error {
         "the data ends at byte {offset} in the middle of {what}: the file is cut short, fetch it again"
     )]
     Truncated {
-        /// Where the data ends or the missing piece would begin.
+        /// Offset at which the data ends or the missing piece would begin.
         offset: usize,
-        /// What was being read.
+        /// The item that was being read.
         what: &'static str,
     },
     /// The pickle stream breaks its own rules.
@@ -51,7 +40,7 @@ pub enum Error {
     Pickle {
         /// The byte where the instruction starts.
         offset: usize,
-        /// What is wrong.
+        /// Description of the error.
         what: String,
     },
     /// The pickle asks for a Python object that is not known here. Nothing was executed.
@@ -61,7 +50,7 @@ pub enum Error {
     UnknownGlobal {
         /// `module.name`.
         name: String,
-        /// What the file may be and what to do.
+        /// A guess at the kind of file, and advice.
         hint: &'static str,
     },
     /// A length or a count in the file is beyond what a checkpoint can need.
@@ -77,7 +66,7 @@ pub enum Error {
     Tensor {
         /// Its name in the file.
         name: String,
-        /// What is wrong.
+        /// Description of the error.
         what: String,
     },
     /// The file is readable, but is not laid out as its kind must be.
@@ -88,22 +77,14 @@ pub enum Error {
     Contradiction {
         /// The setting.
         what: String,
-        /// What the settings in the file say.
+        /// Value in the settings of the file.
         stated: String,
-        /// What follows from the tensors.
+        /// Value that follows from the tensors.
         found: String,
     },
     /// A kind of file or a property that is understood and not supported.
     #[error("{0}")]
     Unsupported(String),
-    /// A file could not be fetched.
-    #[error("{url}: {what}")]
-    Download {
-        /// Where it should come from.
-        url: String,
-        /// What went wrong and what to do.
-        what: String,
-    },
     /// The zip container is damaged.
     #[error("the zip archive is damaged ({0}): fetch the file again")]
     Zip(String),
@@ -146,7 +127,7 @@ impl Error {
     /// Names the file that this error is about.
     pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
         match self {
-            Self::Io { .. } | Self::Cache { .. } | Self::In { .. } => self,
+            Self::Io { .. } | Self::In { .. } => self,
             other => Self::In {
                 path: path.to_owned(),
                 error: Box::new(other),

@@ -56,7 +56,7 @@ pub fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
 /// Reads a checkpoint from memory; `source` is the file name that its provenance shall tell.
 ///
 /// # Errors
-/// What is wrong with the contents.
+/// Description of the damage.
 pub fn read_checkpoint_bytes(data: &[u8], source: &str) -> Result<Checkpoint> {
     let (format, mut contents) = contents(data).map_err(|error| of_zeros(error, data))?;
     let unfilled = unfilled(&contents);
@@ -99,7 +99,7 @@ pub fn read_tensors(path: &Path) -> Result<TensorFile> {
 /// Reads named tensors from memory, as [`read_tensors`].
 ///
 /// # Errors
-/// What is wrong with the contents.
+/// Description of the damage.
 pub fn read_tensors_bytes(data: &[u8]) -> Result<TensorFile> {
     let container = container(data)?;
     let tensors = match container {
@@ -340,7 +340,7 @@ fn other_kind(data: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What a file is, by its first bytes.
+/// Description of a file by its first bytes.
 fn container(data: &[u8]) -> Result<Container> {
     // Before anything else: the damage may be where the format is told by.
     if files::check_safetensors(data).is_err() {
@@ -386,7 +386,7 @@ fn container(data: &[u8]) -> Result<Container> {
 }
 
 /// Bytes of a checkpoint: those of the largest official networks have 0.4 GB, those of others with optimizers a few GB.
-pub(crate) const MAX_BYTES: u64 = 16 << 30;
+pub const MAX_BYTES: u64 = 16 << 30;
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     files::read_input(path, MAX_BYTES).map_err(|error| Error::Io {

@@ -9,22 +9,17 @@
 //! calls nothing. No tensor library is involved: a [`Tensor`] is a shape and bytes.
 
 mod checkpoint;
-mod compare;
-mod config;
 mod convert;
 mod describe;
-pub mod download;
 mod error;
 mod file;
 mod infer;
-mod layout;
 mod missing;
 mod numpy;
 mod official;
 mod official_write;
 mod onnx;
 pub mod pickle;
-pub mod presets;
 mod rosinality;
 mod safetensors;
 mod snapshots;
@@ -35,18 +30,14 @@ mod torch;
 mod w_avg;
 
 pub use checkpoint::{AugmentPipe, Checkpoint, Format, Network, Provenance, is_noise_assumed};
-pub use compare::{Difference, LoadReport, TensorSpec};
-pub use config::{
-    Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig, NetworkConfig, NetworkKind,
-};
 pub use convert::{Conversion, convert, format_of};
 pub use describe::{
     Description, NetworkDescription, TensorDescription, describe, weights_checksum,
 };
 pub use error::{Error, Result};
 pub use file::{
-    Container, TensorFile, checkpoint_bytes, read_checkpoint, read_checkpoint_bytes, read_tensors,
-    read_tensors_bytes, write_checkpoint,
+    Container, MAX_BYTES, TensorFile, checkpoint_bytes, read_checkpoint, read_checkpoint_bytes,
+    read_tensors, read_tensors_bytes, write_checkpoint,
 };
 pub use onnx::onnx_bytes;
 pub use snapshots::{SnapshotFile, newest_snapshot, snapshot_files, snapshot_kimg};

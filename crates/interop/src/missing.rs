@@ -1,16 +1,13 @@
 //! Buffers of a generator that files of other programs leave out: `w_avg` and `noise_const`.
 
+use architecture::NetworkKind;
 use indexmap::IndexMap;
 
-use crate::checkpoint::Network;
-use crate::config::NetworkKind;
+use crate::checkpoint::{NOISE, Network};
 use crate::error::Result;
 use crate::infer::{self, Stated};
 use crate::tensor::Tensor;
 use crate::w_avg::{self, SplitMix};
-
-/// What [`Network::assumed`] says where noise maps were made up.
-pub(crate) const NOISE: &str = "noise_const";
 
 type Tensors = IndexMap<String, Tensor>;
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::pickle::{Constructor, Value};
-use crate::tensor::{DType, Tensor, numel};
+use crate::tensor::{Tensor, numel};
 
 /// Reads `numpy.ndarray` or a numpy scalar.
 ///
@@ -10,9 +10,9 @@ use crate::tensor::{DType, Tensor, numel};
 /// `Tensor` under `name` when the value is no array, or is one of an element kind that has no place here.
 pub(crate) fn array(value: Value<'_, '_>, name: &str) -> Result<Tensor> {
     match value.constructor() {
-        Some(Constructor::NumpyScalar) => {
-            scalar(value).ok_or_else(|| Error::tensor(name, "a numpy scalar that cannot be read"))
-        }
+        Some(Constructor::NumpyScalar) => value
+            .numpy_scalar()
+            .ok_or_else(|| Error::tensor(name, "a numpy scalar that cannot be read")),
         Some(Constructor::NumpyReconstruct) => {
             // BUILD state: (version, shape, dtype, is_fortran, bytes)
             let parts = value.state().and_then(Value::few).unwrap_or_default();
@@ -39,34 +39,6 @@ pub(crate) fn array(value: Value<'_, '_>, name: &str) -> Result<Tensor> {
     }
 }
 
-/// Reads `numpy.core.multiarray.scalar(dtype, bytes)`.
-pub(crate) fn scalar(value: Value<'_, '_>) -> Option<Tensor> {
-    if value.constructor() != Some(Constructor::NumpyScalar) {
-        return None;
-    }
-    let args = value.args()?;
-    let (dtype, big_endian) = dtype(*args.first()?)?;
-    let data = args.get(1)?.bytes()?;
-    if data.len() != dtype.size() {
-        return None;
-    }
-    let mut data = data.into_owned();
-    if big_endian {
-        data.reverse();
-    }
-    Some(Tensor {
-        dtype,
-        shape: Vec::new(),
-        data,
-    })
-}
-
-/// Whether a numpy scalar holds a floating point number.
-pub(crate) fn is_float(value: Value<'_, '_>) -> bool {
-    scalar(value)
-        .is_some_and(|t| matches!(t.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16))
-}
-
 fn dense(
     name: &str,
     shape: Value<'_, '_>,
@@ -81,7 +53,8 @@ fn dense(
     if shape.len() > 32 {
         return Err(Error::tensor(name, "more than 32 axes"));
     }
-    let (dtype, big_endian) = dtype(kind)
+    let (dtype, big_endian) = kind
+        .numpy_dtype()
         .ok_or_else(|| Error::tensor(name, "a numpy array of an element kind that is no number"))?;
     let bytes = buffer
         .bytes()
@@ -107,32 +80,4 @@ fn dense(
         return reversed.permute(&axes);
     }
     Ok(Tensor { dtype, shape, data })
-}
-
-/// Element kind of a `numpy.dtype(code, align, copy)` object, and whether it is big-endian.
-fn dtype(value: Value<'_, '_>) -> Option<(DType, bool)> {
-    if value.constructor() != Some(Constructor::NumpyDtype) {
-        return None;
-    }
-    let args = value.args()?;
-    let code = args.first()?.text()?;
-    let code = code.trim_start_matches(['<', '>', '=', '|']);
-    let kind = match code {
-        "f8" => DType::F64,
-        "f4" => DType::F32,
-        "f2" => DType::F16,
-        "i8" => DType::I64,
-        "i4" => DType::I32,
-        "i2" => DType::I16,
-        "i1" => DType::I8,
-        "u1" => DType::U8,
-        "b1" => DType::Bool,
-        _ => return None,
-    };
-    // BUILD state: (version, byte order, ...)
-    let order = value
-        .state()
-        .and_then(Value::few)
-        .and_then(|s| s.get(1)?.text().map(|t| t == ">"));
-    Some((kind, order.unwrap_or(false)))
 }

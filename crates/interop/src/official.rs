@@ -1,10 +1,10 @@
 //! `.pkl` snapshots of StyleGAN2-ADA for PyTorch: persistent objects with torch modules as their state.
 
+use architecture::NetworkKind;
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
 use crate::checkpoint::{AugmentPipe, Contents, Network};
-use crate::config::NetworkKind;
 use crate::error::{Error, Result, layout};
 use crate::infer::{self, Stated};
 use crate::pickle::{Constructor, Value};

@@ -3,9 +3,10 @@
 //! A persistent object names its class and carries the source text that defines it. Ours carries one line that imports
 //! the class from the program that opens the file, so no source text of others is in the file.
 
+use architecture::{Attr, Module, ModuleTensor};
+
 use crate::checkpoint::{AugmentPipe, Checkpoint, Network};
 use crate::error::{Result, layout};
-use crate::layout::{Attr, Module, tree};
 use crate::pickle::write::{Writer, from_json};
 use crate::tensor::Tensor;
 use crate::torch::save::legacy_storage;
@@ -33,7 +34,7 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     );
     for (key, network) in checkpoint.networks() {
         w.text(key);
-        module(&mut w, &tree(&network.config), "", network)?;
+        module(&mut w, &network.config.modules(), "", network)?;
     }
     // The official loader takes None; its trainer makes the pipe anew from the command line.
     w.text("augment_pipe");
@@ -46,10 +47,10 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
 }
 
 fn module(w: &mut Writer, spec: &Module, prefix: &str, network: &Network) -> Result<()> {
-    let tensors = |names: &[(&'static str, Vec<usize>)]| -> Result<Vec<(&str, &Tensor)>> {
+    let tensors = |of_module: &[ModuleTensor]| -> Result<Vec<(&str, &Tensor)>> {
+        let names = of_module.iter().map(|tensor| tensor.name);
         names
-            .iter()
-            .map(|(name, _)| Ok((*name, find(network, &format!("{prefix}{name}"))?)))
+            .map(|name| Ok((name, find(network, &format!("{prefix}{name}"))?)))
             .collect()
     };
     let mut attrs = spec.attrs.clone();

@@ -1,5 +1,6 @@
 //! Our own files: safetensors under the official names, `G.`, `D.` and `G_ema.` in front, settings in the metadata.
 
+use architecture::{NetworkConfig, NetworkKind};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -11,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::checkpoint::{AugmentPipe, Checkpoint, Contents};
-use crate::config::{NetworkConfig, NetworkKind};
 use crate::error::{Error, Result, layout};
 use crate::infer::{self, Stated};
 use crate::missing;
@@ -179,7 +179,8 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
         };
         let network = match configs.remove(key) {
             Some(config) if config.kind() == kind => {
-                check(&config)?;
+                let checked = config.definition().check_counts();
+                checked.map_err(|error| layout!("the metadata describes no network: {error}"))?;
                 infer::assemble(config, tensors, assumed.remove(key).unwrap_or_default())?
             }
             Some(_) => {
@@ -227,25 +228,6 @@ fn of_others(all: IndexMap<String, Tensor>) -> Result<Contents> {
         load: &|at| Ok(all[at].clone()),
         keys,
     })
-}
-
-/// Numbers that the module tree divides by or counts to.
-fn check(config: &NetworkConfig) -> Result<()> {
-    let (resolution, layers, filter) = match config {
-        NetworkConfig::Generator(g) => (g.img_resolution, g.mapping.num_layers, &g.resample_filter),
-        NetworkConfig::Discriminator(d) => {
-            (d.img_resolution, d.mapping.num_layers, &d.resample_filter)
-        }
-    };
-    if !resolution.is_power_of_two() || !(4..=1 << 14).contains(&resolution) {
-        return Err(layout!(
-            "the metadata says img_resolution = {resolution}, which is no power of two from 4 to 16384"
-        ));
-    }
-    if layers > 1000 || !(1..=64).contains(&filter.len()) {
-        return Err(layout!("the metadata describes no possible network"));
-    }
-    Ok(())
 }
 
 /// A checkpoint as the bytes of a safetensors file. The same checkpoint gives the same bytes.

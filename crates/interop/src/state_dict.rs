@@ -5,12 +5,12 @@
 
 mod averages;
 
+use architecture::NetworkKind;
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
 use crate::checkpoint::Contents;
-use crate::config::NetworkKind;
 use crate::error::{Error, Result, layout};
 use crate::infer::{self, Stated};
 use crate::missing;

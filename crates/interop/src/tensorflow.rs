@@ -3,11 +3,11 @@
 //! Dense weights are stored `[in, out]`, convolutions `[h, w, in, out]`; upsampling convolutions (and the generator's
 //! skip) are flipped, style biases lack the 1 that they start from, and `fmap_base` counts half of `channel_base`.
 
+use architecture::NetworkKind;
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
 
 use crate::checkpoint::{Contents, Network};
-use crate::config::NetworkKind;
 use crate::error::{Error, Result, layout};
 use crate::infer::{self, Stated};
 use crate::pickle::{Constructor, Value};

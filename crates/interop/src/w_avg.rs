@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use crate::error::{Error, Result, layout};
 use crate::tensor::Tensor;
 
-/// How many latents are averaged, as the programs that compute it on the fly do.
+/// Number of latents that are averaged, as in programs that compute `w_avg` on the fly.
 pub(crate) const SAMPLES: usize = 4096;
 
 /// Most weights of a mapping network; 8 layers of 512 have 2 million.

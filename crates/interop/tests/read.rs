@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use architecture::{Architecture, NetworkConfig};
 use interop::{
-    Architecture, Checkpoint, Container, DType, Error, Format, NetworkConfig, read_checkpoint,
-    read_checkpoint_bytes, read_tensors, read_tensors_bytes,
+    Checkpoint, Container, DType, Error, Format, read_checkpoint, read_checkpoint_bytes,
+    read_tensors, read_tensors_bytes,
 };
 
 fn data(name: &str) -> PathBuf {

@@ -1,28 +1,16 @@
+use architecture::DEFAULT_FILTER;
+use candle_nn::VarBuilder;
 use ops::{Activation, BiasActOptions, Dual, Filter, ResampleOptions};
 
-use crate::builder::Builder;
-use crate::config::DEFAULT_FILTER;
 use crate::error::Result;
-use crate::parameters::Init;
 
-/// Filter taps as a layer holds them, and the buffer that official files keep of them.
-pub(crate) fn resample_filter(b: &Builder<'_, '_>, taps: &[f64]) -> Result<Filter> {
+/// Filter taps as layers use them. The `resample_filter` buffer follows from the same taps and is not read.
+pub(crate) fn resample_filter(taps: &[f64]) -> Filter {
     let taps: Vec<f32> = taps.iter().map(|&tap| tap as f32).collect();
-    let n = taps.len();
-    // Long filters stay one row; short ones become their outer product.
-    let (shape, mut values) = if n >= 8 {
-        (vec![n], taps.clone())
-    } else {
-        let outer = taps.iter().flat_map(|a| taps.iter().map(move |b| a * b));
-        (vec![n, n], outer.collect::<Vec<f32>>())
-    };
-    let sum: f32 = values.iter().sum();
-    values.iter_mut().for_each(|v| *v /= sum);
-    b.buffer("resample_filter", &shape, Init::Fixed(values))?;
-    Ok(Filter::new(&taps))
+    Filter::new(&taps)
 }
 
-/// How a [`Conv`] layer is made.
+/// Settings of a [`Conv`] layer.
 pub(crate) struct ConvOptions<'a> {
     pub kernel_size: usize,
     pub bias: bool,
@@ -31,7 +19,6 @@ pub(crate) struct ConvOptions<'a> {
     pub down: usize,
     pub resample_filter: &'a [f64],
     pub conv_clamp: Option<f64>,
-    pub trainable: bool,
 }
 
 impl Default for ConvOptions<'_> {
@@ -44,7 +31,6 @@ impl Default for ConvOptions<'_> {
             down: 1,
             resample_filter: &DEFAULT_FILTER,
             conv_clamp: None,
-            trainable: true,
         }
     }
 }
@@ -61,42 +47,21 @@ pub(crate) struct Conv {
 
 impl Conv {
     pub fn new(
-        b: &Builder<'_, '_>,
+        vb: &VarBuilder<'_>,
         in_channels: usize,
         out_channels: usize,
         options: &ConvOptions<'_>,
     ) -> Result<Self> {
         let k = options.kernel_size;
-        let weights = || -> Result<_> {
-            let weight = b.weight(
-                "weight",
-                &[out_channels, in_channels, k, k],
-                Init::Normal(1.0),
-                options.trainable,
-            )?;
-            let bias = options.bias.then(|| {
-                b.weight(
-                    "bias",
-                    &[out_channels],
-                    Init::Constant(0.0),
-                    options.trainable,
-                )
-            });
-            Ok((weight, bias.transpose()?))
-        };
-        // Frozen weights are buffers, and among those the filter is first.
-        let (weight, bias, filter) = if options.trainable {
-            let (weight, bias) = weights()?;
-            (weight, bias, resample_filter(b, options.resample_filter)?)
-        } else {
-            let filter = resample_filter(b, options.resample_filter)?;
-            let (weight, bias) = weights()?;
-            (weight, bias, filter)
-        };
+        let weight = vb.get((out_channels, in_channels, k, k), "weight")?;
+        let bias = options
+            .bias
+            .then(|| vb.get(out_channels, "bias"))
+            .transpose()?;
         Ok(Self {
             weight: weight.into(),
             bias: bias.map(Dual::from),
-            filter,
+            filter: resample_filter(options.resample_filter),
             resample: ResampleOptions {
                 up: options.up,
                 down: options.down,

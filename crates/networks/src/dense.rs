@@ -1,15 +1,13 @@
+use candle_nn::VarBuilder;
 use ops::{Activation, BiasActOptions, Dual, Value};
 
-use crate::builder::Builder;
 use crate::error::Result;
-use crate::parameters::Init;
 
-/// How a [`Dense`] layer is made.
+/// Settings of a [`Dense`] layer.
 pub(crate) struct DenseOptions {
     pub activation: Activation,
     /// Weights are stored divided by this and used multiplied: Adam then moves them this much slower.
     pub lr_multiplier: f64,
-    pub bias_init: f64,
 }
 
 impl Default for DenseOptions {
@@ -17,7 +15,6 @@ impl Default for DenseOptions {
         Self {
             activation: Activation::Linear,
             lr_multiplier: 1.0,
-            bias_init: 0.0,
         }
     }
 }
@@ -33,23 +30,15 @@ pub(crate) struct Dense {
 
 impl Dense {
     pub fn new(
-        b: &Builder<'_, '_>,
+        vb: &VarBuilder<'_>,
         in_features: usize,
         out_features: usize,
         options: &DenseOptions,
     ) -> Result<Self> {
         let lr = options.lr_multiplier;
         Ok(Self {
-            weight: b
-                .parameter(
-                    "weight",
-                    &[out_features, in_features],
-                    Init::Normal(1.0 / lr),
-                )?
-                .into(),
-            bias: b
-                .parameter("bias", &[out_features], Init::Constant(options.bias_init))?
-                .into(),
+            weight: vb.get((out_features, in_features), "weight")?.into(),
+            bias: vb.get(out_features, "bias")?.into(),
             weight_gain: lr / (in_features as f64).sqrt(),
             bias_gain: lr,
             activation: options.activation,

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// What can go wrong with networks.
+/// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting that no network can have.
@@ -26,6 +26,21 @@ pub enum Error {
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
+impl From<Error> for candle_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Tensor(error) => error,
+            error => Self::wrap(error),
+        }
+    }
+}
+
+impl From<architecture::Error> for Error {
+    fn from(error: architecture::Error) -> Self {
+        Self::Config(error.to_string())
+    }
+}
+
 impl Error {
     pub(crate) fn config(text: impl Into<String>) -> Self {
         Self::Config(text.into())
@@ -39,7 +54,7 @@ pub struct WeightsMismatch {
     pub missing: Vec<String>,
     /// Names that were given and that the network does not have.
     pub unexpected: Vec<String>,
-    /// What is wrong with weights of the right name: shapes, or filters that do not follow from the settings.
+    /// Weights of the right name and another shape, and filters that do not follow from the settings, with the difference.
     pub mismatched: Vec<String>,
 }
 

@@ -1,15 +1,15 @@
 //! Generator: latents to images.
 
-use candle_core::{DType, Device, Tensor};
+use architecture::{GeneratorConfig, NetworkDefinition, TensorSpec};
+use candle_core::{DType, Device, Module, Tensor};
+use candle_nn::VarBuilder;
 
-use crate::builder::{Builder, build, layout};
-use crate::config::GeneratorConfig;
 use crate::error::Result;
-use crate::mapping::{MappingDims, MappingNetwork, MappingOptions};
-use crate::parameters::{Parameters, TensorSlot};
+use crate::mapping::{MappingNetwork, MappingOptions};
+use crate::parameters::Parameters;
 use crate::precision::Precision;
 use crate::random::NormalSource;
-use crate::synthesis::{SynthesisNetwork, SynthesisOptions};
+use crate::stylegan2::{SynthesisNetwork, SynthesisOptions};
 
 /// The generator of StyleGAN2 (arXiv:1912.04958): mapping and synthesis.
 pub struct Generator {
@@ -32,8 +32,21 @@ impl Generator {
         device: &Device,
     ) -> Result<Self> {
         let slots = Self::layout(config)?;
-        let parameters = Parameters::initialise(&slots, random, DType::F32, device)?;
+        let parameters = Parameters::initialize(&slots, random, DType::F32, device)?;
         Self::over(config, parameters, true)
+    }
+
+    /// A generator over the tensors of `vb`, under the reference's names. Resampling filters follow from the
+    /// configuration and are not read.
+    ///
+    /// Variables (those of a `VarMap`) are shared with the generator and tracked by `forward_dual` of its networks;
+    /// other tensors are copied, without gradients.
+    ///
+    /// # Errors
+    /// `Tensor` when a tensor is missing or of another shape; `Config` when the settings are impossible.
+    pub fn load(vb: VarBuilder<'_>, config: &GeneratorConfig) -> Result<Self> {
+        let (parameters, are_variables) = Parameters::load_from(&Self::layout(config)?, &vb)?;
+        Self::over(config, parameters, are_variables)
     }
 
     /// A generator with given weights, under official names without a prefix. Its calls build no graph unless
@@ -59,13 +72,12 @@ impl Generator {
     /// `Config` when the parameters are not those of such a generator.
     pub fn over(config: &GeneratorConfig, parameters: Parameters, track: bool) -> Result<Self> {
         config.validate()?;
-        let (mut synthesis, mapping) = build(&parameters, track, |b| Self::parts(b, config))?;
-        synthesis.precision = Precision::of(parameters.device());
+        let vb = parameters.var_builder(track);
         Ok(Self {
             config: config.clone(),
+            synthesis: SynthesisNetwork::load(&vb.pp("synthesis"), config)?,
+            mapping: MappingNetwork::load(&vb.pp("mapping"), config)?,
             parameters,
-            mapping,
-            synthesis,
         })
     }
 
@@ -73,28 +85,12 @@ impl Generator {
     ///
     /// # Errors
     /// `Config` when the settings are impossible.
-    pub fn layout(config: &GeneratorConfig) -> Result<Vec<TensorSlot>> {
+    pub fn layout(config: &GeneratorConfig) -> Result<Vec<TensorSpec>> {
         config.validate()?;
-        layout(|b| Self::parts(b, config))
+        Ok(config.modules().state_dict())
     }
 
-    fn parts(
-        b: &Builder<'_, '_>,
-        config: &GeneratorConfig,
-    ) -> Result<(SynthesisNetwork, MappingNetwork)> {
-        let dims = MappingDims {
-            z_dim: config.z_dim,
-            c_dim: config.c_dim,
-            w_dim: config.w_dim,
-            num_ws: Some(config.num_ws()),
-        };
-        Ok((
-            SynthesisNetwork::new(&b.child("synthesis"), config)?,
-            MappingNetwork::new(&b.child("mapping"), dims, &config.mapping)?,
-        ))
-    }
-
-    /// Where the weights are.
+    /// Device of the weights.
     pub fn device(&self) -> &Device {
         self.parameters.device()
     }
@@ -105,7 +101,7 @@ impl Generator {
         self
     }
 
-    /// What its largest resolutions compute in.
+    /// Number type of its largest resolutions.
     pub fn precision(&self) -> Precision {
         self.synthesis.precision
     }
@@ -174,5 +170,13 @@ impl Generator {
     ) -> Result<Tensor> {
         let ws = self.mapping.forward(z, c, mapping)?;
         self.synthesis.forward(&ws, synthesis)
+    }
+}
+
+/// `z` to images without labels or truncation, with the stored noise, without gradients.
+impl Module for Generator {
+    fn forward(&self, z: &Tensor) -> candle_core::Result<Tensor> {
+        let ws = Module::forward(&self.mapping, z)?;
+        Module::forward(&self.synthesis, &ws)
     }
 }

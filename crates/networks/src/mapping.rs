@@ -1,20 +1,19 @@
 //! Mapping network: latents and labels to `w`.
 
-use candle_core::{Tensor, Var};
+use architecture::{GeneratorConfig, MappingConfig};
+use candle_core::{Module, Tensor, Var};
+use candle_nn::VarBuilder;
 use ops::Dual;
 
-use crate::builder::Builder;
-use crate::config::MappingConfig;
 use crate::dense::{Dense, DenseOptions};
 use crate::error::{Error, Result};
-use crate::parameters::Init;
 
 /// Truncation and tracking of a mapping call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MappingOptions {
     /// Pulls `w` towards `w_avg`: 1 leaves it, 0 gives `w_avg`.
     pub truncation_psi: f64,
-    /// How many of the first `ws` are truncated; `None` for all.
+    /// Number of first `ws` that are truncated; `None` for all.
     pub truncation_cutoff: Option<usize>,
     /// Moves `w_avg` towards the mean of this batch. For every call in training except the second one of style mixing.
     pub update_w_avg: bool,
@@ -48,21 +47,35 @@ pub struct MappingNetwork {
 }
 
 impl MappingNetwork {
+    /// The mapping network of a generator, over the tensors of `vb` under the reference's names without `mapping.`.
+    /// When they are variables (those of a `VarMap`), tracking of `w_avg` moves the one of `vb`.
+    ///
+    /// # Errors
+    /// `Tensor` when a tensor is missing or of another shape.
+    pub fn load(vb: &VarBuilder<'_>, config: &GeneratorConfig) -> Result<Self> {
+        let dims = MappingDims {
+            z_dim: config.z_dim,
+            c_dim: config.c_dim,
+            w_dim: config.w_dim,
+            num_ws: Some(config.num_ws()),
+        };
+        Self::new(vb, dims, &config.mapping)
+    }
+
     pub(crate) fn new(
-        b: &Builder<'_, '_>,
+        vb: &VarBuilder<'_>,
         dims: MappingDims,
         config: &MappingConfig,
     ) -> Result<Self> {
         // Broadcasting to `num_ws` and tracking go together: a discriminator does neither.
         let w_avg_beta = config.w_avg_beta.filter(|_| dims.num_ws.is_some());
         let w_avg = w_avg_beta
-            .map(|_| b.buffer_var("w_avg", &[dims.w_dim], Init::Constant(0.0)))
+            .map(|_| Var::from_tensor(&vb.get(dims.w_dim, "w_avg")?))
             .transpose()?;
         let embed = (dims.c_dim > 0)
             .then(|| {
-                let b = b.child("embed");
                 Dense::new(
-                    &b,
+                    &vb.pp("embed"),
                     dims.c_dim,
                     config.embed_features,
                     &DenseOptions::default(),
@@ -80,10 +93,9 @@ impl MappingNetwork {
             let options = DenseOptions {
                 activation: config.activation,
                 lr_multiplier: config.lr_multiplier,
-                ..Default::default()
             };
-            let b = b.child(&format!("fc{i}"));
-            layers.push(Dense::new(&b, in_features, out_features, &options)?);
+            let vb = vb.pp(format!("fc{i}"));
+            layers.push(Dense::new(&vb, in_features, out_features, &options)?);
             in_features = out_features;
         }
         Ok(Self {
@@ -190,6 +202,14 @@ impl MappingNetwork {
         // A copy: storage that moves on must not change what a graph holds.
         let offset = (w_avg * (1.0 - psi))?.reshape((1, 1, self.dims.w_dim))?;
         Ok(w.scale(psi)?.broadcast_add(&offset.into())?)
+    }
+}
+
+/// `z` to `ws` without labels, truncation or tracking of `w_avg`, without gradients.
+impl Module for MappingNetwork {
+    fn forward(&self, z: &Tensor) -> candle_core::Result<Tensor> {
+        let options = MappingOptions::default();
+        Ok(MappingNetwork::forward(self, z, None, &options)?)
     }
 }
 

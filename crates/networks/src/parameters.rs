@@ -2,45 +2,14 @@
 
 use std::collections::HashMap;
 
-use candle_core::{DType, Device, Tensor, Var};
+use architecture::{Init, TensorKind, TensorSpec};
+use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_nn::VarBuilder;
+use candle_nn::var_builder::SimpleBackend;
 use indexmap::IndexMap;
 
 use crate::error::{Error, Result, WeightsMismatch};
 use crate::random::NormalSource;
-
-/// What a tensor is to training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TensorKind {
-    /// Learned.
-    Trainable,
-    /// A weight of a layer that was frozen (`freeze_layers`). Official files keep it among the buffers.
-    Frozen,
-    /// Not learned: `w_avg`, `noise_const`, `resample_filter`.
-    Buffer,
-}
-
-/// How a tensor starts.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Init {
-    /// Standard normal numbers times this.
-    Normal(f64),
-    /// All the same.
-    Constant(f64),
-    /// These, fixed by the settings.
-    Fixed(Vec<f32>),
-}
-
-/// A tensor that a network has, without its values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TensorSlot {
-    /// Official name.
-    pub name: String,
-    /// Shape; empty for a scalar.
-    pub shape: Vec<usize>,
-    /// What it is to training.
-    pub kind: TensorKind,
-    pub(crate) init: Init,
-}
 
 /// The tensors of one network, in the order of the official state dict.
 ///
@@ -51,15 +20,15 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Where they are.
+    /// Device of the tensors.
     pub(crate) fn device(&self) -> &Device {
         let first = self.entries.values().next();
         first.map_or(&Device::Cpu, |(var, _)| var.device())
     }
 
     /// New weights, drawn from `random` in the order of the slots.
-    pub(crate) fn initialise(
-        slots: &[TensorSlot],
+    pub(crate) fn initialize(
+        slots: &[TensorSpec],
         random: &mut dyn NormalSource,
         dtype: DType,
         device: &Device,
@@ -84,12 +53,45 @@ impl Parameters {
         Ok(Self { entries })
     }
 
+    /// Tensors of a [`VarBuilder`], and whether they are variables. Variables are shared, other tensors copied.
+    pub(crate) fn load_from(specs: &[TensorSpec], vb: &VarBuilder<'_>) -> Result<(Self, bool)> {
+        let mut entries = IndexMap::new();
+        let mut are_variables = false;
+        for spec in specs {
+            let shape = spec.shape.as_slice();
+            let from_vb = |hint| vb.get_with_hints(shape, &spec.name, hint);
+            let tensor = match &spec.init {
+                Init::Fixed(values) => {
+                    let tensor = Tensor::from_slice(values, shape, vb.device())?;
+                    tensor.to_dtype(vb.dtype())?
+                }
+                Init::Constant(value) => from_vb(candle_nn::Init::Const(*value))?,
+                &Init::Normal(stdev) => from_vb(candle_nn::Init::Randn { mean: 0.0, stdev })?,
+            };
+            are_variables |= tensor.is_variable();
+            let var = Var::from_tensor(&tensor)?;
+            entries.insert(spec.name.clone(), (var, spec.kind));
+        }
+        Ok((Self { entries }, are_variables))
+    }
+
+    /// A [`VarBuilder`] that hands out these parameters. Gradients reach the trainable ones if `track`.
+    pub(crate) fn var_builder(&self, track: bool) -> VarBuilder<'static> {
+        let first = self.entries.values().next();
+        let dtype = first.map_or(DType::F32, |(var, _)| var.dtype());
+        let source = ParametersBackend {
+            parameters: self.clone(),
+            track,
+        };
+        VarBuilder::from_backend(Box::new(source), dtype, self.device().clone())
+    }
+
     /// Given weights, copied.
     ///
     /// # Errors
     /// `Weights` with every name that is missing, unexpected or of another shape.
     pub(crate) fn from_tensors(
-        slots: &[TensorSlot],
+        slots: &[TensorSpec],
         tensors: impl IntoIterator<Item = (String, Tensor)>,
         dtype: DType,
         device: &Device,
@@ -169,7 +171,7 @@ impl Parameters {
             .map(|(name, (var, kind))| (name.as_str(), var, *kind))
     }
 
-    /// What an optimizer steps: names and variables.
+    /// Names and variables that an optimizer updates.
     pub fn trainable(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.iter()
             .filter(|(_, _, kind)| *kind == TensorKind::Trainable)
@@ -221,6 +223,52 @@ impl Parameters {
             var.set(&tensor.copy()?)?;
         }
         Ok(())
+    }
+}
+
+/// [`Parameters`] as a source of a [`VarBuilder`].
+struct ParametersBackend {
+    parameters: Parameters,
+    track: bool,
+}
+
+impl SimpleBackend for ParametersBackend {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: candle_nn::Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let tensor = self.get_unchecked(name, dtype, device)?;
+        if *tensor.shape() != shape {
+            candle_core::bail!(
+                "tensor `{name}` is {:?} instead of {shape:?}",
+                tensor.shape()
+            );
+        }
+        Ok(tensor)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        let Some((var, kind)) = self.parameters.entries.get(name) else {
+            candle_core::bail!("the parameters have no tensor `{name}`");
+        };
+        // The mapping network sets `w_avg`, for which it needs the variable.
+        let is_variable = match kind {
+            TensorKind::Trainable => self.track,
+            TensorKind::Frozen => false,
+            TensorKind::Buffer => name.ends_with("w_avg"),
+        };
+        Ok(match is_variable {
+            true => var.as_tensor().clone(),
+            false => var.as_detached_tensor(),
+        })
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.parameters.entries.contains_key(name)
     }
 }
 

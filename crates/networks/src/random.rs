@@ -1,6 +1,6 @@
 use rng::RandomState;
 
-/// Where standard normal numbers come from: weights at the start.
+/// Source of standard normal numbers, for initial weights.
 ///
 /// Passed in wherever numbers are drawn; nothing in this crate owns a generator.
 pub trait NormalSource {

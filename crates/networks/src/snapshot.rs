@@ -3,30 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use architecture::{GeneratorConfig, NetworkConfig};
 use candle_core::{DType, Device, Tensor};
 use files::{AtomicFile, TensorEntry};
 use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::{DiscriminatorConfig, GeneratorConfig};
-use crate::discriminator::Discriminator;
 use crate::error::{Error, Result};
 use crate::generator::Generator;
+use crate::live_network::LiveNetwork;
 use crate::parameters::Parameters;
+use crate::stylegan2::Discriminator;
 
 /// Metadata key of the settings: a JSON object from `G`, `D`, `G_ema` to [`NetworkConfig`].
 const CONFIG: &str = "kaogan.config";
-
-/// The settings of either network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum NetworkConfig {
-    /// Of a generator.
-    Generator(GeneratorConfig),
-    /// Of a discriminator.
-    Discriminator(DiscriminatorConfig),
-}
 
 /// The networks of one moment of a training run.
 #[derive(Default)]
@@ -79,16 +69,8 @@ impl Snapshot {
         files::check_safetensors(bytes)
             .map_err(|damage| format!("{damage}; take another snapshot, or another copy of it"))?;
         let file = SafeTensors::deserialize(bytes)?;
-        let (_, header) = SafeTensors::read_metadata(bytes)?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        let mut metadata: BTreeMap<String, String> = metadata.into_iter().collect();
+        let (mut metadata, configs) = metadata(bytes)?;
         metadata.remove(files::CHECKSUM_KEY);
-        let configs = metadata.remove(CONFIG).ok_or_else(|| {
-            Error::config(format!(
-                "no settings under `{CONFIG}` in the metadata; files of other programs are converted first"
-            ))
-        })?;
-        let configs: BTreeMap<String, NetworkConfig> = serde_json::from_str(&configs)?;
         let mut snapshot = Snapshot {
             metadata,
             ..Default::default()
@@ -104,20 +86,11 @@ impl Snapshot {
                     Ok((name, tensor))
                 })
                 .collect::<Result<Vec<_>>>()?;
-            let dtype = DType::F32;
-            match (key.as_str(), config) {
-                ("G", NetworkConfig::Generator(config)) => {
-                    let g = Generator::from_tensors(&config, tensors, dtype, device)?;
-                    snapshot.g = Some(g);
-                }
-                ("G_ema", NetworkConfig::Generator(config)) => {
-                    let g_ema = Generator::from_tensors(&config, tensors, dtype, device)?;
-                    snapshot.g_ema = Some(g_ema);
-                }
-                ("D", NetworkConfig::Discriminator(config)) => {
-                    let d = Discriminator::from_tensors(&config, tensors, dtype, device)?;
-                    snapshot.d = Some(d);
-                }
+            let network = LiveNetwork::from_tensors(&config, tensors, DType::F32, device)?;
+            match (key.as_str(), network) {
+                ("G", LiveNetwork::Generator(g)) => snapshot.g = Some(g),
+                ("G_ema", LiveNetwork::Generator(g_ema)) => snapshot.g_ema = Some(g_ema),
+                ("D", LiveNetwork::Discriminator(d)) => snapshot.d = Some(d),
                 (key, _) => {
                     let text = format!("the settings have a network `{key}` of an unknown kind");
                     return Err(Error::config(text).into());
@@ -179,6 +152,46 @@ impl Snapshot {
     }
 }
 
+/// The configuration of a generator (`G_ema`, `G`) in a file, which is written by [`Snapshot::save`] or converted to this
+/// form.
+///
+/// # Errors
+/// `File` when the file cannot be read or has no such generator.
+pub fn read_generator_config(path: impl AsRef<Path>, key: &str) -> Result<GeneratorConfig> {
+    let path = path.as_ref();
+    let read = || -> std::result::Result<_, Box<dyn std::error::Error + Send + Sync>> {
+        let bytes = files::read_input(path, u64::MAX)?;
+        let (_, mut configs) = metadata(&bytes)?;
+        match configs.remove(key) {
+            Some(NetworkConfig::Generator(config)) => Ok(config),
+            _ => Err(format!("there is no generator `{key}` in it").into()),
+        }
+    };
+    read().map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The metadata of a file, and apart from these the configurations of its networks.
+#[allow(clippy::type_complexity, reason = "used twice")]
+fn metadata(
+    bytes: &[u8],
+) -> std::result::Result<
+    (BTreeMap<String, String>, BTreeMap<String, NetworkConfig>),
+    Box<dyn std::error::Error + Send + Sync>,
+> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let mut metadata: BTreeMap<String, String> = metadata.into_iter().collect();
+    let configs = metadata.remove(CONFIG).ok_or_else(|| {
+        Error::config(format!(
+            "no settings under `{CONFIG}` in the metadata; files of other programs are converted first"
+        ))
+    })?;
+    Ok((metadata, serde_json::from_str(&configs)?))
+}
+
 fn tensor(prefix: &str, name: &str, view: &safetensors::tensor::TensorView<'_>) -> Result<Tensor> {
     if !files::is_countable(view.shape()) {
         return Err(Error::config(format!(
@@ -200,7 +213,7 @@ mod tests {
     use rng::RandomState;
 
     use super::*;
-    use crate::MappingConfig;
+    use architecture::MappingConfig;
 
     fn small() -> Generator {
         let config = GeneratorConfig {

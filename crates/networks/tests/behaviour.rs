@@ -1,4 +1,4 @@
-//! What calls promise: noise, truncation, tracking, mixing, freezing, sizes.
+//! Behavior of calls: noise, truncation, tracking, mixing, freezing, sizes.
 
 mod common;
 

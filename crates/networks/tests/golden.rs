@@ -66,7 +66,7 @@ fn the_mapping_network_with_labels() {
 
 #[test]
 fn parameter_counts_of_the_presets() {
-    use networks::{Discriminator, DiscriminatorConfig, TensorKind, TensorSlot};
+    use networks::{Discriminator, DiscriminatorConfig, TensorKind, TensorSpec};
 
     // Side, channel_base, mapping layers; learned values of G and D, buffer elements of G and D, num_ws.
     let table = [
@@ -75,7 +75,7 @@ fn parameter_counts_of_the_presets() {
         (512, 32768, 2, 28_700_647, 28_982_849, 699_904, 480, 16),
         (256, 16384, 2, 23_191_522, 24_001_089, 175_568, 416, 14),
     ];
-    let count = |slots: &[TensorSlot], trainable: bool| -> usize {
+    let count = |slots: &[TensorSpec], trainable: bool| -> usize {
         let slots = slots
             .iter()
             .filter(|slot| (slot.kind == TensorKind::Trainable) == trainable);

@@ -8,63 +8,7 @@ use crate::cuda::plan::{Launch, Plan};
 use crate::op::{Op, apply, record};
 use crate::value::Value;
 
-/// The activation functions of StyleGAN2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Activation {
-    /// `x`
-    #[default]
-    Linear,
-    /// `max(x, 0)`, default gain sqrt(2)
-    Relu,
-    /// `x` or `alpha * x` below zero, default alpha 0.2 and gain sqrt(2)
-    Lrelu,
-    /// Hyperbolic tangent
-    Tanh,
-    /// `1 / (1 + exp(-x))`
-    Sigmoid,
-    /// `x` or `exp(x) - 1` below zero
-    Elu,
-    /// Scaled elu (arXiv:1706.02515)
-    Selu,
-    /// `log(1 + exp(x))`
-    Softplus,
-    /// `x * sigmoid(x)`, default gain sqrt(2)
-    Swish,
-}
-
-impl Activation {
-    /// The gain that keeps the variance, used where none is given.
-    pub fn default_gain(self) -> f64 {
-        match self {
-            Activation::Relu | Activation::Lrelu | Activation::Swish => std::f64::consts::SQRT_2,
-            _ => 1.0,
-        }
-    }
-
-    /// The slope below zero, used where none is given.
-    pub fn default_alpha(self) -> f64 {
-        if self == Activation::Lrelu { 0.2 } else { 0.0 }
-    }
-}
-
-impl std::str::FromStr for Activation {
-    type Err = String;
-
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
-        Ok(match name {
-            "linear" => Activation::Linear,
-            "relu" => Activation::Relu,
-            "lrelu" => Activation::Lrelu,
-            "tanh" => Activation::Tanh,
-            "sigmoid" => Activation::Sigmoid,
-            "elu" => Activation::Elu,
-            "selu" => Activation::Selu,
-            "softplus" => Activation::Softplus,
-            "swish" => Activation::Swish,
-            _ => return Err(format!("no activation is called {name}")),
-        })
-    }
-}
+pub use architecture::Activation;
 
 /// What [`bias_act`] does, in this order: bias, activation, gain, clamp.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,3 +1,4 @@
+use architecture::NetworkDefinition;
 use augment::AugPipe;
 use dataset::Fingerprint;
 use networks::{DiscriminatorConfig, GeneratorConfig};
@@ -198,8 +199,10 @@ impl TrainConfig {
     /// # Errors
     /// `Setting` or `Network`, naming the setting and a way out.
     pub fn validate(&self) -> Result<()> {
-        self.generator.validate()?;
-        self.discriminator.validate()?;
+        self.generator.validate().map_err(networks::Error::from)?;
+        self.discriminator
+            .validate()
+            .map_err(networks::Error::from)?;
         let round = self.batch_gpu * self.num_gpus;
         if round == 0 || !self.batch_size.is_multiple_of(round) {
             return Err(Error::setting(

@@ -51,7 +51,7 @@ impl TrainConfig {
     /// # Errors
     /// When the settings of the networks are impossible.
     pub fn predicted_memory(&self, precision: Precision) -> Result<MemoryEstimate> {
-        let values = |slots: Vec<networks::TensorSlot>| -> f64 {
+        let values = |slots: Vec<networks::TensorSpec>| -> f64 {
             let sizes = slots
                 .iter()
                 .map(|slot| slot.shape.iter().product::<usize>());
@@ -81,7 +81,7 @@ fn generator_bytes(config: &GeneratorConfig, precision: Precision) -> f64 {
     let layers = VALUE * (config.mapping.num_layers * config.w_dim) as f64;
     let blocks = config.block_resolutions().map(|side| {
         let n_convs = if side == 4 { 1 } else { 2 };
-        let value = bytes(config.dtype_at(side, precision));
+        let value = bytes(precision.dtype_at(side, config.fp16_from(), DType::F32));
         let features = value * (n_convs * config.channels(side)) as f64;
         // Each block adds to the image; the image is enlarged for the next.
         (features + VALUE * (2 * config.img_channels) as f64) * (side * side) as f64
@@ -97,7 +97,7 @@ fn bytes(dtype: DType) -> f64 {
 fn discriminator_bytes(config: &DiscriminatorConfig, precision: Precision) -> f64 {
     let image = config.img_resolution;
     let first = config.channels(image) * image.pow(2);
-    let mut sum = bytes(config.dtype_at(image, precision)) * first as f64;
+    let mut sum = bytes(precision.dtype_at(image, config.fp16_from(), DType::F32)) * first as f64;
     let mut side = config.img_resolution;
     while side > 4 {
         let (wide, narrow) = (config.channels(side), config.channels(side / 2));
@@ -107,7 +107,7 @@ fn discriminator_bytes(config: &DiscriminatorConfig, precision: Precision) -> f6
         if config.architecture == Architecture::Resnet {
             values += narrow * pixels / 4;
         }
-        sum += bytes(config.dtype_at(side, precision)) * values as f64;
+        sum += bytes(precision.dtype_at(side, config.fp16_from(), DType::F32)) * values as f64;
         side /= 2;
     }
     sum + VALUE * (2 * config.channels(4) * 16) as f64

@@ -308,7 +308,7 @@ impl Trainer {
             });
             found.collect()
         };
-        let names = |slots: Vec<networks::TensorSlot>| {
+        let names = |slots: Vec<networks::TensorSpec>| {
             let names = slots.into_iter().map(|slot| slot.name);
             names.collect::<Vec<String>>()
         };

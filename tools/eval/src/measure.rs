@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use candle_core::Device;
+use downloads::DownloadOptions;
 use feature_networks::Placement;
-use interop::download::Download;
 use metrics::{
     Covariance, EvaluateOptions, Evaluator, FakeSource, FeatureNetwork, ImageSet, Kind, Metric,
     MetricResult, Neighbour, Progress, Step,
@@ -16,7 +16,7 @@ use crate::args::MeasureArgs;
 
 /// The folder for weights and real statistics.
 pub fn cache_folder() -> Option<PathBuf> {
-    Download::from_env()
+    DownloadOptions::from_env()
         .ok()
         .map(|download| feature_networks::cache_folder(&download.cache))
 }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use downloads::{DownloadOptions, Remote};
 use feature_networks::inception::{self, STATE_DICT_SHA256_START, STATE_DICT_URL};
 use feature_networks::{ConvertedWeights, vgg};
-use interop::download::{self, Download, Remote};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -71,14 +71,14 @@ fn download(network: FeatureWeights) -> anyhow::Result<PathBuf> {
         ),
     };
     let bar = cli::Progress::new(title, None, "bytes");
-    let options = Download::from_env()?;
+    let options = DownloadOptions::from_env()?;
     let remote = Remote {
         url: &options.mirrored(url),
-        name: &download::cache_name(url),
+        name: &downloads::cache_name(url),
         sha256: None,
         check: &|path| check_sha256(path, sha256_start),
     };
-    let path = download::fetch(&remote, &options, &mut |progress| {
+    let path = downloads::fetch(&remote, &options, &mut |progress| {
         if let Some(total) = progress.total {
             bar.set_total(total);
         }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use interop::{Description, NetworkConfig, NetworkDescription};
+use architecture::NetworkConfig;
+use interop::{Description, NetworkDescription};
 
 use crate::args::DescribeArgs;
 use crate::convert::name;

@@ -207,8 +207,8 @@ pub fn find(path: &Path) -> anyhow::Result<std::path::PathBuf> {
     let found = match path.is_dir() {
         true => newest_snapshot(path)?,
         false => {
-            let options = interop::download::Download::from_env;
-            with_bar(|progress| Ok(interop::presets::resolve(path, options, progress)?.path))?
+            let options = downloads::DownloadOptions::from_env;
+            with_bar(|progress| Ok(checkpoints::resolve(path, options, progress)?.path))?
         }
     };
     files::protect_input(&found);
@@ -216,7 +216,7 @@ pub fn find(path: &Path) -> anyhow::Result<std::path::PathBuf> {
 }
 
 fn with_bar<T>(
-    work: impl FnOnce(&mut dyn FnMut(interop::download::Progress)) -> anyhow::Result<T>,
+    work: impl FnOnce(&mut dyn FnMut(downloads::DownloadProgress)) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let mut bar: Option<cli::Progress> = None;
     let result = work(&mut |at| {

@@ -10,6 +10,7 @@ use anyhow::{Context, bail, ensure};
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use decode::DecodeOptions;
+use downloads::DownloadOptions;
 use feature_networks::vgg::{
     FILE_NAME, LPIPS_URL, StageFeatures, TORCHSCRIPT_URL, Vgg16, average_down, without_alpha,
 };
@@ -216,7 +217,7 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
 /// VGG16 with LPIPS from files of the user, or from the cache of `eval weights`; none when neither is there.
 fn perceptual_network(files: &[PathBuf], device: &Device) -> anyhow::Result<Option<Vgg16>> {
     let network = if files.is_empty() {
-        let download = interop::download::Download::from_env().ok();
+        let download = DownloadOptions::from_env().ok();
         let path = download.map(|download| cache_folder(&download.cache).join(FILE_NAME));
         match path.filter(|path| path.is_file()) {
             Some(path) => Vgg16::open(&path)?,

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use dataset::ImageDataset;
+use downloads::DownloadOptions;
 use fakes::FakeImages;
 use feature_networks::Placement;
 use files::JsonLines;
-use interop::download::Download;
 use metrics::collapse::{Alarm, CollapseMonitor, CollapseOptions, TickFacts};
 use metrics::{
     EvaluateOptions, Evaluator, FakeSource, FeatureKind, FeatureNetwork, ImageSet, Metric,
@@ -261,7 +261,7 @@ fn open_evaluator(
     metrics: &[Metric],
     dataset: &ImageDataset,
 ) -> Result<Evaluator> {
-    let cache = Download::from_env()
+    let cache = DownloadOptions::from_env()
         .ok()
         .map(|download| feature_networks::cache_folder(&download.cache));
     let weights = config.weights.as_deref();

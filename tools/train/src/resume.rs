@@ -19,7 +19,7 @@ pub fn names_networks(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str());
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     name == "noresume"
-        || interop::presets::find(name).is_some()
+        || architecture::pretrained::find(name).is_some()
         || matches!(extension, Some("pkl" | "pt" | "pth"))
         || file.starts_with("network-snapshot-")
 }

@@ -71,7 +71,14 @@ fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> 
     let judge = Judge::new(&mut config, overrides.metrics.is_some(), &dataset, device)?;
     let source = overrides.init_from.as_deref();
     let source = source.filter(|_| config.init_from.is_some());
-    let start = start::networks(&config, source, settings.allow_partial, device)?;
+    let with_preset = |preset| TrainConfig::resolve(preset, &description, overrides).ok();
+    let start = start::networks(
+        &config,
+        source,
+        settings.allow_partial,
+        device,
+        &with_preset,
+    )?;
     data::check(&dataset, config.dataset.use_labels)?;
     let mut trainer = Trainer::new(&config, dataset, start, device)?;
     if args.dry_run {

@@ -2,16 +2,20 @@
 
 use anyhow::Result;
 use candle_core::Device;
-use checkpoints::TransferOptions;
+use checkpoints::{Error, Opened, TransferOptions};
 use rng::RandomState;
-use training::{Start, TrainConfig};
+use training::{Preset, Start, TrainConfig};
 
-/// New networks, or those of a file, an address or the name of an official one, with a report of what was loaded.
+/// New networks, or those of a file, an address or the name of a published one, with a report of what was loaded.
+///
+/// A file that does not fit is refused. `with_preset` is the run with another preset and otherwise the same flags: a preset
+/// with which the file fits is advised.
 pub fn networks(
     config: &TrainConfig,
     source: Option<&str>,
     allow_partial: bool,
     device: &Device,
+    with_preset: &dyn Fn(Preset) -> Option<TrainConfig>,
 ) -> Result<Start> {
     let Some(source) = source else {
         return Ok(Start::fresh(config, device)?);
@@ -34,11 +38,40 @@ pub fn networks(
         &TransferOptions { allow_partial },
         &mut random,
         device,
-    )?;
+    );
+    let start = start.map_err(|error| with_presets(error, &opened, with_preset))?;
     tracing::info!("starting from '{source}': {}", start.report);
     Ok(Start {
         g: start.g,
         d: start.d,
         g_ema: start.g_ema,
     })
+}
+
+/// Adds the presets with which the file would fit to the advice of a refusal.
+fn with_presets(
+    error: Error,
+    opened: &Opened,
+    with_preset: &dyn Fn(Preset) -> Option<TrainConfig>,
+) -> Error {
+    let Error::Refused(mut refusal) = error else {
+        return error;
+    };
+    let fits = |preset: &Preset| {
+        with_preset(*preset).is_some_and(|config| {
+            checkpoints::check(opened, &config.generator, &config.discriminator)
+                .is_ok_and(|report| report.fits())
+        })
+    };
+    let presets: Vec<String> = Preset::ALL
+        .into_iter()
+        .filter(fits)
+        .map(|preset| format!("`--cfg {}`", preset.name()))
+        .collect();
+    if !presets.is_empty() {
+        let at = refusal.advice.len().saturating_sub(1);
+        let advice = format!("use the preset {}", presets.join(" or "));
+        refusal.advice.insert(at, advice);
+    }
+    Error::Refused(refusal)
 }

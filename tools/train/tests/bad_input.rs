@@ -170,4 +170,33 @@ fn states_and_networks_are_told_apart() {
                 .is_absolute()
         );
     }
+
+    // Other networks than those of the run are refused with advice that holds.
+    let from = format!("{} --outdir new --init-from {run} --dry-run", RUN);
+    let depth = format!("{from} --map-layers 3");
+    let text = refused(train(dir, &depth), 1);
+    assert!(
+        text.contains("cannot be used here: mapping.num_layers 2 instead of 3"),
+        "{text}"
+    );
+    assert!(!text.contains("mapping.fc2"), "{text}");
+    let flags = text.split("use `").nth(1).unwrap().split('`').next();
+    let obeyed = depth.replace("--map-layers 3", flags.unwrap());
+    finished(train(dir, &obeyed));
+    let verbose = refused(train(dir, &depth.replace("--quiet", "-v")), 1);
+    assert!(verbose.contains("mapping.fc2.weight"), "{verbose}");
+
+    let auto = from.replace("--cfg tiny32", "--cfg auto");
+    let text = refused(train(dir, &auto), 1);
+    assert!(
+        text.contains("cannot be used here: z_dim 128 instead of 512 (and "),
+        "{text}"
+    );
+    let presets = text.split("use the preset `").nth(1).unwrap();
+    let obeyed = presets.split('`').next().unwrap();
+    finished(train(dir, &from.replace("--cfg tiny32", obeyed)));
+    // With a depth that no preset has, there is nothing to advise but a part.
+    let text = refused(train(dir, &format!("{auto} --map-layers 3")), 1);
+    assert!(!text.contains("use "), "{text}");
+    assert!(text.contains("--allow-partial"), "{text}");
 }

@@ -2,23 +2,25 @@
 //!
 //! Whatever shapes can tell is taken from the shapes. Settings that a file states are checked against that; what
 //! neither tells (clamp, fp16 blocks, activations) takes the official default and is listed as assumed.
+//! Each family of networks has a module here.
 
-mod discriminator;
-mod generator;
-mod shapes;
+mod family;
 mod stated;
+mod stylegan2;
 
+use architecture::{Init, NetworkConfig, NetworkKind, TensorKind};
 use indexmap::IndexMap;
 
 pub(crate) use stated::Stated;
 
 use crate::checkpoint::Network;
-use crate::config::{NetworkConfig, NetworkKind, filter_buffer};
 use crate::error::{Error, Result, layout};
-use crate::layout::tree;
 use crate::tensor::Tensor;
 
 type Tensors = IndexMap<String, Tensor>;
+
+/// The families that are known.
+const FAMILIES: [family::Family; 1] = [stylegan2::FAMILY];
 
 /// Builds a [`Network`] from named tensors: infers the settings, checks that every tensor of that architecture is
 /// there with its shape and nothing else is, and puts them into the official order.
@@ -30,22 +32,19 @@ pub(crate) fn network(
     tensors: Tensors,
     mut stated: Stated<'_>,
 ) -> Result<Network> {
-    if tensors
-        .keys()
-        .any(|name| name.starts_with("synthesis.input."))
-    {
-        return Err(Error::Unsupported(
-            "this is a StyleGAN3 generator; only StyleGAN2 and StyleGAN2-ADA are read".into(),
-        ));
-    }
-    let config = match kind {
-        NetworkKind::Generator => {
-            NetworkConfig::Generator(generator::generator(&tensors, &mut stated)?)
-        }
-        NetworkKind::Discriminator => {
-            NetworkConfig::Discriminator(discriminator::discriminator(&tensors, &mut stated)?)
-        }
+    let family = FAMILIES
+        .iter()
+        .find(|family| (family.recognizes)(&tensors))
+        .ok_or_else(|| {
+            Error::Unsupported(
+                "this is a StyleGAN3 generator; only StyleGAN2 and StyleGAN2-ADA are read".into(),
+            )
+        })?;
+    let infer = match kind {
+        NetworkKind::Generator => family.generator,
+        NetworkKind::Discriminator => family.discriminator,
     };
+    let config = infer(&tensors, &mut stated)?;
     assemble(config, tensors, stated.assumed)
 }
 
@@ -66,38 +65,32 @@ pub(crate) fn assemble(
         assumed,
     };
     let mut missing = Vec::new();
-    for slot in tree(&network.config).slots() {
-        let tensor = match (tensors.swap_remove(&slot.name), &slot.filter) {
+    for spec in network.config.modules().params_and_buffers() {
+        let tensor = match (tensors.swap_remove(&spec.name), &spec.init) {
             (Some(tensor), _) => tensor.into_f32(),
-            (None, Some(taps)) => {
-                let (shape, values) = filter_buffer(taps);
-                Tensor::from_f32(shape, &values)?
-            }
-            (None, None) => {
-                missing.push(slot.name);
+            (None, Init::Fixed(values)) => Tensor::from_f32(spec.shape.clone(), values)?,
+            (None, _) => {
+                missing.push(spec.name);
                 continue;
             }
         };
-        if tensor.shape != slot.shape {
+        if tensor.shape != spec.shape {
             return Err(Error::tensor(
-                &slot.name,
+                &spec.name,
                 format!(
                     "its shape is {:?}, but the rest of the network needs {:?}",
-                    tensor.shape, slot.shape
+                    tensor.shape, spec.shape
                 ),
             ));
         }
-        let map = if slot.is_buffer {
+        let map = if spec.kind == TensorKind::Buffer {
             &mut network.buffers
         } else {
             &mut network.params
         };
-        map.insert(slot.name, tensor);
+        map.insert(spec.name, tensor);
     }
-    let kind = match kind {
-        NetworkKind::Generator => "generator",
-        NetworkKind::Discriminator => "discriminator",
-    };
+    let kind = kind.name();
     if !missing.is_empty() {
         return Err(layout!("the {kind} lacks {}", listed(&missing)));
     }
@@ -118,5 +111,43 @@ fn listed(names: &[String]) -> String {
         format!("{shown} and {} more", names.len() - SHOWN)
     } else {
         shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_made_of_all_its_tensors() {
+        let data = include_bytes!("../../tests/data/official.pkl");
+        let checkpoint = crate::read_checkpoint_bytes(data, "official.pkl").unwrap();
+        let network = checkpoint.g_ema.unwrap();
+        let all: Tensors = network
+            .tensors()
+            .map(|(name, t)| (name.to_owned(), t.clone()))
+            .collect();
+        let again = |tensors| assemble(network.config.clone(), tensors, Vec::new());
+        assert_eq!(again(all.clone()).unwrap(), network);
+        // Filters follow from the settings.
+        let mut fewer = all;
+        fewer.retain(|name, _| !name.ends_with("resample_filter"));
+        assert_eq!(again(fewer.clone()).unwrap(), network);
+        fewer.swap_remove("mapping.w_avg");
+        let error = again(fewer).unwrap_err().to_string();
+        assert!(error.contains("mapping.w_avg"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_activation_is_refused_by_name() {
+        let json = serde_json::json!({ "block_kwargs": { "activation": "mish" } });
+        let error = Stated::new(&json)
+            .activation("block_kwargs.activation")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("block_kwargs.activation: no activation `mish`"),
+            "{error}"
+        );
     }
 }

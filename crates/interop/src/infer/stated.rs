@@ -1,3 +1,6 @@
+use std::str::FromStr;
+
+use architecture::Activation;
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -66,10 +69,15 @@ impl<'s> Stated<'s> {
         }
     }
 
-    pub(super) fn text(&mut self, path: &str, default: &str) -> Result<String> {
-        self.take(path, default.to_owned(), |json| {
-            json.as_str().map(str::to_owned)
-        })
+    pub(super) fn activation(&mut self, path: &str) -> Result<Activation> {
+        if let Some(Err(what)) = self
+            .get(path)
+            .and_then(Json::as_str)
+            .map(Activation::from_str)
+        {
+            return Err(layout!("the file states {path}: {what}"));
+        }
+        self.take(path, Activation::Lrelu, |json| json.as_str()?.parse().ok())
     }
 }
 

@@ -8,11 +8,11 @@
 mod graph;
 mod protobuf;
 
+use architecture::{Activation, Architecture, GeneratorConfig, NetworkConfig};
 use indexmap::IndexMap;
 
 use self::graph::{Attribute, Graph};
 use crate::checkpoint::{Checkpoint, Network};
-use crate::config::{Architecture, GeneratorConfig, NetworkConfig};
 use crate::describe::weights_checksum;
 use crate::error::{Error, Result, layout};
 use crate::tensor::Tensor;
@@ -92,12 +92,9 @@ impl<'n> Export<'n> {
                 "a resample_filter of {taps} taps is not exported to ONNX"
             )));
         }
-        let slope = match (
-            config.activation.as_str(),
-            config.mapping.activation.as_str(),
-        ) {
-            ("lrelu", "lrelu") => 0.2,
-            ("relu", "relu") => 0.0,
+        let slope = match (config.activation, config.mapping.activation) {
+            (Activation::Lrelu, Activation::Lrelu) => 0.2,
+            (Activation::Relu, Activation::Relu) => 0.0,
             (a, b) => {
                 return Err(Error::Unsupported(format!(
                     "the activations {a} and {b} are not exported to ONNX, only lrelu or relu"

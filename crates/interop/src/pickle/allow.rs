@@ -127,7 +127,7 @@ pub(crate) fn constructor(module: &str, name: &str) -> Option<Constructor> {
     })
 }
 
-/// What a file that names an unknown global may be.
+/// Description of a file that names an unknown global.
 pub(crate) fn hint(module: &str) -> &'static str {
     let root = module.split('.').next().unwrap_or(module);
     match root {

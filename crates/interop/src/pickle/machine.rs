@@ -1,41 +1,13 @@
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+//! The instructions of the [`Machine`].
 
-use super::read::{Id, Limits, Node};
+use std::borrow::Cow;
+
+use super::node::{Id, Node};
+use super::stack::Machine;
 use super::text::{long, raw_unicode, shown, unescape};
 use crate::error::{Error, Result};
 
-/// The stack machine that a pickle is a program for, with every constructor call left as data.
-pub(super) struct Machine<'a> {
-    pub(super) data: &'a [u8],
-    pub(super) pos: usize,
-    /// Where the current instruction begins, for errors.
-    pub(super) start: usize,
-    pub(super) nodes: Vec<Node<'a>>,
-    pub(super) stack: Vec<Id>,
-    pub(super) marks: Vec<usize>,
-    pub(super) memo: HashMap<u32, Id>,
-    /// One copy of each global's name.
-    pub(super) names: HashSet<Arc<str>>,
-    pub(super) limits: Limits,
-}
-
 impl<'a> Machine<'a> {
-    pub(super) fn new(data: &'a [u8], limits: Limits) -> Self {
-        Self {
-            data,
-            pos: 0,
-            start: 0,
-            nodes: Vec::new(),
-            stack: Vec::new(),
-            marks: Vec::new(),
-            memo: HashMap::new(),
-            names: HashSet::new(),
-            limits,
-        }
-    }
-
     pub(super) fn run(&mut self) -> Result<Id> {
         loop {
             self.start = self.pos;

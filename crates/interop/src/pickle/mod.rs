@@ -3,17 +3,20 @@
 //! Protocols 0 to 5 are interpreted into a flat arena of plain values. A global outside a short list of constructors is
 //! an error; one inside it becomes an [`Object`] that remembers its arguments, items and state. There is no
 //! recursion, every value costs at least one byte of input, and byte strings borrow from the input, so time and memory
-//! are bounded by the size of the file. What reads the values pays for each look at them (`Pickle::check_budget`), since one
-//! value can stand in many places.
+//! are bounded by the size of the file. Reading a value is paid for
+//! (`Pickle::check_budget`), since one value can stand in many places.
 
 mod allow;
 mod machine;
+mod node;
 mod read;
 mod stack;
+mod stream;
 mod text;
 mod value;
 pub(crate) mod write;
 
 pub use allow::Constructor;
-pub use read::{Limits, Object, Pickle};
+pub use node::{Limits, Object};
+pub use stream::Pickle;
 pub use value::Value;

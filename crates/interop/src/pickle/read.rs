@@ -1,80 +1,8 @@
-use std::borrow::Cow;
-use std::cell::Cell;
-use std::sync::Arc;
-
-use super::Value;
-use super::allow::Constructor;
-use super::machine::Machine;
-use crate::error::{Error, Result};
-
-/// Index of a value in the arena.
-pub(crate) type Id = u32;
-
-/// Bounds of one parse.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Most values a stream may create. A 1024 px snapshot has about 100 thousand.
-    pub values: usize,
-    /// Deepest stack.
-    pub stack: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            values: 4 << 20,
-            stack: 4 << 20,
-        }
-    }
-}
-
-/// A value, with its children as indices.
-#[derive(Debug)]
-pub(crate) enum Node<'a> {
-    None,
-    Bool(bool),
-    Int(i64),
-    /// An integer of more than 64 bits; nothing here needs its value.
-    BigInt,
-    Float(f64),
-    Str(Cow<'a, str>),
-    Bytes(Cow<'a, [u8]>),
-    Tuple(Vec<Id>),
-    List(Vec<Id>),
-    Set(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
-    Global {
-        constructor: Constructor,
-        name: Arc<str>,
-    },
-    Object(Box<Object>),
-    Persistent(Id),
-}
-
-/// What a constructor call left behind: the call as data.
-#[derive(Debug)]
-pub struct Object {
-    pub(crate) constructor: Constructor,
-    pub(crate) name: Arc<str>,
-    pub(crate) args: Id,
-    pub(crate) list: Vec<Id>,
-    pub(crate) pairs: Vec<(Id, Id)>,
-    pub(crate) state: Option<Id>,
-}
-
-/// A parsed stream.
-#[derive(Debug)]
-pub struct Pickle<'a> {
-    pub(crate) nodes: Vec<Node<'a>>,
-    root: Id,
-    end: usize,
-    /// Units of work that readers may still spend, `None` when they wanted more; see [`spend`](Self::spend).
-    budget: Cell<Option<u64>>,
-}
-
-/// Units of work per byte of the stream, and those that every stream has.
-const UNITS_PER_BYTE: u64 = 16;
-const UNITS: u64 = 4 << 20;
+use super::node::{Id, Limits};
+use super::stack::Machine;
+use super::stream::Pickle;
+use super::value::Value;
+use crate::error::Result;
 
 impl<'a> Pickle<'a> {
     /// Parses one pickle from the start of `data`; whatever follows its STOP is left alone.
@@ -84,43 +12,7 @@ impl<'a> Pickle<'a> {
     pub fn parse(data: &'a [u8], limits: Limits) -> Result<Self> {
         let mut machine = Machine::new(data, limits);
         let root = machine.run()?;
-        Ok(Self {
-            nodes: machine.nodes,
-            root,
-            end: machine.pos,
-            budget: Cell::new(Some(UNITS_PER_BYTE * machine.pos as u64 + UNITS)),
-        })
-    }
-
-    /// Pays for a look at `n` elements, or at 16 bytes of text each.
-    ///
-    /// A value costs its bytes once and can stand in a thousand places, so that reading all places can take without end
-    /// although the stream is short. `None` when the budget is spent, or when `n` elements are more than a stream of this
-    /// length can hold once: accessors then find nothing, and [`check_budget`](Self::check_budget) tells why.
-    pub(super) fn spend(&self, n: usize) -> Option<()> {
-        let budget = self.budget.get().filter(|_| n <= self.most_elements());
-        let left = budget.and_then(|budget| budget.checked_sub(n as u64));
-        self.budget.set(left);
-        left.map(|_| ())
-    }
-
-    /// Elements that one list can have without sharing: each takes at least one byte of the stream.
-    fn most_elements(&self) -> usize {
-        self.end
-    }
-
-    /// Whether everything was read within the budget.
-    ///
-    /// # Errors
-    /// `Limit` when values were shared so often that some were not looked at.
-    pub fn check_budget(&self) -> Result<()> {
-        match self.budget.get() {
-            None => Err(Error::Limit {
-                what: "number of values that the pickle unfolds into (one value stands in many places)",
-                limit: UNITS_PER_BYTE * self.end as u64 + UNITS,
-            }),
-            Some(_) => Ok(()),
-        }
+        Ok(Self::new(machine.nodes, root, machine.pos))
     }
 
     /// The value that the stream builds.
@@ -132,16 +24,12 @@ impl<'a> Pickle<'a> {
     pub(crate) fn values(&self) -> impl Iterator<Item = Value<'_, 'a>> {
         (0..self.nodes.len()).map(|id| Value::new(self, id as Id))
     }
-
-    /// Bytes used, STOP included.
-    pub fn end(&self) -> usize {
-        self.end
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     fn parse(data: &[u8]) -> Result<Pickle<'_>> {
         Pickle::parse(

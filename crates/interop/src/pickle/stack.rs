@@ -1,13 +1,42 @@
-//! The stack, the memo and the objects of the [`Machine`].
+//! The state of the [`Machine`]: stack, marks, memo and values.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::allow;
-use super::machine::Machine;
-use super::read::{Id, Node, Object};
+use super::node::{Id, Limits, Node, Object};
 use crate::error::{Error, Result};
 
+/// The stack machine that a pickle is a program for, with every constructor call left as data.
+pub(super) struct Machine<'a> {
+    pub(super) data: &'a [u8],
+    pub(super) pos: usize,
+    /// Offset of the current instruction, for errors.
+    pub(super) start: usize,
+    pub(super) nodes: Vec<Node<'a>>,
+    pub(super) stack: Vec<Id>,
+    pub(super) marks: Vec<usize>,
+    pub(super) memo: HashMap<u32, Id>,
+    /// One copy of each global's name.
+    pub(super) names: HashSet<Arc<str>>,
+    pub(super) limits: Limits,
+}
+
 impl<'a> Machine<'a> {
+    pub(super) fn new(data: &'a [u8], limits: Limits) -> Self {
+        Self {
+            data,
+            pos: 0,
+            start: 0,
+            nodes: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+            names: HashSet::new(),
+            limits,
+        }
+    }
+
     pub(super) fn add(&mut self, node: Node<'a>) -> Result<Id> {
         if self.nodes.len() >= self.limits.values {
             return Err(Error::Limit {

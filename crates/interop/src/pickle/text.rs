@@ -1,6 +1,6 @@
-//! How numbers and text are spelled in pickles.
+//! Encodings of numbers and text in pickles.
 
-use super::read::Node;
+use super::node::Node;
 
 /// A pickled long: little-endian two's complement.
 pub(super) fn long<'a>(bytes: &[u8]) -> Node<'a> {

@@ -1,11 +1,13 @@
+mod numpy;
+
 use std::borrow::Cow;
 
 use serde_json::{Map, Number, json};
 
 use super::allow::Constructor;
-use super::read::{Id, Node, Object, Pickle};
+use super::node::{Id, Node, Object};
+use super::stream::Pickle;
 use crate::error::{Error, Result, layout};
-use crate::numpy;
 
 /// Most arguments of a call and most elements of a [`few`](Value::few).
 const FEW: usize = 64;
@@ -43,7 +45,8 @@ impl<'p, 'a> Value<'p, 'a> {
         match self.node() {
             Node::Int(v) => Some(*v),
             Node::Bool(v) => Some(i64::from(*v)),
-            Node::Object(_) => numpy::scalar(self)
+            Node::Object(_) => self
+                .numpy_scalar()
                 .filter(|t| t.dtype.size() >= 1)
                 .and_then(|t| {
                     let v = t.to_f64().first().copied()?;
@@ -210,7 +213,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// Which constructor this value calls or is.
+    /// The constructor that this value calls or is.
     pub fn constructor(self) -> Option<Constructor> {
         match self.node() {
             Node::Object(object) => Some(object.constructor),
@@ -259,7 +262,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// What this is, for messages.
+    /// Description for messages.
     pub fn kind(self) -> &'p str {
         match self.node() {
             Node::None => "None",
@@ -311,8 +314,11 @@ impl<'p, 'a> Value<'p, 'a> {
             }
             Node::Global { name, .. } => json!(&**name),
             Node::Object(_) if self.constructor() == Some(Constructor::NumpyScalar) => {
-                match numpy::scalar(self).and_then(|t| t.to_f64().first().copied()) {
-                    Some(v) if v.fract() == 0.0 && v.abs() < 9e15 && !numpy::is_float(self) => {
+                match self
+                    .numpy_scalar()
+                    .and_then(|t| t.to_f64().first().copied())
+                {
+                    Some(v) if v.fract() == 0.0 && v.abs() < 9e15 && !self.is_numpy_float() => {
                         json!(v as i64)
                     }
                     Some(v) => number(v),

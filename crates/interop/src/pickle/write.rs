@@ -1,4 +1,4 @@
-use crate::layout::Attr;
+use architecture::Attr;
 
 /// Writes a pickle stream instruction by instruction. Nothing is memoized: what is written twice is two values.
 pub(crate) struct Writer {

@@ -16,9 +16,9 @@ use crate::tensor::Tensor;
 
 type Tensors = IndexMap<String, Tensor>;
 
-/// Where that program keeps the average of w of `g_ema`.
+/// Key of that program for the average `w` of `g_ema`.
 pub(crate) const LATENT_AVG: &str = "latent_avg";
-/// Where our files keep the average of `g`, when it is not that of `g_ema`.
+/// Key in our files for the average `w` of `g`, when it is not that of `g_ema`.
 pub(crate) const LATENT_AVG_OF_G: &str = "latent_avg_of_g";
 
 fn unknown(name: &str) -> Error {
@@ -30,6 +30,6 @@ fn unknown(name: &str) -> Error {
 
 /// The blur kernel as that program keeps it.
 fn kernel(gain: f32) -> Result<Tensor> {
-    let (shape, values) = crate::config::filter_buffer(&[1.0, 3.0, 3.0, 1.0]);
+    let (shape, values) = architecture::filter_buffer(&architecture::DEFAULT_FILTER);
     Tensor::from_f32(shape, &values.iter().map(|v| v * gain).collect::<Vec<_>>())
 }

@@ -1,10 +1,10 @@
 use super::{Tensors, kernel, unknown};
 use crate::checkpoint::Network;
-use crate::config::NetworkKind;
 use crate::error::{Error, Result, layout};
 use crate::infer::{self, Stated};
 use crate::missing;
 use crate::tensor::Tensor;
+use architecture::NetworkKind;
 
 /// The generator with these tensors. `latent_avg` is its average of w, where the file has one; `key` names the network
 /// in `notes`.

@@ -1,8 +1,8 @@
 use super::{LATENT_AVG_OF_G, Tensors, kernel, unknown};
 use crate::checkpoint::{Checkpoint, Network};
-use crate::config::{Architecture, NetworkConfig, NetworkKind};
 use crate::error::{Error, Result};
 use crate::torch::save::{self, Saved};
+use architecture::{Activation, Architecture, NetworkConfig, NetworkKind};
 
 /// A checkpoint as the bytes of a `.pt` file.
 ///
@@ -56,11 +56,11 @@ fn state_dict(network: &Network) -> Result<Tensors> {
             }
             if g.z_dim != g.w_dim || g.mapping.layer_features != g.w_dim || g.img_channels != 3 {
                 return refuse(
-                    "networks whose z and w differ in width or whose pictures are not RGB",
+                    "networks whose z and w differ in width or whose images are not RGB",
                 );
             }
-            if g.activation != "lrelu"
-                || g.mapping.activation != "lrelu"
+            if g.activation != Activation::Lrelu
+                || g.mapping.activation != Activation::Lrelu
                 || g.mapping.lr_multiplier != 0.01
             {
                 return refuse(
@@ -75,8 +75,8 @@ fn state_dict(network: &Network) -> Result<Tensors> {
             if d.architecture != Architecture::Resnet || d.c_dim > 0 || d.img_channels != 3 {
                 return refuse("discriminator other than a residual one for RGB without labels");
             }
-            if d.activation != "lrelu"
-                || d.epilogue_activation != "lrelu"
+            if d.activation != Activation::Lrelu
+                || d.epilogue_activation != Activation::Lrelu
                 || d.mbstd_num_channels != 1
             {
                 return refuse("discriminator with these activations or this minibatch statistic");
@@ -103,13 +103,13 @@ fn state_dict(network: &Network) -> Result<Tensors> {
     // The blur kernels, which that program keeps as buffers.
     match &network.config {
         NetworkConfig::Generator(g) => {
-            for i in 0..g.block_resolutions().len() - 1 {
+            for i in 0..g.block_resolutions().count() - 1 {
                 out.insert(format!("convs.{}.conv.blur.kernel", 2 * i), kernel(4.0)?);
                 out.insert(format!("to_rgbs.{i}.upsample.kernel"), kernel(4.0)?);
             }
         }
         NetworkConfig::Discriminator(d) => {
-            for i in 1..=d.block_resolutions().len() {
+            for i in 1..=d.block_resolutions().count() {
                 out.insert(format!("convs.{i}.conv2.0.kernel"), kernel(1.0)?);
                 out.insert(format!("convs.{i}.skip.0.kernel"), kernel(1.0)?);
             }

@@ -21,7 +21,7 @@ pub(super) fn is_average(name: &str) -> bool {
 pub(super) struct Average {
     /// Its place among the names.
     pub at: usize,
-    /// What stands before its name, as [`words`].
+    /// The part of the name before it, as [`words`].
     owner: Vec<String>,
     /// Its place among [`NAMES`].
     rank: usize,

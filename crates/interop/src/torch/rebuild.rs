@@ -241,7 +241,7 @@ pub(crate) fn flatten(
     Ok(out)
 }
 
-/// Where tensors are below `value`: each by its path (`a.b.c`), through mappings, sequences and TorchScript objects.
+/// Tensors below `value`, each by its path (`a.b.c`), through mappings, sequences and TorchScript objects.
 /// None is read.
 ///
 /// # Errors

@@ -4,10 +4,8 @@ mod augmentation;
 mod networks;
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 
 use dataset::Fingerprint;
-use interop::download::Download;
 
 use crate::config::{Asked, DatasetConfig, LossConfig, OptimizerConfig, TrainConfig};
 use crate::error::{Error, Result};
@@ -264,10 +262,10 @@ fn init_from(flags: &Overrides, name: &mut RunName) -> Option<String> {
         name.note("noresume");
         return None;
     }
-    match interop::presets::find(from) {
-        Some(preset) => {
+    match architecture::pretrained::find(from) {
+        Some(pretrained) => {
             name.note(&format!("resume{from}"));
-            Some(preset.url(&Download::new(PathBuf::new())))
+            Some(pretrained.url())
         }
         None => {
             name.note("resumecustom");

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Tensor, Var};
 use networks::{
     Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, MappingOptions, NoiseMode,
-    Precision, SynthesisOptions, TensorKind, TensorSlot,
+    Precision, SynthesisOptions, TensorKind, TensorSpec,
 };
 use ops::Dual;
 use rng::RandomState;
@@ -462,7 +462,7 @@ fn entries(list: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Parameters, then buffers: name, shape, whether a parameter.
-fn listing(slots: &[TensorSlot]) -> Vec<(Value, Value, bool)> {
+fn listing(slots: &[TensorSpec]) -> Vec<(Value, Value, bool)> {
     let of = |is_param: bool| {
         slots
             .iter()

@@ -1,0 +1,97 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The activation functions of StyleGAN2, under the reference's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
+pub enum Activation {
+    /// `x`
+    #[default]
+    Linear,
+    /// `max(x, 0)`, default gain sqrt(2)
+    Relu,
+    /// `x` or `alpha * x` below zero, default alpha 0.2 and gain sqrt(2)
+    Lrelu,
+    /// Hyperbolic tangent
+    Tanh,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `x` or `exp(x) - 1` below zero
+    Elu,
+    /// Scaled elu (arXiv:1706.02515)
+    Selu,
+    /// `log(1 + exp(x))`
+    Softplus,
+    /// `x * sigmoid(x)`, default gain sqrt(2)
+    Swish,
+}
+
+const NAMES: [(&str, Activation); 9] = [
+    ("linear", Activation::Linear),
+    ("relu", Activation::Relu),
+    ("lrelu", Activation::Lrelu),
+    ("tanh", Activation::Tanh),
+    ("sigmoid", Activation::Sigmoid),
+    ("elu", Activation::Elu),
+    ("selu", Activation::Selu),
+    ("softplus", Activation::Softplus),
+    ("swish", Activation::Swish),
+];
+
+impl Activation {
+    /// The reference's name, for example `lrelu`.
+    pub fn name(self) -> &'static str {
+        let found = NAMES.iter().find(|(_, activation)| *activation == self);
+        found.expect("every activation has a name").0
+    }
+
+    /// The gain that keeps the variance, used where none is given.
+    pub fn default_gain(self) -> f64 {
+        match self {
+            Activation::Relu | Activation::Lrelu | Activation::Swish => std::f64::consts::SQRT_2,
+            _ => 1.0,
+        }
+    }
+
+    /// The slope below zero, used where none is given.
+    pub fn default_alpha(self) -> f64 {
+        if self == Activation::Lrelu { 0.2 } else { 0.0 }
+    }
+}
+
+impl FromStr for Activation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        NAMES
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, activation)| *activation)
+            .ok_or_else(|| {
+                let names = NAMES.map(|(name, _)| name).join(", ");
+                format!("no activation `{text}`; there are {names}")
+            })
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl TryFrom<String> for Activation {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Activation> for &'static str {
+    fn from(activation: Activation) -> Self {
+        activation.name()
+    }
+}

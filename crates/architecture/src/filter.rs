@@ -1,0 +1,37 @@
+/// Taps of all resampling filters unless others are configured.
+pub const DEFAULT_FILTER: [f64; 4] = [1.0, 3.0, 3.0, 1.0];
+
+/// Shape and values of the `resample_filter` buffer that layers keep: the normalized outer product of the taps.
+///
+/// # Shapes
+/// `[taps, taps]`, or `[taps]` for 8 taps or more, row-major f32.
+pub fn filter_buffer(taps: &[f64]) -> (Vec<usize>, Vec<f32>) {
+    let n = taps.len();
+    let taps: Vec<f32> = taps.iter().map(|&t| t as f32).collect();
+    if n >= 8 {
+        let sum: f32 = taps.iter().sum();
+        return (vec![n], taps.iter().map(|t| t / sum).collect());
+    }
+    let outer: Vec<f32> = taps
+        .iter()
+        .flat_map(|a| taps.iter().map(move |b| a * b))
+        .collect();
+    let sum: f32 = outer.iter().sum();
+    (vec![n, n], outer.iter().map(|v| v / sum).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_filter_is_exact() {
+        let (shape, values) = filter_buffer(&DEFAULT_FILTER);
+        assert_eq!(shape, [4, 4]);
+        assert_eq!(
+            values[..4],
+            [1.0 / 64.0, 3.0 / 64.0, 3.0 / 64.0, 1.0 / 64.0]
+        );
+        assert_eq!(values.iter().sum::<f32>(), 1.0);
+    }
+}

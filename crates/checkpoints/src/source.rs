@@ -1,0 +1,86 @@
+//! From what a user types to a file on this machine.
+
+use std::path::{Path, PathBuf};
+
+use architecture::pretrained::{Pretrained, find};
+use downloads::{DownloadOptions, DownloadProgress, Remote, cache_name, fetch};
+
+use crate::error::{Error, Result};
+
+/// A file on this machine for what a user typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The file.
+    pub path: PathBuf,
+    /// The published network whose file it is.
+    pub pretrained: Option<&'static Pretrained>,
+}
+
+/// Turns the name of a published network (`ffhq512`, ...), an `http(s)` address or a path into a file on this machine,
+/// fetching it when needed.
+///
+/// `options` is called only when something may have to be fetched.
+///
+/// # Errors
+/// `Download` when it cannot be fetched, `NotFound` for a text that is none of the three.
+pub fn resolve(
+    source: impl AsRef<Path>,
+    options: impl FnOnce() -> downloads::Result<DownloadOptions>,
+    progress: &mut dyn FnMut(DownloadProgress),
+) -> Result<Resolved> {
+    let path = source.as_ref();
+    // Names and addresses are text; a path need not be.
+    let text = path.to_str().unwrap_or_default();
+    if let Some(pretrained) = find(text) {
+        let options = options()?;
+        let remote = Remote {
+            url: &options.mirrored(&pretrained.url()),
+            name: pretrained.file,
+            sha256: pretrained.sha256,
+            check: &is_readable,
+        };
+        return Ok(Resolved {
+            path: fetch(&remote, &options, progress)?,
+            pretrained: Some(pretrained),
+        });
+    }
+    if text.starts_with("http://") || text.starts_with("https://") {
+        let remote = Remote {
+            url: text,
+            name: &cache_name(text),
+            sha256: None,
+            check: &is_readable,
+        };
+        let path = fetch(&remote, &options()?, progress)?;
+        return Ok(Resolved {
+            path,
+            pretrained: None,
+        });
+    }
+    let path = path.to_owned();
+    if path.is_file() {
+        return Ok(Resolved {
+            path,
+            pretrained: None,
+        });
+    }
+    if path.exists() && !path.is_dir() {
+        // Tells what it is.
+        if let Err(error) = files::open_input(&path) {
+            return Err(interop::Error::Io { path, error }.into());
+        }
+    }
+    Err(Error::NotFound(path))
+}
+
+/// Whether a file holds networks or at least named tensors, whole.
+fn is_readable(path: &Path) -> std::result::Result<(), String> {
+    let data = files::read_input(path, interop::MAX_BYTES).map_err(|e| e.to_string())?;
+    let Err(error) = interop::read_checkpoint_bytes(&data, "") else {
+        return Ok(());
+    };
+    match interop::read_tensors_bytes(&data) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,343 @@
+//! Discriminator: images to logits.
+
+use architecture::{Architecture, DiscriminatorConfig, NetworkDefinition, TensorSpec};
+use candle_core::{DType, Device, Module, Tensor};
+use candle_nn::VarBuilder;
+use ops::{Activation, Dual, Filter, UpFirDn2dOptions};
+
+use super::epilogue::DiscriminatorEpilogue;
+use crate::conv::{Conv, ConvOptions, resample_filter};
+use crate::error::{Error, Result};
+use crate::mapping::{MappingDims, MappingNetwork};
+use crate::parameters::Parameters;
+use crate::precision::Precision;
+use crate::random::NormalSource;
+
+/// The discriminator of StyleGAN2 (arXiv:1912.04958).
+pub struct Discriminator {
+    config: DiscriminatorConfig,
+    parameters: Parameters,
+    parts: Parts,
+    precision: Precision,
+}
+
+struct Parts {
+    blocks: Vec<DiscriminatorBlock>,
+    mapping: Option<MappingNetwork>,
+    epilogue: DiscriminatorEpilogue,
+}
+
+impl Discriminator {
+    /// A discriminator to be trained, with new weights.
+    ///
+    /// # Errors
+    /// `Config` when the settings are impossible.
+    pub fn new(
+        config: &DiscriminatorConfig,
+        random: &mut dyn NormalSource,
+        device: &Device,
+    ) -> Result<Self> {
+        let slots = Self::layout(config)?;
+        let parameters = Parameters::initialize(&slots, random, DType::F32, device)?;
+        Self::over(config, parameters, true)
+    }
+
+    /// A discriminator over the tensors of `vb`, under the reference's names. Resampling filters follow from the
+    /// configuration and are not read.
+    ///
+    /// Variables (those of a `VarMap`) are shared with the discriminator and tracked by
+    /// [`Discriminator::forward_dual`]; other tensors are copied, without gradients.
+    ///
+    /// # Errors
+    /// `Tensor` when a tensor is missing or of another shape; `Config` when the settings are impossible.
+    pub fn load(vb: VarBuilder<'_>, config: &DiscriminatorConfig) -> Result<Self> {
+        let (parameters, are_variables) = Parameters::load_from(&Self::layout(config)?, &vb)?;
+        Self::over(config, parameters, are_variables)
+    }
+
+    /// A discriminator with given weights, under official names without a prefix. Its calls build no graph to the
+    /// weights unless [`Discriminator::tracked`] is asked for.
+    ///
+    /// # Errors
+    /// `Weights`, listing all names that are missing, unexpected or of another shape; `Config`.
+    pub fn from_tensors(
+        config: &DiscriminatorConfig,
+        tensors: impl IntoIterator<Item = (String, Tensor)>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let slots = Self::layout(config)?;
+        let parameters = Parameters::from_tensors(&slots, tensors, dtype, device)?;
+        Self::over(config, parameters, false)
+    }
+
+    /// A discriminator over parameters that exist; they are shared. Gradients reach the trainable ones if `track`. It
+    /// computes as its device does by default ([`Precision::of`]).
+    ///
+    /// # Errors
+    /// `Config` when the parameters are not those of such a discriminator.
+    pub fn over(config: &DiscriminatorConfig, parameters: Parameters, track: bool) -> Result<Self> {
+        config.validate()?;
+        let parts = Parts::new(&parameters.var_builder(track), config)?;
+        Ok(Self {
+            config: config.clone(),
+            precision: Precision::of(parameters.device()),
+            parameters,
+            parts,
+        })
+    }
+
+    /// The tensors of such a discriminator, in official order, without making them.
+    ///
+    /// # Errors
+    /// `Config` when the settings are impossible.
+    pub fn layout(config: &DiscriminatorConfig) -> Result<Vec<TensorSpec>> {
+        config.validate()?;
+        Ok(config.modules().state_dict())
+    }
+
+    /// The same discriminator, its largest resolutions computed in another type.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// The same settings and precision over other parameters.
+    fn like(&self, parameters: Parameters, track: bool) -> Result<Self> {
+        Ok(Self::over(&self.config, parameters, track)?.with_precision(self.precision))
+    }
+
+    /// The same discriminator over the same weights, with gradients to the weights.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn tracked(&self) -> Result<Self> {
+        self.like(self.parameters.clone(), true)
+    }
+
+    /// The same discriminator over the same weights, without gradients to the weights.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn detached(&self) -> Result<Self> {
+        self.like(self.parameters.clone(), false)
+    }
+
+    /// A copy in another type, without gradients.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn to_dtype(&self, dtype: DType) -> Result<Self> {
+        self.like(self.parameters.to_dtype(dtype)?, false)
+    }
+
+    /// Settings.
+    pub fn config(&self) -> &DiscriminatorConfig {
+        &self.config
+    }
+
+    /// Weights and buffers.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Computes the logits of images.
+    ///
+    /// # Shapes
+    /// - `img`: `[batch, img_channels, img_resolution, img_resolution]`
+    /// - `c`: `[batch, c_dim]`, or `None` without labels
+    /// - result: `[batch, 1]`, above 0 for real
+    ///
+    /// # Errors
+    /// `Config` when the images have another shape, labels are needed and not given, or the batch does not divide
+    /// into the groups of the minibatch statistic.
+    pub fn forward_dual(&self, img: &Dual, c: Option<&Tensor>) -> Result<Dual> {
+        self.forward_observed(img, c, &mut |_, _| {})
+    }
+
+    /// As [`Discriminator::forward_dual`], on plain tensors, without gradients.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn forward(&self, img: &Tensor, c: Option<&Tensor>) -> Result<Tensor> {
+        Ok(self.forward_dual(&img.into(), c)?.primal.into_tensor())
+    }
+
+    /// As [`Discriminator::forward_dual`], showing features `b8.x` and images `b8.img` after each block, `cmap`, and
+    /// `b4.mbstd_out` to `observe`.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn forward_observed(
+        &self,
+        img: &Dual,
+        c: Option<&Tensor>,
+        observe: &mut dyn FnMut(&str, &Dual),
+    ) -> Result<Dual> {
+        let (side, channels) = (self.config.img_resolution, self.config.img_channels);
+        let dims = img.primal.dims();
+        if dims.len() != 4 || dims[1..] != [channels, side, side] {
+            return Err(Error::config(format!(
+                "images are {dims:?} instead of [batch, {channels}, {side}, {side}]"
+            )));
+        }
+        let full = img.primal.dtype();
+        let mut x = None;
+        let mut img = Some(img.clone());
+        for block in &self.parts.blocks {
+            let fp16_from = self.config.fp16_from();
+            let dtype = self.precision.dtype_at(block.resolution, fp16_from, full);
+            (x, img) = block.forward(x, img, dtype)?;
+            for (name, value) in [("x", &x), ("img", &img)] {
+                if let Some(value) = value {
+                    observe(&format!("b{}.{name}", block.resolution), value);
+                }
+            }
+        }
+        let cmap = match &self.parts.mapping {
+            Some(mapping) => {
+                let cmap = mapping.w(None, c)?;
+                observe("cmap", &cmap);
+                Some(cmap)
+            }
+            None => None,
+        };
+        let x = x.map(|x: Dual| x.to_dtype(full)).transpose()?;
+        self.parts.epilogue.forward(x, img, cmap.as_ref(), observe)
+    }
+}
+
+/// Images to logits without labels, without gradients.
+impl Module for Discriminator {
+    fn forward(&self, img: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(Discriminator::forward(self, img, None)?)
+    }
+}
+
+impl Parts {
+    fn new(vb: &VarBuilder<'_>, config: &DiscriminatorConfig) -> Result<Self> {
+        let blocks = config
+            .block_resolutions()
+            .map(|r| DiscriminatorBlock::new(&vb.pp(format!("b{r}")), r, config))
+            .collect::<Result<_>>()?;
+        let mapping = (config.c_dim > 0)
+            .then(|| {
+                let dims = MappingDims {
+                    z_dim: 0,
+                    c_dim: config.c_dim,
+                    w_dim: config.cmap_dim,
+                    num_ws: None,
+                };
+                MappingNetwork::new(&vb.pp("mapping"), dims, &config.mapping)
+            })
+            .transpose()?;
+        let epilogue = DiscriminatorEpilogue::new(&vb.pp("b4"), config)?;
+        Ok(Self {
+            blocks,
+            mapping,
+            epilogue,
+        })
+    }
+}
+
+/// All layers of one resolution.
+struct DiscriminatorBlock {
+    resolution: usize,
+    from_rgb: Option<Conv>,
+    conv0: Conv,
+    conv1: Conv,
+    skip: Option<Conv>,
+    /// For the image of the next block, in the skip architecture.
+    image_filter: Option<Filter>,
+}
+
+impl DiscriminatorBlock {
+    fn new(vb: &VarBuilder<'_>, resolution: usize, config: &DiscriminatorConfig) -> Result<Self> {
+        let channels = config.channels(resolution);
+        let out_channels = config.channels(resolution / 2);
+        let filter = resample_filter(&config.resample_filter);
+        let conv = |name: &str, in_channels, out_channels, options: ConvOptions<'_>| {
+            Conv::new(&vb.pp(name), in_channels, out_channels, &options)
+        };
+        let activated = || ConvOptions {
+            activation: config.activation,
+            conv_clamp: config.conv_clamp,
+            ..Default::default()
+        };
+        let is_first = resolution == config.img_resolution;
+        let from_rgb = (is_first || config.architecture == Architecture::Skip)
+            .then(|| {
+                let options = ConvOptions {
+                    kernel_size: 1,
+                    ..activated()
+                };
+                conv("fromrgb", config.img_channels, channels, options)
+            })
+            .transpose()?;
+        let conv0 = conv("conv0", channels, channels, activated())?;
+        let options = ConvOptions {
+            down: 2,
+            resample_filter: &config.resample_filter,
+            ..activated()
+        };
+        let conv1 = conv("conv1", channels, out_channels, options)?;
+        let skip = (config.architecture == Architecture::Resnet)
+            .then(|| {
+                let options = ConvOptions {
+                    kernel_size: 1,
+                    bias: false,
+                    activation: Activation::Linear,
+                    down: 2,
+                    resample_filter: &config.resample_filter,
+                    ..Default::default()
+                };
+                conv("skip", channels, out_channels, options)
+            })
+            .transpose()?;
+        Ok(Self {
+            resolution,
+            from_rgb,
+            conv0,
+            conv1,
+            skip,
+            image_filter: (config.architecture == Architecture::Skip).then_some(filter),
+        })
+    }
+
+    /// Features are computed in `dtype`; the image keeps its own.
+    fn forward(
+        &self,
+        x: Option<Dual>,
+        img: Option<Dual>,
+        dtype: DType,
+    ) -> Result<(Option<Dual>, Option<Dual>)> {
+        let x = x.map(|x| x.to_dtype(dtype)).transpose()?;
+        let (x, img) = match (&self.from_rgb, img) {
+            (Some(from_rgb), Some(img)) => {
+                let y = from_rgb.forward(&img.to_dtype(dtype)?, 1.0)?;
+                let x = match x {
+                    Some(x) => x.add(&y)?,
+                    None => y,
+                };
+                let next = self.image_filter.as_ref();
+                let next = next.map(|filter| {
+                    let downsampling = UpFirDn2dOptions::downsampling(filter, [2; 2], [0; 4]);
+                    img.upfirdn2d(filter, &downsampling)
+                });
+                (x, next.transpose()?)
+            }
+            (None, img) => (x.expect("blocks after the first get features"), img),
+            (Some(_), None) => unreachable!("a block with fromrgb gets an image"),
+        };
+        let x = match &self.skip {
+            Some(skip) => {
+                let gain = 0.5f64.sqrt();
+                let y = skip.forward(&x, gain)?;
+                let x = self.conv0.forward(&x, 1.0)?;
+                y.add(&self.conv1.forward(&x, gain)?)?
+            }
+            None => self.conv1.forward(&self.conv0.forward(&x, 1.0)?, 1.0)?,
+        };
+        Ok((Some(x), img))
+    }
+}
