@@ -27,7 +27,6 @@ pub mod pickle;
 pub mod presets;
 mod rosinality;
 mod safetensors;
-mod snapshots;
 mod state_dict;
 mod tensor;
 mod tensorflow;
@@ -49,5 +48,4 @@ pub use file::{
     read_tensors_bytes, write_checkpoint,
 };
 pub use onnx::onnx_bytes;
-pub use snapshots::{SnapshotFile, newest_snapshot, snapshot_files, snapshot_kimg};
 pub use tensor::{DType, Tensor};

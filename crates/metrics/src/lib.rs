@@ -7,11 +7,11 @@
 //! - The formulas alone: [`fid`], [`kid`], [`precision_recall`], [`density_coverage`], [`memorization`],
 //!   [`inception_score`] on [`Features`], [`path_length`] on the speeds of [`path_speeds`].
 //! - [`leak`]: does a generator make what only augmentation makes? Named by category.
-//! - [`collapse`]: an alarm for runs whose images become alike or whose scores part.
+//! - [`diversity`]: how much images differ, at every tick of a run.
 //!
 //! Generators are not known here: fakes come from a [`FakeSource`]. No printing.
 
-pub mod collapse;
+pub mod diversity;
 mod error;
 mod evaluate;
 mod face_network;

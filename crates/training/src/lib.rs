@@ -3,6 +3,7 @@
 //! A run starts from a [`Preset`], a description of the dataset and the flags that were typed; [`TrainConfig::resolve`]
 //! makes one complete [`TrainConfig`] of them, which is printed, saved with the run and accepted back.
 
+mod best_results;
 mod config;
 mod disk_space;
 mod draws;
@@ -14,7 +15,6 @@ mod images;
 mod learner;
 mod loss;
 mod memory;
-mod metric_files;
 mod optimizer;
 mod options;
 mod overrides;
@@ -24,12 +24,9 @@ mod preview;
 mod readings;
 mod resolve;
 mod resumed_config;
-mod run_dir;
 mod run_name;
 mod snapshots;
-mod stats;
 mod tensor_file;
-mod tfevents;
 mod tick_line;
 mod trainer;
 mod training_loop;
@@ -51,8 +48,6 @@ pub use preset::{Preset, PresetSettings};
 pub use preview::write_augment_preview;
 pub use readings::{Readings, Report, SentReadings};
 pub use resolve::DatasetDescription;
-pub use run_dir::{RunDir, free_bytes, run_dirs};
-pub use stats::{Moments, Stats};
 pub use trainer::{Start, Trainer};
 pub use training_loop::{Outcome, run};
-pub use training_state::{Progress, TrainingState, state_files, state_nimg};
+pub use training_state::{Progress, TrainingState};

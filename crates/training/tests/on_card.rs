@@ -10,8 +10,8 @@ use candle_core::Device;
 use dataset::{DatasetOptions, ImageDataset};
 use ops::device::DeviceName;
 use training::{
-    AugmentMode, DatasetDescription, Event, Hooks, Outcome, Overrides, Preset, Progress, RunDir,
-    Start, TrainConfig, Trainer, TrainingState, run,
+    AugmentMode, DatasetDescription, Event, Hooks, Outcome, Overrides, Preset, Progress, Start,
+    TrainConfig, Trainer, TrainingState, run,
 };
 
 const SIDE: usize = 16;
@@ -113,7 +113,7 @@ fn steps(dir: &Path, trainer: &mut Trainer, progress: Option<Progress>, n: usize
     };
     let stop = hooks.stop.clone();
     std::fs::create_dir_all(dir).unwrap();
-    let dir = RunDir::open(dir).unwrap();
+    let dir = run_folder::RunFolder::open(dir).unwrap();
     let outcome = run(&dir, trainer, progress, &mut hooks, &stop).unwrap();
     assert_eq!(outcome, Outcome::Stopped);
     assert_eq!(hooks.means.len(), n);

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
 use dataset::{DatasetOptions, ImageDataset};
+use run_folder::{RunFolder, state_files};
 use training::{
     AugmentMode, DatasetDescription, Error, Evaluation, Event, Hooks, MetricOutcome, Outcome,
-    Overrides, Preset, Progress, RunDir, Start, TrainConfig, Trainer, TrainingState, run,
-    state_files,
+    Overrides, Preset, Progress, Start, TrainConfig, Trainer, TrainingState, run,
 };
 
 const SIDE: usize = 16;
@@ -145,7 +145,6 @@ impl Hooks for Quiet {
             _ => Ok(MetricOutcome {
                 metric: metric.clone(),
                 results: [(metric.clone(), value.into())].into_iter().collect(),
-                lower_is_better: vec![metric.clone()],
                 line: serde_json::json!({"results": {metric: value}, "snapshot_pkl": name}),
             }),
         };
@@ -162,7 +161,7 @@ fn run_in(
 ) -> training::Result<Outcome> {
     std::fs::create_dir_all(path).unwrap();
     let stop = hooks.stop.clone();
-    run(&RunDir::open(path)?, trainer, progress, hooks, &stop)
+    run(&RunFolder::open(path)?, trainer, progress, hooks, &stop)
 }
 
 /// The run that goes on from the newest state of a folder.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use synthetic_dump::Dump;
 use anyhow::{Context, Result, bail};
+use synthetic_dump::Dump;
 
 use crate::programs;
 
@@ -142,7 +142,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     demo.call("generate", &arguments)?;
 
     cli::outln!();
-    cli::outln!("Done in {}.", elapsed::format_time(start.elapsed()));
+    cli::outln!("Done in {}.", run_folder::format_time(start.elapsed()));
     cli::outln!(
         "  what was dropped and why   {}",
         out.join("faces32.report.html").display()
@@ -176,7 +176,7 @@ struct Demo {
 
 impl Demo {
     fn say(&self, what: &str) {
-        let elapsed = elapsed::format_time(self.start.elapsed());
+        let elapsed = run_folder::format_time(self.start.elapsed());
         cli::outln!("\n[{elapsed}] {what}");
     }
 
@@ -202,7 +202,7 @@ fn text(path: &Path) -> Result<&str> {
 }
 
 fn newest_run(outdir: &Path) -> Result<PathBuf> {
-    let runs = training::run_dirs(outdir)?;
+    let runs = run_folder::run_dirs(outdir)?;
     let (_, run) = runs
         .into_iter()
         .next_back()
@@ -213,6 +213,6 @@ fn newest_run(outdir: &Path) -> Result<PathBuf> {
 /// The images that the newest run in a folder had seen when it was last saved.
 fn seen_nimg(outdir: &Path) -> Option<u64> {
     let run = newest_run(outdir).ok()?;
-    let states = training::state_files(&run).ok()?;
-    training::state_nimg(states.last()?)
+    let states = run_folder::state_files(&run).ok()?;
+    run_folder::state_nimg(states.last()?)
 }

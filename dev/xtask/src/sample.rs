@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use synthetic_dump::Dump;
 use anyhow::Result;
+use synthetic_dump::Dump;
 
 #[derive(clap::Args)]
 pub struct SampleArgs {

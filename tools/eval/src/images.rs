@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use candle_core::Tensor;
 use dataset::Source;
 use metrics::{FakeSource, ImageSet, Kind, Metric, SourceError};
+use run_folder::timestamp;
+use tool_support::device;
 
 use crate::args::ImagesArgs;
-use crate::measure::{describe, evaluate, evaluator, ratio_words, timestamp};
-use crate::open::device;
+use crate::measure::{Features, describe, evaluate, evaluator, ratio_words};
 
 pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
     let metrics = args
@@ -22,7 +23,24 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
     files::protect_input(&args.fakes);
     let reals = open(&args.reals)?;
     let fakes = open(&args.fakes)?;
-    let mut evaluator = evaluator(&args.measure, &device, &metrics, reals, args.covariance)?;
+    for (what, path, images) in [
+        ("reals", &args.reals, &reals),
+        ("fakes", &args.fakes, &fakes),
+    ] {
+        ensure!(
+            images.len() > 1,
+            "'{}' holds one image, and metrics compare sets: name a folder or zip with more {what}",
+            path.display()
+        );
+    }
+    let mut evaluator = evaluator(
+        &args.measure,
+        Features::of(&args.measure),
+        &device,
+        &metrics,
+        reals,
+        args.covariance,
+    )?;
     let reals = evaluator.reals().clone();
     let mut given = Given {
         images: &fakes,

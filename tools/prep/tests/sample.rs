@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::{input, manifest, ok};
-use synthetic_dump::{Dump, FileTruth, Kind, SceneKind};
 use serde_json::Value;
+use synthetic_dump::{Dump, FileTruth, Kind, SceneKind};
 
 fn name(file: &str) -> &str {
     file.rsplit('/').next().unwrap()

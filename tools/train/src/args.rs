@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
+use run_folder::Checkpoint;
 use serde::Serialize;
 use training::AugmentMode;
 
@@ -74,8 +75,8 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Start", requires = "resume")]
     #[serde(skip)]
     pub accept_changed_data: bool,
-    /// Start from networks: a checkpoint file, a run folder (its best checkpoint by a metric, else its newest), or
-    /// ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
+    /// Start from networks: a checkpoint file, a run folder, `latest` (of --outdir), or ffhq256, ffhq512, ffhq1024,
+    /// celebahq256, lsundog256
     #[arg(
         long,
         value_name = "FILE",
@@ -83,6 +84,10 @@ pub struct RunArgs {
         conflicts_with = "resume"
     )]
     pub init_from: Option<String>,
+    /// Checkpoint of the run folder of --init-from: best (by FID, else another metric; the newest where none was
+    /// measured), newest, or a number of kimg [default: best]
+    #[arg(long, value_name = "best|newest|KIMG", help_heading = "Start")]
+    pub checkpoint: Option<Checkpoint>,
     /// With --init-from: load what fits, leave the rest random
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Start")]
     pub allow_partial: Option<bool>,

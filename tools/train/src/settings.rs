@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use run_folder::Checkpoint;
 use serde::Deserialize;
 use training::{Overrides, Preset};
 
@@ -16,6 +17,8 @@ pub struct Settings {
     pub cfg: Option<Preset>,
     pub device: Option<String>,
     pub allow_partial: bool,
+    /// The checkpoint of the run that `init_from` names.
+    pub checkpoint: Option<Checkpoint>,
     pub overrides: Overrides,
 }
 
@@ -28,6 +31,7 @@ struct Frame {
     cfg: Option<String>,
     device: Option<String>,
     allow_partial: Option<bool>,
+    checkpoint: Option<String>,
 }
 
 /// Reads the file of `--config` and lays the flags over it.
@@ -50,7 +54,14 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
         None => "the flags".to_owned(),
     };
     let frame: Frame = table.clone().try_into().with_context(|| source.clone())?;
-    for key in ["data", "outdir", "cfg", "device", "allow-partial"] {
+    for key in [
+        "data",
+        "outdir",
+        "cfg",
+        "device",
+        "allow-partial",
+        "checkpoint",
+    ] {
         table.remove(key);
     }
     let mut overrides: Overrides = table.try_into().with_context(|| source)?;
@@ -67,8 +78,14 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
         cfg: frame.cfg.map(|name| name.parse()).transpose()?,
         device: frame.device,
         allow_partial: frame.allow_partial.unwrap_or(false),
+        checkpoint: checkpoint(frame.checkpoint.as_deref())?,
         overrides,
     })
+}
+
+fn checkpoint(text: Option<&str>) -> Result<Option<Checkpoint>> {
+    let checkpoint = text.map(str::parse).transpose();
+    checkpoint.map_err(|error: String| anyhow!("checkpoint: {error}"))
 }
 
 /// The whole path, so that it also holds elsewhere.

@@ -138,7 +138,7 @@ fn states_and_networks_are_told_apart() {
         &format!("{RUN} --kimg 1 --outdir runs").replace("--kimg 2 ", ""),
     ));
     let run = run_dir(&dir.join("runs"));
-    let state = training::state_files(&run).unwrap().pop().unwrap();
+    let state = run_folder::state_files(&run).unwrap().pop().unwrap();
     let state = state.display();
     let text = refused(
         train(dir, &format!("{RUN} --outdir new --init-from {state}")),
