@@ -23,16 +23,7 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
     files::protect_input(&args.fakes);
     let reals = open(&args.reals)?;
     let fakes = open(&args.fakes)?;
-    for (what, path, images) in [
-        ("reals", &args.reals, &reals),
-        ("fakes", &args.fakes, &fakes),
-    ] {
-        ensure!(
-            images.len() > 1,
-            "'{}' holds one image, and metrics compare sets: name a folder or zip with more {what}",
-            path.display()
-        );
-    }
+    check_counts(&metrics, args, &reals, &fakes)?;
     let mut evaluator = evaluator(
         &args.measure,
         Features::of(&args.measure),
@@ -62,6 +53,28 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// Refuses sets that the metrics cannot be computed of, before features are.
+fn check_counts(
+    metrics: &[Metric],
+    args: &ImagesArgs,
+    reals: &ImageSet,
+    fakes: &ImageSet,
+) -> anyhow::Result<()> {
+    let compares_sets =
+        |metric: &&Metric| !matches!(metric.kind, Kind::Memorization | Kind::InceptionScore);
+    if let Some(metric) = metrics.iter().find(compares_sets) {
+        for (path, images) in [(&args.reals, reals), (&args.fakes, fakes)] {
+            ensure!(
+                images.len() > 1,
+                "{metric} needs two images on each side, and '{}' holds {}",
+                path.display(),
+                images.len()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// All that are images by their first bytes; a warning names what is left out.
