@@ -55,7 +55,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn setting(name: &'static str, reason: impl Into<String>) -> Self {
+    /// A setting that cannot be.
+    pub fn setting(name: &'static str, reason: impl Into<String>) -> Self {
         Self::Setting {
             name,
             reason: reason.into(),

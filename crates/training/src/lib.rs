@@ -1,7 +1,7 @@
 //! Training of StyleGAN2 with adaptive discriminator augmentation (arXiv:2006.06676).
 //!
-//! A run starts from a [`Preset`], a description of the dataset and the flags that were typed; [`TrainConfig::resolve`]
-//! makes one complete [`TrainConfig`] of them, which is printed, saved with the run and accepted back.
+//! A [`Trainer`] is made of a complete [`TrainConfig`] (the crate `train-settings` resolves one from flags and presets), and
+//! [`run`] trains it in a run folder. The configuration is printed, saved with the run and accepted back.
 
 mod best_results;
 mod config;
@@ -17,14 +17,10 @@ mod loss;
 mod memory;
 mod optimizer;
 mod options;
-mod overrides;
 mod phase;
 mod preset;
 mod preview;
 mod readings;
-mod resolve;
-mod resumed_config;
-mod run_name;
 mod snapshots;
 mod tensor_file;
 mod tick_line;
@@ -42,12 +38,10 @@ pub use learner::{Iteration, IterationInput, Learner, LearnerOptions};
 pub use loss::{Losses, Networks, Round};
 pub use memory::MemoryEstimate;
 pub use optimizer::Adam;
-pub use overrides::{AugmentMode, Overrides};
 pub use phase::{Phase, Trains};
 pub use preset::{Preset, PresetSettings};
 pub use preview::write_augment_preview;
 pub use readings::{Readings, Report, SentReadings};
-pub use resolve::DatasetDescription;
 pub use trainer::{Start, Trainer};
 pub use training_loop::{Outcome, run};
 pub use training_state::{Progress, TrainingState};

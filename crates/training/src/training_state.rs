@@ -77,7 +77,7 @@ impl TrainingState {
         };
         let damaged = |e: serde_json::Error| Error::state(format!("'{}': {e}", path.display()));
         let saved: Saved = serde_json::from_str(text(STATE)?).map_err(damaged)?;
-        let config = serde_json::from_str(text(CONFIG)?).map_err(damaged)?;
+        let config = TrainConfig::from_json(text(CONFIG)?).map_err(damaged)?;
         Ok(Self {
             path: path.to_owned(),
             config,

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Device;
 use dataset::{DatasetOptions, ImageDataset};
 use ops::device::DeviceName;
+use train_settings::{AugmentMode, DatasetDescription, Overrides, resolve};
 use training::{
-    AugmentMode, DatasetDescription, Event, Hooks, Outcome, Overrides, Preset, Progress, Start,
-    TrainConfig, Trainer, TrainingState, run,
+    Event, Hooks, Outcome, Preset, Progress, Start, TrainConfig, Trainer, TrainingState, run,
 };
 
 const SIDE: usize = 16;
@@ -51,7 +51,7 @@ fn config(data: &Path, overrides: &Overrides) -> TrainConfig {
         label_dim: 0,
         fingerprint: None,
     };
-    let mut config = TrainConfig::resolve(Preset::Tiny32, &description, &overrides).unwrap();
+    let mut config = resolve(Preset::Tiny32, &description, &overrides).unwrap();
     config.generator.z_dim = 8;
     config.generator.w_dim = 8;
     config.generator.mapping = networks::MappingConfig {

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Device;
 use dataset::{DatasetOptions, ImageDataset};
 use run_folder::{RunFolder, state_files};
+use train_settings::{AugmentMode, DatasetDescription, Overrides, resolve};
 use training::{
-    AugmentMode, DatasetDescription, Error, Evaluation, Event, Hooks, MetricOutcome, Outcome,
-    Overrides, Preset, Progress, Start, TrainConfig, Trainer, TrainingState, run,
+    Error, Evaluation, Event, Hooks, MetricOutcome, Outcome, Preset, Progress, Start, TrainConfig,
+    Trainer, TrainingState, run,
 };
 
 const SIDE: usize = 16;
@@ -44,7 +45,7 @@ fn config(data: &Path, change: impl FnOnce(&mut Overrides)) -> TrainConfig {
         label_dim: if overrides.cond == Some(true) { 3 } else { 0 },
         fingerprint: None,
     };
-    let mut config = TrainConfig::resolve(Preset::Tiny32, &description, &overrides).unwrap();
+    let mut config = resolve(Preset::Tiny32, &description, &overrides).unwrap();
     // Small enough for a test, and moving fast enough to be seen.
     config.generator.z_dim = 8;
     config.generator.w_dim = 8;

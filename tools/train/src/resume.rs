@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use run_folder::{RunFolder, state_files, state_nimg};
+use train_settings::resumed_with;
 use training::TrainingState;
 
 use crate::args::RunArgs;
@@ -81,7 +82,7 @@ pub fn run(args: &RunArgs, what: &Path, settings: &Settings, device: &Device) ->
         }
     };
     let overrides = &settings.overrides;
-    let mut config = state.config.resumed_with(settings.cfg, overrides)?;
+    let mut config = resumed_with(&state.config, settings.cfg, overrides)?;
     if let Some(data) = &settings.data {
         config.dataset.path = absolute(data)?;
     }

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use run_folder::{Checkpoint, RunFolder};
 use tool_support::{device, find_checkpoint};
-use training::{Preset, TrainConfig, Trainer, TrainingState};
+use train_settings::resolve;
+use training::{Preset, Trainer, TrainingState};
 
 use crate::args::RunArgs;
 use crate::run_evaluator::RunEvaluator;
@@ -56,8 +57,11 @@ fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> 
     let overrides = &settings.overrides;
     let description = data::describe(data, overrides.cond.unwrap_or(false))?;
     let preset = settings.cfg.unwrap_or(Preset::Auto);
-    let mut config = TrainConfig::resolve(preset, &description, overrides)?;
+    let mut config = resolve(preset, &description, overrides)?;
     config.validate()?;
+    if device.is_cpu() && overrides.kimg.is_none() {
+        too_long_for_a_cpu(preset, config.total_kimg);
+    }
     let dataset = data::open(&mut config.dataset, None)?;
     let evaluator = RunEvaluator::new(&mut config, !args.dry_run, &dataset, device)?;
     let source = overrides.init_from.as_deref();
@@ -72,6 +76,17 @@ fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> 
         .with_context(|| format!("--outdir: cannot make a folder in '{}'", outdir.display()))?;
     tracing::info!("run folder: '{}'", folder.path().display());
     train(&folder, &mut trainer, evaluator, None, Vec::new())
+}
+
+/// Warns of a preset for GPUs whose length would keep a CPU busy for months.
+fn too_long_for_a_cpu(preset: Preset, total_kimg: u64) {
+    if !matches!(preset, Preset::Tiny32 | Preset::Tiny64) {
+        tracing::warn!(
+            "--cfg {} trains for {total_kimg} kimg, months on a CPU: `--cfg tiny64` has a network and a length for CPUs; \
+             `--dry-run` measures the time, --kimg sets the length",
+            preset.name()
+        );
+    }
 }
 
 /// A file by its whole path; a run folder becomes one of its checkpoints; names and addresses stay.

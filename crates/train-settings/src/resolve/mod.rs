@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use dataset::Fingerprint;
 use interop::download::Download;
 
-use crate::config::{Asked, DatasetConfig, LossConfig, OptimizerConfig, TrainConfig};
-use crate::error::{Error, Result};
+use training::{
+    Asked, DatasetConfig, Error, LossConfig, OptimizerConfig, Preset, PresetSettings, Result,
+    TrainConfig,
+};
+
 use crate::overrides::Overrides;
-use crate::preset::{Preset, PresetSettings};
 use crate::run_name::RunName;
 
 /// What a run needs to know of its dataset.
@@ -62,119 +64,114 @@ where
     Err(Error::setting(name, reason))
 }
 
-impl TrainConfig {
-    /// The complete configuration of a run.
-    ///
-    /// # Errors
-    /// `Setting`, naming the flag that cannot be or contradicts another.
-    pub fn resolve(
-        preset: Preset,
-        dataset: &DatasetDescription,
-        flags: &Overrides,
-    ) -> Result<Self> {
-        let num_gpus = flags.gpus.unwrap_or(1);
-        check(num_gpus.is_power_of_two(), "gpus", "must be a power of two")?;
-        let settings = preset.settings(dataset.resolution, num_gpus);
-        // Sampler and subset take seeds of numpy, which have 32 bits.
-        let random_seed = within("seed", flags.seed, 0, 0..=u64::from(u32::MAX))?;
-        let mut name = RunName::new(&dataset.name);
+/// The complete configuration of a run.
+///
+/// # Errors
+/// `Setting`, naming the flag that cannot be or contradicts another.
+pub fn resolve(
+    preset: Preset,
+    dataset: &DatasetDescription,
+    flags: &Overrides,
+) -> Result<TrainConfig> {
+    let num_gpus = flags.gpus.unwrap_or(1);
+    check(num_gpus.is_power_of_two(), "gpus", "must be a power of two")?;
+    let settings = preset.settings(dataset.resolution, num_gpus);
+    // Sampler and subset take seeds of numpy, which have 32 bits.
+    let random_seed = within("seed", flags.seed, 0, 0..=u64::from(u32::MAX))?;
+    let mut name = RunName::new(&dataset.name);
 
-        // In the order in which the official program names them.
-        let images = images(dataset, flags, random_seed, &mut name)?;
-        match preset {
-            Preset::Auto => name.note(&format!("auto{num_gpus}")),
-            other => name.note(other.name()),
-        }
-        let (generator, mut discriminator) = networks::networks(preset, &settings, dataset, flags)?;
-        let loss = loss(preset, &settings, flags, &mut name)?;
-        let total_kimg = within("kimg", flags.kimg, settings.total_kimg, 1..=1_000_000_000)?;
-        if let Some(kimg) = flags.kimg {
-            name.note(&format!("kimg{kimg}"));
-        }
-        let (batch_size, batch_gpu) = batch(&settings, flags, num_gpus, &mut name)?;
-        let augmentation = augmentation::augmentation(flags, &mut name)?;
-        let init_from = init_from(flags, &mut name);
-        // Transfer learning: faster adaptive augmentation, and no ramp of the moving average.
-        let (ada_kimg, ema_rampup) = match init_from {
-            Some(_) => (100, None),
-            None => (500, settings.ema_rampup),
-        };
-        if let Some(freezed) = flags.freezed {
-            let n_layers = networks::n_layers(&discriminator);
-            discriminator.freeze_layers = within("freezed", Some(freezed), 0, 0..=n_layers)?;
-            name.note(&format!("freezed{freezed}"));
-        }
-
-        let snap = within(
-            "snap",
-            flags.snap,
-            settings.snapshot_ticks,
-            1..=LARGEST_INTERVAL,
-        )?;
-        let ticks = |name, typed: Option<usize>, default: usize| {
-            within(name, typed, default, 1..=LARGEST_INTERVAL)
-        };
-        let grid = flags.grid.or(settings.preview_grid);
-        if grid.is_some_and(|[columns, rows]| columns == 0 || rows == 0 || columns > 4096 / rows) {
-            let reason = "needs a column and a row, and at most 4096 pictures";
-            return Err(Error::setting("grid", reason));
-        }
-        Ok(Self {
-            desc: name.into_text(),
-            asked: Some(Asked {
-                preset,
-                overrides: flags.typed(),
-            }),
-            num_gpus,
-            image_snapshot_ticks: ticks("image-snap", flags.image_snap, snap)?,
-            network_snapshot_ticks: snap,
-            state_ticks: ticks("state-every", flags.state_every, 4)?,
-            keep_states: ticks("keep-states", flags.keep_states, 2)?,
-            metrics_ticks: ticks("metrics-every", flags.metrics_every, snap)?,
-            keep_snapshots: match flags.keep {
-                Some(keep) => Some(ticks("keep", Some(keep), 1)?),
-                None => None,
-            },
-            preview_grid: grid,
-            metrics: flags
-                .metrics
-                .clone()
-                .unwrap_or_else(|| preset.default_metrics()),
-            features: flags
-                .features
-                .clone()
-                .unwrap_or_else(crate::config::default_features),
-            weights: flags.weights.clone(),
-            stop_on_collapse: flags.stop_on_collapse.unwrap_or(false),
-            random_seed,
-            dataset: images,
-            num_workers: within("workers", flags.workers, 3, 1..=256)?,
-            generator,
-            discriminator,
-            g_optimizer: adam("glr", flags.glr, &settings)?,
-            d_optimizer: adam("dlr", flags.dlr, &settings)?,
-            loss,
-            total_kimg,
-            kimg_per_tick: within("tick", flags.tick, settings.kimg_per_tick, 1..=1_000_000)?,
-            batch_size,
-            batch_gpu,
-            ema_kimg: settings.ema_kimg,
-            ema_rampup,
-            g_reg_interval: 4,
-            d_reg_interval: 16,
-            ada_target: augmentation.target,
-            ada_interval: 4,
-            ada_kimg,
-            ada_max_p: augmentation.max_p,
-            augment_p: augmentation.p,
-            augment: augmentation.pipe,
-            init_from,
-            allow_tf32: flags.allow_tf32.unwrap_or(false),
-            cudnn_benchmark: !flags.nobench.unwrap_or(false),
-            bf16: flags.bf16.unwrap_or(false),
-            fp16_channels_last: flags.nhwc.unwrap_or(false),
-        })
+    // In the order in which the official program names them.
+    let images = images(dataset, flags, random_seed, &mut name)?;
+    match preset {
+        Preset::Auto => name.note(&format!("auto{num_gpus}")),
+        other => name.note(other.name()),
     }
+    let (generator, mut discriminator) = networks::networks(preset, &settings, dataset, flags)?;
+    let loss = loss(preset, &settings, flags, &mut name)?;
+    let total_kimg = within("kimg", flags.kimg, settings.total_kimg, 1..=1_000_000_000)?;
+    if let Some(kimg) = flags.kimg {
+        name.note(&format!("kimg{kimg}"));
+    }
+    let (batch_size, batch_gpu) = batch(&settings, flags, num_gpus, &mut name)?;
+    let augmentation = augmentation::augmentation(flags, &mut name)?;
+    let init_from = init_from(flags, &mut name);
+    // Transfer learning: faster adaptive augmentation, and no ramp of the moving average.
+    let (ada_kimg, ema_rampup) = match init_from {
+        Some(_) => (100, None),
+        None => (500, settings.ema_rampup),
+    };
+    if let Some(freezed) = flags.freezed {
+        let n_layers = networks::n_layers(&discriminator);
+        discriminator.freeze_layers = within("freezed", Some(freezed), 0, 0..=n_layers)?;
+        name.note(&format!("freezed{freezed}"));
+    }
+
+    let snap = within(
+        "snap",
+        flags.snap,
+        settings.snapshot_ticks,
+        1..=LARGEST_INTERVAL,
+    )?;
+    let ticks = |name, typed: Option<usize>, default: usize| {
+        within(name, typed, default, 1..=LARGEST_INTERVAL)
+    };
+    let grid = flags.grid.or(settings.preview_grid);
+    if grid.is_some_and(|[columns, rows]| columns == 0 || rows == 0 || columns > 4096 / rows) {
+        let reason = "needs a column and a row, and at most 4096 pictures";
+        return Err(Error::setting("grid", reason));
+    }
+    Ok(TrainConfig {
+        desc: name.into_text(),
+        asked: Some(Asked {
+            preset,
+            overrides: flags.typed(),
+        }),
+        num_gpus,
+        image_snapshot_ticks: ticks("image-snap", flags.image_snap, snap)?,
+        network_snapshot_ticks: snap,
+        state_ticks: ticks("state-every", flags.state_every, 4)?,
+        keep_states: ticks("keep-states", flags.keep_states, 2)?,
+        metrics_ticks: ticks("metrics-every", flags.metrics_every, snap)?,
+        keep_snapshots: match flags.keep {
+            Some(keep) => Some(ticks("keep", Some(keep), 1)?),
+            None => None,
+        },
+        preview_grid: grid,
+        metrics: flags
+            .metrics
+            .clone()
+            .unwrap_or_else(|| preset.default_metrics()),
+        features: flags
+            .features
+            .clone()
+            .unwrap_or_else(|| TrainConfig::DEFAULT_FEATURES.to_owned()),
+        weights: flags.weights.clone(),
+        stop_on_collapse: flags.stop_on_collapse.unwrap_or(false),
+        random_seed,
+        dataset: images,
+        num_workers: within("workers", flags.workers, 3, 1..=256)?,
+        generator,
+        discriminator,
+        g_optimizer: adam("glr", flags.glr, &settings)?,
+        d_optimizer: adam("dlr", flags.dlr, &settings)?,
+        loss,
+        total_kimg,
+        kimg_per_tick: within("tick", flags.tick, settings.kimg_per_tick, 1..=1_000_000)?,
+        batch_size,
+        batch_gpu,
+        ema_kimg: settings.ema_kimg,
+        ema_rampup,
+        g_reg_interval: 4,
+        d_reg_interval: 16,
+        ada_target: augmentation.target,
+        ada_interval: 4,
+        ada_kimg,
+        ada_max_p: augmentation.max_p,
+        augment_p: augmentation.p,
+        augment: augmentation.pipe,
+        init_from,
+        bf16: flags.bf16.unwrap_or(false),
+    })
 }
 
 /// Labels, subset and mirror.
@@ -289,7 +286,7 @@ fn adam(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overrides::AugmentMode;
+    use crate::augment_mode::AugmentMode;
 
     fn faces(resolution: usize) -> DatasetDescription {
         DatasetDescription {
@@ -315,7 +312,7 @@ mod tests {
                 gpus: Some(gpus),
                 ..Default::default()
             };
-            let config = TrainConfig::resolve(Preset::Auto, &faces(512), &flags).unwrap();
+            let config = resolve(Preset::Auto, &faces(512), &flags).unwrap();
             assert_eq!((config.batch_size, config.ema_kimg), (batch, ema));
             assert!((config.loss.r1_gamma - gamma).abs() < 1e-12);
             assert_eq!(config.desc, format!("faces-auto{gpus}"));
@@ -336,7 +333,7 @@ mod tests {
             freezed: Some(10),
             ..Default::default()
         };
-        let config = TrainConfig::resolve(Preset::Paper512, &faces(512), &flags).unwrap();
+        let config = resolve(Preset::Paper512, &faces(512), &flags).unwrap();
         assert_eq!(
             config.desc,
             "faces-subset10-mirror-paper512-gamma0.5-fixed-p0.25-resumeffhq512-freezed10"
@@ -348,7 +345,10 @@ mod tests {
         assert_eq!((config.ada_target, config.augment_p), (None, 0.25));
         assert_eq!((config.ada_kimg, config.ema_rampup), (100, None));
         let text = serde_json::to_string(&config).unwrap();
-        assert_eq!(serde_json::from_str::<TrainConfig>(&text).unwrap(), config);
+        assert_eq!(TrainConfig::from_json(&text).unwrap(), config);
+        // As states of earlier versions have it.
+        let earlier = text.replacen('{', "{\"allow_tf32\":false,\"cudnn_benchmark\":true,", 1);
+        assert_eq!(TrainConfig::from_json(&earlier).unwrap(), config);
     }
 
     #[test]
@@ -357,7 +357,7 @@ mod tests {
         let with = |change: Change<'_>| {
             let mut flags = Overrides::default();
             change(&mut flags);
-            TrainConfig::resolve(Preset::Auto, &faces(64), &flags).map(|c| c.desc)
+            resolve(Preset::Auto, &faces(64), &flags).map(|c| c.desc)
         };
         let cases: [(&str, Change<'_>); 14] = [
             ("p", &|f| f.p = Some(0.5)),
@@ -396,13 +396,13 @@ mod tests {
             batch: Some(6),
             ..Default::default()
         };
-        let config = TrainConfig::resolve(Preset::Paper512, &faces(64), &flags).unwrap();
+        let config = resolve(Preset::Paper512, &faces(64), &flags).unwrap();
         assert!(config.validate().is_ok(), "6 is one group");
         let flags = Overrides {
             batch: Some(12),
             ..Default::default()
         };
-        let config = TrainConfig::resolve(Preset::Paper512, &faces(64), &flags).unwrap();
+        let config = resolve(Preset::Paper512, &faces(64), &flags).unwrap();
         let error = config.validate().unwrap_err().to_string();
         assert!(error.contains("multiple of 8"), "{error}");
     }

@@ -1,11 +1,10 @@
 //! The networks that flags, preset and dataset ask for.
 
 use networks::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
+use training::{Error, Preset, PresetSettings, Result};
 
 use super::{DatasetDescription, within};
-use crate::error::{Error, Result};
 use crate::overrides::Overrides;
-use crate::preset::{Preset, PresetSettings};
 
 /// Deepest mapping network; the official ones have 2 or 8 layers.
 const MOST_MAPPING_LAYERS: usize = 64;

@@ -1,8 +1,10 @@
 //! The augmentation that flags ask for.
 
+use training::{Error, Result};
+
 use super::check;
-use crate::error::{Error, Result};
-use crate::overrides::{AugmentMode, Overrides};
+use crate::augment_mode::AugmentMode;
+use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
 /// Where the adaptive probability stops by default: beyond it augmentations leak into the generated images
@@ -55,21 +57,55 @@ pub(super) fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augm
         (_, Some(_)) => return Err(Error::setting("target", "only with aug=ada")),
         (_, None) => None,
     };
-    if let Some(augpipe) = &flags.augpipe {
+    if flags.augpipe.is_some() {
         let reason = "not with aug=noaug: there would be no pipe";
         check(aug != AugmentMode::Noaug, "augpipe", reason)?;
-        // A list is too long for the name of a folder.
-        let is_name = !augpipe.contains([',', '=']);
-        name.note(if is_name { augpipe } else { "augcustom" });
     }
-    let pipe = match aug {
+    let pipe: Option<augment::AugPipe> = match aug {
         AugmentMode::Noaug => None,
         _ => Some(flags.augpipe.as_deref().unwrap_or("bgc").parse()?),
     };
+    if let (Some(pipe), Some(_)) = (&pipe, &flags.augpipe) {
+        name.note(&part_of_name(&pipe.to_string()));
+    }
     Ok(Augmentation {
         pipe,
         p,
         target,
         max_p: max_p.is_finite().then_some(max_p),
     })
+}
+
+/// A pipe in the name of a folder: its official name (`bg` for `blit,geom`), else its list of transforms with their
+/// strengths (`xflip-scale0.5`), else, where that is too long, a checksum of it. Pipes that differ have names that differ.
+fn part_of_name(pipe: &str) -> String {
+    const LONGEST: usize = 32;
+    match pipe.len() > LONGEST {
+        true => format!("aug{:08x}", crc32fast::hash(pipe.as_bytes())),
+        false => pipe.replace(',', "-").replace('=', ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_that_differ_have_names_that_differ() {
+        let named = |augpipe: &str| {
+            let flags = Overrides {
+                augpipe: Some(augpipe.into()),
+                ..Overrides::default()
+            };
+            let mut name = RunName::new("faces");
+            augmentation(&flags, &mut name).unwrap();
+            name.into_text()
+        };
+        assert_eq!(named("bg"), "faces-bg");
+        assert_eq!(named("geom, blit"), "faces-bg");
+        assert_eq!(named("xflip,scale=0.5"), "faces-xflip-scale0.5");
+        let long = "xflip,rotate90,xint,rotate,brightness";
+        assert_ne!(named(long), named(&format!("{long}=2")));
+        assert!(named(long).len() < 20, "{}", named(long));
+    }
 }
