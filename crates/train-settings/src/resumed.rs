@@ -203,6 +203,6 @@ mod tests {
         };
         let error = resumed_with(&before, Some(Preset::Auto), &other);
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("cfg, gamma, batch cannot change"), "{error}");
+        assert!(error.contains("cfg, batch, gamma cannot change"), "{error}");
     }
 }

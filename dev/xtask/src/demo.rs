@@ -1,32 +1,35 @@
 //! `cargo xtask demo`: a dump becomes a dataset, two generators learn, one page compares them. With the real programs.
 
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use synthetic_dump::Dump;
+use crate::{Error, Result, cargo, runs, status_of};
 
-use crate::programs;
+const USAGE: &str = "\
+See it work: a synthetic dump becomes a dataset, two small runs train with and without ADA, one page compares them
+
+Usage: cargo xtask demo [OPTIONS]
+
+  --out DIR    Folder of all results; a demo that was interrupted goes on there [default: target/demo]
+  --kimg N     Thousands of images that each of the two runs sees [default: 24]
+  --dump PATH  Images with faces, a folder or an archive, instead of the synthetic dump
+  --release    Build optimized: a longer build, a shorter run
+  -h, --help   Print this
+";
 
 /// Sizes of the demo.
-#[derive(Clone, Debug, clap::Args)]
-pub struct DemoArgs {
-    /// Where everything goes; a demo that was interrupted goes on there
-    #[arg(long, default_value = "target/demo")]
+#[derive(Debug, PartialEq)]
+struct Options {
     out: PathBuf,
-    /// Thousands of images that each of the two runs sees
-    #[arg(long, default_value_t = 24)]
     kimg: u64,
-    /// Pictures with faces instead of the drawn sample (a folder or archive of your own)
-    #[arg(long)]
     dump: Option<PathBuf>,
-    /// Build optimised for speed of running instead of building
-    #[arg(long)]
-    release: bool,
+    is_release: bool,
 }
 
-/// The two runs: the name of the folder that each lies in, and its flags.
+/// The two runs: the folder that each lies in, and its flags.
 const RUNS: [(&str, &[&str]); 2] = [
     ("ada", &["--aug", "ada", "--augpipe", "blit,geom"]),
     ("noaug", &["--aug", "noaug"]),
@@ -35,138 +38,147 @@ const RUNS: [(&str, &[&str]); 2] = [
 /// Small enough to learn something within minutes of a laptop's CPU.
 const SMALL: &str = "--cfg tiny32 --cbase 512 --cmax 64 --mirror --snap 5 --state-every 2";
 
+const PLAN: &str = "\
+The demo builds the programs from source (on two cores about 8 minutes the first time, then seconds) and runs them
+(about 8 minutes): it draws 405 illustrations, finds and packs their faces, trains two small generators with and
+without ADA, measures both and draws the pages. Stop it at any time: the same command goes on from there.";
+
 /// Runs the demo.
 ///
 /// # Errors
-/// When a program fails; what it did before stays, and the next call goes on there.
-pub fn run(args: &DemoArgs) -> Result<()> {
+/// When a program fails; its results so far stay, and the next call goes on there.
+pub fn run(arguments: &[OsString]) -> Result<()> {
+    let Some(options) = parse(arguments)? else {
+        print!("{USAGE}");
+        return Ok(());
+    };
+    println!("{PLAN}\n");
+    let out = &options.out;
+    std::fs::create_dir_all(out)
+        .map_err(|e| Error::Failed(format!("cannot make '{}': {e}", out.display())))?;
     let start = Instant::now();
-    let out = &args.out;
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make '{}'", out.display()))?;
+    let packages = [&cargo::PROGRAMS[..], &["synthetic-dump"]].concat();
     let demo = Demo {
-        programs: programs::build(args.release)?,
+        programs: cargo::build(&packages, options.is_release)?,
         start,
     };
-    let data = out.join("faces32.zip");
-
-    let dump = match &args.dump {
+    demo.say("1/5 drawing a small dump of illustrations");
+    let dump = match &options.dump {
         Some(dump) => dump.clone(),
         None => {
-            demo.say("1/5 drawing a small dump of illustrations");
             let dump = out.join("dump");
-            draw(&dump)?;
+            demo.call(demo.program("synthetic-dump").arg(&dump))?;
             dump.join("pictures")
         }
     };
 
     demo.say(
-        "2/5 prep: faces found, cropped, cleaned of copies and gray pictures, packed at 32 px",
+        "2/5 prep: finding faces, cropping, dropping copies and grayscale images, packing at 32 px",
     );
+    let data = out.join("faces32.zip");
     if !data.exists() {
-        let arguments = [
-            "run",
-            text(&dump)?,
-            "--out",
-            text(&data)?,
-            "--resolution",
-            "32",
-        ];
-        demo.call("prep", &arguments)?;
+        let mut prep = demo.program("prep");
+        prep.arg("run").arg(&dump).arg("--out").arg(&data);
+        demo.call(prep.args(["--resolution", "32"]))?;
     }
 
-    demo.say(&format!(
-        "3/5 train: {} kimg with ADA (blit,geom), then {} kimg without augmentation",
-        args.kimg, args.kimg
+    let kimg = options.kimg.to_string();
+    demo.say(format_args!(
+        "3/5 train: {kimg} kimg with ADA (blit,geom), then {kimg} kimg without augmentation"
     ));
-    let kimg = args.kimg.to_string();
     for (name, flags) in RUNS {
         let outdir = out.join(name);
-        let seen = seen_nimg(&outdir);
+        let seen = runs::newest(&outdir).and_then(|run| runs::seen_nimg(&run));
         // A longer demo lets finished runs go on.
-        if seen.is_some_and(|nimg| nimg >= args.kimg * 1000) {
+        if seen.is_some_and(|nimg| nimg >= options.kimg * 1000) {
             continue;
         }
-        let outdir = text(&outdir)?.to_owned();
-        let mut arguments = vec!["--outdir", outdir.as_str(), "--kimg", kimg.as_str()];
-        if seen.is_some() {
-            arguments.extend(["--resume", "latest"]);
-            demo.call("train", &arguments)?;
-            continue;
-        }
-        arguments.extend(["--data", text(&data)?]);
-        arguments.extend(SMALL.split(' '));
-        arguments.extend(flags);
-        demo.call("train", &arguments)?;
+        let mut train = demo.program("train");
+        train.arg("--outdir").arg(&outdir).args(["--kimg", &kimg]);
+        match seen {
+            Some(_) => train.args(["--resume", "latest"]),
+            None => train
+                .arg("--data")
+                .arg(&data)
+                .args(SMALL.split(' '))
+                .args(flags),
+        };
+        demo.call(&mut train)?;
     }
 
     demo.say("4/5 eval: every snapshot of both runs, with features that need no download");
-    let mut runs = Vec::new();
+    let mut compared = Vec::new();
     for (name, _) in RUNS {
-        let run = newest_run(&out.join(name))?;
-        let arguments = [
-            "run",
-            text(&run)?,
-            "--metrics",
-            "fid500_full",
-            "--features",
-            "face-detector",
-        ];
-        demo.call("eval", &arguments)?;
-        runs.push(run);
+        let outdir = out.join(name);
+        let run = runs::newest(&outdir)
+            .ok_or_else(|| Error::Failed(format!("no run in '{}'", outdir.display())))?;
+        let mut eval = demo.program("eval");
+        eval.arg("run").arg(&run);
+        eval.args(["--metrics", "fid500_full", "--features", "face-detector"]);
+        demo.call(&mut eval)?;
+        compared.push(run);
     }
     let page = out.join("compare.html");
-    demo.call(
-        "eval",
-        &[
-            "compare",
-            text(&runs[0])?,
-            text(&runs[1])?,
-            "--out",
-            text(&page)?,
-            // A page of an earlier version has no mark.
-            "--force",
-        ],
-    )?;
+    let mut eval = demo.program("eval");
+    eval.arg("compare").args(&compared).arg("--out").arg(&page);
+    // A page of an earlier version has no mark by which it is known again.
+    demo.call(eval.arg("--force"))?;
 
-    demo.say("5/5 generate: pictures of the run with ADA");
-    let pictures = out.join("pictures.png");
-    let arguments = [
-        "grid",
-        "--network",
-        text(&runs[0])?,
-        "--seeds",
-        "0-47",
-        "--out",
-        text(&pictures)?,
-    ];
-    demo.call("generate", &arguments)?;
+    demo.say("5/5 generate: images of the run with ADA");
+    let images = out.join("images.png");
+    let mut generate = demo.program("generate");
+    generate.arg("grid").arg("--network").arg(&compared[0]);
+    demo.call(generate.args(["--seeds", "0-47", "--out"]).arg(&images))?;
 
-    cli::outln!();
-    cli::outln!("Done in {}.", run_folder::format_time(start.elapsed()));
-    cli::outln!(
-        "  what was dropped and why   {}",
+    let secs = start.elapsed().as_secs();
+    println!("\nDone in {} min {} s.", secs / 60, secs % 60);
+    println!(
+        "  images dropped, with reasons  {}",
         out.join("faces32.report.html").display()
     );
-    cli::outln!("  the two runs side by side  {}", page.display());
-    cli::outln!("  pictures of the generator  {}", pictures.display());
-    cli::outln!();
-    cli::outln!(
-        "This was a toy: 32 px, a tiny network, {} kimg. A real run sees thousands of kimg on a GPU. Next, with your own \
-         pictures:",
-        args.kimg
+    println!("  the two runs side by side     {}", page.display());
+    println!("  images of the generator       {}", images.display());
+    println!(
+        "\nThis was a toy: 32 px, a tiny network, {kimg} kimg. A real run sees thousands of kimg on a GPU. Next, with your \
+         own images:\n  cargo prep run YOUR_IMAGES --out faces.zip --resolution 64\n  \
+         cargo train --data faces.zip --outdir runs --cfg tiny64 --mirror"
     );
-    cli::outln!("  cargo prep run YOUR_PICTURES --out faces.zip --resolution 64");
-    cli::outln!("  cargo train --data faces.zip --outdir runs --cfg tiny64 --mirror");
     Ok(())
 }
 
-/// Draws the sample dump, unless it is there already.
-fn draw(dir: &Path) -> Result<()> {
-    let dump = Dump::new(0);
-    let bar = cli::Progress::new("drawing", Some(dump.truth().files.len() as u64), "files");
-    dump.write_to(dir, |_| bar.inc(1))?;
-    bar.finish();
-    Ok(())
+/// The options; none when the help is asked for.
+fn parse(arguments: &[OsString]) -> Result<Option<Options>> {
+    let usage = |message: String| Error::Usage(format!("{message}\n\n{USAGE}"));
+    let mut options = Options {
+        out: "target/demo".into(),
+        kimg: 24,
+        dump: None,
+        is_release: false,
+    };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let name = argument.to_string_lossy();
+        let mut value = || {
+            rest.next()
+                .ok_or_else(|| usage(format!("{name} needs a value")))
+        };
+        match &*name {
+            "-h" | "--help" => return Ok(None),
+            "--release" => options.is_release = true,
+            "--out" => options.out = value()?.into(),
+            "--dump" => options.dump = Some(value()?.into()),
+            "--kimg" => {
+                let kimg = value()?.to_string_lossy();
+                options.kimg = kimg
+                    .parse()
+                    .ok()
+                    .filter(|&kimg| kimg > 0)
+                    .ok_or_else(|| usage(format!("--kimg '{kimg}' is not a number above 0")))?;
+            }
+            _ => return Err(usage(format!("unexpected argument '{name}'"))),
+        }
+    }
+    Ok(Some(options))
 }
 
 struct Demo {
@@ -175,44 +187,64 @@ struct Demo {
 }
 
 impl Demo {
-    fn say(&self, what: &str) {
-        let elapsed = run_folder::format_time(self.start.elapsed());
-        cli::outln!("\n[{elapsed}] {what}");
+    fn say(&self, text: impl Display) {
+        let secs = self.start.elapsed().as_secs();
+        println!("\n[{} min {:02} s] {text}", secs / 60, secs % 60);
     }
 
-    /// Calls one of our programs; its progress goes to the terminal.
-    fn call(&self, program: &str, arguments: &[&str]) -> Result<()> {
-        cli::outln!("$ {program} {}", arguments.join(" "));
-        let path = self.programs.join(program);
-        let status = Command::new(&path)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .status()
-            .with_context(|| format!("cannot start '{}'", path.display()))?;
+    /// One of the programs that were built.
+    fn program(&self, name: &str) -> Command {
+        Command::new(self.programs.join(name))
+    }
+
+    /// Runs a program; its progress goes to the terminal.
+    fn call(&self, command: &mut Command) -> Result<()> {
+        let name = Path::new(command.get_program()).file_name();
+        let name = name.unwrap_or_default().display().to_string();
+        let arguments = command.get_args().map(|word| word.display());
+        let words: Vec<String> = arguments.map(|word| word.to_string()).collect();
+        println!("$ {name} {}", words.join(" "));
+        let status = status_of(command.stdin(Stdio::null())).map_err(Error::Failed)?;
         if !status.success() {
-            bail!("'{program}' failed ({status}); the same command goes on from here");
+            return Err(Error::Failed(format!(
+                "'{name}' failed ({status}); the same command goes on from here"
+            )));
         }
         Ok(())
     }
 }
 
-fn text(path: &Path) -> Result<&str> {
-    path.to_str()
-        .with_context(|| format!("'{}' is no UTF-8 path", path.display()))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn newest_run(outdir: &Path) -> Result<PathBuf> {
-    let runs = run_folder::run_dirs(outdir)?;
-    let (_, run) = runs
-        .into_iter()
-        .next_back()
-        .with_context(|| format!("no run in '{}'", outdir.display()))?;
-    Ok(run)
-}
+    fn parsed(text: &str) -> Result<Option<Options>> {
+        let arguments: Vec<OsString> = text.split_whitespace().map(OsString::from).collect();
+        parse(&arguments)
+    }
 
-/// The images that the newest run in a folder had seen when it was last saved.
-fn seen_nimg(outdir: &Path) -> Option<u64> {
-    let run = newest_run(outdir).ok()?;
-    let states = run_folder::state_files(&run).ok()?;
-    run_folder::state_nimg(states.last()?)
+    #[test]
+    fn options_are_read() {
+        let expected = Options {
+            out: "there".into(),
+            kimg: 3,
+            dump: Some("my images.zip".into()),
+            is_release: true,
+        };
+        let arguments = [
+            "--out",
+            "there",
+            "--kimg",
+            "3",
+            "--dump",
+            "my images.zip",
+            "--release",
+        ];
+        let arguments = arguments.map(OsString::from);
+        assert_eq!(parse(&arguments).unwrap(), Some(expected));
+        assert_eq!(parsed("--kimg 3 --help").unwrap(), None);
+        for wrong in ["--kimg", "--kimg 0", "--kimg many", "here", "--out"] {
+            assert!(matches!(parsed(wrong), Err(Error::Usage(_))), "{wrong}");
+        }
+    }
 }

@@ -1,94 +1,165 @@
-//! Development programs.
+//! `cargo xtask`: starts the development programs.
+//!
+//! This package has no dependencies, so that it is built within seconds and the first line comes at once. The demo is
+//! written here; every other command builds the package that does the work and passes its arguments on.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::process::{Command, ExitCode, ExitStatus};
 
-use clap::{Parser, Subcommand};
-
-mod bench;
-mod benchmarks;
-mod cuda_toolkit;
+mod cargo;
 mod demo;
-mod detect_eval;
-mod emulated_card;
-mod golden;
 mod pages;
-mod programs;
-mod sample;
-mod small_faces;
+mod runs;
 
-#[derive(Parser)]
-#[command(version = cli::version(), about = "Development programs")]
-struct Args {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    common: cli::Common,
+/// A command that another package carries out.
+struct Forwarded {
+    name: &'static str,
+    package: &'static str,
+    /// Arguments before those of the user.
+    first: &'static [&'static str],
+    /// Measures speed: always built optimized.
+    is_timed: bool,
+    about: &'static str,
 }
 
-#[derive(Subcommand)]
-enum Command {
-    /// Run every case of a folder of golden data and print the worst errors
-    Golden {
-        /// Folder with one subfolder for each suite
-        #[arg(default_value = "tests/golden")]
-        dir: PathBuf,
-        /// Where to compute: cpu, cuda or cuda:N; on a card only augment, losses, networks and ops run
-        #[arg(long, default_value = "cpu")]
-        device: ops::device::DeviceName,
-        /// Run only this suite, the name of a subfolder; may be given several times
-        #[arg(long = "suite", value_name = "NAME")]
-        suites: Vec<String>,
+const FORWARDED: [Forwarded; 6] = [
+    Forwarded {
+        name: "golden",
+        package: "golden",
+        first: &[],
+        is_timed: false,
+        about: "Run every case of a folder of golden data and print the worst errors",
     },
-    /// See it work: a drawn dump becomes a dataset, two small runs train with and without ADA, one page compares them
-    Demo(demo::DemoArgs),
-    /// Measure our speed beside PyTorch's
-    Bench(bench::BenchArgs),
-    /// Our side of a benchmark, driven by `bench`
-    #[command(hide = true)]
-    BenchWorker {
-        /// Where to compute
-        #[arg(long, default_value = "cpu")]
-        device: ops::device::DeviceName,
+    Forwarded {
+        name: "bench",
+        package: "bench",
+        first: &["speed"],
+        is_timed: true,
+        about: "Measure our speed beside PyTorch's",
     },
-    /// Get NVIDIA's compiler and libraries as Python wheels, and print the environment that builds the feature cuda
-    CudaToolkit(cuda_toolkit::ToolkitArgs),
-    /// Build the library that computes on the processor in place of a card, and print the environment that loads it
-    EmulatedCard(emulated_card::EmulatedArgs),
-    /// Recall, precision, AP and speed of face detectors on a folder of pictures with a boxes.json
-    DetectEval {
-        /// DIR DETECTOR... and options; without any, says which
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<String>,
+    Forwarded {
+        name: "detect-eval",
+        package: "bench",
+        first: &["detect-eval"],
+        is_timed: true,
+        about: "Recall, precision, AP and speed of face detectors on a folder with a boxes.json",
     },
-    /// Write shell completions and man pages of all tools
-    Pages {
-        /// Where `completions` and `man` are made
-        #[arg(default_value = "target/pages")]
-        dir: PathBuf,
+    Forwarded {
+        name: "sample",
+        package: "synthetic-dump",
+        first: &[],
+        is_timed: false,
+        about: "Draw the synthetic dump: illustrations, copies of them, broken files, and the truth about each",
     },
-    /// Draw the sample dump: illustrations, copies of them, broken files, and the truth about each
-    Sample(sample::SampleArgs),
-}
+    Forwarded {
+        name: "cuda-toolkit",
+        package: "cuda-setup",
+        first: &["cuda-toolkit"],
+        is_timed: false,
+        about: "Get NVIDIA's compiler and libraries as Python wheels, and print the environment for CUDA builds",
+    },
+    Forwarded {
+        name: "emulated-card",
+        package: "cuda-setup",
+        first: &["emulated-card"],
+        is_timed: false,
+        about: "Build the library that computes on the CPU in place of a GPU, and print the environment",
+    },
+];
 
 fn main() -> ExitCode {
-    cli::run_main(|| {
-        let args = Args::parse();
-        args.common.start()?;
-        match args.command {
-            Command::Golden {
-                dir,
-                device,
-                suites,
-            } => golden::run(&dir, device, &suites),
-            Command::Demo(args) => demo::run(&args),
-            Command::Bench(args) => bench::run(&args),
-            Command::BenchWorker { device } => bench::serve(device),
-            Command::CudaToolkit(args) => cuda_toolkit::run(&args),
-            Command::EmulatedCard(args) => emulated_card::run(&args),
-            Command::DetectEval { args } => detect_eval::run(&args),
-            Command::Pages { dir } => pages::run(&dir),
-            Command::Sample(args) => sample::run(&args),
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let arguments: Vec<OsString> = arguments.collect();
+    let result = match command.to_str() {
+        Some("demo") => demo::run(&arguments),
+        Some("pages") => pages::run(&arguments),
+        Some("" | "help" | "-h" | "--help") => {
+            print!("{}", usage());
+            return ExitCode::SUCCESS;
         }
-    })
+        name => match FORWARDED.iter().find(|f| Some(f.name) == name) {
+            Some(forwarded) => return forward(forwarded, arguments),
+            None => {
+                eprint!(
+                    "error: no command '{}'\n\n{}",
+                    command.to_string_lossy(),
+                    usage()
+                );
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Usage(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::from(2)
+        }
+        Err(Error::Failed(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The reason why a command ended early.
+#[derive(Debug)]
+enum Error {
+    /// The arguments are wrong: exit code 2.
+    Usage(String),
+    /// The work failed: exit code 1.
+    Failed(String),
+}
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// Passes the arguments on; `--release` among them is for cargo.
+fn forward(forwarded: &Forwarded, mut arguments: Vec<OsString>) -> ExitCode {
+    let n_all = arguments.len();
+    arguments.retain(|argument| argument != "--release");
+    let is_release = forwarded.is_timed || arguments.len() < n_all;
+    let mut command = cargo::command();
+    command.args(["run", "--quiet", "--package", forwarded.package]);
+    if is_release {
+        command.arg("--release");
+    }
+    eprintln!(
+        "building the package '{}' (minutes the first time)",
+        forwarded.package
+    );
+    command.arg("--").args(forwarded.first).args(arguments);
+    match status_of(&mut command) {
+        Ok(status) => ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)),
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn status_of(command: &mut Command) -> std::result::Result<ExitStatus, String> {
+    let status = command.status();
+    status.map_err(|e| format!("cannot start '{}': {e}", command.get_program().display()))
+}
+
+fn usage() -> String {
+    let mut text = String::from(
+        "Development programs\n\nUsage: cargo xtask COMMAND [ARGUMENTS]; --help behind a command prints its arguments\n\n",
+    );
+    let own = [
+        (
+            "demo",
+            "See it work: a synthetic dump becomes a dataset, two small runs train, one page compares them",
+        ),
+        (
+            "pages",
+            "Write shell completions and man pages of all tools",
+        ),
+    ];
+    let forwarded = FORWARDED.iter().map(|f| (f.name, f.about));
+    for (name, about) in own.into_iter().chain(forwarded) {
+        text += &format!("  {name:<14} {about}\n");
+    }
+    text
 }

@@ -1,29 +1,38 @@
 //! `cargo xtask pages`: shell completions and man pages, written by the programs themselves.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use crate::{Error, Result, cargo, status_of};
 
-use crate::programs;
+/// Read by `cli`: a program that finds it writes its pages there and exits.
+const PAGES_VARIABLE: &str = "KAOGAN_PAGES";
 
-/// Writes the pages of all programs into a folder.
+/// Writes the pages of all programs into a folder, `target/pages` unless one is given.
 ///
 /// # Errors
 /// When a program does not build or cannot write there.
-pub fn run(dir: &Path) -> Result<()> {
-    let built = programs::build(false)?;
-    for name in programs::NAMES {
+pub fn run(arguments: &[OsString]) -> Result<()> {
+    let dir = match arguments {
+        [] => Path::new("target/pages"),
+        [dir] if !dir.to_string_lossy().starts_with('-') => Path::new(dir),
+        _ => {
+            return Err(Error::Usage(
+                "usage: cargo xtask pages [DIR], where DIR gets the folders completions and man"
+                    .to_owned(),
+            ));
+        }
+    };
+    let built = cargo::build(&cargo::PROGRAMS, false)?;
+    for name in cargo::PROGRAMS {
         let program = built.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-        let status = Command::new(&program)
-            .env(cli::PAGES_VARIABLE, dir)
-            .status();
-        let status = status.with_context(|| format!("cannot start '{}'", program.display()))?;
-        if !status.success() {
-            bail!("{name} did not write its pages");
+        let status = status_of(Command::new(&program).env(PAGES_VARIABLE, dir));
+        if !status.map_err(Error::Failed)?.success() {
+            return Err(Error::Failed(format!("{name} did not write its pages")));
         }
     }
-    cli::outln!(
+    println!(
         "completions for bash, zsh, fish and PowerShell in {0}/completions, man pages in {0}/man",
         dir.display()
     );

@@ -63,10 +63,10 @@ fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> 
         too_long_for_a_cpu(preset, config.total_kimg);
     }
     let dataset = data::open(&mut config.dataset, None)?;
-    let evaluator = RunEvaluator::new(&mut config, !args.dry_run, &dataset, device)?;
     let source = overrides.init_from.as_deref();
     let source = source.filter(|_| config.init_from.is_some());
     let start = start::networks(&config, source, settings.allow_partial, device)?;
+    let evaluator = RunEvaluator::new(&mut config, !args.dry_run, &dataset, device)?;
     data::check(&dataset, config.dataset.use_labels)?;
     let mut trainer = Trainer::new(&config, dataset, start, device)?;
     if args.dry_run {

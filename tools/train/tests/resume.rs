@@ -127,7 +127,7 @@ fn settings_are_remembered_and_only_some_may_change() {
         ),
         1,
     );
-    assert!(text.contains("gamma, batch cannot change"), "{text}");
+    assert!(text.contains("batch, gamma cannot change"), "{text}");
     let text = refused(
         train(dir, "--resume latest --outdir runs --kimg 3 --snap 0"),
         1,

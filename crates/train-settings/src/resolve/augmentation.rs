@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(named("bg"), "faces-bg");
         assert_eq!(named("geom, blit"), "faces-bg");
         assert_eq!(named("xflip,scale=0.5"), "faces-xflip-scale0.5");
-        let long = "xflip,rotate90,xint,rotate,brightness";
+        let long = "xflip,xint,scale=0.5,rotate=0.3,brightness";
         assert_ne!(named(long), named(&format!("{long}=2")));
         assert!(named(long).len() < 20, "{}", named(long));
     }

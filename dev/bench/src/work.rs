@@ -1,4 +1,4 @@
-//! Our side of the benchmarks: the same cases as `tools/bench-peers/torch_peer.py`. Whole training runs on any device, all
+//! Our side of the benchmarks: the same cases as `dev/bench/peers/torch_peer.py`. Whole training runs on any device, all
 //! else on the CPU.
 
 use std::io::BufRead;

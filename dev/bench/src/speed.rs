@@ -1,16 +1,10 @@
 //! `cargo xtask bench`: our speed beside a peer's, measured in turn in one run and written to BENCHMARKS.md.
 
-mod peer;
-mod table;
-mod work;
-
 use anyhow::{Result, bail};
 use ops::device::DeviceName;
 
-use self::peer::Worker;
-use self::table::{Row, Section};
-
-pub use self::work::serve;
+use crate::peer::{self, Worker};
+use crate::table::{Row, Section};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -23,7 +17,7 @@ enum Suite {
 
 /// How long and how often a case is measured.
 #[derive(Clone, Debug, clap::Args)]
-pub struct BenchArgs {
+pub struct SpeedArgs {
     /// What to measure: ops and steps on the CPU, or whole training cycles on a device
     suite: Suite,
     /// Where training cycles run: cpu, cuda or cuda:N
@@ -41,7 +35,7 @@ pub struct BenchArgs {
     /// Only cases whose name contains this
     #[arg(long, default_value = "")]
     filter: String,
-    /// Python with the packages of tools/bench-peers/requirements-torch.txt
+    /// Python with the packages of dev/bench/peers/requirements-torch.txt
     #[arg(long, default_value = "python3")]
     python: String,
     /// Write the table to BENCHMARKS.md
@@ -129,10 +123,10 @@ const MEMORY_CASES: &[&str] = &[
 ///
 /// # Errors
 /// When a side fails.
-pub fn run(args: &BenchArgs) -> Result<()> {
+pub fn run(args: &SpeedArgs) -> Result<()> {
     if !peer::has_torch(&args.python) {
         cli::outln!(
-            "skipped: '{}' has no torch. Install tools/bench-peers/requirements-torch.txt and name that Python with --python.",
+            "skipped: '{}' has no torch. Install dev/bench/peers/requirements-torch.txt and name that Python with --python.",
             args.python
         );
         return Ok(());

@@ -38,7 +38,7 @@ impl Worker {
         let program = std::env::current_exe().context("cannot find this program")?;
         let mut command = Command::new(program);
         command
-            .args(["bench-worker", "--device", &device.to_string()])
+            .args(["worker", "--device", &device.to_string()])
             .env("RAYON_NUM_THREADS", threads.to_string());
         Worker::start(command)
     }
@@ -50,7 +50,7 @@ impl Worker {
     pub fn torch(python: &str, threads: usize, device: DeviceName) -> Result<Worker> {
         let mut command = Command::new(python);
         command.args([
-            "tools/bench-peers/torch_peer.py",
+            "dev/bench/peers/torch_peer.py",
             &threads.to_string(),
             &device.to_string(),
         ]);

@@ -1,0 +1,36 @@
+//! `cargo xtask cuda-toolkit` and `cargo xtask emulated-card`: each prints the environment in which a CUDA build works.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod cuda_toolkit;
+mod emulated_card;
+
+#[derive(Parser)]
+#[command(version = cli::version(), about = "Environments in which CUDA builds work")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: cli::Common,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Get NVIDIA's compiler and libraries as Python wheels, and print the environment that builds the feature cuda
+    CudaToolkit(cuda_toolkit::ToolkitArgs),
+    /// Build the library that computes on the CPU in place of a GPU, and print the environment that loads it
+    EmulatedCard(emulated_card::EmulatedArgs),
+}
+
+fn main() -> ExitCode {
+    cli::run_main(|| {
+        let args = Args::parse();
+        args.common.start()?;
+        match args.command {
+            Command::CudaToolkit(args) => cuda_toolkit::run(&args),
+            Command::EmulatedCard(args) => emulated_card::run(&args),
+        }
+    })
+}
