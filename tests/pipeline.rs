@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::{call, finished, pack_faces, stdout};
 
 fn run_dir(outdir: &Path) -> PathBuf {
-    let (_, run) = training::run_dirs(outdir).unwrap().pop().unwrap();
+    let (_, run) = run_folder::run_dirs(outdir).unwrap().pop().unwrap();
     run
 }
 
@@ -29,8 +29,8 @@ fn a_dump_becomes_a_dataset_two_runs_and_a_verdict() {
     let mut child = call(dir, "train", &arguments).spawn().unwrap();
     let outdir = dir.join("ada");
     let has_state = || {
-        let runs = training::run_dirs(&outdir).unwrap_or_default();
-        let states = runs.last().map(|(_, run)| training::state_files(run));
+        let runs = run_folder::run_dirs(&outdir).unwrap_or_default();
+        let states = runs.last().map(|(_, run)| run_folder::state_files(run));
         states.is_some_and(|states| states.is_ok_and(|states| !states.is_empty()))
     };
     while !has_state() {

@@ -254,13 +254,13 @@ fn train_ends_with_the_same_networks_and_numbers() {
     let args = "--data faces.zip --cfg tiny32 --cbase 32 --cmax 4 --batch 8 --kimg 3 --tick 1 --snap 1 --state-every 1 \
                 --keep-states 9 --grid 2x2 --metrics fid20_full --features random-inception-small --outdir alone --quiet";
     finished(call(dir, "train", args));
-    let (_, alone) = training::run_dirs(&dir.join("alone"))
+    let (_, alone) = run_folder::run_dirs(&dir.join("alone"))
         .unwrap()
         .pop()
         .unwrap();
     let expected = outcome(&alone);
     assert!(expected.len() > 8, "{:?}", expected.keys());
-    let states = training::state_files(&alone).unwrap();
+    let states = run_folder::state_files(&alone).unwrap();
     assert!(states.len() > 2, "{states:?}");
     let mut random = Random(2);
     for i in 0..n_cuts() {
@@ -281,7 +281,7 @@ fn train_ends_with_the_same_networks_and_numbers() {
         for path in files_in(&run).iter().filter(|path| grows(path)) {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let known = match name.starts_with("metric-") {
-                true => measured_length(path, training::state_nimg(newest)),
+                true => measured_length(path, run_folder::state_nimg(newest)),
                 false => synced.get(&name).copied().unwrap_or(0),
             };
             done.push(cut(path, known, &mut random));
@@ -313,7 +313,7 @@ fn eval_measures_what_was_lost() {
     let args = "--data faces.zip --cfg tiny32 --cbase 32 --cmax 4 --batch 8 --kimg 2 --tick 1 --snap 1 --grid 2x2 \
                 --metrics none --outdir runs --quiet";
     finished(call(dir, "train", args));
-    let (_, run) = training::run_dirs(&dir.join("runs"))
+    let (_, run) = run_folder::run_dirs(&dir.join("runs"))
         .unwrap()
         .pop()
         .unwrap();

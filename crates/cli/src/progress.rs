@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use elapsed::format_time;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle as BarStyle};
+use run_folder::format_time;
 
 use crate::console::{ProgressStyle, console};
 use crate::rate::Rate;

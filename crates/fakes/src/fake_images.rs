@@ -147,14 +147,14 @@ pub fn probe_diversity(generator: &Generator, dataset: Option<&ImageDataset>) ->
     let mut fakes = FakeImages::new(generator, dataset, 0)?;
     let mut seen: Option<feature_networks::Features> = None;
     for _ in 0..PROBED / 16 {
-        let features = metrics::collapse::thumbnail_features(&fakes.batch(16)?)?;
+        let features = metrics::diversity::thumbnail_features(&fakes.batch(16)?)?;
         match &mut seen {
             Some(seen) => seen.append(&features).map_err(metrics::Error::from)?,
             None => seen = Some(features),
         }
     }
     let seen = seen.unwrap_or_else(|| feature_networks::Features::new(1));
-    Ok(metrics::collapse::diversity(&seen)?)
+    Ok(metrics::diversity::diversity(&seen)?)
 }
 
 #[cfg(test)]

@@ -22,7 +22,6 @@ mod onnx;
 pub mod pickle;
 mod rosinality;
 mod safetensors;
-mod snapshots;
 mod state_dict;
 mod tensor;
 mod tensorflow;
@@ -40,5 +39,4 @@ pub use file::{
     read_tensors, read_tensors_bytes, write_checkpoint,
 };
 pub use onnx::onnx_bytes;
-pub use snapshots::{SnapshotFile, newest_snapshot, snapshot_files, snapshot_kimg};
 pub use tensor::{DType, Tensor};

@@ -5,11 +5,11 @@
 //! - [`FeatureNetwork`] chooses the networks of `feature_networks` that a list of metrics needs, and their weights.
 //! - The formulas alone: [`fid`], [`kid`], [`precision_recall`], [`density_coverage`], [`memorization`],
 //!   [`inception_score`] on [`Features`], [`path_length`] on the speeds of [`path_speeds`].
-//! - [`collapse`]: an alarm for runs whose images become alike or whose scores part.
+//! - [`diversity`]: how much images differ, at every tick of a run.
 //!
 //! Generators are not known here: fakes come from a [`FakeSource`]. No printing.
 
-pub mod collapse;
+pub mod diversity;
 mod error;
 mod evaluate;
 mod feature_network;

@@ -86,14 +86,6 @@ impl Metric {
         };
         parts.iter().map(|part| format!("{name}_{part}")).collect()
     }
-
-    /// Whether less is better.
-    pub fn lower_is_better(name: &str) -> bool {
-        ["fid", "kid", "ppl", "mem"]
-            .iter()
-            .any(|start| name.starts_with(start))
-            && !name.ends_with("_distance_ratio")
-    }
 }
 
 impl fmt::Display for Metric {

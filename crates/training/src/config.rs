@@ -91,23 +91,20 @@ pub struct TrainConfig {
     pub augment: Option<AugPipe>,
     /// Networks to start from: a file, or the address of an official one.
     pub init_from: Option<String>,
-    /// TensorFloat-32 in matrix products and convolutions, on devices that have it.
-    pub allow_tf32: bool,
-    /// Whether cuDNN tries its algorithms for each new shape.
-    pub cudnn_benchmark: bool,
     /// bf16 in place of f16 at the largest resolutions, on devices that compute in short types.
     #[serde(default)]
     pub bf16: bool,
-    /// Channels-last memory layout at f16, on devices that gain from it.
-    pub fp16_channels_last: bool,
 }
+
+/// Fields of earlier versions that had no effect.
+const RETIRED: [&str; 3] = ["allow_tf32", "cudnn_benchmark", "fp16_channels_last"];
 
 fn default_keep_states() -> usize {
     2
 }
 
-pub(crate) fn default_features() -> String {
-    "inception".to_owned()
+fn default_features() -> String {
+    TrainConfig::DEFAULT_FEATURES.to_owned()
 }
 
 /// What a run was asked to be, before anything was filled in.
@@ -194,6 +191,19 @@ impl LossConfig {
 }
 
 impl TrainConfig {
+    /// Features of metrics unless others are asked for.
+    pub const DEFAULT_FEATURES: &str = "inception";
+
+    /// Reads a configuration that this or an earlier version has written.
+    ///
+    /// # Errors
+    /// When it is no configuration.
+    pub fn from_json(text: &str) -> serde_json::Result<Self> {
+        let mut config: Map<String, Value> = serde_json::from_str(text)?;
+        config.retain(|name, _| !RETIRED.contains(&name.as_str()));
+        serde_json::from_value(config.into())
+    }
+
     /// Checks what would fail in the first step.
     ///
     /// # Errors

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use run_folder::free_bytes;
+
 use crate::error::{Error, Result};
-use crate::run_dir::free_bytes;
 use crate::trainer::Trainer;
 
 /// Bytes of a training state, without its few texts.

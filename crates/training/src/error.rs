@@ -26,9 +26,9 @@ pub enum Error {
     /// A saved state that does not fit or is damaged.
     #[error("training state: {0}")]
     State(String),
-    /// Another program trains this run.
-    #[error("'{}' is being trained by another program; wait until it ends, or stop it", .0.display())]
-    InUse(PathBuf),
+    /// The folder of the run.
+    #[error(transparent)]
+    RunFolder(#[from] run_folder::Error),
     /// A file that cannot be read or written.
     #[error("'{}': {source}", path.display())]
     File {
@@ -40,7 +40,7 @@ pub enum Error {
 }
 
 /// Result with this crate's [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn state(reason: impl Into<String>) -> Self {
@@ -55,7 +55,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn setting(name: &'static str, reason: impl Into<String>) -> Self {
+    /// A setting that cannot be.
+    pub fn setting(name: &'static str, reason: impl Into<String>) -> Self {
         Self::Setting {
             name,
             reason: reason.into(),

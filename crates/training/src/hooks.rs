@@ -44,8 +44,6 @@ pub struct MetricOutcome {
     pub metric: String,
     /// Numbers by name (`pr50k3_full_precision`).
     pub results: Map<String, Value>,
-    /// Those of them of which less is better.
-    pub lower_is_better: Vec<String>,
     /// The line for `metric-<name>.jsonl`.
     pub line: Value,
 }

@@ -1,8 +1,9 @@
 //! Training of StyleGAN2 with adaptive discriminator augmentation (arXiv:2006.06676).
 //!
-//! A run starts from a [`Preset`], a description of the dataset and the flags that were typed; [`TrainConfig::resolve`]
-//! makes one complete [`TrainConfig`] of them, which is printed, saved with the run and accepted back.
+//! A [`Trainer`] is made of a complete [`TrainConfig`] (the crate `train-settings` resolves one from flags and presets), and
+//! [`run`] trains it in a run folder. The configuration is printed, saved with the run and accepted back.
 
+mod best_results;
 mod config;
 mod disk_space;
 mod draws;
@@ -14,22 +15,14 @@ mod images;
 mod learner;
 mod loss;
 mod memory;
-mod metric_files;
 mod optimizer;
 mod options;
-mod overrides;
 mod phase;
 mod preset;
 mod preview;
 mod readings;
-mod resolve;
-mod resumed_config;
-mod run_dir;
-mod run_name;
 mod snapshots;
-mod stats;
 mod tensor_file;
-mod tfevents;
 mod tick_line;
 mod trainer;
 mod training_loop;
@@ -45,14 +38,10 @@ pub use learner::{Iteration, IterationInput, Learner, LearnerOptions};
 pub use loss::{Losses, Networks, Round};
 pub use memory::MemoryEstimate;
 pub use optimizer::Adam;
-pub use overrides::{AugmentMode, Overrides};
 pub use phase::{Phase, Trains};
 pub use preset::{Preset, PresetSettings};
 pub use preview::write_augment_preview;
 pub use readings::{Readings, Report, SentReadings};
-pub use resolve::DatasetDescription;
-pub use run_dir::{RunDir, free_bytes, run_dirs};
-pub use stats::{Moments, Stats};
 pub use trainer::{Start, Trainer};
 pub use training_loop::{Outcome, run};
-pub use training_state::{Progress, TrainingState, state_files, state_nimg};
+pub use training_state::{Progress, TrainingState};

@@ -36,8 +36,8 @@ impl TrainConfig {
             "data_loader_kwargs",
             json!({"pin_memory": true, "num_workers": self.num_workers, "prefetch_factor": 2}),
         );
-        set("G_kwargs", self.generator_kwargs(&self.generator));
-        set("D_kwargs", self.discriminator_kwargs(&self.discriminator));
+        set("G_kwargs", generator_kwargs(&self.generator));
+        set("D_kwargs", discriminator_kwargs(&self.discriminator));
         set("G_opt_kwargs", optimizer_kwargs(&self.g_optimizer));
         set("D_opt_kwargs", optimizer_kwargs(&self.d_optimizer));
         set("loss_kwargs", loss_kwargs(&self.loss));
@@ -63,59 +63,46 @@ impl TrainConfig {
             set("resume_pkl", from.as_str().into());
             set("ada_kimg", self.ada_kimg.into());
         }
-        if self.allow_tf32 {
-            set("allow_tf32", true.into());
-        }
         if self.bf16 {
             set("bf16", true.into());
         }
-        if !self.cudnn_benchmark {
-            set("cudnn_benchmark", false.into());
-        }
         Value::Object(options)
     }
+}
 
-    fn generator_kwargs(&self, g: &GeneratorConfig) -> Value {
-        let mut kwargs = json!({
-            "class_name": "training.networks.Generator",
-            "z_dim": g.z_dim,
-            "w_dim": g.w_dim,
-            "mapping_kwargs": {"num_layers": g.mapping.num_layers},
-            "synthesis_kwargs": {
-                "channel_base": g.channel_base,
-                "channel_max": g.channel_max,
-                "num_fp16_res": g.num_fp16_res,
-                "conv_clamp": g.conv_clamp.map(number),
-            },
-        });
-        if self.fp16_channels_last {
-            kwargs["synthesis_kwargs"]["fp16_channels_last"] = true.into();
-        }
-        kwargs
-    }
+fn generator_kwargs(g: &GeneratorConfig) -> Value {
+    json!({
+        "class_name": "training.networks.Generator",
+        "z_dim": g.z_dim,
+        "w_dim": g.w_dim,
+        "mapping_kwargs": {"num_layers": g.mapping.num_layers},
+        "synthesis_kwargs": {
+            "channel_base": g.channel_base,
+            "channel_max": g.channel_max,
+            "num_fp16_res": g.num_fp16_res,
+            "conv_clamp": g.conv_clamp.map(number),
+        },
+    })
+}
 
-    fn discriminator_kwargs(&self, d: &DiscriminatorConfig) -> Value {
-        let mut kwargs = json!({
-            "class_name": "training.networks.Discriminator",
-            "block_kwargs": {},
-            "mapping_kwargs": {},
-            "epilogue_kwargs": {"mbstd_group_size": d.mbstd_group_size},
-            "channel_base": d.channel_base,
-            "channel_max": d.channel_max,
-            "num_fp16_res": d.num_fp16_res,
-            "conv_clamp": d.conv_clamp.map(number),
-        });
-        if d.architecture != Architecture::Resnet {
-            kwargs["architecture"] = json!(d.architecture);
-        }
-        if d.freeze_layers > 0 {
-            kwargs["block_kwargs"]["freeze_layers"] = d.freeze_layers.into();
-        }
-        if self.fp16_channels_last {
-            kwargs["block_kwargs"]["fp16_channels_last"] = true.into();
-        }
-        kwargs
+fn discriminator_kwargs(d: &DiscriminatorConfig) -> Value {
+    let mut kwargs = json!({
+        "class_name": "training.networks.Discriminator",
+        "block_kwargs": {},
+        "mapping_kwargs": {},
+        "epilogue_kwargs": {"mbstd_group_size": d.mbstd_group_size},
+        "channel_base": d.channel_base,
+        "channel_max": d.channel_max,
+        "num_fp16_res": d.num_fp16_res,
+        "conv_clamp": d.conv_clamp.map(number),
+    });
+    if d.architecture != Architecture::Resnet {
+        kwargs["architecture"] = json!(d.architecture);
     }
+    if d.freeze_layers > 0 {
+        kwargs["block_kwargs"]["freeze_layers"] = d.freeze_layers.into();
+    }
+    kwargs
 }
 
 fn optimizer_kwargs(optimizer: &OptimizerConfig) -> Value {

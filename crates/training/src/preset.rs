@@ -187,7 +187,7 @@ impl Preset {
     }
 
     /// Metrics where none were asked for. 50,000 images are hours of a laptop's time.
-    pub(crate) fn default_metrics(self) -> Vec<String> {
+    pub fn default_metrics(self) -> Vec<String> {
         match self {
             Preset::Tiny32 | Preset::Tiny64 => Vec::new(),
             _ => vec!["fid50k_full".to_owned()],

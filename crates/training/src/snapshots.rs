@@ -1,16 +1,14 @@
-//! The network snapshots of a run: written, and removed when they are old and no metric found them best.
+//! Network snapshots of a run.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use networks::Snapshot;
+use run_folder::snapshot_path;
 use serde_json::json;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::trainer::Trainer;
-
-const PREFIX: &str = "network-snapshot-";
-const SUFFIX: &str = ".safetensors";
 
 /// Writes the networks as they are now.
 ///
@@ -19,7 +17,7 @@ const SUFFIX: &str = ".safetensors";
 pub(crate) fn write(dir: &Path, trainer: &Trainer) -> Result<PathBuf> {
     let learner = trainer.learner();
     let kimg = learner.cur_nimg / 1000;
-    let path = dir.join(format!("{PREFIX}{kimg:06}{SUFFIX}"));
+    let path = snapshot_path(dir, kimg);
     let options = trainer.config().training_options();
     let progress = json!({"nimg": learner.cur_nimg, "augment_p": trainer.p()});
     let mut metadata = BTreeMap::from([
@@ -40,33 +38,4 @@ pub(crate) fn write(dir: &Path, trainer: &Trainer) -> Result<PathBuf> {
     };
     snapshot.save(&path)?;
     Ok(path)
-}
-
-/// Keeps the newest `keep` and those in `best`. What is newer than `current` is left from before a resume.
-///
-/// # Errors
-/// `File` when the folder cannot be read, or a file not be removed.
-pub(crate) fn remove_old<'a>(
-    dir: &Path,
-    keep: usize,
-    current: &str,
-    best: impl Iterator<Item = &'a str> + Clone,
-) -> Result<()> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(Error::file(dir))? {
-        let entry = entry.map_err(Error::file(dir))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) && name.as_str() <= current {
-            names.push(name);
-        }
-    }
-    names.sort();
-    names.reverse();
-    for name in names.iter().skip(keep.max(1)) {
-        if !best.clone().any(|best| best == name) {
-            let path = dir.join(name);
-            std::fs::remove_file(&path).map_err(Error::file(&path))?;
-        }
-    }
-    Ok(())
 }

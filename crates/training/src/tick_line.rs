@@ -1,8 +1,6 @@
 //! The official line of a tick, and its numbers in the statistics.
 
-use std::time::Duration;
-
-use elapsed::format_time;
+use run_folder::TickLine;
 
 use crate::trainer::Trainer;
 
@@ -21,7 +19,7 @@ pub(crate) struct TickTimes {
 }
 
 /// Makes the line, and reports its numbers.
-pub(crate) fn tick_line(trainer: &mut Trainer, times: &TickTimes) -> String {
+pub(crate) fn tick_line(trainer: &mut Trainer, times: &TickTimes) -> TickLine {
     let nimg = trainer.learner().cur_nimg;
     let (tick, total) = (times.tick, times.total_sec);
     let sec_per_tick = times.tick_sec;
@@ -49,12 +47,17 @@ pub(crate) fn tick_line(trainer: &mut Trainer, times: &TickTimes) -> String {
     ] {
         trainer.stats.report(name, [value]);
     }
-    let total = format_time(Duration::from_secs_f64(total));
-    format!(
-        "tick {tick:<5} kimg {kimg:<8.1} time {total:<12} sec/tick {sec_per_tick:<7.1} \
-         sec/kimg {sec_per_kimg:<7.2} maintenance {maintenance:<6.1} cpumem {cpu_mem:<6.2} \
-         gpumem {gpu_mem:<6.2} augment {p:.3}",
-    )
+    TickLine {
+        tick,
+        kimg,
+        total_sec: total,
+        sec_per_tick,
+        sec_per_kimg,
+        maintenance_sec: maintenance,
+        cpu_mem_gb: cpu_mem,
+        gpu_mem_gb: gpu_mem,
+        augment: p,
+    }
 }
 
 /// Memory of this process; `None` where that cannot be told.

@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use dataset::{ImageDataset, Loader, LoaderOptions, SamplerState};
 use networks::{Discriminator, Generator};
 use ops::transfer::upload;
+use run_folder::Stats;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
@@ -15,7 +16,6 @@ use crate::draws::{RunDraws, SavedDraws, stream};
 use crate::error::{Error, Result};
 use crate::images::to_unit_range;
 use crate::learner::{Iteration, IterationInput, Learner, LearnerOptions};
-use crate::stats::Stats;
 
 /// The networks that a run starts from.
 pub struct Start {

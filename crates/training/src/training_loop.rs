@@ -3,21 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use networks::{Generator, Snapshot};
+use run_folder::{EventWriter, GrowingFile, RunFolder, append_result, describe_results, names};
 use serde_json::Value;
 
 use crate::disk_space::{check_space, nearly_full};
 use crate::error::{Error, Result};
 use crate::hooks::{Evaluation, Event, Hooks};
 use crate::preview::Preview;
-use crate::run_dir::{self, GrowingFile, RunDir};
-use crate::tfevents::EventWriter;
 use crate::tick_line::{TickTimes, tick_line};
 use crate::trainer::Trainer;
 use crate::training_state::{self, Progress};
-use crate::{metric_files, snapshots};
+use crate::{best_results, snapshots};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +35,13 @@ pub enum Outcome {
 /// # Errors
 /// When the last files cannot be written, an image not be read (the state is saved then), or the tensor library fails.
 pub fn run(
-    run_dir: &RunDir,
+    run_folder: &RunFolder,
     trainer: &mut Trainer,
     resumed: Option<Progress>,
     hooks: &mut dyn Hooks,
     stop: &AtomicBool,
 ) -> Result<Outcome> {
-    let mut run = Run::start(run_dir.path(), trainer, resumed, hooks, stop)?;
+    let mut run = Run::start(run_folder.path(), trainer, resumed, hooks, stop)?;
     run.make_up_for_evaluation(trainer, hooks)?;
     loop {
         // Asked for before the first step, too.
@@ -124,14 +123,14 @@ impl<'a> Run<'a> {
         let progress = resumed.unwrap_or_default();
         let lost = match is_new {
             true => Vec::new(),
-            false => run_dir::cut_back(dir, &progress.file_lengths)?,
+            false => run_folder::cut_back(dir, &progress.file_lengths)?,
         };
         check_space(dir, trainer)?;
         let sitting = Instant::now();
         let mut run = Self {
-            log: GrowingFile::open(dir.join(run_dir::LOG))?,
-            stats: GrowingFile::open(dir.join(run_dir::STATS))?,
-            events: EventWriter::open(events_path(dir)?)?,
+            log: GrowingFile::open(dir.join(names::LOG))?,
+            stats: GrowingFile::open(dir.join(names::STATS))?,
+            events: EventWriter::open(run_folder::events_path(dir)?)?,
             dir: dir.to_owned(),
             elapsed_before: progress.elapsed_sec,
             progress,
@@ -167,9 +166,9 @@ impl<'a> Run<'a> {
         if let Some(weights) = &config.weights {
             options["weights"] = weights.as_str().into();
         }
-        self.write_json("training_options.json", &options)?;
+        self.write_json(names::TRAINING_OPTIONS, &options)?;
         let config_json = serde_json::to_value(config).map_err(|e| Error::state(e.to_string()))?;
-        self.write_json("train_config.json", &config_json)
+        self.write_json(names::TRAIN_CONFIG, &config_json)
     }
 
     fn write_beginning(&mut self, trainer: &Trainer, hooks: &mut dyn Hooks) -> Result<()> {
@@ -179,10 +178,10 @@ impl<'a> Run<'a> {
         self.say(&format!("Num images:  {}", dataset.len()), hooks);
         self.say(&format!("Image shape: {:?}", dataset.shape()), hooks);
         self.say(&format!("Label shape: [{}]", dataset.label_dim()), hooks);
-        let reals = self.dir.join("reals.png");
+        let reals = self.dir.join(names::REALS);
         self.preview.write_reals(dataset, &reals)?;
         hooks.event(Event::Wrote(&reals));
-        let fakes = self.dir.join("fakes_init.png");
+        let fakes = self.dir.join(names::FAKES_INIT);
         self.preview.write_fakes(&trainer.learner().g_ema, &fakes)?;
         hooks.event(Event::Wrote(&fakes));
         self.say(
@@ -218,7 +217,7 @@ impl<'a> Run<'a> {
     }
 
     /// Tells what went wrong, and lets the run go on.
-    fn survive(&mut self, result: Result<()>, hooks: &mut dyn Hooks) {
+    fn survive(&mut self, result: Result<(), impl std::fmt::Display>, hooks: &mut dyn Hooks) {
         if let Err(error) = result {
             self.warn(&format!("{error}; the run goes on without it"), hooks);
         }
@@ -265,7 +264,7 @@ impl<'a> Run<'a> {
             maintenance_sec: self.maintenance.as_secs_f64(),
         };
         let line = tick_line(trainer, &times);
-        self.say(&line, hooks);
+        self.say(&line.to_string(), hooks);
         self.write_pictures(trainer, done, hooks);
         let networks = self.write_networks(trainer, done, hooks);
         for (name, value) in hooks.probe(&trainer.learner().g_ema) {
@@ -311,10 +310,10 @@ impl<'a> Run<'a> {
     fn write_pictures(&mut self, trainer: &Trainer, done: bool, hooks: &mut dyn Hooks) {
         if done || self.is_due(trainer.config().image_snapshot_ticks) {
             let kimg = trainer.learner().cur_nimg / 1000;
-            let path = self.dir.join(format!("fakes{kimg:06}.png"));
+            let path = self.dir.join(names::fakes(kimg));
             match self.preview.write_fakes(&trainer.learner().g_ema, &path) {
                 Ok(()) => hooks.event(Event::Wrote(&path)),
-                error => self.survive(error, hooks),
+                failed => self.survive(failed, hooks),
             }
         }
     }
@@ -345,7 +344,8 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         let best = self.progress.best.values().map(|(_, name)| name.as_str());
-        snapshots::remove_old(&self.dir, keep, &file_name(current), best)
+        run_folder::remove_old_snapshots(&self.dir, keep, &file_name(current), best)?;
+        Ok(())
     }
 
     fn write_stats(
@@ -354,15 +354,13 @@ impl<'a> Run<'a> {
         means: &BTreeMap<String, f64>,
         kimg: u64,
     ) -> Result<()> {
-        let timestamp = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0.0, |t| t.as_secs_f64());
-        let line = trainer.stats.to_json(timestamp).to_string();
+        let line = trainer.stats.to_json(run_folder::timestamp()).to_string();
         self.stats.line(&line)?;
         let wall_time = self.elapsed();
         let scalars = means.iter().chain(&self.progress.metrics);
         let scalars = scalars.map(|(name, value)| (name.as_str(), *value));
-        self.events.scalars(kimg, wall_time, scalars)
+        self.events.scalars(kimg, wall_time, scalars)?;
+        Ok(())
     }
 
     /// Measures a snapshot. A metric that fails costs its own numbers only.
@@ -384,10 +382,11 @@ impl<'a> Run<'a> {
         for result in results {
             match result {
                 Ok(outcome) => {
-                    let progress = &mut self.progress;
-                    let taken = metric_files::take_in(&self.dir, &name, &outcome, progress);
-                    self.survive(taken, hooks);
-                    self.say(&outcome.line.to_string(), hooks);
+                    best_results::update(&mut self.progress, &name, &outcome.results);
+                    let appended = append_result(&self.dir, &outcome.metric, &outcome.line);
+                    self.survive(appended, hooks);
+                    let line = describe_results(&outcome.results, &self.progress.best);
+                    self.say(&line, hooks);
                 }
                 Err(reason) => {
                     is_complete = false;
@@ -452,7 +451,7 @@ impl<'a> Run<'a> {
         let progress = Progress {
             tick_elapsed_sec,
             elapsed_sec: self.elapsed(),
-            file_lengths: run_dir::file_lengths(&self.dir)?,
+            file_lengths: run_folder::file_lengths(&self.dir)?,
             ..self.progress.clone()
         };
         let path = training_state::write(&self.dir, trainer, &progress)?;
@@ -470,17 +469,4 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
-}
-
-/// The event file of a run: the one that is there, or a new one.
-fn events_path(dir: &Path) -> Result<PathBuf> {
-    let lengths = run_dir::file_lengths(dir)?;
-    let existing = lengths.keys().find(|name| name.contains(".tfevents."));
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |t| t.as_secs());
-    Ok(dir.join(match existing {
-        Some(name) => name.clone(),
-        None => format!("events.out.tfevents.{seconds}.kaogan"),
-    }))
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use dataset::ImageDataset;
+use run_folder::{state_files, state_nimg, state_path};
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
@@ -14,8 +15,6 @@ use crate::error::{Error, Result};
 use crate::tensor_file::{self, TensorFile};
 use crate::trainer::{Trainer, TrainerState};
 
-const PREFIX: &str = "training-state-";
-const SUFFIX: &str = ".safetensors";
 /// Metadata key of the state.
 const STATE: &str = "kaogan.training_state";
 /// Bytes of a header that are looked at; the limit of the format.
@@ -78,7 +77,7 @@ impl TrainingState {
         };
         let damaged = |e: serde_json::Error| Error::state(format!("'{}': {e}", path.display()));
         let saved: Saved = serde_json::from_str(text(STATE)?).map_err(damaged)?;
-        let config = serde_json::from_str(text(CONFIG)?).map_err(damaged)?;
+        let config = TrainConfig::from_json(text(CONFIG)?).map_err(damaged)?;
         Ok(Self {
             path: path.to_owned(),
             config,
@@ -149,8 +148,7 @@ impl TrainingState {
 /// # Errors
 /// `File` when it cannot be written; the older states stay then.
 pub(crate) fn write(run_dir: &Path, trainer: &mut Trainer, progress: &Progress) -> Result<PathBuf> {
-    let name = format!("{PREFIX}{:09}{SUFFIX}", trainer.learner().cur_nimg);
-    let path = run_dir.join(name);
+    let path = state_path(run_dir, trainer.learner().cur_nimg);
     let saved = Saved {
         trainer: trainer.state()?,
         progress: progress.clone(),
@@ -180,28 +178,4 @@ pub(crate) fn write(run_dir: &Path, trainer: &mut Trainer, progress: &Progress) 
         std::fs::remove_file(stale).map_err(Error::file(stale))?;
     }
     Ok(path)
-}
-
-/// The images that a run had seen when a state was written, from the name of the file.
-pub fn state_nimg(path: &Path) -> Option<u64> {
-    let name = path.file_name()?.to_str()?;
-    let number = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
-    number.parse().ok()
-}
-
-/// The states in a folder, oldest first.
-///
-/// # Errors
-/// `File` when the folder cannot be read.
-pub fn state_files(run_dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(run_dir).map_err(Error::file(run_dir))?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(Error::file(run_dir))?;
-        if let Some(nimg) = state_nimg(&entry.path()) {
-            paths.push((nimg, entry.path()));
-        }
-    }
-    paths.sort();
-    Ok(paths.into_iter().map(|(_, path)| path).collect())
 }

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Device;
 use dataset::{DatasetOptions, ImageDataset};
 use ops::device::DeviceName;
+use train_settings::{AugmentMode, DatasetDescription, Overrides, resolve};
 use training::{
-    AugmentMode, DatasetDescription, Event, Hooks, Outcome, Overrides, Preset, Progress, RunDir,
-    Start, TrainConfig, Trainer, TrainingState, run,
+    Event, Hooks, Outcome, Preset, Progress, Start, TrainConfig, Trainer, TrainingState, run,
 };
 
 const SIDE: usize = 16;
@@ -51,7 +51,7 @@ fn config(data: &Path, overrides: &Overrides) -> TrainConfig {
         label_dim: 0,
         fingerprint: None,
     };
-    let mut config = TrainConfig::resolve(Preset::Tiny32, &description, &overrides).unwrap();
+    let mut config = resolve(Preset::Tiny32, &description, &overrides).unwrap();
     config.generator.z_dim = 8;
     config.generator.w_dim = 8;
     config.generator.mapping = networks::MappingConfig {
@@ -113,7 +113,7 @@ fn steps(dir: &Path, trainer: &mut Trainer, progress: Option<Progress>, n: usize
     };
     let stop = hooks.stop.clone();
     std::fs::create_dir_all(dir).unwrap();
-    let dir = RunDir::open(dir).unwrap();
+    let dir = run_folder::RunFolder::open(dir).unwrap();
     let outcome = run(&dir, trainer, progress, &mut hooks, &stop).unwrap();
     assert_eq!(outcome, Outcome::Stopped);
     assert_eq!(hooks.means.len(), n);

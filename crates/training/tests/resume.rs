@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
 use dataset::{DatasetOptions, ImageDataset};
+use run_folder::{RunFolder, state_files};
+use train_settings::{AugmentMode, DatasetDescription, Overrides, resolve};
 use training::{
-    AugmentMode, DatasetDescription, Error, Evaluation, Event, Hooks, MetricOutcome, Outcome,
-    Overrides, Preset, Progress, RunDir, Start, TrainConfig, Trainer, TrainingState, run,
-    state_files,
+    Error, Evaluation, Event, Hooks, MetricOutcome, Outcome, Preset, Progress, Start, TrainConfig,
+    Trainer, TrainingState, run,
 };
 
 const SIDE: usize = 16;
@@ -44,7 +45,7 @@ fn config(data: &Path, change: impl FnOnce(&mut Overrides)) -> TrainConfig {
         label_dim: if overrides.cond == Some(true) { 3 } else { 0 },
         fingerprint: None,
     };
-    let mut config = TrainConfig::resolve(Preset::Tiny32, &description, &overrides).unwrap();
+    let mut config = resolve(Preset::Tiny32, &description, &overrides).unwrap();
     // Small enough for a test, and moving fast enough to be seen.
     config.generator.z_dim = 8;
     config.generator.w_dim = 8;
@@ -145,7 +146,6 @@ impl Hooks for Quiet {
             _ => Ok(MetricOutcome {
                 metric: metric.clone(),
                 results: [(metric.clone(), value.into())].into_iter().collect(),
-                lower_is_better: vec![metric.clone()],
                 line: serde_json::json!({"results": {metric: value}, "snapshot_pkl": name}),
             }),
         };
@@ -162,7 +162,7 @@ fn run_in(
 ) -> training::Result<Outcome> {
     std::fs::create_dir_all(path).unwrap();
     let stop = hooks.stop.clone();
-    run(&RunDir::open(path)?, trainer, progress, hooks, &stop)
+    run(&RunFolder::open(path)?, trainer, progress, hooks, &stop)
 }
 
 /// The run that goes on from the newest state of a folder.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use metrics::{Covariance, FeatureKind, Metric};
+use tool_support::CheckpointArgs;
 
 /// Measures snapshots and runs.
 #[derive(Debug, clap::Parser)]
@@ -38,9 +39,9 @@ pub enum Command {
 pub struct MeasureArgs {
     /// Where features come from: inception (the networks that metrics are defined by; needs weights), face-detector
     /// (our own, inside the binary, knows drawn faces), random-inception, random-inception-small (weights by seed); numbers
-    /// of all but the first cannot be compared with published ones
-    #[arg(long, default_value = "inception", value_name = "NAME", value_parser = parse_features, help_heading = "Measuring")]
-    pub features: FeatureKind,
+    /// of all but the first cannot be compared with published ones [default: inception; `run`: as in the run]
+    #[arg(long, value_name = "NAME", value_parser = parse_features, help_heading = "Measuring")]
+    pub features: Option<FeatureKind>,
 
     /// A file with the weights of the Inception network, in place of the cache
     #[arg(long, value_name = "FILE", help_heading = "Measuring")]
@@ -84,9 +85,13 @@ pub struct MeasureArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct MetricsArgs {
-    /// A checkpoint (safetensors, official .pkl, rosinality .pt), an address, or the name of a published network
-    #[arg(long, value_name = "FILE")]
+    /// A checkpoint (safetensors, official .pkl, rosinality .pt), a run folder, `latest` (the newest run in `runs`;
+    /// DIR/latest for another folder), an address, or the name of a published network
+    #[arg(long, short, value_name = "FILE")]
     pub network: PathBuf,
+
+    #[command(flatten)]
+    pub checkpoint: CheckpointArgs,
 
     /// The dataset: a zip or a folder
     #[arg(long, value_name = "ZIP")]
@@ -143,21 +148,16 @@ pub struct ImagesArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
-    /// The folder of the run
+    /// The folder of the run, or `latest` (the newest run in `runs`; DIR/latest for another folder)
     pub run_dir: PathBuf,
 
     /// The dataset, when it is no longer where the run found it
     #[arg(long, value_name = "ZIP")]
     pub data: Option<PathBuf>,
 
-    /// What to measure
-    #[arg(
-        long,
-        default_value = "fid50k_full",
-        value_name = "NAMES",
-        value_delimiter = ','
-    )]
-    pub metrics: Vec<Metric>,
+    /// Metrics [default: those of the run, else fid50k_full]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub metrics: Option<Vec<Metric>>,
 
     /// Only snapshots at multiples of this many ticks, and the last one
     #[arg(long, value_name = "TICKS", value_parser = clap::value_parser!(u64).range(1..))]
@@ -225,14 +225,17 @@ pub struct VideoArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct LeakArgs {
-    /// The folder of a run: its last snapshot is looked at, and the answer is appended to leaks.jsonl in it
+    /// The folder of a run: one of its checkpoints is tested, and the answer is appended to leaks.jsonl in it
     pub run_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub checkpoint: CheckpointArgs,
 
     /// The dataset, when there is no run or it has moved
     #[arg(long, value_name = "ZIP")]
     pub data: Option<PathBuf>,
 
-    /// Another snapshot than the last
+    /// A network in place of a checkpoint of the run
     #[arg(long, value_name = "FILE")]
     pub network: Option<PathBuf>,
 

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use candle_core::Tensor;
 use dataset::Source;
 use metrics::{FakeSource, ImageSet, Kind, Metric, SourceError};
+use run_folder::timestamp;
+use tool_support::device;
 
 use crate::args::ImagesArgs;
-use crate::measure::{describe, evaluate, evaluator, ratio_words, timestamp};
-use crate::open::device;
+use crate::measure::{Features, describe, evaluate, evaluator, ratio_words};
 
 pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
     let metrics = args
@@ -22,7 +23,15 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
     files::protect_input(&args.fakes);
     let reals = open(&args.reals)?;
     let fakes = open(&args.fakes)?;
-    let mut evaluator = evaluator(&args.measure, &device, &metrics, reals, args.covariance)?;
+    check_counts(&metrics, args, &reals, &fakes)?;
+    let mut evaluator = evaluator(
+        &args.measure,
+        Features::of(&args.measure),
+        &device,
+        &metrics,
+        reals,
+        args.covariance,
+    )?;
     let reals = evaluator.reals().clone();
     let mut given = Given {
         images: &fakes,
@@ -44,6 +53,28 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// Refuses sets that the metrics cannot be computed of, before features are.
+fn check_counts(
+    metrics: &[Metric],
+    args: &ImagesArgs,
+    reals: &ImageSet,
+    fakes: &ImageSet,
+) -> anyhow::Result<()> {
+    let compares_sets =
+        |metric: &&Metric| !matches!(metric.kind, Kind::Memorization | Kind::InceptionScore);
+    if let Some(metric) = metrics.iter().find(compares_sets) {
+        for (path, images) in [(&args.reals, reals), (&args.fakes, fakes)] {
+            ensure!(
+                images.len() > 1,
+                "{metric} needs two images on each side, and '{}' holds {}",
+                path.display(),
+                images.len()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// All that are images by their first bytes; a warning names what is left out.

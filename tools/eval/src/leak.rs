@@ -9,19 +9,17 @@ use fakes::FakeImages;
 use leak::{CategoryLeak, LeakMeter};
 use metrics::ImageSet;
 use rng::RandomState;
+use run_folder::{RunRecord, names, timestamp};
 use serde_json::json;
+use tool_support::find_run;
 
 use crate::args::LeakArgs;
-use crate::measure::timestamp;
-use crate::open::{open, open_file_on};
-use crate::run::dataset_of;
-use crate::run_dir::RunDir;
-
-/// File in the folder of a run.
-pub const FILE: &str = "leaks.jsonl";
+use crate::open::{open_file_on, open_on};
+use crate::run_dataset::dataset_of;
 
 pub fn leak(args: &LeakArgs) -> anyhow::Result<()> {
-    let run = args.run_dir.as_deref().map(RunDir::open).transpose()?;
+    let run_dir = args.run_dir.as_deref().map(find_run).transpose()?;
+    let run = run_dir.as_deref().map(RunRecord::open).transpose()?;
     let dataset = match (&run, &args.data) {
         (Some(run), data) => dataset_of(run, data.as_deref())?,
         (None, Some(data)) => ImageDataset::open(data, &DatasetOptions::default())?,
@@ -43,7 +41,7 @@ pub fn leak(args: &LeakArgs) -> anyhow::Result<()> {
         "timestamp": timestamp(),
     });
     if let (Some(run), None) = (&run, &args.images) {
-        files::append_json_line(&run.path.join(FILE), &line, &|_| false)?;
+        files::append_json_line(&run.path.join(names::LEAKS), &line, &|_| false)?;
     }
     cli::report(&line, |_| describe(&what, &categories));
     Ok(())
@@ -51,7 +49,7 @@ pub fn leak(args: &LeakArgs) -> anyhow::Result<()> {
 
 fn fakes(
     args: &LeakArgs,
-    run: Option<&RunDir>,
+    run: Option<&RunRecord>,
     dataset: &ImageDataset,
 ) -> anyhow::Result<(String, Tensor)> {
     if let Some(folder) = &args.images {
@@ -62,18 +60,13 @@ fn fakes(
         ));
     }
     let path = match (&args.network, run) {
-        (Some(path), _) => path.clone(),
-        (None, Some(run)) => {
-            let last = run.snapshots.last();
-            last.with_context(|| format!("'{}' has no snapshot yet", run.path.display()))?
-                .path
-                .clone()
-        }
+        (Some(path), _) => args.checkpoint.find("--network", path)?,
+        (None, Some(run)) => args.checkpoint.find("RUN_DIR", &run.path)?,
         (None, None) => bail!("give the folder of a run, or --images FOLDER, or --network FILE"),
     };
     let opened = match path.is_file() {
         true => open_file_on(&path, &Device::Cpu)?,
-        false => open(&path)?,
+        false => open_on(&path, &Device::Cpu)?,
     };
     let (_, generator) = opened.generator()?;
     let mut fakes = FakeImages::new(generator, Some(dataset), args.seed)?;

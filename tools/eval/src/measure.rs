@@ -1,60 +1,60 @@
 //! What the measuring commands share: the feature network, the cache, bars, result lines.
 
-use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::Path;
 
 use candle_core::Device;
-use downloads::DownloadOptions;
-use feature_networks::Placement;
+use evaluator::{Bars, EvaluatorSettings};
 use metrics::{
-    Covariance, EvaluateOptions, Evaluator, FakeSource, FeatureNetwork, ImageSet, Kind, Metric,
-    MetricResult, Neighbour, Progress, Step,
+    Covariance, Evaluator, FakeSource, FeatureKind, ImageSet, Kind, Metric, MetricResult, Neighbour,
 };
 use serde_json::Value;
 
 use crate::args::MeasureArgs;
 
-/// The folder for weights and real statistics.
-pub fn cache_folder() -> Option<PathBuf> {
-    DownloadOptions::from_env()
-        .ok()
-        .map(|download| feature_networks::cache_folder(&download.cache))
-}
-
 /// An evaluator by the arguments, with the networks that the metrics need on a device.
 pub fn evaluator(
     args: &MeasureArgs,
+    features: Features<'_>,
     device: &Device,
     metrics: &[Metric],
     reals: ImageSet,
     covariance: Covariance,
 ) -> anyhow::Result<Evaluator> {
-    let cache = cache_folder();
-    let mut network = match &args.weights {
-        Some(path) => FeatureNetwork::from_file(path)?.with_cache(cache.as_deref()),
-        None => FeatureNetwork::for_metrics(args.features, metrics, cache.as_deref())?,
-    };
-    network.prepare(metrics)?;
-    let place = match args.fp32 {
-        true => Placement::f32(device),
-        false => Placement::of(device),
-    };
-    let network = network.on(&place)?;
-    if !network.kind().is_comparable() {
-        tracing::warn!(
-            "features of {}: numbers are good for comparing runs with each other, not with published ones",
-            network.kind().name()
-        );
-    }
-    let options = EvaluateOptions {
-        batch_size: usize::from(args.batch),
+    let settings = EvaluatorSettings {
+        is_f32: args.fp32,
         covariance,
+        batch_size: usize::from(args.batch),
         bootstrap: args.bootstrap,
         seed: args.seed,
-        // Weights of a file of the user's own have no name for the cache.
-        cache: cache.filter(|_| args.weights.is_none()),
+        ..EvaluatorSettings::new(features.kind, features.weights)
     };
-    Ok(Evaluator::new(network, reals, options))
+    let evaluator = settings.open(device, metrics, reals)?;
+    let kind = evaluator.network().kind();
+    if !kind.is_comparable() {
+        tracing::warn!(
+            "features of {}: numbers are good for comparing runs with each other, not with published ones",
+            kind.name()
+        );
+    }
+    Ok(evaluator)
+}
+
+/// The network that features come from.
+#[derive(Clone, Copy)]
+pub struct Features<'a> {
+    pub kind: FeatureKind,
+    /// A file in place of the cache.
+    pub weights: Option<&'a Path>,
+}
+
+impl<'a> Features<'a> {
+    /// As the arguments say; Inception where they do not.
+    pub fn of(args: &'a MeasureArgs) -> Self {
+        Self {
+            kind: args.features.unwrap_or(FeatureKind::Inception),
+            weights: args.weights.as_deref(),
+        }
+    }
 }
 
 /// Evaluates with bars; each result is handed over as soon as it is there.
@@ -64,38 +64,10 @@ pub fn evaluate(
     fakes: &mut dyn FakeSource,
     on_result: &mut dyn FnMut(MetricResult) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    // A bar is of one kind of images; a metric in between does not end it.
-    let mut bar: Option<((Step, usize), cli::Progress)> = None;
-    let mut draw = |progress: Progress| {
-        if progress.step == Step::Compute {
-            if let Some((_, bar)) = &bar {
-                bar.set_message(format!(
-                    "metric {} of {}",
-                    progress.done + 1,
-                    progress.total
-                ));
-            }
-            return;
-        }
-        let kind = (progress.step, progress.total);
-        if bar.as_ref().is_none_or(|(known, _)| *known != kind) {
-            if let Some((_, bar)) = bar.take() {
-                bar.finish();
-            }
-            let title = match progress.step {
-                Step::Reals => "real images",
-                _ => "fakes",
-            };
-            let total = (progress.total > 0).then_some(progress.total as u64);
-            bar = Some((kind, cli::Progress::new(title, total, "images")));
-        }
-        if let Some((_, bar)) = &bar {
-            bar.set_message("");
-            bar.set_position(progress.done as u64);
-        }
-    };
+    let mut bars = Bars::default();
+    let mut show = |progress| bars.show(progress);
     let mut is_told = false;
-    evaluator.evaluate_each(metrics, fakes, &mut draw, &mut |result| {
+    evaluator.evaluate_each(metrics, fakes, &mut show, &mut |result| {
         if !is_told && is_of_few(&result) {
             is_told = true;
             tracing::warn!(
@@ -122,13 +94,6 @@ pub fn ratio_words(pair: &Neighbour) -> String {
     pair.ratio.map_or_else(String::new, |ratio| {
         format!(": {ratio:.2} of the distance between two real images")
     })
-}
-
-/// Seconds since 1970.
-pub fn timestamp() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |d| d.as_secs_f64())
 }
 
 /// A line for people: `fid50k_full 12.3 +- 0.1  (inception-2015-12-05, covariance / n)`.

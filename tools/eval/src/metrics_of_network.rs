@@ -6,10 +6,12 @@ use anyhow::{Context, ensure};
 use dataset::{DatasetOptions, ImageDataset};
 use fakes::FakeImages;
 use files::JsonLines;
+use run_folder::timestamp;
+use tool_support::device;
 
 use crate::args::MetricsArgs;
-use crate::measure::{describe, evaluate, evaluator, ratio_words, timestamp};
-use crate::open::{device, open_on};
+use crate::measure::{Features, describe, evaluate, evaluator, ratio_words};
+use crate::open::open_on;
 
 pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
     let device = device(&args.measure.device)?;
@@ -18,8 +20,9 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
             .into_iter()
             .for_each(|path| files::protect_input(path));
     }
-    let opened = open_on(&args.network, &device)?;
-    let network = args.network.to_string_lossy();
+    let network = args.checkpoint.find("--network", &args.network)?;
+    let opened = open_on(&network, &device)?;
+    let network = network.to_string_lossy();
     let (_, generator) = opened.generator()?;
     let options = DatasetOptions {
         use_labels: generator.config().c_dim > 0,
@@ -35,6 +38,7 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
     let (measure, metrics) = (&args.measure, &args.metrics[..]);
     let mut evaluator = evaluator(
         measure,
+        Features::of(measure),
         &device,
         metrics,
         dataset.clone().into(),

@@ -4,30 +4,42 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, bail};
-use dataset::{DatasetOptions, ImageDataset};
+use anyhow::bail;
 use fakes::FakeImages;
 use metrics::{FeatureKind, Metric};
-use serde_json::{Map, Value};
+use run_folder::{RunRecord, Snapshot, append_result, format_time, timestamp};
+use tool_support::{device, find_run};
 
 use crate::args::RunArgs;
-use crate::measure::{describe, evaluate, evaluator, timestamp};
+use crate::measure::{Features, describe, evaluate, evaluator};
 use crate::metrics_of_network::warn_of_sizes;
-use crate::open::{device, open_file_on};
-use crate::run_dir::{RunDir, Snapshot};
+use crate::open::open_file_on;
+use crate::run_dataset::dataset_of;
+use crate::run_settings::{features_of, metrics_of};
 
 /// Time between two looks at a live run.
 const POLL: Duration = Duration::from_secs(10);
 
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let device = device(&args.measure.device)?;
-    let mut run = RunDir::open(&args.run_dir)?;
+    let run_dir = find_run(&args.run_dir)?;
+    let mut run = RunRecord::open(&run_dir)?;
     run.warn();
     let dataset = dataset_of(&run, args.data.as_deref())?;
+    let wanted = match &args.metrics {
+        Some(metrics) => metrics.clone(),
+        None => metrics_of(&run),
+    };
+    let of_run = features_of(&run)?;
+    let features = match (args.measure.features, &args.measure.weights) {
+        (None, None) => of_run.as_features(),
+        _ => Features::of(&args.measure),
+    };
     let mut evaluator = evaluator(
         &args.measure,
+        features,
         &device,
-        &args.metrics,
+        &wanted,
         dataset.clone().into(),
         args.covariance,
     )?;
@@ -37,7 +49,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     // Snapshots that cannot be read, and when they were written: one that changes is tried again.
     let mut left_out: BTreeMap<PathBuf, Option<SystemTime>> = BTreeMap::new();
     loop {
-        let mut todo = pending(&run, args, kind);
+        let mut todo = pending(&run, &wanted, args.every, kind);
         todo.retain(|(snapshot, _)| {
             left_out
                 .get(&snapshot.path)
@@ -47,7 +59,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             tracing::info!("{} snapshots to measure", todo.len());
         }
         for (snapshot, _) in todo {
-            let now = pending(&RunDir::open(&args.run_dir)?, args, kind);
+            let now = pending(&RunRecord::open(&run_dir)?, &wanted, args.every, kind);
             let now = now
                 .into_iter()
                 .find(|(other, _)| other.path == snapshot.path);
@@ -75,12 +87,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             evaluate(&mut evaluator, &metrics, &mut fakes, &mut |result| {
                 let mut line = result.to_json(Some(&snapshot.name()), timestamp());
                 line["kimg"] = snapshot.kimg.into();
-                // Another program may have measured it meanwhile: training, or a second `eval run`.
-                let is_same = |old: &Map<String, Value>| {
-                    let same = |key: &str| old.get(key) == line.get(key);
-                    same("snapshot_pkl") && same("flavour")
-                };
-                files::append_json_line(&file_of(args, &result.metric), &line, &is_same)?;
+                append_result(&run_dir, &result.metric.to_string(), &line)?;
                 cli::report(&line, |line| {
                     format!("kimg {:<8} {}", snapshot.kimg, describe(line))
                 });
@@ -96,7 +103,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             tracing::warn!(
                 "the run has not reached its goal, but has written nothing for {}: it seems to have stopped, so this \
                  ends too; type the same again when training goes on",
-                elapsed::format_time(quiet)
+                format_time(quiet)
             );
             break;
         }
@@ -105,7 +112,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
             tracing::info!("waiting for new snapshots; Ctrl-C ends this, nothing is lost");
         }
         std::thread::sleep(POLL);
-        run = RunDir::open(&args.run_dir)?;
+        run = RunRecord::open(&run_dir)?;
     }
     if !left_out.is_empty() {
         let names: Vec<String> = left_out
@@ -134,48 +141,22 @@ fn written_at(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).ok()?.modified().ok()
 }
 
-/// The dataset as the run saw it.
-pub fn dataset_of(run: &RunDir, data: Option<&Path>) -> anyhow::Result<ImageDataset> {
-    let set = run.option(&["training_set_kwargs"]);
-    let path = match (data, set["path"].as_str()) {
-        (Some(path), _) => path.to_path_buf(),
-        (None, Some(path)) => PathBuf::from(path),
-        (None, None) => anyhow::bail!(
-            "'{}' does not say which dataset it was trained on: give it with --data ZIP",
-            run.path.display()
-        ),
-    };
-    let options = DatasetOptions {
-        use_labels: set["use_labels"].as_bool().unwrap_or(false),
-        max_size: set["max_size"].as_u64().map(|n| n as usize),
-        random_seed: set["random_seed"].as_u64().unwrap_or(0) as u32,
-        xflip: set["xflip"].as_bool().unwrap_or(false),
-    };
-    ImageDataset::open(&path, &options).with_context(|| {
-        format!(
-            "the dataset '{}' of the run; when it has moved, say where it is with --data FILE",
-            path.display()
-        )
-    })
-}
-
-fn file_of(args: &RunArgs, metric: &Metric) -> PathBuf {
-    args.run_dir.join(format!("metric-{metric}.jsonl"))
-}
-
 /// Chosen snapshots with the metrics that have no line of theirs yet, in order of time.
-fn pending(run: &RunDir, args: &RunArgs, kind: FeatureKind) -> Vec<(Snapshot, Vec<Metric>)> {
+fn pending(
+    run: &RunRecord,
+    wanted: &[Metric],
+    every: Option<u64>,
+    kind: FeatureKind,
+) -> Vec<(Snapshot, Vec<Metric>)> {
     let last = run.snapshots.last().map(|snapshot| snapshot.kimg);
     run.snapshots
         .iter()
         .filter(|snapshot| {
             let is_last = Some(snapshot.kimg) == last && run.has_ended();
-            args.every
-                .is_none_or(|every| is_last || run.tick_of(snapshot.kimg).is_multiple_of(every))
+            every.is_none_or(|every| is_last || run.tick_of(snapshot.kimg).is_multiple_of(every))
         })
         .filter_map(|snapshot| {
-            let missing: Vec<Metric> = args
-                .metrics
+            let missing: Vec<Metric> = wanted
                 .iter()
                 .filter(|metric| {
                     let name = metric.to_string();

@@ -1,10 +1,9 @@
 //! What runs say about themselves, in words with their numbers.
 
-use metrics::Metric;
-use metrics::collapse::{Alarm, CollapseMonitor, CollapseOptions, TickFacts};
 use report::short;
-
-use crate::run_dir::RunDir;
+use run_folder::{
+    Alarm, CollapseMonitor, CollapseOptions, RunRecord, TickScalars, lower_is_better,
+};
 
 /// A measured snapshot.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +18,7 @@ pub struct Point {
 pub type Curve = Vec<Point>;
 
 /// The points of a result (`fid50k_full`) of a run, the last line of each snapshot.
-pub fn curve(run: &RunDir, result: &str, features: &str) -> Curve {
+pub fn curve(run: &RunRecord, result: &str, features: &str) -> Curve {
     let mut points: std::collections::BTreeMap<u64, Point> = Default::default();
     for line in run
         .metrics
@@ -45,7 +44,7 @@ pub fn curve(run: &RunDir, result: &str, features: &str) -> Curve {
 pub fn best<'a>(curve: &'a Curve, result: &str) -> Option<&'a Point> {
     let order = |a: &&Point, b: &&Point| a.value.total_cmp(&b.value);
     let mut finite = curve.iter().filter(|p| p.value.is_finite());
-    if Metric::lower_is_better(result) {
+    if lower_is_better(result) {
         finite.min_by(order)
     } else {
         finite.by_ref().max_by(order)
@@ -66,16 +65,14 @@ pub fn collapse_of(curve: &Curve) -> Option<(Point, Point)> {
 }
 
 /// The alarm that a watch over the ticks of a run would have given first, if it still held at the end.
-pub fn alarm_of(run: &RunDir) -> Option<Alarm> {
+pub fn alarm_of(run: &RunRecord) -> Option<Alarm> {
     let mut monitor = CollapseMonitor::new(CollapseOptions::default());
     let mut last = None;
     for tick in &run.ticks {
         let mean = |name: &str| tick.means.get(name).copied();
-        last = monitor.observe(&TickFacts {
+        last = monitor.observe(&TickScalars {
             kimg: tick.kimg,
-            scores_real: mean("Loss/scores/real"),
-            scores_fake: mean("Loss/scores/fake"),
-            diversity: mean("Progress/diversity"),
+            ..TickScalars::from_means(mean)
         });
     }
     last
@@ -83,7 +80,7 @@ pub fn alarm_of(run: &RunDir) -> Option<Alarm> {
 
 /// All that is to be said; `result` is the number to judge by.
 pub fn verdict(
-    runs: &[RunDir],
+    runs: &[RunRecord],
     names: &[String],
     result: Option<&str>,
     features: &str,
@@ -133,7 +130,7 @@ fn between(names: &[String], curves: &[Curve], result: &str) -> Option<String> {
         return None;
     }
     bests.sort_by(|a, b| a.1.value.total_cmp(&b.1.value));
-    if !Metric::lower_is_better(result) {
+    if !lower_is_better(result) {
         bests.reverse();
     }
     let ((first, a), (second, b)) = (bests[0], bests[1]);
@@ -179,7 +176,7 @@ fn of_curve(name: &str, curve: &Curve, result: &str, features: &str) -> Vec<Stri
             format!("{name} has diverged: {result} is no number at any snapshot.")
         }];
     };
-    let (Some(last), falls) = (curve.last(), Metric::lower_is_better(result)) else {
+    let (Some(last), falls) = (curve.last(), lower_is_better(result)) else {
         return Vec::new();
     };
     if !last.value.is_finite() {
@@ -236,7 +233,7 @@ fn of_curve(name: &str, curve: &Curve, result: &str, features: &str) -> Vec<Stri
     )]
 }
 
-fn of_ticks(name: &str, run: &RunDir) -> Vec<String> {
+fn of_ticks(name: &str, run: &RunRecord) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(alarm) = alarm_of(run) {
         lines.push(format!("{name}: {alarm}."));
@@ -273,7 +270,7 @@ fn of_ticks(name: &str, run: &RunDir) -> Vec<String> {
 }
 
 /// From the file that `eval leak` leaves.
-fn of_leaks(name: &str, run: &RunDir) -> Vec<String> {
+fn of_leaks(name: &str, run: &RunRecord) -> Vec<String> {
     let line = &run.leak;
     let leaks = line["categories"].as_array().into_iter().flatten();
     leaks

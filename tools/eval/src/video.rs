@@ -7,11 +7,12 @@ use candle_core::{DType, Device, Tensor};
 use networks::{MappingOptions, SynthesisOptions};
 use report::{Film, FilmFormat, FilmOptions, caption};
 use rng::RandomState;
+use run_folder::{RunRecord, Snapshot};
 use serde_json::json;
+use tool_support::find_run;
 
 use crate::args::VideoArgs;
 use crate::open::open_file_on;
-use crate::run_dir::{RunDir, Snapshot};
 
 /// Space between runs.
 const GAP: usize = 8;
@@ -28,7 +29,7 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
     let runs = args
         .runs
         .iter()
-        .map(|path| RunDir::open(path))
+        .map(|path| Ok(RunRecord::open(&find_run(path)?)?))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let mut moments: Vec<u64> = runs
         .iter()
@@ -48,7 +49,7 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
         None => PathBuf::from(format!("progress.{}", FilmFormat::best().ending())),
     };
     args.overwrite.check(&out)?;
-    let names = distinguished(&runs.iter().map(RunDir::name).collect::<Vec<_>>());
+    let names = distinguished(&runs.iter().map(RunRecord::name).collect::<Vec<_>>());
     let bar = cli::Progress::new("film", Some(moments.len() as u64), "snapshots");
     let mut film: Option<Film> = None;
     let mut shown: Vec<Option<(u64, Panel)>> = vec![None; runs.len()];

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use downloads::{DownloadOptions, Remote};
+use evaluator::cache_folder;
 use feature_networks::inception::{self, STATE_DICT_SHA256_START, STATE_DICT_URL};
 use feature_networks::{ConvertedWeights, vgg};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tool_support::DownloadBar;
 
 use crate::args::{FeatureWeights, WeightsArgs};
-use crate::measure::cache_folder;
 
 pub fn weights(args: &WeightsArgs) -> anyhow::Result<()> {
     let cache = cache_folder().context("no cache folder is known: set KAOGAN_CACHE")?;
@@ -70,7 +71,7 @@ fn download(network: FeatureWeights) -> anyhow::Result<PathBuf> {
             vgg::TORCHSCRIPT_SHA256,
         ),
     };
-    let bar = cli::Progress::new(title, None, "bytes");
+    let mut bar = DownloadBar::titled(title);
     let options = DownloadOptions::from_env()?;
     let remote = Remote {
         url: &options.mirrored(url),
@@ -78,12 +79,7 @@ fn download(network: FeatureWeights) -> anyhow::Result<PathBuf> {
         sha256: None,
         check: &|path| check_sha256(path, sha256_start),
     };
-    let path = downloads::fetch(&remote, &options, &mut |progress| {
-        if let Some(total) = progress.total {
-            bar.set_total(total);
-        }
-        bar.set_position(progress.done);
-    })?;
+    let path = downloads::fetch(&remote, &options, &mut |at| bar.show(at))?;
     bar.finish();
     Ok(path)
 }

@@ -196,7 +196,7 @@ fn a_damaged_snapshot_is_named_by_every_command() {
         metrics,
         words(run),
         words("video a --columns 2 --rows 1 -o film.webp"),
-        words("leak a --reals 20 --fakes 10"),
+        words("leak a --checkpoint newest --reals 20 --fakes 10"),
     ] {
         let told = fails(root, &args);
         assert!(

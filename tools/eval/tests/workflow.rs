@@ -83,6 +83,45 @@ fn a_run_is_measured_once_and_goes_on_after_a_kill() {
 }
 
 #[test]
+fn a_run_is_measured_as_it_was_trained_and_stands_for_its_best_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_dataset(&root.join("faces.zip"), 12);
+    let run = root.join("runs/00000-faces");
+    write_run(&run, &root.join("faces.zip"), None, &[]);
+    let options = run.join("training_options.json");
+    let text = std::fs::read_to_string(&options).unwrap();
+    let mut settings: Value = serde_json::from_str(&text).unwrap();
+    settings["metrics"] = serde_json::json!(["fid10_full"]);
+    settings["features"] = "random-inception-small".into();
+    std::fs::write(&options, settings.to_string()).unwrap();
+    ok(root, &["run", "latest"]);
+    let results = lines(&run.join("metric-fid10_full.jsonl"));
+    assert_eq!(results.len(), 3);
+    assert_eq!(results[0]["flavour"]["features"], "random-inception-small");
+
+    let best = results.iter().min_by(|a, b| {
+        let fid = |line: &Value| line["results"]["fid10_full"].as_f64().unwrap();
+        fid(a).total_cmp(&fid(b))
+    });
+    let best = best.unwrap();
+    let common = "--data faces.zip --metrics fid10_full --features random-inception-small";
+    for (network, expected) in [
+        ("-n latest", best),
+        ("-n runs/00000-faces --checkpoint newest", &results[2]),
+        ("--network runs/latest --checkpoint 40", &results[1]),
+    ] {
+        let args = format!("--json metrics {network} {common}");
+        let out = ok(root, &args.split(' ').collect::<Vec<_>>());
+        let line: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+        assert_eq!(line["results"], expected["results"], "{network}");
+    }
+    let args = format!("metrics -n latest --checkpoint 7 {common}");
+    let error = fails(root, &args.split(' ').collect::<Vec<_>>());
+    assert!(error.contains("there are 0, 40, 80"), "{error}");
+}
+
+#[test]
 fn folders_of_pictures_are_compared() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

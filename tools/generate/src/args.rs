@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use tool_support::CheckpointArgs;
+
 use crate::seeds::{Layers, Seeds};
 
 /// Images and films from trained networks.
@@ -37,10 +39,13 @@ pub enum Command {
 /// Which network makes the images, and where.
 #[derive(Debug, clap::Args)]
 pub struct NetworkArgs {
-    /// Checkpoint (.safetensors, .pkl, .pt), address, run folder (its newest snapshot), or one of ffhq256, ffhq512,
-    /// ffhq1024, celebahq256, lsundog256
+    /// Checkpoint (.safetensors, .pkl, .pt), address, run folder, `latest` (the newest run in `runs`; DIR/latest for
+    /// another folder), or one of ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
     #[arg(long, short, value_name = "FILE|URL|NAME")]
     pub network: PathBuf,
+
+    #[command(flatten)]
+    pub checkpoint: CheckpointArgs,
 
     /// G_ema, or G, the one in training [default: G_ema where it is in the file]
     #[arg(long, value_name = "KEY", value_parser = ["G_ema", "G"])]
@@ -323,9 +328,12 @@ pub struct ProjectArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct ConvertArgs {
-    /// Checkpoint, address or preset
+    /// Checkpoint, run folder, `latest`, address or preset
     #[arg(value_name = "IN")]
     pub input: PathBuf,
+
+    #[command(flatten)]
+    pub checkpoint: CheckpointArgs,
 
     /// .safetensors, .pkl (official), .pt (rosinality), or .onnx for the generator alone
     #[arg(value_name = "OUT")]
@@ -338,9 +346,12 @@ pub struct ConvertArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct DescribeArgs {
-    /// Checkpoint, address or preset
+    /// Checkpoint, run folder, `latest`, address or preset
     #[arg(value_name = "FILE|URL|NAME")]
     pub input: PathBuf,
+
+    #[command(flatten)]
+    pub checkpoint: CheckpointArgs,
 
     /// List every tensor
     #[arg(long)]

@@ -43,7 +43,7 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
         "{} exists; --force replaces it",
         args.output.display()
     );
-    let input = find(&args.input)?;
+    let input = find(&args.input, args.checkpoint)?;
     if is_onnx {
         return export(&input, args);
     }

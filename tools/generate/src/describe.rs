@@ -10,7 +10,7 @@ use crate::convert::name;
 use crate::model::find;
 
 pub fn run(args: &DescribeArgs) -> anyhow::Result<()> {
-    let path = find(&args.input)?;
+    let path = find(&args.input, args.checkpoint)?;
     let description = interop::describe(&path)?;
     let mut tensors = String::new();
     if args.tensors && !cli::is_json() && !description.networks.is_empty() {

@@ -1,12 +1,12 @@
 //! The generator that makes the images.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use candle_core::{Device, Tensor};
 use networks::{Generator, GeneratorConfig, MappingOptions};
-use ops::device::DeviceName;
+use tool_support::{CheckpointArgs, DownloadBar, device};
 
 use crate::args::{NetworkArgs, SamplingArgs};
 
@@ -39,7 +39,7 @@ impl Model {
     /// Opens the checkpoint, fetching it when needed.
     pub fn open(args: &NetworkArgs) -> anyhow::Result<Self> {
         let device = device(&args.device)?;
-        let opened = open(&args.network, args.generator.as_deref(), &device)?;
+        let opened = open(args, &device)?;
         let checkpoints::Opened {
             networks,
             provenance,
@@ -192,57 +192,23 @@ impl Model {
 }
 
 /// Opens a generator of any checkpoint, with a bar where it must be fetched.
-fn open(path: &Path, key: Option<&str>, device: &Device) -> anyhow::Result<checkpoints::Opened> {
-    if path.is_dir() {
-        let newest = newest_snapshot(path)?;
-        tracing::info!("newest snapshot: {}", newest.display());
-        return open(&newest, key, device);
-    }
-    files::protect_input(path);
-    with_bar(|progress| Ok(checkpoints::open_generator(path, key, device, progress)?))
+fn open(args: &NetworkArgs, device: &Device) -> anyhow::Result<checkpoints::Opened> {
+    let path = args.checkpoint.find("--network", &args.network)?;
+    files::protect_input(&path);
+    let key = args.generator.as_deref();
+    let mut bar = DownloadBar::default();
+    let opened = checkpoints::open_generator(&path, key, device, &mut |at| bar.show(at))?;
+    bar.finish();
+    Ok(opened)
 }
 
-/// The file behind a path, an address or a preset.
-pub fn find(path: &Path) -> anyhow::Result<std::path::PathBuf> {
-    let found = match path.is_dir() {
-        true => newest_snapshot(path)?,
-        false => {
-            let options = downloads::DownloadOptions::from_env;
-            with_bar(|progress| Ok(checkpoints::resolve(path, options, progress)?.path))?
-        }
-    };
+/// The file behind a path, a run folder, an address or the name of a published network.
+pub fn find(path: &Path, checkpoint: CheckpointArgs) -> anyhow::Result<PathBuf> {
+    let path = checkpoint.find("INPUT", path)?;
+    let options = downloads::DownloadOptions::from_env;
+    let mut bar = DownloadBar::default();
+    let found = checkpoints::resolve(&path, options, &mut |at| bar.show(at))?.path;
+    bar.finish();
     files::protect_input(&found);
     Ok(found)
-}
-
-fn with_bar<T>(
-    work: impl FnOnce(&mut dyn FnMut(downloads::DownloadProgress)) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let mut bar: Option<cli::Progress> = None;
-    let result = work(&mut |at| {
-        let bar = bar.get_or_insert_with(|| cli::Progress::new("fetching", at.total, "bytes"));
-        bar.set_position(at.done);
-    });
-    if let Some(bar) = bar {
-        bar.finish();
-    }
-    result
-}
-
-/// The newest snapshot in a run folder.
-fn newest_snapshot(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
-    let newest = interop::newest_snapshot(folder)
-        .with_context(|| format!("cannot read {}", folder.display()))?;
-    newest.with_context(|| {
-        format!(
-            "{}: no network-snapshot-*.safetensors, .pkl, .pt or .pth in this folder",
-            folder.display()
-        )
-    })
-}
-
-/// The device of a name.
-fn device(name: &str) -> anyhow::Result<Device> {
-    let opened = name.parse().and_then(DeviceName::open);
-    opened.with_context(|| format!("--device {name}"))
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{data, names, official, ok, png};
+use common::{data, fails, names, official, ok, png};
 
 /// Pixels of each image of a folder beside those the official program made.
 fn assert_golden(folder: &Path, files: [&str; 2], expected: &str) {
@@ -205,7 +205,7 @@ fn every_format_and_every_generator_of_a_file() {
     assert_ne!(g.pixels, ema.pixels);
     assert_eq!(g.texts["network"], "G of official.pkl");
 
-    // A run folder: its newest snapshot.
+    // A run folder: its newest snapshot, or the best by a metric, or the one that is asked for.
     std::fs::create_dir(dir.path().join("run")).unwrap();
     for (name, from) in [("000200", data("network.safetensors")), ("000400", pkl)] {
         let to = format!(
@@ -214,8 +214,38 @@ fn every_format_and_every_generator_of_a_file() {
         );
         std::fs::copy(from, dir.path().join(to)).unwrap();
     }
-    assert_eq!(
-        image("run", &[]).texts["network"],
-        "G_ema of network-snapshot-000400.pkl"
+    let network = |name: &str, flags: &[&str]| image(name, flags).texts["network"].clone();
+    let (first, newest) = (
+        "G_ema of network-snapshot-000200.safetensors",
+        "G_ema of network-snapshot-000400.pkl",
     );
+    assert_eq!(network("run", &[]), newest);
+    let lines = [(200, 7.5), (400, 9.0)].map(|(kimg, fid)| {
+        format!(
+            r#"{{"results": {{"fid50k_full": {fid}}}, "snapshot_pkl": "network-snapshot-000{kimg}.pkl"}}"#
+        )
+    });
+    let results = dir.path().join("run/metric-fid50k_full.jsonl");
+    std::fs::write(results, lines.join("\n")).unwrap();
+    assert_eq!(network("run", &[]), first);
+    assert_eq!(network("run", &["--checkpoint", "newest"]), newest);
+    assert_eq!(network("run", &["--checkpoint", "400"]), newest);
+    let args = "images -n run --checkpoint 300 --seeds 3 -o out";
+    let told = fails(dir.path(), 1, &args.split(' ').collect::<Vec<_>>());
+    assert!(told.contains("there are 200, 400"), "{told}");
+    // The newest run of `runs`, which has numbered folders.
+    std::fs::create_dir(dir.path().join("runs")).unwrap();
+    std::fs::rename(dir.path().join("run"), dir.path().join("runs/00000-a")).unwrap();
+    assert_eq!(network("latest", &[]), first);
+    let told = ok(
+        dir.path(),
+        &[
+            "--json",
+            "describe",
+            "runs/latest",
+            "--checkpoint",
+            "newest",
+        ],
+    );
+    assert!(told.contains("network-snapshot-000400.pkl"), "{told}");
 }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::TypedValueParser;
+use clap::builder::{BoolishValueParser, TypedValueParser};
+use run_folder::Checkpoint;
 use serde::Serialize;
-use training::AugmentMode;
+use train_settings::{Overrides, parse_grid};
 
 /// Train StyleGAN2 with adaptive discriminator augmentation (ADA).
 ///
@@ -58,9 +59,6 @@ pub struct RunArgs {
     /// Where to compute: cpu, cuda or cuda:N (a build with the feature cuda)
     #[arg(long, value_name = "DEVICE", help_heading = "Run")]
     pub device: Option<String>,
-    /// Number of devices: 1
-    #[arg(long, value_name = "N", help_heading = "Run")]
-    pub gpus: Option<usize>,
 
     /// Go on exactly where a run was: `latest` (of --outdir), a run folder, or a training-state file
     #[arg(long, value_name = "RUN", help_heading = "Start")]
@@ -74,133 +72,54 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Start", requires = "resume")]
     #[serde(skip)]
     pub accept_changed_data: bool,
-    /// Start from networks: a checkpoint file, a run folder (its best checkpoint by a metric, else its newest), or
-    /// ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Start",
-        conflicts_with = "resume"
-    )]
-    pub init_from: Option<String>,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub overrides: Overrides,
+    /// Checkpoint of the run folder of --init-from: best (by FID, else another metric; the newest where none was
+    /// measured), newest, or a number of kimg [default: best]
+    #[arg(long, value_name = "best|newest|KIMG", help_heading = "Start")]
+    pub checkpoint: Option<Checkpoint>,
     /// With --init-from: load what fits, leave the rest random
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Start")]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = BoolishValueParser::new(), hide_possible_values = true, help_heading = "Start")]
     pub allow_partial: Option<bool>,
-    /// Layers of the discriminator that stay fixed, counted from the image (10 and 13 are usual)
-    #[arg(long, value_name = "N", help_heading = "Start")]
-    pub freezed: Option<usize>,
 
-    /// Use every image mirrored, too
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Data")]
-    pub mirror: Option<bool>,
-    /// Use only so many images, chosen by the seed
-    #[arg(long, value_name = "N", help_heading = "Data")]
-    pub subset: Option<usize>,
-    /// Train on the labels of the dataset
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Data")]
-    pub cond: Option<bool>,
-    /// Threads that decode images [default: 3]
-    #[arg(long, value_name = "N", help_heading = "Data")]
-    pub workers: Option<usize>,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub without_effect: WithoutEffect,
+}
 
-    /// Augmentation: ada, noaug, fixed [default: ada]
-    #[arg(long, value_name = "MODE", value_parser = parse_mode, help_heading = "Augmentation")]
-    pub aug: Option<AugmentMode>,
-    /// Probability for --aug fixed
-    #[arg(long, value_name = "P", help_heading = "Augmentation")]
-    pub p: Option<f64>,
-    /// Share of signs that ada aims at [default: 0.6]
-    #[arg(long, value_name = "T", help_heading = "Augmentation")]
-    pub target: Option<f64>,
-    /// Largest probability of ada, or `none` [default: 0.85]
-    #[arg(long, value_name = "P", value_parser = parse_limit, help_heading = "Augmentation")]
-    pub ada_max_p: Option<f64>,
-    /// Transforms: blit, geom, color, filter, noise, cutout, bg, bgc, bgcf, bgcfn, bgcfnc, or a list of categories
-    /// and single transforms with strengths (blit,geom or xflip,xint,scale=0.5) [default: bgc]
-    #[arg(long, value_name = "LIST", help_heading = "Augmentation")]
-    pub augpipe: Option<String>,
+/// Flags of the reference for what does not exist here: refused with a reason, so that nobody counts on them.
+#[derive(Debug, Default, clap::Args)]
+pub struct WithoutEffect {
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", value_parser = refuse_nhwc)]
+    nhwc: Option<bool>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", value_parser = refuse_tf32)]
+    allow_tf32: Option<bool>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", value_parser = refuse_nobench)]
+    nobench: Option<bool>,
+}
 
-    /// Length of training, in thousands of images
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub kimg: Option<u64>,
-    /// Images of one step
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub batch: Option<usize>,
-    /// Images at once; a step accumulates the gradients of batch / batch-gpu rounds
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub batch_gpu: Option<usize>,
-    /// Weight of the R1 penalty
-    #[arg(long, value_name = "G", help_heading = "Training")]
-    pub gamma: Option<f64>,
-    /// Learning rate of the generator
-    #[arg(long, value_name = "LR", help_heading = "Training")]
-    pub glr: Option<f64>,
-    /// Learning rate of the discriminator
-    #[arg(long, value_name = "LR", help_heading = "Training")]
-    pub dlr: Option<f64>,
-    /// Layers of the mapping network
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub map_layers: Option<usize>,
-    /// A block of side r has min(cbase / r, cmax) channels
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub cbase: Option<usize>,
-    /// See --cbase
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub cmax: Option<usize>,
-    /// Seed of everything random, below 2^32 [default: 0]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=u64::from(u32::MAX)), help_heading = "Training")]
-    pub seed: Option<u64>,
-    /// No half precision at all
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Training")]
-    pub fp32: Option<bool>,
-    /// bf16 in place of f16 at the largest resolutions: the range of f32, less precise; for cards from Ampere on
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Training")]
-    pub bf16: Option<bool>,
+const NO_NHWC: &str = "there is no channels-last layout here; leave the setting out";
+const NO_TF32: &str = "TensorFloat-32 is never used here: f32 is f32; leave the setting out";
+const NO_NOBENCH: &str = "there is no cuDNN autotuner to turn off; leave the setting out";
 
-    /// What to measure at snapshots (fid50k_full, fid5k_full, kid50k_full, ...), or `none` [default: fid50k_full; tiny
-    /// presets: none]
-    #[arg(
-        long,
-        value_name = "NAMES",
-        value_delimiter = ',',
-        help_heading = "Files and metrics"
-    )]
-    pub metrics: Option<Vec<String>>,
-    /// Ticks between evaluations; tick 0 is never measured [default: as --snap]
-    #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
-    pub metrics_every: Option<usize>,
-    /// Where features come from: inception (needs weights: `eval weights`), face-detector (inside the binary, knows drawn
-    /// faces), random-inception, random-inception-small (weights by seed); only those of inception can be compared with
-    /// published numbers [default: inception]
-    #[arg(long, value_name = "NAME", help_heading = "Files and metrics")]
-    pub features: Option<String>,
-    /// A file with the weights of the Inception network, in place of the cache
-    #[arg(long, value_name = "FILE", help_heading = "Files and metrics")]
-    pub weights: Option<PathBuf>,
-    /// Save and stop when the generator has collapsed, instead of only warning
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, help_heading = "Files and metrics")]
-    pub stop_on_collapse: Option<bool>,
-    /// Thousands of images of a tick [default: 4; tiny presets: 1]
-    #[arg(long, value_name = "N", help_heading = "Files and metrics")]
-    pub tick: Option<u64>,
-    /// Ticks between network snapshots [default: 50; tiny presets: 10]
-    #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
-    pub snap: Option<usize>,
-    /// Ticks between preview grids [default: as --snap]
-    #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
-    pub image_snap: Option<usize>,
-    /// Ticks between training states: what a killed run loses at most [default: 4]
-    #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
-    pub state_every: Option<usize>,
-    /// Training states to keep; a damaged one falls back to the one before [default: 2]
-    #[arg(long, value_name = "N", help_heading = "Files and metrics")]
-    pub keep_states: Option<usize>,
-    /// Network snapshots to keep besides those that a metric found best [default: all]
-    #[arg(long, value_name = "N", help_heading = "Files and metrics")]
-    pub keep: Option<usize>,
-    /// Columns and rows of the preview grids, as 12x8
-    #[arg(long, value_name = "CxR", value_parser = parse_grid, help_heading = "Files and metrics")]
-    pub grid: Option<[usize; 2]>,
+/// Keys of the reference without an effect here, and the reasons.
+pub const WITHOUT_EFFECT: [(&str, &str); 3] = [
+    ("nhwc", NO_NHWC),
+    ("allow-tf32", NO_TF32),
+    ("nobench", NO_NOBENCH),
+];
+
+fn refuse_nhwc(_: &str) -> Result<bool, &'static str> {
+    Err(NO_NHWC)
+}
+
+fn refuse_tf32(_: &str) -> Result<bool, &'static str> {
+    Err(NO_TF32)
+}
+
+fn refuse_nobench(_: &str) -> Result<bool, &'static str> {
+    Err(NO_NOBENCH)
 }
 
 /// `augment-preview`
@@ -231,15 +150,6 @@ pub struct PreviewArgs {
 /// Columns and rows.
 pub type Grid = [usize; 2];
 
-fn parse_grid(text: &str) -> Result<Grid, String> {
-    let parts = text.split_once('x').and_then(|(columns, rows)| {
-        let (columns, rows) = (columns.parse().ok()?, rows.parse().ok()?);
-        ((1..=4096).contains(&columns) && (1..=4096 / columns).contains(&rows))
-            .then_some([columns, rows])
-    });
-    parts.ok_or_else(|| "columns and rows are wanted, as 12x8, at most 4096 pictures".to_owned())
-}
-
 fn parse_probability(text: &str) -> Result<f64, String> {
     let p = text.parse().ok().filter(|p| (0.0..=1.0).contains(p));
     p.ok_or_else(|| "a number from 0 to 1 is wanted".to_owned())
@@ -251,19 +161,4 @@ fn check_png(path: PathBuf) -> Result<PathBuf, String> {
         .is_some_and(|e| e.eq_ignore_ascii_case("png"));
     let wanted = "the sheet is a PNG: a name that ends in .png is wanted";
     is_png.then_some(path).ok_or_else(|| wanted.to_owned())
-}
-
-fn parse_limit(text: &str) -> Result<f64, String> {
-    match text {
-        "none" => Ok(f64::INFINITY),
-        text => text
-            .parse()
-            .map_err(|_| "a number or 'none' is wanted".to_owned()),
-    }
-}
-
-fn parse_mode(text: &str) -> Result<AugmentMode, String> {
-    let modes = [AugmentMode::Ada, AugmentMode::Noaug, AugmentMode::Fixed];
-    let mode = modes.into_iter().find(|mode| mode.name() == text);
-    mode.ok_or_else(|| "there are ada, noaug and fixed".to_owned())
 }

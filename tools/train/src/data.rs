@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use dataset::{CheckOptions, DatasetOptions, ImageDataset, Source};
-use training::{DatasetConfig, DatasetDescription};
+use train_settings::DatasetDescription;
+use training::DatasetConfig;
 
 use crate::settings::absolute;
 

@@ -183,7 +183,7 @@ pub fn report(config: &TrainConfig, trainer: Trainer) -> Result<()> {
                     left as f64 / 1e3,
                     measured.as_ref().map_or(String::new(), |m| {
                         let time = Duration::from_secs_f64(m.hours * 3600.0);
-                        format!(" in {}, without metrics", elapsed::format_time(time))
+                        format!(" in {}, without metrics", run_folder::format_time(time))
                     })
                 ),
             ),

@@ -8,12 +8,12 @@ use cli::Progress;
 use networks::Generator;
 use training::{Evaluation, Event, Hooks, MetricOutcome};
 
-use crate::judge::Judge;
+use crate::run_evaluator::RunEvaluator;
 
-/// Shows what a run does, and has it judged.
+/// Shows the events of a run, and passes its snapshots to the evaluator.
 pub struct Display {
     bar: Progress,
-    judge: Judge,
+    evaluator: RunEvaluator,
     /// Not passed on yet.
     warnings: Vec<String>,
     /// Set to stop the run when it has collapsed.
@@ -22,20 +22,19 @@ pub struct Display {
 }
 
 impl Display {
-    /// A run of so many images, some of them seen by an earlier sitting.
+    /// A run of so many images, some of them seen by an earlier session.
     pub fn new(
         total_nimg: u64,
         done_nimg: u64,
-        judge: Judge,
+        evaluator: RunEvaluator,
         on_collapse: Option<Arc<AtomicBool>>,
     ) -> Self {
         let bar = Progress::new("training", Some(total_nimg), "img");
         bar.resume_from(done_nimg);
-        let mut judge = judge;
         Self {
             bar,
-            warnings: judge.take_note().into_iter().collect(),
-            judge,
+            warnings: Vec::new(),
+            evaluator,
             on_collapse,
             has_collapsed: false,
         }
@@ -81,7 +80,7 @@ impl Hooks for Display {
                 self.bar.set_message(message);
             }
             Event::Tick { tick, nimg, means } => {
-                let alarm = self.judge.observe(|name| means.get(name).copied());
+                let alarm = self.evaluator.observe(|name| means.get(name).copied());
                 let broken = means
                     .iter()
                     .find(|(name, mean)| name.starts_with("Loss/") && !mean.is_finite())
@@ -111,10 +110,10 @@ impl Hooks for Display {
     }
 
     fn probe(&mut self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
-        self.judge.probe(g_ema)
+        self.evaluator.probe(g_ema)
     }
 
     fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
-        self.judge.evaluate(evaluation)
+        self.evaluator.evaluate(evaluation)
     }
 }

@@ -5,13 +5,13 @@
 
 mod args;
 mod augment_preview;
-mod checkpoint_of_run;
 mod data;
 mod dry_run;
 mod hooks;
-mod judge;
 mod resume;
 mod run;
+mod run_evaluator;
+mod session;
 mod settings;
 mod signals;
 mod start;

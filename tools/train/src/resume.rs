@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
-use training::{RunDir, TrainingState, state_files, state_nimg};
+use run_folder::{RunFolder, state_files, state_nimg};
+use train_settings::resumed_with;
+use training::TrainingState;
 
 use crate::args::RunArgs;
-use crate::judge::Judge;
-use crate::run::train;
+use crate::run_evaluator::RunEvaluator;
+use crate::session::train;
 use crate::settings::{Settings, absolute};
 use crate::{data, dry_run};
 
@@ -59,7 +61,7 @@ pub fn run(args: &RunArgs, what: &Path, settings: &Settings, device: &Device) ->
     // Before the state is read: another program may be about to write a newer one. A dry run only looks.
     let run_dir = match args.dry_run {
         true => None,
-        false => Some(RunDir::open(&folder).context("--resume")?),
+        false => Some(RunFolder::open(&folder).context("--resume")?),
     };
     let mut warnings = Vec::new();
     let mut discarded = Vec::new();
@@ -80,7 +82,7 @@ pub fn run(args: &RunArgs, what: &Path, settings: &Settings, device: &Device) ->
         }
     };
     let overrides = &settings.overrides;
-    let mut config = state.config.resumed_with(settings.cfg, overrides)?;
+    let mut config = resumed_with(&state.config, settings.cfg, overrides)?;
     if let Some(data) = &settings.data {
         config.dataset.path = absolute(data)?;
     }
@@ -88,13 +90,13 @@ pub fn run(args: &RunArgs, what: &Path, settings: &Settings, device: &Device) ->
     let accepted = args.accept_changed_data.then_some(&mut warnings);
     let dataset = data::open(&mut config.dataset, accepted)
         .context("the dataset of the run; when it has moved, give it with --data")?;
-    let mut judge = Judge::new(&mut config, overrides.metrics.is_some(), &dataset, device)?;
+    let mut evaluator = RunEvaluator::new(&mut config, !args.dry_run, &dataset, device)?;
     data::check(&dataset, config.dataset.use_labels)?;
     let state_path = state.path.clone();
     let (mut trainer, progress) = state
         .resume(&config, Arc::clone(&dataset), device)
         .with_context(|| format!("cannot resume from '{}'", state_path.display()))?;
-    judge.replay(&folder, progress.tick);
+    evaluator.replay(&folder, progress.tick);
     let Some(run_dir) = run_dir else {
         return dry_run::report(&config, trainer);
     };
@@ -114,7 +116,7 @@ pub fn run(args: &RunArgs, what: &Path, settings: &Settings, device: &Device) ->
             .with_context(|| format!("cannot remove '{}'", newer.display()))?;
     }
     tracing::info!("resuming from '{}'", state_path.display());
-    train(&run_dir, &mut trainer, judge, Some(progress), warnings)
+    train(&run_dir, &mut trainer, evaluator, Some(progress), warnings)
 }
 
 fn newest_state(
@@ -155,14 +157,11 @@ fn latest_run(settings: &Settings) -> Result<PathBuf> {
         .outdir
         .as_deref()
         .context("--resume latest needs --outdir: the folder with the runs")?;
-    let runs = training::run_dirs(outdir)?;
-    for (_, run_dir) in runs.into_iter().rev() {
-        if !state_files(&run_dir)?.is_empty() {
-            return Ok(run_dir);
-        }
-    }
-    bail!(
-        "--resume latest: no run in '{}' has a training state",
-        outdir.display()
-    )
+    let has_state = |run_dir: &Path| Ok(!state_files(run_dir)?.is_empty());
+    run_folder::latest_run(outdir, has_state)?.with_context(|| {
+        format!(
+            "--resume latest: no run in '{}' has a training state",
+            outdir.display()
+        )
+    })
 }

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use run_folder::Checkpoint;
 use serde::Deserialize;
-use training::{Overrides, Preset};
+use train_settings::Overrides;
+use training::Preset;
 
-use crate::args::RunArgs;
+use crate::args::{RunArgs, WITHOUT_EFFECT};
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub struct Settings {
     pub cfg: Option<Preset>,
     pub device: Option<String>,
     pub allow_partial: bool,
+    /// The checkpoint of the run that `init_from` names.
+    pub checkpoint: Option<Checkpoint>,
     pub overrides: Overrides,
 }
 
@@ -28,6 +32,7 @@ struct Frame {
     cfg: Option<String>,
     device: Option<String>,
     allow_partial: Option<bool>,
+    checkpoint: Option<String>,
 }
 
 /// Reads the file of `--config` and lays the flags over it.
@@ -36,21 +41,35 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
         Some(path) => read(path)?,
         None => toml::Table::new(),
     };
-    // The other paths are written into the options of the run, which are text.
-    for (flag, path) in [("--data", &args.data), ("--weights", &args.weights)] {
-        if let Some(path) = path {
-            text_of(flag, path)?;
+    for (key, reason) in WITHOUT_EFFECT {
+        if table.contains_key(key) {
+            bail!("{key}: {reason}");
         }
     }
-    // What was typed; `None` leaves no key behind.
-    let flags = toml::Table::try_from(args).context("cannot combine the flags")?;
-    table.extend(flags);
+    // The path is written into the options of the run, which are text.
+    if let Some(path) = &args.data {
+        text_of("--data", path)?;
+    }
+    // Flags that were typed go before the file; `None` leaves no key behind.
+    for flags in [
+        toml::Table::try_from(args),
+        toml::Table::try_from(&args.overrides),
+    ] {
+        table.extend(flags.context("cannot combine the flags")?);
+    }
     let source = match &args.config {
         Some(path) => format!("'{}'", path.display()),
         None => "the flags".to_owned(),
     };
     let frame: Frame = table.clone().try_into().with_context(|| source.clone())?;
-    for key in ["data", "outdir", "cfg", "device", "allow-partial"] {
+    for key in [
+        "data",
+        "outdir",
+        "cfg",
+        "device",
+        "allow-partial",
+        "checkpoint",
+    ] {
         table.remove(key);
     }
     let mut overrides: Overrides = table.try_into().with_context(|| source)?;
@@ -67,8 +86,14 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
         cfg: frame.cfg.map(|name| name.parse()).transpose()?,
         device: frame.device,
         allow_partial: frame.allow_partial.unwrap_or(false),
+        checkpoint: checkpoint(frame.checkpoint.as_deref())?,
         overrides,
     })
+}
+
+fn checkpoint(text: Option<&str>) -> Result<Option<Checkpoint>> {
+    let checkpoint = text.map(str::parse).transpose();
+    checkpoint.map_err(|error: String| anyhow!("checkpoint: {error}"))
 }
 
 /// The whole path, so that it also holds elsewhere.
@@ -115,8 +140,11 @@ mod tests {
     fn flags_win_over_the_file() {
         let text = "data = 'a.zip'\ncfg = 'tiny64'\nkimg = 7\nada-max-p = inf\ngrid = [3, 2]\n";
         let args = RunArgs {
-            kimg: Some(9),
-            mirror: Some(false),
+            overrides: Overrides {
+                kimg: Some(9),
+                mirror: Some(false),
+                ..Overrides::default()
+            },
             ..RunArgs::default()
         };
         let settings = with_file(text, args).unwrap();

@@ -4,6 +4,7 @@ use anyhow::Result;
 use candle_core::Device;
 use checkpoints::{Error, Opened, TransferOptions};
 use rng::RandomState;
+use tool_support::DownloadBar;
 use training::{Preset, Start, TrainConfig};
 
 /// New networks, or those of a file, an address or the name of a published one, with a report of what was loaded.
@@ -20,11 +21,8 @@ pub fn networks(
     let Some(source) = source else {
         return Ok(Start::fresh(config, device)?);
     };
-    let mut bar: Option<cli::Progress> = None;
-    let opened = checkpoints::open_with_progress(source, device, &mut |at| {
-        let bar = bar.get_or_insert_with(|| cli::Progress::new("fetching", at.total, "bytes"));
-        bar.set_position(at.done);
-    })?;
+    let mut bar = DownloadBar::default();
+    let opened = checkpoints::open_with_progress(source, device, &mut |at| bar.show(at))?;
     drop(bar);
     for note in &opened.provenance.notes {
         tracing::warn!("'{source}': {note}");

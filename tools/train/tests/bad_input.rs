@@ -16,7 +16,7 @@ fn bad_input_is_named_with_a_way_out() {
     write("gpus.toml", b"data = 'faces.zip'\ngpus = 2\n");
     write("slip.toml", b"data = 'faces.zip'\nkimgs = 2\n");
     let new = "--data faces.zip --outdir r";
-    let cases: [(&str, i32, &[&str]); 42] = [
+    let cases: [(&str, i32, &[&str]); 47] = [
         ("--outdir r", 1, &["--data", "prep"]),
         ("--data faces.zip", 1, &["--outdir"]),
         ("--data none.zip --outdir r", 1, &["none.zip"]),
@@ -72,6 +72,15 @@ fn bad_input_is_named_with_a_way_out() {
         ("--resume .", 1, &["no training state", "--init-from"]),
         ("{} --init-from .", 1, &["network-snapshot"]),
         ("{} --init-from none.pkl", 1, &["none.pkl", "ffhq512"]),
+        (
+            "{} --init-from ffhq512 --checkpoint newest",
+            1,
+            &["--checkpoint", "ffhq512"],
+        ),
+        ("{} --checkpoint newest", 1, &["--init-from"]),
+        ("{} --checkpoint last", 2, &["best", "newest"]),
+        ("{} --nobench=true", 2, &["cuDNN"]),
+        ("{} --allow-tf32", 2, &["TensorFloat-32"]),
         // Metrics.
         ("{} --metrics fid", 1, &["--metrics fid", "fid50k_full"]),
         ("{} --metrics fid20_full", 1, &["weights", "eval weights"]),
@@ -138,7 +147,7 @@ fn states_and_networks_are_told_apart() {
         &format!("{RUN} --kimg 1 --outdir runs").replace("--kimg 2 ", ""),
     ));
     let run = run_dir(&dir.join("runs"));
-    let state = training::state_files(&run).unwrap().pop().unwrap();
+    let state = run_folder::state_files(&run).unwrap().pop().unwrap();
     let state = state.display();
     let text = refused(
         train(dir, &format!("{RUN} --outdir new --init-from {state}")),
@@ -154,6 +163,7 @@ fn states_and_networks_are_told_apart() {
     let run = run.display();
     for start in [
         format!("--init-from {run}"),
+        "--init-from runs/latest --checkpoint 1".to_owned(),
         format!("--resume {run}/network-snapshot-000001.safetensors"),
     ] {
         let arguments = format!("{RUN} --outdir new {start} --dry-run --json");

@@ -3,7 +3,8 @@
 mod common;
 
 use common::{METRICS, RUN, finished, folder, lines, read, refused, run_dir, train};
-use training::{TrainingState, state_files};
+use run_folder::state_files;
+use training::TrainingState;
 
 #[test]
 fn the_augment_sheet_replaces_files_of_the_user_by_force_only() {

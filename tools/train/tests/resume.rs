@@ -3,7 +3,7 @@
 mod common;
 
 use common::{METRICS, RUN, finished, folder, lines, read, refused, run_dir, train};
-use training::{RunDir, state_files};
+use run_folder::{RunFolder, state_files};
 
 #[test]
 fn an_older_state_throws_nothing_away_unasked() {
@@ -40,7 +40,7 @@ fn two_programs_do_not_train_one_run() {
     let short = RUN.replace("--kimg 2", "--kimg 1");
     finished(train(dir, &format!("{short} --outdir runs")));
     let run = run_dir(&dir.join("runs"));
-    let held = RunDir::open(&run).unwrap();
+    let held = RunFolder::open(&run).unwrap();
     let resume = format!("--resume {} --kimg 2 --quiet", run.display());
     let text = refused(train(dir, &resume), 1);
     assert!(text.contains("another program"), "{text}");
@@ -127,7 +127,7 @@ fn settings_are_remembered_and_only_some_may_change() {
         ),
         1,
     );
-    assert!(text.contains("gamma, batch cannot change"), "{text}");
+    assert!(text.contains("batch, gamma cannot change"), "{text}");
     let text = refused(
         train(dir, "--resume latest --outdir runs --kimg 3 --snap 0"),
         1,

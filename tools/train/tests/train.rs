@@ -54,11 +54,11 @@ fn kills_at_random_moments_lose_at_most_a_tick_and_change_nothing() {
             kills += 1;
             let run = dir.join(&outdir);
             let states = match run.exists() {
-                true => training::state_files(&run_dir(&run)).unwrap(),
+                true => run_folder::state_files(&run_dir(&run)).unwrap(),
                 false => Vec::new(),
             };
             if let Some(newest) = states.last() {
-                let nimg = training::state_nimg(newest).unwrap();
+                let nimg = run_folder::state_nimg(newest).unwrap();
                 assert!(nimg >= seen, "a kill lost a saved state");
                 seen = nimg;
                 arguments = format!("--resume latest --outdir {outdir} --quiet");
@@ -104,7 +104,7 @@ fn a_signal_saves_the_state_and_leaves_with_its_code() {
         let mut child = command.spawn().unwrap();
         // Tick 0 is in the log when it trains.
         let begun = || {
-            let run = training::run_dirs(&dir.join(format!("runs{signal}"))).ok()?;
+            let run = run_folder::run_dirs(&dir.join(format!("runs{signal}"))).ok()?;
             let (_, run) = run.into_iter().next()?;
             let log = std::fs::read_to_string(run.join("log.txt")).ok()?;
             log.contains("tick 0").then_some(run)
@@ -116,13 +116,13 @@ fn a_signal_saves_the_state_and_leaves_with_its_code() {
             }
         };
         let pid = i32::try_from(child.id()).unwrap();
-        let before = training::state_files(&run).unwrap();
+        let before = run_folder::state_files(&run).unwrap();
         // Some steps, after which a state is a new one.
         std::thread::sleep(Duration::from_secs(2));
         // SAFETY: a signal to a child that this test started.
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
         assert_eq!(child.wait().unwrap().code(), Some(code));
-        assert_ne!(training::state_files(&run).unwrap(), before);
+        assert_ne!(run_folder::state_files(&run).unwrap(), before);
     }
 }
 

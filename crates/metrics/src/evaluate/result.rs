@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use elapsed::format_time;
+use run_folder::format_time;
 use serde_json::{Map, Value};
 
 use crate::name::Metric;

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
-use training::{DatasetDescription, Overrides, Preset, TrainConfig};
+use train_settings::{DatasetDescription, Overrides};
+use training::{Preset, TrainConfig};
 
 use super::networks::Case;
 
@@ -59,7 +60,7 @@ pub(super) fn resolve(
         cond: Some(label_dim > 0),
         ..Default::default()
     };
-    Ok(TrainConfig::resolve(preset.parse()?, &dataset, &flags)?)
+    Ok(train_settings::resolve(preset.parse()?, &dataset, &flags)?)
 }
 
 /// How many settings of one call differ.
@@ -97,7 +98,7 @@ fn options(preset: &str, case: &Value) -> Result<usize> {
         .or_insert_with(|| args["num_gpus"].clone());
     let flags: Overrides = serde_json::from_value(flags.into())?;
     let preset: Preset = preset.parse()?;
-    let config = TrainConfig::resolve(preset, &dataset, &flags)?;
+    let config = train_settings::resolve(preset, &dataset, &flags)?;
     let mut wrong = differences("args", &config.training_options(), args);
     if let Some(desc) = case["desc"].as_str() {
         wrong += differences("desc", &config.desc.as_str().into(), &desc.into());

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use report::Plot;
+use run_folder::RunRecord;
 use serde_json::json;
+use tool_support::find_run;
 
 use crate::args::CompareArgs;
-use crate::run_dir::RunDir;
 use crate::verdict::verdict;
 use page::page;
 use plots::Plots;
@@ -23,9 +24,9 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
     let runs = args
         .runs
         .iter()
-        .map(|path| RunDir::open(path))
+        .map(|path| Ok(RunRecord::open(&find_run(path)?)?))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    runs.iter().for_each(RunDir::warn);
+    runs.iter().for_each(RunRecord::warn);
     let warnings: Vec<&String> = runs.iter().flat_map(|run| &run.warnings).collect();
     let names = unique_names(&runs);
     let (result, features) = main_result(&runs);
@@ -84,8 +85,8 @@ fn beside(out: &Path) -> PathBuf {
 }
 
 /// Folder names; with the folder above in front where two are the same.
-fn unique_names(runs: &[RunDir]) -> Vec<String> {
-    let names: Vec<String> = runs.iter().map(RunDir::name).collect();
+fn unique_names(runs: &[RunRecord]) -> Vec<String> {
+    let names: Vec<String> = runs.iter().map(RunRecord::name).collect();
     runs.iter()
         .zip(&names)
         .enumerate()
@@ -101,7 +102,7 @@ fn unique_names(runs: &[RunDir]) -> Vec<String> {
 }
 
 /// The number to judge by and its features: a FID that most runs have, then the one with most points.
-fn main_result(runs: &[RunDir]) -> (Option<String>, String) {
+fn main_result(runs: &[RunRecord]) -> (Option<String>, String) {
     let mut counts: BTreeMap<(String, String), (BTreeSet<usize>, usize)> = BTreeMap::new();
     for (i, run) in runs.iter().enumerate() {
         for line in run.metrics.iter().filter(|line| line.kimg.is_some()) {

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use report::{Page, short};
+use run_folder::RunRecord;
 use serde_json::Value;
 
 use super::NOTHING_SAID;
 use super::plots::Plots;
 use super::strip::strip;
-use crate::run_dir::RunDir;
 use crate::verdict::{best, curve};
 
 pub fn page(
-    runs: &[RunDir],
+    runs: &[RunRecord],
     names: &[String],
     result: Option<&str>,
     features: &str,
@@ -78,7 +78,7 @@ pub fn page(
 }
 
 fn summary(
-    runs: &[RunDir],
+    runs: &[RunRecord],
     names: &[String],
     result: Option<&str>,
     features: &str,
@@ -119,7 +119,7 @@ fn summary(
 }
 
 /// Settings by their path of keys where not all runs agree.
-fn differences(runs: &[RunDir]) -> Vec<Vec<String>> {
+fn differences(runs: &[RunRecord]) -> Vec<Vec<String>> {
     let flat: Vec<BTreeMap<String, String>> = runs
         .iter()
         .map(|run| {

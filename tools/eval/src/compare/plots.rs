@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use report::{Plot, Series};
+use run_folder::RunRecord;
 
-use crate::run_dir::RunDir;
 use crate::verdict::curve;
 
 /// The curves of a run and how to read them.
@@ -52,7 +52,7 @@ pub struct Plots {
 }
 
 impl Plots {
-    pub fn new(runs: &[RunDir], names: &[String]) -> Self {
+    pub fn new(runs: &[RunRecord], names: &[String]) -> Self {
         let mut results: BTreeSet<(bool, String, String)> = BTreeSet::new();
         for line in runs.iter().flat_map(|run| &run.metrics) {
             for (name, _) in line.line["results"].as_object().into_iter().flatten() {
@@ -88,7 +88,7 @@ impl Plots {
                         }
                     })
                     .collect();
-                let better = if metrics::Metric::lower_is_better(&result) {
+                let better = if run_folder::lower_is_better(&result) {
                     "Lower"
                 } else {
                     "Higher"

@@ -7,8 +7,7 @@ use anyhow::Context;
 use decode::DecodeOptions;
 use image::{DynamicImage, ImageFormat, imageops::FilterType};
 use report::Strip;
-
-use crate::run_dir::RunDir;
+use run_folder::RunRecord;
 
 /// Pictures of a run on the page at most.
 const MAX_FRAMES: usize = 24;
@@ -18,7 +17,7 @@ const CELLS: (u32, u32) = (6, 4);
 const CELL_SIDE: u32 = 112;
 
 /// The upper left of the preview grids, evenly over time.
-pub fn strip(run: &RunDir, name: &str, color: usize) -> anyhow::Result<Strip> {
+pub fn strip(run: &RunRecord, name: &str, color: usize) -> anyhow::Result<Strip> {
     let all: Vec<(&u64, &PathBuf)> = run.fakes.iter().collect();
     let n = all.len();
     let mut chosen: Vec<usize> = (0..n.min(MAX_FRAMES))

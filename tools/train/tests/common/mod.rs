@@ -52,7 +52,7 @@ pub fn refused(mut command: Command, code: i32) -> String {
 
 /// The only run in a folder.
 pub fn run_dir(outdir: &Path) -> PathBuf {
-    let mut runs = training::run_dirs(outdir).unwrap();
+    let mut runs = run_folder::run_dirs(outdir).unwrap();
     assert_eq!(runs.len(), 1, "{runs:?}");
     runs.remove(0).1
 }

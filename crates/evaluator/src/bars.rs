@@ -1,0 +1,43 @@
+//! Bars of an evaluation.
+
+use metrics::{Progress, Step};
+
+/// Draws the progress of an evaluation: one bar for the real images, one for the fakes. A metric that is computed in between
+/// does not end a bar.
+#[derive(Default)]
+pub struct Bars {
+    /// The step and the total that the bar is for.
+    bar: Option<((Step, usize), cli::Progress)>,
+}
+
+impl Bars {
+    /// Shows how far an evaluation is.
+    pub fn show(&mut self, progress: Progress) {
+        if progress.step == Step::Compute {
+            if let Some((_, bar)) = &self.bar {
+                bar.set_message(format!(
+                    "metric {} of {}",
+                    progress.done + 1,
+                    progress.total
+                ));
+            }
+            return;
+        }
+        let kind = (progress.step, progress.total);
+        if self.bar.as_ref().is_none_or(|(known, _)| *known != kind) {
+            if let Some((_, bar)) = self.bar.take() {
+                bar.finish();
+            }
+            let title = match progress.step {
+                Step::Reals => "real images",
+                _ => "fakes",
+            };
+            let total = (progress.total > 0).then_some(progress.total as u64);
+            self.bar = Some((kind, cli::Progress::new(title, total, "images")));
+        }
+        if let Some((_, bar)) = &self.bar {
+            bar.set_message("");
+            bar.set_position(progress.done as u64);
+        }
+    }
+}

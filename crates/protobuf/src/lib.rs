@@ -1,0 +1,20 @@
+//! The wire format of Protocol Buffers, without schemas or generated code.
+//!
+//! [`Fields`] walks over the fields of a message, [`Message`] builds one. Both know field numbers and wire types only; what
+//! a field means is the business of the caller (TensorBoard's events, ONNX graphs). Groups, which the format deprecated,
+//! are refused.
+//!
+//! ```
+//! let mut message = protobuf::Message::default();
+//! message.int(1, 150).text(2, "testing");
+//! let bytes = message.into_bytes();
+//! let fields: Result<Vec<_>, _> = protobuf::Fields::new(&bytes).collect();
+//! let expected = vec![(1, protobuf::Value::Varint(150)), (2, protobuf::Value::Bytes(b"testing"))];
+//! assert_eq!(fields, Ok(expected));
+//! ```
+
+mod reader;
+mod writer;
+
+pub use reader::{Error, Fields, Value, varint};
+pub use writer::Message;

@@ -1,0 +1,292 @@
+//! The checkpoint of a run: the one rule by which all programs choose it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::folder::run_dirs;
+use crate::metric_lines::{MetricLine, of_run_file};
+use crate::number::format_number;
+use crate::result_writer::lower_is_better;
+use crate::snapshots::{Snapshot, only_network_file, snapshot_files};
+
+/// The snapshot of a run that is asked for: `best`, `newest` or a number of kimg.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub enum Checkpoint {
+    /// The best by a metric; the newest where none was measured.
+    #[default]
+    Best,
+    /// The one with the highest number.
+    Newest,
+    /// The one after so many thousand images.
+    Kimg(u64),
+}
+
+impl FromStr for Checkpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "best" => Ok(Self::Best),
+            "newest" => Ok(Self::Newest),
+            number => number.parse().map(Self::Kimg).map_err(|_| {
+                format!("'{text}' is neither best nor newest nor a number of kimg (200)")
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Best => f.write_str("best"),
+            Self::Newest => f.write_str("newest"),
+            Self::Kimg(kimg) => kimg.fmt(f),
+        }
+    }
+}
+
+impl From<Checkpoint> for String {
+    fn from(checkpoint: Checkpoint) -> Self {
+        checkpoint.to_string()
+    }
+}
+
+/// A snapshot that was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChosenCheckpoint {
+    /// The file.
+    pub path: PathBuf,
+    /// The reason: `best by fid50k_full: 4.021`.
+    pub reason: String,
+    /// Files with results that are damaged in part.
+    pub warnings: Vec<String>,
+}
+
+/// Chooses a snapshot of a run folder, ours or a reference program's.
+///
+/// [`Checkpoint::Best`] goes by FID, then KID, then whatever was measured, and takes the best of the snapshots that are
+/// there, by numbers made with the same features as the last one. Without numbers it is the newest. A folder without
+/// numbered snapshots may hold one file `network*` instead.
+///
+/// # Errors
+/// `Unreadable` when the folder cannot be read, `NoCheckpoint` when it has no such snapshot.
+pub fn choose_checkpoint(run_dir: &Path, which: Checkpoint) -> Result<ChosenCheckpoint> {
+    let mut warnings = Vec::new();
+    let snapshots = snapshot_files(run_dir)?;
+    let (path, reason) = match (snapshots.last(), which) {
+        (None, Checkpoint::Best | Checkpoint::Newest) => {
+            let only = only_network_file(run_dir)?;
+            let none = "has no network-snapshot-*.safetensors, .pkl, .pt or .pth: it is no folder of a run, or had no time \
+                        to write one";
+            let only = only.ok_or_else(|| no_checkpoint(run_dir, none.to_owned()))?;
+            (only, "the only file of networks".to_owned())
+        }
+        (_, Checkpoint::Kimg(kimg)) => {
+            let found = snapshots.iter().find(|snapshot| snapshot.kimg == kimg);
+            let found = found.ok_or_else(|| {
+                let there = numbers(&snapshots);
+                no_checkpoint(run_dir, format!("has no snapshot of kimg {kimg}; {there}"))
+            })?;
+            (found.path.clone(), format!("kimg {kimg}, as asked"))
+        }
+        (Some(newest), Checkpoint::Newest) => (newest.path.clone(), "the newest".to_owned()),
+        (Some(newest), Checkpoint::Best) => match best(run_dir, &snapshots, &mut warnings)? {
+            Some(best) => best,
+            None => (
+                newest.path.clone(),
+                "the newest; none was measured".to_owned(),
+            ),
+        },
+    };
+    Ok(ChosenCheckpoint {
+        path,
+        reason,
+        warnings,
+    })
+}
+
+/// The newest run in a folder of runs that `is_wanted`.
+///
+/// # Errors
+/// `File` when the folder cannot be read; those of `is_wanted`.
+pub fn latest_run(
+    outdir: &Path,
+    is_wanted: impl Fn(&Path) -> Result<bool>,
+) -> Result<Option<PathBuf>> {
+    for (_, run_dir) in run_dirs(outdir)?.into_iter().rev() {
+        if is_wanted(&run_dir)? {
+            return Ok(Some(run_dir));
+        }
+    }
+    Ok(None)
+}
+
+fn no_checkpoint(run_dir: &Path, reason: String) -> Error {
+    Error::NoCheckpoint {
+        path: run_dir.to_owned(),
+        reason,
+    }
+}
+
+/// Which snapshots there are.
+fn numbers(snapshots: &[Snapshot]) -> String {
+    const SHOWN: usize = 20;
+    let numbers: Vec<String> = snapshots.iter().map(|s| s.kimg.to_string()).collect();
+    match &numbers[..] {
+        [] => "there is none".to_owned(),
+        few if few.len() <= SHOWN => format!("there are {}", few.join(", ")),
+        [first, .., last] => format!("there are {} from {first} to {last}", numbers.len()),
+        [one] => format!("there is {one}"),
+    }
+}
+
+/// The best snapshot by the first metric that has a number of one, and the reason.
+fn best(
+    run_dir: &Path,
+    snapshots: &[Snapshot],
+    warnings: &mut Vec<String>,
+) -> Result<Option<(PathBuf, String)>> {
+    let entries = std::fs::read_dir(run_dir).map_err(Error::unreadable(run_dir))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut files: Vec<Vec<MetricLine>> = names
+        .map(|name| of_run_file(run_dir, &name, warnings))
+        .filter(|lines| !lines.is_empty())
+        .collect();
+    files.sort_by_key(|lines| {
+        let metric = lines[0].metric.clone();
+        let rank = ["fid", "kid"].iter().position(|m| metric.starts_with(m));
+        (rank.unwrap_or(usize::MAX), metric)
+    });
+    Ok(files.iter().find_map(|lines| {
+        let (snapshot, value) = best_of(lines, snapshots)?;
+        let reason = format!("best by {}: {}", lines[0].metric, format_number(value, 4));
+        Some((snapshot.path.clone(), reason))
+    }))
+}
+
+/// The best of the snapshots that are there, by numbers made like the last one.
+fn best_of<'a>(lines: &[MetricLine], snapshots: &'a [Snapshot]) -> Option<(&'a Snapshot, f64)> {
+    let last = lines.last()?;
+    let (number, _) = last.line["results"].as_object()?.iter().next()?;
+    let alike = lines
+        .iter()
+        .filter(|line| line.features() == last.features());
+    let found = alike.filter_map(|line| {
+        let is_of_line = |snapshot: &&Snapshot| stem(&snapshot.name()) == stem(line.snapshot());
+        let snapshot = snapshots.iter().find(is_of_line)?;
+        Some((snapshot, line.line["results"][number].as_f64()?))
+    });
+    let sign = match lower_is_better(number) {
+        true => 1.0,
+        false => -1.0,
+    };
+    found.min_by(|(_, a), (_, b)| (sign * a).total_cmp(&(sign * b)))
+}
+
+/// A name without folders, which lines of other programs have, and without its ending, which the TensorFlow reference
+/// leaves out.
+fn stem(name: &str) -> &str {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(run_dir: &Path, which: Checkpoint) -> (String, String) {
+        let chosen = choose_checkpoint(run_dir, which).unwrap();
+        let name = chosen.path.file_name().unwrap().to_string_lossy();
+        (name.into_owned(), chosen.reason)
+    }
+
+    #[test]
+    fn the_best_that_is_there_wins_and_the_newest_without_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let best = || chosen(dir.path(), Checkpoint::Best);
+        assert!(choose_checkpoint(dir.path(), Checkpoint::Best).is_err());
+        for kimg in [1, 2, 3] {
+            write(&format!("network-snapshot-00000{kimg}.safetensors"), "");
+        }
+        let (name, why) = best();
+        assert_eq!(name, "network-snapshot-000003.safetensors");
+        assert!(why.contains("newest"), "{why}");
+        let line = |metric: &str, kimg: usize, value: f64, features: &str| {
+            serde_json::json!({
+                "results": {metric: value},
+                "snapshot_pkl": format!("network-snapshot-00000{kimg}.safetensors"),
+                "flavour": {"features": features},
+            })
+            .to_string()
+        };
+        // More is better; a better snapshot was removed.
+        let lines = [(1, 0.5), (2, 0.2), (9, 0.9)].map(|(k, v)| line("is5k_mean", k, v, "a"));
+        write("metric-is5k.jsonl", &lines.join("\n"));
+        assert_eq!(best().0, "network-snapshot-000001.safetensors");
+        // FID goes first; numbers of other features do not count.
+        let lines = [(3, 1.0, "other"), (1, 9.0, "a"), (2, 7.0, "a")];
+        let lines = lines.map(|(k, v, f)| line("fid5k_full", k, v, f));
+        write("metric-fid5k_full.jsonl", &lines.join("\n"));
+        let (name, why) = best();
+        assert_eq!(name, "network-snapshot-000002.safetensors");
+        assert_eq!(why, "best by fid5k_full: 7");
+        // The numbers do not matter when another is asked for.
+        let (name, why) = chosen(dir.path(), Checkpoint::Newest);
+        assert_eq!(
+            (name.as_str(), why.as_str()),
+            ("network-snapshot-000003.safetensors", "the newest")
+        );
+        let (name, _) = chosen(dir.path(), Checkpoint::Kimg(1));
+        assert_eq!(name, "network-snapshot-000001.safetensors");
+        let error = choose_checkpoint(dir.path(), Checkpoint::Kimg(4)).unwrap_err();
+        assert!(error.to_string().ends_with("there are 1, 2, 3"), "{error}");
+    }
+
+    #[test]
+    fn runs_of_the_tensorflow_reference_are_chosen_from_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("network-final.pkl", "");
+        let (name, why) = chosen(dir.path(), Checkpoint::Best);
+        assert_eq!(
+            (name.as_str(), why.as_str()),
+            ("network-final.pkl", "the only file of networks")
+        );
+        for kimg in [0, 200, 400] {
+            write(&format!("network-snapshot-{kimg:06}.pkl"), "");
+        }
+        let text = "network-snapshot-000200 time 9s fid50k_full 12.5\nnetwork-snapshot-000400 time 9s fid50k_full 13\n";
+        write("metric-fid50k_full.txt", text);
+        assert_eq!(
+            chosen(dir.path(), Checkpoint::Best).0,
+            "network-snapshot-000200.pkl"
+        );
+    }
+
+    #[test]
+    fn choices_are_read_as_they_are_written() {
+        for which in [Checkpoint::Best, Checkpoint::Newest, Checkpoint::Kimg(200)] {
+            assert_eq!(which.to_string().parse(), Ok(which));
+        }
+        assert!("last".parse::<Checkpoint>().is_err());
+    }
+
+    #[test]
+    fn the_latest_run_is_the_one_of_the_highest_number() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["00000-a", "00002-b", "00010-c"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let latest =
+            |wanted: &str| latest_run(dir.path(), |run| Ok(!run.ends_with(wanted))).unwrap();
+        assert!(latest("none").unwrap().ends_with("00010-c"));
+        assert!(latest("00010-c").unwrap().ends_with("00002-b"));
+        assert_eq!(latest_run(dir.path(), |_| Ok(false)).unwrap(), None);
+    }
+}

@@ -1,0 +1,239 @@
+//! Ticks from the scalars of TensorBoard's event files, whichever program wrote them.
+//!
+//! The PyTorch reference and we write steps in kimg and times from the start of the run; the TensorFlow reference
+//! writes steps in images and times of the clock. The rules:
+//!
+//! - kimg of a step is its `Progress/kimg`. Where that is missing, it is the step, divided by 1000 when steps count
+//!   images ([`counts_images`]).
+//! - hours of a step are its `Timing/total_hours`, else its `Timing/total_sec`, else its `Timing/total_days`. Where
+//!   all are missing, they are the time of the event; times of the clock count from the first event of the run.
+
+use std::collections::BTreeMap;
+
+use crate::tensorboard::Events;
+use crate::ticks::{KIMG, Tick, hours_of};
+
+/// Times above this are times of the clock, in seconds since 1970: no run takes three years.
+const CLOCK: f64 = 1e8;
+
+/// What else of a run tells how long it is, in kimg.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lengths {
+    /// `total_kimg` of its options.
+    pub total: Option<f64>,
+    /// The largest number in the names of its snapshots.
+    pub last_snapshot: Option<u64>,
+}
+
+/// Scalars of a step and the seconds of the first of them.
+type Step = (f64, BTreeMap<String, f64>);
+
+/// One tick for each step, in order. Of files that have the same step, the later one counts.
+pub fn ticks(files: &[Events], lengths: Lengths) -> Vec<Tick> {
+    let mut steps: BTreeMap<u64, Step> = BTreeMap::new();
+    for scalar in files.iter().flat_map(|file| &file.scalars) {
+        let (_, means) = steps
+            .entry(scalar.step)
+            .or_insert((scalar.wall_time, BTreeMap::new()));
+        means.insert(scalar.tag.clone(), scalar.value);
+    }
+    let clock = files.iter().flat_map(|file| &file.wall_times).copied();
+    let started = clock.filter(|t| *t >= CLOCK).fold(f64::INFINITY, f64::min);
+    let unit = match counts_images(&steps, lengths) {
+        true => 1000.0,
+        false => 1.0,
+    };
+    let all = steps.into_iter().map(|(step, (seconds, means))| {
+        let own = means.get(KIMG).copied().filter(|kimg| kimg.is_finite());
+        let kimg = own.unwrap_or(step as f64 / unit);
+        let seconds = match seconds >= CLOCK {
+            true => seconds - started,
+            false => seconds,
+        };
+        let tick = means.get("Progress/tick").copied();
+        Tick {
+            kimg,
+            hours: hours_of(&means).unwrap_or(seconds / 3600.0),
+            tick: tick.unwrap_or((kimg / 4.0).round()).max(0.0) as u64,
+            means,
+        }
+    });
+    let mut all: Vec<Tick> = all.collect();
+    all.sort_by(|a, b| a.kimg.total_cmp(&b.kimg));
+    all
+}
+
+/// Whether steps count images, not thousands of them. The first of these that the run has decides:
+///
+/// 1. steps with `Progress/kimg`: a step of images is 1000 times that;
+/// 2. the number of the newest snapshot: the run ends near it, or 1000 times as far;
+/// 3. `total_kimg`: kimg do not go far beyond it;
+/// 4. steps with `Progress/tick`: a tick is about 4 kimg, 4000 images;
+/// 5. the smallest distance of two steps: 500 or more are images;
+/// 6. a lone step: 50 000 or more are images, of times of the clock 1000 or more.
+fn counts_images(steps: &BTreeMap<u64, Step>, lengths: Lengths) -> bool {
+    let Some((&last, (seconds, _))) = steps.last_key_value() else {
+        return false;
+    };
+    let last = last as f64;
+    // The median ratio of steps to a scalar of theirs.
+    let ratio = |tag: &str| -> Option<f64> {
+        let ratios = steps.iter().filter_map(|(step, (_, means))| {
+            let value = means.get(tag).copied().filter(|v| *v > 0.0)?;
+            (*step > 0).then_some(*step as f64 / value)
+        });
+        let mut ratios: Vec<f64> = ratios.collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied()
+    };
+    if let Some(ratio) = ratio(KIMG) {
+        return ratio > 30.0;
+    }
+    if let Some(kimg @ 1..) = lengths.last_snapshot {
+        return last / kimg as f64 > 300.0;
+    }
+    if lengths
+        .total
+        .is_some_and(|total| last > 1.5 * total + 100.0)
+    {
+        return true;
+    }
+    if let Some(ratio) = ratio("Progress/tick") {
+        return ratio > 125.0;
+    }
+    let gaps = steps.keys().zip(steps.keys().skip(1)).map(|(a, b)| b - a);
+    match gaps.min() {
+        Some(gap) => gap >= 500,
+        None => last >= 50_000.0 || (*seconds >= CLOCK && last >= 1000.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensorboard::Scalar;
+
+    /// A file with the time of its first record and scalars: step, time, tag, value.
+    fn file(opened: f64, scalars: &[(u64, f64, &str, f64)]) -> Events {
+        let scalars: Vec<Scalar> = scalars
+            .iter()
+            .map(|&(step, wall_time, tag, value)| Scalar {
+                step,
+                wall_time,
+                tag: tag.to_owned(),
+                value,
+            })
+            .collect();
+        let times = scalars.iter().map(|scalar| scalar.wall_time);
+        Events {
+            wall_times: std::iter::once(opened).chain(times).collect(),
+            scalars,
+            ..Default::default()
+        }
+    }
+
+    fn points(files: &[Events], lengths: Lengths) -> Vec<(f64, f64)> {
+        let ticks = ticks(files, lengths);
+        ticks.iter().map(|tick| (tick.kimg, tick.hours)).collect()
+    }
+
+    const NOON: f64 = 1.7e9;
+    const G: &str = "Loss/G/loss";
+
+    #[test]
+    fn steps_of_the_tensorflow_reference_are_images_and_its_times_are_of_the_clock() {
+        let two = file(
+            NOON,
+            &[
+                (196_000, NOON + 1800.0, G, 1.0),
+                (200_000, NOON + 3600.0, G, 1.5),
+            ],
+        );
+        let want = [(196.0, 0.5), (200.0, 1.0)];
+        assert_eq!(points(&[two], Lengths::default()), want);
+        // One step alone, with the size of its run or without.
+        let lone = || [file(NOON, &[(200_000, NOON + 7200.0, G, 1.0)])];
+        let snapshot = Lengths {
+            last_snapshot: Some(200),
+            ..Default::default()
+        };
+        let total = Lengths {
+            total: Some(25_000.0),
+            ..Default::default()
+        };
+        for lengths in [Lengths::default(), snapshot, total] {
+            assert_eq!(points(&lone(), lengths), [(200.0, 2.0)]);
+        }
+        // The beginning of a run.
+        let early = [file(
+            NOON,
+            &[(0, NOON + 36.0, G, 1.0), (4000, NOON + 72.0, G, 1.0)],
+        )];
+        assert_eq!(points(&early, total), [(0.0, 0.01), (4.0, 0.02)]);
+        let first = [file(NOON, &[(4000, NOON, G, 1.0)])];
+        assert_eq!(points(&first, total), [(4.0, 0.0)]);
+        // Two files of one run, the later one started anew at a step of the first.
+        let second = file(NOON + 7200.0, &[(200_000, NOON + 10_800.0, G, 9.0)]);
+        let first = file(
+            NOON,
+            &[
+                (196_000, NOON + 1800.0, G, 1.0),
+                (200_000, NOON + 3600.0, G, 1.0),
+            ],
+        );
+        let both = ticks(&[first, second], Lengths::default());
+        assert_eq!((both.len(), both[1].means[G]), (2, 9.0));
+    }
+
+    #[test]
+    fn its_own_scalars_go_before_steps_and_times() {
+        let ticked = [file(
+            NOON,
+            &[
+                (64_064, NOON + 9.0, "Progress/kimg", 64.1),
+                (64_064, NOON + 9.0, "Timing/total_sec", 1800.0),
+                (64_064, NOON + 9.0, "Progress/tick", 15.0),
+                // A metric, at a step of its own.
+                (70_000, NOON + 3600.0, "Metrics/fid50k", 20.0),
+            ],
+        )];
+        assert_eq!(
+            points(&ticked, Lengths::default()),
+            [(64.1, 0.5), (70.0, 1.0)]
+        );
+        assert_eq!(ticks(&ticked, Lengths::default())[0].tick, 15);
+        let days = [file(0.0, &[(8, 0.0, "Timing/total_days", 0.5)])];
+        assert_eq!(points(&days, Lengths::default()), [(8.0, 12.0)]);
+        let by_tick = [file(0.0, &[(8000, 60.0, "Progress/tick", 2.0)])];
+        assert_eq!(points(&by_tick, Lengths::default())[0].0, 8.0);
+    }
+
+    #[test]
+    fn steps_of_the_pytorch_reference_are_kimg_and_its_times_count_from_the_start() {
+        let run = |steps: &[u64]| {
+            let scalars: Vec<(u64, f64, &str, f64)> = steps
+                .iter()
+                .map(|&s| (s, s as f64 * 90.0, G, 1.0))
+                .collect();
+            // The first record has the time of the clock even there.
+            [file(NOON, &scalars)]
+        };
+        for steps in [
+            &[0, 4, 8, 12][..],
+            &[200, 400],
+            &[24_996, 25_000],
+            &[25_000],
+            &[12_040],
+        ] {
+            let want: Vec<(f64, f64)> =
+                steps.iter().map(|&s| (s as f64, s as f64 / 40.0)).collect();
+            assert_eq!(points(&run(steps), Lengths::default()), want);
+        }
+        let lengths = Lengths {
+            total: Some(10_000.0),
+            last_snapshot: Some(9800),
+        };
+        assert_eq!(points(&run(&[10_004]), lengths)[0].0, 10_004.0);
+        assert!(ticks(&[], lengths).is_empty());
+    }
+}

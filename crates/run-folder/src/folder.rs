@@ -1,0 +1,138 @@
+//! The folder of a run that is being trained: made, found, locked.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Held by the program that trains a run; the system lets go of it when the program ends, however it ends.
+const LOCK: &str = ".lock";
+
+/// The folder of a run, locked: nobody else trains this run while the value lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Makes the next free folder of `outdir`; of two runs that start at once each gets its own.
+    ///
+    /// # Errors
+    /// `File` when it cannot be made.
+    pub fn create(outdir: &Path, desc: &str) -> Result<Self> {
+        std::fs::create_dir_all(outdir).map_err(Error::file(outdir))?;
+        loop {
+            let path = next_run_dir(outdir, desc)?;
+            match std::fs::create_dir(&path) {
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => {
+                    made.map_err(Error::file(&path))?;
+                    return Self::open(&path);
+                }
+            }
+        }
+    }
+
+    /// Takes a folder that is there.
+    ///
+    /// # Errors
+    /// `InUse` when another program trains there; `File` when it cannot be written to.
+    pub fn open(path: &Path) -> Result<Self> {
+        let lock_path = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(Error::file(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::InUse(path.to_owned())),
+            // Some network file systems have no locks: better unguarded than not at all.
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(
+                    "'{}' cannot be locked ({error}): do not train it twice at once",
+                    path.display()
+                );
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The next free folder of `outdir` as the reference names it: `00003-faces64-mirror-auto1`.
+///
+/// # Errors
+/// `File` when `outdir` cannot be read.
+fn next_run_dir(outdir: &Path, desc: &str) -> Result<PathBuf> {
+    let mut next = 0;
+    for (id, _) in run_dirs(outdir)? {
+        next = next.max(id + 1);
+    }
+    Ok(outdir.join(format!("{next:05}-{desc}")))
+}
+
+/// The runs in a folder with their numbers, ascending; none when there is no such folder.
+///
+/// # Errors
+/// `File` when the folder cannot be read.
+pub fn run_dirs(outdir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let entries = match std::fs::read_dir(outdir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::file(outdir))?,
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::file(outdir))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+        if let (true, Ok(id)) = (entry.path().is_dir(), name[..digits].parse()) {
+            runs.push((id, entry.path()));
+        }
+    }
+    runs.sort();
+    Ok(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_from_the_highest() {
+        let dir = tempfile::tempdir().unwrap();
+        let outdir = dir.path().join("runs");
+        assert!(next_run_dir(&outdir, "a").unwrap().ends_with("00000-a"));
+        for name in ["00000-a", "00007-b", "notes", "3"] {
+            std::fs::create_dir_all(outdir.join(name)).unwrap();
+        }
+        std::fs::write(outdir.join("00009-file"), "").unwrap();
+        assert!(next_run_dir(&outdir, "c").unwrap().ends_with("00008-c"));
+        let runs: Vec<u64> = run_dirs(&outdir).unwrap().iter().map(|r| r.0).collect();
+        assert_eq!(runs, [0, 3, 7]);
+    }
+
+    #[test]
+    fn one_at_a_time_trains_a_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(dir.path(), "a").unwrap();
+        let path = run.path().to_owned();
+        let error = RunFolder::open(&path).unwrap_err();
+        assert!(matches!(&error, Error::InUse(found) if *found == path));
+        drop(run);
+        RunFolder::open(&path).unwrap();
+        // Another run of the same folder is another matter.
+        let (a, b) = (RunFolder::open(&path), RunFolder::create(dir.path(), "b"));
+        assert!(a.is_ok() && b.is_ok());
+    }
+}

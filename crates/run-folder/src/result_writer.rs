@@ -1,0 +1,101 @@
+//! Results of metrics into `metric-*.jsonl` and into words.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::names;
+use crate::number::format_number;
+use crate::snapshots::snapshot_kimg;
+
+/// Whether less of a number is better, by its name (`fid50k_full`).
+pub fn lower_is_better(result: &str) -> bool {
+    ["fid", "kid", "ppl", "mem"]
+        .iter()
+        .any(|start| result.starts_with(start))
+        && !result.ends_with("_distance_ratio")
+}
+
+/// Appends the line of a result to the file of its metric, unless the same snapshot has a line made in the same way: a run
+/// that was killed measures again, and `eval run` may have measured meanwhile.
+///
+/// # Errors
+/// `File` when the file cannot be written.
+pub fn append_result(run_dir: &Path, metric: &str, line: &Value) -> Result<()> {
+    let path = run_dir.join(names::metric(metric));
+    let is_same = |old: &Map<String, Value>| {
+        let same = |key: &str| old.get(key) == line.get(key);
+        same("snapshot_pkl") && same("flavour")
+    };
+    files::append_json_line(&path, line, &is_same).map_err(Error::file(&path))?;
+    Ok(())
+}
+
+/// The numbers of a result for people, each with the best of the run so far: `fid1k_full 4.02 (best 1.92 at kimg 1)`.
+/// `best` has the value and the snapshot of each number that has a best one.
+pub fn describe_results(
+    results: &Map<String, Value>,
+    best: &BTreeMap<String, (f64, String)>,
+) -> String {
+    let numbers = results.iter().map(|(name, value)| {
+        let Some(value) = value.as_f64() else {
+            return format!("{name} none");
+        };
+        let number = format!("{name} {}", format_number(value, 4));
+        match best.get(name) {
+            // Also where the same number came before.
+            Some((best, _)) if *best == value => format!("{number} (best so far)"),
+            Some((best, snapshot)) => {
+                let kimg =
+                    snapshot_kimg(snapshot).map_or_else(String::new, |k| format!(" at kimg {k}"));
+                format!("{number} (best {}{kimg})", format_number(*best, 4))
+            }
+            None => number,
+        }
+    });
+    numbers.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use files::JsonLines;
+
+    use super::*;
+    use crate::metric_lines::of_file;
+
+    #[test]
+    fn a_result_is_appended_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = |value: f64, features: &str| {
+            serde_json::json!({
+                "results": {"fid1k_full": value},
+                "snapshot_pkl": "network-snapshot-000001.safetensors",
+                "flavour": {"features": features},
+            })
+        };
+        for (value, features) in [(4.0, "a"), (4.5, "a"), (5.0, "b")] {
+            append_result(dir.path(), "fid1k_full", &line(value, features)).unwrap();
+        }
+        let mut lines = JsonLines::read(&dir.path().join("metric-fid1k_full.jsonl")).unwrap();
+        let found = of_file("fid1k_full", &mut lines);
+        let values = found
+            .iter()
+            .map(|line| line.line["results"]["fid1k_full"].as_f64());
+        assert_eq!(values.collect::<Vec<_>>(), [Some(4.0), Some(5.0)]);
+    }
+
+    #[test]
+    fn a_result_is_told_with_the_best_of_the_run() {
+        let results = |value: f64| Map::from_iter([("fid1k_full".to_owned(), value.into())]);
+        let snapshot = "network-snapshot-000001.safetensors".to_owned();
+        let best = BTreeMap::from([("fid1k_full".to_owned(), (1.92, snapshot))]);
+        let told = |value| describe_results(&results(value), &best);
+        assert_eq!(told(4.0213), "fid1k_full 4.021 (best 1.92 at kimg 1)");
+        assert_eq!(told(1.92), "fid1k_full 1.92 (best so far)");
+        assert_eq!(told(f64::NAN), "fid1k_full none");
+        let told = describe_results(&results(4.0), &BTreeMap::new());
+        assert_eq!(told, "fid1k_full 4");
+    }
+}

@@ -1,0 +1,191 @@
+//! Lengths of files when a training state was saved, and the way back to them. `eval run` appends to results of metrics
+//! as well, so nothing of those is ever cut off.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::names::{is_events, is_growing, metric_of};
+use crate::tensorboard::whole_length as whole_events;
+
+/// The lengths of the growing files and of the results of metrics, to be saved.
+///
+/// # Errors
+/// `File` when the folder cannot be read.
+pub fn file_lengths(run_dir: &Path) -> Result<BTreeMap<String, u64>> {
+    let mut lengths = BTreeMap::new();
+    for entry in std::fs::read_dir(run_dir).map_err(Error::file(run_dir))? {
+        let entry = entry.map_err(Error::file(run_dir))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if is_growing(&name) || metric_of(&name).is_some() {
+            // The length of the file, not that of a link to it.
+            let metadata = std::fs::metadata(entry.path()).map_err(Error::file(&entry.path()))?;
+            lengths.insert(name, metadata.len());
+        }
+    }
+    Ok(lengths)
+}
+
+const MEASURE_AGAIN: &str = "`eval run` on the folder measures them again";
+
+/// Cuts the growing files back to saved lengths; those that did not exist are removed. A file that is damaged before
+/// that length, as after a power cut, is cut to its last whole record; returns what was lost, in words.
+///
+/// # Errors
+/// `File` when one cannot be cut.
+pub fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for name in file_lengths(run_dir)?.into_keys() {
+        let path = run_dir.join(&name);
+        let Some(&saved) = lengths.get(&name) else {
+            if is_growing(&name) {
+                std::fs::remove_file(&path).map_err(Error::file(&path))?;
+            }
+            continue;
+        };
+        let bytes = files::read_input(&path, u64::MAX).map_err(Error::file(&path))?;
+        let kept = &bytes[..bytes
+            .len()
+            .min(usize::try_from(saved).unwrap_or(usize::MAX))];
+        let whole = whole_length(&name, kept) as u64;
+        if metric_of(&name).is_some() {
+            if whole < saved {
+                warnings.push(format!(
+                    "'{}' has lost results: {MEASURE_AGAIN}",
+                    path.display()
+                ));
+            }
+            continue;
+        }
+        if whole < saved {
+            warnings.push(format!(
+                "'{}' has lost {} bytes that were there when the state was saved: it goes on from its last whole record",
+                path.display(),
+                saved - whole
+            ));
+        }
+        if whole < bytes.len() as u64 {
+            OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .and_then(|file| file.set_len(whole))
+                .map_err(Error::file(&path))?;
+        }
+    }
+    for name in lengths.keys().filter(|name| !run_dir.join(name).exists()) {
+        let what = if metric_of(name).is_some() {
+            MEASURE_AGAIN
+        } else {
+            "it begins anew"
+        };
+        warnings.push(format!(
+            "'{}' is lost: {what}",
+            run_dir.join(name).display()
+        ));
+    }
+    Ok(warnings)
+}
+
+/// Bytes up to the end of the last whole record of a growing file. Blocks that a power cut left unwritten read as zeros,
+/// which no line of text holds.
+fn whole_length(name: &str, bytes: &[u8]) -> usize {
+    if is_events(name) {
+        return whole_events(bytes);
+    }
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    bytes[..end]
+        .iter()
+        .rposition(|&b| b == b'\n')
+        .map_or(0, |newline| newline + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::growing_file::GrowingFile;
+    use crate::names::{LOG, STATS};
+
+    #[test]
+    fn growing_files_are_cut_back_to_what_was_saved() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let mut file = GrowingFile::open(dir.path().join(name)).unwrap();
+            file.line(text).unwrap();
+        };
+        write(STATS, "one");
+        write("fakes.txt", "stays");
+        let lengths = file_lengths(dir.path()).unwrap();
+        assert_eq!(lengths, BTreeMap::from([(STATS.to_owned(), 4)]));
+        write(STATS, "two");
+        write(LOG, "new");
+        cut_back(dir.path(), &lengths).unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).ok();
+        assert_eq!(read(STATS).unwrap(), "one\n");
+        assert_eq!(read(LOG), None);
+        assert_eq!(read("fakes.txt").unwrap(), "stays\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_log_behind_a_link_keeps_its_link_and_its_lines() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let target = elsewhere.path().join("stats on another disk");
+        std::fs::write(&target, "a line\n").unwrap();
+        let link = dir.path().join(STATS);
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let lengths = file_lengths(dir.path()).unwrap();
+        assert_eq!(lengths, BTreeMap::from([(STATS.to_owned(), 7)]));
+        let mut file = GrowingFile::open(link.clone()).unwrap();
+        file.line("a newer line").unwrap();
+        assert_eq!(cut_back(dir.path(), &lengths).unwrap(), [""; 0]);
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "a line\n");
+    }
+
+    #[test]
+    fn results_are_never_cut_and_those_lost_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let names = ["fid50k_full", "kid50k_full", "pr50k3_full"];
+        let [grown, torn, lost] = names.map(|metric| format!("metric-{metric}.jsonl"));
+        let three = "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n";
+        for name in [&grown, &torn, &lost] {
+            write(name, three);
+        }
+        let lengths = file_lengths(dir.path()).unwrap();
+        // `eval run` has added to one, a power cut has taken from the others.
+        let longer = format!("{three}{{\"a\":4}}\n");
+        write(&grown, &longer);
+        let shorter = "{\"a\":1}\n{\"a\":2}\n{\"a\"\0\0\0\0";
+        write(&torn, shorter);
+        std::fs::remove_file(dir.path().join(&lost)).unwrap();
+        let warnings = cut_back(dir.path(), &lengths).unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!(read(&grown), longer);
+        assert_eq!(read(&torn), shorter);
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        let told = |name: &str, what: &str| {
+            warnings
+                .iter()
+                .any(|w| w.contains(name) && w.contains(what) && w.contains("eval run"))
+        };
+        assert!(told(&torn, "has lost results"), "{warnings:?}");
+        assert!(told(&lost, "is lost"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_log_that_is_shorter_than_recorded_ends_with_a_whole_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(STATS);
+        std::fs::write(&path, "{\"a\":1}\n{\"a\":2}\n").unwrap();
+        let lengths = file_lengths(dir.path()).unwrap();
+        std::fs::write(&path, "{\"a\":1}\n{\"a").unwrap();
+        let warnings = cut_back(dir.path(), &lengths).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"a\":1}\n");
+        assert!(
+            warnings[0].contains(STATS) && warnings[0].contains("lost 8 bytes"),
+            "{warnings:?}"
+        );
+    }
+}

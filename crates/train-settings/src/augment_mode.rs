@@ -1,0 +1,24 @@
+use serde::{Deserialize, Serialize};
+
+/// How the discriminator's images are augmented (`--aug`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AugmentMode {
+    /// Not at all.
+    Noaug,
+    /// With an adaptive probability.
+    Ada,
+    /// With a fixed probability.
+    Fixed,
+}
+
+impl AugmentMode {
+    /// The official name.
+    pub fn name(self) -> &'static str {
+        match self {
+            AugmentMode::Noaug => "noaug",
+            AugmentMode::Ada => "ada",
+            AugmentMode::Fixed => "fixed",
+        }
+    }
+}

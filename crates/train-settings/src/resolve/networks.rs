@@ -1,0 +1,80 @@
+//! The networks that flags, preset and dataset ask for.
+
+use networks::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
+use training::{Error, Preset, PresetSettings, Result};
+
+use super::{DatasetDescription, within};
+use crate::overrides::Overrides;
+
+/// Deepest mapping network; the official ones have 2 or 8 layers.
+const MOST_MAPPING_LAYERS: usize = 64;
+/// Widest layer; the official ones have 512 channels.
+const MOST_CHANNELS: usize = 1 << 13;
+/// Largest base of channels; the official ones are 16384 and 32768.
+const LARGEST_CHANNEL_BASE: usize = 1 << 20;
+
+/// Both networks, without frozen layers.
+pub(super) fn networks(
+    preset: Preset,
+    settings: &PresetSettings,
+    dataset: &DatasetDescription,
+    flags: &Overrides,
+) -> Result<(GeneratorConfig, DiscriminatorConfig)> {
+    let use_labels = flags.cond.unwrap_or(false);
+    let c_dim = if use_labels { dataset.label_dim } else { 0 };
+    let fp32 = flags.fp32.unwrap_or(false);
+    if fp32 && flags.bf16.unwrap_or(false) {
+        let what = "there is nothing to compute in bf16 with --fp32; leave one of them away";
+        return Err(Error::setting("bf16", what));
+    }
+    let (num_fp16_res, conv_clamp) = if fp32 { (0, None) } else { (4, Some(256.0)) };
+    let bounds = 1..=LARGEST_CHANNEL_BASE;
+    let channel_base = within("cbase", flags.cbase, settings.channel_base, bounds)?;
+    let channel_max = within("cmax", flags.cmax, settings.channel_max, 1..=MOST_CHANNELS)?;
+    let mut generator = GeneratorConfig {
+        z_dim: settings.latent_dim,
+        w_dim: settings.latent_dim,
+        c_dim,
+        channel_base,
+        channel_max,
+        num_fp16_res,
+        conv_clamp,
+        ..GeneratorConfig::new(dataset.resolution, dataset.num_channels)
+    };
+    generator.mapping = MappingConfig::new(settings.latent_dim);
+    generator.mapping.num_layers = within(
+        "map-layers",
+        flags.map_layers,
+        settings.mapping_layers,
+        1..=MOST_MAPPING_LAYERS,
+    )?;
+    let mut discriminator = DiscriminatorConfig {
+        c_dim,
+        channel_base,
+        channel_max,
+        num_fp16_res,
+        conv_clamp,
+        mbstd_group_size: Some(settings.mbstd_group_size),
+        ..DiscriminatorConfig::new(dataset.resolution, dataset.num_channels)
+    };
+    if c_dim > 0 {
+        discriminator.cmap_dim = discriminator.channels(4);
+        discriminator.mapping.embed_features = discriminator.cmap_dim;
+        discriminator.mapping.layer_features = discriminator.cmap_dim;
+    }
+    if preset == Preset::Cifar {
+        discriminator.architecture = Architecture::Orig;
+    }
+    Ok((generator, discriminator))
+}
+
+/// Layers of a discriminator that can be frozen, counted as [`DiscriminatorConfig::freeze_layers`] does.
+pub(super) fn n_layers(discriminator: &DiscriminatorConfig) -> usize {
+    let n_blocks = (discriminator.img_resolution.ilog2() as usize).saturating_sub(2);
+    match discriminator.architecture {
+        Architecture::Orig => 1 + 2 * n_blocks,
+        Architecture::Resnet => 1 + 3 * n_blocks,
+        // Each block sees the image.
+        Architecture::Skip => 3 * n_blocks,
+    }
+}

@@ -1,0 +1,94 @@
+//! Values as they are typed on the command line and written in settings files.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::augment_mode::AugmentMode;
+
+/// `12x8`: columns and rows of at most 4096 images.
+///
+/// # Errors
+/// In words, for any other text.
+pub fn parse_grid(text: &str) -> Result<[usize; 2], String> {
+    let parts = text.split_once('x').and_then(|(columns, rows)| {
+        let (columns, rows) = (columns.parse().ok()?, rows.parse().ok()?);
+        ((1..=4096).contains(&columns) && (1..=4096 / columns).contains(&rows))
+            .then_some([columns, rows])
+    });
+    parts.ok_or_else(|| "columns and rows are wanted, as 12x8, at most 4096 images".to_owned())
+}
+
+/// A number or `none`, which is infinite.
+pub(crate) fn parse_limit(text: &str) -> Result<f64, String> {
+    match text {
+        "none" => Ok(f64::INFINITY),
+        text => text
+            .parse()
+            .map_err(|_| "a number or 'none' is wanted".to_owned()),
+    }
+}
+
+/// `ada`, `noaug` or `fixed`.
+pub(crate) fn parse_mode(text: &str) -> Result<AugmentMode, String> {
+    let modes = [AugmentMode::Ada, AugmentMode::Noaug, AugmentMode::Fixed];
+    let mode = modes.into_iter().find(|mode| mode.name() == text);
+    mode.ok_or_else(|| "there are ada, noaug and fixed".to_owned())
+}
+
+/// A value in its own form, or as it is typed on the command line.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OrText<T> {
+    Value(T),
+    Text(String),
+}
+
+/// A list, or names with commas between them.
+pub(crate) fn names<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    let value = Option::<OrText<Vec<String>>>::deserialize(deserializer)?;
+    Ok(value.map(|value| match value {
+        OrText::Value(names) => names,
+        OrText::Text(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
+    }))
+}
+
+/// `[12, 8]` or `12x8`.
+pub(crate) fn columns_and_rows<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<[usize; 2]>, D::Error> {
+    let value = Option::<OrText<[usize; 2]>>::deserialize(deserializer)?;
+    let Some(value) = value else { return Ok(None) };
+    let size = match value {
+        OrText::Value(size) => Some(size),
+        OrText::Text(text) => text.split_once('x').and_then(|(columns, rows)| {
+            Some([columns.trim().parse().ok()?, rows.trim().parse().ok()?])
+        }),
+    };
+    let wanted = || serde::de::Error::custom("columns and rows are wanted, as \"12x8\" or [12, 8]");
+    size.map(Some).ok_or_else(wanted)
+}
+
+/// A number or `none`.
+pub(crate) fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    match Option::<OrText<f64>>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(OrText::Value(value)) => Ok(Some(value)),
+        Some(OrText::Text(text)) if text == "none" => Ok(Some(f64::INFINITY)),
+        Some(OrText::Text(text)) => Err(serde::de::Error::custom(format!(
+            "'{text}' is neither a number nor 'none'"
+        ))),
+    }
+}
+
+/// The counterpart of [`limit`].
+pub(crate) fn write_limit<S: Serializer>(
+    limit: &Option<f64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match limit {
+        // JSON has no infinity.
+        Some(limit) if limit.is_infinite() => serializer.serialize_str("none"),
+        limit => limit.serialize(serializer),
+    }
+}

@@ -1,0 +1,26 @@
+//! The last and the best value of each number that metrics gave, kept in the progress of a run.
+
+use run_folder::lower_is_better;
+use serde_json::{Map, Value};
+
+use crate::training_state::Progress;
+
+/// Takes the numbers of a snapshot in.
+pub(crate) fn update(progress: &mut Progress, snapshot: &str, results: &Map<String, Value>) {
+    for (name, value) in results {
+        let Some(value) = value.as_f64().filter(|v| v.is_finite()) else {
+            continue;
+        };
+        progress.metrics.insert(format!("Metrics/{name}"), value);
+        let best = progress.best.get(name);
+        let is_better = |best: f64| match lower_is_better(name) {
+            true => value < best,
+            false => value > best,
+        };
+        // A spread is no quality.
+        if !name.ends_with("_std") && best.is_none_or(|(best, _)| is_better(*best)) {
+            let entry = (value, snapshot.to_owned());
+            progress.best.insert(name.clone(), entry);
+        }
+    }
+}

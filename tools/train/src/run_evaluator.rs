@@ -1,0 +1,241 @@
+//! Metrics and the collapse monitor of a run, by the same code that `eval` uses later.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, anyhow};
+use candle_core::{Device, Tensor};
+use dataset::ImageDataset;
+use evaluator::{Bars, EvaluatorSettings};
+use fakes::FakeImages;
+use files::JsonLines;
+use metrics::{
+    Evaluator, FakeSource, FeatureKind, ImageSet, Metric, MetricResult, PathOptions, SourceError,
+};
+use networks::Generator;
+use run_folder::{
+    Alarm, CollapseMonitor, CollapseOptions, DIVERSITY, TickScalars, names, timestamp,
+};
+use training::{Evaluation, MetricOutcome, TrainConfig};
+
+/// Measures the generator of a run.
+pub struct RunEvaluator {
+    dataset: Arc<ImageDataset>,
+    metrics: Vec<Metric>,
+    /// Metrics that failed once: they are measured alone, so that they cost the others nothing.
+    suspects: HashSet<Metric>,
+    evaluator: Option<Evaluator>,
+    monitor: CollapseMonitor,
+    stop: Arc<AtomicBool>,
+}
+
+impl RunEvaluator {
+    /// Opens the feature networks on `device` when there is something to measure. Where a run `starts`, metrics that cannot be
+    /// measured are an error, so that no run trains for days without them; a dry run only warns.
+    pub fn new(
+        config: &mut TrainConfig,
+        starts: bool,
+        dataset: &Arc<ImageDataset>,
+        device: &Device,
+    ) -> Result<Self> {
+        config.metrics.retain(|name| name != "none");
+        let mut metrics = Vec::new();
+        for name in &config.metrics {
+            let metric = name.parse::<Metric>();
+            metrics.push(metric.map_err(|e| anyhow!("--metrics {name}: {e}"))?);
+        }
+        let features: FeatureKind = config
+            .features
+            .parse()
+            .map_err(|e| anyhow!("--features: {e}"))?;
+        let mut evaluator = None;
+        if !metrics.is_empty() {
+            let opened = open_evaluator(config, device, features, &metrics, dataset);
+            let opened = opened.with_context(|| {
+                format!(
+                    "--metrics {} cannot be measured (`--metrics none` trains without)",
+                    config.metrics.join(",")
+                )
+            });
+            match opened {
+                Ok(opened) => evaluator = Some(opened),
+                Err(error) if starts => return Err(error),
+                Err(error) => tracing::warn!("the run would not start: {error:#}"),
+            }
+        }
+        Ok(Self {
+            dataset: Arc::clone(dataset),
+            metrics,
+            suspects: HashSet::new(),
+            evaluator,
+            monitor: CollapseMonitor::new(CollapseOptions::default()),
+            stop: Arc::default(),
+        })
+    }
+
+    /// Gives up an evaluation when `stop` is set.
+    pub fn until(self, stop: &Arc<AtomicBool>) -> Self {
+        let stop = Arc::clone(stop);
+        Self { stop, ..self }
+    }
+
+    /// Lets the alarm see the ticks before `end`, of an earlier session.
+    pub fn replay(&mut self, run_dir: &Path, end: u64) {
+        let path = run_dir.join(names::STATS);
+        let lines = match JsonLines::read(&path) {
+            Ok(lines) => lines,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) => {
+                tracing::warn!("'{}' cannot be read: {error}", path.display());
+                return;
+            }
+        };
+        if let Some(damage) = lines.damage() {
+            tracing::warn!("'{}': {damage}", path.display());
+        }
+        for (_, line) in &lines.records {
+            let mean = |name: &str| line.get(name)?["mean"].as_f64();
+            if mean("Progress/tick").is_some_and(|tick| tick < end as f64) {
+                self.observe(mean);
+            }
+        }
+    }
+
+    /// The cheap look at the end of a tick.
+    pub fn probe(&self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
+        match fakes::probe_diversity(g_ema, Some(&self.dataset)) {
+            Ok(diversity) => vec![(DIVERSITY, diversity)],
+            Err(error) => {
+                tracing::debug!("diversity: {error}");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Whether the run has collapsed, by the means of a tick.
+    pub fn observe(&mut self, mean: impl Fn(&str) -> Option<f64>) -> Option<Alarm> {
+        self.monitor.observe(&TickScalars::from_means(mean))
+    }
+
+    /// Measures a snapshot: all metrics in one pass over its pictures. Where one of them fails, each gets a pass of its own.
+    pub fn evaluate(&mut self, wanted: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
+        if self.evaluator.is_none() {
+            return Vec::new();
+        }
+        let (suspects, steady): (Vec<Metric>, Vec<Metric>) = self
+            .metrics
+            .iter()
+            .partition(|metric| self.suspects.contains(metric));
+        let mut passes: Vec<Vec<Metric>> = suspects.into_iter().rev().map(|m| vec![m]).collect();
+        if !steady.is_empty() {
+            passes.push(steady);
+        }
+        let mut outcomes = Vec::new();
+        while let Some(metrics) = passes.pop() {
+            match self.measure(wanted, &metrics) {
+                Ok(results) => {
+                    let results = results.into_iter();
+                    outcomes.extend(results.map(|result| Ok(outcome(wanted, result))));
+                }
+                Err(error) if metrics.len() == 1 || self.stop.load(Ordering::Relaxed) => {
+                    if !self.stop.load(Ordering::Relaxed) {
+                        self.suspects.extend(&metrics);
+                    }
+                    let names: Vec<String> = metrics.iter().map(Metric::to_string).collect();
+                    outcomes.push(Err(format!("{}: {error:#}", names.join(", "))));
+                }
+                Err(_) => passes.extend(metrics.into_iter().rev().map(|metric| vec![metric])),
+            }
+        }
+        outcomes
+    }
+
+    fn measure(
+        &mut self,
+        wanted: &Evaluation<'_>,
+        metrics: &[Metric],
+    ) -> Result<Vec<MetricResult>> {
+        let Some(evaluator) = &mut self.evaluator else {
+            return Ok(Vec::new());
+        };
+        let mut fakes = Stoppable {
+            fakes: FakeImages::new(wanted.g_ema, Some(&self.dataset), 0)?,
+            stop: &self.stop,
+        };
+        let mut bars = Bars::default();
+        let mut results = Vec::with_capacity(metrics.len());
+        let mut show = |progress| bars.show(progress);
+        evaluator.evaluate_each(metrics, &mut fakes, &mut show, &mut |result| {
+            results.push(result);
+            Ok(())
+        })?;
+        Ok(results)
+    }
+}
+
+/// Images of a generator, until the run is asked to stop.
+struct Stoppable<'a> {
+    fakes: FakeImages<'a>,
+    stop: &'a AtomicBool,
+}
+
+impl Stoppable<'_> {
+    fn check(&self) -> Result<(), SourceError> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => {
+                Err("given up, as the run is asked to stop; made up for when it goes on".into())
+            }
+            false => Ok(()),
+        }
+    }
+}
+
+impl FakeSource for Stoppable<'_> {
+    fn images(&mut self, n: usize) -> Result<Option<Tensor>, SourceError> {
+        self.check()?;
+        self.fakes.images(n)
+    }
+
+    fn has_paths(&self) -> bool {
+        true
+    }
+
+    fn path_pairs(
+        &mut self,
+        path: PathOptions,
+        step: f64,
+        start: usize,
+        n: usize,
+    ) -> Result<Tensor, SourceError> {
+        self.check()?;
+        self.fakes.path_pairs(path, step, start, n)
+    }
+}
+
+fn outcome(wanted: &Evaluation<'_>, result: MetricResult) -> MetricOutcome {
+    let snapshot = wanted.snapshot.file_name();
+    let snapshot = snapshot.map(|name| name.to_string_lossy());
+    MetricOutcome {
+        metric: result.metric.to_string(),
+        line: result.to_json(snapshot.as_deref(), timestamp()),
+        results: result.results,
+    }
+}
+
+/// The feature networks on the device of the run, in f32 where the run is.
+fn open_evaluator(
+    config: &TrainConfig,
+    device: &Device,
+    features: FeatureKind,
+    metrics: &[Metric],
+    dataset: &ImageDataset,
+) -> Result<Evaluator> {
+    let weights = config.weights.as_deref().map(Path::new);
+    let settings = EvaluatorSettings {
+        is_f32: config.generator.num_fp16_res == 0,
+        ..EvaluatorSettings::new(features, weights)
+    };
+    settings.open(device, metrics, ImageSet::Dataset(dataset.clone()))
+}
