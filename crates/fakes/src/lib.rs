@@ -2,8 +2,10 @@
 //!
 //! [`FakeImages`] makes them, [`probe_diversity`] takes a cheap look at how much they differ.
 
+mod error;
 mod fake_images;
 mod paths;
 mod streams;
 
-pub use fake_images::{Error, FakeImages, Result, probe_diversity, to_u8};
+pub use error::{Error, Result};
+pub use fake_images::{FakeImages, probe_diversity, to_u8};

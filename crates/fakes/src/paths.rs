@@ -6,7 +6,7 @@ use metrics::PathOptions;
 use networks::{Generator, MappingOptions, NormalSource, SynthesisOptions};
 use rng::RandomState;
 
-use crate::fake_images::Result;
+use crate::error::Result;
 use crate::streams::noise;
 
 /// Labels of random samples, one from each stream: `[n, c_dim]`.

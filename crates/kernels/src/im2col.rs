@@ -1,6 +1,6 @@
 //! Convolution in f64 by im2col and a matrix product: plain, for checks and finite differences.
 
-use crate::conv::{BatchStrides, ConvGeometry};
+use crate::geometry::{BatchStrides, ConvGeometry};
 
 /// The im2col matrix `[ci * kh * kw, oh * ow]` of one image.
 fn columns(g: &ConvGeometry, image: &[f64], matrix: &mut [f64]) {

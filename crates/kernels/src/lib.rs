@@ -11,6 +11,7 @@ mod algorithm;
 mod bias;
 pub mod conv;
 mod direct;
+mod geometry;
 mod im2col;
 mod layout;
 mod matmul;

@@ -1,6 +1,6 @@
 //! 1x1 convolution with stride 1: one matrix product an image, straight on NCHW.
 
-use crate::conv::{BatchStrides, ConvGeometry, Direction, Scales};
+use crate::geometry::{BatchStrides, ConvGeometry, Direction, Scales};
 use crate::parallel::parallel;
 use crate::scratch::{Shared, with_scratch};
 

@@ -1,5 +1,6 @@
 //! Differentiable tensor ops for StyleGAN2 on candle.
 
+mod adam;
 mod bias_act;
 mod channels;
 mod conv2d;

@@ -1,45 +1,15 @@
-//! What an optimizer and a moving average do to weights: in place, all tensors of a network at once, on any device.
+//! Adam steps and moving averages of weights: in place, all tensors of a network at once, on any device.
 //!
-//! A card does it in one launch, with the roundings of the CPU.
+//! On a GPU it is one launch, with the roundings of the CPU.
 
 use candle_core::{DType, Result, Tensor, bail};
 
+#[cfg(feature = "cuda")]
+use crate::adam::shares;
+pub use crate::adam::{AdamStep, Moments};
 use crate::cpu::update as cpu;
 #[cfg(feature = "cuda")]
 use crate::cuda::{card, table::Row};
-
-/// A weight with its gradient and its moments: tensors of one shape, f32.
-#[derive(Clone, Copy)]
-pub struct Moving<'a> {
-    /// What is moved.
-    pub weight: &'a Tensor,
-    /// `None` for zeros.
-    pub gradient: Option<&'a Tensor>,
-    /// The moving mean of the gradients; `None` where it is the gradient itself.
-    pub mean: Option<&'a Tensor>,
-    /// The moving mean of their squares.
-    pub square: &'a Tensor,
-}
-
-/// The numbers of one step of Adam (arXiv:1412.6980).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamStep {
-    /// The share of the old mean that stays.
-    pub beta1: f64,
-    /// The share of the old mean of squares that stays.
-    pub beta2: f64,
-    /// The learning rate with the correction of the mean.
-    pub step_size: f32,
-    /// The root of the correction of the squares.
-    pub root_correction: f32,
-    /// Keeps from dividing by zero.
-    pub eps: f32,
-}
-
-/// A share that stays, and the rest: each is rounded once.
-pub(crate) fn shares(beta: f64) -> [f32; 2] {
-    [beta as f32, (1.0 - beta) as f32]
-}
 
 /// Makes a step: with `m` and `v` the moments, `weight -= step_size m / (sqrt(v) / root_correction + eps)`.
 ///
@@ -47,7 +17,7 @@ pub(crate) fn shares(beta: f64) -> [f32; 2] {
 ///
 /// # Errors
 /// When the tensors of a weight differ in shape, are not all on one device, or what is written is not contiguous f32.
-pub fn adam_step(moving: &[Moving<'_>], step: &AdamStep) -> Result<()> {
+pub fn adam_step(moving: &[Moments<'_>], step: &AdamStep) -> Result<()> {
     for each in moving {
         let others = [each.gradient, each.mean, Some(each.square)];
         others
@@ -164,7 +134,7 @@ mod tests {
             tensor(&[4.0, 1e5, 0.0, 0.0]),
             tensor(&[16.0, 0.0, 12.0, 0.0]),
         );
-        let moving = Moving {
+        let moving = Moments {
             weight: &weight,
             gradient: Some(&gradient),
             mean: Some(&mean),
@@ -186,7 +156,7 @@ mod tests {
     fn without_a_mean_the_gradient_is_it_and_none_is_zeros() {
         let (weight, square) = (tensor(&[1.0, 1.0]), tensor(&[0.0, 12.0]));
         let gradient = tensor(&[f32::INFINITY, 2.0]);
-        let moving = |gradient| Moving {
+        let moving = |gradient| Moments {
             weight: &weight,
             gradient,
             mean: None,

@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 use networks::Parameters;
-use ops::update::{self, AdamStep, Moving};
+use ops::update::{self, AdamStep, Moments};
 
 use crate::config::OptimizerConfig;
 use crate::error::{Error, Result};
@@ -26,9 +26,9 @@ pub struct Adam {
     options: OptimizerConfig,
     names: Vec<String>,
     variables: Vec<Var>,
-    /// Moving means of the gradients; none are kept where `betas[0]` is 0, since the mean is then the gradient.
+    /// Moments means of the gradients; none are kept where `betas[0]` is 0, since the mean is then the gradient.
     exp_avg: Option<Vec<Tensor>>,
-    /// Moving means of their squares.
+    /// Moments means of their squares.
     exp_avg_sq: Vec<Tensor>,
     step: u64,
 }
@@ -77,10 +77,10 @@ impl Adam {
             root_correction: (1.0 - beta2.powf(steps)).sqrt() as f32,
             eps: self.options.eps as f32,
         };
-        let moving: Vec<Moving<'_>> = gradients
+        let moving: Vec<Moments<'_>> = gradients
             .iter()
             .enumerate()
-            .map(|(i, gradient)| Moving {
+            .map(|(i, gradient)| Moments {
                 weight: self.variables[i].as_tensor(),
                 gradient,
                 mean: self.exp_avg.as_ref().map(|exp_avg| &exp_avg[i]),

@@ -1,5 +1,6 @@
 //! The Inception network of 2015-12-05 that FID is defined by, exactly, on our convolutions.
 
+mod convolutions;
 mod half;
 mod network;
 mod torchscript;

@@ -6,6 +6,7 @@ use std::path::Path;
 use candle_core::{DType, Tensor};
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
 
+use super::convolutions::convolutions;
 use super::weights::{self, SeededWeights, Tensors};
 use crate::error::Result;
 use crate::features::Features;
@@ -122,7 +123,7 @@ impl Inception {
 
     pub(super) fn new(tensors: &Tensors, options: InceptionOptions) -> Result<Self> {
         let mut convs = HashMap::new();
-        for (name, _) in weights::convolutions() {
+        for (name, _) in convolutions() {
             let part = |part: &str| -> Result<Tensor> {
                 Ok(tensors[&format!("{name}.{part}")].to_dtype(DType::F64)?)
             };

@@ -4,7 +4,7 @@
 //! `layers.mixed_10`, a branch is `tower`, its layers `conv`, `conv_1`, ... A layer keeps `weight` and, of its batch
 //! normalization, `beta`, `mean` and `var`; there is no scale. The classifier is `output`.
 
-use super::weights::convolutions;
+use super::convolutions::convolutions;
 use crate::weight_files::NamedTensors;
 
 /// Whether a file has these names.

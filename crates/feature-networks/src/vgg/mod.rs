@@ -4,10 +4,12 @@
 mod input;
 mod lpips;
 mod network;
+mod shape;
 mod weights;
 
 pub use input::{average_down, without_alpha};
-pub use network::{LEAST_SIDE, StageFeatures, Vgg16, VggShape};
+pub use network::{LEAST_SIDE, StageFeatures, Vgg16};
+pub use shape::VggShape;
 pub use weights::{
     FILE_NAME, LPIPS_URL, TORCHSCRIPT_SHA256, TORCHSCRIPT_URL, TORCHVISION_URL, VggSource,
 };

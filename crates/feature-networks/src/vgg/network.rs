@@ -6,6 +6,7 @@ use candle_core::{DType, Tensor};
 use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
 
 use super::lpips::{self, distances};
+use super::shape::{STAGES, VggShape};
 use super::weights::{self, LPIPS_URL, TORCHSCRIPT_URL, Tensors, VggSource};
 use crate::error::{Error, Result};
 use crate::features::Features;
@@ -14,47 +15,9 @@ use crate::placement::Placement;
 use crate::pool::{Pool, pool};
 use crate::weight_files;
 
-/// Convolutions of each stage; a pooling by 2 lies between stages.
-const STAGES: [usize; 5] = [2, 2, 3, 3, 3];
 /// Mean and deviation of its training pictures, 0 to 1.
 const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
-
-/// Widths of the network, and the side of images whose dense features are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VggShape {
-    /// Channels of each stage.
-    pub channels: [usize; 5],
-    /// Width of the dense layers.
-    pub hidden: usize,
-    /// Side that images are resized to for dense features; a multiple of 32.
-    pub side: usize,
-}
-
-impl Default for VggShape {
-    fn default() -> Self {
-        Self {
-            channels: [64, 128, 256, 512, 512],
-            hidden: 4096,
-            side: 224,
-        }
-    }
-}
-
-impl VggShape {
-    /// An eighth as wide at 64 px: for weights by seed.
-    pub const SMALL: Self = Self {
-        channels: [8, 16, 32, 64, 64],
-        hidden: 256,
-        side: 64,
-    };
-
-    /// Channels of each convolution.
-    pub(crate) fn convolutions(&self) -> impl Iterator<Item = usize> {
-        let stages = self.channels.into_iter().zip(STAGES);
-        stages.flat_map(|(channels, n)| std::iter::repeat_n(channels, n))
-    }
-}
 
 /// VGG16 halves an image four times.
 pub const LEAST_SIDE: usize = 16;

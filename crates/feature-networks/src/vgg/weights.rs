@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 
-use super::network::VggShape;
+use super::shape::VggShape;
 use crate::error::{Error, Result};
 use crate::seeded_weights::uniform;
 use crate::weight_files::{self, ConvertedWeights, NamedTensors};

@@ -1,7 +1,7 @@
 //! The convolution and its transpose.
 
 use super::weights::{Phase, Weights, transposed_reach};
-use crate::conv::{BatchStrides, ConvGeometry, Scales};
+use crate::geometry::{BatchStrides, ConvGeometry, Scales};
 use crate::layout::{Plane, Segment, Window, pack, segments, unpack};
 use crate::matmul::{Product, padded_rows, rows_times_weights};
 use crate::parallel::{parallel, threads};

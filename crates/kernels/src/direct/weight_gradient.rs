@@ -1,6 +1,6 @@
 //! The gradient in the kernel.
 
-use crate::conv::{BatchStrides, ConvGeometry, Scales};
+use crate::geometry::{BatchStrides, ConvGeometry, Scales};
 use crate::layout::{Plane, Segment, Window, pack, segments};
 use crate::matmul::{Outer, channels_outer};
 use crate::parallel::parallel;

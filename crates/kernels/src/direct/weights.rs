@@ -1,6 +1,6 @@
 //! Weights packed for the taps of each phase.
 
-use crate::conv::{ConvGeometry, Direction};
+use crate::geometry::{ConvGeometry, Direction};
 use crate::parallel::parallel;
 use crate::scratch::Shared;
 use crate::simd::Isa;

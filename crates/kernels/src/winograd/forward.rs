@@ -3,7 +3,7 @@
 use super::points::{Source, batch_to_points};
 use super::transform::{Transform, along_both_axes};
 use super::weights::Weights;
-use crate::conv::{BatchStrides, ConvGeometry, Scales};
+use crate::geometry::{BatchStrides, ConvGeometry, Scales};
 use crate::layout::{Segment, segments, unpack};
 use crate::matmul::{Product, padded_rows, rows_times_weights};
 use crate::parallel::{parallel, threads};

@@ -1,7 +1,7 @@
 //! Batches of images as points.
 
 use super::transform::{Transform, along_both_axes};
-use crate::conv::{BatchStrides, ConvGeometry, Scales};
+use crate::geometry::{BatchStrides, ConvGeometry, Scales};
 use crate::layout::{Plane, Segment, Window, pack};
 use crate::simd::Simd;
 

@@ -2,7 +2,7 @@
 
 use super::points::{Source, batch_to_points};
 use super::transform::{Transform, along_both_axes};
-use crate::conv::{BatchStrides, ConvGeometry, Scales};
+use crate::geometry::{BatchStrides, ConvGeometry, Scales};
 use crate::layout::{Plane, Segment, segments};
 use crate::matmul::{Outer, channels_outer};
 use crate::parallel::parallel;

@@ -1,7 +1,7 @@
 //! Kernels as points.
 
 use super::transform::{Transform, along_both_axes};
-use crate::conv::Direction;
+use crate::geometry::Direction;
 use crate::parallel::parallel;
 use crate::scratch::{Shared, uninit};
 use crate::simd::{Isa, Simd, dispatch};

@@ -3,7 +3,7 @@
 use super::parallel::parallel;
 use super::scratch::{Shared, uninit};
 use super::simd::{Simd, dispatch, isa};
-use crate::bias_act::Activation;
+use architecture::Activation;
 
 /// `clamp(gain * activation(x))`
 #[derive(Clone, Copy, Debug, PartialEq)]

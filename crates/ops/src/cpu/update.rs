@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
-use crate::update::{AdamStep, Moving, shares};
+use crate::adam::{AdamStep, Moments, shares};
 
 /// Values that one task works on.
 const CHUNK: usize = 1 << 15;
@@ -11,7 +11,7 @@ const CHUNK: usize = 1 << 15;
 const INFINITE_GRADIENT: f32 = 1e5;
 
 /// A step of Adam for one weight.
-pub(crate) fn adam(moving: &Moving<'_>, step: &AdamStep) -> Result<()> {
+pub(crate) fn adam(moving: &Moments<'_>, step: &AdamStep) -> Result<()> {
     let zeros;
     let gradient = match moving.gradient {
         Some(gradient) => gradient,

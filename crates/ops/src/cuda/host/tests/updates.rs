@@ -1,8 +1,9 @@
 //! Updates of weights: the kernels compiled for the host, and on a card, to the bit what the CPU makes.
 
 use super::*;
+use crate::adam::shares;
 use crate::cuda::table::Table;
-use crate::update::{AdamStep, Moving, adam_step, average, copy, shares};
+use crate::update::{AdamStep, Moments, adam_step, average, copy};
 
 /// Lengths below, at and above a chunk, and none.
 const LENGTHS: [usize; 6] = [1, 40_000, 0, 1 << 14, 300, (1 << 14) + 1];
@@ -57,9 +58,9 @@ impl Network {
         }
     }
 
-    fn moving(&self, with_means: bool) -> Vec<Moving<'_>> {
+    fn moving(&self, with_means: bool) -> Vec<Moments<'_>> {
         (0..LENGTHS.len())
-            .map(|i| Moving {
+            .map(|i| Moments {
                 weight: &self.weights[i],
                 gradient: self.gradients[i].as_ref(),
                 mean: with_means.then_some(&self.means[i]),
