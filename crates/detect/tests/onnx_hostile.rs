@@ -13,7 +13,7 @@ use support::{
     refused, text, value_info,
 };
 
-/// A model that works, for hostile nodes to be put behind it.
+/// A model that works, for hostile nodes to be put after it.
 fn model() -> Graph {
     constant_graph([1, 5, CELLS], &[0.0; 5 * CELLS], &SQUARE)
 }
