@@ -1,7 +1,9 @@
-//! Archives told by content, and words for files that are none.
+//! Archives recognized by content, and descriptions of other files.
 
 use std::io::{self, Read};
 use std::path::Path;
+
+use files::{FileKind, TextKind};
 
 use crate::shared_file::SharedFile;
 use crate::zip_directory::read_directory;
@@ -36,12 +38,10 @@ impl ArchiveKind {
 
     /// Tells an archive by its first 512 bytes.
     pub fn of_head(head: &[u8]) -> Option<Self> {
-        if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
-            Some(Self::Zip)
-        } else if head.get(257..262) == Some(b"ustar") || is_tar_header(head) {
-            Some(Self::Tar)
-        } else {
-            None
+        match FileKind::of_head(head) {
+            Some(FileKind::Zip) => Some(Self::Zip),
+            Some(FileKind::Tar) => Some(Self::Tar),
+            _ => is_tar_header(head).then_some(Self::Tar),
         }
     }
 }
@@ -78,43 +78,26 @@ pub fn describe_file(path: &Path) -> String {
     told().unwrap_or_else(|error| error.to_string())
 }
 
-/// Says what a file that should be a zip looks like, and the way out: a phrase that follows "it is".
+/// Describes a file that should be a zip, and what to do: a phrase that follows "it is".
 ///
 /// `head` are its first bytes, up to 512; `length` counts all.
 pub fn describe(head: &[u8], length: u64) -> String {
-    let starts = |magic: &[u8]| head.starts_with(magic);
-    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let text: Vec<u8> = text.trim_ascii_start().to_ascii_lowercase();
-    let says = |word: &[u8]| text.windows(word.len()).any(|w| w == word);
+    let text = String::from_utf8_lossy(head);
     let what = if length == 0 {
         "an empty file: download or copy it again"
     } else if head.iter().all(|b| *b == 0) {
         "a file that begins with zero bytes, as one whose download was not finished: download it again"
-    } else if text.starts_with(b"<!doctype html") || says(b"<html") || says(b"<head>") {
-        "a web page (HTML) instead of an archive: the server sent a page, perhaps an error or a login; download the file itself"
-    } else if text.starts_with(b"<?xml") || text.starts_with(b"<error>") {
-        "XML text instead of an archive, perhaps the error message of a server: download it again"
-    } else if text.starts_with(b"{") {
-        "JSON text instead of an archive, perhaps the error message of a server: download it again"
-    } else if starts(b"version https://git-lfs") {
-        "a Git LFS pointer: fetch the file itself with `git lfs pull`"
-    } else if starts(b"7z\xbc\xaf\x27\x1c") {
-        "a 7z archive: unpack it first"
-    } else if starts(b"Rar!") {
-        "a RAR archive: unpack it first"
-    } else if head.get(2..5) == Some(b"-lh") {
-        "an LHA archive: unpack it first"
-    } else if starts(b"\x1f\x8b") {
-        "gzip data, perhaps a .tar.gz: unpack it first"
-    } else if starts(b"BZh") || starts(b"\xfd7zXZ\0") || starts(b"\x28\xb5\x2f\xfd") {
-        "data packed by bzip2, xz or zstd: unpack it first"
-    } else if ArchiveKind::of_head(head) == Some(ArchiveKind::Tar) {
+    } else if let Some(kind) = FileKind::of_head(head).and_then(describe_kind) {
+        kind
+    } else if let Some(kind) = TextKind::of(&text).and_then(describe_text) {
+        kind
+    } else if is_tar_header(head) {
         "a tar archive: unpack it first"
-    } else if starts(b"%PDF") {
-        "a PDF document"
-    } else if starts(b"\x89PNG") || starts(b"\xff\xd8\xff") || starts(b"GIF8") {
+    } else if matches!(head, [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..])
+        || head.starts_with(b"GIF8")
+    {
         "a single image"
-    } else if starts(b"PK") {
+    } else if head.starts_with(b"PK") {
         "a damaged zip: download or copy it again"
     } else if std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true) {
         "text"
@@ -122,6 +105,44 @@ pub fn describe(head: &[u8], length: u64) -> String {
         "a file of an unknown kind"
     };
     what.to_owned()
+}
+
+fn describe_kind(kind: FileKind) -> Option<&'static str> {
+    Some(match kind {
+        FileKind::Tar => "a tar archive: unpack it first",
+        FileKind::SevenZip => "a 7z archive: unpack it first",
+        FileKind::Rar => "a RAR archive: unpack it first",
+        FileKind::Lha => "an LHA archive: unpack it first",
+        FileKind::Gzip => "gzip data, perhaps a .tar.gz: unpack it first",
+        FileKind::Bzip2 | FileKind::Xz | FileKind::Zstd => {
+            "data packed by bzip2, xz or zstd: unpack it first"
+        }
+        FileKind::Zip => "a damaged zip: download or copy it again",
+        FileKind::Pdf => "a PDF document",
+        _ => return None,
+    })
+}
+
+fn describe_text(kind: TextKind) -> Option<&'static str> {
+    Some(match kind {
+        TextKind::WebPage => {
+            "a web page (HTML) instead of an archive: the server sent a page, perhaps an error or a login; download the file itself"
+        }
+        TextKind::GitLfsPointer => "a Git LFS pointer: fetch the file itself with `git lfs pull`",
+        TextKind::GitAnnexPointer => {
+            "a git-annex pointer: fetch the file itself with `git annex get`"
+        }
+        TextKind::ServerError => {
+            "the error message of a server (XML or JSON) instead of an archive: download it again"
+        }
+        TextKind::Xml | TextKind::Svg => {
+            "XML text instead of an archive, perhaps the error message of a server: download it again"
+        }
+        TextKind::Json => {
+            "JSON text instead of an archive, perhaps the error message of a server: download it again"
+        }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,25 @@
 //! Zips and tars read in place from many threads, and file names of any encoding as text.
 //!
 //! - [`ZipFile`] and [`TarFile`]: every record of the directory is a member, also when two have one name. Names are raw
-//!   bytes; what a member cannot be read for is an [`ArchiveError`] of its own.
+//!   bytes; a member that cannot be read has an [`ArchiveError`] of its own.
 //! - [`names`]: one rule that turns raw names into text, used for folders, lists and archives alike.
 //! - [`ArchiveKind`] tells archives by content, [`describe`] says what else a file is (a web page, cut short, empty).
 //! - [`is_system_file`]: what operating systems put beside images (`._a.png`, `Thumbs.db`).
 //!
 //! Nothing is unpacked to disk. No image formats here: `decode` has those.
+//!
+//! ```no_run
+//! use archive::{ArchiveError, ZipFile};
+//!
+//! # fn main() -> Result<(), ArchiveError> {
+//! let zip = ZipFile::open("faces.zip".as_ref())?;
+//! for (index, member) in zip.members().iter().enumerate().filter(|(_, member)| !member.is_folder()) {
+//!     let name = archive::names::decode_path(&member.name.raw, member.name.page);
+//!     println!("{name}: {} bytes", zip.read(index)?.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod error;
 mod kind;

@@ -111,7 +111,7 @@ pub struct Speller {
     folders: HashMap<(usize, Vec<u8>), usize>,
     /// Spellings in use: the folder and the text.
     taken: HashSet<(usize, String)>,
-    /// Spelling of each folder with `/` behind it; the first is that of the root.
+    /// Spelling of each folder with `/` after it; the first is that of the root.
     spelled: Vec<String>,
 }
 
@@ -258,7 +258,7 @@ fn cp932(raw: &[u8], page: CodePage) -> Option<String> {
 
 /// Whether the character of CP932 at the beginning of `rest` is rather two letters of a European word in CP437.
 ///
-/// - Two letters with accents between ASCII letters (`Größe`, `créée`), none of them a capital behind a small letter. A
+/// - Two letters with accents between ASCII letters (`Größe`, `créée`), none of them a capital after a small letter. A
 ///   lone character of Japanese among Latin letters is rarer than such words.
 /// - The same at the beginning or the end of a word (`Süß`, `créé`, `pää`), where the character is neither kana nor kanji
 ///   nor of the punctuation of row 1.

@@ -57,7 +57,7 @@ impl SharedFile {
 
 impl Read for SharedFile {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        // Systems refuse positions that no file has: behind the end there is nothing to read.
+        // Systems refuse positions that no file has: after the end there is nothing to read.
         if i64::try_from(self.position).is_err() {
             return Ok(0);
         }

@@ -1,5 +1,7 @@
 //! Files that operating systems put beside images.
 
+use files::FileKind;
+
 /// File names, in lower case, that hold settings of a folder.
 const NAMES: &[&str] = &[
     ".ds_store",
@@ -50,8 +52,7 @@ pub fn may_be_system_file(path: &str) -> bool {
 pub fn is_system_file(path: &str, head: &[u8]) -> bool {
     let (folders, name) = split(path);
     let in_mac_folder = folders.contains(&"__MACOSX");
-    // AppleSingle and AppleDouble.
-    let is_apple = matches!(head, [0, 5, 0x16, 0 | 7, ..]);
+    let is_apple = FileKind::of_head(head) == Some(FileKind::AppleDouble);
     if (name.starts_with("._") || in_mac_folder) && is_apple {
         return true;
     }

@@ -59,7 +59,7 @@ impl TarFile {
         let mut members: Vec<TarMember> = Vec::new();
         let mut by_name: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut damage = None;
-        // Position behind the last header and its bytes.
+        // Position after the last header and its bytes.
         let mut end = 0;
         let mut entries = archive.entries_with_seek()?;
         while let Some(entry) = {
@@ -75,7 +75,7 @@ impl TarFile {
                 Ok(Some(found)) => found,
                 Ok(None) => continue,
                 Err(error) => {
-                    // Behind the mark of the end may be anything.
+                    // After the mark of the end may be anything.
                     let mark = file.read_range(end, BLOCK)?;
                     let is_over = end > 0 && !mark.is_empty() && mark.iter().all(|b| *b == 0);
                     damage = (!is_over).then(|| error.to_string());
@@ -93,7 +93,7 @@ impl TarFile {
             members.push(member);
         }
         if damage.is_none() {
-            // Tars are whole blocks: one that ends inside a block behind the last member was cut.
+            // Tars are whole blocks: one that ends inside a block after the last member was cut.
             let ends = members
                 .iter()
                 .map(|member| member.offset.saturating_add(member.stored_size));
@@ -114,7 +114,7 @@ impl TarFile {
         &self.members
     }
 
-    /// The error in the header behind the last member, when the list ends there.
+    /// The error in the header after the last member, when the list ends there.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }

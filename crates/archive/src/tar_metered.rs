@@ -49,7 +49,7 @@ impl<R: Read> Read for Metered<R> {
         }
         let wanted = bytes.len();
         let n = self.source.read(bytes)?;
-        // Blocks are headers, or the zeros behind a tar, of which there may be any number.
+        // Blocks are headers, or the zeros after a tar, of which there may be any number.
         if wanted > BLOCK {
             self.n_read.set(self.n_read.get() + n as u64);
         }

@@ -69,7 +69,7 @@ impl SparseMap {
         )))
     }
 
-    /// The map in GNU's own header at `header` and the blocks behind it, and how many bytes those blocks are.
+    /// The map in GNU's own header at `header` and the blocks after it, and how many bytes those blocks are.
     ///
     /// # Errors
     /// As [`of_pax`](Self::of_pax).
@@ -176,7 +176,7 @@ fn map_in_data(file: &SharedFile, offset: u64, n_stored: u64) -> io::Result<(Vec
     Ok((numbers, n_bytes))
 }
 
-/// A number of a header: octal digits, or big endian behind a byte 0x80.
+/// A number of a header: octal digits, or big endian after a byte 0x80.
 fn field(bytes: &[u8]) -> io::Result<u64> {
     if let [0x80, rest @ ..] = bytes {
         let (high, low) = rest.split_at(rest.len() - 8);

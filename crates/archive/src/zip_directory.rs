@@ -55,7 +55,7 @@ impl ZipMember {
 
 /// Reads the directory of a zip.
 ///
-/// Data before the zip (a program that unpacks itself) and a comment behind it are accepted.
+/// Data before the zip (a program that unpacks itself) and a comment after it are accepted.
 ///
 /// `None` when the file has no end of a zip.
 pub(crate) fn read_directory(file: &SharedFile) -> Result<Option<Vec<ZipMember>>, ArchiveError> {
@@ -187,7 +187,7 @@ fn multi_part() -> ArchiveError {
     )
 }
 
-/// A record and what is behind it.
+/// A record and what is after it.
 fn read_record(bytes: &[u8], shift: u64) -> Option<(ZipMember, &[u8])> {
     let bytes = bytes.strip_prefix(RECORD)?;
     let field = |at: usize| u16_at(bytes, at - RECORD.len());

@@ -222,7 +222,7 @@ fn joined_tars_are_whole_and_cut_ones_say_so() {
     assert_eq!(cut.members().len(), 1);
     assert!(cut.damage().is_some());
     assert_eq!(open(&both).damage(), None);
-    // Behind the bytes of a member, before its block is full.
+    // After the bytes of a member, before its block is full.
     assert!(open(&both[..512 + 100]).damage().is_some());
 }
 
@@ -260,7 +260,7 @@ fn mutated_tars_never_panic() {
             let at = next(bytes.len());
             bytes[at] = [0, b'0', b'7', 0x80, 0xff, next(256) as u8][next(6)];
         }
-        // Most headers get a right checksum again, so that what is behind it is reached.
+        // Most headers get a right checksum again, so that what is after it is reached.
         for block in bytes.as_chunks_mut::<512>().0 {
             if block[100..103] == *b"000" && next(8) > 0 {
                 seal(block);
@@ -281,7 +281,7 @@ fn mutated_tars_never_panic() {
 fn a_size_that_no_file_has_ends_the_list_with_damage() {
     for size in [1u64 << 62, 1 << 63, u64::MAX] {
         let mut header = tar_header(b"b.png", 0, b'0', GNU);
-        // Base 256 behind a byte 0x80.
+        // Base 256 after a byte 0x80.
         header[124..136].copy_from_slice(&[&[0x80, 0, 0, 0][..], &size.to_be_bytes()].concat());
         seal(&mut header);
         let tar = open(&[&file(b"a.png", b"one", b'0', GNU)[..], &header, &END].concat());

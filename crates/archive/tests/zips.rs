@@ -88,7 +88,7 @@ fn zip64_fields_and_ends_are_read() {
             .concat(),
         ),
         (
-            "data behind it",
+            "data after it",
             [
                 zip(&[member(b"0", b"0"), member(b"a.png", b"wide")]),
                 vec![7; 99],

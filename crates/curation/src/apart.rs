@@ -1,4 +1,4 @@
-//! Measuring an input in a process of its own: one that kills the program kills that process alone.
+//! Measures an input in a child process, so that an input that crashes the program ends only the child.
 //!
 //! A run that was killed cannot know whether an input was to blame (memory ran out, a decoder wrote where it must not) or
 //! somebody who stopped it. A child process measures such an input again: its parent sees how it ends.
@@ -10,33 +10,33 @@ use detect::DetectError;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// The end of a child process that measured an input.
+/// How a child process that measured an input ended.
 #[derive(Debug)]
 pub enum Ending {
-    /// By itself, with what [`measure_apart`] gave.
+    /// It finished with the result of [`measure_apart`].
     Measured(Vec<u8>),
-    /// By a crash, in words.
+    /// It crashed; the text describes the signal or exit code.
     Crashed(String),
-    /// For lack of memory, in words: another time there may be more.
+    /// It ran out of memory, of which there may be more another time.
     OutOfMemory(String),
 }
 
 /// Starts a child process that calls [`measure_apart`] with these bytes, and waits for its end.
 pub type Apart<'a> = dyn Fn(&[u8]) -> io::Result<Ending> + Sync + 'a;
 
-/// The first line of what the child is given; the bytes of the input follow.
+/// The first line of the request to the child; the bytes of the input follow.
 #[derive(Serialize, Deserialize)]
-struct Order {
+struct Request {
     source: String,
     config: CurationConfig,
 }
 
-/// Why a child measured nothing.
+/// Why a child could not measure.
 #[derive(Debug, thiserror::Error)]
 pub enum ApartError {
     /// The bytes from the parent are malformed.
-    #[error("this is no order to measure something: {0}")]
-    Order(String),
+    #[error("this is not a request to measure: {0}")]
+    Request(String),
     /// The detector of the settings.
     #[error(transparent)]
     Detect(#[from] DetectError),
@@ -45,36 +45,36 @@ pub enum ApartError {
     Io(#[from] io::Error),
 }
 
-/// The bytes that have a child measure an input.
+/// The request to a child to measure an input.
 ///
 /// # Errors
 /// When the settings hold a path that is not UTF-8.
-pub(crate) fn order(source: &str, bytes: &[u8], config: &CurationConfig) -> io::Result<Vec<u8>> {
-    let mut order = serde_json::to_vec(&Order {
+pub(crate) fn request(source: &str, bytes: &[u8], config: &CurationConfig) -> io::Result<Vec<u8>> {
+    let mut request = serde_json::to_vec(&Request {
         source: source.to_owned(),
         config: config.clone(),
     })?;
-    order.push(b'\n');
-    order.extend_from_slice(bytes);
-    Ok(order)
+    request.push(b'\n');
+    request.extend_from_slice(bytes);
+    Ok(request)
 }
 
-/// In the child: measures what was ordered. The result is for the parent.
+/// In the child: measures the input of a request and returns the result for the parent.
 ///
 /// # Errors
 /// When there is nothing to measure, or no detector to measure with.
-pub fn measure_apart(order: &[u8]) -> Result<Vec<u8>, ApartError> {
-    let wrong = |message: &str| ApartError::Order(message.to_owned());
-    let end = order.iter().position(|&byte| byte == b'\n');
-    let (line, bytes) = order.split_at(end.ok_or_else(|| wrong("it has no line"))?);
-    let Order { source, config } =
+pub fn measure_apart(request: &[u8]) -> Result<Vec<u8>, ApartError> {
+    let wrong = |message: &str| ApartError::Request(message.to_owned());
+    let end = request.iter().position(|&byte| byte == b'\n');
+    let (line, bytes) = request.split_at(end.ok_or_else(|| wrong("it has no first line"))?);
+    let Request { source, config } =
         serde_json::from_slice(line).map_err(|e| wrong(&e.to_string()))?;
     let detector = config.detector.load()?;
     let measurer = Measurer::new(detector.as_ref(), &config, Memory::default());
     Ok(measurer.measure_content(&source, &bytes[1..]).to_bytes()?)
 }
 
-/// In the parent: what the child measured.
+/// In the parent: reads the result of the child.
 ///
 /// # Errors
 /// When the child wrote something else.
@@ -128,7 +128,7 @@ mod tests {
     fn a_crash_is_final_and_a_lack_of_memory_is_not() {
         let crash = |_: &[u8]| Ok(Ending::Crashed("signal 11".to_owned()));
         let no_memory = |_: &[u8]| Ok(Ending::OutOfMemory("signal 9".to_owned()));
-        let well = |order: &[u8]| Ok(Ending::Measured(measure_apart(order).unwrap()));
+        let well = |request: &[u8]| Ok(Ending::Measured(measure_apart(request).unwrap()));
         let never = |_: &[u8]| panic!("nothing is left to be measured apart");
 
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A file with the inputs that are being measured, from which the next run tells at which of them the program died.
+//! Records which inputs are being measured, so that the next run knows at which of them the program died.
 //!
 //! `attempts.jsonl` in the folder of the journal has a sealed line for the beginning and the end of each measurement.
 //! Inputs that were begun and not ended are measured apart ([`crate::apart`]) by the next run. An interrupt (Ctrl-C,
@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The file is written anew with what is not ended when it is longer.
+/// Length from which the file is rewritten with the open attempts only.
 const MAX_LENGTH: u64 = 1 << 20;
 
 /// A line: a measurement begins or ends.
@@ -36,7 +36,7 @@ pub struct Attempts {
 struct State {
     file: File,
     length: u64,
-    /// Stamps of what was begun and not ended, in this run or an earlier one, by source.
+    /// Stamps of attempts that began and did not end, in this run or an earlier one, by source.
     begun: HashMap<String, String>,
 }
 
@@ -85,7 +85,7 @@ impl Attempts {
         state.begun.get(source).is_some_and(|begun| begun == stamp)
     }
 
-    /// Notes that a measurement begins.
+    /// Records that a measurement begins.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -93,7 +93,7 @@ impl Attempts {
         self.note(source, stamp, false)
     }
 
-    /// Notes that it has ended, whatever came of it.
+    /// Records that a measurement has ended, with any result.
     ///
     /// # Errors
     /// When the disk refuses.

@@ -1,4 +1,4 @@
-//! Every setting of a run; what a recipe holds and what is written beside the zip.
+//! All settings of a run, as in a recipe and in the recipe that is written beside the zip.
 
 use crate::metadata::{LabelSource, MetadataFilter};
 use decode::DecodeOptions;
@@ -13,19 +13,19 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CurationConfig {
-    /// Which detector finds the faces.
+    /// Face detector.
     pub detector: DetectorSpec,
-    /// How images are read.
+    /// Options of decoding.
     pub decode: DecodeOptions,
-    /// What the detector is asked for.
+    /// Options of the detector.
     pub detect: DetectOptions,
-    /// How a face becomes a square.
+    /// Options of the crop.
     pub crop: CropOptions,
-    /// What is dropped for its quality.
+    /// Quality filters.
     pub filters: FilterOptions,
-    /// What is dropped as a copy.
+    /// Near-duplicate removal.
     pub dedup: DedupOptions,
-    /// What is dropped by its tags.
+    /// Filters on tags, rating and score.
     pub metadata: MetadataFilter,
     /// Source of class labels.
     pub labels: Option<LabelSource>,

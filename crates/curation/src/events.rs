@@ -15,21 +15,21 @@ pub enum Stage {
     Record,
 }
 
-/// What a run tells while it goes on.
+/// Progress of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A stage begins; `done` of `total` were done by an earlier run.
     Start {
-        /// Which.
+        /// The stage.
         stage: Stage,
-        /// How many there are.
+        /// Number of items.
         total: usize,
-        /// How many need no work.
+        /// Number of items that need no work.
         done: usize,
     },
     /// One more is done; for inputs that failed the reason, for images the number of faces.
     Step {
-        /// Which stage.
+        /// The stage.
         stage: Stage,
         /// Why it failed.
         failed: Option<Reason>,

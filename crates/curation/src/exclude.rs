@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Bytes of a list: ten million contents.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// A perceptual hash on the list also excludes what is this near.
+/// Hamming distance up to which a perceptual hash on the list excludes an image.
 const NEAR: u32 = 4;
 
 /// Contents that are never kept, each with its reason.
@@ -28,7 +28,7 @@ pub enum ExcludeError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A line has another form.
@@ -89,7 +89,7 @@ impl ExcludeList {
         self.contents.get(sha256).map(String::as_str)
     }
 
-    /// The reason for which an image is excluded by its looks.
+    /// The reason for which an image is excluded by its perceptual hash.
     pub fn similar(&self, hash: &ImageHash) -> Option<&str> {
         if hash.is_low_information() {
             return None;

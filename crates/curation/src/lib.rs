@@ -1,9 +1,21 @@
-//! From a dump of illustrations to a dataset of faces, with a record of every decision.
+//! Curates a dump of illustrations into a dataset of faces, with a record of every decision.
 //!
 //! [`run`] walks the inputs, measures every image once (decode, hash, filters, faces, crops; kept in a journal), decides
-//! from the measurements alone, and writes the dataset zip, the manifest and the report. Nothing that one image does
-//! stops a run; inputs are only read; the same inputs and settings give the same bytes, whatever the number of threads
+//! from the measurements alone, and writes the dataset zip, the manifest and the report. No image, however broken, stops
+//! a run; inputs are only read; the same inputs and settings give the same bytes, whatever the number of threads
 //! and however often the run was killed on the way.
+//!
+//! ```no_run
+//! use curation::{CurationConfig, CurationError, RunOptions, run};
+//!
+//! # fn main() -> Result<(), CurationError> {
+//! let config = CurationConfig::default();
+//! let inputs = ["danbooru".into()];
+//! let summary = run(&inputs, "faces.zip".as_ref(), &config, RunOptions::default(), &|_| ())?;
+//! println!("{} faces, {} kept", summary.n_faces, summary.n_kept);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod apart;
 mod attempts;

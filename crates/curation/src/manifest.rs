@@ -24,7 +24,7 @@ pub enum Status {
 pub struct Line {
     /// Path of the input below the inputs.
     pub source: String,
-    /// Which face of it, by falling score; `None` for the input as a whole.
+    /// Index of the face, by falling score; `None` for the input as a whole.
     pub face: Option<usize>,
     /// Kept or dropped.
     pub decision: Status,
@@ -291,11 +291,11 @@ pub fn read(path: &Path) -> io::Result<Vec<Line>> {
 pub struct Change {
     /// The input.
     pub source: String,
-    /// Which face of it.
+    /// Index of the face.
     pub face: Option<usize>,
-    /// What it was: `kept`, a reason, or `absent`.
+    /// Earlier decision: `kept`, a reason, or `absent`.
     pub before: String,
-    /// What it is.
+    /// Later decision.
     pub after: String,
     /// Numbers that moved: name, before, after.
     pub scores: Vec<(String, Option<f64>, Option<f64>)>,
@@ -303,7 +303,7 @@ pub struct Change {
     pub detail: Option<String>,
 }
 
-/// What changed between two manifests, in the order of their names. Sample names alone are no change.
+/// Changes between two manifests, in the order of their names. Other sample names alone are no change.
 pub fn diff(before: &[Line], after: &[Line]) -> Vec<Change> {
     type Key<'a> = (&'a str, Option<usize>);
     fn index(lines: &[Line]) -> BTreeMap<Key<'_>, &Line> {

@@ -1,7 +1,7 @@
 //! Measures the inputs that are not in the journal, on all threads; those at which an earlier run died one by one, in
 //! child processes.
 
-use crate::apart::{Apart, Ending, measured, order};
+use crate::apart::{Apart, Ending, measured, request};
 use crate::attempts::Attempts;
 use crate::config::CurationConfig;
 use crate::decide::DropReason;
@@ -134,7 +134,7 @@ fn measure_apart(
 ) -> io::Result<(Record, bool)> {
     let is_final = |record| (record, true);
     let ending = match entry.read() {
-        Ok(bytes) => apart(&order(&entry.source, &bytes, config)?)?,
+        Ok(bytes) => apart(&request(&entry.source, &bytes, config)?)?,
         Err(error) => return store(entry, Measured::unread(&error), journal).map(is_final),
     };
     let (how, is_crash) = match ending {

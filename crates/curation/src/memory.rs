@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Bytes that decoding may take at a time, all threads together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// A wish: an image that needs more is decoded while nothing else is.
+    /// A preference: an image that needs more is decoded alone.
     Preferred(u64),
     /// A limit: an image that needs more is dropped as too large, by this run.
     AtMost(u64),
@@ -19,7 +19,7 @@ impl Default for Memory {
 }
 
 thread_local! {
-    /// What this thread has taken. A thread that waits inside of its own share would wait for itself.
+    /// Memory that this thread has taken. A thread that waits for memory while it holds some would wait for itself.
     static TAKEN: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -56,7 +56,7 @@ impl MemoryBudget {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `bytes` are free, or until nobody else runs: what needs more than all has all.
+    /// Waits until `bytes` are free, or until no other thread holds memory, so that an image may need more than the budget.
     pub fn take(&self, bytes: u64) -> Share<'_> {
         let mut share = Share {
             budget: self,
@@ -84,7 +84,7 @@ impl MemoryBudget {
 }
 
 impl Share<'_> {
-    /// Takes `bytes` more. Who waits keeps what he has, but stops nobody.
+    /// Takes `bytes` more. While it waits, the thread keeps its memory but does not block others.
     pub fn grow(&mut self, bytes: u64) {
         self.budget.lock().n_running -= 1;
         self.budget.returned.notify_all();

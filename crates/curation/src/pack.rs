@@ -53,7 +53,7 @@ pub fn pack(
     Ok(())
 }
 
-/// The PNG file of a sample: as it lies in the journal, or encoded anew when it was written at another level.
+/// The PNG file of a sample: copied from the journal, or encoded again if it was written at another level.
 fn encoded(sample: &Sample, journal: &Journal, png_level: u8) -> io::Result<EncodedImage> {
     let bytes = journal.read(&sample.png)?;
     if sample.png_level == png_level {

@@ -332,7 +332,7 @@ fn compared_tile(shown: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>
     Ok(Some(tile))
 }
 
-/// The tile of a line; none where nothing was decoded.
+/// The tile of a line; none if the image was not decoded.
 fn tile(Shown { line, image }: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>> {
     let Some(measured) = image else {
         return Ok(None);
@@ -400,7 +400,7 @@ fn explain(reason: Reason) -> &'static str {
             "The system refused to read it (a failing disk, no permission): the next run tries again."
         }
         Reason::UnsafeName => "The name would lead out of its archive.",
-        Reason::NotAnImage => "Not an image, judged by content.",
+        Reason::NotAnImage => "Not an image, by its content.",
         Reason::Empty => "No bytes.",
         Reason::Truncated => "The file ends before the image does.",
         Reason::DecodeError => "Corrupt, or of a kind that is not supported.",

@@ -1,4 +1,4 @@
-//! Inputs that the system refused to read: no verdict on them, and too many of them are no dataset.
+//! Inputs that the system refused to read in this run. With too many of them nothing is packed.
 
 use serde::Serialize;
 
@@ -11,11 +11,11 @@ const TOLERATED: f64 = 0.05;
 /// The inputs that could not be read in this run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReadErrors {
-    /// How many; a folder or archive counts once.
+    /// Number of inputs; a folder or archive counts once.
     pub n: usize,
     /// Source of the first one.
     pub first: String,
-    /// What the system said of it.
+    /// The system's error for it.
     pub message: String,
     /// Whether more than a twentieth of the inputs are missing, or a folder or archive with all that it holds: nothing
     /// is packed then, since a dataset that lacks them would look complete.

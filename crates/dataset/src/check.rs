@@ -10,7 +10,7 @@ use crate::problem::{CheckReport, Problem, ProblemKind};
 use crate::source::Source;
 use decode::{DecodeError, Header, decode_stored, read_header};
 
-/// How much of each image is looked at.
+/// How thoroughly each image is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Depth {
     /// Its header: size and channels; fast even on 100,000 images.
@@ -20,12 +20,12 @@ pub enum Depth {
     Decode,
 }
 
-/// What to look for.
+/// Options of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckOptions {
     /// Labels are wanted: every image needs one.
     pub use_labels: bool,
-    /// How much of each image is looked at.
+    /// How thoroughly each image is checked.
     pub depth: Depth,
     /// Also complain about files and labels that belong to no sample.
     pub strays: bool,

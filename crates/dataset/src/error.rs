@@ -1,18 +1,18 @@
-//! What can go wrong with a dataset.
+//! Errors of datasets.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::problem::CheckReport;
 
-/// What can go wrong with a dataset; each message names the file and the way out.
+/// An error of a dataset; each message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file system refused.
     #[error("cannot {action} '{path}'")]
     Io {
-        /// What was tried (`read`, `write`).
+        /// The attempted action (`read`, `write`).
         action: &'static str,
         /// The file.
         path: PathBuf,
@@ -32,13 +32,13 @@ pub enum Error {
     UnknownKind {
         /// The file.
         path: PathBuf,
-        /// What its first bytes tell.
+        /// Description of its content.
         found: String,
     },
-    /// Nothing to train on.
+    /// There are no images.
     #[error("'{0}' holds no images")]
     NoImages(PathBuf),
-    /// One sample could not be read or decoded.
+    /// An image could not be read or decoded.
     #[error("cannot read the image '{name}' of '{path}': {reason}")]
     Image {
         /// The dataset.
@@ -64,7 +64,7 @@ pub enum Error {
         /// All offenders.
         report: Box<CheckReport>,
     },
-    /// The caller handed over something that would break the dataset.
+    /// An argument would make an invalid dataset.
     #[error("cannot write the dataset: {0}")]
     Write(String),
     /// A saved position does not belong to this dataset, or is damaged.

@@ -1,4 +1,4 @@
-//! The dataset that training sees: samples in order, a subset of them, mirrored copies behind them, labels beside them.
+//! The dataset that training sees: samples in order, a subset of them, mirrored copies after them, labels beside them.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::problem::CheckReport;
 use crate::source::Source;
 use decode::{Image, decode_stored, read_header};
 
-/// Which part of a dataset to use, and how.
+/// Options of opening a dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatasetOptions {
     /// Read labels from `dataset.json`.

@@ -48,7 +48,7 @@ impl Labels {
         Ok(Self { by_name, by_path })
     }
 
-    /// Whether there is no label at all.
+    /// Whether there are no labels.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }

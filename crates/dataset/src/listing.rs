@@ -16,7 +16,7 @@ pub(crate) struct Found {
     pub place: Place,
 }
 
-/// Where the bytes of a file lie.
+/// Location of the bytes of a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     /// Below the folder under its name.
@@ -27,14 +27,14 @@ pub(crate) enum Place {
     Member(usize),
 }
 
-/// What lies among the files of a dataset and is not listed.
+/// Entries of a folder or zip that are not files of the dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// Links to folders, which are not followed.
     pub linked_folders: Vec<String>,
     /// Links with an image's name to files that do not exist.
     pub dangling_links: Vec<String>,
-    /// What operating systems put beside images, told by content (`._a.png`, `__MACOSX`, `Thumbs.db`).
+    /// Files that operating systems put beside images, recognized by content (`._a.png`, `__MACOSX`, `Thumbs.db`).
     pub system_files: Vec<String>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn list_zip(zip: &ZipFile) -> Vec<Found> {
         .collect()
 }
 
-/// Collects files below `folder`; folders behind links are left out, as `os.walk` does.
+/// Collects files below `folder`; folders after links are left out, as `os.walk` does.
 pub(crate) fn list_folder(
     folder: &Path,
     raw_prefix: &[u8],

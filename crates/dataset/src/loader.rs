@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::image_dataset::ImageDataset;
 use crate::sampler::{InfiniteSampler, SamplerState};
 
-/// How a loader works.
+/// Options of a loader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoaderOptions {
     /// Samples in a batch.
@@ -41,21 +41,21 @@ pub struct Batch {
     pub images: Vec<u8>,
     /// `[batch, label_dim]`.
     pub labels: Vec<f32>,
-    /// Which samples of the dataset they are.
+    /// Indices of the samples in the dataset.
     pub indices: Vec<usize>,
 }
 
 /// Gives batches of a dataset in the order of its [`InfiniteSampler`].
 ///
-/// Same seed, same batches, whatever the number of threads. [`save`](Self::save) tells the position behind the last
+/// Same seed, same batches, whatever the number of threads. [`save`](Self::save) tells the position after the last
 /// batch that was *given out*; a loader restored from it gives the identical next batches.
 #[derive(Debug)]
 pub struct Loader {
     dataset: Arc<ImageDataset>,
     batch_size: usize,
-    /// Stands behind the last batch that was asked of the threads.
+    /// Stands after the last batch that was asked of the threads.
     ahead: InfiniteSampler,
-    /// Stands behind the last batch that was given out.
+    /// Stands after the last batch that was given out.
     given: InfiniteSampler,
     pending: VecDeque<mpsc::Receiver<Result<Batch, Error>>>,
     n_prefetch: usize,
@@ -125,7 +125,7 @@ impl Loader {
         let batch = match self.pending.pop_front().map(|reply| reply.recv()) {
             Some(Ok(Ok(batch))) => batch,
             Some(Ok(Err(error))) => {
-                // What was read ahead is behind a batch that nobody got.
+                // What was read ahead is after a batch that nobody got.
                 self.pending.clear();
                 self.ahead = self.given.clone();
                 return Err(error);
@@ -137,7 +137,7 @@ impl Loader {
         Ok(batch)
     }
 
-    /// The position behind the last batch that was given out, to be saved.
+    /// The position after the last batch that was given out, to be saved.
     pub fn save(&self) -> SamplerState {
         self.given.save()
     }

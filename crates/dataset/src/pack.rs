@@ -14,7 +14,7 @@ use crate::transform::Transform;
 use crate::writer::{DatasetWriter, WriteSummary, WriterOptions};
 use decode::decode_stored;
 
-/// How images become samples.
+/// Options of packing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackOptions {
     /// Crop before the resize.
@@ -31,10 +31,10 @@ pub struct PackOptions {
     pub writer: WriterOptions,
 }
 
-/// What became of the images.
+/// The result of packing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PackReport {
-    /// What was written.
+    /// Summary of the written dataset.
     pub written: WriteSummary,
     /// Images that are not in the zip, and why.
     pub dropped: Vec<(String, String)>,

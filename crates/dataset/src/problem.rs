@@ -4,16 +4,16 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// What is wrong with one file.
+/// A violation of the loader's contract by one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// No image at all in the dataset.
+    /// The dataset has no image.
     NoImages,
-    /// Not an image, or a damaged one.
+    /// Not an image, or a damaged image.
     Undecodable(String),
-    /// The file ends before its image does.
+    /// The file is truncated.
     Truncated(String),
     /// Another `[channels, height, width]` than most others.
     Shape {
@@ -40,7 +40,7 @@ pub enum ProblemKind {
     NoLabels,
     /// Not in `dataset.json`, though others are.
     MissingLabel,
-    /// A label of the wrong form.
+    /// A label that is neither a class nor a vector like the others.
     BadLabel(String),
     /// A label for an image that does not exist.
     StrayLabel,
@@ -79,7 +79,7 @@ impl ProblemKind {
         }
     }
 
-    /// What differs from one offender to the next.
+    /// The part of the description that differs between files.
     fn detail(&self) -> Option<String> {
         match self {
             Self::Undecodable(reason) | Self::Truncated(reason) | Self::BadLabel(reason) => {
@@ -98,7 +98,7 @@ impl ProblemKind {
 pub struct Problem {
     /// The file in the dataset, or the dataset itself.
     pub name: String,
-    /// What is wrong with it.
+    /// The violation.
     pub kind: ProblemKind,
 }
 
@@ -120,7 +120,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What was found; displays as groups of offenders, 20 names of each.
+/// The result of a check; displays as groups of problems with 20 names each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
     /// Images in the dataset.

@@ -3,7 +3,7 @@
 use rng::{RandomState, SavedState};
 use serde::{Deserialize, Serialize};
 
-/// Draws samples without end: a shuffled pass that keeps swapping within a window behind it.
+/// Draws samples without end: a shuffled pass that keeps swapping within a window after it.
 ///
 /// No sample comes twice in a row within half a pass, no two passes are alike. The order is that of the reference's
 /// sampler (window 0.5, one replica).
@@ -58,12 +58,12 @@ impl InfiniteSampler {
         index
     }
 
-    /// How many were drawn.
+    /// Number of draws so far.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// How many samples it draws from.
+    /// Number of samples to draw from.
     pub fn n_samples(&self) -> usize {
         self.order.len()
     }

@@ -1,4 +1,4 @@
-//! Which samples the preview grids (`reals.png`, `fakes000200.png`) show.
+//! The samples of the preview grids (`reals.png`, `fakes000200.png`).
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! Where the samples lie: a zip read in place (stored or deflated, zip64), or a folder.
+//! The files of a dataset: a zip read in place (stored or deflated, zip64), or a folder.
 //!
 //! Reading takes `&self` and is safe from many threads: zips are read at positions, with no shared cursor.
 
@@ -37,7 +37,7 @@ pub struct Source {
     left_out: LeftOut,
 }
 
-/// What a directory tells of a file.
+/// The entry of a file in its directory.
 pub(crate) struct DirectoryEntry {
     /// Bytes, unpacked.
     pub size: u64,
@@ -122,7 +122,7 @@ impl Source {
         }
     }
 
-    /// Where it lies.
+    /// Path of the zip or folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -142,7 +142,7 @@ impl Source {
         &self.duplicates
     }
 
-    /// What is in neither list.
+    /// Files that are in neither list.
     pub fn left_out(&self) -> &LeftOut {
         &self.left_out
     }
@@ -235,7 +235,7 @@ impl Source {
         has_labels.then_some(NAME)
     }
 
-    /// What the directory tells of a file, without reading it.
+    /// The directory entry of a file; the file itself is not read.
     pub(crate) fn directory_entry(&self, name: &str) -> Result<DirectoryEntry, Error> {
         let place = self
             .place(name)

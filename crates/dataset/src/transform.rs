@@ -1,11 +1,11 @@
-//! How an image of any size becomes a sample: scaled, or cropped to its center first.
+//! Transforms of an image of any size to a sample: scaled, or cropped to its center first.
 
 use serde::{Deserialize, Serialize};
 
 use crate::resample::{Filter, resize};
 use decode::Image;
 
-/// What happens to an image before it is resized; the names are those of the reference's packer.
+/// Transform of an image before it is resized; the names are those of the reference's `dataset_tool.py`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transform {

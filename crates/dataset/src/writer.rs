@@ -13,14 +13,14 @@ use crate::error::Error;
 use crate::label::Label;
 use decode::Image;
 
-/// How a dataset is written.
+/// Options of writing a dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriterOptions {
     /// PNG level, 0 (stored, loads fastest) to 9 (smallest).
     pub png_level: u8,
 }
 
-/// What was written.
+/// Summary of the written dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WriteSummary {
     /// Samples in the zip.

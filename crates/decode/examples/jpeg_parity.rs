@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// What happened to the files of a class.
+/// Results for the files of a class.
 #[derive(Default)]
 struct Row {
     n_files: usize,

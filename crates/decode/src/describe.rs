@@ -1,13 +1,15 @@
-//! A file that is no image, in words: what it looks like, and the way out where there is one.
+//! Describes a file that is not an image: its kind, and what to do where that helps.
 
-/// Says what bytes that are no image of a known format look like.
+use files::{FileKind, TextKind};
+
+/// Describes bytes that are not an image of a known format.
 pub fn describe(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(4096)];
     let what = if head.is_empty() {
         "empty"
     } else if bytes.iter().all(|&byte| byte == 0) {
         "nothing but zeros (an unfinished download?)"
-    } else if let Some(what) = archive(head) {
+    } else if let Some(what) = FileKind::of_head(head).and_then(other_file) {
         what
     } else if let Some(what) = media(head) {
         what
@@ -30,36 +32,28 @@ pub fn is_cut_head(head: &[u8]) -> bool {
     is_start || is_short
 }
 
-fn archive(head: &[u8]) -> Option<&'static str> {
-    let starts = |magic: &[u8]| head.starts_with(magic);
-    Some(if starts(b"PK\x03\x04") || starts(b"PK\x05\x06") {
-        "a zip archive inside the inputs: name it as an input of its own, or call it .zip"
-    } else if head.get(257..262) == Some(b"ustar") {
-        "a tar archive inside the inputs: name it as an input of its own, or call it .tar"
-    } else if starts(b"\x1f\x8b") {
-        "gzip data: unpack it first"
-    } else if starts(b"\x28\xb5\x2f\xfd") {
-        "zstd data: unpack it first"
-    } else if starts(b"BZh") {
-        "bzip2 data: unpack it first"
-    } else if starts(b"\xfd7zXZ\0") {
-        "xz data: unpack it first"
-    } else if starts(b"7z\xbc\xaf\x27\x1c") || starts(b"Rar!") {
-        "a 7z or rar archive: unpack it first"
-    } else if starts(b"\x80\x02") || starts(b"\x80\x04") {
-        "a pickle of Python"
-    } else if starts(b"\x93NUMPY") {
-        "an array of numpy"
-    } else if starts(b"SQLite format 3\0") {
-        "an SQLite database"
-    } else if starts(b"\0\x05\x16\x07") || starts(b"\0\x05\x16\0") {
-        "metadata of macOS (AppleDouble), not the image itself"
-    } else if starts(b"\0\0\0\x01Bud1") {
-        "the view settings of a folder of macOS (.DS_Store)"
-    } else if starts(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
-        "thumbnails of Windows (Thumbs.db) or an old Office document"
-    } else {
-        return None;
+fn other_file(kind: FileKind) -> Option<&'static str> {
+    Some(match kind {
+        FileKind::Zip => {
+            "a zip archive inside the inputs: name it as an input of its own, or call it .zip"
+        }
+        FileKind::Tar => {
+            "a tar archive inside the inputs: name it as an input of its own, or call it .tar"
+        }
+        FileKind::Gzip => "gzip data: unpack it first",
+        FileKind::Zstd => "zstd data: unpack it first",
+        FileKind::Bzip2 => "bzip2 data: unpack it first",
+        FileKind::Xz => "xz data: unpack it first",
+        FileKind::SevenZip | FileKind::Rar => "a 7z or rar archive: unpack it first",
+        FileKind::Lha => "an LHA archive: unpack it first",
+        FileKind::Pickle => "a pickle of Python",
+        FileKind::Numpy => "an array of numpy",
+        FileKind::Sqlite => "an SQLite database",
+        FileKind::AppleDouble => "metadata of macOS (AppleDouble), not the image itself",
+        FileKind::DsStore => "the view settings of a folder of macOS (.DS_Store)",
+        FileKind::OleCompound => "thumbnails of Windows (Thumbs.db) or an old Office document",
+        FileKind::Pdf => "a PDF",
+        _ => return None,
     })
 }
 
@@ -107,9 +101,7 @@ fn brand(head: &[u8]) -> &'static str {
 
 fn image(head: &[u8]) -> Option<&'static str> {
     let starts = |magic: &[u8]| head.starts_with(magic);
-    Some(if starts(b"%PDF") {
-        "a PDF"
-    } else if starts(b"%!PS") || starts(b"\xc5\xd0\xd3\xc6") {
+    Some(if starts(b"%!PS") || starts(b"\xc5\xd0\xd3\xc6") {
         "a PostScript drawing: convert it to PNG"
     } else if starts(b"8BPS") {
         "a Photoshop file (PSD): export it as PNG"
@@ -150,31 +142,32 @@ fn image(head: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Kinds of text.
+/// Describes a text.
 fn text(head: &[u8]) -> &'static str {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let head = head.trim_ascii_start().to_ascii_lowercase();
-    let starts = |start: &str| head.starts_with(start.as_bytes());
-    let has = |text: &str| head.windows(text.len()).any(|w| w == text.as_bytes());
-    if starts("version https://git-lfs.github.com/spec/") {
-        "a Git LFS pointer: fetch the files themselves with `git lfs pull`"
-    } else if has("/annex/objects/") {
-        "a git-annex pointer: fetch the files themselves with `git annex get`"
-    } else if starts("<!doctype html") || starts("<html") || has("<html") || has("<head>") {
-        "a web page, not an image (a download that failed?)"
-    } else if has("<svg") {
-        "an SVG drawing: convert it to PNG"
-    } else if has("<error>") && has("<code>") {
-        "an error message of a storage service: a download that failed"
-    } else if starts("<?xml") {
-        "an XML text"
-    } else if starts("data:image/") || starts("ivborw0kggo") || starts("/9j/") {
-        "an image as base64 text: decode it first"
-    } else if starts("{") || starts("[") {
-        "JSON text"
-    } else {
-        "text"
+    let text = String::from_utf8_lossy(head);
+    match TextKind::of(&text) {
+        Some(TextKind::GitLfsPointer) => {
+            "a Git LFS pointer: fetch the files themselves with `git lfs pull`"
+        }
+        Some(TextKind::GitAnnexPointer) => {
+            "a git-annex pointer: fetch the files themselves with `git annex get`"
+        }
+        Some(TextKind::WebPage) => "a web page, not an image (a download that failed?)",
+        Some(TextKind::Svg) => "an SVG drawing: convert it to PNG",
+        Some(TextKind::ServerError) => "an error message of a server: a download that failed",
+        Some(TextKind::Xml) => "an XML text",
+        Some(TextKind::Json) => "JSON text",
+        _ if is_base64_image(&text) => "an image as base64 text: decode it first",
+        _ => "text",
     }
+}
+
+fn is_base64_image(text: &str) -> bool {
+    // The beginnings of PNG and JPEG.
+    let starts = ["data:image/", "iVBORw0KGgo", "/9j/"];
+    starts
+        .iter()
+        .any(|start| text.trim_start().starts_with(start))
 }
 
 fn is_text(head: &[u8]) -> bool {

@@ -1,9 +1,21 @@
-//! Any image file to RGB `u8`: upright, opaque, sRGB. What the bytes *are* decides, never the name.
+//! Decodes image files to RGB `u8`: upright, opaque, sRGB. Formats are told by content, never by name.
 //!
-//! [`decode`] and [`decode_stored`] differ in what they make of the pixels. Whether a file is whole is decided by the
-//! same decoders for both, and so for every tool.
+//! [`decode`] converts orientation, color and alpha; [`decode_stored`] keeps them as in the file. Both use the same
+//! decoders, so that every tool accepts and refuses the same files.
 //!
 //! Sizes are read from the header and compared with [`DecodeOptions::max_pixels`] before anything is allocated.
+//!
+//! ```
+//! use decode::{DecodeOptions, Format, decode};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut file = std::io::Cursor::new(Vec::new());
+//! image::RgbImage::new(4, 3).write_to(&mut file, image::ImageFormat::Png)?;
+//! let decoded = decode(file.get_ref(), &DecodeOptions::default())?;
+//! assert_eq!((decoded.format, decoded.image.dimensions()), (Format::Png, (4, 3)));
+//! # Ok(())
+//! # }
+//! ```
 
 mod color;
 mod describe;
@@ -31,7 +43,7 @@ use image::{ColorType, DynamicImage, RgbImage};
 use raster_image::Raster;
 use serde::{Deserialize, Serialize};
 
-/// The limit of those who set none.
+/// Default of [`DecodeOptions::max_pixels`].
 const MAX_PIXELS: u64 = 100_000_000;
 
 /// Options of decoding.
@@ -53,12 +65,12 @@ impl Default for DecodeOptions {
     }
 }
 
-/// A decoded image and what its file told.
+/// A decoded image and properties of its file.
 #[derive(Clone, Debug)]
 pub struct Decoded {
     /// The pixels.
     pub image: RgbImage,
-    /// The kind of file.
+    /// Format of the file.
     pub format: Format,
     /// Quantizers and subsampling, for a JPEG.
     pub jpeg: Option<JpegFacts>,
@@ -66,13 +78,13 @@ pub struct Decoded {
     pub is_lossless: bool,
 }
 
-/// Why a file is no image for us.
+/// Why a file cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// There are no bytes.
     #[error("the file is empty")]
     Empty,
-    /// Not an image format that we know; the text says what it looks like.
+    /// Not an image of a known format; the text describes the content.
     #[error("{0}")]
     NotAnImage(String),
     /// More pixels than [`DecodeOptions::max_pixels`].
@@ -174,7 +186,7 @@ fn zeros_at_end(bytes: &[u8]) -> Option<usize> {
     (n_zeros >= MIN_ZEROS).then_some(n_zeros)
 }
 
-/// Refuses sizes beyond the limit, and empty ones.
+/// Refuses empty images and images beyond the limit.
 fn check_size(width: u64, height: u64, options: &DecodeOptions) -> Result<(), DecodeError> {
     if width == 0 || height == 0 {
         return Err(DecodeError::Broken(format!(

@@ -1,4 +1,4 @@
-//! How much memory a file will take, told by its header.
+//! The memory that decoding a file takes, from its header.
 
 use crate::{DecodeOptions, Format, check_size, jpeg, raster};
 

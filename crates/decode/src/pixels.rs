@@ -97,7 +97,7 @@ impl Image {
     }
 }
 
-/// Size and depth of an image, read before any pixel is decoded.
+/// Size and depth of an image, from its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Pixels in a row.

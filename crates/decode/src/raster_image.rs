@@ -31,7 +31,7 @@ impl Raster {
     }
 }
 
-/// Bytes that decoding may allocate: 16 bit RGBA twice, and room for what lies beside the pixels.
+/// Bytes that decoding may allocate: 16 bit RGBA twice, and space for data beside the pixels.
 pub(crate) fn max_alloc(options: &DecodeOptions) -> u64 {
     options
         .max_pixels

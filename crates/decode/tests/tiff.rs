@@ -24,7 +24,7 @@ fn scene_on_white() -> RgbImage {
     })
 }
 
-/// The scene with alpha behind each color, multiplied in or not.
+/// The scene with alpha after each color, multiplied in or not.
 fn rgba(is_associated: bool) -> Vec<u8> {
     let image = scene();
     let pixels = image.enumerate_pixels().flat_map(|(x, _, pixel)| {
@@ -351,7 +351,7 @@ fn jpeg_in_strips_and_in_the_old_way() {
             "compression {compression}"
         );
     }
-    // The position is behind a header of 8 bytes.
+    // The position is after a header of 8 bytes.
     let file = Tiff::new(SIZE, 6, 3, 8, jpeg)
         .short(259, 6)
         .with(513, Values::Longs(vec![8]));

@@ -1,4 +1,4 @@
-//! Registration of two thumbs: how must one be scaled, shifted and re-lit to look like the other?
+//! Registration of two thumbs: the scale, shift and light that map one onto the other.
 //!
 //! Gauss-Newton on luma over a pyramid (24, 48, 96), with scale and shift per axis plus gain and offset, and Cauchy
 //! weights so that a watermark or a changed mouth does not pull the fit. A crop of 5 % on one side is a scale of 0.95.
@@ -165,7 +165,7 @@ const UNKNOWNS: usize = 6;
 /// Residuals well above this (8 bit levels) stop counting.
 const CAUCHY: f32 = 12.0;
 
-/// Where target position `i` of an axis lies in the source: the cell and the share of its second half.
+/// Source position of target position `i` of an axis: the cell and the share of its second half.
 fn place(scale: f32, shift: f32, i: usize, side: usize) -> Option<(usize, f32)> {
     let size = side as f32;
     let at = (scale * ((i as f32 + 0.5) / size - 0.5) + shift + 0.5) * size - 0.5;
@@ -216,7 +216,7 @@ fn padded(values: impl Iterator<Item = f32>, side: usize) -> Vec<f32> {
 /// Sums run in this many lanes, in the same order on every machine.
 const LANES: usize = 8;
 
-/// What the pixels of a row say: residuals, their weights, and their derivatives. Behind the last pixel weights are 0.
+/// Residuals of the pixels of a row, their weights, and their derivatives. After the last pixel weights are 0.
 struct RowSums {
     error: Vec<f32>,
     weight: Vec<f32>,

@@ -104,14 +104,14 @@ pub fn candidates(
     Ok(out)
 }
 
-/// How to group.
+/// Options of grouping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupOptions {
     /// Variants of one drawing that are kept besides the best; `None`: all.
     pub max_variants: Option<u32>,
 }
 
-/// What became of one image.
+/// Result of grouping for one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Member {
     /// Kept, a copy, or a variant too many.
@@ -213,7 +213,7 @@ fn settle<E: Send>(
                     && settled[place[other]].is_none_or(|member| member.role != Role::Copy)
             })
             .collect();
-        let judged: Vec<(usize, Candidate, Verification)> = open
+        let compared: Vec<(usize, Candidate, Verification)> = open
             .into_par_iter()
             .map(|(other, candidate)| {
                 Ok((place[other], *candidate, verify(center, *other, candidate)?))
@@ -221,7 +221,7 @@ fn settle<E: Send>(
             .collect::<Result<_, E>>()?;
         // A pair may have been judged plain and mirrored: the closer one counts.
         let mut closest: HashMap<usize, (Candidate, Verification)> = HashMap::new();
-        for (other, candidate, verification) in judged {
+        for (other, candidate, verification) in compared {
             let slot = closest.entry(other).or_insert((candidate, verification));
             if closeness(&verification) < closeness(&slot.1) {
                 *slot = (candidate, verification);

@@ -23,7 +23,7 @@ const MIN_CLEAR_COEFFICIENTS: u32 = 12;
 /// JPEG at quality 60 moves them by 2 to 6.
 const NOISE: f32 = 8.0;
 
-/// What the search compares.
+/// The hashes that the search compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageHash {
     /// 64 bit hash.
@@ -37,7 +37,7 @@ pub struct ImageHash {
     pub trimmed_mirrored: [Hash64; 4],
     /// 256 bit hash.
     pub wide: Hash256,
-    /// How many of the 63 low DCT coefficients are clear of noise.
+    /// Number of the 63 low DCT coefficients that are above the noise.
     pub clear_coefficients: u32,
 }
 

@@ -1,11 +1,21 @@
-//! Near-duplicate images, from pixels to "keep this copy, drop those".
+//! Finds near-duplicate images and the best copy of each group.
 //!
-//! The road is: [`Thumb`] (96 x 96 RGB, integer area average) -> [`ImageHash`] (64 and 256 bit, plain and mirrored)
+//! The steps are: [`Thumb`] (96 x 96 RGB, integer area average) -> [`ImageHash`] (64 and 256 bit, plain and mirrored)
 //! -> [`search`] (every pair within a Hamming radius, exact) -> [`verify`] (are the *pixels* a copy, a variant, or
 //! neither?) -> [`group`] (stars around the best copy, no chaining).
 //!
 //! A hash alone cannot tell a copy from an expression or color variant, so no image is ever dropped on a hash
 //! distance. Nothing here reads files, and nothing depends on the number of threads.
+//!
+//! ```
+//! use dedup::{Relation, Thumb, VerifyOptions, verify};
+//!
+//! let side = 128;
+//! let rgb: Vec<u8> = (0..side * side).flat_map(|i| [(i % side) as u8, (i / side) as u8, 90]).collect();
+//! let thumb = Thumb::new(&rgb, side, side);
+//! let verification = verify(&thumb, &thumb, &VerifyOptions::default());
+//! assert_eq!(verification.relation, Relation::Copy);
+//! ```
 
 mod align;
 mod group;

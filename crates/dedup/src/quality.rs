@@ -1,9 +1,9 @@
-//! Which of several copies is the one to keep.
+//! Quality order of copies; the best is kept.
 
 use serde::{Deserialize, Serialize};
 use std::cmp::{Ordering, Reverse};
 
-/// What is known about one copy of an image. The best copy is the *smallest* in [`CopyQuality::order`].
+/// Quality of one copy of an image. The best copy is the *smallest* in [`CopyQuality::order`].
 ///
 /// Compared in this order: real pixels (an upscaled copy has fewer than its size says), JPEG quality, chroma
 /// subsampling, lossless container, position among the inputs.

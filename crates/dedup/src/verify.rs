@@ -14,7 +14,7 @@ const TILES: usize = THUMB_SIDE / TILE;
 /// Standard deviation of luma under which light is not fitted: any two flat images could be made equal.
 const FLAT_DEVIATION: f32 = 6.0;
 
-/// What two images are to each other.
+/// Relation of two images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Relation {
@@ -31,7 +31,7 @@ pub enum Relation {
 pub struct VerifyOptions {
     /// A copy's worst tiles (mean of the three worst) differ by at most this.
     pub max_worst_tile: f32,
-    /// Where light was not changed, a copy's worst tiles differ by at most `slack.0 + slack.1 * median tile` too: loss
+    /// If brightness was not changed, a copy's worst tiles differ by at most `slack.0 + slack.1 * median tile` too: loss
     /// by compression and resizing is spread over the image, a mouth that opened is not.
     pub slack: (f32, f32),
     /// A variant's median tile differs by at most this.
@@ -74,7 +74,7 @@ impl Verification {
 pub fn verify(a: &Thumb, b: &Thumb, options: &VerifyOptions) -> Verification {
     let (pa, pb) = (Planes::new(a), Planes::new(b));
     if pa.deviation < FLAT_DEVIATION || pb.deviation < FLAT_DEVIATION {
-        return judge(
+        return compare_tiles(
             &residual(&pa, &pb, &Transform::IDENTITY, [(1.0, 0.0); 3]),
             false,
             options,
@@ -124,7 +124,7 @@ fn compare(a: &Planes, b: &Planes, transform: &Transform, options: &VerifyOption
     let is_lit = light
         .iter()
         .any(|(gain, offset)| (gain - 1.0).abs() > 0.04 || offset.abs() > 4.0);
-    let mut verification = judge(&tiles, is_lit, options);
+    let mut verification = compare_tiles(&tiles, is_lit, options);
     let gains = light.map(|(gain, _)| gain);
     let ratio =
         gains.iter().copied().fold(0.0, f32::max) / gains.iter().copied().fold(f32::MAX, f32::min);
@@ -135,7 +135,7 @@ fn compare(a: &Planes, b: &Planes, transform: &Transform, options: &VerifyOption
 }
 
 /// Tile differences to a relation.
-fn judge(tiles: &[f32], is_lit: bool, options: &VerifyOptions) -> Verification {
+fn compare_tiles(tiles: &[f32], is_lit: bool, options: &VerifyOptions) -> Verification {
     if tiles.len() < TILES * TILES / 2 {
         return Verification::UNRELATED;
     }

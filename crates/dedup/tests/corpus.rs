@@ -506,9 +506,9 @@ fn faces() {
     check(&score(&images, n, 10));
 }
 
-/// Verdicts do not depend on which of two thumbs comes first.
+/// Relations do not depend on which of two thumbs comes first.
 #[test]
-fn verdicts_are_nearly_symmetric() {
+fn relations_are_nearly_symmetric() {
     let images: Vec<Image> = (0..20).into_par_iter().flat_map_iter(images_of).collect();
     let (mut same, mut all) = (0, 0);
     for chunk in images.chunk_by(|a, b| a.work == b.work) {

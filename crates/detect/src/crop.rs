@@ -1,4 +1,4 @@
-//! From a face box to a square training image, or the reason why not.
+//! Crops a face box to a square training image, or says why not.
 //!
 //! [`plan`] decides with the numbers alone, [`crop`] also makes the image: one resize straight from the source.
 
@@ -8,14 +8,14 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-/// How a square is laid around a face, and when that is refused.
+/// Options of the square crop around a face, and limits on it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CropOptions {
     /// Side of the square over the side of the face: the square root of the box's area, by which detectors that draw
     /// wider or narrower boxes agree best. The square always holds the box.
     pub expand: f32,
-    /// How far the middle of the square lies above the middle of the face, in sides of the face.
+    /// Shift of the center of the square above the center of the face, in sides of the face.
     pub shift_up: f32,
     /// Share of the square's side that may be filled by reflection where the image is too small for the square.
     pub max_reflect: f32,
@@ -113,11 +113,11 @@ impl CropAffine {
 /// A crop that passed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CropPlan {
-    /// Where the square lies.
+    /// The square.
     pub affine: CropAffine,
     /// Share of the side that is reflected; 0 when the square lies inside the image.
     pub reflected: f32,
-    /// How far the square was moved to lie inside, as a share of its side.
+    /// Distance by which the square was moved to lie inside, as a share of its side.
     pub shifted: f32,
     /// Sides of the result over sides of the square; above 1 the source is enlarged.
     pub upscale: f32,
@@ -125,7 +125,7 @@ pub struct CropPlan {
     pub is_upscaled: bool,
 }
 
-/// Why a face makes no image.
+/// Why a face is not cropped.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum CropReject {
@@ -163,7 +163,7 @@ pub enum CropReject {
 pub struct Crop {
     /// The image, `resolution` x `resolution`.
     pub image: RgbImage,
-    /// Where it comes from.
+    /// The square that was cut.
     pub plan: CropPlan,
 }
 
@@ -173,7 +173,7 @@ pub struct Crop {
 /// - `face`: `[x0, y0, x1, y1]` in its pixels
 ///
 /// # Errors
-/// The reason why the face makes no image.
+/// The reason why the face is not cropped.
 pub fn plan(
     size: (u32, u32),
     face: [f32; 4],
@@ -254,7 +254,7 @@ pub fn plan(
 /// Makes the square image around a face.
 ///
 /// # Errors
-/// The reason why the face makes no image.
+/// The reason why the face is not cropped.
 pub fn crop(image: &RgbImage, face: [f32; 4], options: &CropOptions) -> Result<Crop, CropReject> {
     let plan = plan(image.dimensions(), face, options)?;
     let CropAffine {

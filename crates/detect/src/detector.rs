@@ -39,7 +39,7 @@ pub struct Face {
     /// `[x0, y0, x1, y1]` in pixels of the image, tight on the face from brow to chin, inside the image.
     #[serde(rename = "box")]
     pub rect: [f32; 4],
-    /// How sure the detector is, in `0..=1`. Comparable within one detector only.
+    /// Confidence in `0..=1`, comparable within one detector only.
     pub score: f32,
 }
 
@@ -55,7 +55,7 @@ impl Face {
     }
 }
 
-/// What every detector honors.
+/// Options of every detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DetectOptions {

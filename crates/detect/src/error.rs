@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use files::ForeignContent;
 
-/// Why a detector could not be loaded or could not look at an image.
+/// Why a detector could not be loaded or failed on an image.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
     /// The text is not the name of a detector.
@@ -18,7 +18,7 @@ pub enum DetectError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file was read and is not a usable model.
@@ -26,7 +26,7 @@ pub enum DetectError {
     Model {
         /// The file.
         path: PathBuf,
-        /// What is wrong and, where there is one, the way out.
+        /// The problem, and what to do where that helps.
         message: String,
     },
     /// A line of a box file is not a record of boxes.
@@ -36,7 +36,7 @@ pub enum DetectError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
     /// The model ran and failed on an image.
@@ -46,7 +46,7 @@ pub enum DetectError {
         detector: String,
         /// The image's name.
         image: String,
-        /// What went wrong.
+        /// The error.
         message: String,
     },
 }

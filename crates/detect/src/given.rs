@@ -1,4 +1,4 @@
-//! Detectors that look at nothing: boxes from a file, and "the image is the face".
+//! Detectors without a model: boxes from a file, and the whole image as the face.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -10,7 +10,7 @@ use crate::given::{GivenBoxes, WholeImage};
 use crate::onnx::OnnxDetector;
 use crate::{DetectError, Detector};
 
-/// Which detector to use, as the user types it.
+/// A detector as named on the command line.
 ///
 /// `embedded`, `cascade:FILE.xml`, `onnx:FILE.onnx`, `boxes:FILE.jsonl` or `none`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

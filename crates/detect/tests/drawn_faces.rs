@@ -11,7 +11,7 @@ const N: u32 = 24;
 /// Boxes on no face that are forgiven in all images of a pose.
 const MAX_FALSE: u32 = 2;
 
-/// How many of the faces were found, and how many boxes lie on no face.
+/// Number of faces that were found, and of boxes that lie on no face.
 fn found(size: u32, pose: &Pose, min_iou: f32) -> (u32, u32) {
     let detector = EmbeddedDetector::new().unwrap();
     let options = DetectOptions {

@@ -13,7 +13,7 @@ use support::{
     refused, text, value_info,
 };
 
-/// A model that works, for hostile nodes to be put behind it.
+/// A model that works, for hostile nodes to be put after it.
 fn model() -> Graph {
     constant_graph([1, 5, CELLS], &[0.0; 5 * CELLS], &SQUARE)
 }
@@ -229,9 +229,9 @@ fn initializers_hold_what_they_say() {
         OnnxDetector::load(&file.path).unwrap();
     }
     for (kind, named) in [
-        (2, "quantised"),
-        (3, "quantised"),
-        (22, "quantised"),
+        (2, "quantized"),
+        (3, "quantized"),
+        (22, "quantized"),
         (8, "texts"),
         (16, "bfloat16"),
         (14, "element type 14"),
@@ -484,8 +484,8 @@ fn what_no_face_model_needs_is_refused_by_name() {
         ("SequenceEmpty", "sequences"),
         ("SplitToSequence", "sequences"),
         ("QLinearConv", "QLinearConv"),
-        ("DequantizeLinear", "quantised"),
-        ("ConvInteger", "quantised"),
+        ("DequantizeLinear", "quantized"),
+        ("ConvInteger", "quantized"),
         ("NonMaxSuppression", "without NMS"),
         ("TopK", "without NMS"),
         ("LSTM", "LSTM"),

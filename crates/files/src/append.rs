@@ -67,7 +67,7 @@ fn append(
             .write_all(&text[start..])
             .and_then(|()| file.sync_data());
         if appended.is_err() {
-            // Half a line would spoil those behind it.
+            // Half a line would spoil those after it.
             let _ = file.set_len(old.len() as u64);
         }
         appended?;

@@ -1,5 +1,6 @@
 //! Recognizes what took the place of a binary file: mostly the remains of a download that failed.
 
+use crate::file_kind::{FileKind, TextKind};
 use std::fmt;
 
 /// Content that is none of the binary formats of these tools, with the way out in its text.
@@ -29,29 +30,23 @@ pub enum ForeignContent {
 impl ForeignContent {
     /// Recognizes `bytes`, the whole content of a file. `None` says only that none of these kinds was found.
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        let starts = |magic: &[u8]| bytes.starts_with(magic);
         if bytes.is_empty() {
             return Some(Self::Empty);
         }
         if bytes.iter().all(|b| *b == 0) {
             return Some(Self::Zeros);
         }
-        for (magic, name) in [
-            (&b"\x1f\x8b"[..], "gzip"),
-            (b"BZh", "bzip2"),
-            (b"\xfd7zXZ\0", "xz"),
-            (b"\x28\xb5\x2f\xfd", "zstd"),
-            (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
-            (b"Rar!\x1a", "RAR"),
-        ] {
-            if starts(magic) {
-                return Some(Self::Compressed(name));
-            }
-        }
-        if starts(b"\x89HDF\r\n") {
-            return Some(Self::Hdf5);
-        }
-        Self::of_text(bytes)
+        let compressed = match FileKind::of_head(bytes) {
+            Some(FileKind::Gzip) => "gzip",
+            Some(FileKind::Bzip2) => "bzip2",
+            Some(FileKind::Xz) => "xz",
+            Some(FileKind::Zstd) => "zstd",
+            Some(FileKind::SevenZip) => "7-Zip",
+            Some(FileKind::Rar) => "RAR",
+            Some(FileKind::Hdf5) => return Some(Self::Hdf5),
+            _ => return Self::of_text(bytes),
+        };
+        Some(Self::Compressed(compressed))
     }
 
     fn of_text(bytes: &[u8]) -> Option<Self> {
@@ -75,39 +70,14 @@ impl ForeignContent {
         if text.is_empty() || !text.chars().all(is_text) {
             return None;
         }
-        let lower = text.to_ascii_lowercase();
-        let is_markup = lower.starts_with('<');
-        let is_page = [
-            "<!doctype html",
-            "<html",
-            "<head",
-            "<body",
-            "<script",
-            "<title",
-        ];
-        if is_page.iter().any(|tag| lower.starts_with(tag))
-            || (is_markup && (lower.contains("<html") || lower.contains("<!doctype html")))
-        {
-            return Some(Self::WebPage);
+        match TextKind::of(text) {
+            Some(TextKind::GitLfsPointer) => return Some(Self::GitLfsPointer),
+            Some(TextKind::GitAnnexPointer) => return Some(Self::GitAnnexPointer),
+            Some(TextKind::WebPage) => return Some(Self::WebPage),
+            Some(TextKind::ServerError) => return Some(Self::ServerError),
+            _ => {}
         }
-        if is_markup && (lower.contains("<error") || lower.contains("<code>")) {
-            return Some(Self::ServerError);
-        }
-        if lower.starts_with('{')
-            && ["\"error", "\"message\"", "\"detail\""]
-                .iter()
-                .any(|key| lower.contains(key))
-        {
-            return Some(Self::ServerError);
-        }
-        if lower.starts_with("version https://git-lfs")
-            || lower.starts_with("version https://hawser")
-        {
-            return Some(Self::GitLfsPointer);
-        }
-        if text.len() < 1024 && lower.contains("annex/objects/") {
-            return Some(Self::GitAnnexPointer);
-        }
+        let is_markup = text.starts_with('<');
         let first = text.lines().next().unwrap_or_default();
         (bytes.len() < HEAD && first.contains([' ', ':']) && !is_markup).then(|| {
             const SHOWN: usize = 60;
@@ -151,7 +121,7 @@ impl fmt::Display for ForeignContent {
 }
 
 /// Whether a zip archive in memory lacks the record that ends every archive, as one does that is cut short: the number of
-/// its bytes, without zeros behind them, which are space that was reserved and not filled. `None` when the record is there.
+/// its bytes, without zeros after them, which are space that was reserved and not filled. `None` when the record is there.
 pub fn cut_zip_length(bytes: &[u8]) -> Option<usize> {
     // The record has 22 bytes and a comment of at most 64 KiB.
     const FARTHEST: usize = 22 + (1 << 16);

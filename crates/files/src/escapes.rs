@@ -18,7 +18,7 @@ pub fn without_escapes(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// What stands behind the escape sequence at the beginning.
+/// The text after the escape sequence at the beginning.
 fn behind_sequence(text: &str) -> &str {
     let mut chars = text.chars();
     let introducer = match chars.next() {

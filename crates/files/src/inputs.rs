@@ -56,7 +56,7 @@ pub fn read_input_text(path: &Path, limit: u64) -> io::Result<String> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"))
 }
 
-/// Reads a line with its end into `line`; `false` behind the last one.
+/// Reads a line with its end into `line`; `false` after the last one.
 ///
 /// # Errors
 /// When reading fails, or the line has more than `limit` bytes.

@@ -1,5 +1,6 @@
 //! Logs with a JSON object on each line, read with tolerance for what crashes, editors and Python leave in them.
 
+use crate::text::decode_text;
 use std::io;
 use std::path::Path;
 
@@ -94,28 +95,6 @@ pub fn parse_json(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(&without_nan(text))
 }
 
-/// Text of a file in UTF-8, or in UTF-16 with a byte-order mark, without the mark. What is not text becomes U+FFFD.
-pub fn decode_text(bytes: &[u8]) -> String {
-    let wide = |order: fn([u8; 2]) -> u16| {
-        let units = bytes[2..]
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|pair| order(*pair));
-        char::decode_utf16(units)
-            .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-            .collect()
-    };
-    match bytes {
-        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
-        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
-        _ => {
-            let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-            String::from_utf8_lossy(text).into_owned()
-        }
-    }
-}
-
 fn is_blank(c: char) -> bool {
     c == '\u{feff}' || c.is_whitespace()
 }
@@ -163,7 +142,7 @@ fn objects(line: &str, give: &mut dyn FnMut(Map<String, Value>)) -> bool {
     if !failed {
         return true;
     }
-    // A line that was cut off and written on: the object behind the cut.
+    // A line that was cut off and written on: the object after the cut.
     let rest = &plain[end..];
     let starts = rest.match_indices("{\"").map(|(at, _)| at);
     let whole = starts

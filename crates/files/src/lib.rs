@@ -1,19 +1,33 @@
-//! Files that matter: written under a temporary name beside the target, synced, then renamed.
+//! Atomic writes: a file is written under a temporary name beside the target, synced, then renamed.
 //!
 //! A reader sees the old bytes or the new ones, never a torn file, whatever happens in between. [`write_atomic`] is the
 //! short way, [`AtomicFile`] the one for writers that seek (zips). A file that is dropped without
 //! [`AtomicFile::commit`] leaves nothing behind; the temporary of a killed process is removed when the next one writes to the
 //! same folder.
 //!
-//! Beside that, what readers of many kinds of files share: [`ForeignContent`] recognizes what took the place of a file,
+//! Beside that, helpers for readers of many kinds of files: [`FileKind`] tells kinds of files by their first bytes,
+//! [`ForeignContent`] recognizes content that took the place of a file, [`decode_text`] reads UTF-8 and UTF-16,
 //! [`JsonLines`] reads logs that were cut or damaged, [`append_json_line`] adds to them, [`open_input`] and [`read_input`] refuse
 //! what is no ordinary file or too large, [`write_safetensors`] and [`check_safetensors`] are for tensors with a checksum,
 //! [`mark`] tells earlier outputs from files of the user.
+//!
+//! ```
+//! # fn main() -> std::io::Result<()> {
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("notes.txt");
+//! files::write_bytes(&path, b"old")?;
+//! // Readers see the old bytes until the new ones are complete.
+//! files::write_bytes(&path, b"new")?;
+//! assert_eq!(std::fs::read(&path)?, b"new");
+//! # Ok(())
+//! # }
+//! ```
 
 mod append;
 mod content;
 mod error;
 mod escapes;
+mod file_kind;
 mod hex;
 mod inputs;
 mod json_lines;
@@ -22,19 +36,22 @@ mod printable;
 mod protected;
 mod safetensors;
 mod temporary;
+mod text;
 
 pub use append::append_json_line;
 pub use content::{ForeignContent, cut_zip_length};
 pub use escapes::without_escapes;
+pub use file_kind::{FileKind, TextKind};
 pub use hex::hex;
 pub use inputs::{open_input, read_input, read_input_text, read_line};
-pub use json_lines::{JsonLines, decode_text, parse_json, text_lines};
+pub use json_lines::{JsonLines, parse_json, text_lines};
 pub use printable::{printable, printable_json};
 pub use protected::{check_output, protect_folder, protect_input};
 pub use safetensors::{
     CHECKSUM_KEY, ChecksumMismatch, TensorEntry, check_safetensors, is_countable, write_safetensors,
 };
 pub use temporary::{RemovedOnInterrupt, Temporary, remove_stale, remove_temporaries};
+pub use text::{ByteOrder, Utf16Reader, decode_text, to_utf8};
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};

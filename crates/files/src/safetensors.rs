@@ -17,7 +17,7 @@ pub const CHECKSUM_KEY: &str = "kaogan.crc32";
 const START: &[u8] = b"{\"__metadata__\":{\"kaogan.crc32\":\"";
 /// Stands for the digits while the checksum is computed.
 const NO_DIGITS: &[u8; 8] = b"00000000";
-/// Behind the length of the header and its first bytes.
+/// After the length of the header and its first bytes.
 const DIGITS_AT: usize = 8 + START.len();
 /// Bytes of [`START`] that may be damaged in a file that is still taken for one with a checksum.
 const MOST_DAMAGE: usize = 2;

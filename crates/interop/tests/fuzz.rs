@@ -2,56 +2,16 @@
 //!
 //! `KAOGAN_FUZZ_INPUTS=1000000 cargo test -p interop --test fuzz` for a long run; `KAOGAN_FUZZ_SEED` for other inputs.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Cursor, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use interop::pickle::{Limits, Pickle};
 use interop::{Format, checkpoint_bytes, read_checkpoint_bytes, read_tensors_bytes};
-
-/// Counts the bytes that are allocated and their peak.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system allocator unchanged; the counters allocate nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(now, Relaxed);
-        // SAFETY: the caller's promise about `layout` is handed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: `pointer` came from `System.alloc` with this layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use test_support::fuzz::{Counting, Rng, damage, peak_of};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// Sebastiano Vigna's splitmix64.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-}
 
 /// Instructions of all protocols, for random streams.
 const OPS: &[u8] = b"NIJKMLFGSVTBUCX(])}tlaesud012pqrghjcRoibPQ.\x80\x81\x82\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97";
@@ -87,7 +47,7 @@ fn mutate(rng: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
         for _ in 0..rng.below(200) {
             out.push(OPS[rng.below(OPS.len())]);
             if rng.below(3) == 0 {
-                out.push(rng.next() as u8 & 0x0f);
+                out.push(rng.next_bits() as u8 & 0x0f);
             }
         }
         return out;
@@ -102,53 +62,13 @@ fn mutate(rng: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
         return rezip(rng, seed);
     }
     let mut out = seed.clone();
-    damage(rng, &mut out, seeds);
+    damage(rng, &mut out, seeds, &tokens());
     out
 }
 
-fn damage(rng: &mut Rng, out: &mut Vec<u8>, seeds: &[Vec<u8>]) {
-    for _ in 0..1 + rng.below(4) {
-        if out.is_empty() {
-            return;
-        }
-        // Structure is dense at the start of most files.
-        let at = if rng.below(3) == 0 {
-            rng.below(out.len().min(400))
-        } else {
-            rng.below(out.len())
-        };
-        match rng.below(9) {
-            0 => out[at] ^= 1 << rng.below(8),
-            1 => out[at] = rng.next() as u8,
-            2 => out[at] = OPS[rng.below(OPS.len())],
-            3 => out.truncate(at),
-            4 => {
-                let end = (at + 1 + rng.below(40)).min(out.len());
-                out.drain(at..end);
-            }
-            5 => {
-                let end = (at + 1 + rng.below(200)).min(out.len());
-                let piece = out[at..end].to_vec();
-                let to = rng.below(out.len());
-                for _ in 0..1 + rng.below(3) {
-                    out.splice(to..to, piece.iter().copied());
-                }
-            }
-            6 => {
-                let other = &seeds[rng.below(seeds.len())];
-                let from = rng.below(other.len());
-                let end = (from + rng.below(300)).min(other.len());
-                out.splice(at..at, other[from..end].iter().copied());
-            }
-            7 => {
-                let huge = [0xff, 0xff, 0xff, [0x7f, 0xff, 0x00][rng.below(3)]];
-                for (byte, value) in out[at..].iter_mut().zip(huge) {
-                    *byte = value;
-                }
-            }
-            _ => out.insert(at, OPS[rng.below(OPS.len())]),
-        }
-    }
+/// Instructions as tokens that mean something in the format.
+fn tokens() -> Vec<&'static [u8]> {
+    OPS.chunks(1).collect()
 }
 
 /// Damages one member of a zip and makes the checksums right again.
@@ -169,7 +89,7 @@ fn rezip(rng: &mut Rng, seed: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
         if index == victim {
-            damage(rng, &mut bytes, &[seed.to_vec()]);
+            damage(rng, &mut bytes, &[seed.to_vec()], &tokens());
         }
         let options = zip::write::SimpleFileOptions::default()
             .compression_method(zip::CompressionMethod::Stored);
@@ -318,9 +238,7 @@ fn overlapping(n: usize, size: usize) -> Vec<u8> {
 /// Feeds one input to every reader; says whether it was read, and whether it is a plain pickle.
 fn check(what: &str, input: &[u8], worst: &mut f64) -> (bool, bool) {
     let start = Instant::now();
-    let before = NOW.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    let result = std::panic::catch_unwind(|| {
+    let read = || {
         let checkpoint = read_checkpoint_bytes(input, "fuzz").is_ok();
         let tensors = read_tensors_bytes(input).is_ok();
         let pickle = Pickle::parse(input, Limits::default());
@@ -328,12 +246,12 @@ fn check(what: &str, input: &[u8], worst: &mut f64) -> (bool, bool) {
             checkpoint || tensors,
             pickle.is_ok_and(|p| p.root().to_json().is_ok()),
         )
-    });
+    };
+    let (result, grown) = peak_of(|| std::panic::catch_unwind(read));
     let Ok(outcome) = result else {
         panic!("{what} crashed the reader")
     };
     // A one-byte instruction can cost a value of 40 bytes and its place on the stack; zips and JSON have a base.
-    let grown = PEAK.load(Relaxed) - before;
     *worst = worst.max(grown as f64 / input.len().max(1) as f64);
     assert!(
         grown <= 400 * input.len() + (1 << 20),

@@ -5,13 +5,13 @@ use std::fmt::Write;
 /// Bars over a range, with a line at a limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// What is counted, with its unit.
+    /// Title, with the unit.
     pub title: String,
     /// The values.
     pub values: Vec<f64>,
     /// Lower and upper end; values beyond count in the outer bars.
     pub range: (f64, f64),
-    /// Where a filter cuts, and whether it drops what lies above (`true`) or below.
+    /// Limit of a filter, and whether it drops values above (`true`) or below it.
     pub limit: Option<(f64, bool)>,
 }
 

@@ -1,7 +1,13 @@
-//! What people look at: self-contained HTML pages, and films.
+//! Self-contained HTML pages, plots and films.
 //!
 //! A [`Page`] is a list of sections; each method adds one. All text is escaped; there are no scripts from elsewhere, and
 //! images are inside. A [`Film`] takes frames and becomes an MP4 where ffmpeg is installed, else an animated image.
+//!
+//! ```
+//! let mut page = report::Page::new("Faces");
+//! page.heading("Counts").table(&["reason", "count"], &[vec!["blur".into(), "3".into()]], true);
+//! assert!(page.finish().contains("<h2>Counts</h2>"));
+//! ```
 
 mod escape;
 mod film;

@@ -20,7 +20,7 @@ pub struct Tile {
     pub caption: String,
     /// All there is to say, shown when pointed at.
     pub details: String,
-    /// What a click puts on the exclusion list (`sha256:...`); nothing when empty.
+    /// Line that a click adds to the exclusion list (`sha256:...`); empty for none.
     pub exclude_key: String,
 }
 

@@ -14,7 +14,7 @@ pub const PALETTE: [&str; 7] = [
 /// A line of a [`Plot`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
-    /// What the legend calls it.
+    /// Name in the legend.
     pub name: String,
     /// Place in [`PALETTE`].
     pub color: usize,
@@ -31,9 +31,9 @@ pub struct Series {
 /// Lines over a common x axis.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plot {
-    /// What is shown.
+    /// Title.
     pub title: String,
-    /// How to read it, in a sentence.
+    /// A sentence that explains it.
     pub note: String,
     /// Below the x axis.
     pub x_label: String,
@@ -55,7 +55,7 @@ const SCALE: f64 = 2.0;
 /// Lines with more points are thinned for the page (never for the CSV).
 const MAX_POINTS: usize = 700;
 
-/// Where data land on the image.
+/// Mapping of data to pixels.
 struct Frame {
     x: (f64, f64),
     y: (f64, f64),

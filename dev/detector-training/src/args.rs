@@ -16,9 +16,10 @@ pub struct Args {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Write the faces of a folder of images as a teacher sees them from several distances
+    /// Write pseudo-labels of a folder of images, on which detectors vote at several scales
+    #[command(alias = "label-pictures")]
     LabelImages(LabelArgs),
-    /// Write the places of labeled images that weights take for faces and that are none
+    /// Write the false detections of a model on labeled images
     Mistakes {
         /// Weights in safetensors
         weights: PathBuf,
@@ -29,35 +30,35 @@ pub enum Command {
         /// File to write
         #[arg(long)]
         out: PathBuf,
-        /// Longest side of the finest look
+        /// Longest side of the finest scale, in pixels
         #[arg(long, default_value_t = 1024)]
         longest_side: u32,
-        /// Score from which a place counts
+        /// Least score of a detection
         #[arg(long, default_value_t = 0.25)]
         threshold: f32,
     },
     /// Train and write weights
     Train(TrainArgs),
-    /// Write the mean of two files of weights, of trainings that have a stage in common
+    /// Write the weighted mean of two models that were trained from the same one
     Average {
         /// Weights in safetensors
         first: PathBuf,
-        /// Others
+        /// Weights of the other model
         second: PathBuf,
-        /// Share of the second, 0 to 1
+        /// Weight of the second model, 0 to 1
         #[arg(long, default_value_t = 0.5, value_parser = share)]
         share: f64,
         /// File to write
         #[arg(long)]
         out: PathBuf,
     },
-    /// Recall, precision and AP of weights on a folder with a boxes.json
+    /// Print recall, precision and AP of a model on a folder with a boxes.json
     Evaluate {
         /// Weights in safetensors
         weights: PathBuf,
         /// Folder of images with a boxes.json
         dir: PathBuf,
-        /// Images are shrunk to this
+        /// Images are shrunk to this longest side, in pixels
         #[arg(long, default_value_t = 768)]
         longest_side: u32,
     },
@@ -70,39 +71,39 @@ pub type Shares = [f32; 4];
 pub struct LabelArgs {
     /// Folder of images, searched with its subfolders
     pub dir: PathBuf,
-    /// Weights in safetensors that are another witness
-    #[arg(long)]
-    pub student: Option<PathBuf>,
+    /// Weights of a trained model that votes too
+    #[arg(long, alias = "student")]
+    pub model: Option<PathBuf>,
     /// File to write: name to faces and regions to ignore, as boxes.json
     #[arg(long)]
     pub out: PathBuf,
-    /// The detector that is asked
+    /// The detector that proposes the boxes, at several scales with one vote each
     #[arg(long)]
     pub teacher: DetectorSpec,
-    /// The part of the teacher's boxes that is the face: LEFT,TOP,RIGHT,BOTTOM as shares of their sides
+    /// The part of the teacher's boxes that is the face: LEFT,TOP,RIGHT,BOTTOM as shares of the box
     #[arg(long, value_parser = shares, default_value = "0,0,1,1")]
     pub part: Shares,
-    /// Others, whose word counts as much as two looks of the first
-    #[arg(long)]
-    pub witness: Vec<DetectorSpec>,
-    /// Images whose names contain this are left out
+    /// Another detector, with two votes; may be given several times
+    #[arg(long = "pseudo-labeler", alias = "witness")]
+    pub pseudo_labelers: Vec<DetectorSpec>,
+    /// Leave out images whose names contain this text
     #[arg(long)]
     pub skip: Vec<String>,
 }
 
 #[derive(clap::Args)]
 pub struct TrainArgs {
-    /// Folder of face crops that are all framed alike, and where the face is in them as shares of their sides:
+    /// Folder of face crops with the same framing, and the position of the face as shares of their sides:
     /// DIR=LEFT,TOP,RIGHT,BOTTOM
     #[arg(long, value_parser = framed)]
     pub crops: Vec<(PathBuf, Shares)>,
     /// Folder of whole images and its labels, DIR=LABELS.json
-    #[arg(long, value_parser = source)]
+    #[arg(long, alias = "pictures", value_parser = source)]
     pub images: Vec<(PathBuf, PathBuf)>,
-    /// Places in the whole images that a trained detector took for faces, DIR=MISTAKES.json as `mistakes` writes it
+    /// False detections in the whole images, DIR=MISTAKES.json as `mistakes` writes it
     #[arg(long, value_parser = source)]
     pub mistakes: Vec<(PathBuf, PathBuf)>,
-    /// Share of training images that are windows of whole images
+    /// Share of training images that are cut from whole images, 0 to 1
     #[arg(long, default_value_t = 0.3)]
     pub windows: f64,
     /// Folder of images without any face
@@ -117,16 +118,16 @@ pub struct TrainArgs {
     /// Number of steps
     #[arg(long, default_value_t = 8000)]
     pub steps: usize,
-    /// Images in a step
+    /// Images per step
     #[arg(long, default_value_t = 16)]
     pub batch: usize,
-    /// Side of the training images
+    /// Side of the training images in pixels
     #[arg(long, default_value_t = 256)]
     pub side: usize,
     /// Highest learning rate
     #[arg(long, default_value_t = 2e-3)]
     pub rate: f64,
-    /// Steps in which the rate rises
+    /// Steps of linear warm-up of the learning rate
     #[arg(long, default_value_t = 150)]
     pub warm_up: usize,
     /// Seed of weights, composition and augmentation
@@ -135,10 +136,10 @@ pub struct TrainArgs {
     /// Parameters to start from: last.params.safetensors of another run, or weights as they ship
     #[arg(long)]
     pub from: Option<PathBuf>,
-    /// Weights are written this often
+    /// Write weights every N steps
     #[arg(long, default_value_t = 500)]
     pub save_every: usize,
-    /// Folder with a boxes.json that is measured at every save; nothing of it is trained on
+    /// Folder with a boxes.json that the model is evaluated on at every save; it is not trained on
     #[arg(long)]
     pub measure: Option<PathBuf>,
     /// Write this many training images with their boxes to the folder and stop

@@ -22,7 +22,7 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Where a point of the source lies on the canvas.
+    /// Position on the canvas of a point of the source.
     pub fn point(&self, x: f32, y: f32) -> [f32; 2] {
         let (x, y) = (
             (x - self.from[0]) * self.scale[0],
@@ -57,7 +57,7 @@ impl Placement {
     }
 }
 
-/// How a piece ends.
+/// Edge of a pasted piece.
 #[derive(Clone, Copy, Debug)]
 pub enum Edge {
     Hard,

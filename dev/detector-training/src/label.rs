@@ -1,5 +1,5 @@
-//! Boxes from a teacher that looks more than once: what it sees nearly every time is a face, else ignored. And places
-//! that a trained detector takes for faces though they are none.
+//! Pseudo-labels: detectors vote on the faces of an image at several scales; what most find is a face, the rest is
+//! ignored. Also the false detections of a trained model on labeled images.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,39 +15,40 @@ use crate::args::LabelArgs;
 use crate::material::covered;
 use crate::sources::{image_files, read_image};
 
-/// Below this nothing is seen.
-const DOUBTFUL: f32 = 0.2;
-/// Longest sides at which whole images are shown, and whether mirrored.
-const LOOKS: [(u32, bool); 4] = [(1024, false), (640, false), (1024, true), (1440, false)];
-/// The longest side at which a witness looks, and how many looks of the teacher its word is worth.
-const WITNESS_SIDE: u32 = 768;
-const WITNESS_WORTH: usize = 2;
-/// The longest side at which a student looks, and the score from which its word counts as a witness's.
-const STUDENT_SIDE: u32 = 1024;
-const STUDENT_SURE: f32 = 0.4;
-/// What a student scores above this supports others who saw it.
-const STUDENT_UNSURE: f32 = 0.15;
-/// Where a student was asked, a place that looks of less worth saw is no face; without one, any sighting is a doubt.
-const MIN_DOUBT: usize = 2;
-/// A face in a whole image must be seen in looks worth this much.
-const MIN_WORTH: usize = 3;
-/// The teacher alone must be this sure once.
-const SURE: f32 = 0.6;
+/// Score threshold of the teacher.
+const MIN_SCORE: f32 = 0.2;
+/// Scales at which the teacher votes: longest side of the image, and whether it is mirrored.
+const TEACHER_SCALES: [(u32, bool); 4] = [(1024, false), (640, false), (1024, true), (1440, false)];
+/// Longest side of the image for a pseudo-labeler, and its votes; each scale of the teacher has one.
+const LABELER_SIDE: u32 = 768;
+const LABELER_VOTES: usize = 2;
+/// Longest side of the image for the model, and the score from which it has the votes of a pseudo-labeler.
+const MODEL_SIDE: u32 = 1024;
+const MODEL_SCORE: f32 = 0.4;
+/// Score of the model from which it has one vote.
+const MODEL_MIN_SCORE: f32 = 0.15;
+/// Least votes of an ignored region where a model votes; without a model one vote is enough.
+const MIN_IGNORE_VOTES: usize = 2;
+/// Least votes of a face.
+const MIN_VOTES: usize = 3;
+/// Least score of a face that only the teacher found.
+const MIN_TEACHER_SCORE: f32 = 0.6;
+/// IoU from which two boxes are one candidate.
 const SAME: f32 = 0.45;
-/// A doubtful box with this share of itself in a face is no other face.
+/// An ignored region with this share of itself in a face is dropped.
 const INSIDE: f32 = 0.6;
-/// What overlaps a face or a doubtful place by this much is no mistake.
+/// IoU with a face or an ignored region from which a detection is not a mistake.
 const NEAR_FACE: f32 = 0.2;
 
 /// Labels a folder of whole images.
 pub fn images(args: &LabelArgs) -> Result<()> {
     let teacher = args.teacher.load()?;
-    let witnesses: Vec<_> = args
-        .witness
+    let labelers: Vec<_> = args
+        .pseudo_labelers
         .iter()
         .map(|spec| spec.load())
         .collect::<Result<_, _>>()?;
-    let student = args.student.as_deref().map(weights).transpose()?;
+    let model = args.model.as_deref().map(weights).transpose()?;
     let files = listed(args)?;
     let mut labels = BTreeMap::new();
     for name in &files {
@@ -58,14 +59,14 @@ pub fn images(args: &LabelArgs) -> Result<()> {
                 continue;
             }
         };
-        let mut looks = Vec::new();
-        for (longest_side, is_mirrored) in LOOKS {
+        let mut ballots = Vec::new();
+        for (longest_side, is_mirrored) in TEACHER_SCALES {
             let shown = if is_mirrored {
                 &flip_horizontal(&image)
             } else {
                 &image
             };
-            let mut faces = see(&*teacher, shown, name, longest_side, Some(DOUBTFUL))?;
+            let mut faces = detect(&*teacher, shown, name, longest_side, Some(MIN_SCORE))?;
             if is_mirrored {
                 let width = image.width() as f32;
                 for Face { rect, .. } in &mut faces {
@@ -75,25 +76,25 @@ pub fn images(args: &LabelArgs) -> Result<()> {
             for Face { rect, .. } in &mut faces {
                 *rect = part(rect, &args.part);
             }
-            looks.push(Look {
-                worth: 1,
+            ballots.push(Ballot {
+                votes: 1,
                 is_teacher: true,
                 faces,
             });
         }
-        for witness in &witnesses {
-            let faces = see(&**witness, &image, name, WITNESS_SIDE, None)?;
-            looks.push(Look::of_witness(WITNESS_WORTH, faces));
+        for labeler in &labelers {
+            let faces = detect(&**labeler, &image, name, LABELER_SIDE, None)?;
+            ballots.push(Ballot::of_labeler(LABELER_VOTES, faces));
         }
-        let mut min_doubt = 1;
-        if let Some(student) = &student {
-            let faces = see(student, &image, name, STUDENT_SIDE, Some(STUDENT_UNSURE))?;
-            let (sure, unsure) = faces.into_iter().partition(|f| f.score >= STUDENT_SURE);
-            looks.push(Look::of_witness(WITNESS_WORTH, sure));
-            looks.push(Look::of_witness(1, unsure));
-            min_doubt = MIN_DOUBT;
+        let mut min_ignore_votes = 1;
+        if let Some(model) = &model {
+            let faces = detect(model, &image, name, MODEL_SIDE, Some(MODEL_MIN_SCORE))?;
+            let (confident, others) = faces.into_iter().partition(|f| f.score >= MODEL_SCORE);
+            ballots.push(Ballot::of_labeler(LABELER_VOTES, confident));
+            ballots.push(Ballot::of_labeler(1, others));
+            min_ignore_votes = MIN_IGNORE_VOTES;
         }
-        labels.insert(name.clone(), agreed(&image, &looks, min_doubt));
+        labels.insert(name.clone(), agreed(&image, &ballots, min_ignore_votes));
     }
     let count = |of: fn(&Truth) -> usize| labels.values().map(of).sum::<usize>();
     eprintln!(
@@ -121,8 +122,8 @@ fn write(path: &Path, labels: &BTreeMap<String, Truth>) -> Result<()> {
     files::write_bytes(path, &text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn see(
-    teacher: &dyn Detector,
+fn detect(
+    detector: &dyn Detector,
     image: &RgbImage,
     name: &str,
     longest_side: u32,
@@ -134,37 +135,37 @@ fn see(
         longest_side: Some(longest_side),
         ..DetectOptions::default()
     };
-    Ok(teacher.detect(&NamedImage { image, name }, &options)?)
+    Ok(detector.detect(&NamedImage { image, name }, &options)?)
 }
 
-/// What one detector saw at one size of an image.
-struct Look {
-    worth: usize,
+/// The detections of one detector at one scale of an image.
+struct Ballot {
+    votes: usize,
     is_teacher: bool,
     faces: Vec<Face>,
 }
 
-impl Look {
-    fn of_witness(worth: usize, faces: Vec<Face>) -> Self {
+impl Ballot {
+    fn of_labeler(votes: usize, faces: Vec<Face>) -> Self {
         Self {
-            worth,
+            votes,
             is_teacher: false,
             faces,
         }
     }
 }
 
-/// Faces that looks of enough worth found; those that fewer found, but at least `min_doubt`, are ignored. Boxes are the
-/// mean of the teacher's.
-fn agreed(image: &RgbImage, looks: &[Look], min_doubt: usize) -> Truth {
-    let mut left: Vec<(usize, &Face)> = looks
+/// Faces with enough votes. Candidates with fewer votes, but at least `min_ignore_votes`, become ignored regions. Boxes are
+/// the mean of those of the teacher.
+fn agreed(image: &RgbImage, ballots: &[Ballot], min_ignore_votes: usize) -> Truth {
+    let mut left: Vec<(usize, &Face)> = ballots
         .iter()
         .enumerate()
-        .flat_map(|(look, of)| of.faces.iter().map(move |face| (look, face)))
+        .flat_map(|(ballot, of)| of.faces.iter().map(move |face| (ballot, face)))
         .collect();
     // The teacher's boxes first: the others are matched to them.
     left.sort_by(|a, b| {
-        let is_other = |look: usize| !looks[look].is_teacher;
+        let is_other = |ballot: usize| !ballots[ballot].is_teacher;
         is_other(a.0)
             .cmp(&is_other(b.0))
             .then(b.1.score.total_cmp(&a.1.score))
@@ -179,19 +180,19 @@ fn agreed(image: &RgbImage, looks: &[Look], min_doubt: usize) -> Truth {
             .iter()
             .partition(|(_, face)| intersection_over_union(&seed.rect, &face.rect) > SAME);
         left = other;
-        let mut seen: Vec<usize> = same.iter().map(|(look, _)| *look).collect();
-        seen.sort();
-        seen.dedup();
-        let worth: usize = seen.iter().map(|&look| looks[look].worth).sum();
-        let is_witnessed = worth > seen.len();
-        let of_teacher = |(look, _): &&(usize, &Face)| looks[*look].is_teacher;
+        let mut voters: Vec<usize> = same.iter().map(|(ballot, _)| *ballot).collect();
+        voters.sort();
+        voters.dedup();
+        let votes: usize = voters.iter().map(|&ballot| ballots[ballot].votes).sum();
+        let is_confirmed = votes > voters.len();
+        let of_teacher = |(ballot, _): &&(usize, &Face)| ballots[*ballot].is_teacher;
         let mut faces: Vec<&Face> = same.iter().filter(of_teacher).map(|(_, f)| *f).collect();
         if faces.is_empty() {
             faces = same.iter().map(|(_, face)| *face).collect();
         }
-        if worth >= MIN_WORTH && (is_witnessed || seed.score > SURE) {
+        if votes >= MIN_VOTES && (is_confirmed || seed.score > MIN_TEACHER_SCORE) {
             truth.faces.push(mean(&faces));
-        } else if worth >= min_doubt {
+        } else if votes >= min_ignore_votes {
             truth.ignore.push(seed.rect);
         }
     }
@@ -202,7 +203,7 @@ fn agreed(image: &RgbImage, looks: &[Look], min_doubt: usize) -> Truth {
     truth
 }
 
-/// Writes the places that weights take for faces and that are none, largest score first, as `boxes.json`.
+/// Writes the false detections of a model, largest score first, as `boxes.json`.
 pub fn mistakes(
     weights: &Path,
     dir: &Path,
@@ -215,7 +216,7 @@ pub fn mistakes(
     let mut found = BTreeMap::new();
     for (name, truth) in load_truth(labels)? {
         let image = read_image(&dir.join(&name))?;
-        let mut faces = see(&detector, &image, &name, longest_side, Some(threshold))?;
+        let mut faces = detect(&detector, &image, &name, longest_side, Some(threshold))?;
         let known: Vec<_> = truth.faces.iter().chain(&truth.ignore).collect();
         faces.retain(|face| {
             known
@@ -268,35 +269,38 @@ mod tests {
     }
 
     #[test]
-    fn looks_must_agree() {
+    fn detectors_must_agree() {
         let image = RgbImage::new(100, 100);
         let within = Face {
             rect: [50.0, 30.0, 80.0, 70.0],
             score: 0.3,
         };
-        let teacher = |faces| Look {
-            worth: 1,
+        let teacher = |faces| Ballot {
+            votes: 1,
             is_teacher: true,
             faces,
         };
-        let mut looks = vec![
+        let mut ballots = vec![
             teacher(vec![face(30.0, 0.9), face(0.0, 0.9), within]),
             teacher(vec![face(31.0, 0.8)]),
             teacher(vec![face(32.0, 0.7)]),
             teacher(vec![]),
         ];
-        let truth = agreed(&image, &looks, 1);
+        let truth = agreed(&image, &ballots, 1);
         assert_eq!(truth.faces, [[31.0, 30.0, 71.0, 70.0]]);
         assert_eq!(truth.ignore, [[0.0, 30.0, 40.0, 70.0]]);
-        // Where a student was asked and saw nothing, one look is no doubt; what it is unsure of is one.
-        assert_eq!(agreed(&image, &looks, MIN_DOUBT).ignore, [[0.0; 4]; 0]);
-        looks.push(Look::of_witness(1, vec![face(0.0, 0.2)]));
-        let truth = agreed(&image, &looks, MIN_DOUBT);
+        // If a model voted and found nothing, one vote is not enough to ignore a region; with its vote it is.
+        assert_eq!(
+            agreed(&image, &ballots, MIN_IGNORE_VOTES).ignore,
+            [[0.0; 4]; 0]
+        );
+        ballots.push(Ballot::of_labeler(1, vec![face(0.0, 0.2)]));
+        let truth = agreed(&image, &ballots, MIN_IGNORE_VOTES);
         assert_eq!(truth.ignore, [[0.0, 30.0, 40.0, 70.0]]);
-        looks.pop();
-        // A witness makes up for two looks, and is not believed alone.
-        looks.push(Look::of_witness(2, vec![face(1.0, 0.5), face(60.0, 0.5)]));
-        let truth = agreed(&image, &looks, 1);
+        ballots.pop();
+        // A pseudo-labeler has two votes, which are not enough alone.
+        ballots.push(Ballot::of_labeler(2, vec![face(1.0, 0.5), face(60.0, 0.5)]));
+        let truth = agreed(&image, &ballots, 1);
         assert_eq!(
             truth.faces,
             [[31.0, 30.0, 71.0, 70.0], [0.0, 30.0, 40.0, 70.0]]

@@ -1,4 +1,4 @@
-//! What a batch costs: scores (quality focal loss, Li et al., arXiv:2006.04388) and boxes (generalised IoU, Rezatofighi
+//! Loss of a batch: scores (quality focal loss, Li et al., arXiv:2006.04388) and boxes (generalized IoU, Rezatofighi
 //! et al., arXiv:1902.09630).
 
 use anyhow::Result;

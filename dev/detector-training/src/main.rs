@@ -1,6 +1,6 @@
 //! Trains the face detector that ships inside `prep`.
 //!
-//! `label-pictures` asks a teacher for boxes, `train` makes the weights, `average` joins those of two trainings, `evaluate`
+//! `label-images` writes pseudo-labels, `train` trains the weights, `average` joins those of two trainings, `evaluate`
 //! measures them; the recipe is in `crates/detect/README.md`.
 
 use std::process::ExitCode;

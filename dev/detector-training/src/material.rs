@@ -3,7 +3,7 @@
 use crate::canvas::Canvas;
 use crate::sources::Source;
 
-/// What training images are made of.
+/// The sources of training images.
 #[derive(Default)]
 pub struct Material {
     /// One source for each folder of crops; each is drawn from equally often.

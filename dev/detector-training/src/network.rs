@@ -300,7 +300,7 @@ mod tests {
         assert!(error.contains("plain.safetensors"), "{error}");
     }
 
-    /// What trains here and what runs there are the same network.
+    /// Training and the detector compute the same network.
     #[test]
     fn exported_weights_run_in_the_detector() {
         let mut random = RandomState::new(3);
@@ -356,7 +356,7 @@ mod tests {
             name: "drawn",
         };
         let faces = detector.detect(&named, &options).unwrap();
-        // One look of the three that see a large face.
+        // One scale of the three that detect a large face.
         let expected = 1.0 - (1.0 - 1.0 / (1.0 + (-best).exp())).cbrt();
         assert!(
             (faces[0].score - expected).abs() < 2e-2 * expected,

@@ -1,4 +1,4 @@
-//! What is printed, embroidered or worn and is no face: covers with letters, signs and images, lone letters, flowers.
+//! Printed and worn things that are not faces: covers with letters, signs and images, single letters, flowers.
 
 use rng::RandomState;
 

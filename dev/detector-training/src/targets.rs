@@ -1,4 +1,4 @@
-//! Which cells of the network answer for which face.
+//! Assignment of faces to cells of the network.
 
 use detect::embedded::network::{LEVELS, Level};
 
@@ -14,7 +14,7 @@ const RING: f32 = 0.36;
 /// A face is answered for by cells at least this near, in strides.
 const NEAREST: f32 = 0.55;
 
-/// What the cells of a level should say.
+/// Training targets of the cells of a level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LevelTargets {
     /// 1 where a face is answered for.

@@ -1,4 +1,4 @@
-//! What happens to images on their way through the web: crops, mirrors, tints, smaller copies.
+//! Alterations of images as on the web: crops, mirrors, tints, smaller copies.
 
 use image::{Rgb, RgbImage, imageops};
 
@@ -49,7 +49,7 @@ impl Alteration {
         }
     }
 
-    /// Where a box lies afterwards; `size` is that of the image before.
+    /// A box after the alteration; `size` is that of the image before.
     pub fn move_box(self, [x0, y0, x1, y1]: [f32; 4], size: (u32, u32)) -> [f32; 4] {
         match self {
             Self::Resize(factor) => {

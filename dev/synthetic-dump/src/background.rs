@@ -1,4 +1,4 @@
-//! What is behind the characters.
+//! Backgrounds behind the characters.
 
 use crate::canvas::{Canvas, Ink};
 use crate::color::OpaqueColor;

@@ -8,7 +8,7 @@ use crate::color::OpaqueColor;
 use crate::curve::{cubics, ellipse, lines, rounded};
 use crate::extras::bow;
 
-/// How far down a body reaches, in head units: far enough for any image.
+/// Length of a body in head units: long enough for any image.
 const DOWN: f32 = 1400.0;
 
 /// Neck, body and clothes; `is_behind` for a back.

@@ -7,7 +7,7 @@ use tiny_skia::{
 
 use crate::color::OpaqueColor;
 
-/// What shapes are filled with.
+/// Fill of a shape.
 #[derive(Clone, Copy)]
 pub enum Ink {
     Flat(Color),

@@ -13,7 +13,7 @@ pub struct Character {
     pub skin: OpaqueColor,
     pub bangs: Bangs,
     pub back: Back,
-    /// How far side locks and back hair reach, 0 to 1.
+    /// Length of side locks and back hair, 0 to 1.
     pub length: f32,
     pub has_side_locks: bool,
     pub has_ahoge: bool,
@@ -21,9 +21,9 @@ pub struct Character {
     pub locks: [f32; 8],
     /// Half the width and height of an open eye.
     pub eye_size: (f32, f32),
-    /// How far outer corners lie above the inner ones.
+    /// Height of the outer corners above the inner ones.
     pub eye_slant: f32,
-    /// Where the chin ends, and how round it is (0 pointed to 1).
+    /// Position of the chin, and its roundness (0 pointed to 1).
     pub chin: f32,
     pub roundness: f32,
     pub outfit: Outfit,
@@ -78,14 +78,14 @@ pub enum Extra {
     Hat,
 }
 
-/// What a face shows.
+/// Expression of a face.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Expression {
     pub name: &'static str,
     pub left: Lid,
     pub right: Lid,
     pub mouth: Mouth,
-    /// How high the brows are, and how far their inner ends are raised (worried) or lowered (angry).
+    /// Height of the brows, and the shift of their inner ends, up (worried) or down (angry).
     pub brow: (f32, f32),
     /// 0 to 1.
     pub blush: f32,
@@ -93,7 +93,7 @@ pub struct Expression {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Lid {
-    /// How far the eye is open; 1 as usual.
+    /// Openness of the eye; 1 as usual.
     Open(f32),
     /// Closed in a smile.
     Happy,

@@ -18,7 +18,7 @@ pub struct Dump {
     truth: Truth,
 }
 
-/// How far writing has come.
+/// Progress of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Files written.
@@ -35,7 +35,7 @@ pub enum DumpError {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// An image could not be encoded.
@@ -43,7 +43,7 @@ pub enum DumpError {
     Encode {
         /// The file.
         path: PathBuf,
-        /// What the encoder said.
+        /// The encoder's error.
         source: image::ImageError,
     },
 }
@@ -64,7 +64,7 @@ impl Dump {
         Self { entries, truth }
     }
 
-    /// What is known about every file.
+    /// Truth about every file.
     pub fn truth(&self) -> &Truth {
         &self.truth
     }

@@ -9,7 +9,7 @@ use image::{
     RgbaImage,
 };
 
-/// How an image is stored.
+/// File format of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Png,

@@ -10,18 +10,18 @@ use crate::color::OpaqueColor;
 use crate::curve::{cubics, ellipse, lines, rounded, taper};
 use crate::{extras, eye, hair};
 
-/// Which way a head looks.
+/// Direction of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Look {
     /// -1 (to the left of the image) to 1.
     pub turn: f32,
-    /// Where the eyes look, -1 to 1 each.
+    /// Direction of the eyes, -1 to 1 each.
     pub gaze: (f32, f32),
     /// Seen from behind.
     pub is_behind: bool,
 }
 
-/// What a face box holds: from the hairline under the bangs to the chin, ear to ear, in head units.
+/// Extent of a face box: from the hairline under the bangs to the chin, ear to ear, in head units.
 pub const FACE_BOX: [f32; 4] = [-108.0, -110.0, 108.0, 126.0];
 
 /// The head with its front hair; what hangs behind is [`hair::behind`].

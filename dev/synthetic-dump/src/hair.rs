@@ -11,7 +11,7 @@ use crate::curve::{Knot, Point, closed, cubics, ellipse, lines, taper};
 struct Fringe {
     valleys: Vec<Point>,
     tips: Vec<Point>,
-    /// Where strands run together.
+    /// Point where strands meet.
     crown: Point,
 }
 
@@ -259,7 +259,7 @@ fn side_locks(canvas: &mut Canvas, who: &Character, line: OpaqueColor) {
     }
 }
 
-/// What hangs behind head and shoulders.
+/// Hair behind head and shoulders.
 pub fn behind(canvas: &mut Canvas, who: &Character) {
     let base = who.hair.1.shade(0.2);
     let line = Character::line(who.hair.1);

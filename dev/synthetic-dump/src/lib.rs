@@ -40,7 +40,7 @@ pub fn face(seed: u32, size: u32) -> image::RgbImage {
     scene::Scene::portrait(size, &mut draw::Draw::new(seed, 0)).paint()
 }
 
-/// One image of a kind, for a look at what a dump holds.
+/// One image of a kind, as a dump holds it.
 pub fn image(seed: u32, kind: SceneKind) -> image::RgbImage {
     scene::Scene::plan(kind, &mut draw::Draw::new(seed, 0)).paint()
 }

@@ -1,4 +1,4 @@
-//! Which files a dump holds: works, what was made of them, and what is broken. Planning draws numbers only.
+//! Plan of a dump: works, files derived from them, and broken files. Planning draws numbers only.
 
 use crate::alter::Alteration;
 use crate::draw::Draw;
@@ -21,7 +21,7 @@ pub struct Entry {
     pub content: Content,
 }
 
-/// What makes the bytes.
+/// Source of the bytes.
 #[derive(Clone, Debug)]
 pub enum Content {
     Image(Box<Image>),

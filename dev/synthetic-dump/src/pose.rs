@@ -6,14 +6,14 @@ use crate::character::{EXPRESSIONS, Extra, Lid};
 use crate::draw::Draw;
 use crate::scene::Scene;
 
-/// How a character is shown. The default looks straight ahead with open eyes, a third of the image wide.
+/// Pose of a character. The default looks straight ahead with open eyes, a third of the image wide.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pose {
     /// Half the width of the face, as a share of the image's side.
     pub half_face: f32,
     /// Tilt of the head in degrees, clockwise.
     pub tilt: f32,
-    /// Where the head looks: 0 straight ahead, 1 somewhat to the right, 2 a half profile.
+    /// Direction of the head: 0 straight ahead, 1 somewhat to the right, 2 a half profile.
     pub turn: f32,
     /// Behind glasses, or never.
     pub has_glasses: bool,

@@ -11,7 +11,7 @@ use crate::draw::Draw;
 use crate::face::{FACE_BOX, Look};
 use crate::{background, body, extras, face, hair, lettering};
 
-/// What an image is.
+/// Kind of a scene.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     pub width: u32,

@@ -1,4 +1,4 @@
-//! What is known about every file: `truth.json`, and the same for detectors and metadata filters.
+//! Truth about every file: `truth.json`, and the same for detectors and metadata filters.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,16 +6,16 @@ use crate::kind::Kind;
 use crate::plan::{Broken, Content, Entry};
 use crate::scene::SceneKind;
 
-/// What is known about one file.
+/// Truth about one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FileTruth {
     /// Path inside the dump.
     pub file: String,
     /// The number in its name and in `posts.jsonl`.
     pub id: u32,
-    /// What it is.
+    /// Kind of the file.
     pub kind: Kind,
-    /// What the image shows; none where nothing can be read.
+    /// Kind of scene; none for files that cannot be read.
     pub scene: Option<SceneKind>,
     /// Files with the same number show the same drawing.
     pub work: Option<usize>,
@@ -34,7 +34,7 @@ pub struct FileTruth {
 pub struct Truth {
     /// The seed of the dump.
     pub seed: u32,
-    /// How many originals it holds.
+    /// Number of originals.
     pub n_works: usize,
     /// One for each file, in the order of their names.
     pub files: Vec<FileTruth>,

@@ -38,7 +38,7 @@ impl Draw {
     }
 }
 
-/// Which part of a drawing is drawn: shares of its width and height.
+/// Part of a drawing: shares of its width and height.
 #[derive(Clone, Copy)]
 pub struct Window {
     /// Left edge.
@@ -84,7 +84,7 @@ pub struct Work {
     clothes: [[f32; 3]; 2],
     stripe: f32,
     tilt: f32,
-    /// Which face it makes.
+    /// The face.
     pub expression: Expression,
     grain: u64,
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-/// What `inspect` finds in a dataset.
+/// Summary of a dataset.
 #[derive(Serialize)]
 struct Dataset {
     n_images: usize,
@@ -24,7 +24,7 @@ struct Dataset {
     problems: Vec<String>,
 }
 
-/// What `inspect` finds in a manifest.
+/// Summary of a manifest.
 #[derive(Default, Serialize)]
 struct Manifest {
     inputs: usize,
@@ -35,7 +35,7 @@ struct Manifest {
     scores: BTreeMap<String, [f64; 3]>,
 }
 
-/// What `inspect` finds in a dump.
+/// Summary of a folder or archive of images.
 #[derive(Default, Serialize)]
 struct Dump {
     files: usize,
@@ -104,7 +104,7 @@ fn inspect_dataset(source: &Source) -> anyhow::Result<()> {
         if found.is_good {
             let _ = writeln!(
                 text,
-                "health   good, judged by headers (`prep verify` decodes everything)"
+                "health   good, by the headers (`prep verify` decodes everything)"
             );
         } else {
             let _ = writeln!(

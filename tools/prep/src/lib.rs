@@ -18,7 +18,7 @@ use args::{Args, Command};
 /// Parses the arguments and runs the command.
 ///
 /// # Errors
-/// What the command could not do, with the file or flag named.
+/// The failure of the command, with the file or flag named.
 pub fn main() -> anyhow::Result<()> {
     let args: Args = cli::parse()?;
     cli::give_back_large_blocks();

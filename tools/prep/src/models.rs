@@ -55,7 +55,7 @@ const KNOWN: [Known; 5] = [
     },
 ];
 
-/// What was found out about a file.
+/// Summary of a model file.
 #[derive(Serialize)]
 struct Checked {
     file: String,

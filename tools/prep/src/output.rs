@@ -1,4 +1,5 @@
-//! Where a run writes: never over an input, and never over files that an earlier run of the same inputs did not make.
+//! Checks of the output path: a run never writes over an input, nor over files that an earlier run of the same inputs did
+//! not make.
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-/// What a recipe says besides the settings.
+/// The parts of a recipe that are not settings.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Frame {
@@ -17,7 +17,7 @@ struct Frame {
     preset: Option<CropPreset>,
 }
 
-/// Everything a run needs.
+/// Inputs, output and settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Resolved {
     pub inputs: Vec<PathBuf>,
@@ -236,7 +236,7 @@ fn apply(args: &RunArgs, config: &mut CurationConfig) {
     set(&mut config.png_level, &args.png_level);
 }
 
-/// Refuses numbers that can only be mistakes, whether typed or from a recipe.
+/// Refuses settings out of range, from flags and recipes alike.
 fn validate(config: &CurationConfig) -> anyhow::Result<()> {
     let crop = &config.crop;
     let within = |name: &str, value: f32, from: f32, to: f32| {

@@ -187,7 +187,7 @@ fn words(summary: &Summary, config: &CurationConfig) -> String {
     if summary.n_capped > 0 {
         let _ = writeln!(
             text,
-            "         {} hashes have too many look-alikes to compare all",
+            "         {} hashes have too many similar ones to compare all",
             summary.n_capped
         );
     }

@@ -1,4 +1,4 @@
-//! Where many images have no face, the summary says how to look for smaller ones.
+//! The summary says how to find smaller faces when many images have none.
 
 mod common;
 

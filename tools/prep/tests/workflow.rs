@@ -1,4 +1,4 @@
-//! What a user does: recipes, metadata, labels, given boxes, duplicates, exclusion, inspection, comparison.
+//! Typical use: recipes, metadata, labels, given boxes, duplicates, exclusion, inspection, comparison.
 
 mod common;
 

@@ -38,7 +38,7 @@ pub struct FaceDecision {
     pub group: Option<Membership>,
     /// Kept although it is enlarged more than the limit.
     pub is_upscaled: bool,
-    /// How much it would be enlarged, when it is dropped for that.
+    /// Enlargement that the crop would need, when it is dropped for that.
     pub enlargement: Option<f32>,
 }
 

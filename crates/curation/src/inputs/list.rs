@@ -1,6 +1,5 @@
 //! Lists of files: one path a line.
 
-use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 
 use archive::names::{CodePage, Speller, decode_path};
@@ -26,7 +25,7 @@ pub(super) fn add_list(
         path: list.to_owned(),
         source,
     })?;
-    let bytes = without_byte_order_mark(&bytes);
+    let bytes = files::to_utf8(&bytes);
     let folder = list.parent().unwrap_or(Path::new(""));
     let mut speller = Speller::new(prefix);
     let lines = bytes
@@ -39,20 +38,6 @@ pub(super) fn add_list(
         entries.push(file_entry(path, source));
     }
     Ok(())
-}
-
-/// UTF-8 or raw bytes.
-fn without_byte_order_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = rest.chunks_exact(2).map(|c| unit([c[0], c[1]])).collect();
-        String::from_utf16_lossy(&units).into_bytes().into()
-    };
-    match bytes {
-        [0xef, 0xbb, 0xbf, rest @ ..] => rest.into(),
-        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
-        _ => bytes.into(),
-    }
 }
 
 /// The file of a line, and its name below the list's folder.

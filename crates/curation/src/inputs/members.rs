@@ -8,7 +8,7 @@ use archive::{ArchiveError, ArchiveKind, TarFile, ZipFile};
 
 use super::{Entry, InputError, MAX_FILE_BYTES, Place, unreadable};
 
-/// Images do not shrink a thousandfold; what claims to is a bomb.
+/// Largest ratio of unpacked to packed size; images compress far less, so a larger one is a zip bomb.
 const MAX_RATIO: u64 = 1000;
 
 /// Adds every member of an archive, also when several have one name. Folders are left out.
@@ -90,7 +90,7 @@ pub(super) fn read_tar(tar: &TarFile, index: usize, limit: u64) -> Result<Vec<u8
         .map_err(|e| of_member(e, |e| e.to_string()))
 }
 
-/// A member that the system did not read is no damaged one.
+/// Tells errors of the system from damaged members.
 fn of_member(error: ArchiveError, words: impl FnOnce(&ArchiveError) -> String) -> InputError {
     let message = words(&error);
     match error {

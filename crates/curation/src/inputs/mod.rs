@@ -1,4 +1,4 @@
-//! What there is to read: folders, zips, tars and lists become one sorted list of entries, read in place.
+//! Inputs of a run: folders, zips, tars and lists become one sorted list of entries, read in place.
 
 mod list;
 mod members;
@@ -33,17 +33,17 @@ enum Place {
     File(PathBuf),
     Zip(Arc<ZipFile>, usize),
     Tar(Arc<TarFile>, usize),
-    /// Known without opening it to be nothing that can be read.
+    /// Known to be unreadable without opening it.
     Unreadable(InputError),
 }
 
 /// Why an entry cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
-    /// Nothing that can be read, or a damaged archive.
+    /// Not a readable file, or a damaged archive.
     #[error("{0}")]
     Unreadable(String),
-    /// The system refuses: no verdict on the file, which may be read the next time.
+    /// The system refuses to read the file now; a later attempt may succeed.
     #[error("{message}")]
     System {
         /// The message of the system.
@@ -62,7 +62,7 @@ pub enum InputError {
     TooLarge(String),
 }
 
-/// Larger files are not read: no image within `--max-pixels` needs them.
+/// Largest file that is read; images within `--max-pixels` are smaller.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
 impl Entry {
@@ -79,7 +79,7 @@ impl Entry {
         matches!(self.place, Place::Unreadable(_))
     }
 
-    /// Whether it stands for a folder or archive that the system refused to read.
+    /// Whether it is a folder or archive that the system refused to read.
     pub fn is_unread_container(&self) -> bool {
         let Place::Unreadable(error) = &self.place else {
             return false;
@@ -124,7 +124,7 @@ impl Entry {
     /// Reads the whole file, from the folder or out of the archive; checksums of zips are verified.
     ///
     /// # Errors
-    /// [`InputError`], to be recorded as this entry's fate.
+    /// [`InputError`], to be recorded as the outcome of this entry.
     pub fn read(&self) -> Result<Vec<u8>, InputError> {
         match &self.place {
             Place::File(path) => {
@@ -240,7 +240,7 @@ pub enum WalkError {
     Open {
         /// The input as given.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// An archive given as an input is damaged.
@@ -248,7 +248,7 @@ pub enum WalkError {
     Archive {
         /// The archive.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
 }

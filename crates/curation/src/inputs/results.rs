@@ -1,10 +1,10 @@
-//! Results of earlier runs, which are no inputs.
+//! Results of earlier runs, which are left out of the inputs.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 
-/// The names of zips with their manifest and journal beside them, and all that lies beside them.
+/// Zips with a manifest and journal beside them, and the other files of those runs.
 pub(super) fn earlier_results(items: &[fs::DirEntry]) -> HashSet<OsString> {
     let names: HashSet<OsString> = items.iter().map(fs::DirEntry::file_name).collect();
     let mut results = HashSet::new();

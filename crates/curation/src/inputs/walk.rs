@@ -58,7 +58,7 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
     Ok(entries)
 }
 
-/// What is left out, canonical.
+/// Canonical paths that are left out.
 type Skip = HashSet<PathBuf>;
 
 /// Names in use, each with the least number that a further file of that name may get.
@@ -151,7 +151,7 @@ fn add_input(
     }
 }
 
-/// The path behind `@`.
+/// The path after `@`.
 fn list_path(input: &Path) -> Option<PathBuf> {
     #[cfg(unix)]
     {
@@ -193,7 +193,7 @@ struct Folders<'a> {
 }
 
 impl Folders<'_> {
-    /// Adds what lies in `folder`; `raw` is its path below the input with `/` behind it.
+    /// Adds what lies in `folder`; `raw` is its path below the input with `/` after it.
     fn add(&mut self, folder: &Path, raw: &[u8]) -> io::Result<()> {
         let mut items: Vec<fs::DirEntry> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
         let results = earlier_results(&items);

@@ -1,4 +1,4 @@
-//! Damaged journals: what is read back is what was written.
+//! Fuzz test of damaged journals: every record that is read is one that was written.
 
 use super::*;
 use crate::record::{Outcome, Reason};

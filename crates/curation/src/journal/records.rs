@@ -18,7 +18,7 @@ pub(super) struct Lines {
     pub blob_end: u64,
 }
 
-/// Reads all lines behind the header, which ends at `start`.
+/// Reads all lines after the header, which ends at `start`.
 ///
 /// Lines that are damaged, or whose blobs lie beyond `blob_size`, are counted and skipped.
 ///

@@ -40,10 +40,10 @@ pub fn blur(image: &RgbImage) -> f64 {
 
 /// Taps of the box blur.
 const TAPS: i32 = 9;
-/// Samples before and behind that a difference of blurred neighbors needs.
+/// Samples before and after that a difference of blurred neighbors needs.
 const REACH: usize = TAPS as usize / 2 + 1;
 
-/// How much neighbors differ, and how much of that a box blur removes; in ninths of a level, to stay with integers.
+/// Difference of neighbors, and the part of it that a box blur removes; in ninths of a level, to stay with integers.
 #[derive(Default)]
 struct Variation {
     all: u64,

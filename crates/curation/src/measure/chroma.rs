@@ -1,10 +1,10 @@
-//! Is there color in an image, and anything at all? Both read the 96 x 96 thumb: averaging has removed JPEG's chroma
-//! noise there, and the answer costs nothing.
+//! Tests for grayscale and for blank images. Both read the 96 x 96 thumb, in which averaging has removed JPEG's chroma
+//! noise.
 
 use super::round4;
 use dedup::Thumb;
 
-/// How much color there is beyond one tint, in chroma levels (0 to about 100): 0 for gray, sepia, blue ink on cream.
+/// Chroma of an image off its main hue axis, 0 to about 100; 0 for gray, sepia and other single-tint images.
 ///
 /// In a gray, toned or tinted image chroma is a function of brightness along one hue. So chroma is first predicted from
 /// luma (the mean of each of 16 luma bins, blended over neighbors); what color remains counts, and so does chroma off
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn gray_and_every_single_tint_have_no_color() {
+    fn gray_and_single_tints_have_no_chroma() {
         let mix = |a: [f64; 3], b: [f64; 3], t: f64| -> [u8; 3] {
             std::array::from_fn(|i| (a[i] + (b[i] - a[i]) * t) as u8)
         };
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_colored_figure_on_white_is_color() {
+    fn a_small_colored_figure_on_white_has_chroma() {
         let figure = thumb(
             |x, y| match ((x as i32 - 60).abs() < 16, (y as i32 - 90).abs() < 20) {
                 (true, true) if y < 85 => [90, 140, 230],

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 /// A reason and its description.
 type Failure = (Reason, String);
 
-/// Measures inputs with the settings that no later threshold can make up for.
+/// Measures inputs. Depends only on the settings that change measurements, not on thresholds.
 pub struct Measurer<'a> {
     detector: &'a dyn Detector,
     config: &'a CurationConfig,

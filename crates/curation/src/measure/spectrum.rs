@@ -9,13 +9,13 @@ const LINE: usize = 128;
 const BINS: usize = LINE / 2;
 /// Pairs of lines that are transformed side by side.
 const LANES: usize = 16;
-/// The busiest windows that are looked at.
+/// Number of windows that are analyzed, the busiest ones.
 const MAX_WINDOWS: usize = 12;
 
 /// Share of the sampling frequency up to which there is detail, in (0, 1]: about `1 / s` for an image enlarged `s`
 /// times, 1 for one that was not.
 ///
-/// Only `region` `[x, y, width, height]` is looked at. In its busiest windows of 128 x 128 the power of lines and of
+/// Only `region` `[x, y, width, height]` is analyzed. In its busiest windows of 128 x 128 the power of lines and of
 /// columns is averaged over frequency. Drawn images fall smoothly with frequency; an enlarged one falls off a cliff at
 /// the old Nyquist frequency. The answer is the frequency from which on the power stays far below the fall that the low
 /// frequencies promise. Regions smaller than 128 pixels, and flat ones, give 1: nothing can be said.
@@ -32,7 +32,7 @@ pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
         0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2])
     };
 
-    // The busiest windows of a grid, judged by differences of samples 4 apart.
+    // The busiest windows of a grid, ranked by differences of samples 4 apart.
     let steps = |length: usize| -> Vec<usize> {
         let n = (length / LINE).clamp(1, 8);
         (0..n)
@@ -80,11 +80,11 @@ pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
     round4(cliff(&power))
 }
 
-/// Where the spectrum falls off, as a share of Nyquist.
+/// Cutoff frequency of the spectrum, as a share of Nyquist.
 fn cliff(power: &[f64; BINS + 1]) -> f64 {
     /// Power of 8 bit rounding noise in a windowed line of one window; far below any image.
     const FLOOR: f64 = 1e-9;
-    /// How far below the promise the power must stay, in powers of ten.
+    /// Distance of the power below the extrapolated spectrum, in powers of ten.
     const DROP: f64 = 1.1;
     if power[2..10].iter().sum::<f64>() < FLOOR {
         return 1.0;

@@ -1,24 +1,24 @@
-//! How much of an image is covered with writing: speech bubbles, captions, credits.
+//! Share of an image that is covered with text: speech bubbles, captions, credits.
 
 use super::{luma_of, round4};
 use image::RgbImage;
 
 /// Side of a block in samples: a few letters, or two lines.
 const BLOCK: usize = 24;
-/// Blocks are looked at on a grid of at most this many by this many.
+/// Blocks are examined on a grid of at most this many by this many.
 const MAX_GRID: usize = 20;
 /// The same for blocks of twice the size, for larger letters.
 const MAX_COARSE_GRID: usize = 10;
 /// Images are sampled so that their longer side has at most about this many samples.
 const LONGEST_SIDE: usize = 1200;
-/// Fewer blocks say nothing of an image: one face of 64 px in two tones passes as a block of letters.
+/// Least number of blocks of a decision: one face of 64 px in two tones passes as a block of letters.
 const MIN_BLOCKS: u32 = 36;
 
-/// Share of the image that looks like writing, 0 to 1.
+/// Share of the image that is covered with text, 0 to 1.
 ///
 /// Letters are thin strokes of one tone on another that cross the lines of a block several times, sideways and
 /// downwards, and leave gaps between the lines; hair, hatching and screen tones cross in one direction, have more tones,
-/// or no gaps. Blocks of 24 x 24 samples on a grid are judged at two scales; the share of those that pass, at the
+/// or no gaps. Blocks of 24 x 24 samples on a grid are classified at two scales; the share of those that pass, at the
 /// better scale, is the answer. A scale at which fewer than 36 blocks fit (144 px at the finer one) does not count.
 pub fn text_share(image: &RgbImage) -> f64 {
     let longest = image.width().max(image.height()) as usize;
@@ -124,7 +124,7 @@ fn is_text(block: &Block) -> bool {
         && sideways.gaps.max(downwards.gaps) >= MIN_GAPS
 }
 
-/// What lines in one direction cross.
+/// Edges that lines in one direction cross.
 #[derive(Default)]
 struct Crossings {
     /// Changes between ink and paper.

@@ -1,4 +1,4 @@
-//! Bounds on what a file of metadata makes of itself: on the text of one post, and on what compressed files expand to.
+//! Limits on files of metadata: on the text of one post, and on the size that compressed files expand to.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ pub(super) const MAX_POST_BYTES: u64 = 256 << 20;
 /// Elements of one value; each takes 32 to 100 bytes of memory, whatever it has in the text.
 pub(super) const MAX_POST_VALUES: u64 = 16_000_000;
 
-/// What may still be read of one value.
+/// The rest of the limits on one value.
 #[derive(Clone, Debug)]
 pub(super) struct Allowance(Rc<Cell<(u64, u64)>>);
 

@@ -33,7 +33,7 @@ impl MetadataFilter {
             || self.min_score.is_some()
     }
 
-    /// The fields of posts that the filter looks at.
+    /// The fields of posts that the filter uses.
     pub fn fields(&self) -> Vec<Field> {
         let has_tags = !self.include_tags.is_empty() || !self.exclude_tags.is_empty();
         [
@@ -67,9 +67,9 @@ impl MetadataFilter {
         }
     }
 
-    /// Why an image of this post is not wanted; `None` when it is.
+    /// Why an image of this post is rejected; `None` when it is accepted.
     ///
-    /// A post without a field that the filter looks at is not wanted.
+    /// A post without a field that the filter uses is rejected.
     pub fn refuse(&self, post: &Post) -> Option<String> {
         if !self.include_tags.is_empty() || !self.exclude_tags.is_empty() {
             let Some(found) = &post.tags else {

@@ -10,6 +10,7 @@ mod filter;
 mod fuzz;
 mod labels;
 mod matching;
+mod members;
 mod name;
 mod post;
 mod posts;
@@ -17,17 +18,18 @@ mod rating;
 mod read;
 mod sidecar;
 mod site;
+mod summary;
 mod tags;
-mod utf16;
 mod zstd;
 
 pub use filter::MetadataFilter;
 pub use labels::LabelSource;
-pub use matching::{FieldGap, Matches, MetadataSummary};
+pub use matching::Matches;
 pub use name::IdPattern;
 pub use post::{Field, Post};
 pub use rating::Rating;
 pub use site::Site;
+pub use summary::{FieldGap, MetadataSummary};
 
 use std::path::PathBuf;
 
@@ -46,7 +48,7 @@ pub enum MetadataError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system or the decompressor said.
+        /// Error of the system or the decompressor.
         source: std::io::Error,
     },
     /// The file is of a kind that is not read.
@@ -54,7 +56,7 @@ pub enum MetadataError {
     Kind {
         /// The file.
         path: PathBuf,
-        /// What it is, and the way out.
+        /// Description of the kind, and what to do.
         kind: String,
     },
     /// A part of the file is no post.
@@ -62,9 +64,9 @@ pub enum MetadataError {
     Post {
         /// The file.
         path: PathBuf,
-        /// Which part: a line or an element, counted from 1.
+        /// The line or element, counted from 1.
         place: String,
-        /// What is wrong.
+        /// The problem.
         message: String,
         /// The beginning of the text.
         shown: String,
@@ -77,7 +79,7 @@ pub enum MetadataError {
     Field {
         /// The file.
         path: PathBuf,
-        /// Which field.
+        /// The field.
         field: Field,
         /// The beginning of the first line.
         shown: String,

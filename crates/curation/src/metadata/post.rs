@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::fmt;
 
-/// What we keep of a post. A field is `None` when it is missing or not in a known form.
+/// The fields of a post that are used. A field is `None` when it is missing or not in a known form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Post {
     /// Number or text of the post on its board.
@@ -27,7 +27,7 @@ pub struct Post {
     pub tags: Option<HashSet<String>>,
 }
 
-/// A field that filters and labels look at.
+/// A field that filters and labels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
@@ -50,7 +50,7 @@ impl fmt::Display for Field {
 }
 
 impl Post {
-    /// Reads the fields of a JSON object; what is not understood stays `None`.
+    /// Reads the fields of a JSON object; fields of an unknown form stay `None`.
     pub fn from_object(object: &Map<String, Value>) -> Self {
         let layers = layers(object);
         let find = |keys: &[&str]| -> Vec<&Value> {

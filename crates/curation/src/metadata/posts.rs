@@ -23,7 +23,7 @@ pub struct Posts {
 /// Several posts share a key.
 const SEVERAL: u32 = u32::MAX;
 
-/// What a key leads to.
+/// Result of looking up a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// One post, by its index.

@@ -1,13 +1,14 @@
-//! Files of metadata to JSON objects, one after the other: a dump of millions of posts never lies in memory as a whole.
+//! Reads the JSON objects of a metadata file one after the other, so that millions of posts need little memory.
 //!
 //! Forms: objects one a line (commas between them are forgiven), arrays, objects over several lines, an object that
 //! wraps the list (`{"posts": [...]}`) or is keyed by id; plain, gzip or Zstandard by content; UTF-8 with or without a
 //! byte-order mark, UTF-16 with one.
 
 use super::bounded::{Allowance, Bounded, MAX_POST_BYTES, MAX_POST_VALUES, Unpacked};
-use super::utf16::Utf16;
+
 use super::zstd::ZstdFrames;
 use super::{MetadataError, shorten};
+use files::{ByteOrder, FileKind, Utf16Reader};
 use flate2::bufread::MultiGzDecoder;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -47,7 +48,7 @@ pub fn read_file(path: &Path, sink: &mut Sink<'_>) -> Result<String, MetadataErr
             kind: kind.to_owned(),
         });
     }
-    let is_gzip = head.starts_with(&[0x1f, 0x8b]);
+    let is_gzip = FileKind::of_head(head) == Some(FileKind::Gzip);
     let is_zstd = ZstdFrames::<&[u8]>::is_start(head);
     let unpacked = |decoder: Box<dyn Read>| -> Box<dyn BufRead> {
         Box::new(BufReader::with_capacity(
@@ -87,25 +88,18 @@ pub fn read_bytes(bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
         })
 }
 
-/// Files that people have instead of JSON, and the way out.
+/// Describes files that are not JSON and not read otherwise, with what to do.
 fn foreign(head: &[u8]) -> Option<&'static str> {
-    [
-        (b"PK\x03\x04".as_slice(), "a zip archive: unpack it first"),
-        (
-            b"\xfd7zXZ\0",
-            "compressed with xz: unpack it first (xz -dk)",
-        ),
-        (b"BZh", "compressed with bzip2: unpack it first (bzip2 -dk)"),
-        (b"7z\xbc\xaf", "a 7z archive: unpack it first"),
-        (
-            b"SQLite format 3",
-            "an SQLite database: export its posts as JSON lines",
-        ),
-        (b"PAR1", "a Parquet table: export it as JSON lines"),
-    ]
-    .into_iter()
-    .find(|(magic, _)| head.starts_with(magic))
-    .map(|(_, kind)| kind)
+    Some(match FileKind::of_head(head)? {
+        FileKind::Zip => "a zip archive: unpack it first",
+        FileKind::Tar => "a tar archive: unpack it first",
+        FileKind::Xz => "compressed with xz: unpack it first (xz -dk)",
+        FileKind::Bzip2 => "compressed with bzip2: unpack it first (bzip2 -dk)",
+        FileKind::SevenZip => "a 7z archive: unpack it first",
+        FileKind::Sqlite => "an SQLite database: export its posts as JSON lines",
+        FileKind::Parquet => "a Parquet table: export it as JSON lines",
+        _ => return None,
+    })
 }
 
 fn read_text(
@@ -123,16 +117,16 @@ fn read_text(
         .take(4096)
         .read_to_end(&mut head)
         .map_err(failed)?;
-    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
-        let is_little = head[0] == 0xff;
+    if let Some(order) = ByteOrder::of_mark(&head) {
         let rest = Cursor::new(head[2..].to_vec()).chain(text);
-        let decoded = BufReader::new(Utf16::new(rest, is_little));
+        let decoded = BufReader::new(Utf16Reader::new(rest, order));
         return read_text(path, Box::new(decoded), sink);
     }
     if head.starts_with(&[0xef, 0xbb, 0xbf]) {
         head.drain(..3);
     }
-    if head.starts_with(b"ustar") || head.get(257..262) == Some(b"ustar") {
+    // A tar in compressed data.
+    if FileKind::of_head(&head) == Some(FileKind::Tar) {
         return Err(MetadataError::Kind {
             path: path.to_owned(),
             kind: "a tar archive: unpack it first".to_owned(),
@@ -211,7 +205,7 @@ fn read_lines(mut text: impl BufRead, sink: &mut Sink<'_>) -> Result<(), TextErr
                 message,
                 shown: Some(shorten(&String::from_utf8_lossy(trimmed))),
             })?,
-            // The first object goes on in the next line, or another one stands behind it.
+            // The first object goes on in the next line, or another one stands after it.
             Err(error) if is_first && (error.is_eof() || is_trailing(&error)) => {
                 return read_stream(BufReader::new(Cursor::new(line).chain(text)), sink);
             }
@@ -235,7 +229,7 @@ fn too_long() -> String {
     )
 }
 
-/// Whether one value was read and something stands behind it; serde_json has no other mark of this.
+/// Whether one value was read and something stands after it; serde_json has no other mark of this.
 fn is_trailing(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("trailing characters")
 }

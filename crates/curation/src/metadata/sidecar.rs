@@ -7,7 +7,7 @@ use crate::inputs::Entry;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Larger files are no sidecars.
+/// Larger files are not read as sidecars.
 const MAX_BYTES: usize = 16 << 20;
 
 /// The sidecars among the inputs, by name.
@@ -20,9 +20,9 @@ pub struct Sidecars<'a> {
 pub enum Sidecar {
     /// A post, and its file's name with the beginning of its text.
     Post(Box<Post>, String),
-    /// There is none.
+    /// No sidecar.
     Missing,
-    /// There is one that is no post: its name and what is wrong.
+    /// A sidecar that cannot be read as a post: its name and the problem.
     Broken(String, String),
 }
 
@@ -157,7 +157,7 @@ fn parse_json(bytes: &[u8]) -> Result<Post, String> {
     }
 }
 
-/// A list of tags; an empty file says nothing.
+/// A list of tags; an empty file has none.
 fn parse_text(bytes: &[u8]) -> Result<Post, String> {
     if bytes.len() > MAX_BYTES {
         return Err("too large for a list of tags".to_owned());

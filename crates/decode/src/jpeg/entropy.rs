@@ -1,6 +1,6 @@
 //! Decodes the entropy-coded data of a scan and checks that they are complete.
 //!
-//! Data that end before all blocks are decoded are cut. Data that go on behind the last block do not belong to the
+//! Data that end before all blocks are decoded are cut. Data that go on after the last block do not belong to the
 //! image: after a lost or flipped bit almost every file ends so, or too early.
 
 use super::frame::Frame;
@@ -8,12 +8,12 @@ use super::huffman::Bits;
 use super::markers::Scan;
 use crate::DecodeError;
 
-/// Whole bytes behind the last block that are forgiven: some cameras write a few too many.
+/// Whole bytes after the last block that are tolerated: some cameras write a few too many.
 const SPARE_BYTES: usize = 16;
 
 /// Decodes the blocks of one scan in the order in which they are stored.
 pub trait BlockDecoder {
-    /// Forgets predictions and runs: at the start and behind each restart marker.
+    /// Resets predictions and runs: at the start and after each restart marker.
     fn restart(&mut self);
 
     /// Decodes one block of the given part of the scan; none where the bits are no valid block.
@@ -123,7 +123,7 @@ pub fn read_scan(
         is_last_segment: true,
     };
     place.check_rest(&bits, segments.get(segment))?;
-    // A last restart marker without data behind it is harmless.
+    // A last restart marker without data after it is harmless.
     let rest = (segment + 1..segments.len()).map(|i| segments.get(i).len());
     if rest.sum::<usize>() > SPARE_BYTES {
         return Err(place.damaged());
@@ -170,7 +170,7 @@ impl Place<'_> {
         DecodeError::Truncated("JPEG: the end of the image data is missing (zeros)".to_owned())
     }
 
-    /// The verdict on bits that are no block.
+    /// The error for bits that do not form a block.
     fn fault(&self, bits: &Bits<'_>, data: &[u8]) -> DecodeError {
         // The last code may reach beyond the end.
         if bits.left() < 32 {
@@ -183,7 +183,7 @@ impl Place<'_> {
         self.damaged()
     }
 
-    /// The verdict on data behind which the file ends, without a marker.
+    /// Checks data that end with the file, without a marker.
     ///
     /// They are all there when the last block ends in their last byte. Zeros may have been put there: coders fill the last
     /// byte with ones, so that a byte of zeros is one of the data only if the last block uses all of its bits.
@@ -201,19 +201,19 @@ impl Place<'_> {
         ))
     }
 
-    /// The verdict on bytes behind the last block of a segment.
+    /// Checks bytes after the last block of a segment.
     fn check_rest(&self, bits: &Bits<'_>, data: &[u8]) -> Result<(), DecodeError> {
         let n_bytes = bits.left().max(0) as usize / 8;
         let (used, rest) = data.split_at(data.len() - n_bytes);
         if n_bytes > 0 && rest.iter().all(|&b| b == 0) {
-            // Zeros behind the image are padding, zeros that were decoded as a part of it are not.
+            // Zeros after the image are padding, zeros that were decoded as a part of it are not.
             return if self.is_end_of_file() && used.last() == Some(&0) {
                 Err(self.filled())
             } else {
                 Ok(())
             };
         }
-        // Zeros that were put behind the first byte of a marker read like a stuffed byte of the data.
+        // Zeros that were put after the first byte of a marker read like a stuffed byte of the data.
         let is_cut_marker = matches!(rest, [0xff, zeros @ ..] if zeros.iter().all(|&b| b == 0));
         if is_cut_marker && self.is_end_of_file() && self.done < self.total {
             return Err(self.filled());
@@ -228,7 +228,7 @@ impl Place<'_> {
 /// Entropy-coded bytes without stuffing, split at the restart markers.
 struct Segments {
     bytes: Vec<u8>,
-    /// Offset of the end of each, and the number of the restart marker behind it.
+    /// Offset of the end of each, and the number of the restart marker after it.
     ends: Vec<(usize, Option<u8>)>,
 }
 
@@ -261,7 +261,7 @@ impl Segments {
         &self.bytes[start..self.ends[i].0]
     }
 
-    /// Whether the right restart marker stands behind a segment.
+    /// Whether the right restart marker stands after a segment.
     fn is_restart(&self, i: usize) -> bool {
         self.ends[i]
             .1

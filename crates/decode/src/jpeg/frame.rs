@@ -66,7 +66,7 @@ impl Frame {
         let height = usize::from(u16::from_be_bytes([h1, h0]));
         if height == 0 {
             return Err(broken(
-                "the height is given behind the image (DNL), which is not supported: convert the file to PNG",
+                "the height is given after the image (DNL), which is not supported: convert the file to PNG",
             ));
         }
         if width == 0 || n_components == 0 {

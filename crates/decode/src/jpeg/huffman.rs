@@ -7,7 +7,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// Reads one table of a DHT segment behind its number; returns also what follows.
+    /// Reads one table of a DHT segment after its number; returns also what follows.
     pub fn parse(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (counts, rest) = bytes.split_first_chunk::<16>()?;
         let n_symbols = counts.iter().map(|&n| usize::from(n)).sum();
@@ -20,7 +20,7 @@ impl Code {
     }
 }
 
-/// Bits that are resolved with one look into a table.
+/// Bits that are resolved with one table lookup.
 const LOOKAHEAD: u32 = 10;
 
 /// Added to the position by the symbol that ends a block, beyond any coefficient.
@@ -37,7 +37,7 @@ pub struct Huffman {
 /// A decoded symbol, ready for use in a sequential block.
 #[derive(Clone, Copy, Default)]
 pub struct Symbol {
-    /// Bits of the code and of the value behind it; 0 for a code that does not exist.
+    /// Bits of the code and of the value after it; 0 for a code that does not exist.
     pub n_bits: u8,
     /// Bits of the code alone.
     pub n_code: u8,
@@ -163,7 +163,7 @@ impl<'a> Bits<'a> {
 
     #[cold]
     fn refill_at_end(&mut self) {
-        // Bits behind `count` may already hold a part of the next byte.
+        // Bits after `count` may already hold a part of the next byte.
         self.buffer &= !(u64::MAX >> self.count);
         while self.count <= 56 {
             let byte = self.data.get(self.at).copied().unwrap_or(0);

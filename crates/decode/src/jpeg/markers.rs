@@ -1,6 +1,6 @@
 //! The marker segments of a JPEG: frame, tables and scans, with the rules of libjpeg.
 //!
-//! Nothing is decoded here. A fault behind the first scan is kept in [`Structure::fault`], so that the entropy-coded
+//! Nothing is decoded here. A fault after the first scan is kept in [`Structure::fault`], so that the entropy-coded
 //! data before it can tell whether the file was cut or damaged.
 
 use super::color::Space;
@@ -21,7 +21,7 @@ pub struct Structure<'a> {
     pub frame: Frame,
     /// The scans in order, with the tables in force.
     pub scans: Vec<Scan<'a>>,
-    /// Offset behind the end-of-image marker, if there is one.
+    /// Offset after the end-of-image marker, if there is one.
     pub end: Option<usize>,
     /// Why reading stopped before the end-of-image marker.
     pub fault: Option<DecodeError>,
@@ -51,7 +51,7 @@ pub struct Scan<'a> {
     pub restart_interval: usize,
     /// Entropy-coded bytes with their stuffing and restart markers.
     pub data: &'a [u8],
-    /// Offset in the file behind the data.
+    /// Offset in the file after the data.
     pub end: usize,
     /// The marker that ends the data; none at the end of the file.
     pub terminator: Option<u8>,

@@ -1,8 +1,8 @@
-//! JPEG: one parser, one verdict on the completeness of the data, two decoders.
+//! JPEG: one parser, one check of the completeness of the data, two decoders.
 //!
 //! Files of the common kinds are decoded by `zune-jpeg`, which is fast. What it does not decode exactly (scans of single
 //! components, unusual sampling factors and color models) is decoded here, with the arithmetic of libjpeg. In both cases
-//! the entropy-coded data are read here first, so that cut and damaged files are told by the same rule.
+//! the entropy-coded data are read here first, so that cut and damaged files are recognized by the same rule.
 
 mod coefficients;
 mod color;
@@ -159,7 +159,7 @@ fn whole_pixels(
     })
 }
 
-/// An image whose blocks are all there needs its end marker, possibly behind something unknown.
+/// An image whose blocks are all there needs its end marker, possibly after something unknown.
 ///
 /// Without it, further scans may be missing in a progressive file. A sequential file is whole when the file ends in the
 /// byte of the last block of the last component, which [`entropy::read_scan`] has checked.

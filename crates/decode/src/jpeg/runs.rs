@@ -2,7 +2,7 @@
 
 use super::huffman::{Bits, END_OF_BLOCK, Huffman};
 
-/// Bits that are resolved with one look into the table.
+/// Bits that are resolved with one table lookup.
 const WINDOW: u32 = 12;
 
 /// Lookup table by the next bits: the whole codes among them, with their values.
@@ -43,7 +43,7 @@ impl Runs {
             bits.refill();
             let (n_bits, advance) = self.table[bits.peek(WINDOW) as usize];
             let next = position + u32::from(advance);
-            // Codes behind the last coefficient of the block belong to the next one.
+            // Codes after the last coefficient of the block belong to the next one.
             let is_inside = next <= 64 || (END_OF_BLOCK..END_OF_BLOCK + 64).contains(&next);
             if n_bits > 0 && is_inside {
                 bits.consume(u32::from(n_bits));

@@ -8,7 +8,7 @@ use super::markers::{Scan, Structure};
 use super::runs::Runs;
 use crate::DecodeError;
 
-/// Reads all scans without keeping anything: only the verdict counts.
+/// Checks all scans without keeping their coefficients.
 ///
 /// # Errors
 /// Data that are cut or damaged.

@@ -1,7 +1,7 @@
-//! The verdict on progressive files without their coefficients.
+//! Checks whether progressive files are complete, without keeping their coefficients.
 //!
-//! A cut file lacks scans, or its last scan is cut. The length of that scan depends at most on which coefficients of its
-//! component are not zero, so only the scans that tell this are read.
+//! A truncated file lacks scans, or its last scan is cut. The length of that scan depends at most on which coefficients
+//! of its component are not zero, so only the scans that determine this are read.
 
 use super::entropy::{BlockDecoder, read_scan, stored_blocks};
 use super::huffman::{Bits, Huffman};
@@ -9,7 +9,7 @@ use super::markers::{Scan, Structure};
 use super::progressive::{Codes, Precision, advance, check_complete, codes};
 use crate::DecodeError;
 
-/// Reads what is needed for the verdict and keeps nothing.
+/// Checks that all scans are there and complete.
 ///
 /// # Errors
 /// As `progressive::decode`.
@@ -156,7 +156,7 @@ fn refine(
             (_, 1) => bits.consume(1),
             _ => return None,
         }
-        // The place behind the run of zeros.
+        // The place after the run of zeros.
         let mut zeros = rest & !*known;
         for _ in 0..run {
             zeros &= zeros.wrapping_sub(1);

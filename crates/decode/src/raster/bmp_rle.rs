@@ -17,7 +17,7 @@ const MIN_ZEROS: usize = 16;
 
 /// The palette indices of an image, rows from the bottom.
 ///
-/// Pixels that are skipped have index 0: behind the end of a row or of the image, and between the places that a delta
+/// Pixels that are skipped have index 0: after the end of a row or of the image, and between the places that a delta
 /// connects. A run ends with its row; pixels in absolute mode go on in the next one, as in Pillow.
 ///
 /// # Errors

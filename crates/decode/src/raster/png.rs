@@ -1,6 +1,6 @@
 //! PNG, APNG and Apple's variant of it.
 //!
-//! The chunks are read here: what is missing behind the pixels is put there, what Apple's tools changed is changed back,
+//! The chunks are read here: what is missing after the pixels is put there, what Apple's tools changed is changed back,
 //! and the `png` crate decodes the result.
 
 use super::cut;
@@ -181,7 +181,7 @@ impl<'a> Chunks<'a> {
             let kind = [k0, k1, k2, k3];
             let length = u32::from_be_bytes([a, b, c, d]) as usize;
             let data = &bytes[at + 8..];
-            // Zeros or other data behind the pixels.
+            // Zeros or other data after the pixels.
             if !kind.iter().all(u8::is_ascii_alphabetic) {
                 break;
             }
@@ -220,7 +220,7 @@ impl<'a> Chunks<'a> {
         }
         data.extend_from_slice(self.rest.unwrap_or_default());
         if self.is_apple && !data.is_empty() {
-            // Apple's deflate data lack the header and the checksum of zlib; the checksum is not looked at.
+            // Apple's deflate data lack the header and the checksum of zlib; the checksum is not verified.
             data = [b"\x78\x01", data.as_slice(), &[0; 4]].concat();
         }
         if !data.is_empty() {
@@ -251,7 +251,7 @@ impl<'a> Chunks<'a> {
             .into_iter()
     }
 
-    /// The EXIF block: a chunk of its own before or behind the pixels, or as older programs wrote it, in a text.
+    /// The EXIF block: a chunk of its own before or after the pixels, or as older programs wrote it, in a text.
     fn exif(&self) -> Option<Vec<u8>> {
         self.find(b"eXIf").next().map(<[u8]>::to_vec).or_else(|| {
             ["exif", "APP1"]
@@ -264,7 +264,7 @@ impl<'a> Chunks<'a> {
     fn icc(&self) -> Option<Vec<u8>> {
         let data = self.find(b"iCCP").next()?;
         let name = data.iter().position(|&byte| byte == 0)?;
-        // One byte behind the name tells the kind of compression; there is only one.
+        // One byte after the name tells the kind of compression; there is only one.
         let profile = inflate(data.get(name + 2..)?)?;
         ((profile.len() as u64) < MAX_METADATA).then_some(profile)
     }

@@ -6,7 +6,7 @@ use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder};
 use std::io::Cursor;
 
-/// Zeros that a chunk may end in without a further look.
+/// Zeros that a chunk may end in without a further check.
 const MIN_ZEROS: usize = 256;
 
 pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError> {

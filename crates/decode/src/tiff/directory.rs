@@ -84,7 +84,7 @@ impl<'a> Directory<'a> {
         Ok(directory)
     }
 
-    /// Whether it is a raw file of Canon's cameras, which have their own mark behind the header.
+    /// Whether it is a raw file of Canon's cameras, which have their own mark after the header.
     pub fn is_canon_raw(&self) -> bool {
         !self.is_big_tiff
             && self.number_at(4, 4) == Some(16)

@@ -1,7 +1,7 @@
 //! TIFF and BigTIFF: the first image of the file.
 //!
 //! The `tiff` crate gives no palettes, no YCbCr but in JPEG, and does not tell multiplied alpha from the other kind; so
-//! that all kinds of files have one verdict, all of them are read here. The compressions are the crates that `tiff`
+//! that all kinds of files follow one rule, all of them are read here. The compressions are the crates that `tiff`
 //! itself uses.
 
 mod compression;

@@ -6,12 +6,12 @@ use super::layout::Layout;
 use crate::DecodeError;
 use std::cell::Cell;
 
-/// What may still be read and decoded.
+/// The rest of the budget for reading and decoding.
 #[derive(Debug)]
 pub(super) struct Work {
     bytes: Cell<u64>,
     pixels: Cell<u64>,
-    /// Where strips or tiles begin, ascending; empty when the file tells their lengths.
+    /// Offsets of the strips or tiles, ascending; empty when the file has their lengths.
     offsets: Vec<u64>,
 }
 
@@ -41,7 +41,7 @@ impl Work {
         }
     }
 
-    /// The least offset behind `offset`, where lengths are not told.
+    /// The least offset after `offset`, where lengths are not told.
     pub(super) fn next_offset(&self, offset: u64) -> Option<u64> {
         let behind = self.offsets.partition_point(|&other| other <= offset);
         self.offsets.get(behind).copied()

@@ -30,7 +30,7 @@ pub struct Spec {
     pub has_jfif: bool,
     /// Color transform of an Adobe marker.
     pub adobe: Option<u8>,
-    /// Bytes of further segments behind the start marker.
+    /// Bytes of further segments after the start marker.
     pub segments: Vec<u8>,
     pub seed: u32,
     /// Share of the block rows, from the top, that are not flat.

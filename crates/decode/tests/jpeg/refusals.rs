@@ -15,7 +15,7 @@ fn reason(bytes: &[u8]) -> String {
     reason
 }
 
-/// A file whose frame header is changed: marker, precision and height, as they stand behind the first FF C1.
+/// A file whose frame header is changed: marker, precision and height, as they stand after the first FF C1.
 fn with_frame(change: impl Fn(&mut [u8])) -> Vec<u8> {
     let mut bytes = Spec::new((40, 30), &YCC).encode();
     let at = bytes

@@ -1,4 +1,4 @@
-//! Cut files are told as cut, whatever was put behind the cut; whole files with anything behind them are whole.
+//! Cut files are told as cut, whatever was put after the cut; whole files with anything after them are whole.
 
 use crate::encoder::Spec;
 use decode::{DecodeError, DecodeOptions, decode, decode_stored};

@@ -20,7 +20,7 @@ use table::{CHUNKS, Table, ball};
 /// Largest radius of [`SearchOptions`].
 pub const MAX_RADIUS: u32 = 16;
 
-/// How far and how much to search.
+/// Options of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SearchOptions {
     /// Largest Hamming distance of a pair, at most [`MAX_RADIUS`].
@@ -49,12 +49,12 @@ pub struct Match {
     pub distance: u32,
 }
 
-/// What a search found.
+/// Result of a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matches {
     /// Sorted by `a`, then `b`; each pair once.
     pub pairs: Vec<Match>,
-    /// How many hashes hit [`SearchOptions::max_matches`]; 0 means that `pairs` is complete.
+    /// Number of hashes that hit [`SearchOptions::max_matches`]; 0 means that `pairs` is complete.
     pub capped: usize,
 }
 
@@ -176,7 +176,7 @@ impl BucketJob<'_> {
         let mut hits = Vec::new();
         for tile in (0..queries.len()).step_by(Self::QUERY_TILE) {
             let tile = tile..queries.len().min(tile + Self::QUERY_TILE);
-            let mut room = vec![self.options.max_matches; tile.len()];
+            let mut capacity = vec![self.options.max_matches; tile.len()];
             for &mask in self.masks {
                 let other = bucket ^ usize::from(mask);
                 if self.right.is_none() && other < bucket {
@@ -203,12 +203,12 @@ impl BucketJob<'_> {
                         if !self.is_first_finder(x, y) {
                             continue;
                         }
-                        if room[q] == 0 {
+                        if capacity[q] == 0 {
                             continue;
                         }
-                        room[q] -= 1;
+                        capacity[q] -= 1;
                         let (mut a, mut b) = (query_ids[tile.start + q], target_ids[t]);
-                        if room[q] == 0 {
+                        if capacity[q] == 0 {
                             capped.push(a);
                         }
                         if self.right.is_none() && a > b {
@@ -220,7 +220,7 @@ impl BucketJob<'_> {
                             distance: (x ^ y).count_ones(),
                         });
                     }
-                    if room.iter().all(|&r| r == 0) {
+                    if capacity.iter().all(|&r| r == 0) {
                         break;
                     }
                 }

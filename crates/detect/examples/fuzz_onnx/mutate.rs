@@ -1,5 +1,7 @@
 //! Mutations of a file, each known by a number.
 
+use test_support::fuzz::Rng;
+
 use super::tree::{self, Content, Field};
 
 /// A file and its tree.
@@ -8,55 +10,38 @@ pub struct Model {
     tree: Option<Vec<Field>>,
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// A number that is likely to do harm, or close to what was there.
+fn number(random: &mut Rng, old: u64) -> u64 {
+    let shift = random.below(64) as u32;
+    match random.below(12) {
+        0 => 0,
+        1 => 1,
+        2 => u64::MAX,
+        3 => i64::MAX as u64,
+        4 => i64::MIN as u64,
+        5 => 1 << shift,
+        6 => (1u64 << shift).wrapping_sub(1),
+        7 => (1u64 << shift).wrapping_neg(),
+        8 => old.wrapping_add(1),
+        9 => old.wrapping_sub(1),
+        10 => old.wrapping_mul(2 + random.next_bits() % 1000),
+        _ => random.next_bits() % 300,
     }
+}
 
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    /// A number that is likely to do harm, or close to what was there.
-    fn number(&mut self, old: u64) -> u64 {
-        let shift = self.below(64) as u32;
-        match self.below(12) {
-            0 => 0,
-            1 => 1,
-            2 => u64::MAX,
-            3 => i64::MAX as u64,
-            4 => i64::MIN as u64,
-            5 => 1 << shift,
-            6 => (1u64 << shift).wrapping_sub(1),
-            7 => (1u64 << shift).wrapping_neg(),
-            8 => old.wrapping_add(1),
-            9 => old.wrapping_sub(1),
-            10 => old.wrapping_mul(2 + self.next() % 1000),
-            _ => self.next() % 300,
-        }
-    }
-
-    fn float(&mut self) -> f32 {
-        let values = [
-            0.0,
-            -1.0,
-            1e-30,
-            1e30,
-            0.5,
-            2.0,
-            1e6,
-            f32::NAN,
-            f32::INFINITY,
-        ];
-        values[self.below(values.len())]
-    }
+fn float(random: &mut Rng) -> f32 {
+    let values = [
+        0.0,
+        -1.0,
+        1e-30,
+        1e30,
+        0.5,
+        2.0,
+        1e6,
+        f32::NAN,
+        f32::INFINITY,
+    ];
+    values[random.below(values.len())]
 }
 
 /// Put in place of others: those that are supported, and some that are not.
@@ -117,8 +102,8 @@ impl Model {
 
     /// The file with mutation `index`.
     pub fn mutated(&self, index: u64) -> Vec<u8> {
-        let mut random = Random(index.wrapping_mul(0x5851_f42d_4c95_7f2d));
-        random.next();
+        let mut random = Rng(index.wrapping_mul(0x5851_f42d_4c95_7f2d));
+        random.next_bits();
         match &self.tree {
             Some(tree) if random.below(2) == 0 => {
                 let mut tree = tree.clone();
@@ -131,11 +116,11 @@ impl Model {
         }
     }
 
-    fn scrambled(&self, random: &mut Random) -> Vec<u8> {
+    fn scrambled(&self, random: &mut Rng) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         let n = bytes.len();
         // Weights fill most of a file: half of the places lie where the messages are, near both ends.
-        let place = |random: &mut Random| match random.below(4) {
+        let place = |random: &mut Rng| match random.below(4) {
             0 => random.below(n.min(20_000)),
             1 => n - 1 - random.below(n.min(20_000)),
             _ => random.below(n),
@@ -171,7 +156,7 @@ impl Model {
 }
 
 /// Changes one field, found by a random walk down the tree.
-fn change(fields: &mut Vec<Field>, random: &mut Random) {
+fn change(fields: &mut Vec<Field>, random: &mut Rng) {
     if fields.is_empty() {
         return;
     }
@@ -198,17 +183,17 @@ fn change(fields: &mut Vec<Field>, random: &mut Random) {
             }
         },
         Content::Message(inner) => change(inner, random),
-        Content::Varint(value) => *value = random.number(*value),
+        Content::Varint(value) => *value = number(random, *value),
         Content::Packed(values) | Content::Raw(values) if !values.is_empty() => {
             let at = random.below(values.len());
             match random.below(8) {
                 0 => drop(values.remove(at)),
-                1 => values.insert(at, random.next() % 9),
-                _ => values[at] = random.number(values[at]),
+                1 => values.insert(at, random.next_bits() % 9),
+                _ => values[at] = number(random, values[at]),
             }
         }
-        Content::Fixed32(bits) => *bits = random.float().to_le_bytes(),
-        Content::Fixed64(bits) => *bits = f64::from(random.float()).to_le_bytes(),
+        Content::Fixed32(bits) => *bits = float(random).to_le_bytes(),
+        Content::Fixed64(bits) => *bits = f64::from(float(random)).to_le_bytes(),
         Content::Bytes(text) if fields_are_texts(text) => {
             let choice = random.below(3);
             *text = match (choice, other) {
@@ -220,7 +205,7 @@ fn change(fields: &mut Vec<Field>, random: &mut Random) {
         // Scales of a resize are floats; weights take one odd number.
         Content::Bytes(data) if data.len() >= 4 => {
             let at = random.below(data.len() / 4) * 4;
-            data[at..at + 4].copy_from_slice(&random.float().to_le_bytes());
+            data[at..at + 4].copy_from_slice(&float(random).to_le_bytes());
         }
         _ => {}
     }

@@ -2,7 +2,7 @@
 //!
 //! No averaging when it shrinks: the cascade's pyramid is made this way, and its boxes depend on it.
 
-/// Where an output sample lies between two inputs: the first index and the weight of the second, of 256.
+/// Position of an output sample between two inputs: the first index and the weight of the second, of 256.
 #[derive(Clone, Copy)]
 struct Tap {
     index: usize,

@@ -18,7 +18,7 @@ pub struct Window {
 pub struct Group {
     /// The mean window, rounded.
     pub window: Window,
-    /// How many windows went into it.
+    /// Number of windows in the group.
     pub neighbors: u32,
 }
 

@@ -1,4 +1,4 @@
-//! The windows of a row judged many at a time: LBP stumps over 16-bit sums, 32 windows with AVX-512, 16 with AVX2.
+//! Classifies many windows of a row at a time: LBP stumps over 16-bit sums, 32 windows with AVX-512, 16 with AVX2.
 //!
 //! Neighboring windows lie in neighboring lanes, so that every corner of every cell is one load. Where only every
 //! second column holds a window, the even columns of a row are stored before the odd ones for the same reason. Sums of
@@ -18,7 +18,7 @@ pub(super) enum Isa {
 }
 
 impl Isa {
-    /// What this machine can run, the best last.
+    /// Instruction sets of this machine, the best last.
     pub fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         {
@@ -180,7 +180,7 @@ impl Evaluator for LbpLanes {
         }
     }
 
-    fn judge_row(&mut self, _: &Model, y: usize, last_x: usize, found: &mut Vec<usize>) {
+    fn classify_row(&mut self, _: &Model, y: usize, last_x: usize, found: &mut Vec<usize>) {
         let n = last_x.div_ceil(self.step);
         if n == 0 {
             return;
@@ -434,7 +434,7 @@ mod x86 {
     }
 
     /// # Safety
-    /// AVX-512 F and BW; 32 values behind every corner of every window.
+    /// AVX-512 F and BW; 32 values after every corner of every window.
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(super) unsafe fn judge_avx512(
         row: &Row<'_>,
@@ -442,20 +442,20 @@ mod x86 {
         found: &mut Vec<usize>,
     ) {
         // SAFETY: as the caller promises.
-        unsafe { judge::<Avx512>(row, passed, found) }
+        unsafe { classify::<Avx512>(row, passed, found) }
     }
 
     /// # Safety
-    /// AVX2; 16 values behind every corner of every window.
+    /// AVX2; 16 values after every corner of every window.
     #[target_feature(enable = "avx2")]
     pub(super) unsafe fn judge_avx2(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut Vec<usize>) {
         // SAFETY: as the caller promises.
-        unsafe { judge::<Avx2>(row, passed, found) }
+        unsafe { classify::<Avx2>(row, passed, found) }
     }
 
     /// Appends the columns of the windows that the cascade accepts. `passed` is scratch.
     #[inline(always)]
-    unsafe fn judge<L: Lanes>(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut Vec<usize>) {
+    unsafe fn classify<L: Lanes>(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut Vec<usize>) {
         let (first, later) = (&row.stages[0], &row.stages[1..]);
         passed.clear();
         let mut at = 0;
@@ -535,7 +535,7 @@ mod x86 {
 
     /// A window that fails the first stage has its neighbor skipped: takes out those that passed but are not looked at.
     ///
-    /// Such a window stands behind an odd number of failures since the last one that passed, whether that was looked
+    /// Such a window stands after an odd number of failures since the last one that passed, whether that was looked
     /// at or not.
     fn keep_visited(passed: &mut [u32], lanes: usize) {
         let mut next = 0;

@@ -26,7 +26,7 @@ pub use gray::{equalize, luma};
 pub use group::{Group, Window, group_windows};
 use model::Model;
 
-/// How a cascade is slid over an image; the names and meanings of OpenCV's `detectMultiScale`.
+/// Options of the sliding window, with the names and meanings of OpenCV's `detectMultiScale`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CascadeOptions {
@@ -51,7 +51,7 @@ impl Default for CascadeOptions {
     }
 }
 
-/// What a cascade saw.
+/// Detections of a cascade.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detections {
     /// Groups of neighboring windows, in the order in which their first window was seen.
@@ -72,7 +72,7 @@ pub struct Cascade {
 const LONGEST_SIDE: u32 = 640;
 /// A cascade file beyond this is refused; the largest in use has 3 MiB.
 const MAX_BYTES: u64 = 64 << 20;
-/// A face seen by this many windows scores one half.
+/// Number of windows at which a face scores one half.
 const HALF_SCORE_NEIGHBORS: f32 = 10.0;
 
 impl Cascade {
@@ -99,7 +99,7 @@ impl Cascade {
         self
     }
 
-    /// Looks at a gray image as it is (no equalization, no shrinking), like OpenCV's `detectMultiScale`.
+    /// Searches a gray image as it is (no equalization, no shrinking), like OpenCV's `detectMultiScale`.
     ///
     /// # Errors
     /// A message when the cascade accepts so many windows that it cannot be one for faces.
@@ -165,7 +165,7 @@ impl Detector for Cascade {
         &self.name
     }
 
-    /// The neighbors decide already.
+    /// The number of neighbors decides already.
     fn default_threshold(&self) -> f32 {
         0.0
     }

@@ -24,7 +24,7 @@ pub(super) struct Stage {
     pub threshold: f32,
 }
 
-/// Where a tree's nodes and leaves start.
+/// First node and first leaf of a tree.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tree {
     pub nodes: usize,
@@ -40,7 +40,7 @@ pub(super) struct Node {
     pub test: Test,
 }
 
-/// What sends a window to the left child.
+/// Condition under which a window goes to the left child.
 #[derive(Clone, Debug)]
 pub(super) enum Test {
     /// Haar: a value below this.

@@ -34,7 +34,7 @@ pub(super) fn slide(
             (size.1 + 1).saturating_sub(model.window.1),
         );
         for y in (0..last_y).step_by(step) {
-            evaluator.judge_row(model, y, last_x, &mut found);
+            evaluator.classify_row(model, y, last_x, &mut found);
             windows.extend(found.drain(..).map(|x| Window {
                 x: side(x),
                 y: side(y),

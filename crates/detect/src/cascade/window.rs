@@ -1,11 +1,11 @@
-//! One window of one scale, judged by the stages.
+//! Classification of one window of one scale by the stages of a cascade.
 
 use super::integral;
 use super::model::{HaarFeature, Model, Node, Test};
 
-/// What the cascade says of a window.
+/// Result of the cascade for a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum StageResult {
     Face,
     FailedFirstStage,
     FailedLater,
@@ -18,24 +18,24 @@ pub(super) trait Evaluator {
     fn set_image(&mut self, pixels: &[u8], size: (usize, usize), step: usize);
 
     /// Appends the left edges of the windows that are accepted, of those at `y` and left of `last_x`.
-    fn judge_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>);
+    fn classify_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>);
 }
 
-/// Looks at one window after the other.
+/// Classifies one window after the other.
 #[inline(always)]
-fn judge_each(
+fn classify_each(
     last_x: usize,
     step: usize,
     found: &mut Vec<usize>,
-    judge: impl Fn(usize) -> Verdict,
+    classify: impl Fn(usize) -> StageResult,
 ) {
     let mut x = 0;
     while x < last_x {
-        match judge(x) {
-            Verdict::Face => found.push(x),
-            // Far from a face: the neighbor is not looked at.
-            Verdict::FailedFirstStage => x += step,
-            Verdict::FailedLater => {}
+        match classify(x) {
+            StageResult::Face => found.push(x),
+            // Far from a face: the neighbor is skipped.
+            StageResult::FailedFirstStage => x += step,
+            StageResult::FailedLater => {}
         }
         x += step;
     }
@@ -43,7 +43,7 @@ fn judge_each(
 
 /// Adds up the votes, stage by stage. `goes_left` answers the question of a node.
 #[inline(always)]
-fn run_stages(model: &Model, goes_left: impl Fn(&Node) -> bool) -> Verdict {
+fn run_stages(model: &Model, goes_left: impl Fn(&Node) -> bool) -> StageResult {
     let is_stumps = model.is_stumps();
     for (index, stage) in model.stages.iter().enumerate() {
         let mut votes = 0f64;
@@ -72,13 +72,13 @@ fn run_stages(model: &Model, goes_left: impl Fn(&Node) -> bool) -> Verdict {
         }
         if votes < f64::from(stage.threshold) {
             return if index == 0 {
-                Verdict::FailedFirstStage
+                StageResult::FailedFirstStage
             } else {
-                Verdict::FailedLater
+                StageResult::FailedLater
             };
         }
     }
-    Verdict::Face
+    StageResult::Face
 }
 
 /// Local binary patterns over 3 x 3 cells.
@@ -92,7 +92,7 @@ pub(super) struct LbpEvaluator {
     sums: Vec<u32>,
 }
 
-/// Where the 16 corners of the cells of `[x, y, cell width, cell height]` lie, row by row.
+/// Offsets of the 16 corners of the cells of `[x, y, cell width, cell height]`, row by row.
 pub(super) fn lbp_corners(
     [x, y, width, height]: [usize; 4],
     place: impl Fn(usize, usize) -> usize,
@@ -118,7 +118,7 @@ impl LbpEvaluator {
     }
 
     #[inline(always)]
-    fn judge(&self, model: &Model, x: usize, y: usize) -> Verdict {
+    fn classify(&self, model: &Model, x: usize, y: usize) -> StageResult {
         let sums = &self.sums[y * self.stride + x..];
         assert!(self.reach < sums.len(), "the window lies inside the image");
         run_stages(model, |node| {
@@ -140,8 +140,8 @@ impl Evaluator for LbpEvaluator {
         integral::upright(pixels, size, self.stride, &mut self.sums, false);
     }
 
-    fn judge_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>) {
-        judge_each(last_x, self.step, found, |x| self.judge(model, x, y));
+    fn classify_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>) {
+        classify_each(last_x, self.step, found, |x| self.classify(model, x, y));
     }
 }
 
@@ -247,7 +247,7 @@ impl HaarEvaluator {
 
 impl HaarEvaluator {
     #[inline(always)]
-    fn judge(&self, model: &Model, x: usize, y: usize) -> Verdict {
+    fn classify(&self, model: &Model, x: usize, y: usize) -> StageResult {
         let origin = y * self.stride + x;
         let sums = &self.sums[origin..];
         let tilted = self.tilted.get(origin..).unwrap_or_default();
@@ -255,11 +255,11 @@ impl HaarEvaluator {
         let square = f64::from(rectangle_sum(&self.squares[origin..], &self.inner));
         let spread = self.inner_area * square - sum * sum;
         if spread <= 0.0 {
-            return Verdict::FailedLater;
+            return StageResult::FailedLater;
         }
         let contrast = (1.0 / spread.sqrt()) as f32;
         if self.inner_area * f64::from(contrast) >= 1e-1 {
-            return Verdict::FailedLater;
+            return StageResult::FailedLater;
         }
         run_stages(model, |node| {
             let feature = &self.features[node.feature];
@@ -290,8 +290,8 @@ impl Evaluator for HaarEvaluator {
         }
     }
 
-    fn judge_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>) {
-        judge_each(last_x, self.step, found, |x| self.judge(model, x, y));
+    fn classify_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>) {
+        classify_each(last_x, self.step, found, |x| self.classify(model, x, y));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What one run of a graph may cost in memory and time.
+//! Limits on the memory and time of one run of a graph.
 //!
 //! Limits grow with the image, so that any `--longest-side` is allowed and a small file cannot ask for much. They are
 //! several times what the largest models known take: YOLO11x does 240,000 multiply-adds and YOLOv8x6 320,000 for each

@@ -41,7 +41,7 @@ impl Message {
         self
     }
 
-    /// What has been written.
+    /// The bytes written so far.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }

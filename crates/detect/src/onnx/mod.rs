@@ -44,7 +44,7 @@ pub struct OnnxDetector {
     kind: Kind,
 }
 
-/// What the graph returns, and so how images go in and faces come out.
+/// The kind of model, told by the outputs of its graph.
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
     /// Offsets and face scores over the FaceBoxes priors: the places of both outputs.

@@ -10,7 +10,7 @@ use rten::{OpRegistry, op_types};
 use super::graph::{Attribute, Node};
 use super::infer::{Infer, elementwise, grow, layout, pieces, reduce, window};
 
-/// What one operator may look like.
+/// Constraints on one operator.
 pub(super) struct Operator {
     pub name: &'static str,
     inputs: RangeInclusive<usize>,
@@ -21,7 +21,7 @@ pub(super) struct Operator {
     pub is_in_place: bool,
 }
 
-/// What an attribute may hold.
+/// Allowed values of an attribute.
 enum Rule {
     Int(RangeInclusive<i64>),
     Ints(RangeInclusive<i64>),

@@ -1,4 +1,4 @@
-//! How much is alive while a graph runs, in the order of the file and in that of the runtime.
+//! Peak of live memory while a graph runs, in the order of the file and in that of the runtime.
 //!
 //! The runtime (rten 0.27) runs any node whose inputs are there, first those that cannot work in place, and frees a
 //! tensor after its last use. Its optimiser may join nodes, which only shortens lives.

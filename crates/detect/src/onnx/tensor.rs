@@ -5,7 +5,7 @@ use image::RgbImage;
 use crate::Face;
 use crate::shrink::resize_rgb;
 
-/// Where the image lies on the canvas.
+/// Position of the image on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Placing {
     /// Width and height of the canvas.
@@ -40,9 +40,9 @@ impl Placing {
     }
 }
 
-/// How colors become numbers.
+/// Conversion of colors to numbers.
 pub(crate) struct Coding {
-    /// Which of R, G, B goes into each plane.
+    /// Index of the channel (R, G, B) in each plane.
     pub order: [usize; 3],
     /// Subtracted from each plane.
     pub mean: [f32; 3],

@@ -24,14 +24,14 @@ const STRIDES: [&[u32]; 3] = [&[8, 16, 32], &[8, 16, 32, 64], &[4, 8, 16, 32]];
 /// Canvases of free size are padded to a multiple of the largest usual stride.
 const MULTIPLE: u32 = 32;
 
-/// How candidates are laid out in the output.
+/// Layout of candidates in the output.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct YoloLayout {
     /// Number of values of a candidate: center x, center y, width, height, (objectness,) classes.
     columns: usize,
     /// v5: `[1, n, columns]` with an objectness; v8 and v11: `[1, columns, n]` without.
     has_objectness: bool,
-    /// Which class is the face.
+    /// Index of the face class.
     class: usize,
 }
 

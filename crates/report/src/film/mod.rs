@@ -13,7 +13,7 @@ use self::ffmpeg::Ffmpeg;
 pub use self::ffmpeg::find_ffmpeg;
 use self::webp::Webp;
 
-/// What can go wrong with a film.
+/// An error of writing a film.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilmError {
@@ -87,7 +87,7 @@ impl FilmFormat {
     }
 }
 
-/// What must be known before the first frame.
+/// Options of a film.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilmOptions {
     /// Width of a frame in pixels.
@@ -96,7 +96,7 @@ pub struct FilmOptions {
     pub height: u32,
     /// Frames per second.
     pub fps: u32,
-    /// How many frames will come.
+    /// Number of frames.
     pub n_frames: u32,
 }
 
@@ -107,7 +107,7 @@ impl FilmOptions {
         ((index * units + fps / 2) / fps) as u32
     }
 
-    /// How long frame `index` is shown.
+    /// Duration of frame `index`.
     fn duration(&self, index: u32, units: u32) -> u32 {
         self.time(index + 1, units) - self.time(index, units)
     }

@@ -20,7 +20,7 @@ const NO_BLEND: u8 = 0x02;
 pub(super) struct Webp {
     file: AtomicFile,
     options: FilmOptions,
-    /// Bytes behind the size field.
+    /// Bytes after the size field.
     size: u64,
 }
 

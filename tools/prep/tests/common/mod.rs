@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: the program, drawn images, the manifest.
+//! Helpers of the end-to-end tests: the program, drawn images, the manifest.
 #![allow(dead_code)] // each test file uses its part
 
 use image::{DynamicImage, ImageFormat, RgbImage};

@@ -9,7 +9,7 @@ pub(super) enum Dates {
     None,
     /// At least one.
     Some,
-    /// One that stood behind a word and a number, as downloaders write them (`artist_8427_20210304_121314`).
+    /// One that stood after a word and a number, as downloaders write them (`artist_8427_20210304_121314`).
     BehindNumber,
 }
 

@@ -1,10 +1,10 @@
-//! The post that a file name names. One rule, and no guess: a name that can be read in two ways names no post.
+//! Reads the post from a file name by one rule. A name that can be read in two ways is unclear and names no post.
 //!
 //! The name is taken without its extension and split into words at everything that is neither letter nor digit.
 //!
 //! 1. A word of 32 hexadecimal digits is an MD5. Then nothing else of the name counts. Two different ones: unclear.
 //! 2. Left out: UUIDs; a date with a time (`20210304_121314`), a date in parts (`2021-03-04`), a 14-digit time stamp; a
-//!    counter in brackets (`(2)`); a counter of up to four digits behind its word (`page 3`, `frame_12`, `part-2`); numbers
+//!    counter in brackets (`(2)`); a counter of up to four digits after its word (`page 3`, `frame_12`, `part-2`); numbers
 //!    with leading zeros, which are frames, pages or shards. Words that mix digits and letters are no numbers: `p10`,
 //!    `master1200`, `1920x1080`, `v2`.
 //! 3. What is left of whole numbers: none, no post. Two or more, unclear. One is the id, with two exceptions: a number of
@@ -38,7 +38,7 @@ use super::site::Site;
 use dates::{Dates, drop_dates, is_date};
 use words::{Word, percent_decoded, split, stem};
 
-/// What a name says of its post.
+/// The post that a name names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// The MD5 of the file.
@@ -47,7 +47,7 @@ pub enum Reading {
     Id(String),
     /// Nothing.
     Nothing,
-    /// More than one thing, in words.
+    /// More than one post is possible; the text says which.
     Unclear(String),
 }
 
@@ -60,10 +60,10 @@ pub struct NamedPost {
     pub site: Site,
 }
 
-/// Counters, years and pixel sizes have no more digits than this.
+/// Most digits of counters, years and pixel sizes.
 pub const MAX_COUNTER_DIGITS: usize = 4;
 
-/// Words that say nothing of a number beside them.
+/// Words that do not change the meaning of a number beside them.
 const KNOWN_WORDS: &[&str] = &[
     "sample",
     "preview",

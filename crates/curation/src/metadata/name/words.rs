@@ -1,4 +1,4 @@
-//! A file name as words.
+//! Splits a file name into words.
 
 /// Extensions that are removed even twice (`1.png.jpg`).
 const IMAGE_EXTENSIONS: &[&str] = &[
@@ -9,7 +9,7 @@ const IMAGE_EXTENSIONS: &[&str] = &[
 #[derive(Clone, Copy)]
 pub(super) struct Word<'a> {
     pub text: &'a str,
-    /// What stands before and behind it.
+    /// The characters before and after it.
     pub before: Option<char>,
     pub behind: Option<char>,
 }
@@ -67,7 +67,7 @@ pub(super) fn stem(name: &str) -> &str {
     stem
 }
 
-/// Up to six letters and digits behind the last dot, a letter among them.
+/// Up to six letters and digits after the last dot, a letter among them.
 fn extension(name: &str) -> Option<&str> {
     let (front, extension) = name.rsplit_once('.')?;
     let is_extension = !front.is_empty()

@@ -30,7 +30,7 @@ pub(super) struct Shaped {
     pub values: Option<Vec<f64>>,
 }
 
-/// What the runtime keeps a tensor as.
+/// Element type in the runtime.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind {
     Float,

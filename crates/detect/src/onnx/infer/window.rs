@@ -39,7 +39,7 @@ impl Axis {
             return Ok(room / stride + 1);
         }
         let places = room.div_ceil(stride) + 1;
-        // A window that starts in the padding behind is left out.
+        // A window that starts in the padding after is left out.
         Ok(places - usize::from((places - 1) * stride >= size + before))
     }
 }
