@@ -22,8 +22,6 @@ pub struct Pretrained {
     pub mapping_layers: usize,
     /// `channel_base` of both networks.
     pub channel_base: usize,
-    /// The configurations (`--cfg`) with this architecture.
-    pub cfgs: &'static [&'static str],
     /// SHA-256 in hex, where it was published. Without one, the first download is remembered and later uses are
     /// compared with it.
     pub sha256: Option<&'static str>,
@@ -37,7 +35,6 @@ pub const PRETRAINED: [Pretrained; 5] = [
         resolution: 256,
         mapping_layers: 8,
         channel_base: 16384,
-        cfgs: &["paper256"],
         sha256: None,
     },
     Pretrained {
@@ -46,7 +43,6 @@ pub const PRETRAINED: [Pretrained; 5] = [
         resolution: 512,
         mapping_layers: 8,
         channel_base: 32768,
-        cfgs: &["paper512", "stylegan2"],
         sha256: None,
     },
     Pretrained {
@@ -55,7 +51,6 @@ pub const PRETRAINED: [Pretrained; 5] = [
         resolution: 1024,
         mapping_layers: 8,
         channel_base: 32768,
-        cfgs: &["paper1024", "stylegan2"],
         sha256: None,
     },
     Pretrained {
@@ -64,7 +59,6 @@ pub const PRETRAINED: [Pretrained; 5] = [
         resolution: 256,
         mapping_layers: 8,
         channel_base: 16384,
-        cfgs: &["paper256"],
         sha256: None,
     },
     Pretrained {
@@ -73,7 +67,6 @@ pub const PRETRAINED: [Pretrained; 5] = [
         resolution: 256,
         mapping_layers: 8,
         channel_base: 16384,
-        cfgs: &["paper256"],
         sha256: None,
     },
 ];

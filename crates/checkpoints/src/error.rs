@@ -28,7 +28,7 @@ pub enum Error {
         /// The error.
         error: Box<Error>,
     },
-    /// The file is not the published network of its name.
+    /// The settings of a network are impossible, or the file is not the published network of its name.
     #[error(transparent)]
     Architecture(#[from] architecture::Error),
     /// The networks cannot be built.

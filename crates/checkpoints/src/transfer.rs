@@ -38,8 +38,8 @@ pub struct InitialNetworks {
 /// A file with only one of `G` and `G_ema` starts both from it.
 ///
 /// # Errors
-/// `Refused` when something does not fit and [`TransferOptions::allow_partial`] is not set; `Networks` when the settings
-/// are impossible.
+/// `Refused` when something does not fit and [`TransferOptions::allow_partial`] is not set; `Architecture` when the
+/// settings are impossible.
 pub fn init_from(
     opened: &Opened,
     g_config: &GeneratorConfig,
@@ -86,7 +86,7 @@ pub fn load_into(
 /// The report of [`init_from`], without making networks.
 ///
 /// # Errors
-/// `Networks` when the settings are impossible.
+/// `Architecture` when the settings are impossible.
 pub fn check(
     opened: &Opened,
     g_config: &GeneratorConfig,
