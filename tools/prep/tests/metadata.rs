@@ -174,7 +174,7 @@ fn no_file_is_kept_by_the_rating_of_another_post() {
         summary["metadata"]["unmatched"].as_array().unwrap().len(),
         3
     );
-    assert_eq!(summary["pictures_dropped"]["no_post"], 29);
+    assert_eq!(summary["images_dropped"]["no_post"], 29);
 
     // The archive alone: its name is still known.
     let output = prep(
