@@ -17,7 +17,7 @@ use crate::{DetectError, DetectOptions, Detector, Face, NamedImage};
 pub struct GivenBoxes {
     name: String,
     images: HashMap<String, Vec<Face>>,
-    /// File name without folders -> key of `pictures`, or `None` when several images share it.
+    /// File name without folders -> key of `images`, or `None` when several images share it.
     by_file_name: HashMap<String, Option<String>>,
 }
 

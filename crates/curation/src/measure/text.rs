@@ -177,28 +177,28 @@ mod tests {
 
     #[test]
     fn drawings_tones_and_hatching_are_no_writing() {
-        let picture =
+        let draw =
             |f: &dyn Fn(u32, u32) -> [u8; 3]| RgbImage::from_fn(600, 600, |x, y| Rgb(f(x, y)));
-        let pictures: [(&str, RgbImage); 6] = [
-            ("blank", picture(&|_, _| [255; 3])),
+        let images: [(&str, RgbImage); 6] = [
+            ("blank", draw(&|_, _| [255; 3])),
             (
                 "hatching",
-                picture(&|x, y| if (x + y) % 6 < 2 { [0; 3] } else { [255; 3] }),
+                draw(&|x, y| if (x + y) % 6 < 2 { [0; 3] } else { [255; 3] }),
             ),
             (
                 "columns",
-                picture(&|x, _| if x % 7 < 2 { [0; 3] } else { [255; 3] }),
+                draw(&|x, _| if x % 7 < 2 { [0; 3] } else { [255; 3] }),
             ),
             (
                 "contours",
-                picture(&|x, y| {
+                draw(&|x, y| {
                     let r = (f64::from(x) - 300.0).hypot(f64::from(y) - 300.0);
                     if r % 40.0 < 3.0 { [10; 3] } else { [250; 3] }
                 }),
             ),
             (
                 "soft shading",
-                picture(&|x, y| {
+                draw(&|x, y| {
                     let v =
                         128.0 + 120.0 * ((f64::from(x) / 6.0).sin() * (f64::from(y) / 9.0).cos());
                     [v as u8, 200, 255 - v as u8]
@@ -206,10 +206,10 @@ mod tests {
             ),
             (
                 "noise",
-                picture(&|x, y| [((x * 7919 + y * 104_729 + x * y * 31) % 251) as u8; 3]),
+                draw(&|x, y| [((x * 7919 + y * 104_729 + x * y * 31) % 251) as u8; 3]),
             ),
         ];
-        for (name, image) in pictures {
+        for (name, image) in images {
             assert!(text_share(&image) < 0.03, "{name}: {}", text_share(&image));
         }
         assert_eq!(text_share(&RgbImage::new(10, 10)), 0.0);
