@@ -13,7 +13,6 @@ mod encode;
 mod faceboxes;
 mod graph;
 mod infer;
-mod message;
 mod operators;
 mod program;
 mod runner;
