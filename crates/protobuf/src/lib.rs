@@ -5,8 +5,7 @@
 //! are refused.
 //!
 //! ```
-//! let mut message = protobuf::Message::default();
-//! message.int(1, 150).text(2, "testing");
+//! let message = protobuf::Message::default().int(1, 150).bytes(2, "testing");
 //! let bytes = message.into_bytes();
 //! let fields: Result<Vec<_>, _> = protobuf::Fields::new(&bytes).collect();
 //! let expected = vec![(1, protobuf::Value::Varint(150)), (2, protobuf::Value::Bytes(b"testing"))];

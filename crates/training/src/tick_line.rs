@@ -10,9 +10,9 @@ pub(crate) struct TickTimes {
     pub tick: u64,
     /// Images seen when it began.
     pub start_nimg: u64,
-    /// Seconds since the run began, over all sittings.
+    /// Seconds since the run began, over all sessions.
     pub total_sec: f64,
-    /// Seconds that its steps took, over all sittings.
+    /// Seconds that its steps took, over all sessions.
     pub tick_sec: f64,
     /// Seconds between the tick before and its first step.
     pub maintenance_sec: f64,

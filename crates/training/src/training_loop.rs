@@ -74,7 +74,7 @@ pub fn run(
         if done || run.tick_is_over(trainer) {
             run.tick(trainer, done, hooks)?;
         }
-        // A run is complete with its last metrics; without them the next sitting makes up for them.
+        // A run is complete with its last metrics; without them the next session makes up for them.
         if done && run.progress.unmeasured.is_none() {
             run.say("Exiting...", hooks);
             return Ok(Outcome::Finished);
@@ -91,12 +91,12 @@ struct Run<'a> {
     stats: GrowingFile,
     events: EventWriter,
     stop: &'a AtomicBool,
-    /// Images seen when the last state of this sitting was written.
+    /// Images seen when the last state of this session was written.
     saved_nimg: Option<u64>,
-    /// When this sitting began, as if all former ones had been part of it.
+    /// When this session began, as if all former ones had been part of it.
     elapsed_before: f64,
-    sitting: Instant,
-    /// When the steps of this tick began, in this sitting.
+    session: Instant,
+    /// When the steps of this tick began, in this session.
     tick_start: Instant,
     maintenance: Duration,
 }
@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
             false => run_folder::cut_back(dir, &progress.file_lengths)?,
         };
         check_space(dir, trainer)?;
-        let sitting = Instant::now();
+        let session = Instant::now();
         let mut run = Self {
             log: GrowingFile::open(dir.join(names::LOG))?,
             stats: GrowingFile::open(dir.join(names::STATS))?,
@@ -137,8 +137,8 @@ impl<'a> Run<'a> {
             preview,
             stop,
             saved_nimg: None,
-            sitting,
-            tick_start: sitting,
+            session,
+            tick_start: session,
             maintenance: Duration::ZERO,
         };
         run.write_options(trainer)?;
@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
         }
         run.pass_on_warnings(hooks);
         run.tick_start = Instant::now();
-        run.maintenance = run.tick_start - sitting;
+        run.maintenance = run.tick_start - session;
         Ok(run)
     }
 
@@ -240,12 +240,12 @@ impl<'a> Run<'a> {
             || trainer.learner().cur_nimg >= self.progress.tick_start_nimg + length
     }
 
-    /// Seconds since the run began, over all sittings.
+    /// Seconds since the run began, over all sessions.
     fn elapsed(&self) -> f64 {
-        self.elapsed_before + self.sitting.elapsed().as_secs_f64()
+        self.elapsed_before + self.session.elapsed().as_secs_f64()
     }
 
-    /// Seconds of the current tick, over all sittings.
+    /// Seconds of the current tick, over all sessions.
     fn tick_sec(&self) -> f64 {
         self.progress.tick_elapsed_sec + self.tick_start.elapsed().as_secs_f64()
     }
@@ -425,7 +425,7 @@ impl<'a> Run<'a> {
             let kimg = trainer.learner().cur_nimg / 1000;
             let metrics = &self.progress.metrics;
             let scalars = metrics.iter().map(|(name, value)| (name.as_str(), *value));
-            let wall_time = self.elapsed_before + self.sitting.elapsed().as_secs_f64();
+            let wall_time = self.elapsed_before + self.session.elapsed().as_secs_f64();
             let written = self.events.scalars(kimg, wall_time, scalars);
             self.survive(written, hooks);
             let removed = self.remove_old_snapshots(trainer, &path);

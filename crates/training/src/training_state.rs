@@ -30,10 +30,10 @@ pub struct Progress {
     pub tick: u64,
     /// Images seen when it began.
     pub tick_start_nimg: u64,
-    /// Seconds of the current tick that earlier sittings spent.
+    /// Seconds of the current tick that earlier sessions spent.
     #[serde(default)]
     pub tick_elapsed_sec: f64,
-    /// Seconds of training so far, over all sittings.
+    /// Seconds of training so far, over all sessions.
     pub elapsed_sec: f64,
     /// Lengths in bytes of the files that grow.
     pub file_lengths: BTreeMap<String, u64>,

@@ -16,7 +16,7 @@ fn bad_input_is_named_with_a_way_out() {
     write("gpus.toml", b"data = 'faces.zip'\ngpus = 2\n");
     write("slip.toml", b"data = 'faces.zip'\nkimgs = 2\n");
     let new = "--data faces.zip --outdir r";
-    let cases: [(&str, i32, &[&str]); 47] = [
+    let cases: [(&str, i32, &[&str]); 48] = [
         ("--outdir r", 1, &["--data", "prep"]),
         ("--data faces.zip", 1, &["--outdir"]),
         ("--data none.zip --outdir r", 1, &["none.zip"]),
@@ -84,6 +84,12 @@ fn bad_input_is_named_with_a_way_out() {
         // Metrics.
         ("{} --metrics fid", 1, &["--metrics fid", "fid50k_full"]),
         ("{} --metrics fid20_full", 1, &["weights", "eval weights"]),
+        // Those of a preset as well.
+        (
+            "{} --cfg auto",
+            1,
+            &["fid50k_full", "eval weights", "--metrics none", "tiny64"],
+        ),
         (
             "{} --metrics is50 --features random-inception-small",
             1,

@@ -117,6 +117,15 @@ fn settings_are_remembered_and_only_some_may_change() {
     assert_eq!(config["stop_on_collapse"], true);
     let metrics = lines(&run, "metric-fid20_full.jsonl");
     assert_eq!(metrics.len(), 2);
+    let log = String::from_utf8(read(&run, "log.txt")).unwrap();
+    let told: Vec<&str> = log
+        .lines()
+        .filter(|l| l.starts_with("fid20_full "))
+        .collect();
+    assert!(
+        told.len() == 2 && told[0].ends_with("(best so far)"),
+        "{told:?}"
+    );
     for line in &metrics {
         assert_eq!(line["flavour"]["features"], "random-inception-small");
     }

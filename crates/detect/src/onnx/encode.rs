@@ -3,8 +3,8 @@
 //! It holds what `graph` understood and nothing else, so no field that the two readers would take differently passes.
 
 use super::graph::{Attribute, Dimension, Model, Node};
-use super::message::Message;
 use super::tensors::Tensor;
+use protobuf::Message;
 
 /// `ModelProto` of a model.
 pub(super) fn encode(model: &Model<'_>) -> Vec<u8> {

@@ -14,7 +14,6 @@ mod faceboxes;
 mod graph;
 mod infer;
 mod limits;
-mod message;
 mod operators;
 mod program;
 mod runner;

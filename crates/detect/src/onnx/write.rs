@@ -1,6 +1,6 @@
 //! ONNX files by hand: just enough of the protobuf to write small graphs. The tests write theirs with it too.
 
-pub use super::message::Message;
+pub use protobuf::Message;
 
 /// A side of a tensor: a number, or free under a name.
 #[derive(Clone, Copy)]

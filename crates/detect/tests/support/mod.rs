@@ -1,14 +1,10 @@
 //! ONNX files by hand, written as the embedded detector writes its own.
 #![allow(dead_code, reason = "each test needs only a part")]
 
-#[path = "../../src/onnx/message.rs"]
-#[allow(dead_code, reason = "the tests need only a part")]
-mod message;
 #[path = "../../src/onnx/write.rs"]
 #[allow(dead_code, reason = "the tests need only a part")]
 mod write;
 
-pub use message::Message;
 pub use write::*;
 
 use std::path::PathBuf;

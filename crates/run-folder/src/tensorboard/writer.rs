@@ -47,8 +47,7 @@ impl EventWriter {
     pub fn open(path: PathBuf) -> Result<Self> {
         let mut file = GrowingFile::open(path)?;
         if file.n_bytes()? == 0 {
-            let mut event = Message::default();
-            event.double(1, 0.0).text(3, "brain.Event:2");
+            let event = Message::default().double(1, 0.0).bytes(3, "brain.Event:2");
             file.append(&record(&event.into_bytes()))?;
         }
         Ok(Self { file })
@@ -74,14 +73,12 @@ impl EventWriter {
     ) -> Result<()> {
         let mut records = Vec::new();
         for (tag, value) in scalars {
-            let (mut entry, mut summary) = (Message::default(), Message::default());
-            entry.text(1, tag).float(2, value as f32);
-            summary.message(1, &entry);
-            let mut event = Message::default();
-            event
+            let entry = Message::default().bytes(1, tag).float(2, value as f32);
+            let summary = Message::default().bytes(1, entry);
+            let event = Message::default()
                 .double(1, wall_time)
                 .uint(2, step)
-                .message(5, &summary);
+                .bytes(5, summary);
             records.extend(record(&event.into_bytes()));
         }
         self.file.append(&records)

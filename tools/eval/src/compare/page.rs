@@ -1,9 +1,10 @@
 //! The page: verdict, table, plots, pictures, settings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use report::{Page, short};
-use run_folder::RunRecord;
+use run_folder::{RunRecord, format_time};
 use serde_json::Value;
 
 use super::NOTHING_SAID;
@@ -34,8 +35,8 @@ pub fn page(
         &[
             "run",
             "kimg",
-            "hours",
-            "pictures",
+            "time",
+            "images",
             "augmentation",
             "best",
             "at kimg",
@@ -103,12 +104,15 @@ fn summary(
                 (None, None) if p > 0.0 => format!("p {} at the end", short(p)),
                 (None, None) => "none".to_owned(),
             };
-            let pictures = run.option(&["training_set_kwargs", "max_size"]);
+            let n_images = run.option(&["training_set_kwargs", "max_size"]);
             vec![
                 name.clone(),
                 last.map_or_else(dash, |tick| short(tick.kimg)),
-                last.map_or_else(dash, |tick| short(tick.hours)),
-                pictures.as_u64().map_or_else(dash, |n| n.to_string()),
+                last.filter(|tick| tick.hours.is_finite())
+                    .map_or_else(dash, |tick| {
+                        format_time(Duration::from_secs_f64(3600.0 * tick.hours.clamp(0.0, 1e9)))
+                    }),
+                n_images.as_u64().map_or_else(dash, |n| n.to_string()),
                 augmentation,
                 top.map_or_else(dash, |p| short(p.value)),
                 top.map_or_else(dash, |p| short(p.kimg)),

@@ -9,7 +9,7 @@ pub const SIDE: usize = 16;
 
 /// A short run of a tiny network: 2 kimg in ticks of 1.
 pub const RUN: &str = "--data faces.zip --cfg tiny32 --batch 8 --cbase 64 --cmax 8 --kimg 2 --tick 1 --snap 1 \
-                       --state-every 1 --grid 2x2 --augpipe bgc --mirror --quiet";
+                       --state-every 1 --grid 2x2 --augpipe bgc --mirror=1 --quiet";
 
 /// Metrics that need no weights.
 pub const METRICS: &str = "--metrics fid20_full --features random-inception-small";
