@@ -268,7 +268,8 @@ fn files_that_are_no_images_are_named_alike_by_all() {
             b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
             "git lfs pull",
         ),
-        (b"{\"error\": 404}", "JSON"),
+        (b"{\"error\": 404}", "an error message of a server"),
+        (b"{\"posts\": []}", "JSON"),
         (b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "HEIC"),
     ] {
         let told = refused(bytes);
