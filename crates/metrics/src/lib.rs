@@ -4,7 +4,7 @@
 //!   are kept under their content hash. A training run and a later evaluation call the same function.
 //! - [`FeatureNetwork`] chooses the networks of `feature_networks` that a list of metrics needs, and their weights.
 //! - The formulas alone: [`fid`], [`kid`], [`precision_recall`], [`density_coverage`], [`memorization`],
-//!   [`inception_score`] on [`Features`], [`path_length`] on the speeds of [`path_speeds`].
+//!   [`inception_score`] on [`feature_networks::Features`], [`path_length`] on the speeds of [`path_speeds`].
 //! - [`diversity`]: how much images differ, at every tick of a run.
 //!
 //! Generators are not known here: fakes come from a [`FakeSource`]. No printing.
