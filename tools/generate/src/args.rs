@@ -6,14 +6,33 @@ use tool_support::CheckpointArgs;
 
 use crate::seeds::{Layers, Seeds};
 
-/// Images and films from trained networks.
+/// Images and videos from trained networks.
 #[derive(Debug, clap::Parser)]
 #[command(name = "generate", version = cli::version())]
 pub struct Args {
     #[command(flatten)]
     pub common: cli::Common,
+    #[command(flatten)]
+    pub reference: ReferenceFlags,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Flags of the reference's `generate.py` without a command. Parsing any of them fails with the spelling of this program.
+#[derive(Debug, Default, clap::Args)]
+pub struct ReferenceFlags {
+    #[arg(long, hide = true, value_name = "FILE", value_parser = refuse_reference)]
+    network: Option<String>,
+    #[arg(long, hide = true, value_name = "RANGE", value_parser = refuse_reference)]
+    seeds: Option<String>,
+    #[arg(long, hide = true, value_name = "PSI", value_parser = refuse_reference)]
+    trunc: Option<String>,
+    #[arg(long, hide = true, value_name = "DIR", value_parser = refuse_reference)]
+    outdir: Option<String>,
+}
+
+fn refuse_reference(_: &str) -> Result<String, String> {
+    Err("generate.py takes it without a command; here: generate images --network FILE --seeds 0-99 --outdir DIR".to_owned())
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -24,15 +43,15 @@ pub enum Command {
     Grid(GridArgs),
     /// Every row seed with the styles of every column seed
     StyleMix(StyleMixArgs),
-    /// A film that wanders through the latents and ends where it began
+    /// A video through latent space that ends where it began
     LatentWalk(LatentWalkArgs),
-    /// A film from seed to seed
+    /// A video from seed to seed
     Interpolate(InterpolateArgs),
-    /// Find the latent of a picture
+    /// Find the latent of an image (projection)
     Project(ProjectArgs),
     /// Write a checkpoint in another format: .safetensors, .pkl (official), .pt (rosinality), .onnx (the generator)
     Convert(ConvertArgs),
-    /// Say what a checkpoint holds: networks, settings, counts, checksums
+    /// Print the content of a checkpoint: networks, settings, counts, checksums
     Describe(DescribeArgs),
 }
 
@@ -195,7 +214,7 @@ pub struct StyleMixArgs {
     pub overwrite: cli::Overwrite,
 }
 
-/// Of every film.
+/// Options of every video.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Film")]
 pub struct FilmArgs {
@@ -224,7 +243,7 @@ pub struct LatentWalkArgs {
     #[arg(long, default_value = "circular", value_name = "PATH")]
     pub path: Walk,
 
-    /// Frames of the film
+    /// Frames of the video
     #[arg(long, default_value_t = 240, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub frames: u32,
 
@@ -288,7 +307,7 @@ pub struct ProjectArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
 
-    /// The picture; it is cut to its central square and resized
+    /// Target image; its central square is resized to the size of the network
     #[arg(long, short, value_name = "PICTURE")]
     pub target: PathBuf,
 
@@ -314,7 +333,7 @@ pub struct ProjectArgs {
     #[arg(long, value_name = "INDEX")]
     pub class: Option<usize>,
 
-    /// Also write a film of the search beside the results
+    /// Also write a video of the search beside the results
     #[arg(long)]
     pub film: bool,
 
@@ -356,4 +375,29 @@ pub struct DescribeArgs {
     /// List every tensor
     #[arg(long)]
     pub tensors: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn flags_of_the_reference_without_a_command_name_the_command() {
+        for line in [
+            "--network a.pkl --seeds 0-3",
+            "--seeds=0-3",
+            "--trunc 0.7 --outdir o",
+        ] {
+            let words = std::iter::once("generate").chain(line.split(' '));
+            let error = Args::try_parse_from(words).unwrap_err().to_string();
+            assert!(
+                error.contains("generate images --network"),
+                "{line}: {error}"
+            );
+        }
+        let line = "generate images --network a.pkl --seeds 0-3 --outdir o";
+        assert!(Args::try_parse_from(line.split(' ')).is_ok());
+    }
 }
