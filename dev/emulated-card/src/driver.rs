@@ -3,22 +3,14 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
 
+use crate::codes::{
+    ILLEGAL_ADDRESS, INVALID_DEVICE, INVALID_HANDLE, INVALID_PTX, INVALID_VALUE, LAUNCH_FAILED,
+    MISALIGNED_ADDRESS, NOT_FOUND, NOT_SUPPORTED, OUT_OF_MEMORY, SUCCESS, put,
+};
 use crate::event::{Event, on_event};
 use crate::ptx::Module;
 use crate::ptx::run::{Cause, Grid};
 use crate::{NAME, complain, counts, memory};
-
-pub(crate) const SUCCESS: u32 = 0;
-const INVALID_VALUE: u32 = 1;
-const OUT_OF_MEMORY: u32 = 2;
-const INVALID_DEVICE: u32 = 101;
-const INVALID_PTX: u32 = 218;
-pub(crate) const INVALID_HANDLE: u32 = 400;
-const NOT_FOUND: u32 = 500;
-const ILLEGAL_ADDRESS: u32 = 700;
-const MISALIGNED_ADDRESS: u32 = 716;
-const LAUNCH_FAILED: u32 = 719;
-const NOT_SUPPORTED: u32 = 801;
 
 /// What streams, pools and contexts are known by: there is nothing behind.
 const HANDLE: usize = 0x6B61_6F67_616E;
@@ -36,16 +28,6 @@ struct Function {
 struct Loaded {
     module: Arc<Module>,
     functions: Vec<*mut Function>,
-}
-
-/// Writes a result where the caller wants it.
-pub(crate) fn put<T>(to: *mut T, value: T) -> u32 {
-    if to.is_null() {
-        return INVALID_VALUE;
-    }
-    // SAFETY: the driver API asks for a place of this type.
-    unsafe { to.write(value) };
-    SUCCESS
 }
 
 fn failed(code: u32, what: &str) -> u32 {

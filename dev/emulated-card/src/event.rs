@@ -3,8 +3,8 @@
 use std::ffi::c_uint;
 use std::time::Instant;
 
+use crate::codes::{INVALID_HANDLE, SUCCESS, put};
 use crate::counts;
-use crate::driver::{INVALID_HANDLE, SUCCESS, put};
 
 /// CUDA_ERROR_NOT_READY stands for an event without a time, too; here only that occurs.
 const NOT_READY: u32 = 600;

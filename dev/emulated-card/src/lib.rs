@@ -13,6 +13,7 @@
 //! from NVIDIA's documentation of PTX, the CUDA driver API, cuBLAS, cuDNN and cuRAND.
 
 pub mod blas;
+mod codes;
 pub mod counts;
 pub mod dnn;
 pub mod driver;

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use networks::{MappingOptions, SynthesisOptions};
 
 use super::CaseResult;
-use super::pickle::Weights;
+use super::weights::Weights;
 
 /// Names of the images in the files of golden data: `G_ema` in f32, psi 1, stored noise.
 const IMAGES: [&str; 2] = ["img_ema_fp32", "img_ema"];

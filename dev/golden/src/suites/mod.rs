@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 
 pub mod ada;
 pub mod augment;
+mod case;
 pub mod dataset;
 pub mod detect;
 pub mod files;
@@ -21,6 +22,7 @@ pub mod pickle;
 pub mod rng;
 pub mod tensors;
 mod train_configs;
+mod weights;
 
 /// The outcome of one golden case.
 #[derive(Clone, Debug, PartialEq)]

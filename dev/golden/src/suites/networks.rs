@@ -15,6 +15,7 @@ use ops::Dual;
 use rng::RandomState;
 use serde_json::Value;
 
+use super::case::Case;
 use super::files::json_files;
 use super::tensors::{Tensors, device, numbers_in, relative_error};
 use super::train_configs;
@@ -58,24 +59,6 @@ const KINK_MOVE: f64 = 1e-6;
 
 /// Number of those moves.
 const KINK_DRAWS: usize = 8;
-
-/// One comparison.
-pub(super) struct Case {
-    pub name: String,
-    pub worst: f64,
-    pub tolerance: f64,
-}
-
-impl Case {
-    /// A comparison that allows no difference.
-    pub fn exact(name: impl Into<String>, differences: usize) -> Self {
-        Self {
-            name: name.into(),
-            worst: differences as f64,
-            tolerance: 0.0,
-        }
-    }
-}
 
 /// A generator and a discriminator with what they gave.
 struct Pair<'a> {

@@ -1,11 +1,11 @@
 //! Checkpoints of other programs, read to the exact weights.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use interop::{Checkpoint, Format, Tensor};
+use interop::{Checkpoint, Format};
 
+use super::weights::Weights;
 use super::{CaseResult, Results};
 
 /// Reads every file in `dir` that has `<name>_weights.safetensors` beside it and compares all tensors bit by bit: of
@@ -60,8 +60,6 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     }
     Ok(())
 }
-
-pub(super) type Weights = BTreeMap<String, Tensor>;
 
 fn result(case: String, worst: f64) -> CaseResult {
     CaseResult {

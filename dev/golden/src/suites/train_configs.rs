@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use train_settings::{DatasetDescription, Overrides};
 use training::{Preset, TrainConfig};
 
-use super::networks::Case;
+use super::case::Case;
 
 /// Compares presets (`configs`), typed flags (`flag_variants`), the formula of `auto` and defaults.
 ///
