@@ -10,7 +10,7 @@ use detect::DetectError;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// How a child process that measured an input ended.
+/// The end of a child process that measured an input.
 #[derive(Debug)]
 pub enum Ending {
     /// It finished with the result of [`measure_apart`].

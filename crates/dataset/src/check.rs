@@ -10,7 +10,7 @@ use crate::problem::{CheckReport, Problem, ProblemKind};
 use crate::source::Source;
 use decode::{DecodeError, Header, decode_stored, read_header};
 
-/// How thoroughly each image is checked.
+/// Depth of the check of each image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Depth {
     /// Its header: size and channels; fast even on 100,000 images.
@@ -25,7 +25,7 @@ pub enum Depth {
 pub struct CheckOptions {
     /// Labels are wanted: every image needs one.
     pub use_labels: bool,
-    /// How thoroughly each image is checked.
+    /// Depth of the check of each image.
     pub depth: Depth,
     /// Also complain about files and labels that belong to no sample.
     pub strays: bool,

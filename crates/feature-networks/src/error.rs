@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// What can go wrong with feature networks and their files of weights.
+/// Errors of feature networks and their files of weights.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

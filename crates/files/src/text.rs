@@ -57,7 +57,7 @@ pub fn decode_text(bytes: &[u8]) -> String {
 
 /// Reads UTF-16 as UTF-8, in pieces, for files that do not fit into memory.
 ///
-/// What is not text becomes U+FFFD.
+/// Bytes that are not text become U+FFFD.
 #[derive(Debug)]
 pub struct Utf16Reader<R> {
     source: R,

@@ -1,4 +1,4 @@
-/// What can go wrong in a leak check.
+/// Errors of a leak check.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

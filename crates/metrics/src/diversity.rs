@@ -5,7 +5,7 @@ use candle_core::{DType, Tensor};
 use crate::error::{Error, Result};
 use feature_networks::Features;
 
-/// How much images differ: the root of the summed variances of their features. 0 when all are the same.
+/// Diversity of images: the root of the summed variances of their features, 0 when all are the same.
 ///
 /// # Errors
 /// `TooFew` with fewer than two rows.

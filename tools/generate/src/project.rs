@@ -243,8 +243,8 @@ impl Goal {
                 Some((network, features))
             }
             Some(_) => bail!(
-                "--perceptual: the weights lack those of LPIPS: add --perceptual vgg.pth ({LPIPS_URL}), or take NVIDIA's \
-                 vgg16.pt, which has all ({TORCHSCRIPT_URL})"
+                "the weights of VGG16 lack those of LPIPS: add them to the cache with `eval weights --from vgg.pth` \
+                 ({LPIPS_URL}), or give both files, each with --perceptual; NVIDIA's vgg16.pt has all ({TORCHSCRIPT_URL})"
             ),
             None => None,
         };
