@@ -16,8 +16,8 @@ pub(crate) fn describe(image: &Rgb) -> Vec<f64> {
     row
 }
 
-/// Appends the layout of an image: luma and both color differences of 8 x 8 cells without their mean, and the contrast
-/// within each cell.
+/// Appends the layout of an image in 8 x 8 cells: luma and both color differences without their mean, and the logarithm of
+/// the mean luma gradient.
 fn layout(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
     let (h, w) = (image.height, image.width);
     let (r, b) = (image.plane(0), image.plane(2));
