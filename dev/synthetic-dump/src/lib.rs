@@ -18,6 +18,7 @@ mod encode;
 mod extras;
 mod eye;
 mod face;
+mod faces;
 mod hair;
 mod kind;
 mod lettering;
@@ -27,6 +28,7 @@ mod scene;
 mod truth;
 
 pub use dump::{Dump, DumpError, Progress};
+pub use faces::{face_crop, write_face_crops};
 pub use kind::Kind;
 pub use pose::{Pose, posed};
 pub use scene::SceneKind;

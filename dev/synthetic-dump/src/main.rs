@@ -20,6 +20,12 @@ struct Args {
     /// Number of originals; copies and damaged files are added in proportion
     #[arg(long, default_value_t = Dump::N_WORKS)]
     works: usize,
+    /// Write only this many face crops of one size and style, instead of a dump
+    #[arg(long, conflicts_with = "works")]
+    faces: Option<u32>,
+    /// Side of a face crop of --faces in pixels
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    size: u32,
     #[command(flatten)]
     common: cli::Common,
 }
@@ -29,6 +35,14 @@ fn main() -> ExitCode {
         let args = Args::parse();
         args.common.start()?;
         let start = Instant::now();
+        if let Some(n) = args.faces {
+            let bar = cli::Progress::new("drawing", Some(n.into()), "faces");
+            synthetic_dump::write_face_crops(&args.dir, args.seed, n, args.size, || bar.inc(1))?;
+            bar.finish();
+            let secs = start.elapsed().as_secs_f64();
+            cli::outln!("{n} faces in {}, {secs:.1} s", args.dir.display());
+            return Ok(());
+        }
         let dump = Dump::with_works(args.seed, args.works);
         let n_files = dump.truth().files.len();
         let bar = cli::Progress::new("drawing", Some(n_files as u64), "files");
