@@ -53,6 +53,9 @@ pub struct Overrides {
     /// Target of ada: mean sign of the discriminator's outputs for real images [default: 0.6]
     #[arg(long, value_name = "T", help_heading = "Augmentation")]
     pub target: Option<f64>,
+    /// Thousands of images in which ada moves the probability from 0 to 1 [default: 500; with --init-from: 100]
+    #[arg(long, value_name = "KIMG", help_heading = "Augmentation")]
+    pub ada_kimg: Option<u64>,
     /// Upper limit of the probability of ada, or `none` [default: 0.85]
     #[arg(long, value_name = "P", value_parser = parse_limit, help_heading = "Augmentation")]
     #[serde(serialize_with = "write_limit", deserialize_with = "limit")]
@@ -73,6 +76,12 @@ pub struct Overrides {
     /// Weight of the R1 penalty
     #[arg(long, value_name = "G", help_heading = "Training")]
     pub gamma: Option<f64>,
+    /// Weight of the path length penalty; 0 leaves it out [default: 2; cifar: 0]
+    #[arg(long, value_name = "W", help_heading = "Training")]
+    pub pl_weight: Option<f64>,
+    /// Half-life of the moving average of the generator's weights, in thousands of images
+    #[arg(long, value_name = "KIMG", help_heading = "Training")]
+    pub ema_kimg: Option<f64>,
     /// Learning rate of the generator
     #[arg(long, value_name = "LR", help_heading = "Training")]
     pub glr: Option<f64>,

@@ -125,7 +125,7 @@ const TINY32: PresetSettings = PresetSettings {
     mapping_layers: 2,
     learning_rate: 0.0025,
     r1_gamma: 0.02,
-    ema_kimg: 2.0,
+    ema_kimg: 10.0,
     ema_rampup: Some(0.05),
     kimg_per_tick: 1,
     snapshot_ticks: 10,

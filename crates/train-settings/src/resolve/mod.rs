@@ -12,6 +12,7 @@ use training::{
     TrainConfig,
 };
 
+use crate::augment_mode::AugmentMode;
 use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
@@ -98,6 +99,14 @@ pub fn resolve(
         Some(_) => (100, None),
         None => (500, settings.ema_rampup),
     };
+    let ada_kimg = within("ada-kimg", flags.ada_kimg, ada_kimg, 1..=1_000_000)?;
+    if flags.ada_kimg.is_some() && flags.aug.unwrap_or(AugmentMode::Ada) != AugmentMode::Ada {
+        return Err(Error::setting("ada-kimg", "needs aug = ada"));
+    }
+    let ema_kimg = within("ema-kimg", flags.ema_kimg, settings.ema_kimg, 0.0..=1e6)?;
+    if flags.ema_kimg.is_some() {
+        name.note_number("ema", ema_kimg);
+    }
     if let Some(freezed) = flags.freezed {
         let n_layers = networks::n_layers(&discriminator);
         discriminator.freeze_layers = within("freezed", Some(freezed), 0, 0..=n_layers)?;
@@ -157,7 +166,7 @@ pub fn resolve(
         kimg_per_tick: within("tick", flags.tick, settings.kimg_per_tick, 1..=1_000_000)?,
         batch_size,
         batch_gpu,
-        ema_kimg: settings.ema_kimg,
+        ema_kimg,
         ema_rampup,
         g_reg_interval: 4,
         d_reg_interval: 16,
@@ -228,6 +237,12 @@ fn loss(
         name.note_number("gamma", gamma);
         loss.r1_gamma = gamma;
     }
+    if let Some(weight) = flags.pl_weight {
+        let is_weight = weight.is_finite() && weight >= 0.0;
+        check(is_weight, "pl-weight", "must be at least 0")?;
+        name.note_number("pl", weight);
+        loss.pl_weight = weight;
+    }
     Ok(loss)
 }
 
@@ -284,7 +299,6 @@ fn adam(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::augment_mode::AugmentMode;
 
     fn faces(resolution: usize) -> DatasetDescription {
         DatasetDescription {
