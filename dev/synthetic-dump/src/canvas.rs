@@ -6,6 +6,7 @@ use tiny_skia::{
 };
 
 use crate::color::OpaqueColor;
+use crate::style::Style;
 
 /// Fill of a shape.
 #[derive(Clone, Copy)]
@@ -33,6 +34,28 @@ impl Ink {
     /// A gradient from `y0` down to `y1`.
     pub fn down(y0: f32, upper: OpaqueColor, y1: f32, lower: OpaqueColor) -> Self {
         Self::Linear([0.0, y0], upper.opaque(), [0.0, y1], lower.opaque())
+    }
+
+    /// All colors through a function; gradients become their middle color where they are to be flat.
+    fn mapped(self, map: impl Fn(Color) -> Color, is_flat: bool) -> Self {
+        let middle = |a: Color, b: Color| {
+            let mean = |a: f32, b: f32| (a + b) / 2.0;
+            let rgb = [
+                (a.red(), b.red()),
+                (a.green(), b.green()),
+                (a.blue(), b.blue()),
+            ];
+            let [r, g, b_] = rgb.map(|(a, b)| mean(a, b));
+            Color::from_rgba(r, g, b_, mean(a.alpha(), b.alpha())).unwrap_or(a)
+        };
+        match self {
+            Self::Flat(color) => Self::Flat(map(color)),
+            Self::Linear(_, a, _, b) | Self::Radial(_, _, a, b) if is_flat => {
+                Self::Flat(map(middle(a, b)))
+            }
+            Self::Linear(from, a, to, b) => Self::Linear(from, map(a), to, map(b)),
+            Self::Radial(center, radius, a, b) => Self::Radial(center, radius, map(a), map(b)),
+        }
     }
 
     fn shader(self) -> Shader<'static> {
@@ -66,21 +89,23 @@ pub struct Canvas {
     pixmap: Pixmap,
     transform: Transform,
     mask: Option<Mask>,
+    style: Style,
 }
 
 impl Canvas {
-    /// A white image.
+    /// A sheet of white paper, as white as the style's.
     ///
     /// # Panics
     /// When a side is 0 or beyond what memory can hold.
-    pub fn new(width: u32, height: u32) -> Self {
+    pub fn new(width: u32, height: u32, style: Style) -> Self {
         let mut pixmap =
             Pixmap::new(width, height).expect("the sides of an image are drawn from a list");
-        pixmap.fill(Color::WHITE);
+        pixmap.fill(style.fill(Color::WHITE));
         Self {
             pixmap,
             transform: Transform::identity(),
             mask: None,
+            style,
         }
     }
 
@@ -118,8 +143,12 @@ impl Canvas {
     }
 
     pub fn fill(&mut self, path: &Path, ink: impl Into<Ink>) {
+        let style = self.style;
+        let ink = ink
+            .into()
+            .mapped(|color| style.fill(color), style.is_flat());
         let paint = Paint {
-            shader: ink.into().shader(),
+            shader: ink.shader(),
             ..Paint::default()
         };
         self.pixmap.fill_path(
@@ -133,12 +162,16 @@ impl Canvas {
 
     /// A line with round ends.
     pub fn stroke(&mut self, path: &Path, width: f32, ink: impl Into<Ink>) {
+        let style = self.style;
+        let ink = ink
+            .into()
+            .mapped(|color| style.line(color), style.is_flat());
         let paint = Paint {
-            shader: ink.into().shader(),
+            shader: ink.shader(),
             ..Paint::default()
         };
         let stroke = Stroke {
-            width,
+            width: style.width(width),
             line_cap: LineCap::Round,
             line_join: LineJoin::Round,
             ..Stroke::default()

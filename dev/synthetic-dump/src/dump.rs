@@ -7,15 +7,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use crate::character::Character;
 use crate::draw::Draw;
+use crate::kind::Kind;
 use crate::plan::{Broken, Content, Entry, plan};
+use crate::style::Style;
 use crate::truth::{Truth, path};
+
+/// Stream of the one character of a dump; images have other ones.
+const CHARACTER_STREAM: u32 = 4_000_000;
 
 /// A dump of illustrations: planned at once, painted when it is written.
 #[derive(Clone, Debug)]
 pub struct Dump {
     entries: Vec<Entry>,
     truth: Truth,
+}
+
+/// What a dump shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DumpOptions {
+    /// Another seed gives another dump.
+    pub seed: u32,
+    /// Number of originals; what is made of them grows in proportion.
+    pub n_works: usize,
+    /// The drawing style.
+    pub style: Style,
+    /// Seed of one character that all images show; none for a character in each.
+    pub character: Option<u32>,
 }
 
 /// Progress of writing.
@@ -59,8 +78,35 @@ impl Dump {
 
     /// A dump with another number of originals; what is made of them grows in proportion.
     pub fn with_works(seed: u32, n_works: usize) -> Self {
-        let entries = plan(seed, n_works);
-        let truth = Truth::new(seed, n_works, &entries);
+        Self::with_options(&DumpOptions {
+            seed,
+            n_works,
+            style: Style::default(),
+            character: None,
+        })
+    }
+
+    /// A dump of a style, or of one character.
+    pub fn with_options(options: &DumpOptions) -> Self {
+        let mut entries = plan(options.seed, options.n_works);
+        let who = options
+            .character
+            .map(|seed| Character::draw(&mut Draw::new(seed, CHARACTER_STREAM)));
+        for entry in &mut entries {
+            let is_recolored = entry.kind == Kind::Colors;
+            let Some(scene) = entry.scene_mut() else {
+                continue;
+            };
+            scene.style = options.style;
+            for (figure, who) in scene.people.iter_mut().zip(who.iter().cycle()) {
+                let own = figure.who;
+                figure.who = *who;
+                if is_recolored {
+                    (figure.who.hair, figure.who.eyes) = (own.hair, own.eyes);
+                }
+            }
+        }
+        let truth = Truth::new(options, &entries);
         Self { entries, truth }
     }
 
@@ -184,7 +230,6 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::kind::Kind;
 
     // Digests of what this code draws; they may change only together with the drawings.
     const TRUTH: &str = "9baf53e5ddef58fd47020ebf9d8e2d1afe719df8e6e39eb1176aee4ffe7fc58e";
@@ -254,6 +299,38 @@ mod tests {
         dump.write_to(folder.path(), count).unwrap();
         assert!(dump.is_in(folder.path()));
         assert!(!Dump::with_works(2, 2).is_in(folder.path()));
+    }
+
+    #[test]
+    fn a_style_or_one_character_changes_images_and_leaves_boxes() {
+        let plain = DumpOptions {
+            seed: 3,
+            n_works: 4,
+            style: Style::Soft,
+            character: None,
+        };
+        let first = |options: &DumpOptions| {
+            let dump = Dump::with_options(options);
+            let bytes = dump.entries[0].content.bytes().unwrap();
+            (bytes, dump.truth.files[0].faces.clone())
+        };
+        let (bytes, faces) = first(&plain);
+        let print = DumpOptions {
+            style: Style::Print,
+            ..plain.clone()
+        };
+        let one = DumpOptions {
+            character: Some(1),
+            ..plain.clone()
+        };
+        for other in [print, one] {
+            assert_ne!(first(&other).0, bytes);
+            assert_eq!(first(&other).1, faces);
+            assert_ne!(
+                Dump::with_options(&other).truth,
+                Dump::with_options(&plain).truth
+            );
+        }
     }
 
     #[test]

@@ -25,13 +25,15 @@ mod lettering;
 mod plan;
 mod pose;
 mod scene;
+mod style;
 mod truth;
 
-pub use dump::{Dump, DumpError, Progress};
+pub use dump::{Dump, DumpError, DumpOptions, Progress};
 pub use faces::{face_crop, write_face_crops};
 pub use kind::Kind;
 pub use pose::{Pose, posed};
 pub use scene::SceneKind;
+pub use style::Style;
 pub use truth::{FileTruth, Truth};
 
 /// One character, head and shoulders, in a square image of `size` x `size` pixels.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use synthetic_dump::Dump;
+use synthetic_dump::{Dump, DumpOptions, Style};
 
 /// Draws a dump of illustrations into DIR: pictures/, posts.jsonl, boxes.jsonl and truth.json.
 #[derive(Parser)]
@@ -20,6 +20,12 @@ struct Args {
     /// Number of originals; copies and damaged files are added in proportion
     #[arg(long, default_value_t = Dump::N_WORKS)]
     works: usize,
+    /// Drawing style
+    #[arg(long, value_enum, default_value_t)]
+    style: Style,
+    /// Show one character, drawn with this seed, in all images
+    #[arg(long, value_name = "SEED")]
+    character: Option<u32>,
     /// Write only this many face crops of one size and style, instead of a dump
     #[arg(long, conflicts_with = "works")]
     faces: Option<u32>,
@@ -43,7 +49,12 @@ fn main() -> ExitCode {
             cli::outln!("{n} faces in {}, {secs:.1} s", args.dir.display());
             return Ok(());
         }
-        let dump = Dump::with_works(args.seed, args.works);
+        let dump = Dump::with_options(&DumpOptions {
+            seed: args.seed,
+            n_works: args.works,
+            style: args.style,
+            character: args.character,
+        });
         let n_files = dump.truth().files.len();
         let bar = cli::Progress::new("drawing", Some(n_files as u64), "files");
         dump.write_to(&args.dir, |_| bar.inc(1))?;

@@ -52,6 +52,18 @@ pub enum Broken {
     Bomb,
 }
 
+impl Entry {
+    /// The scene that it shows.
+    pub fn scene_mut(&mut self) -> Option<&mut Scene> {
+        match &mut self.content {
+            Content::Image(image) | Content::Broken(Broken::Truncated(image, _)) => {
+                Some(&mut image.scene)
+            }
+            Content::Flat(..) | Content::Broken(_) => None,
+        }
+    }
+}
+
 impl Image {
     pub fn paint(&self) -> image::RgbImage {
         let mut canvas = self.scene.painted();

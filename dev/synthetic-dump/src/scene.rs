@@ -9,6 +9,7 @@ use crate::color::OpaqueColor;
 use crate::curve::{rounded, sin_cos};
 use crate::draw::Draw;
 use crate::face::{FACE_BOX, Look};
+use crate::style::Style;
 use crate::{background, body, extras, face, hair, lettering};
 
 /// Kind of a scene.
@@ -22,6 +23,7 @@ pub struct Scene {
     /// Seed of everything that is not a person.
     pub decor: u32,
     pub has_bubble: bool,
+    pub style: Style,
 }
 
 /// The composition.
@@ -129,6 +131,7 @@ impl Scene {
             background: draw.pick(backgrounds),
             decor: draw.below(1 << 30) as u32,
             has_bubble: matches!(kind, SceneKind::Solo | SceneKind::Group) && draw.chance(0.12),
+            style: Style::default(),
         }
     }
 
@@ -145,6 +148,7 @@ impl Scene {
             background: draw.pick(&background::KINDS),
             decor: draw.below(1 << 30) as u32,
             has_bubble: false,
+            style: Style::default(),
         }
     }
 
@@ -181,7 +185,7 @@ impl Scene {
 
     /// Paints the image and leaves it open.
     pub fn painted(&self) -> Canvas {
-        let mut canvas = Canvas::new(self.width, self.height);
+        let mut canvas = Canvas::new(self.width, self.height, self.style);
         let (w, h) = canvas.size();
         let mut decor = Draw::new(self.decor, 1);
         if self.kind == SceneKind::Comic {

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dump::DumpOptions;
 use crate::kind::Kind;
 use crate::plan::{Broken, Content, Entry};
 use crate::scene::SceneKind;
+use crate::style::Style;
 
 /// Truth about one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,20 +38,28 @@ pub struct Truth {
     pub seed: u32,
     /// Number of originals.
     pub n_works: usize,
+    /// The drawing style.
+    #[serde(default, skip_serializing_if = "Style::is_soft")]
+    pub style: Style,
+    /// Seed of the one character that all images show; none for a character in each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub character: Option<u32>,
     /// One for each file, in the order of their names.
     pub files: Vec<FileTruth>,
 }
 
 impl Truth {
-    pub(crate) fn new(seed: u32, n_works: usize, entries: &[Entry]) -> Self {
+    pub(crate) fn new(options: &DumpOptions, entries: &[Entry]) -> Self {
         let mut files: Vec<FileTruth> = entries
             .iter()
             .map(|entry| file_truth(entry, entries))
             .collect();
         files.sort_by(|a, b| a.file.cmp(&b.file));
         Self {
-            seed,
-            n_works,
+            seed: options.seed,
+            n_works: options.n_works,
+            style: options.style,
+            character: options.character,
             files,
         }
     }
