@@ -9,7 +9,9 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::folder::run_dirs;
 use crate::metric_lines::{MetricLine, of_run_file};
+use crate::names;
 use crate::number::format_number;
+use crate::record::{read_options, warm_up_kimg};
 use crate::result_writer::lower_is_better;
 use crate::snapshots::{Snapshot, only_network_file, snapshot_files};
 
@@ -71,7 +73,8 @@ pub struct ChosenCheckpoint {
 ///
 /// [`Checkpoint::Best`] goes by FID, then KID, then whatever was measured, and takes the best of the snapshots that are
 /// there, by numbers made with the same features as the last one. Without numbers it is the newest. A folder without
-/// numbered snapshots may hold one file `network*` instead.
+/// numbered snapshots may hold one file `network*` instead. Snapshots of the warm-up ([`crate::WARM_UP_KIMG`]) are never
+/// the best.
 ///
 /// # Errors
 /// `Unreadable` when the folder cannot be read, `NoCheckpoint` when it has no such snapshot.
@@ -97,10 +100,10 @@ pub fn choose_checkpoint(run_dir: &Path, which: Checkpoint) -> Result<ChosenChec
         (Some(newest), Checkpoint::Newest) => (newest.path.clone(), "the newest".to_owned()),
         (Some(newest), Checkpoint::Best) => match best(run_dir, &snapshots, &mut warnings)? {
             Some(best) => best,
-            None => (
-                newest.path.clone(),
-                "the newest; none was measured".to_owned(),
-            ),
+            None => {
+                let reason = "the newest; none was measured beyond the warm-up".to_owned();
+                (newest.path.clone(), reason)
+            }
         },
     };
     Ok(ChosenCheckpoint {
@@ -151,6 +154,10 @@ fn best(
     snapshots: &[Snapshot],
     warnings: &mut Vec<String>,
 ) -> Result<Option<(PathBuf, String)>> {
+    let warm_up = warm_up_kimg(&read_options(
+        &run_dir.join(names::TRAINING_OPTIONS),
+        warnings,
+    ));
     let entries = std::fs::read_dir(run_dir).map_err(Error::unreadable(run_dir))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut files: Vec<Vec<MetricLine>> = names
@@ -163,14 +170,18 @@ fn best(
         (rank.unwrap_or(usize::MAX), metric)
     });
     Ok(files.iter().find_map(|lines| {
-        let (snapshot, value) = best_of(lines, snapshots)?;
+        let (snapshot, value) = best_of(lines, snapshots, warm_up)?;
         let reason = format!("best by {}: {}", lines[0].metric, format_number(value, 4));
         Some((snapshot.path.clone(), reason))
     }))
 }
 
-/// The best of the snapshots that are there, by numbers made like the last one.
-fn best_of<'a>(lines: &[MetricLine], snapshots: &'a [Snapshot]) -> Option<(&'a Snapshot, f64)> {
+/// The best of the snapshots that are there and beyond the warm-up, by numbers made like the last one.
+fn best_of<'a>(
+    lines: &[MetricLine],
+    snapshots: &'a [Snapshot],
+    warm_up: f64,
+) -> Option<(&'a Snapshot, f64)> {
     let last = lines.last()?;
     let (number, _) = last.line["results"].as_object()?.iter().next()?;
     let alike = lines
@@ -179,6 +190,9 @@ fn best_of<'a>(lines: &[MetricLine], snapshots: &'a [Snapshot]) -> Option<(&'a S
     let found = alike.filter_map(|line| {
         let is_of_line = |snapshot: &&Snapshot| stem(&snapshot.name()) == stem(line.snapshot());
         let snapshot = snapshots.iter().find(is_of_line)?;
+        if (snapshot.kimg as f64) < warm_up {
+            return None;
+        }
         Some((snapshot, line.line["results"][number].as_f64()?))
     });
     let sign = match lower_is_better(number) {
@@ -211,41 +225,64 @@ mod tests {
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         let best = || chosen(dir.path(), Checkpoint::Best);
         assert!(choose_checkpoint(dir.path(), Checkpoint::Best).is_err());
-        for kimg in [1, 2, 3] {
-            write(&format!("network-snapshot-00000{kimg}.safetensors"), "");
+        for kimg in [10, 20, 30] {
+            write(&format!("network-snapshot-0000{kimg}.safetensors"), "");
         }
         let (name, why) = best();
-        assert_eq!(name, "network-snapshot-000003.safetensors");
+        assert_eq!(name, "network-snapshot-000030.safetensors");
         assert!(why.contains("newest"), "{why}");
         let line = |metric: &str, kimg: usize, value: f64, features: &str| {
             serde_json::json!({
                 "results": {metric: value},
-                "snapshot_pkl": format!("network-snapshot-00000{kimg}.safetensors"),
+                "snapshot_pkl": format!("network-snapshot-0000{kimg}.safetensors"),
                 "flavour": {"features": features},
             })
             .to_string()
         };
         // More is better; a better snapshot was removed.
-        let lines = [(1, 0.5), (2, 0.2), (9, 0.9)].map(|(k, v)| line("is5k_mean", k, v, "a"));
+        let lines = [(10, 0.5), (20, 0.2), (90, 0.9)].map(|(k, v)| line("is5k_mean", k, v, "a"));
         write("metric-is5k.jsonl", &lines.join("\n"));
-        assert_eq!(best().0, "network-snapshot-000001.safetensors");
+        assert_eq!(best().0, "network-snapshot-000010.safetensors");
         // FID goes first; numbers of other features do not count.
-        let lines = [(3, 1.0, "other"), (1, 9.0, "a"), (2, 7.0, "a")];
+        let lines = [(30, 1.0, "other"), (10, 9.0, "a"), (20, 7.0, "a")];
         let lines = lines.map(|(k, v, f)| line("fid5k_full", k, v, f));
         write("metric-fid5k_full.jsonl", &lines.join("\n"));
         let (name, why) = best();
-        assert_eq!(name, "network-snapshot-000002.safetensors");
+        assert_eq!(name, "network-snapshot-000020.safetensors");
         assert_eq!(why, "best by fid5k_full: 7");
         // The numbers do not matter when another is asked for.
         let (name, why) = chosen(dir.path(), Checkpoint::Newest);
         assert_eq!(
             (name.as_str(), why.as_str()),
-            ("network-snapshot-000003.safetensors", "the newest")
+            ("network-snapshot-000030.safetensors", "the newest")
         );
-        let (name, _) = chosen(dir.path(), Checkpoint::Kimg(1));
-        assert_eq!(name, "network-snapshot-000001.safetensors");
+        let (name, _) = chosen(dir.path(), Checkpoint::Kimg(10));
+        assert_eq!(name, "network-snapshot-000010.safetensors");
         let error = choose_checkpoint(dir.path(), Checkpoint::Kimg(4)).unwrap_err();
-        assert!(error.to_string().ends_with("there are 1, 2, 3"), "{error}");
+        assert!(
+            error.to_string().ends_with("there are 10, 20, 30"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_snapshot_of_the_warm_up_is_never_the_best() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let mut lines = String::new();
+        for (kimg, fid) in [(1, 1.9), (2, 6.1), (12, 3.0), (14, 4.0)] {
+            let snapshot = format!("network-snapshot-{kimg:06}.safetensors");
+            write(&snapshot, "");
+            let line =
+                serde_json::json!({"results": {"fid5k_full": fid}, "snapshot_pkl": snapshot});
+            lines += &format!("{line}\n");
+        }
+        write("metric-fid5k_full.jsonl", &lines);
+        let best = || chosen(dir.path(), Checkpoint::Best).0;
+        assert_eq!(best(), "network-snapshot-000012.safetensors");
+        // From trained networks there is no warm-up.
+        write("training_options.json", r#"{"resume_pkl": "ffhq.pkl"}"#);
+        assert_eq!(best(), "network-snapshot-000001.safetensors");
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::path::Path;
 use files::JsonLines;
 use serde_json::{Map, Value};
 
+use crate::error::{Error, Result};
 use crate::names::{metric_of, metric_of_text};
 use crate::number::format_number;
 use crate::reading::{damage_of, read_lines, read_text};
 use crate::snapshots::snapshot_kimg;
+use crate::trend::Point;
 
 /// A line of `metric-*.jsonl`.
 #[derive(Clone, Debug)]
@@ -22,6 +24,11 @@ pub struct MetricLine {
 }
 
 impl MetricLine {
+    /// A result that is not in a file yet; `line` as it will be written.
+    pub fn of_result(metric: &str, line: &Value) -> Option<Self> {
+        Some(metric_line(metric, line.as_object()?.clone()))
+    }
+
     /// Features that the numbers are made of; the reference's lines do not tell.
     pub fn features(&self) -> &str {
         let of_reference = match self.metric.get(..2) {
@@ -31,6 +38,19 @@ impl MetricLine {
         self.line["flavour"]["features"]
             .as_str()
             .unwrap_or(of_reference)
+    }
+
+    /// A number of the line; `None` where it has none of this name, or no kimg.
+    pub(crate) fn point(&self, result: &str) -> Option<Point> {
+        Some(Point {
+            kimg: self.kimg? as f64,
+            // A number that was no number is written as null.
+            value: self.line["results"]
+                .get(result)?
+                .as_f64()
+                .unwrap_or(f64::NAN),
+            std: self.line["std"][result].as_f64(),
+        })
     }
 
     /// The name of the snapshot.
@@ -53,6 +73,19 @@ impl MetricLine {
             .collect();
         numbers.join(", ")
     }
+}
+
+/// All results of a run folder; what is damaged is passed over.
+///
+/// # Errors
+/// `Unreadable` when the folder cannot be read.
+pub fn read_metric_lines(run_dir: &Path) -> Result<Vec<MetricLine>> {
+    let entries = std::fs::read_dir(run_dir).map_err(Error::unreadable(run_dir))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut warnings = Vec::new();
+    Ok(names
+        .flat_map(|name| of_run_file(run_dir, &name, &mut warnings))
+        .collect())
 }
 
 /// The results in a file of a run by its name, with warnings for what is damaged or has no place on the axis of kimg. None
@@ -105,7 +138,8 @@ fn has_results(record: &Map<String, Value>) -> bool {
     })
 }
 
-fn metric_line(metric: &str, record: Map<String, Value>) -> MetricLine {
+/// A result as a line of the file of its metric.
+pub(crate) fn metric_line(metric: &str, record: Map<String, Value>) -> MetricLine {
     let line = Value::from(record);
     let of_name = line["snapshot_pkl"].as_str().and_then(snapshot_kimg);
     let own = line["kimg"].as_f64().filter(|kimg| *kimg >= 0.0);

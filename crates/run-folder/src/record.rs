@@ -15,6 +15,7 @@ use crate::reading::{damage_of, read_lines, read_text};
 use crate::snapshots::{Snapshot, name_of, snapshot_files};
 use crate::tensorboard::Events;
 use crate::ticks::{self, Tick};
+use crate::trend::{Curve, WARM_UP_KIMG};
 
 /// A run as its files tell it.
 pub struct RunRecord {
@@ -145,6 +146,16 @@ impl RunRecord {
         keys.iter().fold(&self.options, |value, key| &value[*key])
     }
 
+    /// Thousands of images before which no snapshot of the run is judged.
+    pub fn warm_up_kimg(&self) -> f64 {
+        warm_up_kimg(&self.options)
+    }
+
+    /// A number of a metric (`fid50k_full`) over time, made of `features`.
+    pub fn curve(&self, result: &str, features: &str) -> Curve {
+        Curve::of(&self.metrics, result, features, self.warm_up_kimg())
+    }
+
     /// Number of the tick at which a snapshot was written: of the record with its kimg, else by 4 kimg a tick.
     pub fn tick_of(&self, kimg: u64) -> u64 {
         self.ticks
@@ -203,8 +214,16 @@ impl RunRecord {
     }
 }
 
+/// Thousands of images before which no snapshot is judged, by the options of a run.
+pub(crate) fn warm_up_kimg(options: &Value) -> f64 {
+    match options["resume_pkl"].is_null() {
+        true => WARM_UP_KIMG,
+        false => 0.0,
+    }
+}
+
 /// The options, as text of JSON; null when there are none or they are damaged.
-fn read_options(path: &Path, warnings: &mut Vec<String>) -> Value {
+pub(crate) fn read_options(path: &Path, warnings: &mut Vec<String>) -> Value {
     const MAX_BYTES: u64 = 16 << 20;
     let options = match files::read_input(path, MAX_BYTES) {
         Ok(bytes) => files::parse_json(&files::decode_text(&bytes)).map_err(|e| e.to_string()),

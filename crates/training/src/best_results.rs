@@ -1,12 +1,18 @@
 //! The last and the best value of each number that metrics gave, kept in the progress of a run.
 
-use run_folder::lower_is_better;
+use run_folder::{lower_is_better, snapshot_kimg};
 use serde_json::{Map, Value};
 
 use crate::training_state::Progress;
 
-/// Takes the numbers of a snapshot in.
-pub(crate) fn update(progress: &mut Progress, snapshot: &str, results: &Map<String, Value>) {
+/// Takes the numbers of a snapshot in. One of the first `warm_up_kimg` thousand images is never the best.
+pub(crate) fn update(
+    progress: &mut Progress,
+    snapshot: &str,
+    results: &Map<String, Value>,
+    warm_up_kimg: f64,
+) {
+    let is_warm = snapshot_kimg(snapshot).is_none_or(|kimg| kimg as f64 >= warm_up_kimg);
     for (name, value) in results {
         let Some(value) = value.as_f64().filter(|v| v.is_finite()) else {
             continue;
@@ -18,7 +24,7 @@ pub(crate) fn update(progress: &mut Progress, snapshot: &str, results: &Map<Stri
             false => value > best,
         };
         // A spread is no quality.
-        if !name.ends_with("_std") && best.is_none_or(|(best, _)| is_better(*best)) {
+        if is_warm && !name.ends_with("_std") && best.is_none_or(|(best, _)| is_better(*best)) {
             let entry = (value, snapshot.to_owned());
             progress.best.insert(name.clone(), entry);
         }

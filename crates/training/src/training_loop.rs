@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use networks::{Generator, Snapshot};
-use run_folder::{EventWriter, GrowingFile, RunFolder, append_result, describe_results, names};
+use run_folder::{
+    EventWriter, GrowingFile, RunFolder, WARM_UP_KIMG, append_result, describe_results, names,
+};
 use serde_json::Value;
 
 use crate::disk_space::{check_space, nearly_full};
@@ -378,14 +380,19 @@ impl<'a> Run<'a> {
             metrics: &trainer.config().metrics,
             kimg: trainer.learner().cur_nimg / 1000,
         });
+        let warm_up_kimg = match trainer.config().init_from {
+            Some(_) => 0.0,
+            None => WARM_UP_KIMG,
+        };
         let mut is_complete = true;
         for result in results {
             match result {
                 Ok(outcome) => {
-                    best_results::update(&mut self.progress, &name, &outcome.results);
+                    let results = &outcome.results;
+                    best_results::update(&mut self.progress, &name, results, warm_up_kimg);
                     let appended = append_result(&self.dir, &outcome.metric, &outcome.line);
                     self.survive(appended, hooks);
-                    let line = describe_results(&outcome.results, &self.progress.best);
+                    let line = describe_results(results, &self.progress.best);
                     self.say(&line, hooks);
                 }
                 Err(reason) => {

@@ -50,6 +50,18 @@ impl Display {
         self.has_collapsed
     }
 
+    /// Warns of the first collapse, and stops the run where that is wanted.
+    fn alarm(&mut self, text: String) {
+        if self.has_collapsed {
+            return;
+        }
+        self.has_collapsed = true;
+        self.warnings.push(text);
+        if let Some(stop) = &self.on_collapse {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Ends the bar.
     pub fn finish(self) {
         self.bar.finish();
@@ -86,12 +98,8 @@ impl Hooks for Display {
                     .find(|(name, mean)| name.starts_with("Loss/") && !mean.is_finite())
                     .map(|(name, mean)| format!("the run has diverged: {name} is {mean}"));
                 let alarm = broken.or(alarm.map(|alarm| alarm.to_string()));
-                if let Some(alarm) = alarm.filter(|_| !self.has_collapsed) {
-                    self.has_collapsed = true;
-                    self.warnings.push(alarm);
-                    if let Some(stop) = &self.on_collapse {
-                        stop.store(true, Ordering::Relaxed);
-                    }
+                if let Some(alarm) = alarm {
+                    self.alarm(alarm);
                 }
                 if cli::is_json() {
                     // No number is JSON's null.
@@ -114,6 +122,10 @@ impl Hooks for Display {
     }
 
     fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
-        self.evaluator.evaluate(evaluation)
+        let results = self.evaluator.evaluate(evaluation);
+        if let Some(collapse) = self.evaluator.collapse_by_metric(evaluation, &results) {
+            self.alarm(collapse);
+        }
+        results
     }
 }

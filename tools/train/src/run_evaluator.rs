@@ -16,7 +16,8 @@ use metrics::{
 };
 use networks::Generator;
 use run_folder::{
-    Alarm, CollapseMonitor, CollapseOptions, DIVERSITY, TickScalars, names, timestamp,
+    Alarm, CollapseMonitor, CollapseOptions, Curve, DIVERSITY, MetricLine, TickScalars, Trend,
+    WARM_UP_KIMG, can_judge, names, read_metric_lines, timestamp,
 };
 use training::{Evaluation, MetricOutcome, TrainConfig};
 
@@ -28,6 +29,8 @@ pub struct RunEvaluator {
     suspects: HashSet<Metric>,
     evaluator: Option<Evaluator>,
     monitor: CollapseMonitor,
+    /// Snapshots before are not judged.
+    warm_up_kimg: f64,
     stop: Arc<AtomicBool>,
 }
 
@@ -71,6 +74,10 @@ impl RunEvaluator {
             suspects: HashSet::new(),
             evaluator,
             monitor: CollapseMonitor::new(CollapseOptions::default()),
+            warm_up_kimg: match config.init_from {
+                Some(_) => 0.0,
+                None => WARM_UP_KIMG,
+            },
             stop: Arc::default(),
         })
     }
@@ -117,6 +124,27 @@ impl RunEvaluator {
     /// Whether the run has collapsed, by the means of a tick.
     pub fn observe(&mut self, mean: impl Fn(&str) -> Option<f64>) -> Option<Alarm> {
         self.monitor.observe(&TickScalars::from_means(mean))
+    }
+
+    /// Whether the run has collapsed, by the metrics of this snapshot and those before: the rule of `eval compare`.
+    pub fn collapse_by_metric(
+        &self,
+        evaluation: &Evaluation<'_>,
+        results: &[Result<MetricOutcome, String>],
+    ) -> Option<String> {
+        let new = results.iter().flatten().find(|outcome| {
+            let judges = ["fid", "kid"];
+            judges.iter().any(|name| outcome.metric.starts_with(name))
+        })?;
+        let result = new.results.keys().next()?;
+        let mut lines = read_metric_lines(evaluation.snapshot.parent()?).ok()?;
+        let line = MetricLine::of_result(&new.metric, &new.line)?;
+        let features = line.features().to_owned();
+        lines.push(line);
+        let curve = Curve::of(&lines, result, &features, self.warm_up_kimg);
+        let trend = curve.trend();
+        let has_collapsed = matches!(trend, Trend::Collapsed { .. }) && can_judge(&features);
+        has_collapsed.then(|| format!("the run {}", trend.sentence(result)))
     }
 
     /// Measures a snapshot: all metrics in one pass over its pictures. Where one of them fails, each gets a pass of its own.

@@ -122,10 +122,8 @@ fn settings_are_remembered_and_only_some_may_change() {
         .lines()
         .filter(|l| l.starts_with("fid20_full "))
         .collect();
-    assert!(
-        told.len() == 2 && told[0].ends_with("(best so far)"),
-        "{told:?}"
-    );
+    // Snapshots of the warm-up are no best ones.
+    assert!(told.len() == 2 && !told[0].contains("best"), "{told:?}");
     for line in &metrics {
         assert_eq!(line["flavour"]["features"], "random-inception-small");
     }

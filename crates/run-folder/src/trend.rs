@@ -1,0 +1,361 @@
+//! What a metric over time says about a run: the one rule of training, comparison and the choice of a checkpoint.
+
+use std::collections::BTreeMap;
+
+use crate::metric_lines::MetricLine;
+use crate::number::format_number;
+use crate::result_writer::lower_is_better;
+
+/// Thousands of images that a run from random weights sees before its snapshots are judged. Its first snapshots are color
+/// blobs, which some features rank above faces (seen at 64 px: 1.9 at kimg 1, 6.1 at kimg 2).
+pub const WARM_UP_KIMG: f64 = 10.0;
+
+/// Snapshots beyond the warm-up that a judgement needs.
+pub const LEAST_SNAPSHOTS: usize = 3;
+
+/// Ratio to the best value from which a metric has turned up.
+const TURNED_UP: f64 = 1.3;
+/// Ratio to the best value from which a run has collapsed.
+const COLLAPSED: f64 = 2.0;
+/// Standard errors by which a value must be worse than the best.
+const STANDARD_ERRORS: f64 = 3.0;
+/// Snapshots in a row, up to the last, that must be worse: one may be an accident.
+const LEAST_WORSE: usize = 2;
+
+/// A measured snapshot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Thousands of images seen.
+    pub kimg: f64,
+    /// The number; not finite where the metric was not.
+    pub value: f64,
+    /// Standard error, where it is known.
+    pub std: Option<f64>,
+}
+
+/// One metric of one run over time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Curve {
+    /// In order of kimg.
+    pub points: Vec<Point>,
+    /// Whether smaller numbers are better.
+    pub lower_is_better: bool,
+    /// Points before are not judged: [`WARM_UP_KIMG`], or 0 for a run that started from trained networks.
+    pub warm_up_kimg: f64,
+}
+
+/// What a [`Curve`] says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Trend {
+    /// Too few snapshots beyond the warm-up to judge.
+    TooShort,
+    /// The last value is not finite.
+    Diverged {
+        /// The best one before.
+        best: Option<Point>,
+        /// The last one.
+        last: Point,
+    },
+    /// At least 2 times the best from some snapshot to the last.
+    Collapsed {
+        /// The best one.
+        best: Point,
+        /// The first one of those that are worse.
+        since: Point,
+        /// The last one.
+        last: Point,
+    },
+    /// At least 1.3 times the best from some snapshot to the last, by more than 3 standard errors.
+    TurnedUp {
+        /// The best one.
+        best: Point,
+        /// The first one of those that are worse.
+        since: Point,
+        /// The last one.
+        last: Point,
+    },
+    /// The last one is the best.
+    Improving {
+        /// The last one.
+        best: Point,
+    },
+    /// The best one lies back, the last one is hardly worse.
+    Flat {
+        /// The best one.
+        best: Point,
+        /// The last one.
+        last: Point,
+    },
+}
+
+impl Curve {
+    /// A number of a metric (`fid50k_full`), made of `features`; the last line of each snapshot.
+    pub fn of(lines: &[MetricLine], result: &str, features: &str, warm_up_kimg: f64) -> Self {
+        let mut points = BTreeMap::new();
+        for line in lines.iter().filter(|line| line.features() == features) {
+            if let (Some(kimg), Some(point)) = (line.kimg, line.point(result)) {
+                points.insert(kimg, point);
+            }
+        }
+        Self {
+            points: points.into_values().collect(),
+            lower_is_better: lower_is_better(result),
+            warm_up_kimg,
+        }
+    }
+
+    /// The points beyond the warm-up.
+    fn judged(&self) -> &[Point] {
+        let start = self
+            .points
+            .partition_point(|point| point.kimg < self.warm_up_kimg);
+        &self.points[start..]
+    }
+
+    /// The best finite point beyond the warm-up.
+    pub fn best(&self) -> Option<&Point> {
+        let finite = self.judged().iter().filter(|p| p.value.is_finite());
+        finite.min_by(|a, b| self.cost(a).total_cmp(&self.cost(b)))
+    }
+
+    /// Smaller for better points.
+    fn cost(&self, point: &Point) -> f64 {
+        match self.lower_is_better {
+            true => point.value,
+            false => -point.value,
+        }
+    }
+
+    /// The judgement.
+    pub fn trend(&self) -> Trend {
+        let points = self.judged();
+        let Some(&last) = points.last() else {
+            return Trend::TooShort;
+        };
+        let best = self.best().copied();
+        if !last.value.is_finite() {
+            return Trend::Diverged { best, last };
+        }
+        let Some(best) = best.filter(|_| points.len() >= LEAST_SNAPSHOTS) else {
+            return Trend::TooShort;
+        };
+        if best.kimg == last.kimg {
+            return Trend::Improving { best };
+        }
+        if let Some(since) = self.worse_since(&best, COLLAPSED) {
+            return Trend::Collapsed { best, since, last };
+        }
+        match self.worse_since(&best, TURNED_UP) {
+            Some(since) => Trend::TurnedUp { best, since, last },
+            None => Trend::Flat { best, last },
+        }
+    }
+
+    /// The first of the points up to the last that all are `ratio` times worse than the best, beyond the error.
+    fn worse_since(&self, best: &Point, ratio: f64) -> Option<Point> {
+        let is_worse = |point: &&Point| {
+            let error = match (best.std, point.std) {
+                (None, None) => 0.0,
+                (a, b) => a.unwrap_or(0.0).hypot(b.unwrap_or(0.0)),
+            };
+            // A KID or a share may be 0 or less: a ratio of it says nothing, its distance does.
+            let by_ratio = match self.lower_is_better {
+                true => (ratio - 1.0) * best.value.abs(),
+                false => (1.0 - 1.0 / ratio) * best.value.abs(),
+            };
+            let distance = self.cost(point) - self.cost(best);
+            point.kimg > best.kimg
+                && (!point.value.is_finite()
+                    || distance >= by_ratio && distance > STANDARD_ERRORS * error)
+        };
+        let points = self.judged();
+        let n_worse = points.iter().rev().take_while(is_worse).count();
+        (n_worse >= LEAST_WORSE).then(|| points[points.len() - n_worse])
+    }
+}
+
+/// Whether a run may be judged by features of this name. Random ones rank only roughly: blurred beginnings please them
+/// more than faces do (seen).
+pub fn can_judge(features: &str) -> bool {
+    !features.starts_with("random-")
+}
+
+impl Trend {
+    /// What it means, behind the name of the run: `collapsed at kimg 400: ...`. `result` is the name of the number.
+    pub fn sentence(&self, result: &str) -> String {
+        let at = |point: &Point| format!("{} at kimg {:.0}", point.text(), point.kimg);
+        match self {
+            Self::TooShort => format!(
+                "is too short to judge by {result}: that takes {LEAST_SNAPSHOTS} measured snapshots beyond the first \
+                 {WARM_UP_KIMG:.0} kimg (or from trained networks)."
+            ),
+            Self::Diverged { best: None, .. } => {
+                format!("has diverged: {result} is no number at any snapshot.")
+            }
+            Self::Diverged {
+                best: Some(best),
+                last,
+            } => format!(
+                "has diverged: {result} of its last snapshot (kimg {:.0}) is no number. Use the snapshot of kimg {:.0} ({}).",
+                last.kimg,
+                best.kimg,
+                best.text()
+            ),
+            Self::Collapsed { best, since, last } => format!(
+                "collapsed at kimg {:.0}: {result} {} became {} and ends at {}. Use the snapshot of kimg {:.0}.",
+                since.kimg,
+                at(best),
+                since.text(),
+                last.text(),
+                best.kimg
+            ),
+            Self::TurnedUp { best, since, last } => format!(
+                "has become worse since kimg {:.0}: {result} {} became {}. Use the snapshot of kimg {:.0}.",
+                since.kimg,
+                at(best),
+                at(last),
+                best.kimg
+            ),
+            Self::Improving { best } => format!(
+                "is still improving: its last snapshot (kimg {:.0}) is its best, {result} {}.",
+                best.kimg,
+                best.text()
+            ),
+            Self::Flat { best, last } => format!(
+                "has stopped improving: {result} {}, {} at the end.",
+                at(best),
+                at(last)
+            ),
+        }
+    }
+
+    /// The snapshot from which on the run was worse than its best.
+    pub fn worse_since(&self) -> Option<&Point> {
+        match self {
+            Self::Collapsed { since, .. } | Self::TurnedUp { since, .. } => Some(since),
+            Self::Diverged { last, .. } => Some(last),
+            _ => None,
+        }
+    }
+}
+
+impl Point {
+    /// `4.02 ± 0.13`; the error with two significant digits.
+    pub fn text(&self) -> String {
+        let error = self.std.filter(|std| *std > 0.0 && std.is_finite());
+        let error = error.map_or(String::new(), |std| {
+            let unit = 10f64.powf(std.log10().floor() - 1.0);
+            format!(" ± {}", format_number((std / unit).round() * unit, 4))
+        });
+        format!("{}{error}", format_number(self.value, 4))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(values: &[f64]) -> Curve {
+        let points = values.iter().enumerate();
+        Curve {
+            points: points
+                .map(|(i, &value)| Point {
+                    kimg: 20.0 * i as f64,
+                    value,
+                    std: Some(0.1),
+                })
+                .collect(),
+            lower_is_better: true,
+            warm_up_kimg: WARM_UP_KIMG,
+        }
+    }
+
+    #[test]
+    fn a_collapse_is_dated_by_its_first_bad_snapshot() {
+        let kimgs = |values: &[f64]| match curve(values).trend() {
+            Trend::Collapsed { best, since, .. } => Some((best.kimg, since.kimg)),
+            _ => None,
+        };
+        assert_eq!(
+            kimgs(&[300.0, 40.0, 8.0, 9.0, 120.0, 300.0]),
+            Some((40.0, 80.0))
+        );
+        // One bad snapshot in between is none, nor is one at the end, nor a slow drift.
+        assert_eq!(kimgs(&[300.0, 8.0, 50.0, 7.0, 7.5]), None);
+        assert_eq!(kimgs(&[300.0, 8.0, 7.0, 50.0]), None);
+        assert_eq!(kimgs(&[300.0, 8.0, 9.0, 11.0, 12.0]), None);
+    }
+
+    #[test]
+    fn a_curve_that_turned_up_is_told_from_noise() {
+        let trend = |values: &[f64]| curve(values).trend();
+        assert!(matches!(
+            trend(&[9.0, 8.0, 5.0, 5.5, 6.6, 7.0]),
+            Trend::TurnedUp { best, since, .. } if (best.kimg, since.kimg) == (40.0, 80.0)
+        ));
+        assert!(matches!(
+            trend(&[9.0, 8.0, 5.0, 5.5, 6.0]),
+            Trend::Flat { .. }
+        ));
+        // Within three standard errors.
+        assert!(matches!(
+            trend(&[9.0, 0.8, 0.5, 0.8, 0.8]),
+            Trend::Flat { .. }
+        ));
+        assert!(matches!(
+            trend(&[9.0, 8.0, 7.0, 6.0]),
+            Trend::Improving { best } if best.value == 6.0
+        ));
+    }
+
+    #[test]
+    fn blobs_of_the_warm_up_are_never_the_best() {
+        // As measured: kimg 1 ranks best, the run has hardly begun.
+        let points = [(0.0, 9.0), (1.0, 1.919), (2.0, 6.098), (3.0, 6.0)];
+        let mut short = Curve {
+            points: points
+                .map(|(kimg, value)| Point {
+                    kimg,
+                    value,
+                    std: None,
+                })
+                .to_vec(),
+            lower_is_better: true,
+            warm_up_kimg: WARM_UP_KIMG,
+        };
+        assert_eq!((short.best(), short.trend()), (None, Trend::TooShort));
+        // From trained networks the first snapshot counts.
+        short.warm_up_kimg = 0.0;
+        assert_eq!(short.best().map(|best| best.kimg), Some(1.0));
+        assert!(matches!(short.trend(), Trend::Collapsed { .. }));
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_a_divergence() {
+        let trend = |values: &[f64]| curve(values).trend();
+        assert!(matches!(
+            trend(&[300.0, 20.0, f64::NAN]),
+            Trend::Diverged { best: Some(best), last } if (best.kimg, last.kimg) == (20.0, 40.0)
+        ));
+        assert!(matches!(
+            trend(&[f64::NAN, f64::NAN]),
+            Trend::Diverged { best: None, .. }
+        ));
+        assert_eq!(trend(&[]), Trend::TooShort);
+        // One in between is passed over.
+        assert!(matches!(
+            trend(&[300.0, 25.0, f64::NAN, 18.0]),
+            Trend::Improving { .. }
+        ));
+    }
+
+    #[test]
+    fn larger_may_be_better() {
+        let higher = Curve {
+            lower_is_better: false,
+            ..curve(&[0.1, 0.2, 0.9, 0.3, 0.2])
+        };
+        assert_eq!(higher.best().map(|best| best.value), Some(0.9));
+        assert!(matches!(higher.trend(), Trend::Collapsed { since, .. } if since.kimg == 60.0));
+    }
+}
