@@ -1,5 +1,7 @@
 //! Kinds of augmentation that can leak.
 
+use augment::{AugPipe, Transform};
+
 /// Kinds of augmentation that can leak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,6 +37,23 @@ impl Category {
         Self::Filtering,
     ];
 
+    /// Whether a pipe does to images what this category looks like.
+    pub fn is_in(self, pipe: &AugPipe) -> bool {
+        let transforms: &[Transform] = match self {
+            Self::Orientation => &[Transform::Rotate90, Transform::Rotate],
+            Self::Scale => &[Transform::Scale, Transform::Aniso],
+            Self::Hue => &[Transform::Hue],
+            Self::LumaInversion => &[Transform::LumaFlip],
+            Self::Saturation => &[Transform::Saturation],
+            Self::Noise => &[Transform::Noise],
+            Self::Cutout => &[Transform::Cutout],
+            Self::Filtering => &[Transform::ImgFilter],
+        };
+        transforms
+            .iter()
+            .any(|transform| pipe.strength(*transform) > 0.0)
+    }
+
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
@@ -47,5 +66,26 @@ impl Category {
             Self::Cutout => "cutout",
             Self::Filtering => "filtering",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_has_the_categories_of_its_transforms() {
+        let of = |pipe: &str| -> Vec<Category> {
+            let pipe: AugPipe = pipe.parse().unwrap();
+            let all = Category::ALL.into_iter();
+            all.filter(|category| category.is_in(&pipe)).collect()
+        };
+        assert_eq!(of("blit,geom"), [Category::Orientation, Category::Scale]);
+        assert_eq!(of("xflip,xint"), []);
+        assert_eq!(
+            of("color,hue=0"),
+            [Category::LumaInversion, Category::Saturation]
+        );
+        assert_eq!(of("bgcfnc"), Category::ALL);
     }
 }
