@@ -20,5 +20,5 @@ pub use escape::escape;
 pub use film::{Film, FilmError, FilmFormat, FilmOptions, find_ffmpeg};
 pub use histogram::Histogram;
 pub use page::{Page, Strip, Tile};
-pub use plot::{PALETTE, Plot, Series, short};
+pub use plot::{PALETTE, Plot, Series, YAxis, short};
 pub use raster::caption;

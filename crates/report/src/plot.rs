@@ -28,6 +28,18 @@ pub struct Series {
     pub dots: bool,
 }
 
+/// The y axis of a [`Plot`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum YAxis {
+    /// Linear, from the smallest value to the largest.
+    #[default]
+    Range,
+    /// Linear, from 0 where no value is below.
+    FromZero,
+    /// Logarithmic where all values are positive.
+    Log,
+}
+
 /// Lines over a common x axis.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plot {
@@ -37,8 +49,8 @@ pub struct Plot {
     pub note: String,
     /// Below the x axis.
     pub x_label: String,
-    /// Logarithmic y axis, when all values are positive and they span more than a factor of 20.
-    pub log_y: bool,
+    /// The y axis.
+    pub y_axis: YAxis,
     /// Lines.
     pub series: Vec<Series>,
 }
@@ -119,7 +131,7 @@ impl Plot {
         };
         let x = range(&mut all().map(|p| p.0));
         let raw = range(&mut all().map(|p| p.1));
-        let log = self.log_y && raw.0 > 0.0 && raw.1 / raw.0 > 20.0;
+        let log = self.y_axis == YAxis::Log && raw.0 > 0.0;
         let y = if log {
             (raw.0.log10(), raw.1.log10())
         } else {
@@ -139,7 +151,8 @@ impl Plot {
         };
         let mut y = widen(y, 0.06);
         // Nothing negative in the data: no negative axis either.
-        if !log && raw.0 >= 0.0 && y.0 < 0.0 {
+        let from_zero = self.y_axis == YAxis::FromZero || y.0 < 0.0;
+        if !log && raw.0 >= 0.0 && from_zero {
             y.0 = 0.0;
         }
         let (low, high) = if x.0 < x.1 { x } else { widen(x, 0.0) };

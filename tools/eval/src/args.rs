@@ -185,6 +185,10 @@ pub struct CompareArgs {
     #[arg(long, short, default_value = "compare.html", value_name = "FILE.html")]
     pub out: PathBuf,
 
+    /// Logarithmic axes for metrics, in place of axes from 0
+    #[arg(long)]
+    pub log: bool,
+
     /// Folder for each plot as PNG and CSV [default: FILE-plots beside the page]
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
@@ -242,6 +246,10 @@ pub struct LeakArgs {
     /// A folder or zip of generated images, in place of a network
     #[arg(long, value_name = "DIR", conflicts_with = "network")]
     pub images: Option<PathBuf>,
+
+    /// A network or run of about the same age, trained without the augmentation: what it shows as well is no leak
+    #[arg(long, value_name = "RUN|FILE")]
+    pub baseline: Option<PathBuf>,
 
     /// Generated images to look at
     #[arg(long, default_value_t = 500, value_name = "N")]

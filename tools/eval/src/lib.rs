@@ -6,6 +6,7 @@
 //! `metrics`; here are arguments, checkpoints, run folders, bars and words.
 
 mod args;
+mod augmentation;
 mod compare;
 mod images;
 mod leak;

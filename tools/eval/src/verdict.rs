@@ -1,70 +1,241 @@
-//! What runs say about themselves, in words with their numbers.
+//! What runs say about themselves and against each other, in words with their numbers.
+
+use std::collections::BTreeMap;
 
 use report::short;
 use run_folder::{
-    Alarm, CollapseMonitor, CollapseOptions, RunRecord, TickScalars, lower_is_better,
+    Alarm, CollapseMonitor, CollapseOptions, Curve, LEAST_SNAPSHOTS, Point, RunRecord, TickScalars,
+    Trend, can_judge, lower_is_better,
 };
 
-/// A measured snapshot.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Point {
-    pub kimg: f64,
-    pub value: f64,
-    /// Standard error, where it is known.
-    pub std: Option<f64>,
+use crate::augmentation::RunAugmentation;
+use crate::compare::RunLabel;
+
+/// The answer of a comparison.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// Who is better, by how much, when others turned up, and which snapshot to take.
+    pub headline: String,
+    /// What is to be said of each run.
+    pub details: Vec<String>,
 }
 
-/// One number of one run over time, in order of kimg.
-pub type Curve = Vec<Point>;
+/// Below this p an adaptive augmentation hardly acts.
+const HARDLY_AUGMENTED: f64 = 0.02;
 
-/// The points of a result (`fid50k_full`) of a run, the last line of each snapshot.
-pub fn curve(run: &RunRecord, result: &str, features: &str) -> Curve {
-    let mut points: std::collections::BTreeMap<u64, Point> = Default::default();
-    for line in run
-        .metrics
+/// The verdict; `result` is the number to judge by, made of `features`.
+pub fn verdict(
+    runs: &[RunRecord],
+    labels: &[RunLabel],
+    result: Option<&str>,
+    features: &str,
+) -> Verdict {
+    let mut details = Vec::new();
+    let curves: Vec<Curve> = runs
         .iter()
-        .filter(|line| line.features() == features)
-    {
-        // A number that was no number is written as null.
-        let number = line.line["results"].get(result);
-        let value = number.map(|v| v.as_f64().unwrap_or(f64::NAN));
-        if let (Some(kimg), Some(value)) = (line.kimg, value) {
-            let point = Point {
-                kimg: kimg as f64,
-                value,
-                std: line.line["std"][result].as_f64(),
-            };
-            points.insert(kimg, point);
+        .map(|run| result.map_or_else(Curve::default, |result| run.curve(result, features)))
+        .collect();
+    for ((run, label), curve) in runs.iter().zip(labels).zip(&curves) {
+        if let Some(result) = result {
+            details.push(of_curve(&label.name, curve, result, features));
+        }
+        details.extend(of_ticks(&label.name, run));
+        details.extend(of_leaks(&label.name, run));
+    }
+    let headline = match result {
+        None => {
+            "No metric was computed: `eval run RUN_DIR` measures the snapshots of a run.".to_owned()
+        }
+        Some(result) if !can_judge(features) => format!(
+            "No run is called better by {result}: features of {features} rank only roughly. Look at the images, or measure \
+             with trained features (--features inception or face-detector)."
+        ),
+        Some(result) => headline(runs, labels, &curves, result),
+    };
+    Verdict { headline, details }
+}
+
+/// Runs that differ in their seed only.
+struct Group<'a> {
+    name: &'a str,
+    members: Vec<Member<'a>>,
+}
+
+struct Member<'a> {
+    run: &'a RunRecord,
+    best: Point,
+    trend: Trend,
+}
+
+impl Group<'_> {
+    /// The mean of the members' best values with its standard error: between runs where there are several, else that of
+    /// the metric.
+    fn value(&self) -> Point {
+        let first = self.members[0].best;
+        let n = self.members.len() as f64;
+        if self.members.len() == 1 {
+            return first;
+        }
+        let mean = self.members.iter().map(|m| m.best.value).sum::<f64>() / n;
+        let squares = self.members.iter().map(|m| (m.best.value - mean).powi(2));
+        Point {
+            value: mean,
+            std: Some((squares.sum::<f64>() / (n - 1.0) / n).sqrt()),
+            ..first
         }
     }
-    points.into_values().collect()
-}
 
-/// The best point.
-pub fn best<'a>(curve: &'a Curve, result: &str) -> Option<&'a Point> {
-    let order = |a: &&Point, b: &&Point| a.value.total_cmp(&b.value);
-    let mut finite = curve.iter().filter(|p| p.value.is_finite());
-    if lower_is_better(result) {
-        finite.min_by(order)
-    } else {
-        finite.by_ref().max_by(order)
+    /// The member with the best snapshot.
+    fn best(&self, lower_is_better: bool) -> &Member<'_> {
+        let sign = if lower_is_better { 1.0 } else { -1.0 };
+        let cost = |member: &Member<'_>| sign * member.best.value;
+        let members = self.members.iter();
+        members
+            .min_by(|a, b| cost(a).total_cmp(&cost(b)))
+            .unwrap_or(&self.members[0])
+    }
+
+    /// `turned up at kimg 40`, when most of its runs did.
+    fn turn(&self) -> Option<String> {
+        let mut turns: Vec<f64> = self
+            .members
+            .iter()
+            .filter_map(|member| Some(member.trend.worse_since()?.kimg))
+            .collect();
+        turns.sort_by(f64::total_cmp);
+        let kimg = turns.get(turns.len() / 2)?;
+        let of = match self.members.len() {
+            1 => String::new(),
+            n => format!(" ({} of {n} runs)", turns.len()),
+        };
+        (2 * turns.len() > self.members.len())
+            .then(|| format!("{} turned up at kimg {kimg:.0}{of}", self.name))
+    }
+
+    /// The largest p of its last ticks, where an adaptive pipe hardly acted.
+    fn is_hardly_augmented(&self) -> bool {
+        self.members.iter().all(|member| {
+            let p = member.run.ticks.last();
+            let p = p.and_then(|tick| tick.means.get("Progress/augment").copied());
+            let has_pipe = RunAugmentation::of(member.run).is_some_and(|a| a.pipe.is_some());
+            has_pipe && p.is_some_and(|p| p < HARDLY_AUGMENTED)
+        })
     }
 }
 
-/// Where a metric that should fall rose to twice its best and stayed there.
-pub fn collapse_of(curve: &Curve) -> Option<(Point, Point)> {
-    let best = curve
-        .iter()
-        .filter(|p| p.value.is_finite())
-        .min_by(|a, b| a.value.total_cmp(&b.value))?;
-    let limit = 2.0 * best.value + 3.0 * best.std.unwrap_or(0.0);
-    let is_bad = |p: &&Point| p.kimg > best.kimg && (p.value > limit || !p.value.is_finite());
-    let n_bad = curve.iter().rev().take_while(is_bad).count();
-    let first = curve.get(curve.len() - n_bad)?;
-    Some((best.clone(), first.clone()))
+fn headline(runs: &[RunRecord], labels: &[RunLabel], curves: &[Curve], result: &str) -> String {
+    let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
+    let mut short_runs = Vec::new();
+    for ((run, label), curve) in runs.iter().zip(labels).zip(curves) {
+        let trend = curve.trend();
+        match curve.best() {
+            Some(best) if trend != Trend::TooShort => {
+                let group = groups.entry(&label.group).or_insert_with(|| Group {
+                    name: &label.group,
+                    members: Vec::new(),
+                });
+                let best = *best;
+                group.members.push(Member { run, best, trend });
+            }
+            _ => short_runs.push(&label.name[..]),
+        }
+    }
+    if !short_runs.is_empty() {
+        return format!(
+            "Too short to judge: {} {} fewer than {LEAST_SNAPSHOTS} snapshots with a {result} beyond the warm-up.",
+            short_runs.join(" and "),
+            if short_runs.len() == 1 { "has" } else { "have" }
+        );
+    }
+    let mut groups: Vec<Group<'_>> = groups.into_values().collect();
+    let falls = lower_is_better(result);
+    groups.sort_by(|a, b| a.value().value.total_cmp(&b.value().value));
+    if !falls {
+        groups.reverse();
+    }
+    let turns: Vec<String> = groups.iter().filter_map(Group::turn).collect();
+    let mut text = match &groups[..] {
+        [] => return String::new(),
+        [only] => {
+            let best = only.best(falls);
+            format!(
+                "{}: best {result} {} at kimg {:.0}.",
+                only.name,
+                only.value().text(),
+                best.best.kimg
+            )
+        }
+        [first, second, ..] => against(first, second, result),
+    };
+    if !turns.is_empty() {
+        text += &format!(" {}.", turns.join(", "));
+    }
+    if let [first, _, ..] = &groups[..] {
+        let best = first.best(falls);
+        text += &format!(
+            " Snapshot to take: kimg {:.0} of {}.",
+            best.best.kimg,
+            best.run.name()
+        );
+        if first.is_hardly_augmented() {
+            text += " Its augmentation hardly acted (p near 0).";
+        }
+        if groups.iter().any(|group| group.members.len() < 2) {
+            text += " The error holds no variation from run to run: only runs with other seeds (--seed) settle it.";
+        }
+    }
+    text
 }
 
-/// The alarm that a watch over the ticks of a run would have given first, if it still held at the end.
+/// The first, better one against the second.
+fn against(first: &Group<'_>, second: &Group<'_>, result: &str) -> String {
+    let (a, b) = (first.value(), second.value());
+    let falls = lower_is_better(result);
+    let show = |group: &Group<'_>, point: &Point| match group.members.len() {
+        1 => format!("{} at kimg {:.0}", point.text(), point.kimg),
+        n => format!("{} (mean of {n} runs)", point.text()),
+    };
+    let difference = (a.value - b.value).abs();
+    let error = a.std.unwrap_or(0.0).hypot(b.std.unwrap_or(0.0));
+    let is_known = a.std.is_some() && b.std.is_some();
+    let (best_a, best_b) = (show(first, &a), show(second, &b));
+    let (a_name, b_name) = (first.name, second.name);
+    if difference <= 0.0 {
+        return format!("{a_name} and {b_name} are equal: best {result} {best_a}.");
+    }
+    if is_known && difference < 2.0 * error {
+        return format!(
+            "{a_name} and {b_name} are equal within the error: best {result} {best_a} against {best_b}."
+        );
+    }
+    // There is no share of 0, which a KID or a share of copies can be.
+    let apart = match b.value.abs() > 1e-9 {
+        true => format!("{:.0} %", difference / b.value.abs() * 100.0),
+        false => short(difference),
+    };
+    let word = if falls { "lower" } else { "higher" };
+    let doubt = if is_known { "" } else { ", error not known" };
+    format!(
+        "{a_name} is better: best {result} {best_a} against {best_b} of {b_name} ({apart} {word}{doubt})."
+    )
+}
+
+fn of_curve(name: &str, curve: &Curve, result: &str, features: &str) -> String {
+    if curve.points.is_empty() {
+        return format!("{name}: no snapshot was measured by {result}; `eval run` does it.");
+    }
+    let trend = curve.trend();
+    match trend.worse_since() {
+        Some(since) if !can_judge(features) && since.value.is_finite() => format!(
+            "{name} is worse from kimg {:.0} on by {features}. Random features rank only roughly: look at the images \
+             before you call it a collapse.",
+            since.kimg
+        ),
+        _ => format!("{name} {}", trend.sentence(result)),
+    }
+}
+
+/// The alarm that training would have given first, if it still held at the end.
 pub fn alarm_of(run: &RunRecord) -> Option<Alarm> {
     let mut monitor = CollapseMonitor::new(CollapseOptions::default());
     let mut last = None;
@@ -76,161 +247,6 @@ pub fn alarm_of(run: &RunRecord) -> Option<Alarm> {
         });
     }
     last
-}
-
-/// All that is to be said; `result` is the number to judge by.
-pub fn verdict(
-    runs: &[RunRecord],
-    names: &[String],
-    result: Option<&str>,
-    features: &str,
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    let curves: Vec<Curve> = runs
-        .iter()
-        .map(|run| result.map_or_else(Vec::new, |result| curve(run, result, features)))
-        .collect();
-    if let Some(result) = result {
-        lines.extend(between(names, &curves, result));
-    }
-    for ((run, name), curve) in runs.iter().zip(names).zip(&curves) {
-        if let Some(result) = result {
-            lines.extend(of_curve(name, curve, result, features));
-        }
-        lines.extend(of_ticks(name, run));
-        lines.extend(of_leaks(name, run));
-    }
-    lines
-}
-
-fn show(point: &Point) -> String {
-    let spread = point
-        .std
-        .map_or(String::new(), |std| format!(" ± {}", error_bar(std)));
-    format!("{}{spread}", short(point.value))
-}
-
-/// Two significant digits: an error is not known better.
-fn error_bar(std: f64) -> String {
-    if std <= 0.0 || !std.is_finite() {
-        return short(std);
-    }
-    let unit = 10f64.powf(std.log10().floor() - 1.0);
-    short((std / unit).round() * unit)
-}
-
-/// Which run is better, and whether by more than the error.
-fn between(names: &[String], curves: &[Curve], result: &str) -> Option<String> {
-    let mut bests: Vec<(&String, &Point)> = names
-        .iter()
-        .zip(curves)
-        .filter_map(|(name, curve)| Some((name, best(curve, result)?)))
-        .collect();
-    if bests.len() < 2 {
-        return None;
-    }
-    bests.sort_by(|a, b| a.1.value.total_cmp(&b.1.value));
-    if !lower_is_better(result) {
-        bests.reverse();
-    }
-    let ((first, a), (second, b)) = (bests[0], bests[1]);
-    let difference = (a.value - b.value).abs();
-    let error = a.std.unwrap_or(0.0).hypot(b.std.unwrap_or(0.0));
-    let known = a.std.is_some() && b.std.is_some();
-    // There is no share of 0, which a KID or a share of copies can be.
-    let apart = match b.value.abs() > 1e-9 {
-        true => format!("{:.0} %", difference / b.value.abs() * 100.0),
-        false => short(difference),
-    };
-    Some(if difference <= 0.0 {
-        format!("{first} and {second} are equal: best {result} {}.", show(a))
-    } else if known && difference < 2.0 * error {
-        format!(
-            "{first} and {second} are equal within the error: best {result} {} against {} (difference {}, error of it {}).",
-            show(a),
-            show(b),
-            short(difference),
-            short(error)
-        )
-    } else {
-        format!(
-            "{first} is better: best {result} {} at kimg {:.0}, {second} reaches {} at kimg {:.0} ({apart} apart{}).",
-            show(a),
-            a.kimg,
-            show(b),
-            b.kimg,
-            if known {
-                String::new()
-            } else {
-                ", error not known".to_owned()
-            }
-        )
-    })
-}
-
-fn of_curve(name: &str, curve: &Curve, result: &str, features: &str) -> Vec<String> {
-    let Some(top) = best(curve, result) else {
-        return vec![if curve.is_empty() {
-            format!("{name}: no snapshot was measured by {result}; `eval run` does it.")
-        } else {
-            format!("{name} has diverged: {result} is no number at any snapshot.")
-        }];
-    };
-    let (Some(last), falls) = (curve.last(), lower_is_better(result)) else {
-        return Vec::new();
-    };
-    if !last.value.is_finite() {
-        return vec![format!(
-            "{name} has diverged: {result} of its last snapshot (kimg {:.0}) is no number. Use the snapshot of kimg {:.0} ({}).",
-            last.kimg,
-            top.kimg,
-            show(top)
-        )];
-    }
-    if falls && let Some((top, first)) = collapse_of(curve) {
-        if features.starts_with("random-") {
-            // Seen: blurred beginnings please random features more than faces do.
-            return vec![format!(
-                "{name} is worse from kimg {:.0} on by {features}: {result} {} (kimg {:.0}), {} at the end. Random features rank only roughly: look at the pictures before you call it a collapse.",
-                first.kimg,
-                show(&top),
-                top.kimg,
-                show(last)
-            )];
-        }
-        return vec![format!(
-            "{name} collapsed at kimg {:.0}: {result} rose from {} (kimg {:.0}) to {} and ends at {}. Use the snapshot of kimg {:.0}.",
-            first.kimg,
-            show(&top),
-            top.kimg,
-            show(&first),
-            show(last),
-            top.kimg
-        )];
-    }
-    if top.kimg == last.kimg {
-        if curve.len() < 2 {
-            return Vec::new();
-        }
-        return vec![format!(
-            "{name} is still improving: its last snapshot (kimg {:.0}) is its best, {result} {}.",
-            last.kimg,
-            show(top)
-        )];
-    }
-    let change = (last.value - top.value).abs() / top.value.abs().max(1e-12);
-    let word = if change > 0.15 {
-        "has become worse since its best snapshot"
-    } else {
-        "has stopped improving"
-    };
-    vec![format!(
-        "{name} {word}: {result} {} at kimg {:.0}, {} at the end (kimg {:.0}).",
-        show(top),
-        top.kimg,
-        show(last),
-        last.kimg
-    )]
 }
 
 fn of_ticks(name: &str, run: &RunRecord) -> Vec<String> {
@@ -269,12 +285,13 @@ fn of_ticks(name: &str, run: &RunRecord) -> Vec<String> {
     lines
 }
 
-/// From the file that `eval leak` leaves.
+/// From the file that `eval leak` leaves. Lines of versions that claimed leaks without a look at the run's pipe are
+/// passed over: they lack `shows`.
 fn of_leaks(name: &str, run: &RunRecord) -> Vec<String> {
     let line = &run.leak;
     let leaks = line["categories"].as_array().into_iter().flatten();
     leaks
-        .filter(|leak| leak["leaks"] == true)
+        .filter(|leak| leak["leaks"] == true && leak["shows"] == true)
         .filter_map(|leak| {
             Some(format!(
                 "{name} leaks {}: about {:.0} % of its images look so ({}).",
@@ -293,78 +310,123 @@ mod tests {
     use super::*;
 
     fn curve_of(values: &[f64]) -> Curve {
-        values
+        let points = values.iter().enumerate();
+        Curve {
+            points: points
+                .map(|(i, &value)| Point {
+                    kimg: 200.0 * (i + 1) as f64,
+                    value,
+                    std: Some(0.1),
+                })
+                .collect(),
+            lower_is_better: true,
+            warm_up_kimg: 10.0,
+        }
+    }
+
+    fn run(folder: &std::path::Path) -> RunRecord {
+        std::fs::write(folder.join("training_options.json"), "{}").unwrap();
+        RunRecord::open(folder).unwrap()
+    }
+
+    /// The headline on runs with these labels (group, name) and values.
+    fn said(runs: &[(&str, &str, &[f64])], result: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let records: Vec<RunRecord> = runs.iter().map(|_| run(folder.path())).collect();
+        let labels: Vec<RunLabel> = runs
             .iter()
-            .enumerate()
-            .map(|(i, &value)| Point {
-                kimg: 200.0 * i as f64,
-                value,
-                std: Some(0.1),
+            .map(|(group, name, _)| RunLabel {
+                group: (*group).to_owned(),
+                name: (*name).to_owned(),
             })
-            .collect()
+            .collect();
+        let curves: Vec<Curve> = runs
+            .iter()
+            .map(|(_, _, values)| Curve {
+                lower_is_better: lower_is_better(result),
+                ..curve_of(values)
+            })
+            .collect();
+        headline(&records, &labels, &curves, result)
     }
 
     #[test]
-    fn a_collapse_is_dated_by_its_first_bad_snapshot() {
-        let (top, first) = collapse_of(&curve_of(&[300.0, 40.0, 8.0, 9.0, 120.0, 300.0])).unwrap();
-        assert_eq!((top.kimg, first.kimg), (400.0, 800.0));
-        // One bad snapshot in between is none, nor is a slow drift.
-        assert_eq!(collapse_of(&curve_of(&[300.0, 8.0, 50.0, 7.0])), None);
-        assert_eq!(collapse_of(&curve_of(&[300.0, 8.0, 9.0, 11.0])), None);
-        assert_eq!(collapse_of(&Vec::new()), None);
+    fn the_headline_names_winner_turn_and_snapshot() {
+        let text = said(
+            &[
+                ("none", "none", &[12.0, 10.0, 14.0, 16.0]),
+                ("ADA", "ADA", &[13.0, 9.0, 8.0, 8.1]),
+            ],
+            "fid5k_full",
+        );
+        for part in [
+            "ADA is better: best fid5k_full 8 ± 0.1 at kimg 600 against 10 ± 0.1 at kimg 400 of none (20 % lower)",
+            "none turned up at kimg 600",
+            "Snapshot to take: kimg 600",
+            "other seeds",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let text = said(
+            &[
+                ("a", "a", &[12.0, 10.0, 9.9]),
+                ("b", "b", &[12.0, 10.0, 10.0]),
+            ],
+            "fid5k_full",
+        );
+        assert!(text.contains("equal within the error"), "{text}");
+        let text = said(
+            &[("a", "a", &[0.5, 0.5, 0.5]), ("b", "b", &[0.0, 0.0, 0.0])],
+            "dc10k5_full_coverage",
+        );
+        assert!(
+            text.contains("a is better") && text.contains("(0.5 higher)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn seeds_of_one_setting_are_one_side() {
+        let text = said(
+            &[
+                ("none", "none, seed 0", &[12.0, 10.0, 14.0, 16.0]),
+                ("none", "none, seed 1", &[12.0, 11.0, 14.0, 16.0]),
+                ("ADA", "ADA, seed 0", &[13.0, 9.0, 8.0, 8.1]),
+                ("ADA", "ADA, seed 1", &[13.0, 9.0, 8.5, 8.1]),
+            ],
+            "fid5k_full",
+        );
+        for part in [
+            "(mean of 2 runs)",
+            "none turned up at kimg 600 (2 of 2 runs)",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("other seeds"), "{text}");
+    }
+
+    #[test]
+    fn short_runs_have_no_winner() {
+        let text = said(
+            &[("a", "a", &[1.9, 6.0]), ("b", "b", &[1.0, 2.0, 3.0, 4.0])],
+            "fid5k_full",
+        );
+        assert!(
+            text.starts_with("Too short to judge: a has fewer"),
+            "{text}"
+        );
     }
 
     #[test]
     fn random_features_alone_call_nothing_a_collapse() {
         let curve = curve_of(&[300.0, 8.0, 120.0, 300.0]);
-        let say = |features: &str| of_curve("a", &curve, "fid5k_full", features).remove(0);
-        assert!(say("inception").contains("collapsed at kimg 400"));
+        let say = |features: &str| of_curve("a", &curve, "fid5k_full", features);
+        assert!(say("inception").contains("collapsed at kimg 600"));
         let text = say("random-inception-small");
         assert!(
-            !text.contains("collapsed") && text.contains("from kimg 400"),
+            !text.contains("collapsed") && text.contains("from kimg 600"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn a_last_snapshot_without_a_number_is_a_divergence() {
-        let say =
-            |values: &[f64]| of_curve("a", &curve_of(values), "fid5k_full", "inception").remove(0);
-        let text = say(&[300.0, 20.0, f64::NAN]);
-        assert!(
-            text.contains("diverged") && text.contains("(kimg 400)") && text.contains("kimg 200"),
-            "{text}"
-        );
-        assert!(say(&[f64::NAN]).contains("no number at any snapshot"));
-        assert!(say(&[]).contains("eval run"));
-        // One in between is passed over.
-        assert!(say(&[300.0, f64::NAN, 18.0]).contains("still improving"));
-    }
-
-    #[test]
-    fn runs_within_the_error_are_equal() {
-        let names = ["a".to_owned(), "b".to_owned()];
-        let say = |a: f64, b: f64| {
-            between(
-                &names,
-                &[curve_of(&[50.0, a]), curve_of(&[50.0, b])],
-                "fid5k_full",
-            )
-            .unwrap()
-        };
-        assert!(say(10.0, 10.1).contains("equal within the error"));
-        assert!(say(10.0, 10.0).starts_with("a and b are equal: best fid5k_full 10"));
-        let text = between(
-            &names,
-            &[curve_of(&[0.5]), curve_of(&[0.0])],
-            "dc10k5_full_coverage",
-        )
-        .unwrap();
-        assert!(text.contains("(0.5 apart)"), "{text}");
-        let text = say(12.0, 10.0);
-        assert!(
-            text.starts_with("b is better: best fid5k_full 10"),
-            "{text}"
-        );
+        assert!(of_curve("a", &Curve::default(), "fid5k_full", "inception").contains("eval run"));
     }
 }

@@ -1,5 +1,6 @@
 //! `eval compare`: runs side by side on one page.
 
+mod labels;
 mod page;
 mod plots;
 mod strip;
@@ -7,18 +8,16 @@ mod strip;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use report::Plot;
+use report::{Plot, YAxis};
 use run_folder::RunRecord;
 use serde_json::json;
 use tool_support::find_run;
 
 use crate::args::CompareArgs;
 use crate::verdict::verdict;
+pub use labels::RunLabel;
 use page::page;
 use plots::Plots;
-
-/// The verdict on runs that give no cause for one.
-const NOTHING_SAID: &str = "Nothing to judge by yet: no metric was computed (`eval run RUN_DIR`), and the curves, if there are any, are ordinary.";
 
 pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
     let runs = args
@@ -28,10 +27,15 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     runs.iter().for_each(RunRecord::warn);
     let warnings: Vec<&String> = runs.iter().flat_map(|run| &run.warnings).collect();
-    let names = unique_names(&runs);
+    let labels = labels::labels(&runs);
+    let names: Vec<String> = labels.iter().map(|label| label.name.clone()).collect();
     let (result, features) = main_result(&runs);
-    let said = verdict(&runs, &names, result.as_deref(), &features);
-    let plots = Plots::new(&runs, &names);
+    let verdict = verdict(&runs, &labels, result.as_deref(), &features);
+    let y_axis = match args.log {
+        true => YAxis::Log,
+        false => YAxis::FromZero,
+    };
+    let plots = Plots::new(&runs, &names, y_axis);
     let folder = args.plots.clone().unwrap_or_else(|| beside(&args.out));
     let all_plots = || plots.metrics.iter().chain(&plots.curves);
     args.overwrite.check(&args.out)?;
@@ -40,25 +44,31 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
             args.overwrite.check(&plot_path(&folder, plot, ending))?;
         }
     }
-    let page = page(&runs, &names, result.as_deref(), &features, &said, &plots)?;
+    let page = page(
+        &runs,
+        &names,
+        result.as_deref(),
+        &features,
+        &verdict,
+        &plots,
+    )?;
     files::write_bytes(&args.out, page.as_bytes())?;
     for plot in all_plots() {
         files::write_bytes(plot_path(&folder, plot, "png"), &plot.to_png())?;
         files::write_bytes(plot_path(&folder, plot, "csv"), plot.to_csv().as_bytes())?;
     }
-    let told = json!({
+    let report = json!({
         "page": args.out.to_string_lossy(),
         "plots": folder.to_string_lossy(),
-        "verdict": said,
+        "headline": verdict.headline,
+        "verdict": verdict.details,
         "warnings": warnings,
     });
-    cli::report(&told, |_| {
-        let said = match said.is_empty() {
-            true => NOTHING_SAID.to_owned(),
-            false => said.join("\n"),
-        };
+    cli::report(&report, |_| {
         format!(
-            "{said}\n\npage   {}\nplots  {} (PNG and CSV)",
+            "{}\n\n{}\n\npage   {}\nplots  {} (PNG and CSV)",
+            verdict.headline,
+            verdict.details.join("\n"),
             args.out.display(),
             folder.display()
         )
@@ -82,23 +92,6 @@ fn plot_path(folder: &Path, plot: &Plot, ending: &str) -> PathBuf {
 fn beside(out: &Path) -> PathBuf {
     let stem = out.file_stem().unwrap_or_default().to_string_lossy();
     out.with_file_name(format!("{stem}-plots"))
-}
-
-/// Folder names; with the folder above in front where two are the same.
-fn unique_names(runs: &[RunRecord]) -> Vec<String> {
-    let names: Vec<String> = runs.iter().map(RunRecord::name).collect();
-    runs.iter()
-        .zip(&names)
-        .enumerate()
-        .map(|(i, (run, name))| {
-            if names.iter().filter(|other| *other == name).count() == 1 {
-                return name.clone();
-            }
-            let path = run.path.canonicalize().unwrap_or_else(|_| run.path.clone());
-            let above = path.parent().and_then(Path::file_name).unwrap_or_default();
-            format!("{}/{name} ({})", above.to_string_lossy(), i + 1)
-        })
-        .collect()
 }
 
 /// The number to judge by and its features: a FID that most runs have, then the one with most points.

@@ -4,29 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use report::{Page, short};
-use run_folder::{RunRecord, format_time};
+use run_folder::{Curve, RunRecord, format_time};
 use serde_json::Value;
 
-use super::NOTHING_SAID;
 use super::plots::Plots;
 use super::strip::strip;
-use crate::verdict::{best, curve};
+use crate::verdict::Verdict;
 
 pub fn page(
     runs: &[RunRecord],
     names: &[String],
     result: Option<&str>,
     features: &str,
-    said: &[String],
+    verdict: &Verdict,
     plots: &Plots,
 ) -> anyhow::Result<String> {
     let mut page = Page::new(&format!("Runs compared: {}", names.join(", ")));
-    page.heading("Verdict");
-    if said.is_empty() {
-        page.text(NOTHING_SAID);
-    } else {
-        page.list(said);
-    }
+    page.heading("Verdict").text(&verdict.headline);
+    page.list(&verdict.details);
     let warnings: Vec<String> = runs.iter().flat_map(|run| run.warnings.clone()).collect();
     if !warnings.is_empty() {
         page.heading("Left out").list(&warnings);
@@ -88,8 +83,8 @@ fn summary(
         .zip(names)
         .map(|(run, name)| {
             let last = run.ticks.last();
-            let curve = result.map_or_else(Vec::new, |result| curve(run, result, features));
-            let top = result.and_then(|result| best(&curve, result));
+            let curve = result.map_or_else(Curve::default, |result| run.curve(result, features));
+            let top = curve.best();
             let dash = || "–".to_owned();
             let p = last
                 .and_then(|tick| tick.means.get("Progress/augment"))
@@ -116,7 +111,7 @@ fn summary(
                 augmentation,
                 top.map_or_else(dash, |p| short(p.value)),
                 top.map_or_else(dash, |p| short(p.kimg)),
-                curve.last().map_or_else(dash, |p| short(p.value)),
+                curve.points.last().map_or_else(dash, |p| short(p.value)),
             ]
         })
         .collect()

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use report::{Plot, Series};
+use report::{Plot, Series, YAxis};
 use run_folder::RunRecord;
-
-use crate::verdict::curve;
 
 /// The curves of a run and how to read them.
 const CURVES: &[(&str, &str)] = &[
@@ -45,6 +43,29 @@ const CURVES: &[(&str, &str)] = &[
     ),
 ];
 
+/// The unit in which the longest run is a number of some digits.
+struct TimeUnit {
+    name: &'static str,
+    per_hour: f64,
+}
+
+impl TimeUnit {
+    fn of(runs: &[RunRecord]) -> Self {
+        let hours = runs.iter().filter_map(|run| run.ticks.last());
+        let longest = hours.map(|tick| tick.hours).fold(0.0, f64::max);
+        let (name, per_hour) = match longest {
+            hours if hours < 3.0 => ("minutes", 60.0),
+            hours if hours < 72.0 => ("hours", 1.0),
+            _ => ("days", 1.0 / 24.0),
+        };
+        Self { name, per_hour }
+    }
+
+    fn from_hours(&self, hours: f64) -> f64 {
+        hours * self.per_hour
+    }
+}
+
 /// Metrics over time, and the curves of training.
 pub struct Plots {
     pub metrics: Vec<Plot>,
@@ -52,7 +73,8 @@ pub struct Plots {
 }
 
 impl Plots {
-    pub fn new(runs: &[RunRecord], names: &[String]) -> Self {
+    /// The plots; those of metrics with this y axis.
+    pub fn new(runs: &[RunRecord], names: &[String], y_axis: YAxis) -> Self {
         let mut results: BTreeSet<(bool, String, String)> = BTreeSet::new();
         for line in runs.iter().flat_map(|run| &run.metrics) {
             for (name, _) in line.line["results"].as_object().into_iter().flatten() {
@@ -63,6 +85,7 @@ impl Plots {
                 ));
             }
         }
+        let time_unit = TimeUnit::of(runs);
         let mut metrics = Vec::new();
         for (_, result, features) in results {
             for hours in [false, true] {
@@ -71,8 +94,11 @@ impl Plots {
                     .zip(names)
                     .enumerate()
                     .map(|(color, (run, name))| {
-                        let curve = curve(run, &result, &features);
-                        let x = |kimg: f64| if hours { run.hours_at(kimg) } else { kimg };
+                        let curve = run.curve(&result, &features).points;
+                        let x = |kimg: f64| match hours {
+                            true => time_unit.from_hours(run.hours_at(kimg)),
+                            false => kimg,
+                        };
                         let has_errors = curve.iter().any(|p| p.std.is_some());
                         Series {
                             name: name.clone(),
@@ -101,8 +127,8 @@ impl Plots {
                 metrics.push(Plot {
                     title: result.clone(),
                     note: format!("{better} is better. Bars are one standard error.{published}"),
-                    x_label: if hours { "hours" } else { "kimg" }.to_owned(),
-                    log_y: true,
+                    x_label: if hours { time_unit.name } else { "kimg" }.to_owned(),
+                    y_axis,
                     series,
                 });
             }
@@ -113,7 +139,7 @@ impl Plots {
                 title: (*tag).to_owned(),
                 note: (*note).to_owned(),
                 x_label: "kimg".to_owned(),
-                log_y: false,
+                y_axis: YAxis::Range,
                 series: runs
                     .iter()
                     .zip(names)

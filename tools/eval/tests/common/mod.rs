@@ -122,6 +122,8 @@ pub fn write_run(path: &Path, data: &Path, aug: Option<f64>, fids: &[f64]) {
     });
     if let Some(target) = aug {
         options["ada_target"] = target.into();
+        options["augment_kwargs"] =
+            json!({"class_name": "x", "scale": 1, "rotate": 1, "aniso": 1, "xfrac": 1});
     }
     std::fs::write(path.join("training_options.json"), options.to_string()).unwrap();
     let stats: String = (0..=20)

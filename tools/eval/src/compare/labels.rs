@@ -1,0 +1,195 @@
+//! Names of compared runs: what differs between them.
+
+use std::path::Path;
+
+use report::short;
+use run_folder::RunRecord;
+use serde_json::Value;
+
+use crate::augmentation::RunAugmentation;
+
+/// What a run is called on the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunLabel {
+    /// The setting: `ADA blit,geom`; runs that differ in their seed only share it.
+    pub group: String,
+    /// The setting and, where it is needed, the seed or the folder.
+    pub name: String,
+}
+
+/// A setting in words, from `training_options.json`.
+type Describe = fn(&RunRecord) -> Option<String>;
+
+/// Settings that are named where runs differ in them.
+const SETTINGS: [Describe; 14] = [
+    |run| file_stem(run.option(&["training_set_kwargs", "path"])),
+    |run| {
+        Some(format!(
+            "{} images",
+            run.option(&["training_set_kwargs", "max_size"]).as_u64()?
+        ))
+    },
+    |run| {
+        let from = run.option(&["resume_pkl"]);
+        Some(
+            file_stem(from)
+                .map_or_else(|| "from scratch".to_owned(), |name| format!("from {name}")),
+        )
+    },
+    |run| {
+        let frozen = run.option(&["D_kwargs", "block_kwargs", "freeze_layers"]);
+        Some(format!("freeze-D {}", frozen.as_u64().unwrap_or(0)))
+    },
+    |run| {
+        Some(
+            if run.option(&["training_set_kwargs", "xflip"]).as_bool()? {
+                "mirrored"
+            } else {
+                "not mirrored"
+            }
+            .to_owned(),
+        )
+    },
+    |run| {
+        Some(format!(
+            "{} px",
+            run.option(&["training_set_kwargs", "resolution"])
+                .as_u64()?
+        ))
+    },
+    |run| {
+        number(
+            run,
+            "cbase",
+            &["G_kwargs", "synthesis_kwargs", "channel_base"],
+        )
+    },
+    |run| {
+        number(
+            run,
+            "cmax",
+            &["G_kwargs", "synthesis_kwargs", "channel_max"],
+        )
+    },
+    |run| number(run, "batch", &["batch_size"]),
+    |run| number(run, "gamma", &["loss_kwargs", "r1_gamma"]),
+    |run| number(run, "glr", &["G_opt_kwargs", "lr"]),
+    |run| number(run, "dlr", &["D_opt_kwargs", "lr"]),
+    |run| number(run, "ema", &["ema_kimg"]),
+    |run| number(run, "target", &["ada_target"]),
+];
+
+fn number(run: &RunRecord, name: &str, keys: &[&str]) -> Option<String> {
+    Some(format!("{name} {}", short(run.option(keys).as_f64()?)))
+}
+
+/// The name of a file without folders and ending.
+fn file_stem(path: &Value) -> Option<String> {
+    let name = path.as_str()?.rsplit(['/', '\\']).next()?;
+    Some(Path::new(name).file_stem()?.to_string_lossy().into_owned())
+}
+
+/// Labels of runs, each its own.
+pub fn labels(runs: &[RunRecord]) -> Vec<RunLabel> {
+    let differs = |describe: &Describe| {
+        let mut texts = runs.iter().map(describe);
+        let first = texts.next();
+        texts.any(|text| Some(text) != first)
+    };
+    let settings: Vec<&Describe> = SETTINGS.iter().filter(|s| differs(s)).collect();
+    let groups: Vec<String> = runs
+        .iter()
+        .map(|run| {
+            // Without options there is only the folder to go by.
+            let Some(augmentation) = RunAugmentation::of(run) else {
+                return folder(run);
+            };
+            let parts = settings.iter().filter_map(|describe| describe(run));
+            let parts: Vec<String> = std::iter::once(augmentation.to_string())
+                .chain(parts)
+                .collect();
+            parts.join(", ")
+        })
+        .collect();
+    let seed = |run: &RunRecord| run.option(&["random_seed"]).as_u64();
+    runs.iter()
+        .zip(&groups)
+        .map(|(run, group)| {
+            let same = || {
+                runs.iter()
+                    .zip(&groups)
+                    .filter(|(_, other)| *other == group)
+            };
+            let same_seed = same().filter(|(other, _)| seed(other) == seed(run)).count();
+            let name = match (same().count(), same_seed, seed(run)) {
+                (1, ..) => group.clone(),
+                (_, 1, Some(seed)) => format!("{group}, seed {seed}"),
+                _ => format!("{group} ({})", folder(run)),
+            };
+            // The same settings and seed twice, for which only the folders tell: no seeds to take a mean over.
+            let group = if same_seed > 1 { &name } else { group };
+            RunLabel {
+                group: group.clone(),
+                name,
+            }
+        })
+        .collect()
+}
+
+/// The folder of a run with the one above it.
+fn folder(run: &RunRecord) -> String {
+    let path = run.path.canonicalize().unwrap_or_else(|_| run.path.clone());
+    let above = path.parent().and_then(Path::file_name).unwrap_or_default();
+    format!("{}/{}", above.to_string_lossy(), run.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn names(options: &[Value]) -> Vec<RunLabel> {
+        let folder = tempfile::tempdir().unwrap();
+        let runs: Vec<RunRecord> = options
+            .iter()
+            .enumerate()
+            .map(|(i, options)| {
+                let path = folder.path().join(format!("{i:05}-run"));
+                std::fs::create_dir(&path).unwrap();
+                std::fs::write(path.join("training_options.json"), options.to_string()).unwrap();
+                RunRecord::open(&path).unwrap()
+            })
+            .collect();
+        labels(&runs)
+    }
+
+    #[test]
+    fn runs_are_called_by_what_differs() {
+        let pipe =
+            json!({"class_name": "x", "xflip": 1, "rotate90": 1, "xint": 1, "scale_std": 0.2});
+        let of =
+            |labels: Vec<RunLabel>| -> Vec<String> { labels.into_iter().map(|l| l.name).collect() };
+        let ada = json!({"ada_target": 0.6, "augment_kwargs": pipe, "random_seed": 0});
+        let none = json!({"random_seed": 0});
+        assert_eq!(
+            of(names(&[ada.clone(), none.clone()])),
+            ["ADA blit", "no augmentation"]
+        );
+        let fine_tuned = json!({"resume_pkl": "a/drawn64.safetensors", "random_seed": 0});
+        assert_eq!(
+            of(names(&[none.clone(), fine_tuned])),
+            [
+                "no augmentation, from scratch",
+                "no augmentation, from drawn64"
+            ]
+        );
+        let again = json!({"random_seed": 1});
+        let labels = names(&[none.clone(), again]);
+        assert_eq!(labels[0].group, labels[1].group);
+        assert_eq!(labels[1].name, "no augmentation, seed 1");
+        let same = names(&[none.clone(), none]);
+        assert_ne!(same[0], same[1]);
+        assert_ne!(same[0].group, same[1].group);
+    }
+}
