@@ -74,3 +74,19 @@ fn the_pages_of_the_command_line_are_current() {
         );
     }
 }
+
+#[test]
+fn a_build_for_cuda_names_the_feature_in_its_version() {
+    // `--version` names the features of the crate `cli`: each program with the feature must forward it.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut n_programs = 0;
+    for tool in std::fs::read_dir(root.join("tools")).unwrap() {
+        let manifest = tool.unwrap().path().join("Cargo.toml");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        for line in text.lines().filter(|line| line.starts_with("cuda = ")) {
+            assert!(line.contains("\"cli/cuda\""), "{}", manifest.display());
+            n_programs += 1;
+        }
+    }
+    assert_eq!(n_programs, 3);
+}
