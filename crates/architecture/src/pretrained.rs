@@ -1,4 +1,4 @@
-//! The networks that NVIDIA publishes to start training from.
+//! Networks with a name to start training from: those that NVIDIA publishes, and one that ships with the project.
 
 use crate::error::{Error, Result};
 use crate::network::NetworkConfig;
@@ -9,13 +9,15 @@ use crate::network::NetworkConfig;
 /// never shipped.
 const FOLDER: &str = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/transfer-learning-source-nets";
 
-/// A published network, and the architecture that it has.
+/// A network with a name, and the architecture that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pretrained {
     /// The name that users type.
     pub name: &'static str,
-    /// File name on the server and in the cache.
+    /// File name: on the server and in the cache, or of the one that ships.
     pub file: &'static str,
+    /// Ships inside the programs: nothing is fetched.
+    pub is_embedded: bool,
     /// Image side in pixels.
     pub resolution: usize,
     /// Layers of its mapping network.
@@ -28,10 +30,20 @@ pub struct Pretrained {
 }
 
 /// All of them.
-pub const PRETRAINED: [Pretrained; 5] = [
+pub const PRETRAINED: [Pretrained; 6] = [
+    Pretrained {
+        name: "drawn64",
+        file: "drawn64.safetensors",
+        is_embedded: true,
+        resolution: 64,
+        mapping_layers: 2,
+        channel_base: 1024,
+        sha256: None,
+    },
     Pretrained {
         name: "ffhq256",
         file: "ffhq-res256-mirror-paper256-noaug.pkl",
+        is_embedded: false,
         resolution: 256,
         mapping_layers: 8,
         channel_base: 16384,
@@ -40,6 +52,7 @@ pub const PRETRAINED: [Pretrained; 5] = [
     Pretrained {
         name: "ffhq512",
         file: "ffhq-res512-mirror-stylegan2-noaug.pkl",
+        is_embedded: false,
         resolution: 512,
         mapping_layers: 8,
         channel_base: 32768,
@@ -48,6 +61,7 @@ pub const PRETRAINED: [Pretrained; 5] = [
     Pretrained {
         name: "ffhq1024",
         file: "ffhq-res1024-mirror-stylegan2-noaug.pkl",
+        is_embedded: false,
         resolution: 1024,
         mapping_layers: 8,
         channel_base: 32768,
@@ -56,6 +70,7 @@ pub const PRETRAINED: [Pretrained; 5] = [
     Pretrained {
         name: "celebahq256",
         file: "celebahq-res256-mirror-paper256-kimg100000-ada-target0.5.pkl",
+        is_embedded: false,
         resolution: 256,
         mapping_layers: 8,
         channel_base: 16384,
@@ -64,6 +79,7 @@ pub const PRETRAINED: [Pretrained; 5] = [
     Pretrained {
         name: "lsundog256",
         file: "lsundog-res256-paper256-kimg100000-noaug.pkl",
+        is_embedded: false,
         resolution: 256,
         mapping_layers: 8,
         channel_base: 16384,
@@ -72,9 +88,12 @@ pub const PRETRAINED: [Pretrained; 5] = [
 ];
 
 impl Pretrained {
-    /// Address of the file on NVIDIA's server.
-    pub fn url(&self) -> String {
-        format!("{FOLDER}/{}", self.file)
+    /// Address of the file on NVIDIA's server; the name itself of one that ships.
+    pub fn address(&self) -> String {
+        match self.is_embedded {
+            true => self.name.to_owned(),
+            false => format!("{FOLDER}/{}", self.file),
+        }
     }
 
     /// Checks that a network of the file, under its key (`G`, `D`, `G_ema`), is what was published.
@@ -102,7 +121,7 @@ impl Pretrained {
     }
 }
 
-/// The published network of a name.
+/// The network of a name.
 pub fn find(name: &str) -> Option<&'static Pretrained> {
     PRETRAINED.iter().find(|network| network.name == name)
 }

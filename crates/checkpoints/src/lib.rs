@@ -14,6 +14,7 @@
 //! ```
 
 mod advice;
+mod embedded;
 mod error;
 mod opened;
 mod refusal;
@@ -26,5 +27,5 @@ pub use opened::{
     Opened, open, open_file, open_generator, open_generator_file, open_with_progress,
 };
 pub use refusal::Refusal;
-pub use source::{Resolved, resolve};
+pub use source::{Location, Resolved, resolve};
 pub use transfer::{InitialNetworks, TransferOptions, check, init_from, load_into};

@@ -11,7 +11,7 @@ use networks::{Discriminator, Generator, LiveNetwork, Snapshot};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::source::resolve;
+use crate::source::{Location, Resolved, resolve};
 use crate::tensors::tensors;
 
 /// A checkpoint whose networks run.
@@ -53,7 +53,8 @@ pub fn open_with_progress(
     progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<Opened> {
     let found = resolve(path_or_preset, DownloadOptions::from_env, progress)?;
-    read(&found.path, found.pretrained, device)
+    let checkpoint = checkpoint(&found)?;
+    Opened::new(checkpoint, found.pretrained, device)
 }
 
 /// As [`open_with_progress`], for making images: only one generator is kept, the moving average or else the one in
@@ -68,7 +69,7 @@ pub fn open_generator(
     progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<Opened> {
     let found = resolve(path_or_preset, DownloadOptions::from_env, progress)?;
-    one_generator(&found.path, found.pretrained, key, device)
+    one_generator(&found, key, device)
 }
 
 /// As [`open_generator`], of a file, whose name need not be text.
@@ -76,16 +77,18 @@ pub fn open_generator(
 /// # Errors
 /// The same.
 pub fn open_generator_file(path: &Path, device: &Device) -> Result<Opened> {
-    one_generator(path, None, None, device)
+    one_generator(&a_file(path), None, device)
 }
 
-fn one_generator(
-    path: &Path,
-    pretrained: Option<&'static Pretrained>,
-    key: Option<&str>,
-    device: &Device,
-) -> Result<Opened> {
-    let mut checkpoint = checkpoint(path, pretrained)?;
+fn a_file(path: &Path) -> Resolved {
+    Resolved {
+        location: Location::File(path.to_owned()),
+        pretrained: None,
+    }
+}
+
+fn one_generator(found: &Resolved, key: Option<&str>, device: &Device) -> Result<Opened> {
+    let mut checkpoint = checkpoint(found)?;
     checkpoint.d = None;
     match key {
         Some("G") => checkpoint.g_ema = None,
@@ -93,7 +96,7 @@ fn one_generator(
         None if checkpoint.g_ema.is_some() => checkpoint.g = None,
         None => {}
     }
-    let opened = Opened::new(checkpoint, pretrained, device)?;
+    let opened = Opened::new(checkpoint, found.pretrained, device)?;
     opened.generator()?;
     Ok(opened)
 }
@@ -103,16 +106,16 @@ fn one_generator(
 /// # Errors
 /// As [`open`].
 pub fn open_file(path: &Path, device: &Device) -> Result<Opened> {
-    read(path, None, device)
+    Opened::new(checkpoint(&a_file(path))?, None, device)
 }
 
-fn read(path: &Path, pretrained: Option<&'static Pretrained>, device: &Device) -> Result<Opened> {
-    Opened::new(checkpoint(path, pretrained)?, pretrained, device)
-}
-
-fn checkpoint(path: &Path, pretrained: Option<&'static Pretrained>) -> Result<Checkpoint> {
-    let checkpoint = interop::read_checkpoint(path)?;
-    if let Some(pretrained) = pretrained {
+fn checkpoint(found: &Resolved) -> Result<Checkpoint> {
+    let name = found.pretrained.map_or("", |pretrained| pretrained.file);
+    let checkpoint = match &found.location {
+        Location::File(path) => interop::read_checkpoint(path)?,
+        Location::Embedded(bytes) => interop::read_checkpoint_bytes(bytes, name)?,
+    };
+    if let Some(pretrained) = found.pretrained {
         for key in ["G", "D", "G_ema"] {
             let network = checkpoint.networks().find(|(k, _)| *k == key);
             let (_, network) = network.ok_or_else(|| Error::NoNetwork {

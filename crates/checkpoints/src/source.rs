@@ -1,23 +1,33 @@
-//! From what a user types to a file on this machine.
+//! From what a user types to the bytes of a checkpoint on this machine.
 
 use std::path::{Path, PathBuf};
 
 use architecture::pretrained::{Pretrained, find};
 use downloads::{DownloadOptions, DownloadProgress, Remote, cache_name, fetch};
 
+use crate::embedded;
 use crate::error::{Error, Result};
 
-/// A file on this machine for what a user typed.
+/// Where a checkpoint is on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A file.
+    File(PathBuf),
+    /// Inside this program.
+    Embedded(&'static [u8]),
+}
+
+/// A checkpoint on this machine for what a user typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
-    /// The file.
-    pub path: PathBuf,
-    /// The published network whose file it is.
+    /// Its place.
+    pub location: Location,
+    /// The network with a name that it is.
     pub pretrained: Option<&'static Pretrained>,
 }
 
-/// Turns the name of a published network (`ffhq512`, ...), an `http(s)` address or a path into a file on this machine,
-/// fetching it when needed.
+/// Turns the name of a network (`drawn64`, `ffhq512`, ...), an `http(s)` address or a path into a checkpoint on this
+/// machine, fetching it when needed.
 ///
 /// `options` is called only when something may have to be fetched.
 ///
@@ -32,15 +42,21 @@ pub fn resolve(
     // Names and addresses are text; a path need not be.
     let text = path.to_str().unwrap_or_default();
     if let Some(pretrained) = find(text) {
+        if let Some(bytes) = embedded::find(pretrained) {
+            return Ok(Resolved {
+                location: Location::Embedded(bytes),
+                pretrained: Some(pretrained),
+            });
+        }
         let options = options()?;
         let remote = Remote {
-            url: &options.mirrored(&pretrained.url()),
+            url: &options.mirrored(&pretrained.address()),
             name: pretrained.file,
             sha256: pretrained.sha256,
             check: &is_readable,
         };
         return Ok(Resolved {
-            path: fetch(&remote, &options, progress)?,
+            location: Location::File(fetch(&remote, &options, progress)?),
             pretrained: Some(pretrained),
         });
     }
@@ -53,14 +69,14 @@ pub fn resolve(
         };
         let path = fetch(&remote, &options()?, progress)?;
         return Ok(Resolved {
-            path,
+            location: Location::File(path),
             pretrained: None,
         });
     }
     let path = path.to_owned();
     if path.is_file() {
         return Ok(Resolved {
-            path,
+            location: Location::File(path),
             pretrained: None,
         });
     }

@@ -8,7 +8,8 @@
 //! | MP4 | a `free` box at the end |
 //! | `.npz` | the comment of the archive |
 //! | HTML | `<meta name="generator">` at its place in the first line of the head |
-//! | CSV of a plot | its header, `series,...,error` |
+//! | CSV of a plot or of runs | its header, `series,...,error` |
+//! | Markdown | a comment in its first line |
 //!
 //! Programs that write such a file anew drop the mark or move it, so that an edited copy belongs to the user.
 
@@ -30,6 +31,9 @@ pub const HTML_START: &str = "<!doctype html>\n<html lang=\"en\"><head><meta cha
 pub const CSV_START: &str = "series,";
 /// The last column of a plot's data.
 pub const CSV_END: &str = ",error";
+
+/// The first line of a Markdown file.
+pub const MARKDOWN_START: &str = "<!-- kaogan -->\n";
 
 const PNG_MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// Signature and header of a PNG.
@@ -76,6 +80,7 @@ fn has_mark(head: &[u8], tail: &[u8]) -> bool {
     }
     let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or(head);
     head.starts_with(HTML_START.as_bytes())
+        || head.starts_with(MARKDOWN_START.as_bytes())
         || (first_line.starts_with(CSV_START.as_bytes())
             && first_line.ends_with(CSV_END.as_bytes())
             && first_line.len() < head.len())

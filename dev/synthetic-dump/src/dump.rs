@@ -15,7 +15,7 @@ use crate::style::Style;
 use crate::truth::{Truth, path};
 
 /// Stream of the one character of a dump; images have other ones.
-const CHARACTER_STREAM: u32 = 4_000_000;
+pub(crate) const CHARACTER_STREAM: u32 = 4_000_000;
 
 /// A dump of illustrations: planned at once, painted when it is written.
 #[derive(Clone, Debug)]

@@ -29,7 +29,7 @@ mod style;
 mod truth;
 
 pub use dump::{Dump, DumpError, DumpOptions, Progress};
-pub use faces::{face_crop, write_face_crops};
+pub use faces::FaceCrops;
 pub use kind::Kind;
 pub use pose::{Pose, posed};
 pub use scene::SceneKind;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use synthetic_dump::{Dump, DumpOptions, Style};
+use synthetic_dump::{Dump, DumpOptions, FaceCrops, Style};
 
 /// Draws a dump of illustrations into DIR: pictures/, posts.jsonl, boxes.jsonl and truth.json.
 #[derive(Parser)]
@@ -26,7 +26,7 @@ struct Args {
     /// Show one character, drawn with this seed, in all images
     #[arg(long, value_name = "SEED")]
     character: Option<u32>,
-    /// Write only this many face crops of one size and style, instead of a dump
+    /// Write only this many face crops, instead of a dump
     #[arg(long, conflicts_with = "works")]
     faces: Option<u32>,
     /// Side of a face crop of --faces in pixels
@@ -43,7 +43,13 @@ fn main() -> ExitCode {
         let start = Instant::now();
         if let Some(n) = args.faces {
             let bar = cli::Progress::new("drawing", Some(n.into()), "faces");
-            synthetic_dump::write_face_crops(&args.dir, args.seed, n, args.size, || bar.inc(1))?;
+            let crops = FaceCrops {
+                seed: args.seed,
+                size: args.size,
+                style: args.style,
+                character: args.character,
+            };
+            crops.write_to(&args.dir, n, || bar.inc(1))?;
             bar.finish();
             let secs = start.elapsed().as_secs_f64();
             cli::outln!("{n} faces in {}, {secs:.1} s", args.dir.display());

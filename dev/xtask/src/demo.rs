@@ -1,4 +1,5 @@
-//! `cargo xtask demo`: a dump becomes a dataset, two generators learn, one page compares them. With the real programs.
+//! `cargo xtask demo`: a dump becomes a dataset, a generator is fine-tuned on it with and without ADA, one page compares
+//! both. With the real programs.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -9,12 +10,14 @@ use std::time::Instant;
 use crate::{Error, Result, cargo, runs, status_of};
 
 const USAGE: &str = "\
-See it work: a synthetic dump becomes a dataset, two small runs train with and without ADA, one page compares them
+See it work: a synthetic dump becomes a dataset, a generator that ships is fine-tuned on a few of its faces with and
+without ADA, side by side, and one page compares the two
 
 Usage: cargo xtask demo [OPTIONS]
 
   --out DIR    Folder of all results; a demo that was interrupted goes on there [default: target/demo]
-  --kimg N     Thousands of images that each of the two runs sees [default: 24]
+  --kimg N     Thousands of images that each of the two runs sees [default: 12]
+  --seed N     Seed of the dump and of both runs [default: 0]
   --dump PATH  Images with faces, a folder or an archive, instead of the synthetic dump
   --release    Build optimized: a longer build, a shorter run
   -h, --help   Print this
@@ -25,23 +28,44 @@ Usage: cargo xtask demo [OPTIONS]
 struct Options {
     out: PathBuf,
     kimg: u64,
+    seed: u32,
     dump: Option<PathBuf>,
     is_release: bool,
 }
 
-/// The two runs: the folder that each lies in, and its flags.
-const RUNS: [(&str, &[&str]); 2] = [
-    ("ada", &["--aug", "ada", "--augpipe", "blit,geom"]),
-    ("noaug", &["--aug", "noaug"]),
+/// A run: its name, the folder that it lies in, and its flags.
+struct Run {
+    name: &'static str,
+    folder: &'static str,
+    flags: &'static [&'static str],
+}
+
+/// The first one shows its progress, the other one writes to a file.
+const RUNS: [Run; 2] = [
+    Run {
+        name: "ADA",
+        folder: "ada",
+        flags: &["--aug", "ada", "--augpipe", "blit,geom"],
+    },
+    Run {
+        name: "no augmentation",
+        folder: "noaug",
+        flags: &["--aug", "noaug"],
+    },
 ];
 
-/// Small enough to learn something within minutes of a laptop's CPU.
-const SMALL: &str = "--cfg tiny32 --cbase 512 --cmax 64 --mirror --snap 5 --state-every 2";
+/// Works of the dump: some 400 faces in another style than that of the network that the runs start from.
+const DUMP: [&str; 4] = ["--style", "print", "--works", "240"];
+
+/// Both runs: a start from the network that ships, so few faces that a discriminator can know them by heart, and a FID
+/// against all faces.
+const TRAINING: &str = "--cfg tiny64 --init-from drawn64 --subset 40 --pl-weight 0 --ada-kimg 20 --snap 2 --state-every 2 \
+                        --metrics fid500_full --features face-detector --threads 1 --workers 1";
 
 const PLAN: &str = "\
 The demo builds the programs from source (on two cores about 8 minutes the first time, then seconds) and runs them
-(about 8 minutes): it draws 405 illustrations, finds and packs their faces, trains two small generators with and
-without ADA, measures both and draws the pages. Stop it at any time: the same command goes on from there.";
+(about 8 minutes): it draws 405 illustrations, finds and packs their faces, fine-tunes a generator for another style of
+drawing on 40 of them, with and without ADA, and draws the pages. Stop it at any time: the same command goes on from there.";
 
 /// Runs the demo.
 ///
@@ -56,92 +80,40 @@ pub fn run(arguments: &[OsString]) -> Result<()> {
     let out = &options.out;
     std::fs::create_dir_all(out)
         .map_err(|e| Error::Failed(format!("cannot make '{}': {e}", out.display())))?;
-    let start = Instant::now();
     let packages = [&cargo::PROGRAMS[..], &["synthetic-dump"]].concat();
     let demo = Demo {
         programs: cargo::build(&packages, options.is_release)?,
-        start,
+        start: Instant::now(),
     };
-    demo.say("1/5 drawing a small dump of illustrations");
-    let dump = match &options.dump {
-        Some(dump) => dump.clone(),
-        None => {
-            let dump = out.join("dump");
-            demo.call(demo.program("synthetic-dump").arg(&dump))?;
-            dump.join("pictures")
-        }
-    };
-
-    demo.say(
-        "2/5 prep: finding faces, cropping, dropping copies and grayscale images, packing at 32 px",
+    let data = demo.dataset(&options)?;
+    demo.train(&options, &data)?;
+    let runs = RUNS
+        .iter()
+        .map(|run| {
+            let folder = out.join(run.folder);
+            runs::newest(&folder)
+                .ok_or_else(|| Error::Failed(format!("no run in '{}'", folder.display())))
+        })
+        .collect::<Result<Vec<PathBuf>>>()?;
+    let pages = demo.results(out, &runs)?;
+    let secs = demo.start.elapsed().as_secs();
+    println!(
+        "\nDone in {} min {} s after the build.",
+        secs / 60,
+        secs % 60
     );
-    let data = out.join("faces32.zip");
-    if !data.exists() {
-        let mut prep = demo.program("prep");
-        prep.arg("run").arg(&dump).arg("--out").arg(&data);
-        demo.call(prep.args(["--resolution", "32"]))?;
-    }
-
-    let kimg = options.kimg.to_string();
-    demo.say(format_args!(
-        "3/5 train: {kimg} kimg with ADA (blit,geom), then {kimg} kimg without augmentation"
-    ));
-    for (name, flags) in RUNS {
-        let outdir = out.join(name);
-        let seen = runs::newest(&outdir).and_then(|run| runs::seen_nimg(&run));
-        // A longer demo lets finished runs go on.
-        if seen.is_some_and(|nimg| nimg >= options.kimg * 1000) {
-            continue;
-        }
-        let mut train = demo.program("train");
-        train.arg("--outdir").arg(&outdir).args(["--kimg", &kimg]);
-        match seen {
-            Some(_) => train.args(["--resume", "latest"]),
-            None => train
-                .arg("--data")
-                .arg(&data)
-                .args(SMALL.split(' '))
-                .args(flags),
-        };
-        demo.call(&mut train)?;
-    }
-
-    demo.say("4/5 eval: every snapshot of both runs, with features that need no download");
-    let mut compared = Vec::new();
-    for (name, _) in RUNS {
-        let outdir = out.join(name);
-        let run = runs::newest(&outdir)
-            .ok_or_else(|| Error::Failed(format!("no run in '{}'", outdir.display())))?;
-        let mut eval = demo.program("eval");
-        eval.arg("run").arg(&run);
-        eval.args(["--metrics", "fid500_full", "--features", "face-detector"]);
-        demo.call(&mut eval)?;
-        compared.push(run);
-    }
-    let page = out.join("compare.html");
-    let mut eval = demo.program("eval");
-    eval.arg("compare").args(&compared).arg("--out").arg(&page);
-    // A page of an earlier version has no mark by which it is known again.
-    demo.call(eval.arg("--force"))?;
-
-    demo.say("5/5 generate: images of the run with ADA");
-    let images = out.join("images.png");
-    let mut generate = demo.program("generate");
-    generate.arg("grid").arg("--network").arg(&compared[0]);
-    demo.call(generate.args(["--seeds", "0-47", "--out"]).arg(&images))?;
-
-    let secs = start.elapsed().as_secs();
-    println!("\nDone in {} min {} s.", secs / 60, secs % 60);
     println!(
         "  images dropped, with reasons  {}",
-        out.join("faces32.report.html").display()
+        out.join("faces64.report.html").display()
     );
-    println!("  the two runs side by side     {}", page.display());
-    println!("  images of the generator       {}", images.display());
+    for (what, path) in pages {
+        println!("  {what:<28}  {}", path.display());
+    }
     println!(
-        "\nThis was a toy: 32 px, a tiny network, {kimg} kimg. A real run sees thousands of kimg on a GPU. Next, with your \
-         own images:\n  cargo prep run YOUR_IMAGES --out faces.zip --resolution 64\n  \
-         cargo train --data faces.zip --outdir runs --cfg tiny64 --mirror"
+        "\nThis was small: 64 px, a tiny network, {} kimg. A real run sees thousands of kimg on a GPU. Next, with your own \
+         images:\n  cargo prep run YOUR_IMAGES --out faces.zip --resolution 64\n  \
+         cargo train --data faces.zip --outdir runs --cfg tiny64 --init-from drawn64 --mirror",
+        options.kimg
     );
     Ok(())
 }
@@ -151,7 +123,8 @@ fn parse(arguments: &[OsString]) -> Result<Option<Options>> {
     let usage = |message: String| Error::Usage(format!("{message}\n\n{USAGE}"));
     let mut options = Options {
         out: "target/demo".into(),
-        kimg: 24,
+        kimg: 12,
+        seed: 0,
         dump: None,
         is_release: false,
     };
@@ -167,6 +140,12 @@ fn parse(arguments: &[OsString]) -> Result<Option<Options>> {
             "--release" => options.is_release = true,
             "--out" => options.out = value()?.into(),
             "--dump" => options.dump = Some(value()?.into()),
+            "--seed" => {
+                let seed = value()?.to_string_lossy();
+                options.seed = seed
+                    .parse()
+                    .map_err(|_| usage(format!("--seed '{seed}' is not a number")))?;
+            }
             "--kimg" => {
                 let kimg = value()?.to_string_lossy();
                 options.kimg = kimg
@@ -187,6 +166,125 @@ struct Demo {
 }
 
 impl Demo {
+    /// The dataset of faces: drawn, cut and packed.
+    fn dataset(&self, options: &Options) -> Result<PathBuf> {
+        let out = &options.out;
+        let dump = match &options.dump {
+            Some(dump) => dump.clone(),
+            None => {
+                self.say("1/5 drawing a small dump of illustrations");
+                let dump = out.join("dump");
+                let mut draw = self.program("synthetic-dump");
+                draw.arg(&dump).args(DUMP);
+                self.call(draw.args(["--seed", &options.seed.to_string()]))?;
+                dump.join("pictures")
+            }
+        };
+        self.say(
+            "2/5 prep: finding faces, cropping, dropping copies and grayscale images, packing at 64 px",
+        );
+        let data = out.join("faces64.zip");
+        if !data.exists() {
+            let mut prep = self.program("prep");
+            prep.arg("run").arg(&dump).arg("--out").arg(&data);
+            self.call(prep.args(["--resolution", "64"]))?;
+        }
+        Ok(data)
+    }
+
+    /// Both runs side by side, on one core each: faster than one after the other on two.
+    fn train(&self, options: &Options, data: &Path) -> Result<()> {
+        self.say(format_args!(
+            "3/5 train: {} kimg with ADA (blit,geom) and, at the same time, without augmentation",
+            options.kimg
+        ));
+        let [shown, hidden] = RUNS.map(|run| self.training(&run, options, data));
+        let log = options.out.join("noaug.log");
+        let second = match hidden {
+            Some(mut command) => {
+                let file = std::fs::File::create(&log);
+                let file = file.and_then(|file| Ok((file.try_clone()?, file)));
+                let (stdout, stderr) = file
+                    .map_err(|e| Error::Failed(format!("cannot write '{}': {e}", log.display())))?;
+                println!("$ {} > {}", words(&command), log.display());
+                command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+                let child = command.spawn();
+                Some(child.map_err(|e| Error::Failed(format!("cannot start train: {e}")))?)
+            }
+            None => None,
+        };
+        let first = shown.map_or(Ok(()), |mut command| self.call(&mut command));
+        if let Some(mut child) = second {
+            if first.is_err() {
+                // The other one would go on by itself, unseen.
+                let _ = child.kill();
+            }
+            let status = child.wait();
+            let status =
+                status.map_err(|e| Error::Failed(format!("cannot wait for train: {e}")))?;
+            first?;
+            if !status.success() {
+                return Err(Error::Failed(format!(
+                    "the run without augmentation failed ({status}), '{}' says why; the same command goes on from here",
+                    log.display()
+                )));
+            }
+            return Ok(());
+        }
+        first
+    }
+
+    /// The command of a run; none where it has ended. A longer demo lets ended runs go on.
+    fn training(&self, run: &Run, options: &Options, data: &Path) -> Option<Command> {
+        let outdir = options.out.join(run.folder);
+        let seen = runs::newest(&outdir).and_then(|run| runs::seen_nimg(&run));
+        if seen.is_some_and(|nimg| nimg >= options.kimg * 1000) {
+            return None;
+        }
+        let mut train = self.program("train");
+        train.arg("--outdir").arg(&outdir);
+        train.args(["--kimg", &options.kimg.to_string()]);
+        match seen {
+            Some(_) => train.args(["--resume", "latest", "--threads", "1"]),
+            None => train
+                .arg("--data")
+                .arg(data)
+                .args(TRAINING.split_whitespace())
+                .args(["--seed", &options.seed.to_string()])
+                .args(run.flags),
+        };
+        Some(train)
+    }
+
+    /// Page, video and images: what each is, and its file.
+    fn results(&self, out: &Path, runs: &[PathBuf]) -> Result<Vec<(&'static str, PathBuf)>> {
+        self.say("4/5 eval: the runs on one page, and a video of the same latents through both");
+        let page = out.join("compare.html");
+        let mut eval = self.program("eval");
+        eval.arg("compare").args(runs).arg("--out").arg(&page);
+        // A page of an earlier version has no mark by which it is known again.
+        self.call(eval.arg("--force"))?;
+        let video = out.join("progress.webp");
+        let mut eval = self.program("eval");
+        eval.arg("video").args(runs).arg("--out").arg(&video);
+        self.call(eval.arg("--force"))?;
+
+        self.say("5/5 generate: images of the last snapshot of both runs");
+        let mut results = vec![
+            ("the two runs side by side", page),
+            ("the same through time", video),
+        ];
+        for (run, path) in RUNS.iter().zip(runs) {
+            let images = out.join(format!("{}.png", run.folder));
+            let mut generate = self.program("generate");
+            generate.arg("grid").arg("--network").arg(path);
+            generate.args(["--checkpoint", "newest", "--seeds", "0-47", "--out"]);
+            self.call(generate.arg(&images))?;
+            results.push((run.name, images));
+        }
+        Ok(results)
+    }
+
     fn say(&self, text: impl Display) {
         let secs = self.start.elapsed().as_secs();
         println!("\n[{} min {:02} s] {text}", secs / 60, secs % 60);
@@ -199,19 +297,26 @@ impl Demo {
 
     /// Runs a program; its progress goes to the terminal.
     fn call(&self, command: &mut Command) -> Result<()> {
-        let name = Path::new(command.get_program()).file_name();
-        let name = name.unwrap_or_default().display().to_string();
-        let arguments = command.get_args().map(|word| word.display());
-        let words: Vec<String> = arguments.map(|word| word.to_string()).collect();
-        println!("$ {name} {}", words.join(" "));
+        println!("$ {}", words(command));
         let status = status_of(command.stdin(Stdio::null())).map_err(Error::Failed)?;
         if !status.success() {
+            let name = words(command);
+            let name = name.split(' ').next().unwrap_or_default();
             return Err(Error::Failed(format!(
                 "'{name}' failed ({status}); the same command goes on from here"
             )));
         }
         Ok(())
     }
+}
+
+/// A command as it is typed, without the folder of its program.
+fn words(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name();
+    let program = program.unwrap_or_default().display().to_string();
+    let arguments = command.get_args().map(|word| word.display().to_string());
+    let words: Vec<String> = std::iter::once(program).chain(arguments).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -228,6 +333,7 @@ mod tests {
         let expected = Options {
             out: "there".into(),
             kimg: 3,
+            seed: 4,
             dump: Some("my images.zip".into()),
             is_release: true,
         };
@@ -236,6 +342,8 @@ mod tests {
             "there",
             "--kimg",
             "3",
+            "--seed",
+            "4",
             "--dump",
             "my images.zip",
             "--release",
@@ -243,7 +351,14 @@ mod tests {
         let arguments = arguments.map(OsString::from);
         assert_eq!(parse(&arguments).unwrap(), Some(expected));
         assert_eq!(parsed("--kimg 3 --help").unwrap(), None);
-        for wrong in ["--kimg", "--kimg 0", "--kimg many", "here", "--out"] {
+        for wrong in [
+            "--kimg",
+            "--kimg 0",
+            "--kimg many",
+            "--seed x",
+            "here",
+            "--out",
+        ] {
             assert!(matches!(parsed(wrong), Err(Error::Usage(_))), "{wrong}");
         }
     }

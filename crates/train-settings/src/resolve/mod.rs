@@ -267,7 +267,7 @@ fn batch(
     Ok((batch_size, batch_gpu))
 }
 
-/// The networks to start from: a file, or the address of an official one.
+/// The networks to start from: a file, the address of an official one, or the name of one that ships.
 fn init_from(flags: &Overrides, name: &mut RunName) -> Option<String> {
     let from = flags.init_from.as_deref()?;
     if from == "noresume" {
@@ -277,7 +277,7 @@ fn init_from(flags: &Overrides, name: &mut RunName) -> Option<String> {
     match architecture::pretrained::find(from) {
         Some(pretrained) => {
             name.note(&format!("resume{from}"));
-            Some(pretrained.url())
+            Some(pretrained.address())
         }
         None => {
             name.note("resumecustom");

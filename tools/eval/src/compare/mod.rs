@@ -4,6 +4,7 @@ mod labels;
 mod page;
 mod plots;
 mod strip;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::verdict::verdict;
 pub use labels::RunLabel;
 use page::page;
 use plots::Plots;
+use table::RunTable;
 
 pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
     let runs = args
@@ -44,18 +46,30 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
             args.overwrite.check(&plot_path(&folder, plot, ending))?;
         }
     }
+    let table = RunTable::new(&runs, &labels, result.as_deref(), &features);
+    let tables = [
+        (folder.join("runs.csv"), table.to_csv()),
+        (folder.join("runs.md"), table.to_markdown()),
+    ];
+    for (path, _) in &tables {
+        args.overwrite.check(path)?;
+    }
     let page = page(
         &runs,
         &names,
         result.as_deref(),
         &features,
         &verdict,
+        &table,
         &plots,
     )?;
     files::write_bytes(&args.out, page.as_bytes())?;
     for plot in all_plots() {
         files::write_bytes(plot_path(&folder, plot, "png"), &plot.to_png())?;
         files::write_bytes(plot_path(&folder, plot, "csv"), plot.to_csv().as_bytes())?;
+    }
+    for (path, text) in tables {
+        files::write_bytes(path, text.as_bytes())?;
     }
     let report = json!({
         "page": args.out.to_string_lossy(),
@@ -66,7 +80,7 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
     });
     cli::report(&report, |_| {
         format!(
-            "{}\n\n{}\n\npage   {}\nplots  {} (PNG and CSV)",
+            "{}\n\n{}\n\npage   {}\nplots  {} (PNG and CSV; the table of runs as CSV and Markdown)",
             verdict.headline,
             verdict.details.join("\n"),
             args.out.display(),

@@ -1,14 +1,14 @@
 //! The page: verdict, table, plots, pictures, settings.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use report::{Page, short};
-use run_folder::{Curve, RunRecord, format_time};
+use report::Page;
+use run_folder::RunRecord;
 use serde_json::Value;
 
 use super::plots::Plots;
 use super::strip::strip;
+use super::table::RunTable;
 use crate::verdict::Verdict;
 
 pub fn page(
@@ -17,6 +17,7 @@ pub fn page(
     result: Option<&str>,
     features: &str,
     verdict: &Verdict,
+    table: &RunTable,
     plots: &Plots,
 ) -> anyhow::Result<String> {
     let mut page = Page::new(&format!("Runs compared: {}", names.join(", ")));
@@ -26,20 +27,8 @@ pub fn page(
     if !warnings.is_empty() {
         page.heading("Left out").list(&warnings);
     }
-    page.heading("Runs").table(
-        &[
-            "run",
-            "kimg",
-            "time",
-            "images",
-            "augmentation",
-            "best",
-            "at kimg",
-            "last",
-        ],
-        &summary(runs, names, result, features),
-        false,
-    );
+    page.heading("Runs")
+        .table(&table.header(), &table.rows, false);
     if let Some(result) = result {
         page.text(&format!("best and last: {result}, features {features}."));
     }
@@ -71,50 +60,6 @@ pub fn page(
         page.table(&header, &rows, false);
     }
     Ok(page.finish())
-}
-
-fn summary(
-    runs: &[RunRecord],
-    names: &[String],
-    result: Option<&str>,
-    features: &str,
-) -> Vec<Vec<String>> {
-    runs.iter()
-        .zip(names)
-        .map(|(run, name)| {
-            let last = run.ticks.last();
-            let curve = result.map_or_else(Curve::default, |result| run.curve(result, features));
-            let top = curve.best();
-            let dash = || "–".to_owned();
-            let p = last
-                .and_then(|tick| tick.means.get("Progress/augment"))
-                .copied()
-                .unwrap_or(0.0);
-            let augmentation = match (
-                run.option(&["ada_target"]).as_f64(),
-                run.option(&["augment_p"]).as_f64(),
-            ) {
-                (Some(target), _) => format!("ADA, target {target}, p {} at the end", short(p)),
-                (None, Some(p)) => format!("fixed p {p}"),
-                (None, None) if p > 0.0 => format!("p {} at the end", short(p)),
-                (None, None) => "none".to_owned(),
-            };
-            let n_images = run.option(&["training_set_kwargs", "max_size"]);
-            vec![
-                name.clone(),
-                last.map_or_else(dash, |tick| short(tick.kimg)),
-                last.filter(|tick| tick.hours.is_finite())
-                    .map_or_else(dash, |tick| {
-                        format_time(Duration::from_secs_f64(3600.0 * tick.hours.clamp(0.0, 1e9)))
-                    }),
-                n_images.as_u64().map_or_else(dash, |n| n.to_string()),
-                augmentation,
-                top.map_or_else(dash, |p| short(p.value)),
-                top.map_or_else(dash, |p| short(p.kimg)),
-                curve.points.last().map_or_else(dash, |p| short(p.value)),
-            ]
-        })
-        .collect()
 }
 
 /// Settings by their path of keys where not all runs agree.
