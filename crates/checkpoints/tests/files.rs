@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use checkpoints::Location;
 use candle_core::Device;
 use checkpoints::{Error, open, open_file};
 use networks::{MappingOptions, SynthesisOptions};
@@ -128,11 +129,15 @@ fn names_addresses_and_paths_become_files() {
     }
     let by_name = resolve("lsundog256").unwrap();
     assert_eq!(by_name.pretrained, Some(lsundog));
-    assert_eq!(by_name.path, options.cache.join(lsundog.file));
+    let file = |resolved: checkpoints::Resolved| match resolved.location {
+        Location::File(path) => path,
+        Location::Embedded(_) => panic!("a file is wanted"),
+    };
+    assert_eq!(file(by_name), options.cache.join(lsundog.file));
     let by_address = resolve(url).unwrap();
     assert_eq!(by_address.pretrained, None);
     assert_eq!(
-        std::fs::read(by_address.path).unwrap(),
+        std::fs::read(file(by_address)).unwrap(),
         std::fs::read(data("official.pkl")).unwrap()
     );
 
@@ -140,7 +145,9 @@ fn names_addresses_and_paths_become_files() {
     std::fs::write(&own, b"x").unwrap();
     let never = || panic!("a file needs no download");
     let by_path = checkpoints::resolve(own.to_str().unwrap(), never, &mut |_| ()).unwrap();
-    assert_eq!(by_path.path, own);
+    assert_eq!(file(by_path), own);
+    let shipped = checkpoints::resolve("drawn64", never, &mut |_| ()).unwrap();
+    assert!(matches!(shipped.location, Location::Embedded(_)));
     let error = resolve("ffhq-512").unwrap_err().to_string();
     assert!(
         error.contains("ffhq-512") && error.contains("ffhq512, ffhq1024"),
@@ -150,6 +157,17 @@ fn names_addresses_and_paths_become_files() {
     std::fs::write(options.cache.join(lsundog.file), "<!DOCTYPE html>").unwrap();
     let error = resolve("lsundog256").unwrap_err().to_string();
     assert!(error.contains("is damaged"), "{error}");
+}
+
+#[test]
+fn the_network_that_ships_is_whole() {
+    let opened = checkpoints::open("drawn64", &Device::Cpu).unwrap();
+    assert_eq!(opened.keys().collect::<Vec<_>>(), ["D", "G", "G_ema"]);
+    assert_eq!(opened.provenance.source, "drawn64.safetensors");
+    let (_, generator) = opened.generator().unwrap();
+    assert_eq!(generator.config().img_resolution, 64);
+    let path = &opened.training_set_kwargs.unwrap()["path"];
+    assert_eq!(path, "drawn64.zip", "no path of the machine that made it");
 }
 
 #[test]

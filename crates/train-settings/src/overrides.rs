@@ -20,8 +20,8 @@ pub struct Overrides {
     /// Number of devices: 1
     #[arg(long, value_name = "N", help_heading = "Run")]
     pub gpus: Option<usize>,
-    /// Start from networks: a checkpoint file, a run folder, `latest` (of --outdir), or ffhq256, ffhq512, ffhq1024,
-    /// celebahq256, lsundog256
+    /// Start from networks: a checkpoint file, a run folder, `latest` (of --outdir), drawn64 (drawn faces at 64 px, ships
+    /// with this program), or ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
     #[arg(
         long,
         value_name = "FILE",

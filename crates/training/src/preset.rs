@@ -132,8 +132,11 @@ const TINY32: PresetSettings = PresetSettings {
     preview_grid: Some([12, 8]),
 };
 
+/// The architecture of `drawn64`, from which runs with this preset can start.
 const TINY64: PresetSettings = PresetSettings {
     total_kimg: 200,
+    channel_base: 1024,
+    channel_max: 64,
     r1_gamma: 0.1,
     ..TINY32
 };

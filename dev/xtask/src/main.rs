@@ -10,6 +10,7 @@ mod cargo;
 mod demo;
 mod pages;
 mod runs;
+mod study;
 
 /// A command that another package carries out.
 struct Forwarded {
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
     let result = match command.to_str() {
         Some("demo") => demo::run(&arguments),
         Some("pages") => pages::run(&arguments),
+        Some("study") => study::run(&arguments),
         Some("" | "help" | "-h" | "--help") => {
             print!("{}", usage());
             return ExitCode::SUCCESS;
@@ -151,6 +153,10 @@ fn usage() -> String {
         (
             "demo",
             "See it work: a synthetic dump becomes a dataset, two small runs train, one page compares them",
+        ),
+        (
+            "study",
+            "What little data does, with and without augmentation: hours of training, pages and tables",
         ),
         (
             "pages",

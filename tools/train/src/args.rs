@@ -10,6 +10,7 @@ use train_settings::{Overrides, parse_grid};
 /// Train StyleGAN2 with adaptive discriminator augmentation (ADA).
 ///
 /// A new run:  train --data faces64.zip --outdir runs --cfg tiny64 --mirror
+/// From faces: train --data faces64.zip --outdir runs --cfg tiny64 --init-from drawn64
 /// Fine-tune:  train --data faces512.zip --outdir runs --cfg paper512 --init-from ffhq512
 /// Go on:      train --resume latest --outdir runs
 ///
