@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use checkpoints::Location;
 use candle_core::Device;
-use checkpoints::{Error, open, open_file};
+use checkpoints::{Error, Location, open, open_file};
 use networks::{MappingOptions, SynthesisOptions};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/tests/data");

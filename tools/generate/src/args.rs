@@ -59,7 +59,8 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 pub struct NetworkArgs {
     /// Checkpoint (.safetensors, .pkl, .pt), address, run folder, `latest` (the newest run in `runs`; DIR/latest for
-    /// another folder), or one of ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
+    /// another folder), drawn64 (drawn faces at 64 px, ships with this program), or one of ffhq256, ffhq512,
+    /// ffhq1024, celebahq256, lsundog256
     #[arg(long, short, value_name = "FILE|URL|NAME")]
     pub network: PathBuf,
 
