@@ -5,8 +5,8 @@ use candle_core::{Result, Shape, Tensor, bail};
 use crate::cpu::channels;
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::{Launch, Plan};
-use crate::op::{Op, apply, record};
-use crate::value::Value;
+use crate::op::{Op, apply};
+use crate::value::{Value, record};
 
 /// Multiplies every channel of every image by its own factor. Differentiable to any order.
 ///

@@ -5,8 +5,8 @@ use candle_core::{Result, Shape, Tensor, bail};
 use crate::cpu::conv::{self, ConvGeometry, Direction, Scales};
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::{Convolution, Plan};
-use crate::op::{Op, apply, record};
-use crate::value::Value;
+use crate::op::{Op, apply};
+use crate::value::{Value, record};
 use crate::weight_cache;
 
 /// How [`conv2d`] and [`conv_transpose2d`] convolve. Correlation, as usual in the field.

@@ -7,8 +7,8 @@ use candle_core::{Result, Shape, Tensor, bail};
 use crate::cpu::grid_sample::{self, GridGeometry};
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::{Launch, Params, Plan};
-use crate::op::{Op, apply, record};
-use crate::value::Value;
+use crate::op::{Op, apply};
+use crate::value::{Value, record};
 
 /// Samples `x` bilinearly at the points of `grid`; zero outside the image.
 ///
@@ -73,7 +73,7 @@ pub fn affine_grid(theta: &Tensor, size: (usize, usize, usize, usize)) -> Result
             theta.shape()
         );
     }
-    // A row of columns and a column of rows are all that a card has to be given.
+    // Only a row of x and a column of y coordinates are uploaded to a GPU.
     let centres = |len: usize| -> Result<Tensor> {
         let centre = |i: usize| (2 * i + 1) as f64 / len as f64 - 1.0;
         let centres: Vec<f64> = (0..len).map(centre).collect();

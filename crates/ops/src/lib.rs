@@ -9,9 +9,9 @@ mod cpu;
 #[cfg(any(feature = "cuda", test))]
 mod cuda;
 pub mod device;
+pub mod device_event;
 mod grid_sample;
 mod modulated_conv2d;
-pub mod moment;
 pub mod normal;
 mod op;
 mod scaled_conv2d;

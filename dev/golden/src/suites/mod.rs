@@ -44,7 +44,7 @@ impl CaseResult {
     }
 }
 
-/// What the cases of a run gave. Each is printed when it is known: on an emulated card a run takes long.
+/// What the cases of a run gave. Each is printed when it is known: on an emulated GPU a run takes long.
 pub struct Results {
     /// Factor of all tolerances.
     slack: f64,

@@ -19,7 +19,7 @@ static LOCKED: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 ///
 /// No function of NVIDIA's: tests look it up by name in what is loaded as the driver.
 #[unsafe(no_mangle)]
-pub extern "C" fn emulated_card_counts(counts: &mut [u64; 4]) {
+pub extern "C" fn emulated_gpu_counts(counts: &mut [u64; 4]) {
     *counts = [&LAUNCHES, &UPLOADS, &DOWNLOADS, &STALLS].map(|n| n.load(Ordering::Relaxed));
 }
 

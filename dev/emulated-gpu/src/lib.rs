@@ -1,7 +1,7 @@
 //! A card that is none: NVIDIA's driver, cuBLAS, cuDNN and cuRAND as one shared library that computes on the processor.
 //!
 //! A program of kaogan that was built with the feature `cuda` loads those libraries at the first call, by name. With
-//! this one under their names (`cargo xtask emulated-card`) every line that needs a card runs without one: kernels are
+//! this one under their names (`cargo xtask emulated-gpu`) every line that needs a card runs without one: kernels are
 //! interpreted from their PTX, and each access is checked against the memory that was allocated.
 //!
 //! - [`memory`]: allocations, in the processor's memory, and whether an access is inside one.
@@ -25,9 +25,9 @@ pub mod ptx;
 pub mod rand;
 
 /// What the card calls itself: no number from it shall be taken for a real one.
-pub const NAME: &str = "emulated card (kaogan)";
+pub const NAME: &str = "emulated GPU (kaogan)";
 
 /// Says on stderr why a call fails; callers see a number only.
 fn complain(what: &str) {
-    eprintln!("emulated card: {what}");
+    eprintln!("emulated GPU: {what}");
 }

@@ -153,7 +153,7 @@ extern "C" fn cuGetErrorName(code: u32, name: *mut *const c_char) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuGetErrorString(_code: u32, text: *mut *const c_char) -> u32 {
-    put(text, c"the emulated card said why on stderr".as_ptr())
+    put(text, c"the emulated GPU said why on stderr".as_ptr())
 }
 
 #[unsafe(no_mangle)]

@@ -1,29 +1,29 @@
-//! The fastest of several ways to do one thing, by trying them.
+//! Autotuning: the fastest of several candidates that compute the same, by timing them.
 
 use candle_core::{Error, Result};
 
-/// Tries candidates in their order and names the fastest; the earlier one where two take the same time.
+/// Times candidates in their order and returns the fastest; the earlier one of two equals.
 ///
-/// `time` does the thing once or more and tells how long it takes. A candidate that fails, or that is an error already,
-/// is skipped. Once one has worked, the others are tried for as long as `has_time` says.
+/// `time` runs a candidate and returns its time. A candidate that fails, or is an error already, is skipped. Once one has
+/// worked, the others are timed only while `has_time` is true.
 ///
 /// # Errors
-/// The first error, when nothing works.
-pub(super) fn fastest<W: Copy>(
-    candidates: impl IntoIterator<Item = Result<W>>,
-    mut time: impl FnMut(W) -> Result<f32>,
+/// When no candidate works: the first error.
+pub(super) fn fastest<C: Copy>(
+    candidates: impl IntoIterator<Item = Result<C>>,
+    mut time: impl FnMut(C) -> Result<f32>,
     has_time: impl Fn() -> bool,
-) -> Result<W> {
-    let mut best: Option<(W, f32)> = None;
+) -> Result<C> {
+    let mut best: Option<(C, f32)> = None;
     let mut first_error = None;
     for candidate in candidates {
         if best.is_some() && !has_time() {
             break;
         }
-        match candidate.and_then(|way| Ok((way, time(way)?))) {
-            Ok((way, took)) => {
+        match candidate.and_then(|candidate| Ok((candidate, time(candidate)?))) {
+            Ok((candidate, took)) => {
                 if best.is_none_or(|(_, least)| took < least) {
-                    best = Some((way, took));
+                    best = Some((candidate, took));
                 }
             }
             Err(error) => {
@@ -32,9 +32,9 @@ pub(super) fn fastest<W: Copy>(
         }
     }
     match (best, first_error) {
-        (Some((way, _)), _) => Ok(way),
+        (Some((candidate, _)), _) => Ok(candidate),
         (None, Some(error)) => Err(error),
-        (None, None) => Err(Error::msg("there is no way to try")),
+        (None, None) => Err(Error::msg("there is no candidate to time")),
     }
 }
 
@@ -44,50 +44,50 @@ mod tests {
 
     use super::*;
 
-    fn ways(n: usize) -> Vec<Result<usize>> {
+    fn indices(n: usize) -> Vec<Result<usize>> {
         (0..n).map(Ok).collect()
     }
 
     #[test]
     fn the_fastest_wins_and_the_earlier_of_equals() {
         let times = [3.0, 1.0, 2.0, 1.0];
-        let found = fastest(ways(4), |way| Ok(times[way]), || true);
+        let found = fastest(indices(4), |i: usize| Ok(times[i]), || true);
         assert_eq!(found.unwrap(), 1);
     }
 
     #[test]
     fn what_fails_is_skipped() {
-        let mut candidates = ways(3);
+        let mut candidates = indices(3);
         candidates.insert(0, Err(Error::msg("not there")));
-        let time = |way| match way {
+        let time = |candidate| match candidate {
             0 => Err(Error::msg("refused")),
-            way => Ok(way as f32),
+            other => Ok(other as f32),
         };
         assert_eq!(fastest(candidates, time, || true).unwrap(), 1);
     }
 
     #[test]
-    fn when_all_fail_the_first_error_tells_why() {
+    fn when_all_fail_the_first_error_is_returned() {
         let candidates = [Ok(0), Err(Error::msg("second")), Ok(1)];
         let error = fastest(candidates, |_| Err(Error::msg("first")), || true).unwrap_err();
         assert!(error.to_string().contains("first"), "{error}");
-        assert!(fastest(ways(0), |_| Ok(0.0), || true).is_err());
+        assert!(fastest(indices(0), |_| Ok(0.0), || true).is_err());
     }
 
     #[test]
     fn without_time_the_first_that_works_stands() {
         let tried = Cell::new(0);
-        let time = |way: usize| {
+        let time = |candidate: usize| {
             tried.set(tried.get() + 1);
-            match way {
+            match candidate {
                 0 => Err(Error::msg("refused")),
-                way => Ok(10.0 - way as f32),
+                other => Ok(10.0 - other as f32),
             }
         };
-        assert_eq!(fastest(ways(5), time, || false).unwrap(), 1);
+        assert_eq!(fastest(indices(5), time, || false).unwrap(), 1);
         assert_eq!(tried.get(), 2);
         // Time runs out after three.
         tried.set(0);
-        assert_eq!(fastest(ways(5), time, || tried.get() < 3).unwrap(), 2);
+        assert_eq!(fastest(indices(5), time, || tried.get() < 3).unwrap(), 2);
     }
 }

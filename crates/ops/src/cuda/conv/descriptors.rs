@@ -1,52 +1,43 @@
-//! A convolution as cuDNN's descriptors, in one layout of memory.
+//! A convolution as cuDNN's descriptors, in one memory layout.
 
 use std::sync::Arc;
 
+use candle_core::Result;
 use candle_core::cuda_backend::cudarc::cudnn::{
     ConvBackwardData, ConvBackwardFilter, ConvDescriptor, ConvForward, Cudnn, CudnnDataType,
     FilterDescriptor, TensorDescriptor, sys,
 };
-use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView};
-use candle_core::{Result, WithDType};
+use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 
-use super::way::{Algorithm, Format};
+use super::algorithm::{Algorithm, Layout};
+use super::operands::{CudnnType, Operands};
 use crate::cpu::conv::ConvGeometry;
-use crate::cuda::card::Element;
+use crate::cuda::element::Element;
 use crate::cuda::plan::Convolution;
 
-/// A type that cuDNN convolves.
-pub(in crate::cuda) trait Number: CudnnDataType + WithDType {}
-impl<T: CudnnDataType + WithDType> Number for T {}
-
-/// What is convolved, and where the result goes.
-pub(super) struct Arrays<'v, 'y, T> {
-    pub a: &'v CudaView<'v, T>,
-    pub b: &'v CudaView<'v, T>,
-    pub y: &'y mut CudaSlice<T>,
-}
-
-/// Descriptions of a convolution, its input, its weights and its result.
-pub(super) struct Described<T: CudnnDataType> {
+/// Descriptors of a convolution, its input, its weights and its result.
+pub(super) struct Descriptors<T: CudnnDataType> {
     conv: ConvDescriptor<f32>,
     x: TensorDescriptor<T>,
     w: FilterDescriptor<T>,
     y: TensorDescriptor<T>,
 }
 
-/// Sizes as cuDNN takes them.
+/// Sizes as cuDNN's i32.
 fn sizes((a, b, c, d): (usize, usize, usize, usize)) -> Result<[i32; 4]> {
     let small = |size: usize| {
-        i32::try_from(size)
-            .map_err(|_| candle_core::Error::Msg(format!("a size of {size} is too much for cuDNN")))
+        i32::try_from(size).map_err(|_| {
+            candle_core::Error::Msg(format!("a size of {size} is too large for cuDNN"))
+        })
     };
     Ok([small(a)?, small(b)?, small(c)?, small(d)?])
 }
 
-impl<T: Element + Number> Described<T> {
-    pub(super) fn new(cudnn: &Arc<Cudnn>, g: &ConvGeometry, format: Format) -> Result<Self> {
-        let format = match format {
-            Format::ChannelsFirst => sys::cudnnTensorFormat_t::CUDNN_TENSOR_NCHW,
-            Format::ChannelsLast => sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC,
+impl<T: Element + CudnnType> Descriptors<T> {
+    pub(super) fn new(cudnn: &Arc<Cudnn>, g: &ConvGeometry, layout: Layout) -> Result<Self> {
+        let format = match layout {
+            Layout::ChannelsFirst => sys::cudnnTensorFormat_t::CUDNN_TENSOR_NCHW,
+            Layout::ChannelsLast => sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC,
         };
         let [padding, stride, groups, _] = sizes((g.padding, g.stride, g.groups, 0))?;
         let mut conv = cudnn.create_conv2d::<f32>(
@@ -56,7 +47,7 @@ impl<T: Element + Number> Described<T> {
             sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION,
         )?;
         conv.set_group_count(groups)?;
-        // f32 stays f32: without this, cards from Ampere on would round the factors to 10 bits.
+        // f32 stays f32: without this, GPUs from Ampere on would round the factors to 10 bits.
         conv.set_math_type(match T::SUFFIX {
             "f32" => sys::cudnnMathType_t::CUDNN_FMA_MATH,
             _ => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
@@ -96,7 +87,7 @@ impl<T: Element + Number> Described<T> {
         }
     }
 
-    /// What cuDNN's heuristics take for the fastest algorithm.
+    /// The algorithm that cuDNN's heuristics expect to be the fastest.
     pub(super) fn by_heuristics(&self, convolution: Convolution) -> Result<Algorithm> {
         Ok(match convolution {
             Convolution::Forward => Algorithm::Forward(self.forward().pick_algorithm()?),
@@ -109,10 +100,10 @@ impl<T: Element + Number> Described<T> {
         })
     }
 
-    /// The bytes that an algorithm works in.
+    /// The workspace of an algorithm, in bytes.
     ///
     /// # Errors
-    /// Also when cuDNN does not have it for such a convolution.
+    /// As cuDNN's; also when the algorithm does not support the convolution.
     pub(super) fn workspace(&self, algorithm: Algorithm) -> Result<usize> {
         Ok(match algorithm {
             Algorithm::Forward(algorithm) => self.forward().get_workspace_size(algorithm)?,
@@ -125,20 +116,19 @@ impl<T: Element + Number> Described<T> {
         })
     }
 
-    /// Puts the convolution behind what the card already has to do.
+    /// Enqueues the convolution.
     ///
     /// # Safety
-    /// The arrays have the sizes that were described, in the layout that was described, and the workspace has the bytes
-    /// that the algorithm wants.
+    /// The operands must have the described sizes and layout, and the workspace the bytes of [`Descriptors::workspace`].
     pub(super) unsafe fn launch(
         &self,
         algorithm: Algorithm,
         workspace: Option<&mut CudaSlice<u8>>,
         gain: f64,
-        arrays: &mut Arrays<'_, '_, T>,
+        operands: &mut Operands<'_, '_, T>,
     ) -> Result<()> {
         let factors = (T::from_f64(gain), T::from_f64(0.0));
-        let Arrays { a, b, y } = arrays;
+        let Operands { a, b, y } = operands;
         // SAFETY: the caller's promise; cuDNN only reads `a` and `b`.
         unsafe {
             match algorithm {

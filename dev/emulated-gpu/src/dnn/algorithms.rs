@@ -37,7 +37,7 @@ thread_local! {
 ///
 /// No function of NVIDIA's: tests look it up by name in what is loaded as cuDNN.
 #[unsafe(no_mangle)]
-pub extern "C" fn emulated_card_refuse(algorithms: u32) {
+pub extern "C" fn emulated_gpu_refuse(algorithms: u32) {
     REFUSED.set(algorithms);
 }
 
@@ -192,11 +192,11 @@ mod tests {
     #[test]
     fn what_is_refused_is_still_offered() {
         let first = fitted([[1, 4, 8, 8], [4, 4, 3, 3], [1, 4, 8, 8]], 1, false);
-        emulated_card_refuse(1 << 6);
+        emulated_gpu_refuse(1 << 6);
         assert_eq!(launched(&first, Pass::Forward, 6), Err(EXECUTION_FAILED));
         assert!(room(&first, Pass::Forward, 6).is_ok());
         assert!(launched(&first, Pass::Forward, 7).is_ok());
-        emulated_card_refuse(0);
+        emulated_gpu_refuse(0);
         assert!(launched(&first, Pass::Forward, 6).is_ok());
         assert_eq!(launched(&first, Pass::Forward, 3), Err(NOT_SUPPORTED));
     }
