@@ -37,7 +37,7 @@ pub use error::{Error, Result};
 pub use folder::{RunFolder, run_dirs};
 pub use growing_file::GrowingFile;
 pub use log::{Log, TickLine};
-pub use metric_lines::MetricLine;
+pub use metric_lines::{MetricLine, provenance};
 pub use number::format_number;
 pub use record::RunRecord;
 pub use result_writer::{append_result, describe_results, lower_is_better};

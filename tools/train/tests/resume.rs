@@ -127,7 +127,7 @@ fn settings_are_remembered_and_only_some_may_change() {
         "{told:?}"
     );
     for line in &metrics {
-        assert_eq!(line["flavour"]["features"], "random-inception-small");
+        assert_eq!(line["provenance"]["features"], "random-inception-small");
     }
     let text = refused(
         train(

@@ -187,30 +187,30 @@ impl Numbers {
                 .zip(values.into_iter().map(Value::from))
                 .collect()
         };
-        let mut flavour = Map::new();
-        flavour.insert("features".into(), network.kind().name_for(metric).into());
-        flavour.insert("precision".into(), network.precision(key.family).into());
+        let mut provenance = Map::new();
+        provenance.insert("features".into(), network.kind().name_for(metric).into());
+        provenance.insert("precision".into(), network.precision(key.family).into());
         if let (Family::Vgg, Some(source)) = (key.family, network.vgg_source()) {
-            flavour.insert("weights".into(), source.name().into());
+            provenance.insert("weights".into(), source.name().into());
         }
         if let Some(checksum) = network.weights_checksum(key.family) {
-            flavour.insert("weights_sha256".into(), checksum.into());
+            provenance.insert("weights_sha256".into(), checksum.into());
         }
         let comparable = network.is_comparable(metric);
-        flavour.insert("comparable_with_published".into(), comparable.into());
+        provenance.insert("comparable_with_published".into(), comparable.into());
         if metric.kind == Kind::Fid {
-            flavour.insert("covariance".into(), options.covariance.name().into());
+            provenance.insert("covariance".into(), options.covariance.name().into());
         }
-        flavour.insert("n_fakes".into(), n_fakes.into());
-        flavour.insert("n_reals".into(), key.n.into());
+        provenance.insert("n_fakes".into(), n_fakes.into());
+        provenance.insert("n_reals".into(), key.n.into());
         if let Some(content) = reals.content(key.reals) {
-            flavour.insert("reals".into(), json!(content));
+            provenance.insert("reals".into(), json!(content));
         }
         MetricResult {
             metric: *metric,
             results: by_name(self.values),
             std: by_name(self.errors),
-            flavour,
+            provenance,
             total_time: 0.0,
             memorization: self.memorization,
         }
