@@ -101,9 +101,9 @@ pub(crate) fn checksum(tensors: &HashMap<String, Tensor>) -> Result<String> {
     Ok(short(&hash.finalize()))
 }
 
-/// How the beginning of a checksum is written.
+/// The first four bytes of a checksum in hexadecimal.
 pub(crate) fn short(digest: &[u8]) -> String {
-    digest.iter().take(4).map(|b| format!("{b:02x}")).collect()
+    files::hex(&digest[..digest.len().min(4)])
 }
 
 /// A fact beside the tensors of one of our files.

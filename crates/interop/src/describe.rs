@@ -153,5 +153,5 @@ pub fn weights_checksum(network: &Network) -> String {
         hash.update(format!(" {:?}\n", tensor.shape));
         hash.update(&tensor.data);
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    files::hex(&hash.finalize())
 }

@@ -397,8 +397,5 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// SHA-256 in hex.
 pub(crate) fn sha256(data: &[u8]) -> String {
-    Sha256::digest(data)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    files::hex(&Sha256::digest(data))
 }

@@ -94,7 +94,7 @@ impl ImageSet {
                     all.update(name);
                     all.update(digest);
                 }
-                Ok(all.finalize().iter().map(|b| format!("{b:02x}")).collect())
+                Ok(files::hex(&all.finalize()))
             }
         }
     }

@@ -34,10 +34,7 @@ pub(crate) struct Needs {
 pub(crate) fn cache_file(cache: &Path, content: &str, n: usize, network: &str) -> PathBuf {
     let mut hash = Sha256::new();
     hash.update(format!("real statistics 1\n{content}\n{n}\n{network}\n"));
-    let name: String = hash.finalize()[..16]
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let name = files::hex(&hash.finalize()[..16]);
     cache.join("real-stats").join(format!("{name}.safetensors"))
 }
 

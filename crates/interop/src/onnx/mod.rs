@@ -6,7 +6,6 @@
 //! have any size.
 
 mod graph;
-mod protobuf;
 
 use architecture::{Activation, Architecture, GeneratorConfig, NetworkConfig};
 use indexmap::IndexMap;
