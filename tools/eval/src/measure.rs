@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::Device;
 use evaluator::{Bars, EvaluatorSettings};
 use metrics::{
-    Covariance, Evaluator, FakeSource, FeatureKind, ImageSet, Kind, Metric, MetricResult, Neighbour,
+    Covariance, Evaluator, FakeSource, FeatureKind, ImageSet, Kind, Metric, MetricResult, Neighbor,
 };
 use serde_json::Value;
 
@@ -90,7 +90,7 @@ fn is_of_few(result: &MetricResult) -> bool {
 }
 
 /// How near the images of a pair are, to go on a sentence with; nothing where real images have no usual distance.
-pub fn ratio_words(pair: &Neighbour) -> String {
+pub fn ratio_words(pair: &Neighbor) -> String {
     pair.ratio.map_or_else(String::new, |ratio| {
         format!(": {ratio:.2} of the distance between two real images")
     })

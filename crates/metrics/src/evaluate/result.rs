@@ -6,7 +6,7 @@ use run_folder::format_time;
 use serde_json::{Map, Value};
 
 use crate::name::Metric;
-use crate::neighbours::Memorization;
+use crate::neighbors::Memorization;
 
 /// The result of one metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,8 +17,8 @@ pub struct MetricResult {
     pub results: Map<String, Value>,
     /// Standard error of each number where it is known.
     pub std: Map<String, Value>,
-    /// How the numbers were computed: features, precision, weights, covariance, numbers of images. Files of earlier versions
-    /// call it `flavour`.
+    /// How the numbers were computed: features, precision, weights, covariance, numbers of images. Files of earlier
+    /// versions call it `flavour`.
     pub provenance: Map<String, Value>,
     /// Seconds since the start of the evaluation.
     pub total_time: f64,

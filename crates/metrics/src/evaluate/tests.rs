@@ -7,7 +7,7 @@ use crate::{FeatureKind, PathOptions};
 use candle_core::Device;
 use dataset::{DatasetOptions, DatasetWriter, Image, ImageDataset, WriterOptions, encode_png};
 
-fn picture(seed: usize, blue: u8) -> Vec<u8> {
+fn test_image(seed: usize, blue: u8) -> Vec<u8> {
     let side = 16;
     (0..side * side)
         .flat_map(|i| {
@@ -25,7 +25,7 @@ fn write(path: &Path, n: usize) {
             width: 16,
             height: 16,
             channels: 3,
-            pixels: picture(seed, (seed * 3) as u8),
+            pixels: test_image(seed, (seed * 3) as u8),
         };
         writer
             .add_encoded(seed, &encode_png(&image, 0).unwrap(), None)
@@ -46,7 +46,7 @@ fn fakes(
         }
         let values: Vec<u8> = (at..at + n)
             .flat_map(|seed| {
-                let rgb = picture(1000 + seed, blue);
+                let rgb = test_image(1000 + seed, blue);
                 (0..3)
                     .flat_map(move |c| {
                         rgb.clone()
@@ -162,7 +162,7 @@ impl<F: FnMut(usize) -> Result<Option<Tensor>, SourceError>> FakeSource for Pict
         n: usize,
     ) -> Result<Tensor, SourceError> {
         let image = |i: usize, move_by: f64| -> Vec<f32> {
-            let pixels = picture(i % 7, 90);
+            let pixels = test_image(i % 7, 90);
             let speed = move_by * (1 + i % 3) as f64;
             (0..3 * 16 * 16)
                 .map(|p| {

@@ -1,6 +1,7 @@
-//! Metrics of nearest neighbours: precision and recall, density and coverage, memorization.
+//! Metrics of nearest neighbors: precision and recall, density and coverage, memorization.
 //!
-//! A set of images is taken as the union of balls around each image, out to its k-th nearest neighbour in the set.
+//! A set of images is modeled as the union of balls around its images, each with the distance to the k-th nearest
+//! neighbor as radius.
 
 use rayon::prelude::*;
 
@@ -8,16 +9,16 @@ use crate::error::{Error, Result};
 use crate::linalg;
 use feature_networks::Features;
 
-/// Rows whose distances are in memory at a time, for each thread.
+/// Rows of the distance matrix that are in memory at a time, for each thread.
 const BLOCK: usize = 256;
 
-/// Rounding of features and distances.
+/// Precision of features and distances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rounding {
-    /// f32 throughout.
+    /// f32.
     #[default]
     None,
-    /// To f16, as the reference implementation computes precision and recall on a GPU.
+    /// f16, as the reference computes precision and recall on a GPU.
     Half,
 }
 
@@ -33,15 +34,26 @@ impl Rounding {
 /// Precision and recall (arXiv:1904.06991).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PrecisionRecall {
-    /// Share of the fakes that lie within the balls of the reals.
+    /// Precision: fraction of the fakes that lie within the balls of the reals.
     pub precision: f64,
-    /// Share of the reals that lie within the balls of the fakes.
+    /// Recall: fraction of the reals that lie within the balls of the fakes.
     pub recall: f64,
-    /// Reals whose ball has no size: `k` others equal them, to the precision of distances.
+    /// Number of reals whose ball has radius 0: `k` others equal them, to the precision of distances.
     pub n_without_ball: usize,
 }
 
-/// Precision and recall with balls out to the `k`-th neighbour.
+/// Precision and recall with balls up to the `k`-th neighbor.
+///
+/// ```
+/// use feature_networks::Features;
+/// use metrics::{Rounding, precision_recall};
+///
+/// let reals = Features::from_rows(1, vec![0.0, 1.0, 2.0, 3.0])?;
+/// let fakes = Features::from_rows(1, vec![0.5, 1.5, 10.0, 11.0])?;
+/// let found = precision_recall(&reals, &fakes, 1, Rounding::None)?;
+/// assert_eq!(found.precision, 0.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// `Dimensions`, `TooFew` with no more than `k` images on a side.
@@ -79,15 +91,17 @@ pub fn precision_recall(
 /// Density and coverage (arXiv:2002.09797).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DensityCoverage {
-    /// How many balls of reals a fake lies in, over `k`. About 1 when both sets are alike; not bounded.
+    /// Density: the mean number of balls of reals that a fake lies in, divided by `k`. About 1 for equal distributions;
+    /// unbounded.
     pub density: f64,
-    /// Share of the reals with a fake in their ball.
+    /// Coverage: fraction of the reals with a fake in their ball.
     pub coverage: f64,
-    /// Reals whose ball has no size: `k` others equal them, to the precision of distances. No fake lies in it.
+    /// Number of reals whose ball has radius 0: `k` others equal them, to the precision of distances. No fake lies in
+    /// it.
     pub n_without_ball: usize,
 }
 
-/// Density and coverage with balls out to the `k`-th neighbour.
+/// Density and coverage with balls up to the `k`-th neighbor.
 ///
 /// # Errors
 /// As [`precision_recall`].
@@ -106,33 +120,34 @@ pub fn density_coverage(real: &Features, fake: &Features, k: usize) -> Result<De
     })
 }
 
-/// A generated image and the training image that is most like it.
+/// A generated image and its nearest training image.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Neighbour {
+pub struct Neighbor {
     /// Index of the fake.
     pub fake: usize,
     /// Index of its nearest real.
     pub real: usize,
     /// Their distance in feature space.
     pub distance: f32,
-    /// The distance over the typical distance (median) of a real to the next real; `None` where that is 0.
+    /// The distance, divided by the median distance of a real to its nearest real; `None` where that is 0.
     pub ratio: Option<f32>,
 }
 
-/// How close fakes come to single training images.
+/// Memorization: how close generated images are to single training images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memorization {
-    /// Share of the fakes that are closer to a real than 99 % of the reals are to another real. 0.01 is what fresh
-    /// reals would have; much more says that training images are repeated. Where 1 % of the reals or more equal another
-    /// real, it is the share of the fakes that equal a real.
+    /// Fraction of the fakes that are closer to a real than 99 % of the reals are to another real. Unseen reals would
+    /// give
+    /// 0.01; much more means that training images are reproduced. Where 1 % of the reals or more equal another real, the
+    /// fraction of the fakes that equal a real.
     pub share: f64,
-    /// Median distance of fakes to their nearest real, over the same of reals among themselves. Below 1: copies. `None`
-    /// where half of the reals or more equal another real, so that there is no such distance.
+    /// Median distance of fakes to their nearest real, divided by that of reals to their nearest other real. Below 1:
+    /// copies. `None` where at least half of the reals equal another real, so that the divisor is 0.
     pub distance_ratio: Option<f64>,
-    /// Reals that equal another real, to the precision of distances.
+    /// Number of reals that equal another real, to the precision of distances.
     pub n_twins: usize,
     /// The closest pairs first, at most 100.
-    pub nearest: Vec<Neighbour>,
+    pub nearest: Vec<Neighbor>,
 }
 
 /// Finds the training image that is nearest to each fake.
@@ -147,21 +162,21 @@ pub fn memorization(real: &Features, fake: &Features) -> Result<Memorization> {
     let n_twins = own.partition_point(|d| *d <= least);
     let median = Some(own[own.len() / 2]).filter(|median| *median > least);
     let limit = own[own.len() / 100];
-    let mut nearest: Vec<Neighbour> = distances(fake, real, Rounding::None, |i, row| {
+    let mut nearest: Vec<Neighbor> = distances(fake, real, Rounding::None, |i, row| {
         let (real, distance) = row
             .iter()
             .copied()
             .enumerate()
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .unwrap_or((0, f32::INFINITY));
-        Neighbour {
+        Neighbor {
             fake: i,
             real,
             distance,
             ratio: median.map(|median| distance / median),
         }
     });
-    let is_close = |n: &&Neighbour| match limit > least {
+    let is_close = |n: &&Neighbor| match limit > least {
         true => n.distance < limit,
         false => n.distance <= least,
     };
@@ -196,13 +211,13 @@ fn n_without_ball(features: &Features, radii: &[f32]) -> usize {
     radii.iter().filter(|radius| **radius <= least).count()
 }
 
-/// Distances up to this are those of equal rows: what rounding leaves of them, and what features of the same image
-/// differ by between batches.
+/// Rows up to this distance count as equal: it covers rounding, and the difference of features of the same image
+/// between batches.
 fn least_distance(features: &Features) -> f32 {
-    let centre = centre(features);
+    let center = center(features);
     let (mut norms, mut spreads) = (0.0, 0.0);
     for i in 0..features.len() {
-        for (&v, &c) in features.row(i).iter().zip(&centre) {
+        for (&v, &c) in features.row(i).iter().zip(&center) {
             norms += f64::from(v).powi(2);
             spreads += (f64::from(v) - c).powi(2);
         }
@@ -214,14 +229,14 @@ fn least_distance(features: &Features) -> f32 {
 }
 
 /// The mean of the rows.
-fn centre(features: &Features) -> Vec<f64> {
-    let mut centre = vec![0.0f64; features.dim()];
+fn center(features: &Features) -> Vec<f64> {
+    let mut center = vec![0.0f64; features.dim()];
     for i in 0..features.len() {
-        for (c, &v) in centre.iter_mut().zip(features.row(i)) {
+        for (c, &v) in center.iter_mut().zip(features.row(i)) {
             *c += f64::from(v) / features.len() as f64;
         }
     }
-    centre
+    center
 }
 
 /// The distance of each row to its `k`-th nearest other row.
@@ -234,7 +249,7 @@ fn radii(features: &Features, k: usize, rounding: Rounding) -> Vec<f32> {
     })
 }
 
-/// Calls `visit` with each row's distances to all `columns`; the answers in order of the rows.
+/// Calls `visit` with each row's distances to all `columns`; returns its results in the order of the rows.
 fn distances<T: Send>(
     rows: &Features,
     columns: &Features,
@@ -242,12 +257,12 @@ fn distances<T: Send>(
     visit: impl Fn(usize, &[f32]) -> T + Sync,
 ) -> Vec<T> {
     let dim = rows.dim();
-    // Around a common centre less is lost to cancellation.
-    let centre = centre(columns);
-    let centred = |features: &Features| -> Vec<f32> {
+    // Around a common center less is lost to cancellation.
+    let center = center(columns);
+    let centered = |features: &Features| -> Vec<f32> {
         let mut values = features.values().to_vec();
         for row in values.chunks_exact_mut(dim) {
-            for (v, &c) in row.iter_mut().zip(&centre) {
+            for (v, &c) in row.iter_mut().zip(&center) {
                 *v -= c as f32;
             }
         }
@@ -259,7 +274,7 @@ fn distances<T: Send>(
             .map(|row| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() as f32)
             .collect()
     };
-    let (x, y) = (centred(rows), centred(columns));
+    let (x, y) = (centered(rows), centered(columns));
     let (x_norms, y_norms) = (norms(&x), norms(&y));
     let blocks: Vec<Vec<T>> = x
         .par_chunks(BLOCK * dim)
