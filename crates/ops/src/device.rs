@@ -20,7 +20,7 @@ pub use self::report::GpuReport;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeviceName {
-    /// The processor.
+    /// The CPU.
     #[default]
     Cpu,
     /// An NVIDIA GPU, counted from 0.
@@ -71,7 +71,8 @@ impl DeviceName {
     }
 }
 
-/// Asks the driver about a GPU and loads every kernel, so that a run does not fail at its first use; `None` for the CPU.
+/// Asks the driver about a GPU and loads every kernel, so that a run does not fail at its first use; `None` for the
+/// CPU.
 ///
 /// # Errors
 /// As the driver's.
@@ -105,8 +106,8 @@ pub struct LayoutCache(
 /// Caches on the GPU the shapes and strides that this thread's sums, copies and products of views upload; without it
 /// they are uploaded again with each call. Ends when the result is dropped.
 ///
-/// candle also caches whatever else it uploads in small pieces, and never frees it: values that differ from call to call
-/// must go through [`crate::transfer::upload`] in that time.
+/// candle also caches whatever else it uploads in small pieces, and never frees it: values that differ from call to
+/// call must go through [`crate::transfer::upload`] in that time.
 pub fn cache_layouts(device: &Device) -> LayoutCache {
     match device {
         #[cfg(feature = "cuda")]

@@ -2,8 +2,8 @@
 //!
 //! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a counter into four
 //! words, and the Box-Muller transform (1958) turns those into four normal numbers. There is no state, so threads and
-//! devices can generate any part in any order. The CPU (`cpu/normal.rs`) and GPUs (`cuda/kernels/normal.cu`) compute the
-//! same steps, each rounded separately, and therefore give the same bits.
+//! devices can generate any part in any order. The CPU (`cpu/normal.rs`) and GPUs (`cuda/kernels/normal.cu`) compute
+//! the same steps, each rounded separately, and therefore give the same bits.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
@@ -35,9 +35,9 @@ impl Keys {
 
     /// Generates independent standard normal numbers, at most about 6.8 in size.
     ///
-    /// Image `i` of the batch uses key `i % keys`, as that key's image number `i / keys`: with one key for each image, an
-    /// image's numbers do not depend on its position in the batch. `stream` separates the uses of one key. Number `n` of
-    /// an image is result `n % 4` of Philox for the counter `[n / 4, stream, i / keys, 0]`.
+    /// Image `i` of the batch uses key `i % keys`, as that key's image number `i / keys`: with one key for each image,
+    /// an image's numbers do not depend on its position in the batch. `stream` separates the uses of one key. Number
+    /// `n` of an image is result `n % 4` of Philox for the counter `[n / 4, stream, i / keys, 0]`.
     ///
     /// # Shapes
     /// - result: `[batch, 1, height, width]`, f32

@@ -1,4 +1,4 @@
-//! Convolutions whose input channels are scaled for each image inside the kernel: no scaled copy of the input is made.
+//! Convolutions whose input channels are scaled for each image inside the kernel, without a scaled copy of the input.
 
 use candle_core::{Result, Shape, Tensor};
 

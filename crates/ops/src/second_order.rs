@@ -314,7 +314,7 @@ impl Dual {
     /// The matrix product.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not match.
     pub fn matmul(&self, other: &Dual) -> Result<Dual> {
         self.bilinear(other, Value::matmul)
     }
@@ -347,7 +347,7 @@ impl Dual {
     /// Concatenates values along a dimension.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not match.
     pub fn cat(parts: &[&Dual], dim: usize) -> Result<Dual> {
         let primals: Vec<&Value> = parts.iter().map(|part| &part.primal).collect();
         let primal = Value::cat(&primals, dim)?;

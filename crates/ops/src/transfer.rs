@@ -7,8 +7,8 @@ use crate::cuda::transfer as gpu;
 
 /// A new tensor with these values.
 ///
-/// candle's own upload waits for the GPU where there are many values. This one returns at once: the values are copied into
-/// page-locked memory, which the GPU reads later.
+/// candle's own upload waits for the GPU where there are many values. This one returns at once: the values are copied
+/// into page-locked memory, which the GPU reads later.
 ///
 /// # Errors
 /// When the shape has another number of elements; as the driver's.

@@ -1,7 +1,7 @@
 //! Reverse-mode automatic differentiation: tensors with their graph, and the backward pass over it.
 //!
-//! Training runs on this graph instead of candle's own. candle's backward pass starts every gradient as zeros, adds to it
-//! and keeps all activations until its graph is dropped: three more passes over memory for each edge. Here the first
+//! Training runs on this graph instead of candle's own. candle's backward pass starts every gradient as zeros, adds to
+//! it and keeps all activations until its graph is dropped: three more passes over memory for each edge. Here the first
 //! gradient is moved into place, sums run on all threads, zero gradients are not computed, and the saved tensors of an
 //! op are freed after its use.
 

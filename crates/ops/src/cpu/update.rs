@@ -1,4 +1,5 @@
-//! In-place updates of weights. Every element is updated independently, so results do not depend on the number of threads.
+//! In-place updates of weights. Every element is updated independently, so results do not depend on the number of
+//! threads.
 
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
 use rayon::prelude::*;

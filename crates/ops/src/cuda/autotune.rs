@@ -4,8 +4,8 @@ use candle_core::{Error, Result};
 
 /// Times candidates in their order and returns the fastest; the earlier one of two equals.
 ///
-/// `time` runs a candidate and returns its time. A candidate that fails, or is an error already, is skipped. Once one has
-/// worked, the others are timed only while `has_time` is true.
+/// `time` runs a candidate and returns its time. A candidate that fails, or is an error already, is skipped. Once one
+/// has worked, the others are timed only while `has_time` is true.
 ///
 /// # Errors
 /// When no candidate works: the first error.

@@ -153,8 +153,8 @@ impl ThreadState {
         fastest
     }
 
-    /// Shrinks the workspace to the larger of `bytes` and what the chosen candidates need: those that were only timed may
-    /// have needed more.
+    /// Shrinks the workspace to the larger of `bytes` and what the chosen candidates need: those that were only timed
+    /// may have needed more.
     fn shrink_workspace(&mut self, device: &CudaDevice, bytes: usize) -> Result<()> {
         let chosen = self.chosen.values().map(|candidate| candidate.workspace);
         let needed = chosen.chain([bytes, 1]).max().unwrap_or(1);

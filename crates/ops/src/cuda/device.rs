@@ -36,7 +36,8 @@ pub(crate) fn open(ordinal: usize) -> std::result::Result<Device, DeviceError> {
     Ok(Device::Cuda(device))
 }
 
-/// Keeps freed memory for the next allocation. Otherwise the driver returns it to the system whenever the host waits for the GPU.
+/// Keeps freed memory for the next allocation. Otherwise the driver returns it to the system whenever the host waits
+/// for the GPU.
 fn keep_memory(device: &CudaDevice) -> Result<()> {
     let stream = device.cuda_stream();
     let context = stream.context();
@@ -77,7 +78,7 @@ pub(crate) fn peak_memory(device: &CudaDevice) -> Result<Option<u64>> {
     Ok(Some(bytes))
 }
 
-/// What the driver tells about a GPU; loads all kernels.
+/// Asks the driver about a GPU; loads all kernels.
 pub(crate) fn inspect(device: &CudaDevice) -> Result<GpuReport> {
     let stream = device.cuda_stream();
     let context = stream.context();

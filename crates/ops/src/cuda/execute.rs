@@ -14,8 +14,8 @@ use super::plan::{Launch, Params, Plan};
 /// Executes the plan of an op on contiguous inputs of one type; returns its result of shape `shape`.
 ///
 /// # Errors
-/// When the inputs differ in device or type, or no kernel exists for their type; as the driver's and cuDNN's. Errors name
-/// the op.
+/// When the inputs differ in device or type, or no kernel exists for their type; as the driver's and cuDNN's. Errors
+/// name the op.
 pub(crate) fn execute(
     name: &str,
     plan: Option<&Plan>,

@@ -1,7 +1,7 @@
 //! The CUDA kernels compiled for the host by a C++ compiler: their arithmetic is tested without a GPU.
 //!
-//! Inside [`through_kernels`] the plan of every op of this crate is executed with these kernels, thread after thread, so
-//! whole graphs with their gradients and tangents are compared with the CPU's own kernels. Convolutions, which cuDNN
+//! Inside [`through_kernels`] the plan of every op of this crate is executed with these kernels, thread after thread,
+//! so whole graphs with their gradients and tangents are compared with the CPU's own kernels. Convolutions, which cuDNN
 //! computes on a GPU, are computed by the CPU's kernels.
 
 use std::ffi::{CString, c_void};

@@ -155,8 +155,8 @@ impl Download {
             let bytes = len * size_of::<f32>();
             let mut buffer = pool(device, |pool| pool.take(&stream, bytes))?;
             let from = address(&tensor, &stream)?;
-            // SAFETY: both have that many bytes; the buffer is not touched before `copied`. The tensor is freed in the stream,
-            // behind the copy.
+            // SAFETY: both have that many bytes; the buffer is not touched before `copied`. The tensor is freed in the
+            // stream, behind the copy.
             unsafe {
                 let to = &mut buffer.memory.as_mut_slice().w()?[..bytes];
                 result::memcpy_dtoh_async(to, from, stream.cu_stream()).w()?;

@@ -74,10 +74,10 @@ pub(crate) fn update_rows(
     let mut arguments = stream.launch_builder(&function);
     arguments.arg(&table).arg(&null).arg(&null);
     arguments.arg(&null).arg(&params);
-    // SAFETY: the table has `params.i[0]` rows, and each row's arrays have its length. `rows` keeps the tensors until the
-    // kernel is in the stream. Their memory was allocated in the same stream (`device::open` makes the only one), and so was
-    // the table's: both are freed in it, behind the kernel, and whatever reads or writes the tensors before or after is
-    // in it, too. The host has no reference to that memory.
+    // SAFETY: the table has `params.i[0]` rows, and each row's arrays have its length. `rows` keeps the tensors until
+    // the kernel is in the stream. Their memory was allocated in the same stream (`device::open` makes the only one),
+    // and so was the table's: both are freed in it, behind the kernel, and whatever reads or writes the tensors before
+    // or after is in it, too. The host has no reference to that memory.
     unsafe { arguments.launch(blocks(&params)) }.w()?;
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! What the driver tells about a GPU.
+//! Properties of a GPU, from the driver.
 
-/// What the driver tells about a GPU.
+/// Properties of a GPU, from the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GpuReport {
     /// The name that the driver gives it.

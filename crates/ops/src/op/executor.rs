@@ -1,7 +1,7 @@
 //! A seam for tests: another executor for the plans of ops.
 //!
-//! While an executor is installed, [`super::apply`] hands it the plan of every op on f32 tensors, instead of running the
-//! CPU kernels.
+//! While an executor is installed, [`super::apply`] hands it the plan of every op on f32 tensors, instead of running
+//! the CPU kernels.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -9,8 +9,8 @@ use crate::value::Value;
 
 /// Checks on a small function that gradients of tangents are correct; to be called once before training.
 ///
-/// Differentiates the penalty `|grad_x f|^2` of `f = sum(lrelu(conv(x, w)) * swish(conv(x, w)))` with respect to `w`, and
-/// compares with finite differences in f64.
+/// Differentiates the penalty `|grad_x f|^2` of `f = sum(lrelu(conv(x, w)) * swish(conv(x, w)))` with respect to `w`,
+/// and compares with finite differences in f64.
 ///
 /// # Errors
 /// When they disagree: training would be silently wrong, so it must not start.

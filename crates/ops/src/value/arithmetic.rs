@@ -141,7 +141,7 @@ impl Value {
     /// The product of two matrices.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not match.
     pub fn matmul(&self, other: &Value) -> Result<Value> {
         let (a, b) = (self.tensor.clone(), other.tensor.clone());
         a.dims2()?;

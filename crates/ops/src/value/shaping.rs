@@ -56,7 +56,7 @@ impl Value {
     /// Concatenates values along a dimension.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not match.
     pub fn cat(parts: &[&Value], dim: usize) -> Result<Value> {
         let tensors: Vec<&Tensor> = parts.iter().map(|part| part.tensor()).collect();
         let y = Tensor::cat(&tensors, dim)?;

@@ -48,9 +48,9 @@ impl Candidate {
         })
     }
 
-    /// All candidates for autotuning, with an error in place of each that is not supported: the choices of the heuristics
-    /// first, then all algorithms. f16 and bf16 also have channels last, which tensor cores prefer; f32 gains nothing
-    /// by it.
+    /// All candidates for autotuning, with an error in place of each that is not supported: the choices of the
+    /// heuristics first, then all algorithms. f16 and bf16 also have channels last, which tensor cores prefer; f32
+    /// gains nothing by it.
     pub(super) fn all<T: Element + CudnnType>(
         cudnn: &Arc<Cudnn>,
         g: &ConvGeometry,
@@ -98,8 +98,8 @@ impl Candidate {
     ) -> Result<()> {
         let descriptors = Descriptors::<T>::new(cudnn, g, self.layout)?;
         let convolve = |operands: &mut Operands<'_, '_, T>| {
-            // SAFETY: the operands have the sizes and the type of their descriptors: `Op::shape` and `Op::plan` come from the
-            // same geometry, and inputs were checked against it; `channels_last` keeps their number.
+            // SAFETY: the operands have the sizes and the type of their descriptors: `Op::shape` and `Op::plan` come
+            // from the same geometry, and inputs were checked against it; `channels_last` keeps their number.
             unsafe { descriptors.launch(self.algorithm, workspace, g.gain, operands) }
         };
         match self.layout {

@@ -11,8 +11,8 @@ use crate::cuda::plan::Params;
 
 type Sizes = (usize, usize, usize, usize);
 
-/// Runs `work` on channels-last copies of the inputs, and brings its result back; `shapes` are those of `a`, `b` and `y`,
-/// each `[n, c, h, w]`. Operands that are the same in both layouts are not copied.
+/// Runs `work` on channels-last copies of the inputs, and brings its result back; `shapes` are those of `a`, `b` and
+/// `y`, each `[n, c, h, w]`. Operands that are the same in both layouts are not copied.
 pub(super) fn with_copies<T: Element>(
     device: &CudaDevice,
     shapes: [Sizes; 3],

@@ -119,7 +119,8 @@ impl<T: Element + CudnnType> Descriptors<T> {
     /// Enqueues the convolution.
     ///
     /// # Safety
-    /// The operands must have the described sizes and layout, and the workspace the bytes of [`Descriptors::workspace`].
+    /// The operands must have the described sizes and layout, and the workspace the bytes of
+    /// [`Descriptors::workspace`].
     pub(super) unsafe fn launch(
         &self,
         algorithm: Algorithm,

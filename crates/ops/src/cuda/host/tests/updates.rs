@@ -16,7 +16,7 @@ const STEP: AdamStep = AdamStep {
     eps: 1e-8,
 };
 
-/// What an update works on, one tensor for each of [`LENGTHS`].
+/// The tensors of an update, one for each of [`LENGTHS`].
 struct Network {
     weights: Vec<Tensor>,
     gradients: Vec<Option<Tensor>>,
