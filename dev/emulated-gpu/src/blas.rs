@@ -1,4 +1,4 @@
-//! cuBLAS: products of matrices that are stored column by column.
+//! cuBLAS: products of column-major matrices.
 
 use std::ffi::{c_int, c_longlong, c_void};
 
@@ -12,7 +12,7 @@ const SUCCESS: u32 = 0;
 const INVALID_VALUE: u32 = 7;
 const NOT_SUPPORTED: u32 = 15;
 
-/// One matrix of a product: where it is, how it is stored, how far the next one of the batch is.
+/// One matrix of a product: address, storage, stride of the batch.
 #[derive(Clone, Copy)]
 struct Matrix {
     address: u64,
@@ -21,7 +21,7 @@ struct Matrix {
     stride: i64,
 }
 
-/// Rows and columns of the result, terms of each sum, products.
+/// Rows and columns of the result, inner size, batch size.
 #[derive(Clone, Copy)]
 struct Sizes {
     m: usize,
@@ -50,7 +50,7 @@ fn compute_kind(code: u32) -> Option<Kind> {
     }
 }
 
-/// A stored matrix as `rows` times `columns` values, column by column.
+/// A stored matrix as `rows` times `columns` values, column-major.
 fn dense(
     matrix: &Matrix,
     at: usize,

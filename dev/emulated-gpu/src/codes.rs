@@ -1,4 +1,4 @@
-//! Result codes of the driver API (`CUresult`), and how results are handed over.
+//! Result codes of the driver API (`CUresult`), and results through pointers.
 
 pub(crate) const SUCCESS: u32 = 0;
 pub(crate) const INVALID_VALUE: u32 = 1;

@@ -1,23 +1,23 @@
-//! What a program asks of the card, counted: launches, copies, and waits that leave a real card without work.
+//! Counts of launches, copies, and waits that leave a real GPU idle.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Up to so many bytes of ordinary memory the driver takes along with the call; for more it waits for the card.
+/// Copies of at most this many bytes of pageable memory do not wait for the GPU.
 const TAKEN_ALONG: usize = 64 << 10;
 
 static LAUNCHES: AtomicU64 = AtomicU64::new(0);
 static UPLOADS: AtomicU64 = AtomicU64::new(0);
 static DOWNLOADS: AtomicU64 = AtomicU64::new(0);
 static STALLS: AtomicU64 = AtomicU64::new(0);
-/// Page-locked memory: where a piece starts, and its bytes.
+/// Page-locked memory: start and size of each allocation.
 static LOCKED: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 
-/// Tells the numbers so far: launches of kernels, copies to the card, copies from it, and stalls. A stall is a wait for
-/// the card with nothing asked of it behind what is waited for.
+/// Returns the counts so far: launches of kernels, copies to the GPU, copies from it, and stalls. A stall is a wait for
+/// the GPU with no further work in its queue.
 ///
-/// No function of NVIDIA's: tests look it up by name in what is loaded as the driver.
+/// Not a function of NVIDIA's: tests look it up by name in the library that is loaded as the driver.
 #[unsafe(no_mangle)]
 pub extern "C" fn emulated_gpu_counts(counts: &mut [u64; 4]) {
     *counts = [&LAUNCHES, &UPLOADS, &DOWNLOADS, &STALLS].map(|n| n.load(Ordering::Relaxed));
@@ -36,12 +36,12 @@ pub(crate) fn launches() -> u64 {
     LAUNCHES.load(Ordering::Relaxed)
 }
 
-/// The host waits for everything.
+/// The host waits for all work.
 pub(crate) fn host_waits() {
     add(&STALLS);
 }
 
-/// The host waits for what was asked of the card when `launches` kernels had been launched.
+/// The host waits for the work that was queued when `launches` kernels had been launched.
 pub(crate) fn host_waits_for(launches: u64) {
     if launches == self::launches() && launches > 0 {
         add(&STALLS);

@@ -1,4 +1,4 @@
-//! cuDNN: convolutions by its older functions, with sums in f32.
+//! cuDNN: convolutions through its legacy functions, with sums in f32.
 
 mod algorithms;
 
@@ -15,7 +15,7 @@ const BAD_PARAM: u32 = 2000;
 const NOT_SUPPORTED: u32 = 3000;
 const EXECUTION_FAILED: u32 = 5000;
 
-/// A tensor or the weights: four sizes, and how far apart neighbours along each are.
+/// A tensor or weights: four sizes and strides.
 #[derive(Clone, Copy)]
 struct Array {
     kind: Kind,
@@ -46,7 +46,7 @@ fn failed(code: u32, what: &str) -> u32 {
     code
 }
 
-/// Makes a description that is filled in later.
+/// Creates a descriptor, which is filled in later.
 fn create<T>(to: *mut *mut c_void, value: T) -> u32 {
     // SAFETY: the caller gives a place for the handle.
     unsafe { to.write(Box::into_raw(Box::new(value)).cast()) };
@@ -62,7 +62,7 @@ fn destroy<T>(handle: *mut c_void) -> u32 {
     SUCCESS
 }
 
-/// What a handle stands for.
+/// The object of a handle.
 fn get<'a, T>(handle: *mut c_void) -> Option<&'a mut T> {
     // SAFETY: the handle is from `create` of this type, or null.
     unsafe { handle.cast::<T>().as_mut() }
@@ -219,7 +219,7 @@ extern "C" fn cudnnSetConvolutionMathType(convolution: *mut c_void, math: c_int)
     }
 }
 
-/// A convolution whose descriptions fit together.
+/// A convolution whose descriptors match.
 struct Fitted {
     x: Array,
     w: Array,
@@ -255,7 +255,7 @@ fn fitted(
         Some(room / stride[axis] + 1)
     };
     let (Some(oh), Some(ow)) = (size(h, kh, 0), size(wide, kw, 1)) else {
-        return Err(failed(BAD_PARAM, "the weights are larger than the picture"));
+        return Err(failed(BAD_PARAM, "the weights are larger than the image"));
     };
     let same = x.kind == w.kind && x.kind == y.kind;
     if y.sizes != [n, co, oh, ow] || ci != cg * groups || !co.is_multiple_of(groups) || !same {
@@ -281,7 +281,7 @@ impl Array {
         self.sizes.iter().product()
     }
 
-    /// Where the number `at` of a contiguous array is stored.
+    /// The offset of element `at` of a contiguous array.
     fn place(&self, at: usize) -> usize {
         let [_, c, h, w] = self.sizes;
         let index = [at / (c * h * w), at / (h * w) % c, at / w % h, at % w];
@@ -327,7 +327,7 @@ impl Array {
 }
 
 impl Fitted {
-    /// Whether all three lie with channels first; arrays without neighbours along the channels lie in both ways.
+    /// Whether all three have channels first; arrays of one channel have both layouts.
     fn is_channels_first(&self) -> bool {
         [&self.x, &self.w, &self.y].iter().all(|array| {
             let [_, c, h, w] = array.sizes;
@@ -335,8 +335,8 @@ impl Fitted {
         })
     }
 
-    /// For each pair of an input row and an output row that meet under one tap: the tap, the rows and how the columns
-    /// of the output run through those of the input.
+    /// For each pair of an input row and an output row that one tap connects: the tap, the rows, and the mapping of
+    /// output to input columns.
     fn rows(&self, mut each: impl FnMut(usize, usize, usize)) {
         let ([.., h, _], [.., kh, _], [.., oh, _]) = (self.x.sizes, self.w.sizes, self.y.sizes);
         let c = &self.convolution;
@@ -350,7 +350,7 @@ impl Fitted {
         }
     }
 
-    /// Output columns that meet a pixel under tap `kx`, and the pixel of the first one.
+    /// Output columns that read a pixel with tap `kx`, and the pixel of the first one.
     fn columns(&self, kx: usize) -> (std::ops::Range<usize>, usize) {
         let c = &self.convolution;
         let (wide, ow) = (self.x.sizes[3], self.y.sizes[3]);
@@ -462,7 +462,7 @@ impl Fitted {
     }
 }
 
-/// Uses up the workspace, so that a wrong one shows.
+/// Writes the whole workspace, so that a wrong one is detected.
 fn work(wanted: usize, workspace: u64, size: usize) -> Result<(), u32> {
     if size < wanted {
         return Err(failed(

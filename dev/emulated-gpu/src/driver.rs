@@ -12,19 +12,19 @@ use crate::ptx::Module;
 use crate::ptx::run::{Cause, Grid};
 use crate::{NAME, complain, counts, memory};
 
-/// What streams, pools and contexts are known by: there is nothing behind.
+/// The handle of streams, pools and contexts, which have no state.
 const HANDLE: usize = 0x6B61_6F67_616E;
 
-/// Shared bytes of a block without asking for more.
+/// The default limit of shared memory of a block, in bytes.
 const SHARED: usize = 48 << 10;
 
-/// A kernel of a module, as callers hold it.
+/// A kernel of a module; callers hold its address.
 struct Function {
     module: Arc<Module>,
     kernel: usize,
 }
 
-/// A module with its functions: they live as long.
+/// A module with its functions, which live as long.
 struct Loaded {
     module: Arc<Module>,
     functions: Vec<*mut Function>,
@@ -39,7 +39,7 @@ fn failed(code: u32, what: &str) -> u32 {
 extern "C" fn cuInit(_flags: c_uint) -> u32 {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        complain("the processor computes in place of a card; its speed says nothing")
+        complain("the CPU computes in place of a GPU; its speed is not that of a GPU")
     });
     SUCCESS
 }
@@ -153,7 +153,10 @@ extern "C" fn cuGetErrorName(code: u32, name: *mut *const c_char) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuGetErrorString(_code: u32, text: *mut *const c_char) -> u32 {
-    put(text, c"the emulated GPU said why on stderr".as_ptr())
+    put(
+        text,
+        c"the emulated GPU printed the reason on stderr".as_ptr(),
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -259,7 +262,7 @@ extern "C" fn cuMemFreeAsync(address: u64, _stream: usize) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemHostAlloc(pointer: *mut *mut c_void, size: usize, _flags: c_uint) -> u32 {
-    // Not in the card's table: kernels do not reach it. The size is kept in front.
+    // Not in the GPU's table: kernels do not reach it. The size is kept in front.
     let words = vec![size as u64; size.div_ceil(8) + 1].into_boxed_slice();
     let first: *mut u64 = Box::into_raw(words).cast();
     // SAFETY: there is one more word than the caller asked for.

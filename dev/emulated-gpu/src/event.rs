@@ -1,4 +1,4 @@
-//! Events of the driver API. What comes before an event is done when it is recorded, as everything is.
+//! Events of the driver API. All work before an event is done when it is recorded.
 
 use std::ffi::c_uint;
 use std::time::Instant;
@@ -8,16 +8,16 @@ use crate::counts;
 
 /// CUDA_ERROR_NOT_READY stands for an event without a time, too; here only that occurs.
 const NOT_READY: u32 = 600;
-/// What tells an event from other memory.
+/// The mark of an event in memory.
 const MARK: u64 = 0x6B61_6F67_616E_6576;
 
-/// A point in the card's work.
+/// A timestamp in the GPU's work.
 pub struct Event {
     mark: u64,
     recorded: Option<(Instant, u64)>,
 }
 
-/// Works with an event, unless the handle is none.
+/// Works with an event, if the handle is valid.
 ///
 /// # Safety
 /// The handle is null or from `cuEventCreate`.

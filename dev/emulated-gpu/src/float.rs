@@ -1,9 +1,9 @@
 //! Rounding: f16, bf16 and directed modes, by way of f64 without rounding twice.
 
-/// Which neighbour is taken for a number between two.
+/// The direction of rounding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Round {
-    /// The nearer; of equally near ones the even one.
+    /// To nearest, ties to even.
     #[default]
     Nearest,
     /// Towards zero.
@@ -14,8 +14,8 @@ pub(crate) enum Round {
     Up,
 }
 
-/// `a + b`, so that rounding it to 50 bits or fewer gives what rounding the exact sum gives: an inexact sum is cut and
-/// gets an odd last bit.
+/// `a + b` rounded to odd: an inexact sum is truncated and gets an odd last bit, so that rounding it again to 50 bits
+/// or fewer equals rounding the exact sum.
 pub(crate) fn odd_sum(a: f64, b: f64) -> f64 {
     let sum = a + b;
     let b_part = sum - a;
@@ -36,7 +36,7 @@ fn odd(sum: f64, error: f64) -> f64 {
     f64::from_bits(cut | 1)
 }
 
-/// `a + b` in f64 by a mode.
+/// `a + b` in f64 with a rounding mode.
 pub(crate) fn sum_f64(a: f64, b: f64, round: Round) -> f64 {
     let sum = a + b;
     let b_part = sum - a;
@@ -44,7 +44,7 @@ pub(crate) fn sum_f64(a: f64, b: f64, round: Round) -> f64 {
     directed(sum, error, round)
 }
 
-/// `a * b + c` in f64 by a mode; exact for products of f32.
+/// `a * b + c` in f64 with a rounding mode; exact for products of f32.
 pub(crate) fn directed(value: f64, error: f64, round: Round) -> f64 {
     if !value.is_finite() || error == 0.0 || !error.is_finite() {
         return value;
@@ -87,7 +87,7 @@ pub(crate) fn narrow(x: f64, format: Format, round: Round) -> u32 {
     let infinity = ((1u32 << exponent) - 1) << mantissa;
     if x.is_nan() {
         return match mantissa {
-            // What cards make of every NaN: all bits but the sign.
+            // What GPUs make of every NaN: all bits but the sign.
             23 => 0x7FFF_FFFF,
             _ => 0x7FFF,
         };
@@ -136,7 +136,7 @@ pub(crate) fn narrow(x: f64, format: Format, round: Round) -> u32 {
     sign | magnitude as u32
 }
 
-/// The number that f16 bits stand for.
+/// The value of f16 bits.
 pub(crate) fn from_half(bits: u16) -> f64 {
     let (sign, power, fraction) = (bits >> 15, (bits >> 10) & 31, f64::from(bits & 0x3FF));
     let magnitude = match power {
@@ -148,7 +148,7 @@ pub(crate) fn from_half(bits: u16) -> f64 {
     if sign == 1 { -magnitude } else { magnitude }
 }
 
-/// The number that bf16 bits stand for.
+/// The value of bf16 bits.
 pub(crate) fn from_brain(bits: u16) -> f64 {
     f64::from(f32::from_bits(u32::from(bits) << 16))
 }

@@ -1,16 +1,16 @@
-//! A card that is none: NVIDIA's driver, cuBLAS, cuDNN and cuRAND as one shared library that computes on the processor.
+//! An emulated GPU: NVIDIA's driver, cuBLAS, cuDNN and cuRAND as one shared library that computes on the CPU.
 //!
-//! A program of kaogan that was built with the feature `cuda` loads those libraries at the first call, by name. With
-//! this one under their names (`cargo xtask emulated-gpu`) every line that needs a card runs without one: kernels are
-//! interpreted from their PTX, and each access is checked against the memory that was allocated.
+//! A program of kaogan that was built with the feature `cuda` loads those libraries by name at the first call. With
+//! this one under their names (`cargo xtask emulated-gpu`) all GPU code runs without a GPU: kernels are
+//! interpreted from their PTX, and each memory access is checked against the allocations.
 //!
-//! - [`memory`]: allocations, in the processor's memory, and whether an access is inside one.
+//! - [`memory`]: allocations, in the CPU's memory, and whether an access is inside one.
 //! - [`ptx`]: reads PTX and runs kernels, thread after thread.
-//! - [`counts`]: launches, copies, and how often the host waited for a card without work.
-//! - [`driver`], [`event`], [`blas`], [`dnn`], [`rand`]: the C functions that candle and kaogan call. Others are not there.
+//! - [`counts`]: launches, copies, and waits of the host for an idle GPU.
+//! - [`driver`], [`event`], [`blas`], [`dnn`], [`rand`]: the C functions that candle and kaogan call, and no others.
 //!
-//! Everything is done when a call returns, so races and missing synchronisation do not show; nor does speed. Facts are
-//! from NVIDIA's documentation of PTX, the CUDA driver API, cuBLAS, cuDNN and cuRAND.
+//! All work is done when a call returns, so races, missing synchronization and speed cannot be tested. The behavior
+//! follows NVIDIA's documentation of PTX, the CUDA driver API, cuBLAS, cuDNN and cuRAND.
 
 pub mod blas;
 mod codes;
@@ -24,10 +24,10 @@ mod numbers;
 pub mod ptx;
 pub mod rand;
 
-/// What the card calls itself: no number from it shall be taken for a real one.
+/// The name of the device, which tells its results from those of a real GPU.
 pub const NAME: &str = "emulated GPU (kaogan)";
 
-/// Says on stderr why a call fails; callers see a number only.
+/// Prints on stderr why a call fails; callers get only an error code.
 fn complain(what: &str) {
     eprintln!("emulated GPU: {what}");
 }

@@ -1,23 +1,23 @@
-//! The card's memory: the processor's, with a table of what was allocated.
+//! The GPU's memory: memory of the CPU, with a table of allocations.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// What the card says that it has.
+/// The reported size of the memory, in bytes.
 pub const TOTAL: usize = 8 << 30;
 /// Alignment of allocations, as CUDA promises.
 const ALIGN: usize = 256;
-/// Memory that was not written: no number in f16, bf16, f32 and f64.
+/// The bytes of memory that was not written: NaN in f16, bf16, f32 and f64.
 const POISON: u8 = 0xFF;
 
 #[derive(Default)]
 struct Table {
     sizes: BTreeMap<u64, usize>,
     used: usize,
-    /// The most that `used` has been.
+    /// The peak of `used`.
     peak: usize,
-    /// `sizes`, for kernels; made at the next launch after a change.
+    /// A copy of `sizes` for kernels, updated at the next launch after a change.
     snapshot: Option<Arc<Vec<Range>>>,
 }
 
@@ -31,9 +31,9 @@ static TABLE: Mutex<Table> = Mutex::new(Table {
 /// Addresses from `start` up to `end`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range {
-    /// The first.
+    /// The first address.
     pub start: u64,
-    /// Behind the last.
+    /// The address behind the last one.
     pub end: u64,
 }
 
@@ -49,7 +49,7 @@ fn with<T>(work: impl FnOnce(&mut Table) -> T) -> T {
     )
 }
 
-/// New memory that holds no number; `None` where [`TOTAL`] is exceeded.
+/// Allocates memory, filled with NaN; `None` where [`TOTAL`] is exceeded.
 pub fn allocate(size: usize) -> Option<u64> {
     with(|table| {
         if size > TOTAL - table.used {
@@ -70,7 +70,7 @@ pub fn allocate(size: usize) -> Option<u64> {
     })
 }
 
-/// Gives memory back; false where none starts at `address`.
+/// Frees memory; false where no allocation starts at `address`.
 pub fn release(address: u64) -> bool {
     with(|table| {
         let Some(size) = table.sizes.remove(&address) else {
@@ -88,12 +88,12 @@ pub fn release(address: u64) -> bool {
     })
 }
 
-/// Bytes that are free.
+/// Free bytes.
 pub fn free() -> usize {
     with(|table| TOTAL - table.used)
 }
 
-/// The most bytes that were ever taken at once.
+/// The peak of allocated bytes.
 pub fn peak() -> usize {
     with(|table| table.peak)
 }
@@ -113,7 +113,7 @@ pub(crate) fn ranges() -> Arc<Vec<Range>> {
     })
 }
 
-/// Whether all of `size` bytes at `address` are in one allocation.
+/// Whether `size` bytes at `address` are inside one allocation.
 pub fn holds(address: u64, size: usize) -> bool {
     with(|table| {
         let before = table.sizes.range(..=address).next_back();
@@ -121,7 +121,7 @@ pub fn holds(address: u64, size: usize) -> bool {
     })
 }
 
-/// Bytes of the card.
+/// Bytes of the GPU.
 pub(crate) fn read(address: u64, size: usize) -> Option<&'static [u8]> {
     (size == 0 || holds(address, size)).then(|| match size {
         0 => &[][..],
@@ -130,7 +130,7 @@ pub(crate) fn read(address: u64, size: usize) -> Option<&'static [u8]> {
     })
 }
 
-/// Bytes of the card, to be written.
+/// Bytes of the GPU, for writing.
 pub(crate) fn write(address: u64, size: usize) -> Option<&'static mut [u8]> {
     (size == 0 || holds(address, size)).then(|| match size {
         0 => &mut [][..],

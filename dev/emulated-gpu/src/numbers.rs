@@ -1,4 +1,4 @@
-//! Arrays of the card as f32 or f64 and back, for the libraries.
+//! Arrays of the GPU as f32 or f64 and back, for the libraries.
 
 use crate::float::{BRAIN, HALF, Round, from_brain, from_half, narrow};
 use crate::memory;
@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-/// `len` numbers at an address; `None` where they are not all in one allocation, or misplaced.
+/// `len` numbers at an address; `None` where they are not inside one allocation, or not aligned.
 pub(crate) fn load(address: u64, len: usize, kind: Kind) -> Option<Vec<f64>> {
     let bytes = memory::read(address, len.checked_mul(kind.size())?)?;
     let aligned = address.is_multiple_of(kind.size() as u64);
@@ -57,7 +57,7 @@ pub(crate) fn load(address: u64, len: usize, kind: Kind) -> Option<Vec<f64>> {
     })
 }
 
-/// Writes one number into bytes of the card.
+/// Writes one number into bytes of the GPU.
 pub(crate) fn store(bytes: &mut [u8], at: usize, kind: Kind, value: f64) {
     kind.encode(value, &mut bytes[at * kind.size()..][..kind.size()]);
 }

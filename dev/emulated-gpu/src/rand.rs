@@ -1,4 +1,4 @@
-//! cuRAND: uniform and normal numbers. Not NVIDIA's streams of numbers, but the same for the same seed.
+//! cuRAND: uniform and normal numbers. The sequences differ from NVIDIA's, and are equal for equal seeds.
 
 use std::ffi::c_void;
 

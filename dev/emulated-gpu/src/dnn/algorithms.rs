@@ -1,15 +1,15 @@
-//! The algorithms that cuDNN has names for: which convolution has which, and the room that each works in. All of them
-//! make the same numbers here.
+//! The algorithms of cuDNN: which convolutions support them, and their workspaces. All of them
+//! compute the same numbers here.
 //!
-//! What is offered is what NVIDIA documents in outline: no direct convolution, transforms for stride 1 only, Winograd's for
-//! small kernels only, and with channels last only products of matrices.
+//! Support follows NVIDIA's documentation roughly: no direct convolution, FFT for stride 1 only, Winograd for
+//! small kernels only, and with channels last only matrix products.
 
 use std::cell::Cell;
 use std::ffi::c_int;
 
 use super::{BAD_PARAM, EXECUTION_FAILED, Fitted, NOT_SUPPORTED, SUCCESS, failed, status};
 
-/// What a result is a gradient of, if of anything.
+/// The kind of convolution.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
     Forward,
@@ -17,11 +17,11 @@ pub(super) enum Pass {
     WeightGradient,
 }
 
-/// How an algorithm goes about it.
+/// The method of an algorithm.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Method {
     Matrices,
-    /// Matrices that are written out first: more room, channels first.
+    /// Explicit matrices: more workspace, channels first only.
     WrittenOut,
     Transform,
     Winograd,
@@ -32,10 +32,10 @@ thread_local! {
     static REFUSED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// From now on this thread's convolutions by the algorithms whose bits are set fail when they are launched, though they
-/// are offered.
+/// Lets this thread's convolutions fail at launch for the algorithms whose bits are set, although they are reported as
+/// supported.
 ///
-/// No function of NVIDIA's: tests look it up by name in what is loaded as cuDNN.
+/// Not a function of NVIDIA's: tests look it up by name in the library that is loaded as cuDNN.
 #[unsafe(no_mangle)]
 pub extern "C" fn emulated_gpu_refuse(algorithms: u32) {
     REFUSED.set(algorithms);
@@ -56,7 +56,7 @@ fn method(pass: Pass, algorithm: c_int) -> Method {
     methods.get(at).copied().unwrap_or(Nothing)
 }
 
-/// Bytes that an algorithm wants to work in: none for the first, so that both kinds of callers are seen.
+/// Workspace of an algorithm in bytes: none for the first one, so that both cases are tested.
 pub(super) fn room(fitted: &Fitted, pass: Pass, algorithm: c_int) -> Result<usize, u32> {
     let [_, _, kh, kw] = fitted.w.sizes;
     let convolution = &fitted.convolution;
@@ -76,7 +76,7 @@ pub(super) fn room(fitted: &Fitted, pass: Pass, algorithm: c_int) -> Result<usiz
     }
 }
 
-/// The room of an algorithm that is launched.
+/// The workspace of an algorithm at its launch.
 pub(super) fn launched(fitted: &Fitted, pass: Pass, algorithm: c_int) -> Result<usize, u32> {
     if (0..32).contains(&algorithm) && REFUSED.get() >> algorithm & 1 == 1 {
         return Err(EXECUTION_FAILED);
@@ -101,7 +101,7 @@ pub(super) struct Performance {
     reserved: [c_int; 3],
 }
 
-/// What the heuristics answer: one algorithm, which is the fastest.
+/// The answer of the heuristics: one algorithm.
 pub(super) fn heuristics(
     fitted: Result<Fitted, u32>,
     pass: Pass,

@@ -1,4 +1,4 @@
-//! What arithmetic instructions make of their sources.
+//! Results of arithmetic instructions.
 
 use super::decode::{Compare, Inst, Op, Ty};
 use crate::float::{
@@ -16,7 +16,7 @@ fn flushed(inst: &Inst, value: f32) -> f32 {
     }
 }
 
-/// The bits of an f32 result: every NaN has the same.
+/// The bits of an f32 result, with one canonical NaN.
 fn of_single(inst: &Inst, value: f32) -> u64 {
     let value = flushed(inst, value);
     let value = match inst.sat {
@@ -79,7 +79,7 @@ fn halves(inst: &Inst, s: [u64; 3], work: impl Fn(&Inst, [u64; 3]) -> Option<u64
     Some(low | high << 16)
 }
 
-/// Operations on one to three floats or integers; `None` for what is not known.
+/// Operations on one to three floats or integers; `None` for unknown ones.
 pub(crate) fn compute(inst: &Inst, s: [u64; 3]) -> Option<u64> {
     let [a, b, c] = s;
     match inst.ty {
@@ -194,7 +194,7 @@ fn unsigned_integer(inst: &Inst, n: u8, a: u64, b: u64, c: u64) -> Option<u64> {
         Op::MadHigh => (((u128::from(a) * u128::from(b)) >> bits) as u64).wrapping_add(c),
         Op::MulWide => a * b,
         Op::MadWide => (a * b).wrapping_add(c),
-        // What division by zero gives is not specified; all bits on cards.
+        // What division by zero gives is not specified; all bits on GPUs.
         Op::Div => a.checked_div(b).unwrap_or(u64::MAX),
         Op::Rem => a.checked_rem(b).unwrap_or(u64::MAX),
         Op::Min => a.min(b),

@@ -1,4 +1,4 @@
-//! From statements to instructions: registers and constants are places in one array, labels are numbers.
+//! Decodes statements to instructions: registers and constants become slots of one array, labels become numbers.
 
 use std::collections::HashMap;
 
@@ -59,19 +59,19 @@ impl Ty {
     }
 }
 
-/// Where an address points.
+/// A state space of PTX.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Space {
-    /// By windows.
+    /// Generic: by address ranges.
     Generic,
     Global,
     Shared,
     Local,
-    /// What a launch gave.
+    /// The parameters of a launch.
     Param,
 }
 
-/// Addresses of these spaces, where any may come: those of the processor never have the upper bits.
+/// Generic addresses of these spaces are marked in upper bits, which CPU addresses never use.
 pub(crate) const SHARED_WINDOW: u64 = 1 << 60;
 pub(crate) const LOCAL_WINDOW: u64 = 2 << 60;
 pub(crate) const PARAM_WINDOW: u64 = 3 << 60;
@@ -177,7 +177,7 @@ pub(crate) enum Op {
     Unknown,
 }
 
-/// No guard, no place.
+/// No guard, no slot.
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// An instruction.
@@ -205,17 +205,17 @@ pub(crate) struct Inst {
     pub(crate) offset: i64,
     /// Predicate times two, plus one where it must be false.
     pub(crate) guard: u32,
-    /// Places of a vector; arguments and results of a call.
+    /// Slots of a vector; arguments and results of a call.
     pub(crate) list: Vec<u32>,
     pub(crate) results: usize,
     /// A label or a function.
     pub(crate) target: usize,
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Symbol {
-    /// A place among the registers.
+    /// A slot of a register.
     Register(u32),
     /// An address in its space.
     Address(u64),
@@ -225,7 +225,7 @@ pub(crate) enum Symbol {
     Frame(u64),
 }
 
-/// The first places: zero, then what each thread is told.
+/// The first slots: zero, then the special registers of each thread.
 pub(crate) const ZERO: u32 = 0;
 const SPECIAL: [&str; 15] = [
     "%zero",
@@ -251,23 +251,23 @@ pub(crate) const NCTAID: usize = 10;
 pub(crate) const LANE: usize = 13;
 pub(crate) const WARP: usize = 14;
 
-/// A function that can run.
+/// A decoded function.
 pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) is_kernel: bool,
     pub(crate) code: Vec<Inst>,
     /// Line and text of each instruction.
     pub(crate) texts: Vec<(usize, String)>,
-    /// What places hold at the start: constants.
+    /// Initial values of slots: constants.
     pub(crate) places: Vec<u64>,
-    /// Places of addresses in the frame, as offsets.
+    /// Slots that hold addresses in the frame, as offsets.
     pub(crate) framed: Vec<u32>,
     /// Sizes and offsets of parameters: in a launch for kernels, in the frame for others.
     pub(crate) params: Vec<(usize, usize)>,
     pub(crate) returns: Vec<(usize, usize)>,
     pub(crate) frame: usize,
     pub(crate) shared: usize,
-    /// Whether threads wait for each other.
+    /// Whether threads of a block synchronize.
     pub(crate) waits: bool,
 }
 
@@ -466,7 +466,7 @@ impl Decoder<'_> {
         inner.or_else(|| self.module.get(name)).copied()
     }
 
-    /// The place of a register, a constant or an address.
+    /// The slot of a register, a constant or an address.
     fn operand(&mut self, text: &str) -> Option<u32> {
         if text == "_" {
             return Some(self.place(0));
@@ -709,7 +709,7 @@ fn split(text: &str) -> Vec<String> {
     parts.filter(|part| !part.is_empty()).collect()
 }
 
-/// How many sources an operation takes.
+/// The number of sources of an operation.
 fn sources(op: Op) -> (usize, usize) {
     match op {
         Op::Mad | Op::MadHigh | Op::MadWide | Op::Fma | Op::Select | Op::SelectSign => (3, 3),

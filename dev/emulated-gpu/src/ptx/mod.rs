@@ -1,4 +1,4 @@
-//! PTX: `parse` reads a module, `decode` makes instructions of its statements, `run` carries out a launch.
+//! PTX: `parse` reads a module, `decode` converts its statements to instructions, `run` executes a launch.
 
 mod arith;
 mod convert;
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use crate::memory;
 use decode::{Function, Symbol};
 
-/// A module that was read, with its variables in the card's memory.
+/// A parsed module, with its variables in the GPU's memory.
 pub struct Module {
     pub(crate) functions: Vec<Function>,
     names: HashMap<String, usize>,
@@ -24,7 +24,7 @@ impl Module {
     /// Reads a module and allocates its variables.
     ///
     /// # Errors
-    /// Says what is not understood. Instructions that are not known fail when their kernel is launched.
+    /// Names a syntax that is not supported. Unknown instructions fail when their kernel is launched.
     pub fn load(text: &str) -> Result<Module, String> {
         let source = parse::source(text)?;
         let mut symbols = HashMap::new();
@@ -74,7 +74,7 @@ impl Module {
         self.functions[index].is_kernel.then_some(index)
     }
 
-    /// A kernel's name and what it takes from a block beside registers: shared bytes.
+    /// A kernel's name and its shared memory in bytes.
     pub(crate) fn global(&self, name: &str) -> Option<(u64, usize)> {
         self.globals.get(name).copied()
     }

@@ -1,4 +1,4 @@
-//! From text to declarations and statements.
+//! Parses text to declarations and statements.
 
 /// A module as text.
 pub(crate) struct Source {
@@ -6,13 +6,13 @@ pub(crate) struct Source {
     pub(crate) functions: Vec<Body>,
 }
 
-/// A variable with its first value.
+/// A variable with its initial value.
 pub(crate) struct Variable {
     pub(crate) name: String,
     pub(crate) space: String,
     pub(crate) align: usize,
     pub(crate) bytes: Vec<u8>,
-    /// Without a size: as much shared memory as a launch asks for.
+    /// Without a size: dynamic shared memory.
     pub(crate) external: bool,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Body {
     pub(crate) items: Vec<Item>,
 }
 
-/// What a body consists of.
+/// A part of a body.
 pub(crate) enum Item {
     Open,
     Close,
@@ -137,7 +137,7 @@ impl Reader {
         taken
     }
 
-    /// What is between a brace, which was read, and its partner.
+    /// The text from an opening brace, which has been read, to its closing brace.
     fn items(&mut self) -> Result<Vec<Item>, String> {
         let mut items = Vec::new();
         let mut depth = 1;
@@ -185,7 +185,7 @@ impl Reader {
     }
 }
 
-/// What names consist of.
+/// Whether a character can be part of a name.
 pub(crate) fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '%')
 }

@@ -1,7 +1,7 @@
-//! Runs a kernel: blocks side by side, the threads of a block one after the other.
+//! Runs a kernel: blocks in parallel, the threads of a block one after the other.
 //!
-//! A thread runs until it ends or waits. When all of a block wait at a barrier, all go on; when all of a warp that are
-//! named in a shuffle are there, they exchange.
+//! A thread runs until it ends or waits. When all threads of a block wait at a barrier, they continue; when all threads
+//! of a warp that a shuffle names have reached it, they exchange.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -22,33 +22,33 @@ pub struct Grid {
     pub blocks: [u32; 3],
     /// Threads of a block along x, y, z.
     pub threads: [u32; 3],
-    /// Shared bytes beside those that the kernel names.
+    /// Dynamic shared memory in bytes.
     pub shared: u32,
 }
 
-/// Why a kernel stopped.
+/// The reason why a kernel failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
     /// An access outside all allocations.
     Address,
-    /// An access at an address that its size does not divide.
+    /// An unaligned access.
     Alignment,
-    /// An instruction that this card does not know.
+    /// An unknown instruction.
     Unknown,
-    /// A trap, threads that wait for ever, a call of calls.
+    /// A trap, a deadlock, too deep calls.
     Failed,
 }
 
-/// What went wrong, and where.
+/// The error of a kernel and its location.
 #[derive(Debug)]
 pub struct Fault {
     /// The kind.
     pub cause: Cause,
-    /// Kernel, instruction, line, thread and address, for people.
+    /// Kernel, instruction, line, thread and address, as text.
     pub text: String,
 }
 
-/// Levels of calls.
+/// The most levels of calls.
 const DEEPEST: usize = 16;
 
 struct Error {
@@ -65,7 +65,7 @@ enum Stop {
     Shuffle,
 }
 
-/// What all threads of a launch share.
+/// The state that all threads of a launch share.
 struct Launch<'a> {
     module: &'a Module,
     kernel: usize,
@@ -75,7 +75,7 @@ struct Launch<'a> {
     ranges: Arc<Vec<Range>>,
 }
 
-/// One thread: its registers and where it is.
+/// One thread: its registers and program counter.
 struct Thread {
     places: Vec<u64>,
     at: usize,
@@ -83,7 +83,7 @@ struct Thread {
     carry: u64,
 }
 
-/// What a worker has for one block after the other.
+/// The memory of a worker, reused for each block.
 struct Worker {
     shared: Vec<u64>,
     /// Frames of threads; all of one block where threads wait.
@@ -97,7 +97,7 @@ impl Module {
     /// Runs a kernel to its end. `params` are the bytes of each parameter, as declared.
     ///
     /// # Errors
-    /// At the first wrong access or instruction of any thread.
+    /// At the first invalid access or instruction of any thread.
     pub fn launch(&self, kernel: usize, grid: Grid, params: &[Vec<u8>]) -> Result<(), Fault> {
         let function = &self.functions[kernel];
         for (inst, (line, text)) in function.code.iter().zip(&function.texts) {
@@ -214,7 +214,7 @@ impl Launch<'_> {
         (self.function().frame + deepest * DEEPEST).div_ceil(8)
     }
 
-    /// Runs the threads of a block that wait for each other.
+    /// Runs the threads of a block that synchronize.
     fn together(
         &self,
         worker: &mut Worker,
@@ -327,7 +327,7 @@ impl Launch<'_> {
         }
     }
 
-    /// Runs a thread until it stops. `owner` is whose frame it has, `base` where in it this call's is.
+    /// Runs a thread until it stops. `owner` is the owner of its frame, `base` the offset of this call's part.
     fn run(
         &self,
         worker: &mut Worker,
@@ -553,7 +553,7 @@ impl Launch<'_> {
         }
     }
 
-    /// Calls a function of the module; `None` as an error for what cannot be called.
+    /// Calls a function of the module; `None` as an error for unsupported functions.
     fn call(
         &self,
         worker: &mut Worker,
@@ -612,7 +612,7 @@ impl Launch<'_> {
         Ok(())
     }
 
-    /// The memory behind an address.
+    /// The memory at an address.
     fn resolve(
         &self,
         worker: &mut Worker,
@@ -740,7 +740,7 @@ fn carried(inst: &Inst, a: u64, b: u64, c: u64, carry: u64) -> (u64, u64) {
     ((sum & mask) as u64, (sum >> bits) as u64)
 }
 
-/// Replaces what is there; what was there.
+/// Replaces a value and returns the old one.
 fn atomic(pointer: *mut u8, ty: Ty, kind: Atomic, b: u64, c: u64) -> Option<u64> {
     let size = ty.size() as u8;
     let next = |old: u64| -> Option<u64> {

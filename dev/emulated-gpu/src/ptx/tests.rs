@@ -1,10 +1,10 @@
-//! Small kernels, group by group.
+//! Small kernels for each group of instructions.
 
 use super::Module;
 use super::run::{Cause, Fault, Grid};
 use crate::memory;
 
-/// An allocation of the card that is given back.
+/// An allocation of the GPU that is freed when dropped.
 struct Buffer {
     at: u64,
     len: usize,
