@@ -1,11 +1,18 @@
-//! With the feature `cuda`: compiles the kernels to PTX with NVIDIA's compiler. Without it: nothing.
+//! With the feature `cuda`: compiles the kernels to PTX with NVIDIA's compiler.
+//!
+//! Sets `host_cxx` where a C++ compiler can compile the kernels for the host, as tests do.
 
 use std::env;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=CXX");
+    println!("cargo::rustc-check-cfg=cfg(host_cxx)");
+    if host_compiler_works() {
+        println!("cargo::rustc-cfg=host_cxx");
+    }
     if env::var_os("CARGO_FEATURE_CUDA").is_none() {
         return;
     }
@@ -39,4 +46,19 @@ fn main() {
         ),
         Ok(_) => {}
     }
+}
+
+/// Whether the C++ compiler has the half-precision type `_Float16` (GCC 12, Clang 15).
+fn host_compiler_works() -> bool {
+    let compiler = env::var("CXX").unwrap_or_else(|_| "c++".into());
+    let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    let source = Path::new(&out).join("probe.cpp");
+    std::fs::write(&source, "_Float16 half(float x) { return x; }\n").is_ok()
+        && Command::new(compiler)
+            .args(["-std=c++17", "-fsyntax-only"])
+            .arg(source)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
 }

@@ -4,19 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::AugmentError;
 
-/// How [`AdaController`] steers.
+/// Settings of [`AdaController`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdaOptions {
-    /// The mean sign of D's output on real images to aim at.
+    /// Target of the mean sign of D's output on real images (r_t of the paper).
     pub target: f64,
     /// Iterations between two updates.
     pub interval: u64,
-    /// Thousands of images in which p can go from 0 to 1.
+    /// Thousands of images in which p can change by 1.
     pub kimg: f64,
-    /// Images of an iteration.
+    /// Images of an iteration (the batch size).
     pub batch: usize,
-    /// The largest p; none is the reference's behaviour, where p may exceed 1.
+    /// The largest p. `None` is the behavior of the reference, where p may exceed 1.
     pub max_p: Option<f64>,
 }
 
@@ -32,29 +32,45 @@ impl Default for AdaOptions {
     }
 }
 
-/// Raises p while D is surer of real images than the target, and lowers it otherwise (ADA, arXiv:2006.06676).
+/// Adaptive p: raised while the mean sign of D's output on real images is above the target, lowered otherwise
+/// (ADA, arXiv:2006.06676).
 ///
-/// The whole controller is its state: save and restore it with serde.
+/// The struct is its whole state: serde saves and restores it.
+///
+/// ```
+/// let options = augment::AdaOptions {
+///     target: 0.6,
+///     interval: 1,
+///     kimg: 1.0,
+///     batch: 100,
+///     ..Default::default()
+/// };
+/// let mut ada = augment::AdaController::new(options, 0.0)?;
+/// ada.report([1.0, 1.0, 1.0, 1.0]);
+/// ada.step(1);
+/// assert!((ada.p() - 0.1).abs() < 1e-6);
+/// # Ok::<(), augment::AugmentError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdaController {
-    /// How it steers.
+    /// Settings.
     pub options: AdaOptions,
     p: f32,
     sign_sum: f64,
     n_signs: u64,
-    /// Mean of the last interval that had reports.
+    /// Mean sign of the last interval that had reports.
     mean_sign: Option<f64>,
 }
 
-/// What one update did.
+/// One update of p.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdaUpdate {
     /// Mean sign of D's output on real images.
     pub mean_sign: f64,
-    /// What was added to p before it was kept in range.
+    /// The change of p before it is clamped.
     pub adjust: f64,
-    /// p from now on.
+    /// The new p.
     pub p: f64,
 }
 
@@ -86,7 +102,7 @@ impl AdaController {
         self.mean_sign
     }
 
-    /// Reports D's output (or its sign) on real images, of every phase that runs D on them.
+    /// Reports D's logits (or their signs) on real images. To be called in every phase that runs D on real images.
     pub fn report(&mut self, real_logits: impl IntoIterator<Item = f32>) {
         for logit in real_logits {
             self.sign_sum += match logit {
@@ -98,7 +114,7 @@ impl AdaController {
         }
     }
 
-    /// To be called after iteration `batch_idx` (from 1); updates p where the interval divides it.
+    /// Updates p when the interval divides `batch_idx`. To be called after each iteration; `batch_idx` counts from 1.
     pub fn step(&mut self, batch_idx: u64) -> Option<AdaUpdate> {
         if !self.is_due(batch_idx) {
             return None;
@@ -106,12 +122,12 @@ impl AdaController {
         self.update()
     }
 
-    /// Whether [`Self::step`] updates p after iteration `batch_idx`: all reports must be in by then.
+    /// Whether [`Self::step`] updates p after iteration `batch_idx`; all logits must have been reported by then.
     pub fn is_due(&self, batch_idx: u64) -> bool {
         batch_idx.is_multiple_of(self.options.interval.max(1))
     }
 
-    /// Moves p by one interval. `None` before the first report; later, without new reports, the old mean stays.
+    /// Updates p for one interval. `None` before the first report. Without new reports the last mean is used again.
     pub fn update(&mut self) -> Option<AdaUpdate> {
         if self.n_signs > 0 {
             self.mean_sign = Some(self.sign_sum / self.n_signs as f64);

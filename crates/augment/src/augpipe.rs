@@ -1,4 +1,4 @@
-//! Which transforms are on, and the text that says so: `bgc`, `blit,geom`, `xflip,xint,scale=0.5,hue=0`.
+//! The strength of each transform, and its text form: `bgc`, `blit,geom`, `xflip,xint,scale=0.5,hue=0`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,13 +25,13 @@ pub enum Transform {
     Aniso,
     /// Translation by fractions of a pixel.
     XFrac,
-    /// Adds to all colours.
+    /// Adds to all colors.
     Brightness,
-    /// Scales all colours.
+    /// Scales all colors.
     Contrast,
     /// Mirrors the luma.
     LumaFlip,
-    /// Turns around the luma axis.
+    /// Rotates colors around the luma axis.
     Hue,
     /// Scales the distance from the luma axis.
     Saturation,
@@ -103,7 +103,7 @@ const UNIONS: [(&str, std::ops::Range<usize>); 5] = [
     ("bgcfnc", 0..15),
 ];
 
-/// The strength of every transform: a factor on the probability p, 0 is off.
+/// The strength of each transform: a factor on the probability p, where 0 is off.
 ///
 /// Its text is a comma list of categories (`blit geom color filter noise cutout`), unions of them (`bg bgc bgcf bgcfn
 /// bgcfnc`) and transforms, each with an optional `=strength`; later items override earlier ones (`bgc,hue=0`).
@@ -149,12 +149,12 @@ impl AugPipe {
             .filter(|&transform| self.strength(transform) > 0.0)
     }
 
-    /// Whether nothing is on.
+    /// Whether no transform is on.
     pub fn is_empty(&self) -> bool {
         self.active().next().is_none()
     }
 
-    /// Every name that the text may hold.
+    /// All names that the text may contain.
     pub fn names() -> Vec<&'static str> {
         let sets = CATEGORIES.iter().chain(&UNIONS).map(|(name, _)| *name);
         let mut names: Vec<_> = sets.collect();

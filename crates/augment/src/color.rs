@@ -1,11 +1,11 @@
-//! From colour parameters to one affine map of RGB an image.
+//! Color transforms, combined to one affine map of RGB for each image.
 
 use crate::{AugmentParams, Transform};
 
-/// Row-major, homogeneous.
+/// A 4 x 4 matrix in homogeneous coordinates, row-major.
 type Matrix4 = [[f32; 4]; 4];
 
-/// What happens to the colours `x` of an image: `matrix x + offset`.
+/// The color map of an image: `matrix x + offset`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ColorMap {
     /// The leading channels x channels are used.
@@ -35,7 +35,7 @@ fn about_luma(along: f32, across: f32) -> Matrix4 {
     })
 }
 
-/// A turn by `theta` about the luma axis (Rodrigues' formula).
+/// A rotation by `theta` about the luma axis (Rodrigues' formula).
 fn turn_hue(theta: f32) -> Matrix4 {
     let (sin, cos) = theta.sin_cos();
     let v = 1.0 / 3.0_f32.sqrt();
@@ -50,7 +50,7 @@ fn turn_hue(theta: f32) -> Matrix4 {
     m
 }
 
-/// The colour map of every image; `None` leaves an image as it is.
+/// The color map of each image; `None` for the identity.
 pub(crate) fn color_maps(params: &AugmentParams) -> Vec<Option<ColorMap>> {
     let image = |image: usize| {
         let mut m = IDENTITY;
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn gray_keeps_its_hue_and_a_third_turn_permutes_the_colours() {
+    fn gray_keeps_its_hue_and_a_third_turn_permutes_the_colors() {
         let third = turn_hue(2.0 * std::f32::consts::PI / 3.0);
         assert_close(apply(&third, [0.3, 0.3, 0.3]), [0.3, 0.3, 0.3]);
         assert_close(apply(&third, [1.0, 0.0, 0.5]), [0.5, 1.0, 0.0]);

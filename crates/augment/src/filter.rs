@@ -21,7 +21,7 @@ const SYM2: [f64; 4] = [
     0.482_962_913_144_690_25,
 ];
 
-/// Power of natural images in the bands, after `1 / frequency`.
+/// Expected power of images in the bands (`1 / frequency`, as of natural images).
 const EXPECTED_POWER: [f64; BANDS] = [10.0 / 13.0, 1.0 / 13.0, 1.0 / 13.0, 1.0 / 13.0];
 
 fn convolve(a: &[f64], b: &[f64]) -> Vec<f64> {
@@ -65,7 +65,7 @@ fn bank() -> &'static [[f64; TAPS]; BANDS] {
     })
 }
 
-/// The filter of every image; `None` leaves an image as it is.
+/// The filter of each image; `None` for the identity.
 pub(crate) fn filters(params: &AugmentParams) -> Vec<Option<[f64; TAPS]>> {
     let image = |image: usize| {
         let mut gains = [1.0_f64; BANDS];
@@ -89,7 +89,7 @@ pub(crate) fn filters(params: &AugmentParams) -> Vec<Option<[f64; TAPS]>> {
     (0..params.shape.batch).map(image).collect()
 }
 
-/// Where pixel `i` of an endlessly reflected row of `len` lies.
+/// The index of pixel `i` of a row of `len` pixels that is reflected at its ends.
 pub(crate) fn reflect(i: isize, len: usize) -> usize {
     let period = 2 * (len - 1);
     let i = i.rem_euclid(period as isize) as usize;

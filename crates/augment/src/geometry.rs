@@ -1,4 +1,4 @@
-//! From geometric parameters to one affine map an image and one reflected margin for the batch.
+//! Geometric transforms, combined to one affine map for each image and one reflected margin for the batch.
 //!
 //! Matrices are built in f32, in the reference's order, because the margin is rounded up to whole pixels.
 
@@ -6,7 +6,7 @@ use std::f32::consts::FRAC_PI_2;
 
 use crate::{AugmentParams, Transform};
 
-/// Half the filter's taps beyond its own half: what a 12-tap filter needs around an image.
+/// The margin that the 12-tap filter needs around an image.
 pub(crate) const FILTER_MARGIN: usize = 3;
 
 /// Row-major.
@@ -37,7 +37,7 @@ fn rotate(theta: f32) -> Matrix3 {
     [[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]
 }
 
-/// The inverse maps of all images (output pixel to input pixel, both from the centre); `None` when no geometric
+/// The inverse maps of all images (output pixel to input pixel, both from the center); `None` when no geometric
 /// transform is on.
 fn inverse_maps(params: &AugmentParams) -> Option<Vec<Matrix3>> {
     let (width, height) = (params.shape.width as f32, params.shape.height as f32);
@@ -67,16 +67,16 @@ fn inverse_maps(params: &AugmentParams) -> Option<Vec<Matrix3>> {
     is_on.then_some(maps)
 }
 
-/// What the geometric stage does to a batch.
+/// The geometric stage for a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Geometry {
     /// Reflected pixels around every image: left, right, top, bottom.
     pub margin: [usize; 4],
-    /// Each image's map; `None` leaves the image as it is.
+    /// The map of each image; `None` for the identity.
     pub maps: Vec<Option<Map>>,
 }
 
-/// Where the warped image, at twice the size and with a margin, reads the padded image at twice the size.
+/// The map from the warped image (doubled in size, with a margin) to the padded image (doubled in size).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Map {
     /// `theta` of an affine grid: from output to input, both in -1..1.
@@ -105,11 +105,11 @@ impl Geometry {
             if *map == IDENTITY {
                 return None;
             }
-            // The centre moves with uneven margins.
+            // The center moves with uneven margins.
             let x = (left as f32 - right as f32) / 2.0;
             let y = (top as f32 - bottom as f32) / 2.0;
             let m = product(&translate(x, y), map);
-            // Twice the resolution, whose pixel centres lie half a pixel off.
+            // Twice the resolution, whose pixel centers lie half a pixel off.
             let m = product(&product(&scale(2.0, 2.0), &m), &scale(0.5, 0.5));
             let m = product(&product(&translate(-0.5, -0.5), &m), &translate(0.5, 0.5));
             // -1..1
@@ -129,7 +129,7 @@ impl Geometry {
     }
 }
 
-/// Reflected pixels that the corners of the farthest image need, at most the image itself.
+/// The reflected margin that the corners of all warped images need, at most the size of the image.
 fn margin(maps: &[Matrix3], width: usize, height: usize) -> [usize; 4] {
     let (cx, cy) = ((width as f32 - 1.0) / 2.0, (height as f32 - 1.0) / 2.0);
     let mut farthest = [f32::NEG_INFINITY; 4];
@@ -145,8 +145,8 @@ fn margin(maps: &[Matrix3], width: usize, height: usize) -> [usize; 4] {
     let filter = 2.0 * FILTER_MARGIN as f32;
     let limits = [(cx, width), (cx, width), (cy, height), (cy, height)];
     std::array::from_fn(|side| {
-        let (centre, size) = limits[side];
-        let needed = farthest[side] + (filter - centre);
+        let (center, size) = limits[side];
+        let needed = farthest[side] + (filter - center);
         needed.max(0.0).min(size as f32 - 1.0).ceil() as usize
     })
 }

@@ -1,10 +1,27 @@
 //! Adaptive discriminator augmentation (ADA, arXiv:2006.06676).
 //!
-//! [`AugPipe`] says which transforms are on (`--augpipe`), [`AugmentPipe::draw`] draws all random numbers for a batch as
-//! plain data ([`AugmentParams`]), [`Augmentation::apply`] does to the images what was drawn, on [`ops::Dual`], so that
-//! gradient penalties go through it; [`AdaController`] steers the probability p.
+//! [`AugPipe`] holds the strength of each transform (`--augpipe`). [`AugmentPipe::draw`] draws the random parameters of
+//! a batch as plain data ([`AugmentParams`]). [`Augmentation::apply`] transforms the images, on [`ops::Dual`], so that
+//! gradient penalties can be computed through it. [`AdaController`] adapts the probability p.
 //!
-//! Absent on purpose: learning the parameters of the transforms; gradients go to the images only.
+//! ```
+//! use augment::{AugPipe, AugmentPipe, Augmentation, BatchShape, Ranges};
+//! use candle_core::{DType, Device, Tensor};
+//! use ops::Dual;
+//!
+//! let pipe = AugmentPipe {
+//!     transforms: "blit,color".parse::<AugPipe>()?,
+//!     ranges: Ranges::default(),
+//! };
+//! let images = Tensor::zeros((4, 3, 32, 32), DType::F32, &Device::Cpu)?;
+//! let mut rng = rng::RandomState::new(0);
+//! let params = pipe.draw(&mut rng, 0.6, BatchShape::of(&images)?)?;
+//! let augmented = Augmentation::new(params)?.apply(&Dual::from(&images))?;
+//! assert_eq!(augmented.primal.dims(), images.dims());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Absent on purpose: learning the parameters of the transforms. Gradients are computed for the images only.
 
 mod ada;
 mod augpipe;

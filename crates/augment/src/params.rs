@@ -1,4 +1,4 @@
-//! The draws: every random number of a batch, in the reference's order, apart from what they do to the images.
+//! The drawn parameters of a batch, in the order of the reference.
 
 use std::f64::consts::PI;
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::erfinv::erfinv;
 use crate::{AugPipe, AugmentError, Distribution, RandomSource, Transform};
 
-/// How far the transforms go. The defaults are those of ADA (arXiv:2006.06676).
+/// Ranges of the parameters. The defaults are those of ADA (arXiv:2006.06676).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ranges {
-    /// Largest translation by whole pixels, as part of the image size.
+    /// Largest translation by whole pixels, as a fraction of the image size.
     pub xint_max: f64,
     /// Standard deviation of log2 of the scale.
     pub scale_std: f64,
@@ -19,13 +19,13 @@ pub struct Ranges {
     pub rotate_max: f64,
     /// Standard deviation of log2 of the anisotropic scale.
     pub aniso_std: f64,
-    /// Standard deviation of the fractional translation, as part of the image size.
+    /// Standard deviation of the fractional translation, as a fraction of the image size.
     pub xfrac_std: f64,
-    /// Standard deviation of what is added to colours in -1..1.
+    /// Standard deviation of the brightness offset, for colors in -1..1.
     pub brightness_std: f64,
     /// Standard deviation of log2 of the contrast.
     pub contrast_std: f64,
-    /// Largest turn of the hue, 1 = 180 degrees.
+    /// Largest rotation of the hue, 1 = 180 degrees.
     pub hue_max: f64,
     /// Standard deviation of log2 of the saturation.
     pub saturation_std: f64,
@@ -35,7 +35,7 @@ pub struct Ranges {
     pub imgfilter_std: f64,
     /// Standard deviation of the noise's standard deviation.
     pub noise_std: f64,
-    /// Side of the rectangle, as part of the image size.
+    /// Side of the rectangle, as a fraction of the image size.
     pub cutout_size: f64,
 }
 
@@ -64,7 +64,7 @@ impl Default for Ranges {
 pub struct BatchShape {
     /// Images.
     pub batch: usize,
-    /// 1, 3, or anything where no colour transform is on.
+    /// 1 or 3; any number where no color transform is on.
     pub channels: usize,
     /// Pixels.
     pub height: usize,
@@ -72,16 +72,16 @@ pub struct BatchShape {
     pub width: usize,
 }
 
-/// One draw for the whole batch.
+/// One drawn parameter, for the whole batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Draw {
-    /// What it is for; rotation occurs twice (before and after the anisotropic scaling), the image filter four times.
+    /// Its transform. Rotation occurs twice (before and after the anisotropic scaling), the image filter four times.
     pub transform: Transform,
-    /// Which images it applies to.
+    /// Whether the transform applies to each image.
     pub gates: Vec<bool>,
-    /// The parameter of each image, `components` numbers each; that of the identity where the gate is closed.
+    /// The parameter of each image, `components` numbers each; that of the identity where it does not apply.
     pub values: Vec<f32>,
-    /// Numbers of an image.
+    /// Numbers for each image.
     pub components: usize,
 }
 
@@ -92,7 +92,7 @@ impl Draw {
     }
 }
 
-/// Everything random about the augmentation of one batch: apply it as often as needed, save it, replay it.
+/// All random parameters of the augmentation of one batch. They can be applied any number of times, saved and replayed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AugmentParams {
     /// The batch that this was drawn for.
@@ -101,14 +101,14 @@ pub struct AugmentParams {
     pub draws: Vec<Draw>,
     /// The unit noise `[batch, channels, height, width]`, empty when noise is off.
     pub noise: Vec<f32>,
-    /// Centre of the cut-out rectangle of each image: x, y in 0..1; empty when cutout is off.
+    /// Center of the cut-out rectangle of each image: x, y in 0..1; empty when cutout is off.
     pub cutout_centers: Vec<[f32; 2]>,
 }
 
 /// The distribution of a parameter.
 #[derive(Clone, Copy)]
 enum Law {
-    /// One of so many cases.
+    /// Uniform over this many integers.
     Choice(f64),
     /// Uniform between minus and plus this.
     Within(f64),
@@ -116,7 +116,7 @@ enum Law {
     Normal(f64),
     /// Two to the power of a normal number.
     LogNormal(f64),
-    /// The size of a normal number.
+    /// The absolute value of a normal number.
     Amplitude(f64),
 }
 
@@ -128,7 +128,7 @@ impl Law {
         }
     }
 
-    /// The parameter that the raw number stands for.
+    /// The parameter for a raw random number.
     fn value(self, raw: f32) -> f32 {
         match self {
             Law::Choice(count) => (raw * count as f32).floor(),
@@ -150,7 +150,7 @@ impl Law {
         value as f32
     }
 
-    /// The parameter that changes nothing.
+    /// The parameter of the identity.
     fn identity(self) -> f32 {
         match self {
             Law::LogNormal(_) => 1.0,
@@ -159,12 +159,12 @@ impl Law {
     }
 }
 
-/// Where parameters come from.
+/// The source of parameters.
 #[derive(Clone, Copy)]
 enum Mode {
-    /// Chance, with gates of this probability.
+    /// Random draws, applied with this probability.
     Random(f32),
-    /// One percentile of every distribution, all gates open.
+    /// One percentile of every distribution, applied to all images.
     Percentile(f64),
 }
 
@@ -175,12 +175,12 @@ struct Step {
     components: usize,
     /// A factor on the transform's strength.
     strength: f64,
-    /// The second rotation, which a percentile leaves out.
+    /// Whether a percentile leaves it out: the second rotation.
     second: bool,
 }
 
 impl Ranges {
-    /// All parameters in order, without the numbers that noise and cutout draw afterwards.
+    /// All parameters in the order of drawing; noise and cutout draw more numbers afterwards.
     fn steps(&self) -> Vec<Step> {
         let step = |transform, law, components| Step {
             transform,
@@ -223,7 +223,7 @@ impl Ranges {
     }
 }
 
-/// One gate an image: whether a uniform number is below `threshold`.
+/// For each image, whether a uniform number is below `threshold`.
 fn gates<R: RandomSource>(
     source: &mut R,
     batch: usize,
@@ -249,7 +249,8 @@ impl AugmentParams {
         Self::draw(pipe, ranges, source, Mode::Random(p as f32), shape)
     }
 
-    /// Every transform that is on, at one percentile of its distribution, on every image. Only noise draws.
+    /// Parameters that apply every transform that is on to every image, at one percentile of its distribution. Only
+    /// noise is random.
     pub(crate) fn percentile<R: RandomSource>(
         pipe: &AugPipe,
         ranges: &Ranges,
@@ -279,8 +280,8 @@ impl AugmentParams {
         };
         let is_on = |transform| {
             // Gray images have neither hue nor saturation.
-            let is_colour = matches!(transform, Transform::Hue | Transform::Saturation);
-            pipe.strength(transform) > 0.0 && !(is_colour && shape.channels == 1)
+            let is_color = matches!(transform, Transform::Hue | Transform::Saturation);
+            pipe.strength(transform) > 0.0 && !(is_color && shape.channels == 1)
         };
 
         // Parameters: values, then gates.
@@ -336,7 +337,7 @@ impl AugmentParams {
             source.fill(Distribution::Normal, &mut params.noise)?;
         }
 
-        // Cutout: gates, then centres.
+        // Cutout: gates, then centers.
         if is_on(Transform::Cutout) {
             let (gates, centers) = match mode {
                 Mode::Percentile(q) => (vec![true; batch], vec![q as f32; 2 * batch]),
@@ -362,7 +363,7 @@ impl AugmentParams {
         Ok(params)
     }
 
-    /// The draws of one transform, in order.
+    /// The drawn parameters of one transform, in order.
     pub fn of(&self, transform: Transform) -> impl Iterator<Item = &Draw> {
         self.draws.iter().filter(move |d| d.transform == transform)
     }

@@ -1,9 +1,9 @@
-//! The pipe: one differentiable op that does to each image of a batch what was drawn for it.
+//! The pipe: one differentiable op that augments each image of a batch by its drawn parameters.
 //!
-//! For fixed draws the pipe is affine in the images, `y = L x + b`. Its gradient is the adjoint of `L`, the tangent of a
-//! [`Dual`] goes through `L` itself, and so every derivative is exact, those of gradient penalties included. All stages
-//! of an image run in one task while it is in the cache; an image that no transform touches is copied. On cards the same
-//! stages are a chain of tensor ops (`composed`).
+//! For fixed parameters the pipe is affine in the images, `y = L x + b`. Its gradient is the adjoint of `L`, and the
+//! tangent of a [`Dual`] is mapped by `L` itself, so all derivatives are exact, also those of gradient penalties. All
+//! stages of an image run in one task while it is in the cache; an image that no transform changes is copied. On GPUs
+//! the same stages are a chain of tensor ops (`composed`).
 
 mod composed;
 
@@ -19,12 +19,12 @@ use crate::geometry::Geometry;
 use crate::warp::Warp;
 use crate::{AugPipe, AugmentError, AugmentParams, BatchShape, RandomSource, Ranges, Transform};
 
-/// The transforms that are on and how far they go.
+/// The transforms that are on and the ranges of their parameters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AugmentPipe {
-    /// Which transforms are on, and how strongly.
+    /// The strength of each transform.
     pub transforms: AugPipe,
-    /// How far they go.
+    /// The ranges of the parameters.
     pub ranges: Ranges,
 }
 
@@ -39,7 +39,7 @@ impl AugmentPipe {
     /// Draws all random numbers for a batch, with probability `p` for each transform.
     ///
     /// # Errors
-    /// When `p` is negative or no number, or a recording does not fit.
+    /// When `p` is negative or not a number, or a recording does not match.
     pub fn draw<R: RandomSource>(
         &self,
         source: &mut R,
@@ -49,7 +49,8 @@ impl AugmentPipe {
         AugmentParams::random(&self.transforms, &self.ranges, source, p, shape)
     }
 
-    /// Every transform that is on, at one percentile (0 to 1) of its distribution, on every image. Only noise draws.
+    /// Parameters that apply every transform that is on to every image, at one percentile (0 to 1) of its distribution.
+    /// Only noise is random.
     ///
     /// A normal parameter is taken as `erfinv(2 percentile - 1)`, without a factor sqrt(2), as in the reference.
     ///
@@ -81,29 +82,29 @@ impl BatchShape {
     }
 }
 
-/// Draws that are ready to be applied, as often as needed.
+/// Drawn parameters, prepared to be applied any number of times.
 #[derive(Clone, Debug)]
 pub struct Augmentation {
     plan: Arc<Plan>,
 }
 
 impl Augmentation {
-    /// Works out maps, filters and rectangles from the draws.
+    /// Computes maps, filters and rectangles from the parameters.
     ///
     /// # Errors
-    /// When the images are too small, or colours are to change in images of other than 1 or 3 channels.
+    /// When the images are too small, or a color transform is on and they have neither 1 nor 3 channels.
     pub fn new(params: AugmentParams) -> Result<Self, AugmentError> {
         let plan = Arc::new(Plan::new(params)?);
         Ok(Self { plan })
     }
 
-    /// Augments images in -1..1, and the tangent along with them.
+    /// Augments images in -1..1, together with their tangent.
     ///
     /// # Shapes
-    /// - `x`: `[batch, channels, height, width]` as drawn for, f32 or f64; so is the result
+    /// - `x` and result: `[batch, channels, height, width]`, the shape of the draw, f32 or f64
     ///
     /// # Errors
-    /// When the shape differs from the one drawn for.
+    /// When the shape differs from that of the draw.
     pub fn apply(&self, x: &Dual) -> candle_core::Result<Dual> {
         let tangent = x
             .tangent
@@ -116,7 +117,7 @@ impl Augmentation {
         })
     }
 
-    /// The linear part: what the pipe does to a difference of images. On a CPU it is part of candle's graph.
+    /// The linear part `L` of the pipe: maps a difference of images. On a CPU it is part of candle's graph.
     ///
     /// # Errors
     /// As [`Self::apply`].
@@ -168,14 +169,14 @@ impl Augmentation {
     }
 }
 
-/// Rows and columns that are blackened.
+/// Rows and columns that cutout sets to 0.
 #[derive(Clone, Debug)]
 struct Cutout {
     columns: Vec<bool>,
     rows: Vec<bool>,
 }
 
-/// What happens to each image.
+/// The prepared transforms of each image.
 #[derive(Debug)]
 struct Plan {
     params: AugmentParams,
@@ -207,7 +208,7 @@ impl Plan {
         let cutouts = (0..batch).map(|image| {
             let size = cutout?.of(image);
             let center = params.cutout_centers[image];
-            // Pixel centres less than half a side away.
+            // Pixel centers less than half a side away.
             let hidden = |axis: usize, len: usize| -> Vec<bool> {
                 let place = |i: usize| (i as f32 + 0.5) / len as f32;
                 (0..len)
@@ -311,7 +312,7 @@ impl Plan {
     }
 }
 
-/// Maps the colours of an image in place.
+/// Maps the colors of an image in place.
 fn recolor<T: WithDType>(
     map: &ColorMap,
     x: &mut [T],
@@ -348,7 +349,7 @@ fn recolor<T: WithDType>(
     }
 }
 
-/// Which part of the pipe an op runs.
+/// The part of the pipe that an op computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     /// `L x + b`
@@ -359,7 +360,7 @@ enum Part {
     Adjoint,
 }
 
-/// The pipe on tensors, and on candle's graph: its derivatives are parts of the pipe again.
+/// The pipe as an op of candle's graph: its derivatives are parts of the pipe again.
 struct PipeOp {
     plan: Arc<Plan>,
     part: Part,

@@ -1,4 +1,4 @@
-//! Where the random numbers come from: a seeded generator, or a recording.
+//! Sources of random numbers: a seeded generator, or a recording.
 
 use rng::RandomState;
 
@@ -40,11 +40,11 @@ impl RandomSource for RandomState {
 /// One recorded call.
 pub type Recorded = (Distribution, Vec<f32>);
 
-/// Passes numbers on and keeps them.
+/// A source that records the numbers of another one.
 #[derive(Debug)]
 pub struct Recorder<'a, R> {
     source: &'a mut R,
-    /// What was drawn so far.
+    /// The calls so far.
     pub draws: Vec<Recorded>,
 }
 
@@ -64,7 +64,7 @@ impl<R: RandomSource> RandomSource for Recorder<'_, R> {
     }
 }
 
-/// Hands recorded numbers out again.
+/// A source that replays recorded numbers.
 #[derive(Clone, Debug)]
 pub struct Replay<'a> {
     draws: &'a [Recorded],
@@ -72,7 +72,7 @@ pub struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// From the first of `draws` on.
+    /// Replays `draws` from the first one.
     pub fn new(draws: &'a [Recorded]) -> Self {
         Self { draws, next: 0 }
     }

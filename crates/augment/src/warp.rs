@@ -1,7 +1,7 @@
 //! The geometric stage on one image: reflect, upsample, sample bilinearly, downsample; and its adjoint.
 //!
-//! Up to four channels are handled together, `[y][x][lane]`, so that each neighbour is one short vector. Only the part
-//! of the upsampled image that the map reads is made.
+//! Up to four channels are processed together, `[y][x][lane]`, so that each neighbor is one short vector. Only the part
+//! of the upsampled image that the map reads is computed.
 
 use std::ops::Range;
 
@@ -25,9 +25,9 @@ pub(crate) const SYM6: [f64; 12] = [
     -0.007_800_708_325_034_148,
 ];
 
-/// Taps that meet a pixel when upsampling: every other one.
+/// Taps of an upsampled pixel: every other one of the filter.
 const PHASE_TAPS: usize = SYM6.len() / 2;
-/// The first and last row and column of the warped image meet no tap when downsampling.
+/// Downsampling does not read the first and last row and column of the warped image.
 const UNUSED: usize = 1;
 
 /// One image's warp.
@@ -72,7 +72,7 @@ impl Axis {
         Self::first(self.window.start)..Self::first(last) + PHASE_TAPS as isize
     }
 
-    /// The image pixel that padded pixel `k` shows; `None` outside the padded image.
+    /// The image pixel that padded pixel `k` repeats; `None` outside the padded image.
     fn source(&self, k: isize) -> Option<usize> {
         if k < 0 || k as usize >= self.padded {
             return None;
@@ -118,9 +118,9 @@ fn floor(x: f64) -> i32 {
     towards_zero - i32::from(f64::from(towards_zero) > x)
 }
 
-/// Four neighbours of a point in the window: offsets in pixels and weights.
+/// Four neighbors of a point in the window: offsets in pixels and weights.
 #[inline(always)]
-fn neighbours<T: WithDType>(x: f64, y: f64, columns: &Axis, rows: &Axis) -> [(usize, T); 4] {
+fn neighbors<T: WithDType>(x: f64, y: f64, columns: &Axis, rows: &Axis) -> [(usize, T); 4] {
     let (x0, y0) = (floor(x), floor(y));
     let (fx, fy) = (x - f64::from(x0), y - f64::from(y0));
     let (width, height) = (columns.window.len(), rows.window.len());
@@ -254,7 +254,7 @@ impl Warp<'_> {
             for (column, out) in sampled.iter_mut().enumerate() {
                 let (px, py) = (self.position(0, column, row), self.position(1, column, row));
                 let mut sum = [T::zero(); L];
-                for (at, weight) in neighbours::<T>(px, py, &columns, &rows) {
+                for (at, weight) in neighbors::<T>(px, py, &columns, &rows) {
                     for lane in 0..L {
                         sum[lane] += weight * large[at][lane];
                     }
@@ -336,7 +336,7 @@ impl Warp<'_> {
             }
             for (column, value) in sampled.iter().enumerate() {
                 let (px, py) = (self.position(0, column, row), self.position(1, column, row));
-                for (at, weight) in neighbours::<T>(px, py, &columns, &rows) {
+                for (at, weight) in neighbors::<T>(px, py, &columns, &rows) {
                     for lane in 0..L {
                         large[at][lane] += weight * value[lane];
                     }

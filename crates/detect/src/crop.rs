@@ -1,6 +1,6 @@
-//! Crops a face box to a square training image, or says why not.
+//! Crops a face box to a square training image, or returns the reason for a refusal.
 //!
-//! [`plan`] decides with the numbers alone, [`crop`] also makes the image: one resize straight from the source.
+//! [`plan`] computes the square, [`crop`] also makes the image, with one resize from the source.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
@@ -12,20 +12,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CropOptions {
-    /// Side of the square over the side of the face: the square root of the box's area, by which detectors that draw
-    /// wider or narrower boxes agree best. The square always holds the box.
+    /// Side of the square, divided by the side of the face: the square root of the box's area, on which detectors with
+    /// wider and with narrower boxes agree best. The square always contains the box.
     pub expand: f32,
     /// Shift of the center of the square above the center of the face, in sides of the face.
     pub shift_up: f32,
-    /// Share of the square's side that may be filled by reflection where the image is too small for the square.
+    /// Largest fraction of the square's side that may be filled by reflection, where the image is too small for the
+    /// square.
     pub max_reflect: f32,
-    /// Largest enlargement: sides of the result over sides of the square.
+    /// Largest enlargement: side of the result divided by side of the square.
     pub max_upscale: f32,
-    /// Squares that need more enlargement are made all the same; [`CropPlan::is_upscaled`] tells.
+    /// Whether squares that need more enlargement are cropped all the same; [`CropPlan::is_upscaled`] is then true.
     pub upscaled_ok: bool,
     /// Side of the result in pixels.
     pub resolution: u32,
-    /// The filter of the one resize.
+    /// The filter of the resize.
     pub filter: CropFilter,
 }
 
@@ -35,7 +36,7 @@ impl Default for CropOptions {
     }
 }
 
-/// The filter that makes the result.
+/// The filter of the resize.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CropFilter {
@@ -115,13 +116,13 @@ impl CropAffine {
 pub struct CropPlan {
     /// The square.
     pub affine: CropAffine,
-    /// Share of the side that is reflected; 0 when the square lies inside the image.
+    /// Fraction of the side that is reflected; 0 when the square lies inside the image.
     pub reflected: f32,
-    /// Distance by which the square was moved to lie inside, as a share of its side.
+    /// Distance by which the square was moved to lie inside the image, as a fraction of its side.
     pub shifted: f32,
-    /// Sides of the result over sides of the square; above 1 the source is enlarged.
+    /// Side of the result divided by side of the square; above 1 the source is enlarged.
     pub upscale: f32,
-    /// The enlargement is beyond `max_upscale` and was allowed by `upscaled_ok`.
+    /// Whether the enlargement exceeds `max_upscale` and was allowed by `upscaled_ok`.
     pub is_upscaled: bool,
 }
 
@@ -132,9 +133,9 @@ pub enum CropReject {
     /// The square is so much larger than the image that too much of it would be reflected.
     #[error("{share:.2} of the crop would be reflected at the border, at most {max:.2} may be")]
     Border {
-        /// Share of the side that would be reflected.
+        /// Fraction of the side that would be reflected.
         share: f32,
-        /// The most that is allowed.
+        /// The largest allowed value.
         max: f32,
     },
     /// No face of this image could be large enough: the image itself is too small.
@@ -142,7 +143,7 @@ pub enum CropReject {
     Small {
         /// Side of the largest square that the image allows.
         largest: u32,
-        /// Side that `max_upscale` asks for.
+        /// Side that `max_upscale` requires.
         needed: u32,
     },
     /// The face is too small: it would be enlarged too much.
@@ -150,7 +151,7 @@ pub enum CropReject {
     Upscaled {
         /// The enlargement.
         factor: f32,
-        /// The most that is allowed.
+        /// The largest allowed value.
         max: f32,
     },
     /// The box is empty or not a number.
@@ -163,11 +164,20 @@ pub enum CropReject {
 pub struct Crop {
     /// The image, `resolution` x `resolution`.
     pub image: RgbImage,
-    /// The square that was cut.
+    /// The square in the source.
     pub plan: CropPlan,
 }
 
-/// Lays the square around a face: moved inside the image where it can be, reflected where the image is too small.
+/// Computes the square around a face: moved inside the image where it fits, reflected where the image is too small.
+///
+/// ```
+/// use detect::crop::{CropPreset, plan};
+///
+/// let options = CropPreset::Face.options();
+/// let plan = plan((1000, 1000), [400.0, 400.0, 600.0, 600.0], &options)?;
+/// assert_eq!((plan.affine.side, plan.reflected), (250.0, 0.0));
+/// # Ok::<(), detect::crop::CropReject>(())
+/// ```
 ///
 /// - `size`: width and height of the image
 /// - `face`: `[x0, y0, x1, y1]` in its pixels
@@ -298,7 +308,7 @@ pub fn crop(image: &RgbImage, face: [f32; 4], options: &CropOptions) -> Result<C
     })
 }
 
-/// Cuts a square that reaches over the border; what lies outside mirrors what lies inside.
+/// Cuts a square that reaches over the border; pixels outside mirror those inside.
 fn reflected(image: &RgbImage, x: i32, y: i32, side: u32) -> RgbImage {
     RgbImage::from_fn(side, side, |column, row| {
         let at = |offset: u32, start: i32, length: u32| {
@@ -308,7 +318,7 @@ fn reflected(image: &RgbImage, x: i32, y: i32, side: u32) -> RgbImage {
     })
 }
 
-/// The place inside `0..length` that mirrors `position`; the border pixel itself is not repeated.
+/// The index inside `0..length` that mirrors `position`; the border pixel itself is not repeated.
 fn mirror(position: i64, length: u32) -> u32 {
     let last = i64::from(length) - 1;
     if last == 0 {

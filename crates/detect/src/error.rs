@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use files::ForeignContent;
 
-/// Why a detector could not be loaded or failed on an image.
+/// Error of loading or running a detector.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
     /// The text is not the name of a detector.
@@ -21,7 +21,7 @@ pub enum DetectError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// The file was read and is not a usable model.
+    /// The content of the file is not a usable model.
     #[error("{}: {message}", path.display())]
     Model {
         /// The file.
@@ -60,7 +60,8 @@ impl DetectError {
         }
     }
 
-    /// Reads a model as [`read_limited`](Self::read_limited); files of other kinds that failed downloads leave are refused.
+    /// Reads a model as [`read_limited`](Self::read_limited); files of other kinds that failed downloads leave are
+    /// refused.
     pub(crate) fn read_model(path: &Path, limit: u64) -> Result<Vec<u8>, Self> {
         let bytes = Self::read_limited(path, limit)?;
         match ForeignContent::of(&bytes) {

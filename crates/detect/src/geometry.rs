@@ -2,7 +2,7 @@
 
 use crate::Face;
 
-/// Area of the overlap of two boxes over the area of their union; 0 for empty boxes.
+/// Intersection over union of two boxes: area of the overlap divided by area of the union; 0 for empty boxes.
 pub fn intersection_over_union(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let overlap = intersection(a, b);
     let union = area(a) + area(b) - overlap;
@@ -16,12 +16,13 @@ pub fn intersection(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     width.max(0.0) * height.max(0.0)
 }
 
-/// Area of a box; 0 when it is turned inside out.
+/// Area of a box; 0 when a side is negative.
 pub fn area(a: &[f32; 4]) -> f32 {
     (a[2] - a[0]).max(0.0) * (a[3] - a[1]).max(0.0)
 }
 
-/// Sorts faces by falling score and drops each that overlaps a better one by more than `max_iou`.
+/// Non-maximum suppression: sorts faces by falling score and drops each that overlaps a better one by more than
+/// `max_iou`.
 ///
 /// Equal scores are ordered by position, so that the result does not depend on the order of the input.
 pub fn suppress(faces: &mut Vec<Face>, max_iou: f32) {
@@ -30,8 +31,8 @@ pub fn suppress(faces: &mut Vec<Face>, max_iou: f32) {
     });
 }
 
-/// As [`suppress`], and also drops a box most of which lies inside a better one (or the other way round):
-/// the halves of a face that two tiles saw.
+/// As [`suppress`], and also drops a box that lies mostly inside a better one or contains most of it: the parts of a
+/// face that two tiles detected.
 pub(crate) fn suppress_nested(faces: &mut Vec<Face>, max_iou: f32, max_share: f32) {
     suppress_by(faces, |kept, face| {
         let smaller = area(kept).min(area(face));
@@ -40,7 +41,7 @@ pub(crate) fn suppress_nested(faces: &mut Vec<Face>, max_iou: f32, max_share: f3
     });
 }
 
-/// Candidates that are compared, the best ones; the work grows with the square. Ultralytics takes as many.
+/// The most candidates that are compared, the best ones; time is quadratic in it. The same limit as Ultralytics.
 const MAX_CANDIDATES: usize = 30_000;
 
 fn suppress_by(faces: &mut Vec<Face>, clash: impl Fn(&[f32; 4], &[f32; 4]) -> bool) {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::search::finish;
 use crate::{DetectError, DetectOptions, Detector, Face, NamedImage};
 
-/// Boxes that someone else made, read from a JSONL file.
+/// Boxes from another program, read from a JSONL file.
 ///
 /// One line for each image, `{"file": "a/b.png", "boxes": [[x0, y0, x1, y1], ...], "scores": [0.9, ...]}` in source
 /// pixels; `scores` may be left out (then 1). Images are found by the whole name, then by the file name alone where
@@ -28,7 +28,7 @@ struct Line {
     scores: Option<Vec<f32>>,
 }
 
-/// A box file beyond this is refused (a million images take about a tenth).
+/// The largest box file, in bytes (a million images take about a tenth).
 const MAX_BYTES: u64 = 1 << 30;
 
 impl GivenBoxes {
@@ -72,7 +72,7 @@ impl GivenBoxes {
     }
 }
 
-/// Most boxes of one image: a crowd has some hundreds of faces.
+/// The most boxes of one image: a crowd has some hundreds of faces.
 const MAX_BOXES: usize = 10_000;
 
 fn faces_of(line: &Line) -> Result<Vec<Face>, String> {

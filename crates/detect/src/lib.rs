@@ -1,14 +1,14 @@
-//! Face detectors after one trait, and face crops.
+//! Face detectors behind one trait, and face crops.
 //!
 //! - [`Detector`] finds faces in one image; [`DetectorSpec`] reads `cascade:FILE.xml`, `onnx:FILE.onnx`,
 //!   `boxes:FILE.jsonl`, `none` or `embedded` and loads it.
 //! - [`embedded`] is our own small network, whose weights are part of the binary.
 //! - [`cascade`] is our own engine for OpenCV LBP and Haar cascades, [`onnx`] runs FaceBoxes and YOLO face models,
 //!   [`given`] holds the detectors without a model (`boxes:` and `none`).
-//! - [`crop`] turns a face box into a square training image, or says why not.
+//! - [`crop`] turns a face box into a square training image, or returns the reason for a refusal.
 //!
-//! Every detector works on one thread: images are the unit of parallel work, and that is the caller's business.
-//! Boxes mean the same everywhere: `[x0, y0, x1, y1]` in source pixels, tight on the face, brow to chin.
+//! Every detector works on one thread: callers process images in parallel.
+//! Boxes are `[x0, y0, x1, y1]` in source pixels, tight on the face from brow to chin.
 //!
 //! ```
 //! use detect::{DetectError, DetectOptions, Detector, DetectorSpec, NamedImage};

@@ -1,4 +1,4 @@
-//! The search around an engine: the whole image, then tiles at finer scales, then threshold, size and number.
+//! The search with an engine: the whole image, then tiles at finer scales, then filters by threshold, size and number.
 
 use image::RgbImage;
 use image::imageops::crop_imm;
@@ -11,13 +11,13 @@ use crate::{DetectError, DetectOptions, Face, NamedImage};
 pub(crate) struct SearchOptions {
     /// Longest side to which the engine shrinks the image first.
     pub longest_side: u32,
-    /// Least shorter side of a face in pixels of the image that is passed; the engine may return smaller ones.
+    /// Minimum shorter side of a face in pixels of the passed image; the engine may return smaller ones.
     pub min_face: f32,
-    /// Least score; the engine may return faces below it.
+    /// Minimum score; the engine may return faces below it.
     pub threshold: f32,
 }
 
-/// Tiles overlap by this share of their side: a face of that size lies whole in one of them.
+/// Tiles overlap by this fraction of their side: a face of at most that size lies completely in one of them.
 const OVERLAP: f64 = 0.25;
 /// Each finer scale doubles the resolution; three reach 8 times the cap.
 const MAX_FINER_SCALES: u32 = 3;

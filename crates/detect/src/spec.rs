@@ -22,7 +22,7 @@ pub enum DetectorSpec {
     Cascade(PathBuf),
     /// A FaceBoxes, YOLOv5, YOLOv8 or YOLO11 face model.
     Onnx(PathBuf),
-    /// Boxes that someone else made, one line for each image.
+    /// Boxes from another program, one line for each image.
     Boxes(PathBuf),
     /// No detector: the whole image is the face.
     None,

@@ -4,18 +4,18 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Rows of features of two lengths were mixed.
+    /// Rows of features of different lengths were mixed.
     #[error("features of {0} and of {1} numbers cannot be compared")]
     Dimensions(usize, usize),
     /// Weights of a feature network are missing.
     #[error("{0}")]
     NoWeights(String),
-    /// A file does not hold the weights that it should.
+    /// A file does not contain the expected weights.
     #[error("'{path}': {reason}")]
     Weights {
         /// The file.
         path: PathBuf,
-        /// The fault, and the way to mend it.
+        /// The problem and its remedy.
         reason: String,
     },
     /// A file of weights cannot be read.
@@ -27,7 +27,7 @@ pub enum Error {
     /// A file of the cache cannot be written.
     #[error("cannot write to the cache: {0}; set KAOGAN_CACHE to a folder that can be written")]
     Cache(#[from] std::io::Error),
-    /// Images of another form than `[n, 1 or 3, height, width]` of `u8`.
+    /// Images that are not `u8` of `[n, 1 or 3, height, width]`.
     #[error("images must be u8 [n, 1 or 3, height, width], not {0}")]
     Images(String),
 }

@@ -1,7 +1,7 @@
-//! Features of our own face detector: small, inside the binary, and trained on drawn faces.
+//! Features of our own face detector: small, embedded in the binary, and trained on drawn faces.
 //!
-//! FID in these features ranks runs and snapshots of anime faces without any download. It knows faces, which weights
-//! by seed do not; its numbers are of this project alone and change with the weights of the detector.
+//! FID in these features ranks runs and snapshots of anime faces without any download. Unlike random weights, it is
+//! trained on faces. Its results are specific to this project and change with the weights of the detector.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -20,7 +20,7 @@ use crate::network_input::check_images;
 use crate::placement::Placement;
 use crate::weight_files;
 
-/// Side that images are resized to: a face that fills it is of the size that the detector knows best.
+/// The size that images are resized to: faces of this size are those that the detector detects best.
 const SIDE: usize = 128;
 /// The layers whose means over the image are the features: 48, 96 and 128 channels at strides 8, 16, 32.
 const TAPS: [&str; 3] = ["block8", "block16", "block32"];
@@ -32,7 +32,8 @@ pub struct FaceNetwork {
 }
 
 impl FaceNetwork {
-    /// `face-detector-` and the first digits of the SHA-256 of its weights: numbers of other weights cannot be compared.
+    /// `face-detector-` and the first digits of the SHA-256 of its weights: results of other weights are not
+    /// comparable.
     pub fn versioned_name() -> &'static str {
         static NAME: LazyLock<String> = LazyLock::new(|| {
             let digest = Sha256::digest(EmbeddedDetector::weights());
@@ -57,10 +58,10 @@ impl FaceNetwork {
         })
     }
 
-    /// The network moved to a device and into a type of numbers.
+    /// Moves the network to a device and converts it to a number type.
     ///
     /// # Errors
-    /// When the device has no room for it.
+    /// When the device is out of memory.
     pub fn on(mut self, placement: &Placement) -> Result<Self> {
         for weight in self.weights.values_mut() {
             *weight = placement.bring(weight)?;
@@ -72,11 +73,11 @@ impl FaceNetwork {
     /// Features of a batch.
     ///
     /// # Shapes
-    /// - `images`: `u8`, `[n, 1 or 3, height, width]`; gray is repeated
+    /// - `images`: `u8`, `[n, 1 or 3, height, width]`; a gray channel is repeated
     /// - result: `[n, 272]`
     ///
     /// # Errors
-    /// `Images` when they are of another form.
+    /// `Images` when they have another shape or type.
     pub fn features(&self, images: &Tensor) -> Result<Features> {
         let image = self.placement.bring(&input(images)?)?;
         let mut backend = TensorBackend {
@@ -91,7 +92,7 @@ impl FaceNetwork {
     }
 }
 
-/// Computes layers of the detector on tensors.
+/// Computes the layers of the detector on tensors.
 struct TensorBackend<'a> {
     weights: &'a HashMap<String, Tensor>,
 }
@@ -149,8 +150,8 @@ fn act(is_rectified: bool) -> BiasActOptions {
     }
 }
 
-/// Images as the network takes them, `[n, 3, 128, 128]` in -1..1, resized with the mean of what a pixel covers or, where
-/// they grow, with a sharp filter: on the processor, as that filter computes with integers.
+/// Converts images to the network's input, `[n, 3, 128, 128]` in -1..1, on the CPU. They are reduced by averaging, or
+/// enlarged with a sharp filter in integer arithmetic.
 fn input(images: &Tensor) -> Result<Tensor> {
     let [n, channels, height, width] = check_images(images)?;
     let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;
@@ -182,8 +183,8 @@ fn input(images: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
 
-    /// Pictures of one drawn-looking kind: a disc with two dots on a flat ground, by formula.
-    fn pictures(n: usize, radius: f32, noise: f32) -> Tensor {
+    /// Deterministic images: a disc with two dots on a uniform background.
+    fn test_images(n: usize, radius: f32, noise: f32) -> Tensor {
         let side = 32;
         let mut random = rng::RandomState::new(7);
         let mut pixels = Vec::new();
@@ -229,8 +230,8 @@ mod tests {
 
     #[test]
     fn what_looks_alike_is_near() {
-        let reals = pictures(40, 11.0, 0.0);
-        let (near, far) = (pictures(40, 11.0, 6.0), pictures(40, 5.0, 6.0));
+        let reals = test_images(40, 11.0, 0.0);
+        let (near, far) = (test_images(40, 11.0, 6.0), test_images(40, 5.0, 6.0));
         assert!(distance(&reals, &reals) < 1e-3);
         assert!(distance(&reals, &near) * 2.0 < distance(&reals, &far));
     }
@@ -238,7 +239,7 @@ mod tests {
     #[test]
     fn gray_is_repeated_and_floats_are_refused() {
         let network = FaceNetwork::new().unwrap();
-        let gray = pictures(2, 9.0, 0.0).narrow(1, 0, 1).unwrap();
+        let gray = test_images(2, 9.0, 0.0).narrow(1, 0, 1).unwrap();
         let repeated = gray.repeat((1, 3, 1, 1)).unwrap();
         assert_eq!(
             network.features(&gray).unwrap(),

@@ -1,8 +1,14 @@
-//! Features of many images, row by row.
+//! Feature vectors of many images.
 
 use crate::error::{Error, Result};
 
-/// `[len, dim]` numbers, one row for each image.
+/// A matrix `[len, dim]` of f32, one row for each image.
+///
+/// ```
+/// let features = feature_networks::Features::from_rows(2, vec![1.0, 2.0, 3.0, 4.0])?;
+/// assert_eq!((features.len(), features.row(1)), (2, &[3.0, 4.0][..]));
+/// # Ok::<(), feature_networks::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Features {
     dim: usize,
@@ -10,7 +16,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// No rows yet, of `dim` numbers each.
+    /// A matrix without rows, for rows of `dim` numbers.
     pub fn new(dim: usize) -> Self {
         Self {
             dim,
@@ -18,10 +24,10 @@ impl Features {
         }
     }
 
-    /// Rows from one buffer.
+    /// Rows from one row-major buffer.
     ///
     /// # Errors
-    /// `Dimensions` when the buffer is not full rows.
+    /// `Dimensions` when the length is not a multiple of `dim`.
     pub fn from_rows(dim: usize, values: Vec<f32>) -> Result<Self> {
         if dim == 0 || !values.len().is_multiple_of(dim) {
             return Err(Error::Dimensions(dim, values.len()));
@@ -32,7 +38,7 @@ impl Features {
     /// Appends rows.
     ///
     /// # Errors
-    /// `Dimensions` when they are of another length.
+    /// `Dimensions` when they have another length.
     pub fn append(&mut self, other: &Features) -> Result<()> {
         if self.dim != other.dim {
             return Err(Error::Dimensions(self.dim, other.dim));
@@ -46,12 +52,12 @@ impl Features {
         self.values.len() / self.dim.max(1)
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// Numbers in a row.
+    /// Length of a row.
     pub fn dim(&self) -> usize {
         self.dim
     }
@@ -61,7 +67,7 @@ impl Features {
         &self.values[i * self.dim..(i + 1) * self.dim]
     }
 
-    /// All rows, one after the other.
+    /// All numbers, row-major.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -75,7 +81,7 @@ impl Features {
         }
     }
 
-    /// Chosen rows, in that order; a row may come twice.
+    /// The rows of these indices, in that order; indices may repeat.
     pub fn pick(&self, rows: &[usize]) -> Features {
         let mut values = Vec::with_capacity(rows.len() * self.dim);
         for &row in rows {

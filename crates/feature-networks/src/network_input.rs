@@ -1,6 +1,6 @@
-//! Pictures as the feature networks take them.
+//! Input images of the feature networks.
 //!
-//! The processor resizes in one loop; a card does the same sums, in the same order, as tensor ops on uploaded `u8`.
+//! The CPU resizes in one loop; a GPU computes the same sums in the same order, as tensor ops on uploaded `u8`.
 
 use candle_core::{D, DType, Device, Tensor};
 use rayon::prelude::*;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// - result: f32, `[n, 1 | 3, side, side]`, -1 to 1, on `device`
 ///
 /// # Errors
-/// [`Error::Images`] for anything else.
+/// [`Error::Images`] for other shapes or types.
 pub(crate) fn network_input(images: &Tensor, side: usize, device: &Device) -> Result<Tensor> {
     let [n, channels, height, width] = check_images(images)?;
     if !device.is_cpu() {
@@ -29,7 +29,7 @@ pub(crate) fn network_input(images: &Tensor, side: usize, device: &Device) -> Re
 /// The shape of `u8` images, `[n, 1 | 3, height, width]`.
 ///
 /// # Errors
-/// [`Error::Images`] for anything else.
+/// [`Error::Images`] for other shapes or types.
 pub(crate) fn check_images(images: &Tensor) -> Result<[usize; 4]> {
     let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
     let (n, channels, height, width) = images.dims4().map_err(|_| form())?;
@@ -39,7 +39,7 @@ pub(crate) fn check_images(images: &Tensor) -> Result<[usize; 4]> {
     Ok([n, channels, height, width])
 }
 
-/// The resize of TensorFlow 1 (bilinear, no half-pixel centres, no antialiasing) of planes of `u8` to `side x side`,
+/// The resize of TensorFlow 1 (bilinear, no half-pixel centers, no antialiasing) of planes of `u8` to `side x side`,
 /// scaled to `(x - 128) / 128`.
 ///
 /// Output pixel `i` samples input position `i * in / out`; the last row and column repeat.
@@ -113,7 +113,7 @@ fn lerp(a: &Tensor, b: &Tensor, weight: &Tensor) -> Result<Tensor> {
     Ok((a + (b - a)?.broadcast_mul(weight)?)?)
 }
 
-/// For each output position the two inputs around it and the weight of the second.
+/// For each output position the two nearest input positions and the weight of the second.
 fn positions(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
     let scale = from as f32 / to as f32;
     (0..to)

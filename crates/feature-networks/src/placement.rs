@@ -1,20 +1,20 @@
-//! Where feature networks compute, and in which numbers.
+//! The device and number type of feature networks.
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::error::Result;
 
-/// A device, and the type of the numbers between the layers of a network. What comes out is f32 in any case.
+/// A device, and the number type of a network's layers. Features are always f32.
 #[derive(Clone, Debug)]
 pub struct Placement {
-    /// Where weights lie and layers compute.
+    /// The device of the weights and of all computations.
     pub device: Device,
-    /// `F32`, or `F16` for half the memory and the fast units of a card.
+    /// `F32`, or `F16` for half the memory and the tensor cores of a GPU.
     pub dtype: DType,
 }
 
 impl Default for Placement {
-    /// The processor, f32.
+    /// The CPU with f32.
     fn default() -> Self {
         Self::f32(&Device::Cpu)
     }
@@ -37,7 +37,7 @@ impl Placement {
         }
     }
 
-    /// A device with what suits it: f16 on a card, f32 on the processor, which gains nothing from f16.
+    /// A device with its default type: f16 on a GPU, f32 on the CPU, which is not faster in f16.
     pub fn of(device: &Device) -> Self {
         if device.is_cpu() {
             Self::f32(device)
@@ -51,7 +51,7 @@ impl Placement {
         Self::f32(&self.device)
     }
 
-    /// A tensor brought here.
+    /// A tensor moved to this device and converted to this type.
     pub(crate) fn bring(&self, x: &Tensor) -> Result<Tensor> {
         Ok(x.to_device(&self.device)?.to_dtype(self.dtype)?)
     }

@@ -1,20 +1,20 @@
-//! Pooling of windows of 3 x 3 and 2 x 2: in parallel over planes on the processor, as tensor ops on a card.
+//! Pooling over windows of 3 x 3 and 2 x 2: in parallel over planes on the CPU, as tensor ops on a GPU.
 //!
 //! f16 is averaged in f32 and rounded once.
 
 use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
 
-/// What becomes of a window.
+/// The kind of pooling.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Pool {
-    /// Largest value, stride 2, no padding.
+    /// 3 x 3 maximum, stride 2, no padding.
     MaxHalving,
-    /// Largest value, stride 1, padding 1.
+    /// 3 x 3 maximum, stride 1, padding 1.
     Max,
-    /// Mean of what lies inside the image, stride 1, padding 1.
+    /// 3 x 3 mean of the pixels inside the image, stride 1, padding 1.
     Average,
-    /// Largest of each two by two, stride 2, no padding.
+    /// 2 x 2 maximum, stride 2, no padding.
     MaxOfFour,
 }
 
@@ -33,14 +33,14 @@ pub(crate) fn pool(x: &Tensor, kind: Pool) -> Result<Tensor> {
     }
 }
 
-/// As tensor ops with a gradient. (The gradient of candle's own `max_pool2d` is a fourth of the right one.)
+/// [`pool`] as tensor ops with a gradient. (The gradient of candle's own `max_pool2d` is a fourth of the correct one.)
 fn differentiable_max_of_four(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     let x = x.narrow(2, 0, h / 2 * 2)?.narrow(3, 0, w / 2 * 2)?;
     x.reshape(&[n, c, h / 2, 2, w / 2, 2])?.max(5)?.max(3)
 }
 
-/// As tensor ops, which work on any device.
+/// The same as tensor ops, for any device.
 fn composed(x: &Tensor, kind: Pool) -> Result<Tensor> {
     match kind {
         Pool::MaxHalving => x.max_pool2d_with_stride(3, 2),
@@ -67,12 +67,12 @@ fn composed(x: &Tensor, kind: Pool) -> Result<Tensor> {
     }
 }
 
-/// On the processor.
+/// On the CPU.
 fn planes(x: &Tensor, kind: Pool) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     let (storage, layout) = x.storage_and_layout();
     let candle_core::Storage::Cpu(storage) = &*storage else {
-        candle_core::bail!("planes are pooled on the processor");
+        candle_core::bail!("planes are pooled on the CPU");
     };
     let values = &storage.as_slice::<f32>()?[layout.start_offset()..][..n * c * h * w];
     let (oh, ow) = match kind {
@@ -127,9 +127,9 @@ fn same(
     for (y, out) in out.chunks_exact_mut(w).enumerate() {
         line.clear();
         line.extend_from_slice(row(y));
-        let neighbours = [y.checked_sub(1), Some(y + 1).filter(|y| *y < h)];
+        let neighbors = [y.checked_sub(1), Some(y + 1).filter(|y| *y < h)];
         let mut rows = 1;
-        for other in neighbours.into_iter().flatten() {
+        for other in neighbors.into_iter().flatten() {
             rows += 1;
             for (v, &o) in line.iter_mut().zip(row(other)) {
                 *v = join(*v, o);
@@ -166,7 +166,7 @@ mod tests {
         let max = of(Pool::Max);
         assert_eq!((max[0], max[12], max[24]), (6.0, 18.0, 24.0));
         let mean = of(Pool::Average);
-        // (0 + 1 + 5 + 6) / 4, the centre, and the upper edge (0 1 2 5 6 7) / 6.
+        // (0 + 1 + 5 + 6) / 4, the center, and the upper edge (0 1 2 5 6 7) / 6.
         assert_eq!((mean[0], mean[12], mean[1]), (3.0, 12.0, 3.5));
     }
 

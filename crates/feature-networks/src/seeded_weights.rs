@@ -1,8 +1,8 @@
 //! Deterministic random numbers for weights: the same on every machine, without a file.
 
-/// Uniform numbers in `[-1, 1)` that belong to a name.
+/// A sequence of uniform numbers in `[-1, 1)`, determined by a name.
 ///
-/// FNV-1a of the name gives the start of a SplitMix64 sequence; the upper 24 bits of each number count.
+/// The FNV-1a hash of the name seeds SplitMix64; the upper 24 bits of each output are used.
 pub(crate) fn uniform(name: &str) -> impl Iterator<Item = f64> {
     let mut state = name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)

@@ -1,4 +1,4 @@
-//! Files of weights: read from what others publish, kept in the cache as safetensors.
+//! Files of weights: read in their published formats, cached as safetensors.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::{inception, vgg};
 
-/// The folder below the cache of all tools in which weights and statistics of real images are kept.
+/// The subfolder of the cache with weights and statistics of real images.
 pub fn cache_folder(cache: &Path) -> PathBuf {
     cache.join("metrics")
 }
@@ -19,7 +19,7 @@ pub fn cache_folder(cache: &Path) -> PathBuf {
 /// Tensors of a file by name.
 pub(crate) type NamedTensors = HashMap<String, interop::Tensor>;
 
-/// VGG16 with its classifier, the largest, has 0.6 GB.
+/// The largest file, VGG16 with its classifier, has 0.6 GB.
 const MAX_BYTES: u64 = 4 << 30;
 
 /// Reads the tensors of a state dict, a TorchScript archive or safetensors.
@@ -53,7 +53,7 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<NamedTensors> {
     }
 }
 
-/// Writes f32 tensors as safetensors, with facts beside them.
+/// Writes f32 tensors as safetensors, with metadata.
 ///
 /// # Errors
 /// `Cache` when the file cannot be written.
@@ -83,7 +83,7 @@ pub(crate) fn write(
     })
 }
 
-/// The beginning of the SHA-256 of f32 tensors, their names and shapes: the same whichever kind of file they came from.
+/// The beginning of the SHA-256 of f32 tensors with their names and shapes, independent of the file format.
 ///
 /// # Errors
 /// When the tensor library fails.
@@ -101,35 +101,35 @@ pub(crate) fn checksum(tensors: &HashMap<String, Tensor>) -> Result<String> {
     Ok(short(&hash.finalize()))
 }
 
-/// How the beginning of a checksum is written.
+/// The first four bytes of a checksum in hexadecimal.
 pub(crate) fn short(digest: &[u8]) -> String {
-    digest.iter().take(4).map(|b| format!("{b:02x}")).collect()
+    files::hex(&digest[..digest.len().min(4)])
 }
 
-/// A fact beside the tensors of one of our files.
+/// A metadata entry of one of our files.
 pub(crate) fn fact(bytes: &[u8], key: &str) -> Option<String> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
     metadata.metadata().as_ref()?.get(key).cloned()
 }
 
-/// A network whose weights were put into the cache.
+/// A network whose weights were written to the cache.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ConvertedWeights {
     /// `inception-2015-12-05` or `vgg16`.
     pub network: &'static str,
     /// The file in the cache.
     pub path: PathBuf,
-    /// What is missing for some of the metrics, and where it can be had.
+    /// The weights that some metrics still lack, and their source.
     pub missing: Vec<String>,
 }
 
-/// Reads what others publish, tells by the names of the tensors which network it is, and writes our files into `cache`.
+/// Reads published files of weights, recognizes the network by its tensor names, and writes our files into `cache`.
 ///
-/// Several files add up: torchvision's VGG16 and the linear weights of LPIPS are two. What the cache has of VGG16 is
-/// kept where the files say nothing of it.
+/// Weights may be spread over several files, as torchvision's VGG16 and the linear weights of LPIPS are. Weights of
+/// VGG16 that are in the cache already and not in the files are kept.
 ///
 /// # Errors
-/// `Weights` when a file holds neither network, or tensors are missing or of other shapes.
+/// `Weights` when a file contains neither network, or tensors are missing or have other shapes.
 pub fn convert_weights(from: &[PathBuf], cache: &Path) -> Result<Vec<ConvertedWeights>> {
     let mut converted = Vec::new();
     let mut parts: Vec<(PathBuf, NamedTensors)> = Vec::new();

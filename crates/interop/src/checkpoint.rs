@@ -5,10 +5,10 @@ use serde_json::Value as Json;
 
 use crate::tensor::Tensor;
 
-/// The start of the line in [`Network::assumed`] that says that noise maps were made up.
+/// The prefix of the line in [`Network::assumed`] for generated noise maps.
 pub(crate) const NOISE: &str = "noise_const";
 
-/// One network: what it is, and its tensors under the official names in the official order.
+/// One network: its architecture, and its tensors under the official names in the official order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     /// Architecture.
@@ -17,7 +17,8 @@ pub struct Network {
     pub params: IndexMap<String, Tensor>,
     /// Other tensors, f32: `w_avg`, `noise_const`, `resample_filter`.
     pub buffers: IndexMap<String, Tensor>,
-    /// Settings that neither the file states nor the tensors show, as `name = value`: the official defaults.
+    /// Settings that neither the file nor the shapes of the tensors determine, as `name = value`: the official
+    /// defaults.
     pub assumed: Vec<String>,
 }
 
@@ -40,8 +41,8 @@ impl Network {
             .map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// Whether the file has no noise maps, so that those among the buffers were made up: only images with random noise
-    /// or without noise are images of this network.
+    /// Whether the file has no noise maps, so that those among the buffers were generated: only images with random
+    /// noise or without noise are images of this network.
     pub fn noise_is_assumed(&self) -> bool {
         is_noise_assumed(&self.assumed)
     }
@@ -52,7 +53,7 @@ impl Network {
     }
 }
 
-/// The kinds of files that hold networks.
+/// The kinds of files that contain networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -73,11 +74,11 @@ pub enum Format {
 pub struct Provenance {
     /// Name of the file that was read, without folders.
     pub source: String,
-    /// SHA-256 of that file, in hex.
+    /// SHA-256 of that file, in hexadecimal.
     pub sha256: String,
     /// Its kind.
     pub format: Format,
-    /// Remarks on items that were left out or made up while reading.
+    /// Remarks on items that were ignored or generated while reading.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The file that the source itself was converted from.
@@ -86,7 +87,7 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Of networks that come from no file: `maker` says where they were made, for example the name of a run.
+    /// The provenance of networks without a file: `maker` names their origin, for example a run.
     pub fn made_here(maker: &str) -> Self {
         Self {
             source: maker.to_owned(),
@@ -98,10 +99,10 @@ impl Provenance {
     }
 }
 
-/// The augmentation that a run trained with.
+/// The augmentation of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AugmentPipe {
-    /// Strength of each transform, as the run asked for them, under the official names.
+    /// Strength of each transform in the settings of the run, under the official names.
     pub kwargs: Json,
     /// Every setting of the pipe, defaults included.
     #[serde(default)]
@@ -113,7 +114,7 @@ pub struct AugmentPipe {
     pub buffers: IndexMap<String, Tensor>,
 }
 
-/// Everything that a checkpoint holds.
+/// The content of a checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// Generator in training.
@@ -131,7 +132,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The networks that are there, under the official keys `G`, `D`, `G_ema`.
+    /// The networks of the file, under the official keys `G`, `D`, `G_ema`.
     pub fn networks(&self) -> impl Iterator<Item = (&'static str, &Network)> {
         [("G", &self.g), ("D", &self.d), ("G_ema", &self.g_ema)]
             .into_iter()
@@ -152,7 +153,7 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// The field behind an official key.
+    /// The field of an official key.
     pub fn slot(&mut self, key: &str) -> Option<&mut Option<Network>> {
         match key {
             "G" => Some(&mut self.g),

@@ -11,11 +11,11 @@ pub struct Conversion {
     pub from: Format,
     /// Kind of the file that was written.
     pub to: Format,
-    /// Remarks on settings that the new file cannot hold and values that were made up.
+    /// Remarks on settings that the new file cannot express, and on generated values.
     pub notes: Vec<String>,
 }
 
-/// The format that a file name asks for: `.safetensors`, `.pkl` (official) or `.pt`/`.pth` (rosinality).
+/// The format of a file name: `.safetensors`, `.pkl` (official) or `.pt`/`.pth` (rosinality).
 ///
 /// # Errors
 /// `Unsupported` for any other ending.
@@ -53,7 +53,7 @@ pub fn convert(input: &Path, output: &Path) -> Result<Conversion> {
     })
 }
 
-/// Contents that a format cannot hold.
+/// Contents that a format cannot express.
 fn lost(checkpoint: &Checkpoint, to: Format) -> Vec<String> {
     let mut notes = Vec::new();
     let kept = match to {

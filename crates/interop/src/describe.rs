@@ -15,9 +15,9 @@ use crate::tensor::DType;
 pub struct Description {
     /// File name without folders.
     pub file: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// SHA-256 of the file, in hex.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
     /// Kind of checkpoint; `None` for a file with tensors of another kind.
     pub format: Option<Format>,
@@ -25,13 +25,13 @@ pub struct Description {
     pub container: Option<Container>,
     /// Networks of a checkpoint.
     pub networks: Vec<NetworkDescription>,
-    /// Tensors of a file that is no checkpoint.
+    /// Tensors of a file that is not a checkpoint.
     pub tensors: Vec<TensorDescription>,
     /// Official description of the training set.
     pub training_set_kwargs: Option<Json>,
     /// Augmentation at the time.
     pub augment_pipe: Option<AugmentPipe>,
-    /// Remarks on items that were left out or made up.
+    /// Remarks on items that were ignored or generated.
     pub notes: Vec<String>,
     /// The file that this one was converted from.
     pub converted_from: Option<Provenance>,
@@ -50,7 +50,7 @@ pub struct NetworkDescription {
     pub num_tensors: (usize, usize),
     /// [`weights_checksum`].
     pub checksum: String,
-    /// Settings that the file does not tell: the official defaults.
+    /// Settings that the file does not determine: the official defaults.
     pub assumed: Vec<String>,
     /// Whether any value is NaN or infinite.
     pub has_non_finite: bool,
@@ -67,7 +67,7 @@ pub struct TensorDescription {
     pub shape: Vec<usize>,
 }
 
-/// Tells what a file holds.
+/// Describes the content of a file.
 ///
 /// # Errors
 /// [`Error::In`] when it can be read neither as a checkpoint nor as a state dict; the error is that of the checkpoint.
@@ -144,7 +144,7 @@ fn describe_network(key: &str, network: &Network) -> NetworkDescription {
     }
 }
 
-/// SHA-256 over the names, shapes and values of all tensors of a network, in hex. The same weights have the same
+/// SHA-256 over the names, shapes and values of all tensors of a network, in hexadecimal. Equal weights have the same
 /// checksum in every format.
 pub fn weights_checksum(network: &Network) -> String {
     let mut hash = Sha256::new();
@@ -153,5 +153,5 @@ pub fn weights_checksum(network: &Network) -> String {
         hash.update(format!(" {:?}\n", tensor.shape));
         hash.update(&tensor.data);
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    files::hex(&hash.finalize())
 }

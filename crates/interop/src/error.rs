@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
-/// Errors of this crate, with the way out where there is one.
+/// Errors of this crate, with advice where there is any.
 ///
-/// Every message is complete in itself: the cause is part of it and not repeated as `source()`.
+/// Every message is complete: it contains the cause, which is not repeated as `source()`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,7 +25,7 @@ pub enum Error {
         /// The error.
         error: Box<Error>,
     },
-    /// The data ends in the middle of something.
+    /// The data ends early.
     #[error(
         "the data ends at byte {offset} in the middle of {what}: the file is cut short, fetch it again"
     )]
@@ -35,7 +35,7 @@ pub enum Error {
         /// The item that was being read.
         what: &'static str,
     },
-    /// The pickle stream breaks its own rules.
+    /// The pickle stream is malformed.
     #[error("bad pickle at byte {offset}: {what}")]
     Pickle {
         /// The byte where the instruction starts.
@@ -43,17 +43,17 @@ pub enum Error {
         /// Description of the error.
         what: String,
     },
-    /// The pickle asks for a Python object that is not known here. Nothing was executed.
+    /// The pickle refers to an unknown Python object. Nothing was executed.
     #[error(
         "the file asks Python to build `{name}`, which is not part of a known checkpoint format: {hint}"
     )]
     UnknownGlobal {
         /// `module.name`.
         name: String,
-        /// A guess at the kind of file, and advice.
+        /// The probable kind of the file, and advice.
         hint: &'static str,
     },
-    /// A length or a count in the file is beyond what a checkpoint can need.
+    /// A length or a count in the file exceeds the limit for checkpoints.
     #[error("{what} exceeds the limit of {limit}: the file is damaged or hostile")]
     Limit {
         /// The quantity.
@@ -69,10 +69,10 @@ pub enum Error {
         /// Description of the error.
         what: String,
     },
-    /// The file is readable, but is not laid out as its kind must be.
+    /// The file is readable, but its layout does not match its kind.
     #[error("{0}")]
     Layout(String),
-    /// Two statements in the file exclude each other.
+    /// Two statements in the file contradict each other.
     #[error("{what} is {stated} by the file's own settings, but the weights say {found}")]
     Contradiction {
         /// The setting.
@@ -82,13 +82,13 @@ pub enum Error {
         /// Value that follows from the tensors.
         found: String,
     },
-    /// A kind of file or a property that is understood and not supported.
+    /// A known kind of file or property that is not supported.
     #[error("{0}")]
     Unsupported(String),
     /// The zip container is damaged.
     #[error("the zip archive is damaged ({0}): fetch the file again")]
     Zip(String),
-    /// A file with a checksum of its own holds other bytes than were written.
+    /// The checksum of a file does not match its content.
     #[error(
         "the file is damaged: its checksum does not fit its contents; take another snapshot, or copy, convert or fetch the \
          file again"

@@ -1,4 +1,4 @@
-//! Opening files: what they are, by their contents, and which reader they go to.
+//! Opens files: recognizes their kind by content and calls its reader.
 
 use std::path::Path;
 
@@ -42,8 +42,16 @@ pub struct TensorFile {
 
 /// Reads a checkpoint of any known kind.
 ///
+/// ```no_run
+/// let checkpoint = interop::read_checkpoint("ffhq-512.pkl".as_ref())?;
+/// for (key, network) in checkpoint.networks() {
+///     println!("{key}: {} parameters", network.num_params());
+/// }
+/// # Ok::<(), interop::Error>(())
+/// ```
+///
 /// # Errors
-/// [`Error::In`] with the file's name around what is wrong.
+/// [`Error::In`] with the name of the file and the problem.
 pub fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
     let data = read(path)?;
     let name = path
@@ -53,10 +61,10 @@ pub fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
     read_checkpoint_bytes(&data, &name).map_err(|e| e.in_file(path))
 }
 
-/// Reads a checkpoint from memory; `source` is the file name that its provenance shall tell.
+/// Reads a checkpoint from memory; `source` is the file name for its provenance.
 ///
 /// # Errors
-/// Description of the damage.
+/// As [`read_checkpoint`], without the name of the file.
 pub fn read_checkpoint_bytes(data: &[u8], source: &str) -> Result<Checkpoint> {
     let (format, mut contents) = contents(data).map_err(|error| of_zeros(error, data))?;
     let unfilled = unfilled(&contents);
@@ -90,7 +98,7 @@ pub fn read_checkpoint_bytes(data: &[u8], source: &str) -> Result<Checkpoint> {
 /// Reads the tensors of a state dict (`.pt`, `.pth`, TorchScript, pickle) or a safetensors file.
 ///
 /// # Errors
-/// [`Error::In`] with the file's name around what is wrong.
+/// [`Error::In`] with the name of the file and the problem.
 pub fn read_tensors(path: &Path) -> Result<TensorFile> {
     let data = read(path)?;
     read_tensors_bytes(&data).map_err(|e| e.in_file(path))
@@ -99,7 +107,7 @@ pub fn read_tensors(path: &Path) -> Result<TensorFile> {
 /// Reads named tensors from memory, as [`read_tensors`].
 ///
 /// # Errors
-/// Description of the damage.
+/// As [`read_checkpoint`], without the name of the file.
 pub fn read_tensors_bytes(data: &[u8]) -> Result<TensorFile> {
     let container = container(data)?;
     let tensors = match container {
@@ -125,7 +133,7 @@ pub fn read_tensors_bytes(data: &[u8]) -> Result<TensorFile> {
     Ok(TensorFile { container, tensors })
 }
 
-/// Writes a checkpoint in a format of this program or of others; it is complete or not there at all.
+/// Writes a checkpoint in one of the known formats. The file is written completely or not at all.
 ///
 /// # Errors
 /// `Unsupported` when the format cannot express the networks, `Io`.
@@ -198,8 +206,8 @@ fn state_dicts(
     Ok((format, contents))
 }
 
-/// Notes on weights that no sound training leaves: those of files whose space was reserved and never filled, and those of
-/// runs that diverged.
+/// Notes on weights that indicate a failed run: all zeros, from files whose space was reserved and never filled, and
+/// NaN or infinite values, from runs that diverged.
 fn unfilled(contents: &Contents) -> Vec<String> {
     let networks = [
         ("G", &contents.g),
@@ -237,10 +245,10 @@ fn unfilled(contents: &Contents) -> Vec<String> {
     notes
 }
 
-/// A prefix for names, the saved object, and the reader of its tensors.
+/// A callback with a prefix for names, the saved object, and the reader of its tensors.
 type Part<'p, 'a> = (&'static str, Value<'p, 'a>, TensorReader<'a>);
 
-/// Parses the pickles of a container and hands them on.
+/// Parses the pickles of a container and passes them to `visit`.
 fn with_pickles<T>(
     data: &[u8],
     container: Container,
@@ -297,7 +305,7 @@ fn with_pickles<T>(
     }
 }
 
-/// The error of a file whose space was reserved and not filled: zeros are no pickle.
+/// The error for a file of zeros, whose space was reserved and not filled.
 fn of_zeros(error: Error, data: &[u8]) -> Error {
     const FEWEST: usize = 64;
     let length = data.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
@@ -312,7 +320,7 @@ fn of_zeros(error: Error, data: &[u8]) -> Error {
     }
 }
 
-/// Kinds of files that lie beside checkpoints and are given in their place.
+/// Kinds of files that are often confused with checkpoints.
 fn other_kind(data: &[u8]) -> Option<&'static str> {
     let starts = |magic: &[u8]| data.starts_with(magic);
     let is_riff = |kind: &[u8]| starts(b"RIFF") && data.get(8..12) == Some(kind);
@@ -385,7 +393,7 @@ fn container(data: &[u8]) -> Result<Container> {
     ))
 }
 
-/// Bytes of a checkpoint: those of the largest official networks have 0.4 GB, those of others with optimizers a few GB.
+/// The largest checkpoint, in bytes: the largest official networks have 0.4 GB, others with optimizers a few GB.
 pub const MAX_BYTES: u64 = 16 << 30;
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -395,10 +403,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// SHA-256 in hex.
+/// SHA-256 in hexadecimal.
 pub(crate) fn sha256(data: &[u8]) -> String {
-    Sha256::digest(data)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    files::hex(&Sha256::digest(data))
 }

@@ -3,9 +3,9 @@
 //! [`read_checkpoint`] takes official `.pkl` snapshots (PyTorch and TensorFlow), rosinality `.pt` files and our
 //! safetensors, and gives a [`Checkpoint`]: networks under the official tensor names with their architecture, which is
 //! inferred from the tensors and checked against what the file states. [`write_checkpoint`] goes the other way,
-//! [`convert`] does both, [`describe`] tells what a file is. [`read_tensors`] reads any state dict.
+//! [`convert`] does both, [`describe`] summarizes a file, [`read_tensors`] reads any state dict.
 //!
-//! [`pickle`] is a reader of our own for the Python streams inside. It knows a short list of constructors as data and
+//! [`pickle`] is our own reader for Python pickle streams. It represents a short list of constructors as data and
 //! calls nothing. No tensor library is involved: a [`Tensor`] is a shape and bytes.
 
 mod checkpoint;

@@ -1,4 +1,4 @@
-//! Buffers of a generator that files of other programs leave out: `w_avg` and `noise_const`.
+//! Buffers of a generator that files of other programs lack: `w_avg` and `noise_const`.
 
 use architecture::NetworkKind;
 use indexmap::IndexMap;
@@ -12,7 +12,7 @@ use crate::w_avg::{self, SplitMix};
 type Tensors = IndexMap<String, Tensor>;
 
 /// Builds a generator, with an estimate for `w_avg` and noise of a fixed seed for each `noise_const` that are not among
-/// the tensors; `notes` and [`Network::assumed`] tell which. `key` names the network.
+/// the tensors; `notes` and [`Network::assumed`] list them. `key` names the network.
 ///
 /// # Errors
 /// As [`infer::network`].
@@ -48,7 +48,7 @@ pub(crate) fn generator(
     Ok(network)
 }
 
-/// Takes an average of w that stands elsewhere in the file as `mapping.w_avg`. `notes` tell of one that does not fit.
+/// Uses an average of w from elsewhere in the file as `mapping.w_avg`. `notes` mention one that does not fit.
 pub(crate) fn add_average(
     tensors: &mut Tensors,
     average: &Tensor,
@@ -67,7 +67,7 @@ pub(crate) fn add_average(
     }
 }
 
-/// `latent_avg` as one row. Encoders keep it once for each layer.
+/// `latent_avg` as one row. Encoders store one row for each layer.
 fn one_average(average: &Tensor, tensors: &Tensors) -> Option<Tensor> {
     let shape = &tensors.get("synthesis.b4.conv1.affine.weight")?.shape;
     let width = *shape.get(1).filter(|width| **width > 0)?;
@@ -79,7 +79,7 @@ fn one_average(average: &Tensor, tensors: &Tensors) -> Option<Tensor> {
         .flatten()
 }
 
-/// Draws a noise map for each layer that uses noise and has none; gives their number.
+/// Draws a noise map for each layer that uses noise and has none; returns their number.
 fn fill_noise(tensors: &mut Tensors) -> Result<usize> {
     let mut missing = Vec::new();
     for name in tensors.keys() {

@@ -7,7 +7,7 @@ use crate::tensor::{Tensor, numel};
 /// Reads `numpy.ndarray` or a numpy scalar.
 ///
 /// # Errors
-/// `Tensor` under `name` when the value is no array, or is one of an element kind that has no place here.
+/// `Tensor` with `name` when the value is not an array or has an unsupported element type.
 pub(crate) fn array(value: Value<'_, '_>, name: &str) -> Result<Tensor> {
     match value.constructor() {
         Some(Constructor::NumpyScalar) => value

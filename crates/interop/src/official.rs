@@ -11,7 +11,7 @@ use crate::pickle::{Constructor, Value};
 use crate::tensor::Tensor;
 use crate::torch::TensorReader;
 
-/// The version of the persistence protocol that all known files have.
+/// The version of the persistence protocol of all known files.
 const PERSISTENCE_VERSION: i64 = 6;
 
 /// Reads the dictionary of a snapshot.
@@ -138,7 +138,7 @@ fn stated(state: Value<'_, '_>, kind: NetworkKind) -> Result<Map<String, Json>> 
     Ok(out)
 }
 
-/// Parameters and buffers of a module and all modules below it, named by their path.
+/// Parameters and buffers of a module and its submodules, named by their path.
 fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<String, Tensor>> {
     const DEPTH: usize = 16;
     const MODULES: usize = 2000;

@@ -1,7 +1,7 @@
-//! Writing `.pkl` snapshots that the official code opens with its own classes.
+//! Writes `.pkl` snapshots that the official code opens with its own classes.
 //!
-//! A persistent object names its class and carries the source text that defines it. Ours carries one line that imports
-//! the class from the program that opens the file, so no source text of others is in the file.
+//! A persistent object contains the name of its class and the source text that defines it. Ours contains one line that
+//! imports the class from the program that opens the file, so the file contains no third-party source text.
 
 use architecture::{Attr, Module, ModuleTensor};
 
@@ -103,7 +103,7 @@ struct Object<'t> {
 }
 
 impl Object<'_> {
-    /// Writes the object; `children` writes the names and objects of the modules below.
+    /// Writes the object; `children` writes the names and objects of its submodules.
     fn write(
         &self,
         w: &mut Writer,

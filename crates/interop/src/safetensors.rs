@@ -25,10 +25,10 @@ const TRAINING_SET: &str = "kaogan.training_set_kwargs";
 const AUGMENT_PIPE: &str = "kaogan.augment_pipe";
 const ASSUMED: &str = "kaogan.assumed";
 
-/// In front of the tensors of the augment pipe.
+/// Prefix of the tensors of the augment pipe.
 const AUGMENT_PIPE_KEY: &str = "augment_pipe";
 
-/// Whether `data` begins as a safetensors file does.
+/// Whether `data` begins like a safetensors file.
 pub(crate) fn is_safetensors(data: &[u8]) -> bool {
     let Some((head, rest)) = data.split_first_chunk::<8>() else {
         return false;
@@ -37,13 +37,13 @@ pub(crate) fn is_safetensors(data: &[u8]) -> bool {
     (2..=100_000_000).contains(&u64::from_le_bytes(*head)) && rest.first() == Some(&b'{')
 }
 
-/// An entry of a header as far as its place goes; the metadata have none.
+/// The offsets of a header entry; the metadata entry has none.
 #[derive(Deserialize)]
 struct Entry {
     data_offsets: Option<[u64; 2]>,
 }
 
-/// Compares the length of a file with what its header tells.
+/// Compares the length of a file with the offsets in its header.
 pub(crate) fn check_length(data: &[u8]) -> Result<()> {
     let cut = |what| Error::Truncated {
         offset: data.len(),
@@ -207,7 +207,7 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
     Ok(out)
 }
 
-/// A name without what `DataParallel` and `torch.compile` put into it.
+/// A name without the parts that `DataParallel` and `torch.compile` insert.
 fn without_wrappers(name: &str) -> String {
     let words = name.split('.');
     let words = words.filter(|word| !matches!(*word, "module" | "_orig_mod"));

@@ -1,7 +1,7 @@
-//! Networks in state dicts: found by the names of their tensors, whatever stands in front of these.
+//! Networks in state dicts, found by the names of their tensors behind any prefix.
 //!
 //! People save `{"g_ema": {...}}`, a bare `{...}`, `{"state_dict": {"module.generator....": ...}}` and more. A network
-//! is where several names that only it has share one beginning; that beginning says which network it is.
+//! is found where several of its distinctive names share one prefix; the prefix tells which network it is.
 
 mod averages;
 
@@ -17,7 +17,7 @@ use crate::missing;
 use crate::rosinality;
 use crate::tensor::Tensor;
 
-/// Whose names, and which network.
+/// The program whose names are used, and the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Naming {
     RosinalityG,
@@ -26,7 +26,7 @@ enum Naming {
     OfficialD,
 }
 
-/// Names that only this network has. Two of them make one.
+/// Distinctive names of this network: two of them identify it.
 const MARKS: [(Naming, &[&str]); 4] = [
     (
         Naming::RosinalityG,
@@ -54,10 +54,10 @@ const MARKS: [(Naming, &[&str]); 4] = [
     ),
 ];
 
-/// Words that wrap a network and say nothing of which it is.
+/// Prefix words that do not tell which network it is.
 const WRAPPERS: [&str; 5] = ["module", "_orig_mod", "model", "state_dict", "net"];
 
-/// A network: what its names begin with.
+/// A network, by the prefix of its names.
 #[derive(Debug)]
 struct Found<'n> {
     prefix: &'n str,
@@ -69,7 +69,7 @@ impl Found<'_> {
         matches!(self.naming, Naming::RosinalityG | Naming::OfficialG)
     }
 
-    /// The prefix as the user knows it.
+    /// The prefix as shown to the user.
     fn key(&self) -> &str {
         match self.prefix.trim_end_matches('.') {
             "" => "the file itself",
@@ -99,22 +99,22 @@ impl Found<'_> {
     }
 }
 
-/// Named tensors that are not read yet.
+/// Names of tensors, with a function that reads them.
 pub(crate) struct Listing<'l> {
     /// Paths of the tensors in the saved object.
     pub names: Vec<String>,
-    /// Reads one by its place among the names.
+    /// Reads one by its index.
     pub load: &'l dyn Fn(usize) -> Result<Tensor>,
-    /// Keys at the top of the saved object, also of what is no tensor.
+    /// Top-level keys of the saved object, also those of other values than tensors.
     pub keys: Vec<String>,
 }
 
-/// Whether there is a network among the names.
+/// Whether the names contain a network.
 pub(crate) fn has_network(names: &[String]) -> bool {
     !find(names).is_empty()
 }
 
-/// Whether all networks go by the official names.
+/// Whether all networks use the official names.
 pub(crate) fn is_official(names: &[String]) -> bool {
     find(names)
         .iter()
@@ -124,7 +124,7 @@ pub(crate) fn is_official(names: &[String]) -> bool {
 /// Reads the networks.
 ///
 /// # Errors
-/// `Layout` when there is none, or two for one place, naming the keys; and those of the networks themselves.
+/// `Layout`, naming the keys, when there is none, or two for one key; errors of the networks themselves.
 pub(crate) fn read(listing: &Listing<'_>) -> Result<Contents> {
     let found = find(&listing.names);
     if found.is_empty() {
@@ -198,7 +198,7 @@ pub(crate) fn read(listing: &Listing<'_>) -> Result<Contents> {
     Ok(out)
 }
 
-/// Beginnings behind which a network stands, in the order of the names.
+/// Prefixes of networks, in the order of the names.
 fn find(names: &[String]) -> Vec<Found<'_>> {
     let mut counts: IndexMap<(&str, Naming), usize> = IndexMap::new();
     for name in names {
@@ -242,7 +242,7 @@ fn slots(found: &[Found<'_>]) -> Result<Vec<&'static str>> {
     Ok(slots)
 }
 
-/// Whether a name at the top of a bare state dict can be a tensor of the network.
+/// Whether a top-level name of a bare state dict can be a tensor of the network.
 fn belongs(naming: Naming, name: &str) -> bool {
     let first = name.split('.').next().unwrap_or_default();
     match naming {
@@ -261,7 +261,7 @@ fn belongs(naming: Naming, name: &str) -> bool {
     }
 }
 
-/// Notes on what is in no network, by the key at the top.
+/// Notes on values that belong to no network, by top-level key.
 fn left_out(listing: &Listing<'_>, found: &[Found<'_>], used: &[bool]) -> Vec<String> {
     let mut unused: IndexMap<&str, usize> = IndexMap::new();
     let has_generator = found.iter().any(Found::is_generator);
@@ -300,7 +300,7 @@ fn left_out(listing: &Listing<'_>, found: &[Found<'_>], used: &[bool]) -> Vec<St
         .collect()
 }
 
-/// Why there is no network: the program that the file is of, where its names tell, and the keys.
+/// The error for a file without a network: the program that wrote the file, if its names tell, and the keys.
 fn refusal(listing: &Listing<'_>) -> Error {
     let any = |part: &str| listing.names.iter().any(|name| name.contains(part));
     let program = if any("synthesis.input.") {

@@ -46,7 +46,7 @@ impl Tensor {
     /// A tensor over `data`.
     ///
     /// # Errors
-    /// `Layout` when the byte count does not fit the shape.
+    /// `Layout` when the byte count does not match the shape.
     pub fn new(dtype: DType, shape: Vec<usize>, data: Vec<u8>) -> Result<Self> {
         let wanted = numel(&shape).and_then(|n| n.checked_mul(dtype.size()));
         if wanted != Some(data.len()) {
@@ -61,7 +61,7 @@ impl Tensor {
     /// An f32 tensor.
     ///
     /// # Errors
-    /// `Layout` when the count does not fit the shape.
+    /// `Layout` when the count does not match the shape.
     pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Result<Self> {
         Self::new(
             DType::F32,
@@ -110,7 +110,7 @@ impl Tensor {
             .collect()
     }
 
-    /// The tensor in f32; bytes are kept as they are when it is f32 already.
+    /// The tensor converted to f32; an f32 tensor is unchanged.
     pub fn into_f32(self) -> Self {
         if self.dtype == DType::F32 {
             return self;

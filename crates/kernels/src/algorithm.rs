@@ -1,4 +1,4 @@
-//! Which convolution algorithm the CPU uses.
+//! The convolution algorithm of the CPU.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -36,7 +36,7 @@ impl Kernel {
     }
 }
 
-/// Weights of every group as the chosen kernel wants them, and what they were prepared for.
+/// Weights of every group in the layout of the chosen kernel, and the convolution that they were prepared for.
 pub struct Prepared {
     form: Form,
     isa: Isa,
@@ -45,17 +45,18 @@ pub struct Prepared {
 }
 
 enum Form {
-    /// As they are.
+    /// In their original layout.
     Pointwise,
     Winograd2(Vec<Weights>),
     Winograd4(Vec<Weights>),
     Direct(Vec<direct::Weights>),
 }
 
-/// Prepares weights `[groups * co, ci, kh, kw]` for [`forward`] or [`input_gradient`], on inputs of about the size of `g`.
+/// Prepares weights `[groups * co, ci, kh, kw]` for [`forward`] or [`input_gradient`], on inputs of about the size of
+/// `g`.
 ///
 /// # Panics
-/// When the weights are not as many as `g` says.
+/// When the number of weights differs from `g`.
 pub fn prepare(g: &ConvGeometry, weights: &[f32], direction: Direction) -> Prepared {
     prepare_with(conv_algorithm(), g, weights, direction)
 }
@@ -121,7 +122,7 @@ impl Prepared {
 /// `y[n, groups * co, oh, ow]`
 ///
 /// # Panics
-/// When `x`, weights or scales are not of the sizes that `g` says, or were prepared for another convolution.
+/// When the sizes of `x`, weights or scales differ from `g`, or the weights were prepared for another convolution.
 pub fn forward(
     g: &ConvGeometry,
     x: &[f32],
@@ -136,7 +137,7 @@ pub fn forward(
     y
 }
 
-/// [`forward`] into a result that is there already; what it holds is lost.
+/// [`forward`] into an existing buffer, which is overwritten.
 ///
 /// # Panics
 /// As [`forward`], and when the result has another size.
@@ -240,7 +241,7 @@ pub fn input_gradient(
 /// `dw[groups * co, ci, kh, kw]`; `scales.input` belongs to `x`, `scales.output` to `dy`.
 ///
 /// # Panics
-/// When `x` or `dy` are not of the sizes that `g` says.
+/// When the sizes of `x` or `dy` differ from `g`.
 pub fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales) -> Vec<f32> {
     g.check();
     let (x_group, x_batch) = g.x_strides();

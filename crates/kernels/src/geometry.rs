@@ -50,9 +50,9 @@ pub enum Direction {
 /// Factors for each image and channel, `[n, channels padded to whole blocks]`, applied to inputs and to outputs.
 #[derive(Clone, Copy, Default)]
 pub struct Scales<'a> {
-    /// For what is read.
+    /// For the inputs.
     pub input: Option<&'a [f32]>,
-    /// For what is written.
+    /// For the outputs.
     pub output: Option<&'a [f32]>,
 }
 
@@ -66,7 +66,7 @@ impl Scales<'_> {
 }
 
 impl ConvGeometry {
-    /// Panics unless there is a result, and all that belongs to it can be counted and addressed.
+    /// Panics unless the result is not empty and all sizes can be addressed.
     pub(crate) fn check(&self) {
         let counts = [self.ci, self.co, self.kh, self.kw, self.stride, self.groups];
         assert!(counts.iter().all(|&count| count > 0), "{self:?}");
@@ -142,7 +142,7 @@ impl ConvGeometry {
         self.co * self.ci * self.kh * self.kw
     }
 
-    /// The same sizes seen from the output: what the input gradient of a stride-1 3x3 convolution convolves.
+    /// The sizes with input and output exchanged: the input gradient of a stride-1 3x3 convolution as a convolution.
     pub(crate) fn reversed(&self) -> ConvGeometry {
         ConvGeometry {
             ci: self.co,

@@ -1,4 +1,4 @@
-//! Convolution in f64 by im2col and a matrix product: plain, for checks and finite differences.
+//! Convolution in f64 by im2col and a matrix product, for tests and finite differences.
 
 use crate::geometry::{BatchStrides, ConvGeometry};
 

@@ -2,7 +2,7 @@
 
 use crate::simd::Simd;
 
-/// One channel block of one image: where it starts and how it is laid out.
+/// The memory layout of one channel block of one image.
 #[derive(Clone, Copy)]
 pub(crate) struct Plane {
     /// Values from one channel to the next.
@@ -13,7 +13,7 @@ pub(crate) struct Plane {
     pub width: usize,
 }
 
-/// The part of a padded image that goes to scratch.
+/// The part of a padded image that is copied to scratch.
 #[derive(Clone, Copy)]
 pub(crate) struct Window {
     /// First row; negative rows are padding.
@@ -82,7 +82,7 @@ unsafe fn fill_zero<S: Simd>(dst: *mut f32, pixels: usize) {
     }
 }
 
-/// `len` neighbouring pixels of every channel to `[pixel][lane]`.
+/// `len` neighboring pixels of every channel to `[pixel][lane]`.
 #[inline(always)]
 unsafe fn transpose_in<S: Simd>(src: *const f32, plane: Plane, len: usize, dst: *mut f32) {
     // SAFETY: the caller promises `len` pixels in each of `channels` channels and room for `len` vectors.

@@ -1,4 +1,4 @@
-//! The two inner products that every convolution here comes down to, on blocked scratch.
+//! The two inner products that all convolutions of this crate use, on blocked scratch.
 //!
 //! [`rows_times_weights`]: `c[row][o] = sum over taps, channels of a[row + tap][channel] * b[tap][channel][o]`, a
 //! convolution without its im2col matrix. [`channels_outer`]: `c[i][o] += sum over rows of a[row][i] * b[row][o]`, a
@@ -6,7 +6,7 @@
 
 use crate::simd::{Simd, dispatch};
 
-/// What `rows_times_weights` multiplies.
+/// Operands of `rows_times_weights`.
 #[derive(Clone, Copy)]
 pub(crate) struct Product<'a> {
     /// Blocked activations: `a + row_offsets[row] + taps[tap] + block * a_block_stride + lane`.
@@ -39,7 +39,7 @@ dispatch!(
     /// Computes the whole product: a function of its own, so that its registers are its own.
     ///
     /// # Safety
-    /// Pointers reach what the fields of `p` say.
+    /// The pointers in `p` must be valid for the sizes in `p`.
     pub(crate) unsafe fn rows_times_weights(p: Product) = rows_times_weights_body
 );
 
@@ -148,7 +148,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const BLOCKS: usize>(
     }
 }
 
-/// What `channels_outer` multiplies.
+/// Operands of `channels_outer`.
 #[derive(Clone, Copy)]
 pub(crate) struct Outer {
     /// Blocked activations `[in block][row][lane]`: a row is `a_row_stride` values further.
@@ -171,7 +171,7 @@ dispatch!(
     /// Adds the whole product to `c`.
     ///
     /// # Safety
-    /// Pointers reach what the fields of `p` say; `c` and `a` have room for channels padded to whole blocks.
+    /// The pointers in `p` must be valid for the sizes in `p`, with `c` and `a` padded to whole blocks of channels.
     pub(crate) unsafe fn channels_outer(p: Outer) = channels_outer_body
 );
 

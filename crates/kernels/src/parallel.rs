@@ -1,4 +1,4 @@
-//! One way to spread tasks over the thread pool.
+//! Tasks on the thread pool.
 
 use std::cell::Cell;
 
@@ -8,7 +8,7 @@ thread_local! {
     static IS_ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `task(0..count)` on the current rayon pool, in place when there is nothing to share.
+/// Runs `task(0)` to `task(count - 1)` on the current rayon pool, or on this thread when there is only one of them.
 pub fn parallel(count: usize, task: impl Fn(usize) + Send + Sync) {
     if count <= 1 || threads() == 1 {
         (0..count).for_each(task);
@@ -17,7 +17,7 @@ pub fn parallel(count: usize, task: impl Fn(usize) + Send + Sync) {
     }
 }
 
-/// The threads that [`parallel`] spreads tasks over.
+/// The number of threads that [`parallel`] uses.
 pub fn threads() -> usize {
     if IS_ALONE.get() {
         1
@@ -26,8 +26,8 @@ pub fn threads() -> usize {
     }
 }
 
-/// Runs `work` with every kernel in it on this thread: for callers that share out whole pictures themselves. A worker of
-/// the pool that waited for its own tasks would start another picture meanwhile.
+/// Runs `work` with all its kernels on this thread, for callers that process whole images in parallel themselves: a
+/// worker of the pool that waits for tasks of its own would start another image in the meantime.
 pub fn alone<R>(work: impl FnOnce() -> R) -> R {
     struct Before(bool);
     impl Drop for Before {

@@ -1,4 +1,4 @@
-//! Buffers that a thread keeps between calls, so that kernels do not fault in fresh pages.
+//! Buffers that a thread reuses between calls, which saves page faults.
 
 use std::cell::RefCell;
 
@@ -55,10 +55,10 @@ impl Shared {
     }
 }
 
-/// A vector of `len` values that hold anything.
+/// A vector of `len` uninitialized values.
 ///
 /// # Safety
-/// `T` is a number, and the caller writes every value before any is read.
+/// `T` must be a number type, and the caller must write every value before reading any.
 pub unsafe fn uninit<T: Copy>(len: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
     // SAFETY: the capacity; the rest is the caller's promise.

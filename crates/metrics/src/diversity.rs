@@ -1,11 +1,11 @@
-//! Diversity of images, cheap enough to be computed at every tick of a run.
+//! Diversity of images: a check for collapse that is cheap enough for every tick of a run.
 
 use candle_core::{DType, Tensor};
 
 use crate::error::{Error, Result};
 use feature_networks::Features;
 
-/// Diversity of images: the root of the summed variances of their features, 0 when all are the same.
+/// Diversity of images: the square root of the total variance of their features. 0 when all images are equal.
 ///
 /// # Errors
 /// `TooFew` with fewer than two rows.
@@ -30,13 +30,13 @@ pub fn diversity(features: &Features) -> Result<f64> {
     Ok((squares / n - mean_square).max(0.0).sqrt())
 }
 
-/// Features that cost nothing: each image averaged down to `8 x 8` for each channel, in 0..1.
+/// Cheap features: each channel of each image averaged down to `8 x 8`, in 0..1.
 ///
 /// # Shapes
 /// - `images`: `u8` `[n, channels, height, width]`, sides of 8 or more
 ///
 /// # Errors
-/// `Images` when they are of another form.
+/// `Images` when they have another shape or type.
 pub fn thumbnail_features(images: &Tensor) -> Result<Features> {
     const SIDE: usize = 8;
     let form = || Error::images(format!("{:?} {:?}", images.dtype(), images.shape()));

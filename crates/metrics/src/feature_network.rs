@@ -1,4 +1,4 @@
-//! Which networks features come from, and what their numbers may be compared with.
+//! The feature networks of metrics, and whether their numbers are comparable with published ones.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,18 +15,18 @@ use feature_networks::vgg::{
 };
 use feature_networks::{FaceNetwork, Features, Placement};
 
-/// Kinds of features.
+/// The kind of features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FeatureKind {
-    /// The networks that metrics are defined by; need files of weights.
+    /// The networks that the metrics are defined by: Inception and VGG16 with published weights.
     #[default]
     Inception,
-    /// The same networks with weights by seed.
+    /// The same networks with deterministic random weights.
     RandomInception,
-    /// The first two thirds of Inception at 75 px (768 features, forty times faster) and a VGG16 an eighth as wide, with
-    /// weights by seed.
+    /// The first two thirds of Inception at 75 px (768 features, forty times faster) and a VGG16 with an eighth of the
+    /// width, both with deterministic random weights.
     RandomInceptionSmall,
-    /// Our face detector up to its last block (272 features): offline, trained on drawn faces.
+    /// Our face detector up to its last block (272 features): trained on drawn faces, needs no download.
     FaceDetector,
 }
 
@@ -41,12 +41,12 @@ impl FeatureKind {
         }
     }
 
-    /// Whether numbers may be compared with published ones.
+    /// Whether results are comparable with published ones.
     pub fn is_comparable(self) -> bool {
         self == Self::Inception
     }
 
-    /// The name of the network that a metric is made of, as results give it.
+    /// The name of a metric's network in results.
     pub fn name_for(self, metric: &Metric) -> &'static str {
         match (metric.family(), self) {
             (_, Self::FaceDetector) => FaceNetwork::versioned_name(),
@@ -81,16 +81,28 @@ impl FromStr for FeatureKind {
 pub enum Family {
     /// The Inception network of FID.
     Inception,
-    /// VGG16, for precision and recall and for path lengths.
+    /// VGG16, for precision/recall and path lengths.
     Vgg,
 }
 
-/// Asked of the face detector alone.
+/// The error when the face detector is asked for other features.
 const NO_OTHER_NETWORK: &str = "features of the face detector come from no other network";
-/// Seed of the weights of random networks: fixed, so that numbers of two machines agree.
+/// Seed of random weights. It is fixed, so that results of different machines agree.
 const RANDOM_SEED: u32 = 0;
 
-/// The networks that turn images into features, each opened when a metric needs it.
+/// The networks that compute features of images. Each is opened when a metric needs it.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use metrics::{FeatureKind, FeatureNetwork};
+///
+/// let metrics = ["fid1k_full".parse()?];
+/// let network = FeatureNetwork::for_metrics(FeatureKind::FaceDetector, &metrics, None)?;
+/// let images = Tensor::zeros((2, 3, 64, 64), DType::U8, &Device::Cpu)?;
+/// let (features, _) = network.extract(metrics[0].family(), &images)?;
+/// assert_eq!((features.len(), features.dim()), (2, 272));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct FeatureNetwork {
     kind: FeatureKind,
     cache: Option<PathBuf>,
@@ -101,10 +113,10 @@ pub struct FeatureNetwork {
 }
 
 impl FeatureNetwork {
-    /// Opens what FID is made of; weights are looked for in the folder `cache`.
+    /// Opens the network of FID, with weights from the folder `cache`.
     ///
     /// # Errors
-    /// `NoWeights` telling where to get them and what to type.
+    /// `NoWeights`, with the source of the weights and the command that installs them.
     pub fn open(kind: FeatureKind, cache: Option<&Path>) -> Result<Self> {
         let mut network = Self::closed(kind, cache);
         match kind {
@@ -114,10 +126,10 @@ impl FeatureNetwork {
         Ok(network)
     }
 
-    /// Opens what some metrics need.
+    /// Opens the networks that some metrics need.
     ///
     /// # Errors
-    /// `NoWeights` telling where to get them and what to type.
+    /// `NoWeights`, with the source of the weights and the command that installs them.
     pub fn for_metrics(
         kind: FeatureKind,
         metrics: &[Metric],
@@ -128,7 +140,7 @@ impl FeatureNetwork {
         Ok(network)
     }
 
-    /// Inception with the weights of a file, wherever it lies; VGG16 from the folder `cache`.
+    /// Inception with the weights of any file; VGG16 from the folder `cache`.
     ///
     /// # Errors
     /// `Weights`.
@@ -138,7 +150,7 @@ impl FeatureNetwork {
         Ok(network)
     }
 
-    /// Looks for the weights of VGG16 in a folder.
+    /// Sets the folder of the weights of VGG16.
     pub fn with_cache(mut self, cache: Option<&Path>) -> Self {
         self.cache = cache.map(Path::to_path_buf);
         self
@@ -155,12 +167,12 @@ impl FeatureNetwork {
         }
     }
 
-    /// Moves the networks, and those that will be opened, to a device. Inception computes in the numbers of the place
-    /// where its features allow it, the others in f32: VGG16 tells images apart that differ by a step of 1e-4, and the
-    /// face detector is small.
+    /// Moves the networks, also those that will be opened later, to a device. Inception computes in the number type of
+    /// the placement where its features are accurate enough. The others use f32: VGG16 must resolve a step of 1e-4
+    /// between two images, and the face detector is small.
     ///
     /// # Errors
-    /// When the device has no room for them.
+    /// When the device is out of memory.
     pub fn on(mut self, placement: &Placement) -> Result<Self> {
         let single = placement.in_f32();
         self.inception = self
@@ -173,16 +185,16 @@ impl FeatureNetwork {
         Ok(self)
     }
 
-    /// Opens what some metrics need and is not open yet.
+    /// Opens the networks that some metrics need and that are not open yet.
     ///
     /// # Errors
-    /// `NoWeights` telling where to get them and what to type.
+    /// `NoWeights`, with the source of the weights and the command that installs them.
     pub fn prepare(&mut self, metrics: &[Metric]) -> Result<()> {
         for metric in metrics {
             if self.kind == FeatureKind::FaceDetector {
                 if matches!(metric.kind, Kind::InceptionScore | Kind::PathLength(_)) {
                     return Err(Error::no_weights(format!(
-                        "{metric}: the face detector has neither classes nor distances between pictures: take \
+                        "{metric}: the face detector has neither classes nor distances between images: take \
                          --features inception or random-inception"
                     )));
                 }
@@ -262,7 +274,7 @@ impl FeatureNetwork {
         Ok(network.on(&self.placement.in_f32())?)
     }
 
-    /// A file of the cache that is there.
+    /// The path of a file in the cache, if it exists.
     fn file(&self, name: &str) -> Option<PathBuf> {
         let path = self.cache.as_ref()?.join(name);
         path.is_file().then_some(path)
@@ -273,17 +285,17 @@ impl FeatureNetwork {
         self.kind
     }
 
-    /// VGG16, where a metric has needed it.
+    /// VGG16, where a metric has opened it.
     pub(crate) fn vgg(&self) -> Option<&Vgg16> {
         self.vgg.as_ref()
     }
 
-    /// Whose weights VGG16 has.
+    /// The origin of VGG16's weights.
     pub(crate) fn vgg_source(&self) -> Option<VggSource> {
         self.vgg.as_ref().map(Vgg16::source)
     }
 
-    /// Whether numbers of a metric may be compared with published ones.
+    /// Whether results of a metric are comparable with published ones.
     pub(crate) fn is_comparable(&self, metric: &Metric) -> bool {
         // torchvision's dense layers give other precision and recall than NVIDIA's; LPIPS is the same.
         self.kind.is_comparable()
@@ -291,7 +303,7 @@ impl FeatureNetwork {
                 || self.vgg_source() == Some(VggSource::Nvidia))
     }
 
-    /// The numbers that the layers of a network compute in: `f32` or `f16`.
+    /// The number type of a network's layers: `f32` or `f16`.
     pub(crate) fn precision(&self, family: Family) -> &'static str {
         match (family, &self.inception) {
             (Family::Inception, Some(inception)) => inception.placement().dtype.as_str(),
@@ -299,7 +311,7 @@ impl FeatureNetwork {
         }
     }
 
-    /// The beginning of the checksum of weights that came from a file.
+    /// The beginning of the SHA-256 of the weights; `None` for random weights.
     pub(crate) fn weights_checksum(&self, family: Family) -> Option<&str> {
         match family {
             Family::Inception => self.inception.as_ref()?.checksum(),
@@ -307,8 +319,8 @@ impl FeatureNetwork {
         }
     }
 
-    /// The network's part of a name in the cache of real statistics. Other weights and f16 have files of their own; f32 of
-    /// any device is one.
+    /// The network's part of a file name in the cache of real statistics. It differs for other weights and for f16, and
+    /// is the same for f32 on any device.
     pub(crate) fn cache_name(&self, family: Family) -> String {
         let name = match family {
             _ if self.kind == FeatureKind::FaceDetector => FaceNetwork::versioned_name().to_owned(),
@@ -324,10 +336,11 @@ impl FeatureNetwork {
         parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
-    /// Features of a batch of `u8` images, and class probabilities where the network has them.
+    /// Features of a batch of `u8` images `[n, 1 or 3, height, width]`, and class probabilities where the network has
+    /// them.
     ///
     /// # Errors
-    /// `Images`; `NoWeights` when the network is not open.
+    /// `Images` for another shape or type; `NoWeights` when the network is not open.
     pub fn extract(&self, family: Family, images: &Tensor) -> Result<(Features, Option<Features>)> {
         let closed = || Error::no_weights("the feature network was not opened".into());
         if self.kind == FeatureKind::FaceDetector {

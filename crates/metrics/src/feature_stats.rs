@@ -1,19 +1,19 @@
-//! Mean and covariance of features, gathered batch by batch in f64.
+//! Mean and covariance of features, accumulated batch by batch in f64.
 
 use crate::error::{Error, Result};
 use crate::linalg::{self, Matrix};
 use feature_networks::Features;
 
-/// What the covariance is divided by.
+/// The divisor of the covariance.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub enum Covariance {
-    /// The number of images: as StyleGAN2-ADA's PyTorch program.
+    /// The number of images, as in StyleGAN2-ADA (PyTorch).
     #[default]
     #[serde(rename = "n")]
     Population,
-    /// One less: as TTUR, pytorch-fid, torch-fidelity, clean-fid.
+    /// The number of images minus one, as in TTUR, pytorch-fid, torch-fidelity and clean-fid.
     #[serde(rename = "n-1")]
     Sample,
 }
@@ -28,14 +28,14 @@ impl Covariance {
     }
 }
 
-/// Sums of features and of their products. Memory does not grow with the number of images.
+/// Sums of features and of their products. Memory use does not depend on the number of images.
 #[derive(Clone, Debug)]
 pub struct FeatureStats {
     len: usize,
     sum: Vec<f64>,
     /// Lower triangle of the sum of `x x^T`.
     products: Matrix,
-    /// Rows that wait for a full block.
+    /// Rows of the next, incomplete block.
     pending: Vec<f64>,
 }
 
@@ -50,7 +50,7 @@ impl FeatureStats {
     /// Rows of one update of the products.
     const BLOCK: usize = 512;
 
-    /// Nothing seen yet.
+    /// Statistics of no rows.
     pub fn new(dim: usize) -> Self {
         Self {
             len: 0,
@@ -60,7 +60,7 @@ impl FeatureStats {
         }
     }
 
-    /// From what [`sums`](Self::sums) gave.
+    /// Statistics from [`sums`](Self::sums).
     pub(crate) fn from_sums(len: usize, sum: Vec<f64>, products: Matrix) -> Self {
         Self {
             len,
@@ -77,7 +77,7 @@ impl FeatureStats {
         (all.len, all.sum, all.products)
     }
 
-    /// Statistics of features that are all there.
+    /// Statistics of all rows of `features`.
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -87,10 +87,10 @@ impl FeatureStats {
         Ok(stats)
     }
 
-    /// Takes up more rows.
+    /// Adds rows.
     ///
     /// # Errors
-    /// `Dimensions` when they are of another length.
+    /// `Dimensions` when they have another length.
     pub fn append(&mut self, features: &Features) -> Result<()> {
         if features.dim() != self.dim() {
             return Err(Error::dimensions(self.dim(), features.dim()));
@@ -117,17 +117,17 @@ impl FeatureStats {
         }
     }
 
-    /// Number of rows seen.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether no row was seen.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Numbers in a row.
+    /// Length of a row.
     pub fn dim(&self) -> usize {
         self.sum.len()
     }

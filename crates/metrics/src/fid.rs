@@ -7,7 +7,7 @@ use crate::feature_stats::{Covariance, FeatureStats, Gaussian};
 use crate::linalg::{self, Matrix};
 use feature_networks::Features;
 
-/// The real side of a FID: a Gaussian and a factor of its covariance, so that each further FID costs less than half.
+/// The real side of a FID: a Gaussian and a factor of its covariance, which makes each FID against it twice as fast.
 #[derive(Clone, Debug)]
 pub struct FidReference {
     gaussian: Gaussian,
@@ -15,7 +15,7 @@ pub struct FidReference {
 }
 
 impl FidReference {
-    /// Prepares a Gaussian.
+    /// Factors the covariance of a Gaussian.
     ///
     /// # Errors
     /// `NotFinite`.
@@ -24,7 +24,7 @@ impl FidReference {
         Ok(Self { gaussian, factor })
     }
 
-    /// The distance to another Gaussian: `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))`.
+    /// The Fréchet distance to another Gaussian: `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))`.
     ///
     /// # Errors
     /// `Dimensions`, `NotFinite`.
@@ -43,10 +43,10 @@ impl FidReference {
         Ok(means + real.trace() + other.trace() - 2.0 * root)
     }
 
-    /// The standard error of the FID of `fakes` that comes from which fakes were drawn: the standard deviation over
-    /// `rounds` redrawings with replacement.
+    /// Bootstrap standard error of the FID of `fakes`: the standard deviation over `rounds` resamplings with
+    /// replacement.
     ///
-    /// Redrawn sets have a larger FID than the set itself, so only their spread is used, not their mean.
+    /// Resampled sets have a larger FID than the set itself, so only their spread is used, not their mean.
     ///
     /// # Errors
     /// As [`fid`](Self::fid), and with fewer than two fakes.
@@ -69,7 +69,20 @@ impl FidReference {
     }
 }
 
-/// The distance of two Gaussians.
+/// The Fréchet distance of two Gaussians, lower is better.
+///
+/// ```
+/// use feature_networks::Features;
+/// use metrics::{Covariance, FeatureStats, fid};
+///
+/// let stats = |values: Vec<f32>| -> metrics::Result<_> {
+///     FeatureStats::of(&Features::from_rows(1, values)?)?.gaussian(Covariance::Population)
+/// };
+/// let reals = stats(vec![0.0, 2.0])?; // mean 1, variance 1
+/// let fakes = stats(vec![3.0, 5.0])?; // mean 4, variance 1
+/// assert!((fid(&reals, &fakes)? - 9.0).abs() < 1e-9);
+/// # Ok::<(), metrics::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`FidReference::fid`].
@@ -77,7 +90,7 @@ pub fn fid(real: &Gaussian, fake: &Gaussian) -> Result<f64> {
     FidReference::new(real.clone())?.fid(fake)
 }
 
-/// Of a sample: divided by one less than its size; 0 for fewer than two values.
+/// The sample standard deviation (divided by n - 1); 0 for fewer than two values.
 pub(crate) fn standard_deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return 0.0;

@@ -6,12 +6,12 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// Images of a dataset, or of a folder or zip of pictures of any sizes.
+/// The images of a dataset, or of a folder or zip with images of any sizes.
 #[derive(Clone, Debug)]
 pub enum ImageSet {
-    /// Equal pictures, with mirror and subset.
+    /// A dataset: images of one size, with mirror and subset options.
     Dataset(ImageDataset),
-    /// Any pictures, by name.
+    /// Images of any sizes, by name.
     Pictures(Source),
 }
 
@@ -24,7 +24,7 @@ impl ImageSet {
         }
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -59,7 +59,7 @@ impl ImageSet {
         })
     }
 
-    /// The same pictures without mirror and subset: what `_full` metrics compare with.
+    /// The same images without mirror and subset options, which `_full` metrics compare with.
     ///
     /// # Errors
     /// When the dataset cannot be opened again.
@@ -73,7 +73,7 @@ impl ImageSet {
         })
     }
 
-    /// SHA-256 of the content, which names the set in caches.
+    /// SHA-256 of the content, in hexadecimal: the key of the set in caches.
     ///
     /// # Errors
     /// When an image cannot be read.
@@ -94,12 +94,12 @@ impl ImageSet {
                     all.update(name);
                     all.update(digest);
                 }
-                Ok(all.finalize().iter().map(|b| format!("{b:02x}")).collect())
+                Ok(files::hex(&all.finalize()))
             }
         }
     }
 
-    /// Up to `n` images from position `start`, as many as have the size of the first: `u8`, `[n, c, h, w]`.
+    /// Up to `n` images from index `start`, as many as have the size of the first: `u8`, `[n, c, h, w]`.
     ///
     /// # Errors
     /// When one cannot be read or decoded.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use feature_networks::Features;
 
-/// Mean and standard deviation of `exp(E KL(p(y|x) || p(y)))` over `num_splits` consecutive parts.
+/// Inception score: mean and standard deviation of `exp(E KL(p(y|x) || p(y)))` over `num_splits` consecutive parts.
 ///
 /// `probs` are the softmax of the network's logits without their bias, `[n, classes]`. The deviation is divided by the
 /// number of splits.

@@ -7,12 +7,12 @@ use crate::fid::standard_deviation;
 use crate::linalg;
 use feature_networks::Features;
 
-/// How [`kid`] draws its subsets.
+/// The random subsets of [`kid`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KidOptions {
     /// Number of subsets.
     pub num_subsets: usize,
-    /// Images of a subset at most.
+    /// Maximal number of images of a subset.
     pub max_subset_size: usize,
 }
 
@@ -25,7 +25,9 @@ impl Default for KidOptions {
     }
 }
 
-/// KID and the standard error of that mean over the subsets; `None` where every subset is the whole of both sets.
+/// KID, a mean over random subsets, and its standard error.
+///
+/// The error is `None` where every subset consists of all images of both sides.
 ///
 /// # Errors
 /// `Dimensions`, `TooFew` with fewer than two images on a side.

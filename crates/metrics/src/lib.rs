@@ -1,13 +1,13 @@
-//! What images of a generator are worth, as the field measures it.
+//! Metrics of generated images: FID, KID, precision and recall, density and coverage, inception score, path length.
 //!
 //! - [`Evaluator`]: all metrics of a [`Metric`] list in one pass over the fakes, against real images whose statistics
-//!   are kept under their content hash. A training run and a later evaluation call the same function.
+//!   are cached under their content hash. A training run and a later evaluation call the same function.
 //! - [`FeatureNetwork`] chooses the networks of `feature_networks` that a list of metrics needs, and their weights.
 //! - The formulas alone: [`fid`], [`kid`], [`precision_recall`], [`density_coverage`], [`memorization`],
 //!   [`inception_score`] on [`feature_networks::Features`], [`path_length`] on the speeds of [`path_speeds`].
-//! - [`diversity`]: how much images differ, at every tick of a run.
+//! - [`diversity`]: a cheap measure of how much images differ, for every tick of a run.
 //!
-//! Generators are not known here: fakes come from a [`FakeSource`]. No printing.
+//! This crate knows no generators: fakes come from a [`FakeSource`]. Nothing is printed.
 
 pub mod diversity;
 mod error;
@@ -20,7 +20,7 @@ mod inception_score;
 mod kid;
 mod linalg;
 mod name;
-mod neighbours;
+mod neighbors;
 mod path_length;
 mod real_stats;
 
@@ -36,8 +36,8 @@ pub use image_batches::ImageSet;
 pub use inception_score::inception_score;
 pub use kid::{KidOptions, kid, squared_mmd};
 pub use name::{Kind, Metric, PathOptions, Reals};
-pub use neighbours::{
-    DensityCoverage, Memorization, Neighbour, PrecisionRecall, Rounding, density_coverage,
+pub use neighbors::{
+    DensityCoverage, Memorization, Neighbor, PrecisionRecall, Rounding, density_coverage,
     memorization, precision_recall,
 };
 pub use path_length::{PATH_STEP, path_length, path_speeds};

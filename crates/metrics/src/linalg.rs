@@ -6,7 +6,7 @@ use faer::{Accum, Mat, MatRef, Par, Side};
 
 use crate::error::{Error, Result};
 
-/// A square matrix of which the lower triangle is kept up to date.
+/// A symmetric matrix that stores its lower triangle.
 pub(crate) type Matrix = Mat<f64>;
 
 fn par() -> Par {
@@ -40,7 +40,7 @@ pub(crate) fn mirror(a: &mut Matrix) {
     }
 }
 
-/// A factor `b` (`[n, rank]`) of a positive semidefinite `a = b b^T`; directions without variance are left out.
+/// A factor `b` (`[n, rank]`) of a positive semidefinite `a = b b^T`, without the null space of `a`.
 ///
 /// # Errors
 /// `NotFinite`.
@@ -128,7 +128,7 @@ fn check(a: &Matrix, what: &'static str) -> Result<()> {
     }
 }
 
-/// Below this an eigenvalue is rounding: a matrix of lower rank has zeros there.
+/// Smaller eigenvalues, relative to the largest, are rounding errors and count as 0.
 fn threshold(values: &[f64]) -> f64 {
     let largest = values.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     largest * values.len() as f64 * f64::EPSILON

@@ -1,22 +1,22 @@
-//! Names of metrics, as users write them.
+//! Names of metrics: `fid50k_full`, `pr50k3_full`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// What is measured.
+/// The quantity that a metric measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Fréchet inception distance.
     Fid,
     /// Kernel inception distance.
     Kid,
-    /// Precision and recall, 3 neighbours.
+    /// Precision and recall with 3 neighbors.
     PrecisionRecall,
-    /// Density and coverage, 5 neighbours.
+    /// Density and coverage with 5 neighbors.
     DensityCoverage,
-    /// Nearest training images.
+    /// Memorization: the nearest training images.
     Memorization,
     /// Inception score.
     InceptionScore,
@@ -24,43 +24,50 @@ pub enum Kind {
     PathLength(PathOptions),
 }
 
-/// Which paths a path length is measured along.
+/// The latent paths of a path length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PathOptions {
     /// Interpolate `w` instead of `z`.
     pub in_w: bool,
-    /// Positions anywhere along the path, not only at its start.
+    /// Measure at random positions along the path, not only at its start.
     pub full: bool,
-    /// Measure only the part where a face usually is.
+    /// Measure only the center of the image, where a face usually is.
     pub crop: bool,
 }
 
-/// Which real images are compared with.
+/// The real images that a metric compares with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reals {
-    /// All of the dataset, not mirrored: `_full`.
+    /// The whole dataset, not mirrored: `_full`.
     Full,
-    /// As many as fakes at most, mirrored and chosen as in training.
+    /// At most as many as fakes, mirrored and chosen as in training.
     Limited,
-    /// None.
+    /// No real images.
     Unused,
 }
 
-/// A metric: what, with how many fakes, against which reals.
+/// A metric: the quantity, the number of fakes and the real images.
 ///
-/// Names are the reference's (`fid50k_full`) with any count in place of `50k`.
+/// Names are those of the reference (`fid50k_full`), with any count in place of `50k`.
+///
+/// ```
+/// let metric: metrics::Metric = "fid2500_full".parse()?;
+/// assert_eq!(metric.n_fakes, 2500);
+/// assert_eq!(metric.to_string(), "fid2500_full");
+/// # Ok::<(), metrics::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Metric {
-    /// What.
+    /// The quantity.
     pub kind: Kind,
-    /// Number of fakes; `usize::MAX` for all there are.
+    /// Number of fakes; `usize::MAX` for all.
     pub n_fakes: usize,
-    /// Reals.
+    /// The real images.
     pub reals: Reals,
 }
 
 impl Metric {
-    /// The same over all images of two finite sets.
+    /// The same metric over all images of two finite sets.
     pub fn over_all(kind: Kind) -> Self {
         Self {
             kind,
@@ -69,12 +76,12 @@ impl Metric {
         }
     }
 
-    /// Whether it is measured along paths of latents, not on single images.
+    /// Whether it is measured along latent paths instead of on single images.
     pub fn is_path(&self) -> bool {
         matches!(self.kind, Kind::PathLength(_))
     }
 
-    /// Names of the numbers it gives, the one to plot first.
+    /// Names of its results, the one to plot first.
     pub fn results(&self) -> Vec<String> {
         let name = self.to_string();
         let parts: &[&str] = match self.kind {
@@ -102,8 +109,8 @@ impl fmt::Display for Metric {
         match self.kind {
             Kind::Fid => write!(f, "fid{count}{full}"),
             Kind::Kid => write!(f, "kid{count}{full}"),
-            Kind::PrecisionRecall => write!(f, "pr{count}{}{full}", neighbours(&count, 3)),
-            Kind::DensityCoverage => write!(f, "dc{count}{}{full}", neighbours(&count, 5)),
+            Kind::PrecisionRecall => write!(f, "pr{count}{}{full}", neighbors(&count, 3)),
+            Kind::DensityCoverage => write!(f, "dc{count}{}{full}", neighbors(&count, 5)),
             Kind::Memorization => write!(f, "mem{count}{full}"),
             Kind::InceptionScore => write!(f, "is{count}"),
             Kind::PathLength(path) => {
@@ -117,8 +124,8 @@ impl fmt::Display for Metric {
     }
 }
 
-/// `3` behind a count of thousands, `_3` behind another, so that names are read back.
-fn neighbours(count: &str, k: usize) -> String {
+/// `3` after a count of thousands, `_3` after another, so that names can be parsed.
+fn neighbors(count: &str, k: usize) -> String {
     if count.is_empty() || count.ends_with('k') {
         k.to_string()
     } else {
@@ -165,8 +172,8 @@ fn parse(name: &str) -> Option<Metric> {
         Some(rest) => (rest, Reals::Full),
         None => (rest, Reals::Limited),
     };
-    // `50k3`: the digit behind the k is the number of neighbours.
-    let with_neighbours = |k: char| -> Option<usize> {
+    // `50k3`: the digit behind the k is the number of neighbors.
+    let with_neighbors = |k: char| -> Option<usize> {
         let rest = rest.strip_suffix(k)?;
         let rest = match rest.strip_suffix('_') {
             Some(plain) => plain,
@@ -178,8 +185,8 @@ fn parse(name: &str) -> Option<Metric> {
     let (kind, n_fakes) = match kind {
         "fid" => (Kind::Fid, count(rest)?),
         "kid" => (Kind::Kid, count(rest)?),
-        "pr" => (Kind::PrecisionRecall, with_neighbours('3')?),
-        "dc" => (Kind::DensityCoverage, with_neighbours('5')?),
+        "pr" => (Kind::PrecisionRecall, with_neighbors('3')?),
+        "dc" => (Kind::DensityCoverage, with_neighbors('5')?),
         "mem" => (Kind::Memorization, count(rest)?),
         "is" if reals == Reals::Limited => (Kind::InceptionScore, count(rest)?),
         _ => return None,

@@ -1,4 +1,5 @@
-//! Perceptual path length (arXiv:1812.04948, arXiv:1912.04958): how far an image moves for a small step in latent space.
+//! Perceptual path length (arXiv:1812.04948, arXiv:1912.04958): how much an image changes for a small step in latent
+//! space.
 
 use candle_core::{DType, Tensor};
 
@@ -6,16 +7,16 @@ use crate::error::{Error, Result};
 use crate::name::PathOptions;
 use feature_networks::vgg::{LEAST_SIDE, Vgg16, average_down, without_alpha};
 
-/// Step along a path, as a share of it.
+/// Step along a path, as a fraction of it.
 pub const PATH_STEP: f64 = 1e-4;
 
-/// The squared speed of images along their paths: LPIPS of each pair over the square of the step.
+/// The squared speed of images along their paths: LPIPS of each pair divided by the square of the step.
 ///
 /// # Shapes
-/// - `pairs`: f32 from -1 to 1, `[2 n, channels, height, width]`: starts, then the same a step further
+/// - `pairs`: f32 from -1 to 1, `[2 n, channels, height, width]`: `n` starts, then the `n` images one step further
 ///
 /// # Errors
-/// `Images` when they are of another form, `NoWeights` without the weights of LPIPS.
+/// `Images` when they have another shape or type, `NoWeights` without the weights of LPIPS.
 pub fn path_speeds(vgg: &Vgg16, pairs: &Tensor, path: PathOptions) -> Result<Vec<f64>> {
     let form = || Error::images(format!("{:?} {:?}", pairs.dtype(), pairs.shape()));
     let (_, _, height, width) = pairs.dims4().map_err(|_| form())?;
@@ -47,7 +48,7 @@ pub fn path_speeds(vgg: &Vgg16, pairs: &Tensor, path: PathOptions) -> Result<Vec
         .collect())
 }
 
-/// Mean of the speeds without the lowest and the highest percent, and the standard error of it.
+/// Mean of the speeds without the lowest and the highest percent, and its standard error.
 ///
 /// # Errors
 /// `TooFew` without speeds, `NotFinite`.
@@ -82,7 +83,7 @@ mod tests {
     use candle_core::Device;
     use feature_networks::vgg::VggShape;
 
-    /// A pattern, its negative, and both moved a little: `[4, channels, side, side]`.
+    /// A pattern, its negative, and both shifted a little: `[4, channels, side, side]`.
     fn pairs(side: usize, channels: usize) -> Tensor {
         let mut values = Vec::new();
         for (sign, step) in [(1.0, 0.0), (-1.0, 0.0), (1.0, 0.01), (-1.0, 0.02)] {

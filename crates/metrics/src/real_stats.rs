@@ -1,4 +1,4 @@
-//! Statistics of real images, kept in a cache under the content of the images.
+//! Statistics of real images, cached under the content hash of the images.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::feature_stats::FeatureStats;
 use feature_networks::Features;
 
-/// What is kept of the real side.
+/// Statistics and features of real images.
 #[derive(Clone, Debug)]
 pub(crate) struct RealStats {
     /// Sums over all images, where a FID needs them.
@@ -21,29 +21,26 @@ pub(crate) struct RealStats {
     pub features: Option<Features>,
 }
 
-/// What is asked of the real side.
+/// The parts of the real side that metrics need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
     /// Sums, for a FID.
     pub stats: bool,
-    /// Features, for metrics that compare them one by one.
+    /// Features, for metrics that compare single images.
     pub features: bool,
 }
 
-/// The file of some real images in a cache folder: named by their content, their number and the network.
+/// The cache file of some real images, named by a hash of their content, their number and the network.
 pub(crate) fn cache_file(cache: &Path, content: &str, n: usize, network: &str) -> PathBuf {
     let mut hash = Sha256::new();
     hash.update(format!("real statistics 1\n{content}\n{n}\n{network}\n"));
-    let name: String = hash.finalize()[..16]
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let name = files::hex(&hash.finalize()[..16]);
     cache.join("real-stats").join(format!("{name}.safetensors"))
 }
 
 impl RealStats {
-    /// Reads a file of the cache; `None` where there is none, or one that lacks what is needed. One that is damaged, or from
-    /// before files had a checksum, is none either: a warning names it.
+    /// Reads a file of the cache; `None` where there is none or it lacks a needed part. A file that is damaged, or
+    /// older than the checksums of files, is ignored with a warning.
     pub fn load(path: &Path, needs: Needs) -> Option<Self> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
@@ -106,7 +103,7 @@ impl RealStats {
         found.has(needs).then_some(found)
     }
 
-    /// Whether all that is needed is there.
+    /// Whether all needed parts exist.
     pub fn has(&self, needs: Needs) -> bool {
         (self.stats.is_some() || !needs.stats) && (self.features.is_some() || !needs.features)
     }
@@ -114,7 +111,7 @@ impl RealStats {
     /// Writes a file of the cache.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let bytes =
             |values: &[f64]| -> Vec<u8> { values.iter().flat_map(|v| v.to_le_bytes()).collect() };

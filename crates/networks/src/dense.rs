@@ -6,7 +6,7 @@ use crate::error::Result;
 /// Settings of a [`Dense`] layer.
 pub(crate) struct DenseOptions {
     pub activation: Activation,
-    /// Weights are stored divided by this and used multiplied: Adam then moves them this much slower.
+    /// Learning rate multiplier: weights are stored divided by it and multiplied when used.
     pub lr_multiplier: f64,
 }
 

@@ -3,10 +3,10 @@ use std::path::PathBuf;
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A setting that no network can have.
+    /// An impossible setting.
     #[error("{0}")]
     Config(String),
-    /// Weights that do not fit the network, all of them at once.
+    /// Weights that do not match the network, with all differences.
     #[error("weights do not fit the network: {0}")]
     Weights(Box<WeightsMismatch>),
     /// A file of weights.
@@ -47,14 +47,14 @@ impl Error {
     }
 }
 
-/// Everything in which given weights differ from those that a network needs.
+/// All differences between given weights and those of a network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WeightsMismatch {
-    /// Names that the network needs and that were not given.
+    /// Names of the network that are missing.
     pub missing: Vec<String>,
-    /// Names that were given and that the network does not have.
+    /// Names that the network does not have.
     pub unexpected: Vec<String>,
-    /// Weights of the right name and another shape, and filters that do not follow from the settings, with the difference.
+    /// Weights of another shape, and filters that contradict the settings, with the difference.
     pub mismatched: Vec<String>,
 }
 

@@ -65,7 +65,7 @@ impl Generator {
         Self::over(config, parameters, false)
     }
 
-    /// A generator over parameters that exist; they are shared. Gradients reach them if `track`. It computes as its
+    /// A generator over existing parameters, which are shared. They receive gradients if `track`. It computes as its
     /// device does by default ([`Precision::of`]).
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Generator {
         })
     }
 
-    /// The tensors of such a generator, in official order, without making them.
+    /// The tensors of a generator of this configuration, in official order, without creating them.
     ///
     /// # Errors
     /// `Config` when the settings are impossible.
@@ -127,7 +127,7 @@ impl Generator {
         self.like(self.parameters.clone(), false)
     }
 
-    /// A copy with weights of its own and no gradients: what a moving average starts from.
+    /// A deep copy without gradients: the start of a moving average.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -143,7 +143,7 @@ impl Generator {
         self.like(self.parameters.to_dtype(dtype)?, false)
     }
 
-    /// Settings.
+    /// The configuration.
     pub fn config(&self) -> &GeneratorConfig {
         &self.config
     }

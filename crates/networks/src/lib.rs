@@ -34,9 +34,9 @@
 //! truncation and noise are options of their own `forward` methods. Configurations, names and shapes are those of the
 //! crate `architecture`; [`Snapshot`] reads and writes all networks of a file at once.
 //!
-//! Training computes on `ops::Dual`, in which both are written once: given a tangent, a call (`forward_dual`) carries the
-//! directional derivative along, which gradient penalties need. [`Parameters`] holds the weights; networks over the same
-//! parameters share them, so a network with gradients and one without are two views ([`Generator::tracked`],
+//! Training computes on `ops::Dual`, in which both are written once: given a tangent, a call (`forward_dual`) carries
+//! the directional derivative along, which gradient penalties need. [`Parameters`] holds the weights; networks over the
+//! same parameters share them, so a network with gradients and one without are two views ([`Generator::tracked`],
 //! [`Generator::detached`]).
 //!
 //! Nothing here knows losses, optimizers or the files of other programs. Random numbers come from a generator that is

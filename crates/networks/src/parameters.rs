@@ -86,7 +86,7 @@ impl Parameters {
         VarBuilder::from_backend(Box::new(source), dtype, self.device().clone())
     }
 
-    /// Given weights, copied.
+    /// Parameters with given weights, which are copied.
     ///
     /// # Errors
     /// `Weights` with every name that is missing, unexpected or of another shape.
@@ -131,7 +131,7 @@ impl Parameters {
         }
     }
 
-    /// The same values in storage of their own.
+    /// A deep copy.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -139,7 +139,7 @@ impl Parameters {
         self.map(|tensor| Ok(tensor.copy()?))
     }
 
-    /// The same values in another type, in storage of their own.
+    /// A deep copy, converted to another number type.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -190,10 +190,10 @@ impl Parameters {
         self.trainable().map(|(_, var)| var.elem_count()).sum()
     }
 
-    /// Overwrites values by name, as a checkpoint is loaded into a network that exists.
+    /// Overwrites values by name, to load a checkpoint into an existing network.
     ///
     /// # Errors
-    /// `Weights` as when a network is built from tensors; nothing is changed then.
+    /// `Weights` as when a network is built from tensors; then no value has changed.
     pub fn load(&self, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<()> {
         let given: HashMap<String, Tensor> = tensors.into_iter().collect();
         let mut mismatch = WeightsMismatch::default();

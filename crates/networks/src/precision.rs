@@ -1,9 +1,9 @@
-//! In which number type the largest resolutions compute.
+//! The number type of the largest resolutions.
 
 use candle_core::{DType, Device};
 
-/// The number type of the blocks that may use a short one (`num_fp16_res` of the settings); all others, weights and
-/// what comes out are f32.
+/// The number type of the blocks that may use half precision (`num_fp16_res`); all other blocks, weights and
+/// results are f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32 everywhere.

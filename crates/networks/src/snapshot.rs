@@ -18,7 +18,7 @@ use crate::stylegan2::Discriminator;
 /// Metadata key of the settings: a JSON object from `G`, `D`, `G_ema` to [`NetworkConfig`].
 const CONFIG: &str = "kaogan.config";
 
-/// The networks of one moment of a training run.
+/// The networks of a training run at one time.
 #[derive(Default)]
 pub struct Snapshot {
     /// The generator that is trained.
@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub d: Option<Discriminator>,
     /// The moving average of the generator: the one to make images with.
     pub g_ema: Option<Generator>,
-    /// Texts that are kept in the file: `kaogan.training_set_kwargs` and the like.
+    /// Further metadata of the file, such as `kaogan.training_set_kwargs`.
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -35,7 +35,8 @@ impl Snapshot {
     /// Reads a file, weights as f32, without gradients.
     ///
     /// # Errors
-    /// `File` when it cannot be read, is no safetensors file, is damaged, holds no settings, or its weights do not fit them.
+    /// `File` when it cannot be read, is no safetensors file, is damaged, holds no settings, or its weights do not fit
+    /// them.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         files::read_input(path, u64::MAX)
@@ -152,8 +153,8 @@ impl Snapshot {
     }
 }
 
-/// The configuration of a generator (`G_ema`, `G`) in a file, which is written by [`Snapshot::save`] or converted to this
-/// form.
+/// The configuration of a generator (`G_ema`, `G`) in a file, which is written by [`Snapshot::save`] or converted to
+/// this form.
 ///
 /// # Errors
 /// `File` when the file cannot be read or has no such generator.

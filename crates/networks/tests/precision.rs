@@ -122,7 +122,7 @@ fn large_weights_and_styles_stay_in_the_range_of_f16() {
 }
 
 /// Logits, and the gradients in the weights of the logits and of their derivative along a direction (what R1 takes).
-fn judgement(d: &Discriminator) -> (Tensor, Vec<Tensor>) {
+fn judgment(d: &Discriminator) -> (Tensor, Vec<Tensor>) {
     let mut random = RandomState::new(5);
     let shape = [4, 2, SIDE, SIDE];
     let images = normal(&mut random, &shape, DType::F32);
@@ -143,10 +143,10 @@ fn judgement(d: &Discriminator) -> (Tensor, Vec<Tensor>) {
 fn short_discriminators_judge_alike_along_a_direction_too() {
     for architecture in [Architecture::Resnet, Architecture::Skip, Architecture::Orig] {
         let d = a_discriminator(architecture);
-        let (logits, gradients) = judgement(&d);
+        let (logits, gradients) = judgment(&d);
         for (precision, tolerance) in TOLERANCES {
             let short = d.tracked().unwrap().with_precision(precision);
-            let (got, found) = judgement(&short);
+            let (got, found) = judgment(&short);
             let found_error = error(&got, &logits);
             assert!(
                 found_error < 2.0 * tolerance,

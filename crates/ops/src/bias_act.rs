@@ -5,15 +5,15 @@ use candle_core::{Result, Shape, Tensor, bail};
 use crate::cpu::activation::{self, Function};
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::{Launch, Plan};
-use crate::op::{Op, apply, record};
-use crate::value::Value;
+use crate::op::{Op, apply};
+use crate::value::{Value, record};
 
 pub use architecture::Activation;
 
-/// What [`bias_act`] does, in this order: bias, activation, gain, clamp.
+/// Options of [`bias_act`], which computes, in this order: bias, activation, gain, clamp.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BiasActOptions {
-    /// The function.
+    /// The activation function.
     pub activation: Activation,
     /// The slope of lrelu below zero; the other functions ignore it.
     pub alpha: Option<f64>,
@@ -56,7 +56,7 @@ impl BiasActOptions {
 /// - `x`: any; `bias`: `[x.dim(options.dim)]`
 ///
 /// # Errors
-/// When the bias does not fit, or the type is neither f32 nor f64.
+/// When the bias does not match, or the number type is not supported.
 pub fn bias_act(x: &Tensor, bias: Option<&Tensor>, options: &BiasActOptions) -> Result<Tensor> {
     let op = BiasAct::of(options);
     if bias.is_none() && op.function.is_identity() {
@@ -82,7 +82,7 @@ impl Value {
         record([self, &bias], op)
     }
 
-    /// `self * f'(x + b)`: what a tangent becomes, differentiable in all three.
+    /// `self * f'(x + b)`, the tangent of [`bias_act`]; differentiable with respect to all three.
     ///
     /// # Errors
     /// As [`bias_act`].
@@ -167,7 +167,7 @@ impl BiasAct {
         }
     }
 
-    /// The bias that changes nothing.
+    /// A bias of zeros.
     fn no_bias(&self, x: &Tensor) -> Result<Tensor> {
         Tensor::zeros(x.dim(self.dim)?, x.dtype(), x.device())
     }
@@ -179,13 +179,13 @@ impl BiasAct {
         })
     }
 
-    /// Channels, and numbers behind each.
+    /// The number of channels, and of elements behind each.
     fn sizes(&self, x: &Shape) -> (usize, usize) {
         let dims = x.dims();
         (dims[self.dim], dims[self.dim + 1..].iter().product())
     }
 
-    /// A kernel over all numbers of `x`.
+    /// A launch over all elements of `x`.
     #[cfg(any(feature = "cuda", test))]
     fn launch(&self, kernel: &'static str, x: &Tensor, order: usize) -> Result<Plan> {
         let (channels, inner) = self.sizes(x.shape());

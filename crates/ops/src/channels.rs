@@ -1,12 +1,12 @@
-//! Products of image batches with one number for each image and channel, and noise planes shared by channels.
+//! Products of image batches with one number for each image and channel, and noise shared by all channels.
 
 use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::channels;
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::{Launch, Plan};
-use crate::op::{Op, apply, record};
-use crate::value::Value;
+use crate::op::{Op, apply};
+use crate::value::{Value, record};
 
 /// Multiplies every channel of every image by its own factor. Differentiable to any order.
 ///
@@ -14,7 +14,7 @@ use crate::value::Value;
 /// - `x`: `[batch, channels, height, width]`; `scales`: `[batch, channels]`
 ///
 /// # Errors
-/// When shapes do not fit.
+/// When shapes do not match.
 pub fn scale_channels(x: &Tensor, scales: &Tensor) -> Result<Tensor> {
     ScaleChannels.shape([x.shape(), scales.shape()])?;
     apply([x, scales], ScaleChannels)
@@ -48,13 +48,13 @@ pub fn weighted_sum(a: &Tensor, weights: &Tensor) -> Result<Tensor> {
     channel_dot(&flat(a)?, &flat(weights)?)?.reshape(())
 }
 
-/// Adds one plane to all channels. Differentiable to any order.
+/// Adds one noise plane to all channels. Differentiable to any order.
 ///
 /// # Shapes
 /// - `x`: `[batch, channels, height, width]`; `noise`: `[batch or 1, 1, height, width]`
 ///
 /// # Errors
-/// When shapes do not fit.
+/// When shapes do not match.
 pub fn add_noise(x: &Tensor, noise: &Tensor) -> Result<Tensor> {
     AddNoise.shape([x.shape(), noise.shape()])?;
     apply([x, noise], AddNoise)

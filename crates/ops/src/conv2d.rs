@@ -5,11 +5,11 @@ use candle_core::{Result, Shape, Tensor, bail};
 use crate::cpu::conv::{self, ConvGeometry, Direction, Scales};
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::{Convolution, Plan};
-use crate::op::{Op, apply, record};
-use crate::value::Value;
+use crate::op::{Op, apply};
+use crate::value::{Value, record};
 use crate::weight_cache;
 
-/// How [`conv2d`] and [`conv_transpose2d`] convolve. Correlation, as usual in the field.
+/// Options of [`conv2d`] and [`conv_transpose2d`], which compute correlations, as usual in the field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2dOptions {
     /// Pixels from one output to the next.
@@ -41,13 +41,13 @@ impl Default for Conv2dOptions {
 /// - result: `[batch, out_channels, (height + 2 padding - kernel) / stride + 1, ...]`
 ///
 /// # Errors
-/// When shapes do not fit, or the type is neither f32 nor f64.
+/// When shapes do not match, or the number type is not supported.
 pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Tensor> {
     let g = geometry(x, weight, options)?;
     apply([x, weight], Forward(g))
 }
 
-/// The sizes of [`conv2d`], checked.
+/// Checks the sizes of [`conv2d`].
 pub(crate) fn geometry(
     x: &Tensor,
     weight: &Tensor,
@@ -98,13 +98,13 @@ pub(crate) fn geometry(
 /// - result: `[batch, out_channels, (height - 1) * stride - 2 padding + kernel, ...]`
 ///
 /// # Errors
-/// When shapes do not fit, or the type is neither f32 nor f64.
+/// When shapes do not match, or the number type is not supported.
 pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Tensor> {
     let g = transposed_geometry(x, weight, options, false)?;
     apply([x, weight], InputGradient(g))
 }
 
-/// The sizes of the convolution whose transpose is asked for, checked.
+/// Checks the sizes of the convolution whose transpose is requested.
 pub(crate) fn transposed_geometry(
     x: &Tensor,
     weight: &Tensor,
@@ -156,14 +156,15 @@ pub(crate) fn transposed_geometry(
     })
 }
 
-/// The gradient of [`conv2d`] in its weight, for a gradient `dy` of its result. Differentiable to any order.
+/// The gradient of [`conv2d`] with respect to its weight, for the gradient `dy` of its result. Differentiable to any
+/// order.
 ///
 /// # Shapes
 /// - `x`: `[batch, in_channels, height, width]`, `dy`: as the result of [`conv2d`]
 /// - result: `[out_channels, in_channels / groups, kernel.0, kernel.1]`
 ///
 /// # Errors
-/// When shapes do not fit.
+/// When shapes do not match.
 pub fn conv2d_weight_gradient(
     x: &Tensor,
     dy: &Tensor,

@@ -6,7 +6,7 @@ use crate::conv2d::Conv2dOptions;
 use crate::second_order::Dual;
 use crate::upfirdn2d::{Filter, UpFirDn2dOptions, downsample_padding, upsample_padding};
 
-/// How [`conv2d_resample`] convolves and resamples.
+/// Options of [`conv2d_resample`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ResampleOptions {
     /// Upsampling factor.
@@ -39,7 +39,8 @@ impl Default for ResampleOptions {
     }
 }
 
-/// Upsamples (filtered, gain `up^2`), convolves, downsamples (filtered): the cheapest way for each combination.
+/// Upsamples (filtered, gain `up^2`), convolves and downsamples (filtered), with the fastest algorithm for each
+/// combination.
 ///
 /// # Shapes
 /// - `x`: `[batch, in_channels, height, width]`
@@ -49,7 +50,7 @@ impl Default for ResampleOptions {
 /// The result tracks no gradients; [`Dual::conv2d_resample`] does.
 ///
 /// # Errors
-/// When shapes do not fit.
+/// When shapes do not match.
 ///
 /// As in StyleGAN2 (arXiv:1912.04958).
 pub fn conv2d_resample(

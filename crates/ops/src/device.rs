@@ -1,69 +1,31 @@
-//! Where tensors live: `cpu`, `cuda` or `cuda:N`, by name.
+//! The devices that tensors live on: `cpu`, `cuda` or `cuda:N`, by name.
+
+pub(crate) mod error;
+pub(crate) mod report;
 
 use candle_core::Device;
 
-/// A device by its name, not opened.
+pub use self::error::DeviceError;
+pub use self::report::GpuReport;
+
+/// The name of a device, which may or may not exist.
+///
+/// ```
+/// use ops::device::DeviceName;
+///
+/// let name: DeviceName = "cpu".parse()?;
+/// assert!(name.open()?.is_cpu());
+/// assert_eq!("cuda:1".parse(), Ok(DeviceName::Cuda(1)));
+/// # Ok::<(), ops::device::DeviceError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeviceName {
-    /// The processor.
+    /// The CPU.
     #[default]
     Cpu,
-    /// An NVIDIA card, counted from 0.
+    /// An NVIDIA GPU, counted from 0.
     Cuda(usize),
 }
-
-/// Why a device cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeviceError {
-    /// No device is called so.
-    Name(String),
-    /// The program was built without the feature `cuda`.
-    NotBuilt,
-    /// There is no driver.
-    Driver,
-    /// The driver knows fewer cards.
-    Card {
-        /// The one that was asked for.
-        ordinal: usize,
-        /// How many there are.
-        count: usize,
-    },
-    /// What the driver says.
-    Failed(String),
-}
-
-impl std::fmt::Display for DeviceError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Name(name) => write!(
-                f,
-                "no device is called '{name}'; there are cpu, cuda and cuda:N"
-            ),
-            Self::NotBuilt => write!(
-                f,
-                "this program was built without the feature cuda; build it with \
-                 `cargo build --release --features cuda` (docs/gpu.md), or use cpu"
-            ),
-            Self::Driver => write!(
-                f,
-                "no NVIDIA driver was found (libcuda.so.1); install one, or use cpu"
-            ),
-            Self::Card {
-                ordinal: _,
-                count: 0,
-            } => {
-                write!(f, "the NVIDIA driver finds no card; use cpu")
-            }
-            Self::Card { ordinal, count } => write!(
-                f,
-                "there is no card {ordinal}: the driver knows {count}, counted from 0"
-            ),
-            Self::Failed(what) => write!(f, "the card cannot be used: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for DeviceError {}
 
 impl std::str::FromStr for DeviceName {
     type Err = DeviceError;
@@ -97,74 +59,60 @@ impl DeviceName {
     /// Opens the device.
     ///
     /// # Errors
-    /// When the program was built without CUDA, or there is no driver or no such card.
+    /// When the program was built without CUDA, or there is no driver or no such GPU.
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
             #[cfg(feature = "cuda")]
-            Self::Cuda(ordinal) => crate::cuda::card::open(ordinal),
+            Self::Cuda(ordinal) => crate::cuda::device::open(ordinal),
             #[cfg(not(feature = "cuda"))]
             Self::Cuda(_) => Err(DeviceError::NotBuilt),
         }
     }
 }
 
-/// What is known of a card.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CardReport {
-    /// The card, as the driver calls it.
-    pub name: String,
-    /// Compute capability: major and minor.
-    pub capability: (i32, i32),
-    /// The newest CUDA that the driver knows: 13000 is 13.0.
-    pub driver: i32,
-    /// Bytes that are free, and all of them.
-    pub memory: (usize, usize),
-    /// How many of our kernels were loaded.
-    pub kernels: usize,
-}
-
-/// Asks a card what it is and loads every kernel, so that a run does not find out later; `None` for the CPU.
+/// Asks the driver about a GPU and loads every kernel, so that a run does not fail at its first use; `None` for the
+/// CPU.
 ///
 /// # Errors
-/// What the driver says.
-pub fn inspect(device: &Device) -> candle_core::Result<Option<CardReport>> {
+/// As the driver's.
+pub fn inspect(device: &Device) -> candle_core::Result<Option<GpuReport>> {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => crate::cuda::card::inspect(card).map(Some),
+        Device::Cuda(gpu) => crate::cuda::device::inspect(gpu).map(Some),
         _ => Ok(None),
     }
 }
 
-/// The most bytes of a card that tensors have taken since the device was opened, freed ones that are kept for the next
-/// included; `None` for the CPU, and for cards that keep none.
+/// The peak memory of a GPU in bytes since the device was opened: all that the memory pool has held at once, with freed
+/// memory that it keeps for later tensors. `None` for the CPU, and for GPUs without such a pool.
 ///
 /// # Errors
-/// What the driver says.
+/// As the driver's.
 pub fn peak_memory(device: &Device) -> candle_core::Result<Option<u64>> {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => crate::cuda::card::peak_memory(card),
+        Device::Cuda(gpu) => crate::cuda::device::peak_memory(gpu),
         _ => Ok(None),
     }
 }
 
-/// Keeps shapes on a card: see [`layouts_stay`].
-#[must_use = "shapes stay while this lives"]
-pub struct LayoutsStay(
-    #[allow(dead_code, reason = "it is dropped")] Option<Box<dyn std::any::Any>>,
+/// Keeps the shapes and strides on a GPU cached while it lives: see [`cache_layouts`].
+#[must_use = "layouts are cached until this is dropped"]
+pub struct LayoutCache(
+    #[allow(dead_code, reason = "only its drop matters")] Option<Box<dyn std::any::Any>>,
 );
 
-/// While the result lives, a card keeps the shapes and strides that this thread's sums, copies and products of views need
-/// there, instead of getting them anew with each call.
+/// Caches on the GPU the shapes and strides that this thread's sums, copies and products of views upload; without it
+/// they are uploaded again with each call. Ends when the result is dropped.
 ///
-/// candle keeps what it uploads in small pieces as well, and never lets go of it: numbers that differ from call to call
-/// must go through [`crate::transfer::upload`] in that time.
-pub fn layouts_stay(device: &Device) -> LayoutsStay {
+/// candle also caches whatever else it uploads in small pieces, and never frees it: values that differ from call to
+/// call must go through [`crate::transfer::upload`] in that time.
+pub fn cache_layouts(device: &Device) -> LayoutCache {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => LayoutsStay(Some(Box::new(card.enable_cuda_graph_htod_cache()))),
-        _ => LayoutsStay(None),
+        Device::Cuda(gpu) => LayoutCache(Some(Box::new(gpu.enable_cuda_graph_htod_cache()))),
+        _ => LayoutCache(None),
     }
 }
 
@@ -202,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cpu_opens_and_has_no_card() {
+    fn the_cpu_opens_and_is_no_gpu() {
         let device = DeviceName::Cpu.open().unwrap();
         assert!(device.is_cpu());
         assert_eq!(inspect(&device).unwrap(), None);
@@ -210,7 +158,7 @@ mod tests {
 
     #[test]
     #[cfg(not(feature = "cuda"))]
-    fn a_build_without_cuda_says_which_feature_it_lacks() {
+    fn a_build_without_cuda_names_the_missing_feature() {
         let error = DeviceName::Cuda(0).open().unwrap_err();
         assert!(error.to_string().contains("feature cuda"), "{error}");
     }

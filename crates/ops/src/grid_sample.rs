@@ -1,18 +1,18 @@
 //! Bilinear sampling at the points of a grid, and the grid of an affine map.
 //!
-//! Zeros outside the image; -1 and 1 are the outer edges of the border pixels (`align_corners = false`).
+//! Pixels outside the image are zero; -1 and 1 are the outer edges of the border pixels (`align_corners = false`).
 
 use candle_core::{Result, Shape, Tensor, bail};
 
 use crate::cpu::grid_sample::{self, GridGeometry};
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::{Launch, Params, Plan};
-use crate::op::{Op, apply, record};
-use crate::value::Value;
+use crate::op::{Op, apply};
+use crate::value::{Value, record};
 
-/// Samples `x` bilinearly at the points of `grid`; zero outside the image.
+/// Samples `x` bilinearly at the points of `grid`; pixels outside the image are zero.
 ///
-/// Linear in `x` and differentiable to any order by it; by the grid once, where the grid tracks gradients.
+/// Linear in `x` and differentiable to any order with respect to it; with respect to the grid once.
 ///
 /// # Shapes
 /// - `x`: `[batch, channels, height, width]`, f32 or f64
@@ -20,7 +20,7 @@ use crate::value::Value;
 /// - result: `[batch, channels, out_height, out_width]`
 ///
 /// # Errors
-/// When shapes do not fit, or the types are not both f32 or both f64.
+/// When shapes do not match, or the number types are not both f32 or both f64.
 pub fn grid_sample(x: &Tensor, grid: &Tensor) -> Result<Tensor> {
     apply([x, grid], Sample(geometry(x, grid)?))
 }
@@ -56,7 +56,7 @@ fn geometry(x: &Tensor, grid: &Tensor) -> Result<GridGeometry> {
     })
 }
 
-/// The grid at which [`grid_sample`] maps an image by `theta`. Differentiable.
+/// The grid with which [`grid_sample`] applies the affine map `theta` to an image. Differentiable.
 ///
 /// # Shapes
 /// - `theta`: `[batch, 2, 3]`, maps output (x, y, 1) to input (x, y), both in -1..1
@@ -73,14 +73,14 @@ pub fn affine_grid(theta: &Tensor, size: (usize, usize, usize, usize)) -> Result
             theta.shape()
         );
     }
-    // A row of columns and a column of rows are all that a card has to be given.
-    let centres = |len: usize| -> Result<Tensor> {
-        let centre = |i: usize| (2 * i + 1) as f64 / len as f64 - 1.0;
-        let centres: Vec<f64> = (0..len).map(centre).collect();
-        Tensor::from_vec(centres, len, theta.device())?.to_dtype(theta.dtype())
+    // Only a row of x and a column of y coordinates are uploaded to a GPU.
+    let centers = |len: usize| -> Result<Tensor> {
+        let center = |i: usize| (2 * i + 1) as f64 / len as f64 - 1.0;
+        let centers: Vec<f64> = (0..len).map(center).collect();
+        Tensor::from_vec(centers, len, theta.device())?.to_dtype(theta.dtype())
     };
-    let x = centres(w)?.reshape((1, w, 1))?.broadcast_as((h, w, 1))?;
-    let y = centres(h)?.reshape((h, 1, 1))?.broadcast_as((h, w, 1))?;
+    let x = centers(w)?.reshape((1, w, 1))?.broadcast_as((h, w, 1))?;
+    let y = centers(h)?.reshape((h, 1, 1))?.broadcast_as((h, w, 1))?;
     let base = Tensor::cat(&[&x, &y, &x.ones_like()?], 2)?.reshape((h * w, 3))?;
     let columns = theta.reshape((2 * n, 3))?.t()?.contiguous()?;
     base.matmul(&columns)?
@@ -91,7 +91,7 @@ pub fn affine_grid(theta: &Tensor, size: (usize, usize, usize, usize)) -> Result
 
 #[cfg(any(feature = "cuda", test))]
 impl GridGeometry {
-    /// A kernel that gets all sizes.
+    /// A launch with all sizes as parameters.
     fn launch(&self, kernel: &'static str, threads: usize) -> Result<Plan> {
         let sizes = [self.n, self.c, self.h, self.w, self.out_h, self.out_w];
         Ok(Plan::Launch(Launch {

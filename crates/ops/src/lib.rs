@@ -1,4 +1,26 @@
-//! Differentiable tensor ops for StyleGAN2 on candle.
+//! Differentiable tensor ops for StyleGAN2 on candle, for CPUs and NVIDIA GPUs.
+//!
+//! Each op is a function on [`candle_core::Tensor`], which takes part in candle's graph, and a method of [`Value`], our
+//! own graph with a faster backward pass. [`Dual`] is a `Value` with a directional derivative, for gradient penalties
+//! ([`second_order`]). The training step also uses [`update`] (Adam, moving averages), [`normal`] (noise by position)
+//! and [`transfer`] (asynchronous copies).
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use ops::{Activation, BiasActOptions, Conv2dOptions, Filter, UpFirDn2dOptions};
+//!
+//! let x = Tensor::zeros((2, 3, 16, 16), DType::F32, &Device::Cpu)?;
+//! let weight = Tensor::zeros((8, 3, 3, 3), DType::F32, &Device::Cpu)?;
+//! let bias = Tensor::ones(8, DType::F32, &Device::Cpu)?;
+//! let same = Conv2dOptions { padding: 1, ..Default::default() };
+//! let lrelu = BiasActOptions { activation: Activation::Lrelu, ..Default::default() };
+//! let y = ops::bias_act(&ops::conv2d(&x, &weight, &same)?, Some(&bias), &lrelu)?;
+//!
+//! let half = UpFirDn2dOptions { down: [2; 2], padding: [1; 4], ..Default::default() };
+//! let small = ops::upfirdn2d(&y, &Filter::resample(), &half)?;
+//! assert_eq!(small.dims(), [2, 8, 8, 8]);
+//! # Ok::<(), candle_core::Error>(())
+//! ```
 
 mod adam;
 mod bias_act;
@@ -9,9 +31,9 @@ mod cpu;
 #[cfg(any(feature = "cuda", test))]
 mod cuda;
 pub mod device;
+pub mod device_event;
 mod grid_sample;
 mod modulated_conv2d;
-pub mod moment;
 pub mod normal;
 mod op;
 mod scaled_conv2d;

@@ -1,4 +1,4 @@
-//! Convolution whose input channels are scaled for each image by a style.
+//! Modulated convolution: input channels are scaled for each image by its style.
 
 use candle_core::{Result, Tensor, bail};
 
@@ -6,7 +6,7 @@ use crate::conv2d_resample::ResampleOptions;
 use crate::second_order::Dual;
 use crate::upfirdn2d::Filter;
 
-/// How [`modulated_conv2d`] convolves.
+/// Options of [`modulated_conv2d`].
 #[derive(Clone, Copy, Debug)]
 pub struct ModulatedConv2dOptions<'a> {
     /// Upsampling factor.
@@ -36,15 +36,15 @@ impl Default for ModulatedConv2dOptions<'_> {
     }
 }
 
-/// Convolves each image with `weight` scaled by its style; the scaling is moved to inputs and outputs.
+/// Convolves each image with `weight`, modulated by its style. The modulation is applied to inputs and outputs.
 ///
 /// `x` may be f16 or bf16 while `weight`, `styles` and `noise` are f32: the convolution then runs in the type of `x`, and
-/// demodulation is worked out in f32. So that no sum leaves the range of f16, demodulated weights and styles are first
-/// divided by their largest values (and weights by the root of their number for each output), which demodulation takes
-/// out again.
+/// demodulation is computed in f32. To keep all sums in the range of f16, demodulated weights and styles are first
+/// divided by their largest values (and weights by the square root of their number for each output), which demodulation
+/// cancels.
 ///
 /// A convolution with one weight for the whole batch is faster on a CPU than one with a weight for each image, in
-/// training and in inference, and gives the same numbers to rounding.
+/// training and in inference, and gives the same results up to rounding.
 ///
 /// # Shapes
 /// - `x`: `[batch, in_channels, height, width]`
@@ -55,7 +55,7 @@ impl Default for ModulatedConv2dOptions<'_> {
 /// The result tracks no gradients; [`Dual::modulated_conv2d`] does.
 ///
 /// # Errors
-/// When shapes do not fit.
+/// When shapes do not match.
 ///
 /// As in StyleGAN2 (arXiv:1912.04958), epsilon 1e-8 inside the root.
 pub fn modulated_conv2d(
@@ -111,7 +111,7 @@ impl Dual {
         };
         let dtype = self.primal.dtype();
         let tamed = match demodulate && dtype != weight.primal.dtype() {
-            true => Some(prenormalised(weight, styles)?),
+            true => Some(prenormalized(weight, styles)?),
             false => None,
         };
         let (weight, styles) = tamed.as_ref().map_or((weight, styles), |(w, s)| (w, s));
@@ -137,7 +137,7 @@ impl Dual {
 /// Weights and styles with their largest values at `1 / sqrt(in_channels * kernel size)` and 1.
 ///
 /// Demodulation takes the divisors out again, so no gradient has to flow through them.
-fn prenormalised(weight: &Dual, styles: &Dual) -> Result<(Dual, Dual)> {
+fn prenormalized(weight: &Dual, styles: &Dual) -> Result<(Dual, Dual)> {
     let (out_channels, in_channels, height, width) = weight.primal.dims4()?;
     let divided = |of: &Dual, divisors: Tensor, shape: &[usize]| -> Result<Dual> {
         // What is all zeros stays so.

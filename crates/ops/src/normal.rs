@@ -1,16 +1,16 @@
-//! Standard normal numbers by position: a number depends on a key and on where it stands, and on nothing else.
+//! Counter-based standard normal numbers: each depends only on a key and its position.
 //!
 //! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a counter into four
-//! words, Box and Muller's transform (1958) turns those into four normal numbers. Nothing is carried from number to
-//! number, so any threads of any device make them in any order. The CPU (`cpu/normal.rs`) and cards
-//! (`cuda/kernels/normal.cu`) take the same steps, each rounded alone, and so give the same bits.
+//! words, and the Box-Muller transform (1958) turns those into four normal numbers. There is no state, so threads and
+//! devices can generate any part in any order. The CPU (`cpu/normal.rs`) and GPUs (`cuda/kernels/normal.cu`) compute
+//! the same steps, each rounded separately, and therefore give the same bits.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::cpu::normal as cpu;
 use crate::transfer::upload;
 
-/// The keys of a batch, where its numbers are to be made.
+/// The keys of a batch, on the device that generates its numbers.
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// `[keys, 2]`, u32: low and high halves.
@@ -18,10 +18,10 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Brings keys to a device.
+    /// Copies keys to a device.
     ///
     /// # Errors
-    /// When there is none; what the driver says.
+    /// When `keys` is empty; as the driver's.
     pub fn new(keys: &[u64], device: &Device) -> Result<Keys> {
         if keys.is_empty() {
             bail!("normal numbers: there is no key");
@@ -33,18 +33,17 @@ impl Keys {
         Ok(Keys { words })
     }
 
-    /// Independent standard normal numbers.
+    /// Generates independent standard normal numbers, at most about 6.8 in size.
     ///
-    /// Image `i` of the batch takes key `i % keys`, as the `i / keys`-th image of that key: with one key for each image,
-    /// an image's numbers do not depend on its place in the batch. `stream` tells apart what one key is used for.
-    /// Number `n` of an image is the `n % 4`-th that Philox makes of the counter `[n / 4, stream, i / keys, 0]`. The
-    /// largest numbers are about 6.8.
+    /// Image `i` of the batch uses key `i % keys`, as that key's image number `i / keys`: with one key for each image,
+    /// an image's numbers do not depend on its position in the batch. `stream` separates the uses of one key. Number
+    /// `n` of an image is result `n % 4` of Philox for the counter `[n / 4, stream, i / keys, 0]`.
     ///
     /// # Shapes
     /// - result: `[batch, 1, height, width]`, f32
     ///
     /// # Errors
-    /// When there are more numbers than one launch makes; what the driver says.
+    /// When there are more numbers than one launch makes; as the driver's.
     pub fn normal(
         &self,
         stream: u32,
@@ -56,8 +55,8 @@ impl Keys {
             return Tensor::zeros(shape, DType::F32, device);
         }
         #[cfg(feature = "cuda")]
-        if let Device::Cuda(card) = device {
-            return crate::cuda::normal::on_card(card, &self.words, stream, shape);
+        if let Device::Cuda(gpu) = device {
+            return crate::cuda::normal::normal(gpu, &self.words, stream, shape);
         }
         let planes = cpu::Planes {
             keys: &self.words.flatten_all()?.to_vec1::<u32>()?,
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_of_their_key_stream_and_place_alone() {
+    fn numbers_depend_on_key_stream_and_position_alone() {
         let both = normal(&[5, 6], 1, (2, 7, 11));
         let one = normal(&[6], 1, (1, 7, 11));
         assert_eq!(both[77..], one);

@@ -1,4 +1,7 @@
-//! One frame for every op: kernels on slices and first-order gradients, for candle's graph and for our own.
+//! The trait of all ops: kernels on slices and first-order gradients, for candle's graph and for our own.
+
+#[cfg(test)]
+pub(crate) mod executor;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -9,14 +12,13 @@ use candle_core::{
 use half::{bf16, f16};
 
 #[cfg(feature = "cuda")]
-use crate::cuda::card;
+use crate::cuda::execute::execute;
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::Plan;
-use crate::value::Value;
 
-/// An op on `N` contiguous tensors of one type: f32, f64, or f16 and bf16, which are computed with as f32.
+/// An op on `N` contiguous tensors of one type: f32, f64, or f16 and bf16, which are converted to f32 and back.
 ///
-/// Its gradients are written with ops again, so they are differentiable where those are.
+/// Gradients are written in terms of ops again, so they are differentiable themselves.
 pub(crate) trait Op<const N: usize>: Clone + Send + Sync + 'static {
     /// The name in errors.
     const NAME: &'static str;
@@ -30,11 +32,11 @@ pub(crate) trait Op<const N: usize>: Clone + Send + Sync + 'static {
     /// The result for f64.
     fn run_f64(&self, inputs: [&[f64]; N], shapes: [&Shape; N]) -> Vec<f64>;
 
-    /// What a card does for the result.
+    /// The work of a GPU for the result.
     #[cfg(any(feature = "cuda", test))]
     fn plan(&self, inputs: [&Tensor; N]) -> Result<Plan>;
 
-    /// The gradients in the `wanted` inputs for a gradient `dy` of the result; `None` is zero.
+    /// The gradients with respect to the `wanted` inputs for the gradient `dy` of the result; `None` is zero.
     fn gradients(
         &self,
         inputs: [&Tensor; N],
@@ -43,13 +45,13 @@ pub(crate) trait Op<const N: usize>: Clone + Send + Sync + 'static {
     ) -> Result<[Option<Tensor>; N]>;
 }
 
-/// Applies an op to tensors; candle's graph, where an input tracks one, goes on.
+/// Applies an op to tensors. Where an input tracks gradients, the result is part of candle's graph.
 pub(crate) fn apply<const N: usize, O: Op<N>>(inputs: [&Tensor; N], op: O) -> Result<Tensor>
 where
-    Framed<O>: Arity<N>,
+    CandleOp<O>: Arity<N>,
 {
     #[cfg(test)]
-    if let Some(y) = crate::cuda::host::follow(inputs, &op) {
+    if let Some(y) = executor::execute(inputs, &op) {
         return y;
     }
     #[cfg(feature = "cuda")]
@@ -59,14 +61,14 @@ where
         let contiguous: [Tensor; N] = contiguous.try_into().expect("as many as there were");
         return match op.plan(contiguous.each_ref())? {
             Plan::Composed(y) => Ok(y),
-            plan => Framed {
+            plan => CandleOp {
                 op,
                 plan: Some(plan),
             }
             .apply_to(contiguous.each_ref()),
         };
     }
-    Framed {
+    CandleOp {
         op,
         #[cfg(feature = "cuda")]
         plan: None,
@@ -74,57 +76,39 @@ where
     .apply_to(inputs)
 }
 
-/// Applies an op to values.
-pub(crate) fn record<const N: usize, O: Op<N>>(inputs: [&Value; N], op: O) -> Result<Value>
-where
-    Framed<O>: Arity<N>,
-{
-    let tensors = inputs
-        .map(|input| input.tensor().contiguous())
-        .into_iter()
-        .collect::<Result<Vec<_>>>()?;
-    let tensors: [Tensor; N] = tensors.try_into().expect("as many as there were inputs");
-    let y = apply(tensors.each_ref(), op.clone())?;
-    let tracked = inputs.map(Value::is_tracked);
-    Value::record(&inputs, y, move |dy| {
-        let gradients = op.gradients(tensors.each_ref(), &dy.contiguous()?, tracked)?;
-        Ok(gradients.into())
-    })
-}
-
-/// An op as candle takes it.
-pub(crate) struct Framed<O> {
+/// An op as a custom op of candle.
+pub(crate) struct CandleOp<O> {
     op: O,
-    /// What a card does, for inputs that are on one.
+    /// The work of a GPU, for inputs that are on one.
     #[cfg(feature = "cuda")]
     plan: Option<Plan>,
 }
 
-/// How candle applies an op to `N` tensors.
+/// Applies an op to `N` tensors through candle's custom op for that number of inputs.
 pub(crate) trait Arity<const N: usize> {
     fn apply_to(self, inputs: [&Tensor; N]) -> Result<Tensor>;
 }
 
-impl<O: Op<1>> Arity<1> for Framed<O> {
+impl<O: Op<1>> Arity<1> for CandleOp<O> {
     fn apply_to(self, [a]: [&Tensor; 1]) -> Result<Tensor> {
         a.contiguous()?.apply_op1(self)
     }
 }
 
-impl<O: Op<2>> Arity<2> for Framed<O> {
+impl<O: Op<2>> Arity<2> for CandleOp<O> {
     fn apply_to(self, [a, b]: [&Tensor; 2]) -> Result<Tensor> {
         a.contiguous()?.apply_op2(&b.contiguous()?, self)
     }
 }
 
-impl<O: Op<3>> Arity<3> for Framed<O> {
+impl<O: Op<3>> Arity<3> for CandleOp<O> {
     fn apply_to(self, [a, b, c]: [&Tensor; 3]) -> Result<Tensor> {
         a.contiguous()?
             .apply_op3(&b.contiguous()?, &c.contiguous()?, self)
     }
 }
 
-/// Reads the inputs, calls the kernel for their type and wraps what it made.
+/// Runs the CPU kernel for the type of the inputs.
 fn run<const N: usize, O: Op<N>>(
     op: &O,
     storages: [&CpuStorage; N],
@@ -164,25 +148,25 @@ fn run<const N: usize, O: Op<N>>(
         _ => None,
     });
     if let Some(inputs) = halves {
-        let y: Vec<f16> = rounded(op, inputs, shapes);
+        let y: Vec<f16> = run_in_f32(op, inputs, shapes);
         return Ok((CpuStorage::F16(y), op.shape(shapes)?));
     }
-    let brains = slices(storages, ranges, |storage| match storage {
+    let bfloats = slices(storages, ranges, |storage| match storage {
         CpuStorage::BF16(values) => Some(values),
         _ => None,
     });
-    if let Some(inputs) = brains {
-        let y: Vec<bf16> = rounded(op, inputs, shapes);
+    if let Some(inputs) = bfloats {
+        let y: Vec<bf16> = run_in_f32(op, inputs, shapes);
         return Ok((CpuStorage::BF16(y), op.shape(shapes)?));
     }
     bail!(
-        "{name}: the types {:?} are not one of f32, f64, f16 and bf16",
+        "{name}: the number types {:?} are not one of f32, f64, f16 and bf16",
         storages.map(BackendStorage::dtype)
     )
 }
 
-/// An op on a short type as cards do it: computed in f32, rounded once.
-fn rounded<const N: usize, O: Op<N>, T: WithDType>(
+/// Runs an op in half precision as GPUs do: computed in f32, rounded once.
+fn run_in_f32<const N: usize, O: Op<N>, T: WithDType>(
     op: &O,
     inputs: [&[T]; N],
     shapes: [&Shape; N],
@@ -192,7 +176,7 @@ fn rounded<const N: usize, O: Op<N>, T: WithDType>(
     y.into_iter().map(|v| T::from_f64(f64::from(v))).collect()
 }
 
-/// The ranges of all storages, where all are of one type.
+/// The ranges of all storages as slices, where all are of one type.
 fn slices<'a, const N: usize, T>(
     storages: [&'a CpuStorage; N],
     ranges: [(usize, usize); N],
@@ -205,7 +189,7 @@ fn slices<'a, const N: usize, T>(
     slices?.try_into().ok()
 }
 
-impl<O: Op<1>> CustomOp1 for Framed<O> {
+impl<O: Op<1>> CustomOp1 for CandleOp<O> {
     fn name(&self) -> &'static str {
         O::NAME
     }
@@ -217,7 +201,7 @@ impl<O: Op<1>> CustomOp1 for Framed<O> {
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, s: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
         let shape = self.op.shape([l.shape()])?;
-        card::run(O::NAME, self.plan.as_ref(), &[(s, l)], shape)
+        execute(O::NAME, self.plan.as_ref(), &[(s, l)], shape)
     }
 
     fn bwd(&self, a: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
@@ -226,7 +210,7 @@ impl<O: Op<1>> CustomOp1 for Framed<O> {
     }
 }
 
-impl<O: Op<2>> CustomOp2 for Framed<O> {
+impl<O: Op<2>> CustomOp2 for CandleOp<O> {
     fn name(&self) -> &'static str {
         O::NAME
     }
@@ -250,7 +234,7 @@ impl<O: Op<2>> CustomOp2 for Framed<O> {
         l2: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let shape = self.op.shape([l1.shape(), l2.shape()])?;
-        card::run(O::NAME, self.plan.as_ref(), &[(s1, l1), (s2, l2)], shape)
+        execute(O::NAME, self.plan.as_ref(), &[(s1, l1), (s2, l2)], shape)
     }
 
     fn bwd(
@@ -266,7 +250,7 @@ impl<O: Op<2>> CustomOp2 for Framed<O> {
     }
 }
 
-impl<O: Op<3>> CustomOp3 for Framed<O> {
+impl<O: Op<3>> CustomOp3 for CandleOp<O> {
     fn name(&self) -> &'static str {
         O::NAME
     }
@@ -295,7 +279,7 @@ impl<O: Op<3>> CustomOp3 for Framed<O> {
     ) -> Result<(CudaStorage, Shape)> {
         let shape = self.op.shape([l1.shape(), l2.shape(), l3.shape()])?;
         let inputs = [(s1, l1), (s2, l2), (s3, l3)];
-        card::run(O::NAME, self.plan.as_ref(), &inputs, shape)
+        execute(O::NAME, self.plan.as_ref(), &inputs, shape)
     }
 
     fn bwd(

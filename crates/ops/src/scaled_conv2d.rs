@@ -1,4 +1,4 @@
-//! Convolutions whose input channels are scaled for each image inside the kernel: no scaled copy of the input is made.
+//! Convolutions whose input channels are scaled for each image inside the kernel, without a scaled copy of the input.
 
 use candle_core::{Result, Shape, Tensor};
 
@@ -7,8 +7,8 @@ use crate::conv2d::{Conv2dOptions, Forward, InputGradient, geometry, transposed_
 use crate::cpu::channels::scale_f64;
 use crate::cpu::conv::{self, ConvGeometry, Direction, Scales};
 use crate::cpu::simd::isa;
-use crate::op::{Op, apply, record};
-use crate::value::Value;
+use crate::op::{Op, apply};
+use crate::value::{Value, record};
 use crate::weight_cache;
 #[cfg(any(feature = "cuda", test))]
 use crate::{conv2d::WeightGradient, cuda::plan::Plan};

@@ -1,30 +1,30 @@
-//! Numbers between the host and a device. On a card the host does not wait for what the card still has to do.
+//! Copies of values between the host and a device. On a GPU the host does not wait for work that is still queued.
 
 use candle_core::{DType, Device, Result, Shape, Tensor, WithDType, bail};
 
 #[cfg(feature = "cuda")]
-use crate::cuda::transfer as card;
+use crate::cuda::transfer as gpu;
 
-/// A tensor of these numbers.
+/// A new tensor with these values.
 ///
-/// Unlike candle's, which waits for the card where there are many, it returns at once: the numbers are copied into memory
-/// that the card reads when their turn comes.
+/// candle's own upload waits for the GPU where there are many values. This one returns at once: the values are copied
+/// into page-locked memory, which the GPU reads later.
 ///
 /// # Errors
-/// When the shape asks for another number of them; what the driver says.
+/// When the shape has another number of elements; as the driver's.
 pub fn upload<T: WithDType>(
     values: Vec<T>,
     shape: impl Into<Shape>,
     device: &Device,
 ) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
-    if let Device::Cuda(card) = device {
-        return card::upload(&values, shape.into(), card);
+    if let Device::Cuda(device) = device {
+        return gpu::upload(&values, shape.into(), device);
     }
     Tensor::from_vec(values, shape.into(), device)
 }
 
-/// Numbers on their way to the host.
+/// The values of a tensor on their way to the host.
 #[derive(Debug)]
 pub struct Download(Source);
 
@@ -32,34 +32,34 @@ pub struct Download(Source);
 enum Source {
     Host(Tensor),
     #[cfg(feature = "cuda")]
-    Card(card::Download),
+    Gpu(gpu::Download),
 }
 
 impl Download {
-    /// Asks for all numbers of a tensor of f32, in their order, as they are now.
+    /// Requests all values of an f32 tensor in row-major order, as they are now.
     ///
     /// # Errors
-    /// When the tensor is not f32; what the driver says.
+    /// When the tensor is not f32; as the driver's.
     pub fn of(tensor: &Tensor) -> Result<Download> {
         if tensor.dtype() != DType::F32 {
             bail!("download: {:?} instead of f32", tensor.dtype());
         }
         #[cfg(feature = "cuda")]
         if tensor.device().is_cuda() {
-            return Ok(Download(Source::Card(card::Download::of(tensor)?)));
+            return Ok(Download(Source::Gpu(gpu::Download::of(tensor)?)));
         }
         Ok(Download(Source::Host(tensor.copy()?)))
     }
 
-    /// The numbers. Waits until what the device had to do before [`Download::of`] is done, and for nothing later.
+    /// The values. Waits for the work that was queued before [`Download::of`], and for nothing later.
     ///
     /// # Errors
-    /// What the driver says, of all that was asked of the card before.
+    /// As the driver's, also those of earlier work on the GPU.
     pub fn wait(self) -> Result<Vec<f32>> {
         match self.0 {
             Source::Host(tensor) => tensor.flatten_all()?.to_vec1(),
             #[cfg(feature = "cuda")]
-            Source::Card(download) => download.wait(),
+            Source::Gpu(download) => download.wait(),
         }
     }
 }
@@ -68,8 +68,8 @@ impl Download {
 mod tests {
     use super::*;
 
-    /// Numbers of several sizes, back again, with the device busy in between.
-    fn there_and_back(device: &Device) {
+    /// Uploads and downloads of several sizes, with the device busy in between.
+    fn assert_round_trip(device: &Device) {
         for len in [1usize, 1000, 300_000] {
             let values: Vec<f32> = (0..len).map(|i| i as f32 - 7.5).collect();
             let x = upload(values.clone(), (1, len), device).unwrap();
@@ -101,16 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_go_there_and_back() {
-        there_and_back(&Device::Cpu);
+    fn values_survive_the_round_trip() {
+        assert_round_trip(&Device::Cpu);
     }
 
     #[test]
     #[cfg(feature = "cuda")]
-    fn numbers_go_there_and_back_on_a_card() {
-        match crate::device::DeviceName::Cuda(0).open() {
-            Ok(card) => there_and_back(&card),
-            Err(error) => eprintln!("skipped, no card: {error}"),
-        }
+    #[ignore = "needs a GPU with CUDA"]
+    fn values_survive_the_round_trip_on_a_gpu() {
+        assert_round_trip(&crate::device::DeviceName::Cuda(0).open().unwrap());
     }
 }

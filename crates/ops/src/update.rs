@@ -1,41 +1,42 @@
-//! Adam steps and moving averages of weights: in place, all tensors of a network at once, on any device.
+//! In-place updates of all weights of a network: Adam steps and parameter averages, on any device.
 //!
-//! On a GPU it is one launch, with the roundings of the CPU.
+//! A GPU does each in one launch, and rounds as the CPU does.
 
 use candle_core::{DType, Result, Tensor, bail};
 
 #[cfg(feature = "cuda")]
-use crate::adam::shares;
-pub use crate::adam::{AdamStep, Moments};
+use crate::adam::decay;
+pub use crate::adam::{AdamParameter, AdamStep};
 use crate::cpu::update as cpu;
 #[cfg(feature = "cuda")]
-use crate::cuda::{card, table::Row};
+use crate::cuda::update::{Row, update_rows};
 
-/// Makes a step: with `m` and `v` the moments, `weight -= step_size m / (sqrt(v) / root_correction + eps)`.
+/// Makes one Adam step for all parameters, in place: updates the moments `m` and `v`, then
+/// `weight -= step_size m / (sqrt(v) / root_correction + eps)`.
 ///
-/// Gradients that are no number count as 0, infinite ones as 1e5 with their sign.
+/// NaN gradients count as 0, infinite ones as 1e5 with their sign.
 ///
 /// # Errors
-/// When the tensors of a weight differ in shape, are not all on one device, or what is written is not contiguous f32.
-pub fn adam_step(moving: &[Moments<'_>], step: &AdamStep) -> Result<()> {
-    for each in moving {
-        let others = [each.gradient, each.mean, Some(each.square)];
+/// When the tensors of a parameter differ in shape or device, are not f32, or one that is written is not contiguous.
+pub fn adam_step(parameters: &[AdamParameter<'_>], step: &AdamStep) -> Result<()> {
+    for each in parameters {
+        let others = [each.gradient, each.exp_avg, Some(each.exp_avg_sq)];
         others
             .into_iter()
             .flatten()
             .try_for_each(|other| same_kind(each.weight, other))?;
     }
     #[cfg(feature = "cuda")]
-    if let Some(first) = moving.first()
+    if let Some(first) = parameters.first()
         && first.weight.device().is_cuda()
     {
-        let ([b1, c1], [b2, c2]) = (shares(step.beta1), shares(step.beta2));
-        let rows = moving.iter().map(|each| {
+        let ([b1, c1], [b2, c2]) = (decay(step.beta1), decay(step.beta2));
+        let rows = parameters.iter().map(|each| {
             Row::of([
                 Some(each.weight),
                 each.gradient,
-                each.mean,
-                Some(each.square),
+                each.exp_avg,
+                Some(each.exp_avg_sq),
             ])
         });
         let floats = [
@@ -47,12 +48,14 @@ pub fn adam_step(moving: &[Moments<'_>], step: &AdamStep) -> Result<()> {
             step.root_correction,
             step.eps,
         ];
-        return card::over_rows("update_adam", rows, &floats);
+        return update_rows("update_adam", rows, &floats);
     }
-    moving.iter().try_for_each(|each| cpu::adam(each, step))
+    parameters.iter().try_for_each(|each| cpu::adam(each, step))
 }
 
-/// Moves each first tensor towards the second: `old = beta old + (1 - beta) new`, from the nearer end, as torch's `lerp`.
+/// Updates exponential parameter averages in place: `old = beta old + (1 - beta) new` for each pair `(old, new)`.
+///
+/// Computed from the nearer end, as torch's `lerp`.
 ///
 /// # Errors
 /// As [`adam_step`].
@@ -87,7 +90,7 @@ fn pairwise(
         let rows = pairs
             .iter()
             .map(|(old, new)| Row::of([Some(*old), Some(*new), None, None]));
-        return card::over_rows(kernel, rows, floats);
+        return update_rows(kernel, rows, floats);
     }
     pairs.iter().try_for_each(|(old, new)| on_cpu(old, new))
 }
@@ -134,13 +137,13 @@ mod tests {
             tensor(&[4.0, 1e5, 0.0, 0.0]),
             tensor(&[16.0, 0.0, 12.0, 0.0]),
         );
-        let moving = Moments {
+        let parameter = AdamParameter {
             weight: &weight,
             gradient: Some(&gradient),
-            mean: Some(&mean),
-            square: &square,
+            exp_avg: Some(&mean),
+            exp_avg_sq: &square,
         };
-        adam_step(&[moving], &STEP).unwrap();
+        adam_step(&[parameter], &STEP).unwrap();
         assert_eq!(mean.to_vec1::<f32>().unwrap(), [2.0, 0.0, 1.0, 0.0]);
         assert_eq!(square.to_vec1::<f32>().unwrap(), [12.0, 2.5e9, 10.0, 0.0]);
         let expected = [
@@ -156,19 +159,19 @@ mod tests {
     fn without_a_mean_the_gradient_is_it_and_none_is_zeros() {
         let (weight, square) = (tensor(&[1.0, 1.0]), tensor(&[0.0, 12.0]));
         let gradient = tensor(&[f32::INFINITY, 2.0]);
-        let moving = |gradient| Moments {
+        let parameter = |gradient| AdamParameter {
             weight: &weight,
             gradient,
-            mean: None,
-            square: &square,
+            exp_avg: None,
+            exp_avg_sq: &square,
         };
-        adam_step(&[moving(Some(&gradient))], &STEP).unwrap();
+        adam_step(&[parameter(Some(&gradient))], &STEP).unwrap();
         let moved = [
             1.0 - 0.5 * (1e5 / (2.5e9f32.sqrt() / 0.5 + 1.0)),
             1.0 - 0.5 * (2.0 / (10f32.sqrt() / 0.5 + 1.0)),
         ];
         assert_eq!(weight.to_vec1::<f32>().unwrap(), moved);
-        adam_step(&[moving(None)], &STEP).unwrap();
+        adam_step(&[parameter(None)], &STEP).unwrap();
         assert_eq!(weight.to_vec1::<f32>().unwrap(), moved);
         assert_eq!(square.to_vec1::<f32>().unwrap(), [2.5e9 * 0.75, 7.5]);
     }

@@ -21,7 +21,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The networks' default: taps normalized to sum 1, an outer product below 8 taps, else separable.
+    /// The networks' default: taps normalized to sum 1; an outer product for fewer than 8 taps, otherwise separable.
     pub fn new(taps: &[f32]) -> Filter {
         let sum: f32 = taps.iter().sum();
         let taps: Vec<f32> = taps.iter().map(|tap| tap / sum).collect();
@@ -37,7 +37,7 @@ impl Filter {
         Filter::new(&[1.0, 3.0, 3.0, 1.0])
     }
 
-    /// One-dimensional taps for both axes, as they are.
+    /// One-dimensional taps for both axes, not normalized.
     pub fn separable(taps: &[f32]) -> Filter {
         Filter {
             values: taps.to_vec(),
@@ -47,7 +47,7 @@ impl Filter {
         }
     }
 
-    /// The outer product of `taps` with themselves, as they are.
+    /// The outer product of `taps` with themselves, not normalized.
     pub fn outer(taps: &[f32]) -> Filter {
         let values = taps
             .iter()
@@ -66,7 +66,7 @@ impl Filter {
         Filter::outer(&[1.0])
     }
 
-    /// Taps of a tensor, as they are: `[taps]` for a separable filter, `[rows, columns]` for a full one.
+    /// Taps of a tensor, not normalized: `[taps]` for a separable filter, `[rows, columns]` for a full one.
     ///
     /// # Errors
     /// When the tensor has another rank or no elements.
@@ -122,7 +122,7 @@ impl Filter {
         }
     }
 
-    /// Correlation taps with the gain in them.
+    /// Correlation taps, multiplied by the gain.
     fn taps(&self, flip: bool, gain: f64) -> Taps {
         let mut values: Vec<f64> = self.values.iter().map(|&v| f64::from(v)).collect();
         if !flip {
@@ -144,7 +144,7 @@ impl Filter {
     }
 }
 
-/// The two factors of a matrix of rank one, to f32 rounding.
+/// The two factors of a matrix that has rank one up to f32 rounding.
 fn factor(values: &[f64], rows: usize, columns: usize, gain: f64) -> Option<Taps> {
     let (pivot, largest) = values
         .iter()
@@ -165,12 +165,12 @@ fn factor(values: &[f64], rows: usize, columns: usize, gain: f64) -> Option<Taps
     })
 }
 
-/// How [`upfirdn2d`] resamples. Arrays are `[x, y]`; padding is `[left, right, top, bottom]`.
+/// Options of [`upfirdn2d`]. Arrays are `[x, y]`; padding is `[left, right, top, bottom]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UpFirDn2dOptions {
-    /// Zeros are inserted so that the image grows by this factor.
+    /// Upsampling factor, by inserting zeros.
     pub up: [usize; 2],
-    /// Every `down`-th pixel of the filtered image is kept.
+    /// Downsampling factor: every `down`-th pixel of the filtered image is kept.
     pub down: [usize; 2],
     /// Pixels of the upsampled image; negative values crop.
     pub padding: [isize; 4],
@@ -201,7 +201,7 @@ impl Default for UpFirDn2dOptions {
 /// - result: `[batch, channels, (height * up + top + bottom - taps) / down + 1, ...]`
 ///
 /// # Errors
-/// When the padded image is smaller than the filter, or the type is neither f32 nor f64.
+/// When the padded image is smaller than the filter, or the number type is not supported.
 ///
 /// As in StyleGAN2 (arXiv:1912.04958); one axis equals `scipy.signal.upfirdn`.
 pub fn upfirdn2d(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Tensor> {
@@ -227,7 +227,7 @@ impl Value {
     }
 }
 
-/// The sizes of an application, checked.
+/// Checks the sizes of an application.
 fn resolve(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Result<UpFirDn> {
     let (_, _, height, width) = x.dims4()?;
     let UpFirDn2dOptions {
@@ -410,7 +410,7 @@ impl UpFirDn2dOptions {
     }
 }
 
-/// Padding of the upsampled image that keeps samples centred.
+/// Padding of the upsampled image that keeps samples centered.
 pub(crate) fn upsample_padding(filter: &Filter, up: [usize; 2], padding: [isize; 4]) -> [isize; 4] {
     let (w, h) = (filter.width() as isize, filter.height() as isize);
     let (ux, uy) = (up[0] as isize, up[1] as isize);
@@ -422,7 +422,7 @@ pub(crate) fn upsample_padding(filter: &Filter, up: [usize; 2], padding: [isize;
     ]
 }
 
-/// Padding before downsampling that keeps samples centred.
+/// Padding before downsampling that keeps samples centered.
 pub(crate) fn downsample_padding(
     filter: &Filter,
     down: [usize; 2],

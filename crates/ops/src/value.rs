@@ -1,11 +1,12 @@
-//! Values that know how they were made, and the backward pass over them.
+//! Reverse-mode automatic differentiation: tensors with their graph, and the backward pass over it.
 //!
-//! Training runs on these instead of candle's own graph. candle's backward starts every gradient as zeros, adds to it
-//! and keeps all activations until its graph is dropped: three more passes over memory for each edge. Here the first
-//! gradient is moved into place, sums run on all threads, an op whose gradient is zero just says so, and what an op
-//! saved is freed as soon as it was used.
+//! Training runs on this graph instead of candle's own. candle's backward pass starts every gradient as zeros, adds to
+//! it and keeps all activations until its graph is dropped: three more passes over memory for each edge. Here the first
+//! gradient is moved into place, sums run on all threads, zero gradients are not computed, and the saved tensors of an
+//! op are freed after its use.
 
 mod arithmetic;
+mod recorded;
 mod shaping;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,10 +15,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{DType, Device, Result, Shape, Tensor, TensorId, bail};
 
-/// A tensor and how it was made.
+pub(crate) use self::recorded::record;
+
+/// A tensor in a graph that can be differentiated.
 ///
-/// A [`Tensor`] becomes a value by `into()`: a leaf, to which gradients flow, when it tracks gradients (a
-/// [`Var`](candle_core::Var) does), else a constant.
+/// A [`Tensor`] becomes a value by `into()`: a leaf, which receives a gradient, when it tracks gradients (as a
+/// [`Var`](candle_core::Var) does), otherwise a constant.
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use ops::Value;
+///
+/// let x = Var::new(&[3f32, 4.0], &Device::Cpu)?;
+/// let y = Value::from(x.as_tensor()).sqr()?.sum_all()?;
+/// let grads = y.backward()?;
+/// assert_eq!(grads.get(&x).unwrap().to_vec1::<f32>()?, [6.0, 8.0]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Value {
     tensor: Tensor,
@@ -27,26 +41,26 @@ pub struct Value {
 #[derive(Clone)]
 enum Source {
     Constant,
-    /// A tensor whose gradient [`Value::backward`] hands out.
+    /// A tensor whose gradient [`Value::backward`] returns.
     Leaf(TensorId),
-    Made(Arc<Step>),
+    Result(Arc<Step>),
 }
 
 /// One application of an op.
 struct Step {
-    /// Steps are numbered as they are made: inputs before results.
+    /// Steps are numbered in order of creation: inputs before results.
     number: u64,
     inputs: Vec<(Source, Shape)>,
-    /// Taken by the backward pass that goes through it.
+    /// Taken out by the backward pass.
     backward: Mutex<Option<Backward>>,
 }
 
 impl Drop for Step {
-    /// Takes a long chain apart step by step instead of by recursion.
+    /// Drops a long chain of steps in a loop: recursion could overflow the stack.
     fn drop(&mut self) {
         let mut sources: Vec<Source> = self.inputs.drain(..).map(|(source, _)| source).collect();
         while let Some(source) = sources.pop() {
-            if let Source::Made(step) = source
+            if let Source::Result(step) = source
                 && let Some(mut step) = Arc::into_inner(step)
             {
                 sources.extend(step.inputs.drain(..).map(|(source, _)| source));
@@ -55,7 +69,7 @@ impl Drop for Step {
     }
 }
 
-/// From the gradient of a result to those of the inputs; `None` is zero.
+/// Computes the gradients of the inputs from the gradient of the result; `None` is zero.
 type Backward = Box<dyn FnOnce(&Tensor) -> Result<Vec<Option<Tensor>>> + Send>;
 
 impl std::fmt::Debug for Source {
@@ -63,7 +77,7 @@ impl std::fmt::Debug for Source {
         match self {
             Source::Constant => write!(f, "Constant"),
             Source::Leaf(_) => write!(f, "Leaf"),
-            Source::Made(step) => write!(f, "Made({})", step.number),
+            Source::Result(step) => write!(f, "Result({})", step.number),
         }
     }
 }
@@ -87,17 +101,17 @@ impl From<Tensor> for Value {
 }
 
 impl Value {
-    /// The tensor alone; gradients do not flow through it.
+    /// The tensor without its graph.
     pub fn tensor(&self) -> &Tensor {
         &self.tensor
     }
 
-    /// The tensor alone; gradients do not flow through it.
+    /// The tensor without its graph.
     pub fn into_tensor(self) -> Tensor {
         self.tensor
     }
 
-    /// The same numbers as a constant.
+    /// The same tensor as a constant.
     pub fn detach(&self) -> Value {
         Value {
             tensor: self.tensor.clone(),
@@ -105,13 +119,13 @@ impl Value {
         }
     }
 
-    /// Whether gradients flow to or through it.
+    /// Whether it is a leaf or depends on one.
     pub fn is_tracked(&self) -> bool {
         !matches!(self.source, Source::Constant)
     }
 
-    /// The result `tensor` of an op on `inputs`. `backward` gives the gradients of the inputs, in their order, for one
-    /// of the result; `None` is zero. It runs at most once.
+    /// Records `tensor` as the result of an op on `inputs`. `backward` computes the gradients of the inputs, in their
+    /// order, from the gradient of the result; `None` is zero. It runs at most once.
     ///
     /// # Errors
     /// When `tensor` itself tracks gradients: the op would be differentiated twice.
@@ -122,10 +136,10 @@ impl Value {
     ) -> Result<Value> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         if tensor.track_op() {
-            bail!("record: the result already belongs to a graph of candle's");
+            bail!("record: the result already belongs to candle's graph");
         }
         let source = if inputs.iter().any(|input| input.is_tracked()) {
-            Source::Made(Arc::new(Step {
+            Source::Result(Arc::new(Step {
                 number: NUMBER.fetch_add(1, Ordering::Relaxed),
                 inputs: inputs
                     .iter()
@@ -139,7 +153,7 @@ impl Value {
         Ok(Value { tensor, source })
     }
 
-    /// Applies a linear map, given with its adjoint.
+    /// Applies a linear map, given together with its adjoint.
     ///
     /// # Errors
     /// As `map`.
@@ -152,26 +166,26 @@ impl Value {
         Value::record(&[self], y, |dy| Ok(vec![Some(adjoint(dy)?)]))
     }
 
-    /// The gradients of a value of one number in all leaves that it was made from.
+    /// The gradients of a value of one element with respect to all leaves that it depends on.
     ///
-    /// The steps on the way give up what they saved: a second pass through any of them is an error.
+    /// Frees the saved tensors of all ops on the way: a second pass through any of them is an error.
     ///
     /// # Errors
-    /// When the value has more than one number; when an earlier pass went through one of its steps.
+    /// When the value has more than one element; when an earlier pass went through one of its ops.
     pub fn backward(&self) -> Result<Gradients> {
         if self.elem_count() != 1 {
             bail!(
-                "backward: {:?} is not one number; give the gradient of the value with backward_from",
+                "backward: {:?} is more than one element; use backward_from with a gradient of that shape",
                 self.shape()
             );
         }
         self.backward_from(&self.tensor.ones_like()?)
     }
 
-    /// The gradients of `<self, gradient>` in all leaves that the value was made from; as [`Value::backward`].
+    /// The gradients of the inner product `<self, gradient>` with respect to all leaves; as [`Value::backward`].
     ///
     /// # Errors
-    /// When shapes differ; when an earlier pass went through one of its steps.
+    /// When shapes differ; when an earlier pass went through one of its ops.
     pub fn backward_from(&self, gradient: &Tensor) -> Result<Gradients> {
         let mut pass = Pass::default();
         pass.give(&self.source, self.shape(), gradient.detach())?;
@@ -190,16 +204,17 @@ impl Value {
                 }
             }
         }
-        Ok(pass.found)
+        Ok(pass.grads)
     }
 }
 
 /// The state of a backward pass.
 #[derive(Default)]
 struct Pass {
-    /// Steps with a gradient that they have not passed on, the latest last: all of its users come before a step.
+    /// Steps with the gradient of their result so far. The latest is processed first: by then all uses of its result
+    /// have added to the gradient.
     pending: BTreeMap<u64, (Arc<Step>, Tensor)>,
-    found: Gradients,
+    grads: Gradients,
 }
 
 impl Pass {
@@ -214,10 +229,10 @@ impl Pass {
         match source {
             Source::Constant => {}
             Source::Leaf(id) => {
-                let sum = plus(self.found.0.remove(id), gradient)?;
-                self.found.0.insert(*id, sum);
+                let sum = plus(self.grads.0.remove(id), gradient)?;
+                self.grads.0.insert(*id, sum);
             }
-            Source::Made(step) => {
+            Source::Result(step) => {
                 let earlier = self.pending.remove(&step.number).map(|(_, sum)| sum);
                 let sum = plus(earlier, gradient)?;
                 self.pending.insert(step.number, (step.clone(), sum));
@@ -234,30 +249,30 @@ fn plus(sum: Option<Tensor>, gradient: Tensor) -> Result<Tensor> {
     }
 }
 
-/// What a backward pass found: the gradient of each leaf.
+/// The gradients of all leaves, from a backward pass.
 #[derive(Debug, Default)]
 pub struct Gradients(HashMap<TensorId, Tensor>);
 
 impl Gradients {
-    /// The gradient of a leaf; `None` where it is zero because nothing depends on it.
+    /// The gradient of a leaf; `None` where the value does not depend on it.
     pub fn get(&self, leaf: &Tensor) -> Option<&Tensor> {
         self.0.get(&leaf.id())
     }
 
-    /// The gradient of a leaf, taken out.
+    /// Takes the gradient of a leaf out.
     pub fn remove(&mut self, leaf: &Tensor) -> Option<Tensor> {
         self.0.remove(&leaf.id())
     }
 }
 
-/// What a value has from its tensor.
+/// Shape, type and device of the tensor.
 impl Value {
-    /// Sizes.
+    /// The sizes of all dimensions.
     pub fn dims(&self) -> &[usize] {
         self.tensor.dims()
     }
 
-    /// One size.
+    /// The size of one dimension.
     ///
     /// # Errors
     /// When there is no such dimension.
@@ -286,22 +301,22 @@ impl Value {
         self.tensor.rank()
     }
 
-    /// All sizes.
+    /// The shape.
     pub fn shape(&self) -> &Shape {
         self.tensor.shape()
     }
 
-    /// How many numbers it has.
+    /// The number of elements.
     pub fn elem_count(&self) -> usize {
         self.tensor.elem_count()
     }
 
-    /// The type of its numbers.
+    /// The number type.
     pub fn dtype(&self) -> DType {
         self.tensor.dtype()
     }
 
-    /// Where it lives.
+    /// The device of the tensor.
     pub fn device(&self) -> &Device {
         self.tensor.device()
     }
@@ -328,8 +343,8 @@ mod tests {
         // x^2 + x * x^2, through two paths that meet again.
         let square = v.sqr().unwrap();
         let y = square.add(&v.mul(&square).unwrap()).unwrap();
-        let found = y.sum_all().unwrap().backward().unwrap();
-        assert_eq!(numbers(found.get(&x).unwrap()), [2.0 + 3.0, 4.0 + 12.0]);
+        let grads = y.sum_all().unwrap().backward().unwrap();
+        assert_eq!(numbers(grads.get(&x).unwrap()), [2.0 + 3.0, 4.0 + 12.0]);
     }
 
     #[test]
@@ -338,16 +353,16 @@ mod tests {
         let constant = Tensor::new(&[5.0f64], &Device::Cpu).unwrap();
         let y = Value::from(x.as_tensor()).mul(&(&constant).into()).unwrap();
         let _ = Value::from(unused.as_tensor()).sqr().unwrap();
-        let mut found = y.backward().unwrap();
-        assert!(found.get(&constant).is_none() && found.get(&unused).is_none());
-        assert_eq!(numbers(&found.remove(&x).unwrap()), [5.0]);
+        let mut grads = y.backward().unwrap();
+        assert!(grads.get(&constant).is_none() && grads.get(&unused).is_none());
+        assert_eq!(numbers(&grads.remove(&x).unwrap()), [5.0]);
         let nothing = Value::from(&constant).sqr().unwrap();
         assert!(!nothing.is_tracked());
         assert!(nothing.backward().unwrap().0.is_empty());
     }
 
     #[test]
-    fn what_is_detached_is_a_constant() {
+    fn a_detached_value_is_a_constant() {
         let x = var(&[3.0]);
         let v = Value::from(x.as_tensor());
         let y = v.mul(&v.sqr().unwrap().detach()).unwrap();
@@ -355,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_graph_is_used_once() {
+    fn a_second_pass_is_an_error() {
         let x = var(&[3.0]);
         let y = Value::from(x.as_tensor()).sqr().unwrap();
         y.backward().unwrap();
@@ -378,14 +393,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_chain_is_no_trouble() {
+    fn a_long_chain_does_not_overflow_the_stack() {
         let x = var(&[1.0]);
         let mut y = Value::from(x.as_tensor());
         for _ in 0..10_000 {
             y = y.scale(1.0001).unwrap();
         }
-        let found = y.backward().unwrap();
-        let slope = numbers(found.get(&x).unwrap())[0];
-        assert!((slope - 1.0001f64.powi(10_000)).abs() < 1e-9);
+        let grads = y.backward().unwrap();
+        let grad = numbers(grads.get(&x).unwrap())[0];
+        assert!((grad - 1.0001f64.powi(10_000)).abs() < 1e-9);
     }
 }

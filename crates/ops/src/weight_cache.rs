@@ -1,8 +1,8 @@
-//! Kernel transforms kept while weights stay the same.
+//! A cache of kernel transforms, for weights that do not change.
 //!
-//! A training step uses each weight four times and more (fakes and reals, value and tangent, forward and backward).
-//! Between [`scope`] and its drop the caller promises not to change any weight in place, so transforms are reused;
-//! outside a scope every call transforms anew.
+//! A training step uses each weight at least four times (fakes and reals, value and tangent, forward and backward).
+//! Between [`scope`] and its drop the caller promises not to change any weight in place, so transforms are reused.
+//! Outside a scope every call transforms the weights again.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::cpu::conv::{ConvGeometry, Direction, Prepared, prepare};
 use crate::cpu::simd::{Isa, isa};
 use kernels::{ConvAlgorithm, conv_algorithm};
 
-/// Where the weights lie in memory and what they are used for.
+/// The address of weights and their use.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     address: usize,
@@ -21,18 +21,18 @@ struct Key {
     direction: Direction,
     algorithm: ConvAlgorithm,
     isa: Isa,
-    /// The sizes that decide the kernel and the layout.
+    /// The sizes that determine the kernel and the layout.
     sizes: [usize; 9],
 }
 
-/// Prepared weights with the fingerprint of what they were made from.
+/// Transformed weights with the fingerprint of the original ones.
 type Entries = HashMap<Key, (Rc<Prepared>, u64)>;
 
 thread_local! {
     static CACHE: RefCell<Option<Entries>> = const { RefCell::new(None) };
 }
 
-/// Keeps transforms of weights from now until the guard is dropped; nested scopes are part of the outermost.
+/// Caches transforms of weights until the guard is dropped; nested scopes are part of the outermost.
 ///
 /// The caller must not change or free weights that it convolves with inside the scope.
 #[must_use = "the scope ends when the guard is dropped"]
@@ -61,7 +61,7 @@ impl Drop for Scope {
     }
 }
 
-/// A sample of the values: catches a buffer that was freed and given to other weights inside a scope.
+/// A hash of some values: detects a buffer that was freed and reused for other weights inside a scope.
 fn fingerprint(weights: &[f32]) -> u64 {
     let step = (weights.len() / 64).max(1);
     weights
@@ -72,7 +72,7 @@ fn fingerprint(weights: &[f32]) -> u64 {
         })
 }
 
-/// The transforms of `weights`, from the cache where there is a scope.
+/// The transforms of `weights`, from the cache inside a scope.
 pub(crate) fn prepared(g: &ConvGeometry, weights: &[f32], direction: Direction) -> Rc<Prepared> {
     CACHE.with(|cache| {
         let mut cache = cache.borrow_mut();

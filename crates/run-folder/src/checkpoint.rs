@@ -235,7 +235,7 @@ mod tests {
             serde_json::json!({
                 "results": {metric: value},
                 "snapshot_pkl": format!("network-snapshot-0000{kimg}.safetensors"),
-                "flavour": {"features": features},
+                "provenance": {"features": features},
             })
             .to_string()
         };

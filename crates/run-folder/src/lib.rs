@@ -39,7 +39,7 @@ pub use error::{Error, Result};
 pub use folder::{RunFolder, run_dirs};
 pub use growing_file::GrowingFile;
 pub use log::{Log, TickLine};
-pub use metric_lines::{MetricLine, read_metric_lines};
+pub use metric_lines::{MetricLine, provenance, read_metric_lines};
 pub use number::format_number;
 pub use record::RunRecord;
 pub use result_writer::{append_result, describe_results, lower_is_better};

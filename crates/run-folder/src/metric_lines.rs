@@ -12,6 +12,12 @@ use crate::reading::{damage_of, read_lines, read_text};
 use crate::snapshots::snapshot_kimg;
 use crate::trend::Point;
 
+/// How the numbers of a line of `metric-*.jsonl` were computed: features, covariance, numbers of images. Null in files of
+/// the reference; earlier versions wrote it as `flavour`.
+pub fn provenance(line: &Value) -> &Value {
+    line.get("provenance").unwrap_or(&line["flavour"])
+}
+
 /// A line of `metric-*.jsonl`.
 #[derive(Clone, Debug)]
 pub struct MetricLine {
@@ -35,7 +41,7 @@ impl MetricLine {
             Some("pr" | "pp") => "vgg16",
             _ => "inception-2015-12-05",
         };
-        self.line["flavour"]["features"]
+        provenance(&self.line)["features"]
             .as_str()
             .unwrap_or(of_reference)
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::metric_lines::provenance;
 use crate::names;
 use crate::number::format_number;
 use crate::snapshots::snapshot_kimg;
@@ -26,8 +27,9 @@ pub fn lower_is_better(result: &str) -> bool {
 pub fn append_result(run_dir: &Path, metric: &str, line: &Value) -> Result<()> {
     let path = run_dir.join(names::metric(metric));
     let is_same = |old: &Map<String, Value>| {
-        let same = |key: &str| old.get(key) == line.get(key);
-        same("snapshot_pkl") && same("flavour")
+        let old_provenance = old.get("provenance").or_else(|| old.get("flavour"));
+        old.get("snapshot_pkl") == line.get("snapshot_pkl")
+            && old_provenance.unwrap_or(&Value::Null) == provenance(line)
     };
     files::append_json_line(&path, line, &is_same).map_err(Error::file(&path))?;
     Ok(())
@@ -68,15 +70,20 @@ mod tests {
     #[test]
     fn a_result_is_appended_once() {
         let dir = tempfile::tempdir().unwrap();
-        let line = |value: f64, features: &str| {
+        let line = |value: f64, key: &str, features: &str| {
             serde_json::json!({
                 "results": {"fid1k_full": value},
                 "snapshot_pkl": "network-snapshot-000001.safetensors",
-                "flavour": {"features": features},
+                key: {"features": features},
             })
         };
-        for (value, features) in [(4.0, "a"), (4.5, "a"), (5.0, "b")] {
-            append_result(dir.path(), "fid1k_full", &line(value, features)).unwrap();
+        // The first line is of an earlier version.
+        for (value, key, features) in [
+            (4.0, "flavour", "a"),
+            (4.5, "provenance", "a"),
+            (5.0, "provenance", "b"),
+        ] {
+            append_result(dir.path(), "fid1k_full", &line(value, key, features)).unwrap();
         }
         let mut lines = JsonLines::read(&dir.path().join("metric-fid1k_full.jsonl")).unwrap();
         let found = of_file("fid1k_full", &mut lines);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use candle_core::Tensor;
 use networks::{Discriminator, Generator};
-use ops::moment::Moment;
+use ops::device_event::DeviceEvent;
 
 use crate::config::{LossConfig, OptimizerConfig, TrainConfig};
 use crate::draws::Draws;
@@ -94,7 +94,7 @@ impl IterationInput {
 pub struct Iteration {
     readings: SentReadings,
     /// Official names, beginnings and ends.
-    phases: Vec<(&'static str, Moment, Moment)>,
+    phases: Vec<(&'static str, DeviceEvent, DeviceEvent)>,
 }
 
 impl Iteration {
@@ -106,7 +106,7 @@ impl Iteration {
         self.readings.report(report)?;
         let times = self.phases.iter();
         times
-            .map(|(name, start, end)| Ok((*name, start.until(end)?)))
+            .map(|(name, start, end)| Ok((*name, start.elapsed_until(end)?)))
             .collect()
     }
 }
@@ -184,9 +184,9 @@ impl Learner {
         let mut phases = Vec::new();
         for (index, phase) in self.options.phases.clone().iter().enumerate() {
             if self.batch_idx.is_multiple_of(phase.interval as u64) {
-                let start = Moment::now(device)?;
+                let start = DeviceEvent::record(device)?;
                 self.run_phase(index, phase, input, draws, &mut readings)?;
-                phases.push((phase.name(), start, Moment::now(device)?));
+                phases.push((phase.name(), start, DeviceEvent::record(device)?));
             }
         }
         let beta = self.ema_beta();

@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 use networks::Parameters;
-use ops::update::{self, AdamStep, Moments};
+use ops::update::{self, AdamParameter, AdamStep};
 
 use crate::config::OptimizerConfig;
 use crate::error::{Error, Result};
@@ -77,17 +77,17 @@ impl Adam {
             root_correction: (1.0 - beta2.powf(steps)).sqrt() as f32,
             eps: self.options.eps as f32,
         };
-        let moving: Vec<Moments<'_>> = gradients
+        let parameters: Vec<AdamParameter<'_>> = gradients
             .iter()
             .enumerate()
-            .map(|(i, gradient)| Moments {
+            .map(|(i, gradient)| AdamParameter {
                 weight: self.variables[i].as_tensor(),
                 gradient,
-                mean: self.exp_avg.as_ref().map(|exp_avg| &exp_avg[i]),
-                square: &self.exp_avg_sq[i],
+                exp_avg: self.exp_avg.as_ref().map(|exp_avg| &exp_avg[i]),
+                exp_avg_sq: &self.exp_avg_sq[i],
             })
             .collect();
-        Ok(update::adam_step(&moving, &step)?)
+        Ok(update::adam_step(&parameters, &step)?)
     }
 
     /// The moments under the names of the parameters, behind `exp_avg.` and `exp_avg_sq.`; the storage is shared.

@@ -147,7 +147,7 @@ impl Trainer {
     /// `Dataset` when an image cannot be read: nothing has changed then, and the next call tries the same images again.
     /// Else when the tensor library fails, for this iteration or the one before.
     pub fn step(&mut self) -> Result<()> {
-        let _layouts_stay = ops::device::layouts_stay(&self.device);
+        let _layout_cache = ops::device::cache_layouts(&self.device);
         let input = self.next_input()?;
         self.draws.p = self.p();
         let iteration = self.learner.iterate(&input, &mut self.draws)?;

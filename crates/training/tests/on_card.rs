@@ -265,13 +265,13 @@ fn copied(run: &Path, copy: &Path) {
     }
 }
 
-/// Launches, copies to the card, copies from it, and stalls: what the emulated card counts; `None` for a real one.
+/// Launches, copies to the card, copies from it, and stalls: what the emulated GPU counts; `None` for a real one.
 fn counts() -> Option<[u64; 4]> {
-    // SAFETY: the driver is loaded already, and stays; the function has this signature (`emulated-card/src/counts.rs`).
+    // SAFETY: the driver is loaded already, and stays; the function has this signature (`emulated-gpu/src/counts.rs`).
     unsafe {
         let driver = libc::dlopen(c"libcuda.so.1".as_ptr(), libc::RTLD_NOW);
         assert!(!driver.is_null());
-        let found = libc::dlsym(driver, c"emulated_card_counts".as_ptr());
+        let found = libc::dlsym(driver, c"emulated_gpu_counts".as_ptr());
         if found.is_null() {
             eprintln!("skipped: a real card does not count what is asked of it");
             return None;

@@ -3,10 +3,10 @@
 
 usage: prep_peer.py PICTURES {CASCADE.xml,none} OUT.zip {pillow,opencv}
 
-With `none` every picture is a face: its middle square is the crop, as with `prep run --detector none`.
+With `none` every image is a face: its middle square is the crop, as with `prep run --detector none`.
 
 Decode, perceptual hash (imagehash), gray test, cascade (OpenCV), square crop, resize to 512, PNG (level 0), zip (stored).
-Prints one JSON line: pictures, faces, CPU seconds.
+Prints one JSON line: images, faces, CPU seconds.
 """
 import io
 import json
@@ -36,7 +36,7 @@ def read_opencv(path):
     with open(path, "rb") as file:
         image = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise ValueError("not a picture")
+        raise ValueError("not an image")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -60,14 +60,14 @@ def main():
     cascade = None if cascade_path == "none" else cv2.CascadeClassifier(cascade_path)
     names = sorted(os.listdir(folder))
     started = time.process_time()
-    faces, pictures, hashes = 0, 0, {}
+    faces, images, hashes = 0, 0, {}
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name in names:
             try:
                 image = (read_opencv if use_opencv else read_pillow)(os.path.join(folder, name))
             except Exception:
                 continue
-            pictures += 1
+            images += 1
             key = str(imagehash.phash(Image.fromarray(image)))
             is_copy = key in hashes
             hashes.setdefault(key, name)
@@ -92,7 +92,7 @@ def main():
                 archive.writestr(f"{faces // 1000:05d}/img{faces:08d}.png", png)
                 faces += 1
         archive.writestr("dataset.json", json.dumps({"labels": None}))
-    print(json.dumps({"which": which, "pictures": pictures, "faces": faces, "cpu_s": round(time.process_time() - started, 3)}))
+    print(json.dumps({"which": which, "images": images, "faces": faces, "cpu_s": round(time.process_time() - started, 3)}))
 
 
 if __name__ == "__main__":

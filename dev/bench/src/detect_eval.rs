@@ -1,4 +1,4 @@
-//! `cargo xtask detect-eval DIR DETECTOR...`: recall, precision, AP and speed of face detectors on a folder of pictures
+//! `cargo xtask detect-eval DIR DETECTOR...`: recall, precision, AP and speed of face detectors on a folder of images
 //! with a `boxes.json`.
 
 use std::collections::BTreeMap;
@@ -20,11 +20,11 @@ use crate::small_faces::{put_on_canvas, shrink_faces};
 const USAGE: &str = "usage: detect-eval DIR DETECTOR... [--longest-side N] [--threshold T] [--tiles] \
 [--face-side N] [--canvas N] [--sizes] [--scale-factor F] [--neighbors N] [--errors] [--write]\n\
 DETECTOR is cascade:FILE.xml, onnx:FILE.onnx, boxes:FILE.jsonl, none or embedded; --scale-factor and --neighbors are \
-for cascades; --face-side shrinks each picture until the median of its faces has N pixels, --canvas puts them on a \
-gray square of N pixels; --sizes tells small and large faces apart; --errors lists the pictures with missed or false \
+for cascades; --face-side shrinks each image until the median of its faces has N pixels, --canvas puts them on a \
+gray square of N pixels; --sizes tells small and large faces apart; --errors lists the images with missed or false \
 faces; --write puts the table into BENCHMARKS.md";
 
-/// What the arguments say.
+/// The parsed arguments.
 #[derive(Default)]
 struct Arguments {
     dir: String,
@@ -38,13 +38,13 @@ struct Arguments {
     write: bool,
 }
 
-/// Runs every detector over every picture on one thread and prints a table.
+/// Runs every detector over every image on one thread and prints a table.
 pub fn run(args: &[String]) -> Result<()> {
     let arguments = parse(args)?;
     let dir = Path::new(&arguments.dir);
     let truth = load_truth(&dir.join("boxes.json"))?;
     let n_unlisted = count_unlisted(dir, &truth)?;
-    let (mut pictures, left_out) = read_pictures(dir, truth)?;
+    let (mut images, left_out) = read_images(dir, truth)?;
     for (name, reason) in &left_out {
         eprintln!("{name} is left out: {reason}");
     }
@@ -52,18 +52,18 @@ pub fn run(args: &[String]) -> Result<()> {
         eprintln!("{n_unlisted} images of the folder are not in boxes.json and are left out");
     }
     if let Some(side) = arguments.face_side {
-        shrink_faces(&mut pictures, side);
+        shrink_faces(&mut images, side);
     }
     if let Some(side) = arguments.canvas {
-        for (_, truth, image) in &mut pictures {
+        for (_, truth, image) in &mut images {
             put_on_canvas(truth, image, side);
         }
     }
-    let n_faces: usize = pictures.iter().map(|(_, truth, _)| truth.faces.len()).sum();
+    let n_faces: usize = images.iter().map(|(_, truth, _)| truth.faces.len()).sum();
     let mut table = format!(
-        "{} pictures{}, {n_faces} faces, IoU 0.5{}; img/s of one core\n\n\
+        "{} images{}, {n_faces} faces, IoU 0.5{}; img/s of one core\n\n\
          | detector | threshold | recall | precision | AP | img/s |\n|---|---|---|---|---|---|\n",
-        pictures.len(),
+        images.len(),
         match left_out.len() {
             0 => String::new(),
             n => format!(" ({n} more left out, as they cannot be decoded)"),
@@ -93,7 +93,7 @@ pub fn run(args: &[String]) -> Result<()> {
         };
         let (started, cpu) = (Instant::now(), cpu_secs());
         let mut found: Vec<Vec<Face>> = Vec::new();
-        for (name, _, image) in &pictures {
+        for (name, _, image) in &images {
             found.push(detector.detect(&NamedImage { image, name }, &options)?);
         }
         let wall = started.elapsed().as_secs_f64();
@@ -101,7 +101,7 @@ pub fn run(args: &[String]) -> Result<()> {
             .zip(cpu_secs())
             .map_or(wall, |(before, after)| after - before);
         let pairs = || {
-            pictures
+            images
                 .iter()
                 .map(|(_, truth, _)| truth)
                 .zip(found.iter().map(Vec::as_slice))
@@ -113,7 +113,7 @@ pub fn run(args: &[String]) -> Result<()> {
             scores.recall(),
             scores.precision(),
             scores.average_precision,
-            pictures.len() as f64 / secs.max(1e-9),
+            images.len() as f64 / secs.max(1e-9),
         );
         cli::outln!("{row}");
         table.push_str(&row);
@@ -125,7 +125,7 @@ pub fn run(args: &[String]) -> Result<()> {
             }
         }
         if arguments.list_errors {
-            for ((name, _, _), pair) in pictures.iter().zip(pairs()) {
+            for ((name, _, _), pair) in images.iter().zip(pairs()) {
                 let Scores {
                     n_truth,
                     n_correct,
@@ -147,13 +147,13 @@ pub fn run(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The listed pictures by what their bytes are, and those that are no image, with the reason.
+/// The listed images, decoded by content, and the files that cannot be decoded, with the reason.
 #[allow(clippy::type_complexity, reason = "two lists, taken apart at once")]
-fn read_pictures(
+fn read_images(
     dir: &Path,
     truth: BTreeMap<String, Truth>,
 ) -> Result<(Vec<(String, Truth, RgbImage)>, Vec<(String, String)>)> {
-    let (mut pictures, mut left_out) = (Vec::new(), Vec::new());
+    let (mut images, mut left_out) = (Vec::new(), Vec::new());
     for (name, truth) in truth {
         let path = dir.join(&name);
         let bytes =
@@ -174,15 +174,15 @@ fn read_pictures(
                 truth.height
             );
         }
-        pictures.push((name, truth, image));
+        images.push((name, truth, image));
     }
-    if pictures.is_empty() {
+    if images.is_empty() {
         bail!("none of the images that boxes.json lists can be decoded");
     }
-    Ok((pictures, left_out))
+    Ok((images, left_out))
 }
 
-/// The images of the folder, by what their bytes are, that have no boxes.
+/// The images of the folder, recognized by content, that have no boxes.
 fn count_unlisted(dir: &Path, truth: &BTreeMap<String, Truth>) -> Result<usize> {
     let mut n_unlisted = 0;
     for item in std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
@@ -203,7 +203,7 @@ fn count_unlisted(dir: &Path, truth: &BTreeMap<String, Truth>) -> Result<usize> 
     Ok(n_unlisted)
 }
 
-/// Sides of faces between which `--sizes` tells apart.
+/// Limits of the face sizes of `--sizes`.
 const SIZES: [f32; 6] = [0.0, 16.0, 24.0, 32.0, 48.0, f32::INFINITY];
 
 fn size_row(sides: &[f32], scores: &Scores) -> String {
@@ -271,7 +271,7 @@ fn parse(args: &[String]) -> Result<Arguments> {
     Ok(arguments)
 }
 
-/// Seconds of processor time of this process, all threads; `None` where the system does not tell.
+/// CPU seconds of this process, all threads; `None` where the system does not report them.
 fn cpu_secs() -> Option<f64> {
     // Fields 14 and 15, counted after the parenthesis that closes field 2, in the 1/100 s of every Linux.
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn arguments_are_read_and_mistakes_named() {
         let arguments = parsed(&[
-            "pictures",
+            "images",
             "none",
             "cascade:a.xml",
             "--longest-side",
@@ -301,7 +301,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             (arguments.dir.as_str(), arguments.detectors.len()),
-            ("pictures", 2)
+            ("images", 2)
         );
         assert_eq!(
             (arguments.options.longest_side, arguments.options.tiles),
@@ -309,16 +309,16 @@ mod tests {
         );
         for wrong in [
             &[][..],
-            &["pictures"],
-            &["pictures", "none", "--tile"],
-            &["pictures", "none", "--threshold"],
+            &["images"],
+            &["images", "none", "--tile"],
+            &["images", "none", "--threshold"],
         ] {
             assert!(
                 parsed(wrong).err().unwrap().to_string().contains("usage"),
                 "{wrong:?}"
             );
         }
-        assert!(parsed(&["pictures", "tensorflow"]).is_err());
+        assert!(parsed(&["images", "tensorflow"]).is_err());
     }
 
     #[test]
@@ -374,8 +374,8 @@ mod tests {
             })
             .collect();
         assert_eq!(count_unlisted(folder.path(), &truth).unwrap(), 1);
-        let (pictures, left_out) = read_pictures(folder.path(), truth).unwrap();
-        assert_eq!(pictures.len(), 2);
+        let (images, left_out) = read_images(folder.path(), truth).unwrap();
+        assert_eq!(images.len(), 2);
         assert_eq!(left_out.len(), 1);
         assert_eq!(left_out[0].0, "cut.png");
         assert!(left_out[0].1.contains("ends before"), "{}", left_out[0].1);

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use ops::device::DeviceName;
 use serde_json::Value;
 
-/// What a worker says about one case.
+/// A worker's answer about one case.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {
     /// Median milliseconds of a call.
@@ -23,7 +23,7 @@ pub struct Worker {
     stdout: BufReader<ChildStdout>,
 }
 
-/// Keeps large allocations from going back to the system after each use; helps both sides.
+/// Environment that keeps freed memory in the process; it speeds up both sides.
 const ALLOCATOR: [(&str, &str); 2] = [
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "4000000000"),

@@ -1,13 +1,13 @@
-//! Smaller faces from a set of pictures whose faces were marked: shrunk pictures, on larger canvases.
+//! Smaller faces from a set of labeled images: shrunk images, on larger canvases.
 
 use detector_evaluation::Truth;
 use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
 
-/// Shrinks each picture so that the median of its faces has this side.
-pub fn shrink_faces(pictures: &mut [(String, Truth, RgbImage)], side: f32) {
+/// Shrinks each image so that the median of its faces has this side.
+pub fn shrink_faces(images: &mut [(String, Truth, RgbImage)], side: f32) {
     let area = |[x0, y0, x1, y1]: [f32; 4]| (x1 - x0).max(0.0) * (y1 - y0).max(0.0);
-    for (_, truth, image) in pictures {
+    for (_, truth, image) in images {
         let mut areas: Vec<f32> = truth.faces.iter().map(|&rect| area(rect)).collect();
         areas.sort_by(f32::total_cmp);
         let Some(&median) = areas.get(areas.len() / 2) else {
@@ -17,7 +17,7 @@ pub fn shrink_faces(pictures: &mut [(String, Truth, RgbImage)], side: f32) {
     }
 }
 
-/// Shrinks a picture and its faces; a factor of 1 or more leaves them as they are.
+/// Shrinks an image and its faces; a factor of 1 or more leaves them unchanged.
 fn scale(truth: &mut Truth, image: &mut RgbImage, factor: f32) {
     if !(factor > 0.0 && factor < 1.0) {
         return;
@@ -31,7 +31,7 @@ fn scale(truth: &mut Truth, image: &mut RgbImage, factor: f32) {
     (truth.width, truth.height) = (width, height);
 }
 
-/// Puts a picture into the middle of a gray square; one that is too large is shrunk.
+/// Puts an image into the middle of a gray square; one that is too large is shrunk.
 pub fn put_on_canvas(truth: &mut Truth, image: &mut RgbImage, side: u32) {
     let longest = truth.width.max(truth.height);
     scale(truth, image, side as f32 / longest as f32);
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faces_shrink_with_their_pictures_and_move_with_the_canvas() {
+    fn faces_shrink_with_their_images_and_move_with_the_canvas() {
         let truth = Truth {
             width: 200,
             height: 100,
@@ -64,9 +64,9 @@ mod tests {
             ignore: vec![[20.0, 20.0, 40.0, 40.0]],
         };
         let image = RgbImage::from_pixel(200, 100, Rgb([9; 3]));
-        let mut pictures = vec![("a".to_owned(), truth, image)];
-        shrink_faces(&mut pictures, 24.0);
-        let (_, truth, image) = &mut pictures[0];
+        let mut images = vec![("a".to_owned(), truth, image)];
+        shrink_faces(&mut images, 24.0);
+        let (_, truth, image) = &mut images[0];
         assert_eq!((truth.width, truth.height), (100, 50));
         assert_eq!(image.dimensions(), (100, 50));
         assert_eq!(truth.faces[1], [50.0, 0.0, 74.0, 24.0]);
@@ -78,7 +78,7 @@ mod tests {
             (image[(9, 60)], image[(10, 60)]),
             (Rgb([127; 3]), Rgb([9; 3]))
         );
-        // A picture larger than the canvas is shrunk, never enlarged.
+        // An image larger than the canvas is shrunk, never enlarged.
         put_on_canvas(truth, image, 60);
         assert_eq!(truth.faces[1], [30.0, 17.5, 42.0, 29.5]);
     }

@@ -6,7 +6,7 @@ use ops::device::DeviceName;
 use crate::peer::{self, Worker};
 use crate::table::{Row, Section};
 
-/// What is measured.
+/// The cases to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Suite {
     /// Ops, steps and small training cycles, on the CPU
@@ -15,7 +15,7 @@ enum Suite {
     Training,
 }
 
-/// How long and how often a case is measured.
+/// Duration and number of measurements.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SpeedArgs {
     /// What to measure: ops and steps on the CPU, or whole training cycles on a device
@@ -200,8 +200,8 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The card as its driver calls it; nothing for the CPU.
+/// The name of the GPU; empty for the CPU.
 fn card_name(device: DeviceName) -> Result<String> {
     let report = ops::device::inspect(&device.open()?)?;
-    Ok(report.map_or_else(String::new, |card| format!("{}, ", card.name)))
+    Ok(report.map_or_else(String::new, |gpu| format!("{}, ", gpu.name)))
 }

@@ -54,24 +54,24 @@ impl fmt::Display for Row {
     }
 }
 
-/// Everything that one run found.
+/// The results of one run.
 pub struct Section {
     text: String,
     summary: String,
 }
 
 impl Section {
-    /// Formats rows, each the median of `rounds`, and peaks of memory in MB (ours and the peer's) as Markdown. `card` comes
-    /// before the processor.
+    /// Formats rows, each the median of `rounds`, and peaks of memory in MB (ours and the peer's) as Markdown. `gpu`
+    /// comes before the CPU.
     pub fn new(
         rows: &[Row],
         memory: &[(String, f64, f64)],
         version: &str,
         rounds: usize,
-        card: &str,
+        gpu: &str,
     ) -> Section {
         let mut summary = format!(
-            "PyTorch {version} / ours, {card}{}, {}. Ratios above 1 mean that ours is faster; median of {rounds} round(s) in turn, both allocators tuned.\n\n\
+            "PyTorch {version} / ours, {gpu}{}, {}. Ratios above 1 mean that ours is faster; median of {rounds} round(s) in turn, both allocators tuned.\n\n\
              | group | threads | ratio (geometric mean) | goal |\n|---|---|---|---|\n",
             machine(),
             today()
@@ -137,7 +137,7 @@ fn kimg_of(case: &str) -> Option<f64> {
     Some(16.0 * batch / 1e3)
 }
 
-/// The processor and how many cores of it there are.
+/// The CPU and its number of cores.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

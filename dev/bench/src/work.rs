@@ -1,5 +1,5 @@
-//! Our side of the benchmarks: the same cases as `dev/bench/peers/torch_peer.py`. Whole training runs on any device, all
-//! else on the CPU.
+//! Our side of the benchmarks: the same cases as `dev/bench/peers/torch_peer.py`. Whole training runs on any device,
+//! all else on the CPU.
 
 use std::io::BufRead;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use training::{
 
 type Work = Box<dyn FnMut() -> Result<()>>;
 
-/// Images that minibatch standard deviation compares; the papers' presets compare all that a card sees at once.
+/// Group size of the minibatch standard deviation; the presets of the papers use all images of a GPU.
 const MBSTD_GROUP: usize = 4;
 
 /// Answers `<case> <seconds>` lines on standard input until it ends.
@@ -65,16 +65,16 @@ fn measure(work: &mut Work, seconds: f64, device: &Device) -> Result<f64> {
     Ok(times[times.len() / 2])
 }
 
-/// Peak memory of this process on the device; 0 where the system does not tell.
+/// Peak memory of this process on the device, in bytes; 0 where the system does not report it.
 fn peak_mb(device: &Device) -> Result<f64> {
     let bytes = match device {
         Device::Cpu => cli::peak_resident_bytes(),
-        card => ops::device::peak_memory(card)?,
+        gpu => ops::device::peak_memory(gpu)?,
     };
     Ok(bytes.map_or(0.0, |bytes| bytes as f64 / f64::from(1 << 20)))
 }
 
-/// A result whose value nobody needs.
+/// A result that is discarded.
 fn done<T>(result: candle_core::Result<T>) -> Result<()> {
     result?;
     Ok(())
@@ -310,7 +310,8 @@ struct Training {
     layers: usize,
 }
 
-/// 16 iterations of training: every phase at its interval, both Adams, the moving average; without data and augmentation.
+/// 16 iterations of training: every phase at its interval, both Adams, the moving average; without data and
+/// augmentation.
 fn cycle(training: &Training, device: &Device) -> Result<Work> {
     let &Training {
         res,

@@ -1,11 +1,11 @@
-//! `cargo xtask cuda-toolkit` and `cargo xtask emulated-card`: each prints the environment in which a CUDA build works.
+//! `cargo xtask cuda-toolkit` and `cargo xtask emulated-gpu`: each prints the environment in which a CUDA build works.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 mod cuda_toolkit;
-mod emulated_card;
+mod emulated_gpu;
 
 #[derive(Parser)]
 #[command(version = cli::version(), about = "Environments in which CUDA builds work")]
@@ -21,7 +21,7 @@ enum Command {
     /// Get NVIDIA's compiler and libraries as Python wheels, and print the environment that builds the feature cuda
     CudaToolkit(cuda_toolkit::ToolkitArgs),
     /// Build the library that computes on the CPU in place of a GPU, and print the environment that loads it
-    EmulatedCard(emulated_card::EmulatedArgs),
+    EmulatedGpu(emulated_gpu::EmulatedArgs),
 }
 
 fn main() -> ExitCode {
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         args.common.start()?;
         match args.command {
             Command::CudaToolkit(args) => cuda_toolkit::run(&args),
-            Command::EmulatedCard(args) => emulated_card::run(&args),
+            Command::EmulatedGpu(args) => emulated_gpu::run(&args),
         }
     })
 }

@@ -60,9 +60,9 @@ const FORWARDED: [Forwarded; 6] = [
         about: "Get NVIDIA's compiler and libraries as Python wheels, and print the environment for CUDA builds",
     },
     Forwarded {
-        name: "emulated-card",
+        name: "emulated-gpu",
         package: "cuda-setup",
-        first: &["emulated-card"],
+        first: &["emulated-gpu"],
         is_timed: false,
         about: "Build the library that computes on the CPU in place of a GPU, and print the environment",
     },
@@ -72,6 +72,11 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
+    let command = match command.to_str() {
+        // The name in earlier versions.
+        Some("emulated-card") => "emulated-gpu".into(),
+        _ => command,
+    };
     let result = match command.to_str() {
         Some("demo") => demo::run(&arguments),
         Some("pages") => pages::run(&arguments),

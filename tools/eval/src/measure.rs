@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::Device;
 use evaluator::{Bars, EvaluatorSettings};
 use metrics::{
-    Covariance, Evaluator, FakeSource, FeatureKind, ImageSet, Kind, Metric, MetricResult, Neighbour,
+    Covariance, Evaluator, FakeSource, FeatureKind, ImageSet, Kind, Metric, MetricResult, Neighbor,
 };
 use serde_json::Value;
 
@@ -81,16 +81,16 @@ pub fn evaluate(
 
 /// Whether a FID in Inception's features has fewer images than features, so that its covariance lacks directions.
 fn is_of_few(result: &MetricResult) -> bool {
-    let count = |name: &str| result.flavour.get(name).and_then(Value::as_u64);
+    let count = |name: &str| result.provenance.get(name).and_then(Value::as_u64);
     let fewest = count("n_fakes").min(count("n_reals"));
-    let kind = result.flavour.get("features").and_then(Value::as_str);
+    let kind = result.provenance.get("features").and_then(Value::as_str);
     result.metric.kind == Kind::Fid
         && kind == Some("inception-2015-12-05")
         && fewest.is_some_and(|n| n < 2048)
 }
 
 /// How near the images of a pair are, to go on a sentence with; nothing where real images have no usual distance.
-pub fn ratio_words(pair: &Neighbour) -> String {
+pub fn ratio_words(pair: &Neighbor) -> String {
     pair.ratio.map_or_else(String::new, |ratio| {
         format!(": {ratio:.2} of the distance between two real images")
     })
@@ -98,7 +98,7 @@ pub fn ratio_words(pair: &Neighbour) -> String {
 
 /// A line for people: `fid50k_full 12.3 +- 0.1  (inception-2015-12-05, covariance / n)`.
 pub fn describe(line: &Value) -> String {
-    let flavour = &line["flavour"];
+    let provenance = run_folder::provenance(line);
     let mut text = String::new();
     for (name, value) in line["results"].as_object().into_iter().flatten() {
         text += &match value.as_f64() {
@@ -110,19 +110,22 @@ pub fn describe(line: &Value) -> String {
         }
         text += &format!(
             "   features {}",
-            flavour["features"].as_str().unwrap_or("?")
+            provenance["features"].as_str().unwrap_or("?")
         );
-        if let Some(covariance) = flavour["covariance"].as_str() {
+        if let Some(covariance) = provenance["covariance"].as_str() {
             text += &format!(", covariance / {covariance}");
         }
-        match (flavour["n_fakes"].as_u64(), flavour["n_reals"].as_u64()) {
+        match (
+            provenance["n_fakes"].as_u64(),
+            provenance["n_reals"].as_u64(),
+        ) {
             (Some(fakes), Some(reals)) if reals > 0 => {
                 text += &format!(", {fakes} fakes, {reals} reals");
             }
             (Some(fakes), _) => text += &format!(", {fakes} fakes"),
             _ => {}
         }
-        if flavour["comparable_with_published"] == false {
+        if provenance["comparable_with_published"] == false {
             text += ", NOT comparable with published numbers";
         }
         text.push('\n');

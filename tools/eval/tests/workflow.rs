@@ -38,10 +38,10 @@ fn a_run_is_measured_once_and_goes_on_after_a_kill() {
             "network-snapshot-000080.safetensors"
         ]
     );
-    assert_eq!(first[0]["flavour"]["features"], "random-inception-small");
-    assert_eq!(first[0]["flavour"]["comparable_with_published"], false);
+    assert_eq!(first[0]["provenance"]["features"], "random-inception-small");
+    assert_eq!(first[0]["provenance"]["comparable_with_published"], false);
     assert_eq!(
-        first[0]["flavour"]["n_reals"], 40,
+        first[0]["provenance"]["n_reals"], 40,
         "`_full` ignores the subset and the mirror"
     );
     assert!(first[0]["results"]["fid20_full"].as_f64().unwrap() > 0.0);
@@ -98,7 +98,10 @@ fn a_run_is_measured_as_it_was_trained_and_stands_for_its_best_checkpoint() {
     ok(root, &["run", "latest"]);
     let results = lines(&run.join("metric-fid10_full.jsonl"));
     assert_eq!(results.len(), 3);
-    assert_eq!(results[0]["flavour"]["features"], "random-inception-small");
+    assert_eq!(
+        results[0]["provenance"]["features"],
+        "random-inception-small"
+    );
 
     // The first one is of the warm-up.
     let best = results[1..].iter().min_by(|a, b| {
@@ -154,14 +157,14 @@ fn folders_of_pictures_are_compared() {
         "{}",
         same[0]
     );
-    assert_eq!(same[0]["flavour"]["covariance"], "n-1");
+    assert_eq!(same[0]["provenance"]["covariance"], "n-1");
     let other = measure("a", "b");
     assert!(
         other[0]["results"]["fid"].as_f64().unwrap() > 0.01,
         "{}",
         other[0]
     );
-    assert_eq!(other[0]["flavour"]["n_fakes"], 25);
+    assert_eq!(other[0]["provenance"]["n_fakes"], 25);
     // The copies are found.
     assert_eq!(same[2]["results"]["mem_distance_ratio"].as_f64(), Some(0.0));
     assert!(other[2]["results"]["mem_distance_ratio"].as_f64().unwrap() > 0.3);
@@ -187,7 +190,7 @@ fn images_are_told_by_content_and_what_is_left_out_is_named() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(result["flavour"]["n_fakes"], 6);
+    assert_eq!(result["provenance"]["n_fakes"], 6);
     assert!(
         text.contains("1 linked folder(s) left out") && text.contains("more"),
         "{text}"

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use networks::Precision;
-use ops::device::CardReport;
+use ops::device::GpuReport;
 use serde_json::json;
 use training::{Phase, TrainConfig, Trainer};
 
@@ -208,7 +208,7 @@ pub fn too_large(config: &TrainConfig) -> Result<Option<String>> {
 }
 
 /// [`too_large`] for the memory of a card.
-fn too_large_for(card: &CardReport, needed: u64) -> Option<String> {
+fn too_large_for(card: &GpuReport, needed: u64) -> Option<String> {
     let free = card.memory.0 as u64;
     (free < needed).then(|| {
         format!(
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_card_that_is_too_small_is_named() {
-        let card = CardReport {
+        let card = GpuReport {
             name: "a card".into(),
             capability: (8, 0),
             driver: 13000,

@@ -125,7 +125,7 @@ fn settings_are_remembered_and_only_some_may_change() {
     // Snapshots of the warm-up are no best ones.
     assert!(told.len() == 2 && !told[0].contains("best"), "{told:?}");
     for line in &metrics {
-        assert_eq!(line["flavour"]["features"], "random-inception-small");
+        assert_eq!(line["provenance"]["features"], "random-inception-small");
     }
     let text = refused(
         train(

@@ -1,4 +1,4 @@
-//! The pipe as a chain of tensor ops, for cards: the same draws, the same numbers to rounding.
+//! The pipe as a chain of tensor ops, for GPUs: equal to the fused op up to rounding.
 //!
 //! Stages run on the images that they change. Derivatives are those of the ops.
 
@@ -25,7 +25,7 @@ pub(super) fn apply(plan: &Plan, x: &Value, is_affine: bool) -> Result<Value> {
     cut_out(plan, &y)
 }
 
-/// Numbers of the images where there are some.
+/// The indices of the images that have some.
 fn those_with<T>(each: &[Option<T>]) -> Vec<usize> {
     (0..each.len()).filter(|&i| each[i].is_some()).collect()
 }
@@ -52,7 +52,7 @@ fn on_some(
     gathered(&both, 0, (0..batch).map(place))
 }
 
-/// What is at these places of a dimension.
+/// The elements at these indices of a dimension.
 fn gathered(x: &Value, dim: usize, places: impl Iterator<Item = usize>) -> Result<Value> {
     let len = x.dim(dim)?;
     let places: Vec<u32> = places.map(|i| i as u32).collect();
@@ -195,7 +195,7 @@ mod tests {
             .unwrap()
     }
 
-    /// Values and gradients of the chain are those of the fused op, for images that only some stages touch.
+    /// Values and gradients of the chain equal those of the fused op, for images that only some stages change.
     fn compare(pipe: &str, channels: usize, p: f64) {
         let shape = BatchShape {
             batch: 6,

@@ -1,4 +1,4 @@
-//! Runs a cascade over an image with the fastest evaluator that the machine has.
+//! Runs a cascade over an image with the fastest evaluator that the machine supports.
 
 use image::GrayImage;
 

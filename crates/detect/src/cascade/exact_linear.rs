@@ -1,6 +1,6 @@
 //! Linear resize in fixed point, bit for bit that of OpenCV's `INTER_LINEAR_EXACT` for 8-bit gray.
 //!
-//! No averaging when it shrinks: the cascade's pyramid is made this way, and its boxes depend on it.
+//! It does not average when it shrinks: the cascade's pyramid is built this way, and its boxes depend on it.
 
 /// Position of an output sample between two inputs: the first index and the weight of the second, of 256.
 #[derive(Clone, Copy)]
@@ -36,7 +36,7 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
 
 /// Resizes `pixels` (`from.0` x `from.1`, rows without gaps) to `to`, into the front of `target`.
 ///
-/// Downwards first, which runs along the rows: the products are exact, so that the order does not show.
+/// Columns first, which is fast along rows; products are exact, so the order does not change the result.
 pub(super) fn resize(pixels: &[u8], from: (usize, usize), to: (usize, usize), target: &mut [u8]) {
     let target = &mut target[..to.0 * to.1];
     if from == to {

@@ -13,7 +13,7 @@ pub struct Window {
     pub height: i32,
 }
 
-/// The mean of windows that see the same thing.
+/// The mean of similar windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group {
     /// The mean window, rounded.
@@ -22,7 +22,7 @@ pub struct Group {
     pub neighbors: u32,
 }
 
-/// Windows belong together when their edges differ by at most this share of their mean side.
+/// Windows are similar when their edges differ by at most this fraction of their mean side.
 const EPSILON: f64 = 0.2;
 
 /// Joins similar windows (also by way of others) and keeps the means of those with more than `min_neighbors` members

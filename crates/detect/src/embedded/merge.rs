@@ -23,10 +23,10 @@ const MIN_SUPPORT: f32 = 0.2;
 
 /// Joins each candidate with a better one that it overlaps by at least `min_iou`.
 ///
-/// The box is the mean of all, weighted by score, since cells and scales err independently. With `p` the best score at a
-/// scale, the score is `1 - product(1 - p)^(1 / n)`, where `n` is the number of scales that usually detect a face of this
-/// size: a candidate that only one scale finds is mostly wrong. `base_scale` is the size of the image at the base scale
-/// (the finest one that detects faces of all sizes) relative to the image.
+/// The box is the mean of all, weighted by score, since cells and scales err independently. With `p` the best score at
+/// a scale, the score is `1 - product(1 - p)^(1 / n)`, where `n` is the number of scales that usually detect a face of
+/// this size: a candidate that only one scale finds is mostly wrong. `base_scale` is the size of the image at the base
+/// scale (the finest one that detects faces of all sizes) relative to the image.
 pub(super) fn merge(mut candidates: Vec<Candidate>, min_iou: f32, base_scale: f32) -> Vec<Face> {
     candidates.retain(|Candidate { face, .. }| {
         face.score.is_finite() && face.rect.iter().all(|v| v.is_finite())

@@ -1,8 +1,8 @@
 //! Our own face detector, whose weights are part of the binary.
 //!
 //! A small network runs on a pyramid of the image. It detects faces of some 10 to 160 pixels; larger ones are left to
-//! coarser scales. Candidates that several scales agree on score higher. Finer scales are searched for small faces only,
-//! and a refinement pass detects those again in enlarged windows.
+//! coarser scales. Candidates that several scales agree on score higher. Finer scales are searched for small faces
+//! only, and a refinement pass detects those again in enlarged windows.
 //!
 //! [`network`] describes the layers and [`walk`] computes them with any backend; `crates/detect/README.md` says how the
 //! weights were trained.

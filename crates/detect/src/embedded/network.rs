@@ -1,8 +1,8 @@
 //! The layers of the embedded detector, the one description for training and for inference.
 //!
-//! A small fully convolutional network with three levels (one cell for 8, 16 and 32 pixels). Each cell predicts the logit
-//! of a face around it and the distances to the sides of its box. Coarse levels are added to finer ones on the way up
-//! (Lin et al., arXiv:1612.03144); boxes are given as distances from the cell (Tian et al., arXiv:1904.01355).
+//! A small fully convolutional network with three levels (one cell for 8, 16 and 32 pixels). Each cell predicts the
+//! logit of a face around it and the distances to the sides of its box. Coarse levels are added to finer ones on the
+//! way up (Lin et al., arXiv:1612.03144); boxes are given as distances from the cell (Tian et al., arXiv:1904.01355).
 
 /// One step of the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,8 +76,8 @@ pub const INPUT: &str = "image";
 
 /// An output of the network, `[batch, 5, height / stride, width / stride]`.
 ///
-/// The five values of a cell are the logit of a face, then the logarithms of the distances to the left, upper, right and
-/// lower side of its box, in units of [`Level::unit`] pixels.
+/// The five values of a cell are the logit of a face, then the logarithms of the distances to the left, upper, right
+/// and lower side of its box, in units of [`Level::unit`] pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Level {
     /// Name of the layer.

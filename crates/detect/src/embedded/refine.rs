@@ -22,8 +22,8 @@ const TINY: f32 = 12.0;
 const MAX_REFINED: usize = 6;
 /// IoU from which the boxes of both passes are the same face; low because small boxes are coarse.
 const MIN_IOU: f32 = 0.3;
-/// Weights of a score `p`, the exponents of `1 - p`: of the first pass for faces of [`TINY`] and of [`SMALL`], and of the
-/// refinement pass.
+/// Weights of a score `p`, the exponents of `1 - p`: of the first pass for faces of [`TINY`] and of [`SMALL`], and of
+/// the refinement pass.
 const WEIGHT_OF_TINY: f32 = 0.1;
 const WEIGHT_OF_SMALL: f32 = 0.6;
 const WEIGHT_OF_REFINED: f32 = 2.0;

@@ -1,7 +1,10 @@
 //! The network on slices: images on canvases of one size, on the calling thread.
 //!
-//! An ONNX runtime multiplies matrices; our convolutions (Winograd's for kernels of 3x3) need half the time for the same
-//! numbers. `graph` writes the same network for such a runtime, which the tests compare with.
+//! An ONNX runtime multiplies matrices; our convolutions (Winograd's for kernels of 3x3) need half the time for the
+//! same numbers. `graph` writes the same network for such a runtime, which the tests compare with.
+
+mod buffers;
+mod split;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -11,6 +14,8 @@ use image::RgbImage;
 use kernels::conv::{self, ConvGeometry, Direction, Prepared, Scales};
 use kernels::{ConvAlgorithm, parallel};
 
+use self::buffers::Buffers;
+use self::split::{split_geometry, split_images, split_kernels};
 use super::network::{Convolution, INPUT, LEVELS, convolutions};
 use super::walk::{LayerBackend, Operand, walk};
 use super::weights::Weights;
@@ -60,35 +65,6 @@ struct PreparedConvolution {
     weights: Vec<f32>,
     prepared: Prepared,
     bias: Vec<f32>,
-}
-
-/// Buffers of earlier runs. Allocating fresh pages would take a fifth of the time of a run.
-#[derive(Default)]
-struct Buffers(Vec<Vec<f32>>);
-
-/// Larger buffers are not kept.
-const MAX_KEPT: usize = 1 << 22;
-
-impl Buffers {
-    /// The smallest that fits, else the largest, which grows; its content is unspecified, and it may be longer.
-    fn take(&mut self, len: usize) -> Vec<f32> {
-        let fit = (0..self.0.len())
-            .filter(|&i| self.0[i].len() >= len)
-            .min_by_key(|&i| self.0[i].len());
-        let pick = fit.or_else(|| (0..self.0.len()).max_by_key(|&i| self.0[i].len()));
-        let mut buffer = pick.map_or_else(Vec::new, |i| self.0.swap_remove(i));
-        // Only what grows is cleared.
-        if buffer.len() < len {
-            buffer.resize(len, 0.0);
-        }
-        buffer
-    }
-
-    fn give(&mut self, buffer: Vec<f32>) {
-        if buffer.len() <= MAX_KEPT {
-            self.0.push(buffer);
-        }
-    }
 }
 
 impl std::fmt::Debug for Network {
@@ -325,101 +301,6 @@ fn geometry(convolution: &Convolution) -> ConvGeometry {
         swapped: false,
         gain: 1.0,
     }
-}
-
-/// Sizes of the first convolution on the planes of [`split_image`].
-fn split_geometry(convolution: &Convolution) -> ConvGeometry {
-    let full = geometry(convolution);
-    ConvGeometry {
-        ci: 4 * full.ci,
-        kh: full.kh / 2,
-        kw: full.kw / 2,
-        stride: full.stride / 2,
-        padding: 0,
-        ..full
-    }
-}
-
-/// Images on gray canvases as numbers in `-1..=1` with `padding` padding on each side, each plane split into four of even
-/// and odd rows and columns: `[images, 12, rows / 2, columns / 2]`.
-///
-/// Our kernels take channels 16 at a time. After the split a kernel of even size and stride has four times the channels
-/// and a quarter of the taps.
-fn split_images(
-    images: &[&RgbImage],
-    (width, height): (u32, u32),
-    padding: usize,
-    buffers: &mut Buffers,
-) -> Map {
-    let half = |side: u32| (side as usize + 2 * padding).div_ceil(2);
-    let (rows, columns) = (half(height), half(width));
-    let len = 12 * rows * columns;
-    let mut map = Map {
-        buffer: buffers.take(images.len() * len),
-        images: images.len(),
-        channels: 12,
-        height: rows,
-        width: columns,
-    };
-    let table: [f32; 256] = std::array::from_fn(|value| (value as f32 - 127.5) / 127.5);
-    for (image, values) in images.iter().zip(map.values_mut().chunks_exact_mut(len)) {
-        assert!(image.width() <= width && image.height() <= height);
-        split_image(image, columns, padding, &table, values);
-    }
-    map
-}
-
-/// One image of [`split_images`]; `table` has the number for each value.
-fn split_image(
-    image: &RgbImage,
-    columns: usize,
-    padding: usize,
-    table: &[f32; 256],
-    values: &mut [f32],
-) {
-    let plane = values.len() / 12;
-    let rows = plane / columns;
-    let stride = 3 * image.width() as usize;
-    for y in 0..2 * rows {
-        let pixels = y
-            .checked_sub(padding)
-            .and_then(|row| image.as_raw().chunks_exact(stride).nth(row));
-        for odd in 0..2 {
-            // The first pixel of this parity.
-            let first = (odd + padding) % 2;
-            for channel in 0..3 {
-                let at = (channel * 4 + y % 2 * 2 + odd) * plane + y / 2 * columns;
-                let to = &mut values[at..at + columns];
-                let pixels = pixels
-                    .and_then(|pixels| pixels.get(3 * first + channel..))
-                    .unwrap_or_default();
-                let (left, to) = to.split_at_mut((first + padding) / 2);
-                let (to, right) = to.split_at_mut(pixels.len().div_ceil(6).min(to.len()));
-                left.fill(0.0);
-                for (to, &value) in to.iter_mut().zip(pixels.iter().step_by(6)) {
-                    *to = table[usize::from(value)];
-                }
-                right.fill(0.0);
-            }
-        }
-    }
-}
-
-/// Kernels `[.., kernel, kernel]` for split planes: `[.., 4, kernel / 2, kernel / 2]`.
-fn split_kernels(weights: &[f32], kernel: usize) -> Vec<f32> {
-    let half = kernel / 2;
-    let mut split = Vec::with_capacity(weights.len());
-    for weights in weights.chunks_exact(kernel * kernel) {
-        for (odd_row, odd_column) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-            for row in 0..half {
-                for column in 0..half {
-                    let at = (2 * row + odd_row) * kernel + 2 * column + odd_column;
-                    split.push(weights[at]);
-                }
-            }
-        }
-    }
-    split
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! One walk over the layers of the embedded network, for everything that computes with them.
 //!
 //! [`walk`] decides the order, which layers the wanted outputs need, and when a result is read for the last time. A
-//! [`LayerBackend`] decides what a layer does: on slices in `run`, on tensors in `metrics` and in detector training, and
-//! as nodes of an ONNX graph in the tests.
+//! [`LayerBackend`] decides what a layer does: on slices in `run`, on tensors in `metrics` and in detector training,
+//! and as nodes of an ONNX graph in the tests.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Deref;

@@ -1,14 +1,14 @@
 //! Limits on the memory and time of one run of a graph.
 //!
-//! Limits grow with the image, so that any `--longest-side` is allowed and a small file cannot ask for much. They are
-//! several times what the largest models known take: YOLO11x does 240,000 multiply-adds and YOLOv8x6 320,000 for each
+//! Limits grow with the image, so that any `--longest-side` is allowed and a small file cannot request much. They are
+//! several times the use of the largest known models: YOLO11x needs 240,000 multiply-adds and YOLOv8x6 320,000 for each
 //! pixel, with less than 1 KiB alive.
 
-/// Multiply-adds at the start and for each pixel.
+/// Limit of multiply-adds: a constant and a number for each pixel.
 const WORK: (u64, u64) = (2 << 30, 700_000);
-/// Bytes alive at the start, for each pixel, and at most.
+/// Limit of live bytes: a constant, a number for each pixel, and a maximum.
 const BYTES: (u64, u64, u64) = (256 << 20, 4 << 10, 4 << 30);
-/// Cost of the least node, in multiply-adds.
+/// Minimum cost of a node, in multiply-adds.
 const NODE: u64 = 1 << 13;
 /// Cost of one element of a result, in multiply-adds.
 const ELEMENT: u64 = 16;
@@ -42,7 +42,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Checks the most bytes that are alive together.
+    /// Checks the peak of live bytes.
     pub fn hold(&self, bytes: u64) -> Result<(), String> {
         let limit = (BYTES.0 + BYTES.1 * self.pixels).min(BYTES.2);
         if bytes > limit {

@@ -1,4 +1,4 @@
-//! Attributes that the standard allows to leave out and the runtime wants.
+//! Attributes that are optional in the standard and required by the runtime.
 
 use super::graph::{Attribute, Node};
 

@@ -1,6 +1,6 @@
-//! A checked graph as the file that the runtime reads.
+//! Encodes a checked graph as the file that the runtime reads.
 //!
-//! It holds what `graph` understood and nothing else, so no field that the two readers would take differently passes.
+//! It contains only what `graph` understood, so no field that two readers interpret differently can pass.
 
 use super::graph::{Attribute, Dimension, Model, Node};
 use super::tensors::Tensor;
@@ -107,7 +107,7 @@ fn tensor_fields(name: &str, tensor: &Tensor<'_>) -> Message {
     .bytes(8, name)
 }
 
-/// An initializer up to its numbers, with the length of the whole in front.
+/// An initializer up to its values, with its total length in front.
 fn tensor_head(name: &str, tensor: &Tensor<'_>) -> Vec<u8> {
     let fields = tensor_fields(name, tensor)
         .head(9, tensor.data.len())

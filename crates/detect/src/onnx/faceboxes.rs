@@ -7,9 +7,9 @@ use super::tensor::{Coding, Input, Placing, place};
 use crate::Face;
 use crate::shrink::fitted_size;
 
-/// The score from which a face counts.
+/// The default score threshold.
 pub(super) const THRESHOLD: f32 = 0.5;
-/// Overlap from which two boxes are one face.
+/// IoU from which two boxes are the same face.
 pub(super) const MAX_IOU: f32 = 0.3;
 
 /// Input: blue, green, red less the mean of ImageNet.
@@ -25,9 +25,9 @@ const PRIORS: [(u32, &[(f32, usize)]); 3] = [
     (64, &[(256.0, 1)]),
     (128, &[(512.0, 1)]),
 ];
-/// Offsets are trained divided by these: of the center, of the size.
+/// Offsets of center and size were divided by these variances in training.
 const VARIANCES: (f32, f32) = (0.1, 0.2);
-/// The anime weights were trained on boxes that reach into the hair; this share of the height is above the brow.
+/// The anime weights were trained on boxes that include hair; this fraction of the height is above the brow.
 const HAIR: f32 = 0.2;
 
 /// Number of priors on a canvas of this size.

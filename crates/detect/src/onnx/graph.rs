@@ -7,21 +7,21 @@ use super::limits::MAX_RANK;
 use super::tensors::{self, Tensor};
 use super::wire::{Fields, Value, text, varint};
 
-/// Nodes of a graph; the largest YOLO exports have about 1,000.
+/// The most nodes of a graph; the largest YOLO exports have about 1,000.
 const MAX_NODES: usize = 4096;
-/// Inputs or outputs of one node; the schedule of the runtime is quadratic in them.
+/// The most inputs or outputs of one node; the schedule of the runtime is quadratic in them.
 const MAX_ARGUMENTS: usize = 64;
-/// Attributes of one node.
+/// The most attributes of one node.
 const MAX_ATTRIBUTES: usize = 32;
-/// Numbers in an attribute that is a list; the longest are the pads of 8 axes.
+/// The most numbers in a list attribute; the longest are the pads of 8 axes.
 const MAX_LIST: usize = 64;
-/// Initializers, and graph inputs, which in old files list them again.
+/// The most initializers, and graph inputs, which in old files list them again.
 const MAX_TENSORS: usize = 16_384;
 
 /// A parsed file.
 #[derive(Default)]
 pub(super) struct Model<'a> {
-    /// Version of the standard operators, where the file says.
+    /// Version of the operator set, where the file states it.
     pub opset: Option<u16>,
     pub nodes: Vec<Node>,
     /// Initializers and the values of `Constant` nodes, each with its name.
@@ -33,7 +33,7 @@ pub(super) struct Model<'a> {
     pub class_names: Option<String>,
 }
 
-/// An operator with its arguments; an empty name is an argument that is left out.
+/// An operator with its arguments; an empty name is an omitted argument.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     pub operator: String,
@@ -52,7 +52,7 @@ pub(super) enum Attribute {
     Ints(Vec<i64>),
     Floats(Vec<f32>),
     Tensor(Tensor<'static>),
-    /// A kind that no supported operator takes, by its name.
+    /// A kind that no supported operator uses, by its name.
     Other(&'static str),
 }
 
@@ -75,7 +75,7 @@ pub(super) enum Dimension {
 type Reading<T> = Result<T, String>;
 
 impl<'a> Model<'a> {
-    /// Reads a whole file; the error says what is wrong.
+    /// Parses a whole file; the error describes the problem.
     pub fn read(bytes: &'a [u8]) -> Reading<Self> {
         if bytes.is_empty() {
             return Err("is empty".into());
@@ -245,7 +245,7 @@ impl Node {
     }
 }
 
-/// Reads an attribute; the type in the file, where there is one, decides which of its fields counts.
+/// Reads an attribute; the type in the file, where there is one, selects its field.
 fn read_attribute(message: &[u8]) -> Reading<(String, Attribute)> {
     let mut name = String::new();
     let (mut kind, mut present) = (None, None);

@@ -1,7 +1,7 @@
 //! Limits on the shape of a tensor, in the file and while shapes are inferred.
 
-/// Dimensions of a tensor.
+/// The most dimensions of a tensor.
 pub(super) const MAX_RANK: usize = 8;
 
-/// Elements of a tensor. Offsets within it stay far inside the 32 bits that the runtime's convolutions compute in.
+/// The most elements of a tensor. Offsets stay far within the 32 bits of the runtime's convolutions.
 pub(super) const MAX_ELEMENTS: usize = 1 << 28;

@@ -1,11 +1,11 @@
-//! ONNX face models: FaceBoxes, YOLOv5, YOLOv8 and YOLO11, told apart by what the graph returns.
+//! ONNX face models: FaceBoxes, YOLOv5, YOLOv8 and YOLO11, distinguished by the outputs of the graph.
 //!
-//! A model is run once at loading, on an empty image: the shapes of its outputs say what it is, and a model that
-//! cannot run is refused before the first image.
+//! A model is run once at loading, on an empty image: the shapes of its outputs tell its kind, and a model that
+//! fails is refused before the first image.
 //!
-//! Files are fetched from anywhere, and the runtime trusts them. So `graph` reads a file on its own, `operators` checks
-//! each node against a table, `program` works out every shape for each input size under the limits of `budget`, and
-//! only then does the runtime get the graph, written anew by `encode`.
+//! Files come from any source, and the runtime trusts them. Therefore `graph` parses a file itself, `operators` checks
+//! each node against a table, `program` computes every shape for each input size under the limits of `budget`, and
+//! only then the runtime gets the graph, encoded again by `encode`.
 
 mod budget;
 mod defaults;
@@ -43,27 +43,27 @@ pub struct OnnxDetector {
     kind: Kind,
 }
 
-/// The kind of model, told by the outputs of its graph.
+/// The kind of model.
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
-    /// Offsets and face scores over the FaceBoxes priors: the places of both outputs.
+    /// Offsets and face scores over the FaceBoxes priors: the indices of both outputs.
     FaceBoxes { boxes: usize, scores: usize },
-    /// A grid of YOLO candidates: the place of the output and its layout.
+    /// A grid of YOLO candidates: the index of the output and its layout.
     Yolo { output: usize, layout: YoloLayout },
 }
 
-/// A model beyond this is refused; the largest YOLO11 has 220 MiB.
+/// The largest model file, in bytes; the largest YOLO11 has 220 MiB.
 const MAX_BYTES: u64 = 1 << 30;
 /// Longest side of images for models of any input size.
 const FACEBOXES_SIDE: u32 = 1024;
 const YOLO_SIDE: u32 = 640;
 
 impl OnnxDetector {
-    /// Reads a model and finds out what it is.
+    /// Reads a model and recognizes its kind.
     ///
     /// # Errors
     /// [`DetectError::Read`], or [`DetectError::Model`] when the file is not ONNX, uses operators that are not
-    /// supported, or is none of the face models that are known.
+    /// supported, or is not a known face model.
     pub fn load(path: &Path) -> Result<Self, DetectError> {
         let bytes = DetectError::read_model(path, MAX_BYTES)?;
         let wrong = |message: String| DetectError::model(path, message);
@@ -123,7 +123,7 @@ fn pick(outputs: &[Option<Output>], index: usize) -> Result<&Output, String> {
         .ok_or_else(|| format!("output {index} is no longer a list of numbers in three dimensions"))
 }
 
-/// Tells a model by the outputs of a run at `size`.
+/// Recognizes a model by the outputs of a run at `size`.
 fn kind_of(
     outputs: &[Option<Output>],
     size: (u32, u32),

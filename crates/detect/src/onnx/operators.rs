@@ -1,7 +1,7 @@
-//! The operators that face models are exported with, what their attributes may be, and how their shapes follow.
+//! The supported operators: their attributes and the inference of their output shapes.
 //!
-//! This table is all that the runtime is given: an operator or attribute that is not in it is refused by name. Ranges
-//! keep products of a few attributes far from an overflow; what depends on shapes is checked in `infer`.
+//! The runtime gets only these: an operator or attribute that is not in the table is refused by name. Ranges
+//! keep products of a few attributes far from an overflow; conditions on shapes are checked in `infer`.
 
 use std::ops::RangeInclusive;
 
@@ -17,7 +17,7 @@ pub(super) struct Operator {
     outputs: RangeInclusive<usize>,
     attributes: &'static [(&'static str, Rule)],
     pub infer: Infer,
-    /// Whether the runtime prefers others to it, since it may change its input in place.
+    /// Whether the runtime runs it after others, because it may change its input in place.
     pub is_in_place: bool,
 }
 
@@ -25,20 +25,20 @@ pub(super) struct Operator {
 enum Rule {
     Int(RangeInclusive<i64>),
     Ints(RangeInclusive<i64>),
-    /// Any number that is not infinite or NaN.
+    /// Any finite number.
     Float,
     Floats,
     OneOf(&'static [&'static str]),
     /// A tensor of one number.
     Scalar,
-    /// Without effect: left out.
+    /// Has no effect and is removed.
     Ignored,
 }
 
 use Rule::{Float, Floats, Ignored, Int, Ints, OneOf, Scalar};
 
 const AXIS: RangeInclusive<i64> = -8..=7;
-/// Sides of windows and their steps: the largest seen are global pools of 64 and strides of 128.
+/// The largest window and stride: known models have global pools of 64 and strides of 128.
 const WINDOW: RangeInclusive<i64> = 1..=1024;
 const PADS: RangeInclusive<i64> = 0..=1024;
 const FLAG: RangeInclusive<i64> = 0..=1;
@@ -215,7 +215,7 @@ operators! {
     Upsample: 1..=2, 1..=1, &[("mode", OneOf(&["nearest", "linear"])), ("scales", Floats)], grow::upsample, false;
 }
 
-/// Finds the operator of a node and checks the node against it; attributes without effect are taken out.
+/// Finds the operator of a node and checks the node against it; attributes without effect are removed.
 pub(super) fn check(node: &mut Node) -> Result<&'static Operator, String> {
     let operator = OPERATORS
         .iter()

@@ -1,4 +1,4 @@
-//! A checked graph: its nodes with places for their arguments, walked through once for each input size.
+//! A checked graph: its nodes with indices of their arguments, evaluated once for each input size.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use super::infer::{Call, Kind, Shaped, elements};
 use super::operators::{self, Operator};
 use super::schedule::{Lifetimes, Node};
 
-/// The nodes of a graph in an order in which each comes after what it takes.
+/// The nodes of a graph in topological order.
 pub(super) struct Program {
     steps: Vec<Step>,
-    /// One for each named tensor: known for initializers.
+    /// The value of each named tensor; known for initializers.
     tensors: Vec<Option<Shaped>>,
-    /// Place of the image.
+    /// Index of the image.
     input: usize,
     outputs: Vec<usize>,
     lifetimes: Lifetimes,
@@ -28,7 +28,7 @@ struct Step {
     outputs: Vec<Option<usize>>,
 }
 
-/// Places of tensors by name.
+/// Indices of tensors by name.
 #[derive(Default)]
 struct Places {
     by_name: HashMap<String, usize>,
@@ -49,7 +49,7 @@ impl Places {
 }
 
 impl Program {
-    /// Checks operators, attributes and arguments; nodes are brought to the form that the runtime gets.
+    /// Checks operators, attributes and arguments; converts nodes to the form that the runtime gets.
     pub fn new(model: &mut Model<'_>) -> Result<Self, String> {
         let mut places = Places::default();
         for (name, tensor) in &model.tensors {
@@ -131,10 +131,10 @@ impl Program {
         })
     }
 
-    /// Works out all shapes for an image and returns those of the outputs.
+    /// Computes all shapes for an image and returns those of the outputs.
     ///
     /// # Errors
-    /// A message that names the node which does not fit, or the limit that is passed.
+    /// A message that names the invalid node, or the limit that is exceeded.
     pub fn check(&self, (width, height): (u32, u32)) -> Result<Vec<Vec<usize>>, String> {
         let image = vec![1, 3, height as usize, width as usize];
         elements(&image)?;

@@ -12,9 +12,9 @@ use super::program::Program;
 /// Largest input side that is accepted.
 pub(crate) const MAX_SIDE: u32 = 4096;
 
-/// Input side of the run that tells what a model of any input size is.
+/// Input side of the run that recognizes a model of any input size.
 pub(super) const PROBE_SIDE: u32 = 128;
-/// Stack of the threads that load and run: the runtime walks along the graph in recursion.
+/// Stack of the threads that load and run a model: the runtime traverses the graph by recursion.
 const STACK: usize = 64 << 20;
 
 /// An output in three dimensions.
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Runner {
 }
 
 impl Runner {
-    /// Reads a graph with one image as input; the error says what is wrong.
+    /// Reads a graph with one image as input; the error describes the problem.
     pub fn load(bytes: Vec<u8>) -> Result<Self, String> {
         let mut graph = Model::read(&bytes).map_err(|what| cut_short(&bytes, what))?;
         let program = Program::new(&mut graph)?;
@@ -139,7 +139,7 @@ impl Runner {
     }
 }
 
-/// Says so where a file ends early that begins as a model does: with its version, a small number.
+/// The message for a file that begins as a model does (with its version, a small number) and is truncated.
 fn cut_short(bytes: &[u8], what: String) -> String {
     match matches!(bytes, [8, 1..=32, ..]) && what.ends_with("the file ends early") {
         true => format!(

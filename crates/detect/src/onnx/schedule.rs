@@ -1,9 +1,9 @@
-//! Peak of live memory while a graph runs, in the order of the file and in that of the runtime.
+//! Peak of live memory while a graph runs, for the order of the file and for that of the runtime.
 //!
-//! The runtime (rten 0.27) runs any node whose inputs are there, first those that cannot work in place, and frees a
-//! tensor after its last use. Its optimiser may join nodes, which only shortens lives.
+//! The runtime (rten 0.27) runs any node whose inputs exist, first those that cannot work in place, and frees a
+//! tensor after its last use. Its optimizer may fuse nodes, which only shortens lifetimes.
 
-/// A node by the places of its tensors.
+/// A node by the indices of its tensors.
 pub(super) struct Node {
     pub inputs: Vec<usize>,
     pub outputs: Vec<usize>,
@@ -14,7 +14,7 @@ pub(super) struct Node {
 pub(super) struct Lifetimes {
     nodes: Vec<Node>,
     orders: [Vec<usize>; 2],
-    /// Uses of each tensor, of outputs one more; `usize::MAX` for what is never freed.
+    /// Uses of each tensor, one more for outputs; `usize::MAX` for tensors that are never freed.
     uses: Vec<usize>,
 }
 
@@ -51,7 +51,7 @@ impl Lifetimes {
         }
     }
 
-    /// The most elements alive together, besides the tensors of the file; `scratch` is what a node holds on its own.
+    /// The peak of live elements, without the tensors of the file; `scratch` is the temporary memory of a node.
     pub fn peak(&self, elements: impl Fn(usize) -> usize, scratch: &[usize]) -> u64 {
         let peaks = self.orders.iter().map(|order| {
             let mut left = self.uses.clone();

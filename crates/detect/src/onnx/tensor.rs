@@ -1,4 +1,4 @@
-//! An image on the canvas of a network, and the way back.
+//! An image on the canvas of a network, and coordinates back to the image.
 
 use image::RgbImage;
 
@@ -17,7 +17,7 @@ pub(crate) struct Placing {
 }
 
 impl Placing {
-    /// An image that was brought from `source` to `size`, in the upper left corner.
+    /// An image that was resized from `source` to `size`, in the upper left corner.
     pub fn in_corner(source: (u32, u32), size: (u32, u32), canvas: (u32, u32)) -> Self {
         Self {
             canvas,
@@ -29,7 +29,7 @@ impl Placing {
         }
     }
 
-    /// A face given on the canvas, in source pixels.
+    /// Converts a face from canvas to source pixels.
     pub fn face(&self, [x0, y0, x1, y1]: [f32; 4], score: f32) -> Face {
         let x = |x: f32| (x - self.offset.0 as f32) * self.scale.0;
         let y = |y: f32| (y - self.offset.1 as f32) * self.scale.1;
@@ -52,7 +52,7 @@ pub(crate) struct Coding {
     pub fill: [f32; 3],
 }
 
-/// The values of `[1, 3, height, width]` and where the image is in them.
+/// The values of `[1, 3, height, width]` and the position of the image in them.
 pub(crate) struct Input {
     pub values: Vec<f32>,
     pub placing: Placing,

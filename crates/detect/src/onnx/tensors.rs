@@ -1,11 +1,11 @@
-//! Tensors that lie in the file: initializers, constants and attributes.
+//! Tensors of the file: initializers, constants and attributes.
 
 use std::borrow::Cow;
 
 use super::limits::{MAX_ELEMENTS, MAX_RANK};
 use super::wire::{Fields, Value, text, varint};
 
-/// Numbers of tensors up to this many are read, since shapes may depend on them.
+/// Values of tensors of at most this many elements are read, because shapes may depend on them.
 const MAX_READ: usize = 4096;
 
 /// Element types that face models are exported with.
@@ -72,7 +72,7 @@ impl Element {
         }
     }
 
-    /// Whether the runtime keeps it as f32; it keeps the others as i32.
+    /// Whether the runtime stores it as f32; it stores the others as i32.
     pub fn is_float(self) -> bool {
         matches!(self, Self::Float32 | Self::Float16 | Self::Float64)
     }
@@ -111,7 +111,7 @@ impl Tensor<'_> {
         }
     }
 
-    /// The numbers as the runtime will hold them, when they are few: whole numbers are cut to 32 bits, so that
+    /// The values as the runtime stores them, when they are few: integers are clamped to 32 bits, so that
     /// `i64::MAX` (the end of a slice) stays the largest.
     pub fn values(&self) -> Option<Vec<f64>> {
         if self.data.len() > MAX_READ * self.element.bytes() {
@@ -137,7 +137,7 @@ impl Tensor<'_> {
     }
 }
 
-/// Reads a tensor and its name; the numbers must be as many as the dimensions say.
+/// Reads a tensor and its name; the number of values must match the dimensions.
 pub(super) fn read(message: &[u8]) -> Result<(String, Tensor<'_>), String> {
     let (mut name, mut element) = (String::new(), 0);
     let mut dims: Vec<u64> = Vec::new();

@@ -1,4 +1,4 @@
-//! The fields of a protobuf message, with errors in the words of an ONNX file.
+//! The fields of a protobuf message, with error messages for ONNX files.
 
 use std::borrow::Cow;
 
@@ -21,12 +21,12 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Takes a number off the front.
+/// Removes a number from the front.
 pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, &'static str> {
     protobuf::varint(bytes).map_err(words)
 }
 
-/// Bytes of a name or text.
+/// The most bytes of a name or text.
 const MAX_TEXT: usize = 4096;
 
 /// A name or text of the file.

@@ -1,8 +1,8 @@
-//! ONNX files by hand: just enough of the protobuf to write small graphs. The tests write theirs with it too.
+//! A writer of small ONNX graphs, for the embedded network and for tests.
 
 pub use protobuf::Message;
 
-/// A side of a tensor: a number, or free under a name.
+/// A dimension of a tensor: a number, or free with a name.
 #[derive(Clone, Copy)]
 pub enum Side {
     Fixed(i64),
@@ -65,7 +65,7 @@ pub fn text(name: &str, value: &str) -> Message {
     Message::default().bytes(1, name).bytes(4, value).int(20, 3)
 }
 
-/// The pieces of a graph and its file.
+/// The parts of a graph under construction.
 #[derive(Default)]
 pub struct Graph {
     pub nodes: Vec<Message>,

@@ -7,9 +7,9 @@ use super::tensor::{Coding, Input, Placing, place};
 use crate::Face;
 use crate::shrink::fitted_size;
 
-/// The score from which a face counts.
+/// The default score threshold.
 pub(super) const THRESHOLD: f32 = 0.25;
-/// Overlap from which two boxes are one face.
+/// IoU from which two boxes are the same face.
 pub(super) const MAX_IOU: f32 = 0.45;
 
 /// Input: red, green, blue in `0..=1` on gray.
@@ -35,10 +35,10 @@ pub(super) struct YoloLayout {
     class: usize,
 }
 
-/// Tells the layout by the shape of an output at a canvas `size`; `None` when it is no YOLO grid.
+/// Recognizes the layout by the shape of an output for a canvas of `size`; `None` when it is not a YOLO grid.
 ///
 /// # Errors
-/// A message when it is one, but which of its classes is the face cannot be told.
+/// A message when the face class of a YOLO grid cannot be determined.
 pub(super) fn layout(
     shape: [usize; 3],
     size: (u32, u32),

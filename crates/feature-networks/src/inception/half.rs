@@ -1,4 +1,4 @@
-//! Inception in f16, where its features allow it.
+//! Inception in f16, where its features are accurate enough.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -8,23 +8,23 @@ use crate::features::Features;
 use crate::placement::Placement;
 use crate::seeded_weights::uniform;
 
-/// How far a feature in f16 may be from the one in f32, as a share of the largest feature of the batch.
+/// The largest allowed difference of a feature in f16 from f32, relative to the largest feature of the batch.
 pub const HALF_TOLERANCE: f32 = 1e-3;
 
 impl Inception {
-    /// The network moved to a placement. Where that is f16, features of a few drawn pictures are computed both ways,
-    /// and the network stays f32, with a warning, if any is further off than [`HALF_TOLERANCE`].
+    /// Moves the network to a placement. For f16, features of a few synthetic images are computed in both types, and
+    /// the network stays f32, with a warning, if they differ by more than [`HALF_TOLERANCE`].
     ///
     /// # Errors
-    /// When the device fails, or has no room for it.
+    /// When the device fails or is out of memory.
     pub fn on_checked(self, placement: &Placement) -> Result<Self> {
         if placement.dtype != DType::F16 {
             return self.on(placement);
         }
         let (single, half) = (self.clone().on(&placement.in_f32())?, self.on(placement)?);
-        let pictures = pictures()?;
-        let want = single.extract(&pictures)?.features;
-        let error = largest_error(&half.extract(&pictures)?.features, &want);
+        let images = test_images()?;
+        let want = single.extract(&images)?.features;
+        let error = largest_error(&half.extract(&images)?.features, &want);
         if error <= HALF_TOLERANCE {
             return Ok(half);
         }
@@ -36,7 +36,7 @@ impl Inception {
     }
 }
 
-/// The largest difference of two sets of features, as a share of the largest of `want`; infinite where one is not a number.
+/// The largest difference of two sets of features, relative to the largest of `want`; infinite for NaN.
 fn largest_error(got: &Features, want: &Features) -> f32 {
     let largest = want.values().iter().fold(0f32, |m, v| m.max(v.abs()));
     let pairs = got.values().iter().zip(want.values());
@@ -47,8 +47,8 @@ fn largest_error(got: &Features, want: &Features) -> f32 {
     error / largest.max(f32::MIN_POSITIVE)
 }
 
-/// Two pictures of waves and two of noise by formula: `u8`, `[4, 3, 64, 64]`.
-fn pictures() -> Result<Tensor> {
+/// Deterministic test images, two of waves and two of noise: `u8`, `[4, 3, 64, 64]`.
+fn test_images() -> Result<Tensor> {
     const SIDE: usize = 64;
     let mut pixels = Vec::with_capacity(4 * 3 * SIDE * SIDE);
     for (image, channel) in (0..6).map(|plane| (plane / 3, plane % 3)) {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::inception::{InceptionOptions, SeededWeights, Tap};
 
-    /// On the processor every op in f16 rounds its result once, as a card that adds in f32.
+    /// On the CPU every op in f16 rounds its result once, as on a GPU that accumulates in f32.
     #[test]
     fn features_in_f16_stay_within_the_tolerance() {
         let path = concat!(
@@ -76,7 +76,7 @@ mod tests {
             "/../../tests/golden/inception/inception_fid.safetensors"
         );
         let golden = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
-        let images = [&golden["images64_u8"], &pictures().unwrap()];
+        let images = [&golden["images64_u8"], &test_images().unwrap()];
         let small = InceptionOptions {
             side: 75,
             tap: Tap::F768,
@@ -120,7 +120,7 @@ mod tests {
         let network = Inception::new(&tensors, options).unwrap();
         let checked = network.on_checked(&Placement::f16(&Device::Cpu)).unwrap();
         assert_eq!(checked.placement().dtype, DType::F32);
-        let features = checked.extract(&pictures().unwrap()).unwrap().features;
+        let features = checked.extract(&test_images().unwrap()).unwrap().features;
         assert!(features.values().iter().all(|v| v.is_finite()));
     }
 }

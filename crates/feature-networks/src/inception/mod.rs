@@ -1,4 +1,4 @@
-//! The Inception network of 2015-12-05 that FID is defined by, exactly, on our convolutions.
+//! The Inception network of 2015-12-05 that defines FID, on our convolutions.
 
 mod convolutions;
 mod half;

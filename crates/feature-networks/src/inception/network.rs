@@ -1,4 +1,4 @@
-//! The network: images in, pooled features out.
+//! The network, from images to pooled features.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,11 +18,11 @@ use crate::weight_files;
 /// Epsilon of the batch normalizations.
 const BN_EPS: f64 = 1e-3;
 
-/// How the names of the last three blocks begin. They are a sixth of the work, and in f16 they would add as much to the
-/// error of a feature as all blocks before them.
+/// Prefixes of the last three blocks. They are a sixth of the work, and in f16 they would add as much to the error of a
+/// feature as all blocks before them.
 const ALWAYS_F32: &str = "Mixed_7";
 
-/// Where features are taken; each is the mean over the image.
+/// The layer of the features; each feature is a mean over the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Tap {
     /// After the first max pooling: 64 features.
@@ -48,12 +48,12 @@ impl Tap {
     }
 }
 
-/// What is computed, and from which size.
+/// Options of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InceptionOptions {
-    /// Side that images are resized to. FID is defined at 299; 75 is the least.
+    /// The size that images are resized to. FID is defined at 299; 75 is the minimum.
     pub side: usize,
-    /// Where features are taken.
+    /// The layer of the features.
     pub tap: Tap,
 }
 
@@ -66,12 +66,12 @@ impl Default for InceptionOptions {
     }
 }
 
-/// What comes out for a batch.
+/// Results for a batch.
 #[derive(Clone, Debug)]
 pub struct InceptionOutput {
     /// `[n, tap]`
     pub features: Features,
-    /// `[n, 1008]`: the classifier without its bias, as the inception score takes it. Only with [`Tap::F2048`].
+    /// `[n, 1008]`: logits of the classifier without its bias, for the inception score. Only with [`Tap::F2048`].
     pub logits_unbiased: Option<Features>,
 }
 
@@ -90,7 +90,7 @@ pub struct Inception {
     classifier: Tensor,
     /// `[1008]`
     classifier_bias: Vec<f32>,
-    /// Of the weights of a file.
+    /// The beginning of the checksum of weights from a file.
     checksum: Option<String>,
     options: InceptionOptions,
     placement: Placement,
@@ -108,12 +108,12 @@ impl Inception {
         Ok(network)
     }
 
-    /// The beginning of the checksum of the weights; none for random weights.
+    /// The beginning of the SHA-256 of the weights; `None` for random weights.
     pub fn checksum(&self) -> Option<&str> {
         self.checksum.as_deref()
     }
 
-    /// A network with deterministic random weights: for tests, and for features that need no file.
+    /// A network with deterministic random weights, for tests and for features without a file of weights.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -146,11 +146,11 @@ impl Inception {
         })
     }
 
-    /// The network moved to a device and into a type of numbers; the last blocks, means over the image and the classifier
-    /// stay f32.
+    /// Moves the network to a device and converts it to a number type; the last blocks, the means over the image and
+    /// the classifier stay f32.
     ///
     /// # Errors
-    /// When the device has no room for it.
+    /// When the device is out of memory.
     pub fn on(mut self, placement: &Placement) -> Result<Self> {
         for (name, conv) in &mut self.convs {
             let placement = match name.starts_with(ALWAYS_F32) {
@@ -165,7 +165,7 @@ impl Inception {
         Ok(self)
     }
 
-    /// Where it computes, and in which numbers.
+    /// Its device and number type.
     pub fn placement(&self) -> &Placement {
         &self.placement
     }
@@ -175,7 +175,7 @@ impl Inception {
         self.options
     }
 
-    /// The bias that `logits_unbiased` lacks, `[1008]`.
+    /// The bias of the classifier, which `logits_unbiased` does not include, `[1008]`.
     pub fn classifier_bias(&self) -> &[f32] {
         &self.classifier_bias
     }
@@ -183,10 +183,10 @@ impl Inception {
     /// Features of a batch.
     ///
     /// # Shapes
-    /// - `images`: `u8`, `[n, 1 or 3, height, width]`; gray is repeated
+    /// - `images`: `u8`, `[n, 1 or 3, height, width]`; a gray channel is repeated
     ///
     /// # Errors
-    /// `Images` when they are of another form.
+    /// `Images` when they have another shape or type.
     pub fn extract(&self, images: &Tensor) -> Result<InceptionOutput> {
         let x = self.input(images)?;
         let x = self.stem(&x, 1)?;
@@ -219,7 +219,7 @@ impl Inception {
         })
     }
 
-    /// Images as the network takes them, `[n, 3, side, side]`.
+    /// Converts images to the network's input, `[n, 3, side, side]`.
     fn input(&self, images: &Tensor) -> Result<Tensor> {
         let x = network_input(images, self.options.side, &self.placement.device)?;
         let x = x.to_dtype(self.placement.dtype)?;

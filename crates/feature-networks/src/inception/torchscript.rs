@@ -1,8 +1,8 @@
 //! The names in NVIDIA's TorchScript `inception-2015-12-05.pt`.
 //!
-//! They are those of the TensorFlow graph: the stem is `layers.conv` to `layers.conv_4`, the blocks `layers.mixed` to
+//! They follow the TensorFlow graph: the stem is `layers.conv` to `layers.conv_4`, the blocks `layers.mixed` to
 //! `layers.mixed_10`, a branch is `tower`, its layers `conv`, `conv_1`, ... A layer keeps `weight` and, of its batch
-//! normalization, `beta`, `mean` and `var`; there is no scale. The classifier is `output`.
+//! normalization, `beta`, `mean` and `var`, without a scale. The classifier is `output`.
 
 use super::convolutions::convolutions;
 use crate::weight_files::NamedTensors;

@@ -1,4 +1,4 @@
-//! Names and shapes of the network's weights, and where weights come from: a file, or a formula.
+//! Names and shapes of the network's weights, read from a file or generated from a seed.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,16 +11,16 @@ use crate::error::{Error, Result};
 use crate::seeded_weights::uniform;
 use crate::weight_files::{self, NamedTensors};
 
-/// Classes that the network tells apart.
+/// Number of classes.
 pub const CLASSES: usize = 1008;
 
-/// Our name of the converted weights in the cache.
+/// File name of the converted weights in the cache.
 pub const FILE_NAME: &str = "inception-2015-12-05.safetensors";
 
-/// Where the PyTorch state dict can be had.
+/// Source of the PyTorch state dict.
 pub const STATE_DICT_URL: &str = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth";
 
-/// How the SHA-256 of that file begins.
+/// The beginning of the SHA-256 of that file.
 pub const STATE_DICT_SHA256_START: &str = "6726825d";
 
 /// Every tensor of the state dict with its shape.
@@ -43,7 +43,7 @@ pub fn tensor_names() -> Vec<(String, Vec<usize>)> {
 /// Tensors of the state dict by name.
 pub(crate) type Tensors = HashMap<String, Tensor>;
 
-/// Whether a file holds an Inception network, under whoever's names.
+/// Whether a file contains an Inception network, under any of the known names.
 pub(crate) fn is_inception(file: &NamedTensors) -> bool {
     torchscript::is_torchscript(file)
         || file
@@ -51,11 +51,11 @@ pub(crate) fn is_inception(file: &NamedTensors) -> bool {
             .any(|name| name.ends_with("Conv2d_1a_3x3.conv.weight"))
 }
 
-/// Picks the weights from the tensors of a file: the PyTorch state dict's names (also below a module of a wrapper), or
-/// those of NVIDIA's TorchScript.
+/// Selects the weights from the tensors of a file: under the names of the PyTorch state dict (also inside a wrapper
+/// module) or of NVIDIA's TorchScript.
 ///
 /// # Errors
-/// `Weights` when tensors are missing or of other shapes.
+/// `Weights` when tensors are missing or have other shapes.
 pub(crate) fn pick(path: &Path, file: &NamedTensors) -> Result<Tensors> {
     let failed = |reason: String| Error::Weights {
         path: path.to_owned(),
@@ -120,9 +120,9 @@ pub(crate) fn write(tensors: &Tensors, to: &Path) -> Result<()> {
 /// Element `i` of a tensor is a function of the tensor's name and of `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeededWeights {
-    /// Put before the names: other weights for each seed. `None` for the plain names.
+    /// Hashed together with the names, so that each seed gives other weights. `None` hashes the names alone.
     pub seed: Option<u32>,
-    /// Batch normalization with numbers of its own too; else it leaves its input as it is.
+    /// Whether batch normalization also has random parameters; otherwise it is the identity.
     pub normalization: bool,
 }
 

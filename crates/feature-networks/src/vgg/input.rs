@@ -1,11 +1,11 @@
-//! Images of a generator as VGG16 takes them. Differentiable.
+//! Converts images of a generator to the input of VGG16. Differentiable.
 
 use candle_core::{Result, Tensor};
 
-/// The side that larger images are averaged down to, as the reference does for path lengths and projection.
+/// The size that larger images are averaged down to, as in the reference for path lengths and projection.
 const SIDE: usize = 256;
 
-/// The channels without opacity.
+/// The color channels, without alpha.
 ///
 /// # Shapes
 /// - `images`: `[n, 1 to 4, height, width]`
@@ -18,7 +18,8 @@ pub fn without_alpha(images: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Averages blocks of pixels: images, or crops of them, by the whole factor that brings `full_side` to 256 pixels.
+/// Averages blocks of pixels of images, or of crops of them, by the integer factor that reduces `full_side` to 256
+/// pixels.
 ///
 /// # Shapes
 /// - `images`: `[n, channels, height, width]`

@@ -1,29 +1,29 @@
-//! The distance of LPIPS (arXiv:1801.03924) between the features of two images, at the end of one stage.
+//! The part of LPIPS (arXiv:1801.03924) of one stage: the distance between the features of two images.
 //!
-//! In f64: the images of a path length differ by a step of 1e-4.
+//! Computed in f64, because the images of a path length differ by a step of 1e-4.
 
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use crate::error::Result;
 
-/// Keeps a pixel without features from being divided by 0, as LPIPS does.
+/// Added to the norm of a pixel's features, as in LPIPS.
 const EPSILON: f64 = 1e-10;
 
-/// Channels of each pixel scaled to length 1, squared differences weighted and summed over channels, their mean over
-/// pixels: of each image of the first half to its fellow in the second.
+/// The distance of each image of the first half of a batch to its partner in the second half: features are normalized
+/// at each pixel, squared differences are weighted and summed over channels, and averaged over pixels.
 ///
 /// # Shapes
 /// - `x`: f32 or f16, `[2 n, channels, height, width]`, on any device; `linear`: `[channels]`
 pub(super) fn distances(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
     if x.device().is_cpu() {
-        on_processor(&x.to_dtype(DType::F32)?, linear)
+        on_cpu(&x.to_dtype(DType::F32)?, linear)
     } else {
         composed(x, linear)
     }
 }
 
-/// As tensor ops, which work on any device.
+/// The same as tensor ops, for any device.
 fn composed(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
     let n = x.dim(0)? / 2;
     let x = x.to_dtype(DType::F64)?.flatten_from(2)?;
@@ -34,8 +34,8 @@ fn composed(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
     Ok(squares.broadcast_mul(&linear)?.sum(1)?.to_vec1()?)
 }
 
-/// In one pass over each pair of images.
-fn on_processor(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
+/// The same in one pass over each pair of images.
+fn on_cpu(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
     let (n, channels, h, w) = x.dims4()?;
     let pixels = h * w;
     let values: Vec<f32> = x.flatten_all()?.to_vec1()?;
@@ -72,7 +72,7 @@ fn on_processor(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
         .collect())
 }
 
-/// Channels of each pixel scaled to length 1; differentiable.
+/// Normalizes the features of each pixel to length 1. Differentiable.
 pub(super) fn unit_length(x: &Tensor) -> Result<Tensor> {
     // Under the root: the slope of the root at 0 is infinite.
     let squares = (x.sqr()?.sum_keepdim(1)? + EPSILON * EPSILON)?;

@@ -1,4 +1,4 @@
-//! The network: images in, dense features or perceptual distances out.
+//! The network, from images to dense features or perceptual distances.
 
 use std::path::{Path, PathBuf};
 
@@ -15,24 +15,24 @@ use crate::placement::Placement;
 use crate::pool::{Pool, pool};
 use crate::weight_files;
 
-/// Mean and deviation of its training pictures, 0 to 1.
+/// Mean and standard deviation of its training images, for colors in 0..1.
 const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
 
 /// VGG16 halves an image four times.
 pub const LEAST_SIDE: usize = 16;
 
-/// Features of images at the end of each stage, scaled to length 1 at each pixel.
+/// Features of images at the end of each stage, normalized to length 1 at each pixel.
 pub struct StageFeatures(Vec<Tensor>);
 
 /// Weight and bias.
 type Layer = (Tensor, Tensor);
 
-/// VGG16 with its weights; the dense layers and those of LPIPS may be missing.
+/// VGG16 with its weights. The dense layers and the weights of LPIPS are optional.
 pub struct Vgg16 {
     shape: VggShape,
     source: VggSource,
-    /// Of the weights of a file.
+    /// The beginning of the checksum of weights from a file.
     checksum: Option<String>,
     convs: Vec<Layer>,
     dense: Option<[Layer; 2]>,
@@ -63,10 +63,10 @@ impl Vgg16 {
         })
     }
 
-    /// Reads published files: NVIDIA's `vgg16.pt`, or torchvision's weights and those of LPIPS, in any order.
+    /// Reads published files: NVIDIA's `vgg16.pt`, or the weights of torchvision and of LPIPS, in any order.
     ///
     /// # Errors
-    /// `Weights` when a file holds something else, or the convolutions are missing.
+    /// `Weights` when a file contains something else, or the convolutions are missing.
     pub fn from_files(paths: &[PathBuf]) -> Result<Self> {
         let parts = paths
             .iter()
@@ -129,10 +129,10 @@ impl Vgg16 {
         })
     }
 
-    /// The network moved to a device and into a type of numbers.
+    /// Moves the network to a device and converts it to a number type.
     ///
     /// # Errors
-    /// When the device has no room for it.
+    /// When the device is out of memory.
     pub fn on(mut self, placement: &Placement) -> Result<Self> {
         for (weight, bias) in self.convs.iter_mut().chain(self.dense.iter_mut().flatten()) {
             *weight = placement.bring(weight)?;
@@ -142,34 +142,34 @@ impl Vgg16 {
         Ok(self)
     }
 
-    /// Whose weights they are.
+    /// The origin of the weights.
     pub fn source(&self) -> VggSource {
         self.source
     }
 
-    /// The beginning of the checksum of the weights; none for random weights.
+    /// The beginning of the SHA-256 of the weights; `None` for random weights.
     pub fn checksum(&self) -> Option<&str> {
         self.checksum.as_deref()
     }
 
-    /// Whether dense features can be taken.
+    /// Whether it has the dense layers.
     pub fn has_dense(&self) -> bool {
         self.dense.is_some()
     }
 
-    /// Whether perceptual distances can be taken.
+    /// Whether it has the weights of LPIPS.
     pub fn has_lpips(&self) -> bool {
         self.lpips.is_some()
     }
 
-    /// Features of the second dense layer, of images resized as TensorFlow 1 does.
+    /// Features of the second dense layer. Images are resized as in TensorFlow 1.
     ///
     /// # Shapes
     /// - `images`: `u8`, `[n, 1 or 3, height, width]`
     /// - result: `[n, hidden]`
     ///
     /// # Errors
-    /// `Images` when they are of another form, `NoWeights` without the dense layers.
+    /// `Images` when they have another shape or type, `NoWeights` without the dense layers.
     pub fn features(&self, images: &Tensor) -> Result<Features> {
         let Some(dense) = &self.dense else {
             return Err(Error::NoWeights(
@@ -187,13 +187,13 @@ impl Vgg16 {
         Features::from_rows(self.shape.hidden, x.to_vec1()?)
     }
 
-    /// The perceptual distance of each image of the first half of a batch to its fellow in the second half.
+    /// LPIPS of each image of the first half of a batch to its partner in the second half.
     ///
     /// # Shapes
     /// - `images`: f32 from 0 to 255, `[2 n, 1 or 3, height, width]`, at least 16 px
     ///
     /// # Errors
-    /// `Images` when they are of another form, `NoWeights` without the weights of LPIPS.
+    /// `Images` when they have another shape or type, `NoWeights` without the weights of LPIPS.
     pub fn lpips(&self, images: &Tensor) -> Result<Vec<f64>> {
         let linear = self.lpips.as_ref().ok_or_else(no_lpips)?;
         let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
@@ -222,7 +222,7 @@ impl Vgg16 {
     /// - `images`: f32 from 0 to 255, `[n, 1 or 3, height, width]`, at least 16 px
     ///
     /// # Errors
-    /// `Images` when they are of another form.
+    /// `Images` when they have another shape or type.
     pub fn stage_features(&self, images: &Tensor) -> Result<StageFeatures> {
         let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
         let (_, channels, h, w) = images.dims4().map_err(|_| form())?;
@@ -237,7 +237,7 @@ impl Vgg16 {
         Ok(StageFeatures(stages))
     }
 
-    /// The perceptual distance LPIPS of each image of `a` to its fellow in `b`. Differentiable.
+    /// LPIPS of each image of `a` to its partner in `b`. Differentiable.
     ///
     /// # Shapes
     /// - result: `[n]`
@@ -253,7 +253,8 @@ impl Vgg16 {
         Ok(Tensor::stack(&terms, 0)?.sum(0)?)
     }
 
-    /// Runs the convolutions on images from 0 to 255 and shows the end of each stage; gives the last.
+    /// Runs the convolutions on images in 0..255, and passes the features at the end of each stage to `visit`; returns
+    /// the last.
     fn stages(
         &self,
         images: &Tensor,
@@ -302,7 +303,7 @@ fn no_lpips() -> Error {
     ))
 }
 
-/// `[out, in]` to `[in, out]`, as products take it.
+/// `[out, in]` to `[in, out]`, for matrix products.
 fn transposed((weight, bias): Layer) -> Result<Layer> {
     Ok((weight.t()?.contiguous()?, bias))
 }

@@ -1,16 +1,16 @@
 //! Widths and depth of the network.
 
-/// Convolutions of each stage; a pooling by 2 lies between stages.
+/// Number of convolutions of each stage; stages are separated by a pooling by 2.
 pub(super) const STAGES: [usize; 5] = [2, 2, 3, 3, 3];
 
-/// Widths of the network, and the side of images whose dense features are taken.
+/// Widths of the network, and the image size of its dense features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VggShape {
     /// Channels of each stage.
     pub channels: [usize; 5],
     /// Width of the dense layers.
     pub hidden: usize,
-    /// Side that images are resized to for dense features; a multiple of 32.
+    /// The size that images are resized to for dense features; a multiple of 32.
     pub side: usize,
 }
 
@@ -25,7 +25,7 @@ impl Default for VggShape {
 }
 
 impl VggShape {
-    /// An eighth as wide at 64 px: for weights by seed.
+    /// An eighth of the width, at 64 px: for deterministic random weights.
     pub const SMALL: Self = Self {
         channels: [8, 16, 32, 64, 64],
         hidden: 256,

@@ -1,4 +1,4 @@
-//! Names of VGG16's weights in the files of others, and the file that we keep.
+//! Names of VGG16's weights in published files, and our own file.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::seeded_weights::uniform;
 use crate::weight_files::{self, ConvertedWeights, NamedTensors};
 
-/// Our name of the converted weights in the cache.
+/// File name of the converted weights in the cache.
 pub const FILE_NAME: &str = "vgg16.safetensors";
 
 /// NVIDIA's TorchScript: convolutions, dense layers and LPIPS in one file.
@@ -28,7 +28,7 @@ pub const TORCHVISION_URL: &str = "https://download.pytorch.org/models/vgg16-397
 pub const LPIPS_URL: &str =
     "https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/vgg.pth";
 
-/// Whose weights they are.
+/// The origin of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VggSource {
     /// NVIDIA's `vgg16.pt`, which the reference's metrics are defined by.
@@ -50,13 +50,13 @@ impl VggSource {
     }
 }
 
-/// Tensors by our names, which are NVIDIA's: `layers.conv1.weight`, `layers.fc1.bias`, `lpips0`.
+/// Tensors by NVIDIA's names, which our file uses: `layers.conv1.weight`, `layers.fc1.bias`, `lpips0`.
 pub(crate) type Tensors = HashMap<String, Tensor>;
 
-/// Positions of the convolutions in torchvision's `features`.
+/// Indices of the convolutions in torchvision's `features`.
 const FEATURES: [usize; 13] = [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28];
 
-/// Each tensor: our name, the names of others, its shape.
+/// Each tensor: our name, its other names, its shape.
 fn slots(shape: &VggShape) -> Vec<(String, Vec<String>, Vec<usize>)> {
     let mut all = Vec::new();
     let mut inputs = 3;
@@ -92,7 +92,7 @@ fn slots(shape: &VggShape) -> Vec<(String, Vec<String>, Vec<usize>)> {
     all
 }
 
-/// Whether a file holds the network or the linear weights of LPIPS.
+/// Whether a file contains the network or the linear weights of LPIPS.
 pub(crate) fn is_part(file: &NamedTensors) -> bool {
     [
         "layers.conv1.weight",
@@ -104,10 +104,10 @@ pub(crate) fn is_part(file: &NamedTensors) -> bool {
     .any(|name| file.contains_key(*name))
 }
 
-/// Picks tensors from files; those of an earlier file of ours stay where these say nothing.
+/// Selects tensors from files, and those that they lack from our earlier file.
 ///
 /// # Errors
-/// `Weights` when a tensor has another shape, or the convolutions are nowhere.
+/// `Weights` when a tensor has another shape, or the convolutions are missing.
 pub(crate) fn gather(
     parts: &[(PathBuf, NamedTensors)],
     earlier: Option<(Tensors, VggSource)>,
@@ -158,7 +158,7 @@ pub(crate) fn gather(
     }
 }
 
-/// Whether all tensors whose names begin with a prefix are there.
+/// Whether all tensors with a prefix exist.
 fn has(tensors: &Tensors, prefix: &str, shape: &VggShape) -> bool {
     slots(shape)
         .iter()
@@ -166,7 +166,7 @@ fn has(tensors: &Tensors, prefix: &str, shape: &VggShape) -> bool {
         .all(|(name, ..)| tensors.contains_key(name))
 }
 
-/// Picks tensors from files and from an earlier file of ours, and writes one.
+/// Selects tensors from files and from our earlier file, and writes our file.
 ///
 /// # Errors
 /// As [`gather`]; `Cache` when the file cannot be written.
@@ -196,7 +196,7 @@ pub(crate) fn convert(
     })
 }
 
-/// Reads our file, or one of the others' that is whole.
+/// Reads our file, or a complete published one.
 ///
 /// # Errors
 /// When it cannot be read, or a tensor has another shape.
@@ -227,7 +227,8 @@ pub(crate) fn read(path: &Path) -> Result<(Tensors, VggSource)> {
     Ok((tensors, source))
 }
 
-/// Deterministic random weights: uniform with the deviation of He for weights, up to 0.1 for biases, 0 to 1 for LPIPS.
+/// Deterministic random weights: uniform with He's standard deviation for weights, up to 0.1 for biases, 0 to 1 for
+/// LPIPS.
 pub(crate) fn seeded(shape: &VggShape, seed: u32) -> Result<Tensors> {
     let mut tensors = Tensors::new();
     for (name, _, dims) in slots(shape) {

@@ -4,16 +4,16 @@ use super::Tensors;
 use super::stated::Stated;
 use crate::error::Result;
 
-/// Tells the configuration of a network from its tensors and from the settings that the file states.
+/// Infers the configuration of a network from its tensors and the settings in the file.
 type Infer = fn(&Tensors, &mut Stated<'_>) -> Result<NetworkConfig>;
 
 /// Recognition of the networks of one family by their tensors.
 pub(super) struct Family {
-    /// Whether these tensors are those of a network of the family, as far as the names of others do not speak
-    /// against it.
+    /// Whether these tensors belong to a network of the family, judged by names that other families do not
+    /// have.
     pub recognizes: fn(&Tensors) -> bool,
-    /// For generators.
+    /// Infers generators.
     pub generator: Infer,
-    /// For discriminators.
+    /// Infers discriminators.
     pub discriminator: Infer,
 }

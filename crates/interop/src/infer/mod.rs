@@ -1,7 +1,7 @@
-//! Architecture from tensors.
+//! Infers architectures from tensors.
 //!
-//! Whatever shapes can tell is taken from the shapes. Settings that a file states are checked against that; what
-//! neither tells (clamp, fp16 blocks, activations) takes the official default and is listed as assumed.
+//! Settings that shapes determine are taken from the shapes. Settings in the file are checked against them; those that
+//! neither determines (clamp, fp16 blocks, activations) take the official default and are listed as assumed.
 //! Each family of networks has a module here.
 
 mod family;
@@ -19,11 +19,11 @@ use crate::tensor::Tensor;
 
 type Tensors = IndexMap<String, Tensor>;
 
-/// The families that are known.
+/// The known families.
 const FAMILIES: [family::Family; 1] = [stylegan2::FAMILY];
 
 /// Builds a [`Network`] from named tensors: infers the settings, checks that every tensor of that architecture is
-/// there with its shape and nothing else is, and puts them into the official order.
+/// present with its shape and that there are no others, and sorts them in the official order.
 ///
 /// # Errors
 /// `Contradiction`, `Layout` or `Unsupported`.
@@ -48,7 +48,7 @@ pub(crate) fn network(
     assemble(config, tensors, stated.assumed)
 }
 
-/// Sorts tensors into the network that `config` describes; there must be all of them and no others.
+/// Sorts tensors into the network of `config`; all of them must exist, and no others.
 ///
 /// # Errors
 /// `Layout` or `Tensor`.

@@ -6,18 +6,18 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result, layout};
 
-/// Settings as a file states them: nested official keyword arguments.
+/// Settings in a file: nested official keyword arguments.
 pub(crate) struct Stated<'s> {
     json: &'s Json,
-    /// Whether a setting that is not stated has the official default by the rules of the format.
+    /// Whether the format defines that a missing setting has the official default.
     defaults_hold: bool,
     pub(super) assumed: Vec<String>,
-    /// Official default, or that of the format, where a setting is not stated and not visible.
+    /// Defaults of the format for settings that neither the file nor the shapes determine.
     pub mbstd_group_size: Option<usize>,
 }
 
 impl<'s> Stated<'s> {
-    /// Constructor arguments: one that is not stated has its default.
+    /// Constructor arguments: a missing one has its default.
     pub fn new(json: &'s Json) -> Self {
         Self {
             json,
@@ -27,7 +27,7 @@ impl<'s> Stated<'s> {
         }
     }
 
-    /// For a file that states nothing.
+    /// For a file without settings.
     pub fn nothing() -> Self {
         Self {
             defaults_hold: false,
@@ -40,7 +40,7 @@ impl<'s> Stated<'s> {
             .try_fold(self.json, |json, key| json.get(key))
     }
 
-    /// The value that the shapes give; an error when the file states another.
+    /// The value from the shapes; an error when the file states another.
     pub(super) fn check(&self, path: &str, found: usize) -> Result<usize> {
         match self.get(path) {
             None | Some(Json::Null) => Ok(found),
@@ -49,7 +49,7 @@ impl<'s> Stated<'s> {
         }
     }
 
-    /// A setting that no shape shows.
+    /// A setting that shapes do not determine.
     pub(super) fn take<T: Serialize>(
         &mut self,
         path: &str,

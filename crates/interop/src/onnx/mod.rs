@@ -1,12 +1,11 @@
 //! A generator as an ONNX file: mapping, truncation and synthesis with the stored noise, in fp32.
 //!
-//! Inputs are `z` `[batch, z_dim]`, `c` `[batch, c_dim]` where the network knows labels, and the scalar
-//! `truncation_psi` where it keeps `w_avg`; the output is `images` `[batch, channels, side, side]`, about -1 to 1.
+//! Inputs are `z` `[batch, z_dim]`, `c` `[batch, c_dim]` for conditional networks, and the scalar
+//! `truncation_psi` for networks with `w_avg`; the output is `images` `[batch, channels, side, side]`, about -1 to 1.
 //! Modulation is written as a scaling of the features before and after an ordinary convolution, so that the batch can
 //! have any size.
 
 mod graph;
-mod protobuf;
 
 use architecture::{Activation, Architecture, GeneratorConfig, NetworkConfig};
 use indexmap::IndexMap;
@@ -41,15 +40,15 @@ pub fn onnx_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
 struct Export<'n> {
     config: &'n GeneratorConfig,
     network: &'n Network,
-    /// Rectified activations: how steep below 0.
+    /// Rectified activations, with the factor for inputs below 0.
     slope: f32,
 }
 
-/// Settings of a convolution. All are written out: some runtimes do not infer them.
+/// Settings of a convolution. All are written explicitly, because some runtimes do not infer them.
 struct Convolution {
     kernel: usize,
     stride: i64,
-    /// On the left and the right, likewise above and below.
+    /// Padding left and right, and likewise above and below.
     pads: [usize; 2],
     groups: usize,
 }
@@ -72,7 +71,7 @@ impl Convolution {
 struct Dense<'a> {
     name: &'a str,
     lr_multiplier: f64,
-    /// Times weight and bias.
+    /// Factors of weight and bias.
     gain: f64,
 }
 
@@ -194,7 +193,7 @@ impl<'n> Export<'n> {
         Ok(graph.node("Add", &[&w_avg, &offset], &[]))
     }
 
-    /// Rows to a mean square of 1.
+    /// Scales each row to a mean square of 1.
     fn normalize(&self, graph: &mut Graph, x: &str) -> String {
         let square = graph.node("Mul", &[x, x], &[]);
         let axes = [
@@ -230,7 +229,7 @@ impl<'n> Export<'n> {
         ))
     }
 
-    /// Activation, its gain of the root of 2, clamp.
+    /// Activation, gain `sqrt(2)`, clamp.
     fn activation(&self, graph: &mut Graph, x: &str, clamp: Option<f64>) -> String {
         let alpha = [("alpha", Attribute::Float(self.slope))];
         let x = graph.node("LeakyRelu", &[x], &alpha);
@@ -254,7 +253,7 @@ impl<'n> Export<'n> {
         graph.node("Unsqueeze", &[x, &axes], &[])
     }
 
-    /// A convolution of `x` scaled by styles; the bias is left to the caller.
+    /// A convolution of `x` scaled by styles; the caller adds the bias.
     fn layer(
         &self,
         graph: &mut Graph,
@@ -370,7 +369,7 @@ impl<'n> Export<'n> {
             .collect()
     }
 
-    /// Smooths what a transposed convolution of stride 2 with a kernel of `kernel` made.
+    /// Filters the result of a transposed convolution of stride 2 with a kernel of size `kernel`.
     fn blur(&self, graph: &mut Graph, x: &str, channels: usize, kernel: usize) -> Result<String> {
         let taps = self.config.resample_filter.len();
         let pad = kernel / 2;
@@ -395,7 +394,7 @@ impl<'n> Export<'n> {
         Ok(graph.node("Conv", &[x, &filter], &settings.attributes()))
     }
 
-    /// Twice the side: the filter, spread from every pixel.
+    /// Upsamples by 2 with the filter.
     fn upsample(&self, graph: &mut Graph, img: &str) -> String {
         let taps = self.config.resample_filter.len();
         let channels = self.config.img_channels;

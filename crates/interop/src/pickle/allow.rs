@@ -1,4 +1,4 @@
-//! The constructors that a checkpoint may name. Each is data to the readers; none is ever called.
+//! The constructors that a checkpoint may refer to. Readers represent each as data; none is ever called.
 
 use crate::tensor::DType;
 
@@ -28,7 +28,7 @@ pub enum Constructor {
     Mapping,
     /// A sequence or set built from one iterable
     Sequence,
-    /// An object that is nothing but attributes (`argparse.Namespace`)
+    /// An object that has only attributes (`argparse.Namespace`)
     Attributes,
     /// `numpy.core.multiarray._reconstruct`
     NumpyReconstruct,
@@ -50,7 +50,7 @@ pub enum Constructor {
     TorchScript,
     /// `torch.jit._pickle.build_*`
     JitBuild,
-    /// Harmless values that no reader looks into: `torch.device`, paths, versions
+    /// Harmless values that readers ignore: `torch.device`, paths, versions
     Opaque,
 }
 

@@ -3,8 +3,8 @@
 //! Protocols 0 to 5 are interpreted into a flat arena of plain values. A global outside a short list of constructors is
 //! an error; one inside it becomes an [`Object`] that remembers its arguments, items and state. There is no
 //! recursion, every value costs at least one byte of input, and byte strings borrow from the input, so time and memory
-//! are bounded by the size of the file. Reading a value is paid for
-//! (`Pickle::check_budget`), since one value can stand in many places.
+//! are bounded by the size of the file. Reading values is limited by a budget
+//! (`Pickle::check_budget`), because one value can be referenced many times.
 
 mod allow;
 mod machine;

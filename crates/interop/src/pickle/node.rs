@@ -11,9 +11,9 @@ pub(crate) type Id = u32;
 /// Bounds of one parse.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Most values a stream may create. A 1024 px snapshot has about 100 thousand.
+    /// The most values of a stream. A 1024 px snapshot has about 100 thousand.
     pub values: usize,
-    /// Deepest stack.
+    /// The largest stack.
     pub stack: usize,
 }
 

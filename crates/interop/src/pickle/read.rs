@@ -5,7 +5,7 @@ use super::value::Value;
 use crate::error::Result;
 
 impl<'a> Pickle<'a> {
-    /// Parses one pickle from the start of `data`; whatever follows its STOP is left alone.
+    /// Parses one pickle from the start of `data`; bytes after its STOP are ignored.
     ///
     /// # Errors
     /// `Truncated`, `Pickle`, `UnknownGlobal` or `Limit`.
@@ -20,7 +20,7 @@ impl<'a> Pickle<'a> {
         Value::new(self, self.root)
     }
 
-    /// Every value that was ever built, in order of appearance.
+    /// All values of the stream, in order of creation.
     pub(crate) fn values(&self) -> impl Iterator<Item = Value<'_, 'a>> {
         (0..self.nodes.len()).map(|id| Value::new(self, id as Id))
     }

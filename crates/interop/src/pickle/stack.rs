@@ -7,7 +7,7 @@ use super::allow;
 use super::node::{Id, Limits, Node, Object};
 use crate::error::{Error, Result};
 
-/// The stack machine that a pickle is a program for, with every constructor call left as data.
+/// The stack machine that interprets a pickle; constructor calls become data.
 pub(super) struct Machine<'a> {
     pub(super) data: &'a [u8],
     pub(super) pos: usize,

@@ -9,11 +9,11 @@ pub struct Pickle<'a> {
     pub(crate) nodes: Vec<Node<'a>>,
     pub(super) root: Id,
     end: usize,
-    /// Units of work that readers may still spend, `None` when they wanted more; see [`spend`](Self::spend).
+    /// Remaining units of work of readers, `None` after they exceeded the budget; see [`spend`](Self::spend).
     budget: Cell<Option<u64>>,
 }
 
-/// Units of work per byte of the stream, and those that every stream has.
+/// Units of work for each byte of the stream, and for every stream.
 const UNITS_PER_BYTE: u64 = 16;
 const UNITS: u64 = 4 << 20;
 
@@ -28,11 +28,11 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// Pays for a look at `n` elements, or at 16 bytes of text each.
+    /// Spends the budget for reading `n` elements, or `n` times 16 bytes of text.
     ///
-    /// A value costs its bytes once and can stand in a thousand places, so that reading all places can take without end
-    /// although the stream is short. `None` when the budget is spent, or when `n` elements are more than a stream of this
-    /// length can hold once: accessors then find nothing, and [`check_budget`](Self::check_budget) tells why.
+    /// A value has its bytes once and can be referenced a thousand times, so reading all references can take very long
+    /// although the stream is short. `None` when the budget is spent, or when a stream of this length cannot contain
+    /// `n` elements: accessors then find nothing, and [`check_budget`](Self::check_budget) returns the reason.
     pub(super) fn spend(&self, n: usize) -> Option<()> {
         let budget = self.budget.get().filter(|_| n <= self.most_elements());
         let left = budget.and_then(|budget| budget.checked_sub(n as u64));
@@ -40,7 +40,7 @@ impl<'a> Pickle<'a> {
         left.map(|_| ())
     }
 
-    /// Elements that one list can have without sharing: each takes at least one byte of the stream.
+    /// The most elements of one list without sharing: each takes at least one byte of the stream.
     fn most_elements(&self) -> usize {
         self.end
     }
@@ -48,7 +48,7 @@ impl<'a> Pickle<'a> {
     /// Whether everything was read within the budget.
     ///
     /// # Errors
-    /// `Limit` when values were shared so often that some were not looked at.
+    /// `Limit` when values were shared so often that some were not read.
     pub fn check_budget(&self) -> Result<()> {
         match self.budget.get() {
             None => Err(Error::Limit {

@@ -65,7 +65,7 @@ fn hex(b: u8) -> Option<u32> {
     char::from(b).to_digit(16)
 }
 
-/// The start of a text from the file, fit for an error message.
+/// The start of a text from the file, for an error message.
 pub(super) fn shown(text: &str) -> String {
     text.chars().take(40).flat_map(char::escape_debug).collect()
 }

@@ -71,7 +71,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// A text that stands in the stream itself: Python encodes nothing else, and a call within a call would be followed
+    /// A text that is contained in the stream directly: Python encodes nothing else, and nested calls could be followed
     /// as deep as the file is long.
     fn plain_text(self) -> Option<&'p str> {
         match self.node() {
@@ -87,7 +87,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// Whether this is the text `key`. Free, where most keys of a mapping are of another length.
+    /// Whether this is the text `key`. Cheap for texts of another length.
     fn is_text(self, key: &str) -> bool {
         match self.node() {
             Node::Str(text) => text == key,
@@ -213,7 +213,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// The constructor that this value calls or is.
+    /// The constructor of a call, or the value itself if it is a constructor.
     pub fn constructor(self) -> Option<Constructor> {
         match self.node() {
             Node::Object(object) => Some(object.constructor),
@@ -234,7 +234,7 @@ impl<'p, 'a> Value<'p, 'a> {
 
     /// The elements of a sequence that must be short: a shape, a persistent id, the fields of a state.
     ///
-    /// One long tuple can stand in a file in a million places, and listing it each time would take forever.
+    /// One long tuple can be referenced a million times in a file, and listing it each time would take too long.
     pub(crate) fn few(self) -> Option<Vec<Self>> {
         let ids = self.ids().filter(|ids| ids.len() <= FEW)?;
         Some(ids.iter().map(|&id| self.at(id)).collect())
@@ -249,7 +249,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// The state that the stream gave to the object (`__setstate__`).
+    /// The state of the object in the stream (`__setstate__`).
     pub fn state(self) -> Option<Self> {
         self.object()?.state.map(|id| self.at(id))
     }
@@ -283,7 +283,7 @@ impl<'p, 'a> Value<'p, 'a> {
 
     /// Plain data as JSON: numbers, texts, lists, string-keyed mappings, numpy scalars.
     ///
-    /// A float that JSON cannot express and a value that is no plain data become their description in angle brackets.
+    /// A float that JSON cannot express and a value that is not plain data become their description in angle brackets.
     ///
     /// # Errors
     /// `Limit` when the value is deeper than 64 levels or unfolds into more than 100 000 values (shared references).

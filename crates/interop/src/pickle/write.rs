@@ -1,6 +1,6 @@
 use architecture::Attr;
 
-/// Writes a pickle stream instruction by instruction. Nothing is memoized: what is written twice is two values.
+/// Writes a pickle stream instruction by instruction. Nothing is memoized: a value that is written twice is two values.
 pub(crate) struct Writer {
     out: Vec<u8>,
 }

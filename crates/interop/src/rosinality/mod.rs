@@ -1,6 +1,6 @@
 //! `.pt` files of rosinality/stylegan2-pytorch, in both directions.
 //!
-//! That code knows one architecture (skip generator, residual discriminator, no labels), so names map one to one:
+//! That program supports one architecture (skip generator, residual discriminator, no labels), so names map one to one:
 //! convolutions have a leading axis of 1, `noise_strength` has shape `[1]`, blur kernels are scaled by the upsampling.
 
 mod read;
@@ -28,7 +28,7 @@ fn unknown(name: &str) -> Error {
     )
 }
 
-/// The blur kernel as that program keeps it.
+/// The blur kernel as that program stores it.
 fn kernel(gain: f32) -> Result<Tensor> {
     let (shape, values) = architecture::filter_buffer(&architecture::DEFAULT_FILTER);
     Tensor::from_f32(shape, &values.iter().map(|v| v * gain).collect::<Vec<_>>())

@@ -107,7 +107,7 @@ fn without_first_axis(value: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Blur kernels are fixed in that code; another one would be lost in silence.
+/// Blur kernels are fixed in that program; another one would be ignored silently.
 fn check_kernel(value: &Tensor, gain: f32, name: &str) -> Result<()> {
     let wanted = kernel(gain)?;
     let same = value.shape == wanted.shape

@@ -1,8 +1,8 @@
 //! The averages of w among named tensors, and the generators that they belong to.
 //!
 //! rosinality's program keeps `latent_avg` beside its networks, the official one `mapping.w_avg` among the tensors of
-//! each. People who save networks anew put either anywhere: at the top, beside the tensors of a state dict, behind
-//! `module.` or the key of the network. The average nearest to a network is its own.
+//! each. Files that were saved again have either anywhere: at the top level, beside the tensors of a state dict, behind
+//! `module.` or the key of the network. A network's average is the one nearest to it.
 
 use super::{Found, WRAPPERS};
 use crate::rosinality::{LATENT_AVG, LATENT_AVG_OF_G};
@@ -19,11 +19,11 @@ pub(super) fn is_average(name: &str) -> bool {
 /// An average of w.
 #[derive(Debug)]
 pub(super) struct Average {
-    /// Its place among the names.
+    /// Its index among the names.
     pub at: usize,
     /// The part of the name before it, as [`words`].
     owner: Vec<String>,
-    /// Its place among [`NAMES`].
+    /// Its index among [`NAMES`].
     rank: usize,
 }
 
@@ -48,7 +48,7 @@ fn words(prefix: &str) -> Vec<String> {
         .collect()
 }
 
-/// The places of the averages that could be that of a network by what stands before their names.
+/// Indices of the averages that could belong to a network, by their prefixes.
 pub(super) fn around(averages: &[Average], network: &Found<'_>) -> impl Iterator<Item = usize> {
     let of = words(network.prefix);
     averages
@@ -57,7 +57,7 @@ pub(super) fn around(averages: &[Average], network: &Found<'_>) -> impl Iterator
         .map(|average| average.at)
 }
 
-/// The average of a generator among [`find`]'s, and whether it is its own rather than that of its neighbour.
+/// The average of a generator among [`find`]'s, and whether it is its own rather than that of its neighbor.
 ///
 /// `slot` is `G` or `G_ema`. An average that stands above several generators is that of `G_ema`.
 pub(super) fn of<'a>(

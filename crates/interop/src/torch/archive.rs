@@ -16,8 +16,8 @@ pub(crate) struct Archive<'a> {
     has_code: bool,
 }
 
-/// Opens a zip that begins with the file, else one behind something: the search for such a beginning mistakes the second
-/// record of a directory for the first where a record is as long as the ends of a zip64 (76 bytes).
+/// Opens a zip that begins with the file, else one behind something: the search for such a beginning mistakes the
+/// second record of a directory for the first where a record is as long as the ends of a zip64 (76 bytes).
 fn open_zip(data: &[u8]) -> ZipResult<ZipArchive<Cursor<&[u8]>>> {
     let at_start = Config {
         archive_offset: ArchiveOffset::Known(0),

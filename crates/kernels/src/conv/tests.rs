@@ -94,7 +94,7 @@ fn factors_are_padded_for_the_weights_they_meet() {
             output: None,
         };
         let y = forward(&g, &x, &weights, &prepared, scales);
-        // The middle of the picture: 72 taps, twice.
+        // The middle of the image: 72 taps, twice.
         assert!((y[2 * 6 + 2] - 144.0).abs() < 1e-3, "{isa:?} {}", y[14]);
         force_isa(Some(Isa::Portable));
         let len = 8;

@@ -128,7 +128,7 @@ struct Task<'a> {
     columns: usize,
     /// Values of one packed channel block.
     block_len: usize,
-    /// Where each base position starts in a packed block.
+    /// The start of each base position in a packed block.
     row_offsets: &'a [usize],
     /// Tap offsets of each phase.
     taps: &'a [Vec<usize>],

@@ -1,4 +1,4 @@
-//! The gradient in the kernel.
+//! The gradient with respect to the weights.
 
 use crate::geometry::{BatchStrides, ConvGeometry, Scales};
 use crate::layout::{Plane, Segment, Window, pack, segments};

@@ -107,7 +107,7 @@ impl Weights {
     }
 }
 
-/// Rows and columns of gradients that one base position of the transposed convolution sees.
+/// Rows and columns of gradients that one base position of the transposed convolution reads.
 pub(super) fn transposed_reach(g: &ConvGeometry) -> (usize, usize) {
     (g.kh.div_ceil(g.stride), g.kw.div_ceil(g.stride))
 }

@@ -1,4 +1,4 @@
-//! The gradient in the kernel.
+//! The gradient with respect to the weights.
 
 use super::points::{Source, batch_to_points};
 use super::transform::{Transform, along_both_axes};

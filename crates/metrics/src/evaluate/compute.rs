@@ -1,4 +1,4 @@
-//! One metric from what both sides have gathered.
+//! One metric from the gathered statistics and features of both sides.
 
 use rng::RandomState;
 use serde_json::{Map, Value, json};
@@ -11,11 +11,11 @@ use crate::feature_network::{Family, FeatureNetwork};
 use crate::inception_score::inception_score;
 use crate::kid::{KidOptions, kid};
 use crate::name::{Kind, Metric};
-use crate::neighbours::{Memorization, Rounding, density_coverage, memorization, precision_recall};
+use crate::neighbors::{Memorization, Rounding, density_coverage, memorization, precision_recall};
 use crate::path_length::path_length;
 use feature_networks::Features;
 
-/// Too few images for a metric.
+/// The error for too few images.
 pub(super) fn too_few(metric: &Metric, found: usize) -> Error {
     Error::TooFew {
         metric: metric.to_string(),
@@ -27,7 +27,7 @@ pub(super) fn too_few(metric: &Metric, found: usize) -> Error {
     }
 }
 
-/// A metric of images.
+/// Computes a metric of images.
 pub(super) fn of_images(
     metric: &Metric,
     network: &FeatureNetwork,
@@ -108,7 +108,7 @@ pub(super) fn of_images(
     Ok(numbers.into_result(metric, network, options, reals, key, n))
 }
 
-/// A path length from the speeds along its paths.
+/// Computes a path length from the speeds along its paths.
 pub(super) fn of_paths(
     metric: &Metric,
     network: &FeatureNetwork,
@@ -126,17 +126,17 @@ pub(super) fn of_paths(
     Ok(numbers.into_result(metric, network, options, reals, key, speeds.len()))
 }
 
-/// Half of the balls of the reals have no size.
+/// The warning that half of the balls of the reals have radius 0.
 fn warn_of_balls(metric: &Metric, n_without_ball: usize, n_reals: usize) {
     if 2 * n_without_ball > n_reals {
         tracing::warn!(
-            "{metric}: {n_without_ball} of {n_reals} real images equal their nearest neighbours, so that nothing lies \
+            "{metric}: {n_without_ball} of {n_reals} real images equal their nearest neighbors, so that nothing lies \
              around them: the numbers tell little; remove the duplicates (`prep run`)"
         );
     }
 }
 
-/// So many reals equal another that the memorization check has no scale.
+/// The warning that too many reals equal another one, so that the memorization check has no scale.
 fn warn_of_twins(metric: &Metric, found: &Memorization, n_reals: usize) {
     if found.distance_ratio.is_none() {
         tracing::warn!(
@@ -152,7 +152,7 @@ fn warn_of_twins(metric: &Metric, found: &Memorization, n_reals: usize) {
     }
 }
 
-/// What a metric gave, without names.
+/// The numbers of a metric, without names.
 #[derive(Default)]
 struct Numbers {
     values: Vec<f64>,
@@ -187,30 +187,30 @@ impl Numbers {
                 .zip(values.into_iter().map(Value::from))
                 .collect()
         };
-        let mut flavour = Map::new();
-        flavour.insert("features".into(), network.kind().name_for(metric).into());
-        flavour.insert("precision".into(), network.precision(key.family).into());
+        let mut provenance = Map::new();
+        provenance.insert("features".into(), network.kind().name_for(metric).into());
+        provenance.insert("precision".into(), network.precision(key.family).into());
         if let (Family::Vgg, Some(source)) = (key.family, network.vgg_source()) {
-            flavour.insert("weights".into(), source.name().into());
+            provenance.insert("weights".into(), source.name().into());
         }
         if let Some(checksum) = network.weights_checksum(key.family) {
-            flavour.insert("weights_sha256".into(), checksum.into());
+            provenance.insert("weights_sha256".into(), checksum.into());
         }
         let comparable = network.is_comparable(metric);
-        flavour.insert("comparable_with_published".into(), comparable.into());
+        provenance.insert("comparable_with_published".into(), comparable.into());
         if metric.kind == Kind::Fid {
-            flavour.insert("covariance".into(), options.covariance.name().into());
+            provenance.insert("covariance".into(), options.covariance.name().into());
         }
-        flavour.insert("n_fakes".into(), n_fakes.into());
-        flavour.insert("n_reals".into(), key.n.into());
+        provenance.insert("n_fakes".into(), n_fakes.into());
+        provenance.insert("n_reals".into(), key.n.into());
         if let Some(content) = reals.content(key.reals) {
-            flavour.insert("reals".into(), json!(content));
+            provenance.insert("reals".into(), json!(content));
         }
         MetricResult {
             metric: *metric,
             results: by_name(self.values),
             std: by_name(self.errors),
-            flavour,
+            provenance,
             total_time: 0.0,
             memorization: self.memorization,
         }

@@ -1,4 +1,4 @@
-//! The fake side of an evaluation: what a pass over the images keeps.
+//! The fake side of an evaluation: the statistics and features that a pass over the images keeps.
 
 use candle_core::Tensor;
 
@@ -8,7 +8,7 @@ use crate::feature_stats::FeatureStats;
 use crate::name::{Kind, Metric};
 use feature_networks::Features;
 
-/// Features up to a count.
+/// Features of the first images, up to a count.
 struct Kept {
     limit: usize,
     rows: Option<Features>,
@@ -34,11 +34,11 @@ impl Kept {
     }
 }
 
-/// What metrics need of the fakes so far. Features are kept only for metrics that compare them one by one, so that the
-/// memory of a FID does not grow with its count.
+/// Statistics and features of the fakes so far. Features are kept only for metrics that compare single images, so that
+/// the memory use of a FID does not depend on its count.
 pub(super) struct FakeSide {
     len: usize,
-    /// Images that go through each network.
+    /// Number of images for each network.
     inception_limit: usize,
     vgg_limit: usize,
     stats: Option<FeatureStats>,
@@ -48,7 +48,7 @@ pub(super) struct FakeSide {
 }
 
 impl FakeSide {
-    /// For these metrics; `bootstraps` tells which FIDs are redrawn.
+    /// An empty side for these metrics; `bootstraps` tells which FIDs need resampling.
     pub fn new(metrics: &[Metric], bootstraps: impl Fn(usize) -> bool) -> Self {
         let largest = |family: Family| {
             let of_family = metrics
@@ -70,12 +70,12 @@ impl FakeSide {
         }
     }
 
-    /// Images so far.
+    /// Number of images so far.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Takes up a batch of images.
+    /// Adds a batch of images.
     pub fn append(&mut self, network: &FeatureNetwork, batch: &Tensor) -> Result<()> {
         if self.len < self.inception_limit {
             let (features, probs) = network.extract(Family::Inception, batch)?;

@@ -26,23 +26,23 @@ use fake_side::FakeSide;
 use real_side::RealSide;
 use source::OnlyImages;
 
-/// How metrics are computed.
+/// Options of metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvaluateOptions {
-    /// Images in a batch through the feature network.
+    /// Batch size of the feature network.
     pub batch_size: usize,
     /// Divisor of covariances.
     pub covariance: Covariance,
-    /// Rounds for the error bar of a FID of at most [`BOOTSTRAP_MAX`](Self::BOOTSTRAP_MAX) fakes; 0 for none.
+    /// Bootstrap rounds for the error bar of a FID of at most [`BOOTSTRAP_MAX`](Self::BOOTSTRAP_MAX) fakes; 0 for none.
     pub bootstrap: usize,
-    /// Seed of subsets and redrawings.
+    /// Seed of random subsets and resamplings.
     pub seed: u32,
     /// Folder for statistics of real images.
     pub cache: Option<PathBuf>,
 }
 
 impl EvaluateOptions {
-    /// Above this many fakes a FID is steady enough to go without an error bar (about 0.03 at 50k).
+    /// With more fakes than this no error bar is computed: it is about 0.03 at 50k.
     pub const BOOTSTRAP_MAX: usize = 10_000;
 
     fn bootstraps(&self, n_fakes: usize) -> bool {
@@ -62,35 +62,35 @@ impl Default for EvaluateOptions {
     }
 }
 
-/// Where an evaluation is.
+/// A stage of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Real images through the feature network.
     Reals,
-    /// Fakes made and put through the feature network; for a path length, pairs of them.
+    /// Fakes generated and put through the feature network; for a path length, pairs of them.
     Fakes,
     /// A metric is computed from the features.
     Compute,
 }
 
-/// Told to the caller after every batch.
+/// Progress of an evaluation, reported after every batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// What is done.
+    /// The stage.
     pub step: Step,
-    /// Images (metrics) so far.
+    /// Images (or metrics) so far.
     pub done: usize,
-    /// All of them; 0 when it is not known.
+    /// Total number; 0 when it is not known.
     pub total: usize,
 }
 
-/// Gives up to `n` more fakes, `u8`, `[n, 1 or 3, height, width]`; `None` when there are no more.
+/// A function that returns up to `n` more fakes, `u8`, `[n, 1 or 3, height, width]`; `None` when there are no more.
 pub type Fakes<'a> = dyn FnMut(usize) -> Result<Option<Tensor>, SourceError> + 'a;
 
-/// Takes a result as soon as it is there.
+/// A function that receives each result as soon as it is computed.
 pub type OnResult<'a> = dyn FnMut(MetricResult) -> Result<(), SourceError> + 'a;
 
-/// Computes metrics against one set of real images; keeps the real side between calls.
+/// Computes metrics against one set of real images; keeps their statistics between calls.
 pub struct Evaluator {
     network: FeatureNetwork,
     options: EvaluateOptions,
@@ -98,7 +98,7 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// Against `reals`, as training sees them (mirrored, a subset).
+    /// An evaluator against `reals`, as training sees them (mirrored, a subset).
     pub fn new(network: FeatureNetwork, reals: ImageSet, options: EvaluateOptions) -> Self {
         let reals = RealSide::new(reals, options.batch_size, options.cache.clone());
         Self {
@@ -119,7 +119,7 @@ impl Evaluator {
     }
 
     /// Names of the real images that `_full` metrics compare with, in the order of
-    /// [`Neighbour::real`](crate::Neighbour::real).
+    /// [`Neighbor::real`](crate::Neighbor::real).
     ///
     /// # Errors
     /// As [`ImageSet::full`].
@@ -135,7 +135,7 @@ impl Evaluator {
         self.network.prepare(metrics)
     }
 
-    /// As [`evaluate_each`](Self::evaluate_each), of images from a function, the results at the end in the order of the
+    /// As [`evaluate_each`](Self::evaluate_each), with images from a function; returns all results in the order of the
     /// metrics.
     ///
     /// # Errors
@@ -155,11 +155,11 @@ impl Evaluator {
         Ok(results)
     }
 
-    /// Measures every metric in one pass over the images, then path lengths, the smaller counts first. Each result is
-    /// handed over as soon as its images are there, so that what comes later cannot lose it.
+    /// Computes every metric in one pass over the images, then path lengths, the smaller counts first. Each result is
+    /// passed to `on_result` as soon as its images are there, so that a later failure cannot lose it.
     ///
     /// # Errors
-    /// Those of the images, of the features, and `TooFew`; `Source` with the error of `fakes` or `on_result`.
+    /// As for images and features; `TooFew`; `Source` with the error of `fakes` or `on_result`.
     pub fn evaluate_each(
         &mut self,
         metrics: &[Metric],
@@ -246,7 +246,7 @@ impl Evaluator {
         Ok(())
     }
 
-    /// Speeds along the paths of a path length.
+    /// Computes the speeds along the paths of a path length.
     fn speeds(
         &self,
         metric: &Metric,

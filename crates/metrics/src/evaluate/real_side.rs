@@ -1,4 +1,4 @@
-//! The real side of an evaluation: statistics of the reals, kept between calls and in the cache.
+//! The real side of an evaluation: statistics of the reals, kept in memory and in the cache.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::name::{Kind, Metric, Reals};
 use crate::real_stats::{Needs, RealStats, cache_file};
 use feature_networks::Features;
 
-/// Which reals, how many, in which features.
+/// The key of statistics: the set of reals, their number, the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub reals: Reals,
@@ -21,7 +21,7 @@ pub(super) struct Key {
     pub family: Family,
 }
 
-/// Real images and what is known of them.
+/// Real images and their statistics so far.
 pub(super) struct RealSide {
     pub images: ImageSet,
     batch_size: usize,
@@ -59,12 +59,12 @@ impl RealSide {
         })
     }
 
-    /// Content hash of the reals, where it was needed.
+    /// Content hash of the reals, where it was computed.
     pub fn content(&self, reals: Reals) -> Option<&str> {
         self.content.get(&reals).map(String::as_str)
     }
 
-    /// Gathers what metrics need, each set of reals once.
+    /// Gathers the statistics and features that metrics need, once for each set of reals.
     pub fn prepare(
         &mut self,
         network: &FeatureNetwork,
@@ -135,7 +135,7 @@ impl RealSide {
         Ok(stats)
     }
 
-    /// The numbers are the same without the cache, so nothing stops.
+    /// Results are the same without the cache, so a failed write is only a warning.
     fn warn_of_cache(&mut self, path: &Path, error: &Error) {
         let reason = match error {
             Error::Network(feature_networks::Error::Cache(error)) => error.to_string(),
@@ -209,7 +209,7 @@ impl RealSide {
 }
 
 impl Metric {
-    /// The network whose features a metric is made of.
+    /// The network of a metric.
     pub fn family(&self) -> Family {
         match self.kind {
             Kind::PrecisionRecall | Kind::PathLength(_) => Family::Vgg,
@@ -217,7 +217,7 @@ impl Metric {
         }
     }
 
-    /// Whether single features of the reals are compared, not only their statistics.
+    /// Whether a metric compares single images, not only statistics.
     pub(crate) fn needs_real_features(&self) -> bool {
         matches!(
             self.kind,

@@ -1,4 +1,4 @@
-//! What a metric gave, and its line in a file.
+//! The result of a metric, and its line in `metric-*.jsonl`.
 
 use std::time::Duration;
 
@@ -6,27 +6,28 @@ use run_folder::format_time;
 use serde_json::{Map, Value};
 
 use crate::name::Metric;
-use crate::neighbours::Memorization;
+use crate::neighbors::Memorization;
 
-/// What one metric gave.
+/// The result of one metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricResult {
     /// The metric.
     pub metric: Metric,
-    /// Numbers by name: `fid50k_full`, or `pr50k3_full_precision` and `pr50k3_full_recall`.
+    /// The numbers by name: `fid50k_full`, or `pr50k3_full_precision` and `pr50k3_full_recall`.
     pub results: Map<String, Value>,
     /// Standard error of each number where it is known.
     pub std: Map<String, Value>,
-    /// What the number was made of: features, covariance, counts.
-    pub flavour: Map<String, Value>,
-    /// Seconds from the start of the pass.
+    /// How the numbers were computed: features, precision, weights, covariance, numbers of images. Files of earlier
+    /// versions call it `flavour`.
+    pub provenance: Map<String, Value>,
+    /// Seconds since the start of the evaluation.
     pub total_time: f64,
     /// The pairs of a memorization check.
     pub memorization: Option<Memorization>,
 }
 
 impl MetricResult {
-    /// The first number.
+    /// The first number; NaN where there is none.
     pub fn value(&self) -> f64 {
         self.results
             .values()
@@ -35,7 +36,9 @@ impl MetricResult {
             .unwrap_or(f64::NAN)
     }
 
-    /// A line for `metric-<name>.jsonl`: the keys of the reference implementation, then ours.
+    /// The line for `metric-<name>.jsonl`: the keys of the reference implementation, then ours.
+    ///
+    /// `snapshot` is the file name of the network; `timestamp` counts seconds since 1970.
     pub fn to_json(&self, snapshot: Option<&str>, timestamp: f64) -> Value {
         let mut line = Map::new();
         line.insert("results".into(), self.results.clone().into());
@@ -49,7 +52,7 @@ impl MetricResult {
         line.insert("snapshot_pkl".into(), snapshot.into());
         line.insert("timestamp".into(), timestamp.into());
         line.insert("std".into(), self.std.clone().into());
-        line.insert("flavour".into(), self.flavour.clone().into());
+        line.insert("provenance".into(), self.provenance.clone().into());
         line.into()
     }
 }

@@ -1,31 +1,31 @@
-//! Where fakes come from.
+//! Sources of generated images.
 
 use candle_core::Tensor;
 
 use crate::error::Result;
 use crate::name::PathOptions;
 
-/// Whatever went wrong while images were made.
+/// Any error of a source.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes the images that are judged: a generator, or a folder of pictures.
+/// A source of the images that are evaluated: a generator, or a folder of images.
 pub trait FakeSource {
     /// Up to `n` more images, `u8`, `[n, 1 or 3, height, width]`; `None` when there are no more.
     ///
     /// # Errors
-    /// When they cannot be made.
+    /// When they cannot be generated.
     fn images(&mut self, n: usize) -> Result<Option<Tensor>, SourceError>;
 
-    /// Whether there are latent paths.
+    /// Whether [`FakeSource::path_pairs`] works: the source has latent paths.
     fn has_paths(&self) -> bool {
         false
     }
 
-    /// Images at the positions `start..start + n` of an endless list of random paths, and the same a step further: f32
-    /// from -1 to 1, `[2 n, channels, height, width]`.
+    /// Pairs of images on the random paths `start..start + n`: all images at the first positions, then all images one
+    /// step further: f32 from -1 to 1, `[2 n, channels, height, width]`.
     ///
     /// # Errors
-    /// When they cannot be made, or there are no paths.
+    /// When they cannot be generated, or there are no paths.
     fn path_pairs(
         &mut self,
         path: PathOptions,
@@ -38,7 +38,7 @@ pub trait FakeSource {
     }
 }
 
-/// Images from a function: no paths.
+/// A source from a function of images; it has no paths.
 pub(crate) struct OnlyImages<'a>(
     pub &'a mut dyn FnMut(usize) -> Result<Option<Tensor>, SourceError>,
 );

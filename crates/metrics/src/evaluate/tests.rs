@@ -7,7 +7,7 @@ use crate::{FeatureKind, PathOptions};
 use candle_core::Device;
 use dataset::{DatasetOptions, DatasetWriter, Image, ImageDataset, WriterOptions, encode_png};
 
-fn picture(seed: usize, blue: u8) -> Vec<u8> {
+fn test_image(seed: usize, blue: u8) -> Vec<u8> {
     let side = 16;
     (0..side * side)
         .flat_map(|i| {
@@ -25,7 +25,7 @@ fn write(path: &Path, n: usize) {
             width: 16,
             height: 16,
             channels: 3,
-            pixels: picture(seed, (seed * 3) as u8),
+            pixels: test_image(seed, (seed * 3) as u8),
         };
         writer
             .add_encoded(seed, &encode_png(&image, 0).unwrap(), None)
@@ -46,7 +46,7 @@ fn fakes(
         }
         let values: Vec<u8> = (at..at + n)
             .flat_map(|seed| {
-                let rgb = picture(1000 + seed, blue);
+                let rgb = test_image(1000 + seed, blue);
                 (0..3)
                     .flat_map(move |c| {
                         rgb.clone()
@@ -113,20 +113,20 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
     }
     assert!(results[1].std["fid50_full"].as_f64().unwrap() > 0.0);
     let line = results[1].to_json(Some("network-snapshot-000000.safetensors"), 1.5);
-    assert_eq!(line["flavour"]["comparable_with_published"], false);
-    assert_eq!(line["flavour"]["n_reals"], 40);
+    assert_eq!(line["provenance"]["comparable_with_published"], false);
+    assert_eq!(line["provenance"]["n_reals"], 40);
     assert_eq!(line["metric"], "fid50_full");
     // Mirrored training changes nothing for `_full`, and the reals come from the cache.
     let (again, n_reals) = run(true, &names);
     assert_eq!(n_reals, 0);
     assert_eq!(again[1].results, results[1].results);
     // Numbers of f16 have statistics of their own, and tell what they are.
-    assert_eq!(again[1].flavour["precision"], "f32");
+    assert_eq!(again[1].provenance["precision"], "f32");
     let half = Placement::f16(&Device::Cpu);
     let (first, n_reals) = run_on(&half, false, &["fid50_full", "pr50_3_full"]);
     assert!(n_reals > 0);
-    assert_eq!(first[0].flavour["precision"], "f16");
-    assert_eq!(first[1].flavour["precision"], "f32");
+    assert_eq!(first[0].provenance["precision"], "f16");
+    assert_eq!(first[1].provenance["precision"], "f32");
     let (second, n_reals) = run_on(&half, false, &["fid50_full"]);
     assert_eq!((n_reals, &second[0].results), (0, &first[0].results));
     let (half, single) = (first[0].value(), results[1].value());
@@ -137,8 +137,8 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
     // Mirroring does change the others.
     let (mirrored, _) = run(true, &["fid50"]);
     let (plain, _) = run(false, &["fid50"]);
-    assert_eq!(mirrored[0].flavour["n_reals"], 50);
-    assert_eq!(plain[0].flavour["n_reals"], 40);
+    assert_eq!(mirrored[0].provenance["n_reals"], 50);
+    assert_eq!(plain[0].provenance["n_reals"], 40);
     assert_ne!(mirrored[0].results, plain[0].results);
 }
 
@@ -162,7 +162,7 @@ impl<F: FnMut(usize) -> Result<Option<Tensor>, SourceError>> FakeSource for Pict
         n: usize,
     ) -> Result<Tensor, SourceError> {
         let image = |i: usize, move_by: f64| -> Vec<f32> {
-            let pixels = picture(i % 7, 90);
+            let pixels = test_image(i % 7, 90);
             let speed = move_by * (1 + i % 3) as f64;
             (0..3 * 16 * 16)
                 .map(|p| {
@@ -260,7 +260,7 @@ fn a_number_does_not_depend_on_the_other_metrics_nor_on_batches() {
     }
     let of = |name: &str| {
         let found = all.iter().find(|r| r.metric.to_string() == name);
-        found.unwrap().flavour.clone()
+        found.unwrap().provenance.clone()
     };
     assert_eq!(of("pr25_3_full")["features"], "random-vgg16-small");
     assert_eq!(of("ppl2_30wend")["features"], "random-vgg16-small");

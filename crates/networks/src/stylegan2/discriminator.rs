@@ -71,7 +71,7 @@ impl Discriminator {
         Self::over(config, parameters, false)
     }
 
-    /// A discriminator over parameters that exist; they are shared. Gradients reach the trainable ones if `track`. It
+    /// A discriminator over existing parameters, which are shared. The trainable ones receive gradients if `track`. It
     /// computes as its device does by default ([`Precision::of`]).
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Discriminator {
         })
     }
 
-    /// The tensors of such a discriminator, in official order, without making them.
+    /// The tensors of a discriminator of this configuration, in official order, without creating them.
     ///
     /// # Errors
     /// `Config` when the settings are impossible.
@@ -131,7 +131,7 @@ impl Discriminator {
         self.like(self.parameters.to_dtype(dtype)?, false)
     }
 
-    /// Settings.
+    /// The configuration.
     pub fn config(&self) -> &DiscriminatorConfig {
         &self.config
     }

@@ -2,7 +2,8 @@ use ops::Dual;
 
 use crate::error::{Error, Result};
 
-/// Minibatch standard deviation (arXiv:1710.10196): appends channels with the standard deviation within groups of samples.
+/// Minibatch standard deviation (arXiv:1710.10196): appends channels with the standard deviation within groups of
+/// samples.
 ///
 /// Group `i` is every `batch / group`-th sample from the `i`-th on. Each of the `num_channels` new channels is the
 /// standard deviation over the group, averaged over its share of the channels and all pixels.

@@ -1,5 +1,5 @@
-//! The parts that are StyleGAN2's own: synthesis network and discriminator. The mapping network and the layers are shared
-//! with other families.
+//! The parts that are StyleGAN2's own: synthesis network and discriminator. The mapping network and the layers are
+//! shared with other families.
 
 mod discriminator;
 mod epilogue;

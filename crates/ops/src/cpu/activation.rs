@@ -105,7 +105,7 @@ impl Function {
     }
 }
 
-/// Values that one task takes.
+/// Values of a task.
 const TASK: usize = 1 << 15;
 
 /// Runs `work(first row, rows)` over rows of `inner` values, in tasks of about [`TASK`] values.

@@ -1,10 +1,10 @@
-//! Loops over `[row][inner]` arrays: one factor, one dot product, one plane a row.
+//! Loops over `[row][inner]` arrays, with one factor, dot product or plane for each row.
 
 use super::parallel::parallel;
 use super::scratch::{Shared, uninit};
 use super::simd::{Simd, dispatch, isa};
 
-/// Values that one task takes.
+/// Values of a task.
 const TASK: usize = 1 << 15;
 
 /// Calls `work` for every row of `inner` values, in tasks of about [`TASK`] values.
@@ -39,7 +39,7 @@ unsafe fn scale_row_body<S: Simd>(x: &[f32], scale: f32, y: &mut [f32]) {
 }
 dispatch!(unsafe fn scale_row(x: &[f32], scale: f32, y: &mut [f32]) = scale_row_body);
 
-/// As [`scale`], plainly.
+/// [`scale`] in f64.
 pub(crate) fn scale_f64(x: &[f64], scales: &[f64]) -> Vec<f64> {
     let inner = x.len() / scales.len().max(1);
     let products = x.iter().enumerate().map(|(i, x)| x * scales[i / inner]);

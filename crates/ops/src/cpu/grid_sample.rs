@@ -1,7 +1,7 @@
 //! Bilinear sampling, its adjoint and its derivative by the grid, on NCHW slices.
 //!
-//! Offsets and weights of a chunk of points are worked out once and used for all channels of a task; a neighbour
-//! outside the image has weight 0 (and some offset inside).
+//! Offsets and weights of a chunk of points are computed once and used for all channels of a task; a neighbor
+//! outside the image has weight 0 (and an arbitrary offset inside).
 
 use std::ops::{Add, AddAssign, Mul, Sub};
 
@@ -19,7 +19,7 @@ pub(crate) struct GridGeometry {
     pub out_w: usize,
 }
 
-/// What the kernels need of f32 and f64.
+/// The arithmetic of f32 and f64 that the kernels use.
 pub(crate) trait Real:
     Copy
     + Default
@@ -68,18 +68,18 @@ macro_rules! real {
 real!(f32);
 real!(f64);
 
-/// Points that are handled together.
+/// Points of a chunk.
 const CHUNK: usize = 64;
 /// Channels of a task.
 const TASK_CHANNELS: usize = 8;
 
-/// Where a chunk of points reads: four neighbours each.
+/// The four neighbors of each point of a chunk.
 struct Taps<T> {
     offsets: [[u32; CHUNK]; 4],
     weights: [[T; CHUNK]; 4],
 }
 
-/// Which weights [`taps`] works out.
+/// The weights that [`taps`] computes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Weights {
     Value,
@@ -129,7 +129,7 @@ fn taps<T: Real>(grid: &[T], h: usize, w: usize, what: Weights) -> Taps<T> {
     taps
 }
 
-/// Sum of the four weighted neighbours of point `i`.
+/// Sum of the four weighted neighbors of point `i`.
 ///
 /// # Safety
 /// `plane` holds every offset of the chunk, and `i` is below `CHUNK`.

@@ -1,7 +1,7 @@
-//! Philox4x32-10 and Box and Muller's transform, a vector of counters at a time.
+//! Philox4x32-10 and the Box-Muller transform, for a vector of counters at a time.
 //!
-//! Products, sums, quotients and roots are rounded one by one, and logarithm, sine and cosine are polynomials in them:
-//! every instruction set, and `cuda/kernels/normal.cu`, which takes the same steps, gives the same bits.
+//! Products, sums, quotients and roots are rounded individually, and logarithm, sine and cosine are polynomials of
+//! them: every instruction set, and `cuda/kernels/normal.cu` with the same steps, gives the same bits.
 
 use super::parallel::parallel;
 use super::scratch::{Shared, uninit};
@@ -12,7 +12,7 @@ const M: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const W: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
 
-/// Counters that are worked on side by side.
+/// Counters of a vector.
 const WIDE: usize = 16;
 type Words = [u32; WIDE];
 type Floats = [f32; WIDE];
@@ -54,7 +54,7 @@ impl Planes<'_> {
     }
 }
 
-/// Fills `out` from the counter on, whose first word counts.
+/// Fills `out` from a counter on; its first word is incremented.
 #[inline(always)]
 unsafe fn fill_body<S: Simd>(counter: [u32; 4], key: [u32; 2], out: &mut [f32]) {
     let mut words = counter.map(|word| [word; WIDE]);
@@ -100,7 +100,7 @@ fn philox(mut c: [Words; 4], mut key: [u32; 2]) -> [Words; 4] {
     c
 }
 
-/// Two pairs of normal numbers of four words.
+/// Two pairs of normal numbers from four words.
 #[inline(always)]
 fn normal_of(words: [Words; 4]) -> [Floats; 4] {
     let mut made = [[0.0; WIDE]; 4];
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_normal_and_neighbours_independent() {
+    fn numbers_are_normal_and_neighbors_independent() {
         let planes = Planes {
             keys: &[0xDEAD_BEEF, 1],
             stream: 0,

@@ -1,33 +1,34 @@
-//! In-place arithmetic on weights. Every value is worked on alone, so the number of threads does not matter.
+//! In-place updates of weights. Every element is updated independently, so results do not depend on the number of
+//! threads.
 
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
-use crate::adam::{AdamStep, Moments, shares};
+use crate::adam::{AdamParameter, AdamStep, decay};
 
-/// Values that one task works on.
+/// Elements of one task.
 const CHUNK: usize = 1 << 15;
-/// What an infinite gradient is taken for.
+/// The value that replaces an infinite gradient.
 const INFINITE_GRADIENT: f32 = 1e5;
 
-/// A step of Adam for one weight.
-pub(crate) fn adam(moving: &Moments<'_>, step: &AdamStep) -> Result<()> {
+/// An Adam step for one weight.
+pub(crate) fn adam(parameter: &AdamParameter<'_>, step: &AdamStep) -> Result<()> {
     let zeros;
-    let gradient = match moving.gradient {
+    let gradient = match parameter.gradient {
         Some(gradient) => gradient,
         None => {
-            zeros = moving.weight.zeros_like()?.detach();
+            zeros = parameter.weight.zeros_like()?.detach();
             &zeros
         }
     };
-    let [b2, c2] = shares(step.beta2);
-    update2(moving.square, gradient, |v, g| {
+    let [b2, c2] = decay(step.beta2);
+    update2(parameter.exp_avg_sq, gradient, |v, g| {
         let g = sane(g);
         v * b2 + g * g * c2
     })?;
-    let mean = match moving.mean {
+    let mean = match parameter.exp_avg {
         Some(mean) => {
-            let [b1, c1] = shares(step.beta1);
+            let [b1, c1] = decay(step.beta1);
             update2(mean, gradient, |m, g| m * b1 + sane(g) * c1)?;
             mean
         }
@@ -39,7 +40,7 @@ pub(crate) fn adam(moving: &Moments<'_>, step: &AdamStep) -> Result<()> {
         eps,
         ..
     } = *step;
-    update3(moving.weight, mean, moving.square, |x, m, v| {
+    update3(parameter.weight, mean, parameter.exp_avg_sq, |x, m, v| {
         x - step_size * (sane(m) / (v.sqrt() / root_correction + eps))
     })
 }

@@ -1,11 +1,13 @@
-//! Convolutions by cuDNN: sums in f32 whatever the type, and for each shape the way that was the fastest when it was
-//! tried ([`trial`]), one workspace.
+//! Convolutions by cuDNN: sums in f32 for every number type, and for each shape the algorithm that was the fastest when
+//! it was timed ([`autotune`]).
 
+mod algorithm;
+mod candidate;
 mod channels_last;
-mod described;
+mod descriptors;
+mod operands;
 #[cfg(test)]
 mod tests;
-mod way;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,39 +21,40 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView};
 use candle_core::cuda_backend::{CudaDevice, DeviceId, WrapErr};
 use candle_core::{Error, Result};
 
-use self::described::Arrays;
-pub(super) use self::described::Number;
-use self::way::{Format, Way};
-use super::card::Element;
+use self::algorithm::Layout;
+use self::candidate::Candidate;
+pub(super) use self::operands::CudnnType;
+use self::operands::Operands;
+use super::autotune;
+use super::element::Element;
 use super::plan::Convolution;
-use super::trial;
 use crate::cpu::conv::ConvGeometry;
 
-/// Set to `off`, it leaves the choice of algorithms to cuDNN's heuristics, without trials.
-const TRIALS: &str = "KAOGAN_CUDNN_TRIALS";
-/// Time on the clock after which a shape tries no further way, and after which no further shape is tried.
+/// The variable that, set to `off`, leaves the choice of algorithms to cuDNN's heuristics; the second is its old name.
+const AUTOTUNE: [&str; 2] = ["KAOGAN_CUDNN_AUTOTUNE", "KAOGAN_CUDNN_TRIALS"];
+/// Wall-clock time after which the autotuning of one shape ends, and after which no further shape is autotuned.
 const SHAPE_BUDGET: Duration = Duration::from_millis(150);
 const TOTAL_BUDGET: Duration = Duration::from_secs(20);
-/// A way that is tried may work in so many bytes.
-const WORKSPACE: usize = 512 << 20;
-/// How often a way is timed, behind a first call that is not.
-const TIMED: usize = 3;
+/// Candidates with a larger workspace, in bytes, are not timed.
+const MAX_WORKSPACE: usize = 512 << 20;
+/// Timed runs of a candidate, after an untimed one that loads what it needs.
+const TIMED_RUNS: usize = 3;
 
-/// What a way depends on: the convolution, the type and all sizes.
+/// A chosen candidate is kept for each: the convolution, the number type and all sizes.
 type Key = (Convolution, &'static str, [usize; 10]);
 
-/// What a thread keeps for a card: handles of cuDNN belong to one.
-struct Kept {
+/// The state of a thread for one GPU: a cuDNN handle belongs to one thread.
+struct ThreadState {
     cudnn: Arc<Cudnn>,
-    ways: HashMap<Key, Way>,
-    /// As large as the hungriest way so far wants; all work is in one stream, so one is enough.
+    chosen: HashMap<Key, Candidate>,
+    /// As large as the chosen candidates need; all work is in one stream, so one workspace serves all.
     workspace: CudaSlice<u8>,
-    /// What is left for trials; `None` where there are none.
+    /// Time left for autotuning; `None` where it is switched off.
     budget: Option<Duration>,
 }
 
 thread_local! {
-    static KEPT: RefCell<HashMap<DeviceId, Kept>> = RefCell::default();
+    static STATES: RefCell<HashMap<DeviceId, ThreadState>> = RefCell::default();
 }
 
 /// Convolves `a` with `b` into `y`: `(x, w) -> y`, `(dy, w) -> dx` or `(x, dy) -> dw`.
@@ -59,8 +62,8 @@ thread_local! {
 /// The gain of `g` is the factor that cuDNN applies to its sums, so weights need no scaled copy.
 ///
 /// # Errors
-/// What cuDNN says.
-pub(super) fn run<T: Element + Number>(
+/// As cuDNN's.
+pub(super) fn run<T: Element + CudnnType>(
     device: &CudaDevice,
     g: &ConvGeometry,
     convolution: Convolution,
@@ -68,109 +71,124 @@ pub(super) fn run<T: Element + Number>(
     b: &CudaView<T>,
     y: &mut CudaSlice<T>,
 ) -> Result<()> {
-    with_kept(device, |kept| {
-        kept.run(device, g, convolution, &mut Arrays { a, b, y })
+    with_state(device, |state| {
+        state.run(device, g, convolution, &mut Operands { a, b, y })
     })
 }
 
-/// Works with what this thread keeps for a card.
-fn with_kept<R>(device: &CudaDevice, work: impl FnOnce(&mut Kept) -> Result<R>) -> Result<R> {
-    KEPT.with(|kept| {
-        let mut kept = kept.borrow_mut();
-        work(match kept.entry(device.id()) {
-            Entry::Occupied(kept) => kept.into_mut(),
-            Entry::Vacant(place) => place.insert(Kept::new(device)?),
+/// Works with this thread's state for a GPU.
+fn with_state<R>(
+    device: &CudaDevice,
+    work: impl FnOnce(&mut ThreadState) -> Result<R>,
+) -> Result<R> {
+    STATES.with(|states| {
+        let mut states = states.borrow_mut();
+        work(match states.entry(device.id()) {
+            Entry::Occupied(state) => state.into_mut(),
+            Entry::Vacant(entry) => entry.insert(ThreadState::new(device)?),
         })
     })
 }
 
-impl Kept {
-    fn new(device: &CudaDevice) -> Result<Kept> {
-        let off = std::env::var_os(TRIALS).is_some_and(|value| value == "off");
-        Ok(Kept {
+impl ThreadState {
+    fn new(device: &CudaDevice) -> Result<ThreadState> {
+        let off = AUTOTUNE
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|value| value == "off"));
+        Ok(ThreadState {
             cudnn: Cudnn::new(device.cuda_stream())?,
-            ways: HashMap::new(),
+            chosen: HashMap::new(),
             workspace: device.alloc_zeros::<u8>(1)?,
             budget: (!off).then_some(TOTAL_BUDGET),
         })
     }
 
-    fn run<T: Element + Number>(
+    fn run<T: Element + CudnnType>(
         &mut self,
         device: &CudaDevice,
         g: &ConvGeometry,
         convolution: Convolution,
-        arrays: &mut Arrays<'_, '_, T>,
+        operands: &mut Operands<'_, '_, T>,
     ) -> Result<()> {
         let key = (convolution, T::SUFFIX, key_sizes(g));
-        let way = match self.ways.get(&key) {
-            Some(way) => *way,
+        let candidate = match self.chosen.get(&key) {
+            Some(candidate) => *candidate,
             None => {
-                let way = self.choose(device, g, convolution, arrays)?;
-                self.ways.insert(key, way);
-                way
+                let candidate = self.choose(device, g, convolution, operands)?;
+                self.chosen.insert(key, candidate);
+                candidate
             }
         };
-        self.follow(device, g, way, arrays)
+        self.launch(device, g, candidate, operands)
     }
 
-    /// The way that cuDNN's heuristics name, or the fastest one where there is time for trials. `y` holds anything then.
-    fn choose<T: Element + Number>(
+    /// The fastest candidate, or the choice of cuDNN's heuristics where no time is left. Leaves any values in `y`.
+    fn choose<T: Element + CudnnType>(
         &mut self,
         device: &CudaDevice,
         g: &ConvGeometry,
         convolution: Convolution,
-        arrays: &mut Arrays<'_, '_, T>,
-    ) -> Result<Way> {
+        operands: &mut Operands<'_, '_, T>,
+    ) -> Result<Candidate> {
         let Some(left) = self.budget.filter(|left| !left.is_zero()) else {
-            return Way::by_heuristics::<T>(&self.cudnn, g, convolution, Format::ChannelsFirst);
+            return Candidate::by_heuristics::<T>(
+                &self.cudnn,
+                g,
+                convolution,
+                Layout::ChannelsFirst,
+            );
         };
         let start = Instant::now();
-        let candidates = Way::candidates::<T>(&self.cudnn, g, convolution);
-        let fastest = trial::fastest(
+        let candidates = Candidate::all::<T>(&self.cudnn, g, convolution);
+        let fastest = autotune::fastest(
             candidates,
-            |way| self.time(device, g, way, arrays),
+            |candidate| self.time(device, g, candidate, operands),
             || start.elapsed() < SHAPE_BUDGET.min(left),
         );
         self.budget = Some(left.saturating_sub(start.elapsed()));
-        self.give_back(device, fastest.as_ref().map_or(0, |way| way.workspace))?;
+        self.shrink_workspace(
+            device,
+            fastest.as_ref().map_or(0, |candidate| candidate.workspace),
+        )?;
         fastest
     }
 
-    /// Keeps no larger workspace than `bytes`, or than the ways want that were chosen before: those that were tried may
-    /// have wanted more.
-    fn give_back(&mut self, device: &CudaDevice, bytes: usize) -> Result<()> {
-        let chosen = self.ways.values().map(|way| way.workspace);
-        let wanted = chosen.chain([bytes, 1]).max().unwrap_or(1);
-        if wanted < self.workspace.len() {
+    /// Shrinks the workspace to the larger of `bytes` and what the chosen candidates need: those that were only timed
+    /// may have needed more.
+    fn shrink_workspace(&mut self, device: &CudaDevice, bytes: usize) -> Result<()> {
+        let chosen = self.chosen.values().map(|candidate| candidate.workspace);
+        let needed = chosen.chain([bytes, 1]).max().unwrap_or(1);
+        if needed < self.workspace.len() {
             // SAFETY: a workspace is written before it is read.
-            self.workspace = unsafe { device.alloc::<u8>(wanted)? };
+            self.workspace = unsafe { device.alloc::<u8>(needed)? };
         }
         Ok(())
     }
 
-    /// Milliseconds of a way on the card: the shortest of a few runs, after one that loads what it needs.
-    fn time<T: Element + Number>(
+    /// The GPU time of a candidate in milliseconds: the shortest of a few runs.
+    fn time<T: Element + CudnnType>(
         &mut self,
         device: &CudaDevice,
         g: &ConvGeometry,
-        way: Way,
-        arrays: &mut Arrays<'_, '_, T>,
+        candidate: Candidate,
+        operands: &mut Operands<'_, '_, T>,
     ) -> Result<f32> {
-        if way.workspace > WORKSPACE {
-            let bytes = way.workspace;
-            return Err(Error::msg(format!("{way:?} works in {bytes} bytes")));
+        if candidate.workspace > MAX_WORKSPACE {
+            let bytes = candidate.workspace;
+            return Err(Error::msg(format!(
+                "{candidate:?} needs {bytes} bytes of workspace"
+            )));
         }
         let stream = device.cuda_stream();
-        self.follow(device, g, way, arrays)?;
+        self.launch(device, g, candidate, operands)?;
         let event = || {
             stream
                 .record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))
                 .w()
         };
         let mut events = vec![event()?];
-        for _ in 0..TIMED {
-            self.follow(device, g, way, arrays)?;
+        for _ in 0..TIMED_RUNS {
+            self.launch(device, g, candidate, operands)?;
             events.push(event()?);
         }
         let times = events
@@ -181,20 +199,20 @@ impl Kept {
             .map(|times| times.into_iter().fold(f32::INFINITY, f32::min))
     }
 
-    /// Convolves in a way.
-    fn follow<T: Element + Number>(
+    /// Enqueues the convolution as a candidate computes it.
+    fn launch<T: Element + CudnnType>(
         &mut self,
         device: &CudaDevice,
         g: &ConvGeometry,
-        way: Way,
-        arrays: &mut Arrays<'_, '_, T>,
+        candidate: Candidate,
+        operands: &mut Operands<'_, '_, T>,
     ) -> Result<()> {
-        if way.workspace > self.workspace.len() {
+        if candidate.workspace > self.workspace.len() {
             // SAFETY: a workspace is written before it is read.
-            self.workspace = unsafe { device.alloc::<u8>(way.workspace)? };
+            self.workspace = unsafe { device.alloc::<u8>(candidate.workspace)? };
         }
-        let workspace = (way.workspace > 0).then_some(&mut self.workspace);
-        way.follow(device, &self.cudnn, g, workspace, arrays)
+        let workspace = (candidate.workspace > 0).then_some(&mut self.workspace);
+        candidate.run(device, &self.cudnn, g, workspace, operands)
     }
 }
 

@@ -1,10 +1,9 @@
-//! The kernels of cards, compiled for the host by a C++ compiler: proof of their arithmetic without a card.
+//! The CUDA kernels compiled for the host by a C++ compiler: their arithmetic is tested without a GPU.
 //!
-//! Inside [`through_kernels`] every op of this crate follows its plan, with our kernels run thread after thread, so
-//! whole graphs with their gradients and tangents go through them and are compared with the CPU's own kernels.
-//! Convolutions, which cuDNN makes on a card, are taken from the CPU.
+//! Inside [`through_kernels`] the plan of every op of this crate is executed with these kernels, thread after thread,
+//! so whole graphs with their gradients and tangents are compared with the CPU's own kernels. Convolutions, which cuDNN
+//! computes on a GPU, are computed by the CPU's kernels.
 
-use std::cell::Cell;
 use std::ffi::{CString, c_void};
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +15,7 @@ use half::f16;
 use super::plan::{Convolution, Launch, Params, Plan};
 use crate::cpu::conv;
 use crate::cpu::conv::Direction;
-use crate::op::Op;
+use crate::op::executor::{Request, with_executor};
 use crate::weight_cache::prepared;
 
 const ALL: &[&str] = &["f32", "f16", "bf16"];
@@ -44,49 +43,33 @@ pub(super) const KERNELS: &[(&str, &[&str])] = &[
     ("upfirdn2d", ALL),
 ];
 
-/// How numbers are stored between kernels.
+/// The number type of arrays between kernels.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Storage {
     F32,
     F16,
 }
 
-thread_local! {
-    static THROUGH: Cell<Option<Storage>> = const { Cell::new(None) };
-}
-
-/// Runs `work` with all ops of this thread following their plans.
+/// Runs `work` with the plans of all ops of this thread executed by the kernels on the host.
 fn through_kernels<T>(storage: Storage, work: impl FnOnce() -> T) -> T {
-    THROUGH.set(Some(storage));
-    let done = work();
-    THROUGH.set(None);
-    done
+    with_executor(move |request| execute(request, storage), work)
 }
 
-/// The result of an op by its plan, inside [`through_kernels`].
-pub(crate) fn follow<const N: usize, O: Op<N>>(
-    inputs: [&Tensor; N],
-    op: &O,
-) -> Option<Result<Tensor>> {
-    let storage = THROUGH.get()?;
-    let f32 = |t: &&Tensor| t.dtype() == candle_core::DType::F32;
-    inputs.iter().all(f32).then(|| by_plan(inputs, op, storage))
-}
-
-fn by_plan<const N: usize, O: Op<N>>(
-    inputs: [&Tensor; N],
-    op: &O,
-    storage: Storage,
-) -> Result<Tensor> {
-    let contiguous = inputs.map(|input| input.contiguous().expect("on the CPU").detach());
-    let shape = op.shape(contiguous.each_ref().map(Tensor::shape))?;
-    let values: Vec<Vec<f32>> = contiguous
+/// Executes the plan of an op.
+fn execute(request: Request, storage: Storage) -> Result<Tensor> {
+    let Request {
+        name,
+        inputs,
+        shape,
+        plan,
+    } = request;
+    let values: Vec<Vec<f32>> = inputs
         .iter()
         .map(|t| t.flatten_all()?.to_vec1::<f32>())
         .collect::<Result<_>>()?;
-    let y = match op.plan(contiguous.each_ref())? {
+    let y = match plan {
         Plan::Composed(y) => {
-            assert_eq!(y.shape(), &shape, "{}", O::NAME);
+            assert_eq!(y.shape(), &shape, "{name}");
             return Ok(y);
         }
         Plan::Launch(launch) => {
@@ -96,10 +79,10 @@ fn by_plan<const N: usize, O: Op<N>>(
                 Storage::F16 if halves => {
                     let halves = |v: &Vec<f32>| v.iter().map(|&v| f16::from_f32(v)).collect();
                     let rounded: Vec<Vec<f16>> = values.iter().map(halves).collect();
-                    let y = launched(&launch, "f16", &rounded, shape.elem_count());
+                    let y = launch_on_host(&launch, "f16", &rounded, shape.elem_count());
                     y.into_iter().map(f16::to_f32).collect()
                 }
-                _ => launched(&launch, "f32", &values, shape.elem_count()),
+                _ => launch_on_host(&launch, "f32", &values, shape.elem_count()),
             }
         }
         Plan::Convolution(g, convolution) => {
@@ -119,12 +102,12 @@ fn by_plan<const N: usize, O: Op<N>>(
         }
     };
     if y.len() != shape.elem_count() {
-        bail!("{}: {} results for {shape:?}", O::NAME, y.len());
+        bail!("{}: {} results for {shape:?}", name, y.len());
     }
     Tensor::from_vec(y, shape, &Device::Cpu)
 }
 
-/// Where results would stay untouched by a kernel that skips them.
+/// The initial value of results, so that one that a kernel skips is noticed.
 const UNTOUCHED: f32 = f32::NAN;
 
 trait Number: Copy {
@@ -141,7 +124,12 @@ impl Number for f16 {
     }
 }
 
-fn launched<T: Number>(launch: &Launch, suffix: &str, inputs: &[Vec<T>], len: usize) -> Vec<T> {
+fn launch_on_host<T: Number>(
+    launch: &Launch,
+    suffix: &str,
+    inputs: &[Vec<T>],
+    len: usize,
+) -> Vec<T> {
     let start = if launch.zeroed { 0.0 } else { UNTOUCHED };
     let mut y = vec![T::of(start); len];
     let pointers: Vec<*const c_void> = inputs.iter().map(|v| v.as_ptr().cast()).collect();
@@ -175,7 +163,7 @@ fn launched<T: Number>(launch: &Launch, suffix: &str, inputs: &[Vec<T>], len: us
     y
 }
 
-/// Runs one kernel, in blocks of a size that leaves a rest.
+/// Runs one kernel, in blocks of a size that does not divide the number of threads.
 fn run(kernel: &str, suffix: &str, inputs: &[*const c_void], y: *mut c_void, params: Params) {
     type Kernel = *mut c_void;
     type Launcher = unsafe extern "C" fn(
@@ -187,12 +175,12 @@ fn run(kernel: &str, suffix: &str, inputs: &[*const c_void], y: *mut c_void, par
         Params,
         u32,
     );
-    let library = library().expect("callers looked for a compiler");
+    let library = library();
     let at = |i: usize| inputs.get(i).copied().unwrap_or(std::ptr::null());
     // SAFETY: the signatures are those of `kernels/all.cu`, and all arrays have the sizes of the plan.
     unsafe {
-        let launcher: Launcher = std::mem::transmute(symbol(*library, "launch_on_host"));
-        let kernel = symbol(*library, &format!("{kernel}_{suffix}"));
+        let launcher: Launcher = std::mem::transmute(symbol(library, "launch_on_host"));
+        let kernel = symbol(library, &format!("{kernel}_{suffix}"));
         launcher(kernel, at(0), at(1), at(2), y, params, 96);
     }
 }
@@ -207,22 +195,14 @@ unsafe fn symbol(library: usize, name: &str) -> *mut c_void {
     found
 }
 
-/// The compiled kernels; `None` where there is no C++ compiler.
-fn library() -> Option<&'static usize> {
-    static LIBRARY: OnceLock<Option<usize>> = OnceLock::new();
-    LIBRARY.get_or_init(compiled).as_ref()
+/// The library of compiled kernels.
+fn library() -> usize {
+    static LIBRARY: OnceLock<usize> = OnceLock::new();
+    *LIBRARY.get_or_init(compiled)
 }
 
-fn compiled() -> Option<usize> {
+fn compiled() -> usize {
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
-    let version = Command::new(&compiler).arg("--version").output();
-    // A type of half precision came with GCC 12 and Clang 15.
-    if !version.is_ok_and(|output| output.status.success()) {
-        eprintln!(
-            "skipped: no C++ compiler '{compiler}' (CXX names another), so kernels are not compared"
-        );
-        return None;
-    }
     let dir = tempfile::tempdir().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels/all.cu");
     let out = dir.path().join("kernels.so");
@@ -240,7 +220,9 @@ fn compiled() -> Option<usize> {
         .arg("-o")
         .arg(&out)
         .output()
-        .unwrap();
+        .unwrap_or_else(|error| {
+            panic!("the C++ compiler '{compiler}' (CXX names another) does not start: {error}")
+        });
     assert!(
         output.status.success(),
         "{}",
@@ -250,7 +232,7 @@ fn compiled() -> Option<usize> {
     // SAFETY: a library that was just made, without initializers.
     let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
     assert!(!library.is_null());
-    Some(library as usize)
+    library as usize
 }
 
 mod tests;

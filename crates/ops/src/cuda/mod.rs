@@ -1,21 +1,28 @@
-//! Ops on NVIDIA cards.
+//! Ops on NVIDIA GPUs.
 //!
-//! An op says what a card does for it in a [`plan`]: one of our kernels (`kernels/*.cu`), a convolution of cuDNN, or
-//! other ops. [`card`] carries plans out. `build.rs` compiles the kernels to PTX with the compiler that candle's own
-//! kernels need anyway, so nothing is compiled from source where a program runs, and cards newer than the compiler
-//! work. The same source compiled for the host is what tests compare with the CPU's kernels: only [`card`] and
-//! [`conv`] need a card to run at all.
+//! An op gives a [`plan`]: one of our kernels (`kernels/*.cu`), a convolution of cuDNN, or other ops. [`execute`]
+//! carries plans out. `build.rs` compiles the kernels to PTX with the compiler that candle's own kernels need anyway,
+//! so nothing is compiled from source where a program runs, and GPUs newer than the compiler work. Tests compile the
+//! same source for the host ([`host`]) and compare it with the CPU's kernels.
 
-#[cfg(feature = "cuda")]
-pub(crate) mod card;
+#[cfg(any(feature = "cuda", test))]
+mod autotune;
 #[cfg(feature = "cuda")]
 mod conv;
+#[cfg(feature = "cuda")]
+pub(crate) mod device;
+#[cfg(feature = "cuda")]
+mod element;
+#[cfg(feature = "cuda")]
+pub(crate) mod execute;
 #[cfg(test)]
-pub(crate) mod host;
+mod host;
+#[cfg(feature = "cuda")]
+mod launch;
 pub(crate) mod normal;
 pub(crate) mod plan;
 pub(crate) mod table;
 #[cfg(feature = "cuda")]
 pub(crate) mod transfer;
-#[cfg(any(feature = "cuda", test))]
-mod trial;
+#[cfg(feature = "cuda")]
+pub(crate) mod update;

@@ -1,16 +1,22 @@
-//! Normal numbers that a card makes itself: [`crate::normal`] says which.
+//! Standard normal numbers made on a GPU, as defined in [`crate::normal`].
 
+#[cfg(feature = "cuda")]
+use candle_core::cuda_backend::{WrapErr, cudarc::driver::PushKernelArg};
 #[cfg(feature = "cuda")]
 use candle_core::{CudaDevice, DType, Device, Tensor};
 use candle_core::{Result, bail};
 
+#[cfg(feature = "cuda")]
+use super::launch::{blocks, function};
 use super::plan::Params;
+#[cfg(feature = "cuda")]
+use super::transfer;
 
-/// What the kernel gets for a batch of planes of `len` numbers, of `count` keys.
+/// The parameters of the kernel for `batch` planes of `len` numbers, with `count` keys.
 pub(super) fn params(batch: usize, len: usize, stream: u32, count: usize) -> Result<Params> {
     let counters = len.div_ceil(4);
     let Ok(stream) = i32::try_from(stream) else {
-        bail!("normal numbers: {stream} is more than a kernel counts");
+        bail!("normal numbers: {stream} does not fit the 31 bits of a kernel's stream");
     };
     Params::new(
         batch * counters,
@@ -19,18 +25,31 @@ pub(super) fn params(batch: usize, len: usize, stream: u32, count: usize) -> Res
     )
 }
 
-/// Numbers `[batch, 1, height, width]`, not empty; `words` are the keys, `[count, 2]`.
+/// Makes numbers `[batch, 1, height, width]`, f32, at least one; `keys` is `[count, 2]`, u32.
+///
+/// # Errors
+/// When there are more numbers than one launch makes; as the driver's.
 #[cfg(feature = "cuda")]
-pub(crate) fn on_card(
+pub(crate) fn normal(
     device: &CudaDevice,
-    words: &Tensor,
+    keys: &Tensor,
     stream: u32,
     shape: (usize, usize, usize, usize),
 ) -> Result<Tensor> {
     let (batch, _, height, width) = shape;
-    let params = params(batch, height * width, stream, words.dim(0)?)?;
+    let params = params(batch, height * width, stream, keys.dim(0)?)?;
     // SAFETY: the kernel writes all of it.
     let numbers = unsafe { Tensor::empty(shape, DType::F32, &Device::Cuda(device.clone()))? };
-    super::card::generate(device, "normal", words, &params, &numbers)?;
+    let function = function(device, "normal_f32")?;
+    let stream = device.cuda_stream();
+    let from = transfer::address(keys, &stream)?;
+    let to = transfer::address(&numbers, &stream)?;
+    let null = 0u64;
+    let mut arguments = stream.launch_builder(&function);
+    arguments.arg(&from).arg(&null).arg(&null);
+    arguments.arg(&to).arg(&params);
+    // SAFETY: both tensors have the sizes in `params`; nobody else has the new one yet, and both are freed in the
+    // stream, behind the kernel.
+    unsafe { arguments.launch(blocks(&params)) }.w()?;
     Ok(numbers)
 }

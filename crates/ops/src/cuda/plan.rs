@@ -1,10 +1,10 @@
-//! What an op does on a card, as data: which kernel, over how many threads, with which numbers.
+//! The GPU work of an op as data: the kernel, the number of threads, the parameters.
 //!
-//! Plans know nothing of a device. Tests run them on the host, with the kernels compiled for it ([`super::host`]).
+//! Plans need no device. Tests run them on the host, with the kernels compiled for it ([`super::host`]).
 
 use candle_core::{Result, Tensor, bail};
 
-/// What an op on `N` inputs does on a card.
+/// The GPU work of an op.
 #[allow(
     clippy::large_enum_variant,
     reason = "one lives at a time, for one call"
@@ -12,10 +12,10 @@ use candle_core::{Result, Tensor, bail};
 pub(crate) enum Plan {
     /// One of our kernels.
     Launch(Launch),
-    /// A convolution of cuDNN; one kernel layout and one gain remain ([`super::conv`] composes the others of it).
+    /// A convolution of cuDNN.
     #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
     Convolution(crate::cpu::conv::ConvGeometry, Convolution),
-    /// Other ops already gave the result.
+    /// No kernel: other ops have already computed the result.
     Composed(Tensor),
 }
 
@@ -30,15 +30,15 @@ pub(crate) enum Convolution {
     WeightGradient,
 }
 
-/// One kernel over all inputs.
+/// A launch of one of our kernels.
 pub(crate) struct Launch {
-    /// Its name without the type.
+    /// The name of the kernel without its type suffix.
     pub kernel: &'static str,
-    /// What it gets beside the arrays.
+    /// The parameters beside the arrays.
     pub params: Params,
-    /// Each result is first made in as many parts, and `sum_parts` adds them; 1 for a kernel that needs no such help.
+    /// The number of partial sums of each result, which `sum_parts` adds up; 1 for a kernel that writes results.
     pub parts: usize,
-    /// The result starts as zeros, to which the kernel adds.
+    /// Whether the kernel adds to its result, which then starts as zeros.
     pub zeroed: bool,
 }
 
@@ -46,32 +46,34 @@ pub(crate) struct Launch {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Params {
-    /// Threads that have something to do.
+    /// The number of threads with work.
     pub n: i64,
     pub i: [i32; INTEGERS],
     pub f: [f32; FLOATS],
 }
 
 const INTEGERS: usize = 24;
-/// Filters have at most as many taps (full ones), or as many along both axes together.
+/// The most taps of a filter: all taps of a 2-D one, those along both axes of a separable one.
 pub(crate) const FLOATS: usize = 96;
 
-/// Long sums are made by at most as many threads.
+/// The most threads that compute partial sums.
 const SUM_THREADS: usize = 1 << 16;
 
 impl Params {
+    /// Parameters of a kernel; see `kernels/*.cu` for the meaning of the numbers of each.
+    ///
     /// # Errors
-    /// When there are more threads or larger numbers than a kernel counts.
+    /// When an integer or the number of threads is too large for a kernel.
     pub(crate) fn new(threads: usize, integers: &[usize], floats: &[f32]) -> Result<Params> {
         let signed: Option<Vec<i64>> = integers.iter().map(|&i| i64::try_from(i).ok()).collect();
         let Some(signed) = signed else {
-            bail!("cuda: {integers:?} is more than a kernel counts");
+            bail!("cuda: {integers:?} is too large for a kernel");
         };
         Params::signed(threads, &signed, floats)
     }
 
-    /// For `transpose`: `[n, rows, columns]` to `[n, columns, rows]`, 4 by 4 numbers for each thread, threads in groups of
-    /// 4 by 8.
+    /// For the kernel `transpose`, `[n, rows, columns]` to `[n, columns, rows]`: each thread transposes 4 by 4 numbers,
+    /// groups of 4 by 8 threads a tile.
     #[cfg(any(feature = "cuda", test))]
     pub(crate) fn transposing(n: usize, rows: usize, columns: usize) -> Result<Params> {
         let groups = [rows.div_ceil(4 * 4), columns.div_ceil(8 * 4)];
@@ -79,7 +81,7 @@ impl Params {
         Params::new(threads, &[rows, columns, groups[0], groups[1]], &[])
     }
 
-    /// [`Params::new`] where numbers may be negative.
+    /// [`Params::new`] with integers that may be negative.
     pub(crate) fn signed(threads: usize, integers: &[i64], floats: &[f32]) -> Result<Params> {
         let mut params = Params {
             n: threads as i64,
@@ -88,7 +90,7 @@ impl Params {
         };
         // Blocks of 256 threads are counted in 31 bits.
         if threads > (i32::MAX as usize) * 256 {
-            bail!("cuda: {threads} results are more than one launch makes");
+            bail!("cuda: {threads} threads are too many for one launch");
         }
         if integers.len() > INTEGERS || floats.len() > FLOATS {
             bail!(
@@ -98,7 +100,7 @@ impl Params {
         }
         for (to, &from) in params.i.iter_mut().zip(integers) {
             let Ok(small) = i32::try_from(from) else {
-                bail!("cuda: {from} is more than a kernel counts");
+                bail!("cuda: {from} is too large for a kernel");
             };
             *to = small;
         }
@@ -123,7 +125,7 @@ impl Launch {
         }))
     }
 
-    /// A kernel that sums `terms` values for each of `sums` results; it gets the number of parts behind `integers`.
+    /// A kernel that sums `terms` values for each of `sums` results; its last integer is the number of parts.
     pub(crate) fn sum(
         kernel: &'static str,
         sums: usize,
@@ -140,7 +142,7 @@ impl Launch {
         }))
     }
 
-    /// Whether the kernel writes parts of sums.
+    /// Whether the kernel writes partial sums.
     pub(crate) fn is_sum(&self) -> bool {
         matches!(self.kernel, "channel_dot" | "channel_sum")
     }

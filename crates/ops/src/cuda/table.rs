@@ -1,29 +1,27 @@
-//! One launch over many arrays of any sizes: a table of their addresses, their values shared out in chunks.
+//! One launch over many arrays of any sizes: a table of their addresses, with their values split into chunks.
 
 use candle_core::Result;
-#[cfg(feature = "cuda")]
-use candle_core::{Device, Tensor};
 
 use super::plan::Params;
 
-/// Arrays that a row has a place for.
+/// The most arrays in a row.
 pub(super) const ARRAYS: usize = 4;
 /// Threads that work on a chunk, and its values: as `LANES` and `CHUNK` in `kernels/update.cu`.
 const LANES: usize = 256;
 const CHUNK: usize = 1 << 14;
 
-/// A table as kernels read it, and what they get beside it.
+/// A table of arrays as a kernel reads it, and the kernel's parameters.
 pub(super) struct Table {
-    /// Rows of addresses (0 for none), the length of each array, and the number of chunks in the rows before.
+    /// For each row: [`ARRAYS`] addresses (0 for none), the length of its arrays, the number of chunks in earlier rows.
     pub words: Vec<u64>,
     pub params: Params,
 }
 
 impl Table {
-    /// A table of arrays of one length for each row.
+    /// A table from rows of addresses with the length of their arrays. Empty rows are left out.
     ///
     /// # Errors
-    /// When there is more than one launch can do.
+    /// When there are more values than one launch can process.
     pub(super) fn new(
         rows: impl Iterator<Item = ([u64; ARRAYS], usize)>,
         floats: &[f32],
@@ -38,29 +36,5 @@ impl Table {
         }
         let params = Params::new(chunks * LANES, &[count], floats)?;
         Ok(Table { words, params })
-    }
-}
-
-/// Tensors of one shape.
-#[cfg(feature = "cuda")]
-pub(crate) struct Row([Option<Tensor>; ARRAYS]);
-
-#[cfg(feature = "cuda")]
-impl Row {
-    /// Those that are not contiguous are copied: they can be read only.
-    pub(crate) fn of(tensors: [Option<&Tensor>; ARRAYS]) -> Result<Row> {
-        let mut row = [const { None }; ARRAYS];
-        for (place, tensor) in row.iter_mut().zip(tensors) {
-            *place = tensor.map(Tensor::contiguous).transpose()?;
-        }
-        Ok(Row(row))
-    }
-
-    pub(super) fn device(&self) -> Option<&Device> {
-        self.tensors().flatten().next().map(Tensor::device)
-    }
-
-    pub(super) fn tensors(&self) -> impl Iterator<Item = Option<&Tensor>> {
-        self.0.iter().map(Option::as_ref)
     }
 }

@@ -1,4 +1,4 @@
-//! Copies between host and card through page-locked memory, which the card reads and writes by itself.
+//! Asynchronous copies between host and GPU through page-locked memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -9,20 +9,20 @@ use candle_core::cuda_backend::cudarc::driver::{
 use candle_core::cuda_backend::{CudaDevice, DeviceId, WrapErr};
 use candle_core::{Device, Result, Shape, Storage, Tensor, WithDType, bail};
 
-/// Bytes of page-locked memory that a card may have in use; the host waits for the oldest copies beyond that.
+/// The most bytes of page-locked memory for one GPU; beyond it the host waits for the oldest copies.
 const LIMIT: usize = 512 << 20;
-/// Pieces are powers of two, and at least this.
+/// Buffer sizes are powers of two, at least this many bytes.
 const SMALLEST: usize = 4096;
 
-/// A piece of page-locked memory.
+/// A buffer of page-locked memory.
 #[derive(Debug)]
-struct Piece {
+struct PinnedBuffer {
     memory: PinnedHostSlice<u8>,
-    /// Behind the last copy that uses it.
+    /// Recorded behind the last copy that uses the buffer.
     copied: CudaEvent,
 }
 
-impl Piece {
+impl PinnedBuffer {
     fn new(stream: &CudaStream, size: usize) -> Result<Self> {
         // SAFETY: bytes are written before they are read.
         let memory = unsafe { stream.context().alloc_pinned_with_flags(size, 0) };
@@ -34,24 +34,24 @@ impl Piece {
     }
 }
 
-impl Drop for Piece {
-    /// The memory goes after the copy.
+impl Drop for PinnedBuffer {
+    /// Waits for the copy before the memory is freed.
     fn drop(&mut self) {
         let _ = self.copied.synchronize();
     }
 }
 
-/// Pieces that no one holds, the one whose copy was asked for first in front.
+/// Buffers that are not held by anyone, the one with the oldest copy first.
 #[derive(Default)]
 struct Pool {
-    pieces: VecDeque<Piece>,
-    /// Of these pieces and of those that are held.
+    buffers: VecDeque<PinnedBuffer>,
+    /// Bytes of these buffers and of those that are held.
     bytes: usize,
 }
 
 static POOLS: Mutex<Option<HashMap<DeviceId, Pool>>> = Mutex::new(None);
 
-/// Works with the pool of a card.
+/// Works with the pool of a GPU.
 fn pool<T>(device: &CudaDevice, work: impl FnOnce(&mut Pool) -> T) -> T {
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     work(
@@ -63,35 +63,35 @@ fn pool<T>(device: &CudaDevice, work: impl FnOnce(&mut Pool) -> T) -> T {
 }
 
 impl Pool {
-    /// A piece of at least `bytes` whose copy is done.
-    fn take(&mut self, stream: &CudaStream, bytes: usize) -> Result<Piece> {
+    /// A buffer of at least `bytes` bytes that no copy uses.
+    fn take(&mut self, stream: &CudaStream, bytes: usize) -> Result<PinnedBuffer> {
         let size = bytes.max(SMALLEST).next_power_of_two();
-        let fits = |piece: &Piece| piece.memory.len() == size;
-        let is_free = |piece: &Piece| piece.copied.is_complete();
-        let free = self.pieces.iter().position(|p| fits(p) && is_free(p));
-        if let Some(piece) = free.and_then(|place| self.pieces.remove(place)) {
-            return Ok(piece);
+        let fits = |buffer: &PinnedBuffer| buffer.memory.len() == size;
+        let is_free = |buffer: &PinnedBuffer| buffer.copied.is_complete();
+        let free = self.buffers.iter().position(|p| fits(p) && is_free(p));
+        if let Some(buffer) = free.and_then(|place| self.buffers.remove(place)) {
+            return Ok(buffer);
         }
         if self.bytes + size > LIMIT
-            && let Some(place) = self.pieces.iter().position(fits)
-            && let Some(piece) = self.pieces.remove(place)
+            && let Some(place) = self.buffers.iter().position(fits)
+            && let Some(buffer) = self.buffers.remove(place)
         {
-            piece.copied.synchronize().w()?;
-            return Ok(piece);
+            buffer.copied.synchronize().w()?;
+            return Ok(buffer);
         }
         while self.bytes + size > LIMIT {
-            let Some(oldest) = self.pieces.pop_front() else {
+            let Some(oldest) = self.buffers.pop_front() else {
                 break;
             };
             self.bytes -= oldest.memory.len();
         }
-        let piece = Piece::new(stream, size)?;
+        let buffer = PinnedBuffer::new(stream, size)?;
         self.bytes += size;
-        Ok(piece)
+        Ok(buffer)
     }
 }
 
-/// A new tensor of these numbers.
+/// A new tensor with these values.
 pub(crate) fn upload<T: WithDType>(
     values: &[T],
     shape: Shape,
@@ -107,25 +107,25 @@ pub(crate) fn upload<T: WithDType>(
         return Ok(tensor);
     }
     let stream = device.cuda_stream();
-    let mut piece = pool(device, |pool| pool.take(&stream, bytes))?;
-    // SAFETY: numbers have no padding, and every byte of theirs is one.
+    let mut buffer = pool(device, |pool| pool.take(&stream, bytes))?;
+    // SAFETY: numbers have no padding, and all their bytes are initialized.
     let from = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), bytes) };
-    piece.memory.as_mut_slice().w()?[..bytes].copy_from_slice(from);
+    buffer.memory.as_mut_slice().w()?[..bytes].copy_from_slice(from);
     let to = address(&tensor, &stream)?;
-    // SAFETY: the tensor has as many bytes, and so has the piece, which is given to another user behind `copied` only.
+    // SAFETY: tensor and buffer have that many bytes, and the buffer is reused only behind `copied`.
     // The tensor is new: nothing else writes to it, and it is freed in the same stream.
     unsafe {
-        let from = &piece.memory.as_slice().w()?[..bytes];
+        let from = &buffer.memory.as_slice().w()?[..bytes];
         result::memcpy_htod_async(to, from, stream.cu_stream()).w()?;
     }
-    give_back(device, &stream, piece)?;
+    return_buffer(device, &stream, buffer)?;
     Ok(tensor)
 }
 
-/// Puts a piece behind its copy.
-fn give_back(device: &CudaDevice, stream: &CudaStream, piece: Piece) -> Result<()> {
-    piece.copied.record(stream).w()?;
-    pool(device, |pool| pool.pieces.push_back(piece));
+/// Returns a buffer to the pool, behind its copy.
+fn return_buffer(device: &CudaDevice, stream: &CudaStream, buffer: PinnedBuffer) -> Result<()> {
+    buffer.copied.record(stream).w()?;
+    pool(device, |pool| pool.buffers.push_back(buffer));
     Ok(())
 }
 
@@ -134,63 +134,63 @@ fn give_back(device: &CudaDevice, stream: &CudaStream, piece: Piece) -> Result<(
 pub(crate) struct Download {
     device: CudaDevice,
     /// `None` where there is nothing to copy.
-    piece: Option<Piece>,
+    buffer: Option<PinnedBuffer>,
     len: usize,
 }
 
 impl Download {
     pub(crate) fn of(tensor: &Tensor) -> Result<Self> {
         let Device::Cuda(device) = tensor.device() else {
-            bail!("download: the tensor is not on a card");
+            bail!("download: the tensor is not on a GPU");
         };
         let tensor = tensor.contiguous()?;
         let stream = device.cuda_stream();
         let len = tensor.elem_count();
         let mut download = Self {
             device: device.clone(),
-            piece: None,
+            buffer: None,
             len,
         };
         if len > 0 {
             let bytes = len * size_of::<f32>();
-            let mut piece = pool(device, |pool| pool.take(&stream, bytes))?;
+            let mut buffer = pool(device, |pool| pool.take(&stream, bytes))?;
             let from = address(&tensor, &stream)?;
-            // SAFETY: both have as many bytes; the piece is not touched before `copied`. The tensor is freed in the stream,
-            // behind the copy.
+            // SAFETY: both have that many bytes; the buffer is not touched before `copied`. The tensor is freed in the
+            // stream, behind the copy.
             unsafe {
-                let to = &mut piece.memory.as_mut_slice().w()?[..bytes];
+                let to = &mut buffer.memory.as_mut_slice().w()?[..bytes];
                 result::memcpy_dtoh_async(to, from, stream.cu_stream()).w()?;
             }
-            piece.copied.record(&stream).w()?;
-            download.piece = Some(piece);
+            buffer.copied.record(&stream).w()?;
+            download.buffer = Some(buffer);
         }
         Ok(download)
     }
 
     pub(crate) fn wait(mut self) -> Result<Vec<f32>> {
-        let Some(piece) = self.piece.take() else {
+        let Some(buffer) = self.buffer.take() else {
             return Ok(Vec::new());
         };
-        piece.copied.synchronize().w()?;
-        let bytes = &piece.memory.as_slice().w()?[..self.len * size_of::<f32>()];
+        buffer.copied.synchronize().w()?;
+        let bytes = &buffer.memory.as_slice().w()?[..self.len * size_of::<f32>()];
         let numbers = bytes.as_chunks::<4>().0.iter();
         let numbers = numbers.map(|bytes| f32::from_ne_bytes(*bytes)).collect();
-        pool(&self.device, |pool| pool.pieces.push_back(piece));
+        pool(&self.device, |pool| pool.buffers.push_back(buffer));
         Ok(numbers)
     }
 }
 
 impl Drop for Download {
     fn drop(&mut self) {
-        if let Some(piece) = self.piece.take() {
-            pool(&self.device, |pool| pool.pieces.push_back(piece));
+        if let Some(buffer) = self.buffer.take() {
+            pool(&self.device, |pool| pool.buffers.push_back(buffer));
         }
     }
 }
 
-/// Where the numbers of a contiguous tensor begin.
+/// The device address of the first element of a contiguous tensor.
 pub(super) fn address(tensor: &Tensor, stream: &CudaStream) -> Result<u64> {
-    fn begin<T: DeviceRepr + candle_core::cuda_backend::CudaDType>(
+    fn address_of<T: DeviceRepr + candle_core::cuda_backend::CudaDType>(
         storage: &candle_core::CudaStorage,
         offset: usize,
         stream: &CudaStream,
@@ -200,13 +200,13 @@ pub(super) fn address(tensor: &Tensor, stream: &CudaStream) -> Result<u64> {
     }
     let (storage, layout) = tensor.storage_and_layout();
     let Storage::Cuda(storage) = &*storage else {
-        bail!("the tensor is not on a card");
+        bail!("the tensor is not on a GPU");
     };
     let offset = layout.start_offset();
     match tensor.dtype() {
-        candle_core::DType::F32 => begin::<f32>(storage, offset, stream),
-        candle_core::DType::U8 => begin::<u8>(storage, offset, stream),
-        candle_core::DType::U32 => begin::<u32>(storage, offset, stream),
-        other => bail!("{other:?} is not copied: f32, u8 and u32 are"),
+        candle_core::DType::F32 => address_of::<f32>(storage, offset, stream),
+        candle_core::DType::U8 => address_of::<u8>(storage, offset, stream),
+        candle_core::DType::U32 => address_of::<u32>(storage, offset, stream),
+        other => bail!("{other:?} is not copied; f32, u8 and u32 are"),
     }
 }

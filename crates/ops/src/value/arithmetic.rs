@@ -1,12 +1,12 @@
-//! Sums, products and functions of single numbers.
+//! Sums, products and elementwise functions of values.
 
 use candle_core::{Result, Shape, Tensor, bail};
 
-use super::Value;
+use super::{Value, record};
 use crate::cpu::channels;
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::{Launch, Plan};
-use crate::op::{Op, apply, record};
+use crate::op::{Op, apply};
 
 /// `a + b` on all threads, for two tensors of the same shape.
 pub(super) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
@@ -49,8 +49,8 @@ impl Op<2> for Sum {
     }
 }
 
-/// Sums a gradient over the dimensions along which a value of `shape` was stretched.
-fn unstretched(gradient: &Tensor, shape: &Shape) -> Result<Tensor> {
+/// Sums a gradient over the dimensions along which a value of `shape` was broadcast.
+fn sum_to_shape(gradient: &Tensor, shape: &Shape) -> Result<Tensor> {
     let added = gradient.rank() - shape.rank();
     let mut sum = gradient.clone();
     for (dim, &len) in gradient.dims().iter().enumerate() {
@@ -86,7 +86,7 @@ impl Value {
         })
     }
 
-    /// The product with a number.
+    /// Multiplies all elements by a number.
     ///
     /// # Errors
     /// As candle's.
@@ -97,7 +97,7 @@ impl Value {
         self.linear_map(|x| x * factor, move |dy| dy * factor)
     }
 
-    /// The sum with a number.
+    /// Adds a number to all elements.
     ///
     /// # Errors
     /// As candle's.
@@ -105,7 +105,7 @@ impl Value {
         self.linear_map(|x| x + offset, |dy| Ok(dy.clone()))
     }
 
-    /// The sum, with dimensions of size 1 stretched.
+    /// The sum, with dimensions of size 1 broadcast.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -116,12 +116,12 @@ impl Value {
         Value::record(&inputs, y, move |dy| {
             parts
                 .iter()
-                .map(|(tracked, shape)| tracked.then(|| unstretched(dy, shape)).transpose())
+                .map(|(tracked, shape)| tracked.then(|| sum_to_shape(dy, shape)).transpose())
                 .collect()
         })
     }
 
-    /// The product, with dimensions of size 1 stretched.
+    /// The elementwise product, with dimensions of size 1 broadcast.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -131,7 +131,7 @@ impl Value {
         Value::record(&[self, other], a.broadcast_mul(&b)?, move |dy| {
             let part = |wanted: bool, factor: &Tensor, of: &Tensor| {
                 wanted
-                    .then(|| unstretched(&dy.broadcast_mul(factor)?, of.shape()))
+                    .then(|| sum_to_shape(&dy.broadcast_mul(factor)?, of.shape()))
                     .transpose()
             };
             Ok(vec![part(tracked[0], &b, &a)?, part(tracked[1], &a, &b)?])
@@ -141,7 +141,7 @@ impl Value {
     /// The product of two matrices.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not match.
     pub fn matmul(&self, other: &Value) -> Result<Value> {
         let (a, b) = (self.tensor.clone(), other.tensor.clone());
         a.dims2()?;
@@ -155,20 +155,20 @@ impl Value {
         })
     }
 
-    /// Applies a function to each number. `slope` gets the values and the results.
+    /// Applies a function to each element. `derivative` gets the elements and the results.
     fn pointwise(
         &self,
         f: impl FnOnce(&Tensor) -> Result<Tensor>,
-        slope: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor> + Send + 'static,
+        derivative: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor> + Send + 'static,
     ) -> Result<Value> {
         let x = self.tensor.clone();
         let y = f(&x)?;
         Value::record(&[self], y.clone(), move |dy| {
-            Ok(vec![Some((dy * slope(&x, &y)?)?)])
+            Ok(vec![Some((dy * derivative(&x, &y)?)?)])
         })
     }
 
-    /// The square.
+    /// The elementwise square.
     ///
     /// # Errors
     /// As candle's.
@@ -176,7 +176,7 @@ impl Value {
         self.pointwise(Tensor::sqr, |x, _| x * 2.0)
     }
 
-    /// The square root.
+    /// The elementwise square root.
     ///
     /// # Errors
     /// As candle's.
@@ -184,7 +184,7 @@ impl Value {
         self.pointwise(Tensor::sqrt, |_, y| y.recip()? * 0.5)
     }
 
-    /// One divided by the value.
+    /// The elementwise reciprocal.
     ///
     /// # Errors
     /// As candle's.
@@ -192,7 +192,7 @@ impl Value {
         self.pointwise(Tensor::recip, |_, y| y.sqr()?.neg())
     }
 
-    /// The value with the other sign.
+    /// The negated value.
     ///
     /// # Errors
     /// As candle's.
@@ -200,7 +200,7 @@ impl Value {
         self.scale(-1.0)
     }
 
-    /// The sum of all numbers.
+    /// The sum of all elements.
     ///
     /// # Errors
     /// As candle's.
@@ -211,7 +211,7 @@ impl Value {
         })
     }
 
-    /// The sum over dimensions, which stay with size 1.
+    /// The sum over dimensions, which are kept with size 1.
     ///
     /// # Errors
     /// When a dimension does not exist.

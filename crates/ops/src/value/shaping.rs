@@ -1,4 +1,4 @@
-//! The same numbers in other places.
+//! Operations that rearrange or convert the elements of values.
 
 use candle_core::{DType, Result, Shape, Tensor};
 
@@ -15,16 +15,16 @@ fn flipped(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
 }
 
 impl Value {
-    /// The same numbers in another shape.
+    /// The same elements in another shape.
     ///
     /// # Errors
-    /// When the number of values differs.
+    /// When the number of elements differs.
     pub fn reshape(&self, shape: impl Into<Shape>) -> Result<Value> {
         let (shape, old) = (shape.into(), self.shape().clone());
         self.linear_map(|x| x.reshape(shape), move |dy| dy.reshape(old))
     }
 
-    /// Two dimensions exchanged, contiguous.
+    /// Exchanges two dimensions, contiguous.
     ///
     /// # Errors
     /// When a dimension does not exist.
@@ -36,15 +36,15 @@ impl Value {
     /// A matrix transposed, as a view.
     ///
     /// # Errors
-    /// When it is no matrix.
+    /// When the value is not a matrix.
     pub fn t(&self) -> Result<Value> {
         self.linear_map(Tensor::t, Tensor::t)
     }
 
-    /// Part of a dimension, contiguous.
+    /// The elements `start..start + len` of a dimension, contiguous.
     ///
     /// # Errors
-    /// When the range does not fit.
+    /// When the range exceeds the dimension.
     pub fn narrow(&self, dim: usize, start: usize, len: usize) -> Result<Value> {
         let whole = self.dim(dim)?;
         self.linear_map(
@@ -53,10 +53,10 @@ impl Value {
         )
     }
 
-    /// Values one behind the other along a dimension.
+    /// Concatenates values along a dimension.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not match.
     pub fn cat(parts: &[&Value], dim: usize) -> Result<Value> {
         let tensors: Vec<&Tensor> = parts.iter().map(|part| part.tensor()).collect();
         let y = Tensor::cat(&tensors, dim)?;
@@ -77,22 +77,22 @@ impl Value {
         })
     }
 
-    /// Dimensions of size 1 stretched to `shape`, contiguous.
+    /// Broadcasts dimensions of size 1 to `shape`, contiguous.
     ///
     /// # Errors
     /// When shapes do not broadcast, or have other ranks.
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Value> {
         let (old, shape) = (self.dims().to_vec(), shape.into());
-        let stretched: Vec<usize> = (0..old.len())
+        let broadcast: Vec<usize> = (0..old.len())
             .filter(|&dim| shape.dims().get(dim) != Some(&old[dim]))
             .collect();
         self.linear_map(
             |x| x.broadcast_as(shape)?.contiguous(),
-            move |dy| dy.sum_keepdim(stretched),
+            move |dy| dy.sum_keepdim(broadcast),
         )
     }
 
-    /// The order of values along `dims` reversed.
+    /// Reverses the order of elements along `dims`.
     ///
     /// # Errors
     /// When a dimension does not exist.
@@ -101,7 +101,7 @@ impl Value {
         self.linear_map(|x| flipped(x, dims), move |dy| flipped(dy, &back))
     }
 
-    /// Another number type.
+    /// Converts to another number type.
     ///
     /// # Errors
     /// As candle's.

@@ -75,7 +75,7 @@ pub fn write(home: &Path, cudnn: &Path) -> Result<()> {
     let lib = home.join("lib");
     for library in &LIBRARIES {
         let functions = match library.name {
-            // The driver comes with the card; its header names what it has.
+            // The driver comes with the GPU; its header lists its functions.
             "cuda" => of_header(&fs::read_to_string(home.join("include/cuda.h"))?),
             "cudnn" => of_library(&cudnn.join(library.file))?,
             _ => of_library(&lib.join(library.file))?,

@@ -14,7 +14,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// What is installed: 13.0 is the first major version whose wheels share one tree, and knows cards from Turing on.
+/// What is installed: 13.0 is the first major version whose wheels share one tree, and supports GPUs from Turing on.
 const WHEELS: [&str; 9] = [
     "nvidia-cuda-nvcc==13.0.*",
     "nvidia-cuda-crt==13.0.*",
@@ -36,9 +36,9 @@ pub struct ToolkitArgs {
     /// Python with pip
     #[arg(long, default_value = "python3")]
     python: PathBuf,
-    /// The oldest cards that the build shall run on: compute capability times ten
+    /// The oldest GPUs that the build supports: compute capability times ten
     ///
-    /// 80 is Ampere (A100, RTX 30); 75 is Turing, without bf16. Newer cards compile for themselves at the first start.
+    /// 80 is Ampere (A100, RTX 30); 75 is Turing, without bf16. Newer GPUs compile for themselves at the first start.
     #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u32).range(75..=121))]
     compute_cap: u32,
 }

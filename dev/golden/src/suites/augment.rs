@@ -20,7 +20,7 @@ use super::files::{json_files, numbers};
 use super::tensors::device;
 use super::{CaseResult, Results};
 
-/// Colours alone, cutout: absolute.
+/// Colors alone, cutout: absolute.
 const TOLERANCE: f64 = 1e-5;
 /// With resampled pixels: absolute.
 const WARP_TOLERANCE: f64 = 1e-4;

@@ -44,7 +44,7 @@ impl CaseResult {
     }
 }
 
-/// What the cases of a run gave. Each is printed when it is known: on an emulated card a run takes long.
+/// What the cases of a run gave. Each is printed when it is known: on an emulated GPU a run takes long.
 pub struct Results {
     /// Factor of all tolerances.
     slack: f64,
@@ -108,26 +108,26 @@ const SUITES: &[(&str, Suite)] = &[
 
 /// The suites whose cases are computed on the chosen device, in f32; all others know only the CPU.
 const ON_DEVICES: [&str; 4] = ["augment", "losses", "networks", "ops"];
-/// Cards add in another order: their errors may be as many times those allowed on a CPU.
-const SLACK_ON_CARDS: f64 = 4.0;
+/// Factor of the tolerances on GPUs, which sum in another order.
+const SLACK_ON_GPU: f64 = 4.0;
 
 /// Runs every suite found below `dir`, or those that are named, prints a line for each case, and fails when a case misses
-/// its tolerance. On a card only the suites of tensors run, with tolerances that are 4 times as wide.
+/// its tolerance. On a GPU only the suites of tensors run, with tolerances that are 4 times as wide.
 ///
 /// # Errors
 /// When a case misses, its files cannot be read, a suite is not known, or there is no such device.
 pub fn run(dir: &Path, device: DeviceName, only: &[String]) -> Result<()> {
-    let on_card = device != DeviceName::Cpu;
+    let on_gpu = device != DeviceName::Cpu;
     let known = |name: &str| SUITES.iter().any(|(suite, _)| *suite == name);
     if let Some(name) = only.iter().find(|name| !known(name)) {
         bail!("no suite is called '{name}'");
     }
-    if on_card {
+    if on_gpu {
         tensors::compute_on(device.open()?)?;
     }
-    let mut results = Results::new(if on_card { SLACK_ON_CARDS } else { 1.0 });
+    let mut results = Results::new(if on_gpu { SLACK_ON_GPU } else { 1.0 });
     for (name, suite) in SUITES {
-        if on_card && !ON_DEVICES.contains(name) {
+        if on_gpu && !ON_DEVICES.contains(name) {
             continue;
         }
         if !only.is_empty() && !only.iter().any(|only| only == name) {

@@ -1,9 +1,9 @@
-//! Operators that treat one number after the other.
+//! Elementwise operators.
 
 use super::{Call, Inferred, Kind, Outcome, Shaped, broadcast, elements};
 use crate::onnx::tensors::Element;
 
-/// Numbers spread to a shape; `None` when they are unknown or many.
+/// Values broadcast to a shape; `None` when they are unknown or many.
 fn spread(input: &Shaped, dims: &[usize]) -> Option<Vec<f64>> {
     let values = input.values.as_ref()?;
     let n: usize = dims.iter().product();
@@ -29,7 +29,7 @@ fn spread(input: &Shaped, dims: &[usize]) -> Option<Vec<f64>> {
         .collect()
 }
 
-/// Keeps numbers within what the runtime computes in.
+/// Clamps values to the range of the runtime's types.
 fn settled(kind: Kind, value: f64) -> Result<f64, String> {
     match kind {
         Kind::Float => Ok(f64::from(value as f32)),
@@ -38,7 +38,7 @@ fn settled(kind: Kind, value: f64) -> Result<f64, String> {
     }
 }
 
-/// One tensor in, one of its shape out.
+/// One input, one output of the same shape.
 pub(in super::super) fn unary(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let kind = input.kind;
@@ -66,7 +66,7 @@ pub(in super::super) fn unary(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(input.dims.clone(), kind).with(values).into())
 }
 
-/// Between the element types.
+/// Conversion between element types.
 pub(in super::super) fn cast(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let to = call.int("to").ok_or("lacks to")?;
@@ -95,7 +95,7 @@ pub(in super::super) fn cast(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(input.dims.clone(), kind).with(values).into())
 }
 
-/// Cut to limits that are inputs or attributes.
+/// Clamping to limits that are inputs or attributes.
 pub(in super::super) fn clip(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     for limit in [1, 2] {
@@ -146,7 +146,7 @@ fn joined(call: &Call<'_>, a: &Shaped, b: &Shaped, kind: Kind) -> Result<Shaped,
     Ok(Shaped::new(dims, kind).with(values))
 }
 
-/// Two tensors of one type, spread to each other.
+/// Two tensors of one type, broadcast to each other.
 pub(in super::super) fn binary(call: &Call<'_>) -> Inferred {
     let (a, b) = (call.input(0)?, call.input(1)?);
     Ok(joined(call, a, b, a.kind)?.into())
@@ -158,7 +158,7 @@ pub(in super::super) fn comparison(call: &Call<'_>) -> Inferred {
     Ok(joined(call, a, b, Kind::Int)?.into())
 }
 
-/// Any number of tensors, spread to each other.
+/// Any number of tensors, broadcast to each other.
 pub(in super::super) fn variadic(call: &Call<'_>) -> Inferred {
     let mut result = call.input(0)?.clone();
     let mut scratch = 0;

@@ -1,4 +1,4 @@
-//! Operators that can make large tensors out of small ones.
+//! Operators that can create large tensors from small ones.
 
 use super::{Call, Inferred, Kind, Outcome, Shaped, broadcast, elements};
 
@@ -60,7 +60,7 @@ pub(in super::super) fn tile(call: &Call<'_>) -> Inferred {
     spread(input, dims)
 }
 
-/// Numbers stay known when there is one, or none is added.
+/// Values stay known when there is one, or none is added.
 fn spread(input: &Shaped, dims: Vec<usize>) -> Inferred {
     let n = elements(&dims)?;
     let values = match input.values.as_deref() {
@@ -71,7 +71,7 @@ fn spread(input: &Shaped, dims: Vec<usize>) -> Inferred {
     Ok(Shaped::new(dims, input.kind).with(values).into())
 }
 
-/// Numbers from a start to a limit by a step, all of which must be known.
+/// Numbers from a start to a limit by a step; all three must be known.
 pub(in super::super) fn range(call: &Call<'_>) -> Inferred {
     let number = |index: usize| {
         let input = call.input(index)?;
@@ -107,7 +107,7 @@ pub(in super::super) fn range(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(dims, kind).with(Some(values)).into())
 }
 
-/// Numbers around each axis; negative ones take away.
+/// Padding of each axis; negative numbers crop.
 pub(in super::super) fn pad(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let rank = input.dims.len();
@@ -137,7 +137,7 @@ pub(in super::super) fn pad(call: &Call<'_>) -> Inferred {
     })
 }
 
-/// By factors or to sizes, in at most the last two axes.
+/// Resizing by factors or to sizes, in at most the last two axes.
 pub(in super::super) fn resize(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let present = |index: usize| call.optional(index).filter(|list| !list.dims.contains(&0));
@@ -153,7 +153,7 @@ pub(in super::super) fn resize(call: &Call<'_>) -> Inferred {
     resized(input, sizes)
 }
 
-/// By factors that are an input or an attribute.
+/// Resizing by factors that are an input or an attribute.
 pub(in super::super) fn upsample(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let attribute = call.floats("scales");

@@ -1,4 +1,4 @@
-//! Operators that keep the numbers and change the shape, or tell it.
+//! Operators that keep the values and change the shape, or return it.
 
 use super::{Call, Inferred, Kind, Shaped, axis, elements};
 

@@ -1,6 +1,6 @@
-//! Shapes of all tensors of a graph at one input size, worked out before the runtime allocates any.
+//! Shapes of all tensors of a graph at one input size, computed before the runtime allocates any.
 //!
-//! Small tensors that shapes are computed from (`Shape`, `Gather`, `Concat`, ...) are followed with their numbers, in the
+//! Small tensors that shapes depend on (`Shape`, `Gather`, `Concat`, ...) are evaluated, in the
 //! 32-bit arithmetic of the runtime. Every size is computed with checked arithmetic and must stay under the limits of
 //! `budget`; a shape that depends on the content of the image is refused.
 
@@ -14,10 +14,10 @@ pub(super) mod pieces;
 pub(super) mod reduce;
 pub(super) mod window;
 
-/// Tensors up to this many elements are followed with their numbers.
+/// Tensors of at most this many elements are evaluated.
 const MAX_VALUES: usize = 1024;
 
-/// Works out what a node returns.
+/// Computes the results of a node.
 pub(super) type Infer = fn(&Call<'_>) -> Inferred;
 pub(super) type Inferred = Result<Outcome, String>;
 
@@ -26,7 +26,7 @@ pub(super) type Inferred = Result<Outcome, String>;
 pub(super) struct Shaped {
     pub dims: Vec<usize>,
     pub kind: Kind,
-    /// The numbers, row by row, where they are known; whole numbers of 32 bits or rounded to f32.
+    /// The values, row-major, where they are known: 32-bit integers, or rounded to f32.
     pub values: Option<Vec<f64>>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Shaped {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind {
     Float,
-    /// i32; also whole numbers of 64 bits, cut, and truth values.
+    /// i32; also 64-bit integers, clamped, and booleans.
     Int,
 }
 
@@ -46,13 +46,13 @@ pub(super) struct Call<'a> {
     pub n_outputs: usize,
 }
 
-/// Results of a node and what they cost.
+/// Results of a node and their cost.
 #[derive(Debug, PartialEq)]
 pub(super) struct Outcome {
     pub outputs: Vec<Shaped>,
     /// Multiply-adds beyond one step for each element of the results.
     pub work: u64,
-    /// Elements that are held during the run of the node alone.
+    /// Elements of temporary memory during the run of the node.
     pub scratch: usize,
 }
 
@@ -65,7 +65,7 @@ impl Shaped {
         }
     }
 
-    /// The same with numbers, where they are few and as many as the shape says.
+    /// The same with values, where they are few and match the shape.
     pub fn with(self, values: Option<Vec<f64>>) -> Self {
         let n = self.dims.iter().product::<usize>();
         Self {
@@ -104,7 +104,7 @@ pub(super) fn elements(dims: &[usize]) -> Result<usize, String> {
         .ok_or_else(|| format!("makes a tensor {dims:?}, beyond {MAX_ELEMENTS} elements"))
 }
 
-/// The shape that two shapes spread to, aligned at their last dimensions.
+/// The shape that two shapes broadcast to, aligned at their last dimensions.
 pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
     let side = |dims: &[usize], axis: usize| {
@@ -184,7 +184,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Whole numbers of an input whose numbers must be known, in at most one dimension.
+    /// Integers of an input whose values must be known, in at most one dimension.
     pub fn known(&self, index: usize) -> Result<Option<Vec<i64>>, String> {
         let Some(input) = self.optional(index) else {
             return Ok(None);
@@ -199,7 +199,7 @@ impl<'a> Call<'a> {
         Ok(Some(values.iter().map(|&value| value as i64).collect()))
     }
 
-    /// Whole numbers that are an input in new files and an attribute in old ones.
+    /// Integers that are an input in new files and an attribute in old ones.
     pub fn list(&self, index: usize, name: &str) -> Result<Option<Vec<i64>>, String> {
         let attribute = self.ints(name).map(<[i64]>::to_vec);
         match (self.known(index)?, attribute) {

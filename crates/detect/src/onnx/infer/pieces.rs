@@ -1,4 +1,4 @@
-//! Operators that cut tensors up and put them together.
+//! Operators that split and combine tensors.
 
 use super::{Call, Inferred, Kind, Outcome, Shaped, axis, elements};
 
@@ -33,7 +33,7 @@ pub(in super::super) fn concat(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(dims, first.kind).with(values).into())
 }
 
-/// Slices of one axis, picked by an index tensor.
+/// Slices of one axis, selected by an index tensor.
 pub(in super::super) fn gather(call: &Call<'_>) -> Inferred {
     let (input, indices) = (call.input(0)?, call.input(1)?);
     let along = axis(call.int("axis").unwrap_or(0), input.dims.len())?;
@@ -85,7 +85,7 @@ pub(in super::super) fn scatter_nd(call: &Call<'_>) -> Inferred {
     })
 }
 
-/// A range with a step of some axes; its numbers are cut to the axis as in Python.
+/// A range with a step of some axes, clamped to the axis as in Python.
 pub(in super::super) fn slice(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let rank = input.dims.len();
@@ -135,7 +135,7 @@ pub(in super::super) fn slice(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(dims, input.kind).with(values).into())
 }
 
-/// Pieces along an axis, of stated sizes or as equal as possible.
+/// Parts along an axis, of given sizes or as equal as possible.
 pub(in super::super) fn split(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let along = axis(call.int("axis").unwrap_or(0), input.dims.len())?;

@@ -1,4 +1,4 @@
-//! Products of matrices, sums over axes and what is normalized by them.
+//! Matrix products, reductions over axes and normalizations.
 
 use super::{Call, Inferred, Kind, Outcome, Shaped, axis, broadcast, elements};
 

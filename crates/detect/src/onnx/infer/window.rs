@@ -1,8 +1,8 @@
-//! Convolutions and pools: windows that move over one or two axes.
+//! Convolutions and pools: sliding windows over one or two axes.
 
 use super::{Call, Inferred, Kind, MAX_ELEMENTS, Outcome, Shaped, elements};
 
-/// The runtime multiplies in tiles; products smaller than one cost as much.
+/// The runtime multiplies in tiles; smaller products cost as much as one tile.
 const TILE: (usize, usize) = (8, 32);
 /// Cost of setting up the product of one group, in multiply-adds.
 const GROUP: u64 = 1 << 14;
@@ -12,15 +12,15 @@ const TAP: u64 = 8;
 /// One axis that windows move over.
 struct Axis {
     size: usize,
-    /// Numbers from the first to the last tap.
+    /// Distance from the first to the last tap, inclusive.
     extent: usize,
     stride: usize,
-    /// Padding in front and behind; both are worked out for `SAME`.
+    /// Padding in front and behind; computed for `SAME`.
     pads: Option<(usize, usize)>,
 }
 
 impl Axis {
-    /// Number of places a window has.
+    /// Number of positions of a window.
     fn places(&self, is_ceiled: bool) -> Result<usize, String> {
         let Self {
             size,

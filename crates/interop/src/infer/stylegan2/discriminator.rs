@@ -41,13 +41,13 @@ pub(super) fn discriminator(
         (false, false) => Architecture::Orig,
     };
     let out = dim(tensors, "b4.out.weight", 0)?;
-    let labelled = tensors.contains_key("mapping.embed.weight");
-    let cmap_dim = if labelled {
+    let labeled = tensors.contains_key("mapping.embed.weight");
+    let cmap_dim = if labeled {
         stated.check("cmap_dim", out)?
     } else {
         0
     };
-    let (mapping, c_dim) = if labelled {
+    let (mapping, c_dim) = if labeled {
         let (mapping, c_dim, _) = mapping(tensors, stated, "mapping_kwargs", cmap_dim, None)?;
         (mapping, c_dim)
     } else {

@@ -116,8 +116,8 @@ pub(super) fn mapping(
         .take_while(|i| tensors.contains_key(&format!("mapping.fc{i}.weight")))
         .count();
     let num_layers = stated.check(&key("num_layers"), found)?;
-    let labelled = tensors.contains_key("mapping.embed.weight");
-    let (c_dim, embed_features) = if labelled {
+    let labeled = tensors.contains_key("mapping.embed.weight");
+    let (c_dim, embed_features) = if labeled {
         (
             dim(tensors, "mapping.embed.weight", 1)?,
             dim(tensors, "mapping.embed.weight", 0)?,
@@ -135,7 +135,7 @@ pub(super) fn mapping(
     } else {
         None
     };
-    if labelled {
+    if labeled {
         stated.check(&key("embed_features"), embed_features)?;
     }
     if num_layers > 1 {

@@ -7,30 +7,30 @@ use crate::error::Result;
 /// Noise that the layers of a generator add to their activations.
 #[derive(Clone, Debug, Default)]
 pub enum NoiseMode {
-    /// New noise for each layer and image, made where the network is: training and metrics.
+    /// New noise for each layer and image, generated on the network's device: for training and metrics.
     ///
-    /// One key ([`crate::noise_key`]) serves a whole batch. With one key for each image, an image's noise does not depend
-    /// on its batch. The same keys give the same noise, on every device to the bit ([`ops::normal`]).
+    /// One key ([`crate::noise_key`]) serves a whole batch. With one key for each image, an image's noise does not
+    /// depend on its batch. The same keys give the same noise, on every device to the bit ([`ops::normal`]).
     Random(Vec<u64>),
     /// The noise that is stored with the weights: the same `ws` give the same image.
     #[default]
     Const,
-    /// None at all.
+    /// No noise.
     None,
 }
 
-/// One image of noise, and how strongly it is added.
+/// One noise map and its strength.
 pub(crate) struct Noise {
     pub constant: Tensor,
     pub strength: Dual,
 }
 
-/// Gives layer after layer its noise.
+/// Provides the noise of each layer in turn.
 pub(crate) struct NoiseSampler {
     mode: NoiseMode,
     /// The keys of random noise, on the device since the first layer.
     keys: Option<Keys>,
-    /// Layers that have theirs: each has a stream of its own.
+    /// Number of layers so far; each layer has its own stream.
     layers: u32,
 }
 

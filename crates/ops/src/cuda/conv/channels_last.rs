@@ -1,27 +1,31 @@
-//! Work on channels-last copies of arrays.
+//! Convolutions on channels-last copies of the operands.
 
 use candle_core::Result;
 use candle_core::cuda_backend::CudaDevice;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView};
 
-use super::described::Arrays;
-use crate::cuda::card::{Element, enqueue};
+use super::operands::Operands;
+use crate::cuda::element::Element;
+use crate::cuda::launch::enqueue;
 use crate::cuda::plan::Params;
 
 type Sizes = (usize, usize, usize, usize);
 
-/// Runs `work` on channels-last copies of the inputs, and brings its result back; `shapes` are those of `a`, `b` and `y`,
-/// each `[n, c, h, w]`. Arrays that are the same in both layouts are not copied.
-pub(super) fn around<T: Element>(
+/// Runs `work` on channels-last copies of the inputs, and brings its result back; `shapes` are those of `a`, `b` and
+/// `y`, each `[n, c, h, w]`. Operands that are the same in both layouts are not copied.
+pub(super) fn with_copies<T: Element>(
     device: &CudaDevice,
     shapes: [Sizes; 3],
-    arrays: &mut Arrays<'_, '_, T>,
-    work: impl FnOnce(&mut Arrays<'_, '_, T>) -> Result<()>,
+    operands: &mut Operands<'_, '_, T>,
+    work: impl FnOnce(&mut Operands<'_, '_, T>) -> Result<()>,
 ) -> Result<()> {
-    let Arrays { a, b, y } = arrays;
-    let (a_copy, b_copy) = (copied(device, shapes[0], a)?, copied(device, shapes[1], b)?);
+    let Operands { a, b, y } = operands;
+    let (a_copy, b_copy) = (
+        channels_last(device, shapes[0], a)?,
+        channels_last(device, shapes[1], b)?,
+    );
     let (a_last, b_last);
-    let mut arrays = Arrays {
+    let mut operands = Operands {
         a: match &a_copy {
             Some(copy) => {
                 a_last = copy.slice(..);
@@ -39,39 +43,39 @@ pub(super) fn around<T: Element>(
         y: &mut **y,
     };
     let (n, c, h, w) = shapes[2];
-    if is_both(shapes[2]) {
-        return work(&mut arrays);
+    if layouts_agree(shapes[2]) {
+        return work(&mut operands);
     }
     // SAFETY: `work` writes all of it.
     let mut y_last = unsafe { device.alloc::<T>(n * c * h * w)? };
-    arrays.y = &mut y_last;
-    work(&mut arrays)?;
-    turn(device, [n, h * w, c], &y_last.slice(..), y)
+    operands.y = &mut y_last;
+    work(&mut operands)?;
+    transpose(device, [n, h * w, c], &y_last.slice(..), y)
 }
 
-/// Whether both layouts are one.
-fn is_both((_, c, h, w): Sizes) -> bool {
+/// Whether both layouts order the elements alike.
+fn layouts_agree((_, c, h, w): Sizes) -> bool {
     c == 1 || h * w == 1
 }
 
 /// `[n, c, h, w]` as `[n, h, w, c]`; `None` where that is the same.
-fn copied<T: Element>(
+fn channels_last<T: Element>(
     device: &CudaDevice,
     shape: Sizes,
     x: &CudaView<'_, T>,
 ) -> Result<Option<CudaSlice<T>>> {
-    if is_both(shape) {
+    if layouts_agree(shape) {
         return Ok(None);
     }
     let (n, c, h, w) = shape;
     // SAFETY: the kernel writes all of it.
     let mut copy = unsafe { device.alloc::<T>(n * c * h * w)? };
-    turn(device, [n, c, h * w], x, &mut copy)?;
+    transpose(device, [n, c, h * w], x, &mut copy)?;
     Ok(Some(copy))
 }
 
 /// `[n, rows, columns]` to `[n, columns, rows]`
-fn turn<T: Element>(
+fn transpose<T: Element>(
     device: &CudaDevice,
     [n, rows, columns]: [usize; 3],
     from: &CudaView<'_, T>,

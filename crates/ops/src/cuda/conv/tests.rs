@@ -1,21 +1,16 @@
-//! Ways of convolving, on a card: that all give the same numbers, and which are taken. Without a card they say so and end.
+//! Autotuning on a GPU: all candidates compute the same numbers, and the chosen one is state.
 
 use candle_core::Device;
 use half::{bf16, f16};
 
 use super::*;
 use crate::cpu::conv::{self, Direction, Scales};
-use crate::cuda::card;
 use crate::weight_cache::prepared;
 
-fn card() -> Option<CudaDevice> {
-    match card::open(0) {
-        Ok(Device::Cuda(device)) => Some(device),
-        Ok(_) => unreachable!("a card was opened"),
-        Err(error) => {
-            eprintln!("skipped, no card: {error}");
-            None
-        }
+fn gpu() -> CudaDevice {
+    match crate::cuda::device::open(0).unwrap() {
+        Device::Cuda(device) => device,
+        other => panic!("{other:?} is no GPU"),
     }
 }
 
@@ -66,14 +61,14 @@ const CONVOLUTIONS: [Convolution; 3] = [
     Convolution::WeightGradient,
 ];
 
-/// A convolution's inputs, as numbers of a type, and what the CPU makes of them.
+/// A convolution's inputs, and its result on the CPU.
 struct Case<T> {
     a: Vec<T>,
     b: Vec<T>,
     expected: Vec<f32>,
 }
 
-fn case<T: Number>(g: &ConvGeometry, convolution: Convolution) -> Case<T> {
+fn case<T: CudnnType>(g: &ConvGeometry, convolution: Convolution) -> Case<T> {
     let len = |(a, b, c, d): (usize, usize, usize, usize)| a * b * c * d;
     let (x, w, y) = (len(g.x_shape()), len(g.weights_shape()), len(g.y_shape()));
     let numbers = |len: usize, seed: f64| -> Vec<T> {
@@ -102,28 +97,28 @@ fn case<T: Number>(g: &ConvGeometry, convolution: Convolution) -> Case<T> {
     Case { a, b, expected }
 }
 
-/// What `work` makes of a case's inputs, which it leaves as they were.
-fn made<T: Element + Number>(
+/// The result of `work` on a case's inputs, which it must not change.
+fn result_of<T: Element + CudnnType>(
     device: &CudaDevice,
     case: &Case<T>,
-    work: impl FnOnce(&mut Kept, &mut Arrays<'_, '_, T>) -> Result<()>,
+    work: impl FnOnce(&mut ThreadState, &mut Operands<'_, '_, T>) -> Result<()>,
 ) -> Result<Vec<T>> {
     let (a, b) = (device.clone_htod(&case.a)?, device.clone_htod(&case.b)?);
     // SAFETY: `work` writes all of it.
     let mut y = unsafe { device.alloc::<T>(case.expected.len())? };
-    with_kept(device, |kept| {
-        let mut arrays = Arrays {
+    with_state(device, |state| {
+        let mut operands = Operands {
             a: &a.slice(..),
             b: &b.slice(..),
             y: &mut y,
         };
-        work(kept, &mut arrays)
+        work(state, &mut operands)
     })?;
     assert!(device.clone_dtoh(&a)? == case.a && device.clone_dtoh(&b)? == case.b);
     device.clone_dtoh(&y)
 }
 
-fn assert_near<T: Number>(what: &str, found: &[T], expected: &[f32], tolerance: f64) {
+fn assert_near<T: CudnnType>(what: &str, found: &[T], expected: &[f32], tolerance: f64) {
     let largest = expected
         .iter()
         .fold(0f64, |m, &v| m.max(f64::from(v).abs()));
@@ -137,26 +132,26 @@ fn assert_near<T: Number>(what: &str, found: &[T], expected: &[f32], tolerance: 
     }
 }
 
-/// Tries every way of every convolution; tells how many there were in each layout.
-fn every_way<T: Element + Number>(device: &CudaDevice, tolerance: f64) -> [usize; 2] {
+/// Compares every candidate of every convolution with the CPU; returns their number in each layout.
+fn every_candidate<T: Element + CudnnType>(device: &CudaDevice, tolerance: f64) -> [usize; 2] {
     let mut counts = [0; 2];
     for g in geometries() {
         for convolution in CONVOLUTIONS {
             let case = case::<T>(&g, convolution);
-            let ways = with_kept(device, |kept| {
-                Ok(Way::candidates::<T>(&kept.cudnn, &g, convolution))
+            let candidates = with_state(device, |state| {
+                Ok(Candidate::all::<T>(&state.cudnn, &g, convolution))
             });
-            let ways: Vec<Way> = ways.unwrap().into_iter().flatten().collect();
-            assert!(ways.len() >= 2, "{g:?}");
-            for way in ways {
-                let what = format!("{way:?} {:?} {}", g.x_shape(), T::SUFFIX);
-                let found = made(device, &case, |kept, arrays| {
-                    kept.follow(device, &g, way, arrays)
+            let candidates: Vec<Candidate> = candidates.unwrap().into_iter().flatten().collect();
+            assert!(candidates.len() >= 2, "{g:?}");
+            for candidate in candidates {
+                let what = format!("{candidate:?} {:?} {}", g.x_shape(), T::SUFFIX);
+                let found = result_of(device, &case, |state, operands| {
+                    state.launch(device, &g, candidate, operands)
                 });
                 // An algorithm may be offered and refuse.
                 let Ok(found) = found else { continue };
                 assert_near(&what, &found, &case.expected, tolerance);
-                counts[usize::from(way.format == Format::ChannelsLast)] += 1;
+                counts[usize::from(candidate.layout == Layout::ChannelsLast)] += 1;
             }
         }
     }
@@ -164,111 +159,117 @@ fn every_way<T: Element + Number>(device: &CudaDevice, tolerance: f64) -> [usize
 }
 
 #[test]
-fn every_way_gives_the_same_numbers() {
-    let Some(device) = card() else { return };
-    let [first, last] = every_way::<f32>(&device, 2e-5);
+#[ignore = "needs a GPU with CUDA"]
+fn every_candidate_computes_the_same_numbers() {
+    let device = gpu();
+    let [first, last] = every_candidate::<f32>(&device, 2e-5);
     assert!(first >= 24 && last == 0, "{first} {last}");
     for [first, last] in [
-        every_way::<f16>(&device, 2e-3),
-        every_way::<bf16>(&device, 2e-2),
+        every_candidate::<f16>(&device, 2e-3),
+        every_candidate::<bf16>(&device, 2e-2),
     ] {
         assert!(first >= 24 && last >= 12, "{first} {last}");
     }
 }
 
 #[test]
+#[ignore = "needs a GPU with CUDA"]
 fn a_shape_is_tried_once_and_gives_what_its_way_gives() {
-    let Some(device) = card() else { return };
+    let device = gpu();
     let g = geometries()[0];
     for convolution in CONVOLUTIONS {
         let case = case::<f16>(&g, convolution);
         let run = || {
-            made(&device, &case, |kept, arrays| {
-                kept.run(&device, &g, convolution, arrays)
+            result_of(&device, &case, |state, operands| {
+                state.run(&device, &g, convolution, operands)
             })
         };
-        let left = || with_kept(&device, |kept| Ok(kept.budget)).unwrap();
-        let before = left().expect("trials are on");
+        let left = || with_state(&device, |state| Ok(state.budget)).unwrap();
+        let before = left().expect("autotuning is on");
         assert_near("first", &run().unwrap(), &case.expected, 2e-3);
-        let after = left().expect("trials are on");
+        let after = left().expect("autotuning is on");
         assert!(after < before);
         assert_near("again", &run().unwrap(), &case.expected, 2e-3);
         assert_eq!(left(), Some(after));
     }
-    with_kept(&device, |kept| {
-        assert_eq!(kept.ways.len(), CONVOLUTIONS.len());
-        // Ways that were only tried leave no room behind.
-        let wanted = kept.ways.values().map(|way| way.workspace).max();
-        assert_eq!(Some(kept.workspace.len()), wanted.max(Some(1)));
+    with_state(&device, |state| {
+        assert_eq!(state.chosen.len(), CONVOLUTIONS.len());
+        // Candidates that were only timed leave no workspace behind.
+        let needed = state
+            .chosen
+            .values()
+            .map(|candidate| candidate.workspace)
+            .max();
+        assert_eq!(Some(state.workspace.len()), needed.max(Some(1)));
         Ok(())
     })
     .unwrap();
 }
 
 #[test]
-fn without_trials_it_is_what_the_heuristics_say() {
-    let Some(device) = card() else { return };
+#[ignore = "needs a GPU with CUDA"]
+fn without_autotuning_the_heuristics_choose() {
+    let device = gpu();
     let g = geometries()[0];
     let case = case::<f16>(&g, Convolution::Forward);
     for budget in [None, Some(Duration::ZERO)] {
-        let found = made(&device, &case, |kept, arrays| {
-            kept.budget = budget;
-            kept.ways.clear();
-            kept.run(&device, &g, Convolution::Forward, arrays)?;
-            let cudnn = &kept.cudnn;
-            let first = Format::ChannelsFirst;
-            let expected = Way::by_heuristics::<f16>(cudnn, &g, Convolution::Forward, first)?;
-            assert_eq!(kept.ways.values().collect::<Vec<_>>(), [&expected]);
+        let found = result_of(&device, &case, |state, operands| {
+            state.budget = budget;
+            state.chosen.clear();
+            state.run(&device, &g, Convolution::Forward, operands)?;
+            let cudnn = &state.cudnn;
+            let first = Layout::ChannelsFirst;
+            let expected = Candidate::by_heuristics::<f16>(cudnn, &g, Convolution::Forward, first)?;
+            assert_eq!(state.chosen.values().collect::<Vec<_>>(), [&expected]);
             Ok(())
         });
         assert_near("heuristics", &found.unwrap(), &case.expected, 2e-3);
     }
 }
 
-/// Lets algorithms fail that are offered; `None` where the card is real.
-fn refuse(algorithms: u32) -> Option<()> {
+/// Lets the emulated GPU refuse algorithms: bit `i` stands for algorithm `i`.
+fn refuse(algorithms: u32) {
     // SAFETY: the library is loaded already, and stays; the function has this signature
-    // (`emulated-card/src/dnn/algorithms.rs`).
+    // (`emulated-gpu/src/dnn/algorithms.rs`).
     unsafe {
         let library = libc::dlopen(c"libcudnn.so.9".as_ptr(), libc::RTLD_NOW);
         assert!(!library.is_null());
-        let found = libc::dlsym(library, c"emulated_card_refuse".as_ptr());
-        if found.is_null() {
-            eprintln!("skipped: a real card does not refuse when it is asked to");
-            return None;
-        }
+        let found = libc::dlsym(library, c"emulated_gpu_refuse".as_ptr());
+        assert!(
+            !found.is_null(),
+            "a real GPU does not refuse on demand: run with --skip emulated"
+        );
         let refuse: extern "C" fn(u32) = std::mem::transmute(found);
         refuse(algorithms);
     }
-    Some(())
 }
 
 #[test]
-fn a_way_that_fails_is_skipped_and_all_failing_is_an_error() {
-    let Some(device) = card() else { return };
+#[ignore = "needs the emulated GPU"]
+fn emulated_a_failing_candidate_is_skipped_and_all_failing_is_an_error() {
+    let device = gpu();
     let g = geometries()[0];
     for convolution in CONVOLUTIONS {
         let case = case::<f32>(&g, convolution);
         let chosen = |refused: u32| {
-            refuse(refused)?;
-            let mut way = None;
-            let found = made(&device, &case, |kept, arrays| {
-                kept.ways.clear();
-                kept.run(&device, &g, convolution, arrays)?;
-                way = kept.ways.values().next().copied();
+            refuse(refused);
+            let mut candidate = None;
+            let found = result_of(&device, &case, |state, operands| {
+                state.chosen.clear();
+                state.run(&device, &g, convolution, operands)?;
+                candidate = state.chosen.values().next().copied();
                 Ok(())
             });
-            refuse(0)?;
-            Some(found.map(|found| (found, way.expect("one was kept"))))
+            refuse(0);
+            found.map(|found| (found, candidate.expect("one was chosen")))
         };
         // All but the first, the one that the heuristics name among them.
-        let Some(found) = chosen(!1) else { return };
-        let (found, way) = found.unwrap();
+        let (found, candidate) = chosen(!1).unwrap();
         assert_near("the first", &found, &case.expected, 2e-5);
-        assert_eq!(way.workspace, 0, "{way:?}");
-        let error = chosen(u32::MAX).unwrap().unwrap_err().to_string();
+        assert_eq!(candidate.workspace, 0, "{candidate:?}");
+        let error = chosen(u32::MAX).unwrap_err().to_string();
         assert!(error.contains("EXECUTION_FAILED"), "{error}");
-        // Nothing is kept of that.
-        assert!(chosen(0).unwrap().is_ok());
+        // The failure leaves no trace.
+        assert!(chosen(0).is_ok());
     }
 }

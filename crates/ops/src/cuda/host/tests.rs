@@ -1,4 +1,4 @@
-//! Ops through the kernels of cards against ops through those of the CPU.
+//! Ops through the CUDA kernels, on the host or on a GPU, against ops through the CPU's kernels.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use crate::{
     UpFirDn2dOptions, Value,
 };
 
-/// Numbers of both signs that do not repeat.
+/// Pseudorandom numbers in `-scale..scale`.
 fn tensor(seed: u64, shape: &[usize], scale: f32) -> Tensor {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let values: Vec<f32> = (0..shape.iter().product())
@@ -29,42 +29,42 @@ fn tensor(seed: u64, shape: &[usize], scale: f32) -> Tensor {
 }
 
 thread_local! {
-    /// Where the numbers of tests are made, and as which type they are stored there.
-    static PLACE: RefCell<(Device, DType)> = const { RefCell::new((Device::Cpu, DType::F32)) };
+    /// The device and number type of test tensors.
+    static PLACEMENT: RefCell<(Device, DType)> = const { RefCell::new((Device::Cpu, DType::F32)) };
 }
 
-/// A test on a card runs twice: its results are made on the CPU, then compared.
+/// A test on a GPU runs twice: first its results are computed on the CPU, then on the GPU and compared.
 #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
-enum Round {
+enum Phase {
     Expect(VecDeque<Vec<Tensor>>),
     Check(VecDeque<Vec<Tensor>>),
 }
 
 thread_local! {
-    static ROUND: RefCell<Option<Round>> = const { RefCell::new(None) };
+    static GPU_TEST: RefCell<Option<Phase>> = const { RefCell::new(None) };
 }
 
-/// [`compare`] inside such a test.
-fn compare_on_card(
+/// [`compare`] inside a test on a GPU.
+fn compare_on_gpu(
     what: &str,
     halves: Option<f64>,
-    round: &mut Round,
+    phase: &mut Phase,
     work: impl Fn() -> Result<Vec<Tensor>>,
 ) {
-    // Plain sums on a card are in any order.
-    let dtype = PLACE.with_borrow(|(_, dtype)| *dtype);
+    // The order of sums on a GPU is not fixed.
+    let dtype = PLACEMENT.with_borrow(|(_, dtype)| *dtype);
     let tolerance = match (dtype, halves) {
         (DType::F32, _) => 2e-5,
         (DType::F16, Some(halves)) => halves,
-        // Three bits fewer.
+        // bf16 has three bits fewer than f16.
         (_, Some(halves)) => 8.0 * halves,
         (_, None) => return,
     };
     let found = work().unwrap_or_else(|error| panic!("{what}, {dtype:?}: {error}"));
-    match round {
-        Round::Expect(list) => list.push_back(found),
-        Round::Check(list) => {
-            let expected = list.pop_front().expect("the CPU made as many");
+    match phase {
+        Phase::Expect(list) => list.push_back(found),
+        Phase::Check(list) => {
+            let expected = list.pop_front().expect("the CPU computed as many");
             for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 assert_eq!(found.dtype(), dtype, "{what}, result {i}");
                 let distance = distance(found, expected);
@@ -77,13 +77,13 @@ fn compare_on_card(
     }
 }
 
-/// A tensor where [`PLACE`] says; the CPU has no other type than f32, but only numbers of the other one.
+/// A tensor on the device and of the number type of [`PLACEMENT`]. On the CPU it stays f32, rounded to that type.
 fn placed(t: &Tensor) -> Tensor {
-    PLACE.with_borrow(|(device, dtype)| {
+    PLACEMENT.with_borrow(|(device, dtype)| {
         let rounded = t.to_dtype(*dtype).unwrap();
         match device {
             Device::Cpu => rounded.to_dtype(DType::F32).unwrap(),
-            card => rounded.to_device(card).unwrap(),
+            gpu => rounded.to_device(gpu).unwrap(),
         }
     })
 }
@@ -92,7 +92,7 @@ fn var(seed: u64, shape: &[usize]) -> Var {
     Var::from_tensor(&tensor(seed, shape, 1.0)).unwrap()
 }
 
-/// The largest difference, as a share of the largest number.
+/// The largest difference, relative to the largest value of `b`.
 fn distance(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
     let all = |t: &Tensor| {
@@ -112,14 +112,11 @@ fn distance(a: &Tensor, b: &Tensor) -> f64 {
     }) / largest
 }
 
-/// Compares what `work` makes through the kernels with what it makes on the CPU, in f32 and stored as f16.
+/// Compares the results of `work` through the kernels with those of the CPU, in f32 and stored as f16.
 fn compare(what: &str, halves: Option<f64>, work: impl Fn() -> Result<Vec<Tensor>>) {
-    if let Some(mut round) = ROUND.take() {
-        compare_on_card(what, halves, &mut round, work);
-        ROUND.set(Some(round));
-        return;
-    }
-    if library().is_none() {
+    if let Some(mut phase) = GPU_TEST.take() {
+        compare_on_gpu(what, halves, &mut phase, work);
+        GPU_TEST.set(Some(phase));
         return;
     }
     let expected = work().unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -141,27 +138,29 @@ fn compare(what: &str, halves: Option<f64>, work: impl Fn() -> Result<Vec<Tensor
 /// `y` and the gradients of `<y, weights>` in the leaves.
 fn with_gradients(y: &Value, leaves: &[&Var]) -> Result<Vec<Tensor>> {
     let weights = tensor(99, y.dims(), 1.0);
-    let found = y.backward_from(&weights)?;
+    let grads = y.backward_from(&weights)?;
     let mut all = vec![y.tensor().clone()];
     for leaf in leaves {
-        all.push(found.get(leaf).expect("the value depends on it").clone());
+        all.push(grads.get(leaf).expect("the value depends on it").clone());
     }
     Ok(all)
 }
 
 #[test]
+#[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn every_kernel_is_there() {
-    let Some(library) = library() else { return };
+    let library = library();
     for (name, types) in KERNELS {
         // The host has no bf16.
         for suffix in types.iter().filter(|suffix| **suffix != "bf16") {
             // SAFETY: the library stays open.
-            unsafe { symbol(*library, &format!("{name}_{suffix}")) };
+            unsafe { symbol(library, &format!("{name}_{suffix}")) };
         }
     }
 }
 
 #[test]
+#[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn upfirdn2d_of_all_kinds() {
     let wild = Tensor::from_vec(
         (0..15).map(|i| ((i * 7 % 11) as f32) - 4.0).collect(),
@@ -202,7 +201,7 @@ fn upfirdn2d_of_all_kinds() {
                         flip_filter: h == 7,
                         gain: 1.5,
                     };
-                    // Sizes that leave nothing are errors in either way.
+                    // Sizes that leave nothing are errors with any kernel.
                     if x.as_tensor().clone().upfirdn2d_fits(filter, &options) {
                         compare(
                             &format!("upfirdn2d {i} {options:?} {h}x{w}"),
@@ -243,6 +242,7 @@ const ACTIVATIONS: [Activation; 9] = [
 ];
 
 #[test]
+#[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn activations_with_first_and_second_derivatives() {
     for (seed, activation) in ACTIVATIONS.into_iter().enumerate() {
         for (clamp, gain) in [
@@ -265,8 +265,8 @@ fn activations_with_first_and_second_derivatives() {
                     let inputs = Dual::new(x.as_tensor(), t.as_tensor())?;
                     let y = inputs.bias_act(Some(&b.as_tensor().into()), &options)?;
                     let mut all = with_gradients(&y.primal, &[&x, &b])?;
-                    // The tangent's gradient holds the second derivative.
-                    let tangent = y.tangent.expect("it moves");
+                    // The gradient of the tangent contains the second derivative.
+                    let tangent = y.tangent.expect("a tangent was given");
                     let leaves: &[&Var] = match activation {
                         Activation::Linear | Activation::Relu | Activation::Lrelu => &[&t],
                         _ => &[&t, &x, &b],
@@ -280,6 +280,7 @@ fn activations_with_first_and_second_derivatives() {
 }
 
 #[test]
+#[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn half_precision_activations_away_from_kinks() {
     for (seed, activation) in ACTIVATIONS.into_iter().enumerate() {
         let x = tensor(seed as u64 + 5, &[2, 3, 5, 7], 2.0);
@@ -296,6 +297,7 @@ fn half_precision_activations_away_from_kinks() {
 }
 
 #[test]
+#[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn products_and_sums_over_channels() {
     for (n, c, h, w) in [(1, 1, 1, 1), (2, 3, 5, 7), (3, 5, 33, 31), (1, 2, 128, 130)] {
         let (x, z) = (var(1, &[n, c, h, w]), var(2, &[n, c, h, w]));
@@ -328,6 +330,7 @@ fn products_and_sums_over_channels() {
 }
 
 #[test]
+#[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn sampling_with_points_inside_and_outside() {
     use crate::cpu::grid_sample::GridGeometry;
     for (n, c, h, w, out_h, out_w) in [
@@ -359,7 +362,8 @@ fn sampling_with_points_inside_and_outside() {
 }
 
 #[test]
-fn points_that_are_no_numbers_meet_no_pixel() {
+#[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
+fn nan_and_infinite_points_sample_zero() {
     let x = tensor(1, &[1, 1, 4, 4], 1.0);
     let points = [
         f32::NAN,
@@ -370,14 +374,13 @@ fn points_that_are_no_numbers_meet_no_pixel() {
         f32::NAN,
     ];
     let grid = Tensor::from_slice(&points, (1, 1, 3, 2), &Device::Cpu).unwrap();
-    if library().is_some() {
-        let y = through_kernels(Storage::F32, || crate::grid_sample(&x, &grid)).unwrap();
-        assert_eq!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [0.0; 3]);
-    }
+    let y = through_kernels(Storage::F32, || crate::grid_sample(&x, &grid)).unwrap();
+    assert_eq!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [0.0; 3]);
 }
 
 /// A layer of the generator with everything that a path length penalty differentiates.
 #[test]
+#[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn modulated_convolutions_with_tangents_and_their_gradients() {
     let filter = Filter::resample();
     for (up, down, size, kernel) in [(1, 1, 7, 3), (2, 1, 5, 3), (1, 2, 8, 3), (1, 1, 6, 1)] {
@@ -403,7 +406,7 @@ fn modulated_convolutions_with_tangents_and_their_gradients() {
                     x_in.modulated_conv2d(&w_in, &styles, Some(&(&noise).into()), &options)
                 };
                 let mut all = with_gradients(&layer()?.primal, &[&x, &w, &s])?;
-                let tangent = layer()?.tangent.expect("it moves");
+                let tangent = layer()?.tangent.expect("a tangent was given");
                 all.extend(with_gradients(&tangent, &[&x, &w, &s, &ds])?);
                 Ok(all)
             },
@@ -413,6 +416,7 @@ fn modulated_convolutions_with_tangents_and_their_gradients() {
 
 /// Layers of the discriminator, in groups and strides, with everything that R1 differentiates.
 #[test]
+#[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn convolutions_with_tangents_and_their_gradients() {
     for (stride, padding, groups, gain) in [
         (1, 1, 1, 1.0),
@@ -449,7 +453,7 @@ fn convolutions_with_tangents_and_their_gradients() {
                     y.bias_act(None, &act)
                 };
                 let mut all = with_gradients(&layer()?.primal, &[&x, &w])?;
-                let tangent = layer()?.tangent.expect("it moves");
+                let tangent = layer()?.tangent.expect("a tangent was given");
                 all.extend(with_gradients(&tangent, &[&x, &dx, &w])?);
                 Ok(all)
             });
@@ -458,7 +462,7 @@ fn convolutions_with_tangents_and_their_gradients() {
 }
 
 #[test]
-fn what_a_kernel_does_not_count_is_an_error() {
+fn numbers_too_large_for_a_kernel_are_errors() {
     assert!(Params::new(1, &[usize::MAX], &[]).is_err());
     assert!(Params::new(1, &[1 << 31], &[]).is_err());
     assert!(Params::new(1 << 40, &[], &[]).is_err());
@@ -468,6 +472,6 @@ fn what_a_kernel_does_not_count_is_an_error() {
 
 mod normal;
 #[cfg(feature = "cuda")]
-mod on_card;
+mod on_gpu;
 mod transpose;
 mod updates;

@@ -8,9 +8,9 @@ struct Curve {
     float value, first, second;
 };
 
-ON_CARD float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+DEVICE_FN float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-ON_CARD Curve curve(int activation, float alpha, float x) {
+DEVICE_FN Curve curve(int activation, float alpha, float x) {
     const float selu_scale = 1.0507009873554805f, selu_below = 1.0507009873554805f * 1.6732632423543772f;
     switch (activation) {
     case RELU:
@@ -45,7 +45,7 @@ ON_CARD Curve curve(int activation, float alpha, float x) {
 }
 
 // i: channels inner activation order; f: alpha gain clamp
-ON_CARD int channel_of(long long at, const Params &p) { return (int)(at / p.i[1] % p.i[0]); }
+DEVICE_FN int channel_of(long long at, const Params &p) { return (int)(at / p.i[1] % p.i[0]); }
 
 // (x, b) -> f(x + b)
 KERNEL(bias_act) {

@@ -8,13 +8,13 @@
 typedef __half f16;
 typedef __nv_bfloat16 bf16;
 #define EXPORT extern "C" __global__
-#define ON_CARD __device__ __forceinline__
+#define DEVICE_FN __device__ __forceinline__
 #else
 #include <cmath>
 #include <cstring>
 typedef _Float16 f16;
 #define EXPORT extern "C"
-#define ON_CARD static inline
+#define DEVICE_FN static inline
 struct Position {
     unsigned x;
 };
@@ -30,31 +30,31 @@ struct Params {
     float f[96];
 };
 
-ON_CARD long long thread_number() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
+DEVICE_FN long long thread_number() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
 
 // Numbers are stored as T and computed with as float.
-template <typename T> ON_CARD float load(const T *values, long long i) { return (float)values[i]; }
-template <typename T> ON_CARD void store(T *values, long long i, float value) { values[i] = (T)value; }
+template <typename T> DEVICE_FN float load(const T *values, long long i) { return (float)values[i]; }
+template <typename T> DEVICE_FN void store(T *values, long long i, float value) { values[i] = (T)value; }
 
 // Arithmetic that is rounded step by step: compilers would join products and sums.
 #ifdef __CUDACC__
-ON_CARD float times(float a, float b) { return __fmul_rn(a, b); }
-ON_CARD float plus(float a, float b) { return __fadd_rn(a, b); }
-ON_CARD float over(float a, float b) { return __fdiv_rn(a, b); }
-ON_CARD float root(float a) { return __fsqrt_rn(a); }
-ON_CARD unsigned to_bits(float a) { return __float_as_uint(a); }
-ON_CARD float of_bits(unsigned a) { return __uint_as_float(a); }
+DEVICE_FN float times(float a, float b) { return __fmul_rn(a, b); }
+DEVICE_FN float plus(float a, float b) { return __fadd_rn(a, b); }
+DEVICE_FN float over(float a, float b) { return __fdiv_rn(a, b); }
+DEVICE_FN float root(float a) { return __fsqrt_rn(a); }
+DEVICE_FN unsigned to_bits(float a) { return __float_as_uint(a); }
+DEVICE_FN float of_bits(unsigned a) { return __uint_as_float(a); }
 #else
-ON_CARD float times(float a, float b) { return a * b; }
-ON_CARD float plus(float a, float b) { return a + b; }
-ON_CARD float over(float a, float b) { return a / b; }
-ON_CARD float root(float a) { return sqrtf(a); }
-ON_CARD unsigned to_bits(float a) {
+DEVICE_FN float times(float a, float b) { return a * b; }
+DEVICE_FN float plus(float a, float b) { return a + b; }
+DEVICE_FN float over(float a, float b) { return a / b; }
+DEVICE_FN float root(float a) { return sqrtf(a); }
+DEVICE_FN unsigned to_bits(float a) {
     unsigned bits;
     memcpy(&bits, &a, sizeof bits);
     return bits;
 }
-ON_CARD float of_bits(unsigned a) {
+DEVICE_FN float of_bits(unsigned a) {
     float value;
     memcpy(&value, &a, sizeof value);
     return value;
@@ -75,4 +75,4 @@ ON_CARD float of_bits(unsigned a) {
 #endif
 #define KERNEL(name)                                                                                                   \
     template <typename T>                                                                                              \
-    ON_CARD void name(long long at, const T *a, const T *b, const T *c, void *y, const Params &p)
+    DEVICE_FN void name(long long at, const T *a, const T *b, const T *c, void *y, const Params &p)

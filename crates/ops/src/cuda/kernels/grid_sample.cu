@@ -7,7 +7,7 @@ struct Corners {
     float fx, fy;
 };
 
-ON_CARD Corners corners(const float *grid, long long point, int h, int w) {
+DEVICE_FN Corners corners(const float *grid, long long point, int h, int w) {
     const float x = ((grid[2 * point] + 1.0f) * w - 1.0f) * 0.5f;
     const float y = ((grid[2 * point + 1] + 1.0f) * h - 1.0f) * 0.5f;
     const float x0 = floorf(x), y0 = floorf(y);
@@ -17,11 +17,11 @@ ON_CARD Corners corners(const float *grid, long long point, int h, int w) {
     return {(int)x0, (int)y0, x - x0, y - y0};
 }
 
-ON_CARD bool inside(int x, int y, int h, int w) { return x >= 0 && y >= 0 && x < w && y < h; }
+DEVICE_FN bool inside(int x, int y, int h, int w) { return x >= 0 && y >= 0 && x < w && y < h; }
 
 // (x, grid) -> y
 template <typename T>
-ON_CARD void grid_sample(long long at, const T *a, const T *b, const T *c, void *y, const Params &p) {
+DEVICE_FN void grid_sample(long long at, const T *a, const T *b, const T *c, void *y, const Params &p) {
     const int h = p.i[2], w = p.i[3];
     const long long points = (long long)p.i[4] * p.i[5], plane = at / points, image = plane / p.i[1];
     const Corners k = corners(b, image * points + at % points, h, w);
@@ -38,7 +38,7 @@ ENTRY(grid_sample, f32, float)
 
 // (dy, grid) -> dx, which holds zeros; threads add in any order
 template <typename T>
-ON_CARD void grid_sample_spread(long long at, const T *a, const T *b, const T *c, void *y, const Params &p) {
+DEVICE_FN void grid_sample_spread(long long at, const T *a, const T *b, const T *c, void *y, const Params &p) {
     const int h = p.i[2], w = p.i[3];
     const long long points = (long long)p.i[4] * p.i[5], plane = at / points, image = plane / p.i[1];
     const Corners k = corners(b, image * points + at % points, h, w);
@@ -53,7 +53,7 @@ ENTRY(grid_sample_spread, f32, float)
 
 // (x, grid, dy) -> dgrid: one thread for each point
 template <typename T>
-ON_CARD void grid_sample_grid(long long at, const T *a, const T *b, const T *c, void *y, const Params &p) {
+DEVICE_FN void grid_sample_grid(long long at, const T *a, const T *b, const T *c, void *y, const Params &p) {
     const int channels = p.i[1], h = p.i[2], w = p.i[3];
     const long long points = (long long)p.i[4] * p.i[5], image = at / points;
     const Corners k = corners(b, at, h, w);

@@ -2,7 +2,7 @@
 #include "common.cuh"
 
 // Ten rounds of Philox4x32 (Salmon et al. 2011).
-ON_CARD void philox(unsigned c[4], unsigned key0, unsigned key1) {
+DEVICE_FN void philox(unsigned c[4], unsigned key0, unsigned key1) {
     for (int round = 0; round < 10; round++) {
         const unsigned long long a = 0xD2511F53ull * c[0], b = 0xCD9E8D57ull * c[2];
         c[0] = (unsigned)(b >> 32) ^ c[1] ^ key0;
@@ -15,7 +15,7 @@ ON_CARD void philox(unsigned c[4], unsigned key0, unsigned key1) {
 }
 
 // sqrt(-2 ln u) for u = (word + 1/2) / 2^32
-ON_CARD float radius(unsigned word) {
+DEVICE_FN float radius(unsigned word) {
     const float u = plus(times((float)word, 0x1p-32f), 0x1p-33f);
     // u = m 2^e with m around 1, from the root of 1/2 to the root of 2.
     const unsigned bits = to_bits(u);
@@ -31,7 +31,7 @@ ON_CARD float radius(unsigned word) {
 }
 
 // Cosine and sine of word / 2^32 turns.
-ON_CARD void circle(unsigned word, float &cosine, float &sine) {
+DEVICE_FN void circle(unsigned word, float &cosine, float &sine) {
     const unsigned quarter = (word + (1u << 29)) >> 30;
     const float x = times((float)(int)(word - (quarter << 30)), 6.28318530717958648f / 4294967296.0f);
     const float z = times(x, x);

@@ -15,7 +15,7 @@ const int LANES = 256;
 const long long CHUNK = 1 << 14;
 
 // Calls `change(row, i)` for the values of a row that a thread is there for; i[0]: rows
-template <typename Change> ON_CARD void over_rows(long long at, const void *table, const Params &p, Change change) {
+template <typename Change> DEVICE_FN void over_rows(long long at, const void *table, const Params &p, Change change) {
     const Row *rows = (const Row *)table;
     const long long chunk = at / LANES;
     // The last row that does not begin behind the chunk.
@@ -50,7 +50,7 @@ KERNEL(update_average) {
 ENTRY(update_average, f32, float)
 
 // A gradient that is no number counts as 0, an infinite one as 1e5 with its sign.
-ON_CARD float sane(float g) {
+DEVICE_FN float sane(float g) {
     if (g != g) return 0.0f;
     return fabsf(g) > 3.402823466e38f ? copysignf(1e5f, g) : g;
 }

@@ -6,7 +6,7 @@ struct Meeting {
     int tap, pixel;
 };
 
-ON_CARD Meeting first_meeting(int out, int up, int down, int pad) {
+DEVICE_FN Meeting first_meeting(int out, int up, int down, int pad) {
     const int start = out * down - pad;
     int tap = start > 0 ? (up - start % up) % up : (-start) % up;
     int pixel = (start + tap) / up;

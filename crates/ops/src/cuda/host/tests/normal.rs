@@ -1,4 +1,4 @@
-//! Normal numbers: the kernel compiled for the host, and on a card, to the bit what the CPU makes.
+//! Normal numbers: the kernel compiled for the host, and on a GPU, bit for bit as on the CPU.
 
 use super::*;
 use crate::cuda::normal::params;
@@ -10,7 +10,7 @@ const KEYS: [u64; 2] = [0x0123_4567_89AB_CDEF, u64::MAX];
 const SHAPES: [(usize, usize, usize); 5] =
     [(1, 4, 4), (5, 3, 7), (2, 1, 1), (3, 5, 2), (2, 300, 310)];
 
-fn of_the_cpu(stream: u32, shape: (usize, usize, usize)) -> Vec<u32> {
+fn on_cpu(stream: u32, shape: (usize, usize, usize)) -> Vec<u32> {
     bits(&Keys::new(&KEYS, &Device::Cpu).unwrap(), stream, shape)
 }
 
@@ -21,10 +21,8 @@ fn bits(keys: &Keys, stream: u32, shape: (usize, usize, usize)) -> Vec<u32> {
 }
 
 #[test]
+#[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn the_kernel_on_the_host_is_the_cpu_to_the_bit() {
-    if library().is_none() {
-        return;
-    }
     let words: Vec<u32> = KEYS
         .iter()
         .flat_map(|key| [*key as u32, (key >> 32) as u32])
@@ -36,7 +34,7 @@ fn the_kernel_on_the_host_is_the_cpu_to_the_bit() {
         let to = found.as_mut_ptr().cast();
         run("normal", "f32", &[words.as_ptr().cast()], to, params);
         let found: Vec<u32> = found.iter().map(|number| number.to_bits()).collect();
-        assert!(found == of_the_cpu(stream as u32, shape), "{shape:?}");
+        assert!(found == on_cpu(stream as u32, shape), "{shape:?}");
     }
 }
 
@@ -48,12 +46,13 @@ fn streams_beyond_those_of_a_kernel_are_errors() {
 
 #[test]
 #[cfg(feature = "cuda")]
-fn on_a_card_they_are_the_cpu_to_the_bit() {
-    let Some(card) = on_card::card() else { return };
-    let keys = Keys::new(&KEYS, &card).unwrap();
+#[ignore = "needs a GPU with CUDA"]
+fn on_a_gpu_they_equal_the_cpu_to_the_bit() {
+    let gpu = on_gpu::gpu();
+    let keys = Keys::new(&KEYS, &gpu).unwrap();
     for (stream, shape) in SHAPES.into_iter().enumerate() {
         let found = bits(&keys, stream as u32, shape);
-        assert!(found == of_the_cpu(stream as u32, shape), "{shape:?}");
+        assert!(found == on_cpu(stream as u32, shape), "{shape:?}");
     }
     assert_eq!(keys.normal(0, (0, 4, 4)).unwrap().elem_count(), 0);
 }

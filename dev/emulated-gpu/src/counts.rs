@@ -1,0 +1,96 @@
+//! Counts of launches, copies, and waits that leave a real GPU idle.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Copies of at most this many bytes of pageable memory do not wait for the GPU.
+const TAKEN_ALONG: usize = 64 << 10;
+
+static LAUNCHES: AtomicU64 = AtomicU64::new(0);
+static UPLOADS: AtomicU64 = AtomicU64::new(0);
+static DOWNLOADS: AtomicU64 = AtomicU64::new(0);
+static STALLS: AtomicU64 = AtomicU64::new(0);
+/// Page-locked memory: start and size of each allocation.
+static LOCKED: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+/// Returns the counts so far: launches of kernels, copies to the GPU, copies from it, and stalls. A stall is a wait for
+/// the GPU with no further work in its queue.
+///
+/// Not a function of NVIDIA's: tests look it up by name in the library that is loaded as the driver.
+#[unsafe(no_mangle)]
+pub extern "C" fn emulated_gpu_counts(counts: &mut [u64; 4]) {
+    *counts = [&LAUNCHES, &UPLOADS, &DOWNLOADS, &STALLS].map(|n| n.load(Ordering::Relaxed));
+}
+
+fn add(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+pub(crate) fn launch() {
+    add(&LAUNCHES);
+}
+
+/// Kernels launched so far.
+pub(crate) fn launches() -> u64 {
+    LAUNCHES.load(Ordering::Relaxed)
+}
+
+/// The host waits for all work.
+pub(crate) fn host_waits() {
+    add(&STALLS);
+}
+
+/// The host waits for the work that was queued when `launches` kernels had been launched.
+pub(crate) fn host_waits_for(launches: u64) {
+    if launches == self::launches() && launches > 0 {
+        add(&STALLS);
+    }
+}
+
+pub(crate) fn upload(from: usize, size: usize) {
+    add(&UPLOADS);
+    if size > TAKEN_ALONG && !is_locked(from) {
+        add(&STALLS);
+    }
+}
+
+pub(crate) fn download(to: usize) {
+    add(&DOWNLOADS);
+    if !is_locked(to) {
+        add(&STALLS);
+    }
+}
+
+fn with_locked<T>(work: impl FnOnce(&mut BTreeMap<usize, usize>) -> T) -> T {
+    work(&mut LOCKED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+pub(crate) fn lock_pages(start: usize, size: usize) {
+    with_locked(|locked| locked.insert(start, size));
+}
+
+pub(crate) fn unlock_pages(start: usize) {
+    with_locked(|locked| locked.remove(&start));
+}
+
+fn is_locked(address: usize) -> bool {
+    with_locked(|locked| {
+        let before = locked.range(..=address).next_back();
+        before.is_some_and(|(start, size)| address - start < *size)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locked_pages_are_known() {
+        lock_pages(4096, 100);
+        assert!(is_locked(4096) && is_locked(4195));
+        assert!(!is_locked(4095) && !is_locked(4196));
+        unlock_pages(4096);
+        assert!(!is_locked(4096));
+    }
+}
