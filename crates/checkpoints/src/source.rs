@@ -1,4 +1,4 @@
-//! From what a user types to a file on this machine.
+//! Finds the local file of a source: a path, an address, or the name of a published network.
 
 use std::path::{Path, PathBuf};
 
@@ -7,22 +7,22 @@ use downloads::{DownloadOptions, DownloadProgress, Remote, cache_name, fetch};
 
 use crate::error::{Error, Result};
 
-/// A file on this machine for what a user typed.
+/// The local file of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
     /// The file.
     pub path: PathBuf,
-    /// The published network whose file it is.
+    /// The published network, where the source is its name.
     pub pretrained: Option<&'static Pretrained>,
 }
 
-/// Turns the name of a published network (`ffhq512`, ...), an `http(s)` address or a path into a file on this machine,
-/// fetching it when needed.
+/// Finds the local file of a path, an `http(s)` address or the name of a published network (`ffhq512`, ...), and downloads it to
+/// the cache when needed.
 ///
-/// `options` is called only when something may have to be fetched.
+/// `options` is called only when a download may be needed.
 ///
 /// # Errors
-/// `Download` when it cannot be fetched, `NotFound` for a text that is none of the three.
+/// `Download` when it cannot be downloaded, `NotFound` for a source that is none of the three.
 pub fn resolve(
     source: impl AsRef<Path>,
     options: impl FnOnce() -> downloads::Result<DownloadOptions>,
@@ -65,7 +65,7 @@ pub fn resolve(
         });
     }
     if path.exists() && !path.is_dir() {
-        // Tells what it is.
+        // The error says what is in place of a file.
         if let Err(error) = files::open_input(&path) {
             return Err(interop::Error::Io { path, error }.into());
         }
@@ -73,7 +73,7 @@ pub fn resolve(
     Err(Error::NotFound(path))
 }
 
-/// Whether a file holds networks or at least named tensors, whole.
+/// Checks that a downloaded file has networks or at least named tensors, without damage.
 fn is_readable(path: &Path) -> std::result::Result<(), String> {
     let data = files::read_input(path, interop::MAX_BYTES).map_err(|e| e.to_string())?;
     let Err(error) = interop::read_checkpoint_bytes(&data, "") else {
