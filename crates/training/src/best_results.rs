@@ -1,11 +1,11 @@
-//! The last and the best value of each number that metrics gave, kept in the progress of a run.
+//! The last and the best value of each result of the metrics, kept in the progress of a run.
 
 use run_folder::lower_is_better;
 use serde_json::{Map, Value};
 
 use crate::training_state::Progress;
 
-/// Takes the numbers of a snapshot in.
+/// Enters the results of a snapshot.
 pub(crate) fn update(progress: &mut Progress, snapshot: &str, results: &Map<String, Value>) {
     for (name, value) in results {
         let Some(value) = value.as_f64().filter(|v| v.is_finite()) else {
@@ -17,7 +17,7 @@ pub(crate) fn update(progress: &mut Progress, snapshot: &str, results: &Map<Stri
             true => value < best,
             false => value > best,
         };
-        // A spread is no quality.
+        // A standard deviation has no best value.
         if !name.ends_with("_std") && best.is_none_or(|(best, _)| is_better(*best)) {
             let entry = (value, snapshot.to_owned());
             progress.best.insert(name.clone(), entry);

@@ -1,135 +1,140 @@
-//! What losses tell of a step. The numbers may still be computed on a card: they are gathered there, read together, and
-//! waited for when the card has its next work.
+//! Scalars that the losses report in a step, read from the device later.
+//!
+//! On a GPU the numbers may still be being computed when they are reported here. They are gathered in one tensor, copied
+//! to the host in one transfer, and waited for only after the GPU has its next work.
 
 use candle_core::Tensor;
 use ops::transfer::Download;
 
 use crate::error::Result;
 
-/// Takes a value of each sample under its official name (`Loss/scores/fake`).
-pub type Report<'a> = dyn FnMut(&str, &[f32]) + 'a;
+/// Receives reported scalars: the official name (`Loss/scores/fake`) and one value for each sample.
+pub type ScalarSink<'a> = dyn FnMut(&str, &[f32]) + 'a;
 
-/// What was told so far, in order.
+/// The scalars that a step has reported so far, in order.
 #[derive(Default)]
-pub struct Readings {
-    parts: Vec<Tensor>,
-    told: Vec<Told>,
+pub struct DeferredScalars {
+    buffers: Vec<Tensor>,
+    reports: Vec<Report>,
 }
 
-/// What is reported under a name.
-struct Told {
+/// One name and the values reported under it.
+struct Report {
     name: String,
-    /// The number of its part.
-    part: usize,
-    made: Made,
+    /// Index of the buffer with the values.
+    buffer: usize,
+    transform: Transform,
 }
 
-/// What is made of a part.
-enum Made {
-    /// The numbers as they are.
-    Values,
+/// The operation that makes the reported values from those of the buffer. It runs on the host.
+enum Transform {
+    Identity,
     /// 1, 0 or -1.
-    Signs,
-    /// The numbers times this.
-    Times(f32),
-    /// The numbers, added to those of another part.
-    Plus(usize),
+    Sign,
+    /// Multiplies by the factor.
+    Scale(f32),
+    /// Adds the values of another buffer.
+    Add(usize),
 }
 
-/// A part, to be told of again.
+/// A buffer of scalars, from which several reports can be made.
 #[derive(Clone, Copy)]
-pub(crate) struct Part(usize);
+pub(crate) struct ScalarBuffer(usize);
 
-impl Readings {
-    /// Takes numbers without telling of them.
-    pub(crate) fn part(&mut self, values: &Tensor) -> Result<Part> {
-        self.parts.push(values.detach().flatten_all()?);
-        Ok(Part(self.parts.len() - 1))
+impl DeferredScalars {
+    /// Keeps values of any shape without reporting them.
+    pub(crate) fn buffer(&mut self, values: &Tensor) -> Result<ScalarBuffer> {
+        self.buffers.push(values.detach().flatten_all()?);
+        Ok(ScalarBuffer(self.buffers.len() - 1))
     }
 
-    fn tell(&mut self, name: impl Into<String>, part: Part, made: Made) {
-        self.told.push(Told {
+    fn push(&mut self, name: impl Into<String>, buffer: ScalarBuffer, transform: Transform) {
+        self.reports.push(Report {
             name: name.into(),
-            part: part.0,
-            made,
+            buffer: buffer.0,
+            transform,
         });
     }
 
-    pub(crate) fn values(&mut self, name: &str, part: Part) {
-        self.tell(name, part, Made::Values);
+    /// Reports the values of a buffer.
+    pub(crate) fn report(&mut self, name: &str, buffer: ScalarBuffer) {
+        self.push(name, buffer, Transform::Identity);
     }
 
-    pub(crate) fn times(&mut self, name: &str, part: Part, factor: f32) {
-        self.tell(name, part, Made::Times(factor));
+    /// Reports the values of a buffer times `factor`.
+    pub(crate) fn report_scaled(&mut self, name: &str, buffer: ScalarBuffer, factor: f32) {
+        self.push(name, buffer, Transform::Scale(factor));
     }
 
-    pub(crate) fn sum(&mut self, name: &str, part: Part, other: Part) {
-        self.tell(name, part, Made::Plus(other.0));
+    /// Reports the sums of two buffers of the same length, element by element.
+    pub(crate) fn report_sum(&mut self, name: &str, buffer: ScalarBuffer, other: ScalarBuffer) {
+        self.push(name, buffer, Transform::Add(other.0));
     }
 
-    /// The discriminator's outputs for `real` or `fake` images, and their signs.
-    pub(crate) fn scores(&mut self, kind: &str, logits: &Tensor) -> Result<()> {
-        let part = self.part(logits)?;
-        self.tell(format!("Loss/scores/{kind}"), part, Made::Values);
-        self.tell(format!("Loss/signs/{kind}"), part, Made::Signs);
+    /// Reports the discriminator's logits for `real` or `fake` images, and their signs.
+    pub(crate) fn report_scores(&mut self, kind: &str, logits: &Tensor) -> Result<()> {
+        let buffer = self.buffer(logits)?;
+        self.push(format!("Loss/scores/{kind}"), buffer, Transform::Identity);
+        self.push(format!("Loss/signs/{kind}"), buffer, Transform::Sign);
         Ok(())
     }
 
-    /// Asks for all numbers in one copy.
+    /// Starts the copy of all values to the host.
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn send(self) -> Result<SentReadings> {
-        let lengths = self.parts.iter().map(Tensor::elem_count).collect();
-        let numbers = match self.parts.is_empty() {
+    pub fn send(self) -> Result<PendingScalars> {
+        let lengths = self.buffers.iter().map(Tensor::elem_count).collect();
+        let download = match self.buffers.is_empty() {
             true => None,
-            false => Some(Download::of(&Tensor::cat(&self.parts, 0)?)?),
+            false => Some(Download::of(&Tensor::cat(&self.buffers, 0)?)?),
         };
-        Ok(SentReadings {
+        Ok(PendingScalars {
             lengths,
-            numbers,
-            told: self.told,
+            download,
+            reports: self.reports,
         })
     }
 }
 
-/// Numbers on their way.
-pub struct SentReadings {
+/// Scalars that are being copied to the host.
+pub struct PendingScalars {
+    /// Number of values of each buffer.
     lengths: Vec<usize>,
-    numbers: Option<Download>,
-    told: Vec<Told>,
+    download: Option<Download>,
+    reports: Vec<Report>,
 }
 
-impl SentReadings {
-    /// Waits for the numbers and reports them, in the order in which they were told.
+impl PendingScalars {
+    /// Waits for the values and passes them to `sink`, in the order in which they were reported.
     ///
     /// # Errors
-    /// What the device says of all that it had to do before.
-    pub fn report(self, report: &mut Report<'_>) -> Result<()> {
-        let numbers = self.numbers.map(Download::wait).transpose()?;
-        let mut rest = numbers.as_deref().unwrap_or_default();
-        let mut parts = Vec::with_capacity(self.lengths.len());
+    /// When any earlier work of the device failed.
+    pub fn report(self, sink: &mut ScalarSink<'_>) -> Result<()> {
+        let all = self.download.map(Download::wait).transpose()?;
+        let mut rest = all.as_deref().unwrap_or_default();
+        let mut buffers = Vec::with_capacity(self.lengths.len());
         for len in self.lengths {
-            let (part, behind) = rest.split_at(len);
-            parts.push(part);
+            let (buffer, behind) = rest.split_at(len);
+            buffers.push(buffer);
             rest = behind;
         }
-        for Told { name, part, made } in self.told {
-            let values = parts[part];
-            match made {
-                Made::Values => report(&name, values),
-                Made::Signs => {
+        for report in self.reports {
+            let values = buffers[report.buffer];
+            match report.transform {
+                Transform::Identity => sink(&report.name, values),
+                Transform::Sign => {
                     let signs: Vec<f32> = values.iter().map(sign).collect();
-                    report(&name, &signs);
+                    sink(&report.name, &signs);
                 }
-                Made::Times(factor) => {
+                Transform::Scale(factor) => {
                     let products: Vec<f32> = values.iter().map(|value| value * factor).collect();
-                    report(&name, &products);
+                    sink(&report.name, &products);
                 }
-                Made::Plus(other) => {
-                    let pairs = values.iter().zip(parts[other]);
+                Transform::Add(other) => {
+                    let pairs = values.iter().zip(buffers[other]);
                     let sums: Vec<f32> = pairs.map(|(a, b)| a + b).collect();
-                    report(&name, &sums);
+                    sink(&report.name, &sums);
                 }
             }
         }
@@ -137,7 +142,7 @@ impl SentReadings {
     }
 }
 
-/// Of 0 and of what is no number: itself.
+/// 1, 0 or -1; NaN for NaN.
 fn sign(x: &f32) -> f32 {
     match *x {
         x if x > 0.0 => 1.0,
@@ -155,17 +160,17 @@ mod tests {
     #[test]
     fn everything_is_reported_in_order() {
         let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
-        let mut readings = Readings::default();
+        let mut scalars = DeferredScalars::default();
         let scores = tensor(&[2.0, 0.0, -0.5]).reshape((3, 1)).unwrap();
-        readings.scores("fake", &scores).unwrap();
-        let a = readings.part(&tensor(&[1.0, 2.0])).unwrap();
-        let b = readings.part(&tensor(&[10.0, 20.0])).unwrap();
-        readings.sum("sum", b, a);
-        readings.values("a", a);
-        readings.times("twice", a, 2.0);
+        scalars.report_scores("fake", &scores).unwrap();
+        let a = scalars.buffer(&tensor(&[1.0, 2.0])).unwrap();
+        let b = scalars.buffer(&tensor(&[10.0, 20.0])).unwrap();
+        scalars.report_sum("sum", b, a);
+        scalars.report("a", a);
+        scalars.report_scaled("twice", a, 2.0);
         let mut seen = Vec::new();
-        let mut report = |name: &str, values: &[f32]| seen.push((name.to_owned(), values.to_vec()));
-        readings.send().unwrap().report(&mut report).unwrap();
+        let mut sink = |name: &str, values: &[f32]| seen.push((name.to_owned(), values.to_vec()));
+        scalars.send().unwrap().report(&mut sink).unwrap();
         let expected: [(&str, &[f32]); 5] = [
             ("Loss/scores/fake", &[2.0, 0.0, -0.5]),
             ("Loss/signs/fake", &[1.0, 0.0, -1.0]),
@@ -177,9 +182,9 @@ mod tests {
         for ((name, values), expected) in seen.iter().zip(expected) {
             assert_eq!((name.as_str(), values.as_slice()), expected);
         }
-        let nothing = Readings::default().send().unwrap();
-        nothing
-            .report(&mut |_, _| panic!("nothing was told"))
+        let empty = DeferredScalars::default().send().unwrap();
+        empty
+            .report(&mut |_, _| panic!("nothing was reported"))
             .unwrap();
     }
 }

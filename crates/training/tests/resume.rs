@@ -46,7 +46,7 @@ fn config(data: &Path, change: impl FnOnce(&mut Overrides)) -> TrainConfig {
         fingerprint: None,
     };
     let mut config = resolve(Preset::Tiny32, &description, &overrides).unwrap();
-    // Small enough for a test, and moving fast enough to be seen.
+    // Small enough for a test, with an augmentation probability that changes within it.
     config.generator.z_dim = 8;
     config.generator.w_dim = 8;
     config.generator.mapping = networks::MappingConfig {
@@ -345,7 +345,7 @@ fn failing_metrics_do_not_stop_a_run() {
 }
 
 #[test]
-fn a_torn_state_falls_back_to_the_one_before() {
+fn a_damaged_state_falls_back_to_the_one_before() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("faces.zip");
     write_faces(&data, false);
@@ -357,13 +357,13 @@ fn a_torn_state_falls_back_to_the_one_before() {
     assert_eq!(states.len(), 2, "after tick 0 and at the stop");
     let bytes = std::fs::read(&states[1]).unwrap();
     std::fs::write(&states[1], &bytes[..bytes.len() / 2]).unwrap();
-    let mut torn = 0;
-    let state = TrainingState::latest(dir.path(), &Device::Cpu, |_| torn += 1).unwrap();
-    assert_eq!((torn, &state.path), (1, &states[0]));
+    let mut damaged = 0;
+    let state = TrainingState::latest(dir.path(), &Device::Cpu, |_| damaged += 1).unwrap();
+    assert_eq!((damaged, &state.path), (1, &states[0]));
     std::fs::write(&states[0], b"").unwrap();
-    let error = TrainingState::latest(dir.path(), &Device::Cpu, |_| torn += 1);
+    let error = TrainingState::latest(dir.path(), &Device::Cpu, |_| damaged += 1);
     assert!(error.is_err());
-    assert_eq!(torn, 3);
+    assert_eq!(damaged, 3);
 }
 
 /// What a run with metrics leaves: results, best values, snapshots.
@@ -407,7 +407,7 @@ fn a_resumed_run_measures_as_the_uninterrupted_one() {
     assert_eq!(outcome, Outcome::Stopped);
     let (mut trainer, progress) = resumed(&broken, &config);
     let missing = "network-snapshot-000002.safetensors";
-    assert_eq!(progress.unmeasured.as_deref(), Some(missing));
+    assert_eq!(progress.pending_evaluation.as_deref(), Some(missing));
     run_in(&broken, &mut trainer, Some(progress), &mut Quiet::new(None)).unwrap();
     assert_eq!(measured(&broken), expected);
 }
@@ -447,7 +447,7 @@ fn an_older_state_leads_to_the_same_run() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_read_costs_no_step() {
+fn an_image_that_cannot_be_read_costs_no_step() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("faces");
     let write = |idx: usize, len: Option<usize>| {
@@ -504,7 +504,7 @@ fn a_resumed_tick_is_timed_by_all_of_its_steps() {
     let (mut trainer, mut progress) = resumed(dir.path(), &config);
     assert!(progress.tick_elapsed_sec > 0.0);
     assert!(progress.tick_elapsed_sec <= progress.elapsed_sec);
-    // As if the first sitting had taken a day.
+    // As if the first session had taken a day.
     progress.tick_elapsed_sec = 86_400.0;
     run_in(
         dir.path(),

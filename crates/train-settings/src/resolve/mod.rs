@@ -1,4 +1,4 @@
-//! From preset, dataset and typed flags to a complete configuration.
+//! From preset, dataset and flags to a complete configuration.
 
 mod augmentation;
 mod networks;
@@ -8,34 +8,34 @@ use std::ops::RangeInclusive;
 use dataset::Fingerprint;
 
 use training::{
-    Asked, DatasetConfig, Error, LossConfig, OptimizerConfig, Preset, PresetSettings, Result,
-    TrainConfig,
+    DatasetConfig, Error, LossConfig, OptimizerConfig, Preset, PresetSettings, RequestedSettings,
+    Result, TrainConfig,
 };
 
 use crate::augment_mode::AugmentMode;
 use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
-/// What a run needs to know of its dataset.
+/// The properties of a dataset that the configuration of a run depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatasetDescription {
-    /// Short name, for the run's folder.
+    /// Short name, for the name of the run folder.
     pub name: String,
-    /// Folder or zip.
+    /// Path of the folder or zip.
     pub path: String,
-    /// Side of the images in pixels.
+    /// Width and height of the images in pixels.
     pub resolution: usize,
-    /// Channels of the images.
+    /// Number of channels of the images.
     pub num_channels: usize,
     /// Number of images.
     pub num_images: usize,
-    /// Width of the labels; 0 without.
+    /// Number of elements of a label (`c_dim`); 0 without labels.
     pub label_dim: usize,
-    /// What its directory tells of it, to notice another dataset when the run is resumed.
+    /// Names, sizes and checksums of the images, to notice another dataset when the run is resumed.
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Above this a number of ticks is a slip of the keyboard.
+/// Most ticks of an interval; larger numbers are taken for typing errors.
 const LARGEST_INTERVAL: usize = 1 << 20;
 /// Largest batch; the largest in the literature on GANs is 2048.
 const LARGEST_BATCH: usize = 1 << 14;
@@ -44,17 +44,17 @@ fn check(ok: bool, name: &'static str, reason: &str) -> Result<()> {
     ok.then_some(()).ok_or_else(|| Error::setting(name, reason))
 }
 
-/// A number within bounds.
+/// The number that was given or the default; an error when it is out of bounds.
 fn within<T>(
     name: &'static str,
-    typed: Option<T>,
+    given: Option<T>,
     default: T,
     bounds: RangeInclusive<T>,
 ) -> Result<T>
 where
     T: PartialOrd + std::fmt::Display,
 {
-    let value = typed.unwrap_or(default);
+    let value = given.unwrap_or(default);
     if bounds.contains(&value) {
         return Ok(value);
     }
@@ -63,10 +63,10 @@ where
     Err(Error::setting(name, reason))
 }
 
-/// The complete configuration of a run.
+/// The complete configuration of a new run: the preset with the settings of `flags` for a dataset.
 ///
 /// # Errors
-/// `Setting`, naming the flag that cannot be or contradicts another.
+/// `Setting`, with the name of a flag that is impossible or contradicts another.
 pub fn resolve(
     preset: Preset,
     dataset: &DatasetDescription,
@@ -75,7 +75,7 @@ pub fn resolve(
     let num_gpus = flags.gpus.unwrap_or(1);
     check(num_gpus.is_power_of_two(), "gpus", "must be a power of two")?;
     let settings = preset.settings(dataset.resolution, num_gpus);
-    // Sampler and subset take seeds of numpy, which have 32 bits.
+    // Sampler and subset use numpy's generator, whose seeds have 32 bits.
     let random_seed = within("seed", flags.seed, 0, 0..=u64::from(u32::MAX))?;
     let mut name = RunName::new(&dataset.name);
 
@@ -119,19 +119,19 @@ pub fn resolve(
         settings.snapshot_ticks,
         1..=LARGEST_INTERVAL,
     )?;
-    let ticks = |name, typed: Option<usize>, default: usize| {
-        within(name, typed, default, 1..=LARGEST_INTERVAL)
+    let ticks = |name, given: Option<usize>, default: usize| {
+        within(name, given, default, 1..=LARGEST_INTERVAL)
     };
     let grid = flags.grid.or(settings.preview_grid);
     if grid.is_some_and(|[columns, rows]| columns == 0 || rows == 0 || columns > 4096 / rows) {
-        let reason = "needs a column and a row, and at most 4096 pictures";
+        let reason = "needs a column and a row, and at most 4096 images";
         return Err(Error::setting("grid", reason));
     }
     Ok(TrainConfig {
         desc: name.into_text(),
-        asked: Some(Asked {
+        requested: Some(RequestedSettings {
             preset,
-            overrides: flags.typed(),
+            overrides: flags.given(),
         }),
         num_gpus,
         image_snapshot_ticks: ticks("image-snap", flags.image_snap, snap)?,
@@ -246,7 +246,7 @@ fn loss(
     Ok(loss)
 }
 
-/// Images of a step, and images at once.
+/// Batch size and micro-batch size (`batch_gpu`).
 fn batch(
     settings: &PresetSettings,
     flags: &Overrides,
@@ -267,7 +267,7 @@ fn batch(
     Ok((batch_size, batch_gpu))
 }
 
-/// The networks to start from: a file, or the address of an official one.
+/// The networks to start from: a file, or the address of a published network by its name.
 fn init_from(flags: &Overrides, name: &mut RunName) -> Option<String> {
     let from = flags.init_from.as_deref()?;
     if from == "noresume" {
