@@ -45,7 +45,7 @@ pub fn open(path_or_preset: impl AsRef<Path>, device: &Device) -> Result<Opened>
 /// As [`open`]; `progress` receives the progress of a download.
 ///
 /// # Errors
-/// The same.
+/// As [`open`].
 pub fn open_with_progress(
     path_or_preset: impl AsRef<Path>,
     device: &Device,
@@ -59,7 +59,7 @@ pub fn open_with_progress(
 /// `G_ema`, else `G`.
 ///
 /// # Errors
-/// The same, and `NoNetwork` when the file does not have it.
+/// As [`open`], and `NoNetwork` when the file does not have it.
 pub fn open_generator(
     path_or_preset: impl AsRef<Path>,
     key: Option<&str>,
@@ -73,7 +73,7 @@ pub fn open_generator(
 /// As [`open_generator`] by default, for a file.
 ///
 /// # Errors
-/// The same.
+/// As [`open_generator`].
 pub fn open_generator_file(path: &Path, device: &Device) -> Result<Opened> {
     one_generator(path, None, None, device)
 }

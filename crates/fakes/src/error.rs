@@ -5,7 +5,7 @@
 pub enum Error {
     /// The generator needs labels that the dataset does not have.
     #[error(
-        "the network was trained with labels of {c_dim} entries, but the dataset has {label_dim}; give the labelled \
+        "the network was trained with labels of {c_dim} entries, but the dataset has {label_dim}; give the labeled \
          dataset"
     )]
     Labels {

@@ -29,7 +29,7 @@ pub struct TrainConfig {
     pub network_snapshot_ticks: usize,
     /// Ticks between training states; a run that is killed loses at most these.
     pub state_ticks: usize,
-    /// How many training states are kept.
+    /// Number of training states that are kept.
     #[serde(default = "default_keep_states")]
     pub keep_states: usize,
     /// Ticks between evaluations of `metrics`, from the first full tick on.
@@ -45,7 +45,7 @@ pub struct TrainConfig {
     /// Whether the run stops when the generator has collapsed.
     #[serde(default)]
     pub stop_on_collapse: bool,
-    /// How many network snapshots are kept besides those with the best results; `None` for all.
+    /// Number of network snapshots that are kept besides those with the best results; `None` for all.
     pub keep_snapshots: Option<usize>,
     /// Columns and rows of the preview grids; `None` for the official size.
     pub preview_grid: Option<[usize; 2]>,
@@ -130,7 +130,7 @@ pub struct DatasetConfig {
     pub path: String,
     /// Whether the networks get the labels.
     pub use_labels: bool,
-    /// How many images are used, before mirrored copies are added.
+    /// Number of images that are used, before mirrored copies are added.
     pub max_size: usize,
     /// Whether a mirrored copy of every image is added.
     pub xflip: bool,

@@ -186,7 +186,7 @@ pub(crate) fn normal(random: &mut RandomState, shape: &[usize], device: &Device)
 
 /// The random number generator for a purpose, seeded by the seed of the run and the name of the purpose.
 pub(crate) fn stream(seed: u64, name: &str) -> RandomState {
-    // FNV-1a, to spread neighbouring seeds.
+    // FNV-1a, so that neighboring seeds give unrelated generators.
     let bytes = seed.to_le_bytes().into_iter().chain(name.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

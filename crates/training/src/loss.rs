@@ -20,11 +20,11 @@ use crate::phase::{Phase, TrainedNetwork};
 pub struct Networks {
     /// The generator; gradients reach its weights.
     pub g: Generator,
-    /// The same weights without gradients.
+    /// The generator with the same weights, without gradients.
     pub g_frozen: Generator,
     /// The discriminator; gradients reach its weights.
     pub d: Discriminator,
-    /// The same weights without gradients.
+    /// The discriminator with the same weights, without gradients.
     pub d_frozen: Discriminator,
 }
 

@@ -15,9 +15,9 @@ const PROGRAM: f64 = 30e6;
 /// Copies of a generator's activations in memory at the peak: kept for the backward pass, their gradients, the tangents of
 /// the path length penalty, workspace. Fitted to measurements; see the test of `tools/train`.
 const GENERATOR_COPIES: f64 = 4.0;
-/// The same for a discriminator, whose R1 penalty needs tangents of all layers.
+/// Copies of a discriminator's activations in memory at the peak. Its R1 penalty needs tangents of all layers.
 const DISCRIMINATOR_COPIES: f64 = 4.0;
-/// The same for the images in augmentation, which geometric transforms pad and upsample.
+/// Copies of the images in memory at the peak of augmentation, whose geometric transforms pad and upsample.
 const IMAGE_COPIES: f64 = 28.0;
 
 /// Predicted memory of a run in bytes, by purpose.

@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    /// Minimizes `sum(scale (x - goal)^2)` with a learning rate that halves on the way.
+    /// Minimizes `sum(scale (x - goal)^2)` with a learning rate that halves after 15 steps.
     fn minimized<O: Optimizer>(config: O::Config) -> Vec<f32> {
         let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
         let x = Var::from_tensor(&tensor(&[0.0, 2.0, -1.0])).unwrap();

@@ -78,13 +78,13 @@ impl TensorFile {
     }
 
     fn parse(bytes: &[u8], device: &Device) -> std::result::Result<Self, String> {
-        let not_safetensors = |_| "is cut short or no safetensors file".to_owned();
+        let not_safetensors = |_| "is cut short or not a safetensors file".to_owned();
         let file = SafeTensors::deserialize(bytes).map_err(not_safetensors)?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
         let (content, checksum) = bytes.split_last_chunk::<4>().ok_or("is empty")?;
         if file.tensor(CHECKSUM).is_err() {
             return Err(
-                "is no training state; give networks to start from with --init-from".into(),
+                "is not a training state; give networks to start from with --init-from".into(),
             );
         }
         if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {

@@ -1,20 +1,18 @@
 //! A run on a GPU compared with the same run on the CPU: every reported scalar, step by step. Run with `--ignored`
 //! (docs/gpu.md).
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
-use dataset::{DatasetOptions, ImageDataset};
+use common::{SIDE, open, tiny_config};
 use ops::device::DeviceName;
-use train_settings::{AugmentMode, DatasetDescription, Overrides, resolve};
-use training::{
-    Event, Hooks, Outcome, Preset, Progress, Start, TrainConfig, Trainer, TrainingState, run,
-};
-
-const SIDE: usize = 16;
+use train_settings::{AugmentMode, Overrides};
+use training::{Event, Hooks, Outcome, Progress, Start, TrainConfig, Trainer, TrainingState, run};
 
 /// Tolerances beyond this are those of half precision.
 const HALF_PRECISION: f64 = 1e-3;
@@ -37,33 +35,10 @@ fn config(data: &Path, overrides: &Overrides) -> TrainConfig {
         state_every: Some(1000),
         ..overrides.clone()
     };
-    let description = DatasetDescription {
-        name: "faces".into(),
-        path: data.display().to_string(),
-        resolution: SIDE,
-        num_channels: 3,
-        num_images: 24,
-        label_dim: 0,
-        fingerprint: None,
-    };
-    let mut config = resolve(Preset::Tiny32, &description, &overrides).unwrap();
-    config.generator.z_dim = 8;
-    config.generator.w_dim = 8;
-    config.generator.mapping = networks::MappingConfig {
-        num_layers: 2,
-        ..networks::MappingConfig::new(8)
-    };
+    let mut config = tiny_config(data, &overrides);
     // Every step is a tick, so that its statistics are reported.
     config.kimg_per_tick = 0;
     config
-}
-
-fn open(config: &TrainConfig) -> Arc<ImageDataset> {
-    let options = DatasetOptions {
-        xflip: config.dataset.xflip,
-        ..DatasetOptions::default()
-    };
-    Arc::new(ImageDataset::open(&config.dataset.path, &options).unwrap())
 }
 
 /// The means that one step reported, by name.

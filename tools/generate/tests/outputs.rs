@@ -84,7 +84,7 @@ fn files_of_the_user_are_replaced_by_force_only() {
         ok(dir.path(), &[&args[..], &["--force"]].concat());
         let first = std::fs::read(&path).unwrap();
         assert_ne!(first, b"of the user");
-        // The same again, over its own output.
+        // The same command again replaces its own output.
         ok(dir.path(), &args);
         assert!(std::fs::read(&path).unwrap() == first, "{args:?}");
     }

@@ -58,7 +58,7 @@ fn every_path_may_be_any_bytes() {
         png(&image).pixels,
         png(&folder.join("plain/seed0001.png")).pixels
     );
-    // A run folder, whose snapshot is looked for.
+    // A run folder, whose snapshot is chosen.
     std::fs::create_dir(below(b"run\xff")).unwrap();
     std::fs::copy(
         below(NET),
@@ -112,7 +112,7 @@ fn every_path_may_be_any_bytes() {
         b"f\xe9.png",
         b"--json",
     ]);
-    // What is not there is named.
+    // A missing file is named.
     let output = raw(
         folder,
         &[

@@ -169,7 +169,7 @@ fn a_generated_image_is_found_again() {
         png(&dir.path().join("seed0005.png")).pixels
     );
     assert_eq!(frames(&folder.join("proj.webp")).len(), 120);
-    // What was found makes the same image.
+    // The latent that was found gives the same image.
     ok(
         dir.path(),
         &[

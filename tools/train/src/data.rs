@@ -13,7 +13,7 @@ use crate::settings::absolute;
 /// Describes the dataset for the name and configuration of a run.
 ///
 /// # Errors
-/// When the images are no squares with a power of two as side.
+/// When the images are not square or their side is not a power of two.
 pub fn describe(path: &Path, use_labels: bool) -> Result<DatasetDescription> {
     let options = DatasetOptions {
         use_labels,

@@ -84,7 +84,7 @@ fn bad_input_is_named_with_a_way_out() {
         // Metrics.
         ("{} --metrics fid", 1, &["--metrics fid", "fid50k_full"]),
         ("{} --metrics fid20_full", 1, &["weights", "eval weights"]),
-        // Those of a preset as well.
+        // Metrics of a preset, too.
         (
             "{} --cfg auto",
             1,

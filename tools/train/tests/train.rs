@@ -9,7 +9,7 @@ use common::{METRICS, RUN, SIDE, finished, folder, lines, read, run_dir, train};
 use dataset::Image;
 use rng::RandomState;
 
-/// How many times the kill test kills; more by hand: `KAOGAN_KILLS=20 cargo test -p train kill`.
+/// Number of kills of the kill test. More: `KAOGAN_KILLS=20 cargo test -p train kill`.
 fn n_kills() -> usize {
     let number = std::env::var("KAOGAN_KILLS").ok();
     number.and_then(|n| n.parse().ok()).unwrap_or(3)

@@ -272,7 +272,7 @@ mod tests {
             let read = Events::parse(&event(message(&[tag(), (8, 2, tensor)])));
             assert_eq!(read.scalars[0].value, 2.5);
         }
-        // A text or an image is no scalar.
+        // Texts and images are not scalars.
         let text = message(&[(1, 0, vec![7]), (8, 2, b"words".to_vec())]);
         let read = Events::parse(&event(message(&[tag(), (8, 2, text)])));
         assert_eq!((read.scalars.len(), read.n_whole), (0, 1));

@@ -2,7 +2,7 @@
 
 use training::{Error, Result};
 
-use super::check;
+use super::{check, is_transfer, within};
 use crate::augment_mode::AugmentMode;
 use crate::overrides::Overrides;
 use crate::run_name::RunName;
@@ -19,6 +19,8 @@ pub(super) struct Augmentation {
     pub p: f64,
     /// Target of the adaptation; `None` keeps `p`.
     pub target: Option<f64>,
+    /// Thousands of images in which the adaptation can move `p` from 0 to 1.
+    pub kimg: u64,
     /// Largest probability of the adaptation; `None` for no limit.
     pub max_p: Option<f64>,
 }
@@ -57,6 +59,12 @@ pub(super) fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augm
         (_, Some(_)) => return Err(Error::setting("target", "only with aug=ada")),
         (_, None) => None,
     };
+    if flags.ada_kimg.is_some() && aug != AugmentMode::Ada {
+        return Err(Error::setting("ada-kimg", "needs aug = ada"));
+    }
+    // Transfer learning needs faster adaptation, as in the reference.
+    let kimg = if is_transfer(flags) { 100 } else { 500 };
+    let kimg = within("ada-kimg", flags.ada_kimg, kimg, 1..=1_000_000)?;
     if flags.augpipe.is_some() {
         let reason = "not with aug=noaug: there would be no pipe";
         check(aug != AugmentMode::Noaug, "augpipe", reason)?;
@@ -72,6 +80,7 @@ pub(super) fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augm
         pipe,
         p,
         target,
+        kimg,
         max_p: max_p.is_finite().then_some(max_p),
     })
 }

@@ -22,7 +22,7 @@ use crate::tick_line::{TickTimes, tick_line};
 use crate::trainer::Trainer;
 use crate::training_state::{self, Progress};
 
-/// How a run ended.
+/// The end of a session of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All images of the configured length were seen.

@@ -45,7 +45,7 @@ impl SearchVideo {
 
     /// Adds a frame for the image of a step, `[1, channels, side, side]`, where the step has one.
     pub fn add_step(&mut self, step: u32, image: &Tensor) -> anyhow::Result<()> {
-        if step % self.interval == 0 {
+        if step.is_multiple_of(self.interval) {
             let image = OutputImage::from_tensor(image)?.remove(0);
             self.film.push(&[side_by_side(&self.target, &image)])?;
         }
