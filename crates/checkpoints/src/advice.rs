@@ -1,12 +1,12 @@
-//! Ways out for a file that does not fit a run.
+//! Advice for a file that does not fit a run.
 
 use std::collections::BTreeSet;
 
 use architecture::{Difference, DiscriminatorConfig, GeneratorConfig, LoadReport};
 use serde_json::Value;
 
-/// Ways out, best first. What is to be changed is named only when the file then fits: `fits` tells whether it does with
-/// other configurations of generator and discriminator.
+/// Advice, best first. Changes of settings are named only when the file fits afterwards: `fits` returns whether it does with
+/// given configurations of generator and discriminator.
 pub(crate) fn advice(
     report: &LoadReport,
     g: &GeneratorConfig,
@@ -49,11 +49,11 @@ pub(crate) fn advice(
 enum Fix {
     /// A flag with its value.
     Flag(String),
-    /// Something that the user has to do.
+    /// Another action of the user.
     Other(String),
 }
 
-/// Makes a setting of the run that of the file, and tells how the user does the same; `None` for a setting that nothing
+/// Sets a setting of the run to that of the file. Returns how the user can do the same; `None` for a setting that no flag
 /// changes.
 fn fix(
     difference: &Difference,

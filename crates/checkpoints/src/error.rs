@@ -1,26 +1,28 @@
+//! Errors of checkpoints.
+
 use std::path::PathBuf;
 
 use architecture::pretrained::PRETRAINED;
 
 use crate::refusal::Refusal;
 
-/// Errors between a file and live networks.
+/// Errors when networks are loaded from a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] interop::Error),
-    /// The file cannot be fetched.
+    /// The file cannot be downloaded.
     #[error(transparent)]
     Download(#[from] downloads::Error),
-    /// A text that names neither a file, nor an address, nor a published network.
+    /// The source is neither a file, nor an address, nor the name of a published network.
     #[error(
         "{}: neither a file, nor an http(s) address, nor one of the presets {}",
         .0.display(),
         PRETRAINED.map(|network| network.name).join(", ")
     )]
     NotFound(PathBuf),
-    /// An error with the file that it is about.
+    /// An error with the name of its file.
     #[error("{file}: {error}")]
     In {
         /// The file.
@@ -34,10 +36,10 @@ pub enum Error {
     /// The networks cannot be built.
     #[error(transparent)]
     Networks(#[from] networks::Error),
-    /// The tensor library.
+    /// The tensor library failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
-    /// A generator where a discriminator is expected, or the reverse.
+    /// The file has a generator where a discriminator is expected, or the reverse.
     #[error("settings of {network}: not those of {wanted}")]
     OtherKind {
         /// `G`, `D` or `G_ema`.
@@ -45,15 +47,15 @@ pub enum Error {
         /// The expected kind of network.
         wanted: &'static str,
     },
-    /// A needed network is not in the file.
+    /// The file does not have a required network.
     #[error("{file} has no {wanted}")]
     NoNetwork {
         /// The file.
         file: String,
-        /// The network that was asked for.
+        /// The required network.
         wanted: &'static str,
     },
-    /// The file does not fit the networks of the run.
+    /// The networks of the file do not fit those of the run.
     #[error("{0}")]
     Refused(Box<Refusal>),
 }

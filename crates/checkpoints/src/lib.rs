@@ -1,9 +1,9 @@
-//! Live networks from any checkpoint file or name of a published network, and transfer of their weights into new ones.
+//! Networks loaded from any checkpoint, and transfer of their weights into new networks.
 //!
-//! [`open`] reads what `interop` reads (official `.pkl` of both programs, rosinality `.pt`, safetensors), fetched first
-//! when it is an address or a published network, and gives an [`Opened`]: networks that run, and the provenance of the
-//! file. [`init_from`] makes networks of a wanted architecture that start from those weights, copied by name; a file that
-//! does not fit is refused with the flags that would fix it, unless [`TransferOptions::allow_partial`].
+//! [`open`] reads the formats of `interop` (official `.pkl` of both reference programs, rosinality `.pt`, safetensors) from a
+//! file, an address or by the name of a published network. It returns an [`Opened`]: networks on a device and their
+//! provenance. [`init_from`] creates networks of another run with those weights, copied by name; a file that does not fit is an
+//! error with the flags that would fit, unless [`TransferOptions::allow_partial`] is set.
 //!
 //! ```
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/tests/data/official.pkl");

@@ -1,4 +1,4 @@
-//! From a file, an address or the name of a published network to live networks.
+//! Networks loaded from a file, an address or by the name of a published network.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,39 +14,38 @@ use crate::error::{Error, Result};
 use crate::source::{Location, Resolved, resolve};
 use crate::tensors::tensors;
 
-/// A checkpoint whose networks run.
+/// The networks of a checkpoint on a device, with their provenance.
 pub struct Opened {
-    /// The networks that are in the file, without gradients. Its metadata is filled, so that
-    /// [`Snapshot::save`] keeps where the weights come from.
+    /// The networks of the file, without gradients. The metadata has the provenance, so that [`Snapshot::save`] keeps it.
     pub networks: Snapshot,
-    /// Name and SHA-256 of the file, its format, and what was left out or made up while reading.
+    /// Name and SHA-256 of the file, its format, and notes about tensors that were left out or added while reading.
     pub provenance: Provenance,
-    /// The published network that was asked for.
+    /// The published network, where the file was opened by its name.
     pub pretrained: Option<&'static Pretrained>,
-    /// Official description of the training set.
+    /// The settings of the training set in the official form.
     pub training_set_kwargs: Option<Value>,
-    /// Augmentation when the file was written.
+    /// The augmentation pipe and its probability when the file was written.
     pub augment_pipe: Option<AugmentPipe>,
-    /// SHA-256 over names, shapes and values, by network (`G`, `D`, `G_ema`): the same weights have the same checksum
-    /// in every format.
+    /// SHA-256 over names, shapes and values of the tensors, by network (`G`, `D`, `G_ema`). The same weights have the same
+    /// checksum in every format.
     pub checksums: BTreeMap<&'static str, String>,
-    /// Settings that neither the file states nor the tensors show, by network.
+    /// Settings that neither the file nor its tensors determine and that were assumed, by network.
     pub assumed: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// Opens a file, whose name need not be text, an `http(s)` address or a preset (`ffhq512`, ...), fetching it to the cache
-/// when needed.
+/// Opens a file, an `http(s)` address or a published network by its name (`ffhq512`, ...). Files are downloaded to the cache when
+/// needed. A path need not be UTF-8.
 ///
 /// # Errors
-/// `File` when it cannot be found, fetched or read; `Networks` when its networks cannot be built.
+/// `NotFound`, `Download` or `File` when it cannot be found, downloaded or read; `Networks` when its networks cannot be built.
 pub fn open(path_or_preset: impl AsRef<Path>, device: &Device) -> Result<Opened> {
     open_with_progress(path_or_preset, device, &mut |_| {})
 }
 
-/// As [`open`], telling how far a download is.
+/// As [`open`]; `progress` receives the progress of a download.
 ///
 /// # Errors
-/// The same.
+/// As [`open`].
 pub fn open_with_progress(
     path_or_preset: impl AsRef<Path>,
     device: &Device,
@@ -57,11 +56,11 @@ pub fn open_with_progress(
     Opened::new(checkpoint, found.pretrained, device)
 }
 
-/// As [`open_with_progress`], for making images: only one generator is kept, the moving average or else the one in
-/// training, or the one under `key` (`G_ema`, `G`); the others are not built.
+/// As [`open_with_progress`], but builds only the generator for making images: the network `key` (`G_ema` or `G`), or by default
+/// `G_ema`, else `G`.
 ///
 /// # Errors
-/// The same, and `NoNetwork` when it is not in the file.
+/// As [`open`], and `NoNetwork` when the file does not have it.
 pub fn open_generator(
     path_or_preset: impl AsRef<Path>,
     key: Option<&str>,
@@ -72,10 +71,10 @@ pub fn open_generator(
     one_generator(&found, key, device)
 }
 
-/// As [`open_generator`], of a file, whose name need not be text.
+/// As [`open_generator`] by default, for a file.
 ///
 /// # Errors
-/// The same.
+/// As [`open_generator`].
 pub fn open_generator_file(path: &Path, device: &Device) -> Result<Opened> {
     one_generator(&a_file(path), None, device)
 }
@@ -147,7 +146,7 @@ impl Opened {
             file: checkpoint.provenance.source.clone(),
             error: Box::new(error),
         };
-        // One after the other: a network is dropped as soon as its copy lives on the device.
+        // One after the other: a network is dropped as soon as its copy is on the device.
         let networks = Snapshot {
             g: checkpoint
                 .g
@@ -177,16 +176,16 @@ impl Opened {
         })
     }
 
-    /// The generator to make images with, and its key: the moving average, else the one in training.
+    /// The generator for making images and its key: `G_ema`, else `G`.
     ///
     /// # Errors
-    /// `NoNetwork` when there is neither.
+    /// `NoNetwork` when the file has neither.
     pub fn generator(&self) -> Result<(&'static str, &Generator)> {
         let ema = self.networks.g_ema.as_ref().map(|g| ("G_ema", g));
         ema.or(self.networks.g.as_ref().map(|g| ("G", g)))
             .ok_or_else(|| Error::NoNetwork {
                 file: self.provenance.source.clone(),
-                wanted: "such generator",
+                wanted: "generator",
             })
     }
 
@@ -195,9 +194,9 @@ impl Opened {
         self.checksums.keys().copied()
     }
 
-    /// Takes over what makes the architecture of the file: depths, widths, activations, filters. What belongs to the
-    /// dataset (resolution, channels, labels) and to the run (clamp, f16, frozen layers, groups of the minibatch
-    /// statistic) stays. Afterwards everything that can be loaded will be.
+    /// Sets the architecture in two configurations to that of the file: depths, widths, activations, filters. The settings of the
+    /// dataset (resolution, channels, labels) and of the run (clamp, f16, frozen layers, groups of the minibatch standard
+    /// deviation) are kept. Afterwards as many tensors of the file as possible fit.
     pub fn adopt(&self, g: &mut GeneratorConfig, d: &mut DiscriminatorConfig) {
         let generator = self.networks.g.as_ref().or(self.networks.g_ema.as_ref());
         if let Some(theirs) = generator.map(Generator::config) {
@@ -219,7 +218,7 @@ impl Opened {
                 conv_clamp: d.conv_clamp,
                 mbstd_group_size: d.mbstd_group_size,
                 freeze_layers: d.freeze_layers,
-                // Without labels on either side there is no mapping that could be taken over.
+                // Without labels in the file there is no mapping network to copy the settings of.
                 cmap_dim: if theirs.c_dim == 0 {
                     d.cmap_dim
                 } else {
@@ -268,7 +267,7 @@ fn other_kind(key: &str, wanted: &'static str) -> Error {
     }
 }
 
-/// Metadata of a file that [`Snapshot::save`] writes, as `interop` reads them.
+/// The metadata for [`Snapshot::save`], in the form that `interop` reads.
 fn metadata(
     checkpoint: &Checkpoint,
     assumed: &BTreeMap<&'static str, Vec<String>>,

@@ -1,12 +1,12 @@
-//! A file that does not fit the networks of a run.
+//! The error for a file that does not fit the networks of a run.
 
 use std::fmt;
 
 use architecture::{Difference, LoadReport};
 
-/// A file that was not taken as a start, with the reasons and the ways out.
+/// A file that does not fit the networks of a run, with the differences and advice.
 ///
-/// Shown as one line with the reason, a table of the settings that differ, and the ways out. Tensor names are in
+/// Displayed as one line with the reason, a table of the settings that differ, and the advice. Tensor names are in
 /// [`Refusal::report`].
 #[derive(Clone, Debug)]
 pub struct Refusal {
@@ -14,7 +14,7 @@ pub struct Refusal {
     pub file: String,
     /// The tensors that fit and those that do not.
     pub report: LoadReport,
-    /// Ways out, best first.
+    /// Advice for the user, best first.
     pub advice: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl Refusal {
         rows
     }
 
-    /// The first line, behind the name of the file.
+    /// The first line, without the name of the file.
     fn reason(&self, rows: &Rows<'_>) -> String {
         let mut reasons = Vec::new();
         if let Some((_, first)) = rows.first() {

@@ -29,10 +29,10 @@ pub struct Resolved {
 /// Turns the name of a network (`drawn64`, `ffhq512`, ...), an `http(s)` address or a path into a checkpoint on this
 /// machine, fetching it when needed.
 ///
-/// `options` is called only when something may have to be fetched.
+/// `options` is called only when a download may be needed.
 ///
 /// # Errors
-/// `Download` when it cannot be fetched, `NotFound` for a text that is none of the three.
+/// `Download` when it cannot be downloaded, `NotFound` for a source that is none of the three.
 pub fn resolve(
     source: impl AsRef<Path>,
     options: impl FnOnce() -> downloads::Result<DownloadOptions>,
@@ -81,7 +81,7 @@ pub fn resolve(
         });
     }
     if path.exists() && !path.is_dir() {
-        // Tells what it is.
+        // The error says what is in place of a file.
         if let Err(error) = files::open_input(&path) {
             return Err(interop::Error::Io { path, error }.into());
         }
@@ -89,7 +89,7 @@ pub fn resolve(
     Err(Error::NotFound(path))
 }
 
-/// Whether a file holds networks or at least named tensors, whole.
+/// Checks that a downloaded file has networks or at least named tensors, without damage.
 fn is_readable(path: &Path) -> std::result::Result<(), String> {
     let data = files::read_input(path, interop::MAX_BYTES).map_err(|e| e.to_string())?;
     let Err(error) = interop::read_checkpoint_bytes(&data, "") else {

@@ -1,10 +1,10 @@
-//! Tensors of a file on a device.
+//! Copies the tensors of a file to a device.
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::error::Result;
 
-/// The tensors of a network on a device.
+/// The tensors of a network on a device, as f32, by name.
 pub(crate) fn tensors(
     network: &interop::Network,
     device: &Device,

@@ -1,4 +1,4 @@
-//! Weights of a file in networks of another run, copied by name.
+//! Transfer learning: weights of a file copied by name into the networks of a new run.
 
 use architecture::{
     DiscriminatorConfig, GeneratorConfig, LoadReport, NetworkConfig, NetworkDefinition,
@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::opened::Opened;
 use crate::refusal::Refusal;
 
-/// Whether a file may fit in part.
+/// Options of a transfer of weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransferOptions {
-    /// Load the tensors that fit and leave the others random. Otherwise a file that does not fit is refused.
+    /// Whether tensors that do not fit keep their random weights. Otherwise a file that does not fit is an error.
     pub allow_partial: bool,
 }
 
@@ -27,15 +27,14 @@ pub struct InitialNetworks {
     pub d: Discriminator,
     /// Moving average of the generator, without gradients.
     pub g_ema: Generator,
-    /// The tensors that were loaded.
+    /// The tensors that were loaded and those that did not fit.
     pub report: LoadReport,
 }
 
-/// New networks of the given architecture that start from a file: parameters and buffers (`w_avg`, `noise_const`) by
-/// name, `G` and `G_ema` each from their own. Frozen layers of the file are ordinary weights here; which layers the run
-/// freezes is its own setting. What does not fit keeps the random start that `random` gives.
-///
-/// A file with only one of `G` and `G_ema` starts both from it.
+/// Creates networks of the given architecture with the weights of a file: parameters and buffers (`w_avg`, `noise_const`) are
+/// copied by name, to `G` and `G_ema` each from the network of that name. Where the file has only one of them, both get its
+/// weights. Tensors that do not fit keep the random weights drawn from `random`. Frozen layers of the file are copied like
+/// others; the run has its own setting for frozen layers.
 ///
 /// # Errors
 /// `Refused` when something does not fit and [`TransferOptions::allow_partial`] is not set; `Architecture` when the
@@ -48,7 +47,7 @@ pub fn init_from(
     random: &mut dyn NormalSource,
     device: &Device,
 ) -> Result<InitialNetworks> {
-    // Refuse before anything large is made.
+    // Before any memory is allocated.
     accept(opened, g_config, d_config, options)?;
     let g = Generator::new(g_config, random, device)?;
     let d = Discriminator::new(d_config, random, device)?;
@@ -62,10 +61,10 @@ pub fn init_from(
     })
 }
 
-/// As [`init_from`], into networks that exist.
+/// As [`init_from`], for existing networks.
 ///
 /// # Errors
-/// `Refused` as there; nothing is changed then.
+/// `Refused` as there; no weight is changed then.
 pub fn load_into(
     opened: &Opened,
     g: &Generator,
@@ -83,7 +82,7 @@ pub fn load_into(
     Ok(report)
 }
 
-/// The report of [`init_from`], without making networks.
+/// The report of [`init_from`], without creating networks.
 ///
 /// # Errors
 /// `Architecture` when the settings are impossible.
@@ -145,7 +144,7 @@ fn accept(
 
 fn copy(source: &Parameters, target: &Parameters, names: &[String]) -> Result<()> {
     for name in names {
-        // Both sides have what the report calls loaded.
+        // The report lists only tensors that both networks have.
         if let (Some(from), Some(to)) = (source.get(name), target.get(name)) {
             let value: Tensor = from
                 .as_detached_tensor()

@@ -119,7 +119,7 @@ fn names_addresses_and_paths_become_files() {
         "{error}"
     );
 
-    // What lies in the cache needs no network.
+    // Files in the cache need no network access.
     let lsundog = architecture::pretrained::find("lsundog256").unwrap();
     let url = "http://127.0.0.1:9/some/net.pkl?x=1";
     std::fs::create_dir(&options.cache).unwrap();
@@ -152,7 +152,7 @@ fn names_addresses_and_paths_become_files() {
         error.contains("ffhq-512") && error.contains("ffhq512, ffhq1024"),
         "{error}"
     );
-    // A login page in the cache is no checkpoint.
+    // A login page in the cache is not a checkpoint.
     std::fs::write(options.cache.join(lsundog.file), "<!DOCTYPE html>").unwrap();
     let error = resolve("lsundog256").unwrap_err().to_string();
     assert!(error.contains("is damaged"), "{error}");

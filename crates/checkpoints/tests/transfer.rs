@@ -75,7 +75,7 @@ fn a_fitting_file_loads_to_the_last_buffer() {
             assert_eq!(values(ours, name), values(theirs, name), "{name}");
         }
     }
-    // Loaded weights are trained, and are no views of the file's.
+    // Loaded weights can be trained, and do not share storage with those of the file.
     assert!(
         start.d.parameters().trainable().count()
             > file.d.as_ref().unwrap().parameters().trainable().count()
@@ -182,7 +182,7 @@ fn a_part_is_taken_when_asked_for() {
     let file = opened.networks.g_ema.as_ref().unwrap().parameters();
     let name = "synthesis.b8.conv1.weight";
     assert_eq!(values(start.g_ema.parameters(), name), values(file, name));
-    // What is not in the file starts alike in both generators.
+    // Tensors that are not in the file have the same random weights in both generators.
     let name = "synthesis.b16.conv1.weight";
     assert_eq!(
         values(start.g_ema.parameters(), name),

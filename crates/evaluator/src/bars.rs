@@ -1,17 +1,17 @@
-//! Bars of an evaluation.
+//! Progress bars of an evaluation.
 
 use metrics::{Progress, Step};
 
-/// Draws the progress of an evaluation: one bar for the real images, one for the fakes. A metric that is computed in between
-/// does not end a bar.
+/// Shows the progress of an evaluation: one bar for the real images, one for the generated ones. A metric that is computed in
+/// between is a message on the current bar.
 #[derive(Default)]
 pub struct Bars {
-    /// The step and the total that the bar is for.
+    /// The step and total of the current bar, and the bar.
     bar: Option<((Step, usize), cli::Progress)>,
 }
 
 impl Bars {
-    /// Shows how far an evaluation is.
+    /// Updates the bars.
     pub fn show(&mut self, progress: Progress) {
         if progress.step == Step::Compute {
             if let Some((_, bar)) = &self.bar {
@@ -30,7 +30,7 @@ impl Bars {
             }
             let title = match progress.step {
                 Step::Reals => "real images",
-                _ => "fakes",
+                _ => "generated images",
             };
             let total = (progress.total > 0).then_some(progress.total as u64);
             self.bar = Some((kind, cli::Progress::new(title, total, "images")));

@@ -1,8 +1,20 @@
-//! The evaluator of metrics as `train` and `eval` open it, so that a metric inside a run and the same metric later are the
-//! same computation.
+//! Opens the evaluator of metrics for `train` and `eval`, so that a metric is the same computation inside a run and later.
 //!
-//! [`EvaluatorSettings::open`] finds the weights of the feature networks and places them on a device; [`Bars`] shows an
-//! evaluation. The metrics themselves are in the crate `metrics`.
+//! [`EvaluatorSettings::open`] finds the weights of the feature networks and moves them to a device; [`Bars`] shows the progress
+//! of an evaluation. The metrics are in the crate `metrics`.
+//!
+//! ```no_run
+//! use candle_core::Device;
+//! use dataset::{DatasetOptions, ImageDataset};
+//! use evaluator::EvaluatorSettings;
+//! use metrics::{FeatureKind, ImageSet, Metric};
+//!
+//! let reals = ImageDataset::open("faces64.zip", &DatasetOptions::default())?;
+//! let metrics = ["fid50k_full".parse::<Metric>()?];
+//! let settings = EvaluatorSettings::new(FeatureKind::Inception, None);
+//! let evaluator = settings.open(&Device::Cpu, &metrics, ImageSet::Dataset(reals))?;
+//! # Ok::<(), anyhow::Error>(())
+//! ```
 
 mod bars;
 mod settings;

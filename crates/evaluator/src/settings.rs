@@ -1,4 +1,4 @@
-//! Opening an evaluator.
+//! Settings of an evaluator, and opening it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,34 +9,35 @@ use metrics::{
     Covariance, EvaluateOptions, Evaluator, FeatureKind, FeatureNetwork, ImageSet, Metric,
 };
 
-/// The folder for weights of feature networks and statistics of real images; `None` where no cache is known.
+/// The cache folder for weights of feature networks and statistics of real images; `None` where the system has no folder for
+/// caches.
 pub fn cache_folder() -> Option<PathBuf> {
     DownloadOptions::from_env()
         .ok()
         .map(|download| feature_networks::cache_folder(&download.cache))
 }
 
-/// Settings of an evaluator, as flags and configurations of runs have them.
+/// Settings of an evaluator.
 #[derive(Clone, Debug)]
 pub struct EvaluatorSettings<'a> {
-    /// The network that features come from.
+    /// The feature network.
     pub features: FeatureKind,
-    /// A file with the weights of Inception, in place of the cache.
+    /// A file with the weights of Inception, in place of those in the cache.
     pub weights: Option<&'a Path>,
-    /// On a GPU, keep Inception in f32 from its first block on.
+    /// Whether Inception computes in f32 on a GPU, in place of half precision.
     pub is_f32: bool,
-    /// Divisor of covariances.
+    /// Divisor of covariances: n or n - 1.
     pub covariance: Covariance,
     /// Images in a batch.
     pub batch_size: usize,
-    /// Resamplings for the error bar of a FID of few fakes; 0 for none.
+    /// Bootstrap resamplings for the error bar of a FID of few images; 0 for none.
     pub bootstrap: usize,
-    /// Seed of subsets.
+    /// Seed of the random subsets of images.
     pub seed: u32,
 }
 
 impl<'a> EvaluatorSettings<'a> {
-    /// The settings of the reference, for some features.
+    /// The settings of the reference for a feature network.
     pub fn new(features: FeatureKind, weights: Option<&'a Path>) -> Self {
         let options = EvaluateOptions::default();
         Self {
@@ -50,10 +51,11 @@ impl<'a> EvaluatorSettings<'a> {
         }
     }
 
-    /// Opens the feature networks that the metrics need and places them on a device.
+    /// Opens the feature networks that the metrics need, on a device.
     ///
     /// # Errors
-    /// When weights are missing (with the command that gets them) or damaged, or a metric cannot be had by these features.
+    /// When weights are missing (the message names the command that downloads them) or damaged, or a metric cannot be computed
+    /// with this feature network.
     pub fn open(
         &self,
         device: &Device,
@@ -66,17 +68,17 @@ impl<'a> EvaluatorSettings<'a> {
             None => FeatureNetwork::for_metrics(self.features, metrics, cache.as_deref())?,
         };
         network.prepare(metrics)?;
-        let place = match self.is_f32 {
+        let placement = match self.is_f32 {
             true => Placement::f32(device),
             false => Placement::of(device),
         };
-        let network = network.on(&place)?;
+        let network = network.on(&placement)?;
         let options = EvaluateOptions {
             batch_size: self.batch_size,
             covariance: self.covariance,
             bootstrap: self.bootstrap,
             seed: self.seed,
-            // Weights of a file of the user's own have no name for the cache.
+            // Statistics by weights of the user are not cached: the cache is by name of the feature network.
             cache: cache.filter(|_| self.weights.is_none()),
         };
         Ok(Evaluator::new(network, reals, options))

@@ -1,15 +1,17 @@
-/// Errors of generators as a source of images.
+//! Errors of generated images for metrics.
+
+/// Errors of generated images for metrics.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The generator wants labels that the dataset has not.
+    /// The generator needs labels that the dataset does not have.
     #[error(
-        "the network was trained with labels of {c_dim} entries, but the dataset has {label_dim}; give the labelled \
+        "the network was trained with labels of {c_dim} entries, but the dataset has {label_dim}; give the labeled \
          dataset"
     )]
     Labels {
-        /// Width of the network's labels.
+        /// Number of elements of a label of the network.
         c_dim: usize,
-        /// Width of the dataset's.
+        /// Number of elements of a label of the dataset; 0 without labels.
         label_dim: usize,
     },
     /// The generator failed.

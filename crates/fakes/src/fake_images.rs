@@ -1,4 +1,4 @@
-//! Images of a generator, batch by batch, as metrics want them.
+//! Generated images for metrics, batch by batch.
 
 use candle_core::{DType, Tensor};
 use dataset::ImageDataset;
@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::paths;
 use crate::streams::{Purpose, noise, streams};
 
-/// Makes images from random latents: truncation 1, random noise, labels of random samples of the dataset.
+/// Generates images from random latents: truncation 1, random noise, labels of random images of the dataset.
 ///
-/// An image depends on the seed and on its position alone, not on the batches that were asked for.
+/// An image depends on the seed and its position alone, not on the sizes of the batches.
 pub struct FakeImages<'a> {
     generator: &'a Generator,
     dataset: Option<&'a ImageDataset>,
@@ -20,10 +20,10 @@ pub struct FakeImages<'a> {
 }
 
 impl<'a> FakeImages<'a> {
-    /// From the start of a seed.
+    /// The images of a seed, from the first one. `dataset` gives the labels for a conditional generator.
     ///
     /// # Errors
-    /// `Labels` when the generator wants labels that the dataset has not.
+    /// `Labels` when the generator needs labels that the dataset does not have.
     pub fn new(
         generator: &'a Generator,
         dataset: Option<&'a ImageDataset>,
@@ -42,7 +42,7 @@ impl<'a> FakeImages<'a> {
         })
     }
 
-    /// The next `n` images: `u8`, `[n, channels, resolution, resolution]`, where the generator is.
+    /// The next `n` images: `u8`, `[n, channels, resolution, resolution]`, on the device of the generator.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -99,7 +99,8 @@ impl FakeSource for FakeImages<'_> {
     }
 }
 
-/// -1..1 to 0..=255 as the reference does it for metrics: times 127.5 plus 128, clamped, cut off.
+/// Images from -1 to 1 as `u8`, as the reference converts them for metrics: `trunc(clamp(x * 127.5 + 128, 0, 255))`, of any
+/// shape.
 ///
 /// # Errors
 /// When the tensor library fails.
@@ -108,26 +109,27 @@ pub fn to_u8(images: &Tensor) -> Result<Tensor> {
     Ok(scaled.to_dtype(DType::U8)?)
 }
 
-/// Images that [`probe_diversity`] looks at.
-const PROBED: usize = 64;
+/// Number of images of [`measure_diversity`].
+const N_IMAGES: usize = 64;
 
-/// How much a generator's images differ, from 64 of them seen as thumbnails of 8 x 8 pixels; the same latents each time.
+/// The diversity check: the diversity of 64 images of a generator as thumbnails of 8 x 8 pixels, 0 for equal images. The
+/// latents are the same in every call. See [`metrics::diversity`].
 ///
 /// # Errors
 /// As [`FakeImages::batch`].
-pub fn probe_diversity(generator: &Generator, dataset: Option<&ImageDataset>) -> Result<f64> {
+pub fn measure_diversity(generator: &Generator, dataset: Option<&ImageDataset>) -> Result<f64> {
     let _weights_stay = ops::weight_cache::scope();
     let mut fakes = FakeImages::new(generator, dataset, 0)?;
-    let mut seen: Option<feature_networks::Features> = None;
-    for _ in 0..PROBED / 16 {
+    let mut all: Option<feature_networks::Features> = None;
+    for _ in 0..N_IMAGES / 16 {
         let features = metrics::diversity::thumbnail_features(&fakes.batch(16)?)?;
-        match &mut seen {
-            Some(seen) => seen.append(&features).map_err(metrics::Error::from)?,
-            None => seen = Some(features),
+        match &mut all {
+            Some(all) => all.append(&features).map_err(metrics::Error::from)?,
+            None => all = Some(features),
         }
     }
-    let seen = seen.unwrap_or_else(|| feature_networks::Features::new(1));
-    Ok(metrics::diversity::diversity(&seen)?)
+    let all = all.unwrap_or_else(|| feature_networks::Features::new(1));
+    Ok(metrics::diversity::diversity(&all)?)
 }
 
 #[cfg(test)]
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_are_cut_off_not_rounded() {
+    fn pixels_are_truncated_not_rounded() {
         let x = Tensor::new(&[-2f32, -1.0, 0.0, 0.999, 1.0, 5.0], &Device::Cpu).unwrap();
         let pixels = to_u8(&x).unwrap().to_vec1::<u8>().unwrap();
         // Origin: numpy, trunc(clip(x * 127.5 + 128, 0, 255)).
@@ -187,14 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn one_picture_has_no_diversity_and_a_fresh_network_some() {
+    fn equal_images_have_no_diversity_and_a_new_network_some() {
         let g = generator(0);
-        assert!(probe_diversity(&g, None).unwrap() > 0.01);
+        assert!(measure_diversity(&g, None).unwrap() > 0.01);
         for (name, var, _) in g.parameters().iter() {
             if name.contains("weight") || name.contains("noise_strength") {
                 var.set(&var.zeros_like().unwrap()).unwrap();
             }
         }
-        assert!(probe_diversity(&g, None).unwrap() < 1e-6);
+        assert!(measure_diversity(&g, None).unwrap() < 1e-6);
     }
 }

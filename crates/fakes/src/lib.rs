@@ -1,6 +1,24 @@
-//! Where generators and metrics meet: the images that a network is judged by, inside a run and later.
+//! Generated images as input of metrics, inside a run and later.
 //!
-//! [`FakeImages`] makes them, [`probe_diversity`] takes a cheap look at how much they differ.
+//! [`FakeImages`] generates images, and pairs of images on paths for path length, each by its position alone.
+//! [`measure_diversity`] is the diversity check of training.
+//!
+//! ```
+//! use candle_core::Device;
+//! use fakes::FakeImages;
+//! use networks::{Generator, GeneratorConfig};
+//! use rng::RandomState;
+//!
+//! let config = GeneratorConfig {
+//!     channel_base: 64,
+//!     channel_max: 8,
+//!     ..GeneratorConfig::new(8, 3)
+//! };
+//! let generator = Generator::new(&config, &mut RandomState::new(1), &Device::Cpu)?;
+//! let mut fakes = FakeImages::new(&generator, None, 0)?;
+//! assert_eq!(fakes.batch(2)?.dims(), [2, 3, 8, 8]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 mod fake_images;
@@ -8,4 +26,4 @@ mod paths;
 mod streams;
 
 pub use error::{Error, Result};
-pub use fake_images::{FakeImages, probe_diversity, to_u8};
+pub use fake_images::{FakeImages, measure_diversity, to_u8};

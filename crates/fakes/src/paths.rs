@@ -9,7 +9,7 @@ use rng::RandomState;
 use crate::error::Result;
 use crate::streams::noise;
 
-/// Labels of random samples, one from each stream: `[n, c_dim]`.
+/// Labels of random images of the dataset, one by each stream: `[n, c_dim]`; `None` without a dataset.
 pub(crate) fn labels(
     dataset: Option<&ImageDataset>,
     c_dim: usize,
@@ -27,10 +27,11 @@ pub(crate) fn labels(
     Ok(Some(Tensor::from_vec(labels, (n, c_dim), device)?))
 }
 
-/// The image of each stream's path at its position, and the one a step further, with the same label and noise.
+/// For each stream, the image at a random position of a random path, and the image a `step` further on it, with the same
+/// label and noise. `path` decides between paths in `z` and `w`.
 ///
 /// # Shapes
-/// - result: `[2 n, channels, resolution, resolution]`, about -1 to 1: all starts, then all ends
+/// - result: `[2 n, channels, resolution, resolution]`, about -1 to 1: all first images, then all second ones
 pub(crate) fn pairs(
     generator: &Generator,
     dataset: Option<&ImageDataset>,
@@ -44,7 +45,7 @@ pub(crate) fn pairs(
     let mut ends = Vec::with_capacity(n * config.z_dim);
     let mut positions = Vec::with_capacity(n);
     for stream in &mut streams {
-        // Drawn for `end` too, so that both samplings see the same latents.
+        // Drawn without `path.full`, too, so that both samplings have the same latents.
         let t = stream.random_sample();
         let t = if path.full { t } else { 0.0 };
         let (mut a, mut b) = (vec![0f32; config.z_dim], vec![0f32; config.z_dim]);
@@ -68,11 +69,11 @@ pub(crate) fn pairs(
         .forward(&z, c.as_ref(), &MappingOptions::default())?;
     let ws = if path.in_w {
         let (a, b) = (ws.narrow(0, 0, n)?, ws.narrow(0, n, n)?);
-        let way = (&b - &a)?;
+        let direction = (&b - &a)?;
         let at = |step: f64| -> Result<Tensor> {
             let t: Vec<f32> = positions.iter().map(|t| (t + step) as f32).collect();
             let t = Tensor::from_vec(t, (n, 1, 1), device)?;
-            Ok((&a + way.broadcast_mul(&t)?)?)
+            Ok((&a + direction.broadcast_mul(&t)?)?)
         };
         Tensor::cat(&[at(0.0)?, at(step)?], 0)?
     } else {
@@ -84,17 +85,17 @@ pub(crate) fn pairs(
     Ok(generator.synthesis.forward(&ws, synthesis)?)
 }
 
-/// Along the great circle through two directions, as a unit vector: `a` at 0, `b` at 1.
+/// Spherical interpolation between the directions of `a` (at 0) and `b` (at 1), as a unit vector.
 fn slerp(a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
     let a = unit(a.iter().map(|&v| f64::from(v)).collect());
     let b = unit(b.iter().map(|&v| f64::from(v)).collect());
     let cosine: f64 = a.iter().zip(&b).map(|(a, b)| a * b).sum();
     let angle = t * cosine.clamp(-1.0, 1.0).acos();
-    // The part of `b` across `a`.
-    let across = unit(b.iter().zip(&a).map(|(b, a)| b - cosine * a).collect());
+    // The component of `b` orthogonal to `a`.
+    let orthogonal = unit(b.iter().zip(&a).map(|(b, a)| b - cosine * a).collect());
     let (sin, cos) = angle.sin_cos();
     a.iter()
-        .zip(&across)
+        .zip(&orthogonal)
         .map(|(a, c)| (a * cos + c * sin) as f32)
         .collect()
 }

@@ -1,26 +1,26 @@
-//! A stream of random numbers for each image, so that an image is the same whatever was made before it.
+//! A stream of random numbers for each image, so that an image does not depend on those before it.
 
 use networks::{NoiseMode, noise_key};
 use rng::RandomState;
 
-/// What streams are for: images and paths do not share theirs.
+/// The use of streams; different uses have different streams.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose {
     Images,
     Paths,
 }
 
-/// The streams of the images `start..start + n` of a seed.
+/// The streams of the positions `start..start + n` of a seed.
 pub(crate) fn streams(seed: u32, purpose: Purpose, start: usize, n: usize) -> Vec<RandomState> {
-    // Neighbours differ by 1, so that no two images of a seed share a stream.
+    // The seeds of neighbors differ by 1, so no two images of a seed share a stream.
     let first = RandomState::new(seed ^ purpose as u32).index(1 << 32) as u32;
     (start..start + n)
         .map(|i| RandomState::new(first.wrapping_add(i as u32)))
         .collect()
 }
 
-/// Noise for a batch: each image by a key from its own stream. With `times = 2` the batch is two images of each stream,
-/// all first ones before all second ones, with the same noise.
+/// The noise of a batch: a key for each image from its stream. With `times = 2` the batch has two images of each stream with
+/// the same noise, all first ones before all second ones.
 pub(crate) fn noise(streams: &mut [RandomState], times: usize) -> NoiseMode {
     let keys: Vec<u64> = streams.iter_mut().map(noise_key).collect();
     NoiseMode::Random(keys.repeat(times))
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_has_its_numbers_in_any_batch_and_pairs_share_theirs() {
+    fn noise_does_not_depend_on_the_batch_and_pairs_share_it() {
         let keys = |start, n, times| {
             let mut streams = streams(5, Purpose::Images, start, n);
             match noise(&mut streams, times) {

@@ -1,4 +1,4 @@
-//! The checkpoint of a run: the one rule by which all programs choose it.
+//! The rule by which all programs choose the checkpoint of a run.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,16 @@ use crate::record::{read_options, warm_up_kimg};
 use crate::result_writer::lower_is_better;
 use crate::snapshots::{Snapshot, only_network_file, snapshot_files};
 
-/// The snapshot of a run that is asked for: `best`, `newest` or a number of kimg.
+/// The snapshot of a run to choose: `best`, `newest` or a number of kimg.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub enum Checkpoint {
-    /// The best by a metric; the newest where none was measured.
+    /// The snapshot with the best result of a metric; the newest where there are no results.
     #[default]
     Best,
-    /// The one with the highest number.
+    /// The snapshot with the most kimg.
     Newest,
-    /// The one after so many thousand images.
+    /// The snapshot after this many thousand images.
     Kimg(u64),
 }
 
@@ -58,23 +58,22 @@ impl From<Checkpoint> for String {
     }
 }
 
-/// A snapshot that was chosen.
+/// A chosen snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChosenCheckpoint {
     /// The file.
     pub path: PathBuf,
-    /// The reason: `best by fid50k_full: 4.021`.
+    /// The reason for the choice: `best by fid50k_full: 4.021`.
     pub reason: String,
-    /// Files with results that are damaged in part.
+    /// Messages about damaged files of results.
     pub warnings: Vec<String>,
 }
 
 /// Chooses a snapshot of a run folder, ours or a reference program's.
 ///
-/// [`Checkpoint::Best`] goes by FID, then KID, then whatever was measured, and takes the best of the snapshots that are
-/// there, by numbers made with the same features as the last one. Without numbers it is the newest. A folder without
-/// numbered snapshots may hold one file `network*` instead. Snapshots of the warm-up ([`crate::WARM_UP_KIMG`]) are never
-/// the best.
+/// [`Checkpoint::Best`] compares results of FID, else of KID, else of any other metric. Only existing snapshots beyond the
+/// warm-up ([`crate::WARM_UP_KIMG`]) count, and only results with the same features as the last one. Without results the
+/// newest snapshot is chosen. In a folder without snapshots with kimg, a single file `network*` is chosen.
 ///
 /// # Errors
 /// `Unreadable` when the folder cannot be read, `NoCheckpoint` when it has no such snapshot.
@@ -84,7 +83,7 @@ pub fn choose_checkpoint(run_dir: &Path, which: Checkpoint) -> Result<ChosenChec
     let (path, reason) = match (snapshots.last(), which) {
         (None, Checkpoint::Best | Checkpoint::Newest) => {
             let only = only_network_file(run_dir)?;
-            let none = "has no network-snapshot-*.safetensors, .pkl, .pt or .pth: it is no folder of a run, or had no time \
+            let none = "has no network-snapshot-*.safetensors, .pkl, .pt or .pth: it is not a run folder, or had no time \
                         to write one";
             let only = only.ok_or_else(|| no_checkpoint(run_dir, none.to_owned()))?;
             (only, "the only file of networks".to_owned())
@@ -92,17 +91,20 @@ pub fn choose_checkpoint(run_dir: &Path, which: Checkpoint) -> Result<ChosenChec
         (_, Checkpoint::Kimg(kimg)) => {
             let found = snapshots.iter().find(|snapshot| snapshot.kimg == kimg);
             let found = found.ok_or_else(|| {
-                let there = numbers(&snapshots);
-                no_checkpoint(run_dir, format!("has no snapshot of kimg {kimg}; {there}"))
+                let existing = describe_kimgs(&snapshots);
+                no_checkpoint(
+                    run_dir,
+                    format!("has no snapshot of kimg {kimg}; {existing}"),
+                )
             })?;
-            (found.path.clone(), format!("kimg {kimg}, as asked"))
+            (found.path.clone(), format!("kimg {kimg}, as requested"))
         }
         (Some(newest), Checkpoint::Newest) => (newest.path.clone(), "the newest".to_owned()),
         (Some(newest), Checkpoint::Best) => match best(run_dir, &snapshots, &mut warnings)? {
             Some(best) => best,
             None => {
-                let reason = "the newest; none was measured beyond the warm-up".to_owned();
-                (newest.path.clone(), reason)
+                let reason = "the newest; there are no results of metrics beyond the warm-up";
+                (newest.path.clone(), reason.to_owned())
             }
         },
     };
@@ -113,16 +115,16 @@ pub fn choose_checkpoint(run_dir: &Path, which: Checkpoint) -> Result<ChosenChec
     })
 }
 
-/// The newest run in a folder of runs that `is_wanted`.
+/// The newest run folder in `outdir` for which `filter` returns true.
 ///
 /// # Errors
-/// `File` when the folder cannot be read; those of `is_wanted`.
+/// `File` when the folder cannot be read; those of `filter`.
 pub fn latest_run(
     outdir: &Path,
-    is_wanted: impl Fn(&Path) -> Result<bool>,
+    filter: impl Fn(&Path) -> Result<bool>,
 ) -> Result<Option<PathBuf>> {
     for (_, run_dir) in run_dirs(outdir)?.into_iter().rev() {
-        if is_wanted(&run_dir)? {
+        if filter(&run_dir)? {
             return Ok(Some(run_dir));
         }
     }
@@ -136,8 +138,8 @@ fn no_checkpoint(run_dir: &Path, reason: String) -> Error {
     }
 }
 
-/// Which snapshots there are.
-fn numbers(snapshots: &[Snapshot]) -> String {
+/// The kimg of the existing snapshots, as text.
+fn describe_kimgs(snapshots: &[Snapshot]) -> String {
     const SHOWN: usize = 20;
     let numbers: Vec<String> = snapshots.iter().map(|s| s.kimg.to_string()).collect();
     match &numbers[..] {
@@ -148,7 +150,7 @@ fn numbers(snapshots: &[Snapshot]) -> String {
     }
 }
 
-/// The best snapshot by the first metric that has a number of one, and the reason.
+/// The best snapshot by the first metric with a result for an existing snapshot, and the reason.
 fn best(
     run_dir: &Path,
     snapshots: &[Snapshot],
@@ -176,14 +178,14 @@ fn best(
     }))
 }
 
-/// The best of the snapshots that are there and beyond the warm-up, by numbers made like the last one.
+/// The best of the existing snapshots beyond the warm-up, among results with the same features as the last one.
 fn best_of<'a>(
     lines: &[MetricLine],
     snapshots: &'a [Snapshot],
     warm_up: f64,
 ) -> Option<(&'a Snapshot, f64)> {
     let last = lines.last()?;
-    let (number, _) = last.line["results"].as_object()?.iter().next()?;
+    let (result, _) = last.line["results"].as_object()?.iter().next()?;
     let alike = lines
         .iter()
         .filter(|line| line.features() == last.features());
@@ -193,17 +195,16 @@ fn best_of<'a>(
         if (snapshot.kimg as f64) < warm_up {
             return None;
         }
-        Some((snapshot, line.line["results"][number].as_f64()?))
+        Some((snapshot, line.line["results"][result].as_f64()?))
     });
-    let sign = match lower_is_better(number) {
+    let sign = match lower_is_better(result) {
         true => 1.0,
         false => -1.0,
     };
     found.min_by(|(_, a), (_, b)| (sign * a).total_cmp(&(sign * b)))
 }
 
-/// A name without folders, which lines of other programs have, and without its ending, which the TensorFlow reference
-/// leaves out.
+/// A name without folders, which other programs write, and without extension, which the TensorFlow reference leaves out.
 fn stem(name: &str) -> &str {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_that_is_there_wins_and_the_newest_without_numbers() {
+    fn the_best_existing_snapshot_is_chosen_or_the_newest_without_results() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         let best = || chosen(dir.path(), Checkpoint::Best);
@@ -239,18 +240,18 @@ mod tests {
             })
             .to_string()
         };
-        // More is better; a better snapshot was removed.
+        // Higher is better; a better snapshot was removed.
         let lines = [(10, 0.5), (20, 0.2), (90, 0.9)].map(|(k, v)| line("is5k_mean", k, v, "a"));
         write("metric-is5k.jsonl", &lines.join("\n"));
         assert_eq!(best().0, "network-snapshot-000010.safetensors");
-        // FID goes first; numbers of other features do not count.
+        // FID goes first; results with other features do not count.
         let lines = [(30, 1.0, "other"), (10, 9.0, "a"), (20, 7.0, "a")];
         let lines = lines.map(|(k, v, f)| line("fid5k_full", k, v, f));
         write("metric-fid5k_full.jsonl", &lines.join("\n"));
         let (name, why) = best();
         assert_eq!(name, "network-snapshot-000020.safetensors");
         assert_eq!(why, "best by fid5k_full: 7");
-        // The numbers do not matter when another is asked for.
+        // Results do not matter when another snapshot is requested.
         let (name, why) = chosen(dir.path(), Checkpoint::Newest);
         assert_eq!(
             (name.as_str(), why.as_str()),
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn choices_are_read_as_they_are_written() {
+    fn choices_are_parsed_as_they_are_written() {
         for which in [Checkpoint::Best, Checkpoint::Newest, Checkpoint::Kimg(200)] {
             assert_eq!(which.to_string().parse(), Ok(which));
         }
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_run_is_the_one_of_the_highest_number() {
+    fn the_latest_run_has_the_highest_number() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["00000-a", "00002-b", "00010-c"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();

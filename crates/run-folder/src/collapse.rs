@@ -1,29 +1,29 @@
-//! A monitor for collapsed and diverged runs, over the diversity of images and the scores of the discriminator.
+//! Detection of collapsed and diverged runs from the diversity of images and the scores of the discriminator.
 //!
-//! It is fed the scalars of each tick and answers with an alarm or none: while a run trains, and from its files afterwards.
+//! The monitor gets the scalars of each tick, while a run trains or from its files afterwards, and returns alarms.
 
 use std::collections::VecDeque;
 
-/// The scalar with the diversity of generated images, in the style of the official names.
+/// Name of the scalar with the diversity of generated images, in the style of the official names.
 pub const DIVERSITY: &str = "Progress/diversity";
 
 /// Thresholds of the alarms.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CollapseOptions {
-    /// Alarm when diversity falls below this share of the best it was.
+    /// Alarm when the diversity falls below this share of the best of the run.
     pub diversity_share: f64,
-    /// Alarm when the gap between real and fake scores exceeds this many times its median of the past.
+    /// Alarm when the gap between the scores of real and generated images exceeds its past median times this.
     pub gap_factor: f64,
-    /// Gaps below this are never an alarm: scores are logits.
+    /// Gaps below this are never an alarm. Scores are logits.
     pub gap_least: f64,
-    /// A run whose every gap was above this never learned: the discriminator is saturated. Healthy runs stay below 10.
+    /// A run with all gaps above this never learned: the discriminator is saturated. Gaps of healthy runs stay below 10.
     pub gap_of_dead: f64,
-    /// A run whose every diversity was below this never made two different images. Fresh networks have about 3.
+    /// A run with all diversities below this never generated two different images. New networks have about 3.
     pub diversity_of_dead: f64,
-    /// Ticks in a row that must agree.
+    /// Ticks in a row that must exceed a threshold before an alarm.
     pub patience: usize,
-    /// Ticks before the first judgement, but for a run that is dead from its start.
+    /// Ticks before the first alarm, except for a run that never learned.
     pub warmup: usize,
 }
 
@@ -41,10 +41,10 @@ impl Default for CollapseOptions {
     }
 }
 
-/// The scalars of a tick that matter; `None` for those that a run does not have.
+/// The scalars of a tick that the monitor uses; `None` for those that a run does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TickScalars {
-    /// Thousands of images shown.
+    /// Thousands of real images seen.
     pub kimg: f64,
     /// `Loss/scores/real`
     pub scores_real: Option<f64>,
@@ -54,44 +54,44 @@ pub struct TickScalars {
     pub diversity: Option<f64>,
 }
 
-/// Why a run is taken for collapsed.
+/// The reason why a run counts as collapsed or diverged.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Alarm {
     /// The images have become alike.
     Diversity {
-        /// When it began.
+        /// Kimg at which it began.
         kimg: f64,
         /// Share of the best diversity of the run.
         share: f64,
     },
-    /// The discriminator tells reals from fakes with ease.
+    /// The discriminator distinguishes real and generated images easily.
     ScoreGap {
-        /// When it began.
+        /// Kimg at which it began.
         kimg: f64,
-        /// Mean score of reals minus that of fakes.
+        /// Mean score of real images minus that of generated ones.
         gap: f64,
-        /// Median of it before.
+        /// Median gap before.
         usual: f64,
     },
-    /// The run has never been alive: saturated, or with equal images, in all of its ticks.
+    /// The run never learned: in all of its ticks the discriminator was saturated or the images were equal.
     Dead {
-        /// When it was certain.
+        /// Kimg at which it was detected.
         kimg: f64,
-        /// Mean score of reals minus that of fakes.
+        /// Mean score of real images minus that of generated ones, where that is the reason.
         gap: Option<f64>,
-        /// Diversity of the images.
+        /// Diversity of the images, where that is the reason.
         diversity: Option<f64>,
     },
-    /// Numbers are no longer finite.
+    /// Scalars are NaN or infinite.
     NotFinite {
-        /// When.
+        /// Kimg of the tick.
         kimg: f64,
     },
 }
 
 impl Alarm {
-    /// When it began, in thousands of images.
+    /// Kimg at which it began or was detected.
     pub fn kimg(&self) -> f64 {
         match *self {
             Self::Diversity { kimg, .. }
@@ -112,36 +112,40 @@ impl std::fmt::Display for Alarm {
             ),
             Self::ScoreGap { kimg, gap, usual } => write!(
                 f,
-                "divergence since kimg {kimg:.0}: scores of reals lie {gap:.1} above those of fakes, {usual:.1} was usual"
+                "divergence since kimg {kimg:.0}: scores of real images are {gap:.1} above those of generated ones, the usual gap \
+                 was {usual:.1}"
             ),
             Self::Dead {
                 kimg,
                 gap,
                 diversity,
             } => {
-                write!(f, "dead from the start, as kimg {kimg:.0} shows:")?;
+                write!(f, "the run has not learned by kimg {kimg:.0}:")?;
                 if let Some(gap) = gap {
-                    write!(f, " scores of reals lie {gap:.0} above those of fakes,")?;
+                    write!(
+                        f,
+                        " scores of real images are {gap:.0} above those of generated ones,"
+                    )?;
                 }
                 if let Some(diversity) = diversity {
                     write!(f, " the diversity of the images is {diversity:.3},")?;
                 }
                 write!(
                     f,
-                    " and never was otherwise; look at the learning rates and at gamma"
+                    " as in all ticks before; check the learning rates and gamma"
                 )
             }
-            Self::NotFinite { kimg } => write!(f, "numbers are no longer finite at kimg {kimg:.0}"),
+            Self::NotFinite { kimg } => write!(f, "scalars are NaN or infinite at kimg {kimg:.0}"),
         }
     }
 }
 
-/// Watches the ticks of one run.
+/// Watches the ticks of one run for collapse and divergence.
 #[derive(Clone, Debug)]
 pub struct CollapseMonitor {
     options: CollapseOptions,
     best_diversity: f64,
-    /// After the first tick, which may be one step long.
+    /// The smallest gap after the first tick, which may be one step long.
     least_gap: f64,
     gaps: VecDeque<f64>,
     n_ticks: usize,
@@ -149,7 +153,7 @@ pub struct CollapseMonitor {
     wide_gap: Streak,
 }
 
-/// Ticks in a row, with the kimg of the first.
+/// The number of ticks in a row that exceed a threshold, and the kimg of the first.
 #[derive(Clone, Copy, Debug, Default)]
 struct Streak {
     len: usize,
@@ -168,7 +172,7 @@ impl Streak {
 }
 
 impl TickScalars {
-    /// Takes them from the means of a tick by their official names.
+    /// The scalars of a tick; `mean` returns the mean of an official name.
     pub fn from_means(mean: impl Fn(&str) -> Option<f64>) -> Self {
         Self {
             kimg: mean("Progress/kimg").unwrap_or(0.0),
@@ -180,10 +184,10 @@ impl TickScalars {
 }
 
 impl CollapseMonitor {
-    /// Gaps of the past that the median is taken of.
+    /// Number of past gaps in the median.
     const MEMORY: usize = 200;
 
-    /// A watch from the start of a run.
+    /// A monitor at the start of a run.
     pub fn new(options: CollapseOptions) -> Self {
         Self {
             options,
@@ -196,7 +200,7 @@ impl CollapseMonitor {
         }
     }
 
-    /// Takes up a tick. The same alarm comes again every tick while it lasts.
+    /// Observes the next tick. An alarm is returned again in every tick while it lasts.
     pub fn observe(&mut self, tick: &TickScalars) -> Option<Alarm> {
         let kimg = tick.kimg;
         self.n_ticks += 1;
@@ -271,9 +275,9 @@ fn median(values: &VecDeque<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    fn watch(facts: impl Iterator<Item = TickScalars>) -> Option<Alarm> {
+    fn watch(ticks: impl Iterator<Item = TickScalars>) -> Option<Alarm> {
         let mut monitor = CollapseMonitor::new(CollapseOptions::default());
-        facts.filter_map(|tick| monitor.observe(&tick)).next()
+        ticks.filter_map(|tick| monitor.observe(&tick)).next()
     }
 
     fn tick(i: usize, gap: f64, diversity: f64) -> TickScalars {

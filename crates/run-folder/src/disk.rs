@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// Bytes that can still be written to the file system of a folder; `None` where that cannot be told.
+/// Free bytes of the file system of a folder; `None` where the system does not report them.
 pub fn free_bytes(folder: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn free_space_is_told() {
+    fn free_space_is_reported() {
         if cfg!(unix) {
             assert!(free_bytes(Path::new(".")).unwrap() > 0);
             assert_eq!(free_bytes(Path::new("/no/such/folder")), None);

@@ -1,13 +1,15 @@
+//! Errors of run folders.
+
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Problems with the folder of a run.
+/// Errors of run folders.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another program trains this run.
     #[error("'{}' is being trained by another program; wait until it ends, or stop it", .0.display())]
     InUse(PathBuf),
-    /// A file that cannot be read or written.
+    /// A file cannot be read or written.
     #[error("'{}': {error}", path.display())]
     File {
         /// The file.
@@ -15,7 +17,7 @@ pub enum Error {
         /// The reason.
         error: io::Error,
     },
-    /// A folder that cannot be read as that of a run.
+    /// A folder cannot be read as a run folder.
     #[error("cannot read the run '{}': {error}", path.display())]
     Unreadable {
         /// The folder.
@@ -23,19 +25,19 @@ pub enum Error {
         /// The reason.
         error: io::Error,
     },
-    /// A folder without any file of a run.
+    /// A folder has no file of a run.
     #[error(
-        "'{}' is no folder of a run: there is nothing to read in training_options.json, stats.jsonl, \
+        "'{}' is not a run folder: there is nothing to read in training_options.json, stats.jsonl, \
          events.out.tfevents.*, log.txt and metric-*.jsonl, and no network-snapshot-*{damage}",
         path.display()
     )]
     NoRun {
         /// The folder.
         path: PathBuf,
-        /// Files that are there but damaged, each behind `; `; empty where there are none.
+        /// The damaged files of the folder, each preceded by `; `; empty without damage.
         damage: String,
     },
-    /// A run without the checkpoint that was asked for.
+    /// A run does not have the requested checkpoint.
     #[error("'{}' {reason}", path.display())]
     NoCheckpoint {
         /// The folder.
@@ -49,7 +51,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// For `map_err` of file operations.
+    /// An [`Error::File`], for `map_err` of file operations.
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |error| Self::File {
             path: path.to_owned(),
@@ -57,7 +59,7 @@ impl Error {
         }
     }
 
-    /// For `map_err` of a folder that is read.
+    /// An [`Error::Unreadable`], for `map_err` of reading a folder.
     pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |error| Self::Unreadable {
             path: path.to_owned(),

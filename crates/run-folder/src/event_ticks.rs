@@ -1,34 +1,34 @@
-//! Ticks from the scalars of TensorBoard's event files, whichever program wrote them.
+//! Ticks from the scalars of TensorBoard event files, of any program.
 //!
 //! The PyTorch reference and we write steps in kimg and times from the start of the run; the TensorFlow reference
-//! writes steps in images and times of the clock. The rules:
+//! writes steps in images and times since 1970. The rules:
 //!
 //! - kimg of a step is its `Progress/kimg`. Where that is missing, it is the step, divided by 1000 when steps count
 //!   images ([`counts_images`]).
 //! - hours of a step are its `Timing/total_hours`, else its `Timing/total_sec`, else its `Timing/total_days`. Where
-//!   all are missing, they are the time of the event; times of the clock count from the first event of the run.
+//!   all are missing, they are the time of the event; times since 1970 count from the first event of the run.
 
 use std::collections::BTreeMap;
 
 use crate::tensorboard::Events;
 use crate::ticks::{KIMG, Tick, hours_of};
 
-/// Times above this are times of the clock, in seconds since 1970: no run takes three years.
-const CLOCK: f64 = 1e8;
+/// Times above this are seconds since 1970, not since the start of the run: no run takes three years.
+const SINCE_1970: f64 = 1e8;
 
-/// What else of a run tells how long it is, in kimg.
+/// Other information about the length of a run, in kimg.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lengths {
     /// `total_kimg` of its options.
     pub total: Option<f64>,
-    /// The largest number in the names of its snapshots.
+    /// The kimg of its newest snapshot.
     pub last_snapshot: Option<u64>,
 }
 
-/// Scalars of a step and the seconds of the first of them.
+/// The time of the first scalar of a step in seconds, and its scalars.
 type Step = (f64, BTreeMap<String, f64>);
 
-/// One tick for each step, in order. Of files that have the same step, the later one counts.
+/// One tick for each step, in order. Where several files have the same step, the later file counts.
 pub fn ticks(files: &[Events], lengths: Lengths) -> Vec<Tick> {
     let mut steps: BTreeMap<u64, Step> = BTreeMap::new();
     for scalar in files.iter().flat_map(|file| &file.scalars) {
@@ -37,8 +37,10 @@ pub fn ticks(files: &[Events], lengths: Lengths) -> Vec<Tick> {
             .or_insert((scalar.wall_time, BTreeMap::new()));
         means.insert(scalar.tag.clone(), scalar.value);
     }
-    let clock = files.iter().flat_map(|file| &file.wall_times).copied();
-    let started = clock.filter(|t| *t >= CLOCK).fold(f64::INFINITY, f64::min);
+    let wall_times = files.iter().flat_map(|file| &file.wall_times).copied();
+    let started = wall_times
+        .filter(|t| *t >= SINCE_1970)
+        .fold(f64::INFINITY, f64::min);
     let unit = match counts_images(&steps, lengths) {
         true => 1000.0,
         false => 1.0,
@@ -46,7 +48,7 @@ pub fn ticks(files: &[Events], lengths: Lengths) -> Vec<Tick> {
     let all = steps.into_iter().map(|(step, (seconds, means))| {
         let own = means.get(KIMG).copied().filter(|kimg| kimg.is_finite());
         let kimg = own.unwrap_or(step as f64 / unit);
-        let seconds = match seconds >= CLOCK {
+        let seconds = match seconds >= SINCE_1970 {
             true => seconds - started,
             false => seconds,
         };
@@ -63,20 +65,20 @@ pub fn ticks(files: &[Events], lengths: Lengths) -> Vec<Tick> {
     all
 }
 
-/// Whether steps count images, not thousands of them. The first of these that the run has decides:
+/// Whether steps count images, not thousands of images. The first of these facts that the run has decides:
 ///
 /// 1. steps with `Progress/kimg`: a step of images is 1000 times that;
 /// 2. the number of the newest snapshot: the run ends near it, or 1000 times as far;
 /// 3. `total_kimg`: kimg do not go far beyond it;
 /// 4. steps with `Progress/tick`: a tick is about 4 kimg, 4000 images;
-/// 5. the smallest distance of two steps: 500 or more are images;
-/// 6. a lone step: 50 000 or more are images, of times of the clock 1000 or more.
+/// 5. the smallest distance between two steps: 500 or more are images;
+/// 6. a single step: 50,000 or more are images, with times since 1970 1000 or more.
 fn counts_images(steps: &BTreeMap<u64, Step>, lengths: Lengths) -> bool {
     let Some((&last, (seconds, _))) = steps.last_key_value() else {
         return false;
     };
     let last = last as f64;
-    // The median ratio of steps to a scalar of theirs.
+    // The median ratio of a step to one of its scalars.
     let ratio = |tag: &str| -> Option<f64> {
         let ratios = steps.iter().filter_map(|(step, (_, means))| {
             let value = means.get(tag).copied().filter(|v| *v > 0.0)?;
@@ -104,7 +106,7 @@ fn counts_images(steps: &BTreeMap<u64, Step>, lengths: Lengths) -> bool {
     let gaps = steps.keys().zip(steps.keys().skip(1)).map(|(a, b)| b - a);
     match gaps.min() {
         Some(gap) => gap >= 500,
-        None => last >= 50_000.0 || (*seconds >= CLOCK && last >= 1000.0),
+        None => last >= 50_000.0 || (*seconds >= SINCE_1970 && last >= 1000.0),
     }
 }
 
@@ -141,7 +143,7 @@ mod tests {
     const G: &str = "Loss/G/loss";
 
     #[test]
-    fn steps_of_the_tensorflow_reference_are_images_and_its_times_are_of_the_clock() {
+    fn steps_of_the_tensorflow_reference_are_images_and_its_times_count_from_1970() {
         let two = file(
             NOON,
             &[
@@ -151,7 +153,7 @@ mod tests {
         );
         let want = [(196.0, 0.5), (200.0, 1.0)];
         assert_eq!(points(&[two], Lengths::default()), want);
-        // One step alone, with the size of its run or without.
+        // A single step, with the length of its run or without.
         let lone = || [file(NOON, &[(200_000, NOON + 7200.0, G, 1.0)])];
         let snapshot = Lengths {
             last_snapshot: Some(200),
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_scalars_go_before_steps_and_times() {
+    fn scalars_take_precedence_over_steps_and_times() {
         let ticked = [file(
             NOON,
             &[
@@ -215,7 +217,7 @@ mod tests {
                 .iter()
                 .map(|&s| (s, s as f64 * 90.0, G, 1.0))
                 .collect();
-            // The first record has the time of the clock even there.
+            // The first record has a time since 1970 even there.
             [file(NOON, &scalars)]
         };
         for steps in [

@@ -1,14 +1,14 @@
-//! The folder of a run that is being trained: made, found, locked.
+//! Run folders: created, listed, locked.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Held by the program that trains a run; the system lets go of it when the program ends, however it ends.
+/// The lock file. The operating system releases the lock when the program that trains the run ends, however it ends.
 const LOCK: &str = ".lock";
 
-/// The folder of a run, locked: nobody else trains this run while the value lives.
+/// A locked run folder: no other program trains this run while the value exists.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -16,10 +16,11 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the next free folder of `outdir`; of two runs that start at once each gets its own.
+    /// Creates the next run folder in `outdir`, with the description `desc` in its name. Runs that start at the same time get
+    /// different folders.
     ///
     /// # Errors
-    /// `File` when it cannot be made.
+    /// `File` when it cannot be created.
     pub fn create(outdir: &Path, desc: &str) -> Result<Self> {
         std::fs::create_dir_all(outdir).map_err(Error::file(outdir))?;
         loop {
@@ -34,10 +35,10 @@ impl RunFolder {
         }
     }
 
-    /// Takes a folder that is there.
+    /// Locks an existing folder.
     ///
     /// # Errors
-    /// `InUse` when another program trains there; `File` when it cannot be written to.
+    /// `InUse` when another program trains the run; `File` when the folder cannot be written to.
     pub fn open(path: &Path) -> Result<Self> {
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new()
@@ -49,7 +50,7 @@ impl RunFolder {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::InUse(path.to_owned())),
-            // Some network file systems have no locks: better unguarded than not at all.
+            // Some network file systems have no locks; a warning is better than no training.
             Err(TryLockError::Error(error)) => {
                 tracing::warn!(
                     "'{}' cannot be locked ({error}): do not train it twice at once",
@@ -63,13 +64,13 @@ impl RunFolder {
         })
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// The next free folder of `outdir` as the reference names it: `00003-faces64-mirror-auto1`.
+/// The path of the next run folder in `outdir`, named as in the reference: `00003-faces64-mirror-auto1`.
 ///
 /// # Errors
 /// `File` when `outdir` cannot be read.
@@ -81,7 +82,7 @@ fn next_run_dir(outdir: &Path, desc: &str) -> Result<PathBuf> {
     Ok(outdir.join(format!("{next:05}-{desc}")))
 }
 
-/// The runs in a folder with their numbers, ascending; none when there is no such folder.
+/// The run folders in `outdir` with their numbers, ascending; none when there is no such folder.
 ///
 /// # Errors
 /// `File` when the folder cannot be read.
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_go_on_from_the_highest() {
+    fn a_new_run_has_the_next_number() {
         let dir = tempfile::tempdir().unwrap();
         let outdir = dir.path().join("runs");
         assert!(next_run_dir(&outdir, "a").unwrap().ends_with("00000-a"));
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_trains_a_run() {
+    fn a_run_folder_is_locked_once() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunFolder::create(dir.path(), "a").unwrap();
         let path = run.path().to_owned();
@@ -131,7 +132,7 @@ mod tests {
         assert!(matches!(&error, Error::InUse(found) if *found == path));
         drop(run);
         RunFolder::open(&path).unwrap();
-        // Another run of the same folder is another matter.
+        // Another run in the same folder has a lock of its own.
         let (a, b) = (RunFolder::open(&path), RunFolder::create(dir.path(), "b"));
         assert!(a.is_ok() && b.is_ok());
     }

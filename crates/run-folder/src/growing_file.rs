@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
-/// A text file that is only appended to, and cut back to a saved length when a run resumes.
+/// A file that is only appended to. [`cut_back`](crate::cut_back) shortens it to a saved length when a run resumes.
 #[derive(Debug)]
 pub struct GrowingFile {
     path: PathBuf,
@@ -14,7 +14,7 @@ pub struct GrowingFile {
 }
 
 impl GrowingFile {
-    /// Opens or makes a file.
+    /// Opens a file, or creates it.
     ///
     /// # Errors
     /// `File` when it cannot be opened.
@@ -24,7 +24,7 @@ impl GrowingFile {
         Ok(Self { path, file })
     }
 
-    /// Appends a line, or nothing.
+    /// Appends a line. On an error nothing is appended.
     ///
     /// # Errors
     /// `File` when it cannot be written.
@@ -32,7 +32,7 @@ impl GrowingFile {
         self.append(format!("{text}\n").as_bytes())
     }
 
-    /// Appends bytes, or nothing: half a record would spoil those behind it.
+    /// Appends bytes. On an error nothing is appended: half a record would make those behind it unreadable.
     ///
     /// # Errors
     /// `File` when they cannot be written.
@@ -45,18 +45,18 @@ impl GrowingFile {
         written.map_err(Error::file(&self.path))
     }
 
-    /// Makes what was appended survive a power cut.
+    /// Writes appended bytes to the disk, so that a power cut does not lose them.
     ///
     /// # Errors
-    /// `File` when the disk refuses.
+    /// `File` when they cannot be written.
     pub fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(Error::file(&self.path))
     }
 
-    /// Bytes so far.
+    /// Length of the file in bytes.
     ///
     /// # Errors
-    /// `File` when the system does not tell.
+    /// `File` when the length cannot be read.
     pub fn n_bytes(&self) -> Result<u64> {
         let metadata = self.file.metadata().map_err(Error::file(&self.path))?;
         Ok(metadata.len())

@@ -1,13 +1,37 @@
-//! The folder of a training run: every file in it, written and read by one crate.
+//! The folder of a training run: this crate reads and writes every file in it.
 //!
 //! Training holds a [`RunFolder`] (locked) and appends to its [`GrowingFile`]s: the log ([`TickLine`]), `stats.jsonl`
-//! ([`Stats`]), TensorBoard's events ([`EventWriter`]) and results of metrics ([`append_result`]). Everybody else reads a
-//! [`RunRecord`], also of runs of the reference programs, whose files are damaged or missing in part, or asks
-//! [`choose_checkpoint`] for the one snapshot to go on with. [`CollapseMonitor`] watches the scalars of a run, and a [`Curve`] says what a metric
-//! over time means.
+//! ([`Stats`]), TensorBoard events ([`EventWriter`]) and results of metrics ([`append_result`]). Other programs read a
+//! [`RunRecord`], also of runs of the reference programs and of runs whose files are damaged or missing in part, and ask
+//! [`choose_checkpoint`] for one snapshot of a run. [`CollapseMonitor`] watches the scalars of a run,
+//! and a [`Curve`] judges a metric over time.
 //!
-//! Tensors are absent on purpose: what lies inside snapshots and training states is the business of `networks` and
-//! `training`.
+//! Tensors are absent on purpose: the content of snapshots and training states belongs to `networks` and `training`.
+//!
+//! ```
+//! use run_folder::{Checkpoint, RunFolder, RunRecord, append_result, choose_checkpoint, snapshot_path};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let outdir = dir.path();
+//! let run = RunFolder::create(outdir, "faces-auto1")?;
+//! assert!(run.path().ends_with("00000-faces-auto1"));
+//! for (kimg, fid) in [(200, 12.5), (400, 14.0)] {
+//!     let snapshot = snapshot_path(run.path(), kimg);
+//!     std::fs::write(&snapshot, "")?;
+//!     let line = serde_json::json!({
+//!         "results": {"fid50k_full": fid},
+//!         "metric": "fid50k_full",
+//!         "snapshot_pkl": snapshot.file_name().unwrap().to_str(),
+//!     });
+//!     append_result(run.path(), "fid50k_full", &line)?;
+//! }
+//! let record = RunRecord::open(run.path())?;
+//! assert_eq!((record.snapshots.len(), record.metrics.len()), (2, 2));
+//! let best = choose_checkpoint(run.path(), Checkpoint::Best)?;
+//! assert_eq!(best.path, snapshot_path(run.path(), 200));
+//! assert_eq!(best.reason, "best by fid50k_full: 12.5");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod checkpoint;
 mod collapse;

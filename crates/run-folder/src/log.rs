@@ -1,8 +1,8 @@
 //! The status lines of `log.txt`, written and read:
 //! `tick 3  kimg 12.1  time 1m 02s  sec/tick 4.0  ...  augment 0.012`.
 //!
-//! Logs that are read are cut, go on in the middle of a line, and have colors. A status line counts when it is whole: it has the
-//! number of the tick, kimg, a time and what follows that, and its last number is not cut.
+//! Logs may be cut short, go on in the middle of a line, and have colors. A status line counts when it is complete: it has the
+//! number of the tick, kimg, a time and at least one value after that, and its last number is not cut.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,24 +11,24 @@ use std::time::Duration;
 use crate::ticks::Tick;
 use crate::time_span::{format_time, parse_time};
 
-/// The numbers of a status line; its text is that of the official program.
+/// The numbers of a status line. [`Display`](fmt::Display) writes it as the official program does.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TickLine {
     /// Number of the tick.
     pub tick: u64,
-    /// Thousands of images seen.
+    /// Thousands of real images seen.
     pub kimg: f64,
     /// Seconds since the run began.
     pub total_sec: f64,
-    /// Seconds that the steps of the tick took.
+    /// Seconds of the steps of the tick.
     pub sec_per_tick: f64,
-    /// Seconds of 1000 images.
+    /// Seconds for 1000 images.
     pub sec_per_kimg: f64,
-    /// Seconds between the tick before and the first step.
+    /// Seconds between the steps of the tick before and those of this one.
     pub maintenance_sec: f64,
     /// Memory of the process in GiB.
     pub cpu_mem_gb: f64,
-    /// The most memory of the GPU in GiB.
+    /// Peak memory of the GPU in GiB.
     pub gpu_mem_gb: f64,
     /// Probability of augmentation.
     pub augment: f64,
@@ -53,14 +53,14 @@ impl fmt::Display for TickLine {
     }
 }
 
-/// The ticks of a log, and its damage.
+/// The ticks in a log, and its damage.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// From its whole status lines, in their order.
+    /// The ticks of its complete status lines, in their order.
     pub ticks: Vec<Tick>,
-    /// Lines with a status line, whole or not, or with zero bytes.
+    /// Number of lines with a status line, complete or not, or with zero bytes.
     n_lines: usize,
-    /// Numbers of those among them that are damaged.
+    /// Line numbers of the damaged ones among them.
     damaged: Vec<usize>,
 }
 
@@ -74,7 +74,7 @@ struct Status<'l> {
 }
 
 impl Log {
-    /// Reads the text of a log.
+    /// Parses the text of a log.
     pub fn parse(text: &str) -> Self {
         let text = files::without_escapes(text);
         let mut log = Self::default();
@@ -126,7 +126,7 @@ impl Log {
         }
     }
 
-    /// Says how many status lines are damaged, and the first of them. `None` where all are whole.
+    /// A message with the number of damaged status lines and the first of them; `None` without damage.
     pub fn damage(&self) -> Option<String> {
         let first = self.damaged.first()?;
         Some(format!(
@@ -137,8 +137,8 @@ impl Log {
     }
 }
 
-/// The parts of a line that begin as status lines do: `tick`, a number, and `kimg` or the beginning of it. One that was
-/// cut may have another one behind it.
+/// The parts of a line that begin like status lines: `tick`, a number, and `kimg` or the beginning of it. After a status line
+/// that was cut, another one may follow in the same line.
 fn statuses(line: &str) -> impl Iterator<Item = &str> {
     let starts: Vec<usize> = line
         .match_indices("tick")
@@ -151,7 +151,7 @@ fn statuses(line: &str) -> impl Iterator<Item = &str> {
     pieces.map(move |(start, end)| &line[start..end])
 }
 
-/// Whether a text is a status line or the beginning of one. A beginning without a key counts where it `is_alone`.
+/// Whether a text begins like a status line. A beginning without a key counts only at the start of a line (`is_alone`).
 fn is_status(text: &str, is_alone: bool) -> bool {
     let text = text.trim_end_matches('\0');
     let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
@@ -165,7 +165,7 @@ fn is_status(text: &str, is_alone: bool) -> bool {
     }
 }
 
-/// Keys are words that do not begin with a digit or a sign.
+/// The keys of a status line with their values. Keys are words that do not begin with a digit or a sign.
 fn pairs(status: &str) -> Vec<(&str, Vec<&str>)> {
     let mut pairs: Vec<(&str, Vec<&str>)> = Vec::new();
     for word in status.split_whitespace() {
@@ -179,12 +179,12 @@ fn pairs(status: &str) -> Vec<(&str, Vec<&str>)> {
     pairs
 }
 
-/// Digits behind the point of a number.
+/// Number of digits after the decimal point.
 fn n_decimals(number: &str) -> usize {
     number.split_once('.').map_or(0, |(_, digits)| digits.len())
 }
 
-/// The most decimals of each key: a program writes as many in every line.
+/// The largest number of decimals of each key. A program writes the same number in every line, so fewer mean a cut number.
 fn decimals<'l>(all: &[Status<'l>]) -> BTreeMap<&'l str, usize> {
     let mut most = BTreeMap::new();
     for (key, values) in all.iter().flat_map(|status| &status.pairs) {
@@ -214,7 +214,7 @@ impl Status<'_> {
         }
     }
 
-    /// The tick; `None` when the line is not whole.
+    /// The tick; `None` when the line is not complete.
     fn tick(&self, decimals: &BTreeMap<&str, usize>) -> Option<Tick> {
         let (last, values) = self.pairs.last()?;
         let [value] = values[..] else {
@@ -227,7 +227,7 @@ impl Status<'_> {
             return None;
         }
         let (tick, kimg) = (self.number("tick")?, self.number("kimg")?);
-        // What was cut behind the time makes that shorter; nobody would see it.
+        // A time at the end of a cut line may be too short.
         let time = self.pairs.iter().position(|(key, _)| *key == "time")?;
         if time + 1 == self.pairs.len() {
             return None;
@@ -320,18 +320,18 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_cut_anywhere_is_counted() {
-        // Behind the first key: the text of the first tick and a part of the second.
+    fn a_line_that_is_cut_anywhere_counts_as_damage() {
+        // The text of the first tick and a part of the second.
         let second = LINE.replace("601", "602").replace("2423.3", "2427.3");
         for cut in 1..second.len() {
             for end in ["", "\n"] {
                 let part = &second[..cut];
                 let log = Log::parse(&format!("Training for 25000 kimg...\n{LINE}\n{part}{end}"));
-                // The beginning of a word, or a last key that other programs also end with, tells nothing behind a line end.
-                let is_told = end.is_empty()
+                // Before a line end, the beginning of a word, or a last key that other programs also end with, is not seen as damage.
+                let is_noticed = end.is_empty()
                     || (cut >= "tick".len()
                         && !part.ends_with(|c: char| c.is_ascii_digit() || c == ' '));
-                if is_told {
+                if is_noticed {
                     assert_eq!(kimgs(&log), [2423.3], "{part}{end}");
                     let damage = log.damage().unwrap_or_default();
                     assert!(
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_goes_on_in_a_line_keeps_the_next_tick() {
+    fn a_tick_after_a_cut_line_is_kept() {
         let log = Log::parse(&format!("tick 4     kimg 16.0     ti{LINE}\n"));
         assert_eq!(kimgs(&log), [2423.3]);
         assert!(log.damage().unwrap().starts_with("1 of 1 tick lines"));

@@ -1,4 +1,4 @@
-//! Results of metrics from `metric-*.jsonl`, and from `metric-*.txt` of the TensorFlow reference.
+//! Results of metrics, read from `metric-*.jsonl` and from `metric-*.txt` of the TensorFlow reference.
 
 use std::path::Path;
 
@@ -18,14 +18,14 @@ pub fn provenance(line: &Value) -> &Value {
     line.get("provenance").unwrap_or(&line["flavour"])
 }
 
-/// A line of `metric-*.jsonl`.
+/// The results of a metric for one snapshot: a line of `metric-*.jsonl`.
 #[derive(Clone, Debug)]
 pub struct MetricLine {
-    /// `fid50k_full`
+    /// Official name of the metric: `fid50k_full`.
     pub metric: String,
-    /// Thousands of images, from the name of the snapshot, else the line's own `kimg`; `None` where neither tells.
+    /// Thousands of images, from the name of the snapshot, else the `kimg` of the line; `None` where both are missing.
     pub kimg: Option<u64>,
-    /// All of it.
+    /// The whole line.
     pub line: Value,
 }
 
@@ -35,7 +35,8 @@ impl MetricLine {
         Some(metric_line(metric, line.as_object()?.clone()))
     }
 
-    /// Features that the numbers are made of; the reference's lines do not tell.
+    /// Name of the feature network, from the provenance of the line. Lines of the reference have none; their feature network
+    /// follows from the metric.
     pub fn features(&self) -> &str {
         let of_reference = match self.metric.get(..2) {
             Some("pr" | "pp") => "vgg16",
@@ -59,13 +60,13 @@ impl MetricLine {
         })
     }
 
-    /// The name of the snapshot.
+    /// The name of the snapshot; empty where the line has none.
     pub fn snapshot(&self) -> &str {
         self.line["snapshot_pkl"].as_str().unwrap_or("")
     }
 
-    /// The numbers by name: `fid50k_full 12.5`.
-    fn numbers(&self) -> String {
+    /// The results as text: `fid50k_full 12.5`.
+    fn results_text(&self) -> String {
         let results = self.line["results"].as_object().into_iter().flatten();
         let numbers: Vec<String> = results
             .map(|(name, value)| {
@@ -94,8 +95,7 @@ pub fn read_metric_lines(run_dir: &Path) -> Result<Vec<MetricLine>> {
         .collect())
 }
 
-/// The results in a file of a run by its name, with warnings for what is damaged or has no place on the axis of kimg. None
-/// of a file that holds no results by its name.
+/// The results in a file of a run, with warnings about damage; none where the name is not that of a file of results.
 pub(crate) fn of_run_file(
     run_dir: &Path,
     name: &str,
@@ -121,7 +121,7 @@ pub(crate) fn of_run_file(
     results
 }
 
-/// The results of a file named `metric-<metric>.jsonl`. Objects without results count as damaged lines.
+/// The results in the lines of `metric-<metric>.jsonl`. Objects without results count as damaged lines.
 pub(crate) fn of_file(metric: &str, lines: &mut JsonLines) -> Vec<MetricLine> {
     let records = std::mem::take(&mut lines.records);
     let mut found = Vec::new();
@@ -135,7 +135,7 @@ pub(crate) fn of_file(metric: &str, lines: &mut JsonLines) -> Vec<MetricLine> {
 }
 
 fn has_results(record: &Map<String, Value>) -> bool {
-    // Each result is a plot under its name; a metric has a handful, of some 30 characters.
+    // Each result becomes a plot with its name; a metric has a handful, with names of about 30 characters.
     const MOST: usize = 100;
     const LONGEST: usize = 100;
     let results = record.get("results").and_then(Value::as_object);
@@ -156,13 +156,13 @@ pub(crate) fn metric_line(metric: &str, record: Map<String, Value>) -> MetricLin
     }
 }
 
-/// The results of the TensorFlow reference's `metric-<metric>.txt`, and the number of lines that hold none or are damaged:
-/// `network-snapshot-000200   time 5m 13s   fid50k_full 12.34`, more names and numbers behind it.
+/// The results in `metric-<metric>.txt` of the TensorFlow reference, and the number of lines without results or with damage. A
+/// line is `network-snapshot-000200   time 5m 13s   fid50k_full 12.34`, and may go on with more names and numbers.
 pub(crate) fn of_text(metric: &str, text: &str) -> (Vec<MetricLine>, usize) {
     let (mut found, mut n_damaged) = (Vec::new(), 0);
     let text = files::without_escapes(text);
     for (_, line) in files::text_lines(&text) {
-        // What a power cut left.
+        // Zeros are left by power cuts.
         let has_zeros = line.contains('\0');
         let line = line.trim_matches('\0');
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -173,7 +173,7 @@ pub(crate) fn of_text(metric: &str, text: &str) -> (Vec<MetricLine>, usize) {
                 .then(|| (pair[0].to_owned(), value.into()))
         });
         let results: Map<String, Value> = numbers.collect();
-        // Long names are cut in front.
+        // Long names are shortened at their beginning.
         let snapshot = words.first().and_then(|word| {
             let at = word.find("network-snapshot-")?;
             Some(Value::from(&word[at..]))
@@ -194,7 +194,7 @@ pub(crate) fn of_text(metric: &str, text: &str) -> (Vec<MetricLine>, usize) {
     (found, n_damaged)
 }
 
-/// Says which results have no place on the axis of kimg, with their numbers; `None` where all have one.
+/// A message with the results without kimg; `None` where all have one.
 pub(crate) fn without_kimg(lines: &[MetricLine]) -> Option<String> {
     const SHOWN: usize = 3;
     let lost: Vec<&MetricLine> = lines.iter().filter(|line| line.kimg.is_none()).collect();
@@ -206,21 +206,21 @@ pub(crate) fn without_kimg(lines: &[MetricLine]) -> Option<String> {
             "" => "snapshot_pkl is null".to_owned(),
             name => format!("snapshot_pkl is '{name}'"),
         };
-        format!("{} ({snapshot})", line.numbers())
+        format!("{} ({snapshot})", line.results_text())
     });
     let mut shown: Vec<String> = shown.collect();
     if let more @ 1.. = lost.len().saturating_sub(SHOWN) {
         shown.push(format!("{more} more"));
     }
     Some(format!(
-        "{} of {} results do not tell at which kimg they were measured and are not plotted: {}",
+        "{} of {} results have no kimg and are not plotted: {}",
         lost.len(),
         lines.len(),
         shown.join("; ")
     ))
 }
 
-/// Says which plotted results are no numbers (NaN, infinite, or null): their points are missing. `None` where all are.
+/// A message with the results that are NaN, infinite or null and missing in the plots; `None` where all are finite.
 pub(crate) fn without_number(lines: &[MetricLine]) -> Option<String> {
     const SHOWN: usize = 3;
     let broken = lines.iter().filter(|line| line.kimg.is_some());
@@ -240,7 +240,7 @@ pub(crate) fn without_number(lines: &[MetricLine]) -> Option<String> {
     }
     (n > 0).then(|| {
         format!(
-            "{n} results are no numbers (NaN or infinite) and are missing in the plots: {}",
+            "{n} results are NaN or infinite and are missing in the plots: {}",
             shown.join("; ")
         )
     })
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_that_no_metric_has_are_damage() {
+    fn results_unlike_those_of_any_metric_are_damage() {
         let wide: Vec<String> = (0..101).map(|i| format!("\"fid{i}\": 1")).collect();
         let text = format!(
             "{{\"results\": {{\"fid50k_full\": 1}}}}\n{{\"results\": {{\"{}\": 1}}}}\n{{\"results\": {{{}}}}}\n",
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_a_result_is_its_snapshot_or_its_own_kimg() {
+    fn kimg_is_that_of_the_snapshot_or_of_the_line() {
         for (rest, want) in [
             (
                 "\"snapshot_pkl\": \"network-snapshot-000200.pkl\"",
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn results_without_a_place_are_told_with_their_numbers() {
+    fn results_without_kimg_are_listed() {
         let line = "{\"results\": {\"fid50k_full\": 12.5}, \"metric\": \"fid50k_full\", \"snapshot_pkl\": null}\n";
         let nan = "{\"results\": {\"fid50k_full\": NaN}, \"snapshot_pkl\": \"best.pkl\"}\n";
         let (found, _) = lines(&format!("{line}{nan}{line}{line}{line}"));
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn results_that_are_no_numbers_are_told() {
+    fn results_that_are_not_finite_are_listed() {
         let line = |value: &str, kimg: u64| {
             format!(
                 "{{\"results\": {{\"fid50k_full\": {value}}}, \"snapshot_pkl\": \"network-snapshot-{kimg:06}.pkl\"}}\n"
@@ -326,18 +326,18 @@ mod tests {
             line("31.25", 600),
         ];
         let (found, _) = lines(&text.concat());
-        let told = without_number(&found).unwrap();
+        let text = without_number(&found).unwrap();
         assert!(
-            told.starts_with("2 results are no numbers")
-                && told.contains("fid50k_full of 'network-snapshot-000200.pkl'")
-                && told.contains("network-snapshot-000400.pkl"),
-            "{told}"
+            text.starts_with("2 results are NaN")
+                && text.contains("fid50k_full of 'network-snapshot-000200.pkl'")
+                && text.contains("network-snapshot-000400.pkl"),
+            "{text}"
         );
         let many: String = (0..6).map(|i| line("Infinity", 100 * i)).collect();
-        let told = without_number(&lines(&many).0).unwrap();
+        let text = without_number(&lines(&many).0).unwrap();
         assert!(
-            told.starts_with("6 results") && told.ends_with("3 more"),
-            "{told}"
+            text.starts_with("6 results") && text.ends_with("3 more"),
+            "{text}"
         );
         assert_eq!(without_number(&lines(&line("12.5", 0)).0), None);
         let (found, _) = lines("{\"results\": {\"fid50k_full\": NaN}, \"kimg\": 8}\n");
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_and_colors_in_text_are_no_results() {
+    fn zeros_and_colors_in_text_are_not_results() {
         let text = "\0\0\0\n\0\0network-snapshot-000000 time 5m fid50k_full 344.5\n\x1b[32mnetwork-snapshot-000200 time 5m fid50k_full 12.5\x1b[0m\n";
         let (found, n_damaged) = of_text("fid50k_full", text);
         let kimgs: Vec<Option<u64>> = found.iter().map(|line| line.kimg).collect();

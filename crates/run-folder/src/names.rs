@@ -1,18 +1,18 @@
-//! Names of the files of a run. Those of the reference are kept.
+//! Names of the files in a run folder, as in the reference.
 
-/// The settings in the form of the official program.
+/// The settings in the form of the reference.
 pub const TRAINING_OPTIONS: &str = "training_options.json";
 /// All settings of a run of this program.
 pub const TRAIN_CONFIG: &str = "train_config.json";
-/// The log: what training prints.
+/// The log: the lines that training prints.
 pub const LOG: &str = "log.txt";
-/// Moments of all scalars, one line a tick.
+/// Number, mean and standard deviation of all scalars, one line for each tick.
 pub const STATS: &str = "stats.jsonl";
-/// Answers of `eval leak`, one line each.
+/// Results of `eval leak`, one line for each.
 pub const LEAKS: &str = "leaks.jsonl";
-/// A grid of training images.
+/// The grid of real images.
 pub const REALS: &str = "reals.png";
-/// A grid of images of the first networks.
+/// The grid of generated images before training.
 pub const FAKES_INIT: &str = "fakes_init.png";
 
 /// The grid of generated images at a number of kimg: `fakes000200.png`.
@@ -20,7 +20,7 @@ pub fn fakes(kimg: u64) -> String {
     format!("fakes{kimg:06}.png")
 }
 
-/// The kimg of a grid of generated images; `None` for other names.
+/// The kimg in the name of a grid of generated images; `None` for other names.
 pub fn fakes_kimg(name: &str) -> Option<u64> {
     let (stem, ending) = name.rsplit_once('.')?;
     let is_image = ["png", "jpg", "webp"].contains(&ending);
@@ -35,27 +35,27 @@ pub fn metric(metric: &str) -> String {
     format!("metric-{metric}.jsonl")
 }
 
-/// The metric whose results a file holds.
+/// The metric of a file of results, from its name.
 pub(crate) fn metric_of(name: &str) -> Option<&str> {
     name.strip_prefix("metric-")?.strip_suffix(".jsonl")
 }
 
-/// The metric whose results a file of the TensorFlow reference holds: `metric-fid50k_full.txt`.
+/// The metric of a file of results of the TensorFlow reference: `metric-fid50k_full.txt`.
 pub(crate) fn metric_of_text(name: &str) -> Option<&str> {
     name.strip_prefix("metric-")?.strip_suffix(".txt")
 }
 
-/// Whether a file holds TensorBoard's events.
+/// Whether a file has TensorBoard events.
 pub(crate) fn is_events(name: &str) -> bool {
     name.contains("tfevents")
 }
 
-/// Whether a file grows while the run goes on: its lines after a saved state are written again by a resumed run.
+/// Whether training appends to a file. A resumed run writes the lines after its training state again.
 pub(crate) fn is_growing(name: &str) -> bool {
     name == LOG || name == STATS || name.contains(".tfevents.")
 }
 
-/// Whether training writes a file, as opposed to `eval`, which never overwrites it.
+/// Whether training writes a file. `eval` never overwrites these.
 pub(crate) fn is_of_training(name: &str) -> bool {
     [TRAINING_OPTIONS, STATS, LOG].contains(&name)
         || name.starts_with("fakes")

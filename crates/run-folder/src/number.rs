@@ -1,7 +1,7 @@
-//! Numbers for people.
+//! Numbers as text.
 
-/// A number as C's `%g` and Python's `:g` write it: so many significant digits, no trailing zeros, an exponent for very
-/// small and very large ones.
+/// Formats a number as C's `%g` and Python's `:g` do: with `digits` significant digits, without trailing zeros, with an
+/// exponent for very small and very large numbers.
 pub fn format_number(value: f64, digits: u8) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");

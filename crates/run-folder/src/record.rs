@@ -1,4 +1,4 @@
-//! A run, ours or a reference program's, as its files tell it; tolerant of what is missing or damaged.
+//! The content of a run folder, of this program or a reference program. Missing and damaged files are tolerated.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,27 +17,27 @@ use crate::tensorboard::Events;
 use crate::ticks::{self, Tick};
 use crate::trend::{Curve, WARM_UP_KIMG};
 
-/// A run as its files tell it.
+/// The content of a run folder.
 pub struct RunRecord {
     /// The folder.
     pub path: PathBuf,
-    /// `training_options.json`; null when there is none.
+    /// The content of `training_options.json`; null when there is none.
     pub options: Value,
-    /// One record for each tick.
+    /// The ticks: from `stats.jsonl`, else from TensorBoard events, else from `log.txt`.
     pub ticks: Vec<Tick>,
-    /// Snapshots by their count of kimg.
+    /// Network snapshots in the order of their kimg.
     pub snapshots: Vec<Snapshot>,
-    /// `fakes%06d.png` by kimg.
+    /// Grids of generated images (`fakes000200.png`) by kimg.
     pub fakes: BTreeMap<u64, PathBuf>,
-    /// Results by file (`metric-*.jsonl`, `metric-*.txt`).
+    /// Results of metrics, file by file (`metric-*.jsonl`, `metric-*.txt`).
     pub metrics: Vec<MetricLine>,
-    /// The last line that `eval leak` left; null when there is none.
+    /// The last line that `eval leak` wrote; null when there is none.
     pub leak: Value,
-    /// What is damaged or cannot be placed and is left out, by file.
+    /// Content that is damaged or has no kimg and is left out: a message for each file.
     pub warnings: Vec<String>,
 }
 
-/// Whether a file of a run is never written by programs that read a run; snapshots are looked for by themselves.
+/// Whether programs that read a run must not write this file. Snapshots are found separately.
 fn is_protected(name: &str) -> bool {
     names::is_of_training(name) || name.starts_with("reals")
 }
@@ -46,7 +46,7 @@ impl RunRecord {
     /// Reads a folder.
     ///
     /// # Errors
-    /// `Unreadable` when it is no folder, `NoRun` when it holds nothing of a run.
+    /// `Unreadable` when the folder cannot be read, `NoRun` when it has no content of a run.
     pub fn open(path: &Path) -> Result<Self> {
         let mut names: Vec<String> = std::fs::read_dir(path)
             .map_err(Error::unreadable(path))?
@@ -100,8 +100,8 @@ impl RunRecord {
             let path = path.join(name);
             let lost = metric_lines::without_kimg(&results);
             let broken = metric_lines::without_number(&results);
-            let told = lost.into_iter().chain(broken);
-            warnings.extend(told.map(|told| format!("'{}': {told}", path.display())));
+            let problems = lost.into_iter().chain(broken);
+            warnings.extend(problems.map(|text| format!("'{}': {text}", path.display())));
             run.metrics.extend(results);
         }
         let leak = path.join(names::LEAKS);
@@ -125,14 +125,14 @@ impl RunRecord {
         Ok(run)
     }
 
-    /// Tells the warnings to the user.
+    /// Logs the warnings.
     pub fn warn(&self) {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
     }
 
-    /// The last part of the path.
+    /// The name of the folder.
     pub fn name(&self) -> String {
         let path = self
             .path
@@ -141,7 +141,7 @@ impl RunRecord {
         name_of(&path)
     }
 
-    /// An entry of `training_options.json`, by its path of keys.
+    /// A value of `training_options.json` by its keys from the root; null when it is missing.
     pub fn option(&self, keys: &[&str]) -> &Value {
         keys.iter().fold(&self.options, |value, key| &value[*key])
     }
@@ -156,7 +156,7 @@ impl RunRecord {
         Curve::of(&self.metrics, result, features, self.warm_up_kimg())
     }
 
-    /// Number of the tick at which a snapshot was written: of the record with its kimg, else by 4 kimg a tick.
+    /// Number of the tick at which the snapshot of `kimg` was written; estimated by 4 kimg a tick where no tick has that kimg.
     pub fn tick_of(&self, kimg: u64) -> u64 {
         self.ticks
             .iter()
@@ -164,7 +164,7 @@ impl RunRecord {
             .map_or_else(|| (kimg as f64 / 4.0).round() as u64, |tick| tick.tick)
     }
 
-    /// Hours at which a moment of training was reached, between the ticks around it.
+    /// Hours of training until `kimg`, interpolated between ticks; NaN without ticks.
     pub fn hours_at(&self, kimg: f64) -> f64 {
         let after = self.ticks.partition_point(|tick| tick.kimg < kimg);
         match (
@@ -179,7 +179,7 @@ impl RunRecord {
         }
     }
 
-    /// How long nothing was written by training.
+    /// Time since training last wrote a file.
     pub fn quiet_for(&self) -> Duration {
         let files = std::fs::read_dir(&self.path).into_iter().flatten();
         files
@@ -192,7 +192,7 @@ impl RunRecord {
             .unwrap_or_default()
     }
 
-    /// A live run writes at least once in this time: ten of its longest ticks.
+    /// A run that is still training writes a file within this time: ten of its longest ticks.
     pub fn patience(&self) -> Duration {
         let longest = self
             .ticks
@@ -206,7 +206,7 @@ impl RunRecord {
         }
     }
 
-    /// Whether training has reached its goal.
+    /// Whether training has reached its `total_kimg`.
     pub fn has_ended(&self) -> bool {
         let total = self.option(&["total_kimg"]).as_f64();
         let reached = self.ticks.last().map(|tick| tick.kimg);
@@ -222,7 +222,7 @@ pub(crate) fn warm_up_kimg(options: &Value) -> f64 {
     }
 }
 
-/// The options, as text of JSON; null when there are none or they are damaged.
+/// Reads `training_options.json`; null when there is none or it is damaged.
 pub(crate) fn read_options(path: &Path, warnings: &mut Vec<String>) -> Value {
     const MAX_BYTES: u64 = 16 << 20;
     let options = match files::read_input(path, MAX_BYTES) {
@@ -239,10 +239,10 @@ pub(crate) fn read_options(path: &Path, warnings: &mut Vec<String>) -> Value {
     })
 }
 
-/// Bytes of TensorBoard's files, in which programs also put images.
+/// Most bytes of an event file, which may have images, too.
 const MAX_EVENTS: u64 = 4 << 30;
 
-/// TensorBoard's files.
+/// Reads the TensorBoard event files.
 fn read_events(path: &Path, names: &[String], warnings: &mut Vec<String>) -> Vec<Events> {
     let mut files = Vec::new();
     for name in names.iter().filter(|name| names::is_events(name)) {
@@ -299,7 +299,7 @@ mod tests {
             empty.path().join("metric-fid50k_full.jsonl"),
         )
         .unwrap();
-        // Bytes that are no text, and lines that are no records.
+        // Bytes that are not UTF-8, and lines that are not records.
         std::fs::write(empty.path().join("stats.jsonl"), b"\xff\xfe\n{\"a\": 1}\n").unwrap();
         let run = RunRecord::open(empty.path()).unwrap();
         assert_eq!((run.metrics.len(), run.ticks.len()), (1, 0));

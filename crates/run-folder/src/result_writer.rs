@@ -1,4 +1,4 @@
-//! Results of metrics into `metric-*.jsonl` and into words.
+//! Results of metrics as lines of `metric-*.jsonl` and as text.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::names;
 use crate::number::format_number;
 use crate::snapshots::snapshot_kimg;
 
-/// Whether less of a number is better, by its name (`fid50k_full`).
+/// Whether lower values of a result are better, by its name (`fid50k_full`).
 pub fn lower_is_better(result: &str) -> bool {
     ["fid", "kid", "ppl", "mem"]
         .iter()
@@ -19,8 +19,8 @@ pub fn lower_is_better(result: &str) -> bool {
         && !result.ends_with("_distance_ratio")
 }
 
-/// Appends the line of a result to the file of its metric, unless the same snapshot has a line made in the same way: a run
-/// that was killed measures again, and `eval run` may have measured meanwhile.
+/// Appends the line of a result to the file of its metric, unless the file has a line for the same snapshot with the same
+/// provenance (features, image counts, ...): a run that was killed evaluates again, and `eval run` may have evaluated, too.
 ///
 /// # Errors
 /// `File` when the file cannot be written.
@@ -35,8 +35,8 @@ pub fn append_result(run_dir: &Path, metric: &str, line: &Value) -> Result<()> {
     Ok(())
 }
 
-/// The numbers of a result for people, each with the best of the run so far: `fid1k_full 4.02 (best 1.92 at kimg 1)`.
-/// `best` has the value and the snapshot of each number that has a best one.
+/// The results of a metric as text, each with the best of the run so far: `fid1k_full 4.02 (best 1.92 at kimg 1)`. `best` has
+/// the best value of each result and the name of its snapshot.
 pub fn describe_results(
     results: &Map<String, Value>,
     best: &BTreeMap<String, (f64, String)>,
@@ -47,7 +47,7 @@ pub fn describe_results(
         };
         let number = format!("{name} {}", format_number(value, 4));
         match best.get(name) {
-            // Also where the same number came before.
+            // Also where an earlier snapshot has the same value.
             Some((best, _)) if *best == value => format!("{number} (best so far)"),
             Some((best, snapshot)) => {
                 let kimg =
@@ -94,15 +94,15 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_told_with_the_best_of_the_run() {
+    fn a_result_is_described_with_the_best_of_the_run() {
         let results = |value: f64| Map::from_iter([("fid1k_full".to_owned(), value.into())]);
         let snapshot = "network-snapshot-000001.safetensors".to_owned();
         let best = BTreeMap::from([("fid1k_full".to_owned(), (1.92, snapshot))]);
-        let told = |value| describe_results(&results(value), &best);
-        assert_eq!(told(4.0213), "fid1k_full 4.021 (best 1.92 at kimg 1)");
-        assert_eq!(told(1.92), "fid1k_full 1.92 (best so far)");
-        assert_eq!(told(f64::NAN), "fid1k_full none");
-        let told = describe_results(&results(4.0), &BTreeMap::new());
-        assert_eq!(told, "fid1k_full 4");
+        let text = |value| describe_results(&results(value), &best);
+        assert_eq!(text(4.0213), "fid1k_full 4.021 (best 1.92 at kimg 1)");
+        assert_eq!(text(1.92), "fid1k_full 1.92 (best so far)");
+        assert_eq!(text(f64::NAN), "fid1k_full none");
+        let text = describe_results(&results(4.0), &BTreeMap::new());
+        assert_eq!(text, "fid1k_full 4");
     }
 }

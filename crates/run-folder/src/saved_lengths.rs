@@ -1,5 +1,5 @@
-//! Lengths of files when a training state was saved, and the way back to them. `eval run` appends to results of metrics
-//! as well, so nothing of those is ever cut off.
+//! Lengths of growing files, saved with a training state and restored when the run resumes. Files with results of metrics are
+//! never cut, since `eval run` appends to them, too.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::names::{is_events, is_growing, metric_of};
 use crate::tensorboard::whole_length as whole_events;
 
-/// The lengths of the growing files and of the results of metrics, to be saved.
+/// The lengths in bytes of the growing files and of the files with results of metrics, by name.
 ///
 /// # Errors
 /// `File` when the folder cannot be read.
@@ -27,13 +27,13 @@ pub fn file_lengths(run_dir: &Path) -> Result<BTreeMap<String, u64>> {
     Ok(lengths)
 }
 
-const MEASURE_AGAIN: &str = "`eval run` on the folder measures them again";
+const EVALUATE_AGAIN: &str = "`eval run` on the folder computes them again";
 
-/// Cuts the growing files back to saved lengths; those that did not exist are removed. A file that is damaged before
-/// that length, as after a power cut, is cut to its last whole record; returns what was lost, in words.
+/// Cuts the growing files to saved lengths; those without a saved length are removed. A file that is damaged before that length,
+/// as after a power cut, is cut after its last complete record. Returns a message for each file that lost records.
 ///
 /// # Errors
-/// `File` when one cannot be cut.
+/// `File` when a file cannot be cut.
 pub fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for name in file_lengths(run_dir)?.into_keys() {
@@ -52,7 +52,7 @@ pub fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<Vec<S
         if metric_of(&name).is_some() {
             if whole < saved {
                 warnings.push(format!(
-                    "'{}' has lost results: {MEASURE_AGAIN}",
+                    "'{}' has lost results: {EVALUATE_AGAIN}",
                     path.display()
                 ));
             }
@@ -60,7 +60,7 @@ pub fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<Vec<S
         }
         if whole < saved {
             warnings.push(format!(
-                "'{}' has lost {} bytes that were there when the state was saved: it goes on from its last whole record",
+                "'{}' has lost {} bytes that were there when the state was saved: it continues after its last complete record",
                 path.display(),
                 saved - whole
             ));
@@ -75,9 +75,9 @@ pub fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<Vec<S
     }
     for name in lengths.keys().filter(|name| !run_dir.join(name).exists()) {
         let what = if metric_of(name).is_some() {
-            MEASURE_AGAIN
+            EVALUATE_AGAIN
         } else {
-            "it begins anew"
+            "a new one is started"
         };
         warnings.push(format!(
             "'{}' is lost: {what}",
@@ -87,8 +87,8 @@ pub fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<Vec<S
     Ok(warnings)
 }
 
-/// Bytes up to the end of the last whole record of a growing file. Blocks that a power cut left unwritten read as zeros,
-/// which no line of text holds.
+/// Bytes up to the end of the last complete record of a growing file. Blocks that a power cut left unwritten read as zeros,
+/// which lines of text do not have.
 fn whole_length(name: &str, bytes: &[u8]) -> usize {
     if is_events(name) {
         return whole_events(bytes);
@@ -144,38 +144,38 @@ mod tests {
     }
 
     #[test]
-    fn results_are_never_cut_and_those_lost_are_told() {
+    fn results_are_never_cut_and_lost_ones_are_reported() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         let names = ["fid50k_full", "kid50k_full", "pr50k3_full"];
-        let [grown, torn, lost] = names.map(|metric| format!("metric-{metric}.jsonl"));
+        let [grown, damaged, lost] = names.map(|metric| format!("metric-{metric}.jsonl"));
         let three = "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n";
-        for name in [&grown, &torn, &lost] {
+        for name in [&grown, &damaged, &lost] {
             write(name, three);
         }
         let lengths = file_lengths(dir.path()).unwrap();
-        // `eval run` has added to one, a power cut has taken from the others.
+        // `eval run` has appended to one, a power cut has damaged the others.
         let longer = format!("{three}{{\"a\":4}}\n");
         write(&grown, &longer);
         let shorter = "{\"a\":1}\n{\"a\":2}\n{\"a\"\0\0\0\0";
-        write(&torn, shorter);
+        write(&damaged, shorter);
         std::fs::remove_file(dir.path().join(&lost)).unwrap();
         let warnings = cut_back(dir.path(), &lengths).unwrap();
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!(read(&grown), longer);
-        assert_eq!(read(&torn), shorter);
+        assert_eq!(read(&damaged), shorter);
         assert_eq!(warnings.len(), 2, "{warnings:?}");
-        let told = |name: &str, what: &str| {
+        let is_reported = |name: &str, what: &str| {
             warnings
                 .iter()
                 .any(|w| w.contains(name) && w.contains(what) && w.contains("eval run"))
         };
-        assert!(told(&torn, "has lost results"), "{warnings:?}");
-        assert!(told(&lost, "is lost"), "{warnings:?}");
+        assert!(is_reported(&damaged, "has lost results"), "{warnings:?}");
+        assert!(is_reported(&lost, "is lost"), "{warnings:?}");
     }
 
     #[test]
-    fn a_log_that_is_shorter_than_recorded_ends_with_a_whole_line() {
+    fn a_log_that_is_shorter_than_recorded_ends_with_a_complete_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(STATS);
         std::fs::write(&path, "{\"a\":1}\n{\"a\":2}\n").unwrap();

@@ -1,44 +1,44 @@
-//! Network snapshots by their names: `network-snapshot-000200.safetensors`, or `.pkl` and `.pt` of other programs.
+//! Network snapshots by their file names: `network-snapshot-000200.safetensors`, or `.pkl` and `.pt` of other programs.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Names of snapshots begin so.
+/// The beginning of the names of snapshots.
 const PREFIX: &str = "network-snapshot-";
 
-/// Endings of files that hold networks. Of several files of one moment the first kind is taken.
+/// Extensions of files with networks. Of several files with the same kimg, the first extension here counts.
 const ENDINGS: [&str; 4] = ["safetensors", "pkl", "pt", "pth"];
 
-/// A file of networks in the folder of a run.
+/// A network snapshot in a run folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Thousands of images that training had shown, by the name.
+    /// Thousands of real images seen, from the file name.
     pub kimg: u64,
     /// The file.
     pub path: PathBuf,
 }
 
 impl Snapshot {
-    /// Name of the file.
+    /// The file name.
     pub fn name(&self) -> String {
         name_of(&self.path)
     }
 }
 
-/// The last part of a path as text.
+/// The file name of a path as text.
 pub(crate) fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
 
-/// The file of the snapshot that this program writes at a number of kimg.
+/// The path of the snapshot that training writes after `kimg` thousand images.
 pub fn snapshot_path(run_dir: &Path, kimg: u64) -> PathBuf {
     run_dir.join(format!("{PREFIX}{kimg:06}.safetensors"))
 }
 
-/// The count of kimg in the name of a snapshot, with or without folders (of any system) and ending. `None` for other
-/// names, as `network-snapshot-best.pkl` or `ffhq512.pkl`.
+/// The kimg in the name of a snapshot, with or without folders (of any operating system) and extension. `None` for other names,
+/// such as `network-snapshot-best.pkl` or `ffhq512.pkl`.
 pub fn snapshot_kimg(name: &str) -> Option<u64> {
     let rest = name.rsplit(['/', '\\']).next()?.strip_prefix(PREFIX)?;
     let end = rest
@@ -47,10 +47,10 @@ pub fn snapshot_kimg(name: &str) -> Option<u64> {
     rest[..end].parse().ok()
 }
 
-/// The numbered snapshots in a folder in the order of their numbers, one of each number.
+/// The snapshots in a folder in the order of their kimg, one for each.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// `Unreadable` when the folder cannot be read.
 pub fn snapshot_files(folder: &Path) -> Result<Vec<Snapshot>> {
     let mut found: Vec<(u64, usize, PathBuf)> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::unreadable(folder))? {
@@ -76,7 +76,8 @@ pub fn snapshot_files(folder: &Path) -> Result<Vec<Snapshot>> {
         .collect())
 }
 
-/// The only file of networks in a folder whose name begins with `network`, as `network-final.pkl`.
+/// The only file of networks in a folder whose name begins with `network`, such as `network-final.pkl`; `None` where there are
+/// more or none.
 pub(crate) fn only_network_file(folder: &Path) -> Result<Option<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::unreadable(folder))? {
@@ -90,11 +91,11 @@ pub(crate) fn only_network_file(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(found.pop().filter(|_| found.is_empty()))
 }
 
-/// Removes snapshots of this program but for the newest `keep` and those named in `best`. Snapshots that are newer than
-/// `current`, which a resume left behind, stay.
+/// Removes snapshots of this program except the newest `keep` and those whose names are in `best`. Snapshots newer than
+/// `current` are left from before a resume and stay.
 ///
 /// # Errors
-/// `File` when the folder cannot be read, or a file not be removed.
+/// `File` when the folder cannot be read, or a file cannot be removed.
 pub fn remove_old_snapshots<'a>(
     run_dir: &Path,
     keep: usize,
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_those_of_the_name_alone() {
+    fn kimg_is_read_from_the_name() {
         for (name, wanted) in [
             ("network-snapshot-000200.pkl", Some(200)),
             ("network-snapshot-000200", Some(200)),
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshots_are_in_the_order_of_their_numbers_one_of_each() {
+    fn snapshots_are_in_the_order_of_kimg_one_of_each() {
         let folder = tempfile::tempdir().unwrap();
         let put = |name: &str| std::fs::write(folder.path().join(name), "").unwrap();
         let only = || only_network_file(folder.path()).unwrap();
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn old_snapshots_go_but_for_the_best_and_the_newest() {
+    fn old_snapshots_are_removed_except_the_best_and_the_newest() {
         let folder = tempfile::tempdir().unwrap();
         for kimg in 0..6 {
             std::fs::write(snapshot_path(folder.path(), kimg), "").unwrap();

@@ -1,4 +1,4 @@
-//! Moments of what is reported during a tick, under the official names.
+//! Means and standard deviations of reported scalars, tick by tick, under the official names.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub struct Moments {
     sum_sq: f64,
 }
 
-/// Numbers as their bits: JSON has no infinities, and a diverged run must resume as it was.
+/// Numbers as their bits: JSON has no infinities, and a diverged run must resume exactly.
 mod bits {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -30,7 +30,7 @@ mod bits {
 }
 
 impl Moments {
-    /// Takes values in.
+    /// Adds values.
     pub fn add(&mut self, values: impl IntoIterator<Item = f64>) {
         for value in values {
             self.num += 1;
@@ -39,12 +39,12 @@ impl Moments {
         }
     }
 
-    /// The mean; not a number without values.
+    /// The mean; NaN without values.
     pub fn mean(&self) -> f64 {
         self.sum / self.num as f64
     }
 
-    /// The standard deviation (divided by the number of values, not one less).
+    /// The standard deviation, with the number of values as divisor; NaN without values.
     pub fn std(&self) -> f64 {
         match self.num {
             0 => f64::NAN,
@@ -56,18 +56,18 @@ impl Moments {
     }
 }
 
-/// Moments of everything reported, by name; a tick closes them.
+/// Moments of reported scalars, by name. [`Stats::close`] ends a tick.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stats {
-    /// Since the last tick.
+    /// Moments of the current tick.
     open: IndexMap<String, Moments>,
-    /// Of the last tick that had values, by name.
+    /// For each name, the moments of the last tick that had values.
     closed: IndexMap<String, Moments>,
 }
 
 impl Stats {
-    /// Takes values in under a name.
+    /// Adds values under a name.
     pub fn report(&mut self, name: &str, values: impl IntoIterator<Item = f64>) {
         match self.open.get_mut(name) {
             Some(moments) => moments.add(values),
@@ -79,7 +79,7 @@ impl Stats {
         }
     }
 
-    /// Ends a tick. A name without new values keeps those of the tick before, as in the reference.
+    /// Ends the current tick. A name without new values keeps those of the tick before, as in the reference.
     pub fn close(&mut self) {
         for (name, moments) in &mut self.open {
             if moments.num > 0 {
@@ -89,19 +89,19 @@ impl Stats {
         }
     }
 
-    /// The values of the last tick, in the order in which names were first reported.
+    /// The moments of the last tick, in the order in which the names were first reported.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Moments)> {
         self.closed
             .iter()
             .map(|(name, moments)| (name.as_str(), moments))
     }
 
-    /// The mean of a name at the last tick.
+    /// The mean of a name in the last tick.
     pub fn mean(&self, name: &str) -> Option<f64> {
         self.closed.get(name).map(Moments::mean)
     }
 
-    /// One line of `stats.jsonl`. Values that are no number become `null`, so that every reader can parse it.
+    /// The line of `stats.jsonl` for the last tick. NaN and infinities become `null`, so that every JSON reader can parse it.
     pub fn to_json(&self, timestamp: f64) -> Value {
         let mut line = Map::new();
         for (name, moments) in self.iter() {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_collector_goes_on() {
+    fn saved_statistics_continue() {
         let mut stats = Stats::default();
         stats.report("a", [0.1, 0.2]);
         stats.report("b", [f64::INFINITY]);

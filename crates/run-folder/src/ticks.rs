@@ -5,23 +5,23 @@ use std::collections::BTreeMap;
 use files::JsonLines;
 use serde_json::{Map, Value};
 
-/// Thousands of images shown.
+/// Name of the scalar with the thousands of real images seen.
 pub const KIMG: &str = "Progress/kimg";
 
-/// A tick of a run, with the scalars that its files tell.
+/// A tick of a run, with the scalars in its files.
 #[derive(Clone, Debug)]
 pub struct Tick {
-    /// Thousands of images that the discriminator was shown.
+    /// Thousands of real images that the discriminator has seen.
     pub kimg: f64,
-    /// Hours since the start.
+    /// Hours since the start of the run; NaN where the files do not say.
     pub hours: f64,
     /// Number of the tick.
     pub tick: u64,
-    /// Mean of each statistic since the tick before.
+    /// Mean of each scalar over the tick, by name.
     pub means: BTreeMap<String, f64>,
 }
 
-/// Hours since the start by the scalars of a tick.
+/// Hours since the start of the run, from the scalars of a tick.
 pub fn hours_of(means: &BTreeMap<String, f64>) -> Option<f64> {
     let in_hours = [
         ("Timing/total_hours", 1.0),
@@ -33,10 +33,10 @@ pub fn hours_of(means: &BTreeMap<String, f64>) -> Option<f64> {
         .find_map(|(name, scale)| Some(means.get(name)? * scale))
 }
 
-/// Ticks of the lines of `stats.jsonl`. Objects without `Progress/kimg` count as damaged lines.
+/// The ticks in the lines of `stats.jsonl`. Objects without `Progress/kimg` count as damaged lines.
 pub fn of_stats(lines: &mut JsonLines) -> Vec<Tick> {
     let mut ticks = Vec::new();
-    let mut lacking = Vec::new();
+    let mut without_kimg = Vec::new();
     let mut times = Vec::new();
     for (number, record) in &lines.records {
         match tick(record) {
@@ -44,13 +44,13 @@ pub fn of_stats(lines: &mut JsonLines) -> Vec<Tick> {
                 ticks.push(tick);
                 times.push(record.get("timestamp").and_then(Value::as_f64));
             }
-            None => lacking.push(*number),
+            None => without_kimg.push(*number),
         }
     }
-    for number in lacking {
+    for number in without_kimg {
         lines.reject(number);
     }
-    // Other programs keep the time of the clock alone.
+    // Other programs write timestamps alone.
     let started = times.iter().flatten().copied().next();
     for (tick, time) in ticks.iter_mut().zip(times) {
         if let (true, Some(started), Some(time)) = (tick.hours.is_nan(), started, time) {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_without_kimg_are_counted_and_hours_come_from_the_clock_when_nothing_else_tells() {
+    fn lines_without_kimg_are_damage_and_timestamps_give_missing_hours() {
         let text = concat!(
             "{\"Progress/kimg\": {\"mean\": 4.0}, \"timestamp\": 1700000000}\n",
             "{\"Progress/kimg\": {\"mean\": NaN}}\n",

@@ -1,8 +1,8 @@
-//! Spans of time as the official log, results of metrics and progress bars write them.
+//! Durations and timestamps as text, in the official form.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A span of time as the official log writes it: `45s`, `1m 02s`, `3h 05m 09s`, `1d 02h 03m`.
+/// A duration as in the official log: `45s`, `1m 02s`, `3h 05m 09s`, `1d 02h 03m`.
 ///
 /// Seconds are rounded to the nearest, ties to even, as Python's `round` does.
 pub fn format_time(time: Duration) -> String {
@@ -16,13 +16,13 @@ pub fn format_time(time: Duration) -> String {
     }
 }
 
-/// Seconds since 1970, as results and statistics are stamped with.
+/// Seconds since 1970, the `timestamp` of results and statistics.
 pub fn timestamp() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// Seconds of a span of time, given as its words: `["1d", "01h", "30m"]`. `None` for other words.
+/// Seconds of a duration, given by its words: `["1d", "01h", "30m"]`. `None` for other words.
 pub(crate) fn parse_time(words: &[&str]) -> Option<f64> {
     if words.is_empty() {
         return None;
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_read_as_in_the_official_log() {
+    fn durations_read_as_in_the_official_log() {
         for (secs, text) in [
             (0.5, "0s"),
             (45.2, "45s"),

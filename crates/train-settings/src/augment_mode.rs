@@ -1,10 +1,12 @@
+//! The modes of augmentation.
+
 use serde::{Deserialize, Serialize};
 
-/// How the discriminator's images are augmented (`--aug`).
+/// The augmentation of the discriminator's images (`--aug`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AugmentMode {
-    /// Not at all.
+    /// No augmentation.
     Noaug,
     /// With an adaptive probability.
     Ada,

@@ -1,9 +1,34 @@
-//! Settings of the program `train`, and the one way from them to a complete [`TrainConfig`](training::TrainConfig).
+//! The settings of the program `train`, resolved to a complete [`TrainConfig`](training::TrainConfig).
 //!
-//! A setting is a field of [`Overrides`]: its flag, its help and its key in a settings file. [`resolve`] lays the overrides over
-//! a preset for a new run, [`resumed_with`] over the configuration of a run that goes on. A new setting is added in two places:
-//! its field in `overrides.rs`, and what it does to the configuration in `resolve` (and `resumed.rs`, if it may change while a
-//! run goes on).
+//! A setting is a field of [`Overrides`]: its flag, its help text and its key in a settings file. [`resolve`] applies the
+//! overrides to a preset for a new run, [`resumed_with`] to the configuration of a run that is resumed. A new setting is added
+//! in two places: its field in `overrides.rs`, and its effect on the configuration in `resolve` (and `resumed.rs`, if it may
+//! change when a run is resumed).
+//!
+//! ```
+//! use train_settings::{DatasetDescription, Overrides, resolve};
+//! use training::Preset;
+//!
+//! let dataset = DatasetDescription {
+//!     name: "faces".into(),
+//!     path: "faces.zip".into(),
+//!     resolution: 64,
+//!     num_channels: 3,
+//!     num_images: 5000,
+//!     label_dim: 0,
+//!     fingerprint: None,
+//! };
+//! // `train --cfg tiny64 --mirror --gamma 0.5`
+//! let flags = Overrides {
+//!     mirror: Some(true),
+//!     gamma: Some(0.5),
+//!     ..Overrides::default()
+//! };
+//! let config = resolve(Preset::Tiny64, &dataset, &flags)?;
+//! assert_eq!(config.desc, "faces-mirror-tiny64-gamma0.5");
+//! assert_eq!((config.loss.r1_gamma, config.batch_size), (0.5, 16));
+//! # Ok::<(), training::Error>(())
+//! ```
 
 mod augment_mode;
 mod overrides;

@@ -1,4 +1,4 @@
-//! The settings of a run that were typed, as flags or in a settings file.
+//! The settings that a user can give, as flags or in a settings file.
 
 use clap::builder::BoolishValueParser;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use crate::values::{
     columns_and_rows, limit, names, parse_grid, parse_limit, parse_mode, write_limit,
 };
 
-/// The flags of a run that were typed: each replaces what the preset says.
+/// The settings that the user gave; each replaces the value of the preset.
 ///
-/// Lists may also be written as on the command line: `metrics = "fid5k_full,kid5k_full"`, `grid = "12x8"`,
+/// The doc comment of a field is the help of its flag. In a settings file, lists may also be written as on the command line: `metrics = "fid5k_full,kid5k_full"`, `grid = "12x8"`,
 /// `ada-max-p = "none"`.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -103,7 +103,7 @@ pub struct Overrides {
     /// No half precision at all
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = BoolishValueParser::new(), hide_possible_values = true, help_heading = "Training")]
     pub fp32: Option<bool>,
-    /// bf16 in place of f16 at the largest resolutions: the range of f32, less precise; for cards from Ampere on
+    /// bf16 in place of f16 at the largest resolutions: the range of f32, less precise; for GPUs from Ampere on
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = BoolishValueParser::new(), hide_possible_values = true, help_heading = "Training")]
     pub bf16: Option<bool>,
     /// Metrics of snapshots (fid50k_full, fid5k_full, kid50k_full, ...), or `none` [default: fid50k_full; tiny
@@ -116,12 +116,12 @@ pub struct Overrides {
     )]
     #[serde(deserialize_with = "names")]
     pub metrics: Option<Vec<String>>,
-    /// Ticks between evaluations; tick 0 is never measured [default: as --snap]
+    /// Ticks between evaluations; tick 0 is never evaluated [default: as --snap]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub metrics_every: Option<usize>,
-    /// Where features come from: inception (needs weights: `eval weights`), face-detector (inside the binary, knows drawn
-    /// faces), random-inception, random-inception-small (weights by seed); only those of inception can be compared with
-    /// published numbers [default: inception]
+    /// Feature network of the metrics: inception (needs weights: `eval weights`), face-detector (built in, trained on drawn
+    /// faces), random-inception or random-inception-small (random weights); only results with inception can be compared with
+    /// published ones [default: inception]
     #[arg(long, value_name = "NAME", help_heading = "Files and metrics")]
     pub features: Option<String>,
     /// A file with the weights of the Inception network, in place of the cache
@@ -130,7 +130,7 @@ pub struct Overrides {
     /// Save and stop when the generator has collapsed, instead of only warning
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = BoolishValueParser::new(), hide_possible_values = true, help_heading = "Files and metrics")]
     pub stop_on_collapse: Option<bool>,
-    /// Thousands of images of a tick [default: 4; tiny presets: 1]
+    /// Thousands of images in a tick [default: 4; tiny presets: 1]
     #[arg(long, value_name = "N", help_heading = "Files and metrics")]
     pub tick: Option<u64>,
     /// Ticks between network snapshots [default: 50; tiny presets: 10]
@@ -139,13 +139,13 @@ pub struct Overrides {
     /// Ticks between preview grids [default: as --snap]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub image_snap: Option<usize>,
-    /// Ticks between training states: what a killed run loses at most [default: 4]
+    /// Ticks between training states; a run that is killed loses at most these [default: 4]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub state_every: Option<usize>,
-    /// Training states to keep; a damaged one falls back to the one before [default: 2]
+    /// Training states to keep; where one is damaged, --resume takes the one before [default: 2]
     #[arg(long, value_name = "N", help_heading = "Files and metrics")]
     pub keep_states: Option<usize>,
-    /// Network snapshots to keep besides those that a metric found best [default: all]
+    /// Network snapshots to keep besides those with the best results of a metric [default: all]
     #[arg(long, value_name = "N", help_heading = "Files and metrics")]
     pub keep: Option<usize>,
     /// Columns and rows of the preview grids, as 12x8
@@ -154,12 +154,12 @@ pub struct Overrides {
     pub grid: Option<[usize; 2]>,
 }
 
-/// Settings of earlier versions that had no effect, as states of such runs still have them.
+/// Settings of earlier versions that had no effect; training states of such runs still have them.
 const RETIRED: [&str; 3] = ["nhwc", "allow-tf32", "nobench"];
 
 impl Overrides {
-    /// Only what was typed, by name.
-    pub(crate) fn typed(&self) -> Map<String, Value> {
+    /// The settings that were given, by name.
+    pub(crate) fn given(&self) -> Map<String, Value> {
         let Ok(Value::Object(mut all)) = serde_json::to_value(self) else {
             return Map::new();
         };
@@ -167,13 +167,13 @@ impl Overrides {
         all
     }
 
-    /// From what [`typed`](Self::typed) gave.
+    /// The inverse of [`given`](Self::given).
     ///
     /// # Errors
-    /// `State` when it is damaged.
-    pub(crate) fn from_typed(mut typed: Map<String, Value>) -> Result<Self, Error> {
-        typed.retain(|name, _| !RETIRED.contains(&name.as_str()));
-        serde_json::from_value(typed.into()).map_err(|e| Error::State(e.to_string()))
+    /// `State` when a name is unknown or a value has the wrong type.
+    pub(crate) fn from_given(mut given: Map<String, Value>) -> Result<Self, Error> {
+        given.retain(|name, _| !RETIRED.contains(&name.as_str()));
+        serde_json::from_value(given.into()).map_err(|e| Error::State(e.to_string()))
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_may_be_written_as_they_are_typed() {
+    fn values_may_be_written_as_on_the_command_line() {
         let typed =
             json!({"metrics": "fid5k_full, kid5k_full", "grid": "12x8", "ada-max-p": "none"});
         let overrides: Overrides = serde_json::from_value(typed).unwrap();
@@ -200,20 +200,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_typed_is_kept_and_nothing_else() {
+    fn settings_that_were_given_are_kept_and_no_others() {
         let overrides = Overrides {
             ada_max_p: Some(f64::INFINITY),
             kimg: Some(7),
             aug: Some(AugmentMode::Noaug),
             ..Overrides::default()
         };
-        let typed = overrides.typed();
+        let given = overrides.given();
         let expected = json!({"kimg": 7, "aug": "noaug", "ada-max-p": "none"});
-        assert_eq!(Value::Object(typed.clone()), expected);
-        assert_eq!(Overrides::from_typed(typed.clone()).unwrap(), overrides);
+        assert_eq!(Value::Object(given.clone()), expected);
+        assert_eq!(Overrides::from_given(given.clone()).unwrap(), overrides);
         // As states of earlier versions have them.
-        let mut earlier = typed;
+        let mut earlier = given;
         earlier.insert("nobench".to_owned(), true.into());
-        assert_eq!(Overrides::from_typed(earlier).unwrap(), overrides);
+        assert_eq!(Overrides::from_given(earlier).unwrap(), overrides);
     }
 }

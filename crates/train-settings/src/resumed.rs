@@ -1,15 +1,15 @@
-//! The settings of a run that goes on: those it was begun with, and the few that may change on the way.
+//! The settings of a resumed run: those of its training state, and the few that may change.
 
-use training::{Asked, Error, Preset, Result, TrainConfig};
+use training::{Error, Preset, RequestedSettings, Result, TrainConfig};
 
 use crate::overrides::Overrides;
 use crate::resolve::{DatasetDescription, resolve};
 
-/// Takes one setting over from another configuration.
-type Take = fn(&mut TrainConfig, TrainConfig);
+/// Copies one setting from another configuration.
+type Copy = fn(&mut TrainConfig, TrainConfig);
 
-/// What may change, by flag: none of it changes what is computed.
-const MAY_CHANGE: [(&str, Take); 12] = [
+/// The settings that may change, by flag. None of them changes the weights.
+const MAY_CHANGE: [(&str, Copy); 12] = [
     ("kimg", |to, from| to.total_kimg = from.total_kimg),
     ("snap", |to, from| {
         to.network_snapshot_ticks = from.network_snapshot_ticks;
@@ -32,44 +32,46 @@ const MAY_CHANGE: [(&str, Take); 12] = [
     ("workers", |to, from| to.num_workers = from.num_workers),
 ];
 
-/// The flags that [`resumed_with`] lets change.
+/// The names of the flags whose settings [`resumed_with`] lets change.
 pub fn may_change() -> impl Iterator<Item = &'static str> {
     MAY_CHANGE.iter().map(|(name, _)| *name)
 }
 
-/// The configuration of a run with other settings, of those that a run may change on the way. What is typed again as it was
-/// is no change, so that the settings file of a run can be given when it is resumed.
+/// The configuration of a resumed run: `saved`, that of its training state, with the settings of `flags` that may change.
+/// A flag with the value that it has already is no change, so the settings file of a run can be given when it is resumed.
 ///
 /// # Errors
-/// `Setting`, naming every setting that cannot change, or that cannot be.
+/// `Setting`, with the names of all settings that cannot change, or of one that is impossible.
 pub fn resumed_with(
-    begun: &TrainConfig,
+    saved: &TrainConfig,
     preset: Option<Preset>,
     flags: &Overrides,
 ) -> Result<TrainConfig> {
-    let typed = flags.typed();
+    let given = flags.given();
     let mut fixed = Vec::new();
-    if let (Some(preset), asked) = (preset, &begun.asked)
-        && asked.as_ref().is_none_or(|asked| asked.preset != preset)
+    if let (Some(preset), requested) = (preset, &saved.requested)
+        && requested
+            .as_ref()
+            .is_none_or(|requested| requested.preset != preset)
     {
         fixed.push("cfg".to_owned());
     }
-    let mut config = begun.clone();
-    for (name, value) in typed {
-        let take = MAY_CHANGE.iter().find(|(known, _)| *known == name);
-        let mut asked = begun.asked.clone().unwrap_or(Asked {
+    let mut config = saved.clone();
+    for (name, value) in given {
+        let copy = MAY_CHANGE.iter().find(|(known, _)| *known == name);
+        let mut requested = saved.requested.clone().unwrap_or(RequestedSettings {
             preset: Preset::Auto,
             overrides: serde_json::Map::new(),
         });
-        asked.overrides.insert(name.clone(), value.clone());
-        match take {
-            Some((_, take)) => {
-                take(&mut config, resolve_again(begun, asked)?);
-                if let Some(asked) = &mut config.asked {
-                    asked.overrides.insert(name, value);
+        requested.overrides.insert(name.clone(), value.clone());
+        match copy {
+            Some((_, copy)) => {
+                copy(&mut config, resolve_again(saved, requested)?);
+                if let Some(requested) = &mut config.requested {
+                    requested.overrides.insert(name, value);
                 }
             }
-            None if is_as_asked(begun, asked) => {}
+            None if is_unchanged(saved, requested) => {}
             None => fixed.push(name),
         }
     }
@@ -80,7 +82,7 @@ pub fn resumed_with(
     Err(Error::setting(
         "resume",
         format!(
-            "a run goes on with the settings that it was begun with; {} cannot change, only {} and data (moved) can. \
+            "a run resumes with the settings that it was started with; {} cannot change, only {} and data (moved) can. \
              To start a new run from its networks use --init-from with the run's folder",
             fixed.join(", "),
             may_change.join(", "),
@@ -88,39 +90,42 @@ pub fn resumed_with(
     ))
 }
 
-/// Whether these wishes lead to the run that was begun.
-fn is_as_asked(begun: &TrainConfig, asked: Asked) -> bool {
-    let plain = |config: TrainConfig| TrainConfig {
-        // The name tells what was typed, even where it equals the preset.
+/// Whether these settings lead to the same configuration as those of the saved run.
+fn is_unchanged(saved: &TrainConfig, requested: RequestedSettings) -> bool {
+    let without_names = |config: TrainConfig| TrainConfig {
+        // The description names every setting that was given, even one that equals the preset.
         desc: String::new(),
-        asked: None,
+        requested: None,
         ..config
     };
-    let Some(before) = begun.asked.clone() else {
+    let Some(before) = saved.requested.clone() else {
         return false;
     };
-    match (resolve_again(begun, before), resolve_again(begun, asked)) {
-        (Ok(before), Ok(after)) => plain(before) == plain(after),
+    match (
+        resolve_again(saved, before),
+        resolve_again(saved, requested),
+    ) {
+        (Ok(before), Ok(after)) => without_names(before) == without_names(after),
         _ => false,
     }
 }
 
-/// Resolves wishes on a dataset like that of the run.
-fn resolve_again(begun: &TrainConfig, asked: Asked) -> Result<TrainConfig> {
+/// Resolves settings for a dataset like that of the saved run.
+fn resolve_again(saved: &TrainConfig, requested: RequestedSettings) -> Result<TrainConfig> {
     let dataset = DatasetDescription {
         name: String::new(),
-        path: begun.dataset.path.clone(),
-        resolution: begun.generator.img_resolution,
-        num_channels: begun.generator.img_channels,
-        // A seed is there where not all images are used.
-        num_images: begun.dataset.max_size + usize::from(begun.dataset.random_seed.is_some()),
-        label_dim: begun.generator.c_dim,
+        path: saved.dataset.path.clone(),
+        resolution: saved.generator.img_resolution,
+        num_channels: saved.generator.img_channels,
+        // A subset has a seed, and its dataset more images.
+        num_images: saved.dataset.max_size + usize::from(saved.dataset.random_seed.is_some()),
+        label_dim: saved.generator.c_dim,
         fingerprint: None,
     };
     resolve(
-        asked.preset,
+        requested.preset,
         &dataset,
-        &Overrides::from_typed(asked.overrides)?,
+        &Overrides::from_given(requested.overrides)?,
     )
 }
 
@@ -128,7 +133,7 @@ fn resolve_again(begun: &TrainConfig, asked: Asked) -> Result<TrainConfig> {
 mod tests {
     use super::*;
 
-    fn begun() -> TrainConfig {
+    fn saved() -> TrainConfig {
         let dataset = DatasetDescription {
             name: "faces".into(),
             path: "faces.zip".into(),
@@ -152,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_may_change_changes_and_nothing_else_does() {
-        let before = begun();
+        let before = saved();
         let flags = Overrides {
             kimg: Some(20),
             snap: Some(3),
@@ -169,7 +174,7 @@ mod tests {
             network_snapshot_ticks: before.network_snapshot_ticks,
             keep_states: before.keep_states,
             features: before.features.clone(),
-            asked: before.asked.clone(),
+            requested: before.requested.clone(),
             ..after
         };
         assert_eq!(restored, before);
@@ -182,8 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn the_wishes_of_the_run_are_no_change_and_others_are_named() {
-        let before = begun();
+    fn the_settings_of_the_run_are_no_change_and_others_are_named() {
+        let before = saved();
         let same = Overrides {
             kimg: Some(10),
             gamma: Some(0.5),

@@ -1,13 +1,13 @@
-//! Values as they are typed on the command line and written in settings files.
+//! Forms of values on the command line and in settings files.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::augment_mode::AugmentMode;
 
-/// `12x8`: columns and rows of at most 4096 images.
+/// Parses `12x8`: columns and rows of a grid of at most 4096 images.
 ///
 /// # Errors
-/// In words, for any other text.
+/// A message for the user, for any other text.
 pub fn parse_grid(text: &str) -> Result<[usize; 2], String> {
     let parts = text.split_once('x').and_then(|(columns, rows)| {
         let (columns, rows) = (columns.parse().ok()?, rows.parse().ok()?);
@@ -17,7 +17,7 @@ pub fn parse_grid(text: &str) -> Result<[usize; 2], String> {
     parts.ok_or_else(|| "columns and rows are wanted, as 12x8, at most 4096 images".to_owned())
 }
 
-/// A number or `none`, which is infinite.
+/// Parses a number, or `none` for infinity.
 pub(crate) fn parse_limit(text: &str) -> Result<f64, String> {
     match text {
         "none" => Ok(f64::INFINITY),
@@ -27,14 +27,14 @@ pub(crate) fn parse_limit(text: &str) -> Result<f64, String> {
     }
 }
 
-/// `ada`, `noaug` or `fixed`.
+/// Parses `ada`, `noaug` or `fixed`.
 pub(crate) fn parse_mode(text: &str) -> Result<AugmentMode, String> {
     let modes = [AugmentMode::Ada, AugmentMode::Noaug, AugmentMode::Fixed];
     let mode = modes.into_iter().find(|mode| mode.name() == text);
     mode.ok_or_else(|| "there are ada, noaug and fixed".to_owned())
 }
 
-/// A value in its own form, or as it is typed on the command line.
+/// A value of its own type, or as text as on the command line.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum OrText<T> {
@@ -42,7 +42,7 @@ enum OrText<T> {
     Text(String),
 }
 
-/// A list, or names with commas between them.
+/// Reads a list, or names separated by commas.
 pub(crate) fn names<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<String>>, D::Error> {
@@ -53,7 +53,7 @@ pub(crate) fn names<'de, D: Deserializer<'de>>(
     }))
 }
 
-/// `[12, 8]` or `12x8`.
+/// Reads `[12, 8]` or `12x8`.
 pub(crate) fn columns_and_rows<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<[usize; 2]>, D::Error> {
@@ -69,7 +69,7 @@ pub(crate) fn columns_and_rows<'de, D: Deserializer<'de>>(
     size.map(Some).ok_or_else(wanted)
 }
 
-/// A number or `none`.
+/// Reads a number, or `none` for infinity.
 pub(crate) fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     match Option::<OrText<f64>>::deserialize(deserializer)? {
         None => Ok(None),
@@ -81,7 +81,7 @@ pub(crate) fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     }
 }
 
-/// The counterpart of [`limit`].
+/// Writes what [`limit`] reads.
 pub(crate) fn write_limit<S: Serializer>(
     limit: &Option<f64>,
     serializer: S,

@@ -1,11 +1,11 @@
-//! The last and the best value of each number that metrics gave, kept in the progress of a run.
+//! The last and the best value of each result of the metrics, kept in the progress of a run.
 
 use run_folder::{lower_is_better, snapshot_kimg};
 use serde_json::{Map, Value};
 
 use crate::training_state::Progress;
 
-/// Takes the numbers of a snapshot in. One of the first `warm_up_kimg` thousand images is never the best.
+/// Enters the results of a snapshot. One of the first `warm_up_kimg` thousand images is never the best.
 pub(crate) fn update(
     progress: &mut Progress,
     snapshot: &str,
@@ -23,7 +23,7 @@ pub(crate) fn update(
             true => value < best,
             false => value > best,
         };
-        // A spread is no quality.
+        // A standard deviation has no best value.
         if is_warm && !name.ends_with("_std") && best.is_none_or(|(best, _)| is_better(*best)) {
             let entry = (value, snapshot.to_owned());
             progress.best.insert(name.clone(), entry);

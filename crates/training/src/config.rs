@@ -1,3 +1,5 @@
+//! The complete configuration of a run.
+
 use architecture::NetworkDefinition;
 use augment::AugPipe;
 use dataset::Fingerprint;
@@ -8,44 +10,46 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::preset::Preset;
 
-/// Everything that a training run is made of, complete: no default is left open.
+/// The complete configuration of a training run: no default is left open.
+///
+/// The crate `train-settings` resolves one from preset, settings file and flags. It is saved with the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// What tells this run from others in the name of its folder: `faces512-mirror-paper512`.
+    /// The description in the name of the run folder: `faces512-mirror-paper512`.
     pub desc: String,
-    /// What was typed; `None` in states of older versions.
-    #[serde(default)]
-    pub asked: Option<Asked>,
+    /// The settings that the user gave; `None` in training states of older versions.
+    #[serde(default, rename = "asked")]
+    pub requested: Option<RequestedSettings>,
     /// Number of devices.
     pub num_gpus: usize,
     /// Ticks between grids of images.
     pub image_snapshot_ticks: usize,
     /// Ticks between network snapshots.
     pub network_snapshot_ticks: usize,
-    /// Ticks between training states: what a killed run loses at most.
+    /// Ticks between training states; a run that is killed loses at most these.
     pub state_ticks: usize,
-    /// How many training states are kept.
+    /// Number of training states that are kept.
     #[serde(default = "default_keep_states")]
     pub keep_states: usize,
     /// Ticks between evaluations of `metrics`, from the first full tick on.
     pub metrics_ticks: usize,
     /// Metrics of an evaluation.
     pub metrics: Vec<String>,
-    /// Where the features of the metrics come from.
+    /// Name of the feature network of the metrics (`inception`).
     #[serde(default = "default_features")]
     pub features: String,
-    /// A file with the weights of the feature network; `None` for the one in the cache.
+    /// A file with the weights of the feature network; `None` for those in the cache.
     #[serde(default)]
     pub weights: Option<String>,
-    /// Whether a collapse ends the run.
+    /// Whether the run stops when the generator has collapsed.
     #[serde(default)]
     pub stop_on_collapse: bool,
-    /// How many network snapshots are kept, besides those that a metric found best; `None` for all.
+    /// Number of network snapshots that are kept besides those with the best results; `None` for all.
     pub keep_snapshots: Option<usize>,
-    /// Columns and rows of the preview grids; `None` for the official ones.
+    /// Columns and rows of the preview grids; `None` for the official size.
     pub preview_grid: Option<[usize; 2]>,
-    /// Seed of every generator of random numbers.
+    /// Seed of all random number generators.
     pub random_seed: u64,
     /// The real images.
     pub dataset: DatasetConfig,
@@ -65,9 +69,9 @@ pub struct TrainConfig {
     pub total_kimg: u64,
     /// Thousands of images between reports.
     pub kimg_per_tick: u64,
-    /// Images of one step.
+    /// Images in one training step.
     pub batch_size: usize,
-    /// Images that are processed at once on one device; the rest of the batch is accumulated.
+    /// Images in a micro-batch on one device; the gradients of the micro-batches of a batch are summed.
     pub batch_gpu: usize,
     /// Half-life of the moving average of the generator, in thousands of images.
     pub ema_kimg: f64,
@@ -77,26 +81,27 @@ pub struct TrainConfig {
     pub g_reg_interval: usize,
     /// Steps from one R1 regularization to the next.
     pub d_reg_interval: usize,
-    /// Share of real images with a positive logit that adaptive augmentation aims at; `None` keeps `augment_p`.
+    /// Mean sign of the logits of real images that adaptive augmentation aims at (r_t of arXiv:2006.06676); `None` keeps
+    /// `augment_p`.
     pub ada_target: Option<f64>,
     /// Steps from one adjustment of the augmentation probability to the next.
     pub ada_interval: usize,
-    /// Thousands of images in which the probability can go from 0 to 1.
+    /// Thousands of images in which adaptation can move the probability from 0 to 1.
     pub ada_kimg: u64,
-    /// Largest probability that the adaptation may reach; `None` for no limit, as in the reference.
+    /// Largest probability that adaptation may reach; `None` for no limit, as in the reference.
     pub ada_max_p: Option<f64>,
-    /// Augmentation probability at the start.
+    /// Augmentation probability at the start of the run.
     pub augment_p: f64,
     /// Strength of each transform of the augmentation pipe; `None` for no pipe.
     pub augment: Option<AugPipe>,
-    /// Networks to start from: a file, or the address of an official one.
+    /// Networks to start from: the path of a file, or the address of a published network; `None` for random weights.
     pub init_from: Option<String>,
-    /// bf16 in place of f16 at the largest resolutions, on devices that compute in short types.
+    /// Whether the largest resolutions compute in bf16 in place of f16, on devices with half precision.
     #[serde(default)]
     pub bf16: bool,
 }
 
-/// Fields of earlier versions that had no effect.
+/// Fields of earlier versions that had no effect; they are ignored.
 const RETIRED: [&str; 3] = ["allow_tf32", "cudnn_benchmark", "fp16_channels_last"];
 
 fn default_keep_states() -> usize {
@@ -107,13 +112,13 @@ fn default_features() -> String {
     TrainConfig::DEFAULT_FEATURES.to_owned()
 }
 
-/// What a run was asked to be, before anything was filled in.
+/// The settings that the user gave, before presets filled in the rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Asked {
-    /// `cfg`
+pub struct RequestedSettings {
+    /// The preset (`cfg`).
     pub preset: Preset,
-    /// What replaces parts of the preset, under the names of the flags.
+    /// Settings that replace those of the preset, by the names of their flags.
     pub overrides: Map<String, Value>,
 }
 
@@ -121,37 +126,37 @@ pub struct Asked {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetConfig {
-    /// Folder or zip.
+    /// Path of the folder or zip.
     pub path: String,
     /// Whether the networks get the labels.
     pub use_labels: bool,
-    /// How many images are used, before mirroring.
+    /// Number of images that are used, before mirrored copies are added.
     pub max_size: usize,
-    /// Whether every image is used mirrored, too.
+    /// Whether a mirrored copy of every image is added.
     pub xflip: bool,
-    /// Side in pixels.
+    /// Width and height of the images in pixels.
     pub resolution: usize,
-    /// Seed of the choice where not all images are used.
+    /// Seed of the subset; `None` where all images are used.
     pub random_seed: Option<u64>,
-    /// What its directory told when the run began; `None` in states of older versions.
+    /// Names, sizes and checksums of the images when the run began; `None` in training states of older versions.
     #[serde(default)]
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Adam (arXiv:1412.6980), before the correction for lazy regularization.
+/// Settings of Adam (arXiv:1412.6980), before the correction for lazy regularization.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
     /// Learning rate.
     pub lr: f64,
-    /// Decay of the two moments.
+    /// Decays of the two moments, each from 0 to below 1.
     pub betas: [f64; 2],
-    /// Added to the root of the second moment.
+    /// Added to the square root of the second moment.
     pub eps: f64,
 }
 
 impl OptimizerConfig {
-    /// The official settings at a learning rate.
+    /// The official settings with a learning rate: betas 0 and 0.99, eps 1e-8.
     pub fn new(lr: f64) -> Self {
         Self {
             lr,
@@ -161,7 +166,7 @@ impl OptimizerConfig {
     }
 }
 
-/// Losses and penalties (arXiv:1912.04958).
+/// Weights of the losses and penalties (arXiv:1912.04958).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossConfig {
@@ -171,14 +176,14 @@ pub struct LossConfig {
     pub style_mixing_prob: f64,
     /// Weight of the path length penalty; 0 turns it off.
     pub pl_weight: f64,
-    /// The path length penalty sees this part of the batch.
+    /// The path length penalty is computed on the batch divided by this number.
     pub pl_batch_shrink: usize,
-    /// How fast the mean path length follows.
+    /// Weight of a new batch in the moving average of the path lengths, 0 to 1.
     pub pl_decay: f64,
 }
 
 impl LossConfig {
-    /// The official settings at a weight of R1.
+    /// The official settings with a weight of R1.
     pub fn new(r1_gamma: f64) -> Self {
         Self {
             r1_gamma,
@@ -191,34 +196,34 @@ impl LossConfig {
 }
 
 impl TrainConfig {
-    /// Features of metrics unless others are asked for.
+    /// The feature network of metrics unless another is requested.
     pub const DEFAULT_FEATURES: &str = "inception";
 
-    /// Reads a configuration that this or an earlier version has written.
+    /// Reads the JSON of a configuration that this or an earlier version has written.
     ///
     /// # Errors
-    /// When it is no configuration.
+    /// When the text is not such a configuration.
     pub fn from_json(text: &str) -> serde_json::Result<Self> {
         let mut config: Map<String, Value> = serde_json::from_str(text)?;
         config.retain(|name, _| !RETIRED.contains(&name.as_str()));
         serde_json::from_value(config.into())
     }
 
-    /// Checks what would fail in the first step.
+    /// Checks for contradictions between settings that would make the first step fail.
     ///
     /// # Errors
-    /// `Setting` or `Network`, naming the setting and a way out.
+    /// `Setting` or `Network`, with the name of the setting and a way out.
     pub fn validate(&self) -> Result<()> {
         self.generator.validate().map_err(networks::Error::from)?;
         self.discriminator
             .validate()
             .map_err(networks::Error::from)?;
-        let round = self.batch_gpu * self.num_gpus;
-        if round == 0 || !self.batch_size.is_multiple_of(round) {
+        let at_once = self.batch_gpu * self.num_gpus;
+        if at_once == 0 || !self.batch_size.is_multiple_of(at_once) {
             return Err(Error::setting(
                 "batch-gpu",
                 format!(
-                    "a batch of {} is no multiple of {} images on {} devices",
+                    "a batch of {} is not a multiple of {} images on {} devices",
                     self.batch_size, self.batch_gpu, self.num_gpus
                 ),
             ));
@@ -228,7 +233,7 @@ impl TrainConfig {
             return Err(Error::setting(
                 "batch-gpu",
                 format!(
-                    "{} images at once do not divide into groups of {group} for the minibatch statistic; \
+                    "a micro-batch of {} images does not divide into groups of {group} for the minibatch standard deviation; \
                      use a multiple of {group}",
                     self.batch_gpu
                 ),

@@ -1,4 +1,4 @@
-//! Room for training states, looked at before it is missing.
+//! Disk space for training states, checked before it runs out.
 
 use std::path::Path;
 
@@ -7,17 +7,17 @@ use run_folder::free_bytes;
 use crate::error::{Error, Result};
 use crate::trainer::Trainer;
 
-/// Bytes of a training state, without its few texts.
+/// Bytes of a training state, without its metadata.
 fn state_bytes(trainer: &Trainer) -> u64 {
     let tensors = trainer.tensors();
     let values: usize = tensors.iter().map(|(_, tensor)| tensor.elem_count()).sum();
     values as u64 * 4
 }
 
-/// Refuses a run that could not save itself, before it begins.
+/// Refuses a run whose states and snapshots do not fit on the disk, before it begins.
 ///
 /// # Errors
-/// `Setting` with the room that there is and that is needed.
+/// `Setting` with the free and the needed space.
 pub(crate) fn check_space(dir: &Path, trainer: &Trainer) -> Result<()> {
     // A state is written beside those that are kept, and snapshots beside it.
     let states = trainer.config().keep_states as u64 + 2;
@@ -36,7 +36,7 @@ pub(crate) fn check_space(dir: &Path, trainer: &Trainer) -> Result<()> {
     }
 }
 
-/// What is to be said when the next state may not fit.
+/// A warning when the next state may not fit on the disk.
 pub(crate) fn nearly_full(dir: &Path, trainer: &Trainer) -> Option<String> {
     let needed = state_bytes(trainer);
     let free = free_bytes(dir).filter(|free| *free < 2 * needed)?;

@@ -1,4 +1,4 @@
-//! The random numbers of the losses, apart from what is made of them.
+//! The random numbers of the losses, drawn by a run's generators or replayed from a recording.
 
 use augment::{AugmentPipe, Augmentation, BatchShape};
 use candle_core::{Device, Tensor};
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The noise of one synthesis call, which can be made again.
+/// The noise of one call of the synthesis network, which can be repeated.
 #[derive(Clone, Debug)]
 pub enum Noise {
-    /// That stored with the weights.
+    /// The noise that is stored with the weights.
     Const,
-    /// New noise by this key.
+    /// Random noise by this key (`ops::normal`).
     Key(u64),
 }
 
 impl Noise {
-    /// Calls `synthesis` with options that add this noise.
+    /// Calls `synthesis` with the options for this noise.
     pub fn with<T>(&self, synthesis: impl FnOnce(SynthesisOptions) -> T) -> T {
         let noise = match self {
             Noise::Const => NoiseMode::Const,
@@ -29,45 +29,46 @@ impl Noise {
     }
 }
 
-/// Second latents, and the layer from which on they are used.
+/// Style mixing (arXiv:1812.04948, section 3.1): second latents, and the layer from which on they are used.
 pub struct StyleMixing {
-    /// `[batch, z_dim]`
+    /// The second latents: `[batch, z_dim]`.
     pub z: Tensor,
-    /// From 1; the number of layers for no mixing.
+    /// Index of the first layer with the second latents, from 1; `num_ws` for no mixing.
     pub cutoff: usize,
 }
 
-/// Where the losses' random numbers come from: a run's generators, or a recording.
+/// The source of the losses' random numbers: a run's generators, or a recording.
 pub trait Draws {
-    /// Style mixing of one call of the generator; `None` when it is off.
+    /// Style mixing of one call of the generator with latents `z`, `[batch, z_dim]`; `None` when it is off.
     ///
     /// # Errors
-    /// When a recording does not fit.
+    /// When a recording does not fit, or the tensor library fails.
     fn style_mixing(&mut self, z: &Tensor, num_ws: usize) -> Result<Option<StyleMixing>>;
 
-    /// Noise of one call of the generator.
+    /// Noise of one call of the synthesis network.
     fn noise(&mut self) -> Noise;
 
-    /// The direction in which path lengths are measured: standard normal, `shape`.
+    /// The random images `y` of path length regularization: standard normal, of the shape `shape`.
     ///
     /// # Errors
-    /// When a recording does not fit.
+    /// When a recording does not fit, or the tensor library fails.
     fn path_noise(&mut self, shape: &[usize]) -> Result<Tensor>;
 
-    /// What happens to a batch before the discriminator sees it; `None` for nothing.
+    /// The augmentation of one batch of images for the discriminator; `None` for no augmentation.
     ///
     /// # Errors
     /// When the pipe cannot be applied to such images.
     fn augmentation(&mut self, shape: BatchShape) -> Result<Option<Augmentation>>;
 }
 
-/// The generators of a run, one for each purpose, so that a change of one setting leaves the other draws alone.
+/// The random number generators of a run, one for each purpose, so that a change of one setting does not change the draws for
+/// the others.
 pub struct RunDraws {
     /// Probability of style mixing.
     pub style_mixing_prob: f64,
-    /// Transforms; `None` for no augmentation.
+    /// The augmentation pipe; `None` for no augmentation.
     pub pipe: Option<AugmentPipe>,
-    /// Their probability.
+    /// Probability of each transform of the pipe.
     pub p: f64,
     latents: RandomState,
     mixing: RandomState,
@@ -77,7 +78,7 @@ pub struct RunDraws {
     device: Device,
 }
 
-/// The states of [`RunDraws`].
+/// The state of the generators of [`RunDraws`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedDraws {
@@ -89,7 +90,7 @@ pub struct SavedDraws {
 }
 
 impl RunDraws {
-    /// Generators at their start.
+    /// New generators, all seeded with `seed`.
     pub fn new(
         seed: u64,
         style_mixing_prob: f64,
@@ -109,12 +110,12 @@ impl RunDraws {
         }
     }
 
-    /// Latents and labels of the generated images: their generator.
+    /// The generator for latents and labels of the generated images.
     pub fn latents(&mut self) -> &mut RandomState {
         &mut self.latents
     }
 
-    /// The states of all generators.
+    /// The state of all generators.
     pub fn save(&self) -> SavedDraws {
         SavedDraws {
             latents: self.latents.save(),
@@ -125,7 +126,7 @@ impl RunDraws {
         }
     }
 
-    /// Continues where [`RunDraws::save`] was called.
+    /// Continues from the state at a call of [`RunDraws::save`].
     ///
     /// # Errors
     /// `State` when a state is damaged.
@@ -166,14 +167,14 @@ impl Draws for RunDraws {
     }
 
     fn augmentation(&mut self, shape: BatchShape) -> Result<Option<Augmentation>> {
-        // Nothing is drawn without a pipe; with one, the draws do not depend on p.
+        // Without a pipe nothing is drawn; with one, the number of draws does not depend on p.
         let pipe = self.pipe.as_ref();
         let drawn = pipe.map(|pipe| pipe.draw(&mut self.augment, self.p, shape));
         Ok(drawn.transpose()?.map(Augmentation::new).transpose()?)
     }
 }
 
-/// Standard normal numbers in a tensor.
+/// A tensor of standard normal numbers.
 ///
 /// # Errors
 /// When the tensor library fails.
@@ -183,9 +184,9 @@ pub(crate) fn normal(random: &mut RandomState, shape: &[usize], device: &Device)
     Ok(upload(values, shape, device)?)
 }
 
-/// The generator of one purpose: seed and name decide its numbers.
+/// The random number generator for a purpose, seeded by the seed of the run and the name of the purpose.
 pub(crate) fn stream(seed: u64, name: &str) -> RandomState {
-    // FNV-1a, to spread neighbouring seeds.
+    // FNV-1a, so that neighboring seeds give unrelated generators.
     let bytes = seed.to_le_bytes().into_iter().chain(name.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,35 +1,36 @@
-//! The moving average of the generator: the one that makes the pictures.
+//! The moving average of the generator's weights, `g_ema`, which makes the images.
 
 use networks::{Generator, TensorKind};
 use ops::update;
 
 use crate::error::Result;
 
-/// How much of the old average stays after a batch.
+/// The decay of the moving average over a batch of `batch` images, 0 to 1.
 ///
 /// The half-life is `ema_kimg` thousand images, but at most the share `rampup` of the `cur_nimg` images seen before the
-/// batch. In the first step with a ramp the average becomes the generator.
+/// batch. With a ramp the first decay is 0: the average becomes the generator. As in the official program.
 pub fn ema_beta(batch: usize, ema_kimg: f64, rampup: Option<f64>, cur_nimg: u64) -> f64 {
     let half_life = ema_kimg * 1000.0;
     let half_life = rampup.map_or(half_life, |ramp| half_life.min(cur_nimg as f64 * ramp));
     0.5f64.powf(batch as f64 / half_life.max(1e-8))
 }
 
-/// Moves the weights of `average` towards `g`, and copies the buffers (`w_avg`).
+/// Updates the weights of `average` to `beta average + (1 - beta) g`, and copies the other tensors (`w_avg`, noise, frozen
+/// weights).
 ///
 /// # Errors
 /// When the tensor library fails.
 pub fn update_average(average: &Generator, g: &Generator, beta: f64) -> Result<()> {
     let pairs = average.parameters().iter().zip(g.parameters().iter());
-    let (mut moved, mut copied) = (Vec::new(), Vec::new());
+    let (mut averaged, mut copied) = (Vec::new(), Vec::new());
     for ((_, old, _), (_, new, kind)) in pairs {
         let pair = (old.as_tensor(), new.as_tensor());
         match kind {
-            TensorKind::Trainable => moved.push(pair),
+            TensorKind::Trainable => averaged.push(pair),
             TensorKind::Frozen | TensorKind::Buffer => copied.push(pair),
         }
     }
-    update::average(&moved, beta as f32)?;
+    update::average(&averaged, beta as f32)?;
     Ok(update::copy(&copied)?)
 }
 

@@ -1,40 +1,42 @@
+//! Errors of training.
+
 use std::path::{Path, PathBuf};
 
-/// What can go wrong in training.
+/// Errors of training.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A setting that cannot be, or that contradicts another.
+    /// A setting that is impossible or contradicts another.
     #[error("{name}: {reason}")]
     Setting {
-        /// The setting, named as its flag.
+        /// The name of the setting: that of its flag.
         name: &'static str,
-        /// What is wrong, and what to do instead.
+        /// The reason, and what to do instead.
         reason: String,
     },
-    /// The text of an augmentation pipe.
+    /// The text of an augmentation pipe cannot be parsed, or the pipe cannot be applied.
     #[error("augpipe: {0}")]
     Augpipe(#[from] augment::AugmentError),
-    /// The networks.
+    /// The networks cannot be built or run.
     #[error(transparent)]
     Network(#[from] networks::Error),
-    /// The tensor library.
+    /// The tensor library failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
-    /// The real images.
+    /// The dataset cannot be read.
     #[error(transparent)]
     Dataset(#[from] dataset::Error),
-    /// A saved state that does not fit or is damaged.
+    /// A training state is damaged or does not fit.
     #[error("training state: {0}")]
     State(String),
-    /// The folder of the run.
+    /// The run folder cannot be read or written.
     #[error(transparent)]
     RunFolder(#[from] run_folder::Error),
-    /// A file that cannot be read or written.
+    /// A file cannot be read or written.
     #[error("'{}': {source}", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
 }
@@ -47,7 +49,7 @@ impl Error {
         Self::State(reason.into())
     }
 
-    /// For `map_err` of file operations.
+    /// An [`Error::File`], for `map_err` of file operations.
     pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::File {
             path: path.to_owned(),
@@ -55,7 +57,7 @@ impl Error {
         }
     }
 
-    /// A setting that cannot be.
+    /// An [`Error::Setting`].
     pub fn setting(name: &'static str, reason: impl Into<String>) -> Self {
         Self::Setting {
             name,

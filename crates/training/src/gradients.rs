@@ -3,7 +3,7 @@ use networks::Parameters;
 
 use crate::error::Result;
 
-/// The gradients of one phase, summed over its accumulation rounds, in the order of the trainable parameters.
+/// The gradients of one phase, summed over its micro-batches, in the order of the trainable parameters.
 pub struct Gradients {
     variables: Vec<Var>,
     sums: Vec<Option<Tensor>>,
@@ -17,13 +17,13 @@ impl Gradients {
         Self { variables, sums }
     }
 
-    /// Adds what one backward pass found.
+    /// Adds the gradients of one backward pass.
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn add(&mut self, mut found: ops::Gradients) -> Result<()> {
+    pub fn add(&mut self, mut grads: ops::Gradients) -> Result<()> {
         for (var, sum) in self.variables.iter().zip(&mut self.sums) {
-            if let Some(gradient) = found.remove(var.as_tensor()) {
+            if let Some(gradient) = grads.remove(var.as_tensor()) {
                 *sum = Some(match sum.take() {
                     Some(sum) => (sum + gradient)?,
                     None => gradient,
@@ -33,7 +33,7 @@ impl Gradients {
         Ok(())
     }
 
-    /// Whether no backward pass was made: the phase has nothing to do, and the optimizer must not step.
+    /// Whether no gradient was added: the phase had nothing to do, and the optimizer must not make a step.
     pub fn is_empty(&self) -> bool {
         self.sums.iter().all(Option::is_none)
     }

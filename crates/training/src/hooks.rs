@@ -1,4 +1,4 @@
-//! What a run tells its surroundings, and what it asks of them.
+//! The interface between a run and the program around it: events out, metrics in.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,81 +6,81 @@ use std::path::Path;
 use networks::Generator;
 use serde_json::{Map, Value};
 
-/// What a run tells while it goes on.
+/// Something that happened in a run.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A line of the log.
+    /// A line was written to the log.
     Line(&'a str),
-    /// One step is made.
+    /// An iteration is over.
     Step {
-        /// The tick that it belongs to, from 0.
+        /// Number of its tick, from 0.
         tick: u64,
-        /// Real images seen.
+        /// Number of real images seen.
         nimg: u64,
         /// Probability of augmentation.
         p: f64,
-        /// Mean sign of the discriminator on real images.
+        /// Mean sign of the discriminator's logits for real images; `None` without adaptive augmentation.
         mean_sign: Option<f64>,
     },
-    /// A tick is over: its number, the images seen, and the means of everything reported, by name.
+    /// A tick is over.
     Tick {
-        /// From 0.
+        /// Number of the tick, from 0.
         tick: u64,
-        /// Real images seen.
+        /// Number of real images seen.
         nimg: u64,
-        /// Official names.
+        /// Means of all reported scalars, by official name.
         means: &'a BTreeMap<String, f64>,
     },
-    /// A file is written.
+    /// A file was written.
     Wrote(&'a Path),
-    /// Something that the run survives. It is in the log, too.
+    /// A problem that does not end the run. The log has it, too.
     Warning(&'a str),
 }
 
-/// The results of one metric.
+/// The results of one metric for one snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricOutcome {
-    /// Official name.
+    /// Official name (`fid50k_full`).
     pub metric: String,
-    /// Numbers by name (`pr50k3_full_precision`).
+    /// Results by name (`pr50k3_full_precision`).
     pub results: Map<String, Value>,
     /// The line for `metric-<name>.jsonl`.
     pub line: Value,
 }
 
-/// What is to be evaluated.
+/// A snapshot and the metrics to compute.
 pub struct Evaluation<'a> {
-    /// The network snapshot.
+    /// The file of the snapshot.
     pub snapshot: &'a Path,
-    /// The generator in it that makes the pictures.
+    /// Its generator: the moving average.
     pub g_ema: &'a Generator,
-    /// Official names.
+    /// Official names of the metrics.
     pub metrics: &'a [String],
-    /// Thousands of images seen.
+    /// Thousands of real images seen.
     pub kimg: u64,
 }
 
-/// The outside of a run.
+/// Implemented by the program around a run. Every method has an empty default.
 pub trait Hooks {
-    /// Hears of everything that happens.
+    /// Receives an event.
     fn event(&mut self, event: Event<'_>) {
         let _ = event;
     }
 
-    /// What is to be warned of since the last call; asked at the beginning and after each tick. It goes into the log and
-    /// comes back as [`Event::Warning`].
+    /// Returns the warnings since the last call. Called at the beginning and after each tick; the run writes them to the log and
+    /// sends each as [`Event::Warning`].
     fn warnings(&mut self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Looks at the average generator at the end of a tick; the numbers go into the statistics under their names.
-    fn probe(&mut self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
+    /// Returns scalars of `g_ema` at the end of a tick, by name; they enter the statistics of the tick. Used for the diversity
+    /// check.
+    fn tick_scalars(&mut self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
         let _ = g_ema;
         Vec::new()
     }
 
-    /// Computes metrics: the outcome of each, or in words what went wrong with it. Failures are reported and the run goes
-    /// on.
+    /// Computes metrics. Returns the outcome of each, or a text with the reason why there is none, which becomes a warning.
     fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
         let _ = evaluation;
         Vec::new()

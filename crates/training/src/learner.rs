@@ -1,4 +1,4 @@
-//! Two networks, their optimizers and their moving average: what one iteration changes.
+//! One iteration of training: the networks, their optimizers and the moving average of the generator.
 
 use std::time::Duration;
 
@@ -7,38 +7,38 @@ use networks::{Discriminator, Generator};
 use ops::device_event::DeviceEvent;
 
 use crate::config::{LossConfig, OptimizerConfig, TrainConfig};
+use crate::deferred_scalars::{DeferredScalars, PendingScalars, ScalarSink};
 use crate::draws::Draws;
 use crate::ema::{ema_beta, update_average};
 use crate::error::{Error, Result};
 use crate::gradients::Gradients;
-use crate::loss::{Losses, Networks, Round};
+use crate::loss::{LossContext, Losses, MicroBatch, Networks};
 use crate::optimizer::Adam;
-use crate::phase::{Phase, Trains};
-use crate::readings::{Readings, Report, SentReadings};
+use crate::phase::{Phase, TrainedNetwork};
 
 /// The settings of an iteration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LearnerOptions {
-    /// Images of one step.
+    /// Images in one iteration.
     pub batch_size: usize,
-    /// Images at once; the gradients of the rounds are summed.
+    /// Images in a micro-batch; the gradients of the micro-batches are summed.
     pub batch_gpu: usize,
     /// The phases in their order.
     pub phases: Vec<Phase>,
     /// The generator's Adam, before the correction for lazy regularization.
     pub g_optimizer: OptimizerConfig,
-    /// The discriminator's.
+    /// The discriminator's Adam, before the same correction.
     pub d_optimizer: OptimizerConfig,
     /// Weights of the losses.
     pub loss: LossConfig,
     /// Half-life of the moving average, in thousands of images.
     pub ema_kimg: f64,
-    /// The half-life is at most this share of the images seen.
+    /// The half-life is at most this share of the images seen; `None` for no such limit.
     pub ema_rampup: Option<f64>,
 }
 
 impl LearnerOptions {
-    /// Those of a run.
+    /// The options of a run.
     pub fn of(config: &TrainConfig) -> Self {
         Self {
             batch_size: config.batch_size,
@@ -53,7 +53,7 @@ impl LearnerOptions {
     }
 
     /// The interval of the regularization phase of a network, where it has one of its own.
-    fn lazy_interval(&self, trains: Trains) -> Option<usize> {
+    fn lazy_interval(&self, trains: TrainedNetwork) -> Option<usize> {
         let mut phases = self.phases.iter();
         let lazy =
             phases.find(|phase| phase.trains == trains && phase.regularize && !phase.main)?;
@@ -61,27 +61,33 @@ impl LearnerOptions {
     }
 }
 
-/// What one iteration works on. Labels are `None` for unconditional networks.
+/// The input of one iteration. Labels are `None` for unconditional networks.
 pub struct IterationInput {
-    /// Real images, -1 to 1: `[batch, channels, side, side]`. All phases share them.
+    /// Real images, -1 to 1: `[batch, channels, resolution, resolution]`. All phases share them.
     pub real_img: Tensor,
-    /// Their labels: `[batch, c_dim]`.
+    /// Labels of the real images: `[batch, c_dim]`.
     pub real_c: Option<Tensor>,
     /// Latents of all phases, also of those that are skipped: `[phases * batch, z_dim]`.
     pub gen_z: Tensor,
-    /// Labels to generate: `[phases * batch, c_dim]`.
+    /// Labels of the images to generate: `[phases * batch, c_dim]`.
     pub gen_c: Option<Tensor>,
 }
 
 impl IterationInput {
-    /// One round of one phase.
-    fn round(&self, phase: usize, batch: usize, start: usize, len: usize) -> Result<Round> {
+    /// The micro-batch of the images `start..start + len` in a phase.
+    fn micro_batch(
+        &self,
+        phase: usize,
+        batch: usize,
+        start: usize,
+        len: usize,
+    ) -> Result<MicroBatch> {
         let gen_start = phase * batch + start;
         let part = |tensor: &Option<Tensor>, start| -> Result<Option<Tensor>> {
             let part = tensor.as_ref().map(|t| t.narrow(0, start, len));
             Ok(part.transpose()?)
         };
-        Ok(Round {
+        Ok(MicroBatch {
             real_img: self.real_img.narrow(0, start, len)?.contiguous()?,
             real_c: part(&self.real_c, start)?,
             gen_z: self.gen_z.narrow(0, gen_start, len)?,
@@ -90,20 +96,20 @@ impl IterationInput {
     }
 }
 
-/// What an iteration tells, which a card may still be at.
+/// The reports of an iteration, which a GPU may still be computing.
 pub struct Iteration {
-    readings: SentReadings,
-    /// Official names, beginnings and ends.
+    scalars: PendingScalars,
+    /// Official name, start and end of each phase that ran.
     phases: Vec<(&'static str, DeviceEvent, DeviceEvent)>,
 }
 
 impl Iteration {
-    /// Waits until the losses are computed, reports them and gives the time that each phase took.
+    /// Waits until the iteration is computed, passes its scalars to `sink` and returns the time of each phase.
     ///
     /// # Errors
-    /// What the device says of the iteration.
-    pub fn report(self, report: &mut Report<'_>) -> Result<Vec<(&'static str, Duration)>> {
-        self.readings.report(report)?;
+    /// When the iteration failed on its device.
+    pub fn report(self, sink: &mut ScalarSink<'_>) -> Result<Vec<(&'static str, Duration)>> {
+        self.scalars.report(sink)?;
         let times = self.phases.iter();
         times
             .map(|(name, start, end)| Ok((*name, start.elapsed_until(end)?)))
@@ -111,7 +117,7 @@ impl Iteration {
     }
 }
 
-/// Everything that training changes about the networks.
+/// Everything that an iteration of training changes: weights, moments of the optimizers, moving average, mean path length.
 pub struct Learner {
     options: LearnerOptions,
     /// Generator and discriminator.
@@ -122,38 +128,38 @@ pub struct Learner {
     pub losses: Losses,
     /// The generator's optimizer, shared by its phases.
     pub g_adam: Adam,
-    /// The discriminator's.
+    /// The discriminator's optimizer, shared by its phases.
     pub d_adam: Adam,
-    /// Iterations made.
+    /// Number of iterations made.
     pub batch_idx: u64,
-    /// Real images seen.
+    /// Number of real images seen.
     pub cur_nimg: u64,
 }
 
 impl Learner {
-    /// A learner that starts from these networks. The weights are shared, those of the average are not changed.
+    /// A learner that starts from these networks and shares their weights.
     ///
     /// # Errors
-    /// When the batch does not divide into rounds; when the tensor library fails.
+    /// `Setting` when the batch does not divide into micro-batches; when the tensor library fails.
     pub fn new(
         options: LearnerOptions,
         g: &Generator,
         d: &Discriminator,
         g_ema: Generator,
     ) -> Result<Self> {
-        let (batch, round) = (options.batch_size, options.batch_gpu);
-        if round == 0 || !batch.is_multiple_of(round) {
+        let (batch, batch_gpu) = (options.batch_size, options.batch_gpu);
+        if batch_gpu == 0 || !batch.is_multiple_of(batch_gpu) {
             return Err(Error::setting(
                 "batch-gpu",
-                format!("a batch of {batch} does not divide into rounds of {round}"),
+                format!("a batch of {batch} does not divide into micro-batches of {batch_gpu}"),
             ));
         }
         let lazy = |adam: OptimizerConfig, trains| match options.lazy_interval(trains) {
             Some(interval) => adam.with_lazy_regularization(interval),
             None => adam,
         };
-        let g_adam = lazy(options.g_optimizer, Trains::Generator);
-        let d_adam = lazy(options.d_optimizer, Trains::Discriminator);
+        let g_adam = lazy(options.g_optimizer, TrainedNetwork::Generator);
+        let d_adam = lazy(options.d_optimizer, TrainedNetwork::Discriminator);
         Ok(Self {
             networks: Networks::new(g, d)?,
             g_ema: g_ema.detached()?,
@@ -161,8 +167,8 @@ impl Learner {
                 config: options.loss,
                 pl_mean: 0.0,
             },
-            g_adam: Adam::new(g.parameters(), g_adam)?,
-            d_adam: Adam::new(d.parameters(), d_adam)?,
+            g_adam: Adam::for_parameters(g.parameters(), g_adam)?,
+            d_adam: Adam::for_parameters(d.parameters(), d_adam)?,
             options,
             batch_idx: 0,
             cur_nimg: 0,
@@ -174,18 +180,18 @@ impl Learner {
         &self.options
     }
 
-    /// Makes one iteration: the phases whose turn it is, then the moving average. A card may still be at it on return.
+    /// Makes one iteration: the phases that are due, then the moving average. On a GPU the work may go on after the return.
     ///
     /// # Errors
     /// When the input does not fit the networks.
     pub fn iterate(&mut self, input: &IterationInput, draws: &mut dyn Draws) -> Result<Iteration> {
         let device = input.real_img.device();
-        let mut readings = Readings::default();
+        let mut scalars = DeferredScalars::default();
         let mut phases = Vec::new();
         for (index, phase) in self.options.phases.clone().iter().enumerate() {
             if self.batch_idx.is_multiple_of(phase.interval as u64) {
                 let start = DeviceEvent::record(device)?;
-                self.run_phase(index, phase, input, draws, &mut readings)?;
+                self.run_phase(index, phase, input, draws, &mut scalars)?;
                 phases.push((phase.name(), start, DeviceEvent::record(device)?));
             }
         }
@@ -194,12 +200,12 @@ impl Learner {
         self.cur_nimg += self.options.batch_size as u64;
         self.batch_idx += 1;
         Ok(Iteration {
-            readings: readings.send()?,
+            scalars: scalars.send()?,
             phases,
         })
     }
 
-    /// How much of the moving average stays in the next iteration.
+    /// The decay of the moving average in the next iteration.
     pub fn ema_beta(&self) -> f64 {
         let o = &self.options;
         ema_beta(o.batch_size, o.ema_kimg, o.ema_rampup, self.cur_nimg)
@@ -211,36 +217,35 @@ impl Learner {
         phase: &Phase,
         input: &IterationInput,
         draws: &mut dyn Draws,
-        readings: &mut Readings,
+        scalars: &mut DeferredScalars,
     ) -> Result<()> {
-        let (batch, round_len) = (self.options.batch_size, self.options.batch_gpu);
+        let (batch, batch_gpu) = (self.options.batch_size, self.options.batch_gpu);
         let parameters = match phase.trains {
-            Trains::Generator => self.networks.g.parameters(),
-            Trains::Discriminator => self.networks.d.parameters(),
+            TrainedNetwork::Generator => self.networks.g.parameters(),
+            TrainedNetwork::Discriminator => self.networks.d.parameters(),
         };
-        let mut gradients = Gradients::of(parameters);
+        let mut grads = Gradients::of(parameters);
         {
-            // No weight changes before the optimizer's step.
+            // The weights do not change before the optimizer's step.
             let _weights_stay = ops::weight_cache::scope();
-            for start in (0..batch).step_by(round_len) {
-                let round = input.round(index, batch, start, round_len)?;
-                self.losses.accumulate(
-                    phase,
-                    phase.interval as f64,
-                    &self.networks,
-                    &round,
-                    draws,
-                    &mut gradients,
-                    readings,
-                )?;
+            for start in (0..batch).step_by(batch_gpu) {
+                let mut context = LossContext {
+                    networks: &self.networks,
+                    batch: &input.micro_batch(index, batch, start, batch_gpu)?,
+                    gain: phase.interval as f64,
+                    draws: &mut *draws,
+                    grads: &mut grads,
+                    scalars: &mut *scalars,
+                };
+                self.losses.accumulate(phase, &mut context)?;
             }
         }
-        if gradients.is_empty() {
+        if grads.is_empty() {
             return Ok(());
         }
         match phase.trains {
-            Trains::Generator => self.g_adam.step(&gradients),
-            Trains::Discriminator => self.d_adam.step(&gradients),
+            TrainedNetwork::Generator => self.g_adam.step_gradients(&grads),
+            TrainedNetwork::Discriminator => self.d_adam.step_gradients(&grads),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The losses of StyleGAN2 (arXiv:1912.04958) and their gradients, phase by phase.
 //!
-//! Both penalties need a gradient of a gradient. They take the first gradient with frozen weights, and the second as an
-//! ordinary backward pass of a directional derivative along it (`ops::second_order`).
+//! Path length and R1 penalty need the gradient of a gradient. The first gradient is taken with frozen weights; the
+//! second is an ordinary backward pass of the directional derivative along the first (`ops::second_order`).
 
 use augment::{Augmentation, BatchShape};
 use candle_core::{Tensor, Var};
@@ -10,21 +10,21 @@ use ops::transfer::upload;
 use ops::{Activation, BiasActOptions, Dual, Value};
 
 use crate::config::LossConfig;
+use crate::deferred_scalars::{DeferredScalars, ScalarBuffer};
 use crate::draws::{Draws, Noise};
 use crate::error::Result;
 use crate::gradients::Gradients;
-use crate::phase::{Phase, Trains};
-use crate::readings::{Part, Readings};
+use crate::phase::{Phase, TrainedNetwork};
 
-/// A generator and a discriminator that are trained against each other, each also in a form without gradients.
+/// A generator and a discriminator that are trained against each other, each also without gradients.
 pub struct Networks {
-    /// The generator, its weights tracked.
+    /// The generator; gradients reach its weights.
     pub g: Generator,
-    /// The same weights, not tracked.
+    /// The generator with the same weights, without gradients.
     pub g_frozen: Generator,
-    /// The discriminator, its weights tracked.
+    /// The discriminator; gradients reach its weights.
     pub d: Discriminator,
-    /// The same weights, not tracked.
+    /// The discriminator with the same weights, without gradients.
     pub d_frozen: Discriminator,
 }
 
@@ -43,77 +43,76 @@ impl Networks {
     }
 }
 
-/// What one accumulation round works on. Labels are `None` for unconditional networks.
-pub struct Round {
-    /// Real images, -1 to 1: `[batch, channels, side, side]`.
+/// The part of a batch that goes through the networks at once; the gradients of a batch are summed over its
+/// micro-batches. Labels are `None` for unconditional networks.
+pub struct MicroBatch {
+    /// Real images, -1 to 1: `[batch, channels, resolution, resolution]`.
     pub real_img: Tensor,
-    /// Their labels: `[batch, c_dim]`.
+    /// Labels of the real images: `[batch, c_dim]`.
     pub real_c: Option<Tensor>,
-    /// Latents: `[batch, z_dim]`.
+    /// Latents of the images to generate: `[batch, z_dim]`.
     pub gen_z: Tensor,
     /// Labels of the images to generate: `[batch, c_dim]`.
     pub gen_c: Option<Tensor>,
 }
 
-/// The losses, with the one value that they remember.
+/// The inputs and outputs of [`Losses::accumulate`].
+pub struct LossContext<'a> {
+    /// The networks.
+    pub networks: &'a Networks,
+    /// The images and latents.
+    pub batch: &'a MicroBatch,
+    /// Factor of the loss: the interval of the phase (lazy regularization).
+    pub gain: f64,
+    /// Random numbers: style mixing, noise, augmentation.
+    pub draws: &'a mut dyn Draws,
+    /// Gradients of the network that the phase trains; those of this micro-batch are added.
+    pub grads: &'a mut Gradients,
+    /// Receives losses, penalties and scores under their official names.
+    pub scalars: &'a mut DeferredScalars,
+}
+
+/// The losses of both networks and their only state, the mean path length.
 #[derive(Clone, Debug)]
 pub struct Losses {
     /// Weights and decays.
     pub config: LossConfig,
-    /// Moving mean of the path lengths.
+    /// Moving average of the path lengths.
     pub pl_mean: f32,
 }
 
 impl Losses {
-    /// Adds the gradients of one round of a phase to `gradients`. The loss is the mean over the round times `gain`.
+    /// Adds the gradients of one micro-batch in a phase to `context.grads`. The loss is the mean over the micro-batch times
+    /// `context.gain`.
     ///
     /// # Errors
     /// When shapes do not fit the networks.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a step, each of its own kind"
-    )]
-    pub fn accumulate(
-        &mut self,
-        phase: &Phase,
-        gain: f64,
-        networks: &Networks,
-        round: &Round,
-        draws: &mut dyn Draws,
-        gradients: &mut Gradients,
-        readings: &mut Readings,
-    ) -> Result<()> {
+    pub fn accumulate(&mut self, phase: &Phase, context: &mut LossContext<'_>) -> Result<()> {
         match phase.trains {
-            Trains::Generator => {
+            TrainedNetwork::Generator => {
                 if phase.main {
-                    generator_main(gain, networks, round, draws, gradients, readings)?;
+                    context.generator_main()?;
                 }
                 if phase.regularize && self.config.pl_weight != 0.0 {
-                    self.path_length(gain, networks, round, draws, gradients, readings)?;
+                    self.path_length(context)?;
                 }
             }
-            Trains::Discriminator => {
+            TrainedNetwork::Discriminator => {
                 let fake_losses = match phase.main {
-                    true => Some(discriminator_fake(
-                        gain, networks, round, draws, gradients, readings,
-                    )?),
+                    true => Some(context.discriminator_fake()?),
                     false => None,
                 };
                 let r1 = phase.regularize && self.config.r1_gamma != 0.0;
                 if phase.main || r1 {
-                    let augmentation = draws.augmentation(BatchShape::of(&round.real_img)?)?;
-                    let real = Real {
-                        augmentation,
-                        gain,
-                        networks,
-                        round,
-                    };
+                    // Both terms see the real images under the same augmentation.
+                    let shape = BatchShape::of(&context.batch.real_img)?;
+                    let augmentation = context.draws.augmentation(shape)?;
                     if let Some(fake_losses) = fake_losses {
-                        real.main(fake_losses, gradients, readings)?;
+                        context.discriminator_real(augmentation.as_ref(), fake_losses)?;
                     }
                     if r1 {
                         let gamma = self.config.r1_gamma;
-                        real.r1_penalty(gamma, !phase.main, gradients, readings)?;
+                        context.r1_penalty(augmentation.as_ref(), gamma, !phase.main)?;
                     }
                 }
             }
@@ -121,54 +120,43 @@ impl Losses {
         Ok(())
     }
 
-    /// Path length regularization: changes of `w` shall change the image by the same amount everywhere.
-    fn path_length(
-        &mut self,
-        gain: f64,
-        networks: &Networks,
-        round: &Round,
-        draws: &mut dyn Draws,
-        gradients: &mut Gradients,
-        readings: &mut Readings,
-    ) -> Result<()> {
-        let batch = round.gen_z.dim(0)?;
+    /// Path length regularization: a step in `w` shall change the image by the same amount everywhere.
+    fn path_length(&mut self, context: &mut LossContext<'_>) -> Result<()> {
+        let (networks, gain) = (context.networks, context.gain);
+        let batch = context.batch.gen_z.dim(0)?;
         let batch = (batch / self.config.pl_batch_shrink.max(1)).max(1);
-        let z = round.gen_z.narrow(0, 0, batch)?;
-        let c = round
-            .gen_c
-            .as_ref()
-            .map(|c| c.narrow(0, 0, batch))
-            .transpose()?;
-        let ws = styles(&networks.g, &z, c.as_ref(), draws)?;
-        let noise = draws.noise();
+        let z = context.batch.gen_z.narrow(0, 0, batch)?;
+        let gen_c = context.batch.gen_c.as_ref();
+        let c = gen_c.map(|c| c.narrow(0, 0, batch)).transpose()?;
+        let ws = mixed_ws(&networks.g, &z, c.as_ref(), context.draws)?;
+        let noise = context.draws.noise();
 
-        // J^T y: how the images' product with random y changes with ws.
-        let moving = Var::from_tensor(ws.primal.tensor())?;
+        // J^T y: the gradient in ws of the images' inner product with random y.
+        let leaf = Var::from_tensor(ws.primal.tensor())?;
         let frozen = &networks.g_frozen.synthesis;
-        let img = noise.with(|o| frozen.forward_dual(&moving.as_tensor().into(), o))?;
+        let img = noise.with(|o| frozen.forward_dual(&leaf.as_tensor().into(), o))?;
         let (_, _, height, width) = img.primal.dims4()?;
         let scale = 1.0 / ((height * width) as f64).sqrt();
-        let y = (draws.path_noise(img.primal.dims())? * scale)?;
-        let mut found = img.primal.backward_from(&y)?;
-        let slope = found
-            .remove(&moving)
-            .map_or_else(|| moving.zeros_like(), Ok)?;
+        let y = (context.draws.path_noise(img.primal.dims())? * scale)?;
+        let mut grads = img.primal.backward_from(&y)?;
+        let grad = grads.remove(&leaf).map_or_else(|| leaf.zeros_like(), Ok)?;
 
-        // Lengths and the penalty, on the host: one number for each sample. The only numbers that a step waits for.
-        let (_, num_ws, w_dim) = slope.dims3()?;
-        let squares = slope.sqr()?.sum((1, 2))?.to_vec1::<f32>()?;
+        // Lengths and penalty on the host, one number for each sample. Nothing else in a step waits for the device.
+        let (_, num_ws, w_dim) = grad.dims3()?;
+        let squares = grad.sqr()?.sum((1, 2))?.to_vec1::<f32>()?;
         let lengths: Vec<f32> = squares.iter().map(|s| (s / num_ws as f32).sqrt()).collect();
         let mean = lengths.iter().sum::<f32>() / batch as f32;
         let decay = self.config.pl_decay as f32;
         self.pl_mean += (mean - self.pl_mean) * decay;
         let offsets: Vec<f32> = lengths.iter().map(|length| length - self.pl_mean).collect();
         let penalties: Vec<f32> = offsets.iter().map(|offset| offset * offset).collect();
-        let penalties = readings.part(&upload(penalties, batch, slope.device())?)?;
-        readings.values("Loss/pl_penalty", penalties);
+        let scalars = &mut *context.scalars;
+        let penalties = scalars.buffer(&upload(penalties, batch, grad.device())?)?;
+        scalars.report("Loss/pl_penalty", penalties);
         let weight = self.config.pl_weight as f32;
-        readings.times("Loss/G/reg", penalties, weight);
+        scalars.report_scaled("Loss/G/reg", penalties, weight);
 
-        // The loss's derivative in each length. The moving mean contains the lengths, too.
+        // The derivative of the loss in each length. The moving average depends on the lengths, too.
         let mean_offset = offsets.iter().sum::<f32>() / batch as f32;
         let outer = 2.0 * weight * gain as f32 / batch as f32;
         let factors = offsets
@@ -178,123 +166,124 @@ impl Losses {
                 true => outer * (offset - decay * mean_offset) / (num_ws as f32 * length),
                 false => 0.0,
             });
-        let factors = upload::<f32>(factors.collect(), (batch, 1, 1), slope.device())?;
-        let direction = slope.broadcast_mul(&factors)?;
+        let factors = upload::<f32>(factors.collect(), (batch, 1, 1), grad.device())?;
+        let direction = grad.broadcast_mul(&factors)?;
         debug_assert_eq!(direction.dims(), [batch, num_ws, w_dim]);
 
         let ws = Dual::new(ws.primal, direction)?;
         let img = noise.with(|o| networks.g.synthesis.forward_dual(&ws, o))?;
-        gradients.add(img.tangent_or_zeros()?.backward_from(&y)?)
+        let grads = img.tangent_or_zeros()?.backward_from(&y)?;
+        context.grads.add(grads)
     }
 }
 
-/// Non-saturating logistic loss of the generator.
-fn generator_main(
-    gain: f64,
-    networks: &Networks,
-    round: &Round,
-    draws: &mut dyn Draws,
-    gradients: &mut Gradients,
-    readings: &mut Readings,
-) -> Result<()> {
-    let img = generate(&networks.g, round, draws)?;
-    let img = augmented(img, draws)?;
-    let logits = networks.d_frozen.forward_dual(&img, round.gen_c.as_ref())?;
-    let logits = logits.primal;
-    readings.scores("fake", logits.tensor())?;
-    let loss = softplus(&logits.neg()?)?;
-    let part = readings.part(loss.tensor())?;
-    readings.values("Loss/G/loss", part);
-    gradients.add(mean_times(&loss, gain)?.backward()?)
-}
+impl LossContext<'_> {
+    /// Non-saturating logistic loss of the generator.
+    fn generator_main(&mut self) -> Result<()> {
+        let img = self.generate(&self.networks.g)?;
+        let img = self.augment_fake(img)?;
+        let gen_c = self.batch.gen_c.as_ref();
+        let logits = self.networks.d_frozen.forward_dual(&img, gen_c)?.primal;
+        self.scalars.report_scores("fake", logits.tensor())?;
+        let loss = softplus(&logits.neg()?)?;
+        let losses = self.scalars.buffer(loss.tensor())?;
+        self.scalars.report("Loss/G/loss", losses);
+        self.grads.add(mean_times(&loss, self.gain)?.backward()?)
+    }
 
-/// The half of the discriminator's loss that is on generated images; gives that of each sample.
-fn discriminator_fake(
-    gain: f64,
-    networks: &Networks,
-    round: &Round,
-    draws: &mut dyn Draws,
-    gradients: &mut Gradients,
-    readings: &mut Readings,
-) -> Result<Part> {
-    let img = generate(&networks.g_frozen, round, draws)?;
-    let img = augmented(img, draws)?;
-    let logits = networks.d.forward_dual(&img, round.gen_c.as_ref())?.primal;
-    readings.scores("fake", logits.tensor())?;
-    let loss = softplus(&logits)?;
-    gradients.add(mean_times(&loss, gain)?.backward()?)?;
-    readings.part(loss.tensor())
-}
+    /// The discriminator's loss on generated images; returns that of each sample.
+    fn discriminator_fake(&mut self) -> Result<ScalarBuffer> {
+        let img = self.generate(&self.networks.g_frozen)?;
+        let img = self.augment_fake(img)?;
+        let gen_c = self.batch.gen_c.as_ref();
+        let logits = self.networks.d.forward_dual(&img, gen_c)?.primal;
+        self.scalars.report_scores("fake", logits.tensor())?;
+        let loss = softplus(&logits)?;
+        self.grads.add(mean_times(&loss, self.gain)?.backward()?)?;
+        self.scalars.buffer(loss.tensor())
+    }
 
-/// Real images on their way through one draw of the augmentation.
-struct Real<'a> {
-    augmentation: Option<Augmentation>,
-    gain: f64,
-    networks: &'a Networks,
-    round: &'a Round,
-}
+    /// The discriminator's loss on real images. Reports its sum with the loss on generated images.
+    fn discriminator_real(
+        &mut self,
+        augmentation: Option<&Augmentation>,
+        fake_losses: ScalarBuffer,
+    ) -> Result<()> {
+        let img = (&self.batch.real_img).into();
+        let logits = self.real_logits(&self.networks.d, &img, augmentation)?;
+        let logits = logits.primal;
+        self.scalars.report_scores("real", logits.tensor())?;
+        let loss = softplus(&logits.neg()?)?;
+        let losses = self.scalars.buffer(loss.tensor())?;
+        self.scalars.report_sum("Loss/D/loss", losses, fake_losses);
+        self.grads.add(mean_times(&loss, self.gain)?.backward()?)
+    }
 
-impl Real<'_> {
-    fn judge(&self, d: &Discriminator, img: &Dual) -> Result<Dual> {
-        let c = self.round.real_c.as_ref();
-        Ok(match &self.augmentation {
+    /// R1 (arXiv:1801.04406): the squared gradient of the logits in the real images, through the augmentation.
+    fn r1_penalty(
+        &mut self,
+        augmentation: Option<&Augmentation>,
+        gamma: f64,
+        with_scores: bool,
+    ) -> Result<()> {
+        let networks = self.networks;
+        let leaf = Var::from_tensor(&self.batch.real_img)?;
+        let img = leaf.as_tensor().into();
+        let logits = self.real_logits(&networks.d_frozen, &img, augmentation)?;
+        let logits = logits.primal;
+        if with_scores {
+            self.scalars.report_scores("real", logits.tensor())?;
+        }
+        let mut grads = logits.sum_all()?.backward()?;
+        let grad = grads.remove(&leaf).map_or_else(|| leaf.zeros_like(), Ok)?;
+        let penalties = grad.sqr()?.sum((1, 2, 3))?;
+        let n = penalties.elem_count();
+        let penalties = self.scalars.buffer(&penalties)?;
+        self.scalars.report("Loss/r1_penalty", penalties);
+        self.scalars
+            .report_scaled("Loss/D/reg", penalties, gamma as f32 / 2.0);
+
+        let img = Dual::new(&self.batch.real_img, grad)?;
+        let logits = self.real_logits(&networks.d, &img, augmentation)?;
+        let factor = self.gain * gamma / n as f64;
+        let loss = logits.tangent_or_zeros()?.sum_all()?.scale(factor)?;
+        self.grads.add(loss.backward()?)
+    }
+
+    /// Logits of real images, augmented before.
+    fn real_logits(
+        &self,
+        d: &Discriminator,
+        img: &Dual,
+        augmentation: Option<&Augmentation>,
+    ) -> Result<Dual> {
+        let c = self.batch.real_c.as_ref();
+        Ok(match augmentation {
             Some(augmentation) => d.forward_dual(&augmentation.apply(img)?, c)?,
             None => d.forward_dual(img, c)?,
         })
     }
 
-    /// The half of the discriminator's loss that is on real images; reports the sum of both.
-    fn main(
-        &self,
-        fake_losses: Part,
-        gradients: &mut Gradients,
-        readings: &mut Readings,
-    ) -> Result<()> {
-        let logits = self
-            .judge(&self.networks.d, &(&self.round.real_img).into())?
-            .primal;
-        readings.scores("real", logits.tensor())?;
-        let loss = softplus(&logits.neg()?)?;
-        let part = readings.part(loss.tensor())?;
-        readings.sum("Loss/D/loss", part, fake_losses);
-        gradients.add(mean_times(&loss, self.gain)?.backward()?)
+    /// Images of the micro-batch's latents, with mixed styles and new noise.
+    fn generate(&mut self, g: &Generator) -> Result<Dual> {
+        let (z, c) = (&self.batch.gen_z, self.batch.gen_c.as_ref());
+        let ws = mixed_ws(g, z, c, self.draws)?;
+        let noise: Noise = self.draws.noise();
+        Ok(noise.with(|options| g.synthesis.forward_dual(&ws, options))?)
     }
 
-    /// R1 (arXiv:1801.04406): the squared slope of the discriminator at real images, through the augmentation.
-    fn r1_penalty(
-        &self,
-        gamma: f64,
-        with_scores: bool,
-        gradients: &mut Gradients,
-        readings: &mut Readings,
-    ) -> Result<()> {
-        let moving = Var::from_tensor(&self.round.real_img)?;
-        let logits = self
-            .judge(&self.networks.d_frozen, &moving.as_tensor().into())?
-            .primal;
-        if with_scores {
-            readings.scores("real", logits.tensor())?;
-        }
-        let mut found = logits.sum_all()?.backward()?;
-        let slope = found
-            .remove(&moving)
-            .map_or_else(|| moving.zeros_like(), Ok)?;
-        let penalties = slope.sqr()?.sum((1, 2, 3))?;
-        let n = penalties.elem_count();
-        let penalties = readings.part(&penalties)?;
-        readings.values("Loss/r1_penalty", penalties);
-        readings.times("Loss/D/reg", penalties, gamma as f32 / 2.0);
-
-        let img = Dual::new(&self.round.real_img, slope)?;
-        let logits = self.judge(&self.networks.d, &img)?;
-        let factor = self.gain * gamma / n as f64;
-        let loss = logits.tangent_or_zeros()?.sum_all()?.scale(factor)?;
-        gradients.add(loss.backward()?)
+    /// Draws an augmentation for generated images and applies it.
+    fn augment_fake(&mut self, img: Dual) -> Result<Dual> {
+        let shape = BatchShape::of(img.primal.tensor())?;
+        Ok(match self.draws.augmentation(shape)? {
+            Some(augmentation) => augmentation.apply(&img)?,
+            None => img,
+        })
     }
 }
 
-/// `ws` of a batch in training: tracked mean, mixed styles.
-fn styles(g: &Generator, z: &Tensor, c: Option<&Tensor>, draws: &mut dyn Draws) -> Result<Dual> {
+/// `ws` of a batch in training, with style mixing: `[batch, num_ws, w_dim]`. Updates the moving average of `w`.
+fn mixed_ws(g: &Generator, z: &Tensor, c: Option<&Tensor>, draws: &mut dyn Draws) -> Result<Dual> {
     let track = MappingOptions {
         update_w_avg: true,
         ..MappingOptions::default()
@@ -312,21 +301,6 @@ fn styles(g: &Generator, z: &Tensor, c: Option<&Tensor>, draws: &mut dyn Draws) 
     Ok(mix_styles(&ws, &other, mixing.cutoff)?)
 }
 
-fn generate(g: &Generator, round: &Round, draws: &mut dyn Draws) -> Result<Dual> {
-    let ws = styles(g, &round.gen_z, round.gen_c.as_ref(), draws)?;
-    let noise: Noise = draws.noise();
-    Ok(noise.with(|options| g.synthesis.forward_dual(&ws, options))?)
-}
-
-fn augmented(img: Dual, draws: &mut dyn Draws) -> Result<Dual> {
-    Ok(
-        match draws.augmentation(BatchShape::of(img.primal.tensor())?)? {
-            Some(augmentation) => augmentation.apply(&img)?,
-            None => img,
-        },
-    )
-}
-
 fn softplus(x: &Value) -> Result<Value> {
     let options = BiasActOptions {
         activation: Activation::Softplus,
@@ -336,7 +310,7 @@ fn softplus(x: &Value) -> Result<Value> {
     Ok(x.bias_act(None, &options)?)
 }
 
-/// The mean of all numbers, times `gain`.
+/// The mean of all elements, times `gain`.
 fn mean_times(x: &Value, gain: f64) -> Result<Value> {
     Ok(x.sum_all()?.scale(gain / x.elem_count() as f64)?)
 }

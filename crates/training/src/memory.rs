@@ -1,4 +1,4 @@
-//! How much memory a run will take, told from its settings before any of it is taken.
+//! The memory that a run will need, estimated from its settings.
 
 use candle_core::{DType, Device};
 use networks::{
@@ -8,33 +8,33 @@ use networks::{
 use crate::config::TrainConfig;
 use crate::error::Result;
 
-/// Bytes of an `f32`.
+/// Bytes of an `f32` value.
 const VALUE: f64 = 4.0;
-/// The program itself with its threads' stacks and buffers, without any tensor.
+/// Bytes of the program with stacks and buffers of its threads, without tensors.
 const PROGRAM: f64 = 30e6;
-/// Copies of the activations of a generator that are alive at the peak: kept for the backward pass, their gradients,
-/// the tangents of the path length penalty, scratch. Fitted to measurements; see the test of `tools/train`.
+/// Copies of a generator's activations in memory at the peak: kept for the backward pass, their gradients, the tangents of
+/// the path length penalty, workspace. Fitted to measurements; see the test of `tools/train`.
 const GENERATOR_COPIES: f64 = 4.0;
-/// The same of a discriminator, whose R1 penalty needs tangents of everything.
+/// Copies of a discriminator's activations in memory at the peak. Its R1 penalty needs tangents of all layers.
 const DISCRIMINATOR_COPIES: f64 = 4.0;
-/// The same of the images under augmentation, which geometric transforms pad and enlarge.
+/// Copies of the images in memory at the peak of augmentation, whose geometric transforms pad and upsample.
 const IMAGE_COPIES: f64 = 28.0;
 
-/// Predicted memory in bytes, by what it is for.
+/// Predicted memory of a run in bytes, by purpose.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct MemoryEstimate {
     /// Weights of both networks, their gradients, Adam's moments and the moving average.
     pub weights: u64,
-    /// What the images at once (`batch_gpu`) become on their way through the networks.
+    /// Outputs of all layers for a micro-batch (`batch_gpu` images), with their gradients.
     pub activations: u64,
-    /// Real images of the batch, and those that are decoded ahead.
+    /// Real images of the batch, and those that are prefetched.
     pub images: u64,
-    /// All of it, with the program.
+    /// The sum, with the program itself.
     pub total: u64,
 }
 
 impl TrainConfig {
-    /// What the largest resolutions compute in on this device.
+    /// The number format of the largest resolutions on this device: half precision on GPUs.
     pub fn precision(&self, device: &Device) -> Precision {
         match Precision::of(device) {
             Precision::F16 if self.bf16 => Precision::BF16,
@@ -42,14 +42,14 @@ impl TrainConfig {
         }
     }
 
-    /// The peak of memory that a run should need. Within a factor of 2 of what small runs took on a CPU.
+    /// The peak memory that a run should need. Measured peaks of small runs on a CPU were within a factor of 2.
     ///
-    /// Weights count once for each copy that training keeps: value, gradient and two moments of what is trained, and one
-    /// more generator for the moving average. Activations are the outputs of all layers for `batch_gpu` images, times
-    /// the copies that are alive at the peak; those of short types count half.
+    /// Trained weights count four times (value, gradient, two moments), those of the moving average once. Activations are
+    /// the outputs of all layers for `batch_gpu` images, times the copies in memory at the peak; those in half precision
+    /// count half.
     ///
     /// # Errors
-    /// When the settings of the networks are impossible.
+    /// `Network` when the settings of the networks are impossible.
     pub fn predicted_memory(&self, precision: Precision) -> Result<MemoryEstimate> {
         let values = |slots: Vec<networks::TensorSpec>| -> f64 {
             let sizes = slots
@@ -76,14 +76,14 @@ impl TrainConfig {
     }
 }
 
-/// Bytes of all layers' outputs for one image.
+/// Bytes of the outputs of all layers of a generator for one image.
 fn generator_bytes(config: &GeneratorConfig, precision: Precision) -> f64 {
     let layers = VALUE * (config.mapping.num_layers * config.w_dim) as f64;
     let blocks = config.block_resolutions().map(|side| {
         let n_convs = if side == 4 { 1 } else { 2 };
         let value = bytes(precision.dtype_at(side, config.fp16_from(), DType::F32));
         let features = value * (n_convs * config.channels(side)) as f64;
-        // Each block adds to the image; the image is enlarged for the next.
+        // Each block adds to the image, which is upsampled for the next.
         (features + VALUE * (2 * config.img_channels) as f64) * (side * side) as f64
     });
     layers + blocks.sum::<f64>()
@@ -93,7 +93,7 @@ fn bytes(dtype: DType) -> f64 {
     dtype.size_in_bytes() as f64
 }
 
-/// The same of a discriminator.
+/// Bytes of the outputs of all layers of a discriminator for one image.
 fn discriminator_bytes(config: &DiscriminatorConfig, precision: Precision) -> f64 {
     let image = config.img_resolution;
     let first = config.channels(image) * image.pow(2);

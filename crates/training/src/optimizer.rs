@@ -1,6 +1,8 @@
 //! Adam (arXiv:1412.6980), with moments that can be saved.
 
+use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use candle_nn::Optimizer;
 use networks::Parameters;
 use ops::update::{self, AdamParameter, AdamStep};
 
@@ -9,8 +11,9 @@ use crate::error::{Error, Result};
 use crate::gradients::Gradients;
 
 impl OptimizerConfig {
-    /// The settings where a regularization step of its own follows every `interval` steps (arXiv:1912.04958, appendix
-    /// B): a cycle then makes `interval + 1` steps and shall move as `interval` steps would.
+    /// The settings for lazy regularization: a phase of its own, with an optimizer step of its own, every `interval`
+    /// iterations (arXiv:1912.04958, appendix B). A cycle then has `interval + 1` steps; learning rate and decays are
+    /// corrected so that it changes the weights as `interval` steps would.
     pub fn with_lazy_regularization(self, interval: usize) -> Self {
         let ratio = interval as f64 / (interval as f64 + 1.0);
         Self {
@@ -22,75 +25,109 @@ impl OptimizerConfig {
 }
 
 /// Adam for the trainable parameters of one network.
+///
+/// All weights are updated in place, on a GPU in one launch. Gradients that are NaN count as 0, infinite ones as 1e5 with
+/// their sign. A missing gradient counts as zero.
+///
+/// Training uses [`Adam::for_parameters`] and [`Adam::step_gradients`]. The trait [`candle_nn::Optimizer`] makes the same
+/// steps on variables and gradients of candle:
+///
+/// ```
+/// use candle_core::{Device, Tensor, Var};
+/// use candle_nn::Optimizer;
+/// use training::{Adam, OptimizerConfig};
+///
+/// let x = Var::from_tensor(&Tensor::new(&[1f32, -3.0], &Device::Cpu)?)?;
+/// let mut adam = Adam::new(vec![x.clone()], OptimizerConfig::new(0.25))?;
+/// adam.backward_step(&x.sqr()?.sum_all()?)?;
+/// // The first step has the length of the learning rate.
+/// let [a, b] = x.to_vec1::<f32>()?[..] else { panic!() };
+/// assert!((a - 0.75).abs() < 1e-6 && (b + 2.75).abs() < 1e-6);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
 pub struct Adam {
-    options: OptimizerConfig,
+    config: OptimizerConfig,
     names: Vec<String>,
     variables: Vec<Var>,
-    /// Moments means of the gradients; none are kept where `betas[0]` is 0, since the mean is then the gradient.
+    /// First moments, moving averages of the gradients. `None` where `betas[0]` is 0: the average is then the gradient.
     exp_avg: Option<Vec<Tensor>>,
-    /// Moments means of their squares.
+    /// Second moments, moving averages of the squared gradients.
     exp_avg_sq: Vec<Tensor>,
     step: u64,
 }
 
 impl Adam {
-    /// An optimizer that has not made a step.
+    /// An optimizer of a network's trainable parameters that has not made a step.
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn new(parameters: &Parameters, options: OptimizerConfig) -> Result<Self> {
-        let (names, variables): (Vec<String>, Vec<Var>) = parameters
+    pub fn for_parameters(parameters: &Parameters, config: OptimizerConfig) -> Result<Self> {
+        let (names, variables) = parameters
             .trainable()
             .map(|(name, var)| (name.to_owned(), var.clone()))
             .unzip();
-        let zeros = || -> Result<Vec<Tensor>> {
+        Ok(Self::named(names, variables, config)?)
+    }
+
+    fn named(
+        names: Vec<String>,
+        variables: Vec<Var>,
+        config: OptimizerConfig,
+    ) -> candle_core::Result<Self> {
+        let zeros = || -> candle_core::Result<Vec<Tensor>> {
             let zeros = variables.iter().map(|var| Ok(var.zeros_like()?.detach()));
             zeros.collect()
         };
         Ok(Self {
-            exp_avg: (options.betas[0] != 0.0).then(zeros).transpose()?,
+            exp_avg: (config.betas[0] != 0.0).then(zeros).transpose()?,
             exp_avg_sq: zeros()?,
-            options,
+            config,
             names,
             variables,
             step: 0,
         })
     }
 
-    /// Steps made so far.
+    /// Number of steps made so far.
     pub fn steps(&self) -> u64 {
         self.step
     }
 
-    /// Moves the parameters. Gradients that are no number count as 0, infinite ones as 1e5 with their sign.
+    /// Makes a step with the gradients of a phase.
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
+    pub fn step_gradients(&mut self, grads: &Gradients) -> Result<()> {
+        let grads: Vec<Option<&Tensor>> = grads.iter().collect();
+        Ok(self.update(&grads)?)
+    }
+
+    /// Makes a step; `grads` are in the order of the variables.
+    fn update(&mut self, grads: &[Option<&Tensor>]) -> candle_core::Result<()> {
         self.step += 1;
-        let [beta1, beta2] = self.options.betas;
+        let [beta1, beta2] = self.config.betas;
         let steps = self.step as f64;
         let step = AdamStep {
             beta1,
             beta2,
-            step_size: (self.options.lr / (1.0 - beta1.powf(steps))) as f32,
+            step_size: (self.config.lr / (1.0 - beta1.powf(steps))) as f32,
             root_correction: (1.0 - beta2.powf(steps)).sqrt() as f32,
-            eps: self.options.eps as f32,
+            eps: self.config.eps as f32,
         };
-        let parameters: Vec<AdamParameter<'_>> = gradients
+        let parameters: Vec<AdamParameter<'_>> = grads
             .iter()
             .enumerate()
             .map(|(i, gradient)| AdamParameter {
                 weight: self.variables[i].as_tensor(),
-                gradient,
+                gradient: *gradient,
                 exp_avg: self.exp_avg.as_ref().map(|exp_avg| &exp_avg[i]),
                 exp_avg_sq: &self.exp_avg_sq[i],
             })
             .collect();
-        Ok(update::adam_step(&parameters, &step)?)
+        update::adam_step(&parameters, &step)
     }
 
-    /// The moments under the names of the parameters, behind `exp_avg.` and `exp_avg_sq.`; the storage is shared.
+    /// The moments by the names of the parameters with the prefix `exp_avg.` or `exp_avg_sq.`; the storage is shared.
     pub fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
         let named = |prefix: &'static str, tensors| {
             let named = self.names.iter().zip(tensors);
@@ -100,7 +137,7 @@ impl Adam {
         named("exp_avg", first).chain(named("exp_avg_sq", self.exp_avg_sq.as_slice()))
     }
 
-    /// Continues from saved moments, looked up by the names of [`Adam::tensors`].
+    /// Continues after `step` steps with saved moments. `saved` returns the moment of a name as in [`Adam::tensors`].
     ///
     /// # Errors
     /// `State` when a moment is missing or has another shape.
@@ -120,9 +157,78 @@ impl Adam {
     }
 }
 
+impl Optimizer for Adam {
+    type Config = OptimizerConfig;
+
+    /// Optimizes the variables that hold floating-point numbers, which must be f32; their names are `0`, `1`, ...
+    fn new(vars: Vec<Var>, config: OptimizerConfig) -> candle_core::Result<Self> {
+        let vars = vars.into_iter().filter(|var| var.dtype().is_float());
+        let variables: Vec<Var> = vars.collect();
+        let names = (0..variables.len()).map(|i| i.to_string()).collect();
+        Self::named(names, variables, config)
+    }
+
+    fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
+        let contiguous = self.variables.iter().map(|var| {
+            let grad = grads.get(var).map(Tensor::contiguous);
+            grad.transpose()
+        });
+        let grads = contiguous.collect::<candle_core::Result<Vec<Option<Tensor>>>>()?;
+        let grads: Vec<Option<&Tensor>> = grads.iter().map(Option::as_ref).collect();
+        self.update(&grads)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.config.lr
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) {
+        self.config.lr = lr;
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+    use candle_nn::{AdamW, ParamsAdamW};
+
     use super::*;
+
+    /// Minimizes `sum(scale (x - goal)^2)` with a learning rate that halves after 15 steps.
+    fn minimized<O: Optimizer>(config: O::Config) -> Vec<f32> {
+        let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+        let x = Var::from_tensor(&tensor(&[0.0, 2.0, -1.0])).unwrap();
+        let (goal, scale) = (tensor(&[1.0, -1.0, 0.5]), tensor(&[1.0, 10.0, 0.1]));
+        let mut optimizer = O::new(vec![x.clone()], config).unwrap();
+        for step in 0..30 {
+            if step == 15 {
+                optimizer.set_learning_rate(optimizer.learning_rate() / 2.0);
+            }
+            let loss = (x.sub(&goal).unwrap().sqr().unwrap() * &scale).unwrap();
+            optimizer.backward_step(&loss.sum_all().unwrap()).unwrap();
+        }
+        x.to_vec1().unwrap()
+    }
+
+    #[test]
+    fn through_the_trait_it_is_the_adam_of_candle() {
+        let ours = minimized::<Adam>(OptimizerConfig {
+            lr: 0.1,
+            betas: [0.9, 0.99],
+            eps: 1e-8,
+        });
+        let theirs = minimized::<AdamW>(ParamsAdamW {
+            lr: 0.1,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.0,
+        });
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert!((ours - theirs).abs() < 1e-5, "{ours} {theirs}");
+        }
+        assert!((ours[0] - 1.0).abs() < 0.5, "{ours:?}");
+    }
 
     #[test]
     fn lazy_regularization_slows_down() {

@@ -1,4 +1,4 @@
-//! The official `training_options.json`.
+//! The configuration as the official `training_options.json`.
 
 use networks::{Architecture, DiscriminatorConfig, GeneratorConfig};
 use serde_json::{Map, Value, json};
@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use crate::config::{LossConfig, OptimizerConfig, TrainConfig};
 
 impl TrainConfig {
-    /// The configuration in the form of the official `training_options.json`, for tools that read those.
+    /// The configuration in the form of the official `training_options.json`, for tools that read that file.
     ///
-    /// As there, what equals a default of the official program is left out.
+    /// As in the official file, settings that equal a default of the official program are left out.
     pub fn training_options(&self) -> Value {
         let mut options = Map::new();
         let mut set = |key: &str, value: Value| {

@@ -1,24 +1,26 @@
+//! The phases of an iteration, for lazy regularization (arXiv:1912.04958, appendix B).
+
 use crate::config::TrainConfig;
 
-/// Which network a phase trains.
+/// The network that a phase trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trains {
+pub enum TrainedNetwork {
     /// The generator.
     Generator,
     /// The discriminator.
     Discriminator,
 }
 
-/// One of the steps that an iteration is made of.
+/// One of the optimizer steps that an iteration consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phase {
-    /// Whose weights move.
-    pub trains: Trains,
-    /// Whether the adversarial loss is taken.
+    /// The network whose weights are updated.
+    pub trains: TrainedNetwork,
+    /// Whether the adversarial loss is part of the loss.
     pub main: bool,
-    /// Whether the penalty is taken: path length for the generator, R1 for the discriminator.
+    /// Whether the penalty is part of the loss: path length for the generator, R1 for the discriminator.
     pub regularize: bool,
-    /// Runs in iterations that this divides; the loss is multiplied by it.
+    /// The phase runs in every `interval`-th iteration, and its loss is multiplied by `interval`.
     pub interval: usize,
 }
 
@@ -26,20 +28,20 @@ impl Phase {
     /// The official name: `Gmain`, `Greg`, `Gboth`, `Dmain`, `Dreg`, `Dboth`.
     pub fn name(&self) -> &'static str {
         match (self.trains, self.main, self.regularize) {
-            (Trains::Generator, true, true) => "Gboth",
-            (Trains::Generator, true, false) => "Gmain",
-            (Trains::Generator, false, _) => "Greg",
-            (Trains::Discriminator, true, true) => "Dboth",
-            (Trains::Discriminator, true, false) => "Dmain",
-            (Trains::Discriminator, false, _) => "Dreg",
+            (TrainedNetwork::Generator, true, true) => "Gboth",
+            (TrainedNetwork::Generator, true, false) => "Gmain",
+            (TrainedNetwork::Generator, false, _) => "Greg",
+            (TrainedNetwork::Discriminator, true, true) => "Dboth",
+            (TrainedNetwork::Discriminator, true, false) => "Dmain",
+            (TrainedNetwork::Discriminator, false, _) => "Dreg",
         }
     }
 
-    /// A phase by its official name.
+    /// The phase of an official name; `None` for other names.
     pub fn named(name: &str, interval: usize) -> Option<Self> {
         let (trains, rest) = match name.split_at_checked(1)? {
-            ("G", rest) => (Trains::Generator, rest),
-            ("D", rest) => (Trains::Discriminator, rest),
+            ("G", rest) => (TrainedNetwork::Generator, rest),
+            ("D", rest) => (TrainedNetwork::Discriminator, rest),
             _ => return None,
         };
         let (main, regularize) = match rest {
@@ -56,7 +58,7 @@ impl Phase {
         })
     }
 
-    /// The phases of an iteration in their order.
+    /// The phases of an iteration in their order: `Gmain`, `Greg`, `Dmain`, `Dreg`.
     pub fn all(config: &TrainConfig) -> Vec<Phase> {
         let of = |trains, interval| {
             let phase = |main, interval| Phase {
@@ -68,8 +70,8 @@ impl Phase {
             [phase(true, 1), phase(false, interval)]
         };
         [
-            of(Trains::Generator, config.g_reg_interval),
-            of(Trains::Discriminator, config.d_reg_interval),
+            of(TrainedNetwork::Generator, config.g_reg_interval),
+            of(TrainedNetwork::Discriminator, config.d_reg_interval),
         ]
         .concat()
     }

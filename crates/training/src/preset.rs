@@ -1,10 +1,12 @@
+//! The presets of training (`--cfg`).
+
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The presets (`--cfg`).
+/// A preset (`--cfg`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
@@ -26,42 +28,42 @@ pub enum Preset {
     Tiny64,
 }
 
-/// What a preset decides.
+/// The settings that a preset decides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PresetSettings {
     /// Length of training, in thousands of real images.
     pub total_kimg: u64,
-    /// Images of one step.
+    /// Images in one training step.
     pub batch_size: usize,
-    /// Images that are processed at once on one GPU; the rest of the batch is accumulated.
+    /// Images in a micro-batch on one GPU; the gradients of the micro-batches of a batch are summed.
     pub batch_gpu: usize,
-    /// Samples per group of the minibatch statistic.
+    /// Images in a group of the minibatch standard deviation.
     pub mbstd_group_size: usize,
-    /// A block of side `r` has `min(channel_base / r, channel_max)` channels.
+    /// A block of resolution `r` has `min(channel_base / r, channel_max)` channels.
     pub channel_base: usize,
     /// The largest number of channels of a block.
     pub channel_max: usize,
-    /// Width of `z` and `w`.
+    /// Number of elements of `z` and `w`.
     pub latent_dim: usize,
     /// Layers of the mapping network.
     pub mapping_layers: usize,
-    /// Adam's learning rate, of both networks.
+    /// Learning rate of both networks.
     pub learning_rate: f64,
     /// Weight of the R1 penalty.
     pub r1_gamma: f64,
     /// Half-life of the moving average of the generator, in thousands of images.
     pub ema_kimg: f64,
-    /// The half-life is at most this share of the images seen so far.
+    /// The half-life is at most this share of the images seen so far; `None` for no such limit.
     pub ema_rampup: Option<f64>,
-    /// Thousands of images of a tick.
+    /// Thousands of images in a tick.
     pub kimg_per_tick: u64,
     /// Ticks between snapshots.
     pub snapshot_ticks: usize,
-    /// Columns and rows of the preview grids; `None` for the official ones.
+    /// Columns and rows of the preview grids; `None` for the official size.
     pub preview_grid: Option<[usize; 2]>,
 }
 
-/// `stylegan2`: the defaults of the official loop. From the official program, as the presets of the papers
+/// The defaults of the official training loop (NVlabs/stylegan2-ada-pytorch, `train.py`), as are the presets of the papers
 /// (arXiv:2006.06676, appendix).
 const STYLEGAN2: PresetSettings = PresetSettings {
     total_kimg: 25_000,
@@ -113,7 +115,7 @@ const CIFAR: PresetSettings = PresetSettings {
     ..PAPER512
 };
 
-/// Ours. A sixteenth of the official channels: 64 at 32 px.
+/// A preset of this program. A sixteenth of the official channels: 64 at 32 px.
 const TINY32: PresetSettings = PresetSettings {
     total_kimg: 100,
     batch_size: 16,
@@ -141,7 +143,7 @@ const TINY64: PresetSettings = PresetSettings {
     ..TINY32
 };
 
-/// The heuristic of the official program.
+/// The heuristic of the official program for `auto`.
 fn auto(resolution: usize, num_gpus: usize) -> PresetSettings {
     let batch_size = (num_gpus * (4096 / resolution).min(32))
         .min(64)
@@ -149,7 +151,7 @@ fn auto(resolution: usize, num_gpus: usize) -> PresetSettings {
     let batch_gpu = batch_size / num_gpus;
     PresetSettings {
         batch_size,
-        // One reference GPU for each: nothing is accumulated.
+        // The batch of each GPU is one micro-batch.
         batch_gpu,
         mbstd_group_size: batch_gpu.min(4),
         channel_base: if resolution >= 512 { 32_768 } else { 16_384 },
@@ -163,7 +165,7 @@ fn auto(resolution: usize, num_gpus: usize) -> PresetSettings {
 }
 
 impl Preset {
-    /// All of them.
+    /// All presets.
     pub const ALL: [Preset; 8] = [
         Preset::Auto,
         Preset::Stylegan2,
@@ -189,7 +191,7 @@ impl Preset {
         }
     }
 
-    /// Metrics where none were asked for. 50,000 images are hours of a laptop's time.
+    /// Metrics where none were requested. The tiny presets have none: 50,000 images take hours on a CPU.
     pub fn default_metrics(self) -> Vec<String> {
         match self {
             Preset::Tiny32 | Preset::Tiny64 => Vec::new(),
@@ -197,7 +199,7 @@ impl Preset {
         }
     }
 
-    /// What the preset decides. Only `auto` looks at its arguments.
+    /// The settings of the preset. Only those of `auto` depend on the resolution in pixels and the number of GPUs.
     pub fn settings(self, resolution: usize, num_gpus: usize) -> PresetSettings {
         match self {
             Preset::Auto => auto(resolution, num_gpus),

@@ -1,4 +1,4 @@
-//! The pictures that a run shows of itself: `reals.png`, `fakes_init.png`, `fakes000200.png`.
+//! Image grids of a run: `reals.png`, `fakes_init.png`, `fakes000200.png`, and the preview of an augmentation pipe.
 
 use std::path::Path;
 
@@ -10,16 +10,17 @@ use networks::{Generator, MappingOptions, SynthesisOptions};
 use crate::draws::{normal, stream};
 use crate::error::{Error, Result};
 
-/// Fixed latents, laid out as a grid.
+/// The grid of real images and the fixed latents of the grids of generated images.
 pub(crate) struct Preview {
     grid: SnapshotGrid,
     z: Tensor,
     c: Option<Tensor>,
+    /// Images in one forward pass.
     batch: usize,
 }
 
 impl Preview {
-    /// The grid of a dataset, official or of a given size; its latents come from the seed alone.
+    /// The grid of a dataset: `size` columns and rows, or the official size. The latents depend on the seed alone.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -52,10 +53,10 @@ impl Preview {
         Ok(Self { grid, z, c, batch })
     }
 
-    /// Real images in the grid.
+    /// Writes the grid of real images.
     ///
     /// # Errors
-    /// When one cannot be read, or the file not be written.
+    /// When an image cannot be read, or the file cannot be written.
     pub fn write_reals(&self, dataset: &ImageDataset, path: &Path) -> Result<()> {
         let images = self
             .grid
@@ -66,10 +67,10 @@ impl Preview {
         write_grid(&self.grid, &images, dataset.shape(), path)
     }
 
-    /// What a generator makes of the fixed latents, without truncation, with its stored noise.
+    /// Writes the images of a generator for the fixed latents, without truncation, with its stored noise.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the tensor library fails, or the file cannot be written.
     pub fn write_fakes(&self, g: &Generator, path: &Path) -> Result<()> {
         let mut images = Vec::new();
         let n = self.grid.indices.len();
@@ -98,10 +99,11 @@ impl Preview {
     }
 }
 
-/// A sheet of what a discriminator sees: in each row one image of the dataset as it is, then augmented anew and anew.
+/// Writes a PNG with augmented images as the discriminator sees them: each row starts with an image of the dataset and goes
+/// on with independent augmentations of it with probability `p`.
 ///
 /// # Errors
-/// When `p` is no probability, the pipe cannot be applied to such images, or the file not be written.
+/// When `p` is not a probability, the pipe cannot be applied to such images, or the file cannot be written.
 pub fn write_augment_preview(
     dataset: &ImageDataset,
     pipe: &AugmentPipe,
@@ -122,8 +124,8 @@ pub fn write_augment_preview(
         images.push(image);
         for _ in 1..columns {
             let draws = pipe.draw(&mut random, p, BatchShape::of(&x)?)?;
-            let seen = Augmentation::new(draws)?.apply(&(&x).into())?.primal;
-            let values = seen.tensor().flatten_all()?.to_vec1::<f32>()?;
+            let augmented = Augmentation::new(draws)?.apply(&(&x).into())?.primal;
+            let values = augmented.tensor().flatten_all()?.to_vec1::<f32>()?;
             images.push(values.into_iter().map(to_u8).collect());
         }
     }
@@ -133,7 +135,7 @@ pub fn write_augment_preview(
         indices: order,
     };
     let png = grid_png(&grid, &images, dataset.shape())?;
-    // A run's own folder needs no mark; this one lies where the user says.
+    // Marked as an output of this program, since the user chooses the path.
     files::write_bytes(path, &files::mark::mark_png(png.bytes())).map_err(Error::file(path))
 }
 
@@ -142,7 +144,7 @@ fn to_u8(value: f32) -> u8 {
     ((value + 1.0) * 127.5).round_ties_even().clamp(0.0, 255.0) as u8
 }
 
-/// Writes [`grid_png`].
+/// Writes the PNG of [`grid_png`].
 fn write_grid(
     grid: &SnapshotGrid,
     images: &[Vec<u8>],

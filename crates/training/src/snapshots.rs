@@ -1,4 +1,4 @@
-//! Network snapshots of a run.
+//! Network snapshots of a run, as files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::error::Result;
 use crate::trainer::Trainer;
 
-/// Writes the networks as they are now.
+/// Writes the current networks (`G`, `D`, `G_ema`) as a snapshot into the run folder. Returns its path.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -1,4 +1,4 @@
-//! Safetensors files that prove to be whole: the last tensor is a checksum of everything before it.
+//! Safetensors files with a checksum: the last tensor is the CRC-32 of everything before it.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -58,19 +58,19 @@ pub(crate) fn write(
     file.commit().map_err(Error::file(path))
 }
 
-/// What [`write`] wrote.
+/// The content of a file that [`write`] wrote.
 pub(crate) struct TensorFile {
-    /// Texts.
+    /// Texts by key.
     pub metadata: BTreeMap<String, String>,
     /// Tensors by name.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
 impl TensorFile {
-    /// Reads a file and checks that it is whole.
+    /// Reads a file and checks its checksum.
     ///
     /// # Errors
-    /// `File` when it cannot be read, `State` when it is torn, damaged or another file.
+    /// `File` when it cannot be read, `State` when it is cut short, damaged or no training state.
     pub fn read(path: &Path, device: &Device) -> Result<Self> {
         let bytes = files::read_input(path, u64::MAX).map_err(Error::file(path))?;
         Self::parse(&bytes, device)
@@ -78,12 +78,14 @@ impl TensorFile {
     }
 
     fn parse(bytes: &[u8], device: &Device) -> std::result::Result<Self, String> {
-        let torn = |_| "is torn or no safetensors file".to_owned();
-        let file = SafeTensors::deserialize(bytes).map_err(torn)?;
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(torn)?;
+        let not_safetensors = |_| "is cut short or not a safetensors file".to_owned();
+        let file = SafeTensors::deserialize(bytes).map_err(not_safetensors)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
         let (content, checksum) = bytes.split_last_chunk::<4>().ok_or("is empty")?;
         if file.tensor(CHECKSUM).is_err() {
-            return Err("is no training state; networks to start from are for --init-from".into());
+            return Err(
+                "is not a training state; give networks to start from with --init-from".into(),
+            );
         }
         if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
             return Err("is damaged: its checksum does not fit".to_owned());

@@ -1,4 +1,4 @@
-//! A run in memory: data, learner, augmentation and every random generator. Same seed, same bytes.
+//! A run in memory: data, networks, augmentation and all random number generators. The same seed gives the same bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::TrainConfig;
 use crate::draws::{RunDraws, SavedDraws, stream};
 use crate::error::{Error, Result};
-use crate::images::to_unit_range;
+use crate::images::to_network_range;
 use crate::learner::{Iteration, IterationInput, Learner, LearnerOptions};
 
 /// The networks that a run starts from.
@@ -28,7 +28,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// New networks; the average equals the generator.
+    /// Networks with new random weights by the seed of the configuration; `g_ema` equals `g`.
     ///
     /// # Errors
     /// When the settings of the networks are impossible.
@@ -41,13 +41,13 @@ impl Start {
     }
 }
 
-/// What a run is at one moment, besides tensors.
+/// The state of a run without its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrainerState {
     batch_idx: u64,
     cur_nimg: u64,
-    /// As bits: it may be no number.
+    /// Bits of an `f32`, which may be NaN.
     pl_mean_bits: u32,
     g_adam_steps: u64,
     d_adam_steps: u64,
@@ -57,7 +57,7 @@ pub(crate) struct TrainerState {
     stats: Stats,
 }
 
-/// A run in memory.
+/// A run in memory: makes one iteration after the other. [`run`](crate::run) adds the files.
 pub struct Trainer {
     config: TrainConfig,
     dataset: Arc<ImageDataset>,
@@ -66,29 +66,29 @@ pub struct Trainer {
     ada: Option<AdaController>,
     draws: RunDraws,
     pub(crate) stats: Stats,
-    /// The one whose reports are not in `stats` yet.
-    iteration: Option<Iteration>,
-    /// What the phases of the last iteration that was taken in took.
-    times: Vec<(&'static str, Duration)>,
+    /// The iteration whose reports are not in `stats` yet.
+    pending: Option<Iteration>,
+    /// Time of each phase of the last iteration that is in `stats`.
+    phase_times: Vec<(&'static str, Duration)>,
     device: Device,
 }
 
 impl Trainer {
-    /// A run at its beginning.
+    /// A new run on `device`, where the networks already are.
     ///
     /// # Errors
-    /// When the settings contradict each other or the dataset.
+    /// `Setting` or `Network` when the settings contradict each other or the dataset.
     pub fn new(
         config: &TrainConfig,
         dataset: Arc<ImageDataset>,
         start: Start,
         device: &Device,
     ) -> Result<Self> {
-        Self::over(config, dataset, start, None, device)
+        Self::with_sampler(config, dataset, start, None, device)
     }
 
-    /// A run over these networks; the data begin where `sampler` stood, or at their beginning.
-    fn over(
+    /// A run from these networks. The data go on from the state `sampler`, or begin anew.
+    fn with_sampler(
         config: &TrainConfig,
         dataset: Arc<ImageDataset>,
         start: Start,
@@ -131,8 +131,8 @@ impl Trainer {
                 device,
             ),
             stats: Stats::default(),
-            iteration: None,
-            times: Vec::new(),
+            pending: None,
+            phase_times: Vec::new(),
             config: config.clone(),
             dataset,
             loader,
@@ -140,22 +140,22 @@ impl Trainer {
         })
     }
 
-    /// Makes one iteration. A card may still be at it on return; what it reports is taken in while the next iteration is
-    /// computed, or by [`Trainer::settle`].
+    /// Makes one iteration. On a GPU the work may go on after the return; its scalars enter the statistics while the next
+    /// iteration is computed, or in [`Trainer::synchronize`].
     ///
     /// # Errors
     /// `Dataset` when an image cannot be read: nothing has changed then, and the next call tries the same images again.
-    /// Else when the tensor library fails, for this iteration or the one before.
+    /// Else when the tensor library fails, in this iteration or the one before.
     pub fn step(&mut self) -> Result<()> {
         let _layout_cache = ops::device::cache_layouts(&self.device);
         let input = self.next_input()?;
         self.draws.p = self.p();
         let iteration = self.learner.iterate(&input, &mut self.draws)?;
-        self.take_in()?;
-        self.iteration = Some(iteration);
+        self.collect_reports()?;
+        self.pending = Some(iteration);
         let batch_idx = self.learner.batch_idx;
         if self.ada.as_ref().is_some_and(|ada| ada.is_due(batch_idx)) {
-            self.take_in()?;
+            self.collect_reports()?;
         }
         if let Some(ada) = &mut self.ada {
             ada.step(batch_idx);
@@ -163,28 +163,29 @@ impl Trainer {
         Ok(())
     }
 
-    /// Waits for the last iteration, takes in what it reports, and tells how long each of its phases took.
+    /// Waits for the last iteration, adds its scalars to the statistics, and returns the official name and the time of each of
+    /// its phases.
     ///
     /// # Errors
     /// When the iteration failed on its device.
-    pub fn settle(&mut self) -> Result<&[(&'static str, Duration)]> {
-        self.take_in()?;
-        Ok(&self.times)
+    pub fn synchronize(&mut self) -> Result<&[(&'static str, Duration)]> {
+        self.collect_reports()?;
+        Ok(&self.phase_times)
     }
 
-    /// What the iteration that is under way reports.
-    fn take_in(&mut self) -> Result<()> {
-        let Some(iteration) = self.iteration.take() else {
+    /// Waits for the pending iteration and adds its scalars to the statistics and to adaptive augmentation.
+    fn collect_reports(&mut self) -> Result<()> {
+        let Some(iteration) = self.pending.take() else {
             return Ok(());
         };
         let (ada, stats) = (&mut self.ada, &mut self.stats);
-        self.times = iteration.report(&mut |name, values| {
+        self.phase_times = iteration.report(&mut |name, values| {
             stats.report(name, values.iter().map(|&v| f64::from(v)));
             if let (Some(ada), "Loss/scores/real") = (ada.as_mut(), name) {
                 ada.report(values.iter().copied());
             }
         })?;
-        for (phase, time) in &self.times {
+        for (phase, time) in &self.phase_times {
             let milliseconds = time.as_secs_f64() * 1e3;
             stats.report(&format!("Timing/{phase}"), [milliseconds]);
         }
@@ -204,7 +205,7 @@ impl Trainer {
                 dim => Some(upload(labels, (n, dim), device)?),
             })
         };
-        let real_img = to_unit_range(batch.images, shape, device)?;
+        let real_img = to_network_range(batch.images, shape, device)?;
         let real_c = labels(batch.labels, batch.indices.len())?;
         let gen_z = crate::draws::normal(self.draws.latents(), &[n, z_dim], device)?;
         let gen_c = match self.dataset.label_dim() {
@@ -219,12 +220,12 @@ impl Trainer {
         })
     }
 
-    /// Where the networks are.
+    /// The device of the networks.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Settings.
+    /// The settings of the run.
     pub fn config(&self) -> &TrainConfig {
         &self.config
     }
@@ -239,7 +240,7 @@ impl Trainer {
         &self.learner
     }
 
-    /// Probability of augmentation.
+    /// Current probability of augmentation, from 0 to 1 and beyond where adaptation has no limit.
     pub fn p(&self) -> f64 {
         match (&self.ada, &self.config.augment) {
             (Some(ada), _) => ada.p(),
@@ -248,17 +249,18 @@ impl Trainer {
         }
     }
 
-    /// Mean sign of the discriminator on real images, as adaptive augmentation last saw it (r_t of arXiv:2006.06676).
+    /// Mean sign of the discriminator's logits for real images at the last adjustment of adaptive augmentation (r_t of
+    /// arXiv:2006.06676); `None` before the first one and without adaptation.
     pub fn mean_sign(&self) -> Option<f64> {
         self.ada.as_ref().and_then(AdaController::mean_sign)
     }
 
-    /// Everything but tensors, to be saved.
+    /// The state without tensors, to be saved.
     ///
     /// # Errors
-    /// As [`Trainer::settle`].
+    /// As [`Trainer::synchronize`].
     pub(crate) fn state(&mut self) -> Result<TrainerState> {
-        self.settle()?;
+        self.synchronize()?;
         let learner = &self.learner;
         Ok(TrainerState {
             batch_idx: learner.batch_idx,
@@ -273,7 +275,7 @@ impl Trainer {
         })
     }
 
-    /// The tensors to be saved, by name; they share the values of the run.
+    /// The tensors to be saved, by name; they share the storage of the run.
     pub(crate) fn tensors(&self) -> Vec<(String, Tensor)> {
         let learner = &self.learner;
         let mut tensors = Vec::new();
@@ -292,7 +294,7 @@ impl Trainer {
         tensors
     }
 
-    /// The run that goes on where [`Trainer::state`] and [`Trainer::tensors`] were taken.
+    /// The run that continues from the results of [`Trainer::state`] and [`Trainer::tensors`].
     pub(crate) fn restore(
         config: &TrainConfig,
         dataset: Arc<ImageDataset>,
@@ -335,7 +337,7 @@ impl Trainer {
             d,
             g_ema: generator("G_ema")?,
         };
-        let mut trainer = Self::over(config, dataset, start, Some(&state.sampler), device)?;
+        let mut trainer = Self::with_sampler(config, dataset, start, Some(&state.sampler), device)?;
         let learner = &mut trainer.learner;
         learner.batch_idx = state.batch_idx;
         learner.cur_nimg = state.cur_nimg;
@@ -356,7 +358,7 @@ impl Trainer {
 fn loader_options(config: &TrainConfig) -> LoaderOptions {
     LoaderOptions {
         batch_size: config.batch_size,
-        // The reference's sampler takes 32 bits.
+        // The sampler is numpy's, whose seeds have 32 bits.
         seed: config.random_seed as u32,
         n_threads: config.num_workers,
         n_prefetch: 2,

@@ -1,4 +1,4 @@
-//! Training states on disk: everything that a run needs to go on as if nothing had happened.
+//! Training states on disk: everything that a run needs to resume with the same results to the bit.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,35 +15,35 @@ use crate::error::{Error, Result};
 use crate::tensor_file::{self, TensorFile};
 use crate::trainer::{Trainer, TrainerState};
 
-/// Metadata key of the state.
+/// Metadata key of the state without tensors.
 const STATE: &str = "kaogan.training_state";
-/// Bytes of a header that are looked at; the limit of the format.
+/// Bytes of a header that are read; the limit of the format.
 const LARGEST_HEADER: u64 = 100_000_000;
-/// Metadata key of the settings.
+/// Metadata key of the configuration.
 const CONFIG: &str = "kaogan.train_config";
 
-/// Where a run's clock and files stand.
+/// Clocks, files and results of a run at a training state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
     /// Number of the current tick.
     pub tick: u64,
-    /// Images seen when it began.
+    /// Images seen when that tick began.
     pub tick_start_nimg: u64,
     /// Seconds of the current tick that earlier sessions spent.
     #[serde(default)]
     pub tick_elapsed_sec: f64,
     /// Seconds of training so far, over all sessions.
     pub elapsed_sec: f64,
-    /// Lengths in bytes of the files that grow.
+    /// Lengths in bytes of the growing files, by name.
     pub file_lengths: BTreeMap<String, u64>,
-    /// The last value of each metric.
+    /// The last value of each result, by the name of its TensorBoard scalar (`Metrics/fid50k_full`).
     pub metrics: BTreeMap<String, f64>,
-    /// The best value of each metric and the snapshot that has it.
+    /// The best value of each result and the name of its snapshot.
     pub best: BTreeMap<String, (f64, String)>,
-    /// The snapshot whose evaluation was given up because the run was asked to stop.
-    #[serde(default)]
-    pub unmeasured: Option<String>,
+    /// The snapshot whose evaluation was interrupted because the run was asked to stop.
+    #[serde(default, rename = "unmeasured")]
+    pub pending_evaluation: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,23 +52,23 @@ struct Saved {
     progress: Progress,
 }
 
-/// A state as it lies in a file.
+/// A training state that was read from a file.
 pub struct TrainingState {
-    /// Where it was read.
+    /// The file.
     pub path: PathBuf,
-    /// The settings of the run.
+    /// The configuration of the run.
     pub config: TrainConfig,
-    /// Where clock and files stood.
+    /// Clocks, files and results.
     pub progress: Progress,
     trainer: TrainerState,
     tensors: BTreeMap<String, Tensor>,
 }
 
 impl TrainingState {
-    /// Reads a state and checks that it is whole.
+    /// Reads a state and checks that it is complete.
     ///
     /// # Errors
-    /// `File` or `State`.
+    /// `File` when it cannot be read, `State` when it is damaged or no training state.
     pub fn read(path: &Path, device: &Device) -> Result<Self> {
         let file = TensorFile::read(path, device)?;
         let text = |key: &str| {
@@ -87,7 +87,7 @@ impl TrainingState {
         })
     }
 
-    /// Whether a file says that it is a training state, whole or not.
+    /// Whether a file is a training state by its header; it may still be damaged.
     pub fn is_in(path: &Path) -> bool {
         // The header of a safetensors file: its length, then JSON.
         let read = || {
@@ -103,28 +103,33 @@ impl TrainingState {
         read().is_ok_and(|header| header.windows(mark.len()).any(|text| text == mark))
     }
 
-    /// The newest whole state of a run. `torn` hears of each newer one that is damaged.
+    /// The newest undamaged state of a run. `on_damaged` is called with the error of each newer, damaged one.
     ///
     /// # Errors
-    /// `State` when the run has no whole state; `File` when one cannot be read, which does not make it a damaged one.
-    pub fn latest(run_dir: &Path, device: &Device, mut torn: impl FnMut(&Error)) -> Result<Self> {
+    /// `State` when the run has no undamaged state; `File` when one cannot be read, which may be temporary.
+    pub fn latest(
+        run_dir: &Path,
+        device: &Device,
+        mut on_damaged: impl FnMut(&Error),
+    ) -> Result<Self> {
         for path in state_files(run_dir)?.into_iter().rev() {
             match Self::read(&path, device) {
                 Ok(state) => return Ok(state),
                 Err(error @ Error::File { .. }) => return Err(error),
-                Err(error) => torn(&error),
+                Err(error) => on_damaged(&error),
             }
         }
         Err(Error::state(format!(
-            "no whole training-state file in '{}'",
+            "no undamaged training-state file in '{}'",
             run_dir.display()
         )))
     }
 
-    /// The run that goes on from here, with the settings given (those of the state, or with another length).
+    /// The run that continues from this state with a configuration (that of the state, or with settings that may change), and
+    /// its progress for [`run`](crate::run).
     ///
     /// # Errors
-    /// When dataset or settings do not fit.
+    /// When dataset or configuration do not fit the state.
     pub fn resume(
         self,
         config: &TrainConfig,
@@ -143,10 +148,10 @@ impl TrainingState {
     }
 }
 
-/// Writes a state into the run's folder and removes those that are too old. Returns its path.
+/// Writes a state into the run folder and removes the oldest ones beyond `keep_states`. Returns its path.
 ///
 /// # Errors
-/// `File` when it cannot be written; the older states stay then.
+/// `File` when it cannot be written; no older state is removed then.
 pub(crate) fn write(run_dir: &Path, trainer: &mut Trainer, progress: &Progress) -> Result<PathBuf> {
     let path = state_path(run_dir, trainer.learner().cur_nimg);
     let saved = Saved {
@@ -166,7 +171,7 @@ pub(crate) fn write(run_dir: &Path, trainer: &mut Trainer, progress: &Progress) 
     ]);
     tensor_file::write(&path, &metadata, &trainer.tensors())?;
     let files = state_files(run_dir)?;
-    // States of a later time are left from before a resume; this one is now the truth.
+    // States with more images are left from before a resume and no longer belong to this run.
     let is_newer = |other: &&PathBuf| state_nimg(other) > state_nimg(&path);
     let newer = files.iter().filter(is_newer);
     let older = files

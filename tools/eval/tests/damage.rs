@@ -184,10 +184,7 @@ fn damaged_lines_and_results_without_a_snapshot_are_counted_with_their_file() {
             "{said}"
         );
         assert!(said.contains("last line (5) is cut short"), "{said}");
-        assert!(
-            said.contains("1 of 4 results do not tell at which kimg"),
-            "{said}"
-        );
+        assert!(said.contains("1 of 4 results have no kimg"), "{said}");
         assert!(
             said.contains("fid50k_full 7.5 (snapshot_pkl is null)"),
             "{said}"

@@ -430,7 +430,7 @@ fn errors_say_what_to_type() {
         "{error}"
     );
     let error = fails(root, &["run", "."]);
-    assert!(error.contains("no folder of a run"), "{error}");
+    assert!(error.contains("not a run folder"), "{error}");
     let usage = eval(
         root,
         &[

@@ -18,7 +18,7 @@ pub struct Args {
     pub command: Command,
 }
 
-/// Flags of the reference's `generate.py` without a command. Parsing any of them fails with the spelling of this program.
+/// Flags of the reference's `generate.py`, which has no commands. Each of them is an error with the spelling of this program.
 #[derive(Debug, Default, clap::Args)]
 pub struct ReferenceFlags {
     #[arg(long, hide = true, value_name = "FILE", value_parser = refuse_reference)]
@@ -43,19 +43,19 @@ pub enum Command {
     Grid(GridArgs),
     /// Every row seed with the styles of every column seed
     StyleMix(StyleMixArgs),
-    /// A video through latent space that ends where it began
+    /// A video of a closed path through latent space
     LatentWalk(LatentWalkArgs),
-    /// A video from seed to seed
+    /// A video that passes through the images of seeds
     Interpolate(InterpolateArgs),
     /// Find the latent of an image (projection)
     Project(ProjectArgs),
     /// Write a checkpoint in another format: .safetensors, .pkl (official), .pt (rosinality), .onnx (the generator)
     Convert(ConvertArgs),
-    /// Print the content of a checkpoint: networks, settings, counts, checksums
+    /// Print the content of a checkpoint: networks, settings, numbers of parameters, checksums
     Describe(DescribeArgs),
 }
 
-/// Which network makes the images, and where.
+/// The network and the device.
 #[derive(Debug, clap::Args)]
 pub struct NetworkArgs {
     /// Checkpoint (.safetensors, .pkl, .pt), address, run folder, `latest` (the newest run in `runs`; DIR/latest for
@@ -67,24 +67,24 @@ pub struct NetworkArgs {
     #[command(flatten)]
     pub checkpoint: CheckpointArgs,
 
-    /// G_ema, or G, the one in training [default: G_ema where it is in the file]
+    /// Generator of the file: G_ema (moving average) or G (the one in training) [default: G_ema, else G]
     #[arg(long, value_name = "KEY", value_parser = ["G_ema", "G"])]
     pub generator: Option<String>,
 
-    /// Where to compute: cpu, cuda or cuda:N (a build with the feature cuda)
+    /// Device: cpu, cuda or cuda:N (cuda needs a build with the feature cuda)
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: String,
 
-    /// Images at once [default: by size]
+    /// Images in one forward pass [default: by resolution]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch: Option<u32>,
 }
 
-/// How latents become images.
+/// Settings of sampling.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Sampling")]
 pub struct SamplingArgs {
-    /// Below 1: closer to the average, less variety, fewer failures
+    /// Truncation psi: below 1, images are closer to the average, with less variety and fewer failures
     #[arg(
         long,
         alias = "trunc",
@@ -94,32 +94,32 @@ pub struct SamplingArgs {
     )]
     pub truncation_psi: f64,
 
-    /// How many of the first layers are truncated [default: all]
+    /// Number of layers that are truncated, from the first [default: all]
     #[arg(long, value_name = "N")]
     pub truncation_cutoff: Option<usize>,
 
-    /// Label, for networks that were trained with labels
+    /// Class label, for networks that were trained with labels
     #[arg(long, value_name = "INDEX")]
     pub class: Option<usize>,
 
-    /// Noise of the layers: stored with the weights, new for each seed, or none
+    /// Noise maps: stored with the weights, random for each seed, or none
     #[arg(long, default_value = "const", value_name = "MODE")]
     pub noise_mode: Noise,
 }
 
-/// Noise of the layers.
+/// Noise maps of the layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Noise {
     /// Stored with the weights
     Const,
-    /// New for each seed
+    /// Random for each seed
     Random,
-    /// None
+    /// No noise
     None,
 }
 
 impl Noise {
-    /// As it is typed.
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Noise::Const => "const",
@@ -139,11 +139,11 @@ pub struct ImagesArgs {
     #[arg(long, value_name = "SEEDS")]
     pub seeds: Option<Seeds>,
 
-    /// Latents w of a file (.npz, .npy, .safetensors), as `project` writes them; no truncation
+    /// File with latents w (.npz, .npy, .safetensors), as `project` writes it; without truncation
     #[arg(long, alias = "projected-w", value_name = "FILE", conflicts_with_all = ["class", "truncation_psi", "truncation_cutoff"])]
     pub w: Option<PathBuf>,
 
-    /// Latents z of a file (.npz, .npy, .safetensors)
+    /// File with latents z (.npz, .npy, .safetensors)
     #[arg(long, value_name = "FILE")]
     pub z: Option<PathBuf>,
 
@@ -167,7 +167,7 @@ pub struct GridArgs {
     #[arg(long, value_name = "SEEDS")]
     pub seeds: Seeds,
 
-    /// Images in a row [default: as square as can be]
+    /// Images in a row [default: the grid is nearly square]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub cols: Option<u32>,
 
@@ -187,15 +187,15 @@ pub struct StyleMixArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
 
-    /// Seeds that give pose and shape (the layers that are not mixed)
+    /// Seeds for pose and shape (the layers that are not in --styles)
     #[arg(long, alias = "rows", value_name = "SEEDS")]
     pub row_seeds: Seeds,
 
-    /// Seeds that give the styles
+    /// Seeds for the styles
     #[arg(long, alias = "cols", value_name = "SEEDS")]
     pub col_seeds: Seeds,
 
-    /// Layers that take the column's styles: 0-6, 4,5
+    /// Layers with the styles of the column seeds: 0-6, 4,5
     #[arg(
         long = "styles",
         alias = "col-styles",
@@ -215,10 +215,10 @@ pub struct StyleMixArgs {
     pub overwrite: cli::Overwrite,
 }
 
-/// Options of every video.
+/// Options of a video.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Film")]
-pub struct FilmArgs {
+#[command(next_help_heading = "Video")]
+pub struct VideoArgs {
     /// Frames per second
     #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=240))]
     pub fps: u32,
@@ -248,17 +248,17 @@ pub struct LatentWalkArgs {
     #[arg(long, default_value_t = 240, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub frames: u32,
 
-    /// How much a noise loop winds, from 1
+    /// Fourier terms of a noise loop: more of them wind more
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub windings: u32,
 
     #[command(flatten)]
     pub sampling: SamplingArgs,
     #[command(flatten)]
-    pub film: FilmArgs,
+    pub video: VideoArgs,
 }
 
-/// Closed ways through z.
+/// A closed path through z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Walk {
     /// A circle through the image of the seed
@@ -272,13 +272,13 @@ pub struct InterpolateArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
 
-    /// Seeds to pass, in this order: 85,265,297
+    /// Seeds in the order of the video: 85,265,297
     #[arg(long, value_name = "SEEDS")]
     pub seeds: Seeds,
 
     /// straight: lines in w; slerp: arcs in z
     #[arg(long, default_value = "straight", value_name = "PATH")]
-    pub path: Between,
+    pub path: Interpolation,
 
     /// Frames from one seed to the next
     #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -291,12 +291,12 @@ pub struct InterpolateArgs {
     #[command(flatten)]
     pub sampling: SamplingArgs,
     #[command(flatten)]
-    pub film: FilmArgs,
+    pub video: VideoArgs,
 }
 
-/// Ways from seed to seed.
+/// A path from seed to seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Between {
+pub enum Interpolation {
     /// Lines in w
     Straight,
     /// Arcs in z
@@ -309,7 +309,7 @@ pub struct ProjectArgs {
     pub network: NetworkArgs,
 
     /// Target image; its central square is resized to the size of the network
-    #[arg(long, short, value_name = "PICTURE")]
+    #[arg(long, short, value_name = "IMAGE")]
     pub target: PathBuf,
 
     /// Steps of the search
@@ -320,23 +320,23 @@ pub struct ProjectArgs {
     #[arg(long, default_value_t = 303, value_name = "SEED")]
     pub seed: u32,
 
-    /// One w for all layers, or one for each (closer, harder to edit)
+    /// w: one w for all layers; w+: one for each layer (closer to the target, harder to edit)
     #[arg(long, default_value = "w", value_name = "SPACE", value_parser = ["w", "w+"])]
     pub space: String,
 
     /// Weights of VGG16 with LPIPS for the perceptual distance; default: those of `eval weights`, else pixels and edges
     ///
-    /// NVIDIA's vgg16.pt has all; torchvision's vgg16-397923af.pth and the vgg.pth of LPIPS are given as two --perceptual.
+    /// NVIDIA's vgg16.pt has both; torchvision's vgg16-397923af.pth and the vgg.pth of LPIPS are given by two --perceptual.
     #[arg(long, value_name = "FILE")]
     pub perceptual: Vec<PathBuf>,
 
-    /// Label, for networks that were trained with labels
+    /// Class label, for networks that were trained with labels
     #[arg(long, value_name = "INDEX")]
     pub class: Option<usize>,
 
     /// Also write a video of the search beside the results
-    #[arg(long)]
-    pub film: bool,
+    #[arg(long, alias = "film")]
+    pub video: bool,
 
     /// Folder for target.png, proj.png and projected_w.npz
     #[arg(long, short, value_name = "FOLDER")]

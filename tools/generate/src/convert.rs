@@ -9,7 +9,7 @@ use crate::args::ConvertArgs;
 use crate::model::find;
 
 #[derive(Serialize)]
-struct Done {
+struct Summary {
     #[serde(serialize_with = "cli::lossy")]
     input: PathBuf,
     #[serde(serialize_with = "cli::lossy")]
@@ -20,7 +20,7 @@ struct Done {
 }
 
 #[derive(Serialize)]
-struct Exported {
+struct ExportSummary {
     #[serde(serialize_with = "cli::lossy")]
     input: PathBuf,
     #[serde(serialize_with = "cli::lossy")]
@@ -29,7 +29,7 @@ struct Exported {
 }
 
 pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
-    // Before a long download or read.
+    // Checked before a long download or read.
     let ending = args.output.extension().map(|e| e.to_ascii_lowercase());
     let is_onnx = ending.is_some_and(|ending| ending == "onnx");
     if !is_onnx && interop::format_of(&args.output).is_err() {
@@ -51,26 +51,26 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
     for note in &conversion.notes {
         tracing::warn!("{note}");
     }
-    let done = Done {
+    let summary = Summary {
         input,
         output: args.output.clone(),
         from: conversion.from,
         to: conversion.to,
         notes: conversion.notes,
     };
-    cli::report(&done, |done| {
+    cli::report(&summary, |summary| {
         format!(
             "{} ({}) to {} ({})",
-            done.input.display(),
-            name(done.from),
-            done.output.display(),
-            name(done.to)
+            summary.input.display(),
+            name(summary.from),
+            summary.output.display(),
+            name(summary.to)
         )
     });
     Ok(())
 }
 
-/// Writes the generator alone, as a graph that other runtimes execute.
+/// Writes the generator alone, as an ONNX graph.
 fn export(input: &Path, args: &ConvertArgs) -> anyhow::Result<()> {
     let checkpoint = interop::read_checkpoint(input)?;
     for note in &checkpoint.provenance.notes {
@@ -78,22 +78,22 @@ fn export(input: &Path, args: &ConvertArgs) -> anyhow::Result<()> {
     }
     let bytes = interop::onnx_bytes(&checkpoint)?;
     files::write_bytes(&args.output, &bytes)?;
-    let done = Exported {
+    let summary = ExportSummary {
         input: input.to_owned(),
         output: args.output.clone(),
         bytes: bytes.len(),
     };
-    cli::report(&done, |done| {
+    cli::report(&summary, |summary| {
         format!(
             "the generator of {} to {} (fp32, stored noise)",
-            done.input.display(),
-            done.output.display()
+            summary.input.display(),
+            summary.output.display()
         )
     });
     Ok(())
 }
 
-/// A format in words.
+/// The name of a format for users.
 pub fn name(format: interop::Format) -> &'static str {
     match format {
         interop::Format::OfficialPkl => "official pickle, PyTorch",

@@ -1,4 +1,4 @@
-//! `generate describe`: what a checkpoint holds.
+//! `generate describe`: the content of a checkpoint.
 
 use std::fmt::Write;
 
@@ -41,7 +41,7 @@ fn text(d: &Description) -> String {
     }
     for network in &d.networks {
         line(&network.key, architecture(&network.config));
-        for (label, value) in facts(network) {
+        for (label, value) in properties(network) {
             line(&format!("  {label}"), value);
         }
     }
@@ -74,7 +74,7 @@ fn text(d: &Description) -> String {
     out
 }
 
-/// The settings that people ask for.
+/// The most important settings of a network, in one line.
 fn architecture(config: &NetworkConfig) -> String {
     let labels = |c_dim: usize| match c_dim {
         0 => String::new(),
@@ -116,9 +116,10 @@ fn architecture(config: &NetworkConfig) -> String {
     }
 }
 
-fn facts(network: &NetworkDescription) -> Vec<(&'static str, String)> {
+/// Further properties of a network, each with a label.
+fn properties(network: &NetworkDescription) -> Vec<(&'static str, String)> {
     let (params, buffers) = network.num_tensors;
-    let mut facts = vec![
+    let mut properties = vec![
         (
             "weights",
             format!(
@@ -129,10 +130,10 @@ fn facts(network: &NetworkDescription) -> Vec<(&'static str, String)> {
         ("weights sha256", network.checksum.clone()),
     ];
     if !network.assumed.is_empty() {
-        facts.push(("assumed", network.assumed.join(", ")));
+        properties.push(("assumed", network.assumed.join(", ")));
     }
     if network.has_non_finite {
-        facts.push(("damaged", "some weights are NaN or infinite".into()));
+        properties.push(("damaged", "some weights are NaN or infinite".into()));
     }
-    facts
+    properties
 }

@@ -3,19 +3,20 @@
 use std::path::PathBuf;
 
 use anyhow::ensure;
+use networks::GeneratorConfig;
 use serde::Serialize;
 
 use crate::args::GridArgs;
 use crate::latents::z_of_seeds;
 use crate::model::Model;
-use crate::picture::{Facts, Picture, Sheet};
+use crate::output_image::{ImageGrid, OutputImage, PngTexts};
 use crate::synthesis::{pipeline, synthesize};
 
-/// Longest side that viewers open.
+/// Longest side in pixels that most viewers open.
 const LONGEST: usize = 65_535;
 
 #[derive(Serialize)]
-struct Done {
+struct Summary {
     images: usize,
     cols: usize,
     rows: usize,
@@ -36,52 +37,30 @@ pub fn run(args: &GridArgs) -> anyhow::Result<()> {
     args.overwrite.check(&args.out)?;
     let mapping = model.mapping(&args.sampling)?;
     let seeds = &args.seeds.0;
-    let cols = match args.cols {
-        Some(cols) => (cols as usize).min(seeds.len()),
-        None => (seeds.len() as f64).sqrt().ceil() as usize,
-    };
-    let rows = seeds.len().div_ceil(cols);
-    let (side, channels) = (model.config().img_resolution, model.config().img_channels);
-    ensure!(
-        cols * side <= LONGEST && rows * side <= LONGEST,
-        "{cols} by {rows} images of {side} px are {} by {} px, and few programs open more than {LONGEST}: \
-         use fewer seeds or another --cols",
-        cols * side,
-        rows * side
-    );
-    let noise = args.sampling.noise_mode;
+    let grid = layout(args, model.config())?;
     let text: Vec<String> = seeds.iter().map(ToString::to_string).collect();
-    let mut facts = Facts::new(&model);
-    facts.add("seeds", text.join(","));
-    facts.add("truncation_psi", args.sampling.truncation_psi);
-    facts.add("noise_mode", noise.name());
-    if let Some(class) = model.class(args.sampling.class) {
-        facts.add("class", class);
-    }
+    let mut texts = PngTexts::new(&model);
+    texts.add("seeds", text.join(","));
+    texts.add_sampling(&model, &args.sampling);
 
     let bar = cli::Progress::new("grid", Some(seeds.len() as u64), "images");
     let z_dim = model.config().z_dim;
-    let sheet = Sheet {
-        cols,
-        rows,
-        side,
-        channels,
-    };
-    sheet.save(&args.out, &facts, |put_row| {
-        // Pictures that wait for the rest of their row.
-        let mut row: Vec<Picture> = Vec::new();
+    grid.save(&args.out, &texts, |put_row| {
+        // The images of an incomplete row.
+        let mut row: Vec<OutputImage> = Vec::new();
         pipeline(
             seeds,
             model.batch(),
             |chunk| {
                 let z = z_of_seeds(chunk, z_dim, &model.device)?;
-                synthesize(&model, &model.ws(&z, &mapping)?, noise, chunk)
+                let ws = model.ws(&z, &mapping)?;
+                synthesize(&model, &ws, args.sampling.noise_mode, chunk)
             },
-            |chunk, pictures| {
-                row.extend(pictures);
-                while row.len() >= cols {
-                    put_row(&row[..cols])?;
-                    row.drain(..cols);
+            |chunk, images| {
+                row.extend(images);
+                while row.len() >= grid.cols {
+                    put_row(&row[..grid.cols])?;
+                    row.drain(..grid.cols);
                 }
                 bar.inc(chunk.len() as u64);
                 Ok(())
@@ -94,20 +73,47 @@ pub fn run(args: &GridArgs) -> anyhow::Result<()> {
         }
     })?;
     bar.finish();
-    let done = Done {
+    let summary = Summary {
         images: seeds.len(),
-        cols,
-        rows,
+        cols: grid.cols,
+        rows: grid.rows,
         out: args.out.clone(),
         weights_sha256: model.checksum,
     };
-    cli::report(&done, |done| {
+    cli::report(&summary, |summary| {
         format!(
             "{} by {} images in {}",
-            done.cols,
-            done.rows,
-            done.out.display()
+            summary.cols,
+            summary.rows,
+            summary.out.display()
         )
     });
     Ok(())
+}
+
+/// The layout of the grid: `--cols`, or nearly square.
+///
+/// # Errors
+/// When the grid is too large for most viewers.
+fn layout(args: &GridArgs, config: &GeneratorConfig) -> anyhow::Result<ImageGrid> {
+    let n_images = args.seeds.0.len();
+    let cols = match args.cols {
+        Some(cols) => (cols as usize).min(n_images),
+        None => (n_images as f64).sqrt().ceil() as usize,
+    };
+    let rows = n_images.div_ceil(cols);
+    let side = config.img_resolution;
+    ensure!(
+        cols * side <= LONGEST && rows * side <= LONGEST,
+        "{cols} by {rows} images of {side} px are {} by {} px, and few programs open more than {LONGEST}: \
+         use fewer seeds or another --cols",
+        cols * side,
+        rows * side
+    );
+    Ok(ImageGrid {
+        cols,
+        rows,
+        side,
+        channels: config.img_channels,
+    })
 }

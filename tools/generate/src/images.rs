@@ -10,11 +10,11 @@ use serde::Serialize;
 use crate::args::{ImagesArgs, Noise};
 use crate::latents::{read_ws, read_z, z_of_seeds};
 use crate::model::Model;
-use crate::picture::{Facts, Picture};
+use crate::output_image::{OutputImage, PngTexts};
 use crate::synthesis::{pipeline, synthesize};
 
 #[derive(Serialize)]
-struct Done {
+struct Summary {
     images: usize,
     #[serde(serialize_with = "cli::lossy")]
     outdir: PathBuf,
@@ -26,17 +26,17 @@ pub fn run(args: &ImagesArgs) -> anyhow::Result<()> {
     let model = Model::open(&args.network)?;
     let outdir = &args.outdir;
     std::fs::create_dir_all(outdir)
-        .with_context(|| format!("cannot make the folder {}", outdir.display()))?;
+        .with_context(|| format!("cannot create the folder {}", outdir.display()))?;
     let noise = args.sampling.noise_mode;
-    let mut facts = Facts::new(&model);
-    facts.add("noise_mode", noise.name());
+    let mut texts = PngTexts::new(&model);
+    texts.add("noise_mode", noise.name());
     if args.w.is_none() {
-        facts.add("truncation_psi", args.sampling.truncation_psi);
+        texts.add("truncation_psi", args.sampling.truncation_psi);
         if let Some(cutoff) = args.sampling.truncation_cutoff {
-            facts.add("truncation_cutoff", cutoff);
+            texts.add("truncation_cutoff", cutoff);
         }
         if let Some(class) = model.class(args.sampling.class) {
-            facts.add("class", class);
+            texts.add("class", class);
         }
     }
 
@@ -44,8 +44,8 @@ pub fn run(args: &ImagesArgs) -> anyhow::Result<()> {
         (Some(path), ..) => {
             let all = read_ws(path, model.config(), &model.device)?;
             let indices: Vec<u32> = (0..all.dim(0)? as u32).collect();
-            let facts = facts.with("w", path.display());
-            write_all(&model, args, noise, &indices, &Naming::W, &facts, |chunk| {
+            let texts = texts.with("w", path.display());
+            write_all(&model, args, noise, &indices, &Naming::W, &texts, |chunk| {
                 Ok(rows(&all, chunk)?)
             })?
         }
@@ -53,8 +53,8 @@ pub fn run(args: &ImagesArgs) -> anyhow::Result<()> {
             let mapping = model.mapping(&args.sampling)?;
             let all = read_z(path, model.config(), &model.device)?;
             let indices: Vec<u32> = (0..all.dim(0)? as u32).collect();
-            let facts = facts.with("z", path.display());
-            write_all(&model, args, noise, &indices, &Naming::Z, &facts, |chunk| {
+            let texts = texts.with("z", path.display());
+            write_all(&model, args, noise, &indices, &Naming::Z, &texts, |chunk| {
                 model.ws(&rows(&all, chunk)?, &mapping)
             })?
         }
@@ -62,25 +62,29 @@ pub fn run(args: &ImagesArgs) -> anyhow::Result<()> {
             let seeds = seeds.as_ref().map_or(&[][..], |seeds| &seeds.0);
             let mapping = model.mapping(&args.sampling)?;
             let z_dim = model.config().z_dim;
-            write_all(&model, args, noise, seeds, &Naming::Seed, &facts, |chunk| {
+            write_all(&model, args, noise, seeds, &Naming::Seed, &texts, |chunk| {
                 model.ws(&z_of_seeds(chunk, z_dim, &model.device)?, &mapping)
             })?
         }
     };
-    let done = Done {
+    let summary = Summary {
         images,
         outdir: outdir.clone(),
         network: model.file,
         weights_sha256: model.checksum,
     };
-    cli::report(&done, |done| {
-        let noun = if done.images == 1 { "image" } else { "images" };
-        format!("{} {noun} in {}", done.images, done.outdir.display())
+    cli::report(&summary, |summary| {
+        let noun = if summary.images == 1 {
+            "image"
+        } else {
+            "images"
+        };
+        format!("{} {noun} in {}", summary.images, summary.outdir.display())
     });
     Ok(())
 }
 
-/// What the numbers of the images are.
+/// The meaning of the numbers of the images, which are in their names.
 enum Naming {
     Seed,
     W,
@@ -88,7 +92,7 @@ enum Naming {
 }
 
 impl Naming {
-    /// Names as the official program has them.
+    /// File names as in the official program.
     fn file(&self, number: u32) -> String {
         match self {
             Naming::Seed => format!("seed{number:04}.png"),
@@ -97,27 +101,29 @@ impl Naming {
         }
     }
 
-    fn facts(&self, number: u32, facts: &Facts) -> Facts {
+    fn texts(&self, number: u32, texts: &PngTexts) -> PngTexts {
         match self {
-            Naming::Seed => facts.with("seed", number),
-            Naming::W | Naming::Z => facts.with("index", number),
+            Naming::Seed => texts.with("seed", number),
+            Naming::W | Naming::Z => texts.with("index", number),
         }
     }
 }
 
+/// The rows of a tensor with these numbers.
 fn rows(all: &Tensor, numbers: &[u32]) -> candle_core::Result<Tensor> {
-    // Numbers of a chunk follow each other.
+    // The numbers of a chunk are consecutive.
     let first = numbers.first().map_or(0, |&n| n as usize);
     all.narrow(0, first, numbers.len())
 }
 
+/// Generates and writes the images of all numbers. `ws` returns the `ws` of a batch of numbers.
 fn write_all(
     model: &Model,
     args: &ImagesArgs,
     noise: Noise,
     numbers: &[u32],
     naming: &Naming,
-    facts: &Facts,
+    texts: &PngTexts,
     mut ws: impl FnMut(&[u32]) -> anyhow::Result<Tensor>,
 ) -> anyhow::Result<usize> {
     for &number in numbers {
@@ -129,11 +135,11 @@ fn write_all(
         numbers,
         model.batch(),
         |chunk| synthesize(model, &ws(chunk)?, noise, chunk),
-        |chunk, pictures: Vec<Picture>| {
-            let pairs = chunk.par_iter().zip(pictures);
-            pairs.try_for_each(|(&number, picture)| {
+        |chunk, images: Vec<OutputImage>| {
+            let pairs = chunk.par_iter().zip(images);
+            pairs.try_for_each(|(&number, image)| {
                 let path = args.outdir.join(naming.file(number));
-                picture.save(&path, &naming.facts(number, facts))?;
+                image.save(&path, &naming.texts(number, texts))?;
                 bar.inc(1);
                 Ok(())
             })

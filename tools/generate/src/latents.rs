@@ -1,4 +1,4 @@
-//! `z` of seeds and latents of files.
+//! Latents `z` of seeds, and latents `z` and `w` from files.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rng::RandomState;
 
 use crate::npz::{self, Array};
 
-/// The latents of seeds, as `numpy.random.RandomState(seed).randn(1, z_dim)` gives them: `[seeds, z_dim]`.
+/// The latents of seeds, `[seeds, z_dim]`: each is `numpy.random.RandomState(seed).randn(1, z_dim)`.
 pub fn z_of_seeds(seeds: &[u32], z_dim: usize, device: &Device) -> anyhow::Result<Tensor> {
     let values: Vec<f32> = seeds
         .iter()
@@ -18,13 +18,13 @@ pub fn z_of_seeds(seeds: &[u32], z_dim: usize, device: &Device) -> anyhow::Resul
     Ok(Tensor::from_vec(values, (seeds.len(), z_dim), device)?)
 }
 
-/// The latent of one seed.
+/// The latent of one seed: `[z_dim]`.
 pub fn z_of_seed(seed: u32, z_dim: usize) -> Vec<f32> {
     let z = RandomState::new(seed).randn(z_dim);
     z.into_iter().map(|v| v as f32).collect()
 }
 
-/// `z` of a file: `[n, z_dim]`.
+/// Reads `z` from a file: `[n, z_dim]`.
 pub fn read_z(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow::Result<Tensor> {
     let z = read(path, &["z"], device)?;
     let z_dim = config.z_dim;
@@ -39,7 +39,7 @@ pub fn read_z(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow:
     }
 }
 
-/// `ws` of a file, `[n, num_ws, w_dim]`; one `w` for all layers is repeated.
+/// Reads `ws` from a file: `[n, num_ws, w_dim]`. A single `w` for all layers is repeated.
 pub fn read_ws(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow::Result<Tensor> {
     let w = read(path, &["w", "ws", "dlatents"], device)?;
     let (num_ws, w_dim) = (config.num_ws(), config.w_dim);
@@ -57,7 +57,7 @@ pub fn read_ws(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow
     Ok(w.broadcast_as((w.dim(0)?, num_ws, w_dim))?.contiguous()?)
 }
 
-/// One array of a `.npz`, `.npy` or `.safetensors` file as f32: the only one, or the first of the known names.
+/// Reads an array of a `.npz`, `.npy` or `.safetensors` file as f32: the only array, or the first with one of `names`.
 fn read(path: &Path, names: &[&str], device: &Device) -> anyhow::Result<Tensor> {
     files::protect_input(path);
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
@@ -98,7 +98,7 @@ fn read(path: &Path, names: &[&str], device: &Device) -> anyhow::Result<Tensor> 
     })?);
     ensure!(
         values.iter().all(|v| v.is_finite()),
-        "{}: `{name}` holds values that are no numbers",
+        "{}: `{name}` has values that are NaN or infinite",
         path.display()
     );
     Ok(Tensor::from_vec(values, shape, device)?.to_dtype(DType::F32)?)

@@ -1,31 +1,30 @@
-//! `generate`: images and films from trained networks, projection of pictures, conversion of checkpoints.
+//! `generate`: images and videos from trained networks, projection of images, conversion of checkpoints.
 //!
-//! One file for each command; `model` opens the networks, `latents` makes `z` and `ws`, `synthesis` turns them into
-//! pictures batch by batch, `picture` writes PNG files that tell how they were made.
+//! There is one file for each command, and one for both commands that write videos. `model` opens the networks, `latents` makes
+//! `z` and `ws`, `synthesis` turns them into images batch by batch, `output_image` writes PNG files with their settings.
 
 mod args;
 mod convert;
 mod describe;
-mod film;
 mod grid;
 mod images;
 mod latents;
 mod model;
 mod npz;
+mod output_image;
 mod path;
-mod picture;
 mod project;
-mod pyramid;
 mod seeds;
 mod style_mix;
 mod synthesis;
+mod video;
 
 use args::{Args, Command};
 
 /// Parses the arguments and runs the command.
 ///
 /// # Errors
-/// What the command could not do, with the file or flag named.
+/// The error of the command, which names the file or flag.
 pub fn main() -> anyhow::Result<()> {
     let args: Args = cli::parse()?;
     args.common.start()?;
@@ -34,8 +33,8 @@ pub fn main() -> anyhow::Result<()> {
         Command::Images(args) => images::run(&args),
         Command::Grid(args) => grid::run(&args),
         Command::StyleMix(args) => style_mix::run(&args),
-        Command::LatentWalk(args) => film::latent_walk(&args),
-        Command::Interpolate(args) => film::interpolate(&args),
+        Command::LatentWalk(args) => video::latent_walk(&args),
+        Command::Interpolate(args) => video::interpolate(&args),
         Command::Project(args) => project::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Describe(args) => describe::run(&args),

@@ -1,4 +1,4 @@
-//! `generate`: images and films from trained networks.
+//! `generate`: images and videos from trained networks.
 
 fn main() -> std::process::ExitCode {
     cli::run_main(generate::main)

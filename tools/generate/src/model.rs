@@ -1,4 +1,4 @@
-//! The generator that makes the images.
+//! The generator of a command, opened by the flags.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,24 +10,24 @@ use tool_support::{CheckpointArgs, DownloadBar, device};
 
 use crate::args::{NetworkArgs, SamplingArgs};
 
-/// A generator and what the images shall tell of it.
+/// A generator with its provenance.
 pub struct Model {
     pub generator: Generator,
     /// `G_ema` or `G`.
     pub key: &'static str,
-    /// Name of the file.
+    /// Name of the checkpoint file.
     pub file: String,
-    /// SHA-256 of the file.
+    /// SHA-256 of the checkpoint file.
     pub sha256: String,
-    /// SHA-256 over its tensors, the same in every format.
+    /// SHA-256 over the tensors of the generator, the same in every format.
     pub checksum: String,
     pub device: Device,
     batch: Option<u32>,
-    /// Whether to tell, at the first image with stored noise, that the noise is not that of the file.
-    tells_of_noise: AtomicBool,
+    /// Whether to warn, at the first image with stored noise, that the noise is not that of the original network.
+    warns_of_noise: AtomicBool,
 }
 
-/// How `z` becomes `ws`.
+/// Settings of the mapping network: truncation and label.
 #[derive(Clone, Debug)]
 pub struct Mapping {
     pub options: MappingOptions,
@@ -36,7 +36,7 @@ pub struct Mapping {
 }
 
 impl Model {
-    /// Opens the checkpoint, fetching it when needed.
+    /// Opens the checkpoint, which is downloaded when needed.
     pub fn open(args: &NetworkArgs) -> anyhow::Result<Self> {
         let device = device(&args.device)?;
         let opened = open(args, &device)?;
@@ -58,21 +58,21 @@ impl Model {
         }
         if let more @ 1.. = provenance.notes.len().saturating_sub(SHOWN) {
             tracing::warn!(
-                "{}: {more} more notes; `generate describe` tells all",
+                "{}: {more} more notes; `generate describe` shows all",
                 provenance.source
             );
         }
-        // The notes of a file without noise tell of it already; one that was converted from it has no such note.
+        // A file without noise has a note about it, a file that was converted from it does not.
         let has_noise = !assumed
             .get(key)
             .is_some_and(|a| interop::is_noise_assumed(a));
-        let is_told = provenance
+        let has_note = provenance
             .notes
             .iter()
             .any(|note| note.contains("noise maps were drawn"));
         if let Some(assumed) = assumed.get(key) {
             tracing::info!(
-                "{}: {key} is taken to have {}, which the file does not tell",
+                "{}: {key} is assumed to have {}, which is not in the file",
                 provenance.source,
                 assumed.join(", ")
             );
@@ -85,13 +85,13 @@ impl Model {
             checksum: checksums.remove(key).unwrap_or_default(),
             device,
             batch: args.batch,
-            tells_of_noise: AtomicBool::new(!has_noise && !is_told),
+            warns_of_noise: AtomicBool::new(!has_noise && !has_note),
         })
     }
 
-    /// To be called before images with the stored noise: warns once where that was made up.
+    /// Warns once where the stored noise is not that of the original network. To be called before images with stored noise.
     pub fn use_stored_noise(&self) {
-        if self.tells_of_noise.swap(false, Ordering::Relaxed) {
+        if self.warns_of_noise.swap(false, Ordering::Relaxed) {
             tracing::warn!(
                 "{}: the noise maps were drawn anew when the file was made, since the original had none: images with \
                  `--noise-mode const` are not those of the original program; `none` and `random` are",
@@ -100,34 +100,34 @@ impl Model {
         }
     }
 
-    /// Architecture.
+    /// The architecture of the generator.
     pub fn config(&self) -> &GeneratorConfig {
         self.generator.config()
     }
 
-    /// Images at once.
+    /// Number of images in one forward pass.
     pub fn batch(&self) -> usize {
         let pixels = self.config().img_resolution.pow(2);
         let by_size = (4 * 512 * 512 / pixels).clamp(1, 64);
         self.batch.map_or(by_size, |batch| batch as usize)
     }
 
-    /// The label, where the network knows labels.
+    /// The label, where the network has labels.
     pub fn class(&self, class: Option<usize>) -> Option<usize> {
         class.filter(|_| self.config().c_dim > 0)
     }
 
-    /// Checks the sampling flags against the network.
+    /// The mapping settings of the sampling flags, checked against the network.
     pub fn mapping(&self, args: &SamplingArgs) -> anyhow::Result<Mapping> {
         ensure!(
             args.truncation_psi.is_finite(),
-            "--truncation-psi {} is no number to multiply with",
+            "--truncation-psi {} is NaN or infinite",
             args.truncation_psi
         );
         if args.truncation_psi != 1.0 {
             ensure!(
                 self.generator.mapping.w_avg().is_some(),
-                "{} keeps no average w, so there is no truncation: leave --truncation-psi at 1",
+                "{} has no average w (w_avg), so there is no truncation: leave --truncation-psi at 1",
                 self.file
             );
         }
@@ -141,7 +141,7 @@ impl Model {
         )
     }
 
-    /// As [`Self::mapping`], of given options.
+    /// As [`Self::mapping`], for given options.
     pub fn mapping_of(
         &self,
         class: Option<usize>,
@@ -151,7 +151,7 @@ impl Model {
         let label = match (c_dim, class) {
             (0, None) => None,
             (0, Some(_)) => {
-                tracing::warn!("{} knows no labels: --class is ignored", self.file);
+                tracing::warn!("{} has no labels: --class is ignored", self.file);
                 None
             }
             (_, None) => bail!(
@@ -162,7 +162,7 @@ impl Model {
             (_, Some(class)) => {
                 ensure!(
                     class < c_dim,
-                    "--class {class}: {} knows the labels 0 to {}",
+                    "--class {class}: {} has the labels 0 to {}",
                     self.file,
                     c_dim - 1
                 );
@@ -174,7 +174,7 @@ impl Model {
         Ok(Mapping { options, label })
     }
 
-    /// `z` to `ws`.
+    /// Maps `z` to `ws`.
     ///
     /// # Shapes
     /// - `z`: `[batch, z_dim]`
@@ -191,7 +191,7 @@ impl Model {
     }
 }
 
-/// Opens a generator of any checkpoint, with a bar where it must be fetched.
+/// Opens the generator of a checkpoint, with a progress bar for its download.
 fn open(args: &NetworkArgs, device: &Device) -> anyhow::Result<checkpoints::Opened> {
     let path = args.checkpoint.find("--network", &args.network)?;
     files::protect_input(&path);
@@ -202,7 +202,7 @@ fn open(args: &NetworkArgs, device: &Device) -> anyhow::Result<checkpoints::Open
     Ok(opened)
 }
 
-/// The file behind a path, a run folder, an address or the name of a published network.
+/// The local file of a path, a run folder, an address or the name of a published network.
 pub fn find(path: &Path, checkpoint: CheckpointArgs) -> anyhow::Result<PathBuf> {
     let path = checkpoint.find("INPUT", path)?;
     let options = downloads::DownloadOptions::from_env;

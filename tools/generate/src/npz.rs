@@ -6,25 +6,25 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail, ensure};
 use files::{ForeignContent, cut_zip_length};
 
-/// Values of one file at most: far above any set of latents.
+/// Most values of a file, far above any set of latents.
 const MOST: usize = 1 << 28;
 
-/// Bytes of one file at most.
+/// Most bytes of a file.
 const MAX_BYTES: u64 = 4 << 30;
 
-/// Less than the header tells.
+/// The message for a file with less data than its header says.
 const CUT: &str = "the file is cut short: fetch it again";
 
-/// An array of a file.
+/// An array with its name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// Empty in a `.npy`.
+    /// Empty in a `.npy` file.
     pub name: String,
     pub shape: Vec<usize>,
     pub values: Vec<f32>,
 }
 
-/// Every array of a file.
+/// Reads all arrays of a file.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Array>> {
     let bytes = files::read_input(path, MAX_BYTES)
         .with_context(|| format!("cannot read {}", path.display()))?;
@@ -35,7 +35,8 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Array>> {
     parse_within(bytes, 8 * MOST as u64)
 }
 
-/// Arrays that have `limit` bytes at most together. Sizes in the directory are claims, and members can share their bytes.
+/// Parses arrays with at most `limit` bytes together. The sizes in the directory of the zip may be wrong, and its members may
+/// overlap.
 fn parse_within(bytes: &[u8], limit: u64) -> anyhow::Result<Vec<Array>> {
     if bytes.starts_with(b"\x93NUMPY") {
         let (shape, values) = array(bytes)?;
@@ -148,7 +149,7 @@ fn array(bytes: &[u8]) -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
     Ok((shape, values))
 }
 
-/// Writes one array as `.npz`.
+/// Writes a `.npz` file with one array.
 pub fn write(path: &Path, name: &str, shape: &[usize], values: &[f32]) -> anyhow::Result<()> {
     let dims: Vec<String> = shape.iter().map(ToString::to_string).collect();
     // A tuple of one has a comma.

@@ -1,13 +1,14 @@
-//! Ways through the latents, as functions of a time that goes from 0 to 1 over the film.
+//! Paths through latent space, as functions of a time from 0 to 1 over the video.
 
 use std::f64::consts::TAU;
 
 use rng::RandomState;
 
-/// A circle in z through the latent of a seed: of two independent latents, `cos * a + sin * b` is one, too.
+/// A circle in z through the latent of a seed: `cos(t) a + sin(t) b` of two independent latents, which is normally distributed,
+/// too. `[z_dim]`.
 pub fn circular(seed: u32, z_dim: usize, time: f64) -> Vec<f32> {
     let mut random = RandomState::new(seed);
-    // The first draw is the latent that `images` shows for this seed.
+    // The first draw is the latent of this seed in `generate images`.
     let (a, b) = (random.randn(z_dim), random.randn(z_dim));
     let (sin, cos) = (time * TAU).sin_cos();
     a.iter()
@@ -17,6 +18,7 @@ pub fn circular(seed: u32, z_dim: usize, time: f64) -> Vec<f32> {
 }
 
 /// A smooth closed random curve in z: each element is a random Fourier series of `windings` terms with variance 1.
+/// `[z_dim]`.
 pub fn noise_loop(seed: u32, z_dim: usize, windings: u32, time: f64) -> Vec<f32> {
     let mut random = RandomState::new(seed);
     let mut z = vec![0f64; z_dim];
@@ -31,7 +33,7 @@ pub fn noise_loop(seed: u32, z_dim: usize, windings: u32, time: f64) -> Vec<f32>
     z.iter().map(|v| (v * scale) as f32).collect()
 }
 
-/// The arc from `a` to `b`; lengths go over evenly.
+/// Spherical interpolation from `a` (at 0) to `b` (at 1); the lengths are interpolated linearly.
 pub fn slerp(a: &[f32], b: &[f32], time: f64) -> Vec<f32> {
     let norm = |v: &[f32]| {
         let sum: f64 = v.iter().map(|&x| f64::from(x).powi(2)).sum();
@@ -49,7 +51,7 @@ pub fn slerp(a: &[f32], b: &[f32], time: f64) -> Vec<f32> {
         1.0
     };
     let angle = cos.acos();
-    // Parallel latents have no arc between them, opposite ones too many.
+    // Parallel latents have no arc between them, opposite ones have many.
     let (wa, wb) = if angle.sin() < 1e-6 {
         (1.0 - time, time)
     } else {
@@ -65,8 +67,8 @@ pub fn slerp(a: &[f32], b: &[f32], time: f64) -> Vec<f32> {
         .collect()
 }
 
-/// Leg and time within it of a frame, on a way with `frames` frames a leg.
-pub fn leg(frame: usize, frames: usize) -> (usize, f64) {
+/// The segment of a frame and the time in it, 0 to 1, on a path with `frames` frames for each segment.
+pub fn segment(frame: usize, frames: usize) -> (usize, f64) {
     (frame / frames, (frame % frames) as f64 / frames as f64)
 }
 
@@ -80,14 +82,14 @@ mod tests {
 
     #[test]
     fn walks_are_closed_smooth_and_stay_normal() {
-        let ways: [&dyn Fn(f64) -> Vec<f32>; 2] =
+        let walks: [&dyn Fn(f64) -> Vec<f32>; 2] =
             [&|t| circular(7, 512, t), &|t| noise_loop(7, 512, 3, t)];
-        for way in ways {
-            let (start, end) = (way(0.0), way(1.0));
+        for walk in walks {
+            let (start, end) = (walk(0.0), walk(1.0));
             let most = start.iter().zip(&end).map(|(a, b)| (a - b).abs());
             assert!(most.fold(0.0, f32::max) < 1e-5);
             for i in 0..100 {
-                let (z, next) = (way(f64::from(i) / 100.0), way(f64::from(i + 1) / 100.0));
+                let (z, next) = (walk(f64::from(i) / 100.0), walk(f64::from(i + 1) / 100.0));
                 assert!((0.7..1.4).contains(&variance(&z)), "{}", variance(&z));
                 let step: Vec<f32> = z.iter().zip(&next).map(|(a, b)| a - b).collect();
                 assert!(
@@ -124,9 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn legs() {
-        assert_eq!(leg(0, 4), (0, 0.0));
-        assert_eq!(leg(7, 4), (1, 0.75));
-        assert_eq!(leg(8, 4), (2, 0.0));
+    fn segments() {
+        assert_eq!(segment(0, 4), (0, 0.0));
+        assert_eq!(segment(7, 4), (1, 0.75));
+        assert_eq!(segment(8, 4), (2, 0.0));
     }
 }

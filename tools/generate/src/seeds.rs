@@ -1,8 +1,8 @@
-//! Lists of numbers as users type them.
+//! Lists of numbers on the command line.
 
 use std::str::FromStr;
 
-/// More at once is a typing error.
+/// Most numbers of a list; more are taken for a typing error.
 const MOST: usize = 1_000_000;
 
 /// Seeds: `85`, `0-99`, `1,5,7-9`, in the order given.
@@ -34,7 +34,7 @@ fn parse(text: &str) -> Result<Vec<u32>, String> {
     let number = |text: &str| {
         text.trim().parse::<u32>().map_err(|_| {
             format!(
-                "'{}' is no whole number from 0 to {}",
+                "'{}' is not a whole number from 0 to {}",
                 text.trim(),
                 u32::MAX
             )
@@ -42,7 +42,7 @@ fn parse(text: &str) -> Result<Vec<u32>, String> {
     };
     let mut all = Vec::new();
     for part in text.split(',') {
-        // A leading minus is no range.
+        // A leading minus does not make a range.
         let (first, last) = match part.trim().split_once('-') {
             Some((first, last)) if !first.is_empty() => (number(first)?, number(last)?),
             _ => (number(part)?, number(part)?),

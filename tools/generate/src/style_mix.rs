@@ -1,4 +1,4 @@
-//! `generate style-mix`: pose and shape of one seed, styles of another.
+//! `generate style-mix`: images with pose and shape of one seed and styles of another (arXiv:1812.04948, section 3.1).
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,15 +10,16 @@ use serde::Serialize;
 
 use crate::args::StyleMixArgs;
 use crate::latents::z_of_seeds;
-use crate::model::Model;
-use crate::picture::{Facts, Picture, Sheet};
+use crate::model::{Mapping, Model};
+use crate::output_image::{ImageGrid, OutputImage, PngTexts};
 use crate::synthesis::{pipeline, synthesize};
 
-/// The sheet of all images.
+/// Name of the grid with all images.
 const GRID: &str = "grid.png";
 
+/// The result of the command.
 #[derive(Serialize)]
-struct Done {
+struct Summary {
     rows: usize,
     cols: usize,
     #[serde(serialize_with = "cli::lossy")]
@@ -26,15 +27,17 @@ struct Done {
     weights_sha256: String,
 }
 
-/// An image of the sheet.
+/// An image of the grid.
 #[derive(Clone, Copy)]
 enum Tile {
+    /// The image of a seed.
     Original(u32),
+    /// The image of a row seed with the styles of a column seed.
     Mixture { row: u32, col: u32 },
 }
 
 impl Tile {
-    /// Names as the official program has them.
+    /// The file name as in the official program.
     fn file(self) -> String {
         match self {
             Tile::Original(seed) => format!("{seed}-{seed}.png"),
@@ -42,10 +45,10 @@ impl Tile {
         }
     }
 
-    fn facts(self, facts: &Facts) -> Facts {
+    fn texts(self, texts: &PngTexts) -> PngTexts {
         match self {
-            Tile::Original(seed) => facts.with("seed", seed),
-            Tile::Mixture { row, col } => facts.with("row_seed", row).with("col_seed", col),
+            Tile::Original(seed) => texts.with("seed", seed),
+            Tile::Mixture { row, col } => texts.with("row_seed", row).with("col_seed", col),
         }
     }
 
@@ -59,15 +62,49 @@ impl Tile {
 pub fn run(args: &StyleMixArgs) -> anyhow::Result<()> {
     let model = Model::open(&args.network)?;
     let mapping = model.mapping(&args.sampling)?;
+    check_layers(args, &model)?;
+    check_outputs(args)?;
+    std::fs::create_dir_all(&args.outdir)
+        .with_context(|| format!("cannot create the folder {}", args.outdir.display()))?;
+    let mixer = Mixer {
+        args,
+        model: &model,
+        ws_of: ws_of_seeds(args, &model, &mapping)?,
+        texts: texts(args, &model),
+    };
+    mixer.write_all()?;
+    let summary = Summary {
+        rows: args.row_seeds.0.len(),
+        cols: args.col_seeds.0.len(),
+        outdir: args.outdir.clone(),
+        weights_sha256: model.checksum,
+    };
+    cli::report(&summary, |summary| {
+        format!(
+            "{} by {} mixtures in {}",
+            summary.rows,
+            summary.cols,
+            summary.outdir.display()
+        )
+    });
+    Ok(())
+}
+
+/// Refuses layers that the network does not have.
+fn check_layers(args: &StyleMixArgs, model: &Model) -> anyhow::Result<()> {
     let num_ws = model.config().num_ws();
-    let styles = &args.styles.0;
-    let beyond = styles.iter().find(|&&layer| layer >= num_ws);
+    let beyond = args.styles.0.iter().find(|&&layer| layer >= num_ws);
     ensure!(
         beyond.is_none(),
         "--styles {}: this network has the layers 0 to {}",
         beyond.copied().unwrap_or_default(),
         num_ws - 1
     );
+    Ok(())
+}
+
+/// Refuses to replace files of the user, before any work.
+fn check_outputs(args: &StyleMixArgs) -> anyhow::Result<()> {
     let (rows, cols) = (&args.row_seeds.0, &args.col_seeds.0);
     let originals = rows.iter().chain(cols).map(|&seed| Tile::Original(seed));
     let mixtures = rows
@@ -77,103 +114,118 @@ pub fn run(args: &StyleMixArgs) -> anyhow::Result<()> {
     for name in tiles.chain([GRID.to_owned()]) {
         args.overwrite.check(&args.outdir.join(name))?;
     }
-    std::fs::create_dir_all(&args.outdir)
-        .with_context(|| format!("cannot make the folder {}", args.outdir.display()))?;
+    Ok(())
+}
 
-    // The ws of every seed, once.
-    let mut seeds: Vec<u32> = rows.iter().chain(cols).copied().collect();
+/// `ws` of each seed, `[1, num_ws, w_dim]`, computed once.
+fn ws_of_seeds(
+    args: &StyleMixArgs,
+    model: &Model,
+    mapping: &Mapping,
+) -> anyhow::Result<HashMap<u32, Tensor>> {
+    let mut seeds = [&args.row_seeds.0[..], &args.col_seeds.0].concat();
     seeds.sort_unstable();
     seeds.dedup();
-    let mut ws_of: HashMap<u32, Tensor> = HashMap::new();
+    let mut ws_of = HashMap::new();
     for chunk in seeds.chunks(1024) {
         let z = z_of_seeds(chunk, model.config().z_dim, &model.device)?;
-        let ws = model.ws(&z, &mapping)?;
+        let ws = model.ws(&z, mapping)?;
         for (i, &seed) in chunk.iter().enumerate() {
             ws_of.insert(seed, ws.narrow(0, i, 1)?);
         }
     }
-    let ws = |tile: &Tile| -> anyhow::Result<Tensor> {
-        let (row, col) = match tile {
-            Tile::Original(seed) => return Ok(ws_of[seed].clone()),
-            Tile::Mixture { row, col } => (&ws_of[row], &ws_of[col]),
+    Ok(ws_of)
+}
+
+/// The texts of all PNG files.
+fn texts(args: &StyleMixArgs, model: &Model) -> PngTexts {
+    let styles: Vec<String> = args.styles.0.iter().map(ToString::to_string).collect();
+    let mut texts = PngTexts::new(model);
+    texts.add("styles", styles.join(","));
+    texts.add_sampling(model, &args.sampling);
+    texts
+}
+
+/// Generates and writes the images.
+struct Mixer<'a> {
+    args: &'a StyleMixArgs,
+    model: &'a Model,
+    /// `ws` by seed.
+    ws_of: HashMap<u32, Tensor>,
+    texts: PngTexts,
+}
+
+impl Mixer<'_> {
+    /// Writes all images and their grid. The first row of the grid has the images of the column seeds after a black corner, the
+    /// first column those of the row seeds.
+    fn write_all(&self) -> anyhow::Result<()> {
+        let config = self.model.config();
+        let (side, channels) = (config.img_resolution, config.img_channels);
+        let (rows, cols) = (&self.args.row_seeds.0, &self.args.col_seeds.0);
+        let grid = ImageGrid {
+            cols: cols.len() + 1,
+            rows: rows.len() + 1,
+            side,
+            channels,
         };
-        let layers = (0..num_ws)
+        let n_tiles = grid.cols * grid.rows - 1;
+        let bar = cli::Progress::new("style mix", Some(n_tiles as u64), "images");
+        let path = self.args.outdir.join(GRID);
+        grid.save(&path, &self.texts, |put_row| {
+            let tiles: Vec<Tile> = cols.iter().map(|&col| Tile::Original(col)).collect();
+            let mut images = vec![OutputImage::blank(side, channels)];
+            images.extend(self.write_tiles(&tiles, &bar)?);
+            put_row(&images)?;
+            for &row in rows {
+                let mixtures = cols.iter().map(|&col| Tile::Mixture { row, col });
+                let tiles: Vec<Tile> = std::iter::once(Tile::Original(row))
+                    .chain(mixtures)
+                    .collect();
+                put_row(&self.write_tiles(&tiles, &bar)?)?;
+            }
+            Ok(())
+        })?;
+        bar.finish();
+        Ok(())
+    }
+
+    /// Generates the images of tiles, writes each to its file and returns them.
+    fn write_tiles(&self, tiles: &[Tile], bar: &cli::Progress) -> anyhow::Result<Vec<OutputImage>> {
+        let mut all = Vec::with_capacity(tiles.len());
+        pipeline(
+            tiles,
+            self.model.batch(),
+            |chunk| {
+                let ws = chunk.iter().map(|tile| self.ws(*tile));
+                let ws = ws.collect::<anyhow::Result<Vec<_>>>()?;
+                let noise_seeds: Vec<u32> = chunk.iter().map(|tile| tile.noise_seed()).collect();
+                let noise = self.args.sampling.noise_mode;
+                synthesize(self.model, &Tensor::cat(&ws, 0)?, noise, &noise_seeds)
+            },
+            |chunk, images| {
+                let pairs = chunk.par_iter().zip(&images);
+                pairs.try_for_each(|(tile, image)| {
+                    let path = self.args.outdir.join(tile.file());
+                    image.save(&path, &tile.texts(&self.texts))
+                })?;
+                bar.inc(chunk.len() as u64);
+                all.extend(images);
+                Ok(())
+            },
+        )?;
+        Ok(all)
+    }
+
+    /// `ws` of a tile: `[1, num_ws, w_dim]`.
+    fn ws(&self, tile: Tile) -> anyhow::Result<Tensor> {
+        let (row, col) = match tile {
+            Tile::Original(seed) => return Ok(self.ws_of[&seed].clone()),
+            Tile::Mixture { row, col } => (&self.ws_of[&row], &self.ws_of[&col]),
+        };
+        let styles = &self.args.styles.0;
+        let layers = (0..self.model.config().num_ws())
             .map(|i| if styles.contains(&i) { col } else { row }.narrow(1, i, 1))
             .collect::<candle_core::Result<Vec<_>>>()?;
         Ok(Tensor::cat(&layers, 1)?)
-    };
-
-    let noise = args.sampling.noise_mode;
-    let text: Vec<String> = styles.iter().map(ToString::to_string).collect();
-    let mut facts = Facts::new(&model);
-    facts.add("styles", text.join(","));
-    facts.add("truncation_psi", args.sampling.truncation_psi);
-    facts.add("noise_mode", noise.name());
-    if let Some(class) = model.class(args.sampling.class) {
-        facts.add("class", class);
     }
-    let (side, channels) = (model.config().img_resolution, model.config().img_channels);
-    let path = args.outdir.join(GRID);
-    let n_tiles = (rows.len() + 1) * (cols.len() + 1) - 1;
-    let bar = cli::Progress::new("style mix", Some(n_tiles as u64), "images");
-    let sheet = Sheet {
-        cols: cols.len() + 1,
-        rows: rows.len() + 1,
-        side,
-        channels,
-    };
-    sheet.save(&path, &facts, |put_row| {
-        let heads = std::iter::once(None).chain(rows.iter().map(Some));
-        for row in heads {
-            let mut line: Vec<Picture> = Vec::new();
-            let mut tiles: Vec<Tile> = Vec::new();
-            match row {
-                // The first row shows the columns' own images, behind a black corner.
-                None => {
-                    line.push(Picture::blank(side, channels));
-                    tiles.extend(cols.iter().map(|&col| Tile::Original(col)));
-                }
-                Some(&row) => {
-                    tiles.push(Tile::Original(row));
-                    tiles.extend(cols.iter().map(|&col| Tile::Mixture { row, col }));
-                }
-            }
-            pipeline(
-                &tiles,
-                model.batch(),
-                |chunk| {
-                    let ws = chunk.iter().map(ws).collect::<anyhow::Result<Vec<_>>>()?;
-                    let noise_seeds: Vec<u32> = chunk.iter().map(|t| t.noise_seed()).collect();
-                    synthesize(&model, &Tensor::cat(&ws, 0)?, noise, &noise_seeds)
-                },
-                |chunk, pictures| {
-                    let pairs = chunk.par_iter().zip(&pictures);
-                    pairs.try_for_each(|(tile, picture)| {
-                        picture.save(&args.outdir.join(tile.file()), &tile.facts(&facts))
-                    })?;
-                    bar.inc(chunk.len() as u64);
-                    line.extend(pictures);
-                    Ok(())
-                },
-            )?;
-            put_row(&line)?;
-        }
-        Ok(())
-    })?;
-    bar.finish();
-    let done = Done {
-        rows: rows.len(),
-        cols: cols.len(),
-        outdir: args.outdir.clone(),
-        weights_sha256: model.checksum,
-    };
-    cli::report(&done, |done| {
-        format!(
-            "{} by {} mixtures in {}",
-            done.rows,
-            done.cols,
-            done.outdir.display()
-        )
-    });
-    Ok(())
 }

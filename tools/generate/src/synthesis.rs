@@ -1,4 +1,4 @@
-//! `ws` to pictures, batch by batch, with files written beside the computing.
+//! Synthesis of images from `ws`, batch by batch, while another thread writes the files.
 
 use anyhow::Context;
 use candle_core::Tensor;
@@ -7,15 +7,15 @@ use rng::RandomState;
 
 use crate::args::Noise;
 use crate::model::Model;
-use crate::picture::Picture;
+use crate::output_image::OutputImage;
 
-/// Images of a batch of `ws`, `[batch, num_ws, w_dim]`. `noise_seeds` has one seed for each image.
+/// The images of a batch of `ws`, `[batch, num_ws, w_dim]`. `noise_seeds` has one seed for each image.
 pub fn synthesize(
     model: &Model,
     ws: &Tensor,
     noise: Noise,
     noise_seeds: &[u32],
-) -> anyhow::Result<Vec<Picture>> {
+) -> anyhow::Result<Vec<OutputImage>> {
     if noise == Noise::Const {
         model.use_stored_noise();
     }
@@ -26,18 +26,18 @@ pub fn synthesize(
             Noise::Random => NoiseMode::Random(keys(noise_seeds)),
         },
     };
-    Picture::from_images(&model.generator.synthesis.forward(ws, options)?)
+    OutputImage::from_tensor(&model.generator.synthesis.forward(ws, options)?)
 }
 
-/// A key of noise for each image of a batch, so that its noise does not depend on its neighbours.
+/// A noise key for each image of a batch, so that its noise does not depend on the others.
 fn keys(seeds: &[u32]) -> Vec<u64> {
-    // Not the generators of z.
+    // Other random numbers than those of z.
     let key = |seed: &u32| noise_key(&mut RandomState::new(seed ^ 0x9e37_79b9));
     seeds.iter().map(key).collect()
 }
 
-/// Runs `make` for chunk after chunk of `items` on this thread, and `write` on its results on another, so that encoding
-/// and disk do not hold up the network. Stops at the first error of either.
+/// Runs `make` for one chunk of `items` after the other on this thread, and `write` for its results on another thread, so that
+/// the network does not wait for encoding and disk. Stops at the first error of either.
 pub fn pipeline<T: Sync, R: Send>(
     items: &[T],
     chunk: usize,
@@ -57,7 +57,7 @@ pub fn pipeline<T: Sync, R: Send>(
         let made = (|| {
             for chunk in items.chunks(chunk.max(1)) {
                 let result = make(chunk)?;
-                // The writer is gone: its error tells why.
+                // The writer has ended with an error, which is returned below.
                 if sender.send((chunk, result)).is_err() {
                     break;
                 }
@@ -77,11 +77,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_is_of_the_image_not_of_the_batch() {
+    fn noise_does_not_depend_on_the_batch() {
         let both = keys(&[3, 9]);
         assert_eq!(both[1..], keys(&[9]));
         assert_ne!(both[0], both[1]);
-        // The numbers of an image are those of its key alone: `ops::normal`.
     }
 
     #[test]

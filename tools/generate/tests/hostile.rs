@@ -1,4 +1,4 @@
-//! What users get wrong is told in one line that says what to do.
+//! Errors of users: each message names the problem and says what to do.
 
 mod common;
 
@@ -99,10 +99,7 @@ fn wrong_files_and_folders_are_named() {
         (images("page.pkl"), "web page"),
         (images("."), "no network-snapshot"),
         (with(&["--seeds=1", "--device=cuda:99"]), "--device cuda:99"),
-        (
-            with(&["--seeds=1", "--generator=G"]),
-            "has no such generator",
-        ),
+        (with(&["--seeds=1", "--generator=G"]), "has no generator"),
         (with(&["--seeds=1", "--trunc=inf"]), "--truncation-psi inf"),
         (with(&["--w=text.npz"]), "text.npz"),
         (with(&["--w=none.npz"]), "none.npz"),
@@ -158,7 +155,7 @@ fn wrong_files_and_folders_are_named() {
         ),
         (
             list(&["project", "-n", &network, "--target=file", "-o", "x"]),
-            "cannot read the picture file",
+            "cannot read the image file",
         ),
         (
             list(&["convert", &pkl, "a.ckpt"]),
@@ -173,7 +170,7 @@ fn wrong_files_and_folders_are_named() {
         let last = err.trim_end().lines().last().unwrap_or_default();
         assert!(last.starts_with("error: "), "{args:?}: {err}");
     }
-    // Nothing half-made, and nothing replaced unasked.
+    // No temporary files, and nothing replaced without --force.
     let left = names(dir.path());
     assert!(left.iter().all(|name| !name.ends_with(".tmp")), "{left:?}");
     let err = fails(dir.path(), 1, &["convert", &network, "cut.pkl"]);
@@ -181,13 +178,13 @@ fn wrong_files_and_folders_are_named() {
 }
 
 #[test]
-fn an_output_never_takes_the_place_of_an_input() {
+fn an_output_never_replaces_an_input() {
     let dir = tempfile::tempdir().unwrap();
     let network = dir.path().join("n.safetensors");
     std::fs::copy(data("network.safetensors"), &network).unwrap();
-    let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([200, 10, 90]));
+    let target = image::RgbImage::from_pixel(8, 8, image::Rgb([200, 10, 90]));
     std::fs::create_dir(dir.path().join("out")).unwrap();
-    picture.save(dir.path().join("out/target.png")).unwrap();
+    target.save(dir.path().join("out/target.png")).unwrap();
     let before = (
         std::fs::read(&network).unwrap(),
         std::fs::read(dir.path().join("out/target.png")).unwrap(),
@@ -238,7 +235,7 @@ fn zip_record(local: bool, name: &str, size: u32, offset: u32) -> Vec<u8> {
 }
 
 #[test]
-fn checkpoints_that_unfold_without_end_are_refused_by_name() {
+fn checkpoints_that_decode_to_endless_data_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
     // `_codecs.encode` of itself, 100,000 deep, as a key.
@@ -314,4 +311,73 @@ fn pipes_are_refused_at_once() {
             "{args:?}: {error}"
         );
     }
+}
+
+/// A safetensors file with the convolutions of VGG16 under the names of torchvision, all zero, without LPIPS.
+fn write_vgg16_without_lpips(path: &std::path::Path) {
+    // Position in `features` and output channels of each convolution.
+    const CONVOLUTIONS: [(usize, usize); 13] = [
+        (0, 64),
+        (2, 64),
+        (5, 128),
+        (7, 128),
+        (10, 256),
+        (12, 256),
+        (14, 256),
+        (17, 512),
+        (19, 512),
+        (21, 512),
+        (24, 512),
+        (26, 512),
+        (28, 512),
+    ];
+    let (mut header, mut end, mut inputs) = (serde_json::Map::new(), 0, 3);
+    for (at, outputs) in CONVOLUTIONS {
+        for (part, shape) in [
+            ("weight", vec![outputs, inputs, 3, 3]),
+            ("bias", vec![outputs]),
+        ] {
+            let start = end;
+            end += 4 * shape.iter().product::<usize>();
+            header.insert(
+                format!("features.{at}.{part}"),
+                serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}),
+            );
+        }
+        inputs = outputs;
+    }
+    let header = serde_json::Value::from(header).to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.resize(bytes.len() + end, 0);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn vgg16_without_lpips_is_refused_for_projection() {
+    let dir = tempfile::tempdir().unwrap();
+    write_vgg16_without_lpips(&dir.path().join("vgg16.safetensors"));
+    let target = image::RgbImage::from_pixel(8, 8, image::Rgb([200, 10, 90]));
+    target.save(dir.path().join("target.png")).unwrap();
+    let network = data("network.safetensors");
+    let args = [
+        "project",
+        "-n",
+        &network,
+        "-t",
+        "target.png",
+        "-o",
+        "out",
+        "--perceptual",
+        "vgg16.safetensors",
+    ];
+    let err = fails(dir.path(), 1, &args);
+    // Both ways out: the cache, and a second file.
+    assert!(
+        err.contains("lack those of LPIPS")
+            && err.contains("eval weights --from vgg.pth")
+            && err.contains("each with --perceptual"),
+        "{err}"
+    );
+    assert!(!dir.path().join("out/proj.png").exists());
 }

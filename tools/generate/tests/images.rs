@@ -67,8 +67,8 @@ fn a_seed_gives_one_image_in_any_company() {
         ok(dir.path(), &args)
     };
     for noise in ["const", "random"] {
-        let told = run("many", "0-4,9,4000000000", "3", noise);
-        assert!(told.contains("\"images\":7"), "{told}");
+        let text = run("many", "0-4,9,4000000000", "3", noise);
+        assert!(text.contains("\"images\":7"), "{text}");
         run("one", "9", "1", noise);
         let (many, one) = (dir.path().join("many"), dir.path().join("one"));
         let bytes = |folder: &Path| std::fs::read(folder.join("seed0009.png")).unwrap();
@@ -90,8 +90,8 @@ fn a_seed_gives_one_image_in_any_company() {
     );
     assert_eq!(texts["noise_mode"], "random");
     assert_eq!(texts["network"], "G_ema of network.safetensors");
-    let told = ok(dir.path(), &["describe", &network, "--json"]);
-    assert!(told.contains(&texts["weights_sha256"]) && told.contains(&texts["checkpoint_sha256"]));
+    let text = ok(dir.path(), &["describe", &network, "--json"]);
+    assert!(text.contains(&texts["weights_sha256"]) && text.contains(&texts["checkpoint_sha256"]));
 }
 
 #[test]
@@ -175,13 +175,13 @@ fn every_format_and_every_generator_of_a_file() {
         } else {
             &pkl
         };
-        let told = ok(dir.path(), &["convert", from, out]);
-        assert!(told.contains(out), "{told}");
+        let text = ok(dir.path(), &["convert", from, out]);
+        assert!(text.contains(out), "{text}");
     }
     let describe = |path: &str| -> Vec<String> {
-        let told = ok(dir.path(), &["describe", path, "--json"]);
-        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-        let networks = told["networks"].as_array().unwrap().iter();
+        let text = ok(dir.path(), &["describe", path, "--json"]);
+        let text: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let networks = text["networks"].as_array().unwrap().iter();
         networks
             .map(|n| format!("{} {}", n["key"], n["checksum"]))
             .collect()
@@ -205,7 +205,7 @@ fn every_format_and_every_generator_of_a_file() {
     assert_ne!(g.pixels, ema.pixels);
     assert_eq!(g.texts["network"], "G of official.pkl");
 
-    // A run folder: its newest snapshot, or the best by a metric, or the one that is asked for.
+    // A run folder: its newest snapshot, or the best by a metric, or the one that is requested.
     std::fs::create_dir(dir.path().join("run")).unwrap();
     for (name, from) in [("000200", data("network.safetensors")), ("000400", pkl)] {
         let to = format!(
@@ -231,13 +231,13 @@ fn every_format_and_every_generator_of_a_file() {
     assert_eq!(network("run", &["--checkpoint", "newest"]), newest);
     assert_eq!(network("run", &["--checkpoint", "400"]), newest);
     let args = "images -n run --checkpoint 300 --seeds 3 -o out";
-    let told = fails(dir.path(), 1, &args.split(' ').collect::<Vec<_>>());
-    assert!(told.contains("there are 200, 400"), "{told}");
+    let text = fails(dir.path(), 1, &args.split(' ').collect::<Vec<_>>());
+    assert!(text.contains("there are 200, 400"), "{text}");
     // The newest run of `runs`, which has numbered folders.
     std::fs::create_dir(dir.path().join("runs")).unwrap();
     std::fs::rename(dir.path().join("run"), dir.path().join("runs/00000-a")).unwrap();
     assert_eq!(network("latest", &[]), first);
-    let told = ok(
+    let text = ok(
         dir.path(),
         &[
             "--json",
@@ -247,5 +247,5 @@ fn every_format_and_every_generator_of_a_file() {
             "newest",
         ],
     );
-    assert!(told.contains("network-snapshot-000400.pkl"), "{told}");
+    assert!(text.contains("network-snapshot-000400.pkl"), "{text}");
 }

@@ -11,8 +11,8 @@ use rten::{Model, ModelOptions, Value};
 fn an_exported_generator_makes_the_same_images() {
     let dir = tempfile::tempdir().unwrap();
     let network = data("network.safetensors");
-    let told = ok(dir.path(), &["convert", &network, "g.onnx"]);
-    assert!(told.contains("g.onnx"), "{told}");
+    let text = ok(dir.path(), &["convert", &network, "g.onnx"]);
+    assert!(text.contains("g.onnx"), "{text}");
 
     let options = ModelOptions::with_all_ops();
     let model = options.load_file(dir.path().join("g.onnx")).unwrap();

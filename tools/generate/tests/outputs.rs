@@ -1,4 +1,4 @@
-//! Outputs take the place of earlier outputs, of files of the user only with `--force`, and of inputs never.
+//! Outputs replace earlier outputs, files of the user only with `--force`, and inputs never.
 
 mod common;
 
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use common::{data, fails, names, official, ok};
 
-/// Each command with the file that it must not replace.
+/// Commands, each with a file that it must not replace.
 fn commands(network: &str) -> Vec<(Vec<String>, &'static str)> {
     let words = |text: &str| -> Vec<String> {
         let text = text.replace("NET", network);
@@ -72,10 +72,10 @@ fn files_of_the_user_are_replaced_by_force_only() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, "of the user").unwrap();
         let before = names(path.parent().unwrap());
-        let told = fails(dir.path(), 1, &args);
+        let text = fails(dir.path(), 1, &args);
         assert!(
-            told.contains(file) && told.contains("--force"),
-            "{args:?}: {told}"
+            text.contains(file) && text.contains("--force"),
+            "{args:?}: {text}"
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"of the user");
         // Nothing was written beside it either.
@@ -84,14 +84,14 @@ fn files_of_the_user_are_replaced_by_force_only() {
         ok(dir.path(), &[&args[..], &["--force"]].concat());
         let first = std::fs::read(&path).unwrap();
         assert_ne!(first, b"of the user");
-        // The same again, over its own output.
+        // The same command again replaces its own output.
         ok(dir.path(), &args);
         assert!(std::fs::read(&path).unwrap() == first, "{args:?}");
     }
 }
 
 #[test]
-fn a_picture_that_was_painted_over_belongs_to_the_user() {
+fn an_image_that_was_edited_belongs_to_the_user() {
     let dir = tempfile::tempdir().unwrap();
     let network = data("network.safetensors");
     let args = ["images", "-n", &network, "--seeds", "7", "-o", "."];
@@ -99,8 +99,8 @@ fn a_picture_that_was_painted_over_belongs_to_the_user() {
     let path = dir.path().join("seed0007.png");
     let image = image::open(&path).unwrap();
     image.fliph().save(&path).unwrap();
-    let told = fails(dir.path(), 1, &args);
-    assert!(told.contains("seed0007.png"), "{told}");
+    let text = fails(dir.path(), 1, &args);
+    assert!(text.contains("seed0007.png"), "{text}");
     assert_eq!(image::open(&path).unwrap(), image.fliph());
 }
 
@@ -110,7 +110,7 @@ fn inputs_are_never_replaced() {
     let root = dir.path();
     prepare(root);
     let network = data("network.safetensors");
-    // A checkpoint is told by its content, so that it may have any name.
+    // Checkpoints are recognized by their content, so they may have any name.
     for name in ["grid.png", "walk.gif", "proj.png", "1-2.png"] {
         std::fs::copy(&network, root.join(name)).unwrap();
     }
@@ -132,8 +132,8 @@ fn inputs_are_never_replaced() {
         let args = args.replace("NET", &network).replace("RUN", &in_run);
         let args: Vec<&str> = args.split(' ').chain(["--force"]).collect();
         let before = std::fs::read(root.join(file)).unwrap();
-        let told = fails(root, 1, &args);
-        assert!(told.contains("is an input"), "{args:?}: {told}");
+        let text = fails(root, 1, &args);
+        assert!(text.contains("is an input"), "{args:?}: {text}");
         assert!(
             std::fs::read(root.join(file)).unwrap() == before,
             "{args:?}"
@@ -142,7 +142,7 @@ fn inputs_are_never_replaced() {
 }
 
 #[test]
-fn damage_of_a_snapshot_is_told_by_every_command() {
+fn every_command_reports_damage_of_a_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
     prepare(root);
@@ -165,11 +165,11 @@ fn damage_of_a_snapshot_is_told_by_every_command() {
         "describe a.safetensors",
     ] {
         let args: Vec<&str> = args.split(' ').collect();
-        let told = fails(root, 1, &args);
+        let text = fails(root, 1, &args);
         assert!(
-            told.contains("a.safetensors: the file is damaged: its checksum")
-                && told.contains("another snapshot"),
-            "{args:?}: {told}"
+            text.contains("a.safetensors: the file is damaged: its checksum")
+                && text.contains("another snapshot"),
+            "{args:?}: {text}"
         );
     }
     assert!(!root.join("b.pkl").exists() && !root.join("grid.png").exists());

@@ -33,8 +33,8 @@ fn every_path_may_be_any_bytes() {
     std::fs::copy(folder.join("net.safetensors"), below(NET)).unwrap();
     let ok_raw = |args: &[&[u8]]| {
         let output = raw(folder, args);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{told}");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{text}");
         String::from_utf8(output.stdout).unwrap()
     };
     ok(
@@ -58,7 +58,7 @@ fn every_path_may_be_any_bytes() {
         png(&image).pixels,
         png(&folder.join("plain/seed0001.png")).pixels
     );
-    // A run folder, whose snapshot is looked for.
+    // A run folder, whose snapshot is chosen.
     std::fs::create_dir(below(b"run\xff")).unwrap();
     std::fs::copy(
         below(NET),
@@ -112,7 +112,7 @@ fn every_path_may_be_any_bytes() {
         b"f\xe9.png",
         b"--json",
     ]);
-    // What is not there is named.
+    // A missing file is named.
     let output = raw(
         folder,
         &[
@@ -125,11 +125,11 @@ fn every_path_may_be_any_bytes() {
             b"x",
         ],
     );
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
-        told.contains("gone") && told.contains("neither a file"),
-        "{told}"
+        text.contains("gone") && text.contains("neither a file"),
+        "{text}"
     );
 }
 
@@ -142,11 +142,11 @@ fn values_that_are_no_paths_are_named() {
             b"images", b"-n", b"a\xe9", b"--seeds", b"1\xe9", b"-o", b"x",
         ],
     );
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{told}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(
-        told.contains("--seeds '1\\xE9'") && !told.contains("-n '"),
-        "{told}"
+        text.contains("--seeds '1\\xE9'") && !text.contains("-n '"),
+        "{text}"
     );
     let output = generate(dir.path(), &["images", "-n", "", "--seeds", "1", "-o", "x"]);
     assert_eq!(output.status.code(), Some(2));

@@ -28,7 +28,7 @@ fn safetensors(tensors: &[(String, interop::Tensor)]) -> Vec<u8> {
     .concat()
 }
 
-/// An image with this noise, and what was said on the way.
+/// The pixels of an image with a noise mode, and stderr.
 fn image(folder: &Path, network: &str, noise: &str) -> (Vec<u8>, String) {
     let out = format!("{network}-{noise}");
     let args = [
@@ -43,9 +43,9 @@ fn image(folder: &Path, network: &str, noise: &str) -> (Vec<u8>, String) {
         &out,
     ];
     let output = generate(folder, &args);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{network} {noise}: {told}");
-    (png(&folder.join(out).join("seed0003.png")).pixels, told)
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{network} {noise}: {text}");
+    (png(&folder.join(out).join("seed0003.png")).pixels, text)
 }
 
 #[test]
@@ -80,8 +80,8 @@ fn files_without_noise_maps_make_the_images_of_the_whole_file() {
             let (pixels, _) = image(folder, file, noise);
             assert_eq!(pixels, image(folder, "whole.pt", noise).0, "{file} {noise}");
         }
-        let (pixels, told) = image(folder, file, "const");
-        assert!(told.contains("noise maps were drawn with seed 0"), "{told}");
+        let (pixels, text) = image(folder, file, "const");
+        assert!(text.contains("noise maps were drawn with seed 0"), "{text}");
         assert_eq!(
             pixels,
             image(folder, file, "const").0,
@@ -90,23 +90,23 @@ fn files_without_noise_maps_make_the_images_of_the_whole_file() {
     }
     // Ours, made of such a file, still says so where it matters.
     ok(folder, &["convert", "bare.safetensors", "ours.safetensors"]);
-    let (_, told) = image(folder, "ours.safetensors", "none");
-    assert!(!told.contains("noise maps"), "{told}");
-    let (_, told) = image(folder, "ours.safetensors", "const");
-    assert!(told.contains("noise maps were drawn anew"), "{told}");
+    let (_, text) = image(folder, "ours.safetensors", "none");
+    assert!(!text.contains("noise maps"), "{text}");
+    let (_, text) = image(folder, "ours.safetensors", "const");
+    assert!(text.contains("noise maps were drawn anew"), "{text}");
     // With all of its noise there is nothing to say.
     std::fs::write(
         folder.join("all.safetensors"),
         safetensors(&of_ema(&|_| true, "module.")),
     )
     .unwrap();
-    let (pixels, told) = image(folder, "all.safetensors", "const");
+    let (pixels, text) = image(folder, "all.safetensors", "const");
     assert_eq!(pixels, image(folder, "whole.pt", "const").0);
-    assert!(!told.contains("noise maps"), "{told}");
+    assert!(!text.contains("noise maps"), "{text}");
 }
 
 #[test]
-fn what_is_not_a_whole_checkpoint_is_said_in_words() {
+fn files_that_are_not_complete_checkpoints_are_described() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     for name in ["whole.pt", "whole.safetensors", "whole.pkl"] {
@@ -140,21 +140,21 @@ fn what_is_not_a_whole_checkpoint_is_said_in_words() {
                 &["convert", &name, "other.safetensors"],
                 &["convert", &name, "other.onnx"],
             ] {
-                let told = fails(folder, 1, args);
+                let text = fails(folder, 1, args);
                 assert!(
-                    told.contains(words) && told.contains(&name),
-                    "{args:?}: {told}"
+                    text.contains(words) && text.contains(&name),
+                    "{args:?}: {text}"
                 );
             }
         }
         for name in ["w.npz", "w.npy", "w.safetensors"] {
             std::fs::write(folder.join(name), &bytes).unwrap();
             let args = ["images", "-n", "whole.pkl", "--w", name, "-o", "out"];
-            let told = fails(folder, 1, &args);
-            // A cut checkpoint is no cut .npy; it is told for what it is all the same.
-            let is_told =
-                told.contains(words) || (words == "cut short" && told.contains("neither .npz"));
-            assert!(is_told && told.contains(name), "{name}: {told}");
+            let text = fails(folder, 1, &args);
+            // A cut checkpoint is not a cut .npy, and need not be described as one.
+            let is_reported =
+                text.contains(words) || (words == "cut short" && text.contains("neither .npz"));
+            assert!(is_reported && text.contains(name), "{name}: {text}");
         }
     }
 }

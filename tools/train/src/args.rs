@@ -1,4 +1,4 @@
-//! The command line. Names and meanings of the reference's flags are kept.
+//! The command line. The names and meanings of the reference's flags are kept.
 
 use std::path::PathBuf;
 
@@ -12,11 +12,11 @@ use train_settings::{Overrides, parse_grid};
 /// A new run:  train --data faces64.zip --outdir runs --cfg tiny64 --mirror
 /// From faces: train --data faces64.zip --outdir runs --cfg tiny64 --init-from drawn64
 /// Fine-tune:  train --data faces512.zip --outdir runs --cfg paper512 --init-from ffhq512
-/// Go on:      train --resume latest --outdir runs
+/// Resume:     train --resume latest --outdir runs
 ///
 /// Exit codes: 0 finished, 1 error, 2 wrong usage, 3 stopped by --stop-on-collapse,
-/// 130 by Ctrl-C, 143 by SIGTERM, 129 by a terminal that hung up. What was stopped is
-/// saved and goes on with --resume.
+/// 130 by Ctrl-C, 143 by SIGTERM, 129 by a terminal that hung up. A run that was stopped
+/// is saved; --resume continues it.
 #[derive(Debug, clap::Parser)]
 #[command(name = "train", version = cli::version(), verbatim_doc_comment)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -31,18 +31,18 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Draw a sheet of what the discriminator will see under an augmentation pipe
+    /// Write a PNG with augmented training images, as the discriminator will see them
     AugmentPreview(PreviewArgs),
 }
 
-/// Settings: the preset, then the file of --config, then these flags.
+/// The settings of a run: preset, overridden by the file of --config, overridden by these flags.
 #[derive(Debug, Default, clap::Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RunArgs {
     /// Dataset zip or folder (`prep run` makes one)
     #[arg(long, value_name = "PATH", help_heading = "Run")]
     pub data: Option<PathBuf>,
-    /// Where run folders are made
+    /// Folder in which run folders are created
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     #[serde(skip)]
     pub outdir: Option<PathBuf>,
@@ -57,30 +57,30 @@ pub struct RunArgs {
     #[arg(long, short = 'n', help_heading = "Run")]
     #[serde(skip)]
     pub dry_run: bool,
-    /// Where to compute: cpu, cuda or cuda:N (a build with the feature cuda)
+    /// Device: cpu, cuda or cuda:N (cuda needs a build with the feature cuda)
     #[arg(long, value_name = "DEVICE", help_heading = "Run")]
     pub device: Option<String>,
 
-    /// Go on exactly where a run was: `latest` (of --outdir), a run folder, or a training-state file
+    /// Continue a run exactly: `latest` (of --outdir), a run folder, or a training-state file
     #[arg(long, value_name = "RUN", help_heading = "Start")]
     #[serde(skip)]
     pub resume: Option<PathBuf>,
-    /// With --resume and an older training-state file: throw away the newer states of the run
+    /// With --resume and an older training-state file: delete the newer states of the run
     #[arg(long, help_heading = "Start", requires = "resume")]
     #[serde(skip)]
     pub discard_newer: bool,
-    /// With --resume: go on although pictures of the dataset were replaced (mended) since the run began
+    /// With --resume: continue although images of the dataset were replaced since the run began
     #[arg(long, help_heading = "Start", requires = "resume")]
     #[serde(skip)]
     pub accept_changed_data: bool,
     #[command(flatten)]
     #[serde(skip)]
     pub overrides: Overrides,
-    /// Checkpoint of the run folder of --init-from: best (by FID, else another metric; the newest where none was
-    /// measured), newest, or a number of kimg [default: best]
+    /// Checkpoint of the run folder of --init-from: best (by FID, else another metric; the newest where there is
+    /// none), newest, or a number of kimg [default: best]
     #[arg(long, value_name = "best|newest|KIMG", help_heading = "Start")]
     pub checkpoint: Option<Checkpoint>,
-    /// With --init-from: load what fits, leave the rest random
+    /// With --init-from: load the tensors that fit, keep random weights for the others
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = BoolishValueParser::new(), hide_possible_values = true, help_heading = "Start")]
     pub allow_partial: Option<bool>,
 
@@ -89,7 +89,7 @@ pub struct RunArgs {
     pub without_effect: WithoutEffect,
 }
 
-/// Flags of the reference for what does not exist here: refused with a reason, so that nobody counts on them.
+/// Flags of the reference for features that do not exist here. They are refused with a reason.
 #[derive(Debug, Default, clap::Args)]
 pub struct WithoutEffect {
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", value_parser = refuse_nhwc)]
@@ -123,27 +123,27 @@ fn refuse_nobench(_: &str) -> Result<bool, &'static str> {
     Err(NO_NOBENCH)
 }
 
-/// `augment-preview`
+/// The arguments of `augment-preview`.
 #[derive(Debug, clap::Args)]
 pub struct PreviewArgs {
     /// Dataset zip or folder
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
-    /// Transforms, as for training
+    /// Transforms, as for --augpipe of training
     #[arg(long, value_name = "LIST", default_value = "bgc")]
     pub augpipe: String,
     /// Probability of each transform, 0 to 1
     #[arg(long, value_name = "P", value_parser = parse_probability, default_value_t = 0.3)]
     pub p: f64,
-    /// The sheet to write
+    /// The PNG to write
     #[arg(long, short, value_name = "FILE.png", value_parser = clap::builder::PathBufValueParser::new().try_map(check_png))]
     pub out: PathBuf,
     #[command(flatten)]
     pub overwrite: cli::Overwrite,
-    /// Columns and rows; the first column shows the images as they are
+    /// Columns and rows; the first column shows the images without augmentation
     #[arg(long, value_name = "CxR", value_parser = parse_grid, default_value = "9x6")]
     pub grid: Grid,
-    /// Seed of the draws
+    /// Seed of the augmentations
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=u64::from(u32::MAX)), default_value_t = 0)]
     pub seed: u64,
 }
@@ -153,13 +153,13 @@ pub type Grid = [usize; 2];
 
 fn parse_probability(text: &str) -> Result<f64, String> {
     let p = text.parse().ok().filter(|p| (0.0..=1.0).contains(p));
-    p.ok_or_else(|| "a number from 0 to 1 is wanted".to_owned())
+    p.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
 fn check_png(path: PathBuf) -> Result<PathBuf, String> {
     let is_png = path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("png"));
-    let wanted = "the sheet is a PNG: a name that ends in .png is wanted";
-    is_png.then_some(path).ok_or_else(|| wanted.to_owned())
+    let expected = "expected a name that ends in .png";
+    is_png.then_some(path).ok_or_else(|| expected.to_owned())
 }

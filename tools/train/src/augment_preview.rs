@@ -1,4 +1,4 @@
-//! `augment-preview`: a sheet of what the discriminator will see.
+//! `augment-preview`: a PNG with augmented training images.
 
 use anyhow::{Context, Result};
 use augment::{AugPipe, AugmentPipe};
@@ -6,7 +6,7 @@ use dataset::{DatasetOptions, ImageDataset};
 
 use crate::args::PreviewArgs;
 
-/// Draws the sheet.
+/// Runs `augment-preview`.
 pub fn run(args: &PreviewArgs) -> Result<()> {
     let pipe: AugPipe = args
         .augpipe

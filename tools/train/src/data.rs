@@ -10,7 +10,10 @@ use training::DatasetConfig;
 
 use crate::settings::absolute;
 
-/// What the run's name and configuration need to know.
+/// Describes the dataset for the name and configuration of a run.
+///
+/// # Errors
+/// When the images are not square or their side is not a power of two.
 pub fn describe(path: &Path, use_labels: bool) -> Result<DatasetDescription> {
     let options = DatasetOptions {
         use_labels,
@@ -20,8 +23,8 @@ pub fn describe(path: &Path, use_labels: bool) -> Result<DatasetDescription> {
     let [num_channels, height, width] = dataset.shape();
     if height != width || !height.is_power_of_two() || height < 4 {
         bail!(
-            "--data: '{}' holds pictures of {width} x {height} pixels; training needs squares with a power of two as \
-             side: pack it with `prep run`, or `prep run --detector none` for whole pictures",
+            "--data: '{}' holds images of {width} x {height} pixels; training needs squares with a power of two as \
+             side: pack it with `prep run`, or `prep run --detector none` for whole images",
             path.display()
         );
     }
@@ -38,11 +41,11 @@ pub fn describe(path: &Path, use_labels: bool) -> Result<DatasetDescription> {
     })
 }
 
-/// Opens what the run trains on. A dataset that is not the one that the run was begun with is refused; where there is
-/// `accepted`, one with as many pictures is only told of there.
+/// Opens the dataset of a run. Another dataset than the one that the run began with is an error; with `accepted_changes`, one
+/// with the same number of images only adds a warning there.
 pub fn open(
     config: &mut DatasetConfig,
-    accepted: Option<&mut Vec<String>>,
+    accepted_changes: Option<&mut Vec<String>>,
 ) -> Result<Arc<ImageDataset>> {
     let source = Source::open(&config.path)?;
     let found = source.fingerprint(config.use_labels)?;
@@ -50,17 +53,17 @@ pub fn open(
         && !known.matches(&found)
     {
         let difference = match (known.n_images, found.n_images) {
-            (before, now) if before != now => format!("{now} pictures instead of {before}"),
+            (before, now) if before != now => format!("{now} images instead of {before}"),
             _ => "other names, sizes or contents".to_owned(),
         };
-        match accepted.filter(|_| known.n_images == found.n_images) {
+        match accepted_changes.filter(|_| known.n_images == found.n_images) {
             Some(warnings) => warnings.push(format!(
-                "'{}' has {difference} since the run began; going on as asked",
+                "'{}' has {difference} since the run began; accepted by --accept-changed-data",
                 config.path
             )),
             None => bail!(
-                "'{}' is not the dataset that the run was begun with: it has {difference}. Give that one with --data; when \
-                 pictures were only mended, --accept-changed-data goes on with them; to train on other pictures start a \
+                "'{}' is not the dataset that the run began with: it has {difference}. Give that one with --data; when \
+                 images were only repaired, --accept-changed-data continues with them; to train on other images start a \
                  new run with --init-from and the folder of this run",
                 config.path
             ),
@@ -78,7 +81,7 @@ pub fn open(
     Ok(Arc::new(dataset))
 }
 
-/// Looks at every picture, which may take a while; all offenders are named.
+/// Decodes every image, which may take a while. The error names all images that cannot be used.
 pub fn check(dataset: &ImageDataset, use_labels: bool) -> Result<()> {
     let source = dataset.source();
     let options = CheckOptions {

@@ -1,4 +1,4 @@
-//! Events of a run to a bar, lines and JSON.
+//! Events of a run as a progress bar, lines and JSON.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::run_evaluator::RunEvaluator;
 pub struct Display {
     bar: Progress,
     evaluator: RunEvaluator,
-    /// Not passed on yet.
+    /// Warnings that the run has not asked for yet.
     warnings: Vec<String>,
     /// Set to stop the run when it has collapsed.
     on_collapse: Option<Arc<AtomicBool>>,
@@ -22,7 +22,8 @@ pub struct Display {
 }
 
 impl Display {
-    /// A run of so many images, some of them seen by an earlier session.
+    /// A display for a run of `total_nimg` images, of which earlier sessions have seen `done_nimg`. `on_collapse` is set when the
+    /// run collapses.
     pub fn new(
         total_nimg: u64,
         done_nimg: u64,
@@ -40,7 +41,7 @@ impl Display {
         }
     }
 
-    /// Adds a warning that came before the run.
+    /// Adds a warning from before the run.
     pub fn warn(&mut self, text: String) {
         self.warnings.push(text);
     }
@@ -62,7 +63,7 @@ impl Display {
         }
     }
 
-    /// Ends the bar.
+    /// Ends the progress bar.
     pub fn finish(self) {
         self.bar.finish();
     }
@@ -93,16 +94,16 @@ impl Hooks for Display {
             }
             Event::Tick { tick, nimg, means } => {
                 let alarm = self.evaluator.observe(|name| means.get(name).copied());
-                let broken = means
+                let diverged = means
                     .iter()
                     .find(|(name, mean)| name.starts_with("Loss/") && !mean.is_finite())
                     .map(|(name, mean)| format!("the run has diverged: {name} is {mean}"));
-                let alarm = broken.or(alarm.map(|alarm| alarm.to_string()));
+                let alarm = diverged.or(alarm.map(|alarm| alarm.to_string()));
                 if let Some(alarm) = alarm {
                     self.alarm(alarm);
                 }
                 if cli::is_json() {
-                    // No number is JSON's null.
+                    // NaN and infinity become null.
                     let means: BTreeMap<_, _> = means.iter().collect();
                     let line = serde_json::json!({"tick": tick, "nimg": nimg, "means": means});
                     cli::outln!("{line}");
@@ -117,8 +118,8 @@ impl Hooks for Display {
         std::mem::take(&mut self.warnings)
     }
 
-    fn probe(&mut self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
-        self.evaluator.probe(g_ema)
+    fn tick_scalars(&mut self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
+        self.evaluator.diversity(g_ema)
     }
 
     fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {

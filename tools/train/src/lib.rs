@@ -1,13 +1,14 @@
 //! `train`: StyleGAN2 with adaptive discriminator augmentation on a dataset zip.
 //!
-//! A run starts new, from other networks (`--init-from`), or goes on exactly where it was (`--resume`). The work is done
-//! by the crate `training`; here are arguments, settings files, bars and words.
+//! A run is new, starts from other networks (`--init-from`), or resumes exactly (`--resume`). The crate `training` does the
+//! work; this one has arguments, settings files, progress bars and messages.
 
 mod args;
 mod augment_preview;
 mod data;
 mod dry_run;
 mod hooks;
+mod memory_check;
 mod resume;
 mod run;
 mod run_evaluator;
@@ -21,7 +22,7 @@ use args::{Args, Command};
 /// Parses the arguments and runs the command.
 ///
 /// # Errors
-/// What the command could not do, with the file or flag named.
+/// The error of the command, which names the file or flag.
 pub fn main() -> anyhow::Result<()> {
     let args: Args = cli::parse()?;
     args.common.start()?;

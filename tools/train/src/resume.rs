@@ -1,4 +1,4 @@
-//! A run that goes on exactly where it was.
+//! `--resume`: a run that continues exactly.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use run_folder::{RunFolder, state_files, state_nimg};
 use train_settings::resumed_with;
-use training::TrainingState;
+use training::{Progress, Trainer, TrainingState};
 
 use crate::args::RunArgs;
 use crate::run_evaluator::RunEvaluator;
@@ -15,7 +15,7 @@ use crate::session::train;
 use crate::settings::{Settings, absolute};
 use crate::{data, dry_run};
 
-/// Whether a name is that of networks, which the reference's `--resume` took.
+/// Whether `--resume` names networks, as in the reference, in place of a run.
 pub fn names_networks(path: &Path) -> bool {
     let name = path.to_str().unwrap_or_default();
     let extension = path.extension().and_then(|e| e.to_str());
@@ -26,69 +26,24 @@ pub fn names_networks(path: &Path) -> bool {
         || file.starts_with("network-snapshot-")
 }
 
-/// Goes on with a run.
-pub fn run(args: &RunArgs, what: &Path, settings: &Settings, device: &Device) -> Result<()> {
-    let path = match what.to_str() {
-        Some("latest") => latest_run(settings)?,
-        _ => what.to_owned(),
-    };
-    if !path.exists() {
-        bail!(
-            "--resume: there is no '{}'; `latest` (of --outdir), a run folder or a training-state file is wanted",
-            path.display()
-        );
-    }
-    if path.is_file() && !TrainingState::is_in(&path) && dataset::Source::open(&path).is_ok() {
-        bail!(
-            "--resume: '{}' is a dataset, which belongs to --data; `latest` (of --outdir), a run folder or a \
-             training-state file is wanted",
-            path.display()
-        );
-    }
-    let folder = match path.is_dir() {
-        true => path.clone(),
-        false => folder_of(&path).to_owned(),
-    };
-    // Nothing is written into a folder that is no run.
-    if path.is_dir() && state_files(&folder)?.is_empty() {
-        bail!(
-            "--resume: '{}' has no training state, so it cannot go on as it was; start a new run from its networks with \
-             --init-from '{}'",
-            folder.display(),
-            folder.display()
-        );
-    }
-    // Before the state is read: another program may be about to write a newer one. A dry run only looks.
+/// Resumes a run; `name` is that of `--resume`.
+pub fn run(args: &RunArgs, name: &Path, settings: &Settings, device: &Device) -> Result<()> {
+    let path = find_path(name, settings)?;
+    let folder = find_folder(&path)?;
+    // The lock comes before the state: another program may be about to write a newer one. A dry run needs no lock.
     let run_dir = match args.dry_run {
         true => None,
         false => Some(RunFolder::open(&folder).context("--resume")?),
     };
     let mut warnings = Vec::new();
-    let mut discarded = Vec::new();
-    let state = match path.is_dir() {
-        true => newest_state(&path, device, &mut warnings)?,
-        false => {
-            let newer = newer_states(&path)?;
-            if let (Some(newest), false) = (newer.last(), args.discard_newer) {
-                bail!(
-                    "--resume: '{}' is not the newest state of its run, '{}' is; going on from the older one would throw \
-                     the newer away. Give the run's folder to go on from the newest, or --discard-newer",
-                    path.display(),
-                    newest.display()
-                );
-            }
-            discarded = newer;
-            TrainingState::read(&path, device).context("--resume")?
-        }
-    };
-    let overrides = &settings.overrides;
-    let mut config = resumed_with(&state.config, settings.cfg, overrides)?;
+    let ChosenState { state, discarded } = choose_state(args, &path, device, &mut warnings)?;
+    let mut config = resumed_with(&state.config, settings.cfg, &settings.overrides)?;
     if let Some(data) = &settings.data {
         config.dataset.path = absolute(data)?;
     }
     config.validate()?;
-    let accepted = args.accept_changed_data.then_some(&mut warnings);
-    let dataset = data::open(&mut config.dataset, accepted)
+    let accepted_changes = args.accept_changed_data.then_some(&mut warnings);
+    let dataset = data::open(&mut config.dataset, accepted_changes)
         .context("the dataset of the run; when it has moved, give it with --data")?;
     let mut evaluator = RunEvaluator::new(&mut config, !args.dry_run, &dataset, device)?;
     data::check(&dataset, config.dataset.use_labels)?;
@@ -100,17 +55,8 @@ pub fn run(args: &RunArgs, what: &Path, settings: &Settings, device: &Device) ->
     let Some(run_dir) = run_dir else {
         return dry_run::report(&config, trainer);
     };
-    let nimg = trainer.learner().cur_nimg;
-    let is_measured = progress.unmeasured.is_none() || config.metrics.is_empty();
-    if nimg >= config.total_kimg * 1000 && is_measured {
-        bail!(
-            "'{}' has already seen {} kimg of {}; train longer with --kimg",
-            run_dir.path().display(),
-            nimg / 1000,
-            config.total_kimg
-        );
-    }
-    // Before the logs are cut: a run that is killed now must not go on from a state that is newer than its logs.
+    check_length(&run_dir, &trainer, &progress)?;
+    // Before the logs are cut: a run that is killed now must not resume from a state that is newer than its logs.
     for newer in discarded.iter().rev() {
         std::fs::remove_file(newer)
             .with_context(|| format!("cannot remove '{}'", newer.display()))?;
@@ -119,22 +65,113 @@ pub fn run(args: &RunArgs, what: &Path, settings: &Settings, device: &Device) ->
     train(&run_dir, &mut trainer, evaluator, Some(progress), warnings)
 }
 
+/// The run folder or training-state file that `--resume` names.
+fn find_path(name: &Path, settings: &Settings) -> Result<PathBuf> {
+    let path = match name.to_str() {
+        Some("latest") => latest_run(settings)?,
+        _ => name.to_owned(),
+    };
+    if !path.exists() {
+        bail!(
+            "--resume: there is no '{}'; expected `latest` (of --outdir), a run folder or a training-state file",
+            path.display()
+        );
+    }
+    if path.is_file() && !TrainingState::is_in(&path) && dataset::Source::open(&path).is_ok() {
+        bail!(
+            "--resume: '{}' is a dataset, which belongs to --data; expected `latest` (of --outdir), a run folder or a \
+             training-state file",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// The folder of a run, which must have a training state: nothing is written into other folders.
+fn find_folder(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(folder_of(path).to_owned());
+    }
+    if state_files(path)?.is_empty() {
+        bail!(
+            "--resume: '{}' has no training state, so it cannot be resumed exactly; start a new run from its networks with \
+             --init-from '{}'",
+            path.display(),
+            path.display()
+        );
+    }
+    Ok(path.to_owned())
+}
+
+/// The training state to resume from.
+struct ChosenState {
+    state: TrainingState,
+    /// Newer states of the run, which the user wants to discard.
+    discarded: Vec<PathBuf>,
+}
+
+/// Reads the newest state of a run folder, or the state of a file.
+///
+/// # Errors
+/// When the file is not the newest state of its run, without `--discard-newer`.
+fn choose_state(
+    args: &RunArgs,
+    path: &Path,
+    device: &Device,
+    warnings: &mut Vec<String>,
+) -> Result<ChosenState> {
+    if path.is_dir() {
+        return Ok(ChosenState {
+            state: newest_state(path, device, warnings)?,
+            discarded: Vec::new(),
+        });
+    }
+    let newer = newer_states(path)?;
+    if let (Some(newest), false) = (newer.last(), args.discard_newer) {
+        bail!(
+            "--resume: '{}' is not the newest state of its run, '{}' is; resuming from the older one would delete the newer. \
+             Give the run folder to resume from the newest, or --discard-newer",
+            path.display(),
+            newest.display()
+        );
+    }
+    Ok(ChosenState {
+        state: TrainingState::read(path, device).context("--resume")?,
+        discarded: newer,
+    })
+}
+
 fn newest_state(
     run_dir: &Path,
     device: &Device,
     warnings: &mut Vec<String>,
 ) -> Result<TrainingState> {
     let state = TrainingState::latest(run_dir, device, |error| {
-        warnings.push(format!("{error}; going on from the state before"));
+        warnings.push(format!("{error}; resuming from the state before"));
     });
-    // Without a run to go on with nobody would hear of them.
+    // Without a state there is no run that would log the warnings.
     if state.is_err() {
         warnings.iter().for_each(|text| tracing::warn!("{text}"));
     }
     state.context("--resume")
 }
 
-/// The states of the same run that are newer than one of them, oldest first.
+/// Refuses a run that is complete.
+fn check_length(run_dir: &RunFolder, trainer: &Trainer, progress: &Progress) -> Result<()> {
+    let (nimg, config) = (trainer.learner().cur_nimg, trainer.config());
+    let is_evaluated = progress.pending_evaluation.is_none() || config.metrics.is_empty();
+    if nimg >= config.total_kimg * 1000 && is_evaluated {
+        bail!(
+            "'{}' has already seen {} kimg of {}; train longer with --kimg",
+            run_dir.path().display(),
+            nimg / 1000,
+            config.total_kimg
+        );
+    }
+    Ok(())
+}
+
+/// The states of the same run that are newer than a state, oldest first.
 fn newer_states(state: &Path) -> Result<Vec<PathBuf>> {
     let Some(nimg) = state_nimg(state) else {
         return Ok(Vec::new());
@@ -151,7 +188,7 @@ fn folder_of(file: &Path) -> &Path {
     }
 }
 
-/// The newest run in `--outdir` that has a state.
+/// The newest run in `--outdir` that has a training state.
 fn latest_run(settings: &Settings) -> Result<PathBuf> {
     let outdir = settings
         .outdir

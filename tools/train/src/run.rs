@@ -1,4 +1,4 @@
-//! A new run, or the way to one that goes on.
+//! The command without a subcommand: a new run, or one that is resumed.
 
 use std::path::{Path, PathBuf};
 
@@ -21,31 +21,32 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let device = device(settings.device.as_deref().unwrap_or("cpu"))?;
     if let Some(outdir) = settings.outdir.as_deref().filter(|path| path.is_file()) {
         bail!(
-            "--outdir: '{}' is a file; a folder is wanted",
+            "--outdir: '{}' is a file; expected a folder",
             outdir.display()
         );
     }
     match &args.resume {
-        // The reference called this --resume, too.
+        // In the reference, --resume names networks to start from.
         Some(name) if resume::names_networks(name) => {
             let name = text_of("--resume", name)?;
             tracing::info!("--resume {name} names networks: taken as --init-from {name}");
             settings.overrides.init_from = Some(name);
-            begin(args, settings, &device)
+            start_run(args, settings, &device)
         }
-        Some(what) => resume::run(args, what, &settings, &device),
-        None => begin(args, settings, &device),
+        Some(name) => resume::run(args, name, &settings, &device),
+        None => start_run(args, settings, &device),
     }
 }
 
-fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> {
+/// Starts a new run.
+fn start_run(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> {
     let data = settings.data.as_deref().context(
         "--data is missing: the dataset zip or folder to train on (`prep run` makes one)",
     )?;
     let outdir = match (&settings.outdir, args.dry_run) {
         (Some(outdir), _) => outdir.clone(),
         (None, true) => PathBuf::from("."),
-        (None, false) => bail!("--outdir is missing: the folder that run folders are made in"),
+        (None, false) => bail!("--outdir is missing: the folder in which run folders are created"),
     };
     if let Some(from) = &mut settings.overrides.init_from {
         *from = networks_to_start_from(from, settings.outdir.as_deref(), settings.checkpoint)?;
@@ -60,7 +61,7 @@ fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> 
     let mut config = resolve(preset, &description, overrides)?;
     config.validate()?;
     if device.is_cpu() && overrides.kimg.is_none() {
-        too_long_for_a_cpu(preset, config.total_kimg);
+        warn_if_too_long_for_cpu(preset, config.total_kimg);
     }
     let dataset = data::open(&mut config.dataset, None)?;
     let source = overrides.init_from.as_deref();
@@ -80,23 +81,24 @@ fn begin(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<()> 
         return dry_run::report(&config, trainer);
     }
     let folder = RunFolder::create(&outdir, &config.desc)
-        .with_context(|| format!("--outdir: cannot make a folder in '{}'", outdir.display()))?;
+        .with_context(|| format!("--outdir: cannot create a folder in '{}'", outdir.display()))?;
     tracing::info!("run folder: '{}'", folder.path().display());
     train(&folder, &mut trainer, evaluator, None, Vec::new())
 }
 
-/// Warns of a preset for GPUs whose length would keep a CPU busy for months.
-fn too_long_for_a_cpu(preset: Preset, total_kimg: u64) {
+/// Warns of a preset for GPUs, whose length would take months on a CPU.
+fn warn_if_too_long_for_cpu(preset: Preset, total_kimg: u64) {
     if !matches!(preset, Preset::Tiny32 | Preset::Tiny64) {
         tracing::warn!(
-            "--cfg {} trains for {total_kimg} kimg, months on a CPU: `--cfg tiny64` has a network and a length for CPUs; \
+            "--cfg {} trains for {total_kimg} kimg, which takes months on a CPU: `--cfg tiny64` has a network and a length for CPUs; \
              `--dry-run` measures the time, --kimg sets the length",
             preset.name()
         );
     }
 }
 
-/// A file by its whole path; a run folder becomes one of its checkpoints; names and addresses stay.
+/// The source for `--init-from`: an absolute path for a file or for a checkpoint of a run folder; names and addresses stay as
+/// they are.
 fn networks_to_start_from(
     from: &str,
     outdir: Option<&Path>,
@@ -108,7 +110,7 @@ fn networks_to_start_from(
     }
     if TrainingState::is_in(&path) {
         bail!(
-            "--init-from: '{from}' is a training state. Go on from it with --resume '{from}', or start a new run from the \
+            "--init-from: '{from}' is a training state. Continue from it with --resume '{from}', or start a new run from the \
              networks of its run with --init-from and the run's folder"
         );
     }

@@ -1,4 +1,4 @@
-//! Metrics and the collapse monitor of a run, by the same code that `eval` uses later.
+//! Metrics and the collapse monitor of a run, by the same code as in `eval`.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -21,12 +21,12 @@ use run_folder::{
 };
 use training::{Evaluation, MetricOutcome, TrainConfig};
 
-/// Measures the generator of a run.
+/// Computes the metrics of a run's snapshots and watches it for collapse.
 pub struct RunEvaluator {
     dataset: Arc<ImageDataset>,
     metrics: Vec<Metric>,
-    /// Metrics that failed once: they are measured alone, so that they cost the others nothing.
-    suspects: HashSet<Metric>,
+    /// Metrics that failed before. Each is computed in a pass of its own, so that it cannot fail the others.
+    failed_before: HashSet<Metric>,
     evaluator: Option<Evaluator>,
     monitor: CollapseMonitor,
     /// Snapshots before are not judged.
@@ -35,8 +35,8 @@ pub struct RunEvaluator {
 }
 
 impl RunEvaluator {
-    /// Opens the feature networks on `device` when there is something to measure. Where a run `starts`, metrics that cannot be
-    /// measured are an error, so that no run trains for days without them; a dry run only warns.
+    /// Opens the feature networks on `device` when the run has metrics. Where a run `starts`, metrics that cannot be computed are
+    /// an error, so that no run trains for days without them; a dry run only warns.
     pub fn new(
         config: &mut TrainConfig,
         starts: bool,
@@ -58,7 +58,7 @@ impl RunEvaluator {
             let opened = open_evaluator(config, device, features, &metrics, dataset);
             let opened = opened.with_context(|| {
                 format!(
-                    "--metrics {} cannot be measured (`--metrics none` trains without)",
+                    "--metrics {} cannot be computed (`--metrics none` trains without)",
                     config.metrics.join(",")
                 )
             });
@@ -71,7 +71,7 @@ impl RunEvaluator {
         Ok(Self {
             dataset: Arc::clone(dataset),
             metrics,
-            suspects: HashSet::new(),
+            failed_before: HashSet::new(),
             evaluator,
             monitor: CollapseMonitor::new(CollapseOptions::default()),
             warm_up_kimg: match config.init_from {
@@ -82,13 +82,13 @@ impl RunEvaluator {
         })
     }
 
-    /// Gives up an evaluation when `stop` is set.
+    /// Interrupts evaluations when `stop` is set.
     pub fn until(self, stop: &Arc<AtomicBool>) -> Self {
         let stop = Arc::clone(stop);
         Self { stop, ..self }
     }
 
-    /// Lets the alarm see the ticks before `end`, of an earlier session.
+    /// Feeds the collapse monitor with the ticks before `end` of earlier sessions.
     pub fn replay(&mut self, run_dir: &Path, end: u64) {
         let path = run_dir.join(names::STATS);
         let lines = match JsonLines::read(&path) {
@@ -110,9 +110,9 @@ impl RunEvaluator {
         }
     }
 
-    /// The cheap look at the end of a tick.
-    pub fn probe(&self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
-        match fakes::probe_diversity(g_ema, Some(&self.dataset)) {
+    /// The diversity check at the end of a tick: a scalar with its name.
+    pub fn diversity(&self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
+        match fakes::measure_diversity(g_ema, Some(&self.dataset)) {
             Ok(diversity) => vec![(DIVERSITY, diversity)],
             Err(error) => {
                 tracing::debug!("diversity: {error}");
@@ -121,7 +121,7 @@ impl RunEvaluator {
         }
     }
 
-    /// Whether the run has collapsed, by the means of a tick.
+    /// Feeds the collapse monitor with a tick. Returns an alarm when the run has collapsed.
     pub fn observe(&mut self, mean: impl Fn(&str) -> Option<f64>) -> Option<Alarm> {
         self.monitor.observe(&TickScalars::from_means(mean))
     }
@@ -147,29 +147,30 @@ impl RunEvaluator {
         has_collapsed.then(|| format!("the run {}", trend.sentence(result)))
     }
 
-    /// Measures a snapshot: all metrics in one pass over its pictures. Where one of them fails, each gets a pass of its own.
-    pub fn evaluate(&mut self, wanted: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
+    /// Computes all metrics of a snapshot in one pass over its images. When one of them fails, each gets a pass of its own.
+    pub fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
         if self.evaluator.is_none() {
             return Vec::new();
         }
-        let (suspects, steady): (Vec<Metric>, Vec<Metric>) = self
+        let (failed_before, others): (Vec<Metric>, Vec<Metric>) = self
             .metrics
             .iter()
-            .partition(|metric| self.suspects.contains(metric));
-        let mut passes: Vec<Vec<Metric>> = suspects.into_iter().rev().map(|m| vec![m]).collect();
-        if !steady.is_empty() {
-            passes.push(steady);
+            .partition(|metric| self.failed_before.contains(metric));
+        let mut passes: Vec<Vec<Metric>> =
+            failed_before.into_iter().rev().map(|m| vec![m]).collect();
+        if !others.is_empty() {
+            passes.push(others);
         }
         let mut outcomes = Vec::new();
         while let Some(metrics) = passes.pop() {
-            match self.measure(wanted, &metrics) {
+            match self.compute(evaluation, &metrics) {
                 Ok(results) => {
                     let results = results.into_iter();
-                    outcomes.extend(results.map(|result| Ok(outcome(wanted, result))));
+                    outcomes.extend(results.map(|result| Ok(outcome(evaluation, result))));
                 }
                 Err(error) if metrics.len() == 1 || self.stop.load(Ordering::Relaxed) => {
                     if !self.stop.load(Ordering::Relaxed) {
-                        self.suspects.extend(&metrics);
+                        self.failed_before.extend(&metrics);
                     }
                     let names: Vec<String> = metrics.iter().map(Metric::to_string).collect();
                     outcomes.push(Err(format!("{}: {error:#}", names.join(", "))));
@@ -180,16 +181,16 @@ impl RunEvaluator {
         outcomes
     }
 
-    fn measure(
+    fn compute(
         &mut self,
-        wanted: &Evaluation<'_>,
+        evaluation: &Evaluation<'_>,
         metrics: &[Metric],
     ) -> Result<Vec<MetricResult>> {
         let Some(evaluator) = &mut self.evaluator else {
             return Ok(Vec::new());
         };
         let mut fakes = Stoppable {
-            fakes: FakeImages::new(wanted.g_ema, Some(&self.dataset), 0)?,
+            fakes: FakeImages::new(evaluation.g_ema, Some(&self.dataset), 0)?,
             stop: &self.stop,
         };
         let mut bars = Bars::default();
@@ -212,9 +213,10 @@ struct Stoppable<'a> {
 impl Stoppable<'_> {
     fn check(&self) -> Result<(), SourceError> {
         match self.stop.load(Ordering::Relaxed) {
-            true => {
-                Err("given up, as the run is asked to stop; made up for when it goes on".into())
-            }
+            true => Err(
+                "interrupted, since the run is asked to stop; the run computes it when it resumes"
+                    .into(),
+            ),
             false => Ok(()),
         }
     }
@@ -242,8 +244,8 @@ impl FakeSource for Stoppable<'_> {
     }
 }
 
-fn outcome(wanted: &Evaluation<'_>, result: MetricResult) -> MetricOutcome {
-    let snapshot = wanted.snapshot.file_name();
+fn outcome(evaluation: &Evaluation<'_>, result: MetricResult) -> MetricOutcome {
+    let snapshot = evaluation.snapshot.file_name();
     let snapshot = snapshot.map(|name| name.to_string_lossy());
     MetricOutcome {
         metric: result.metric.to_string(),
@@ -252,7 +254,7 @@ fn outcome(wanted: &Evaluation<'_>, result: MetricResult) -> MetricOutcome {
     }
 }
 
-/// The feature networks on the device of the run, in f32 where the run is.
+/// Opens the feature networks on the device of the run, in f32 where the run has no half precision.
 fn open_evaluator(
     config: &TrainConfig,
     device: &Device,

@@ -1,4 +1,4 @@
-//! Training until the end of a run or until it is asked to stop: one session of it.
+//! One session of a run: training until its end or until it is asked to stop.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,15 +7,15 @@ use anyhow::Result;
 use run_folder::RunFolder;
 use training::{Outcome, Progress, Trainer};
 
-use crate::dry_run;
 use crate::hooks::Display;
+use crate::memory_check::too_large_for_cpu;
 use crate::run_evaluator::RunEvaluator;
 use crate::signals::Signals;
 
-/// The exit code of a run that `--stop-on-collapse` ended.
+/// Exit code of a run that `--stop-on-collapse` stopped.
 const COLLAPSED: u8 = 3;
 
-/// Trains until the end or until asked to stop. `warnings` are what came up on the way here.
+/// Trains until the end of the run or until it is asked to stop. `warnings` are from the preparation.
 pub fn train(
     folder: &RunFolder,
     trainer: &mut Trainer,
@@ -31,14 +31,14 @@ pub fn train(
     let done = trainer.learner().cur_nimg;
     let warnings = warnings
         .into_iter()
-        .chain(dry_run::too_large(trainer.config())?);
+        .chain(too_large_for_cpu(trainer.config())?);
     let mut display = Display::new(total, done, evaluator.until(&stop), on_collapse);
     warnings.for_each(|text| display.warn(text));
-    let go_on = format!("train --resume '{}'", folder.path().display());
+    let resume = format!("train --resume '{}'", folder.path().display());
     let outcome = training::run(folder, trainer, progress, &mut display, &stop);
     let outcome = outcome.map_err(|error| match error {
         error @ training::Error::Dataset(_) => anyhow::Error::new(error).context(format!(
-            "stopped at a picture that cannot be read; the state is saved: mend the dataset, then {go_on}"
+            "stopped at an image that cannot be read; the state is saved: repair the dataset, then {resume}"
         )),
         error => error.into(),
     })?;
@@ -47,7 +47,7 @@ pub fn train(
         Outcome::Finished => display.finish(),
         Outcome::Stopped => {
             drop(display);
-            tracing::info!("stopped; go on with: {go_on}");
+            tracing::info!("stopped; continue with: {resume}");
             let code = signals.exit_code().or(has_collapsed.then_some(COLLAPSED));
             return Err(cli::Leave(code.unwrap_or(1)).into());
         }

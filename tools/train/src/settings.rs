@@ -1,4 +1,4 @@
-//! Flags over a settings file: one description of a run, before the preset fills the rest.
+//! Flags and settings file combined, before the preset fills in the rest.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use training::Preset;
 
 use crate::args::{RunArgs, WITHOUT_EFFECT};
 
-/// What was asked for.
+/// The settings of a run by flags and settings file.
 #[derive(Debug, Default)]
 pub struct Settings {
     pub data: Option<PathBuf>,
@@ -18,15 +18,15 @@ pub struct Settings {
     pub cfg: Option<Preset>,
     pub device: Option<String>,
     pub allow_partial: bool,
-    /// The checkpoint of the run that `init_from` names.
+    /// The checkpoint to take from a run folder in `init_from`.
     pub checkpoint: Option<Checkpoint>,
     pub overrides: Overrides,
 }
 
-/// The keys that are no overrides of a preset.
+/// The keys that do not override settings of a preset.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
-struct Frame {
+struct OtherKeys {
     data: Option<PathBuf>,
     outdir: Option<PathBuf>,
     cfg: Option<String>,
@@ -35,7 +35,7 @@ struct Frame {
     checkpoint: Option<String>,
 }
 
-/// Reads the file of `--config` and lays the flags over it.
+/// Reads the file of `--config` and replaces its values by those of the flags.
 pub fn settings(args: &RunArgs) -> Result<Settings> {
     let mut table = match &args.config {
         Some(path) => read(path)?,
@@ -46,11 +46,11 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
             bail!("{key}: {reason}");
         }
     }
-    // The path is written into the options of the run, which are text.
+    // The path is saved in the options of the run, which are text.
     if let Some(path) = &args.data {
         text_of("--data", path)?;
     }
-    // Flags that were typed go before the file; `None` leaves no key behind.
+    // Flags take precedence over the file; a flag that was not given is `None`, which has no key.
     for flags in [
         toml::Table::try_from(args),
         toml::Table::try_from(&args.overrides),
@@ -61,7 +61,7 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
         Some(path) => format!("'{}'", path.display()),
         None => "the flags".to_owned(),
     };
-    let frame: Frame = table.clone().try_into().with_context(|| source.clone())?;
+    let others: OtherKeys = table.clone().try_into().with_context(|| source.clone())?;
     for key in [
         "data",
         "outdir",
@@ -74,19 +74,19 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
     }
     let mut overrides: Overrides = table.try_into().with_context(|| source)?;
     if overrides.gpus.is_some_and(|gpus| gpus != 1) {
-        bail!("gpus: this build trains on one device; leave it out, or take 1");
+        bail!("gpus: this build trains on one device; leave it out, or set it to 1");
     }
-    // A run must find its files again from wherever it is resumed.
+    // A run may be resumed from another working directory.
     if let Some(weights) = &mut overrides.weights {
         *weights = absolute(Path::new(weights))?;
     }
     Ok(Settings {
-        data: frame.data,
-        outdir: args.outdir.clone().or(frame.outdir),
-        cfg: frame.cfg.map(|name| name.parse()).transpose()?,
-        device: frame.device,
-        allow_partial: frame.allow_partial.unwrap_or(false),
-        checkpoint: checkpoint(frame.checkpoint.as_deref())?,
+        data: others.data,
+        outdir: args.outdir.clone().or(others.outdir),
+        cfg: others.cfg.map(|name| name.parse()).transpose()?,
+        device: others.device,
+        allow_partial: others.allow_partial.unwrap_or(false),
+        checkpoint: checkpoint(others.checkpoint.as_deref())?,
         overrides,
     })
 }
@@ -96,19 +96,19 @@ fn checkpoint(text: Option<&str>) -> Result<Option<Checkpoint>> {
     checkpoint.map_err(|error: String| anyhow!("checkpoint: {error}"))
 }
 
-/// The whole path, so that it also holds elsewhere.
+/// The absolute path as text.
 pub fn absolute(path: &Path) -> Result<String> {
-    let whole = std::path::absolute(path)
-        .with_context(|| format!("cannot tell where '{}' is", path.display()))?;
-    text_of("the options of the run", &whole)
+    let absolute = std::path::absolute(path)
+        .with_context(|| format!("cannot find the absolute path of '{}'", path.display()))?;
+    text_of("the options of the run", &absolute)
 }
 
-/// A path as text; `place` is the flag that it was given with.
-pub fn text_of(place: &str, path: &Path) -> Result<String> {
+/// A path as text; `source` is the flag that it was given with.
+pub fn text_of(source: &str, path: &Path) -> Result<String> {
     let text = path.to_str().map(str::to_owned);
     text.with_context(|| {
         format!(
-            "{place}: '{}' is not UTF-8, and the options of a run hold text only: rename it, or make a link to it (ln -s)",
+            "{source}: '{}' is not UTF-8, and the options of a run hold text only: rename it, or make a link to it (ln -s)",
             cli::escaped(path.as_os_str())
         )
     })
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_file() {
+    fn flags_take_precedence_over_the_file() {
         let text = "data = 'a.zip'\ncfg = 'tiny64'\nkimg = 7\nada-max-p = inf\ngrid = [3, 2]\n";
         let args = RunArgs {
             overrides: Overrides {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_takes_what_the_flags_take() {
+    fn the_file_has_all_settings_of_the_flags() {
         let text = "features = 'random-inception-small'\nweights = 'w.pth'\ndevice = 'cpu'\n\
                     ada-max-p = 'none'\nmetrics = 'fid5k_full,kid5k_full'\ngrid = '3x2'\nkeep-states = 4\n\
                     stop-on-collapse = true\nallow-partial = true\ngpus = 1\n";

@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and a terminal that hangs up: the run saves itself and leaves.
+//! Ctrl-C, SIGTERM and a terminal that hangs up: the run saves its state and ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,14 +8,14 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Which signal asked the run to stop.
+/// Handlers for the signals that ask a run to stop.
 pub struct Signals {
     which: Arc<AtomicUsize>,
 }
 
 impl Signals {
-    /// Sets `stop` when a signal comes. A second one ends the program at once: the files under their final names are
-    /// whole at any moment.
+    /// Sets `stop` when a signal arrives. A second one ends the program at once, which is safe: files are complete before they get
+    /// their final names.
     pub fn listen(stop: &Arc<AtomicBool>) -> Result<Self> {
         let which = Arc::new(AtomicUsize::new(0));
         let asked = Arc::new(AtomicBool::new(false));
@@ -28,8 +28,8 @@ impl Signals {
             };
             listen().with_context(|| format!("cannot listen for signal {signal}"))?;
         }
-        // A handler may not print, and a step may take long.
-        let tell = move || {
+        // A handler must not print, and a step may take long.
+        let announce = move || {
             while !asked.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(100));
             }
@@ -38,12 +38,12 @@ impl Signals {
             );
         };
         std::thread::Builder::new()
-            .spawn(tell)
+            .spawn(announce)
             .context("cannot start a thread that waits for signals")?;
         Ok(Self { which })
     }
 
-    /// The exit code that tells of the signal, by convention 128 + its number; `None` when none came.
+    /// The exit code for the signal, by convention 128 + its number; `None` when there was none.
     pub fn exit_code(&self) -> Option<u8> {
         match self.which.load(Ordering::Relaxed) {
             0 => None,
@@ -52,7 +52,7 @@ impl Signals {
     }
 }
 
-/// Those to listen for. What was ignored when the program began (SIGHUP under `nohup`) stays ignored.
+/// The signals to handle. Those that were ignored when the program started (SIGHUP under `nohup`) stay ignored.
 #[cfg(unix)]
 fn signals() -> impl Iterator<Item = i32> {
     [SIGINT, SIGTERM, signal_hook::consts::SIGHUP]

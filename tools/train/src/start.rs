@@ -7,10 +7,12 @@ use rng::RandomState;
 use tool_support::DownloadBar;
 use training::{Preset, Start, TrainConfig};
 
-/// New networks, or those of a file, an address or the name of a published one, with a report of what was loaded.
+/// Random networks, or those of `source`: a file, an address or the name of a published network. Logs which tensors were loaded.
 ///
-/// A file that does not fit is refused. `with_preset` is the run with another preset and otherwise the same flags: a preset
-/// with which the file fits is advised.
+/// `with_preset` returns the configuration of the run with another preset and otherwise the same flags.
+///
+/// # Errors
+/// When the file does not fit; the message names the presets with which it would.
 pub fn networks(
     config: &TrainConfig,
     source: Option<&str>,
@@ -27,7 +29,7 @@ pub fn networks(
     for note in &opened.provenance.notes {
         tracing::warn!("'{source}': {note}");
     }
-    // What does not fit keeps a random start.
+    // Tensors that do not fit keep random weights.
     let mut random = RandomState::new(config.random_seed as u32);
     let start = checkpoints::init_from(
         &opened,
@@ -46,7 +48,7 @@ pub fn networks(
     })
 }
 
-/// Adds the presets with which the file would fit to the advice of a refusal.
+/// Adds the presets with which the file would fit to the advice of an error.
 fn with_presets(
     error: Error,
     opened: &Opened,

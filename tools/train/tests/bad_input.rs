@@ -1,4 +1,4 @@
-//! What cannot be is refused before any work, with a way out.
+//! Bad input is refused before any work, with a way out.
 
 mod common;
 
@@ -46,7 +46,7 @@ fn bad_input_is_named_with_a_way_out() {
         ("{} --config gpus.toml", 1, &["gpus", "one device"]),
         ("{} --config slip.toml", 1, &["slip.toml", "kimgs"]),
         ("{} --config none.toml", 1, &["--config", "none.toml"]),
-        // Slips of the keyboard.
+        // Typing errors.
         ("{} --batch 4000000000", 1, &["batch", "16384"]),
         ("{} --threads 1000000", 2, &["--threads", "1024"]),
         ("{} --map-layers 100000", 1, &["map-layers", "64"]),
@@ -58,7 +58,7 @@ fn bad_input_is_named_with_a_way_out() {
         ("{} --snap 0", 1, &["snap"]),
         ("{} --keep-states 0", 1, &["keep-states"]),
         ("{} --allow-partial", 1, &["--init-from"]),
-        // Things in the wrong place.
+        // Paths of another kind.
         (
             "--data faces.zip --outdir faces.zip",
             1,
@@ -84,7 +84,7 @@ fn bad_input_is_named_with_a_way_out() {
         // Metrics.
         ("{} --metrics fid", 1, &["--metrics fid", "fid50k_full"]),
         ("{} --metrics fid20_full", 1, &["weights", "eval weights"]),
-        // Those of a preset as well.
+        // Metrics of a preset, too.
         (
             "{} --cfg auto",
             1,
@@ -100,7 +100,7 @@ fn bad_input_is_named_with_a_way_out() {
             1,
             &["random-inception"],
         ),
-        // Sheets.
+        // Augmentation preview.
         (
             "augment-preview --data faces.zip --p 1.5 --out s.png",
             2,
@@ -145,7 +145,7 @@ fn labels_of_entries_with_backslashes_are_used_and_system_files_left_out() {
 }
 
 #[test]
-fn states_and_networks_are_told_apart() {
+fn states_and_networks_are_distinguished() {
     let dir = folder();
     let dir = dir.path();
     finished(train(
@@ -165,7 +165,7 @@ fn states_and_networks_are_told_apart() {
     );
     assert!(!dir.join("new").exists());
 
-    // A run's folder stands for its best or newest networks, and `--resume` for `--init-from` where only that can be meant.
+    // A run folder means one of its checkpoints, and `--resume` with networks means `--init-from`.
     let run = run.display();
     for start in [
         format!("--init-from {run}"),

@@ -1,4 +1,5 @@
-//! The augment sheet replaces its own output, files of the user only with `--force`; damage of what training reads is noticed.
+//! `augment-preview` replaces its own output, and files of the user only with `--force`; damage of files that training reads is
+//! noticed.
 
 mod common;
 
@@ -7,21 +8,21 @@ use run_folder::state_files;
 use training::TrainingState;
 
 #[test]
-fn the_augment_sheet_replaces_files_of_the_user_by_force_only() {
+fn the_augment_preview_replaces_files_of_the_user_by_force_only() {
     let dir = folder();
     let dir = dir.path();
-    let sheet = "augment-preview --data faces.zip --grid 2x2 --out s.png";
+    let preview = "augment-preview --data faces.zip --grid 2x2 --out s.png";
     let path = dir.join("s.png");
     std::fs::write(&path, "of the user").unwrap();
-    let text = refused(train(dir, sheet), 1);
+    let text = refused(train(dir, preview), 1);
     assert!(text.contains("s.png") && text.contains("--force"), "{text}");
     assert_eq!(std::fs::read(&path).unwrap(), b"of the user");
-    finished(train(dir, &format!("{sheet} --force")));
+    finished(train(dir, &format!("{preview} --force")));
     let first = std::fs::read(&path).unwrap();
-    finished(train(dir, sheet));
+    finished(train(dir, preview));
     assert!(std::fs::read(&path).unwrap() == first);
 
-    // A picture of a dataset in a folder.
+    // An image of a dataset in a folder.
     std::fs::create_dir(dir.join("faces")).unwrap();
     let image = dataset::Image {
         width: 16,
@@ -90,7 +91,7 @@ fn flipped_bits_of_snapshots_and_states_are_noticed() {
     assert!(text.contains("training-state-"), "{text}");
     let resumed = finished(train(dir, &format!("--resume {} --quiet", run.display())));
     let text = String::from_utf8_lossy(&resumed.stderr);
-    assert!(text.contains("going on from the state before"), "{text}");
+    assert!(text.contains("resuming from the state before"), "{text}");
     assert!(read(&run, name) == whole);
     // The clock of the run is in it, so that its bytes are others.
     assert!(TrainingState::read(newest, &candle_core::Device::Cpu).is_ok());

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use common::{RUN, finished, folder, read, refused, run_dir, train};
 
 #[test]
-fn runs_live_in_folders_of_any_name_and_what_the_options_hold_is_named() {
+fn run_folders_have_any_name_and_paths_in_the_options_are_utf8() {
     let dir = folder();
     let root = dir.path();
     let name = |bytes: &'static [u8]| OsStr::from_bytes(bytes);
@@ -40,14 +40,17 @@ fn runs_live_in_folders_of_any_name_and_what_the_options_hold_is_named() {
     std::fs::copy(root.join("faces.zip"), root.join(name(b"f\xe9.zip"))).unwrap();
     let mut call = train(root, "--outdir runs --dry-run --data");
     call.arg(name(b"f\xe9.zip"));
-    let told = refused(call, 1);
-    assert!(told.contains("--data: 'f\\xE9.zip' is not UTF-8"), "{told}");
+    let message = refused(call, 1);
+    assert!(
+        message.contains("--data: 'f\\xE9.zip' is not UTF-8"),
+        "{message}"
+    );
     let mut call = train(root, "--data faces.zip --outdir runs --weights");
     call.arg(name(b"w\xe9.pt"));
-    let told = refused(call, 2);
-    assert!(told.contains("--weights 'w\\xE9.pt'"), "{told}");
+    let message = refused(call, 2);
+    assert!(message.contains("--weights 'w\\xE9.pt'"), "{message}");
     let mut call = train(root, "--data faces.zip --outdir runs --init-from");
     call.arg(name(b"n\xe9.pkl"));
-    let told = refused(call, 2);
-    assert!(told.contains("--init-from 'n\\xE9.pkl'"), "{told}");
+    let message = refused(call, 2);
+    assert!(message.contains("--init-from 'n\\xE9.pkl'"), "{message}");
 }

@@ -1,4 +1,4 @@
-//! What a resumed run remembers, what may change, and what would cost the user data.
+//! Settings of resumed runs, and refusals that protect data of the user.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::{METRICS, RUN, finished, folder, lines, read, refused, run_dir, trai
 use run_folder::{RunFolder, state_files};
 
 #[test]
-fn an_older_state_throws_nothing_away_unasked() {
+fn an_older_state_deletes_nothing_unasked() {
     let dir = folder();
     let dir = dir.path();
     finished(train(dir, &format!("{RUN} --keep-states 3 --outdir runs")));
@@ -44,7 +44,7 @@ fn two_programs_do_not_train_one_run() {
     let resume = format!("--resume {} --kimg 2 --quiet", run.display());
     let text = refused(train(dir, &resume), 1);
     assert!(text.contains("another program"), "{text}");
-    // Looking is allowed.
+    // A dry run is allowed.
     finished(train(dir, &format!("{resume} --dry-run")));
     drop(held);
     finished(train(dir, &resume));
@@ -61,7 +61,7 @@ fn another_dataset_under_the_same_name_is_refused() {
     std::fs::rename(dir.join("faces.zip"), dir.join("moved.zip")).unwrap();
     let text = refused(train(dir, &resume), 1);
     assert!(text.contains("--data"), "{text}");
-    // Of the same size and names, but with other pictures.
+    // The same names and number of images, other content.
     test_support::faces::write_faces(&dir.join("faces.zip"), common::SIDE, true);
     let other = test_support::faces::formula_image(common::SIDE, 99);
     let mut writer =
@@ -77,7 +77,7 @@ fn another_dataset_under_the_same_name_is_refused() {
     let accepted = format!("{resume} --accept-changed-data");
     finished(train(dir, &format!("{accepted} --dry-run")));
     finished(train(dir, &format!("{resume} --data moved.zip")));
-    // One picture more is another order of them all.
+    // With one image more, the order of all images is another.
     let image = test_support::faces::formula_image(common::SIDE, 7);
     let path = dir.join("faces.zip");
     let options = dataset::WriterOptions::default();
@@ -86,7 +86,7 @@ fn another_dataset_under_the_same_name_is_refused() {
     writer.finish().unwrap();
     let accepted = accepted.replace("--kimg 2", "--kimg 3 --data faces.zip");
     let text = refused(train(dir, &accepted), 1);
-    assert!(text.contains("25 pictures instead of 24"), "{text}");
+    assert!(text.contains("25 images instead of 24"), "{text}");
 }
 
 #[test]
@@ -118,14 +118,17 @@ fn settings_are_remembered_and_only_some_may_change() {
     let metrics = lines(&run, "metric-fid20_full.jsonl");
     assert_eq!(metrics.len(), 2);
     let log = String::from_utf8(read(&run, "log.txt")).unwrap();
-    let told: Vec<&str> = log
+    let logged: Vec<&str> = log
         .lines()
         .filter(|l| l.starts_with("fid20_full "))
         .collect();
     // Snapshots of the warm-up are no best ones.
-    assert!(told.len() == 2 && !told[0].contains("best"), "{told:?}");
-    for line in &metrics {
-        assert_eq!(line["provenance"]["features"], "random-inception-small");
+    assert!(
+        logged.len() == 2 && !logged[0].contains("best"),
+        "{logged:?}"
+    );
+    for line in run_folder::RunRecord::open(&run).unwrap().metrics {
+        assert_eq!(line.features(), "random-inception-small");
     }
     let text = refused(
         train(

@@ -1,4 +1,4 @@
-//! The binary: runs, kills at random moments, signals, closed pipes, a dry run, the augment sheet.
+//! The binary: runs, kills at random moments, signals, closed pipes, a dry run, the augmentation preview.
 
 mod common;
 
@@ -9,7 +9,7 @@ use common::{METRICS, RUN, SIDE, finished, folder, lines, read, run_dir, train};
 use dataset::Image;
 use rng::RandomState;
 
-/// How many times the kill test kills; more by hand: `KAOGAN_KILLS=20 cargo test -p train kill`.
+/// Number of kills of the kill test. More: `KAOGAN_KILLS=20 cargo test -p train kill`.
 fn n_kills() -> usize {
     let number = std::env::var("KAOGAN_KILLS").ok();
     number.and_then(|n| n.parse().ok()).unwrap_or(3)
@@ -73,7 +73,7 @@ fn kills_at_random_moments_lose_at_most_a_tick_and_change_nothing() {
         let run = run_dir(&dir.join(&outdir));
         assert!(read(&run, last) == expected);
         assert_eq!(results(&run), expected_results);
-        // No tick is told twice, and none is missing.
+        // No tick is written twice, and none is missing.
         let stats = lines(&run, "stats.jsonl");
         assert_eq!(stats.len(), expected_stats.len());
         for (line, expected) in stats.iter().zip(&expected_stats) {
@@ -93,7 +93,7 @@ fn a_signal_saves_the_state_and_leaves_with_its_code() {
     for (signal, code) in [(libc::SIGTERM, 143), (libc::SIGINT, 130)] {
         let endless = RUN.replace("--kimg 2", "--kimg 2000");
         let mut command = train(dir, &format!("{endless} --outdir runs{signal}"));
-        // What runs in the background of a script ignores Ctrl-C, and its children do.
+        // Programs in the background of a script ignore Ctrl-C, and so do their children.
         // SAFETY: `signal` may be called between fork and exec.
         unsafe {
             command.pre_exec(move || match libc::signal(signal, libc::SIG_DFL) {
@@ -180,7 +180,7 @@ fn predicted_memory_is_what_a_step_takes() {
 }
 
 #[test]
-fn the_augment_sheet_shows_the_pictures_and_what_becomes_of_them() {
+fn the_augment_preview_shows_images_and_their_augmentations() {
     let dir = folder();
     let dir = dir.path();
     let sheet = |p: f64| {

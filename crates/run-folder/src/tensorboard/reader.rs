@@ -1,39 +1,39 @@
-//! Scalars of event files, without TensorFlow.
+//! Reads the scalars of event files, without TensorFlow.
 
 use protobuf::{Fields, Value};
 
 use super::record::{HEAD, Record, checked_length, next_record, split_record};
 
-/// A number of one step.
+/// A scalar of one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scalar {
-    /// Images or kimg, by the program that wrote it.
+    /// Images or thousands of images, depending on the program that wrote it.
     pub step: u64,
     /// Seconds: since 1970, or since the start of the run.
     pub wall_time: f64,
-    /// Name: `Loss/G/loss`.
+    /// The name: `Loss/G/loss`.
     pub tag: String,
-    /// The number.
+    /// The value.
     pub value: f64,
 }
 
-/// The scalars of a file, and what of it is damaged.
+/// The scalars of an event file, and its damage.
 #[derive(Debug, Default, PartialEq)]
 pub struct Events {
-    /// In the order of the file.
+    /// The scalars in the order of the file.
     pub scalars: Vec<Scalar>,
-    /// Times of all records, also of those without scalars: the first is when the writer was opened.
+    /// Times of all records, also of those without scalars. The first is the time when the file was created.
     pub wall_times: Vec<f64>,
-    /// Records with a wrong checksum and stretches of bytes that are no record. All of them are left out.
+    /// Number of records with a wrong checksum and of byte ranges that are not records. They are left out.
     pub n_damaged: usize,
-    /// Records that are whole.
+    /// Number of complete records.
     pub n_whole: usize,
-    /// Whether the last record is cut short: the writer was killed, or is writing.
+    /// Whether the last record is cut short: the writer was killed, or is still writing.
     pub is_cut: bool,
 }
 
 impl Events {
-    /// Reads a file from memory. Behind damage, reading goes on at the next record whose checksums fit.
+    /// Parses the bytes of a file. After damage, parsing continues at the next record whose checksums fit.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut found = Self::default();
         // Lengths that lie can have the same bytes summed for every position: a search may sum each byte a few times.
@@ -44,7 +44,7 @@ impl Events {
             match split_record(rest) {
                 Record::Whole(content) => {
                     found.n_whole += 1;
-                    found.take(content);
+                    found.add_event(content);
                     at += HEAD + content.len() + 4;
                     continue;
                 }
@@ -71,7 +71,7 @@ impl Events {
         found
     }
 
-    /// Says what is left out; `None` for a file that is whole.
+    /// A message about records that are left out; `None` without damage.
     pub fn damage(&self) -> Option<String> {
         let all = self.n_whole + self.n_damaged;
         let damaged = (self.n_damaged > 0).then(|| {
@@ -87,8 +87,8 @@ impl Events {
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
-    /// Takes in an `Event`.
-    fn take(&mut self, bytes: &[u8]) {
+    /// Adds the content of an `Event` message.
+    fn add_event(&mut self, bytes: &[u8]) {
         let (mut wall_time, mut step, mut summary) = (0.0, 0, None);
         for field in fields(bytes) {
             match field {
@@ -272,7 +272,7 @@ mod tests {
             let read = Events::parse(&event(message(&[tag(), (8, 2, tensor)])));
             assert_eq!(read.scalars[0].value, 2.5);
         }
-        // A text or an image is no scalar.
+        // Texts and images are not scalars.
         let text = message(&[(1, 0, vec![7]), (8, 2, b"words".to_vec())]);
         let read = Events::parse(&event(message(&[tag(), (8, 2, text)])));
         assert_eq!((read.scalars.len(), read.n_whole), (0, 1));

@@ -6,10 +6,10 @@ use crc::{CRC_32_ISCSI, Crc};
 
 pub(super) const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
-/// Bytes before the content of a record: its length and the checksum of that.
+/// Number of bytes before the content of a record: its length and the checksum of the length.
 pub(super) const HEAD: usize = 12;
 
-/// Length, its checksum, content, its checksum.
+/// The bytes of a record.
 pub(super) fn record(content: &[u8]) -> Vec<u8> {
     let length = (content.len() as u64).to_le_bytes();
     let mut record = length.to_vec();
@@ -19,7 +19,7 @@ pub(super) fn record(content: &[u8]) -> Vec<u8> {
     record
 }
 
-/// Bytes up to the end of the last record before which all checksums fit.
+/// Number of bytes up to the first record that is damaged or cut.
 pub(crate) fn whole_length(bytes: &[u8]) -> usize {
     let mut end = 0;
     while let Record::Whole(content) = split_record(&bytes[end..]) {
@@ -28,19 +28,19 @@ pub(crate) fn whole_length(bytes: &[u8]) -> usize {
     end
 }
 
-/// The beginning of some bytes, taken for a record.
+/// The record at the beginning of some bytes.
 pub(super) enum Record<'a> {
-    /// Both checksums fit; the content.
+    /// The content of a record whose checksums fit.
     Whole(&'a [u8]),
-    /// The length is right, the content is not; bytes of all of it.
+    /// The checksum of the length fits, that of the content does not; number of bytes of the record.
     Damaged(usize),
-    /// The length is right, the file ends before it.
+    /// The checksum of the length fits, the file ends before the end of the record.
     Cut,
     /// Not the beginning of a record.
     None,
 }
 
-/// Takes apart the record that `bytes` begin with.
+/// Reads the record at the beginning of `bytes`.
 pub(super) fn split_record(bytes: &[u8]) -> Record<'_> {
     let Some(length) = checked_length(bytes) else {
         return Record::None;
@@ -55,7 +55,7 @@ pub(super) fn split_record(bytes: &[u8]) -> Record<'_> {
     }
 }
 
-/// The length in front of a record, when its checksum fits.
+/// The length of a record's content, when its checksum fits.
 pub(super) fn checked_length(bytes: &[u8]) -> Option<usize> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let sum = rest.first_chunk::<4>()?;

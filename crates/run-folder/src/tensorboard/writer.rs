@@ -1,4 +1,4 @@
-//! Scalars into an event file.
+//! Writes scalars to an event file.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use super::record::record;
 use crate::error::{Error, Result};
 use crate::growing_file::GrowingFile;
 
-/// The event file of a run: the one that is there, or a new one.
+/// The path of a run's event file: the existing one, or a new one with the current time in its name.
 ///
 /// # Errors
 /// `File` when the folder cannot be read.
@@ -53,10 +53,10 @@ impl EventWriter {
         Ok(Self { file })
     }
 
-    /// Makes what was appended survive a power cut.
+    /// Writes appended records to the disk, so that a power cut does not lose them.
     ///
     /// # Errors
-    /// `File` when the disk refuses.
+    /// `File` when they cannot be written.
     pub fn sync(&self) -> Result<()> {
         self.file.sync()
     }

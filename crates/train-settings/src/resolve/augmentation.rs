@@ -1,32 +1,34 @@
-//! The augmentation that flags ask for.
+//! The settings of augmentation by flags.
 
 use training::{Error, Result};
 
-use super::check;
+use super::{check, is_transfer, within};
 use crate::augment_mode::AugmentMode;
 use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
-/// Where the adaptive probability stops by default: beyond it augmentations leak into the generated images
-/// (arXiv:2006.06676, section 2.2), and runs without a limit have reached 34.
+/// Default limit of the adaptive probability. Beyond it augmentations leak into the generated images (arXiv:2006.06676,
+/// section 2.2); runs without a limit have reached 34.
 const DEFAULT_MAX_P: f64 = 0.85;
 
-/// How the discriminator's images are augmented.
+/// The augmentation of a run.
 pub(super) struct Augmentation {
     /// Strength of each transform; `None` for no pipe.
     pub pipe: Option<augment::AugPipe>,
     /// Probability at the start.
     pub p: f64,
-    /// What adaptation aims at; `None` keeps `p`.
+    /// Target of the adaptation; `None` keeps `p`.
     pub target: Option<f64>,
-    /// The largest probability; `None` for no limit.
+    /// Thousands of images in which the adaptation can move `p` from 0 to 1.
+    pub kimg: u64,
+    /// Largest probability of the adaptation; `None` for no limit.
     pub max_p: Option<f64>,
 }
 
-/// Checks the flags against each other and names them.
+/// Checks the flags against each other and adds them to the name of the run.
 ///
 /// # Errors
-/// `Setting`, naming the flag.
+/// `Setting`, with the name of the flag.
 pub(super) fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augmentation> {
     let aug = flags.aug.unwrap_or(AugmentMode::Ada);
     if flags.aug.is_some() {
@@ -57,6 +59,12 @@ pub(super) fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augm
         (_, Some(_)) => return Err(Error::setting("target", "only with aug=ada")),
         (_, None) => None,
     };
+    if flags.ada_kimg.is_some() && aug != AugmentMode::Ada {
+        return Err(Error::setting("ada-kimg", "needs aug = ada"));
+    }
+    // Transfer learning needs faster adaptation, as in the reference.
+    let kimg = if is_transfer(flags) { 100 } else { 500 };
+    let kimg = within("ada-kimg", flags.ada_kimg, kimg, 1..=1_000_000)?;
     if flags.augpipe.is_some() {
         let reason = "not with aug=noaug: there would be no pipe";
         check(aug != AugmentMode::Noaug, "augpipe", reason)?;
@@ -72,12 +80,13 @@ pub(super) fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augm
         pipe,
         p,
         target,
+        kimg,
         max_p: max_p.is_finite().then_some(max_p),
     })
 }
 
-/// A pipe in the name of a folder: its official name (`bg` for `blit,geom`), else its list of transforms with their
-/// strengths (`xflip-scale0.5`), else, where that is too long, a checksum of it. Pipes that differ have names that differ.
+/// A pipe as part of the name of a run folder: its official name (`bg` for `blit,geom`), else its list of transforms with their
+/// strengths (`xflip-scale0.5`), else, where that is too long, a checksum of it. Different pipes have different names.
 fn part_of_name(pipe: &str) -> String {
     const LONGEST: usize = 32;
     match pipe.len() > LONGEST {

@@ -1,42 +1,40 @@
-//! From preset, dataset and typed flags to a complete configuration.
+//! From preset, dataset and flags to a complete configuration.
 
 mod augmentation;
+mod dataset;
+mod losses;
 mod networks;
+mod outputs;
 
 use std::ops::RangeInclusive;
 
-use dataset::Fingerprint;
+use ::dataset::Fingerprint;
+use training::{Error, Preset, RequestedSettings, Result, TrainConfig};
 
-use training::{
-    Asked, DatasetConfig, Error, LossConfig, OptimizerConfig, Preset, PresetSettings, Result,
-    TrainConfig,
-};
-
-use crate::augment_mode::AugmentMode;
 use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
-/// What a run needs to know of its dataset.
+/// The properties of a dataset that the configuration of a run depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatasetDescription {
-    /// Short name, for the run's folder.
+    /// Short name, for the name of the run folder.
     pub name: String,
-    /// Folder or zip.
+    /// Path of the folder or zip.
     pub path: String,
-    /// Side of the images in pixels.
+    /// Width and height of the images in pixels.
     pub resolution: usize,
-    /// Channels of the images.
+    /// Number of channels of the images.
     pub num_channels: usize,
     /// Number of images.
     pub num_images: usize,
-    /// Width of the labels; 0 without.
+    /// Number of elements of a label (`c_dim`); 0 without labels.
     pub label_dim: usize,
-    /// What its directory tells of it, to notice another dataset when the run is resumed.
+    /// Names, sizes and checksums of the images, to notice another dataset when the run is resumed.
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Above this a number of ticks is a slip of the keyboard.
-const LARGEST_INTERVAL: usize = 1 << 20;
+/// The value of `--init-from` (`--resume` in the reference) for random weights.
+const NO_START: &str = "noresume";
 /// Largest batch; the largest in the literature on GANs is 2048.
 const LARGEST_BATCH: usize = 1 << 14;
 
@@ -44,17 +42,17 @@ fn check(ok: bool, name: &'static str, reason: &str) -> Result<()> {
     ok.then_some(()).ok_or_else(|| Error::setting(name, reason))
 }
 
-/// A number within bounds.
+/// The number that was given or the default; an error when it is out of bounds.
 fn within<T>(
     name: &'static str,
-    typed: Option<T>,
+    given: Option<T>,
     default: T,
     bounds: RangeInclusive<T>,
 ) -> Result<T>
 where
     T: PartialOrd + std::fmt::Display,
 {
-    let value = typed.unwrap_or(default);
+    let value = given.unwrap_or(default);
     if bounds.contains(&value) {
         return Ok(value);
     }
@@ -63,10 +61,10 @@ where
     Err(Error::setting(name, reason))
 }
 
-/// The complete configuration of a run.
+/// The complete configuration of a new run: the preset with the settings of `flags` for a dataset.
 ///
 /// # Errors
-/// `Setting`, naming the flag that cannot be or contradicts another.
+/// `Setting`, with the name of a flag that is impossible or contradicts another.
 pub fn resolve(
     preset: Preset,
     dataset: &DatasetDescription,
@@ -75,75 +73,47 @@ pub fn resolve(
     let num_gpus = flags.gpus.unwrap_or(1);
     check(num_gpus.is_power_of_two(), "gpus", "must be a power of two")?;
     let settings = preset.settings(dataset.resolution, num_gpus);
-    // Sampler and subset take seeds of numpy, which have 32 bits.
+    // Sampler and subset use numpy's generator, whose seeds have 32 bits.
     let random_seed = within("seed", flags.seed, 0, 0..=u64::from(u32::MAX))?;
     let mut name = RunName::new(&dataset.name);
 
     // In the order in which the official program names them.
-    let images = images(dataset, flags, random_seed, &mut name)?;
+    let images = dataset::dataset_config(dataset, flags, random_seed, &mut name)?;
     match preset {
         Preset::Auto => name.note(&format!("auto{num_gpus}")),
         other => name.note(other.name()),
     }
     let (generator, mut discriminator) = networks::networks(preset, &settings, dataset, flags)?;
-    let loss = loss(preset, &settings, flags, &mut name)?;
+    let loss = losses::loss(preset, &settings, flags, &mut name)?;
     let total_kimg = within("kimg", flags.kimg, settings.total_kimg, 1..=1_000_000_000)?;
     if let Some(kimg) = flags.kimg {
         name.note(&format!("kimg{kimg}"));
     }
-    let (batch_size, batch_gpu) = batch(&settings, flags, num_gpus, &mut name)?;
+    let (batch_size, batch_gpu) = losses::batch(&settings, flags, num_gpus, &mut name)?;
     let augmentation = augmentation::augmentation(flags, &mut name)?;
     let init_from = init_from(flags, &mut name);
-    // Transfer learning: faster adaptive augmentation, and no ramp of the moving average.
-    let (ada_kimg, ema_rampup) = match init_from {
-        Some(_) => (100, None),
-        None => (500, settings.ema_rampup),
-    };
-    let ada_kimg = within("ada-kimg", flags.ada_kimg, ada_kimg, 1..=1_000_000)?;
-    if flags.ada_kimg.is_some() && flags.aug.unwrap_or(AugmentMode::Ada) != AugmentMode::Ada {
-        return Err(Error::setting("ada-kimg", "needs aug = ada"));
-    }
-    let ema_kimg = within("ema-kimg", flags.ema_kimg, settings.ema_kimg, 0.0..=1e6)?;
-    if flags.ema_kimg.is_some() {
-        name.note_number("ema", ema_kimg);
-    }
+    let (ema_kimg, ema_rampup) = losses::moving_average(&settings, flags, &mut name)?;
     if let Some(freezed) = flags.freezed {
         let n_layers = networks::n_layers(&discriminator);
         discriminator.freeze_layers = within("freezed", Some(freezed), 0, 0..=n_layers)?;
         name.note(&format!("freezed{freezed}"));
     }
 
-    let snap = within(
-        "snap",
-        flags.snap,
-        settings.snapshot_ticks,
-        1..=LARGEST_INTERVAL,
-    )?;
-    let ticks = |name, typed: Option<usize>, default: usize| {
-        within(name, typed, default, 1..=LARGEST_INTERVAL)
-    };
-    let grid = flags.grid.or(settings.preview_grid);
-    if grid.is_some_and(|[columns, rows]| columns == 0 || rows == 0 || columns > 4096 / rows) {
-        let reason = "needs a column and a row, and at most 4096 pictures";
-        return Err(Error::setting("grid", reason));
-    }
+    let outputs = outputs::outputs(&settings, flags)?;
     Ok(TrainConfig {
         desc: name.into_text(),
-        asked: Some(Asked {
+        requested: Some(RequestedSettings {
             preset,
-            overrides: flags.typed(),
+            overrides: flags.given(),
         }),
         num_gpus,
-        image_snapshot_ticks: ticks("image-snap", flags.image_snap, snap)?,
-        network_snapshot_ticks: snap,
-        state_ticks: ticks("state-every", flags.state_every, 4)?,
-        keep_states: ticks("keep-states", flags.keep_states, 2)?,
-        metrics_ticks: ticks("metrics-every", flags.metrics_every, snap)?,
-        keep_snapshots: match flags.keep {
-            Some(keep) => Some(ticks("keep", Some(keep), 1)?),
-            None => None,
-        },
-        preview_grid: grid,
+        image_snapshot_ticks: outputs.image_snapshot_ticks,
+        network_snapshot_ticks: outputs.network_snapshot_ticks,
+        state_ticks: outputs.state_ticks,
+        keep_states: outputs.keep_states,
+        metrics_ticks: outputs.metrics_ticks,
+        keep_snapshots: outputs.keep_snapshots,
+        preview_grid: outputs.preview_grid,
         metrics: flags
             .metrics
             .clone()
@@ -159,8 +129,8 @@ pub fn resolve(
         num_workers: within("workers", flags.workers, 3, 1..=256)?,
         generator,
         discriminator,
-        g_optimizer: adam("glr", flags.glr, &settings)?,
-        d_optimizer: adam("dlr", flags.dlr, &settings)?,
+        g_optimizer: losses::adam("glr", flags.glr, &settings)?,
+        d_optimizer: losses::adam("dlr", flags.dlr, &settings)?,
         loss,
         total_kimg,
         kimg_per_tick: within("tick", flags.tick, settings.kimg_per_tick, 1..=1_000_000)?,
@@ -172,7 +142,7 @@ pub fn resolve(
         d_reg_interval: 16,
         ada_target: augmentation.target,
         ada_interval: 4,
-        ada_kimg,
+        ada_kimg: augmentation.kimg,
         ada_max_p: augmentation.max_p,
         augment_p: augmentation.p,
         augment: augmentation.pipe,
@@ -181,97 +151,19 @@ pub fn resolve(
     })
 }
 
-/// Labels, subset and mirror.
-fn images(
-    dataset: &DatasetDescription,
-    flags: &Overrides,
-    random_seed: u64,
-    name: &mut RunName,
-) -> Result<DatasetConfig> {
-    let use_labels = flags.cond.unwrap_or(false);
-    if use_labels {
-        let reason = "the dataset has no labels in its dataset.json";
-        check(dataset.label_dim > 0, "cond", reason)?;
-        name.note("cond");
-    }
-    let mut images = DatasetConfig {
-        path: dataset.path.clone(),
-        use_labels,
-        max_size: dataset.num_images,
-        xflip: flags.mirror.unwrap_or(false),
-        resolution: dataset.resolution,
-        random_seed: None,
-        fingerprint: dataset.fingerprint.clone(),
-    };
-    if let Some(subset) = flags.subset {
-        if !(1..=dataset.num_images).contains(&subset) {
-            let reason = format!("must be from 1 to the {} images", dataset.num_images);
-            return Err(Error::setting("subset", reason));
-        }
-        name.note(&format!("subset{subset}"));
-        if subset < dataset.num_images {
-            images.max_size = subset;
-            images.random_seed = Some(random_seed);
-        }
-    }
-    if images.xflip {
-        name.note("mirror");
-    }
-    Ok(images)
+/// Whether the run starts from other networks.
+fn is_transfer(flags: &Overrides) -> bool {
+    flags
+        .init_from
+        .as_deref()
+        .is_some_and(|from| from != NO_START)
 }
 
-fn loss(
-    preset: Preset,
-    settings: &PresetSettings,
-    flags: &Overrides,
-    name: &mut RunName,
-) -> Result<LossConfig> {
-    let mut loss = LossConfig::new(settings.r1_gamma);
-    if preset == Preset::Cifar {
-        loss.pl_weight = 0.0;
-        loss.style_mixing_prob = 0.0;
-    }
-    if let Some(gamma) = flags.gamma {
-        let is_weight = gamma.is_finite() && gamma >= 0.0;
-        check(is_weight, "gamma", "must be at least 0")?;
-        name.note_number("gamma", gamma);
-        loss.r1_gamma = gamma;
-    }
-    if let Some(weight) = flags.pl_weight {
-        let is_weight = weight.is_finite() && weight >= 0.0;
-        check(is_weight, "pl-weight", "must be at least 0")?;
-        name.note_number("pl", weight);
-        loss.pl_weight = weight;
-    }
-    Ok(loss)
-}
-
-/// Images of a step, and images at once.
-fn batch(
-    settings: &PresetSettings,
-    flags: &Overrides,
-    num_gpus: usize,
-    name: &mut RunName,
-) -> Result<(usize, usize)> {
-    let (mut batch_size, mut batch_gpu) = (settings.batch_size, settings.batch_gpu);
-    if let Some(batch) = flags.batch {
-        within("batch", Some(batch), 0, 1..=LARGEST_BATCH)?;
-        let divides = batch.is_multiple_of(num_gpus);
-        check(divides, "batch", "must be a multiple of gpus")?;
-        name.note(&format!("batch{batch}"));
-        (batch_size, batch_gpu) = (batch, batch / num_gpus);
-    }
-    if let Some(size) = flags.batch_gpu {
-        batch_gpu = within("batch-gpu", Some(size), 0, 1..=LARGEST_BATCH)?;
-    }
-    Ok((batch_size, batch_gpu))
-}
-
-/// The networks to start from: a file, the address of an official one, or the name of one that ships.
+/// The networks to start from: a file, the address of a published network, or the name of one that ships.
 fn init_from(flags: &Overrides, name: &mut RunName) -> Option<String> {
     let from = flags.init_from.as_deref()?;
-    if from == "noresume" {
-        name.note("noresume");
+    if from == NO_START {
+        name.note(NO_START);
         return None;
     }
     match architecture::pretrained::find(from) {
@@ -286,19 +178,10 @@ fn init_from(flags: &Overrides, name: &mut RunName) -> Option<String> {
     }
 }
 
-fn adam(
-    name: &'static str,
-    rate: Option<f64>,
-    settings: &PresetSettings,
-) -> Result<OptimizerConfig> {
-    let rate = rate.unwrap_or(settings.learning_rate);
-    check(rate.is_finite() && rate > 0.0, name, "must be above 0")?;
-    Ok(OptimizerConfig::new(rate))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::augment_mode::AugmentMode;
 
     fn faces(resolution: usize) -> DatasetDescription {
         DatasetDescription {

@@ -1,4 +1,4 @@
-//! The networks that flags, preset and dataset ask for.
+//! The configurations of the networks by preset, dataset and flags.
 
 use networks::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
 use training::{Error, Preset, PresetSettings, Result};
@@ -6,14 +6,17 @@ use training::{Error, Preset, PresetSettings, Result};
 use super::{DatasetDescription, within};
 use crate::overrides::Overrides;
 
-/// Deepest mapping network; the official ones have 2 or 8 layers.
+/// Most layers of a mapping network; the official ones have 2 or 8 layers.
 const MOST_MAPPING_LAYERS: usize = 64;
-/// Widest layer; the official ones have 512 channels.
+/// Most channels of a layer; the official ones have 512 channels.
 const MOST_CHANNELS: usize = 1 << 13;
 /// Largest base of channels; the official ones are 16384 and 32768.
 const LARGEST_CHANNEL_BASE: usize = 1 << 20;
 
-/// Both networks, without frozen layers.
+/// The configurations of both networks, without frozen layers.
+///
+/// # Errors
+/// `Setting`, with the name of the flag.
 pub(super) fn networks(
     preset: Preset,
     settings: &PresetSettings,
@@ -24,8 +27,8 @@ pub(super) fn networks(
     let c_dim = if use_labels { dataset.label_dim } else { 0 };
     let fp32 = flags.fp32.unwrap_or(false);
     if fp32 && flags.bf16.unwrap_or(false) {
-        let what = "there is nothing to compute in bf16 with --fp32; leave one of them away";
-        return Err(Error::setting("bf16", what));
+        let reason = "nothing is computed in bf16 with --fp32; leave one of them out";
+        return Err(Error::setting("bf16", reason));
     }
     let (num_fp16_res, conv_clamp) = if fp32 { (0, None) } else { (4, Some(256.0)) };
     let bounds = 1..=LARGEST_CHANNEL_BASE;

@@ -15,8 +15,9 @@ use networks::{
 use rng::RandomState;
 use serde_json::Value;
 use training::{
-    Draws, Gradients, IterationInput, Learner, LearnerOptions, LossConfig, Losses, Networks, Noise,
-    OptimizerConfig, Phase, Readings, Round, StyleMixing, Trains,
+    DeferredScalars, Draws, Gradients, IterationInput, Learner, LearnerOptions, LossConfig,
+    LossContext, Losses, MicroBatch, Networks, Noise, OptimizerConfig, Phase, StyleMixing,
+    TrainedNetwork,
 };
 
 use super::files::{json_files, numbers};
@@ -112,7 +113,7 @@ impl Golden<'_> {
     }
 
     fn phases(&self, push: &mut Push<'_>) -> Result<()> {
-        let round = Round {
+        let batch = MicroBatch {
             real_img: self.tensors.need("real_img")?.clone(),
             real_c: self.labels("real_c")?,
             gen_z: self.tensors.need("gen_z")?.clone(),
@@ -131,24 +132,26 @@ impl Golden<'_> {
             let mut draws = Recorded::new(case)?;
             draws.take_round(&self.tensors, name, case)?;
             let parameters = match phase.trains {
-                Trains::Generator => networks.g.parameters(),
-                Trains::Discriminator => networks.d.parameters(),
+                TrainedNetwork::Generator => networks.g.parameters(),
+                TrainedNetwork::Discriminator => networks.d.parameters(),
             };
             let mut gradients = Gradients::of(parameters);
             let mut reports = Vec::new();
-            let mut readings = Readings::default();
+            let mut scalars = DeferredScalars::default();
             losses
                 .accumulate(
                     &phase,
-                    gain,
-                    &networks,
-                    &round,
-                    &mut draws,
-                    &mut gradients,
-                    &mut readings,
+                    &mut LossContext {
+                        networks: &networks,
+                        batch: &batch,
+                        gain,
+                        draws: &mut draws,
+                        grads: &mut gradients,
+                        scalars: &mut scalars,
+                    },
                 )
                 .with_context(|| name.clone())?;
-            readings
+            scalars
                 .send()?
                 .report(&mut |name, values| reports.push((name.to_owned(), values.to_vec())))?;
 

@@ -1,4 +1,4 @@
-//! What the tests share: the program, its data, PNG files.
+//! Helpers for the tests: the program, its data, PNG files.
 #![allow(dead_code)] // each test file uses its part
 
 use std::collections::BTreeMap;

@@ -41,7 +41,7 @@ pub fn finished(mut command: Command) -> Output {
     output
 }
 
-/// What a call that must fail with a code says.
+/// The stderr of a call that must fail with an exit code.
 pub fn refused(mut command: Command, code: i32) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,15 +1,15 @@
-//! A distance of images without a perceptual network: pixels and edges over a pyramid of sizes.
+//! A distance of images without a perceptual network: pixels and edges over an image pyramid.
 
 use candle_core::{Result, Tensor};
 use ops::{Filter, UpFirDn2dOptions, upfirdn2d};
 
-/// The smallest side that is compared.
+/// Smallest side of a level in pixels.
 const SMALLEST: usize = 8;
 
-/// Keeps the root of an edge of zero differentiable.
+/// Added to squared edges, so that the root is differentiable at zero.
 const EPSILON: f64 = 1e-4;
 
-/// An image at all sizes, with its edges.
+/// An image pyramid with the edges of each level.
 pub struct Pyramid(Vec<Level>);
 
 struct Level {
@@ -18,7 +18,7 @@ struct Level {
 }
 
 impl Pyramid {
-    /// Of `x`, `[1, channels, side, side]`: each level has half the side of the one before.
+    /// The pyramid of `x`, `[1, channels, side, side]`; each level has half the side of the one before.
     pub fn new(x: &Tensor) -> Result<Self> {
         let filter = Filter::resample();
         let mut levels = Vec::new();
@@ -47,7 +47,7 @@ impl Pyramid {
     }
 }
 
-/// How steep each channel is at each pixel: `sqrt(dx^2 + dy^2)`.
+/// The gradient magnitude of each channel at each pixel: `sqrt(dx^2 + dy^2)`.
 fn edges(x: &Tensor) -> Result<Tensor> {
     let (_, _, height, width) = x.dims4()?;
     let inner =
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_distance_is_zero_only_for_the_same_and_has_the_right_slope() {
+    fn the_distance_is_zero_only_for_equal_images_and_its_gradient_is_right() {
         let device = Device::Cpu;
         let image = |seed: u32| {
             let values = rng::RandomState::new(seed).randn(2 * 32 * 32);
@@ -84,13 +84,13 @@ mod tests {
         let x = Var::from_tensor(&a).unwrap();
         let loss = Pyramid::new(&x).unwrap().distance(&target).unwrap();
         let grads = loss.backward().unwrap();
-        let slope = (grads.get(&x).unwrap() * (&b - &a).unwrap()).unwrap();
-        let slope = slope.sum_all().unwrap().to_scalar::<f64>().unwrap();
+        let derivative = (grads.get(&x).unwrap() * (&b - &a).unwrap()).unwrap();
+        let derivative = derivative.sum_all().unwrap().to_scalar::<f64>().unwrap();
         let step = |h: f64| distance(&(&a + ((&b - &a).unwrap() * h).unwrap()).unwrap());
         let numeric = (step(1e-5) - step(-1e-5)) / 2e-5;
         assert!(
-            (slope - numeric).abs() < 1e-6 * numeric.abs(),
-            "{slope} {numeric}"
+            (derivative - numeric).abs() < 1e-6 * numeric.abs(),
+            "{derivative} {numeric}"
         );
         assert_eq!(x.dtype(), DType::F64);
     }

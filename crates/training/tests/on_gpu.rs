@@ -1,5 +1,7 @@
-//! A run on a card beside the same run on the CPU: every reported statistic, step for step. Without a card the tests
-//! say so and end.
+//! A run on a GPU compared with the same run on the CPU: every reported scalar, step by step. Run with `--ignored`
+//! (docs/gpu.md).
+
+mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,27 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
-use dataset::{DatasetOptions, ImageDataset};
+use common::{SIDE, open, tiny_config};
 use ops::device::DeviceName;
-use train_settings::{AugmentMode, DatasetDescription, Overrides, resolve};
-use training::{
-    Event, Hooks, Outcome, Preset, Progress, Start, TrainConfig, Trainer, TrainingState, run,
-};
+use train_settings::{AugmentMode, Overrides};
+use training::{Event, Hooks, Outcome, Progress, Start, TrainConfig, Trainer, TrainingState, run};
 
-const SIDE: usize = 16;
+/// Tolerances beyond this are those of half precision.
+const HALF_PRECISION: f64 = 1e-3;
 
-/// Tolerances beyond this are those of short number types.
-const SHORT: f64 = 1e-3;
-
-/// The first card; `None`, said aloud, where there is none.
-fn card() -> Option<Device> {
-    match DeviceName::Cuda(0).open() {
-        Ok(device) => Some(device),
-        Err(error) => {
-            eprintln!("skipped, no card: {error}");
-            None
-        }
-    }
+/// The first GPU.
+fn gpu() -> Device {
+    let device = DeviceName::Cuda(0).open();
+    device.unwrap_or_else(|error| panic!("a GPU is needed: {error}"))
 }
 
 fn config(data: &Path, overrides: &Overrides) -> TrainConfig {
@@ -42,39 +35,16 @@ fn config(data: &Path, overrides: &Overrides) -> TrainConfig {
         state_every: Some(1000),
         ..overrides.clone()
     };
-    let description = DatasetDescription {
-        name: "faces".into(),
-        path: data.display().to_string(),
-        resolution: SIDE,
-        num_channels: 3,
-        num_images: 24,
-        label_dim: 0,
-        fingerprint: None,
-    };
-    let mut config = resolve(Preset::Tiny32, &description, &overrides).unwrap();
-    config.generator.z_dim = 8;
-    config.generator.w_dim = 8;
-    config.generator.mapping = networks::MappingConfig {
-        num_layers: 2,
-        ..networks::MappingConfig::new(8)
-    };
-    // Every step is a tick, so that its statistics are told.
+    let mut config = tiny_config(data, &overrides);
+    // Every step is a tick, so that its statistics are reported.
     config.kimg_per_tick = 0;
     config
 }
 
-fn open(config: &TrainConfig) -> Arc<ImageDataset> {
-    let options = DatasetOptions {
-        xflip: config.dataset.xflip,
-        ..DatasetOptions::default()
-    };
-    Arc::new(ImageDataset::open(&config.dataset.path, &options).unwrap())
-}
-
-/// What one step reported: the mean of each name.
+/// The means that one step reported, by name.
 type Means = BTreeMap<String, f64>;
 
-/// Stops a run after some steps, and keeps what each of them reported.
+/// Stops a run after some steps, and keeps the means that each of them reported.
 struct Steps {
     left: usize,
     stop: Arc<AtomicBool>,
@@ -104,7 +74,7 @@ impl Hooks for Steps {
     }
 }
 
-/// What the next steps of a run report; its state is in the folder then.
+/// Makes `n` steps of a run and returns what each of them reported. The training state is in the folder afterwards.
 fn steps(dir: &Path, trainer: &mut Trainer, progress: Option<Progress>, n: usize) -> Vec<Means> {
     let mut hooks = Steps {
         left: n,
@@ -125,13 +95,13 @@ fn new_trainer(config: &TrainConfig, device: &Device) -> Trainer {
     Trainer::new(config, open(config), start, device).unwrap()
 }
 
-/// What each of five steps reports: the first has all phases, the fifth the path lengths again.
+/// Reports of five steps: the first has all phases, the fifth the path lengths again.
 fn trained(config: &TrainConfig, device: &Device) -> Vec<Means> {
     let dir = tempfile::tempdir().unwrap();
     steps(dir.path(), &mut new_trainer(config, device), None, 5)
 }
 
-/// How far apart two numbers are; those near 0 count as a tenth.
+/// Relative difference of `a` and `b`; absolute values of `b` below 0.1 count as 0.1.
 fn difference(a: f64, b: f64) -> f64 {
     let difference = (a - b).abs() / b.abs().max(0.1);
     match difference.is_nan() {
@@ -140,7 +110,7 @@ fn difference(a: f64, b: f64) -> f64 {
     }
 }
 
-/// Compares step for step. `tolerances` are those of the first step, which begins with the same weights, and of the later
+/// Compares step by step. `tolerances` are those of the first step, which begins with the same weights, and of the later
 /// ones: Adam's first steps are of one size however small the gradient, so differences of rounding grow, from the first
 /// step's second phase on. How far those of f16 grow depends on the numbers drawn: on the CPU alone, f16 is between 3e-4
 /// and 1e-2 from f32 in the first step with 20 sequences of noise.
@@ -153,8 +123,8 @@ fn compare(what: &str, found: &[Means], expected: &[Means], tolerances: [f64; 2]
             "{what}"
         );
         for (name, expected) in expected {
-            // A sign is not near another one.
-            if name.starts_with("Loss/signs/") && tolerances[0] > SHORT {
+            // Signs near zero flip.
+            if name.starts_with("Loss/signs/") && tolerances[0] > HALF_PRECISION {
                 continue;
             }
             let distance = difference(found[name], *expected);
@@ -194,21 +164,23 @@ fn augmented() -> Overrides {
 }
 
 #[test]
+#[ignore = "needs a GPU"]
 fn in_f32_every_statistic_is_that_of_the_cpu() {
-    let Some(card) = card() else { return };
+    let gpu = gpu();
     with_data(|data| {
         for (what, overrides) in [("plain", plain()), ("augmented", augmented())] {
             let fp32 = Some(true);
             let config = config(data, &Overrides { fp32, ..overrides });
             let expected = trained(&config, &Device::Cpu);
-            compare(what, &trained(&config, &card), &expected, [2e-5, 1e-3]);
+            compare(what, &trained(&config, &gpu), &expected, [2e-5, 1e-3]);
         }
     });
 }
 
 #[test]
-fn in_short_types_statistics_are_near_those_of_the_cpu() {
-    let Some(card) = card() else { return };
+#[ignore = "needs a GPU"]
+fn in_half_precision_statistics_are_near_those_of_the_cpu() {
+    let gpu = gpu();
     with_data(|data| {
         for (what, bf16, tolerances) in [("f16", false, [1e-2, 5e-2]), ("bf16", true, [8e-2, 0.3])]
         {
@@ -221,14 +193,15 @@ fn in_short_types_statistics_are_near_those_of_the_cpu() {
                 },
             );
             let expected = trained(&config, &Device::Cpu);
-            compare(what, &trained(&config, &card), &expected, tolerances);
+            compare(what, &trained(&config, &gpu), &expected, tolerances);
         }
     });
 }
 
 #[test]
-fn a_run_that_began_on_a_card_goes_on_there_and_on_the_cpu() {
-    let Some(card) = card() else { return };
+#[ignore = "needs a GPU"]
+fn a_run_that_began_on_a_gpu_resumes_there_and_on_the_cpu() {
+    let gpu = gpu();
     with_data(|data| {
         let overrides = Overrides {
             fp32: Some(true),
@@ -240,11 +213,11 @@ fn a_run_that_began_on_a_card_goes_on_there_and_on_the_cpu() {
         (config.ada_kimg, config.augment_p) = (1, 0.5);
         let dir = tempfile::tempdir().unwrap();
         let (began, whole) = (dir.path().join("began"), dir.path().join("whole"));
-        let mut trainer = new_trainer(&config, &card);
+        let mut trainer = new_trainer(&config, &gpu);
         steps(&began, &mut trainer, None, 3);
         let expected = steps(&whole, &mut trainer, None, 2);
         assert_ne!(trainer.p(), 0.5);
-        for (what, device) in [("card", &card), ("CPU", &Device::Cpu)] {
+        for (what, device) in [("GPU", &gpu), ("CPU", &Device::Cpu)] {
             let state = TrainingState::latest(&began, device, |e| panic!("{e}")).unwrap();
             let (mut resumed, progress) = state.resume(&config, open(&config), device).unwrap();
             let copy = dir.path().join(what);
@@ -265,7 +238,7 @@ fn copied(run: &Path, copy: &Path) {
     }
 }
 
-/// Launches, copies to the card, copies from it, and stalls: what the emulated GPU counts; `None` for a real one.
+/// Counts of the emulated GPU: launches, copies to the device, copies from it, and stalls; `None` for a real GPU.
 fn counts() -> Option<[u64; 4]> {
     // SAFETY: the driver is loaded already, and stays; the function has this signature (`emulated-gpu/src/counts.rs`).
     unsafe {
@@ -273,30 +246,31 @@ fn counts() -> Option<[u64; 4]> {
         assert!(!driver.is_null());
         let found = libc::dlsym(driver, c"emulated_gpu_counts".as_ptr());
         if found.is_null() {
-            eprintln!("skipped: a real card does not count what is asked of it");
+            eprintln!("skipped: a real GPU does not count its work");
             return None;
         }
-        let tell: extern "C" fn(&mut [u64; 4]) = std::mem::transmute(found);
+        let read: extern "C" fn(&mut [u64; 4]) = std::mem::transmute(found);
         let mut counts = [0; 4];
-        tell(&mut counts);
+        read(&mut counts);
         Some(counts)
     }
 }
 
 #[test]
-fn a_card_waits_for_the_host_once_in_four_steps_and_for_adaptation() {
-    // In a process of its own: other tests use the card, too.
+#[ignore = "needs a GPU"]
+fn a_gpu_waits_for_the_host_once_in_four_steps_and_for_adaptation() {
+    // In a process of its own: other tests use the GPU, too.
     if std::env::var_os(ALONE).is_none() {
         let this = std::env::current_exe().unwrap();
-        let name = "a_card_waits_for_the_host_once_in_four_steps_and_for_adaptation";
+        let name = "a_gpu_waits_for_the_host_once_in_four_steps_and_for_adaptation";
         let mut command = std::process::Command::new(this);
         let status = command
-            .args([name, "--exact", "--nocapture"])
+            .args([name, "--exact", "--nocapture", "--ignored"])
             .env(ALONE, "1");
         assert!(status.status().unwrap().success());
         return;
     }
-    let Some(card) = card() else { return };
+    let gpu = gpu();
     with_data(|data| {
         let overrides = Overrides {
             augpipe: Some("bgcfnc".into()),
@@ -304,7 +278,7 @@ fn a_card_waits_for_the_host_once_in_four_steps_and_for_adaptation() {
         };
         let mut config = config(data, &overrides);
         config.augment_p = 0.5;
-        let mut trainer = new_trainer(&config, &card);
+        let mut trainer = new_trainer(&config, &gpu);
         // The algorithms of convolutions are chosen, and all memory is there.
         for _ in 0..4 {
             trainer.step().unwrap();
@@ -318,15 +292,15 @@ fn a_card_waits_for_the_host_once_in_four_steps_and_for_adaptation() {
             eprintln!(
                 "step {steps}: {launches} launches, {uploads} uploads, {downloads} downloads, {stalls} stalls"
             );
-            // The path lengths of the first step; the reports that p depends on, behind the last one.
+            // The path lengths of the first step, and after the last one the reports that p depends on.
             let expected = [1, 0, 0, 1][steps];
             assert_eq!(stalls, expected, "step {steps}");
             assert_eq!(downloads, 1 + u64::from(steps == 0), "step {steps}");
-            // Images, latents, keys of noise and what augmentation draws; shapes of views are there already.
+            // Images, latents, keys of noise and draws of augmentation; shapes of views are there already.
             assert!(uploads < 90, "step {steps}: {uploads} uploads");
         }
     });
 }
 
-/// Set for a test that must have the card for itself.
+/// Set for a test that must have the GPU for itself.
 const ALONE: &str = "KAOGAN_TEST_ALONE";

@@ -1,41 +1,44 @@
-//! A run from its first step to its last file: ticks, logs, previews, snapshots, metrics, states.
+//! The training loop with its files: ticks, log, previews, snapshots, metrics, training states.
+//!
+//! A file that cannot be written in the middle of a run is a warning: days of training are worth more than a file. At the
+//! end of a run it is an error.
+
+mod evaluation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use networks::{Generator, Snapshot};
-use run_folder::{
-    EventWriter, GrowingFile, RunFolder, WARM_UP_KIMG, append_result, describe_results, names,
-};
+use run_folder::{EventWriter, GrowingFile, RunFolder, names};
 use serde_json::Value;
 
 use crate::disk_space::{check_space, nearly_full};
 use crate::error::{Error, Result};
-use crate::hooks::{Evaluation, Event, Hooks};
+use crate::hooks::{Event, Hooks};
 use crate::preview::Preview;
+use crate::snapshots;
 use crate::tick_line::{TickTimes, tick_line};
 use crate::trainer::Trainer;
 use crate::training_state::{self, Progress};
-use crate::{best_results, snapshots};
 
-/// How a run ended.
+/// The end of a session of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All images seen.
+    /// All images of the configured length were seen.
     Finished,
-    /// Asked to stop; the state is saved.
+    /// The run was asked to stop; its state is saved.
     Stopped,
 }
 
-/// Runs training in a folder until its end, or until `stop` is set.
+/// Trains in a run folder until the run ends or `stop` is set.
 ///
-/// A new run gets its options, `reals.png` and `fakes_init.png` in the folder; a resumed one (with the progress of its
-/// state) has its growing files cut back to where the state was saved.
+/// A new run (`resumed` is `None`) writes its options, `reals.png` and `fakes_init.png` first. For a run that resumes with the
+/// progress of its training state, the growing files are cut back to their lengths at that state. `hooks` receives
+/// events and computes metrics.
 ///
 /// # Errors
-/// When the last files cannot be written, an image not be read (the state is saved then), or the tensor library fails.
+/// When the last files cannot be written, an image cannot be read (the state is saved then), or the tensor library fails.
 pub fn run(
     run_folder: &RunFolder,
     trainer: &mut Trainer,
@@ -44,25 +47,25 @@ pub fn run(
     stop: &AtomicBool,
 ) -> Result<Outcome> {
     let mut run = Run::start(run_folder.path(), trainer, resumed, hooks, stop)?;
-    run.make_up_for_evaluation(trainer, hooks)?;
+    run.finish_pending_evaluation(trainer, hooks)?;
     loop {
-        // Asked for before the first step, too.
+        // A stop may be asked for before the first step.
         if stop.load(Ordering::Relaxed) {
-            // The end of a tick may have saved it already.
+            // The end of a tick may have saved the same state already.
             if run.saved_nimg != Some(trainer.learner().cur_nimg) {
                 run.save_state(trainer, run.tick_sec(), hooks)?;
             }
             return Ok(Outcome::Stopped);
         }
         if run.is_done(trainer) {
-            run.say("Exiting...", hooks);
+            run.log_line("Exiting...", hooks);
             return Ok(Outcome::Finished);
         }
         if let Err(error) = trainer.step() {
-            // Where a picture could not be read the run stands between two steps.
+            // When an image cannot be read the run is between two steps, so its state can be saved.
             if matches!(error, Error::Dataset(_)) {
                 let saved = run.save_state(trainer, run.tick_sec(), hooks);
-                run.survive(saved, hooks);
+                run.warn_on_error(saved, hooks);
             }
             return Err(error);
         }
@@ -76,15 +79,15 @@ pub fn run(
         if done || run.tick_is_over(trainer) {
             run.tick(trainer, done, hooks)?;
         }
-        // A run is complete with its last metrics; without them the next session makes up for them.
-        if done && run.progress.unmeasured.is_none() {
-            run.say("Exiting...", hooks);
+        // A run is complete with its last metrics; without them the next session computes them.
+        if done && run.progress.pending_evaluation.is_none() {
+            run.log_line("Exiting...", hooks);
             return Ok(Outcome::Finished);
         }
     }
 }
 
-/// The files and clocks of a run.
+/// The files, clocks and counters of a run.
 struct Run<'a> {
     dir: PathBuf,
     progress: Progress,
@@ -95,11 +98,13 @@ struct Run<'a> {
     stop: &'a AtomicBool,
     /// Images seen when the last state of this session was written.
     saved_nimg: Option<u64>,
-    /// When this session began, as if all former ones had been part of it.
+    /// Seconds of training in earlier sessions.
     elapsed_before: f64,
-    session: Instant,
-    /// When the steps of this tick began, in this session.
+    /// Start of this session.
+    session_start: Instant,
+    /// Start of the steps of this tick in this session.
     tick_start: Instant,
+    /// Time between the steps of the tick before and those of this one.
     maintenance: Duration,
 }
 
@@ -123,12 +128,12 @@ impl<'a> Run<'a> {
         let is_new = resumed.is_none();
         files::remove_stale(dir);
         let progress = resumed.unwrap_or_default();
-        let lost = match is_new {
+        let lost_records = match is_new {
             true => Vec::new(),
             false => run_folder::cut_back(dir, &progress.file_lengths)?,
         };
         check_space(dir, trainer)?;
-        let session = Instant::now();
+        let session_start = Instant::now();
         let mut run = Self {
             log: GrowingFile::open(dir.join(names::LOG))?,
             stats: GrowingFile::open(dir.join(names::STATS))?,
@@ -139,23 +144,23 @@ impl<'a> Run<'a> {
             preview,
             stop,
             saved_nimg: None,
-            session,
-            tick_start: session,
+            session_start,
+            tick_start: session_start,
             maintenance: Duration::ZERO,
         };
         run.write_options(trainer)?;
         if is_new {
-            run.write_beginning(trainer, hooks)?;
+            run.write_initial_files(trainer, hooks)?;
         } else {
             let kimg = trainer.learner().cur_nimg as f64 / 1e3;
-            run.say(&format!("Resuming at {kimg:.1} kimg."), hooks);
+            run.log_line(&format!("Resuming at {kimg:.1} kimg."), hooks);
         }
-        for text in lost {
+        for text in lost_records {
             run.warn(&text, hooks);
         }
-        run.pass_on_warnings(hooks);
+        run.log_warnings(hooks);
         run.tick_start = Instant::now();
-        run.maintenance = run.tick_start - session;
+        run.maintenance = run.tick_start - session_start;
         Ok(run)
     }
 
@@ -163,7 +168,7 @@ impl<'a> Run<'a> {
         let config = trainer.config();
         let mut options = config.training_options();
         options["run_dir"] = self.dir.display().to_string().into();
-        // Not official, but part of what the numbers mean.
+        // Not official, but metrics by other features are not comparable.
         options["features"] = config.features.as_str().into();
         if let Some(weights) = &config.weights {
             options["weights"] = weights.as_str().into();
@@ -173,20 +178,20 @@ impl<'a> Run<'a> {
         self.write_json(names::TRAIN_CONFIG, &config_json)
     }
 
-    fn write_beginning(&mut self, trainer: &Trainer, hooks: &mut dyn Hooks) -> Result<()> {
+    fn write_initial_files(&mut self, trainer: &Trainer, hooks: &mut dyn Hooks) -> Result<()> {
         let config = trainer.config();
         let dataset = trainer.dataset();
-        self.say("Loading training set...", hooks);
-        self.say(&format!("Num images:  {}", dataset.len()), hooks);
-        self.say(&format!("Image shape: {:?}", dataset.shape()), hooks);
-        self.say(&format!("Label shape: [{}]", dataset.label_dim()), hooks);
+        self.log_line("Loading training set...", hooks);
+        self.log_line(&format!("Num images:  {}", dataset.len()), hooks);
+        self.log_line(&format!("Image shape: {:?}", dataset.shape()), hooks);
+        self.log_line(&format!("Label shape: [{}]", dataset.label_dim()), hooks);
         let reals = self.dir.join(names::REALS);
         self.preview.write_reals(dataset, &reals)?;
         hooks.event(Event::Wrote(&reals));
         let fakes = self.dir.join(names::FAKES_INIT);
         self.preview.write_fakes(&trainer.learner().g_ema, &fakes)?;
         hooks.event(Event::Wrote(&fakes));
-        self.say(
+        self.log_line(
             &format!("Training for {} kimg...", config.total_kimg),
             hooks,
         );
@@ -199,8 +204,8 @@ impl<'a> Run<'a> {
         files::write_bytes(&path, text.as_bytes()).map_err(Error::file(&path))
     }
 
-    /// To the log and to whoever listens.
-    fn say(&mut self, line: &str, hooks: &mut dyn Hooks) {
+    /// Writes a line to the log and sends it as an event.
+    fn log_line(&mut self, line: &str, hooks: &mut dyn Hooks) {
         let logged = self.log.line(&files::printable(line));
         hooks.event(Event::Line(line));
         if let Err(error) = logged {
@@ -209,23 +214,23 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A warning, to the log as well.
+    /// Writes a warning to the log and sends it as an event.
     fn warn(&mut self, text: &str, hooks: &mut dyn Hooks) {
-        // Where the log cannot be written the listeners still hear of it.
+        // If the log cannot be written there is still the event.
         let _ = self
             .log
             .line(&format!("Warning: {}", files::printable(text)));
         hooks.event(Event::Warning(text));
     }
 
-    /// Tells what went wrong, and lets the run go on.
-    fn survive(&mut self, result: Result<(), impl std::fmt::Display>, hooks: &mut dyn Hooks) {
+    /// Turns an error into a warning, so that the run goes on.
+    fn warn_on_error(&mut self, result: Result<(), impl std::fmt::Display>, hooks: &mut dyn Hooks) {
         if let Err(error) = result {
             self.warn(&format!("{error}; the run goes on without it"), hooks);
         }
     }
 
-    fn pass_on_warnings(&mut self, hooks: &mut dyn Hooks) {
+    fn log_warnings(&mut self, hooks: &mut dyn Hooks) {
         for text in hooks.warnings() {
             self.warn(&text, hooks);
         }
@@ -235,7 +240,7 @@ impl<'a> Run<'a> {
         trainer.learner().cur_nimg >= trainer.config().total_kimg * 1000
     }
 
-    /// Tick 0 ends with the first step.
+    /// Whether a tick has its images; tick 0 ends with the first step.
     fn tick_is_over(&self, trainer: &Trainer) -> bool {
         let length = trainer.config().kimg_per_tick * 1000;
         self.progress.tick == 0
@@ -244,7 +249,7 @@ impl<'a> Run<'a> {
 
     /// Seconds since the run began, over all sessions.
     fn elapsed(&self) -> f64 {
-        self.elapsed_before + self.session.elapsed().as_secs_f64()
+        self.elapsed_before + self.session_start.elapsed().as_secs_f64()
     }
 
     /// Seconds of the current tick, over all sessions.
@@ -252,10 +257,9 @@ impl<'a> Run<'a> {
         self.progress.tick_elapsed_sec + self.tick_start.elapsed().as_secs_f64()
     }
 
-    /// Ends a tick. What cannot be written is told, and the run goes on: days of training are worth more than a file. At
-    /// the end of the run it is an error.
+    /// Ends a tick: status line, previews, snapshot with metrics, statistics, training state. `done` for the last tick.
     fn tick(&mut self, trainer: &mut Trainer, done: bool, hooks: &mut dyn Hooks) -> Result<()> {
-        trainer.settle()?;
+        trainer.synchronize()?;
         let now = Instant::now();
         let nimg = trainer.learner().cur_nimg;
         let times = TickTimes {
@@ -266,10 +270,10 @@ impl<'a> Run<'a> {
             maintenance_sec: self.maintenance.as_secs_f64(),
         };
         let line = tick_line(trainer, &times);
-        self.say(&line.to_string(), hooks);
-        self.write_pictures(trainer, done, hooks);
+        self.log_line(&line.to_string(), hooks);
+        self.write_fakes(trainer, done, hooks);
         let networks = self.write_networks(trainer, done, hooks);
-        for (name, value) in hooks.probe(&trainer.learner().g_ema) {
+        for (name, value) in hooks.tick_scalars(&trainer.learner().g_ema) {
             trainer.stats.report(name, [value]);
         }
         trainer.stats.close();
@@ -279,13 +283,13 @@ impl<'a> Run<'a> {
             .map(|(name, moments)| (name.to_owned(), moments.mean()))
             .collect();
         let written = self.write_stats(trainer, &means, nimg / 1000);
-        self.survive(written, hooks);
+        self.warn_on_error(written, hooks);
         hooks.event(Event::Tick {
             tick: self.progress.tick,
             nimg,
             means: &means,
         });
-        self.pass_on_warnings(hooks);
+        self.log_warnings(hooks);
 
         let saves = done || self.is_due(trainer.config().state_ticks);
         self.progress.tick += 1;
@@ -298,8 +302,8 @@ impl<'a> Run<'a> {
         if done {
             return networks.and(state);
         }
-        self.survive(networks, hooks);
-        self.survive(state, hooks);
+        self.warn_on_error(networks, hooks);
+        self.warn_on_error(state, hooks);
         self.tick_start = Instant::now();
         self.maintenance = self.tick_start - now;
         Ok(())
@@ -309,13 +313,13 @@ impl<'a> Run<'a> {
         self.progress.tick.is_multiple_of(interval as u64)
     }
 
-    fn write_pictures(&mut self, trainer: &Trainer, done: bool, hooks: &mut dyn Hooks) {
+    fn write_fakes(&mut self, trainer: &Trainer, done: bool, hooks: &mut dyn Hooks) {
         if done || self.is_due(trainer.config().image_snapshot_ticks) {
             let kimg = trainer.learner().cur_nimg / 1000;
             let path = self.dir.join(names::fakes(kimg));
             match self.preview.write_fakes(&trainer.learner().g_ema, &path) {
                 Ok(()) => hooks.event(Event::Wrote(&path)),
-                failed => self.survive(failed, hooks),
+                failed => self.warn_on_error(failed, hooks),
             }
         }
     }
@@ -327,7 +331,7 @@ impl<'a> Run<'a> {
         hooks: &mut dyn Hooks,
     ) -> Result<()> {
         let config = trainer.config();
-        // The first tick is one step long: its networks are those of the start.
+        // The first tick is one step long: its networks are nearly those of the start.
         let evaluates = !config.metrics.is_empty()
             && (done || self.progress.tick > 0 && self.is_due(config.metrics_ticks));
         if done || evaluates || self.is_due(config.network_snapshot_ticks) {
@@ -338,15 +342,6 @@ impl<'a> Run<'a> {
             }
             self.remove_old_snapshots(trainer, &path)?;
         }
-        Ok(())
-    }
-
-    fn remove_old_snapshots(&self, trainer: &Trainer, current: &Path) -> Result<()> {
-        let Some(keep) = trainer.config().keep_snapshots else {
-            return Ok(());
-        };
-        let best = self.progress.best.values().map(|(_, name)| name.as_str());
-        run_folder::remove_old_snapshots(&self.dir, keep, &file_name(current), best)?;
         Ok(())
     }
 
@@ -365,93 +360,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Measures a snapshot. A metric that fails costs its own numbers only.
-    fn evaluate(
-        &mut self,
-        trainer: &Trainer,
-        g_ema: &Generator,
-        snapshot: &Path,
-        hooks: &mut dyn Hooks,
-    ) {
-        let name = file_name(snapshot);
-        let results = hooks.evaluate(&Evaluation {
-            snapshot,
-            g_ema,
-            metrics: &trainer.config().metrics,
-            kimg: trainer.learner().cur_nimg / 1000,
-        });
-        let warm_up_kimg = match trainer.config().init_from {
-            Some(_) => 0.0,
-            None => WARM_UP_KIMG,
-        };
-        let mut is_complete = true;
-        for result in results {
-            match result {
-                Ok(outcome) => {
-                    let results = &outcome.results;
-                    best_results::update(&mut self.progress, &name, results, warm_up_kimg);
-                    let appended = append_result(&self.dir, &outcome.metric, &outcome.line);
-                    self.survive(appended, hooks);
-                    let line = describe_results(results, &self.progress.best);
-                    self.say(&line, hooks);
-                }
-                Err(reason) => {
-                    is_complete = false;
-                    self.warn(&format!("no metric of {name}: {reason}"), hooks);
-                }
-            }
-        }
-        let was_asked_to_stop = self.stop.load(Ordering::Relaxed);
-        self.progress.unmeasured = (!is_complete && was_asked_to_stop).then_some(name);
-    }
-
-    /// Makes the evaluation that was given up because the run was asked to stop, on the networks of the snapshot's file.
-    fn make_up_for_evaluation(
-        &mut self,
-        trainer: &mut Trainer,
-        hooks: &mut dyn Hooks,
-    ) -> Result<()> {
-        let Some(name) = self.progress.unmeasured.take() else {
-            return Ok(());
-        };
-        if trainer.config().metrics.is_empty() {
-            return Ok(());
-        }
-        let path = self.dir.join(&name);
-        let loaded = Snapshot::load(&path, trainer.device());
-        match loaded.map(|snapshot| snapshot.g_ema) {
-            Ok(Some(g_ema)) => self.evaluate(trainer, &g_ema, &path, hooks),
-            Ok(None) => self.warn(&format!("no metric of {name}: it has no G_ema"), hooks),
-            Err(error) => {
-                let cause = std::error::Error::source(&error);
-                let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
-                self.warn(&format!("no metric of {name}: {error}{cause}"), hooks);
-            }
-        }
-        if self.progress.unmeasured.is_none() {
-            let kimg = trainer.learner().cur_nimg / 1000;
-            let metrics = &self.progress.metrics;
-            let scalars = metrics.iter().map(|(name, value)| (name.as_str(), *value));
-            let wall_time = self.elapsed_before + self.session.elapsed().as_secs_f64();
-            let written = self.events.scalars(kimg, wall_time, scalars);
-            self.survive(written, hooks);
-            let removed = self.remove_old_snapshots(trainer, &path);
-            self.survive(removed, hooks);
-            // Or a kill in the next ticks would have it made once more.
-            self.save_state(trainer, self.progress.tick_elapsed_sec, hooks)?;
-        }
-        self.tick_start = Instant::now();
-        Ok(())
-    }
-
-    /// Saves everything; `tick_elapsed_sec` of the current tick have passed.
+    /// Saves a training state. `tick_elapsed_sec` are the seconds of the current tick so far.
     fn save_state(
         &mut self,
         trainer: &mut Trainer,
         tick_elapsed_sec: f64,
         hooks: &mut dyn Hooks,
     ) -> Result<()> {
-        // A state must not outlive the lines whose lengths it records.
+        // A state records the lengths of these files, so they must be on the disk before it.
         self.log.sync()?;
         self.stats.sync()?;
         self.events.sync()?;
@@ -469,11 +385,4 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }

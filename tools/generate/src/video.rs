@@ -1,4 +1,4 @@
-//! `generate latent-walk` and `generate interpolate`: films.
+//! `generate latent-walk` and `generate interpolate`: videos.
 
 use std::path::{Path, PathBuf};
 
@@ -7,14 +7,15 @@ use candle_core::Tensor;
 use report::{Film, FilmFormat, FilmOptions};
 use serde::Serialize;
 
-use crate::args::{Between, FilmArgs, InterpolateArgs, LatentWalkArgs, Noise, Walk};
+use crate::args::{InterpolateArgs, Interpolation, LatentWalkArgs, Noise, VideoArgs, Walk};
 use crate::latents::{z_of_seed, z_of_seeds};
 use crate::model::Model;
+use crate::output_image::OutputImage;
 use crate::path;
 use crate::synthesis::{pipeline, synthesize};
 
 #[derive(Serialize)]
-struct Done {
+struct Summary {
     frames: usize,
     seconds: f64,
     #[serde(serialize_with = "cli::lossy")]
@@ -30,7 +31,7 @@ pub fn latent_walk(args: &LatentWalkArgs) -> anyhow::Result<()> {
     let noise = (args.sampling.noise_mode, args.seed);
     render(
         &model,
-        &args.film,
+        &args.video,
         "latent-walk",
         n_frames,
         noise,
@@ -55,48 +56,48 @@ pub fn interpolate(args: &InterpolateArgs) -> anyhow::Result<()> {
     let seeds = &args.seeds.0;
     ensure!(
         seeds.len() > 1,
-        "--seeds {}: a film goes from seed to seed, so it needs at least two (latent-walk needs one)",
+        "--seeds {}: a video from seed to seed needs at least two (latent-walk needs one)",
         seeds[0]
     );
     let model = Model::open(&args.network)?;
     let mapping = model.mapping(&args.sampling)?;
     let z_dim = model.config().z_dim;
-    let frames_per_leg = args.frames as usize;
-    let legs = if args.once {
+    let frames_per_segment = args.frames as usize;
+    let n_segments = if args.once {
         seeds.len() - 1
     } else {
         seeds.len()
     };
-    // A film that does not return shows its last seed, too.
-    let n_frames = legs * frames_per_leg + usize::from(args.once);
+    // A video that does not return shows its last seed, too.
+    let n_frames = n_segments * frames_per_segment + usize::from(args.once);
     let noise = (args.sampling.noise_mode, seeds[0]);
-    let next = |leg: usize| seeds[(leg + 1) % seeds.len()];
+    let next = |segment: usize| seeds[(segment + 1) % seeds.len()];
     let mut ends: Option<(usize, Tensor, Tensor)> = None;
     render(
         &model,
-        &args.film,
+        &args.video,
         "interpolate",
         n_frames,
         noise,
         |frames| {
             let mut all = Vec::with_capacity(frames.len());
             for &frame in frames {
-                let (leg, time) = path::leg(frame, frames_per_leg);
-                let first = seeds[leg % seeds.len()];
+                let (segment, time) = path::segment(frame, frames_per_segment);
+                let first = seeds[segment % seeds.len()];
                 all.push(match args.path {
-                    Between::Slerp => {
-                        let (a, b) = (z_of_seed(first, z_dim), z_of_seed(next(leg), z_dim));
+                    Interpolation::Slerp => {
+                        let (a, b) = (z_of_seed(first, z_dim), z_of_seed(next(segment), z_dim));
                         let z = path::slerp(&a, &b, time);
                         model.ws(&Tensor::from_vec(z, (1, z_dim), &model.device)?, &mapping)?
                     }
-                    Between::Straight => {
+                    Interpolation::Straight => {
                         let (a, b) = match &ends {
-                            Some((held, a, b)) if *held == leg => (a.clone(), b.clone()),
+                            Some((held, a, b)) if *held == segment => (a.clone(), b.clone()),
                             _ => {
-                                let z = z_of_seeds(&[first, next(leg)], z_dim, &model.device)?;
+                                let z = z_of_seeds(&[first, next(segment)], z_dim, &model.device)?;
                                 let ws = model.ws(&z, &mapping)?;
                                 let (a, b) = (ws.narrow(0, 0, 1)?, ws.narrow(0, 1, 1)?);
-                                ends = Some((leg, a.clone(), b.clone()));
+                                ends = Some((segment, a.clone(), b.clone()));
                                 (a, b)
                             }
                         };
@@ -109,10 +110,10 @@ pub fn interpolate(args: &InterpolateArgs) -> anyhow::Result<()> {
     )
 }
 
-/// Renders frames 0 to `n_frames` of the `ws` that are given for them.
+/// Writes a video of `n_frames` frames. `ws` returns the `ws` of a batch of frames by their numbers.
 fn render(
     model: &Model,
-    args: &FilmArgs,
+    args: &VideoArgs,
     name: &str,
     n_frames: usize,
     (noise, noise_seed): (Noise, u32),
@@ -139,38 +140,38 @@ fn render(
         fps: args.fps,
         n_frames: u32::try_from(n_frames).context("too many frames")?,
     };
-    let mut film = Film::create(&out, &options)?;
+    let mut video = Film::create(&out, &options)?;
     let frames: Vec<usize> = (0..n_frames).collect();
     let bar = cli::Progress::new(name.to_owned(), Some(n_frames as u64), "frames");
     pipeline(
         &frames,
         model.batch(),
         |chunk| {
-            // Noise that stays: a film that flickers is of no use.
+            // The same noise in all frames: otherwise the video flickers.
             let noise_seeds = vec![noise_seed; chunk.len()];
             synthesize(model, &ws(chunk)?, noise, &noise_seeds)
         },
-        |chunk, pictures| {
-            let rgb: Vec<Vec<u8>> = pictures.into_iter().map(|p| p.into_rgb()).collect();
-            film.push(&rgb)?;
+        |chunk, images| {
+            let rgb: Vec<Vec<u8>> = images.into_iter().map(OutputImage::into_rgb).collect();
+            video.push(&rgb)?;
             bar.inc(chunk.len() as u64);
             Ok(())
         },
     )?;
-    film.finish()?;
+    video.finish()?;
     bar.finish();
-    let done = Done {
+    let summary = Summary {
         frames: n_frames,
         seconds: n_frames as f64 / f64::from(args.fps),
         out,
         weights_sha256: model.checksum.clone(),
     };
-    cli::report(&done, |done| {
+    cli::report(&summary, |summary| {
         format!(
             "{} frames, {:.1} s, in {}",
-            done.frames,
-            done.seconds,
-            done.out.display()
+            summary.frames,
+            summary.seconds,
+            summary.out.display()
         )
     });
     Ok(())

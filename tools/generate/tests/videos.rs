@@ -1,4 +1,4 @@
-//! Films and projection.
+//! Videos and projection.
 
 mod common;
 
@@ -32,11 +32,11 @@ fn distance(a: &[u8], b: &[u8]) -> f64 {
     sum as f64 / a.len() as f64
 }
 
-/// The mean step of a film that repeats, and that between distant frames.
-fn steps(film: &[Vec<u8>]) -> (f64, f64) {
-    let n = film.len();
-    let near = (0..n).map(|i| distance(&film[i], &film[(i + 1) % n]));
-    let far = (0..n).map(|i| distance(&film[i], &film[(i + n / 2) % n]));
+/// The mean difference of successive frames of a video that repeats, and that of distant frames.
+fn differences(video: &[Vec<u8>]) -> (f64, f64) {
+    let n = video.len();
+    let near = (0..n).map(|i| distance(&video[i], &video[(i + 1) % n]));
+    let far = (0..n).map(|i| distance(&video[i], &video[(i + n / 2) % n]));
     (near.sum::<f64>() / n as f64, far.sum::<f64>() / n as f64)
 }
 
@@ -67,16 +67,16 @@ fn walks_begin_at_the_seed_and_close() {
                 &out,
             ],
         );
-        let film = frames(&dir.path().join(&out));
-        assert_eq!(film.len(), 40);
-        let (near, far) = steps(&film);
+        let video = frames(&dir.path().join(&out));
+        assert_eq!(video.len(), 40);
+        let (near, far) = differences(&video);
         assert!(near < far / 3.0, "{path}: {near} {far}");
         if path == "circular" {
-            assert_eq!(film[0], seed(5));
+            assert_eq!(video[0], seed(5));
         }
     }
     for path in ["straight", "slerp"] {
-        let told = ok(
+        let text = ok(
             dir.path(),
             &[
                 "interpolate",
@@ -91,18 +91,18 @@ fn walks_begin_at_the_seed_and_close() {
         );
         // No ffmpeg here.
         assert!(
-            told.contains("\"interpolate.webp\"") && told.contains("\"frames\":40"),
-            "{told}"
+            text.contains("\"interpolate.webp\"") && text.contains("\"frames\":40"),
+            "{text}"
         );
-        let film = frames(&dir.path().join("interpolate.webp"));
-        let (near, far) = steps(&film);
+        let video = frames(&dir.path().join("interpolate.webp"));
+        let (near, far) = differences(&video);
         assert!(near < far / 3.0, "{path}: {near} {far}");
         assert!(
-            distance(&film[0], &seed(5)) < 0.1 && distance(&film[20], &seed(8)) < 0.1,
+            distance(&video[0], &seed(5)) < 0.1 && distance(&video[20], &seed(8)) < 0.1,
             "{path}"
         );
     }
-    let told = ok(
+    let text = ok(
         dir.path(),
         &[
             "interpolate",
@@ -115,7 +115,7 @@ fn walks_begin_at_the_seed_and_close() {
             "once.gif",
         ],
     );
-    assert!(told.starts_with("7 frames"), "{told}");
+    assert!(text.starts_with("7 frames"), "{text}");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_generated_image_is_found_again() {
             "--trunc=0.4",
         ],
     );
-    let told = ok(
+    let text = ok(
         dir.path(),
         &[
             "project",
@@ -143,18 +143,18 @@ fn a_generated_image_is_found_again() {
             "--target=seed0005.png",
             "--steps=120",
             "--outdir=found",
-            "--film",
+            "--video",
             "--json",
         ],
     );
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    let (first, last) = (&told["first_distance"], &told["distance"]);
+    let text: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let (first, last) = (&text["first_distance"], &text["distance"]);
     assert!(
         last.as_f64().unwrap() < 0.2 * first.as_f64().unwrap(),
         "{first} {last}"
     );
     assert!(
-        told["loss"]
+        text["loss"]
             .as_str()
             .unwrap()
             .contains("no perceptual network")
@@ -169,7 +169,7 @@ fn a_generated_image_is_found_again() {
         png(&dir.path().join("seed0005.png")).pixels
     );
     assert_eq!(frames(&folder.join("proj.webp")).len(), 120);
-    // What was found makes the same image.
+    // The latent that was found gives the same image.
     ok(
         dir.path(),
         &[

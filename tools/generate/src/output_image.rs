@@ -1,4 +1,4 @@
-//! Pictures as bytes, and PNG files that tell how they were made.
+//! Images as bytes, and PNG files with the settings that they were generated with.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -6,20 +6,21 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use candle_core::{DType, Tensor};
 
+use crate::args::SamplingArgs;
 use crate::model::Model;
 
-/// Interleaved bytes, rows from the top.
+/// An image: interleaved bytes, rows from the top.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
+pub struct OutputImage {
     pub width: usize,
     pub height: usize,
-    /// 1 to 4.
+    /// Number of channels, 1 to 4.
     pub channels: usize,
     pub pixels: Vec<u8>,
 }
 
-impl Picture {
-    /// All of one value.
+impl OutputImage {
+    /// A black image, transparent where it has an alpha channel.
     pub fn blank(side: usize, channels: usize) -> Self {
         Self {
             width: side,
@@ -29,11 +30,11 @@ impl Picture {
         }
     }
 
-    /// Images of a network, as the official `generate` rounds them: `trunc(clamp(x * 127.5 + 128, 0, 255))`.
+    /// Images of a generator, rounded as in the official `generate.py`: `trunc(clamp(x * 127.5 + 128, 0, 255))`.
     ///
     /// # Shapes
     /// - `images`: `[batch, channels, height, width]`, about -1 to 1
-    pub fn from_images(images: &Tensor) -> anyhow::Result<Vec<Self>> {
+    pub fn from_tensor(images: &Tensor) -> anyhow::Result<Vec<Self>> {
         let (batch, channels, height, width) = images.dims4()?;
         let images = images
             .to_dtype(DType::F32)?
@@ -43,7 +44,7 @@ impl Picture {
             .to_vec1::<f32>()?;
         ensure!(
             !images.iter().any(|v| v.is_nan()),
-            "the network makes images that are no numbers: are its weights damaged? `generate describe` tells"
+            "the images of the network are NaN: are its weights damaged? `generate describe` shows"
         );
         let size = channels * height * width;
         Ok((0..batch)
@@ -53,14 +54,14 @@ impl Picture {
                 channels,
                 pixels: images[i * size..(i + 1) * size]
                     .iter()
-                    // A cast clamps.
+                    // The cast clamps and truncates.
                     .map(|v| (v * 127.5 + 128.0) as u8)
                     .collect(),
             })
             .collect())
     }
 
-    /// Three channels: grey is repeated, opacity is dropped.
+    /// The pixels as RGB: gray is repeated, alpha is dropped.
     pub fn into_rgb(self) -> Vec<u8> {
         match self.channels {
             3 => self.pixels,
@@ -77,10 +78,10 @@ impl Picture {
         }
     }
 
-    /// Writes a PNG; it is complete or not there at all.
-    pub fn save(&self, path: &Path, facts: &Facts) -> anyhow::Result<()> {
+    /// Writes a PNG. The file appears when it is complete.
+    pub fn save(&self, path: &Path, texts: &PngTexts) -> anyhow::Result<()> {
         let mut bytes = Vec::new();
-        let mut writer = encoder(&mut bytes, self.width, self.height, self.channels, facts)?
+        let mut writer = encoder(&mut bytes, self.width, self.height, self.channels, texts)?
             .write_header()
             .context("cannot encode a PNG")?;
         writer.write_image_data(&self.pixels)?;
@@ -89,33 +90,42 @@ impl Picture {
     }
 }
 
-/// What a PNG tells of its making: keywords and texts.
+/// Text chunks of a PNG, keyword and text, with the settings that it was generated with.
 #[derive(Clone, Debug, Default)]
-pub struct Facts(Vec<(&'static str, String)>);
+pub struct PngTexts(Vec<(&'static str, String)>);
 
-impl Facts {
-    /// Program and network.
+impl PngTexts {
+    /// Texts about the program and the network.
     pub fn new(model: &Model) -> Self {
-        let mut facts = Self::default();
-        facts.add("Software", format!("kaogan {}", cli::version()));
-        facts.add("network", format!("{} of {}", model.key, model.file));
+        let mut texts = Self::default();
+        texts.add("Software", format!("kaogan {}", cli::version()));
+        texts.add("network", format!("{} of {}", model.key, model.file));
         if !model.sha256.is_empty() {
-            facts.add("checkpoint_sha256", &model.sha256);
+            texts.add("checkpoint_sha256", &model.sha256);
         }
-        facts.add("weights_sha256", &model.checksum);
-        facts
+        texts.add("weights_sha256", &model.checksum);
+        texts
     }
 
-    /// One more.
+    /// Adds a text.
     pub fn add(&mut self, keyword: &'static str, text: impl ToString) {
         self.0.push((keyword, text.to_string()));
     }
 
-    /// With one more.
+    /// Adds the sampling flags: truncation, noise and label.
+    pub fn add_sampling(&mut self, model: &Model, args: &SamplingArgs) {
+        self.add("truncation_psi", args.truncation_psi);
+        self.add("noise_mode", args.noise_mode.name());
+        if let Some(class) = model.class(args.class) {
+            self.add("class", class);
+        }
+    }
+
+    /// A copy with one more text.
     pub fn with(&self, keyword: &'static str, text: impl ToString) -> Self {
-        let mut facts = self.clone();
-        facts.add(keyword, text);
-        facts
+        let mut texts = self.clone();
+        texts.add(keyword, text);
+        texts
     }
 }
 
@@ -124,7 +134,7 @@ fn encoder<'a, W: Write>(
     width: usize,
     height: usize,
     channels: usize,
-    facts: &Facts,
+    texts: &PngTexts,
 ) -> anyhow::Result<png::Encoder<'a, W>> {
     let side = |n: usize| u32::try_from(n).context("the image is too large for a PNG");
     let mut encoder = png::Encoder::new(out, side(width)?, side(height)?);
@@ -137,8 +147,8 @@ fn encoder<'a, W: Write>(
         n => bail!("a PNG has 1 to 4 channels, not {n}"),
     });
     encoder.set_compression(png::Compression::Balanced);
-    for (keyword, text) in &facts.0 {
-        // Latin-1 or, for all else, UTF-8.
+    for (keyword, text) in &texts.0 {
+        // The encoding is Latin-1 where that is possible, else UTF-8.
         if text.chars().all(|c| u32::from(c) < 256) {
             encoder.add_text_chunk((*keyword).to_owned(), text.clone())?;
         } else {
@@ -148,29 +158,29 @@ fn encoder<'a, W: Write>(
     Ok(encoder)
 }
 
-/// The layout of a PNG of equal tiles.
+/// The layout of a grid of images of one size.
 #[derive(Clone, Copy, Debug)]
-pub struct Sheet {
+pub struct ImageGrid {
     pub cols: usize,
     pub rows: usize,
-    /// Side of a tile in pixels.
+    /// Width and height of an image in pixels.
     pub side: usize,
     pub channels: usize,
 }
 
-/// Takes the next row of a sheet; missing tiles at its end stay black.
-pub type PutRow<'a> = dyn FnMut(&[Picture]) -> anyhow::Result<()> + Send + 'a;
+/// Receives the next row of a grid; missing images at its end stay black.
+pub type PutRow<'a> = dyn FnMut(&[OutputImage]) -> anyhow::Result<()> + Send + 'a;
 
-impl Sheet {
-    /// Writes the rows that `fill` gives one by one, so that the size of a sheet is no matter of memory. The file is
-    /// complete or not there at all.
+impl ImageGrid {
+    /// Writes a PNG with the rows that `fill` passes on one by one, so that only one row is in memory. The file appears when it is
+    /// complete.
     pub fn save(
         &self,
         path: &Path,
-        facts: &Facts,
+        texts: &PngTexts,
         fill: impl FnOnce(&mut PutRow<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let &Sheet {
+        let &Self {
             cols,
             rows,
             side,
@@ -180,16 +190,16 @@ impl Sheet {
         let black = vec![0; line];
         files::write_atomic(path, |file| {
             let out = BufWriter::new(file);
-            // Errors of the disk and of `fill` name their file themselves.
-            let mut writer = encoder(out, cols * side, rows * side, channels, facts)
+            // Errors of writing and of `fill` have names of files already.
+            let mut writer = encoder(out, cols * side, rows * side, channels, texts)
                 .with_context(|| format!("cannot write '{}'", path.display()))?
                 .write_header()?;
             let mut out = writer.stream_writer()?;
-            fill(&mut |tiles| {
+            fill(&mut |images| {
                 for y in 0..side {
                     for col in 0..cols {
-                        let tile = tiles.get(col);
-                        let pixels = tile.map(|tile| &tile.pixels[y * line..(y + 1) * line]);
+                        let image = images.get(col);
+                        let pixels = image.map(|image| &image.pixels[y * line..(y + 1) * line]);
                         out.write_all(pixels.unwrap_or(&black))?;
                     }
                 }
@@ -209,14 +219,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounding_is_the_official_one() {
+    fn rounding_is_official() {
         let values = [-1.0f32, -1.01, 0.0, 0.999, 1.0, 7.0, -99.0, -0.996];
         let images = Tensor::new(&values, &Device::Cpu).unwrap();
         let images = images.reshape((1, 2, 2, 2)).unwrap();
-        let pictures = Picture::from_images(&images).unwrap();
+        let converted = OutputImage::from_tensor(&images).unwrap();
         // Channels are interleaved.
-        assert_eq!(pictures[0].pixels, [0, 255, 0, 255, 128, 0, 255, 1]);
+        assert_eq!(converted[0].pixels, [0, 255, 0, 255, 128, 0, 255, 1]);
         let damaged = (images * f64::NAN).unwrap();
-        assert!(Picture::from_images(&damaged).is_err());
+        assert!(OutputImage::from_tensor(&damaged).is_err());
     }
 }

@@ -1,0 +1,198 @@
+//! The search for a latent: Adam on `w` from its mean, with noise on `w` that fades, and a learning rate that rises and falls
+//! (arXiv:1912.04958, appendix D). The noise maps of the generator stay as they are.
+
+use anyhow::{Context, ensure};
+use candle_core::{DType, Tensor, Var};
+use candle_nn::{AdamW, Optimizer, ParamsAdamW};
+use networks::{NormalSource, SynthesisOptions};
+use ops::{Dual, Value};
+use rng::RandomState;
+
+use super::distance::TargetDistance;
+use crate::latents::z_of_seeds;
+use crate::model::{Mapping, Model};
+
+/// Number of latents for the mean and standard deviation of w.
+const W_SAMPLES: u32 = 10_000;
+/// Largest learning rate.
+const LEARNING_RATE: f64 = 0.1;
+/// Share of the steps in which the learning rate rises from 0.
+const RAMP_UP: f64 = 0.05;
+/// Share of the steps in which the learning rate falls to 0.
+const RAMP_DOWN: f64 = 0.25;
+/// Noise on w in the first step, in standard deviations of w.
+const NOISE: f64 = 0.05;
+/// Share of the steps in which the noise fades to 0.
+const NOISE_RAMP: f64 = 0.75;
+
+/// Mean and standard deviation of w over random latents.
+pub struct WStatistics {
+    /// `[1, w_dim]`, f64.
+    mean: Tensor,
+    /// Root of the mean squared distance from the mean.
+    deviation: f64,
+}
+
+impl WStatistics {
+    /// Statistics over the latents of consecutive seeds from `seed` on.
+    pub fn of(model: &Model, mapping: &Mapping, seed: u32) -> anyhow::Result<Self> {
+        let config = model.config();
+        let mut sum = Tensor::zeros((1, config.w_dim), DType::F64, &model.device)?;
+        let mut all = Vec::new();
+        let seeds: Vec<u32> = (0..W_SAMPLES).map(|i| seed.wrapping_add(i)).collect();
+        for seeds in seeds.chunks(1000) {
+            let ws = model.ws(&z_of_seeds(seeds, config.z_dim, &model.device)?, mapping)?;
+            let w = ws.narrow(1, 0, 1)?.squeeze(1)?.to_dtype(DType::F64)?;
+            sum = (sum + w.sum_keepdim(0)?)?;
+            all.push(w);
+        }
+        let mean = (sum / f64::from(W_SAMPLES))?;
+        let squares = Tensor::cat(&all, 0)?
+            .broadcast_sub(&mean)?
+            .sqr()?
+            .sum_all()?;
+        let deviation = (squares.to_scalar::<f64>()? / f64::from(W_SAMPLES)).sqrt();
+        Ok(Self { mean, deviation })
+    }
+}
+
+/// The latent that a search has found.
+pub struct Projection {
+    /// `[1, num_ws, w_dim]`
+    pub ws: Tensor,
+    /// The image of `ws`: `[1, channels, resolution, resolution]`, about -1 to 1.
+    pub images: Tensor,
+    /// Distance of the image from the target.
+    pub distance: f32,
+    /// Distance in the first step.
+    pub first_distance: f64,
+}
+
+/// Called after each step with its number and image, `[1, channels, resolution, resolution]`.
+pub type OnStep<'a> = dyn FnMut(u32, &Tensor) -> anyhow::Result<()> + 'a;
+
+/// The settings of a search.
+pub struct Search<'a> {
+    pub model: &'a Model,
+    pub distance: &'a TargetDistance,
+    pub statistics: WStatistics,
+    pub n_steps: u32,
+    /// Seed of the noise on w.
+    pub seed: u32,
+    /// Whether each layer has its own w (`w+`).
+    pub is_per_layer: bool,
+}
+
+impl Search<'_> {
+    /// Runs all steps.
+    ///
+    /// # Errors
+    /// When the distance is NaN or infinite, as with damaged weights; those of `on_step`.
+    pub fn run(&self, on_step: &mut OnStep<'_>) -> anyhow::Result<Projection> {
+        let config = self.model.config();
+        let n_layers = match self.is_per_layer {
+            true => config.num_ws(),
+            false => 1,
+        };
+        let start = self.statistics.mean.to_dtype(DType::F32)?;
+        let start = start.reshape((1, 1, config.w_dim))?;
+        let w = Var::from_tensor(&start.repeat((1, n_layers, 1))?)?;
+        // Adam (arXiv:1412.6980) with its usual settings.
+        let adam = ParamsAdamW {
+            weight_decay: 0.0,
+            ..ParamsAdamW::default()
+        };
+        let mut adam = AdamW::new(vec![w.clone()], adam)?;
+        let mut random = RandomState::new(self.seed);
+        let bar = cli::Progress::new("projecting", Some(u64::from(self.n_steps)), "steps");
+        let mut first_distance = None;
+        for step in 0..self.n_steps {
+            let time = f64::from(step) / f64::from(self.n_steps);
+            adam.set_learning_rate(learning_rate(time));
+            let (images, distance) = self.step(step, time, &w, &mut adam, &mut random)?;
+            first_distance.get_or_insert(distance);
+            on_step(step, &images)?;
+            bar.set_message(format!("distance {distance:.4}"));
+            bar.inc(1);
+        }
+        bar.finish();
+
+        // The result has no noise on w.
+        let ws = self.ws_of(&w.as_detached_tensor().into())?.into_tensor();
+        let synthesis = &self.model.generator.synthesis;
+        let images = synthesis.forward(&ws, SynthesisOptions::default())?;
+        Ok(Projection {
+            distance: self.distance.of(&images)?.to_scalar::<f32>()?,
+            first_distance: first_distance.unwrap_or_default(),
+            ws,
+            images,
+        })
+    }
+
+    /// Makes a step at a `time` from 0 to 1. Returns the image before the step and its distance.
+    fn step(
+        &self,
+        step: u32,
+        time: f64,
+        w: &Var,
+        adam: &mut AdamW,
+        random: &mut RandomState,
+    ) -> anyhow::Result<(Tensor, f64)> {
+        let fade = (1.0 - time / NOISE_RAMP).max(0.0).powi(2);
+        let mut noise = vec![0f32; w.elem_count()];
+        random.fill_normal(&mut noise);
+        let noise = Tensor::from_vec(noise, w.shape(), w.device())?;
+        let noise = Value::from((noise * (self.statistics.deviation * NOISE * fade))?);
+        let noisy = Value::from(w.as_tensor()).add(&noise)?;
+        let ws = Dual::from(self.ws_of(&noisy)?);
+        let synthesis = &self.model.generator.synthesis;
+        let generated = synthesis.forward_dual(&ws, SynthesisOptions::default())?;
+        // The distance is on candle's graph. Its gradient in the image is passed on to the generator's graph.
+        let images = Var::from_tensor(generated.primal.tensor())?;
+        let loss = self.distance.of(&images)?;
+        let distance = f64::from(loss.to_scalar::<f32>()?);
+        ensure!(
+            distance.is_finite(),
+            "the distance is NaN or infinite in step {step}: are the weights of {} damaged?",
+            self.model.file
+        );
+        let mut grads = loss.backward()?;
+        let image_grad = grads.get(&images).context("the distance is constant")?;
+        let latent_grads = generated.primal.backward_from(image_grad)?;
+        let w_grad = latent_grads
+            .get(w)
+            .context("the image does not depend on w")?;
+        grads.insert(w, w_grad.detach());
+        adam.step(&grads)?;
+        Ok((images.detach(), distance))
+    }
+
+    /// `w`, `[1, 1 or num_ws, w_dim]`, repeated for all layers: `[1, num_ws, w_dim]`.
+    fn ws_of(&self, w: &Value) -> candle_core::Result<Value> {
+        match self.is_per_layer {
+            true => Ok(w.clone()),
+            false => Value::cat(&vec![w; self.model.config().num_ws()], 1),
+        }
+    }
+}
+
+/// The learning rate at a time from 0 to 1: rises linearly over the first steps, falls as a cosine over the last.
+fn learning_rate(time: f64) -> f64 {
+    let down = ((1.0 - time) / RAMP_DOWN).min(1.0);
+    let down = 0.5 - 0.5 * (down * std::f64::consts::PI).cos();
+    LEARNING_RATE * down * (time / RAMP_UP).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_learning_rate_rises_and_falls() {
+        assert_eq!(learning_rate(0.0), 0.0);
+        assert!((learning_rate(0.025) - 0.05).abs() < 1e-12);
+        assert!((learning_rate(0.5) - 0.1).abs() < 1e-12);
+        assert!((learning_rate(0.875) - 0.05).abs() < 1e-12);
+        assert!(learning_rate(0.999) < 1e-5);
+    }
+}

@@ -1,0 +1,67 @@
+//! The video of a search: the target beside the image of every step, or of every n-th in a long search.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Tensor;
+use report::{Film, FilmFormat, FilmOptions};
+
+use crate::args::ProjectArgs;
+use crate::output_image::OutputImage;
+
+/// Most frames of the video.
+const MAX_FRAMES: u32 = 300;
+
+/// The path of the video in the output folder.
+pub fn path(outdir: &Path) -> PathBuf {
+    outdir
+        .join("proj")
+        .with_extension(FilmFormat::best().ending())
+}
+
+/// A video that is being written.
+pub struct SearchVideo {
+    target: OutputImage,
+    /// Steps from one frame to the next.
+    interval: u32,
+    film: Film,
+}
+
+impl SearchVideo {
+    /// Creates the file.
+    pub fn create(args: &ProjectArgs, target: &OutputImage) -> anyhow::Result<Self> {
+        let interval = args.steps.div_ceil(MAX_FRAMES);
+        let options = FilmOptions {
+            width: 2 * target.width as u32,
+            height: target.height as u32,
+            fps: 30,
+            n_frames: args.steps.div_ceil(interval),
+        };
+        Ok(Self {
+            target: target.clone(),
+            interval,
+            film: Film::create(&path(&args.outdir), &options)?,
+        })
+    }
+
+    /// Adds a frame for the image of a step, `[1, channels, side, side]`, where the step has one.
+    pub fn add_step(&mut self, step: u32, image: &Tensor) -> anyhow::Result<()> {
+        if step.is_multiple_of(self.interval) {
+            let image = OutputImage::from_tensor(image)?.remove(0);
+            self.film.push(&[side_by_side(&self.target, &image)])?;
+        }
+        Ok(())
+    }
+
+    /// Completes the file.
+    pub fn finish(self) -> anyhow::Result<()> {
+        Ok(self.film.finish()?)
+    }
+}
+
+/// Two images side by side: RGB, rows from the top.
+fn side_by_side(left: &OutputImage, right: &OutputImage) -> Vec<u8> {
+    let line = left.width * 3;
+    let (left, right) = (left.clone().into_rgb(), right.clone().into_rgb());
+    let rows = left.chunks_exact(line).zip(right.chunks_exact(line));
+    rows.flat_map(|(l, r)| [l, r].concat()).collect()
+}
