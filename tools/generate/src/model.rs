@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use candle_core::{Device, Tensor};
+use checkpoints::Location;
 use networks::{Generator, GeneratorConfig, MappingOptions};
 use tool_support::{CheckpointArgs, DownloadBar, device};
 
@@ -202,13 +203,25 @@ fn open(args: &NetworkArgs, device: &Device) -> anyhow::Result<checkpoints::Open
     Ok(opened)
 }
 
-/// The local file of a path, a run folder, an address or the name of a published network.
+/// The local file of a path, a run folder, an address or the name of a network. One that ships with the program is
+/// written to the cache.
 pub fn find(path: &Path, checkpoint: CheckpointArgs) -> anyhow::Result<PathBuf> {
     let path = checkpoint.find("INPUT", path)?;
     let options = downloads::DownloadOptions::from_env;
     let mut bar = DownloadBar::default();
-    let found = checkpoints::resolve(&path, options, &mut |at| bar.show(at))?.path;
+    let resolved = checkpoints::resolve(&path, options, &mut |at| bar.show(at))?;
     bar.finish();
+    let found = match resolved.location {
+        Location::File(path) => path,
+        Location::Embedded(bytes) => {
+            let cache = options()?.cache;
+            std::fs::create_dir_all(&cache)
+                .with_context(|| format!("cannot make the cache '{}'", cache.display()))?;
+            let file = cache.join(resolved.pretrained.map_or("network", |p| p.file));
+            files::write_bytes(&file, bytes)?;
+            file
+        }
+    };
     files::protect_input(&found);
     Ok(found)
 }

@@ -61,7 +61,7 @@ impl TimeUnit {
         Self { name, per_hour }
     }
 
-    fn from_hours(&self, hours: f64) -> f64 {
+    fn scale(&self, hours: f64) -> f64 {
         hours * self.per_hour
     }
 }
@@ -96,7 +96,7 @@ impl Plots {
                     .map(|(color, (run, name))| {
                         let curve = run.curve(&result, &features).points;
                         let x = |kimg: f64| match hours {
-                            true => time_unit.from_hours(run.hours_at(kimg)),
+                            true => time_unit.scale(run.hours_at(kimg)),
                             false => kimg,
                         };
                         let has_errors = curve.iter().any(|p| p.std.is_some());
