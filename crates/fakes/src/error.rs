@@ -14,6 +14,9 @@ pub enum Error {
         /// Number of elements of a label of the dataset; 0 without labels.
         label_dim: usize,
     },
+    /// The evaluation was asked to stop.
+    #[error("interrupted by a request to stop")]
+    Interrupted,
     /// The generator failed.
     #[error(transparent)]
     Network(#[from] networks::Error),

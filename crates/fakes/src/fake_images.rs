@@ -1,5 +1,7 @@
 //! Generated images for metrics, batch by batch.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use candle_core::{DType, Tensor};
 use dataset::ImageDataset;
 use metrics::{FakeSource, PathOptions, SourceError};
@@ -17,6 +19,7 @@ pub struct FakeImages<'a> {
     dataset: Option<&'a ImageDataset>,
     seed: u32,
     position: usize,
+    stop: Option<&'a AtomicBool>,
 }
 
 impl<'a> FakeImages<'a> {
@@ -39,14 +42,31 @@ impl<'a> FakeImages<'a> {
             dataset: dataset.filter(|_| c_dim > 0),
             seed,
             position: 0,
+            stop: None,
         })
+    }
+
+    /// Makes every call fail with `Interrupted` once `stop` is set.
+    pub fn until(self, stop: &'a AtomicBool) -> Self {
+        Self {
+            stop: Some(stop),
+            ..self
+        }
+    }
+
+    fn check_stop(&self) -> Result<()> {
+        match self.stop {
+            Some(stop) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
+            _ => Ok(()),
+        }
     }
 
     /// The next `n` images: `u8`, `[n, channels, resolution, resolution]`, on the device of the generator.
     ///
     /// # Errors
-    /// When the tensor library fails.
+    /// `Interrupted` after [`FakeImages::until`]; when the tensor library fails.
     pub fn batch(&mut self, n: usize) -> Result<Tensor> {
+        self.check_stop()?;
         let mut streams = streams(self.seed, Purpose::Images, self.position, n);
         self.position += n;
         let config = self.generator.config();
@@ -88,6 +108,7 @@ impl FakeSource for FakeImages<'_> {
         start: usize,
         n: usize,
     ) -> std::result::Result<Tensor, SourceError> {
+        self.check_stop()?;
         let streams = streams(self.seed, Purpose::Paths, start, n);
         Ok(paths::pairs(
             self.generator,
@@ -178,6 +199,15 @@ mod tests {
                 label_dim: 0
             })
         ));
+    }
+
+    #[test]
+    fn a_request_to_stop_interrupts() {
+        let (g, stop) = (generator(0), AtomicBool::new(false));
+        let mut fakes = FakeImages::new(&g, None, 0).unwrap().until(&stop);
+        fakes.batch(1).unwrap();
+        stop.store(true, Ordering::Relaxed);
+        assert!(matches!(fakes.batch(1), Err(Error::Interrupted)));
     }
 
     #[test]

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow};
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use dataset::ImageDataset;
 use evaluator::{Bars, EvaluatorSettings};
 use fakes::FakeImages;
 use files::JsonLines;
-use metrics::{
-    Evaluator, FakeSource, FeatureKind, ImageSet, Metric, MetricResult, PathOptions, SourceError,
-};
+use metrics::{Evaluator, FeatureKind, ImageSet, Metric, MetricResult};
 use networks::Generator;
 use run_folder::{
     Alarm, CollapseMonitor, CollapseOptions, Curve, DIVERSITY, MetricLine, TickScalars, Trend,
@@ -168,17 +166,23 @@ impl RunEvaluator {
                     let results = results.into_iter();
                     outcomes.extend(results.map(|result| Ok(outcome(evaluation, result))));
                 }
-                Err(error) if metrics.len() == 1 || self.stop.load(Ordering::Relaxed) => {
-                    if !self.stop.load(Ordering::Relaxed) {
-                        self.failed_before.extend(&metrics);
-                    }
+                Err(error) if metrics.len() == 1 || self.is_stopping() => {
                     let names: Vec<String> = metrics.iter().map(Metric::to_string).collect();
-                    outcomes.push(Err(format!("{}: {error:#}", names.join(", "))));
+                    let mut reason = format!("{}: {error:#}", names.join(", "));
+                    match self.is_stopping() {
+                        true => reason += "; the run computes it when it resumes",
+                        false => self.failed_before.extend(&metrics),
+                    }
+                    outcomes.push(Err(reason));
                 }
                 Err(_) => passes.extend(metrics.into_iter().rev().map(|metric| vec![metric])),
             }
         }
         outcomes
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn compute(
@@ -189,10 +193,8 @@ impl RunEvaluator {
         let Some(evaluator) = &mut self.evaluator else {
             return Ok(Vec::new());
         };
-        let mut fakes = Stoppable {
-            fakes: FakeImages::new(evaluation.g_ema, Some(&self.dataset), 0)?,
-            stop: &self.stop,
-        };
+        let fakes = FakeImages::new(evaluation.g_ema, Some(&self.dataset), 0)?;
+        let mut fakes = fakes.until(&self.stop);
         let mut bars = Bars::default();
         let mut results = Vec::with_capacity(metrics.len());
         let mut show = |progress| bars.show(progress);
@@ -201,46 +203,6 @@ impl RunEvaluator {
             Ok(())
         })?;
         Ok(results)
-    }
-}
-
-/// Images of a generator, until the run is asked to stop.
-struct Stoppable<'a> {
-    fakes: FakeImages<'a>,
-    stop: &'a AtomicBool,
-}
-
-impl Stoppable<'_> {
-    fn check(&self) -> Result<(), SourceError> {
-        match self.stop.load(Ordering::Relaxed) {
-            true => Err(
-                "interrupted, since the run is asked to stop; the run computes it when it resumes"
-                    .into(),
-            ),
-            false => Ok(()),
-        }
-    }
-}
-
-impl FakeSource for Stoppable<'_> {
-    fn images(&mut self, n: usize) -> Result<Option<Tensor>, SourceError> {
-        self.check()?;
-        self.fakes.images(n)
-    }
-
-    fn has_paths(&self) -> bool {
-        true
-    }
-
-    fn path_pairs(
-        &mut self,
-        path: PathOptions,
-        step: f64,
-        start: usize,
-        n: usize,
-    ) -> Result<Tensor, SourceError> {
-        self.check()?;
-        self.fakes.path_pairs(path, step, start, n)
     }
 }
 
