@@ -160,7 +160,7 @@ fn names_addresses_and_paths_become_files() {
 
 #[test]
 fn the_network_that_ships_is_whole() {
-    let opened = checkpoints::open("drawn64", &Device::Cpu).unwrap();
+    let opened = open("drawn64", &Device::Cpu).unwrap();
     assert_eq!(opened.keys().collect::<Vec<_>>(), ["D", "G", "G_ema"]);
     assert_eq!(opened.provenance.source, "drawn64.safetensors");
     let (_, generator) = opened.generator().unwrap();
