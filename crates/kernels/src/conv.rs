@@ -1,6 +1,6 @@
 //! The three convolution kernels and the choice of algorithm for each shape.
 
-use crate::algorithm::{ConvAlgorithm, conv_algorithm};
+use crate::algorithm_setting::{ConvAlgorithm, conv_algorithm};
 use crate::geometry::BatchStrides;
 pub use crate::geometry::{ConvGeometry, Direction, Scales};
 use crate::scratch::{Shared, uninit};

@@ -7,7 +7,7 @@
 // Tiles of registers are indexed by row and column, and kernels take their buffers one by one.
 #![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
 
-mod algorithm;
+mod algorithm_setting;
 mod bias;
 pub mod conv;
 mod direct;
@@ -21,5 +21,5 @@ pub mod scratch;
 pub mod simd;
 mod winograd;
 
-pub use algorithm::{ConvAlgorithm, conv_algorithm, set_conv_algorithm};
+pub use algorithm_setting::{ConvAlgorithm, conv_algorithm, set_conv_algorithm};
 pub use bias::{add_bias, add_rectified};

@@ -12,8 +12,8 @@ use crate::metric_lines::{MetricLine, of_run_file};
 use crate::names;
 use crate::number::format_number;
 use crate::record::{read_options, warm_up_kimg};
-use crate::result_writer::lower_is_better;
 use crate::snapshots::{Snapshot, only_network_file, snapshot_files};
+use crate::trend::Curve;
 
 /// The snapshot of a run to choose: `best`, `newest` or a number of kimg.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -186,22 +186,17 @@ fn best_of<'a>(
 ) -> Option<(&'a Snapshot, f64)> {
     let last = lines.last()?;
     let (result, _) = last.line["results"].as_object()?.iter().next()?;
-    let alike = lines
-        .iter()
-        .filter(|line| line.features() == last.features());
-    let found = alike.filter_map(|line| {
+    let of_snapshot = |line: &MetricLine| {
         let is_of_line = |snapshot: &&Snapshot| stem(&snapshot.name()) == stem(line.snapshot());
-        let snapshot = snapshots.iter().find(is_of_line)?;
-        if (snapshot.kimg as f64) < warm_up {
-            return None;
-        }
-        Some((snapshot, line.line["results"][result].as_f64()?))
-    });
-    let sign = match lower_is_better(result) {
-        true => 1.0,
-        false => -1.0,
+        snapshots.iter().find(is_of_line)
     };
-    found.min_by(|(_, a), (_, b)| (sign * a).total_cmp(&(sign * b)))
+    let existing = lines.iter().filter(|line| of_snapshot(line).is_some());
+    let existing: Vec<MetricLine> = existing.cloned().collect();
+    let curve = Curve::of(&existing, result, last.features(), warm_up);
+    let best = curve.best()?;
+    let is_best = |line: &&MetricLine| line.kimg.is_some_and(|kimg| kimg as f64 == best.kimg);
+    let snapshot = existing.iter().find(is_best).and_then(of_snapshot)?;
+    Some((snapshot, best.value))
 }
 
 /// A name without folders, which other programs write, and without extension, which the TensorFlow reference leaves out.

@@ -66,7 +66,7 @@ pub use log::{Log, TickLine};
 pub use metric_lines::{MetricLine, provenance, read_metric_lines};
 pub use number::format_number;
 pub use record::RunRecord;
-pub use result_writer::{append_result, describe_results, lower_is_better};
+pub use result_writer::{append_result, describe_results, is_better, lower_is_better};
 pub use saved_lengths::{cut_back, file_lengths};
 pub use snapshots::{Snapshot, remove_old_snapshots, snapshot_files, snapshot_kimg, snapshot_path};
 pub use states::{state_files, state_nimg, state_path};

@@ -11,12 +11,21 @@ use crate::names;
 use crate::number::format_number;
 use crate::snapshots::snapshot_kimg;
 
-/// Whether lower values of a result are better, by its name (`fid50k_full`).
+/// Whether lower values of a result are better, by its name (`fid50k_full`). Names that are not listed here count as
+/// better when higher: a new metric of the other kind must be added.
 pub fn lower_is_better(result: &str) -> bool {
     ["fid", "kid", "ppl", "mem"]
         .iter()
         .any(|start| result.starts_with(start))
         && !result.ends_with("_distance_ratio")
+}
+
+/// Whether a value of a result, by its name, is better than another.
+pub fn is_better(result: &str, value: f64, other: f64) -> bool {
+    match lower_is_better(result) {
+        true => value < other,
+        false => value > other,
+    }
 }
 
 /// Appends the line of a result to the file of its metric, unless the file has a line for the same snapshot with the same

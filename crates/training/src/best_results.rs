@@ -1,6 +1,6 @@
 //! The last and the best value of each result of the metrics, kept in the progress of a run.
 
-use run_folder::{lower_is_better, snapshot_kimg};
+use run_folder::{is_better, snapshot_kimg};
 use serde_json::{Map, Value};
 
 use crate::training_state::Progress;
@@ -19,12 +19,8 @@ pub(crate) fn update(
         };
         progress.metrics.insert(format!("Metrics/{name}"), value);
         let best = progress.best.get(name);
-        let is_better = |best: f64| match lower_is_better(name) {
-            true => value < best,
-            false => value > best,
-        };
         // A standard deviation has no best value.
-        if is_warm && !name.ends_with("_std") && best.is_none_or(|(best, _)| is_better(*best)) {
+        if is_warm && !name.ends_with("_std") && best.is_none_or(|(best, _)| is_better(name, value, *best)) {
             let entry = (value, snapshot.to_owned());
             progress.best.insert(name.clone(), entry);
         }
