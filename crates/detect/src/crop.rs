@@ -175,7 +175,7 @@ pub struct Crop {
 ///
 /// let options = CropPreset::Face.options();
 /// let plan = plan((1000, 1000), [400.0, 400.0, 600.0, 600.0], &options)?;
-/// assert_eq!((plan.affine.side, plan.reflected), (250.0, 0.0));
+/// assert_eq!((plan.affine.side, plan.reflected), (250, 0.0));
 /// # Ok::<(), detect::crop::CropReject>(())
 /// ```
 ///
