@@ -174,8 +174,8 @@ pub struct Crop {
 /// use detect::crop::{CropPreset, plan};
 ///
 /// let options = CropPreset::Face.options();
-/// let plan = plan((1000, 1000), [400.0, 400.0, 600.0, 600.0], &options)?;
-/// assert_eq!((plan.affine.side, plan.reflected), (250.0, 0.0));
+/// let plan = plan((2000, 2000), [800.0, 800.0, 1200.0, 1200.0], &options)?;
+/// assert_eq!((plan.affine.side, plan.reflected), (500, 0.0));
 /// # Ok::<(), detect::crop::CropReject>(())
 /// ```
 ///
