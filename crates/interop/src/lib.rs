@@ -29,7 +29,7 @@ mod torch;
 mod w_avg;
 
 pub use checkpoint::{AugmentPipe, Checkpoint, Format, Network, Provenance, is_noise_assumed};
-pub use convert::{Conversion, convert, format_of};
+pub use convert::{Conversion, convert, convert_to_f16, format_of};
 pub use describe::{
     Description, NetworkDescription, TensorDescription, describe, weights_checksum,
 };

@@ -90,6 +90,21 @@ impl Tensor {
         self.to_f64_with(|v| v)
     }
 
+    /// The values rounded to f16; `None` where one of them is beyond its range.
+    pub fn to_f16(&self) -> Option<Self> {
+        let values = self.to_f32().into_iter().map(half::f16::from_f32);
+        let values: Vec<half::f16> = values.collect();
+        let is_finite = values.iter().all(|value| value.is_finite());
+        is_finite.then(|| Self {
+            dtype: DType::F16,
+            shape: self.shape.clone(),
+            data: values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        })
+    }
+
     fn to_f64_with<T>(&self, cast: impl Fn(f64) -> T) -> Vec<T> {
         // f32 -> f64 -> f32 keeps every value, NaN payloads aside.
         self.data

@@ -359,6 +359,10 @@ pub struct ConvertArgs {
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
 
+    /// Store the weights in f16, half the size; for .safetensors
+    #[arg(long)]
+    pub f16: bool,
+
     /// Replace OUT if it exists
     #[arg(long, alias = "overwrite")]
     pub force: bool,

@@ -44,10 +44,17 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
         args.output.display()
     );
     let input = find(&args.input, args.checkpoint)?;
+    ensure!(
+        !(is_onnx && args.f16),
+        "--f16 is for .safetensors: the graph is written in f32"
+    );
     if is_onnx {
         return export(&input, args);
     }
-    let conversion = interop::convert(&input, &args.output)?;
+    let conversion = match args.f16 {
+        true => interop::convert_to_f16(&input, &args.output),
+        false => interop::convert(&input, &args.output),
+    }?;
     for note in &conversion.notes {
         tracing::warn!("{note}");
     }
