@@ -1,11 +1,12 @@
 //! Second-order gradients: an ordinary backward pass over a directional derivative.
 //!
 //! A gradient penalty needs the gradient of `|grad_x D(x)|^2` with respect to the weights. With `v = grad_x D(x)` held
-//! constant it is twice the gradient of the directional derivative of `D` at `x` along `v`. [`Dual`] carries the
-//! directional derivative (the tangent) beside each value, as in forward-mode differentiation, so networks are written
-//! once, on `Dual`; without a tangent it costs nothing. The path length penalty is computed in the same way. Compared
-//! with a backward pass over a backward pass the results are equal to rounding and need a quarter of the memory, and
-//! they do not depend on whether candle detaches gradients (it does by default, which makes a penalty silently wrong).
+//! constant, it is twice the gradient of the directional derivative of `D` at `x` along `v`. [`Dual`] carries the
+//! directional derivative (the tangent) along with each value, as in forward-mode differentiation. So networks are
+//! written once, on `Dual`; without a tangent it costs nothing. The path length penalty is computed in the same way.
+//! Compared with a backward pass through a backward pass, the results are equal up to rounding and need a quarter of
+//! the memory. They also do not depend on whether candle detaches gradients, which it does by default and which makes
+//! a penalty silently wrong.
 
 mod self_check;
 
@@ -32,13 +33,13 @@ use crate::value::Value;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dual {
-    /// The value.
+    /// The value itself.
     pub primal: Value,
-    /// Its derivative along the direction that was given at the inputs; `None` is zero.
+    /// The derivative of the value along the direction that was given for the inputs; `None` means zero.
     pub tangent: Option<Value>,
 }
 
-/// A value whose tangent is zero.
+/// Makes a `Dual` whose tangent is zero.
 impl<V: Into<Value>> From<V> for Dual {
     fn from(primal: V) -> Self {
         Dual {
@@ -48,7 +49,7 @@ impl<V: Into<Value>> From<V> for Dual {
     }
 }
 
-/// The sum of two tangents, either of which may be zero.
+/// The sum of two tangents; `None` means zero.
 fn plus(a: Option<Value>, b: Option<Value>) -> Result<Option<Value>> {
     Ok(match (a, b) {
         (Some(a), Some(b)) => Some(a.add(&b)?),
@@ -57,7 +58,7 @@ fn plus(a: Option<Value>, b: Option<Value>) -> Result<Option<Value>> {
 }
 
 impl Dual {
-    /// A value with the directional derivative `tangent`.
+    /// Pairs a value with its directional derivative `tangent`.
     ///
     /// # Errors
     /// When the shapes differ.
@@ -76,7 +77,7 @@ impl Dual {
         })
     }
 
-    /// The tangent, as zeros where there is none.
+    /// The tangent; zeros of the shape of the value when it is `None`.
     ///
     /// # Errors
     /// As candle's.
@@ -87,7 +88,7 @@ impl Dual {
         }
     }
 
-    /// Applies a function that is linear in its input, to value and tangent alike.
+    /// Applies `f`, which must be linear, to the value and to the tangent.
     ///
     /// # Errors
     /// As `f`.
@@ -98,7 +99,7 @@ impl Dual {
         })
     }
 
-    /// Applies a product `f`, linear in both inputs.
+    /// Applies a product `f`, which must be linear in each of its two inputs; the tangent follows the product rule.
     ///
     /// # Errors
     /// As `f`.
@@ -123,7 +124,7 @@ impl Dual {
         })
     }
 
-    /// Applies an elementwise function with a known derivative: the tangent is `derivative(value, result) * tangent`.
+    /// Applies an elementwise function `f`; the tangent is `derivative(value, result) * tangent`.
     ///
     /// # Errors
     /// As `f` and `derivative`.
@@ -141,7 +142,7 @@ impl Dual {
         Ok(Dual { primal, tangent })
     }
 
-    /// [`Value::conv2d`]
+    /// Convolves with `weight`: [`Value::conv2d`] with tangents.
     ///
     /// # Errors
     /// As [`Value::conv2d`].
@@ -149,7 +150,7 @@ impl Dual {
         self.bilinear(weight, |x, w| x.conv2d(w, options))
     }
 
-    /// [`Value::conv_transpose2d`]
+    /// The transpose of a convolution with `weight`: [`Value::conv_transpose2d`] with tangents.
     ///
     /// # Errors
     /// As [`Value::conv_transpose2d`].
@@ -157,7 +158,8 @@ impl Dual {
         self.bilinear(weight, |x, w| x.conv_transpose2d(w, options))
     }
 
-    /// [`Value::conv_transpose2d`] with the weight `[out_channels, in_channels / groups, ...]`.
+    /// [`Dual::conv_transpose2d`] with a weight in the order of [`Dual::conv2d`]: `[out_channels, in_channels / groups,
+    /// ...]`.
     pub(crate) fn conv_transpose2d_swapped(
         &self,
         weight: &Dual,
@@ -166,7 +168,7 @@ impl Dual {
         self.bilinear(weight, |x, w| x.conv_transpose2d_swapped(w, options))
     }
 
-    /// [`Value::upfirdn2d`]
+    /// Upsamples, pads, filters and downsamples: [`Value::upfirdn2d`] with tangents.
     ///
     /// # Errors
     /// As [`Value::upfirdn2d`].
@@ -174,7 +176,7 @@ impl Dual {
         self.linear(|x| x.upfirdn2d(filter, options))
     }
 
-    /// [`Value::bias_act`]
+    /// Adds a bias, applies an activation, scales and clamps: [`Value::bias_act`] with tangents.
     ///
     /// # Errors
     /// As [`Value::bias_act`].
@@ -194,7 +196,7 @@ impl Dual {
         Ok(Dual { primal, tangent })
     }
 
-    /// [`Value::scale_channels`]
+    /// Multiplies every channel of every image by its own factor: [`Value::scale_channels`] with tangents.
     ///
     /// # Errors
     /// As [`Value::scale_channels`].
@@ -202,7 +204,7 @@ impl Dual {
         self.bilinear(scales, Value::scale_channels)
     }
 
-    /// [`Value::channel_dot`]
+    /// The inner product of each channel with the same channel of `other`: [`Value::channel_dot`] with tangents.
     ///
     /// # Errors
     /// As [`Value::channel_dot`].
@@ -210,7 +212,7 @@ impl Dual {
         self.bilinear(other, Value::channel_dot)
     }
 
-    /// [`Value::add_noise`]
+    /// Adds one plane of noise per image to all of its channels: [`Value::add_noise`] with tangents.
     ///
     /// # Errors
     /// As [`Value::add_noise`].
@@ -280,7 +282,7 @@ impl Dual {
         })
     }
 
-    /// The sum, with dimensions of size 1 broadcast.
+    /// The elementwise sum; dimensions of size 1 are broadcast.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -295,7 +297,7 @@ impl Dual {
         Ok(Dual { primal, tangent })
     }
 
-    /// The product, with dimensions of size 1 broadcast.
+    /// The elementwise product; dimensions of size 1 are broadcast.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -303,7 +305,7 @@ impl Dual {
         self.bilinear(other, Value::broadcast_mul)
     }
 
-    /// The quotient, with dimensions of size 1 broadcast.
+    /// The elementwise quotient; dimensions of size 1 are broadcast.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -311,10 +313,10 @@ impl Dual {
         self.broadcast_mul(&other.recip()?)
     }
 
-    /// The matrix product.
+    /// The product of two matrices.
     ///
     /// # Errors
-    /// When shapes do not match.
+    /// When the inputs are not matrices or their sizes do not match.
     pub fn matmul(&self, other: &Dual) -> Result<Dual> {
         self.bilinear(other, Value::matmul)
     }
@@ -328,7 +330,7 @@ impl Dual {
         self.linear(|x| x.reshape(&shape))
     }
 
-    /// Exchanges two dimensions, contiguous.
+    /// Exchanges two dimensions; the result is contiguous.
     ///
     /// # Errors
     /// When a dimension does not exist.
@@ -336,7 +338,7 @@ impl Dual {
         self.linear(|x| x.transpose(a, b))
     }
 
-    /// The elements `start..start + len` of a dimension, contiguous.
+    /// The elements `start..start + len` along dimension `dim`, as a contiguous copy.
     ///
     /// # Errors
     /// When the range exceeds the dimension.
@@ -347,7 +349,7 @@ impl Dual {
     /// Concatenates values along a dimension.
     ///
     /// # Errors
-    /// When shapes do not match.
+    /// When the shapes differ in another dimension than `dim`.
     pub fn cat(parts: &[&Dual], dim: usize) -> Result<Dual> {
         let primals: Vec<&Value> = parts.iter().map(|part| &part.primal).collect();
         let primal = Value::cat(&primals, dim)?;
@@ -364,7 +366,7 @@ impl Dual {
         )
     }
 
-    /// The sum over dimensions, which are kept with size 1.
+    /// The sum over the dimensions `dims`, which stay with size 1.
     ///
     /// # Errors
     /// When a dimension does not exist.
@@ -372,7 +374,7 @@ impl Dual {
         self.linear(|x| x.sum_keepdim(dims))
     }
 
-    /// The mean over dimensions, which are kept with size 1.
+    /// The mean over the dimensions `dims`, which stay with size 1.
     ///
     /// # Errors
     /// When a dimension does not exist.
