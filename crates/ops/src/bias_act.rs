@@ -71,7 +71,7 @@ impl Value {
     /// Adds a bias, applies an activation, scales and clamps: [`bias_act`] recorded in the graph.
     ///
     /// # Errors
-    /// As [`bias_act`].
+    /// Same as for [`bias_act`].
     pub fn bias_act(&self, bias: Option<&Value>, options: &BiasActOptions) -> Result<Value> {
         let op = BiasAct::of(options);
         if bias.is_none() && op.function.is_identity() {
@@ -85,7 +85,7 @@ impl Value {
     /// `self * f'(x + bias)`, the tangent of [`bias_act`] along `self`; differentiable with respect to all inputs.
     ///
     /// # Errors
-    /// As [`bias_act`].
+    /// Same as for [`bias_act`].
     pub(crate) fn bias_act_derivative(
         &self,
         x: &Value,

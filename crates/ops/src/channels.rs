@@ -64,7 +64,7 @@ impl Value {
     /// Multiplies every channel of every image by its own factor: [`scale_channels`] recorded in the graph.
     ///
     /// # Errors
-    /// As [`scale_channels`].
+    /// Same as for [`scale_channels`].
     pub fn scale_channels(&self, scales: &Value) -> Result<Value> {
         ScaleChannels.shape([self.shape(), scales.shape()])?;
         record([self, scales], ScaleChannels)
@@ -73,7 +73,7 @@ impl Value {
     /// The inner product of each channel with the same channel of `other`: [`channel_dot`] recorded in the graph.
     ///
     /// # Errors
-    /// As [`channel_dot`].
+    /// Same as for [`channel_dot`].
     pub fn channel_dot(&self, other: &Value) -> Result<Value> {
         ChannelDot.shape([self.shape(), other.shape()])?;
         record([self, other], ChannelDot)
@@ -82,7 +82,7 @@ impl Value {
     /// Adds one plane of noise per image to all of its channels: [`add_noise`] recorded in the graph.
     ///
     /// # Errors
-    /// As [`add_noise`].
+    /// Same as for [`add_noise`].
     pub fn add_noise(&self, noise: &Value) -> Result<Value> {
         AddNoise.shape([self.shape(), noise.shape()])?;
         record([self, noise], AddNoise)

@@ -222,7 +222,7 @@ impl Value {
     /// Convolves the batch `self` with `weight`: [`conv2d`] recorded in the graph.
     ///
     /// # Errors
-    /// As [`conv2d`].
+    /// Same as for [`conv2d`].
     pub fn conv2d(&self, weight: &Value, options: &Conv2dOptions) -> Result<Value> {
         let g = geometry(self.tensor(), weight.tensor(), options)?;
         record([self, weight], Forward(g))
@@ -231,7 +231,7 @@ impl Value {
     /// The transpose of a convolution with `weight`: [`conv_transpose2d`] recorded in the graph.
     ///
     /// # Errors
-    /// As [`conv_transpose2d`].
+    /// Same as for [`conv_transpose2d`].
     pub fn conv_transpose2d(&self, weight: &Value, options: &Conv2dOptions) -> Result<Value> {
         let g = transposed_geometry(self.tensor(), weight.tensor(), options, false)?;
         record([self, weight], InputGradient(g))

@@ -70,7 +70,7 @@ impl Dual {
     /// Upsamples, convolves and downsamples as [`conv2d_resample`], with gradients and tangents.
     ///
     /// # Errors
-    /// As [`conv2d_resample`].
+    /// Same as for [`conv2d_resample`].
     pub fn conv2d_resample(
         &self,
         weight: &Dual,

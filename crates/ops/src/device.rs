@@ -75,7 +75,7 @@ impl DeviceName {
 /// `None` for the CPU.
 ///
 /// # Errors
-/// As the driver's.
+/// Errors of the CUDA driver.
 pub fn inspect(device: &Device) -> candle_core::Result<Option<GpuReport>> {
     match device {
         #[cfg(feature = "cuda")]
@@ -88,7 +88,7 @@ pub fn inspect(device: &Device) -> candle_core::Result<Option<GpuReport>> {
 /// memory that it keeps for later tensors. `None` for the CPU, and for GPUs without such a pool.
 ///
 /// # Errors
-/// As the driver's.
+/// Errors of the CUDA driver.
 pub fn peak_memory(device: &Device) -> candle_core::Result<Option<u64>> {
     match device {
         #[cfg(feature = "cuda")]

@@ -24,7 +24,7 @@ impl DeviceEvent {
     /// Records an event after all work that was enqueued on the device so far.
     ///
     /// # Errors
-    /// As the driver's.
+    /// Errors of the CUDA driver.
     pub fn record(device: &Device) -> Result<DeviceEvent> {
         #[cfg(feature = "cuda")]
         if let Device::Cuda(gpu) = device {

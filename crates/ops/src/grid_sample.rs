@@ -31,7 +31,7 @@ impl Value {
     /// Samples `self` at the points of `grid`: [`grid_sample`] recorded in the graph.
     ///
     /// # Errors
-    /// As [`grid_sample`].
+    /// Same as for [`grid_sample`].
     pub fn grid_sample(&self, grid: &Value) -> Result<Value> {
         let g = geometry(self.tensor(), grid.tensor())?;
         record([self, grid], Sample(g))

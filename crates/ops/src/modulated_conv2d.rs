@@ -77,7 +77,7 @@ impl Dual {
     /// Convolves with `weight` modulated by `styles` as [`modulated_conv2d`], with gradients and tangents.
     ///
     /// # Errors
-    /// As [`modulated_conv2d`].
+    /// Same as for [`modulated_conv2d`].
     pub fn modulated_conv2d(
         &self,
         weight: &Dual,

@@ -80,7 +80,7 @@ impl Dual {
     /// The tangent; zeros of the shape of the value when it is `None`.
     ///
     /// # Errors
-    /// As candle's.
+    /// Errors of the candle op behind it.
     pub fn tangent_or_zeros(&self) -> Result<Value> {
         match &self.tangent {
             Some(tangent) => Ok(tangent.clone()),
@@ -91,7 +91,7 @@ impl Dual {
     /// Applies `f`, which must be linear, to the value and to the tangent.
     ///
     /// # Errors
-    /// As `f`.
+    /// Errors of `f`.
     pub fn linear(&self, f: impl Fn(&Value) -> Result<Value>) -> Result<Dual> {
         Ok(Dual {
             primal: f(&self.primal)?,
@@ -102,7 +102,7 @@ impl Dual {
     /// Applies a product `f`, which must be linear in each of its two inputs; the tangent follows the product rule.
     ///
     /// # Errors
-    /// As `f`.
+    /// Errors of `f`.
     pub fn bilinear(
         &self,
         other: &Dual,
@@ -127,7 +127,7 @@ impl Dual {
     /// Applies an elementwise function `f`; the tangent is `derivative(value, result) * tangent`.
     ///
     /// # Errors
-    /// As `f` and `derivative`.
+    /// Errors of `f` and of `derivative`.
     pub fn pointwise(
         &self,
         f: impl FnOnce(&Value) -> Result<Value>,
@@ -145,7 +145,7 @@ impl Dual {
     /// Convolves with `weight`: [`Value::conv2d`] with tangents.
     ///
     /// # Errors
-    /// As [`Value::conv2d`].
+    /// Same as for [`Value::conv2d`].
     pub fn conv2d(&self, weight: &Dual, options: &Conv2dOptions) -> Result<Dual> {
         self.bilinear(weight, |x, w| x.conv2d(w, options))
     }
@@ -153,7 +153,7 @@ impl Dual {
     /// The transpose of a convolution with `weight`: [`Value::conv_transpose2d`] with tangents.
     ///
     /// # Errors
-    /// As [`Value::conv_transpose2d`].
+    /// Same as for [`Value::conv_transpose2d`].
     pub fn conv_transpose2d(&self, weight: &Dual, options: &Conv2dOptions) -> Result<Dual> {
         self.bilinear(weight, |x, w| x.conv_transpose2d(w, options))
     }
@@ -171,7 +171,7 @@ impl Dual {
     /// Upsamples, pads, filters and downsamples: [`Value::upfirdn2d`] with tangents.
     ///
     /// # Errors
-    /// As [`Value::upfirdn2d`].
+    /// Same as for [`Value::upfirdn2d`].
     pub fn upfirdn2d(&self, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Dual> {
         self.linear(|x| x.upfirdn2d(filter, options))
     }
@@ -179,7 +179,7 @@ impl Dual {
     /// Adds a bias, applies an activation, scales and clamps: [`Value::bias_act`] with tangents.
     ///
     /// # Errors
-    /// As [`Value::bias_act`].
+    /// Same as for [`Value::bias_act`].
     pub fn bias_act(&self, bias: Option<&Dual>, options: &BiasActOptions) -> Result<Dual> {
         let b = bias.map(|b| &b.primal);
         let primal = self.primal.bias_act(b, options)?;
@@ -199,7 +199,7 @@ impl Dual {
     /// Multiplies every channel of every image by its own factor: [`Value::scale_channels`] with tangents.
     ///
     /// # Errors
-    /// As [`Value::scale_channels`].
+    /// Same as for [`Value::scale_channels`].
     pub fn scale_channels(&self, scales: &Dual) -> Result<Dual> {
         self.bilinear(scales, Value::scale_channels)
     }
@@ -207,7 +207,7 @@ impl Dual {
     /// The inner product of each channel with the same channel of `other`: [`Value::channel_dot`] with tangents.
     ///
     /// # Errors
-    /// As [`Value::channel_dot`].
+    /// Same as for [`Value::channel_dot`].
     pub fn channel_dot(&self, other: &Dual) -> Result<Dual> {
         self.bilinear(other, Value::channel_dot)
     }
@@ -215,7 +215,7 @@ impl Dual {
     /// Adds one plane of noise per image to all of its channels: [`Value::add_noise`] with tangents.
     ///
     /// # Errors
-    /// As [`Value::add_noise`].
+    /// Same as for [`Value::add_noise`].
     pub fn add_noise(&self, noise: &Dual) -> Result<Dual> {
         let primal = self.primal.add_noise(&noise.primal)?;
         let tangent = match &noise.tangent {
@@ -263,7 +263,7 @@ impl Dual {
     /// Multiplies all elements by a number.
     ///
     /// # Errors
-    /// As candle's.
+    /// Errors of the candle op behind it.
     pub fn scale(&self, factor: f64) -> Result<Dual> {
         if factor == 1.0 {
             return Ok(self.clone());
@@ -274,7 +274,7 @@ impl Dual {
     /// Adds a number to all elements.
     ///
     /// # Errors
-    /// As candle's.
+    /// Errors of the candle op behind it.
     pub fn shift(&self, offset: f64) -> Result<Dual> {
         Ok(Dual {
             primal: self.primal.shift(offset)?,
@@ -389,7 +389,7 @@ impl Dual {
     /// The elementwise square.
     ///
     /// # Errors
-    /// As candle's.
+    /// Errors of the candle op behind it.
     pub fn sqr(&self) -> Result<Dual> {
         self.pointwise(Value::sqr, |x, _| x.scale(2.0))
     }
@@ -397,7 +397,7 @@ impl Dual {
     /// The elementwise square root.
     ///
     /// # Errors
-    /// As candle's.
+    /// Errors of the candle op behind it.
     pub fn sqrt(&self) -> Result<Dual> {
         self.pointwise(Value::sqrt, |_, y| y.recip()?.scale(0.5))
     }
@@ -405,7 +405,7 @@ impl Dual {
     /// The elementwise reciprocal.
     ///
     /// # Errors
-    /// As candle's.
+    /// Errors of the candle op behind it.
     pub fn recip(&self) -> Result<Dual> {
         self.pointwise(Value::recip, |_, y| y.sqr()?.neg())
     }
@@ -413,7 +413,7 @@ impl Dual {
     /// Converts to another number type.
     ///
     /// # Errors
-    /// As candle's.
+    /// Errors of the candle op behind it.
     pub fn to_dtype(&self, dtype: DType) -> Result<Dual> {
         self.linear(|x| x.to_dtype(dtype))
     }

@@ -70,7 +70,7 @@ pub fn average(pairs: &[(&Tensor, &Tensor)], beta: f32) -> Result<()> {
 /// Copies the second tensor of each pair into the first, in place.
 ///
 /// # Errors
-/// As [`average`].
+/// Same as for [`average`].
 pub fn copy(pairs: &[(&Tensor, &Tensor)]) -> Result<()> {
     pairwise("update_copy", pairs, &[], cpu::copy)
 }

@@ -99,7 +99,7 @@ impl Filter {
     /// The taps as a tensor on the CPU: `[taps]` for a separable filter, `[rows, columns]` for a 2-D one.
     ///
     /// # Errors
-    /// As candle's.
+    /// Errors of the candle op behind it.
     pub fn tensor(&self) -> Result<Tensor> {
         let device = candle_core::Device::Cpu;
         if self.separable {
@@ -217,7 +217,7 @@ impl Value {
     /// Upsamples, pads, filters and downsamples: [`upfirdn2d`] recorded in the graph.
     ///
     /// # Errors
-    /// As [`upfirdn2d`].
+    /// Same as for [`upfirdn2d`].
     pub fn upfirdn2d(&self, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Value> {
         let op = resolve(self.tensor(), filter, options)?;
         if op.is_identity() {

@@ -104,7 +104,7 @@ impl Value {
     /// Converts to another number type.
     ///
     /// # Errors
-    /// As candle's.
+    /// Errors of the candle op behind it.
     pub fn to_dtype(&self, dtype: DType) -> Result<Value> {
         let old = self.dtype();
         if old == dtype {
