@@ -1,4 +1,4 @@
-//! `cargo xtask bench` and `cargo xtask detect-eval`: measurements that are written to BENCHMARKS.md.
+//! `cargo xtask bench` and `cargo xtask detect-eval`: measurements for BENCHMARKS.md.
 
 use std::process::ExitCode;
 
