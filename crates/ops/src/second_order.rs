@@ -80,7 +80,7 @@ impl Dual {
     /// The tangent; zeros of the shape of the value when it is `None`.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn tangent_or_zeros(&self) -> Result<Value> {
         match &self.tangent {
             Some(tangent) => Ok(tangent.clone()),
@@ -263,7 +263,7 @@ impl Dual {
     /// Multiplies all elements by a number.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn scale(&self, factor: f64) -> Result<Dual> {
         if factor == 1.0 {
             return Ok(self.clone());
@@ -274,7 +274,7 @@ impl Dual {
     /// Adds a number to all elements.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn shift(&self, offset: f64) -> Result<Dual> {
         Ok(Dual {
             primal: self.primal.shift(offset)?,
@@ -389,7 +389,7 @@ impl Dual {
     /// The elementwise square.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn sqr(&self) -> Result<Dual> {
         self.pointwise(Value::sqr, |x, _| x.scale(2.0))
     }
@@ -397,7 +397,7 @@ impl Dual {
     /// The elementwise square root.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn sqrt(&self) -> Result<Dual> {
         self.pointwise(Value::sqrt, |_, y| y.recip()?.scale(0.5))
     }
@@ -405,7 +405,7 @@ impl Dual {
     /// The elementwise reciprocal.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn recip(&self) -> Result<Dual> {
         self.pointwise(Value::recip, |_, y| y.sqr()?.neg())
     }
@@ -413,7 +413,7 @@ impl Dual {
     /// Converts to another number type.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn to_dtype(&self, dtype: DType) -> Result<Dual> {
         self.linear(|x| x.to_dtype(dtype))
     }

@@ -99,7 +99,7 @@ impl Filter {
     /// The taps as a tensor on the CPU: `[taps]` for a separable filter, `[rows, columns]` for a 2-D one.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn tensor(&self) -> Result<Tensor> {
         let device = candle_core::Device::Cpu;
         if self.separable {

@@ -89,7 +89,7 @@ impl Value {
     /// Multiplies all elements by a number.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn scale(&self, factor: f64) -> Result<Value> {
         if factor == 1.0 {
             return Ok(self.clone());
@@ -100,7 +100,7 @@ impl Value {
     /// Adds a number to all elements.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn shift(&self, offset: f64) -> Result<Value> {
         self.linear_map(|x| x + offset, |dy| Ok(dy.clone()))
     }
@@ -171,7 +171,7 @@ impl Value {
     /// The elementwise square.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn sqr(&self) -> Result<Value> {
         self.pointwise(Tensor::sqr, |x, _| x * 2.0)
     }
@@ -179,7 +179,7 @@ impl Value {
     /// The elementwise square root.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn sqrt(&self) -> Result<Value> {
         self.pointwise(Tensor::sqrt, |_, y| y.recip()? * 0.5)
     }
@@ -187,7 +187,7 @@ impl Value {
     /// The elementwise reciprocal.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn recip(&self) -> Result<Value> {
         self.pointwise(Tensor::recip, |_, y| y.sqr()?.neg())
     }
@@ -195,7 +195,7 @@ impl Value {
     /// The negated value.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn neg(&self) -> Result<Value> {
         self.scale(-1.0)
     }
@@ -203,7 +203,7 @@ impl Value {
     /// The sum of all elements.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn sum_all(&self) -> Result<Value> {
         let shape = self.shape().clone();
         self.linear_map(Tensor::sum_all, move |dy| {

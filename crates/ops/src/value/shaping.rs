@@ -104,7 +104,7 @@ impl Value {
     /// Converts to another number type.
     ///
     /// # Errors
-    /// Errors of the candle op behind it.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn to_dtype(&self, dtype: DType) -> Result<Value> {
         let old = self.dtype();
         if old == dtype {
