@@ -33,7 +33,8 @@ pub struct Ranges {
     pub imgfilter_bands: [f64; 4],
     /// The standard deviation of log2 of a band's gain.
     pub imgfilter_std: f64,
-    /// The noise of an image has a random standard deviation, `|N(0, noise_std)|`, for colors in -1..1.
+    /// The scale of the noise strength, for colors in -1..1: the noise of each image has its own standard deviation,
+    /// which is the absolute value of a normal number with standard deviation `noise_std`.
     pub noise_std: f64,
     /// The side of the rectangle, as a fraction of the image size.
     pub cutout_size: f64,

@@ -49,7 +49,7 @@ pub struct Recorder<'a, R> {
 }
 
 impl<'a, R: RandomSource> Recorder<'a, R> {
-    /// Records everything that is drawn from `source`.
+    /// A source that passes on the numbers of `source` and records them.
     pub fn new(source: &'a mut R) -> Self {
         let draws = Vec::new();
         Self { source, draws }
@@ -72,7 +72,7 @@ pub struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// Replays `draws`, starting with the first one.
+    /// A source that returns the numbers of `draws`, starting with the first call.
     pub fn new(draws: &'a [Recorded]) -> Self {
         Self { draws, next: 0 }
     }

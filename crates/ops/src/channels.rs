@@ -63,6 +63,9 @@ pub fn add_noise(x: &Tensor, noise: &Tensor) -> Result<Tensor> {
 impl Value {
     /// Multiplies every channel of every image by its own factor: [`scale_channels`] recorded in the graph.
     ///
+    /// # Shapes
+    /// - `self`: `[batch, channels, height, width]`; `scales`: `[batch, channels]`
+    ///
     /// # Errors
     /// Same as for [`scale_channels`].
     pub fn scale_channels(&self, scales: &Value) -> Result<Value> {
@@ -72,6 +75,9 @@ impl Value {
 
     /// The inner product of each channel with the same channel of `other`: [`channel_dot`] recorded in the graph.
     ///
+    /// # Shapes
+    /// - `self`, `other`: `[batch, channels, height, width]`; result: `[batch, channels]`
+    ///
     /// # Errors
     /// Same as for [`channel_dot`].
     pub fn channel_dot(&self, other: &Value) -> Result<Value> {
@@ -80,6 +86,9 @@ impl Value {
     }
 
     /// Adds one plane of noise per image to all of its channels: [`add_noise`] recorded in the graph.
+    ///
+    /// # Shapes
+    /// - `self`: `[batch, channels, height, width]`; `noise`: `[batch or 1, 1, height, width]`
     ///
     /// # Errors
     /// Same as for [`add_noise`].

@@ -219,7 +219,7 @@ pub fn conv2d_weight_gradient(
 }
 
 impl Value {
-    /// Convolves the batch `self` with `weight`: [`conv2d`] recorded in the graph.
+    /// Convolves the batch `self` with `weight`: [`conv2d`] (see there for shapes) recorded in the graph.
     ///
     /// # Errors
     /// Same as for [`conv2d`].
@@ -228,7 +228,7 @@ impl Value {
         record([self, weight], Forward(g))
     }
 
-    /// The transpose of a convolution with `weight`: [`conv_transpose2d`] recorded in the graph.
+    /// The transpose of a convolution with `weight`: [`conv_transpose2d`] (see there for shapes) recorded in the graph.
     ///
     /// # Errors
     /// Same as for [`conv_transpose2d`].

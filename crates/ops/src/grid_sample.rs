@@ -28,7 +28,7 @@ pub fn grid_sample(x: &Tensor, grid: &Tensor) -> Result<Tensor> {
 }
 
 impl Value {
-    /// Samples `self` at the points of `grid`: [`grid_sample`] recorded in the graph.
+    /// Samples the images `self` at the points of `grid`: [`grid_sample`] (see there for shapes) recorded in the graph.
     ///
     /// # Errors
     /// Same as for [`grid_sample`].

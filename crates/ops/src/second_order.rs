@@ -142,7 +142,7 @@ impl Dual {
         Ok(Dual { primal, tangent })
     }
 
-    /// Convolves with `weight`: [`Value::conv2d`] with tangents.
+    /// Convolves with `weight`: [`Value::conv2d`] for values with tangents.
     ///
     /// # Errors
     /// Same as for [`Value::conv2d`].
@@ -150,7 +150,7 @@ impl Dual {
         self.bilinear(weight, |x, w| x.conv2d(w, options))
     }
 
-    /// The transpose of a convolution with `weight`: [`Value::conv_transpose2d`] with tangents.
+    /// The transpose of a convolution with `weight`: [`Value::conv_transpose2d`] for values with tangents.
     ///
     /// # Errors
     /// Same as for [`Value::conv_transpose2d`].
@@ -168,7 +168,7 @@ impl Dual {
         self.bilinear(weight, |x, w| x.conv_transpose2d_swapped(w, options))
     }
 
-    /// Upsamples, pads, filters and downsamples: [`Value::upfirdn2d`] with tangents.
+    /// Upsamples, pads, filters and downsamples images: [`Value::upfirdn2d`] for values with tangents.
     ///
     /// # Errors
     /// Same as for [`Value::upfirdn2d`].
@@ -176,7 +176,7 @@ impl Dual {
         self.linear(|x| x.upfirdn2d(filter, options))
     }
 
-    /// Adds a bias, applies an activation, scales and clamps: [`Value::bias_act`] with tangents.
+    /// Adds a bias, applies an activation, scales and clamps: [`Value::bias_act`] for values with tangents.
     ///
     /// # Errors
     /// Same as for [`Value::bias_act`].
@@ -196,7 +196,11 @@ impl Dual {
         Ok(Dual { primal, tangent })
     }
 
-    /// Multiplies every channel of every image by its own factor: [`Value::scale_channels`] with tangents.
+    /// Multiplies every channel of every image by its own factor:
+    /// [`Value::scale_channels`] for values with tangents.
+    ///
+    /// # Shapes
+    /// - `self`: `[batch, channels, height, width]`; `scales`: `[batch, channels]`
     ///
     /// # Errors
     /// Same as for [`Value::scale_channels`].
@@ -204,7 +208,11 @@ impl Dual {
         self.bilinear(scales, Value::scale_channels)
     }
 
-    /// The inner product of each channel with the same channel of `other`: [`Value::channel_dot`] with tangents.
+    /// The inner product of each channel with the same channel of `other`:
+    /// [`Value::channel_dot`] for values with tangents.
+    ///
+    /// # Shapes
+    /// - `self`, `other`: `[batch, channels, height, width]`; result: `[batch, channels]`
     ///
     /// # Errors
     /// Same as for [`Value::channel_dot`].
@@ -212,7 +220,11 @@ impl Dual {
         self.bilinear(other, Value::channel_dot)
     }
 
-    /// Adds one plane of noise per image to all of its channels: [`Value::add_noise`] with tangents.
+    /// Adds one plane of noise per image to all of its channels:
+    /// [`Value::add_noise`] for values with tangents.
+    ///
+    /// # Shapes
+    /// - `self`: `[batch, channels, height, width]`; `noise`: `[batch or 1, 1, height, width]`
     ///
     /// # Errors
     /// Same as for [`Value::add_noise`].

@@ -109,12 +109,12 @@ impl Filter {
         }
     }
 
-    /// The number of taps along x.
+    /// The number of taps along x, the horizontal axis.
     pub fn width(&self) -> usize {
         self.columns
     }
 
-    /// The number of taps along y.
+    /// The number of taps along y, the vertical axis; equal to [`Filter::width`] for a separable filter.
     pub fn height(&self) -> usize {
         if self.separable {
             self.columns
@@ -228,7 +228,7 @@ impl Value {
     }
 }
 
-/// The op for these options and the sizes of `x`, checked.
+/// Checks the options against the sizes of `x`, and computes the op.
 fn resolve(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Result<UpFirDn> {
     let (_, _, height, width) = x.dims4()?;
     let UpFirDn2dOptions {
@@ -381,7 +381,8 @@ impl Op<1> for UpFirDn {
 }
 
 impl UpFirDn2dOptions {
-    /// Options that filter without resampling. With `padding` 0 the size does not change.
+    /// Options that filter without resampling. With a `padding` of zeros the image size does not change;
+    /// other values are added, as `[left, right, top, bottom]`.
     pub fn filtering(filter: &Filter, padding: [isize; 4]) -> Self {
         let (w, h) = (filter.width() as isize, filter.height() as isize);
         let keep = [w / 2, (w - 1) / 2, h / 2, (h - 1) / 2];
@@ -391,8 +392,8 @@ impl UpFirDn2dOptions {
         }
     }
 
-    /// Options that upsample by the factors `up`. With `padding` 0 the size is multiplied by exactly `up`; the gain
-    /// preserves the brightness.
+    /// Options that upsample by the factors `up`, `[x, y]`, with a gain that preserves the brightness. With a `padding`
+    /// of zeros the image size is multiplied by exactly `up`; other values are added, in pixels of the upsampled image.
     pub fn upsampling(filter: &Filter, up: [usize; 2], padding: [isize; 4]) -> Self {
         Self {
             up,
@@ -402,7 +403,8 @@ impl UpFirDn2dOptions {
         }
     }
 
-    /// Options that downsample by the factors `down`. With `padding` 0 the size is divided by exactly `down`.
+    /// Options that downsample by the factors `down`, `[x, y]`. With a `padding` of zeros the image size is divided by
+    /// exactly `down`; other values are added, in pixels of the image before downsampling.
     pub fn downsampling(filter: &Filter, down: [usize; 2], padding: [isize; 4]) -> Self {
         Self {
             down,

@@ -32,7 +32,8 @@ thread_local! {
     static CACHE: RefCell<Option<Entries>> = const { RefCell::new(None) };
 }
 
-/// Caches transformed weights on this thread until the guard is dropped. A nested scope ends with the outermost one.
+/// Caches transformed weights on this thread until the guard is dropped. In nested scopes they stay cached until the
+/// outermost guard is dropped.
 ///
 /// Within the scope the caller must neither change nor free weights that it convolves with.
 #[must_use = "the scope ends when the guard is dropped"]

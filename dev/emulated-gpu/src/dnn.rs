@@ -327,7 +327,8 @@ impl Array {
 }
 
 impl Fitted {
-    /// Whether all three arrays have channels first. Arrays with one channel or one pixel count as both layouts.
+    /// Whether input, weights and result are all stored channels first. Arrays with one channel or one pixel count as
+    /// such, as both layouts are the same for them.
     fn is_channels_first(&self) -> bool {
         [&self.x, &self.w, &self.y].iter().all(|array| {
             let [_, c, h, w] = array.sizes;

@@ -7,7 +7,7 @@ use super::parallel::parallel;
 use super::scratch::{Shared, uninit};
 use super::simd::{Simd, dispatch, isa};
 
-/// Multipliers and key increments of Philox4x32 (Salmon et al. 2011, table 2).
+/// The multipliers `M` and the key increments `W` of Philox4x32 (Salmon et al. 2011, table 2).
 const M: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const W: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;

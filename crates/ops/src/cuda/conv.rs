@@ -36,7 +36,7 @@ const AUTOTUNE: [&str; 2] = ["KAOGAN_CUDNN_AUTOTUNE", "KAOGAN_CUDNN_TRIALS"];
 /// Wall-clock limits of autotuning: for one shape, and for all shapes of a thread and GPU together.
 const SHAPE_BUDGET: Duration = Duration::from_millis(150);
 const TOTAL_BUDGET: Duration = Duration::from_secs(20);
-/// Candidates that need a larger workspace, in bytes, are not timed.
+/// The largest workspace, in bytes, with which a candidate is timed.
 const MAX_WORKSPACE: usize = 512 << 20;
 /// The number of timed runs of a candidate, after one untimed run that loads its kernels.
 const TIMED_RUNS: usize = 3;

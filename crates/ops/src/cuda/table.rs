@@ -4,7 +4,7 @@ use candle_core::Result;
 
 use super::plan::Params;
 
-/// The largest number of arrays per row.
+/// The largest number of arrays in a row of the table.
 pub(super) const ARRAYS: usize = 4;
 /// The number of threads that process a chunk, and the number of values in it; equal to those in `kernels/update.cu`.
 const LANES: usize = 256;

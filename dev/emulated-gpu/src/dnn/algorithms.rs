@@ -90,7 +90,7 @@ pub(super) fn launched(fitted: &Fitted, pass: Pass, algorithm: c_int) -> Result<
     })
 }
 
-/// Has the layout of `cudnnConvolution*AlgoPerf_t`.
+/// A result of cuDNN's heuristics, with the layout of `cudnnConvolution*AlgoPerf_t`.
 #[repr(C)]
 pub(super) struct Performance {
     algorithm: c_int,

@@ -84,7 +84,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|v| v.to_bits()).collect()
 }
 
-/// The bits of all tensors after two Adam steps, an average and a copy.
+/// Performs two Adam steps, two averages and a copy on a device; returns the bits of all tensors.
 fn updated(device: &Device) -> Vec<Vec<u32>> {
     let network = Network::new(device);
     adam_step(&network.parameters(false), &STEP).unwrap();
