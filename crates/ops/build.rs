@@ -1,6 +1,6 @@
 //! With the feature `cuda`: compiles the kernels to PTX with NVIDIA's compiler.
 //!
-//! Sets `host_cxx` where a C++ compiler can compile the kernels for the host, as tests do.
+//! Sets the cfg `host_cxx` when a C++ compiler was found that can compile the kernels for the CPU, as tests do.
 
 use std::env;
 use std::path::Path;

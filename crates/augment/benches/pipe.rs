@@ -1,4 +1,5 @@
-//! Milliseconds of the pipe: `cargo bench -p augment [-- BATCH SIZE]` (16 images of 64 px by default).
+//! Times drawing, forward and backward pass of the pipe in milliseconds: `cargo bench -p augment [-- BATCH SIZE]`;
+//! BATCH is the number of images (16 by default), SIZE their side in pixels (64).
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -8,9 +9,9 @@ use candle_core::{DType, Device, Tensor, Var};
 use ops::Dual;
 use rng::RandomState;
 
-/// Draws that are averaged.
+/// The number of draws over which times are averaged.
 const DRAWS: u32 = 8;
-/// Runs of each.
+/// The number of runs per draw, of which the fastest counts.
 const ROUNDS: u32 = 8;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let mut random = RandomState::new(0);
             let mut ms = [0.0; 3];
             for _ in 0..DRAWS {
-                // The fastest of some runs: other programs only make it slower.
+                // The fastest of several runs is reported, since other programs can only make a run slower.
                 let mut best = [f64::INFINITY; 3];
                 let mut lap = |i: usize, start: Instant| {
                     best[i] = best[i].min(1000.0 * start.elapsed().as_secs_f64());

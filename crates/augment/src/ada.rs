@@ -1,4 +1,4 @@
-//! The controller of the augmentation probability p.
+//! The controller of the augmentation probability `p`.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,16 @@ use crate::AugmentError;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdaOptions {
-    /// Target of the mean sign of D's output on real images (r_t of the paper).
+    /// The target for the mean sign of D's output on real images (the target of r_t in the paper), usually 0.6.
     pub target: f64,
-    /// Iterations between two updates.
+    /// The number of iterations between two updates of `p`.
     pub interval: u64,
-    /// Thousands of images in which p can change by 1.
+    /// The number of images, in thousands, over which `p` changes by 1 when all updates have the same direction.
     pub kimg: f64,
-    /// Images of an iteration (the batch size).
+    /// The number of images per iteration (the batch size).
     pub batch: usize,
-    /// The largest p. `None` is the behavior of the reference, where p may exceed 1.
+    /// The largest `p` that updates can reach. `None` sets no limit, so `p` may exceed 1, as in NVIDIA's
+    /// implementation.
     pub max_p: Option<f64>,
 }
 
@@ -32,10 +33,10 @@ impl Default for AdaOptions {
     }
 }
 
-/// Adaptive p: raised while the mean sign of D's output on real images is above the target, lowered otherwise
-/// (ADA, arXiv:2006.06676).
+/// Adapts the augmentation probability `p`: raises it while the mean sign of D's output on real images is above the
+/// target, and lowers it while it is below (ADA, arXiv:2006.06676).
 ///
-/// The struct is its whole state: serde saves and restores it.
+/// The struct is the complete state: serializing it with serde saves the controller.
 ///
 /// ```
 /// let options = augment::AdaOptions {
@@ -54,28 +55,28 @@ impl Default for AdaOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdaController {
-    /// Settings.
+    /// The settings.
     pub options: AdaOptions,
     p: f32,
     sign_sum: f64,
     n_signs: u64,
-    /// Mean sign of the last interval that had reports.
+    /// The mean sign in the last interval that had reports.
     mean_sign: Option<f64>,
 }
 
-/// One update of p.
+/// The values of one update of `p`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdaUpdate {
-    /// Mean sign of D's output on real images.
+    /// The mean sign of D's output on real images, -1 to 1.
     pub mean_sign: f64,
-    /// The change of p before it is clamped.
+    /// The change of `p` before `p` is clamped.
     pub adjust: f64,
-    /// The new p.
+    /// The new `p`, after clamping.
     pub p: f64,
 }
 
 impl AdaController {
-    /// A controller that starts at `p`.
+    /// A controller whose `p` starts at the given value.
     ///
     /// # Errors
     /// When `p` is negative or not a number.
@@ -92,17 +93,17 @@ impl AdaController {
         })
     }
 
-    /// The augmentation probability.
+    /// The current augmentation probability, at least 0.
     pub fn p(&self) -> f64 {
         f64::from(self.p)
     }
 
-    /// Mean sign of the last interval that had reports: r_t of the paper.
+    /// The mean sign in the last interval that had reports (r_t of the paper), -1 to 1; `None` before the first update.
     pub fn mean_sign(&self) -> Option<f64> {
         self.mean_sign
     }
 
-    /// Reports D's logits (or their signs) on real images. To be called in every phase that runs D on real images.
+    /// Reports D's logits, or their signs, on real images. Call it in every phase that runs D on real images.
     pub fn report(&mut self, real_logits: impl IntoIterator<Item = f32>) {
         for logit in real_logits {
             self.sign_sum += match logit {
@@ -114,7 +115,8 @@ impl AdaController {
         }
     }
 
-    /// Updates p when the interval divides `batch_idx`. To be called after each iteration; `batch_idx` counts from 1.
+    /// Updates `p` if `batch_idx` is a multiple of the interval, else returns `None`. Call it after each iteration,
+    /// with the number of iterations so far.
     pub fn step(&mut self, batch_idx: u64) -> Option<AdaUpdate> {
         if !self.is_due(batch_idx) {
             return None;
@@ -122,12 +124,13 @@ impl AdaController {
         self.update()
     }
 
-    /// Whether [`Self::step`] updates p after iteration `batch_idx`; all logits must have been reported by then.
+    /// Whether [`Self::step`] will update `p` after iteration `batch_idx`; report all logits before then.
     pub fn is_due(&self, batch_idx: u64) -> bool {
         batch_idx.is_multiple_of(self.options.interval.max(1))
     }
 
-    /// Updates p for one interval. `None` before the first report. Without new reports the last mean is used again.
+    /// Updates `p` for one interval; `None` before the first report. Without new reports it uses the previous mean
+    /// sign.
     pub fn update(&mut self) -> Option<AdaUpdate> {
         if self.n_signs > 0 {
             self.mean_sign = Some(self.sign_sum / self.n_signs as f64);
@@ -144,7 +147,7 @@ impl AdaController {
         let adjust = direction * images / (o.kimg * 1000.0);
         let moved = (self.p + adjust as f32).max(0.0);
         self.p = match o.max_p {
-            // A p that was set above the limit by hand may only come down.
+            // A `p` above the limit, e.g. from the start or a changed limit, can only decrease.
             Some(max_p) if adjust > 0.0 => moved.min((max_p as f32).max(self.p)),
             _ => moved,
         };
@@ -183,7 +186,7 @@ mod tests {
         );
         ada.report([1.0; 10]);
         assert_eq!(ada.update().unwrap().p, f64::from(0.256_f32));
-        // No new report: the mean stays, and p goes on beyond 1.
+        // Without a new report the mean sign stays, and `p` grows beyond 1.
         for _ in 0..5 {
             ada.update();
         }

@@ -1,4 +1,4 @@
-//! The strength of each transform, and its text form: `bgc`, `blit,geom`, `xflip,xint,scale=0.5,hue=0`.
+//! The strength of each transform, and its text form, for example `bgc`, `blit,geom` or `xflip,xint,scale=0.5,hue=0`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,52 +7,52 @@ use serde::{Deserialize, Serialize};
 
 use crate::AugmentError;
 
-/// One transform of the pipe, in the order in which they are drawn and applied.
+/// One transform of the pipe. The variants are in the order in which transforms are drawn and applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transform {
-    /// Mirror.
+    /// Mirrors horizontally.
     XFlip,
-    /// Quarter turns.
+    /// Rotates by a random multiple of 90 degrees.
     Rotate90,
-    /// Translation by whole pixels.
+    /// Translates by whole pixels.
     XInt,
-    /// Isotropic scaling.
+    /// Scales both axes by the same factor.
     Scale,
-    /// Rotation, before and after the anisotropic scaling.
+    /// Rotates by a random angle, before and again after the anisotropic scaling.
     Rotate,
-    /// Anisotropic scaling.
+    /// Scales the axes by reciprocal factors (anisotropic scaling).
     Aniso,
-    /// Translation by fractions of a pixel.
+    /// Translates by fractions of a pixel.
     XFrac,
-    /// Adds to all colors.
+    /// Adds the same offset to all colors (brightness).
     Brightness,
-    /// Scales all colors.
+    /// Scales all colors by the same factor (contrast).
     Contrast,
-    /// Mirrors the luma.
+    /// Inverts the luma and keeps the chroma.
     LumaFlip,
-    /// Rotates colors around the luma axis.
+    /// Rotates colors around the luma axis (hue).
     Hue,
-    /// Scales the distance from the luma axis.
+    /// Scales the distance of colors from the luma axis (saturation).
     Saturation,
-    /// Amplifies four frequency bands.
+    /// Amplifies or attenuates each of four frequency bands.
     ImgFilter,
-    /// Adds Gaussian noise.
+    /// Adds Gaussian noise to every pixel and channel.
     Noise,
-    /// Blackens a rectangle.
+    /// Sets the pixels of a rectangle to 0, which is mid-gray (cutout).
     Cutout,
 }
 
 use Transform::*;
 
 impl Transform {
-    /// All transforms, in order.
+    /// All transforms, in the order in which they are applied.
     pub const ALL: [Transform; 15] = [
         XFlip, Rotate90, XInt, Scale, Rotate, Aniso, XFrac, Brightness, Contrast, LumaFlip, Hue,
         Saturation, ImgFilter, Noise, Cutout,
     ];
 
-    /// The name in `--augpipe`.
+    /// The name of the transform in the text form of [`AugPipe`].
     pub fn name(self) -> &'static str {
         match self {
             XFlip => "xflip",
@@ -84,7 +84,7 @@ impl fmt::Display for Transform {
     }
 }
 
-/// The categories of ADA (arXiv:2006.06676): ranges of [`Transform::ALL`].
+/// The categories of ADA (arXiv:2006.06676), as ranges of indices in [`Transform::ALL`].
 const CATEGORIES: [(&str, std::ops::Range<usize>); 6] = [
     ("blit", 0..3),
     ("geom", 3..7),
@@ -94,7 +94,7 @@ const CATEGORIES: [(&str, std::ops::Range<usize>); 6] = [
     ("cutout", 14..15),
 ];
 
-/// Unions of the first categories.
+/// Names for several categories at once, as ranges of indices in [`Transform::ALL`].
 const UNIONS: [(&str, std::ops::Range<usize>); 5] = [
     ("bg", 0..7),
     ("bgc", 0..12),
@@ -103,11 +103,11 @@ const UNIONS: [(&str, std::ops::Range<usize>); 5] = [
     ("bgcfnc", 0..15),
 ];
 
-/// The strength of each transform: a factor on the probability p, where 0 is off.
+/// The strength of each transform: a factor on the probability p; 0 turns the transform off.
 ///
-/// Its text is a comma list of categories (`blit geom color filter noise cutout`), unions of them (`bg bgc bgcf bgcfn
-/// bgcfnc`) and transforms, each with an optional `=strength`; later items override earlier ones (`bgc,hue=0`).
-/// `none` turns everything off.
+/// The text form is a list separated by commas, of categories (`blit geom color filter noise cutout`), unions of
+/// categories (`bg bgc bgcf bgcfn bgcfnc`) and transforms. Each may have a strength, `=strength`, otherwise 1. Later
+/// items override earlier ones (`bgc,hue=0`). `none` turns everything off.
 ///
 /// ```
 /// let pipe: augment::AugPipe = "bgc,hue=0".parse()?;
@@ -122,12 +122,12 @@ pub struct AugPipe {
 }
 
 impl AugPipe {
-    /// The strength of `transform`; 0 is off.
+    /// The strength of `transform`; 0 means that it is off.
     pub fn strength(&self, transform: Transform) -> f64 {
         self.strengths[transform.index()]
     }
 
-    /// The same pipe with another strength of `transform`.
+    /// The same pipe with a new strength for `transform`.
     ///
     /// # Errors
     /// When the strength is negative or not a number.
@@ -142,19 +142,19 @@ impl AugPipe {
         Ok(self)
     }
 
-    /// The transforms that are on, in order.
+    /// The transforms with a strength above 0, in the order in which they are applied.
     pub fn active(&self) -> impl Iterator<Item = Transform> + '_ {
         Transform::ALL
             .into_iter()
             .filter(|&transform| self.strength(transform) > 0.0)
     }
 
-    /// Whether no transform is on.
+    /// Whether all transforms are off.
     pub fn is_empty(&self) -> bool {
         self.active().next().is_none()
     }
 
-    /// All names that the text may contain.
+    /// All names that the text form may contain.
     pub fn names() -> Vec<&'static str> {
         let sets = CATEGORIES.iter().chain(&UNIONS).map(|(name, _)| *name);
         let mut names: Vec<_> = sets.collect();

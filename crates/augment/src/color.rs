@@ -1,14 +1,14 @@
-//! Color transforms, combined to one affine map of RGB for each image.
+//! Color transforms, combined into one affine map of RGB values for each image.
 
 use crate::{AugmentParams, Transform};
 
-/// A 4 x 4 matrix in homogeneous coordinates, row-major.
+/// A 4 x 4 matrix in homogeneous RGB coordinates, row-major.
 type Matrix4 = [[f32; 4]; 4];
 
-/// The color map of an image: `matrix x + offset`.
+/// The color map of an image, `rgb -> matrix rgb + offset`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ColorMap {
-    /// The leading channels x channels are used.
+    /// The first `channels` rows and columns are used.
     pub matrix: [[f32; 3]; 3],
     pub offset: [f32; 3],
 }
@@ -24,7 +24,7 @@ fn product(a: &Matrix4, b: &Matrix4) -> Matrix4 {
     std::array::from_fn(|i| std::array::from_fn(|j| (0..4).map(|k| a[i][k] * b[k][j]).sum()))
 }
 
-/// `along * (projection on the luma axis) + across * (the rest)`.
+/// The matrix that scales the projection on the luma axis by `along` and the rest by `across`.
 fn about_luma(along: f32, across: f32) -> Matrix4 {
     std::array::from_fn(|i| {
         std::array::from_fn(|j| match (i, j) {
@@ -35,11 +35,11 @@ fn about_luma(along: f32, across: f32) -> Matrix4 {
     })
 }
 
-/// A rotation by `theta` about the luma axis (Rodrigues' formula).
+/// A rotation by `theta` radians around the luma axis (Rodrigues' formula).
 fn turn_hue(theta: f32) -> Matrix4 {
     let (sin, cos) = theta.sin_cos();
     let v = 1.0 / 3.0_f32.sqrt();
-    // The cross product with (v, v, v).
+    // The matrix of the cross product with the unit vector (v, v, v).
     let cross = [[0.0, -v, v], [v, 0.0, -v], [-v, v, 0.0]];
     let mut m = about_luma(1.0, cos);
     for (row, cross) in m.iter_mut().zip(cross) {
@@ -67,7 +67,7 @@ pub(crate) fn color_maps(params: &AugmentParams) -> Vec<Option<ColorMap>> {
                     (0..3).for_each(|i| next[i][i] = v);
                     next
                 }
-                // Mirrors the projection when v is 1.
+                // `v` is 1 for a flip, which mirrors the projection on the luma axis.
                 Transform::LumaFlip if v == 0.0 => continue,
                 Transform::LumaFlip => about_luma(1.0 - 2.0 * v, 1.0),
                 Transform::Hue if v == 0.0 => continue,
@@ -80,7 +80,7 @@ pub(crate) fn color_maps(params: &AugmentParams) -> Vec<Option<ColorMap>> {
         }
         (m != IDENTITY).then(|| {
             if params.shape.channels == 1 {
-                // Gray: the mean of the rows.
+                // Gray images use the mean of the rows.
                 let mean = |column: usize| (m[0][column] + m[1][column] + m[2][column]) / 3.0;
                 let mut map = ColorMap {
                     matrix: [[0.0; 3]; 3],

@@ -1,8 +1,8 @@
 //! The inverse of the error function.
 
-/// `erf(erfinv(x)) = x`; infinite at -1 and 1, NaN beyond.
+/// The inverse of [`erf`], for `x` from -1 to 1; infinite at -1 and 1, NaN outside.
 ///
-/// A starting value by Giles (2010), "Approximating the erfinv function", polished by Newton steps on [`erf`].
+/// The initial value is from Giles (2010), "Approximating the erfinv function"; Newton steps on [`erf`] refine it.
 pub(crate) fn erfinv(x: f64) -> f64 {
     if x.abs() >= 1.0 {
         return if x.abs() == 1.0 {
@@ -48,7 +48,7 @@ pub(crate) fn erfinv(x: f64) -> f64 {
     y
 }
 
-/// The error function, by its series below 3 and the continued fraction of `erfc` above.
+/// The error function, by its power series for `|x| < 3` and by the continued fraction of `erfc` otherwise.
 fn erf(x: f64) -> f64 {
     let a = x.abs();
     let value = if a < 3.0 {

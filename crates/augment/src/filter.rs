@@ -1,4 +1,4 @@
-//! The image filter: four frequency bands amplified at random.
+//! The image filter: amplifies four frequency bands by random factors.
 
 use std::sync::OnceLock;
 
@@ -6,14 +6,14 @@ use candle_core::WithDType;
 
 use crate::{AugmentParams, Transform};
 
-/// Bands, the lowest first.
+/// The number of frequency bands; band 0 is the lowest.
 pub(crate) const BANDS: usize = 4;
-/// Taps of the bank.
+/// The number of taps of each filter of the bank.
 pub(crate) const TAPS: usize = 43;
-/// Reflected pixels around the image.
+/// The number of reflected pixels on each side of the image.
 pub(crate) const PAD: usize = TAPS / 2;
 
-/// Low-pass filter of Daubechies' symlet with two vanishing moments.
+/// The low-pass filter of Daubechies' symlet with two vanishing moments (`sym2`).
 const SYM2: [f64; 4] = [
     -0.129_409_522_550_921_45,
     0.224_143_868_041_857_35,
@@ -21,7 +21,7 @@ const SYM2: [f64; 4] = [
     0.482_962_913_144_690_25,
 ];
 
-/// Expected power of images in the bands (`1 / frequency`, as of natural images).
+/// The expected share of the power of images in each band; `1 / frequency`, as in natural images.
 const EXPECTED_POWER: [f64; BANDS] = [10.0 / 13.0, 1.0 / 13.0, 1.0 / 13.0, 1.0 / 13.0];
 
 fn convolve(a: &[f64], b: &[f64]) -> Vec<f64> {
@@ -34,12 +34,12 @@ fn convolve(a: &[f64], b: &[f64]) -> Vec<f64> {
     c
 }
 
-/// The filters of the bands; they add up to the unit impulse.
+/// The filters of the bands; their sum is the unit impulse.
 fn bank() -> &'static [[f64; TAPS]; BANDS] {
     static BANK: OnceLock<[[f64; TAPS]; BANDS]> = OnceLock::new();
     BANK.get_or_init(|| {
         let high: Vec<f64> = (0..4).map(|i| SYM2[i] * [1.0, -1.0][i % 2]).collect();
-        // Analysis and synthesis in one, without decimation.
+        // Analysis and synthesis filter combined, without decimation.
         let both = |filter: &[f64]| {
             let reversed: Vec<f64> = filter.iter().rev().copied().collect();
             let product = convolve(filter, &reversed);
@@ -50,7 +50,7 @@ fn bank() -> &'static [[f64; TAPS]; BANDS] {
             .map(|i| vec![f64::from(u8::from(i == 0))])
             .collect();
         for band in 1..BANDS {
-            // One level down: stretch, take the low band, and put the high band beside it.
+            // One level down: stretch all filters by two, apply the low-pass, and add the high band as a new filter.
             for filter in &mut bank {
                 let mut stretched: Vec<f64> = filter.iter().flat_map(|v| [*v, 0.0]).collect();
                 stretched.pop();
@@ -65,13 +65,13 @@ fn bank() -> &'static [[f64; TAPS]; BANDS] {
     })
 }
 
-/// The filter of each image; `None` for the identity.
+/// The combined filter of each image; `None` for the identity.
 pub(crate) fn filters(params: &AugmentParams) -> Vec<Option<[f64; TAPS]>> {
     let image = |image: usize| {
         let mut gains = [1.0_f64; BANDS];
         let draws = params.of(Transform::ImgFilter);
         for (band, draw) in draws.enumerate().take(BANDS) {
-            // Amplify one band, then bring the whole back to the expected power.
+            // Amplify one band, then normalize all bands to the expected total power.
             let amplified = f64::from(draw.of(image)[0]);
             let gain = |i: usize| if i == band { amplified } else { 1.0 };
             let power: f64 = (0..BANDS)
@@ -89,14 +89,14 @@ pub(crate) fn filters(params: &AugmentParams) -> Vec<Option<[f64; TAPS]>> {
     (0..params.shape.batch).map(image).collect()
 }
 
-/// The index of pixel `i` of a row of `len` pixels that is reflected at its ends.
+/// The index in `0..len` of pixel `i` of a row that continues beyond both ends by reflection; edges are not repeated.
 pub(crate) fn reflect(i: isize, len: usize) -> usize {
     let period = 2 * (len - 1);
     let i = i.rem_euclid(period as isize) as usize;
     i.min(period - i)
 }
 
-/// Filters a plane in place, along both axes.
+/// Filters a plane in place, along both axes, with reflection at the edges.
 pub(crate) fn filter_plane<T: WithDType>(taps: &[f64; TAPS], plane: &mut [T], width: usize) {
     let height = plane.len() / width;
     let taps = taps.map(T::from_f64);
@@ -131,7 +131,7 @@ pub(crate) fn filter_plane<T: WithDType>(taps: &[f64; TAPS], plane: &mut [T], wi
     }
 }
 
-/// The adjoint of [`filter_plane`].
+/// The adjoint of [`filter_plane`]: the gradient with respect to its input, in place.
 pub(crate) fn filter_plane_adjoint<T: WithDType>(
     taps: &[f64; TAPS],
     plane: &mut [T],

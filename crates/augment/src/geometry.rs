@@ -1,15 +1,16 @@
-//! Geometric transforms, combined to one affine map for each image and one reflected margin for the batch.
+//! Geometric transforms, combined into one affine map for each image and one reflected margin for the whole batch.
 //!
-//! Matrices are built in f32, in the reference's order, because the margin is rounded up to whole pixels.
+//! Matrices are computed in f32 and in the order of NVIDIA's code: the margin is rounded up to whole pixels, so that a
+//! rounding error could change it.
 
 use std::f32::consts::FRAC_PI_2;
 
 use crate::{AugmentParams, Transform};
 
-/// The margin that the 12-tap filter needs around an image.
+/// The margin in pixels that the 12-tap filter needs on each side of an image.
 pub(crate) const FILTER_MARGIN: usize = 3;
 
-/// Row-major.
+/// A 3 x 3 matrix in homogeneous coordinates, row-major.
 pub(crate) type Matrix3 = [[f32; 3]; 3];
 
 const IDENTITY: Matrix3 = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
@@ -37,7 +38,7 @@ fn rotate(theta: f32) -> Matrix3 {
     [[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]
 }
 
-/// The inverse maps of all images (output pixel to input pixel, both from the center); `None` when no geometric
+/// The inverse map of each image, from output to input pixels, both relative to the center; `None` when no geometric
 /// transform is on.
 fn inverse_maps(params: &AugmentParams) -> Option<Vec<Matrix3>> {
     let (width, height) = (params.shape.width as f32, params.shape.height as f32);
@@ -49,7 +50,7 @@ fn inverse_maps(params: &AugmentParams) -> Option<Vec<Matrix3>> {
             let inverse = match draw.transform {
                 Transform::XFlip => scale(1.0 / (1.0 - 2.0 * v[0]), 1.0),
                 Transform::Rotate90 => rotate(FRAC_PI_2 * v[0]),
-                // Half to even, as numpy and torch round.
+                // Ties round to even, as in numpy and torch.
                 Transform::XInt => translate(
                     -(v[0] * width).round_ties_even(),
                     -(v[1] * height).round_ties_even(),
@@ -67,31 +68,31 @@ fn inverse_maps(params: &AugmentParams) -> Option<Vec<Matrix3>> {
     is_on.then_some(maps)
 }
 
-/// The geometric stage for a batch.
+/// The geometric stage of the pipe for a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Geometry {
-    /// Reflected pixels around every image: left, right, top, bottom.
+    /// The number of reflected pixels around every image: left, right, top, bottom.
     pub margin: [usize; 4],
     /// The map of each image; `None` for the identity.
     pub maps: Vec<Option<Map>>,
 }
 
-/// The map from the warped image (doubled in size, with a margin) to the padded image (doubled in size).
+/// The map from pixels of the warped image (twice the size, with a margin) to those of the padded, upsampled image.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Map {
-    /// `theta` of an affine grid: from output to input, both in -1..1.
+    /// The matrix for `affine_grid`: output to input coordinates, where -1 and 1 are the edges of the images.
     pub theta: [[f32; 3]; 2],
-    /// The same in pixels: `x_in = m[0][0] x_out + m[0][1] y_out + m[0][2]`.
+    /// The same map in pixel coordinates, one row each for x and y: `x_in = m[0][0] x_out + m[0][1] y_out + m[0][2]`.
     pub pixels: [[f64; 3]; 2],
 }
 
-/// Side of the warped image before it is halved.
+/// The side of the warped image before it is downsampled by two; `size` is the side of the image.
 pub(crate) fn warped_size(size: usize) -> usize {
     2 * (size + 2 * FILTER_MARGIN)
 }
 
 impl Geometry {
-    /// `None` when no geometric transform is on.
+    /// The stage for drawn parameters; `None` when no geometric transform is on.
     pub fn new(params: &AugmentParams) -> Option<Self> {
         let maps = inverse_maps(params)?;
         let (width, height) = (params.shape.width, params.shape.height);
@@ -101,18 +102,18 @@ impl Geometry {
         let (out_w, out_h) = (warped_size(width), warped_size(height));
 
         let maps = maps.iter().map(|map| {
-            // Upsampling and downsampling with an orthonormal wavelet are inverse to each other.
+            // Upsampling and downsampling by an orthonormal wavelet cancel, so an identity needs no resampling.
             if *map == IDENTITY {
                 return None;
             }
-            // The center moves with uneven margins.
+            // Unequal margins shift the center.
             let x = (left as f32 - right as f32) / 2.0;
             let y = (top as f32 - bottom as f32) / 2.0;
             let m = product(&translate(x, y), map);
-            // Twice the resolution, whose pixel centers lie half a pixel off.
+            // To twice the resolution, where pixel centers are shifted by half a pixel.
             let m = product(&product(&scale(2.0, 2.0), &m), &scale(0.5, 0.5));
             let m = product(&product(&translate(-0.5, -0.5), &m), &translate(0.5, 0.5));
-            // -1..1
+            // From pixels to coordinates in -1..1.
             let to = scale(1.0 / padded_w as f32, 1.0 / padded_h as f32);
             let from = scale(out_w as f32 / 2.0, out_h as f32 / 2.0);
             let m = product(&product(&to, &m), &from);
@@ -129,7 +130,7 @@ impl Geometry {
     }
 }
 
-/// The reflected margin that the corners of all warped images need, at most the size of the image.
+/// The reflected margin (left, right, top, bottom) that covers the corners of all warped images, below the image size.
 fn margin(maps: &[Matrix3], width: usize, height: usize) -> [usize; 4] {
     let (cx, cy) = ((width as f32 - 1.0) / 2.0, (height as f32 - 1.0) / 2.0);
     let mut farthest = [f32::NEG_INFINITY; 4];
@@ -151,7 +152,7 @@ fn margin(maps: &[Matrix3], width: usize, height: usize) -> [usize; 4] {
     })
 }
 
-/// An affine grid in pixels: pixel i of n lies at `(2 i + 1) / n - 1`.
+/// Converts `theta` of an affine grid to pixel coordinates; pixel `i` of `n` is at the coordinate `(2 i + 1) / n - 1`.
 fn in_pixels(theta: [[f32; 3]; 2], out: (usize, usize), padded: (usize, usize)) -> [[f64; 3]; 2] {
     let (out_w, out_h) = (out.0 as f64, out.1 as f64);
     let sizes = [padded.0 as f64, padded.1 as f64];
@@ -188,7 +189,7 @@ mod tests {
 
     #[test]
     fn margins_and_maps_of_the_reference() {
-        // Origin: golden data, presets at fixed percentiles.
+        // Origin: golden data from NVIDIA's code, presets at fixed percentiles.
         let g = geometry("geom", 0.05).unwrap();
         assert_eq!(g.margin, [21, 11, 19, 6]);
         let g = geometry("bg", 0.05).unwrap();

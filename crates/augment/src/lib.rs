@@ -2,7 +2,7 @@
 //!
 //! [`AugPipe`] holds the strength of each transform (`--augpipe`). [`AugmentPipe::draw`] draws the random parameters of
 //! a batch as plain data ([`AugmentParams`]). [`Augmentation::apply`] transforms the images, on [`ops::Dual`], so that
-//! gradient penalties can be computed through it. [`AdaController`] adapts the probability p.
+//! gradient penalties can be computed through it. [`AdaController`] adapts the augmentation probability p.
 //!
 //! ```
 //! use augment::{AugPipe, AugmentPipe, Augmentation, BatchShape, Ranges};
@@ -21,7 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Absent on purpose: learning the parameters of the transforms. Gradients are computed for the images only.
+//! The parameters of the transforms cannot be learned: gradients are computed with respect to the images only.
 
 mod ada;
 mod augpipe;

@@ -1,4 +1,4 @@
-//! The drawn parameters of a batch, in the order of the reference.
+//! The random parameters of a batch, drawn in the order of NVIDIA's code.
 
 use std::f64::consts::PI;
 
@@ -7,35 +7,36 @@ use serde::{Deserialize, Serialize};
 use crate::erfinv::erfinv;
 use crate::{AugPipe, AugmentError, Distribution, RandomSource, Transform};
 
-/// Ranges of the parameters. The defaults are those of ADA (arXiv:2006.06676).
+/// The ranges of the random parameters. The defaults are those of ADA (arXiv:2006.06676).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ranges {
-    /// Largest translation by whole pixels, as a fraction of the image size.
+    /// The largest translation by whole pixels, as a fraction of the image size.
     pub xint_max: f64,
-    /// Standard deviation of log2 of the scale.
+    /// The standard deviation of log2 of the isotropic scale.
     pub scale_std: f64,
-    /// Largest rotation, 1 = 180 degrees.
+    /// The largest rotation in either direction, as a fraction of 180 degrees.
     pub rotate_max: f64,
-    /// Standard deviation of log2 of the anisotropic scale.
+    /// The standard deviation of log2 of the anisotropic scale.
     pub aniso_std: f64,
-    /// Standard deviation of the fractional translation, as a fraction of the image size.
+    /// The standard deviation of the translation by fractions of a pixel, as a fraction of the image size.
     pub xfrac_std: f64,
-    /// Standard deviation of the brightness offset, for colors in -1..1.
+    /// The standard deviation of the brightness offset, for colors in -1..1.
     pub brightness_std: f64,
-    /// Standard deviation of log2 of the contrast.
+    /// The standard deviation of log2 of the contrast factor.
     pub contrast_std: f64,
-    /// Largest rotation of the hue, 1 = 180 degrees.
+    /// The largest rotation of the hue in either direction, as a fraction of 180 degrees.
     pub hue_max: f64,
-    /// Standard deviation of log2 of the saturation.
+    /// The standard deviation of log2 of the saturation factor.
     pub saturation_std: f64,
-    /// Strength of each frequency band.
+    /// A factor on the probability of each frequency band, the lowest band first.
     pub imgfilter_bands: [f64; 4],
-    /// Standard deviation of log2 of a band's gain.
+    /// The standard deviation of log2 of a band's gain.
     pub imgfilter_std: f64,
-    /// Standard deviation of the noise's standard deviation.
+    /// The scale of the noise strength, for colors in -1..1: the noise of each image has its own standard deviation,
+    /// which is the absolute value of a normal number with standard deviation `noise_std`.
     pub noise_std: f64,
-    /// Side of the rectangle, as a fraction of the image size.
+    /// The side of the rectangle, as a fraction of the image size.
     pub cutout_size: f64,
 }
 
@@ -59,34 +60,36 @@ impl Default for Ranges {
     }
 }
 
-/// Size of a batch of images.
+/// The shape of a batch of images, `[batch, channels, height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchShape {
-    /// Images.
+    /// The number of images.
     pub batch: usize,
-    /// 1 or 3; any number where no color transform is on.
+    /// The number of channels: 1 or 3; any number when no color transform is on.
     pub channels: usize,
-    /// Pixels.
+    /// The height in pixels.
     pub height: usize,
-    /// Pixels.
+    /// The width in pixels.
     pub width: usize,
 }
 
-/// One drawn parameter, for the whole batch.
+/// The values of one random parameter for all images of a batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Draw {
-    /// Its transform. Rotation occurs twice (before and after the anisotropic scaling), the image filter four times.
+    /// The transform that the parameter belongs to. `Rotate` has two draws (before and after the anisotropic scaling),
+    /// and `ImgFilter` has one for each of four bands.
     pub transform: Transform,
-    /// Whether the transform applies to each image.
+    /// For each image, whether the transform is applied.
     pub gates: Vec<bool>,
-    /// The parameter of each image, `components` numbers each; that of the identity where it does not apply.
+    /// The parameter, `components` values per image; where the transform is not applied, the values that change
+    /// nothing.
     pub values: Vec<f32>,
-    /// Numbers for each image.
+    /// The number of values per image.
     pub components: usize,
 }
 
 impl Draw {
-    /// The numbers of one image.
+    /// The values of one image.
     pub fn of(&self, image: usize) -> &[f32] {
         &self.values[image * self.components..(image + 1) * self.components]
     }
@@ -95,28 +98,28 @@ impl Draw {
 /// All random parameters of the augmentation of one batch. They can be applied any number of times, saved and replayed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AugmentParams {
-    /// The batch that this was drawn for.
+    /// The shape of the batch that the parameters were drawn for.
     pub shape: BatchShape,
-    /// In the order of drawing.
+    /// The parameters in the order in which they were drawn.
     pub draws: Vec<Draw>,
-    /// The unit noise `[batch, channels, height, width]`, empty when noise is off.
+    /// Standard normal noise, `[batch, channels, height, width]` in row-major order; empty when noise is off.
     pub noise: Vec<f32>,
-    /// Center of the cut-out rectangle of each image: x, y in 0..1; empty when cutout is off.
+    /// The center (x, y) of the cut-out rectangle of each image, 0..1 across the image; empty when cutout is off.
     pub cutout_centers: Vec<[f32; 2]>,
 }
 
-/// The distribution of a parameter.
+/// The distribution of a parameter, computed from one uniform or normal random number.
 #[derive(Clone, Copy)]
 enum Law {
-    /// Uniform over this many integers.
+    /// Uniform over the integers `0..n` for the given `n`.
     Choice(f64),
-    /// Uniform between minus and plus this.
+    /// Uniform between minus and plus the given value.
     Within(f64),
-    /// Normal with this standard deviation.
+    /// Normal with mean 0 and the given standard deviation.
     Normal(f64),
-    /// Two to the power of a normal number.
+    /// `2^x` for a normal `x` with mean 0 and the given standard deviation.
     LogNormal(f64),
-    /// The absolute value of a normal number.
+    /// The absolute value of a normal number with mean 0 and the given standard deviation.
     Amplitude(f64),
 }
 
@@ -128,7 +131,7 @@ impl Law {
         }
     }
 
-    /// The parameter for a raw random number.
+    /// The parameter for a random number `raw` from [`Law::distribution`].
     fn value(self, raw: f32) -> f32 {
         match self {
             Law::Choice(count) => (raw * count as f32).floor(),
@@ -150,7 +153,7 @@ impl Law {
         value as f32
     }
 
-    /// The parameter of the identity.
+    /// The parameter value for which the transform changes nothing.
     fn identity(self) -> f32 {
         match self {
             Law::LogNormal(_) => 1.0,
@@ -159,28 +162,28 @@ impl Law {
     }
 }
 
-/// The source of parameters.
+/// The way in which parameters are chosen.
 #[derive(Clone, Copy)]
 enum Mode {
-    /// Random draws, applied with this probability.
+    /// Drawn at random; each transform is applied with this probability, times its strength.
     Random(f32),
-    /// One percentile of every distribution, applied to all images.
+    /// The given percentile (0 to 1) of every distribution, applied to all images.
     Percentile(f64),
 }
 
-/// One parameter to draw.
+/// One parameter to be drawn.
 struct Step {
     transform: Transform,
     law: Law,
     components: usize,
-    /// A factor on the transform's strength.
+    /// A factor on the strength of the transform.
     strength: f64,
-    /// Whether a percentile leaves it out: the second rotation.
+    /// Whether this is the second rotation, which a percentile leaves out.
     second: bool,
 }
 
 impl Ranges {
-    /// All parameters in the order of drawing; noise and cutout draw more numbers afterwards.
+    /// All parameters in the order in which they are drawn. Noise and cutout draw further numbers after these.
     fn steps(&self) -> Vec<Step> {
         let step = |transform, law, components| Step {
             transform,
@@ -223,7 +226,7 @@ impl Ranges {
     }
 }
 
-/// For each image, whether a uniform number is below `threshold`.
+/// For each image, whether a new uniform random number in [0, 1) is below `threshold`.
 fn gates<R: RandomSource>(
     source: &mut R,
     batch: usize,
@@ -235,7 +238,7 @@ fn gates<R: RandomSource>(
 }
 
 impl AugmentParams {
-    /// Draws with probability `p`: for each transform its values, then its gates.
+    /// Draws with probability `p`. For each transform the values are drawn first, then the gates.
     pub(crate) fn random<R: RandomSource>(
         pipe: &AugPipe,
         ranges: &Ranges,
@@ -249,8 +252,8 @@ impl AugmentParams {
         Self::draw(pipe, ranges, source, Mode::Random(p as f32), shape)
     }
 
-    /// Parameters that apply every transform that is on to every image, at one percentile of its distribution. Only
-    /// noise is random.
+    /// Parameters that apply every transform that is on to every image, at one percentile (0 to 1) of its distribution.
+    /// Only the noise is random.
     pub(crate) fn percentile<R: RandomSource>(
         pipe: &AugPipe,
         ranges: &Ranges,
@@ -279,12 +282,12 @@ impl AugmentParams {
             cutout_centers: Vec::new(),
         };
         let is_on = |transform| {
-            // Gray images have neither hue nor saturation.
+            // Hue and saturation do not exist for gray images.
             let is_color = matches!(transform, Transform::Hue | Transform::Saturation);
             pipe.strength(transform) > 0.0 && !(is_color && shape.channels == 1)
         };
 
-        // Parameters: values, then gates.
+        // The parameters: values first, then gates.
         for step in ranges.steps() {
             let Step {
                 transform,
@@ -309,7 +312,8 @@ impl AugmentParams {
                     source.fill(law.distribution(), &mut values)?;
                     let mut threshold = pipe.strength(transform) as f32 * p * step.strength as f32;
                     if transform == Transform::Rotate {
-                        // Two rotations, so that at least one occurs with probability p.
+                        // There are two rotations, so each has the probability for which at least one of them is
+                        // applied with p.
                         threshold = 1.0 - (1.0 - threshold).clamp(0.0, 1.0).sqrt();
                     }
                     let gates = gates(source, batch, threshold)?;
@@ -331,13 +335,13 @@ impl AugmentParams {
             });
         }
 
-        // The noise itself.
+        // The noise values.
         if is_on(Transform::Noise) {
             params.noise = vec![0.0; batch * shape.channels * shape.height * shape.width];
             source.fill(Distribution::Normal, &mut params.noise)?;
         }
 
-        // Cutout: gates, then centers.
+        // Cutout: gates first, then centers.
         if is_on(Transform::Cutout) {
             let (gates, centers) = match mode {
                 Mode::Percentile(q) => (vec![true; batch], vec![q as f32; 2 * batch]),
@@ -363,7 +367,7 @@ impl AugmentParams {
         Ok(params)
     }
 
-    /// The drawn parameters of one transform, in order.
+    /// All draws of one transform, in the order in which they were drawn.
     pub fn of(&self, transform: Transform) -> impl Iterator<Item = &Draw> {
         self.draws.iter().filter(move |d| d.transform == transform)
     }

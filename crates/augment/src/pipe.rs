@@ -1,9 +1,9 @@
 //! The pipe: one differentiable op that augments each image of a batch by its drawn parameters.
 //!
 //! For fixed parameters the pipe is affine in the images, `y = L x + b`. Its gradient is the adjoint of `L`, and the
-//! tangent of a [`Dual`] is mapped by `L` itself, so all derivatives are exact, also those of gradient penalties. All
-//! stages of an image run in one task while it is in the cache; an image that no transform changes is copied. On GPUs
-//! the same stages are a chain of tensor ops (`composed`).
+//! tangent of a [`Dual`] is mapped by `L` itself, so all derivatives are exact, including those of gradient penalties.
+//! On a CPU one task computes all stages of an image while it is in the cache, and copies an image that no transform
+//! changes. On a GPU the same stages are a chain of tensor ops (`composed`).
 
 mod composed;
 
@@ -19,7 +19,7 @@ use crate::geometry::Geometry;
 use crate::warp::Warp;
 use crate::{AugPipe, AugmentError, AugmentParams, BatchShape, RandomSource, Ranges, Transform};
 
-/// The transforms that are on and the ranges of their parameters.
+/// The strengths of the transforms and the ranges of their parameters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AugmentPipe {
     /// The strength of each transform.
@@ -36,10 +36,10 @@ impl From<AugPipe> for AugmentPipe {
 }
 
 impl AugmentPipe {
-    /// Draws all random numbers for a batch, with probability `p` for each transform.
+    /// Draws the random parameters for a batch; each transform is applied with probability `p` times its strength.
     ///
     /// # Errors
-    /// When `p` is negative or not a number, or a recording does not match.
+    /// When `p` is negative or not finite, or `source` is a recording with other draws.
     pub fn draw<R: RandomSource>(
         &self,
         source: &mut R,
@@ -50,12 +50,13 @@ impl AugmentPipe {
     }
 
     /// Parameters that apply every transform that is on to every image, at one percentile (0 to 1) of its distribution.
-    /// Only noise is random.
+    /// Only the noise is random.
     ///
-    /// A normal parameter is taken as `erfinv(2 percentile - 1)`, without a factor sqrt(2), as in the reference.
+    /// As in NVIDIA's code, a normal parameter is `erfinv(2 percentile - 1)` times its standard deviation, without the
+    /// factor sqrt(2) of a true percentile.
     ///
     /// # Errors
-    /// When `percentile` is outside 0 to 1, or a recording does not fit.
+    /// When `percentile` is outside 0 to 1, or `source` is a recording with other draws.
     pub fn at_percentile<R: RandomSource>(
         &self,
         source: &mut R,
@@ -67,10 +68,10 @@ impl AugmentPipe {
 }
 
 impl BatchShape {
-    /// The shape of `[batch, channels, height, width]`.
+    /// The shape of a tensor `[batch, channels, height, width]`.
     ///
     /// # Errors
-    /// When `x` has another rank.
+    /// When `x` is not 4-D.
     pub fn of(x: &Tensor) -> candle_core::Result<Self> {
         let (batch, channels, height, width) = x.dims4()?;
         Ok(Self {
@@ -82,29 +83,29 @@ impl BatchShape {
     }
 }
 
-/// Drawn parameters, prepared to be applied any number of times.
+/// An augmentation with fixed parameters, which can be applied any number of times.
 #[derive(Clone, Debug)]
 pub struct Augmentation {
     plan: Arc<Plan>,
 }
 
 impl Augmentation {
-    /// Computes maps, filters and rectangles from the parameters.
+    /// Computes geometric maps, color maps, filters and rectangles from the parameters.
     ///
     /// # Errors
-    /// When the images are too small, or a color transform is on and they have neither 1 nor 3 channels.
+    /// When the images are smaller than 2x2, or a color transform is on and they have neither 1 nor 3 channels.
     pub fn new(params: AugmentParams) -> Result<Self, AugmentError> {
         let plan = Arc::new(Plan::new(params)?);
         Ok(Self { plan })
     }
 
-    /// Augments images in -1..1, together with their tangent.
+    /// Augments images with values in -1..1, and maps their tangent.
     ///
     /// # Shapes
-    /// - `x` and result: `[batch, channels, height, width]`, the shape of the draw, f32 or f64
+    /// - `x` and result: `[batch, channels, height, width]`, the shape that the parameters were drawn for; f32 or f64
     ///
     /// # Errors
-    /// When the shape differs from that of the draw.
+    /// When `x` has another shape than the parameters were drawn for.
     pub fn apply(&self, x: &Dual) -> candle_core::Result<Dual> {
         let tangent = x
             .tangent
@@ -117,10 +118,11 @@ impl Augmentation {
         })
     }
 
-    /// The linear part `L` of the pipe: maps a difference of images. On a CPU it is part of candle's graph.
+    /// Applies only the linear part `L` of the pipe, which maps a difference of two images to the difference of the
+    /// results. On a CPU the result is part of candle's graph.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// Same as for [`Self::apply`].
     pub fn apply_linear(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         match x.device().is_cuda() {
             true => Ok(self.record(&x.into(), Part::Linear)?.into_tensor()),
@@ -137,12 +139,13 @@ impl Augmentation {
         x.linear_map(|x| self.run(x, part), move |dy| pipe.run(dy, Part::Adjoint))
     }
 
-    /// The reflected pixels of the geometric stage: left, right, top, bottom; `None` when it is off.
+    /// The number of reflected pixels that the geometric stage adds: left, right, top, bottom; `None` when it is off.
     pub fn margin(&self) -> Option<[usize; 4]> {
         self.plan.geometry.as_ref().map(|g| g.margin)
     }
 
-    /// The map of the geometric stage for an image, `theta` of an affine grid; `None` where nothing moves.
+    /// The `theta` of [`ops::affine_grid`] with which the geometric stage warps an image; `None` where it changes
+    /// nothing.
     pub fn theta(&self, image: usize) -> Option<[[f32; 3]; 2]> {
         let map = self.plan.geometry.as_ref()?.maps.get(image)?;
         map.as_ref().map(|map| map.theta)
@@ -169,14 +172,14 @@ impl Augmentation {
     }
 }
 
-/// Rows and columns that cutout sets to 0.
+/// The columns and rows of the cut-out rectangle; pixels where both are true are set to 0.
 #[derive(Clone, Debug)]
 struct Cutout {
     columns: Vec<bool>,
     rows: Vec<bool>,
 }
 
-/// The prepared transforms of each image.
+/// Everything that is computed from the parameters; the vectors have one entry per image.
 #[derive(Debug)]
 struct Plan {
     params: AugmentParams,
@@ -208,7 +211,7 @@ impl Plan {
         let cutouts = (0..batch).map(|image| {
             let size = cutout?.of(image);
             let center = params.cutout_centers[image];
-            // Pixel centers less than half a side away.
+            // True for pixels whose center is less than half a side from the center of the rectangle.
             let hidden = |axis: usize, len: usize| -> Vec<bool> {
                 let place = |i: usize| (i as f32 + 0.5) / len as f32;
                 (0..len)
@@ -248,7 +251,7 @@ impl Plan {
         })
     }
 
-    /// `y = L x + b`, or `L x` alone.
+    /// Computes `y = L x + b` for one image, or `y = L x` for [`Part::Linear`].
     fn forward<T: WithDType>(&self, image: usize, x: &[T], y: &mut [T], part: Part) {
         match self.warp(image) {
             Some(warp) => warp.forward(x, y),
@@ -275,7 +278,7 @@ impl Plan {
         self.cut_out(image, y);
     }
 
-    /// `dx = L' dy`
+    /// Computes `dx = L^T dy` for one image, the gradient with respect to the input.
     fn adjoint<T: WithDType>(&self, image: usize, dy: &[T], dx: &mut [T]) {
         let mut gradient = dy.to_vec();
         self.cut_out(image, &mut gradient);
@@ -312,7 +315,7 @@ impl Plan {
     }
 }
 
-/// Maps the colors of an image in place.
+/// Maps the colors of an image in place; `transposed` uses the transpose of the matrix.
 fn recolor<T: WithDType>(
     map: &ColorMap,
     x: &mut [T],
@@ -349,18 +352,18 @@ fn recolor<T: WithDType>(
     }
 }
 
-/// The part of the pipe that an op computes.
+/// The part of the affine pipe `L x + b` that an op computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     /// `L x + b`
     Affine,
     /// `L x`
     Linear,
-    /// `L' x`
+    /// `L^T x`
     Adjoint,
 }
 
-/// The pipe as an op of candle's graph: its derivatives are parts of the pipe again.
+/// The pipe as an op of candle's graph; its gradients are other parts of the same pipe.
 struct PipeOp {
     plan: Arc<Plan>,
     part: Part,

@@ -1,24 +1,24 @@
-//! Sources of random numbers: a seeded generator, or a recording.
+//! Sources of random numbers: a seeded generator or a recording.
 
 use rng::RandomState;
 
 use crate::AugmentError;
 
-/// The two distributions of the pipe.
+/// The distributions from which the pipe draws random numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distribution {
     /// Uniform in [0, 1).
     Uniform,
-    /// Standard normal.
+    /// Normal with mean 0 and standard deviation 1.
     Normal,
 }
 
-/// Random numbers in the order in which the pipe draws them: one call per tensor of the reference.
+/// Random numbers in the order in which the pipe draws them: one call for each random tensor of NVIDIA's code.
 pub trait RandomSource {
-    /// Fills `values`.
+    /// Fills `values` with numbers of a distribution.
     ///
     /// # Errors
-    /// When a recording does not fit the call.
+    /// When a recording has another distribution or number of values at this point.
     fn fill(&mut self, distribution: Distribution, values: &mut [f32]) -> Result<(), AugmentError>;
 }
 
@@ -26,7 +26,7 @@ impl RandomSource for RandomState {
     fn fill(&mut self, distribution: Distribution, values: &mut [f32]) -> Result<(), AugmentError> {
         for value in values {
             *value = match distribution {
-                // 24 bits, so that rounding to f32 cannot give 1.
+                // 24 random bits, which f32 represents exactly, so the number cannot be rounded to 1.
                 Distribution::Uniform => {
                     ((self.random_sample() * 16_777_216.0).floor() / 16_777_216.0) as f32
                 }
@@ -37,19 +37,19 @@ impl RandomSource for RandomState {
     }
 }
 
-/// One recorded call.
+/// One recorded call of [`RandomSource::fill`]: the distribution and the numbers.
 pub type Recorded = (Distribution, Vec<f32>);
 
-/// A source that records the numbers of another one.
+/// A source that passes on the numbers of another source and records them.
 #[derive(Debug)]
 pub struct Recorder<'a, R> {
     source: &'a mut R,
-    /// The calls so far.
+    /// The calls that were recorded so far.
     pub draws: Vec<Recorded>,
 }
 
 impl<'a, R: RandomSource> Recorder<'a, R> {
-    /// Records what is drawn from `source`.
+    /// A source that passes on the numbers of `source` and records them.
     pub fn new(source: &'a mut R) -> Self {
         let draws = Vec::new();
         Self { source, draws }
@@ -64,7 +64,7 @@ impl<R: RandomSource> RandomSource for Recorder<'_, R> {
     }
 }
 
-/// A source that replays recorded numbers.
+/// A source that returns recorded numbers.
 #[derive(Clone, Debug)]
 pub struct Replay<'a> {
     draws: &'a [Recorded],
@@ -72,12 +72,12 @@ pub struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// Replays `draws` from the first one.
+    /// A source that returns the numbers of `draws`, starting with the first call.
     pub fn new(draws: &'a [Recorded]) -> Self {
         Self { draws, next: 0 }
     }
 
-    /// Whether every recorded number was used.
+    /// Whether all recorded calls were replayed.
     pub fn is_finished(&self) -> bool {
         self.next == self.draws.len()
     }

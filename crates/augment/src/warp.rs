@@ -1,7 +1,7 @@
-//! The geometric stage on one image: reflect, upsample, sample bilinearly, downsample; and its adjoint.
+//! The geometric stage for one image (pad by reflection, upsample, sample bilinearly, downsample), and its adjoint.
 //!
-//! Up to four channels are processed together, `[y][x][lane]`, so that each neighbor is one short vector. Only the part
-//! of the upsampled image that the map reads is computed.
+//! Up to four channels are processed together as `[y][x][lane]`, so the channels of each neighbor form one short
+//! vector. Only the part of the upsampled image from which the map samples is computed.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use candle_core::WithDType;
 
 use crate::geometry::{Map, warped_size};
 
-/// Low-pass filter of Daubechies' symlet with six vanishing moments.
+/// The low-pass filter of Daubechies' symlet with six vanishing moments (`sym6`).
 pub(crate) const SYM6: [f64; 12] = [
     0.015_404_109_327_027_373,
     0.003_490_712_084_217_47,
@@ -25,21 +25,21 @@ pub(crate) const SYM6: [f64; 12] = [
     -0.007_800_708_325_034_148,
 ];
 
-/// Taps of an upsampled pixel: every other one of the filter.
+/// The number of taps that contribute to an upsampled pixel: every other tap of the filter.
 const PHASE_TAPS: usize = SYM6.len() / 2;
-/// Downsampling does not read the first and last row and column of the warped image.
+/// The number of rows and columns at each edge of the warped image that downsampling does not read.
 const UNUSED: usize = 1;
 
-/// One image's warp.
+/// The geometric stage for one image.
 pub(crate) struct Warp<'a> {
     pub width: usize,
     pub height: usize,
-    /// Reflected pixels: left, right, top, bottom.
+    /// The number of reflected pixels: left, right, top, bottom.
     pub margin: [usize; 4],
     pub map: &'a Map,
 }
 
-/// One axis of the padded image, and the part of its upsampled version that is read.
+/// One axis of the padded image, with the window of its upsampled version that the map reads.
 struct Axis {
     len: usize,
     before: usize,
@@ -61,33 +61,33 @@ impl Axis {
         }
     }
 
-    /// The first padded pixel that upsampled pixel `u` depends on.
+    /// The index of the first padded pixel that the upsampled pixel `u` depends on; it may be negative.
     fn first(u: usize) -> isize {
         (u / 2) as isize - 3 + (u % 2) as isize
     }
 
-    /// The padded pixels that the window depends on, some outside the padded image.
+    /// The padded pixels that the window depends on; some may be outside the padded image.
     fn support(&self) -> Range<isize> {
         let last = self.window.end - 1;
         Self::first(self.window.start)..Self::first(last) + PHASE_TAPS as isize
     }
 
-    /// The image pixel that padded pixel `k` repeats; `None` outside the padded image.
+    /// The image pixel whose value padded pixel `k` has; `None` outside the padded image.
     fn source(&self, k: isize) -> Option<usize> {
         if k < 0 || k as usize >= self.padded {
             return None;
         }
         let i = (k - self.before as isize).unsigned_abs();
-        // A margin is smaller than the image, so that one reflection is enough.
+        // A margin is smaller than the image, so one reflection is enough.
         Some(i.min(2 * (self.len - 1) - i))
     }
 }
 
-/// The filter, in the type of the image.
+/// The filter taps in the number type of the image.
 struct Taps<T> {
-    /// Downsampling: normalized to a sum of 1.
+    /// The taps for downsampling, with a sum of 1.
     down: [T; 12],
-    /// Upsampling by twice that, for even and odd pixels.
+    /// The taps for upsampling, with a sum of 2, split into those for even and for odd pixels.
     up: [[T; PHASE_TAPS]; 2],
 }
 
@@ -111,14 +111,14 @@ fn add_scaled<T: WithDType>(sum: &mut [T], tap: T, values: &[T]) {
     }
 }
 
-/// The largest whole number up to `x`, without the library call that `f64::floor` is on plain x86-64.
+/// The largest integer up to `x`. Avoids `f64::floor`, which is a library call on x86-64 without SSE4.1.
 #[inline(always)]
 fn floor(x: f64) -> i32 {
     let towards_zero = x as i32;
     towards_zero - i32::from(f64::from(towards_zero) > x)
 }
 
-/// Four neighbors of a point in the window: offsets in pixels and weights.
+/// The four neighbors of the point (x, y) in the window: the offset of each in the window, and its weight.
 #[inline(always)]
 fn neighbors<T: WithDType>(x: f64, y: f64, columns: &Axis, rows: &Axis) -> [(usize, T); 4] {
     let (x0, y0) = (floor(x), floor(y));
@@ -137,7 +137,7 @@ fn neighbors<T: WithDType>(x: f64, y: f64, columns: &Axis, rows: &Axis) -> [(usi
         let offsets = [at, at + 1, at + width, at + width + 1];
         return std::array::from_fn(|k| (offsets[k], T::from_f64(weights[k])));
     }
-    // What is outside the window is outside the image: zero.
+    // Neighbors outside the window are outside the padded image, where pixels are zero.
     std::array::from_fn(|k| {
         let (x, y) = (xi + (k % 2) as i64, yi + (k / 2) as i64);
         if x >= 0 && y >= 0 && x < width as i64 && y < height as i64 {
@@ -175,7 +175,7 @@ impl Warp<'_> {
         a * x as f64 + (b * y as f64 + c)
     }
 
-    /// Warps the planes of one image from `x` to `y`.
+    /// Warps the planes of one image from `x` to `y`, both `[channels, height, width]`.
     pub fn forward<T: WithDType>(&self, x: &[T], y: &mut [T]) {
         let plane = self.width * self.height;
         for (x, y) in x.chunks(4 * plane).zip(y.chunks_mut(4 * plane)) {
@@ -187,7 +187,7 @@ impl Warp<'_> {
         }
     }
 
-    /// The adjoint of [`Self::forward`]: from the gradient of `y` to that of `x`, which is overwritten.
+    /// The adjoint of [`Self::forward`]: computes the gradient `dx` of the input from the gradient `dy` of the output.
     pub fn adjoint<T: WithDType>(&self, dy: &[T], dx: &mut [T]) {
         let plane = self.width * self.height;
         for (dy, dx) in dy.chunks(4 * plane).zip(dx.chunks_mut(4 * plane)) {
@@ -246,7 +246,7 @@ impl Warp<'_> {
             }
         }
 
-        // Sample a row, downsample it along x.
+        // Sample one row at a time and downsample it along x.
         let (out_width, out_height) = (warped_size(width), warped_size(height));
         let mut sampled = vec![[T::zero(); L]; out_width];
         let mut narrow = vec![[T::zero(); L]; out_height * width];
@@ -292,7 +292,7 @@ impl Warp<'_> {
         }
     }
 
-    /// The steps of `forward_lanes`, backwards and transposed.
+    /// The transposed steps of `forward_lanes` in reverse order.
     fn adjoint_lanes<T: WithDType, const L: usize>(&self, dy: &[T], dx: &mut [T]) {
         dx.fill(T::zero());
         let (columns, rows) = self.axes();
@@ -305,7 +305,7 @@ impl Warp<'_> {
         let channels = dy.len() / plane;
         let up_width = columns.window.len();
 
-        // Downsampling along y.
+        // The adjoint of downsampling along y.
         let (out_width, out_height) = (warped_size(width), warped_size(height));
         let mut narrow = vec![[T::zero(); L]; out_height * width];
         let mut line = vec![[T::zero(); L]; width];
@@ -322,7 +322,7 @@ impl Warp<'_> {
             }
         }
 
-        // Downsampling along x, sampling.
+        // The adjoints of downsampling along x and of sampling.
         let mut sampled = vec![[T::zero(); L]; out_width];
         let mut large = vec![[T::zero(); L]; rows.window.len() * up_width];
         for row in UNUSED..out_height - UNUSED {
@@ -344,7 +344,7 @@ impl Warp<'_> {
             }
         }
 
-        // Upsampling and padding along y.
+        // The adjoints of upsampling and padding along y.
         let mut wide = vec![[T::zero(); L]; height * up_width];
         for (v, from) in rows.window.clone().zip(large.chunks_exact(up_width)) {
             for (t, tap) in taps.up[v % 2].iter().enumerate() {
@@ -355,7 +355,7 @@ impl Warp<'_> {
             }
         }
 
-        // Upsampling and padding along x.
+        // The adjoints of upsampling and padding along x.
         let support = columns.support();
         let mut padded = vec![[T::zero(); L]; support.len()];
         for (row, wide) in wide.chunks_exact(up_width).enumerate() {

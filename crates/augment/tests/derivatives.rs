@@ -1,11 +1,11 @@
-//! The fused pipe against the composition of plain ops, and its derivatives.
+//! Compares the fused pipe with a composition of plain ops, and checks its derivatives.
 
 use augment::{AugPipe, AugmentParams, AugmentPipe, Augmentation, BatchShape};
 use candle_core::{DType, Device, Tensor, Var};
 use ops::{Dual, Filter};
 use rng::RandomState;
 
-/// Symlet with six vanishing moments, low-pass (pywavelets `sym6`).
+/// The low-pass filter of the symlet with six vanishing moments (pywavelets `sym6`).
 const SYM6: [f32; 12] = [
     0.015_404_109,
     0.003_490_712,
@@ -62,7 +62,7 @@ const RGB: BatchShape = BatchShape {
     width: 30,
 };
 
-/// Reflects `before` and `after` pixels along `dim`.
+/// Pads `before` and `after` pixels along `dim` by reflection.
 fn reflect(x: &Tensor, dim: usize, before: usize, after: usize) -> Tensor {
     let len = x.dim(dim).unwrap() as i64;
     let index: Vec<i64> = (-(before as i64)..len + after as i64)
@@ -106,7 +106,7 @@ fn the_geometric_stage_equals_its_ops() {
             };
             let expected = ops::upfirdn2d(&warped, &filter, &options).unwrap();
             let got = got.narrow(0, image, 1).unwrap();
-            // Taps are f32 in the composition.
+            // In the composition the taps are f32.
             assert!(
                 distance(&got, &expected) < 2e-6,
                 "image {image} of {channels} channels"
@@ -142,7 +142,7 @@ fn the_gradient_is_the_adjoint_and_the_tangent_the_difference() {
         assert!(distance(&(moved - &y).unwrap(), &tangent) < 1e-9, "{pipe}");
         assert!(distance(both.primal.tensor(), &y) == 0.0, "{pipe}");
 
-        // Second order: the gradient of <L' dy, v> by dy is L v again.
+        // Second order: the gradient of <L^T dy, v> with respect to dy is L v again.
         let var = Var::from_tensor(&v).unwrap();
         let linear = augmentation.apply_linear(&var).unwrap();
         let grads = (&linear * &dy)
@@ -180,7 +180,7 @@ fn images_smaller_than_the_filters_work() {
     }
 }
 
-/// `|grad D(A(x))|^2` for `D(y) = sum of y^3`, by forward over reverse and by finite differences.
+/// The gradient of `|grad D(A(x))|^2` for `D(y) = sum of y^3`, from the tangent and by finite differences.
 #[test]
 fn a_gradient_penalty_goes_through_the_pipe() {
     let augmentation = Augmentation::new(draw("bgcfnc", 0.9, RGB, 6)).unwrap();

@@ -1,7 +1,7 @@
-//! Golden data: what the reference implementation (commit d72cc7d, torch 2.3.1, CPU) gave on the same inputs.
+//! Golden data: results of NVIDIA's implementation (commit d72cc7d, torch 2.3.1, CPU) for the same inputs.
 //!
-//! `recorded`: every transform with p = 1 on a batch of four RGB images and recorded random numbers; the first image is
-//! kept. `gray`: `bgcf` at percentile 0.05 on two gray images.
+//! `recorded` applies every transform with p = 1 to a batch of four RGB images, with recorded random numbers; the file
+//! holds the first image. `gray` applies `bgcf` at percentile 0.05 to two gray images.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn distance(a: &Tensor, b: &Tensor) -> f32 {
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// Output and gradient of the images for the gradient of the output.
+/// The augmented images, and the gradient with respect to the images for the gradient `grad_out` of the result.
 fn run(augmentation: &Augmentation, images: &Tensor, grad_out: &Tensor) -> (Tensor, Tensor) {
     let x = Var::from_tensor(images).unwrap();
     let y = augmentation
@@ -50,7 +50,7 @@ fn recorded_draws_give_the_same_image_and_gradient() {
             };
             let mut drawn = values(drawn);
             if drawn.len() > 100 {
-                // The noise of the first image.
+                // Only the noise of the first image was recorded; the other images get zeros.
                 drawn.resize(4 * drawn.len(), 0.0);
             }
             (name.clone(), (distribution, drawn))

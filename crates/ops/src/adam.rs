@@ -2,35 +2,35 @@
 
 use candle_core::Tensor;
 
-/// A weight with its gradient and its moments: f32 tensors of one shape.
+/// One weight tensor with its gradient and its two moments: f32 tensors of the same shape.
 #[derive(Clone, Copy)]
 pub struct AdamParameter<'a> {
-    /// The weight itself.
+    /// The weight itself, updated in place.
     pub weight: &'a Tensor,
-    /// Its gradient; `None` for zeros.
+    /// The gradient of the weight; `None` stands for zeros.
     pub gradient: Option<&'a Tensor>,
-    /// The first moment, a moving average of gradients; `None` where `beta1` is 0, so that it equals the gradient.
+    /// The first moment, a moving average of gradients. `None` where `beta1` is 0 and it equals the gradient.
     pub exp_avg: Option<&'a Tensor>,
-    /// The second moment, a moving average of squared gradients.
+    /// The second moment, a moving average of squared gradients, updated in place.
     pub exp_avg_sq: &'a Tensor,
 }
 
 /// The coefficients of one Adam step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamStep {
-    /// The decay of the first moment.
+    /// The decay rate of the first moment, in `0..1`.
     pub beta1: f64,
-    /// The decay of the second moment.
+    /// The decay rate of the second moment, in `0..1`.
     pub beta2: f64,
-    /// The learning rate, divided by the bias correction `1 - beta1^t`.
+    /// The learning rate divided by the bias correction `1 - beta1^t` of step `t`.
     pub step_size: f32,
-    /// The square root of the bias correction `1 - beta2^t`.
+    /// The square root of the bias correction `1 - beta2^t` of step `t`.
     pub root_correction: f32,
-    /// Added to the denominator.
+    /// A small number that is added to the denominator (epsilon).
     pub eps: f32,
 }
 
-/// `[beta, 1 - beta]`, each rounded once.
+/// `[beta, 1 - beta]`, each computed in f64 and rounded to f32 once.
 pub(crate) fn decay(beta: f64) -> [f32; 2] {
     [beta as f32, (1.0 - beta) as f32]
 }

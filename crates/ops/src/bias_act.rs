@@ -15,13 +15,13 @@ pub use architecture::Activation;
 pub struct BiasActOptions {
     /// The activation function.
     pub activation: Activation,
-    /// The slope of lrelu below zero; the other functions ignore it.
+    /// The factor of `lrelu` below zero; `None` is [`Activation::default_alpha`]. Other activations ignore it.
     pub alpha: Option<f64>,
-    /// A factor on the activation; [`Activation::default_gain`] where `None`.
+    /// The factor on the activation; `None` is [`Activation::default_gain`].
     pub gain: Option<f64>,
-    /// Results are clamped to `-clamp..=clamp`.
+    /// Results are clamped to `-clamp..=clamp`, after the gain; `None` does not clamp.
     pub clamp: Option<f64>,
-    /// The dimension of `x` that the bias belongs to.
+    /// The dimension of `x` along which the bias varies, 1 for `[batch, channels, ...]`.
     pub dim: usize,
 }
 
@@ -50,13 +50,13 @@ impl BiasActOptions {
 
 /// Adds a bias, applies an activation, scales and clamps. Differentiable twice.
 ///
-/// The gradient of the clamp is 1 inside and on the bounds, 0 outside.
+/// The clamp passes gradients on where the unclamped result lies in `-clamp..=clamp`; elsewhere the gradient is 0.
 ///
 /// # Shapes
-/// - `x`: any; `bias`: `[x.dim(options.dim)]`
+/// - `x` and the result: any shape; `bias`: `[x.dim(options.dim)]`
 ///
 /// # Errors
-/// When the bias does not match, or the number type is not supported.
+/// When the length of the bias is not that of its dimension, or the number type is not supported.
 pub fn bias_act(x: &Tensor, bias: Option<&Tensor>, options: &BiasActOptions) -> Result<Tensor> {
     let op = BiasAct::of(options);
     if bias.is_none() && op.function.is_identity() {
@@ -68,10 +68,10 @@ pub fn bias_act(x: &Tensor, bias: Option<&Tensor>, options: &BiasActOptions) -> 
 }
 
 impl Value {
-    /// [`bias_act`]
+    /// Adds a bias, applies an activation, scales and clamps: [`bias_act`] recorded in the graph.
     ///
     /// # Errors
-    /// As [`bias_act`].
+    /// Same as for [`bias_act`].
     pub fn bias_act(&self, bias: Option<&Value>, options: &BiasActOptions) -> Result<Value> {
         let op = BiasAct::of(options);
         if bias.is_none() && op.function.is_identity() {
@@ -82,10 +82,10 @@ impl Value {
         record([self, &bias], op)
     }
 
-    /// `self * f'(x + b)`, the tangent of [`bias_act`]; differentiable with respect to all three.
+    /// `self * f'(x + bias)`, the tangent of [`bias_act`] along `self`; differentiable with respect to all inputs.
     ///
     /// # Errors
-    /// As [`bias_act`].
+    /// Same as for [`bias_act`].
     pub(crate) fn bias_act_derivative(
         &self,
         x: &Value,
@@ -95,14 +95,14 @@ impl Value {
         let op = BiasAct::of(options);
         let bias = op.bias_of(x, bias)?;
         if op.function.is_piecewise_linear() {
-            // The slope does not change with them.
+            // The slope is piecewise constant, so no gradient flows to `x` and the bias.
             return record([self, &x.detach(), &bias.detach()], Derivative(op));
         }
         record([self, x, &bias], Derivative(op))
     }
 }
 
-/// The sum of `x` over all dimensions but `dim`.
+/// The sum of `x` over all dimensions but `dim`: the gradient of the bias.
 fn sum_to_bias(x: &Tensor, dim: usize) -> Result<Tensor> {
     let before: usize = x.dims()[..dim].iter().product();
     let channels = x.dim(dim)?;
@@ -110,7 +110,7 @@ fn sum_to_bias(x: &Tensor, dim: usize) -> Result<Tensor> {
     apply([&x.reshape((before, channels, after))?], ChannelSum)
 }
 
-/// `[n, c, m] -> [c]`
+/// The sum of each channel, `[n, c, m] -> [c]`.
 #[derive(Clone)]
 struct ChannelSum;
 
@@ -167,7 +167,7 @@ impl BiasAct {
         }
     }
 
-    /// A bias of zeros.
+    /// A bias of zeros for `x`, which stands for a missing one.
     fn no_bias(&self, x: &Tensor) -> Result<Tensor> {
         Tensor::zeros(x.dim(self.dim)?, x.dtype(), x.device())
     }
@@ -179,13 +179,13 @@ impl BiasAct {
         })
     }
 
-    /// The number of channels, and of elements behind each.
+    /// The number of channels, and the number of elements behind each of them.
     fn sizes(&self, x: &Shape) -> (usize, usize) {
         let dims = x.dims();
         (dims[self.dim], dims[self.dim + 1..].iter().product())
     }
 
-    /// A launch over all elements of `x`.
+    /// A kernel launch over all elements of `x`. `order` is that of the derivative: 0 for the activation itself.
     #[cfg(any(feature = "cuda", test))]
     fn launch(&self, kernel: &'static str, x: &Tensor, order: usize) -> Result<Plan> {
         let (channels, inner) = self.sizes(x.shape());

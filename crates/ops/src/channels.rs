@@ -1,4 +1,4 @@
-//! Products of image batches with one number for each image and channel, and noise shared by all channels.
+//! Per-channel factors and inner products of image batches, and noise that all channels of an image share.
 
 use candle_core::{Result, Shape, Tensor, bail};
 
@@ -14,13 +14,13 @@ use crate::value::{Value, record};
 /// - `x`: `[batch, channels, height, width]`; `scales`: `[batch, channels]`
 ///
 /// # Errors
-/// When shapes do not match.
+/// When `x` is not 4-D or `scales` is not `[batch, channels]`.
 pub fn scale_channels(x: &Tensor, scales: &Tensor) -> Result<Tensor> {
     ScaleChannels.shape([x.shape(), scales.shape()])?;
     apply([x, scales], ScaleChannels)
 }
 
-/// The inner product of every channel of `a` with that of `b`. Differentiable to any order.
+/// The inner product of each channel of `a` with the same channel of `b`. Differentiable to any order.
 ///
 /// # Shapes
 /// - `a`, `b`: `[batch, channels, height, width]`; result: `[batch, channels]`
@@ -32,7 +32,7 @@ pub fn channel_dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     apply([a, b], ChannelDot)
 }
 
-/// The inner product of two tensors of the same shape, a scalar. Differentiable to any order.
+/// `sum(a * weights)` of two tensors of the same shape, as a scalar. Differentiable to any order.
 ///
 /// # Errors
 /// When shapes differ.
@@ -48,7 +48,7 @@ pub fn weighted_sum(a: &Tensor, weights: &Tensor) -> Result<Tensor> {
     channel_dot(&flat(a)?, &flat(weights)?)?.reshape(())
 }
 
-/// Adds one noise plane to all channels. Differentiable to any order.
+/// Adds one plane of noise per image to all of its channels. Differentiable to any order.
 ///
 /// # Shapes
 /// - `x`: `[batch, channels, height, width]`; `noise`: `[batch or 1, 1, height, width]`
@@ -61,34 +61,43 @@ pub fn add_noise(x: &Tensor, noise: &Tensor) -> Result<Tensor> {
 }
 
 impl Value {
-    /// [`scale_channels`]
+    /// Multiplies every channel of every image by its own factor: [`scale_channels`] recorded in the graph.
+    ///
+    /// # Shapes
+    /// - `self`: `[batch, channels, height, width]`; `scales`: `[batch, channels]`
     ///
     /// # Errors
-    /// As [`scale_channels`].
+    /// Same as for [`scale_channels`].
     pub fn scale_channels(&self, scales: &Value) -> Result<Value> {
         ScaleChannels.shape([self.shape(), scales.shape()])?;
         record([self, scales], ScaleChannels)
     }
 
-    /// [`channel_dot`]
+    /// The inner product of each channel with the same channel of `other`: [`channel_dot`] recorded in the graph.
+    ///
+    /// # Shapes
+    /// - `self`, `other`: `[batch, channels, height, width]`; result: `[batch, channels]`
     ///
     /// # Errors
-    /// As [`channel_dot`].
+    /// Same as for [`channel_dot`].
     pub fn channel_dot(&self, other: &Value) -> Result<Value> {
         ChannelDot.shape([self.shape(), other.shape()])?;
         record([self, other], ChannelDot)
     }
 
-    /// [`add_noise`]
+    /// Adds one plane of noise per image to all of its channels: [`add_noise`] recorded in the graph.
+    ///
+    /// # Shapes
+    /// - `self`: `[batch, channels, height, width]`; `noise`: `[batch or 1, 1, height, width]`
     ///
     /// # Errors
-    /// As [`add_noise`].
+    /// Same as for [`add_noise`].
     pub fn add_noise(&self, noise: &Value) -> Result<Value> {
         AddNoise.shape([self.shape(), noise.shape()])?;
         record([self, noise], AddNoise)
     }
 
-    /// The inner product with fixed `weights` of the same shape, a scalar.
+    /// `sum(self * weights)` for constant `weights` of the same shape, as a scalar.
     ///
     /// # Errors
     /// When shapes differ.
@@ -239,7 +248,7 @@ impl Op<2> for AddNoise {
     }
 }
 
-/// `[n, c, h, w] -> [n, 1, h, w]`
+/// The sum over channels, `[n, c, h, w] -> [n, 1, h, w]`: the gradient of the noise.
 #[derive(Clone)]
 struct SumChannels;
 

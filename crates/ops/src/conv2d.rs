@@ -1,4 +1,4 @@
-//! 2-D convolution and its transpose: a family of three ops whose derivatives are members of the family.
+//! 2-D convolution, its transpose and its weight gradient: the derivatives of each are again ops of these three kinds.
 
 use candle_core::{Result, Shape, Tensor, bail};
 
@@ -9,16 +9,16 @@ use crate::op::{Op, apply};
 use crate::value::{Value, record};
 use crate::weight_cache;
 
-/// Options of [`conv2d`] and [`conv_transpose2d`], which compute correlations, as usual in the field.
+/// Options of [`conv2d`] and [`conv_transpose2d`]. As in PyTorch, the kernel is not mirrored (cross-correlation).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2dOptions {
-    /// Pixels from one output to the next.
+    /// The distance between the windows of neighboring outputs, in input pixels.
     pub stride: usize,
-    /// Zeros around the input, on all four sides.
+    /// The number of zero pixels added on each of the four sides of the input.
     pub padding: usize,
-    /// Groups of channels that are convolved separately.
+    /// The number of groups of channels that are convolved separately.
     pub groups: usize,
-    /// A factor on the weights (equalized learning rate), free of cost here.
+    /// A factor on the weights (equalized learning rate); it needs no scaled copy of them.
     pub gain: f64,
 }
 
@@ -47,7 +47,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Te
     apply([x, weight], Forward(g))
 }
 
-/// Checks the sizes of [`conv2d`].
+/// The sizes of a call of [`conv2d`], checked.
 pub(crate) fn geometry(
     x: &Tensor,
     weight: &Tensor,
@@ -90,7 +90,7 @@ pub(crate) fn geometry(
     })
 }
 
-/// The transpose of [`conv2d`]: spreads each value of `x` over the output. Differentiable to any order.
+/// The transpose of [`conv2d`]: adds each value of `x`, times the kernel, to the output. Differentiable to any order.
 ///
 /// # Shapes
 /// - `x`: `[batch, in_channels, height, width]`, f32 or f64
@@ -104,7 +104,8 @@ pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) ->
     apply([x, weight], InputGradient(g))
 }
 
-/// Checks the sizes of the convolution whose transpose is requested.
+/// The sizes of the convolution whose transpose is computed, checked. `swapped` weights are
+/// `[out_channels, in_channels / groups, ...]`, as [`conv2d`] takes them.
 pub(crate) fn transposed_geometry(
     x: &Tensor,
     weight: &Tensor,
@@ -119,7 +120,7 @@ pub(crate) fn transposed_geometry(
         groups,
         gain,
     } = options;
-    // Channels of one group, named as in the convolution whose transpose this is: from ci to co.
+    // Channels per group. `ci` and `co` are inputs and outputs of the convolution whose transpose this is.
     let (co, ci) = match (groups, swapped) {
         (0, _) => (0, 0),
         (_, false) => (first / groups, second),
@@ -218,25 +219,25 @@ pub fn conv2d_weight_gradient(
 }
 
 impl Value {
-    /// [`conv2d`]
+    /// Convolves the batch `self` with `weight`: [`conv2d`] (see there for shapes) recorded in the graph.
     ///
     /// # Errors
-    /// As [`conv2d`].
+    /// Same as for [`conv2d`].
     pub fn conv2d(&self, weight: &Value, options: &Conv2dOptions) -> Result<Value> {
         let g = geometry(self.tensor(), weight.tensor(), options)?;
         record([self, weight], Forward(g))
     }
 
-    /// [`conv_transpose2d`]
+    /// The transpose of a convolution with `weight`: [`conv_transpose2d`] (see there for shapes) recorded in the graph.
     ///
     /// # Errors
-    /// As [`conv_transpose2d`].
+    /// Same as for [`conv_transpose2d`].
     pub fn conv_transpose2d(&self, weight: &Value, options: &Conv2dOptions) -> Result<Value> {
         let g = transposed_geometry(self.tensor(), weight.tensor(), options, false)?;
         record([self, weight], InputGradient(g))
     }
 
-    /// [`conv_transpose2d`] with the weight as [`conv2d`] takes it: `[out_channels, in_channels / groups, ...]`.
+    /// [`conv_transpose2d`] with a weight in the order of [`conv2d`]: `[out_channels, in_channels / groups, ...]`.
     pub(crate) fn conv_transpose2d_swapped(
         &self,
         weight: &Value,
@@ -247,13 +248,13 @@ impl Value {
     }
 }
 
-/// `conv2d(x, w)`.
+/// The op `(x, w) -> conv2d(x, w)`.
 #[derive(Clone)]
 pub(crate) struct Forward(pub ConvGeometry);
-/// `(dy, w) -> dx`
+/// The op `(dy, w) -> dx`, the gradient with respect to the input, which is the transposed convolution.
 #[derive(Clone)]
 pub(crate) struct InputGradient(pub ConvGeometry);
-/// `(x, dy) -> dw`
+/// The op `(x, dy) -> dw`, the gradient with respect to the weight.
 #[derive(Clone)]
 pub(crate) struct WeightGradient(pub ConvGeometry);
 
@@ -367,8 +368,10 @@ impl Op<2> for WeightGradient {
     }
 }
 
-/// cuDNN's convolution, or other ops around one where weights are stored `[ci, co, ...]`, or where half precision would
-/// round the gain. `op` applies the op itself with a second input and sizes of that kind.
+/// The GPU work of one of the three ops with `second` as its second input: a cuDNN convolution where possible.
+///
+/// Two cases are composed of other ops: weights stored as `[ci, co, ...]`, which are exchanged first, and a gain in
+/// half precision, where it is multiplied into `second`. `op` applies the same op to a new second input and sizes.
 #[cfg(any(feature = "cuda", test))]
 fn plan(
     g: &ConvGeometry,
@@ -394,7 +397,7 @@ fn plan(
     Ok(Plan::Composed(y?))
 }
 
-/// The first two dimensions of weights exchanged within each group.
+/// Weights with their first two dimensions exchanged within each group.
 #[cfg(any(feature = "cuda", test))]
 fn exchanged(w: &Tensor, groups: usize) -> Result<Tensor> {
     let (first, second, kh, kw) = w.dims4()?;

@@ -9,17 +9,17 @@ use crate::upfirdn2d::{Filter, UpFirDn2dOptions, downsample_padding, upsample_pa
 /// Options of [`conv2d_resample`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ResampleOptions {
-    /// Upsampling factor.
+    /// Upsampling factor, at least 1.
     pub up: usize,
-    /// Downsampling factor.
+    /// Downsampling factor, at least 1.
     pub down: usize,
     /// `[left, right, top, bottom]`, in pixels of the upsampled image; negative values crop.
     pub padding: [isize; 4],
     /// Groups of channels that are convolved separately.
     pub groups: usize,
-    /// `true`: correlation, `false`: convolution (the kernel is mirrored).
+    /// Whether the kernel is applied as it is (cross-correlation); `false` mirrors it (convolution).
     pub flip_weight: bool,
-    /// `false`: convolution with the filter, `true`: correlation.
+    /// Whether the filter is applied as it is (cross-correlation); `false` mirrors it (convolution).
     pub flip_filter: bool,
     /// A factor on the weights (equalized learning rate).
     pub gain: f64,
@@ -39,18 +39,19 @@ impl Default for ResampleOptions {
     }
 }
 
-/// Upsamples (filtered, gain `up^2`), convolves and downsamples (filtered), with the fastest algorithm for each
-/// combination.
+/// Upsamples with a filter of gain `up^2`, convolves, and downsamples with the same filter.
+///
+/// Filter and convolution run in the order that costs least for the given factors and kernel size.
 ///
 /// # Shapes
 /// - `x`: `[batch, in_channels, height, width]`
 /// - `weight`: `[out_channels, in_channels / groups, kernel_height, kernel_width]`
-/// - result: `[batch, out_channels, ...]`, `up / down` times the size where the padding is half the kernel
+/// - result: `[batch, out_channels, ...]`, `up / down` times the input's size where the padding is half the kernel
 ///
 /// The result tracks no gradients; [`Dual::conv2d_resample`] does.
 ///
 /// # Errors
-/// When shapes do not match.
+/// When shapes do not match, or `up` or `down` is 0.
 ///
 /// As in StyleGAN2 (arXiv:1912.04958).
 pub fn conv2d_resample(
@@ -66,10 +67,10 @@ pub fn conv2d_resample(
 }
 
 impl Dual {
-    /// [`conv2d_resample`]
+    /// Upsamples, convolves and downsamples as [`conv2d_resample`], with gradients and tangents.
     ///
     /// # Errors
-    /// As [`conv2d_resample`].
+    /// Same as for [`conv2d_resample`].
     pub fn conv2d_resample(
         &self,
         weight: &Dual,
@@ -79,7 +80,7 @@ impl Dual {
         self.scaled_conv2d_resample(None, weight, filter, options)
     }
 
-    /// [`conv2d_resample`] of `self` with its channels scaled, `[batch, in_channels]`.
+    /// [`Dual::conv2d_resample`] of `self` after scaling its channels by `scales`, `[batch, in_channels]`.
     pub(crate) fn scaled_conv2d_resample(
         &self,
         scales: Option<&Dual>,
@@ -87,8 +88,8 @@ impl Dual {
         filter: Option<&Filter>,
         options: &ResampleOptions,
     ) -> Result<Dual> {
-        // Filtering and scaling commute, so the scales go into the convolution itself; along a direction one product
-        // of the scaled input and its tangent is cheaper.
+        // Filtering and scaling commute, so the convolution kernel can apply the scales. With a tangent it is cheaper
+        // to scale the input and its tangent once.
         let moving = |dual: &Dual| dual.tangent.is_some();
         if let Some(scales) = scales
             && (moving(self) || moving(scales) || moving(weight) || options.groups != 1)
@@ -166,7 +167,7 @@ impl Dual {
             return convolve(&filtered(self, 1, 1, padding)?, down, 0);
         }
         if up > 1 {
-            // A transposed convolution instead of one over inserted zeros; it mirrors the kernel by nature.
+            // A transposed convolution, instead of a convolution over inserted zeros. It mirrors the kernel.
             let (kh, kw, step) = (kernel_height as isize, kernel_width as isize, up as isize);
             let [left, right, top, bottom] = padding;
             let rest = [

@@ -1,4 +1,4 @@
-//! The devices that tensors live on: `cpu`, `cuda` or `cuda:N`, by name.
+//! Devices by name: `cpu`, `cuda` (the first GPU) or `cuda:N`.
 
 pub(crate) mod error;
 pub(crate) mod report;
@@ -8,7 +8,7 @@ use candle_core::Device;
 pub use self::error::DeviceError;
 pub use self::report::GpuReport;
 
-/// The name of a device, which may or may not exist.
+/// The name of a device; the device need not exist.
 ///
 /// ```
 /// use ops::device::DeviceName;
@@ -23,7 +23,7 @@ pub enum DeviceName {
     /// The CPU.
     #[default]
     Cpu,
-    /// An NVIDIA GPU, counted from 0.
+    /// The NVIDIA GPU with this number, counted from 0.
     Cuda(usize),
 }
 
@@ -35,7 +35,7 @@ impl std::str::FromStr for DeviceName {
         match name.split_once(':') {
             None if name == "cpu" => Ok(Self::Cpu),
             None if name == "cuda" => Ok(Self::Cuda(0)),
-            // No signs, no spaces.
+            // Digits only: no sign and no spaces.
             Some(("cuda", ordinal))
                 if !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit()) =>
             {
@@ -59,7 +59,7 @@ impl DeviceName {
     /// Opens the device.
     ///
     /// # Errors
-    /// When the program was built without CUDA, or there is no driver or no such GPU.
+    /// When the program was built without CUDA, there is no driver, or there is no GPU with this number.
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
@@ -71,11 +71,11 @@ impl DeviceName {
     }
 }
 
-/// Asks the driver about a GPU and loads every kernel, so that a run does not fail at its first use; `None` for the
-/// CPU.
+/// Queries the driver about a GPU and loads every kernel, so that a missing kernel fails here and not during training;
+/// `None` for the CPU.
 ///
 /// # Errors
-/// As the driver's.
+/// Errors of the CUDA driver.
 pub fn inspect(device: &Device) -> candle_core::Result<Option<GpuReport>> {
     match device {
         #[cfg(feature = "cuda")]
@@ -84,11 +84,11 @@ pub fn inspect(device: &Device) -> candle_core::Result<Option<GpuReport>> {
     }
 }
 
-/// The peak memory of a GPU in bytes since the device was opened: all that the memory pool has held at once, with freed
+/// The peak memory of a GPU in bytes since the device was opened: the largest size of the memory pool, including freed
 /// memory that it keeps for later tensors. `None` for the CPU, and for GPUs without such a pool.
 ///
 /// # Errors
-/// As the driver's.
+/// Errors of the CUDA driver.
 pub fn peak_memory(device: &Device) -> candle_core::Result<Option<u64>> {
     match device {
         #[cfg(feature = "cuda")]
@@ -97,17 +97,17 @@ pub fn peak_memory(device: &Device) -> candle_core::Result<Option<u64>> {
     }
 }
 
-/// Keeps the shapes and strides on a GPU cached while it lives: see [`cache_layouts`].
+/// While this value lives, shapes and strides stay cached on the GPU; see [`cache_layouts`].
 #[must_use = "layouts are cached until this is dropped"]
 pub struct LayoutCache(
     #[allow(dead_code, reason = "only its drop matters")] Option<Box<dyn std::any::Any>>,
 );
 
-/// Caches on the GPU the shapes and strides that this thread's sums, copies and products of views upload; without it
-/// they are uploaded again with each call. Ends when the result is dropped.
+/// Starts to cache, on the GPU, the shapes and strides that candle's ops on non-contiguous tensors need. Without the
+/// cache, every such call of this thread uploads them again. Caching ends when the result is dropped.
 ///
-/// candle also caches whatever else it uploads in small pieces, and never frees it: values that differ from call to
-/// call must go through [`crate::transfer::upload`] in that time.
+/// candle then caches all its other small uploads as well, and never frees them. Values that differ from call to call
+/// must be uploaded with [`crate::transfer::upload`] in that time.
 pub fn cache_layouts(device: &Device) -> LayoutCache {
     match device {
         #[cfg(feature = "cuda")]

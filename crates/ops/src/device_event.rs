@@ -1,4 +1,4 @@
-//! Timestamps in a device's work.
+//! Timestamps in the work of a device, to measure GPU time without waiting at each step.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use candle_core::cuda_backend::{
 };
 use candle_core::{Device, Result};
 
-/// A timestamp in a device's work. A GPU reaches it later than the host, which runs ahead.
+/// A timestamp between two pieces of a device's work. The host enqueues work in advance, so a GPU reaches it later.
 #[derive(Debug)]
 pub struct DeviceEvent(Event);
 
@@ -21,10 +21,10 @@ enum Event {
 }
 
 impl DeviceEvent {
-    /// Records an event behind everything that the device has been given to do.
+    /// Records an event after all work that was enqueued on the device so far.
     ///
     /// # Errors
-    /// As the driver's.
+    /// Errors of the CUDA driver.
     pub fn record(device: &Device) -> Result<DeviceEvent> {
         #[cfg(feature = "cuda")]
         if let Device::Cuda(gpu) = device {
@@ -36,10 +36,10 @@ impl DeviceEvent {
         Ok(DeviceEvent(Event::Host(Instant::now())))
     }
 
-    /// The device's time from this event to a later one. Waits until the device has reached that one.
+    /// The time on the device from this event to a later one. Waits until the device has reached the later one.
     ///
     /// # Errors
-    /// When the events belong to different devices; as the driver's.
+    /// When the events belong to different devices; also errors of the CUDA driver.
     pub fn elapsed_until(&self, later: &DeviceEvent) -> Result<Duration> {
         Ok(match (&self.0, &later.0) {
             (Event::Host(from), Event::Host(to)) => to.duration_since(*from),

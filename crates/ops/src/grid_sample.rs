@@ -1,6 +1,7 @@
-//! Bilinear sampling at the points of a grid, and the grid of an affine map.
+//! Bilinear sampling of images at the points of a grid, and the grid of an affine map.
 //!
-//! Pixels outside the image are zero; -1 and 1 are the outer edges of the border pixels (`align_corners = false`).
+//! Pixels outside the image are zero. Coordinates -1 and 1 are the outer edges of the border pixels, as PyTorch's
+//! `align_corners = false`.
 
 use candle_core::{Result, Shape, Tensor, bail};
 
@@ -10,13 +11,14 @@ use crate::cuda::plan::{Launch, Params, Plan};
 use crate::op::{Op, apply};
 use crate::value::{Value, record};
 
-/// Samples `x` bilinearly at the points of `grid`; pixels outside the image are zero.
+/// Samples `x` bilinearly at the points of `grid`; pixels outside the image count as zero.
 ///
-/// Linear in `x` and differentiable to any order with respect to it; with respect to the grid once.
+/// Differentiable to any order with respect to `x`, in which it is linear, and once with respect to the grid.
 ///
 /// # Shapes
 /// - `x`: `[batch, channels, height, width]`, f32 or f64
-/// - `grid`: `[batch, out_height, out_width, 2]`, pairs (x, y); -1 and 1 are the edges of the image
+/// - `grid`: `[batch, out_height, out_width, 2]`, pairs (x, y); -1 and 1 are the edges of the image, values beyond are
+///   allowed
 /// - result: `[batch, channels, out_height, out_width]`
 ///
 /// # Errors
@@ -26,10 +28,10 @@ pub fn grid_sample(x: &Tensor, grid: &Tensor) -> Result<Tensor> {
 }
 
 impl Value {
-    /// [`grid_sample`]
+    /// Samples the images `self` at the points of `grid`: [`grid_sample`] (see there for shapes) recorded in the graph.
     ///
     /// # Errors
-    /// As [`grid_sample`].
+    /// Same as for [`grid_sample`].
     pub fn grid_sample(&self, grid: &Value) -> Result<Value> {
         let g = geometry(self.tensor(), grid.tensor())?;
         record([self, grid], Sample(g))
@@ -59,12 +61,12 @@ fn geometry(x: &Tensor, grid: &Tensor) -> Result<GridGeometry> {
 /// The grid with which [`grid_sample`] applies the affine map `theta` to an image. Differentiable.
 ///
 /// # Shapes
-/// - `theta`: `[batch, 2, 3]`, maps output (x, y, 1) to input (x, y), both in -1..1
-/// - `size`: of the output, `(batch, channels, height, width)`
+/// - `theta`: `[batch, 2, 3]`, maps output (x, y, 1) to input (x, y); in both, -1 and 1 are the edges of the image
+/// - `size`: the size of the output, `(batch, channels, height, width)`
 /// - result: `[batch, height, width, 2]`
 ///
 /// # Errors
-/// When `theta` has another shape.
+/// When `theta` is not `[batch, 2, 3]`.
 pub fn affine_grid(theta: &Tensor, size: (usize, usize, usize, usize)) -> Result<Tensor> {
     let (n, _, h, w) = size;
     if theta.dims() != [n, 2, 3] {
@@ -73,7 +75,7 @@ pub fn affine_grid(theta: &Tensor, size: (usize, usize, usize, usize)) -> Result
             theta.shape()
         );
     }
-    // Only a row of x and a column of y coordinates are uploaded to a GPU.
+    // On a GPU only the coordinates of one row and one column are uploaded.
     let centers = |len: usize| -> Result<Tensor> {
         let center = |i: usize| (2 * i + 1) as f64 / len as f64 - 1.0;
         let centers: Vec<f64> = (0..len).map(center).collect();
@@ -91,7 +93,7 @@ pub fn affine_grid(theta: &Tensor, size: (usize, usize, usize, usize)) -> Result
 
 #[cfg(any(feature = "cuda", test))]
 impl GridGeometry {
-    /// A launch with all sizes as parameters.
+    /// A kernel launch of `threads` threads, with all sizes as parameters.
     fn launch(&self, kernel: &'static str, threads: usize) -> Result<Plan> {
         let sizes = [self.n, self.c, self.h, self.w, self.out_h, self.out_w];
         Ok(Plan::Launch(Launch {
@@ -103,13 +105,13 @@ impl GridGeometry {
     }
 }
 
-/// `(x, grid) -> y`
+/// The op `(x, grid) -> y`, see [`grid_sample`].
 #[derive(Clone)]
 pub(crate) struct Sample(pub GridGeometry);
-/// `(dy, grid) -> dx`, the adjoint of [`Sample`] for a fixed grid
+/// The op `(dy, grid) -> dx`, the gradient with respect to `x`: the adjoint of [`Sample`] for a fixed grid.
 #[derive(Clone)]
 pub(crate) struct Spread(pub GridGeometry);
-/// `(x, grid, dy) -> dgrid`
+/// The op `(x, grid, dy) -> dgrid`, the gradient with respect to the grid; it is not differentiable again.
 #[derive(Clone)]
 pub(crate) struct GridGradient(pub GridGeometry);
 
@@ -249,7 +251,7 @@ mod tests {
         all(a).iter().zip(all(b)).map(|(a, b)| a * b).sum()
     }
 
-    /// Each output is the sum of all pixels, weighted by the distance to the point.
+    /// A slow reference: each output is a sum over all pixels, weighted by their distance to the point.
     fn slow(x: &Tensor, grid: &Tensor) -> Tensor {
         let (n, c, h, w) = x.dims4().unwrap();
         let (_, out_h, out_w, _) = grid.dims4().unwrap();
@@ -320,8 +322,8 @@ mod tests {
         }
     }
 
-    /// Forward over reverse: the gradient of the tangent `<dy, sample(v, grid)>` by v and by the grid is the second
-    /// derivative; the adjoint's own backward is `sample` again.
+    /// The gradients of the tangent `<dy, sample(v, grid)>` with respect to `v` and the grid are second derivatives.
+    /// The backward pass of the adjoint is `sample` again.
     #[test]
     fn second_derivatives_equal_finite_differences() {
         let (x, v) = (tensor(1, &[1, 2, 6, 5], 1.0), tensor(6, &[1, 2, 6, 5], 1.0));

@@ -1,9 +1,9 @@
 //! Differentiable tensor ops for StyleGAN2 on candle, for CPUs and NVIDIA GPUs.
 //!
-//! Each op is a function on [`candle_core::Tensor`], which takes part in candle's graph, and a method of [`Value`], our
-//! own graph with a faster backward pass. [`Dual`] is a `Value` with a directional derivative, for gradient penalties
-//! ([`second_order`]). The training step also uses [`update`] (Adam, moving averages), [`normal`] (noise by position)
-//! and [`transfer`] (asynchronous copies).
+//! Each op is a function on [`candle_core::Tensor`], recorded in candle's graph, and a method of [`Value`], our own
+//! graph with a faster backward pass. [`Dual`] is a `Value` with a directional derivative, for gradient penalties
+//! ([`second_order`]). The training step also uses [`update`] (Adam, moving averages), [`normal`] (random numbers that
+//! depend only on key and position) and [`transfer`] (asynchronous copies).
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};

@@ -1,4 +1,4 @@
-//! Modulated convolution: input channels are scaled for each image by its style.
+//! Modulated convolution: for each image, the input channels are scaled by its style before a shared convolution.
 
 use candle_core::{Result, Tensor, bail};
 
@@ -9,17 +9,17 @@ use crate::upfirdn2d::Filter;
 /// Options of [`modulated_conv2d`].
 #[derive(Clone, Copy, Debug)]
 pub struct ModulatedConv2dOptions<'a> {
-    /// Upsampling factor.
+    /// Upsampling factor, at least 1.
     pub up: usize,
-    /// Downsampling factor.
+    /// Downsampling factor, at least 1.
     pub down: usize,
-    /// `[left, right, top, bottom]`, in pixels of the upsampled image.
+    /// `[left, right, top, bottom]`, in pixels of the upsampled image; negative values crop.
     pub padding: [isize; 4],
-    /// The resampling filter.
+    /// The filter for up- and downsampling; `None` filters nothing.
     pub filter: Option<&'a Filter>,
-    /// Scale every output channel of every image to unit expected norm.
+    /// Whether each output channel of each image is divided by the norm of its modulated weights (demodulation).
     pub demodulate: bool,
-    /// `true`: correlation, `false`: convolution (the kernel is mirrored).
+    /// Whether the kernel is applied as it is (cross-correlation); `false` mirrors it (convolution).
     pub flip_weight: bool,
 }
 
@@ -36,15 +36,16 @@ impl Default for ModulatedConv2dOptions<'_> {
     }
 }
 
-/// Convolves each image with `weight`, modulated by its style. The modulation is applied to inputs and outputs.
+/// Convolves each image with `weight` modulated by the style of the image.
 ///
-/// `x` may be f16 or bf16 while `weight`, `styles` and `noise` are f32: the convolution then runs in the type of `x`, and
-/// demodulation is computed in f32. To keep all sums in the range of f16, demodulated weights and styles are first
-/// divided by their largest values (and weights by the square root of their number for each output), which demodulation
-/// cancels.
+/// The styles scale the input channels, and demodulation scales the output channels, so one weight serves the whole
+/// batch. On a CPU this is faster than a modulated weight for each image, in training and in inference, and gives the
+/// same results up to rounding.
 ///
-/// A convolution with one weight for the whole batch is faster on a CPU than one with a weight for each image, in
-/// training and in inference, and gives the same results up to rounding.
+/// `x` may be f16 or bf16 while `weight`, `styles` and `noise` are f32: the convolution then runs in the type of `x`,
+/// and demodulation is computed in f32. To keep all sums in the range of f16, weights and styles to be demodulated are
+/// divided by their largest absolute values, and weights also by the square root of their number per output channel.
+/// Demodulation cancels these factors.
 ///
 /// # Shapes
 /// - `x`: `[batch, in_channels, height, width]`
@@ -57,7 +58,7 @@ impl Default for ModulatedConv2dOptions<'_> {
 /// # Errors
 /// When shapes do not match.
 ///
-/// As in StyleGAN2 (arXiv:1912.04958), epsilon 1e-8 inside the root.
+/// As in StyleGAN2 (arXiv:1912.04958); demodulation adds 1e-8 to the squared norm.
 pub fn modulated_conv2d(
     x: &Tensor,
     weight: &Tensor,
@@ -73,10 +74,10 @@ pub fn modulated_conv2d(
 }
 
 impl Dual {
-    /// [`modulated_conv2d`]
+    /// Convolves with `weight` modulated by `styles` as [`modulated_conv2d`], with gradients and tangents.
     ///
     /// # Errors
-    /// As [`modulated_conv2d`].
+    /// Same as for [`modulated_conv2d`].
     pub fn modulated_conv2d(
         &self,
         weight: &Dual,
@@ -118,7 +119,7 @@ impl Dual {
         let (w, s) = (weight.to_dtype(dtype)?, styles.to_dtype(dtype)?);
         let mut y = self.scaled_conv2d_resample(Some(&s), &w, filter, &resample)?;
         if demodulate {
-            // The norm of each output's scaled kernel: [batch, in] x [in, out].
+            // The squared norm of each output channel's modulated weights: [batch, in] x [in, out].
             let energy = weight.channel_dot(weight)?.transpose(0, 1)?;
             let norms = styles.sqr()?.matmul(&energy)?.shift(1e-8)?;
             y = y.scale_channels(&norms.sqrt()?.recip()?.to_dtype(dtype)?)?;
@@ -134,13 +135,14 @@ impl Dual {
     }
 }
 
-/// Weights and styles with their largest values at `1 / sqrt(in_channels * kernel size)` and 1.
+/// Weights and styles, divided so that their largest absolute values are `1 / sqrt(in_channels * kernel size)` (for
+/// each output channel) and 1 (for each image).
 ///
-/// Demodulation takes the divisors out again, so no gradient has to flow through them.
+/// Demodulation cancels the divisors, so gradients need not flow through them.
 fn prenormalized(weight: &Dual, styles: &Dual) -> Result<(Dual, Dual)> {
     let (out_channels, in_channels, height, width) = weight.primal.dims4()?;
     let divided = |of: &Dual, divisors: Tensor, shape: &[usize]| -> Result<Dual> {
-        // What is all zeros stays so.
+        // All-zero weights or styles stay zero.
         let factors = divisors
             .clamp(1e-30, f64::INFINITY)?
             .recip()?

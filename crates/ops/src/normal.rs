@@ -1,4 +1,4 @@
-//! Counter-based standard normal numbers: each depends only on a key and its position.
+//! Counter-based standard normal numbers: each depends only on a key, a stream and its position.
 //!
 //! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a counter into four
 //! words, and the Box-Muller transform (1958) turns those into four normal numbers. There is no state, so threads and
@@ -10,18 +10,18 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 use crate::cpu::normal as cpu;
 use crate::transfer::upload;
 
-/// The keys of a batch, on the device that generates its numbers.
+/// One random key for each image of a batch (or fewer), on the device that generates the numbers.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// `[keys, 2]`, u32: low and high halves.
+    /// `[keys, 2]`, u32: the low and the high half of each key.
     words: Tensor,
 }
 
 impl Keys {
-    /// Copies keys to a device.
+    /// Copies at least one key to a device.
     ///
     /// # Errors
-    /// When `keys` is empty; as the driver's.
+    /// When `keys` is empty; also errors of the CUDA driver.
     pub fn new(keys: &[u64], device: &Device) -> Result<Keys> {
         if keys.is_empty() {
             bail!("normal numbers: there is no key");
@@ -33,17 +33,18 @@ impl Keys {
         Ok(Keys { words })
     }
 
-    /// Generates independent standard normal numbers, at most about 6.8 in size.
+    /// Generates independent standard normal numbers; their absolute values are at most about 6.8.
     ///
-    /// Image `i` of the batch uses key `i % keys`, as that key's image number `i / keys`: with one key for each image,
-    /// an image's numbers do not depend on its position in the batch. `stream` separates the uses of one key. Number
-    /// `n` of an image is result `n % 4` of Philox for the counter `[n / 4, stream, i / keys, 0]`.
+    /// With `keys` keys, image `i` of the batch uses key `i % keys`, as image number `i / keys` of that key. With one
+    /// key per image, the numbers of an image therefore do not depend on its position in the batch. `stream` separates
+    /// several uses of the same key. Number `n` of an image is result `n % 4` of Philox for the counter `[n / 4,
+    /// stream, i / keys, 0]`.
     ///
     /// # Shapes
     /// - result: `[batch, 1, height, width]`, f32
     ///
     /// # Errors
-    /// When there are more numbers than one launch makes; as the driver's.
+    /// When there are more numbers than one launch can generate; also errors of the CUDA driver.
     pub fn normal(
         &self,
         stream: u32,
@@ -89,15 +90,15 @@ mod tests {
         assert_eq!(both[77..], one);
         assert_ne!(both[..77], one);
         assert_ne!(normal(&[6], 2, (1, 7, 11)), one);
-        // The high half of a key counts.
+        // The high half of a key matters.
         assert_ne!(normal(&[6 | 1 << 40], 1, (1, 7, 11)), one);
         // A larger plane begins with the same numbers.
         assert_eq!(normal(&[6], 1, (1, 77, 9))[..77], one);
-        // One key for several images: the first is as if it were alone, the second is another.
+        // With one key for two images, the first image is as if it were alone, and the second differs.
         let shared = normal(&[6], 1, (2, 7, 11));
         assert_eq!(shared[..77], one);
         assert_ne!(shared[77..], one);
-        // Two keys for four images.
+        // With two keys for four images, the last two are the second images of the keys.
         let four = normal(&[5, 6], 1, (4, 7, 11));
         assert_eq!(four[..154], both);
         assert_eq!(four[231..], shared[77..]);

@@ -1,4 +1,4 @@
-//! The trait of all ops: kernels on slices and first-order gradients, for candle's graph and for our own.
+//! The trait of all ops: kernels on slices and first-order gradients, for candle's graph and for [`crate::Value`].
 
 #[cfg(test)]
 pub(crate) mod executor;
@@ -16,14 +16,14 @@ use crate::cuda::execute::execute;
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::Plan;
 
-/// An op on `N` contiguous tensors of one type: f32, f64, or f16 and bf16, which are converted to f32 and back.
+/// An op on `N` contiguous tensors of one number type: f32 or f64; f16 and bf16 are converted to f32 and back.
 ///
-/// Gradients are written in terms of ops again, so they are differentiable themselves.
+/// Gradients are composed of ops again, so they can be differentiated in turn.
 pub(crate) trait Op<const N: usize>: Clone + Send + Sync + 'static {
-    /// The name in errors.
+    /// The name of the op in error messages.
     const NAME: &'static str;
 
-    /// The shape of the result.
+    /// The shape of the result; an error when the shapes of the inputs do not fit.
     fn shape(&self, inputs: [&Shape; N]) -> Result<Shape>;
 
     /// The result for f32.
@@ -32,11 +32,11 @@ pub(crate) trait Op<const N: usize>: Clone + Send + Sync + 'static {
     /// The result for f64.
     fn run_f64(&self, inputs: [&[f64]; N], shapes: [&Shape; N]) -> Vec<f64>;
 
-    /// The work of a GPU for the result.
+    /// The GPU work that computes the result.
     #[cfg(any(feature = "cuda", test))]
     fn plan(&self, inputs: [&Tensor; N]) -> Result<Plan>;
 
-    /// The gradients with respect to the `wanted` inputs for the gradient `dy` of the result; `None` is zero.
+    /// The gradients with respect to the `wanted` inputs, for the gradient `dy` of the result; `None` means zero.
     fn gradients(
         &self,
         inputs: [&Tensor; N],
@@ -76,15 +76,15 @@ where
     .apply_to(inputs)
 }
 
-/// An op as a custom op of candle.
+/// An op wrapped as a custom op of candle.
 pub(crate) struct CandleOp<O> {
     op: O,
-    /// The work of a GPU, for inputs that are on one.
+    /// The GPU work, when the inputs are on a GPU.
     #[cfg(feature = "cuda")]
     plan: Option<Plan>,
 }
 
-/// Applies an op to `N` tensors through candle's custom op for that number of inputs.
+/// Applies an op to `N` tensors through candle's custom op of that arity.
 pub(crate) trait Arity<const N: usize> {
     fn apply_to(self, inputs: [&Tensor; N]) -> Result<Tensor>;
 }
@@ -108,7 +108,7 @@ impl<O: Op<3>> Arity<3> for CandleOp<O> {
     }
 }
 
-/// Runs the CPU kernel for the type of the inputs.
+/// Runs the CPU kernel for the number type of the inputs.
 fn run<const N: usize, O: Op<N>>(
     op: &O,
     storages: [&CpuStorage; N],
@@ -165,7 +165,7 @@ fn run<const N: usize, O: Op<N>>(
     )
 }
 
-/// Runs an op in half precision as GPUs do: computed in f32, rounded once.
+/// Runs an op on half-precision inputs as GPUs do: computed in f32, and the result rounded once.
 fn run_in_f32<const N: usize, O: Op<N>, T: WithDType>(
     op: &O,
     inputs: [&[T]; N],
@@ -176,7 +176,7 @@ fn run_in_f32<const N: usize, O: Op<N>, T: WithDType>(
     y.into_iter().map(|v| T::from_f64(f64::from(v))).collect()
 }
 
-/// The ranges of all storages as slices, where all are of one type.
+/// The `ranges` of all storages as slices; `None` unless `of_type` accepts all of them.
 fn slices<'a, const N: usize, T>(
     storages: [&'a CpuStorage; N],
     ranges: [(usize, usize); N],

@@ -1,4 +1,4 @@
-//! Convolutions whose input channels are scaled for each image inside the kernel, without a scaled copy of the input.
+//! Convolutions that scale the input channels of each image inside the kernel, without a scaled copy of the input.
 
 use candle_core::{Result, Shape, Tensor};
 
@@ -14,7 +14,7 @@ use crate::weight_cache;
 use crate::{conv2d::WeightGradient, cuda::plan::Plan};
 
 impl Value {
-    /// `conv2d(self * scales, weight)`, `scales`: `[batch, in_channels]`.
+    /// `conv2d(self * scales, weight)` with one factor per image and channel, `scales`: `[batch, in_channels]`.
     pub(crate) fn scaled_conv2d(
         &self,
         weight: &Value,
@@ -28,7 +28,7 @@ impl Value {
         record([self, weight, scales], op)
     }
 
-    /// `conv_transpose2d_swapped(self * scales, weight)`, `scales`: `[batch, in_channels]`.
+    /// `conv_transpose2d_swapped(self * scales, weight)` with `scales`: `[batch, in_channels]`.
     pub(crate) fn scaled_conv_transpose2d_swapped(
         &self,
         weight: &Value,
@@ -43,7 +43,7 @@ impl Value {
     }
 }
 
-/// Scales `[batch, channels]` with channels padded to whole blocks, as kernels read them.
+/// Scales `[batch, channels]`, zero-padded to a multiple of the SIMD lanes of channels, as the CPU kernels read them.
 fn padded(scales: &[f32], batch: usize) -> Vec<f32> {
     let channels = scales.len() / batch;
     let whole = channels.next_multiple_of(isa().lanes());
@@ -57,7 +57,7 @@ fn padded(scales: &[f32], batch: usize) -> Vec<f32> {
     out
 }
 
-/// `(x, w, s) -> conv(x * s, w)` in either direction.
+/// The op `(x, w, s) -> conv(x * s, w)`, for a convolution or its transpose.
 #[derive(Clone)]
 struct Scaled {
     g: ConvGeometry,
@@ -65,7 +65,7 @@ struct Scaled {
 }
 
 impl Scaled {
-    /// The gradients in `x` and `s` for the gradient `dy` of a result made with the kernel `w`.
+    /// The gradients with respect to `x` and `s`, where wanted, for the gradient `dy` of the result.
     fn of_inputs(
         &self,
         [x, w, s]: [&Tensor; 3],
@@ -141,7 +141,7 @@ impl Op<3> for Scaled {
     }
 }
 
-/// `(x, dy, s) -> dw` of [`Scaled`].
+/// The op `(x, dy, s) -> dw`, the gradient of [`Scaled`] with respect to the weight.
 #[derive(Clone)]
 struct ScaledWeightGradient(Scaled);
 
@@ -192,7 +192,7 @@ impl Op<3> for ScaledWeightGradient {
         ddw: &Tensor,
         wanted: [bool; 3],
     ) -> Result<[Option<Tensor>; 3]> {
-        // The product of a kernel gradient with `ddw` is that of `dy` with the convolution by `ddw`.
+        // <dw(x, dy, s), ddw> = <dy, conv(x * s, ddw)>: the same gradients as those of the convolution by `ddw`.
         let [dx, ds] = self.0.of_inputs([x, ddw, s], dy, [wanted[0], wanted[2]])?;
         let ddy = || apply([x, ddw, s], self.0.clone());
         Ok([dx, wanted[1].then(ddy).transpose()?, ds])

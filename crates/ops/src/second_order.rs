@@ -1,11 +1,12 @@
 //! Second-order gradients: an ordinary backward pass over a directional derivative.
 //!
 //! A gradient penalty needs the gradient of `|grad_x D(x)|^2` with respect to the weights. With `v = grad_x D(x)` held
-//! constant it is twice the gradient of the directional derivative of `D` at `x` along `v`. [`Dual`] carries the
-//! directional derivative (the tangent) beside each value, as in forward-mode differentiation, so networks are written
-//! once, on `Dual`; without a tangent it costs nothing. The path length penalty is computed in the same way. Compared
-//! with a backward pass over a backward pass the results are equal to rounding and need a quarter of the memory, and
-//! they do not depend on whether candle detaches gradients (it does by default, which makes a penalty silently wrong).
+//! constant, it is twice the gradient of the directional derivative of `D` at `x` along `v`. [`Dual`] carries the
+//! directional derivative (the tangent) along with each value, as in forward-mode differentiation. So networks are
+//! written once, on `Dual`; without a tangent it costs nothing. The path length penalty is computed in the same way.
+//! Compared with a backward pass through a backward pass, the results are equal up to rounding and need a quarter of
+//! the memory. They also do not depend on whether candle detaches gradients, which it does by default and which makes
+//! a penalty silently wrong.
 
 mod self_check;
 
@@ -32,13 +33,13 @@ use crate::value::Value;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dual {
-    /// The value.
+    /// The value itself.
     pub primal: Value,
-    /// Its derivative along the direction that was given at the inputs; `None` is zero.
+    /// The derivative of the value along the direction that was given for the inputs; `None` means zero.
     pub tangent: Option<Value>,
 }
 
-/// A value whose tangent is zero.
+/// Makes a `Dual` whose tangent is zero.
 impl<V: Into<Value>> From<V> for Dual {
     fn from(primal: V) -> Self {
         Dual {
@@ -48,7 +49,7 @@ impl<V: Into<Value>> From<V> for Dual {
     }
 }
 
-/// The sum of two tangents, either of which may be zero.
+/// The sum of two tangents; `None` means zero.
 fn plus(a: Option<Value>, b: Option<Value>) -> Result<Option<Value>> {
     Ok(match (a, b) {
         (Some(a), Some(b)) => Some(a.add(&b)?),
@@ -57,7 +58,7 @@ fn plus(a: Option<Value>, b: Option<Value>) -> Result<Option<Value>> {
 }
 
 impl Dual {
-    /// A value with the directional derivative `tangent`.
+    /// Pairs a value with its directional derivative `tangent`.
     ///
     /// # Errors
     /// When the shapes differ.
@@ -76,10 +77,10 @@ impl Dual {
         })
     }
 
-    /// The tangent, as zeros where there is none.
+    /// The tangent; zeros of the shape of the value when it is `None`.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn tangent_or_zeros(&self) -> Result<Value> {
         match &self.tangent {
             Some(tangent) => Ok(tangent.clone()),
@@ -87,10 +88,10 @@ impl Dual {
         }
     }
 
-    /// Applies a function that is linear in its input, to value and tangent alike.
+    /// Applies `f`, which must be linear, to the value and to the tangent.
     ///
     /// # Errors
-    /// As `f`.
+    /// Errors of `f`.
     pub fn linear(&self, f: impl Fn(&Value) -> Result<Value>) -> Result<Dual> {
         Ok(Dual {
             primal: f(&self.primal)?,
@@ -98,10 +99,10 @@ impl Dual {
         })
     }
 
-    /// Applies a product `f`, linear in both inputs.
+    /// Applies a product `f`, which must be linear in each of its two inputs; the tangent follows the product rule.
     ///
     /// # Errors
-    /// As `f`.
+    /// Errors of `f`.
     pub fn bilinear(
         &self,
         other: &Dual,
@@ -123,10 +124,10 @@ impl Dual {
         })
     }
 
-    /// Applies an elementwise function with a known derivative: the tangent is `derivative(value, result) * tangent`.
+    /// Applies an elementwise function `f`; the tangent is `derivative(value, result) * tangent`.
     ///
     /// # Errors
-    /// As `f` and `derivative`.
+    /// Errors of `f` and of `derivative`.
     pub fn pointwise(
         &self,
         f: impl FnOnce(&Value) -> Result<Value>,
@@ -141,23 +142,24 @@ impl Dual {
         Ok(Dual { primal, tangent })
     }
 
-    /// [`Value::conv2d`]
+    /// Convolves with `weight`: [`Value::conv2d`] for values with tangents.
     ///
     /// # Errors
-    /// As [`Value::conv2d`].
+    /// Same as for [`Value::conv2d`].
     pub fn conv2d(&self, weight: &Dual, options: &Conv2dOptions) -> Result<Dual> {
         self.bilinear(weight, |x, w| x.conv2d(w, options))
     }
 
-    /// [`Value::conv_transpose2d`]
+    /// The transpose of a convolution with `weight`: [`Value::conv_transpose2d`] for values with tangents.
     ///
     /// # Errors
-    /// As [`Value::conv_transpose2d`].
+    /// Same as for [`Value::conv_transpose2d`].
     pub fn conv_transpose2d(&self, weight: &Dual, options: &Conv2dOptions) -> Result<Dual> {
         self.bilinear(weight, |x, w| x.conv_transpose2d(w, options))
     }
 
-    /// [`Value::conv_transpose2d`] with the weight `[out_channels, in_channels / groups, ...]`.
+    /// [`Dual::conv_transpose2d`] with a weight in the order of [`Dual::conv2d`]: `[out_channels, in_channels / groups,
+    /// ...]`.
     pub(crate) fn conv_transpose2d_swapped(
         &self,
         weight: &Dual,
@@ -166,18 +168,18 @@ impl Dual {
         self.bilinear(weight, |x, w| x.conv_transpose2d_swapped(w, options))
     }
 
-    /// [`Value::upfirdn2d`]
+    /// Upsamples, pads, filters and downsamples images: [`Value::upfirdn2d`] for values with tangents.
     ///
     /// # Errors
-    /// As [`Value::upfirdn2d`].
+    /// Same as for [`Value::upfirdn2d`].
     pub fn upfirdn2d(&self, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Dual> {
         self.linear(|x| x.upfirdn2d(filter, options))
     }
 
-    /// [`Value::bias_act`]
+    /// Adds a bias, applies an activation, scales and clamps: [`Value::bias_act`] for values with tangents.
     ///
     /// # Errors
-    /// As [`Value::bias_act`].
+    /// Same as for [`Value::bias_act`].
     pub fn bias_act(&self, bias: Option<&Dual>, options: &BiasActOptions) -> Result<Dual> {
         let b = bias.map(|b| &b.primal);
         let primal = self.primal.bias_act(b, options)?;
@@ -194,26 +196,38 @@ impl Dual {
         Ok(Dual { primal, tangent })
     }
 
-    /// [`Value::scale_channels`]
+    /// Multiplies every channel of every image by its own factor:
+    /// [`Value::scale_channels`] for values with tangents.
+    ///
+    /// # Shapes
+    /// - `self`: `[batch, channels, height, width]`; `scales`: `[batch, channels]`
     ///
     /// # Errors
-    /// As [`Value::scale_channels`].
+    /// Same as for [`Value::scale_channels`].
     pub fn scale_channels(&self, scales: &Dual) -> Result<Dual> {
         self.bilinear(scales, Value::scale_channels)
     }
 
-    /// [`Value::channel_dot`]
+    /// The inner product of each channel with the same channel of `other`:
+    /// [`Value::channel_dot`] for values with tangents.
+    ///
+    /// # Shapes
+    /// - `self`, `other`: `[batch, channels, height, width]`; result: `[batch, channels]`
     ///
     /// # Errors
-    /// As [`Value::channel_dot`].
+    /// Same as for [`Value::channel_dot`].
     pub fn channel_dot(&self, other: &Dual) -> Result<Dual> {
         self.bilinear(other, Value::channel_dot)
     }
 
-    /// [`Value::add_noise`]
+    /// Adds one plane of noise per image to all of its channels:
+    /// [`Value::add_noise`] for values with tangents.
+    ///
+    /// # Shapes
+    /// - `self`: `[batch, channels, height, width]`; `noise`: `[batch or 1, 1, height, width]`
     ///
     /// # Errors
-    /// As [`Value::add_noise`].
+    /// Same as for [`Value::add_noise`].
     pub fn add_noise(&self, noise: &Dual) -> Result<Dual> {
         let primal = self.primal.add_noise(&noise.primal)?;
         let tangent = match &noise.tangent {
@@ -261,7 +275,7 @@ impl Dual {
     /// Multiplies all elements by a number.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn scale(&self, factor: f64) -> Result<Dual> {
         if factor == 1.0 {
             return Ok(self.clone());
@@ -272,7 +286,7 @@ impl Dual {
     /// Adds a number to all elements.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn shift(&self, offset: f64) -> Result<Dual> {
         Ok(Dual {
             primal: self.primal.shift(offset)?,
@@ -280,7 +294,7 @@ impl Dual {
         })
     }
 
-    /// The sum, with dimensions of size 1 broadcast.
+    /// The elementwise sum; dimensions of size 1 are broadcast.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -295,7 +309,7 @@ impl Dual {
         Ok(Dual { primal, tangent })
     }
 
-    /// The product, with dimensions of size 1 broadcast.
+    /// The elementwise product; dimensions of size 1 are broadcast.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -303,7 +317,7 @@ impl Dual {
         self.bilinear(other, Value::broadcast_mul)
     }
 
-    /// The quotient, with dimensions of size 1 broadcast.
+    /// The elementwise quotient; dimensions of size 1 are broadcast.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -311,10 +325,10 @@ impl Dual {
         self.broadcast_mul(&other.recip()?)
     }
 
-    /// The matrix product.
+    /// The product of two matrices.
     ///
     /// # Errors
-    /// When shapes do not match.
+    /// When the inputs are not matrices or their sizes do not match.
     pub fn matmul(&self, other: &Dual) -> Result<Dual> {
         self.bilinear(other, Value::matmul)
     }
@@ -328,7 +342,7 @@ impl Dual {
         self.linear(|x| x.reshape(&shape))
     }
 
-    /// Exchanges two dimensions, contiguous.
+    /// Exchanges two dimensions; the result is contiguous.
     ///
     /// # Errors
     /// When a dimension does not exist.
@@ -336,7 +350,7 @@ impl Dual {
         self.linear(|x| x.transpose(a, b))
     }
 
-    /// The elements `start..start + len` of a dimension, contiguous.
+    /// The elements `start..start + len` along dimension `dim`, as a contiguous copy.
     ///
     /// # Errors
     /// When the range exceeds the dimension.
@@ -347,7 +361,7 @@ impl Dual {
     /// Concatenates values along a dimension.
     ///
     /// # Errors
-    /// When shapes do not match.
+    /// When the shapes differ in another dimension than `dim`.
     pub fn cat(parts: &[&Dual], dim: usize) -> Result<Dual> {
         let primals: Vec<&Value> = parts.iter().map(|part| &part.primal).collect();
         let primal = Value::cat(&primals, dim)?;
@@ -364,7 +378,7 @@ impl Dual {
         )
     }
 
-    /// The sum over dimensions, which are kept with size 1.
+    /// The sum over the dimensions `dims`, which stay with size 1.
     ///
     /// # Errors
     /// When a dimension does not exist.
@@ -372,7 +386,7 @@ impl Dual {
         self.linear(|x| x.sum_keepdim(dims))
     }
 
-    /// The mean over dimensions, which are kept with size 1.
+    /// The mean over the dimensions `dims`, which stay with size 1.
     ///
     /// # Errors
     /// When a dimension does not exist.
@@ -387,7 +401,7 @@ impl Dual {
     /// The elementwise square.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn sqr(&self) -> Result<Dual> {
         self.pointwise(Value::sqr, |x, _| x.scale(2.0))
     }
@@ -395,7 +409,7 @@ impl Dual {
     /// The elementwise square root.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn sqrt(&self) -> Result<Dual> {
         self.pointwise(Value::sqrt, |_, y| y.recip()?.scale(0.5))
     }
@@ -403,7 +417,7 @@ impl Dual {
     /// The elementwise reciprocal.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn recip(&self) -> Result<Dual> {
         self.pointwise(Value::recip, |_, y| y.sqr()?.neg())
     }
@@ -411,7 +425,7 @@ impl Dual {
     /// Converts to another number type.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn to_dtype(&self, dtype: DType) -> Result<Dual> {
         self.linear(|x| x.to_dtype(dtype))
     }

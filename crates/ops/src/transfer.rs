@@ -1,17 +1,17 @@
-//! Copies of values between the host and a device. On a GPU the host does not wait for work that is still queued.
+//! Copies between host and device. With a GPU, the host does not wait for earlier work to finish.
 
 use candle_core::{DType, Device, Result, Shape, Tensor, WithDType, bail};
 
 #[cfg(feature = "cuda")]
 use crate::cuda::transfer as gpu;
 
-/// A new tensor with these values.
+/// A new tensor on `device` with these values in row-major order.
 ///
-/// candle's own upload waits for the GPU where there are many values. This one returns at once: the values are copied
-/// into page-locked memory, which the GPU reads later.
+/// candle's own upload can wait until the GPU has finished its earlier work. This one returns at once: it copies the
+/// values into page-locked memory, from which the GPU reads them later.
 ///
 /// # Errors
-/// When the shape has another number of elements; as the driver's.
+/// When the shape has another number of elements than `values`; also errors of the CUDA driver.
 pub fn upload<T: WithDType>(
     values: Vec<T>,
     shape: impl Into<Shape>,
@@ -24,7 +24,7 @@ pub fn upload<T: WithDType>(
     Tensor::from_vec(values, shape.into(), device)
 }
 
-/// The values of a tensor on their way to the host.
+/// A copy of a tensor's values to the host, in progress.
 #[derive(Debug)]
 pub struct Download(Source);
 
@@ -36,10 +36,10 @@ enum Source {
 }
 
 impl Download {
-    /// Requests all values of an f32 tensor in row-major order, as they are now.
+    /// Starts to copy all values of an f32 tensor to the host; later changes of the tensor do not affect the copy.
     ///
     /// # Errors
-    /// When the tensor is not f32; as the driver's.
+    /// When the tensor is not f32; also errors of the CUDA driver.
     pub fn of(tensor: &Tensor) -> Result<Download> {
         if tensor.dtype() != DType::F32 {
             bail!("download: {:?} instead of f32", tensor.dtype());
@@ -51,10 +51,10 @@ impl Download {
         Ok(Download(Source::Host(tensor.copy()?)))
     }
 
-    /// The values. Waits for the work that was queued before [`Download::of`], and for nothing later.
+    /// The values in row-major order. Waits for work that was enqueued before [`Download::of`], but for no later work.
     ///
     /// # Errors
-    /// As the driver's, also those of earlier work on the GPU.
+    /// Errors of the CUDA driver, which may come from earlier work on the GPU.
     pub fn wait(self) -> Result<Vec<f32>> {
         match self.0 {
             Source::Host(tensor) => tensor.flatten_all()?.to_vec1(),
@@ -68,7 +68,7 @@ impl Download {
 mod tests {
     use super::*;
 
-    /// Uploads and downloads of several sizes, with the device busy in between.
+    /// Checks uploads and downloads of several sizes, with other work on the device in between.
     fn assert_round_trip(device: &Device) {
         for len in [1usize, 1000, 300_000] {
             let values: Vec<f32> = (0..len).map(|i| i as f32 - 7.5).collect();

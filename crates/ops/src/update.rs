@@ -1,6 +1,6 @@
 //! In-place updates of all weights of a network: Adam steps and parameter averages, on any device.
 //!
-//! A GPU does each in one launch, and rounds as the CPU does.
+//! On a GPU each update is one launch for all weights, and rounds exactly as on the CPU.
 
 use candle_core::{DType, Result, Tensor, bail};
 
@@ -11,13 +11,14 @@ use crate::cpu::update as cpu;
 #[cfg(feature = "cuda")]
 use crate::cuda::update::{Row, update_rows};
 
-/// Makes one Adam step for all parameters, in place: updates the moments `m` and `v`, then
-/// `weight -= step_size m / (sqrt(v) / root_correction + eps)`.
+/// One Adam step for all parameters, in place: updates the moments `m` and `v`, then
+/// `weight -= step_size * m / (sqrt(v) / root_correction + eps)`.
 ///
 /// NaN gradients count as 0, infinite ones as 1e5 with their sign.
 ///
 /// # Errors
-/// When the tensors of a parameter differ in shape or device, are not f32, or one that is written is not contiguous.
+/// When the tensors of a parameter differ in shape or device or are not f32, or a tensor to be updated is not
+/// contiguous.
 pub fn adam_step(parameters: &[AdamParameter<'_>], step: &AdamStep) -> Result<()> {
     for each in parameters {
         let others = [each.gradient, each.exp_avg, Some(each.exp_avg_sq)];
@@ -53,22 +54,23 @@ pub fn adam_step(parameters: &[AdamParameter<'_>], step: &AdamStep) -> Result<()
     parameters.iter().try_for_each(|each| cpu::adam(each, step))
 }
 
-/// Updates exponential parameter averages in place: `old = beta old + (1 - beta) new` for each pair `(old, new)`.
+/// Updates exponential moving averages in place: `old = beta * old + (1 - beta) * new` for each pair `(old, new)`.
 ///
-/// Computed from the nearer end, as torch's `lerp`.
+/// For `beta < 0.5` it is computed as `new + beta * (old - new)`, otherwise as `old - (1 - beta) * (old - new)`, as in
+/// PyTorch's `lerp`.
 ///
 /// # Errors
-/// As [`adam_step`].
+/// When the tensors of a pair differ in shape or device or are not f32, or `old` is not contiguous.
 pub fn average(pairs: &[(&Tensor, &Tensor)], beta: f32) -> Result<()> {
     pairwise("update_average", pairs, &[beta], |old, new| {
         cpu::average(old, new, beta)
     })
 }
 
-/// Copies each second tensor into the first.
+/// Copies the second tensor of each pair into the first, in place.
 ///
 /// # Errors
-/// As [`adam_step`].
+/// Same as for [`average`].
 pub fn copy(pairs: &[(&Tensor, &Tensor)]) -> Result<()> {
     pairwise("update_copy", pairs, &[], cpu::copy)
 }

@@ -1,4 +1,4 @@
-//! Padding, upsampling, FIR filtering and downsampling of images in one differentiable op.
+//! Upsampling, padding, FIR filtering and downsampling of images in one differentiable op.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::cuda::plan::{Launch, Params, Plan};
 use crate::op::{Op, apply};
 use crate::value::Value;
 
-/// A low-pass (or any other) FIR filter for [`upfirdn2d`]: constant, not trained.
+/// A FIR filter for [`upfirdn2d`], usually a low-pass filter; constant, not trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
-    /// Row-major taps; one row for a separable filter that is applied along both axes.
+    /// The taps in row-major order; one row for a separable filter, which is applied along both axes.
     values: Vec<f32>,
     rows: usize,
     columns: usize,
@@ -21,7 +21,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The networks' default: taps normalized to sum 1; an outer product for fewer than 8 taps, otherwise separable.
+    /// The filter of StyleGAN2 for these taps: normalized to sum 1; a 2-D outer product for fewer than 8 taps,
+    /// otherwise separable.
     pub fn new(taps: &[f32]) -> Filter {
         let sum: f32 = taps.iter().sum();
         let taps: Vec<f32> = taps.iter().map(|tap| tap / sum).collect();
@@ -32,12 +33,12 @@ impl Filter {
         }
     }
 
-    /// `[1, 3, 3, 1]`, the resampling filter of StyleGAN2.
+    /// The taps `[1, 3, 3, 1]`, normalized: the resampling filter of StyleGAN2.
     pub fn resample() -> Filter {
         Filter::new(&[1.0, 3.0, 3.0, 1.0])
     }
 
-    /// One-dimensional taps for both axes, not normalized.
+    /// A separable filter, which applies the same taps along both axes; not normalized.
     pub fn separable(taps: &[f32]) -> Filter {
         Filter {
             values: taps.to_vec(),
@@ -47,7 +48,7 @@ impl Filter {
         }
     }
 
-    /// The outer product of `taps` with themselves, not normalized.
+    /// A 2-D filter, the outer product of `taps` with themselves; not normalized.
     pub fn outer(taps: &[f32]) -> Filter {
         let values = taps
             .iter()
@@ -61,15 +62,15 @@ impl Filter {
         }
     }
 
-    /// No filtering.
+    /// The filter of one tap of 1, which changes nothing.
     pub fn identity() -> Filter {
         Filter::outer(&[1.0])
     }
 
-    /// Taps of a tensor, not normalized: `[taps]` for a separable filter, `[rows, columns]` for a full one.
+    /// A filter from a tensor, not normalized: `[taps]` for a separable filter, `[rows, columns]` for a 2-D one.
     ///
     /// # Errors
-    /// When the tensor has another rank or no elements.
+    /// When the tensor is not 1-D or 2-D, or has no elements.
     pub fn from_tensor(taps: &Tensor) -> Result<Filter> {
         let values = taps
             .to_dtype(candle_core::DType::F32)?
@@ -95,10 +96,10 @@ impl Filter {
         }
     }
 
-    /// The taps as a tensor: `[taps]` or `[rows, columns]`.
+    /// The taps as a tensor on the CPU: `[taps]` for a separable filter, `[rows, columns]` for a 2-D one.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn tensor(&self) -> Result<Tensor> {
         let device = candle_core::Device::Cpu;
         if self.separable {
@@ -108,12 +109,12 @@ impl Filter {
         }
     }
 
-    /// Taps along x.
+    /// The number of taps along x, the horizontal axis.
     pub fn width(&self) -> usize {
         self.columns
     }
 
-    /// Taps along y.
+    /// The number of taps along y, the vertical axis; equal to [`Filter::width`] for a separable filter.
     pub fn height(&self) -> usize {
         if self.separable {
             self.columns
@@ -122,7 +123,7 @@ impl Filter {
         }
     }
 
-    /// Correlation taps, multiplied by the gain.
+    /// The taps to be applied as a cross-correlation, multiplied by the gain; mirrored unless `flip`.
     fn taps(&self, flip: bool, gain: f64) -> Taps {
         let mut values: Vec<f64> = self.values.iter().map(|&v| f64::from(v)).collect();
         if !flip {
@@ -144,7 +145,7 @@ impl Filter {
     }
 }
 
-/// The two factors of a matrix that has rank one up to f32 rounding.
+/// The two 1-D factors of a matrix, with the gain; `None` unless it has rank one up to f32 rounding.
 fn factor(values: &[f64], rows: usize, columns: usize, gain: f64) -> Option<Taps> {
     let (pivot, largest) = values
         .iter()
@@ -165,16 +166,16 @@ fn factor(values: &[f64], rows: usize, columns: usize, gain: f64) -> Option<Taps
     })
 }
 
-/// Options of [`upfirdn2d`]. Arrays are `[x, y]`; padding is `[left, right, top, bottom]`.
+/// Options of [`upfirdn2d`]. `up` and `down` are `[x, y]`; `padding` is `[left, right, top, bottom]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UpFirDn2dOptions {
-    /// Upsampling factor, by inserting zeros.
+    /// Upsampling factors; upsampling inserts zeros.
     pub up: [usize; 2],
-    /// Downsampling factor: every `down`-th pixel of the filtered image is kept.
+    /// Downsampling factors: every `down`-th pixel of the filtered image is kept, starting with the first.
     pub down: [usize; 2],
-    /// Pixels of the upsampled image; negative values crop.
+    /// Zeros added around the upsampled image, in its pixels; negative values crop.
     pub padding: [isize; 4],
-    /// `false`: convolution (the filter is mirrored), `true`: correlation.
+    /// Whether the filter is applied as it is (cross-correlation); `false` mirrors it (convolution).
     pub flip_filter: bool,
     /// A factor on the result.
     pub gain: f64,
@@ -192,9 +193,9 @@ impl Default for UpFirDn2dOptions {
     }
 }
 
-/// Pads, upsamples, filters and downsamples a batch of images, in that order.
+/// Upsamples, pads, filters and downsamples a batch of images, in that order. Differentiable to any order.
 ///
-/// Padding counts upsampled pixels; negative padding crops. Differentiable to any order.
+/// Upsampling inserts zeros. The padding is counted in upsampled pixels; negative padding crops.
 ///
 /// # Shapes
 /// - `x`: `[batch, channels, height, width]`, f32 or f64
@@ -213,10 +214,10 @@ pub fn upfirdn2d(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Res
 }
 
 impl Value {
-    /// [`upfirdn2d`]
+    /// Upsamples, pads, filters and downsamples: [`upfirdn2d`] recorded in the graph.
     ///
     /// # Errors
-    /// As [`upfirdn2d`].
+    /// Same as for [`upfirdn2d`].
     pub fn upfirdn2d(&self, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Value> {
         let op = resolve(self.tensor(), filter, options)?;
         if op.is_identity() {
@@ -227,7 +228,7 @@ impl Value {
     }
 }
 
-/// Checks the sizes of an application.
+/// Checks the options against the sizes of `x`, and computes the op.
 fn resolve(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Result<UpFirDn> {
     let (_, _, height, width) = x.dims4()?;
     let UpFirDn2dOptions {
@@ -264,7 +265,7 @@ fn resolve(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Up
     })
 }
 
-/// The op with everything resolved; its gradient is another one.
+/// The op with all sizes and taps computed; its gradient is another op of this type.
 #[derive(Clone)]
 struct UpFirDn {
     x: Axis,
@@ -380,7 +381,8 @@ impl Op<1> for UpFirDn {
 }
 
 impl UpFirDn2dOptions {
-    /// Filters; without `padding` the size stays.
+    /// Options that filter without resampling. With a `padding` of zeros the image size does not change;
+    /// other values are added, as `[left, right, top, bottom]`.
     pub fn filtering(filter: &Filter, padding: [isize; 4]) -> Self {
         let (w, h) = (filter.width() as isize, filter.height() as isize);
         let keep = [w / 2, (w - 1) / 2, h / 2, (h - 1) / 2];
@@ -390,7 +392,8 @@ impl UpFirDn2dOptions {
         }
     }
 
-    /// Upsamples by `up`; without `padding` the size is multiplied by it exactly. The gain keeps the brightness.
+    /// Options that upsample by the factors `up`, `[x, y]`, with a gain that preserves the brightness. With a `padding`
+    /// of zeros the image size is multiplied by exactly `up`; other values are added, in pixels of the upsampled image.
     pub fn upsampling(filter: &Filter, up: [usize; 2], padding: [isize; 4]) -> Self {
         Self {
             up,
@@ -400,7 +403,8 @@ impl UpFirDn2dOptions {
         }
     }
 
-    /// Downsamples by `down`; without `padding` the size is divided by it exactly.
+    /// Options that downsample by the factors `down`, `[x, y]`. With a `padding` of zeros the image size is divided by
+    /// exactly `down`; other values are added, in pixels of the image before downsampling.
     pub fn downsampling(filter: &Filter, down: [usize; 2], padding: [isize; 4]) -> Self {
         Self {
             down,
@@ -410,7 +414,7 @@ impl UpFirDn2dOptions {
     }
 }
 
-/// Padding of the upsampled image that keeps samples centered.
+/// The padding of the upsampled image that keeps samples centered, plus `padding`.
 pub(crate) fn upsample_padding(filter: &Filter, up: [usize; 2], padding: [isize; 4]) -> [isize; 4] {
     let (w, h) = (filter.width() as isize, filter.height() as isize);
     let (ux, uy) = (up[0] as isize, up[1] as isize);
@@ -422,7 +426,7 @@ pub(crate) fn upsample_padding(filter: &Filter, up: [usize; 2], padding: [isize;
     ]
 }
 
-/// Padding before downsampling that keeps samples centered.
+/// The padding before downsampling that keeps samples centered, plus `padding`.
 pub(crate) fn downsample_padding(
     filter: &Filter,
     down: [usize; 2],

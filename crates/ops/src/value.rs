@@ -1,9 +1,9 @@
 //! Reverse-mode automatic differentiation: tensors with their graph, and the backward pass over it.
 //!
-//! Training runs on this graph instead of candle's own. candle's backward pass starts every gradient as zeros, adds to
-//! it and keeps all activations until its graph is dropped: three more passes over memory for each edge. Here the first
-//! gradient is moved into place, sums run on all threads, zero gradients are not computed, and the saved tensors of an
-//! op are freed after its use.
+//! Training uses this graph instead of candle's. candle's backward pass initializes every gradient with zeros, adds to
+//! it, and keeps all activations until the graph is dropped: for each edge, three more passes over memory. Here the
+//! first gradient is moved into place, sums run on all threads, zero gradients are not computed, and the saved tensors
+//! of an op are freed after use.
 
 mod arithmetic;
 mod recorded;
@@ -19,8 +19,8 @@ pub(crate) use self::recorded::record;
 
 /// A tensor in a graph that can be differentiated.
 ///
-/// A [`Tensor`] becomes a value by `into()`: a leaf, which receives a gradient, when it tracks gradients (as a
-/// [`Var`](candle_core::Var) does), otherwise a constant.
+/// `Value::from` makes a [`Tensor`] that tracks gradients, as a [`Var`](candle_core::Var) does, a leaf, for which
+/// [`Value::backward`] returns a gradient; any other tensor becomes a constant.
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -48,15 +48,15 @@ enum Source {
 
 /// One application of an op.
 struct Step {
-    /// Steps are numbered in order of creation: inputs before results.
+    /// Counts steps in order of their creation, so inputs have smaller numbers than results.
     number: u64,
     inputs: Vec<(Source, Shape)>,
-    /// Taken out by the backward pass.
+    /// The gradient function; the backward pass takes it out.
     backward: Mutex<Option<Backward>>,
 }
 
 impl Drop for Step {
-    /// Drops a long chain of steps in a loop: recursion could overflow the stack.
+    /// Drops a long chain of steps in a loop, as recursion could overflow the stack.
     fn drop(&mut self) {
         let mut sources: Vec<Source> = self.inputs.drain(..).map(|(source, _)| source).collect();
         while let Some(source) = sources.pop() {
@@ -69,7 +69,7 @@ impl Drop for Step {
     }
 }
 
-/// Computes the gradients of the inputs from the gradient of the result; `None` is zero.
+/// Computes the gradients of the inputs from the gradient of the result; `None` means zero.
 type Backward = Box<dyn FnOnce(&Tensor) -> Result<Vec<Option<Tensor>>> + Send>;
 
 impl std::fmt::Debug for Source {
@@ -101,17 +101,17 @@ impl From<Tensor> for Value {
 }
 
 impl Value {
-    /// The tensor without its graph.
+    /// The tensor alone; it is detached from this graph and from candle's.
     pub fn tensor(&self) -> &Tensor {
         &self.tensor
     }
 
-    /// The tensor without its graph.
+    /// Returns the tensor alone; it is detached from this graph and from candle's.
     pub fn into_tensor(self) -> Tensor {
         self.tensor
     }
 
-    /// The same tensor as a constant.
+    /// The same tensor as a constant: no gradients flow through it.
     pub fn detach(&self) -> Value {
         Value {
             tensor: self.tensor.clone(),
@@ -119,16 +119,18 @@ impl Value {
         }
     }
 
-    /// Whether it is a leaf or depends on one.
+    /// Whether this value is a leaf or depends on one.
     pub fn is_tracked(&self) -> bool {
         !matches!(self.source, Source::Constant)
     }
 
-    /// Records `tensor` as the result of an op on `inputs`. `backward` computes the gradients of the inputs, in their
-    /// order, from the gradient of the result; `None` is zero. It runs at most once.
+    /// Records `tensor` as the result of an op on `inputs`.
+    ///
+    /// `backward` computes the gradients of the inputs, in their order, from the gradient of the result; `None` means
+    /// zero. It runs at most once.
     ///
     /// # Errors
-    /// When `tensor` itself tracks gradients: the op would be differentiated twice.
+    /// When `tensor` tracks gradients in candle's graph: the op would be differentiated twice.
     pub fn record(
         inputs: &[&Value],
         tensor: Tensor,
@@ -153,10 +155,10 @@ impl Value {
         Ok(Value { tensor, source })
     }
 
-    /// Applies a linear map, given together with its adjoint.
+    /// Applies a linear function `map` and records it; `adjoint` computes its gradient.
     ///
     /// # Errors
-    /// As `map`.
+    /// Errors of `map`.
     pub fn linear_map(
         &self,
         map: impl FnOnce(&Tensor) -> Result<Tensor>,
@@ -166,12 +168,12 @@ impl Value {
         Value::record(&[self], y, |dy| Ok(vec![Some(adjoint(dy)?)]))
     }
 
-    /// The gradients of a value of one element with respect to all leaves that it depends on.
+    /// The gradients of this scalar (a value of one element) with respect to all leaves that it depends on.
     ///
-    /// Frees the saved tensors of all ops on the way: a second pass through any of them is an error.
+    /// Frees the saved tensors of all ops that it visits, so a second pass through any of them is an error.
     ///
     /// # Errors
-    /// When the value has more than one element; when an earlier pass went through one of its ops.
+    /// When the value has more than one element, or an earlier pass went through one of its ops.
     pub fn backward(&self) -> Result<Gradients> {
         if self.elem_count() != 1 {
             bail!(
@@ -182,10 +184,11 @@ impl Value {
         self.backward_from(&self.tensor.ones_like()?)
     }
 
-    /// The gradients of the inner product `<self, gradient>` with respect to all leaves; as [`Value::backward`].
+    /// The gradients of the inner product `<self, gradient>` with respect to all leaves; otherwise as
+    /// [`Value::backward`].
     ///
     /// # Errors
-    /// When shapes differ; when an earlier pass went through one of its ops.
+    /// When `gradient` has another shape than this value, or an earlier pass went through one of its ops.
     pub fn backward_from(&self, gradient: &Tensor) -> Result<Gradients> {
         let mut pass = Pass::default();
         pass.give(&self.source, self.shape(), gradient.detach())?;
@@ -211,14 +214,14 @@ impl Value {
 /// The state of a backward pass.
 #[derive(Default)]
 struct Pass {
-    /// Steps with the gradient of their result so far. The latest is processed first: by then all uses of its result
-    /// have added to the gradient.
+    /// The steps that are still to be processed, with the sum of the gradients of their result so far. The step with
+    /// the highest number is processed first: by then all uses of its result have added their gradient.
     pending: BTreeMap<u64, (Arc<Step>, Tensor)>,
     grads: Gradients,
 }
 
 impl Pass {
-    /// Adds to the gradient of a value.
+    /// Adds `gradient` to the gradient of the value with this source and shape.
     fn give(&mut self, source: &Source, shape: &Shape, gradient: Tensor) -> Result<()> {
         if gradient.shape() != shape {
             bail!(
@@ -249,17 +252,17 @@ fn plus(sum: Option<Tensor>, gradient: Tensor) -> Result<Tensor> {
     }
 }
 
-/// The gradients of all leaves, from a backward pass.
+/// The gradients of all leaves that a backward pass reached.
 #[derive(Debug, Default)]
 pub struct Gradients(HashMap<TensorId, Tensor>);
 
 impl Gradients {
-    /// The gradient of a leaf; `None` where the value does not depend on it.
+    /// The gradient of a leaf; `None` if the differentiated value does not depend on it.
     pub fn get(&self, leaf: &Tensor) -> Option<&Tensor> {
         self.0.get(&leaf.id())
     }
 
-    /// Takes the gradient of a leaf out.
+    /// Removes and returns the gradient of a leaf; `None` if the differentiated value does not depend on it.
     pub fn remove(&mut self, leaf: &Tensor) -> Option<Tensor> {
         self.0.remove(&leaf.id())
     }
@@ -280,18 +283,18 @@ impl Value {
         self.tensor.dim(dim)
     }
 
-    /// The two sizes of a matrix.
+    /// The two sizes of a 2-D value.
     ///
     /// # Errors
-    /// When it has another rank.
+    /// When the value is not 2-D.
     pub fn dims2(&self) -> Result<(usize, usize)> {
         self.tensor.dims2()
     }
 
-    /// The four sizes of a batch of images.
+    /// The four sizes of a 4-D value, such as a batch of images.
     ///
     /// # Errors
-    /// When it has another rank.
+    /// When the value is not 4-D.
     pub fn dims4(&self) -> Result<(usize, usize, usize, usize)> {
         self.tensor.dims4()
     }
@@ -301,7 +304,7 @@ impl Value {
         self.tensor.rank()
     }
 
-    /// The shape.
+    /// The shape of the tensor.
     pub fn shape(&self) -> &Shape {
         self.tensor.shape()
     }
@@ -311,12 +314,12 @@ impl Value {
         self.tensor.elem_count()
     }
 
-    /// The number type.
+    /// The number type of the tensor.
     pub fn dtype(&self) -> DType {
         self.tensor.dtype()
     }
 
-    /// The device of the tensor.
+    /// The device on which the tensor is.
     pub fn device(&self) -> &Device {
         self.tensor.device()
     }

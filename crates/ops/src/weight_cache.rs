@@ -1,8 +1,8 @@
-//! A cache of kernel transforms, for weights that do not change.
+//! A cache of transformed convolution weights, for times when the weights do not change.
 //!
-//! A training step uses each weight at least four times (fakes and reals, value and tangent, forward and backward).
-//! Between [`scope`] and its drop the caller promises not to change any weight in place, so transforms are reused.
-//! Outside a scope every call transforms the weights again.
+//! The CPU kernels transform weights before they convolve. A training step uses each weight at least four times (fakes
+//! and reals, value and tangent, forward and backward). Between [`scope`] and the drop of its guard the caller promises
+//! not to change weights in place, so their transforms are reused. Outside a scope each call transforms them again.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::cpu::conv::{ConvGeometry, Direction, Prepared, prepare};
 use crate::cpu::simd::{Isa, isa};
 use kernels::{ConvAlgorithm, conv_algorithm};
 
-/// The address of weights and their use.
+/// Identifies a transform: the memory of the weights and all that the transform depends on.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     address: usize,
@@ -21,20 +21,21 @@ struct Key {
     direction: Direction,
     algorithm: ConvAlgorithm,
     isa: Isa,
-    /// The sizes that determine the kernel and the layout.
+    /// The sizes that determine which kernel is used and its layout of the weights.
     sizes: [usize; 9],
 }
 
-/// Transformed weights with the fingerprint of the original ones.
+/// The transformed weights, each with the [`fingerprint`] of the original weights.
 type Entries = HashMap<Key, (Rc<Prepared>, u64)>;
 
 thread_local! {
     static CACHE: RefCell<Option<Entries>> = const { RefCell::new(None) };
 }
 
-/// Caches transforms of weights until the guard is dropped; nested scopes are part of the outermost.
+/// Caches transformed weights on this thread until the guard is dropped. In nested scopes they stay cached until the
+/// outermost guard is dropped.
 ///
-/// The caller must not change or free weights that it convolves with inside the scope.
+/// Within the scope the caller must neither change nor free weights that it convolves with.
 #[must_use = "the scope ends when the guard is dropped"]
 pub fn scope() -> Scope {
     let outermost = CACHE.with(|cache| {
@@ -48,7 +49,7 @@ pub fn scope() -> Scope {
     Scope { outermost }
 }
 
-/// The guard of [`scope`].
+/// The guard of [`scope`]; the scope ends when it is dropped.
 pub struct Scope {
     outermost: bool,
 }
@@ -61,7 +62,7 @@ impl Drop for Scope {
     }
 }
 
-/// A hash of some values: detects a buffer that was freed and reused for other weights inside a scope.
+/// A hash of about 64 of the values. Detects that a buffer was freed and reused for other weights inside a scope.
 fn fingerprint(weights: &[f32]) -> u64 {
     let step = (weights.len() / 64).max(1);
     weights
@@ -72,7 +73,7 @@ fn fingerprint(weights: &[f32]) -> u64 {
         })
 }
 
-/// The transforms of `weights`, from the cache inside a scope.
+/// The transform of `weights` for a convolution; inside a scope it comes from the cache if it is there.
 pub(crate) fn prepared(g: &ConvGeometry, weights: &[f32], direction: Direction) -> Rc<Prepared> {
     CACHE.with(|cache| {
         let mut cache = cache.borrow_mut();

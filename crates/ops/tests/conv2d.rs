@@ -1,4 +1,4 @@
-//! The convolution family against a loop that is obviously right, for every algorithm and instruction set.
+//! The convolution ops against a simple loop, for every algorithm and instruction set.
 
 mod common;
 
@@ -9,10 +9,10 @@ use ops::{
 };
 use std::sync::Mutex;
 
-/// Tests that change process-wide settings take turns.
+/// A lock for tests that change process-wide settings, so that they run one at a time.
 static SETTINGS: Mutex<()> = Mutex::new(());
 
-/// `y[n, o, y, x] = sum w[o, c, ky, kx] x[n, c, y * s + ky - p, x * s + kx - p]`
+/// The slow reference: `y[n, o, y, x] = sum w[o, c, ky, kx] x[n, c, y * s + ky - p, x * s + kx - p]`.
 fn slow_conv2d(x: &Tensor, w: &Tensor, o: &Conv2dOptions) -> Result<Tensor> {
     let (n, c, h, wd) = x.dims4()?;
     let (co, ci, kh, kw) = w.dims4()?;
@@ -56,7 +56,7 @@ fn slow_conv2d(x: &Tensor, w: &Tensor, o: &Conv2dOptions) -> Result<Tensor> {
     Tensor::from_vec(y, (n, co, oh, ow), &Device::Cpu)
 }
 
-/// The f64 op against the loop, the f32 op and its gradients against the f64 op.
+/// Checks the f64 op against the loop, and the f32 op with its gradients against the f64 op.
 fn check(
     shape: (usize, usize, usize, usize, usize),
     kernel: (usize, usize),
@@ -224,7 +224,7 @@ fn cached_transforms_give_the_same_numbers() -> Result<()> {
             assert_eq!(plain, conv2d(&x, &w, &o)?.flatten_all()?.to_vec1::<f32>()?);
         }
     }
-    // Outside a scope a changed weight is seen at once.
+    // Outside a scope, a change of the weight takes effect at once.
     w.set(&w.affine(2.0, 0.0)?)?;
     let doubled = conv2d(&x, &w, &o)?.flatten_all()?.to_vec1::<f32>()?;
     assert!(

@@ -166,7 +166,7 @@ fn the_self_check_passes() -> Result<()> {
     ops::second_order::self_check()
 }
 
-/// The tangent of a stack of layers whose values depend on weights only through a slope that is constant.
+/// A stack of layers whose tangent depends on the weights only through piecewise constant slopes.
 #[test]
 fn a_tangent_alone_can_be_differentiated() -> Result<()> {
     let options = Conv2dOptions {

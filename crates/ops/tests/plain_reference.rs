@@ -9,7 +9,7 @@ use ops::{
     force_isa, scale_channels, upfirdn2d,
 };
 
-/// `y[oy, ox] = sum of taps * x` straight from the definition, on one plane.
+/// The slow reference on one plane at a time: `y[oy, ox] = sum of taps * x`, directly from the definition.
 fn slow_upfirdn2d(x: &Tensor, taps: &[Vec<f64>], o: &UpFirDn2dOptions) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     let [left, right, top, bottom] = o.padding;

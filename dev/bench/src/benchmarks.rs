@@ -1,8 +1,8 @@
-//! Sections of BENCHMARKS.md that programs write.
+//! Writes sections of BENCHMARKS.md.
 
 use anyhow::{Context, Result};
 
-/// Replaces the text between the marks of a section, or appends the section.
+/// Replaces the text of section `name`, between its marks in `file`, or appends the section if it has none.
 pub fn write(file: &str, name: &str, text: &str) -> Result<()> {
     let (open, close) = (
         format!("<!-- bench:{name} -->\n"),

@@ -1,5 +1,5 @@
-//! `cargo xtask detect-eval DIR DETECTOR...`: recall, precision, AP and speed of face detectors on a folder of images
-//! with a `boxes.json`.
+//! `cargo xtask detect-eval DIR DETECTOR...`: recall, precision, average precision (AP) and speed of face detectors on
+//! a folder of images with a `boxes.json`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,7 +24,7 @@ for cascades; --face-side shrinks each image until the median of its faces has N
 gray square of N pixels; --sizes tells small and large faces apart; --errors lists the images with missed or false \
 faces; --write puts the table into BENCHMARKS.md";
 
-/// The parsed arguments.
+/// The parsed command line.
 #[derive(Default)]
 struct Arguments {
     dir: String,
@@ -85,7 +85,7 @@ pub fn run(args: &[String]) -> Result<()> {
             .options
             .threshold
             .unwrap_or(detector.default_threshold());
-        // The curve needs the doubtful ones too.
+        // The precision-recall curve also needs detections below the threshold.
         let options = DetectOptions {
             threshold: Some(threshold.min(0.05)),
             min_face: 0.0,
@@ -147,7 +147,7 @@ pub fn run(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The listed images, decoded by content, and the files that cannot be decoded, with the reason.
+/// The images that `boxes.json` lists, and the names of the files that cannot be decoded, each with the reason.
 #[allow(clippy::type_complexity, reason = "two lists, taken apart at once")]
 fn read_images(
     dir: &Path,
@@ -182,7 +182,7 @@ fn read_images(
     Ok((images, left_out))
 }
 
-/// The images of the folder, recognized by content, that have no boxes.
+/// The number of images in the folder that `boxes.json` does not list; images are recognized by their content.
 fn count_unlisted(dir: &Path, truth: &BTreeMap<String, Truth>) -> Result<usize> {
     let mut n_unlisted = 0;
     for item in std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
@@ -203,7 +203,7 @@ fn count_unlisted(dir: &Path, truth: &BTreeMap<String, Truth>) -> Result<usize> 
     Ok(n_unlisted)
 }
 
-/// Limits of the face sizes of `--sizes`.
+/// The limits between the size classes of `--sizes`: the side of a face, in pixels.
 const SIZES: [f32; 6] = [0.0, 16.0, 24.0, 32.0, 48.0, f32::INFINITY];
 
 fn size_row(sides: &[f32], scores: &Scores) -> String {
@@ -218,7 +218,7 @@ fn size_row(sides: &[f32], scores: &Scores) -> String {
     )
 }
 
-/// The detector without the folders of its file.
+/// The detector as text, with the file name but not the folders of its path.
 fn short(spec: &DetectorSpec) -> String {
     let text = spec.to_string();
     match (text.split_once(':'), text.rsplit_once('/')) {
@@ -271,9 +271,9 @@ fn parse(args: &[String]) -> Result<Arguments> {
     Ok(arguments)
 }
 
-/// CPU seconds of this process, all threads; `None` where the system does not report them.
+/// The CPU seconds of all threads of this process so far; `None` where the system does not report them.
 fn cpu_secs() -> Option<f64> {
-    // Fields 14 and 15, counted after the parenthesis that closes field 2, in the 1/100 s of every Linux.
+    // Fields 14 and 15 of the file, in 1/100 s. They are counted from the parenthesis that closes field 2.
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |index: usize| fields.get(index)?.parse::<u64>().ok();

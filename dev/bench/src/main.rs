@@ -1,4 +1,4 @@
-//! `cargo xtask bench` and `cargo xtask detect-eval`: measurements that are written to BENCHMARKS.md.
+//! `cargo xtask bench` and `cargo xtask detect-eval`: measurements for BENCHMARKS.md.
 
 use std::process::ExitCode;
 
@@ -34,7 +34,7 @@ enum Command {
     },
     /// Recall, precision, AP and speed of face detectors on a folder of images with a boxes.json
     DetectEval {
-        /// DIR DETECTOR... and options; without any, prints their list
+        /// DIR, DETECTOR... and options; without arguments, prints their list
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

@@ -1,4 +1,4 @@
-//! The two sides of a benchmark: worker processes that answer one case a line.
+//! The two sides of a benchmark, ours and PyTorch's: worker processes that measure one case per line of input.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -7,33 +7,33 @@ use anyhow::{Context, Result};
 use ops::device::DeviceName;
 use serde_json::Value;
 
-/// A worker's answer about one case.
+/// The result of one case, as a worker reports it.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {
-    /// Median milliseconds of a call.
+    /// The median time of a call, in milliseconds.
     pub ms: f64,
-    /// Peak memory above the start of the case.
+    /// The growth of the peak memory during the case, in MiB.
     pub peak_mb: f64,
 }
 
-/// A process that reads `<case> <seconds>` lines and answers with JSON.
+/// A process that reads lines `<case> <seconds>` and answers each with a line of JSON.
 pub struct Worker {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
 }
 
-/// Environment that keeps freed memory in the process; it speeds up both sides.
+/// Environment variables with which the allocator keeps freed memory in the process; this speeds up both sides.
 const ALLOCATOR: [(&str, &str); 2] = [
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "4000000000"),
 ];
 
 impl Worker {
-    /// This program itself.
+    /// Starts our side: this program with the command `worker`.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// When the process cannot be started.
     pub fn ours(threads: usize, device: DeviceName) -> Result<Worker> {
         let program = std::env::current_exe().context("cannot find this program")?;
         let mut command = Command::new(program);
@@ -43,10 +43,10 @@ impl Worker {
         Worker::start(command)
     }
 
-    /// PyTorch.
+    /// Starts PyTorch's side with the interpreter `python`.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// When the process cannot be started.
     pub fn torch(python: &str, threads: usize, device: DeviceName) -> Result<Worker> {
         let mut command = Command::new(python);
         command.args([
@@ -75,10 +75,10 @@ impl Worker {
         })
     }
 
-    /// Runs one case for about `seconds`.
+    /// Runs one case for about `seconds` and returns the worker's result.
     ///
     /// # Errors
-    /// When the worker ends or answers something else.
+    /// When the worker ends, or its answer cannot be parsed.
     pub fn measure(&mut self, case: &str, seconds: f64) -> Result<Measured> {
         writeln!(self.stdin, "{case} {seconds}")
             .with_context(|| format!("the worker ended before '{case}'"))?;
@@ -101,13 +101,13 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Our own child; it has nothing to save.
+        // The child is ours and has nothing to save.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Whether this Python can import torch.
+/// Whether this Python interpreter can import torch.
 pub fn has_torch(python: &str) -> bool {
     Command::new(python)
         .args(["-c", "import torch"])
@@ -116,7 +116,7 @@ pub fn has_torch(python: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The version of its torch.
+/// The version of torch in this Python interpreter.
 pub fn torch_version(python: &str) -> String {
     let output = Command::new(python)
         .args(["-c", "import torch; print(torch.__version__)"])

@@ -1,10 +1,10 @@
-//! Smaller faces from a set of labeled images: shrunk images, on larger canvases.
+//! Makes smaller faces from labeled images: shrinks the images, and pads them to squares.
 
 use detector_evaluation::Truth;
 use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
 
-/// Shrinks each image so that the median of its faces has this side.
+/// Shrinks each image so that its median face (by area) has this side in pixels; images are never enlarged.
 pub fn shrink_faces(images: &mut [(String, Truth, RgbImage)], side: f32) {
     let area = |[x0, y0, x1, y1]: [f32; 4]| (x1 - x0).max(0.0) * (y1 - y0).max(0.0);
     for (_, truth, image) in images {
@@ -17,7 +17,7 @@ pub fn shrink_faces(images: &mut [(String, Truth, RgbImage)], side: f32) {
     }
 }
 
-/// Shrinks an image and its faces; a factor of 1 or more leaves them unchanged.
+/// Shrinks an image and its boxes by `factor`; a factor of 1 or more changes nothing.
 fn scale(truth: &mut Truth, image: &mut RgbImage, factor: f32) {
     if !(factor > 0.0 && factor < 1.0) {
         return;
@@ -31,7 +31,7 @@ fn scale(truth: &mut Truth, image: &mut RgbImage, factor: f32) {
     (truth.width, truth.height) = (width, height);
 }
 
-/// Puts an image into the middle of a gray square; one that is too large is shrunk.
+/// Centers an image on a gray square of `side` pixels; an image that is too large is shrunk first.
 pub fn put_on_canvas(truth: &mut Truth, image: &mut RgbImage, side: u32) {
     let longest = truth.width.max(truth.height);
     scale(truth, image, side as f32 / longest as f32);
@@ -78,7 +78,7 @@ mod tests {
             (image[(9, 60)], image[(10, 60)]),
             (Rgb([127; 3]), Rgb([9; 3]))
         );
-        // An image larger than the canvas is shrunk, never enlarged.
+        // An image larger than the square is shrunk; a smaller one is not enlarged.
         put_on_canvas(truth, image, 60);
         assert_eq!(truth.faces[1], [30.0, 17.5, 42.0, 29.5]);
     }

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: our speed beside a peer's, measured in turn in one run and written to BENCHMARKS.md.
+//! `cargo xtask bench`: our speed compared with PyTorch's, measured alternately in one run and written to
+//! BENCHMARKS.md.
 
 use anyhow::{Result, bail};
 use ops::device::DeviceName;
@@ -11,11 +12,11 @@ use crate::table::{Row, Section};
 enum Suite {
     /// Ops, steps and small training cycles, on the CPU
     Ops,
-    /// Training cycles of the official presets, on a device
+    /// Training cycles of NVIDIA's presets, on a device
     Training,
 }
 
-/// Duration and number of measurements.
+/// The arguments of `cargo xtask bench`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SpeedArgs {
     /// What to measure: ops and steps on the CPU, or whole training cycles on a device
@@ -43,7 +44,7 @@ pub struct SpeedArgs {
     write: bool,
 }
 
-/// Cases with a common name and the ratio that they must reach: peer's time divided by ours.
+/// The name of a group, the goal for its ratio (PyTorch's time divided by ours), and its cases.
 type Group = (&'static str, f64, &'static [&'static str]);
 
 const OPS_GROUPS: &[Group] = &[
@@ -104,7 +105,8 @@ const OPS_GROUPS: &[Group] = &[
     ),
 ];
 
-/// Training cycles: side, channels of all blocks and at most, batch, images at once, layers of the mapping network.
+/// Training cycles, as `cycle:` with image side, channel base, most channels, batch, images per micro-batch, and layers
+/// of the mapping network.
 const TRAINING_GROUPS: &[Group] = &[
     ("auto, 256 px", 1.0, &["cycle:256:16384:512:16:16:2"]),
     ("auto, 512 px", 1.0, &["cycle:512:32768:512:8:8:2"]),
@@ -112,17 +114,17 @@ const TRAINING_GROUPS: &[Group] = &[
     ("paper512", 1.0, &["cycle:512:32768:512:64:8:8"]),
 ];
 
-/// Cases whose peak memory is compared.
+/// The cases of the suite `ops` whose peak memory is compared.
 const MEMORY_CASES: &[&str] = &[
     "r1_step:64:16384:128:16",
     "r1_step:128:16384:128:8",
     "cycle:64:4096:64:16",
 ];
 
-/// Measures every case against PyTorch, prints the tables, and writes them where asked.
+/// Measures every case against PyTorch, prints the tables, and writes them with `--write`.
 ///
 /// # Errors
-/// When a side fails.
+/// When one of the sides fails.
 pub fn run(args: &SpeedArgs) -> Result<()> {
     if !peer::has_torch(&args.python) {
         cli::outln!(
@@ -167,7 +169,7 @@ pub fn run(args: &SpeedArgs) -> Result<()> {
     };
     let mut memory = Vec::new();
     for case in memory_cases.iter().filter(|case| is_asked(case)) {
-        // A process of its own for each side: the peak of a process never falls.
+        // A new process for each case and side, as the peak of a process never falls.
         let a = Worker::ours(1, device)?.measure(case, 0.1)?;
         let b = Worker::torch(&args.python, 1, device)?.measure(case, 0.1)?;
         cli::outln!(
@@ -200,7 +202,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The name of the GPU; empty for the CPU.
+/// The name of the GPU with a comma, as a prefix for the name of the CPU; empty for the CPU.
 fn card_name(device: DeviceName) -> Result<String> {
     let report = ops::device::inspect(&device.open()?)?;
     Ok(report.map_or_else(String::new, |gpu| format!("{}, ", gpu.name)))

@@ -1,11 +1,11 @@
-//! Tables of ratios, and their place in BENCHMARKS.md.
+//! Tables of ratios as Markdown, for BENCHMARKS.md.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 
-/// One case on one number of threads.
+/// The result of one case with one number of threads.
 #[derive(Clone, Debug)]
 pub struct Row {
     group: String,
@@ -14,7 +14,7 @@ pub struct Row {
     threads: usize,
     ours_ms: f64,
     peer_ms: f64,
-    /// Median over rounds of peer's time divided by ours in the same round.
+    /// The median, over rounds, of PyTorch's time divided by ours in the same round.
     ratio: f64,
 }
 
@@ -24,7 +24,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 impl Row {
-    /// Takes medians of `(ours, peer)` milliseconds.
+    /// The medians of rounds, each given as `(ours, PyTorch's)` in milliseconds.
     pub fn from_rounds(
         group: &str,
         goal: f64,
@@ -54,15 +54,15 @@ impl fmt::Display for Row {
     }
 }
 
-/// The results of one run.
+/// The results of one run as Markdown.
 pub struct Section {
     text: String,
     summary: String,
 }
 
 impl Section {
-    /// Formats rows, each the median of `rounds`, and peaks of memory in MB (ours and the peer's) as Markdown. `gpu`
-    /// comes before the CPU.
+    /// Formats rows and peak memory as Markdown. `memory` holds case, our peak and PyTorch's peak, in MiB; `version` is
+    /// that of PyTorch, `rounds` the number behind each median, and `gpu` text that precedes the name of the CPU.
     pub fn new(
         rows: &[Row],
         memory: &[(String, f64, f64)],
@@ -116,12 +116,12 @@ impl Section {
         Section { text, summary }
     }
 
-    /// The table of groups.
+    /// The table with one line per group, without the single cases.
     pub fn summary(&self) -> &str {
         &self.summary
     }
 
-    /// Puts the section between the markers of `name` in the file.
+    /// Writes the section between the marks of section `name` in the file.
     ///
     /// # Errors
     /// When the file cannot be read or written.
@@ -130,14 +130,14 @@ impl Section {
     }
 }
 
-/// Thousands of real images of a case of training: 16 iterations of a batch.
+/// The thousands of real images that a `cycle` case trains on (16 iterations); `None` for other cases.
 fn kimg_of(case: &str) -> Option<f64> {
     let numbers = case.strip_prefix("cycle:")?;
     let batch: f64 = numbers.split(':').nth(3)?.parse().ok()?;
     Some(16.0 * batch / 1e3)
 }
 
-/// The CPU and its number of cores.
+/// The model of the CPU and its number of cores.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -152,12 +152,12 @@ fn machine() -> String {
     )
 }
 
-/// The date, `2026-11-23`.
+/// The current date (UTC), as `2026-11-23`.
 fn today() -> String {
     let seconds = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs());
-    // Days to a date of the Gregorian calendar, counting years from March.
+    // Converts days to a date of the Gregorian calendar; years are counted from March.
     let days = (seconds / 86400) as i64 + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);

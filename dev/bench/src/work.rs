@@ -1,5 +1,5 @@
-//! Our side of the benchmarks: the same cases as `dev/bench/peers/torch_peer.py`. Whole training runs on any device,
-//! all else on the CPU.
+//! Our side of the benchmarks, with the same cases as `dev/bench/peers/torch_peer.py`. Training cycles run on any
+//! device, all other cases on the CPU.
 
 use std::io::BufRead;
 use std::time::Instant;
@@ -20,13 +20,13 @@ use training::{
 
 type Work = Box<dyn FnMut() -> Result<()>>;
 
-/// Group size of the minibatch standard deviation; the presets of the papers use all images of a GPU.
+/// The group size of the minibatch standard deviation. Where a batch is split, the images per micro-batch are used.
 const MBSTD_GROUP: usize = 4;
 
-/// Answers `<case> <seconds>` lines on standard input until it ends.
+/// Answers each line `<case> <seconds>` of standard input with a line of JSON, until the input ends.
 ///
 /// # Errors
-/// When a case is unknown or fails, or there is no such device.
+/// When a case is unknown or fails, or the device does not exist.
 pub fn serve(device: DeviceName) -> Result<()> {
     let device = device.open()?;
     let mut made: Option<(String, Work)> = None;
@@ -65,7 +65,7 @@ fn measure(work: &mut Work, seconds: f64, device: &Device) -> Result<f64> {
     Ok(times[times.len() / 2])
 }
 
-/// Peak memory of this process on the device, in bytes; 0 where the system does not report it.
+/// The peak memory of this process on the device, in MiB; 0 where the system does not report it.
 fn peak_mb(device: &Device) -> Result<f64> {
     let bytes = match device {
         Device::Cpu => cli::peak_resident_bytes(),
@@ -74,7 +74,7 @@ fn peak_mb(device: &Device) -> Result<f64> {
     Ok(bytes.map_or(0.0, |bytes| bytes as f64 / f64::from(1 << 20)))
 }
 
-/// A result that is discarded.
+/// Discards the value of a successful result.
 fn done<T>(result: candle_core::Result<T>) -> Result<()> {
     result?;
     Ok(())
@@ -139,7 +139,7 @@ fn convolution(kind: &str, n: usize, c: usize, h: usize) -> Result<Work> {
     })
 }
 
-/// Forward and backward of `f` with a given gradient of its result.
+/// A case that runs forward and backward pass of `f` at `x`, with a fixed random gradient of the result.
 fn forward_backward(x: Tensor, f: impl Fn(&Dual) -> Result<Dual> + 'static) -> Result<Work> {
     let x = Var::from_tensor(&x)?;
     let x = Dual::from(x.as_tensor());
@@ -245,7 +245,7 @@ fn generator(
     Ok(Generator::new(&config, &mut RandomState::new(1), device)?)
 }
 
-/// `mean(log(1 + exp(x)))`
+/// `mean(log(1 + exp(x)))`, the mean of softplus.
 fn softplus_mean(x: &Value) -> Result<Value> {
     let options = ops::BiasActOptions {
         activation: ops::Activation::Softplus,
@@ -277,7 +277,7 @@ fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Resul
             let mut grads = logits.sum_all()?.backward()?;
             let v = grads.remove(&x).context("no gradient of the image")?;
             let logits = d.forward_dual(&Dual::new(&real, v)?, None)?;
-            // |g|^2 / 2 differentiated is the directional derivative along g.
+            // The gradient of |g|^2 / 2 is that of the directional derivative along g, held constant.
             let slope = logits.tangent_or_zeros()?.sum_all()?;
             slope.scale(1.0 / batch as f64)?.backward()?;
             Ok(())
@@ -300,7 +300,7 @@ fn step(kind: &str, res: usize, base: usize, most: usize, batch: usize) -> Resul
     }))
 }
 
-/// Networks and batches of a training run.
+/// The sizes of networks and batches in a training cycle.
 struct Training {
     res: usize,
     base: usize,
@@ -310,8 +310,8 @@ struct Training {
     layers: usize,
 }
 
-/// 16 iterations of training: every phase at its interval, both Adams, the moving average; without data and
-/// augmentation.
+/// A case of 16 training iterations: every phase at its interval, both Adam optimizers and the moving average, but no
+/// loading of data and no augmentation.
 fn cycle(training: &Training, device: &Device) -> Result<Work> {
     let &Training {
         res,
@@ -348,7 +348,7 @@ fn cycle(training: &Training, device: &Device) -> Result<Work> {
     let mut draws = RunDraws::new(0, 0.9, None, device);
     let device = device.clone();
     Ok(Box::new(move || {
-        // As in a run, the numbers of an iteration are read while the next one is computed.
+        // As in a training run, the statistics of an iteration are read while the next one is computed.
         let mut before: Option<Iteration> = None;
         for _ in 0..16 {
             let input = IterationInput {

@@ -1,7 +1,7 @@
-//! `cargo xtask emulated-gpu`: the library that stands in for NVIDIA's, under all their names.
+//! `cargo xtask emulated-gpu`: installs the emulated GPU under the names of all NVIDIA libraries.
 //!
-//! The archives of `cuda-toolkit` load libraries by name at the first call. A CUDA build therefore runs on the libraries of
-//! the folder that is searched first.
+//! The archives of `cuda-toolkit` load libraries by name at the first call. A CUDA build therefore uses the libraries
+//! in the first folder of the search path.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,10 +19,10 @@ pub struct EmulatedArgs {
     dir: PathBuf,
 }
 
-/// Builds the library and prints the environment in which CUDA builds use it as a GPU.
+/// Builds the library, installs it, and prints the environment in which CUDA builds use it as a GPU.
 ///
 /// # Errors
-/// When it does not build, or the folder cannot be written.
+/// When the build fails or the folder cannot be written.
 pub fn run(args: &EmulatedArgs) -> Result<()> {
     ensure!(
         cfg!(target_os = "linux"),
@@ -40,7 +40,7 @@ pub fn run(args: &EmulatedArgs) -> Result<()> {
     Ok(())
 }
 
-/// Builds the library; returns its path.
+/// Builds the library and returns its path.
 fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -60,7 +60,7 @@ fn build() -> Result<PathBuf> {
     library.context("cargo built no libemulated_gpu.so")
 }
 
-/// The shared library that a message of cargo names.
+/// The path of the shared library in a JSON message of cargo; `None` for other messages.
 fn shared_library(message: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
     let files = message.get("filenames")?.as_array()?;
@@ -69,7 +69,8 @@ fn shared_library(message: &str) -> Option<PathBuf> {
     Some(library.into())
 }
 
-/// One file with many names: it must be loaded once, since its parts share the GPU's memory.
+/// Copies the library into `dir` and links all names to it. It must be a single file that is loaded once, since the
+/// functions of all libraries share the GPU's memory.
 fn lay(built: &Path, dir: &Path) -> Result<()> {
     let library = dir.join("libemulated_gpu.so");
     let fresh = dir.join("libemulated_gpu.so.new");

@@ -1,4 +1,4 @@
-//! `cargo xtask cuda-toolkit` and `cargo xtask emulated-gpu`: each prints the environment in which a CUDA build works.
+//! `cargo xtask cuda-toolkit` and `cargo xtask emulated-gpu`. Each prints the environment variables for CUDA builds.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! cuBLAS: products of column-major matrices.
+//! The functions of cuBLAS that candle calls: products of column-major matrices, computed on the CPU.
 
 use std::ffi::{c_int, c_longlong, c_void};
 
@@ -12,7 +12,8 @@ const SUCCESS: u32 = 0;
 const INVALID_VALUE: u32 = 7;
 const NOT_SUPPORTED: u32 = 15;
 
-/// One matrix of a product: address, storage, stride of the batch.
+/// One matrix of a product, or a batch of them: address, number type, leading dimension, and the distance from one
+/// matrix of the batch to the next; both distances are in elements.
 #[derive(Clone, Copy)]
 struct Matrix {
     address: u64,
@@ -21,7 +22,7 @@ struct Matrix {
     stride: i64,
 }
 
-/// Rows and columns of the result, inner size, batch size.
+/// The sizes of a product: an `m` by `n` result, `k` terms per element, and the number of products.
 #[derive(Clone, Copy)]
 struct Sizes {
     m: usize,
@@ -40,7 +41,7 @@ fn kind(code: u32) -> Option<Kind> {
     }
 }
 
-/// The type of the factors and of the sums.
+/// The number type of the factors alpha and beta and of the sums, by its `cublasComputeType_t` code.
 fn compute_kind(code: u32) -> Option<Kind> {
     match code {
         64 | 65 => Some(Kind::F16),
@@ -50,7 +51,8 @@ fn compute_kind(code: u32) -> Option<Kind> {
     }
 }
 
-/// A stored matrix as `rows` times `columns` values, column-major.
+/// Matrix `at` of a batch, as `rows` times `columns` values in column-major order, transposed if requested; `None`,
+/// with a message on stderr, when it is not inside one allocation.
 fn dense(
     matrix: &Matrix,
     at: usize,
@@ -164,7 +166,7 @@ fn product(
 
 #[unsafe(no_mangle)]
 extern "C" fn cublasCreate_v2(handle: *mut usize) -> u32 {
-    // SAFETY: the caller gives a place for the handle.
+    // SAFETY: the caller gives a pointer to a handle.
     unsafe { handle.write(1) };
     SUCCESS
 }
@@ -431,7 +433,7 @@ mod tests {
                     _ => std::ptr::from_ref(narrow).cast(),
                 }
             };
-            // A is stored transposed.
+            // A is stored as its transpose.
             let code = cublasGemmStridedBatchedEx(
                 1,
                 1,

@@ -1,23 +1,23 @@
-//! Counts of launches, copies, and waits that leave a real GPU idle.
+//! Counts kernel launches, copies, and the times that the host waits in a way that would leave a real GPU idle.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Copies of at most this many bytes of pageable memory do not wait for the GPU.
+/// Uploads of at most this many bytes from pageable memory do not wait for the GPU.
 const TAKEN_ALONG: usize = 64 << 10;
 
 static LAUNCHES: AtomicU64 = AtomicU64::new(0);
 static UPLOADS: AtomicU64 = AtomicU64::new(0);
 static DOWNLOADS: AtomicU64 = AtomicU64::new(0);
 static STALLS: AtomicU64 = AtomicU64::new(0);
-/// Page-locked memory: start and size of each allocation.
+/// The page-locked memory: start address and size of each allocation.
 static LOCKED: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 
-/// Returns the counts so far: launches of kernels, copies to the GPU, copies from it, and stalls. A stall is a wait for
-/// the GPU with no further work in its queue.
+/// Writes the counts so far: kernel launches, copies to the GPU, copies from the GPU, and stalls. A stall is a wait of
+/// the host for the GPU while no later work is queued.
 ///
-/// Not a function of NVIDIA's: tests look it up by name in the library that is loaded as the driver.
+/// This function is not part of NVIDIA's API. Tests look it up by name in the library that is loaded as the driver.
 #[unsafe(no_mangle)]
 pub extern "C" fn emulated_gpu_counts(counts: &mut [u64; 4]) {
     *counts = [&LAUNCHES, &UPLOADS, &DOWNLOADS, &STALLS].map(|n| n.load(Ordering::Relaxed));
@@ -31,17 +31,18 @@ pub(crate) fn launch() {
     add(&LAUNCHES);
 }
 
-/// Kernels launched so far.
+/// The number of kernels launched so far.
 pub(crate) fn launches() -> u64 {
     LAUNCHES.load(Ordering::Relaxed)
 }
 
-/// The host waits for all work.
+/// Counts that the host waits for all queued work, a stall.
 pub(crate) fn host_waits() {
     add(&STALLS);
 }
 
-/// The host waits for the work that was queued when `launches` kernels had been launched.
+/// Counts a stall if the host waits for work that was queued when `launches` kernels had been launched, and no kernel
+/// was launched since.
 pub(crate) fn host_waits_for(launches: u64) {
     if launches == self::launches() && launches > 0 {
         add(&STALLS);

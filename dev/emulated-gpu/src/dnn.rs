@@ -1,4 +1,4 @@
-//! cuDNN: convolutions through its legacy functions, with sums in f32.
+//! The functions of cuDNN that kaogan calls: convolutions of the legacy API, computed on the CPU with sums in f32.
 
 mod algorithms;
 
@@ -15,7 +15,7 @@ const BAD_PARAM: u32 = 2000;
 const NOT_SUPPORTED: u32 = 3000;
 const EXECUTION_FAILED: u32 = 5000;
 
-/// A tensor or weights: four sizes and strides.
+/// The description of a tensor or of weights: number type, four sizes, and four strides in elements.
 #[derive(Clone, Copy)]
 struct Array {
     kind: Kind,
@@ -46,9 +46,9 @@ fn failed(code: u32, what: &str) -> u32 {
     code
 }
 
-/// Creates a descriptor, which is filled in later.
+/// Creates a descriptor with an initial value and writes its handle to `to`.
 fn create<T>(to: *mut *mut c_void, value: T) -> u32 {
-    // SAFETY: the caller gives a place for the handle.
+    // SAFETY: the caller gives a pointer to a handle.
     unsafe { to.write(Box::into_raw(Box::new(value)).cast()) };
     SUCCESS
 }
@@ -62,7 +62,7 @@ fn destroy<T>(handle: *mut c_void) -> u32 {
     SUCCESS
 }
 
-/// The object of a handle.
+/// The descriptor behind a handle; `None` for null.
 fn get<'a, T>(handle: *mut c_void) -> Option<&'a mut T> {
     // SAFETY: the handle is from `create` of this type, or null.
     unsafe { handle.cast::<T>().as_mut() }
@@ -219,7 +219,7 @@ extern "C" fn cudnnSetConvolutionMathType(convolution: *mut c_void, math: c_int)
     }
 }
 
-/// A convolution whose descriptors match.
+/// A convolution with the descriptors of input, weights and result, whose sizes and types match.
 struct Fitted {
     x: Array,
     w: Array,
@@ -281,7 +281,7 @@ impl Array {
         self.sizes.iter().product()
     }
 
-    /// The offset of element `at` of a contiguous array.
+    /// The offset, in elements, of the element with the row-major index `at`.
     fn place(&self, at: usize) -> usize {
         let [_, c, h, w] = self.sizes;
         let index = [at / (c * h * w), at / (h * w) % c, at / w % h, at % w];
@@ -327,7 +327,8 @@ impl Array {
 }
 
 impl Fitted {
-    /// Whether all three have channels first; arrays of one channel have both layouts.
+    /// Whether input, weights and result are all stored channels first. Arrays with one channel or one pixel count as
+    /// such, as both layouts are the same for them.
     fn is_channels_first(&self) -> bool {
         [&self.x, &self.w, &self.y].iter().all(|array| {
             let [_, c, h, w] = array.sizes;
@@ -335,8 +336,7 @@ impl Fitted {
         })
     }
 
-    /// For each pair of an input row and an output row that one tap connects: the tap, the rows, and the mapping of
-    /// output to input columns.
+    /// Calls `each(ky, y, oy)` for every row `ky` of taps, input row `y` and output row `oy` that the taps connect.
     fn rows(&self, mut each: impl FnMut(usize, usize, usize)) {
         let ([.., h, _], [.., kh, _], [.., oh, _]) = (self.x.sizes, self.w.sizes, self.y.sizes);
         let c = &self.convolution;
@@ -350,7 +350,7 @@ impl Fitted {
         }
     }
 
-    /// Output columns that read a pixel with tap `kx`, and the pixel of the first one.
+    /// The output columns that read an input pixel through tap `kx`, and the input column of the first of them.
     fn columns(&self, kx: usize) -> (std::ops::Range<usize>, usize) {
         let c = &self.convolution;
         let (wide, ow) = (self.x.sizes[3], self.y.sizes[3]);
@@ -462,7 +462,7 @@ impl Fitted {
     }
 }
 
-/// Writes the whole workspace, so that a wrong one is detected.
+/// Checks the workspace and overwrites all of it, so that a wrong address or size is detected.
 fn work(wanted: usize, workspace: u64, size: usize) -> Result<(), u32> {
     if size < wanted {
         return Err(failed(
@@ -500,7 +500,7 @@ fn workspace_size(
     size: *mut usize,
 ) -> u32 {
     let room = fitted.and_then(|fitted| room(&fitted, pass, algorithm));
-    // SAFETY: the caller gives a place for the size.
+    // SAFETY: the caller gives a pointer to a size.
     status(room.map(|room| unsafe { size.write(room) }))
 }
 
@@ -727,7 +727,7 @@ mod tests {
             let (x, x_values) = numbers(n * ci * h * w, 0.1);
             let (wt, w_values) = numbers(co * cg * kh * kw, 0.2);
             let (y, y_values) = numbers(n * co * oh * ow, 0.3);
-            // What each result gets from each product, from the definition.
+            // The contribution of each product to each result, from the definition of a convolution.
             let mut expected = [
                 vec![0.0; y_values.len()],
                 vec![0.0; x_values.len()],
@@ -766,7 +766,7 @@ mod tests {
                 for ((found, old), expected) in found.iter().zip(old).zip(expected) {
                     assert!((found - (2.0 * expected + 0.5 * old)).abs() < 2e-5);
                 }
-                // As it was, for the next one.
+                // Restore the result, for the next algorithm.
                 let bytes = memory::write(at, old.len() * 4).unwrap();
                 old.iter()
                     .enumerate()
@@ -790,7 +790,7 @@ mod tests {
                 SUCCESS
             );
             close(wt, &w_values, &expected[2]);
-            // Too little room, a result elsewhere, tensors that do not fit.
+            // Errors: a workspace that is too small, a result outside its allocation, tensors that do not match.
             assert_eq!(
                 cudnnConvolutionForward(none, a, xs, x, ws, wt, conv, 1, room, 1, b, ys, y),
                 BAD_PARAM

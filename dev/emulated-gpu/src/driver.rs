@@ -1,4 +1,4 @@
-//! The driver API: devices, memory, streams, events, modules and launches.
+//! The driver API: devices, memory, streams, events, modules and kernel launches.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use crate::ptx::Module;
 use crate::ptx::run::{Cause, Grid};
 use crate::{NAME, complain, counts, memory};
 
-/// The handle of streams, pools and contexts, which have no state.
+/// The handle of all streams, pools and contexts; they have no state.
 const HANDLE: usize = 0x6B61_6F67_616E;
 
 /// The default limit of shared memory of a block, in bytes.
 const SHARED: usize = 48 << 10;
 
-/// A kernel of a module; callers hold its address.
+/// A kernel of a module; its address is the handle that callers hold.
 struct Function {
     module: Arc<Module>,
     kernel: usize,
 }
 
-/// A module with its functions, which live as long.
+/// A loaded module with its functions, which are freed with it.
 struct Loaded {
     module: Arc<Module>,
     functions: Vec<*mut Function>,
@@ -79,22 +79,22 @@ extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, _device: c_int) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuDeviceGetAttribute(value: *mut c_int, attribute: u32, _device: c_int) -> u32 {
-    // By their numbers in the driver's documentation.
+    // The numbers are those of CUdevice_attribute in the driver's documentation.
     let known = match attribute {
-        // Threads of a block, and along x, y, z.
+        // The most threads of a block, in total and along x, y, z.
         1..=3 => 1024,
         4 => 64,
-        // Blocks along x, y, z.
+        // The most blocks along x, y, z.
         5 => c_int::MAX,
         6 | 7 => 65_535,
         8 => SHARED as c_int,
-        // Lanes of a warp, multiprocessors.
+        // Threads per warp, and multiprocessors.
         10 => 32,
         16 => 1,
-        // Compute capability: Ampere.
+        // Compute capability 8.0 (Ampere).
         75 => 8,
         76 => 0,
-        // Pools of memory.
+        // Memory pools are supported.
         115 => 1,
         _ => {
             return failed(
@@ -193,7 +193,7 @@ extern "C" fn cuDeviceGetDefaultMemPool(pool: *mut usize, _device: c_int) -> u32
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemPoolSetAttribute(pool: usize, attribute: u32, value: *const u64) -> u32 {
-    // When memory is given back: CU_MEMPOOL_ATTR_RELEASE_THRESHOLD. Nothing is kept here.
+    // CU_MEMPOOL_ATTR_RELEASE_THRESHOLD: how much freed memory the pool keeps. This pool keeps none.
     match (pool, attribute) {
         (HANDLE, 4) if !value.is_null() => SUCCESS,
         (HANDLE, _) => failed(
@@ -262,10 +262,10 @@ extern "C" fn cuMemFreeAsync(address: u64, _stream: usize) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemHostAlloc(pointer: *mut *mut c_void, size: usize, _flags: c_uint) -> u32 {
-    // Not in the GPU's table: kernels do not reach it. The size is kept in front.
+    // This memory is not in the table of allocations, as kernels cannot access it. The size is stored in front of it.
     let words = vec![size as u64; size.div_ceil(8) + 1].into_boxed_slice();
     let first: *mut u64 = Box::into_raw(words).cast();
-    // SAFETY: there is one more word than the caller asked for.
+    // SAFETY: the buffer has one more word than the caller requested.
     let start = unsafe { first.add(1) };
     counts::lock_pages(start as usize, size);
     put(pointer, start.cast())
@@ -277,7 +277,7 @@ extern "C" fn cuMemFreeHost(pointer: *mut c_void) -> u32 {
         return INVALID_VALUE;
     }
     counts::unlock_pages(pointer as usize);
-    // SAFETY: the pointer is from `cuMemHostAlloc`, where the size was put in front.
+    // SAFETY: the pointer is from `cuMemHostAlloc`, which stored the size in front of it.
     unsafe {
         let first = pointer.cast::<u64>().sub(1);
         let len = (first.read() as usize).div_ceil(8) + 1;
@@ -496,7 +496,7 @@ extern "C" fn cuLaunchKernel(
         .enumerate()
         .map(|(i, &(_, size))| {
             let mut bytes = vec![0; size];
-            // SAFETY: callers give a pointer to each parameter that the kernel declares.
+            // SAFETY: callers pass a pointer to each parameter that the kernel declares.
             unsafe {
                 params
                     .add(i)

@@ -1,4 +1,4 @@
-//! Events of the driver API. All work before an event is done when it is recorded.
+//! Events of the driver API. When an event is recorded, all work before it has already been done.
 
 use std::ffi::c_uint;
 use std::time::Instant;
@@ -6,21 +6,21 @@ use std::time::Instant;
 use crate::codes::{INVALID_HANDLE, SUCCESS, put};
 use crate::counts;
 
-/// CUDA_ERROR_NOT_READY stands for an event without a time, too; here only that occurs.
+/// CUDA_ERROR_NOT_READY, here the result when the time of an event that was not recorded is requested.
 const NOT_READY: u32 = 600;
-/// The mark of an event in memory.
+/// A number in each event by which valid handles are recognized.
 const MARK: u64 = 0x6B61_6F67_616E_6576;
 
-/// A timestamp in the GPU's work.
+/// An event of the driver API: when it was recorded, and how many kernels had been launched by then.
 pub struct Event {
     mark: u64,
     recorded: Option<(Instant, u64)>,
 }
 
-/// Works with an event, if the handle is valid.
+/// Calls `work` with the event if the handle is valid, else returns an error code.
 ///
 /// # Safety
-/// The handle is null or from `cuEventCreate`.
+/// The handle must be null or from `cuEventCreate`.
 pub(crate) unsafe fn on_event(event: *mut Event, work: impl FnOnce(&mut Event) -> u32) -> u32 {
     // SAFETY: the caller's promise.
     match unsafe { event.as_mut() } {

@@ -1,21 +1,21 @@
-//! Rounding: f16, bf16 and directed modes, by way of f64 without rounding twice.
+//! Rounding to f16, bf16 and f32 and in directed modes, from f64 and without rounding twice.
 
-/// The direction of rounding.
+/// A rounding mode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Round {
     /// To nearest, ties to even.
     #[default]
     Nearest,
-    /// Towards zero.
+    /// Toward zero.
     Zero,
-    /// Down.
+    /// Toward negative infinity.
     Down,
-    /// Up.
+    /// Toward positive infinity.
     Up,
 }
 
-/// `a + b` rounded to odd: an inexact sum is truncated and gets an odd last bit, so that rounding it again to 50 bits
-/// or fewer equals rounding the exact sum.
+/// `a + b` rounded to odd: an inexact sum is truncated and its last bit set to 1. Rounding it again to 50 bits or fewer
+/// then gives the same as rounding the exact sum once.
 pub(crate) fn odd_sum(a: f64, b: f64) -> f64 {
     let sum = a + b;
     let b_part = sum - a;
@@ -36,7 +36,7 @@ fn odd(sum: f64, error: f64) -> f64 {
     f64::from_bits(cut | 1)
 }
 
-/// `a + b` in f64 with a rounding mode.
+/// `a + b` in f64, rounded in the given mode.
 pub(crate) fn sum_f64(a: f64, b: f64, round: Round) -> f64 {
     let sum = a + b;
     let b_part = sum - a;
@@ -44,7 +44,8 @@ pub(crate) fn sum_f64(a: f64, b: f64, round: Round) -> f64 {
     directed(sum, error, round)
 }
 
-/// `a * b + c` in f64 with a rounding mode; exact for products of f32.
+/// Changes a result that was rounded to nearest to another rounding mode. `value` is the rounded result, and `error` is
+/// the exact result minus `value`.
 pub(crate) fn directed(value: f64, error: f64, round: Round) -> f64 {
     if !value.is_finite() || error == 0.0 || !error.is_finite() {
         return value;
@@ -59,7 +60,7 @@ pub(crate) fn directed(value: f64, error: f64, round: Round) -> f64 {
     }
 }
 
-/// A narrower binary format.
+/// A binary floating-point format narrower than f64: the numbers of exponent and mantissa bits.
 #[derive(Clone, Copy)]
 pub(crate) struct Format {
     exponent: u32,
@@ -78,7 +79,7 @@ pub(crate) const SINGLE: Format = Format {
     mantissa: 23,
 };
 
-/// The bits of `x` in a format.
+/// The bits of `x` rounded to a format.
 pub(crate) fn narrow(x: f64, format: Format, round: Round) -> u32 {
     let Format { exponent, mantissa } = format;
     let bits = x.to_bits();
@@ -87,7 +88,7 @@ pub(crate) fn narrow(x: f64, format: Format, round: Round) -> u32 {
     let infinity = ((1u32 << exponent) - 1) << mantissa;
     if x.is_nan() {
         return match mantissa {
-            // What GPUs make of every NaN: all bits but the sign.
+            // GPUs give this one NaN, all bits but the sign.
             23 => 0x7FFF_FFFF,
             _ => 0x7FFF,
         };
@@ -136,7 +137,7 @@ pub(crate) fn narrow(x: f64, format: Format, round: Round) -> u32 {
     sign | magnitude as u32
 }
 
-/// The value of f16 bits.
+/// The value of an f16 with these bits.
 pub(crate) fn from_half(bits: u16) -> f64 {
     let (sign, power, fraction) = (bits >> 15, (bits >> 10) & 31, f64::from(bits & 0x3FF));
     let magnitude = match power {
@@ -148,7 +149,7 @@ pub(crate) fn from_half(bits: u16) -> f64 {
     if sign == 1 { -magnitude } else { magnitude }
 }
 
-/// The value of bf16 bits.
+/// The value of a bf16 with these bits.
 pub(crate) fn from_brain(bits: u16) -> f64 {
     f64::from(f32::from_bits(u32::from(bits) << 16))
 }
@@ -189,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_sum_is_rounded_once() {
-        // 1 + 2^-11 is halfway in f16; a little more than that goes up.
+        // 1 + 2^-11 is halfway between two f16; a slightly larger sum is rounded up.
         let tiny = 2f64.powi(-100);
         let sum = odd_sum(1.0 + 2f64.powi(-11), tiny);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The GPU's memory: memory of the CPU, with a table of allocations.
+//! The memory of the emulated GPU: memory of the CPU, with a table of allocations.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::BTreeMap;
@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex};
 
 /// The reported size of the memory, in bytes.
 pub const TOTAL: usize = 8 << 30;
-/// Alignment of allocations, as CUDA promises.
+/// The alignment of allocations in bytes, as CUDA guarantees it.
 const ALIGN: usize = 256;
-/// The bytes of memory that was not written: NaN in f16, bf16, f32 and f64.
+/// The byte that fills unwritten and freed memory: floats of all types that consist of it are NaN.
 const POISON: u8 = 0xFF;
 
 #[derive(Default)]
 struct Table {
     sizes: BTreeMap<u64, usize>,
     used: usize,
-    /// The peak of `used`.
+    /// The largest value of `used` so far.
     peak: usize,
-    /// A copy of `sizes` for kernels, updated at the next launch after a change.
+    /// A copy of `sizes` for kernels; made at the first launch after a change.
     snapshot: Option<Arc<Vec<Range>>>,
 }
 
@@ -28,12 +28,12 @@ static TABLE: Mutex<Table> = Mutex::new(Table {
     snapshot: None,
 });
 
-/// Addresses from `start` up to `end`.
+/// A range of addresses, `start..end`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range {
     /// The first address.
     pub start: u64,
-    /// The address behind the last one.
+    /// The first address after the range.
     pub end: u64,
 }
 
@@ -49,7 +49,7 @@ fn with<T>(work: impl FnOnce(&mut Table) -> T) -> T {
     )
 }
 
-/// Allocates memory, filled with NaN; `None` where [`TOTAL`] is exceeded.
+/// Allocates `size` bytes, filled with NaN, and returns their address; `None` when [`TOTAL`] would be exceeded.
 pub fn allocate(size: usize) -> Option<u64> {
     with(|table| {
         if size > TOTAL - table.used {
@@ -60,7 +60,7 @@ pub fn allocate(size: usize) -> Option<u64> {
         if start.is_null() {
             return None;
         }
-        // SAFETY: it has `size` bytes.
+        // SAFETY: the allocation has `size` bytes.
         unsafe { start.write_bytes(POISON, size) };
         table.used += size;
         table.peak = table.peak.max(table.used);
@@ -70,7 +70,7 @@ pub fn allocate(size: usize) -> Option<u64> {
     })
 }
 
-/// Frees memory; false where no allocation starts at `address`.
+/// Frees an allocation; false if none starts at `address`.
 pub fn release(address: u64) -> bool {
     with(|table| {
         let Some(size) = table.sizes.remove(&address) else {
@@ -79,7 +79,7 @@ pub fn release(address: u64) -> bool {
         table.used -= size;
         table.snapshot = None;
         let layout = layout(size).expect("it was allocated");
-        // SAFETY: it was allocated with this layout.
+        // SAFETY: the memory was allocated with this layout.
         unsafe {
             (address as *mut u8).write_bytes(POISON, size);
             dealloc(address as *mut u8, layout);
@@ -88,17 +88,17 @@ pub fn release(address: u64) -> bool {
     })
 }
 
-/// Free bytes.
+/// The number of bytes that are not allocated.
 pub fn free() -> usize {
     with(|table| TOTAL - table.used)
 }
 
-/// The peak of allocated bytes.
+/// The largest number of bytes that were allocated at the same time.
 pub fn peak() -> usize {
     with(|table| table.peak)
 }
 
-/// All allocations, in order.
+/// The ranges of all allocations, sorted by address.
 pub(crate) fn ranges() -> Arc<Vec<Range>> {
     with(|table| {
         let sizes = &table.sizes;
@@ -113,7 +113,7 @@ pub(crate) fn ranges() -> Arc<Vec<Range>> {
     })
 }
 
-/// Whether `size` bytes at `address` are inside one allocation.
+/// Whether the `size` bytes at `address` are inside one allocation.
 pub fn holds(address: u64, size: usize) -> bool {
     with(|table| {
         let before = table.sizes.range(..=address).next_back();
@@ -121,16 +121,16 @@ pub fn holds(address: u64, size: usize) -> bool {
     })
 }
 
-/// Bytes of the GPU.
+/// The `size` bytes at an address, for reading; `None` if they are not inside one allocation.
 pub(crate) fn read(address: u64, size: usize) -> Option<&'static [u8]> {
     (size == 0 || holds(address, size)).then(|| match size {
         0 => &[][..],
-        // SAFETY: the range is allocated; calls are not made while another one frees what they were given.
+        // SAFETY: the range is allocated, and callers do not free memory while another call uses it.
         _ => unsafe { std::slice::from_raw_parts(address as *const u8, size) },
     })
 }
 
-/// Bytes of the GPU, for writing.
+/// The `size` bytes at an address, for writing; `None` if they are not inside one allocation.
 pub(crate) fn write(address: u64, size: usize) -> Option<&'static mut [u8]> {
     (size == 0 || holds(address, size)).then(|| match size {
         0 => &mut [][..],

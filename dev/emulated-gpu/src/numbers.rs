@@ -1,9 +1,9 @@
-//! Arrays of the GPU as f32 or f64 and back, for the libraries.
+//! Converts arrays in the GPU's memory to f64 and back, for cuBLAS, cuDNN and cuRAND.
 
 use crate::float::{BRAIN, HALF, Round, from_brain, from_half, narrow};
 use crate::memory;
 
-/// A number type of cuBLAS and cuDNN.
+/// A number type of the libraries' arrays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     F16,
@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-/// `len` numbers at an address; `None` where they are not inside one allocation, or not aligned.
+/// The `len` numbers at an address, as f64; `None` if they are not inside one allocation or not aligned.
 pub(crate) fn load(address: u64, len: usize, kind: Kind) -> Option<Vec<f64>> {
     let bytes = memory::read(address, len.checked_mul(kind.size())?)?;
     let aligned = address.is_multiple_of(kind.size() as u64);
@@ -57,16 +57,16 @@ pub(crate) fn load(address: u64, len: usize, kind: Kind) -> Option<Vec<f64>> {
     })
 }
 
-/// Writes one number into bytes of the GPU.
+/// Writes one number at index `at` of an array, given as bytes of the GPU's memory.
 pub(crate) fn store(bytes: &mut [u8], at: usize, kind: Kind, value: f64) {
     kind.encode(value, &mut bytes[at * kind.size()..][..kind.size()]);
 }
 
-/// A factor in the caller's memory: f32, or f64.
+/// Reads a factor (alpha or beta) of type f32 or f64 from the caller's memory.
 pub(crate) fn factor(from: *const std::ffi::c_void, kind: Kind) -> f64 {
     let mut bytes = [0; 8];
     let bytes = &mut bytes[..kind.size()];
-    // SAFETY: callers hand over a factor of this type, as the library's documentation asks.
+    // SAFETY: callers pass a pointer to a factor of this type, as the libraries' documentation demands.
     unsafe {
         from.cast::<u8>()
             .copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len())

@@ -1,4 +1,5 @@
-//! cuRAND: uniform and normal numbers. The sequences differ from NVIDIA's, and are equal for equal seeds.
+//! The functions of cuRAND that candle calls: uniform and normal numbers. Equal seeds give equal sequences, which
+//! differ from NVIDIA's.
 
 use std::ffi::c_void;
 
@@ -23,7 +24,7 @@ impl Generator {
         z ^ (z >> 31)
     }
 
-    /// Above 0, up to 1.
+    /// A uniform number in (0, 1].
     fn uniform(&mut self) -> f64 {
         ((self.next() >> 40) + 1) as f64 / (1u64 << 24) as f64
     }
@@ -35,7 +36,7 @@ impl Generator {
 }
 
 fn with(generator: *mut c_void, work: impl FnOnce(&mut Generator) -> u32) -> u32 {
-    // SAFETY: the handle is from `curandCreateGenerator` and not destroyed.
+    // SAFETY: the handle is from `curandCreateGenerator` and was not destroyed.
     match unsafe { generator.cast::<Generator>().as_mut() } {
         Some(generator) => work(generator),
         None => NOT_INITIALIZED,
@@ -68,7 +69,7 @@ fn fill(
 #[unsafe(no_mangle)]
 extern "C" fn curandCreateGenerator(generator: *mut *mut c_void, _kind: u32) -> u32 {
     let new = Box::into_raw(Box::new(Generator { state: 0 }));
-    // SAFETY: the caller gives a place for the handle.
+    // SAFETY: the caller gives a pointer to a handle.
     unsafe { generator.write(new.cast()) };
     SUCCESS
 }
@@ -143,7 +144,7 @@ fn normal(
     mean: f64,
     deviation: f64,
 ) -> u32 {
-    // The real one makes them in pairs.
+    // cuRAND generates normal numbers in pairs.
     if !len.is_multiple_of(2) {
         return LENGTH_NOT_MULTIPLE;
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask golden`: every case of the golden data, and the worst error of each.
+//! `cargo xtask golden`: runs every case of the golden data and prints the largest error of each.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

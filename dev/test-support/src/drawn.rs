@@ -1,13 +1,14 @@
-//! Drawn illustrations with known truth: a face, hair, eyes, a mouth, clothes, a patterned background, paper grain.
+//! Synthetic illustrations with known ground truth: face, hair, eyes, mouth, clothes, patterned background, paper
+//! grain.
 //!
-//! A [`Work`] is a drawing; its seed decides everything. [`Work::render`] draws any window of it at any size.
+//! A [`Work`] is one illustration and depends only on its seed. [`Work::render`] draws a part of it at any size.
 
-/// Deterministic numbers from a seed.
+/// A pseudorandom generator (xorshift64*), which gives the same numbers for the same seed.
 #[derive(Clone)]
 pub struct Draw(u64);
 
 impl Draw {
-    /// Starts from a seed.
+    /// A generator for a seed.
     pub fn new(seed: u64) -> Self {
         let mut draw = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         for _ in 0..4 {
@@ -24,7 +25,7 @@ impl Draw {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// In `[from, to)`.
+    /// A uniform number in `[from, to)`.
     pub fn range(&mut self, from: f32, to: f32) -> f32 {
         from + (self.bits() >> 40) as f32 / (1u64 << 24) as f32 * (to - from)
     }
@@ -38,21 +39,21 @@ impl Draw {
     }
 }
 
-/// Part of a drawing: shares of its width and height.
+/// A rectangle of an image; all edges are fractions of its width or height, from the left or upper edge.
 #[derive(Clone, Copy)]
 pub struct Window {
-    /// Left edge.
+    /// The left edge.
     pub left: f32,
-    /// Upper edge.
+    /// The upper edge.
     pub top: f32,
-    /// Right edge.
+    /// The right edge.
     pub right: f32,
-    /// Lower edge.
+    /// The lower edge.
     pub bottom: f32,
 }
 
 impl Window {
-    /// The whole drawing.
+    /// The whole image.
     pub const ALL: Self = Self {
         left: 0.0,
         top: 0.0,
@@ -61,19 +62,20 @@ impl Window {
     };
 }
 
-/// An expression: 0 is the default, others open or close eyes and mouth.
+/// The expression of a face: 0 is the default, bit 0 closes the eyes, `expression / 2` (0, 1 or more) selects the
+/// mouth.
 pub type Expression = u32;
 
-/// A drawing of one character.
+/// An illustration of one character.
 #[derive(Clone)]
 pub struct Work {
-    /// Height over width.
+    /// The height divided by the width.
     pub aspect: f32,
-    /// Center of the face: x as a share of the width, y in widths.
+    /// The center (x, y) of the face, both in units of the image width.
     pub face: [f32; 2],
-    /// Radius of the face in widths.
+    /// The radius of the face, in units of the image width.
     pub face_radius: f32,
-    /// Color of the hair.
+    /// The color of the hair, RGB in 0..255.
     pub hair: [f32; 3],
     background: [[f32; 3]; 3],
     waves: [f32; 6],
@@ -84,13 +86,13 @@ pub struct Work {
     clothes: [[f32; 3]; 2],
     stripe: f32,
     tilt: f32,
-    /// The face.
+    /// The expression of the face.
     pub expression: Expression,
     grain: u64,
 }
 
 impl Work {
-    /// Draws up a work; the seed decides everything.
+    /// An illustration with properties drawn at random from the seed.
     pub fn new(seed: u64) -> Self {
         let mut d = Draw::new(seed);
         let aspect = d.range(0.7, 1.45);
@@ -135,7 +137,7 @@ impl Work {
         }
     }
 
-    /// The same drawing with another expression.
+    /// The same illustration with another expression.
     pub fn with_expression(&self, expression: Expression) -> Self {
         Self {
             expression,
@@ -143,7 +145,7 @@ impl Work {
         }
     }
 
-    /// The same drawing with hair and eyes of another color.
+    /// The same illustration with other colors of hair and eyes, drawn from `seed`.
     pub fn recolored(&self, seed: u64) -> Self {
         let mut d = Draw::new(seed ^ 0xc010);
         let far = |d: &mut Draw, from: [f32; 3]| loop {
@@ -160,7 +162,7 @@ impl Work {
         }
     }
 
-    /// The square around the face, in shares of the image: left, top, right, bottom.
+    /// The square around the face, in fractions of width and height.
     pub fn face_box(&self) -> Window {
         let r = self.face_radius * 1.15;
         Window {
@@ -171,7 +173,8 @@ impl Work {
         }
     }
 
-    /// RGB `[height, width, 3]` of a window, `width` pixels wide; height follows.
+    /// Renders a part of the illustration, `width` pixels wide. Returns RGB pixels `[height, width, 3]`, width and
+    /// height; the height follows from the aspect ratio.
     pub fn render(&self, window: Window, width: usize) -> (Vec<u8>, usize, usize) {
         const SUB: usize = 2;
         let (span_x, span_y) = (
@@ -200,13 +203,13 @@ impl Work {
         (rgb, width, height)
     }
 
-    /// Color at a point; x in [0, 1], y in [0, aspect].
+    /// The color at a point, RGB in 0..255; x is in [0, 1] and y in [0, aspect].
     fn at(&self, x: f32, y: f32) -> [f32; 3] {
         let w = &self.waves;
         let blend = |a: [f32; 3], b: [f32; 3], t: f32| -> [f32; 3] {
             std::array::from_fn(|i| a[i] + (b[i] - a[i]) * t)
         };
-        // Background: three colors along two waves, then blobs with an outline.
+        // The background: three colors blended along two waves, and blobs with an outline.
         let s = 0.5 + 0.5 * (w[0] * x + w[1] * y).sin();
         let t = 0.5 + 0.5 * (w[2] * x - w[3] * y + 1.0).cos();
         let mut color = blend(
@@ -220,7 +223,7 @@ impl Work {
                 color = if r > radius - 0.006 { [30.0; 3] } else { *fill };
             }
         }
-        // Body.
+        // The body.
         let (fx, fy) = (
             (x - self.face[0]) / self.face_radius,
             (y - self.face[1]) / self.face_radius,
@@ -233,7 +236,7 @@ impl Work {
             let k = usize::from((self.stripe * x + y * 3.0).sin() > 0.3);
             color = self.clothes[k];
         }
-        // Hair behind, face, fringe.
+        // The hair behind the face, the face, and the fringe.
         let shade = 1.0 - 0.18 * (0.5 + 0.5 * (fx * w[4] + fy * 2.0).sin());
         let hair = self.hair.map(|v| v * shade);
         if (fx / 1.35).hypot((fy + 0.1) / 1.5) < 1.0 {
@@ -254,7 +257,7 @@ impl Work {
                 color = self.hair.map(|v| v * 0.55);
             }
         }
-        // Paper grain, fixed to the drawing.
+        // The grain of the paper, which is fixed relative to the illustration.
         let cell = ((x * 700.0) as u64).wrapping_mul(0x9e37_79b9)
             ^ ((y * 700.0) as u64).wrapping_mul(0x85eb_ca6b)
             ^ self.grain;

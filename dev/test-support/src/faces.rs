@@ -1,10 +1,10 @@
-//! Datasets of images by formula, for tests that train.
+//! Datasets of computed images, for tests that train.
 
 use std::path::Path;
 
 use dataset::{DatasetWriter, Image, Label, WriterOptions};
 
-/// A square image that differs for every `variant`.
+/// An RGB image of `side` x `side` pixels with a pattern that depends on `variant`.
 pub fn formula_image(side: usize, variant: usize) -> Image {
     let value = |i: usize| (i * (31 + 2 * variant) + variant * 17 + i * i / 7) as u8;
     Image {
@@ -15,7 +15,7 @@ pub fn formula_image(side: usize, variant: usize) -> Image {
     }
 }
 
-/// Writes a zip of 24 such images; with labels they are of three classes.
+/// Writes a dataset zip of 24 images, [`formula_image`] of variants 0 to 23; with labels, they have classes 0, 1 and 2.
 ///
 /// # Panics
 /// When the file cannot be written.

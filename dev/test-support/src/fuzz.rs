@@ -1,41 +1,43 @@
-//! Damaged inputs for parsers: none may panic, hang, or take memory out of proportion.
+//! Fuzz tests of parsers with damaged inputs: a parser must not panic, hang or allocate too much memory.
 //!
-//! `KAOGAN_FUZZ_INPUTS=100000 cargo test --release -p CRATE fuzz` for a long run; `KAOGAN_FUZZ_SEED` for other inputs.
+//! Run longer with `KAOGAN_FUZZ_INPUTS=100000 cargo test --release -p CRATE fuzz`; `KAOGAN_FUZZ_SEED` selects other
+//! inputs.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// An allocator that counts what is allocated now, and the most of it: `#[global_allocator]` of a fuzz test.
+/// An allocator that counts the allocated bytes and their peak, to be the `#[global_allocator]` of a fuzz test.
 pub struct Counting;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes to the system allocator unchanged; the counters allocate nothing.
+// SAFETY: every call is passed to the system allocator unchanged, and the counters allocate nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
         PEAK.fetch_max(now, Relaxed);
-        // SAFETY: the caller's promise about `layout` is handed on.
+        // SAFETY: the caller's promise about `layout` is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
         PEAK.fetch_max(now, Relaxed);
-        // SAFETY: the caller's promise about `layout` is handed on.
+        // SAFETY: the caller's promise about `layout` is passed on.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: `pointer` came from the system allocator with this layout.
+        // SAFETY: `pointer` is from the system allocator with this layout.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
 
-/// The result of some work, and how many bytes more than before were allocated at its peak: 0 without [`Counting`].
+/// Runs `work`. Returns its result, and by how many bytes the allocations grew at their peak; 0 unless [`Counting`] is
+/// the global allocator.
 pub fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
@@ -43,12 +45,12 @@ pub fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, PEAK.load(Relaxed).saturating_sub(before))
 }
 
-/// Sebastiano Vigna's splitmix64.
+/// The pseudorandom generator splitmix64 of Sebastiano Vigna; the field is its state.
 #[derive(Clone, Debug)]
 pub struct Rng(pub u64);
 
 impl Rng {
-    /// 64 random bits.
+    /// The next 64 random bits.
     pub fn next_bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -57,20 +59,20 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `n`, 0 for `n` of 0.
+    /// A number in `0..n`; 0 if `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         (self.next_bits() % n.max(1) as u64) as usize
     }
 }
 
-/// One to four damages: turned bits, other bytes, cuts, moved and repeated pieces, pieces of `others`, huge numbers, and
-/// `tokens`, which mean something in the format.
+/// Damages an input in one to four ways: flips a bit, changes a byte, truncates, removes or repeats a piece, inserts a
+/// piece of `others`, writes a huge number, or inserts or writes one of `tokens`, words that the format defines.
 pub fn damage(rng: &mut Rng, bytes: &mut Vec<u8>, others: &[Vec<u8>], tokens: &[&[u8]]) {
     for _ in 0..1 + rng.below(4) {
         if bytes.is_empty() {
             return;
         }
-        // Structure is dense at the start of most files.
+        // One in three damages is near the start, where most files have their structure.
         let at = if rng.below(3) == 0 {
             rng.below(bytes.len().min(400))
         } else {
@@ -122,11 +124,12 @@ pub fn damage(rng: &mut Rng, bytes: &mut Vec<u8>, others: &[Vec<u8>], tokens: &[
     }
 }
 
-/// Feeds damaged copies of `seeds` to `accepts`, which says whether it could use one, and prints the counts.
+/// Runs `accepts`, which calls a parser and returns whether it accepted the input, on damaged copies of `seeds`.
 ///
 /// # Panics
-/// When a parser panics, takes more than ten seconds, or allocates more than `most_memory(length of the input)`; when
-/// all or none of many inputs are accepted, since nothing was tested then.
+/// When the parser refuses an undamaged seed; when it panics, takes more than ten seconds, or allocates more than
+/// `most_memory(length of the input)` bytes; when, of 1000 inputs or more, it accepts all or none, as such a test would
+/// check little.
 pub fn fuzz(
     parser: &str,
     seeds: &[Vec<u8>],

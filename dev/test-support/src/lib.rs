@@ -1,4 +1,4 @@
-//! Test helpers: tolerances, finite differences, golden data.
+//! Test helpers: synthetic illustrations and datasets, fuzzing of parsers, and zips with unusual names.
 
 pub mod drawn;
 pub mod faces;

@@ -1,6 +1,6 @@
-//! Zips with raw names, such as old programs write them: stored members, no UTF-8 flag, repeated names allowed.
+//! Zips as old programs write them: uncompressed members, names as raw bytes without the UTF-8 flag, possibly repeated.
 
-/// A zip of these `(name, bytes)`, in order.
+/// The bytes of a zip file with these members `(name, content)`, in order.
 pub fn raw_zip(members: &[(&[u8], &[u8])]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, bytes) in members {

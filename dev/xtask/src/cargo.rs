@@ -1,22 +1,22 @@
-//! Builds of this workspace.
+//! Builds packages of this workspace.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::{Error, Result};
 
-/// The programs that users call.
+/// The programs for users.
 pub const PROGRAMS: [&str; 4] = ["prep", "train", "eval", "generate"];
 
-/// Cargo, as it was called by the user.
+/// A command that runs the same cargo as the one that started this program.
 pub fn command() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Builds packages, with cargo's own lines on the terminal, and returns the folder of their programs.
+/// Builds packages and returns the folder of their programs. The output of cargo is shown.
 ///
 /// # Errors
-/// When they do not build.
+/// When the build fails.
 pub fn build(packages: &[&str], is_release: bool) -> Result<PathBuf> {
     let mut build = command();
     build.args(["build", "--locked"]);
@@ -33,7 +33,7 @@ pub fn build(packages: &[&str], is_release: bool) -> Result<PathBuf> {
             "the programs do not build; cargo says why above".to_owned(),
         ));
     }
-    // target/debug/xtask -> target
+    // The parent of the folder of this program, for example `target` for `target/debug/xtask`.
     let program = std::env::current_exe().ok();
     let target = program
         .as_deref()

@@ -1,5 +1,5 @@
-//! `cargo xtask demo`: a dump becomes a dataset, a generator is fine-tuned on it with and without ADA, one page compares
-//! both. With the real programs.
+//! `cargo xtask demo`: draws a synthetic dump, makes a dataset of its faces, fine-tunes a generator with and without
+//! ADA, and compares both runs on one page. All steps use the real programs.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -23,7 +23,7 @@ Usage: cargo xtask demo [OPTIONS]
   -h, --help   Print this
 ";
 
-/// Sizes of the demo.
+/// The options of the demo.
 #[derive(Debug, PartialEq)]
 struct Options {
     out: PathBuf,
@@ -33,14 +33,14 @@ struct Options {
     is_release: bool,
 }
 
-/// A run: its name, the folder that it lies in, and its flags.
+/// A training run: its name, the folder for its run folder, and its flags.
 struct Run {
     name: &'static str,
     folder: &'static str,
     flags: &'static [&'static str],
 }
 
-/// The first one shows its progress, the other one writes to a file.
+/// The runs that the demo compares. The first one shows its progress on the terminal, the other writes to a file.
 const RUNS: [Run; 2] = [
     Run {
         name: "ADA",
@@ -54,11 +54,11 @@ const RUNS: [Run; 2] = [
     },
 ];
 
-/// Works of the dump: some 400 faces in another style than that of the network that the runs start from.
+/// The flags of the synthetic dump: about 400 faces, in another style than the starting network was trained on.
 const DUMP: [&str; 4] = ["--style", "print", "--works", "240"];
 
-/// Both runs: a start from the network that ships, so few faces that a discriminator can know them by heart, and a FID
-/// against all faces.
+/// The flags of both runs: they start from the network that is included, use so few faces that a discriminator can
+/// memorize them, and compute FID against all faces.
 const TRAINING: &str = "--cfg tiny64 --init-from drawn64 --subset 40 --pl-weight 0 --ada-kimg 20 --snap 2 --state-every 2 \
                         --metrics fid500_full --features face-detector --threads 1 --workers 1";
 
@@ -70,7 +70,7 @@ drawing on 40 of them, with and without ADA, and draws the pages. Stop it at any
 /// Runs the demo.
 ///
 /// # Errors
-/// When a program fails; its results so far stay, and the next call goes on there.
+/// When a program fails. Its results so far are kept, and the next call continues from them.
 pub fn run(arguments: &[OsString]) -> Result<()> {
     let Some(options) = parse(arguments)? else {
         print!("{USAGE}");
@@ -118,7 +118,7 @@ pub fn run(arguments: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// The options; none when the help is asked for.
+/// Parses the options; `None` if the help is requested.
 fn parse(arguments: &[OsString]) -> Result<Option<Options>> {
     let usage = |message: String| Error::Usage(format!("{message}\n\n{USAGE}"));
     let mut options = Options {
@@ -166,7 +166,7 @@ struct Demo {
 }
 
 impl Demo {
-    /// The dataset of faces: drawn, cut and packed.
+    /// Makes the dataset of faces: draws the dump (or takes the given one), crops the faces, and packs them.
     fn dataset(&self, options: &Options) -> Result<PathBuf> {
         let out = &options.out;
         let dump = match &options.dump {
@@ -192,7 +192,8 @@ impl Demo {
         Ok(data)
     }
 
-    /// Both runs side by side, on one core each: faster than one after the other on two.
+    /// Trains both runs at the same time, with one thread each; that is faster than one after the other with two
+    /// threads.
     fn train(&self, options: &Options, data: &Path) -> Result<()> {
         self.say(format_args!(
             "3/5 train: {} kimg with ADA (blit,geom) and, at the same time, without augmentation",
@@ -216,7 +217,7 @@ impl Demo {
         let first = shown.map_or(Ok(()), |mut command| self.call(&mut command));
         if let Some(mut child) = second {
             if first.is_err() {
-                // The other one would go on by itself, unseen.
+                // Otherwise the other run would continue without being seen.
                 let _ = child.kill();
             }
             let status = child.wait();
@@ -234,7 +235,8 @@ impl Demo {
         first
     }
 
-    /// The command of a run; none where it has ended. A longer demo lets ended runs go on.
+    /// The command that starts or continues a run; `None` if it has seen enough images. With more `--kimg`, ended runs
+    /// continue.
     fn training(&self, run: &Run, options: &Options, data: &Path) -> Option<Command> {
         let outdir = options.out.join(run.folder);
         let seen = runs::newest(&outdir).and_then(|run| runs::seen_nimg(&run));
@@ -256,13 +258,13 @@ impl Demo {
         Some(train)
     }
 
-    /// Page, video and images: what each is, and its file.
+    /// Makes the page, the video and the images; returns a description and the file of each.
     fn results(&self, out: &Path, runs: &[PathBuf]) -> Result<Vec<(&'static str, PathBuf)>> {
         self.say("4/5 eval: the runs on one page, and a video of the same latents through both");
         let page = out.join("compare.html");
         let mut eval = self.program("eval");
         eval.arg("compare").args(runs).arg("--out").arg(&page);
-        // A page of an earlier version has no mark by which it is known again.
+        // `--force` replaces a page of an earlier version, which `eval` would not recognize as its own.
         self.call(eval.arg("--force"))?;
         let video = out.join("progress.webp");
         let mut eval = self.program("eval");
@@ -290,12 +292,12 @@ impl Demo {
         println!("\n[{} min {:02} s] {text}", secs / 60, secs % 60);
     }
 
-    /// One of the programs that were built.
+    /// A command for one of the programs that were built.
     fn program(&self, name: &str) -> Command {
         Command::new(self.programs.join(name))
     }
 
-    /// Runs a program; its progress goes to the terminal.
+    /// Runs a program, with its output on the terminal; an error if it fails.
     fn call(&self, command: &mut Command) -> Result<()> {
         println!("$ {}", words(command));
         let status = status_of(command.stdin(Stdio::null())).map_err(Error::Failed)?;
@@ -310,7 +312,7 @@ impl Demo {
     }
 }
 
-/// A command as it is typed, without the folder of its program.
+/// A command as text, without the folder of its program.
 fn words(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name();
     let program = program.unwrap_or_default().display().to_string();

@@ -1,7 +1,8 @@
 //! `cargo xtask`: starts the development programs.
 //!
-//! This package has no dependencies, so that it is built within seconds and the first line comes at once. The demo is
-//! written here; every other command builds the package that does the work and passes its arguments on.
+//! This package has no dependencies, so it builds within seconds and prints its first line at once. The commands
+//! `demo`, `study` and `pages` are implemented here; every other command builds the package that implements it and
+//! passes the arguments on.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -12,13 +13,13 @@ mod pages;
 mod runs;
 mod study;
 
-/// A command that another package carries out.
+/// A command that another package implements.
 struct Forwarded {
     name: &'static str,
     package: &'static str,
-    /// Arguments before those of the user.
+    /// Arguments that precede those of the user.
     first: &'static [&'static str],
-    /// Measures speed: always built optimized.
+    /// Whether it measures speed; such packages are always built with optimization.
     is_timed: bool,
     about: &'static str,
 }
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
     let command = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
     let command = match command.to_str() {
-        // The name in earlier versions.
+        // The former name of the command.
         Some("emulated-card") => "emulated-gpu".into(),
         _ => command,
     };
@@ -110,18 +111,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// The reason why a command ended early.
+/// The reason why a command failed.
 #[derive(Debug)]
 enum Error {
-    /// The arguments are wrong: exit code 2.
+    /// The arguments are wrong (exit code 2); the value is the message.
     Usage(String),
-    /// The work failed: exit code 1.
+    /// The work failed (exit code 1); the value is the message.
     Failed(String),
 }
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// Passes the arguments on; `--release` among them is for cargo.
+/// Runs the package of a command with the user's arguments, except `--release`, which is passed to cargo.
 fn forward(forwarded: &Forwarded, mut arguments: Vec<OsString>) -> ExitCode {
     let n_all = arguments.len();
     arguments.retain(|argument| argument != "--release");

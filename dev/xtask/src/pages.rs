@@ -1,4 +1,4 @@
-//! `cargo xtask pages`: shell completions and man pages, written by the programs themselves.
+//! `cargo xtask pages`: makes the programs write their shell completions and man pages.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -6,13 +6,14 @@ use std::process::Command;
 
 use crate::{Error, Result, cargo, status_of};
 
-/// Read by `cli`: a program that finds it writes its pages there and exits.
+/// The environment variable with the target folder. A program that finds it set writes its pages there and exits; the
+/// crate `cli` does this.
 const PAGES_VARIABLE: &str = "KAOGAN_PAGES";
 
-/// Writes the pages of all programs into a folder, `target/pages` unless one is given.
+/// Writes the pages of all programs into the folder that is given, or `target/pages`.
 ///
 /// # Errors
-/// When a program does not build or cannot write there.
+/// When the arguments are wrong, or a program does not build or cannot write its pages.
 pub fn run(arguments: &[OsString]) -> Result<()> {
     let dir = match arguments {
         [] => Path::new("target/pages"),

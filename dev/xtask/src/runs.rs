@@ -1,4 +1,5 @@
-//! Run folders, as far as the demo has to know them: `00003-name/training-state-000024000.safetensors`.
+//! Reads what the demo and the study must know of run folders, from names such as
+//! `00003-name/training-state-000024000.safetensors`.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,7 @@ pub fn newest(outdir: &Path) -> Option<PathBuf> {
         .map(|(_, path)| path)
 }
 
-/// The number of images that a run had seen when its newest state was saved.
+/// The number of images that a run had seen when its newest training state was saved; `None` if there is no state.
 pub fn seen_nimg(run: &Path) -> Option<u64> {
     let entries = std::fs::read_dir(run).ok()?;
     let nimg = |name: &str| {

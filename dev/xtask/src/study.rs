@@ -1,5 +1,7 @@
-//! `cargo xtask study`: what little data does, with and without augmentation, from scratch and from `drawn64`; which
-//! augmentations leak; one character; frozen layers. Hours of two cores, in ordinary run folders; it goes on where it stopped.
+//! `cargo xtask study`: trains on little data and compares augmentations, training from scratch and from `drawn64`,
+//! leaks of augmentations, data of a single character, and frozen layers.
+//!
+//! It takes hours on two cores and uses ordinary run folders; the same command continues where it stopped.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ Usage: cargo xtask study [OPTIONS]
   -h, --help   Print this
 ";
 
-/// Sizes of the study.
+/// The options of the study.
 #[derive(Debug, PartialEq)]
 struct Options {
     out: PathBuf,
@@ -34,24 +36,24 @@ struct Options {
     lists: bool,
 }
 
-/// Faces of the target domain, against all of which FID is measured.
+/// The number of faces in the dataset. FID is computed against all of them, also where a run uses fewer.
 const N_FACES: u32 = 5000;
 
-/// Settings of every run.
+/// The flags of every run.
 const TRAINING: &str = "--cfg tiny64 --pl-weight 0 --snap 4 --state-every 4 --metrics fid1k_full,mem1k_full \
                         --features face-detector --threads 1 --workers 1 --quiet";
 
-/// A run of the study.
+/// One training run of the study.
 #[derive(Clone, Debug, PartialEq)]
 struct StudyRun {
     part: &'static str,
-    /// The folder that its run folder lies in.
+    /// The name of the run, and of the folder that contains its run folder.
     name: String,
     data: &'static str,
     flags: Vec<String>,
 }
 
-/// An augmentation: its name, and its flags.
+/// The augmentations to compare: the name and the flags of each.
 const AUGMENTATIONS: [(&str, &str); 4] = [
     ("none", "--aug noaug"),
     ("ada-bg", "--aug ada --augpipe blit,geom"),
@@ -61,7 +63,7 @@ const AUGMENTATIONS: [(&str, &str); 4] = [
 
 const STARTS: [(&str, &str); 2] = [("scratch", ""), ("drawn64", "--init-from drawn64")];
 
-/// All runs, those that tell most first.
+/// All runs in the order in which they are started, the most informative first.
 fn plan(options: &Options) -> Vec<StudyRun> {
     let words = |parts: &[&str]| -> Vec<String> {
         let parts = parts.iter().flat_map(|part| part.split_whitespace());
@@ -83,7 +85,7 @@ fn plan(options: &Options) -> Vec<StudyRun> {
             }
         }
     }
-    // Against the run without augmentation on as many images, of the same age.
+    // Each is compared with the run without augmentation on the same number of images, after as much training.
     let mut leak = |name: String, flags: &str| {
         runs.push(StudyRun {
             part: "leak",
@@ -126,7 +128,7 @@ fn plan(options: &Options) -> Vec<StudyRun> {
 /// Runs the study.
 ///
 /// # Errors
-/// When a program fails; what has ended stays, and the next call goes on there.
+/// When a program fails. Runs that have ended are kept, and the next call continues from there.
 pub fn run(arguments: &[OsString]) -> Result<()> {
     let Some(options) = parse(arguments)? else {
         print!("{USAGE}");
@@ -166,7 +168,7 @@ impl Study<'_> {
         self.options.out.join(format!("{name}.zip"))
     }
 
-    /// Draws and packs what the runs need.
+    /// Draws and packs the datasets that the runs need.
     fn datasets(&self, plan: &[StudyRun]) -> Result<()> {
         let n_faces = N_FACES.to_string();
         for (name, flags) in [
@@ -188,7 +190,7 @@ impl Study<'_> {
         Ok(())
     }
 
-    /// The folder of a run, when it has seen all its images.
+    /// The run folder of a run, if the run has seen all its images.
     fn ended(&self, run: &StudyRun) -> Option<PathBuf> {
         let folder = runs::newest(&self.options.out.join(&run.name))?;
         let has_ended = runs::seen_nimg(&folder)? >= self.options.kimg * 1000;
@@ -212,7 +214,7 @@ impl Study<'_> {
         train
     }
 
-    /// All runs, some at a time.
+    /// Trains all runs that have not ended, up to `--jobs` at the same time.
     fn train(&self, plan: &[StudyRun]) -> Result<()> {
         let mut waiting = plan.iter().filter(|run| self.ended(run).is_none());
         let mut running: Vec<(&StudyRun, Child)> = Vec::new();
@@ -254,7 +256,7 @@ impl Study<'_> {
         }
     }
 
-    /// Looks for leaks against the run without augmentation.
+    /// Compares each run of the part `leak` with the run without augmentation, to find augmentations that leak.
     fn leaks(&self, plan: &[StudyRun]) -> Result<()> {
         let of_part: Vec<&StudyRun> = plan.iter().filter(|run| run.part == "leak").collect();
         let Some((baseline, others)) = of_part.split_first() else {
@@ -277,7 +279,7 @@ impl Study<'_> {
         Ok(())
     }
 
-    /// One page with its tables for each question.
+    /// Writes a page of comparison for each group of runs.
     fn pages(&self, plan: &[StudyRun]) -> Result<()> {
         let mut pages: Vec<(String, Vec<PathBuf>)> = Vec::new();
         for run in plan {
@@ -285,7 +287,7 @@ impl Study<'_> {
                 continue;
             };
             let page = match run.name.rsplit_once("-s") {
-                // One page for each start and size: its augmentations and seeds.
+                // The runs with the same start and dataset size share a page: all augmentations and seeds.
                 Some((name, _)) if run.part == "data" => {
                     AUGMENTATIONS
                         .iter()
@@ -323,7 +325,7 @@ fn call(command: &mut Command) -> Result<()> {
     }
 }
 
-/// The options; none when the help is asked for.
+/// Parses the options; `None` if the help is requested.
 fn parse(arguments: &[OsString]) -> Result<Option<Options>> {
     let usage = |message: String| Error::Usage(format!("{message}\n\n{USAGE}"));
     let mut options = Options {

@@ -1,6 +1,6 @@
-//! The pipe as a chain of tensor ops, for GPUs: equal to the fused op up to rounding.
+//! The pipe as a chain of tensor ops, for GPUs. Its results equal those of the fused CPU op up to rounding.
 //!
-//! Stages run on the images that they change. Derivatives are those of the ops.
+//! Each stage runs on the images that it changes only. Derivatives are those of the ops.
 
 use candle_core::{Result, Tensor};
 use ops::transfer::upload;
@@ -11,7 +11,7 @@ use crate::filter::{PAD, TAPS, reflect};
 use crate::geometry::{FILTER_MARGIN, Geometry, warped_size};
 use crate::warp::SYM6;
 
-/// `L x + b`, or `L x` alone.
+/// Computes `L x + b`, or `L x` when `is_affine` is false.
 pub(super) fn apply(plan: &Plan, x: &Value, is_affine: bool) -> Result<Value> {
     let mut y = x.clone();
     if let Some(geometry) = &plan.geometry {
@@ -25,12 +25,12 @@ pub(super) fn apply(plan: &Plan, x: &Value, is_affine: bool) -> Result<Value> {
     cut_out(plan, &y)
 }
 
-/// The indices of the images that have some.
+/// The indices of the images whose entry is not `None`.
 fn those_with<T>(each: &[Option<T>]) -> Vec<usize> {
     (0..each.len()).filter(|&i| each[i].is_some()).collect()
 }
 
-/// `x` with some of its images changed.
+/// Applies `change` to the given images of the batch `x`; the other images stay as they are.
 fn on_some(
     x: &Value,
     images: &[usize],
@@ -52,7 +52,7 @@ fn on_some(
     gathered(&both, 0, (0..batch).map(place))
 }
 
-/// The elements at these indices of a dimension.
+/// The elements at the given indices of dimension `dim`.
 fn gathered(x: &Value, dim: usize, places: impl Iterator<Item = usize>) -> Result<Value> {
     let len = x.dim(dim)?;
     let places: Vec<u32> = places.map(|i| i as u32).collect();
@@ -70,7 +70,7 @@ fn gathered(x: &Value, dim: usize, places: impl Iterator<Item = usize>) -> Resul
     )
 }
 
-/// Images with reflected pixels on all sides: left, right, top, bottom.
+/// The images with reflected pixels added on all sides: left, right, top, bottom.
 fn padded(x: &Value, [left, right, top, bottom]: [usize; 4]) -> Result<Value> {
     let (_, _, height, width) = x.dims4()?;
     let places = |len: usize, before: usize, after: usize| {
@@ -195,7 +195,8 @@ mod tests {
             .unwrap()
     }
 
-    /// Values and gradients of the chain equal those of the fused op, for images that only some stages change.
+    /// Checks that values and gradients equal those of the fused op, for batches in which a stage changes some images
+    /// only.
     fn compare(pipe: &str, channels: usize, p: f64) {
         let shape = BatchShape {
             batch: 6,

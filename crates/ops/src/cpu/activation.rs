@@ -1,11 +1,11 @@
-//! Activations with their derivatives, over arrays `[outer, channels, inner]`.
+//! Activations and their first two derivatives, over arrays `[outer, channels, inner]`.
 
 use super::parallel::parallel;
 use super::scratch::{Shared, uninit};
 use super::simd::{Simd, dispatch, isa};
 use architecture::Activation;
 
-/// `clamp(gain * activation(x))`
+/// The function `clamp(gain * activation(x))`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Function {
     pub activation: Activation,
@@ -14,7 +14,7 @@ pub(crate) struct Function {
     pub clamp: f64,
 }
 
-/// Constants of selu.
+/// The constants of selu (arXiv:1706.02515).
 const SELU_ALPHA: f64 = 1.6732632423543772;
 const SELU_SCALE: f64 = 1.0507009873554805;
 
@@ -31,7 +31,7 @@ impl Function {
         self.slopes().is_some()
     }
 
-    /// Slopes above and below zero of a piecewise linear activation, without the gain.
+    /// The slopes above and below zero, without the gain; `None` when the activation is not piecewise linear.
     fn slopes(&self) -> Option<(f64, f64)> {
         match self.activation {
             Activation::Linear => Some((1.0, 1.0)),
@@ -41,7 +41,7 @@ impl Function {
         }
     }
 
-    /// The activation and its first two derivatives.
+    /// The activation and its first two derivatives at `x`, without gain and clamp.
     fn curve(&self, x: f64) -> (f64, f64, f64) {
         match self.activation {
             Activation::Linear => (x, 1.0, 0.0),
@@ -94,7 +94,7 @@ impl Function {
         (self.curve(x).0 * self.gain).clamp(-self.clamp, self.clamp)
     }
 
-    /// The n-th derivative (1 or 2), zero where the clamp holds.
+    /// The derivative of order 1 or 2 at `x`; zero where the result is clamped.
     fn derivative(&self, x: f64, order: usize) -> f64 {
         let (value, first, second) = self.curve(x);
         let value = value * self.gain;
@@ -105,7 +105,7 @@ impl Function {
     }
 }
 
-/// Values of a task.
+/// The number of values that one task processes.
 const TASK: usize = 1 << 15;
 
 /// Runs `work(first row, rows)` over rows of `inner` values, in tasks of about [`TASK`] values.
@@ -117,7 +117,7 @@ fn over_rows(rows: usize, inner: usize, work: impl Fn(usize, usize) + Send + Syn
     });
 }
 
-/// `f(x + b)`
+/// `f(x + b)` for `x`: `[outer, channels, inner]` and `b`: `[channels]`.
 pub(crate) fn apply(f: &Function, x: &[f32], b: &[f32], channels: usize, inner: usize) -> Vec<f32> {
     // SAFETY: every value is written below, before any is read.
     let mut y = unsafe { uninit(x.len()) };
@@ -157,7 +157,7 @@ unsafe fn apply_slopes_body<S: Simd>(slopes: [f32; 3], bias: f32, x: &[f32], y: 
 }
 dispatch!(unsafe fn apply_slopes(slopes: [f32; 3], bias: f32, x: &[f32], y: &mut [f32]) = apply_slopes_body);
 
-/// `dy * f'(x + b)`
+/// `dy * f'(x + b)`, shapes as in [`apply`].
 pub(crate) fn derivative(
     f: &Function,
     dy: &[f32],
@@ -212,7 +212,7 @@ unsafe fn derive_slopes_body<S: Simd>(
 }
 dispatch!(unsafe fn derive_slopes(slopes: [f32; 3], bias: f32, dy: &[f32], x: &[f32], dx: &mut [f32]) = derive_slopes_body);
 
-/// The sum over images and pixels of each channel, `[n, c, m] -> [c]`; the order of additions is fixed.
+/// The sum of each channel over images and pixels, `[n, c, m] -> [c]`, in a fixed order of additions.
 pub(crate) fn channel_sum(x: &[f32], n: usize, c: usize, m: usize) -> Vec<f32> {
     let mut sums = vec![0.0; c];
     let to = Shared(sums.as_mut_ptr());
@@ -234,7 +234,7 @@ pub(crate) fn channel_sum(x: &[f32], n: usize, c: usize, m: usize) -> Vec<f32> {
     sums
 }
 
-/// Sums in 32 lanes, then the lanes.
+/// Sums into 32 partial sums, which SIMD lanes hold, then adds those up.
 #[inline(always)]
 unsafe fn sum_row_body<S: Simd>(x: &[f32], sum: &mut f32) {
     let mut lanes = [0.0f32; 32];

@@ -1,13 +1,13 @@
-//! Loops over `[row][inner]` arrays, with one factor, dot product or plane for each row.
+//! Loops over arrays of rows `[row][inner]`, where each row has its own factor, inner product or added plane.
 
 use super::parallel::parallel;
 use super::scratch::{Shared, uninit};
 use super::simd::{Simd, dispatch, isa};
 
-/// Values of a task.
+/// The number of values that one task processes.
 const TASK: usize = 1 << 15;
 
-/// Calls `work` for every row of `inner` values, in tasks of about [`TASK`] values.
+/// Calls `work(row)` for each row of `inner` values, in parallel tasks of about [`TASK`] values.
 fn for_rows(rows: usize, inner: usize, work: impl Fn(usize) + Send + Sync) {
     let per_task = (TASK / inner.max(1)).max(1);
     parallel(rows.div_ceil(per_task), |task| {
@@ -15,7 +15,7 @@ fn for_rows(rows: usize, inner: usize, work: impl Fn(usize) + Send + Sync) {
     });
 }
 
-/// `x[row] * scales[row]`
+/// Each row of `x` multiplied by its entry of `scales`; the row length is `x.len() / scales.len()`.
 pub(crate) fn scale(x: &[f32], scales: &[f32]) -> Vec<f32> {
     let inner = x.len() / scales.len().max(1);
     // SAFETY: every value is written below, before any is read.
@@ -39,14 +39,14 @@ unsafe fn scale_row_body<S: Simd>(x: &[f32], scale: f32, y: &mut [f32]) {
 }
 dispatch!(unsafe fn scale_row(x: &[f32], scale: f32, y: &mut [f32]) = scale_row_body);
 
-/// [`scale`] in f64.
+/// [`scale`] in f64, on one thread.
 pub(crate) fn scale_f64(x: &[f64], scales: &[f64]) -> Vec<f64> {
     let inner = x.len() / scales.len().max(1);
     let products = x.iter().enumerate().map(|(i, x)| x * scales[i / inner]);
     products.collect()
 }
 
-/// `<a[row], b[row]>`
+/// The inner product of each row of `a` with the same row of `b`; rows have `inner` values.
 pub(crate) fn dot(a: &[f32], b: &[f32], inner: usize) -> Vec<f32> {
     let rows = a.len() / inner.max(1);
     // SAFETY: every value is written below, before any is read.
@@ -66,7 +66,7 @@ pub(crate) fn dot(a: &[f32], b: &[f32], inner: usize) -> Vec<f32> {
     dots
 }
 
-/// Sums in 64 lanes, then the lanes: fast, and the error grows with `inner / 64` only.
+/// Sums into 64 partial sums, which SIMD lanes hold, then adds those up. Rounding errors grow with `inner / 64` only.
 #[inline(always)]
 unsafe fn dot_row_body<S: Simd>(a: &[f32], b: &[f32], to: *mut f32) {
     let mut lanes = [0.0f32; 64];
@@ -82,12 +82,12 @@ unsafe fn dot_row_body<S: Simd>(a: &[f32], b: &[f32], to: *mut f32) {
             lanes[i] += a[i] * b[i];
         }
     }
-    // SAFETY: the caller passes a place for one value.
+    // SAFETY: the caller passes a pointer to one value.
     unsafe { *to = lanes.iter().sum::<f32>() + rest };
 }
 dispatch!(unsafe fn dot_row(a: &[f32], b: &[f32], to: *mut f32) = dot_row_body);
 
-/// `x[n, c] + planes[n or 0]`
+/// Adds planes of `inner` values to all `c` channels of `n` images; `planes` holds one for each image or one for all.
 pub(crate) fn add_planes(x: &[f32], planes: &[f32], n: usize, c: usize, inner: usize) -> Vec<f32> {
     // SAFETY: every value is written below, before any is read.
     let mut y = unsafe { uninit(x.len()) };
@@ -103,10 +103,10 @@ pub(crate) fn add_planes(x: &[f32], planes: &[f32], n: usize, c: usize, inner: u
     y
 }
 
-/// The sum of the `c` planes of each image.
+/// The sum over the `c` channels of each image: `n` planes of `inner` values.
 pub(crate) fn sum_planes(x: &[f32], n: usize, c: usize, inner: usize) -> Vec<f32> {
     let mut y = vec![0.0f32; n * inner];
-    // Tasks are pieces of planes short enough to stay in the nearest cache.
+    // Tasks are parts of planes that are short enough to stay in the L1 cache.
     let piece = inner.clamp(1, 1 << 11);
     let pieces = inner.div_ceil(piece);
     let (to, isa) = (Shared(y.as_mut_ptr()), isa());
@@ -117,7 +117,7 @@ pub(crate) fn sum_planes(x: &[f32], n: usize, c: usize, inner: usize) -> Vec<f32
         let y = unsafe { std::slice::from_raw_parts_mut(to.at(image * inner + start), len) };
         for channel in 0..c {
             let x = &x[(image * c + channel) * inner + start..][..len];
-            // SAFETY: the instruction set was found on this machine.
+            // SAFETY: `isa()` reports only instruction sets that this CPU has.
             unsafe { accumulate_row(isa, x, y) };
         }
     });
@@ -132,7 +132,7 @@ unsafe fn accumulate_row_body<S: Simd>(x: &[f32], y: &mut [f32]) {
 }
 dispatch!(unsafe fn accumulate_row(x: &[f32], y: &mut [f32]) = accumulate_row_body);
 
-/// `a + b`
+/// The elementwise sum of two arrays of the same length.
 pub(crate) fn add(a: &[f32], b: &[f32]) -> Vec<f32> {
     // SAFETY: every value is written below, before any is read.
     let mut y = unsafe { uninit(a.len()) };

@@ -1,14 +1,14 @@
-//! Bilinear sampling, its adjoint and its derivative by the grid, on NCHW slices.
+//! Bilinear sampling, its adjoint, and its derivative with respect to the grid, on NCHW slices.
 //!
-//! Offsets and weights of a chunk of points are computed once and used for all channels of a task; a neighbor
-//! outside the image has weight 0 (and an arbitrary offset inside).
+//! Offsets and weights are computed once for a chunk of points and used for all channels of a task. A neighbor outside
+//! the image has weight 0 and the offset 0, which is valid to read.
 
 use std::ops::{Add, AddAssign, Mul, Sub};
 
 use super::parallel::parallel;
 use super::simd::{Simd, dispatch, isa};
 
-/// Sizes of one call.
+/// Sizes of one call: `n` images of `c` channels, `h` by `w` pixels, sampled at `out_h` by `out_w` points each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GridGeometry {
     pub n: usize,
@@ -19,7 +19,7 @@ pub(crate) struct GridGeometry {
     pub out_w: usize,
 }
 
-/// The arithmetic of f32 and f64 that the kernels use.
+/// The operations on f32 and f64 that the kernels need.
 pub(crate) trait Real:
     Copy
     + Default
@@ -35,7 +35,7 @@ pub(crate) trait Real:
     fn half() -> Self;
     fn one() -> Self;
     fn floor(self) -> Self;
-    /// Saturating.
+    /// Conversion to i32; values out of range become the nearest i32.
     fn to_i32(self) -> i32;
 }
 
@@ -68,18 +68,18 @@ macro_rules! real {
 real!(f32);
 real!(f64);
 
-/// Points of a chunk.
+/// The number of points whose offsets and weights are computed together.
 const CHUNK: usize = 64;
-/// Channels of a task.
+/// The number of channels that one task processes.
 const TASK_CHANNELS: usize = 8;
 
-/// The four neighbors of each point of a chunk.
+/// For each point of a chunk, the offsets in the plane of its four neighboring pixels, and their weights.
 struct Taps<T> {
     offsets: [[u32; CHUNK]; 4],
     weights: [[T; CHUNK]; 4],
 }
 
-/// The weights that [`taps`] computes.
+/// The kind of weights that [`taps`] computes: of the sample, or of its derivative by the point's x or y.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Weights {
     Value,
@@ -87,7 +87,7 @@ enum Weights {
     DerivativeY,
 }
 
-/// Offsets and weights of the points of `grid` (pairs x, y in -1..1; at most `CHUNK`).
+/// Offsets and weights for at most `CHUNK` points of `grid`, pairs (x, y); -1 and 1 are the edges of the image.
 #[inline(always)]
 fn taps<T: Real>(grid: &[T], h: usize, w: usize, what: Weights) -> Taps<T> {
     let zero = T::default();
@@ -129,7 +129,7 @@ fn taps<T: Real>(grid: &[T], h: usize, w: usize, what: Weights) -> Taps<T> {
     taps
 }
 
-/// Sum of the four weighted neighbors of point `i`.
+/// The weighted sum of the four neighbors of point `i`.
 ///
 /// # Safety
 /// `plane` holds every offset of the chunk, and `i` is below `CHUNK`.
@@ -144,10 +144,10 @@ unsafe fn gather<T: Real>(taps: &Taps<T>, plane: *const T, i: usize) -> T {
     }
 }
 
-/// Samples channels of one image: `y[channel][point]`.
+/// Samples `channels` channels of one image at all points of `grid`, into `y[channel][point]`.
 ///
 /// # Safety
-/// `x` holds `channels` planes of `h * w`, `y` as many of `grid.len() / 2`.
+/// `x` holds `channels` planes of `h * w` values, `y` as many planes of `grid.len() / 2`.
 #[inline(always)]
 unsafe fn sample_task<S: Simd, T: Real>(
     g: GridGeometry,
@@ -175,10 +175,10 @@ dispatch!(unsafe fn sample_channels<T: Real>(
     g: GridGeometry, channels: usize, x: *const T, grid: &[T], y: *mut T,
 ) = sample_task);
 
-/// Spreads `dy[channel][point]` over `dx`, which holds zeros.
+/// The adjoint of [`sample_task`]: adds `dy[channel][point]` to the neighbors of each point in `dx`, initially zeros.
 ///
 /// # Safety
-/// As for [`sample_task`].
+/// `dx` holds `channels` planes of `h * w` values, `dy` as many planes of `grid.len() / 2`.
 #[inline(always)]
 unsafe fn spread_task<S: Simd, T: Real>(
     g: GridGeometry,
@@ -209,10 +209,10 @@ dispatch!(unsafe fn spread_channels<T: Real>(
     g: GridGeometry, channels: usize, dy: *const T, grid: &[T], dx: *mut T,
 ) = spread_task);
 
-/// The derivative by the grid of one image: pairs x, y.
+/// The gradient with respect to the grid of one image, summed over its channels, as pairs (x, y) in `dgrid`.
 ///
 /// # Safety
-/// `x` holds `g.c` planes of `h * w`, `dy` as many of `grid.len() / 2`, `dgrid` is as long as `grid`.
+/// `x` holds `g.c` planes of `h * w` values, `dy` as many planes of `grid.len() / 2`; `dgrid` is as long as `grid`.
 #[inline(always)]
 unsafe fn grid_gradient_task<S: Simd, T: Real>(
     g: GridGeometry,
@@ -240,7 +240,7 @@ unsafe fn grid_gradient_task<S: Simd, T: Real>(
                 }
             }
             for (i, sum) in sums.iter().enumerate().take(part.len() / 2) {
-                // SAFETY: as many pairs as the grid has.
+                // SAFETY: `dgrid` has as many pairs as the grid.
                 unsafe { *dgrid.add(2 * (chunk * CHUNK + i) + axis) = *sum };
             }
         }
@@ -250,7 +250,7 @@ dispatch!(unsafe fn grid_gradient_image<T: Real>(
     g: GridGeometry, x: *const T, grid: &[T], dy: *const T, dgrid: *mut T,
 ) = grid_gradient_task);
 
-/// A pointer that tasks share; each writes to its own part.
+/// A pointer that several tasks share; each task writes to its own part of the memory.
 #[derive(Clone, Copy)]
 struct Shared<T>(*mut T);
 // SAFETY: every user writes disjoint ranges from different threads.
@@ -260,14 +260,14 @@ unsafe impl<T: Send> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
     /// # Safety
-    /// `offset` lies inside the allocation.
+    /// `offset` must be inside the allocation.
     unsafe fn at(&self, offset: usize) -> *mut T {
         // SAFETY: the caller's promise.
         unsafe { self.0.add(offset) }
     }
 }
 
-/// Runs `task(image, first channel, channels)` for all of them.
+/// Runs `task(image, first channel, number of channels)` in parallel until all channels of all images are covered.
 fn channel_tasks(g: GridGeometry, task: impl Fn(usize, usize, usize) + Send + Sync) {
     let chunks = g.c.div_ceil(TASK_CHANNELS);
     parallel(g.n * chunks, |i| {
@@ -276,7 +276,7 @@ fn channel_tasks(g: GridGeometry, task: impl Fn(usize, usize, usize) + Send + Sy
     });
 }
 
-/// `x [n, c, h, w]` at the points of `grid [n, out_h, out_w, 2]`.
+/// Samples `x`, `[n, c, h, w]`, at the points of `grid`, `[n, out_h, out_w, 2]`.
 pub(crate) fn sample<T: Real>(g: GridGeometry, x: &[T], grid: &[T]) -> Vec<T> {
     let points = g.out_h * g.out_w;
     let mut y = vec![T::default(); g.n * g.c * points];
@@ -298,7 +298,7 @@ pub(crate) fn sample<T: Real>(g: GridGeometry, x: &[T], grid: &[T]) -> Vec<T> {
     y
 }
 
-/// The adjoint of [`sample`] for a fixed grid: `dy -> dx`.
+/// The adjoint of [`sample`] for a fixed grid: the gradient with respect to `x` for the gradient `dy` of the result.
 pub(crate) fn spread<T: Real>(g: GridGeometry, dy: &[T], grid: &[T]) -> Vec<T> {
     let points = g.out_h * g.out_w;
     let mut dx = vec![T::default(); g.n * g.c * g.h * g.w];
@@ -320,7 +320,7 @@ pub(crate) fn spread<T: Real>(g: GridGeometry, dy: &[T], grid: &[T]) -> Vec<T> {
     dx
 }
 
-/// The derivative of `<sample(x, grid), dy>` by the grid.
+/// The gradient with respect to the grid for the gradient `dy` of the result of [`sample`].
 pub(crate) fn grid_gradient<T: Real>(g: GridGeometry, x: &[T], grid: &[T], dy: &[T]) -> Vec<T> {
     let points = g.out_h * g.out_w;
     let mut dgrid = vec![T::default(); grid.len()];

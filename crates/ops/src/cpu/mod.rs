@@ -1,8 +1,8 @@
-//! CPU kernels on slices; no tensors here. Convolutions, and what kernels are written with, are the crate `kernels`.
+//! CPU kernels on slices, without tensors. Convolutions and the SIMD and thread helpers are in the crate `kernels`.
 
-// Tiles of registers are indexed by row and column, and kernels take their buffers one by one.
+// The loops index register tiles by row and column, and the kernels take each buffer as an argument.
 #![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
-// `dispatch!` names the instruction set even where plain loops are compiled for it.
+// `dispatch!` makes functions generic over the instruction set, even those whose loops never mention it.
 #![allow(clippy::extra_unused_type_parameters)]
 
 pub(crate) mod activation;

@@ -1,36 +1,36 @@
-//! Philox4x32-10 and the Box-Muller transform, for a vector of counters at a time.
+//! Philox4x32-10 and the Box-Muller transform, on [`WIDE`] counters at a time.
 //!
-//! Products, sums, quotients and roots are rounded individually, and logarithm, sine and cosine are polynomials of
-//! them: every instruction set, and `cuda/kernels/normal.cu` with the same steps, gives the same bits.
+//! Each sum, product, quotient and square root is rounded on its own (no fused multiply-add), and logarithm, sine and
+//! cosine are polynomials. So all instruction sets and the GPU (`cuda/kernels/normal.cu`, same steps) agree bit by bit.
 
 use super::parallel::parallel;
 use super::scratch::{Shared, uninit};
 use super::simd::{Simd, dispatch, isa};
 
-/// Multipliers and key increments of Philox4x32 (Salmon et al. 2011, table 2).
+/// The multipliers `M` and the key increments `W` of Philox4x32 (Salmon et al. 2011, table 2).
 const M: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const W: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
 
-/// Counters of a vector.
+/// The number of counters that are processed together.
 const WIDE: usize = 16;
 type Words = [u32; WIDE];
 type Floats = [f32; WIDE];
 
-/// Counters of one task.
+/// The number of counters of one task; each gives four numbers.
 const TASK: usize = 4096;
 
-/// The numbers of a batch: see [`crate::normal::Keys::normal`].
+/// The parameters of a batch of numbers; see [`crate::normal::Keys::normal`].
 pub(crate) struct Planes<'a> {
-    /// Low and high half of each key.
+    /// Two words per key: the low half, then the high half.
     pub keys: &'a [u32],
     pub stream: u32,
-    /// Numbers of an image.
+    /// The number of values per image.
     pub len: usize,
 }
 
 impl Planes<'_> {
-    /// `[batch, len]`
+    /// The numbers of `batch` images, `[batch, len]`.
     pub(crate) fn normal(&self, batch: usize) -> Vec<f32> {
         // SAFETY: every value is written below, before any is read.
         let mut numbers = unsafe { uninit(batch * self.len) };
@@ -54,7 +54,7 @@ impl Planes<'_> {
     }
 }
 
-/// Fills `out` from a counter on; its first word is incremented.
+/// Fills `out` with the numbers of consecutive counters, starting at `counter`; its first word counts up.
 #[inline(always)]
 unsafe fn fill_body<S: Simd>(counter: [u32; 4], key: [u32; 2], out: &mut [f32]) {
     let mut words = counter.map(|word| [word; WIDE]);
@@ -81,7 +81,7 @@ unsafe fn fill_body<S: Simd>(counter: [u32; 4], key: [u32; 2], out: &mut [f32]) 
 }
 dispatch!(unsafe fn fill(counter: [u32; 4], key: [u32; 2], out: &mut [f32]) = fill_body);
 
-/// Ten rounds on each counter.
+/// The ten rounds of Philox4x32-10 on each counter.
 #[inline(always)]
 fn philox(mut c: [Words; 4], mut key: [u32; 2]) -> [Words; 4] {
     for round in 0..ROUNDS {
@@ -100,7 +100,7 @@ fn philox(mut c: [Words; 4], mut key: [u32; 2]) -> [Words; 4] {
     c
 }
 
-/// Two pairs of normal numbers from four words.
+/// Four normal numbers from the four words of each counter, by two Box-Muller transforms.
 #[inline(always)]
 fn normal_of(words: [Words; 4]) -> [Floats; 4] {
     let mut made = [[0.0; WIDE]; 4];
@@ -119,11 +119,11 @@ fn normal_of(words: [Words; 4]) -> [Floats; 4] {
 #[inline(always)]
 fn radius(word: u32) -> f32 {
     let u = word as f32 * f32::from_bits(0x2F80_0000) + f32::from_bits(0x2F00_0000);
-    // u = m 2^e with m around 1, from the root of 1/2 to the root of 2.
+    // u = m 2^e with m in [sqrt(1/2), sqrt(2)).
     let bits = u.to_bits();
     let e = bits.wrapping_sub(0x3F35_04F3) as i32 >> 23;
     let m = f32::from_bits(bits.wrapping_sub((e << 23) as u32));
-    // ln m = 2 artanh s, of which the next term is below 1e-9.
+    // ln m = 2 artanh(s) as a power series; the first omitted term is below 1e-9.
     let s = (m - 1.0) / (m + 1.0);
     let z = s * s;
     let series = z * (z * (z * (z * (2.0 / 9.0) + 2.0 / 7.0) + 2.0 / 5.0) + 2.0 / 3.0) + 2.0;
@@ -131,22 +131,22 @@ fn radius(word: u32) -> f32 {
     (-2.0 * ln).sqrt()
 }
 
-/// Cosine and sine of `word / 2^32` turns.
+/// The cosine and sine of the angle of `word / 2^32` turns.
 #[inline(always)]
 fn circle(word: u32) -> (f32, f32) {
-    // The nearest quarter, and the angle from there: an eighth of a turn at most.
+    // The nearest quarter of a turn, and the angle from there, at most an eighth of a turn.
     let quarter = word.wrapping_add(1 << 29) >> 30;
     let rest = word.wrapping_sub(quarter << 30) as i32;
     let x = rest as f32 * (std::f32::consts::TAU / 4_294_967_296.0);
     let z = x * x;
-    // Taylor's series, of which the next terms are below 2e-9 and 2e-10.
+    // Taylor series; the first omitted terms are below 2e-9 (sine) and 2e-10 (cosine).
     let sine = x
         * (z * (z * (z * (z * (1.0 / 362_880.0) - 1.0 / 5040.0) + 1.0 / 120.0) - 1.0 / 6.0) + 1.0);
     let cosine = z
         * (z * (z * (z * (z * (-1.0 / 3_628_800.0) + 1.0 / 40_320.0) - 1.0 / 720.0) + 1.0 / 24.0)
             - 0.5)
         + 1.0;
-    // A quarter swaps them; signs are flipped in bits.
+    // An odd quarter swaps sine and cosine; their signs are set by flipping the sign bit.
     let (a, b) = if quarter & 1 == 1 {
         (sine, cosine)
     } else {
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::cpu::simd::Isa;
 
-    /// Origin: the known answers of Random123 for philox4x32-10.
+    /// Origin: the known-answer tests of Random123 for philox4x32-10.
     #[test]
     fn philox_is_random123s() {
         let known = [
@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    /// Words at the ends of all ranges, and many between.
+    /// Words at and around all powers of two, and 200,000 others.
     fn words() -> impl Iterator<Item = u32> {
         let edges = (0..32).flat_map(|bit| [1u32 << bit, (1 << bit) - 1, (1 << bit) + 1]);
         let ends = edges.flat_map(|edge| [edge, edge.wrapping_neg()]);
@@ -203,7 +203,7 @@ mod tests {
     fn radius_and_circle_are_exact_to_rounding() {
         let (mut worst_radius, mut worst_circle) = (0f64, 0f64);
         for word in words() {
-            // What f32 has left of the uniform number.
+            // The uniform number as f32 rounds it.
             let u = word as f32 * (0.5f32).powi(32) + (0.5f32).powi(33);
             let exact = (-2.0 * f64::from(u).ln()).sqrt();
             let off = (f64::from(radius(word)) - exact).abs() / exact.max(1e-3);

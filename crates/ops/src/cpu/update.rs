@@ -6,12 +6,12 @@ use rayon::prelude::*;
 
 use crate::adam::{AdamParameter, AdamStep, decay};
 
-/// Elements of one task.
+/// The number of elements of one task.
 const CHUNK: usize = 1 << 15;
-/// The value that replaces an infinite gradient.
+/// The absolute value that replaces an infinite gradient.
 const INFINITE_GRADIENT: f32 = 1e5;
 
-/// An Adam step for one weight.
+/// One Adam step for one weight tensor, in place.
 pub(crate) fn adam(parameter: &AdamParameter<'_>, step: &AdamStep) -> Result<()> {
     let zeros;
     let gradient = match parameter.gradient {
@@ -45,7 +45,7 @@ pub(crate) fn adam(parameter: &AdamParameter<'_>, step: &AdamStep) -> Result<()>
     })
 }
 
-/// `old = beta old + (1 - beta) new`
+/// `old = beta * old + (1 - beta) * new`, in place.
 pub(crate) fn average(old: &Tensor, new: &Tensor, beta: f32) -> Result<()> {
     let rest = 1.0 - beta;
     match beta < 0.5 {
@@ -54,7 +54,7 @@ pub(crate) fn average(old: &Tensor, new: &Tensor, beta: f32) -> Result<()> {
     }
 }
 
-/// `old = new`
+/// `old = new`, in place.
 pub(crate) fn copy(old: &Tensor, new: &Tensor) -> Result<()> {
     update2(old, new, |_, new| new)
 }
@@ -69,12 +69,12 @@ fn sane(gradient: f32) -> f32 {
     }
 }
 
-/// `x[i] = f(x[i], y[i])`; the shapes are equal.
+/// `x[i] = f(x[i], y[i])` in place; both tensors have the same shape.
 fn update2(x: &Tensor, y: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Result<()> {
     x.inplace_op2(&y.contiguous()?, &Update(f))
 }
 
-/// `x[i] = f(x[i], y[i], z[i])`; the shapes are equal.
+/// `x[i] = f(x[i], y[i], z[i])` in place; all tensors have the same shape.
 fn update3(
     x: &Tensor,
     y: &Tensor,

@@ -1,21 +1,22 @@
-//! Pad, upsample, filter, downsample on planes: a separable f32 path, and a plain one for everything else.
+//! Upsampling, padding, filtering and downsampling of planes: a fast path for separable filters in f32, and a plain
+//! path for everything else.
 
 use super::parallel::{parallel, threads};
 use super::scratch::{Shared, uninit, with_scratch};
 use super::simd::{Simd, dispatch, isa};
 
-/// One axis: `out[i] = sum over k of taps[k] * zero_stuffed[i * down + k - pad]`.
+/// The sizes along one axis: `out[i] = sum over k of taps[k] * zero_stuffed[i * down + k - pad]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis {
     pub len: usize,
     pub out_len: usize,
     pub up: usize,
     pub down: usize,
-    /// Zeros before the first value; negative values crop.
+    /// Zeros before the first value, counted after upsampling; negative values crop.
     pub pad: isize,
 }
 
-/// Correlation taps of both axes.
+/// The taps of a filter, to be applied as a cross-correlation.
 #[derive(Clone, Debug)]
 pub(crate) enum Taps {
     Separable {
@@ -29,7 +30,7 @@ pub(crate) enum Taps {
     },
 }
 
-/// Filters `planes` images `[y.len, x.len]` to `[y.out_len, x.out_len]` in f32.
+/// Filters `planes` images of `y.len` rows and `x.len` columns to `y.out_len` rows and `x.out_len` columns, in f32.
 pub(crate) fn filter_f32(
     input: &[f32],
     planes: usize,
@@ -50,13 +51,13 @@ pub(crate) fn filter_f32(
     // SAFETY: every value is written below, before any is read.
     let mut out = unsafe { uninit(planes * out_plane) };
     let to = Shared(out.as_mut_ptr());
-    // A task takes at least this many pixels.
+    // Planes per task: about this many pixels, but enough tasks for all threads.
     let per_task = (1usize << 15)
         .div_ceil(out_plane.max(1))
         .min(planes.div_ceil(threads()))
         .max(1);
     let isa = isa();
-    // Room for one stuffed row and all filtered rows.
+    // The scratch buffer: one zero-stuffed row, and all rows after the horizontal filter.
     let stuffed = (x.len * x.up).max(x.out_len * x.down) + x_taps.len() + x.pad.unsigned_abs() + 64;
     parallel(planes.div_ceil(per_task), |task| {
         with_scratch(stuffed + y.len * x.out_len, |scratch| {
@@ -103,7 +104,7 @@ unsafe fn filter_plane_body<S: Simd>(
     }
     for o in 0..y.out_len {
         let to = &mut out[o * width..][..width];
-        // The filtered rows that this output row sees.
+        // The horizontally filtered rows that this output row depends on, with their taps.
         let mut seen = [(0usize, 0.0f32); 32];
         let mut count = 0;
         let mut first = true;
@@ -126,7 +127,7 @@ unsafe fn filter_plane_body<S: Simd>(
 }
 dispatch!(unsafe fn filter_plane(input: &[f32], x: &Axis, y: &Axis, x_taps: &[f32], y_taps: &[f32], row: &mut [f32], rows: &mut [f32], out: &mut [f32]) = filter_plane_body);
 
-/// `to = (or +=) sum of up to four weighted rows`.
+/// Writes the weighted sum of `count` (at most four) rows to `to`, or adds it where `first` is false.
 #[inline(always)]
 fn add_rows(
     seen: &[(usize, f32)],
@@ -210,7 +211,7 @@ fn filter_row(row: &[f32], down: usize, taps: &[f32], to: &mut [f32]) {
     }
 }
 
-/// A float that the plain path computes with.
+/// A float type that the plain path accepts.
 pub(crate) trait Float: Copy + Send + Sync + 'static {
     fn of(value: f64) -> Self;
     fn wide(self) -> f64;
@@ -234,7 +235,7 @@ impl Float for f64 {
     }
 }
 
-/// Any filter in any float type, summed in f64.
+/// The plain path: any filter in any float type, summed in f64.
 pub(crate) fn filter_any<T: Float>(
     input: &[T],
     planes: usize,

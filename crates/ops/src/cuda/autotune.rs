@@ -1,14 +1,14 @@
-//! Autotuning: the fastest of several candidates that compute the same, by timing them.
+//! Autotuning: of several candidates that compute the same result, chooses the fastest by timing them.
 
 use candle_core::{Error, Result};
 
-/// Times candidates in their order and returns the fastest; the earlier one of two equals.
+/// Times candidates in order and returns the fastest one, or the earliest of several that are equally fast.
 ///
-/// `time` runs a candidate and returns its time. A candidate that fails, or is an error already, is skipped. Once one
-/// has worked, the others are timed only while `has_time` is true.
+/// `time` runs a candidate and returns its time, in any unit. Candidates that are errors, or whose run fails, are
+/// skipped. After the first success, candidates are timed only while `has_time` returns true.
 ///
 /// # Errors
-/// When no candidate works: the first error.
+/// When no candidate succeeds: the first error.
 pub(super) fn fastest<C: Copy>(
     candidates: impl IntoIterator<Item = Result<C>>,
     mut time: impl FnMut(C) -> Result<f32>,
@@ -86,7 +86,7 @@ mod tests {
         };
         assert_eq!(fastest(indices(5), time, || false).unwrap(), 1);
         assert_eq!(tried.get(), 2);
-        // Time runs out after three.
+        // After three candidates `has_time` returns false.
         tried.set(0);
         assert_eq!(fastest(indices(5), time, || tried.get() < 3).unwrap(), 2);
     }

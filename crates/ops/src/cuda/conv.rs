@@ -1,5 +1,5 @@
-//! Convolutions by cuDNN: sums in f32 for every number type, and for each shape the algorithm that was the fastest when
-//! it was timed ([`autotune`]).
+//! Convolutions by cuDNN. Sums are in f32 for every number type. For each shape the algorithm is the one that was the
+//! fastest when all were timed ([`autotune`]).
 
 mod algorithm;
 mod candidate;
@@ -30,26 +30,28 @@ use super::element::Element;
 use super::plan::Convolution;
 use crate::cpu::conv::ConvGeometry;
 
-/// The variable that, set to `off`, leaves the choice of algorithms to cuDNN's heuristics; the second is its old name.
+/// Environment variables that switch autotuning off with the value `off`, so that cuDNN's heuristics choose; the second
+/// is a former name.
 const AUTOTUNE: [&str; 2] = ["KAOGAN_CUDNN_AUTOTUNE", "KAOGAN_CUDNN_TRIALS"];
-/// Wall-clock time after which the autotuning of one shape ends, and after which no further shape is autotuned.
+/// Wall-clock limits of autotuning: for one shape, and for all shapes of a thread and GPU together.
 const SHAPE_BUDGET: Duration = Duration::from_millis(150);
 const TOTAL_BUDGET: Duration = Duration::from_secs(20);
-/// Candidates with a larger workspace, in bytes, are not timed.
+/// The largest workspace, in bytes, with which a candidate is timed.
 const MAX_WORKSPACE: usize = 512 << 20;
-/// Timed runs of a candidate, after an untimed one that loads what it needs.
+/// The number of timed runs of a candidate, after one untimed run that loads its kernels.
 const TIMED_RUNS: usize = 3;
 
-/// A chosen candidate is kept for each: the convolution, the number type and all sizes.
+/// The key of a chosen candidate: the convolution, the number type and all sizes.
 type Key = (Convolution, &'static str, [usize; 10]);
 
-/// The state of a thread for one GPU: a cuDNN handle belongs to one thread.
+/// The state of one thread for one GPU; a cuDNN handle must be used by one thread only.
 struct ThreadState {
     cudnn: Arc<Cudnn>,
     chosen: HashMap<Key, Candidate>,
-    /// As large as the chosen candidates need; all work is in one stream, so one workspace serves all.
+    /// Memory for the chosen candidates, as large as the largest of them needs. All work is in one stream, so they
+    /// share.
     workspace: CudaSlice<u8>,
-    /// Time left for autotuning; `None` where it is switched off.
+    /// The time left for autotuning; `None` when it is switched off.
     budget: Option<Duration>,
 }
 
@@ -59,10 +61,10 @@ thread_local! {
 
 /// Convolves `a` with `b` into `y`: `(x, w) -> y`, `(dy, w) -> dx` or `(x, dy) -> dw`.
 ///
-/// The gain of `g` is the factor that cuDNN applies to its sums, so weights need no scaled copy.
+/// cuDNN multiplies its sums by the gain of `g`, so no scaled copy of the weights is needed.
 ///
 /// # Errors
-/// As cuDNN's.
+/// Errors of cuDNN and of the CUDA driver.
 pub(super) fn run<T: Element + CudnnType>(
     device: &CudaDevice,
     g: &ConvGeometry,
@@ -76,7 +78,7 @@ pub(super) fn run<T: Element + CudnnType>(
     })
 }
 
-/// Works with this thread's state for a GPU.
+/// Calls `work` with this thread's state for a GPU, which is created at its first use.
 fn with_state<R>(
     device: &CudaDevice,
     work: impl FnOnce(&mut ThreadState) -> Result<R>,
@@ -122,7 +124,7 @@ impl ThreadState {
         self.launch(device, g, candidate, operands)
     }
 
-    /// The fastest candidate, or the choice of cuDNN's heuristics where no time is left. Leaves any values in `y`.
+    /// The fastest candidate, or the choice of cuDNN's heuristics where no time is left. Overwrites `y`.
     fn choose<T: Element + CudnnType>(
         &mut self,
         device: &CudaDevice,
@@ -153,8 +155,8 @@ impl ThreadState {
         fastest
     }
 
-    /// Shrinks the workspace to the larger of `bytes` and what the chosen candidates need: those that were only timed
-    /// may have needed more.
+    /// Shrinks the workspace to the larger of `bytes` and what the chosen candidates need. Candidates that were timed
+    /// but not chosen may have needed more.
     fn shrink_workspace(&mut self, device: &CudaDevice, bytes: usize) -> Result<()> {
         let chosen = self.chosen.values().map(|candidate| candidate.workspace);
         let needed = chosen.chain([bytes, 1]).max().unwrap_or(1);
@@ -165,7 +167,7 @@ impl ThreadState {
         Ok(())
     }
 
-    /// The GPU time of a candidate in milliseconds: the shortest of a few runs.
+    /// The GPU time of a candidate in milliseconds: the shortest of [`TIMED_RUNS`] runs.
     fn time<T: Element + CudnnType>(
         &mut self,
         device: &CudaDevice,
@@ -199,7 +201,7 @@ impl ThreadState {
             .map(|times| times.into_iter().fold(f32::INFINITY, f32::min))
     }
 
-    /// Enqueues the convolution as a candidate computes it.
+    /// Enqueues the convolution with the algorithm and layout of `candidate`.
     fn launch<T: Element + CudnnType>(
         &mut self,
         device: &CudaDevice,

@@ -1,4 +1,4 @@
-//! Opens GPUs and asks the driver about them.
+//! Opens GPUs and queries the driver about them.
 
 use candle_core::cuda_backend::cudarc::driver::{self, sys::CUresult};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
@@ -7,9 +7,9 @@ use candle_core::{Device, Result};
 use super::launch::{PTX, function};
 use crate::device::{error::DeviceError, report::GpuReport};
 
-/// Opens a GPU. Looks first for everything that can be missing, so that the error names it.
+/// Opens a GPU. First checks for the driver and the GPU, so that the error names what is missing.
 pub(crate) fn open(ordinal: usize) -> std::result::Result<Device, DeviceError> {
-    // The archives that we link load the driver late and answer with this where there is none.
+    // The linked archives load the driver at run time and return this code where there is none.
     const STUB: CUresult = CUresult::CUDA_ERROR_STUB_LIBRARY;
     if let Err(error) = driver::result::init() {
         return Err(match error.0 {
@@ -25,19 +25,19 @@ pub(crate) fn open(ordinal: usize) -> std::result::Result<Device, DeviceError> {
         return Err(DeviceError::Ordinal { ordinal, count });
     }
     let failed = |error: candle_core::Error| DeviceError::Failed(error.to_string());
-    // One stream for all threads: candle's other constructor takes that of the calling thread at each call, and memory
-    // that one thread frees could still be read by what another one enqueued.
+    // One stream for all threads. candle's other constructor uses the calling thread's stream at each call, so that one
+    // thread could free memory that work enqueued by another thread still reads.
     let device = CudaDevice::new_with_stream(ordinal).map_err(failed)?;
-    // SAFETY: the stream is the only one, so nothing has to wait for another; events beside each allocation would only
-    // cost time.
+    // SAFETY: there is only one stream, so no work has to wait for that of another. Event tracking would record events
+    // for each allocation, which costs time.
     unsafe { device.disable_event_tracking() };
-    // Where the driver refuses, allocations are slower; nothing else changes.
+    // An error is ignored: without the setting, allocations are slower, and everything else is the same.
     let _ = keep_memory(&device);
     Ok(Device::Cuda(device))
 }
 
-/// Keeps freed memory for the next allocation. Otherwise the driver returns it to the system whenever the host waits
-/// for the GPU.
+/// Makes the memory pool keep freed memory for later allocations. By default the driver returns it to the system
+/// whenever the host synchronizes with the GPU.
 fn keep_memory(device: &CudaDevice) -> Result<()> {
     let stream = device.cuda_stream();
     let context = stream.context();
@@ -45,7 +45,7 @@ fn keep_memory(device: &CudaDevice) -> Result<()> {
         return Ok(());
     }
     let everything = u64::MAX;
-    // SAFETY: the attribute is a number of 64 bits, which is read during the call.
+    // SAFETY: the attribute is a 64-bit number, which is read during the call.
     unsafe {
         let pool = driver::result::device::get_default_mem_pool(context.cu_device()).w()?;
         driver::result::mem_pool::set_attribute(
@@ -57,7 +57,7 @@ fn keep_memory(device: &CudaDevice) -> Result<()> {
     }
 }
 
-/// The most bytes that the memory pool has held; `None` where the GPU has no such pool.
+/// The peak size of the memory pool in bytes; `None` where the GPU has no such pool.
 pub(crate) fn peak_memory(device: &CudaDevice) -> Result<Option<u64>> {
     let stream = device.cuda_stream();
     let context = stream.context();
@@ -65,7 +65,7 @@ pub(crate) fn peak_memory(device: &CudaDevice) -> Result<Option<u64>> {
         return Ok(None);
     }
     let mut bytes = 0u64;
-    // SAFETY: the attribute is a number of 64 bits, which is written during the call.
+    // SAFETY: the attribute is a 64-bit number, which is written during the call.
     unsafe {
         let pool = driver::result::device::get_default_mem_pool(context.cu_device()).w()?;
         driver::result::mem_pool::get_attribute(
@@ -78,7 +78,7 @@ pub(crate) fn peak_memory(device: &CudaDevice) -> Result<Option<u64>> {
     Ok(Some(bytes))
 }
 
-/// Asks the driver about a GPU; loads all kernels.
+/// Queries the driver about a GPU, and loads all kernels to check that they work there.
 pub(crate) fn inspect(device: &CudaDevice) -> Result<GpuReport> {
     let stream = device.cuda_stream();
     let context = stream.context();
@@ -88,7 +88,7 @@ pub(crate) fn inspect(device: &CudaDevice) -> Result<GpuReport> {
         kernels += 1;
     }
     let mut driver_version = 0;
-    // SAFETY: it writes one number.
+    // SAFETY: the call writes one number.
     unsafe { driver::sys::cuDriverGetVersion(&mut driver_version) }
         .result()
         .w()?;

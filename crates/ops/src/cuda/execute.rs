@@ -11,11 +11,11 @@ use super::element::Element;
 use super::launch::{enqueue, view};
 use super::plan::{Launch, Params, Plan};
 
-/// Executes the plan of an op on contiguous inputs of one type; returns its result of shape `shape`.
+/// Executes the plan of an op on contiguous inputs of one number type; returns the result, of shape `shape`.
 ///
 /// # Errors
-/// When the inputs differ in device or type, or no kernel exists for their type; as the driver's and cuDNN's. Errors
-/// name the op.
+/// When the inputs differ in device or number type, or no kernel exists for their type; also errors of the CUDA driver
+/// and of cuDNN. Errors name the op.
 pub(crate) fn execute(
     name: &str,
     plan: Option<&Plan>,
@@ -61,7 +61,7 @@ fn typed<T: Element + CudnnType>(
     Ok(CudaStorage::wrap_cuda_slice(y, device.clone()))
 }
 
-/// Runs a kernel; returns its `len` results.
+/// Runs a kernel; returns its `len` results. For kernels that write partial sums, adds those up with `sum_parts`.
 fn run_kernel<T: Element>(
     device: &CudaDevice,
     launch: &Launch,

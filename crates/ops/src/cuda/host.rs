@@ -1,8 +1,8 @@
-//! The CUDA kernels compiled for the host by a C++ compiler: their arithmetic is tested without a GPU.
+//! Tests the CUDA kernels without a GPU: a C++ compiler compiles them for the CPU.
 //!
-//! Inside [`through_kernels`] the plan of every op of this crate is executed with these kernels, thread after thread,
-//! so whole graphs with their gradients and tangents are compared with the CPU's own kernels. Convolutions, which cuDNN
-//! computes on a GPU, are computed by the CPU's kernels.
+//! Inside [`through_kernels`] all ops of this crate run as these kernels, with the threads of a launch one after the
+//! other. So whole graphs with gradients and tangents are compared with the Rust kernels for the CPU. Convolutions,
+//! which cuDNN computes on a GPU, are computed by the Rust kernels here as well.
 
 use std::ffi::{CString, c_void};
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::weight_cache::prepared;
 const ALL: &[&str] = &["f32", "f16", "bf16"];
 const SINGLE: &[&str] = &["f32"];
 
-/// All kernels, with the types that they exist for.
+/// All kernels, with the number types that each is compiled for.
 pub(super) const KERNELS: &[(&str, &[&str])] = &[
     ("add", ALL),
     ("add_noise", ALL),
@@ -43,19 +43,19 @@ pub(super) const KERNELS: &[(&str, &[&str])] = &[
     ("upfirdn2d", ALL),
 ];
 
-/// The number type of arrays between kernels.
+/// The number type of the arrays that kernels read and write.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Storage {
     F32,
     F16,
 }
 
-/// Runs `work` with the plans of all ops of this thread executed by the kernels on the host.
+/// Calls `work` while the ops of this thread are executed by the kernels that were compiled for the CPU.
 fn through_kernels<T>(storage: Storage, work: impl FnOnce() -> T) -> T {
     with_executor(move |request| execute(request, storage), work)
 }
 
-/// Executes the plan of an op.
+/// Executes the plan of one op.
 fn execute(request: Request, storage: Storage) -> Result<Tensor> {
     let Request {
         name,
@@ -107,7 +107,7 @@ fn execute(request: Request, storage: Storage) -> Result<Tensor> {
     Tensor::from_vec(y, shape, &Device::Cpu)
 }
 
-/// The initial value of results, so that one that a kernel skips is noticed.
+/// The initial value of results: a result that no kernel thread writes stays NaN and is noticed.
 const UNTOUCHED: f32 = f32::NAN;
 
 trait Number: Copy {
@@ -163,7 +163,7 @@ fn launch_on_host<T: Number>(
     y
 }
 
-/// Runs one kernel, in blocks of a size that does not divide the number of threads.
+/// Runs one kernel, in blocks whose size does not divide the number of threads.
 fn run(kernel: &str, suffix: &str, inputs: &[*const c_void], y: *mut c_void, params: Params) {
     type Kernel = *mut c_void;
     type Launcher = unsafe extern "C" fn(
@@ -186,7 +186,7 @@ fn run(kernel: &str, suffix: &str, inputs: &[*const c_void], y: *mut c_void, par
 }
 
 /// # Safety
-/// `library` is open.
+/// `library` must be an open handle of `dlopen`.
 unsafe fn symbol(library: usize, name: &str) -> *mut c_void {
     let c_name = CString::new(name).unwrap();
     // SAFETY: the caller's promise.
@@ -195,7 +195,7 @@ unsafe fn symbol(library: usize, name: &str) -> *mut c_void {
     found
 }
 
-/// The library of compiled kernels.
+/// The handle of the library of compiled kernels, which is compiled at its first use.
 fn library() -> usize {
     static LIBRARY: OnceLock<usize> = OnceLock::new();
     *LIBRARY.get_or_init(compiled)
@@ -229,7 +229,7 @@ fn compiled() -> usize {
         String::from_utf8_lossy(&output.stderr)
     );
     let path = CString::new(out.to_str().unwrap()).unwrap();
-    // SAFETY: a library that was just made, without initializers.
+    // SAFETY: the library was just compiled and has no initializers.
     let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
     assert!(!library.is_null());
     library as usize

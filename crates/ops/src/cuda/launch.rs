@@ -1,4 +1,4 @@
-//! Loads the kernels from PTX and launches them.
+//! Loads the kernels from PTX and enqueues them.
 
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaSlice, CudaView, DeviceRepr, LaunchConfig, PushKernelArg,
@@ -9,19 +9,19 @@ use candle_core::{CudaStorage, Layout, Result, bail};
 use super::element::Element;
 use super::plan::Params;
 
-/// All kernels, as PTX: the driver compiles it for the GPU at hand, once.
+/// All kernels as PTX, NVIDIA's intermediate code. The driver compiles it once for the GPU that is present.
 pub(super) const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
-/// The name under which candle keeps the module.
+/// The name under which candle caches the loaded module.
 const MODULE: &str = "kaogan";
-/// Threads of a block.
+/// The number of threads per block.
 const BLOCK: u32 = 256;
 
-// SAFETY: plain numbers, as the kernels declare them.
+// SAFETY: `Params` has the layout of the kernels' struct and holds plain numbers only.
 unsafe impl DeviceRepr for Params {}
 
-/// Enqueues one kernel for the type `T`.
+/// Enqueues the kernel `name` for the number type `T`.
 ///
-/// `inputs` are at most three arrays; the kernel gets null pointers for missing ones.
+/// `inputs` are at most three arrays; the kernel receives null pointers for missing ones.
 pub(super) fn enqueue<T: Element, I, Y>(
     device: &CudaDevice,
     name: &str,
@@ -43,7 +43,7 @@ pub(super) fn enqueue<T: Element, I, Y>(
         };
     }
     arguments.arg(y).arg(params);
-    // SAFETY: all our kernels take these arguments, and no thread reaches beyond the sizes in `params`.
+    // SAFETY: all kernels take these arguments, and no thread accesses memory beyond the sizes in `params`.
     unsafe { arguments.launch(blocks(params)) }.w()?;
     Ok(())
 }
@@ -51,7 +51,7 @@ pub(super) fn enqueue<T: Element, I, Y>(
 /// A kernel of our module, which is loaded at its first use.
 ///
 /// # Errors
-/// As the driver's, with the name of the kernel; also when the driver is too old for the PTX.
+/// Errors of the CUDA driver, with the name of the kernel; for example when the driver is too old for the PTX.
 pub(super) fn function(device: &CudaDevice, name: &str) -> Result<CudaFunction> {
     let loaded = device
         .get_or_load_custom_func(name, MODULE, PTX)
@@ -59,7 +59,7 @@ pub(super) fn function(device: &CudaDevice, name: &str) -> Result<CudaFunction> 
     Ok(loaded.into_cuda_function())
 }
 
-/// A grid of blocks that covers all threads.
+/// A grid of blocks with at least `params.n` threads.
 pub(super) fn blocks(params: &Params) -> LaunchConfig {
     LaunchConfig {
         grid_dim: ((params.n as u64).div_ceil(u64::from(BLOCK)) as u32, 1, 1),
@@ -68,7 +68,7 @@ pub(super) fn blocks(params: &Params) -> LaunchConfig {
     }
 }
 
-/// The elements of a contiguous tensor.
+/// The elements of a contiguous tensor on a GPU; an error for other layouts and types.
 pub(super) fn view<'a, T: Element>(
     storage: &'a CudaStorage,
     layout: &Layout,

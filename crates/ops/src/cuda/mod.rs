@@ -1,9 +1,9 @@
 //! Ops on NVIDIA GPUs.
 //!
-//! An op gives a [`plan`]: one of our kernels (`kernels/*.cu`), a convolution of cuDNN, or other ops. [`execute`]
-//! carries plans out. `build.rs` compiles the kernels to PTX with the compiler that candle's own kernels need anyway,
-//! so nothing is compiled from source where a program runs, and GPUs newer than the compiler work. Tests compile the
-//! same source for the host ([`host`]) and compare it with the CPU's kernels.
+//! An op describes its work on a GPU as a [`plan`]: one of our kernels (`kernels/*.cu`), a convolution of cuDNN, or
+//! other ops. [`execute`] runs plans. `build.rs` compiles the kernels to PTX with nvcc, which candle's own kernels need
+//! anyway. So a running program compiles no source code, and GPUs that are newer than nvcc work too. Tests compile the
+//! same source for the CPU ([`host`]) and compare it with the Rust kernels.
 
 #[cfg(any(feature = "cuda", test))]
 mod autotune;

@@ -1,4 +1,4 @@
-//! Standard normal numbers made on a GPU, as defined in [`crate::normal`].
+//! Standard normal numbers generated on a GPU, as defined in [`crate::normal`].
 
 #[cfg(feature = "cuda")]
 use candle_core::cuda_backend::{WrapErr, cudarc::driver::PushKernelArg};
@@ -12,7 +12,7 @@ use super::plan::Params;
 #[cfg(feature = "cuda")]
 use super::transfer;
 
-/// The parameters of the kernel for `batch` planes of `len` numbers, with `count` keys.
+/// The kernel's parameters for `batch` images of `len` numbers each, with `count` keys.
 pub(super) fn params(batch: usize, len: usize, stream: u32, count: usize) -> Result<Params> {
     let counters = len.div_ceil(4);
     let Ok(stream) = i32::try_from(stream) else {
@@ -25,10 +25,10 @@ pub(super) fn params(batch: usize, len: usize, stream: u32, count: usize) -> Res
     )
 }
 
-/// Makes numbers `[batch, 1, height, width]`, f32, at least one; `keys` is `[count, 2]`, u32.
+/// Generates numbers of shape `[batch, 1, height, width]` (not empty), f32. `keys` is `[count, 2]`, u32.
 ///
 /// # Errors
-/// When there are more numbers than one launch makes; as the driver's.
+/// When there are more numbers than one launch can generate; also errors of the CUDA driver.
 #[cfg(feature = "cuda")]
 pub(crate) fn normal(
     device: &CudaDevice,
@@ -48,8 +48,8 @@ pub(crate) fn normal(
     let mut arguments = stream.launch_builder(&function);
     arguments.arg(&from).arg(&null).arg(&null);
     arguments.arg(&to).arg(&params);
-    // SAFETY: both tensors have the sizes in `params`; nobody else has the new one yet, and both are freed in the
-    // stream, behind the kernel.
+    // SAFETY: both tensors have the sizes in `params`. Nothing else uses the new tensor yet, and the memory of both is
+    // freed in stream order, after the kernel.
     unsafe { arguments.launch(blocks(&params)) }.w()?;
     Ok(numbers)
 }

@@ -1,6 +1,7 @@
-//! The GPU work of an op as data: the kernel, the number of threads, the parameters.
+//! The GPU work of an op as data: the kernel, the number of threads and the parameters.
 //!
-//! Plans need no device. Tests run them on the host, with the kernels compiled for it ([`super::host`]).
+//! A plan does not depend on a device. Tests execute plans on the CPU, with the kernels compiled for it
+//! ([`super::host`]).
 
 use candle_core::{Result, Tensor, bail};
 
@@ -15,11 +16,11 @@ pub(crate) enum Plan {
     /// A convolution of cuDNN.
     #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
     Convolution(crate::cpu::conv::ConvGeometry, Convolution),
-    /// No kernel: other ops have already computed the result.
+    /// The result, which was already computed by other ops.
     Composed(Tensor),
 }
 
-/// The three convolutions of cuDNN.
+/// The three kinds of convolution that cuDNN computes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Convolution {
     /// `(x, w) -> y`
@@ -34,36 +35,37 @@ pub(crate) enum Convolution {
 pub(crate) struct Launch {
     /// The name of the kernel without its type suffix.
     pub kernel: &'static str,
-    /// The parameters beside the arrays.
+    /// The kernel's parameters besides the arrays.
     pub params: Params,
-    /// The number of partial sums of each result, which `sum_parts` adds up; 1 for a kernel that writes results.
+    /// The number of partial sums of each result, which `sum_parts` adds up; 1 for kernels that write results directly.
     pub parts: usize,
-    /// Whether the kernel adds to its result, which then starts as zeros.
+    /// Whether the kernel adds to its result, which must then be initialized with zeros.
     pub zeroed: bool,
 }
 
-/// As `Params` in `kernels/common.cuh`.
+/// The kernel parameters, with the layout of the struct `Params` in `kernels/common.cuh`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Params {
-    /// The number of threads with work.
+    /// The number of threads that have work; blocks may have more.
     pub n: i64,
     pub i: [i32; INTEGERS],
     pub f: [f32; FLOATS],
 }
 
 const INTEGERS: usize = 24;
-/// The most taps of a filter: all taps of a 2-D one, those along both axes of a separable one.
+/// The largest number of filter taps: all taps of a 2-D filter, or those along both axes of a separable one.
 pub(crate) const FLOATS: usize = 96;
 
-/// The most threads that compute partial sums.
+/// The largest number of threads that compute partial sums.
 const SUM_THREADS: usize = 1 << 16;
 
 impl Params {
-    /// Parameters of a kernel; see `kernels/*.cu` for the meaning of the numbers of each.
+    /// The parameters of a kernel; `kernels/*.cu` documents the meaning of the integers and floats of each kernel.
     ///
     /// # Errors
-    /// When an integer or the number of threads is too large for a kernel.
+    /// When there are too many threads for one launch, or an integer does not fit 31 bits, or there are too many
+    /// floats.
     pub(crate) fn new(threads: usize, integers: &[usize], floats: &[f32]) -> Result<Params> {
         let signed: Option<Vec<i64>> = integers.iter().map(|&i| i64::try_from(i).ok()).collect();
         let Some(signed) = signed else {
@@ -72,8 +74,8 @@ impl Params {
         Params::signed(threads, &signed, floats)
     }
 
-    /// For the kernel `transpose`, `[n, rows, columns]` to `[n, columns, rows]`: each thread transposes 4 by 4 numbers,
-    /// groups of 4 by 8 threads a tile.
+    /// The parameters of the kernel `transpose`, `[n, rows, columns]` to `[n, columns, rows]`. Each thread transposes 4
+    /// by 4 numbers; a group of 4 by 8 threads transposes a tile.
     #[cfg(any(feature = "cuda", test))]
     pub(crate) fn transposing(n: usize, rows: usize, columns: usize) -> Result<Params> {
         let groups = [rows.div_ceil(4 * 4), columns.div_ceil(8 * 4)];
@@ -81,14 +83,14 @@ impl Params {
         Params::new(threads, &[rows, columns, groups[0], groups[1]], &[])
     }
 
-    /// [`Params::new`] with integers that may be negative.
+    /// Like [`Params::new`], for integers that may be negative.
     pub(crate) fn signed(threads: usize, integers: &[i64], floats: &[f32]) -> Result<Params> {
         let mut params = Params {
             n: threads as i64,
             i: [0; INTEGERS],
             f: [0.0; FLOATS],
         };
-        // Blocks of 256 threads are counted in 31 bits.
+        // The number of blocks, of 256 threads each, must fit 31 bits.
         if threads > (i32::MAX as usize) * 256 {
             bail!("cuda: {threads} threads are too many for one launch");
         }
@@ -110,7 +112,7 @@ impl Params {
 }
 
 impl Launch {
-    /// A kernel with one thread for each of `threads` results.
+    /// A launch with one thread for each of `threads` results.
     pub(crate) fn each(
         kernel: &'static str,
         threads: usize,
@@ -125,7 +127,8 @@ impl Launch {
         }))
     }
 
-    /// A kernel that sums `terms` values for each of `sums` results; its last integer is the number of parts.
+    /// A launch of a kernel that sums `terms` values for each of `sums` results, in parts. The number of parts is
+    /// appended to `integers`.
     pub(crate) fn sum(
         kernel: &'static str,
         sums: usize,
@@ -142,7 +145,7 @@ impl Launch {
         }))
     }
 
-    /// Whether the kernel writes partial sums.
+    /// Whether the kernel writes partial sums, which `sum_parts` must add up.
     pub(crate) fn is_sum(&self) -> bool {
         matches!(self.kernel, "channel_dot" | "channel_sum")
     }

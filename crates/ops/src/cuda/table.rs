@@ -1,24 +1,24 @@
-//! One launch over many arrays of any sizes: a table of their addresses, with their values split into chunks.
+//! The input of kernels that process many arrays in one launch: a table of addresses, whose arrays are split in chunks.
 
 use candle_core::Result;
 
 use super::plan::Params;
 
-/// The most arrays in a row.
+/// The largest number of arrays in a row of the table.
 pub(super) const ARRAYS: usize = 4;
-/// Threads that work on a chunk, and its values: as `LANES` and `CHUNK` in `kernels/update.cu`.
+/// The number of threads that process a chunk, and the number of values in it; equal to those in `kernels/update.cu`.
 const LANES: usize = 256;
 const CHUNK: usize = 1 << 14;
 
-/// A table of arrays as a kernel reads it, and the kernel's parameters.
+/// A table of arrays in the format that a kernel reads, with the kernel's parameters.
 pub(super) struct Table {
-    /// For each row: [`ARRAYS`] addresses (0 for none), the length of its arrays, the number of chunks in earlier rows.
+    /// Per row: [`ARRAYS`] addresses (0 for none), the length of its arrays, and the number of chunks in earlier rows.
     pub words: Vec<u64>,
     pub params: Params,
 }
 
 impl Table {
-    /// A table from rows of addresses with the length of their arrays. Empty rows are left out.
+    /// Builds the table from rows of addresses and the length of their arrays. Rows of length 0 are left out.
     ///
     /// # Errors
     /// When there are more values than one launch can process.

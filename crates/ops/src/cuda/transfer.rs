@@ -9,22 +9,22 @@ use candle_core::cuda_backend::cudarc::driver::{
 use candle_core::cuda_backend::{CudaDevice, DeviceId, WrapErr};
 use candle_core::{Device, Result, Shape, Storage, Tensor, WithDType, bail};
 
-/// The most bytes of page-locked memory for one GPU; beyond it the host waits for the oldest copies.
+/// The limit of page-locked memory for one GPU, in bytes. At the limit the host waits for the oldest copies.
 const LIMIT: usize = 512 << 20;
-/// Buffer sizes are powers of two, at least this many bytes.
+/// The smallest buffer, in bytes; all sizes are powers of two.
 const SMALLEST: usize = 4096;
 
-/// A buffer of page-locked memory.
+/// A buffer of page-locked host memory.
 #[derive(Debug)]
 struct PinnedBuffer {
     memory: PinnedHostSlice<u8>,
-    /// Recorded behind the last copy that uses the buffer.
+    /// An event after the last copy that uses the buffer.
     copied: CudaEvent,
 }
 
 impl PinnedBuffer {
     fn new(stream: &CudaStream, size: usize) -> Result<Self> {
-        // SAFETY: bytes are written before they are read.
+        // SAFETY: all uses write the bytes before they read them.
         let memory = unsafe { stream.context().alloc_pinned_with_flags(size, 0) };
         let memory = memory.w().map_err(|error| {
             error.context(format!("allocating {size} bytes of page-locked memory"))
@@ -35,23 +35,23 @@ impl PinnedBuffer {
 }
 
 impl Drop for PinnedBuffer {
-    /// Waits for the copy before the memory is freed.
+    /// Waits for the last copy before the memory is freed.
     fn drop(&mut self) {
         let _ = self.copied.synchronize();
     }
 }
 
-/// Buffers that are not held by anyone, the one with the oldest copy first.
+/// The buffers that are not in use by [`upload`] or a [`Download`], ordered by the start of their last copy.
 #[derive(Default)]
 struct Pool {
     buffers: VecDeque<PinnedBuffer>,
-    /// Bytes of these buffers and of those that are held.
+    /// The total size of these buffers and of those in use.
     bytes: usize,
 }
 
 static POOLS: Mutex<Option<HashMap<DeviceId, Pool>>> = Mutex::new(None);
 
-/// Works with the pool of a GPU.
+/// Calls `work` with the pool of a GPU, which is created at its first use.
 fn pool<T>(device: &CudaDevice, work: impl FnOnce(&mut Pool) -> T) -> T {
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     work(
@@ -63,7 +63,7 @@ fn pool<T>(device: &CudaDevice, work: impl FnOnce(&mut Pool) -> T) -> T {
 }
 
 impl Pool {
-    /// A buffer of at least `bytes` bytes that no copy uses.
+    /// A buffer of at least `bytes` bytes whose last copy is complete; waits for a copy when the limit is reached.
     fn take(&mut self, stream: &CudaStream, bytes: usize) -> Result<PinnedBuffer> {
         let size = bytes.max(SMALLEST).next_power_of_two();
         let fits = |buffer: &PinnedBuffer| buffer.memory.len() == size;
@@ -91,7 +91,7 @@ impl Pool {
     }
 }
 
-/// A new tensor with these values.
+/// A new tensor with these values in row-major order. Returns before the GPU has read them.
 pub(crate) fn upload<T: WithDType>(
     values: &[T],
     shape: Shape,
@@ -100,7 +100,7 @@ pub(crate) fn upload<T: WithDType>(
     if shape.elem_count() != values.len() {
         bail!("upload: {} numbers for {shape:?}", values.len());
     }
-    // SAFETY: all of it is written by the copy below, which comes before whatever reads it in the stream.
+    // SAFETY: the copy below writes the whole tensor, before any later work in the stream reads it.
     let tensor = unsafe { Tensor::empty(shape, T::DTYPE, &Device::Cuda(device.clone()))? };
     let bytes = size_of_val(values);
     if bytes == 0 {
@@ -112,8 +112,8 @@ pub(crate) fn upload<T: WithDType>(
     let from = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), bytes) };
     buffer.memory.as_mut_slice().w()?[..bytes].copy_from_slice(from);
     let to = address(&tensor, &stream)?;
-    // SAFETY: tensor and buffer have that many bytes, and the buffer is reused only behind `copied`.
-    // The tensor is new: nothing else writes to it, and it is freed in the same stream.
+    // SAFETY: tensor and buffer have at least that many bytes, and the buffer is not reused before `copied` is reached.
+    // Nothing else writes to the new tensor, and its memory is freed in the same stream.
     unsafe {
         let from = &buffer.memory.as_slice().w()?[..bytes];
         result::memcpy_htod_async(to, from, stream.cu_stream()).w()?;
@@ -122,18 +122,18 @@ pub(crate) fn upload<T: WithDType>(
     Ok(tensor)
 }
 
-/// Returns a buffer to the pool, behind its copy.
+/// Records the end of the copies that use a buffer, and returns it to the pool.
 fn return_buffer(device: &CudaDevice, stream: &CudaStream, buffer: PinnedBuffer) -> Result<()> {
     buffer.copied.record(stream).w()?;
     pool(device, |pool| pool.buffers.push_back(buffer));
     Ok(())
 }
 
-/// A copy to the host that was asked for.
+/// A copy to the host that was enqueued.
 #[derive(Debug)]
 pub(crate) struct Download {
     device: CudaDevice,
-    /// `None` where there is nothing to copy.
+    /// The destination; `None` for an empty tensor.
     buffer: Option<PinnedBuffer>,
     len: usize,
 }
@@ -155,8 +155,8 @@ impl Download {
             let bytes = len * size_of::<f32>();
             let mut buffer = pool(device, |pool| pool.take(&stream, bytes))?;
             let from = address(&tensor, &stream)?;
-            // SAFETY: both have that many bytes; the buffer is not touched before `copied`. The tensor is freed in the
-            // stream, behind the copy.
+            // SAFETY: both have at least that many bytes, and the buffer is not read before `copied` is reached. The
+            // memory of the tensor is freed in stream order, after the copy.
             unsafe {
                 let to = &mut buffer.memory.as_mut_slice().w()?[..bytes];
                 result::memcpy_dtoh_async(to, from, stream.cu_stream()).w()?;
@@ -188,7 +188,7 @@ impl Drop for Download {
     }
 }
 
-/// The device address of the first element of a contiguous tensor.
+/// The GPU address of the first element of a contiguous tensor of f32, u8 or u32.
 pub(super) fn address(tensor: &Tensor, stream: &CudaStream) -> Result<u64> {
     fn address_of<T: DeviceRepr + candle_core::cuda_backend::CudaDType>(
         storage: &candle_core::CudaStorage,

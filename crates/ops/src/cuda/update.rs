@@ -1,4 +1,4 @@
-//! Updates of weights in place: one launch over all tensors of a network.
+//! In-place updates of weights: one launch for all tensors of a network.
 
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{DevicePtr, PushKernelArg};
@@ -8,11 +8,11 @@ use super::launch::{blocks, function, view};
 use super::table::{ARRAYS, Table};
 use super::transfer;
 
-/// Tensors of one shape that a kernel works on together: a weight, its gradient and the like.
+/// Tensors of one shape that a kernel processes together, for example a weight, its gradient and its moments.
 pub(crate) struct Row([Option<Tensor>; ARRAYS]);
 
 impl Row {
-    /// A row of tensors. Tensors that are not contiguous are copied, so a kernel must not write to them.
+    /// Makes a row. A tensor that is not contiguous is replaced by a copy, so a kernel must not write to it.
     pub(crate) fn of(tensors: [Option<&Tensor>; ARRAYS]) -> Result<Row> {
         let mut row = [const { None }; ARRAYS];
         for (entry, tensor) in row.iter_mut().zip(tensors) {
@@ -33,7 +33,7 @@ impl Row {
 /// Runs an f32 kernel over all elements of many rows of tensors, in one launch.
 ///
 /// # Errors
-/// When a tensor is not f32 on the device of the first one; as the driver's.
+/// When a tensor is not f32 or not on the device of the first one; also errors of the CUDA driver.
 pub(crate) fn update_rows(
     name: &str,
     rows: impl Iterator<Item = Result<Row>>,
@@ -63,7 +63,7 @@ pub(crate) fn update_rows(
         return Ok(());
     }
     let function = function(device, &format!("{name}_f32"))?;
-    // As pairs of u32: candle has no u64.
+    // Each word as two u32, since candle has no u64.
     let halves = words
         .iter()
         .flat_map(|&word| [word as u32, (word >> 32) as u32]);
@@ -75,9 +75,9 @@ pub(crate) fn update_rows(
     arguments.arg(&table).arg(&null).arg(&null);
     arguments.arg(&null).arg(&params);
     // SAFETY: the table has `params.i[0]` rows, and each row's arrays have its length. `rows` keeps the tensors until
-    // the kernel is in the stream. Their memory was allocated in the same stream (`device::open` makes the only one),
-    // and so was the table's: both are freed in it, behind the kernel, and whatever reads or writes the tensors before
-    // or after is in it, too. The host has no reference to that memory.
+    // the kernel is enqueued. The memory of the tensors and of the table was allocated in the only stream
+    // (`device::open` creates it), so it is freed there after the kernel, and all other accesses to it are ordered in
+    // that stream as well. The host has no reference to that memory.
     unsafe { arguments.launch(blocks(&params)) }.w()?;
     Ok(())
 }

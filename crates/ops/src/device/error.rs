@@ -1,22 +1,22 @@
-//! Reasons why a device cannot be used.
+//! The error type of [`super::DeviceName`].
 
-/// Why a device cannot be used.
+/// The reason why a device cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceError {
-    /// No device has this name.
+    /// The name is none of `cpu`, `cuda` and `cuda:N`; the value is that name.
     Name(String),
-    /// The program was built without the feature `cuda`.
+    /// A GPU was requested, but the program was built without the feature `cuda`.
     NotBuilt,
-    /// There is no NVIDIA driver.
+    /// The NVIDIA driver is not installed.
     Driver,
-    /// There is no GPU of this number.
+    /// There is no GPU with this number.
     Ordinal {
-        /// The number that was asked for, counted from 0.
+        /// The number that was requested, counted from 0.
         ordinal: usize,
-        /// How many GPUs the driver finds.
+        /// The number of GPUs that the driver finds.
         count: usize,
     },
-    /// Another error of the driver, in its words.
+    /// Any other error; the value is the driver's message.
     Failed(String),
 }
 

@@ -1,7 +1,7 @@
-//! A seam for tests: another executor for the plans of ops.
+//! A hook for tests: runs the plans of ops with a function of the test.
 //!
-//! While an executor is installed, [`super::apply`] hands it the plan of every op on f32 tensors, instead of running
-//! the CPU kernels.
+//! While an executor is installed on a thread, [`super::apply`] passes it the plan of every op on f32 tensors, instead
+//! of running the CPU kernels.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,11 +11,11 @@ use candle_core::{DType, Result, Shape, Tensor};
 use super::Op;
 use crate::cuda::plan::Plan;
 
-/// An op that is to be executed.
+/// An op that the executor has to execute.
 pub(crate) struct Request {
     /// The name of the op.
     pub name: &'static str,
-    /// Contiguous, detached.
+    /// The inputs, contiguous and detached.
     pub inputs: Vec<Tensor>,
     /// The shape of the result.
     pub shape: Shape,
@@ -39,7 +39,7 @@ pub(crate) fn with_executor<T>(
     result
 }
 
-/// The result of an op by the installed executor; `None` where there is none, or an input is not f32.
+/// The result of an op from the installed executor; `None` when none is installed or an input is not f32.
 pub(super) fn execute<const N: usize, O: Op<N>>(
     inputs: [&Tensor; N],
     op: &O,

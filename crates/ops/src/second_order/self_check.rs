@@ -7,13 +7,13 @@ use crate::bias_act::BiasActOptions;
 use crate::conv2d::Conv2dOptions;
 use crate::value::Value;
 
-/// Checks on a small function that gradients of tangents are correct; to be called once before training.
+/// Checks that gradients of tangents are correct in this build; call it once before training.
 ///
-/// Differentiates the penalty `|grad_x f|^2` of `f = sum(lrelu(conv(x, w)) * swish(conv(x, w)))` with respect to `w`,
-/// and compares with finite differences in f64.
+/// Computes the gradient of the penalty `|grad_x f|^2` with respect to `w`, for the small function
+/// `f = sum(lrelu(conv(x, w)) * swish(conv(x, w)))`, and compares it with finite differences in f64 on the CPU.
 ///
 /// # Errors
-/// When they disagree: training would be silently wrong, so it must not start.
+/// When they disagree or are zero. Training must not start then: it would be wrong without an error.
 pub fn self_check() -> Result<()> {
     let device = Device::Cpu;
     let wave = |n: usize, shift: f64| {

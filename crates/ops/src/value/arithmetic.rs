@@ -49,7 +49,7 @@ impl Op<2> for Sum {
     }
 }
 
-/// Sums a gradient over the dimensions along which a value of `shape` was broadcast.
+/// Sums a gradient over the dimensions along which a value of this `shape` was broadcast.
 fn sum_to_shape(gradient: &Tensor, shape: &Shape) -> Result<Tensor> {
     let added = gradient.rank() - shape.rank();
     let mut sum = gradient.clone();
@@ -89,7 +89,7 @@ impl Value {
     /// Multiplies all elements by a number.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn scale(&self, factor: f64) -> Result<Value> {
         if factor == 1.0 {
             return Ok(self.clone());
@@ -100,12 +100,12 @@ impl Value {
     /// Adds a number to all elements.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn shift(&self, offset: f64) -> Result<Value> {
         self.linear_map(|x| x + offset, |dy| Ok(dy.clone()))
     }
 
-    /// The sum, with dimensions of size 1 broadcast.
+    /// The elementwise sum; dimensions of size 1 are broadcast.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -121,7 +121,7 @@ impl Value {
         })
     }
 
-    /// The elementwise product, with dimensions of size 1 broadcast.
+    /// The elementwise product; dimensions of size 1 are broadcast.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -141,7 +141,7 @@ impl Value {
     /// The product of two matrices.
     ///
     /// # Errors
-    /// When shapes do not match.
+    /// When the inputs are not matrices or their sizes do not match.
     pub fn matmul(&self, other: &Value) -> Result<Value> {
         let (a, b) = (self.tensor.clone(), other.tensor.clone());
         a.dims2()?;
@@ -155,7 +155,7 @@ impl Value {
         })
     }
 
-    /// Applies a function to each element. `derivative` gets the elements and the results.
+    /// Applies an elementwise function `f`; `derivative` computes its derivative from the elements and the results.
     fn pointwise(
         &self,
         f: impl FnOnce(&Tensor) -> Result<Tensor>,
@@ -171,7 +171,7 @@ impl Value {
     /// The elementwise square.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn sqr(&self) -> Result<Value> {
         self.pointwise(Tensor::sqr, |x, _| x * 2.0)
     }
@@ -179,7 +179,7 @@ impl Value {
     /// The elementwise square root.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn sqrt(&self) -> Result<Value> {
         self.pointwise(Tensor::sqrt, |_, y| y.recip()? * 0.5)
     }
@@ -187,7 +187,7 @@ impl Value {
     /// The elementwise reciprocal.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn recip(&self) -> Result<Value> {
         self.pointwise(Tensor::recip, |_, y| y.sqr()?.neg())
     }
@@ -195,7 +195,7 @@ impl Value {
     /// The negated value.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn neg(&self) -> Result<Value> {
         self.scale(-1.0)
     }
@@ -203,7 +203,7 @@ impl Value {
     /// The sum of all elements.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn sum_all(&self) -> Result<Value> {
         let shape = self.shape().clone();
         self.linear_map(Tensor::sum_all, move |dy| {
@@ -211,7 +211,7 @@ impl Value {
         })
     }
 
-    /// The sum over dimensions, which are kept with size 1.
+    /// The sum over the dimensions `dims`, which stay with size 1.
     ///
     /// # Errors
     /// When a dimension does not exist.

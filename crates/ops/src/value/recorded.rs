@@ -1,4 +1,4 @@
-//! Ops on values.
+//! Records the ops of this crate in the graph of values.
 
 use candle_core::{Result, Tensor};
 

@@ -24,7 +24,7 @@ impl Value {
         self.linear_map(|x| x.reshape(shape), move |dy| dy.reshape(old))
     }
 
-    /// Exchanges two dimensions, contiguous.
+    /// Exchanges two dimensions; the result is contiguous.
     ///
     /// # Errors
     /// When a dimension does not exist.
@@ -33,7 +33,7 @@ impl Value {
         self.linear_map(exchange, exchange)
     }
 
-    /// A matrix transposed, as a view.
+    /// The transpose of a matrix, as a view that is not contiguous.
     ///
     /// # Errors
     /// When the value is not a matrix.
@@ -41,7 +41,7 @@ impl Value {
         self.linear_map(Tensor::t, Tensor::t)
     }
 
-    /// The elements `start..start + len` of a dimension, contiguous.
+    /// The elements `start..start + len` along dimension `dim`, as a contiguous copy.
     ///
     /// # Errors
     /// When the range exceeds the dimension.
@@ -56,7 +56,7 @@ impl Value {
     /// Concatenates values along a dimension.
     ///
     /// # Errors
-    /// When shapes do not match.
+    /// When the shapes differ in another dimension than `dim`.
     pub fn cat(parts: &[&Value], dim: usize) -> Result<Value> {
         let tensors: Vec<&Tensor> = parts.iter().map(|part| part.tensor()).collect();
         let y = Tensor::cat(&tensors, dim)?;
@@ -77,10 +77,10 @@ impl Value {
         })
     }
 
-    /// Broadcasts dimensions of size 1 to `shape`, contiguous.
+    /// Broadcasts dimensions of size 1 to the sizes in `shape`; the result is contiguous.
     ///
     /// # Errors
-    /// When shapes do not broadcast, or have other ranks.
+    /// When the sizes do not broadcast, or the ranks differ.
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Value> {
         let (old, shape) = (self.dims().to_vec(), shape.into());
         let broadcast: Vec<usize> = (0..old.len())
@@ -104,7 +104,7 @@ impl Value {
     /// Converts to another number type.
     ///
     /// # Errors
-    /// As candle's.
+    /// When candle's op fails, for example for an unsupported number type.
     pub fn to_dtype(&self, dtype: DType) -> Result<Value> {
         let old = self.dtype();
         if old == dtype {

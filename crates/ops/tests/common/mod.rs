@@ -1,10 +1,10 @@
-//! Drawn inputs and finite differences for the tests of this crate.
+//! Pseudorandom inputs and finite differences for the tests of this crate.
 #![allow(dead_code)]
 
 use candle_core::{Device, Result, Tensor, Var};
 use ops::{Dual, Gradients, Value};
 
-/// Values in -1..1 that look random and never change.
+/// Pseudorandom values in -1..1, the same for the same seed.
 pub fn noise(shape: &[usize], seed: u64) -> Result<Tensor> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let values: Vec<f64> = (0..shape.iter().product())
@@ -18,7 +18,7 @@ pub fn noise(shape: &[usize], seed: u64) -> Result<Tensor> {
     Tensor::from_vec(values, shape, &Device::Cpu)
 }
 
-/// The largest difference, relative to the largest value of `want`.
+/// The largest absolute difference, divided by the largest absolute value of `want`.
 pub fn worst(got: &Tensor, want: &Tensor) -> Result<f64> {
     assert_eq!(got.dims(), want.dims());
     let (got, want) = (
@@ -43,15 +43,16 @@ fn scalar(value: &Value) -> Result<f64> {
     value.tensor().to_scalar()
 }
 
-/// `<f(inputs), dy>` of f64 inputs.
+/// The scalar `<f(inputs), dy>` of f64 inputs.
 fn objective(f: &impl Fn(&[Dual]) -> Result<Dual>, inputs: &[Dual], dy: &Tensor) -> Result<Dual> {
     f(inputs)?.linear(|y| y.weighted_sum(dy))
 }
 
 /// Checks first and second derivatives of `f` at `inputs` (f64) against central differences.
 ///
-/// First order: `<grad, u>` for a fixed direction `u` of each input. Second order: the backward of the tangent along
-/// `v` in all inputs, against differences of the tangent, and the tangent itself against differences of the value.
+/// First order: the gradient's product `<grad, u>` with a fixed direction `u`, for each input. Second order: the
+/// gradients of the tangent along `v` in all inputs, against differences of the tangent. The tangent itself is compared
+/// with differences of the value.
 pub fn check_derivatives(f: impl Fn(&[Dual]) -> Result<Dual>, inputs: &[Tensor]) -> Result<()> {
     let vars = inputs
         .iter()

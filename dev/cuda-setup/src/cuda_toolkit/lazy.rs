@@ -1,8 +1,9 @@
-//! Archives of functions that load the real library on their first call.
+//! Archives of functions that load a shared library at their first call.
 //!
-//! candle links NVIDIA's libraries, so that a program would not even start where one is missing. The linker takes an
-//! archive as well as a shared library: each function in ours is a jump through a slot that first points at the code
-//! which loads the library. Where there is none, the function returns the library's own "not initialized".
+//! candle links NVIDIA's libraries, so a program would not even start where one of them is missing. The linker accepts
+//! an archive in place of a shared library. Each function in our archives is a jump through a slot in memory; the slot
+//! first points at code that loads the library. Where there is no library, the function returns that library's error
+//! code for "not initialized".
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,13 +15,13 @@ use anyhow::{Context, Result, ensure};
 
 use super::{link, output};
 
-/// A library that is loaded late.
+/// A shared library that is loaded at the first call of one of its functions.
 struct Library {
-    /// As the linker knows it.
+    /// The name under which the linker looks for it, as in `-lcublas`.
     name: &'static str,
-    /// What is loaded.
+    /// The file that is loaded.
     file: &'static str,
-    /// What a function returns where there is no library.
+    /// The result of every function when the library cannot be loaded.
     failure: u32,
 }
 
@@ -62,20 +63,20 @@ const LIBRARIES: [Library; 6] = [
     },
 ];
 
-/// The files that programs look for at their first call.
+/// The names of the library files that programs load at their first call.
 pub fn libraries() -> impl Iterator<Item = &'static str> {
     LIBRARIES.iter().map(|library| library.file)
 }
 
-/// Writes `lib*.a` for all libraries into `home/lib`.
+/// Writes an archive `lib<name>.a` for each library into `home/lib`, the folder of the linker's libraries.
 ///
 /// # Errors
-/// When a library is not where it should be, or `cc`, `ar` or `nm` fail.
+/// When one of the libraries or the driver's header is missing, or `cc`, `ar` or `nm` fail.
 pub fn write(home: &Path, cudnn: &Path) -> Result<()> {
     let lib = home.join("lib");
     for library in &LIBRARIES {
         let functions = match library.name {
-            // The driver comes with the GPU; its header lists its functions.
+            // The driver's library comes with the GPU, not with the wheels; its functions are listed in its header.
             "cuda" => of_header(&fs::read_to_string(home.join("include/cuda.h"))?),
             "cudnn" => of_library(&cudnn.join(library.file))?,
             _ => of_library(&lib.join(library.file))?,
@@ -87,11 +88,11 @@ pub fn write(home: &Path, cudnn: &Path) -> Result<()> {
         );
         archive(&lib, library, &functions)?;
     }
-    // The static runtime loads the driver late on its own.
+    // The static runtime library loads the driver at run time by itself.
     link(Path::new("libcudart_static.a"), &lib.join("libcudart.a"))
 }
 
-/// All names in a header that can be functions of the driver: `cu` and a capital.
+/// All words in a header that may be functions of the driver: `cu` followed by a capital letter.
 fn of_header(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .filter(|word| {
@@ -101,7 +102,7 @@ fn of_header(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The functions that a library exports.
+/// The names of the functions that a library exports.
 fn of_library(path: &Path) -> Result<BTreeSet<String>> {
     let names = output(
         Command::new("nm")
@@ -111,7 +112,7 @@ fn of_library(path: &Path) -> Result<BTreeSet<String>> {
     Ok(of_symbols(&names))
 }
 
-/// The functions in what `nm` prints: `address type name@@version`.
+/// The functions in the output of `nm`, whose lines are `address type name@@version`.
 fn of_symbols(text: &str) -> BTreeSet<String> {
     text.lines()
         .filter_map(|line| {
@@ -124,7 +125,7 @@ fn of_symbols(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Compiles one archive.
+/// Compiles the archive of one library into `lib`.
 fn archive(lib: &Path, library: &Library, functions: &BTreeSet<String>) -> Result<()> {
     let work = lib.join("lazy");
     fs::create_dir_all(&work)?;
@@ -151,7 +152,7 @@ fn archive(lib: &Path, library: &Library, functions: &BTreeSet<String>) -> Resul
     Ok(())
 }
 
-/// C that finds a function of the library.
+/// The C source of the function that loads the library and looks up a function by name.
 fn loader(library: &Library) -> String {
     let Library {
         name,
@@ -175,7 +176,8 @@ __attribute__((visibility("hidden"))) void *lazy_{name}_find(const char *name) {
     )
 }
 
-/// Assembly (x86-64, System V): one jump for each function, and the common way to [`loader`].
+/// The assembly source (x86-64, System V): one jump for each function, and the code that they share to call the
+/// function of [`loader`].
 fn jumps(library: &str, functions: &BTreeSet<String>) -> String {
     let mut text = format!(
         r#"    .section .text.lazy_{library}_enter,"ax",@progbits
@@ -225,7 +227,7 @@ lazy_{library}_enter:
 "#,
     );
     for f in functions {
-        // Sections of their own: the linker drops what nobody calls.
+        // Each function has its own sections, so that the linker drops unused ones.
         let _ = write!(
             text,
             r#"    .section .rodata.lazy.{f},"a",@progbits
@@ -265,7 +267,7 @@ mod tests {
         assert_eq!(found, ["cublasCreate_v2"]);
     }
 
-    /// Builds archives of libm and of a library that does not exist, and calls through both.
+    /// Builds archives for libm and for a library that does not exist, and calls functions of both.
     #[test]
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     fn a_function_is_loaded_at_its_first_call_and_fails_where_there_is_no_library() {

@@ -1,8 +1,9 @@
-//! `cargo xtask cuda-toolkit`: NVIDIA's compiler and libraries from Python wheels, in one tree, without an installation.
+//! `cargo xtask cuda-toolkit`: unpacks NVIDIA's compiler and libraries from Python wheels into one folder, without an
+//! installation.
 //!
-//! The wheels have no unversioned `lib*.so`. That is used: beside the real libraries the tree gets archives that load
-//! them on their first call ([`lazy`]), so the linker takes those and a program built with CUDA starts on a machine
-//! without a driver.
+//! The wheels contain no unversioned `lib*.so`, so the linker does not find the libraries themselves. The folder gets
+//! archives for it that load the libraries at their first call ([`lazy`]). A program built with CUDA therefore starts
+//! on a machine without a driver.
 
 mod lazy;
 
@@ -14,7 +15,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// What is installed: 13.0 is the first major version whose wheels share one tree, and supports GPUs from Turing on.
+/// The wheels to install. 13.0 is the first major version whose wheels share one folder; it supports GPUs from Turing
+/// on.
 const WHEELS: [&str; 9] = [
     "nvidia-cuda-nvcc==13.0.*",
     "nvidia-cuda-crt==13.0.*",
@@ -43,7 +45,7 @@ pub struct ToolkitArgs {
     compute_cap: u32,
 }
 
-/// Makes the tree and prints the environment in which `cargo build --features cuda` finds it.
+/// Creates the folder and prints the environment in which `cargo build --features cuda` finds it.
 ///
 /// # Errors
 /// When Python has no pip, a download fails, or the tools of a C compiler (`cc`, `ar`, `nm`) are missing.
@@ -80,7 +82,8 @@ pub fn run(args: &ToolkitArgs) -> Result<()> {
     ] {
         cli::outln!("export {variable}='{}'", home.display());
     }
-    // Most of a stripped release build is candle's compiled kernels for quantized models; this packs them to a third.
+    // Most of a stripped release build are candle's kernels for quantized models; this option compresses them to a
+    // third.
     cli::outln!("export NVCC_APPEND_FLAGS='--compress-mode=size'");
     cli::outln!("export CUDA_COMPUTE_CAP={}", args.compute_cap);
     cli::outln!("export PATH='{}':\"$PATH\"", home.join("bin").display());
@@ -92,7 +95,7 @@ pub fn run(args: &ToolkitArgs) -> Result<()> {
     Ok(())
 }
 
-/// Downloads and unpacks the wheels.
+/// Downloads the wheels and unpacks them into `dir`.
 fn install(python: &Path, dir: &Path) -> Result<()> {
     let status = Command::new(python)
         .args([
@@ -107,7 +110,7 @@ fn install(python: &Path, dir: &Path) -> Result<()> {
         .args(["--only-binary", ":all:", "--target"])
         .arg(dir)
         .args(WHEELS)
-        // What pip says is no part of the environment that is printed.
+        // Only the environment may be printed to stdout, so the output of pip is dropped.
         .stdout(std::process::Stdio::null())
         .status()
         .with_context(|| {
@@ -122,7 +125,7 @@ fn install(python: &Path, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Wheels do not keep who may execute what.
+/// Makes all files in `dir` executable, since unpacked wheels do not keep that permission.
 fn allow_execution(dir: &Path) -> Result<()> {
     #[cfg(unix)]
     {
@@ -137,7 +140,7 @@ fn allow_execution(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes a symbolic link, in place of an earlier one.
+/// Makes a symbolic link at `at` to `to`, and replaces an earlier one.
 fn link(to: &Path, at: &Path) -> Result<()> {
     if at.is_symlink() {
         fs::remove_file(at)?;
@@ -148,7 +151,7 @@ fn link(to: &Path, at: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a program prints.
+/// Runs a program and returns what it prints to stdout.
 fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command

@@ -1,15 +1,15 @@
-//! The algorithms of cuDNN: which convolutions support them, and their workspaces. All of them
-//! compute the same numbers here.
+//! The algorithms of cuDNN: which convolutions each supports, and its workspace. Here all of them compute the same
+//! numbers.
 //!
-//! Support follows NVIDIA's documentation roughly: no direct convolution, FFT for stride 1 only, Winograd for
-//! small kernels only, and with channels last only matrix products.
+//! Support follows NVIDIA's documentation roughly: no direct convolution, FFT only for stride 1, Winograd only for
+//! small kernels, and with channels last only implicit matrix products.
 
 use std::cell::Cell;
 use std::ffi::c_int;
 
 use super::{BAD_PARAM, EXECUTION_FAILED, Fitted, NOT_SUPPORTED, SUCCESS, failed, status};
 
-/// The kind of convolution.
+/// The kind of convolution that an algorithm computes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
     Forward,
@@ -17,11 +17,11 @@ pub(super) enum Pass {
     WeightGradient,
 }
 
-/// The method of an algorithm.
+/// The method of an algorithm, which decides what it supports.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Method {
     Matrices,
-    /// Explicit matrices: more workspace, channels first only.
+    /// Explicit matrix products: channels first only.
     WrittenOut,
     Transform,
     Winograd,
@@ -32,10 +32,10 @@ thread_local! {
     static REFUSED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Lets this thread's convolutions fail at launch for the algorithms whose bits are set, although they are reported as
-/// supported.
+/// Makes algorithms fail in this thread when a convolution is launched, although they are reported as supported: bit
+/// `i` of `algorithms` stands for algorithm `i`.
 ///
-/// Not a function of NVIDIA's: tests look it up by name in the library that is loaded as cuDNN.
+/// This function is not part of NVIDIA's API. Tests look it up by name in the library that is loaded as cuDNN.
 #[unsafe(no_mangle)]
 pub extern "C" fn emulated_gpu_refuse(algorithms: u32) {
     REFUSED.set(algorithms);
@@ -56,7 +56,8 @@ fn method(pass: Pass, algorithm: c_int) -> Method {
     methods.get(at).copied().unwrap_or(Nothing)
 }
 
-/// Workspace of an algorithm in bytes: none for the first one, so that both cases are tested.
+/// The workspace of an algorithm in bytes, or an error code when the algorithm does not support the convolution. That
+/// of algorithm 0 is empty, so that tests cover both cases.
 pub(super) fn room(fitted: &Fitted, pass: Pass, algorithm: c_int) -> Result<usize, u32> {
     let [_, _, kh, kw] = fitted.w.sizes;
     let convolution = &fitted.convolution;
@@ -70,13 +71,13 @@ pub(super) fn room(fitted: &Fitted, pass: Pass, algorithm: c_int) -> Result<usiz
         Method::Nothing => false,
     };
     match has {
-        // Not a complaint: callers ask this to find out.
+        // No message on stderr: callers ask in order to find out what is supported.
         false => Err(NOT_SUPPORTED),
         true => Ok(1000 * algorithm as usize),
     }
 }
 
-/// The workspace of an algorithm at its launch.
+/// The workspace of an algorithm that is launched, in bytes; an error code when it is refused or not supported.
 pub(super) fn launched(fitted: &Fitted, pass: Pass, algorithm: c_int) -> Result<usize, u32> {
     if (0..32).contains(&algorithm) && REFUSED.get() >> algorithm & 1 == 1 {
         return Err(EXECUTION_FAILED);
@@ -89,7 +90,7 @@ pub(super) fn launched(fitted: &Fitted, pass: Pass, algorithm: c_int) -> Result<
     })
 }
 
-/// As `cudnnConvolution*AlgoPerf_t`.
+/// A result of cuDNN's heuristics, with the layout of `cudnnConvolution*AlgoPerf_t`.
 #[repr(C)]
 pub(super) struct Performance {
     algorithm: c_int,
@@ -101,7 +102,7 @@ pub(super) struct Performance {
     reserved: [c_int; 3],
 }
 
-/// The answer of the heuristics: one algorithm.
+/// Answers a query of cuDNN's heuristics: writes one result, algorithm 1.
 pub(super) fn heuristics(
     fitted: Result<Fitted, u32>,
     pass: Pass,
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
     use crate::numbers::Kind;
 
-    /// A convolution of `sizes` (x, w, y) with the channels first or last.
+    /// A convolution with `sizes` of x, w and y, channels first or last.
     fn fitted(sizes: [[usize; 4]; 3], stride: usize, is_last: bool) -> Fitted {
         let [x, w, y] = sizes.map(|sizes| {
             let [_, c, h, w] = sizes;

@@ -1,4 +1,4 @@
-//! Results of arithmetic instructions.
+//! The results of arithmetic instructions.
 
 use super::decode::{Compare, Inst, Op, Ty};
 use crate::float::{
@@ -16,7 +16,7 @@ fn flushed(inst: &Inst, value: f32) -> f32 {
     }
 }
 
-/// The bits of an f32 result, with one canonical NaN.
+/// The bits of an f32 result, flushed and saturated as the instruction says; every NaN becomes the one that GPUs give.
 fn of_single(inst: &Inst, value: f32) -> u64 {
     let value = flushed(inst, value);
     let value = match inst.sat {
@@ -30,7 +30,7 @@ fn of_single(inst: &Inst, value: f32) -> u64 {
     }
 }
 
-/// An unsigned number of `bytes` bytes.
+/// The low `bytes` bytes of `bits` as an unsigned integer.
 pub(crate) fn unsigned(bits: u64, bytes: u8) -> u64 {
     match bytes {
         1 => bits as u8 as u64,
@@ -40,7 +40,7 @@ pub(crate) fn unsigned(bits: u64, bytes: u8) -> u64 {
     }
 }
 
-/// A signed one.
+/// The low `bytes` bytes of `bits` as a signed integer.
 pub(crate) fn signed(bits: u64, bytes: u8) -> i64 {
     match bytes {
         1 => bits as i8 as i64,
@@ -50,7 +50,7 @@ pub(crate) fn signed(bits: u64, bytes: u8) -> i64 {
     }
 }
 
-/// Any float as f64; pairs are not.
+/// A float of any type as f64; packed pairs (`f16x2`, `bf16x2`) are not supported.
 pub(crate) fn double(ty: Ty, bits: u64) -> f64 {
     match ty {
         Ty::F16 => from_half(bits as u16),
@@ -67,7 +67,7 @@ fn small(ty: Ty) -> Format {
     }
 }
 
-/// Both halves of a pair.
+/// Applies `work` to both halves of packed pairs.
 fn halves(inst: &Inst, s: [u64; 3], work: impl Fn(&Inst, [u64; 3]) -> Option<u64>) -> Option<u64> {
     let mut one = inst.clone();
     one.ty = match inst.ty {
@@ -79,7 +79,7 @@ fn halves(inst: &Inst, s: [u64; 3], work: impl Fn(&Inst, [u64; 3]) -> Option<u64
     Some(low | high << 16)
 }
 
-/// Operations on one to three floats or integers; `None` for unknown ones.
+/// The result of an arithmetic instruction on one to three operands; `None` if the operation is not supported.
 pub(crate) fn compute(inst: &Inst, s: [u64; 3]) -> Option<u64> {
     let [a, b, c] = s;
     match inst.ty {
@@ -146,7 +146,7 @@ fn double_precision(inst: &Inst, s: [u64; 3]) -> Option<u64> {
         Op::Neg => -a,
         Op::Min => a.min(b),
         Op::Max => a.max(b),
-        // The approximation has the upper half only.
+        // The approximate instructions compute only the upper 32 bits.
         Op::Rcp if inst.approx => f64::from_bits((1.0 / a).to_bits() & !0xFFFF_FFFF),
         Op::Rsqrt => f64::from_bits((1.0 / a.sqrt()).to_bits() & !0xFFFF_FFFF),
         Op::Rcp => 1.0 / a,
@@ -194,7 +194,7 @@ fn unsigned_integer(inst: &Inst, n: u8, a: u64, b: u64, c: u64) -> Option<u64> {
         Op::MadHigh => (((u128::from(a) * u128::from(b)) >> bits) as u64).wrapping_add(c),
         Op::MulWide => a * b,
         Op::MadWide => (a * b).wrapping_add(c),
-        // What division by zero gives is not specified; all bits on GPUs.
+        // PTX does not specify the result of a division by zero; GPUs give all ones.
         Op::Div => a.checked_div(b).unwrap_or(u64::MAX),
         Op::Rem => a.checked_rem(b).unwrap_or(u64::MAX),
         Op::Min => a.min(b),
@@ -240,7 +240,7 @@ fn unsigned_integer(inst: &Inst, n: u8, a: u64, b: u64, c: u64) -> Option<u64> {
 }
 
 fn shift_of(_inst: &Inst, c: u64) -> u64 {
-    // Wrapping; nvcc makes no clamped ones of constants below 32.
+    // Wraps at 32. The clamping form is not needed: nvcc uses it only with constants below 32.
     c & 31
 }
 
@@ -291,7 +291,7 @@ fn signed_integer(inst: &Inst, n: u8, a: i64, b: i64, c: u64) -> Option<u64> {
     })
 }
 
-/// `bfi`: the low bits of `a` in place of some of `b`.
+/// The instruction `bfi`: replaces `length` bits of `b`, from bit `start` on, by the low bits of `a`.
 pub(crate) fn insert(a: u64, b: u64, start: u64, length: u64) -> u64 {
     let (start, length) = (start as u8 as u32, length as u8 as u32);
     if start >= 64 || length == 0 {
@@ -306,7 +306,7 @@ pub(crate) fn insert(a: u64, b: u64, start: u64, length: u64) -> u64 {
     (b & !mask) | (a << start & mask)
 }
 
-/// Whether a comparison holds.
+/// Whether a comparison of `a` and `b` holds; `unordered` comparisons are true if a number is NaN.
 pub(crate) fn holds(compare: Compare, unordered: bool, ty: Ty, a: u64, b: u64) -> Option<bool> {
     use std::cmp::Ordering;
     let order = match ty {

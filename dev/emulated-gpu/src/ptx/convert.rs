@@ -1,10 +1,10 @@
-//! `cvt`: between all number types, with rounding and saturation.
+//! The instruction `cvt`: conversions between all number types, with rounding and saturation.
 
 use super::arith::{double, signed, unsigned};
 use super::decode::{Inst, Ty};
 use crate::float::{BRAIN, HALF, Round, SINGLE, narrow};
 
-/// The result of a conversion; `None` for types that are not known.
+/// The result of a conversion; `None` for types that are not supported.
 pub(crate) fn convert(inst: &Inst, bits: u64) -> Option<u64> {
     let to_float = inst.ty.is_float();
     if matches!(inst.ty, Ty::F16x2 | Ty::Bf16x2) || matches!(inst.from, Ty::F16x2 | Ty::Bf16x2) {
@@ -45,7 +45,7 @@ pub(crate) fn convert(inst: &Inst, bits: u64) -> Option<u64> {
     })
 }
 
-/// Two f32 as a pair of f16 or bf16, the first one above.
+/// Packs two f32 as f16 or bf16; `a` is in the upper half.
 pub(crate) fn pair(inst: &Inst, a: u64, b: u64) -> Option<u64> {
     let format = match inst.ty {
         Ty::F16x2 => HALF,
@@ -86,7 +86,7 @@ fn float(inst: &Inst, value: f64) -> u64 {
 }
 
 fn of_integer(inst: &Inst, value: i128) -> u64 {
-    // Beyond 53 bits: the cut number with an odd last bit rounds as the exact one does.
+    // Beyond 53 bits, cut the number and make its last bit odd, so that it is rounded like the exact number.
     let magnitude = value.unsigned_abs();
     let extra = (128 - magnitude.leading_zeros()).saturating_sub(53);
     if extra == 0 || inst.ty != Ty::F64 {

@@ -1,11 +1,11 @@
-//! Decodes statements to instructions: registers and constants become slots of one array, labels become numbers.
+//! Decodes statements to instructions. Registers and constants become slots of one array, and labels become indices.
 
 use std::collections::HashMap;
 
 use super::parse::{Body, Item, immediate, is_name, variable};
 use crate::float::Round;
 
-/// A type of PTX.
+/// A type of PTX; the number in `B`, `U` and `S` is the size in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ty {
     Pred,
@@ -62,16 +62,16 @@ impl Ty {
 /// A state space of PTX.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Space {
-    /// Generic: by address ranges.
+    /// The address itself says which space it is in.
     Generic,
     Global,
     Shared,
     Local,
-    /// The parameters of a launch.
+    /// The parameters of a kernel launch.
     Param,
 }
 
-/// Generic addresses of these spaces are marked in upper bits, which CPU addresses never use.
+/// Generic addresses in these spaces are marked by their upper bits, which addresses of the CPU never use.
 pub(crate) const SHARED_WINDOW: u64 = 1 << 60;
 pub(crate) const LOCAL_WINDOW: u64 = 2 << 60;
 pub(crate) const PARAM_WINDOW: u64 = 3 << 60;
@@ -85,7 +85,7 @@ pub(crate) enum Compare {
     Le,
     Gt,
     Ge,
-    /// Neither is NaN.
+    /// True if neither operand is NaN.
     Num,
     Nan,
 }
@@ -143,7 +143,7 @@ pub(crate) enum Op {
     Unpack,
     Select,
     SelectSign,
-    /// Unordered ones are true where a number is NaN.
+    /// A comparison; with `true`, an unordered one, which holds if an operand is NaN.
     SetPredicate(Compare, bool),
     Set(Compare, bool),
     Convert,
@@ -177,55 +177,55 @@ pub(crate) enum Op {
     Unknown,
 }
 
-/// No guard, no slot.
+/// The value of a guard or slot that is absent.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// An instruction.
+/// A decoded instruction. `d`, `d2` and `s` are the slots of its results and operands.
 #[derive(Clone, Debug)]
 pub(crate) struct Inst {
     pub(crate) op: Op,
     pub(crate) ty: Ty,
-    /// The source's type, where it has one of its own.
+    /// The type of the source operand, where the instruction has two types.
     pub(crate) from: Ty,
     pub(crate) round: Round,
-    /// Rounds to whole numbers (`.rni` and so on).
+    /// Whether the result is rounded to an integral value (`.rni` and similar modifiers).
     pub(crate) whole: bool,
     pub(crate) ftz: bool,
     pub(crate) sat: bool,
-    /// `.cc`, and the carry is added.
+    /// Whether the instruction writes the carry flag (`.cc`); `carry_in` is whether it adds the flag.
     pub(crate) carry_out: bool,
     pub(crate) carry_in: bool,
-    /// `.approx`
+    /// Whether it has the modifier `.approx`.
     pub(crate) approx: bool,
-    /// `.NaN`
+    /// Whether it has the modifier `.NaN`.
     pub(crate) nan: bool,
     pub(crate) d: u32,
     pub(crate) d2: u32,
     pub(crate) s: [u32; 4],
     pub(crate) offset: i64,
-    /// Predicate times two, plus one where it must be false.
+    /// The guard: the slot of a predicate times two, plus one if the predicate must be false.
     pub(crate) guard: u32,
-    /// Slots of a vector; arguments and results of a call.
+    /// The slots of a vector operand, or those of the results and arguments of a call.
     pub(crate) list: Vec<u32>,
     pub(crate) results: usize,
-    /// A label or a function.
+    /// The index of a branch's target instruction or of a called function.
     pub(crate) target: usize,
 }
 
-/// The meaning of a name.
+/// What a name in a function stands for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Symbol {
-    /// A slot of a register.
+    /// The slot of a register.
     Register(u32),
-    /// An address in its space.
+    /// The address of a variable in its state space.
     Address(u64),
-    /// Behind the shared variables.
+    /// Dynamic shared memory, which follows the shared variables.
     DynamicShared,
-    /// An offset in the function's frame.
+    /// An offset in bytes in the function's frame.
     Frame(u64),
 }
 
-/// The first slots: zero, then the special registers of each thread.
+/// The first slots hold zero and then the special registers of each thread, in the order of `SPECIAL`.
 pub(crate) const ZERO: u32 = 0;
 const SPECIAL: [&str; 15] = [
     "%zero",
@@ -256,18 +256,18 @@ pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) is_kernel: bool,
     pub(crate) code: Vec<Inst>,
-    /// Line and text of each instruction.
+    /// The source line and text of each instruction.
     pub(crate) texts: Vec<(usize, String)>,
-    /// Initial values of slots: constants.
+    /// The initial values of all slots; those of constants never change.
     pub(crate) places: Vec<u64>,
-    /// Slots that hold addresses in the frame, as offsets.
+    /// The slots that hold addresses in the frame; their initial values are offsets.
     pub(crate) framed: Vec<u32>,
-    /// Sizes and offsets of parameters: in a launch for kernels, in the frame for others.
+    /// Offset and size in bytes of each parameter: in the launch's parameters for kernels, in the frame for functions.
     pub(crate) params: Vec<(usize, usize)>,
     pub(crate) returns: Vec<(usize, usize)>,
     pub(crate) frame: usize,
     pub(crate) shared: usize,
-    /// Whether threads of a block synchronize.
+    /// Whether the function has instructions at which threads wait for each other (barriers or shuffles).
     pub(crate) waits: bool,
 }
 
@@ -285,7 +285,7 @@ struct Decoder<'a> {
     is_kernel: bool,
 }
 
-/// Decodes one function.
+/// Decodes one function of a module with `shared` bytes of shared variables.
 pub(crate) fn function(
     body: &Body,
     module: &HashMap<String, Symbol>,
@@ -466,7 +466,7 @@ impl Decoder<'_> {
         inner.or_else(|| self.module.get(name)).copied()
     }
 
-    /// The slot of a register, a constant or an address.
+    /// The slot of an operand: a register, a constant or an address.
     fn operand(&mut self, text: &str) -> Option<u32> {
         if text == "_" {
             return Some(self.place(0));
@@ -500,7 +500,7 @@ impl Decoder<'_> {
         })
     }
 
-    /// `[%rd1+8]`, `[name]`
+    /// Decodes an address operand such as `[%rd1+8]` or `[name]`.
     fn address(&mut self, text: &str, inst: &mut Inst) -> Option<()> {
         let inner = text.strip_prefix('[')?.strip_suffix(']')?.replace(' ', "");
         let length = inner.len() - inner.trim_start_matches(|c| is_name(c) || c == '.').len();
@@ -633,7 +633,7 @@ impl Decoder<'_> {
         Some(inst)
     }
 
-    /// `(results), name, (arguments)`
+    /// Decodes the operands of a call: `(results), name, (arguments)`.
     fn call(&mut self, text: &str, mut inst: Inst) -> Option<Inst> {
         inst.op = Op::Call;
         let mut rest = text.trim();
@@ -648,7 +648,7 @@ impl Decoder<'_> {
         inst.results = inst.list.len();
         let (name, arguments) = rest.split_once(',').unwrap_or((rest, "()"));
         if name.trim() == "__assertfail" {
-            // What an assertion calls that does not hold; it has no body.
+            // A failed assertion calls this function, which has no body.
             inst.op = Op::Trap;
             return Some(inst);
         }
@@ -672,7 +672,7 @@ impl Decoder<'_> {
                 "shared" => return Space::Shared,
                 "local" => return Space::Local,
                 "param" => {
-                    // Parameters of a kernel are the launch's; of calls, in the frame.
+                    // Parameters of a kernel are in the launch's memory; those of calls are in the frame.
                     let text = operands.iter().find(|o| o.starts_with('['));
                     let name = text.map(|t| t.trim_start_matches('['));
                     let name = name.map(|t| &t[..t.len() - t.trim_start_matches(is_name).len()]);
@@ -690,7 +690,7 @@ impl Decoder<'_> {
     }
 }
 
-/// Between commas that are in no braces, brackets or parentheses.
+/// Splits at commas that are not inside braces, brackets or parentheses.
 fn split(text: &str) -> Vec<String> {
     let (mut parts, mut depth) = (vec![String::new()], 0);
     for c in text.chars() {
@@ -709,7 +709,7 @@ fn split(text: &str) -> Vec<String> {
     parts.filter(|part| !part.is_empty()).collect()
 }
 
-/// The number of sources of an operation.
+/// The smallest and the largest number of source operands of an operation.
 fn sources(op: Op) -> (usize, usize) {
     match op {
         Op::Mad | Op::MadHigh | Op::MadWide | Op::Fma | Op::Select | Op::SelectSign => (3, 3),
@@ -761,7 +761,7 @@ fn operation(op: &str, parts: &[&str], space: Space) -> Option<Op> {
         "slct" => Op::SelectSign,
         "setp" | "set" => {
             let (compare, unordered) = parts.iter().find_map(|part| compare(part))?;
-            // Combined with a further predicate: not known.
+            // Comparisons that are combined with another predicate are not supported.
             if ["and", "or", "xor"].iter().any(|part| has(part)) {
                 return None;
             }

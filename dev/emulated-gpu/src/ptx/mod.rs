@@ -1,4 +1,4 @@
-//! PTX: `parse` reads a module, `decode` converts its statements to instructions, `run` executes a launch.
+//! PTX: `parse` reads a module, `decode` converts its statements to instructions, `run` executes a kernel launch.
 
 mod arith;
 mod convert;
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use crate::memory;
 use decode::{Function, Symbol};
 
-/// A parsed module, with its variables in the GPU's memory.
+/// A parsed module; its global variables are allocated in the GPU's memory.
 pub struct Module {
     pub(crate) functions: Vec<Function>,
     names: HashMap<String, usize>,
@@ -21,10 +21,11 @@ pub struct Module {
 }
 
 impl Module {
-    /// Reads a module and allocates its variables.
+    /// Reads a module and allocates its global variables.
     ///
     /// # Errors
-    /// Names a syntax that is not supported. Unknown instructions fail when their kernel is launched.
+    /// When the syntax is not supported; the text names it. Unknown instructions fail only when their kernel is
+    /// launched.
     pub fn load(text: &str) -> Result<Module, String> {
         let source = parse::source(text)?;
         let mut symbols = HashMap::new();
@@ -68,13 +69,13 @@ impl Module {
         })
     }
 
-    /// The number of a kernel.
+    /// The index of a kernel in `functions`; `None` if no kernel has this name.
     pub fn kernel(&self, name: &str) -> Option<usize> {
         let index = *self.names.get(name)?;
         self.functions[index].is_kernel.then_some(index)
     }
 
-    /// A kernel's name and its shared memory in bytes.
+    /// The address and size in bytes of a global variable; `None` if no variable has this name.
     pub(crate) fn global(&self, name: &str) -> Option<(u64, usize)> {
         self.globals.get(name).copied()
     }

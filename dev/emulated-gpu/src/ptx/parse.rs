@@ -1,22 +1,22 @@
-//! Parses text to declarations and statements.
+//! Parses the text of a module into declarations and statements.
 
-/// A module as text.
+/// The variables and functions of a module, as parsed.
 pub(crate) struct Source {
     pub(crate) variables: Vec<Variable>,
     pub(crate) functions: Vec<Body>,
 }
 
-/// A variable with its initial value.
+/// A declared variable with its state space, alignment in bytes and initial bytes.
 pub(crate) struct Variable {
     pub(crate) name: String,
     pub(crate) space: String,
     pub(crate) align: usize,
     pub(crate) bytes: Vec<u8>,
-    /// Without a size: dynamic shared memory.
+    /// Whether the array has no size (`[]`), which declares dynamic shared memory.
     pub(crate) external: bool,
 }
 
-/// A function or kernel.
+/// A function or kernel with the items of its body.
 pub(crate) struct Body {
     pub(crate) name: String,
     pub(crate) is_kernel: bool,
@@ -25,16 +25,16 @@ pub(crate) struct Body {
     pub(crate) items: Vec<Item>,
 }
 
-/// A part of a body.
+/// An item in the body of a function.
 pub(crate) enum Item {
     Open,
     Close,
     Label(String),
-    /// Without the semicolon, and its line.
+    /// A statement without its semicolon, and its line number.
     Statement(String, usize),
 }
 
-/// Reads a module.
+/// Parses the text of a module.
 pub(crate) fn source(text: &str) -> Result<Source, String> {
     let mut reader = Reader {
         text: without_comments(text),
@@ -96,7 +96,7 @@ fn without_comments(text: &str) -> String {
             rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
         } else if rest.starts_with("/*") {
             let end = rest.find("*/").map_or(rest.len(), |end| end + 2);
-            // Lines keep their numbers.
+            // Keep line breaks, so that line numbers stay right.
             out.extend(rest[..end].chars().filter(|&c| c == '\n'));
             rest = &rest[end..];
         } else {
@@ -137,7 +137,7 @@ impl Reader {
         taken
     }
 
-    /// The text from an opening brace, which has been read, to its closing brace.
+    /// The items of a body, after its opening brace, up to its closing brace.
     fn items(&mut self) -> Result<Vec<Item>, String> {
         let mut items = Vec::new();
         let mut depth = 1;
@@ -190,7 +190,7 @@ pub(crate) fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '%')
 }
 
-/// Name, results and parameters.
+/// The name, results and parameters of a function's declaration.
 fn header(head: &str) -> Result<(String, Vec<Variable>, Vec<Variable>), String> {
     let start = head.find(".entry").map(|at| at + 6);
     let start = start
@@ -222,7 +222,8 @@ fn variables(list: &str) -> Result<Vec<Variable>, String> {
     parts.map(variable).collect()
 }
 
-/// `.visible .global .align 4 .b8 name[24] = {1, 2}`, and as parameters and local variables are declared.
+/// Parses a declaration such as `.visible .global .align 4 .b8 name[24] = {1, 2}`, or that of a parameter or a local
+/// variable.
 pub(crate) fn variable(text: &str) -> Result<Variable, String> {
     let wrong = || format!("the declaration '{}'", text.trim());
     let (declared, value) = match text.split_once('=') {
@@ -244,7 +245,7 @@ pub(crate) fn variable(text: &str) -> Result<Variable, String> {
                     .next()
                     .and_then(|n| n.parse::<usize>().ok())
                     .ok_or_else(wrong)?;
-                // The one behind `.ptr` is of what the parameter points to.
+                // An alignment after `.ptr` is that of the memory to which the parameter points.
                 align = align.or(Some(n));
             }
             ".global" | ".const" | ".shared" | ".local" | ".param" if space.is_empty() => {
@@ -282,7 +283,7 @@ pub(crate) fn variable(text: &str) -> Result<Variable, String> {
     Ok(Variable {
         name: name.to_owned(),
         space,
-        // What `.ptr .align` says of a parameter does not move it.
+        // `.ptr .align` of a parameter does not change the parameter's own alignment.
         align: if is_parameter && size.is_none() {
             element
         } else {
@@ -293,7 +294,7 @@ pub(crate) fn variable(text: &str) -> Result<Variable, String> {
     })
 }
 
-/// The bits of a number as PTX writes it: `-7`, `0x7FU`, `0f3F800000`, `0d3FF0000000000000`, `1.5` (an f64).
+/// The bits of a number in PTX syntax: `-7`, `0x7FU`, `0f3F800000`, `0d3FF0000000000000`, `1.5` (as f64).
 pub(crate) fn immediate(text: &str) -> Option<u64> {
     if text.contains('.') {
         return text.parse::<f64>().ok().map(f64::to_bits);

@@ -1,7 +1,7 @@
-//! Runs a kernel: blocks in parallel, the threads of a block one after the other.
+//! Runs a kernel: blocks in parallel, and the threads of a block one after the other.
 //!
-//! A thread runs until it ends or waits. When all threads of a block wait at a barrier, they continue; when all threads
-//! of a warp that a shuffle names have reached it, they exchange.
+//! A thread runs until it ends or must wait. When all threads of a block wait at a barrier, they continue. When all
+//! threads that a shuffle names have reached it, they exchange their values.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -15,40 +15,40 @@ use super::decode::*;
 use crate::float::{BRAIN, HALF, Round, SINGLE, narrow, odd_sum};
 use crate::memory::{self, Range};
 
-/// Blocks and threads of a launch.
+/// The size of a launch.
 #[derive(Clone, Copy, Debug)]
 pub struct Grid {
-    /// Blocks along x, y, z.
+    /// The number of blocks along x, y and z.
     pub blocks: [u32; 3],
-    /// Threads of a block along x, y, z.
+    /// The number of threads per block along x, y and z.
     pub threads: [u32; 3],
-    /// Dynamic shared memory in bytes.
+    /// The dynamic shared memory per block, in bytes.
     pub shared: u32,
 }
 
 /// The reason why a kernel failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// An access outside all allocations.
+    /// An access that is not inside one allocation.
     Address,
-    /// An unaligned access.
+    /// An access to an address that is not a multiple of its size.
     Alignment,
-    /// An unknown instruction.
+    /// An instruction that is not supported.
     Unknown,
-    /// A trap, a deadlock, too deep calls.
+    /// A trap, a deadlock, or calls that are nested too deeply.
     Failed,
 }
 
-/// The error of a kernel and its location.
+/// A failure of a kernel, with its location.
 #[derive(Debug)]
 pub struct Fault {
-    /// The kind.
+    /// The kind of failure.
     pub cause: Cause,
-    /// Kernel, instruction, line, thread and address, as text.
+    /// A message with the kernel, instruction, line, thread and address.
     pub text: String,
 }
 
-/// The most levels of calls.
+/// The frames of a thread have memory for this many nested calls of the function with the largest frame.
 const DEEPEST: usize = 16;
 
 struct Error {
@@ -65,7 +65,7 @@ enum Stop {
     Shuffle,
 }
 
-/// The state that all threads of a launch share.
+/// The data that all threads of a launch share.
 struct Launch<'a> {
     module: &'a Module,
     kernel: usize,
@@ -75,7 +75,7 @@ struct Launch<'a> {
     ranges: Arc<Vec<Range>>,
 }
 
-/// One thread: its registers and program counter.
+/// One thread: its slots (registers and constants), its next instruction, the reason why it stopped, its carry flag.
 struct Thread {
     places: Vec<u64>,
     at: usize,
@@ -83,10 +83,10 @@ struct Thread {
     carry: u64,
 }
 
-/// The memory of a worker, reused for each block.
+/// The memory of one worker thread of the CPU, reused for each block that it runs.
 struct Worker {
     shared: Vec<u64>,
-    /// Frames of threads; all of one block where threads wait.
+    /// The frames of the block's threads if they wait for each other; otherwise one frame that all threads use in turn.
     frames: Vec<u64>,
     frame_len: usize,
     last: [Range; 4],
@@ -94,10 +94,10 @@ struct Worker {
 }
 
 impl Module {
-    /// Runs a kernel to its end. `params` are the bytes of each parameter, as declared.
+    /// Runs the kernel with this index to its end. `params` holds the bytes of each declared parameter.
     ///
     /// # Errors
-    /// At the first invalid access or instruction of any thread.
+    /// At the first invalid access or unsupported instruction of any thread.
     pub fn launch(&self, kernel: usize, grid: Grid, params: &[Vec<u8>]) -> Result<(), Fault> {
         let function = &self.functions[kernel];
         for (inst, (line, text)) in function.code.iter().zip(&function.texts) {
@@ -202,7 +202,7 @@ impl Launch<'_> {
         Ok(())
     }
 
-    /// Words of one thread's frames: its own and those of calls.
+    /// The number of 8-byte words of a thread's frames: the kernel's own and those of nested calls.
     fn frame_len(&self) -> usize {
         let functions = &self.module.functions;
         let deepest = functions
@@ -214,7 +214,7 @@ impl Launch<'_> {
         (self.function().frame + deepest * DEEPEST).div_ceil(8)
     }
 
-    /// Runs the threads of a block that synchronize.
+    /// Runs all threads of a block in which threads wait for each other.
     fn together(
         &self,
         worker: &mut Worker,
@@ -245,7 +245,7 @@ impl Launch<'_> {
             if threads.iter().all(|thread| thread.stop == Some(Stop::End)) {
                 return Ok(());
             }
-            // All that did not end are at a barrier.
+            // All threads that have not ended are at a barrier.
             for thread in threads
                 .iter_mut()
                 .filter(|thread| thread.stop == Some(Stop::Barrier))
@@ -255,7 +255,7 @@ impl Launch<'_> {
         }
     }
 
-    /// One shuffle of a warp, if some of its threads are at one.
+    /// Executes one shuffle of a warp; false if none of its threads is at a shuffle.
     fn exchange(&self, warp: &mut [Thread]) -> Result<bool, Error> {
         let Some(leader) = warp.iter().position(|t| t.stop == Some(Stop::Shuffle)) else {
             return Ok(false);
@@ -302,7 +302,7 @@ impl Launch<'_> {
                 }
             };
             let from = if inside { from } else { lane };
-            // Lanes that are not there have nothing to give.
+            // Lanes beyond the end of the block have no value.
             let value = values.get(from as usize).copied().unwrap_or(u64::MAX);
             thread.places[inst.d as usize] = value & 0xFFFF_FFFF;
             if inst.d2 != NONE {
@@ -327,7 +327,8 @@ impl Launch<'_> {
         }
     }
 
-    /// Runs a thread until it stops. `owner` is the owner of its frame, `base` the offset of this call's part.
+    /// Runs function `number` in a thread until the thread ends or must wait. `owner` selects the thread's frame, and
+    /// `base` is the offset in bytes of this call's part of the frame.
     fn run(
         &self,
         worker: &mut Worker,
@@ -391,7 +392,7 @@ impl Launch<'_> {
                         .resolve(worker, space, address, size * inst.list.len(), false, owner)
                         .map_err(|(cause, what)| wrong(cause, what))?;
                     for (i, &place) in inst.list.iter().enumerate() {
-                        // SAFETY: `resolve` found all of them in memory.
+                        // SAFETY: `resolve` checked that all elements of the vector are in memory.
                         let bits = unsafe { peek(pointer.add(i * size), size) };
                         places[place as usize] = match inst.ty {
                             Ty::S(n) => signed(bits, n) as u64,
@@ -553,7 +554,7 @@ impl Launch<'_> {
         }
     }
 
-    /// Calls a function of the module; `None` as an error for unsupported functions.
+    /// Calls a function of the module; the error is `None` when the call itself is not supported.
     fn call(
         &self,
         worker: &mut Worker,
@@ -579,7 +580,7 @@ impl Launch<'_> {
             if from + size > 8 * worker.frame_len || to + size > 8 * worker.frame_len {
                 return Err(None);
             }
-            // SAFETY: both are in this thread's frames.
+            // SAFETY: both ranges are inside this thread's frames.
             unsafe { std::ptr::copy(frames.add(from), frames.add(to), size) };
             Ok(())
         };
@@ -606,13 +607,13 @@ impl Launch<'_> {
             if to + size > 8 * worker.frame_len {
                 return Err(None);
             }
-            // SAFETY: both are in this thread's frames.
+            // SAFETY: both ranges are inside this thread's frames.
             unsafe { std::ptr::copy(frames.add(base + from), frames.add(to), size) };
         }
         Ok(())
     }
 
-    /// The memory at an address.
+    /// The pointer for an access of `size` bytes at an address of a state space, checked for alignment and bounds.
     fn resolve(
         &self,
         worker: &mut Worker,
@@ -647,7 +648,7 @@ impl Launch<'_> {
             if end as u128 > len as u128 {
                 return Err(outside(format!("outside {len} bytes of {what} memory")));
             }
-            // SAFETY: the end is inside.
+            // SAFETY: the end of the access is inside the memory.
             Ok(unsafe { words.cast::<u8>().add(address as usize) })
         };
         match space {
@@ -693,7 +694,7 @@ impl Launch<'_> {
 }
 
 /// # Safety
-/// `size` bytes there can be read.
+/// `from` must be valid for reading `size` bytes, and aligned.
 unsafe fn peek(from: *const u8, size: usize) -> u64 {
     // SAFETY: the caller's promise; the address is aligned.
     unsafe {
@@ -707,7 +708,7 @@ unsafe fn peek(from: *const u8, size: usize) -> u64 {
 }
 
 /// # Safety
-/// `size` bytes there can be written.
+/// `to` must be valid for writing `size` bytes, and aligned.
 unsafe fn poke(to: *mut u8, size: usize, bits: u64) {
     // SAFETY: the caller's promise; the address is aligned.
     unsafe {
@@ -720,7 +721,7 @@ unsafe fn poke(to: *mut u8, size: usize, bits: u64) {
     }
 }
 
-/// 32-bit sums with carries between them: value and carry.
+/// The result of an addition, subtraction or multiply-add with carry, and the new carry flag.
 fn carried(inst: &Inst, a: u64, b: u64, c: u64, carry: u64) -> (u64, u64) {
     let size = inst.ty.size() as u8;
     let bits = 8 * u32::from(size);
@@ -729,7 +730,7 @@ fn carried(inst: &Inst, a: u64, b: u64, c: u64, carry: u64) -> (u64, u64) {
     let mask = (1u128 << bits) - 1;
     let sum = match inst.op {
         Op::Add => a + b + carry,
-        // A borrow is a carry that is kept as such.
+        // The flag holds a borrow as 1.
         Op::Sub => {
             let value = a.wrapping_sub(b).wrapping_sub(carry);
             return ((value & mask) as u64, u64::from(a < b + carry));
@@ -740,7 +741,7 @@ fn carried(inst: &Inst, a: u64, b: u64, c: u64, carry: u64) -> (u64, u64) {
     ((sum & mask) as u64, (sum >> bits) as u64)
 }
 
-/// Replaces a value and returns the old one.
+/// Executes an atomic operation at `pointer` and returns the old value; `None` if it is not supported.
 fn atomic(pointer: *mut u8, ty: Ty, kind: Atomic, b: u64, c: u64) -> Option<u64> {
     let size = ty.size() as u8;
     let next = |old: u64| -> Option<u64> {
@@ -783,10 +784,10 @@ fn atomic(pointer: *mut u8, ty: Ty, kind: Atomic, b: u64, c: u64) -> Option<u64>
             (Atomic::Decrement, _) => old - 1,
         })
     };
-    // Threads of other blocks run at the same time.
+    // Threads of other blocks may run at the same time.
     macro_rules! update {
         ($atomic:ty, $number:ty) => {{
-            // SAFETY: `resolve` found it in memory, aligned.
+            // SAFETY: `resolve` checked that the value is in memory and aligned.
             let place = unsafe { <$atomic>::from_ptr(pointer.cast()) };
             let mut old = place.load(Ordering::Relaxed);
             loop {

@@ -1,10 +1,10 @@
-//! Small kernels for each group of instructions.
+//! Runs small kernels for each group of instructions.
 
 use super::Module;
 use super::run::{Cause, Fault, Grid};
 use crate::memory;
 
-/// An allocation of the GPU that is freed when dropped.
+/// An allocation in the GPU's memory that is freed when dropped.
 struct Buffer {
     at: u64,
     len: usize,
@@ -21,7 +21,7 @@ impl Buffer {
 
     fn read<T: Copy>(&self) -> Vec<T> {
         let values = self.at as *const T;
-        // SAFETY: the allocation is that long, and filled with numbers.
+        // SAFETY: the allocation is that long, and all its bytes were written.
         (0..self.len / size_of::<T>())
             .map(|i| unsafe { values.add(i).read() })
             .collect()
@@ -50,7 +50,7 @@ fn launch(text: &str, blocks: u32, threads: u32, params: &[Vec<u8>]) -> Result<(
     module.launch(module.kernel("k").unwrap(), grid, params)
 }
 
-/// A kernel whose threads each read 8 bytes of `a` into `%a`, run `work` and write `%d`.
+/// Runs a kernel whose threads each read 8 bytes into `%a`, execute `work` and write the 8 bytes of `%d`.
 fn each(registers: &str, work: &str, inputs: &[u64]) -> Vec<u64> {
     let (a, d) = (Buffer::of(inputs), Buffer::of(&vec![0u64; inputs.len()]));
     let text = format!(
@@ -72,7 +72,7 @@ fn singles(a: f32, b: f32) -> u64 {
     u64::from(a.to_bits()) | u64::from(b.to_bits()) << 32
 }
 
-/// `work` on two f32 in `%f1` and `%f2`, with an f32 in `%f3`.
+/// Runs `work` on two f32 in `%f1` and `%f2`; the result is in `%f3`.
 fn floats(work: &str, a: f32, b: f32) -> f32 {
     let work = format!("mov.b64 {{%f1, %f2}}, %a; {work} mov.b32 %r, %f3; cvt.u64.u32 %d, %r;");
     let bits = each(
@@ -206,7 +206,7 @@ fn half_precision_rounds_once_and_converts() {
         f32::from_bits(one(halves, 0.1f32.to_bits().into()) as u32),
         0.099_975_586
     );
-    // 1 in f16; twice 2^-12 is a half of the last bit.
+    // 1 (0x3C00) plus about 2^-12 (0x0C01), a quarter of the last bit of 1 in f16, is rounded to 1.
     assert_eq!(
         one(
             "cvt.u16.u64 %s1, %a; fma.rn.f16 %s2, %s1, 0x0C01, %s1; cvt.u64.u16 %d, %s2;",
@@ -237,7 +237,7 @@ fn half_precision_rounds_once_and_converts() {
     );
 }
 
-/// Sums 64 numbers: in shared memory, with a barrier, then by shuffles.
+/// Sums 64 numbers, first in shared memory with a barrier, then by shuffles.
 const SUM: &str = ".visible .entry k(.param .u64 k_0, .param .u64 k_1) {
     .reg .b64 %rd<9>; .reg .b32 %r<9>; .reg .f32 %f<9>; .reg .pred %p<3>;
     .shared .align 4 .b8 room[256];
@@ -265,7 +265,7 @@ fn threads_wait_for_each_other_and_exchange() {
     let (from, to) = (Buffer::of(&numbers), Buffer::of(&[0f32]));
     launch(SUM, 1, 64, &[from.param(), to.param()]).unwrap();
     assert_eq!(to.read::<f32>(), [2016.0]);
-    // Without the others of its warp a thread would wait for ever.
+    // A thread that waits where the others of its warp do not come is an error.
     let text = SUM.replace(
         "@%p1 bra $END;\n    ld",
         "@%p1 bra $END; setp.eq.u32 %p1, %r1, 5; @%p1 bar.sync 0;\n    ld",

@@ -1,7 +1,7 @@
-//! Golden suite `ada`: traces of the controller of p.
+//! Golden suite `ada`: traces of the controller of the augmentation probability p.
 //!
-//! A file holds `traces`; each row of a trace is an iteration with the signs that were reported, and with `mean_sign`,
-//! `adjust` and `p` where the controller is to have moved.
+//! A file holds `traces`. Each row of a trace is an iteration with the signs that were reported. Rows in which the
+//! controller updates p also have `mean_sign`, `adjust` and `p`.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use super::{CaseResult, Results};
 /// Runs every trace of every file in `dir`.
 ///
 /// # Errors
-/// When a file cannot be read or has another form.
+/// When a file cannot be read or has an unexpected structure.
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let Some(traces) = root.get("traces").and_then(Value::as_array) else {
@@ -41,7 +41,7 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     Ok(())
 }
 
-/// The largest error along a trace; infinite when it moves at other times.
+/// The largest absolute error along a trace; infinite when the controller updates p in other iterations.
 fn follow(trace: &Value) -> Result<f64> {
     let number = |value: &Value, key: &str| {
         let number = value[key].as_f64();

@@ -1,7 +1,8 @@
-//! Golden suite `augment`: the pipe at fixed percentiles, on recorded random numbers, and its statistics.
+//! Golden suite `augment`: the augmentation pipe at fixed percentiles, with recorded random numbers, and its
+//! statistics.
 //!
-//! Three forms, told apart by what their cases hold: `percentile` (output and input gradient at one percentile),
-//! `rng_calls` (the same from recorded random numbers), and a root with `stats` (moments of the drawn parameters).
+//! A file has one of three forms. Cases with `percentile` hold output and input gradient at one percentile; cases with
+//! `rng_calls` hold the same for recorded random numbers; a file with `stats` holds moments of the drawn parameters.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,23 +21,23 @@ use super::files::{json_files, numbers};
 use super::tensors::device;
 use super::{CaseResult, Results};
 
-/// Colors alone, cutout: absolute.
+/// The absolute tolerance of images without geometric transforms.
 const TOLERANCE: f64 = 1e-5;
-/// With resampled pixels: absolute.
+/// The absolute tolerance of images with geometric transforms, which resample pixels.
 const WARP_TOLERANCE: f64 = 1e-4;
-/// `theta` of the affine grid.
+/// The absolute tolerance of the entries of `theta`, the matrix of the affine grid.
 const THETA_TOLERANCE: f64 = 2e-6;
-/// Standard errors that a statistic may be off.
+/// The tolerance of a statistic, in standard errors.
 const STANDARD_ERRORS: f64 = 5.0;
 
-/// Name, worst error, tolerance.
+/// The name, largest error and tolerance of a comparison.
 type Outcome = (String, f64, f64);
 type Tensors = HashMap<String, Tensor>;
 
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
-/// When a file cannot be read or has another form.
+/// When a file cannot be read or has an unexpected structure.
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -106,7 +107,7 @@ fn one_case(name: &str, case: &Value, tensors: &Tensors) -> Result<Vec<Outcome>>
     Ok(results)
 }
 
-/// Transforms that are on: a list of names, or a map of strengths and of ranges that differ from the defaults.
+/// The pipe of a case: a list of transforms, or a map of strengths and of ranges that differ from the defaults.
 fn settings(value: &Value) -> Result<AugmentPipe> {
     let mut transforms = AugPipe::default();
     let mut ranges = serde_json::Map::new();
@@ -145,7 +146,7 @@ fn values(tensor: &Tensor) -> Result<Vec<f32>> {
     Ok(tensor.flatten_all()?.to_vec1()?)
 }
 
-/// The recorded numbers, in order.
+/// The recorded random numbers, in the order of the calls.
 fn recorded(name: &str, case: &Value, tensors: &Tensors) -> Result<Vec<Recorded>> {
     let calls = case["rng_calls"].as_array().context("no rng_calls")?;
     let call = |(i, call): (usize, &Value)| {
@@ -164,7 +165,7 @@ fn recorded(name: &str, case: &Value, tensors: &Tensors) -> Result<Vec<Recorded>
     calls.iter().enumerate().map(call).collect()
 }
 
-/// Output and input gradient.
+/// Compares output and input gradient with the recorded ones.
 fn compare(
     name: &str,
     pipe: &AugmentPipe,
@@ -190,7 +191,7 @@ fn compare(
         let expected = values(expected)?;
         let largest = expected.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
         let worst = worst(values(got)?.iter().copied(), expected.iter().copied());
-        // The filter is compared relative to the largest value.
+        // Images after the image filter are compared relative to their largest value.
         let scale = if is_filter {
             f64::from(largest).max(1.0)
         } else {
@@ -206,7 +207,7 @@ fn compare(
     Ok((results, augmentation))
 }
 
-/// The largest difference; NaN counts as infinite.
+/// The largest absolute difference; a NaN gives infinity.
 fn worst(a: impl Iterator<Item = f32>, b: impl Iterator<Item = f32>) -> f64 {
     a.zip(b)
         .map(|(a, b)| f64::from(a - b).abs())
@@ -216,19 +217,19 @@ fn worst(a: impl Iterator<Item = f32>, b: impl Iterator<Item = f32>) -> f64 {
         )
 }
 
-/// Whether the margin is the recorded one. Rounding may make it one pixel larger, which changes `theta` but no image.
+/// Whether the margin is the recorded one. Rounding may make ours one pixel larger, which changes `theta` but no image.
 fn is_margin_of(pads: &Value, augmentation: &Augmentation) -> Result<bool> {
     let first = pads.get(0).context("no reflect_pads")?;
     let margin = augmentation.margin().context("a grid, but no geometry")?;
     Ok(numbers(first)? == margin.map(|side| side as f64))
 }
 
-/// `theta` of the first image.
+/// The largest error of `theta` for the first image.
 fn theta_error(name: &str, expected: &Value, augmentation: &Augmentation) -> Result<Outcome> {
     let rows = expected.as_array().context("theta is no matrix")?;
     let expected: Vec<Vec<f64>> = rows.iter().map(numbers).collect::<Result<_>>()?;
     let name = format!("{name}.theta");
-    // Left out by us: the reference's map is then the identity on a uniform margin.
+    // We skip the warp where NVIDIA's map is the identity, up to a scale for the margin: its other entries must be 0.
     let Some(theta) = augmentation.theta(0) else {
         let off = expected[0][1].abs()
             + expected[1][0].abs()
@@ -241,7 +242,7 @@ fn theta_error(name: &str, expected: &Value, augmentation: &Augmentation) -> Res
     Ok((name, error, THETA_TOLERANCE))
 }
 
-/// Moments of drawn parameters against the reference's, in standard errors of their difference.
+/// Moments of drawn parameters compared with NVIDIA's, in standard errors of the difference.
 fn statistics(root: &Value) -> Result<Vec<Outcome>> {
     let n = root["n"].as_u64().context("no n")? as usize;
     let p = root["p"].as_f64().context("no p")?;
@@ -273,7 +274,7 @@ fn statistics(root: &Value) -> Result<Vec<Outcome>> {
     Ok(results)
 }
 
-/// The largest difference of a statistic, in standard errors.
+/// The largest difference of all statistics of one parameter, in standard errors.
 fn standard_errors(draw: &Draw, expected: &Value) -> Result<f64> {
     let n = draw.gates.len() as f64;
     let identity = match draw.transform {
@@ -292,7 +293,7 @@ fn standard_errors(draw: &Draw, expected: &Value) -> Result<f64> {
     let number = |key: &str| expected[key].as_f64().with_context(|| format!("no {key}"));
     let mut worst: f64 = 0.0;
 
-    // Fractions of both samples.
+    // The fraction of images with an open gate, and with a changed parameter.
     for (key, count) in [
         ("gate_fraction", images.len()),
         ("changed_fraction", changed.count()),
@@ -302,7 +303,7 @@ fn standard_errors(draw: &Draw, expected: &Value) -> Result<f64> {
         worst = worst.max(ratio(fraction - number(key)?, error));
     }
 
-    // Moments where the gate is open.
+    // Moments over the images with an open gate.
     for component in 0..draw.components {
         let sample: Vec<f64> = images
             .iter()
@@ -330,7 +331,8 @@ fn standard_errors(draw: &Draw, expected: &Value) -> Result<f64> {
         }
     }
 
-    // Of two equal samples, k of one lie beyond the extreme of the other with probability 2^-k.
+    // For two samples of the same distribution, k values of one are beyond the extreme of the other with probability
+    // 2^-k.
     let (low, high) = (number("min")?, number("max")?);
     for beyond in [|v: f64, low: f64, _: f64| v < low, |v, _, high| v > high] {
         let values = images.iter().flat_map(|&image| draw.of(image));
@@ -343,7 +345,7 @@ fn standard_errors(draw: &Draw, expected: &Value) -> Result<f64> {
     Ok(worst)
 }
 
-/// A difference in standard errors; constants must agree.
+/// A difference in standard errors; 0 below 1e-6, so that constants can be compared.
 fn ratio(difference: f64, error: f64) -> f64 {
     if difference.abs() < 1e-6 {
         0.0
@@ -352,7 +354,7 @@ fn ratio(difference: f64, error: f64) -> f64 {
     }
 }
 
-/// Mean and standard deviation, with the standard errors of their differences between two such samples.
+/// Mean and standard deviation of a sample, with the standard errors of their difference to those of an equal sample.
 struct Moments {
     mean: f64,
     std: f64,

@@ -1,6 +1,6 @@
-//! A comparison within a suite.
+//! The result of one comparison within a suite.
 
-/// One comparison.
+/// A comparison: its name, largest error and tolerance.
 pub(super) struct Case {
     pub name: String,
     pub worst: f64,
@@ -8,7 +8,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// A comparison that allows no difference.
+    /// A comparison that allows no differences; `differences` is their number.
     pub fn exact(name: impl Into<String>, differences: usize) -> Self {
         Self {
             name: name.into(),

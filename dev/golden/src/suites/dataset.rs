@@ -1,7 +1,7 @@
-//! Golden suite `dataset`: zips of the reference's packer, what its dataset class makes of them, sampler and grid.
+//! Golden suite `dataset`: zips that NVIDIA's dataset tool packed, and results of its dataset class, sampler and grid.
 //!
-//! A file `X.json` with `X.safetensors` and the zips beside it; sources of the zips in `src/`. The name of a zip tells
-//! how it was packed: `out_<crop|scale|wide>_<lanczos|box><width>[x<height>]`. Everything is compared exactly.
+//! A file `X.json` is accompanied by `X.safetensors`, by the zips, and by their source images in `src/`. The name of a
+//! zip holds the options of packing: `out_<crop|scale|wide>_<lanczos|box><width>[x<height>]`. All is compared exactly.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use super::{CaseResult, Results};
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
-/// When a file cannot be read or has another form.
+/// When a file cannot be read or has an unexpected structure.
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let suite = Suite { dir, root: &root };
@@ -59,7 +59,7 @@ impl Suite<'_> {
         self.dir.join(format!("{name}.zip"))
     }
 
-    /// Each zip: read as it is, and packed anew from its sources.
+    /// Checks each zip as it is, then packs its sources again and checks the result.
     fn zips(&self, pixels: &Path, cases: &mut Cases) -> Result<()> {
         let bytes =
             std::fs::read(pixels).with_context(|| format!("cannot read '{}'", pixels.display()));
@@ -86,7 +86,7 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// Length, labels, order, mirroring and pixels of the dataset class.
+    /// Compares length, labels, order, mirroring and pixels with those of NVIDIA's dataset class.
     fn dataset_class(&self, cases: &mut Cases) -> Result<()> {
         for (name, case) in self.section("dataset_class") {
             let dataset = self.open(case).with_context(|| name.clone())?;
@@ -137,7 +137,7 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// The order of samples: `n16_seed0`.
+    /// Compares the order of samples; the name of a case holds the dataset size and the seed, e.g. `n16_seed0`.
     fn sampler(&self, cases: &mut Cases) -> Result<()> {
         for (name, expected) in self.section("infinite_sampler_indices") {
             let expected = numbers(expected)?;
@@ -152,7 +152,7 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// The preview grid of the dataset of the same name.
+    /// Compares the image indices in the preview grid of the dataset with the same name.
     fn grids(&self, cases: &mut Cases) -> Result<()> {
         for (name, case) in self.section("snapshot_grid") {
             let grid = SnapshotGrid::new(&self.open(&self.root["dataset_class"][name])?);
@@ -187,7 +187,7 @@ impl Suite<'_> {
     }
 }
 
-/// How many numbers differ; lists of different lengths differ everywhere.
+/// The number of positions at which two lists differ; lists of different lengths differ everywhere.
 fn mismatch(found: &[f64], expected: &[f64]) -> f64 {
     if found.len() != expected.len() {
         return found.len().max(expected.len()) as f64;
@@ -195,7 +195,8 @@ fn mismatch(found: &[f64], expected: &[f64]) -> f64 {
     found.iter().zip(expected).filter(|(a, b)| a != b).count() as f64
 }
 
-/// The largest difference of a pixel, or the number of entries, methods and labels that differ.
+/// The number of entries, compression methods and labels that differ, or, if none do, the largest difference of a
+/// pixel.
 fn compare_zip(path: &Path, expected: &Value, expected_pixels: &[u8]) -> Result<f64> {
     let mut archive = zip::ZipArchive::new(std::fs::File::open(path)?)?;
     let mut names = Vec::new();
@@ -240,7 +241,7 @@ fn compare_zip(path: &Path, expected: &Value, expected_pixels: &[u8]) -> Result<
     Ok(f64::from(differences.max().unwrap_or(0)))
 }
 
-/// `out_wide_lanczos32x24`; `None` for a name that tells nothing.
+/// The options of packing in a name like `out_wide_lanczos32x24`; `None` for other names.
 fn pack_options(name: &str) -> Option<PackOptions> {
     let (transform, filter_size) = name.strip_prefix("out_")?.split_once('_')?;
     let digits = filter_size.find(|c: char| c.is_ascii_digit())?;

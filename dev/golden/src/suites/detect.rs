@@ -1,4 +1,4 @@
-//! The cascade engine against boxes that OpenCV found.
+//! Golden suite `detect`: boxes found by our cascade detector compared with those that OpenCV found.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use serde::Deserialize;
 
 use super::{CaseResult, Results};
 
-/// One file of recorded boxes.
+/// The boxes that one file records.
 #[derive(Deserialize)]
 struct Recorded {
-    /// The cascade's file name; found in `origin` when it is left out.
+    /// The file name of the cascade; if missing, it is a word of `origin`.
     model: Option<String>,
     origin: String,
-    /// Gray picture beside the file to the calls made on it.
+    /// For each grayscale image beside the file, the recorded calls.
     cases: BTreeMap<String, Vec<Case>>,
 }
 
@@ -31,12 +31,12 @@ struct Case {
     n_raw: Option<usize>,
 }
 
-/// Largest difference of an edge in pixels.
+/// The largest allowed difference of a box edge, in pixels.
 const BOX_TOLERANCE: f64 = 1.0;
-/// Largest difference of the number of windows before grouping, as a share of it.
+/// The largest allowed relative difference of the number of windows before grouping.
 const RAW_TOLERANCE: f64 = 0.02;
 
-/// Repeats every call that the JSON files of `dir` record.
+/// Repeats every call that the JSON files in `dir` record, and compares the boxes.
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
         .with_context(|| format!("cannot list {}", dir.display()))?
@@ -98,7 +98,7 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     Ok(())
 }
 
-/// The cascade that the file names, looked for beside the recorded data and up to two folders above.
+/// The path of the cascade file, which is searched in `dir` and the two folders above it, and in `models` there.
 fn model_path(dir: &Path, recorded: &Recorded) -> Result<PathBuf> {
     let from_origin = || {
         recorded
@@ -131,8 +131,8 @@ fn model_path(dir: &Path, recorded: &Recorded) -> Result<PathBuf> {
         .with_context(|| format!("cannot find {name} near {}", dir.display()))
 }
 
-/// The largest difference of an edge between recorded and found boxes, paired nearest first; infinite when their
-/// numbers differ.
+/// The largest difference between the edges of recorded and found boxes, in pixels. Each recorded box is paired with
+/// the nearest found box that is left. Infinite when the numbers of boxes differ.
 fn worst_edge(recorded: &[[i32; 4]], found: &[Group]) -> f64 {
     if recorded.len() != found.len() {
         return f64::INFINITY;

@@ -1,11 +1,11 @@
-//! Reading golden files.
+//! Reads the JSON files of golden data.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// All JSON files directly in `dir`, sorted by name, parsed.
+/// All JSON files directly in `dir`, parsed, with their paths and sorted by name.
 ///
 /// # Errors
 /// When the folder or a file cannot be read.
@@ -29,10 +29,10 @@ pub fn json_files(dir: &Path) -> Result<Vec<(PathBuf, Value)>> {
         .collect()
 }
 
-/// The numbers of an array, or one number.
+/// The numbers of a JSON array, or a single number as a list of one.
 ///
 /// # Errors
-/// When anything else is in it.
+/// When the value contains anything but numbers.
 pub fn numbers(value: &Value) -> Result<Vec<f64>> {
     let number = |v: &Value| v.as_f64().with_context(|| format!("{v} is no number"));
     match value {

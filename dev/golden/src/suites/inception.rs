@@ -1,7 +1,7 @@
-//! Golden suite `inception`: the FID network with seeded weights, its features on stored and on formula images.
+//! Golden suite `inception`: features of the FID network with seeded weights.
 //!
-//! The safetensors file holds `images64_u8` and for each size `r<size>.<tap>`, `.logits`, `.logits_unbiased` and
-//! `.softmax_unbiased`; images of other sizes follow the formula in the JSON file.
+//! The safetensors file holds the images `images64_u8` and, for each image size, `r<size>.<tap>`, `.logits`,
+//! `.logits_unbiased` and `.softmax_unbiased`. Images of other sizes are computed by the formula in the JSON file.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ use super::files::json_files;
 use super::tensors::{Tensors, relative_error};
 use super::{CaseResult, Results};
 
-/// Images a batch, which must not matter.
+/// The number of images per batch; it must not affect the results.
 const BATCH: usize = 3;
 
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
-/// When a file cannot be read or has another form.
+/// When a file cannot be read or has an unexpected structure.
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         if root.get("image_formula").is_none() {
@@ -44,7 +44,7 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
                 let Some(want) = tensors.get(&format!("{prefix}.{name}")) else {
                     continue;
                 };
-                // Earlier taps are checked on few images: the last one passes through all of them.
+                // Earlier taps are checked with few images, as the last tap depends on all of them.
                 let n = if tap == Tap::F2048 {
                     want.dim(0)?
                 } else {
@@ -101,7 +101,7 @@ fn tensor(features: &Features) -> Result<Tensor> {
     Ok(Tensor::from_slice(features.values(), shape, &Device::Cpu)?)
 }
 
-/// The stored images, or those of the formula.
+/// The first `n` images of a size: the stored ones, or those that the formula gives.
 fn images(tensors: &Tensors, resolution: usize, n: usize) -> Result<Tensor> {
     if let Some(stored) = tensors.get(&format!("images{resolution}_u8")) {
         return Ok(stored.narrow(0, 0, n)?);

@@ -1,7 +1,7 @@
-//! Golden suite `losses`: every phase with its losses and gradients, and traces of whole iterations.
+//! Golden suite `losses`: losses and gradients of every training phase, and traces of whole iterations.
 //!
-//! A JSON file with `cases` holds single phases, one with `log` a trace; weights, inputs and results lie in the
-//! safetensors file of the same name. The noise of the networks is the stored one everywhere.
+//! A JSON file with `cases` holds single phases, one with `log` a trace. Weights, inputs and results are in the
+//! safetensors file of the same name. The networks always use their stored noise.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -24,26 +24,26 @@ use super::files::{json_files, numbers};
 use super::tensors::{Tensors, device};
 use super::{CaseResult, Results};
 
-/// Largest error of a gradient, relative to the largest value of its tensor. The reference's own f32 runs differ by
-/// 4.6e-5.
+/// The largest error of a gradient, relative to the largest value of its tensor. NVIDIA's own f32 results differ by
+/// 4.6e-5 from each other.
 const GRADIENT: f64 = 3e-4;
-/// Error of all gradients of a network together, relative, by L2 norm.
+/// The relative L2 error of all gradients of a network together.
 const GRADIENTS_L2: f64 = 1e-4;
-/// Relative error of losses, scores and penalties of a single phase.
+/// The relative error of losses, scores and penalties in a single phase.
 const LOSS: f64 = 1e-5;
-/// Relative error of them along a trace.
+/// The relative error of losses, scores and penalties along a trace.
 const TRACE_LOSS: f64 = 1e-4;
-/// Error of the change of all weights along a trace, relative, by L2 norm.
+/// The relative L2 error of the change of all weights along a trace.
 const UPDATE_L2: f64 = 2e-3;
-/// Largest error of a weight along a trace, absolute.
+/// The largest absolute error of a weight along a trace.
 const WEIGHT: f64 = 2e-4;
-/// Relative error of Adam's second moments, by L2 norm of a tensor.
+/// The relative L2 error of a tensor of Adam's second moments.
 const MOMENT: f64 = 1e-3;
 
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
-/// When a file cannot be read or has another form.
+/// When a file cannot be read or has an unexpected structure.
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         if root.get("cases").is_none() && root.get("log").is_none() {
@@ -106,7 +106,7 @@ impl Golden<'_> {
         ))
     }
 
-    /// Labels are stored with width 0 for unconditional networks.
+    /// The labels of this name; `None` if they have width 0, as for unconditional networks.
     fn labels(&self, name: &str) -> Result<Option<Tensor>> {
         let labels = self.tensors.need(name)?;
         Ok((labels.dim(1)? > 0).then(|| labels.clone()))
@@ -178,7 +178,7 @@ impl Golden<'_> {
         Ok(())
     }
 
-    /// The largest error of a tensor, and that of all together.
+    /// The largest relative error of a gradient, and the relative L2 error of all gradients together.
     fn gradient_errors(
         &self,
         case: &str,
@@ -340,7 +340,7 @@ impl Golden<'_> {
         Ok(())
     }
 
-    /// Relative L2 error of the change since the start, and the largest error of a weight.
+    /// The relative L2 error of the change of all weights since the start, and the largest absolute error of a weight.
     fn update_error(
         &self,
         prefix: &str,
@@ -366,7 +366,7 @@ impl Golden<'_> {
         Ok(((squares / norm).sqrt(), largest))
     }
 
-    /// The largest relative error of a tensor's sum of squares.
+    /// The largest relative error among the tensors' sums of squares.
     fn checksum_error(&self, sums: &Value, g: &Generator, d: &Discriminator) -> Result<f64> {
         let mut worst = 0f64;
         for (key, want) in sums.as_object().into_iter().flatten() {
@@ -387,7 +387,7 @@ impl Golden<'_> {
     }
 }
 
-/// Hands out what was recorded.
+/// Random draws for training that come from a recording.
 struct Recorded {
     cutoffs: VecDeque<usize>,
     z: VecDeque<Tensor>,
@@ -416,7 +416,7 @@ impl Recorded {
         })
     }
 
-    /// Adds the draws of one round: cutoffs in its JSON, tensors behind its name.
+    /// Adds the draws of one micro-batch: cutoffs from its JSON, and tensors whose names start with `name`.
     fn take_round(&mut self, tensors: &Tensors, name: &str, round: &Value) -> Result<()> {
         let cutoffs = numbers(&round["cutoffs"])?;
         for (i, cutoff) in cutoffs.into_iter().enumerate() {
@@ -464,14 +464,14 @@ impl Draws for Recorded {
         let Some((pipe, percentile)) = &self.pipe else {
             return Ok(None);
         };
-        // Only noise would draw, and no recorded case has it.
+        // Only the noise transform needs random numbers, and no recorded case uses it.
         let params = pipe.at_percentile(&mut RandomState::new(0), *percentile, shape)?;
         Ok(Some(Augmentation::new(params)?))
     }
 }
 
 fn loss_config(kwargs: &Value) -> Result<LossConfig> {
-    // The official default of `r1_gamma`.
+    // NVIDIA's default of `r1_gamma`.
     let mut config = LossConfig::new(10.0);
     for (key, value) in kwargs.as_object().into_iter().flatten() {
         let value = value
@@ -489,7 +489,7 @@ fn loss_config(kwargs: &Value) -> Result<LossConfig> {
     Ok(config)
 }
 
-/// The largest error of the means that a log holds.
+/// The largest relative error among the means of reported values; the reported names must be equal.
 fn log_error(got: &[(String, Vec<f32>)], want: &[(String, Vec<f64>)]) -> Result<f64> {
     let names = |list: Vec<&String>| list.into_iter().cloned().collect::<Vec<_>>();
     let (ours, theirs) = (
@@ -516,7 +516,7 @@ fn log_error(got: &[(String, Vec<f32>)], want: &[(String, Vec<f64>)]) -> Result<
     Ok(worst)
 }
 
-/// The larger error; what is no number is infinitely wrong.
+/// The larger of two errors; a NaN in `b` gives infinity.
 fn worse(a: f64, b: f64) -> f64 {
     if b.is_nan() { f64::INFINITY } else { a.max(b) }
 }
@@ -530,7 +530,7 @@ fn largest_relative(got: &Tensor, want: &Tensor) -> Result<f64> {
     let error = f64::from((got - want)?.abs()?.max_all()?.to_scalar::<f32>()?);
     Ok(match (error, largest) {
         (0.0, _) => 0.0,
-        // A gradient that is zero but for rounding.
+        // The floor is for gradients that are zero up to rounding.
         (error, largest) => error / largest.max(1e-6),
     })
 }

@@ -1,6 +1,7 @@
-//! Golden suite `metrics`: FID, KID, precision and recall, inception score on stored features.
+//! Golden suite `metrics`: FID, KID, precision and recall, and inception score of stored features.
 //!
-//! `expected` holds the cases; the safetensors file their features (`<case>.real`, `.gen`, `.kid_idx_*`, `is.probs`).
+//! The JSON field `expected` holds the cases, and the safetensors file their features (`<case>.real`, `.gen`,
+//! `.kid_idx_*`, `is.probs`).
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use super::{CaseResult, Results};
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
-/// When a file cannot be read or has another form.
+/// When a file cannot be read or has an unexpected structure.
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let Some(expected) = root.get("expected").and_then(Value::as_object) else {
@@ -82,7 +83,7 @@ fn distances(tensors: &Tensors, name: &str, expected: &Value) -> Result<Cases> {
         cases.push((what.to_owned(), worst, tolerance));
     };
 
-    // FID. A singular covariance leaves the reference's general matrix square root with rounding of its own.
+    // FID. With a singular covariance, the general matrix square root of NVIDIA's code has large rounding errors.
     let gaussian = |f: &Features| FeatureStats::of(f)?.gaussian(Covariance::Population);
     let (of_real, of_fake) = (gaussian(&real)?, gaussian(&fake)?);
     let fid = metrics::fid(&of_real, &of_fake)?;
@@ -106,7 +107,7 @@ fn distances(tensors: &Tensors, name: &str, expected: &Value) -> Result<Cases> {
     add("cov_trace", (of_real.trace() - trace).abs(), 1e-9 * trace);
     add("cov_0_1", (of_real.covariance(0, 1) - entry).abs(), 1e-9);
 
-    // KID, relative to the larger of the value and the size of its terms in f32.
+    // KID, relative to the value or to 1, the size of its f32 terms, whichever is larger.
     let m = number("kid_all_m")? as usize;
     let kid = metrics::squared_mmd(&real.first(m), &fake.first(m))?;
     let want = number("kid_prefix_m")?;
@@ -127,7 +128,7 @@ fn distances(tensors: &Tensors, name: &str, expected: &Value) -> Result<Cases> {
         1e-5 * want.abs().max(1.0),
     );
 
-    // Precision and recall: exact up to f32 in the reference's division.
+    // Precision and recall are exact, except that NVIDIA's code divides in f32.
     for (key, rounding) in [("pr_k3_f32", Rounding::None), ("pr_k3_f16", Rounding::Half)] {
         let got = metrics::precision_recall(&real, &fake, 3, rounding)?;
         for (part, got) in [("precision", got.precision), ("recall", got.recall)] {

@@ -1,4 +1,4 @@
-//! Golden data: numbers that the reference implementation gave, and what we make of the same inputs.
+//! Golden data: results of NVIDIA's implementation, and the comparison with ours for the same inputs.
 
 use std::path::Path;
 use std::time::Instant;
@@ -27,13 +27,13 @@ mod weights;
 /// The outcome of one golden case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaseResult {
-    /// Folder of the golden data (`ops`, `rng`).
+    /// The folder of the golden data, for example `ops` or `rng`.
     pub suite: String,
-    /// Name within the suite.
+    /// The name of the case within its suite.
     pub case: String,
-    /// Largest error found.
+    /// The largest error that was found.
     pub worst: f64,
-    /// Largest error allowed.
+    /// The largest error that is allowed.
     pub tolerance: f64,
 }
 
@@ -44,13 +44,13 @@ impl CaseResult {
     }
 }
 
-/// What the cases of a run gave. Each is printed when it is known: on an emulated GPU a run takes long.
+/// Collects the results of a run. Each is printed at once, since a run on an emulated GPU takes long.
 pub struct Results {
-    /// Factor of all tolerances.
+    /// A factor on all tolerances.
     slack: f64,
     n_cases: usize,
     n_missed: usize,
-    /// The largest share of its tolerance that a case took, of those that allow an error.
+    /// The largest ratio of an error to its tolerance, over all cases with a tolerance above 0.
     largest_share: f64,
 }
 
@@ -64,7 +64,7 @@ impl Results {
         }
     }
 
-    /// Adds a case, and prints it.
+    /// Adds the result of a case and prints it.
     pub fn push(&mut self, mut result: CaseResult) {
         result.tolerance *= self.slack;
         self.n_cases += 1;
@@ -91,7 +91,7 @@ impl Extend<CaseResult> for Results {
 
 type Suite = fn(&Path, &mut Results) -> Result<()>;
 
-/// Every suite by the name of its folder.
+/// All suites with the names of their folders.
 const SUITES: &[(&str, Suite)] = &[
     ("ada", ada::run),
     ("augment", augment::run),
@@ -106,16 +106,17 @@ const SUITES: &[(&str, Suite)] = &[
     ("rng", rng::run),
 ];
 
-/// The suites whose cases are computed on the chosen device, in f32; all others know only the CPU.
+/// The suites that compute on the chosen device, in f32; all others run on the CPU only.
 const ON_DEVICES: [&str; 4] = ["augment", "losses", "networks", "ops"];
-/// Factor of the tolerances on GPUs, which sum in another order.
+/// The factor on tolerances on a GPU, which sums in another order than a CPU.
 const SLACK_ON_GPU: f64 = 4.0;
 
-/// Runs every suite found below `dir`, or those that are named, prints a line for each case, and fails when a case misses
-/// its tolerance. On a GPU only the suites of tensors run, with tolerances that are 4 times as wide.
+/// Runs the suites that have a folder in `dir` (only those named in `only`, if any), prints a line for each case, and
+/// fails when a case exceeds its tolerance. On a GPU only the suites `augment`, `losses`, `networks` and `ops` run,
+/// with tolerances that are 4 times as large.
 ///
 /// # Errors
-/// When a case misses, its files cannot be read, a suite is not known, or there is no such device.
+/// When a case fails, its files cannot be read, a suite is unknown, or the device cannot be opened.
 pub fn run(dir: &Path, device: DeviceName, only: &[String]) -> Result<()> {
     let on_gpu = device != DeviceName::Cpu;
     let known = |name: &str| SUITES.iter().any(|(suite, _)| *suite == name);

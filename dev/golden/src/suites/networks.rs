@@ -1,7 +1,7 @@
-//! Golden suite `networks`: pairs of networks with their weights, tables of parameters, resolved presets.
+//! Golden suite `networks`: outputs of networks with stored weights, tables of parameters, and resolved presets.
 //!
-//! A JSON file is known by its keys. `G_kwargs`: a pair of networks, whose weights, inputs and outputs lie in the
-//! safetensors file of the same name. `configs`: training options. Otherwise names with `G.params`: tables.
+//! The keys of a JSON file tell what it holds. `G_kwargs`: a generator and a discriminator, with weights, inputs and
+//! outputs in the safetensors file of the same name. `configs`: training options. Names with `G.params`: tables.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ use super::{CaseResult, Results};
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
-/// When a file cannot be read or has another form.
+/// When a file cannot be read or has an unexpected structure.
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let name = path
@@ -54,19 +54,19 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     Ok(())
 }
 
-/// Size of the moves that show kinks, relative: rounding of f32 through a network.
+/// The relative size of the perturbations that reveal kinks: the rounding error of f32 through a network.
 const KINK_MOVE: f64 = 1e-6;
 
-/// Number of those moves.
+/// The number of these perturbations.
 const KINK_DRAWS: usize = 8;
 
-/// A generator and a discriminator with what they gave.
+/// A generator and a discriminator, with their stored inputs and outputs.
 struct Pair<'a> {
     root: &'a Value,
     tensors: Tensors,
     g: Generator,
     d: Discriminator,
-    /// Relative to the largest value: of `w`, and of everything else.
+    /// The tolerances of `w` and of everything else, relative to the largest value of a tensor.
     tolerances: (f64, f64),
     cases: Vec<Case>,
 }
@@ -122,7 +122,7 @@ impl<'a> Pair<'a> {
         Ok(self.cases)
     }
 
-    /// Names, shapes, kinds and order of the tensors, and the number of ws.
+    /// Compares names, shapes, kinds and order of the tensors, and the number of `ws`.
     fn structure(&mut self) -> Result<()> {
         for (key, slots) in [
             ("G_tensors", Generator::layout(self.g.config())?),
@@ -148,7 +148,7 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    /// `w`, and `ws` at every truncation that is there.
+    /// Compares `w`, and `ws` for every stored truncation.
     fn mapping(&mut self) -> Result<()> {
         let z = Dual::from(self.tensor("z")?);
         let w = self.g.mapping.w(Some(&z), self.labels(&z)?.as_ref())?;
@@ -162,7 +162,7 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    /// Images of every noise mode and truncation that is there.
+    /// Compares images for every stored noise mode and truncation.
     fn images(&mut self) -> Result<()> {
         for name in self.names("img_") {
             let rest = name.trim_start_matches("img_");
@@ -207,7 +207,7 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    /// What single blocks gave: the first samples of the whole batch.
+    /// Compares the outputs of single blocks. The golden data hold them for the first samples of the batch only.
     fn intermediates(&mut self) -> Result<()> {
         let mut seen: Vec<(String, Tensor)> = Vec::new();
         let ws = self.ws(&MappingOptions::default())?;
@@ -236,10 +236,10 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    /// Gradients with respect to images and latents.
+    /// Compares gradients with respect to images and latents.
     ///
-    /// They jump where rounding turns the sign of an activation. How far, is measured: the tolerance grows to twice
-    /// the largest change under moves of the input as small as rounding.
+    /// Gradients jump where rounding changes the sign of an activation. To allow for that, the tolerance is at least
+    /// twice the largest change of our gradient when the input is perturbed by as little as rounding.
     fn gradients(&mut self) -> Result<()> {
         let of_d = |pair: &Self, img: &Tensor| -> Result<Tensor> {
             let img = Var::from_tensor(img)?;
@@ -297,7 +297,7 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    /// The mean of `w` after one call in training.
+    /// Compares the moving average of `w` after one forward pass in training.
     fn tracking(&mut self) -> Result<()> {
         let name = "w_avg_after_train_forward";
         if self.tensors.get(name).is_some() {
@@ -318,7 +318,7 @@ impl<'a> Pair<'a> {
         Ok(self.g.mapping.forward(&z, c.as_ref(), options)?)
     }
 
-    /// Labels for as many samples as `x` has.
+    /// The first stored labels, as many as `x` has samples; `None` for unconditional networks.
     fn labels(&self, x: &Dual) -> Result<Option<Tensor>> {
         if self.g.config().c_dim == 0 {
             return Ok(None);
@@ -331,13 +331,13 @@ impl<'a> Pair<'a> {
         self.tensors.need(name).cloned()
     }
 
-    /// Names of tensors that begin so, sorted.
+    /// The names of all tensors that start with `prefix`, sorted.
     fn names(&self, prefix: &str) -> Vec<String> {
         let rests = self.tensors.names_after(prefix).into_iter();
         rests.map(|rest| format!("{prefix}{rest}")).collect()
     }
 
-    /// The largest difference, relative to the largest value.
+    /// Compares a tensor with the stored one: the largest difference, relative to the largest stored value.
     fn compare(&mut self, name: &str, ours: &Tensor) -> Result<()> {
         let worst =
             relative_error(ours, self.tensors.need(name)?).with_context(|| name.to_owned())?;
@@ -355,7 +355,7 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// `""`, `_psi0.7` or `_psi0.7_cutoff3` as options.
+/// The options in a suffix: `""`, `_psi0.7` or `_psi0.7_cutoff3`.
 fn truncation(text: &str) -> Option<MappingOptions> {
     let mut options = MappingOptions::default();
     if !text.is_empty() {
@@ -370,7 +370,7 @@ fn truncation(text: &str) -> Option<MappingOptions> {
     Some(options)
 }
 
-/// The first number after `subject` in a text like `ws/w 1e-5 rel; images & logits: 1e-4 relative`.
+/// The first number in the part of a text that names `subject`, e.g. `ws/w 1e-5 rel; images & logits: 1e-4 relative`.
 fn tolerance_of(text: &str, subject: &str) -> Option<f64> {
     let part = text.split(';').find(|part| part.contains(subject))?;
     numbers_in(part).first().copied()
@@ -382,7 +382,7 @@ fn is_table(root: &Value) -> bool {
     })
 }
 
-/// Tables of the parameters of presets: `paper512_256` is the preset at 256 px.
+/// Compares the parameters of presets with tables, which are named `<preset>_<resolution>`, e.g. `paper512_256`.
 fn tables(root: &Value) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (name, table) in root.as_object().context("no tables")? {
@@ -444,7 +444,7 @@ fn entries(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
-/// Parameters, then buffers: name, shape, whether a parameter.
+/// Name, shape and whether it is a parameter for each tensor; parameters come first, then buffers.
 fn listing(slots: &[TensorSpec]) -> Vec<(Value, Value, bool)> {
     let of = |is_param: bool| {
         slots
@@ -458,7 +458,7 @@ fn listing(slots: &[TensorSpec]) -> Vec<(Value, Value, bool)> {
     of(true).chain(of(false)).collect()
 }
 
-/// How many positions of two lists differ.
+/// The number of positions at which two lists differ.
 fn differing<T: PartialEq>(ours: &[T], expected: &[T]) -> usize {
     let pairs = ours.iter().zip(expected).filter(|(a, b)| a != b).count();
     pairs + ours.len().abs_diff(expected.len())

@@ -1,7 +1,8 @@
 //! Golden suite `ops`: results, gradients and second-order gradients of every op.
 //!
-//! The second order is taken as training takes it: with `S = sum over inputs of <grad, v>`, which is the directional
-//! derivative of `<out, grad_out>` along `v`, `gg.NAME` is the backward of the tangent, `gg.grad_out` the tangent.
+//! The second order is computed as in training, from the directional derivative of `<out, grad_out>` along `v`, which
+//! is `S = sum over inputs of <grad, v>`. The golden `gg.NAME` is the gradient of `S` with respect to the input `NAME`,
+//! our backward pass over the tangent; `gg.grad_out` is the gradient with respect to `grad_out`, our tangent.
 
 use std::path::Path;
 
@@ -20,7 +21,7 @@ use super::{CaseResult, Results};
 /// Runs every case of every file in `dir`.
 ///
 /// # Errors
-/// When a file cannot be read or has another form.
+/// When a file cannot be read or has an unexpected structure.
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     ops::second_order::self_check()?;
     for (path, root) in json_files(dir)? {
@@ -133,7 +134,7 @@ fn check(name: &str, case: &Value, tensors: &Tensors) -> Result<Errors> {
     Ok(errors)
 }
 
-/// The op of a case, told by its arguments.
+/// Applies the op of a case, which is recognized by its arguments.
 fn apply(case: &Value, names: &[String], inputs: &[Dual], tensors: &Tensors) -> Result<Dual> {
     let input = |name: &str| names.iter().position(|n| n == name).map(|i| &inputs[i]);
     let need = |name: &str| input(name).with_context(|| format!("no input '{name}'"));
@@ -239,7 +240,7 @@ fn integers(case: &Value, key: &str) -> Result<Vec<isize>> {
     }
 }
 
-/// `[x, y]` of a factor: one number or two, `default` where there is none.
+/// The value of a factor for both axes, `[x, y]`: given as one number or two; `default` if it is missing.
 fn pair(case: &Value, key: &str, default: usize) -> Result<[usize; 2]> {
     Ok(match integers(case, key)?.as_slice() {
         [] => [default; 2],
@@ -249,7 +250,7 @@ fn pair(case: &Value, key: &str, default: usize) -> Result<[usize; 2]> {
     })
 }
 
-/// `[left, right, top, bottom]`: one number, `[x, y]` or all four.
+/// The padding `[left, right, top, bottom]`: given as one number, `[x, y]` or all four.
 fn padding(case: &Value) -> Result<[isize; 4]> {
     Ok(match integers(case, "padding")?.as_slice() {
         [] => [0; 4],

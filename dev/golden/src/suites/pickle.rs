@@ -1,4 +1,4 @@
-//! Checkpoints of other programs, read to the exact weights.
+//! Golden suite `pickle`: checkpoints of other programs, whose weights must be read exactly.
 
 use std::path::{Path, PathBuf};
 
@@ -8,9 +8,10 @@ use interop::{Checkpoint, Format};
 use super::weights::Weights;
 use super::{CaseResult, Results};
 
-/// Reads every file in `dir` that has `<name>_weights.safetensors` beside it and compares all tensors bit by bit: of
-/// checkpoints as read and after a round trip through each format that can be written, of other files by their names.
-/// `worst` counts the tensors that differ; a file that cannot be read counts as infinitely wrong.
+/// Reads every file in `dir` that is accompanied by `<name>_weights.safetensors`, and compares all tensors bit by bit.
+///
+/// Checkpoints are compared as read, and after writing and reading them in each format that can be written. Tensors of
+/// other files are compared by name. `worst` is the number of tensors that differ, infinite if a file cannot be read.
 ///
 /// # Errors
 /// When `dir` or its golden weights cannot be read, or there is nothing to compare.
@@ -78,7 +79,7 @@ fn file(
     out: &mut Vec<CaseResult>,
 ) -> Result<()> {
     if !expected.keys().any(|name| key_of(name).is_some()) {
-        // Tensors of a state dict, under the names of the file.
+        // The tensors of a state dict, under their names in the file.
         let held = interop::read_tensors(path)?.tensors;
         let wrong = expected
             .iter()
@@ -105,7 +106,7 @@ fn file(
                 let again = interop::read_checkpoint_bytes(&bytes, label)?;
                 let mut expected = expected.clone();
                 if format == Format::Rosinality {
-                    // That program has no augment pipe in its files.
+                    // Rosinality's files do not contain the augmentation pipe.
                     expected.retain(|name, _| !name.starts_with("augment_pipe."));
                 }
                 out.push(result(
@@ -113,7 +114,7 @@ fn file(
                     differing(&again, &expected),
                 ));
             }
-            // Not every network can be said in every format.
+            // That format cannot represent every network.
             Err(interop::Error::Unsupported(_)) if format == Format::Rosinality => {}
             Err(error) => return Err(error.into()),
         }
@@ -121,14 +122,14 @@ fn file(
     Ok(())
 }
 
-/// The network that a stored tensor belongs to; inputs and outputs of the networks are no weights.
+/// The network that a stored tensor belongs to; `None` for inputs and outputs of the networks.
 fn key_of(name: &str) -> Option<&str> {
     name.split_once('.')
         .map(|(key, _)| key)
         .filter(|key| ["G", "D", "G_ema", "augment_pipe"].contains(key))
 }
 
-/// How many tensors are missing, too many, or not the same to the bit.
+/// The number of tensors that are missing, unexpected, or not equal bit by bit.
 fn differing(checkpoint: &Checkpoint, expected: &Weights) -> f64 {
     let mut left = expected.clone();
     let mut count = 0;
@@ -147,7 +148,7 @@ fn differing(checkpoint: &Checkpoint, expected: &Weights) -> f64 {
     for (name, tensor) in tensors {
         match left.remove(&name) {
             Some(wanted) if wanted == *tensor => {}
-            // Filters follow from the settings, and not every listing has them.
+            // Filters follow from the settings, so a listing may omit them.
             None if name.ends_with("resample_filter") => {}
             _ => {
                 eprintln!("pickle: {name} differs");
@@ -161,7 +162,7 @@ fn differing(checkpoint: &Checkpoint, expected: &Weights) -> f64 {
     (count + left.len()) as f64
 }
 
-/// How many of the constructor arguments in `<name>_weights.json` are not those of the network that was read.
+/// The number of constructor arguments in `<name>_weights.json` that differ from those of the network that was read.
 fn settings(checkpoint: &Checkpoint, path: &Path, stem: &str) -> Result<f64> {
     let json = path.with_file_name(format!("{stem}_weights.json"));
     let Ok(text) = std::fs::read_to_string(&json) else {
@@ -180,7 +181,7 @@ fn settings(checkpoint: &Checkpoint, path: &Path, stem: &str) -> Result<f64> {
     Ok(count as f64)
 }
 
-/// Compares every number, text and bool of `kwargs` with the setting of the same name, wherever ours has it.
+/// The number of arguments in `kwargs` (numbers, texts and flags) that differ from the setting of the same name.
 fn disagreements(kwargs: &serde_json::Value, config: &serde_json::Value, path: &str) -> usize {
     let Some(map) = kwargs.as_object() else {
         return 0;

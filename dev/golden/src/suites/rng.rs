@@ -1,7 +1,7 @@
-//! Golden suite `rng`: vectors that numpy's legacy `RandomState` gave.
+//! Golden suite `rng`: vectors that numpy's legacy `RandomState` generated.
 //!
-//! A file holds `vectors: {"seed85": {"randint10": [...], ...}}`. The key of a vector tells the call, its length the
-//! count; every vector starts from a fresh generator, except those named `_after`, which follow `rand5`.
+//! A file holds `vectors: {"seed85": {"randint10": [...], ...}}`. The key of a vector names the call, and its length is
+//! the count. Every vector starts with a new generator; those named `_after` first draw five uniform numbers.
 
 use std::path::Path;
 
@@ -12,16 +12,16 @@ use serde_json::Value;
 use super::files::{json_files, numbers};
 use super::{CaseResult, Results};
 
-/// Latents of the `randn` vectors: what `generate` draws for one seed.
+/// The length of the `randn` vectors, as long as the latent that `generate` draws for one seed.
 const Z_DIM: usize = 512;
 
-/// Sums are compared up to the order of summation.
+/// The tolerance of sums, which may be added in another order.
 const SUM_TOLERANCE: f64 = 1e-9;
 
 /// Runs every vector of every file in `dir`.
 ///
 /// # Errors
-/// When a file cannot be read or has another form.
+/// When a file cannot be read or has an unexpected structure.
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     for (path, root) in json_files(dir)? {
         let Some(vectors) = root.get("vectors").and_then(Value::as_object) else {

@@ -1,4 +1,4 @@
-//! Tensors of golden files: reading, comparing, tolerances.
+//! Tensors of golden files: reading them, comparing them, and parsing tolerances.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,28 +10,28 @@ use serde_json::Value;
 
 static DEVICE: OnceLock<Device> = OnceLock::new();
 
-/// Where the suites of tensors compute; the CPU unless [`compute_on`] was called first.
+/// The device on which the suites of tensors compute: the CPU, unless [`compute_on`] was called first.
 pub fn device() -> &'static Device {
     DEVICE.get_or_init(|| Device::Cpu)
 }
 
-/// Makes the suites of tensors compute elsewhere.
+/// Chooses the device on which the suites of tensors compute.
 ///
 /// # Errors
-/// When something was computed already.
+/// When a device was chosen or used already.
 pub fn compute_on(device: Device) -> Result<()> {
     let set = DEVICE.set(device);
     set.map_err(|_| anyhow::anyhow!("golden data were computed already, on another device"))
 }
 
-/// The tensors beside a JSON file: the safetensors file of the same name.
+/// The tensors of a golden file, from the safetensors file with the name of the JSON file.
 pub struct Tensors(HashMap<String, Tensor>);
 
 impl Tensors {
-    /// Reads `<name>.safetensors` for `<name>.json`; `None` where there is none.
+    /// Reads `<name>.safetensors` for `<name>.json`; `None` if it does not exist.
     ///
     /// # Errors
-    /// When the file is damaged.
+    /// When the file cannot be read or is damaged.
     pub fn beside(json: &Path) -> Result<Option<Tensors>> {
         let path = json.with_extension("safetensors");
         if !path.exists() {
@@ -42,21 +42,21 @@ impl Tensors {
         Ok(Some(Tensors(tensors)))
     }
 
-    /// The tensor called `name`.
+    /// The tensor with this name, if there is one.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.0.get(name)
     }
 
-    /// The tensor called `name`.
+    /// The tensor with this name.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such tensor.
     pub fn need(&self, name: &str) -> Result<&Tensor> {
         self.get(name)
             .with_context(|| format!("no tensor '{name}'"))
     }
 
-    /// Names that start with `prefix`, without it, sorted.
+    /// The names that start with `prefix`, without the prefix, sorted.
     pub fn names_after<'a>(&'a self, prefix: &'a str) -> Vec<&'a str> {
         let mut names: Vec<&str> = self
             .0
@@ -68,7 +68,7 @@ impl Tensors {
     }
 }
 
-/// The largest difference relative to the largest reference value plus the own one (`atol * max|ref| + rtol * |ref|`).
+/// The largest error `|got - want| / (max|want| + |want|)` over all elements; infinite if `got` is not finite.
 ///
 /// # Errors
 /// When shapes differ.
@@ -76,7 +76,7 @@ pub fn mixed_error(got: &Tensor, want: &Tensor) -> Result<f64> {
     error(got, want, true)
 }
 
-/// The largest difference relative to the largest reference value.
+/// The largest error `|got - want| / max|want|` over all elements; infinite if `got` is not finite.
 ///
 /// # Errors
 /// When shapes differ.
@@ -106,7 +106,7 @@ fn error(got: &Tensor, want: &Tensor, mixed: bool) -> Result<f64> {
         }
         let scale = if mixed { largest + w.abs() } else { largest };
         let difference = (g - w).abs();
-        // Where all is zero in the reference, only rounding may remain.
+        // If all golden values are zero, the error is absolute: only rounding may remain.
         worst = worst.max(if scale > 0.0 {
             difference / scale
         } else {
@@ -116,7 +116,7 @@ fn error(got: &Tensor, want: &Tensor, mixed: bool) -> Result<f64> {
     Ok(worst)
 }
 
-/// The numbers that stand in the text of a tolerance (`1e-5`, `0.05`), in order.
+/// The numbers in the text of a tolerance (such as `1e-5` or `0.05`), in order.
 pub fn numbers_in(text: &str) -> Vec<f64> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+')))
         .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()))
@@ -124,12 +124,12 @@ pub fn numbers_in(text: &str) -> Vec<f64> {
         .collect()
 }
 
-/// The number of a JSON field, or a default.
+/// The number in a JSON field, or `default` if there is none.
 pub fn number_or(value: &Value, key: &str, default: f64) -> f64 {
     value.get(key).and_then(Value::as_f64).unwrap_or(default)
 }
 
-/// The flag of a JSON field, or `false`.
+/// The flag in a JSON field, or `false` if there is none.
 pub fn flag(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool).unwrap_or(false)
 }

@@ -1,4 +1,4 @@
-//! Resolved training options of the official program.
+//! Compares resolved training options with those of NVIDIA's training program.
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -7,10 +7,10 @@ use training::{Preset, TrainConfig};
 
 use super::case::Case;
 
-/// Compares presets (`configs`), typed flags (`flag_variants`), the formula of `auto` and defaults.
+/// Compares presets (`configs`), calls with flags (`flag_variants`), the formulas of `auto`, and defaults.
 ///
 /// # Errors
-/// When the file has another form.
+/// When the file has an unexpected structure.
 pub(super) fn run(root: &Value) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (name, case) in section(root, "configs") {
@@ -37,10 +37,10 @@ fn section<'a>(root: &'a Value, name: &str) -> impl Iterator<Item = (&'a String,
         .flatten()
 }
 
-/// A preset on a dataset of some size, without flags.
+/// Resolves a preset for a dataset with these properties, without flags.
 ///
 /// # Errors
-/// When there is no such preset.
+/// When there is no such preset, or the settings do not fit the dataset.
 pub(super) fn resolve(
     preset: &str,
     resolution: usize,
@@ -63,7 +63,7 @@ pub(super) fn resolve(
     Ok(train_settings::resolve(preset.parse()?, &dataset, &flags)?)
 }
 
-/// How many settings of one call differ.
+/// The number of settings that differ from those of one recorded call.
 fn options(preset: &str, case: &Value) -> Result<usize> {
     let args = &case["args"];
     let images = &args["training_set_kwargs"];
@@ -75,12 +75,12 @@ fn options(preset: &str, case: &Value) -> Result<usize> {
         path: path.to_owned(),
         resolution: images["resolution"].as_u64().context("no resolution")? as usize,
         num_channels: 3,
-        // A seed is there where not all images are used.
+        // The options have a random seed only where not all images are used.
         num_images: max_size + usize::from(images.get("random_seed").is_some()),
         label_dim: usize::from(images["use_labels"] == true),
         fingerprint: None,
     };
-    // The call, in our names.
+    // The flags of the call, under our names.
     let mut flags = Map::new();
     for (name, value) in section(case, "call") {
         let value = match (name.as_str(), value) {
@@ -106,7 +106,7 @@ fn options(preset: &str, case: &Value) -> Result<usize> {
     Ok(wrong)
 }
 
-/// One row of the table of `auto`: `res256_gpus4`.
+/// The number of differences in one row of the table of `auto`, named for example `res256_gpus4`.
 fn formula(name: &str, expected: &Value) -> Result<usize> {
     let (resolution, gpus) = name
         .strip_prefix("res")
@@ -121,7 +121,7 @@ fn formula(name: &str, expected: &Value) -> Result<usize> {
     Ok(differences(name, &ours, expected))
 }
 
-/// Settings that no preset changes. Those of `stylegan2` are the defaults of the official loop and loss.
+/// The number of defaults that differ. Our `stylegan2` preset has the defaults of NVIDIA's training loop and loss.
 fn defaults(root: &Value) -> Result<usize> {
     let config = resolve("stylegan2", 1024, 3, 0)?;
     let (loop_defaults, loss_defaults) = (
@@ -132,7 +132,7 @@ fn defaults(root: &Value) -> Result<usize> {
             "total_kimg": config.total_kimg, "kimg_per_tick": config.kimg_per_tick,
             "image_snapshot_ticks": config.image_snapshot_ticks,
             "network_snapshot_ticks": config.network_snapshot_ticks,
-            // Without a word of the official front end, there is no adaptive augmentation.
+            // NVIDIA's loop by itself uses no adaptive augmentation; its command line does.
             "ada_target": null,
         }),
         json!(config.loss),
@@ -149,7 +149,7 @@ fn defaults(root: &Value) -> Result<usize> {
     Ok(wrong)
 }
 
-/// How many values differ; each is told. Numbers are compared as numbers: `10` is `10.0`.
+/// The number of values that differ; prints each. Numbers are compared by value: `10` equals `10.0`.
 fn differences(path: &str, ours: &Value, expected: &Value) -> usize {
     match (ours, expected) {
         (Value::Object(a), Value::Object(b)) => {

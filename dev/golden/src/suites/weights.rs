@@ -1,4 +1,4 @@
-//! Weights of a golden checkpoint.
+//! The tensors of a golden checkpoint by name.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The algorithms of cuDNN and the memory layouts that they work in.
+//! The algorithms of cuDNN and the memory layouts that they run in.
 
 use candle_core::cuda_backend::cudarc::cudnn::sys::{
     cudnnConvolutionBwdDataAlgo_t as BwdData, cudnnConvolutionBwdFilterAlgo_t as BwdFilter,
@@ -12,11 +12,11 @@ use crate::cuda::plan::Convolution;
 pub(super) enum Layout {
     /// `[n, c, h, w]`, the layout of our tensors.
     ChannelsFirst,
-    /// `[n, h, w, c]`: inputs and results are transposed by a kernel of ours.
+    /// `[n, h, w, c]`: our transposing kernel converts inputs and results.
     ChannelsLast,
 }
 
-/// An algorithm of one of the three convolutions.
+/// An algorithm of cuDNN for one of the three convolutions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Algorithm {
     Forward(Fwd),
@@ -25,7 +25,7 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// All algorithms of a convolution, in the order of cuDNN's enumeration.
+    /// All algorithms for a convolution, in the order of cuDNN's enumeration.
     pub(super) fn all(convolution: Convolution) -> Vec<Algorithm> {
         match convolution {
             Convolution::Forward => [
@@ -64,7 +64,7 @@ impl Algorithm {
         }
     }
 
-    /// The convolution that it computes.
+    /// The convolution that this algorithm computes.
     pub(super) fn convolution(self) -> Convolution {
         match self {
             Algorithm::Forward(_) => Convolution::Forward,

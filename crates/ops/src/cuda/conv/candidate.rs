@@ -15,7 +15,7 @@ use crate::cpu::conv::ConvGeometry;
 use crate::cuda::element::Element;
 use crate::cuda::plan::Convolution;
 
-/// An algorithm in a memory layout, with its workspace in bytes.
+/// An algorithm in a memory layout, with the workspace that it needs, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Candidate {
     pub layout: Layout,
@@ -24,7 +24,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// The choice of cuDNN's heuristics in a layout.
+    /// The algorithm that cuDNN's heuristics choose for a layout.
     pub(super) fn by_heuristics<T: Element + CudnnType>(
         cudnn: &Arc<Cudnn>,
         g: &ConvGeometry,
@@ -48,9 +48,9 @@ impl Candidate {
         })
     }
 
-    /// All candidates for autotuning, with an error in place of each that is not supported: the choices of the
-    /// heuristics first, then all algorithms. f16 and bf16 also have channels last, which tensor cores prefer; f32
-    /// gains nothing by it.
+    /// All candidates for autotuning: the choices of the heuristics first, then all algorithms. A candidate that cuDNN
+    /// does not support is an error in the list. f16 and bf16 are tried in both layouts, since tensor cores prefer
+    /// channels last; f32 is tried only channels first, as channels last is no faster.
     pub(super) fn all<T: Element + CudnnType>(
         cudnn: &Arc<Cudnn>,
         g: &ConvGeometry,
@@ -87,7 +87,7 @@ impl Candidate {
     /// Convolves `operands.a` with `operands.b` into `operands.y`.
     ///
     /// # Errors
-    /// As cuDNN's.
+    /// Errors of cuDNN and of the CUDA driver.
     pub(super) fn run<T: Element + CudnnType>(
         self,
         device: &CudaDevice,

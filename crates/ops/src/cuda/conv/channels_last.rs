@@ -11,8 +11,10 @@ use crate::cuda::plan::Params;
 
 type Sizes = (usize, usize, usize, usize);
 
-/// Runs `work` on channels-last copies of the inputs, and brings its result back; `shapes` are those of `a`, `b` and
-/// `y`, each `[n, c, h, w]`. Operands that are the same in both layouts are not copied.
+/// Calls `work` with channels-last copies of the inputs, and transposes its result back into `operands.y`.
+///
+/// `shapes` are those of `a`, `b` and `y`, each `[n, c, h, w]`. An operand whose elements have the same order in both
+/// layouts is not copied.
 pub(super) fn with_copies<T: Element>(
     device: &CudaDevice,
     shapes: [Sizes; 3],
@@ -53,12 +55,12 @@ pub(super) fn with_copies<T: Element>(
     transpose(device, [n, h * w, c], &y_last.slice(..), y)
 }
 
-/// Whether both layouts order the elements alike.
+/// Whether the elements have the same order in both layouts.
 fn layouts_agree((_, c, h, w): Sizes) -> bool {
     c == 1 || h * w == 1
 }
 
-/// `[n, c, h, w]` as `[n, h, w, c]`; `None` where that is the same.
+/// A channels-last copy of `x`, `[n, c, h, w]`; `None` where the order of the elements would not change.
 fn channels_last<T: Element>(
     device: &CudaDevice,
     shape: Sizes,
@@ -74,7 +76,7 @@ fn channels_last<T: Element>(
     Ok(Some(copy))
 }
 
-/// `[n, rows, columns]` to `[n, columns, rows]`
+/// Transposes `[n, rows, columns]` to `[n, columns, rows]` on the GPU.
 fn transpose<T: Element>(
     device: &CudaDevice,
     [n, rows, columns]: [usize; 3],

@@ -1,4 +1,4 @@
-//! A convolution as cuDNN's descriptors, in one memory layout.
+//! The cuDNN descriptors of a convolution in one memory layout.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::cpu::conv::ConvGeometry;
 use crate::cuda::element::Element;
 use crate::cuda::plan::Convolution;
 
-/// Descriptors of a convolution, its input, its weights and its result.
+/// cuDNN's descriptors of a convolution, its input, its weights and its result.
 pub(super) struct Descriptors<T: CudnnDataType> {
     conv: ConvDescriptor<f32>,
     x: TensorDescriptor<T>,
@@ -23,7 +23,7 @@ pub(super) struct Descriptors<T: CudnnDataType> {
     y: TensorDescriptor<T>,
 }
 
-/// Sizes as cuDNN's i32.
+/// Four sizes as i32, which cuDNN takes; an error when one is too large.
 fn sizes((a, b, c, d): (usize, usize, usize, usize)) -> Result<[i32; 4]> {
     let small = |size: usize| {
         i32::try_from(size).map_err(|_| {
@@ -47,7 +47,7 @@ impl<T: Element + CudnnType> Descriptors<T> {
             sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION,
         )?;
         conv.set_group_count(groups)?;
-        // f32 stays f32: without this, GPUs from Ampere on would round the factors to 10 bits.
+        // f32 is multiplied in f32: by default, GPUs from Ampere on round the factors to 10 bits (TF32).
         conv.set_math_type(match T::SUFFIX {
             "f32" => sys::cudnnMathType_t::CUDNN_FMA_MATH,
             _ => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
@@ -100,10 +100,10 @@ impl<T: Element + CudnnType> Descriptors<T> {
         })
     }
 
-    /// The workspace of an algorithm, in bytes.
+    /// The workspace that an algorithm needs, in bytes.
     ///
     /// # Errors
-    /// As cuDNN's; also when the algorithm does not support the convolution.
+    /// Errors of cuDNN, one of which says that the algorithm does not support the convolution.
     pub(super) fn workspace(&self, algorithm: Algorithm) -> Result<usize> {
         Ok(match algorithm {
             Algorithm::Forward(algorithm) => self.forward().get_workspace_size(algorithm)?,
@@ -116,11 +116,11 @@ impl<T: Element + CudnnType> Descriptors<T> {
         })
     }
 
-    /// Enqueues the convolution.
+    /// Enqueues the convolution with an algorithm; the result is multiplied by `gain`.
     ///
     /// # Safety
-    /// The operands must have the described sizes and layout, and the workspace the bytes of
-    /// [`Descriptors::workspace`].
+    /// The operands must have the described sizes and layout, and the workspace at least the size that
+    /// [`Descriptors::workspace`] returns.
     pub(super) unsafe fn launch(
         &self,
         algorithm: Algorithm,

@@ -1,10 +1,10 @@
-//! The arrays of a convolution.
+//! The input and output arrays of a convolution.
 
 use candle_core::WithDType;
 use candle_core::cuda_backend::cudarc::cudnn::CudnnDataType;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView};
 
-/// A number type that cuDNN convolves.
+/// A number type for which cuDNN has convolutions.
 pub(in crate::cuda) trait CudnnType: CudnnDataType + WithDType {}
 impl<T: CudnnDataType + WithDType> CudnnType for T {}
 

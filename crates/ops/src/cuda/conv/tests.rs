@@ -1,4 +1,4 @@
-//! Autotuning on a GPU: all candidates compute the same numbers, and the chosen one is state.
+//! Autotuning on a GPU: all candidates compute the same numbers, and the choice is kept per shape.
 
 use candle_core::Device;
 use half::{bf16, f16};
@@ -14,7 +14,7 @@ fn gpu() -> CudaDevice {
     }
 }
 
-/// Sizes that do and do not divide by four, groups, a stride, kernels of one pixel, one channel.
+/// Convolutions with channel counts that are and are not multiples of four, groups, strides, 1x1 kernels, one channel.
 fn geometries() -> Vec<ConvGeometry> {
     let plain = ConvGeometry {
         n: 2,
@@ -61,7 +61,7 @@ const CONVOLUTIONS: [Convolution; 3] = [
     Convolution::WeightGradient,
 ];
 
-/// A convolution's inputs, and its result on the CPU.
+/// The two inputs of a convolution, and its result computed on the CPU.
 struct Case<T> {
     a: Vec<T>,
     b: Vec<T>,
@@ -97,7 +97,7 @@ fn case<T: CudnnType>(g: &ConvGeometry, convolution: Convolution) -> Case<T> {
     Case { a, b, expected }
 }
 
-/// The result of `work` on a case's inputs, which it must not change.
+/// The result of `work` on the inputs of a case; checks that `work` leaves the inputs unchanged.
 fn result_of<T: Element + CudnnType>(
     device: &CudaDevice,
     case: &Case<T>,
@@ -132,7 +132,7 @@ fn assert_near<T: CudnnType>(what: &str, found: &[T], expected: &[f32], toleranc
     }
 }
 
-/// Compares every candidate of every convolution with the CPU; returns their number in each layout.
+/// Compares all candidates of all convolutions with the CPU; returns the number of candidates per layout.
 fn every_candidate<T: Element + CudnnType>(device: &CudaDevice, tolerance: f64) -> [usize; 2] {
     let mut counts = [0; 2];
     for g in geometries() {
@@ -148,7 +148,7 @@ fn every_candidate<T: Element + CudnnType>(device: &CudaDevice, tolerance: f64) 
                 let found = result_of(device, &case, |state, operands| {
                     state.launch(device, &g, candidate, operands)
                 });
-                // An algorithm may be offered and refuse.
+                // cuDNN may list an algorithm and still fail to run it.
                 let Ok(found) = found else { continue };
                 assert_near(&what, &found, &case.expected, tolerance);
                 counts[usize::from(candidate.layout == Layout::ChannelsLast)] += 1;
@@ -194,7 +194,7 @@ fn a_shape_is_tried_once_and_gives_what_its_way_gives() {
     }
     with_state(&device, |state| {
         assert_eq!(state.chosen.len(), CONVOLUTIONS.len());
-        // Candidates that were only timed leave no workspace behind.
+        // The workspace was shrunk to what the chosen candidates need.
         let needed = state
             .chosen
             .values()
@@ -227,7 +227,7 @@ fn without_autotuning_the_heuristics_choose() {
     }
 }
 
-/// Lets the emulated GPU refuse algorithms: bit `i` stands for algorithm `i`.
+/// Makes the emulated GPU refuse cuDNN algorithms: bit `i` refuses algorithm `i`.
 fn refuse(algorithms: u32) {
     // SAFETY: the library is loaded already, and stays; the function has this signature
     // (`emulated-gpu/src/dnn/algorithms.rs`).
@@ -263,13 +263,13 @@ fn emulated_a_failing_candidate_is_skipped_and_all_failing_is_an_error() {
             refuse(0);
             found.map(|found| (found, candidate.expect("one was chosen")))
         };
-        // All but the first, the one that the heuristics name among them.
+        // Refuses all algorithms but the first, including the choice of the heuristics.
         let (found, candidate) = chosen(!1).unwrap();
         assert_near("the first", &found, &case.expected, 2e-5);
         assert_eq!(candidate.workspace, 0, "{candidate:?}");
         let error = chosen(u32::MAX).unwrap_err().to_string();
         assert!(error.contains("EXECUTION_FAILED"), "{error}");
-        // The failure leaves no trace.
+        // After the failure the same convolution works.
         assert!(chosen(0).is_ok());
     }
 }

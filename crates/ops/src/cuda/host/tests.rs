@@ -1,4 +1,4 @@
-//! Ops through the CUDA kernels, on the host or on a GPU, against ops through the CPU's kernels.
+//! Compares ops that run as CUDA kernels, compiled for the CPU or on a GPU, with the Rust kernels for the CPU.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -29,11 +29,11 @@ fn tensor(seed: u64, shape: &[usize], scale: f32) -> Tensor {
 }
 
 thread_local! {
-    /// The device and number type of test tensors.
+    /// The device and number type on which tests create their tensors.
     static PLACEMENT: RefCell<(Device, DType)> = const { RefCell::new((Device::Cpu, DType::F32)) };
 }
 
-/// A test on a GPU runs twice: first its results are computed on the CPU, then on the GPU and compared.
+/// The phase of a test on a GPU, which runs twice: on the CPU for the expected results, then on the GPU to check them.
 #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
 enum Phase {
     Expect(VecDeque<Vec<Tensor>>),
@@ -44,14 +44,14 @@ thread_local! {
     static GPU_TEST: RefCell<Option<Phase>> = const { RefCell::new(None) };
 }
 
-/// [`compare`] inside a test on a GPU.
+/// [`compare`] for a test that runs on a GPU; `halves` is the tolerance for f16, `None` skips half precision.
 fn compare_on_gpu(
     what: &str,
     halves: Option<f64>,
     phase: &mut Phase,
     work: impl Fn() -> Result<Vec<Tensor>>,
 ) {
-    // The order of sums on a GPU is not fixed.
+    // Tolerances allow for the order of sums, which is not fixed on a GPU.
     let dtype = PLACEMENT.with_borrow(|(_, dtype)| *dtype);
     let tolerance = match (dtype, halves) {
         (DType::F32, _) => 2e-5,
@@ -77,7 +77,7 @@ fn compare_on_gpu(
     }
 }
 
-/// A tensor on the device and of the number type of [`PLACEMENT`]. On the CPU it stays f32, rounded to that type.
+/// `t` on the device and in the number type of [`PLACEMENT`]. On the CPU it is rounded to that type but stays f32.
 fn placed(t: &Tensor) -> Tensor {
     PLACEMENT.with_borrow(|(device, dtype)| {
         let rounded = t.to_dtype(*dtype).unwrap();
@@ -92,7 +92,7 @@ fn var(seed: u64, shape: &[usize]) -> Var {
     Var::from_tensor(&tensor(seed, shape, 1.0)).unwrap()
 }
 
-/// The largest difference, relative to the largest value of `b`.
+/// The largest absolute difference, divided by the largest absolute value of `b`; infinite for NaN.
 fn distance(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
     let all = |t: &Tensor| {
@@ -112,7 +112,8 @@ fn distance(a: &Tensor, b: &Tensor) -> f64 {
     }) / largest
 }
 
-/// Compares the results of `work` through the kernels with those of the CPU, in f32 and stored as f16.
+/// Compares the results of `work` through the kernels with those of the CPU: in f32, and stored as f16 unless `halves`,
+/// the tolerance for f16, is `None`.
 fn compare(what: &str, halves: Option<f64>, work: impl Fn() -> Result<Vec<Tensor>>) {
     if let Some(mut phase) = GPU_TEST.take() {
         compare_on_gpu(what, halves, &mut phase, work);
@@ -135,7 +136,7 @@ fn compare(what: &str, halves: Option<f64>, work: impl Fn() -> Result<Vec<Tensor
     }
 }
 
-/// `y` and the gradients of `<y, weights>` in the leaves.
+/// `y`, followed by the gradients of `<y, weights>` with respect to the leaves, for fixed pseudorandom weights.
 fn with_gradients(y: &Value, leaves: &[&Var]) -> Result<Vec<Tensor>> {
     let weights = tensor(99, y.dims(), 1.0);
     let grads = y.backward_from(&weights)?;
@@ -151,7 +152,7 @@ fn with_gradients(y: &Value, leaves: &[&Var]) -> Result<Vec<Tensor>> {
 fn every_kernel_is_there() {
     let library = library();
     for (name, types) in KERNELS {
-        // The host has no bf16.
+        // C++ compilers for the CPU have no bf16.
         for suffix in types.iter().filter(|suffix| **suffix != "bf16") {
             // SAFETY: the library stays open.
             unsafe { symbol(library, &format!("{name}_{suffix}")) };
@@ -201,7 +202,7 @@ fn upfirdn2d_of_all_kinds() {
                         flip_filter: h == 7,
                         gain: 1.5,
                     };
-                    // Sizes that leave nothing are errors with any kernel.
+                    // Sizes with an empty result are errors for every implementation.
                     if x.as_tensor().clone().upfirdn2d_fits(filter, &options) {
                         compare(
                             &format!("upfirdn2d {i} {options:?} {h}x{w}"),
@@ -218,7 +219,7 @@ fn upfirdn2d_of_all_kinds() {
     }
 }
 
-/// Whether a filter fits into an image.
+/// Whether [`upfirdn2d`](crate::upfirdn2d) with a filter gives at least one pixel for an image.
 trait Fits {
     fn upfirdn2d_fits(self, filter: &Filter, options: &UpFirDn2dOptions) -> bool;
 }
@@ -265,7 +266,7 @@ fn activations_with_first_and_second_derivatives() {
                     let inputs = Dual::new(x.as_tensor(), t.as_tensor())?;
                     let y = inputs.bias_act(Some(&b.as_tensor().into()), &options)?;
                     let mut all = with_gradients(&y.primal, &[&x, &b])?;
-                    // The gradient of the tangent contains the second derivative.
+                    // The gradient of the tangent depends on the second derivative.
                     let tangent = y.tangent.expect("a tangent was given");
                     let leaves: &[&Var] = match activation {
                         Activation::Linear | Activation::Relu | Activation::Lrelu => &[&t],
@@ -378,7 +379,7 @@ fn nan_and_infinite_points_sample_zero() {
     assert_eq!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [0.0; 3]);
 }
 
-/// A layer of the generator with everything that a path length penalty differentiates.
+/// A layer of the generator, with the derivatives that the path length penalty needs.
 #[test]
 #[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn modulated_convolutions_with_tangents_and_their_gradients() {
@@ -399,7 +400,7 @@ fn modulated_convolutions_with_tangents_and_their_gradients() {
             &format!("modulated {up} {down} {kernel}"),
             Some(3e-2),
             || {
-                // A graph serves one backward pass.
+                // A graph can be differentiated once only, so each use builds its own.
                 let layer = || {
                     let styles = Dual::new(s.as_tensor(), ds.as_tensor())?;
                     let (x_in, w_in) = (Dual::from(x.as_tensor()), Dual::from(w.as_tensor()));
@@ -414,7 +415,7 @@ fn modulated_convolutions_with_tangents_and_their_gradients() {
     }
 }
 
-/// Layers of the discriminator, in groups and strides, with everything that R1 differentiates.
+/// Layers of the discriminator with groups and strides, with the derivatives that the R1 penalty needs.
 #[test]
 #[cfg_attr(not(host_cxx), ignore = "needs a C++ compiler with _Float16 (CXX)")]
 fn convolutions_with_tangents_and_their_gradients() {

@@ -1,4 +1,4 @@
-//! Normal numbers: the kernel compiled for the host, and on a GPU, bit for bit as on the CPU.
+//! Normal numbers: the kernel, compiled for the CPU and on a GPU, gives the same bits as the Rust kernel for the CPU.
 
 use super::*;
 use crate::cuda::normal::params;
@@ -6,7 +6,7 @@ use crate::normal::Keys;
 
 const KEYS: [u64; 2] = [0x0123_4567_89AB_CDEF, u64::MAX];
 
-/// Batches with planes of lengths that do and do not divide by four, and more numbers than a task of the CPU has.
+/// `(batch, height, width)`: planes whose lengths are and are not multiples of four; the last exceeds a CPU task.
 const SHAPES: [(usize, usize, usize); 5] =
     [(1, 4, 4), (5, 3, 7), (2, 1, 1), (3, 5, 2), (2, 300, 310)];
 

@@ -1,4 +1,4 @@
-//! The same comparisons on a GPU, in f32, f16 and bf16.
+//! The comparisons of the parent module on a GPU, in f32, f16 and bf16.
 
 use super::*;
 use crate::cuda::device;
@@ -8,7 +8,7 @@ pub(super) fn gpu() -> Device {
     device::open(0).unwrap()
 }
 
-/// Runs a test on the CPU first, then on the GPU, for each number type, and compares the results.
+/// For each number type, runs a test on the CPU, then on the GPU, and compares the results.
 fn on_gpu(test: fn()) {
     let gpu = gpu();
     for dtype in [DType::F32, DType::F16, DType::BF16] {

@@ -1,10 +1,10 @@
-//! Between channels first and channels last: the kernel compiled for the host.
+//! The transposing kernel between channels first and channels last, compiled for the CPU.
 
 use super::*;
 
 fn transposed<T: Number + PartialEq>(suffix: &str, [n, rows, columns]: [usize; 3], shift: usize) {
     let number = |i: usize| T::of((i % 2039) as f32);
-    // An array that starts `shift` numbers into its memory is not aligned for four at once.
+    // With a `shift` the array starts at an address that is not aligned for reading four numbers at once.
     let memory: Vec<T> = (0..n * rows * columns + shift).map(number).collect();
     let x = &memory[shift..];
     let mut y = vec![T::of(UNTOUCHED); x.len()];

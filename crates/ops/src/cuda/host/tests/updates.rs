@@ -1,11 +1,11 @@
-//! Updates of weights: the kernels compiled for the host, and on a GPU, bit for bit as on the CPU.
+//! Weight updates: the kernels, compiled for the CPU and on a GPU, give the same bits as the Rust kernels for the CPU.
 
 use super::*;
 use crate::adam::decay;
 use crate::cuda::table::Table;
 use crate::update::{AdamParameter, AdamStep, adam_step, average, copy};
 
-/// Lengths below, at and above a chunk, and none.
+/// Lengths of tensors: below, equal to and above the chunk of a kernel, and 0.
 const LENGTHS: [usize; 6] = [1, 40_000, 0, 1 << 14, 300, (1 << 14) + 1];
 
 const STEP: AdamStep = AdamStep {
@@ -16,7 +16,7 @@ const STEP: AdamStep = AdamStep {
     eps: 1e-8,
 };
 
-/// The tensors of an update, one for each of [`LENGTHS`].
+/// The weights, gradients and moments of a small network, one tensor for each of [`LENGTHS`].
 struct Network {
     weights: Vec<Tensor>,
     gradients: Vec<Option<Tensor>>,
@@ -47,7 +47,7 @@ impl Network {
         let squares = list(40).iter().map(|t| t.sqr().unwrap()).collect();
         Self {
             weights: on_device(list(10)),
-            // One weight has no gradient.
+            // The fifth weight has no gradient.
             gradients: gradients
                 .into_iter()
                 .enumerate()
@@ -69,7 +69,7 @@ impl Network {
             .collect()
     }
 
-    /// Weights towards means.
+    /// Each weight paired with its mean, for [`average`] and [`copy`].
     fn pairs(&self) -> Vec<(&Tensor, &Tensor)> {
         self.weights.iter().zip(&self.means).collect()
     }
@@ -84,7 +84,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|v| v.to_bits()).collect()
 }
 
-/// All updates, one after the other, as the crate makes them.
+/// Performs two Adam steps, two averages and a copy on a device; returns the bits of all tensors.
 fn updated(device: &Device) -> Vec<Vec<u32>> {
     let network = Network::new(device);
     adam_step(&network.parameters(false), &STEP).unwrap();
@@ -149,7 +149,7 @@ fn kernels_on_the_host_are_the_cpu_to_the_bit() {
 fn on_a_gpu_they_equal_the_cpu_to_the_bit() {
     let gpu = on_gpu::gpu();
     assert!(updated(&gpu) == updated(&Device::Cpu));
-    // What is not contiguous is read through a copy.
+    // Tensors that are not contiguous are copied before they are read.
     let column = Tensor::arange(0f32, 6.0, &gpu).unwrap();
     let column = column.reshape((2, 3)).unwrap().t().unwrap();
     let to = Tensor::zeros((3, 2), DType::F32, &gpu).unwrap();
