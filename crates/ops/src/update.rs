@@ -21,11 +21,11 @@ use crate::cuda::update::{Row, update_rows};
 /// contiguous.
 pub fn adam_step(parameters: &[AdamParameter<'_>], step: &AdamStep) -> Result<()> {
     for each in parameters {
-        let others = [each.gradient, each.exp_avg, Some(each.exp_avg_sq)];
-        others
-            .into_iter()
-            .flatten()
-            .try_for_each(|other| same_kind(each.weight, other))?;
+        // The weight is checked against each moment, which is updated as well.
+        let moments = [each.exp_avg, Some(each.exp_avg_sq)];
+        let mut moments = moments.into_iter().flatten();
+        moments.try_for_each(|moment| same_kind(moment, each.weight))?;
+        same_kind(each.weight, each.gradient.unwrap_or(each.exp_avg_sq))?;
     }
     #[cfg(feature = "cuda")]
     if let Some(first) = parameters.first()
@@ -176,6 +176,21 @@ mod tests {
         adam_step(&[parameter(None)], &STEP).unwrap();
         assert_eq!(weight.to_vec1::<f32>().unwrap(), moved);
         assert_eq!(square.to_vec1::<f32>().unwrap(), [2.5e9 * 0.75, 7.5]);
+    }
+
+    #[test]
+    fn moments_with_gaps_are_refused() {
+        let weight = tensor(&[1.0, 1.0, 1.0]).reshape((3, 1)).unwrap();
+        let wide = Tensor::zeros((3, 2), DType::F32, &Device::Cpu).unwrap();
+        let gaps = wide.narrow(1, 0, 1).unwrap();
+        let parameter = AdamParameter {
+            weight: &weight,
+            gradient: Some(&weight),
+            exp_avg: None,
+            exp_avg_sq: &gaps,
+        };
+        let error = adam_step(&[parameter], &STEP).unwrap_err();
+        assert!(error.to_string().contains("contiguous"), "{error}");
     }
 
     #[test]
