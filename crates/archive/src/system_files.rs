@@ -48,9 +48,9 @@ pub fn may_be_system_file(path: &str) -> bool {
 
 /// Whether a file was written by an operating system or a NAS, by its path and its first bytes (8 are enough).
 ///
-/// AppleDouble files (`._a.png`, `__MACOSX/`) are recognized by content, so that a real image with such a name is none
-/// of them; the same holds for an image called `Thumbs.db`. The real images in Synology's `@eaDir` are thumbnails of
-/// those beside it and are recognized by name.
+/// AppleDouble files (`._a.png`, `__MACOSX/`) are recognized by content, so that a real image with such a name does not
+/// count as one; nor does an image called `Thumbs.db` count as a system file. The real images in Synology's `@eaDir`
+/// are thumbnails of those beside it and are recognized by name.
 pub fn is_system_file(path: &str, head: &[u8]) -> bool {
     let (folders, name) = split(path);
     let in_mac_folder = folders.contains(&"__MACOSX");

@@ -154,8 +154,8 @@ pub(crate) fn sort_and_number(found: &mut [Found], aliases: &mut Aliases) -> Vec
     numbered
 }
 
-/// Adds the names that Python's `zipfile` reads for members without the UTF-8 flag: NVIDIA's `dataset_tool.py` writes
-/// labels under these names.
+/// Adds as aliases the names that Python's `zipfile` reads for members without the UTF-8 flag: NVIDIA's
+/// `dataset_tool.py` looks labels up by these names.
 pub(crate) fn add_python_names(found: &[Found], zip: &ZipFile, aliases: &mut Aliases) {
     for file in found {
         let Place::Member(index) = file.place else {

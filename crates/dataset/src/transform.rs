@@ -15,7 +15,7 @@ pub enum Transform {
     /// The largest square in the middle.
     CenterCrop,
     /// The middle rows in the aspect ratio of the given size, between black bars that make the sample square. Images
-    /// that are smaller than this size after scaling to its width are dropped.
+    /// that are narrower than the given width, or too flat for its height, are dropped.
     CenterCropWide,
 }
 

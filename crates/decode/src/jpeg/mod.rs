@@ -1,9 +1,9 @@
 //! JPEG: one parser, one check of the completeness of the data, two decoders.
 //!
-//! Files of the common kinds are decoded by `zune-jpeg`, which is fast. Files that it does not decode to the same
-//! pixels as libjpeg (scans of single components, unusual sampling factors and color models) are decoded here, with the
-//! arithmetic of libjpeg. In both cases the entropy-coded data are read here first, so that cut and damaged files are
-//! recognized by the same rule.
+//! Files of the common kinds are decoded by `zune-jpeg`, which is fast and agrees with libjpeg up to rounding. Kinds
+//! for which it does not agree (scans of single components, unusual sampling factors and color models) are decoded
+//! here, with the arithmetic of libjpeg. In both cases the entropy-coded data are read here first, so that cut and
+//! damaged files are recognized by the same rule.
 
 mod coefficients;
 mod color;
@@ -183,7 +183,7 @@ fn check_end(bytes: &[u8], structure: &Structure<'_>) -> Result<(), DecodeError>
 /// In pixels. In images with a shorter side `zune-jpeg` upsamples the borders in another way than libjpeg.
 const MIN_COMMON_SIDE: usize = 16;
 
-/// Whether `zune-jpeg` decodes files of this kind to the same pixels as libjpeg.
+/// Whether `zune-jpeg` decodes files of this kind to the pixels of libjpeg, up to rounding.
 fn is_common(structure: &Structure<'_>, space: Space) -> bool {
     let frame = &structure.frame;
     if frame.width.min(frame.height) < MIN_COMMON_SIDE {
