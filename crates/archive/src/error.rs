@@ -1,8 +1,9 @@
-//! Why an archive or one of its members cannot be read.
+//! Errors of reading archives and their members.
 
 use std::io;
 
-/// Why an archive or one of its members cannot be read. Messages are phrases that follow the name of the file.
+/// The reason for which an archive or one of its members cannot be read. Messages are phrases that follow the name of
+/// the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {

@@ -1,16 +1,16 @@
-//! Raw file names as text, by one rule for folders, lists, zips and tars.
+//! Decodes raw file names to text, by the same rules for folders, lists, zips and tars.
 //!
 //! Each part of a path is decoded by itself, so that the text of a folder does not depend on what is in it. The first
 //! rule that applies decides:
 //! 1. UTF-8, when the bytes are valid UTF-8;
 //! 2. CP932 (Shift_JIS of Windows), when all bytes decode, none of them to half-width katakana (Korean and Chinese
-//!    bytes can read as such), and at least one two-byte character is not equally likely to be Latin letters. Those are
-//!    an accented letter before another letter; in zips also two accented letters in a row within a word (`Größe`), or
-//!    an accented capital among capitals (`GRÖSSE`);
+//!    bytes can read as such), and at least one two-byte character cannot as well be Latin letters. It can if it would
+//!    be an accented letter before another letter; in zips also if it would be two accented letters in a row within a
+//!    word (`Größe`), or an accented capital among capitals (`GRÖSSE`);
 //! 3. CP437 in zips, when all bytes decode to letters: the zip specification prescribes it for names without the UTF-8
 //!    flag;
-//! 4. else ASCII characters and UTF-8 sequences of three and four bytes are kept, and every other byte becomes `\xE9`
-//!    or the like.
+//! 4. else ASCII characters and UTF-8 sequences of three and four bytes are kept, and every other byte becomes an
+//!    escape such as `\xE9`.
 //!
 //! Other encodings (EUC-KR, GBK, Latin-1) cannot be distinguished in a short name, so they are not guessed: rule 4
 //! keeps such names distinct. `\` separates folders, as in zips made on Windows, hence a `\` in the text always starts

@@ -1,4 +1,4 @@
-//! Files that operating systems put beside images.
+//! Recognizes files that operating systems put beside images.
 
 use files::FileKind;
 
@@ -34,8 +34,7 @@ fn is_name_of_system(name: &str) -> bool {
     NAMES.contains(&file) || lower.ends_with(":zone.identifier")
 }
 
-/// Whether [`is_system_file`] may be true for this path, so that the first bytes of the file must be read; no false
-/// negatives.
+/// Whether the path alone allows [`is_system_file`] to be true. If not, the first bytes of the file need not be read.
 pub fn may_be_system_file(path: &str) -> bool {
     let (folders, name) = split(path);
     name.starts_with("._")

@@ -44,8 +44,8 @@ impl ImageDataset {
     /// Call [`check`](crate::check) before training: it finds the images that differ.
     ///
     /// # Errors
-    /// When there is no image, the first one cannot be read, or labels are wanted and incomplete (all offenders are
-    /// listed). Without any labels the dataset opens with a label dimension of 0.
+    /// When there is no image, the first one cannot be read, or labels are requested and incomplete (the error lists
+    /// all violations). Without any labels the dataset opens with a label dimension of 0.
     pub fn open(path: impl AsRef<Path>, options: &DatasetOptions) -> Result<Self, Error> {
         Self::from_source(Source::open(path)?, options)
     }

@@ -4,7 +4,7 @@
 //!   resume), [`InfiniteSampler`], [`SnapshotGrid`].
 //! - Writing: [`DatasetWriter`] (the same images give the same bytes), [`pack`] with [`Transform`] (crop and resize).
 //! - Checking: [`check`] lists every violation by name before training, [`verify`] decodes every entry;
-//!   [`ImageDataset::content_hash`] hashes the contents of a dataset, [`Fingerprint`] its directory, which is cheaper.
+//!   [`ImageDataset::content_hash`] hashes the contents of a dataset, [`Fingerprint`] only names, sizes and CRC-32.
 //!
 //! Pixels are `u8`; the trainer scales them to [-1, 1]. This crate has no tensors and prints nothing.
 //!

@@ -34,7 +34,7 @@ pub struct LeftOut {
     pub linked_folders: Vec<String>,
     /// Links with the name of an image to files that do not exist.
     pub dangling_links: Vec<String>,
-    /// Files that operating systems put beside images, recognized by content (`._a.png`, `__MACOSX`, `Thumbs.db`).
+    /// Files that operating systems put beside images (`._a.png`, `Thumbs.db`), see [`archive::is_system_file`].
     pub system_files: Vec<String>,
 }
 

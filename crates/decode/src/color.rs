@@ -5,8 +5,8 @@ use crate::icc::has_plausible_length;
 use image::{DynamicImage, Rgb, RgbImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
-/// Converts the colors of an image by its ICC profile to 8-bit sRGB and keeps alpha; an image without a profile is
-/// returned unchanged, with 16 bits too.
+/// Converts the colors of an image by its ICC profile to 8-bit sRGB and keeps alpha. An image without a profile is
+/// returned unchanged, even one of 16 bits.
 ///
 /// Call this before [`flatten`]: the background color that alpha is composited on is sRGB already.
 pub fn convert(image: DynamicImage, icc: Option<&[u8]>) -> DynamicImage {

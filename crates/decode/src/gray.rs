@@ -56,7 +56,7 @@ impl GrayProfile {
         (255.0 * encoded).round() as u8
     }
 
-    /// Converts a gray image of 8 or 16 bits to 8-bit sRGB levels, its alpha only to 8 bits; images in color are
+    /// Converts a gray image of 8 or 16 bits to 8-bit sRGB levels; alpha is kept, rounded to 8 bits. Color images are
     /// returned unchanged.
     pub fn convert(&self, image: DynamicImage) -> DynamicImage {
         let deep_table = || -> Vec<u8> {

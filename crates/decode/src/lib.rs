@@ -80,7 +80,7 @@ pub struct Decoded {
     pub is_lossless: bool,
 }
 
-/// Why a file cannot be decoded.
+/// The reason for which a file cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// There are no bytes.

@@ -50,8 +50,8 @@ pub struct Remote<'a> {
 /// check and that fails it.
 ///
 /// # Errors
-/// `Failed` when the server refuses, the connection keeps breaking, the contents are not what was wanted (twice), or
-/// the file is missing and `offline` is set; `Cache` when the cache cannot be read or written.
+/// `Failed` when the server refuses, the connection keeps breaking, the contents do not have the given SHA-256 or fail
+/// `check` twice, or the file is missing and `offline` is set; `Cache` when the cache cannot be read or written.
 pub fn fetch(
     remote: &Remote<'_>,
     options: &DownloadOptions,

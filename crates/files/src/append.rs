@@ -116,8 +116,8 @@ pub(crate) fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 
-/// The lines of a file without blocks that were never written (they read as zeros), and without an unfinished object at
-/// the end.
+/// The lines of a file without zeros, which stand for blocks that were never written, and without an unfinished object
+/// at the end.
 ///
 /// Lines and objects are found as by [`JsonLines`].
 fn whole_lines(bytes: &[u8]) -> Vec<u8> {
@@ -231,7 +231,7 @@ mod tests {
             folder.path().join("far.jsonl"),
             folder.path().join("metric.jsonl"),
         );
-        // The cut line makes it write the file anew.
+        // Because of the cut line, the whole file is written again.
         fs::write(&file, "{\"n\":1}\n{\"n\":").unwrap();
         std::os::unix::fs::symlink("far.jsonl", &link).unwrap();
         assert!(add(&link, 2).unwrap());
@@ -243,7 +243,7 @@ mod tests {
     fn programs_take_turns() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metric.jsonl");
-        // Each begins with damage that the first one removes.
+        // Every program finds damage, which the first one removes.
         fs::write(&path, "{\"n\":").unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! Recognizes what took the place of a binary file: mostly the remains of a download that failed.
+//! Recognizes content that took the place of a binary file, mostly the remains of a download that failed.
 
 use crate::file_kind::{FileKind, TextKind};
 use std::fmt;
@@ -218,7 +218,7 @@ mod tests {
             .flat_map(u16::to_le_bytes)
             .collect();
         assert_eq!(ForeignContent::of(&wide), Some(ForeignContent::WebPage));
-        // A character cut at the end of what is looked at.
+        // A character that is cut at the end of the examined bytes.
         let page = format!("<html>{}\u{e9}", "a".repeat(2041));
         assert_eq!(ForeignContent::of(page.as_bytes()), Some(C::WebPage));
     }

@@ -159,7 +159,7 @@ pub fn check_safetensors(bytes: &[u8]) -> Result<bool, ChecksumMismatch> {
 
 /// Whether the number of elements of a shape fits into `isize`, with sides of 0 counted as 1.
 ///
-/// The format allows `[0, n, n]` with any n, of which the strides overflow.
+/// The format allows `[0, n, n]` with any n, whose strides can overflow.
 pub fn is_countable(shape: &[usize]) -> bool {
     const MOST: usize = isize::MAX as usize;
     let count = shape
@@ -256,9 +256,9 @@ mod tests {
             vec![0; 100],
             header(r#"{"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}          "#),
             header(r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1]}}"#),
-            // Our files of before.
+            // Files of earlier versions.
             header(r#"{"__metadata__":{"kaogan.config":"{\"D\":{}}","format":"pt"}}  "#),
-            // Saved anew by another program.
+            // Saved again by another program.
             header(r#"{"__metadata__":{"format":"pt","kaogan.crc32":"01234567"}}     "#),
         ] {
             assert_eq!(check_safetensors(&bytes), Ok(false));

@@ -1,4 +1,4 @@
-//! Hidden files under temporary names: known while they exist, removed on signals and after a crash.
+//! Hidden files under temporary names, which are registered while they exist, and removed on signals and after a crash.
 //!
 //! A temporary is called `.NAME.kaogan-PID-N.tmp` and is locked while its process lives. [`remove_stale`] deletes those
 //! that nobody locks; every other hidden file belongs to the user and stays.
@@ -119,7 +119,8 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes the temporaries of this process; called when a signal ends it. Writing to them is lost from then on.
+/// Removes the temporaries of this process; called when a signal ends it. Their [`persist`](Temporary::persist) fails
+/// from then on.
 pub fn remove_temporaries() {
     // Do not wait for a thread that holds the lock.
     if let Ok(live) = LIVE.try_lock() {
@@ -161,8 +162,8 @@ pub fn remove_stale(folder: &Path) {
     }
 }
 
-/// Locks a temporary whose writer has ended; `None` while the writer, which holds a lock for as long as it lives, is
-/// there.
+/// Locks a temporary whose writer has ended. `None` if the writer lives, since it holds the lock for as long as it
+/// does.
 ///
 /// The lock must be held until the file is removed, since a writer may just have created the file.
 #[cfg(unix)]

@@ -7,7 +7,7 @@ use std::fmt;
 /// Largest number of bytes of a varint: 64 bits in groups of seven.
 const MAX_VARINT: usize = 10;
 
-/// Value of a field, as stored: its wire type decides.
+/// Value of a field, by its wire type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
     /// Wire type 0: an integer of variable length; negative ones as two's complement.

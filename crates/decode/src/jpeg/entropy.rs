@@ -29,7 +29,7 @@ pub fn stored_blocks(frame: &Frame, component: usize) -> (usize, usize) {
     (columns * h, rows * v)
 }
 
-/// Whether the data of a scan have at least one bit for each block. Always true for AC scans of progressive files, in
+/// Whether the data of a scan have at least one bit for each block. Always true for AC scans of progressive files, for
 /// which a few bits can end thousands of blocks.
 pub fn has_plausible_length(frame: &Frame, scan: &Scan<'_>) -> bool {
     let blocks: usize = scan

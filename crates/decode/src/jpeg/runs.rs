@@ -5,8 +5,8 @@ use super::huffman::{Bits, END_OF_BLOCK, Huffman};
 /// Number of bits that one table lookup resolves.
 const WINDOW: u32 = 12;
 
-/// Lookup table of AC codes, indexed by the next 12 bits; an entry covers the codes that are inside of these bits
-/// together with their values.
+/// Lookup table of AC codes, indexed by the next 12 bits. An entry covers all codes that fit into these bits together
+/// with their values.
 pub struct Runs {
     /// Of each entry: bits of its codes and values (0 if the first does not fit), and number of coefficients that they
     /// cover, plus [`END_OF_BLOCK`] if they end the block.
