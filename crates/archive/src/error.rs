@@ -1,27 +1,29 @@
-//! Why an archive or one of its members cannot be read.
+//! Errors of reading archives and their members.
 
 use std::io;
 
-/// Why an archive or one of its members cannot be read. Messages are phrases that follow the name of the file.
+/// The reason for which an archive or one of its members cannot be read. Messages are phrases that follow the name of
+/// the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// Another kind of file; the text says which and the way out.
+    /// The file is of another kind; the text names it and says what to do, see [`describe`](crate::describe).
     #[error("it is {0}")]
     NotAnArchive(String),
     /// The file ends before the archive does.
     #[error("cut short: {0}; download or copy it again")]
     CutShort(String),
-    /// Its parts contradict each other.
+    /// The parts of the file contradict each other.
     #[error("damaged: {0}")]
     Damaged(String),
-    /// A kind of archive or member that is not read.
+    /// A kind of archive or member that this crate does not read.
     #[error("{0}")]
     Unsupported(String),
-    /// Reading went wrong in a way that is the file's fault.
+    /// Reading failed because of the content of the file, not because of the operating system.
     #[error("{0}")]
     Io(String),
-    /// The system refuses (no such file, no permission, a disk or network that fails): it may not refuse the next time.
+    /// The operating system reported an error (no such file, no permission, a disk or network that fails). A later
+    /// attempt may succeed.
     #[error("{0}")]
     System(String),
 }

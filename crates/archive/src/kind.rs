@@ -8,7 +8,7 @@ use files::{FileKind, TextKind};
 use crate::shared_file::SharedFile;
 use crate::zip_directory::read_directory;
 
-/// A kind of archive that is read in place.
+/// A kind of archive that is read without unpacking it to disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveKind {
     /// Zip, also zip64 and with data before it.
@@ -18,7 +18,8 @@ pub enum ArchiveKind {
 }
 
 impl ArchiveKind {
-    /// Tells an archive from other files by its bytes. A file called `.zip` or `.cbz` may also have other data first.
+    /// Recognizes an archive by its content; `None` for other files. Other data may come before the zip in a file
+    /// called `.zip` or `.cbz`.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -36,7 +37,7 @@ impl ArchiveKind {
         Ok(kind)
     }
 
-    /// Tells an archive by its first 512 bytes.
+    /// Recognizes an archive by its first 512 bytes; `None` for other content.
     pub fn of_head(head: &[u8]) -> Option<Self> {
         match FileKind::of_head(head) {
             Some(FileKind::Zip) => Some(Self::Zip),
@@ -46,7 +47,7 @@ impl ArchiveKind {
     }
 }
 
-/// Tars before ustar have no magic number: the checksum of the first header tells.
+/// Whether the first 512 bytes are a tar header with a right checksum. Tars before ustar have no magic number.
 fn is_tar_header(head: &[u8]) -> bool {
     let Some(header) = head.get(..512) else {
         return false;
@@ -69,7 +70,7 @@ fn head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// As [`describe`], of a file.
+/// Describes a file as [`describe`] does; the message of the system if the file cannot be read.
 pub fn describe_file(path: &Path) -> String {
     let told = || -> io::Result<String> {
         let length = std::fs::metadata(path)?.len();
@@ -78,9 +79,9 @@ pub fn describe_file(path: &Path) -> String {
     told().unwrap_or_else(|error| error.to_string())
 }
 
-/// Describes a file that should be a zip, and what to do: a phrase that follows "it is".
+/// Describes a file that should be a zip and is not, and says what to do: a phrase that follows "it is".
 ///
-/// `head` are its first bytes, up to 512; `length` counts all.
+/// `head` holds its first bytes, up to 512; `length` is its whole length in bytes.
 pub fn describe(head: &[u8], length: u64) -> String {
     let text = String::from_utf8_lossy(head);
     let what = if length == 0 {

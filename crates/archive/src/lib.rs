@@ -2,11 +2,12 @@
 //!
 //! - [`ZipFile`] and [`TarFile`]: every record of the directory is a member, also when two have one name. Names are raw
 //!   bytes; a member that cannot be read has an [`ArchiveError`] of its own.
-//! - [`names`]: one rule that turns raw names into text, used for folders, lists and archives alike.
-//! - [`ArchiveKind`] tells archives by content, [`describe`] says what else a file is (a web page, cut short, empty).
-//! - [`is_system_file`]: what operating systems put beside images (`._a.png`, `Thumbs.db`).
+//! - [`names`]: the rules by which raw names become text, the same for folders, lists and archives.
+//! - [`ArchiveKind`] recognizes archives by content, [`describe`] says what other files are (a web page, cut short,
+//!   empty).
+//! - [`is_system_file`]: recognizes files that operating systems put beside images (`._a.png`, `Thumbs.db`).
 //!
-//! Nothing is unpacked to disk. No image formats here: `decode` has those.
+//! Nothing is unpacked to disk. Image formats are in the crate `decode`, not here.
 //!
 //! ```no_run
 //! use archive::{ArchiveError, ZipFile};

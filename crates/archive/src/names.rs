@@ -1,16 +1,20 @@
-//! Raw file names as text, by one rule for folders, lists, zips and tars.
+//! Decodes raw file names to text, by the same rules for folders, lists, zips and tars.
 //!
-//! Each part of a path is read by itself, so that a folder is spelled the same whatever lies in it:
+//! Each part of a path is decoded by itself, so that the text of a folder does not depend on what is in it. The first
+//! rule that applies decides:
 //! 1. UTF-8, when the bytes are valid UTF-8;
-//! 2. CP932 (Shift_JIS of Windows), when all of it decodes, without half-width katakana (which are also readings of Korean
-//!    and Chinese bytes) and with a character that is not equally a Latin letter with an accent before another letter, and
-//!    in zips not equally two such letters in a row in a word (`Größe`), nor a capital one among capitals (`GRÖSSE`);
-//! 3. CP437 in zips, when all of it decodes to letters: zips without the UTF-8 flag have it by their specification;
-//! 4. else ASCII and UTF-8 of three and four bytes as they are, and every other byte as `\xE9`.
+//! 2. CP932 (Shift_JIS of Windows), when all bytes decode, none of them to half-width katakana (Korean and Chinese
+//!    bytes can read as such), and at least one two-byte character cannot as well be Latin letters. It can if it would
+//!    be an accented letter before another letter; in zips also if it would be two accented letters in a row within a
+//!    word (`Größe`), or an accented capital among capitals (`GRÖSSE`);
+//! 3. CP437 in zips, when all bytes decode to letters: the zip specification prescribes it for names without the UTF-8
+//!    flag;
+//! 4. else ASCII characters and UTF-8 sequences of three and four bytes are kept, and every other byte becomes an
+//!    escape such as `\xE9`.
 //!
-//! Other encodings (EUC-KR, GBK, Latin-1) cannot be told apart by a short name, so they are not guessed: 4 keeps the
-//! names distinct. `\` separates folders, as in zips made on Windows, hence a `\` in the text always starts an escape.
-//! Control characters and marks that change the direction of text are escaped too.
+//! Other encodings (EUC-KR, GBK, Latin-1) cannot be distinguished in a short name, so they are not guessed: rule 4
+//! keeps such names distinct. `\` separates folders, as in zips made on Windows, hence a `\` in the text always starts
+//! an escape. Control characters and characters that change the direction of text are escaped too.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -18,23 +22,24 @@ use std::collections::{HashMap, HashSet};
 /// The code page of names that are not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodePage {
-    /// Not known: folders on disk, lists, tars.
+    /// Not known: for names of files on disk, in lists and in tars.
     Unknown,
-    /// That of DOS, which zips without the UTF-8 flag have: CP437 where nothing else fits.
+    /// CP437, the code page of DOS: for names in zips without the UTF-8 flag. Used where neither UTF-8 nor CP932 fits.
     Dos,
 }
 
-/// CP437 from 0x80.
+/// The characters of CP437 from 0x80 to 0xff.
 const CP437: &str = "\
 ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀\
 αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
 
-/// A path as Python's `zipfile` reads it from a zip without the UTF-8 flag, whatever its encoding was: CP437.
+/// A path as Python's `zipfile` reads it from a zip without the UTF-8 flag: decoded as CP437, whatever its encoding is.
 pub fn as_cp437(raw: &[u8]) -> String {
     raw.iter().map(|&byte| cp437_char(byte)).collect()
 }
 
-/// A path as text that keeps `\` as it is: the names of a dataset, which others look up by exactly that text.
+/// Decodes a path to text, but keeps `\` as it is and escapes no control characters: for the sample names of a dataset,
+/// which other programs look up by exactly that text.
 pub fn decode_path(raw: &[u8], page: CodePage) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(raw) {
         return text.into();
@@ -50,7 +55,7 @@ pub fn decode_path(raw: &[u8], page: CodePage) -> Cow<'_, str> {
     parts.join("/").into()
 }
 
-/// One name, such as that of a file, as it is shown.
+/// Decodes one name, such as that of a file, to text for messages.
 pub fn show_name(raw: &[u8]) -> String {
     let texts: Vec<String> = parts(raw, CodePage::Unknown)
         .into_iter()
@@ -59,7 +64,7 @@ pub fn show_name(raw: &[u8]) -> String {
     texts.join("/")
 }
 
-/// Text with control characters and marks that change its direction escaped.
+/// Escapes control characters and characters that change the direction of text, as `\x1B` and `\u{202e}`.
 pub fn escape_controls(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_escaped) {
         return text.into();
@@ -88,7 +93,7 @@ fn is_drive(part: &str) -> bool {
     matches!(part.as_bytes(), [d, b':'] if d.is_ascii_alphabetic())
 }
 
-/// Whether the parts of a path go above where it begins, also when they come back: `a/../b` does not, `a/../../b` does.
+/// Whether a path leaves the folder where it begins, even if it comes back: `a/../b` does not, `a/../../b` does.
 pub fn leads_out<'p>(parts: impl IntoIterator<Item = &'p str>) -> bool {
     let mut depth = 0usize;
     parts.into_iter().any(|part| {
@@ -102,16 +107,17 @@ pub fn leads_out<'p>(parts: impl IntoIterator<Item = &'p str>) -> bool {
     })
 }
 
-/// Spells paths as text so that folders with different names never get one spelling: the second gets `#2`.
+/// Decodes paths to text so that folders with different raw names never get the same text: the second one gets `#2`
+/// after its name.
 ///
-/// Only folders are told apart here; files are by whoever lists them, since two files may have the same raw name.
+/// Files are not made distinct here but by whoever lists them, since two files may have the same raw name.
 #[derive(Clone, Debug, Default)]
 pub struct Speller {
-    /// Folder and raw name of a folder in it -> that folder.
+    /// Index of a parent folder and raw name of a folder in it -> index of that folder.
     folders: HashMap<(usize, Vec<u8>), usize>,
-    /// Spellings in use: the folder and the text.
+    /// Texts in use: index of the parent folder, and name as text.
     taken: HashSet<(usize, String)>,
-    /// Spelling of each folder with `/` after it; the first is that of the root.
+    /// Path of each folder as text, with `/` after it; the first is that of the root.
     spelled: Vec<String>,
 }
 
@@ -124,7 +130,7 @@ impl Speller {
         }
     }
 
-    /// The text of a path whose parts are separated by `/` or `\`. The first of equal spellings keeps it.
+    /// The text of a path whose parts are separated by `/` or `\`. Of folders with equal texts, the first one keeps it.
     pub fn spell(&mut self, raw: &[u8], page: CodePage) -> String {
         let mut parts = parts(raw, page);
         let (_, file) = parts.pop().unwrap_or_default();
@@ -153,8 +159,8 @@ impl Speller {
     }
 }
 
-/// The parts of a path, raw and as text with escapes. `./a` and `b/../a` are `a`, as where an archive is unpacked; a `..`
-/// that leads out stays.
+/// The parts of a path, each raw and as text with escapes. `.` and `..` are resolved as on unpacking (`./a` and
+/// `b/../a` are `a`); a `..` that leads out of the root stays.
 fn parts(raw: &[u8], page: CodePage) -> Vec<(Vec<u8>, String)> {
     let escaped = |(raw, text): (Vec<u8>, String)| (raw, escape_controls(&text).into_owned());
     let all = raw
@@ -177,7 +183,8 @@ fn parts(raw: &[u8], page: CodePage) -> Vec<(Vec<u8>, String)> {
     parts
 }
 
-/// Splits at `\`, but not at one that is the second byte of a CP932 character.
+/// Splits a part of a path at `\`, but not at one that is the second byte of a CP932 character. Returns each piece raw
+/// and as text.
 fn pieces(part: &[u8], page: CodePage) -> Vec<(Vec<u8>, String)> {
     let plain = |piece: &[u8]| (piece.to_vec(), decode_piece(piece, page));
     if !part.contains(&b'\\') {
@@ -222,7 +229,7 @@ fn is_double_byte(bytes: &[u8]) -> bool {
     )
 }
 
-/// CP932, when it fits and nothing else is as likely.
+/// The text in CP932, when the bytes decode and nothing else is as likely (rule 2 of this module).
 fn cp932(raw: &[u8], page: CodePage) -> Option<String> {
     let text = encoding_rs::SHIFT_JIS
         .decode_without_bom_handling_and_without_replacement(raw)?
@@ -232,7 +239,7 @@ fn cp932(raw: &[u8], page: CodePage) -> Option<String> {
         return None;
     }
     let mut is_japanese = false;
-    // The byte before, where that is a character of its own.
+    // The byte before the position, if it is a character by itself.
     let mut before = None;
     let mut at = 0;
     while at < raw.len() {
@@ -256,13 +263,14 @@ fn cp932(raw: &[u8], page: CodePage) -> Option<String> {
     is_japanese.then_some(text)
 }
 
-/// Whether the character of CP932 at the beginning of `rest` is rather two letters of a European word in CP437.
+/// Whether the CP932 character at the beginning of `rest` is more likely two letters of a European word in CP437: one
+/// of
 ///
-/// - Two letters with accents between ASCII letters (`Größe`, `créée`), none of them a capital after a small letter. A
-///   lone character of Japanese among Latin letters is rarer than such words.
-/// - The same at the beginning or the end of a word (`Süß`, `créé`, `pää`), where the character is neither kana nor kanji
-///   nor of the punctuation of row 1.
-/// - A capital with an accent among ASCII capitals (`GRÖSSE`).
+/// - two letters with accents between ASCII letters (`Größe`, `créée`), none of them a capital after a small letter; a
+///   single Japanese character among Latin letters is rarer than such words;
+/// - the same at the beginning or the end of a word (`Süß`, `créé`, `pää`), if the character is neither kana, kanji nor
+///   punctuation of row 1 of JIS X 0208;
+/// - a capital with an accent among ASCII capitals (`GRÖSSE`).
 fn is_dos_word(before: Option<u8>, rest: &[u8]) -> bool {
     let [lead, trail, ..] = *rest else {
         return false;
@@ -285,7 +293,7 @@ fn is_dos_word(before: Option<u8>, rest: &[u8]) -> bool {
     if !is_accented(lead) || !is_accented(trail) {
         return false;
     }
-    // From one letter to the next; what is no letter begins a word.
+    // `None` where a byte is not a letter, so that a word begins after it.
     let word = [
         before.filter(u8::is_ascii_alphabetic),
         Some(lead),
@@ -327,7 +335,7 @@ fn cp437_char(byte: u8) -> char {
 fn escape_bytes(raw: &[u8]) -> String {
     let mut text = String::new();
     for chunk in raw.utf8_chunks() {
-        // Two bytes are UTF-8 by chance in many Chinese and Korean names.
+        // Sequences of two bytes are valid UTF-8 by chance in many Chinese and Korean names.
         for c in chunk.valid().chars() {
             match c.len_utf8() {
                 2 => c

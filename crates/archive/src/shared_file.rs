@@ -1,11 +1,11 @@
-//! A file that is read at positions.
+//! A file that several threads read, each at its own position.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A file with a cursor of its own: clones read the same file without disturbing each other.
+/// A file opened for reading, with its own cursor: clones share the open file but not the cursor.
 #[derive(Clone, Debug)]
 pub struct SharedFile {
     file: Arc<File>,
@@ -28,12 +28,12 @@ impl SharedFile {
         })
     }
 
-    /// Bytes of the file when it was opened.
+    /// Length of the file in bytes when it was opened.
     pub fn len(&self) -> u64 {
         self.size
     }
 
-    /// Whether there are none.
+    /// Whether the file had no bytes when it was opened.
     pub fn is_empty(&self) -> bool {
         self.size == 0
     }
@@ -57,7 +57,7 @@ impl SharedFile {
 
 impl Read for SharedFile {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        // Systems refuse positions that no file has: after the end there is nothing to read.
+        // Systems refuse positions above `i64::MAX`, which are after the end of any file.
         if i64::try_from(self.position).is_err() {
             return Ok(0);
         }

@@ -1,8 +1,8 @@
-//! Files that operating systems put beside images.
+//! Recognizes files that operating systems put beside images.
 
 use files::FileKind;
 
-/// File names, in lower case, that hold settings of a folder.
+/// File names, in lower case, of folder settings and thumbnails.
 const NAMES: &[&str] = &[
     ".ds_store",
     ".directory",
@@ -17,7 +17,7 @@ const NAMES: &[&str] = &[
     "thumbs.db",
 ];
 
-/// Folders that only systems write to.
+/// Folders, in lower case, that only operating systems write to.
 const FOLDERS: &[&str] = &[
     "$recycle.bin",
     ".fseventsd",
@@ -26,15 +26,15 @@ const FOLDERS: &[&str] = &[
     "system volume information",
 ];
 
-/// Whether a name is one that only systems give: alone, or with the name of an NTFS stream that another file system kept as
-/// part of it (`Thumbs.db:encryptable`, `a.png:Zone.Identifier`).
+/// Whether a file name is one that only operating systems give. It may have the name of an NTFS stream after it, which
+/// other file systems keep as part of the name (`Thumbs.db:encryptable`, `a.png:Zone.Identifier`).
 fn is_name_of_system(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let file = lower.split(':').next().unwrap_or_default();
     NAMES.contains(&file) || lower.ends_with(":zone.identifier")
 }
 
-/// Whether the name alone allows that [`is_system_file`] holds.
+/// Whether the path alone allows [`is_system_file`] to be true. If not, the first bytes of the file need not be read.
 pub fn may_be_system_file(path: &str) -> bool {
     let (folders, name) = split(path);
     name.starts_with("._")
@@ -45,10 +45,11 @@ pub fn may_be_system_file(path: &str) -> bool {
         })
 }
 
-/// Whether a file is one that a system wrote, by its path and its first bytes.
+/// Whether a file was written by an operating system or a NAS, by its path and its first bytes (8 are enough).
 ///
-/// AppleDouble files (`._a.png`, `__MACOSX/`) are told by content: a real image of such a name is an image. So is one
-/// called `Thumbs.db`. Synology's `@eaDir` holds real images, which are thumbnails of those beside it and told by name.
+/// AppleDouble files (`._a.png`, `__MACOSX/`) are recognized by content, so that a real image with such a name does not
+/// count as one; nor does an image called `Thumbs.db` count as a system file. The real images in Synology's `@eaDir`
+/// are thumbnails of those beside it and are recognized by name.
 pub fn is_system_file(path: &str, head: &[u8]) -> bool {
     let (folders, name) = split(path);
     let in_mac_folder = folders.contains(&"__MACOSX");

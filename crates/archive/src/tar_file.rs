@@ -1,4 +1,4 @@
-//! A tar whose headers were read once; members are read from many threads.
+//! A tar whose headers are read once, so that many threads can read its members.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -11,7 +11,7 @@ use crate::shared_file::SharedFile;
 use crate::tar_metered::Metered;
 use crate::tar_sparse::SparseMap;
 
-/// A tar on disk: v7, ustar, GNU or pax, also several of them in one file.
+/// A tar on disk: v7, ustar, GNU or pax, or several of them joined in one file.
 #[derive(Debug)]
 pub struct TarFile {
     file: SharedFile,
@@ -22,15 +22,15 @@ pub struct TarFile {
 /// A member of a tar.
 #[derive(Clone, Debug)]
 pub struct TarMember {
-    /// Its path as it is stored, from the extended headers where there are any.
+    /// Its path as stored, from the extended headers where there are any.
     pub name: Vec<u8>,
-    /// Position of its bytes.
+    /// Offset of its bytes in the tar.
     pub offset: u64,
-    /// Its bytes, holes of sparse files among them.
+    /// Number of its bytes, including the holes of a sparse file.
     pub size: u64,
-    /// Bytes that the tar holds of it: fewer for sparse files.
+    /// Number of its bytes that the tar stores: fewer than `size` for a sparse file.
     pub stored_size: u64,
-    /// Time of change, in seconds.
+    /// Modification time, in seconds since 1970-01-01 00:00 UTC.
     pub time: u64,
     place: Place,
 }
@@ -39,14 +39,15 @@ pub struct TarMember {
 enum Place {
     Plain,
     Sparse(SparseMap),
-    /// The reason why there are no bytes.
+    /// A member without bytes, and the reason.
     Nothing(String),
 }
 
 const BLOCK: u64 = 512;
 
 impl TarFile {
-    /// Reads all headers; folders are left out. A damaged header ends the list, see [`damage`](Self::damage).
+    /// Opens a tar and reads all headers; folders are left out. A damaged header ends the list, see
+    /// [`damage`](Self::damage).
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -59,7 +60,7 @@ impl TarFile {
         let mut members: Vec<TarMember> = Vec::new();
         let mut by_name: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut damage = None;
-        // Position after the last header and its bytes.
+        // Offset after the bytes of the last member, filled up to a block.
         let mut end = 0;
         let mut entries = archive.entries_with_seek()?;
         while let Some(entry) = {
@@ -75,7 +76,7 @@ impl TarFile {
                 Ok(Some(found)) => found,
                 Ok(None) => continue,
                 Err(error) => {
-                    // After the mark of the end may be anything.
+                    // Anything may follow the end mark, which is a block of zeros.
                     let mark = file.read_range(end, BLOCK)?;
                     let is_over = end > 0 && !mark.is_empty() && mark.iter().all(|b| *b == 0);
                     damage = (!is_over).then(|| error.to_string());
@@ -109,23 +110,23 @@ impl TarFile {
         })
     }
 
-    /// All files in the order of the tar.
+    /// All members except folders, in the order of the tar.
     pub fn members(&self) -> &[TarMember] {
         &self.members
     }
 
-    /// The error in the header after the last member, when the list ends there.
+    /// The damage after the last member, at which reading of the tar ended; `None` if there is none.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }
 
-    /// The first `limit` bytes of a member, of [`size`](TarMember::size).
+    /// The first `limit` bytes of a member, or all of its [`size`](TarMember::size) bytes if these are fewer.
     ///
     /// # Errors
-    /// When it is a link or a device, or the file ends before it does.
+    /// When the member is a link or a device, or the file ends before the member does.
     ///
     /// # Panics
-    /// When there is no member `index`.
+    /// When `index` is not an index into [`members`](Self::members).
     pub fn read_limited(&self, index: usize, limit: u64) -> Result<Vec<u8>, ArchiveError> {
         let member = &self.members[index];
         if let Place::Nothing(reason) = &member.place {
@@ -144,7 +145,8 @@ impl TarFile {
     }
 }
 
-/// A name as links and members are compared: tar writes `a`, `./a` and `.//a` for one file.
+/// A name without `./` at its beginning, for comparing links with members: tar writes `a`, `./a` and `.//a` for one
+/// file.
 fn plain_name(mut name: &[u8]) -> &[u8] {
     while let Some(rest) = name.strip_prefix(b"./") {
         name = rest;
@@ -155,7 +157,7 @@ fn plain_name(mut name: &[u8]) -> &[u8] {
     name
 }
 
-/// The beginning of a name that no system has, and the reason why its member is not read.
+/// Cuts a name of more than 32 KiB, which no system allows, and marks its member as one that is not read.
 fn without_long_name(member: &mut TarMember) {
     const LONGEST: usize = 32 << 10;
     const KEPT: usize = 200;
@@ -168,7 +170,7 @@ fn without_long_name(member: &mut TarMember) {
     }
 }
 
-/// A file, and the name that it is a hard link to; `None` for what is no file.
+/// A member, and the name that it is a hard link to, if it is one; `None` for an entry that is not a file.
 type Found = Option<(TarMember, Option<Vec<u8>>)>;
 
 fn member_of<R: Read>(mut entry: tar::Entry<'_, R>, file: &SharedFile) -> std::io::Result<Found> {
@@ -182,7 +184,7 @@ fn member_of<R: Read>(mut entry: tar::Entry<'_, R>, file: &SharedFile) -> std::i
         || kind.is_gnu_longlink()
         || matches!(kind.as_byte(), VOLUME_HEADER | DIRECTORY_LIST);
     let mut name = entry.path_bytes().into_owned();
-    // Tars before ustar have no kind of their own for folders.
+    // Tars before ustar have no entry type for folders.
     let is_folder = kind.is_dir() || (kind.is_file() && name.ends_with(b"/"));
     if is_folder || is_described {
         return Ok(None);
@@ -202,7 +204,7 @@ fn member_of<R: Read>(mut entry: tar::Entry<'_, R>, file: &SharedFile) -> std::i
         EntryType::Char | EntryType::Block | EntryType::Fifo => {
             Place::Nothing("a device in the tar".to_owned())
         }
-        // As POSIX has it: unknown kinds are regular files.
+        // By POSIX, entries of unknown types are regular files.
         _ => Place::Plain,
     };
     let mut sparse = None;

@@ -1,24 +1,24 @@
-//! A bound on what the headers of one tar member may hold.
+//! Limits the size of the extended headers of one tar member.
 
 use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-/// Bytes of the extended headers (GNU `L` and `K`, pax) in front of one member. Names end at 4096 bytes and extended
-/// attributes at 64 KiB each; the reader of headers keeps all of them in memory.
+/// Largest total size in bytes of the extended headers (GNU `L` and `K`, pax) in front of one member, as the `tar`
+/// crate keeps all of them in memory. Systems limit names to 4096 bytes and extended attributes to 64 KiB each.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Largest read of a plain header, which is one block.
+/// Largest read in bytes of a plain header, which is one block.
 const BLOCK: usize = 512;
 
-/// A file that refuses to be read further when the headers of one member are too long.
+/// A reader that fails once the extended headers of one member exceed `MAX_BYTES`.
 #[derive(Debug)]
 pub(crate) struct Metered<R> {
     source: R,
     n_read: Rc<Cell<u64>>,
 }
 
-/// Tells a [`Metered`] that the next member begins.
+/// Handle of a [`Metered`] that restarts its count when the next member begins.
 #[derive(Debug)]
 pub(crate) struct Meter(Rc<Cell<u64>>);
 
@@ -49,7 +49,7 @@ impl<R: Read> Read for Metered<R> {
         }
         let wanted = bytes.len();
         let n = self.source.read(bytes)?;
-        // Blocks are headers, or the zeros after a tar, of which there may be any number.
+        // Reads of one block are not counted: plain headers, and any number of zero blocks after a tar.
         if wanted > BLOCK {
             self.n_read.set(self.n_read.get() + n as u64);
         }

@@ -1,28 +1,30 @@
-//! Sparse files in tars: the maps of GNU tar (old header, pax 0.0, 0.1 and 1.0) as one list of parts.
+//! Reads the maps of sparse files in tars by GNU tar (old header; pax formats 0.0, 0.1 and 1.0).
 
 use std::io;
 
 use crate::shared_file::SharedFile;
 
-/// The parts of a file that a tar holds; the holes between them are zeros.
+/// The parts of a sparse file that a tar stores; the holes between them are zeros.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SparseMap {
-    /// Position in the file and number of bytes, ascending.
+    /// Offset in the file and number of bytes of each part, ascending.
     parts: Vec<(u64, u64)>,
     size: u64,
 }
 
-/// Fields of pax headers, in order.
+/// Fields of pax headers as pairs of key and value, in order.
 type Fields = [(Vec<u8>, Vec<u8>)];
 
-/// A map, the name of the file where the header has a substitute, and how many bytes of the data are the map.
+/// A map; the real name of the file, if the header has a substitute for it; and the number of bytes that the map takes
+/// at the beginning of the data.
 type Found = (SparseMap, Option<Vec<u8>>, u64);
 
 const BLOCK: u64 = 512;
 const MAX_PARTS: usize = 1 << 16;
 
 impl SparseMap {
-    /// The map of a member with these pax fields, whose data begin at `offset`; `None` when it is not sparse.
+    /// The map of a member with these pax fields, whose `n_stored` bytes of data begin at `offset`; `None` when it is
+    /// not sparse.
     ///
     /// # Errors
     /// When the map contradicts itself.
@@ -69,7 +71,8 @@ impl SparseMap {
         )))
     }
 
-    /// The map in GNU's own header at `header` and the blocks after it, and how many bytes those blocks are.
+    /// The map in an old GNU header at offset `header` and the blocks after it, and the number of bytes of those
+    /// blocks.
     ///
     /// # Errors
     /// As [`of_pax`](Self::of_pax).
@@ -102,17 +105,18 @@ impl SparseMap {
         Ok((map, BLOCK * n_blocks))
     }
 
-    /// Bytes of the file, holes among them.
+    /// Length of the sparse file in bytes, including its holes.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Bytes that the tar holds.
+    /// Number of bytes of the file that the tar stores.
     pub(crate) fn n_stored(&self) -> u64 {
         self.parts.iter().map(|(_, n)| n).sum()
     }
 
-    /// The first `limit` bytes of the file with zeros for its holes; `None` when `file` ends too early.
+    /// The first `limit` bytes of the sparse file, with zeros for its holes. Its stored bytes begin at `offset` of
+    /// `file`; `None` when `file` ends too early.
     pub(crate) fn read(
         &self,
         file: &SharedFile,
@@ -153,7 +157,8 @@ impl SparseMap {
     }
 }
 
-/// Version 1.0: lines of digits before the data, filled up to blocks of 512 bytes.
+/// Reads a map of format 1.0: lines of decimal numbers at the beginning of the data, filled up to blocks of 512 bytes.
+/// Returns the numbers of all parts and the length of these blocks in bytes.
 fn map_in_data(file: &SharedFile, offset: u64, n_stored: u64) -> io::Result<(Vec<u64>, u64)> {
     const MAX_BYTES: u64 = 1 << 20;
     let bytes = file.read_range(offset, n_stored.min(MAX_BYTES))?;
@@ -176,7 +181,7 @@ fn map_in_data(file: &SharedFile, offset: u64, n_stored: u64) -> io::Result<(Vec
     Ok((numbers, n_bytes))
 }
 
-/// A number of a header: octal digits, or big endian after a byte 0x80.
+/// A number of a header: octal digits, or a byte 0x80 and a big-endian binary number.
 fn field(bytes: &[u8]) -> io::Result<u64> {
     if let [0x80, rest @ ..] = bytes {
         let (high, low) = rest.split_at(rest.len() - 8);

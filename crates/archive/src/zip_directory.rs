@@ -1,6 +1,6 @@
 //! The central directory of a zip: found from the end of the file, one member for each record.
 //!
-//! The `zip` crate keeps one record for each name, so that the others of that name could not be read.
+//! The `zip` crate keeps only one record for each name, so that other members of that name could not be read.
 
 use crate::error::ArchiveError;
 use crate::names::CodePage;
@@ -13,7 +13,7 @@ const RECORD: &[u8] = b"PK\x01\x02";
 const SIGNATURE: &[u8] = b"PK\x05\x05";
 const RECORD_BYTES: usize = 46;
 
-/// Bytes of a directory, which is read as a whole: 20 million members with names of 60 bytes.
+/// Largest directory in bytes, which is read into memory as a whole: 20 million members with names of 60 bytes.
 const MAX_BYTES: u64 = 2 << 30;
 
 /// The name of a zip member as it is stored.
@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 2 << 30;
 pub struct ZipName {
     /// Its bytes, from the Info-ZIP Unicode path field where there is one.
     pub raw: Vec<u8>,
-    /// Code page for bytes that are not UTF-8.
+    /// Code page of the name where its bytes are not UTF-8.
     pub page: CodePage,
 }
 
@@ -30,24 +30,24 @@ pub struct ZipName {
 pub struct ZipMember {
     /// Its name.
     pub name: ZipName,
-    /// Bytes when unpacked.
+    /// Number of bytes when unpacked.
     pub size: u64,
-    /// Bytes in the zip.
+    /// Number of bytes in the zip, packed.
     pub packed_size: u64,
-    /// Checksum of the unpacked bytes.
+    /// CRC-32 of the unpacked bytes.
     pub crc32: u32,
     /// Compression method: 0 stored, 8 deflate.
     pub(crate) method: u16,
     pub(crate) flags: u16,
     pub(crate) is_link: bool,
-    /// Position of its local header in the file.
+    /// Offset of its local header in the file.
     pub(crate) header: u64,
-    /// Whether its bytes run into the next member: the members of a sound zip share none.
+    /// Whether its bytes overlap those of the next member, which no valid zip has.
     pub(crate) is_overlapping: bool,
 }
 
 impl ZipMember {
-    /// Whether it is a folder.
+    /// Whether the member is a folder.
     pub fn is_folder(&self) -> bool {
         matches!(self.name.raw.last(), Some(b'/' | b'\\')) && self.size == 0
     }
@@ -55,9 +55,9 @@ impl ZipMember {
 
 /// Reads the directory of a zip.
 ///
-/// Data before the zip (a program that unpacks itself) and a comment after it are accepted.
+/// Data before the zip (as in a self-extracting program) and a comment after it are accepted.
 ///
-/// `None` when the file has no end of a zip.
+/// `None` when the file does not have the record that ends a zip.
 pub(crate) fn read_directory(file: &SharedFile) -> Result<Option<Vec<ZipMember>>, ArchiveError> {
     let Some(end) = find_end(file)? else {
         return Ok(None);
@@ -94,14 +94,15 @@ pub(crate) fn read_directory(file: &SharedFile) -> Result<Option<Vec<ZipMember>>
     Ok(Some(members))
 }
 
-/// Finds members whose bytes run into the next one's. Such zips unpack to any multiple of their size, whatever a member
-/// alone may be packed to.
+/// Marks members whose bytes overlap those of the next one. Such zips can unpack to any multiple of their size, even
+/// where each member alone is packed to a plausible size.
 ///
-/// Only local headers tell how long names are there, so that a member has at least the fixed part and its bytes.
+/// The length of the name in a local header is not known here, so each member is taken to have only the fixed part of
+/// that header and its packed bytes.
 fn mark_overlapping(members: &mut [ZipMember]) {
     const LOCAL_HEADER: u64 = 30;
     let mut order: Vec<usize> = (0..members.len()).collect();
-    // Folders that stand at the place of a file come before it.
+    // A folder at the same position as a file comes before it.
     order.sort_by_key(|&i| (members[i].header, members[i].packed_size, i));
     for pair in order.windows(2) {
         let next = members[pair[1]].header;
@@ -111,12 +112,12 @@ fn mark_overlapping(members: &mut [ZipMember]) {
     }
 }
 
-/// Size and position of the directory, from the end of a zip.
+/// Size and position of the directory, from the record that ends a zip.
 struct End {
-    /// Position at which the directory ends.
+    /// Offset in the file at which the directory ends.
     before: u64,
     size: u64,
-    /// Position of the directory counted from the start of the zip.
+    /// Offset of the directory, counted from the start of the zip.
     offset: u64,
 }
 
@@ -149,7 +150,7 @@ fn find_end(file: &SharedFile) -> Result<Option<End>, ArchiveError> {
     }))
 }
 
-/// The zip64 records before the end, when there are any.
+/// The end of a zip64 by its records before the plain end record at offset `end`; `None` when there are none.
 fn find_end64(file: &SharedFile, end: u64) -> Result<Option<End>, ArchiveError> {
     let Some(locator_at) = end.checked_sub(20) else {
         return Ok(None);
@@ -158,7 +159,7 @@ fn find_end64(file: &SharedFile, end: u64) -> Result<Option<End>, ArchiveError> 
     if !locator.starts_with(END64_LOCATOR) {
         return Ok(None);
     }
-    // Where it says, or right before when other data lies before the zip.
+    // The record is at the stated offset or, where other data come before the zip, right before its locator.
     let told = u64_at(&locator, 8).unwrap_or_default();
     for at in [told, locator_at.saturating_sub(56)] {
         let record = file.read_range(at, 56)?;
@@ -187,7 +188,8 @@ fn multi_part() -> ArchiveError {
     )
 }
 
-/// A record and what is after it.
+/// Reads a record at the beginning of `bytes`; returns the member and the bytes after the record. `shift` is the offset
+/// of the zip in the file.
 fn read_record(bytes: &[u8], shift: u64) -> Option<(ZipMember, &[u8])> {
     let bytes = bytes.strip_prefix(RECORD)?;
     let field = |at: usize| u16_at(bytes, at - RECORD.len());
@@ -225,7 +227,8 @@ fn read_record(bytes: &[u8], shift: u64) -> Option<(ZipMember, &[u8])> {
     Some((member, rest))
 }
 
-/// Sizes beyond 4 GiB and names in UTF-8; fields that are damaged or unknown are passed over.
+/// Applies the extra fields of a record: sizes and positions beyond 4 GiB (zip64), and a name in UTF-8. Damaged and
+/// unknown fields are skipped.
 fn read_extra(member: &mut ZipMember, mut extra: &[u8]) {
     const ZIP64: u16 = 1;
     const UNICODE_PATH: u16 = 0x7075;
@@ -252,7 +255,8 @@ fn read_extra(member: &mut ZipMember, mut extra: &[u8]) {
                 }
             }
             UNICODE_PATH => {
-                // Only while it belongs to the name beside it: a program that renamed may have left an old one.
+                // Valid only if its checksum is that of the name in the record: a program that renamed the member may
+                // have left an old field.
                 let is_current = field.first() == Some(&1)
                     && u32_at(field, 1) == Some(crc32fast::hash(&member.name.raw));
                 if let Some(name) = field.get(5..).filter(|_| is_current)

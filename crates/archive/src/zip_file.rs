@@ -1,4 +1,4 @@
-//! A zip whose directory was read once; members are read from many threads.
+//! A zip whose directory is read once, so that many threads can read its members.
 
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::kind::{ArchiveKind, describe};
 use crate::shared_file::SharedFile;
 use crate::zip_directory::{ZipMember, read_directory};
 
-/// A zip on disk. Clones share the directory.
+/// A zip on disk. Clones share the open file and the directory.
 #[derive(Clone, Debug)]
 pub struct ZipFile {
     file: SharedFile,
@@ -22,7 +22,7 @@ impl ZipFile {
     /// Opens a zip and reads its directory.
     ///
     /// # Errors
-    /// [`ArchiveError`], in words that follow the name of the file, when it is another kind of file, cut short or damaged.
+    /// [`ArchiveError`] when the file cannot be read, is of another kind, cut short or damaged.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         let file = SharedFile::open(path)?;
         let Some(members) = read_directory(&file)? else {
@@ -44,23 +44,24 @@ impl ZipFile {
         })
     }
 
-    /// All records of the directory in its order, folders among them.
+    /// All records of the directory in its order, including folders.
     pub fn members(&self) -> &[ZipMember] {
         &self.members
     }
 
-    /// The bytes of a member, checked against its checksum.
+    /// The unpacked bytes of a member, checked against its checksum.
     ///
     /// # Errors
     /// [`ArchiveError`] when it is damaged, encrypted, a link, or packed by a method other than deflate.
     ///
     /// # Panics
-    /// When there is no member `index`.
+    /// When `index` is not an index into [`members`](Self::members).
     pub fn read(&self, index: usize) -> Result<Vec<u8>, ArchiveError> {
         self.read_limited(index, u64::MAX)
     }
 
-    /// The first `limit` bytes of a member, checked against its checksum only when the limit is beyond its size.
+    /// The first `limit` unpacked bytes of a member; they are checked against its checksum only when `limit` is larger
+    /// than its size.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -76,7 +77,7 @@ impl ZipFile {
         let bytes = if member.method == STORED {
             self.file.read_range(start, wanted)?
         } else {
-            // One more than it claims, to notice that there is more.
+            // Read one byte more than the stated size, to notice members that are longer.
             let source = self.file.at(start).take(member.packed_size);
             let decoder = DeflateDecoder::new(BufReader::with_capacity(32 << 10, source));
             let mut bytes = Vec::with_capacity((wanted.min(16 << 20) + 1) as usize);
@@ -103,7 +104,7 @@ impl ZipFile {
         Ok(bytes)
     }
 
-    /// Position of the first byte of a member.
+    /// Offset in the file of the first packed byte of a member.
     fn data_start(&self, member: &ZipMember) -> Result<u64, ArchiveError> {
         const BYTES: u64 = 30;
         let header = self.file.read_range(member.header, BYTES)?;

@@ -1,4 +1,4 @@
-//! Damaged zips and tars: members that read back, or errors.
+//! Fuzz tests with damaged zips and tars: members read back unchanged, or give errors.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use test_support::fuzz::{Counting, fuzz};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A name of 255 bytes needs an extended header in a tar.
+/// Names of the members; the last one is repeated to 240 bytes, which needs an extended header in a tar.
 const NAMES: [&str; 3] = ["a.png", "folder/b.png", "long"];
 
 fn content(i: usize) -> Vec<u8> {
@@ -46,7 +46,7 @@ fn tar() -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-/// Readers reserve up to 16 MiB for what a header promises.
+/// Largest memory in bytes for a file of this length. Readers reserve up to 16 MiB for a size that a header claims.
 fn most_memory(length: usize) -> usize {
     50 * length + (20 << 20)
 }

@@ -1,4 +1,4 @@
-//! Tars of all kinds: v7, GNU, pax, sparse, links, joined, cut.
+//! Tests of tars of all kinds: v7, GNU, pax, sparse, links, joined, cut.
 
 mod common;
 
@@ -23,7 +23,7 @@ fn read(tar: &TarFile) -> Vec<(String, Result<Vec<u8>, ArchiveError>)> {
         .collect()
 }
 
-/// Members as `(name, bytes)`; panics when one cannot be read.
+/// The members as `(name, bytes)`; panics when one cannot be read.
 fn contents(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let tar = open(bytes);
     assert_eq!(tar.damage(), None);
@@ -77,7 +77,7 @@ fn tars_before_ustar_are_read() {
 
 #[test]
 fn sparse_members_have_zeros_in_their_holes() {
-    // 512 bytes of 1 at 1024, 100 bytes of 2 at 4096, 5000 bytes in all.
+    // A sparse file of 5000 bytes: 512 bytes of 1 at offset 1024 and 100 bytes of 2 at offset 4096.
     let mut expected = vec![0; 5000];
     expected[1024..1536].fill(1);
     expected[4096..4196].fill(2);
@@ -205,14 +205,14 @@ fn joined_tars_are_whole_and_cut_ones_say_so() {
     let two = [file(b"b.png", b"two", b'0', USTAR), END.to_vec()].concat();
     let joined = [one.clone(), two].concat();
     assert_eq!(contents(&joined).len(), 2);
-    // Anything may follow the end.
+    // Anything may follow the end of the tar.
     assert_eq!(contents(&[one.clone(), vec![9; 700]].concat()).len(), 1);
     let cut = open(&one[..514]);
     let error = cut.read_limited(0, 9).unwrap_err().to_string();
     assert!(error.contains("cut short"), "{error}");
     let damaged = [file(b"a.png", b"one", b'0', USTAR), vec![9; 512]].concat();
     assert!(open(&damaged).damage().is_some());
-    // Inside the header of the second member.
+    // Cut inside the header of the second member.
     let both = [
         file(b"a.png", b"one", b'0', USTAR),
         file(b"b.png", b"two", b'0', USTAR),
@@ -222,7 +222,7 @@ fn joined_tars_are_whole_and_cut_ones_say_so() {
     assert_eq!(cut.members().len(), 1);
     assert!(cut.damage().is_some());
     assert_eq!(open(&both).damage(), None);
-    // After the bytes of a member, before its block is full.
+    // Cut after the bytes of a member, before its block is full.
     assert!(open(&both[..512 + 100]).damage().is_some());
 }
 
@@ -260,7 +260,7 @@ fn mutated_tars_never_panic() {
             let at = next(bytes.len());
             bytes[at] = [0, b'0', b'7', 0x80, 0xff, next(256) as u8][next(6)];
         }
-        // Most headers get a right checksum again, so that what is after it is reached.
+        // Most headers get a right checksum again, so that the code behind the check is reached.
         for block in bytes.as_chunks_mut::<512>().0 {
             if block[100..103] == *b"000" && next(8) > 0 {
                 seal(block);
@@ -281,7 +281,7 @@ fn mutated_tars_never_panic() {
 fn a_size_that_no_file_has_ends_the_list_with_damage() {
     for size in [1u64 << 62, 1 << 63, u64::MAX] {
         let mut header = tar_header(b"b.png", 0, b'0', GNU);
-        // Base 256 after a byte 0x80.
+        // A binary number after a byte 0x80.
         header[124..136].copy_from_slice(&[&[0x80, 0, 0, 0][..], &size.to_be_bytes()].concat());
         seal(&mut header);
         let tar = open(&[&file(b"a.png", b"one", b'0', GNU)[..], &header, &END].concat());
@@ -300,7 +300,7 @@ fn headers_as_long_as_the_file_claims_end_the_list() {
         let mut bytes = file(b"a.png", b"one", b'0', GNU);
         bytes.extend(tar_header(b"././@LongLink", CLAIMED, kind, GNU));
         let path = write(folder.path(), "x.tar", &bytes);
-        // Holes take no space on the disk.
+        // The hole takes no space on the disk.
         let long = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         long.set_len(bytes.len() as u64 + CLAIMED + 1024).unwrap();
         let tar = TarFile::open(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Zips of all kinds: names, duplicates, zip64, what cannot be read.
+//! Tests of zips of all kinds: names, duplicates, zip64, members that cannot be read.
 
 mod common;
 
@@ -46,7 +46,7 @@ fn names_follow_flag_and_unicode_field() {
     let zip = open(&zip(&[
         with(cp932, 0, Vec::new()),
         with("é.png".as_bytes(), UTF8, Vec::new()),
-        // CP437 with the text beside it, as Info-ZIP writes.
+        // CP437 with the Unicode path field beside it, as Info-ZIP writes.
         with(b"\x82.png", 0, unicode_path(b"\x82.png", "é2.png")),
         with(b"?.png", 0, unicode_path(b"?.png", "猫3.png")),
         with(b"new.png", 0, stale),
@@ -221,7 +221,7 @@ fn mutated_zips_never_panic() {
             n_open += 1;
             names(&zip);
             for i in 0..zip.members().len() {
-                // The caller's limit bounds memory.
+                // The limit bounds the memory that is needed.
                 let _ = zip.read_limited(i, 1 << 20);
             }
         }
@@ -235,7 +235,8 @@ fn a_position_that_no_file_has_is_damage() {
         is_zip64: true,
         ..member(b"a.png", b"one")
     }]);
-    // The position is the last number of the record's zip64 field, right before the end of the zip.
+    // The position of the local header is the last number of the zip64 field of the record, right before the end
+    // record.
     let at = bytes.len() - 22 - 8;
     bytes[at..at + 8].copy_from_slice(&(1u64 << 63).to_le_bytes());
     let error = open(&bytes).unwrap().read(0).unwrap_err();
@@ -244,7 +245,7 @@ fn a_position_that_no_file_has_is_damage() {
 
 #[test]
 fn members_that_share_bytes_are_refused_by_name() {
-    // Every record but the last names the first member.
+    // The records of both a and b refer to the member a.
     let mut bytes = zip(&[
         member(b"a.png", &[7; 1000]),
         member(b"b.png", &[8; 1000]),
@@ -255,7 +256,7 @@ fn members_that_share_bytes_are_refused_by_name() {
         .filter(|&at| bytes[at..].starts_with(b"PK\x01\x02"))
         .collect();
     assert_eq!((records.len(), records[2]), (3, second));
-    // The record of b has the place and the checksum of a.
+    // The record of b gets the position and the checksum of a.
     let (a, b) = (records[0], records[1]);
     bytes.copy_within(a + 16..a + 20, b + 16);
     bytes.copy_within(a + 42..a + 46, b + 42);
@@ -267,7 +268,7 @@ fn members_that_share_bytes_are_refused_by_name() {
     );
     assert_eq!(read(1).unwrap(), [7; 1000]);
     assert_eq!(read(2).unwrap(), [9; 1000]);
-    // A size that runs over all that follows costs that member alone.
+    // A size beyond the following members makes only that member unreadable.
     let mut bytes = zip(&[member(b"a.png", &[7; 1000]), member(b"b.png", &[8; 1000])]);
     let at = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
     bytes[at + 20..at + 24].copy_from_slice(&2000u32.to_le_bytes());

@@ -1,4 +1,4 @@
-//! Images per second of packing, loading, checking and hashing at 512 x 512.
+//! Measures images per second of packing, loading, checking and hashing at 512 x 512 pixels.
 //!
 //! `cargo bench -p dataset -- [PICTURES]`. Each line is the best of three passes over a zip in the page cache.
 
@@ -106,7 +106,7 @@ fn read(path: &Path, level: u8, n: usize) {
     );
 }
 
-/// A smooth image with some noise, as drawn faces with grain compress.
+/// A smooth image with some noise, which compresses like a drawn face with grain.
 fn drawing(variant: usize) -> Image {
     let mut random = rng::RandomState::new(variant as u32);
     let small = Image {
@@ -124,7 +124,7 @@ fn drawing(variant: usize) -> Image {
     image
 }
 
-/// The highest rate of three passes over `n` images.
+/// Images per second in the fastest of three passes over `n` images.
 fn best(n: usize, mut pass: impl FnMut()) -> f64 {
     let rate = |_| {
         let start = Instant::now();

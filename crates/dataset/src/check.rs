@@ -1,4 +1,5 @@
-//! The loader's contract, checked up front: every offender is listed by name, never just the first.
+//! Checks that a dataset meets the requirements of the loader, and lists every violation by file name, not only the
+//! first.
 
 use std::collections::HashMap;
 
@@ -10,31 +11,32 @@ use crate::problem::{CheckReport, Problem, ProblemKind};
 use crate::source::Source;
 use decode::{DecodeError, Header, decode_stored, read_header};
 
-/// Depth of the check of each image.
+/// Thoroughness of the check of each image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Depth {
-    /// Its header: size and channels; fast even on 100,000 images.
+    /// Only its header: size, channels and bit depth; fast even on 100,000 images.
     #[default]
     Header,
-    /// Every byte: CRC and a full decode.
+    /// All of it: the CRC-32 (in zips) and a full decode.
     Decode,
 }
 
 /// Options of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckOptions {
-    /// Labels are wanted: every image needs one.
+    /// Whether every image must have a label.
     pub use_labels: bool,
-    /// Depth of the check of each image.
+    /// Thoroughness of the check of each image.
     pub depth: Depth,
-    /// Also complain about files and labels that belong to no sample.
+    /// Whether to report files and labels that belong to no sample, and unsafe names.
     pub strays: bool,
 }
 
-/// Checks a dataset against the loader's contract. `on_image` is called once for each image, from many threads.
+/// Checks that a dataset meets the requirements of the loader. `on_image` is called once for each image, from many
+/// threads.
 ///
 /// # Errors
-/// Only when `dataset.json` cannot be read at all; offenders are in the report.
+/// Only when `dataset.json` cannot be read at all; all other violations are in the report.
 pub fn check(
     source: &Source,
     options: &CheckOptions,
@@ -89,7 +91,7 @@ pub fn check(
         ));
     }
 
-    // Everything else that lies there.
+    // Files, labels and names that do not belong in a dataset.
     if options.strays {
         for name in labels.strangers(names, source.aliases()) {
             problems.push(Problem::new(name, ProblemKind::StrayLabel));
@@ -109,7 +111,7 @@ pub fn check(
         }
     }
 
-    // Stable: names stay in order within a kind.
+    // The sort is stable: within a kind, the order of the names stays.
     problems.sort_by_key(|problem| problem.kind.heading());
     Ok(CheckReport {
         n_images: names.len(),
@@ -119,7 +121,7 @@ pub fn check(
     })
 }
 
-/// Reads and decodes every byte and checks the whole contract: images, labels, and nothing else inside.
+/// Checks a dataset completely: decodes every image, and checks labels, names and stray files. Labels are optional.
 ///
 /// # Errors
 /// As [`check`].
@@ -133,7 +135,8 @@ pub fn verify(source: &Source, on_image: impl Fn() + Sync) -> Result<CheckReport
 }
 
 fn look_at(source: &Source, name: &str, depth: Depth) -> Result<Header, ProblemKind> {
-    /// Enough for the header of nearly every file; JPEGs with large metadata are read whole.
+    /// Number of bytes that contain the header of nearly every file; other files, such as JPEGs with large metadata,
+    /// are read whole.
     const START: u64 = 16 << 10;
     let read = |limit| {
         let bytes = source.read_limited(name, limit);

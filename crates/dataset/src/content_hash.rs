@@ -1,4 +1,4 @@
-//! A name for a dataset by what is in it, for caches that must not go stale.
+//! A hash of the contents of a dataset, for caches that must not become stale.
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -7,9 +7,11 @@ use crate::error::Error;
 use crate::image_dataset::ImageDataset;
 
 impl ImageDataset {
-    /// SHA-256 over names, bytes and labels of the chosen images and whether they are mirrored, as 64 hex digits.
+    /// SHA-256 over the names, bytes and labels of the images in the subset and over whether they are mirrored, as 64
+    /// hex digits.
     ///
-    /// Reads every byte, in parallel. Where the dataset lies, and whether in a zip or a folder, does not count.
+    /// Reads every byte, in parallel. The path of the dataset, and whether it is a zip or a folder, do not change the
+    /// hash.
     ///
     /// # Errors
     /// When an image cannot be read.
@@ -34,7 +36,7 @@ impl ImageDataset {
             })
             .collect::<Result<_, Error>>()?;
         let mut all = Sha256::new();
-        // Lengths go in before what they measure, so that no two datasets read alike.
+        // Each length is hashed before its data, so that no two datasets give the same bytes to hash.
         all.update(b"kaogan dataset 1\n");
         for n in [n_images, self.len() / n_images, self.label_dim()] {
             all.update((n as u64).to_le_bytes());

@@ -1,11 +1,11 @@
-//! PNGs for the zip: stored by default, because they load several times faster than compressed ones.
+//! Encodes PNGs for dataset zips: uncompressed by default, because such PNGs load several times faster.
 
 use png::{BitDepth, ColorType, DeflateCompression, Filter};
 
 use crate::error::Error;
 use decode::Image;
 
-/// A PNG and the shape of its image; made by [`encode_png`], often in parallel.
+/// A PNG file and the shape of its image; made by [`encode_png`], often in parallel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedImage {
     bytes: Vec<u8>,
@@ -13,15 +13,15 @@ pub struct EncodedImage {
 }
 
 impl EncodedImage {
-    /// The PNG file.
+    /// The bytes of the PNG file.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Takes a PNG file that [`encode_png`] made, without decoding its pixels.
+    /// Wraps a PNG file that [`encode_png`] made, without decoding its pixels.
     ///
     /// # Errors
-    /// [`Error::Write`] when the bytes do not begin as a PNG of 8 bits per channel.
+    /// [`Error::Write`] when the header is not that of a PNG of 8 bits per channel.
     pub fn from_png(bytes: Vec<u8>) -> Result<Self, Error> {
         let header = decode::read_header(&bytes).map_err(|e| Error::Write(e.to_string()))?;
         if decode::Format::sniff(&bytes) != Some(decode::Format::Png) || header.bit_depth != 8 {
@@ -35,18 +35,18 @@ impl EncodedImage {
         })
     }
 
-    /// The PNG file.
+    /// The bytes of the PNG file.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// `[channels, height, width]`.
+    /// Shape of the image, `[channels, height, width]`.
     pub fn shape(&self) -> [usize; 3] {
         self.shape
     }
 }
 
-/// Encodes an image as PNG. Level 0 stores, 1 compresses fast, 9 compresses best.
+/// Encodes an image as PNG. Level 0 does not compress, 1 compresses fast, 9 compresses best.
 ///
 /// # Errors
 /// When the image is empty, its pixels do not fit its size, or the level exceeds 9.

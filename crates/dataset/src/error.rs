@@ -9,14 +9,14 @@ use crate::problem::CheckReport;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file system refused.
+    /// A file or folder cannot be read or written.
     #[error("cannot {action} '{path}'")]
     Io {
         /// The attempted action (`read`, `write`).
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The archive is damaged or of an unknown kind.
@@ -24,7 +24,7 @@ pub enum Error {
     Zip {
         /// The archive.
         path: PathBuf,
-        /// Why not.
+        /// The error of the archive.
         source: archive::ArchiveError,
     },
     /// Neither a folder nor a zip.
@@ -45,32 +45,32 @@ pub enum Error {
         path: PathBuf,
         /// The sample in it.
         name: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// `dataset.json` is no JSON of the known form.
+    /// `dataset.json` is not JSON of the known form.
     #[error("cannot read dataset.json of '{path}': {reason}")]
     Labels {
         /// The dataset.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// The dataset breaks the loader's contract; the report lists every offender.
+    /// The dataset does not meet the requirements of the loader; the report lists every violation.
     #[error("'{path}' cannot be used:\n{report}")]
     Contract {
         /// The dataset.
         path: PathBuf,
-        /// All offenders.
+        /// All violations.
         report: Box<CheckReport>,
     },
-    /// An argument would make an invalid dataset.
+    /// A dataset cannot be written, because of an argument, a sample or the disk; the text says why.
     #[error("cannot write the dataset: {0}")]
     Write(String),
-    /// A saved position does not belong to this dataset, or is damaged.
+    /// A saved position of the loader is damaged or does not belong to this dataset.
     #[error("cannot continue from the saved loader position: {0}")]
     BadState(String),
-    /// The loader's threads are gone.
+    /// The decoding threads of the loader could not be started or have ended.
     #[error("the loader stopped: {0}")]
     Loader(String),
 }
@@ -88,7 +88,7 @@ impl Error {
         }
     }
 
-    /// The report, or an error when it lists problems; `path` is the dataset.
+    /// Returns the report, or an error when it lists problems. `path` is the path of the dataset.
     ///
     /// # Errors
     /// [`Error::Contract`] with all problems.

@@ -1,4 +1,4 @@
-//! A name for what lies in a dataset, to notice that it is another one than before.
+//! A fingerprint of the files of a dataset, to notice that it differs from an earlier one.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -7,23 +7,23 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 use crate::source::Source;
 
-/// Names, sizes and CRC-32 of the files of a dataset.
+/// Hashes of the names, sizes and CRC-32 of the files of a dataset.
 ///
-/// A zip keeps the CRCs in its directory; the files of a folder are read for them, on all threads. A zip that was
-/// unpacked is the same dataset.
+/// The CRC-32 of the files in a zip are in its directory; those of the files in a folder are computed, on all threads.
+/// A zip and the folder that it was unpacked to have the same fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
     /// Number of images.
     pub n_images: usize,
-    /// SHA-256 over names and sizes.
+    /// SHA-256 over names and sizes, in hex.
     pub listing: String,
-    /// SHA-256 over CRCs as well; `None` in runs of versions that did not read folders.
+    /// SHA-256 over names, sizes and CRC-32, in hex; `None` in fingerprints by versions that did not read folders.
     pub contents: Option<String>,
 }
 
 impl Fingerprint {
-    /// Whether nothing that both know speaks against being the same dataset.
+    /// Whether both can be fingerprints of the same dataset: all fields that both have are equal.
     pub fn matches(&self, other: &Self) -> bool {
         let same_contents = match (&self.contents, &other.contents) {
             (Some(ours), Some(theirs)) => ours == theirs,
@@ -34,10 +34,10 @@ impl Fingerprint {
 }
 
 impl Source {
-    /// The fingerprint of the images, and of `dataset.json` where labels count.
+    /// The fingerprint of the images, and of `dataset.json` if `with_labels`.
     ///
     /// # Errors
-    /// When a file of the listing is gone or, in a folder, cannot be read.
+    /// When a listed file no longer exists or, in a folder, cannot be read.
     pub fn fingerprint(&self, with_labels: bool) -> Result<Fingerprint, Error> {
         let (mut listing, mut contents) = (Sha256::new(), Sha256::new());
         let labels = self.labels_name().filter(|_| with_labels);
@@ -51,7 +51,7 @@ impl Source {
         for (name, sum) in names.iter().zip(sums.collect::<Result<Vec<_>, Error>>()?) {
             let (size, crc) = sum;
             for hash in [&mut listing, &mut contents] {
-                // The length goes in before what it measures, so that no two listings read alike.
+                // Each length is hashed before its data, so that no two listings give the same bytes to hash.
                 hash.update((name.len() as u64).to_le_bytes());
                 hash.update(name);
                 hash.update(size.to_le_bytes());

@@ -1,4 +1,4 @@
-//! The dataset that training sees: samples in order, a subset of them, mirrored copies after them, labels beside them.
+//! The dataset as training reads it: a subset of the samples in order, then their mirrored copies; with labels.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -17,21 +17,21 @@ use decode::{Image, decode_stored, read_header};
 pub struct DatasetOptions {
     /// Read labels from `dataset.json`.
     pub use_labels: bool,
-    /// Use a random subset of at most so many images.
+    /// Use a random subset of at most this many images.
     pub max_size: Option<usize>,
-    /// Seed of that choice.
+    /// Seed of the random subset.
     pub random_seed: u32,
-    /// Append a mirrored copy of every image.
+    /// Append a mirrored copy of every image of the subset.
     pub xflip: bool,
 }
 
-/// A zip or folder opened as a list of equal images.
+/// A zip or folder opened as a list of images of the same shape.
 ///
-/// An index runs over the chosen subset and then, with `xflip`, over the mirrored copies of the same subset.
+/// Indices first run over the chosen subset and then, with `xflip`, over the mirrored copies of the same subset.
 #[derive(Clone, Debug)]
 pub struct ImageDataset {
     source: Source,
-    /// Position in the source's names of each image of the subset, ascending.
+    /// Index in [`Source::names`] of each image of the subset, ascending.
     subset: Vec<u32>,
     xflip: bool,
     shape: [usize; 3],
@@ -44,13 +44,13 @@ impl ImageDataset {
     /// Call [`check`](crate::check) before training: it finds the images that differ.
     ///
     /// # Errors
-    /// When there is no image, the first one cannot be read, or labels are wanted and incomplete (all offenders are
-    /// listed). Without any labels the dataset opens with a label dimension of 0.
+    /// When there is no image, the first one cannot be read, or labels are requested and incomplete (the error lists
+    /// all violations). Without any labels the dataset opens with a label dimension of 0.
     pub fn open(path: impl AsRef<Path>, options: &DatasetOptions) -> Result<Self, Error> {
         Self::from_source(Source::open(path)?, options)
     }
 
-    /// As [`open`](Self::open), from a source that is open already.
+    /// As [`open`](Self::open), but from a source that is already open.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -100,12 +100,12 @@ impl ImageDataset {
         })
     }
 
-    /// Number of samples, mirrored ones included.
+    /// Number of samples, including the mirrored copies.
     pub fn len(&self) -> usize {
         self.subset.len() * if self.xflip { 2 } else { 1 }
     }
 
-    /// Never: an empty dataset does not open.
+    /// Always false, as an empty dataset cannot be opened.
     pub fn is_empty(&self) -> bool {
         self.subset.is_empty()
     }
@@ -115,25 +115,26 @@ impl ImageDataset {
         self.shape
     }
 
-    /// Pixels of a side.
+    /// Height of the samples in pixels, which is also their width in a dataset that passes [`check`](crate::check).
     pub fn resolution(&self) -> usize {
         self.shape[1]
     }
 
-    /// Entries of a label vector; 0 without labels.
+    /// Length of a label vector; 0 without labels.
     pub fn label_dim(&self) -> usize {
         self.labels.dim
     }
 
-    /// The files it reads.
+    /// The zip or folder that the samples are read from.
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Position of a sample among all images of the source, before subset and mirror.
+    /// Index of a sample among all images of the source, before the subset is chosen and mirrored.
     ///
     /// # Panics
-    /// As all that take `idx`: when it is not below [`len`](Self::len).
+    /// When `idx` is not below [`len`](Self::len). This holds for all methods that take `idx`, except
+    /// [`is_flipped`](Self::is_flipped).
     pub fn raw_idx(&self, idx: usize) -> usize {
         assert!(idx < self.len(), "sample {idx} of {}", self.len());
         self.subset[idx % self.subset.len()] as usize
@@ -149,27 +150,27 @@ impl ImageDataset {
         &self.source.names()[self.raw_idx(idx)]
     }
 
-    /// The label as `dataset.json` has it.
+    /// The label of a sample as in `dataset.json`; `None` without labels.
     pub fn raw_label(&self, idx: usize) -> Option<&Label> {
         self.labels.raw.get(self.raw_idx(idx))
     }
 
-    /// The label vector, `[label_dim]`.
+    /// The label vector of a sample, `[label_dim]`; one-hot for a class.
     pub fn label(&self, idx: usize) -> Cow<'_, [f32]> {
         self.labels.vector(self.raw_idx(idx))
     }
 
-    /// Label vectors of `n` random samples, `[n, label_dim]`: what the generator is asked for during training.
+    /// Label vectors of `n` random samples, `[n, label_dim]`: the conditions for generated images during training.
     pub fn random_labels(&self, n: usize, random: &mut RandomState) -> Vec<f32> {
         (0..n)
             .flat_map(|_| self.label(random.index(self.len())).into_owned())
             .collect()
     }
 
-    /// Reads, decodes and mirrors a sample.
+    /// Reads and decodes a sample, mirrored if it is a mirrored copy.
     ///
     /// # Errors
-    /// When it cannot be read or decoded, or has another shape than the first one.
+    /// When the sample cannot be read or decoded, or its shape is not that of the first image.
     pub fn image(&self, idx: usize) -> Result<Image, Error> {
         let name = self.name(idx);
         let failed = |reason| Error::Image {

@@ -1,6 +1,7 @@
-//! Names that a loader takes for images.
+//! Recognizes the names of image files.
 
-/// Names that Pillow takes for images, in lower case and without the dot. Anything else in a dataset is no sample.
+/// Extensions that Pillow treats as images, in lower case and without the dot. Files with other extensions are not
+/// samples.
 const EXTENSIONS: &[&str] = &[
     "apng", "avif", "avifs", "blp", "bmp", "bufr", "bw", "cur", "dcx", "dds", "dib", "emf", "eps",
     "fit", "fits", "flc", "fli", "ftc", "ftu", "gbr", "gif", "grib", "h5", "hdf", "icb", "icns",
@@ -10,10 +11,10 @@ const EXTENSIONS: &[&str] = &[
     "vst", "webp", "wmf", "xbm", "xpm",
 ];
 
-/// Whether a loader takes a file of this name for a sample, whatever is in it.
+/// Whether the loader treats a file of this name as a sample, whatever its content is.
 pub fn is_image_name(name: &str) -> bool {
     let file_name = name.rsplit('/').next().unwrap_or(name);
-    // As Python's `splitext`: leading dots belong to the stem.
+    // As in Python's `splitext`, leading dots belong to the stem.
     match file_name.trim_start_matches('.').rsplit_once('.') {
         Some((_, extension)) => EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()),
         None => false,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Label {
-    /// A class; becomes one-hot with as many entries as the largest class in the file plus one.
+    /// A class index; becomes a one-hot vector with as many entries as the largest class in the file plus one.
     Class(u32),
-    /// A vector, used as it is.
+    /// A vector, used unchanged.
     Vector(Vec<f32>),
 }

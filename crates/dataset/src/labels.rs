@@ -8,32 +8,33 @@ use crate::label::Label;
 use crate::labels_json;
 use crate::problem::{Problem, ProblemKind};
 
-/// The labels of a dataset by the name of the sample.
+/// The labels of a dataset, by the name of the sample.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Labels {
     by_name: HashMap<String, Result<Label, String>>,
-    /// Names with `\`, by the same with `/`.
+    /// Name with `/` in place of `\` -> that name as it is in `by_name`; only for names with `\`.
     by_path: HashMap<String, String>,
 }
 
 /// Labels in the order of the samples.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Resolved {
-    /// Entries of a label vector; 0 without labels.
+    /// Length of a label vector; 0 without labels.
     pub(crate) dim: usize,
-    /// As written; empty without labels.
+    /// The labels as in `dataset.json`; empty without labels.
     ///
-    /// One-hot vectors are made on demand: of a million samples in 65,536 classes they would have 262 GB.
+    /// One-hot vectors are made on demand: those of a million samples in 65,536 classes would take 262 GB.
     pub(crate) raw: Vec<Label>,
 }
 
 impl Labels {
-    /// Reads `dataset.json`; null labels are none.
+    /// Parses the content of `dataset.json`; `"labels": null` gives no labels.
     ///
-    /// Names may have `\` for `/`. A bad label of one image is no error here; [`check`](crate::check) tells about it by name.
+    /// Names may have `\` in place of `/`. A bad label of one image is not an error here; [`check`](crate::check)
+    /// reports it by name.
     ///
     /// # Errors
-    /// A reason, when the file has another form.
+    /// The reason, when the file does not have the form of `dataset.json`.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let entries = labels_json::entries(bytes)?;
@@ -53,7 +54,7 @@ impl Labels {
         self.by_name.is_empty()
     }
 
-    /// The label of a sample, when it has a good one.
+    /// The label of a sample; `None` if it has none or an invalid one.
     pub fn get(&self, name: &str) -> Option<&Label> {
         self.of(name, &Aliases::default())
     }
@@ -62,8 +63,8 @@ impl Labels {
         self.find(name, aliases)?.1.as_ref().ok()
     }
 
-    /// The entry of a sample: by its name with `/`, as the reference's loader has it, by its name as it is, by an entry
-    /// that has `\`, and by other texts of its name.
+    /// The entry of a sample. It is searched, in this order, by the name of the sample with `/` for `\`, as in NVIDIA's
+    /// loader; by the name as it is; among entries whose name has `\`; and by the alternative names of the sample.
     fn find(&self, name: &str, aliases: &Aliases) -> Option<(&String, &Result<Label, String>)> {
         let find = |name: &str| {
             let path = with_slashes(name);
@@ -76,7 +77,7 @@ impl Labels {
         find(name).or_else(|| others.map(String::as_str).find_map(find))
     }
 
-    /// Names with a label that are not among `names`, sorted.
+    /// Names in `dataset.json` that are not among `names`, sorted.
     pub(crate) fn strangers(&self, names: &[String], aliases: &Aliases) -> Vec<String> {
         let used: HashSet<&String> = names
             .iter()
@@ -88,7 +89,7 @@ impl Labels {
         strangers
     }
 
-    /// Labels in the order of `names`, or what is wrong with any of them.
+    /// Labels in the order of `names`, or all problems with the labels.
     pub(crate) fn resolve(
         &self,
         names: &[String],
@@ -127,7 +128,7 @@ impl Labels {
 }
 
 impl Label {
-    /// `None` for a class, the length of a vector.
+    /// Form of the label, which all labels must share: `None` for a class, the length for a vector.
     fn form(&self) -> Option<usize> {
         match self {
             Self::Class(_) => None,

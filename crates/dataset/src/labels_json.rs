@@ -1,5 +1,5 @@
-//! `dataset.json` entry by entry: names and labels only, so that memory is that of the labels and not of a JSON tree, which
-//! takes ten times the text. A file of 5 million images has 400 MB.
+//! Parses `dataset.json` entry by entry to names and labels, so that it never takes the memory of a JSON tree, which is
+//! ten times that of the text. A file of 5 million images has 400 MB.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use crate::label::Label;
 
-/// A name, and its label or what is wrong with it.
+/// The name of a sample, and its label or the description of what is wrong with it.
 type Entry = (String, Result<Label, String>);
 
-/// The largest class: one-hot vectors beyond are a mistake in the file, not a dataset.
+/// Largest accepted class: longer one-hot vectors are a mistake in the file, not a dataset.
 const MAX_CLASS: u64 = 65_535;
 
-/// The longest vector, for the same reason.
+/// Largest accepted length of a vector, for the same reason.
 const MAX_LENGTH: usize = MAX_CLASS as usize + 1;
 
-/// The entries of `labels`, in the order of the file; none for null.
+/// The entries of `labels`, in the order of the file; empty for `null`.
 ///
 /// # Errors
-/// A reason, when the file has another form.
+/// The reason, when the file does not have the form of `dataset.json`.
 pub(crate) fn entries(bytes: &[u8]) -> Result<Vec<Entry>, String> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let labels = json.deserialize_any(Root).map_err(|e| e.to_string())?;
@@ -27,7 +27,8 @@ pub(crate) fn entries(bytes: &[u8]) -> Result<Vec<Entry>, String> {
     labels.ok_or_else(|| "there is no 'labels'".to_owned())
 }
 
-/// A visitor's answers to every kind of value that is none of its own.
+/// Methods of a visitor for the listed kinds of values, which it does not accept: each consumes the value and returns
+/// `$value` of its description.
 macro_rules! others {
     (@ bool $value:expr) => {
         fn visit_bool<E: Error>(self, v: bool) -> Result<Self::Value, E> { $value(v.to_string()) }
@@ -62,7 +63,7 @@ macro_rules! others {
     };
 }
 
-/// The file; `None` when it has no labels.
+/// Visitor of the whole file: its entries, or `None` when it has no `labels`.
 struct Root;
 
 impl<'de> Visitor<'de> for Root {
@@ -87,7 +88,7 @@ impl<'de> Visitor<'de> for Root {
     }
 }
 
-/// The value of `labels`.
+/// Visitor of the value of `labels`: the entries.
 struct List;
 
 impl<'de> DeserializeSeed<'de> for List {
@@ -123,7 +124,7 @@ impl<'de> Visitor<'de> for List {
     }
 }
 
-/// `[name, label]`; `None` for anything else.
+/// Visitor of one entry `[name, label]`; `None` for a value of another form.
 struct EntrySeed;
 
 impl<'de> DeserializeSeed<'de> for EntrySeed {
@@ -154,7 +155,7 @@ impl<'de> Visitor<'de> for EntrySeed {
     }
 }
 
-/// A text; `None` for anything else.
+/// Visitor of a name: its text, or `None` for a value that is not a string.
 struct Name;
 
 impl<'de> DeserializeSeed<'de> for Name {
@@ -179,7 +180,7 @@ impl<'de> Visitor<'de> for Name {
     others!(|_| Ok(None); bool number null list object);
 }
 
-/// A class or a vector, or what is wrong with it.
+/// Visitor of a label: a class or a vector, or the description of what is wrong with it.
 struct LabelSeed;
 
 impl<'de> DeserializeSeed<'de> for LabelSeed {
@@ -242,7 +243,7 @@ fn no_class(found: impl fmt::Display) -> Result<Label, String> {
     Err(format!("{found} is not a class from 0 to {MAX_CLASS}"))
 }
 
-/// A number; `None` for anything else.
+/// Visitor of a number; `None` for a value of another kind.
 struct Number;
 
 impl<'de> DeserializeSeed<'de> for Number {

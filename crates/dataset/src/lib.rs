@@ -1,12 +1,12 @@
-//! Image datasets as the StyleGAN2-ADA family reads them: a zip (or folder) of equal square images and `dataset.json`.
+//! Image datasets in the format of StyleGAN2-ADA: a zip (or folder) of square images of one size, and `dataset.json`.
 //!
-//! - Reading: [`ImageDataset`] (subset, mirror, labels), [`Loader`] (batches decoded in parallel, exact resume),
-//!   [`InfiniteSampler`], [`SnapshotGrid`].
-//! - Writing: [`DatasetWriter`] (same images, same bytes), [`pack`] with [`Transform`] (crop and resize).
-//! - Trust: [`check`] lists every offender by name before any work, [`verify`] decodes every entry,
-//!   [`ImageDataset::content_hash`] names a dataset by what is in it, [`Fingerprint`] cheaply by what its directory tells.
+//! - Reading: [`ImageDataset`] (subset, mirrored copies, labels), [`Loader`] (batches decoded in parallel, exact
+//!   resume), [`InfiniteSampler`], [`SnapshotGrid`].
+//! - Writing: [`DatasetWriter`] (the same images give the same bytes), [`pack`] with [`Transform`] (crop and resize).
+//! - Checking: [`check`] lists every violation by name before training, [`verify`] decodes every entry;
+//!   [`ImageDataset::content_hash`] hashes the contents of a dataset, [`Fingerprint`] only names, sizes and CRC-32.
 //!
-//! Pixels are `u8`; scaling to [-1, 1] is the trainer's. No tensors here, and no printing.
+//! Pixels are `u8`; the trainer scales them to [-1, 1]. This crate has no tensors and prints nothing.
 //!
 //! ```no_run
 //! use dataset::{DatasetOptions, ImageDataset, Loader, LoaderOptions};

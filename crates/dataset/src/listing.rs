@@ -1,4 +1,4 @@
-//! Files of a folder or zip with their names as text, and what is left out of the list.
+//! Lists the files of a folder or zip with their names as text, and what is left out of the list.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::aliases::Aliases;
 use crate::error::Error;
 use crate::image_name::is_image_name;
 
-/// A file, before it is known whether it is a sample.
+/// A listed file, before it is decided whether it is a sample.
 pub(crate) struct Found {
     pub name: String,
     pub place: Place,
@@ -19,27 +19,27 @@ pub(crate) struct Found {
 /// Location of the bytes of a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
-    /// Below the folder under its name.
+    /// In the folder of the dataset, under its name.
     Named,
-    /// Elsewhere: its name is not Unicode.
+    /// At this path, as its name is not Unicode.
     File(PathBuf),
-    /// A member of the zip.
+    /// The member of the zip with this index.
     Member(usize),
 }
 
-/// Entries of a folder or zip that are not files of the dataset.
+/// Names of entries of a folder or zip that are left out of the dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// Links to folders, which are not followed.
     pub linked_folders: Vec<String>,
-    /// Links with an image's name to files that do not exist.
+    /// Links with the name of an image to files that do not exist.
     pub dangling_links: Vec<String>,
-    /// Files that operating systems put beside images, recognized by content (`._a.png`, `__MACOSX`, `Thumbs.db`).
+    /// Files that operating systems put beside images (`._a.png`, `Thumbs.db`), see [`archive::is_system_file`].
     pub system_files: Vec<String>,
 }
 
 impl LeftOut {
-    /// One sentence for each kind, with a count and the first three names.
+    /// One sentence for the user on each kind that occurs, with the count and the first three names.
     pub fn sentences(&self) -> Vec<String> {
         [
             (
@@ -59,7 +59,7 @@ impl LeftOut {
     }
 }
 
-/// The first three names, and that there are more.
+/// The first three names, separated by commas, and `...` if there are more.
 pub(crate) fn first_names(names: &[String]) -> String {
     const SHOWN: usize = 3;
     let shown = names[..names.len().min(SHOWN)].join(", ");
@@ -67,7 +67,7 @@ pub(crate) fn first_names(names: &[String]) -> String {
     shown + more
 }
 
-/// The members of a zip that are files.
+/// Lists the members of a zip that are files.
 pub(crate) fn list_zip(zip: &ZipFile) -> Vec<Found> {
     let members = zip.members().iter().enumerate();
     members
@@ -79,7 +79,8 @@ pub(crate) fn list_zip(zip: &ZipFile) -> Vec<Found> {
         .collect()
 }
 
-/// Collects files below `folder`; folders after links are left out, as `os.walk` does.
+/// Adds the files in `folder`, at any depth, to `found`; links to folders are not followed, as in Python's `os.walk`.
+/// `raw_prefix` is the raw path of `folder` in the dataset, with `/` at its end.
 pub(crate) fn list_folder(
     folder: &Path,
     raw_prefix: &[u8],
@@ -115,7 +116,8 @@ pub(crate) fn list_folder(
     Ok(())
 }
 
-/// Sorts by name and tells files of one name apart: the second is `a.png#2`. The names of those are returned as well.
+/// Sorts files by name and makes equal names distinct: the second one becomes `a.png#2`, with `a.png` as an alias.
+/// Returns the new names, sorted.
 ///
 /// In a folder two names can only have the same text when one of them is not Unicode, which then gets the number.
 pub(crate) fn sort_and_number(found: &mut [Found], aliases: &mut Aliases) -> Vec<String> {
@@ -152,7 +154,8 @@ pub(crate) fn sort_and_number(found: &mut [Found], aliases: &mut Aliases) -> Vec
     numbered
 }
 
-/// Adds what Python's `zipfile` makes of names without the UTF-8 flag, which the reference's packer lists.
+/// Adds as aliases the names that Python's `zipfile` reads for members without the UTF-8 flag: NVIDIA's
+/// `dataset_tool.py` looks labels up by these names.
 pub(crate) fn add_python_names(found: &[Found], zip: &ZipFile, aliases: &mut Aliases) {
     for file in found {
         let Place::Member(index) = file.place else {

@@ -1,4 +1,4 @@
-//! Batches without end, decoded ahead on threads of their own, in an order that no thread can change.
+//! Loads batches without end on threads of its own, in an order that does not depend on these threads.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +12,13 @@ use crate::sampler::{InfiniteSampler, SamplerState};
 /// Options of a loader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoaderOptions {
-    /// Samples in a batch.
+    /// Number of samples per batch.
     pub batch_size: usize,
-    /// Seed of the order.
+    /// Seed of the order of the samples.
     pub seed: u32,
-    /// Threads that decode.
+    /// Number of decoding threads.
     pub n_threads: usize,
-    /// Batches that are decoded ahead, so that the consumer never waits.
+    /// Number of batches that are decoded ahead of [`Loader::next_batch`], so that it rarely waits.
     pub n_prefetch: usize,
 }
 
@@ -34,28 +34,29 @@ impl Default for LoaderOptions {
     }
 }
 
-/// Samples that belong together.
+/// A batch of samples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// `[batch, channels, height, width]`.
+    /// Pixels, `[batch, channels, height, width]`.
     pub images: Vec<u8>,
-    /// `[batch, label_dim]`.
+    /// Label vectors, `[batch, label_dim]`.
     pub labels: Vec<f32>,
-    /// Indices of the samples in the dataset.
+    /// Index of each sample in the [`ImageDataset`].
     pub indices: Vec<usize>,
 }
 
-/// Gives batches of a dataset in the order of its [`InfiniteSampler`].
+/// Returns batches of a dataset, in the order of an [`InfiniteSampler`].
 ///
-/// Same seed, same batches, whatever the number of threads. [`save`](Self::save) tells the position after the last
-/// batch that was *given out*; a loader restored from it gives the identical next batches.
+/// The same seed gives the same batches, whatever the number of threads. [`save`](Self::save) returns the position
+/// after the last batch that [`next_batch`](Self::next_batch) returned, whatever is decoded ahead; a loader restored
+/// from it returns the identical next batches.
 #[derive(Debug)]
 pub struct Loader {
     dataset: Arc<ImageDataset>,
     batch_size: usize,
-    /// Stands after the last batch that was asked of the threads.
+    /// Position after the last batch that was requested from the threads.
     ahead: InfiniteSampler,
-    /// Stands after the last batch that was given out.
+    /// Position after the last batch that was returned.
     given: InfiniteSampler,
     pending: VecDeque<mpsc::Receiver<Result<Batch, Error>>>,
     n_prefetch: usize,
@@ -63,7 +64,7 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Starts the threads at the beginning of the order.
+    /// Starts the decoding threads at the beginning of the order.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -75,10 +76,10 @@ impl Loader {
         Self::start(dataset, options, sampler)
     }
 
-    /// Starts the threads at a saved position; the seed of the options is not used.
+    /// Starts the decoding threads at a saved position; [`LoaderOptions::seed`] is not used.
     ///
     /// # Errors
-    /// When the position is damaged or that of a dataset of another size.
+    /// When the position is damaged or belongs to a dataset of another size, or a thread cannot be started.
     pub fn restore(
         dataset: Arc<ImageDataset>,
         options: &LoaderOptions,
@@ -116,16 +117,17 @@ impl Loader {
         Ok(loader)
     }
 
-    /// The next batch; waits when the threads are behind.
+    /// Returns the next batch; waits when it is not decoded yet.
     ///
     /// # Errors
-    /// When a sample of the batch cannot be read. The position stays: the next call tries the same batch again.
+    /// When a sample of the batch cannot be read. The position does not change: the next call tries the same batch
+    /// again.
     pub fn next_batch(&mut self) -> Result<Batch, Error> {
         self.ask_ahead()?;
         let batch = match self.pending.pop_front().map(|reply| reply.recv()) {
             Some(Ok(Ok(batch))) => batch,
             Some(Ok(Err(error))) => {
-                // What was read ahead is after a batch that nobody got.
+                // Discard the batches that were read ahead: they come after one that was not returned.
                 self.pending.clear();
                 self.ahead = self.given.clone();
                 return Err(error);
@@ -137,17 +139,17 @@ impl Loader {
         Ok(batch)
     }
 
-    /// The position after the last batch that was given out, to be saved.
+    /// The position after the last returned batch, for [`restore`](Self::restore).
     pub fn save(&self) -> SamplerState {
         self.given.save()
     }
 
-    /// The dataset it reads.
+    /// The dataset that the loader reads.
     pub fn dataset(&self) -> &Arc<ImageDataset> {
         &self.dataset
     }
 
-    /// Samples in a batch.
+    /// Number of samples per batch.
     pub fn batch_size(&self) -> usize {
         self.batch_size
     }
@@ -190,14 +192,14 @@ impl Workers {
                 .name(format!("loader-{i}"))
                 .spawn(move || {
                     loop {
-                        // A poisoned lock means that another worker died: the consumer hears of it.
+                        // A poisoned lock means that another worker panicked; `next_batch` reports it.
                         let Ok(Ok(job)) = jobs.lock().map(|jobs| jobs.recv()) else {
                             return;
                         };
                         if stop.load(Ordering::Relaxed) {
                             return;
                         }
-                        // Nobody waits when the loader is being dropped.
+                        // Sending fails only when the loader no longer waits for this batch.
                         let _ = job.reply.send(read_batch(&dataset, job.indices));
                     }
                 })

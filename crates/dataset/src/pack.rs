@@ -1,4 +1,5 @@
-//! From a folder or zip of images to a dataset zip: what the reference's packer does, without stopping at bad files.
+//! Packs a folder or zip of images into a dataset zip, as NVIDIA's `dataset_tool.py` does, but without stopping at bad
+//! files.
 
 use std::path::Path;
 
@@ -19,15 +20,15 @@ use decode::decode_stored;
 pub struct PackOptions {
     /// Crop before the resize.
     pub transform: Transform,
-    /// Width and height of a sample; as the image is when absent.
+    /// Width and height of a sample in pixels; `None` keeps those of the image after the crop.
     pub size: Option<(usize, usize)>,
-    /// Filter of the resize.
+    /// Filter for resizing.
     pub filter: Filter,
-    /// Take the first so many images.
+    /// Take only this many images, the first by name.
     pub max_images: Option<usize>,
-    /// Keep gray images gray; all others become RGB, alpha composited on white.
+    /// Whether gray images stay gray. All others become RGB, with alpha composited on white.
     pub keep_gray: bool,
-    /// PNG level.
+    /// Options of the written zip.
     pub writer: WriterOptions,
 }
 
@@ -36,18 +37,18 @@ pub struct PackOptions {
 pub struct PackReport {
     /// Summary of the written dataset.
     pub written: WriteSummary,
-    /// Images that are not in the zip, and why.
+    /// Name of each image that is not in the zip, and the reason.
     pub dropped: Vec<(String, String)>,
 }
 
 /// Packs all images of `source` into a zip at `out`, in the order of their names and with their labels.
 ///
-/// An image's position in that order is its number in the zip, so dropped ones leave gaps. Same images, same bytes,
-/// whatever the number of threads. `on_image` is called once for each image, from many threads.
+/// The position of an image in that order is its number in the zip, so that dropped images leave gaps. The same images
+/// give the same bytes, whatever the number of threads. `on_image` is called once for each image, from many threads.
 ///
 /// # Errors
-/// When samples differ in shape (give a size), nothing is left, `dataset.json` is damaged, or the disk refuses.
-/// Images that cannot be decoded are in the report.
+/// When samples differ in shape (a size avoids this), no image is left, `dataset.json` is damaged, or the disk reports
+/// an error. Images that cannot be decoded are in the report instead.
 pub fn pack(
     source: &Source,
     out: impl AsRef<Path>,
@@ -78,7 +79,7 @@ pub fn pack(
     let names = &names[..options.max_images.unwrap_or(names.len()).min(names.len())];
     let mut writer = DatasetWriter::create(out, &options.writer)?;
     let mut dropped = Vec::new();
-    // In rounds, so that memory is bounded and the order is that of the names.
+    // Images are packed in groups, so that memory is bounded and the order is that of the names.
     let round = rayon::current_num_threads() * 8;
     for (i, names) in names.chunks(round).enumerate() {
         let samples: Vec<Result<EncodedImage, String>> = names

@@ -1,59 +1,59 @@
-//! Violations of the loader's contract, and the report that lists them by name.
+//! Violations of the requirements of the loader, and the report that lists them by file name.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// A violation of the loader's contract by one file.
+/// A violation of the requirements of the loader by one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProblemKind {
     /// The dataset has no image.
     NoImages,
-    /// Not an image, or a damaged image.
+    /// Not an image, or a damaged image; the text is the reason.
     Undecodable(String),
-    /// The file is truncated.
+    /// The file ends before the image does; the text is the reason.
     Truncated(String),
-    /// Another `[channels, height, width]` than most others.
+    /// The shape `[channels, height, width]` differs from that of most images.
     Shape {
-        /// Of this image.
+        /// Shape of this image.
         found: [usize; 3],
-        /// Of most images.
+        /// Shape of most images.
         expected: [usize; 3],
     },
-    /// The side is not a power of two of at least 4, or the image not square.
+    /// The image is not square, or its side is not a power of two of at least 4.
     Side {
-        /// Pixels in a row.
+        /// Width in pixels.
         width: usize,
-        /// Rows.
+        /// Height in pixels.
         height: usize,
     },
-    /// An alpha channel.
+    /// The image has an alpha channel.
     Alpha,
-    /// More than 8 bits a channel.
+    /// The image has more than 8 bits per channel.
     Depth {
-        /// Bits of a channel.
+        /// Bits per channel.
         bits: usize,
     },
-    /// Labels are wanted, but `dataset.json` has none at all.
+    /// Labels are required, but `dataset.json` has none at all.
     NoLabels,
-    /// Not in `dataset.json`, though others are.
+    /// The image has no label in `dataset.json`, though others have one.
     MissingLabel,
-    /// A label that is neither a class nor a vector like the others.
+    /// The label is neither a class nor a vector, or of another form than the first one; the text is the reason.
     BadLabel(String),
     /// A label for an image that does not exist.
     StrayLabel,
     /// A file that is neither a sample nor `dataset.json`.
     StrayFile,
-    /// A name that leads out of the dataset.
+    /// The name begins with `/`, contains `:` or leads out of the dataset by `..`.
     UnsafeName,
     /// Another entry of the zip has the same name.
     DuplicateNames,
 }
 
 impl ProblemKind {
-    /// The line above the list of offenders.
+    /// The line above the list of files with this violation.
     pub(crate) fn heading(&self) -> &'static str {
         match self {
             Self::NoImages => "no images",
@@ -93,10 +93,10 @@ impl ProblemKind {
     }
 }
 
-/// One offender.
+/// One violation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The file in the dataset, or the dataset itself.
+    /// Name of the file in the dataset, or path of the dataset itself.
     pub name: String,
     /// The violation.
     pub kind: ProblemKind,
@@ -120,16 +120,16 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The result of a check; displays as groups of problems with 20 names each.
+/// The result of a check. Displayed as groups of violations by kind, with at most 20 names each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
-    /// Images in the dataset.
+    /// Number of images in the dataset.
     pub n_images: usize,
-    /// `[channels, height, width]` of most images.
+    /// `[channels, height, width]` of most images; `None` if none could be read.
     pub shape: Option<[usize; 3]>,
-    /// Entries of a label vector; 0 without labels.
+    /// Length of a label vector; 0 without labels.
     pub label_dim: usize,
-    /// All offenders, by kind and then by name.
+    /// All violations, by kind and then by name.
     pub problems: Vec<Problem>,
 }
 

@@ -1,6 +1,8 @@
-//! Resizing with Pillow's arithmetic, bit for bit, so that a set packed by either tool has the same pixels.
+//! Resizes images with Pillow's arithmetic, bit for bit, so that NVIDIA's `dataset_tool.py` and this crate pack the
+//! same pixels.
 //!
-//! Two passes, rows first, over 8-bit values; coefficients in fixed point with 22 bits. Shrinking widens the filter.
+//! Two passes over 8-bit values, horizontal first; coefficients are in fixed point with 22 fractional bits. When an
+//! image is reduced, the filter is widened by the same factor.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +11,13 @@ use decode::Image;
 /// Fractional bits of a coefficient: 32 less 8 for the value and 2 for the overshoot of the filter.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
 
-/// The filter that a resize averages with.
+/// The resampling filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Filter {
     /// The mean of the covered area.
     Box,
-    /// A sinc windowed to three lobes: sharper.
+    /// A sinc windowed to three lobes (Lanczos-3): sharper.
     #[default]
     Lanczos,
 }
@@ -45,9 +47,9 @@ fn sinc(x: f64) -> f64 {
     x.sin() / x
 }
 
-/// Resizes an image; the same size gives the same image.
+/// Resizes an image to `width` x `height` pixels; the same size gives the same image.
 ///
-/// Alpha is resized like a color: composite it first.
+/// Alpha is resized independently of the colors, so composite it before.
 ///
 /// # Panics
 /// When a side of the image or of the result is 0.
@@ -78,7 +80,7 @@ pub fn resize(image: &Image, width: usize, height: usize, filter: Filter) -> Ima
     }
 }
 
-/// The inputs of one output: from `first`, weighted by `weights`.
+/// The input values of one output value: those from index `first` on, with `weights` in fixed point.
 struct Window {
     first: usize,
     weights: Vec<i32>,
@@ -124,7 +126,7 @@ fn resize_rows(
     filter: Filter,
 ) -> Vec<u8> {
     let windows = windows(width, width_out, filter);
-    // The number of channels is known to the inner loops: several times faster.
+    // Inner loops over a constant number of channels are several times faster.
     match channels {
         1 => resize_rows_of::<1>(pixels, width, &windows),
         2 => resize_rows_of::<2>(pixels, width, &windows),

@@ -3,10 +3,11 @@
 use rng::{RandomState, SavedState};
 use serde::{Deserialize, Serialize};
 
-/// Draws samples without end: a shuffled pass that keeps swapping within a window after it.
+/// Draws sample indices without end: passes over a shuffled order again and again, and swaps each drawn index with a
+/// random one among those drawn in the half pass before it.
 ///
-/// No sample comes twice in a row within half a pass, no two passes are alike. The order is that of the reference's
-/// sampler (window 0.5, one replica).
+/// A sample comes again after half a pass at the earliest, and no two passes are alike. The order is that of
+/// `InfiniteSampler` in NVIDIA's StyleGAN2-ADA (window 0.5, one replica).
 #[derive(Clone, Debug, PartialEq)]
 pub struct InfiniteSampler {
     order: Vec<u32>,
@@ -14,10 +15,10 @@ pub struct InfiniteSampler {
     random: RandomState,
 }
 
-/// Share of the samples that a sample may be swapped over.
+/// Distance within which an index may be swapped, as a share of the number of samples.
 const WINDOW: f64 = 0.5;
 
-/// The saved form of a sampler; restoring it gives the identical continuation.
+/// The saved state of a sampler. A sampler restored from it draws the identical next samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SamplerState {
@@ -27,10 +28,10 @@ pub struct SamplerState {
 }
 
 impl InfiniteSampler {
-    /// A sampler over `n_samples` samples.
+    /// A sampler over `n_samples` samples, at the beginning of its order.
     ///
     /// # Panics
-    /// When there is none, or more than 2^32.
+    /// When there are no samples, or more than 2^32 - 1.
     pub fn new(n_samples: usize, seed: u32) -> Self {
         assert!(n_samples > 0, "InfiniteSampler: no samples");
         let n_samples = u32::try_from(n_samples).expect("InfiniteSampler: at most 2^32 samples");
@@ -44,7 +45,7 @@ impl InfiniteSampler {
         }
     }
 
-    /// The next sample.
+    /// Draws the index of the next sample.
     pub fn next_index(&mut self) -> usize {
         let n = self.order.len();
         let i = (self.position % n as u64) as usize;
@@ -68,7 +69,7 @@ impl InfiniteSampler {
         self.order.len()
     }
 
-    /// The state, to be saved.
+    /// The state, for [`restore`](Self::restore).
     pub fn save(&self) -> SamplerState {
         SamplerState {
             order: self.order.clone(),
@@ -77,7 +78,7 @@ impl InfiniteSampler {
         }
     }
 
-    /// The sampler that goes on where `saved` was taken; `None` when `saved` is damaged.
+    /// The sampler that continues where `saved` was taken; `None` when `saved` is damaged.
     pub fn restore(saved: &SamplerState) -> Option<Self> {
         let mut seen = vec![false; saved.order.len()];
         for &index in &saved.order {
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_order_is_that_of_the_reference() {
-        // Origin: the reference's sampler with numpy 1.26.4, 7 samples, seed 5.
+        // Origin: `InfiniteSampler` of NVIDIA's StyleGAN2-ADA with numpy 1.26.4, 7 samples, seed 5.
         let expected = [
             6, 2, 4, 1, 6, 5, 4, 0, 3, 6, 4, 2, 3, 1, 0, 2, 4, 1, 6, 3, 4, 2, 6, 1, 3,
         ];

@@ -1,4 +1,4 @@
-//! The samples of the preview grids (`reals.png`, `fakes000200.png`).
+//! Chooses the samples of the preview grids (`reals.png`, `fakes000200.png`).
 
 use std::cmp::Ordering;
 
@@ -9,19 +9,20 @@ use crate::label::Label;
 
 /// A grid of about 7680 x 4320 pixels: 7 to 32 columns, 4 to 32 rows.
 ///
-/// Without labels a shuffle of the dataset, repeated when it is small; with labels each row shows one label, in turn.
+/// Without labels it shows the dataset in random order, repeated when it is small. With labels each row shows samples
+/// of one label, and the rows show the labels in turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotGrid {
-    /// Images in a row.
+    /// Number of images in a row.
     pub columns: usize,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Samples, row by row.
+    /// Index in the [`ImageDataset`] of each image, row by row.
     pub indices: Vec<usize>,
 }
 
 impl SnapshotGrid {
-    /// The grid that the reference shows for this dataset.
+    /// The grid that NVIDIA's StyleGAN2-ADA shows for this dataset.
     pub fn new(dataset: &ImageDataset) -> Self {
         let [_, height, width] = dataset.shape();
         let columns = (7680 / width.max(1)).clamp(7, 32);
@@ -29,7 +30,7 @@ impl SnapshotGrid {
         Self::sized(dataset, columns, rows)
     }
 
-    /// A grid of another size, filled in the same way.
+    /// A grid of `columns` x `rows` images, chosen in the same way.
     pub fn sized(dataset: &ImageDataset, columns: usize, rows: usize) -> Self {
         let mut random = RandomState::new(0);
         let indices = if dataset.label_dim() == 0 {
@@ -40,7 +41,7 @@ impl SnapshotGrid {
             (0..rows)
                 .flat_map(|row| {
                     let group = &groups[row % groups.len()];
-                    // A label that comes again goes on where it stopped.
+                    // Further rows of the same label continue with the samples after its last row.
                     let start = row / groups.len() * columns;
                     (start..start + columns).map(|i| group[i % group.len()])
                 })
@@ -54,7 +55,8 @@ impl SnapshotGrid {
     }
 }
 
-/// Samples by label, labels in ascending order (vectors by their last entry first), each group shuffled in that order.
+/// Samples grouped by label, with labels in ascending order (vectors are compared from their last entry to their
+/// first); the groups are shuffled one after the other in this order.
 fn shuffled_groups(dataset: &ImageDataset, random: &mut RandomState) -> Vec<Vec<usize>> {
     let mut labeled: Vec<(&Label, usize)> = (0..dataset.len())
         .filter_map(|idx| Some((dataset.raw_label(idx)?, idx)))
@@ -80,7 +82,7 @@ fn compare(a: &Label, b: &Label) -> Ordering {
                 .find(|o| o.is_ne())
                 .unwrap_or(Ordering::Equal)
         }
-        // A dataset has labels of one form.
+        // Cannot happen: all labels of a dataset have the same form.
         (Label::Class(_), Label::Vector(_)) => Ordering::Less,
         (Label::Vector(_), Label::Class(_)) => Ordering::Greater,
     }

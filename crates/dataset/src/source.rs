@@ -1,6 +1,6 @@
 //! The files of a dataset: a zip read in place (stored or deflated, zip64), or a folder.
 //!
-//! Reading takes `&self` and is safe from many threads: zips are read at positions, with no shared cursor.
+//! Reading takes `&self` and is safe from many threads: zips are read at given offsets, with no shared cursor.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -15,33 +15,34 @@ use crate::listing::{
     Found, LeftOut, Place, add_python_names, first_names, list_folder, list_zip, sort_and_number,
 };
 
-/// The largest entry that is read, against archives that claim to unpack to terabytes.
+/// Largest entry in bytes that is read, as a protection from archives that claim to unpack to terabytes.
 const MAX_ENTRY_BYTES: u64 = 1 << 30;
 
-/// The files of a dataset: samples in the order of their names, which is their index, and the others.
+/// The files of a dataset: the samples, sorted by name so that their position is their index, and all other files.
 ///
-/// Names that are not UTF-8 are text by the rule of [`archive::names`]; of several members of one name the second is
-/// `a.png#2`. Files that operating systems put beside images are in neither list, see [`left_out`](Self::left_out).
+/// Names that are not UTF-8 are decoded by the rules of [`archive::names`]; of several zip members with the same name,
+/// the second is called `a.png#2`. Files that operating systems put beside images are in neither list, see
+/// [`left_out`](Self::left_out).
 #[derive(Clone, Debug)]
 pub struct Source {
     path: PathBuf,
     kind: Kind,
     names: Vec<String>,
     others: Vec<String>,
-    /// Beside `names`.
+    /// Location of each file in `names`.
     places: Vec<Place>,
-    /// Beside `others`.
+    /// Location of each file in `others`.
     other_places: Vec<Place>,
     duplicates: Vec<String>,
     aliases: Aliases,
     left_out: LeftOut,
 }
 
-/// The entry of a file in its directory.
+/// Size and checksum of a file, as the directory of the zip or folder gives them.
 pub(crate) struct DirectoryEntry {
-    /// Bytes, unpacked.
+    /// Number of bytes when unpacked.
     pub size: u64,
-    /// Checksum of the bytes; folders keep none.
+    /// CRC-32 of the unpacked bytes; `None` in folders, which do not store it.
     pub crc32: Option<u32>,
 }
 
@@ -52,15 +53,16 @@ enum Kind {
 }
 
 impl Source {
-    /// Opens a folder (with all folders below it) or a zip. Samples are what has an image's name.
+    /// Opens a folder (with all folders below it) or a zip. Samples are the files with the name of an image, see
+    /// [`is_image_name`].
     ///
     /// # Errors
-    /// When `path` is neither or cannot be read. An empty dataset opens.
+    /// When `path` is neither a folder nor a zip, or cannot be read. An empty dataset is not an error.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_with(path.as_ref(), false)
     }
 
-    /// As [`open`](Self::open); images without an image's name, told by their first bytes, are samples too.
+    /// As [`open`](Self::open), but images without the name of one, recognized by their first bytes, are samples too.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -104,11 +106,11 @@ impl Source {
         Ok(source)
     }
 
-    /// Puts a file into the list that it belongs to.
+    /// Adds a file to the list that it belongs to: samples, other files or left out.
     fn sort_in(&mut self, file: Found, by_content: bool) {
         let Found { name, place } = file;
         let head = || self.head(&name, &place);
-        // A numbered name ends in its number, the name without it is an alias.
+        // A numbered name ends in its number; the name without it is its first alias.
         let told = self.aliases.of(&name).first();
         let has_image_name = is_image_name(&name) || told.is_some_and(|name| is_image_name(name));
         if may_be_system_file(&name) && is_system_file(&name, &head()) {
@@ -127,27 +129,28 @@ impl Source {
         &self.path
     }
 
-    /// The samples, sorted; separated by `/` on every system.
+    /// The names of the samples, sorted; folders are separated by `/` on every system.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The other files, sorted, `dataset.json` among them.
+    /// The names of the other files, sorted, including `dataset.json`.
     pub fn others(&self) -> &[String] {
         &self.others
     }
 
-    /// Members of a zip whose name another one has already; each ends in its number (`a.png#2`).
+    /// Names of the members of a zip whose name an earlier member already has; each ends in its number (`a.png#2`).
     pub fn duplicates(&self) -> &[String] {
         &self.duplicates
     }
 
-    /// Files that are in neither list.
+    /// Entries that are neither samples nor other files of the dataset.
     pub fn left_out(&self) -> &LeftOut {
         &self.left_out
     }
 
-    /// A sentence about images that are no samples because of their names; looks into the first 1000 other files.
+    /// A sentence for the user about images that are not samples because of their names; `None` if there are none. Only
+    /// the first 1000 other files are examined.
     pub fn images_without_extension(&self) -> Option<String> {
         const LOOKED_AT: usize = 1000;
         let others = self.others.iter().zip(&self.other_places).take(LOOKED_AT);
@@ -168,10 +171,10 @@ impl Source {
         &self.aliases
     }
 
-    /// The bytes of a file; those of a zip entry are checked against its CRC.
+    /// The bytes of a file; those of a zip member are checked against its CRC-32.
     ///
     /// # Errors
-    /// When it is missing, damaged, encrypted or larger than 1 GiB.
+    /// When the file is missing, damaged, encrypted or larger than 1 GiB.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
         self.read_limited(name, u64::MAX).map_err(|e| Error::Image {
             path: self.path.clone(),
@@ -180,7 +183,7 @@ impl Source {
         })
     }
 
-    /// The first `limit` bytes of a file (not checked against the CRC when that is not all).
+    /// The first `limit` bytes of a file; they are checked against the CRC-32 only when they are the whole file.
     pub(crate) fn read_limited(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
         let place = self.place(name)?;
         self.read_at(name, place, limit)
@@ -194,7 +197,7 @@ impl Source {
         let file = files::open_input(&self.file_path(name, place))?;
         let size = file.metadata()?.len();
         check_size(size, limit)?;
-        // A claimed size is no reason to reserve it all.
+        // Reserve 16 MiB at most, whatever size the file claims.
         let reserve = size.min(limit).min(16 << 20) as usize;
         let mut bytes = Vec::with_capacity(reserve + 1);
         file.take(limit.min(MAX_ENTRY_BYTES))
@@ -202,7 +205,7 @@ impl Source {
         Ok(bytes)
     }
 
-    /// Enough of a file to tell its kind; nothing when it cannot be read.
+    /// The first 64 bytes of a file, which are enough to recognize its kind; empty when it cannot be read.
     fn head(&self, name: &str, place: &Place) -> Vec<u8> {
         const BYTES: u64 = 64;
         self.read_at(name, place, BYTES).unwrap_or_default()
@@ -223,19 +226,19 @@ impl Source {
         }
     }
 
-    /// `dataset.json`, when there is one.
+    /// The bytes of `dataset.json`; `None` when there is none.
     pub(crate) fn read_labels(&self) -> Result<Option<Vec<u8>>, Error> {
         self.labels_name().map(|name| self.read(name)).transpose()
     }
 
-    /// The name of the file with the labels, when there is one.
+    /// The name of the file with the labels; `None` when there is none.
     pub(crate) fn labels_name(&self) -> Option<&'static str> {
         const NAME: &str = "dataset.json";
         let has_labels = self.others.iter().any(|name| name == NAME);
         has_labels.then_some(NAME)
     }
 
-    /// The directory entry of a file; the file itself is not read.
+    /// Size and checksum of a file by its directory entry; the file itself is not read.
     pub(crate) fn directory_entry(&self, name: &str) -> Result<DirectoryEntry, Error> {
         let place = self
             .place(name)
@@ -256,7 +259,7 @@ impl Source {
     }
 }
 
-/// Tells a zip by content, so that one without its extension opens too.
+/// Opens a zip, which is recognized by its content, so that it does not need the extension `.zip`.
 fn open_zip(path: &Path) -> Result<ZipFile, Error> {
     let is_named = path
         .extension()
@@ -283,7 +286,8 @@ fn check_size(size: u64, limit: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether these first bytes are those of an image. "BM" alone also begins words.
+/// Whether the first bytes of a file are those of an image. A BMP must also have a known header size, as text can begin
+/// with "BM", too.
 fn is_image(head: &[u8]) -> bool {
     const BMP_HEADER_SIZES: [u8; 7] = [12, 40, 52, 56, 64, 108, 124];
     match Format::sniff(head) {

@@ -1,26 +1,27 @@
-//! Transforms of an image of any size to a sample: scaled, or cropped to its center first.
+//! Transforms an image of any size to a sample: scaled, or cropped to its center first.
 
 use serde::{Deserialize, Serialize};
 
 use crate::resample::{Filter, resize};
 use decode::Image;
 
-/// Transform of an image before it is resized; the names are those of the reference's `dataset_tool.py`.
+/// Crop of an image before it is resized; the names are those of NVIDIA's `dataset_tool.py`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transform {
-    /// All of it, stretched when the aspect differs.
+    /// No crop; the image is stretched when its aspect ratio differs from that of the sample.
     #[default]
     Scale,
     /// The largest square in the middle.
     CenterCrop,
-    /// The middle rows in the wanted aspect, between black bars that make the sample square. Images that are too
-    /// small or too flat for that are dropped.
+    /// The middle rows in the aspect ratio of the given size, between black bars that make the sample square. Images
+    /// that are narrower than the given width, or too flat for its height, are dropped.
     CenterCropWide,
 }
 
 impl Transform {
-    /// Applies it and resizes to `width` x `height`; `None` drops the image.
+    /// Crops an image and resizes it to `width` x `height`; with [`CenterCropWide`](Self::CenterCropWide), black bars
+    /// then extend it to `width` x `width`. `None` when the image is dropped.
     ///
     /// # Panics
     /// When a side of the image or of the result is 0, or a wide result is higher than wide.
@@ -60,7 +61,7 @@ impl Transform {
     }
 }
 
-/// The middle of an image; no larger than the image is.
+/// The middle `width` x `height` pixels of an image; fewer where the image is smaller.
 fn center(image: &Image, width: usize, height: usize) -> Image {
     let (width, height) = (width.min(image.width), height.min(image.height));
     let (x, y) = ((image.width - width) / 2, (image.height - height) / 2);

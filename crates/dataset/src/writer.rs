@@ -1,4 +1,5 @@
-//! Writes dataset zips: stored, `00000/img00000000.png`, `dataset.json` last, the same bytes for the same samples.
+//! Writes dataset zips: uncompressed members `00000/img00000000.png` and so on, then `dataset.json`. The same samples
+//! give the same bytes.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -16,30 +17,30 @@ use decode::Image;
 /// Options of writing a dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriterOptions {
-    /// PNG level, 0 (stored, loads fastest) to 9 (smallest).
+    /// PNG compression level, 0 (uncompressed, loads fastest) to 9 (smallest).
     pub png_level: u8,
 }
 
 /// Summary of the written dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WriteSummary {
-    /// Samples in the zip.
+    /// Number of samples in the zip.
     pub n_images: usize,
-    /// `[channels, height, width]` of each.
+    /// `[channels, height, width]` of each sample.
     pub shape: [usize; 3],
     /// Whether `dataset.json` has labels.
     pub has_labels: bool,
 }
 
-/// The name of sample `idx`: `00012/img00012345.png`.
+/// The name of sample `idx`, such as `00012/img00012345.png`.
 pub fn sample_name(idx: usize) -> String {
     let digits = format!("{idx:08}");
     format!("{}/img{digits}.png", &digits[..5])
 }
 
-/// Writes a dataset zip under a temporary name; [`finish`](Self::finish) gives it its own.
+/// Writes a dataset zip under a temporary name; [`finish`](Self::finish) renames it.
 ///
-/// Zip64 comes by itself where it is needed. Dropping the writer unfinished leaves nothing behind.
+/// Zip64 is used where it is needed. A writer that is dropped without `finish` leaves no file behind.
 pub struct DatasetWriter {
     zip: ZipWriter<BufWriter<AtomicFile>>,
     png_level: u8,
@@ -49,7 +50,7 @@ pub struct DatasetWriter {
 }
 
 impl DatasetWriter {
-    /// Starts a zip at `path`; what lies there stays until [`finish`](Self::finish).
+    /// Starts a zip for `path`; an existing file there stays until [`finish`](Self::finish).
     ///
     /// # Errors
     /// When the folder cannot be written to.
@@ -66,10 +67,11 @@ impl DatasetWriter {
         })
     }
 
-    /// Adds a sample under the name of `idx`, which it returns. Indices ascend; gaps are fine.
+    /// Adds a sample under the name of `idx`, and returns this name. Indices must ascend and may have gaps.
     ///
     /// # Errors
-    /// When the image has another shape than the first, the index does not ascend, or the disk refuses.
+    /// When the shape of the image differs from that of the first, the index does not ascend or exceeds 99,999,999, or
+    /// the disk reports an error.
     pub fn add(
         &mut self,
         idx: usize,
@@ -79,7 +81,7 @@ impl DatasetWriter {
         self.add_encoded(idx, &encode_png(image, self.png_level)?, label)
     }
 
-    /// Adds a sample that was encoded elsewhere, perhaps in parallel.
+    /// Adds a sample that is already encoded, so that encoding can run in parallel.
     ///
     /// # Errors
     /// As [`add`](Self::add).
@@ -106,12 +108,12 @@ impl DatasetWriter {
         Ok(name)
     }
 
-    /// Writes `dataset.json`, syncs, and gives the zip its name.
+    /// Writes `dataset.json`, syncs the zip, and renames it to its path.
     ///
-    /// Labels are written when every sample has one of the same form; `null` else.
+    /// Labels are written when every sample has one, else `null`.
     ///
     /// # Errors
-    /// When there is no sample, or the disk refuses; the target is then as it was.
+    /// When there is no sample, or the disk reports an error; an existing file at the path is then unchanged.
     pub fn finish(mut self) -> Result<WriteSummary, Error> {
         let Some(shape) = self.shape else {
             return Err(Error::Write("there is no sample".to_owned()));
@@ -146,7 +148,7 @@ impl DatasetWriter {
     }
 
     fn entry(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        // Nothing of this machine or moment: the same samples give the same bytes.
+        // No time and no property of this machine, so that the same samples give the same bytes.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(DateTime::DEFAULT)

@@ -1,4 +1,4 @@
-//! Opening, checking, ordering and loading.
+//! Tests of opening, checking, ordering and loading datasets.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn open(path: &Path, options: DatasetOptions) -> ImageDataset {
     ImageDataset::open(path, &options).unwrap()
 }
 
-/// A zip of 16 labeled samples at 8 pixels, and the folder it lies in.
+/// A zip of 16 labeled samples of 8 x 8 pixels, and the temporary folder that contains it.
 fn sixteen() -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("set.zip");
@@ -40,7 +40,7 @@ fn labeled() -> DatasetOptions {
 #[test]
 fn a_subset_is_the_references_and_mirrors_follow_it() {
     let (_folder, path) = sixteen();
-    // Origin: the reference's dataset class with max_size 5, random_seed 3, xflip.
+    // Origin: `ImageFolderDataset` of NVIDIA's StyleGAN2-ADA with max_size 5, random_seed 3, xflip.
     let options = DatasetOptions {
         max_size: Some(5),
         random_seed: 3,
@@ -61,7 +61,7 @@ fn a_subset_is_the_references_and_mirrors_follow_it() {
 #[test]
 fn grids_are_the_references() {
     let (_folder, path) = sixteen();
-    // Origin: the reference's grid of 16 samples, with the labels 0 2 1 0 2 1 ... and without.
+    // Origin: the snapshot grid of NVIDIA's StyleGAN2-ADA of 16 samples, with the labels 0 2 1 0 2 1 ... and without.
     let plain = SnapshotGrid::new(&open(&path, DatasetOptions::default()));
     assert_eq!((plain.columns, plain.rows), (32, 32));
     assert_eq!(
@@ -71,7 +71,7 @@ fn grids_are_the_references() {
     let labels = SnapshotGrid::new(&open(&path, labeled()));
     assert_eq!(labels.indices[..8], [15, 6, 3, 9, 0, 12, 15, 6]);
     assert_eq!(labels.indices[32..38], [5, 11, 14, 2, 8, 5]);
-    // The fourth row shows the first label again, from where it stopped.
+    // The fourth row shows the first label again and continues its samples.
     assert_eq!(labels.indices[96..100], [3, 9, 0, 12]);
 }
 
@@ -144,7 +144,7 @@ fn check_lists_all_offenders() {
         let encoded = dataset::encode_png(&formula_image(side, channels, 0), 0).unwrap();
         files::write_bytes(folder.path().join(name), encoded.bytes()).unwrap();
     };
-    // The odd one comes first: the others are not to blame.
+    // The image of another size comes first; the other ones must not be reported.
     write("a-small.png", 8, 3);
     (0..5).for_each(|i| write(&format!("good{i}.png"), 16, 3));
     write("gray.png", 16, 1);
@@ -305,7 +305,7 @@ fn a_damaged_sample_is_named_and_its_batch_is_not_lost() {
     };
     assert!(error.contains("'2.png'"), "{error}");
     assert!(batches.len() < 12);
-    // The position is that before the damaged batch, however often it is tried.
+    // The position stays before the damaged batch, however often it is tried.
     let saved = loader.save();
     assert!(loader.next_batch().is_err());
     assert_eq!(loader.save(), saved);

@@ -1,4 +1,5 @@
-//! Names of any encoding, backslashes, repeated names, files of operating systems, and files that are no datasets.
+//! Tests of names in any encoding, backslashes, repeated names, files of operating systems, and files that are not
+//! datasets.
 
 mod common;
 
@@ -157,7 +158,7 @@ fn files_of_operating_systems_are_left_out_by_content() {
         (b".DS_Store", b"\0\0\0\x01Bud1"),
         (b"b/Thumbs.db", b"\xd0\xcf\x11\xe0"),
         (b"b/desktop.ini", b"[.ShellClassInfo]"),
-        // An image in spite of its name.
+        // A real image in spite of its name.
         (b"._x.png", &two),
     ];
     let zip = write(folder.path(), "x.zip", &raw_zip(&members));

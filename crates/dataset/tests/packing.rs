@@ -1,4 +1,4 @@
-//! Packing, writing, verifying: pixels as the reference's packer makes them, bytes that never change.
+//! Tests of packing, writing and verifying: the pixels of NVIDIA's `dataset_tool.py`, and bytes that never change.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn data(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The images of `a/` and `b/` in a folder of their own, with labels.
+/// A temporary folder with the images of `a/` and `b/` and their labels.
 fn sources() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["a/pic00.png", "a/pic02.png", "b/pic01.png", "b/pic03.png"] {
@@ -346,7 +346,7 @@ fn a_flipped_byte_is_found_by_its_crc() {
             .is_good()
     );
     let mut bytes = std::fs::read(&path).unwrap();
-    // In the pixels of the first sample.
+    // A byte of the pixels of the first sample.
     bytes[180] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let report = verify(&Source::open(&path).unwrap(), || ()).unwrap();

@@ -1,4 +1,4 @@
-//! Decodes all images of a folder again and again on one thread and prints the time of each turn.
+//! Decodes all images of a folder repeatedly on one thread and prints the time of each pass.
 //!
 //! `cargo run --release -p decode --example decode_speed -- FOLDER [TURNS]`
 

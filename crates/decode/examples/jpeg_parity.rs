@@ -1,9 +1,9 @@
 //! Compares the JPEG decoder with libjpeg-turbo's `djpeg` over files of every structure, and prints a table.
 //!
-//! `cargo run --release -p decode --example jpeg_parity [FILES]` writes `FILES` (2000) generated files, and some 1500
-//! of `cjpeg` and `jpegtran`, which must be on the path, like `djpeg`. With `--write FOLDER` the generated files are
-//! written instead; with `--golden` the lines of `tests/data/jpeg-golden.txt` are printed; with `--file FILE` one file is
-//! compared.
+//! `cargo run --release -p decode --example jpeg_parity [FILES]` compares `FILES` (2000) generated files, and about
+//! 1500 files of `cjpeg` and `jpegtran`, which must be on the path, like `djpeg`. With `--write FOLDER` the generated
+//! files are only written; with `--golden` the lines of `tests/data/jpeg-golden.txt` are printed; with `--file FILE`
+//! one file is compared.
 
 #[path = "../tests/jpeg/encoder.rs"]
 #[allow(dead_code)]
@@ -18,20 +18,20 @@ use std::process::{Command, Stdio};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Results for the files of a class.
+/// Results for the files of one class.
 #[derive(Default)]
 struct Row {
     n_files: usize,
     largest_error: f64,
     n_beyond: usize,
     refused: BTreeMap<String, usize>,
-    /// Refused here, decoded by libjpeg-turbo.
+    /// Number of files that are refused here and decoded by libjpeg-turbo.
     n_refused_alone: usize,
-    /// Decoded here, refused by libjpeg-turbo.
+    /// Number of files that are decoded here and refused by libjpeg-turbo.
     n_decoded_alone: usize,
 }
 
-/// Runs a program on bytes; none where it fails.
+/// Runs a program with `input` on its standard input; returns its output, `None` where it fails.
 fn run(program: &str, arguments: &[&str], input: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
     let mut child = Command::new(program)
         .args(arguments)
@@ -43,7 +43,7 @@ fn run(program: &str, arguments: &[&str], input: &[u8]) -> Result<Option<Vec<u8>
     let mut stdin = child.stdin.take().ok_or("no standard input")?;
     let input = input.to_vec();
     let writer = std::thread::spawn(move || {
-        // A program that refuses its input closes it early.
+        // A program that refuses its input closes the pipe early.
         let _ = stdin.write_all(&input);
     });
     let output = child.wait_with_output()?;
@@ -51,7 +51,7 @@ fn run(program: &str, arguments: &[&str], input: &[u8]) -> Result<Option<Vec<u8>
     Ok((output.status.success() && !output.stdout.is_empty()).then_some(output.stdout))
 }
 
-/// Pixels of a binary PPM or PGM as RGB.
+/// The pixels of a binary PPM or PGM as RGB; `None` for other data.
 fn read_pnm(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut fields = bytes.splitn(4, |b| b.is_ascii_whitespace());
     let kind = fields.next()?;
@@ -100,7 +100,7 @@ fn compare(table: &mut BTreeMap<String, Row>, class: String, file: &[u8]) -> Res
     Ok(())
 }
 
-/// An image with edges, slopes and noise as binary PPM.
+/// A binary PPM with edges, gradients and noise.
 fn image(width: usize, height: usize) -> Vec<u8> {
     let mut rng = encoder::Rng(width as u32);
     let mut out = format!("P6\n{width} {height}\n255\n").into_bytes();
@@ -115,7 +115,7 @@ fn image(width: usize, height: usize) -> Vec<u8> {
     out
 }
 
-/// Files of libjpeg-turbo's own encoder.
+/// Compares files by libjpeg-turbo's own encoder.
 fn compare_encoded(table: &mut BTreeMap<String, Row>) -> Result<(), Failure> {
     let folder = std::env::temp_dir().join(format!("jpeg-parity-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -176,7 +176,8 @@ fn compare_encoded(table: &mut BTreeMap<String, Row>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Number, checksum of the pixels and mean colors of the quarters, by libjpeg-turbo.
+/// Prints for each generated file its number, and the checksum and mean colors of the quarters of its pixels by
+/// libjpeg-turbo.
 fn print_golden(n_files: u32) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     for n in 0..n_files {

@@ -1,13 +1,14 @@
-//! Color: ICC profiles to sRGB, alpha onto a matte.
+//! Color conversion: ICC profiles to sRGB, and alpha composited on a background color.
 
 use crate::gray::GrayProfile;
 use crate::icc::has_plausible_length;
 use image::{DynamicImage, Rgb, RgbImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
-/// 8 bit, colors converted to sRGB, alpha as it is.
+/// Converts the colors of an image by its ICC profile to 8-bit sRGB and keeps alpha. An image without a profile is
+/// returned unchanged, even one of 16 bits.
 ///
-/// Colors are converted before alpha is laid on anything: the matte is sRGB already.
+/// Call this before [`flatten`]: the background color that alpha is composited on is sRGB already.
 pub fn convert(image: DynamicImage, icc: Option<&[u8]>) -> DynamicImage {
     let Some(profile) = icc else {
         return image;
@@ -34,10 +35,11 @@ pub fn convert(image: DynamicImage, icc: Option<&[u8]>) -> DynamicImage {
     DynamicImage::ImageRgba8(rgba)
 }
 
-/// Converts pixels with an RGB profile to sRGB.
+/// Converts an image from the color space of its ICC profile to sRGB.
 ///
-/// A profile that moves no color by more than 2 levels (the many spellings of sRGB) changes nothing; one that cannot
-/// be read, belongs to another kind of pixels (gray, CMYK) or has more than 4 MB is ignored.
+/// A profile that changes no color by more than 2 of 255 levels (the many variants of sRGB) is ignored, so that such
+/// images stay exact. A profile is also ignored if it cannot be read, is not one of RGB (but of gray or CMYK), or has
+/// fewer than 128 bytes or more than 4 MiB.
 pub fn to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
     let Some(icc) = icc.filter(|icc| has_plausible_length(icc)) else {
         return image;
@@ -77,7 +79,8 @@ pub fn to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
     image
 }
 
-/// Converts a gray image with three equal channels and a gray profile to sRGB; other profiles as [`to_srgb`].
+/// Converts an image with three equal channels by its gray ICC profile to sRGB; a profile that is not gray is treated
+/// as in [`to_srgb`].
 pub fn gray_to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
     match icc.and_then(GrayProfile::read) {
         Some(profile) => {
@@ -88,7 +91,7 @@ pub fn gray_to_srgb(mut image: RgbImage, icc: Option<&[u8]>) -> RgbImage {
     }
 }
 
-/// 8 bit RGB of any image, alpha laid on the matte.
+/// Converts any image to 8-bit RGB, with alpha composited on the background color `matte`.
 pub fn flatten(image: DynamicImage, matte: [u8; 3]) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();

@@ -1,8 +1,9 @@
-//! Describes a file that is not an image: its kind, and what to do where that helps.
+//! Describes files that are not images: their kind, and what the user can do about it.
 
 use files::{FileKind, TextKind};
 
-/// Describes bytes that are not an image of a known format.
+/// Describes the content of a file that is not an image of a known format, as a noun phrase for an error message: "a
+/// PDF", "gzip data: unpack it first".
 pub fn describe(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(4096)];
     let what = if head.is_empty() {
@@ -23,7 +24,7 @@ pub fn describe(bytes: &[u8]) -> String {
     what.to_owned()
 }
 
-/// Whether these are the first bytes of an image, and too few to tell more.
+/// Whether a file has only the first bytes of an image, too few to recognize its format.
 pub fn is_cut_head(head: &[u8]) -> bool {
     const STARTS: [&[u8]; 4] = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"GIF87a"];
     let is_start = head.len() >= 2 && STARTS.iter().any(|start| start.starts_with(head));
@@ -85,7 +86,7 @@ fn media(head: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Files in boxes, by their brand.
+/// The kind of an ISO base media file (one with a `ftyp` box) by its major brand.
 fn brand(head: &[u8]) -> &'static str {
     match head.get(8..12) {
         Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
@@ -142,7 +143,7 @@ fn image(head: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Describes a text.
+/// Describes a text file by its first bytes.
 fn text(head: &[u8]) -> &'static str {
     let text = String::from_utf8_lossy(head);
     match TextKind::of(&text) {
@@ -163,7 +164,7 @@ fn text(head: &[u8]) -> &'static str {
 }
 
 fn is_base64_image(text: &str) -> bool {
-    // The beginnings of PNG and JPEG.
+    // A data URL, and the first bytes of PNG and JPEG in base64.
     let starts = ["data:image/", "iVBORw0KGgo", "/9j/"];
     starts
         .iter()

@@ -2,17 +2,19 @@
 
 use image::metadata::Orientation;
 
-/// The orientation that an EXIF block asks for.
+/// The orientation in an EXIF block.
 ///
-/// Tolerant: with or without the `Exif\0\0` in front, either byte order, and the value stored as any integer or
-/// floating-point type of one element. A block that cannot be read, or a value outside of 1 to 8, turns nothing.
+/// Accepts blocks with or without the leading `Exif\0\0`, in either byte order, with the value stored as one element of
+/// any integer or floating-point type. Returns [`Orientation::NoTransforms`] for a block that cannot be read or a value
+/// outside of 1 to 8.
 pub fn orientation_from_exif(exif: &[u8]) -> Orientation {
     value_in_exif(exif)
         .and_then(Orientation::from_exif)
         .unwrap_or(Orientation::NoTransforms)
 }
 
-/// The orientation by EXIF and, where EXIF has none, by XMP (`tiff:Orientation`).
+/// The orientation in the EXIF block or, if that has no valid value, in the XMP packet (`tiff:Orientation`);
+/// [`Orientation::NoTransforms`] if neither has one.
 pub fn orientation_of(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation {
     exif.and_then(value_in_exif)
         .or_else(|| xmp.and_then(value_in_xmp))
@@ -20,10 +22,10 @@ pub fn orientation_of(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation {
         .unwrap_or(Orientation::NoTransforms)
 }
 
-/// The value of tag 274 in the first directory.
+/// The value of tag 274 (orientation), 1 to 8, in the first directory (IFD0) of an EXIF block.
 fn value_in_exif(exif: &[u8]) -> Option<u8> {
     const ORIENTATION: u16 = 0x112;
-    // Some writers repeat the marker.
+    // Some writers repeat the `Exif\0\0` marker.
     let mut tiff = exif;
     while let Some(rest) = tiff.strip_prefix(b"Exif\0\0") {
         tiff = rest;
@@ -38,7 +40,7 @@ fn value_in_exif(exif: &[u8]) -> Option<u8> {
     };
     let directory = usize::try_from(numbers.u32(4)?).ok()?;
     let n_entries = usize::from(numbers.u16(directory)?);
-    // A directory that is cut keeps what is left of it; of repeated tags the last one counts.
+    // Of a directory that is cut off, the entries that remain are read; of repeated tags the last one counts.
     (0..n_entries)
         .map_while(|i| {
             let at = directory.checked_add(2 + 12 * i)?;
@@ -71,7 +73,7 @@ impl Numbers<'_> {
         self.array(at).map(u32::from_be_bytes)
     }
 
-    /// The one number of the entry at `at`.
+    /// The value of the directory entry at offset `at`; `None` unless it is a single whole number of 1 to 8.
     fn value(&self, at: usize) -> Option<u8> {
         if self.u32(at + 4)? != 1 {
             return None;
@@ -102,7 +104,7 @@ impl Numbers<'_> {
     }
 }
 
-/// The digit of `tiff:Orientation="6"` or `<tiff:Orientation>6<`; the first of several counts.
+/// The digit written as `tiff:Orientation="6"` or `<tiff:Orientation>6<`; of several the first counts.
 fn value_in_xmp(xmp: &[u8]) -> Option<u8> {
     const NAME: &[u8] = b"tiff:Orientation";
     memchr::memmem::find_iter(xmp, NAME).find_map(|at| {
@@ -126,7 +128,8 @@ fn value_in_xmp(xmp: &[u8]) -> Option<u8> {
 mod tests {
     use super::*;
 
-    /// One directory with one orientation entry; the last four bytes are where long values lie.
+    /// A TIFF header and a directory with one orientation entry of this type, count and value field, then the offset of
+    /// the next directory (0): 26 bytes.
     fn block(is_big_endian: bool, kind: u16, count: u32, field: [u8; 4]) -> Vec<u8> {
         let mut bytes = if is_big_endian {
             b"MM".to_vec()

@@ -1,8 +1,8 @@
-//! Image formats, told by the first bytes of a file.
+//! Image formats, recognized by the first bytes of a file.
 
 use serde::{Deserialize, Serialize};
 
-/// Image formats.
+/// Image formats that can be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -23,7 +23,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Tells the format from the first bytes.
+    /// Recognizes the format of a file by its first bytes, of which 27 suffice; `None` for an unknown format.
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
         let starts = |magic: &[u8]| bytes.starts_with(magic);
         if starts(b"\xff\xd8\xff") {

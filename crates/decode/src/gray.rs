@@ -1,22 +1,23 @@
-//! Gray with an ICC profile to the gray of sRGB.
+//! Converts gray images with an ICC profile to the gray levels of sRGB.
 
 use crate::icc::has_plausible_length;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, RgbImage};
 use moxcms::{ColorProfile, DataColorSpace, ToneCurveEvaluator};
 
-/// A gray profile: the tone curve from stored levels to luminance or lightness.
+/// A gray ICC profile: the tone curve from stored levels to luminance or lightness, both 0 to 1.
 ///
-/// The conversion is relative colorimetric, as LittleCMS makes it: white stays white.
+/// The conversion is relative colorimetric, as in LittleCMS: white stays white.
 pub struct GrayProfile {
     curve: Box<dyn ToneCurveEvaluator + Send + Sync>,
     /// Whether the curve gives CIE L* and not luminance.
     is_lightness: bool,
-    /// sRGB of the 256 levels of 8 bits.
+    /// The sRGB level of each stored 8-bit level.
     table: [u8; 256],
 }
 
 impl GrayProfile {
-    /// Reads a profile; none where it is no gray one, cannot be read or moves no level by more than 2.
+    /// Reads an ICC profile; `None` if it is not a gray profile, cannot be read, or changes no level by more than 2 of
+    /// 255.
     pub fn read(icc: &[u8]) -> Option<Self> {
         if !has_plausible_length(icc) {
             return None;
@@ -37,16 +38,16 @@ impl GrayProfile {
         is_moved.then_some(read)
     }
 
-    /// sRGB of a stored level of 0 to 1.
+    /// The sRGB level (0 to 255) of a stored level of 0 to 1.
     fn level(&self, stored: f32) -> u8 {
         let value = self.curve.evaluate_value(stored).clamp(0.0, 1.0);
         let luminance = match (self.is_lightness, 100.0 * value) {
             (false, _) => value,
-            // CIE 15.
+            // CIE 15: L* to relative luminance.
             (true, lightness) if lightness > 8.0 => ((lightness + 16.0) / 116.0).powi(3),
             (true, lightness) => lightness * 27.0 / 24_389.0,
         };
-        // IEC 61966-2-1.
+        // IEC 61966-2-1: linear to sRGB.
         let encoded = if luminance <= 0.003_130_8 {
             12.92 * luminance
         } else {
@@ -55,7 +56,8 @@ impl GrayProfile {
         (255.0 * encoded).round() as u8
     }
 
-    /// A gray image in 8 bits of sRGB, alpha as it is; other images are not changed.
+    /// Converts a gray image of 8 or 16 bits to 8-bit sRGB levels; alpha is kept, rounded to 8 bits. Color images are
+    /// returned unchanged.
     pub fn convert(&self, image: DynamicImage) -> DynamicImage {
         let deep_table = || -> Vec<u8> {
             (0..=u16::MAX)
@@ -98,7 +100,7 @@ impl GrayProfile {
         }
     }
 
-    /// A gray image with three equal channels.
+    /// Converts a gray image with three equal channels to sRGB levels in place.
     pub fn convert_rgb(&self, image: &mut RgbImage) {
         image
             .iter_mut()

@@ -1,11 +1,11 @@
-//! Limits on color profiles.
+//! Limits on the length of ICC profiles.
 
-/// Longer profiles are ignored: those of RGB devices have a few KB, and reading one takes time and memory.
+/// In bytes. Longer profiles are ignored: those of RGB devices have a few KB, and reading one takes time and memory.
 const MAX_LENGTH: usize = 4 << 20;
-/// The header alone has this many bytes (ICC.1:2022, 7.2).
+/// Length of the profile header in bytes (ICC.1:2022, 7.2); no profile is shorter.
 const MIN_LENGTH: usize = 128;
 
-/// Whether a profile has a length that is worth reading.
+/// Whether the length of a profile is within `MIN_LENGTH..=MAX_LENGTH`; other profiles are ignored.
 pub fn has_plausible_length(icc: &[u8]) -> bool {
     (MIN_LENGTH..=MAX_LENGTH).contains(&icc.len())
 }

@@ -1,7 +1,8 @@
-//! Decodes image files to RGB `u8`: upright, opaque, sRGB. Formats are told by content, never by name.
+//! Decodes image files to 8-bit sRGB, with the orientation applied and alpha composited. The format is recognized by
+//! the first bytes of a file, not by its name.
 //!
-//! [`decode`] converts orientation, color and alpha; [`decode_stored`] keeps them as in the file. Both use the same
-//! decoders, so that every tool accepts and refuses the same files.
+//! [`decode`] applies orientation, color profile and alpha; [`decode_stored`] returns the pixels as stored. Both use
+//! the same decoders, so that every tool accepts and refuses the same files.
 //!
 //! Sizes are read from the header and compared with [`DecodeOptions::max_pixels`] before anything is allocated.
 //!
@@ -43,16 +44,17 @@ use image::{ColorType, DynamicImage, RgbImage};
 use raster_image::Raster;
 use serde::{Deserialize, Serialize};
 
-/// Default of [`DecodeOptions::max_pixels`].
+/// Default of [`DecodeOptions::max_pixels`]: 100 million pixels.
 const MAX_PIXELS: u64 = 100_000_000;
 
-/// Options of decoding.
+/// Options of [`decode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodeOptions {
-    /// Images with more pixels than this are refused before they are decoded.
+    /// Largest accepted width times height; a larger image is refused before it is decoded, with
+    /// [`DecodeError::TooLarge`]. Default: 100 million.
     pub max_pixels: u64,
-    /// The color that transparent images are laid on, `[r, g, b]`.
+    /// Background color that transparent pixels are composited on, `[r, g, b]` in sRGB. Default: white.
     pub matte: [u8; 3],
 }
 
@@ -68,17 +70,17 @@ impl Default for DecodeOptions {
 /// A decoded image and properties of its file.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    /// The pixels.
+    /// The pixels, upright and in sRGB.
     pub image: RgbImage,
     /// Format of the file.
     pub format: Format,
-    /// Quantizers and subsampling, for a JPEG.
+    /// Estimated quality and chroma subsampling of a JPEG; `None` for other formats.
     pub jpeg: Option<JpegFacts>,
-    /// Whether the file keeps pixels exactly.
+    /// Whether the file stores pixels exactly: PNG, GIF, BMP, lossless WebP, and TIFF without JPEG or WebP compression.
     pub is_lossless: bool,
 }
 
-/// Why a file cannot be decoded.
+/// The reason for which a file cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// There are no bytes.
@@ -94,25 +96,25 @@ pub enum DecodeError {
         width: u64,
         /// Height in the header.
         height: u64,
-        /// The limit.
+        /// [`DecodeOptions::max_pixels`].
         max: u64,
     },
-    /// The file ends before the image does, or what is missing was filled up.
+    /// The file ends before the image does, or its missing end was filled with zeros. The text is the whole message.
     #[error("{0}")]
     Truncated(String),
-    /// Corrupt, or of a kind that the decoder does not support.
+    /// The file is corrupt, or of a kind that the decoder does not support. The text is the whole message.
     #[error("{0}")]
     Broken(String),
 }
 
-/// Decodes an image file.
+/// Decodes an image file to upright 8-bit sRGB.
 ///
-/// The orientation of EXIF or else XMP is applied, palettes are expanded, alpha is laid on the matte, CMYK, YCCK, gray and
-/// 16 bit are converted, ICC profiles of gray and RGB are converted to sRGB before that. Of an animation the first frame is
-/// taken.
+/// The orientation is taken from EXIF or, without EXIF, from XMP. Palettes are expanded; CMYK, YCCK, gray and 16-bit
+/// images are converted; gray and RGB images with an ICC profile are converted to sRGB; then alpha is composited on
+/// [`DecodeOptions::matte`]. Of an animation the first frame is decoded.
 ///
 /// # Errors
-/// [`DecodeError`]; an image that ends early is truncated, not half decoded.
+/// [`DecodeError`]; a file whose end is missing gives [`DecodeError::Truncated`], never a partly decoded image.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
     let format = format_of(bytes)?;
     if format == Format::Jpeg {
@@ -130,7 +132,9 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeEr
     })
 }
 
-/// As [`decode`], with the alpha channel where the file has one: 8 bit gray or RGB.
+/// Decodes an image file as [`decode`] does, but keeps the alpha channel and the gray of the file.
+///
+/// Returns an 8-bit image: gray or RGB, each with or without alpha. A JPEG is always returned as RGB.
 ///
 /// # Errors
 /// As [`decode`].
@@ -179,14 +183,14 @@ fn read_raster(
     })
 }
 
-/// The number of zeros that a file ends in, where there are so many that its data are missing.
+/// The number of zero bytes at the end of a file if there are at least 256, a sign that its data are missing.
 fn zeros_at_end(bytes: &[u8]) -> Option<usize> {
     const MIN_ZEROS: usize = 256;
     let n_zeros = bytes.iter().rev().take_while(|&&byte| byte == 0).count();
     (n_zeros >= MIN_ZEROS).then_some(n_zeros)
 }
 
-/// Refuses empty images and images beyond the limit.
+/// Refuses images without pixels and images with more than [`DecodeOptions::max_pixels`].
 fn check_size(width: u64, height: u64, options: &DecodeOptions) -> Result<(), DecodeError> {
     if width == 0 || height == 0 {
         return Err(DecodeError::Broken(format!(

@@ -1,12 +1,13 @@
-//! The memory that decoding a file takes, from its header.
+//! Estimates the memory that decoding a file takes, from its header.
 
 use crate::{DecodeOptions, Format, check_size, jpeg, raster};
 
-/// Bytes of memory that decoding a file to RGB takes at its peak, besides the file itself: an upper bound for ordinary
-/// files of that size, 0 for those that [`decode`](crate::decode) refuses for their header.
+/// Peak memory in bytes of decoding a file to RGB with [`decode`](crate::decode), not counting the file itself.
 ///
-/// Measured on images of 100 million pixels of each format and color type (`tools/prep/tests/memory.rs` checks it on
-/// smaller ones).
+/// An upper bound for ordinary files of that size; 0 for files that `decode` refuses because of their header.
+///
+/// Measured on images of 100 million pixels of each format and color type; `tools/prep/tests/memory.rs` checks the
+/// bound on smaller ones.
 pub fn memory_needed(bytes: &[u8], options: &DecodeOptions) -> u64 {
     let Some(format) = Format::sniff(bytes) else {
         return 0;
@@ -20,9 +21,9 @@ pub fn memory_needed(bytes: &[u8], options: &DecodeOptions) -> u64 {
     }
 }
 
-/// Width, height and bytes for a pixel.
+/// Width, height and peak bytes of memory per pixel; `None` if the header cannot be read.
 fn size_and_cost(bytes: &[u8], format: Format, options: &DecodeOptions) -> Option<(u64, u64, u64)> {
-    /// The result, and the same once more while it is turned upright.
+    /// Bytes per pixel of the RGB result, and of its copy while the orientation is applied.
     const RESULT: u64 = 3 + 3;
     let le16 = |at: usize| {
         Some(u64::from(u16::from_le_bytes([
@@ -34,13 +35,13 @@ fn size_and_cost(bytes: &[u8], format: Format, options: &DecodeOptions) -> Optio
     match format {
         Format::Jpeg => {
             let (width, height, channels) = jpeg::read_size(bytes).ok()?;
-            // Coefficients of 16 bits, full planes of each component.
+            // Per component: coefficients of 16 bits and a plane of 8-bit samples at full size.
             Some((width as u64, height as u64, 3 * channels as u64 + RESULT))
         }
-        // For these two `raster::header` has to decode.
+        // For GIF and BMP, `raster::header` would decode the pixels; their size is read here instead.
         Format::Gif => {
             let [width, height] = raster::gif_size(bytes, options).ok()?;
-            // The frame in colors and in numbers of colors, and the image around it.
+            // The frame as RGBA and as palette indices, and the RGBA image that it is placed on.
             Some((width.into(), height.into(), 4 + 1 + 4 + RESULT))
         }
         Format::Bmp => {
@@ -50,7 +51,7 @@ fn size_and_cost(bytes: &[u8], format: Format, options: &DecodeOptions) -> Optio
         format => {
             let header = raster::header(bytes, format, options).ok()?;
             let stored = (header.channels * header.bit_depth / 8) as u64;
-            // Four channels of 8 bits on the way to three.
+            // An 8-bit RGBA copy between the stored pixels and the RGB result.
             let converted = if stored > 3 { 4 } else { 0 };
             let decoder = match format {
                 Format::Webp | Format::Avif => 4,

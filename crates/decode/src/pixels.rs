@@ -1,6 +1,6 @@
-//! An image in memory, and its size as a file header has it.
+//! A decoded image in memory, and the size and depth that a file header gives.
 
-/// A decoded image: `u8`, rows from the top, `[height, width, channels]`.
+/// A decoded image: `u8` values in the order `[height, width, channels]`, rows from the top.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// Pixels in a row.
@@ -19,7 +19,7 @@ impl Image {
         [self.channels, self.height, self.width]
     }
 
-    /// Mirrors left and right.
+    /// Mirrors the image left to right, in place.
     pub fn flip_horizontal(&mut self) {
         for row in self.pixels.chunks_exact_mut(self.width * self.channels) {
             let (mut left, mut right) = (0, self.width - 1);
@@ -36,7 +36,7 @@ impl Image {
     /// Writes the pixels as `[channels, height, width]` into `out`.
     ///
     /// # Panics
-    /// When `out` is not as long as the image.
+    /// When `out` does not have as many values as the image.
     pub fn write_chw(&self, out: &mut [u8]) {
         assert_eq!(
             out.len(),
@@ -60,14 +60,14 @@ impl Image {
         }
     }
 
-    /// The pixels as `[channels, height, width]`.
+    /// A copy of the pixels in the order `[channels, height, width]`.
     pub fn to_chw(&self) -> Vec<u8> {
         let mut out = vec![0; self.pixels.len()];
         self.write_chw(&mut out);
         out
     }
 
-    /// As RGB: gray is repeated, alpha is composited on white.
+    /// Converts to RGB: gray is repeated in three channels, alpha is composited on white.
     pub fn into_rgb(self) -> Self {
         if self.channels == 3 {
             return self;
@@ -104,9 +104,9 @@ pub struct Header {
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// As in [`Image`], palettes expanded.
+    /// Number of channels as in [`Image::channels`], after palettes are expanded.
     pub channels: usize,
-    /// Bits of a channel after expansion: 8, 16 or 32.
+    /// Bits per channel after palettes and depths below 8 bits are expanded: 8, 16 or 32.
     pub bit_depth: usize,
 }
 

@@ -1,26 +1,26 @@
-//! The pixels of a file before color, alpha and orientation are applied, and the memory that they may take.
+//! The pixels of a file before color, alpha and orientation are converted, and a limit on the memory of decoding.
 
 use image::DynamicImage;
 use image::metadata::Orientation;
 
 use crate::{DecodeOptions, Header};
 
-/// An image as its file has it.
+/// A decoded image before conversion, with the metadata that conversion needs.
 pub(crate) struct Raster {
-    /// Gray or RGB, with or without alpha that is not multiplied in, 8 or 16 bits.
+    /// Gray or RGB of 8 or 16 bits, with straight (not premultiplied) alpha or none.
     pub image: DynamicImage,
-    /// Bits of a channel in the file: 8 where it has fewer.
+    /// Bits per channel in the file; 8 where the file has fewer.
     pub bit_depth: usize,
-    /// The color profile.
+    /// The ICC profile, if the file has one.
     pub icc: Option<Vec<u8>>,
-    /// The turn that makes the image upright.
+    /// The transform that makes the image upright; not applied to `image` yet.
     pub orientation: Orientation,
-    /// Whether the file keeps pixels exactly.
+    /// Whether the file stores pixels exactly.
     pub is_lossless: bool,
 }
 
 impl Raster {
-    /// Size, channels and depth.
+    /// Size, channels and bit depth as in the file.
     pub fn header(&self) -> Header {
         Header {
             width: self.image.width() as usize,
@@ -31,7 +31,8 @@ impl Raster {
     }
 }
 
-/// Bytes that decoding may allocate: 16 bit RGBA twice, and space for data beside the pixels.
+/// Largest number of bytes that decoding may allocate: 16 per pixel (two copies in 16-bit RGBA), and 64 MiB for other
+/// data.
 pub(crate) fn max_alloc(options: &DecodeOptions) -> u64 {
     options
         .max_pixels

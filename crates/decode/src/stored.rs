@@ -1,4 +1,4 @@
-//! Decoding without conversion: pixels in the orientation, color model and alpha of the file.
+//! Decoding without conversion: orientation, color space, gray and alpha stay as stored in the file.
 
 use image::DynamicImage;
 
@@ -7,15 +7,15 @@ use crate::{
     raster, read_raster,
 };
 
-/// Against headers that claim 100,000 x 100,000 pixels. The matte is not used, as alpha is kept.
+/// Options of decoding here: the default limit on pixels, 100 million. The matte is not used, as alpha is kept.
 const OPTIONS: DecodeOptions = DecodeOptions {
     max_pixels: MAX_PIXELS,
     matte: [255; 3],
 };
 
-/// Decodes an image as its file has it: neither turned nor converted by its profile, gray and alpha kept.
+/// Decodes an image as stored in its file: orientation and ICC profile are not applied, gray and alpha are kept.
 ///
-/// Palettes are expanded; 16 bit is cut to 8; of animations comes the first frame.
+/// Palettes are expanded. Of 16-bit channels the upper 8 bits are kept. Of an animation the first frame is decoded.
 ///
 /// # Errors
 /// Those of [`decode`](crate::decode) with its default options, for the same files.
@@ -53,10 +53,11 @@ pub fn decode_stored(bytes: &[u8]) -> Result<Image, DecodeError> {
     })
 }
 
-/// Reads size and channels from the start of a file; all of it is not needed, but works.
+/// Reads the size, channels and bit depth of an image. For JPEG, PNG, WebP and most TIFFs, `bytes` may be only the
+/// start of the file, up to the end of its headers; for GIF, BMP and AVIF it must be the whole file.
 ///
 /// # Errors
-/// Those of [`decode`](crate::decode), as far as that part of the file tells.
+/// Those of [`decode`](crate::decode) that can be found in `bytes`.
 pub fn read_header(bytes: &[u8]) -> Result<Header, DecodeError> {
     match format_of(bytes)? {
         Format::Jpeg => {

@@ -1,4 +1,5 @@
-//! PNG, GIF and WebP as people have them: unfinished, from Apple's tools, with profiles, with odd sizes.
+//! Tests of PNG, GIF and WebP files as they occur in practice: unfinished, from Apple's tools, with profiles, with odd
+//! sizes.
 
 mod common;
 
@@ -13,7 +14,7 @@ fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A PNG in two `IDAT` chunks, with chunks in front of them and behind.
+/// A PNG of the scene with two `IDAT` chunks, and the given chunks before and after them.
 fn png(channels: usize, pixels: &[u8], before: &[Vec<u8>], after: &[Vec<u8>]) -> Vec<u8> {
     let is_apple = before.first().is_some_and(|chunk| chunk[4..8] == *b"CgBI");
     let width = scene().width() as usize;
@@ -48,7 +49,7 @@ fn plain() -> Vec<u8> {
 fn a_png_is_good_as_soon_as_its_pixels_are_there() {
     let whole = plain();
     assert_eq!(both(&whole).unwrap(), scene());
-    // Without IEND, without the checksum of the pixels, and without that of the compression.
+    // Without `IEND`, without the checksum of the last `IDAT`, and without the checksum of the zlib stream.
     for missing in [12, 14, 16, 20] {
         let cut = &whole[..whole.len() - missing];
         assert_eq!(both(cut).unwrap(), scene(), "{missing} bytes missing");
@@ -74,7 +75,7 @@ fn a_png_is_good_as_soon_as_its_pixels_are_there() {
     );
 }
 
-/// As `pngcrush -iphone` writes it: no zlib header, blue first, colors multiplied with alpha.
+/// As `pngcrush -iphone` writes it: no zlib header, blue first, colors premultiplied with alpha.
 #[test]
 fn a_png_of_apple_is_decoded() {
     let mark = || vec![chunk(b"CgBI", b"\x50\x00\x20\x06")];
@@ -126,7 +127,7 @@ fn orientation_of_a_png_is_found_wherever_it_stands() {
         let file = png(3, scene().as_raw(), &before, &after);
         let decoded = decode(&file, &DecodeOptions::default()).unwrap();
         assert_eq!(decoded.image, turned, "{name}");
-        // Datasets have their images as they are stored.
+        // `decode_stored`, which datasets use, does not apply the orientation.
         assert_eq!(
             decode_stored(&file).unwrap().pixels,
             scene().into_raw(),
@@ -135,7 +136,7 @@ fn orientation_of_a_png_is_found_wherever_it_stands() {
     }
 }
 
-/// Colors by LittleCMS 2 (relative colorimetric, Adobe RGB to sRGB), then laid on white.
+/// Expected colors are those of LittleCMS 2 (relative colorimetric, Adobe RGB to sRGB), then composited on white.
 #[test]
 fn colors_are_converted_before_alpha_is_laid_on_white() {
     let colors = [
@@ -212,7 +213,7 @@ fn the_screen_of_a_gif_grows_to_its_first_frame() {
     assert!(matches!(both(&huge), Err(DecodeError::TooLarge { .. })));
 }
 
-/// A palette of 256 noisy colors: no run of zeros, nothing that could be missing unseen.
+/// An image of noise: its compressed data have no run of zeros, and no part that could be missing unnoticed.
 fn noisy() -> RgbImage {
     let mut state = 1u32;
     RgbImage::from_fn(40, 40, |_, _| {
@@ -243,7 +244,7 @@ fn every_cut_of_every_format_is_truncated() {
 
 #[test]
 fn a_webp_filled_up_with_zeros_is_truncated_and_a_flat_one_good() {
-    // Small values are frequent and have short codes, as in real images.
+    // Small values are frequent and so have short codes, as in real images.
     let noise = noisy();
     let image = RgbImage::from_fn(90, 90, |x, y| {
         let noise = noise.get_pixel(x % 40, y % 40).0.map(u32::from);
@@ -278,7 +279,7 @@ fn files_that_are_no_images_are_named_alike_by_all() {
     }
 }
 
-/// A PNG of the scene whose chunks are whole and whose compressed data are not all of it.
+/// A PNG whose chunks are complete, with `data` as the compressed data.
 fn png_with_data(data: &[u8]) -> Vec<u8> {
     let whole = plain();
     let head = &whole[..33];
@@ -298,14 +299,14 @@ fn compressed_data_that_end_early_in_whole_chunks_are_truncated() {
         let cut = png_with_data(&data[..length]);
         assert!(is_truncated(&cut), "PNG, {length} bytes of data");
     }
-    // The compression is whole, but of fewer rows.
+    // The zlib stream is complete, but has fewer rows.
     for n_rows in [0, 1, 6, 12] {
         let cut = png_with_data(&deflate(&rows[..n_rows * 64], true));
         assert!(is_truncated(&cut), "PNG, {n_rows} rows");
     }
 
     let gif = encode(&DynamicImage::ImageRgb8(noisy()), ImageFormat::Gif);
-    // The blocks of the frame; the last is followed by an empty one and the trailer.
+    // Find the data blocks of the frame; the last is followed by an empty block and the trailer.
     let start = 13
         + if gif[10] & 0x80 != 0 {
             3 << ((gif[10] & 7) + 1)
@@ -336,7 +337,7 @@ fn compressed_data_that_end_early_in_whole_chunks_are_truncated() {
     }
 
     let lossless = encode(&DynamicImage::ImageRgb8(noisy()), ImageFormat::WebP);
-    // Not in the codes at the start of lossless data, which zeros do not complete.
+    // Lossless data are not cut within the codes at their start: zeros do not complete these.
     for (webp, n_least) in [
         (&lossless[..], lossless.len() / 4 * 2),
         (include_bytes!("data/lossy.webp"), 12),

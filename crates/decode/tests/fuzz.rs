@@ -1,4 +1,4 @@
-//! Damaged images of every format.
+//! Fuzz tests with damaged images of every format.
 
 mod common;
 
@@ -38,7 +38,7 @@ fn palette_png() -> Vec<u8> {
     bytes
 }
 
-/// Small chunks that unfold to 200 MB.
+/// A small PNG with a chunk that expands to 200 MB.
 fn unfolding_png(kind: &[u8; 4], name: &[u8]) -> Vec<u8> {
     let zeros = deflate(&vec![0; 200 << 20], true);
     let mut png = palette_png();
@@ -47,7 +47,7 @@ fn unfolding_png(kind: &[u8; 4], name: &[u8]) -> Vec<u8> {
     png
 }
 
-/// One test: what others allocate at the same time would be counted too.
+/// This must be one test: allocations of other tests running at the same time would be counted.
 #[test]
 fn damaged_images_are_refused_or_decoded() {
     for (kind, name) in [
@@ -111,10 +111,10 @@ fn damaged_images_are_refused_or_decoded() {
         max_pixels: MAX_PIXELS,
         ..DecodeOptions::default()
     };
-    // Two copies of 16 bits and four channels, tables and what lies beside the pixels.
+    // Two copies in 16-bit RGBA, tables, and data beside the pixels.
     let most_memory = |len: usize| MAX_PIXELS as usize * 32 + 40 * len + (128 << 20);
     fuzz("images", &seeds, &tokens, most_memory, |bytes| {
-        // It knows no limit but that of the default options.
+        // `read_header` has no other limit on pixels than that of the default options.
         if memory_needed(bytes, &DecodeOptions::default()) < 64 << 20 {
             let _ = read_header(bytes);
         }

@@ -1,4 +1,4 @@
-//! Orientation by XMP and profiles of gray images, in every format that has them.
+//! Tests of orientation by XMP, and of ICC profiles of gray images, in every format that has them.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// The pixels as every tool shows them; those of datasets are not turned.
+/// Asserts that `decode` turns the pixels of `file`, and that `decode_stored`, which datasets use, does not.
 #[track_caller]
 fn assert_turned(file: &[u8], plain: &[u8], turn: fn(&RgbImage) -> RgbImage, what: &str) {
     let upright = decode(plain, &DecodeOptions::default()).unwrap().image;
@@ -62,7 +62,7 @@ fn a_jpeg_is_turned_as_xmp_says_where_exif_is_silent() {
         &[&[b'0'; 40], &attribute(3)[..]].concat(),
     );
     let exif = |exif: &[u8]| segment(0xe1, b"Exif\0\0", exif);
-    // One directory without an orientation.
+    // An EXIF directory without an orientation.
     let silent = b"II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0\x01\0\0\0A\0\0\0\0\0\0\0";
     for packet in [attribute(6), element(6)] {
         let packet = xmp(&packet);
@@ -131,7 +131,7 @@ fn other_formats_are_turned_as_xmp_says() {
             _ => 0,
         };
         let (head, rest) = gif.split_at(13 + table);
-        // Sub-blocks of any length come to an end on the ramp.
+        // XMP is not stored in sub-blocks; the ramp lets a decoder that reads it as sub-blocks find the end.
         let ramp: Vec<u8> = [1].into_iter().chain((0..=255).rev()).chain([0]).collect();
         let extension = [b"\x21\xff\x0bXMP DataXMP", &packet[..], &ramp].concat();
         assert_turned(&[head, &extension, rest].concat(), &gif, rotate90, "GIF");
@@ -153,7 +153,7 @@ fn other_formats_are_turned_as_xmp_says() {
     }
 }
 
-/// A profile of gray with one tone curve.
+/// A gray ICC profile with one tone curve. `connection` is its connection space, `XYZ ` or `Lab `.
 fn profile(version: u8, connection: &[u8; 4], curve: &[u8]) -> Vec<u8> {
     let white = [0xf6d6u32, 0x1_0000, 0xd32d].map(u32::to_be_bytes).concat();
     let tags = [
@@ -209,8 +209,8 @@ fn parametric(kind: u8, values: &[f64]) -> Vec<u8> {
 
 const LEVELS: [u8; 7] = [0, 5, 16, 64, 128, 200, 255];
 
-/// Profiles with what LittleCMS makes of [`LEVELS`] (relative colorimetric, to sRGB, without its optimized tables, which
-/// are off by 7 levels in shadows).
+/// Gray profiles, each with the sRGB levels that LittleCMS gives for [`LEVELS`] (relative colorimetric, without its
+/// optimized tables, which are off by 7 levels in shadows).
 fn profiles() -> Vec<(&'static str, Vec<u8>, [u8; 7])> {
     let linear = [0, 38, 71, 137, 188, 229, 255];
     let srgb = [2.4, 1.0 / 1.055, 0.055 / 1.055, 1.0 / 12.92, 0.04045];
@@ -247,7 +247,7 @@ fn profiles() -> Vec<(&'static str, Vec<u8>, [u8; 7])> {
     ]
 }
 
-/// A gray PNG with a profile.
+/// A gray PNG of one row with an ICC profile.
 fn png(depth: u8, has_alpha: bool, samples: &[u8], icc: &[u8]) -> Vec<u8> {
     let mut header = [LEVELS.len() as u32, 1].map(u32::to_be_bytes).concat();
     header.extend([depth, if has_alpha { 4 } else { 0 }, 0, 0, 0]);
@@ -286,7 +286,7 @@ fn gray_is_converted_by_its_profile() {
             assert_near(&both(&file).unwrap(), &gray, 1, &what);
             let kept = decode_with_alpha(&file, &DecodeOptions::default()).unwrap();
             assert_near(&kept.into_rgb8(), &gray, 1, &what);
-            // Datasets have their images as they are stored.
+            // `decode_stored`, which datasets use, does not apply the profile.
             assert_eq!(decode_stored(&file).unwrap().pixels, LEVELS, "{what}");
         }
 
@@ -314,14 +314,14 @@ fn gray_is_converted_by_its_profile() {
     }
 }
 
-/// Between the levels of 8 bits: in linear light the first of them are far apart.
+/// Levels of 16 bits between those of 8 bits: in linear light, the first of the latter are far apart.
 #[test]
 fn deep_gray_keeps_its_shadows() {
     let icc = profile(2, b"XYZ ", &curve(&[256]));
     let levels = [0u16, 32, 64, 128, 192, 257, 514]
         .map(u16::to_be_bytes)
         .concat();
-    // IEC 61966-2-1 of level / 65535.
+    // Expected values: IEC 61966-2-1 of level / 65535.
     let expected = [0, 2, 3, 6, 10, 13, 22];
     let found = both(&png(16, false, &levels, &icc)).unwrap();
     assert_eq!(found.pixels().map(|p| p[0]).collect::<Vec<_>>(), expected);
@@ -335,7 +335,7 @@ fn a_gray_jpeg_is_converted_by_its_profile() {
         let icc = segment(0xe2, b"ICC_PROFILE\0\x01\x01", &icc);
         let file = [&jpeg[..2], &icc, &jpeg[2..]].concat();
         let expected = RgbImage::from_fn(56, 24, |x, _| Rgb([expected[x as usize / 8]; 3]));
-        // The coder leaves flat blocks within a level, which is 8 in shadows of linear light.
+        // The encoder is exact to one level in flat blocks, which makes 8 levels in shadows of linear light.
         let tolerance = if expected.get_pixel(8, 0)[0] > 20 {
             9
         } else {

@@ -1,5 +1,5 @@
-//! TIFF in all its kinds. The files are built in `common`, so the right pixels are known; the same kinds written by
-//! tifffile 2026.3 and Pillow 13 (102 files) decode to the pixels that these two read.
+//! Tests of TIFFs of all kinds. The files are built in `common`, so the right pixels are known. Files of the same kinds
+//! written by tifffile 2026.3 and Pillow 13 (102 files) decode to the pixels that these two read.
 
 mod common;
 
@@ -13,7 +13,7 @@ fn rgb() -> Tiff {
     Tiff::new(SIZE, 2, 3, 8, scene().into_raw())
 }
 
-/// Opacity of a column.
+/// Alpha of the pixels in column `x`.
 fn alpha(x: u32) -> u8 {
     (x * 12) as u8
 }
@@ -24,7 +24,7 @@ fn scene_on_white() -> RgbImage {
     })
 }
 
-/// The scene with alpha after each color, multiplied in or not.
+/// The scene as RGBA, with colors premultiplied if `is_associated`.
 fn rgba(is_associated: bool) -> Vec<u8> {
     let image = scene();
     let pixels = image.enumerate_pixels().flat_map(|(x, _, pixel)| {
@@ -72,11 +72,11 @@ fn alpha_is_unmultiplied_once_if_it_was_multiplied() {
             &format!("kind {kind}"),
         );
     }
-    // A fourth sample of no meaning is no alpha; without the tag it is one, as in Pillow.
+    // A fourth sample that tag 338 declares as unspecified is not alpha; without the tag it is alpha, as in Pillow.
     let file = Tiff::new(SIZE, 2, 4, 8, rgba(false));
     assert_eq!(both(&file.clone().short(338, 0).build()).unwrap(), scene());
     assert_eq!(both(&file.build()).unwrap(), scene_on_white());
-    // Half red of half opacity, multiplied: red.
+    // Red at half opacity, premultiplied, is full red when alpha is made straight.
     let pixel = Tiff::new((1, 1), 2, 4, 8, vec![64, 0, 0, 128]).short(338, 1);
     assert_eq!(
         decode_stored(&pixel.build()).unwrap().pixels,
@@ -126,7 +126,7 @@ fn palettes_of_every_depth_are_expanded() {
             }
             let file = Tiff::new(SIZE, 3, 1, bits, data).with(320, Values::Shorts(map));
             let expected = RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| Rgb(color(index(x, y))));
-            // A map of 2 colors with small values alone cannot be told from one of 8 bits.
+            // A 16-bit map of 2 colors that has only small values cannot be distinguished from one of 8 bits.
             assert_eq!(
                 both(&file.build()).unwrap(),
                 expected,
@@ -138,7 +138,7 @@ fn palettes_of_every_depth_are_expanded() {
     assert!(refused(&file.build()).contains("color 3 of 2"));
 }
 
-/// Colors by the equations of ITU-R BT.601; chroma of blocks is the same for each of their pixels.
+/// Expected colors follow the equations of ITU-R BT.601; all pixels of a block have the same chroma.
 #[test]
 fn ycbcr_becomes_rgb_with_every_subsampling() {
     for (h, v) in [(1u32, 1u32), (2, 1), (1, 2), (2, 2), (4, 2), (4, 4)] {
@@ -166,7 +166,7 @@ fn ycbcr_becomes_rgb_with_every_subsampling() {
             .build();
         assert_near(&both(&file).unwrap(), &expected, 1, &format!("{h} x {v}"));
     }
-    // The range of television: 16 is black, 235 white.
+    // The range of television signals: 16 is black, 235 is white.
     let range = [16, 235, 128, 240, 128, 240].map(|n| [n, 1]).to_vec();
     let file = Tiff::new((2, 1), 6, 3, 8, vec![16, 128, 128, 235, 128, 128])
         .with(530, Values::Shorts(vec![1, 1]))
@@ -190,7 +190,7 @@ fn samples_of_every_depth_are_scaled() {
                 data[at / 8] |= (is_set as u8) << (7 - at % 8);
             }
         }
-        // Bits above 8 in the order of bits are those of whole bytes with the high one first.
+        // Numbers of 16, 24 and 32 bits packed bit by bit are the same as big-endian bytes.
         for (color, is_white_zero) in [(1, false), (0, true)] {
             let file = Tiff::new((7, 1), color, 1, bits as u16, data.clone()).big_endian();
             let found = both(&file.build()).unwrap();
@@ -304,7 +304,7 @@ fn differences_are_undone_in_both_byte_orders() {
             "big-endian {is_big_endian}"
         );
     }
-    // Bytes of four floats apart, high bytes first, then differences: 0, 0.5, 1, 0.25.
+    // Four floats (0, 0.5, 1, 0.25) as planes of bytes, high bytes first, then as differences.
     let planes: Vec<u8> = (0..4)
         .flat_map(|k| [0.0f32, 0.5, 1.0, 0.25].map(|v| v.to_be_bytes()[k]))
         .collect();
@@ -331,11 +331,11 @@ fn cmyk_is_ink_on_white_paper() {
         vec![0, 0, 0, 0, 255, 0, 0, 0, 60, 120, 20, 80],
     );
     let found = both(&file.build()).unwrap().into_raw();
-    // (255 - ink) * (255 - black) / 255, as Pillow has it.
+    // Expected, as in Pillow: (255 - ink) * (255 - black) / 255.
     assert_eq!(found, [255, 255, 255, 0, 255, 255, 134, 93, 161]);
 }
 
-/// The strip is a JPEG of the same image; its pixels are those of the JPEG by itself.
+/// The strip is a JPEG of the scene; its pixels must be those of decoding the JPEG by itself.
 #[test]
 fn jpeg_in_strips_and_in_the_old_way() {
     let mut jpeg = Vec::new();
@@ -351,7 +351,7 @@ fn jpeg_in_strips_and_in_the_old_way() {
             "compression {compression}"
         );
     }
-    // The position is after a header of 8 bytes.
+    // Tag 513 is the position of the JPEG, right after the header of 8 bytes.
     let file = Tiff::new(SIZE, 6, 3, 8, jpeg)
         .short(259, 6)
         .with(513, Values::Longs(vec![8]));
@@ -414,7 +414,7 @@ fn every_cut_is_truncated() {
         }
         .build();
         assert_eq!(both(&file).unwrap(), scene(), "{name}");
-        // The last four bytes say that there is no other image.
+        // The last four bytes (no next directory) are not needed.
         for length in 4..file.len() - 4 {
             assert!(
                 is_truncated(&file[..length]),
@@ -427,7 +427,7 @@ fn every_cut_is_truncated() {
     assert!(refused(&large.build()).contains("100000 x 100000"));
 }
 
-/// An image of rows that all lie in one place of the file.
+/// An image whose rows all share the same bytes of the file.
 fn rows_in_one_place(height: u32, data: Vec<u8>) -> Tiff {
     let file = Tiff::new((SIZE.0, height), 2, 3, 8, data).with(278, Values::Longs(vec![1]));
     Tiff {
@@ -441,7 +441,7 @@ fn strips_that_share_their_bytes_are_work_within_bounds() {
     let row = &scene().into_raw()[..SIZE.0 as usize * 3];
     let whole = both(&rows_in_one_place(500, row.to_vec()).build()).unwrap();
     assert!(whole.as_raw().chunks(row.len()).all(|found| found == row));
-    // Every row is a JPEG of four million pixels.
+    // Every row refers to a JPEG of four million pixels.
     let mut jpeg = Vec::new();
     image::codecs::jpeg::JpegEncoder::new(&mut jpeg)
         .encode_image(&RgbImage::new(2000, 2000))
@@ -449,7 +449,7 @@ fn strips_that_share_their_bytes_are_work_within_bounds() {
     let file = rows_in_one_place(1000, jpeg).short(259, 7);
     let told = refused(&file.build());
     assert!(told.contains("far larger than the image"), "{told}");
-    // Every row is a megabyte of PackBits that says nothing.
+    // Every row refers to PackBits data with a megabyte of no-operation bytes.
     let mut idle = vec![128; 1 << 20];
     idle.extend(
         row.chunks(128)
@@ -469,7 +469,7 @@ fn bits_in_reverse_are_turned_once_for_all_strips() {
         .collect();
     let file = Tiff::new(SIZE, 2, 3, 8, turned).short(266, 2);
     assert_eq!(both(&file.build()).unwrap(), scene());
-    // Thousands of strips without lengths, in front of megabytes.
+    // Thousands of strips without lengths share megabytes of data.
     let row = &scene().into_raw()[..SIZE.0 as usize * 3];
     let mut data: Vec<u8> = row.iter().map(|b| b.reverse_bits()).collect();
     data.resize(4 << 20, 0);
@@ -477,6 +477,6 @@ fn bits_in_reverse_are_turned_once_for_all_strips() {
     let start = std::time::Instant::now();
     let whole = both(&file.build()).unwrap();
     assert!(whole.as_raw().chunks(row.len()).all(|found| found == row));
-    // Turning the file for each strip would be 80 GB.
+    // Reversing the bits of the file for each strip would process 80 GB.
     assert!(start.elapsed() < std::time::Duration::from_secs(10));
 }

@@ -1,4 +1,4 @@
-//! Files in the cache.
+//! Helpers for files in the cache.
 
 use std::fs::File;
 use std::io::Read;

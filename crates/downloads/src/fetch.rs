@@ -10,7 +10,8 @@ use crate::lock::Lock;
 use crate::options::DownloadOptions;
 use crate::transfer::{Broken, DownloadProgress, agent, transfer};
 
-/// The name in the cache of a file that has no name of its own: the last part of its URL behind a hash of the whole URL.
+/// The name in the cache for a file that has no name of its own: 12 digits of the SHA-256 of its URL, `-`, and the last
+/// part of the URL, in which characters other than ASCII letters, digits, `.`, `_` and `-` become `_`.
 pub fn cache_name(url: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     let last = path
@@ -31,24 +32,26 @@ pub fn cache_name(url: &str) -> String {
 
 /// A file to fetch.
 pub struct Remote<'a> {
-    /// Address.
+    /// URL of the file.
     pub url: &'a str,
     /// Its name in the cache.
     pub name: &'a str,
-    /// SHA-256 of the contents in hex. Without one, later uses must match the first download.
+    /// SHA-256 of the contents in hex. Without it, the file in the cache must keep the SHA-256 that it had when
+    /// downloaded.
     pub sha256: Option<&'a str>,
-    /// Checks that the file is what was wanted, and not a login page or a file that was cut off.
+    /// Checks that the file at a path is the wanted one, and not a login page or a file that was cut off; the error
+    /// says what is wrong.
     pub check: &'a dyn Fn(&Path) -> std::result::Result<(), String>,
 }
 
-/// The file in the cache, fetched first when it is not there.
+/// The path of the file in the cache; the file is downloaded first when it is not there.
 ///
-/// A damaged file in the cache is dropped and fetched again, as is one that an earlier version kept without a check and
-/// that fails it.
+/// A damaged file in the cache is deleted and downloaded again. So is a file that an earlier version kept without a
+/// check and that fails it.
 ///
 /// # Errors
-/// `Failed` when the server refuses, the connection keeps breaking, the contents are not what was wanted (twice), or
-/// the file is missing and `offline` is set; `Cache` when the cache cannot be read or written.
+/// `Failed` when the server refuses, the connection keeps breaking, the contents do not have the given SHA-256 or fail
+/// `check` twice, or the file is missing and `offline` is set; `Cache` when the cache cannot be read or written.
 pub fn fetch(
     remote: &Remote<'_>,
     options: &DownloadOptions,
@@ -81,7 +84,7 @@ pub fn fetch(
     }
     std::fs::create_dir_all(&options.cache).map_err(|e| io(&options.cache, e))?;
 
-    // Others wait here, and find the file when they go on.
+    // Other processes wait here, and then find the file in the cache.
     let _lock = Lock::wait(&path, remote.url, options)?;
     match state(&path, remote)? {
         State::Good => return Ok(path),
@@ -129,7 +132,7 @@ pub fn fetch(
     Ok(path)
 }
 
-/// Transfers until the partial file is whole.
+/// Transfers until the partial file is complete, with retries.
 fn bring(
     remote: &Remote<'_>,
     partial: &Path,
@@ -148,7 +151,8 @@ fn bring(
         .open(partial);
     let mut file = file.map_err(|e| io(partial, e))?;
     let agent = agent(remote.url, options);
-    // Less is no progress, or a byte a second would never end.
+    // A transfer of fewer bytes counts as a failed attempt; else a server that sends a byte per second would be tried
+    // forever.
     let worthwhile = (options.least_speed as f64 * options.idle.as_secs_f64()) as u64;
     let mut wait = options.backoff;
     let mut attempt = 0;
@@ -181,12 +185,12 @@ fn bring(
 /// State of a file in the cache.
 enum State {
     Missing,
-    /// Why, in words that go on behind its name.
+    /// Unusable; the reason, in words that follow its name.
     Bad(String),
     Good,
 }
 
-/// Behind the checksum of files that were looked at before they were kept.
+/// Follows the checksum in the `.sha256` file of a file that passed its check.
 const CHECKED: &str = "checked";
 
 fn state(path: &Path, remote: &Remote<'_>) -> Result<State> {
@@ -206,13 +210,13 @@ fn state(path: &Path, remote: &Remote<'_>) -> Result<State> {
         if let Err(what) = (remote.check)(path) {
             return Ok(State::Bad(format!("is of no use ({what})")));
         }
-        // A cache that cannot be written is still read.
+        // A cache that cannot be written can still be read.
         let _ = remember(path, &found);
     }
     Ok(State::Good)
 }
 
-/// Writes the checksum of a file that was checked beside it.
+/// Writes the `.sha256` file of a file that passed its check.
 fn remember(path: &Path, sha256: &str) -> Result<()> {
     let text = format!("{sha256} {CHECKED}\n");
     files::write_bytes(with_suffix(path, ".sha256"), text.as_bytes()).map_err(|e| io(path, e))

@@ -1,9 +1,9 @@
-//! Files from the network, kept in a cache folder.
+//! Downloads files and keeps them in a cache folder.
 //!
-//! [`fetch`] gives the path of a file in the cache and downloads it first when it is not there. A download goes to
-//! `<file>.partial` and takes its name when it is whole and passes the caller's check. One that was cut off goes on
-//! where it stopped, unless the file on the server changed meanwhile (`If-Range`). The SHA-256 of each file lies beside
-//! it, so that damage in the cache is noticed before the file is used. [`DownloadOptions::from_env`] reads
+//! [`fetch`] returns the path of a file in the cache and downloads it first when it is not there. A download is written
+//! to `<file>.partial`, which is renamed when it is complete and passes the caller's check. A download that was cut off
+//! is resumed, unless the file on the server has changed meanwhile (`If-Range`). The SHA-256 of each file is kept
+//! beside it, so that damage in the cache is noticed before the file is used. [`DownloadOptions::from_env`] reads
 //! `KAOGAN_CACHE`, `KAOGAN_MIRROR` and `KAOGAN_OFFLINE`.
 //!
 //! ```

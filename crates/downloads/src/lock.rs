@@ -1,4 +1,4 @@
-//! One process at a time fetches a file; others wait, as long as it brings something.
+//! Locks a file of the cache: one process at a time fetches it, and others wait as long as it makes progress.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -11,18 +11,18 @@ use crate::options::DownloadOptions;
 
 /// Time between two attempts of a waiting process.
 const POLL: Duration = Duration::from_millis(100);
-/// A wait beyond this is told.
+/// Waiting for longer than this is logged.
 const TELL_AFTER: Duration = Duration::from_secs(2);
 
-/// Held while a file is fetched. The system takes it from a process that ends.
+/// The lock of a file, held while the file is fetched. The operating system releases it when the process ends.
 pub(crate) struct Lock(#[expect(dead_code, reason = "open as long as it is held")] File);
 
 impl Lock {
     /// Waits for the lock of the file at `path` in the cache.
     ///
     /// # Errors
-    /// `Cache`; `Download` when another process holds it and the partial file has not grown for
-    /// [`patience`](Download::patience).
+    /// `Cache` when the lock file cannot be opened; `Failed` when another process holds the lock and the partial file
+    /// has not grown for [`patience`](DownloadOptions::patience).
     pub fn wait(path: &Path, url: &str, options: &DownloadOptions) -> Result<Self> {
         let lock = with_suffix(path, ".lock");
         let open = OpenOptions::new()
@@ -72,7 +72,7 @@ impl Lock {
             std::process::id(),
             now.map_or(0, |t| t.as_secs())
         );
-        // For people only: without it the lock still locks.
+        // The text only informs people; the lock works without it.
         let _ = file
             .set_len(0)
             .and_then(|()| file.rewind())
@@ -81,7 +81,7 @@ impl Lock {
     }
 }
 
-/// Process that holds a lock, and since when, by the contents of its file.
+/// The process that holds a lock, and for how long, from the content of the lock file.
 fn owner(file: &mut File) -> String {
     let mut text = String::new();
     let _ = file

@@ -10,26 +10,27 @@ use crate::error::{Error, Result};
 pub struct DownloadOptions {
     /// Folder of the cache.
     pub cache: PathBuf,
-    /// Takes the place of the folders of published files on their servers.
+    /// URL of a folder from which published files are fetched, instead of from their own servers. See
+    /// [`mirrored`](Self::mirrored).
     pub mirror: Option<String>,
-    /// Use only what the cache has.
+    /// Use only files that are in the cache.
     pub offline: bool,
-    /// Number of attempts to resume a broken transfer.
+    /// Number of retries in a row after transfers that broke off without progress.
     pub retries: u32,
-    /// Wait before the first retry; each further one waits twice as long.
+    /// Wait before the first retry; it doubles for each further one, up to one minute.
     pub backoff: Duration,
-    /// A transfer that brings nothing for this long is broken off.
+    /// A transfer that receives nothing for this long is aborted.
     pub idle: Duration,
-    /// Bytes a second, over [`idle`](Self::idle), below which a transfer is broken off.
+    /// Bytes per second, averaged over [`idle`](Self::idle), below which a transfer is aborted.
     pub least_speed: u64,
-    /// Bytes beyond which a file is refused.
+    /// Largest accepted file, in bytes.
     pub max_bytes: u64,
     /// Longest time that another process may hold the lock of a file without receiving a byte of it.
     pub patience: Duration,
 }
 
 impl DownloadOptions {
-    /// Fetches into `cache`, from the servers of the files.
+    /// Default options with this cache folder and without a mirror.
     pub fn new(cache: PathBuf) -> Self {
         Self {
             cache,
@@ -44,16 +45,17 @@ impl DownloadOptions {
         }
     }
 
-    /// The settings of the environment: `KAOGAN_CACHE` (else the user's cache folder), `KAOGAN_MIRROR` and
-    /// `KAOGAN_OFFLINE=1`. Proxies are taken from `HTTPS_PROXY` and its relatives.
+    /// Options from the environment: `KAOGAN_CACHE` (else the user's cache folder), `KAOGAN_MIRROR` and
+    /// `KAOGAN_OFFLINE=1`. Proxies are taken from `HTTPS_PROXY` and the like.
     ///
     /// # Errors
-    /// `Unsupported` when there is no home folder and `KAOGAN_CACHE` is not set.
+    /// `NoFolder` when there is no home folder and `KAOGAN_CACHE` is not set.
     pub fn from_env() -> Result<Self> {
         Self::from_lookup(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    /// The address of a published file: in the folder that [`mirror`](Self::mirror) names, else its own.
+    /// The URL from which a published file is fetched: its file name in the folder [`mirror`](Self::mirror), else `url`
+    /// itself.
     pub fn mirrored(&self, url: &str) -> String {
         match (&self.mirror, url.rsplit('/').next()) {
             (Some(mirror), Some(file)) => format!("{}/{file}", mirror.trim_end_matches('/')),

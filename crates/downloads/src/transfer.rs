@@ -1,4 +1,4 @@
-//! One request: brings as much of a file as it can.
+//! Transfers as much of a file as one HTTP request brings.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -14,26 +14,26 @@ use crate::options::DownloadOptions;
 /// Progress of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DownloadProgress {
-    /// Bytes that are here.
+    /// Number of bytes received so far, including those of earlier attempts.
     pub done: u64,
-    /// Bytes of the whole file, when the server tells.
+    /// Number of bytes of the whole file, if the server gives it.
     pub total: Option<u64>,
 }
 
-/// The file that a partial file is a part of.
+/// The remote file that a partial file belongs to; kept beside it as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     url: String,
-    /// `ETag` or `Last-Modified`.
+    /// Value of the `ETag` or `Last-Modified` header, which identifies the version of the file.
     validator: String,
 }
 
 pub(crate) enum Broken {
-    /// Worth another try.
+    /// A failure after which another try may succeed.
     Again(String),
-    /// The server will not change its mind.
+    /// A failure that another try would repeat.
     Final(String),
-    /// Not the network's fault.
+    /// The cache failed, not the network.
     Cache(Error),
 }
 
@@ -58,7 +58,8 @@ pub(crate) fn agent(url: &str, options: &DownloadOptions) -> ureq::Agent {
     config.build().into()
 }
 
-/// One request; brings as much of the file as it can.
+/// Sends one request and writes what it brings to the partial file, from its end on if the server still has the same
+/// version of the file.
 pub(crate) fn transfer(
     agent: &ureq::Agent,
     url: &str,
@@ -93,7 +94,7 @@ pub(crate) fn transfer(
 
     let start = match response.status().as_u16() {
         206 => {
-            // bytes 100-199/200
+            // The header has the form `bytes 100-199/200`.
             let range = header("content-range").unwrap_or_default();
             let start = range
                 .strip_prefix("bytes ")
@@ -135,7 +136,7 @@ pub(crate) fn transfer(
     }
     if start == 0 {
         file.set_len(0).map_err(|e| io(partial, e))?;
-        // Weak validators do not promise the same bytes.
+        // Weak `ETag`s do not promise the same bytes.
         let strong = header("etag").filter(|tag| !tag.starts_with("W/"));
         match strong.or_else(|| header("last-modified")) {
             Some(validator) => {
@@ -184,7 +185,7 @@ pub(crate) fn transfer(
     }
 }
 
-/// Drops what came of a file that cannot be what was asked for.
+/// Deletes the partial file of a file that is larger than allowed, and returns the error.
 fn too_large(partial: &Path, options: &DownloadOptions) -> Broken {
     let _ = std::fs::remove_file(partial);
     let _ = std::fs::remove_file(with_suffix(partial, ".json"));
@@ -194,7 +195,7 @@ fn too_large(partial: &Path, options: &DownloadOptions) -> Broken {
     ))
 }
 
-/// The speed of a transfer, looked at once in each idle time.
+/// Measures the speed of a transfer, once in each idle time.
 struct Pace {
     idle: Duration,
     least_speed: u64,

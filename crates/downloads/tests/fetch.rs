@@ -1,4 +1,4 @@
-//! Downloads against a server in this process: resume, changed files, refusals, checksums, offline use.
+//! Tests of downloads from a server in this process: resume, changed files, refusals, checksums, offline use.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,22 +9,22 @@ use std::time::Duration;
 use downloads::{DownloadOptions, DownloadProgress, Error, Remote, fetch};
 use sha2::{Digest, Sha256};
 
-/// Answer of the server to the next request; the last entry is repeated.
+/// Answer of the server to one request. The last answer of a list is repeated.
 #[derive(Clone)]
 struct Answer {
     body: Vec<u8>,
     etag: Option<&'static str>,
-    /// Closes the connection after so many bytes of the body.
+    /// Send only this many bytes of the body.
     cut: Option<usize>,
     status: u16,
     ignores_range: bool,
-    /// Says no length: the end of the connection is the end of the body.
+    /// Send no `Content-Length`: the end of the connection is the end of the body.
     without_length: bool,
-    /// Behind the body, while the client listens.
+    /// Behavior after the body, while the client is connected.
     tail: Tail,
 }
 
-/// Behavior of a server behind the body.
+/// Behavior of the server after the body.
 #[derive(Clone, Copy, PartialEq)]
 enum Tail {
     Close,
@@ -47,7 +47,7 @@ impl Answer {
     }
 }
 
-/// `(path, Range, If-Range)`
+/// A request: `(path, Range, If-Range)`.
 type Request = (String, Option<String>, Option<String>);
 
 struct Server {
@@ -72,7 +72,7 @@ impl Server {
     }
 
     fn requests(&self) -> Vec<Request> {
-        // The server notes a request after its answer is on the way.
+        // The server records a request only after it has sent the answer.
         std::thread::sleep(Duration::from_millis(50));
         self.requests.lock().unwrap().clone()
     }
@@ -131,7 +131,7 @@ fn serve(mut stream: TcpStream, answer: &Answer) -> Request {
     }
     head += "Connection: close\r\n\r\n";
     let sent = &body[..answer.cut.unwrap_or(body.len()).min(body.len())];
-    // The client may close first.
+    // The client may close the connection first.
     let _ = stream
         .write_all(head.as_bytes())
         .and_then(|()| stream.write_all(sent))
@@ -153,16 +153,16 @@ fn go_on(stream: &mut TcpStream, tail: Tail) -> std::io::Result<()> {
     }
 }
 
-/// The first words of the file that the tests want, and its last.
+/// First bytes of the file that the tests fetch.
 const HEAD: &[u8] = b"a whole file:";
 const TAIL: &[u8] = b":end";
 
-/// A whole file.
+/// The complete file that the tests fetch.
 fn whole_file() -> Vec<u8> {
     [HEAD, &[7; 150_000], TAIL].concat()
 }
 
-/// Whether a file is [`whole_file`].
+/// Checks that a file begins and ends as [`whole_file`].
 fn is_whole(path: &Path) -> Result<(), String> {
     let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
     match bytes.starts_with(HEAD) && bytes.ends_with(TAIL) {
@@ -232,7 +232,7 @@ fn fetched_once_and_then_from_the_cache() {
         })
     );
     assert!(steps.len() > 1 && steps.is_sorted_by_key(|p| p.done));
-    // Later, and without the network.
+    // A second use, offline.
     options.offline = true;
     assert_eq!(fetch(&remote, &options, &mut |_| ()).unwrap(), path);
     assert_eq!(
@@ -243,7 +243,7 @@ fn fetched_once_and_then_from_the_cache() {
         .unwrap()
         .map(|e| e.unwrap().file_name())
         .collect();
-    // The file, its checksum, and the lock.
+    // The cache has the file, its checksum and the lock file.
     assert_eq!(names.len(), 3, "{names:?}");
 }
 
@@ -416,7 +416,7 @@ fn two_at_once_fetch_once() {
 
 #[test]
 fn https_means_tls() {
-    // This server talks in the clear, so the handshake must fail: neither a fallback nor a panic for want of TLS.
+    // This server does not use TLS, so the handshake must fail, without a fallback to plain HTTP and without a panic.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/net.pkl", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -439,9 +439,9 @@ fn https_means_tls() {
     assert!(!options.cache.join("net.pkl").exists());
 }
 
-/// The error for a server that never ends its answer.
+/// The error of a download from a server that may never end its answer.
 fn error_of(answer: Answer, change: impl FnOnce(&mut DownloadOptions)) -> String {
-    // Connections are served one after the other: a server for each.
+    // `Server::start` serves connections one after the other; here each has its own thread.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = Server {
         url: format!("http://{}", listener.local_addr().unwrap()),
@@ -495,7 +495,7 @@ fn what_is_of_no_use_is_not_kept() {
     let page = Answer::whole(b"<!DOCTYPE html><title>Please log in</title>");
     let mut cut = Answer::whole(&whole_file());
     (cut.cut, cut.without_length) = (Some(whole_file().len() / 2), true);
-    // Once more is tried: then it is the server's fault.
+    // An unusable file is fetched once more; then it is an error.
     for (answers, n_requests) in [
         (vec![page.clone()], 2),
         (vec![cut.clone()], 2),
@@ -515,7 +515,7 @@ fn what_is_of_no_use_is_not_kept() {
             _ => assert_eq!(std::fs::read(fetched.unwrap()).unwrap(), whole_file()),
         }
     }
-    // An earlier version kept such a page, with its checksum.
+    // An earlier version kept such a page in the cache, with its checksum.
     let (_folder, options) = options();
     std::fs::create_dir_all(&options.cache).unwrap();
     let path = options.cache.join("net.pkl");

@@ -1,4 +1,4 @@
-//! Results that several programs add to one file of JSON lines.
+//! Appends results of several programs to one file of JSON lines.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,13 +10,16 @@ use crate::error::named;
 use crate::inputs::open_input;
 use crate::json_lines::JsonLines;
 
-/// Appends an object as a line and syncs it, unless `is_same` finds one like it there; returns whether it was added.
+/// Appends `line`, a JSON object, to a file of JSON lines and syncs it, unless `is_same` is true for an object in the
+/// file. Returns whether the line was added.
 ///
-/// Programs that append to one file at once take turns. What a kill or a power cut left is removed first: lines with
-/// bytes that were never written, and a last line that was cut off.
+/// Programs that append to the same file at the same time take turns. Remains of a killed program or a power cut are
+/// removed first: bytes that were never written (zeros), with the damaged lines around them, and a last line that was
+/// cut off.
 ///
 /// # Errors
-/// When the file is an input, cannot be read or written, or holds something else than JSON lines; it is then as it was.
+/// When the file is an input ([`protect_input`](crate::protect_input)), cannot be read or written, or holds something
+/// else than JSON lines; it is then unchanged.
 pub fn append_json_line(
     path: &Path,
     line: &Value,
@@ -72,16 +75,17 @@ fn append(
         }
         appended?;
     } else {
-        // Elsewhere an open file cannot be replaced.
+        // Other systems cannot replace an open file.
         #[cfg(not(unix))]
         drop(file);
-        // A link stays: the file that it leads to is replaced.
+        // A symbolic link is kept: the file that it leads to is replaced.
         crate::write_bytes(std::fs::canonicalize(path)?, &text)?;
     }
     Ok(true)
 }
 
-/// Opens the file and waits for its lock. Whoever had it may have replaced the file meanwhile: then it is opened again.
+/// Opens the file and waits for its lock. If the program that held the lock has replaced the file meanwhile, the new
+/// file is opened.
 fn open_locked(path: &Path) -> io::Result<File> {
     loop {
         let file = OpenOptions::new()
@@ -89,7 +93,7 @@ fn open_locked(path: &Path) -> io::Result<File> {
             .append(true)
             .create(true)
             .open(path)?;
-        // Not every file system can lock: appending is then as safe as the system makes it.
+        // Not every file system has locks; without them, two programs that append at once may disturb each other.
         let is_locked = file.lock().is_ok();
         if !is_locked || is_at(&file, path) {
             return Ok(file);
@@ -97,7 +101,7 @@ fn open_locked(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether a path still leads to an open file.
+/// Whether a path still leads to this open file, not to another one that replaced it.
 #[cfg(unix)]
 pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -112,9 +116,10 @@ pub(crate) fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 
-/// The lines without unwritten blocks, which read as zeros, and without the beginning of an object at the end.
+/// The lines of a file without zeros, which stand for blocks that were never written, and without an unfinished object
+/// at the end.
 ///
-/// Lines and objects are those of [`JsonLines`].
+/// Lines and objects are found as by [`JsonLines`].
 fn whole_lines(bytes: &[u8]) -> Vec<u8> {
     let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
     let is_whole = |line: &[u8]| {
@@ -226,7 +231,7 @@ mod tests {
             folder.path().join("far.jsonl"),
             folder.path().join("metric.jsonl"),
         );
-        // The cut line makes it write the file anew.
+        // Because of the cut line, the whole file is written again.
         fs::write(&file, "{\"n\":1}\n{\"n\":").unwrap();
         std::os::unix::fs::symlink("far.jsonl", &link).unwrap();
         assert!(add(&link, 2).unwrap());
@@ -238,7 +243,7 @@ mod tests {
     fn programs_take_turns() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metric.jsonl");
-        // Each begins with damage that the first one removes.
+        // Every program finds damage, which the first one removes.
         fs::write(&path, "{\"n\":").unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {

@@ -1,9 +1,9 @@
-//! Recognizes what took the place of a binary file: mostly the remains of a download that failed.
+//! Recognizes content that took the place of a binary file, mostly the remains of a download that failed.
 
 use crate::file_kind::{FileKind, TextKind};
 use std::fmt;
 
-/// Content that is none of the binary formats of these tools, with the way out in its text.
+/// Content that was found in place of a binary file of these tools. `Display` says what it is and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForeignContent {
@@ -13,17 +13,17 @@ pub enum ForeignContent {
     Zeros,
     /// HTML.
     WebPage,
-    /// The answer of a file server that refused: XML or JSON.
+    /// The error message of a file server: XML or JSON.
     ServerError,
-    /// The few lines that Git keeps in place of a large file.
+    /// The few lines that Git LFS keeps in place of a large file.
     GitLfsPointer,
     /// The path that git-annex keeps in place of a large file.
     GitAnnexPointer,
-    /// Data packed by gzip, bzip2, xz, zstd, 7-Zip or RAR, under the name of the program.
+    /// Compressed data; the text is the name of the program: gzip, bzip2, xz, zstd, 7-Zip or RAR.
     Compressed(&'static str),
     /// An HDF5 file, as Keras writes.
     Hdf5,
-    /// Short plain text; its first line.
+    /// Short plain text, with its first line (at most 60 characters).
     Text(String),
 }
 
@@ -52,7 +52,7 @@ impl ForeignContent {
     fn of_text(bytes: &[u8]) -> Option<Self> {
         const HEAD: usize = 2048;
         let head = &bytes[..bytes.len().min(HEAD)];
-        // Pages of Windows' programs.
+        // UTF-16 with a byte-order mark, as programs of Windows write it.
         let wide =
             matches!(head, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]).then(|| crate::decode_text(head));
         let head = wide.as_deref().map_or(head, str::as_bytes);
@@ -120,13 +120,15 @@ impl fmt::Display for ForeignContent {
     }
 }
 
-/// Whether a zip archive in memory lacks the record that ends every archive, as one does that is cut short: the number of
-/// its bytes, without zeros after them, which are space that was reserved and not filled. `None` when the record is there.
+/// The number of bytes of a zip archive that is cut short, that is, without the record that ends every zip archive.
+/// `None` when the record is there.
+///
+/// Zeros at the end of `bytes` are not counted: they are space that was reserved for the file and not filled.
 pub fn cut_zip_length(bytes: &[u8]) -> Option<usize> {
     // The record has 22 bytes and a comment of at most 64 KiB.
     const FARTHEST: usize = 22 + (1 << 16);
     let length = bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
-    // Its own last bytes may be zeros.
+    // The last bytes of the record itself may be zeros.
     let tail = &bytes[length.saturating_sub(FARTHEST)..bytes.len().min(length + 22)];
     let mut starts = tail.windows(4).enumerate();
     let has_end = starts.any(|(at, mark)| {
@@ -216,7 +218,7 @@ mod tests {
             .flat_map(u16::to_le_bytes)
             .collect();
         assert_eq!(ForeignContent::of(&wide), Some(ForeignContent::WebPage));
-        // A character cut at the end of what is looked at.
+        // A character that is cut at the end of the examined bytes.
         let page = format!("<html>{}\u{e9}", "a".repeat(2041));
         assert_eq!(ForeignContent::of(page.as_bytes()), Some(C::WebPage));
     }

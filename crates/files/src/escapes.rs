@@ -1,8 +1,8 @@
-//! Escape sequences of terminals in logs: colors, cursor moves, titles.
+//! Removes escape sequences of terminals from logs: colors, cursor moves, titles.
 
 use std::borrow::Cow;
 
-/// A text without the escape sequences of terminals (ECMA-48). One that is cut off ends with its line.
+/// Removes the escape sequences of terminals (ECMA-48) from a text. A sequence that is cut off ends with its line.
 pub fn without_escapes(text: &str) -> Cow<'_, str> {
     let starts = |c: char| matches!(c, '\x1b' | '\u{9b}');
     if !text.contains(starts) {
@@ -18,7 +18,7 @@ pub fn without_escapes(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// The text after the escape sequence at the beginning.
+/// The text after the escape sequence that `text` begins with.
 fn behind_sequence(text: &str) -> &str {
     let mut chars = text.chars();
     let introducer = match chars.next() {
@@ -41,7 +41,7 @@ fn behind_sequence(text: &str) -> &str {
                 .or_else(|| rest.strip_prefix("\x1b\\"))
                 .unwrap_or(rest)
         }
-        // Character sets take one more.
+        // Selections of a character set have one more character.
         Some('(' | ')' | '*' | '+' | '#' | '%') => {
             let rest = chars.as_str();
             let next = rest.chars().next().filter(|c| !c.is_control());

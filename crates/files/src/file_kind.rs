@@ -1,12 +1,12 @@
-//! Kinds of files told by their first bytes: the one table of magic numbers for everything that is not an image.
+//! Recognizes kinds of files by their first bytes: the one table of magic numbers for everything that is not an image.
 //!
-//! Crates that meet a file of another kind than they read turn a [`FileKind`] into their own words and advice.
+//! Crates that find a file of a kind that they do not read describe it, with their own advice, by its [`FileKind`].
 
 /// A kind of file that is not an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileKind {
-    /// Zip, not an empty or split one alone.
+    /// Zip archive, also an empty one.
     Zip,
     /// Tar with a magic number (ustar, GNU, pax).
     Tar,
@@ -36,7 +36,7 @@ pub enum FileKind {
     Hdf5,
     /// PDF document.
     Pdf,
-    /// Metadata of macOS (AppleSingle, AppleDouble).
+    /// Metadata file of macOS (AppleSingle, AppleDouble).
     AppleDouble,
     /// View settings of a folder of macOS (`.DS_Store`).
     DsStore,
@@ -90,17 +90,17 @@ impl FileKind {
     }
 }
 
-/// A kind of text that takes the place of another file.
+/// A kind of text that is often found in place of another file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextKind {
-    /// The few lines that Git keeps in place of a large file.
+    /// The few lines that Git LFS keeps in place of a large file.
     GitLfsPointer,
     /// The path that git-annex keeps in place of a large file.
     GitAnnexPointer,
     /// HTML.
     WebPage,
-    /// The answer of a file server that refused: XML or JSON.
+    /// The error message of a file server: XML or JSON.
     ServerError,
     /// SVG drawing.
     Svg,
@@ -113,7 +113,7 @@ pub enum TextKind {
 impl TextKind {
     /// Recognizes a kind by the beginning of a text; `None` for other texts.
     pub fn of(text: &str) -> Option<Self> {
-        /// Texts of git-annex are a path; longer ones only mention its folder.
+        /// In bytes. A pointer of git-annex is a path; longer texts only mention its folder.
         const MAX_ANNEX: usize = 1024;
         let text = text.trim_start_matches('\u{feff}').trim_start();
         let lower = text.to_ascii_lowercase();

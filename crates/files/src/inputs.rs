@@ -1,14 +1,15 @@
-//! Opening what a user names as an input: ordinary files, of a size that has a bound.
+//! Opens and reads input files: only ordinary files, up to a limit on their size.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-/// Opens a file for reading; pipes, sockets and devices are refused before they are opened, since reading them may never
-/// begin or never end.
+/// Opens a file for reading. Pipes, sockets and devices are refused before they are opened, since reading them may
+/// never begin or never end.
 ///
 /// # Errors
-/// When the system refuses, or `path` is no ordinary file; messages are phrases that follow its name.
+/// When the operating system reports an error, or `path` is a pipe, a socket or a device. Messages are phrases that
+/// follow the name of the file.
 pub fn open_input(path: &Path) -> io::Result<File> {
     match special_kind(fs::metadata(path)?.file_type()) {
         Some(kind) => Err(io::Error::new(
@@ -19,10 +20,10 @@ pub fn open_input(path: &Path) -> io::Result<File> {
     }
 }
 
-/// The bytes of a file, of which there may be `limit`.
+/// All bytes of a file, which may have at most `limit` bytes.
 ///
 /// # Errors
-/// As [`open_input`], and when the file is larger.
+/// As [`open_input`], and when the file has more than `limit` bytes.
 pub fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open_input(path)?;
     let too_large = |size: u64| {
@@ -39,7 +40,7 @@ pub fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(usize::try_from(size).unwrap_or(usize::MAX))?;
-    // The file may grow meanwhile.
+    // The file may grow while it is read.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > limit {
         true => Err(too_large(bytes.len() as u64)),
@@ -47,7 +48,7 @@ pub fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The text of a file in UTF-8, as [`read_input`].
+/// The text of a file in UTF-8, which may have at most `limit` bytes.
 ///
 /// # Errors
 /// As [`read_input`], and when it is not UTF-8.
@@ -56,7 +57,8 @@ pub fn read_input_text(path: &Path, limit: u64) -> io::Result<String> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"))
 }
 
-/// Reads a line with its end into `line`; `false` after the last one.
+/// Reads the next line, with its line feed, into `line` in place of what it held. Returns `false` when there are no
+/// more lines.
 ///
 /// # Errors
 /// When reading fails, or the line has more than `limit` bytes.
@@ -74,7 +76,7 @@ pub fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>, limit: u64) -> i
     }
 }
 
-/// Words for what is neither a file nor a folder nor a link.
+/// The name of a kind of file that cannot be an input: pipe, socket or device; `None` for all others.
 fn special_kind(kind: FileType) -> Option<&'static str> {
     #[cfg(unix)]
     {

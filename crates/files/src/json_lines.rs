@@ -1,4 +1,4 @@
-//! Logs with a JSON object on each line, read with tolerance for what crashes, editors and Python leave in them.
+//! Reads logs with a JSON object on each line, and tolerates what crashes, editors and Python leave in them.
 
 use crate::text::decode_text;
 use std::io;
@@ -9,25 +9,29 @@ use serde_json::{Map, Value};
 use crate::escapes::without_escapes;
 use crate::inputs::read_input;
 
-/// The objects of a log, and which of its lines are damaged.
+/// The objects of a log, and the numbers of its damaged lines.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonLines {
-    /// Number of its line (from 1) and each object, in the order of the file.
+    /// Each object with the number of its line (from 1), in the order of the file.
     pub records: Vec<(usize, Map<String, Value>)>,
-    /// Numbers of the lines that hold no whole object. An object found on a damaged line is among the records too.
+    /// Numbers of the lines (from 1, ascending) that hold something else than whole objects. An object that is found on
+    /// a damaged line is in `records` too.
     pub damaged: Vec<usize>,
-    /// Lines that are not blank. Zero bytes, which a power cut leaves where nothing was written yet, are not blank.
+    /// Number of lines that are not blank. Lines of zero bytes, which a power cut leaves where nothing was written yet,
+    /// are counted.
     pub n_lines: usize,
-    /// Lines of zero bytes alone. They are among the damaged ones.
+    /// Number of lines of zero bytes alone. Their line numbers are in `damaged` too.
     pub n_unwritten: usize,
     /// Whether the last line has no line end and is damaged: cut short, or being written.
     pub is_cut: bool,
 }
 
-/// Bytes of a log: 25,000 ticks of a run have about 100 MB. An object takes up to ten times its text in memory.
+/// Largest log in bytes: 25,000 ticks of a training run have about 100 MB. In memory an object takes up to ten times
+/// its text.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// Bytes of a line, and values on it; longer lines are damage. A tick of a run has 5 kB with 300 values.
+/// Largest number of bytes of a line and of values on it; a line with more is damaged. A tick of a training run has 5
+/// kB with 300 values.
 const MAX_LINE: usize = 4 << 20;
 const MAX_VALUES: usize = 100_000;
 
@@ -35,13 +39,14 @@ impl JsonLines {
     /// Reads a file of at most 512 MiB.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read or is larger.
     pub fn read(path: &Path) -> io::Result<Self> {
         Ok(Self::parse(&read_input(path, MAX_BYTES)?))
     }
 
-    /// Reads the lines of a file from memory; those with zero bytes, and those beyond 4 MiB or 100,000 values are damaged.
-    /// `NaN`, `Infinity` and `-Infinity`, which Python writes, become null. Escape sequences of terminals are left out.
+    /// Reads the lines of a file from memory. Lines with zero bytes, with more than 4 MiB or with more than 100,000
+    /// values are damaged. `NaN`, `Infinity` and `-Infinity`, which Python writes, become null. Escape sequences of
+    /// terminals are left out.
     pub fn parse(bytes: &[u8]) -> Self {
         let text = decode_text(bytes);
         let text = without_escapes(&text);
@@ -63,14 +68,14 @@ impl JsonLines {
         found
     }
 
-    /// Also counts a line as damaged, for a caller that misses something in its record.
+    /// Adds a line number (from 1) to `damaged`, for a caller that misses something in the record of that line.
     pub fn reject(&mut self, number: usize) {
         if let Err(at) = self.damaged.binary_search(&number) {
             self.damaged.insert(at, number);
         }
     }
 
-    /// Says what is damaged: how many lines, and the first of them. `None` for a log that is whole.
+    /// Describes the damage: the number of damaged lines, and the first of them. `None` for a log without damage.
     pub fn damage(&self) -> Option<String> {
         let first = self.damaged.first()?;
         let last_is_cut = match self.is_cut {
@@ -87,10 +92,10 @@ impl JsonLines {
     }
 }
 
-/// A JSON document. `NaN`, `Infinity` and `-Infinity`, which Python writes, become null.
+/// Parses a JSON document. `NaN`, `Infinity` and `-Infinity`, which Python writes, become null.
 ///
 /// # Errors
-/// When it is no JSON otherwise.
+/// When the text is not JSON apart from these.
 pub fn parse_json(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(&without_nan(text))
 }
@@ -103,8 +108,8 @@ fn is_blank_or_zero(c: char) -> bool {
     c == '\0' || is_blank(c)
 }
 
-/// Lines that are not blank with their numbers from 1, without the blanks around them. A line ends with LF, CRLF or CR
-/// alone. Zero bytes are not blank: they are what a power cut left of a line.
+/// The lines of a text that are not blank: number of the line (from 1), and the line without blanks around it. A line
+/// ends with LF, CRLF or CR alone. Zero bytes are not blank: a power cut leaves them in place of a line.
 pub fn text_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.split('\n').flat_map(|line| {
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -116,14 +121,15 @@ pub fn text_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .filter(|(_, line)| !line.is_empty())
 }
 
-/// Whether a line is of a size that records have.
+/// Whether a line has at most `MAX_LINE` bytes and about `MAX_VALUES` values, as all records do.
 fn is_possible(line: &str) -> bool {
     let starts_value = |byte: &u8| matches!(byte, b',' | b'[' | b'{');
     line.len() <= MAX_LINE
         && line.as_bytes().iter().filter(|b| starts_value(b)).count() <= MAX_VALUES
 }
 
-/// Hands on the objects of a line: one, or several where a line end was lost. Whether there is nothing else on it.
+/// Passes the objects of a line to `give`: one, or several where a line end was lost. Returns whether nothing else is
+/// on the line.
 fn objects(line: &str, give: &mut dyn FnMut(Map<String, Value>)) -> bool {
     let plain = without_nan(line);
     let mut objects = serde_json::Deserializer::from_str(&plain).into_iter::<Map<String, Value>>();
@@ -142,7 +148,7 @@ fn objects(line: &str, give: &mut dyn FnMut(Map<String, Value>)) -> bool {
     if !failed {
         return true;
     }
-    // A line that was cut off and written on: the object after the cut.
+    // The line may have been cut off and continued by the next write: find the object after the cut.
     let rest = &plain[end..];
     let starts = rest.match_indices("{\"").map(|(at, _)| at);
     let whole = starts
@@ -154,7 +160,7 @@ fn objects(line: &str, give: &mut dyn FnMut(Map<String, Value>)) -> bool {
     false
 }
 
-/// The line with Python's literals outside of strings replaced by null.
+/// The line with Python's `NaN` and `Infinity`, outside of strings, replaced by null.
 fn without_nan(line: &str) -> String {
     let mut plain = String::with_capacity(line.len());
     let mut rest = line;

@@ -1,15 +1,15 @@
 //! Atomic writes: a file is written under a temporary name beside the target, synced, then renamed.
 //!
-//! A reader sees the old bytes or the new ones, never a torn file, whatever happens in between. [`write_atomic`] is the
-//! short way, [`AtomicFile`] the one for writers that seek (zips). A file that is dropped without
-//! [`AtomicFile::commit`] leaves nothing behind; the temporary of a killed process is removed when the next one writes to the
-//! same folder.
+//! A reader sees the old bytes or the new ones, never a partly written file, even after a crash. [`write_atomic`] and
+//! [`write_bytes`] write a file at once; [`AtomicFile`] is for writers that seek (zips). A file that is dropped without
+//! [`AtomicFile::commit`] leaves nothing behind; the temporary of a killed process is removed by the next process that
+//! writes to the same folder.
 //!
-//! Beside that, helpers for readers of many kinds of files: [`FileKind`] tells kinds of files by their first bytes,
+//! There are also helpers for reading files of users: [`FileKind`] recognizes kinds of files by their first bytes,
 //! [`ForeignContent`] recognizes content that took the place of a file, [`decode_text`] reads UTF-8 and UTF-16,
-//! [`JsonLines`] reads logs that were cut or damaged, [`append_json_line`] adds to them, [`open_input`] and [`read_input`] refuse
-//! what is no ordinary file or too large, [`write_safetensors`] and [`check_safetensors`] are for tensors with a checksum,
-//! [`mark`] tells earlier outputs from files of the user.
+//! [`JsonLines`] reads logs that were cut or damaged, [`append_json_line`] adds to them, [`open_input`] and
+//! [`read_input`] refuse pipes, devices and files that are too large, [`write_safetensors`] and [`check_safetensors`]
+//! add and check a checksum of tensor files, [`mark`] distinguishes earlier outputs from files of the user.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
@@ -61,7 +61,7 @@ use error::named;
 
 /// Replaces `path` with what `fill` writes, or leaves it as it was.
 ///
-/// `fill` gets an unbuffered file; the missing parent folders are made.
+/// `fill` gets an unbuffered file. Missing parent folders are created.
 ///
 /// # Errors
 /// Those of `fill`, and of creating, syncing and renaming, with the path in the message.
@@ -90,11 +90,11 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Opens a new file in the folder of `path`, which is made when missing.
+    /// Creates a temporary in the folder of `path`, which is created when missing.
     ///
     /// # Errors
-    /// When `path` names no file, is a folder, a device or an input ([`protect_input`]), or its folder cannot be written
-    /// to.
+    /// When `path` has no file name, is a folder, a device or an input ([`protect_input`]), or its folder cannot be
+    /// written to.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let target = path.as_ref().to_path_buf();
         check_target(&target)?;
@@ -105,12 +105,12 @@ impl AtomicFile {
         Ok(Self { temporary, target })
     }
 
-    /// The name the file will have.
+    /// The path that the file gets at [`commit`](Self::commit).
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// The hidden name the file has until then.
+    /// The path of the hidden temporary, which the file has until [`commit`](Self::commit).
     pub fn temporary_path(&self) -> &Path {
         self.temporary.path()
     }
@@ -128,7 +128,7 @@ impl AtomicFile {
     }
 }
 
-/// Refuses what a rename could not or must not replace.
+/// Refuses targets that a rename cannot or must not replace: folders, devices, paths without a file name.
 fn check_target(target: &Path) -> io::Result<()> {
     let refuse = |kind: io::ErrorKind, what: &str| {
         let text = format!("'{}' {what}", target.display());
@@ -139,7 +139,7 @@ fn check_target(target: &Path) -> io::Result<()> {
     }
     match fs::metadata(target) {
         Ok(found) if found.is_dir() => refuse(io::ErrorKind::IsADirectory, "is a folder"),
-        // A rename would take the place of a device.
+        // A rename would put a file in place of a device.
         Ok(found) if !found.is_file() => refuse(io::ErrorKind::InvalidInput, "is no ordinary file"),
         _ => Ok(()),
     }
@@ -168,7 +168,7 @@ impl Seek for AtomicFile {
     }
 }
 
-/// The folder that a file lies in.
+/// The folder of a file; `.` for a name without a folder.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -1,4 +1,5 @@
-//! A mark in images, films, pages and arrays, by which a program tells its earlier output from a file of the user.
+//! A mark in images, videos, HTML pages and arrays, by which a program distinguishes its earlier output from a file of
+//! the user.
 //!
 //! | format | mark |
 //! |---|---|
@@ -11,39 +12,40 @@
 //! | CSV of a plot or of runs | its header, `series,...,error` |
 //! | Markdown | a comment in its first line |
 //!
-//! Programs that write such a file anew drop the mark or move it, so that an edited copy belongs to the user.
+//! Other programs that save such a file again drop the mark or move it, so that an edited copy counts as a file of the
+//! user.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// The name in every mark: the beginning of a PNG's `Software`, the comment of a `.npz`.
+/// The text in every mark: the beginning of a PNG's `Software`, the comment of a `.npz`.
 pub const NAME: &str = "kaogan";
-/// The end of a GIF: a comment and the trailer.
+/// The last bytes of a marked GIF: a comment and the trailer.
 pub const GIF_END: &[u8] = b"!\xfe\x06kaogan\0;";
-/// The last chunk of a WebP file.
+/// The last chunk of a marked WebP file.
 pub const WEBP_CHUNK: &[u8] = b"KAOG\x06\0\0\0kaogan";
-/// The last box of an MP4 file.
+/// The last box of a marked MP4 file.
 pub const MP4_BOX: &[u8] = b"\0\0\0\x0efreekaogan";
-/// The beginning of a page.
+/// The first bytes of a marked HTML page.
 pub const HTML_START: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"generator\" content=\"kaogan\">";
-/// The first column of a plot's data.
+/// The first column in the header of a CSV file of a plot.
 pub const CSV_START: &str = "series,";
-/// The last column of a plot's data.
+/// The last column in the header of a CSV file of a plot.
 pub const CSV_END: &str = ",error";
 
-/// The first line of a Markdown file.
+/// The first line of a marked Markdown file.
 pub const MARKDOWN_START: &str = "<!-- kaogan -->\n";
 
 const PNG_MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
-/// Signature and header of a PNG.
+/// Number of bytes of the signature and the header chunk (`IHDR`) of a PNG.
 const PNG_HEAD: usize = 8 + 25;
-/// Bytes at the beginning that the mark of a PNG, a page or a table lies in.
+/// Number of bytes at the beginning of a file that contain the mark of a PNG, an HTML page or a table.
 const HEAD: u64 = 1024;
-/// Bytes at the end that other marks lie in.
+/// Number of bytes at the end of a file that contain the marks of other formats.
 const TAIL: u64 = 64;
 
-/// Whether a file carries the mark of its format. A folder, or a file that cannot be read, does not.
+/// Whether a file has the mark of its format. False for a folder, or a file that cannot be read.
 pub fn is_marked(path: &Path) -> bool {
     let read = || -> io::Result<(Vec<u8>, Vec<u8>)> {
         // Opening a pipe would wait for its writer.
@@ -97,7 +99,7 @@ fn is_png_marked(head: &[u8]) -> bool {
     chunk(at) == Some(b"tEXt") && head[at + 8..].starts_with(&text)
 }
 
-/// A PNG with its mark. Bytes that are no PNG stay as they are.
+/// A copy of a PNG with the mark. Bytes that are not a PNG are returned unchanged.
 pub fn mark_png(png: &[u8]) -> Vec<u8> {
     let Some((head, rest)) = png
         .split_at_checked(PNG_HEAD)
@@ -137,7 +139,7 @@ mod tests {
             b"series,kimg,fid50k_full,error\na,1,2,\n".to_vec(),
         ] {
             assert!(of(&bytes), "{}", bytes[..20].escape_ascii());
-            // A byte of the mark is another one: so it is at the end, or near the beginning.
+            // Change one byte of the mark, which is at the end or near the beginning.
             let at = bytes.windows(6).rposition(|w| w == b"kaogan");
             if let Some(at) = at {
                 let mut other = bytes.clone();
@@ -163,7 +165,7 @@ mod tests {
         ] {
             assert!(!of(bytes), "{}", bytes.escape_ascii());
         }
-        // As ImageMagick writes a PNG of ours anew: its own chunks come first.
+        // ImageMagick, when it saves our PNG again, writes its own chunks first.
         let marked = mark_png(PNG);
         let (head, rest) = marked.split_at(PNG_HEAD);
         let gamma = b"\0\0\0\x04gAMA\0\0\xb1\x8f\x0b\xfc\x61\x05";

@@ -1,13 +1,13 @@
-//! Control characters in text of others (file names, zip members, tensor names), made visible before they reach a terminal
-//! or a log.
+//! Makes control characters visible in text from outside (file names, zip members, tensor names) before it reaches a
+//! terminal or a log.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// `text` with control characters as escapes (`\x1b`, `\u{202e}`); line feeds and tabs stay.
+/// Replaces control characters by escapes (`\x1b`, `\u{202e}`); line feeds and tabs stay.
 ///
-/// A terminal obeys the others: a file name could otherwise erase lines, change colors or the title, or answer on the
-/// keyboard. Marks that reverse the direction of text count too.
+/// A terminal obeys control characters: a file name could otherwise erase lines, change colors or the title, or enter
+/// text as if typed. Characters that change the direction of text are replaced too.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escape(text, |c, out| {
         let _ = match c {
@@ -17,7 +17,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// As [`printable`] for a line of JSON: the same characters, as JSON escapes them in strings.
+/// Replaces the same characters as [`printable`], in a line of JSON by escapes of JSON strings (`\u001b`).
 pub fn printable_json(line: &str) -> Cow<'_, str> {
     escape(line, |c, out| {
         let _ = write!(out, "\\u{:04x}", u32::from(c));
@@ -42,7 +42,7 @@ fn escape(text: &str, write: impl Fn(char, &mut String)) -> Cow<'_, str> {
 fn is_harmful(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
-        // Marks and overrides of direction.
+        // Marks, embeddings, overrides and isolates of text direction.
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
         _ => c.is_control(),
     }

@@ -10,8 +10,8 @@ static INPUTS: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 /// Real paths of the folders whose files are inputs, all of them.
 static FOLDERS: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 
-/// Names a file as an input of this process: from now on no [`AtomicFile`](crate::AtomicFile) takes its place, under
-/// whatever name it is reached. A path that does not exist is ignored.
+/// Registers a file as an input of this process: from now on no [`AtomicFile`](crate::AtomicFile) replaces it, whatever
+/// path leads to it. A path that does not exist is ignored.
 pub fn protect_input(path: &Path) {
     if let Ok(real) = path.canonicalize() {
         let mut inputs = INPUTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -19,7 +19,8 @@ pub fn protect_input(path: &Path) {
     }
 }
 
-/// Names a folder all of whose files, at any depth, are inputs. A path that is no folder is ignored.
+/// Registers all files in a folder, at any depth, as inputs; files that do not exist yet can be created there. A path
+/// that is not a folder is ignored.
 pub fn protect_folder(path: &Path) {
     if let (true, Ok(real)) = (path.is_dir(), path.canonicalize()) {
         let mut folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,18 +28,18 @@ pub fn protect_folder(path: &Path) {
     }
 }
 
-/// Whether a file lies in a folder of inputs.
+/// Whether a file is in a folder of inputs, at any depth.
 fn is_in_folder(real: &Path) -> bool {
     let folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut folders = folders.iter().flatten();
     folders.any(|folder| real.starts_with(folder))
 }
 
-/// Refuses an output that would take the place of an input. [`AtomicFile`](crate::AtomicFile) asks by itself; a program
-/// asks before work that would be lost.
+/// Refuses an output path that leads to an input. [`AtomicFile`](crate::AtomicFile) calls this itself; a program calls
+/// it before work that would be lost.
 ///
 /// # Errors
-/// `InvalidInput`, with the path in the message.
+/// `InvalidInput` when the path leads to an input, with the path in the message.
 pub fn check_output(path: &Path) -> io::Result<()> {
     let Ok(real) = path.canonicalize() else {
         return Ok(());

@@ -1,8 +1,9 @@
-//! safetensors files with a checksum of all their bytes, so that damage is noticed wherever it is.
+//! Writes and checks safetensors files with a checksum of all their bytes, so that damage is noticed wherever it is.
 //!
-//! The header begins with the metadata, and the metadata with `kaogan.crc32`: eight hexadecimal digits, the CRC-32 of the
-//! whole file with these digits taken as zeros. Every safetensors library reads such a file; one that writes it anew drops the
-//! checksum or puts it elsewhere. Files without a checksum at this place are those of other programs and of earlier versions.
+//! The header begins with the metadata, and the metadata with `kaogan.crc32`: eight hexadecimal digits, the CRC-32 of
+//! the whole file with zeros in place of these digits. Every safetensors library reads such a file; one that saves it
+//! again drops the checksum or moves it. Files without a checksum at this place come from other programs or earlier
+//! versions.
 
 use std::fmt;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -10,34 +11,35 @@ use std::io::{self, Seek, SeekFrom, Write};
 use crc32fast::Hasher;
 use serde_json::{Map, Value, json};
 
-/// Metadata key of the checksum. Readers that keep metadata leave it out.
+/// Metadata key of the checksum, which readers do not return among the metadata of the user.
 pub const CHECKSUM_KEY: &str = "kaogan.crc32";
 
-/// Begins the header of every file that has a checksum; the digits follow.
+/// Beginning of the JSON header of every file that has a checksum; the digits follow.
 const START: &[u8] = b"{\"__metadata__\":{\"kaogan.crc32\":\"";
-/// Stands for the digits while the checksum is computed.
+/// Takes the place of the digits while the checksum is computed.
 const NO_DIGITS: &[u8; 8] = b"00000000";
-/// After the length of the header and its first bytes.
+/// Offset of the digits in the file: after the length of the header (8 bytes) and its first bytes.
 const DIGITS_AT: usize = 8 + START.len();
-/// Bytes of [`START`] that may be damaged in a file that is still taken for one with a checksum.
+/// Number of bytes that may differ from [`START`] in a file that still counts as one with a checksum, and so as
+/// damaged.
 const MOST_DAMAGE: usize = 2;
 
-/// A tensor of a file to be written.
+/// Description of a tensor to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorEntry<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Element type in the words of the format: `F32`.
+    /// Element type as the format names it, such as `F32`.
     pub dtype: &'a str,
     /// Its shape.
     pub shape: &'a [usize],
-    /// Bytes of its values.
+    /// Number of bytes of its values.
     pub n_bytes: usize,
 }
 
 /// Writes a safetensors file with a checksum. `fill` writes the values of all tensors in the order of `tensors`.
 ///
-/// The same texts and tensors give the same bytes.
+/// The same metadata and tensors give the same bytes.
 ///
 /// # Errors
 /// Those of `fill` and of the file; `InvalidInput` when `fill` writes another number of bytes than the tensors have.
@@ -114,7 +116,7 @@ fn digits(hasher: Hasher) -> [u8; 8] {
     })
 }
 
-/// The bytes of a file are not those that were written.
+/// Error: the bytes of a file are not those that were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChecksumMismatch;
 
@@ -126,7 +128,8 @@ impl fmt::Display for ChecksumMismatch {
 
 impl std::error::Error for ChecksumMismatch {}
 
-/// Compares the bytes of a safetensors file with its checksum. Returns whether it has one; bytes of any other kind have none.
+/// Compares the bytes of a safetensors file with its checksum. Returns whether the file has a checksum; bytes of any
+/// other kind have none.
 ///
 /// # Errors
 /// When the checksum does not fit.
@@ -140,7 +143,7 @@ pub fn check_safetensors(bytes: &[u8]) -> Result<bool, ChecksumMismatch> {
         .count();
     match n_damaged {
         0 => {}
-        // A checksum whose key is damaged would be none at all.
+        // A file with a damaged key must not count as one without a checksum.
         1..=MOST_DAMAGE => return Err(ChecksumMismatch),
         _ => return Ok(false),
     }
@@ -154,9 +157,9 @@ pub fn check_safetensors(bytes: &[u8]) -> Result<bool, ChecksumMismatch> {
     }
 }
 
-/// Whether the elements of a shape can be counted, whichever of its sides are 0.
+/// Whether the number of elements of a shape fits into `isize`, with sides of 0 counted as 1.
 ///
-/// The format takes `[0, n, n]` with any n, whose strides overflow.
+/// The format allows `[0, n, n]` with any n, whose strides can overflow.
 pub fn is_countable(shape: &[usize]) -> bool {
     const MOST: usize = isize::MAX as usize;
     let count = shape
@@ -253,9 +256,9 @@ mod tests {
             vec![0; 100],
             header(r#"{"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}          "#),
             header(r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1]}}"#),
-            // Our files of before.
+            // Files of earlier versions.
             header(r#"{"__metadata__":{"kaogan.config":"{\"D\":{}}","format":"pt"}}  "#),
-            // Saved anew by another program.
+            // Saved again by another program.
             header(r#"{"__metadata__":{"format":"pt","kaogan.crc32":"01234567"}}     "#),
         ] {
             assert_eq!(check_safetensors(&bytes), Ok(false));

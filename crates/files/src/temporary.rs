@@ -1,4 +1,4 @@
-//! Hidden files under temporary names: known while they exist, removed on signals and after a crash.
+//! Hidden files under temporary names, which are registered while they exist, and removed on signals and after a crash.
 //!
 //! A temporary is called `.NAME.kaogan-PID-N.tmp` and is locked while its process lives. [`remove_stale`] deletes those
 //! that nobody locks; every other hidden file belongs to the user and stays.
@@ -28,7 +28,7 @@ fn lock(
     set.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A new hidden file beside its target. Removed when dropped, unless [`persist`](Self::persist) gave it its name.
+/// A hidden file beside its target. It is removed when dropped, unless [`persist`](Self::persist) renamed it.
 #[derive(Debug)]
 pub struct Temporary {
     /// `None` once it has its final name.
@@ -37,7 +37,8 @@ pub struct Temporary {
 }
 
 impl Temporary {
-    /// Creates one beside `target`, whose folder must exist. Stale ones in the folder are removed first.
+    /// Creates a temporary beside `target`, whose folder must exist. Temporaries of dead processes in the folder are
+    /// removed first.
     ///
     /// # Errors
     /// When the folder cannot be written to.
@@ -58,10 +59,10 @@ impl Temporary {
                 .open(&path);
             match opened {
                 Ok(file) => {
-                    // A file system without locks: the file is then never taken for stale.
+                    // On a file system without locks, the file never counts as stale.
                     #[cfg(unix)]
                     if file.lock().is_ok() && !is_at(&file, &path) {
-                        // Another process took the file for stale before it was locked.
+                        // Another process removed the file as stale before it was locked.
                         continue;
                     }
                     lock(&LIVE).get_or_insert_default().insert(path.clone());
@@ -70,14 +71,14 @@ impl Temporary {
                         path,
                     });
                 }
-                // Left by a killed process with our number: take the next name.
+                // Left by a killed process with the same process id: take the next name.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(named("cannot write", &path, &e)),
             }
         }
     }
 
-    /// The hidden name, for a program that writes the file by itself.
+    /// The path of the temporary, for a program that writes the file by itself.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -92,12 +93,12 @@ impl Temporary {
             .ok_or_else(|| io::Error::other("the file was already committed"))
     }
 
-    /// Syncs the bytes and gives the file the name `target`.
+    /// Syncs the bytes and renames the file to `target`.
     ///
     /// # Errors
     /// When the disk refuses; the target is then as it was and the temporary is removed.
     pub fn persist(mut self, target: &Path) -> io::Result<()> {
-        // Opened again, since another program may have replaced the file.
+        // Open the path again, since another program may have replaced the file.
         File::open(&self.path)
             .and_then(|file| file.sync_all())
             .and_then(|()| fs::rename(&self.path, target))
@@ -118,9 +119,10 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes the temporaries of this process, before a signal ends it. Their writers fail from then on.
+/// Removes the temporaries of this process; called when a signal ends it. Their [`persist`](Temporary::persist) fails
+/// from then on.
 pub fn remove_temporaries() {
-    // A thread that holds the lock has no file to lose.
+    // Do not wait for a thread that holds the lock.
     if let Ok(live) = LIVE.try_lock() {
         for path in live.iter().flatten() {
             let _ = fs::remove_file(path);
@@ -128,12 +130,12 @@ pub fn remove_temporaries() {
     }
 }
 
-/// A file with a name of its own that [`remove_temporaries`] removes too, for as long as this lives.
+/// Registers a file, whatever its name, so that [`remove_temporaries`] removes it too for as long as this value lives.
 #[derive(Debug)]
 pub struct RemovedOnInterrupt(PathBuf);
 
 impl RemovedOnInterrupt {
-    /// Registers the file.
+    /// Registers the file at `path`.
     pub fn new(path: &Path) -> Self {
         lock(&LIVE).get_or_insert_default().insert(path.to_owned());
         Self(path.to_owned())
@@ -146,7 +148,7 @@ impl Drop for RemovedOnInterrupt {
     }
 }
 
-/// Removes temporaries in `folder` whose process is gone. Files of any other name are left alone.
+/// Removes temporaries in `folder` whose process has ended. Files of any other name are left alone.
 pub fn remove_stale(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -160,22 +162,23 @@ pub fn remove_stale(folder: &Path) {
     }
 }
 
-/// Locks a temporary that nobody writes to any more: its writer holds a lock for as long as it lives.
+/// Locks a temporary whose writer has ended. `None` if the writer lives, since it holds the lock for as long as it
+/// does.
 ///
-/// Held until the file is removed, since a writer may just have created it.
+/// The lock must be held until the file is removed, since a writer may just have created the file.
 #[cfg(unix)]
 fn lock_abandoned(path: &Path) -> Option<File> {
     let file = File::open(path).ok()?;
     file.try_lock().is_ok().then_some(file)
 }
 
-/// Locks are mandatory elsewhere and would stop other programs from writing: nothing is taken for stale.
+/// On other systems locks are mandatory and would stop other programs from writing, so no file counts as stale.
 #[cfg(not(unix))]
 fn lock_abandoned(_: &Path) -> Option<File> {
     None
 }
 
-/// The hidden name of a file. A long name is cut: systems have room for 255 bytes, of which the rest takes up to 50.
+/// The hidden name for a file name. A long name is cut to 200 bytes: systems allow 255, and the rest takes up to 50.
 fn hidden_name(name: &OsStr) -> OsString {
     const LONGEST: usize = 200;
     static COUNTER: AtomicU64 = AtomicU64::new(0);
@@ -194,7 +197,7 @@ fn hidden_name(name: &OsStr) -> OsString {
     hidden
 }
 
-/// Whether a name has the form that only this crate gives.
+/// Whether a name has the form that only [`hidden_name`] gives.
 fn is_temporary_name(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -207,7 +210,7 @@ fn is_temporary_name(name: &OsStr) -> bool {
 
 /// Makes the rename itself durable where folders can be synced.
 fn sync_folder(folder: &Path) {
-    // Not every file system can: the bytes are safe already, so a refusal is not a failure.
+    // Not every file system can sync a folder. The bytes are safe already, so a refusal is not an error.
     if cfg!(unix) {
         let _ = File::open(folder).and_then(|f| f.sync_all());
     }

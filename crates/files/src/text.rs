@@ -1,4 +1,4 @@
-//! Text in UTF-8, or in UTF-16 with a byte-order mark, as programs of Windows write it.
+//! Decodes text in UTF-8, or in UTF-16 with a byte-order mark, as programs of Windows write it.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -13,7 +13,7 @@ pub enum ByteOrder {
 }
 
 impl ByteOrder {
-    /// The order that the mark of UTF-16 at the start of `bytes` says; `None` without one.
+    /// The byte order that a UTF-16 byte-order mark at the start of `bytes` gives; `None` without one.
     pub fn of_mark(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [0xff, 0xfe, ..] => Some(Self::Little),
@@ -29,7 +29,7 @@ impl ByteOrder {
         }
     }
 
-    /// Decodes units of UTF-16. What is not text becomes U+FFFD, a single byte at the end is left out.
+    /// Decodes UTF-16. Invalid sequences become U+FFFD; a single byte at the end is left out.
     fn decode(self, bytes: &[u8]) -> String {
         let (pairs, _) = bytes.as_chunks::<2>();
         char::decode_utf16(pairs.iter().map(|&pair| self.unit(pair)))
@@ -38,7 +38,8 @@ impl ByteOrder {
     }
 }
 
-/// The bytes without a byte-order mark; UTF-16 as UTF-8, other bytes as they are, which may not be UTF-8.
+/// Converts the bytes of a text file to UTF-8 without a byte-order mark: UTF-16 with a mark is converted, other bytes
+/// are returned as they are and may not be UTF-8.
 pub fn to_utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     match ByteOrder::of_mark(bytes) {
         Some(order) => order.decode(&bytes[2..]).into_bytes().into(),
@@ -46,7 +47,7 @@ pub fn to_utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The text of a file without its byte-order mark. What is not text becomes U+FFFD.
+/// Decodes the bytes of a text file, without its byte-order mark. Invalid sequences become U+FFFD.
 ///
 /// ```
 /// assert_eq!(files::decode_text(b"\xff\xfea\0b\0"), "ab");
@@ -55,25 +56,25 @@ pub fn decode_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&to_utf8(bytes)).into_owned()
 }
 
-/// Reads UTF-16 as UTF-8, in pieces, for files that do not fit into memory.
+/// Reader that converts UTF-16 to UTF-8 piece by piece, for files that do not fit into memory.
 ///
-/// Bytes that are not text become U+FFFD.
+/// Invalid sequences become U+FFFD.
 #[derive(Debug)]
 pub struct Utf16Reader<R> {
     source: R,
     order: ByteOrder,
-    /// UTF-8 that was not read yet, from `taken`.
+    /// Decoded UTF-8; the bytes from index `taken` on are not read yet.
     ready: Vec<u8>,
     taken: usize,
-    /// A single byte, or the first half of a character, at the end of the piece before.
+    /// A single byte, or the first half of a surrogate pair, at the end of the previous piece.
     rest: Vec<u8>,
 }
 
-/// Bytes that are decoded at a time.
+/// Number of bytes that are decoded at a time.
 const PIECE: u64 = 1 << 16;
 
 impl<R: Read> Utf16Reader<R> {
-    /// Reads `source`, which begins after the byte-order mark.
+    /// A reader of `source`, which begins after the byte-order mark.
     pub fn new(source: R, order: ByteOrder) -> Self {
         Self {
             source,
@@ -132,7 +133,7 @@ mod tests {
         text.encode_utf16().flat_map(bytes).collect()
     }
 
-    /// Gives at most so many bytes at a time.
+    /// A reader that returns at most so many bytes at a time.
     struct Pieces<'a>(&'a [u8], usize);
 
     impl Read for Pieces<'_> {

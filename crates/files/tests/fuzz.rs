@@ -1,4 +1,4 @@
-//! Damaged logs and JSON files.
+//! Fuzz tests with damaged logs and JSON documents.
 
 use files::{JsonLines, cut_zip_length, decode_text, parse_json};
 use test_support::fuzz::{Counting, fuzz};
@@ -18,7 +18,8 @@ const TOKENS: [&[u8]; 9] = [
     b"\\u0000",
 ];
 
-/// Objects, keys and numbers of JSON take some ten times their text.
+/// Largest memory in bytes for a text of this length. Objects, keys and numbers of JSON take about ten times their
+/// text.
 fn most_memory(length: usize) -> usize {
     100 * length + (1 << 20)
 }

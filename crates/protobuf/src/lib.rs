@@ -1,7 +1,7 @@
 //! The wire format of Protocol Buffers, without schemas or generated code.
 //!
-//! [`Fields`] walks over the fields of a message, [`Message`] builds one. Both know field numbers and wire types only; what
-//! a field means is the business of the caller (TensorBoard's events, ONNX graphs). Groups, which the format deprecated,
+//! [`Fields`] iterates over the fields of a message, [`Message`] builds one. Both know only field numbers and wire
+//! types; the caller knows what a field means (TensorBoard's events, ONNX graphs). Groups, which the format deprecated,
 //! are refused.
 //!
 //! ```

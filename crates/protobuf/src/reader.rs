@@ -1,33 +1,33 @@
-//! The fields of a message, one after the other.
+//! Reads the fields of a message one after the other.
 //!
-//! Numbers have at most ten bytes and no field reaches beyond the message that holds it; nothing is allocated.
+//! Numbers have at most ten bytes and no field extends beyond the message that holds it; nothing is allocated.
 
 use std::fmt;
 
-/// Bytes of a 64-bit number in groups of seven bits.
+/// Largest number of bytes of a varint: 64 bits in groups of seven.
 const MAX_VARINT: usize = 10;
 
-/// Content of a field.
+/// Value of a field, by its wire type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// Wire type 0.
+    /// Wire type 0: an integer of variable length; negative ones as two's complement.
     Varint(u64),
-    /// Wire type 5, little-endian.
+    /// Wire type 5: four bytes, little-endian.
     Fixed32([u8; 4]),
-    /// Wire type 1, little-endian.
+    /// Wire type 1: eight bytes, little-endian.
     Fixed64([u8; 8]),
     /// Wire type 2: a string, a message or packed numbers.
     Bytes(&'a [u8]),
 }
 
-/// Damage in a message.
+/// Error in the bytes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The bytes end inside a field.
     EndsEarly,
-    /// A length that no memory holds.
+    /// A length that does not fit into `usize`.
     Length,
-    /// A number of more than ten bytes.
+    /// A varint of more than ten bytes.
     LongNumber,
     /// A wire type that does not exist, or a group.
     WireType,
@@ -46,12 +46,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Iterator over field numbers and contents; it ends after the first error.
+/// Iterator over the fields of a message, as pairs of field number and value; it ends after the first error.
 #[derive(Clone, Debug)]
 pub struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// The fields of a message.
+    /// The fields of the message in these bytes.
     pub fn new(message: &'a [u8]) -> Self {
         Self(message)
     }
@@ -99,10 +99,10 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Takes a number off the front of packed numbers.
+/// Reads a varint from the front of `bytes`, which then begins after it; for packed numbers.
 ///
 /// # Errors
-/// `EndsEarly` or `LongNumber`.
+/// `EndsEarly` when the bytes end inside the number, `LongNumber` when it has more than ten bytes.
 pub fn varint(bytes: &mut &[u8]) -> Result<u64, Error> {
     let mut value = 0u64;
     for (index, &byte) in bytes.iter().take(MAX_VARINT).enumerate() {

@@ -1,51 +1,52 @@
-//! Messages under construction.
+//! Builds messages.
 
 /// A message under construction: each call appends a field.
 #[derive(Clone, Debug, Default)]
 pub struct Message(Vec<u8>);
 
 impl Message {
-    /// A whole number; negative ones take ten bytes, as two's complement.
+    /// Appends a signed integer (`int32`, `int64`) as a varint; negative ones take ten bytes, as two's complement.
     pub fn int(self, field: u64, value: i64) -> Self {
         self.uint(field, value as u64)
     }
 
-    /// A whole number without a sign.
+    /// Appends an unsigned integer (`uint32`, `uint64`, `bool`, enums) as a varint.
     pub fn uint(mut self, field: u64, value: u64) -> Self {
         self.varint(field << 3);
         self.varint(value);
         self
     }
 
-    /// A number in four bytes.
+    /// Appends a `float`, four bytes.
     pub fn float(mut self, field: u64, value: f32) -> Self {
         self.varint(field << 3 | 5);
         self.0.extend(value.to_le_bytes());
         self
     }
 
-    /// A number in eight bytes.
+    /// Appends a `double`, eight bytes.
     pub fn double(mut self, field: u64, value: f64) -> Self {
         self.varint(field << 3 | 1);
         self.0.extend(value.to_le_bytes());
         self
     }
 
-    /// Text, bytes or a message.
+    /// Appends a field of text, bytes or a nested message.
     pub fn bytes(self, field: u64, value: impl AsRef<[u8]>) -> Self {
         let mut message = self.head(field, value.as_ref().len());
         message.0.extend(value.as_ref());
         message
     }
 
-    /// The beginning of [`bytes`](Self::bytes): `length` bytes must follow.
+    /// Appends only the key and the length of a field of bytes; the caller writes its `length` bytes after the finished
+    /// message.
     pub fn head(mut self, field: u64, length: usize) -> Self {
         self.varint(field << 3 | 2);
         self.varint(length as u64);
         self
     }
 
-    /// The finished bytes.
+    /// The encoded message.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }

@@ -1,4 +1,4 @@
-//! Zips and tars byte by byte, also such as no writer makes.
+//! Builds zips and tars byte by byte, including some that no program writes.
 
 #![allow(dead_code, reason = "each test uses some")]
 
@@ -11,9 +11,9 @@ pub struct Member {
     pub bytes: Vec<u8>,
     pub flags: u16,
     pub method: u16,
-    /// Of the record in the directory.
+    /// Extra fields of the record in the directory.
     pub extra: Vec<u8>,
-    /// Both sizes and the position are in a zip64 field.
+    /// Whether both sizes and the position are in a zip64 field.
     pub is_zip64: bool,
 }
 
@@ -27,7 +27,7 @@ pub fn member(name: &[u8], bytes: &[u8]) -> Member {
     }
 }
 
-/// Info-ZIP's Unicode path field for the name `raw`.
+/// Info-ZIP's Unicode path field with the name `text` for the raw name `raw`.
 pub fn unicode_path(raw: &[u8], text: &str) -> Vec<u8> {
     let mut field = vec![1];
     field.extend(crc32fast::hash(raw).to_le_bytes());
@@ -42,7 +42,7 @@ pub fn zip(members: &[Member]) -> Vec<u8> {
     zip_with(members, false)
 }
 
-/// A zip; with the end records of zip64 when asked.
+/// A zip of these members, with zip64 end records if `has_end64`.
 pub fn zip_with(members: &[Member], has_end64: bool) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     let short = |out: &mut Vec<u8>, v: u16| out.extend(v.to_le_bytes());
@@ -117,7 +117,7 @@ pub fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// A block of a tar header with a right checksum; `magic` is that of ustar, GNU, or zeros for v7.
+/// A tar header with a right checksum; `magic` is that of ustar or GNU, or zeros for v7.
 pub fn tar_header(name: &[u8], size: u64, kind: u8, magic: &[u8]) -> [u8; 512] {
     let mut header = [0; 512];
     header[..name.len()].copy_from_slice(name);
@@ -130,14 +130,14 @@ pub fn tar_header(name: &[u8], size: u64, kind: u8, magic: &[u8]) -> [u8; 512] {
     header
 }
 
-/// Writes the checksum of a tar header.
+/// Writes the right checksum into a tar header.
 pub fn seal(header: &mut [u8; 512]) {
     header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
     header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
 }
 
-/// Bytes filled up to blocks.
+/// The bytes, filled up with zeros to whole blocks of 512.
 pub fn blocks(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes.resize(bytes.len().next_multiple_of(512), 0);

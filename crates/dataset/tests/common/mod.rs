@@ -1,11 +1,11 @@
-//! Images by formula and zips of them.
+//! Deterministic images, and zips of them.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::Path;
 
 use dataset::{DatasetWriter, Image, Label, WriterOptions};
 
-/// A square image that differs for every `variant`.
+/// A square image computed by a formula, different for every `variant`.
 pub fn formula_image(side: usize, channels: usize, variant: usize) -> Image {
     let value = |i: usize| (i * (31 + 2 * variant) + variant * 17 + i * i / 7) as u8;
     Image {
@@ -16,7 +16,7 @@ pub fn formula_image(side: usize, channels: usize, variant: usize) -> Image {
     }
 }
 
-/// A zip with one sample for each label.
+/// Writes a zip with one sample of `side` x `side` pixels for each label.
 pub fn write_zip(path: &Path, side: usize, labels: &[Option<Label>]) {
     let mut writer = DatasetWriter::create(path, &WriterOptions::default()).unwrap();
     for (idx, label) in labels.iter().enumerate() {

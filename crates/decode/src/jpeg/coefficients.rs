@@ -1,6 +1,6 @@
-//! Coefficients of a component in memory.
+//! The DCT coefficients of one component in memory.
 
-/// Blocks of 64 quantized coefficients in zigzag order, rows from the top.
+/// The quantized DCT coefficients of one component: blocks of 64 in zigzag order, row by row from the top.
 pub struct Coefficients {
     /// Blocks in a row.
     pub stride: usize,
@@ -8,7 +8,7 @@ pub struct Coefficients {
 }
 
 impl Coefficients {
-    /// Zeros.
+    /// Coefficients of 0: `rows` rows of `stride` blocks.
     pub fn new((stride, rows): (usize, usize)) -> Self {
         Self {
             stride,
@@ -16,13 +16,13 @@ impl Coefficients {
         }
     }
 
-    /// The block at an index, for writing.
+    /// The block with index `i`, counted row by row.
     #[inline(always)]
     pub fn block(&mut self, i: usize) -> &mut [i16; 64] {
         &mut self.blocks[i]
     }
 
-    /// All blocks in rows.
+    /// The rows of blocks from the top, each with `stride` blocks.
     pub fn rows(&self) -> impl Iterator<Item = &[[i16; 64]]> {
         self.blocks.chunks_exact(self.stride.max(1))
     }

@@ -1,31 +1,31 @@
-//! Samples of all components to gray or RGB, by libjpeg's integer formulas.
+//! Converts the samples of all components to gray or RGB, with libjpeg's integer formulas.
 
 use super::frame::Frame;
 use super::planes::Plane;
 use super::upsample::Upsampler;
 
-/// Meaning of the components of the file.
+/// Color model of the components of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Space {
     /// One component.
     Gray,
-    /// Luma and two color differences.
+    /// Luma and two color differences (chroma).
     YCbCr,
     /// Red, green, blue.
     Rgb,
-    /// Four inks.
+    /// Cyan, magenta, yellow and black.
     Cmyk,
-    /// Four inks, the first three as luma and color differences.
+    /// Cyan, magenta and yellow coded as YCbCr, and black.
     Ycck,
 }
 
-/// Rounded `a * b / 255`.
+/// `a * b / 255`, rounded.
 fn scale(a: u8, b: u8) -> u8 {
     let product = u32::from(a) * u32::from(b) + 128;
     ((product + (product >> 8)) >> 8) as u8
 }
 
-/// Coefficients of ITU-T T.871 in 16 bit fixed point.
+/// Coefficients from YCbCr to RGB (ITU-T T.871) in fixed point with 16 fractional bits.
 const CR_TO_R: i32 = 91_881;
 const CB_TO_G: i32 = 22_554;
 const CR_TO_G: i32 = 46_802;
@@ -42,7 +42,8 @@ fn ycc_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     ]
 }
 
-/// Gray (1 value a pixel) of a gray file, RGB (3 values) of all others.
+/// Converts planes to pixels in rows from the top: 1 value per pixel (gray) for a gray file, 3 values (RGB) for all
+/// others.
 pub fn convert(frame: &Frame, space: Space, planes: &[Plane]) -> Vec<u8> {
     let (width, height) = (frame.width, frame.height);
     let mut rows: Vec<(Upsampler<'_>, Vec<u8>)> = planes
@@ -51,7 +52,7 @@ pub fn convert(frame: &Frame, space: Space, planes: &[Plane]) -> Vec<u8> {
         .map(|(plane, component)| {
             let (h, v) = component.sampling;
             let ratio = (frame.max_sampling.0 / h, frame.max_sampling.1 / v);
-            // An upsampler writes whole groups of pixels.
+            // An upsampler writes `ratio.0` values per sample, at the right border more than the image has pixels.
             let row = vec![0; plane.width * ratio.0];
             (Upsampler::new(plane, ratio), row)
         })
@@ -77,7 +78,8 @@ pub fn convert(frame: &Frame, space: Space, planes: &[Plane]) -> Vec<u8> {
                     Space::Ycck => ycc_to_rgb(first).map(|v| 255 - v),
                     _ => first,
                 };
-                // Inks are stored inverted, as Adobe does; djpeg and Pillow take them so without its marker too.
+                // Inks are stored inverted, as Adobe does; djpeg and Pillow assume this also for files without the
+                // Adobe marker.
                 let black = at(3, x);
                 inks.map(|ink| scale(ink, black))
             })),
@@ -90,7 +92,7 @@ pub fn convert(frame: &Frame, space: Space, planes: &[Plane]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// Values of libjpeg-turbo.
+    /// Expected values are those of libjpeg-turbo.
     #[test]
     fn primaries_come_out_of_their_luma_and_differences() {
         assert_eq!(ycc_to_rgb([76, 85, 255]), [254, 0, 0]);

@@ -1,32 +1,36 @@
 //! Decodes the entropy-coded data of a scan and checks that they are complete.
 //!
-//! Data that end before all blocks are decoded are cut. Data that go on after the last block do not belong to the
-//! image: after a lost or flipped bit almost every file ends so, or too early.
+//! Data that end before all blocks are decoded are truncated. Data that continue after the last block are damaged:
+//! after a lost or flipped bit, decoding nearly always needs more or fewer bytes than there are.
 
 use super::frame::Frame;
 use super::huffman::Bits;
 use super::markers::Scan;
 use crate::DecodeError;
 
-/// Whole bytes after the last block that are tolerated: some cameras write a few too many.
+/// Number of bytes after the last block that are tolerated: some cameras write a few too many.
 const SPARE_BYTES: usize = 16;
 
 /// Decodes the blocks of one scan in the order in which they are stored.
 pub trait BlockDecoder {
-    /// Resets predictions and runs: at the start and after each restart marker.
+    /// Resets DC predictions and end-of-band runs. Called at the start of the scan and after each restart marker.
     fn restart(&mut self);
 
-    /// Decodes one block of the given part of the scan; none where the bits are no valid block.
+    /// Decodes the next block of `bits`; `None` where the bits are not a valid block.
+    ///
+    /// `part` is an index into [`Scan::parts`], `block` the index of the block in its component, counted row by row in
+    /// rows of [`stored_blocks`].
     fn decode(&mut self, bits: &mut Bits<'_>, part: usize, block: usize) -> Option<()>;
 }
 
-/// Blocks of a component in memory: in a row, and rows, whole MCUs.
+/// Number of blocks of a component in a row and number of such rows, as kept in memory: whole MCUs.
 pub fn stored_blocks(frame: &Frame, component: usize) -> (usize, usize) {
     let ((columns, rows), (h, v)) = (frame.mcus(), frame.components[component].sampling);
     (columns * h, rows * v)
 }
 
-/// Whether a scan that codes at least one bit for each block has enough of them.
+/// Whether the data of a scan have at least one bit for each block. Always true for AC scans of progressive files, for
+/// which a few bits can end thousands of blocks.
 pub fn has_plausible_length(frame: &Frame, scan: &Scan<'_>) -> bool {
     let blocks: usize = scan
         .parts
@@ -39,11 +43,11 @@ pub fn has_plausible_length(frame: &Frame, scan: &Scan<'_>) -> bool {
     scan.band.0 > 0 || blocks <= 8 * scan.data.len()
 }
 
-/// Decodes a scan.
+/// Decodes all blocks of a scan with `decoder` and checks that its data are complete.
 ///
 /// # Errors
-/// [`DecodeError::Truncated`] when the data end too early or with filled-up zeros, [`DecodeError::Broken`] when they
-/// are damaged.
+/// [`DecodeError::Truncated`] when the data end too early or their end was filled with zeros, [`DecodeError::Broken`]
+/// when they are damaged.
 pub fn read_scan(
     frame: &Frame,
     scan: &Scan<'_>,
@@ -57,7 +61,7 @@ pub fn read_scan(
         let (width, height) = frame.samples(scan.parts[0].component);
         (width.div_ceil(8), height.div_ceil(8))
     };
-    // Of each part: blocks of an MCU in both directions, and stored blocks in a row.
+    // Of each part: blocks of an MCU horizontally and vertically, and stored blocks in a row.
     let layout: Vec<(usize, usize, usize)> = scan
         .parts
         .iter()
@@ -123,7 +127,7 @@ pub fn read_scan(
         is_last_segment: true,
     };
     place.check_rest(&bits, segments.get(segment))?;
-    // A last restart marker without data after it is harmless.
+    // A restart marker at the very end, without data after it, is harmless.
     let rest = (segment + 1..segments.len()).map(|i| segments.get(i).len());
     if rest.sum::<usize>() > SPARE_BYTES {
         return Err(place.damaged());
@@ -131,7 +135,7 @@ pub fn read_scan(
     place.check_end_of_file(&bits, segments.get(segments.len() - 1))
 }
 
-/// Position in a scan while it is read.
+/// Position in a scan while it is read: `done` of `total` MCUs (blocks, in a scan of one component) are decoded.
 struct Place<'a> {
     scan: &'a Scan<'a>,
     done: usize,
@@ -172,7 +176,7 @@ impl Place<'_> {
 
     /// The error for bits that do not form a block.
     fn fault(&self, bits: &Bits<'_>, data: &[u8]) -> DecodeError {
-        // The last code may reach beyond the end.
+        // With fewer than 32 bits left, the invalid code may be one that the end of the data cuts off.
         if bits.left() < 32 {
             return self.ended_early();
         }
@@ -183,10 +187,10 @@ impl Place<'_> {
         self.damaged()
     }
 
-    /// Checks data that end with the file, without a marker.
+    /// Checks data that end at the end of the file, without a marker after them.
     ///
-    /// They are all there when the last block ends in their last byte. Zeros may have been put there: coders fill the last
-    /// byte with ones, so that a byte of zeros is one of the data only if the last block uses all of its bits.
+    /// They are complete when the last block ends in their last byte. A last byte of 0 may be filler: encoders fill the
+    /// last byte up with ones, so it is accepted as data only if the last block uses all of its bits.
     fn check_end_of_file(&self, bits: &Bits<'_>, data: &[u8]) -> Result<(), DecodeError> {
         let is_whole = match data {
             [.., 0, 0] | [0] | [] => false,
@@ -201,19 +205,19 @@ impl Place<'_> {
         ))
     }
 
-    /// Checks bytes after the last block of a segment.
+    /// Checks the bytes between the last decoded block of a segment and the end of the segment.
     fn check_rest(&self, bits: &Bits<'_>, data: &[u8]) -> Result<(), DecodeError> {
         let n_bytes = bits.left().max(0) as usize / 8;
         let (used, rest) = data.split_at(data.len() - n_bytes);
         if n_bytes > 0 && rest.iter().all(|&b| b == 0) {
-            // Zeros after the image are padding, zeros that were decoded as a part of it are not.
+            // Zeros after the image are harmless padding; zeros that were decoded as a part of it are missing data.
             return if self.is_end_of_file() && used.last() == Some(&0) {
                 Err(self.filled())
             } else {
                 Ok(())
             };
         }
-        // Zeros that were put after the first byte of a marker read like a stuffed byte of the data.
+        // A marker that was cut after its first byte and filled with zeros (`ff 00`) reads like a stuffed data byte.
         let is_cut_marker = matches!(rest, [0xff, zeros @ ..] if zeros.iter().all(|&b| b == 0));
         if is_cut_marker && self.is_end_of_file() && self.done < self.total {
             return Err(self.filled());
@@ -225,10 +229,10 @@ impl Place<'_> {
     }
 }
 
-/// Entropy-coded bytes without stuffing, split at the restart markers.
+/// Entropy-coded bytes with the stuffed zeros removed, split at the restart markers.
 struct Segments {
     bytes: Vec<u8>,
-    /// Offset of the end of each, and the number of the restart marker after it.
+    /// Of each segment: the offset of its end in `bytes`, and the number (0 to 7) of the restart marker after it.
     ends: Vec<(usize, Option<u8>)>,
 }
 
@@ -261,7 +265,7 @@ impl Segments {
         &self.bytes[start..self.ends[i].0]
     }
 
-    /// Whether the right restart marker stands after a segment.
+    /// Whether the restart marker after segment `i` is there and has the number that is due.
     fn is_restart(&self, i: usize) -> bool {
         self.ends[i]
             .1

@@ -12,7 +12,8 @@ pub struct JpegFacts {
     pub chroma: f32,
 }
 
-/// Reads quantizers and sampling factors; without a luma table the quality counts as middling.
+/// Estimates the quality from the luma quantization table (75 if there is none), and computes the chroma subsampling
+/// from the sampling factors.
 pub fn facts(structure: &Structure<'_>) -> JpegFacts {
     let chroma = match structure.frame.components.as_slice() {
         [luma, blue, ..] => {
@@ -34,7 +35,7 @@ const ANNEX_K: [u16; 64] = [
     92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
 ];
 
-/// The IJG quality whose scaled Annex K table is nearest in sum.
+/// The IJG quality (1 to 100) at which the scaled Annex K table has the sum nearest to that of `table`.
 fn luma_quality(table: &[u16; 64]) -> u8 {
     let sum: u32 = table.iter().map(|&v| u32::from(v)).sum();
     let sum_at = |quality: u32| -> u32 {
@@ -48,7 +49,7 @@ fn luma_quality(table: &[u16; 64]) -> u8 {
             .map(|&v| ((u32::from(v) * percent + 50) / 100).clamp(1, 255))
             .sum()
     };
-    // Of equally near settings (the lowest ones clip alike) the better.
+    // The lowest qualities clip to the same table; of equally near ones the highest is taken.
     (1..=100u32)
         .rev()
         .min_by_key(|&quality| sum_at(quality).abs_diff(sum))

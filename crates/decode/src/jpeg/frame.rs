@@ -6,27 +6,28 @@ use std::rc::Rc;
 
 /// Size and components of the image.
 pub struct Frame {
-    /// Progressive instead of sequential coding.
+    /// Whether the coding is progressive; else it is sequential.
     pub is_progressive: bool,
     /// Pixels in a row.
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// In the order of the header.
+    /// The components in the order of the frame header.
     pub components: Vec<Component>,
-    /// Largest horizontal and vertical sampling factor.
+    /// Largest horizontal and largest vertical sampling factor of the components.
     pub max_sampling: (usize, usize),
 }
 
 /// One component of the frame.
 pub struct Component {
-    /// Identifier.
+    /// Identifier, by which scan headers refer to the component.
     pub id: u8,
     /// Horizontal and vertical sampling factor, 1 to 4.
     pub sampling: (usize, usize),
-    /// Number of the quantization table.
+    /// Number of its quantization table.
     pub table: u8,
-    /// The table in force at the first scan of the component, in zigzag order.
+    /// The quantization table under that number at the first scan of the component, in zigzag order; `None` before that
+    /// scan has been read.
     pub quantizers: Option<[u16; 64]>,
 }
 
@@ -35,10 +36,11 @@ fn broken(message: impl Into<String>) -> DecodeError {
 }
 
 impl Frame {
-    /// Reads a frame header.
+    /// Reads a frame header. `marker` is the second byte of its SOF marker, `segment` its content after the length
+    /// field.
     ///
     /// # Errors
-    /// Coding processes that are not supported, by name, and headers that contradict themselves.
+    /// Coding processes that are not supported (named in the message), and headers that contradict themselves.
     pub fn parse(marker: u8, segment: &[u8]) -> Result<Self, DecodeError> {
         let &[precision, h1, h0, w1, w0, n_components, ref rest @ ..] = segment else {
             return Err(broken("the frame header is cut"));
@@ -117,7 +119,7 @@ impl Frame {
         Ok(())
     }
 
-    /// Refuses interleaved scans with more blocks in an MCU than the standard allows.
+    /// Refuses interleaved scans with more than 10 blocks in an MCU, the limit of the standard (T.81, B.2.3).
     ///
     /// `scan` holds the indices of the components of the scan.
     pub fn check_scan(
@@ -137,7 +139,10 @@ impl Frame {
         Ok(())
     }
 
-    /// Refuses scan parameters that no progressive JPEG has.
+    /// Refuses scan parameters that are not valid in a progressive JPEG.
+    ///
+    /// `start` and `end` are the first and last coefficient of the scan, `high` and `low` its bit positions of
+    /// successive approximation, as in `Scan::band` and `Scan::bits`.
     pub fn check_progression(
         &self,
         n_parts: usize,
@@ -155,12 +160,13 @@ impl Frame {
         Ok(())
     }
 
-    /// The Huffman table that a sequential file without tables (a frame of Motion JPEG) means.
+    /// The Huffman table to use where a sequential file defines none under this number, as in frames of Motion JPEG:
+    /// the standard table for luma (0) or chroma (1). `None` for other numbers and for progressive files.
     pub fn standard_code(&self, is_ac: bool, number: u8) -> Option<Rc<Code>> {
         (!self.is_progressive && number < 2).then(|| Rc::new(standard(is_ac, number == 1)))
     }
 
-    /// Samples of a component in a row, and rows of it.
+    /// Number of samples of a component in a row, and number of its rows.
     pub fn samples(&self, component: usize) -> (usize, usize) {
         let (h, v) = self.components[component].sampling;
         (
@@ -169,7 +175,7 @@ impl Frame {
         )
     }
 
-    /// MCUs of an interleaved scan in a row, and rows of them.
+    /// Number of MCUs in a row of an interleaved scan, and number of rows of MCUs.
     pub fn mcus(&self) -> (usize, usize) {
         (
             self.width.div_ceil(8 * self.max_sampling.0),

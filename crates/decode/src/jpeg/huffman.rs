@@ -1,13 +1,15 @@
-//! Huffman codes and the bits that they are read from.
+//! Huffman codes, and the bit reader for entropy-coded data.
 
-/// A code as the file defines it: number of codes of each length, and their symbols.
+/// A Huffman code as the file defines it: the number of codes of each length of 1 to 16 bits, and their symbols in
+/// order of length.
 pub struct Code {
     counts: [u8; 16],
     symbols: Vec<u8>,
 }
 
 impl Code {
-    /// Reads one table of a DHT segment after its number; returns also what follows.
+    /// Reads one table of a DHT segment, from after the byte with its class and number; returns the table and the bytes
+    /// after it. `None` if there are too few bytes.
     pub fn parse(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (counts, rest) = bytes.split_first_chunk::<16>()?;
         let n_symbols = counts.iter().map(|&n| usize::from(n)).sum();
@@ -20,30 +22,31 @@ impl Code {
     }
 }
 
-/// Bits that are resolved with one table lookup.
+/// Longest code in bits that one table lookup resolves.
 const LOOKAHEAD: u32 = 10;
 
-/// Added to the position by the symbol that ends a block, beyond any coefficient.
+/// Added to the index of the current coefficient by the symbol that ends a block; beyond all coefficients (0 to 63).
 pub const END_OF_BLOCK: u32 = 128;
 
-/// A code, ready to decode.
+/// A Huffman code with its lookup tables.
 pub struct Huffman {
     lookup: Vec<Symbol>,
-    /// By length: the first 16 bit number beyond the codes of this length, and what to add to a code for its symbol.
+    /// Indexed by code length: the first number beyond the codes of this length, left-aligned in 16 bits; and the
+    /// difference between the index of a symbol in `symbols` and its code.
     longer: [(u32, i32); 17],
     symbols: Vec<Symbol>,
 }
 
-/// A decoded symbol, ready for use in a sequential block.
+/// A Huffman symbol, with its meaning in a sequential block.
 #[derive(Clone, Copy, Default)]
 pub struct Symbol {
-    /// Bits of the code and of the value after it; 0 for a code that does not exist.
+    /// Bits of the code and of the value after it together; 0 in the lookup table where no short code matches.
     pub n_bits: u8,
     /// Bits of the code alone.
     pub n_code: u8,
-    /// Coefficients to go on by, or [`END_OF_BLOCK`].
+    /// Number of coefficients that the symbol covers, or [`END_OF_BLOCK`].
     pub advance: u8,
-    /// The symbol itself: run of zeros, size of the value.
+    /// The symbol itself: run of zeros in the upper 4 bits, size of the value in bits in the lower 4.
     pub raw: u8,
 }
 
@@ -64,7 +67,8 @@ impl Symbol {
 }
 
 impl Huffman {
-    /// Prepares a code; none for one that cannot be a prefix code, as in libjpeg.
+    /// Builds the lookup tables; `None` for a code that is not a prefix code or has a code word of ones only, as in
+    /// libjpeg.
     pub fn new(code: &Code) -> Option<Self> {
         let mut lookup = vec![Symbol::default(); 1 << LOOKAHEAD];
         let mut longer = [(0, 0); 17];
@@ -83,7 +87,7 @@ impl Huffman {
                 symbols.push(symbol);
                 next += 1;
             }
-            // No code consists of ones only.
+            // The standard reserves the code word of ones only.
             if count > 0 && next >= 1 << n_bits {
                 return None;
             }
@@ -97,12 +101,13 @@ impl Huffman {
         })
     }
 
-    /// Whether all symbols are sizes of DC differences.
+    /// Whether all symbols are sizes of DC differences, 0 to 15.
     pub fn is_dc(&self) -> bool {
         self.symbols.iter().all(|symbol| symbol.raw <= 15)
     }
 
-    /// The symbol at the front of the bits, not yet consumed.
+    /// The symbol at the front of `bits`, which are not consumed; `None` if no code matches. At least 16 bits must be
+    /// in the buffer, see [`Bits::refill`].
     #[inline(always)]
     pub fn peek(&self, bits: &Bits<'_>) -> Option<Symbol> {
         let symbol = self.lookup[bits.peek(LOOKAHEAD) as usize];
@@ -112,7 +117,7 @@ impl Huffman {
         Some(symbol)
     }
 
-    /// The symbol at the front of 32 bits, if its code is short.
+    /// The symbol whose code is at the front (the upper end) of 32 bits; `None` if no code of at most 10 bits matches.
     pub fn short(&self, front: u32) -> Option<Symbol> {
         let symbol = self.lookup[(front >> (32 - LOOKAHEAD)) as usize];
         (symbol.n_bits > 0).then_some(symbol)
@@ -128,12 +133,12 @@ impl Huffman {
     }
 }
 
-/// Bits of one entropy-coded segment without stuffing; zeros follow its end.
+/// Bit reader of one entropy-coded segment, from which stuffed zeros have been removed. After the end it reads zeros.
 #[derive(Clone, Copy)]
 pub struct Bits<'a> {
     data: &'a [u8],
     at: usize,
-    /// Left-aligned; `count` bits are valid.
+    /// The next bits, left-aligned; `count` of them are valid.
     buffer: u64,
     count: u32,
 }
@@ -149,7 +154,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Makes at least 56 bits ready.
+    /// Fills the buffer up to at least 56 bits.
     #[inline(always)]
     pub fn refill(&mut self) {
         if let Some(word) = self.data.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
@@ -163,7 +168,7 @@ impl<'a> Bits<'a> {
 
     #[cold]
     fn refill_at_end(&mut self) {
-        // Bits after `count` may already hold a part of the next byte.
+        // Bits of the buffer after the first `count` may already hold a part of the next byte.
         self.buffer &= !(u64::MAX >> self.count);
         while self.count <= 56 {
             let byte = self.data.get(self.at).copied().unwrap_or(0);
@@ -173,20 +178,21 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next `n` bits, 1 to 16, without consuming them.
+    /// The next `n` bits (1 to 16), not consumed; they must already be in the buffer, see [`refill`](Self::refill).
     #[inline(always)]
     pub fn peek(&self, n: u32) -> u32 {
         (self.buffer >> (64 - n)) as u32
     }
 
-    /// Goes on by `n` bits, 0 to 31, that are ready.
+    /// Discards the next `n` bits (0 to 31); they must already be in the buffer, see [`refill`](Self::refill).
     #[inline(always)]
     pub fn consume(&mut self, n: u32) {
         self.buffer <<= n;
         self.count -= n;
     }
 
-    /// Reads `n` bits, 0 to 16, that are ready.
+    /// Reads and consumes the next `n` bits (0 to 16); they must already be in the buffer, see
+    /// [`refill`](Self::refill).
     #[inline(always)]
     pub fn take(&mut self, n: u32) -> u32 {
         // Two shifts, since a shift by 64 bits overflows.
@@ -195,7 +201,7 @@ impl<'a> Bits<'a> {
         value
     }
 
-    /// Goes on by any number of bits.
+    /// Discards the next `n` bits, any number; the buffer is filled as needed.
     #[inline(always)]
     pub fn skip(&mut self, mut n: u32) {
         while n > 0 {
@@ -207,7 +213,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Reads one bit.
+    /// Reads and consumes one bit; the buffer is filled if it is empty.
     #[inline(always)]
     pub fn take_bit(&mut self) -> bool {
         if self.count == 0 {
@@ -216,14 +222,15 @@ impl<'a> Bits<'a> {
         self.take(1) != 0
     }
 
-    /// Bits between the present place and the end, negative beyond it.
+    /// Number of bits between the position and the end of the data, negative after the end.
     #[inline(always)]
     pub fn left(&self) -> isize {
         8 * (self.data.len() as isize - self.at as isize) + self.count as isize
     }
 }
 
-/// The value of `n` bits in the code of T.81, F.1.2.1: the lower half of the numbers stands for negative ones.
+/// The signed value that `n` bits after a Huffman code stand for (T.81, F.1.2.1): with a first bit of 0 it is negative,
+/// `bits - (2^n - 1)`.
 #[inline(always)]
 pub fn extend(bits: u32, n: u32) -> i32 {
     if n == 0 || bits >> (n - 1) != 0 {
@@ -233,7 +240,7 @@ pub fn extend(bits: u32, n: u32) -> i32 {
     }
 }
 
-/// The tables of T.81, Annex K.3, which files of Motion JPEG leave out.
+/// The standard Huffman tables of T.81, Annex K.3, which frames of Motion JPEG leave out.
 pub fn standard(is_ac: bool, is_chroma: bool) -> Code {
     let (counts, symbols): ([u8; 16], &[u8]) = match (is_ac, is_chroma) {
         (false, false) => (

@@ -34,7 +34,7 @@ const ZIGZAG: [u8; 64] = [
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// One dimension of the transform, scaled by 2^(13 + 1.5), shifted right by `shift` with rounding.
+/// The one-dimensional inverse DCT, scaled by 2^(13 + 1.5), then shifted right by `shift` bits with rounding.
 #[inline(always)]
 fn transform(c: [Int; 8], shift: usize) -> [Int; 8] {
     // Even part.
@@ -65,11 +65,11 @@ fn transform(c: [Int; 8], shift: usize) -> [Int; 8] {
     out
 }
 
-/// Samples of a block.
+/// Writes the samples of a block: dequantizes it, transforms it, adds 128 and clamps to 0..=255.
 ///
 /// # Shapes
-/// - `block`, `quantizers`: 64 in zigzag order
-/// - `out`: 8 rows of 8 samples, `stride` apart
+/// - `block`, `quantizers`: 64 values in zigzag order
+/// - `out`: 8 rows of 8 samples; each row starts `stride` samples after the one before
 pub fn inverse(block: &[i16; 64], quantizers: &[u16; 64], out: &mut [u8], stride: usize) {
     let mut values = [Wrapping(0); 64];
     for ((&value, &quantizer), &to) in block.iter().zip(quantizers).zip(&ZIGZAG) {

@@ -1,7 +1,7 @@
 //! The marker segments of a JPEG: frame, tables and scans, with the rules of libjpeg.
 //!
-//! Nothing is decoded here. A fault after the first scan is kept in [`Structure::fault`], so that the entropy-coded
-//! data before it can tell whether the file was cut or damaged.
+//! The entropy-coded data are located but not decoded here. An error after the first scan is kept in
+//! [`Structure::fault`], since decoding the data before it tells whether the file was cut or damaged.
 
 use super::color::Space;
 use super::frame::{Component, Frame};
@@ -9,25 +9,26 @@ use super::huffman::Code;
 use crate::DecodeError;
 use std::rc::Rc;
 
-/// More scans than any script of a real encoder has.
+/// Files with more scans are refused; no script of a real encoder has as many.
 const MAX_SCANS: usize = 500;
 
-/// Head of the segment with the XMP packet; its extension, for packets above 64 KB, has another one.
+/// First bytes of the APP1 segment with the XMP packet. The extension of packets above 64 KB starts with others and is
+/// not read.
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
-/// All that a JPEG says besides its pixels.
+/// The headers of a JPEG, and its scans not yet decoded.
 pub struct Structure<'a> {
     /// Size, components and coding process.
     pub frame: Frame,
-    /// The scans in order, with the tables in force.
+    /// The scans in the order of the file, each with the Huffman tables defined before it.
     pub scans: Vec<Scan<'a>>,
-    /// Offset after the end-of-image marker, if there is one.
+    /// Offset of the first byte after the end-of-image marker, if there is one.
     pub end: Option<usize>,
-    /// Why reading stopped before the end-of-image marker.
+    /// The error at which reading stopped before the end-of-image marker.
     pub fault: Option<DecodeError>,
     /// Whether bytes that belong to no segment stand between the segments.
     pub has_stray_bytes: bool,
-    /// The first luma table (id 0), in zigzag order.
+    /// The first quantization table with number 0, by convention that of luma, in zigzag order.
     pub luma_quantizers: Option<[u16; 64]>,
     /// The first EXIF block, from its TIFF header on.
     pub exif: Option<&'a [u8]>,
@@ -35,7 +36,7 @@ pub struct Structure<'a> {
     pub xmp: Option<&'a [u8]>,
     icc: Vec<&'a [u8]>,
     jfif: bool,
-    /// Color transform of the Adobe marker.
+    /// Color transform of the Adobe (APP14) marker: 0 none, 1 YCbCr, 2 YCCK.
     pub adobe: Option<u8>,
 }
 
@@ -43,31 +44,33 @@ pub struct Structure<'a> {
 pub struct Scan<'a> {
     /// Components of the scan in the order of its header.
     pub parts: Vec<Part>,
-    /// First and last coefficient in zigzag order.
+    /// Index of the first and of the last coefficient that the scan codes, in zigzag order.
     pub band: (usize, usize),
-    /// Successive approximation: bit position of the scan before (0: none) and of this one.
+    /// Successive approximation: lowest bit of the coefficients that earlier scans coded (0 for the first scan of a
+    /// band), and lowest bit that this scan codes.
     pub bits: (u8, u8),
-    /// MCUs between restart markers, 0 for none.
+    /// Number of MCUs between restart markers; 0 for no restart markers.
     pub restart_interval: usize,
     /// Entropy-coded bytes with their stuffing and restart markers.
     pub data: &'a [u8],
-    /// Offset in the file after the data.
+    /// Offset in the file of the first byte after the data.
     pub end: usize,
-    /// The marker that ends the data; none at the end of the file.
+    /// The second byte of the marker that ends the data; `None` where they end with the file.
     pub terminator: Option<u8>,
 }
 
-/// A component in a scan.
+/// A component of a scan and its Huffman codes.
 pub struct Part {
     /// Index into [`Frame::components`].
     pub component: usize,
-    /// Huffman codes; none where the file defines none under that number.
+    /// Huffman code of DC coefficients; `None` where there is none under the number in the scan header, neither in the
+    /// file nor as a standard table.
     pub dc: Option<Rc<Code>>,
-    /// As `dc`.
+    /// Huffman code of AC coefficients; `None` as for `dc`.
     pub ac: Option<Rc<Code>>,
 }
 
-/// Marker at which reading stops.
+/// Marker at which [`parse`] stops.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// The frame header: size and components.
@@ -84,7 +87,8 @@ fn cut() -> DecodeError {
     DecodeError::Truncated("JPEG: the file ends inside its headers".to_owned())
 }
 
-/// Reports damage as truncation when the file ends with zeros, or with zeros and an end marker.
+/// Turns [`DecodeError::Broken`] into [`DecodeError::Truncated`] when the file ends with zeros, or with zeros and an
+/// end marker.
 pub fn truncated_if_filled(error: DecodeError, bytes: &[u8]) -> DecodeError {
     let bytes = bytes.strip_suffix(&[0xff, 0xd9]).unwrap_or(bytes);
     match error {
@@ -95,10 +99,11 @@ pub fn truncated_if_filled(error: DecodeError, bytes: &[u8]) -> DecodeError {
     }
 }
 
-/// Reads the segments.
+/// Reads the marker segments of a file that starts with a start-of-image marker.
 ///
 /// # Errors
-/// Headers that are cut, broken, or of a coding process that is not supported.
+/// Headers that are cut, broken, or of a coding process that is not supported. An error after the first scan is
+/// returned in [`Structure::fault`] instead.
 pub fn parse(bytes: &[u8], until: Until) -> Result<Structure<'_>, DecodeError> {
     let mut reader = Reader {
         bytes,
@@ -148,7 +153,7 @@ pub fn parse(bytes: &[u8], until: Until) -> Result<Structure<'_>, DecodeError> {
 }
 
 impl Structure<'_> {
-    /// The ICC profile, if all of its parts are there.
+    /// The ICC profile, joined from its segments; `None` if there is none or a segment is missing.
     pub fn icc_profile(&self) -> Option<Vec<u8>> {
         let total = self.icc.len();
         let mut parts = vec![None; total];
@@ -165,10 +170,11 @@ impl Structure<'_> {
         (!profile.is_empty()).then_some(profile)
     }
 
-    /// The color space by libjpeg's rule.
+    /// The color model, by libjpeg's rule: from the number and identifiers of the components and the JFIF and Adobe
+    /// markers.
     ///
     /// # Errors
-    /// Numbers of components without a color model.
+    /// A number of components other than 1, 3 or 4.
     pub fn space(&self) -> Result<Space, DecodeError> {
         let ids: Vec<u8> = self.frame.components.iter().map(|c| c.id).collect();
         Ok(match (ids.as_slice(), self.adobe) {
@@ -206,7 +212,7 @@ struct Reader<'a> {
     icc: Vec<&'a [u8]>,
     jfif: bool,
     adobe: Option<u8>,
-    /// Whether the coding process is not supported.
+    /// Set where an error is due to the frame header or the coding process, and so never to a truncated file.
     is_unsupported: bool,
 }
 
@@ -268,7 +274,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The code of the next marker; stray bytes and fill bytes before it are skipped, as libjpeg does.
+    /// The second byte of the next marker; stray bytes and fill bytes before it are skipped, as in libjpeg.
     fn marker(&mut self) -> Result<u8, DecodeError> {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -283,7 +289,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The content of a segment with a length.
+    /// The content of the segment at the position, after its length field.
     fn segment(&mut self) -> Result<&'a [u8], DecodeError> {
         let head = self.bytes.get(self.at..self.at + 2).ok_or_else(cut)?;
         let length = usize::from(u16::from_be_bytes([head[0], head[1]]));
@@ -385,7 +391,7 @@ impl<'a> Reader<'a> {
         };
         let mut parts: Vec<Part> = Vec::with_capacity(n_parts);
         for selector in selectors.chunks_exact(2) {
-            // Components of one id are meant in order, as libjpeg reads them.
+            // Several components may have the same id; scan headers then name them in order, as in libjpeg.
             let component = (parts.len()..frame.components.len())
                 .find(|&i| frame.components[i].id == selector[0])
                 .filter(|&i| parts.iter().all(|part| part.component != i))
@@ -432,7 +438,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Length of entropy-coded data, up to the first marker that is no restart, and that marker.
+/// Length of the entropy-coded data at the start of `data`, up to the first marker other than a restart marker, and the
+/// second byte of that marker (`None` at the end of the file).
 fn entropy_coded(data: &[u8]) -> (usize, Option<u8>) {
     let mut at = 0;
     while let Some(found) = memchr::memchr(0xff, &data[at..]) {

@@ -1,8 +1,9 @@
 //! JPEG: one parser, one check of the completeness of the data, two decoders.
 //!
-//! Files of the common kinds are decoded by `zune-jpeg`, which is fast. What it does not decode exactly (scans of single
-//! components, unusual sampling factors and color models) is decoded here, with the arithmetic of libjpeg. In both cases
-//! the entropy-coded data are read here first, so that cut and damaged files are recognized by the same rule.
+//! Files of the common kinds are decoded by `zune-jpeg`, which is fast and agrees with libjpeg up to rounding. Kinds
+//! for which it does not agree (scans of single components, unusual sampling factors and color models) are decoded
+//! here, with the arithmetic of libjpeg. In both cases the entropy-coded data are read here first, so that cut and
+//! damaged files are recognized by the same rule.
 
 mod coefficients;
 mod color;
@@ -37,7 +38,7 @@ fn broken(message: impl std::fmt::Display) -> DecodeError {
     DecodeError::Broken(format!("JPEG: {message}"))
 }
 
-/// Decodes to upright sRGB.
+/// Decodes a JPEG to upright sRGB.
 pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
     let structure = markers::parse(bytes, Until::End)?;
     let (width, height) = (structure.frame.width as u32, structure.frame.height as u32);
@@ -61,24 +62,24 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, D
     })
 }
 
-/// Size and channels from the first bytes of a file: width, height, 1 for gray or 3 for RGB.
+/// Width, height and number of channels (1 for gray, else 3) from the first bytes of a file.
 pub(super) fn read_size(bytes: &[u8]) -> Result<(usize, usize, usize), DecodeError> {
     let frame = markers::parse(bytes, Until::Frame)?.frame;
     let channels = if frame.components.len() == 1 { 1 } else { 3 };
     Ok((frame.width, frame.height, channels))
 }
 
-/// A file as it is stored: neither turned nor converted to sRGB.
+/// The pixels of a JPEG as stored: neither orientation nor ICC profile is applied.
 pub(super) struct Stored {
     pub width: usize,
     pub height: usize,
-    /// 1 gray, 3 RGB.
+    /// 1 for gray, 3 for RGB.
     pub channels: usize,
     /// `height * width * channels` values.
     pub pixels: Vec<u8>,
 }
 
-/// Decodes a file as it is stored; gray stays gray.
+/// Decodes a JPEG without applying orientation or ICC profile; gray stays gray.
 pub(super) fn decode_stored(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, DecodeError> {
     let structure = markers::parse(bytes, Until::End)?;
     let (width, height) = (structure.frame.width, structure.frame.height);
@@ -97,7 +98,7 @@ pub(super) fn decode_stored(bytes: &[u8], options: &DecodeOptions) -> Result<Sto
     })
 }
 
-/// Channels of a decoded gray file.
+/// Number of channels that a gray file is decoded to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Channels {
     /// Three equal channels.
@@ -106,7 +107,7 @@ enum Channels {
     Stored,
 }
 
-/// The pixels of a file that is whole.
+/// The pixels of a file that must be complete: `height * width * channels` values, not yet converted to sRGB.
 fn pixels(
     bytes: &[u8],
     structure: &Structure<'_>,
@@ -159,10 +160,10 @@ fn whole_pixels(
     })
 }
 
-/// An image whose blocks are all there needs its end marker, possibly after something unknown.
+/// Refuses files without an end marker; bytes of an unknown kind may stand between the last scan and the marker.
 ///
-/// Without it, further scans may be missing in a progressive file. A sequential file is whole when the file ends in the
-/// byte of the last block of the last component, which [`entropy::read_scan`] has checked.
+/// Without the marker, further scans may be missing in a progressive file. A sequential file is complete without it if
+/// the file ends in the byte of the last block of the last component, which [`entropy::read_scan`] has checked.
 fn check_end(bytes: &[u8], structure: &Structure<'_>) -> Result<(), DecodeError> {
     let has_end = structure.end.is_some()
         || sequential::is_whole_without_end(structure)
@@ -179,10 +180,10 @@ fn check_end(bytes: &[u8], structure: &Structure<'_>) -> Result<(), DecodeError>
     }
 }
 
-/// Images with a shorter side have borders that `zune-jpeg` filters in another way than libjpeg.
+/// In pixels. In images with a shorter side `zune-jpeg` upsamples the borders in another way than libjpeg.
 const MIN_COMMON_SIDE: usize = 16;
 
-/// Whether `zune-jpeg` decodes files of this kind exactly.
+/// Whether `zune-jpeg` decodes files of this kind to the pixels of libjpeg, up to rounding.
 fn is_common(structure: &Structure<'_>, space: Space) -> bool {
     let frame = &structure.frame;
     if frame.width.min(frame.height) < MIN_COMMON_SIDE {
@@ -207,7 +208,7 @@ fn is_common(structure: &Structure<'_>, space: Space) -> bool {
     is_known_space && (frame.is_progressive || has_one_scan)
 }
 
-/// Decodes with `zune-jpeg`; none where it cannot.
+/// Decodes with `zune-jpeg`, to gray or RGB; `None` where it fails.
 fn fast(bytes: &[u8], structure: &Structure<'_>, is_gray: bool) -> Option<Vec<u8>> {
     let space = if is_gray {
         ColorSpace::Luma
@@ -215,14 +216,14 @@ fn fast(bytes: &[u8], structure: &Structure<'_>, is_gray: bool) -> Option<Vec<u8
         ColorSpace::RGB
     };
     let settings = DecoderOptions::default()
-        // Stray bytes between the headers harm no pixel.
+        // Strict mode refuses stray bytes between the headers, which do not affect the pixels.
         .set_strict_mode(!structure.has_stray_bytes)
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX))
         .jpeg_set_out_colorspace(space);
     let mut completed = Vec::new();
     let bytes = match structure.scans.last() {
-        // The decoder wants the end marker.
+        // `zune-jpeg` needs the end marker.
         Some(scan) if scan.terminator.is_none() => {
             completed.extend_from_slice(&bytes[..scan.end]);
             completed.extend_from_slice(&[0xff, 0xd9]);
@@ -265,7 +266,8 @@ mod tests {
         }
     }
 
-    /// Nine patches of 8 x 8 in inks, stored as Adobe does: inverted, and cyan, magenta, yellow turned into YCbCr.
+    /// Nine patches of 8 x 8 pixels, given as inks and stored as Adobe does: inverted, with cyan, magenta and yellow
+    /// converted to YCbCr.
     #[test]
     fn ycck_becomes_the_colors_of_its_inks() {
         let bytes = include_bytes!("../../tests/data/ycck.jpg");

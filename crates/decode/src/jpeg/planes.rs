@@ -1,9 +1,9 @@
-//! Coefficients of a component to its samples.
+//! Converts the coefficients of a component to its samples.
 
 use super::coefficients::Coefficients;
 use super::idct::inverse;
 
-/// Samples of one component, before upsampling.
+/// The samples of one component, before upsampling.
 pub struct Plane {
     /// Samples in a row that belong to the image.
     pub width: usize,
@@ -14,7 +14,7 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// Transforms all blocks; `width` and `height` are those of the component.
+    /// Transforms all blocks of a component of `width` x `height` samples.
     pub fn new(
         coefficients: &Coefficients,
         quantizers: &[u16; 64],
@@ -36,7 +36,7 @@ impl Plane {
         }
     }
 
-    /// A row of samples; the last one stands for all below it.
+    /// Row `y` of the samples, `width` values; the last row also stands for all rows below it.
     pub fn row(&self, y: usize) -> &[u8] {
         let start = y.min(self.height - 1) * self.stride;
         &self.samples[start..start + self.width]

@@ -1,4 +1,4 @@
-//! Blocks of progressive JPEGs: bands of coefficients, bit by bit (T.81, annex G).
+//! Decodes progressive JPEGs, in which each scan codes some bits of a band of coefficients (T.81, annex G).
 
 use super::coefficients::Coefficients;
 use super::entropy::{BlockDecoder, has_plausible_length, read_scan, stored_blocks};
@@ -10,14 +10,14 @@ fn broken(message: impl Into<String>) -> DecodeError {
     DecodeError::Broken(format!("JPEG: {}", message.into()))
 }
 
-/// Decodes all scans.
+/// Decodes all scans to the coefficients of each component.
 ///
 /// # Errors
-/// Data that are cut or damaged, and scans that leave bits of coefficients out: what a file has that was cut between
-/// two scans.
+/// Data that are cut or damaged, and bits of coefficients that no scan codes, as in a file that was cut between two
+/// scans.
 pub fn decode(structure: &Structure<'_>) -> Result<Vec<Coefficients>, DecodeError> {
     let frame = &structure.frame;
-    // Before anything is allocated.
+    // A file that is much too short is refused before coefficients are allocated.
     if let Some(scan) = structure
         .scans
         .first()
@@ -42,10 +42,11 @@ pub fn decode(structure: &Structure<'_>) -> Result<Vec<Coefficients>, DecodeErro
     Ok(planes)
 }
 
-/// Of each component and coefficient the lowest bit that is known, if any.
+/// Of each component and coefficient (zigzag index) the lowest bit that a scan has coded; `None` before the first scan
+/// of the coefficient.
 pub type Precision = Vec<[Option<u8>; 64]>;
 
-/// Refuses files in which bits of coefficients are missing: what a file has that was cut between two scans.
+/// Refuses files in which bits of coefficients are missing, as in a file that was cut between two scans.
 pub fn check_complete(structure: &Structure<'_>, precision: &Precision) -> Result<(), DecodeError> {
     if precision.iter().flatten().all(|&bits| bits == Some(0)) {
         return Ok(());
@@ -57,10 +58,10 @@ pub fn check_complete(structure: &Structure<'_>, precision: &Precision) -> Resul
     }))
 }
 
-/// Records the bits that a scan adds.
+/// Records in `precision` the bits that a scan adds.
 ///
 /// # Errors
-/// A scan that builds on another one that is missing.
+/// A scan that refines coefficients of which the bits above are missing.
 pub fn advance(precision: &mut Precision, scan: &Scan<'_>) -> Result<(), DecodeError> {
     let (high, low) = scan.bits;
     for part in &scan.parts {
@@ -86,13 +87,14 @@ impl BlockDecoder for Nothing {
     }
 }
 
-/// Component and code of each part of a scan; refinements of DC have no code.
+/// Of each part of a scan, the index of its component and its Huffman code; `None` in refinement scans of DC, which use
+/// no code.
 pub type Codes = Vec<(usize, Option<Huffman>)>;
 
-/// Prepares the codes of a scan.
+/// Prepares the Huffman codes of a scan.
 ///
 /// # Errors
-/// Codes that are missing or damaged.
+/// Huffman codes that are missing or damaged.
 pub fn codes(scan: &Scan<'_>) -> Result<Codes, DecodeError> {
     let is_dc = scan.band.0 == 0;
     let prepare = |code: &Code| {
@@ -120,7 +122,7 @@ struct Blocks<'a> {
     band: (usize, usize),
     low: u8,
     is_refinement: bool,
-    /// Blocks that end without another symbol.
+    /// End-of-band run: number of the next blocks for which the scan codes no new coefficients.
     eob_run: u32,
 }
 
@@ -187,7 +189,10 @@ impl BlockDecoder for Blocks<'_> {
     }
 }
 
-/// The first bits of a band.
+/// Decodes the first scan of an AC band for one block.
+///
+/// `block` ends with the last coefficient of the band, `start` is the index of its first one, `low` the lowest bit that
+/// the scan codes.
 #[inline(always)]
 fn first(
     bits: &mut Bits<'_>,
@@ -221,7 +226,8 @@ fn first(
     Some(())
 }
 
-/// One more bit of a band: corrections of known coefficients among the positions of new ones.
+/// Decodes one more bit of an AC band for one block: correction bits of nonzero coefficients, mixed with new
+/// coefficients. Arguments as in [`first`].
 #[inline(always)]
 fn refine(
     bits: &mut Bits<'_>,

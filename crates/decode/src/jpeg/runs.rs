@@ -1,18 +1,20 @@
-//! AC codes several at a time, where their values do not matter.
+//! Skips AC coefficients, several Huffman codes per table lookup, where their values are not needed.
 
 use super::huffman::{Bits, END_OF_BLOCK, Huffman};
 
-/// Bits that are resolved with one table lookup.
+/// Number of bits that one table lookup resolves.
 const WINDOW: u32 = 12;
 
-/// Lookup table by the next bits: the whole codes among them, with their values.
+/// Lookup table of AC codes, indexed by the next 12 bits. An entry covers all codes that fit into these bits together
+/// with their values.
 pub struct Runs {
-    /// Bits of these codes (0: the first one is longer than the window), and coefficients to go on by.
+    /// Of each entry: bits of its codes and values (0 if the first does not fit), and number of coefficients that they
+    /// cover, plus [`END_OF_BLOCK`] if they end the block.
     table: Vec<(u8, u8)>,
 }
 
 impl Runs {
-    /// Prepares the table.
+    /// Builds the table of an AC code.
     pub fn new(code: &Huffman) -> Self {
         let table = (0..1u32 << WINDOW).map(|window| {
             let (mut n_bits, mut advance) = (0, 0);
@@ -35,7 +37,7 @@ impl Runs {
         }
     }
 
-    /// Goes through the AC coefficients of a block; none where the bits are no valid block.
+    /// Skips the AC coefficients of a block; `None` where the bits are not a valid block.
     #[inline(always)]
     pub fn skip_block(&self, code: &Huffman, bits: &mut Bits<'_>) -> Option<()> {
         let mut position = 1;
@@ -43,7 +45,8 @@ impl Runs {
             bits.refill();
             let (n_bits, advance) = self.table[bits.peek(WINDOW) as usize];
             let next = position + u32::from(advance);
-            // Codes after the last coefficient of the block belong to the next one.
+            // An entry that goes beyond the last coefficient holds codes of the next block; then one code is read
+            // alone.
             let is_inside = next <= 64 || (END_OF_BLOCK..END_OF_BLOCK + 64).contains(&next);
             if n_bits > 0 && is_inside {
                 bits.consume(u32::from(n_bits));

@@ -1,4 +1,4 @@
-//! Blocks of sequential JPEGs: all coefficients in one scan.
+//! Decodes sequential JPEGs, in which one scan codes all coefficients of a component.
 
 use super::coefficients::Coefficients;
 use super::entropy::{BlockDecoder, read_scan, stored_blocks};
@@ -20,7 +20,7 @@ pub fn verify(structure: &Structure<'_>) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Decodes all scans.
+/// Decodes all scans to the coefficients of each component.
 ///
 /// # Errors
 /// Data that are cut or damaged, or a component without a scan.
@@ -37,7 +37,8 @@ pub fn decode(structure: &Structure<'_>) -> Result<Vec<Coefficients>, DecodeErro
     Ok(planes)
 }
 
-/// A first scan with all components is the image; whatever follows is ignored, as in libjpeg.
+/// The scans that make up the image: only the first if it has all components (libjpeg too ignores what follows it),
+/// else all.
 fn needed_scans<'a, 'b>(structure: &'b Structure<'a>) -> &'b [Scan<'a>] {
     match structure.scans.first() {
         Some(first) if first.parts.len() == structure.frame.components.len() => {
@@ -47,7 +48,7 @@ fn needed_scans<'a, 'b>(structure: &'b Structure<'a>) -> &'b [Scan<'a>] {
     }
 }
 
-/// Whether a file without an end marker ends with the data of the last scan that is needed.
+/// Whether a sequential file without an end marker ends with the data of the last scan that is needed.
 ///
 /// [`read_scan`] refuses such data unless the last block ends in their last byte, so that no pixel is missing.
 pub fn is_whole_without_end(structure: &Structure<'_>) -> bool {
@@ -55,7 +56,7 @@ pub fn is_whole_without_end(structure: &Structure<'_>) -> bool {
     !structure.frame.is_progressive && last.is_some_and(|scan| scan.terminator.is_none())
 }
 
-/// Refuses files without a scan of some component: what a file has that was cut between two scans.
+/// Refuses files in which some component has no scan, as in a file that was cut between two scans.
 fn check_components(structure: &Structure<'_>) -> Result<(), DecodeError> {
     let has_scan = |component| {
         let mut parts = structure.scans.iter().flat_map(|scan| &scan.parts);
@@ -78,7 +79,7 @@ struct PartState {
     component: usize,
     dc: Huffman,
     ac: Huffman,
-    /// Present when only completeness is checked.
+    /// Lookup table for skipping, present when only completeness is checked (`KEEP` is false).
     runs: Option<Runs>,
     prediction: i32,
 }
@@ -130,7 +131,7 @@ impl<const KEEP: bool> BlockDecoder for Blocks<'_, KEEP> {
     fn decode(&mut self, bits: &mut Bits<'_>, part: usize, block: usize) -> Option<()> {
         let part = &mut self.parts[part];
         if let Some(runs) = &part.runs {
-            // A copy stays in registers.
+            // A local copy of the bit reader stays in registers.
             let mut local = *bits;
             local.refill();
             local.consume(u32::from(part.dc.peek(&local)?.n_bits));

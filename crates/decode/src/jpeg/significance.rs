@@ -1,7 +1,7 @@
 //! Checks whether progressive files are complete, without keeping their coefficients.
 //!
-//! A truncated file lacks scans, or its last scan is cut. The length of that scan depends at most on which coefficients
-//! of its component are not zero, so only the scans that determine this are read.
+//! A truncated file lacks scans, or its last scan is cut. Where that scan ends depends at most on which coefficients of
+//! its component are nonzero, so only the scans that determine this are read.
 
 use super::entropy::{BlockDecoder, read_scan, stored_blocks};
 use super::huffman::{Bits, Huffman};
@@ -9,7 +9,7 @@ use super::markers::{Scan, Structure};
 use super::progressive::{Codes, Precision, advance, check_complete, codes};
 use crate::DecodeError;
 
-/// Checks that all scans are there and complete.
+/// Checks that all scans of a progressive file are there and complete.
 ///
 /// # Errors
 /// As `progressive::decode`.
@@ -50,13 +50,13 @@ pub fn verify(structure: &Structure<'_>) -> Result<(), DecodeError> {
 
 struct Blocks<'a> {
     codes: Codes,
-    /// A bit for each coefficient of each block, in zigzag order: whether it is known not to be zero.
+    /// Of each block a mask over its coefficients in zigzag order: 1 for those known to be nonzero.
     known: &'a mut [u64],
     start: usize,
-    /// Bits of the coefficients of the scan.
+    /// Mask over the coefficients that the scan codes.
     band: u64,
     is_refinement: bool,
-    /// Blocks that end without another symbol.
+    /// End-of-band run: number of the next blocks for which the scan codes no new coefficients.
     eob_run: u32,
 }
 
@@ -80,7 +80,7 @@ impl BlockDecoder for Blocks<'_> {
             }
             (_, Some(code)) => {
                 let known = self.known.get_mut(block)?;
-                // Copies stay in registers.
+                // Local copies stay in registers.
                 let (mut local, mut eob_run) = (*bits, self.eob_run);
                 let end = if self.is_refinement {
                     refine(&mut local, code, known, self.band, &mut eob_run)
@@ -95,7 +95,7 @@ impl BlockDecoder for Blocks<'_> {
     }
 }
 
-/// The first bits of a band.
+/// Reads the first scan of an AC band for one block, and adds its nonzero coefficients to `known`.
 #[inline(always)]
 fn first(
     bits: &mut Bits<'_>,
@@ -132,7 +132,7 @@ fn first(
     Some(())
 }
 
-/// One more bit of a band. `rest` are the coefficients that are still to come.
+/// Reads a refinement scan of an AC band for one block, and adds its new nonzero coefficients to `known`.
 #[inline(always)]
 fn refine(
     bits: &mut Bits<'_>,
@@ -141,6 +141,7 @@ fn refine(
     band: u64,
     eob_run: &mut u32,
 ) -> Option<()> {
+    // Mask over the coefficients of the band that are still to come.
     let mut rest = band;
     while *eob_run == 0 && rest != 0 {
         bits.refill();
@@ -156,7 +157,7 @@ fn refine(
             (_, 1) => bits.consume(1),
             _ => return None,
         }
-        // The place after the run of zeros.
+        // Find the coefficient after the run of `run` zero coefficients.
         let mut zeros = rest & !*known;
         for _ in 0..run {
             zeros &= zeros.wrapping_sub(1);

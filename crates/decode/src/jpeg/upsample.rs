@@ -1,18 +1,18 @@
-//! Samples of a component to one for each pixel: libjpeg's triangle filter for factors of two, repetition for others.
+//! Upsamples a component to one value per pixel: libjpeg's triangle filter for factors of two, repetition for others.
 
 use super::planes::Plane;
 
-/// Writes rows of a component in the size of the image.
+/// Upsamples a component to the size of the image, row by row.
 pub struct Upsampler<'a> {
     plane: &'a Plane,
-    /// Pixels to a sample, horizontally and vertically.
+    /// Pixels per sample, horizontally and vertically.
     ratio: (usize, usize),
-    /// Weighted sums of two rows.
+    /// Weighted sums of two rows of samples, before the horizontal filter.
     sums: Vec<u16>,
 }
 
 impl<'a> Upsampler<'a> {
-    /// Prepares a component with so many pixels to a sample.
+    /// Prepares a component; `ratio` is its number of pixels per sample, horizontally and vertically.
     pub fn new(plane: &'a Plane, ratio: (usize, usize)) -> Self {
         Self {
             plane,
@@ -21,14 +21,15 @@ impl<'a> Upsampler<'a> {
         }
     }
 
-    /// Writes row `y` of the image, `width * ratio.0` values.
+    /// Writes row `y` of the image into `out`, which has `plane.width * ratio.0` values.
     pub fn write_row(&mut self, y: usize, out: &mut [u8]) {
         let (h, v) = self.ratio;
         let plane = self.plane;
-        // Narrower components are too narrow for libjpeg's filter.
+        // libjpeg's filter needs more than 2 samples in a row; narrower components are repeated.
         let is_wide = plane.width > 2;
         let near = plane.row(y / v);
-        // Of two rows to a sample the first leans on the row above, the second on the row below.
+        // With two image rows per sample row, the upper one is blended with the sample row above, the lower one with
+        // the sample row below.
         let is_upper = y.is_multiple_of(2);
         let far = || {
             if is_upper {
@@ -66,7 +67,8 @@ impl<'a> Upsampler<'a> {
     }
 }
 
-/// Two values for each of `sums`: three quarters of it and a quarter of the neighbor on that side.
+/// Writes two values for each of `sums`: three quarters of it and a quarter of its left or right neighbor, with the
+/// given rounding biases and right shift.
 fn widen(sums: &[u16], out: &mut [u8], left_bias: u16, right_bias: u16, shift: u32) {
     let last = sums.len() - 1;
     for (i, (out, &sum)) in out.chunks_exact_mut(2).zip(sums).enumerate() {

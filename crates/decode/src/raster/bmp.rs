@@ -9,10 +9,10 @@ use image::{DynamicImage, ImageDecoder, RgbImage};
 use std::borrow::Cow;
 use std::io::Cursor;
 
-/// Decodes the image.
+/// Decodes a bitmap.
 ///
-/// Run lengths are decoded here: the decoder of the `image` crate makes pixels that no run covers black, where they have
-/// the first color of the palette in other programs.
+/// Run-length encoded bitmaps are decoded here: the `image` crate makes pixels that no run covers black, whereas other
+/// programs give them the first color of the palette.
 pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError> {
     let bytes = &of_windows(bytes)?[..];
     let decoder = BmpDecoder::new(Cursor::new(bytes));
@@ -22,12 +22,13 @@ pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError
     }
 }
 
-/// A bitmap of OS/2 2.x as one of Windows: the header of 64 bytes begins with the fields of that of 40.
+/// Rewrites a bitmap of OS/2 2.x as one of Windows: its header of 64 bytes begins with the fields of the Windows header
+/// of 40 bytes. Other bitmaps are returned unchanged.
 ///
 /// # Errors
-/// When the pixels are packed as only OS/2 packs them.
+/// When the pixels are compressed in a way that only OS/2 has.
 fn of_windows(bytes: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
-    /// Bytes of the file header, and of the image headers.
+    /// Lengths in bytes of the file header, and of the image headers of OS/2 and Windows.
     const FILE: usize = 14;
     const OS2: usize = 64;
     const WINDOWS: usize = 40;
@@ -48,7 +49,7 @@ fn of_windows(bytes: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
     Ok(Cow::Owned(out))
 }
 
-/// The form of run lengths, where the header has the field and names one.
+/// The kind of run-length encoding in the header; `None` for all other bitmaps.
 fn codes(bytes: &[u8]) -> Option<Codes> {
     // Headers of 16 bytes or less have no such field.
     match (number_at(bytes, 14)?, number_at(bytes, 30)?) {
@@ -74,7 +75,7 @@ fn read_runs(
     let palette = decoder.get_palette().unwrap_or_default();
     let color = |index: u8| palette.get(usize::from(index)).copied().unwrap_or_default();
     let mut pixels = Vec::with_capacity(3 * indices.len());
-    // The lowest row comes first.
+    // The indices have the lowest row first.
     for row in indices.chunks_exact(width as usize).rev() {
         pixels.extend(row.iter().flat_map(|&index| color(index)));
     }

@@ -1,9 +1,9 @@
-//! Run lengths of bitmaps (BI_RLE8 and BI_RLE4).
+//! Decodes the pixels of run-length encoded bitmaps (BI_RLE8 and BI_RLE4).
 
 use super::cut;
 use crate::DecodeError;
 
-/// The size of a code.
+/// The size of palette indices in the encoded data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codes {
     /// One pixel in a byte.
@@ -12,13 +12,13 @@ pub enum Codes {
     HalfBytes,
 }
 
-/// Zeros at the end of a file that are no image: each two of them are an empty row.
+/// Number of zeros at the end of the data from which they count as filler: each two of them would code an empty row.
 const MIN_ZEROS: usize = 16;
 
-/// The palette indices of an image, rows from the bottom.
+/// Decodes the palette indices of an image: `width * height` values, rows from the bottom.
 ///
-/// Pixels that are skipped have index 0: after the end of a row or of the image, and between the places that a delta
-/// connects. A run ends with its row; pixels in absolute mode go on in the next one, as in Pillow.
+/// Pixels that are skipped have index 0: those after the code for the end of a row or of the image, and those that a
+/// delta jumps over. A run stops at the end of its row; pixels in absolute mode continue in the next row, as in Pillow.
 ///
 /// # Errors
 /// [`DecodeError::Truncated`] when the data end before the image does, or are filled up with zeros.
@@ -29,7 +29,7 @@ pub fn read_indices(
 ) -> Result<Vec<u8>, DecodeError> {
     let mut indices = vec![0; width * height];
     let mut rest = data;
-    // Pixels in front of the present place, and those of them in its row.
+    // Number of pixels before the position, in the image and in its row.
     let (mut at, mut x) = (0, 0);
     while at < indices.len() {
         let &[count, value, ref after @ ..] = rest else {
@@ -77,7 +77,7 @@ pub fn read_indices(
                             .for_each(|(to, from)| *to = from);
                     }
                 }
-                // Filled up to two bytes.
+                // Padded to an even number of bytes.
                 rest = rest
                     .get(n_bytes(n).next_multiple_of(2)..)
                     .unwrap_or_default();
@@ -136,7 +136,7 @@ mod tests {
         parts.concat()
     }
 
-    /// Rows from the top, a digit for each index.
+    /// `expected` has rows from the top, with a digit for each palette index.
     #[track_caller]
     fn assert_image(size: (u32, u32), codes: Codes, data: &[u8], expected: &[&str]) {
         let found = decode(&file(size, codes, data), &DecodeOptions::default());
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(found.unwrap().image, expected);
     }
 
-    /// As Pillow, OpenCV and ffmpeg have it.
+    /// The expected pixels are those of Pillow, OpenCV and ffmpeg.
     #[test]
     fn skipped_pixels_have_the_first_color() {
         // A row that ends early, an empty row, a delta over pixels and a row, and the end of the image.

@@ -1,4 +1,4 @@
-//! GIF: the first frame on its screen.
+//! GIF: the first frame, placed on the logical screen.
 
 use super::cut;
 use crate::exif::orientation_of;
@@ -12,9 +12,9 @@ use std::num::NonZeroU64;
 /// The first frame of a file, found but not decoded.
 struct FirstFrame<R: Read> {
     decoder: gif::Decoder<R>,
-    /// Left, top, width and height on the image.
+    /// Left, top, width and height of the frame within the image, in pixels.
     frame: [u32; 4],
-    /// Width and height of the image.
+    /// Width and height of the image, in pixels.
     size: [u32; 2],
 }
 
@@ -41,7 +41,7 @@ fn first_frame<'a>(
         u64::from(screen[1]).max(1),
         options,
     )?;
-    // The decoder takes no screen without pixels.
+    // The decoder refuses a screen of 0 pixels, so the sides in its header are raised to 1.
     let mut head = [0; 13];
     head.copy_from_slice(&bytes[..13]);
     for (at, side) in [(6, screen[0]), (8, screen[1])] {

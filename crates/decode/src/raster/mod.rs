@@ -1,7 +1,7 @@
-//! Everything but JPEG: files to pixels with alpha, profile and orientation beside them.
+//! Decodes all formats but JPEG to pixels as stored, with the ICC profile and orientation that are to be applied.
 //!
-//! [`read`] is the one way in, for [`decode`](crate::decode) and [`decode_stored`](crate::decode_stored) alike, so that
-//! a file which one of them refuses is refused by the other.
+//! [`read`] is the only decoder behind both [`decode`](crate::decode) and [`decode_stored`](crate::decode_stored), so
+//! that a file which one of them refuses is refused by the other.
 
 mod bmp;
 mod bmp_rle;
@@ -16,7 +16,7 @@ use crate::raster_image::{Raster, max_alloc};
 use crate::{DecodeError, DecodeOptions, Format, Header, check_size, tiff};
 use image::{DynamicImage, ImageDecoder, ImageError, ImageResult, Limits};
 
-/// Decodes all pixels of a file that is no JPEG.
+/// Decodes all pixels of a file that is not a JPEG.
 pub(crate) fn read(
     bytes: &[u8],
     format: Format,
@@ -48,7 +48,8 @@ pub(crate) fn read(
     }
 }
 
-/// Size, channels and depth of a file that is no JPEG; the start of the file is enough for most.
+/// Size, channels and bit depth of a file that is not a JPEG. PNG, WebP and TIFF need only their headers for this;
+/// files of other formats are decoded.
 pub(crate) fn header(
     bytes: &[u8],
     format: Format,
@@ -58,12 +59,12 @@ pub(crate) fn header(
         Format::Png => png::header(bytes, options),
         Format::Webp => webp::header(bytes, options),
         Format::Tiff => tiff::header(bytes, options),
-        // Whether a GIF or a bitmap has an alpha channel is told by its pixels.
+        // Whether a GIF or a bitmap has an alpha channel is known only from its pixels.
         _ => Ok(read(bytes, format, options)?.header()),
     }
 }
 
-/// Reads all that a decoder of the `image` crate offers.
+/// Reads pixels and metadata with a decoder of the `image` crate. `name` is the format in error messages.
 fn finish(
     name: &str,
     decoder: ImageResult<impl ImageDecoder>,
@@ -91,11 +92,12 @@ fn finish(
     })
 }
 
-/// An error of a decoder, told apart by whether the file is too short.
+/// Converts an error of the `image` crate: [`DecodeError::Truncated`] if the file is too short, else
+/// [`DecodeError::Broken`].
 fn from_error(name: &str, error: &ImageError) -> DecodeError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(e) = cause {
-        // The variant has no source of its own: it passes on that of the error in it.
+        // The source of `ImageError::IoError` is not the I/O error in it, but the source of that error.
         let io = match e.downcast_ref() {
             Some(ImageError::IoError(io)) => Some(io),
             _ => e.downcast_ref::<std::io::Error>(),

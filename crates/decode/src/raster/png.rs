@@ -1,7 +1,7 @@
 //! PNG, APNG and Apple's variant of it.
 //!
-//! The chunks are read here: what is missing after the pixels is put there, what Apple's tools changed is changed back,
-//! and the `png` crate decodes the result.
+//! The file is split into chunks here: chunks that are missing after the pixels are added, what Apple's tools changed
+//! is changed back, and the `png` crate decodes the result.
 
 use super::cut;
 use crate::exif::orientation_of;
@@ -14,10 +14,10 @@ use std::borrow::Cow;
 use std::io::{Cursor, ErrorKind, Read};
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-/// EXIF, XMP and color profiles of real files are far below it.
+/// Longest EXIF block, XMP packet or ICC profile that is read, in bytes; those of real files are far shorter.
 const MAX_METADATA: u64 = 4 << 20;
 
-/// Decodes the image; of an APNG, the one that programs without animation show.
+/// Decodes the image; of an APNG its default image, which programs without animation show.
 pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError> {
     let chunks = Chunks::split(bytes);
     let mut reader = open(&chunks, options, Transformations::EXPAND)?;
@@ -40,7 +40,7 @@ pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError
     })
 }
 
-/// Size, channels and depth, palettes expanded. The pixels need not be there.
+/// Size, channels and bit depth after palettes are expanded. The pixels may be missing from `bytes`.
 pub fn header(bytes: &[u8], options: &DecodeOptions) -> Result<Header, DecodeError> {
     let chunks = Chunks::split(bytes);
     let reader = open(&chunks, options, Transformations::EXPAND)?;
@@ -66,9 +66,9 @@ fn open<'a>(
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(chunks.standard()), limits);
     decoder.set_transformations(transformations);
     decoder.set_ignore_text_chunk(true);
-    // A compressed profile could unfold to a gigabyte: it is read here, within a limit.
+    // A compressed ICC profile could expand to a gigabyte, so `Chunks::icc` reads it within a limit.
     decoder.set_ignore_iccp_chunk(true);
-    // The decoder would call a large image out of memory: its size is told first.
+    // Check the size first: for a large image the decoder would report that memory is exhausted.
     let info = decoder.read_header_info().map_err(|e| chunks.failure(&e))?;
     check_size(u64::from(info.width), u64::from(info.height), options)?;
     decoder.read_info().map_err(|e| chunks.failure(&e))
@@ -119,7 +119,8 @@ fn to_image(
     }
 }
 
-/// Blue, green, red and multiplied with alpha: how Apple's tools store 8 bit colors for their devices.
+/// Converts pixels as Apple's tools store 8-bit colors for their devices (blue, green, red, premultiplied with alpha)
+/// to RGB and straight alpha.
 fn from_apple(image: DynamicImage) -> Result<DynamicImage, DecodeError> {
     match image {
         DynamicImage::ImageRgb8(mut image) => {
@@ -150,7 +151,7 @@ fn from_apple(image: DynamicImage) -> Result<DynamicImage, DecodeError> {
     }
 }
 
-/// One chunk: its kind, its data, and all of it with length and checksum.
+/// One chunk: its type, its data, and the whole chunk with length, type and checksum.
 struct Chunk<'a> {
     kind: [u8; 4],
     data: &'a [u8],
@@ -161,7 +162,7 @@ struct Chunk<'a> {
 struct Chunks<'a> {
     bytes: &'a [u8],
     list: Vec<Chunk<'a>>,
-    /// A last `IDAT` that the file ends in.
+    /// Data of a last `IDAT` chunk that the end of the file cuts off.
     rest: Option<&'a [u8]>,
     is_apple: bool,
     has_end: bool,
@@ -181,7 +182,7 @@ impl<'a> Chunks<'a> {
             let kind = [k0, k1, k2, k3];
             let length = u32::from_be_bytes([a, b, c, d]) as usize;
             let data = &bytes[at + 8..];
-            // Zeros or other data after the pixels.
+            // Not a chunk: zeros or other data after the pixels.
             if !kind.iter().all(u8::is_ascii_alphabetic) {
                 break;
             }
@@ -204,7 +205,7 @@ impl<'a> Chunks<'a> {
         chunks
     }
 
-    /// A standard PNG with the same pixels.
+    /// The file as a standard PNG with the same pixels and an end chunk.
     fn standard(&self) -> Cow<'a, [u8]> {
         if self.has_end && !self.is_apple {
             return Cow::Borrowed(self.bytes);
@@ -230,7 +231,8 @@ impl<'a> Chunks<'a> {
         Cow::Owned(out)
     }
 
-    /// An error, told apart by whether the file is too short.
+    /// Converts an error of the decoder: [`DecodeError::Truncated`] if the file is too short, else
+    /// [`DecodeError::Broken`].
     fn failure(&self, error: &DecodingError) -> DecodeError {
         if !self.has_end {
             return cut("PNG");
@@ -251,7 +253,8 @@ impl<'a> Chunks<'a> {
             .into_iter()
     }
 
-    /// The EXIF block: a chunk of its own before or after the pixels, or as older programs wrote it, in a text.
+    /// The EXIF block: from an `eXIf` chunk before or after the pixels or, as older programs wrote it, from a text
+    /// chunk.
     fn exif(&self) -> Option<Vec<u8>> {
         self.find(b"eXIf").next().map(<[u8]>::to_vec).or_else(|| {
             ["exif", "APP1"]
@@ -260,11 +263,11 @@ impl<'a> Chunks<'a> {
         })
     }
 
-    /// The color profile, unless it is longer than any real one.
+    /// The ICC profile, unless it is damaged or not shorter than `MAX_METADATA`.
     fn icc(&self) -> Option<Vec<u8>> {
         let data = self.find(b"iCCP").next()?;
         let name = data.iter().position(|&byte| byte == 0)?;
-        // One byte after the name tells the kind of compression; there is only one.
+        // The byte after the name is the compression method, of which there is only one.
         let profile = inflate(data.get(name + 2..)?)?;
         ((profile.len() as u64) < MAX_METADATA).then_some(profile)
     }
@@ -273,7 +276,7 @@ impl<'a> Chunks<'a> {
         self.text("XML:com.adobe.xmp")
     }
 
-    /// The text under a keyword.
+    /// The text under a keyword, from a `tEXt`, `zTXt` or `iTXt` chunk.
     fn text(&self, keyword: &str) -> Option<Vec<u8>> {
         let after = |data: &'a [u8]| {
             data.strip_prefix(keyword.as_bytes())
@@ -285,7 +288,7 @@ impl<'a> Chunks<'a> {
             .or_else(|| inflate(self.find(b"zTXt").find_map(after)?.get(1..)?))
             .or_else(|| {
                 let data = self.find(b"iTXt").find_map(after)?;
-                // Language and translated keyword stand between.
+                // The language tag and the translated keyword come before the text.
                 let mut parts = data.get(2..)?.splitn(3, |&byte| byte == 0);
                 let text = parts.nth(2)?;
                 match data.first()? {
@@ -296,7 +299,7 @@ impl<'a> Chunks<'a> {
     }
 }
 
-/// Whether an error says that the compressed data, or the rows in them, end inside of whole chunks.
+/// Whether an error message says that the compressed data, or the rows in them, end too early although no chunk is cut.
 fn is_end_of_data(message: &str) -> bool {
     message.contains("not have enough data") || message.contains("InsufficientInput")
 }
@@ -310,7 +313,8 @@ fn inflate(data: &[u8]) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// A profile as ImageMagick writes it: a name and a length in lines of their own, then hexadecimal digits.
+/// Decodes a metadata block as ImageMagick writes it to a text: a line with its name, a line with its length, then
+/// hexadecimal digits.
 fn hex_profile(text: &[u8]) -> Option<Vec<u8>> {
     let mut lines = text
         .split(|&byte| byte == b'\n')

@@ -6,12 +6,12 @@ use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder};
 use std::io::Cursor;
 
-/// Zeros that a chunk may end in without a further check.
+/// Number of zeros at the end of a chunk from which they are checked; fewer are accepted.
 const MIN_ZEROS: usize = 256;
 
 pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError> {
     check_length(bytes)?;
-    // The search for zeros may decode the file.
+    // `check_zeros` may decode the file, so the size is checked first.
     if let Err(error @ DecodeError::TooLarge { .. }) = header(bytes, options) {
         return Err(error);
     }
@@ -44,7 +44,7 @@ pub fn header(bytes: &[u8], options: &DecodeOptions) -> Result<Header, DecodeErr
 
 /// Refuses files that are shorter than their header or one of their chunks says, as libwebp does.
 ///
-/// The decoder reads past the end of lossy data as if zeros stood there.
+/// Without this check, the decoder reads zeros after the end of lossy data.
 fn check_length(bytes: &[u8]) -> Result<(), DecodeError> {
     let whole = length_at(bytes, 4).ok_or_else(|| cut("WEBP"))?;
     let mut at = 12;
@@ -59,10 +59,11 @@ fn check_length(bytes: &[u8]) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Refuses files whose data are filled up with zeros, which the decoder takes for codes.
+/// Refuses files whose missing end is filled with zeros, which decode without an error.
 ///
-/// Flat parts of an image are zeros in the data, too. They are few in lossy ones, not even one byte for a block of
-/// 16 x 16 pixels with a simple encoder; lossless ones are complete without the last zeros when these are only filling.
+/// Flat parts of an image may end in zeros, too. Lossy data have less than one such byte for each block of 16 x 16
+/// pixels, even from a simple encoder; more than two per block are filler. Zeros at the end of lossless data are filler
+/// if the image decodes without them.
 fn check_zeros(bytes: &[u8]) -> Result<(), DecodeError> {
     let Some((at, data)) = pixel_chunk(bytes) else {
         return Ok(());
@@ -89,7 +90,7 @@ fn check_zeros(bytes: &[u8]) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Whether lossless data of an even number of bytes are a whole image.
+/// Whether lossless (`VP8L`) data of an even number of bytes decode to a whole image.
 fn is_lossless_image(data: &[u8]) -> bool {
     let length = (data.len() as u32).to_le_bytes();
     let whole = (data.len() as u32 + 12).to_le_bytes();
@@ -99,25 +100,25 @@ fn is_lossless_image(data: &[u8]) -> bool {
         .is_ok()
 }
 
-/// Whether an error comes from data that end inside of a whole chunk.
+/// Whether a decoding error is due to pixel data that end too early although their chunk is complete.
 fn ends_early(bytes: &[u8], error: &DecodeError) -> bool {
     const N_ADDED: usize = 1 << 20;
     let is_data = matches!(error, DecodeError::Broken(text) if text.contains("Corrupt bitstream"));
     match pixel_chunk(bytes).filter(|_| is_data) {
-        // Lossless data are a part of an image if zeros complete them.
+        // Lossless data end too early if the image decodes once zeros are appended.
         Some((at, data)) if bytes[at..].starts_with(b"VP8L") => {
             let n_whole = data.len().next_multiple_of(2) + N_ADDED;
             let mut completed = data.to_vec();
             completed.resize(n_whole, 0);
             is_lossless_image(&completed)
         }
-        // Any bits are lossy data: only their end is an error.
+        // Lossy data may be any bits, so the error can only be their end.
         Some(_) => true,
         None => false,
     }
 }
 
-/// The first chunk with pixels: its position and its data.
+/// The first chunk with pixels (`VP8 ` or `VP8L`): its offset in the file, and its data.
 fn pixel_chunk(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut at = 12;
     loop {

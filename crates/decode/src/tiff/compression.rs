@@ -1,4 +1,4 @@
-//! One strip or tile of a TIFF: compressed bytes to samples as they are stored.
+//! Decompresses one strip or tile of a TIFF to samples as stored.
 
 use super::directory::{broken, unsupported};
 use crate::{DecodeError, DecodeOptions};
@@ -6,11 +6,11 @@ use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder};
 use std::io::{Cursor, Read};
 
-/// Compression of strips and tiles.
+/// Compression of strips and tiles (tag 259).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     None,
-    /// Fax rows that start with a byte of their own.
+    /// Fax compression (number 2) in which each row starts at a byte boundary.
     FaxRows,
     Group3,
     Group4,
@@ -23,7 +23,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// By the number in tag 259, or words for the user.
+    /// The compression with this number in tag 259; an error that names the compression if it is not supported.
     pub fn from_number(number: u64) -> Result<Self, DecodeError> {
         let name = match number {
             1 => return Ok(Self::None),
@@ -57,19 +57,19 @@ impl Compression {
     }
 }
 
-/// The size and kind of a strip or tile.
+/// The size of a strip or tile: `width` and `height` in pixels.
 pub struct Shape {
     pub width: usize,
     pub height: usize,
-    /// Samples of a pixel.
+    /// Samples per pixel.
     pub samples: usize,
-    /// Bytes after decompression.
+    /// Number of bytes after decompression.
     pub n_bytes: usize,
 }
 
-/// Decompresses a strip or tile; `None` when there is too little data in it.
+/// Decompresses a strip or tile to `shape.n_bytes` bytes; `None` when its data are too short or damaged.
 ///
-/// JPEG has an interface of its own ([`jpeg`]), as it brings its own colors.
+/// Not for JPEG, which [`jpeg`] decompresses, since it also converts colors.
 pub fn expand(data: &[u8], compression: Compression, shape: &Shape) -> Option<Vec<u8>> {
     let mut out = vec![0; shape.n_bytes];
     let is_whole = match compression {
@@ -93,7 +93,7 @@ pub fn expand(data: &[u8], compression: Compression, shape: &Shape) -> Option<Ve
 
 fn lzw(data: &[u8], out: &mut [u8]) -> bool {
     use weezl::{BitOrder, LzwStatus, decode::Decoder};
-    // Before version 5 of the format, codes were packed the other way round.
+    // Before TIFF 5.0, LZW codes were packed from the lowest bit of a byte on.
     let is_old = matches!(data, [0, second, ..] if second & 1 == 1);
     let mut decoder = if is_old {
         Decoder::new(BitOrder::Lsb, 8)
@@ -162,7 +162,11 @@ fn webp(data: &[u8], shape: &Shape) -> Option<Vec<u8>> {
     (samples.len() == shape.n_bytes).then_some(samples)
 }
 
-/// Decompresses a JPEG strip or tile to RGB, and tells how many pixels were decoded for it; `transform` is 1 for components that are YCbCr, 0 for red, green and blue.
+/// Decompresses a JPEG strip or tile to RGB, cropped to `shape`. Returns the RGB values and the number of pixels before
+/// cropping.
+///
+/// `tables` is the value of tag 347, a JPEG with tables only. `transform` is 1 if the components are YCbCr, 0 if they
+/// are red, green and blue, `None` if the markers of the JPEG decide.
 pub fn jpeg(
     data: &[u8],
     tables: Option<&[u8]>,
@@ -171,7 +175,7 @@ pub fn jpeg(
     options: &DecodeOptions,
 ) -> Result<(Vec<u8>, u64), DecodeError> {
     const START: &[u8] = b"\xff\xd8";
-    /// Says in its last byte whether there is a color transform.
+    /// The Adobe marker segment without its last byte, which is the color transform.
     const ADOBE: &[u8] = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0";
     let body = data
         .strip_prefix(START)

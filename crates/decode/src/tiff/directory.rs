@@ -1,9 +1,9 @@
-//! The first directory of a TIFF or BigTIFF: tags to numbers.
+//! Reads the tags in the first directory of a TIFF or BigTIFF, that is, of the first image.
 
 use crate::DecodeError;
 use std::collections::BTreeMap;
 
-/// A tag's values, not yet read.
+/// Type, number and position of the values of a tag; the values are read on request.
 struct Entry {
     kind: u16,
     count: u64,
@@ -19,7 +19,7 @@ pub struct Directory<'a> {
     entries: BTreeMap<u16, Entry>,
 }
 
-/// The error for a file that ends too early.
+/// The error for a file that ends before `what`.
 pub fn cut(what: &str) -> DecodeError {
     DecodeError::Truncated(format!("TIFF: the file ends before {what}"))
 }
@@ -84,19 +84,19 @@ impl<'a> Directory<'a> {
         Ok(directory)
     }
 
-    /// Whether it is a raw file of Canon's cameras, which have their own mark after the header.
+    /// Whether the file is a raw file of a Canon camera (CR2), by the mark after its header.
     pub fn is_canon_raw(&self) -> bool {
         !self.is_big_tiff
             && self.number_at(4, 4) == Some(16)
             && self.bytes.get(8..11) == Some(b"CR\x02")
     }
 
-    /// Whether numbers, samples included, have their high byte first.
+    /// Whether numbers in the file, samples included, have their high byte first.
     pub fn is_big_endian(&self) -> bool {
         self.is_big_endian
     }
 
-    /// An unsigned number of `size` bytes.
+    /// The unsigned number of `size` bytes (1 to 8) at an offset in the file; `None` if the file ends before it.
     fn number_at(&self, at: usize, size: usize) -> Option<u64> {
         let bytes = self.bytes.get(at..at.checked_add(size)?)?;
         let push = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
@@ -107,7 +107,8 @@ impl<'a> Directory<'a> {
         })
     }
 
-    /// Position of the values of a tag, and the size of one.
+    /// The entry of a tag, the offset of its values in the file and the size of one value in bytes; `None` if the tag
+    /// is absent.
     fn place(&self, tag: u16) -> Result<Option<(&Entry, usize, usize)>, DecodeError> {
         let Some(entry) = self.entries.get(&tag) else {
             return Ok(None);
@@ -139,7 +140,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// The whole numbers of a tag.
+    /// All values of a tag as whole numbers; `None` if the tag is absent, an error if its type is not an integer.
     pub fn numbers(&self, tag: u16) -> Result<Option<Vec<u64>>, DecodeError> {
         let Some((entry, start, size)) = self.place(tag)? else {
             return Ok(None);
@@ -151,18 +152,18 @@ impl<'a> Directory<'a> {
         Ok(Some(numbers.map(Option::unwrap_or_default).collect()))
     }
 
-    /// The first whole number of a tag.
+    /// The first value of a tag as a whole number; `None` if the tag is absent.
     pub fn number(&self, tag: u16) -> Result<Option<u64>, DecodeError> {
         Ok(self.numbers(tag)?.and_then(|n| n.first().copied()))
     }
 
-    /// The first whole number of a tag that must be there.
+    /// The first value of a tag that must be present; `name` describes it in the error message.
     pub fn required(&self, tag: u16, name: &str) -> Result<u64, DecodeError> {
         self.number(tag)?
             .ok_or_else(|| broken(format!("the {name} is missing")))
     }
 
-    /// The fractions of a tag.
+    /// All values of a tag of fractions or integers; `None` if the tag is absent.
     pub fn fractions(&self, tag: u16) -> Result<Option<Vec<f32>>, DecodeError> {
         let Some((entry, start, _)) = self.place(tag)? else {
             return Ok(None);
@@ -176,7 +177,7 @@ impl<'a> Directory<'a> {
         Ok(Some((0..entry.count as usize).map(fraction).collect()))
     }
 
-    /// The bytes of a tag.
+    /// The bytes of the values of a tag as stored; `None` if the tag is absent.
     pub fn bytes(&self, tag: u16) -> Result<Option<&'a [u8]>, DecodeError> {
         let place = self.place(tag)?;
         Ok(place.and_then(|(entry, start, size)| {
@@ -184,7 +185,7 @@ impl<'a> Directory<'a> {
         }))
     }
 
-    /// The bytes of a tag that is not needed for the pixels: damage counts as absence.
+    /// The bytes of a tag that is not needed for the pixels; `None` if the tag is absent or damaged.
     pub fn metadata(&self, tag: u16) -> Option<&'a [u8]> {
         self.bytes(tag).ok().flatten()
     }

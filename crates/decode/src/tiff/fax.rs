@@ -1,12 +1,14 @@
-//! The fax compressions, with the code tables of the `fax` crate. Black is 1.
+//! Fax decompression, with the code tables of the `fax` crate. Output has one bit per pixel, 1 for black, the highest
+//! bit of a byte first; each row starts with a new byte.
 
 use fax::BitReader;
 use fax::decoder::decode_g4;
 use fax::maps::{black, white};
 
-/// Rows of runs (Group 3, one-dimensional), after an end-of-line code or at the start of a byte.
+/// Decompresses rows of runs of white and black pixels (one-dimensional fax). Each row starts at a byte boundary if
+/// `starts_bytes`, else after an end-of-line code that may be missing.
 ///
-/// False when there are fewer than `out` has.
+/// Returns false when the data have fewer rows than `out`.
 pub fn rows(data: &[u8], width: usize, starts_bytes: bool, out: &mut [u8]) -> bool {
     let mut bits = Bits { data, at: 0 };
     for row in out.chunks_exact_mut(width.div_ceil(8)) {
@@ -30,7 +32,8 @@ pub fn rows(data: &[u8], width: usize, starts_bytes: bool, out: &mut [u8]) -> bo
     true
 }
 
-/// Rows as changes from the row above (Group 4).
+/// Decompresses rows that are coded as changes from the row above (Group 4). Returns false when the data do not have
+/// `height` rows.
 pub fn group4(data: &[u8], width: usize, height: usize, out: &mut [u8]) -> bool {
     let (Ok(columns), Ok(rows)) = (u16::try_from(width), u16::try_from(height)) else {
         return false;
@@ -54,12 +57,12 @@ pub fn group4(data: &[u8], width: usize, height: usize, out: &mut [u8]) -> bool 
 
 struct Bits<'a> {
     data: &'a [u8],
-    /// Bits that are read.
+    /// Number of bits that have been read.
     at: usize,
 }
 
 impl Bits<'_> {
-    /// Zeros, at least 11, and a one.
+    /// Skips an end-of-line code (at least 11 zeros, then a one), if one is next.
     fn skip_end_of_line(&mut self) {
         if self.peek(11) == Some(0) {
             while self.peek(1) == Some(0) {
@@ -69,7 +72,8 @@ impl Bits<'_> {
         }
     }
 
-    /// The length of a run: codes for multiples of 64, then one for the rest.
+    /// The length of the next run in pixels: codes for multiples of 64, then one for the rest; `None` if no code
+    /// matches.
     fn run(&mut self, is_black: bool) -> Option<usize> {
         let mut length = 0;
         loop {
@@ -89,7 +93,7 @@ impl Bits<'_> {
 impl BitReader for Bits<'_> {
     type Error = ();
 
-    /// The last byte is followed by zeros.
+    /// Zeros follow the last byte; `None` once all bytes are read.
     fn peek(&self, bits: u8) -> Option<u16> {
         if self.at >= self.data.len() * 8 {
             return None;

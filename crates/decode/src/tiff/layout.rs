@@ -1,16 +1,16 @@
-//! The description of an image in its tags: size, samples, strips or tiles.
+//! Reads the layout of an image from its tags: size, samples, strips or tiles.
 
 use super::compression::Compression;
 use super::directory::{Directory, broken, unsupported};
 use crate::raster_image::max_alloc;
 use crate::{DecodeError, DecodeOptions, check_size};
 
-/// The meaning of the color samples.
+/// Meaning of the color samples (photometric interpretation, tag 262).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Color {
-    /// White is 0.
+    /// Gray; 0 is white.
     WhiteIsZero,
-    /// Black is 0.
+    /// Gray; 0 is black.
     BlackIsZero,
     Rgb,
     Palette,
@@ -19,7 +19,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// Samples of a pixel that are color.
+    /// Number of color samples per pixel.
     pub fn n_samples(self) -> usize {
         match self {
             Self::WhiteIsZero | Self::BlackIsZero | Self::Palette => 1,
@@ -51,49 +51,49 @@ impl Color {
     }
 }
 
-/// The sample of a pixel that is its alpha.
+/// The alpha sample of a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alpha {
-    /// Position among the samples of a pixel.
+    /// Index among the samples of a pixel.
     pub at: usize,
-    /// Whether colors are stored multiplied with it.
+    /// Whether colors are premultiplied with it.
     pub is_associated: bool,
 }
 
-/// An image's size, samples and the cuts into strips or tiles.
+/// Size and samples of an image, and its division into strips or tiles.
 #[derive(Debug)]
 pub struct Layout {
     pub width: usize,
     pub height: usize,
     pub color: Color,
-    /// Samples of a pixel, color and others.
+    /// Samples per pixel: colors, and others such as alpha.
     pub samples: usize,
     pub alpha: Option<Alpha>,
-    /// Bits of a sample.
+    /// Bits per sample.
     pub bits: usize,
     pub is_float: bool,
-    /// Whether each sample has strips or tiles of its own.
+    /// Whether each sample of a pixel is stored in strips or tiles of its own (planar configuration 2).
     pub is_planar: bool,
     pub compression: Compression,
-    /// 1 none, 2 differences, 3 differences of the bytes of floating-point numbers.
+    /// Predictor: 1 none, 2 horizontal differencing, 3 floating-point horizontal differencing.
     pub predictor: u64,
-    /// Luma samples to a chroma sample, horizontally and vertically.
+    /// Luma samples per chroma sample, horizontally and vertically; (1, 1) for JPEG, which upsamples its chroma itself.
     pub subsampling: (usize, usize),
-    /// Whether the last bit of a byte is the first pixel.
+    /// Whether the lowest bit of a byte comes first (fill order 2) instead of the highest.
     pub reverses_bits: bool,
     pub is_tiled: bool,
-    /// Of a strip or tile.
+    /// Width of a strip or tile in pixels.
     pub chunk_width: usize,
-    /// Of a strip or tile.
+    /// Height of a strip or tile in pixels.
     pub chunk_height: usize,
-    /// Positions of strips or tiles, row by row, then plane by plane.
+    /// Offset in the file of each strip or tile, row by row, then plane by plane.
     pub offsets: Vec<u64>,
-    /// Bytes of each, where the file tells.
+    /// Number of compressed bytes of each strip or tile; `None` if the file does not have this tag.
     pub lengths: Option<Vec<u64>>,
 }
 
 impl Layout {
-    /// Reads the tags and refuses what is not decoded.
+    /// Reads the tags of an image and refuses images that are damaged or not supported.
     pub fn read(directory: &Directory<'_>, options: &DecodeOptions) -> Result<Self, DecodeError> {
         refuse_raw_files(directory)?;
         let width = directory.required(256, "width")?;
@@ -114,7 +114,7 @@ impl Layout {
         let bits = small(bits.first().copied().unwrap_or(1), "number of bits")?;
         let color = match directory.number(262)? {
             Some(number) => Color::from_number(number)?,
-            // As libtiff guesses.
+            // The tag is missing: guess as libtiff does.
             None if samples >= 3 => Color::Rgb,
             None => Color::BlackIsZero,
         };
@@ -178,7 +178,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Refuses combinations that are not decoded, and sizes that would not fit.
+    /// Refuses combinations of tags that are not supported, and sizes that need too much memory.
     fn check(&self, options: &DecodeOptions) -> Result<(), DecodeError> {
         if !(1..=3).contains(&self.predictor) {
             return Err(unsupported(format!("predictor {}", self.predictor)));
@@ -234,23 +234,23 @@ impl Layout {
         Ok(())
     }
 
-    /// Strips or tiles in a row.
+    /// Number of strips or tiles in a row.
     pub fn n_across(&self) -> usize {
         self.width.div_ceil(self.chunk_width)
     }
 
-    /// Rows of strips or tiles.
+    /// Number of rows of strips or tiles.
     pub fn n_down(&self) -> usize {
         self.height.div_ceil(self.chunk_height)
     }
 
-    /// Channels of the result.
+    /// Number of channels of the decoded image: 1 for gray or 3 for RGB, and 1 for alpha.
     pub fn n_channels(&self) -> usize {
         let n_colors = if self.color.is_gray() { 1 } else { 3 };
         n_colors + usize::from(self.alpha.is_some())
     }
 
-    /// Bits of a channel after palettes are expanded, at least 8.
+    /// Bits per channel of the stored samples, or of the colors of a palette: at least 8, rounded up to a power of two.
     pub fn bit_depth(&self) -> usize {
         match self.color {
             Color::Palette => 8,
@@ -259,8 +259,8 @@ impl Layout {
     }
 }
 
-/// The first of the further samples that is an alpha channel; three colors with a fourth sample of no stated meaning
-/// are RGBA, as Pillow has it.
+/// The alpha sample: the first of the extra samples that tag 338 declares as alpha. Without this tag, the fourth sample
+/// of an RGB image is alpha, as in Pillow.
 fn alpha(
     directory: &Directory<'_>,
     color: Color,
@@ -297,7 +297,7 @@ fn subsampling(
     }
 }
 
-/// Raw files of cameras are TIFFs whose first image is a small preview.
+/// Refuses raw files of cameras, which are TIFFs whose first image may be only a small preview.
 fn refuse_raw_files(directory: &Directory<'_>) -> Result<(), DecodeError> {
     let is_preview = directory.number(254).ok().flatten().unwrap_or(0) & 1 == 1;
     let has_more = directory.number(330).ok().flatten().is_some();

@@ -1,8 +1,8 @@
 //! TIFF and BigTIFF: the first image of the file.
 //!
-//! The `tiff` crate gives no palettes, no YCbCr but in JPEG, and does not tell multiplied alpha from the other kind; so
-//! that all kinds of files follow one rule, all of them are read here. The compressions are the crates that `tiff`
-//! itself uses.
+//! The `tiff` crate decodes no palettes and no YCbCr outside of JPEG, and does not distinguish premultiplied from
+//! straight alpha. So that all kinds of files follow one rule, all of them are read here; decompression uses the crates
+//! that `tiff` itself uses.
 
 mod compression;
 mod directory;
@@ -19,7 +19,7 @@ use directory::Directory;
 use image::metadata::Orientation;
 use layout::Layout;
 
-/// Decodes the first image.
+/// Decodes the first image of a file.
 pub(crate) fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError> {
     let directory = Directory::read(bytes)?;
     let layout = Layout::read(&directory, options)?;
@@ -43,7 +43,7 @@ pub(crate) fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, Deco
     })
 }
 
-/// Size, channels and depth; the directory must be there, the pixels need not.
+/// Size, channels and bit depth of the first image. `bytes` must contain its directory, but not its pixels.
 pub(crate) fn header(bytes: &[u8], options: &DecodeOptions) -> Result<Header, DecodeError> {
     let layout = Layout::read(&Directory::read(bytes)?, options)?;
     Ok(Header {

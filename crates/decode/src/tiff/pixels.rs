@@ -1,4 +1,4 @@
-//! Samples to gray or RGB, with alpha that is not multiplied in.
+//! Converts samples to gray or RGB with straight (not premultiplied) alpha.
 
 use super::directory::{Directory, broken, unsupported};
 use super::layout::{Alpha, Color, Layout};
@@ -6,10 +6,11 @@ use super::samples::Samples;
 use crate::DecodeError;
 use image::{DynamicImage, ImageBuffer};
 
-/// Floating-point samples are 0 to 1, highlights a little more; those of images in 0 to 255 are far above.
+/// Largest accepted floating-point sample. Samples should be 0 to 1, highlights a little more; images in 0 to 255
+/// exceed this limit and are refused.
 const MAX_FLOAT: f32 = 16.0;
 
-/// The image that samples and tags describe.
+/// Converts samples to an image of 8 or 16 bits, by the tags of the file.
 pub fn to_image(
     samples: Samples,
     directory: &Directory<'_>,
@@ -87,11 +88,11 @@ pub fn to_image(
     image.ok_or_else(|| broken("pixels of another number than its size says"))
 }
 
-/// A number of full range.
+/// A sample that spans the full range of its type.
 trait Level: Copy {
-    /// As a fraction of full range.
+    /// The sample as a fraction (0 to 1) of the full range.
     fn to_fraction(self) -> f32;
-    /// From such a fraction.
+    /// The sample for a fraction (0 to 1) of the full range.
     fn from_fraction(fraction: f32) -> Self;
 }
 
@@ -125,7 +126,7 @@ impl Level for f32 {
     }
 }
 
-/// The channels of the result.
+/// The channels of the decoded image.
 struct Channels {
     n_colors: usize,
     alpha: Option<Alpha>,
@@ -143,7 +144,8 @@ impl Channels {
         self.n_colors + usize::from(self.alpha.is_some())
     }
 
-    /// Gray, RGB or CMYK of full range and further samples to the channels of the result.
+    /// Converts pixels of gray, RGB or CMYK samples, scaled to full range, to the channels of the decoded image; alpha
+    /// is made straight, other extra samples are dropped.
     fn compose<T: Level>(&self, values: &[T], layout: &Layout) -> Result<Vec<T>, DecodeError> {
         let mut out = Vec::with_capacity(values.len() / layout.samples * self.count());
         for pixel in values.chunks_exact(layout.samples) {
@@ -174,7 +176,8 @@ impl Channels {
     }
 }
 
-/// Colors by number. Maps of 16 bits are cut to 8; those that were written with 8 are taken as they are.
+/// Looks up the colors of palette indices: RGB or RGBA of 8 bits. Palettes of 16 bits are cut to 8; palettes without a
+/// value above 255 are taken as 8 bits.
 fn palette(
     values: impl ExactSizeIterator<Item = usize>,
     directory: &Directory<'_>,
@@ -193,7 +196,7 @@ fn palette(
         .collect();
     let mut out = Vec::with_capacity(values.len() * 3);
     let mut pixel = [0; 2];
-    // Alpha is as deep as the numbers of the colors are.
+    // Alpha has as many bits as the palette indices.
     let max = (1 << layout.bits) - 1;
     for (i, value) in values.enumerate() {
         let at = i % layout.samples;
@@ -214,7 +217,8 @@ fn palette(
     Ok(out)
 }
 
-/// YCbCr to RGB by the factors and the range that the file states, else those of television.
+/// Converts YCbCr to RGB with the coefficients (tag 529) and the range (tag 532) of the file, else with those of ITU-R
+/// BT.601 at full range.
 fn ycbcr(
     values: &[u8],
     directory: &Directory<'_>,

@@ -1,4 +1,4 @@
-//! Strips and tiles to samples: decompressed, differences undone, bits unpacked, planes put side by side.
+//! Reads strips and tiles to samples: decompresses them, undoes predictors, unpacks bits and interleaves planes.
 
 use super::compression::{self, Compression, Shape};
 use super::directory::{Directory, broken, cut, unsupported};
@@ -8,15 +8,15 @@ use crate::{DecodeError, DecodeOptions};
 use half::f16;
 use std::borrow::Cow;
 
-/// `[height, width, samples]`, as the file has them; not scaled.
+/// Samples of an image, `[height, width, samples]`, with the values of the file, not scaled to full range.
 pub enum Samples {
-    /// Up to 8 bits.
+    /// Samples of up to 8 bits.
     Bytes(Vec<u8>),
-    /// 9 to 16 bits, and the upper 16 of longer ones.
+    /// Samples of 9 to 16 bits, and the upper 16 bits of longer ones.
     Words(Vec<u16>),
-    /// Floating-point numbers.
+    /// Floating-point samples of 16, 32 or 64 bits.
     Floats(Vec<f32>),
-    /// RGB of a JPEG, `[height, width, 3]`, whatever the tags say of samples.
+    /// RGB values decoded from JPEG: `[height, width, 3]`, also where the tags give another number of samples.
     Rgb(Vec<u8>),
 }
 
@@ -30,7 +30,7 @@ pub fn read(
     if layout.compression == Compression::OldJpeg {
         return old_jpeg(bytes, directory, layout, options);
     }
-    // Turned once for all strips: any number of them may lie in one place.
+    // The bits of the whole file are reversed once, as any number of strips may share the same bytes.
     let reverses = layout.reverses_bits && layout.compression != Compression::Jpeg;
     let bytes: Cow<'_, [u8]> = match reverses {
         true => bytes.iter().map(|byte| byte.reverse_bits()).collect(),
@@ -65,7 +65,7 @@ pub fn read(
             chunk.place(&values, &mut out, layout);
             Ok(())
         })?;
-        // Colors are RGB by now, unless they lay in planes of their own.
+        // The JPEG decoder has converted colors to RGB, unless each sample has a plane of its own.
         return Ok(if is_gray {
             Samples::Bytes(out)
         } else {
@@ -128,13 +128,13 @@ pub fn read(
     Ok(Samples::Words(out))
 }
 
-/// A strip or tile: where it lies and how large it is.
+/// A strip or tile: the position of its upper left corner in the image, and its size, in pixels.
 struct Chunk {
     x: usize,
     y: usize,
-    /// Of samples that are stored apart.
+    /// Index of its sample in planar images, else 0.
     plane: usize,
-    /// Padding included.
+    /// Includes the part of a tile that is outside of the image.
     width: usize,
     height: usize,
 }
@@ -144,7 +144,7 @@ impl Chunk {
         self.width * if layout.is_planar { 1 } else { layout.samples }
     }
 
-    /// Copies the part inside of the image to its place.
+    /// Copies the values inside of the image to their positions in `out`, which is `[height, width, samples]`.
     fn place<T: Copy>(&self, values: &[T], out: &mut [T], layout: &Layout) {
         let samples = layout.samples;
         let columns = self.width.min(layout.width - self.x);
@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Bytes of a strip or tile after decompression.
+    /// Number of bytes of a strip or tile after decompression.
     fn n_bytes(&self, chunk: &Chunk) -> usize {
         match self.layout.subsampling {
             (1, 1) => (chunk.row_values(self.layout) * self.layout.bits).div_ceil(8) * chunk.height,
@@ -213,7 +213,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The compressed bytes of a strip or tile.
+    /// The compressed bytes of strip or tile `i`, which has `n_bytes` after decompression.
     fn data(&self, i: usize, n_bytes: usize) -> Result<&'a [u8], DecodeError> {
         let missing = || cut("the pixels do");
         let start = usize::try_from(self.layout.offsets[i]).map_err(|_| missing())?;
@@ -226,12 +226,12 @@ impl<'a> Reader<'a> {
             return Err(broken(format!("strip or tile {i} is not in the file")));
         }
         if self.layout.compression == Compression::None {
-            // Some programs write wrong lengths here.
+            // Its length is known; some programs write a wrong one to the file.
             return rest.get(..n_bytes).ok_or_else(missing);
         }
         let length = self.layout.lengths.as_ref().and_then(|l| l.get(i).copied());
         match length {
-            // It ends where another one begins.
+            // Without a length, a strip or tile ends where the next one begins.
             None | Some(0) => {
                 let next = self.work.next_offset(self.layout.offsets[i]);
                 let length = next.and_then(|next| usize::try_from(next).ok()?.checked_sub(start));
@@ -248,8 +248,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A strip or tile without compression, differences and subsampling; numbers of 16 bits and more in the order of
-    /// this machine.
+    /// Decompresses a strip or tile and undoes its predictor and chroma subsampling. Samples of 16, 32 and 64 bits are
+    /// returned in native byte order.
     fn expand(&self, chunk: &Chunk, data: &[u8]) -> Result<Vec<u8>, DecodeError> {
         let layout = self.layout;
         let shape = Shape {
@@ -308,7 +308,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The whole image as one JPEG inside of the file, as TIFF 6.0 had it.
+/// Decodes an image in the JPEG compression of TIFF 6.0 (number 6), if it is one whole JPEG inside of the file.
 fn old_jpeg(
     bytes: &[u8],
     directory: &Directory<'_>,
@@ -319,7 +319,7 @@ fn old_jpeg(
         Some(start) => usize::try_from(start)
             .ok()
             .and_then(|start| bytes.get(start..)),
-        // Some programs have only the strip.
+        // Some programs leave out tag 513 and store the JPEG as the only strip.
         None => usize::try_from(layout.offsets[0])
             .ok()
             .and_then(|start| bytes.get(start..)),
@@ -337,7 +337,7 @@ fn old_jpeg(
     Ok(Samples::Rgb(image.into_raw()))
 }
 
-/// Rows of packed numbers, each row starting with a byte of its own.
+/// Unpacks rows of `row_values` numbers of `bits` bits each; each row starts at a byte boundary.
 fn unpack(values: &[u8], row_values: usize, bits: usize) -> impl Iterator<Item = u32> {
     let row_bytes = (row_values * bits).div_ceil(8);
     values.chunks_exact(row_bytes.max(1)).flat_map(move |row| {
@@ -352,7 +352,8 @@ fn unpack(values: &[u8], row_values: usize, bits: usize) -> impl Iterator<Item =
     })
 }
 
-/// Adds up the differences from pixel to pixel of a row.
+/// Undoes horizontal differencing (predictor 2) in a row: adds to each sample that of the pixel before. `size` is the
+/// number of bytes per sample, `samples` the number of samples per pixel.
 fn undo_differences(row: &mut [u8], size: usize, samples: usize) {
     for at in (samples * size..row.len()).step_by(size) {
         let before = at - samples * size;
@@ -364,7 +365,7 @@ fn undo_differences(row: &mut [u8], size: usize, samples: usize) {
                 row[at..at + 2].copy_from_slice(&sum.to_ne_bytes());
             }
             _ => {
-                // Little or big, a carry runs from the low byte to the high one.
+                // In either byte order, the carry runs from the low byte to the high one.
                 let mut carry = 0u16;
                 for k in 0..size {
                     let k = if cfg!(target_endian = "big") {
@@ -381,7 +382,8 @@ fn undo_differences(row: &mut [u8], size: usize, samples: usize) {
     }
 }
 
-/// Adds up the differences of bytes and brings the bytes of each number together again.
+/// Undoes floating-point horizontal differencing (predictor 3) in a row: adds up the differences of bytes, and joins
+/// the bytes of each number, which are stored in `size` planes.
 fn undo_float_differences(row: &mut [u8], size: usize, samples: usize) {
     for at in samples..row.len() {
         row[at] = row[at].wrapping_add(row[at - samples]);
@@ -390,7 +392,7 @@ fn undo_float_differences(row: &mut [u8], size: usize, samples: usize) {
     let n = row.len() / size;
     for (i, number) in row.chunks_exact_mut(size).enumerate() {
         for (k, byte) in number.iter_mut().enumerate() {
-            // The planes have the high byte first.
+            // The plane of the highest bytes comes first.
             let plane = if cfg!(target_endian = "big") {
                 k
             } else {
@@ -401,7 +403,7 @@ fn undo_float_differences(row: &mut [u8], size: usize, samples: usize) {
     }
 }
 
-/// Blocks of luma with one pair of chroma to three samples of each pixel.
+/// Converts blocks of `h * v` luma samples and one pair of chroma samples to three samples (Y, Cb, Cr) for each pixel.
 fn full_chroma(values: &[u8], chunk: &Chunk, (h, v): (usize, usize)) -> Vec<u8> {
     let mut out = vec![0; chunk.width * chunk.height * 3];
     let blocks_across = chunk.width.div_ceil(h);

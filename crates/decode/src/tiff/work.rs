@@ -1,4 +1,5 @@
-//! A bound on the work that the strips or tiles of one image make: all of them can lie in one place of the file.
+//! Limits the work of decoding the strips or tiles of one image: in a hostile file, all of them can share the same
+//! bytes.
 
 use super::compression::Compression;
 use super::directory::broken;
@@ -6,25 +7,27 @@ use super::layout::Layout;
 use crate::DecodeError;
 use std::cell::Cell;
 
-/// The rest of the budget for reading and decoding.
+/// Compressed bytes and pixels that may still be read and decoded for an image.
 #[derive(Debug)]
 pub(super) struct Work {
     bytes: Cell<u64>,
     pixels: Cell<u64>,
-    /// Offsets of the strips or tiles, ascending; empty when the file has their lengths.
+    /// Offsets of the strips or tiles, ascending; empty when their lengths are known.
     offsets: Vec<u64>,
 }
 
-/// Compressed bytes of all strips together, in sizes of the file: tiles of one color may share theirs.
+/// Limit on the compressed bytes of all strips together: `MAX_READS` times the size of the file, as tiles of one color
+/// may share their bytes, plus `ALWAYS_BYTES`.
 const MAX_READS: u64 = 8;
 const ALWAYS_BYTES: u64 = 64 << 20;
 
-/// Pixels of all strips together, in sizes of the image: strips of JPEG are padded, and the last one may be whole.
+/// Limit on the pixels of all strips together: `MAX_PADDING` times those of the image, as strips of JPEG are padded and
+/// the last one may have its full height, plus `ALWAYS_PIXELS`.
 const MAX_PADDING: u64 = 4;
 const ALWAYS_PIXELS: u64 = 16 << 20;
 
 impl Work {
-    /// For an image in a file of `n_bytes`.
+    /// The whole budget for an image in a file of `n_bytes` bytes.
     pub(super) fn new(n_bytes: usize, layout: &Layout) -> Self {
         let has_lengths = layout.lengths.as_ref().is_some_and(|l| !l.contains(&0));
         let mut offsets = match has_lengths || layout.compression == Compression::None {
@@ -41,13 +44,13 @@ impl Work {
         }
     }
 
-    /// The least offset after `offset`, where lengths are not told.
+    /// The smallest offset of a strip or tile after `offset`; `None` if there is none or the lengths are known.
     pub(super) fn next_offset(&self, offset: u64) -> Option<u64> {
         let behind = self.offsets.partition_point(|&other| other <= offset);
         self.offsets.get(behind).copied()
     }
 
-    /// Pays for reading compressed bytes.
+    /// Subtracts `n` compressed bytes from the budget; an error if there are not enough left.
     pub(super) fn spend_bytes(&self, n: usize) -> Result<(), DecodeError> {
         spend(
             &self.bytes,
@@ -56,7 +59,7 @@ impl Work {
         )
     }
 
-    /// Pays for decoding pixels.
+    /// Subtracts `n` pixels from the budget; an error if there are not enough left.
     pub(super) fn spend_pixels(&self, n: u64) -> Result<(), DecodeError> {
         spend(
             &self.pixels,

@@ -1,11 +1,11 @@
-//! Files built byte by byte: PNG chunks and TIFF directories.
+//! Builds test files byte by byte: PNG chunks and TIFF directories.
 #![allow(dead_code, reason = "each test program uses a part")]
 
 use decode::{DecodeError, DecodeOptions, decode, decode_stored, read_header};
 use image::{Rgb, RgbImage};
 use std::io::Write;
 
-/// Decodes with both functions, which must agree, and checks the header.
+/// Decodes with `decode` and `decode_stored`, which must agree, and checks the header.
 pub fn both(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
     let decoded = decode(bytes, &DecodeOptions::default());
     let stored = decode_stored(bytes);
@@ -22,7 +22,7 @@ pub fn both(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
     }
 }
 
-/// The reason why both functions refuse a file.
+/// The reason for which both functions refuse a file.
 pub fn refused(bytes: &[u8]) -> String {
     match both(bytes) {
         Ok(image) => panic!("decoded to {:?} pixels", image.dimensions()),
@@ -53,7 +53,7 @@ pub fn assert_near(found: &RgbImage, expected: &RgbImage, tolerance: u8, what: &
     assert!(largest <= Some(tolerance), "{what}: off by {largest:?}");
 }
 
-/// Laid on white.
+/// A color composited on white.
 pub fn on_white(color: [u8; 3], alpha: u8) -> [u8; 3] {
     color.map(|v| {
         let alpha = f64::from(alpha) / 255.0;
@@ -82,7 +82,7 @@ pub fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A directory with one orientation.
+/// An EXIF block with one directory entry, the orientation, of this type.
 pub fn exif(kind: u16, orientation: u32) -> Vec<u8> {
     let mut out = b"II*\0\x08\0\0\0\x01\0\x12\x01".to_vec();
     out.extend(kind.to_le_bytes());
@@ -109,12 +109,12 @@ pub struct Tiff {
     pub tags: Vec<(u16, Values)>,
     pub is_tiled: bool,
     pub chunks: Vec<Vec<u8>>,
-    /// The one chunk stands in the directory so many times.
+    /// The number of times that the directory lists the only chunk.
     pub shared: Option<usize>,
 }
 
 impl Tiff {
-    /// One strip without compression.
+    /// A TIFF with one strip and no compression. `color` is the photometric interpretation (tag 262).
     pub fn new(size: (u32, u32), color: u16, samples: u16, bits: u16, data: Vec<u8>) -> Self {
         Self {
             is_big_endian: false,
@@ -133,7 +133,7 @@ impl Tiff {
         }
     }
 
-    /// Puts a tag, in place of an earlier one.
+    /// Sets a tag, in place of an earlier value.
     pub fn with(mut self, tag: u16, values: Values) -> Self {
         self.tags.retain(|(other, _)| *other != tag);
         self.tags.push((tag, values));
@@ -158,7 +158,7 @@ impl Tiff {
         }
     }
 
-    /// The file: header, pixels, long values, directory.
+    /// Builds the file: header, pixels, values that do not fit into the directory, directory.
     pub fn build(&self) -> Vec<u8> {
         let size = if self.is_big_tiff { 8 } else { 4 };
         let mut out = if self.is_big_endian { b"MM" } else { b"II" }.to_vec();

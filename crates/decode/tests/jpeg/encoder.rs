@@ -1,7 +1,7 @@
-//! A writer of JPEGs from random coefficients, for every structure that the standard allows: sampling factors, scans of
-//! any components, progressive scripts, restarts, markers and component ids.
+//! Writes JPEGs of random coefficients in every structure that the standard allows: sampling factors, scans of any
+//! components, progressive scripts, restarts, markers and component ids.
 
-/// A component: id and sampling factors.
+/// A component: id, and horizontal and vertical sampling factor.
 #[derive(Clone, Copy, Debug)]
 pub struct Component {
     pub id: u8,
@@ -9,7 +9,8 @@ pub struct Component {
     pub v: usize,
 }
 
-/// One scan: components, band of coefficients, bit positions before and after.
+/// One scan: indices of its components, first and last coefficient, and bit positions (high, low) of successive
+/// approximation.
 #[derive(Clone, Debug)]
 pub struct Scan {
     pub components: Vec<usize>,
@@ -17,7 +18,7 @@ pub struct Scan {
     pub bits: (u8, u8),
 }
 
-/// A file to write.
+/// Description of a file to write.
 #[derive(Clone, Debug)]
 pub struct Spec {
     pub width: usize,
@@ -25,15 +26,15 @@ pub struct Spec {
     pub components: Vec<Component>,
     pub scans: Vec<Scan>,
     pub is_progressive: bool,
-    /// MCUs between restart markers, 0 for none.
+    /// Number of MCUs between restart markers, 0 for none.
     pub restart: usize,
     pub has_jfif: bool,
-    /// Color transform of an Adobe marker.
+    /// Color transform of the Adobe marker; `None` for no marker.
     pub adobe: Option<u8>,
-    /// Bytes of further segments after the start marker.
+    /// Bytes of additional segments after the start marker.
     pub segments: Vec<u8>,
     pub seed: u32,
-    /// Share of the block rows, from the top, that are not flat.
+    /// Share of the rows of blocks, from the top, that are not flat.
     pub busy_share: f64,
 }
 
@@ -63,7 +64,7 @@ impl Spec {
         }
     }
 
-    /// One sequential scan for each component.
+    /// Changes the file to one sequential scan for each component.
     pub fn with_scan_each(mut self) -> Self {
         self.scans = (0..self.components.len())
             .map(|i| Scan {
@@ -75,7 +76,8 @@ impl Spec {
         self
     }
 
-    /// Progressive: DC of all components (or one after the other), then bands of AC, each with one refinement.
+    /// Makes the file progressive: DC of all components in one scan (or each in its own), then bands of AC, each with
+    /// one refinement.
     pub fn with_progression(mut self, is_dc_interleaved: bool) -> Self {
         let n = self.components.len();
         let scan = |components: Vec<usize>, band, bits| Scan {
@@ -217,7 +219,8 @@ fn segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
-/// Codes of one length: 4 bits for the 12 sizes of DC, 8 bits for the 176 runs and sizes of AC.
+/// Huffman tables with codes of one length: 4 bits for the 12 sizes of DC, 8 bits for the 176 pairs of run and size of
+/// AC.
 fn huffman_tables() -> Vec<u8> {
     let mut dc = vec![0];
     dc.extend((1..=16).map(|n| if n == 4 { 12 } else { 0 }));
@@ -229,14 +232,14 @@ fn huffman_tables() -> Vec<u8> {
 }
 
 struct Plane {
-    /// Blocks with at least one sample of the image, in a row, and rows.
+    /// Number of blocks with at least one sample of the image: in a row, and rows.
     blocks: (usize, usize),
     stride: usize,
     coefficients: Vec<[i32; 64]>,
 }
 
 impl Plane {
-    /// Slow waves of DC, and a few small AC coefficients.
+    /// Random coefficients: slow waves of DC and a few small AC coefficients.
     fn random(spec: &Spec, component: usize) -> Self {
         let Component { h, v, .. } = spec.components[component];
         let (max_h, max_v) = spec.max_sampling();
@@ -274,11 +277,11 @@ impl Plane {
     }
 }
 
-/// A small generator of numbers for tests.
+/// A small pseudo-random generator for tests.
 pub struct Rng(pub u32);
 
 impl Rng {
-    /// A number below `n`.
+    /// The next number, from 0 to `n - 1`.
     pub fn below(&mut self, n: u32) -> u32 {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (self.0 >> 8) % n
@@ -307,7 +310,7 @@ impl BitWriter {
         }
     }
 
-    /// Fills the last byte with ones.
+    /// Fills the last byte with ones, and moves all bytes to `out`.
     fn flush(&mut self, out: &mut Vec<u8>) {
         while self.n_bits > 0 {
             self.put(1, 1);
@@ -321,7 +324,7 @@ struct BlockWriter<'a> {
     scan: &'a Scan,
     is_progressive: bool,
     predictions: Vec<i32>,
-    /// Blocks that end without a symbol of their own, and the correction bits of these blocks.
+    /// Number of blocks in the pending end-of-band run, and the correction bits of these blocks.
     eob_run: u32,
     corrections: Vec<u32>,
 }
@@ -387,7 +390,7 @@ impl BlockWriter<'_> {
     fn first(&mut self, band: &[i32], low: u8) {
         let mut run = 0;
         for &value in band {
-            // Towards zero.
+            // Division rounds towards zero.
             let value = value / (1 << low);
             if value == 0 {
                 run += 1;
@@ -421,7 +424,7 @@ impl BlockWriter<'_> {
                 }
                 known => corrections.push(known & 1),
             }
-            // Sixteen zeros before a new coefficient; the known ones among them are corrected.
+            // A run of sixteen zero coefficients before a new one; the nonzero ones in it get their correction bits.
             if run == 16 && last_new.is_some_and(|last| last > i) {
                 self.flush_eob();
                 self.symbol(15, 0);

@@ -1,4 +1,5 @@
-//! Pixels of generated files against those of libjpeg-turbo 2.1.5 (`djpeg`), kept as checksums and mean colors.
+//! Compares the pixels of generated files with those of libjpeg-turbo 2.1.5 (`djpeg`), kept as checksums and mean
+//! colors.
 
 use crate::encoder::Spec;
 use crate::specs::{case, quarters};
@@ -47,7 +48,7 @@ fn has_common_sampling(spec: &Spec) -> bool {
     first.h.max(first.v) <= 2 && others.iter().all(|c| (c.h, c.v) == (1, 1))
 }
 
-/// Inks are inverted without Adobe's marker too. Checksum of `convert("RGB")` of Pillow 12.
+/// CMYK is stored inverted also without the Adobe marker. The checksum is that of `convert("RGB")` in Pillow 12.
 #[test]
 fn inks_without_marker_are_those_of_pillow() {
     let spec = Spec::new((37, 29), &[(1, 1, 1), (2, 1, 1), (3, 1, 1), (4, 1, 1)]);

@@ -1,4 +1,4 @@
-//! JPEGs of every structure: pixels against libjpeg-turbo, cut files, damaged files, kinds that are refused.
+//! Tests of JPEGs of every structure: pixels against libjpeg-turbo, cut files, damaged files, kinds that are refused.
 
 mod encoder;
 mod golden;

@@ -4,7 +4,7 @@ use crate::encoder::{Rng, Spec};
 use crate::specs::case;
 use decode::{DecodeOptions, decode, decode_stored, read_header};
 
-/// Changes a file: bytes, bits, cuts, repetitions, markers.
+/// Changes a file at random: bytes, bits, cuts, repetitions, markers.
 fn mutate(bytes: &mut Vec<u8>, rng: &mut Rng) {
     for _ in 0..1 + rng.below(4) {
         let n = bytes.len() as u32;

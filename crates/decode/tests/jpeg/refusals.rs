@@ -1,11 +1,11 @@
-//! Kinds of JPEG that are refused, by a name that a user understands.
+//! Tests that unsupported kinds of JPEG are refused by a name that a user understands.
 
 use crate::encoder::Spec;
 use decode::{DecodeError, DecodeOptions, decode, decode_stored, read_header};
 
 const YCC: [(u8, usize, usize); 3] = [(1, 2, 2), (2, 1, 1), (3, 1, 1)];
 
-/// The reason why a file is refused, the same for all ways to read it.
+/// The reason for which a file is refused, the same for all functions that read it.
 #[track_caller]
 fn reason(bytes: &[u8]) -> String {
     let Err(DecodeError::Broken(reason)) = decode(bytes, &DecodeOptions::default()) else {
@@ -15,7 +15,8 @@ fn reason(bytes: &[u8]) -> String {
     reason
 }
 
-/// A file whose frame header is changed: marker, precision and height, as they stand after the first FF C1.
+/// A file with a changed frame header. `change` gets the bytes from the SOF marker (ff c1) on: marker at index 1,
+/// precision at 4, height at 5..7.
 fn with_frame(change: impl Fn(&mut [u8])) -> Vec<u8> {
     let mut bytes = Spec::new((40, 30), &YCC).encode();
     let at = bytes
@@ -45,7 +46,7 @@ fn coding_processes_are_refused_by_name() {
     assert!(reason(&with_frame(|frame| frame[5..7].fill(0))).contains("(DNL)"));
 }
 
-/// Progressive with an Adobe marker makes zune-jpeg panic; the sequential twin came out black.
+/// A progressive file with an Adobe marker made `zune-jpeg` panic; the same sequential file came out black.
 #[test]
 fn two_components_are_refused_by_name() {
     for adobe in [None, Some(0), Some(1), Some(2)] {

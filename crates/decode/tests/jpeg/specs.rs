@@ -1,17 +1,17 @@
-//! Random files of every structure, the same for a number on every machine.
+//! Random files of every structure. A case number gives the same file on every machine.
 
 use super::encoder::{Rng, Scan, Spec};
 
-/// A file and the class that it is counted under.
+/// Description of a file, and the class that it is counted under.
 pub struct Case {
     pub class: String,
     pub spec: Spec,
 }
 
-/// Sampling factors of a component.
+/// Horizontal and vertical sampling factor of a component.
 type Factors = (usize, usize);
 
-/// Case number `n`.
+/// The file of case number `n`.
 pub fn case(n: u32) -> Case {
     let mut rng = Rng(n.wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995);
     rng.below(2);
@@ -96,7 +96,7 @@ pub fn case(n: u32) -> Case {
     }
 }
 
-/// Mean colors of the four quarters of an RGB image.
+/// Mean colors of the four quarters of an RGB image: upper left, upper right, lower left, lower right.
 #[allow(dead_code)]
 pub fn quarters(pixels: &[u8], width: usize, height: usize) -> [u8; 12] {
     let mut sums = [(0u64, 0u64); 12];

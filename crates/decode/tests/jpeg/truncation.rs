@@ -1,4 +1,5 @@
-//! Cut files are told as cut, whatever was put after the cut; whole files with anything after them are whole.
+//! Tests that cut files are reported as truncated, whatever was put after the cut, and that complete files are accepted
+//! with anything after them.
 
 use crate::encoder::Spec;
 use decode::{DecodeError, DecodeOptions, decode, decode_stored};
@@ -18,7 +19,7 @@ fn inks() -> Spec {
     spec
 }
 
-/// One file of each structure.
+/// One file of each structure, with its name.
 fn files() -> Vec<(&'static str, Spec)> {
     let new = |components| Spec::new(SIZE, components);
     vec![
@@ -89,8 +90,8 @@ fn cut_files_are_truncated() {
     }
 }
 
-/// A sequential file is whole without its end marker, a progressive one is not: further scans may be missing. Whatever
-/// else is missing at the end, no other pixels come out.
+/// A sequential file is complete without its end marker, a progressive one is not, as further scans may be missing.
+/// Whatever else is missing at the end, a file never decodes to other pixels.
 #[test]
 fn a_sequential_file_needs_no_end_marker() {
     for (name, mut spec) in files() {
@@ -113,7 +114,7 @@ fn a_sequential_file_needs_no_end_marker() {
                     }
                     Err(other) => panic!("{what}: {other:?}"),
                 }
-                // Several zeros without an end marker are never the end of an image.
+                // Several zeros without an end marker are never accepted as the end of an image.
                 for n_zeros in [2, 3, 8, 40, 600] {
                     let filled = [cut, &vec![0; n_zeros]].concat();
                     assert_truncated(&filled, &format!("{what}, {n_zeros} zeros"));
@@ -127,7 +128,7 @@ fn a_sequential_file_needs_no_end_marker() {
     }
 }
 
-/// Cut between two scans, with an end marker: components or bits of coefficients are missing.
+/// Files that are cut between two scans and then get an end marker: components or bits of coefficients are missing.
 #[test]
 fn missing_scans_are_truncated() {
     for (name, spec) in files() {
@@ -139,7 +140,7 @@ fn missing_scans_are_truncated() {
     }
 }
 
-/// The end marker of a thumbnail in the EXIF block is not that of the image.
+/// The end marker of a thumbnail in the EXIF block must not be taken for that of the image.
 #[test]
 fn a_thumbnail_does_not_end_the_image() {
     let thumbnail = Spec::new((24, 16), &YCC_444).encode();
@@ -178,7 +179,7 @@ fn data_behind_the_end_marker_are_ignored() {
     }
 }
 
-/// With the codes of these files a flat area is nothing but zeros, as it is in files with optimized codes.
+/// With the Huffman codes of these files a flat area is coded by zeros only, as in files with optimized codes.
 #[test]
 fn a_flat_bottom_is_whole() {
     for (name, mut spec) in files() {
