@@ -1,4 +1,4 @@
-/// Errors of this crate.
+/// Errors of reading and checking the configuration of a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A setting with an impossible value, an unknown keyword argument, or a downloaded network with another

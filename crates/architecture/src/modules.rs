@@ -61,7 +61,7 @@ pub enum TensorKind {
     Buffer,
 }
 
-/// How the initial values of a tensor are set.
+/// The initial values of a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Init {
     /// Random numbers from the standard normal distribution, times this factor.

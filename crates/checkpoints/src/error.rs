@@ -44,9 +44,9 @@ pub enum Error {
     /// The file has a generator where a discriminator is expected, or the reverse.
     #[error("settings of {network}: not those of {wanted}")]
     OtherKind {
-        /// `G`, `D` or `G_ema`.
+        /// The key of the network in the file: `G`, `D` or `G_ema`.
         network: String,
-        /// The expected kind of network.
+        /// The expected kind of network, as `a generator` or `a discriminator`.
         wanted: &'static str,
     },
     /// The file lacks a required network.

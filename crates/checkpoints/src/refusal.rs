@@ -4,7 +4,7 @@ use std::fmt;
 
 use architecture::{Difference, LoadReport};
 
-/// Why the networks of a file do not fit those of a training run, with advice for the user.
+/// The reasons why the networks of a file do not fit those of a training run, with advice for the user.
 ///
 /// The `Display` text is one line with the reason, a table of the settings that differ (if more than one), and the
 /// advice. The names of the tensors that do not fit are in [`Refusal::report`].

@@ -28,7 +28,7 @@ pub struct InitialNetworks {
     pub d: Discriminator,
     /// The exponential moving average of the generator, not trained by gradients.
     pub g_ema: Generator,
-    /// Which tensors were copied from the file, and which did not fit.
+    /// The tensors that were copied from the file, and those that did not fit.
     pub report: LoadReport,
 }
 

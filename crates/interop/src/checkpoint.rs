@@ -30,7 +30,7 @@ pub fn is_noise_assumed(assumed: &[String]) -> bool {
 }
 
 impl Network {
-    /// Generator or discriminator.
+    /// Whether this is a generator or a discriminator.
     pub fn kind(&self) -> NetworkKind {
         self.config.kind()
     }
@@ -64,7 +64,7 @@ pub enum Format {
     OfficialPkl,
     /// `.pkl` snapshot of NVIDIA's StyleGAN2 or StyleGAN2-ADA for TensorFlow. Read, not written.
     TensorflowPkl,
-    /// `.pt` of rosinality/stylegan2-pytorch.
+    /// `.pt` file of rosinality/stylegan2-pytorch.
     Rosinality,
     /// `.pt` or `.pth` file of state dicts with the tensor names of NVIDIA's PyTorch code. Read, not written.
     StateDict,

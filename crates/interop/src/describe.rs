@@ -40,7 +40,7 @@ pub struct Description {
 /// One network of a [`Description`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NetworkDescription {
-    /// `G`, `D` or `G_ema`.
+    /// The key of the network in the file: `G`, `D` or `G_ema`.
     pub key: String,
     /// The architecture of the network.
     pub config: NetworkConfig,

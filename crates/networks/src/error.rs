@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// Errors of this crate.
+/// Errors of building, evaluating, reading and writing networks.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting with an impossible value, or an input of the wrong shape. The text describes it.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::activation::Activation;
 use crate::filter::DEFAULT_FILTER;
 
-/// How the blocks of a network are connected to each other and to the image (figure 7 of arXiv:1912.04958).
+/// The connections of the blocks of a network to each other and to the image (figure 7 of arXiv:1912.04958).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {

@@ -184,7 +184,7 @@ struct SynthesisKwargs {
     use_noise: bool,
     activation: Activation,
     resample_filter: Taps,
-    /// A memory layout of the reference, of no consequence here.
+    /// Memory layout in PyTorch; ignored here.
     #[serde(rename = "fp16_channels_last")]
     _fp16_channels_last: bool,
 }
@@ -211,7 +211,7 @@ struct BlockKwargs {
     activation: Activation,
     resample_filter: Taps,
     freeze_layers: usize,
-    /// A memory layout of the reference, of no consequence here.
+    /// Memory layout in PyTorch; ignored here.
     #[serde(rename = "fp16_channels_last")]
     _fp16_channels_last: bool,
 }

@@ -53,7 +53,7 @@ impl Tap {
 pub struct InceptionOptions {
     /// Side in pixels that images are resized to: at least 75. FID is defined at 299.
     pub side: usize,
-    /// The layer of the features.
+    /// The layer whose channels, averaged over the image, are the features.
     pub tap: Tap,
 }
 

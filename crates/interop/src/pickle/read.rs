@@ -77,7 +77,7 @@ mod tests {
         ] {
             assert_eq!(parse(data).unwrap().root().int(), Some(value));
         }
-        // Larger than 64 bits: kept, but no number for us.
+        // An integer of more than 64 bits is accepted, but its value is not kept.
         assert_eq!(
             parse(b"\x8a\x09\x01\x02\x03\x04\x05\x06\x07\x08\x09.")
                 .unwrap()
