@@ -3,28 +3,30 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The activation functions of StyleGAN2, under the reference's names.
+/// The activation functions of NVIDIA's StyleGAN2-ADA, as `bias_act` names them.
+///
+/// The function is followed by a gain, [`default_gain`](Self::default_gain) unless another is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum Activation {
     /// `x`
     #[default]
     Linear,
-    /// `max(x, 0)`, default gain sqrt(2)
+    /// `max(x, 0)`; default gain `sqrt(2)`
     Relu,
-    /// `x` or `alpha * x` below zero, default alpha 0.2 and gain sqrt(2)
+    /// `x`, or `alpha * x` for `x < 0`; default `alpha` 0.2, default gain `sqrt(2)`
     Lrelu,
     /// Hyperbolic tangent
     Tanh,
     /// `1 / (1 + exp(-x))`
     Sigmoid,
-    /// `x` or `exp(x) - 1` below zero
+    /// `x`, or `exp(x) - 1` for `x < 0`
     Elu,
-    /// Scaled elu (arXiv:1706.02515)
+    /// Scaled exponential linear unit (arXiv:1706.02515)
     Selu,
     /// `log(1 + exp(x))`
     Softplus,
-    /// `x * sigmoid(x)`, default gain sqrt(2)
+    /// `x * sigmoid(x)`; default gain `sqrt(2)`
     Swish,
 }
 
@@ -41,13 +43,14 @@ const NAMES: [(&str, Activation); 9] = [
 ];
 
 impl Activation {
-    /// The reference's name, for example `lrelu`.
+    /// The name in NVIDIA's code, for example `lrelu`.
     pub fn name(self) -> &'static str {
         let found = NAMES.iter().find(|(_, activation)| *activation == self);
         found.expect("every activation has a name").0
     }
 
-    /// The gain that keeps the variance, used where none is given.
+    /// The factor after the activation function, where no gain is given: `sqrt(2)` for `relu`, `lrelu` and `swish`,
+    /// otherwise 1.
     pub fn default_gain(self) -> f64 {
         match self {
             Activation::Relu | Activation::Lrelu | Activation::Swish => std::f64::consts::SQRT_2,
@@ -55,7 +58,7 @@ impl Activation {
         }
     }
 
-    /// The slope below zero, used where none is given.
+    /// The slope of `lrelu` below zero, where no `alpha` is given: 0.2. For the other functions, which have none, 0.
     pub fn default_alpha(self) -> f64 {
         if self == Activation::Lrelu { 0.2 } else { 0.0 }
     }

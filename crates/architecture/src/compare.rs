@@ -1,4 +1,4 @@
-//! Two architectures, setting by setting.
+//! Compares two architectures setting by setting.
 
 use indexmap::IndexMap;
 use serde_json::Value as Json;
@@ -7,13 +7,13 @@ use crate::definition::NetworkKind;
 use crate::network::NetworkConfig;
 
 impl NetworkConfig {
-    /// The settings in which two networks differ, by the reference's name, for example `mapping.num_layers`.
+    /// Returns the settings in which two networks differ, for example `mapping.num_layers`.
     ///
-    /// Left out are settings that neither network uses: those of labels when there are none.
+    /// Settings of labels are left out when neither network has labels.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
         let [a, b] = [self, other].map(|config| {
             let mut leaves = IndexMap::new();
-            // A config of numbers and texts always has a JSON form.
+            // Cannot fail: a configuration consists of numbers and texts.
             collect(
                 "",
                 &serde_json::to_value(config).unwrap_or_default(),
@@ -45,19 +45,20 @@ impl NetworkConfig {
     }
 }
 
-/// One setting with two values.
+/// A setting with different values in two networks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// The reference's name, nested ones with a dot.
+    /// Name of the setting as in the configuration, with dots for nested settings: `mapping.num_layers`.
     pub setting: String,
-    /// Value in the first network.
+    /// Value in the first network; `null` when it has no such setting.
     pub ours: Json,
-    /// Value in the second network.
+    /// Value in the second network; `null` when it has no such setting.
     pub theirs: Json,
 }
 
 impl Difference {
-    /// Whether a run may choose the setting anew: it changes no tensor and not what the values of a tensor mean.
+    /// Whether a training run that starts from a file may use another value than the file: the setting neither changes
+    /// the shape of a tensor nor how its values are used (clamp, fp16 blocks, frozen layers and similar).
     pub fn is_free(&self) -> bool {
         matches!(
             self.setting.as_str(),
@@ -69,7 +70,8 @@ impl Difference {
         )
     }
 
-    /// Whether the setting changes what a network computes from the same tensors.
+    /// Whether the setting changes the output of a network with the same tensors: activation functions, learning rate
+    /// multiplier of the mapping network, resampling filter.
     pub fn is_function(&self) -> bool {
         self.setting.ends_with("activation")
             || matches!(
@@ -79,7 +81,7 @@ impl Difference {
     }
 }
 
-/// Whether neither network uses a setting.
+/// Whether neither network uses a setting, because it is one of labels and neither has labels.
 fn is_unused(setting: &str, a: &NetworkConfig, b: &NetworkConfig) -> bool {
     let has_labels = a.c_dim() > 0 || b.c_dim() > 0;
     let is_of_labels = setting == "mapping.embed_features"

@@ -3,18 +3,18 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::modules::Module;
 
-/// Generator or discriminator.
+/// The two kinds of networks of a GAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkKind {
-    /// Latents to images.
+    /// Maps latents to images.
     Generator,
-    /// Images to logits.
+    /// Maps images to logits: high for real, low for generated.
     Discriminator,
 }
 
 impl NetworkKind {
-    /// `generator` or `discriminator`.
+    /// The English word: `generator` or `discriminator`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Generator => "generator",
@@ -23,31 +23,33 @@ impl NetworkKind {
     }
 }
 
-/// The configuration of one network of any family: what every family of networks has to provide.
+/// The interface of a network configuration, which every family of networks implements for its generator and its
+/// discriminator.
 pub trait NetworkDefinition {
-    /// Generator or discriminator.
+    /// Whether this is a generator or a discriminator.
     fn kind(&self) -> NetworkKind;
 
-    /// Width of the label; 0 without labels.
+    /// Number of values of a label `c`; 0 for a network without labels.
     fn c_dim(&self) -> usize;
 
     /// Image side in pixels.
     fn img_resolution(&self) -> usize;
 
-    /// Checks that such a network can be built.
+    /// Checks that a network with these settings can be built and trained.
     ///
     /// # Errors
-    /// `Config`, naming the setting.
+    /// `Config`, naming the first setting that is not possible.
     fn validate(&self) -> Result<()>;
 
-    /// Checks only what [`NetworkDefinition::modules`] divides by and counts to. A file can describe a network that
-    /// cannot be built here, and is still read, described and converted.
+    /// Checks only that [`NetworkDefinition::modules`] does not panic or run for very long: resolution, number of
+    /// mapping layers, number of filter taps. Unlike [`NetworkDefinition::validate`], it accepts networks that cannot
+    /// be built here but whose files can be read, described and converted.
     ///
     /// # Errors
-    /// `Config`, naming the setting.
+    /// `Config`, naming the setting that is out of range.
     fn check_counts(&self) -> Result<()>;
 
-    /// The reference's tree of modules, with the names and shapes of all tensors. Needs
-    /// [`NetworkDefinition::check_counts`].
+    /// The tree of modules that the network has in NVIDIA's PyTorch code, with the names and shapes of all tensors. May
+    /// panic when [`NetworkDefinition::check_counts`] is an error.
     fn modules(&self) -> Module;
 }

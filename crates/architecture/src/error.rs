@@ -1,7 +1,8 @@
-/// Errors of this crate.
+/// Errors of reading and checking the configuration of a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A setting that no network can have, or an unknown keyword argument; the message names it.
+    /// A setting with an impossible value, an unknown keyword argument, or a downloaded network with another
+    /// architecture than published. The text names the setting.
     #[error("{0}")]
     Config(String),
 }

@@ -1,10 +1,10 @@
-/// Taps of all resampling filters unless others are configured.
+/// Default taps of the resampling filters of both networks, before normalization.
 pub const DEFAULT_FILTER: [f64; 4] = [1.0, 3.0, 3.0, 1.0];
 
-/// Shape and values of the `resample_filter` buffer that layers keep: the normalized outer product of the taps.
+/// Returns the shape and the values of the buffer `resample_filter` for a one-dimensional filter. The values sum to 1.
 ///
 /// # Shapes
-/// `[taps, taps]`, or `[taps]` for 8 taps or more, row-major f32.
+/// `[n, n]` for `n < 8` taps: the outer product of the taps, row-major. `[n]` for 8 taps or more.
 pub fn filter_buffer(taps: &[f64]) -> (Vec<usize>, Vec<f32>) {
     let n = taps.len();
     let taps: Vec<f32> = taps.iter().map(|&t| t as f32).collect();

@@ -1,13 +1,15 @@
-//! Generators and discriminators as data: configuration, tensor names and shapes, comparison. No tensors.
+//! The architecture of generators and discriminators as data: settings, and the names and shapes of all tensors. The
+//! crate holds no tensor values and depends on no tensor library.
 //!
-//! A network is described by a [`NetworkConfig`]. It is read from the reference's keyword arguments
-//! ([`GeneratorConfig::from_kwargs`]) or from JSON, and gives the tree of the reference's modules
-//! ([`NetworkConfig::modules`]) with all tensor names and shapes ([`NetworkConfig::state_dict`]). `networks` builds live
-//! networks from these, `interop` reads and writes files by them. Two architectures are compared by
-//! [`NetworkConfig::differences`], and a file with a network by a [`LoadReport`].
+//! A network is described by a [`NetworkConfig`], which is read from the keyword arguments of NVIDIA's StyleGAN2-ADA
+//! ([`GeneratorConfig::from_kwargs`]) or from JSON. From it follow the tree of modules that NVIDIA's PyTorch code has
+//! ([`NetworkConfig::modules`]) and the names and shapes of all tensors ([`NetworkConfig::state_dict`]). The crate
+//! `networks` builds networks from these, the crate `interop` reads and writes checkpoint files with them.
+//! [`NetworkConfig::differences`] compares two architectures; a [`LoadReport`] compares the networks of a file with
+//! those of a training run.
 //!
-//! A family of networks is one module (today [`stylegan2`]) whose configurations implement [`NetworkDefinition`], and
-//! one variant of [`NetworkConfig`] for each of its networks.
+//! Each family of networks is one module (at present only [`stylegan2`]) whose configurations implement
+//! [`NetworkDefinition`]; [`NetworkConfig`] has one variant for each of its networks.
 //!
 //! ```
 //! use architecture::{GeneratorConfig, NetworkConfig};

@@ -1,9 +1,9 @@
-//! The reference's modules as data: classes, attributes, tensor names and shapes.
+//! The modules of NVIDIA's PyTorch networks as data: Python classes, attributes, tensor names and shapes.
 
 use crate::activation::Activation;
 use crate::filter::filter_buffer;
 
-/// A Python value: an attribute or an argument of a module.
+/// A Python value: an attribute of a module, or an argument of its constructor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Attr {
     /// `None`
@@ -20,7 +20,7 @@ pub enum Attr {
     Tuple(Vec<Attr>),
     /// `list`
     List(Vec<Attr>),
-    /// `dict`, in the order of insertion
+    /// `dict` with text keys, in the order of insertion
     Dict(Vec<(String, Attr)>),
 }
 
@@ -40,7 +40,8 @@ attr_from! {
     Vec<usize> => |v| Attr::List(v.into_iter().map(Attr::from).collect());
 }
 
-/// A whole number as an int, as the reference writes it (`conv_clamp=256`, `lr_multiplier=1`).
+/// A float as a Python value; a whole number becomes an `int`, as NVIDIA's code has it (`conv_clamp=256`,
+/// `lr_multiplier=1`).
 pub(crate) fn number(v: f64) -> Attr {
     if v.fract() == 0.0 && v.abs() < 1e15 {
         Attr::Int(v as i64)
@@ -52,29 +53,29 @@ pub(crate) fn number(v: f64) -> Attr {
 /// Role of a tensor in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorKind {
-    /// Learned.
+    /// A weight that is trained.
     Trainable,
-    /// A weight of a layer that was frozen (`freeze_layers`). The reference keeps it among the buffers.
+    /// A weight of a frozen layer (`freeze_layers`), which is not trained. NVIDIA's code registers it as a buffer.
     Frozen,
-    /// Not learned: `w_avg`, `noise_const`, `resample_filter`.
+    /// A tensor that is not a weight: `w_avg`, `noise_const`, `resample_filter`.
     Buffer,
 }
 
-/// Initial values of a tensor.
+/// The initial values of a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Init {
-    /// Standard normal numbers times this factor.
+    /// Random numbers from the standard normal distribution, times this factor.
     Normal(f64),
-    /// The same value everywhere.
+    /// All elements have this value.
     Constant(f64),
-    /// Values that follow from the configuration (resampling filters).
+    /// These values, which follow from the configuration, in row-major order (resampling filters).
     Fixed(Vec<f32>),
 }
 
-/// A tensor of a network, without its values.
+/// Name, shape, role and initialization of a tensor of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorSpec {
-    /// The reference's name, for example `mapping.fc0.weight`.
+    /// Name in NVIDIA's `state_dict()`, for example `mapping.fc0.weight`.
     pub name: String,
     /// Shape; empty for a scalar.
     pub shape: Vec<usize>,
@@ -84,10 +85,10 @@ pub struct TensorSpec {
     pub init: Init,
 }
 
-/// A tensor of one module, by its name inside the module.
+/// Name, shape and initialization of a tensor of one module.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModuleTensor {
-    /// Name inside the module: `weight`, `bias`, ...
+    /// Name without the path of the module: `weight`, `bias`, ...
     pub name: &'static str,
     /// Shape; empty for a scalar.
     pub shape: Vec<usize>,
@@ -95,10 +96,11 @@ pub struct ModuleTensor {
     pub init: Init,
 }
 
-/// One of the reference's modules, with its tensors and the modules inside it.
+/// A module (`torch.nn.Module`) of NVIDIA's PyTorch code: its class, constructor arguments, attributes, tensors and
+/// submodules.
 #[derive(Debug, Clone)]
 pub struct Module {
-    /// Attribute name in the module above; empty for the network itself.
+    /// Name of the attribute of the parent module that holds this one; empty for the network itself.
     pub name: String,
     /// Name of the Python class.
     pub class: &'static str,
@@ -106,22 +108,22 @@ pub struct Module {
     pub init_args: Vec<Attr>,
     /// Keyword arguments of the constructor.
     pub init_kwargs: Vec<(String, Attr)>,
-    /// Plain attributes of the object.
+    /// Attributes of the object other than tensors and submodules.
     pub attrs: Vec<(String, Attr)>,
-    /// Parameters.
+    /// The parameters of this module, without those of its submodules.
     pub params: Vec<ModuleTensor>,
-    /// Buffers.
+    /// The buffers of this module, without those of its submodules.
     pub buffers: Vec<ModuleTensor>,
-    /// The modules inside this one.
+    /// The submodules.
     pub children: Vec<Module>,
-    /// Whether the parameters are frozen in training.
+    /// Whether the parameters of this module are frozen, that is, not trained.
     pub is_frozen: bool,
 }
 
-/// Named Python values, in order.
+/// Named Python values in a fixed order.
 pub(crate) type Pairs = Vec<(String, Attr)>;
 
-/// `pairs! { name: value, ... }`: names and values as [`Pairs`].
+/// `pairs! { name: value, ... }` builds [`Pairs`] from identifiers and values that convert to [`Attr`].
 macro_rules! pairs {
     ($($key:ident : $value:expr),* $(,)?) => {
         vec![$((stringify!($key).to_owned(), $crate::modules::Attr::from($value))),*]
@@ -160,7 +162,7 @@ impl Module {
         self
     }
 
-    /// Adds the `resample_filter` buffer.
+    /// Adds the buffer `resample_filter` for these taps, before the other buffers.
     pub(crate) fn filter(mut self, taps: &[f64]) -> Self {
         let (shape, values) = filter_buffer(taps);
         let buffer = ModuleTensor::new("resample_filter", &shape, Init::Fixed(values));
@@ -168,8 +170,8 @@ impl Module {
         self
     }
 
-    /// All tensors in the order of the reference's `state_dict()`: module by module, parameters before buffers; frozen
-    /// parameters count as buffers.
+    /// All tensors of this module and its submodules, in the order of `state_dict()` in NVIDIA's PyTorch code: module
+    /// by module, parameters before buffers. In a frozen module, the parameters come after its other buffers.
     pub fn state_dict(&self) -> Vec<TensorSpec> {
         let mut tensors = Vec::new();
         self.visit("", &mut |module, prefix| {
@@ -185,7 +187,8 @@ impl Module {
         tensors
     }
 
-    /// All tensors: the parameters of all modules, frozen or not, then the buffers of all modules.
+    /// All tensors of this module and its submodules: first the parameters of all modules, frozen or not, then the
+    /// buffers of all modules.
     pub fn params_and_buffers(&self) -> Vec<TensorSpec> {
         let (mut params, mut buffers) = (Vec::new(), Vec::new());
         self.visit("", &mut |module, prefix| {
@@ -196,7 +199,8 @@ impl Module {
         params
     }
 
-    /// The tensors of this module alone.
+    /// The buffers (if `is_buffer`) or parameters of this module without its submodules; `prefix` is put before their
+    /// names.
     fn specs(&self, prefix: &str, is_buffer: bool) -> Vec<TensorSpec> {
         let (tensors, kind) = match (is_buffer, self.is_frozen) {
             (true, _) => (&self.buffers, TensorKind::Buffer),
@@ -212,7 +216,8 @@ impl Module {
         specs.collect()
     }
 
-    /// Calls `f` with each module, parents first, and the prefix of its tensor names.
+    /// Calls `f` with this module and all modules inside it, parents first, and with the prefix of the tensor names of
+    /// each.
     fn visit(&self, prefix: &str, f: &mut impl FnMut(&Module, &str)) {
         f(self, prefix);
         for child in &self.children {

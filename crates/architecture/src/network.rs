@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::modules::{Module, TensorSpec};
 use crate::stylegan2::{DiscriminatorConfig, GeneratorConfig};
 
-/// The configuration of any network. A family adds a variant for each network of its own.
+/// The configuration of a generator or discriminator. Each family of networks has one variant for each of its networks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 #[allow(
@@ -20,7 +20,7 @@ pub enum NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// The configuration as its family defines it.
+    /// The configuration of the variant, as the trait that all of them implement.
     pub fn definition(&self) -> &dyn NetworkDefinition {
         match self {
             Self::Generator(config) => config,
@@ -28,12 +28,12 @@ impl NetworkConfig {
         }
     }
 
-    /// Generator or discriminator.
+    /// Whether this is a generator or a discriminator.
     pub fn kind(&self) -> NetworkKind {
         self.definition().kind()
     }
 
-    /// Width of the label; 0 without labels.
+    /// Number of values of a label `c`; 0 for a network without labels.
     pub fn c_dim(&self) -> usize {
         self.definition().c_dim()
     }
@@ -43,20 +43,20 @@ impl NetworkConfig {
         self.definition().img_resolution()
     }
 
-    /// Checks that such a network can be built.
+    /// Checks that a network with these settings can be built and trained.
     ///
     /// # Errors
-    /// `Config`, naming the setting.
+    /// `Config`, naming the first setting that is not possible.
     pub fn validate(&self) -> Result<()> {
         self.definition().validate()
     }
 
-    /// The reference's tree of modules ([`NetworkDefinition::modules`]).
+    /// The tree of modules that the network has in NVIDIA's PyTorch code. See [`NetworkDefinition::modules`].
     pub fn modules(&self) -> Module {
         self.definition().modules()
     }
 
-    /// All tensors in the order of the reference's `state_dict()`.
+    /// Name, shape and role of every tensor, in the order of `state_dict()` in NVIDIA's PyTorch code.
     pub fn state_dict(&self) -> Vec<TensorSpec> {
         self.modules().state_dict()
     }

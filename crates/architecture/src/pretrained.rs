@@ -1,35 +1,36 @@
-//! Networks with a name to start training from: those that NVIDIA publishes, and one that ships with the project.
+//! The table of pretrained networks that users can refer to by name: those that NVIDIA publishes for transfer learning,
+//! and one that is embedded in this project's programs.
 
 use crate::error::{Error, Result};
 use crate::network::NetworkConfig;
 
-/// Folder of the files on NVIDIA's server.
+/// Address of the folder of the files on NVIDIA's server.
 ///
-/// The files are under the Nvidia Source Code License (non-commercial). They are fetched to the cache of the user,
-/// never shipped.
+/// The files are under the Nvidia Source Code License (non-commercial). They are downloaded to the user's cache when
+/// needed and are not part of this project.
 const FOLDER: &str = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/transfer-learning-source-nets";
 
-/// A network with a name, and the architecture that it has.
+/// A pretrained network that users can refer to by name: its file and its architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pretrained {
-    /// The name that users type.
+    /// The name that users type, for example `ffhq512`.
     pub name: &'static str,
-    /// File name: on the server and in the cache, or of the one that ships.
+    /// Name of its file, on the server and in the cache, or in this project if it is embedded.
     pub file: &'static str,
-    /// Ships inside the programs: nothing is fetched.
+    /// Whether the file is embedded in this project's programs. Otherwise it is downloaded from NVIDIA's server.
     pub is_embedded: bool,
     /// Image side in pixels.
     pub resolution: usize,
-    /// Layers of its mapping network.
+    /// Number of layers of its mapping network.
     pub mapping_layers: usize,
-    /// `channel_base` of both networks.
+    /// `channel_base` of its generator and its discriminator.
     pub channel_base: usize,
-    /// SHA-256 in hex, where it was published. Without one, the first download is remembered and later uses are
-    /// compared with it.
+    /// Published SHA-256 of the file in hexadecimal. If `None`, the checksum of the first download is recorded, and
+    /// later uses are compared with that.
     pub sha256: Option<&'static str>,
 }
 
-/// All of them.
+/// All pretrained networks that have a name.
 pub const PRETRAINED: [Pretrained; 6] = [
     Pretrained {
         name: "drawn64",
@@ -88,7 +89,7 @@ pub const PRETRAINED: [Pretrained; 6] = [
 ];
 
 impl Pretrained {
-    /// Address of the file on NVIDIA's server; the name itself of one that ships.
+    /// Address of the file on NVIDIA's server; for an embedded network, its name.
     pub fn address(&self) -> String {
         match self.is_embedded {
             true => self.name.to_owned(),
@@ -96,10 +97,11 @@ impl Pretrained {
         }
     }
 
-    /// Checks that a network of the file, under its key (`G`, `D`, `G_ema`), is what was published.
+    /// Checks that a network of the downloaded file has the published architecture: resolution, number of mapping
+    /// layers (of a generator) and `channel_base`. `key` (`G`, `D` or `G_ema`) names the network in the message.
     ///
     /// # Errors
-    /// `Config` naming the first difference: the file is another one under this name.
+    /// `Config`, naming the first difference.
     pub fn check(&self, key: &str, config: &NetworkConfig) -> Result<()> {
         let (mapping_layers, channel_base) = match config {
             NetworkConfig::Generator(g) => (g.mapping.num_layers, g.channel_base),
@@ -121,7 +123,7 @@ impl Pretrained {
     }
 }
 
-/// The network of a name.
+/// Finds a pretrained network by its name in [`PRETRAINED`].
 pub fn find(name: &str) -> Option<&'static Pretrained> {
     PRETRAINED.iter().find(|network| network.name == name)
 }

@@ -1,4 +1,4 @@
-//! Fit of the tensors of a file to the networks of a run.
+//! Reports which tensors and settings of a checkpoint file fit the networks of a training run.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,23 +7,24 @@ use crate::compare::Difference;
 use crate::modules::{Init, TensorSpec};
 use crate::network::NetworkConfig;
 
-/// Fit of the tensors of a file to a network, by name and shape.
+/// The result of comparing the tensors of a file with the tensors of a network, by name and shape.
 ///
-/// Resampling filters are not counted among the tensors of the network: they follow from its configuration.
+/// Resampling filters of the network are not compared, because they follow from its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TensorReport {
-    /// Tensors that fit.
+    /// Names of the tensors that the file and the network have with the same shape.
     pub loaded: Vec<String>,
-    /// Tensors that the network has and the file has not: they stay random.
+    /// Names of the tensors that only the network has. They keep their random initial values.
     pub missing: Vec<String>,
-    /// Tensors of another shape: name, shape in the file, shape in the network.
+    /// Tensors whose shapes differ: name, shape in the file, shape in the network. They keep their random initial
+    /// values.
     pub mismatched: Vec<(String, Vec<usize>, Vec<usize>)>,
-    /// Tensors of the file that the network does not have.
+    /// Names of the tensors that only the file has.
     pub unused: Vec<String>,
 }
 
 impl TensorReport {
-    /// Compares the tensors of a file, names and shapes, with those of a network.
+    /// Compares the tensors of a file (`held`: name and shape of each) with the tensors of a network (`wanted`).
     pub fn new(held: &[(&str, &[usize])], wanted: &[TensorSpec]) -> Self {
         let shapes: HashMap<&str, &[usize]> = held.iter().copied().collect();
         let mut report = Self::default();
@@ -48,35 +49,39 @@ impl TensorReport {
         report
     }
 
-    /// Whether everything fits.
+    /// Whether the file and the network have the same tensors with the same shapes.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty() && self.mismatched.is_empty() && self.unused.is_empty()
     }
 
-    /// Number of tensors that the network needs.
+    /// Number of tensors of the network, without resampling filters.
     pub fn n_wanted(&self) -> usize {
         self.loaded.len() + self.missing.len() + self.mismatched.len()
     }
 }
 
-/// Fit of a file to one network of a run.
+/// The result of comparing a file with one network of a training run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkReport {
-    /// `G`, `D` or `G_ema` of the run.
+    /// The network of the run: `G`, `D` or `G_ema`.
     pub key: &'static str,
-    /// The network of the file that it starts from; `None` when the file has none.
+    /// The network of the file whose weights it gets: `G`, `D` or `G_ema`; `None` when the file has no suitable
+    /// network.
     pub source: Option<&'static str>,
-    /// Tensors by name.
+    /// The comparison of the tensors.
     pub tensors: TensorReport,
-    /// Settings that must be equal and are not. `ours` is the file, `theirs` the run.
+    /// Settings that differ although they should be equal. [`Difference::ours`] is the value in the file,
+    /// [`Difference::theirs`] that of the run.
     pub settings: Vec<Difference>,
-    /// Settings that differ and that a run may choose freely.
+    /// Settings that differ and may differ ([`Difference::is_free`]), with the values in the same order.
     pub free_settings: Vec<Difference>,
 }
 
 impl NetworkReport {
-    /// Compares a network of a file, its configuration and the names and shapes of its tensors, with a network of a
-    /// run.
+    /// Compares a network of a file with the network `key` of a run.
+    ///
+    /// `source` is the key and configuration of the network of the file (`None` if there is none), `held` the name and
+    /// shape of each of its tensors, `wanted` the configuration of the network of the run.
     pub fn new(
         key: &'static str,
         source: Option<(&'static str, &NetworkConfig)>,
@@ -97,7 +102,8 @@ impl NetworkReport {
         }
     }
 
-    /// Whether every tensor of the network is in the file, no tensor of the file is left over, and they mean the same.
+    /// Whether the file has such a network, with the same tensors, and with the same settings that determine how the
+    /// network computes with them ([`Difference::is_function`]).
     pub fn fits(&self) -> bool {
         self.source.is_some()
             && self.tensors.is_complete()
@@ -105,17 +111,18 @@ impl NetworkReport {
     }
 }
 
-/// Fit of a file to the networks of a run.
+/// The result of comparing a file with all networks of a training run. The `Display` text has one line per network and
+/// note.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadReport {
-    /// `G`, `D`, `G_ema`.
+    /// One report each for `G`, `D` and `G_ema` of the run.
     pub networks: Vec<NetworkReport>,
-    /// Remarks, such as a network that starts from another one.
+    /// Remarks for the user, for example that `G` gets the weights of `G_ema` because the file has no `G`.
     pub notes: Vec<String>,
 }
 
 impl LoadReport {
-    /// Whether everything fits.
+    /// Whether every network fits; see [`NetworkReport::fits`].
     pub fn fits(&self) -> bool {
         self.networks.iter().all(NetworkReport::fits)
     }
@@ -134,8 +141,8 @@ impl fmt::Display for LoadReport {
     }
 }
 
-/// The first names of each kind, or with `{:#}` all of them:
-/// `G: 27 of 93 tensors loaded; 2 missing (a, b); ...; mapping.num_layers is 8 in the file, 2 here`.
+/// One line such as `G: 27 of 93 tensors loaded; 2 not in the file (a, b); ...; mapping.num_layers is 8 in the file, 2
+/// here`. It lists at most 4 tensor names of each kind; the alternate format `{:#}` lists all.
 impl fmt::Display for NetworkReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let t = &self.tensors;
@@ -178,7 +185,7 @@ impl fmt::Display for NetworkReport {
     }
 }
 
-/// The first few names of a list, or all of them.
+/// Joins the first 4 names, or all of them if `is_whole`, with commas; adds the number of the others.
 fn names(names: &[String], is_whole: bool) -> String {
     let n_shown = match is_whole {
         true => names.len(),

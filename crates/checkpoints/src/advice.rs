@@ -1,12 +1,13 @@
-//! Advice for a file that does not fit a run.
+//! Advice for the user when the networks of a file do not fit a training run.
 
 use std::collections::BTreeSet;
 
 use architecture::{Difference, DiscriminatorConfig, GeneratorConfig, LoadReport};
 use serde_json::Value;
 
-/// Advice, best first. Changes of settings are named only when the file fits afterwards: `fits` returns whether it does with
-/// given configurations of generator and discriminator.
+/// Returns sentences of advice, best first. `g` and `d` are the configurations of the run. Changes of settings are
+/// recommended only when the file fits with them, which `fits` returns for configurations of generator and
+/// discriminator.
 pub(crate) fn advice(
     report: &LoadReport,
     g: &GeneratorConfig,
@@ -47,14 +48,14 @@ pub(crate) fn advice(
 }
 
 enum Fix {
-    /// A flag with its value.
+    /// A command-line flag with its value.
     Flag(String),
-    /// Another action of the user.
+    /// Another action of the user, as a phrase.
     Other(String),
 }
 
-/// Sets a setting of the run to that of the file. Returns how the user can do the same; `None` for a setting that no flag
-/// changes.
+/// Changes a setting that differs in the configurations `g` and `d` to the value in the file, and returns what the user
+/// must do for that. Returns `None`, with nothing changed, for a setting that the user cannot change.
 fn fix(
     difference: &Difference,
     is_d: bool,

@@ -1,11 +1,12 @@
-//! Networks that ship inside the programs.
+//! The pretrained networks that are embedded in this project's programs.
 
 use architecture::Pretrained;
 
-/// Generator, discriminator and moving average for drawn faces at 64 px, in f16; `networks/drawn64.md` is its model card.
+/// A safetensors file with `G`, `D` and `G_ema` in f16, trained on drawn faces at 64 px. Its model card is
+/// `networks/drawn64.md`.
 const DRAWN64: &[u8] = include_bytes!("../networks/drawn64.safetensors");
 
-/// The file of a network that ships.
+/// The bytes of the file of an embedded network; `None` for a network that is not embedded.
 pub(crate) fn find(pretrained: &Pretrained) -> Option<&'static [u8]> {
     match pretrained.name {
         "drawn64" => Some(DRAWN64),

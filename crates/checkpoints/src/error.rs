@@ -1,4 +1,4 @@
-//! Errors of checkpoints.
+//! The error type of this crate.
 
 use std::path::PathBuf;
 
@@ -6,23 +6,24 @@ use architecture::pretrained::PRETRAINED;
 
 use crate::refusal::Refusal;
 
-/// Errors when networks are loaded from a checkpoint.
+/// Errors of finding a checkpoint, building its networks and copying their weights.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
+    /// The checkpoint file cannot be read.
     #[error(transparent)]
     File(#[from] interop::Error),
-    /// The file cannot be downloaded.
+    /// The checkpoint file cannot be downloaded.
     #[error(transparent)]
     Download(#[from] downloads::Error),
-    /// The source is neither a file, nor an address, nor the name of a published network.
+    /// The text given as a checkpoint is neither an existing file, nor an `http(s)` address, nor the name of a
+    /// pretrained network.
     #[error(
         "{}: neither a file, nor an http(s) address, nor one of the presets {}",
         .0.display(),
         PRETRAINED.map(|network| network.name).join(", ")
     )]
     NotFound(PathBuf),
-    /// An error with the name of its file.
+    /// Another error of this enum, with the name of the file that it is about.
     #[error("{file}: {error}")]
     In {
         /// The file.
@@ -30,32 +31,33 @@ pub enum Error {
         /// The error.
         error: Box<Error>,
     },
-    /// The settings of a network are impossible, or the file is not the published network of its name.
+    /// The settings of a network are impossible, or a downloaded file does not have the architecture published under
+    /// its name.
     #[error(transparent)]
     Architecture(#[from] architecture::Error),
-    /// The networks cannot be built.
+    /// The networks of the file cannot be built.
     #[error(transparent)]
     Networks(#[from] networks::Error),
-    /// The tensor library failed.
+    /// An operation of the tensor library failed, for example for lack of memory.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
     /// The file has a generator where a discriminator is expected, or the reverse.
     #[error("settings of {network}: not those of {wanted}")]
     OtherKind {
-        /// `G`, `D` or `G_ema`.
+        /// The key of the network in the file: `G`, `D` or `G_ema`.
         network: String,
-        /// The expected kind of network.
+        /// The expected kind of network, as `a generator` or `a discriminator`.
         wanted: &'static str,
     },
-    /// The file does not have a required network.
+    /// The file lacks a required network.
     #[error("{file} has no {wanted}")]
     NoNetwork {
-        /// The file.
+        /// The name of the file.
         file: String,
-        /// The required network.
+        /// The required network: `G`, `D`, `G_ema` or `generator`.
         wanted: &'static str,
     },
-    /// The networks of the file do not fit those of the run.
+    /// The networks of the file do not fit those of the training run.
     #[error("{0}")]
     Refused(Box<Refusal>),
 }

@@ -1,9 +1,13 @@
-//! Networks loaded from any checkpoint, and transfer of their weights into new networks.
+//! Loads the networks of any checkpoint onto a device, and transfers their weights into the networks of a new training
+//! run.
 //!
-//! [`open`] reads the formats of `interop` (official `.pkl` of both reference programs, rosinality `.pt`, safetensors) from a
-//! file, an address or by the name of a published network. It returns an [`Opened`]: networks on a device and their
-//! provenance. [`init_from`] creates networks of another run with those weights, copied by name; a file that does not fit is an
-//! error with the flags that would fit, unless [`TransferOptions::allow_partial`] is set.
+//! [`open`] takes a file, an `http(s)` address or the name of a pretrained network. It reads all formats of the crate
+//! `interop`: `.pkl` snapshots of NVIDIA's StyleGAN2-ADA for PyTorch and TensorFlow, `.pt` files of
+//! rosinality/stylegan2-pytorch, and safetensors. It returns an [`Opened`]: networks on a device, and their provenance.
+//!
+//! [`init_from`] creates the networks of a new run and copies the weights of the file into them by name. If the tensors
+//! or settings of the file do not fit, it returns an error that names the flags with which they would fit, unless
+//! [`TransferOptions::allow_partial`] is set.
 //!
 //! ```
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/tests/data/official.pkl");

@@ -1,4 +1,4 @@
-//! Networks loaded from a file, an address or by the name of a published network.
+//! Loads networks from a file, an address or by the name of a pretrained network.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,35 +14,41 @@ use crate::error::{Error, Result};
 use crate::source::{Location, Resolved, resolve};
 use crate::tensors::tensors;
 
-/// The networks of a checkpoint on a device, with their provenance.
+/// The networks of a checkpoint on a device, with the settings and the provenance that the file records. Returned by
+/// [`open`].
 pub struct Opened {
-    /// The networks of the file, without gradients. The metadata has the provenance, so that [`Snapshot::save`] keeps it.
+    /// The networks of the file in f32, not trainable. The provenance is also in the metadata of the snapshot, so that
+    /// [`Snapshot::save`] writes it.
     pub networks: Snapshot,
-    /// Name and SHA-256 of the file, its format, and notes about tensors that were left out or added while reading.
+    /// Name, SHA-256 and format of the file, and notes about tensors that were left out or added while reading.
     pub provenance: Provenance,
-    /// The published network, where the file was opened by its name.
+    /// The entry in the table of pretrained networks, if the file was opened by such a name.
     pub pretrained: Option<&'static Pretrained>,
-    /// The settings of the training set in the official form.
+    /// The settings of the training set as in NVIDIA's snapshots (`training_set_kwargs`), if the file has them.
     pub training_set_kwargs: Option<Value>,
-    /// The augmentation pipe and its probability when the file was written.
+    /// The augmentation pipe and its probability when the file was written, if the file has them.
     pub augment_pipe: Option<AugmentPipe>,
-    /// SHA-256 over names, shapes and values of the tensors, by network (`G`, `D`, `G_ema`). The same weights have the same
-    /// checksum in every format.
+    /// For each network of the file (`G`, `D`, `G_ema`), the SHA-256 of the names, shapes and values of its tensors in
+    /// hexadecimal. It does not depend on the format of the file.
     pub checksums: BTreeMap<&'static str, String>,
-    /// Settings that neither the file nor its tensors determine and that were assumed, by network.
+    /// For each network that has any, the settings that neither the file nor the shapes of its tensors determine, as
+    /// `name = value`. They have the default of NVIDIA's code.
     pub assumed: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// Opens a file, an `http(s)` address or a published network by its name (`ffhq512`, ...). Files are downloaded to the cache when
-/// needed. A path need not be UTF-8.
+/// Loads all networks of a checkpoint. `path_or_preset` is a path, an `http(s)` address or the name of a pretrained
+/// network (`ffhq512`, ...). Addresses and pretrained networks are downloaded to the cache on first use. A path need
+/// not be UTF-8.
 ///
 /// # Errors
-/// `NotFound`, `Download` or `File` when it cannot be found, downloaded or read; `Networks` when its networks cannot be built.
+/// `NotFound`, `Download` or `File` when the checkpoint cannot be found, downloaded or read; `NoNetwork` or
+/// `Architecture` when a downloaded file is not the pretrained network of that name; `In` when its networks cannot be
+/// built.
 pub fn open(path_or_preset: impl AsRef<Path>, device: &Device) -> Result<Opened> {
     open_with_progress(path_or_preset, device, &mut |_| {})
 }
 
-/// As [`open`]; `progress` receives the progress of a download.
+/// As [`open`]; `progress` is called repeatedly during a download.
 ///
 /// # Errors
 /// As [`open`].
@@ -56,11 +62,11 @@ pub fn open_with_progress(
     Opened::new(checkpoint, found.pretrained, device)
 }
 
-/// As [`open_with_progress`], but builds only the generator for making images: the network `key` (`G_ema` or `G`), or by default
-/// `G_ema`, else `G`.
+/// As [`open_with_progress`], but loads only one generator: `G` or `G_ema` as `key` says, or for `None` `G_ema` if the
+/// file has it, else `G`.
 ///
 /// # Errors
-/// As [`open`], and `NoNetwork` when the file does not have it.
+/// As [`open`], and `NoNetwork` when the file does not have that generator.
 pub fn open_generator(
     path_or_preset: impl AsRef<Path>,
     key: Option<&str>,
@@ -71,7 +77,7 @@ pub fn open_generator(
     one_generator(&found, key, device)
 }
 
-/// As [`open_generator`] by default, for a file.
+/// Loads `G_ema` of the checkpoint file `path`, or `G` if it has no `G_ema`.
 ///
 /// # Errors
 /// As [`open_generator`].
@@ -100,10 +106,10 @@ fn one_generator(found: &Resolved, key: Option<&str>, device: &Device) -> Result
     Ok(opened)
 }
 
-/// Opens a file.
+/// Loads all networks of the checkpoint file `path`, which is not taken as an address or name.
 ///
 /// # Errors
-/// As [`open`].
+/// `File` when it cannot be read, `In` when its networks cannot be built.
 pub fn open_file(path: &Path, device: &Device) -> Result<Opened> {
     Opened::new(checkpoint(&a_file(path))?, None, device)
 }
@@ -146,7 +152,8 @@ impl Opened {
             file: checkpoint.provenance.source.clone(),
             error: Box::new(error),
         };
-        // One after the other: a network is dropped as soon as its copy is on the device.
+        // Converted one after the other, so that the host memory of each network is freed before the next one is
+        // copied.
         let networks = Snapshot {
             g: checkpoint
                 .g
@@ -176,7 +183,7 @@ impl Opened {
         })
     }
 
-    /// The generator for making images and its key: `G_ema`, else `G`.
+    /// The key and the generator to generate images with: `G_ema` if the file has it, else `G`.
     ///
     /// # Errors
     /// `NoNetwork` when the file has neither.
@@ -189,14 +196,15 @@ impl Opened {
             })
     }
 
-    /// The keys of the networks in the file: `G`, `D`, `G_ema`.
+    /// The keys of the networks that the file has, among `G`, `D` and `G_ema`.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
         self.checksums.keys().copied()
     }
 
-    /// Sets the architecture in two configurations to that of the file: depths, widths, activations, filters. The settings of the
-    /// dataset (resolution, channels, labels) and of the run (clamp, f16, frozen layers, groups of the minibatch standard
-    /// deviation) are kept. Afterwards as many tensors of the file as possible fit.
+    /// Changes the configurations of a training run so that as many tensors of the file as possible fit: takes over the
+    /// depths, widths, activations and filters of the file. Keeps the settings that depend on the dataset
+    /// (`img_resolution`, `img_channels`, `c_dim`) and those that a run chooses freely (`conv_clamp`, `num_fp16_res`,
+    /// `freeze_layers`, `mbstd_group_size`).
     pub fn adopt(&self, g: &mut GeneratorConfig, d: &mut DiscriminatorConfig) {
         let generator = self.networks.g.as_ref().or(self.networks.g_ema.as_ref());
         if let Some(theirs) = generator.map(Generator::config) {
@@ -218,7 +226,8 @@ impl Opened {
                 conv_clamp: d.conv_clamp,
                 mbstd_group_size: d.mbstd_group_size,
                 freeze_layers: d.freeze_layers,
-                // Without labels in the file there is no mapping network to copy the settings of.
+                // Without labels, the discriminator of the file has no mapping network whose settings could be taken
+                // over.
                 cmap_dim: if theirs.c_dim == 0 {
                     d.cmap_dim
                 } else {
@@ -267,7 +276,8 @@ fn other_kind(key: &str, wanted: &'static str) -> Error {
     }
 }
 
-/// The metadata for [`Snapshot::save`], in the form that `interop` reads.
+/// The metadata that [`Snapshot::save`] writes, under the keys that `interop` reads: provenance, assumed settings,
+/// training set and augmentation pipe.
 fn metadata(
     checkpoint: &Checkpoint,
     assumed: &BTreeMap<&'static str, Vec<String>>,

@@ -1,28 +1,28 @@
-//! The error for a file that does not fit the networks of a run.
+//! The error for a file whose networks do not fit those of a training run.
 
 use std::fmt;
 
 use architecture::{Difference, LoadReport};
 
-/// A file that does not fit the networks of a run, with the differences and advice.
+/// The reasons why the networks of a file do not fit those of a training run, with advice for the user.
 ///
-/// Displayed as one line with the reason, a table of the settings that differ, and the advice. Tensor names are in
-/// [`Refusal::report`].
+/// The `Display` text is one line with the reason, a table of the settings that differ (if more than one), and the
+/// advice. The names of the tensors that do not fit are in [`Refusal::report`].
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// The file.
+    /// Name of the file, without folders.
     pub file: String,
-    /// The tensors that fit and those that do not.
+    /// The comparison of the file with the networks of the run.
     pub report: LoadReport,
-    /// Advice for the user, best first.
+    /// Sentences of advice for the user, best first.
     pub advice: Vec<String>,
 }
 
-/// Rows of a table: networks, setting, value in the file, value here.
+/// Rows of the table of settings: the keys of the networks in which a setting differs, and the setting with its values.
 type Rows<'r> = Vec<(Vec<&'static str>, &'r Difference)>;
 
 impl Refusal {
-    /// The settings that differ, each once for all networks in which it differs in the same way.
+    /// The settings that differ. Networks in which a setting differs in the same way share one row.
     fn rows(&self) -> Rows<'_> {
         let mut rows: Rows<'_> = Vec::new();
         for network in &self.report.networks {
@@ -36,7 +36,7 @@ impl Refusal {
         rows
     }
 
-    /// The first line, without the name of the file.
+    /// The reason in the first line of the message.
     fn reason(&self, rows: &Rows<'_>) -> String {
         let mut reasons = Vec::new();
         if let Some((_, first)) = rows.first() {

@@ -1,4 +1,5 @@
-//! From what a user types to the bytes of a checkpoint on this machine.
+//! Finds the checkpoint that a user names by a path, an address or the name of a pretrained network, and downloads it
+//! when needed.
 
 use std::path::{Path, PathBuf};
 
@@ -8,31 +9,32 @@ use downloads::{DownloadOptions, DownloadProgress, Remote, cache_name, fetch};
 use crate::embedded;
 use crate::error::{Error, Result};
 
-/// Where a checkpoint is on this machine.
+/// The place of a checkpoint on this machine: a file, or bytes in this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// A file.
+    /// The path of a file.
     File(PathBuf),
-    /// Inside this program.
+    /// The bytes of a file that is embedded in this program.
     Embedded(&'static [u8]),
 }
 
-/// A checkpoint on this machine for what a user typed.
+/// The checkpoint that [`resolve`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
-    /// Its place.
+    /// The place of the checkpoint on this machine.
     pub location: Location,
-    /// The network with a name that it is.
+    /// The entry in the table of pretrained networks, if the user gave such a name.
     pub pretrained: Option<&'static Pretrained>,
 }
 
-/// Turns the name of a network (`drawn64`, `ffhq512`, ...), an `http(s)` address or a path into a checkpoint on this
-/// machine, fetching it when needed.
+/// Finds the checkpoint for `source`: the name of a pretrained network (`drawn64`, `ffhq512`, ...), an `http(s)`
+/// address or a path. Downloads it to the cache if it is not there yet.
 ///
-/// `options` is called only when a download may be needed.
+/// `options` is called only when a download may be needed; `progress` is called repeatedly during a download.
 ///
 /// # Errors
-/// `Download` when it cannot be downloaded, `NotFound` for a source that is none of the three.
+/// `Download` when it cannot be downloaded; `File` when the path is a special file, such as a pipe; `NotFound` when
+/// `source` is none of the three.
 pub fn resolve(
     source: impl AsRef<Path>,
     options: impl FnOnce() -> downloads::Result<DownloadOptions>,
@@ -81,7 +83,7 @@ pub fn resolve(
         });
     }
     if path.exists() && !path.is_dir() {
-        // The error says what is in place of a file.
+        // The error says what kind of special file this is.
         if let Err(error) = files::open_input(&path) {
             return Err(interop::Error::Io { path, error }.into());
         }
@@ -89,7 +91,8 @@ pub fn resolve(
     Err(Error::NotFound(path))
 }
 
-/// Checks that a downloaded file has networks or at least named tensors, without damage.
+/// Checks that a downloaded file can be read as a checkpoint or at least as named tensors. The error is the reason why
+/// it is no checkpoint.
 fn is_readable(path: &Path) -> std::result::Result<(), String> {
     let data = files::read_input(path, interop::MAX_BYTES).map_err(|e| e.to_string())?;
     let Err(error) = interop::read_checkpoint_bytes(&data, "") else {

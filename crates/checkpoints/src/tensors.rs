@@ -1,10 +1,10 @@
-//! Copies the tensors of a file to a device.
+//! Copies the tensors of a network in a file to a device.
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::error::Result;
 
-/// The tensors of a network on a device, as f32, by name.
+/// Copies the tensors of a network to a device as f32, each with its name.
 pub(crate) fn tensors(
     network: &interop::Network,
     device: &Device,

@@ -1,4 +1,4 @@
-//! Transfer learning: weights of a file copied by name into the networks of a new run.
+//! Transfer learning: copies the weights of a file by name into the networks of a new training run.
 
 use architecture::{
     DiscriminatorConfig, GeneratorConfig, LoadReport, NetworkConfig, NetworkDefinition,
@@ -12,33 +12,37 @@ use crate::error::{Error, Result};
 use crate::opened::Opened;
 use crate::refusal::Refusal;
 
-/// Options of a transfer of weights.
+/// Options of [`init_from`] and [`load_into`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransferOptions {
-    /// Whether tensors that do not fit keep their random weights. Otherwise a file that does not fit is an error.
+    /// Whether a file may fit only in part: tensors that do not fit then keep their random weights. Otherwise such a
+    /// file is an error.
     pub allow_partial: bool,
 }
 
-/// The networks that a run starts with.
+/// The networks at the start of a training run. Returned by [`init_from`].
 pub struct InitialNetworks {
-    /// Generator, with gradients.
+    /// The generator, trainable.
     pub g: Generator,
-    /// Discriminator, with gradients.
+    /// The discriminator, trainable.
     pub d: Discriminator,
-    /// Moving average of the generator, without gradients.
+    /// The exponential moving average of the generator, not trained by gradients.
     pub g_ema: Generator,
-    /// The tensors that were loaded and those that did not fit.
+    /// The tensors that were copied from the file, and those that did not fit.
     pub report: LoadReport,
 }
 
-/// Creates networks of the given architecture with the weights of a file: parameters and buffers (`w_avg`, `noise_const`) are
-/// copied by name, to `G` and `G_ema` each from the network of that name. Where the file has only one of them, both get its
-/// weights. Tensors that do not fit keep the random weights drawn from `random`. Frozen layers of the file are copied like
-/// others; the run has its own setting for frozen layers.
+/// Creates the networks of a training run on `device` with the weights of a file. Parameters and buffers (`w_avg`,
+/// `noise_const`) are copied by name.
+///
+/// `G` and `G_ema` are each copied from the network of that name; if the file has only one of them, both are copied
+/// from it. With [`TransferOptions::allow_partial`], tensors that do not fit keep the random weights drawn from
+/// `random`. Layers that were frozen in the file are copied like others; `d_config` says which layers of the new run
+/// are frozen.
 ///
 /// # Errors
-/// `Refused` when something does not fit and [`TransferOptions::allow_partial`] is not set; `Architecture` when the
-/// settings are impossible.
+/// `Refused` when something does not fit and [`TransferOptions::allow_partial`] is not set; `Architecture` when
+/// `g_config` or `d_config` is impossible; `Networks` when a network cannot be built on the device.
 pub fn init_from(
     opened: &Opened,
     g_config: &GeneratorConfig,
@@ -47,7 +51,7 @@ pub fn init_from(
     random: &mut dyn NormalSource,
     device: &Device,
 ) -> Result<InitialNetworks> {
-    // Before any memory is allocated.
+    // Check before any memory is allocated.
     accept(opened, g_config, d_config, options)?;
     let g = Generator::new(g_config, random, device)?;
     let d = Discriminator::new(d_config, random, device)?;
@@ -61,10 +65,10 @@ pub fn init_from(
     })
 }
 
-/// As [`init_from`], for existing networks.
+/// Copies the weights of a file into existing networks, as [`init_from`] does, and returns which tensors fit.
 ///
 /// # Errors
-/// `Refused` as there; no weight is changed then.
+/// `Refused` when something does not fit and [`TransferOptions::allow_partial`] is not set; then no weight is changed.
 pub fn load_into(
     opened: &Opened,
     g: &Generator,
@@ -82,7 +86,7 @@ pub fn load_into(
     Ok(report)
 }
 
-/// The report of [`init_from`], without creating networks.
+/// Compares the networks of a file with the configurations of a run, as [`init_from`] does, without creating networks.
 ///
 /// # Errors
 /// `Architecture` when the settings are impossible.
@@ -165,7 +169,7 @@ fn parameters<'o>(opened: &'o Opened, key: &str) -> Option<&'o Parameters> {
     }
 }
 
-/// The configuration of a network of the file.
+/// The configuration of the network `key` of a file; `None` if the file does not have it.
 fn config_of(opened: &Opened, key: &str) -> Option<NetworkConfig> {
     let networks = &opened.networks;
     let generator = match key {
@@ -176,7 +180,7 @@ fn config_of(opened: &Opened, key: &str) -> Option<NetworkConfig> {
     generator.map(|g| g.config().clone().into())
 }
 
-/// Names and shapes of the tensors of a network of the file, without resampling filters.
+/// Names and shapes of the tensors of the network `key` of a file, without resampling filters.
 fn shapes<'o>(
     opened: &'o Opened,
     key: &str,

@@ -1,4 +1,4 @@
-//! Files of every format become the same networks.
+//! The same networks are loaded from files of every format.
 
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ fn every_format_gives_the_same_weights_and_images() {
         if name != "a.pt" {
             assert_eq!(image(&opened), expected, "{name}");
         } else {
-            // The clamp has no place in these files, and is told to be assumed.
+            // `.pt` files do not store the clamp, so it is listed as assumed.
             assert!(!opened.assumed["G_ema"].is_empty());
         }
     }
@@ -88,7 +88,7 @@ fn what_cannot_be_opened_is_named() {
     let opened = open_file(&only_d, &Device::Cpu).unwrap();
     assert!(matches!(opened.generator(), Err(Error::NoNetwork { .. })));
 
-    // A configuration that can be read and not built.
+    // A file with a configuration that can be read but not built.
     let mut checkpoint = interop::read_checkpoint(&data("official.pkl")).unwrap();
     if let Some(interop::Network {
         config: architecture::NetworkConfig::Generator(g),

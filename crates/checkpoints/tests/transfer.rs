@@ -1,4 +1,4 @@
-//! Runs that start from a file.
+//! Transfers the weights of files into the networks of new runs.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ const PARTIAL: TransferOptions = TransferOptions {
     allow_partial: true,
 };
 
-/// 8 px, 2 mapping layers, no labels; three layers of D were frozen.
+/// A test snapshot: 8 px, 2 mapping layers, no labels; three layers of D were frozen in training.
 fn official() -> Opened {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -46,7 +46,7 @@ fn values(parameters: &Parameters, name: &str) -> Vec<f32> {
 fn a_fitting_file_loads_to_the_last_buffer() {
     let opened = official();
     let (g_config, mut d_config) = configs(&opened);
-    // Free choices of the run.
+    // Settings that a run chooses freely.
     d_config.freeze_layers = 0;
     d_config.mbstd_group_size = None;
     d_config.conv_clamp = None;
@@ -75,7 +75,7 @@ fn a_fitting_file_loads_to_the_last_buffer() {
             assert_eq!(values(ours, name), values(theirs, name), "{name}");
         }
     }
-    // Loaded weights can be trained, and do not share storage with those of the file.
+    // The loaded weights are trainable and do not share memory with those of the file.
     assert!(
         start.d.parameters().trainable().count()
             > file.d.as_ref().unwrap().parameters().trainable().count()
@@ -106,7 +106,7 @@ fn another_mapping_depth_is_refused_with_the_flag() {
     );
     let names = format!("{:#}", refusal.report);
     assert!(names.contains("mapping.fc1.weight"), "{names}");
-    // Obeyed, the advice holds.
+    // With the advised settings, the file fits.
     g_config.mapping.num_layers = 2;
     assert!(check(&opened, &g_config, &d_config).unwrap().fits());
     assert_eq!(
@@ -118,7 +118,7 @@ fn another_mapping_depth_is_refused_with_the_flag() {
 
 #[test]
 fn a_file_without_a_discriminator_fits_in_part() {
-    // The architecture of FFHQ at 32 px, in few bytes: only names and shapes count.
+    // A generator with the settings of NVIDIA's FFHQ networks but 8 px, to keep the file small.
     let mut config = GeneratorConfig {
         channel_base: 32768,
         ..GeneratorConfig::new(8, 3)
@@ -141,7 +141,7 @@ fn a_file_without_a_discriminator_fits_in_part() {
         ),
         "{text}"
     );
-    // No flag brings a discriminator.
+    // No flag can replace the missing discriminator.
     assert_eq!(refusal.advice.len(), 1);
     assert!(refusal.advice[0].starts_with("`--allow-partial`"));
     let mut d_config = DiscriminatorConfig::new(8, 3);

@@ -1,33 +1,34 @@
 use std::path::PathBuf;
 
-/// Errors of feature networks and their files of weights.
+/// Errors of feature networks and of their weight files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Rows of features of different lengths were mixed.
+    /// Feature vectors of two different lengths, which are the fields, were combined; or the number of values (second
+    /// field) is no multiple of the length of a row (first field).
     #[error("features of {0} and of {1} numbers cannot be compared")]
     Dimensions(usize, usize),
-    /// Weights of a feature network are missing.
+    /// Weights that the call needs were not loaded. The text says which ones and where they can be obtained.
     #[error("{0}")]
     NoWeights(String),
-    /// A file does not contain the expected weights.
+    /// A weight file does not contain the expected tensors.
     #[error("'{path}': {reason}")]
     Weights {
         /// The file.
         path: PathBuf,
-        /// The problem and its remedy.
+        /// The reason, and what the user can do.
         reason: String,
     },
-    /// A file of weights cannot be read.
+    /// A weight file cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] interop::Error),
-    /// The tensor library failed.
+    /// An operation of the tensor library failed, for example for lack of memory.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
-    /// A file of the cache cannot be written.
+    /// A file in the cache cannot be written.
     #[error("cannot write to the cache: {0}; set KAOGAN_CACHE to a folder that can be written")]
     Cache(#[from] std::io::Error),
-    /// Images that are not `u8` of `[n, 1 or 3, height, width]`.
+    /// Images have the wrong shape or element type. The text describes the images given.
     #[error("images must be u8 [n, 1 or 3, height, width], not {0}")]
     Images(String),
 }

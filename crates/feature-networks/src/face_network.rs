@@ -1,7 +1,9 @@
-//! Features of our own face detector: small, embedded in the binary, and trained on drawn faces.
+//! Features from this project's face detector, a small network that was trained on drawn faces and is embedded in the
+//! program.
 //!
-//! FID in these features ranks runs and snapshots of anime faces without any download. Unlike random weights, it is
-//! trained on faces. Its results are specific to this project and change with the weights of the detector.
+//! FID in these features can rank training runs and snapshots of anime faces without any download, and its features
+//! were trained on faces, unlike those of random weights. The results cannot be compared with those of other programs,
+//! and change with the weights of the detector.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -20,20 +22,22 @@ use crate::network_input::check_images;
 use crate::placement::Placement;
 use crate::weight_files;
 
-/// The size that images are resized to: faces of this size are those that the detector detects best.
+/// Side in pixels that images are resized to, so that a face fills the image at the size that the detector detects
+/// best.
 const SIDE: usize = 128;
-/// The layers whose means over the image are the features: 48, 96 and 128 channels at strides 8, 16, 32.
+/// The layers whose channels, averaged over the image, are the features: 48, 96 and 128 channels at strides of 8, 16
+/// and 32 pixels.
 const TAPS: [&str; 3] = ["block8", "block16", "block32"];
 
-/// The detector up to its last block, with the weights of this build.
+/// The layers of the embedded face detector up to `block32`, as a feature network with 272 features per image.
 pub struct FaceNetwork {
     weights: HashMap<String, Tensor>,
     placement: Placement,
 }
 
 impl FaceNetwork {
-    /// `face-detector-` and the first digits of the SHA-256 of its weights: results of other weights are not
-    /// comparable.
+    /// The name of the network with a version: `face-detector-` and the first 8 hexadecimal digits of the SHA-256 of
+    /// the embedded weights. Results with different names are not comparable.
     pub fn versioned_name() -> &'static str {
         static NAME: LazyLock<String> = LazyLock::new(|| {
             let digest = Sha256::digest(EmbeddedDetector::weights());
@@ -42,7 +46,7 @@ impl FaceNetwork {
         &NAME
     }
 
-    /// The network of this build.
+    /// Loads the embedded weights. The network computes in f32 on the CPU; see [`FaceNetwork::on`].
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -58,7 +62,7 @@ impl FaceNetwork {
         })
     }
 
-    /// Moves the network to a device and converts it to a number type.
+    /// Moves the network to a device and converts it to an element type.
     ///
     /// # Errors
     /// When the device is out of memory.
@@ -70,14 +74,14 @@ impl FaceNetwork {
         Ok(self)
     }
 
-    /// Features of a batch.
+    /// Computes the features of a batch of images, which are resized to 128 x 128 pixels.
     ///
     /// # Shapes
-    /// - `images`: `u8`, `[n, 1 or 3, height, width]`; a gray channel is repeated
+    /// - `images`: `u8`, `[n, 1 or 3, height, width]`; a gray channel is used for all three colors
     /// - result: `[n, 272]`
     ///
     /// # Errors
-    /// `Images` when they have another shape or type.
+    /// `Images` when `images` have another shape or element type.
     pub fn features(&self, images: &Tensor) -> Result<Features> {
         let image = self.placement.bring(&input(images)?)?;
         let mut backend = TensorBackend {
@@ -92,7 +96,7 @@ impl FaceNetwork {
     }
 }
 
-/// Computes the layers of the detector on tensors.
+/// Computes the layers of the detector with tensor operations.
 struct TensorBackend<'a> {
     weights: &'a HashMap<String, Tensor>,
 }
@@ -150,8 +154,8 @@ fn act(is_rectified: bool) -> BiasActOptions {
     }
 }
 
-/// Converts images to the network's input, `[n, 3, 128, 128]` in -1..1, on the CPU. They are reduced by averaging, or
-/// enlarged with a sharp filter in integer arithmetic.
+/// Converts `u8` images to the input of the network: f32, `[n, 3, 128, 128]`, values from -1 to 1, on the CPU. They are
+/// resized with Lanczos filters (antialiased when reduced) in integer arithmetic.
 fn input(images: &Tensor) -> Result<Tensor> {
     let [n, channels, height, width] = check_images(images)?;
     let planes: Vec<u8> = images.flatten_all()?.to_vec1()?;
@@ -183,7 +187,7 @@ fn input(images: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
 
-    /// Deterministic images: a disc with two dots on a uniform background.
+    /// Deterministic images, `u8` `[n, 3, 32, 32]`: a disc with two dots on a uniform background, plus noise.
     fn test_images(n: usize, radius: f32, noise: f32) -> Tensor {
         let side = 32;
         let mut random = rng::RandomState::new(7);
@@ -210,7 +214,7 @@ mod tests {
         Tensor::from_vec(pixels, (n, 3, side, side), &Device::Cpu).unwrap()
     }
 
-    /// The squared distance of the mean features.
+    /// The squared distance between the mean features of two sets of images.
     fn distance(a: &Tensor, b: &Tensor) -> f64 {
         let network = FaceNetwork::new().unwrap();
         let mean = |images: &Tensor| -> Vec<f64> {

@@ -1,8 +1,8 @@
-//! Feature vectors of many images.
+//! The feature vectors of a set of images.
 
 use crate::error::{Error, Result};
 
-/// A matrix `[len, dim]` of f32, one row for each image.
+/// The feature vectors of `len` images: a matrix `[len, dim]` of f32 with one row per image.
 ///
 /// ```
 /// let features = feature_networks::Features::from_rows(2, vec![1.0, 2.0, 3.0, 4.0])?;
@@ -16,7 +16,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// A matrix without rows, for rows of `dim` numbers.
+    /// Creates a matrix without rows, to which rows of `dim` values can be appended.
     pub fn new(dim: usize) -> Self {
         Self {
             dim,
@@ -24,10 +24,10 @@ impl Features {
         }
     }
 
-    /// Rows from one row-major buffer.
+    /// Creates a matrix with rows of `dim` values from its values in row-major order.
     ///
     /// # Errors
-    /// `Dimensions` when the length is not a multiple of `dim`.
+    /// `Dimensions` when the number of values is not a multiple of `dim`, or `dim` is 0.
     pub fn from_rows(dim: usize, values: Vec<f32>) -> Result<Self> {
         if dim == 0 || !values.len().is_multiple_of(dim) {
             return Err(Error::Dimensions(dim, values.len()));
@@ -35,10 +35,10 @@ impl Features {
         Ok(Self { dim, values })
     }
 
-    /// Appends rows.
+    /// Appends the rows of `other`.
     ///
     /// # Errors
-    /// `Dimensions` when they have another length.
+    /// `Dimensions` when the rows of `other` have a different length.
     pub fn append(&mut self, other: &Features) -> Result<()> {
         if self.dim != other.dim {
             return Err(Error::Dimensions(self.dim, other.dim));
@@ -47,7 +47,7 @@ impl Features {
         Ok(())
     }
 
-    /// Number of rows.
+    /// Number of rows (images).
     pub fn len(&self) -> usize {
         self.values.len() / self.dim.max(1)
     }
@@ -57,22 +57,22 @@ impl Features {
         self.values.is_empty()
     }
 
-    /// Length of a row.
+    /// Length of a row: the number of features per image.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// One row.
+    /// The row with index `i`. Panics if there is none.
     pub fn row(&self, i: usize) -> &[f32] {
         &self.values[i * self.dim..(i + 1) * self.dim]
     }
 
-    /// All numbers, row-major.
+    /// All values in row-major order.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 
-    /// The first `n` rows, or all.
+    /// A copy of the first `n` rows, or of all rows if there are fewer.
     pub fn first(&self, n: usize) -> Features {
         let end = n.min(self.len()) * self.dim;
         Self {
@@ -81,7 +81,7 @@ impl Features {
         }
     }
 
-    /// The rows of these indices, in that order; indices may repeat.
+    /// A copy of the rows with the indices `rows`, in that order. An index may occur more than once.
     pub fn pick(&self, rows: &[usize]) -> Features {
         let mut values = Vec::with_capacity(rows.len() * self.dim);
         for &row in rows {
@@ -93,7 +93,7 @@ impl Features {
         }
     }
 
-    /// Applies `change` to every number.
+    /// A matrix of the same size with `change` applied to every value.
     pub fn map(&self, change: impl Fn(f32) -> f32) -> Features {
         Self {
             dim: self.dim,

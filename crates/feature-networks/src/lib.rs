@@ -1,12 +1,14 @@
-//! Pretrained networks that turn images into features or perceptual distances.
+//! Pretrained networks that map images to feature vectors or to perceptual distances. The metrics computed from them
+//! are in the crate `metrics`.
 //!
-//! - [`inception`]: the network that defines FID.
-//! - [`vgg`]: VGG16 with LPIPS, differentiable: precision and recall, path lengths, projection.
-//! - [`FaceNetwork`]: the layers of our face detector, whose weights are embedded.
-//! - [`convert_weights`] converts published files of weights for the cache.
+//! - [`inception`]: the Inception network whose features define FID.
+//! - [`vgg`]: VGG16, whose features are used for precision and recall, with the perceptual distance LPIPS, which is
+//!   used for perceptual path length and, differentiable, for projection.
+//! - [`FaceNetwork`]: layers of this project's face detector, whose weights are embedded in the program.
+//! - [`convert_weights`]: converts published weight files to the files in the cache that the networks are loaded from.
 //!
-//! Networks compute on a [`Placement`]. Deterministic random weights are available without a file. This crate knows no
-//! metrics.
+//! A [`Placement`] is the device and element type that a network computes in. Inception and VGG16 can also have
+//! deterministic random weights, for which no file is needed.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};

@@ -1,20 +1,21 @@
-//! Input images of the feature networks.
+//! Resizes images to the input size of the feature networks.
 //!
-//! The CPU resizes in one loop; a GPU computes the same sums in the same order, as tensor ops on uploaded `u8`.
+//! The CPU resizes in one loop. On a GPU, tensor operations on the uploaded `u8` images compute the same sums in the
+//! same order.
 
 use candle_core::{D, DType, Device, Tensor};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// `u8` images resized by [`resize_tf1`] on a device; gray ones stay gray.
+/// Resizes `u8` images as [`resize_tf1`] does, and moves them to `device`. Gray images keep one channel.
 ///
 /// # Shapes
-/// - `images`: `[n, 1 | 3, height, width]`, on any device
-/// - result: f32, `[n, 1 | 3, side, side]`, -1 to 1, on `device`
+/// - `images`: `u8`, `[n, 1 or 3, height, width]`, on any device
+/// - result: f32, `[n, 1 or 3, side, side]`, values from -1 to 1, on `device`
 ///
 /// # Errors
-/// [`Error::Images`] for other shapes or types.
+/// [`Error::Images`] when `images` have another shape or element type.
 pub(crate) fn network_input(images: &Tensor, side: usize, device: &Device) -> Result<Tensor> {
     let [n, channels, height, width] = check_images(images)?;
     if !device.is_cpu() {
@@ -26,10 +27,10 @@ pub(crate) fn network_input(images: &Tensor, side: usize, device: &Device) -> Re
     Ok(Tensor::from_vec(resized, shape, device)?)
 }
 
-/// The shape of `u8` images, `[n, 1 | 3, height, width]`.
+/// Checks that images are `u8` of `[n, 1 or 3, height, width]` with at least one pixel, and returns their shape.
 ///
 /// # Errors
-/// [`Error::Images`] for other shapes or types.
+/// [`Error::Images`] when they have another shape or element type.
 pub(crate) fn check_images(images: &Tensor) -> Result<[usize; 4]> {
     let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
     let (n, channels, height, width) = images.dims4().map_err(|_| form())?;
@@ -39,10 +40,11 @@ pub(crate) fn check_images(images: &Tensor) -> Result<[usize; 4]> {
     Ok([n, channels, height, width])
 }
 
-/// The resize of TensorFlow 1 (bilinear, no half-pixel centers, no antialiasing) of planes of `u8` to `side x side`,
-/// scaled to `(x - 128) / 128`.
+/// Resizes `u8` planes (one channel of one image each) to `side x side` as TensorFlow 1 does (bilinear, no half-pixel
+/// centers, no antialiasing), and scales the values to `(value - 128) / 128`.
 ///
-/// Output pixel `i` samples input position `i * in / out`; the last row and column repeat.
+/// Along each axis, output pixel `i` is interpolated at the input position `i * input_size / side`. Positions beyond
+/// the last row or column take its value.
 ///
 /// # Shapes
 /// - `planes`: `[n, height, width]`
@@ -70,7 +72,7 @@ pub fn resize_tf1(planes: &[u8], height: usize, width: usize, side: usize) -> Ve
     out
 }
 
-/// [`resize_tf1`] as tensor ops, which work on any device and give the same bits.
+/// [`resize_tf1`] composed of tensor operations, for any device. The result is bitwise equal.
 ///
 /// # Shapes
 /// - `images`: `u8`, `[n, channels, height, width]`
@@ -78,7 +80,7 @@ pub fn resize_tf1(planes: &[u8], height: usize, width: usize, side: usize) -> Ve
 fn resize_composed(images: &Tensor, side: usize) -> Result<Tensor> {
     let (_, _, height, width) = images.dims4()?;
     let device = images.device();
-    // Of an axis: the inputs below and above each output, and the weight of the latter.
+    // For an axis: for each output pixel, the indices of the two input pixels around it and the weight of the second.
     let axis = |from: usize| -> Result<[Tensor; 3]> {
         let at = positions(from, side);
         let index = |f: fn(&(usize, usize, f32)) -> usize| {
@@ -104,16 +106,17 @@ fn resize_composed(images: &Tensor, side: usize) -> Result<Tensor> {
         &along_x(&bottom)?,
         &y.unsqueeze(D::Minus1)?,
     )?;
-    // A power of two divides without rounding, so this is `(x - 128) / 128`.
+    // Multiplying by a power of two does not round, so this equals `(x - 128) / 128`.
     Ok(((resized - 128.0)? * (1.0 / 128.0))?)
 }
 
-/// `a + (b - a) * weight`
+/// Linear interpolation: `a + (b - a) * weight`.
 fn lerp(a: &Tensor, b: &Tensor, weight: &Tensor) -> Result<Tensor> {
     Ok((a + (b - a)?.broadcast_mul(weight)?)?)
 }
 
-/// For each output position the two nearest input positions and the weight of the second.
+/// For each of `to` output pixels along an axis of `from` input pixels, the indices of the two input pixels to
+/// interpolate between, and the weight of the second.
 fn positions(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
     let scale = from as f32 / to as f32;
     (0..to)
@@ -131,7 +134,8 @@ mod tests {
 
     #[test]
     fn enlarging_samples_at_multiples_of_the_scale() {
-        // A row 0, 128 to width 4: positions 0, 0.5, 1, 1.5; the last repeats.
+        // The row 0, 128 is resized to width 4: positions 0, 0.5, 1, 1.5; the last one takes the value of the last
+        // pixel.
         let got = resize_tf1(&[0, 128, 0, 128], 2, 2, 4);
         assert_eq!(&got[..4], [-1.0, -0.5, 0.0, 0.0]);
     }

@@ -1,24 +1,25 @@
-//! Pooling over windows of 3 x 3 and 2 x 2: in parallel over planes on the CPU, as tensor ops on a GPU.
+//! Pooling over windows of 3 x 3 and 2 x 2 pixels. On the CPU, the channels of all images are pooled in parallel; on a
+//! GPU, pooling is composed of tensor operations.
 //!
-//! f16 is averaged in f32 and rounded once.
+//! Means of f16 values are computed in f32 and then rounded.
 
 use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
 
-/// The kind of pooling.
+/// The kinds of pooling that the networks use.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Pool {
     /// 3 x 3 maximum, stride 2, no padding.
     MaxHalving,
     /// 3 x 3 maximum, stride 1, padding 1.
     Max,
-    /// 3 x 3 mean of the pixels inside the image, stride 1, padding 1.
+    /// 3 x 3 mean, stride 1, padding 1; padding does not count in the mean.
     Average,
     /// 2 x 2 maximum, stride 2, no padding.
     MaxOfFour,
 }
 
-/// Pools `[n, c, h, w]` of f32 or f16.
+/// Pools a tensor `[n, c, h, w]` of f32 or f16. Only [`Pool::MaxOfFour`] gives gradients.
 pub(crate) fn pool(x: &Tensor, kind: Pool) -> Result<Tensor> {
     let x = x.contiguous()?;
     if kind == Pool::MaxOfFour && x.track_op() {
@@ -33,19 +34,19 @@ pub(crate) fn pool(x: &Tensor, kind: Pool) -> Result<Tensor> {
     }
 }
 
-/// [`pool`] as tensor ops with a gradient. (The gradient of candle's own `max_pool2d` is a fourth of the correct one.)
+/// [`Pool::MaxOfFour`] with a gradient. (The gradient of candle's `max_pool2d` is a fourth of the correct one.)
 fn differentiable_max_of_four(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     let x = x.narrow(2, 0, h / 2 * 2)?.narrow(3, 0, w / 2 * 2)?;
     x.reshape(&[n, c, h / 2, 2, w / 2, 2])?.max(5)?.max(3)
 }
 
-/// The same as tensor ops, for any device.
+/// [`pool`] composed of tensor operations, for any device.
 fn composed(x: &Tensor, kind: Pool) -> Result<Tensor> {
     match kind {
         Pool::MaxHalving => x.max_pool2d_with_stride(3, 2),
         Pool::MaxOfFour => x.max_pool2d(2),
-        // The edge once more: a value that the window has already.
+        // Padding repeats the edge, which does not change a maximum: the window contains those values already.
         Pool::Max => {
             let x = x.pad_with_same(2, 1, 1)?.pad_with_same(3, 1, 1)?;
             x.max_pool2d_with_stride(3, 1)
@@ -57,7 +58,7 @@ fn composed(x: &Tensor, kind: Pool) -> Result<Tensor> {
                 .pad_with_zeros(2, 1, 1)?
                 .pad_with_zeros(3, 1, 1)?
                 .avg_pool2d_with_stride(3, 1)?;
-            // A window at the border has fewer than nine values in it.
+            // A window at the border has fewer than nine pixels inside the image.
             let inside = |at: usize, n: usize| (at + 2).min(n) - at.saturating_sub(1);
             let share = |i: usize| 9.0 / (inside(i / w, h) * inside(i % w, w)) as f32;
             let shares: Vec<f32> = (0..h * w).map(share).collect();
@@ -67,7 +68,7 @@ fn composed(x: &Tensor, kind: Pool) -> Result<Tensor> {
     }
 }
 
-/// On the CPU.
+/// [`pool`] for f32 on the CPU.
 fn planes(x: &Tensor, kind: Pool) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     let (storage, layout) = x.storage_and_layout();
@@ -113,7 +114,9 @@ fn max_of_four(plane: &[f32], w: usize, out: &mut [f32], ow: usize) {
     }
 }
 
-/// Stride 1, padding 1: first along columns into `line`, then along the row.
+/// Pools a plane of width `w` with a 3 x 3 window, stride 1 and padding 1: `join` combines two values, `finish` gets
+/// the combined value of a window and its number of pixels inside the image. Each row is first combined with its
+/// neighboring rows, in the buffer `line`, then horizontally.
 fn same(
     plane: &[f32],
     w: usize,
@@ -173,7 +176,7 @@ mod tests {
     #[test]
     fn tensor_ops_pool_to_the_same_numbers() {
         let (n, c, h, w) = (2, 3, 9, 6);
-        // As behind an activation: nothing is negative.
+        // No negative values, as after a relu.
         let values: Vec<f32> = (0..n * c * h * w)
             .map(|v| (v * v % 101) as f32 / 7.0)
             .collect();
@@ -187,8 +190,8 @@ mod tests {
                     let y = y.to_dtype(DType::F32).unwrap();
                     y.flatten_all().unwrap().to_vec1().unwrap()
                 };
-                // Largest values are one of those; sums are added in another order, and may fall on either side of a
-                // short number.
+                // Maxima are exact. Sums are added in a different order, so they can be rounded to different f16
+                // values.
                 let tolerance = match (kind, dtype) {
                     (Pool::Average, DType::F32) => 1e-6,
                     (Pool::Average, _) => 5e-4,

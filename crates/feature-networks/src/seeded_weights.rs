@@ -1,6 +1,6 @@
-//! Deterministic random numbers for weights: the same on every machine, without a file.
+//! Deterministic random numbers for weights, equal on every machine.
 
-/// A sequence of uniform numbers in `[-1, 1)`, determined by a name.
+/// An endless sequence of uniform random numbers in `[-1, 1)` that depends only on `name`.
 ///
 /// The FNV-1a hash of the name seeds SplitMix64; the upper 24 bits of each output are used.
 pub(crate) fn uniform(name: &str) -> impl Iterator<Item = f64> {

@@ -1,4 +1,4 @@
-//! Files of weights: read in their published formats, cached as safetensors.
+//! Weight files of the feature networks: reads the published formats, and writes safetensors files to the cache.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,23 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::{inception, vgg};
 
-/// The subfolder of the cache with weights and statistics of real images.
+/// The folder, inside the folder `cache` of the user, for the weights of feature networks and the statistics of real
+/// images.
 pub fn cache_folder(cache: &Path) -> PathBuf {
     cache.join("metrics")
 }
 
-/// Tensors of a file by name.
+/// The tensors of a file by name.
 pub(crate) type NamedTensors = HashMap<String, interop::Tensor>;
 
-/// The largest file, VGG16 with its classifier, has 0.6 GB.
+/// Size of the largest file that is read, in bytes (4 GiB). The largest published file, VGG16 with its classifier, has
+/// 0.6 GB.
 const MAX_BYTES: u64 = 4 << 30;
 
-/// Reads the tensors of a state dict, a TorchScript archive or safetensors.
+/// Reads the tensors of a state dict, a TorchScript archive or a safetensors file.
 ///
 /// # Errors
-/// When the file cannot be read; `Weights` when it is one of ours and damaged.
+/// `Checkpoint` when the file cannot be read; `Weights` when the checksum of a file in the cache does not match.
 pub(crate) fn read(path: &Path) -> Result<NamedTensors> {
     let bytes = files::read_input(path, MAX_BYTES).map_err(|error| interop::Error::Io {
         path: path.to_owned(),
@@ -34,7 +36,7 @@ pub(crate) fn read(path: &Path) -> Result<NamedTensors> {
     parse(path, &bytes)
 }
 
-/// [`read`] from memory; `path` is for errors.
+/// As [`read`], for the bytes of a file. `path` is its path for error messages.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<NamedTensors> {
     match interop::read_tensors_bytes(bytes) {
         Ok(file) => Ok(file.tensors.into_iter().collect()),
@@ -53,7 +55,7 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<NamedTensors> {
     }
 }
 
-/// Writes f32 tensors as safetensors, with metadata.
+/// Writes f32 tensors to a safetensors file. `facts` are the keys and values of its metadata.
 ///
 /// # Errors
 /// `Cache` when the file cannot be written.
@@ -83,7 +85,8 @@ pub(crate) fn write(
     })
 }
 
-/// The beginning of the SHA-256 of f32 tensors with their names and shapes, independent of the file format.
+/// The first 8 hexadecimal digits of the SHA-256 of the names, shapes and values of f32 tensors. It does not depend on
+/// the format of the file that they were read from.
 ///
 /// # Errors
 /// When the tensor library fails.
@@ -101,35 +104,38 @@ pub(crate) fn checksum(tensors: &HashMap<String, Tensor>) -> Result<String> {
     Ok(short(&hash.finalize()))
 }
 
-/// The first four bytes of a checksum in hexadecimal.
+/// The first four bytes of a checksum as 8 hexadecimal digits.
 pub(crate) fn short(digest: &[u8]) -> String {
     files::hex(&digest[..digest.len().min(4)])
 }
 
-/// A metadata entry of one of our files.
+/// The value of a metadata key of a safetensors file; `None` if there is none or the file cannot be parsed.
 pub(crate) fn fact(bytes: &[u8], key: &str) -> Option<String> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
     metadata.metadata().as_ref()?.get(key).cloned()
 }
 
-/// A network whose weights were written to the cache.
+/// A network whose weights [`convert_weights`] wrote to the cache.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ConvertedWeights {
-    /// `inception-2015-12-05` or `vgg16`.
+    /// The name of the network: `inception-2015-12-05` or `vgg16`.
     pub network: &'static str,
-    /// The file in the cache.
+    /// The path of the file in the cache.
     pub path: PathBuf,
-    /// The weights that some metrics still lack, and their source.
+    /// One sentence for each part of the weights that the file still lacks: what needs it, and where it can be
+    /// obtained.
     pub missing: Vec<String>,
 }
 
-/// Reads published files of weights, recognizes the network by its tensor names, and writes our files into `cache`.
+/// Converts published weight files: reads the files `from`, recognizes the network of each by its tensor names, and
+/// writes one safetensors file per network to the folder `cache`.
 ///
-/// Weights may be spread over several files, as torchvision's VGG16 and the linear weights of LPIPS are. Weights of
-/// VGG16 that are in the cache already and not in the files are kept.
+/// The weights of VGG16 may be spread over several files, such as torchvision's VGG16 and the linear weights of LPIPS.
+/// Weights of VGG16 that are in the cache and not in the given files are kept.
 ///
 /// # Errors
-/// `Weights` when a file contains neither network, or tensors are missing or have other shapes.
+/// `Checkpoint` when a file cannot be read; `Weights` when a file contains neither network, or when tensors are missing
+/// or have the wrong shape; `Cache` when the cache cannot be written.
 pub fn convert_weights(from: &[PathBuf], cache: &Path) -> Result<Vec<ConvertedWeights>> {
     let mut converted = Vec::new();
     let mut parts: Vec<(PathBuf, NamedTensors)> = Vec::new();

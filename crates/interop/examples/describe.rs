@@ -1,4 +1,5 @@
-//! Prints what a file holds: `cargo run -p interop --example describe -- FILE [CONVERTED]`.
+//! Prints a summary of a checkpoint file as JSON, and converts it if a second file is given: `cargo run -p interop
+//! --example describe -- FILE [CONVERTED]`.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args_os().skip(1).map(std::path::PathBuf::from);

@@ -5,35 +5,37 @@ use serde_json::Value as Json;
 
 use crate::tensor::Tensor;
 
-/// The prefix of the line in [`Network::assumed`] for generated noise maps.
+/// Prefix of the line in [`Network::assumed`] that records noise maps drawn because the file had none.
 pub(crate) const NOISE: &str = "noise_const";
 
-/// One network: its architecture, and its tensors under the official names in the official order.
+/// One network of a checkpoint: its architecture, and its tensors under the names and in the order of NVIDIA's PyTorch
+/// code.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
-    /// Architecture.
+    /// The architecture: kind of network, resolution, widths and other settings.
     pub config: NetworkConfig,
-    /// Trainable tensors, f32. Layers that were frozen in training are here too.
+    /// Trainable tensors by name, f32, including the layers of the discriminator that were frozen in training.
     pub params: IndexMap<String, Tensor>,
-    /// Other tensors, f32: `w_avg`, `noise_const`, `resample_filter`.
+    /// Other tensors by name, f32: `mapping.w_avg`, and the `noise_const` and `resample_filter` of the layers.
     pub buffers: IndexMap<String, Tensor>,
-    /// Settings that neither the file nor the shapes of the tensors determine, as `name = value`: the official
-    /// defaults.
+    /// Settings that neither the file nor the shapes of the tensors determine, each as `name = value`. They have the
+    /// default of NVIDIA's code.
     pub assumed: Vec<String>,
 }
 
-/// [`Network::noise_is_assumed`], by [`Network::assumed`] alone.
+/// Whether [`Network::assumed`], given as `assumed`, says that the noise maps were not in the file. See
+/// [`Network::noise_is_assumed`].
 pub fn is_noise_assumed(assumed: &[String]) -> bool {
     assumed.iter().any(|text| text.starts_with(NOISE))
 }
 
 impl Network {
-    /// Generator or discriminator.
+    /// Whether this is a generator or a discriminator.
     pub fn kind(&self) -> NetworkKind {
         self.config.kind()
     }
 
-    /// Parameters, then buffers.
+    /// Names and tensors: first the parameters, then the buffers.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.params
             .iter()
@@ -41,53 +43,57 @@ impl Network {
             .map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// Whether the file has no noise maps, so that those among the buffers were generated: only images with random
-    /// noise or without noise are images of this network.
+    /// Whether some `noise_const` maps were missing in the file and were drawn at random while reading. Then images
+    /// that use the stored noise differ from those of the original network; images with new random noise or without
+    /// noise do not.
     pub fn noise_is_assumed(&self) -> bool {
         is_noise_assumed(&self.assumed)
     }
 
-    /// Number of trainable values.
+    /// Number of values in the trainable tensors.
     pub fn num_params(&self) -> usize {
         self.params.values().map(Tensor::len).sum()
     }
 }
 
-/// The kinds of files that contain networks.
+/// The checkpoint formats: which program's layout and tensor names a file has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// `.pkl` of StyleGAN2-ADA for PyTorch.
+    /// `.pkl` snapshot of NVIDIA's StyleGAN2-ADA for PyTorch.
     OfficialPkl,
-    /// `.pkl` of StyleGAN2 or StyleGAN2-ADA for TensorFlow.
+    /// `.pkl` snapshot of NVIDIA's StyleGAN2 or StyleGAN2-ADA for TensorFlow. Read, not written.
     TensorflowPkl,
-    /// `.pt` of rosinality/stylegan2-pytorch.
+    /// `.pt` file of rosinality/stylegan2-pytorch.
     Rosinality,
-    /// `.pt` or `.pth` with state dicts under the official names.
+    /// `.pt` or `.pth` file of state dicts with the tensor names of NVIDIA's PyTorch code. Read, not written.
     StateDict,
-    /// `.safetensors` under the official names.
+    /// `.safetensors` file of this project, with the tensor names of NVIDIA's PyTorch code.
     SafeTensors,
 }
 
-/// Origin of a checkpoint.
+/// The file that a checkpoint was read from, and the files that it was converted from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// Name of the file that was read, without folders.
+    /// Name of the file that was read, without folders. For networks that were not read from a file, the text given to
+    /// [`Provenance::made_here`].
     pub source: String,
-    /// SHA-256 of that file, in hexadecimal.
+    /// SHA-256 of that file in hexadecimal; empty for networks that were not read from a file.
     pub sha256: String,
-    /// Its kind.
+    /// Format of that file.
     pub format: Format,
-    /// Remarks on items that were ignored or generated while reading.
+    /// Remarks for the user about values in the file that were not read, and values that were not in the file and were
+    /// estimated or drawn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// The file that the source itself was converted from.
+    /// The file that `source` was converted from, if it records one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Box<Provenance>>,
 }
 
 impl Provenance {
-    /// The provenance of networks without a file: `maker` names their origin, for example a run.
+    /// The provenance of networks that were not read from a file. `maker` names their origin, for example a training
+    /// run.
     pub fn made_here(maker: &str) -> Self {
         Self {
             source: maker.to_owned(),
@@ -99,40 +105,41 @@ impl Provenance {
     }
 }
 
-/// The augmentation of a training run.
+/// The augmentation pipe (`AugmentPipe`) of the training run that wrote a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AugmentPipe {
-    /// Strength of each transform in the settings of the run, under the official names.
+    /// The constructor arguments that the run set: the probability multiplier of each transform, under NVIDIA's names
+    /// (`xflip`, `rotate`, ...).
     pub kwargs: Json,
-    /// Every setting of the pipe, defaults included.
+    /// All attributes of the pipe, including those with default values.
     #[serde(default)]
     pub settings: Json,
-    /// Overall probability when the file was written.
+    /// Overall augmentation probability when the file was written, 0 to 1.
     pub p: f64,
-    /// Its tensors: `p`, `Hz_geom`, `Hz_fbank`.
+    /// The tensors of the pipe, f32, by name: `p`, `Hz_geom`, `Hz_fbank`.
     #[serde(skip)]
     pub buffers: IndexMap<String, Tensor>,
 }
 
-/// The content of a checkpoint.
+/// The content of a checkpoint file: up to three networks, the settings stored beside them, and the origin of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
-    /// Generator in training.
+    /// The generator that is trained.
     pub g: Option<Network>,
-    /// Discriminator.
+    /// The discriminator.
     pub d: Option<Network>,
-    /// Moving average of the generator: the one to make images with.
+    /// The exponential moving average of the generator, which is used for generating images.
     pub g_ema: Option<Network>,
-    /// Official description of the training set.
+    /// The settings of the training set in the form of NVIDIA's code (`training_set_kwargs`).
     pub training_set_kwargs: Option<Json>,
-    /// Augmentation at the time.
+    /// The augmentation pipe when the file was written.
     pub augment_pipe: Option<AugmentPipe>,
-    /// Origin of the checkpoint.
+    /// The file that the checkpoint was read from.
     pub provenance: Provenance,
 }
 
 impl Checkpoint {
-    /// The networks of the file, under the official keys `G`, `D`, `G_ema`.
+    /// The networks that the checkpoint has, each with its key `G`, `D` or `G_ema`, in this order.
     pub fn networks(&self) -> impl Iterator<Item = (&'static str, &Network)> {
         [("G", &self.g), ("D", &self.d), ("G_ema", &self.g_ema)]
             .into_iter()
@@ -140,7 +147,8 @@ impl Checkpoint {
     }
 }
 
-/// Result of a reader, before the provenance of the file is known.
+/// Result of the reader of one format: a [`Checkpoint`] before its provenance is known. `parent` is the provenance
+/// recorded in the file.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub g: Option<Network>,
@@ -153,7 +161,7 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// The field of an official key.
+    /// The field for the key `G`, `D` or `G_ema`; `None` for other keys.
     pub fn slot(&mut self, key: &str) -> Option<&mut Option<Network>> {
         match key {
             "G" => Some(&mut self.g),

@@ -7,18 +7,20 @@ use crate::file::{read_checkpoint, write_checkpoint};
 /// Result of [`convert`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversion {
-    /// Kind of the file that was read.
+    /// Format of the file that was read.
     pub from: Format,
-    /// Kind of the file that was written.
+    /// Format of the file that was written.
     pub to: Format,
-    /// Remarks on settings that the new file cannot express, and on generated values.
+    /// The [`Provenance::notes`](crate::Provenance::notes) of the file that was read, and remarks on content that the
+    /// written format cannot hold.
     pub notes: Vec<String>,
 }
 
-/// The format of a file name: `.safetensors`, `.pkl` (official) or `.pt`/`.pth` (rosinality).
+/// The format to write for the extension of a file name: [`Format::SafeTensors`] for `.safetensors`,
+/// [`Format::OfficialPkl`] for `.pkl`, [`Format::Rosinality`] for `.pt` and `.pth`, in upper or lower case.
 ///
 /// # Errors
-/// `Unsupported` for any other ending.
+/// `Unsupported` for any other extension.
 pub fn format_of(path: &Path) -> Result<Format> {
     let extension = path
         .extension()
@@ -36,10 +38,10 @@ pub fn format_of(path: &Path) -> Result<Format> {
     }
 }
 
-/// Reads a checkpoint of any kind and writes it in the format that the ending of `output` names.
+/// Reads a checkpoint in any format and writes it in the format of the extension of `output` ([`format_of`]).
 ///
 /// # Errors
-/// As [`read_checkpoint`], [`format_of`] and [`write_checkpoint`].
+/// The errors of [`format_of`], [`read_checkpoint`] and [`write_checkpoint`].
 pub fn convert(input: &Path, output: &Path) -> Result<Conversion> {
     write_as(read_checkpoint(input)?, format_of(output)?, output)
 }
@@ -78,7 +80,7 @@ fn write_as(checkpoint: Checkpoint, to: Format, output: &Path) -> Result<Convers
     })
 }
 
-/// Contents that a format cannot express.
+/// Returns remarks on the content of a checkpoint that the format `to` cannot hold.
 fn lost(checkpoint: &Checkpoint, to: Format) -> Vec<String> {
     let mut notes = Vec::new();
     let kept = match to {

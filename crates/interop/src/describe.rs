@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::file::{Container, read_checkpoint_bytes, read_tensors_bytes};
 use crate::tensor::DType;
 
-/// Contents of a file.
+/// Summary of the content of a file, without the values of its tensors. Returned by [`describe`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Description {
     /// File name without folders.
@@ -19,58 +19,59 @@ pub struct Description {
     pub size: u64,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// Kind of checkpoint; `None` for a file with tensors of another kind.
+    /// Format of the checkpoint; `None` for a file with tensors that is not a checkpoint.
     pub format: Option<Format>,
-    /// Container of those tensors.
+    /// Container format of a file that is not a checkpoint; `None` for a checkpoint.
     pub container: Option<Container>,
-    /// Networks of a checkpoint.
+    /// Networks of a checkpoint; empty for other files.
     pub networks: Vec<NetworkDescription>,
-    /// Tensors of a file that is not a checkpoint.
+    /// Tensors of a file that is not a checkpoint; empty for a checkpoint.
     pub tensors: Vec<TensorDescription>,
-    /// Official description of the training set.
+    /// The settings of the training set in the form of NVIDIA's code (`training_set_kwargs`).
     pub training_set_kwargs: Option<Json>,
-    /// Augmentation at the time.
+    /// The augmentation pipe of the training run when the file was written.
     pub augment_pipe: Option<AugmentPipe>,
-    /// Remarks on items that were ignored or generated.
+    /// Remarks as in [`Provenance::notes`]; for a file that is not a checkpoint, why it is none.
     pub notes: Vec<String>,
-    /// The file that this one was converted from.
+    /// The file that this one was converted from, if it records one.
     pub converted_from: Option<Provenance>,
 }
 
 /// One network of a [`Description`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NetworkDescription {
-    /// `G`, `D` or `G_ema`.
+    /// The key of the network in the file: `G`, `D` or `G_ema`.
     pub key: String,
-    /// Architecture.
+    /// The architecture of the network.
     pub config: NetworkConfig,
-    /// Trainable values.
+    /// Number of values in the trainable tensors.
     pub num_params: usize,
-    /// Parameter tensors and buffer tensors.
+    /// Number of trainable tensors, and number of other tensors (buffers).
     pub num_tensors: (usize, usize),
-    /// [`weights_checksum`].
+    /// The [`weights_checksum`] of the network.
     pub checksum: String,
-    /// Settings that the file does not determine: the official defaults.
+    /// Settings that the file does not determine, as in [`Network::assumed`].
     pub assumed: Vec<String>,
-    /// Whether any value is NaN or infinite.
+    /// Whether any value of any tensor is NaN or infinite.
     pub has_non_finite: bool,
 }
 
 /// One tensor of a [`Description`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TensorDescription {
-    /// Path in the saved object.
+    /// Path of the tensor in the saved object.
     pub name: String,
-    /// Element kind.
+    /// Element type.
     pub dtype: DType,
-    /// Extents.
+    /// Size of each axis.
     pub shape: Vec<usize>,
 }
 
-/// Describes the content of a file.
+/// Reads a file and summarizes its content: the networks of a checkpoint, or the tensors of any other readable file.
 ///
 /// # Errors
-/// [`Error::In`] when it can be read neither as a checkpoint nor as a state dict; the error is that of the checkpoint.
+/// [`Error::Io`] when the file cannot be read; [`Error::In`] when it can be read neither as a checkpoint nor as a state
+/// dict, with the reason why it is no checkpoint.
 pub fn describe(path: &Path) -> Result<Description> {
     let data = files::read_input(path, crate::file::MAX_BYTES).map_err(|error| Error::Io {
         path: path.to_owned(),
@@ -144,8 +145,8 @@ fn describe_network(key: &str, network: &Network) -> NetworkDescription {
     }
 }
 
-/// SHA-256 over the names, shapes and values of all tensors of a network, in hexadecimal. Equal weights have the same
-/// checksum in every format.
+/// SHA-256 of the names, shapes and values of all tensors of a network, in hexadecimal. It does not depend on the
+/// format of the file that the network was read from.
 pub fn weights_checksum(network: &Network) -> String {
     let mut hash = Sha256::new();
     for (name, tensor) in network.tensors() {

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
-/// Errors of this crate, with advice where there is any.
+/// Errors of this crate. Messages include advice for the user where possible.
 ///
-/// Every message is complete: it contains the cause, which is not repeated as `source()`.
+/// Each message contains the underlying cause, which `source()` therefore does not repeat.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -11,13 +11,13 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// The reason the system gave.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// The new file could not be written; the message names it.
+    /// The new file could not be written. The message names the file.
     #[error(transparent)]
     Write(std::io::Error),
-    /// An error with the file that it is about.
+    /// Another error of this enum, with the path of the file that it is about.
     #[error("{}: {error}", path.display())]
     In {
         /// The file.
@@ -25,30 +25,30 @@ pub enum Error {
         /// The error.
         error: Box<Error>,
     },
-    /// The data ends early.
+    /// The data ends too early.
     #[error(
         "the data ends at byte {offset} in the middle of {what}: the file is cut short, fetch it again"
     )]
     Truncated {
-        /// Offset at which the data ends or the missing piece would begin.
+        /// Byte offset at which the data ends or the missing part would begin.
         offset: usize,
-        /// The item that was being read.
+        /// The part of the file that was being read, in words.
         what: &'static str,
     },
     /// The pickle stream is malformed.
     #[error("bad pickle at byte {offset}: {what}")]
     Pickle {
-        /// The byte where the instruction starts.
+        /// Byte offset of the instruction.
         offset: usize,
         /// Description of the error.
         what: String,
     },
-    /// The pickle refers to an unknown Python object. Nothing was executed.
+    /// The pickle refers to a Python function or class that no known checkpoint format uses. Nothing was executed.
     #[error(
         "the file asks Python to build `{name}`, which is not part of a known checkpoint format: {hint}"
     )]
     UnknownGlobal {
-        /// `module.name`.
+        /// The Python name, as `module.name`.
         name: String,
         /// The probable kind of the file, and advice.
         hint: &'static str,
@@ -56,9 +56,9 @@ pub enum Error {
     /// A length or a count in the file exceeds the limit for checkpoints.
     #[error("{what} exceeds the limit of {limit}: the file is damaged or hostile")]
     Limit {
-        /// The quantity.
+        /// The limited quantity, in words.
         what: &'static str,
-        /// Its limit.
+        /// The limit, in the unit of the quantity.
         limit: u64,
     },
     /// One tensor cannot be read.
@@ -69,26 +69,26 @@ pub enum Error {
         /// Description of the error.
         what: String,
     },
-    /// The file is readable, but its layout does not match its kind.
+    /// The file can be parsed, but does not have the expected content. The text describes the error.
     #[error("{0}")]
     Layout(String),
-    /// Two statements in the file contradict each other.
+    /// A setting stored in the file contradicts the shapes of its tensors.
     #[error("{what} is {stated} by the file's own settings, but the weights say {found}")]
     Contradiction {
-        /// The setting.
+        /// Name of the setting.
         what: String,
-        /// Value in the settings of the file.
+        /// Value of the setting in the file.
         stated: String,
-        /// Value that follows from the tensors.
+        /// Value that follows from the tensors of the file.
         found: String,
     },
-    /// A known kind of file or property that is not supported.
+    /// A known kind of file or setting that is not supported. The text names it.
     #[error("{0}")]
     Unsupported(String),
     /// The zip container is damaged.
     #[error("the zip archive is damaged ({0}): fetch the file again")]
     Zip(String),
-    /// The checksum of a file does not match its content.
+    /// The checksum in a safetensors file of this project does not match its content.
     #[error(
         "the file is damaged: its checksum does not fit its contents; take another snapshot, or copy, convert or fetch the \
          file again"
@@ -124,7 +124,7 @@ impl From<serde_json::Error> for Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// Names the file that this error is about.
+    /// Wraps the error in [`Error::In`] with this path, unless it names a file already.
     pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
         match self {
             Self::Io { .. } | Self::In { .. } => self,
@@ -143,7 +143,7 @@ impl Error {
     }
 }
 
-/// An `Error::Layout` from format arguments.
+/// Creates an `Error::Layout` from format arguments.
 macro_rules! layout {
     ($($arg:tt)*) => { $crate::Error::Layout(format!($($arg)*)) };
 }

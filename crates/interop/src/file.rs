@@ -1,4 +1,5 @@
-//! Opens files: recognizes their kind by content and calls its reader.
+//! Reads and writes whole files: recognizes the format of a file by its first bytes and calls the reader of that
+//! format.
 
 use std::path::Path;
 
@@ -15,32 +16,32 @@ use crate::tensor::Tensor;
 use crate::torch::{Archive, LegacyFile, TensorReader, flatten, is_legacy, list};
 use crate::{official, official_write, rosinality, safetensors, tensorflow};
 
-/// Kinds of containers for named tensors.
+/// The file formats that named tensors are stored in, independent of the networks that the tensors belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Container {
-    /// `torch.save`, zip layout.
+    /// A zip archive written by `torch.save` (torch 1.6 or later).
     TorchZip,
-    /// `torch.save` before torch 1.6.
+    /// A stream of pickles written by `torch.save` before torch 1.6.
     TorchLegacy,
-    /// `torch.jit.save`.
+    /// A TorchScript archive written by `torch.jit.save`.
     TorchScript,
-    /// A plain Python pickle.
+    /// A Python pickle that was not written by `torch.save`.
     Pickle,
-    /// safetensors.
+    /// A safetensors file.
     SafeTensors,
 }
 
-/// Named tensors of any file.
+/// All tensors of a file, by name. Returned by [`read_tensors`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorFile {
-    /// Kind of file.
+    /// The file format.
     pub container: Container,
-    /// Every tensor under its path in the saved object, in the order of the file.
+    /// Every tensor under its path in the saved object (`a.b.c`), in the order of the file.
     pub tensors: IndexMap<String, Tensor>,
 }
 
-/// Reads a checkpoint of any known kind.
+/// Reads the networks of a file in any [`Format`]. The format is recognized by content, not by the file name.
 ///
 /// ```no_run
 /// let checkpoint = interop::read_checkpoint("ffhq-512.pkl".as_ref())?;
@@ -51,7 +52,8 @@ pub struct TensorFile {
 /// ```
 ///
 /// # Errors
-/// [`Error::In`] with the name of the file and the problem.
+/// [`Error::Io`] when the file cannot be read; [`Error::In`] with the path and the reason when it holds no known
+/// network or is damaged.
 pub fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
     let data = read(path)?;
     let name = path
@@ -61,10 +63,10 @@ pub fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
     read_checkpoint_bytes(&data, &name).map_err(|e| e.in_file(path))
 }
 
-/// Reads a checkpoint from memory; `source` is the file name for its provenance.
+/// Reads a checkpoint from the bytes of a file. `source` is the file name to record in [`Provenance::source`].
 ///
 /// # Errors
-/// As [`read_checkpoint`], without the name of the file.
+/// The errors that [`read_checkpoint`] wraps in [`Error::In`].
 pub fn read_checkpoint_bytes(data: &[u8], source: &str) -> Result<Checkpoint> {
     let (format, mut contents) = contents(data).map_err(|error| of_zeros(error, data))?;
     let unfilled = unfilled(&contents);
@@ -95,19 +97,21 @@ pub fn read_checkpoint_bytes(data: &[u8], source: &str) -> Result<Checkpoint> {
     })
 }
 
-/// Reads the tensors of a state dict (`.pt`, `.pth`, TorchScript, pickle) or a safetensors file.
+/// Reads all tensors of a state dict (`.pt`, `.pth`, TorchScript, pickle) or a safetensors file, without interpreting
+/// their names.
 ///
 /// # Errors
-/// [`Error::In`] with the name of the file and the problem.
+/// [`Error::Io`] when the file cannot be read; [`Error::In`] with the path and the reason when its format is unknown or
+/// it is damaged.
 pub fn read_tensors(path: &Path) -> Result<TensorFile> {
     let data = read(path)?;
     read_tensors_bytes(&data).map_err(|e| e.in_file(path))
 }
 
-/// Reads named tensors from memory, as [`read_tensors`].
+/// Reads all tensors from the bytes of a file, as [`read_tensors`] does from a file.
 ///
 /// # Errors
-/// As [`read_checkpoint`], without the name of the file.
+/// The errors that [`read_tensors`] wraps in [`Error::In`].
 pub fn read_tensors_bytes(data: &[u8]) -> Result<TensorFile> {
     let container = container(data)?;
     let tensors = match container {
@@ -133,19 +137,21 @@ pub fn read_tensors_bytes(data: &[u8]) -> Result<TensorFile> {
     Ok(TensorFile { container, tensors })
 }
 
-/// Writes a checkpoint in one of the known formats. The file is written completely or not at all.
+/// Writes a checkpoint to a file in the given format, replacing an existing file. After an error, `path` is as it was.
 ///
 /// # Errors
-/// `Unsupported` when the format cannot express the networks, `Io`.
+/// [`Error::In`] with the path around the errors of [`checkpoint_bytes`]; [`Error::Write`] when the file cannot be
+/// written.
 pub fn write_checkpoint(path: &Path, format: Format, checkpoint: &Checkpoint) -> Result<()> {
     let bytes = checkpoint_bytes(format, checkpoint).map_err(|e| e.in_file(path))?;
     files::write_bytes(path, &bytes).map_err(Error::Write)
 }
 
-/// The bytes of a checkpoint in a format.
+/// Returns the content of the file that [`write_checkpoint`] writes.
 ///
 /// # Errors
-/// `Unsupported` when the format cannot express the networks.
+/// `Unsupported` when the format cannot express the networks, or is [`Format::TensorflowPkl`] or [`Format::StateDict`],
+/// which are only read; `Tensor` when a tensor is not f32; `Layout` when a tensor is missing.
 pub fn checkpoint_bytes(format: Format, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     match format {
         Format::SafeTensors => safetensors::write(checkpoint),
@@ -178,14 +184,15 @@ fn contents(data: &[u8]) -> Result<(Format, Contents)> {
     }
 }
 
-/// Networks of a pickle: those of an official snapshot, or state dicts.
+/// Reads the networks of a pickle that is not a TensorFlow snapshot: a snapshot of NVIDIA's PyTorch code, or state
+/// dicts.
 fn state_dicts(
     root: Value<'_, '_>,
     reader: &TensorReader<'_>,
     container: Container,
 ) -> Result<(Format, Contents)> {
     let (names, values): (Vec<String>, Vec<_>) = list(root)?.into_iter().unzip();
-    // Modules of an official snapshot are objects, which hold no named tensors for others.
+    // In a snapshot, the networks are persistent objects, and `list` finds no tensors inside them.
     if container == Container::Pickle && !state_dict::has_network(&names) {
         return Ok((Format::OfficialPkl, official::read(root, reader)?));
     }
@@ -206,8 +213,8 @@ fn state_dicts(
     Ok((format, contents))
 }
 
-/// Notes on weights that indicate a failed run: all zeros, from files whose space was reserved and never filled, and
-/// NaN or infinite values, from runs that diverged.
+/// Returns notes on suspicious weights: weights of only zeros, as in a file whose download was not finished, and NaN or
+/// infinite values, as after a diverged training.
 fn unfilled(contents: &Contents) -> Vec<String> {
     let networks = [
         ("G", &contents.g),
@@ -227,7 +234,7 @@ fn unfilled(contents: &Contents) -> Vec<String> {
                 zeros.count() + 1
             ));
         }
-        // All bits of the exponent of an f32.
+        // NaN and infinity have all exponent bits of an f32 set.
         let is_broken = |tensor: &Tensor| {
             let values = tensor.data.as_chunks::<4>().0;
             values
@@ -245,10 +252,13 @@ fn unfilled(contents: &Contents) -> Vec<String> {
     notes
 }
 
-/// A callback with a prefix for names, the saved object, and the reader of its tensors.
+/// One pickle of a file: the prefix for its tensor names, the saved object, and the reader of its tensors.
 type Part<'p, 'a> = (&'static str, Value<'p, 'a>, TensorReader<'a>);
 
-/// Parses the pickles of a container and passes them to `visit`.
+/// Parses the pickles of a file (two in a TorchScript archive, else one) and passes them to `with`.
+///
+/// # Errors
+/// `Limit` when reading the values exceeded the budget of a pickle; otherwise the errors of parsing and of `with`.
 fn with_pickles<T>(
     data: &[u8],
     container: Container,
@@ -280,7 +290,7 @@ fn with_pickles<T>(
                 ));
             }
             let result = with(&parts);
-            // What was not looked at any more explains any other error.
+            // When the budget was exceeded, `with` did not see all values: report that instead of its error.
             main.check_budget()?;
             constants.map_or(Ok(()), |pickle| pickle.check_budget())?;
             result
@@ -305,7 +315,8 @@ fn with_pickles<T>(
     }
 }
 
-/// The error for a file of zeros, whose space was reserved and not filled.
+/// Replaces a pickle error by `Truncated` when the file ends with at least 64 zero bytes, as after a download that
+/// reserved the space and did not fill it. Other errors are returned unchanged.
 fn of_zeros(error: Error, data: &[u8]) -> Error {
     const FEWEST: usize = 64;
     let length = data.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
@@ -320,7 +331,7 @@ fn of_zeros(error: Error, data: &[u8]) -> Error {
     }
 }
 
-/// Kinds of files that are often confused with checkpoints.
+/// Names the kind of a file that is often confused with a checkpoint; `None` for other files.
 fn other_kind(data: &[u8]) -> Option<&'static str> {
     let starts = |magic: &[u8]| data.starts_with(magic);
     let is_riff = |kind: &[u8]| starts(b"RIFF") && data.get(8..12) == Some(kind);
@@ -348,9 +359,13 @@ fn other_kind(data: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Description of a file by its first bytes.
+/// Recognizes the format of a file by its content.
+///
+/// # Errors
+/// `Checksum` for a safetensors file of this project that was changed, `Truncated` or `Zip` for damaged ones, `Layout`
+/// for any other kind of file, naming the kind if it is known.
 fn container(data: &[u8]) -> Result<Container> {
-    // Before anything else: the damage may be where the format is told by.
+    // Checked first, because the damage may be in the bytes by which the format is recognized.
     if files::check_safetensors(data).is_err() {
         return Err(match safetensors::check_length(data) {
             Err(cut @ Error::Truncated { .. }) => cut,
@@ -393,7 +408,8 @@ fn container(data: &[u8]) -> Result<Container> {
     ))
 }
 
-/// The largest checkpoint, in bytes: the largest official networks have 0.4 GB, others with optimizers a few GB.
+/// Size of the largest file that is read, in bytes (16 GiB). NVIDIA's largest snapshots have 0.4 GB, files with
+/// optimizer states a few GB.
 pub const MAX_BYTES: u64 = 16 << 30;
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -403,7 +419,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// SHA-256 in hexadecimal.
+/// Returns the SHA-256 of `data` in hexadecimal.
 pub(crate) fn sha256(data: &[u8]) -> String {
     files::hex(&Sha256::digest(data))
 }

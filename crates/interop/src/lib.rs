@@ -1,12 +1,16 @@
-//! Checkpoints of other programs: read without executing anything, written so that others can open them.
+//! Reads and writes the checkpoint files of other StyleGAN2 programs, without executing anything in them.
 //!
-//! [`read_checkpoint`] takes official `.pkl` snapshots (PyTorch and TensorFlow), rosinality `.pt` files and our
-//! safetensors, and gives a [`Checkpoint`]: networks under the official tensor names with their architecture, which is
-//! inferred from the tensors and checked against what the file states. [`write_checkpoint`] goes the other way,
-//! [`convert`] does both, [`describe`] summarizes a file, [`read_tensors`] reads any state dict.
+//! [`read_checkpoint`] reads `.pkl` snapshots of NVIDIA's StyleGAN2 and StyleGAN2-ADA (PyTorch and TensorFlow), `.pt`
+//! files of rosinality/stylegan2-pytorch and this project's safetensors files. It returns a [`Checkpoint`]: networks
+//! whose tensors have the names of NVIDIA's PyTorch code, with their architecture, which is inferred from the shapes of
+//! the tensors and checked against the settings in the file. [`write_checkpoint`] writes such files, [`convert`] reads
+//! one and writes another, [`describe`] summarizes a file, [`read_tensors`] reads any state dict.
 //!
-//! [`pickle`] is our own reader for Python pickle streams. It represents a short list of constructors as data and
-//! calls nothing. No tensor library is involved: a [`Tensor`] is a shape and bytes.
+//! "Official" means in this crate: of NVIDIA's PyTorch code (`stylegan2-ada-pytorch`).
+//!
+//! [`pickle`] is a reader of Python pickle streams. It knows a short list of Python constructors, records their calls
+//! as data and never calls them. The crate does not depend on a tensor library: a [`Tensor`] is an element type, a
+//! shape and bytes.
 
 mod checkpoint;
 mod convert;

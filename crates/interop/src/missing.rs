@@ -1,4 +1,5 @@
-//! Buffers of a generator that files of other programs lack: `w_avg` and `noise_const`.
+//! Fills in the buffers of a generator that a file may lack: `w_avg` (the average of `w`) and `noise_const` (the fixed
+//! noise map of each layer).
 
 use architecture::NetworkKind;
 use indexmap::IndexMap;
@@ -11,8 +12,9 @@ use crate::w_avg::{self, SplitMix};
 
 type Tensors = IndexMap<String, Tensor>;
 
-/// Builds a generator, with an estimate for `w_avg` and noise of a fixed seed for each `noise_const` that are not among
-/// the tensors; `notes` and [`Network::assumed`] list them. `key` names the network.
+/// Builds a generator. A missing `mapping.w_avg` is estimated (unless the network has labels), and each missing
+/// `noise_const` is drawn with a fixed seed; `notes` say so, using `key` as the name of the network, and
+/// [`Network::assumed`] records the drawn noise.
 ///
 /// # Errors
 /// As [`infer::network`].
@@ -23,7 +25,7 @@ pub(crate) fn generator(
     stated: Stated<'_>,
 ) -> Result<Network> {
     let is_generator = tensors.contains_key("mapping.fc0.weight");
-    // An average over latents alone says nothing of a network with labels.
+    // With labels, w depends on the label, so an average over random z alone would be wrong.
     if is_generator
         && !tensors.contains_key("mapping.w_avg")
         && !tensors.contains_key("mapping.embed.weight")
@@ -48,7 +50,8 @@ pub(crate) fn generator(
     Ok(network)
 }
 
-/// Uses an average of w from elsewhere in the file as `mapping.w_avg`. `notes` mention one that does not fit.
+/// Inserts an average of `w` that the file stores outside this network as `mapping.w_avg`. If its shape does not fit,
+/// it is left out with a note that uses `key` as the name of the network.
 pub(crate) fn add_average(
     tensors: &mut Tensors,
     average: &Tensor,
@@ -67,7 +70,8 @@ pub(crate) fn add_average(
     }
 }
 
-/// `latent_avg` as one row. Encoders store one row for each layer.
+/// Returns `average` as one row `[w_dim]`. It may also be the same row repeated, as encoders store it (one row per
+/// layer); otherwise `None`.
 fn one_average(average: &Tensor, tensors: &Tensors) -> Option<Tensor> {
     let shape = &tensors.get("synthesis.b4.conv1.affine.weight")?.shape;
     let width = *shape.get(1).filter(|width| **width > 0)?;
@@ -79,14 +83,15 @@ fn one_average(average: &Tensor, tensors: &Tensors) -> Option<Tensor> {
         .flatten()
 }
 
-/// Draws a noise map for each layer that uses noise and has none; returns their number.
+/// Draws a `noise_const` of standard normal values for each layer that has a `noise_strength` and no `noise_const`.
+/// Returns the number of maps drawn.
 fn fill_noise(tensors: &mut Tensors) -> Result<usize> {
     let mut missing = Vec::new();
     for name in tensors.keys() {
         let Some(layer) = name.strip_suffix(".noise_strength") else {
             continue;
         };
-        // Names that no generator has are for `infer` to refuse, without a map each.
+        // Layers that no generator has get no map; `infer` refuses them later.
         let side = layer
             .strip_prefix("synthesis.b")
             .and_then(|rest| rest.split_once('.'))
@@ -101,7 +106,7 @@ fn fill_noise(tensors: &mut Tensors) -> Result<usize> {
         }
     }
     for (name, side) in &missing {
-        // A sequence for each map, whichever others are missing.
+        // The seed depends only on the layer, so a map does not depend on which others are missing.
         let layer = u64::from(name.contains(".conv1."));
         let mut random = SplitMix((*side as u64) << 32 | layer);
         let values: Vec<f32> = (0..side * side).map(|_| random.normal() as f32).collect();
@@ -145,7 +150,7 @@ mod tests {
         let row = average(2, &[1.0, 2.0, 1.0, 2.0]);
         assert_eq!(row, Some(Tensor::from_f32(vec![2], &[1.0, 2.0]).unwrap()));
         assert_eq!(average(2, &[1.0, 2.0, 3.0, 2.0]), None);
-        // Damaged files.
+        // Shapes that only damaged files have.
         assert_eq!(average(3, &[1.0, 2.0]), None);
         assert_eq!(average(0, &[1.0]), None);
     }

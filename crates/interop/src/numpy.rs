@@ -1,13 +1,13 @@
-//! numpy arrays and scalars inside pickles.
+//! Decodes numpy arrays and scalars in pickles.
 
 use crate::error::{Error, Result};
 use crate::pickle::{Constructor, Value};
 use crate::tensor::{Tensor, numel};
 
-/// Reads `numpy.ndarray` or a numpy scalar.
+/// Decodes a `numpy.ndarray` or a numpy scalar. `name` is the name of the tensor in error messages.
 ///
 /// # Errors
-/// `Tensor` with `name` when the value is not an array or has an unsupported element type.
+/// `Tensor` when the value is neither, or has an unsupported element type.
 pub(crate) fn array(value: Value<'_, '_>, name: &str) -> Result<Tensor> {
     match value.constructor() {
         Some(Constructor::NumpyScalar) => value

@@ -1,4 +1,5 @@
-//! `.pkl` snapshots of StyleGAN2-ADA for PyTorch: persistent objects with torch modules as their state.
+//! Reads `.pkl` snapshots of NVIDIA's StyleGAN2-ADA for PyTorch. The networks are persistent objects
+//! (`torch_utils.persistence`) whose state is that of a `torch.nn.Module`.
 
 use architecture::NetworkKind;
 use indexmap::IndexMap;
@@ -11,14 +12,18 @@ use crate::pickle::{Constructor, Value};
 use crate::tensor::Tensor;
 use crate::torch::TensorReader;
 
-/// The version of the persistence protocol of all known files.
+/// The only known version of `torch_utils.persistence`.
 const PERSISTENCE_VERSION: i64 = 6;
 
-/// Reads the dictionary of a snapshot.
+/// Reads a snapshot: a dictionary with the networks under `G`, `D` and `G_ema`, or one network alone (read as `G_ema`
+/// or `D`).
+///
+/// # Errors
+/// `Layout` when there is no network; the errors of building a network from its tensors.
 pub(crate) fn read(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Contents> {
     let mut out = Contents::default();
     let Some(entries) = root.entries() else {
-        // A file may also hold one network alone.
+        // The file has one network instead of a dictionary.
         let (kind, network) = network(root, reader, "the network")?;
         *out.slot(if kind == NetworkKind::Generator {
             "G_ema"
@@ -62,7 +67,7 @@ pub(crate) fn read(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Con
     Ok(out)
 }
 
-/// The `(class_name, state)` of a persistent object.
+/// The class name and the state of a persistent object; `what` names it in messages.
 fn persistent<'p, 'a>(value: Value<'p, 'a>, what: &str) -> Result<(&'p str, Value<'p, 'a>)> {
     if value.constructor() != Some(Constructor::PersistentObject) || value.object().is_none() {
         return Err(layout!(
@@ -83,7 +88,8 @@ fn persistent<'p, 'a>(value: Value<'p, 'a>, what: &str) -> Result<(&'p str, Valu
         .text()
         .ok_or_else(|| layout!("{what} has no class name"))?;
     let state = meta.need("state")?;
-    // A torch module has about thirty attributes; looking for them in a huge shared one would take forever.
+    // A torch module has about thirty attributes. Searching a huge dictionary that a hostile file shares between many
+    // modules would take too long.
     const ATTRIBUTES: usize = 1000;
     if state.count() > ATTRIBUTES || meta.count() > ATTRIBUTES {
         return Err(Error::Limit {
@@ -115,7 +121,7 @@ fn network(
     Ok((kind, infer::network(kind, tensors, Stated::new(&stated))?))
 }
 
-/// Settings: the attributes of the object, overridden by its constructor arguments.
+/// The settings that a network states: its attributes, overridden by its constructor arguments, by argument name.
 fn stated(state: Value<'_, '_>, kind: NetworkKind) -> Result<Map<String, Json>> {
     let positional: &[&str] = match kind {
         NetworkKind::Generator => &["z_dim", "c_dim", "w_dim", "img_resolution", "img_channels"],
@@ -138,7 +144,7 @@ fn stated(state: Value<'_, '_>, kind: NetworkKind) -> Result<Map<String, Json>> 
     Ok(out)
 }
 
-/// Parameters and buffers of a module and its submodules, named by their path.
+/// Reads the parameters and buffers of a module and its submodules, under their paths (`synthesis.b4.const`).
 fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<String, Tensor>> {
     const DEPTH: usize = 16;
     const MODULES: usize = 2000;
@@ -162,7 +168,7 @@ fn tensors(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<IndexMap<St
                 &prefix
             },
         )?;
-        // Frozen layers keep their weights among the buffers; here all tensors meet under their names.
+        // NVIDIA's code keeps the weights of frozen layers in `_buffers`. `infer` sorts parameters and buffers by name.
         for group in ["_parameters", "_buffers"] {
             for (key, value) in state.need(group)?.entries().unwrap_or_default() {
                 let key = key
@@ -228,7 +234,7 @@ fn augment_pipe(value: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Optio
         Some(kwargs) => kwargs.to_json()?,
         None => Json::Object(Map::new()),
     };
-    // The public attributes; those of torch begin with an underscore.
+    // The settings are the attributes without a leading underscore; the others belong to torch.
     let mut settings = Map::new();
     for (key, value) in state.entries().unwrap_or_default() {
         match key.text() {

@@ -1,7 +1,8 @@
-//! Writes `.pkl` snapshots that the official code opens with its own classes.
+//! Writes `.pkl` snapshots that NVIDIA's PyTorch code opens with its own classes.
 //!
-//! A persistent object contains the name of its class and the source text that defines it. Ours contains one line that
-//! imports the class from the program that opens the file, so the file contains no third-party source text.
+//! In such a snapshot, each module is a persistent object (`torch_utils.persistence`): the name of its class, the
+//! Python source text that defines the class, and the state. The source text written here only imports the class from
+//! the program that opens the file, so that the file contains none of NVIDIA's source text.
 
 use architecture::{Attr, Module, ModuleTensor};
 
@@ -11,17 +12,21 @@ use crate::pickle::write::{Writer, from_json};
 use crate::tensor::Tensor;
 use crate::torch::save::legacy_storage;
 
-/// The source text of every network in the file.
+/// Python source text stored with every module of the networks.
 const MODULE_SRC: &str = "# Written by kaogan: the classes are those of the program that opens this file.\n\
     from training.networks import (\n    Generator, MappingNetwork, SynthesisNetwork, SynthesisBlock, SynthesisLayer, \
     ToRGBLayer, FullyConnectedLayer,\n    Discriminator, DiscriminatorBlock, DiscriminatorEpilogue, MinibatchStdLayer, \
     Conv2dLayer)\n";
 
-/// The source text of the augment pipe.
+/// Python source text stored with the augmentation pipe.
 const AUGMENT_SRC: &str = "# Written by kaogan: the class is that of the program that opens this file.\n\
     from training.augment import AugmentPipe\n";
 
-/// A checkpoint as the bytes of a snapshot.
+/// Returns the bytes of a `.pkl` snapshot with the networks, the training set settings and the augmentation pipe of
+/// `checkpoint`.
+///
+/// # Errors
+/// `Layout` when a network lacks a tensor of its architecture, `Tensor` when a tensor is not f32.
 pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let mut w = Writer::new(4);
     w.ops(b"}(");
@@ -36,7 +41,7 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
         w.text(key);
         module(&mut w, &network.config.modules(), "", network)?;
     }
-    // The official loader takes None; its trainer makes the pipe anew from the command line.
+    // NVIDIA's loader accepts None here, and NVIDIA's trainer creates the pipe from its command line.
     w.text("augment_pipe");
     match &checkpoint.augment_pipe {
         Some(pipe) if !pipe.buffers.is_empty() => augment_pipe(&mut w, pipe)?,
@@ -93,7 +98,7 @@ fn augment_pipe(w: &mut Writer, pipe: &AugmentPipe) -> Result<()> {
     object.write(w, |_| Ok(()))
 }
 
-/// A persistent object whose state is a torch module.
+/// A persistent object (`torch_utils.persistence`) whose state is that of a `torch.nn.Module`.
 struct Object<'t> {
     module_src: &'static str,
     class: &'t str,
@@ -103,7 +108,7 @@ struct Object<'t> {
 }
 
 impl Object<'_> {
-    /// Writes the object; `children` writes the names and objects of its submodules.
+    /// Writes the object. `children` must write the alternating names and objects of its submodules.
     fn write(
         &self,
         w: &mut Writer,
@@ -154,7 +159,7 @@ impl Object<'_> {
         w.op(0x8f);
         w.text("_is_full_backward_hook");
         w.op(b'N');
-        // What torch 1.7 knows; newer versions add what they miss.
+        // The hook dictionaries of torch 1.7; newer versions of torch create those that are missing.
         for hooks in [
             "_backward_hooks",
             "_forward_hooks",

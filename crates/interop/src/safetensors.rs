@@ -1,4 +1,5 @@
-//! Our own files: safetensors under the official names, `G.`, `D.` and `G_ema.` in front, settings in the metadata.
+//! The safetensors files of this project. Tensors have the names of NVIDIA's PyTorch code with the prefix `G.`, `D.` or
+//! `G_ema.`; the configurations and other settings are JSON in the metadata.
 
 use architecture::{NetworkConfig, NetworkKind};
 use std::cmp::Ordering;
@@ -18,14 +19,14 @@ use crate::missing;
 use crate::state_dict::{self, Listing};
 use crate::tensor::{DType, Tensor};
 
-/// Metadata keys. Their values are JSON texts.
+/// Metadata keys of the file. The values are JSON.
 const CONFIG: &str = "kaogan.config";
 const PROVENANCE: &str = "kaogan.provenance";
 const TRAINING_SET: &str = "kaogan.training_set_kwargs";
 const AUGMENT_PIPE: &str = "kaogan.augment_pipe";
 const ASSUMED: &str = "kaogan.assumed";
 
-/// Prefix of the tensors of the augment pipe.
+/// Prefix (before a dot) of the tensors of the augmentation pipe.
 const AUGMENT_PIPE_KEY: &str = "augment_pipe";
 
 /// Whether `data` begins like a safetensors file.
@@ -33,17 +34,21 @@ pub(crate) fn is_safetensors(data: &[u8]) -> bool {
     let Some((head, rest)) = data.split_first_chunk::<8>() else {
         return false;
     };
-    // The format allows headers of at most 100 MB. One that is cut off is one too.
+    // The format allows headers of up to 100 MB. A file that ends inside its header counts too; `check_length` reports
+    // it.
     (2..=100_000_000).contains(&u64::from_le_bytes(*head)) && rest.first() == Some(&b'{')
 }
 
-/// The offsets of a header entry; the metadata entry has none.
+/// The byte offsets of a tensor in the header; `None` in the entry `__metadata__`.
 #[derive(Deserialize)]
 struct Entry {
     data_offsets: Option<[u64; 2]>,
 }
 
-/// Compares the length of a file with the offsets in its header.
+/// Checks that the file is exactly as long as the offsets in its header say.
+///
+/// # Errors
+/// `Truncated` when it is shorter, `Layout` when it is longer or the header cannot be parsed.
 pub(crate) fn check_length(data: &[u8]) -> Result<()> {
     let cut = |what| Error::Truncated {
         offset: data.len(),
@@ -78,7 +83,7 @@ pub(crate) fn check_length(data: &[u8]) -> Result<()> {
     }
 }
 
-/// All tensors of a file and its metadata.
+/// Reads all tensors of a file, in the order of their offsets, and its metadata.
 pub(crate) fn tensors(data: &[u8]) -> Result<(IndexMap<String, Tensor>, HashMap<String, String>)> {
     use ::safetensors::Dtype as S;
     check_length(data)?;
@@ -111,10 +116,11 @@ pub(crate) fn tensors(data: &[u8]) -> Result<(IndexMap<String, Tensor>, HashMap<
     Ok((out, header.metadata().clone().unwrap_or_default()))
 }
 
-/// Reads a checkpoint. Files without our metadata are read by their names alone.
+/// Reads the networks of a safetensors file. If the metadata has no configuration for a network, it is inferred from
+/// the names and shapes of the tensors.
 pub(crate) fn read(data: &[u8]) -> Result<Contents> {
     let (all, metadata) = tensors(data)?;
-    // JSON takes up to 40 times its length in memory.
+    // Parsed JSON takes up to 40 times the memory of its text.
     const MOST_SETTINGS: usize = 16 << 20;
     let parse = |key: &str| -> Result<Option<Json>> {
         match metadata.get(key) {
@@ -207,14 +213,14 @@ pub(crate) fn read(data: &[u8]) -> Result<Contents> {
     Ok(out)
 }
 
-/// A name without the parts that `DataParallel` and `torch.compile` insert.
+/// A tensor name without the words that `DataParallel` (`module`) and `torch.compile` (`_orig_mod`) insert.
 fn without_wrappers(name: &str) -> String {
     let words = name.split('.');
     let words = words.filter(|word| !matches!(*word, "module" | "_orig_mod"));
     words.collect::<Vec<_>>().join(".")
 }
 
-/// State dicts of other programs in this container.
+/// Reads the state dicts of another program from a safetensors file.
 fn of_others(all: IndexMap<String, Tensor>) -> Result<Contents> {
     let mut keys: Vec<String> = Vec::new();
     for name in all.keys() {
@@ -230,10 +236,10 @@ fn of_others(all: IndexMap<String, Tensor>) -> Result<Contents> {
     })
 }
 
-/// A checkpoint as the bytes of a safetensors file. The same checkpoint gives the same bytes.
+/// Returns the bytes of a safetensors file with everything in a checkpoint. Equal checkpoints give equal bytes.
 ///
 /// # Errors
-/// `Json` when the settings cannot be expressed.
+/// `Tensor` when a tensor is not f32, `Json` when settings cannot be expressed as JSON.
 pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let mut texts: Vec<(&str, String)> = Vec::new();
     let mut text = |key, value: Json| texts.push((key, value.to_string()));
@@ -255,7 +261,7 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     if let Some(pipe) = &checkpoint.augment_pipe {
         text(AUGMENT_PIPE, to_json(pipe)?);
     }
-    // What loaders of other programs look for.
+    // Some loaders require this entry.
     texts.push(("format", "pt".to_owned()));
 
     let pipe = checkpoint

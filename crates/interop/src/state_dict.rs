@@ -1,7 +1,8 @@
-//! Networks in state dicts, found by the names of their tensors behind any prefix.
+//! Finds the networks in a state dict by the names of their tensors, whatever prefix the names have.
 //!
-//! People save `{"g_ema": {...}}`, a bare `{...}`, `{"state_dict": {"module.generator....": ...}}` and more. A network
-//! is found where several of its distinctive names share one prefix; the prefix tells which network it is.
+//! Files contain `{"g_ema": {...}}`, a bare `{...}`, `{"state_dict": {"module.generator....": ...}}` and more. A
+//! network is found where at least two of the tensor names that identify it ([`MARKS`]) have the same prefix. The words
+//! of the prefix then decide whether a generator is `G` or `G_ema`.
 
 mod averages;
 
@@ -17,7 +18,8 @@ use crate::missing;
 use crate::rosinality;
 use crate::tensor::Tensor;
 
-/// The program whose names are used, and the network.
+/// The naming scheme of a network's tensors (rosinality/stylegan2-pytorch or NVIDIA's PyTorch code), and whether it is
+/// a generator (`G`) or a discriminator (`D`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Naming {
     RosinalityG,
@@ -26,7 +28,7 @@ enum Naming {
     OfficialD,
 }
 
-/// Distinctive names of this network: two of them identify it.
+/// Tensor names that only this kind of network has. Two of them with the same prefix identify the network.
 const MARKS: [(Naming, &[&str]); 4] = [
     (
         Naming::RosinalityG,
@@ -54,10 +56,11 @@ const MARKS: [(Naming, &[&str]); 4] = [
     ),
 ];
 
-/// Prefix words that do not tell which network it is.
+/// Words in the prefix of a tensor name that wrappers such as `DataParallel` and `torch.compile` add. They do not say
+/// which network it is.
 const WRAPPERS: [&str; 5] = ["module", "_orig_mod", "model", "state_dict", "net"];
 
-/// A network, by the prefix of its names.
+/// A network that was found, with the common prefix of its tensor names (empty, or ending with a dot).
 #[derive(Debug)]
 struct Found<'n> {
     prefix: &'n str,
@@ -69,7 +72,7 @@ impl Found<'_> {
         matches!(self.naming, Naming::RosinalityG | Naming::OfficialG)
     }
 
-    /// The prefix as shown to the user.
+    /// The prefix without its last dot, for messages; "the file itself" for an empty prefix.
     fn key(&self) -> &str {
         match self.prefix.trim_end_matches('.') {
             "" => "the file itself",
@@ -77,7 +80,8 @@ impl Found<'_> {
         }
     }
 
-    /// The official key that the prefix names, for a generator; `None` when it names neither.
+    /// The network's key in a [`Contents`]: `D` for a discriminator; for a generator `G` or `G_ema` by the words of its
+    /// prefix, or `None` when no word says which.
     fn slot(&self) -> Option<&'static str> {
         if !self.is_generator() {
             return Some("D");
@@ -99,32 +103,34 @@ impl Found<'_> {
     }
 }
 
-/// Names of tensors, with a function that reads them.
+/// The names of all tensors of a file, with a function that reads one of them.
 pub(crate) struct Listing<'l> {
-    /// Paths of the tensors in the saved object.
+    /// Path of each tensor in the saved object, for example `g_ema.conv1.conv.weight`.
     pub names: Vec<String>,
-    /// Reads one by its index.
+    /// Reads the tensor at an index of `names`.
     pub load: &'l dyn Fn(usize) -> Result<Tensor>,
-    /// Top-level keys of the saved object, also those of other values than tensors.
+    /// Top-level keys of the saved object, including keys of values that are no tensors.
     pub keys: Vec<String>,
 }
 
-/// Whether the names contain a network.
+/// Whether these tensor names contain at least one network.
 pub(crate) fn has_network(names: &[String]) -> bool {
     !find(names).is_empty()
 }
 
-/// Whether all networks use the official names.
+/// Whether all networks among these tensor names use the names of NVIDIA's PyTorch code.
 pub(crate) fn is_official(names: &[String]) -> bool {
     find(names)
         .iter()
         .all(|found| matches!(found.naming, Naming::OfficialG | Naming::OfficialD))
 }
 
-/// Reads the networks.
+/// Reads all networks of a state dict. The notes of the result list assumptions and values that were not read.
 ///
 /// # Errors
-/// `Layout`, naming the keys, when there is none, or two for one key; errors of the networks themselves.
+/// `Layout`, naming the keys of the file, when there is no network, or when two networks would both be `G`, `D` or
+/// `G_ema`; `Unsupported` when there is no network and the tensor names are those of another known program; errors of
+/// reading a network.
 pub(crate) fn read(listing: &Listing<'_>) -> Result<Contents> {
     let found = find(&listing.names);
     if found.is_empty() {
@@ -140,7 +146,7 @@ pub(crate) fn read(listing: &Listing<'_>) -> Result<Contents> {
             let Some(rest) = name.strip_prefix(network.prefix) else {
                 continue;
             };
-            // Averages are looked for below, wherever they stand.
+            // An average of w can be anywhere in the file; it is looked up below.
             if averages::is_average(rest) && rest != "mapping.w_avg" {
                 continue;
             }
@@ -198,7 +204,7 @@ pub(crate) fn read(listing: &Listing<'_>) -> Result<Contents> {
     Ok(out)
 }
 
-/// Prefixes of networks, in the order of the names.
+/// Finds the networks among these tensor names, in the order in which the file first names them.
 fn find(names: &[String]) -> Vec<Found<'_>> {
     let mut counts: IndexMap<(&str, Naming), usize> = IndexMap::new();
     for name in names {
@@ -217,7 +223,10 @@ fn find(names: &[String]) -> Vec<Found<'_>> {
         .collect()
 }
 
-/// The official key of each network.
+/// Returns the key of each network: `G`, `D` or `G_ema`.
+///
+/// # Errors
+/// `Layout` when two networks would get the same key.
 fn slots(found: &[Found<'_>]) -> Result<Vec<&'static str>> {
     let named: Vec<Option<&'static str>> = found.iter().map(Found::slot).collect();
     let n_unnamed = named.iter().filter(|slot| slot.is_none()).count();
@@ -225,7 +234,7 @@ fn slots(found: &[Found<'_>]) -> Result<Vec<&'static str>> {
     let mut taken: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut slots = Vec::new();
     for (network, slot) in found.iter().zip(named) {
-        // A generator that is the only candidate is the one to make images with.
+        // A generator whose prefix does not say which one it is counts as G_ema, the one that generates images.
         let slot = slot.unwrap_or("G_ema");
         taken.entry(slot).or_default().push(network.key());
         slots.push(slot);
@@ -242,7 +251,7 @@ fn slots(found: &[Found<'_>]) -> Result<Vec<&'static str>> {
     Ok(slots)
 }
 
-/// Whether a top-level name of a bare state dict can be a tensor of the network.
+/// Whether a tensor name without prefix can belong to a network of this naming scheme, judged by its first word.
 fn belongs(naming: Naming, name: &str) -> bool {
     let first = name.split('.').next().unwrap_or_default();
     match naming {
@@ -261,13 +270,14 @@ fn belongs(naming: Naming, name: &str) -> bool {
     }
 }
 
-/// Notes on values that belong to no network, by top-level key.
+/// Returns one note for each top-level key whose values belong to no network. `used[i]` is whether the tensor
+/// `names[i]` was read.
 fn left_out(listing: &Listing<'_>, found: &[Found<'_>], used: &[bool]) -> Vec<String> {
     let mut unused: IndexMap<&str, usize> = IndexMap::new();
     let has_generator = found.iter().any(Found::is_generator);
     for (name, _) in listing.names.iter().zip(used).filter(|(_, used)| !**used) {
         if averages::is_average(name) {
-            // The average of what is not there is no loss.
+            // Without a generator, leaving out an average of w loses nothing.
             if has_generator && !name.ends_with(rosinality::LATENT_AVG_OF_G) {
                 unused.entry(name).or_default();
             }
@@ -280,7 +290,7 @@ fn left_out(listing: &Listing<'_>, found: &[Found<'_>], used: &[bool]) -> Vec<St
     for key in &listing.keys {
         let below = format!("{key}.");
         let holds_a_network = found.iter().any(|network| {
-            // The key is above the network, or is the name of one of its tensors.
+            // The network is below this key, or the key is the name of one of its tensors.
             network.prefix.starts_with(&below) || key.starts_with(network.prefix)
         });
         let below =
@@ -300,7 +310,8 @@ fn left_out(listing: &Listing<'_>, found: &[Found<'_>], used: &[bool]) -> Vec<St
         .collect()
 }
 
-/// The error for a file without a network: the program that wrote the file, if its names tell, and the keys.
+/// The error for a file without a known network. It names the program that wrote the file, if the tensor names identify
+/// one, and lists the keys of the file.
 fn refusal(listing: &Listing<'_>) -> Error {
     let any = |part: &str| listing.names.iter().any(|name| name.contains(part));
     let program = if any("synthesis.input.") {

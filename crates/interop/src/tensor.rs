@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The element kind of a [`Tensor`].
+/// The element type of a [`Tensor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -31,19 +31,19 @@ impl DType {
     }
 }
 
-/// A dense array: row-major, little-endian bytes.
+/// A dense array: its elements in row-major order as little-endian bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tensor {
-    /// Element kind.
+    /// Element type.
     pub dtype: DType,
-    /// Extent of each axis; empty for a scalar.
+    /// Size of each axis; empty for a scalar.
     pub shape: Vec<usize>,
-    /// `product(shape) * dtype.size()` bytes.
+    /// The elements: `product(shape) * dtype.size()` bytes.
     pub data: Vec<u8>,
 }
 
 impl Tensor {
-    /// A tensor over `data`.
+    /// Creates a tensor from the bytes of its elements.
     ///
     /// # Errors
     /// `Layout` when the byte count does not match the shape.
@@ -58,10 +58,10 @@ impl Tensor {
         Ok(Self { dtype, shape, data })
     }
 
-    /// An f32 tensor.
+    /// Creates an f32 tensor.
     ///
     /// # Errors
-    /// `Layout` when the count does not match the shape.
+    /// `Layout` when the number of values does not match the shape.
     pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Result<Self> {
         Self::new(
             DType::F32,
@@ -80,12 +80,12 @@ impl Tensor {
         self.data.is_empty()
     }
 
-    /// The values as f32, converted from any element kind.
+    /// The elements in row-major order, converted to f32 from any element type.
     pub fn to_f32(&self) -> Vec<f32> {
         self.to_f64_with(|v| v as f32)
     }
 
-    /// The values as f64, converted from any element kind.
+    /// The elements in row-major order, converted to f64 from any element type.
     pub fn to_f64(&self) -> Vec<f64> {
         self.to_f64_with(|v| v)
     }
@@ -106,7 +106,7 @@ impl Tensor {
     }
 
     fn to_f64_with<T>(&self, cast: impl Fn(f64) -> T) -> Vec<T> {
-        // f32 -> f64 -> f32 keeps every value, NaN payloads aside.
+        // The conversion f32 -> f64 -> f32 keeps every value, except for the payloads of NaN.
         self.data
             .chunks_exact(self.dtype.size())
             .map(|b| {
@@ -138,7 +138,7 @@ impl Tensor {
         }
     }
 
-    /// The same elements under another shape of the same size.
+    /// The same elements with a new shape.
     ///
     /// # Errors
     /// `Layout` when the element counts differ.
@@ -146,7 +146,7 @@ impl Tensor {
         Self::new(self.dtype, shape, self.data)
     }
 
-    /// Axes in another order, as numpy's `transpose(axes)`.
+    /// Reorders the axes: axis `i` of the result is axis `axes[i]` of this tensor, as in numpy's `transpose(axes)`.
     ///
     /// # Errors
     /// `Layout` when `axes` is not a permutation of the axes.
@@ -170,7 +170,7 @@ impl Tensor {
         })
     }
 
-    /// Elements in reverse order along both of two axes.
+    /// Reverses the order of the elements along the axes `a` and `b`.
     ///
     /// # Errors
     /// `Layout` when an axis does not exist.
@@ -200,7 +200,8 @@ impl Tensor {
     }
 }
 
-/// Product of the extents, or `None` on overflow; also where another extent is 0, since strides are products too.
+/// Number of elements: the product of the sizes. `None` when the product of the nonzero sizes overflows, even if
+/// another size is 0, since strides are such products too.
 pub(crate) fn numel(shape: &[usize]) -> Option<usize> {
     let of_others = shape
         .iter()
@@ -217,7 +218,8 @@ pub(crate) fn contiguous_strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// Copies a strided view out of `data`, row-major. All indices must be in range (see the callers' checks).
+/// Copies the elements of a strided view of `data` in row-major order. `size` is in bytes per element, `strides` and
+/// `offset` in elements. The caller must check that all elements of the view are inside `data`.
 pub(crate) fn gather(
     data: &[u8],
     size: usize,
@@ -247,7 +249,7 @@ pub(crate) fn gather(
     out
 }
 
-/// The first `N` bytes; `chunks_exact` guarantees the length.
+/// The first `N` bytes of a slice of at least that length.
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&bytes[..N]);

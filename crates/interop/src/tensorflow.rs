@@ -1,7 +1,9 @@
-//! `.pkl` files of StyleGAN2 and StyleGAN2-ADA for TensorFlow: `dnnlib.tflib.network.Network` objects.
+//! Reads `.pkl` files of NVIDIA's StyleGAN2 and StyleGAN2-ADA for TensorFlow, whose networks are
+//! `dnnlib.tflib.network.Network` objects.
 //!
-//! Dense weights are stored `[in, out]`, convolutions `[h, w, in, out]`; upsampling convolutions (and the generator's
-//! skip) are flipped, style biases lack the 1 that they start from, and `fmap_base` counts half of `channel_base`.
+//! Differences from the PyTorch code: dense weights are `[in, out]` and convolution weights `[height, width, in, out]`;
+//! the weights of upsampling convolutions and of the generator's skip are flipped along both spatial axes; the biases
+//! of the style layers are stored minus 1; `fmap_base` is half of `channel_base`.
 
 use architecture::NetworkKind;
 use indexmap::IndexMap;
@@ -16,7 +18,7 @@ use crate::torch::TensorReader;
 
 type Tensors = IndexMap<String, Tensor>;
 
-/// Whether the root of a pickle is the TF layout: a network, or a tuple of networks.
+/// Whether the root of a pickle is a TensorFlow network or a sequence that begins with one.
 pub(crate) fn is_tensorflow(root: Value<'_, '_>) -> bool {
     let is_network =
         |v: Value<'_, '_>| v.constructor() == Some(Constructor::TfNetwork) && v.object().is_some();
@@ -26,7 +28,7 @@ pub(crate) fn is_tensorflow(root: Value<'_, '_>) -> bool {
             .is_some_and(|list| list.first().is_some_and(|&v| is_network(v)))
 }
 
-/// Reads `(G, D, Gs)`, or one network alone.
+/// Reads the networks `(G, D, Gs)` of a snapshot, or one network alone (read as `G_ema` or `D`).
 pub(crate) fn read(root: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Contents> {
     let networks = root.elements().unwrap_or_else(|| vec![root]);
     let mut out = Contents::default();
@@ -76,7 +78,7 @@ fn state<'p, 'a>(network: Value<'p, 'a>) -> Result<Value<'p, 'a>> {
     }
 }
 
-/// The variables of a network and of its components, as `component/name`.
+/// Reads the variables of a network and of its components (sub-networks), named `component/name`.
 fn variables(network: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Tensors> {
     const LONGEST_NAME: usize = 1000;
     let mut out = Tensors::new();
@@ -129,13 +131,14 @@ fn variables(network: Value<'_, '_>, reader: &TensorReader<'_>) -> Result<Tensor
     Ok(out)
 }
 
-/// Moves stated settings to their official names. `table` rows: TF name, official path.
+/// Converts the settings of a TensorFlow network (`static_kwargs`) to the arguments of the PyTorch code. Each row of
+/// `table` is a TensorFlow name and the path of the PyTorch argument.
 fn settings(
     network: Value<'_, '_>,
     table: &[(&str, &str)],
     notes: &mut Vec<String>,
 ) -> Result<Json> {
-    // Settings that say how TF ran, not what the network is.
+    // Settings of running the network in TensorFlow, which do not change the architecture.
     const RUN_TIME: [&str; 20] = [
         "func_name",
         "is_validation",
@@ -224,7 +227,7 @@ fn generator(
         ("nonlinearity", "synthesis_kwargs.activation"),
     ];
     let mut stated = settings(network, &table, notes)?;
-    // None switches the moving average off.
+    // None disables the moving average of w, which equals a decay of 1.
     if let Some(beta) = stated
         .pointer_mut("/mapping_kwargs/w_avg_beta")
         .filter(|beta| beta.is_null())
@@ -242,7 +245,8 @@ fn generator(
     infer::network(NetworkKind::Generator, tensors, Stated::new(&stated))
 }
 
-/// The official name and value of one TF variable of a generator; none for bookkeeping variables.
+/// Converts one TensorFlow variable of a generator to the name and value of a tensor of the PyTorch code; empty for
+/// variables that are not weights.
 fn generator_tensor(
     name: &str,
     value: &Tensor,
@@ -263,7 +267,7 @@ fn generator_tensor(
             named(format!("mapping.{layer}.{kind}"), dense(kind, value))
         }
         ["synthesis", noise] if noise.starts_with("noise") => {
-            // noise0 is the 4 px layer; then two per resolution.
+            // noise0 belongs to the 4 px layer, then there are two for each resolution.
             let index: u32 = noise["noise".len()..].parse().map_err(|_| unknown(name))?;
             let (log2, layer) = (2 + index.div_ceil(2), u32::from(index.is_multiple_of(2)));
             let side = 1usize
@@ -280,7 +284,7 @@ fn generator_tensor(
             named("synthesis.b4.const".into(), value.clone().reshape(shape))
         }
         ["synthesis", torgb, kind] if torgb.starts_with("ToRGB_lod") => {
-            // Progressive names of the variants without skip connections.
+            // Generators without skip connections use the layer names of progressive growing.
             let lod: u32 = torgb["ToRGB_lod".len()..]
                 .parse()
                 .map_err(|_| unknown(name))?;
@@ -332,7 +336,7 @@ fn modulated(
             )
         }
         "bias" => ("bias", value.clone()),
-        // A scalar, which numpy sometimes keeps as an array of one.
+        // A scalar, which some files store as an array of one element.
         "noise_strength" => ("noise_strength", value.clone().reshape(Vec::new())?),
         _ => return Err(unknown(name)),
     };
@@ -364,7 +368,8 @@ fn discriminator(
         ("mbstd_num_features", "epilogue_kwargs.mbstd_num_channels"),
     ];
     let mut stated = settings(network, &table, notes)?;
-    // TF has one activation and one width for all of D, and another learning rate multiplier than G.
+    // In TensorFlow, one activation applies to all of D, and the default learning rate multiplier of its mapping
+    // network is 0.1.
     if let Some(activation) = stated.pointer("/block_kwargs/activation").cloned() {
         stated["epilogue_kwargs"]["activation"] = activation.clone();
         stated["mapping_kwargs"]["activation"] = activation;
@@ -441,7 +446,7 @@ fn unknown(name: &str) -> Error {
     ))
 }
 
-/// `64` of `64x64`.
+/// The side of a block from its name, for example 64 from `64x64`.
 fn side(block: &str) -> Option<usize> {
     let (a, b) = block.split_once('x')?;
     let side: usize = a.parse().ok()?;

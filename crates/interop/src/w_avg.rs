@@ -1,20 +1,21 @@
-//! An estimate of `w_avg` for files that do not keep it.
+//! Estimates `w_avg`, the average of `w`, for files without one.
 
 use indexmap::IndexMap;
 
 use crate::error::{Error, Result, layout};
 use crate::tensor::Tensor;
 
-/// Number of latents that are averaged, as in programs that compute `w_avg` on the fly.
+/// Number of random latents `z` whose `w` are averaged, as in programs that compute the average when they load a file.
 pub(crate) const SAMPLES: usize = 4096;
 
-/// Most weights of a mapping network; 8 layers of 512 have 2 million.
+/// Largest number of weights of a mapping network; 8 layers of width 512 have 2 million.
 const LARGEST: usize = 16 << 20;
 
-/// The mean of [`SAMPLES`] mapped latents of a fixed seed, through a mapping network without labels.
+/// Maps [`SAMPLES`] random latents of a fixed seed through the mapping network without labels, and returns the mean `w`
+/// as `[w_dim]`. Assumes the activation `lrelu` and the learning rate multiplier 0.01.
 ///
 /// # Errors
-/// `Layout` when the `mapping.fc*` tensors are missing or do not fit each other.
+/// `Layout` when the `mapping.fc*` tensors are missing or do not fit each other, `Limit` when they are too large.
 pub(crate) fn estimate(tensors: &IndexMap<String, Tensor>) -> Result<Tensor> {
     let mut layers = Vec::new();
     let mut width = None;
@@ -78,7 +79,7 @@ pub(crate) fn estimate(tensors: &IndexMap<String, Tensor>) -> Result<Tensor> {
     Tensor::from_f32(vec![mean.len()], &mean)
 }
 
-/// Eight partial sums, which the compiler keeps in one register.
+/// Dot product with eight partial sums, which the compiler keeps in one vector register.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
@@ -96,7 +97,8 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
-/// Sebastiano Vigna's splitmix64, with Box-Muller on top. The field is the seed.
+/// A random number generator: Sebastiano Vigna's splitmix64, and the Box-Muller transform for normal numbers. The field
+/// is the state, at first the seed.
 pub(crate) struct SplitMix(pub u64);
 
 impl SplitMix {
@@ -108,7 +110,7 @@ impl SplitMix {
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// The next standard normal number.
+    /// Returns the next standard normal number.
     pub fn normal(&mut self) -> f64 {
         let (u, v) = (1.0 - self.uniform(), self.uniform());
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()

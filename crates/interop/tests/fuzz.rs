@@ -1,6 +1,8 @@
-//! Damaged and hostile inputs: every one is an error or a checkpoint, never a crash, and memory stays in proportion.
+//! Feeds damaged and hostile files to the readers: each is read or is an error, never a panic, and the memory used
+//! stays proportional to the size of the file.
 //!
-//! `KAOGAN_FUZZ_INPUTS=1000000 cargo test -p interop --test fuzz` for a long run; `KAOGAN_FUZZ_SEED` for other inputs.
+//! `KAOGAN_FUZZ_INPUTS=1000000 cargo test -p interop --test fuzz` runs a long test; `KAOGAN_FUZZ_SEED` selects other
+//! inputs.
 
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -13,7 +15,7 @@ use test_support::fuzz::{Counting, Rng, damage, peak_of};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Instructions of all protocols, for random streams.
+/// Pickle instructions of all protocols, for random streams.
 const OPS: &[u8] = b"NIJKMLFGSVTBUCX(])}tlaesud012pqrghjcRoibPQ.\x80\x81\x82\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97";
 
 fn seeds() -> Vec<Vec<u8>> {
@@ -24,7 +26,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = [Format::SafeTensors, Format::OfficialPkl, Format::Rosinality]
         .map(|format| checkpoint_bytes(format, &checkpoint).unwrap())
         .into();
-    // As files of others are: with a checksum no damage would come farther than to it.
+    // Remove the checksum: otherwise every damaged file would be refused before it is parsed.
     let key = b"kaogan.crc32";
     let at = seeds[0].windows(key.len()).position(|w| w == key).unwrap();
     seeds[0][at..at + key.len()].copy_from_slice(b"nothing.here");
@@ -54,7 +56,7 @@ fn mutate(rng: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
     }
     let mut seed = rng.below(seeds.len());
     if seed >= 3 && rng.below(2) == 0 {
-        // The small ones more often: they go faster.
+        // Choose small files more often: they are faster.
         seed = 4 + rng.below(seeds.len() - 4);
     }
     let seed = &seeds[seed];
@@ -66,12 +68,12 @@ fn mutate(rng: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-/// Instructions as tokens that mean something in the format.
+/// Pickle instructions as tokens that `damage` inserts.
 fn tokens() -> Vec<&'static [u8]> {
     OPS.chunks(1).collect()
 }
 
-/// Damages one member of a zip and makes the checksums right again.
+/// Damages one member of a zip and writes a zip with correct checksums.
 fn rezip(rng: &mut Rng, seed: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipArchive::new(Cursor::new(seed)).unwrap();
     let victim = zip
@@ -100,11 +102,11 @@ fn rezip(rng: &mut Rng, seed: &[u8]) -> Vec<u8> {
     out.finish().unwrap().into_inner()
 }
 
-/// Small files that ask for much: shared values that unfold without end.
+/// Small files that would need much time or memory, because they refer to one value many times.
 fn crafted() -> Vec<(&'static str, Vec<u8>)> {
     const MANY: usize = 100_000;
     let repeat = |piece: &[u8], n: usize| piece.repeat(n);
-    // Dictionaries whose every entry is the dictionary before.
+    // Nested dictionaries, where all entries of each one are the previous one.
     let mut unfolding = b"\x80\x02X\x01\x00\x00\x00Gq\x00}q\x01".to_vec();
     for level in 1..40u8 {
         unfolding.extend([b'}', b'q', level + 1, b'(']);
@@ -120,7 +122,7 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
     ids.extend(b"tq\x00Q");
     ids.extend(repeat(b"h\x00Q", MANY));
     ids.extend(b"e.\x80\x02].");
-    // One long tuple as the shape of many arrays, and a storage that many tensors unpack.
+    // One long tuple as the arguments and the shape of many tensors.
     let mut shapes = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nq\x020}(NK\x00(".to_vec();
     shapes.extend(repeat(b"K\x01", MANY));
     shapes.extend(b"tq\x00h\x00tq\x030");
@@ -130,7 +132,7 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
         shapes.extend(b"h\x02h\x03Rs");
     }
     shapes.push(b'.');
-    // A module with many children of one long name.
+    // A module with many children that share one long name.
     let name = "m".repeat(900);
     let mut children = b"\x80\x02}(X\x01\x00\x00\x00GX".to_vec();
     children.extend((name.len() as u32).to_le_bytes());
@@ -143,7 +145,7 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
     );
     children.extend(repeat(b"h\x00]", MANY));
     children.extend(b"uuu\x85Ru.");
-    // A call in a call in a call, as a key.
+    // Deeply nested constructor calls as a key.
     let mut encodings = b"\x80\x02}c_codecs\nencode\nq\x000".to_vec();
     encodings.extend(repeat(b"h\x00", MANY));
     encodings.extend(b"X\x01\x00\x00\x00a");
@@ -154,7 +156,7 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
     pairs.extend(repeat(b"NN\x86", 10 * MANY));
     pairs.extend(b"e0h\x00(");
     let of_dict = [pairs.clone(), repeat(b"h\x01", 64), b"tR.".to_vec()].concat();
-    // One long text as the key of everything.
+    // One long text as the key of all entries.
     let mut keys = b"\x80\x02}(X\x00\x00\x10\x00".to_vec();
     keys.extend(repeat(b"k", 1 << 20));
     keys.extend(b"q\x00N");
@@ -190,7 +192,7 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A zip of torch in which `n` records of the directory name one member of `size` bytes.
+/// A torch zip file in which `n` records of the directory refer to the same member of `size` bytes.
 fn overlapping(n: usize, size: usize) -> Vec<u8> {
     let local = |name: &str, data: &[u8]| {
         let mut out = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0".to_vec();
@@ -235,7 +237,8 @@ fn overlapping(n: usize, size: usize) -> Vec<u8> {
     out
 }
 
-/// Feeds one input to every reader; says whether it was read, and whether it is a plain pickle.
+/// Feeds one input to every reader and checks the memory and time used. Returns whether it was read, and whether it is
+/// a plain pickle. `worst` is raised to the peak memory in multiples of the size of the input.
 fn check(what: &str, input: &[u8], worst: &mut f64) -> (bool, bool) {
     let start = Instant::now();
     let read = || {
@@ -251,7 +254,8 @@ fn check(what: &str, input: &[u8], worst: &mut f64) -> (bool, bool) {
     let Ok(outcome) = result else {
         panic!("{what} crashed the reader")
     };
-    // A one-byte instruction can cost a value of 40 bytes and its place on the stack; zips and JSON have a base.
+    // An instruction of one byte can create a value of 40 bytes and an entry on the stack; zips and JSON need a fixed
+    // amount in addition.
     *worst = worst.max(grown as f64 / input.len().max(1) as f64);
     assert!(
         grown <= 400 * input.len() + (1 << 20),
@@ -298,6 +302,6 @@ fn damaged_and_hostile_inputs_neither_crash_nor_grow() {
         "{inputs} inputs: {read} read all the same, {plain} plain pickles, slowest {slowest:?}, \
          peak memory at most {worst:.0} times the input"
     );
-    // Damage must leave some files readable and break most, or nothing was tested.
+    // The test is only meaningful if some damaged files are readable and many are not.
     assert!(inputs < 1000 || (read > inputs / 100 && read < inputs * 9 / 10));
 }

@@ -1,4 +1,4 @@
-//! Files that other programs wrote, read to the exact values.
+//! Reads files written by other programs and compares all values.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ fn data(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Every tensor of a checkpoint against `weights.safetensors`.
+/// Asserts that the tensors of a checkpoint are those of `weights.safetensors`.
 fn assert_weights(checkpoint: &Checkpoint, tolerance_of_affine_bias: f32) {
     let mut expected = read_tensors(&data("weights.safetensors")).unwrap().tensors;
     for (key, network) in checkpoint.networks() {
@@ -82,7 +82,7 @@ fn official_snapshot_with_frozen_layers() {
         ),
         (3, Some(4), 1)
     );
-    // Frozen weights are parameters here.
+    // The weights of frozen layers are read as parameters.
     assert!(d.params.contains_key("b8.conv0.weight"));
     assert!(
         d.buffers
@@ -95,7 +95,7 @@ fn official_snapshot_with_frozen_layers() {
 fn tensorflow_snapshot() {
     let checkpoint = read_checkpoint(&data("tensorflow.pkl")).unwrap();
     assert_eq!(checkpoint.provenance.format, Format::TensorflowPkl);
-    // The file holds bias - 1, which rounds.
+    // The file stores the bias minus 1, which is rounded.
     assert_weights(&checkpoint, 3e-7);
     let NetworkConfig::Discriminator(d) = &checkpoint.d.as_ref().unwrap().config else {
         panic!()
@@ -127,7 +127,7 @@ fn every_format_that_is_written_reads_back_the_same() {
             );
             match format {
                 Format::SafeTensors => assert_eq!(a, b, "{key}"),
-                // Frozen layers are written as ordinary ones.
+                // The file does not record which layers are frozen.
                 Format::OfficialPkl => assert_eq!(without_freeze(&a.config), b.config, "{key}"),
                 _ => assert!(!b.assumed.is_empty(), "{key}: the clamp is not in the file"),
             }
@@ -192,7 +192,7 @@ fn converted_files_are_described_and_told_apart() {
     assert!(interop::convert_to_f16(&safetensors, &folder.path().join("half.pkl")).is_err());
     let error = interop::convert(&data("official.pkl"), &folder.path().join("c.onnx")).unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)));
-    // State dicts are described too.
+    // A state dict that is not a checkpoint is described too.
     let state = interop::describe(&data("state_dict_zip.pt")).unwrap();
     assert_eq!(
         (state.format, state.container),
@@ -267,7 +267,7 @@ fn torchscript_parameters() {
 #[test]
 fn contradictions_are_errors() {
     let mut checkpoint = read_checkpoint(&data("official.pkl")).unwrap();
-    // A file that states 8 mapping layers and holds 2.
+    // A file whose settings say 8 mapping layers, with tensors for 2.
     let text = |from: &[u8], a: &[u8], b: &[u8]| {
         let at = from.windows(a.len()).position(|w| w == a).expect("pattern");
         [&from[..at], b, &from[at + a.len()..]].concat()
@@ -283,7 +283,7 @@ fn contradictions_are_errors() {
         "{error}"
     );
 
-    // A tensor too many and one too few.
+    // One missing tensor, then one additional tensor.
     let d = checkpoint.d.as_mut().unwrap();
     let bias = d.params.swap_remove("b4.out.bias").unwrap();
     let bytes = interop::checkpoint_bytes(Format::SafeTensors, &checkpoint).unwrap();
@@ -330,7 +330,6 @@ fn other_files_are_named_for_what_they_are() {
     assert!(matches!(error, Error::Io { .. }));
 }
 
-/// Every kind of file, cut at many places, with nothing or with zeros behind the cut.
 #[test]
 fn every_flipped_bit_of_a_file_of_ours_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
@@ -340,7 +339,7 @@ fn every_flipped_bit_of_a_file_of_ours_is_noticed() {
     assert_eq!(files::check_safetensors(&whole), Ok(true));
     let mut random = rng::RandomState::new(24);
     for i in 0..80 {
-        // Half of them where the format and the checksum are told.
+        // Flip half of the bits in the first 60 bytes, where the format and the checksum are.
         let end = if i % 2 == 0 { whole.len() } else { 60 };
         let bit = random.randint(0, 8 * end as i64) as usize;
         let mut damaged = whole.clone();
@@ -360,11 +359,12 @@ fn every_flipped_bit_of_a_file_of_ours_is_noticed() {
             );
         }
     }
-    // A file of others, or of an earlier version, has no checksum and is read as it is.
+    // A file of another program or of an earlier version has no checksum and is read anyway.
     let stored = std::fs::read(data("weights.safetensors")).unwrap();
     assert_eq!(files::check_safetensors(&stored), Ok(false));
 }
 
+/// Cuts files of every format at several places, with nothing or with zeros after the cut.
 #[test]
 fn cut_files_are_called_cut_short() {
     let original = read_checkpoint(&data("official.pkl")).unwrap();
@@ -387,13 +387,13 @@ fn cut_files_are_called_cut_short() {
             if !error.contains("cut short") {
                 wrong.push(format!("{name} at {percent} %: {error}"));
             }
-            // Space that was reserved and not filled.
+            // The rest of the file is zeros, as in an unfinished download.
             let reserved = [&whole[..n], &vec![0; whole.len() - n]].concat();
             let told = match read_checkpoint_bytes(&reserved, "x") {
                 Err(error) => error.to_string(),
                 Ok(checkpoint) => checkpoint.provenance.notes.join(" "),
             };
-            // The end of the tensors may be one that is left out, or has no weights.
+            // At 99 %, the zeros may be in a tensor that is not read or is not checked.
             let is_told = ["cut short", "only zeros", "fetch"]
                 .iter()
                 .any(|words| told.contains(words));

@@ -4,7 +4,8 @@ use ops::{Activation, BiasActOptions, Dual, Filter, ResampleOptions};
 
 use crate::error::Result;
 
-/// Filter taps as layers use them. The `resample_filter` buffer follows from the same taps and is not read.
+/// The resampling filter with these taps. Layers build it from the configuration and do not read the buffer
+/// `resample_filter`, which has the same values.
 pub(crate) fn resample_filter(taps: &[f64]) -> Filter {
     let taps: Vec<f32> = taps.iter().map(|&tap| tap as f32).collect();
     Filter::new(&taps)
@@ -35,7 +36,7 @@ impl Default for ConvOptions<'_> {
     }
 }
 
-/// A convolution with equalized learning rate, resampling and activation.
+/// A convolution layer with equalized learning rate (arXiv:1710.10196), up- or downsampling, bias and activation.
 pub(crate) struct Conv {
     weight: Dual,
     bias: Option<Dual>,
@@ -76,17 +77,17 @@ impl Conv {
         })
     }
 
-    /// Convolves; the result and its clamp are times `gain`.
+    /// Applies the layer. The result is multiplied by `gain`, and so is the value that it is clamped to.
     ///
     /// # Shapes
     /// - `x`: `[batch, in_channels, height, width]`
-    /// - result: `[batch, out_channels, height * up / down, width * up / down]`, of the type of `x`
+    /// - result: `[batch, out_channels, height * up / down, width * up / down]`, with the element type of `x`
     pub fn forward(&self, x: &Dual, gain: f64) -> Result<Dual> {
         let dtype = x.primal.dtype();
         let y = match dtype == self.weight.primal.dtype() {
             true => x.conv2d_resample(&self.weight, Some(&self.filter), &self.resample)?,
             false => {
-                // Short types hold the gradient of weights that were scaled before they were rounded.
+                // In half precision, scale the weights before rounding them, so that their gradients stay in its range.
                 let weight = self.weight.scale(self.resample.gain)?.to_dtype(dtype)?;
                 let resample = ResampleOptions {
                     gain: 1.0,

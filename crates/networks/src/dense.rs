@@ -6,7 +6,7 @@ use crate::error::Result;
 /// Settings of a [`Dense`] layer.
 pub(crate) struct DenseOptions {
     pub activation: Activation,
-    /// Learning rate multiplier: weights are stored divided by it and multiplied when used.
+    /// Learning rate multiplier. Weights are stored divided by it; weights and biases are multiplied by it when used.
     pub lr_multiplier: f64,
 }
 
@@ -19,7 +19,8 @@ impl Default for DenseOptions {
     }
 }
 
-/// A dense layer with equalized learning rate: weights of variance 1, scaled when used (arXiv:1710.10196).
+/// A dense layer with equalized learning rate (arXiv:1710.10196): the weights are scaled by `1 / sqrt(in_features)`
+/// when used instead of when they are initialized.
 pub(crate) struct Dense {
     weight: Dual,
     bias: Dual,
@@ -45,11 +46,13 @@ impl Dense {
         })
     }
 
+    /// Applies the layer, including its activation.
+    ///
     /// # Shapes
     /// - `x`: `[batch, in_features]`
     /// - result: `[batch, out_features]`
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
-        // The product is scaled instead of the weights: it is the smaller one.
+        // Scale the product instead of the weights, because it has fewer elements.
         let y = x
             .matmul(&self.weight.linear(Value::t)?)?
             .scale(self.weight_gain)?;

@@ -1,24 +1,24 @@
 use std::path::PathBuf;
 
-/// Errors of this crate.
+/// Errors of building, evaluating, reading and writing networks.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An impossible setting.
+    /// A setting with an impossible value, or an input of the wrong shape. The text describes it.
     #[error("{0}")]
     Config(String),
-    /// Weights that do not match the network, with all differences.
+    /// The given tensors do not match those of the network. Lists all differences.
     #[error("weights do not fit the network: {0}")]
     Weights(Box<WeightsMismatch>),
-    /// A file of weights.
+    /// A file of networks cannot be read or written.
     #[error("weights file '{path}'", path = .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Why it could not be read or written.
+        /// The reason.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The tensor library.
+    /// An operation of the tensor library failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
 }
@@ -47,14 +47,15 @@ impl Error {
     }
 }
 
-/// All differences between given weights and those of a network.
+/// All differences between given tensors and the tensors of a network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WeightsMismatch {
-    /// Names of the network that are missing.
+    /// Names of tensors of the network that were not given.
     pub missing: Vec<String>,
-    /// Names that the network does not have.
+    /// Names of given tensors that the network does not have.
     pub unexpected: Vec<String>,
-    /// Weights of another shape, and filters that contradict the settings, with the difference.
+    /// One text for each given tensor whose shape differs from that of the network, and for each resampling filter
+    /// whose values differ from the configured filter.
     pub mismatched: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Generator: latents to images.
+//! The generator, which maps latents to images.
 
 use architecture::{GeneratorConfig, NetworkDefinition, TensorSpec};
 use candle_core::{DType, Device, Module, Tensor};
@@ -11,21 +11,21 @@ use crate::precision::Precision;
 use crate::random::NormalSource;
 use crate::stylegan2::{SynthesisNetwork, SynthesisOptions};
 
-/// The generator of StyleGAN2 (arXiv:1912.04958): mapping and synthesis.
+/// The generator of StyleGAN2 (arXiv:1912.04958): a mapping network followed by a synthesis network.
 pub struct Generator {
     config: GeneratorConfig,
     parameters: Parameters,
-    /// `z` and labels to `ws`.
+    /// Maps `z` and labels to `ws`, one `w` for each layer.
     pub mapping: MappingNetwork,
-    /// `ws` to images.
+    /// Maps `ws` to images.
     pub synthesis: SynthesisNetwork,
 }
 
 impl Generator {
-    /// A generator to be trained, with new weights.
+    /// Creates a generator to be trained, in f32 with initial weights drawn from `random`.
     ///
     /// # Errors
-    /// `Config` when the settings are impossible.
+    /// `Config` when the settings are impossible, `Tensor` when the device is out of memory.
     pub fn new(
         config: &GeneratorConfig,
         random: &mut dyn NormalSource,
@@ -36,11 +36,11 @@ impl Generator {
         Self::over(config, parameters, true)
     }
 
-    /// A generator over the tensors of `vb`, under the reference's names. Resampling filters follow from the
-    /// configuration and are not read.
+    /// Builds a generator from the tensors of `vb`, which must have the names of NVIDIA's PyTorch code. Resampling
+    /// filters follow from the configuration and are not read.
     ///
-    /// Variables (those of a `VarMap`) are shared with the generator and tracked by `forward_dual` of its networks;
-    /// other tensors are copied, without gradients.
+    /// If the tensors of `vb` are variables (those of a `VarMap`), the generator shares them, and the `forward_dual`
+    /// methods of its networks give gradients to them. Other tensors are copied and get no gradients.
     ///
     /// # Errors
     /// `Tensor` when a tensor is missing or of another shape; `Config` when the settings are impossible.
@@ -49,11 +49,13 @@ impl Generator {
         Self::over(config, parameters, are_variables)
     }
 
-    /// A generator with given weights, under official names without a prefix. Its calls build no graph unless
-    /// [`Generator::tracked`] is asked for.
+    /// Builds a generator from copies of given tensors, converted to `dtype`. Their names are those of NVIDIA's PyTorch
+    /// code without a prefix, for example `synthesis.b4.const`. The weights get no gradients; see
+    /// [`Generator::tracked`].
     ///
     /// # Errors
-    /// `Weights`, listing all names that are missing, unexpected or of another shape; `Config`.
+    /// `Weights`, listing all tensors that are missing, unexpected or of the wrong shape; `Config` when the settings
+    /// are impossible.
     pub fn from_tensors(
         config: &GeneratorConfig,
         tensors: impl IntoIterator<Item = (String, Tensor)>,
@@ -65,8 +67,8 @@ impl Generator {
         Self::over(config, parameters, false)
     }
 
-    /// A generator over existing parameters, which are shared. They receive gradients if `track`. It computes as its
-    /// device does by default ([`Precision::of`]).
+    /// Builds a generator that shares existing parameters. Its trainable parameters get gradients if `track`. Its
+    /// precision is the default of the device ([`Precision::of`]).
     ///
     /// # Errors
     /// `Config` when the parameters are not those of such a generator.
@@ -81,7 +83,8 @@ impl Generator {
         })
     }
 
-    /// The tensors of a generator of this configuration, in official order, without creating them.
+    /// Names, shapes and roles of the tensors of a generator with this configuration, in the order of NVIDIA's
+    /// `state_dict()`.
     ///
     /// # Errors
     /// `Config` when the settings are impossible.
@@ -90,28 +93,28 @@ impl Generator {
         Ok(config.modules().state_dict())
     }
 
-    /// Device of the weights.
+    /// The device of the weights.
     pub fn device(&self) -> &Device {
         self.parameters.device()
     }
 
-    /// The same generator, its largest resolutions computed in another type.
+    /// Returns this generator with another element type for the blocks that may use half precision.
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.synthesis.precision = precision;
         self
     }
 
-    /// Number type of its largest resolutions.
+    /// The element type of the blocks that may use half precision.
     pub fn precision(&self) -> Precision {
         self.synthesis.precision
     }
 
-    /// The same settings and precision over other parameters.
+    /// Builds a generator with the same configuration and precision over other parameters.
     fn like(&self, parameters: Parameters, track: bool) -> Result<Self> {
         Ok(Self::over(&self.config, parameters, track)?.with_precision(self.precision()))
     }
 
-    /// The same generator over the same weights, with gradients to the weights.
+    /// Builds a generator that shares the weights of this one and whose `forward_dual` calls give gradients to them.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -119,7 +122,7 @@ impl Generator {
         self.like(self.parameters.clone(), true)
     }
 
-    /// The same generator over the same weights, without gradients to the weights.
+    /// Builds a generator that shares the weights of this one and gives no gradients to them.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -127,7 +130,8 @@ impl Generator {
         self.like(self.parameters.clone(), false)
     }
 
-    /// A deep copy without gradients: the start of a moving average.
+    /// Copies the generator with its weights. The copy gives no gradients to its weights; a moving average starts from
+    /// it.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -135,7 +139,7 @@ impl Generator {
         self.like(self.parameters.deep_copy()?, false)
     }
 
-    /// A copy in another type, without gradients.
+    /// Copies the generator with its weights converted to `dtype`. The copy gives no gradients to its weights.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -148,19 +152,20 @@ impl Generator {
         &self.config
     }
 
-    /// Weights and buffers.
+    /// The weights and buffers.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// Latents to images: mapping and synthesis with these options.
+    /// Generates images from latents `z` and labels `c`, without gradients.
     ///
     /// # Shapes
-    /// - `z`: `[batch, z_dim]`, `c`: `[batch, c_dim]` or `None` without labels
-    /// - result: `[batch, img_channels, img_resolution, img_resolution]`, about -1 to 1
+    /// - `z`: `[batch, z_dim]`
+    /// - `c`: `[batch, c_dim]`, or `None` for a network without labels
+    /// - result: `[batch, img_channels, img_resolution, img_resolution]`, values about -1 to 1
     ///
     /// # Errors
-    /// As the two networks.
+    /// The errors of [`MappingNetwork::forward`] and [`SynthesisNetwork::forward`].
     pub fn forward(
         &self,
         z: &Tensor,
@@ -173,7 +178,8 @@ impl Generator {
     }
 }
 
-/// `z` to images without labels or truncation, with the stored noise, without gradients.
+/// Maps `z` to images without labels, truncation or gradients, with the stored noise
+/// ([`NoiseMode::Const`](crate::NoiseMode::Const)).
 impl Module for Generator {
     fn forward(&self, z: &Tensor) -> candle_core::Result<Tensor> {
         let ws = Module::forward(&self.mapping, z)?;

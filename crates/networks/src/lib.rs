@@ -1,4 +1,5 @@
-//! StyleGAN2 generator and discriminator (arXiv:1912.04958), under the reference's names of weights and settings.
+//! The generator and discriminator of StyleGAN2 (arXiv:1912.04958), with the names that NVIDIA's PyTorch code has for
+//! weights and settings.
 //!
 //! A network is built from a [`candle_nn::VarBuilder`] and a configuration ([`Generator::load`],
 //! [`Discriminator::load`]), and is a [`candle_core::Module`]:
@@ -30,17 +31,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Generator`] is a [`MappingNetwork`] and a [`SynthesisNetwork`]; [`Discriminator`] rates its images. Labels,
-//! truncation and noise are options of their own `forward` methods. Configurations, names and shapes are those of the
-//! crate `architecture`; [`Snapshot`] reads and writes all networks of a file at once.
+//! A [`Generator`] consists of a [`MappingNetwork`] and a [`SynthesisNetwork`]; a [`Discriminator`] maps images to
+//! logits. The `Module` implementations take one tensor; labels, truncation and noise are arguments of the `forward`
+//! methods of the types themselves. Configurations and the names and shapes of tensors come from the crate
+//! `architecture`. A [`Snapshot`] reads and writes all networks of a file at once.
 //!
-//! Training computes on `ops::Dual`, in which both are written once: given a tangent, a call (`forward_dual`) carries
-//! the directional derivative along, which gradient penalties need. [`Parameters`] holds the weights; networks over the
-//! same parameters share them, so a network with gradients and one without are two views ([`Generator::tracked`],
-//! [`Generator::detached`]).
+//! Training calls `forward_dual`, whose inputs and outputs are [`ops::Dual`]: a value and optionally its tangent, that
+//! is, its derivative along one direction. Gradient penalties need this derivative. [`Parameters`] holds the weights.
+//! Networks over the same parameters share them, so one set of weights can have a network with gradients
+//! ([`Generator::tracked`]) and one without ([`Generator::detached`]).
 //!
-//! Nothing here knows losses, optimizers or the files of other programs. Random numbers come from a generator that is
-//! passed in. There is no training mode: what it would change (noise, tracking of `w_avg`) is an option of the call.
+//! This crate contains no losses and no optimizers, and reads no files of other programs. Random numbers come from a
+//! generator that the caller passes in. Networks have no training mode: the settings that differ in training (noise,
+//! update of `w_avg`) are options of each call.
 
 mod conv;
 mod dense;

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::generator::Generator;
 use crate::stylegan2::Discriminator;
 
-/// A network of any kind and family, built from its configuration.
+/// A generator or discriminator that was built from a [`NetworkConfig`].
 #[allow(
     clippy::large_enum_variant,
     reason = "there are three of them in a program"
@@ -18,10 +18,12 @@ pub enum LiveNetwork {
 }
 
 impl LiveNetwork {
-    /// The network of a configuration with given weights, under the reference's names without a prefix.
+    /// Builds the network of a configuration from copies of given tensors, converted to `dtype`. Their names are those
+    /// of NVIDIA's PyTorch code without a prefix. The weights get no gradients.
     ///
     /// # Errors
-    /// `Weights`, listing all names that are missing, unexpected or of another shape; `Config`.
+    /// `Weights`, listing all tensors that are missing, unexpected or of the wrong shape; `Config` when the settings
+    /// are impossible.
     pub fn from_tensors(
         config: &NetworkConfig,
         tensors: impl IntoIterator<Item = (String, Tensor)>,

@@ -1,4 +1,4 @@
-//! Mapping network: latents and labels to `w`.
+//! The mapping network, which maps latents and labels to `w`.
 
 use architecture::{GeneratorConfig, MappingConfig};
 use candle_core::{Module, Tensor, Var};
@@ -8,14 +8,15 @@ use ops::Dual;
 use crate::dense::{Dense, DenseOptions};
 use crate::error::{Error, Result};
 
-/// Truncation and tracking of a mapping call.
+/// Options of a call of [`MappingNetwork`]: truncation, and the update of `w_avg`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MappingOptions {
-    /// Pulls `w` towards `w_avg`: 1 leaves it, 0 gives `w_avg`.
+    /// Truncation: each `w` becomes `w_avg + truncation_psi * (w - w_avg)`. 1 is no truncation; 0 gives `w_avg`.
     pub truncation_psi: f64,
-    /// Number of first `ws` that are truncated; `None` for all.
+    /// Number of `ws` per image that are truncated, counted from the first layer; `None` truncates all.
     pub truncation_cutoff: Option<usize>,
-    /// Moves `w_avg` towards the mean of this batch. For every call in training except the second one of style mixing.
+    /// Whether `w_avg` is moved towards the mean `w` of this batch. True for every call in training except the second
+    /// one of style mixing.
     pub update_w_avg: bool,
 }
 
@@ -29,7 +30,7 @@ impl Default for MappingOptions {
     }
 }
 
-/// Widths of the inputs and outputs of a mapping network.
+/// Sizes of the inputs and outputs of a mapping network. `num_ws` is `None` in a discriminator.
 pub(crate) struct MappingDims {
     pub z_dim: usize,
     pub c_dim: usize,
@@ -37,7 +38,7 @@ pub(crate) struct MappingDims {
     pub num_ws: Option<usize>,
 }
 
-/// The mapping network of a generator or, on labels only, of a discriminator.
+/// The mapping network of a generator, or of a discriminator, where it maps only labels.
 pub struct MappingNetwork {
     dims: MappingDims,
     embed: Option<Dense>,
@@ -47,11 +48,12 @@ pub struct MappingNetwork {
 }
 
 impl MappingNetwork {
-    /// The mapping network of a generator, over the tensors of `vb` under the reference's names without `mapping.`.
-    /// When they are variables (those of a `VarMap`), tracking of `w_avg` moves the one of `vb`.
+    /// Builds the mapping network of a generator from the tensors of `vb`, which must have the names of NVIDIA's
+    /// PyTorch code without `mapping.`. If they are variables (those of a `VarMap`), [`MappingOptions::update_w_avg`]
+    /// changes the `w_avg` of `vb`.
     ///
     /// # Errors
-    /// `Tensor` when a tensor is missing or of another shape.
+    /// `Tensor` when a tensor is missing or has the wrong shape.
     pub fn load(vb: &VarBuilder<'_>, config: &GeneratorConfig) -> Result<Self> {
         let dims = MappingDims {
             z_dim: config.z_dim,
@@ -67,7 +69,7 @@ impl MappingNetwork {
         dims: MappingDims,
         config: &MappingConfig,
     ) -> Result<Self> {
-        // Broadcasting to `num_ws` and tracking go together: a discriminator does neither.
+        // Only a generator repeats `w` for `num_ws` layers and has `w_avg`; a discriminator does neither.
         let w_avg_beta = config.w_avg_beta.filter(|_| dims.num_ws.is_some());
         let w_avg = w_avg_beta
             .map(|_| Var::from_tensor(&vb.get(dims.w_dim, "w_avg")?))
@@ -107,15 +109,15 @@ impl MappingNetwork {
         })
     }
 
-    /// Maps `z` and `c` to one `w` for each sample, without tracking or truncation.
+    /// Maps `z` and `c` to one `w` for each sample, without truncation or update of `w_avg`.
     ///
     /// # Shapes
-    /// - `z`: `[batch, z_dim]`, where `z_dim` is not 0
-    /// - `c`: `[batch, c_dim]`, where `c_dim` is not 0
+    /// - `z`: `[batch, z_dim]`; ignored if `z_dim` is 0
+    /// - `c`: `[batch, c_dim]`; ignored if `c_dim` is 0
     /// - result: `[batch, w_dim]`
     ///
     /// # Errors
-    /// `Config` when a needed input is not given.
+    /// `Config` when `z` or `c` is needed and `None`.
     pub fn w(&self, z: Option<&Dual>, c: Option<&Tensor>) -> Result<Dual> {
         let mut inputs = Vec::new();
         if self.dims.z_dim > 0 {
@@ -141,14 +143,16 @@ impl MappingNetwork {
         Ok(x)
     }
 
-    /// Maps `z` and `c` to the `ws` of all layers.
+    /// Maps `z` and `c` to `ws`, one `w` for each layer of the synthesis network. The result has gradients to the
+    /// weights of a tracked generator and to variables in `z`, and a tangent if `z` has one.
     ///
     /// # Shapes
-    /// - `z`: `[batch, z_dim]`, `c`: `[batch, c_dim]` or `None` without labels
+    /// - `z`: `[batch, z_dim]`
+    /// - `c`: `[batch, c_dim]`, or `None` for a network without labels
     /// - result: `[batch, num_ws, w_dim]`
     ///
     /// # Errors
-    /// `Config` when labels are needed and not given, or truncation is asked of a network without `w_avg`.
+    /// `Config` when labels are needed and not given, or when `truncation_psi` is not 1 and the network has no `w_avg`.
     pub fn forward_dual(
         &self,
         z: &Dual,
@@ -175,10 +179,10 @@ impl MappingNetwork {
         Ok(Dual::cat(&ws, 1)?)
     }
 
-    /// As [`MappingNetwork::forward_dual`], on plain tensors, without gradients.
+    /// As [`MappingNetwork::forward_dual`], for plain tensors and without gradients.
     ///
     /// # Errors
-    /// The same.
+    /// As [`MappingNetwork::forward_dual`].
     pub fn forward(
         &self,
         z: &Tensor,
@@ -189,23 +193,26 @@ impl MappingNetwork {
         Ok(ws.primal.into_tensor())
     }
 
-    /// The mean `w`, where it is tracked: `[w_dim]`.
+    /// The moving average of `w`, `[w_dim]`; `None` if the network has none.
     pub fn w_avg(&self) -> Option<Tensor> {
         self.w_avg.as_ref().map(Var::as_detached_tensor)
     }
 
-    /// `w_avg + psi * (w - w_avg)`.
+    /// Computes `w_avg + psi * (w - w_avg)` for `w` of shape `[batch, 1, w_dim]`.
+    ///
+    /// # Errors
+    /// `Config` when the network has no `w_avg`.
     fn truncate(&self, w: &Dual, psi: f64) -> Result<Dual> {
         let w_avg = self.w_avg().ok_or_else(|| {
             Error::config("truncation needs w_avg, which this network does not track")
         })?;
-        // A copy: storage that moves on must not change what a graph holds.
+        // This product is a copy, so that later updates of `w_avg` do not change values in a graph.
         let offset = (w_avg * (1.0 - psi))?.reshape((1, 1, self.dims.w_dim))?;
         Ok(w.scale(psi)?.broadcast_add(&offset.into())?)
     }
 }
 
-/// `z` to `ws` without labels, truncation or tracking of `w_avg`, without gradients.
+/// Maps `z` to `ws` without labels, truncation, update of `w_avg` or gradients.
 impl Module for MappingNetwork {
     fn forward(&self, z: &Tensor) -> candle_core::Result<Tensor> {
         let options = MappingOptions::default();
@@ -213,13 +220,13 @@ impl Module for MappingNetwork {
     }
 }
 
-/// Style mixing: the first `cutoff` layers of `ws`, then those of `other`.
+/// Style mixing: returns the `w` vectors of `ws` for the first `cutoff` layers and those of `other` for the rest.
 ///
 /// # Shapes
 /// - `ws`, `other`, result: `[batch, num_ws, w_dim]`
 ///
 /// # Errors
-/// When shapes differ, or `cutoff` exceeds `num_ws`.
+/// `Tensor` when the shapes differ or `cutoff` exceeds `num_ws`.
 pub fn mix_styles(ws: &Dual, other: &Dual, cutoff: usize) -> Result<Dual> {
     let num_ws = ws.primal.dim(1)?;
     Ok(match cutoff {
@@ -233,7 +240,7 @@ pub fn mix_styles(ws: &Dual, other: &Dual, cutoff: usize) -> Result<Dual> {
     })
 }
 
-/// Scales each row to a mean square of 1.
+/// Scales each row of `[batch, n]` to a mean square of 1.
 fn normalize_2nd_moment(x: &Dual) -> Result<Dual> {
     let mean_square = x.sqr()?.mean_keepdim(&[1])?;
     Ok(x.broadcast_mul(&mean_square.shift(1e-8)?.sqrt()?.recip()?)?)

@@ -1,4 +1,4 @@
-//! Weights and buffers of a network under their official names.
+//! The weights and buffers of a network by name.
 
 use std::collections::HashMap;
 
@@ -11,22 +11,23 @@ use indexmap::IndexMap;
 use crate::error::{Error, Result, WeightsMismatch};
 use crate::random::NormalSource;
 
-/// The tensors of one network, in the order of the official state dict.
+/// The weights and buffers of one network, with the names and in the order of `state_dict()` in NVIDIA's PyTorch code.
 ///
-/// Clones share storage: a network built twice over the same parameters sees one set of values.
+/// Clones share the tensors: two networks over clones of the same parameters always have the same weights. See
+/// [`Parameters::deep_copy`].
 #[derive(Clone, Debug)]
 pub struct Parameters {
     entries: IndexMap<String, (Var, TensorKind)>,
 }
 
 impl Parameters {
-    /// Device of the tensors.
+    /// The device of the tensors.
     pub(crate) fn device(&self) -> &Device {
         let first = self.entries.values().next();
         first.map_or(&Device::Cpu, |(var, _)| var.device())
     }
 
-    /// New weights, drawn from `random` in the order of the slots.
+    /// Creates tensors with initial values. Random ones are drawn from `random` in the order of `slots`.
     pub(crate) fn initialize(
         slots: &[TensorSpec],
         random: &mut dyn NormalSource,
@@ -53,7 +54,8 @@ impl Parameters {
         Ok(Self { entries })
     }
 
-    /// Tensors of a [`VarBuilder`], and whether they are variables. Variables are shared, other tensors copied.
+    /// Reads the tensors of a [`VarBuilder`], and returns whether any of them is a variable. Variables are shared,
+    /// other tensors are copied. Resampling filters are computed instead of read.
     pub(crate) fn load_from(specs: &[TensorSpec], vb: &VarBuilder<'_>) -> Result<(Self, bool)> {
         let mut entries = IndexMap::new();
         let mut are_variables = false;
@@ -75,7 +77,7 @@ impl Parameters {
         Ok((Self { entries }, are_variables))
     }
 
-    /// A [`VarBuilder`] that hands out these parameters. Gradients reach the trainable ones if `track`.
+    /// A [`VarBuilder`] that returns these tensors. Trainable ones get gradients if `track`.
     pub(crate) fn var_builder(&self, track: bool) -> VarBuilder<'static> {
         let first = self.entries.values().next();
         let dtype = first.map_or(DType::F32, |(var, _)| var.dtype());
@@ -86,10 +88,11 @@ impl Parameters {
         VarBuilder::from_backend(Box::new(source), dtype, self.device().clone())
     }
 
-    /// Parameters with given weights, which are copied.
+    /// Copies given tensors, converted to `dtype`.
     ///
     /// # Errors
-    /// `Weights` with every name that is missing, unexpected or of another shape.
+    /// `Weights`, listing all tensors that are missing, unexpected or of the wrong shape, and all resampling filters
+    /// with wrong values.
     pub(crate) fn from_tensors(
         slots: &[TensorSpec],
         tensors: impl IntoIterator<Item = (String, Tensor)>,
@@ -131,7 +134,7 @@ impl Parameters {
         }
     }
 
-    /// A deep copy.
+    /// Copies all tensors, so that the copy shares nothing with `self`.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -139,7 +142,7 @@ impl Parameters {
         self.map(|tensor| Ok(tensor.copy()?))
     }
 
-    /// A deep copy, converted to another number type.
+    /// Copies all tensors and converts them to `dtype`.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -159,41 +162,44 @@ impl Parameters {
         Ok(Self { entries })
     }
 
-    /// The variable of a name.
+    /// The tensor with this name, as a variable; `None` if the network has no such tensor.
     pub fn get(&self, name: &str) -> Option<&Var> {
         self.entries.get(name).map(|(var, _)| var)
     }
 
-    /// All tensors: name, variable, kind. Setting a variable changes every network built over it.
+    /// Name, variable and role of all tensors. Setting a variable changes all networks that share it.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Var, TensorKind)> {
         self.entries
             .iter()
             .map(|(name, (var, kind))| (name.as_str(), var, *kind))
     }
 
-    /// Names and variables that an optimizer updates.
+    /// Name and variable of the trainable tensors, which an optimizer updates. Frozen weights and buffers are not among
+    /// them.
     pub fn trainable(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.iter()
             .filter(|(_, _, kind)| *kind == TensorKind::Trainable)
             .map(|(name, var, _)| (name, var))
     }
 
-    /// Names and values without gradients. The storage is shared.
+    /// Name and value of all tensors, without gradients. The values share memory with the parameters and change with
+    /// them.
     pub fn tensors(&self) -> impl Iterator<Item = (String, Tensor)> {
         self.entries
             .iter()
             .map(|(name, (var, _))| (name.clone(), var.as_detached_tensor()))
     }
 
-    /// Number of learned values.
+    /// Number of values in the trainable tensors.
     pub fn num_trainable(&self) -> usize {
         self.trainable().map(|(_, var)| var.elem_count()).sum()
     }
 
-    /// Overwrites values by name, to load a checkpoint into an existing network.
+    /// Overwrites the values of all tensors with those of the tensors of the same name, to load a checkpoint into an
+    /// existing network.
     ///
     /// # Errors
-    /// `Weights` as when a network is built from tensors; then no value has changed.
+    /// `Weights`, listing all tensors that are missing, unexpected or of the wrong shape. Then no value is changed.
     pub fn load(&self, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<()> {
         let given: HashMap<String, Tensor> = tensors.into_iter().collect();
         let mut mismatch = WeightsMismatch::default();
@@ -219,14 +225,14 @@ impl Parameters {
         }
         for (name, var, _) in self.iter() {
             let tensor = given[name].to_device(var.device())?.to_dtype(var.dtype())?;
-            // A copy, since a variable cannot be set to a view of itself.
+            // Copy, because a variable cannot be set to a view of itself.
             var.set(&tensor.copy()?)?;
         }
         Ok(())
     }
 }
 
-/// [`Parameters`] as a source of a [`VarBuilder`].
+/// The backend of the [`VarBuilder`] that [`Parameters::var_builder`] returns.
 struct ParametersBackend {
     parameters: Parameters,
     track: bool,
@@ -255,7 +261,7 @@ impl SimpleBackend for ParametersBackend {
         let Some((var, kind)) = self.parameters.entries.get(name) else {
             candle_core::bail!("the parameters have no tensor `{name}`");
         };
-        // The mapping network sets `w_avg`, for which it needs the variable.
+        // The mapping network updates `w_avg` and therefore needs the variable.
         let is_variable = match kind {
             TensorKind::Trainable => self.track,
             TensorKind::Frozen => false,
@@ -272,7 +278,7 @@ impl SimpleBackend for ParametersBackend {
     }
 }
 
-/// Whether `tensor` holds `expected` up to rounding.
+/// Whether the values of `tensor` are those of `expected` within 1e-6.
 fn close(tensor: &Tensor, expected: &[f32]) -> Result<bool> {
     let values: Vec<f32> = tensor
         .flatten_all()?

@@ -1,22 +1,22 @@
-//! The number type of the largest resolutions.
+//! The element type that the blocks of the highest resolutions compute in.
 
 use candle_core::{DType, Device};
 
-/// The number type of the blocks that may use half precision (`num_fp16_res`); all other blocks, weights and
-/// results are f32.
+/// The element type that the blocks which may use half precision (`num_fp16_res` of the configuration) compute in. All
+/// other blocks, the weights and the results are f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32 everywhere.
     #[default]
     Full,
-    /// f16, as the reference trains.
+    /// f16, as in NVIDIA's training.
     F16,
-    /// bf16: the range of f32 with 8 bits of precision; GPUs from Ampere on.
+    /// bf16, which has the range of f32 and 8 bits of precision. Needs a GPU of the Ampere generation or later.
     BF16,
 }
 
 impl Precision {
-    /// Default of a device: f16 on a GPU, f32 on a CPU, which is not faster in f16.
+    /// The default for a device: [`Precision::F16`] on a GPU, [`Precision::Full`] on a CPU, where f16 is not faster.
     pub fn of(device: &Device) -> Self {
         match device.is_cuda() {
             true => Self::F16,
@@ -24,8 +24,11 @@ impl Precision {
         }
     }
 
-    /// The type of the features of a block of side `resolution`. Blocks of side `fp16_from` and above may use half
-    /// precision (`fp16_from()` of a configuration); all others are `full`. Only f32 is replaced.
+    /// The element type that a block of side `resolution` computes in.
+    ///
+    /// Blocks of side `fp16_from` and above ([`GeneratorConfig::fp16_from`](crate::GeneratorConfig::fp16_from)) may use
+    /// half precision. `full` is the element type of the network's input: all other blocks use it, and so do all blocks
+    /// if it is not f32.
     pub fn dtype_at(self, resolution: usize, fp16_from: usize, full: DType) -> DType {
         match self {
             _ if resolution < fp16_from || full != DType::F32 => full,

@@ -1,8 +1,6 @@
 use rng::RandomState;
 
-/// Source of standard normal numbers, for initial weights.
-///
-/// Passed in wherever numbers are drawn; nothing in this crate owns a generator.
+/// A source of standard normal random numbers, from which initial weights are drawn.
 pub trait NormalSource {
     /// Fills `out` with independent standard normal numbers.
     fn fill_normal(&mut self, out: &mut [f32]);
@@ -14,7 +12,7 @@ impl NormalSource for RandomState {
     }
 }
 
-/// A key of noise ([`crate::NoiseMode::Random`]): 64 bits, in two draws.
+/// Draws a random 64-bit key for [`NoiseMode::Random`](crate::NoiseMode::Random), in two draws of 32 bits.
 pub fn noise_key(random: &mut RandomState) -> u64 {
     let mut word = || random.index(1 << 32) as u64;
     word() << 32 | word()

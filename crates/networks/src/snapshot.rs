@@ -1,4 +1,5 @@
-//! Networks in a safetensors file: official names behind `G.`, `D.` and `G_ema.`, settings in the metadata.
+//! The networks of a training run in a safetensors file: tensors under NVIDIA's names with the prefix `G.`, `D.` or
+//! `G_ema.`, and the configurations in the metadata.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,28 +16,30 @@ use crate::live_network::LiveNetwork;
 use crate::parameters::Parameters;
 use crate::stylegan2::Discriminator;
 
-/// Metadata key of the settings: a JSON object from `G`, `D`, `G_ema` to [`NetworkConfig`].
+/// Metadata key of the configurations: a JSON object whose keys are `G`, `D`, `G_ema` and whose values are
+/// [`NetworkConfig`]s.
 const CONFIG: &str = "kaogan.config";
 
-/// The networks of a training run at one time.
+/// The networks of a training run at one moment, and the metadata of their file.
 #[derive(Default)]
 pub struct Snapshot {
     /// The generator that is trained.
     pub g: Option<Generator>,
     /// The discriminator.
     pub d: Option<Discriminator>,
-    /// The moving average of the generator: the one to make images with.
+    /// The exponential moving average of the generator, which is used for generating images.
     pub g_ema: Option<Generator>,
-    /// Further metadata of the file, such as `kaogan.training_set_kwargs`.
+    /// The metadata of the file other than the configurations, for example `kaogan.training_set_kwargs`.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Snapshot {
-    /// Reads a file, weights as f32, without gradients.
+    /// Reads a file that [`Snapshot::save`] wrote, or one converted to that form. The networks are in f32 on `device`
+    /// and are not trainable; see [`Generator::tracked`].
     ///
     /// # Errors
-    /// `File` when it cannot be read, is no safetensors file, is damaged, holds no settings, or its weights do not fit
-    /// them.
+    /// `File` when the file cannot be read, is damaged or is no safetensors file, when its metadata has no
+    /// configurations, or when its tensors do not fit them.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         files::read_input(path, u64::MAX)
@@ -48,10 +51,11 @@ impl Snapshot {
             })
     }
 
-    /// Writes a file: a temporary one beside it first, then renamed.
+    /// Writes all networks and the metadata to a safetensors file, weights as f32. The file is written under a
+    /// temporary name and then renamed, so that `path` is never incomplete.
     ///
     /// # Errors
-    /// `File` when it cannot be written.
+    /// `File` when the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let write = || -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -101,7 +105,7 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// The same networks give the same bytes.
+    /// Writes the content of the file. Equal networks and metadata give equal bytes.
     fn write(
         &self,
         file: &mut AtomicFile,
@@ -121,7 +125,7 @@ impl Snapshot {
             networks.push(("D", d.parameters()));
         }
         let configs = Value::Object(configs).to_string();
-        // `format` is what loaders of other programs look for.
+        // Loaders of other programs require the entry `format`.
         let mut metadata = vec![(CONFIG, configs.as_str()), ("format", "pt")];
         let others = self.metadata.iter().filter(|(key, _)| *key != "format");
         metadata.extend(others.map(|(key, text)| (key.as_str(), text.as_str())));
@@ -153,8 +157,8 @@ impl Snapshot {
     }
 }
 
-/// The configuration of a generator (`G_ema`, `G`) in a file, which is written by [`Snapshot::save`] or converted to
-/// this form.
+/// Reads the configuration of the generator `key` (`G_ema` or `G`) from a file that [`Snapshot::save`] wrote, or one
+/// converted to that form.
 ///
 /// # Errors
 /// `File` when the file cannot be read or has no such generator.
@@ -174,7 +178,7 @@ pub fn read_generator_config(path: impl AsRef<Path>, key: &str) -> Result<Genera
     })
 }
 
-/// The metadata of a file, and apart from these the configurations of its networks.
+/// Reads the metadata of a file without the configurations, and the configurations of its networks by key.
 #[allow(clippy::type_complexity, reason = "used twice")]
 fn metadata(
     bytes: &[u8],
@@ -277,7 +281,7 @@ mod tests {
         };
         snapshot.save(&path).unwrap();
         let whole = std::fs::read(&path).unwrap();
-        // What is loaded and saved again is the same file.
+        // Loading and saving gives the same file.
         Snapshot::load(&path, &Device::Cpu)
             .unwrap()
             .save(&path)
@@ -299,7 +303,7 @@ mod tests {
                 "bit {bit}: {source}"
             );
         }
-        // As an earlier version wrote it.
+        // A file without a checksum, as earlier versions wrote it.
         let key = br#""kaogan.crc32":"12345678","#;
         let at = whole.windows(13).position(|w| w == &key[..13]).unwrap();
         let header = u64::from_le_bytes(whole[..8].try_into().unwrap());

@@ -1,4 +1,5 @@
-//! Behavior of calls: noise, truncation, tracking, mixing, freezing, sizes.
+//! Tests of the options of calls and of the configuration: noise, truncation, update of `w_avg`, style mixing, frozen
+//! layers, sizes.
 
 mod common;
 
@@ -44,7 +45,7 @@ fn noise_modes() {
     assert_eq!(random(5), random(5));
     assert_ne!(random(5), random(6));
     assert_ne!(with(NoiseMode::Const), with(NoiseMode::None));
-    // One key for each image: the same image alone and in a batch.
+    // With one key for each image, an image is the same alone and in a batch.
     let batch = with(NoiseMode::Random(vec![7, 8, 9, 10]));
     let last = ws.narrow(0, 3, 1).unwrap();
     let noise = NoiseMode::Random(vec![10]);
@@ -66,7 +67,7 @@ fn full_truncation_gives_the_mean() {
         ..Default::default()
     };
     let w = g.mapping.forward(&z, Some(&c), &options).unwrap();
-    // From 0, one call moves the mean 0.5 % of the way.
+    // `w_avg` starts at 0, and one call moves it by 0.5 % of the way to the mean of the batch.
     let mean = (w.narrow(1, 0, 1).unwrap().mean((0, 1)).unwrap() * 0.005).unwrap();
     assert!(relative_error(&g.mapping.w_avg().unwrap(), &mean) < 1e-5);
     let options = MappingOptions {
@@ -122,7 +123,7 @@ fn networks_without_gradients_build_no_graph() {
     };
     assert!(tracks(&g));
     assert!(!tracks(&g.detached().unwrap()));
-    // The views share their weights; a copy does not.
+    // A detached network shares the weights; a deep copy does not.
     let (view, copy) = (g.detached().unwrap(), g.deep_copy().unwrap());
     let name = "mapping.fc0.bias";
     let var = g.parameters().get(name).unwrap();
@@ -134,7 +135,7 @@ fn networks_without_gradients_build_no_graph() {
 
 #[test]
 fn frozen_layers_are_counted_from_the_image() {
-    // First trainable weight for each count, at 512 px.
+    // The first trainable weight for each value of `freeze_layers`, at 512 px.
     for (freeze_layers, first) in [
         (0, "b512.fromrgb.weight"),
         (1, "b512.conv0.weight"),

@@ -1,4 +1,4 @@
-//! First and second derivatives through whole networks against finite differences, in f64.
+//! Compares first and second derivatives of whole networks with finite differences, in f64.
 
 mod common;
 
@@ -12,13 +12,13 @@ use rng::RandomState;
 
 const BATCH: usize = 4;
 const STEP: f64 = 1e-5;
-/// Relative; what rounding in f64 leaves of the differences.
+/// Relative tolerance, given by the rounding errors of finite differences in f64.
 const TOLERANCE: f64 = 1e-7;
 
 const ARCHITECTURES: [Architecture; 3] =
     [Architecture::Skip, Architecture::Resnet, Architecture::Orig];
 
-/// A random direction in the space of all learned weights.
+/// A random direction in the space of all trainable weights: each variable with a tensor of its shape.
 fn direction(parameters: &Parameters) -> Vec<(Var, Tensor)> {
     let mut random = RandomState::new(7);
     parameters
@@ -27,7 +27,7 @@ fn direction(parameters: &Parameters) -> Vec<(Var, Tensor)> {
         .collect()
 }
 
-/// The slope of `f` along `direction`, by central differences of fourth order.
+/// The derivative of `f` along `direction`, by central differences of fourth order.
 fn finite_difference(direction: &[(Var, Tensor)], f: impl Fn() -> f64) -> f64 {
     let start: Vec<Tensor> = direction
         .iter()
@@ -46,7 +46,8 @@ fn finite_difference(direction: &[(Var, Tensor)], f: impl Fn() -> f64) -> f64 {
     slope
 }
 
-/// The slope of `loss` along `direction`, by its gradient, and how much of it cancels out at most. Every weight in `direction` must have one.
+/// The derivative of `loss` along `direction`, computed from its gradients, and the sum of the absolute values of its
+/// terms. Every weight must have a gradient, except those whose name ends with one of `unused`.
 fn exact(direction: &[(Var, Tensor)], loss: &Value, unused: &[&str], p: &Parameters) -> (f64, f64) {
     let grads = loss.backward().unwrap();
     let names: Vec<&str> = p.trainable().map(|(name, _)| name).collect();
@@ -86,7 +87,7 @@ fn images() -> Tensor {
     normal(&mut RandomState::new(6), &[BATCH, 2, 8, 8], DType::F64)
 }
 
-/// `grad_x sum(D(x))`.
+/// The gradient of `sum(D(x))` with respect to the images `x`.
 fn image_gradient(d: &Discriminator) -> Tensor {
     let img = Var::from_tensor(&images()).unwrap();
     let logits = d.forward_dual(&img.as_tensor().into(), Some(&labels()));
@@ -177,14 +178,15 @@ fn tangents_are_directional_derivatives() {
     }
 }
 
-/// The R1 penalty: its gradient in the weights is twice that of the slope of D along its own gradient.
+/// The R1 penalty: its gradient with respect to the weights is twice that of the derivative of D along the (constant)
+/// gradient of D with respect to the images.
 #[test]
 fn second_order_of_the_discriminator() {
     for (architecture, activation) in [
         (Architecture::Resnet, Activation::Swish),
         (Architecture::Skip, Activation::Swish),
         (Architecture::Orig, Activation::Swish),
-        // Kinked, but the step stays between kinks.
+        // Not differentiable everywhere, but the step of the differences crosses no kink.
         (Architecture::Resnet, Activation::Lrelu),
     ] {
         let d = discriminator(&discriminator_config(architecture, activation), DType::F64);
@@ -192,7 +194,7 @@ fn second_order_of_the_discriminator() {
         let logits = d.forward_dual(&Dual::new(images(), v).unwrap(), Some(&labels()));
         let slope = logits.unwrap().tangent.unwrap().sum_all().unwrap();
         let along = direction(d.parameters());
-        // A bias acts on slopes only through the curvature of what follows it.
+        // A bias changes the derivative only through the curvature of later layers; with lrelu there is none.
         let unused = match activation {
             Activation::Swish => "out.bias",
             _ => "bias",
@@ -209,7 +211,7 @@ fn second_order_of_the_discriminator() {
     }
 }
 
-/// The path length penalty, mapping included.
+/// The path length penalty, including the mapping network.
 #[test]
 fn second_order_of_the_generator() {
     let mut random = RandomState::new(9);
@@ -238,7 +240,7 @@ fn second_order_of_the_generator() {
             let sum = synthesize(&ws.as_tensor().into()).primal.sum_all().unwrap();
             sum.backward().unwrap().remove(&ws).unwrap()
         };
-        // Lengths, and how the penalty sum((length - 0.1)^2) moves with the gradient.
+        // The path lengths, and below the derivative of the penalty sum((length - 0.1)^2) with respect to the gradient.
         let lengths = |grad: &Tensor| {
             let squares = grad.sqr().unwrap().sum_keepdim(2).unwrap();
             squares.mean_keepdim(1).unwrap().sqrt().unwrap()
@@ -257,7 +259,7 @@ fn second_order_of_the_generator() {
             .unwrap()
             .sum_all()
             .unwrap();
-        // It shifts the image whatever ws are.
+        // This bias adds a constant to the image, whatever `ws` are.
         let unused = ["torgb.bias"];
         let exact = exact(&along, &slope, &unused, g.parameters());
         let finite = finite_difference(&along, penalty);

@@ -1,4 +1,4 @@
-//! Numbers of the official program; see `tests/data/README.md`.
+//! Compares results with those of NVIDIA's code; see `tests/data/README.md`.
 
 mod common;
 
@@ -8,7 +8,7 @@ use networks::{Generator, GeneratorConfig, MappingOptions};
 use rng::RandomState;
 use serde_json::json;
 
-/// As the origin states it for f32, relative to the largest value.
+/// Tolerance that the source of the golden data states for f32, relative to the largest value.
 const TOLERANCE: f64 = 1e-5;
 
 #[test]
@@ -26,7 +26,7 @@ fn the_mapping_network_with_labels() {
         "synthesis_kwargs": {"channel_base": 512, "channel_max": 2, "activation": "swish"},
     });
     let config = GeneratorConfig::from_kwargs(&kwargs).unwrap();
-    // Synthesis has no part in this.
+    // The synthesis network is not compared, so its weights are arbitrary.
     let any = Generator::new(&config, &mut RandomState::new(0), &Device::Cpu).unwrap();
     let tensors = any
         .parameters()
@@ -68,7 +68,8 @@ fn the_mapping_network_with_labels() {
 fn parameter_counts_of_the_presets() {
     use networks::{Discriminator, DiscriminatorConfig, TensorKind, TensorSpec};
 
-    // Side, channel_base, mapping layers; learned values of G and D, buffer elements of G and D, num_ws.
+    // Resolution, channel_base, mapping layers; number of trainable values of G and D, of buffer values of G and D;
+    // num_ws.
     let table = [
         (512, 32768, 8, 30_276_583, 28_982_849, 699_904, 480, 16),
         (256, 32768, 8, 30_034_338, 28_864_129, 175_568, 416, 14),

@@ -1,4 +1,4 @@
-//! Settings and names are those that `interop` reads and writes.
+//! Networks and configurations of this crate match those that the crate `interop` reads and writes.
 
 mod common;
 
@@ -33,7 +33,7 @@ fn a_snapshot_is_a_checkpoint_and_back() {
         snapshot.d.unwrap().parameters().iter().count()
     );
 
-    // As `generate` takes official networks.
+    // The same steps as the tool `generate` for a snapshot of NVIDIA's code.
     let tensors = network.tensors().map(|(name, tensor)| {
         let values = tensor.to_f32();
         let shape = tensor.shape.as_slice();

@@ -1,7 +1,8 @@
-//! Short types at the largest resolutions: the same networks to rounding, in values, gradients and tangents.
+//! Half precision in the blocks of the highest resolutions gives the same values, gradients and tangents as f32 up to
+//! rounding.
 //!
-//! The activation is a smooth one: a slope that jumps where rounding crosses zero makes gradients of small networks
-//! differ by far more than rounding.
+//! The tests use a smooth activation: with one that has a kink at zero, rounding across zero changes the gradients of
+//! small networks by far more than rounding errors.
 
 mod common;
 
@@ -13,7 +14,7 @@ use networks::{
 use ops::{Activation, Dual, Value};
 use rng::RandomState;
 
-/// Image side; blocks of 8 and 16 px are short.
+/// Image side in pixels. The blocks of 8 and 16 px use half precision.
 const SIDE: usize = 16;
 
 fn a_generator(architecture: Architecture) -> Generator {
@@ -32,7 +33,7 @@ fn a_discriminator(architecture: Architecture) -> Discriminator {
     discriminator(&config, DType::F32)
 }
 
-/// The norm of the difference relative to the norm of `b`.
+/// The norm of `a - b` divided by the norm of `b`.
 fn error(a: &Tensor, b: &Tensor) -> f64 {
     let norm = |t: &Tensor| -> f64 {
         let sum = t.sqr().unwrap().sum_all().unwrap();
@@ -41,10 +42,10 @@ fn error(a: &Tensor, b: &Tensor) -> f64 {
     norm(&(a - b).unwrap()) / norm(b)
 }
 
-/// Rounding after some ten layers: 11 bits, 8 bits.
+/// Tolerances for the rounding errors of about ten layers. f16 has 11 bits of precision, bf16 8 bits.
 const TOLERANCES: [(Precision, f64); 2] = [(Precision::F16, 4e-3), (Precision::BF16, 3e-2)];
 
-/// Images, the gradient of their product with fixed numbers in `ws`, and the gradients in the weights.
+/// Returns images, and the gradients of their product with fixed numbers with respect to `ws` and the weights.
 fn synthesis(g: &Generator, ws: &Tensor) -> (Tensor, Vec<Tensor>) {
     let images = g
         .synthesis
@@ -81,7 +82,7 @@ fn short_generators_make_the_same_images_and_gradients() {
                 found_error < tolerance,
                 "{architecture:?} {precision:?} {found_error}"
             );
-            // It is another computation indeed.
+            // The difference is not zero: half precision was really used.
             assert!(
                 found_error > tolerance * 1e-3,
                 "{architecture:?} {precision:?}"
@@ -121,7 +122,8 @@ fn large_weights_and_styles_stay_in_the_range_of_f16() {
     }
 }
 
-/// Logits, and the gradients in the weights of the logits and of their derivative along a direction (what R1 takes).
+/// Returns logits, and the gradients with respect to the weights of the logits and of their derivative along a
+/// direction (which the R1 penalty needs).
 fn judgment(d: &Discriminator) -> (Tensor, Vec<Tensor>) {
     let mut random = RandomState::new(5);
     let shape = [4, 2, SIDE, SIDE];

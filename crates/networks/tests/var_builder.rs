@@ -1,4 +1,4 @@
-//! Networks from candle's `VarBuilder`: files, variables, zeros.
+//! Builds networks from candle's `VarBuilder` over files, variables and zeros.
 
 mod common;
 
@@ -12,7 +12,7 @@ use networks::{
 use ops::Activation;
 use rng::RandomState;
 
-/// Without labels, as `Module` needs it.
+/// A generator without labels, since `Module::forward` takes none.
 fn unconditional() -> GeneratorConfig {
     GeneratorConfig {
         c_dim: 0,
@@ -40,12 +40,12 @@ fn a_file_gives_the_generator_that_was_saved() {
         unsafe { VarBuilder::from_mmaped_safetensors(&[&path], DType::F32, &Device::Cpu).unwrap() };
     let g = Generator::load(vb.pp("G_ema"), &config).unwrap();
     assert_eq!(values(&z.apply(&g).unwrap()), values(&expected));
-    // Its parts, each from its own tensors.
+    // The two networks of the generator, each built from its own tensors.
     let mapping = MappingNetwork::load(&vb.pp("G_ema.mapping"), &config).unwrap();
     let synthesis = SynthesisNetwork::load(&vb.pp("G_ema.synthesis"), &config).unwrap();
     let image = z.apply(&mapping).unwrap().apply(&synthesis).unwrap();
     assert_eq!(values(&image), values(&expected));
-    // Another architecture is refused by the name of a tensor.
+    // For another architecture, the error names a tensor.
     let other = GeneratorConfig {
         img_resolution: 16,
         ..config
@@ -71,7 +71,7 @@ fn variables_are_shared_and_tracked() {
         .forward_dual(&(&z).into(), None, &MappingOptions::default())
         .unwrap();
     assert!(ws.primal.is_tracked());
-    // Weights start random, biases at their constants.
+    // Weights are initialized at random, biases with constants.
     let read = |name: &str| values(map.data().lock().unwrap()[name].as_tensor());
     assert!(read("synthesis.b4.const").iter().any(|v| *v != 0.0));
     assert!(
@@ -84,7 +84,7 @@ fn variables_are_shared_and_tracked() {
         var.set(&(var.as_tensor() * 0.5).unwrap()).unwrap();
     }
     assert_ne!(before, values(&Module::forward(&g, &z).unwrap()));
-    // The mapping network moves `w_avg` of the map.
+    // The mapping network updates the `w_avg` of the `VarMap`.
     let options = MappingOptions {
         update_w_avg: true,
         ..Default::default()
@@ -102,7 +102,7 @@ fn a_discriminator_of_zeros_gives_logits_of_zero() {
     let c = normal(&mut RandomState::new(5), &[2, C_DIM], DType::F32);
     let logits = d.forward(&images, Some(&c)).unwrap();
     assert_eq!(values(&logits), [0.0, 0.0]);
-    // As a module it takes images alone, so labels are missing here.
+    // `Module::forward` takes only images, so the labels are missing.
     let error = images.apply(&d).unwrap_err().to_string();
     assert!(error.contains("labels of width 2"), "{error}");
 }

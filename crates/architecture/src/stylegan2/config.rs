@@ -1,24 +1,25 @@
-//! Configuration of the networks, under the reference's names.
+//! Settings of the StyleGAN2 networks, with the names of NVIDIA's keyword arguments.
 
 use serde::{Deserialize, Serialize};
 
 use crate::activation::Activation;
 use crate::filter::DEFAULT_FILTER;
 
-/// Connection of the blocks to the image.
+/// The connections of the blocks of a network to each other and to the image (figure 7 of arXiv:1912.04958).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
-    /// One path from end to end.
+    /// A plain sequence of blocks. Only the block at full resolution is connected to the image.
     Orig,
-    /// Every block has a connection of its own to the image.
+    /// Skip connections: every block has its own layer to (generator) or from (discriminator) an RGB image at its
+    /// resolution.
     Skip,
-    /// Residual blocks.
+    /// Residual blocks. Only the block at full resolution is connected to the image.
     Resnet,
 }
 
 impl Architecture {
-    /// The reference's name.
+    /// The name in NVIDIA's code: `orig`, `skip` or `resnet`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Orig => "orig",
@@ -28,26 +29,28 @@ impl Architecture {
     }
 }
 
-/// Settings of a mapping network.
+/// Settings of a mapping network, which maps the latent `z` and the label `c` to `w`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MappingConfig {
     /// Number of dense layers.
     pub num_layers: usize,
-    /// Width of the label embedding; not used without labels.
+    /// Number of outputs of the label embedding; not used without labels.
     pub embed_features: usize,
-    /// Width of the hidden layers.
+    /// Number of outputs of each dense layer except the last one.
     pub layer_features: usize,
     /// Activation of the dense layers.
     pub activation: Activation,
-    /// Learning rate multiplier that is built into the weights.
+    /// Learning rate multiplier of the dense layers. It is applied as a factor of the stored weights and biases, not by
+    /// the optimizer.
     pub lr_multiplier: f64,
-    /// Decay of `w_avg` per call in training; `None` in a discriminator.
+    /// Decay of the moving average `w_avg` for each evaluation of the mapping network in training; `None` for a network
+    /// without `w_avg`, such as that of a discriminator.
     pub w_avg_beta: Option<f64>,
 }
 
 impl MappingConfig {
-    /// The official defaults for a given width of `w`.
+    /// The defaults of NVIDIA's code for a generator whose `w` has `w_dim` values.
     pub fn new(w_dim: usize) -> Self {
         Self {
             num_layers: 8,
@@ -60,80 +63,83 @@ impl MappingConfig {
     }
 }
 
-/// Settings of a generator.
+/// Settings of a StyleGAN2 generator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratorConfig {
-    /// Width of the latent `z`.
+    /// Number of values of the latent `z`.
     pub z_dim: usize,
-    /// Width of the label; 0 without labels.
+    /// Number of values of the label `c`; 0 without labels.
     pub c_dim: usize,
-    /// Width of the intermediate latent `w`.
+    /// Number of values of the intermediate latent `w`.
     pub w_dim: usize,
     /// Image side in pixels: a power of two from 4 to 1024.
     pub img_resolution: usize,
     /// Image channels, 1 to 4.
     pub img_channels: usize,
-    /// Mapping network.
+    /// Settings of the mapping network.
     pub mapping: MappingConfig,
     /// A block of side `r` has `min(channel_base / r, channel_max)` channels.
     pub channel_base: usize,
     /// See `channel_base`.
     pub channel_max: usize,
-    /// Number of largest resolutions that may compute in half precision.
+    /// Number of blocks, counted from the highest resolution down, that may compute in half precision. The block of 4
+    /// px never does.
     pub num_fp16_res: usize,
-    /// Clamp of the convolution outputs.
+    /// Outputs of the convolution layers are clamped to `-conv_clamp..=conv_clamp`; `None` is no clamp.
     pub conv_clamp: Option<f64>,
-    /// Connection of the blocks to the image.
+    /// Connections between the blocks and the image.
     pub architecture: Architecture,
-    /// Whether layers add noise.
+    /// Whether the synthesis layers add noise.
     pub use_noise: bool,
-    /// Activation of the convolutions.
+    /// Activation of the synthesis layers.
     pub activation: Activation,
     /// Taps of the resampling filter, before normalization.
     pub resample_filter: Vec<f64>,
 }
 
-/// Settings of a discriminator.
+/// Settings of a StyleGAN2 discriminator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiscriminatorConfig {
-    /// Width of the label; 0 without labels.
+    /// Number of values of the label `c`; 0 without labels.
     pub c_dim: usize,
     /// Image side in pixels: a power of two from 4 to 1024.
     pub img_resolution: usize,
     /// Image channels, 1 to 4.
     pub img_channels: usize,
-    /// Connection of the blocks to the image.
+    /// Connections between the blocks and the image.
     pub architecture: Architecture,
     /// A block of side `r` has `min(channel_base / r, channel_max)` channels.
     pub channel_base: usize,
     /// See `channel_base`.
     pub channel_max: usize,
-    /// Number of largest resolutions that may compute in half precision.
+    /// Number of blocks, counted from the highest resolution down, that may compute in half precision. The block of 4
+    /// px never does.
     pub num_fp16_res: usize,
-    /// Clamp of the convolution outputs.
+    /// Outputs of the convolution layers are clamped to `-conv_clamp..=conv_clamp`; `None` is no clamp.
     pub conv_clamp: Option<f64>,
-    /// Width of the mapped label; 0 without labels.
+    /// Number of outputs of the mapping network of the label; 0 without labels.
     pub cmap_dim: usize,
-    /// Mapping of the label; unused without labels.
+    /// Settings of the mapping network of the label; not used without labels.
     pub mapping: MappingConfig,
-    /// Activation of the blocks.
+    /// Activation of all blocks except the last one.
     pub activation: Activation,
     /// Taps of the resampling filter, before normalization.
     pub resample_filter: Vec<f64>,
-    /// Activation of the last block.
+    /// Activation of the last block, the epilogue at 4 px.
     pub epilogue_activation: Activation,
-    /// Samples per group of the minibatch statistic; `None` is the whole batch.
+    /// Number of samples in each group of the minibatch standard deviation layer; `None` is the whole batch.
     pub mbstd_group_size: Option<usize>,
-    /// Channels of the minibatch statistic; 0 is none.
+    /// Number of channels that the minibatch standard deviation layer adds; with 0 there is no such layer.
     pub mbstd_num_channels: usize,
-    /// Number of layers that are not trained, counted from the image: `fromrgb`, then `conv0`, `conv1`, `skip` of each block.
+    /// Number of layers, counted from the image, that are not trained. The layers are `fromrgb`, then `conv0`, `conv1`
+    /// and `skip` of each block.
     pub freeze_layers: usize,
 }
 
 impl GeneratorConfig {
-    /// The official defaults: `skip` architecture, 512 wide, at most 512 channels.
+    /// The defaults of NVIDIA's code: `skip` architecture, `z` and `w` of 512 values, no labels, at most 512 channels.
     pub fn new(img_resolution: usize, img_channels: usize) -> Self {
         Self {
             z_dim: 512,
@@ -153,18 +159,18 @@ impl GeneratorConfig {
         }
     }
 
-    /// Number of `w` vectors that the synthesis network takes.
+    /// Number of `w` vectors per image that the synthesis network takes: the second axis of `ws`.
     pub fn num_ws(&self) -> usize {
-        // One for each convolution and one for the last ToRGB.
+        // One for each of the convolution layers and one for the last ToRGB layer.
         2 * self.img_resolution.ilog2() as usize - 2
     }
 
-    /// Channels of the block of side `resolution`.
+    /// Number of channels of the block whose side is `resolution` pixels.
     pub fn channels(&self, resolution: usize) -> usize {
         (self.channel_base / resolution).min(self.channel_max)
     }
 
-    /// Block sides, from 4 up.
+    /// The sides of the blocks in pixels: 4, 8, ... up to `img_resolution`.
     pub fn block_resolutions(&self) -> impl Iterator<Item = usize> + use<> {
         (2..=self.img_resolution.ilog2()).map(|log2| 1 << log2)
     }
@@ -176,7 +182,8 @@ impl GeneratorConfig {
 }
 
 impl DiscriminatorConfig {
-    /// The official defaults: `resnet` architecture, at most 512 channels, minibatch statistic over groups of 4.
+    /// The defaults of NVIDIA's code: `resnet` architecture, no labels, at most 512 channels, minibatch standard
+    /// deviation over groups of 4 samples.
     pub fn new(img_resolution: usize, img_channels: usize) -> Self {
         Self {
             c_dim: 0,
@@ -201,12 +208,12 @@ impl DiscriminatorConfig {
         }
     }
 
-    /// Channels of the block of side `resolution`.
+    /// Number of channels of the block whose side is `resolution` pixels.
     pub fn channels(&self, resolution: usize) -> usize {
         (self.channel_base / resolution).min(self.channel_max)
     }
 
-    /// Block sides from the image down to 8; the epilogue at 4 is not among them.
+    /// The sides of the blocks in pixels, from `img_resolution` down to 8. The epilogue at 4 px is not included.
     pub fn block_resolutions(&self) -> impl Iterator<Item = usize> + use<> {
         (3..=self.img_resolution.ilog2())
             .rev()
@@ -219,7 +226,7 @@ impl DiscriminatorConfig {
     }
 }
 
-/// Blocks of 4 px never compute in half precision.
+/// Side of the smallest block that may compute in half precision: at least 8; `usize::MAX` when `num_fp16_res` is 0.
 fn fp16_from(img_resolution: usize, num_fp16_res: usize) -> usize {
     match num_fp16_res {
         0 => usize::MAX,
@@ -233,7 +240,7 @@ mod tests {
 
     #[test]
     fn fp16_blocks() {
-        // 4 of 512 px: 64, 128, 256 and 512; the 4 px block never.
+        // The 4 highest resolutions of 512 px are 64, 128, 256 and 512; the block of 4 px is never included.
         let at = |n| [4, 8, 32, 64, 512].map(|r| r >= fp16_from(512, n));
         assert_eq!(at(4), [false, false, false, true, true]);
         assert_eq!(at(0), [false; 5]);

@@ -1,4 +1,4 @@
-//! Limits of what can be built, and the module trees.
+//! Implements [`NetworkDefinition`] for StyleGAN2: the limits of the settings, and the module trees.
 
 use super::config::{DiscriminatorConfig, GeneratorConfig, MappingConfig};
 use super::{discriminator, generator};

@@ -126,7 +126,7 @@ fn discriminator_block(d: &DiscriminatorConfig, r: usize, first_layer_idx: usize
         },
     )
     .filter(&d.resample_filter);
-    // The first `freeze_layers` layers are frozen, counted from the image.
+    // The first `freeze_layers` layers after the image are frozen.
     for (i, layer) in children.into_iter().enumerate() {
         let is_frozen = first_layer_idx + i < d.freeze_layers;
         let layer = ConvSpec { is_frozen, ..layer };
@@ -153,7 +153,7 @@ fn epilogue(d: &DiscriminatorConfig) -> Module {
             conv_clamp: d.conv_clamp,
         },
     );
-    // At 4 px there is no block before this one to read the image.
+    // At a resolution of 4 px there is no other block, so the epilogue reads the image.
     if d.architecture == Architecture::Skip || d.img_resolution == 4 {
         block.children.push(conv2d(
             &from_rgb(d, channels, activation, None),

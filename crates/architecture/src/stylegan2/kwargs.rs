@@ -1,4 +1,5 @@
-//! The reference's keyword arguments, as `training_options.json` holds them.
+//! Reads the keyword arguments `G_kwargs` and `D_kwargs` of NVIDIA's StyleGAN2-ADA, as its `training_options.json` has
+//! them.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,10 +11,12 @@ use crate::error::{Error, Result};
 use crate::filter::DEFAULT_FILTER;
 
 impl GeneratorConfig {
-    /// Reads `G_kwargs`, official defaults for what is left out.
+    /// Reads the JSON object `G_kwargs` of NVIDIA's StyleGAN2-ADA. Optional arguments that are absent have the defaults
+    /// of NVIDIA's code.
     ///
     /// # Errors
-    /// `Config` when an argument is unknown or missing, or [`NetworkDefinition::validate`] fails.
+    /// `Config` when an argument is unknown, a required one is missing or has the wrong type, or
+    /// [`NetworkDefinition::validate`] fails.
     pub fn from_kwargs(kwargs: &Value) -> Result<Self> {
         let kwargs: GeneratorKwargs = parse(kwargs, "G_kwargs")?;
         let synthesis = kwargs.synthesis_kwargs;
@@ -39,10 +42,12 @@ impl GeneratorConfig {
 }
 
 impl DiscriminatorConfig {
-    /// Reads `D_kwargs`, official defaults for what is left out.
+    /// Reads the JSON object `D_kwargs` of NVIDIA's StyleGAN2-ADA. Optional arguments that are absent have the defaults
+    /// of NVIDIA's code.
     ///
     /// # Errors
-    /// `Config` when an argument is unknown or missing, or [`NetworkDefinition::validate`] fails.
+    /// `Config` when an argument is unknown, a required one is missing or has the wrong type, or
+    /// [`NetworkDefinition::validate`] fails.
     pub fn from_kwargs(kwargs: &Value) -> Result<Self> {
         let kwargs: DiscriminatorKwargs = parse(kwargs, "D_kwargs")?;
         let widest = (kwargs.channel_base / 4).min(kwargs.channel_max);
@@ -129,12 +134,12 @@ struct MappingKwargs {
     layer_features: Option<usize>,
     activation: Activation,
     lr_multiplier: f64,
-    /// Absent: the default; `null`: none.
+    /// `None` when the argument is absent (use the default), `Some(None)` when it is `null` (no `w_avg`).
     #[serde(deserialize_with = "some")]
     w_avg_beta: Option<Option<f64>>,
 }
 
-/// Tells a `null` from an absent field.
+/// Deserializes a field that is present, `null` as `Some(None)`, to distinguish it from an absent field.
 fn some<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<Option<f64>>, D::Error> {
@@ -179,7 +184,7 @@ struct SynthesisKwargs {
     use_noise: bool,
     activation: Activation,
     resample_filter: Taps,
-    /// A memory layout of the reference, of no consequence here.
+    /// Memory layout in PyTorch; ignored here.
     #[serde(rename = "fp16_channels_last")]
     _fp16_channels_last: bool,
 }
@@ -206,7 +211,7 @@ struct BlockKwargs {
     activation: Activation,
     resample_filter: Taps,
     freeze_layers: usize,
-    /// A memory layout of the reference, of no consequence here.
+    /// Memory layout in PyTorch; ignored here.
     #[serde(rename = "fp16_channels_last")]
     _fp16_channels_last: bool,
 }
@@ -240,7 +245,7 @@ impl Default for EpilogueKwargs {
     }
 }
 
-/// Taps of a filter. No taps (`null`, `[]`) are the same as the single tap 1.
+/// Taps of a resampling filter. `null` and `[]` mean no filter, which is the same as the single tap 1.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Taps(Option<Vec<f64>>);

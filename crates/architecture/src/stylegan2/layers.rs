@@ -1,4 +1,4 @@
-//! The layers that both networks are made of.
+//! The modules that generator and discriminator share: dense and convolution layers, and the mapping network.
 
 use super::config::MappingConfig;
 use crate::activation::Activation;
@@ -9,12 +9,13 @@ pub(super) fn taps(filter: &[f64]) -> Attr {
     Attr::List(filter.iter().map(|&t| number(t)).collect())
 }
 
-/// Gain behind an activation.
+/// The attribute `act_gain` of a layer: the default gain of its activation.
 pub(super) fn act_gain(activation: Activation) -> Attr {
     number(activation.default_gain())
 }
 
-/// `weight` and `bias`.
+/// The tensors `weight` (normal, standard deviation `scale`) and `bias` (constant, one value per output) of a layer.
+/// `weight` is the shape of the weight, whose first axis is the outputs.
 fn weight_and_bias(weight: &[usize], scale: f64, bias: f64) -> Vec<ModuleTensor> {
     vec![
         ModuleTensor::new("weight", weight, Init::Normal(scale)),
@@ -22,7 +23,7 @@ fn weight_and_bias(weight: &[usize], scale: f64, bias: f64) -> Vec<ModuleTensor>
     ]
 }
 
-/// From `w` to styles, which start around 1.
+/// The dense layer `affine` that maps `w` to styles. Its bias starts at 1.
 pub(super) fn affine(w_dim: usize, out: usize) -> Module {
     let kwargs = pairs! { bias_init: 1usize };
     let mut layer = dense("affine", w_dim, out, Activation::Linear, 1.0, kwargs);

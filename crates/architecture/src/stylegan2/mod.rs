@@ -1,4 +1,4 @@
-//! StyleGAN2 and StyleGAN2-ADA (arXiv:1912.04958, arXiv:2006.06676).
+//! The networks of StyleGAN2 (arXiv:1912.04958) and StyleGAN2-ADA (arXiv:2006.06676).
 
 mod config;
 mod definition;
@@ -78,7 +78,7 @@ mod tests {
         [NetworkConfig::Generator(g), NetworkConfig::Discriminator(d)]
     }
 
-    /// Tensors and values of parameters and of buffers, as the reference implementation counts them.
+    /// Numbers of tensors and of values, for parameters and for buffers, counted in NVIDIA's PyTorch code.
     #[test]
     fn sizes_of_the_real_networks() {
         for (resolution, channel_base, num_layers, g, d) in [
@@ -141,7 +141,7 @@ mod tests {
             [false, false, false, false, true, true, true, true].map(Attr::Bool)
         );
         let d = d.modules();
-        // 4 layers in the first block, 3 in each other: what --freezed counts.
+        // 4 layers in the first block, 3 in each other block. NVIDIA's option --freezed counts layers in this way.
         let first: Vec<Attr> = d.children[..7]
             .iter()
             .map(|block| of(block, "first_layer_idx"))

@@ -1,6 +1,6 @@
-//! The convolutions of the network: names and shapes.
+//! Names and shapes of the convolutions of the Inception network.
 
-/// A convolution without bias and its batch normalization.
+/// The shape of the weight of a convolution. It has no bias and is followed by a batch normalization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConvShape {
     pub outputs: usize,
@@ -9,7 +9,7 @@ pub(crate) struct ConvShape {
     pub width: usize,
 }
 
-/// All convolutions by name, in the order of the network.
+/// The name and shape of all 94 convolutions, in the order of the network.
 pub(crate) fn convolutions() -> Vec<(String, ConvShape)> {
     let mut all = Vec::new();
     let mut add = |name: String, outputs, inputs, height, width| {

@@ -1,4 +1,4 @@
-//! Inception in f16, where its features are accurate enough.
+//! Moves the Inception network to f16 if its features are accurate enough there.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -8,12 +8,14 @@ use crate::features::Features;
 use crate::placement::Placement;
 use crate::seeded_weights::uniform;
 
-/// The largest allowed difference of a feature in f16 from f32, relative to the largest feature of the batch.
+/// The largest difference between a feature in f16 and in f32 that [`Inception::on_checked`] accepts, relative to the
+/// largest feature of the batch.
 pub const HALF_TOLERANCE: f32 = 1e-3;
 
 impl Inception {
-    /// Moves the network to a placement. For f16, features of a few synthetic images are computed in both types, and
-    /// the network stays f32, with a warning, if they differ by more than [`HALF_TOLERANCE`].
+    /// Moves the network to a device and converts it to an element type, as [`Inception::on`]. For f16, it first
+    /// computes features of a few synthetic images in both f16 and f32. If they differ by more than [`HALF_TOLERANCE`],
+    /// the network stays in f32, with a warning in the log.
     ///
     /// # Errors
     /// When the device fails or is out of memory.
@@ -36,7 +38,8 @@ impl Inception {
     }
 }
 
-/// The largest difference of two sets of features, relative to the largest of `want`; infinite for NaN.
+/// The largest difference between two sets of features, relative to the largest feature of `want`; infinite if a
+/// difference is NaN.
 fn largest_error(got: &Features, want: &Features) -> f32 {
     let largest = want.values().iter().fold(0f32, |m, v| m.max(v.abs()));
     let pairs = got.values().iter().zip(want.values());
@@ -47,7 +50,7 @@ fn largest_error(got: &Features, want: &Features) -> f32 {
     error / largest.max(f32::MIN_POSITIVE)
 }
 
-/// Deterministic test images, two of waves and two of noise: `u8`, `[4, 3, 64, 64]`.
+/// Deterministic test images, `u8` `[4, 3, 64, 64]`: two of waves and two of noise.
 fn test_images() -> Result<Tensor> {
     const SIDE: usize = 64;
     let mut pixels = Vec::with_capacity(4 * 3 * SIDE * SIDE);
@@ -68,7 +71,8 @@ mod tests {
     use super::*;
     use crate::inception::{InceptionOptions, SeededWeights, Tap};
 
-    /// On the CPU every op in f16 rounds its result once, as on a GPU that accumulates in f32.
+    /// The test is valid for GPUs too: on the CPU, every f16 operation rounds its result once, like a GPU that
+    /// accumulates in f32.
     #[test]
     fn features_in_f16_stay_within_the_tolerance() {
         let path = concat!(

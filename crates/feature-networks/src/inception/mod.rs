@@ -1,4 +1,5 @@
-//! The Inception network of 2015-12-05 that defines FID, on our convolutions.
+//! The Inception network `inception-2015-12-05`, whose features define FID, computed with the convolutions of the crate
+//! `ops`.
 
 mod convolutions;
 mod half;

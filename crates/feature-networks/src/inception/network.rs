@@ -1,4 +1,4 @@
-//! The network, from images to pooled features.
+//! The Inception network, which maps images to features averaged over the image.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,29 +15,29 @@ use crate::placement::Placement;
 use crate::pool::{Pool, pool};
 use crate::weight_files;
 
-/// Epsilon of the batch normalizations.
+/// Epsilon that the batch normalizations add to the variance.
 const BN_EPS: f64 = 1e-3;
 
-/// Prefixes of the last three blocks. They are a sixth of the work, and in f16 they would add as much to the error of a
-/// feature as all blocks before them.
+/// Prefix of the names of the last three blocks, which always compute in f32. They are a sixth of the work, and in f16
+/// they would add as much to the error of a feature as all blocks before them.
 const ALWAYS_F32: &str = "Mixed_7";
 
-/// The layer of the features; each feature is a mean over the image.
+/// The layer of the Inception network whose channels, averaged over the image, are the features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Tap {
-    /// After the first max pooling: 64 features.
+    /// The output of the first max pooling: 64 features.
     F64,
-    /// After the second max pooling: 192 features.
+    /// The output of the second max pooling: 192 features.
     F192,
-    /// After `Mixed_6e`: 768 features.
+    /// The output of the block `Mixed_6e`: 768 features.
     F768,
-    /// At the end: the 2048 features of FID.
+    /// The output of the last block: 2048 features, which define FID.
     #[default]
     F2048,
 }
 
 impl Tap {
-    /// Number of features.
+    /// Number of features per image.
     pub fn dim(self) -> usize {
         match self {
             Self::F64 => 64,
@@ -48,12 +48,12 @@ impl Tap {
     }
 }
 
-/// Options of the network.
+/// Options of an [`Inception`] network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InceptionOptions {
-    /// The size that images are resized to. FID is defined at 299; 75 is the minimum.
+    /// Side in pixels that images are resized to: at least 75. FID is defined at 299.
     pub side: usize,
-    /// The layer of the features.
+    /// The layer whose channels, averaged over the image, are the features.
     pub tap: Tap,
 }
 
@@ -66,23 +66,24 @@ impl Default for InceptionOptions {
     }
 }
 
-/// Results for a batch.
+/// The results of an [`Inception`] network for a batch of `n` images.
 #[derive(Clone, Debug)]
 pub struct InceptionOutput {
-    /// `[n, tap]`
+    /// The features, `[n, tap.dim()]`.
     pub features: Features,
-    /// `[n, 1008]`: logits of the classifier without its bias, for the inception score. Only with [`Tap::F2048`].
+    /// The logits of the classifier without its bias, `[n, 1008]`, which the inception score needs. `None` unless the
+    /// tap is [`Tap::F2048`].
     pub logits_unbiased: Option<Features>,
 }
 
-/// A convolution with its batch normalization folded in.
+/// Weight and bias of a convolution that includes the batch normalization after it.
 #[derive(Clone)]
 struct Conv {
     weight: Tensor,
     bias: Tensor,
 }
 
-/// The Inception network with its weights.
+/// The Inception network `inception-2015-12-05` with its weights.
 #[derive(Clone)]
 pub struct Inception {
     convs: HashMap<String, Conv>,
@@ -90,17 +91,19 @@ pub struct Inception {
     classifier: Tensor,
     /// `[1008]`
     classifier_bias: Vec<f32>,
-    /// The beginning of the checksum of weights from a file.
+    /// Value of [`Inception::checksum`].
     checksum: Option<String>,
     options: InceptionOptions,
     placement: Placement,
 }
 
 impl Inception {
-    /// Reads weights: the PyTorch state dict (zip or legacy), a TorchScript archive of it, or safetensors.
+    /// Loads the network from a weight file: the PyTorch state dict that pytorch-fid publishes, NVIDIA's TorchScript
+    /// archive, or the safetensors file in the cache. It computes in f32 on the CPU; see [`Inception::on`].
     ///
     /// # Errors
-    /// `Weights` naming the tensor that is missing or of another shape.
+    /// `Checkpoint` when the file cannot be read; `Weights`, naming the tensor, when one is missing or has the wrong
+    /// shape.
     pub fn open(path: &Path, options: InceptionOptions) -> Result<Self> {
         let tensors = weights::read(path)?;
         let mut network = Self::new(&tensors, options)?;
@@ -108,12 +111,13 @@ impl Inception {
         Ok(network)
     }
 
-    /// The beginning of the SHA-256 of the weights; `None` for random weights.
+    /// The first 8 hexadecimal digits of the SHA-256 of the weights (names, shapes and values), equal for all file
+    /// formats; `None` for random weights.
     pub fn checksum(&self) -> Option<&str> {
         self.checksum.as_deref()
     }
 
-    /// A network with deterministic random weights, for tests and for features without a file of weights.
+    /// Creates a network with deterministic random weights, for tests and for features without a weight file.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -146,8 +150,8 @@ impl Inception {
         })
     }
 
-    /// Moves the network to a device and converts it to a number type; the last blocks, the means over the image and
-    /// the classifier stay f32.
+    /// Moves the network to a device and converts it to an element type. The last three blocks, the means over the
+    /// image and the classifier always compute in f32.
     ///
     /// # Errors
     /// When the device is out of memory.
@@ -165,28 +169,29 @@ impl Inception {
         Ok(self)
     }
 
-    /// Its device and number type.
+    /// The device and element type that the network computes in.
     pub fn placement(&self) -> &Placement {
         &self.placement
     }
 
-    /// Settings.
+    /// The options of the network.
     pub fn options(&self) -> InceptionOptions {
         self.options
     }
 
-    /// The bias of the classifier, which `logits_unbiased` does not include, `[1008]`.
+    /// The bias of the classifier, 1008 values, which [`InceptionOutput::logits_unbiased`] does not include.
     pub fn classifier_bias(&self) -> &[f32] {
         &self.classifier_bias
     }
 
-    /// Features of a batch.
+    /// Computes the features of a batch of images, and with [`Tap::F2048`] also the logits. Images are resized as in
+    /// TensorFlow 1 ([`InceptionOptions::side`]).
     ///
     /// # Shapes
-    /// - `images`: `u8`, `[n, 1 or 3, height, width]`; a gray channel is repeated
+    /// - `images`: `u8`, `[n, 1 or 3, height, width]`; a gray channel is used for all three colors
     ///
     /// # Errors
-    /// `Images` when they have another shape or type.
+    /// `Images` when `images` have another shape or element type.
     pub fn extract(&self, images: &Tensor) -> Result<InceptionOutput> {
         let x = self.input(images)?;
         let x = self.stem(&x, 1)?;
@@ -219,7 +224,7 @@ impl Inception {
         })
     }
 
-    /// Converts images to the network's input, `[n, 3, side, side]`.
+    /// Converts `u8` images to the input of the network, `[n, 3, side, side]`.
     fn input(&self, images: &Tensor) -> Result<Tensor> {
         let x = network_input(images, self.options.side, &self.placement.device)?;
         let x = x.to_dtype(self.placement.dtype)?;
@@ -230,7 +235,7 @@ impl Inception {
         })
     }
 
-    /// Convolution, bias, relu.
+    /// The convolution layer `name`, bias and relu. `padding` is vertical and horizontal, in pixels.
     fn conv(&self, x: &Tensor, name: &str, stride: usize, padding: [usize; 2]) -> Result<Tensor> {
         let conv = &self.convs[name];
         let [pad_y, pad_x] = padding;
@@ -250,13 +255,14 @@ impl Inception {
         activate(&y, &conv.bias)
     }
 
-    /// The branch of a block that pools its input.
+    /// The branch of a block that pools its input and applies a 1 x 1 convolution.
     fn pool_branch(&self, x: &Tensor, block: &str, kind: Pool) -> Result<Tensor> {
         let name = format!("Mixed_{block}.branch_pool");
         if kind != Pool::Average {
             return self.conv(&pool(x, kind)?, &name, 1, [0, 0]);
         }
-        // A mean and a 1 x 1 convolution commute, and there are fewer channels behind the convolution.
+        // Averaging and a 1 x 1 convolution can be exchanged, and after the convolution there are fewer channels to
+        // average.
         let conv = &self.convs[&name];
         let y = conv2d(x, &conv.weight, &Conv2dOptions::default())?;
         activate(&pool(&y, kind)?, &conv.bias)
@@ -274,7 +280,7 @@ impl Inception {
         Ok(pool(&x, Pool::MaxHalving)?)
     }
 
-    /// One branch: convolutions in a row.
+    /// A branch of convolutions one after the other, each given by its name, stride and padding.
     fn branch(
         &self,
         x: &Tensor,
@@ -412,7 +418,7 @@ fn output(x: &Tensor) -> Result<InceptionOutput> {
     })
 }
 
-/// `[n, c, h, w]` to f32 `[n, c]`.
+/// The mean over each channel: `[n, c, h, w]` to f32 `[n, c]`.
 fn global_mean(x: &Tensor) -> Result<Tensor> {
     Ok(x.to_dtype(DType::F32)?.flatten_from(2)?.mean(2)?)
 }
@@ -422,7 +428,7 @@ fn rows(x: &Tensor) -> Result<Features> {
     Features::from_rows(dim, x.flatten_all()?.to_vec1()?)
 }
 
-/// Softmax of each row.
+/// Computes the softmax of each row of logits, which gives class probabilities that sum to 1 in each row.
 pub fn softmax(logits: &Features) -> Features {
     let mut values = Vec::with_capacity(logits.values().len());
     for i in 0..logits.len() {
@@ -444,7 +450,8 @@ mod tests {
 
     use super::*;
 
-    /// Features of the reference with seeded weights, on two stored images of 64 px.
+    /// Compares with the features that the PyTorch network computes with the same seeded weights for two stored images
+    /// of 64 px.
     #[test]
     fn features_are_those_of_the_reference() {
         let path = concat!(

@@ -1,18 +1,19 @@
-//! The names in NVIDIA's TorchScript `inception-2015-12-05.pt`.
+//! Renames the tensors of NVIDIA's TorchScript archive `inception-2015-12-05.pt`.
 //!
-//! They follow the TensorFlow graph: the stem is `layers.conv` to `layers.conv_4`, the blocks `layers.mixed` to
-//! `layers.mixed_10`, a branch is `tower`, its layers `conv`, `conv_1`, ... A layer keeps `weight` and, of its batch
-//! normalization, `beta`, `mean` and `var`, without a scale. The classifier is `output`.
+//! Its names follow the TensorFlow graph: the first layers are `layers.conv` to `layers.conv_4`, the blocks
+//! `layers.mixed` to `layers.mixed_10`, the branches of a block `tower`, `tower_1`, ... with the layers `conv`,
+//! `conv_1`, ... A layer has the tensor `weight` and, for its batch normalization, `beta`, `mean` and `var`, but no
+//! scale. The classifier is `output`.
 
 use super::convolutions::convolutions;
 use crate::weight_files::NamedTensors;
 
-/// Whether a file has these names.
+/// Whether the tensors of a file have the names of NVIDIA's archive.
 pub(crate) fn is_torchscript(file: &NamedTensors) -> bool {
     file.contains_key("layers.conv.beta") && file.contains_key("output.weight")
 }
 
-/// The same tensors under the names of the PyTorch state dict, with scales of 1.
+/// The same tensors under the names of pytorch-fid's state dict, with batch normalization scales of 1 added.
 pub(crate) fn renamed(file: &NamedTensors) -> NamedTensors {
     let mut all = NamedTensors::new();
     let mut copy = |from: String, to: String| {
@@ -45,7 +46,8 @@ pub(crate) fn renamed(file: &NamedTensors) -> NamedTensors {
     all
 }
 
-/// `Mixed_6b.branch7x7_2` to `mixed_4.tower.conv_1`.
+/// Converts the name of a layer from pytorch-fid's state dict to NVIDIA's archive: `Mixed_6b.branch7x7_2` becomes
+/// `mixed_4.tower.conv_1`.
 fn layer(name: &str) -> String {
     const STEM: [&str; 5] = [
         "Conv2d_1a_3x3",
@@ -79,7 +81,7 @@ fn layer(name: &str) -> String {
         ("7", "branch3x3dbl_3b") => "tower_1_mixed_conv_1".to_owned(),
         ("7", "branch_pool") => "tower_2_conv".to_owned(),
         (_, "branch1x1") => "conv".to_owned(),
-        // The first branch of a halving block has no tower of its own.
+        // In a block that halves the resolution, the layer of the first branch is outside the towers.
         ("6", "branch3x3") => "conv".to_owned(),
         (_, "branch_pool") => "tower_2.conv".to_owned(),
         _ => {
@@ -87,7 +89,7 @@ fn layer(name: &str) -> String {
             let step: usize = step.parse().unwrap_or(1);
             let tower = match stem {
                 "branch5x5" | "branch7x7" | "branch3x3" => 0,
-                // The double branch is the only tower of the block that halves first.
+                // In the first block that halves the resolution, the branch with two 3 x 3 layers is the only tower.
                 "branch3x3dbl" if block == "6a" => 0,
                 _ => 1,
             };
@@ -105,7 +107,7 @@ fn layer(name: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Names as the published file has them.
+    /// Compares with names in the published file.
     #[test]
     fn layers_have_the_names_of_the_graph() {
         for (ours, theirs) in [

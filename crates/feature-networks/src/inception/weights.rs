@@ -1,4 +1,5 @@
-//! Names and shapes of the network's weights, read from a file or generated from a seed.
+//! The weights of the Inception network: their names and shapes, reading them from a file, and generating them from a
+//! seed.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,19 +12,19 @@ use crate::error::{Error, Result};
 use crate::seeded_weights::uniform;
 use crate::weight_files::{self, NamedTensors};
 
-/// Number of classes.
+/// Number of classes of the Inception network's classifier.
 pub const CLASSES: usize = 1008;
 
-/// File name of the converted weights in the cache.
+/// Name of the file with the converted weights in the cache.
 pub const FILE_NAME: &str = "inception-2015-12-05.safetensors";
 
-/// Source of the PyTorch state dict.
+/// Address of the PyTorch state dict that pytorch-fid publishes.
 pub const STATE_DICT_URL: &str = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth";
 
-/// The beginning of the SHA-256 of that file.
+/// The first 8 hexadecimal digits of the SHA-256 of the file at [`STATE_DICT_URL`].
 pub const STATE_DICT_SHA256_START: &str = "6726825d";
 
-/// Every tensor of the state dict with its shape.
+/// The name and shape of every tensor of the Inception network, with the names of pytorch-fid's state dict.
 pub fn tensor_names() -> Vec<(String, Vec<usize>)> {
     let mut all = Vec::new();
     for (name, s) in convolutions() {
@@ -40,10 +41,10 @@ pub fn tensor_names() -> Vec<(String, Vec<usize>)> {
     all
 }
 
-/// Tensors of the state dict by name.
+/// The tensors of the network under the names of [`tensor_names`].
 pub(crate) type Tensors = HashMap<String, Tensor>;
 
-/// Whether a file contains an Inception network, under any of the known names.
+/// Whether a file contains an Inception network under pytorch-fid's or NVIDIA's tensor names.
 pub(crate) fn is_inception(file: &NamedTensors) -> bool {
     torchscript::is_torchscript(file)
         || file
@@ -51,11 +52,11 @@ pub(crate) fn is_inception(file: &NamedTensors) -> bool {
             .any(|name| name.ends_with("Conv2d_1a_3x3.conv.weight"))
 }
 
-/// Selects the weights from the tensors of a file: under the names of the PyTorch state dict (also inside a wrapper
-/// module) or of NVIDIA's TorchScript.
+/// Selects the weights from the tensors of a file, which have the names of pytorch-fid's state dict (possibly with the
+/// prefix of a wrapper module) or of NVIDIA's TorchScript archive. `path` is the path of the file for error messages.
 ///
 /// # Errors
-/// `Weights` when tensors are missing or have other shapes.
+/// `Weights` when tensors are missing or have the wrong shape.
 pub(crate) fn pick(path: &Path, file: &NamedTensors) -> Result<Tensors> {
     let failed = |reason: String| Error::Weights {
         path: path.to_owned(),
@@ -92,15 +93,15 @@ pub(crate) fn pick(path: &Path, file: &NamedTensors) -> Result<Tensors> {
     Ok(tensors)
 }
 
-/// Reads weights from a file.
+/// Reads the weights from a file.
 ///
 /// # Errors
-/// When it cannot be read, and as [`pick`].
+/// `Checkpoint` when the file cannot be read, and the errors of [`pick`].
 pub(crate) fn read(path: &Path) -> Result<Tensors> {
     pick(path, &weight_files::read(path)?)
 }
 
-/// Writes weights as safetensors.
+/// Writes the weights to the safetensors file `to`.
 ///
 /// # Errors
 /// `Cache` when the file cannot be written.
@@ -115,19 +116,20 @@ pub(crate) fn write(tensors: &Tensors, to: &Path) -> Result<()> {
     weight_files::write(to, &tensors, &[])
 }
 
-/// Deterministic random weights: the same on every machine, without a file.
+/// Settings of deterministic random weights for the Inception network, which are equal on every machine.
 ///
-/// Element `i` of a tensor is a function of the tensor's name and of `i`.
+/// Element `i` of a tensor depends only on the seed, the name of the tensor and `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeededWeights {
-    /// Hashed together with the names, so that each seed gives other weights. `None` hashes the names alone.
+    /// The seed: each one gives different weights, and so does `None`.
     pub seed: Option<u32>,
-    /// Whether batch normalization also has random parameters; otherwise it is the identity.
+    /// Whether the parameters of the batch normalizations are random too. Otherwise the batch normalizations change
+    /// nothing.
     pub normalization: bool,
 }
 
 impl SeededWeights {
-    /// All tensors of the network by name.
+    /// Generates all tensors of the network, under the names of [`tensor_names`].
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -140,7 +142,7 @@ impl SeededWeights {
         Ok(tensors)
     }
 
-    /// The values of one tensor.
+    /// Generates the values of the tensor with this name and shape, in row-major order.
     pub fn values(self, name: &str, shape: &[usize]) -> Vec<f32> {
         let fan_in: usize = shape.iter().skip(1).product();
         let (scale, shift) = match name.rsplit_once('.') {
@@ -172,7 +174,8 @@ mod tests {
     #[test]
     fn there_are_as_many_weights_as_in_the_published_file() {
         let names = tensor_names();
-        // 94 convolutions with 5 tensors each (the file also counts batches), and the classifier.
+        // 94 convolutions with 5 tensors each, and the classifier. The file also has a batch counter for each
+        // convolution.
         assert_eq!(names.len(), 94 * 5 + 2);
         let elements: usize = names.iter().map(|(_, s)| s.iter().product::<usize>()).sum();
         assert_eq!(elements + 94, 23_885_486);

@@ -1,11 +1,12 @@
-//! Converts images of a generator to the input of VGG16. Differentiable.
+//! Prepares generated images for VGG16. All functions are differentiable.
 
 use candle_core::{Result, Tensor};
 
-/// The size that larger images are averaged down to, as in the reference for path lengths and projection.
+/// The side in pixels that larger images are reduced to, as NVIDIA's code does for perceptual path length and
+/// projection.
 const SIDE: usize = 256;
 
-/// The color channels, without alpha.
+/// Removes the alpha channel from images of gray and alpha (2 channels) or RGB and alpha (4 channels). Differentiable.
 ///
 /// # Shapes
 /// - `images`: `[n, 1 to 4, height, width]`
@@ -18,12 +19,14 @@ pub fn without_alpha(images: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Averages blocks of pixels of images, or of crops of them, by the integer factor that reduces `full_side` to 256
-/// pixels.
+/// Reduces images, or crops of images, by averaging blocks of `factor x factor` pixels, where `factor = full_side /
+/// 256` (rounded down). Returns them unchanged if `factor` is 0 or 1. Differentiable.
+///
+/// `full_side` is the side of the uncropped images in pixels.
 ///
 /// # Shapes
-/// - `images`: `[n, channels, height, width]`
-/// - `full_side`: the side of the whole images
+/// - `images`: `[n, channels, height, width]`, where `height` and `width` are multiples of `factor`
+/// - result: `[n, channels, height / factor, width / factor]`
 pub fn average_down(images: &Tensor, full_side: usize) -> Result<Tensor> {
     let factor = full_side / SIDE;
     if factor <= 1 {

@@ -1,20 +1,24 @@
-//! The part of LPIPS (arXiv:1801.03924) of one stage: the distance between the features of two images.
+//! The terms of the LPIPS distance (arXiv:1801.03924): for one stage of VGG16, the distance between the features of two
+//! images. LPIPS is the sum over the five stages.
 //!
-//! Computed in f64, because the images of a path length differ by a step of 1e-4.
+//! [`distances`] computes in f64, because perceptual path length compares images whose latents differ by only 1e-4.
 
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use crate::error::Result;
 
-/// Added to the norm of a pixel's features, as in LPIPS.
+/// Added to the norm of the features at a pixel before dividing by it, as in the LPIPS code.
 const EPSILON: f64 = 1e-10;
 
-/// The distance of each image of the first half of a batch to its partner in the second half: features are normalized
-/// at each pixel, squared differences are weighted and summed over channels, and averaged over pixels.
+/// The LPIPS term of one stage between image `i` and image `n + i` of a batch of `2 n`, for `i` from 0 to `n - 1`. The
+/// features are normalized to length 1 at each pixel; their squared differences are weighted with `linear`, summed over
+/// channels and averaged over pixels.
 ///
 /// # Shapes
-/// - `x`: f32 or f16, `[2 n, channels, height, width]`, on any device; `linear`: `[channels]`
+/// - `x`: features, f32 or f16, `[2 n, channels, height, width]`, on any device
+/// - `linear`: `[channels]`
+/// - result: `[n]`
 pub(super) fn distances(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
     if x.device().is_cpu() {
         on_cpu(&x.to_dtype(DType::F32)?, linear)
@@ -23,7 +27,7 @@ pub(super) fn distances(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
     }
 }
 
-/// The same as tensor ops, for any device.
+/// [`distances`] composed of tensor operations, for any device.
 fn composed(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
     let n = x.dim(0)? / 2;
     let x = x.to_dtype(DType::F64)?.flatten_from(2)?;
@@ -34,7 +38,7 @@ fn composed(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
     Ok(squares.broadcast_mul(&linear)?.sum(1)?.to_vec1()?)
 }
 
-/// The same in one pass over each pair of images.
+/// [`distances`] on the CPU, with one pass over each pair of images.
 fn on_cpu(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
     let (n, channels, h, w) = x.dims4()?;
     let pixels = h * w;
@@ -72,17 +76,19 @@ fn on_cpu(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
         .collect())
 }
 
-/// Normalizes the features of each pixel to length 1. Differentiable.
+/// Normalizes the features `[n, channels, height, width]` to length 1 at each pixel. Differentiable.
 pub(super) fn unit_length(x: &Tensor) -> Result<Tensor> {
-    // Under the root: the slope of the root at 0 is infinite.
+    // Added under the root because the derivative of the root is infinite at 0.
     let squares = (x.sqr()?.sum_keepdim(1)? + EPSILON * EPSILON)?;
     Ok(x.broadcast_div(&(squares.sqrt()? + EPSILON)?)?)
 }
 
-/// The distance at the end of one stage as a differentiable tensor of `[n]`.
+/// The LPIPS term of one stage between image `i` of `a` and image `i` of `b`. Differentiable.
 ///
 /// # Shapes
-/// - `a`, `b`: of [`unit_length`], `[n, channels, height, width]`; `linear`: `[channels]`
+/// - `a`, `b`: results of [`unit_length`], `[n, channels, height, width]`
+/// - `linear`: `[channels]`
+/// - result: `[n]`
 pub(super) fn distance(a: &Tensor, b: &Tensor, linear: &[f32]) -> Result<Tensor> {
     let squares = (a - b)?.sqr()?.flatten_from(2)?.mean(2)?;
     let linear = Tensor::new(linear, a.device())?.to_dtype(a.dtype())?;
@@ -98,7 +104,7 @@ mod tests {
     #[test]
     fn tensor_ops_give_the_same_distances() {
         let (n, channels, side) = (6, 5, 7);
-        // A pixel in eleven has no features at all.
+        // At one pixel in eleven, all features are 0.
         let value = |i: usize| match i % (side * side) % 11 {
             0 => 0.0,
             _ => (i * i % 97) as f32 / 9.0,

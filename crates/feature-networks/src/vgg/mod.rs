@@ -1,5 +1,5 @@
-//! VGG16 (arXiv:1409.1556): dense features for precision and recall, and the perceptual distance LPIPS
-//! (arXiv:1801.03924) for path lengths and, differentiable, for projection.
+//! VGG16 (arXiv:1409.1556): the features of its second dense layer, for precision and recall, and the perceptual
+//! distance LPIPS (arXiv:1801.03924), for perceptual path length and, differentiable, for projection.
 
 mod input;
 mod lpips;

@@ -1,4 +1,4 @@
-//! The network, from images to dense features or perceptual distances.
+//! The VGG16 network, which maps images to features or perceptual distances.
 
 use std::path::{Path, PathBuf};
 
@@ -15,37 +15,41 @@ use crate::placement::Placement;
 use crate::pool::{Pool, pool};
 use crate::weight_files;
 
-/// Mean and standard deviation of its training images, for colors in 0..1.
+/// Mean and standard deviation per color channel of the network's training images, for values from 0 to 1. The input is
+/// normalized with them.
 const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
 
-/// VGG16 halves an image four times.
+/// The smallest side in pixels of images for [`Vgg16::lpips`] and [`Vgg16::stage_features`], since the network halves
+/// the resolution four times.
 pub const LEAST_SIDE: usize = 16;
 
-/// Features of images at the end of each stage, normalized to length 1 at each pixel.
+/// The features of a batch of images at the end of each of the five stages of a [`Vgg16`], normalized to length 1 at
+/// each pixel. Two of them are compared by [`Vgg16::distance`].
 pub struct StageFeatures(Vec<Tensor>);
 
-/// Weight and bias.
+/// Weight and bias of a layer.
 type Layer = (Tensor, Tensor);
 
-/// VGG16 with its weights. The dense layers and the weights of LPIPS are optional.
+/// The VGG16 network with its weights. The weights of the dense layers and the linear weights of LPIPS may be absent.
 pub struct Vgg16 {
     shape: VggShape,
     source: VggSource,
-    /// The beginning of the checksum of weights from a file.
+    /// Value of [`Vgg16::checksum`].
     checksum: Option<String>,
     convs: Vec<Layer>,
     dense: Option<[Layer; 2]>,
-    /// Weight of each channel at the end of each stage.
+    /// The linear weights of LPIPS: for each stage, one weight per channel.
     lpips: Option<Vec<Vec<f32>>>,
     placement: Placement,
 }
 
 impl Vgg16 {
-    /// Opens the converted file of the cache.
+    /// Loads the network from the file in the cache ([`FILE_NAME`](super::FILE_NAME)), which
+    /// [`convert_weights`](crate::convert_weights) writes. It computes in f32 on the CPU; see [`Vgg16::on`].
     ///
     /// # Errors
-    /// `Weights` when it is damaged.
+    /// `Weights` when the file cannot be read or is damaged.
     pub fn open(path: &Path) -> Result<Self> {
         let (tensors, source) = weights::read(path)?;
         let checksum = weight_files::checksum(&tensors)?;
@@ -63,10 +67,12 @@ impl Vgg16 {
         })
     }
 
-    /// Reads published files: NVIDIA's `vgg16.pt`, or the weights of torchvision and of LPIPS, in any order.
+    /// Loads the network from published files, in any order: NVIDIA's `vgg16.pt`, or torchvision's VGG16 and the linear
+    /// weights of LPIPS. It computes in f32 on the CPU.
     ///
     /// # Errors
-    /// `Weights` when a file contains something else, or the convolutions are missing.
+    /// `Checkpoint` when a file cannot be read; `Weights` when a tensor has the wrong shape or convolutions are
+    /// missing.
     pub fn from_files(paths: &[PathBuf]) -> Result<Self> {
         let parts = paths
             .iter()
@@ -81,7 +87,7 @@ impl Vgg16 {
         })
     }
 
-    /// A network with deterministic random weights.
+    /// Creates a network of size `shape` with deterministic random weights that depend on `seed`.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -129,7 +135,7 @@ impl Vgg16 {
         })
     }
 
-    /// Moves the network to a device and converts it to a number type.
+    /// Moves the network to a device and converts it to an element type.
     ///
     /// # Errors
     /// When the device is out of memory.
@@ -147,29 +153,32 @@ impl Vgg16 {
         self.source
     }
 
-    /// The beginning of the SHA-256 of the weights; `None` for random weights.
+    /// The first 8 hexadecimal digits of the SHA-256 of the weights (names, shapes and values), equal for all file
+    /// formats; `None` for random weights.
     pub fn checksum(&self) -> Option<&str> {
         self.checksum.as_deref()
     }
 
-    /// Whether it has the dense layers.
+    /// Whether the weights of the dense layers are present, which [`Vgg16::features`] needs.
     pub fn has_dense(&self) -> bool {
         self.dense.is_some()
     }
 
-    /// Whether it has the weights of LPIPS.
+    /// Whether the linear weights of LPIPS are present, which [`Vgg16::lpips`] and [`Vgg16::distance`] need.
     pub fn has_lpips(&self) -> bool {
         self.lpips.is_some()
     }
 
-    /// Features of the second dense layer. Images are resized as in TensorFlow 1.
+    /// Computes the features of images: the output of the second dense layer. Images are resized to [`VggShape::side`]
+    /// as in TensorFlow 1.
     ///
     /// # Shapes
     /// - `images`: `u8`, `[n, 1 or 3, height, width]`
-    /// - result: `[n, hidden]`
+    /// - result: `[n, hidden]`, where `hidden` is [`VggShape::hidden`] (4096 for published weights)
     ///
     /// # Errors
-    /// `Images` when they have another shape or type, `NoWeights` without the dense layers.
+    /// `Images` when `images` have another shape or element type, `NoWeights` when the weights of the dense layers are
+    /// absent.
     pub fn features(&self, images: &Tensor) -> Result<Features> {
         let Some(dense) = &self.dense else {
             return Err(Error::NoWeights(
@@ -177,7 +186,7 @@ impl Vgg16 {
             ));
         };
         let x = network_input(images, self.shape.side, &self.placement.device)?;
-        // -1..1 around 128 to 0..255.
+        // The input is (value - 128) / 128; the stages take values from 0 to 255.
         let last = self.stages(&x.affine(128.0, 128.0)?, |_, _| Ok(()))?;
         let mut x = pool(&last, Pool::MaxOfFour)?.flatten_from(1)?;
         for (weight, bias) in dense {
@@ -187,13 +196,16 @@ impl Vgg16 {
         Features::from_rows(self.shape.hidden, x.to_vec1()?)
     }
 
-    /// LPIPS of each image of the first half of a batch to its partner in the second half.
+    /// Computes the perceptual distance LPIPS between image `i` and image `n + i` of a batch of `2 n` images, for `i`
+    /// from 0 to `n - 1`. Not differentiable; see [`Vgg16::distance`]. Images are not resized.
     ///
     /// # Shapes
-    /// - `images`: f32 from 0 to 255, `[2 n, 1 or 3, height, width]`, at least 16 px
+    /// - `images`: f32 from 0 to 255, `[2 n, 1 or 3, height, width]`, with sides of at least [`LEAST_SIDE`] pixels
+    /// - result: `[n]`
     ///
     /// # Errors
-    /// `Images` when they have another shape or type, `NoWeights` without the weights of LPIPS.
+    /// `Images` when `images` have another shape or element type or are too small, `NoWeights` when the linear weights
+    /// of LPIPS are absent.
     pub fn lpips(&self, images: &Tensor) -> Result<Vec<f64>> {
         let linear = self.lpips.as_ref().ok_or_else(no_lpips)?;
         let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
@@ -216,13 +228,15 @@ impl Vgg16 {
         Ok(sums)
     }
 
-    /// Features of images at the end of each stage, for [`Self::distance`]. Differentiable.
+    /// Computes the features of images at the end of each stage, for [`Self::distance`]. Differentiable. Images are not
+    /// resized.
     ///
     /// # Shapes
-    /// - `images`: f32 from 0 to 255, `[n, 1 or 3, height, width]`, at least 16 px
+    /// - `images`: f32 from 0 to 255, `[n, 1 or 3, height, width]`, with sides of at least [`LEAST_SIDE`] pixels, on
+    ///   the device of the network
     ///
     /// # Errors
-    /// `Images` when they have another shape or type.
+    /// `Images` when `images` have another shape or are too small.
     pub fn stage_features(&self, images: &Tensor) -> Result<StageFeatures> {
         let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
         let (_, channels, h, w) = images.dims4().map_err(|_| form())?;
@@ -237,13 +251,14 @@ impl Vgg16 {
         Ok(StageFeatures(stages))
     }
 
-    /// LPIPS of each image of `a` to its partner in `b`. Differentiable.
+    /// Computes the perceptual distance LPIPS between image `i` of `a` and image `i` of `b`. Differentiable.
     ///
     /// # Shapes
+    /// - `a`, `b`: features of `n` images of the same size
     /// - result: `[n]`
     ///
     /// # Errors
-    /// `NoWeights` without the weights of LPIPS.
+    /// `NoWeights` when the linear weights of LPIPS are absent.
     pub fn distance(&self, a: &StageFeatures, b: &StageFeatures) -> Result<Tensor> {
         let linear = self.lpips.as_ref().ok_or_else(no_lpips)?;
         let pairs = a.0.iter().zip(&b.0).zip(linear);
@@ -253,8 +268,8 @@ impl Vgg16 {
         Ok(Tensor::stack(&terms, 0)?.sum(0)?)
     }
 
-    /// Runs the convolutions on images in 0..255, and passes the features at the end of each stage to `visit`; returns
-    /// the last.
+    /// Runs the convolutions on images with values from 0 to 255. Calls `visit` with the index (0 to 4) and the
+    /// features of each stage, and returns the features of the last one.
     fn stages(
         &self,
         images: &Tensor,
@@ -303,7 +318,7 @@ fn no_lpips() -> Error {
     ))
 }
 
-/// `[out, in]` to `[in, out]`, for matrix products.
+/// Transposes the weight of a dense layer from `[out, in]` to `[in, out]`.
 fn transposed((weight, bias): Layer) -> Result<Layer> {
     Ok((weight.t()?.contiguous()?, bias))
 }
@@ -313,7 +328,7 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
-    /// Numbers of PyTorch 2.15 on the same images with the same seeded weights.
+    /// Compares with the values that PyTorch 2.15 computes for the same images with the same seeded weights.
     #[test]
     fn dense_features_are_those_of_pytorch() {
         let vgg = Vgg16::seeded(VggShape::SMALL, 0).unwrap();
@@ -352,7 +367,7 @@ mod tests {
         assert!(vgg.lpips(&images).is_err());
     }
 
-    /// `[n, 3, 32, 32]`, 0 to 255.
+    /// Random images `[n, 3, 32, 32]` with values of mean 127.5 and standard deviation 40.
     fn noise(n: usize, seed: u32) -> Tensor {
         let values: Vec<f32> = rng::RandomState::new(seed)
             .randn(n * 3 * 32 * 32)
@@ -367,7 +382,7 @@ mod tests {
         let vgg = Vgg16::seeded(VggShape::SMALL, 0).unwrap();
         let (a, b) = (noise(2, 1), noise(2, 2));
         let want = vgg.lpips(&Tensor::cat(&[&a, &b], 0).unwrap()).unwrap();
-        // Tracked tensors are pooled with a gradient.
+        // A variable, so that the pooling with a gradient is tested.
         let a = candle_core::Var::from_tensor(&a).unwrap();
         let features = |x: &Tensor| vgg.stage_features(x).unwrap();
         let got = vgg.distance(&features(&a), &features(&b)).unwrap();
@@ -392,7 +407,7 @@ mod tests {
         let gradient = grads.get(&x).unwrap();
         let steepness = gradient.sqr().unwrap().sum_all().unwrap();
         let steepness = steepness.to_scalar::<f32>().unwrap();
-        // First order of a small step along the gradient.
+        // The change for a small step along the gradient, compared with the first-order prediction.
         let h = 0.3 / steepness.sqrt();
         let moved = |h: f32| {
             let step = (gradient * f64::from(h)).unwrap();

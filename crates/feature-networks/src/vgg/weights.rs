@@ -1,4 +1,5 @@
-//! Names of VGG16's weights in published files, and our own file.
+//! The weights of VGG16 and LPIPS: their names in published files, the converted file in the cache, and generating them
+//! from a seed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,37 +11,39 @@ use crate::error::{Error, Result};
 use crate::seeded_weights::uniform;
 use crate::weight_files::{self, ConvertedWeights, NamedTensors};
 
-/// File name of the converted weights in the cache.
+/// Name of the file with the converted weights in the cache.
 pub const FILE_NAME: &str = "vgg16.safetensors";
 
-/// NVIDIA's TorchScript: convolutions, dense layers and LPIPS in one file.
+/// Address of NVIDIA's TorchScript archive `vgg16.pt`, which contains convolutions, dense layers and the linear weights
+/// of LPIPS.
 pub const TORCHSCRIPT_URL: &str =
     "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/vgg16.pt";
 
-/// SHA-256 of that file.
+/// SHA-256 in hexadecimal of the file at [`TORCHSCRIPT_URL`].
 pub const TORCHSCRIPT_SHA256: &str =
     "b437eb095feaeb0b83eb3fa11200ebca4548ee39a07fb944a417ddc516cc07c3";
 
-/// torchvision's weights of VGG16: convolutions and dense layers.
+/// Address of torchvision's VGG16, which contains convolutions and dense layers.
 pub const TORCHVISION_URL: &str = "https://download.pytorch.org/models/vgg16-397923af.pth";
 
-/// The linear weights of LPIPS 0.1 that go with them.
+/// Address of the linear weights of LPIPS 0.1 for torchvision's VGG16.
 pub const LPIPS_URL: &str =
     "https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/vgg.pth";
 
-/// The origin of the weights.
+/// The origin of the weights of a [`Vgg16`](super::Vgg16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VggSource {
-    /// NVIDIA's `vgg16.pt`, which the reference's metrics are defined by.
+    /// NVIDIA's `vgg16.pt`, which the metrics of NVIDIA's StyleGAN2-ADA use.
     Nvidia,
-    /// torchvision's: the same LPIPS to 1e-5, precision and recall differ (67.7 in place of 62.9 % for FFHQ).
+    /// torchvision's VGG16. LPIPS is equal to that of NVIDIA's weights within 1e-5, but precision and recall differ
+    /// (for FFHQ, 67.7 % instead of 62.9 %).
     Torchvision,
     /// Deterministic random weights.
     Seed,
 }
 
 impl VggSource {
-    /// The name in files and results.
+    /// The name in weight files and in results: `nvidia`, `torchvision` or `seed`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Nvidia => "nvidia",
@@ -50,13 +53,14 @@ impl VggSource {
     }
 }
 
-/// Tensors by NVIDIA's names, which our file uses: `layers.conv1.weight`, `layers.fc1.bias`, `lpips0`.
+/// The tensors of the network under the names of NVIDIA's `vgg16.pt`, which the file in the cache uses too:
+/// `layers.conv1.weight`, `layers.fc1.bias`, `lpips0`, ...
 pub(crate) type Tensors = HashMap<String, Tensor>;
 
-/// Indices of the convolutions in torchvision's `features`.
+/// Indices of the 13 convolutions in the `features` of torchvision's VGG16.
 const FEATURES: [usize; 13] = [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28];
 
-/// Each tensor: our name, its other names, its shape.
+/// For each tensor of the network: NVIDIA's name, its names in other files, its shape.
 fn slots(shape: &VggShape) -> Vec<(String, Vec<String>, Vec<usize>)> {
     let mut all = Vec::new();
     let mut inputs = 3;
@@ -92,7 +96,7 @@ fn slots(shape: &VggShape) -> Vec<(String, Vec<String>, Vec<usize>)> {
     all
 }
 
-/// Whether a file contains the network or the linear weights of LPIPS.
+/// Whether a file contains VGG16 or the linear weights of LPIPS, judged by tensor names.
 pub(crate) fn is_part(file: &NamedTensors) -> bool {
     [
         "layers.conv1.weight",
@@ -104,10 +108,11 @@ pub(crate) fn is_part(file: &NamedTensors) -> bool {
     .any(|name| file.contains_key(*name))
 }
 
-/// Selects tensors from files, and those that they lack from our earlier file.
+/// Selects the tensors of the network from published files. Tensors that no file has are taken from `earlier`, the
+/// content of the file in the cache.
 ///
 /// # Errors
-/// `Weights` when a tensor has another shape, or the convolutions are missing.
+/// `Weights` when a tensor has the wrong shape, or convolutions are missing.
 pub(crate) fn gather(
     parts: &[(PathBuf, NamedTensors)],
     earlier: Option<(Tensors, VggSource)>,
@@ -158,7 +163,7 @@ pub(crate) fn gather(
     }
 }
 
-/// Whether all tensors with a prefix exist.
+/// Whether all tensors of the network whose names begin with `prefix` are among `tensors`.
 fn has(tensors: &Tensors, prefix: &str, shape: &VggShape) -> bool {
     slots(shape)
         .iter()
@@ -166,10 +171,11 @@ fn has(tensors: &Tensors, prefix: &str, shape: &VggShape) -> bool {
         .all(|(name, ..)| tensors.contains_key(name))
 }
 
-/// Selects tensors from files and from our earlier file, and writes our file.
+/// Selects the tensors of the network from published files and from an existing file `target` ([`gather`]), and writes
+/// them to `target`.
 ///
 /// # Errors
-/// As [`gather`]; `Cache` when the file cannot be written.
+/// The errors of [`gather`]; `Cache` when the file cannot be written.
 pub(crate) fn convert(
     parts: &[(PathBuf, NamedTensors)],
     target: &Path,
@@ -196,10 +202,10 @@ pub(crate) fn convert(
     })
 }
 
-/// Reads our file, or a complete published one.
+/// Reads the converted file in the cache.
 ///
 /// # Errors
-/// When it cannot be read, or a tensor has another shape.
+/// `Weights` when the file cannot be read, is damaged, or does not record the origin of the weights.
 pub(crate) fn read(path: &Path) -> Result<(Tensors, VggSource)> {
     let bytes = files::read_input(path, u64::MAX).map_err(|error| Error::Weights {
         path: path.to_owned(),
@@ -227,8 +233,8 @@ pub(crate) fn read(path: &Path) -> Result<(Tensors, VggSource)> {
     Ok((tensors, source))
 }
 
-/// Deterministic random weights: uniform with He's standard deviation for weights, up to 0.1 for biases, 0 to 1 for
-/// LPIPS.
+/// Generates deterministic random weights: uniform with the standard deviation of He initialization for weights, from
+/// -0.1 to 0.1 for biases, from 0 to 1 for the linear weights of LPIPS.
 pub(crate) fn seeded(shape: &VggShape, seed: u32) -> Result<Tensors> {
     let mut tensors = Tensors::new();
     for (name, _, dims) in slots(shape) {
@@ -254,7 +260,8 @@ mod tests {
 
     const SHAPE: VggShape = VggShape::SMALL;
 
-    /// The file of somebody else with the weights of a seed; `other` picks among the names of others.
+    /// The tensors of a published file with weights generated from `seed`. `other` returns the name of each tensor in
+    /// the file, given NVIDIA's name and the other names, or `None` to leave it out.
     fn file(seed: u32, other: impl Fn(&str, &[String]) -> Option<String>) -> NamedTensors {
         let tensors = seeded(&SHAPE, seed).unwrap();
         slots(&SHAPE)
@@ -263,7 +270,7 @@ mod tests {
                 let values: Vec<f32> = tensors[&name].flatten_all().unwrap().to_vec1().unwrap();
                 let to = other(&name, &others)?;
                 if name.starts_with("lpips") {
-                    // As these files have them.
+                    // The shape that published files have.
                     dims = vec![1, dims[0], 1, 1];
                 }
                 Some((to, interop::Tensor::from_f32(dims, &values).unwrap()))
@@ -297,7 +304,7 @@ mod tests {
             })
         };
         assert!(is_part(&torchvision) && is_part(&lpips()));
-        // The linear weights alone are nothing; behind the network they add up.
+        // The linear weights alone are refused; after torchvision's VGG16 they complete it.
         let alone = convert(&[(path("vgg.pth"), lpips())], &path("b"), &SHAPE).unwrap_err();
         assert!(alone.to_string().contains("vgg16-397923af.pth"), "{alone}");
         let done = convert(&[(path("tv.pth"), torchvision)], &path("b"), &SHAPE).unwrap();

@@ -1,8 +1,8 @@
-//! Infers architectures from tensors.
+//! Infers the architecture of a network from its tensors.
 //!
-//! Settings that shapes determine are taken from the shapes. Settings in the file are checked against them; those that
-//! neither determines (clamp, fp16 blocks, activations) take the official default and are listed as assumed.
-//! Each family of networks has a module here.
+//! Settings that the shapes of the tensors determine are taken from the shapes; a file that states another value is
+//! refused. Other settings (clamp, fp16 blocks, activations) are taken from the file. If the file has no settings, they
+//! get the default of NVIDIA's code and are listed in [`Network::assumed`]. Each family of networks has a module here.
 
 mod family;
 mod stated;
@@ -19,14 +19,15 @@ use crate::tensor::Tensor;
 
 type Tensors = IndexMap<String, Tensor>;
 
-/// The known families.
+/// All families of networks that are recognized.
 const FAMILIES: [family::Family; 1] = [stylegan2::FAMILY];
 
-/// Builds a [`Network`] from named tensors: infers the settings, checks that every tensor of that architecture is
-/// present with its shape and that there are no others, and sorts them in the official order.
+/// Builds a [`Network`] from tensors under NVIDIA's names: infers its configuration, then [`assemble`]s it.
 ///
 /// # Errors
-/// `Contradiction`, `Layout` or `Unsupported`.
+/// `Contradiction` when the file states a setting that the shapes contradict, `Unsupported` for a StyleGAN3 generator
+/// or channels that follow no rule, `Layout` for missing or additional tensors, `Tensor` for a tensor of the wrong
+/// shape.
 pub(crate) fn network(
     kind: NetworkKind,
     tensors: Tensors,
@@ -48,10 +49,11 @@ pub(crate) fn network(
     assemble(config, tensors, stated.assumed)
 }
 
-/// Sorts tensors into the network of `config`; all of them must exist, and no others.
+/// Builds the network of a known configuration from its tensors, converted to f32 and sorted in the order of NVIDIA's
+/// code. Only resampling filters may be missing: they follow from the configuration.
 ///
 /// # Errors
-/// `Layout` or `Tensor`.
+/// `Layout` for missing or additional tensors, `Tensor` for a tensor of the wrong shape.
 pub(crate) fn assemble(
     config: NetworkConfig,
     mut tensors: Tensors,
@@ -129,7 +131,7 @@ mod tests {
             .collect();
         let again = |tensors| assemble(network.config.clone(), tensors, Vec::new());
         assert_eq!(again(all.clone()).unwrap(), network);
-        // Filters follow from the settings.
+        // Resampling filters may be missing: they follow from the configuration.
         let mut fewer = all;
         fewer.retain(|name, _| !name.ends_with("resample_filter"));
         assert_eq!(again(fewer.clone()).unwrap(), network);

@@ -6,18 +6,20 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result, layout};
 
-/// Settings in a file: nested official keyword arguments.
+/// The settings that a file states: NVIDIA's constructor arguments as nested JSON, where a path such as
+/// `mapping_kwargs.num_layers` names one. Collects the settings that were assumed instead.
 pub(crate) struct Stated<'s> {
     json: &'s Json,
-    /// Whether the format defines that a missing setting has the official default.
+    /// Whether the format of the file defines that a missing setting has the default of NVIDIA's code. Otherwise the
+    /// default is recorded in `assumed`.
     defaults_hold: bool,
     pub(super) assumed: Vec<String>,
-    /// Defaults of the format for settings that neither the file nor the shapes determine.
+    /// Default of `mbstd_group_size` in the format of the file; `None` is the whole batch.
     pub mbstd_group_size: Option<usize>,
 }
 
 impl<'s> Stated<'s> {
-    /// Constructor arguments: a missing one has its default.
+    /// Settings given as constructor arguments, where a missing one has its default.
     pub fn new(json: &'s Json) -> Self {
         Self {
             json,
@@ -27,7 +29,7 @@ impl<'s> Stated<'s> {
         }
     }
 
-    /// For a file without settings.
+    /// The settings of a file that states none.
     pub fn nothing() -> Self {
         Self {
             defaults_hold: false,
@@ -40,7 +42,10 @@ impl<'s> Stated<'s> {
             .try_fold(self.json, |json, key| json.get(key))
     }
 
-    /// The value from the shapes; an error when the file states another.
+    /// Returns `found`, the value that follows from the shapes.
+    ///
+    /// # Errors
+    /// `Contradiction` when the file states another value.
     pub(super) fn check(&self, path: &str, found: usize) -> Result<usize> {
         match self.get(path) {
             None | Some(Json::Null) => Ok(found),
@@ -49,7 +54,11 @@ impl<'s> Stated<'s> {
         }
     }
 
-    /// A setting that shapes do not determine.
+    /// The stated value of a setting that shapes do not determine, as `read` converts it; `default` if it is not
+    /// stated.
+    ///
+    /// # Errors
+    /// `Layout` when `read` returns `None` for the stated value.
     pub(super) fn take<T: Serialize>(
         &mut self,
         path: &str,

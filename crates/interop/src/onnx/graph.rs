@@ -1,14 +1,14 @@
-//! An ONNX graph under construction.
+//! Builds the protobuf message of an ONNX graph and model.
 
 use std::collections::HashSet;
 
 use protobuf::Message;
 
-/// Version of the operator set: the last in which `ReduceMean` takes its axes as an attribute.
+/// Version of ONNX's operator set: the last one in which `ReduceMean` takes its axes as an attribute.
 const OPSET: i64 = 17;
-/// Version of the file format that belongs to it.
+/// Version of the ONNX file format (`ir_version`) that belongs to [`OPSET`].
 const IR_VERSION: i64 = 8;
-/// `TensorProto.DataType`.
+/// Element types in ONNX's enumeration `TensorProto.DataType`.
 const FLOAT: i64 = 1;
 const INT64: i64 = 7;
 
@@ -19,7 +19,7 @@ pub(super) enum Attribute {
     Float(f32),
 }
 
-/// A graph: nodes and constants in the order of computation.
+/// An ONNX graph (`GraphProto`). Nodes must be added in the order of computation.
 #[derive(Default)]
 pub(super) struct Graph {
     message: Message,
@@ -28,23 +28,24 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Adds an f32 input. A dimension `None` is the batch; an empty shape is a scalar.
+    /// Adds an f32 input of the graph. The size `None` stands for the batch size, which is free; an empty shape is a
+    /// scalar.
     pub fn input(&mut self, name: &str, shape: &[Option<usize>]) {
         self.push(11, value_info(name, shape));
     }
 
-    /// Adds an f32 output; `shape` as in [`Graph::input`].
+    /// Adds an f32 output of the graph; `shape` is as in [`Graph::input`].
     pub fn output(&mut self, name: &str, shape: &[Option<usize>]) {
         self.push(12, value_info(name, shape));
     }
 
-    /// Adds an f32 constant and returns its name. A second constant of the same name is ignored.
+    /// Adds an f32 constant and returns its name. If there is a constant of that name already, nothing is added.
     pub fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.tensor(name, shape, FLOAT, &raw)
     }
 
-    /// Adds a constant list of integers and returns its name.
+    /// Adds a one-dimensional i64 constant and returns its name, as [`Graph::constant`].
     pub fn integers(&mut self, name: &str, values: &[i64]) -> String {
         let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.tensor(name, &[values.len()], INT64, &raw)
@@ -59,14 +60,14 @@ impl Graph {
         name.to_owned()
     }
 
-    /// Adds a node with one output and returns the name of the output.
+    /// Adds a node of the operator `op` with one output, and returns the generated name of the output.
     pub fn node(&mut self, op: &str, inputs: &[&str], attributes: &[(&str, Attribute)]) -> String {
         let output = format!("{op}_{}", self.n_nodes);
         self.node_named(op, inputs, attributes, &output);
         output
     }
 
-    /// Adds a node with one output of a given name.
+    /// Adds a node of the operator `op` with one output named `output`.
     pub fn node_named(
         &mut self,
         op: &str,
@@ -96,12 +97,13 @@ impl Graph {
         self.push(1, node);
     }
 
-    /// Appends a message to the graph.
+    /// Appends a message to the graph as the protobuf field number `field` of `GraphProto`.
     fn push(&mut self, field: u64, message: Message) {
         self.message = std::mem::take(&mut self.message).bytes(field, message);
     }
 
-    /// The bytes of the file.
+    /// Returns the bytes of an ONNX file (`ModelProto`) with this graph under `name`, and `metadata` as pairs of key
+    /// and value.
     pub fn into_model(self, name: &str, metadata: &[(String, String)]) -> Vec<u8> {
         let graph = self.message.bytes(2, name);
         let opset = Message::default().bytes(1, "").int(2, OPSET);

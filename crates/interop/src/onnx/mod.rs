@@ -1,9 +1,9 @@
-//! A generator as an ONNX file: mapping, truncation and synthesis with the stored noise, in fp32.
+//! Exports a generator to ONNX: mapping, truncation and synthesis with the stored noise (`noise_const`), in f32.
 //!
-//! Inputs are `z` `[batch, z_dim]`, `c` `[batch, c_dim]` for conditional networks, and the scalar
-//! `truncation_psi` for networks with `w_avg`; the output is `images` `[batch, channels, side, side]`, about -1 to 1.
-//! Modulation is written as a scaling of the features before and after an ordinary convolution, so that the batch can
-//! have any size.
+//! The inputs of the graph are `z` `[batch, z_dim]`, `c` `[batch, c_dim]` for networks with labels, and the scalar
+//! `truncation_psi` for networks with `w_avg`. The output is `images` `[batch, channels, resolution, resolution]`, with
+//! values from about -1 to 1. Weight modulation is expressed as a scaling of the features before and after an ordinary
+//! convolution, so that any batch size works.
 
 mod graph;
 
@@ -16,11 +16,12 @@ use crate::describe::weights_checksum;
 use crate::error::{Error, Result, layout};
 use crate::tensor::Tensor;
 
-/// The bytes of an ONNX file with the generator of a checkpoint: `G_ema`, else `G`.
+/// Returns the bytes of an ONNX file with the generator of a checkpoint: `G_ema`, or `G` if there is no `G_ema`.
 ///
 /// # Errors
-/// `Layout` when there is no generator or a tensor is missing, `Unsupported` for residual generators, rare activations
-/// and filters.
+/// `Layout` when there is no generator or a tensor is missing; `Unsupported` for the `resnet` architecture, unless
+/// mapping and synthesis network both use the activation `lrelu` or both use `relu`, and for resampling filters whose
+/// number of taps is odd or not from 4 to 16.
 pub fn onnx_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let (key, network) = match (&checkpoint.g_ema, &checkpoint.g) {
         (Some(g_ema), _) => ("G_ema", g_ema),
@@ -40,15 +41,15 @@ pub fn onnx_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
 struct Export<'n> {
     config: &'n GeneratorConfig,
     network: &'n Network,
-    /// Rectified activations, with the factor for inputs below 0.
+    /// Slope of the activation for inputs below 0: 0.2 for `lrelu`, 0 for `relu`.
     slope: f32,
 }
 
-/// Settings of a convolution. All are written explicitly, because some runtimes do not infer them.
+/// Attributes of a convolution node. All are written explicitly, because some ONNX runtimes do not infer them.
 struct Convolution {
     kernel: usize,
     stride: i64,
-    /// Padding left and right, and likewise above and below.
+    /// Padding before and after, in pixels, the same for both axes.
     pads: [usize; 2],
     groups: usize,
 }
@@ -67,11 +68,11 @@ impl Convolution {
     }
 }
 
-/// `[batch, features]` of a dense layer before its activation.
+/// A dense layer without its activation.
 struct Dense<'a> {
     name: &'a str,
     lr_multiplier: f64,
-    /// Factors of weight and bias.
+    /// Additional factor of weight and bias.
     gain: f64,
 }
 
@@ -193,7 +194,7 @@ impl<'n> Export<'n> {
         Ok(graph.node("Add", &[&w_avg, &offset], &[]))
     }
 
-    /// Scales each row to a mean square of 1.
+    /// Adds nodes that scale each row of `x` to a mean square of 1.
     fn normalize(&self, graph: &mut Graph, x: &str) -> String {
         let square = graph.node("Mul", &[x, x], &[]);
         let axes = [
@@ -229,7 +230,7 @@ impl<'n> Export<'n> {
         ))
     }
 
-    /// Activation, gain `sqrt(2)`, clamp.
+    /// Adds nodes for the activation, its gain `sqrt(2)` and the clamp.
     fn activation(&self, graph: &mut Graph, x: &str, clamp: Option<f64>) -> String {
         let alpha = [("alpha", Attribute::Float(self.slope))];
         let x = graph.node("LeakyRelu", &[x], &alpha);
@@ -247,13 +248,14 @@ impl<'n> Export<'n> {
         graph.node("Clip", &[x, &low, &high], &[])
     }
 
-    /// `[batch, n]` to `[batch, n, 1, 1]`.
+    /// Adds a node that reshapes `[batch, n]` to `[batch, n, 1, 1]`.
     fn per_channel(&self, graph: &mut Graph, x: &str) -> String {
         let axes = graph.integers("pixel_axes", &[2, 3]);
         graph.node("Unsqueeze", &[x, &axes], &[])
     }
 
-    /// A convolution of `x` scaled by styles; the caller adds the bias.
+    /// Adds the nodes of a synthesis layer: modulated convolution (upsampling by 2 if `up`), noise, bias and
+    /// activation.
     fn layer(
         &self,
         graph: &mut Graph,
@@ -359,7 +361,7 @@ impl<'n> Export<'n> {
         Ok(graph.node("Add", &[x, &bias], &[]))
     }
 
-    /// The two-dimensional filter with the gain of an upsampling by 2, rows from the top.
+    /// The two-dimensional resampling filter with gain 4, which upsampling by 2 needs; `[taps, taps]`, row-major.
     fn filter(&self) -> Vec<f32> {
         let taps = &self.config.resample_filter;
         let sum: f64 = taps.iter().sum();
@@ -369,7 +371,8 @@ impl<'n> Export<'n> {
             .collect()
     }
 
-    /// Filters the result of a transposed convolution of stride 2 with a kernel of size `kernel`.
+    /// Adds a node that applies the resampling filter to the output of a transposed convolution of stride 2, whose
+    /// kernel has the side `kernel`.
     fn blur(&self, graph: &mut Graph, x: &str, channels: usize, kernel: usize) -> Result<String> {
         let taps = self.config.resample_filter.len();
         let pad = kernel / 2;
@@ -380,7 +383,7 @@ impl<'n> Export<'n> {
                 "a convolution of {kernel} after a filter of {taps} taps is not exported to ONNX"
             )));
         };
-        // ONNX correlates; the filter is convolved with.
+        // ONNX's Conv correlates, but the filter must be convolved: reverse it.
         let mut filter = self.filter();
         filter.reverse();
         let name = format!("blur_{channels}");
@@ -394,7 +397,7 @@ impl<'n> Export<'n> {
         Ok(graph.node("Conv", &[x, &filter], &settings.attributes()))
     }
 
-    /// Upsamples by 2 with the filter.
+    /// Adds a node that upsamples an image by 2 with the resampling filter.
     fn upsample(&self, graph: &mut Graph, img: &str) -> String {
         let taps = self.config.resample_filter.len();
         let channels = self.config.img_channels;

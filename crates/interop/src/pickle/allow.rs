@@ -1,8 +1,9 @@
-//! The constructors that a checkpoint may refer to. Readers represent each as data; none is ever called.
+//! The list of Python constructors that a checkpoint may refer to. Their calls are recorded as data, never executed.
 
 use crate::tensor::DType;
 
-/// A Python callable or class that appears in known checkpoint formats.
+/// A Python function or class, or a group of them that is read in the same way, that known checkpoint formats refer to.
+/// A pickle that refers to anything else is refused ([`Error::UnknownGlobal`](crate::Error::UnknownGlobal)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Constructor {
@@ -12,23 +13,23 @@ pub enum Constructor {
     TfNetwork,
     /// `torch._utils._rebuild_tensor*(storage, offset, size, stride, ...)`
     RebuildTensor,
-    /// `torch._utils._rebuild_tensor_v3(.., dtype, ..)` over untyped storage
+    /// `torch._utils._rebuild_tensor_v3(.., dtype, ..)`: a tensor over an untyped storage
     RebuildTensorV3,
     /// `torch._utils._rebuild_parameter*(tensor, ...)`
     RebuildParameter,
     /// `torch.storage._load_from_bytes(bytes)`
     LoadFromBytes,
-    /// `torch.FloatStorage` and friends
+    /// `torch.FloatStorage` or another typed storage class
     Storage(DType),
     /// `torch.storage.UntypedStorage`
     UntypedStorage,
-    /// `torch.float32` and friends
+    /// `torch.float32` or another element type
     Dtype(DType),
-    /// A mapping filled by items: `OrderedDict`, `EasyDict`, `dict`, `defaultdict`
+    /// A mapping class: `OrderedDict`, `EasyDict`, `dict`, `defaultdict`
     Mapping,
-    /// A sequence or set built from one iterable
+    /// A sequence or set class that is built from one iterable: `list`, `tuple`, `set`, `frozenset`, `torch.Size`
     Sequence,
-    /// An object that has only attributes (`argparse.Namespace`)
+    /// A class whose objects have only attributes: `argparse.Namespace`, `types.SimpleNamespace`
     Attributes,
     /// `numpy.core.multiarray._reconstruct`
     NumpyReconstruct,
@@ -38,7 +39,7 @@ pub enum Constructor {
     NumpyDtype,
     /// `numpy.core.multiarray.scalar(dtype, bytes)`
     NumpyScalar,
-    /// `_codecs.encode(text, "latin1")`: bytes in protocols below 3
+    /// `_codecs.encode(text, "latin1")`: a byte string in pickle protocols below 3
     Encode,
     /// `bytearray(...)`, `bytes(...)`
     Bytes,
@@ -46,15 +47,15 @@ pub enum Constructor {
     Reconstructor,
     /// `builtins.object`
     Object,
-    /// A class of a TorchScript archive
+    /// A class below `__torch__`, which a TorchScript archive defines
     TorchScript,
-    /// `torch.jit._pickle.build_*`
+    /// `torch.jit._pickle.build_*` and `restore_type_tag`: lists in a TorchScript archive
     JitBuild,
-    /// Harmless values that readers ignore: `torch.device`, paths, versions
+    /// A class whose values are ignored: `torch.device`, `pathlib` paths, version numbers
     Opaque,
 }
 
-/// Looks a global up in the list.
+/// The constructor for a Python global, or `None` when it is not on the list.
 pub(crate) fn constructor(module: &str, name: &str) -> Option<Constructor> {
     use Constructor as C;
     if module == "__torch__" || module.starts_with("__torch__.") {
@@ -127,7 +128,7 @@ pub(crate) fn constructor(module: &str, name: &str) -> Option<Constructor> {
     })
 }
 
-/// Description of a file that names an unknown global.
+/// The probable kind of a file that refers to an unknown global of this module, and advice for the user.
 pub(crate) fn hint(module: &str) -> &'static str {
     let root = module.split('.').next().unwrap_or(module);
     match root {

@@ -1,4 +1,4 @@
-//! The instructions of the [`Machine`].
+//! Executes the instructions of a pickle on the [`Machine`].
 
 use std::borrow::Cow;
 
@@ -252,7 +252,7 @@ impl<'a> Machine<'a> {
                 self.object(class, args)?;
             }
             0x92 => {
-                // cls, args, kwargs: the kwargs become the state's part of no known format.
+                // NEWOBJ_EX: class, args, kwargs. No known format uses the keyword arguments.
                 let (_kwargs, args, class) = (self.pop()?, self.pop()?, self.pop()?);
                 self.object(class, args)?;
             }

@@ -1,10 +1,12 @@
-//! A reader of Python pickles that executes nothing.
+//! Reads Python pickles without executing anything.
 //!
-//! Protocols 0 to 5 are interpreted into a flat arena of plain values. A global outside a short list of constructors is
-//! an error; one inside it becomes an [`Object`] that remembers its arguments, items and state. There is no
-//! recursion, every value costs at least one byte of input, and byte strings borrow from the input, so time and memory
-//! are bounded by the size of the file. Reading values is limited by a budget
-//! (`Pickle::check_budget`), because one value can be referenced many times.
+//! [`Pickle::parse`] interprets protocols 0 to 5 into one vector of plain values, which are read through [`Value`]. A
+//! reference to a Python global outside a short list of constructors ([`Constructor`]) is an error; the call of one on
+//! the list becomes an [`Object`] with its arguments, items and state.
+//!
+//! Parsing does not recurse, every value takes at least one byte of input, and byte strings borrow from the input, so
+//! time and memory are bounded by the size of the file. Since a value can be referenced many times, reading values has
+//! a budget too ([`Pickle::check_budget`]).
 
 mod allow;
 mod machine;

@@ -1,19 +1,19 @@
-//! The arena of values that a pickle builds.
+//! The values of a pickle: nodes in one vector, which refer to each other by index.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::allow::Constructor;
 
-/// Index of a value in the arena.
+/// Index of a value in the nodes of its pickle.
 pub(crate) type Id = u32;
 
-/// Bounds of one parse.
+/// Limits for parsing one pickle, against damaged and hostile files.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The most values of a stream. A 1024 px snapshot has about 100 thousand.
+    /// Largest number of values in the stream. A StyleGAN2-ADA snapshot at 1024 px has about 100,000.
     pub values: usize,
-    /// The largest stack.
+    /// Largest number of values, and of marks, on the stack.
     pub stack: usize,
 }
 
@@ -26,13 +26,13 @@ impl Default for Limits {
     }
 }
 
-/// A value, with its children as indices.
+/// A value of a pickle; its children are given by index.
 #[derive(Debug)]
 pub(crate) enum Node<'a> {
     None,
     Bool(bool),
     Int(i64),
-    /// An integer of more than 64 bits; nothing here needs its value.
+    /// An integer of more than 64 bits, whose value is not kept.
     BigInt,
     Float(f64),
     Str(Cow<'a, str>),
@@ -49,7 +49,9 @@ pub(crate) enum Node<'a> {
     Persistent(Id),
 }
 
-/// A constructor call as data.
+/// A constructor call that was recorded instead of executed: the constructor, its arguments, and the list items,
+/// mapping items and state that the stream sets on the result afterwards. Read it with the methods of
+/// [`Value`](super::Value).
 #[derive(Debug)]
 pub struct Object {
     pub(crate) constructor: Constructor,

@@ -5,22 +5,23 @@ use super::value::Value;
 use crate::error::Result;
 
 impl<'a> Pickle<'a> {
-    /// Parses one pickle from the start of `data`; bytes after its STOP are ignored.
+    /// Parses one pickle from the start of `data`. Bytes after its STOP instruction are ignored; see [`Pickle::end`].
     ///
     /// # Errors
-    /// `Truncated`, `Pickle`, `UnknownGlobal` or `Limit`.
+    /// `Truncated` when the data ends before STOP, `Pickle` for a malformed stream, `UnknownGlobal` for a reference to
+    /// a Python object that is not a [`Constructor`](super::Constructor), `Limit` when `limits` are exceeded.
     pub fn parse(data: &'a [u8], limits: Limits) -> Result<Self> {
         let mut machine = Machine::new(data, limits);
         let root = machine.run()?;
         Ok(Self::new(machine.nodes, root, machine.pos))
     }
 
-    /// The value that the stream builds.
+    /// The pickled value.
     pub fn root(&self) -> Value<'_, 'a> {
         Value::new(self, self.root)
     }
 
-    /// All values of the stream, in order of creation.
+    /// All values that the stream creates, in order, whether the root refers to them or not.
     pub(crate) fn values(&self) -> impl Iterator<Item = Value<'_, 'a>> {
         (0..self.nodes.len()).map(|id| Value::new(self, id as Id))
     }
@@ -76,7 +77,7 @@ mod tests {
         ] {
             assert_eq!(parse(data).unwrap().root().int(), Some(value));
         }
-        // Larger than 64 bits: kept, but no number for us.
+        // An integer of more than 64 bits is accepted, but its value is not kept.
         assert_eq!(
             parse(b"\x8a\x09\x01\x02\x03\x04\x05\x06\x07\x08\x09.")
                 .unwrap()
@@ -180,7 +181,7 @@ mod tests {
         assert!(pickle.root().entries().is_none());
         let error = pickle.check_budget().unwrap_err().to_string();
         assert!(error.contains("stands in many places"), "{error}");
-        // Looking again and again is work as well.
+        // Reading the same value repeatedly also spends the budget.
         let pickle = parse(b"\x80\x02]q\x00(NNNNe.").unwrap();
         let n = std::iter::repeat_with(|| pickle.root().elements()).take_while(Option::is_some);
         assert_eq!(n.count() as u64, (16 * 12 + (4 << 20)) / 4);

@@ -1,4 +1,4 @@
-//! The state of the [`Machine`]: stack, marks, memo and values.
+//! The [`Machine`]: its stack, marks, memo and values, and the basic operations on them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,17 +7,17 @@ use super::allow;
 use super::node::{Id, Limits, Node, Object};
 use crate::error::{Error, Result};
 
-/// The stack machine that interprets a pickle; constructor calls become data.
+/// The stack machine that interprets a pickle. It records constructor calls as data instead of executing them.
 pub(super) struct Machine<'a> {
     pub(super) data: &'a [u8],
     pub(super) pos: usize,
-    /// Offset of the current instruction, for errors.
+    /// Byte offset of the current instruction, for error messages.
     pub(super) start: usize,
     pub(super) nodes: Vec<Node<'a>>,
     pub(super) stack: Vec<Id>,
     pub(super) marks: Vec<usize>,
     pub(super) memo: HashMap<u32, Id>,
-    /// One copy of each global's name.
+    /// The names of all globals so far, so that equal names share their memory.
     pub(super) names: HashSet<Arc<str>>,
     pub(super) limits: Limits,
 }
@@ -64,7 +64,10 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The index `n` below the top, which must not reach below the last mark.
+    /// The stack index of the `n`-th value from the top.
+    ///
+    /// # Errors
+    /// `Pickle` when there are fewer than `n` values above the last mark.
     pub(super) fn floor(&self, n: usize) -> Result<usize> {
         let bottom = self.marks.last().copied().unwrap_or(0);
         self.stack
@@ -107,7 +110,7 @@ impl<'a> Machine<'a> {
         self.push_id(id)
     }
 
-    // Building.
+    // Building values.
 
     pub(super) fn pairs(&self, items: &[Id]) -> Result<Vec<(Id, Id)>> {
         if !items.len().is_multiple_of(2) {
@@ -148,7 +151,7 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn global(&mut self, module: &str, name: &str) -> Result<()> {
-        // Longer names than this are no identifiers, and keeping many copies of one would cost more than its bytes.
+        // No known constructor has a longer name; the limit keeps a hostile file from filling the memory with names.
         const LONGEST: usize = 1024;
         if module.len() + name.len() > LONGEST {
             return Err(Error::Limit {

@@ -1,8 +1,8 @@
-//! Encodings of numbers and text in pickles.
+//! Decodes the numbers and texts of pickles.
 
 use super::node::Node;
 
-/// A pickled long: little-endian two's complement.
+/// Decodes an integer in little-endian two's complement (LONG1, LONG4); [`Node::BigInt`] for more than 8 bytes.
 pub(super) fn long<'a>(bytes: &[u8]) -> Node<'a> {
     if bytes.len() > 8 {
         return Node::BigInt;
@@ -13,7 +13,7 @@ pub(super) fn long<'a>(bytes: &[u8]) -> Node<'a> {
     Node::Int(i64::from_le_bytes(le))
 }
 
-/// Python 2's `repr` of a byte string, without the quotes.
+/// Decodes Python 2's `repr` of a byte string, given without its quotes; `None` for an incomplete escape.
 pub(super) fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -37,7 +37,7 @@ pub(super) fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Python's `raw-unicode-escape`: latin-1 with `\uXXXX` and `\UXXXXXXXX`.
+/// Decodes Python's `raw-unicode-escape`: latin-1 with `\uXXXX` and `\UXXXXXXXX`; `None` for a bad escape.
 pub(super) fn raw_unicode(raw: &[u8]) -> Option<String> {
     let mut out = String::with_capacity(raw.len());
     let mut i = 0;
@@ -65,7 +65,7 @@ fn hex(b: u8) -> Option<u32> {
     char::from(b).to_digit(16)
 }
 
-/// The start of a text from the file, for an error message.
+/// The first 40 characters of a text from the file, escaped, for an error message.
 pub(super) fn shown(text: &str) -> String {
     text.chars().take(40).flat_map(char::escape_debug).collect()
 }

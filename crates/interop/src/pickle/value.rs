@@ -9,10 +9,13 @@ use super::node::{Id, Node, Object};
 use super::stream::Pickle;
 use crate::error::{Error, Result, layout};
 
-/// Most arguments of a call and most elements of a [`few`](Value::few).
+/// Largest number of arguments of a constructor call, and of elements that [`few`](Value::few) returns.
 const FEW: usize = 64;
 
-/// A value of a [`Pickle`], by reference.
+/// A reference to one value of a [`Pickle`]. Cheap to copy.
+///
+/// Accessors return `None` when the value has another type, and when reading has exceeded the budget of the pickle
+/// ([`Pickle::check_budget`]).
 #[derive(Clone, Copy)]
 pub struct Value<'p, 'a> {
     pickle: &'p Pickle<'a>,
@@ -40,7 +43,7 @@ impl<'p, 'a> Value<'p, 'a> {
         matches!(self.node(), Node::None)
     }
 
-    /// An integer that fits 64 bits, or a bool.
+    /// The value of an integer that fits 64 bits, of a bool (0 or 1), or of a numpy scalar that is a whole number.
     pub fn int(self) -> Option<i64> {
         match self.node() {
             Node::Int(v) => Some(*v),
@@ -56,12 +59,12 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// A non-negative integer.
+    /// The value of [`int`](Self::int) if it is not negative.
     pub fn size(self) -> Option<usize> {
         self.int().and_then(|v| usize::try_from(v).ok())
     }
 
-    /// A text, or bytes that are UTF-8.
+    /// The text of a `str`, or of a byte string that is UTF-8.
     pub fn text(self) -> Option<&'p str> {
         match self.node() {
             Node::Object(o) if o.constructor == Constructor::Encode => {
@@ -71,8 +74,8 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// A text that is contained in the stream directly: Python encodes nothing else, and nested calls could be followed
-    /// as deep as the file is long.
+    /// The text of a `str` or byte string that is not the result of a constructor call. Calls are not followed here,
+    /// because a file could nest them without limit; Python writes no nested ones.
     fn plain_text(self) -> Option<&'p str> {
         match self.node() {
             Node::Str(text) => {
@@ -87,7 +90,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// Whether this is the text `key`. Cheap for texts of another length.
+    /// Whether this is a text equal to `key`.
     fn is_text(self, key: &str) -> bool {
         match self.node() {
             Node::Str(text) => text == key,
@@ -96,12 +99,13 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// A byte string, in any of the ways in which Python stores one.
+    /// The content of a byte string: `bytes`, `bytearray`, or text passed to `_codecs.encode(text, "latin1")`, as
+    /// pickle protocols below 3 store bytes.
     pub fn bytes(self) -> Option<Cow<'p, [u8]>> {
         match self.node() {
             Node::Bytes(bytes) => Some(Cow::Borrowed(bytes)),
             Node::Object(o) if o.constructor == Constructor::Encode => {
-                // Protocols below 3: latin-1 text of the bytes.
+                // Protocols below 3 store bytes as a text with one latin-1 character for each byte.
                 let Node::Str(text) = self.args()?.first()?.node() else {
                     return None;
                 };
@@ -125,7 +129,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// The elements of a tuple, list or set, or of a constructor call that makes one.
+    /// The elements of a tuple, list or set, or of a constructor call that builds one (for example `torch.Size`).
     pub fn elements(self) -> Option<Vec<Self>> {
         let ids = self.ids()?;
         self.pickle.spend(ids.len())?;
@@ -147,7 +151,8 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// The pairs of a mapping, in order. Later pairs win over earlier ones of the same key.
+    /// The pairs of a dict or `OrderedDict`, in the order of the stream. A key can occur more than once; the last pair
+    /// counts.
     pub fn entries(self) -> Option<Vec<(Self, Self)>> {
         let mut pairs = Vec::new();
         match self.node() {
@@ -180,7 +185,7 @@ impl<'p, 'a> Value<'p, 'a> {
         )
     }
 
-    /// The entry of a mapping under a text key.
+    /// The value of a dict or `OrderedDict` under a text key. If the key occurs more than once, the last value.
     pub fn get(self, key: &str) -> Option<Self> {
         let find = |pairs: &[(Id, Id)]| {
             self.pickle.spend(pairs.len())?;
@@ -205,7 +210,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// The constructor call behind this value.
+    /// The recorded constructor call, if this value is the result of one.
     pub fn object(self) -> Option<&'p Object> {
         match self.node() {
             Node::Object(object) => Some(object),
@@ -213,7 +218,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// The constructor of a call, or the value itself if it is a constructor.
+    /// The constructor whose call built this value, or the constructor itself if the value is a reference to one.
     pub fn constructor(self) -> Option<Constructor> {
         match self.node() {
             Node::Object(object) => Some(object.constructor),
@@ -222,7 +227,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// The positional arguments of the constructor call, of which there are few.
+    /// The positional arguments of the constructor call; `None` when there are more than 64.
     pub fn args(self) -> Option<Vec<Self>> {
         match self.pickle.nodes.get(self.object()?.args as usize)? {
             Node::Tuple(ids) if ids.len() <= FEW => {
@@ -232,15 +237,16 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// The elements of a sequence that must be short: a shape, a persistent id, the fields of a state.
+    /// The elements of a short sequence (a shape, a persistent id, the fields of a state); `None` when there are more
+    /// than 64.
     ///
-    /// One long tuple can be referenced a million times in a file, and listing it each time would take too long.
+    /// A file can refer to one long tuple a million times, and listing its elements each time would take too long.
     pub(crate) fn few(self) -> Option<Vec<Self>> {
         let ids = self.ids().filter(|ids| ids.len() <= FEW)?;
         Some(ids.iter().map(|&id| self.at(id)).collect())
     }
 
-    /// The number of entries of a mapping, without listing them.
+    /// The number of pairs of a dict, or of the items set on a constructed object; 0 for other values.
     pub(crate) fn count(self) -> usize {
         match self.node() {
             Node::Dict(pairs) => pairs.len(),
@@ -249,12 +255,12 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// The state of the object in the stream (`__setstate__`).
+    /// The state that the stream sets on a constructed object: the argument of its `__setstate__`.
     pub fn state(self) -> Option<Self> {
         self.object()?.state.map(|id| self.at(id))
     }
 
-    /// The persistent id, for values that live outside the stream.
+    /// The persistent id, if this value is stored outside the stream and the stream only refers to it by this id.
     pub fn persistent(self) -> Option<Self> {
         match self.node() {
             Node::Persistent(id) => Some(self.at(*id)),
@@ -262,7 +268,7 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// Description for messages.
+    /// The type of the value in words, for messages; for a constructor or the result of a call, its Python name.
     pub fn kind(self) -> &'p str {
         match self.node() {
             Node::None => "None",
@@ -281,12 +287,14 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// Plain data as JSON: numbers, texts, lists, string-keyed mappings, numpy scalars.
+    /// Converts plain data to JSON: numbers, texts, lists, mappings (whose keys become texts), numpy scalars.
     ///
-    /// A float that JSON cannot express and a value that is not plain data become their description in angle brackets.
+    /// NaN, infinity and values that are not plain data become texts in angle brackets, for example `<NaN>` or
+    /// `<bytes>`.
     ///
     /// # Errors
-    /// `Limit` when the value is deeper than 64 levels or unfolds into more than 100 000 values (shared references).
+    /// `Limit` when the value is nested deeper than 64 levels or has more than 100,000 values, where a value that is
+    /// referenced several times counts each time. `Layout` for a numpy scalar of an unsupported type.
     pub fn to_json(self) -> Result<serde_json::Value> {
         let mut budget = 100_000;
         self.json_within(64, &mut budget)
@@ -354,14 +362,17 @@ impl<'p, 'a> Value<'p, 'a> {
         })
     }
 
-    /// A required entry of a mapping.
+    /// The value of a mapping under a text key.
+    ///
+    /// # Errors
+    /// `Layout` when there is none.
     pub(crate) fn need(self, key: &str) -> Result<Self> {
         self.get(key)
             .ok_or_else(|| layout!("no `{key}` in {}", self.kind()))
     }
 }
 
-/// A shared text is copied at each use, so each use counts by its length.
+/// Subtracts one unit for each 16 bytes of a text from the budget: a text is copied each time it is referenced.
 fn charge(budget: &mut u64, text: &str) -> Result<()> {
     *budget = budget
         .checked_sub(text.len() as u64 / 16)

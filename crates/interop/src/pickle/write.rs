@@ -1,30 +1,31 @@
 use architecture::Attr;
 
-/// Writes a pickle stream instruction by instruction. Nothing is memoized: a value that is written twice is two values.
+/// Writes a pickle stream instruction by instruction. It does not use the memo: a value that is written twice is two
+/// separate values when read.
 pub(crate) struct Writer {
     out: Vec<u8>,
 }
 
 impl Writer {
-    /// A stream of protocol 2 (`torch.save`) or 4 (snapshots).
+    /// Begins a stream of pickle protocol 2 (as `torch.save` writes) or 4 (as NVIDIA's snapshots have).
     pub fn new(protocol: u8) -> Self {
         Self {
             out: vec![0x80, protocol],
         }
     }
 
-    /// Ends the stream.
+    /// Ends the stream and returns its bytes.
     pub fn finish(mut self) -> Vec<u8> {
         self.out.push(b'.');
         self.out
     }
 
-    /// One instruction without argument.
+    /// Writes one instruction byte.
     pub fn op(&mut self, op: u8) {
         self.out.push(op);
     }
 
-    /// Instructions without argument.
+    /// Writes several instruction bytes.
     pub fn ops(&mut self, ops: &[u8]) {
         self.out.extend_from_slice(ops);
     }
@@ -69,7 +70,7 @@ impl Writer {
         self.op(b'\n');
     }
 
-    /// An empty `collections.OrderedDict()`.
+    /// Writes an empty `collections.OrderedDict()`.
     pub fn ordered_dict(&mut self) {
         self.global("collections", "OrderedDict");
         self.ops(b")R");
@@ -114,7 +115,8 @@ impl Writer {
         }
     }
 
-    /// `torch._utils._rebuild_tensor_v2(<storage>, 0, shape, strides, False, OrderedDict())`
+    /// Writes `torch._utils._rebuild_tensor_v2(<storage>, 0, shape, strides, False, OrderedDict())`; `storage` writes
+    /// the first argument.
     pub fn tensor(&mut self, shape: &[usize], storage: impl FnOnce(&mut Self)) {
         self.global("torch._utils", "_rebuild_tensor_v2");
         self.op(b'(');
@@ -127,7 +129,8 @@ impl Writer {
         self.ops(b"tR");
     }
 
-    /// The persistent id of a CPU float storage: `('storage', torch.FloatStorage, key, 'cpu', numel[, None])`.
+    /// Writes a reference to an f32 storage by its persistent id `('storage', torch.FloatStorage, key, 'cpu', numel[,
+    /// None])`. Only streams of the `legacy` layout have the last element.
     pub fn float_storage_id(&mut self, key: &str, numel: usize, legacy: bool) {
         self.op(b'(');
         self.text("storage");
@@ -142,7 +145,7 @@ impl Writer {
     }
 }
 
-/// Settings from JSON as Python values.
+/// Converts JSON to the Python values that it stands for.
 pub(crate) fn from_json(json: &serde_json::Value) -> Attr {
     use serde_json::Value as J;
     match json {

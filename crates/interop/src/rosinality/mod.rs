@@ -1,7 +1,9 @@
-//! `.pt` files of rosinality/stylegan2-pytorch, in both directions.
+//! Reads and writes `.pt` files of rosinality/stylegan2-pytorch.
 //!
-//! That program supports one architecture (skip generator, residual discriminator, no labels), so names map one to one:
-//! convolutions have a leading axis of 1, `noise_strength` has shape `[1]`, blur kernels are scaled by the upsampling.
+//! That program supports one architecture (skip generator, residual discriminator, no labels), so its tensor names map
+//! one to one to NVIDIA's. Its tensors differ in shape: the weights of modulated convolutions have a leading axis of 1,
+//! and `noise_strength` has shape `[1]`. It stores its fixed blur kernels, with the gain of the upsampling (4 in the
+//! generator, 1 in the discriminator).
 
 mod read;
 mod write;
@@ -16,9 +18,9 @@ use crate::tensor::Tensor;
 
 type Tensors = IndexMap<String, Tensor>;
 
-/// Key of that program for the average `w` of `g_ema`.
+/// Top-level key of the average of `w` of `g_ema`, in files of rosinality/stylegan2-pytorch.
 pub(crate) const LATENT_AVG: &str = "latent_avg";
-/// Key in our files for the average `w` of `g`, when it is not that of `g_ema`.
+/// Top-level key of the average of `w` of `g` in `.pt` files written here. rosinality's program does not read it.
 pub(crate) const LATENT_AVG_OF_G: &str = "latent_avg_of_g";
 
 fn unknown(name: &str) -> Error {
@@ -28,7 +30,7 @@ fn unknown(name: &str) -> Error {
     )
 }
 
-/// The blur kernel as that program stores it.
+/// The blur kernel as rosinality's program stores it: the normalized outer product of `[1, 3, 3, 1]`, times `gain`.
 fn kernel(gain: f32) -> Result<Tensor> {
     let (shape, values) = architecture::filter_buffer(&architecture::DEFAULT_FILTER);
     Tensor::from_f32(shape, &values.iter().map(|v| v * gain).collect::<Vec<_>>())

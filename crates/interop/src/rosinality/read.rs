@@ -6,11 +6,12 @@ use crate::missing;
 use crate::tensor::Tensor;
 use architecture::NetworkKind;
 
-/// The generator with these tensors. `latent_avg` is its average of w, where the file has one; `key` names the network
-/// in `notes`.
+/// Builds a generator from tensors under rosinality's names. `latent_avg` is its average of `w`, if the file has one.
+/// `notes` receives remarks on missing buffers, with `key` as the name of the network.
 ///
 /// # Errors
-/// `Layout` for a tensor that this program does not have, and as [`infer::network`].
+/// `Layout` for a tensor name that rosinality's program does not use, `Unsupported` for a blur kernel other than `[1,
+/// 3, 3, 1]`, and the errors of [`infer::network`].
 pub(crate) fn generator(
     state: &Tensors,
     latent_avg: Option<&Tensor>,
@@ -107,7 +108,8 @@ fn without_first_axis(value: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Blur kernels are fixed in that program; another one would be ignored silently.
+/// Checks that a stored blur kernel is `[1, 3, 3, 1]` with this gain. rosinality's program always uses that kernel, and
+/// the reader drops it.
 fn check_kernel(value: &Tensor, gain: f32, name: &str) -> Result<()> {
     let wanted = kernel(gain)?;
     let same = value.shape == wanted.shape
@@ -125,7 +127,7 @@ fn check_kernel(value: &Tensor, gain: f32, name: &str) -> Result<()> {
     }
 }
 
-/// The discriminator with these tensors.
+/// Builds a discriminator from tensors under rosinality's names.
 ///
 /// # Errors
 /// As [`generator`].

@@ -4,10 +4,10 @@ use crate::error::{Error, Result};
 use crate::torch::save::{self, Saved};
 use architecture::{Activation, Architecture, NetworkConfig, NetworkKind};
 
-/// A checkpoint as the bytes of a `.pt` file.
+/// Returns the bytes of a `.pt` file with the networks of a checkpoint and their averages of `w`.
 ///
 /// # Errors
-/// `Unsupported` for an architecture that the program cannot express.
+/// `Unsupported` for an architecture that rosinality's program does not have, `Tensor` when a tensor is not f32.
 pub(crate) fn write<'a>(checkpoint: &'a Checkpoint) -> Result<Vec<u8>> {
     let mut dicts = Vec::new();
     for (key, name, network) in [
@@ -24,7 +24,8 @@ pub(crate) fn write<'a>(checkpoint: &'a Checkpoint) -> Result<Vec<u8>> {
         .iter()
         .map(|(key, tensors)| (*key, Saved::StateDict(tensors)))
         .collect();
-    // That program keeps one average. Ours of G goes beside it under a name of its own, which it does not look at.
+    // rosinality's program stores one average of w. When G and G_ema both have one, that of G is written under another
+    // key, which that program ignores.
     let w_avg = |network: &'a Option<Network>| network.as_ref()?.buffers.get("mapping.w_avg");
     let (of_g, of_ema) = (w_avg(&checkpoint.g), w_avg(&checkpoint.g_ema));
     if let Some(tensor) = of_ema.or(of_g) {
@@ -36,10 +37,10 @@ pub(crate) fn write<'a>(checkpoint: &'a Checkpoint) -> Result<Vec<u8>> {
     save::zip_file(&entries)
 }
 
-/// The tensors of a network under the names of that program.
+/// Returns the tensors of a network under rosinality's names and in its shapes.
 ///
 /// # Errors
-/// `Unsupported` for an architecture that the program cannot express.
+/// `Unsupported` for an architecture that rosinality's program does not have.
 fn state_dict(network: &Network) -> Result<Tensors> {
     let refuse = |what: &str| {
         Err(Error::Unsupported(format!(
@@ -100,7 +101,7 @@ fn state_dict(network: &Network) -> Result<Tensors> {
         };
         out.insert(name, value.clone().reshape(shape)?);
     }
-    // The blur kernels, which that program keeps as buffers.
+    // rosinality's program stores its fixed blur kernels as buffers.
     match &network.config {
         NetworkConfig::Generator(g) => {
             for i in 0..g.block_resolutions().count() - 1 {
@@ -118,7 +119,7 @@ fn state_dict(network: &Network) -> Result<Tensors> {
     Ok(out)
 }
 
-/// `64` of `b64`, as its place in the order 4, 8, 16, ...
+/// Index of the block `b4`, `b8`, `b16`, ... counted from 0; `None` for other names.
 fn block_index(block: &str) -> Option<usize> {
     let side: usize = block.strip_prefix('b')?.parse().ok()?;
     (side >= 4 && side.is_power_of_two()).then(|| side.ilog2() as usize - 2)

@@ -1,33 +1,34 @@
-//! The averages of w among named tensors, and the generators that they belong to.
+//! Finds the averages of `w` among the tensor names of a file, and decides which generator each belongs to.
 //!
-//! rosinality's program keeps `latent_avg` beside its networks, the official one `mapping.w_avg` among the tensors of
-//! each. Files that were saved again have either anywhere: at the top level, beside the tensors of a state dict, behind
-//! `module.` or the key of the network. A network's average is the one nearest to it.
+//! rosinality's program stores `latent_avg` at the top level, NVIDIA's code `mapping.w_avg` among the tensors of each
+//! generator. Files that other tools saved again have either of them anywhere: at the top level, beside the tensors of
+//! a state dict, below `module.` or below the key of the network. A generator uses the average whose name shares the
+//! longest prefix with its own tensors.
 
 use super::{Found, WRAPPERS};
 use crate::rosinality::{LATENT_AVG, LATENT_AVG_OF_G};
 
-/// Last words of the names of averages.
+/// The last word of the name of an average of `w`. Among averages with the same prefix, earlier names are preferred.
 const NAMES: [&str; 4] = [LATENT_AVG, "w_avg", "dlatent_avg", LATENT_AVG_OF_G];
 
-/// Whether a name is that of an average of w.
+/// Whether a tensor with this name is an average of `w`.
 pub(super) fn is_average(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     NAMES.contains(&last)
 }
 
-/// An average of w.
+/// An average of `w` in a file.
 #[derive(Debug)]
 pub(super) struct Average {
-    /// Its index among the names.
+    /// Its index in the tensor names passed to [`find`].
     pub at: usize,
-    /// The part of the name before it, as [`words`].
+    /// The [`words`] of its name before the last one, without a final `mapping`.
     owner: Vec<String>,
-    /// Its index among [`NAMES`].
+    /// Index of the last word of its name in [`NAMES`].
     rank: usize,
 }
 
-/// All averages among the names.
+/// Returns all averages of `w` among these tensor names.
 pub(super) fn find(names: &[String]) -> Vec<Average> {
     let all = names.iter().enumerate().filter_map(|(at, name)| {
         let (owner, last) = name.rsplit_once('.').unwrap_or(("", name));
@@ -39,7 +40,7 @@ pub(super) fn find(names: &[String]) -> Vec<Average> {
     all.collect()
 }
 
-/// The words of a prefix that say which network it is.
+/// The lower-case words of a prefix, without those in [`WRAPPERS`].
 fn words(prefix: &str) -> Vec<String> {
     prefix
         .split('.')
@@ -48,7 +49,7 @@ fn words(prefix: &str) -> Vec<String> {
         .collect()
 }
 
-/// Indices of the averages that could belong to a network, by their prefixes.
+/// Indices (among the tensor names) of the averages whose prefix is the start of the network's prefix.
 pub(super) fn around(averages: &[Average], network: &Found<'_>) -> impl Iterator<Item = usize> {
     let of = words(network.prefix);
     averages
@@ -57,9 +58,11 @@ pub(super) fn around(averages: &[Average], network: &Found<'_>) -> impl Iterator
         .map(|average| average.at)
 }
 
-/// The average of a generator among [`find`]'s, and whether it is its own rather than that of its neighbor.
+/// Chooses the average for a generator among those that [`find`] returned. The flag is whether the average belongs to
+/// this generator; otherwise it is that of `G_ema` and used for `G` too.
 ///
-/// `slot` is `G` or `G_ema`. An average that stands above several generators is that of `G_ema`.
+/// `slot` is `G` or `G_ema`; `found` are all networks of the file. An average that is above several generators belongs
+/// to `G_ema`.
 pub(super) fn of<'a>(
     averages: &'a [Average],
     network: &Found<'_>,
@@ -90,7 +93,7 @@ pub(super) fn of<'a>(
         let mut others = others.filter(|_| slot == "G");
         others.find_map(|other| nearest(other, false))
     };
-    // One that is below no network belongs to the only generator that there is.
+    // A single average that is inside no network belongs to the only generator of the file.
     let alone = || match averages {
         [average] if n_generators == 1 && !is_of_g(average) => {
             let is_below = |other: &Found<'_>| average.owner.starts_with(&words(other.prefix));

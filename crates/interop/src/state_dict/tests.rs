@@ -14,7 +14,7 @@ fn original() -> Checkpoint {
     read_checkpoint(&path).unwrap()
 }
 
-/// The state dict of one network as rosinality's program names it, without the dot behind the key.
+/// The tensors of the test network `key` (`g`, `d` or `g_ema`) under rosinality's names, without the prefix `key.`.
 fn rosinality(key: &str) -> Dict {
     let bytes = checkpoint_bytes(Format::Rosinality, &original()).unwrap();
     below(read_tensors_bytes(&bytes).unwrap().tensors, key)
@@ -50,7 +50,7 @@ fn w_avg() -> Tensor {
     original().g_ema.unwrap().buffers["mapping.w_avg"].clone()
 }
 
-/// A file with dictionaries under keys.
+/// The bytes of a `.pt` file with these state dicts under their keys, and the `latent_avg` of the test network.
 fn file(entries: &[(&str, &Dict)]) -> Vec<u8> {
     let average = w_avg();
     let mut all: Vec<(&str, Saved<'_>)> = entries
@@ -61,7 +61,7 @@ fn file(entries: &[(&str, &Dict)]) -> Vec<u8> {
     zip_file(&all).unwrap()
 }
 
-/// A file with tensors at its top.
+/// The bytes of a `.pt` file with these tensors at the top level.
 fn bare(dict: &Dict) -> Vec<u8> {
     let entries = dict.iter();
     let entries: Vec<(&str, Saved<'_>)> = entries
@@ -78,7 +78,7 @@ fn keys(checkpoint: &Checkpoint) -> Vec<&str> {
     checkpoint.networks().map(|(key, _)| key).collect()
 }
 
-/// All weights but `w_avg` and the noise maps are those of the original.
+/// Asserts that all tensors except `w_avg` and the noise maps equal those of the test network.
 fn assert_weights(checkpoint: &Checkpoint) {
     let original = original();
     for (key, network) in checkpoint.networks() {
@@ -111,7 +111,7 @@ fn a_generator_without_noise_maps_is_read_and_says_so() {
         text.contains("g_ema has no stored noise for 3 of its layers"),
         "{text}"
     );
-    // What was drawn: normal, of the right size, the same every time, another one in each layer.
+    // The drawn noise is normal, has the right size, is the same in every reading and differs between layers.
     let noise = |name: &str| {
         let tensor = &network.buffers[&format!("synthesis.{name}.noise_const")];
         (tensor.shape.clone(), tensor.to_f32())
@@ -122,7 +122,7 @@ fn a_generator_without_noise_maps_is_read_and_says_so() {
     assert!((0.5..1.6).contains(&square), "{square}");
     assert_ne!(values, noise("b8.conv0").1);
     assert_eq!(read(&bytes).g_ema, checkpoint.g_ema);
-    // The original has its own, and only what is missing is drawn.
+    // A file with all noise maps keeps them; of a file that lacks one, only that one is drawn.
     let whole = rosinality("g_ema");
     assert!(
         !read(&file(&[("g_ema", &whole)]))
@@ -143,7 +143,7 @@ fn a_generator_without_noise_maps_is_read_and_says_so() {
         part.buffers[first],
         original().g_ema.unwrap().buffers[first]
     );
-    // Our own file of it still says so.
+    // The safetensors file written from it still records that the noise was drawn.
     let ours = checkpoint_bytes(Format::SafeTensors, &checkpoint).unwrap();
     assert!(read(&ours).g_ema.unwrap().noise_is_assumed());
 }
@@ -227,7 +227,7 @@ fn an_average_that_is_missing_is_estimated_and_other_things_are_named() {
     assert_eq!(checkpoint.g.unwrap().buffers["mapping.w_avg"], average);
 }
 
-/// Reads a file of these tensors, as `.pt` with a state dict and as safetensors.
+/// Reads a `.pt` file and a safetensors file with these tensors.
 fn read_both(dict: &Dict) -> [Checkpoint; 2] {
     let views = dict.iter().map(|(name, tensor)| {
         let view = ::safetensors::tensor::TensorView::new(
@@ -243,7 +243,7 @@ fn read_both(dict: &Dict) -> [Checkpoint; 2] {
 
 #[test]
 fn an_average_is_found_wherever_it_stands() {
-    // Unlike the estimate, and unlike that of the original.
+    // Averages that differ from the estimate and from that of the test network.
     let width = w_avg().len();
     let row = |value: f32| Tensor::from_f32(vec![width], &vec![value; width]).unwrap();
     let average_of = |network: &Option<crate::Network>| {
@@ -275,7 +275,7 @@ fn an_average_is_found_wherever_it_stands() {
         ("G_ema.", "latent_avg"),
         ("G_ema.", "G_ema.latent_avg"),
         ("params_ema.", "params_ema.mapping.w_avg"),
-        // Elsewhere, but the only one.
+        // Below another key, but the only average of the file.
         ("decoder.", "stats.latent_avg"),
     ] {
         for dict in [&g_ema, &official] {
@@ -292,7 +292,7 @@ fn an_average_is_found_wherever_it_stands() {
             }
         }
     }
-    // Beside the state dict, and in it.
+    // The average is beside the state dict, then inside it.
     let seven = row(7.0);
     let mut flat = prefixed(&g_ema, "g_ema.module.");
     for is_inside in [false, true] {
@@ -307,7 +307,7 @@ fn an_average_is_found_wherever_it_stands() {
         assert_eq!(average_of(&checkpoint.g_ema), seven);
         assert_eq!(notes(&checkpoint), "");
     }
-    // Two generators: each takes its own, and G that of G_ema where it has none.
+    // Two generators: each takes its own average; G takes that of G_ema if it has none, with a note.
     for (places, wanted, is_told) in [
         (
             &[("latent_avg", 7.0), ("latent_avg_of_g", 5.0)][..],
@@ -338,7 +338,7 @@ fn an_average_is_found_wherever_it_stands() {
             assert!(!text.contains("left out"), "{places:?}: {text}");
         }
     }
-    // One of another width is told, and so is one too many.
+    // A note reports an average of the wrong width, and one average too many.
     let mut all = g_ema.clone();
     let short = Tensor::from_f32(vec![1], &[1.0]).unwrap();
     all.insert("latent_avg".into(), short);

@@ -9,15 +9,18 @@ use files::cut_zip_length;
 
 use crate::error::{Error, Result, layout};
 
-/// The members of a zip file written by torch, under their names inside the top folder. CRCs are verified.
+/// The members of a zip file written by torch, under their names without the top folder. Their CRC-32 checksums have
+/// been verified.
 #[derive(Debug)]
 pub(crate) struct Archive<'a> {
     members: HashMap<String, &'a [u8]>,
     has_code: bool,
 }
 
-/// Opens a zip that begins with the file, else one behind something: the search for such a beginning mistakes the
-/// second record of a directory for the first where a record is as long as the ends of a zip64 (76 bytes).
+/// Opens a zip archive that starts at the first byte of `data`, or, if that fails, one that starts later.
+///
+/// The first attempt is needed because the `zip` crate's search for the start mistakes the second record of the
+/// directory for the first when a record is exactly as long as the two zip64 end records (76 bytes).
 fn open_zip(data: &[u8]) -> ZipResult<ZipArchive<Cursor<&[u8]>>> {
     let at_start = Config {
         archive_offset: ArchiveOffset::Known(0),
@@ -26,7 +29,10 @@ fn open_zip(data: &[u8]) -> ZipResult<ZipArchive<Cursor<&[u8]>>> {
         .or_else(|_| ZipArchive::new(Cursor::new(data)))
 }
 
-/// Refuses members that share bytes of the file: their sizes would add up to any number of times its own.
+/// Refuses members that overlap in the file, since a small file could then have members of any total size.
+///
+/// # Errors
+/// `Layout` naming two members that overlap.
 fn refuse_overlap(zip: &mut ZipArchive<Cursor<&[u8]>>) -> Result<()> {
     let mut spans = Vec::with_capacity(zip.len());
     for index in 0..zip.len() {
@@ -53,10 +59,11 @@ fn refuse_overlap(zip: &mut ZipArchive<Cursor<&[u8]>>) -> Result<()> {
 }
 
 impl<'a> Archive<'a> {
-    /// Opens `data`. Members are slices of it: torch stores them uncompressed.
+    /// Opens the bytes of a zip file. The members are slices of `data`, since torch stores them uncompressed.
     ///
     /// # Errors
-    /// `Zip` for a damaged container, `Layout` for one that torch did not write.
+    /// `Truncated` for an incomplete file, `Zip` or `Layout` for a damaged one, `Layout` for a zip that torch did not
+    /// write, `Unsupported` for a file of a big-endian machine.
     pub fn open(data: &'a [u8]) -> Result<Self> {
         let mut zip = open_zip(data).map_err(|error| match cut_zip_length(data) {
             Some(offset) => Error::Truncated {
@@ -76,7 +83,7 @@ impl<'a> Archive<'a> {
             }
             let name = file.name()?.into_owned();
             if name.contains("/code/") {
-                // Source text of TorchScript: compressed, and of no use here.
+                // The source text of a TorchScript archive, which is compressed and not needed here.
                 has_code = true;
                 continue;
             }
@@ -145,17 +152,17 @@ impl<'a> Archive<'a> {
         Ok(Self { members, has_code })
     }
 
-    /// A member, for example `data.pkl`.
+    /// The bytes of a member, for example of `data.pkl`.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         self.members.get(name).copied()
     }
 
-    /// Whether this is TorchScript, which carries code beside the data.
+    /// Whether this is a TorchScript archive: one that contains code or `constants.pkl`.
     pub fn is_torchscript(&self) -> bool {
         self.has_code || self.members.contains_key("constants.pkl")
     }
 
-    /// Storages in `folder` (`data` or `constants`) by key.
+    /// The bytes of the tensor storages in `folder` (`data` or `constants`), by key.
     pub fn storages(&self, folder: &str) -> HashMap<String, &'a [u8]> {
         self.members
             .iter()

@@ -4,11 +4,13 @@ use crate::error::{Error, Result, layout};
 use crate::pickle::{Constructor, Limits, Pickle, Value};
 use crate::tensor::DType;
 
-/// The long integer that begins a legacy `torch.save` stream: protocol 2, LONG1, ten bytes.
+/// The bytes that follow the two bytes of the PROTO instruction at the start of a legacy `torch.save` stream: a pickled
+/// integer of ten bytes (LONG1), and STOP.
 pub(super) const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 pub(super) const PROTOCOL_VERSION: i64 = 1001;
 
-/// A `torch.save` stream of before torch 1.6: five pickles, then the storages one after another.
+/// A stream written by `torch.save` before torch 1.6: five pickles (magic number, version, system information, object,
+/// storage keys), then the storages one after another.
 #[derive(Debug)]
 pub(crate) struct LegacyFile<'a> {
     /// The saved object.
@@ -17,7 +19,7 @@ pub(crate) struct LegacyFile<'a> {
     pub storages: HashMap<String, &'a [u8]>,
 }
 
-/// Whether `data` begins as a legacy stream does.
+/// Whether `data` begins with the magic number of a legacy stream.
 pub(crate) fn is_legacy(data: &[u8]) -> bool {
     data.get(2..)
         .is_some_and(|rest| data[0] == 0x80 && rest.starts_with(MAGIC))
@@ -27,7 +29,8 @@ impl<'a> LegacyFile<'a> {
     /// Parses a whole stream.
     ///
     /// # Errors
-    /// As [`Pickle::parse`]; `Layout` when the stream is no legacy file, `Unsupported` for a big-endian one.
+    /// The errors of [`Pickle::parse`]; `Truncated` when a storage is incomplete; `Layout` when this is no legacy
+    /// stream or its storages do not match the object; `Unsupported` for a stream of a big-endian machine.
     pub fn parse(data: &'a [u8], limits: Limits) -> Result<Self> {
         if !is_legacy(data) {
             return Err(layout!(
@@ -91,12 +94,12 @@ impl<'a> LegacyFile<'a> {
     }
 }
 
-/// The start of a key, fit for a message.
+/// The first 60 characters of a storage key, for a message.
 fn shown(key: &str) -> String {
     key.chars().take(60).collect()
 }
 
-/// The element kind of every storage that the stream refers to by persistent id.
+/// The element type of every storage that the pickle refers to, by storage key.
 fn storage_dtypes<'p>(pickle: &'p Pickle<'_>) -> HashMap<&'p str, DType> {
     pickle
         .values()

@@ -1,4 +1,5 @@
-//! Files of `torch.save`: the zip layout, the legacy layout, and the storages that other pickles embed in it.
+//! Reads and writes files of `torch.save`: zip archives, and legacy streams, which other pickles embed as byte strings
+//! to store tensors.
 
 mod archive;
 mod legacy;

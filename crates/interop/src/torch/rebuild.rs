@@ -9,18 +9,19 @@ use crate::numpy;
 use crate::pickle::{Constructor, Limits, Value};
 use crate::tensor::{DType, Tensor, gather, numel};
 
-/// Storages that live beside the pickle, by key. Empty for pickles that embed theirs.
+/// The bytes of the storages that are stored outside the pickle, by key. Empty for a pickle that embeds its storages.
 pub(crate) type Storages<'a> = HashMap<String, &'a [u8]>;
 
-/// Turns `_rebuild_tensor_v2(...)` and its relatives into tensors.
+/// Reads tensors from the recorded calls of `torch._utils._rebuild_tensor_v2(...)`, similar functions and numpy arrays.
 pub(crate) struct TensorReader<'a> {
     storages: Storages<'a>,
-    /// Bytes that may still be copied out: many views of one storage must not multiply without end.
+    /// Number of bytes that may still be copied. A hostile file could refer to one storage in many tensors.
     budget: Cell<usize>,
 }
 
 impl<'a> TensorReader<'a> {
-    /// A reader for a file of `file_len` bytes.
+    /// Creates a reader for a file of `file_len` bytes. It reads tensors of up to 4 times that size plus 16 MiB in
+    /// total.
     pub fn new(storages: Storages<'a>, file_len: usize) -> Self {
         Self {
             storages,
@@ -28,7 +29,7 @@ impl<'a> TensorReader<'a> {
         }
     }
 
-    /// Whether `value` is a tensor, a parameter or a numpy array.
+    /// Whether `value` describes a tensor, a parameter or a numpy array.
     pub fn is_tensor(value: Value<'_, '_>) -> bool {
         use Constructor as C;
         matches!(
@@ -43,10 +44,11 @@ impl<'a> TensorReader<'a> {
         ) && value.object().is_some()
     }
 
-    /// The tensor that `value` describes.
+    /// Reads the tensor that `value` describes. `name` is its name in error messages.
     ///
     /// # Errors
-    /// `Tensor` under `name`, or the error of the storage inside.
+    /// `Tensor` when it cannot be read, `Limit` when all tensors together are too large, or the error of an embedded
+    /// storage.
     pub fn read(&self, value: Value<'_, '_>, name: &str) -> Result<Tensor> {
         let tensor = self.read_within(value, name, 4)?;
         Ok(tensor)
@@ -103,7 +105,7 @@ impl<'a> TensorReader<'a> {
         }
     }
 
-    /// Finds a storage and hands its element kind and bytes on.
+    /// Finds the storage that `value` refers to or embeds, and calls `with` with its element type and bytes.
     fn storage(
         &self,
         value: Value<'_, '_>,
@@ -124,7 +126,7 @@ impl<'a> TensorReader<'a> {
                 .first()
                 .and_then(|v| v.bytes())
                 .ok_or_else(|| Error::tensor(name, "a storage without bytes"))?;
-            // Each use parses the embedded stream again, so each use pays for it.
+            // The embedded stream is parsed each time it is referenced, so each time counts against the budget.
             self.spend(bytes.len() / 4)?;
             let file = LegacyFile::parse(
                 &bytes,
@@ -149,7 +151,10 @@ impl<'a> TensorReader<'a> {
         ))
     }
 
-    /// Copies the view `(offset, shape, strides)` out of a storage after checking every bound.
+    /// Copies the view `(offset, shape, strides)`, all in elements, out of the bytes of a storage.
+    ///
+    /// # Errors
+    /// `Tensor` when the view reaches outside the storage.
     fn view(
         &self,
         name: &str,
@@ -207,13 +212,14 @@ impl<'a> TensorReader<'a> {
     }
 }
 
-/// `('storage', torch.FloatStorage, key, location, numel[, view])`
+/// The element type and key of a storage, from its persistent id `('storage', torch.FloatStorage, key, location,
+/// numel[, view])`.
 fn storage_id<'p>(id: Value<'p, '_>) -> Option<(DType, &'p str)> {
     let parts = id.few()?;
     if parts.first()?.text()? != "storage" {
         return None;
     }
-    // Views of storages (torch before 0.4) are not made by anything that is read here.
+    // Only torch before 0.4 wrote views of storages; they are not supported.
     if parts.get(5).is_some_and(|view| !view.is_none()) {
         return None;
     }
@@ -225,10 +231,10 @@ fn storage_id<'p>(id: Value<'p, '_>) -> Option<(DType, &'p str)> {
     Some((dtype, parts.get(2)?.text()?))
 }
 
-/// All tensors below `value`, as [`list`] finds them.
+/// Reads all tensors that [`list`] finds in `value`, by path.
 ///
 /// # Errors
-/// As [`list`] and [`TensorReader::read`].
+/// The errors of [`list`] and [`TensorReader::read`].
 pub(crate) fn flatten(
     value: Value<'_, '_>,
     reader: &TensorReader<'_>,
@@ -241,11 +247,11 @@ pub(crate) fn flatten(
     Ok(out)
 }
 
-/// Tensors below `value`, each by its path (`a.b.c`), through mappings, sequences and TorchScript objects.
-/// None is read.
+/// Finds all tensors inside `value` and returns each with its path (`a.b.c`), without reading them. Searches mappings,
+/// sequences, and the attributes of TorchScript and `Namespace` objects.
 ///
 /// # Errors
-/// `Limit` for more than 64 levels or 1 000 000 steps.
+/// `Limit` when the object is nested deeper than 64 levels or has more than about 1,000,000 values.
 pub(crate) fn list<'p, 'a>(value: Value<'p, 'a>) -> Result<Vec<(String, Value<'p, 'a>)>> {
     const DEPTH: usize = 64;
     const STEPS: usize = 1_000_000;
@@ -285,7 +291,7 @@ pub(crate) fn list<'p, 'a>(value: Value<'p, 'a>) -> Result<Vec<(String, Value<'p
         };
         let Some(mapping) = mapping else { continue };
         let mut children = Vec::new();
-        // Each child has a path of its own, whose beginning all share.
+        // Each child gets a copy of the path of its parent, so long paths count as more steps.
         let mut child_of = |key: &str, child| -> Result<()> {
             steps += 1 + (path.len() + key.len()) / 64;
             within(steps)?;
@@ -305,7 +311,7 @@ pub(crate) fn list<'p, 'a>(value: Value<'p, 'a>) -> Result<Vec<(String, Value<'p
                 child_of(&i.to_string(), child)?;
             }
         }
-        // The stack pops the last first.
+        // Reversed, because the last entry of `todo` is taken first.
         todo.extend(children.into_iter().rev());
     }
     Ok(out)

@@ -1,4 +1,4 @@
-//! Writing what `torch.load` reads.
+//! Writes files and storages that `torch.load` reads.
 
 use std::io::{Cursor, Write};
 
@@ -10,13 +10,17 @@ use crate::error::{Error, Result};
 use crate::pickle::write::Writer;
 use crate::tensor::{DType, Tensor};
 
-/// A value in a saved dictionary.
+/// A value of the dictionary that [`zip_file`] writes.
 pub(crate) enum Saved<'t> {
     Tensor(&'t Tensor),
     StateDict(&'t IndexMap<String, Tensor>),
 }
 
-/// A dictionary as the bytes of a zip `torch.save` file (readable with `weights_only=True`). Tensors must be f32.
+/// Returns the bytes of a zip file as `torch.save` writes it, with a dictionary of `entries`. `torch.load` reads it
+/// with `weights_only=True`.
+///
+/// # Errors
+/// `Tensor` when a tensor is not f32.
 pub(crate) fn zip_file(entries: &[(&str, Saved<'_>)]) -> Result<Vec<u8>> {
     let mut storages: Vec<&Tensor> = Vec::new();
     let mut pickle = Writer::new(2);
@@ -40,7 +44,7 @@ pub(crate) fn zip_file(entries: &[(&str, Saved<'_>)]) -> Result<Vec<u8>> {
 
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let mut member = |name: &str, bytes: &[u8]| -> Result<()> {
-        // torch stores without compression, aligned for memory maps.
+        // As torch does: no compression, and aligned to 64 bytes for memory mapping.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .large_file(bytes.len() >= u32::MAX as usize)
@@ -81,7 +85,11 @@ fn check_f32(name: &str, tensor: &Tensor) -> Result<()> {
     }
 }
 
-/// A storage as the legacy `torch.save` stream that tensors inside plain pickles carry.
+/// Returns the elements of a tensor as a legacy `torch.save` stream of one storage, which a plain pickle embeds for
+/// each of its tensors.
+///
+/// # Errors
+/// `Tensor` when the tensor is not f32.
 pub(crate) fn legacy_storage(name: &str, tensor: &Tensor) -> Result<Vec<u8>> {
     check_f32(name, tensor)?;
     let mut out = Vec::with_capacity(tensor.data.len() + 300);

@@ -1,4 +1,4 @@
-//! Discriminator: images to logits.
+//! The discriminator, which maps images to logits.
 
 use architecture::{Architecture, DiscriminatorConfig, NetworkDefinition, TensorSpec};
 use candle_core::{DType, Device, Module, Tensor};
@@ -28,10 +28,10 @@ struct Parts {
 }
 
 impl Discriminator {
-    /// A discriminator to be trained, with new weights.
+    /// Creates a discriminator to be trained, in f32 with initial weights drawn from `random`.
     ///
     /// # Errors
-    /// `Config` when the settings are impossible.
+    /// `Config` when the settings are impossible, `Tensor` when the device is out of memory.
     pub fn new(
         config: &DiscriminatorConfig,
         random: &mut dyn NormalSource,
@@ -42,11 +42,11 @@ impl Discriminator {
         Self::over(config, parameters, true)
     }
 
-    /// A discriminator over the tensors of `vb`, under the reference's names. Resampling filters follow from the
-    /// configuration and are not read.
+    /// Builds a discriminator from the tensors of `vb`, which must have the names of NVIDIA's PyTorch code. Resampling
+    /// filters follow from the configuration and are not read.
     ///
-    /// Variables (those of a `VarMap`) are shared with the discriminator and tracked by
-    /// [`Discriminator::forward_dual`]; other tensors are copied, without gradients.
+    /// If the tensors of `vb` are variables (those of a `VarMap`), the discriminator shares them, and
+    /// [`Discriminator::forward_dual`] gives gradients to them. Other tensors are copied and get no gradients.
     ///
     /// # Errors
     /// `Tensor` when a tensor is missing or of another shape; `Config` when the settings are impossible.
@@ -55,11 +55,13 @@ impl Discriminator {
         Self::over(config, parameters, are_variables)
     }
 
-    /// A discriminator with given weights, under official names without a prefix. Its calls build no graph to the
-    /// weights unless [`Discriminator::tracked`] is asked for.
+    /// Builds a discriminator from copies of given tensors, converted to `dtype`. Their names are those of NVIDIA's
+    /// PyTorch code without a prefix, for example `b4.fc.weight`. The weights get no gradients; see
+    /// [`Discriminator::tracked`].
     ///
     /// # Errors
-    /// `Weights`, listing all names that are missing, unexpected or of another shape; `Config`.
+    /// `Weights`, listing all tensors that are missing, unexpected or of the wrong shape; `Config` when the settings
+    /// are impossible.
     pub fn from_tensors(
         config: &DiscriminatorConfig,
         tensors: impl IntoIterator<Item = (String, Tensor)>,
@@ -71,8 +73,8 @@ impl Discriminator {
         Self::over(config, parameters, false)
     }
 
-    /// A discriminator over existing parameters, which are shared. The trainable ones receive gradients if `track`. It
-    /// computes as its device does by default ([`Precision::of`]).
+    /// Builds a discriminator that shares existing parameters. Its trainable parameters get gradients if `track`. Its
+    /// precision is the default of the device ([`Precision::of`]).
     ///
     /// # Errors
     /// `Config` when the parameters are not those of such a discriminator.
@@ -87,7 +89,8 @@ impl Discriminator {
         })
     }
 
-    /// The tensors of a discriminator of this configuration, in official order, without creating them.
+    /// Names, shapes and roles of the tensors of a discriminator with this configuration, in the order of NVIDIA's
+    /// `state_dict()`.
     ///
     /// # Errors
     /// `Config` when the settings are impossible.
@@ -96,18 +99,18 @@ impl Discriminator {
         Ok(config.modules().state_dict())
     }
 
-    /// The same discriminator, its largest resolutions computed in another type.
+    /// Returns this discriminator with another element type for the blocks that may use half precision.
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
         self
     }
 
-    /// The same settings and precision over other parameters.
+    /// Builds a discriminator with the same configuration and precision over other parameters.
     fn like(&self, parameters: Parameters, track: bool) -> Result<Self> {
         Ok(Self::over(&self.config, parameters, track)?.with_precision(self.precision))
     }
 
-    /// The same discriminator over the same weights, with gradients to the weights.
+    /// Builds a discriminator that shares the weights of this one and whose calls give gradients to the trainable ones.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -115,7 +118,8 @@ impl Discriminator {
         self.like(self.parameters.clone(), true)
     }
 
-    /// The same discriminator over the same weights, without gradients to the weights.
+    /// Builds a discriminator that shares the weights of this one and gives no gradients to them. Gradients to the
+    /// images are still computed.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -123,7 +127,7 @@ impl Discriminator {
         self.like(self.parameters.clone(), false)
     }
 
-    /// A copy in another type, without gradients.
+    /// Copies the discriminator with its weights converted to `dtype`. The copy gives no gradients to its weights.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -136,38 +140,40 @@ impl Discriminator {
         &self.config
     }
 
-    /// Weights and buffers.
+    /// The weights and buffers.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// Computes the logits of images.
+    /// Computes one logit per image. The result has gradients to the trainable weights ([`Discriminator::tracked`]) and
+    /// to variables in `img`, and a tangent if `img` has one.
     ///
     /// # Shapes
     /// - `img`: `[batch, img_channels, img_resolution, img_resolution]`
     /// - `c`: `[batch, c_dim]`, or `None` without labels
-    /// - result: `[batch, 1]`, above 0 for real
+    /// - result: `[batch, 1]`, trained to be above 0 for real images and below 0 for generated ones
     ///
     /// # Errors
-    /// `Config` when the images have another shape, labels are needed and not given, or the batch does not divide
-    /// into the groups of the minibatch statistic.
+    /// `Config` when the images have the wrong shape, when labels are needed and not given, or when the batch size is
+    /// no multiple of the group size of the minibatch standard deviation layer.
     pub fn forward_dual(&self, img: &Dual, c: Option<&Tensor>) -> Result<Dual> {
         self.forward_observed(img, c, &mut |_, _| {})
     }
 
-    /// As [`Discriminator::forward_dual`], on plain tensors, without gradients.
+    /// As [`Discriminator::forward_dual`], for plain tensors and without gradients.
     ///
     /// # Errors
-    /// The same.
+    /// As [`Discriminator::forward_dual`].
     pub fn forward(&self, img: &Tensor, c: Option<&Tensor>) -> Result<Tensor> {
         Ok(self.forward_dual(&img.into(), c)?.primal.into_tensor())
     }
 
-    /// As [`Discriminator::forward_dual`], showing features `b8.x` and images `b8.img` after each block, `cmap`, and
-    /// `b4.mbstd_out` to `observe`.
+    /// As [`Discriminator::forward_dual`], and calls `observe` with the name and value of intermediate results: the
+    /// features `b<side>.x` and image `b<side>.img` after each block, the mapped label `cmap`, and `b4.mbstd_out`, the
+    /// output of the minibatch standard deviation layer.
     ///
     /// # Errors
-    /// The same.
+    /// As [`Discriminator::forward_dual`].
     pub fn forward_observed(
         &self,
         img: &Dual,
@@ -207,7 +213,7 @@ impl Discriminator {
     }
 }
 
-/// Images to logits without labels, without gradients.
+/// Maps images to logits without labels and without gradients.
 impl Module for Discriminator {
     fn forward(&self, img: &Tensor) -> candle_core::Result<Tensor> {
         Ok(Discriminator::forward(self, img, None)?)
@@ -240,14 +246,14 @@ impl Parts {
     }
 }
 
-/// All layers of one resolution.
+/// The layers of the discriminator for one resolution.
 struct DiscriminatorBlock {
     resolution: usize,
     from_rgb: Option<Conv>,
     conv0: Conv,
     conv1: Conv,
     skip: Option<Conv>,
-    /// For the image of the next block, in the skip architecture.
+    /// In the `skip` architecture, the filter that downsamples the image for the next block.
     image_filter: Option<Filter>,
 }
 
@@ -304,7 +310,8 @@ impl DiscriminatorBlock {
         })
     }
 
-    /// Features are computed in `dtype`; the image keeps its own.
+    /// Returns features and image for the next block. Features are computed in `dtype`; the image keeps its element
+    /// type.
     fn forward(
         &self,
         x: Option<Dual>,

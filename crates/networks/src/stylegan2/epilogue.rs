@@ -7,7 +7,8 @@ use crate::conv::{Conv, ConvOptions};
 use crate::dense::{Dense, DenseOptions};
 use crate::error::Result;
 
-/// The last layers of a discriminator, at 4 px.
+/// The last layers of a discriminator, at 4 px. In the `skip` architecture, and at a resolution of 4 px, it reads the
+/// image.
 pub(crate) struct DiscriminatorEpilogue {
     from_rgb: Option<Conv>,
     mbstd: Option<(Option<usize>, usize)>,
@@ -20,7 +21,7 @@ impl DiscriminatorEpilogue {
     pub fn new(vb: &VarBuilder<'_>, config: &DiscriminatorConfig) -> Result<Self> {
         let channels = config.channels(4);
         let activation = config.epilogue_activation;
-        // At 4 px there is no block before this one to read the image.
+        // At a resolution of 4 px there is no other block, so the epilogue reads the image.
         let reads_image = config.architecture == Architecture::Skip || config.img_resolution == 4;
         let from_rgb = reads_image
             .then(|| {
@@ -60,9 +61,14 @@ impl DiscriminatorEpilogue {
         })
     }
 
+    /// Computes the logits from the features and the image at 4 px. `x` is `None` if there is no other block; `img` is
+    /// needed only where [`DiscriminatorEpilogue`] reads the image. `observe` receives the output of the minibatch
+    /// standard deviation layer as `b4.mbstd_out`.
+    ///
     /// # Shapes
-    /// - `x`: `[batch, channels, 4, 4]`, `img`: `[batch, img_channels, 4, 4]`, each where the architecture has it
-    /// - `cmap`: `[batch, cmap_dim]`
+    /// - `x`: `[batch, channels, 4, 4]`
+    /// - `img`: `[batch, img_channels, 4, 4]`
+    /// - `cmap`: `[batch, cmap_dim]`, or `None` without labels
     /// - result: `[batch, 1]`
     pub fn forward(
         &self,

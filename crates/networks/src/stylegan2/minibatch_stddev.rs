@@ -2,11 +2,12 @@ use ops::Dual;
 
 use crate::error::{Error, Result};
 
-/// Minibatch standard deviation (arXiv:1710.10196): appends channels with the standard deviation within groups of
-/// samples.
+/// Minibatch standard deviation (arXiv:1710.10196): appends channels that contain the standard deviation of the
+/// features within groups of samples.
 ///
-/// Group `i` is every `batch / group`-th sample from the `i`-th on. Each of the `num_channels` new channels is the
-/// standard deviation over the group, averaged over its share of the channels and all pixels.
+/// The batch has `batch / group_size` groups; `None` is one group. Sample `i` belongs to group `i % (batch /
+/// group_size)`. The input channels are divided evenly among the `num_channels` new channels. Each new channel is
+/// constant over the image: the standard deviation over the group, averaged over its input channels and all pixels.
 ///
 /// # Shapes
 /// - `x`: `[batch, channels, height, width]`
@@ -27,7 +28,7 @@ pub(crate) fn minibatch_stddev(
         )));
     }
     let n_groups = batch / group;
-    // Members of a group along the first axis, everything that is averaged along the last.
+    // The first axis are the samples of a group; the last axis of the reshaped deviations is averaged.
     let features = channels / num_channels * height * width;
     let y = x.reshape((group, n_groups * num_channels * features))?;
     let y = y.broadcast_add(&y.mean_keepdim(&[0])?.scale(-1.0)?)?;

@@ -1,5 +1,5 @@
-//! The parts that are StyleGAN2's own: synthesis network and discriminator. The mapping network and the layers are
-//! shared with other families.
+//! The parts that are specific to StyleGAN2: synthesis network and discriminator. The mapping network and the dense and
+//! convolution layers are outside this module, so that other families of networks can use them.
 
 mod discriminator;
 mod epilogue;

@@ -1,4 +1,4 @@
-//! Networks that are small enough for finite differences.
+//! Small networks for the tests, with few enough weights for finite differences.
 #![allow(dead_code)]
 
 use candle_core::{DType, Device, Tensor};
@@ -9,10 +9,10 @@ use networks::{
 use ops::Activation;
 use rng::RandomState;
 
-/// Labels of the small networks.
+/// Number of values of the labels of the small networks.
 pub const C_DIM: usize = 2;
 
-/// An 8 px generator with labels.
+/// Configuration of an 8 px generator with labels.
 pub fn generator_config(architecture: Architecture, activation: Activation) -> GeneratorConfig {
     GeneratorConfig {
         z_dim: 3,
@@ -31,7 +31,7 @@ pub fn generator_config(architecture: Architecture, activation: Activation) -> G
     }
 }
 
-/// An 8 px discriminator with labels.
+/// Configuration of an 8 px discriminator with labels.
 pub fn discriminator_config(
     architecture: Architecture,
     activation: Activation,
@@ -55,21 +55,22 @@ pub fn discriminator_config(
     }
 }
 
-/// A generator with weights of its own and with noise that matters, in `dtype`, with gradients.
+/// A generator with gradients, in `dtype`, all of whose weights (including noise strengths) differ from their initial
+/// constants.
 pub fn generator(config: &GeneratorConfig, dtype: DType) -> Generator {
     let g = Generator::new(config, &mut RandomState::new(1), &Device::Cpu).unwrap();
     shake(g.parameters());
     g.to_dtype(dtype).unwrap().tracked().unwrap()
 }
 
-/// A discriminator with weights of its own, in `dtype`, with gradients.
+/// A discriminator with gradients, in `dtype`, all of whose weights differ from their initial constants.
 pub fn discriminator(config: &DiscriminatorConfig, dtype: DType) -> Discriminator {
     let d = Discriminator::new(config, &mut RandomState::new(2), &Device::Cpu).unwrap();
     shake(d.parameters());
     d.to_dtype(dtype).unwrap().tracked().unwrap()
 }
 
-/// Biases and noise strengths start at constants; tests want them different from those.
+/// Changes biases and noise strengths at random, since they are initialized with constants.
 fn shake(parameters: &Parameters) {
     let mut random = RandomState::new(3);
     for (name, var) in parameters.trainable() {
@@ -81,7 +82,7 @@ fn shake(parameters: &Parameters) {
     }
 }
 
-/// Standard normal numbers.
+/// A tensor of standard normal random numbers.
 pub fn normal(random: &mut RandomState, shape: &[usize], dtype: DType) -> Tensor {
     let values = random.randn(shape.iter().product());
     Tensor::from_vec(values, shape, &Device::Cpu)
@@ -90,7 +91,7 @@ pub fn normal(random: &mut RandomState, shape: &[usize], dtype: DType) -> Tensor
         .unwrap()
 }
 
-/// The values of a tensor.
+/// The values of a tensor in row-major order.
 pub fn values(tensor: &Tensor) -> Vec<f64> {
     tensor
         .flatten_all()
@@ -99,7 +100,7 @@ pub fn values(tensor: &Tensor) -> Vec<f64> {
         .unwrap()
 }
 
-/// The largest difference of two tensors, relative to the largest value.
+/// The largest difference between two tensors of equal shape, relative to the largest value.
 pub fn relative_error(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
     let (a, b) = (values(a), values(b));

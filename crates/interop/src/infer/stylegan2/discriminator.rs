@@ -4,7 +4,7 @@ use crate::infer::Tensors;
 use crate::infer::stated::{Stated, optional_number, optional_size, size};
 use architecture::{Activation, Architecture, DiscriminatorConfig, MappingConfig};
 
-/// The settings of the discriminator that has these tensors.
+/// Infers the configuration of a discriminator.
 pub(super) fn discriminator(
     tensors: &Tensors,
     stated: &mut Stated<'_>,

@@ -4,7 +4,7 @@ use crate::infer::Tensors;
 use crate::infer::stated::{Stated, contradiction, optional_number, size};
 use architecture::{Architecture, GeneratorConfig};
 
-/// The settings of the generator that has these tensors.
+/// Infers the configuration of a generator.
 pub(super) fn generator(tensors: &Tensors, stated: &mut Stated<'_>) -> Result<GeneratorConfig> {
     let found = resolution(tensors, |r| format!("synthesis.b{r}.conv1.weight"))?;
     let img_resolution = stated.check("img_resolution", found)?;

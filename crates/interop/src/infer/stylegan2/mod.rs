@@ -1,4 +1,4 @@
-//! StyleGAN2 and StyleGAN2-ADA.
+//! Infers configurations of StyleGAN2 and StyleGAN2-ADA networks.
 
 mod discriminator;
 mod generator;
@@ -8,9 +8,9 @@ use architecture::NetworkConfig;
 
 use super::family::Family;
 
-/// The networks of this family.
+/// The functions of this family.
 pub(super) const FAMILY: Family = Family {
-    // Other generators start from an `input` layer.
+    // StyleGAN3 generators have a `synthesis.input` layer; StyleGAN2 generators have none.
     recognizes: |tensors| {
         !tensors
             .keys()

@@ -1,4 +1,4 @@
-//! Settings that follow from the shapes of tensors, for both networks.
+//! Infers the settings that generator and discriminator share, from the shapes of tensors.
 
 use architecture::{Architecture, DEFAULT_FILTER, MappingConfig, filter_buffer};
 use serde_json::Value as Json;
@@ -7,7 +7,10 @@ use crate::error::{Error, Result, layout};
 use crate::infer::Tensors;
 use crate::infer::stated::{Stated, contradiction, optional_number, size};
 
-/// Extent `axis` of a tensor that must be there.
+/// Size of a tensor along `axis`.
+///
+/// # Errors
+/// `Layout` when there is no such tensor, `Tensor` when it has no such axis or the size is 0.
 pub(super) fn dim(tensors: &Tensors, name: &str, axis: usize) -> Result<usize> {
     let tensor = tensors
         .get(name)
@@ -16,7 +19,7 @@ pub(super) fn dim(tensors: &Tensors, name: &str, axis: usize) -> Result<usize> {
     extent.ok_or_else(|| Error::tensor(name, format!("unexpected shape {:?}", tensor.shape)))
 }
 
-/// The largest block side, given that all smaller ones are there.
+/// Side in pixels of the largest block, found by the tensor name `of(side)` for the sides 4, 8, 16, ... without a gap.
 pub(super) fn resolution(tensors: &Tensors, of: impl Fn(usize) -> String) -> Result<usize> {
     let largest = (2..=14)
         .map(|log2| 1usize << log2)
@@ -25,7 +28,12 @@ pub(super) fn resolution(tensors: &Tensors, of: impl Fn(usize) -> String) -> Res
     largest.ok_or_else(|| layout!("no tensor `{}`: this is no StyleGAN2 network", of(4)))
 }
 
-/// `(channel_base, channel_max)` of the rule `min(base / r, max)` that gives the channels of each side.
+/// Finds `(channel_base, channel_max)` such that each block of side `r` has `min(channel_base / r, channel_max)`
+/// channels. `channels` are pairs of block side and number of channels; `prefix` is that of the setting names.
+///
+/// # Errors
+/// `Contradiction` when the values stated in the file give other numbers of channels, `Unsupported` when no values give
+/// these numbers.
 pub(super) fn channel_rule(
     stated: &Stated<'_>,
     prefix: &str,
@@ -39,7 +47,8 @@ pub(super) fn channel_rule(
         .max()
         .unwrap_or_else(|| channels.iter().map(|&(r, c)| r * c).max().unwrap_or(max));
     let follows = |base: usize, max: usize| channels.iter().all(|&(r, c)| (base / r).min(max) == c);
-    // Different statements can give the same channels (a cap that is never reached): any that fits is right.
+    // Different values can give the same channels, for example a maximum that no block reaches. Prefer the stated
+    // values.
     let key = |name: &str| format!("{prefix}{name}");
     let stated_base = stated.get(&key("channel_base")).and_then(size);
     let stated_max = stated.get(&key("channel_max")).and_then(size);
@@ -65,7 +74,7 @@ pub(super) fn channel_rule(
     )))
 }
 
-/// Taps of the resampling filter: as stated, or from the buffer.
+/// Taps of the resampling filter: as the file states them, else computed from the tensor `buffer`, else the default.
 pub(super) fn filter(
     tensors: &Tensors,
     stated: &mut Stated<'_>,
@@ -86,7 +95,7 @@ pub(super) fn filter(
     if (held.shape.clone(), held.to_f32()) == filter_buffer(&DEFAULT_FILTER) {
         return Ok(DEFAULT_FILTER.to_vec());
     }
-    // A normalized outer product: its row sums are the normalized taps.
+    // A 2-D buffer is a normalized outer product of the taps: its row sums are the normalized taps.
     let values = held.to_f64();
     let taps = match held.shape[..] {
         [n, m] if n == m && (1..8).contains(&n) => {
@@ -103,7 +112,9 @@ pub(super) fn filter(
     Ok(taps)
 }
 
-/// The mapping network whose tensors begin with `mapping.`; also gives `c_dim` and the width of its input.
+/// Infers the mapping network from the tensors `mapping.*`. Returns its configuration, `c_dim` (0 without labels), and
+/// the input width of its first layer (`None` without layers). `prefix` is that of the setting names; `default_beta` is
+/// the default of `w_avg_beta`, `None` for a network without `w_avg`.
 pub(super) fn mapping(
     tensors: &Tensors,
     stated: &mut Stated<'_>,

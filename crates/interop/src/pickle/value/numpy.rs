@@ -1,11 +1,11 @@
-//! numpy's scalars and element kinds.
+//! Decodes numpy scalars and numpy element types.
 
 use super::Value;
 use crate::pickle::allow::Constructor;
 use crate::tensor::{DType, Tensor};
 
 impl Value<'_, '_> {
-    /// Reads `numpy.core.multiarray.scalar(dtype, bytes)`.
+    /// The tensor of shape `[]` that `numpy.core.multiarray.scalar(dtype, bytes)` describes; `None` for other values.
     pub(crate) fn numpy_scalar(self) -> Option<Tensor> {
         if self.constructor() != Some(Constructor::NumpyScalar) {
             return None;
@@ -27,13 +27,13 @@ impl Value<'_, '_> {
         })
     }
 
-    /// Whether a numpy scalar holds a floating point number.
+    /// Whether this is a numpy scalar of a floating-point type.
     pub(crate) fn is_numpy_float(self) -> bool {
         self.numpy_scalar()
             .is_some_and(|t| matches!(t.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16))
     }
 
-    /// Element kind of a `numpy.dtype(code, align, copy)` object, and whether it is big-endian.
+    /// The element type of a `numpy.dtype(code, align, copy)` object, and whether its byte order is big-endian.
     pub(crate) fn numpy_dtype(self) -> Option<(DType, bool)> {
         if self.constructor() != Some(Constructor::NumpyDtype) {
             return None;

@@ -8,10 +8,10 @@ use super::noise::NoiseSampler;
 use crate::conv::{Conv, ConvOptions, resample_filter};
 use crate::error::Result;
 
-/// All layers of one resolution.
+/// The layers of the synthesis network for one resolution.
 pub(crate) struct SynthesisBlock {
     pub resolution: usize,
-    /// The learned start, in the first block.
+    /// The learned input of the first block, `[channels, 4, 4]`.
     constant: Option<Dual>,
     conv0: Option<SynthesisLayer>,
     conv1: SynthesisLayer,
@@ -20,7 +20,7 @@ pub(crate) struct SynthesisBlock {
     filter: Filter,
 }
 
-/// Features and image between blocks.
+/// Features and image that one block passes to the next.
 pub(crate) type State = (Option<Dual>, Option<Dual>);
 
 impl SynthesisBlock {
@@ -74,12 +74,14 @@ impl SynthesisBlock {
         })
     }
 
-    /// Number of `ws` that only this block uses; ToRGB shares the one of the next block's first layer.
+    /// Number of convolution layers, which is the number of `ws` that the block advances by. Its ToRGB layer uses the
+    /// `w` after these, which is also that of the first layer of the next block.
     pub fn num_conv(&self) -> usize {
         1 + usize::from(self.conv0.is_some())
     }
 
-    /// `w(i)` is the `i`-th `w` of this block. Features are computed in `dtype`, the image in the type of `w`.
+    /// Returns features and image for the next block. `w(i)` is the `i`-th `w` of this block, `[batch, w_dim]`.
+    /// Features are computed in `dtype`, the image in the element type of `w`.
     pub fn forward(
         &self,
         (x, img): State,

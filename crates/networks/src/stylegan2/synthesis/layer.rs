@@ -7,7 +7,7 @@ use crate::conv::resample_filter;
 use crate::dense::{Dense, DenseOptions};
 use crate::error::Result;
 
-/// Modulated 3x3 convolution, noise, bias and activation.
+/// A synthesis layer: modulated 3x3 convolution, noise, bias and activation.
 pub(crate) struct SynthesisLayer {
     affine: Dense,
     weight: Dual,
@@ -20,11 +20,11 @@ pub(crate) struct SynthesisLayer {
     conv_clamp: Option<f64>,
 }
 
-/// Extents of a [`SynthesisLayer`].
+/// Sizes of a [`SynthesisLayer`].
 pub(crate) struct LayerDims {
     pub in_channels: usize,
     pub out_channels: usize,
-    /// Side of the result.
+    /// Side of the output in pixels.
     pub resolution: usize,
     pub up: usize,
 }
@@ -39,7 +39,7 @@ impl SynthesisLayer {
         } = dims;
         let weight = vb.get((out_channels, in_channels, 3, 3), "weight")?;
         let bias = vb.get(out_channels, "bias")?;
-        // Layers that do not resample keep the default filter.
+        // A layer that does not resample has the default filter, as in NVIDIA's code.
         let taps = if up > 1 {
             &config.resample_filter[..]
         } else {
@@ -69,10 +69,12 @@ impl SynthesisLayer {
         })
     }
 
+    /// Applies the layer. The result is multiplied by `gain`, and so is the value that it is clamped to.
+    ///
     /// # Shapes
     /// - `x`: `[batch, in_channels, resolution / up, resolution / up]`
     /// - `w`: `[batch, w_dim]`
-    /// - result: `[batch, out_channels, resolution, resolution]`, of the type of `x`, it and its clamp times `gain`
+    /// - result: `[batch, out_channels, resolution, resolution]`, with the element type of `x`
     pub fn forward(&self, x: &Dual, w: &Dual, noise: &mut NoiseSampler, gain: f64) -> Result<Dual> {
         let batch = w.primal.dim(0)?;
         let noise = match &self.noise {
@@ -98,7 +100,7 @@ impl SynthesisLayer {
     }
 }
 
-/// Features to colors: a modulated 1x1 convolution without demodulation.
+/// The ToRGB layer, which maps features to colors: a modulated 1x1 convolution without demodulation.
 pub(crate) struct ToRgb {
     affine: Dense,
     weight: Dual,
@@ -119,10 +121,12 @@ impl ToRgb {
         })
     }
 
+    /// Applies the layer.
+    ///
     /// # Shapes
     /// - `x`: `[batch, in_channels, height, width]`
     /// - `w`: `[batch, w_dim]`
-    /// - result: `[batch, img_channels, height, width]`, of the type of `x`
+    /// - result: `[batch, img_channels, height, width]`, with the element type of `x`
     pub fn forward(&self, x: &Dual, w: &Dual) -> Result<Dual> {
         let styles = self.affine.forward(w)?.scale(self.style_gain)?;
         let options = ModulatedConv2dOptions {
@@ -139,7 +143,7 @@ impl ToRgb {
     }
 }
 
-/// From `w` to styles.
+/// The dense layer `affine` that maps `w` to styles.
 fn affine(vb: &VarBuilder<'_>, w_dim: usize, out_features: usize) -> Result<Dense> {
     Dense::new(vb, w_dim, out_features, &DenseOptions::default())
 }

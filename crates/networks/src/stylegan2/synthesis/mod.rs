@@ -1,4 +1,4 @@
-//! Synthesis network: `ws` to images.
+//! The synthesis network, which maps `ws` to images.
 
 mod block;
 mod layer;
@@ -17,15 +17,15 @@ use crate::random::noise_key;
 
 pub use self::noise::NoiseMode;
 
-/// Options of a synthesis call.
+/// Options of a call of [`SynthesisNetwork`].
 #[derive(Clone, Debug, Default)]
 pub struct SynthesisOptions {
-    /// Noise that the layers add.
+    /// The noise that the layers add.
     pub noise: NoiseMode,
 }
 
 impl SynthesisOptions {
-    /// Random noise by a key from `random`, as in training.
+    /// New random noise, as in training. One key for the whole batch is drawn from `random`.
     pub fn random(random: &mut rng::RandomState) -> Self {
         Self {
             noise: NoiseMode::Random(vec![noise_key(random)]),
@@ -33,7 +33,7 @@ impl SynthesisOptions {
     }
 }
 
-/// The synthesis network.
+/// The synthesis network of a generator, which maps `ws` to images.
 pub struct SynthesisNetwork {
     blocks: Vec<SynthesisBlock>,
     num_ws: usize,
@@ -43,11 +43,11 @@ pub struct SynthesisNetwork {
 }
 
 impl SynthesisNetwork {
-    /// The synthesis network of a generator, over the tensors of `vb` under the reference's names without
-    /// `synthesis.`. It computes as the device of `vb` does by default ([`Precision::of`]).
+    /// Builds the synthesis network of a generator from the tensors of `vb`, which must have the names of NVIDIA's
+    /// PyTorch code without `synthesis.`. Its precision is the default of the device of `vb` ([`Precision::of`]).
     ///
     /// # Errors
-    /// `Tensor` when a tensor is missing or of another shape.
+    /// `Tensor` when a tensor is missing or has the wrong shape.
     pub fn load(vb: &VarBuilder<'_>, config: &GeneratorConfig) -> Result<Self> {
         let blocks = config
             .block_resolutions()
@@ -62,31 +62,33 @@ impl SynthesisNetwork {
         })
     }
 
-    /// Makes images.
+    /// Generates images. The result has gradients to the weights of a tracked generator and to variables in `ws`, and a
+    /// tangent if `ws` has one.
     ///
     /// # Shapes
     /// - `ws`: `[batch, num_ws, w_dim]`
-    /// - result: `[batch, img_channels, img_resolution, img_resolution]`, about -1 to 1
+    /// - result: `[batch, img_channels, img_resolution, img_resolution]`, values about -1 to 1
     ///
     /// # Errors
-    /// `Config` when `ws` has another shape.
+    /// `Config` when `ws` has the wrong shape.
     pub fn forward_dual(&self, ws: &Dual, options: SynthesisOptions) -> Result<Dual> {
         self.forward_observed(ws, options, &mut |_, _| {})
     }
 
-    /// As [`SynthesisNetwork::forward_dual`], on plain tensors, without gradients.
+    /// As [`SynthesisNetwork::forward_dual`], for plain tensors and without gradients.
     ///
     /// # Errors
-    /// The same.
+    /// As [`SynthesisNetwork::forward_dual`].
     pub fn forward(&self, ws: &Tensor, options: SynthesisOptions) -> Result<Tensor> {
         let images = self.forward_dual(&ws.into(), options)?;
         Ok(images.primal.into_tensor())
     }
 
-    /// As [`SynthesisNetwork::forward_dual`], showing features `b8.x` and images `b8.img` of each block to `observe`.
+    /// As [`SynthesisNetwork::forward_dual`], and calls `observe` with the name and value of the features `b<side>.x`
+    /// and the image `b<side>.img` after each block.
     ///
     /// # Errors
-    /// The same.
+    /// As [`SynthesisNetwork::forward_dual`].
     pub fn forward_observed(
         &self,
         ws: &Dual,
@@ -126,7 +128,7 @@ impl SynthesisNetwork {
     }
 }
 
-/// `ws` to images with the stored noise ([`NoiseMode::Const`]), without gradients.
+/// Maps `ws` to images with the stored noise ([`NoiseMode::Const`]) and without gradients.
 impl Module for SynthesisNetwork {
     fn forward(&self, ws: &Tensor) -> candle_core::Result<Tensor> {
         Ok(SynthesisNetwork::forward(

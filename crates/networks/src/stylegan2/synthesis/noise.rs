@@ -4,33 +4,34 @@ use ops::normal::Keys;
 
 use crate::error::Result;
 
-/// Noise that the layers of a generator add to their activations.
+/// The noise that the synthesis layers add to their features.
 #[derive(Clone, Debug, Default)]
 pub enum NoiseMode {
-    /// New noise for each layer and image, generated on the network's device: for training and metrics.
+    /// New random noise for each layer and image, as in training and metrics. The noise is determined by the keys.
     ///
-    /// One key ([`crate::noise_key`]) serves a whole batch. With one key for each image, an image's noise does not
-    /// depend on its batch. The same keys give the same noise, on every device to the bit ([`ops::normal`]).
+    /// With one key ([`noise_key`](crate::noise_key)) for the whole batch, the noise of an image depends on its
+    /// position in the batch. With one key for each image, it does not. Equal keys give bitwise equal noise on every
+    /// device ([`ops::normal`]).
     Random(Vec<u64>),
-    /// The noise that is stored with the weights: the same `ws` give the same image.
+    /// The noise stored in the buffers `noise_const`: the same `ws` always give the same image.
     #[default]
     Const,
     /// No noise.
     None,
 }
 
-/// One noise map and its strength.
+/// The stored noise map of a layer, `[resolution, resolution]`, and the learned factor of its noise.
 pub(crate) struct Noise {
     pub constant: Tensor,
     pub strength: Dual,
 }
 
-/// Provides the noise of each layer in turn.
+/// Provides the noise for the layers of one call, in their order.
 pub(crate) struct NoiseSampler {
     mode: NoiseMode,
-    /// The keys of random noise, on the device since the first layer.
+    /// The keys of random noise on the device; set when the first layer asks for noise.
     keys: Option<Keys>,
-    /// Number of layers so far; each layer has its own stream.
+    /// Number of layers so far. Each layer uses its own stream of random numbers.
     layers: u32,
 }
 
@@ -43,7 +44,8 @@ impl NoiseSampler {
         }
     }
 
-    /// Noise of one layer, `[batch or 1, 1, resolution, resolution]`, times its strength.
+    /// The noise of the next layer times its strength, `[batch or 1, 1, resolution, resolution]`; `None` for
+    /// [`NoiseMode::None`].
     pub fn sample(
         &mut self,
         noise: &Noise,
