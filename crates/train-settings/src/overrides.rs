@@ -12,16 +12,16 @@ use crate::values::{
 
 /// The settings that the user gave; each replaces the value of the preset.
 ///
-/// The doc comment of a field is the help of its flag. In a settings file, lists may also be written as on the command line: `metrics = "fid5k_full,kid5k_full"`, `grid = "12x8"`,
-/// `ada-max-p = "none"`.
+/// The doc comment of a field is the help of its flag. In a settings file, lists may also be written as on the command
+/// line: `metrics = "fid5k_full,kid5k_full"`, `grid = "12x8"`, `ada-max-p = "none"`.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Overrides {
     /// Number of devices: 1
     #[arg(long, value_name = "N", help_heading = "Run")]
     pub gpus: Option<usize>,
-    /// Start from networks: a checkpoint file, a run folder, `latest` (of --outdir), drawn64 (drawn faces at 64 px, ships
-    /// with this program), or ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
+    /// Start from networks: a checkpoint file, a run folder, `latest` (of --outdir), drawn64 (drawn faces at 64 px,
+    /// ships with this program), or ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
     #[arg(
         long,
         value_name = "FILE",
@@ -119,9 +119,9 @@ pub struct Overrides {
     /// Ticks between evaluations; tick 0 is never evaluated [default: as --snap]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub metrics_every: Option<usize>,
-    /// Feature network of the metrics: inception (needs weights: `eval weights`), face-detector (built in, trained on drawn
-    /// faces), random-inception or random-inception-small (random weights); only results with inception can be compared with
-    /// published ones [default: inception]
+    /// Feature network of the metrics: inception (needs weights: `eval weights`), face-detector (built in, trained on
+    /// drawn faces), random-inception or random-inception-small (random weights); only results with inception can be
+    /// compared with published ones [default: inception]
     #[arg(long, value_name = "NAME", help_heading = "Files and metrics")]
     pub features: Option<String>,
     /// A file with the weights of the Inception network, in place of the cache
@@ -154,11 +154,11 @@ pub struct Overrides {
     pub grid: Option<[usize; 2]>,
 }
 
-/// Settings of earlier versions that had no effect; training states of such runs still have them.
+/// Settings of earlier versions that had no effect. Training states of such runs contain them; they are ignored.
 const RETIRED: [&str; 3] = ["nhwc", "allow-tf32", "nobench"];
 
 impl Overrides {
-    /// The settings that were given, by name.
+    /// The settings that are not `None`, by the names of their flags.
     pub(crate) fn given(&self) -> Map<String, Value> {
         let Ok(Value::Object(mut all)) = serde_json::to_value(self) else {
             return Map::new();
@@ -211,7 +211,7 @@ mod tests {
         let expected = json!({"kimg": 7, "aug": "noaug", "ada-max-p": "none"});
         assert_eq!(Value::Object(given.clone()), expected);
         assert_eq!(Overrides::from_given(given.clone()).unwrap(), overrides);
-        // As states of earlier versions have them.
+        // Training states of earlier versions contain such settings.
         let mut earlier = given;
         earlier.insert("nobench".to_owned(), true.into());
         assert_eq!(Overrides::from_given(earlier).unwrap(), overrides);
