@@ -18,7 +18,8 @@ pub struct Args {
     pub command: Command,
 }
 
-/// Flags of the reference's `generate.py`, which has no commands. Each of them is an error with the spelling of this program.
+/// Flags of `generate.py` of NVIDIA's StyleGAN2-ADA, which has no subcommands. Each is refused with a message that
+/// shows the spelling of this program.
 #[derive(Debug, Default, clap::Args)]
 pub struct ReferenceFlags {
     #[arg(long, hide = true, value_name = "FILE", value_parser = refuse_reference)]
@@ -326,7 +327,8 @@ pub struct ProjectArgs {
 
     /// Weights of VGG16 with LPIPS for the perceptual distance; default: those of `eval weights`, else pixels and edges
     ///
-    /// NVIDIA's vgg16.pt has both; torchvision's vgg16-397923af.pth and the vgg.pth of LPIPS are given by two --perceptual.
+    /// NVIDIA's vgg16.pt has both; torchvision's vgg16-397923af.pth and the vgg.pth of LPIPS are given by two
+    /// --perceptual.
     #[arg(long, value_name = "FILE")]
     pub perceptual: Vec<PathBuf>,
 
