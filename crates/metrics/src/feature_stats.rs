@@ -80,14 +80,14 @@ impl FeatureStats {
     /// Statistics of all rows of `features`.
     ///
     /// # Errors
-    /// As [`append`](Self::append).
+    /// Those of [`append`](Self::append).
     pub fn of(features: &Features) -> Result<Self> {
         let mut stats = Self::new(features.dim());
         stats.append(features)?;
         Ok(stats)
     }
 
-    /// Includes more rows.
+    /// Adds feature rows to the statistics.
     ///
     /// # Errors
     /// `Dimensions` when the rows differ in length from earlier ones.

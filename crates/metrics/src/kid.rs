@@ -61,8 +61,8 @@ pub fn kid(
     ))
 }
 
-/// The squared MMD of two sets of the same size with the kernel `(x y / dim + 1)^3`. The terms within each set are
-/// unbiased.
+/// The squared MMD of two sets of the same size with the kernel `(x y / dim + 1)^3`. Within each set, pairs of a row
+/// with itself are left out, so that the estimate of these terms is unbiased.
 ///
 /// # Errors
 /// `Dimensions` when rows differ in length; `TooFew` when the sets differ in size or have fewer than two rows.

@@ -1,18 +1,18 @@
 //! Names of the files in a run folder. Where NVIDIA's programs write the same file, the name is theirs.
 
-/// The settings of a run in NVIDIA's format.
+/// File with the settings of a run in NVIDIA's format.
 pub const TRAINING_OPTIONS: &str = "training_options.json";
-/// All settings of a run, in the format of this program (`TrainConfig`).
+/// File with all settings of a run, in the format of this program (`TrainConfig`).
 pub const TRAIN_CONFIG: &str = "train_config.json";
-/// The log: the lines that training prints, without colors.
+/// File with the log: the lines that training prints, without colors.
 pub const LOG: &str = "log.txt";
-/// Number, mean and standard deviation of each reported scalar, one JSON line for each tick.
+/// File with number, mean and standard deviation of each reported scalar, as one JSON line for each tick.
 pub const STATS: &str = "stats.jsonl";
-/// Results of `eval leak`, one JSON line for each call.
+/// File with the results of `eval leak`, one JSON line for each call.
 pub const LEAKS: &str = "leaks.jsonl";
-/// The grid of real images of the preview.
+/// PNG with a grid of real images.
 pub const REALS: &str = "reals.png";
-/// The grid of images generated before training.
+/// PNG with a grid of images generated before training.
 pub const FAKES_INIT: &str = "fakes_init.png";
 
 /// Name of the grid of images generated after `kimg` thousand real images: `fakes000200.png`.

@@ -30,7 +30,7 @@ mod bits {
 }
 
 impl Moments {
-    /// Includes more values.
+    /// Adds values to the moments.
     pub fn add(&mut self, values: impl IntoIterator<Item = f64>) {
         for value in values {
             self.num += 1;

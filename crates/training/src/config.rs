@@ -145,7 +145,8 @@ pub struct DatasetConfig {
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Settings of Adam (arXiv:1412.6980), before the correction of `with_lazy_regularization`.
+/// Settings of Adam (arXiv:1412.6980), before the correction of
+/// [`OptimizerConfig::with_lazy_regularization`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
@@ -174,7 +175,7 @@ impl OptimizerConfig {
 pub struct LossConfig {
     /// Weight of the R1 penalty; 0 turns it off.
     pub r1_gamma: f64,
-    /// Probability that a sample mixes the styles of two latents.
+    /// Probability that the generated images of a micro-batch mix the styles of two latents.
     pub style_mixing_prob: f64,
     /// Weight of the path length penalty; 0 turns it off.
     pub pl_weight: f64,

@@ -32,7 +32,7 @@ impl Noise {
 /// Style mixing (arXiv:1812.04948, section 3.1): layers below `cutoff` use the styles of the first latents, the others
 /// those of the second latents, `z`.
 pub struct StyleMixing {
-    /// The second latents: `[batch, z_dim]`.
+    /// The second latents, whose styles the layers from `cutoff` on use: `[batch, z_dim]`.
     pub z: Tensor,
     /// Index of the first layer that uses the second latents, 1 to `num_ws`; `num_ws` means no mixing.
     pub cutoff: usize,

@@ -63,7 +63,7 @@ pub struct Evaluation<'a> {
 
 /// Callbacks of a run, implemented by the program around it. Every method has a default that does nothing.
 pub trait Hooks {
-    /// Receives an event.
+    /// Called for each event of the run.
     fn event(&mut self, event: Event<'_>) {
         let _ = event;
     }
@@ -81,8 +81,8 @@ pub trait Hooks {
         Vec::new()
     }
 
-    /// Computes metrics. Returns one entry per metric: its outcome, or the reason for the failure, which becomes a
-    /// warning.
+    /// Computes metrics. Returns the outcome of each metric that could be computed, and for the others the reasons of
+    /// the failures as texts, which become warnings.
     fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
         let _ = evaluation;
         Vec::new()
