@@ -17,7 +17,7 @@ use crate::values::{
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Overrides {
-    /// Number of devices: 1
+    /// Number of GPUs; only 1 is supported
     #[arg(long, value_name = "N", help_heading = "Run")]
     pub gpus: Option<usize>,
     /// Start from networks: a checkpoint file, a run folder, `latest` (of --outdir), drawn64 (drawn faces at 64 px,
@@ -94,13 +94,13 @@ pub struct Overrides {
     /// A block of side r has min(cbase / r, cmax) channels
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub cbase: Option<usize>,
-    /// See --cbase
+    /// Largest number of channels of a block, see --cbase
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub cmax: Option<usize>,
     /// Seed of everything random, below 2^32 [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=u64::from(u32::MAX)), help_heading = "Training")]
     pub seed: Option<u64>,
-    /// No half precision at all
+    /// Compute everything in f32, without half precision
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = BoolishValueParser::new(), hide_possible_values = true, help_heading = "Training")]
     pub fp32: Option<bool>,
     /// bf16 in place of f16 at the largest resolutions: the range of f32, less precise; for GPUs from Ampere on
@@ -139,7 +139,7 @@ pub struct Overrides {
     /// Ticks between preview grids [default: as --snap]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub image_snap: Option<usize>,
-    /// Ticks between training states; a run that is killed loses at most these [default: 4]
+    /// Ticks between training states; a killed run loses the work since the last one [default: 4]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub state_every: Option<usize>,
     /// Training states to keep; where one is damaged, --resume takes the one before [default: 2]
@@ -148,7 +148,7 @@ pub struct Overrides {
     /// Network snapshots to keep besides those with the best results of a metric [default: all]
     #[arg(long, value_name = "N", help_heading = "Files and metrics")]
     pub keep: Option<usize>,
-    /// Columns and rows of the preview grids, as 12x8
+    /// Columns and rows of the preview grids, such as 12x8
     #[arg(long, value_name = "CxR", value_parser = parse_grid, help_heading = "Files and metrics")]
     #[serde(deserialize_with = "columns_and_rows")]
     pub grid: Option<[usize; 2]>,

@@ -53,7 +53,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE.toml", help_heading = "Run")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Print the resolved run and the memory it should need, measure one step, and stop
+    /// Print the settings of the run and its predicted memory, measure one step, and stop
     #[arg(long, short = 'n', help_heading = "Run")]
     #[serde(skip)]
     pub dry_run: bool,
