@@ -2,16 +2,16 @@
 
 use metrics::{Progress, Step};
 
-/// Shows the progress of an evaluation: one bar for the real images, one for the generated ones. A metric that is computed in
-/// between is a message on the current bar.
+/// Shows the progress of an evaluation: one bar for the real images, then one for the generated ones. While a metric is
+/// computed, the current bar shows a message.
 #[derive(Default)]
 pub struct Bars {
-    /// The step and total of the current bar, and the bar.
+    /// The current bar, with the step and the total number of images that it is for; `None` before the first one.
     bar: Option<((Step, usize), cli::Progress)>,
 }
 
 impl Bars {
-    /// Updates the bars.
+    /// Updates the bars to `progress`.
     pub fn show(&mut self, progress: Progress) {
         if progress.step == Step::Compute {
             if let Some((_, bar)) = &self.bar {

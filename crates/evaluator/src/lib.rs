@@ -1,7 +1,7 @@
-//! Opens the evaluator of metrics for `train` and `eval`, so that a metric is the same computation inside a run and later.
+//! Opens the evaluator of metrics for `train` and `eval`, so that both compute a metric in the same way.
 //!
-//! [`EvaluatorSettings::open`] finds the weights of the feature networks and moves them to a device; [`Bars`] shows the progress
-//! of an evaluation. The metrics are in the crate `metrics`.
+//! [`EvaluatorSettings::open`] loads the feature networks and moves them to a device; [`Bars`] shows the progress of an
+//! evaluation. The metrics are in the crate `metrics`.
 //!
 //! ```no_run
 //! use candle_core::Device;

@@ -1,4 +1,4 @@
-//! Settings of an evaluator, and opening it.
+//! The settings of an evaluator, from which it is opened.
 
 use std::path::{Path, PathBuf};
 
@@ -9,35 +9,35 @@ use metrics::{
     Covariance, EvaluateOptions, Evaluator, FeatureKind, FeatureNetwork, ImageSet, Metric,
 };
 
-/// The cache folder for weights of feature networks and statistics of real images; `None` where the system has no folder for
-/// caches.
+/// The cache folder for weights of feature networks and for statistics of real images; `None` where the system has no
+/// cache folder.
 pub fn cache_folder() -> Option<PathBuf> {
     DownloadOptions::from_env()
         .ok()
         .map(|download| feature_networks::cache_folder(&download.cache))
 }
 
-/// Settings of an evaluator.
+/// The settings of an [`Evaluator`].
 #[derive(Clone, Debug)]
 pub struct EvaluatorSettings<'a> {
     /// The feature network.
     pub features: FeatureKind,
-    /// A file with the weights of Inception, in place of those in the cache.
+    /// File with the weights of Inception; `None` for the weights in the cache.
     pub weights: Option<&'a Path>,
-    /// Whether Inception computes in f32 on a GPU, in place of half precision.
+    /// Whether Inception computes in f32 on a GPU, instead of f16.
     pub is_f32: bool,
-    /// Divisor of covariances: n or n - 1.
+    /// Divisor of covariances: `n` or `n - 1`.
     pub covariance: Covariance,
-    /// Images in a batch.
+    /// Number of images that the feature network processes at once.
     pub batch_size: usize,
-    /// Bootstrap resamplings for the error bar of a FID of few images; 0 for none.
+    /// Number of bootstrap resamplings for the error bar of a FID of at most 10,000 images; 0 for no error bar.
     pub bootstrap: usize,
-    /// Seed of the random subsets of images.
+    /// Seed of the random subsets and resamplings of images.
     pub seed: u32,
 }
 
 impl<'a> EvaluatorSettings<'a> {
-    /// The settings of the reference for a feature network.
+    /// The default settings, with which metrics are computed as by NVIDIA's StyleGAN2-ADA.
     pub fn new(features: FeatureKind, weights: Option<&'a Path>) -> Self {
         let options = EvaluateOptions::default();
         Self {
@@ -51,11 +51,11 @@ impl<'a> EvaluatorSettings<'a> {
         }
     }
 
-    /// Opens the feature networks that the metrics need, on a device.
+    /// Opens the feature networks that the metrics need, on `device`, for an evaluation against `reals`.
     ///
     /// # Errors
-    /// When weights are missing (the message names the command that downloads them) or damaged, or a metric cannot be computed
-    /// with this feature network.
+    /// When weights are missing (the message names the command that downloads them) or damaged, or a metric cannot be
+    /// computed with this feature network.
     pub fn open(
         &self,
         device: &Device,
@@ -78,7 +78,7 @@ impl<'a> EvaluatorSettings<'a> {
             covariance: self.covariance,
             bootstrap: self.bootstrap,
             seed: self.seed,
-            // Statistics by weights of the user are not cached: the cache is by name of the feature network.
+            // Statistics of real images are not cached when they are computed with the user's own weights.
             cache: cache.filter(|_| self.weights.is_none()),
         };
         Ok(Evaluator::new(network, reals, options))

@@ -1,6 +1,6 @@
-//! Errors of generated images for metrics.
+//! Errors of generating images for metrics.
 
-/// Errors of generated images for metrics.
+/// Errors of generating images for metrics.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The generator needs labels that the dataset does not have.
@@ -9,9 +9,9 @@ pub enum Error {
          dataset"
     )]
     Labels {
-        /// Number of elements of a label of the network.
+        /// Number of elements of a label that the network expects.
         c_dim: usize,
-        /// Number of elements of a label of the dataset; 0 without labels.
+        /// Number of elements of a label in the dataset; 0 without labels.
         label_dim: usize,
     },
     /// The evaluation was asked to stop.

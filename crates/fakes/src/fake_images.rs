@@ -1,4 +1,4 @@
-//! Generated images for metrics, batch by batch.
+//! Generates images for metrics, batch by batch.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,9 +11,10 @@ use crate::error::{Error, Result};
 use crate::paths;
 use crate::streams::{Purpose, noise, streams};
 
-/// Generates images from random latents: truncation 1, random noise, labels of random images of the dataset.
+/// Generates images from random latents, without truncation, with random noise, and for a conditional generator with
+/// the labels of random images of a dataset.
 ///
-/// An image depends on the seed and its position alone, not on the sizes of the batches.
+/// An image depends only on the seed and its position in the sequence, not on the batch sizes.
 pub struct FakeImages<'a> {
     generator: &'a Generator,
     dataset: Option<&'a ImageDataset>,
@@ -23,7 +24,8 @@ pub struct FakeImages<'a> {
 }
 
 impl<'a> FakeImages<'a> {
-    /// The images of a seed, from the first one. `dataset` gives the labels for a conditional generator.
+    /// The sequence of images of a seed, from the first one on. `dataset` provides the labels for a conditional
+    /// generator.
     ///
     /// # Errors
     /// `Labels` when the generator needs labels that the dataset does not have.
@@ -46,7 +48,7 @@ impl<'a> FakeImages<'a> {
         })
     }
 
-    /// Makes every call fail with `Interrupted` once `stop` is set.
+    /// Makes every later call fail with `Interrupted` once `stop` is set.
     pub fn until(self, stop: &'a AtomicBool) -> Self {
         Self {
             stop: Some(stop),
@@ -61,10 +63,10 @@ impl<'a> FakeImages<'a> {
         }
     }
 
-    /// The next `n` images: `u8`, `[n, channels, resolution, resolution]`, on the device of the generator.
+    /// Generates the next `n` images: `u8`, `[n, channels, resolution, resolution]`, on the device of the generator.
     ///
     /// # Errors
-    /// `Interrupted` after [`FakeImages::until`]; when the tensor library fails.
+    /// `Interrupted` once the flag of [`FakeImages::until`] is set; `Network` or `Tensor` when generating fails.
     pub fn batch(&mut self, n: usize) -> Result<Tensor> {
         self.check_stop()?;
         let mut streams = streams(self.seed, Purpose::Images, self.position, n);
@@ -120,8 +122,8 @@ impl FakeSource for FakeImages<'_> {
     }
 }
 
-/// Images from -1 to 1 as `u8`, as the reference converts them for metrics: `trunc(clamp(x * 127.5 + 128, 0, 255))`, of any
-/// shape.
+/// Converts images of any shape with values from -1 to 1 to `u8`, as NVIDIA's StyleGAN2-ADA does for metrics:
+/// `trunc(clamp(x * 127.5 + 128, 0, 255))`.
 ///
 /// # Errors
 /// When the tensor library fails.
@@ -130,14 +132,14 @@ pub fn to_u8(images: &Tensor) -> Result<Tensor> {
     Ok(scaled.to_dtype(DType::U8)?)
 }
 
-/// Number of images of [`measure_diversity`].
+/// Number of images that [`measure_diversity`] generates.
 const N_IMAGES: usize = 64;
 
-/// The diversity check: the diversity of 64 images of a generator as thumbnails of 8 x 8 pixels, 0 for equal images. The
-/// latents are the same in every call. See [`metrics::diversity`].
+/// The diversity check for mode collapse: generates 64 images with the same latents in every call, reduces them to 8 x
+/// 8 pixels, and returns their diversity, 0 for equal images. See [`metrics::diversity`].
 ///
 /// # Errors
-/// As [`FakeImages::batch`].
+/// Those of [`FakeImages::batch`]; `Labels` as in [`FakeImages::new`].
 pub fn measure_diversity(generator: &Generator, dataset: Option<&ImageDataset>) -> Result<f64> {
     let _weights_stay = ops::weight_cache::scope();
     let mut fakes = FakeImages::new(generator, dataset, 0)?;

@@ -1,7 +1,7 @@
-//! Generated images as input of metrics, inside a run and later.
+//! Generates images as input of metrics, during a run and afterwards.
 //!
-//! [`FakeImages`] generates images, and pairs of images on paths for path length, each by its position alone.
-//! [`measure_diversity`] is the diversity check of training.
+//! [`FakeImages`] generates a sequence of images, and pairs of images on latent paths for the path length metric; each
+//! depends only on the seed and its position. [`measure_diversity`] is the diversity check of training.
 //!
 //! ```
 //! use candle_core::Device;

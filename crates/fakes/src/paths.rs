@@ -1,4 +1,4 @@
-//! Pairs of images a small step apart on paths between latents (arXiv:1812.04948, section 4.1).
+//! Generates pairs of images a small step apart on paths between two latents (arXiv:1812.04948, section 4.1).
 
 use candle_core::{Device, Tensor};
 use dataset::ImageDataset;
@@ -9,7 +9,7 @@ use rng::RandomState;
 use crate::error::Result;
 use crate::streams::noise;
 
-/// Labels of random images of the dataset, one by each stream: `[n, c_dim]`; `None` without a dataset.
+/// Labels of random images of the dataset, one drawn from each stream: `[n, c_dim]`; `None` without a dataset.
 pub(crate) fn labels(
     dataset: Option<&ImageDataset>,
     c_dim: usize,
@@ -27,11 +27,12 @@ pub(crate) fn labels(
     Ok(Some(Tensor::from_vec(labels, (n, c_dim), device)?))
 }
 
-/// For each stream, the image at a random position of a random path, and the image a `step` further on it, with the same
-/// label and noise. `path` decides between paths in `z` and `w`.
+/// Generates, for each stream, the image at a position of a random path, and the image `step` further on that path,
+/// with the same label and noise. `path` selects paths in `z` or `w`, and positions at random or at the start.
 ///
 /// # Shapes
-/// - result: `[2 n, channels, resolution, resolution]`, about -1 to 1: all first images, then all second ones
+/// - result: `[2 n, channels, resolution, resolution]`, f32 of about -1 to 1: first the `n` images at the positions,
+///   then the `n` images a step further
 pub(crate) fn pairs(
     generator: &Generator,
     dataset: Option<&ImageDataset>,
@@ -45,7 +46,7 @@ pub(crate) fn pairs(
     let mut ends = Vec::with_capacity(n * config.z_dim);
     let mut positions = Vec::with_capacity(n);
     for stream in &mut streams {
-        // Drawn without `path.full`, too, so that both samplings have the same latents.
+        // Draw the position even when it is not used, so that all kinds of paths have the same latents.
         let t = stream.random_sample();
         let t = if path.full { t } else { 0.0 };
         let (mut a, mut b) = (vec![0f32; config.z_dim], vec![0f32; config.z_dim]);
@@ -85,7 +86,7 @@ pub(crate) fn pairs(
     Ok(generator.synthesis.forward(&ws, synthesis)?)
 }
 
-/// Spherical interpolation between the directions of `a` (at 0) and `b` (at 1), as a unit vector.
+/// Spherical interpolation between the directions of `a` (at `t` = 0) and `b` (at `t` = 1); returns a unit vector.
 fn slerp(a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
     let a = unit(a.iter().map(|&v| f64::from(v)).collect());
     let b = unit(b.iter().map(|&v| f64::from(v)).collect());

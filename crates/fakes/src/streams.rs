@@ -1,26 +1,26 @@
-//! A stream of random numbers for each image, so that an image does not depend on those before it.
+//! Gives each image its own random number generator ("stream"), so that it does not depend on the images before it.
 
 use networks::{NoiseMode, noise_key};
 use rng::RandomState;
 
-/// The use of streams; different uses have different streams.
+/// The purpose of streams. The same position has different streams for different purposes.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose {
     Images,
     Paths,
 }
 
-/// The streams of the positions `start..start + n` of a seed.
+/// The streams for the images at positions `start..start + n` of the sequence with seed `seed`.
 pub(crate) fn streams(seed: u32, purpose: Purpose, start: usize, n: usize) -> Vec<RandomState> {
-    // The seeds of neighbors differ by 1, so no two images of a seed share a stream.
+    // The seeds of neighboring streams differ by 1, so no two images of a sequence share a stream.
     let first = RandomState::new(seed ^ purpose as u32).index(1 << 32) as u32;
     (start..start + n)
         .map(|i| RandomState::new(first.wrapping_add(i as u32)))
         .collect()
 }
 
-/// The noise of a batch: a key for each image from its stream. With `times = 2` the batch has two images of each stream with
-/// the same noise, all first ones before all second ones.
+/// The random noise of a batch, with a key for each image drawn from its stream. With `times = 2` the batch has two
+/// images for each stream, with the same noise: first the first image of every stream, then the second ones.
 pub(crate) fn noise(streams: &mut [RandomState], times: usize) -> NoiseMode {
     let keys: Vec<u64> = streams.iter_mut().map(noise_key).collect();
     NoiseMode::Random(keys.repeat(times))

@@ -2,30 +2,30 @@
 
 use augment::{AugPipe, Transform};
 
-/// Kinds of augmentation that can leak.
+/// A kind of augmentation that can leak into generated images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
-    /// Turned by 90, 180 or 270 degrees.
+    /// The image is rotated by 90, 180 or 270 degrees.
     Orientation,
-    /// Zoomed in or out.
+    /// The image is enlarged or reduced.
     Scale,
-    /// Hues turned.
+    /// All hues are rotated by the same angle.
     Hue,
-    /// Light and dark exchanged.
+    /// The brightness is inverted: light and dark are exchanged.
     LumaInversion,
-    /// Colors stronger or weaker.
+    /// The saturation of colors is increased or decreased.
     Saturation,
-    /// Noise on each pixel.
+    /// Random noise is added to each pixel.
     Noise,
-    /// A gray square.
+    /// A gray square covers a part of the image.
     Cutout,
-    /// Blurred or sharpened.
+    /// The image is blurred or sharpened.
     Filtering,
 }
 
 impl Category {
-    /// All of them.
+    /// All categories.
     pub const ALL: [Self; 8] = [
         Self::Orientation,
         Self::Scale,
@@ -37,7 +37,7 @@ impl Category {
         Self::Filtering,
     ];
 
-    /// Whether a pipe does to images what this category looks like.
+    /// Whether an augmentation pipe contains a transform of this category with a strength above 0.
     pub fn is_in(self, pipe: &AugPipe) -> bool {
         let transforms: &[Transform] = match self {
             Self::Orientation => &[Transform::Rotate90, Transform::Rotate],
@@ -54,7 +54,7 @@ impl Category {
             .any(|transform| pipe.strength(*transform) > 0.0)
     }
 
-    /// In words.
+    /// The name of the category in words, such as `luma inversion`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Orientation => "orientation",

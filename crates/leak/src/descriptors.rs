@@ -1,11 +1,11 @@
-//! Numbers that tell augmented images from plain ones: layout, colors, fine structure.
+//! Image descriptors that distinguish augmented images from plain ones: layout, colors, fine structure.
 
 use crate::rgb::Rgb;
 
-/// Side of the layout thumbnails.
+/// Number of cells along each side of the layout grid.
 const CELLS: usize = 8;
 
-/// All descriptors of a image.
+/// All descriptors of an image, in one row.
 pub(crate) fn describe(image: &Rgb) -> Vec<f64> {
     let luma = image.luma();
     let mut row = Vec::new();
@@ -16,8 +16,8 @@ pub(crate) fn describe(image: &Rgb) -> Vec<f64> {
     row
 }
 
-/// Appends the layout of an image in 8 x 8 cells: luma and both color differences without their mean, and the logarithm of
-/// the mean luma gradient.
+/// Appends the layout of an image as means over 8 x 8 cells: luma and two color differences (red and blue minus luma),
+/// each with its mean over the image subtracted, and the logarithm of the luma gradient.
 fn layout(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
     let (h, w) = (image.height, image.width);
     let (r, b) = (image.plane(0), image.plane(2));
@@ -60,7 +60,8 @@ fn cells(plane: &[f32], h: usize, w: usize) -> Vec<f64> {
     out
 }
 
-/// Hues weighted by saturation, in the middle and around it; how saturated the image is.
+/// Appends hue histograms weighted by chroma, one for the center of the image and one for the rest, and quantiles of
+/// the chroma.
 fn color(image: &Rgb, row: &mut Vec<f64>) {
     const BINS: usize = 12;
     let (h, w) = (image.height, image.width);
@@ -100,7 +101,8 @@ fn color(image: &Rgb, row: &mut Vec<f64>) {
     }
 }
 
-/// Histogram of luma, and on which side of their surroundings thin structures lie (outlines are dark).
+/// Appends a histogram of luma, and the skewness of the difference between a pixel and its neighbors: negative when
+/// thin structures are darker than their surroundings (outlines).
 fn brightness(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
     const BINS: usize = 8;
     let mut counts = [0.0f64; BINS];
@@ -123,10 +125,10 @@ fn brightness(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
     row.push((cubes / n).cbrt() / ((squares / n).sqrt() + 1e-4));
 }
 
-/// Noise, gray squares, and the strength of details at four sizes.
+/// Appends measures of noise and of middle-gray area, and the energy of details at four scales.
 fn fine_structure(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
     let (h, w) = (image.height, image.width);
-    // Second differences across both axes vanish on edges along either; what is left on most pixels is noise.
+    // The mixed second difference is 0 at horizontal and vertical edges. On most pixels what remains is noise.
     let mut crosses = Vec::with_capacity(3 * h * w);
     for c in 0..3 {
         let plane = image.plane(c);
@@ -142,7 +144,7 @@ fn fine_structure(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
         let at = ((crosses.len() - 1) as f64 * share) as usize;
         row.push(f64::from(crosses[at] + 0.002).ln());
     }
-    // Noise differs between channels, blur and sharpening do not: the part of it that luma does not have.
+    // Noise differs between channels, blur and sharpening do not: measure the variation of green minus luma.
     let green = image.plane(1);
     let mut odd = 0.0f64;
     for y in 0..h {
@@ -164,7 +166,7 @@ fn fine_structure(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
     row.push((gray as f64 / n as f64).sqrt());
     row.push((gray as f64 / n as f64 + 0.002).ln());
 
-    // Differences to ever smoother versions.
+    // Energy of the details that are lost by each of four successive reductions to half the size.
     let (mut plane, mut h, mut w) = (luma.to_vec(), h, w);
     for _ in 0..4 {
         if h < 4 || w < 4 {

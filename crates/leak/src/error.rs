@@ -2,18 +2,18 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There are too few images to learn from or to judge.
+    /// There are too few images to train the discriminant or to measure with it.
     #[error("a leak check needs {needed}, but there are {found}")]
     TooFew {
-        /// The least number of images, with their kind.
+        /// The smallest sufficient number and the kind of images, as text.
         needed: String,
-        /// Their number.
+        /// The number of images given.
         found: usize,
     },
     /// The covariance of the descriptors is not finite.
     #[error("covariance of descriptors: the matrix holds numbers that are not finite")]
     NotFinite,
-    /// Images of another form.
+    /// Images have another shape or type than the check accepts.
     #[error("images must be u8 [n, 1 or 3, height, width] of at least 16 x 16 pixels, not {0}")]
     Images(String),
     /// The tensor library failed.

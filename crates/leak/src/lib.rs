@@ -1,8 +1,9 @@
-//! Has an augmentation leaked into the generator?
+//! Checks whether augmentations have leaked into a generator.
 //!
-//! A leak means that some fakes look as only augmented reals do. So reals are augmented, one category at a time, and a
-//! linear discriminant (shared covariance, one class for each category and one for plain reals) learns what each
-//! category looks like; then it is asked about the fakes. Held-out reals say how often it is wrong.
+//! A leak means that some generated images ("fakes") look like augmented images, although no plain real image does. To
+//! find leaks, real images are augmented with one [`Category`] at a time. A linear discriminant (one class for each
+//! category and one for plain images, with shared covariance) is trained on their descriptors and then applied to the
+//! fakes. Held-out real images give its error rates.
 
 mod category;
 mod descriptors;

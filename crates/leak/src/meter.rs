@@ -1,4 +1,4 @@
-//! The discriminant: learns from augmented reals, counts among fakes.
+//! The linear discriminant, trained on augmented real images and applied to generated ones.
 
 use candle_core::Tensor;
 use faer::linalg::solvers::Solve;
@@ -12,54 +12,55 @@ use crate::error::{Error, Result};
 use crate::rgb::images_of;
 use crate::transforms::transform;
 
-/// What was found of one category.
+/// The result of a leak check for one category.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct CategoryLeak {
     /// The category.
     pub category: Category,
-    /// Estimated share of the fakes that look so, beyond those of the baseline.
+    /// Estimated fraction of the fakes that look augmented in this way, beyond that of the baseline; 0 to 1.
     pub share: f64,
-    /// How many standard errors the fakes' rate lies above that of the baseline.
+    /// Difference of the fakes' detection rate and the baseline's, in standard errors.
     pub significance: f64,
-    /// Share of truly augmented reals that would be recognized; below 0.2 the answer is worth little.
+    /// Fraction of held-out augmented real images that are detected, 0 to 1. Below 0.2 the result means little.
     pub power: f64,
-    /// Whether the images show it: a share of at least 5 %, 5 standard errors, and power. A leak it is only where the
-    /// generator was trained with such an augmentation.
+    /// Whether the fakes look augmented in this way: `share` is at least 0.05, `significance` at least 5 and `power` at
+    /// least 0.2. This indicates a leak only where the generator was trained with such an augmentation.
     pub shows: bool,
 }
 
-/// Knows a dataset and what its augmented images look like.
+/// A discriminant trained on the real images of one dataset and augmented versions of them.
 pub struct LeakMeter {
-    /// Descriptors are shifted and scaled by these.
+    /// Mean and standard deviation (`scale`) of each descriptor over plain real images, by which descriptors are
+    /// standardized.
     mean: Vec<f64>,
     scale: Vec<f64>,
-    /// `[dim]` for each category: the direction from plain reals.
+    /// For each category, `[dim]`: the discriminant's weights of the descriptors, against plain images.
     directions: Vec<Vec<f64>>,
     offsets: Vec<f64>,
-    /// Scores above this count as seen.
+    /// For each category: an image with a higher score is detected.
     thresholds: Vec<f64>,
-    /// Held-out plain reals that were taken for a category, and how many there were.
+    /// For each category: number of held-out plain real images that are detected, out of `n_held_out`.
     false_hits: Vec<f64>,
     n_held_out: f64,
-    /// Held-out augmented reals that were recognized.
+    /// For each category: fraction of held-out augmented real images that are detected.
     power: Vec<f64>,
 }
 
 const MIN_SHARE: f64 = 0.05;
 const MIN_SIGNIFICANCE: f64 = 5.0;
 const MIN_POWER: f64 = 0.2;
-/// Held-out reals that may be taken for a category.
+/// Fraction of held-out plain real images that may be detected as each category.
 const FALSE_RATE: f64 = 0.01;
 const MIN_REALS: usize = 40;
 
 impl LeakMeter {
-    /// Learns from real images.
+    /// Trains the discriminant on real images.
     ///
     /// # Shapes
-    /// - `reals`: `u8`, `[n, 1 or 3, height, width]`; a thousand are plenty, fewer than 40 an error
+    /// - `reals`: `u8`, `[n, 1 or 3, height, width]`, height and width at least 16; `n` at least 40, 1000 are plenty
     ///
     /// # Errors
-    /// `Images`, `TooFew`.
+    /// `Images` when `reals` has another shape or type; `TooFew` with fewer than 40 images.
     pub fn new(reals: &Tensor, random: &mut RandomState) -> Result<Self> {
         let images = images_of(reals)?;
         if images.len() < MIN_REALS {
@@ -68,7 +69,7 @@ impl LeakMeter {
                 found: images.len(),
             });
         }
-        // Plain reals first, then each category; every image gets draws of its own.
+        // The classes: plain images first, then each category. Every image is augmented with random numbers of its own.
         let seeds: Vec<u32> = images
             .iter()
             .map(|_| random.index(u32::MAX as usize) as u32)
@@ -88,7 +89,7 @@ impl LeakMeter {
         let half = images.len() / 2;
         let dim = classes[0][0].len();
 
-        // Scale by the plain reals, so that one ridge serves all descriptors.
+        // Standardize by the plain images, so that one ridge parameter suits all descriptors.
         let plain = &classes[0][..half];
         let mean = mean_of(plain, dim);
         let scale: Vec<f64> = (0..dim)
@@ -101,7 +102,8 @@ impl LeakMeter {
             standardize(row, &mean, &scale);
         }
 
-        // Directions: the shared covariance within classes, and each category's mean from that of plain reals.
+        // Directions: the difference of a category's mean and that of plain images, times the inverse of the shared
+        // covariance.
         let centers: Vec<Vec<f64>> = classes.iter().map(|c| mean_of(&c[..half], dim)).collect();
         let mut rows = Vec::with_capacity(classes.len() * half * dim);
         for (class, center) in classes.iter().zip(&centers) {
@@ -142,7 +144,7 @@ impl LeakMeter {
             n_held_out: (images.len() - half) as f64,
             power: Vec::new(),
         };
-        // Thresholds from held-out reals.
+        // Set the thresholds by scores of held-out plain images.
         let held_out: Vec<Vec<f64>> = classes[0][half..]
             .iter()
             .map(|row| meter.scores(row))
@@ -151,7 +153,7 @@ impl LeakMeter {
             let mut scores: Vec<f64> = held_out.iter().map(|s| s[k]).collect();
             scores.sort_by(f64::total_cmp);
             let at = ((1.0 - FALSE_RATE) * scores.len() as f64) as usize;
-            // Never below the middle between the classes.
+            // A threshold is at least 0, the middle between the two classes.
             meter.thresholds[k] = scores[at.min(scores.len() - 1)].max(0.0);
         }
         let hits = |class: &[Vec<f64>]| meter.count(class);
@@ -163,14 +165,15 @@ impl LeakMeter {
         Ok(meter)
     }
 
-    /// Asks about fakes. The baseline is held-out reals or, where they are given, fakes of a generator of about the same
-    /// age that was trained without the augmentation: an undertrained generator is noisy and blurred by itself.
+    /// Measures leaks in generated images, one result for each category. The baseline is `baseline`: images of a
+    /// generator trained without the augmentation for about as long, since an undertrained generator is noisy and
+    /// blurred without any leak. When it is `None`, the baseline is the held-out real images.
     ///
     /// # Shapes
-    /// - `fakes`, `baseline`: as the reals; a few hundred
+    /// - `fakes`, `baseline`: as `reals` in [`LeakMeter::new`]; a few hundred images
     ///
     /// # Errors
-    /// `Images`, `TooFew`.
+    /// `Images` when a tensor has another shape or type; `TooFew` with fewer than 40 images.
     pub fn measure(&self, fakes: &Tensor, baseline: Option<&Tensor>) -> Result<Vec<CategoryLeak>> {
         let (hits, n) = self.count_images(fakes)?;
         let (usual_hits, n_usual) = match baseline {
@@ -182,7 +185,7 @@ impl LeakMeter {
             .enumerate()
             .map(|(k, category)| {
                 let (rate, usual) = (hits[k] / n, usual_hits[k] / n_usual);
-                // One hit more on each side keeps the error above zero.
+                // Count one more detection on each side, so that the standard error is above zero.
                 let pooled = (hits[k] + usual_hits[k] + 1.0) / (n + n_usual + 2.0);
                 let error = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / n_usual)).sqrt();
                 let significance = (rate - usual) / error;
@@ -201,7 +204,7 @@ impl LeakMeter {
             .collect())
     }
 
-    /// Generated images by category, and how many there were.
+    /// The number of images detected as each category, and the number of all images.
     fn count_images(&self, images: &Tensor) -> Result<(Vec<f64>, f64)> {
         let images = images_of(images)?;
         if images.len() < MIN_REALS {
@@ -221,7 +224,7 @@ impl LeakMeter {
         Ok((self.count(&rows), rows.len() as f64))
     }
 
-    /// Log odds of each category against plain reals.
+    /// The log odds of each category against plain images, for a standardized row of descriptors.
     fn scores(&self, row: &[f64]) -> Vec<f64> {
         self.directions
             .iter()
@@ -230,7 +233,8 @@ impl LeakMeter {
             .collect()
     }
 
-    /// Rows by the category that explains them best, where it is above its threshold.
+    /// The number of rows detected as each category. A row counts for its category of the highest score, if that is
+    /// above the threshold.
     fn count(&self, rows: &[Vec<f64>]) -> Vec<f64> {
         let mut counts = vec![0.0; Category::ALL.len()];
         for row in rows {
@@ -246,7 +250,7 @@ impl LeakMeter {
 
 fn standardize(row: &mut [f64], mean: &[f64], scale: &[f64]) {
     for ((v, m), s) in row.iter_mut().zip(mean).zip(scale) {
-        // An outlier says that it is one, not how far out it is.
+        // Limit outliers to 8 standard deviations.
         *v = ((*v - m) / s).clamp(-8.0, 8.0);
     }
 }
@@ -272,7 +276,7 @@ mod tests {
 
     const SIDE: usize = 32;
 
-    /// A face-like drawing: dark hair above, skin in the middle, eyes, a plain ground, a little texture.
+    /// A simple drawing of a face: dark hair above, skin in the middle, eyes, a plain background, a little texture.
     fn drawing(seed: u32) -> Vec<u8> {
         let mut r = RandomState::new(seed);
         let mut range = |a: f64, b: f64| a + (b - a) * r.random_sample();
@@ -317,7 +321,7 @@ mod tests {
         tensor(seeds.map(drawing).collect())
     }
 
-    /// Every `step`-th fake is augmented.
+    /// Generated images of which every `step`-th is augmented.
     fn planted(category: Category, step: usize) -> Tensor {
         let mut random = RandomState::new(5);
         let images = images_of(&drawings(5000..5300)).unwrap();
@@ -354,7 +358,7 @@ mod tests {
         let turned = planted(Category::Orientation, 3);
         let leaks = meter.measure(&turned, None).unwrap();
         assert!((leaks[0].share - 0.333).abs() < 0.15, "{:?}", leaks[0]);
-        // What a generator without augmentation shows as well is no leak of another.
+        // An effect that the baseline shows to the same degree is not a leak.
         let leaks = meter.measure(&turned, Some(&turned)).unwrap();
         assert!(leaks.iter().all(|leak| !leak.shows), "{leaks:?}");
     }

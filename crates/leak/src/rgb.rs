@@ -1,4 +1,4 @@
-//! Images as descriptors and transforms take them.
+//! The image type of descriptors and transforms.
 
 use candle_core::{DType, Tensor};
 
@@ -19,7 +19,7 @@ impl Rgb {
         &self.values[c * n..(c + 1) * n]
     }
 
-    /// Luma by the weights of Rec. 709, without gamma.
+    /// The luma of each pixel, 0 to 1, with the weights of Rec. 709 applied to the gamma-encoded values.
     pub fn luma(&self) -> Vec<f32> {
         let (r, g, b) = (self.plane(0), self.plane(1), self.plane(2));
         (0..r.len())
@@ -28,13 +28,13 @@ impl Rgb {
     }
 }
 
-/// Splits a batch into images; gray ones get three equal channels.
+/// Splits a batch into images; gray images get three equal channels.
 ///
 /// # Shapes
 /// - `images`: `u8`, `[n, 1 or 3, height, width]`, at least 16 x 16
 ///
 /// # Errors
-/// `Images` for anything else.
+/// `Images` when `images` has another shape or type.
 pub(crate) fn images_of(images: &Tensor) -> Result<Vec<Rgb>> {
     let form = || Error::Images(format!("{:?} {:?}", images.dtype(), images.shape()));
     let (_, c, height, width) = images.dims4().map_err(|_| form())?;

@@ -1,11 +1,11 @@
-//! Augmentations, strong enough to be told apart, as a leak would show them.
+//! Augments images by one category each, strongly enough to be detected.
 
 use rng::RandomState;
 
 use crate::category::Category;
 use crate::rgb::Rgb;
 
-/// A image with one category applied.
+/// The image with a random augmentation of one category.
 pub(crate) fn transform(image: &Rgb, category: Category, random: &mut RandomState) -> Rgb {
     let mut between = |a: f64, b: f64| a + (b - a) * random.random_sample();
     match category {
@@ -24,7 +24,7 @@ pub(crate) fn transform(image: &Rgb, category: Category, random: &mut RandomStat
             colors(image, |rgb| turn_hue(rgb, angle as f32))
         }
         Category::LumaInversion => colors(image, |[r, g, b]| {
-            // Reflected at middle gray along the gray axis; hue and saturation stay.
+            // Reflect at middle gray along the gray axis; hue and saturation stay the same.
             let shift = 2.0 * ((r + g + b) / 3.0 - 0.5);
             [r - shift, g - shift, b - shift]
         }),
@@ -78,7 +78,8 @@ pub(crate) fn transform(image: &Rgb, category: Category, random: &mut RandomStat
     }
 }
 
-/// By 90 degrees, `times` times. A image that is not square is squeezed.
+/// Rotates the image by 90 degrees, `times` times (1 to 3). The size stays the same, so the content of an image that is
+/// not square is stretched.
 fn turn(image: &Rgb, times: usize) -> Rgb {
     let (h, w) = (image.height, image.width);
     sample(image, |y, x| {
@@ -102,7 +103,7 @@ fn zoom(image: &Rgb, factor: f32) -> Rgb {
     })
 }
 
-/// Bilinear, reflected at the borders.
+/// Resamples an image bilinearly, reflected at the borders. `from` maps an output (row, column) to its source position.
 fn sample(image: &Rgb, from: impl Fn(usize, usize) -> (f32, f32)) -> Rgb {
     let (h, w) = (image.height, image.width);
     let reflect = |i: i64, n: usize| -> usize {
@@ -140,7 +141,7 @@ fn colors(image: &Rgb, change: impl Fn([f32; 3]) -> [f32; 3]) -> Rgb {
     clamped(out)
 }
 
-/// Around the gray axis (Rodrigues).
+/// Rotates a color by `angle`, in radians, around the gray axis (Rodrigues' rotation formula).
 fn turn_hue(rgb: [f32; 3], angle: f32) -> [f32; 3] {
     let (sin, cos) = angle.sin_cos();
     let mean = (rgb[0] + rgb[1] + rgb[2]) / 3.0;
@@ -148,7 +149,7 @@ fn turn_hue(rgb: [f32; 3], angle: f32) -> [f32; 3] {
     [0, 1, 2].map(|c| mean + (rgb[c] - mean) * cos + across[c] * sin / 3f32.sqrt())
 }
 
-/// 3 x 3 binomial.
+/// Blurs an image with the 3 x 3 binomial filter.
 pub(crate) fn blur(image: &Rgb) -> Rgb {
     let (h, w) = (image.height, image.width);
     let mut out = image.clone();

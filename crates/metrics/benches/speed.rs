@@ -1,6 +1,7 @@
-//! Speed of what evaluations wait for: `cargo bench -p metrics`. One thread unless `RAYON_NUM_THREADS` says otherwise.
+//! Measures the speed of the slow parts of an evaluation: `cargo bench -p metrics`. Runs on one thread unless
+//! `RAYON_NUM_THREADS` is set.
 //!
-//! Times are CPU seconds of the process where the system tells them, so that a busy machine does not matter.
+//! Times are CPU seconds of the process where the system reports them, so that other processes do not affect them.
 
 use std::time::Instant;
 
@@ -24,7 +25,7 @@ fn best_of(n: usize, mut work: impl FnMut()) -> f64 {
         .fold(f64::INFINITY, f64::min)
 }
 
-/// User and system time of this process from `/proc`, in ticks of 10 ms.
+/// User plus system time of this process in seconds, from `/proc` (in steps of 10 ms); `None` on other systems.
 fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();

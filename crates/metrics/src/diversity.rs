@@ -1,14 +1,14 @@
-//! Diversity of images: a check for collapse that is cheap enough for every tick of a run.
+//! Diversity of images: a check for mode collapse that is fast enough for every tick of a run.
 
 use candle_core::{DType, Tensor};
 
 use crate::error::{Error, Result};
 use feature_networks::Features;
 
-/// Diversity of images: the square root of the total variance of their features. 0 when all images are equal.
+/// Diversity of images: the square root of the sum of the variances of their features. 0 when all images are equal.
 ///
 /// # Errors
-/// `TooFew` with fewer than two rows.
+/// `TooFew` with fewer than two rows (images).
 pub fn diversity(features: &Features) -> Result<f64> {
     let n = features.len();
     if n < 2 {
@@ -30,13 +30,14 @@ pub fn diversity(features: &Features) -> Result<f64> {
     Ok((squares / n - mean_square).max(0.0).sqrt())
 }
 
-/// Cheap features: each channel of each image averaged down to `8 x 8`, in 0..1.
+/// Features that are fast to compute: each channel of each image averaged down to `8 x 8` values in 0..1.
 ///
 /// # Shapes
-/// - `images`: `u8` `[n, channels, height, width]`, sides of 8 or more
+/// - `images`: `u8` `[n, channels, height, width]`, height and width at least 8
+/// - result: `n` rows of `64 * channels` values
 ///
 /// # Errors
-/// `Images` when they have another shape or type.
+/// `Images` when `images` has another shape or type.
 pub fn thumbnail_features(images: &Tensor) -> Result<Features> {
     const SIDE: usize = 8;
     let form = || Error::images(format!("{:?} {:?}", images.dtype(), images.shape()));

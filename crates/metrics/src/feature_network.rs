@@ -1,4 +1,4 @@
-//! The feature networks of metrics, and whether their numbers are comparable with published ones.
+//! Opens the feature networks that metrics need, and knows whether results are comparable with published ones.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,23 +15,24 @@ use feature_networks::vgg::{
 };
 use feature_networks::{FaceNetwork, Features, Placement};
 
-/// The kind of features.
+/// The feature networks that a user can choose (`--features`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FeatureKind {
-    /// The networks that the metrics are defined by: Inception and VGG16 with published weights.
+    /// The networks by which the metrics are defined: Inception and VGG16 with published weights.
     #[default]
     Inception,
-    /// The same networks with deterministic random weights.
+    /// Inception and VGG16 with deterministic random weights.
     RandomInception,
     /// The first two thirds of Inception at 75 px (768 features, forty times faster) and a VGG16 with an eighth of the
-    /// width, both with deterministic random weights.
+    /// channels, both with deterministic random weights.
     RandomInceptionSmall,
-    /// Our face detector up to its last block (272 features): trained on drawn faces, needs no download.
+    /// This project's face detector up to its last block (272 features). It was trained on drawn faces and needs no
+    /// download.
     FaceDetector,
 }
 
 impl FeatureKind {
-    /// The name in arguments and in results.
+    /// The name in command-line arguments and results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Inception => "inception-2015-12-05",
@@ -41,12 +42,12 @@ impl FeatureKind {
         }
     }
 
-    /// Whether results are comparable with published ones.
+    /// Whether results with these networks are comparable with published ones.
     pub fn is_comparable(self) -> bool {
         self == Self::Inception
     }
 
-    /// The name of a metric's network in results.
+    /// The name, in results, of the network that computes the features of `metric`.
     pub fn name_for(self, metric: &Metric) -> &'static str {
         match (metric.family(), self) {
             (_, Self::FaceDetector) => FaceNetwork::versioned_name(),
@@ -76,7 +77,7 @@ impl FromStr for FeatureKind {
     }
 }
 
-/// The two networks.
+/// The two feature networks that metrics use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
     /// The Inception network of FID.
@@ -85,12 +86,12 @@ pub enum Family {
     Vgg,
 }
 
-/// The error when the face detector is asked for other features.
+/// The error message when the face detector is asked for Inception or VGG16 features.
 const NO_OTHER_NETWORK: &str = "features of the face detector come from no other network";
-/// Seed of random weights. It is fixed, so that results of different machines agree.
+/// Seed of random weights. It is constant, so that all machines compute the same results.
 const RANDOM_SEED: u32 = 0;
 
-/// The networks that compute features of images. Each is opened when a metric needs it.
+/// The feature networks of a [`FeatureKind`]. Each network is opened when a metric needs it.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -113,7 +114,7 @@ pub struct FeatureNetwork {
 }
 
 impl FeatureNetwork {
-    /// Opens the network of FID, with weights from the folder `cache`.
+    /// Opens the network for FID: the face detector or Inception, the latter with weights from the folder `cache`.
     ///
     /// # Errors
     /// `NoWeights`, with the source of the weights and the command that installs them.
@@ -126,7 +127,7 @@ impl FeatureNetwork {
         Ok(network)
     }
 
-    /// Opens the networks that some metrics need.
+    /// Opens the networks that `metrics` need, with weights from the folder `cache`.
     ///
     /// # Errors
     /// `NoWeights`, with the source of the weights and the command that installs them.
@@ -140,17 +141,18 @@ impl FeatureNetwork {
         Ok(network)
     }
 
-    /// Inception with the weights of any file; VGG16 from the folder `cache`.
+    /// Opens Inception with the weights in the file `path`. VGG16, if needed later, is opened from the folder of
+    /// [`with_cache`](Self::with_cache).
     ///
     /// # Errors
-    /// `Weights`.
+    /// `Weights` when the file has no such weights.
     pub fn from_file(path: &Path) -> Result<Self> {
         let mut network = Self::closed(FeatureKind::Inception, None);
         network.inception = Some(Inception::open(path, InceptionOptions::default())?);
         Ok(network)
     }
 
-    /// Sets the folder of the weights of VGG16.
+    /// Sets the folder with the weights of VGG16.
     pub fn with_cache(mut self, cache: Option<&Path>) -> Self {
         self.cache = cache.map(Path::to_path_buf);
         self
@@ -167,9 +169,9 @@ impl FeatureNetwork {
         }
     }
 
-    /// Moves the networks, also those that will be opened later, to a device. Inception computes in the number type of
-    /// the placement where its features are accurate enough. The others use f32: VGG16 must resolve a step of 1e-4
-    /// between two images, and the face detector is small.
+    /// Moves the networks to a device, including those that will be opened later. Inception computes in the number type
+    /// of the placement if its features are accurate enough in it. The others compute in f32: VGG16 must resolve the
+    /// difference of two images one path step (1e-4) apart, and the face detector is small.
     ///
     /// # Errors
     /// When the device is out of memory.
@@ -185,7 +187,7 @@ impl FeatureNetwork {
         Ok(self)
     }
 
-    /// Opens the networks that some metrics need and that are not open yet.
+    /// Opens the networks that `metrics` need and that are not open yet.
     ///
     /// # Errors
     /// `NoWeights`, with the source of the weights and the command that installs them.
@@ -274,36 +276,37 @@ impl FeatureNetwork {
         Ok(network.on(&self.placement.in_f32())?)
     }
 
-    /// The path of a file in the cache, if it exists.
+    /// The path of a file in the cache folder; `None` when it does not exist.
     fn file(&self, name: &str) -> Option<PathBuf> {
         let path = self.cache.as_ref()?.join(name);
         path.is_file().then_some(path)
     }
 
-    /// The kind.
+    /// The choice of networks.
     pub fn kind(&self) -> FeatureKind {
         self.kind
     }
 
-    /// VGG16, where a metric has opened it.
+    /// VGG16; `None` when no metric has opened it.
     pub(crate) fn vgg(&self) -> Option<&Vgg16> {
         self.vgg.as_ref()
     }
 
-    /// The origin of VGG16's weights.
+    /// The origin of VGG16's weights; `None` when it is not open.
     pub(crate) fn vgg_source(&self) -> Option<VggSource> {
         self.vgg.as_ref().map(Vgg16::source)
     }
 
-    /// Whether results of a metric are comparable with published ones.
+    /// Whether results of `metric` are comparable with published ones.
     pub(crate) fn is_comparable(&self, metric: &Metric) -> bool {
-        // torchvision's dense layers give other precision and recall than NVIDIA's; LPIPS is the same.
+        // torchvision's dense layers give other values of precision and recall than NVIDIA's. LPIPS does not use these
+        // layers.
         self.kind.is_comparable()
             && (metric.kind != Kind::PrecisionRecall
                 || self.vgg_source() == Some(VggSource::Nvidia))
     }
 
-    /// The number type of a network's layers: `f32` or `f16`.
+    /// The number type in which a network computes, as text: `f32` or `f16`.
     pub(crate) fn precision(&self, family: Family) -> &'static str {
         match (family, &self.inception) {
             (Family::Inception, Some(inception)) => inception.placement().dtype.as_str(),
@@ -311,7 +314,7 @@ impl FeatureNetwork {
         }
     }
 
-    /// The beginning of the SHA-256 of the weights; `None` for random weights.
+    /// The first digits of the SHA-256 of the weights; `None` for random weights.
     pub(crate) fn weights_checksum(&self, family: Family) -> Option<&str> {
         match family {
             Family::Inception => self.inception.as_ref()?.checksum(),
@@ -319,8 +322,8 @@ impl FeatureNetwork {
         }
     }
 
-    /// The network's part of a file name in the cache of real statistics. It differs for other weights and for f16, and
-    /// is the same for f32 on any device.
+    /// The part of a cache file's name that identifies the network. It depends on the weights and on whether they
+    /// compute in f32 or f16, but not on the device.
     pub(crate) fn cache_name(&self, family: Family) -> String {
         let name = match family {
             _ if self.kind == FeatureKind::FaceDetector => FaceNetwork::versioned_name().to_owned(),
@@ -336,11 +339,11 @@ impl FeatureNetwork {
         parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
-    /// Features of a batch of `u8` images `[n, 1 or 3, height, width]`, and class probabilities where the network has
-    /// them.
+    /// Computes one row of features for each of the images, `u8` `[n, 1 or 3, height, width]`, and one row of class
+    /// probabilities (`None` where the network has no classes).
     ///
     /// # Errors
-    /// `Images` for another shape or type; `NoWeights` when the network is not open.
+    /// `Images` when `images` has another shape or type; `NoWeights` when the network is not open.
     pub fn extract(&self, family: Family, images: &Tensor) -> Result<(Features, Option<Features>)> {
         let closed = || Error::no_weights("the feature network was not opened".into());
         if self.kind == FeatureKind::FaceDetector {

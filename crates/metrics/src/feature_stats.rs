@@ -1,15 +1,15 @@
-//! Mean and covariance of features, accumulated batch by batch in f64.
+//! Mean and covariance of features, accumulated in f64 batch by batch.
 
 use crate::error::{Error, Result};
 use crate::linalg::{self, Matrix};
 use feature_networks::Features;
 
-/// The divisor of the covariance.
+/// The divisor of a covariance.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub enum Covariance {
-    /// The number of images, as in StyleGAN2-ADA (PyTorch).
+    /// The number of images, as in NVIDIA's StyleGAN2-ADA (PyTorch).
     #[default]
     #[serde(rename = "n")]
     Population,
@@ -19,7 +19,7 @@ pub enum Covariance {
 }
 
 impl Covariance {
-    /// `n` or `n-1`.
+    /// The name of the divisor in results: `n` or `n-1`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Population => "n",
@@ -28,18 +28,18 @@ impl Covariance {
     }
 }
 
-/// Sums of features and of their products. Memory use does not depend on the number of images.
+/// Number, sum and sum of outer products of feature rows. Memory use does not depend on the number of rows.
 #[derive(Clone, Debug)]
 pub struct FeatureStats {
     len: usize,
     sum: Vec<f64>,
-    /// Lower triangle of the sum of `x x^T`.
+    /// Lower triangle of the sum of `x x^T`, `[dim, dim]`.
     products: Matrix,
-    /// Rows of the next, incomplete block.
+    /// Rows that are not in `products` yet, fewer than a block.
     pending: Vec<f64>,
 }
 
-/// A Gaussian fitted to features.
+/// A Gaussian distribution fitted to features: their mean and covariance.
 #[derive(Clone, Debug)]
 pub struct Gaussian {
     pub(crate) mean: Vec<f64>,
@@ -47,10 +47,10 @@ pub struct Gaussian {
 }
 
 impl FeatureStats {
-    /// Rows of one update of the products.
+    /// Number of rows that are added to the products at once.
     const BLOCK: usize = 512;
 
-    /// Statistics of no rows.
+    /// Statistics of no rows; `dim` is the length of the rows to come.
     pub fn new(dim: usize) -> Self {
         Self {
             len: 0,
@@ -60,7 +60,7 @@ impl FeatureStats {
         }
     }
 
-    /// Statistics from [`sums`](Self::sums).
+    /// The inverse of [`sums`](Self::sums).
     pub(crate) fn from_sums(len: usize, sum: Vec<f64>, products: Matrix) -> Self {
         Self {
             len,
@@ -70,7 +70,7 @@ impl FeatureStats {
         }
     }
 
-    /// Count, sums, and sums of products (lower triangle).
+    /// The number of rows, their sum, and the lower triangle of the sum of their outer products.
     pub(crate) fn sums(&self) -> (usize, Vec<f64>, Matrix) {
         let mut all = self.clone();
         all.flush();
@@ -80,17 +80,17 @@ impl FeatureStats {
     /// Statistics of all rows of `features`.
     ///
     /// # Errors
-    /// As [`append`](Self::append).
+    /// Those of [`append`](Self::append).
     pub fn of(features: &Features) -> Result<Self> {
         let mut stats = Self::new(features.dim());
         stats.append(features)?;
         Ok(stats)
     }
 
-    /// Adds rows.
+    /// Adds feature rows to the statistics.
     ///
     /// # Errors
-    /// `Dimensions` when they have another length.
+    /// `Dimensions` when the rows differ in length from earlier ones.
     pub fn append(&mut self, features: &Features) -> Result<()> {
         if features.dim() != self.dim() {
             return Err(Error::dimensions(self.dim(), features.dim()));
@@ -127,12 +127,12 @@ impl FeatureStats {
         self.len == 0
     }
 
-    /// Length of a row.
+    /// Length of a row: the number of features.
     pub fn dim(&self) -> usize {
         self.sum.len()
     }
 
-    /// Mean and covariance.
+    /// Mean and covariance of the rows.
     ///
     /// # Errors
     /// `TooFew` with fewer than two rows.
@@ -167,17 +167,17 @@ impl FeatureStats {
 }
 
 impl Gaussian {
-    /// Means, `[dim]`.
+    /// The mean of each feature, `[dim]`.
     pub fn mean(&self) -> &[f64] {
         &self.mean
     }
 
-    /// One entry of the covariance.
+    /// The covariance of the features `i` and `j`.
     pub fn covariance(&self, i: usize, j: usize) -> f64 {
         self.covariance[(i, j)]
     }
 
-    /// Sum of the variances.
+    /// Sum of the variances of all features (trace of the covariance).
     pub fn trace(&self) -> f64 {
         (0..self.mean.len()).map(|i| self.covariance[(i, i)]).sum()
     }

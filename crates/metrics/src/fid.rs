@@ -7,7 +7,8 @@ use crate::feature_stats::{Covariance, FeatureStats, Gaussian};
 use crate::linalg::{self, Matrix};
 use feature_networks::Features;
 
-/// The real side of a FID: a Gaussian and a factor of its covariance, which makes each FID against it twice as fast.
+/// The Gaussian of the real images and a factor of its covariance. Reusing the factor makes each further FID twice as
+/// fast.
 #[derive(Clone, Debug)]
 pub struct FidReference {
     gaussian: Gaussian,
@@ -15,10 +16,10 @@ pub struct FidReference {
 }
 
 impl FidReference {
-    /// Factors the covariance of a Gaussian.
+    /// Computes the factor of the covariance of `gaussian`.
     ///
     /// # Errors
-    /// `NotFinite`.
+    /// `NotFinite` when the covariance contains NaN or infinity.
     pub fn new(gaussian: Gaussian) -> Result<Self> {
         let factor = linalg::factor(&gaussian.covariance)?;
         Ok(Self { gaussian, factor })
@@ -27,7 +28,7 @@ impl FidReference {
     /// The Fréchet distance to another Gaussian: `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))`.
     ///
     /// # Errors
-    /// `Dimensions`, `NotFinite`.
+    /// `Dimensions` when the two have different numbers of features; `NotFinite` for NaN or infinity.
     pub fn fid(&self, other: &Gaussian) -> Result<f64> {
         let real = &self.gaussian;
         if real.mean.len() != other.mean.len() {
@@ -43,13 +44,13 @@ impl FidReference {
         Ok(means + real.trace() + other.trace() - 2.0 * root)
     }
 
-    /// Bootstrap standard error of the FID of `fakes`: the standard deviation over `rounds` resamplings with
-    /// replacement.
+    /// Bootstrap standard error of the FID of `fakes`: the standard deviation of the FID over `rounds` resamplings of
+    /// the rows with replacement.
     ///
     /// Resampled sets have a larger FID than the set itself, so only their spread is used, not their mean.
     ///
     /// # Errors
-    /// As [`fid`](Self::fid), and with fewer than two fakes.
+    /// Those of [`fid`](Self::fid); `TooFew` with fewer than two fakes.
     pub fn bootstrap(
         &self,
         fakes: &Features,
@@ -69,7 +70,7 @@ impl FidReference {
     }
 }
 
-/// The Fréchet distance of two Gaussians, lower is better.
+/// The Fréchet distance of two Gaussians; lower is better.
 ///
 /// ```
 /// use feature_networks::Features;
@@ -85,12 +86,12 @@ impl FidReference {
 /// ```
 ///
 /// # Errors
-/// As [`FidReference::fid`].
+/// Those of [`FidReference::fid`].
 pub fn fid(real: &Gaussian, fake: &Gaussian) -> Result<f64> {
     FidReference::new(real.clone())?.fid(fake)
 }
 
-/// The sample standard deviation (divided by n - 1); 0 for fewer than two values.
+/// The sample standard deviation (divisor `n - 1`); 0 for fewer than two values.
 pub(crate) fn standard_deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return 0.0;

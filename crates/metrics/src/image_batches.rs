@@ -1,4 +1,4 @@
-//! Real images as batches of tensors.
+//! Reads real images as batches of tensors.
 
 use candle_core::{Device, Tensor};
 use dataset::{DatasetOptions, Image, ImageDataset, Source};
@@ -6,12 +6,12 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// The images of a dataset, or of a folder or zip with images of any sizes.
+/// A set of images: a dataset, or a folder or zip archive with images of any sizes.
 #[derive(Clone, Debug)]
 pub enum ImageSet {
-    /// A dataset: images of one size, with mirror and subset options.
+    /// A dataset: images of one size, with options for mirroring and subsets.
     Dataset(ImageDataset),
-    /// Images of any sizes, by name.
+    /// Images of any sizes in a folder or zip archive.
     Pictures(Source),
 }
 
@@ -29,7 +29,7 @@ impl ImageSet {
         self.len() == 0
     }
 
-    /// The name of an image in its source.
+    /// The name of the image with index `idx` in its folder or archive.
     pub fn name(&self, idx: usize) -> &str {
         match self {
             Self::Dataset(dataset) => dataset.name(idx),
@@ -37,7 +37,7 @@ impl ImageSet {
         }
     }
 
-    /// The image, RGB or gray.
+    /// Decodes the image with index `idx` as RGB or gray.
     ///
     /// # Errors
     /// When it cannot be read or decoded.
@@ -59,7 +59,7 @@ impl ImageSet {
         })
     }
 
-    /// The same images without mirror and subset options, which `_full` metrics compare with.
+    /// The same images without mirroring and subset options; `_full` metrics compare with these.
     ///
     /// # Errors
     /// When the dataset cannot be opened again.
@@ -73,7 +73,7 @@ impl ImageSet {
         })
     }
 
-    /// SHA-256 of the content, in hexadecimal: the key of the set in caches.
+    /// SHA-256 of the names and contents of the images in hexadecimal, by which caches identify the set.
     ///
     /// # Errors
     /// When an image cannot be read.
@@ -99,10 +99,11 @@ impl ImageSet {
         }
     }
 
-    /// Up to `n` images from index `start`, as many as have the size of the first: `u8`, `[n, c, h, w]`.
+    /// Up to `n` images from index `start` on, `u8`, `[n, c, h, w]`. Fewer when the set ends or an image has another
+    /// shape than the first one; `None` when `start` is beyond the end.
     ///
     /// # Errors
-    /// When one cannot be read or decoded.
+    /// When an image cannot be read or decoded.
     pub fn batch(&self, start: usize, n: usize) -> Result<Option<Tensor>> {
         let end = self.len().min(start.saturating_add(n));
         if start >= end {

@@ -3,10 +3,10 @@
 use crate::error::{Error, Result};
 use feature_networks::Features;
 
-/// Inception score: mean and standard deviation of `exp(E KL(p(y|x) || p(y)))` over `num_splits` consecutive parts.
+/// Inception score: `exp(E KL(p(y|x) || p(y)))` of each of `num_splits` consecutive parts of the images. Returns the
+/// mean and the population standard deviation (divisor `num_splits`) of these values.
 ///
-/// `probs` are the softmax of the network's logits without their bias, `[n, classes]`. The deviation is divided by the
-/// number of splits.
+/// `probs` is the softmax of the network's logits without their bias, `[n, classes]`.
 ///
 /// # Errors
 /// `TooFew` with fewer images than splits.

@@ -1,4 +1,5 @@
-//! Kernel inception distance (arXiv:1801.01401): the unbiased squared MMD of a cubic kernel, over random subsets.
+//! Kernel inception distance (arXiv:1801.01401): the unbiased squared MMD with a cubic kernel, averaged over random
+//! subsets.
 
 use rng::RandomState;
 
@@ -7,12 +8,12 @@ use crate::fid::standard_deviation;
 use crate::linalg;
 use feature_networks::Features;
 
-/// The random subsets of [`kid`].
+/// Number and size of the random subsets of [`kid`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KidOptions {
     /// Number of subsets.
     pub num_subsets: usize,
-    /// Maximal number of images of a subset.
+    /// Largest number of images of each side in a subset.
     pub max_subset_size: usize,
 }
 
@@ -25,12 +26,12 @@ impl Default for KidOptions {
     }
 }
 
-/// KID, a mean over random subsets, and its standard error.
+/// KID, the mean over random subsets, and its standard error.
 ///
-/// The error is `None` where every subset consists of all images of both sides.
+/// The error is `None` when every subset contains all images of both sides, so that the subsets do not differ.
 ///
 /// # Errors
-/// `Dimensions`, `TooFew` with fewer than two images on a side.
+/// `Dimensions` when feature rows differ in length; `TooFew` with fewer than two images on a side.
 pub fn kid(
     real: &Features,
     fake: &Features,
@@ -60,10 +61,11 @@ pub fn kid(
     ))
 }
 
-/// The squared MMD of two sets of the same size under the kernel `(x y / dim + 1)^3`: unbiased within the sets.
+/// The squared MMD of two sets of the same size with the kernel `(x y / dim + 1)^3`. Within each set, pairs of a row
+/// with itself are left out, so that the estimate of these terms is unbiased.
 ///
 /// # Errors
-/// `Dimensions` when rows or counts differ, `TooFew` with fewer than two rows.
+/// `Dimensions` when rows differ in length; `TooFew` when the sets differ in size or have fewer than two rows.
 pub fn squared_mmd(real: &Features, fake: &Features) -> Result<f64> {
     if real.dim() != fake.dim() {
         return Err(Error::dimensions(real.dim(), fake.dim()));
@@ -118,7 +120,7 @@ mod tests {
         let error = error.unwrap();
         assert!(error > 0.0);
         assert!(same.abs() < 5.0 * error + 0.02, "{same} +- {error}");
-        // Subsets that are all the same tell nothing of the error.
+        // Subsets that are all equal give no standard error.
         let (few, fakes) = (normal(60, 0.0, 5), normal(60, 0.0, 6));
         let whole = kid(&few, &fakes, &options, &mut RandomState::new(0)).unwrap();
         assert_eq!(whole.1, None);

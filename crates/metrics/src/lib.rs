@@ -1,13 +1,13 @@
 //! Metrics of generated images: FID, KID, precision and recall, density and coverage, inception score, path length.
 //!
-//! - [`Evaluator`]: all metrics of a [`Metric`] list in one pass over the fakes, against real images whose statistics
-//!   are cached under their content hash. A training run and a later evaluation call the same function.
-//! - [`FeatureNetwork`] chooses the networks of `feature_networks` that a list of metrics needs, and their weights.
-//! - The formulas alone: [`fid`], [`kid`], [`precision_recall`], [`density_coverage`], [`memorization`],
-//!   [`inception_score`] on [`feature_networks::Features`], [`path_length`] on the speeds of [`path_speeds`].
-//! - [`diversity`]: a cheap measure of how much images differ, for every tick of a run.
+//! - [`Evaluator`] computes a list of [`Metric`]s in one pass over the generated images ("fakes"). Statistics of the
+//!   real images are cached by a hash of their content. A training run and a later evaluation use the same code.
+//! - [`FeatureNetwork`] opens those networks of `feature_networks` that a list of metrics needs.
+//! - The formulas of the metrics: [`fid`], [`kid`], [`precision_recall`], [`density_coverage`], [`memorization`],
+//!   [`inception_score`] on [`feature_networks::Features`], [`path_length`] on the results of [`path_speeds`].
+//! - [`diversity`]: a measure of how much images differ, fast enough for every tick of a run.
 //!
-//! This crate knows no generators: fakes come from a [`FakeSource`]. Nothing is printed.
+//! This crate contains no generators: generated images come from a [`FakeSource`]. It prints nothing.
 
 pub mod diversity;
 mod error;

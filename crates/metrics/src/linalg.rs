@@ -1,4 +1,4 @@
-//! Dense symmetric algebra in f64, on faer.
+//! Dense linear algebra for symmetric matrices in f64, with the crate faer.
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -6,14 +6,14 @@ use faer::{Accum, Mat, MatRef, Par, Side};
 
 use crate::error::{Error, Result};
 
-/// A symmetric matrix that stores its lower triangle.
+/// A matrix of f64; symmetric ones may be valid in the lower triangle only.
 pub(crate) type Matrix = Mat<f64>;
 
 fn par() -> Par {
     Par::rayon(0)
 }
 
-/// `into += rows^T rows` on the lower triangle; `rows` is `[n, dim]`, row by row.
+/// Adds `rows^T rows` to the lower triangle of `into`, `[dim, dim]`; `rows` is a row-major `[n, dim]` matrix.
 pub(crate) fn add_gram(into: &mut Matrix, rows: &[f64]) {
     let dim = into.nrows();
     let x = MatRef::from_row_major_slice(rows, rows.len() / dim, dim);
@@ -40,10 +40,10 @@ pub(crate) fn mirror(a: &mut Matrix) {
     }
 }
 
-/// A factor `b` (`[n, rank]`) of a positive semidefinite `a = b b^T`, without the null space of `a`.
+/// A factor `b`, `[n, rank]`, with `a = b b^T`, for a symmetric positive semidefinite `a`, `[n, n]`.
 ///
 /// # Errors
-/// `NotFinite`.
+/// `NotFinite` when `a` contains NaN or infinity.
 pub(crate) fn factor(a: &Matrix) -> Result<Matrix> {
     const WHAT: &str = "square root of a covariance";
     check(a, WHAT)?;
@@ -59,11 +59,11 @@ pub(crate) fn factor(a: &Matrix) -> Result<Matrix> {
     }))
 }
 
-/// `tr((b b^T a)^(1/2))` for symmetric positive semidefinite `a`: the sum of square roots of the eigenvalues of
-/// `b^T a b`, which is symmetric, so that no complex numbers appear.
+/// `tr((b b^T a)^(1/2))` for a symmetric positive semidefinite `a`. It is computed as the sum of the square roots of
+/// the eigenvalues of `b^T a b`; this matrix is symmetric, so that no complex numbers appear.
 ///
 /// # Errors
-/// `NotFinite`.
+/// `NotFinite` when `a` contains NaN or infinity.
 pub(crate) fn trace_sqrt(b: &Matrix, a: &Matrix) -> Result<f64> {
     const WHAT: &str = "square root of a product of covariances";
     check(a, WHAT)?;
@@ -95,10 +95,10 @@ pub(crate) fn trace_sqrt(b: &Matrix, a: &Matrix) -> Result<f64> {
         .sum())
 }
 
-/// `rows columns^T` of two sets of row vectors, row by row.
+/// Dot products of all rows of two row-major matrices, `[n, dim]` and `[m, dim]`; the result is a row-major `[n, m]`.
 pub(crate) fn products(rows: &[f32], columns: &[f32], dim: usize) -> Vec<f32> {
     let (n, m) = (rows.len() / dim, columns.len() / dim);
-    // Column-major of the transpose is row-major.
+    // A column-major matrix is its transpose in row-major order.
     let mut out = Mat::<f32>::zeros(m, n);
     let x = MatRef::from_row_major_slice(rows, n, dim);
     let y = MatRef::from_row_major_slice(columns, m, dim);
@@ -110,7 +110,7 @@ pub(crate) fn products(rows: &[f32], columns: &[f32], dim: usize) -> Vec<f32> {
     values
 }
 
-/// As [`products`], in f64, column-major `[n, m]`.
+/// Like [`products`], in f64, with the result as a column-major `[n, m]` matrix.
 pub(crate) fn products_f64(rows: &[f64], columns: &[f64], dim: usize) -> Matrix {
     let (n, m) = (rows.len() / dim, columns.len() / dim);
     let mut out = Mat::zeros(n, m);
@@ -128,7 +128,7 @@ fn check(a: &Matrix, what: &'static str) -> Result<()> {
     }
 }
 
-/// Smaller eigenvalues, relative to the largest, are rounding errors and count as 0.
+/// Eigenvalues up to this threshold are rounding errors and count as 0; `values` are all eigenvalues.
 fn threshold(values: &[f64]) -> f64 {
     let largest = values.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     largest * values.len() as f64 * f64::EPSILON
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_square_root_of_commuting_matrices() {
-        // diag(4, 9, 0) and diag(25, 1, 3): sqrt of the product has trace 10 + 3 + 0.
+        // diag(4, 9, 0) and diag(25, 1, 3): the square root of the product has the trace 10 + 3 + 0.
         let diagonal = |d: [f64; 3]| Mat::from_fn(3, 3, |i, j| if i == j { d[i] } else { 0.0 });
         let b = factor(&diagonal([4.0, 9.0, 0.0])).unwrap();
         assert_eq!(b.ncols(), 2);

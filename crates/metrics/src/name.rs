@@ -1,4 +1,4 @@
-//! Names of metrics: `fid50k_full`, `pr50k3_full`.
+//! Metrics and their names, such as `fid50k_full` and `pr50k3_full`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,11 +12,11 @@ pub enum Kind {
     Fid,
     /// Kernel inception distance.
     Kid,
-    /// Precision and recall with 3 neighbors.
+    /// Precision and recall with the 3 nearest neighbors.
     PrecisionRecall,
-    /// Density and coverage with 5 neighbors.
+    /// Density and coverage with the 5 nearest neighbors.
     DensityCoverage,
-    /// Memorization: the nearest training images.
+    /// Memorization: how close generated images are to their nearest training images.
     Memorization,
     /// Inception score.
     InceptionScore,
@@ -24,31 +24,31 @@ pub enum Kind {
     PathLength(PathOptions),
 }
 
-/// The latent paths of a path length.
+/// The latent paths of a path length, and the part of the image that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PathOptions {
-    /// Interpolate `w` instead of `z`.
+    /// Whether paths interpolate `w` instead of `z`.
     pub in_w: bool,
-    /// Measure at random positions along the path, not only at its start.
+    /// Whether the step is at a random position of the path instead of at its start.
     pub full: bool,
-    /// Measure only the center of the image, where a face usually is.
+    /// Whether only the center of the image is compared, where faces usually are.
     pub crop: bool,
 }
 
 /// The real images that a metric compares with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reals {
-    /// The whole dataset, not mirrored: `_full`.
+    /// The whole dataset, not mirrored (names with `_full`).
     Full,
-    /// At most as many as fakes, mirrored and chosen as in training.
+    /// Images mirrored and selected as in training, but at most as many as generated images.
     Limited,
-    /// No real images.
+    /// The metric uses no real images.
     Unused,
 }
 
-/// A metric: the quantity, the number of fakes and the real images.
+/// A metric: what it measures, the number of generated images ("fakes") and the real images.
 ///
-/// Names are those of the reference (`fid50k_full`), with any count in place of `50k`.
+/// Names are those of NVIDIA's StyleGAN2-ADA (`fid50k_full`), with any number of images in place of `50k`.
 ///
 /// ```
 /// let metric: metrics::Metric = "fid2500_full".parse()?;
@@ -58,16 +58,16 @@ pub enum Reals {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Metric {
-    /// The quantity.
+    /// The quantity that is measured.
     pub kind: Kind,
-    /// Number of fakes; `usize::MAX` for all.
+    /// Number of generated images; `usize::MAX` for all images of a folder.
     pub n_fakes: usize,
-    /// The real images.
+    /// The real images that they are compared with.
     pub reals: Reals,
 }
 
 impl Metric {
-    /// The same metric over all images of two finite sets.
+    /// The metric of this kind over all generated and all real images, for two folders of images.
     pub fn over_all(kind: Kind) -> Self {
         Self {
             kind,
@@ -76,12 +76,12 @@ impl Metric {
         }
     }
 
-    /// Whether it is measured along latent paths instead of on single images.
+    /// Whether the metric is a path length, which is measured along latent paths instead of on single images.
     pub fn is_path(&self) -> bool {
         matches!(self.kind, Kind::PathLength(_))
     }
 
-    /// Names of its results, the one to plot first.
+    /// Names of the metric's results; the first is the main one.
     pub fn results(&self) -> Vec<String> {
         let name = self.to_string();
         let parts: &[&str] = match self.kind {
@@ -124,7 +124,8 @@ impl fmt::Display for Metric {
     }
 }
 
-/// `3` after a count of thousands, `_3` after another, so that names can be parsed.
+/// The number of neighbors in a name: `3` after a number of thousands (`50k3`), `_3` after others (`500_3`), so that
+/// names can be parsed.
 fn neighbors(count: &str, k: usize) -> String {
     if count.is_empty() || count.ends_with('k') {
         k.to_string()
@@ -172,7 +173,7 @@ fn parse(name: &str) -> Option<Metric> {
         Some(rest) => (rest, Reals::Full),
         None => (rest, Reals::Limited),
     };
-    // `50k3`: the digit behind the k is the number of neighbors.
+    // In `50k3`, the digit after the k is the number of neighbors.
     let with_neighbors = |k: char| -> Option<usize> {
         let rest = rest.strip_suffix(k)?;
         let rest = match rest.strip_suffix('_') {
@@ -203,7 +204,7 @@ fn parse(name: &str) -> Option<Metric> {
     })
 }
 
-/// `50k` or `500`.
+/// Parses a number of images such as `50k` or `500`, from 2 to 10 million.
 fn count(text: &str) -> Option<usize> {
     let n = match text.strip_suffix('k') {
         Some(thousands) => thousands.parse::<usize>().ok()?.checked_mul(1000)?,

@@ -1,7 +1,7 @@
-//! Metrics of nearest neighbors: precision and recall, density and coverage, memorization.
+//! Metrics based on nearest neighbors: precision and recall, density and coverage, memorization.
 //!
-//! A set of images is modeled as the union of balls around its images, each with the distance to the k-th nearest
-//! neighbor as radius.
+//! The region that a set of images covers in feature space is modeled as balls around its images; the radius of a ball
+//! is the distance to the k-th nearest neighbor.
 
 use rayon::prelude::*;
 
@@ -9,16 +9,16 @@ use crate::error::{Error, Result};
 use crate::linalg;
 use feature_networks::Features;
 
-/// Rows of the distance matrix that are in memory at a time, for each thread.
+/// Number of rows of the distance matrix that each thread keeps in memory.
 const BLOCK: usize = 256;
 
-/// Precision of features and distances.
+/// Rounding of features and distances to a precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rounding {
-    /// f32.
+    /// No rounding: f32.
     #[default]
     None,
-    /// f16, as the reference computes precision and recall on a GPU.
+    /// Rounding to f16, in which NVIDIA's StyleGAN2-ADA computes precision and recall on a GPU.
     Half,
 }
 
@@ -34,15 +34,15 @@ impl Rounding {
 /// Precision and recall (arXiv:1904.06991).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PrecisionRecall {
-    /// Precision: fraction of the fakes that lie within the balls of the reals.
+    /// Fraction of the generated images that lie in a ball of a real image.
     pub precision: f64,
-    /// Recall: fraction of the reals that lie within the balls of the fakes.
+    /// Fraction of the real images that lie in a ball of a generated image.
     pub recall: f64,
-    /// Number of reals whose ball has radius 0: `k` others equal them, to the precision of distances.
+    /// Number of real images whose ball has radius 0, as at least `k` others equal them up to rounding.
     pub n_without_ball: usize,
 }
 
-/// Precision and recall with balls up to the `k`-th neighbor.
+/// Precision and recall with balls that reach to the `k`-th nearest neighbor.
 ///
 /// ```
 /// use feature_networks::Features;
@@ -56,7 +56,7 @@ pub struct PrecisionRecall {
 /// ```
 ///
 /// # Errors
-/// `Dimensions`, `TooFew` with no more than `k` images on a side.
+/// `Dimensions` when rows differ in length; `TooFew` unless each side has more than `k` images.
 pub fn precision_recall(
     real: &Features,
     fake: &Features,
@@ -91,20 +91,20 @@ pub fn precision_recall(
 /// Density and coverage (arXiv:2002.09797).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DensityCoverage {
-    /// Density: the mean number of balls of reals that a fake lies in, divided by `k`. About 1 for equal distributions;
-    /// unbounded.
+    /// Mean number of balls of real images in which a generated image lies, divided by `k`. About 1 for equal
+    /// distributions; can exceed 1.
     pub density: f64,
-    /// Coverage: fraction of the reals with a fake in their ball.
+    /// Fraction of the real images with a generated image in their ball.
     pub coverage: f64,
-    /// Number of reals whose ball has radius 0: `k` others equal them, to the precision of distances. No fake lies in
-    /// it.
+    /// Number of real images whose ball has radius 0, as at least `k` others equal them up to rounding. No generated
+    /// image lies in such a ball.
     pub n_without_ball: usize,
 }
 
-/// Density and coverage with balls up to the `k`-th neighbor.
+/// Density and coverage with balls that reach to the `k`-th nearest neighbor.
 ///
 /// # Errors
-/// As [`precision_recall`].
+/// Those of [`precision_recall`].
 pub fn density_coverage(real: &Features, fake: &Features, k: usize) -> Result<DensityCoverage> {
     check("density and coverage", real, fake, k)?;
     let radii = radii(real, k, Rounding::None);
@@ -123,37 +123,39 @@ pub fn density_coverage(real: &Features, fake: &Features, k: usize) -> Result<De
 /// A generated image and its nearest training image.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Neighbor {
-    /// Index of the fake.
+    /// Index of the generated image.
     pub fake: usize,
-    /// Index of its nearest real.
+    /// Index of its nearest real image.
     pub real: usize,
-    /// Their distance in feature space.
+    /// Distance of the two in feature space.
     pub distance: f32,
-    /// The distance, divided by the median distance of a real to its nearest real; `None` where that is 0.
+    /// This distance divided by the median distance of a real image to its nearest other real image; `None` where that
+    /// median counts as 0.
     pub ratio: Option<f32>,
 }
 
 /// Memorization: how close generated images are to single training images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memorization {
-    /// Fraction of the fakes that are closer to a real than 99 % of the reals are to another real. Unseen reals would
-    /// give
-    /// 0.01; much more means that training images are reproduced. Where 1 % of the reals or more equal another real, the
-    /// fraction of the fakes that equal a real.
+    /// Fraction of the generated images that are closer to a real image than 99 % of the real images are to their
+    /// nearest other one. For unseen real images it would be 0.01; much larger values mean that training images are
+    /// reproduced. Where 1 % of the real images or more equal another one: the fraction of generated images that equal
+    /// a real image.
     pub share: f64,
-    /// Median distance of fakes to their nearest real, divided by that of reals to their nearest other real. Below 1:
-    /// copies. `None` where at least half of the reals equal another real, so that the divisor is 0.
+    /// Median distance of generated images to their nearest real image, divided by the median distance of real images
+    /// to their nearest other one. Values below 1 indicate copies. `None` where at least half of the real images equal
+    /// another one, so that the divisor is 0.
     pub distance_ratio: Option<f64>,
-    /// Number of reals that equal another real, to the precision of distances.
+    /// Number of real images that equal another real image up to rounding.
     pub n_twins: usize,
-    /// The closest pairs first, at most 100.
+    /// The closest pairs of a generated and a real image, nearest first, at most 100.
     pub nearest: Vec<Neighbor>,
 }
 
-/// Finds the training image that is nearest to each fake.
+/// Finds the nearest real (training) image of each generated image and summarizes the distances.
 ///
 /// # Errors
-/// As [`precision_recall`] with `k = 1`.
+/// Those of [`precision_recall`] with `k = 1`.
 pub fn memorization(real: &Features, fake: &Features) -> Result<Memorization> {
     check("memorization", real, fake, 1)?;
     let mut own = radii(real, 1, Rounding::None);
@@ -211,8 +213,8 @@ fn n_without_ball(features: &Features, radii: &[f32]) -> usize {
     radii.iter().filter(|radius| **radius <= least).count()
 }
 
-/// Rows up to this distance count as equal: it covers rounding, and the difference of features of the same image
-/// between batches.
+/// Largest distance at which two rows count as equal. It covers rounding errors and the small differences of features
+/// of the same image between batches.
 fn least_distance(features: &Features) -> f32 {
     let center = center(features);
     let (mut norms, mut spreads) = (0.0, 0.0);
@@ -223,7 +225,7 @@ fn least_distance(features: &Features) -> f32 {
         }
     }
     let n = features.len() as f64;
-    // A distance is the root of a difference of squares, each with the error of f32.
+    // A distance is the root of a difference of squares, each of which has the rounding error of f32.
     let least = (1e-5 * (norms / n).sqrt()).max(1e-3 * (spreads / n).sqrt());
     least as f32
 }
@@ -243,13 +245,14 @@ fn center(features: &Features) -> Vec<f64> {
 fn radii(features: &Features, k: usize, rounding: Rounding) -> Vec<f32> {
     distances(features, features, rounding, |i, row| {
         let mut others = row.to_vec();
-        // The row itself is the nearest; rounding must not make it look far.
+        // The row itself is the nearest; set its distance to exactly 0 in spite of rounding errors.
         others[i] = 0.0;
         *others.select_nth_unstable_by(k, f32::total_cmp).1
     })
 }
 
-/// Calls `visit` with each row's distances to all `columns`; returns its results in the order of the rows.
+/// Calls `visit` with the index of each row and its distances to all `columns`. Returns the results in the order of the
+/// rows.
 fn distances<T: Send>(
     rows: &Features,
     columns: &Features,
@@ -257,7 +260,7 @@ fn distances<T: Send>(
     visit: impl Fn(usize, &[f32]) -> T + Sync,
 ) -> Vec<T> {
     let dim = rows.dim();
-    // Around a common center less is lost to cancellation.
+    // Subtract a common center, so that less precision is lost to cancellation.
     let center = center(columns);
     let centered = |features: &Features| -> Vec<f32> {
         let mut values = features.values().to_vec();
@@ -347,7 +350,7 @@ mod tests {
             |scale: f32| -> Vec<f32> { (0..64).map(|i| scale * (i as f32 * 0.37).sin()).collect() };
         for scale in [0.0, 1e-3, 1.0, 1e4] {
             let real = Features::from_rows(64, one(scale).repeat(50)).unwrap();
-            // Ten copies among forty others.
+            // Ten copies of one real image among forty other images.
             let mut values = one(scale).repeat(10);
             for i in 0..40 {
                 values.extend(one(scale + 1.0 + i as f32));
@@ -381,7 +384,7 @@ mod tests {
             (found.distance_ratio, found.share, found.n_twins),
             (None, 0.0, 600)
         );
-        // 6 of 306 are twins: the limit of the share is 0, its ratio is as without them.
+        // 6 of 306 are duplicates: the limit for `share` is 0, the ratio is the same as without them.
         let mut some = rows.clone();
         some.append(&rows.pick(&[1, 2, 3, 4, 5, 6])).unwrap();
         let mut copies = fresh.pick(&(0..90).collect::<Vec<_>>());

@@ -7,16 +7,18 @@ use crate::error::{Error, Result};
 use crate::name::PathOptions;
 use feature_networks::vgg::{LEAST_SIDE, Vgg16, average_down, without_alpha};
 
-/// Step along a path, as a fraction of it.
+/// Length of the step along a path, as a fraction of the path.
 pub const PATH_STEP: f64 = 1e-4;
 
-/// The squared speed of images along their paths: LPIPS of each pair divided by the square of the step.
+/// The squared speed at which the image changes along each path: LPIPS of the pair divided by the squared step, `n`
+/// values.
 ///
 /// # Shapes
-/// - `pairs`: f32 from -1 to 1, `[2 n, channels, height, width]`: `n` starts, then the `n` images one step further
+/// - `pairs`: f32 from -1 to 1, `[2 n, channels, height, width]`: `n` images, then the `n` images one step further
 ///
 /// # Errors
-/// `Images` when they have another shape or type, `NoWeights` without the weights of LPIPS.
+/// `Images` when `pairs` has another shape or type; `TooFew` when the images are too small; `NoWeights` when VGG16 has
+/// no LPIPS weights.
 pub fn path_speeds(vgg: &Vgg16, pairs: &Tensor, path: PathOptions) -> Result<Vec<f64>> {
     let form = || Error::images(format!("{:?} {:?}", pairs.dtype(), pairs.shape()));
     let (_, _, height, width) = pairs.dims4().map_err(|_| form())?;
@@ -38,7 +40,7 @@ pub fn path_speeds(vgg: &Vgg16, pairs: &Tensor, path: PathOptions) -> Result<Vec
             found: side.to_string(),
         });
     }
-    // The factor is that of the whole image, also for a part of it.
+    // The downsampling factor depends on the size of the whole image, even when it was cropped.
     let x = average_down(&x, width)?;
     let bytes = x.affine(127.5, 127.5)?.contiguous()?;
     let distances = vgg.lpips(&bytes)?;
@@ -48,10 +50,10 @@ pub fn path_speeds(vgg: &Vgg16, pairs: &Tensor, path: PathOptions) -> Result<Vec
         .collect())
 }
 
-/// Mean of the speeds without the lowest and the highest percent, and its standard error.
+/// Mean of the speeds, without the lowest and the highest 1 %, and the standard error of this mean.
 ///
 /// # Errors
-/// `TooFew` without speeds, `NotFinite`.
+/// `TooFew` without speeds; `NotFinite` for NaN or infinity.
 pub fn path_length(speeds: &[f64]) -> Result<(f64, f64)> {
     if speeds.is_empty() {
         return Err(Error::TooFew {
@@ -83,7 +85,7 @@ mod tests {
     use candle_core::Device;
     use feature_networks::vgg::VggShape;
 
-    /// A pattern, its negative, and both shifted a little: `[4, channels, side, side]`.
+    /// Two pairs: a pattern and its negative, then both shifted a little. `[4, channels, side, side]`.
     fn pairs(side: usize, channels: usize) -> Tensor {
         let mut values = Vec::new();
         for (sign, step) in [(1.0, 0.0), (-1.0, 0.0), (1.0, 0.01), (-1.0, 0.02)] {
@@ -100,7 +102,7 @@ mod tests {
         Tensor::from_vec(values, (4, channels, side, side), &Device::Cpu).unwrap()
     }
 
-    /// Numbers of PyTorch 2.15 on the same images with the same seeded weights.
+    /// Expected values are from PyTorch 2.15, on the same images with the same seeded weights.
     #[test]
     fn speeds_are_those_of_pytorch() {
         let vgg = Vgg16::seeded(VggShape::SMALL, 0).unwrap();

@@ -1,4 +1,4 @@
-//! Statistics of real images, cached under the content hash of the images.
+//! Statistics of real images, cached in files that are named by a hash of the images' content.
 
 use std::path::{Path, PathBuf};
 
@@ -12,25 +12,26 @@ use crate::error::Result;
 use crate::feature_stats::FeatureStats;
 use feature_networks::Features;
 
-/// Statistics and features of real images.
+/// Statistics and features of a set of real images.
 #[derive(Clone, Debug)]
 pub(crate) struct RealStats {
-    /// Sums over all images, where a FID needs them.
+    /// Statistics of all images, when a FID needs them.
     pub stats: Option<FeatureStats>,
-    /// The features themselves, where a metric needs them.
+    /// The feature rows, when a metric needs them.
     pub features: Option<Features>,
 }
 
-/// The parts of the real side that metrics need.
+/// The parts of [`RealStats`] that metrics need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
-    /// Sums, for a FID.
+    /// Whether statistics are needed, for a FID.
     pub stats: bool,
-    /// Features, for metrics that compare single images.
+    /// Whether feature rows are needed, for metrics that compare single images.
     pub features: bool,
 }
 
-/// The cache file of some real images, named by a hash of their content, their number and the network.
+/// The cache file for `n` real images. Its name is a hash of their content hash `content`, `n` and the name of the
+/// network.
 pub(crate) fn cache_file(cache: &Path, content: &str, n: usize, network: &str) -> PathBuf {
     let mut hash = Sha256::new();
     hash.update(format!("real statistics 1\n{content}\n{n}\n{network}\n"));
@@ -39,13 +40,13 @@ pub(crate) fn cache_file(cache: &Path, content: &str, n: usize, network: &str) -
 }
 
 impl RealStats {
-    /// Reads a file of the cache; `None` where there is none or it lacks a needed part. A file that is damaged, or
-    /// older than the checksums of files, is ignored with a warning.
+    /// Reads a cache file. `None` when it does not exist, cannot be read or lacks a needed part. A damaged file is
+    /// ignored with a warning, and a file of an earlier version without a checksum with a message.
     pub fn load(path: &Path, needs: Needs) -> Option<Self> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) => {
-                // The cache may be a file, or a folder of somebody else.
+                // The cache path may be a file, or the folder of another user.
                 if error.kind() != std::io::ErrorKind::NotFound {
                     tracing::debug!("'{}' cannot be read: {error}", path.display());
                 }
@@ -103,12 +104,12 @@ impl RealStats {
         found.has(needs).then_some(found)
     }
 
-    /// Whether all needed parts exist.
+    /// Whether all parts in `needs` are present.
     pub fn has(&self, needs: Needs) -> bool {
         (self.stats.is_some() || !needs.stats) && (self.features.is_some() || !needs.features)
     }
 
-    /// Writes a file of the cache.
+    /// Writes a cache file.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -186,7 +187,7 @@ mod tests {
         };
         assert_eq!(of(&read).mean(), of(&stats).mean());
         assert_eq!(of(&read).covariance(2, 1), of(&stats).covariance(2, 1));
-        // Features alone are no answer where sums are needed.
+        // A file with features only is not sufficient when statistics are needed.
         let alone = RealStats {
             stats: None,
             features: read.features,

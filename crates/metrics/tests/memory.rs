@@ -1,4 +1,4 @@
-//! What an evaluation keeps in memory while images go by.
+//! Measures the memory that an evaluation keeps while it processes images.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering};
@@ -7,12 +7,12 @@ use candle_core::{Device, Tensor};
 use dataset::{DatasetOptions, DatasetWriter, Image, ImageDataset, WriterOptions};
 use metrics::{EvaluateOptions, Evaluator, FeatureKind, FeatureNetwork, Metric, Step};
 
-/// Bytes that are allocated now.
+/// Number of bytes that are currently allocated.
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 
 struct Counting;
 
-// SAFETY: every call goes to the system's allocator as it is; only sizes are counted.
+// SAFETY: every call is passed to the system's allocator unchanged; only sizes are counted.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.fetch_add(layout.size() as isize, Ordering::Relaxed);
@@ -30,7 +30,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many bytes more are held after `to` fakes than after `from`.
+/// The increase in allocated bytes from `from` to `to` generated images.
 fn growth(metric: &str, from: usize, to: usize) -> isize {
     let folder = tempfile::tempdir().expect("a folder");
     let zip = folder.path().join("reals.zip");
@@ -77,13 +77,13 @@ fn growth(metric: &str, from: usize, to: usize) -> isize {
     held[1] - held[0]
 }
 
-/// Features of 768 numbers: 400 images more are 1.2 MB when they are kept.
+/// A feature row has 768 values: keeping 400 more images takes 1.2 MB.
 #[test]
 fn a_fid_holds_the_same_after_more_images() {
-    // Rows wait for a block of 512: the room for it is there after the first.
+    // Rows are collected in a block of 512; the memory for it is allocated after the first one.
     let fid = growth("fid1088_full", 544, 1056);
     assert!(fid.abs() < 300_000, "a FID holds {fid} bytes more");
-    // That the count sees what is kept.
+    // Check that kept features are counted.
     let kid = growth("kid160_full", 32, 160);
     assert!(kid > 300_000, "a KID holds {kid} bytes more");
 }

@@ -1,4 +1,4 @@
-//! Small feature networks on a GPU against the same networks on the CPU.
+//! Compares small feature networks on a GPU with the same networks on the CPU.
 
 use candle_core::{DType, Device, Tensor};
 use feature_networks::inception::{
@@ -9,7 +9,7 @@ use feature_networks::{Features, Placement};
 use metrics::{Family, FeatureKind, FeatureNetwork};
 use ops::device::DeviceName;
 
-/// The largest difference of an f32 feature between GPU and CPU, relative to the largest feature.
+/// Largest allowed difference of an f32 feature between GPU and CPU, relative to the largest feature.
 const TOLERANCE: f32 = 1e-5;
 
 /// The first GPU.
@@ -79,7 +79,7 @@ fn vgg16_dense_and_perceptual() {
     let images = test_images(3, 20, 24);
     let (got, want) = (on_gpu.features(&images), cpu.features(&images));
     compare("dense", &got.unwrap(), &want.unwrap(), TOLERANCE);
-    // The second image is the first, moved by as much as a path length moves it.
+    // The second image is the first one, changed by about as much as a path length step changes it.
     let first = test_images(1, 32, 32).to_dtype(DType::F32).unwrap();
     let first = first.narrow(0, 0, 1).unwrap();
     let pair = Tensor::cat(&[&first, &first.affine(0.999, 0.1).unwrap()], 0).unwrap();

@@ -1,4 +1,4 @@
-//! The rule by which all programs choose the checkpoint of a run.
+//! Chooses one network snapshot of a run. All programs use this rule.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,16 @@ use crate::record::{read_options, warm_up_kimg};
 use crate::snapshots::{Snapshot, only_network_file, snapshot_files};
 use crate::trend::Curve;
 
-/// The snapshot of a run to choose: `best`, `newest` or a number of kimg.
+/// The snapshot of a run that a user requests: `best`, `newest` or a number of kimg.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub enum Checkpoint {
-    /// The snapshot with the best result of a metric; the newest where there are no results.
+    /// The snapshot with the best metric result; the newest one where there are no results.
     #[default]
     Best,
-    /// The snapshot with the most kimg.
+    /// The snapshot with the largest number of kimg.
     Newest,
-    /// The snapshot after this many thousand images.
+    /// The snapshot written after this many thousand real images.
     Kimg(u64),
 }
 
@@ -61,22 +61,23 @@ impl From<Checkpoint> for String {
 /// A chosen snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChosenCheckpoint {
-    /// The file.
+    /// Path of the snapshot file.
     pub path: PathBuf,
-    /// The reason for the choice: `best by fid50k_full: 4.021`.
+    /// The reason for the choice, such as `best by fid50k_full: 4.021`.
     pub reason: String,
-    /// Messages about damaged files of results.
+    /// Messages about damaged option and result files.
     pub warnings: Vec<String>,
 }
 
-/// Chooses a snapshot of a run folder, ours or a reference program's.
+/// Chooses a snapshot in the folder of a run of this program or of one of NVIDIA's.
 ///
-/// [`Checkpoint::Best`] compares results of FID, else of KID, else of any other metric. Only existing snapshots beyond the
-/// warm-up ([`crate::WARM_UP_KIMG`]) count, and only results with the same features as the last one. Without results the
-/// newest snapshot is chosen. In a folder without snapshots with kimg, a single file `network*` is chosen.
+/// [`Checkpoint::Best`] compares FID results; without these, KID results, or else those of any other metric. Only
+/// snapshots that still exist and lie beyond the warm-up ([`crate::WARM_UP_KIMG`]) are compared, and only results of
+/// the same feature network as the last result of that metric. Without such results the newest snapshot is chosen.
+/// Where no file name has a number of kimg, `Best` and `Newest` choose the only file named `network*`.
 ///
 /// # Errors
-/// `Unreadable` when the folder cannot be read, `NoCheckpoint` when it has no such snapshot.
+/// `Unreadable` when the folder cannot be read; `NoCheckpoint` when it has no such snapshot.
 pub fn choose_checkpoint(run_dir: &Path, which: Checkpoint) -> Result<ChosenCheckpoint> {
     let mut warnings = Vec::new();
     let snapshots = snapshot_files(run_dir)?;
@@ -115,10 +116,10 @@ pub fn choose_checkpoint(run_dir: &Path, which: Checkpoint) -> Result<ChosenChec
     })
 }
 
-/// The newest run folder in `outdir` for which `filter` returns true.
+/// The run folder with the highest number in `outdir` for which `filter` returns true; `None` where there is none.
 ///
 /// # Errors
-/// `File` when the folder cannot be read; those of `filter`.
+/// `File` when `outdir` cannot be read; the errors of `filter`.
 pub fn latest_run(
     outdir: &Path,
     filter: impl Fn(&Path) -> Result<bool>,
@@ -138,7 +139,7 @@ fn no_checkpoint(run_dir: &Path, reason: String) -> Error {
     }
 }
 
-/// The kimg of the existing snapshots, as text.
+/// The kimg numbers of the existing snapshots, as text for an error message.
 fn describe_kimgs(snapshots: &[Snapshot]) -> String {
     const SHOWN: usize = 20;
     let numbers: Vec<String> = snapshots.iter().map(|s| s.kimg.to_string()).collect();
@@ -150,7 +151,8 @@ fn describe_kimgs(snapshots: &[Snapshot]) -> String {
     }
 }
 
-/// The best snapshot by the first metric with a result for an existing snapshot, and the reason.
+/// The best snapshot and the reason, by the first metric (FID, then KID, then others by name) that has a result for an
+/// existing snapshot beyond the warm-up.
 fn best(
     run_dir: &Path,
     snapshots: &[Snapshot],
@@ -178,7 +180,8 @@ fn best(
     }))
 }
 
-/// The best of the existing snapshots beyond the warm-up, among results with the same features as the last one.
+/// The existing snapshot beyond the warm-up with the best result of one metric, and that result. `lines` are all
+/// results of the metric; only those of the same feature network as the last line are compared.
 fn best_of<'a>(
     lines: &[MetricLine],
     snapshots: &'a [Snapshot],
@@ -199,7 +202,8 @@ fn best_of<'a>(
     Some((snapshot, best.value))
 }
 
-/// A name without folders, which other programs write, and without extension, which the TensorFlow reference leaves out.
+/// The file name of a snapshot without folders and extension. Other programs write the folders, and NVIDIA's TensorFlow
+/// program leaves the extension out.
 fn stem(name: &str) -> &str {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
@@ -235,18 +239,18 @@ mod tests {
             })
             .to_string()
         };
-        // Higher is better; a better snapshot was removed.
+        // Higher is better. The snapshot with the best result was removed.
         let lines = [(10, 0.5), (20, 0.2), (90, 0.9)].map(|(k, v)| line("is5k_mean", k, v, "a"));
         write("metric-is5k.jsonl", &lines.join("\n"));
         assert_eq!(best().0, "network-snapshot-000010.safetensors");
-        // FID goes first; results with other features do not count.
+        // FID goes before other metrics; results of another feature network do not count.
         let lines = [(30, 1.0, "other"), (10, 9.0, "a"), (20, 7.0, "a")];
         let lines = lines.map(|(k, v, f)| line("fid5k_full", k, v, f));
         write("metric-fid5k_full.jsonl", &lines.join("\n"));
         let (name, why) = best();
         assert_eq!(name, "network-snapshot-000020.safetensors");
         assert_eq!(why, "best by fid5k_full: 7");
-        // Results do not matter when another snapshot is requested.
+        // Results have no effect when `newest` is requested.
         let (name, why) = chosen(dir.path(), Checkpoint::Newest);
         assert_eq!(
             (name.as_str(), why.as_str()),
@@ -276,7 +280,7 @@ mod tests {
         write("metric-fid5k_full.jsonl", &lines);
         let best = || chosen(dir.path(), Checkpoint::Best).0;
         assert_eq!(best(), "network-snapshot-000012.safetensors");
-        // From trained networks there is no warm-up.
+        // A run that starts from trained networks has no warm-up.
         write("training_options.json", r#"{"resume_pkl": "ffhq.pkl"}"#);
         assert_eq!(best(), "network-snapshot-000001.safetensors");
     }

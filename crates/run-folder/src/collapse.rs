@@ -1,29 +1,34 @@
-//! Detection of collapsed and diverged runs from the diversity of images and the scores of the discriminator.
+//! Detects collapsed and diverged runs from the diversity of generated images and the discriminator's logits
+//! ("scores").
 //!
-//! The monitor gets the scalars of each tick, while a run trains or from its files afterwards, and returns alarms.
+//! [`CollapseMonitor`] receives the scalars of each tick, during training or later from the files of the run, and
+//! returns alarms.
 
 use std::collections::VecDeque;
 
-/// Name of the scalar with the diversity of generated images, in the style of the official names.
+/// Name of the scalar with the diversity of generated images. NVIDIA's programs do not write it.
 pub const DIVERSITY: &str = "Progress/diversity";
 
 /// Thresholds of the alarms.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CollapseOptions {
-    /// Alarm when the diversity falls below this share of the best of the run.
+    /// Alarm when the diversity falls below this fraction of the largest diversity of the run so far.
     pub diversity_share: f64,
-    /// Alarm when the gap between the scores of real and generated images exceeds its past median times this.
+    /// Alarm when the score gap, mean score of real minus mean score of generated images, exceeds this multiple of its
+    /// median over past ticks.
     pub gap_factor: f64,
-    /// Gaps below this are never an alarm. Scores are logits.
+    /// A score gap, in logits, below which there is no alarm.
     pub gap_least: f64,
-    /// A run with all gaps above this never learned: the discriminator is saturated. Gaps of healthy runs stay below 10.
+    /// A run in which every score gap exceeds this value has never learned: the discriminator is saturated. In healthy
+    /// runs the gap stays below 10.
     pub gap_of_dead: f64,
-    /// A run with all diversities below this never generated two different images. New networks have about 3.
+    /// A run in which every diversity is below this value never generated two different images. The diversity of new
+    /// networks is about 3.
     pub diversity_of_dead: f64,
-    /// Ticks in a row that must exceed a threshold before an alarm.
+    /// Number of consecutive ticks that must exceed a threshold before an alarm.
     pub patience: usize,
-    /// Ticks before the first alarm, except for a run that never learned.
+    /// Number of ticks at the start of a run without alarms, except for a run that never learned and for NaN.
     pub warmup: usize,
 }
 
@@ -41,16 +46,16 @@ impl Default for CollapseOptions {
     }
 }
 
-/// The scalars of a tick that the monitor uses; `None` for those that a run does not have.
+/// The scalars of one tick that the monitor uses; `None` for those that the run did not report.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TickScalars {
     /// Thousands of real images seen.
     pub kimg: f64,
-    /// `Loss/scores/real`
+    /// Mean of `Loss/scores/real`: the discriminator's logits for real images.
     pub scores_real: Option<f64>,
-    /// `Loss/scores/fake`
+    /// Mean of `Loss/scores/fake`: the discriminator's logits for generated images.
     pub scores_fake: Option<f64>,
-    /// `Progress/diversity`
+    /// `Progress/diversity`, see [`DIVERSITY`].
     pub diversity: Option<f64>,
 }
 
@@ -58,32 +63,32 @@ pub struct TickScalars {
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Alarm {
-    /// The images have become alike.
+    /// Mode collapse: the generated images have become alike.
     Diversity {
-        /// Kimg at which it began.
+        /// Kimg of the first tick with low diversity.
         kimg: f64,
-        /// Share of the best diversity of the run.
+        /// Current diversity divided by the largest of the run, 0 to 1.
         share: f64,
     },
-    /// The discriminator distinguishes real and generated images easily.
+    /// Divergence: the discriminator separates real and generated images much more easily than before.
     ScoreGap {
-        /// Kimg at which it began.
+        /// Kimg of the first tick with a wide gap.
         kimg: f64,
-        /// Mean score of real images minus that of generated ones.
+        /// Current score gap: mean score of real images minus that of generated ones.
         gap: f64,
-        /// Median gap before.
+        /// Median of the gaps of earlier ticks.
         usual: f64,
     },
-    /// The run never learned: in all of its ticks the discriminator was saturated or the images were equal.
+    /// The run never learned: in every tick the discriminator was saturated or the generated images were equal.
     Dead {
-        /// Kimg at which it was detected.
+        /// Kimg of the tick at which this was detected.
         kimg: f64,
-        /// Mean score of real images minus that of generated ones, where that is the reason.
+        /// Current score gap; `None` unless a saturated discriminator is the reason.
         gap: Option<f64>,
-        /// Diversity of the images, where that is the reason.
+        /// Current diversity; `None` unless equal images are the reason.
         diversity: Option<f64>,
     },
-    /// Scalars are NaN or infinite.
+    /// A score or the diversity is NaN or infinite.
     NotFinite {
         /// Kimg of the tick.
         kimg: f64,
@@ -91,7 +96,7 @@ pub enum Alarm {
 }
 
 impl Alarm {
-    /// Kimg at which it began or was detected.
+    /// Kimg at which the problem began or, for `Dead` and `NotFinite`, was detected.
     pub fn kimg(&self) -> f64 {
         match *self {
             Self::Diversity { kimg, .. }
@@ -140,12 +145,12 @@ impl std::fmt::Display for Alarm {
     }
 }
 
-/// Watches the ticks of one run for collapse and divergence.
+/// Observes the ticks of one run in order and detects collapse and divergence.
 #[derive(Clone, Debug)]
 pub struct CollapseMonitor {
     options: CollapseOptions,
     best_diversity: f64,
-    /// The smallest gap after the first tick, which may be one step long.
+    /// The smallest score gap, without that of the first tick, which may be only one step long.
     least_gap: f64,
     gaps: VecDeque<f64>,
     n_ticks: usize,
@@ -153,7 +158,7 @@ pub struct CollapseMonitor {
     wide_gap: Streak,
 }
 
-/// The number of ticks in a row that exceed a threshold, and the kimg of the first.
+/// The current number of consecutive ticks that exceed a threshold, and the kimg of the first of them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Streak {
     len: usize,
@@ -172,7 +177,7 @@ impl Streak {
 }
 
 impl TickScalars {
-    /// The scalars of a tick; `mean` returns the mean of an official name.
+    /// The scalars of a tick; `mean` returns the mean of a scalar by NVIDIA's name (`Loss/scores/real`).
     pub fn from_means(mean: impl Fn(&str) -> Option<f64>) -> Self {
         Self {
             kimg: mean("Progress/kimg").unwrap_or(0.0),
@@ -184,10 +189,10 @@ impl TickScalars {
 }
 
 impl CollapseMonitor {
-    /// Number of past gaps in the median.
+    /// Number of past gaps of which the median is taken.
     const MEMORY: usize = 200;
 
-    /// A monitor at the start of a run.
+    /// A monitor that has seen no tick yet.
     pub fn new(options: CollapseOptions) -> Self {
         Self {
             options,
@@ -200,7 +205,7 @@ impl CollapseMonitor {
         }
     }
 
-    /// Observes the next tick. An alarm is returned again in every tick while it lasts.
+    /// Takes the scalars of the next tick. While a problem lasts, every call returns its alarm.
     pub fn observe(&mut self, tick: &TickScalars) -> Option<Alarm> {
         let kimg = tick.kimg;
         self.n_ticks += 1;
@@ -226,7 +231,7 @@ impl CollapseMonitor {
                     usual,
                 });
             }
-            // A gap under suspicion must not become the usual one.
+            // A suspicious gap must not enter the median.
             if !is_wide {
                 self.gaps.push_back(gap);
                 if self.gaps.len() > Self::MEMORY {
@@ -317,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_run_that_never_lived_is_told_apart_from_a_hard_beginning() {
-        // Origin: a 32 px run with --glr 1e30, scores and diversity of its first ticks.
+        // Origin: a 32 px run with --glr 1e30, score gaps and diversities of its first ticks.
         let facts = [(3.2, 0.0), (59.0, 0.0), (62.8, 0.0), (47.6, 0.0)];
         let watched = |facts: &[(f64, f64)]| {
             let ticks = facts.iter().enumerate();
@@ -340,7 +345,7 @@ mod tests {
             })
         ));
         assert_eq!(watched(&facts[..3]), None, "three ticks are too few");
-        // Origin: a 64 px run that learned, and the same with one saturated tick.
+        // Origin: a 64 px run that learned, and the same run with one saturated tick.
         let alive = [(0.1, 3.2), (4.2, 1.9), (6.5, 1.8), (7.9, 2.3), (8.7, 2.4)];
         assert_eq!(watched(&alive), None);
         let outlier = [(0.1, 3.2), (40.0, 1.9), (6.5, 1.8), (40.0, 2.3), (8.7, 2.4)];
@@ -349,7 +354,7 @@ mod tests {
 
     #[test]
     fn ordinary_runs_stay_silent() {
-        // The gap grows slowly, diversity rises from nothing and wobbles, one tick is an outlier.
+        // The gap grows slowly, the diversity rises from near 0 and fluctuates, one tick is an outlier.
         let facts = (0..500).map(|i| {
             let wobble = ((i * 7919) % 13) as f64 / 13.0;
             let gap = 0.5 + 0.008 * i as f64 + wobble;

@@ -1,8 +1,8 @@
-//! Free space of a disk.
+//! Free disk space.
 
 use std::path::Path;
 
-/// Free bytes of the file system of a folder; `None` where the system does not report them.
+/// Free bytes of the file system that contains `folder`; `None` where the system does not report them.
 pub fn free_bytes(folder: &Path) -> Option<u64> {
     #[cfg(unix)]
     {

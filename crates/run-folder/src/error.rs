@@ -6,43 +6,43 @@ use std::path::{Path, PathBuf};
 /// Errors of run folders.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another program trains this run.
+    /// Another program is training this run.
     #[error("'{}' is being trained by another program; wait until it ends, or stop it", .0.display())]
     InUse(PathBuf),
     /// A file cannot be read or written.
     #[error("'{}': {error}", path.display())]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The reason.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// A folder cannot be read as a run folder.
+    /// The folder of a run cannot be listed.
     #[error("cannot read the run '{}': {error}", path.display())]
     Unreadable {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
-        /// The reason.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// A folder has no file of a run.
+    /// A folder has no readable file of a run.
     #[error(
         "'{}' is not a run folder: there is nothing to read in training_options.json, stats.jsonl, \
          events.out.tfevents.*, log.txt and metric-*.jsonl, and no network-snapshot-*{damage}",
         path.display()
     )]
     NoRun {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
-        /// The damaged files of the folder, each preceded by `; `; empty without damage.
+        /// Messages about the damaged files of the folder, each preceded by `; `; empty without damage.
         damage: String,
     },
-    /// A run does not have the requested checkpoint.
+    /// A run does not have the requested snapshot.
     #[error("'{}' {reason}", path.display())]
     NoCheckpoint {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
-        /// The reason, and the checkpoints that there are.
+        /// The reason, and which snapshots exist.
         reason: String,
     },
 }
@@ -51,7 +51,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An [`Error::File`], for `map_err` of file operations.
+    /// A function that turns an I/O error of the file `path` into an [`Error::File`], for `map_err`.
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |error| Self::File {
             path: path.to_owned(),
@@ -59,7 +59,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Unreadable`], for `map_err` of reading a folder.
+    /// A function that turns an I/O error of the folder `path` into an [`Error::Unreadable`], for `map_err`.
     pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |error| Self::Unreadable {
             path: path.to_owned(),

@@ -1,34 +1,35 @@
-//! Ticks from the scalars of TensorBoard event files, of any program.
+//! Reconstructs the ticks of a run from the scalars of its TensorBoard event files, of this program or of NVIDIA's.
 //!
-//! The PyTorch reference and we write steps in kimg and times from the start of the run; the TensorFlow reference
-//! writes steps in images and times since 1970. The rules:
+//! This program and NVIDIA's PyTorch program write steps in kimg and times in seconds since the start of the run.
+//! NVIDIA's TensorFlow program writes steps in images and times since 1970. The rules:
 //!
-//! - kimg of a step is its `Progress/kimg`. Where that is missing, it is the step, divided by 1000 when steps count
-//!   images ([`counts_images`]).
-//! - hours of a step are its `Timing/total_hours`, else its `Timing/total_sec`, else its `Timing/total_days`. Where
-//!   all are missing, they are the time of the event; times since 1970 count from the first event of the run.
+//! - The kimg of a step are its `Progress/kimg`. Without that scalar they are the number of the step, divided by 1000
+//!   when steps count images ([`counts_images`]).
+//! - The hours of a step are taken from its `Timing/total_hours`, else its `Timing/total_sec`, else its
+//!   `Timing/total_days`. Without these they are the time of the event; times since 1970 are measured from the first
+//!   event of the run.
 
 use std::collections::BTreeMap;
 
 use crate::tensorboard::Events;
 use crate::ticks::{KIMG, Tick, hours_of};
 
-/// Times above this are seconds since 1970, not since the start of the run: no run takes three years.
+/// Times in seconds of at least this value are since 1970, not since the start of the run, as no run takes three years.
 const SINCE_1970: f64 = 1e8;
 
-/// Other information about the length of a run, in kimg.
+/// Other information about the length of a run, from which [`counts_images`] infers the unit of steps.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lengths {
-    /// `total_kimg` of its options.
+    /// `total_kimg` of the run's options: its planned length in kimg.
     pub total: Option<f64>,
-    /// The kimg of its newest snapshot.
+    /// The kimg of the run's newest snapshot.
     pub last_snapshot: Option<u64>,
 }
 
-/// The time of the first scalar of a step in seconds, and its scalars.
+/// Time in seconds of the first scalar of a step, and the values of the step's scalars by name.
 type Step = (f64, BTreeMap<String, f64>);
 
-/// One tick for each step, in order. Where several files have the same step, the later file counts.
+/// Makes one tick of each step, sorted by kimg. When several files have the same step, values of the later file win.
 pub fn ticks(files: &[Events], lengths: Lengths) -> Vec<Tick> {
     let mut steps: BTreeMap<u64, Step> = BTreeMap::new();
     for scalar in files.iter().flat_map(|file| &file.scalars) {
@@ -65,20 +66,21 @@ pub fn ticks(files: &[Events], lengths: Lengths) -> Vec<Tick> {
     all
 }
 
-/// Whether steps count images, not thousands of images. The first of these facts that the run has decides:
+/// Whether steps count images instead of thousands of images. The first of these criteria for which the run has the
+/// data decides:
 ///
-/// 1. steps with `Progress/kimg`: a step of images is 1000 times that;
-/// 2. the number of the newest snapshot: the run ends near it, or 1000 times as far;
-/// 3. `total_kimg`: kimg do not go far beyond it;
-/// 4. steps with `Progress/tick`: a tick is about 4 kimg, 4000 images;
-/// 5. the smallest distance between two steps: 500 or more are images;
-/// 6. a single step: 50,000 or more are images, with times since 1970 1000 or more.
+/// 1. Steps with `Progress/kimg`: a step that counts images is 1000 times this value.
+/// 2. The kimg of the newest snapshot: the last step is near this value, or near 1000 times it.
+/// 3. `total_kimg`: a last step far beyond it counts images.
+/// 4. Steps with `Progress/tick`: a tick is about 4 kimg, or 4000 images.
+/// 5. The smallest distance between two steps: 500 or more means images.
+/// 6. A single step: 50,000 or more means images; with times since 1970, 1000 or more does.
 fn counts_images(steps: &BTreeMap<u64, Step>, lengths: Lengths) -> bool {
     let Some((&last, (seconds, _))) = steps.last_key_value() else {
         return false;
     };
     let last = last as f64;
-    // The median ratio of a step to one of its scalars.
+    // The median of the ratio of a step's number to its value of the scalar `tag`.
     let ratio = |tag: &str| -> Option<f64> {
         let ratios = steps.iter().filter_map(|(step, (_, means))| {
             let value = means.get(tag).copied().filter(|v| *v > 0.0)?;
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
     use crate::tensorboard::Scalar;
 
-    /// A file with the time of its first record and scalars: step, time, tag, value.
+    /// An event file whose first record has the time `opened`; scalars are (step, time, tag, value).
     fn file(opened: f64, scalars: &[(u64, f64, &str, f64)]) -> Events {
         let scalars: Vec<Scalar> = scalars
             .iter()
@@ -153,7 +155,7 @@ mod tests {
         );
         let want = [(196.0, 0.5), (200.0, 1.0)];
         assert_eq!(points(&[two], Lengths::default()), want);
-        // A single step, with the length of its run or without.
+        // A single step, with and without the length of its run.
         let lone = || [file(NOON, &[(200_000, NOON + 7200.0, G, 1.0)])];
         let snapshot = Lengths {
             last_snapshot: Some(200),
@@ -166,7 +168,7 @@ mod tests {
         for lengths in [Lengths::default(), snapshot, total] {
             assert_eq!(points(&lone(), lengths), [(200.0, 2.0)]);
         }
-        // The beginning of a run.
+        // The first ticks of a run.
         let early = [file(
             NOON,
             &[(0, NOON + 36.0, G, 1.0), (4000, NOON + 72.0, G, 1.0)],
@@ -174,7 +176,7 @@ mod tests {
         assert_eq!(points(&early, total), [(0.0, 0.01), (4.0, 0.02)]);
         let first = [file(NOON, &[(4000, NOON, G, 1.0)])];
         assert_eq!(points(&first, total), [(4.0, 0.0)]);
-        // Two files of one run, the later one started anew at a step of the first.
+        // Two files of one run. The later file began again at a step that the first one has.
         let second = file(NOON + 7200.0, &[(200_000, NOON + 10_800.0, G, 9.0)]);
         let first = file(
             NOON,
@@ -195,7 +197,7 @@ mod tests {
                 (64_064, NOON + 9.0, "Progress/kimg", 64.1),
                 (64_064, NOON + 9.0, "Timing/total_sec", 1800.0),
                 (64_064, NOON + 9.0, "Progress/tick", 15.0),
-                // A metric, at a step of its own.
+                // A metric has a step without other scalars.
                 (70_000, NOON + 3600.0, "Metrics/fid50k", 20.0),
             ],
         )];
@@ -217,7 +219,7 @@ mod tests {
                 .iter()
                 .map(|&s| (s, s as f64 * 90.0, G, 1.0))
                 .collect();
-            // The first record has a time since 1970 even there.
+            // The first record has a time since 1970 in files of the PyTorch program, too.
             [file(NOON, &scalars)]
         };
         for steps in [

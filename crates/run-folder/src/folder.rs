@@ -1,14 +1,14 @@
-//! Run folders: created, listed, locked.
+//! Creates, lists and locks run folders.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// The lock file. The operating system releases the lock when the program that trains the run ends, however it ends.
+/// Name of the lock file. The operating system releases the lock when the program that trains the run ends in any way.
 const LOCK: &str = ".lock";
 
-/// A locked run folder: no other program trains this run while the value exists.
+/// A locked run folder. No other program can train this run while the value exists.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -16,11 +16,11 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Creates the next run folder in `outdir`, with the description `desc` in its name. Runs that start at the same time get
-    /// different folders.
+    /// Creates a run folder in `outdir` with the next free number and the description `desc` in its name, and locks it.
+    /// Runs that start at the same time get different folders.
     ///
     /// # Errors
-    /// `File` when it cannot be created.
+    /// `File` when the folder cannot be created.
     pub fn create(outdir: &Path, desc: &str) -> Result<Self> {
         std::fs::create_dir_all(outdir).map_err(Error::file(outdir))?;
         loop {
@@ -35,7 +35,7 @@ impl RunFolder {
         }
     }
 
-    /// Locks an existing folder.
+    /// Locks an existing run folder. Where the file system has no locks, only a warning is logged.
     ///
     /// # Errors
     /// `InUse` when another program trains the run; `File` when the folder cannot be written to.
@@ -50,7 +50,7 @@ impl RunFolder {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::InUse(path.to_owned())),
-            // Some network file systems have no locks; a warning is better than no training.
+            // Some network file systems have no locks. Training without a lock is better than no training.
             Err(TryLockError::Error(error)) => {
                 tracing::warn!(
                     "'{}' cannot be locked ({error}): do not train it twice at once",
@@ -70,7 +70,7 @@ impl RunFolder {
     }
 }
 
-/// The path of the next run folder in `outdir`, named as in the reference: `00003-faces64-mirror-auto1`.
+/// The path for a new run folder in `outdir`, named as NVIDIA's programs do: `00003-faces64-mirror-auto1`.
 ///
 /// # Errors
 /// `File` when `outdir` cannot be read.
@@ -82,7 +82,8 @@ fn next_run_dir(outdir: &Path, desc: &str) -> Result<PathBuf> {
     Ok(outdir.join(format!("{next:05}-{desc}")))
 }
 
-/// The run folders in `outdir` with their numbers, ascending; none when there is no such folder.
+/// The run folders in `outdir` with the numbers at the beginning of their names, ascending; empty when `outdir` does
+/// not exist.
 ///
 /// # Errors
 /// `File` when the folder cannot be read.

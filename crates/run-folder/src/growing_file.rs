@@ -1,4 +1,4 @@
-//! A file that is only appended to.
+//! A file to which a run only appends.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
-/// A file that is only appended to. [`cut_back`](crate::cut_back) shortens it to a saved length when a run resumes.
+/// A file opened for appending. When a run resumes, [`cut_back`](crate::cut_back) shortens such files to a saved
+/// length.
 #[derive(Debug)]
 pub struct GrowingFile {
     path: PathBuf,
@@ -14,7 +15,7 @@ pub struct GrowingFile {
 }
 
 impl GrowingFile {
-    /// Opens a file, or creates it.
+    /// Opens a file for appending, or creates it.
     ///
     /// # Errors
     /// `File` when it cannot be opened.
@@ -24,7 +25,7 @@ impl GrowingFile {
         Ok(Self { path, file })
     }
 
-    /// Appends a line. On an error nothing is appended.
+    /// Appends a line and a newline. After an error the file is as before.
     ///
     /// # Errors
     /// `File` when it cannot be written.
@@ -32,7 +33,8 @@ impl GrowingFile {
         self.append(format!("{text}\n").as_bytes())
     }
 
-    /// Appends bytes. On an error nothing is appended: half a record would make those behind it unreadable.
+    /// Appends bytes. After an error the file is as before: part of a record would make the records after it
+    /// unreadable.
     ///
     /// # Errors
     /// `File` when they cannot be written.
@@ -45,7 +47,7 @@ impl GrowingFile {
         written.map_err(Error::file(&self.path))
     }
 
-    /// Writes appended bytes to the disk, so that a power cut does not lose them.
+    /// Waits until all appended bytes are on the disk, so that a power failure does not lose them.
     ///
     /// # Errors
     /// `File` when they cannot be written.

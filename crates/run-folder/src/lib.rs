@@ -1,12 +1,13 @@
 //! The folder of a training run: this crate reads and writes every file in it.
 //!
-//! Training holds a [`RunFolder`] (locked) and appends to its [`GrowingFile`]s: the log ([`TickLine`]), `stats.jsonl`
-//! ([`Stats`]), TensorBoard events ([`EventWriter`]) and results of metrics ([`append_result`]). Other programs read a
-//! [`RunRecord`], also of runs of the reference programs and of runs whose files are damaged or missing in part, and ask
-//! [`choose_checkpoint`] for one snapshot of a run. [`CollapseMonitor`] watches the scalars of a run,
-//! and a [`Curve`] judges a metric over time.
+//! Training holds a locked [`RunFolder`] and appends to the files in it: the log ([`TickLine`]), `stats.jsonl`
+//! ([`Stats`]), TensorBoard events ([`EventWriter`]) and metric results ([`append_result`]). Other programs read all of
+//! it as a [`RunRecord`], also from runs of NVIDIA's programs and from runs with damaged or missing files.
+//! [`choose_checkpoint`] selects one snapshot of a run, [`CollapseMonitor`] detects collapse from the scalars of a run,
+//! and a [`Curve`] shows whether a metric still improves.
 //!
-//! Tensors are absent on purpose: the content of snapshots and training states belongs to `networks` and `training`.
+//! This crate does not read or write tensors: the contents of snapshots belong to `networks`, those of training states
+//! to `training`.
 //!
 //! ```
 //! use run_folder::{Checkpoint, RunFolder, RunRecord, append_result, choose_checkpoint, snapshot_path};

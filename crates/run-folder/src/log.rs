@@ -1,8 +1,8 @@
-//! The status lines of `log.txt`, written and read:
+//! Writes and reads the status lines of `log.txt`, one for each tick, such as
 //! `tick 3  kimg 12.1  time 1m 02s  sec/tick 4.0  ...  augment 0.012`.
 //!
-//! Logs may be cut short, go on in the middle of a line, and have colors. A status line counts when it is complete: it has the
-//! number of the tick, kimg, a time and at least one value after that, and its last number is not cut.
+//! A log may be cut short, continue in the middle of a line, and contain color codes. A status line is complete when it
+//! has the number of the tick, kimg, a time, at least one value after that, and a last number with all of its digits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,26 +11,26 @@ use std::time::Duration;
 use crate::ticks::Tick;
 use crate::time_span::{format_time, parse_time};
 
-/// The numbers of a status line. [`Display`](fmt::Display) writes it as the official program does.
+/// The numbers of a status line. [`Display`](fmt::Display) writes the line in NVIDIA's format.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TickLine {
-    /// Number of the tick.
+    /// Number of the tick, from 0.
     pub tick: u64,
     /// Thousands of real images seen.
     pub kimg: f64,
     /// Seconds since the run began.
     pub total_sec: f64,
-    /// Seconds of the steps of the tick.
+    /// Seconds that the training steps of the tick took.
     pub sec_per_tick: f64,
-    /// Seconds for 1000 images.
+    /// Training seconds per 1000 real images.
     pub sec_per_kimg: f64,
-    /// Seconds between the steps of the tick before and those of this one.
+    /// Seconds between the last step of the previous tick and the first step of this one.
     pub maintenance_sec: f64,
-    /// Memory of the process in GiB.
+    /// Resident memory of the process in GiB.
     pub cpu_mem_gb: f64,
     /// Peak memory of the GPU in GiB.
     pub gpu_mem_gb: f64,
-    /// Probability of augmentation.
+    /// Augmentation probability.
     pub augment: f64,
 }
 
@@ -53,23 +53,23 @@ impl fmt::Display for TickLine {
     }
 }
 
-/// The ticks in a log, and its damage.
+/// The ticks found in a log, and the lines that are damaged.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// The ticks of its complete status lines, in their order.
+    /// The ticks of the complete status lines, in file order.
     pub ticks: Vec<Tick>,
-    /// Number of lines with a status line, complete or not, or with zero bytes.
+    /// Number of lines that contain a status line, complete or not, or zero bytes.
     n_lines: usize,
-    /// Line numbers of the damaged ones among them.
+    /// Numbers of the damaged ones of these lines, from 1, ascending.
     damaged: Vec<usize>,
 }
 
-/// A status line: its keys and their values as text.
+/// A status line, split into keys and values.
 struct Status<'l> {
     line: usize,
-    /// `sec/tick` with `["4.0"]`; `time` has several values.
+    /// Keys with their values as text, such as `sec/tick` with `["4.0"]`; the key `time` can have several values.
     pairs: Vec<(&'l str, Vec<&'l str>)>,
-    /// Whether the text ends in it, without a line end.
+    /// Whether the status line is at the end of the log, without a newline after it.
     is_open: bool,
 }
 
@@ -126,7 +126,7 @@ impl Log {
         }
     }
 
-    /// A message with the number of damaged status lines and the first of them; `None` without damage.
+    /// A message with the number of damaged status lines and the number of the first one; `None` when none is damaged.
     pub fn damage(&self) -> Option<String> {
         let first = self.damaged.first()?;
         Some(format!(
@@ -137,13 +137,13 @@ impl Log {
     }
 }
 
-/// The parts of a line that begin like status lines: `tick`, a number, and `kimg` or the beginning of it. After a status line
-/// that was cut, another one may follow in the same line.
+/// Splits a line into the parts that begin like a status line: with `tick`, a number, and `kimg` or a prefix of it.
+/// After a cut status line another one can follow on the same line.
 fn statuses(line: &str) -> impl Iterator<Item = &str> {
     let starts: Vec<usize> = line
         .match_indices("tick")
         .map(|(at, _)| at)
-        // `sec/tick`
+        // Skip the key `sec/tick`.
         .filter(|&at| !line[..at].ends_with('/') && is_status(&line[at..], at == 0))
         .collect();
     let ends: Vec<usize> = starts.iter().copied().skip(1).chain([line.len()]).collect();
@@ -151,7 +151,8 @@ fn statuses(line: &str) -> impl Iterator<Item = &str> {
     pieces.map(move |(start, end)| &line[start..end])
 }
 
-/// Whether a text begins like a status line. A beginning without a key counts only at the start of a line (`is_alone`).
+/// Whether a text begins like a status line. `tick` without a following key counts only at the start of a line
+/// (`is_alone`).
 fn is_status(text: &str, is_alone: bool) -> bool {
     let text = text.trim_end_matches('\0');
     let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
@@ -165,7 +166,8 @@ fn is_status(text: &str, is_alone: bool) -> bool {
     }
 }
 
-/// The keys of a status line with their values. Keys are words that do not begin with a digit or a sign.
+/// The keys of a status line with their values. A word that begins with a digit or sign, `nan` and `inf` are values;
+/// other words are keys.
 fn pairs(status: &str) -> Vec<(&str, Vec<&str>)> {
     let mut pairs: Vec<(&str, Vec<&str>)> = Vec::new();
     for word in status.split_whitespace() {
@@ -179,12 +181,13 @@ fn pairs(status: &str) -> Vec<(&str, Vec<&str>)> {
     pairs
 }
 
-/// Number of digits after the decimal point.
+/// Number of digits after the decimal point of a number in text form.
 fn n_decimals(number: &str) -> usize {
     number.split_once('.').map_or(0, |(_, digits)| digits.len())
 }
 
-/// The largest number of decimals of each key. A program writes the same number in every line, so fewer mean a cut number.
+/// The largest number of decimals that each key has in the log. A program always writes the same number of decimals, so
+/// a value with fewer was cut off.
 fn decimals<'l>(all: &[Status<'l>]) -> BTreeMap<&'l str, usize> {
     let mut most = BTreeMap::new();
     for (key, values) in all.iter().flat_map(|status| &status.pairs) {
@@ -201,7 +204,7 @@ impl Status<'_> {
         self.pairs.last().map(|(key, _)| (*key).to_owned())
     }
 
-    /// The values of a key.
+    /// The values of a key; `None` when the line does not have the key.
     fn values(&self, key: &str) -> Option<&[&str]> {
         let pair = self.pairs.iter().find(|(known, _)| *known == key)?;
         Some(&pair.1)
@@ -214,7 +217,7 @@ impl Status<'_> {
         }
     }
 
-    /// The tick; `None` when the line is not complete.
+    /// The tick of the status line; `None` when the line is not complete.
     fn tick(&self, decimals: &BTreeMap<&str, usize>) -> Option<Tick> {
         let (last, values) = self.pairs.last()?;
         let [value] = values[..] else {
@@ -227,7 +230,7 @@ impl Status<'_> {
             return None;
         }
         let (tick, kimg) = (self.number("tick")?, self.number("kimg")?);
-        // A time at the end of a cut line may be too short.
+        // A time at the end of a cut line may lack its last part.
         let time = self.pairs.iter().position(|(key, _)| *key == "time")?;
         if time + 1 == self.pairs.len() {
             return None;
@@ -286,7 +289,7 @@ mod tests {
         );
         assert!((tick.hours - 18.6111).abs() < 1e-3);
         assert_eq!((log.ticks.len(), log.damage()), (1, None));
-        // The TensorFlow reference, and a date in front.
+        // A line of NVIDIA's TensorFlow program, after a date.
         let line = "[2020-11-01 12:00] tick 5     kimg 40.1     lod 0.00  minibatch 32   time 1d 01h 30m   sec/tick 60.0    sec/kimg 15.00   maintenance 1.0    gpumem 9.1";
         let log = Log::parse(line);
         assert_eq!((log.ticks[0].kimg, log.ticks[0].hours), (40.1, 25.5));
@@ -321,13 +324,14 @@ mod tests {
 
     #[test]
     fn a_line_that_is_cut_anywhere_counts_as_damage() {
-        // The text of the first tick and a part of the second.
+        // The log is the first tick and a prefix of the second.
         let second = LINE.replace("601", "602").replace("2423.3", "2427.3");
         for cut in 1..second.len() {
             for end in ["", "\n"] {
                 let part = &second[..cut];
                 let log = Log::parse(&format!("Training for 25000 kimg...\n{LINE}\n{part}{end}"));
-                // Before a line end, the beginning of a word, or a last key that other programs also end with, is not seen as damage.
+                // A cut is not detected at the end of the line, within the first word, or after a key that is the last
+                // one in logs of other programs.
                 let is_noticed = end.is_empty()
                     || (cut >= "tick".len()
                         && !part.ends_with(|c: char| c.is_ascii_digit() || c == ' '));
@@ -339,7 +343,7 @@ mod tests {
                         "{part}{end}: {damage}"
                     );
                 }
-                // No wrong number, ever.
+                // A cut line must never give a wrong number.
                 if let Some(tick) = log.ticks.get(1) {
                     assert_eq!(tick.kimg, 2427.3);
                     assert!((tick.hours - 18.6111).abs() < 1e-3);

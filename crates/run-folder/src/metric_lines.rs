@@ -1,4 +1,4 @@
-//! Results of metrics, read from `metric-*.jsonl` and from `metric-*.txt` of the TensorFlow reference.
+//! Reads metric results from `metric-*.jsonl`, and from `metric-*.txt` of NVIDIA's TensorFlow program.
 
 use std::path::Path;
 
@@ -12,31 +12,33 @@ use crate::reading::{damage_of, read_lines, read_text};
 use crate::snapshots::snapshot_kimg;
 use crate::trend::Point;
 
-/// How the numbers of a line of `metric-*.jsonl` were computed: features, covariance, numbers of images. Null in files of
-/// the reference; earlier versions wrote it as `flavour`.
+/// Describes how the numbers of a line of `metric-*.jsonl` were computed: feature network, covariance, numbers of
+/// images. Null in files of NVIDIA's programs. Earlier versions of this program stored it under the key `flavour`.
 pub fn provenance(line: &Value) -> &Value {
     line.get("provenance").unwrap_or(&line["flavour"])
 }
 
-/// The results of a metric for one snapshot: a line of `metric-*.jsonl`.
+/// The results of one metric for one snapshot: a line of `metric-*.jsonl`.
 #[derive(Clone, Debug)]
 pub struct MetricLine {
-    /// Official name of the metric: `fid50k_full`.
+    /// NVIDIA's name of the metric, such as `fid50k_full`.
     pub metric: String,
-    /// Thousands of images, from the name of the snapshot, else the `kimg` of the line; `None` where both are missing.
+    /// Thousands of real images seen, from the name of the snapshot, or else from the field `kimg` of the line; `None`
+    /// when both are missing.
     pub kimg: Option<u64>,
-    /// The whole line.
+    /// The whole line as a JSON object.
     pub line: Value,
 }
 
 impl MetricLine {
-    /// A result that is not in a file yet; `line` as it will be written.
+    /// A result that is not in a file yet; `line` is the object that will be written. `None` when it is not a JSON
+    /// object.
     pub fn of_result(metric: &str, line: &Value) -> Option<Self> {
         Some(metric_line(metric, line.as_object()?.clone()))
     }
 
-    /// Name of the feature network, from the provenance of the line. Lines of the reference have none; their feature network
-    /// follows from the metric.
+    /// Name of the feature network, from the provenance of the line. Lines of NVIDIA's programs have no provenance;
+    /// there the metric determines the network: VGG16 for `pr*` and `ppl*`, Inception for others.
     pub fn features(&self) -> &str {
         let of_reference = match self.metric.get(..2) {
             Some("pr" | "pp") => "vgg16",
@@ -47,11 +49,11 @@ impl MetricLine {
             .unwrap_or(of_reference)
     }
 
-    /// A number of the line; `None` where it has none of this name, or no kimg.
+    /// The result named `result` as a point of a curve; `None` when the line lacks this result or its kimg.
     pub(crate) fn point(&self, result: &str) -> Option<Point> {
         Some(Point {
             kimg: self.kimg? as f64,
-            // A number that was no number is written as null.
+            // NaN and infinity are written as null.
             value: self.line["results"]
                 .get(result)?
                 .as_f64()
@@ -60,12 +62,12 @@ impl MetricLine {
         })
     }
 
-    /// The name of the snapshot; empty where the line has none.
+    /// The file name of the snapshot; empty where the line has none.
     pub fn snapshot(&self) -> &str {
         self.line["snapshot_pkl"].as_str().unwrap_or("")
     }
 
-    /// The results as text: `fid50k_full 12.5`.
+    /// The results as text, such as `fid50k_full 12.5`.
     fn results_text(&self) -> String {
         let results = self.line["results"].as_object().into_iter().flatten();
         let numbers: Vec<String> = results
@@ -82,7 +84,7 @@ impl MetricLine {
     }
 }
 
-/// All results of a run folder; what is damaged is passed over.
+/// All metric results in a run folder. Damaged lines are skipped.
 ///
 /// # Errors
 /// `Unreadable` when the folder cannot be read.
@@ -95,7 +97,8 @@ pub fn read_metric_lines(run_dir: &Path) -> Result<Vec<MetricLine>> {
         .collect())
 }
 
-/// The results in a file of a run, with warnings about damage; none where the name is not that of a file of results.
+/// The metric results in the file `name` of a run folder; damage is added to `warnings`. Empty when `name` is not the
+/// name of a result file.
 pub(crate) fn of_run_file(
     run_dir: &Path,
     name: &str,
@@ -121,7 +124,7 @@ pub(crate) fn of_run_file(
     results
 }
 
-/// The results in the lines of `metric-<metric>.jsonl`. Objects without results count as damaged lines.
+/// The results in the lines of `metric-<metric>.jsonl`. Objects without results are marked as damaged lines.
 pub(crate) fn of_file(metric: &str, lines: &mut JsonLines) -> Vec<MetricLine> {
     let records = std::mem::take(&mut lines.records);
     let mut found = Vec::new();
@@ -135,7 +138,7 @@ pub(crate) fn of_file(metric: &str, lines: &mut JsonLines) -> Vec<MetricLine> {
 }
 
 fn has_results(record: &Map<String, Value>) -> bool {
-    // Each result becomes a plot with its name; a metric has a handful, with names of about 30 characters.
+    // The names of results become names of plots. A metric has a handful of results, with names of about 30 characters.
     const MOST: usize = 100;
     const LONGEST: usize = 100;
     let results = record.get("results").and_then(Value::as_object);
@@ -144,7 +147,7 @@ fn has_results(record: &Map<String, Value>) -> bool {
     })
 }
 
-/// A result as a line of the file of its metric.
+/// Makes a [`MetricLine`] of a JSON object from the file of `metric`.
 pub(crate) fn metric_line(metric: &str, record: Map<String, Value>) -> MetricLine {
     let line = Value::from(record);
     let of_name = line["snapshot_pkl"].as_str().and_then(snapshot_kimg);
@@ -156,13 +159,14 @@ pub(crate) fn metric_line(metric: &str, record: Map<String, Value>) -> MetricLin
     }
 }
 
-/// The results in `metric-<metric>.txt` of the TensorFlow reference, and the number of lines without results or with damage. A
-/// line is `network-snapshot-000200   time 5m 13s   fid50k_full 12.34`, and may go on with more names and numbers.
+/// Parses `metric-<metric>.txt` of NVIDIA's TensorFlow program. Returns the results and the number of damaged lines
+/// (without a result, or with zero bytes). A line is `network-snapshot-000200   time 5m 13s   fid50k_full 12.34`, and
+/// more names with numbers can follow.
 pub(crate) fn of_text(metric: &str, text: &str) -> (Vec<MetricLine>, usize) {
     let (mut found, mut n_damaged) = (Vec::new(), 0);
     let text = files::without_escapes(text);
     for (_, line) in files::text_lines(&text) {
-        // Zeros are left by power cuts.
+        // Zero bytes are left by power failures.
         let has_zeros = line.contains('\0');
         let line = line.trim_matches('\0');
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -173,7 +177,7 @@ pub(crate) fn of_text(metric: &str, text: &str) -> (Vec<MetricLine>, usize) {
                 .then(|| (pair[0].to_owned(), value.into()))
         });
         let results: Map<String, Value> = numbers.collect();
-        // Long names are shortened at their beginning.
+        // The TensorFlow program cuts off the beginning of long names.
         let snapshot = words.first().and_then(|word| {
             let at = word.find("network-snapshot-")?;
             Some(Value::from(&word[at..]))
@@ -194,7 +198,7 @@ pub(crate) fn of_text(metric: &str, text: &str) -> (Vec<MetricLine>, usize) {
     (found, n_damaged)
 }
 
-/// A message with the results without kimg; `None` where all have one.
+/// A message that lists the results without kimg; `None` when all have one.
 pub(crate) fn without_kimg(lines: &[MetricLine]) -> Option<String> {
     const SHOWN: usize = 3;
     let lost: Vec<&MetricLine> = lines.iter().filter(|line| line.kimg.is_none()).collect();
@@ -220,7 +224,8 @@ pub(crate) fn without_kimg(lines: &[MetricLine]) -> Option<String> {
     ))
 }
 
-/// A message with the results that are NaN, infinite or null and missing in the plots; `None` where all are finite.
+/// A message that lists the results with kimg that are NaN, infinite or null, and so missing in plots; `None` when all
+/// are finite.
 pub(crate) fn without_number(lines: &[MetricLine]) -> Option<String> {
     const SHOWN: usize = 3;
     let broken = lines.iter().filter(|line| line.kimg.is_some());

@@ -1,26 +1,26 @@
-//! Names of the files in a run folder, as in the reference.
+//! Names of the files in a run folder. Where NVIDIA's programs write the same file, the name is theirs.
 
-/// The settings in the form of the reference.
+/// File with the settings of a run in NVIDIA's format.
 pub const TRAINING_OPTIONS: &str = "training_options.json";
-/// All settings of a run of this program.
+/// File with all settings of a run, in the format of this program (`TrainConfig`).
 pub const TRAIN_CONFIG: &str = "train_config.json";
-/// The log: the lines that training prints.
+/// File with the log: the lines that training prints, without colors.
 pub const LOG: &str = "log.txt";
-/// Number, mean and standard deviation of all scalars, one line for each tick.
+/// File with number, mean and standard deviation of each reported scalar, as one JSON line for each tick.
 pub const STATS: &str = "stats.jsonl";
-/// Results of `eval leak`, one line for each.
+/// File with the results of `eval leak`, one JSON line for each call.
 pub const LEAKS: &str = "leaks.jsonl";
-/// The grid of real images.
+/// PNG with a grid of real images.
 pub const REALS: &str = "reals.png";
-/// The grid of generated images before training.
+/// PNG with a grid of images generated before training.
 pub const FAKES_INIT: &str = "fakes_init.png";
 
-/// The grid of generated images at a number of kimg: `fakes000200.png`.
+/// Name of the grid of images generated after `kimg` thousand real images: `fakes000200.png`.
 pub fn fakes(kimg: u64) -> String {
     format!("fakes{kimg:06}.png")
 }
 
-/// The kimg in the name of a grid of generated images; `None` for other names.
+/// The kimg in the file name of a grid of generated images; `None` for other file names.
 pub fn fakes_kimg(name: &str) -> Option<u64> {
     let (stem, ending) = name.rsplit_once('.')?;
     let is_image = ["png", "jpg", "webp"].contains(&ending);
@@ -30,32 +30,34 @@ pub fn fakes_kimg(name: &str) -> Option<u64> {
         .filter(|_| is_image)
 }
 
-/// The file with the results of a metric: `metric-fid50k_full.jsonl`.
+/// Name of the file with the results of a metric: `metric-fid50k_full.jsonl`.
 pub fn metric(metric: &str) -> String {
     format!("metric-{metric}.jsonl")
 }
 
-/// The metric of a file of results, from its name.
+/// The metric in the name of a result file; `None` for other file names.
 pub(crate) fn metric_of(name: &str) -> Option<&str> {
     name.strip_prefix("metric-")?.strip_suffix(".jsonl")
 }
 
-/// The metric of a file of results of the TensorFlow reference: `metric-fid50k_full.txt`.
+/// The metric in the name of a result file of NVIDIA's TensorFlow program, `metric-fid50k_full.txt`; `None` for other
+/// file names.
 pub(crate) fn metric_of_text(name: &str) -> Option<&str> {
     name.strip_prefix("metric-")?.strip_suffix(".txt")
 }
 
-/// Whether a file has TensorBoard events.
+/// Whether a file contains TensorBoard events, by its name.
 pub(crate) fn is_events(name: &str) -> bool {
     name.contains("tfevents")
 }
 
-/// Whether training appends to a file. A resumed run writes the lines after its training state again.
+/// Whether training appends to the file of this name, and a resumed run cuts it back to its length at the training
+/// state.
 pub(crate) fn is_growing(name: &str) -> bool {
     name == LOG || name == STATS || name.contains(".tfevents.")
 }
 
-/// Whether training writes a file. `eval` never overwrites these.
+/// Whether training writes the file of this name. `eval` never overwrites such files.
 pub(crate) fn is_of_training(name: &str) -> bool {
     [TRAINING_OPTIONS, STATS, LOG].contains(&name)
         || name.starts_with("fakes")

@@ -1,4 +1,4 @@
-//! Numbers as text.
+//! Formats numbers as text.
 
 /// Formats a number as C's `%g` and Python's `:g` do: with `digits` significant digits, without trailing zeros, with an
 /// exponent for very small and very large numbers.

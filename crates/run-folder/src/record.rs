@@ -1,4 +1,4 @@
-//! The content of a run folder, of this program or a reference program. Missing and damaged files are tolerated.
+//! Reads a run folder of this program or of one of NVIDIA's. Missing and damaged files are tolerated.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,34 +19,34 @@ use crate::trend::{Curve, WARM_UP_KIMG};
 
 /// The content of a run folder.
 pub struct RunRecord {
-    /// The folder.
+    /// Path of the folder.
     pub path: PathBuf,
-    /// The content of `training_options.json`; null when there is none.
+    /// The content of `training_options.json`; null when it is missing or damaged.
     pub options: Value,
-    /// The ticks: from `stats.jsonl`, else from TensorBoard events, else from `log.txt`.
+    /// The ticks, from `stats.jsonl`; where that has none from TensorBoard events, or else from `log.txt`.
     pub ticks: Vec<Tick>,
-    /// Network snapshots in the order of their kimg.
+    /// Network snapshots, ascending by kimg.
     pub snapshots: Vec<Snapshot>,
-    /// Grids of generated images (`fakes000200.png`) by kimg.
+    /// Paths of the grids of generated images (`fakes000200.png`) by kimg.
     pub fakes: BTreeMap<u64, PathBuf>,
-    /// Results of metrics, file by file (`metric-*.jsonl`, `metric-*.txt`).
+    /// Metric results in file order, the files (`metric-*.jsonl`, `metric-*.txt`) by name.
     pub metrics: Vec<MetricLine>,
-    /// The last line that `eval leak` wrote; null when there is none.
+    /// The last line of `leaks.jsonl`, which `eval leak` writes; null when there is none.
     pub leak: Value,
-    /// Content that is damaged or has no kimg and is left out: a message for each file.
+    /// Messages about content that was left out, because it is damaged or has no kimg.
     pub warnings: Vec<String>,
 }
 
-/// Whether programs that read a run must not write this file. Snapshots are found separately.
+/// Whether programs that read a run must not overwrite the file of this name. Snapshots are protected separately.
 fn is_protected(name: &str) -> bool {
     names::is_of_training(name) || name.starts_with("reals")
 }
 
 impl RunRecord {
-    /// Reads a folder.
+    /// Reads a run folder, and protects the files of training from being overwritten by this process.
     ///
     /// # Errors
-    /// `Unreadable` when the folder cannot be read, `NoRun` when it has no content of a run.
+    /// `Unreadable` when the folder cannot be listed; `NoRun` when it has no readable file of a run.
     pub fn open(path: &Path) -> Result<Self> {
         let mut names: Vec<String> = std::fs::read_dir(path)
             .map_err(Error::unreadable(path))?
@@ -125,14 +125,14 @@ impl RunRecord {
         Ok(run)
     }
 
-    /// Logs the warnings.
+    /// Logs `self.warnings`.
     pub fn warn(&self) {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
     }
 
-    /// The name of the folder.
+    /// The name of the folder, with symbolic links resolved.
     pub fn name(&self) -> String {
         let path = self
             .path
@@ -141,22 +141,24 @@ impl RunRecord {
         name_of(&path)
     }
 
-    /// A value of `training_options.json` by its keys from the root; null when it is missing.
+    /// A value of `training_options.json`, by the keys on the path to it; null when it is missing.
     pub fn option(&self, keys: &[&str]) -> &Value {
         keys.iter().fold(&self.options, |value, key| &value[*key])
     }
 
-    /// Thousands of images before which no snapshot of the run is judged.
+    /// Length of the warm-up in kimg. Earlier snapshots are not judged by metrics, see
+    /// [`WARM_UP_KIMG`](crate::WARM_UP_KIMG).
     pub fn warm_up_kimg(&self) -> f64 {
         warm_up_kimg(&self.options)
     }
 
-    /// A number of a metric (`fid50k_full`) over time, made of `features`.
+    /// The values of a metric result (`fid50k_full`) over training, computed with the feature network `features`.
     pub fn curve(&self, result: &str, features: &str) -> Curve {
         Curve::of(&self.metrics, result, features, self.warm_up_kimg())
     }
 
-    /// Number of the tick at which the snapshot of `kimg` was written; estimated by 4 kimg a tick where no tick has that kimg.
+    /// Number of the tick at whose end the snapshot of `kimg` was written; estimated as `kimg / 4` where no tick has
+    /// that kimg.
     pub fn tick_of(&self, kimg: u64) -> u64 {
         self.ticks
             .iter()
@@ -164,7 +166,7 @@ impl RunRecord {
             .map_or_else(|| (kimg as f64 / 4.0).round() as u64, |tick| tick.tick)
     }
 
-    /// Hours of training until `kimg`, interpolated between ticks; NaN without ticks.
+    /// Hours of training until `kimg`, linearly interpolated between ticks; NaN without ticks.
     pub fn hours_at(&self, kimg: f64) -> f64 {
         let after = self.ticks.partition_point(|tick| tick.kimg < kimg);
         match (
@@ -179,7 +181,7 @@ impl RunRecord {
         }
     }
 
-    /// Time since training last wrote a file.
+    /// Time since training last modified a file of the run; 0 when it has none.
     pub fn quiet_for(&self) -> Duration {
         let files = std::fs::read_dir(&self.path).into_iter().flatten();
         files
@@ -192,7 +194,8 @@ impl RunRecord {
             .unwrap_or_default()
     }
 
-    /// A run that is still training writes a file within this time: ten of its longest ticks.
+    /// A run that is still training modifies a file within this time: ten times its longest tick, at least 15 minutes;
+    /// an hour when the ticks are not known.
     pub fn patience(&self) -> Duration {
         let longest = self
             .ticks
@@ -206,7 +209,7 @@ impl RunRecord {
         }
     }
 
-    /// Whether training has reached its `total_kimg`.
+    /// Whether training has reached the run's `total_kimg`.
     pub fn has_ended(&self) -> bool {
         let total = self.option(&["total_kimg"]).as_f64();
         let reached = self.ticks.last().map(|tick| tick.kimg);
@@ -214,7 +217,7 @@ impl RunRecord {
     }
 }
 
-/// Thousands of images before which no snapshot is judged, by the options of a run.
+/// Length of the warm-up in kimg, from `training_options.json`: 0 for a run that starts from trained networks.
 pub(crate) fn warm_up_kimg(options: &Value) -> f64 {
     match options["resume_pkl"].is_null() {
         true => WARM_UP_KIMG,
@@ -222,7 +225,7 @@ pub(crate) fn warm_up_kimg(options: &Value) -> f64 {
     }
 }
 
-/// Reads `training_options.json`; null when there is none or it is damaged.
+/// Reads `training_options.json`; null when it is missing or damaged, the latter with a warning.
 pub(crate) fn read_options(path: &Path, warnings: &mut Vec<String>) -> Value {
     const MAX_BYTES: u64 = 16 << 20;
     let options = match files::read_input(path, MAX_BYTES) {
@@ -239,10 +242,10 @@ pub(crate) fn read_options(path: &Path, warnings: &mut Vec<String>) -> Value {
     })
 }
 
-/// Most bytes of an event file, which may have images, too.
+/// Largest number of bytes read from an event file, which can also contain images.
 const MAX_EVENTS: u64 = 4 << 30;
 
-/// Reads the TensorBoard event files.
+/// Reads all TensorBoard event files among `names`.
 fn read_events(path: &Path, names: &[String], warnings: &mut Vec<String>) -> Vec<Events> {
     let mut files = Vec::new();
     for name in names.iter().filter(|name| names::is_events(name)) {
@@ -293,13 +296,13 @@ mod tests {
         assert_eq!(run.patience(), Duration::from_secs(900));
         let empty = tempfile::tempdir().unwrap();
         assert!(RunRecord::open(empty.path()).is_err());
-        // Results alone are something to compare.
+        // A folder with metric results alone is a run.
         std::fs::copy(
             folder.path().join("metric-fid50k_full.jsonl"),
             empty.path().join("metric-fid50k_full.jsonl"),
         )
         .unwrap();
-        // Bytes that are not UTF-8, and lines that are not records.
+        // Lines that are not UTF-8, and JSON that is not a record.
         std::fs::write(empty.path().join("stats.jsonl"), b"\xff\xfe\n{\"a\": 1}\n").unwrap();
         let run = RunRecord::open(empty.path()).unwrap();
         assert_eq!((run.metrics.len(), run.ticks.len()), (1, 0));

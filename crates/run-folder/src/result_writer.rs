@@ -1,4 +1,4 @@
-//! Results of metrics as lines of `metric-*.jsonl` and as text.
+//! Writes metric results as lines of `metric-*.jsonl` and as text.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::names;
 use crate::number::format_number;
 use crate::snapshots::snapshot_kimg;
 
-/// Whether lower values of a result are better, by its name (`fid50k_full`). Names that are not listed here count as
-/// better when higher: a new metric of the other kind must be added.
+/// Whether a lower value of the result with this name (`fid50k_full`) is better. Names that do not begin with one of the
+/// names below count as better when higher.
 pub fn lower_is_better(result: &str) -> bool {
     ["fid", "kid", "ppl", "mem"]
         .iter()
@@ -28,8 +28,9 @@ pub fn is_better(result: &str, value: f64, other: f64) -> bool {
     }
 }
 
-/// Appends the line of a result to the file of its metric, unless the file has a line for the same snapshot with the same
-/// provenance (features, image counts, ...): a run that was killed evaluates again, and `eval run` may have evaluated, too.
+/// Appends a result to the file of its metric, unless the file already has a line for the same snapshot with the same
+/// provenance (feature network, image counts, ...). Such a line exists when a killed run evaluates a snapshot again, or
+/// when `eval run` has evaluated it.
 ///
 /// # Errors
 /// `File` when the file cannot be written.
@@ -44,8 +45,8 @@ pub fn append_result(run_dir: &Path, metric: &str, line: &Value) -> Result<()> {
     Ok(())
 }
 
-/// The results of a metric as text, each with the best of the run so far: `fid1k_full 4.02 (best 1.92 at kimg 1)`. `best` has
-/// the best value of each result and the name of its snapshot.
+/// The results of a metric as text, each with the best value of the run so far: `fid1k_full 4.02 (best 1.92 at kimg
+/// 1)`. `best` maps the name of a result to its best value and the name of the snapshot with that value.
 pub fn describe_results(
     results: &Map<String, Value>,
     best: &BTreeMap<String, (f64, String)>,
@@ -56,7 +57,7 @@ pub fn describe_results(
         };
         let number = format!("{name} {}", format_number(value, 4));
         match best.get(name) {
-            // Also where an earlier snapshot has the same value.
+            // This includes values that equal the best value of an earlier snapshot.
             Some((best, _)) if *best == value => format!("{number} (best so far)"),
             Some((best, snapshot)) => {
                 let kimg =
@@ -86,7 +87,7 @@ mod tests {
                 key: {"features": features},
             })
         };
-        // The first line is of an earlier version.
+        // The first line is in the format of an earlier version.
         for (value, key, features) in [
             (4.0, "flavour", "a"),
             (4.5, "provenance", "a"),

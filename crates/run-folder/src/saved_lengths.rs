@@ -1,5 +1,5 @@
-//! Lengths of growing files, saved with a training state and restored when the run resumes. Files with results of metrics are
-//! never cut, since `eval run` appends to them, too.
+//! Lengths of the files to which a run appends. They are saved with a training state; when the run resumes, the files
+//! are cut back to them. Files with metric results are never cut, because `eval run` appends to them, too.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::names::{is_events, is_growing, metric_of};
 use crate::tensorboard::whole_length as whole_events;
 
-/// The lengths in bytes of the growing files and of the files with results of metrics, by name.
+/// The lengths in bytes of the log, statistics, event and metric result files of a run, by file name.
 ///
 /// # Errors
-/// `File` when the folder cannot be read.
+/// `File` when the folder or a length cannot be read.
 pub fn file_lengths(run_dir: &Path) -> Result<BTreeMap<String, u64>> {
     let mut lengths = BTreeMap::new();
     for entry in std::fs::read_dir(run_dir).map_err(Error::file(run_dir))? {
@@ -29,11 +29,12 @@ pub fn file_lengths(run_dir: &Path) -> Result<BTreeMap<String, u64>> {
 
 const EVALUATE_AGAIN: &str = "`eval run` on the folder computes them again";
 
-/// Cuts the growing files to saved lengths; those without a saved length are removed. A file that is damaged before that length,
-/// as after a power cut, is cut after its last complete record. Returns a message for each file that lost records.
+/// Cuts log, statistics and events back to their saved lengths, and removes those of these files without a saved
+/// length. A file that is damaged before its saved length, as after a power failure, is cut after its last complete
+/// record. Metric result files are only checked. Returns a message for each file that lost records.
 ///
 /// # Errors
-/// `File` when a file cannot be cut.
+/// `File` when a file cannot be read, cut or removed.
 pub fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for name in file_lengths(run_dir)?.into_keys() {
@@ -87,8 +88,8 @@ pub fn cut_back(run_dir: &Path, lengths: &BTreeMap<String, u64>) -> Result<Vec<S
     Ok(warnings)
 }
 
-/// Bytes up to the end of the last complete record of a growing file. Blocks that a power cut left unwritten read as zeros,
-/// which lines of text do not have.
+/// Number of bytes up to the end of the last complete record or line. Blocks that were not written before a power
+/// failure read as zero bytes, which text lines do not contain.
 fn whole_length(name: &str, bytes: &[u8]) -> usize {
     if is_events(name) {
         return whole_events(bytes);
@@ -154,7 +155,7 @@ mod tests {
             write(name, three);
         }
         let lengths = file_lengths(dir.path()).unwrap();
-        // `eval run` has appended to one, a power cut has damaged the others.
+        // `eval run` has appended to one file, and a power failure has damaged the others.
         let longer = format!("{three}{{\"a\":4}}\n");
         write(&grown, &longer);
         let shorter = "{\"a\":1}\n{\"a\":2}\n{\"a\"\0\0\0\0";

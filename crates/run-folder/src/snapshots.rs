@@ -1,13 +1,15 @@
-//! Network snapshots by their file names: `network-snapshot-000200.safetensors`, or `.pkl` and `.pt` of other programs.
+//! Finds network snapshots by their file names: `network-snapshot-000200.safetensors`, or `.pkl` and `.pt` of other
+//! programs.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// The beginning of the names of snapshots.
+/// Prefix of the file names of snapshots.
 const PREFIX: &str = "network-snapshot-";
 
-/// Extensions of files with networks. Of several files with the same kimg, the first extension here counts.
+/// Extensions of network files, by precedence: of several files with the same kimg, the one whose extension comes first
+/// is used.
 const ENDINGS: [&str; 4] = ["safetensors", "pkl", "pt", "pth"];
 
 /// A network snapshot in a run folder.
@@ -15,7 +17,7 @@ const ENDINGS: [&str; 4] = ["safetensors", "pkl", "pt", "pth"];
 pub struct Snapshot {
     /// Thousands of real images seen, from the file name.
     pub kimg: u64,
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
 }
 
@@ -32,13 +34,13 @@ pub(crate) fn name_of(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The path of the snapshot that training writes after `kimg` thousand images.
+/// The path of the snapshot that training writes after `kimg` thousand real images.
 pub fn snapshot_path(run_dir: &Path, kimg: u64) -> PathBuf {
     run_dir.join(format!("{PREFIX}{kimg:06}.safetensors"))
 }
 
-/// The kimg in the name of a snapshot, with or without folders (of any operating system) and extension. `None` for other names,
-/// such as `network-snapshot-best.pkl` or `ffhq512.pkl`.
+/// The kimg in the name of a snapshot. The name can contain folders (of any operating system) and can lack an
+/// extension. `None` for other names, such as `network-snapshot-best.pkl` or `ffhq512.pkl`.
 pub fn snapshot_kimg(name: &str) -> Option<u64> {
     let rest = name.rsplit(['/', '\\']).next()?.strip_prefix(PREFIX)?;
     let end = rest
@@ -47,7 +49,7 @@ pub fn snapshot_kimg(name: &str) -> Option<u64> {
     rest[..end].parse().ok()
 }
 
-/// The snapshots in a folder in the order of their kimg, one for each.
+/// The snapshots in a folder, ascending by kimg, with one file for each number of kimg.
 ///
 /// # Errors
 /// `Unreadable` when the folder cannot be read.
@@ -76,8 +78,8 @@ pub fn snapshot_files(folder: &Path) -> Result<Vec<Snapshot>> {
         .collect())
 }
 
-/// The only file of networks in a folder whose name begins with `network`, such as `network-final.pkl`; `None` where there are
-/// more or none.
+/// The network file in a folder whose name begins with `network`, such as `network-final.pkl`; `None` unless there is
+/// exactly one.
 pub(crate) fn only_network_file(folder: &Path) -> Result<Option<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::unreadable(folder))? {
@@ -91,8 +93,8 @@ pub(crate) fn only_network_file(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(found.pop().filter(|_| found.is_empty()))
 }
 
-/// Removes snapshots of this program except the newest `keep` and those whose names are in `best`. Snapshots newer than
-/// `current` are left from before a resume and stay.
+/// Removes snapshots of this program, except the newest `keep` and those whose names are in `best`. Snapshots with more
+/// kimg than `current`, a file name, remain from before the run resumed and are neither counted nor removed.
 ///
 /// # Errors
 /// `File` when the folder cannot be read, or a file cannot be removed.

@@ -1,4 +1,4 @@
-//! Training states by their file names: `training-state-000004000.safetensors`.
+//! Finds training states by their file names: `training-state-000004000.safetensors`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,19 +7,19 @@ use crate::error::{Error, Result};
 const PREFIX: &str = "training-state-";
 const SUFFIX: &str = ".safetensors";
 
-/// The path of the training state after `nimg` images.
+/// The path of the training state that is saved after `nimg` real images.
 pub fn state_path(run_dir: &Path, nimg: u64) -> PathBuf {
     run_dir.join(format!("{PREFIX}{nimg:09}{SUFFIX}"))
 }
 
-/// The number of images in the name of a training state; `None` for other names.
+/// The number of real images in the file name of a training state; `None` for other file names.
 pub fn state_nimg(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let number = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
     number.parse().ok()
 }
 
-/// The training states in a folder, those with the fewest images first.
+/// The training states in a folder, ascending by the number of images.
 ///
 /// # Errors
 /// `File` when the folder cannot be read.

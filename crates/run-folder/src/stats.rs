@@ -1,10 +1,10 @@
-//! Means and standard deviations of reported scalars, tick by tick, under the official names.
+//! Means and standard deviations of reported scalars for each tick, under NVIDIA's names.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// Number, sum and sum of squares of reported values.
+/// Number, sum and sum of squares of the reported values of a scalar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moments {
@@ -16,7 +16,7 @@ pub struct Moments {
     sum_sq: f64,
 }
 
-/// Numbers as their bits: JSON has no infinities, and a diverged run must resume exactly.
+/// Serializes f64 as its bits, because JSON has no NaN and no infinities, and a diverged run must resume exactly.
 mod bits {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -30,7 +30,7 @@ mod bits {
 }
 
 impl Moments {
-    /// Adds values.
+    /// Adds values to the moments.
     pub fn add(&mut self, values: impl IntoIterator<Item = f64>) {
         for value in values {
             self.num += 1;
@@ -39,12 +39,12 @@ impl Moments {
         }
     }
 
-    /// The mean; NaN without values.
+    /// The mean of the values; NaN when there are none.
     pub fn mean(&self) -> f64 {
         self.sum / self.num as f64
     }
 
-    /// The standard deviation, with the number of values as divisor; NaN without values.
+    /// The population standard deviation (divisor `num`); NaN when there are no values.
     pub fn std(&self) -> f64 {
         match self.num {
             0 => f64::NAN,
@@ -56,7 +56,7 @@ impl Moments {
     }
 }
 
-/// Moments of reported scalars, by name. [`Stats::close`] ends a tick.
+/// Moments of reported scalars in the current and the last tick, by name. [`Stats::close`] ends a tick.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stats {
@@ -67,7 +67,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Adds values under a name.
+    /// Adds values to the scalar `name` in the current tick.
     pub fn report(&mut self, name: &str, values: impl IntoIterator<Item = f64>) {
         match self.open.get_mut(name) {
             Some(moments) => moments.add(values),
@@ -79,7 +79,7 @@ impl Stats {
         }
     }
 
-    /// Ends the current tick. A name without new values keeps those of the tick before, as in the reference.
+    /// Ends the current tick. A scalar without values in it keeps those of an earlier tick, as in NVIDIA's programs.
     pub fn close(&mut self) {
         for (name, moments) in &mut self.open {
             if moments.num > 0 {
@@ -89,19 +89,20 @@ impl Stats {
         }
     }
 
-    /// The moments of the last tick, in the order in which the names were first reported.
+    /// The moments of the last ended tick, in the order in which the names were first reported.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Moments)> {
         self.closed
             .iter()
             .map(|(name, moments)| (name.as_str(), moments))
     }
 
-    /// The mean of a name in the last tick.
+    /// The mean of the scalar `name` in the last ended tick; `None` when it was never reported.
     pub fn mean(&self, name: &str) -> Option<f64> {
         self.closed.get(name).map(Moments::mean)
     }
 
-    /// The line of `stats.jsonl` for the last tick. NaN and infinities become `null`, so that every JSON reader can parse it.
+    /// The line of `stats.jsonl` for the last ended tick; `timestamp` is in seconds since 1970. NaN and infinity become
+    /// `null`, so that every JSON reader can parse the line.
     pub fn to_json(&self, timestamp: f64) -> Value {
         let mut line = Map::new();
         for (name, moments) in self.iter() {

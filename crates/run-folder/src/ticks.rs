@@ -1,27 +1,27 @@
-//! Ticks of a run from `stats.jsonl`.
+//! Reads the ticks of a run from `stats.jsonl`.
 
 use std::collections::BTreeMap;
 
 use files::JsonLines;
 use serde_json::{Map, Value};
 
-/// Name of the scalar with the thousands of real images seen.
+/// Name of the scalar with the number of real images seen, in thousands.
 pub const KIMG: &str = "Progress/kimg";
 
-/// A tick of a run, with the scalars in its files.
+/// A tick of a run, as recorded in its files.
 #[derive(Clone, Debug)]
 pub struct Tick {
-    /// Thousands of real images that the discriminator has seen.
+    /// Thousands of real images that the discriminator has seen at the end of the tick.
     pub kimg: f64,
-    /// Hours since the start of the run; NaN where the files do not say.
+    /// Hours since the start of the run; NaN where the files do not record a time.
     pub hours: f64,
-    /// Number of the tick.
+    /// Number of the tick, from 0; estimated as `kimg / 4` where the files do not record it.
     pub tick: u64,
     /// Mean of each scalar over the tick, by name.
     pub means: BTreeMap<String, f64>,
 }
 
-/// Hours since the start of the run, from the scalars of a tick.
+/// Hours since the start of the run, from the `Timing/total_*` scalars of a tick; `None` where all are missing.
 pub fn hours_of(means: &BTreeMap<String, f64>) -> Option<f64> {
     let in_hours = [
         ("Timing/total_hours", 1.0),
@@ -33,7 +33,7 @@ pub fn hours_of(means: &BTreeMap<String, f64>) -> Option<f64> {
         .find_map(|(name, scale)| Some(means.get(name)? * scale))
 }
 
-/// The ticks in the lines of `stats.jsonl`. Objects without `Progress/kimg` count as damaged lines.
+/// The ticks in the lines of `stats.jsonl`. Objects without `Progress/kimg` are marked as damaged lines.
 pub fn of_stats(lines: &mut JsonLines) -> Vec<Tick> {
     let mut ticks = Vec::new();
     let mut without_kimg = Vec::new();
@@ -50,7 +50,7 @@ pub fn of_stats(lines: &mut JsonLines) -> Vec<Tick> {
     for number in without_kimg {
         lines.reject(number);
     }
-    // Other programs write timestamps alone.
+    // Other programs write no `Timing/total_*`, only timestamps.
     let started = times.iter().flatten().copied().next();
     for (tick, time) in ticks.iter_mut().zip(times) {
         if let (true, Some(started), Some(time)) = (tick.hours.is_nan(), started, time) {
@@ -66,7 +66,7 @@ fn tick(record: &Map<String, Value>) -> Option<Tick> {
         .filter_map(|(name, stat)| {
             let mean = match stat {
                 Value::Object(stat) => stat.get("mean")?.as_f64().unwrap_or(f64::NAN),
-                // A plain number, as other programs write.
+                // Other programs write the mean as a plain number.
                 other => other.as_f64()?,
             };
             Some((name.clone(), mean))

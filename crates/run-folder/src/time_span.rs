@@ -1,8 +1,8 @@
-//! Durations and timestamps as text, in the official form.
+//! Durations and timestamps as text, in the format of NVIDIA's programs.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A duration as in the official log: `45s`, `1m 02s`, `3h 05m 09s`, `1d 02h 03m`.
+/// Formats a duration as in NVIDIA's log: `45s`, `1m 02s`, `3h 05m 09s`, `1d 02h 03m`.
 ///
 /// Seconds are rounded to the nearest, ties to even, as Python's `round` does.
 pub fn format_time(time: Duration) -> String {
@@ -16,13 +16,14 @@ pub fn format_time(time: Duration) -> String {
     }
 }
 
-/// Seconds since 1970, the `timestamp` of results and statistics.
+/// Current time in seconds since 1970, as in the field `timestamp` of results and statistics.
 pub fn timestamp() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// Seconds of a duration, given by its words: `["1d", "01h", "30m"]`. `None` for other words.
+/// Parses the words of a duration, such as `["1d", "01h", "30m"]`, to seconds; `None` when a word is not a number with
+/// the unit `s`, `m`, `h` or `d`.
 pub(crate) fn parse_time(words: &[&str]) -> Option<f64> {
     if words.is_empty() {
         return None;

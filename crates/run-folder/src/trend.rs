@@ -1,4 +1,4 @@
-//! What a metric over time says about a run: the one rule of training, comparison and the choice of a checkpoint.
+//! Judges a run by a metric over time. Training, comparison and the choice of a checkpoint all use these rules.
 
 use std::collections::BTreeMap;
 
@@ -6,90 +6,94 @@ use crate::metric_lines::MetricLine;
 use crate::number::format_number;
 use crate::result_writer::lower_is_better;
 
-/// Thousands of images that a run from random weights sees before its snapshots are judged. Its first snapshots are color
-/// blobs, which some features rank above faces (seen at 64 px: 1.9 at kimg 1, 6.1 at kimg 2).
+/// Length of the warm-up in kimg: earlier snapshots of a run from random weights are not judged. They generate color
+/// blobs, which some feature networks rate better than faces (observed at 64 px: 1.9 at kimg 1, 6.1 at kimg 2).
 pub const WARM_UP_KIMG: f64 = 10.0;
 
-/// Snapshots beyond the warm-up that a judgement needs.
+/// Number of measured snapshots beyond the warm-up that are needed to judge a run.
 pub const LEAST_SNAPSHOTS: usize = 3;
 
-/// Ratio to the best value from which a metric has turned up.
+/// A value of at least this multiple of the best one can count as worse ([`Trend::TurnedUp`]).
 const TURNED_UP: f64 = 1.3;
-/// Ratio to the best value from which a run has collapsed.
+/// A value of at least this multiple of the best one can count as a collapse ([`Trend::Collapsed`]).
 const COLLAPSED: f64 = 2.0;
-/// Standard errors by which a value must be worse than the best.
+/// A worse value must differ from the best one by more than this number of standard errors.
 const STANDARD_ERRORS: f64 = 3.0;
-/// Snapshots in a row, up to the last, that must be worse: one may be an accident.
+/// Number of last snapshots that must all be worse, because one alone may be an outlier.
 const LEAST_WORSE: usize = 2;
 
-/// A measured snapshot.
+/// A metric result of one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// Thousands of images seen.
+    /// Thousands of real images seen.
     pub kimg: f64,
-    /// The number; not finite where the metric was not.
+    /// The value; NaN or infinite where the metric was.
     pub value: f64,
-    /// Standard error, where it is known.
+    /// Standard error of the value; `None` where it is not known.
     pub std: Option<f64>,
 }
 
-/// One metric of one run over time.
+/// The values of one metric result of one run over training.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curve {
-    /// In order of kimg.
+    /// The values, ascending by kimg.
     pub points: Vec<Point>,
-    /// Whether smaller numbers are better.
+    /// Whether lower values are better.
     pub lower_is_better: bool,
-    /// Points before are not judged: [`WARM_UP_KIMG`], or 0 for a run that started from trained networks.
+    /// Length of the warm-up in kimg, whose points are not judged: [`WARM_UP_KIMG`], or 0 for a run that started from
+    /// trained networks.
     pub warm_up_kimg: f64,
 }
 
-/// What a [`Curve`] says.
+/// The development of a run according to a [`Curve`]. All points are beyond the warm-up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trend {
-    /// Too few snapshots beyond the warm-up to judge.
+    /// Too few measured snapshots to judge.
     TooShort,
-    /// The last value is not finite.
+    /// The last value is NaN or infinite.
     Diverged {
-        /// The best one before.
+        /// The best finite point, if any.
         best: Option<Point>,
-        /// The last one.
+        /// The last point.
         last: Point,
     },
-    /// At least 2 times the best from some snapshot to the last.
+    /// From some snapshot to the last, all values are at least 2 times the best (for higher-is-better metrics at most
+    /// half of it), by more than 3 standard errors.
     Collapsed {
-        /// The best one.
+        /// The best point.
         best: Point,
-        /// The first one of those that are worse.
+        /// The first of these worse points.
         since: Point,
-        /// The last one.
+        /// The last point.
         last: Point,
     },
-    /// At least 1.3 times the best from some snapshot to the last, by more than 3 standard errors.
+    /// From some snapshot to the last, all values are at least 1.3 times the best (for higher-is-better metrics at most
+    /// the best divided by 1.3), by more than 3 standard errors.
     TurnedUp {
-        /// The best one.
+        /// The best point.
         best: Point,
-        /// The first one of those that are worse.
+        /// The first of these worse points.
         since: Point,
-        /// The last one.
+        /// The last point.
         last: Point,
     },
-    /// The last one is the best.
+    /// The last point is the best one.
     Improving {
-        /// The last one.
+        /// The last point.
         best: Point,
     },
-    /// The best one lies back, the last one is hardly worse.
+    /// An earlier point is the best one, but the last points are not clearly worse.
     Flat {
-        /// The best one.
+        /// The best point.
         best: Point,
-        /// The last one.
+        /// The last point.
         last: Point,
     },
 }
 
 impl Curve {
-    /// A number of a metric (`fid50k_full`), made of `features`; the last line of each snapshot.
+    /// The curve of a metric result (`fid50k_full`) computed with the feature network `features`. Of several lines for
+    /// the same kimg the last one counts.
     pub fn of(lines: &[MetricLine], result: &str, features: &str, warm_up_kimg: f64) -> Self {
         let mut points = BTreeMap::new();
         for line in lines.iter().filter(|line| line.features() == features) {
@@ -112,13 +116,13 @@ impl Curve {
         &self.points[start..]
     }
 
-    /// The best finite point beyond the warm-up.
+    /// The best finite point beyond the warm-up; `None` when there is none.
     pub fn best(&self) -> Option<&Point> {
         let finite = self.judged().iter().filter(|p| p.value.is_finite());
         finite.min_by(|a, b| self.cost(a).total_cmp(&self.cost(b)))
     }
 
-    /// Smaller for better points.
+    /// A number that is smaller for better points.
     fn cost(&self, point: &Point) -> f64 {
         match self.lower_is_better {
             true => point.value,
@@ -126,7 +130,7 @@ impl Curve {
         }
     }
 
-    /// The judgement.
+    /// Judges the run.
     pub fn trend(&self) -> Trend {
         let points = self.judged();
         let Some(&last) = points.last() else {
@@ -151,14 +155,15 @@ impl Curve {
         }
     }
 
-    /// The first of the points up to the last that all are `ratio` times worse than the best, beyond the error.
+    /// The first of the last points that are all worse than `best` by the factor `ratio` and by more than 3 standard
+    /// errors; `None` when fewer than two last points are.
     fn worse_since(&self, best: &Point, ratio: f64) -> Option<Point> {
         let is_worse = |point: &&Point| {
             let error = match (best.std, point.std) {
                 (None, None) => 0.0,
                 (a, b) => a.unwrap_or(0.0).hypot(b.unwrap_or(0.0)),
             };
-            // A KID or a share may be 0 or less: a ratio of it says nothing, its distance does.
+            // A KID or a fraction can be 0 or negative, so compare the distance to the best value instead of a ratio.
             let by_ratio = match self.lower_is_better {
                 true => (ratio - 1.0) * best.value.abs(),
                 false => (1.0 - 1.0 / ratio) * best.value.abs(),
@@ -174,14 +179,15 @@ impl Curve {
     }
 }
 
-/// Whether a run may be judged by features of this name. Random ones rank only roughly: blurred beginnings please them
-/// more than faces do (seen).
+/// Whether a run may be judged by the feature network of this name. Networks with random weights rank images only
+/// roughly: they were seen to prefer the blurred images of early snapshots to faces.
 pub fn can_judge(features: &str) -> bool {
     !features.starts_with("random-")
 }
 
 impl Trend {
-    /// What it means, behind the name of the run: `collapsed at kimg 400: ...`. `result` is the name of the number.
+    /// A sentence about the trend, to follow the name of the run: `collapsed at kimg 400: ...`. `result` is the name of
+    /// the metric result.
     pub fn sentence(&self, result: &str) -> String {
         let at = |point: &Point| format!("{} at kimg {:.0}", point.text(), point.kimg);
         match self {
@@ -229,7 +235,8 @@ impl Trend {
         }
     }
 
-    /// The snapshot from which on the run was worse than its best.
+    /// The first snapshot that is worse than the best one, for a run that collapsed or became worse; the last snapshot
+    /// for one that diverged; otherwise `None`.
     pub fn worse_since(&self) -> Option<&Point> {
         match self {
             Self::Collapsed { since, .. } | Self::TurnedUp { since, .. } => Some(since),
@@ -240,7 +247,7 @@ impl Trend {
 }
 
 impl Point {
-    /// `4.02 ± 0.13`; the error with two significant digits.
+    /// The value with its standard error, rounded to two significant digits, as in `4.02 ± 0.13`.
     pub fn text(&self) -> String {
         let error = self.std.filter(|std| *std > 0.0 && std.is_finite());
         let error = error.map_or(String::new(), |std| {
@@ -280,7 +287,7 @@ mod tests {
             kimgs(&[300.0, 40.0, 8.0, 9.0, 120.0, 300.0]),
             Some((40.0, 80.0))
         );
-        // One bad snapshot in between is none, nor is one at the end, nor a slow drift.
+        // Not a collapse: one bad snapshot in the middle, one at the end, or a slow drift.
         assert_eq!(kimgs(&[300.0, 8.0, 50.0, 7.0, 7.5]), None);
         assert_eq!(kimgs(&[300.0, 8.0, 7.0, 50.0]), None);
         assert_eq!(kimgs(&[300.0, 8.0, 9.0, 11.0, 12.0]), None);
@@ -297,7 +304,7 @@ mod tests {
             trend(&[9.0, 8.0, 5.0, 5.5, 6.0]),
             Trend::Flat { .. }
         ));
-        // Within three standard errors.
+        // The difference is within three standard errors.
         assert!(matches!(
             trend(&[9.0, 0.8, 0.5, 0.8, 0.8]),
             Trend::Flat { .. }
@@ -310,7 +317,7 @@ mod tests {
 
     #[test]
     fn blobs_of_the_warm_up_are_never_the_best() {
-        // As measured: kimg 1 ranks best, the run has hardly begun.
+        // As measured: the snapshot of kimg 1 has the best value, although training has hardly begun.
         let points = [(0.0, 9.0), (1.0, 1.919), (2.0, 6.098), (3.0, 6.0)];
         let mut short = Curve {
             points: points
@@ -324,7 +331,7 @@ mod tests {
             warm_up_kimg: WARM_UP_KIMG,
         };
         assert_eq!((short.best(), short.trend()), (None, Trend::TooShort));
-        // From trained networks the first snapshot counts.
+        // In a run that starts from trained networks the first snapshot counts.
         short.warm_up_kimg = 0.0;
         assert_eq!(short.best().map(|best| best.kimg), Some(1.0));
         assert!(matches!(short.trend(), Trend::Collapsed { .. }));
@@ -342,7 +349,7 @@ mod tests {
             Trend::Diverged { best: None, .. }
         ));
         assert_eq!(trend(&[]), Trend::TooShort);
-        // One in between is passed over.
+        // A value in the middle that is not finite is skipped.
         assert!(matches!(
             trend(&[300.0, 25.0, f64::NAN, 18.0]),
             Trend::Improving { .. }

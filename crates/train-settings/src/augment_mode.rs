@@ -1,4 +1,4 @@
-//! The modes of augmentation.
+//! The augmentation modes of the flag `--aug`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AugmentMode {
-    /// No augmentation.
+    /// No augmentation. NVIDIA's name: `noaug`.
     Noaug,
-    /// With an adaptive probability.
+    /// Adaptive augmentation: the probability follows the overfitting of the discriminator (arXiv:2006.06676).
     Ada,
-    /// With a fixed probability.
+    /// Augmentation with a fixed probability.
     Fixed,
 }
 
 impl AugmentMode {
-    /// The official name.
+    /// NVIDIA's name of the mode: `noaug`, `ada` or `fixed`.
     pub fn name(self) -> &'static str {
         match self {
             AugmentMode::Noaug => "noaug",

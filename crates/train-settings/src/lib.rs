@@ -1,9 +1,9 @@
-//! The settings of the program `train`, resolved to a complete [`TrainConfig`](training::TrainConfig).
+//! Turns the settings that a user gives to the program `train` into a complete [`TrainConfig`](training::TrainConfig).
 //!
-//! A setting is a field of [`Overrides`]: its flag, its help text and its key in a settings file. [`resolve`] applies the
-//! overrides to a preset for a new run, [`resumed_with`] to the configuration of a run that is resumed. A new setting is added
-//! in two places: its field in `overrides.rs`, and its effect on the configuration in `resolve` (and `resumed.rs`, if it may
-//! change when a run is resumed).
+//! A setting is a field of [`Overrides`], which defines its flag, its help text and its key in a settings file.
+//! [`resolve`] applies these overrides to a preset, for a new run; [`resumed_with`] applies them to the configuration
+//! of a run that is resumed. To add a setting, add a field in `overrides.rs` and its effect on the configuration in
+//! `resolve` (and in `resumed.rs`, if it may change when a run is resumed).
 //!
 //! ```
 //! use train_settings::{DatasetDescription, Overrides, resolve};

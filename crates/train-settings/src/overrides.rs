@@ -12,16 +12,16 @@ use crate::values::{
 
 /// The settings that the user gave; each replaces the value of the preset.
 ///
-/// The doc comment of a field is the help of its flag. In a settings file, lists may also be written as on the command line: `metrics = "fid5k_full,kid5k_full"`, `grid = "12x8"`,
-/// `ada-max-p = "none"`.
+/// The doc comment of a field is the help of its flag. In a settings file, lists may also be written as on the command
+/// line: `metrics = "fid5k_full,kid5k_full"`, `grid = "12x8"`, `ada-max-p = "none"`.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Overrides {
-    /// Number of devices: 1
+    /// Number of GPUs; only 1 is supported
     #[arg(long, value_name = "N", help_heading = "Run")]
     pub gpus: Option<usize>,
-    /// Start from networks: a checkpoint file, a run folder, `latest` (of --outdir), drawn64 (drawn faces at 64 px, ships
-    /// with this program), or ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
+    /// Start from networks: a checkpoint file, a run folder, `latest` (of --outdir), drawn64 (drawn faces at 64 px,
+    /// ships with this program), or ffhq256, ffhq512, ffhq1024, celebahq256, lsundog256
     #[arg(
         long,
         value_name = "FILE",
@@ -94,13 +94,13 @@ pub struct Overrides {
     /// A block of side r has min(cbase / r, cmax) channels
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub cbase: Option<usize>,
-    /// See --cbase
+    /// Largest number of channels of a block, see --cbase
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub cmax: Option<usize>,
     /// Seed of everything random, below 2^32 [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=u64::from(u32::MAX)), help_heading = "Training")]
     pub seed: Option<u64>,
-    /// No half precision at all
+    /// Compute everything in f32, without half precision
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = BoolishValueParser::new(), hide_possible_values = true, help_heading = "Training")]
     pub fp32: Option<bool>,
     /// bf16 in place of f16 at the largest resolutions: the range of f32, less precise; for GPUs from Ampere on
@@ -119,9 +119,9 @@ pub struct Overrides {
     /// Ticks between evaluations; tick 0 is never evaluated [default: as --snap]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub metrics_every: Option<usize>,
-    /// Feature network of the metrics: inception (needs weights: `eval weights`), face-detector (built in, trained on drawn
-    /// faces), random-inception or random-inception-small (random weights); only results with inception can be compared with
-    /// published ones [default: inception]
+    /// Feature network of the metrics: inception (needs weights: `eval weights`), face-detector (built in, trained on
+    /// drawn faces), random-inception or random-inception-small (random weights); only results with inception can be
+    /// compared with published ones [default: inception]
     #[arg(long, value_name = "NAME", help_heading = "Files and metrics")]
     pub features: Option<String>,
     /// A file with the weights of the Inception network, in place of the cache
@@ -139,7 +139,7 @@ pub struct Overrides {
     /// Ticks between preview grids [default: as --snap]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub image_snap: Option<usize>,
-    /// Ticks between training states; a run that is killed loses at most these [default: 4]
+    /// Ticks between training states; a killed run loses the work since the last one [default: 4]
     #[arg(long, value_name = "TICKS", help_heading = "Files and metrics")]
     pub state_every: Option<usize>,
     /// Training states to keep; where one is damaged, --resume takes the one before [default: 2]
@@ -148,17 +148,17 @@ pub struct Overrides {
     /// Network snapshots to keep besides those with the best results of a metric [default: all]
     #[arg(long, value_name = "N", help_heading = "Files and metrics")]
     pub keep: Option<usize>,
-    /// Columns and rows of the preview grids, as 12x8
+    /// Columns and rows of the preview grids, such as 12x8
     #[arg(long, value_name = "CxR", value_parser = parse_grid, help_heading = "Files and metrics")]
     #[serde(deserialize_with = "columns_and_rows")]
     pub grid: Option<[usize; 2]>,
 }
 
-/// Settings of earlier versions that had no effect; training states of such runs still have them.
+/// Settings of earlier versions that had no effect. Training states of such runs contain them; they are ignored.
 const RETIRED: [&str; 3] = ["nhwc", "allow-tf32", "nobench"];
 
 impl Overrides {
-    /// The settings that were given, by name.
+    /// The settings that are not `None`, by the names of their flags.
     pub(crate) fn given(&self) -> Map<String, Value> {
         let Ok(Value::Object(mut all)) = serde_json::to_value(self) else {
             return Map::new();
@@ -211,7 +211,7 @@ mod tests {
         let expected = json!({"kimg": 7, "aug": "noaug", "ada-max-p": "none"});
         assert_eq!(Value::Object(given.clone()), expected);
         assert_eq!(Overrides::from_given(given.clone()).unwrap(), overrides);
-        // As states of earlier versions have them.
+        // Training states of earlier versions contain such settings.
         let mut earlier = given;
         earlier.insert("nobench".to_owned(), true.into());
         assert_eq!(Overrides::from_given(earlier).unwrap(), overrides);

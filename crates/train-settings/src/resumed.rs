@@ -1,14 +1,14 @@
-//! The settings of a resumed run: those of its training state, and the few that may change.
+//! Resolves the settings of a resumed run: those of its training state, except a few that the user may change.
 
 use training::{Error, Preset, RequestedSettings, Result, TrainConfig};
 
 use crate::overrides::Overrides;
 use crate::resolve::{DatasetDescription, resolve};
 
-/// Copies one setting from another configuration.
+/// Copies one setting from the second configuration to the first.
 type Copy = fn(&mut TrainConfig, TrainConfig);
 
-/// The settings that may change, by flag. None of them changes the weights.
+/// The settings that may change when a run resumes, by the names of their flags. None of them affects the weights.
 const MAY_CHANGE: [(&str, Copy); 12] = [
     ("kimg", |to, from| to.total_kimg = from.total_kimg),
     ("snap", |to, from| {
@@ -32,16 +32,17 @@ const MAY_CHANGE: [(&str, Copy); 12] = [
     ("workers", |to, from| to.num_workers = from.num_workers),
 ];
 
-/// The names of the flags whose settings [`resumed_with`] lets change.
+/// The names of the flags that may change settings of a resumed run.
 pub fn may_change() -> impl Iterator<Item = &'static str> {
     MAY_CHANGE.iter().map(|(name, _)| *name)
 }
 
-/// The configuration of a resumed run: `saved`, that of its training state, with the settings of `flags` that may change.
-/// A flag with the value that it has already is no change, so the settings file of a run can be given when it is resumed.
+/// The configuration of a resumed run: `saved`, the one of its training state, with those settings of `flags` that may
+/// change. Any other flag, and `preset`, must have the value that the run already has; so the settings file of the run
+/// can be given again.
 ///
 /// # Errors
-/// `Setting`, with the names of all settings that cannot change, or of one that is impossible.
+/// `Setting`, with the names of all given settings that cannot change, or of one that is invalid.
 pub fn resumed_with(
     saved: &TrainConfig,
     preset: Option<Preset>,
@@ -90,10 +91,10 @@ pub fn resumed_with(
     ))
 }
 
-/// Whether these settings lead to the same configuration as those of the saved run.
+/// Whether the settings `requested` lead to the same configuration as those of the saved run.
 fn is_unchanged(saved: &TrainConfig, requested: RequestedSettings) -> bool {
     let without_names = |config: TrainConfig| TrainConfig {
-        // The description names every setting that was given, even one that equals the preset.
+        // The description contains every setting that was given, even when it equals that of the preset.
         desc: String::new(),
         requested: None,
         ..config
@@ -110,14 +111,14 @@ fn is_unchanged(saved: &TrainConfig, requested: RequestedSettings) -> bool {
     }
 }
 
-/// Resolves settings for a dataset like that of the saved run.
+/// Resolves the settings `requested` for a dataset with the properties of the saved run's dataset.
 fn resolve_again(saved: &TrainConfig, requested: RequestedSettings) -> Result<TrainConfig> {
     let dataset = DatasetDescription {
         name: String::new(),
         path: saved.dataset.path.clone(),
         resolution: saved.generator.img_resolution,
         num_channels: saved.generator.img_channels,
-        // A subset has a seed, and its dataset more images.
+        // A run has a seed of the subset only if its dataset has more images than the subset.
         num_images: saved.dataset.max_size + usize::from(saved.dataset.random_seed.is_some()),
         label_dim: saved.generator.c_dim,
         fingerprint: None,
@@ -151,7 +152,7 @@ mod tests {
             ..Overrides::default()
         };
         let config = resolve(Preset::Tiny64, &dataset, &flags).unwrap();
-        // As read from a state.
+        // Serialize and deserialize, as when it is read from a training state.
         serde_json::from_value(serde_json::to_value(config).unwrap()).unwrap()
     }
 
@@ -194,7 +195,7 @@ mod tests {
             gamma: Some(0.5),
             subset: Some(50),
             ada_max_p: Some(f64::INFINITY),
-            // As the preset has it.
+            // The value that the preset has.
             batch: Some(16),
             ..Overrides::default()
         };

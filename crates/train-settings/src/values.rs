@@ -1,13 +1,13 @@
-//! Forms of values on the command line and in settings files.
+//! Parses and writes values of settings, in the formats of the command line and of settings files.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::augment_mode::AugmentMode;
 
-/// Parses `12x8`: columns and rows of a grid of at most 4096 images.
+/// Parses the size of a grid, such as `12x8`, to columns and rows. A grid has at most 4096 images.
 ///
 /// # Errors
-/// A message for the user, for any other text.
+/// For any other text, with a message for the user.
 pub fn parse_grid(text: &str) -> Result<[usize; 2], String> {
     let parts = text.split_once('x').and_then(|(columns, rows)| {
         let (columns, rows) = (columns.parse().ok()?, rows.parse().ok()?);
@@ -17,7 +17,7 @@ pub fn parse_grid(text: &str) -> Result<[usize; 2], String> {
     parts.ok_or_else(|| "columns and rows are wanted, as 12x8, at most 4096 images".to_owned())
 }
 
-/// Parses a number, or `none` for infinity.
+/// Parses a number; `none` gives infinity.
 pub(crate) fn parse_limit(text: &str) -> Result<f64, String> {
     match text {
         "none" => Ok(f64::INFINITY),
@@ -27,14 +27,14 @@ pub(crate) fn parse_limit(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Parses `ada`, `noaug` or `fixed`.
+/// Parses an augmentation mode: `ada`, `noaug` or `fixed`.
 pub(crate) fn parse_mode(text: &str) -> Result<AugmentMode, String> {
     let modes = [AugmentMode::Ada, AugmentMode::Noaug, AugmentMode::Fixed];
     let mode = modes.into_iter().find(|mode| mode.name() == text);
     mode.ok_or_else(|| "there are ada, noaug and fixed".to_owned())
 }
 
-/// A value of its own type, or as text as on the command line.
+/// A value in a settings file, either of its own type or as text in the format of the command line.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum OrText<T> {
@@ -42,7 +42,7 @@ enum OrText<T> {
     Text(String),
 }
 
-/// Reads a list, or names separated by commas.
+/// Deserializes a list of names, or a text of names separated by commas.
 pub(crate) fn names<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<String>>, D::Error> {
@@ -53,7 +53,7 @@ pub(crate) fn names<'de, D: Deserializer<'de>>(
     }))
 }
 
-/// Reads `[12, 8]` or `12x8`.
+/// Deserializes columns and rows, from `[12, 8]` or `"12x8"`.
 pub(crate) fn columns_and_rows<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<[usize; 2]>, D::Error> {
@@ -69,7 +69,7 @@ pub(crate) fn columns_and_rows<'de, D: Deserializer<'de>>(
     size.map(Some).ok_or_else(wanted)
 }
 
-/// Reads a number, or `none` for infinity.
+/// Deserializes a number; the text `none` gives infinity.
 pub(crate) fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     match Option::<OrText<f64>>::deserialize(deserializer)? {
         None => Ok(None),
@@ -81,7 +81,7 @@ pub(crate) fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     }
 }
 
-/// Writes what [`limit`] reads.
+/// Serializes a limit so that [`limit`] can read it; infinity becomes `none`.
 pub(crate) fn write_limit<S: Serializer>(
     limit: &Option<f64>,
     serializer: S,

@@ -1,11 +1,13 @@
-//! The last and the best value of each result of the metrics, kept in the progress of a run.
+//! The latest and the best value of each metric result, kept in the [`Progress`] of a run.
 
 use run_folder::{is_better, snapshot_kimg};
 use serde_json::{Map, Value};
 
 use crate::training_state::Progress;
 
-/// Enters the results of a snapshot. One of the first `warm_up_kimg` thousand images is never the best.
+/// Records the metric results of the snapshot file `snapshot` in `progress`: each as the latest value, and as the best
+/// value where it improves on the best one so far. Snapshots from before `warm_up_kimg` thousand training images never
+/// become the best. Results that are not finite numbers are skipped.
 pub(crate) fn update(
     progress: &mut Progress,
     snapshot: &str,

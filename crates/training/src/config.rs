@@ -10,98 +10,100 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::preset::Preset;
 
-/// The complete configuration of a training run: no default is left open.
+/// The complete configuration of a training run, in which every setting has a value.
 ///
-/// The crate `train-settings` resolves one from preset, settings file and flags. It is saved with the run.
+/// The crate `train-settings` builds it from a preset, a settings file and flags. It is saved in the run folder and in
+/// every training state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// The description in the name of the run folder: `faces512-mirror-paper512`.
+    /// The part of the run folder's name that describes the settings, such as `faces512-mirror-paper512`.
     pub desc: String,
-    /// The settings that the user gave; `None` in training states of older versions.
+    /// The settings that the user gave explicitly; `None` in training states of older versions.
     #[serde(default, rename = "asked")]
     pub requested: Option<RequestedSettings>,
-    /// Number of devices.
+    /// Number of GPUs.
     pub num_gpus: usize,
-    /// Ticks between grids of images.
+    /// Ticks between grids of generated images.
     pub image_snapshot_ticks: usize,
-    /// Ticks between network snapshots.
+    /// Ticks between network snapshots (generator, discriminator and `g_ema`).
     pub network_snapshot_ticks: usize,
-    /// Ticks between training states; a run that is killed loses at most these.
+    /// Ticks between training states; a run that is killed loses at most the work since the last one.
     pub state_ticks: usize,
-    /// Number of training states that are kept.
+    /// Number of training states that are kept; older ones are deleted.
     #[serde(default = "default_keep_states")]
     pub keep_states: usize,
     /// Ticks between evaluations of `metrics`, from the first full tick on.
     pub metrics_ticks: usize,
-    /// Metrics of an evaluation.
+    /// NVIDIA's names of the metrics to compute (`fid50k_full`); empty for none.
     pub metrics: Vec<String>,
-    /// Name of the feature network of the metrics (`inception`).
+    /// Name of the feature network of the metrics, such as `inception`.
     #[serde(default = "default_features")]
     pub features: String,
-    /// A file with the weights of the feature network; `None` for those in the cache.
+    /// File with the weights of the feature network; `None` for the weights in the download cache.
     #[serde(default)]
     pub weights: Option<String>,
-    /// Whether the run stops when the generator has collapsed.
+    /// Whether the run stops when a mode collapse of the generator is detected.
     #[serde(default)]
     pub stop_on_collapse: bool,
     /// Number of network snapshots that are kept besides those with the best results; `None` for all.
     pub keep_snapshots: Option<usize>,
-    /// Columns and rows of the preview grids; `None` for the official size.
+    /// Columns and rows of the preview grids; `None` for the size that NVIDIA's StyleGAN2-ADA chooses from the
+    /// resolution.
     pub preview_grid: Option<[usize; 2]>,
     /// Seed of all random number generators.
     pub random_seed: u64,
-    /// The real images.
+    /// The real images: path, subset, labels and mirroring.
     pub dataset: DatasetConfig,
-    /// Threads that decode images.
+    /// Number of threads that decode images.
     pub num_workers: usize,
-    /// Generator.
+    /// Architecture of the generator.
     pub generator: GeneratorConfig,
-    /// Discriminator.
+    /// Architecture of the discriminator.
     pub discriminator: DiscriminatorConfig,
-    /// The generator's Adam.
+    /// Settings of the generator's Adam optimizer.
     pub g_optimizer: OptimizerConfig,
-    /// The discriminator's Adam.
+    /// Settings of the discriminator's Adam optimizer.
     pub d_optimizer: OptimizerConfig,
-    /// Losses and penalties.
+    /// Weights of the losses and penalties.
     pub loss: LossConfig,
-    /// Length of training, in thousands of real images.
+    /// Length of training, in thousands of real images shown to the discriminator.
     pub total_kimg: u64,
-    /// Thousands of images between reports.
+    /// Length of a tick in thousands of real images. A tick ends with a status line in the log.
     pub kimg_per_tick: u64,
-    /// Images in one training step.
+    /// Real images in one training step, over all GPUs.
     pub batch_size: usize,
-    /// Images in a micro-batch on one device; the gradients of the micro-batches of a batch are summed.
+    /// Images in a micro-batch on one GPU; the gradients of the micro-batches of a batch are summed.
     pub batch_gpu: usize,
-    /// Half-life of the moving average of the generator, in thousands of images.
+    /// Half-life of `g_ema`, the moving average of the generator's weights, in thousands of images.
     pub ema_kimg: f64,
-    /// The half-life is at most this share of the images seen so far; `None` for no such limit.
+    /// Upper limit of that half-life as a fraction of the images seen so far; `None` for no such limit.
     pub ema_rampup: Option<f64>,
-    /// Steps from one path length regularization to the next.
+    /// Training steps from one path length regularization to the next.
     pub g_reg_interval: usize,
-    /// Steps from one R1 regularization to the next.
+    /// Training steps from one R1 regularization to the next.
     pub d_reg_interval: usize,
-    /// Mean sign of the logits of real images that adaptive augmentation aims at (r_t of arXiv:2006.06676); `None` keeps
-    /// `augment_p`.
+    /// Target of adaptive augmentation: the mean sign of the discriminator's logits for real images (r_t of
+    /// arXiv:2006.06676). `None` turns adaptation off; the augmentation probability then stays at `augment_p`.
     pub ada_target: Option<f64>,
-    /// Steps from one adjustment of the augmentation probability to the next.
+    /// Training steps from one adjustment of the augmentation probability to the next.
     pub ada_interval: usize,
     /// Thousands of images in which adaptation can move the probability from 0 to 1.
     pub ada_kimg: u64,
-    /// Largest probability that adaptation may reach; `None` for no limit, as in the reference.
+    /// Largest probability that adaptation may reach; `None` for no limit, as in NVIDIA's StyleGAN2-ADA.
     pub ada_max_p: Option<f64>,
     /// Augmentation probability at the start of the run.
     pub augment_p: f64,
-    /// Strength of each transform of the augmentation pipe; `None` for no pipe.
+    /// The augmentation pipe: the strength of each of its transforms; `None` for no augmentation.
     pub augment: Option<AugPipe>,
-    /// Networks to start from: the path of a file, or the address of a published network; `None` for random weights.
+    /// Networks to start from: path of a file, or URL of a published network; `None` for new random weights.
     pub init_from: Option<String>,
-    /// Whether the largest resolutions compute in bf16 in place of f16, on devices with half precision.
+    /// Whether layers in half precision compute in bf16 instead of f16. No effect on a CPU, which computes in f32.
     #[serde(default)]
     pub bf16: bool,
 }
 
-/// Fields of earlier versions that had no effect; they are ignored.
+/// Fields of earlier versions that had no effect; [`TrainConfig::from_json`] ignores them.
 const RETIRED: [&str; 3] = ["allow_tf32", "cudnn_benchmark", "fp16_channels_last"];
 
 fn default_keep_states() -> usize {
@@ -118,7 +120,7 @@ fn default_features() -> String {
 pub struct RequestedSettings {
     /// The preset (`cfg`).
     pub preset: Preset,
-    /// Settings that replace those of the preset, by the names of their flags.
+    /// The other settings by the names of their flags; they replace those of the preset.
     pub overrides: Map<String, Value>,
 }
 
@@ -126,37 +128,38 @@ pub struct RequestedSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetConfig {
-    /// Path of the folder or zip.
+    /// Path of the image folder or zip archive.
     pub path: String,
-    /// Whether the networks get the labels.
+    /// Whether training is conditional: the networks receive the labels of the images.
     pub use_labels: bool,
-    /// Number of images that are used, before mirrored copies are added.
+    /// Number of images of the dataset that are used, not counting mirrored copies.
     pub max_size: usize,
-    /// Whether a mirrored copy of every image is added.
+    /// Whether a horizontally mirrored copy of every image is added.
     pub xflip: bool,
     /// Width and height of the images in pixels.
     pub resolution: usize,
-    /// Seed of the subset; `None` where all images are used.
+    /// Seed that selects the subset of images; `None` where all images are used.
     pub random_seed: Option<u64>,
     /// Names, sizes and checksums of the images when the run began; `None` in training states of older versions.
     #[serde(default)]
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Settings of Adam (arXiv:1412.6980), before the correction for lazy regularization.
+/// Settings of Adam (arXiv:1412.6980), before the correction of
+/// [`OptimizerConfig::with_lazy_regularization`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
     /// Learning rate.
     pub lr: f64,
-    /// Decays of the two moments, each from 0 to below 1.
+    /// Decay rates of the first and the second moment, each at least 0 and below 1.
     pub betas: [f64; 2],
-    /// Added to the square root of the second moment.
+    /// Small number that is added to the square root of the second moment.
     pub eps: f64,
 }
 
 impl OptimizerConfig {
-    /// The official settings with a learning rate: betas 0 and 0.99, eps 1e-8.
+    /// NVIDIA's settings with learning rate `lr`: betas 0 and 0.99, eps 1e-8.
     pub fn new(lr: f64) -> Self {
         Self {
             lr,
@@ -170,20 +173,20 @@ impl OptimizerConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossConfig {
-    /// Weight of the R1 penalty.
+    /// Weight of the R1 penalty; 0 turns it off.
     pub r1_gamma: f64,
-    /// Probability that a sample mixes the styles of two latents.
+    /// Probability that the generated images of a micro-batch mix the styles of two latents.
     pub style_mixing_prob: f64,
     /// Weight of the path length penalty; 0 turns it off.
     pub pl_weight: f64,
-    /// The path length penalty is computed on the batch divided by this number.
+    /// The path length penalty is computed on the first `1 / pl_batch_shrink` of a micro-batch, at least one sample.
     pub pl_batch_shrink: usize,
-    /// Weight of a new batch in the moving average of the path lengths, 0 to 1.
+    /// Weight of the current micro-batch's mean in the moving average of the path lengths, 0 to 1.
     pub pl_decay: f64,
 }
 
 impl LossConfig {
-    /// The official settings with a weight of R1.
+    /// NVIDIA's settings with `r1_gamma` as the weight of the R1 penalty.
     pub fn new(r1_gamma: f64) -> Self {
         Self {
             r1_gamma,
@@ -196,23 +199,24 @@ impl LossConfig {
 }
 
 impl TrainConfig {
-    /// The feature network of metrics unless another is requested.
+    /// Name of the metrics' feature network unless another is requested.
     pub const DEFAULT_FEATURES: &str = "inception";
 
-    /// Reads the JSON of a configuration that this or an earlier version has written.
+    /// Reads a configuration from JSON that this or an earlier version has written.
     ///
     /// # Errors
-    /// When the text is not such a configuration.
+    /// When the text is not JSON of a `TrainConfig`: a field is missing, unknown or of a wrong type.
     pub fn from_json(text: &str) -> serde_json::Result<Self> {
         let mut config: Map<String, Value> = serde_json::from_str(text)?;
         config.retain(|name, _| !RETIRED.contains(&name.as_str()));
         serde_json::from_value(config.into())
     }
 
-    /// Checks for contradictions between settings that would make the first step fail.
+    /// Checks the networks' settings, and that `batch_size` divides into micro-batches and these into groups of the
+    /// minibatch standard deviation.
     ///
     /// # Errors
-    /// `Setting` or `Network`, with the name of the setting and a way out.
+    /// `Setting` or `Network`, with the name of the contradictory setting and a way out.
     pub fn validate(&self) -> Result<()> {
         self.generator.validate().map_err(networks::Error::from)?;
         self.discriminator

@@ -1,17 +1,18 @@
-//! Scalars that the losses report in a step, read from the device later.
+//! Scalars that the losses of a training step report, such as loss values, and that the host reads later.
 //!
-//! On a GPU the numbers may still be being computed when they are reported here. They are gathered in one tensor, copied
-//! to the host in one transfer, and waited for only after the GPU has its next work.
+//! On a GPU the computation of a value may not have finished when it is reported. So the values of a step are gathered
+//! in one tensor and copied to the host in one transfer, and the host waits for that only after it has submitted the
+//! next step.
 
 use candle_core::Tensor;
 use ops::transfer::Download;
 
 use crate::error::Result;
 
-/// Receives reported scalars: the official name (`Loss/scores/fake`) and one value for each sample.
+/// Callback for reported scalars: receives NVIDIA's name (`Loss/scores/fake`) and one value for each sample.
 pub type ScalarSink<'a> = dyn FnMut(&str, &[f32]) + 'a;
 
-/// The scalars that a step has reported so far, in order.
+/// The scalars that a training step has reported so far, in the order of the reports.
 #[derive(Default)]
 pub struct DeferredScalars {
     buffers: Vec<Tensor>,
@@ -26,10 +27,10 @@ struct Report {
     transform: Transform,
 }
 
-/// The operation that makes the reported values from those of the buffer. It runs on the host.
+/// The operation that computes the reported values from those of the buffer. It runs on the host.
 enum Transform {
     Identity,
-    /// 1, 0 or -1.
+    /// The sign: 1, 0 or -1, or NaN for NaN.
     Sign,
     /// Multiplies by the factor.
     Scale(f32),
@@ -37,12 +38,12 @@ enum Transform {
     Add(usize),
 }
 
-/// A buffer of scalars, from which several reports can be made.
+/// Handle of a buffer of scalars in a [`DeferredScalars`]. Several reports can be made from one buffer.
 #[derive(Clone, Copy)]
 pub(crate) struct ScalarBuffer(usize);
 
 impl DeferredScalars {
-    /// Keeps values of any shape without reporting them.
+    /// Stores values of any shape, flattened, without reporting them.
     pub(crate) fn buffer(&mut self, values: &Tensor) -> Result<ScalarBuffer> {
         self.buffers.push(values.detach().flatten_all()?);
         Ok(ScalarBuffer(self.buffers.len() - 1))
@@ -56,22 +57,23 @@ impl DeferredScalars {
         });
     }
 
-    /// Reports the values of a buffer.
+    /// Reports the values of a buffer under `name`.
     pub(crate) fn report(&mut self, name: &str, buffer: ScalarBuffer) {
         self.push(name, buffer, Transform::Identity);
     }
 
-    /// Reports the values of a buffer times `factor`.
+    /// Reports the values of a buffer times `factor` under `name`.
     pub(crate) fn report_scaled(&mut self, name: &str, buffer: ScalarBuffer, factor: f32) {
         self.push(name, buffer, Transform::Scale(factor));
     }
 
-    /// Reports the sums of two buffers of the same length, element by element.
+    /// Reports the element-wise sum of two buffers of the same length under `name`.
     pub(crate) fn report_sum(&mut self, name: &str, buffer: ScalarBuffer, other: ScalarBuffer) {
         self.push(name, buffer, Transform::Add(other.0));
     }
 
-    /// Reports the discriminator's logits for `real` or `fake` images, and their signs.
+    /// Reports the discriminator's logits as `Loss/scores/<kind>` and their signs as `Loss/signs/<kind>`; `kind` is
+    /// `real` or `fake`.
     pub(crate) fn report_scores(&mut self, kind: &str, logits: &Tensor) -> Result<()> {
         let buffer = self.buffer(logits)?;
         self.push(format!("Loss/scores/{kind}"), buffer, Transform::Identity);
@@ -79,7 +81,7 @@ impl DeferredScalars {
         Ok(())
     }
 
-    /// Starts the copy of all values to the host.
+    /// Starts the copy of all values to the host, without waiting for it.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -97,7 +99,7 @@ impl DeferredScalars {
     }
 }
 
-/// Scalars that are being copied to the host.
+/// Scalars of a training step that are being copied to the host.
 pub struct PendingScalars {
     /// Number of values of each buffer.
     lengths: Vec<usize>,
@@ -106,10 +108,10 @@ pub struct PendingScalars {
 }
 
 impl PendingScalars {
-    /// Waits for the values and passes them to `sink`, in the order in which they were reported.
+    /// Waits for the copy and passes the values to `sink`, in the order in which they were reported.
     ///
     /// # Errors
-    /// When any earlier work of the device failed.
+    /// When work submitted to the device earlier, or the copy itself, failed.
     pub fn report(self, sink: &mut ScalarSink<'_>) -> Result<()> {
         let all = self.download.map(Download::wait).transpose()?;
         let mut rest = all.as_deref().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Disk space for training states, checked before it runs out.
+//! Checks that the disk has room for the training states of a run.
 
 use std::path::Path;
 
@@ -7,19 +7,19 @@ use run_folder::free_bytes;
 use crate::error::{Error, Result};
 use crate::trainer::Trainer;
 
-/// Bytes of a training state, without its metadata.
+/// Size of a training state in bytes, without its metadata.
 fn state_bytes(trainer: &Trainer) -> u64 {
     let tensors = trainer.tensors();
     let values: usize = tensors.iter().map(|(_, tensor)| tensor.elem_count()).sum();
     values as u64 * 4
 }
 
-/// Refuses a run whose states and snapshots do not fit on the disk, before it begins.
+/// Fails when the disk of `dir` has too little free space for the training states and snapshots of the run.
 ///
 /// # Errors
-/// `Setting` with the free and the needed space.
+/// `Setting` with the free and the needed space in MB.
 pub(crate) fn check_space(dir: &Path, trainer: &Trainer) -> Result<()> {
-    // A state is written beside those that are kept, and snapshots beside it.
+    // `keep_states` states are kept. The next one is written before the oldest is removed. Snapshots need space, too.
     let states = trainer.config().keep_states as u64 + 2;
     let needed = states * state_bytes(trainer);
     match free_bytes(dir) {
@@ -36,7 +36,7 @@ pub(crate) fn check_space(dir: &Path, trainer: &Trainer) -> Result<()> {
     }
 }
 
-/// A warning when the next state may not fit on the disk.
+/// A warning text when the free space is less than twice the size of a training state, otherwise `None`.
 pub(crate) fn nearly_full(dir: &Path, trainer: &Trainer) -> Option<String> {
     let needed = state_bytes(trainer);
     let free = free_bytes(dir).filter(|free| *free < 2 * needed)?;

@@ -1,4 +1,4 @@
-//! The random numbers of the losses, drawn by a run's generators or replayed from a recording.
+//! The random numbers of the losses, drawn from a run's random number generators or replayed from a recording.
 
 use augment::{AugmentPipe, Augmentation, BatchShape};
 use candle_core::{Device, Tensor};
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The noise of one call of the synthesis network, which can be repeated.
+/// The noise inputs of one call of the synthesis network. A second call with the same value gives the same noise.
 #[derive(Clone, Debug)]
 pub enum Noise {
-    /// The noise that is stored with the weights.
+    /// The constant noise that is stored with the weights.
     Const,
-    /// Random noise by this key (`ops::normal`).
+    /// Random noise that is determined by this key, see `ops::normal`.
     Key(u64),
 }
 
 impl Noise {
-    /// Calls `synthesis` with the options for this noise.
+    /// Calls `synthesis` with the `SynthesisOptions` for this noise and returns its result.
     pub fn with<T>(&self, synthesis: impl FnOnce(SynthesisOptions) -> T) -> T {
         let noise = match self {
             Noise::Const => NoiseMode::Const,
@@ -29,46 +29,48 @@ impl Noise {
     }
 }
 
-/// Style mixing (arXiv:1812.04948, section 3.1): second latents, and the layer from which on they are used.
+/// Style mixing (arXiv:1812.04948, section 3.1): layers below `cutoff` use the styles of the first latents, the others
+/// those of the second latents, `z`.
 pub struct StyleMixing {
-    /// The second latents: `[batch, z_dim]`.
+    /// The second latents, whose styles the layers from `cutoff` on use: `[batch, z_dim]`.
     pub z: Tensor,
-    /// Index of the first layer with the second latents, from 1; `num_ws` for no mixing.
+    /// Index of the first layer that uses the second latents, 1 to `num_ws`; `num_ws` means no mixing.
     pub cutoff: usize,
 }
 
-/// The source of the losses' random numbers: a run's generators, or a recording.
+/// The source of the losses' random numbers: a run's random number generators, or a recording.
 pub trait Draws {
-    /// Style mixing of one call of the generator with latents `z`, `[batch, z_dim]`; `None` when it is off.
+    /// Draws the style mixing of one generator call with latents `z`, `[batch, z_dim]`; `None` when style mixing is
+    /// off.
     ///
     /// # Errors
-    /// When a recording does not fit, or the tensor library fails.
+    /// When a recording does not match the call, or the tensor library fails.
     fn style_mixing(&mut self, z: &Tensor, num_ws: usize) -> Result<Option<StyleMixing>>;
 
-    /// Noise of one call of the synthesis network.
+    /// Draws the noise of one call of the synthesis network.
     fn noise(&mut self) -> Noise;
 
-    /// The random images `y` of path length regularization: standard normal, of the shape `shape`.
+    /// Draws the random images `y` of path length regularization: standard normal values, in a tensor of shape `shape`.
     ///
     /// # Errors
-    /// When a recording does not fit, or the tensor library fails.
+    /// When a recording does not match the call, or the tensor library fails.
     fn path_noise(&mut self, shape: &[usize]) -> Result<Tensor>;
 
-    /// The augmentation of one batch of images for the discriminator; `None` for no augmentation.
+    /// Draws the augmentation of one batch of images for the discriminator; `None` for no augmentation.
     ///
     /// # Errors
-    /// When the pipe cannot be applied to such images.
+    /// When the pipe cannot be applied to images of this shape.
     fn augmentation(&mut self, shape: BatchShape) -> Result<Option<Augmentation>>;
 }
 
-/// The random number generators of a run, one for each purpose, so that a change of one setting does not change the draws for
-/// the others.
+/// The random number generators of a run. Each purpose has its own generator, so that changing one setting does not
+/// change the numbers drawn for the other purposes.
 pub struct RunDraws {
-    /// Probability of style mixing.
+    /// Probability that a batch uses style mixing; 0 or less turns it off.
     pub style_mixing_prob: f64,
     /// The augmentation pipe; `None` for no augmentation.
     pub pipe: Option<AugmentPipe>,
-    /// Probability of each transform of the pipe.
+    /// Probability with which each transform of the pipe is applied to an image.
     pub p: f64,
     latents: RandomState,
     mixing: RandomState,
@@ -78,7 +80,7 @@ pub struct RunDraws {
     device: Device,
 }
 
-/// The state of the generators of [`RunDraws`].
+/// The saved states of the generators of a [`RunDraws`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedDraws {
@@ -90,7 +92,8 @@ pub struct SavedDraws {
 }
 
 impl RunDraws {
-    /// New generators, all seeded with `seed`.
+    /// New generators, each seeded with `seed` and the name of its purpose. The augmentation probability `p` starts at
+    /// 0.
     pub fn new(
         seed: u64,
         style_mixing_prob: f64,
@@ -110,12 +113,12 @@ impl RunDraws {
         }
     }
 
-    /// The generator for latents and labels of the generated images.
+    /// The random number generator for latents and labels of generated images.
     pub fn latents(&mut self) -> &mut RandomState {
         &mut self.latents
     }
 
-    /// The state of all generators.
+    /// The states of all generators, for [`RunDraws::restore`].
     pub fn save(&self) -> SavedDraws {
         SavedDraws {
             latents: self.latents.save(),
@@ -126,10 +129,10 @@ impl RunDraws {
         }
     }
 
-    /// Continues from the state at a call of [`RunDraws::save`].
+    /// Puts all generators into the states that [`RunDraws::save`] returned.
     ///
     /// # Errors
-    /// `State` when a state is damaged.
+    /// `State` when a saved state is invalid.
     pub fn restore(&mut self, saved: &SavedDraws) -> Result<()> {
         let restore = |saved| {
             RandomState::restore(saved)
@@ -149,7 +152,7 @@ impl Draws for RunDraws {
         if self.style_mixing_prob <= 0.0 {
             return Ok(None);
         }
-        // Both numbers are drawn in any case, as in the reference.
+        // Both numbers are always drawn, as in NVIDIA's StyleGAN2-ADA.
         let layer = 1 + self.mixing.index(num_ws.max(2) - 1);
         let mixes = self.mixing.random_sample() < self.style_mixing_prob;
         Ok(Some(StyleMixing {
@@ -174,7 +177,7 @@ impl Draws for RunDraws {
     }
 }
 
-/// A tensor of standard normal numbers.
+/// A tensor of shape `shape` with standard normal f32 values.
 ///
 /// # Errors
 /// When the tensor library fails.
@@ -184,9 +187,9 @@ pub(crate) fn normal(random: &mut RandomState, shape: &[usize], device: &Device)
     Ok(upload(values, shape, device)?)
 }
 
-/// The random number generator for a purpose, seeded by the seed of the run and the name of the purpose.
+/// A new random number generator for the purpose `name`, seeded by a hash of the run's seed and that name.
 pub(crate) fn stream(seed: u64, name: &str) -> RandomState {
-    // FNV-1a, so that neighboring seeds give unrelated generators.
+    // FNV-1a hash, so that neighboring seeds give unrelated generators.
     let bytes = seed.to_le_bytes().into_iter().chain(name.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

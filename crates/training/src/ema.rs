@@ -1,22 +1,24 @@
-//! The moving average of the generator's weights, `g_ema`, which makes the images.
+//! `g_ema`, the moving average of the generator's weights. Images are generated with it.
 
 use networks::{Generator, TensorKind};
 use ops::update;
 
 use crate::error::Result;
 
-/// The decay of the moving average over a batch of `batch` images, 0 to 1.
+/// The weight of the old average in the update after a batch of `batch` images (the decay of the moving average), 0 to
+/// 1.
 ///
-/// The half-life is `ema_kimg` thousand images, but at most the share `rampup` of the `cur_nimg` images seen before the
-/// batch. With a ramp the first decay is 0: the average becomes the generator. As in the official program.
+/// The half-life is `ema_kimg` thousand images, and with `rampup` at most `rampup * cur_nimg` images; `cur_nimg` is the
+/// number of images seen before the batch. With `rampup` the first decay is therefore 0 and the average equals the
+/// generator. As in NVIDIA's StyleGAN2-ADA.
 pub fn ema_beta(batch: usize, ema_kimg: f64, rampup: Option<f64>, cur_nimg: u64) -> f64 {
     let half_life = ema_kimg * 1000.0;
     let half_life = rampup.map_or(half_life, |ramp| half_life.min(cur_nimg as f64 * ramp));
     0.5f64.powf(batch as f64 / half_life.max(1e-8))
 }
 
-/// Updates the weights of `average` to `beta average + (1 - beta) g`, and copies the other tensors (`w_avg`, noise, frozen
-/// weights).
+/// Replaces the trainable weights of `average` by `beta * average + (1 - beta) * g`, and copies all other tensors
+/// (`w_avg`, noise constants, frozen weights) from `g`.
 ///
 /// # Errors
 /// When the tensor library fails.

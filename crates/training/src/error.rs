@@ -8,12 +8,12 @@ pub enum Error {
     /// A setting that is impossible or contradicts another.
     #[error("{name}: {reason}")]
     Setting {
-        /// The name of the setting: that of its flag.
+        /// The name of the setting, which is the name of its flag without `--`.
         name: &'static str,
-        /// The reason, and what to do instead.
+        /// The reason, and a way to fix it.
         reason: String,
     },
-    /// The text of an augmentation pipe cannot be parsed, or the pipe cannot be applied.
+    /// The text of an augmentation pipe cannot be parsed, or the pipe cannot be applied to the images.
     #[error("augpipe: {0}")]
     Augpipe(#[from] augment::AugmentError),
     /// The networks cannot be built or run.
@@ -25,7 +25,7 @@ pub enum Error {
     /// The dataset cannot be read.
     #[error(transparent)]
     Dataset(#[from] dataset::Error),
-    /// A training state is damaged or does not fit.
+    /// A training state is damaged or does not fit the configuration.
     #[error("training state: {0}")]
     State(String),
     /// The run folder cannot be read or written.
@@ -34,9 +34,9 @@ pub enum Error {
     /// A file cannot be read or written.
     #[error("'{}': {source}", path.display())]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The reason.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
@@ -49,7 +49,7 @@ impl Error {
         Self::State(reason.into())
     }
 
-    /// An [`Error::File`], for `map_err` of file operations.
+    /// A function that turns an I/O error of the file `path` into an [`Error::File`], for `map_err`.
     pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::File {
             path: path.to_owned(),
@@ -57,7 +57,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Setting`].
+    /// An [`Error::Setting`] for the flag `name`.
     pub fn setting(name: &'static str, reason: impl Into<String>) -> Self {
         Self::Setting {
             name,

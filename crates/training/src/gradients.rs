@@ -3,21 +3,22 @@ use networks::Parameters;
 
 use crate::error::Result;
 
-/// The gradients of one phase, summed over its micro-batches, in the order of the trainable parameters.
+/// The gradients of one phase, summed over its micro-batches: one entry per trainable parameter, in the order of
+/// `Parameters::trainable`.
 pub struct Gradients {
     variables: Vec<Var>,
     sums: Vec<Option<Tensor>>,
 }
 
 impl Gradients {
-    /// No gradients yet, for the trainable parameters of a network.
+    /// Sums to which no gradients have been added, one for each trainable parameter of a network.
     pub fn of(parameters: &Parameters) -> Self {
         let variables: Vec<Var> = parameters.trainable().map(|(_, var)| var.clone()).collect();
         let sums = vec![None; variables.len()];
         Self { variables, sums }
     }
 
-    /// Adds the gradients of one backward pass.
+    /// Adds the gradients of one backward pass to the sums.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -33,12 +34,12 @@ impl Gradients {
         Ok(())
     }
 
-    /// Whether no gradient was added: the phase had nothing to do, and the optimizer must not make a step.
+    /// Whether no gradient was added. The phase then had no loss terms, and the optimizer must not make a step.
     pub fn is_empty(&self) -> bool {
         self.sums.iter().all(Option::is_none)
     }
 
-    /// The gradient of each trainable parameter; `None` where it is zero.
+    /// The summed gradient of each trainable parameter; `None` where no backward pass reached the parameter.
     pub fn iter(&self) -> impl Iterator<Item = Option<&Tensor>> {
         self.sums.iter().map(Option::as_ref)
     }

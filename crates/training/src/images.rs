@@ -1,4 +1,4 @@
-//! Real images as input of the networks.
+//! Converts real images from bytes to the value range of the networks.
 
 use candle_core::{DType, Device, Tensor};
 use ops::transfer::upload;
@@ -6,16 +6,17 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 
-/// A byte, 0 to 255, as the networks take it: -1 to 1.
+/// Maps a byte, 0 to 255, linearly to the range of the networks, -1 to 1.
 fn network_value(byte: u8) -> f32 {
     f32::from(byte) / 127.5 - 1.0
 }
 
-/// Images as f32, -1 to 1. A GPU receives the bytes and converts them by a table, so that its numbers are those of the CPU.
+/// Converts image bytes to a tensor of f32 values from -1 to 1. On a GPU the conversion uses a table computed on the
+/// host, so that the values equal those of the CPU.
 ///
 /// # Shapes
-/// - `bytes`: as many as `shape` has elements, `[batch, channels, height, width]`
-/// - result: `shape`
+/// - `bytes`: one byte per element of `shape`, in the same order
+/// - `shape` and result: `[batch, channels, height, width]`
 ///
 /// # Errors
 /// When the number of bytes does not fit the shape, or the tensor library fails.
@@ -32,7 +33,7 @@ pub(crate) fn to_network_range(
     let table: Vec<f32> = (0..=255).map(network_value).collect();
     let table = upload(table, 256, device)?;
     let n = bytes.len();
-    // Indices of type u8 would not do: candle's kernels skip the largest value of the type, and 255 is white.
+    // Indices of type u8 are not possible: candle's kernels skip the largest value of the index type, here 255 (white).
     let bytes = upload(bytes, n, device)?.to_dtype(DType::U32)?;
     Ok(table.index_select(&bytes, 0)?.reshape(shape)?)
 }

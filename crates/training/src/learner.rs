@@ -1,4 +1,4 @@
-//! One iteration of training: the networks, their optimizers and the moving average of the generator.
+//! One iteration of training, and what it updates: the networks, their optimizers and the generator's moving average.
 
 use std::time::Duration;
 
@@ -16,29 +16,29 @@ use crate::loss::{LossContext, Losses, MicroBatch, Networks};
 use crate::optimizer::Adam;
 use crate::phase::{Phase, TrainedNetwork};
 
-/// The settings of an iteration.
+/// The settings of a training iteration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LearnerOptions {
-    /// Images in one iteration.
+    /// Real images in one iteration.
     pub batch_size: usize,
     /// Images in a micro-batch; the gradients of the micro-batches are summed.
     pub batch_gpu: usize,
-    /// The phases in their order.
+    /// The phases of an iteration in the order in which they run.
     pub phases: Vec<Phase>,
-    /// The generator's Adam, before the correction for lazy regularization.
+    /// Settings of the generator's Adam, before the correction for lazy regularization.
     pub g_optimizer: OptimizerConfig,
-    /// The discriminator's Adam, before the same correction.
+    /// Settings of the discriminator's Adam, before the same correction.
     pub d_optimizer: OptimizerConfig,
     /// Weights of the losses.
     pub loss: LossConfig,
-    /// Half-life of the moving average, in thousands of images.
+    /// Half-life of the generator's moving average, in thousands of images.
     pub ema_kimg: f64,
-    /// The half-life is at most this share of the images seen; `None` for no such limit.
+    /// Upper limit of that half-life as a fraction of the images seen so far; `None` for no such limit.
     pub ema_rampup: Option<f64>,
 }
 
 impl LearnerOptions {
-    /// The options of a run.
+    /// The iteration settings of a run's configuration.
     pub fn of(config: &TrainConfig) -> Self {
         Self {
             batch_size: config.batch_size,
@@ -52,7 +52,8 @@ impl LearnerOptions {
         }
     }
 
-    /// The interval of the regularization phase of a network, where it has one of its own.
+    /// The interval of the regularization phase of the network `trains`; `None` where regularization is part of the
+    /// main phase or there is none.
     fn lazy_interval(&self, trains: TrainedNetwork) -> Option<usize> {
         let mut phases = self.phases.iter();
         let lazy =
@@ -63,18 +64,20 @@ impl LearnerOptions {
 
 /// The input of one iteration. Labels are `None` for unconditional networks.
 pub struct IterationInput {
-    /// Real images, -1 to 1: `[batch, channels, resolution, resolution]`. All phases share them.
+    /// Real images, values -1 to 1: `[batch, channels, resolution, resolution]`. All phases use the same ones.
     pub real_img: Tensor,
     /// Labels of the real images: `[batch, c_dim]`.
     pub real_c: Option<Tensor>,
-    /// Latents of all phases, also of those that are skipped: `[phases * batch, z_dim]`.
+    /// Latents of all phases, including those that do not run in this iteration: `[phases * batch, z_dim]`, phase by
+    /// phase.
     pub gen_z: Tensor,
-    /// Labels of the images to generate: `[phases * batch, c_dim]`.
+    /// Labels of the images to generate, in the order of `gen_z`: `[phases * batch, c_dim]`.
     pub gen_c: Option<Tensor>,
 }
 
 impl IterationInput {
-    /// The micro-batch of the images `start..start + len` in a phase.
+    /// The images `start..start + len` of the batch, with the latents and labels of the phase of index `phase`; `batch`
+    /// is the batch size.
     fn micro_batch(
         &self,
         phase: usize,
@@ -96,15 +99,15 @@ impl IterationInput {
     }
 }
 
-/// The reports of an iteration, which a GPU may still be computing.
+/// The reported scalars and phase times of an iteration that a GPU may still be computing.
 pub struct Iteration {
     scalars: PendingScalars,
-    /// Official name, start and end of each phase that ran.
+    /// NVIDIA's name (`Gmain`), start and end of each phase that ran.
     phases: Vec<(&'static str, DeviceEvent, DeviceEvent)>,
 }
 
 impl Iteration {
-    /// Waits until the iteration is computed, passes its scalars to `sink` and returns the time of each phase.
+    /// Waits until the iteration is computed, passes its scalars to `sink` and returns the name and time of each phase.
     ///
     /// # Errors
     /// When the iteration failed on its device.
@@ -117,30 +120,30 @@ impl Iteration {
     }
 }
 
-/// Everything that an iteration of training changes: weights, moments of the optimizers, moving average, mean path length.
+/// Everything that a training iteration changes: weights, the optimizers' moments, `g_ema`, mean path length.
 pub struct Learner {
     options: LearnerOptions,
-    /// Generator and discriminator.
+    /// Generator and discriminator in training.
     pub networks: Networks,
-    /// Moving average of the generator.
+    /// Moving average of the generator's weights.
     pub g_ema: Generator,
-    /// The losses and the mean path length.
+    /// Settings of the losses, and the mean path length.
     pub losses: Losses,
     /// The generator's optimizer, shared by its phases.
     pub g_adam: Adam,
     /// The discriminator's optimizer, shared by its phases.
     pub d_adam: Adam,
-    /// Number of iterations made.
+    /// Number of iterations made so far.
     pub batch_idx: u64,
-    /// Number of real images seen.
+    /// Number of real images seen so far.
     pub cur_nimg: u64,
 }
 
 impl Learner {
-    /// A learner that starts from these networks and shares their weights.
+    /// A learner that trains the given networks in place, as it shares their weights.
     ///
     /// # Errors
-    /// `Setting` when the batch does not divide into micro-batches; when the tensor library fails.
+    /// `Setting` when the batch does not divide into micro-batches; `Tensor` when the tensor library fails.
     pub fn new(
         options: LearnerOptions,
         g: &Generator,
@@ -175,12 +178,13 @@ impl Learner {
         })
     }
 
-    /// Settings.
+    /// The settings.
     pub fn options(&self) -> &LearnerOptions {
         &self.options
     }
 
-    /// Makes one iteration: the phases that are due, then the moving average. On a GPU the work may go on after the return.
+    /// Makes one iteration: runs the phases that are due, then updates the moving average. On a GPU the work may
+    /// continue after the function has returned.
     ///
     /// # Errors
     /// When the input does not fit the networks.
@@ -205,7 +209,7 @@ impl Learner {
         })
     }
 
-    /// The decay of the moving average in the next iteration.
+    /// The weight of the old `g_ema` in the next iteration's update, see [`ema_beta`](crate::ema_beta).
     pub fn ema_beta(&self) -> f64 {
         let o = &self.options;
         ema_beta(o.batch_size, o.ema_kimg, o.ema_rampup, self.cur_nimg)

@@ -1,9 +1,9 @@
 //! Training of StyleGAN2 with adaptive discriminator augmentation (arXiv:2006.06676).
 //!
-//! A [`Trainer`] holds a run in memory: it is built from a complete [`TrainConfig`] (the crate `train-settings` resolves one
-//! from flags and presets), a dataset and the networks to [`Start`] from, and makes one iteration after the other. [`run`]
-//! trains it in a run folder, with snapshots, logs and training states; a [`TrainingState`] resumes to the same bits. Metrics
-//! are absent on purpose: the program around a run computes them ([`Hooks`]).
+//! A [`Trainer`] is a run in memory. It is built from a complete [`TrainConfig`] (the crate `train-settings` makes one
+//! from flags and presets), a dataset and the networks to [`Start`] from; each [`Trainer::step`] is one iteration.
+//! [`run`] trains it in a run folder, with snapshots, logs and training states. A run resumed from a [`TrainingState`]
+//! gives the same result to the bit. This crate does not compute metrics: the program around a run does ([`Hooks`]).
 //!
 //! ```
 //! use std::sync::Arc;

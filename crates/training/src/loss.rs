@@ -1,7 +1,7 @@
 //! The losses of StyleGAN2 (arXiv:1912.04958) and their gradients, phase by phase.
 //!
-//! Path length and R1 penalty need the gradient of a gradient. The first gradient is taken with frozen weights; the
-//! second is an ordinary backward pass of the directional derivative along the first (`ops::second_order`).
+//! The path length and R1 penalties need the gradient of a gradient. The first gradient is taken with frozen weights.
+//! The second is an ordinary backward pass through the directional derivative along the first (`ops::second_order`).
 
 use augment::{Augmentation, BatchShape};
 use candle_core::{Tensor, Var};
@@ -16,20 +16,20 @@ use crate::error::Result;
 use crate::gradients::Gradients;
 use crate::phase::{Phase, TrainedNetwork};
 
-/// A generator and a discriminator that are trained against each other, each also without gradients.
+/// A generator and a discriminator in training, each in two forms that share weights: with and without gradients.
 pub struct Networks {
-    /// The generator; gradients reach its weights.
+    /// The generator; gradients of its weights are computed.
     pub g: Generator,
-    /// The generator with the same weights, without gradients.
+    /// The generator with the same weights, for which no gradients are computed.
     pub g_frozen: Generator,
-    /// The discriminator; gradients reach its weights.
+    /// The discriminator; gradients of its weights are computed.
     pub d: Discriminator,
-    /// The discriminator with the same weights, without gradients.
+    /// The discriminator with the same weights, for which no gradients are computed.
     pub d_frozen: Discriminator,
 }
 
 impl Networks {
-    /// Both forms of two networks; the weights are shared.
+    /// Makes both forms of each network; they share the weights of `g` and `d`.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -43,10 +43,11 @@ impl Networks {
     }
 }
 
-/// The part of a batch that goes through the networks at once; the gradients of a batch are summed over its
+/// The part of a batch that passes through the networks at once; the gradients of a batch are the sum over its
 /// micro-batches. Labels are `None` for unconditional networks.
 pub struct MicroBatch {
-    /// Real images, -1 to 1: `[batch, channels, resolution, resolution]`.
+    /// Real images, values -1 to 1: `[batch, channels, resolution, resolution]`; `batch` is the size of the
+    /// micro-batch.
     pub real_img: Tensor,
     /// Labels of the real images: `[batch, c_dim]`.
     pub real_c: Option<Tensor>,
@@ -60,30 +61,31 @@ pub struct MicroBatch {
 pub struct LossContext<'a> {
     /// The networks.
     pub networks: &'a Networks,
-    /// The images and latents.
+    /// The images, latents and labels.
     pub batch: &'a MicroBatch,
-    /// Factor of the loss: the interval of the phase (lazy regularization).
+    /// Factor of the loss: the interval of the phase, which makes up for the iterations without it (lazy
+    /// regularization).
     pub gain: f64,
-    /// Random numbers: style mixing, noise, augmentation.
+    /// Source of random numbers: style mixing, noise, augmentation.
     pub draws: &'a mut dyn Draws,
-    /// Gradients of the network that the phase trains; those of this micro-batch are added.
+    /// Gradients of the network that the phase trains; those of this micro-batch are added to them.
     pub grads: &'a mut Gradients,
-    /// Receives losses, penalties and scores under their official names.
+    /// Receives losses, penalties and logits under NVIDIA's names.
     pub scalars: &'a mut DeferredScalars,
 }
 
-/// The losses of both networks and their only state, the mean path length.
+/// The losses of both networks. Their only state is the mean path length.
 #[derive(Clone, Debug)]
 pub struct Losses {
-    /// Weights and decays.
+    /// Weights of the losses, and the decay of the mean path length.
     pub config: LossConfig,
-    /// Moving average of the path lengths.
+    /// Moving average of the path lengths, over micro-batches.
     pub pl_mean: f32,
 }
 
 impl Losses {
-    /// Adds the gradients of one micro-batch in a phase to `context.grads`. The loss is the mean over the micro-batch times
-    /// `context.gain`.
+    /// Computes the loss of one micro-batch in a phase and adds its gradients to `context.grads`. The loss is the mean
+    /// over the micro-batch times `context.gain`.
     ///
     /// # Errors
     /// When shapes do not fit the networks.
@@ -104,7 +106,7 @@ impl Losses {
                 };
                 let r1 = phase.regularize && self.config.r1_gamma != 0.0;
                 if phase.main || r1 {
-                    // Both terms see the real images under the same augmentation.
+                    // Both loss terms use the same augmentation of the real images.
                     let shape = BatchShape::of(&context.batch.real_img)?;
                     let augmentation = context.draws.augmentation(shape)?;
                     if let Some(fake_losses) = fake_losses {
@@ -120,7 +122,7 @@ impl Losses {
         Ok(())
     }
 
-    /// Path length regularization: a step in `w` shall change the image by the same amount everywhere.
+    /// Path length regularization: penalizes differences in how strongly a step in `w` changes the image.
     fn path_length(&mut self, context: &mut LossContext<'_>) -> Result<()> {
         let (networks, gain) = (context.networks, context.gain);
         let batch = context.batch.gen_z.dim(0)?;
@@ -131,7 +133,7 @@ impl Losses {
         let ws = mixed_ws(&networks.g, &z, c.as_ref(), context.draws)?;
         let noise = context.draws.noise();
 
-        // J^T y: the gradient in ws of the images' inner product with random y.
+        // J^T y: the gradient with respect to ws of the inner product of the images and the random images y.
         let leaf = Var::from_tensor(ws.primal.tensor())?;
         let frozen = &networks.g_frozen.synthesis;
         let img = noise.with(|o| frozen.forward_dual(&leaf.as_tensor().into(), o))?;
@@ -141,7 +143,8 @@ impl Losses {
         let mut grads = img.primal.backward_from(&y)?;
         let grad = grads.remove(&leaf).map_or_else(|| leaf.zeros_like(), Ok)?;
 
-        // Lengths and penalty on the host, one number for each sample. Nothing else in a step waits for the device.
+        // Compute lengths and penalties on the host, one of each per sample. No other part of the losses makes the host
+        // wait for the device.
         let (_, num_ws, w_dim) = grad.dims3()?;
         let squares = grad.sqr()?.sum((1, 2))?.to_vec1::<f32>()?;
         let lengths: Vec<f32> = squares.iter().map(|s| (s / num_ws as f32).sqrt()).collect();
@@ -156,7 +159,8 @@ impl Losses {
         let weight = self.config.pl_weight as f32;
         scalars.report_scaled("Loss/G/reg", penalties, weight);
 
-        // The derivative of the loss in each length. The moving average depends on the lengths, too.
+        // The derivative of the loss with respect to each length. The moving average in the loss also depends on the
+        // lengths.
         let mean_offset = offsets.iter().sum::<f32>() / batch as f32;
         let outer = 2.0 * weight * gain as f32 / batch as f32;
         let factors = offsets
@@ -178,7 +182,7 @@ impl Losses {
 }
 
 impl LossContext<'_> {
-    /// Non-saturating logistic loss of the generator.
+    /// Non-saturating logistic loss of the generator, `softplus(-logits)`.
     fn generator_main(&mut self) -> Result<()> {
         let img = self.generate(&self.networks.g)?;
         let img = self.augment_fake(img)?;
@@ -191,7 +195,7 @@ impl LossContext<'_> {
         self.grads.add(mean_times(&loss, self.gain)?.backward()?)
     }
 
-    /// The discriminator's loss on generated images; returns that of each sample.
+    /// The discriminator's loss on generated images, `softplus(logits)`. Returns the loss of each sample.
     fn discriminator_fake(&mut self) -> Result<ScalarBuffer> {
         let img = self.generate(&self.networks.g_frozen)?;
         let img = self.augment_fake(img)?;
@@ -203,7 +207,8 @@ impl LossContext<'_> {
         self.scalars.buffer(loss.tensor())
     }
 
-    /// The discriminator's loss on real images. Reports its sum with the loss on generated images.
+    /// The discriminator's loss on real images, `softplus(-logits)`. Reports the sum of it and `fake_losses` per
+    /// sample.
     fn discriminator_real(
         &mut self,
         augmentation: Option<&Augmentation>,
@@ -219,7 +224,8 @@ impl LossContext<'_> {
         self.grads.add(mean_times(&loss, self.gain)?.backward()?)
     }
 
-    /// R1 (arXiv:1801.04406): the squared gradient of the logits in the real images, through the augmentation.
+    /// R1 penalty (arXiv:1801.04406): the squared norm of the gradient of the logits with respect to the real images,
+    /// where the logits are those of the augmented images. With `with_scores` it also reports the logits.
     fn r1_penalty(
         &mut self,
         augmentation: Option<&Augmentation>,
@@ -250,7 +256,7 @@ impl LossContext<'_> {
         self.grads.add(loss.backward()?)
     }
 
-    /// Logits of real images, augmented before.
+    /// The discriminator's logits of the real images, which are augmented first; `img` holds these images.
     fn real_logits(
         &self,
         d: &Discriminator,
@@ -264,7 +270,7 @@ impl LossContext<'_> {
         })
     }
 
-    /// Images of the micro-batch's latents, with mixed styles and new noise.
+    /// Generates images from the micro-batch's latents, with style mixing and new noise.
     fn generate(&mut self, g: &Generator) -> Result<Dual> {
         let (z, c) = (&self.batch.gen_z, self.batch.gen_c.as_ref());
         let ws = mixed_ws(g, z, c, self.draws)?;
@@ -272,7 +278,7 @@ impl LossContext<'_> {
         Ok(noise.with(|options| g.synthesis.forward_dual(&ws, options))?)
     }
 
-    /// Draws an augmentation for generated images and applies it.
+    /// Draws an augmentation for generated images and applies it to `img`.
     fn augment_fake(&mut self, img: Dual) -> Result<Dual> {
         let shape = BatchShape::of(img.primal.tensor())?;
         Ok(match self.draws.augmentation(shape)? {
@@ -282,7 +288,8 @@ impl LossContext<'_> {
     }
 }
 
-/// `ws` of a batch in training, with style mixing: `[batch, num_ws, w_dim]`. Updates the moving average of `w`.
+/// Maps a batch of latents to `ws`, `[batch, num_ws, w_dim]`, with style mixing. Updates `w_avg`, the moving average of
+/// `w`.
 fn mixed_ws(g: &Generator, z: &Tensor, c: Option<&Tensor>, draws: &mut dyn Draws) -> Result<Dual> {
     let track = MappingOptions {
         update_w_avg: true,

@@ -1,4 +1,4 @@
-//! Adam (arXiv:1412.6980), with moments that can be saved.
+//! Adam (arXiv:1412.6980), whose moments can be saved and restored.
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::gradients::Gradients;
 
 impl OptimizerConfig {
-    /// The settings for lazy regularization: a phase of its own, with an optimizer step of its own, every `interval`
-    /// iterations (arXiv:1912.04958, appendix B). A cycle then has `interval + 1` steps; learning rate and decays are
-    /// corrected so that it changes the weights as `interval` steps would.
+    /// The settings corrected for lazy regularization (arXiv:1912.04958, appendix B): every `interval` iterations the
+    /// regularization phase makes an extra optimizer step. `interval` iterations then have `interval + 1` steps;
+    /// learning rate and betas are corrected so that these change the weights as much as `interval` steps would.
     pub fn with_lazy_regularization(self, interval: usize) -> Self {
         let ratio = interval as f64 / (interval as f64 + 1.0);
         Self {
@@ -24,13 +24,13 @@ impl OptimizerConfig {
     }
 }
 
-/// Adam for the trainable parameters of one network.
+/// The Adam optimizer for the trainable parameters of one network.
 ///
-/// All weights are updated in place, on a GPU in one launch. Gradients that are NaN count as 0, infinite ones as 1e5 with
-/// their sign. A missing gradient counts as zero.
+/// All weights are updated in place, on a GPU in one kernel launch. NaN in a gradient is replaced by 0 and infinity by
+/// 1e5 with the same sign. A missing gradient counts as zero.
 ///
-/// Training uses [`Adam::for_parameters`] and [`Adam::step_gradients`]. The trait [`candle_nn::Optimizer`] makes the same
-/// steps on variables and gradients of candle:
+/// Training uses [`Adam::for_parameters`] and [`Adam::step_gradients`]. The trait [`candle_nn::Optimizer`] makes the
+/// same steps for candle's variables and gradients:
 ///
 /// ```
 /// use candle_core::{Device, Tensor, Var};
@@ -49,15 +49,15 @@ pub struct Adam {
     config: OptimizerConfig,
     names: Vec<String>,
     variables: Vec<Var>,
-    /// First moments, moving averages of the gradients. `None` where `betas[0]` is 0: the average is then the gradient.
+    /// First moments (moving averages of the gradients). `None` where `betas[0]` is 0: the moment is then the gradient.
     exp_avg: Option<Vec<Tensor>>,
-    /// Second moments, moving averages of the squared gradients.
+    /// Second moments (moving averages of the squared gradients).
     exp_avg_sq: Vec<Tensor>,
     step: u64,
 }
 
 impl Adam {
-    /// An optimizer of a network's trainable parameters that has not made a step.
+    /// A new optimizer, at step 0, for the trainable parameters of a network.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -93,7 +93,7 @@ impl Adam {
         self.step
     }
 
-    /// Makes a step with the gradients of a phase.
+    /// Updates the weights with the summed gradients of a phase.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -102,7 +102,7 @@ impl Adam {
         Ok(self.update(&grads)?)
     }
 
-    /// Makes a step; `grads` are in the order of the variables.
+    /// Updates the weights; `grads` has one entry per variable, in the order of `self.variables`.
     fn update(&mut self, grads: &[Option<&Tensor>]) -> candle_core::Result<()> {
         self.step += 1;
         let [beta1, beta2] = self.config.betas;
@@ -127,7 +127,7 @@ impl Adam {
         update::adam_step(&parameters, &step)
     }
 
-    /// The moments by the names of the parameters with the prefix `exp_avg.` or `exp_avg_sq.`; the storage is shared.
+    /// The moments, named `exp_avg.<parameter>` and `exp_avg_sq.<parameter>`; they share storage with the optimizer.
     pub fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
         let named = |prefix: &'static str, tensors| {
             let named = self.names.iter().zip(tensors);
@@ -137,10 +137,10 @@ impl Adam {
         named("exp_avg", first).chain(named("exp_avg_sq", self.exp_avg_sq.as_slice()))
     }
 
-    /// Continues after `step` steps with saved moments. `saved` returns the moment of a name as in [`Adam::tensors`].
+    /// Restores the moments and the number of steps. `saved` returns the moment with a name as in [`Adam::tensors`].
     ///
     /// # Errors
-    /// `State` when a moment is missing or has another shape.
+    /// `State` when a moment is missing or differs in shape from its parameter.
     pub fn restore(&mut self, step: u64, saved: impl Fn(&str) -> Option<Tensor>) -> Result<()> {
         let mut copies = Vec::new();
         for (name, tensor) in self.tensors() {
@@ -160,7 +160,8 @@ impl Adam {
 impl Optimizer for Adam {
     type Config = OptimizerConfig;
 
-    /// Optimizes the variables that hold floating-point numbers, which must be f32; their names are `0`, `1`, ...
+    /// Optimizes those of `vars` that hold floating-point numbers, which must be f32; the others are ignored. Parameter
+    /// names are `0`, `1`, ... in order.
     fn new(vars: Vec<Var>, config: OptimizerConfig) -> candle_core::Result<Self> {
         let vars = vars.into_iter().filter(|var| var.dtype().is_float());
         let variables: Vec<Var> = vars.collect();

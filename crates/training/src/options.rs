@@ -1,4 +1,4 @@
-//! The configuration as the official `training_options.json`.
+//! The configuration in the format of `training_options.json` of NVIDIA's StyleGAN2-ADA.
 
 use networks::{Architecture, DiscriminatorConfig, GeneratorConfig};
 use serde_json::{Map, Value, json};
@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 use crate::config::{LossConfig, OptimizerConfig, TrainConfig};
 
 impl TrainConfig {
-    /// The configuration in the form of the official `training_options.json`, for tools that read that file.
+    /// The configuration as JSON in the format of `training_options.json` of NVIDIA's StyleGAN2-ADA, for tools that
+    /// read that file.
     ///
-    /// As in the official file, settings that equal a default of the official program are left out.
+    /// As in NVIDIA's file, settings that equal a default of NVIDIA's program are left out.
     pub fn training_options(&self) -> Value {
         let mut options = Map::new();
         let mut set = |key: &str, value: Value| {
@@ -129,7 +130,7 @@ fn loss_kwargs(loss: &LossConfig) -> Value {
     kwargs
 }
 
-/// A whole number without its `.0`.
+/// The number as JSON; whole numbers are written without `.0`.
 fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 {
         (value as i64).into()

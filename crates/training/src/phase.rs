@@ -11,21 +11,21 @@ pub enum TrainedNetwork {
     Discriminator,
 }
 
-/// One of the optimizer steps that an iteration consists of.
+/// A kind of optimizer step. An iteration consists of one step of each phase that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phase {
     /// The network whose weights are updated.
     pub trains: TrainedNetwork,
-    /// Whether the adversarial loss is part of the loss.
+    /// Whether the loss of the phase contains the adversarial loss.
     pub main: bool,
-    /// Whether the penalty is part of the loss: path length for the generator, R1 for the discriminator.
+    /// Whether the loss of the phase contains the penalty: path length for the generator, R1 for the discriminator.
     pub regularize: bool,
     /// The phase runs in every `interval`-th iteration, and its loss is multiplied by `interval`.
     pub interval: usize,
 }
 
 impl Phase {
-    /// The official name: `Gmain`, `Greg`, `Gboth`, `Dmain`, `Dreg`, `Dboth`.
+    /// NVIDIA's name of the phase: `Gmain`, `Greg`, `Gboth`, `Dmain`, `Dreg` or `Dboth`.
     pub fn name(&self) -> &'static str {
         match (self.trains, self.main, self.regularize) {
             (TrainedNetwork::Generator, true, true) => "Gboth",
@@ -37,7 +37,7 @@ impl Phase {
         }
     }
 
-    /// The phase of an official name; `None` for other names.
+    /// The phase with NVIDIA's name `name`, run in every `interval`-th iteration; `None` for other names.
     pub fn named(name: &str, interval: usize) -> Option<Self> {
         let (trains, rest) = match name.split_at_checked(1)? {
             ("G", rest) => (TrainedNetwork::Generator, rest),
@@ -58,7 +58,7 @@ impl Phase {
         })
     }
 
-    /// The phases of an iteration in their order: `Gmain`, `Greg`, `Dmain`, `Dreg`.
+    /// The phases in the order in which an iteration runs them: `Gmain`, `Greg`, `Dmain`, `Dreg`.
     pub fn all(config: &TrainConfig) -> Vec<Phase> {
         let of = |trains, interval| {
             let phase = |main, interval| Phase {

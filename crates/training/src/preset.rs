@@ -6,65 +6,66 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// A preset (`--cfg`).
+/// A named set of defaults for the settings of a run (`--cfg`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// Chosen from the resolution and the number of GPUs.
+    /// NVIDIA's `auto`: settings computed from the resolution and the number of GPUs.
     Auto,
-    /// As the StyleGAN2 paper: 1024 px and 512 px FFHQ.
+    /// The settings of the StyleGAN2 paper (arXiv:1912.04958), for 1024 px and 512 px FFHQ.
     Stylegan2,
-    /// As the ADA paper at 256 px.
+    /// The settings of the ADA paper (arXiv:2006.06676) at 256 px.
     Paper256,
-    /// As the ADA paper at 512 px.
+    /// The settings of the ADA paper at 512 px.
     Paper512,
-    /// As the ADA paper at 1024 px.
+    /// The settings of the ADA paper at 1024 px.
     Paper1024,
-    /// As the ADA paper for CIFAR-10.
+    /// The settings of the ADA paper for CIFAR-10.
     Cifar,
-    /// A small network for 32 px on a laptop's CPU. Not official.
+    /// A small network for 32 px on a laptop's CPU. Not one of NVIDIA's presets.
     Tiny32,
-    /// A small network for 64 px on a laptop's CPU. Not official.
+    /// A small network for 64 px on a laptop's CPU. Not one of NVIDIA's presets.
     Tiny64,
 }
 
-/// The settings that a preset decides.
+/// The values of the settings that a preset determines.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PresetSettings {
-    /// Length of training, in thousands of real images.
+    /// Length of training, in thousands of real images shown to the discriminator.
     pub total_kimg: u64,
-    /// Images in one training step.
+    /// Real images in one training step, over all GPUs.
     pub batch_size: usize,
     /// Images in a micro-batch on one GPU; the gradients of the micro-batches of a batch are summed.
     pub batch_gpu: usize,
     /// Images in a group of the minibatch standard deviation.
     pub mbstd_group_size: usize,
-    /// A block of resolution `r` has `min(channel_base / r, channel_max)` channels.
+    /// Determines the channels of each block: one of resolution `r` has `min(channel_base / r, channel_max)`.
     pub channel_base: usize,
-    /// The largest number of channels of a block.
+    /// Upper limit of the number of channels of a block.
     pub channel_max: usize,
-    /// Number of elements of `z` and `w`.
+    /// Number of elements of `z` and of `w`.
     pub latent_dim: usize,
-    /// Layers of the mapping network.
+    /// Number of layers of the mapping network.
     pub mapping_layers: usize,
     /// Learning rate of both networks.
     pub learning_rate: f64,
     /// Weight of the R1 penalty.
     pub r1_gamma: f64,
-    /// Half-life of the moving average of the generator, in thousands of images.
+    /// Half-life of the moving average of the generator's weights, in thousands of images.
     pub ema_kimg: f64,
-    /// The half-life is at most this share of the images seen so far; `None` for no such limit.
+    /// Upper limit of that half-life as a fraction of the images seen so far; `None` for no such limit.
     pub ema_rampup: Option<f64>,
-    /// Thousands of images in a tick.
+    /// Length of a tick in thousands of real images.
     pub kimg_per_tick: u64,
-    /// Ticks between snapshots.
+    /// Ticks between network snapshots, and between grids of generated images.
     pub snapshot_ticks: usize,
-    /// Columns and rows of the preview grids; `None` for the official size.
+    /// Columns and rows of the preview grids; `None` for the size that NVIDIA's StyleGAN2-ADA chooses from the
+    /// resolution.
     pub preview_grid: Option<[usize; 2]>,
 }
 
-/// The defaults of the official training loop (NVlabs/stylegan2-ada-pytorch, `train.py`), as are the presets of the papers
-/// (arXiv:2006.06676, appendix).
+/// Settings of the preset `stylegan2`, from `train.py` of NVIDIA's StyleGAN2-ADA (NVlabs/stylegan2-ada-pytorch), as are
+/// those of `paper*` and `cifar` (arXiv:2006.06676, appendix).
 const STYLEGAN2: PresetSettings = PresetSettings {
     total_kimg: 25_000,
     batch_size: 32,
@@ -115,7 +116,8 @@ const CIFAR: PresetSettings = PresetSettings {
     ..PAPER512
 };
 
-/// A preset of this program. A sixteenth of the official channels: 64 at 32 px.
+/// Settings of `tiny32`. Its networks have a sixteenth of the channels of NVIDIA's, before the upper limit: 64 at 32
+/// px.
 const TINY32: PresetSettings = PresetSettings {
     total_kimg: 100,
     batch_size: 16,
@@ -134,7 +136,7 @@ const TINY32: PresetSettings = PresetSettings {
     preview_grid: Some([12, 8]),
 };
 
-/// The architecture of `drawn64`, from which runs with this preset can start.
+/// Settings of `tiny64`, with the architecture of the published network `drawn64`, from which such a run can start.
 const TINY64: PresetSettings = PresetSettings {
     total_kimg: 200,
     channel_base: 1024,
@@ -143,7 +145,7 @@ const TINY64: PresetSettings = PresetSettings {
     ..TINY32
 };
 
-/// The heuristic of the official program for `auto`.
+/// The rules by which NVIDIA's StyleGAN2-ADA computes the settings of `auto`.
 fn auto(resolution: usize, num_gpus: usize) -> PresetSettings {
     let batch_size = (num_gpus * (4096 / resolution).min(32))
         .min(64)
@@ -191,7 +193,8 @@ impl Preset {
         }
     }
 
-    /// Metrics where none were requested. The tiny presets have none: 50,000 images take hours on a CPU.
+    /// The metrics of a run that requests none. The tiny presets have none: 50,000 generated images take hours on a
+    /// CPU.
     pub fn default_metrics(self) -> Vec<String> {
         match self {
             Preset::Tiny32 | Preset::Tiny64 => Vec::new(),
@@ -199,7 +202,7 @@ impl Preset {
         }
     }
 
-    /// The settings of the preset. Only those of `auto` depend on the resolution in pixels and the number of GPUs.
+    /// The settings of the preset. Only those of `auto` depend on the arguments; `resolution` is in pixels.
     pub fn settings(self, resolution: usize, num_gpus: usize) -> PresetSettings {
         match self {
             Preset::Auto => auto(resolution, num_gpus),

@@ -10,7 +10,7 @@ use networks::{Generator, MappingOptions, SynthesisOptions};
 use crate::draws::{normal, stream};
 use crate::error::{Error, Result};
 
-/// The grid of real images and the fixed latents of the grids of generated images.
+/// The grid of real images, and the fixed latents with which every grid of generated images is made.
 pub(crate) struct Preview {
     grid: SnapshotGrid,
     z: Tensor,
@@ -20,7 +20,9 @@ pub(crate) struct Preview {
 }
 
 impl Preview {
-    /// The grid of a dataset: `size` columns and rows, or the official size. The latents depend on the seed alone.
+    /// Chooses the images of the grid and draws the latents, which depend on `seed` only. `size` are columns and rows;
+    /// `None` for the size that NVIDIA's StyleGAN2-ADA chooses from the resolution. `batch` is the number of images
+    /// generated at once.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -53,7 +55,7 @@ impl Preview {
         Ok(Self { grid, z, c, batch })
     }
 
-    /// Writes the grid of real images.
+    /// Writes the grid of real images as a PNG.
     ///
     /// # Errors
     /// When an image cannot be read, or the file cannot be written.
@@ -67,7 +69,8 @@ impl Preview {
         write_grid(&self.grid, &images, dataset.shape(), path)
     }
 
-    /// Writes the images of a generator for the fixed latents, without truncation, with its stored noise.
+    /// Writes the images that a generator makes from the fixed latents as a PNG, without truncation, with constant
+    /// noise.
     ///
     /// # Errors
     /// When the tensor library fails, or the file cannot be written.
@@ -99,11 +102,11 @@ impl Preview {
     }
 }
 
-/// Writes a PNG with augmented images as the discriminator sees them: each row starts with an image of the dataset and goes
-/// on with independent augmentations of it with probability `p`.
+/// Writes a PNG with augmented images as the discriminator sees them. Each row starts with an image of the dataset; the
+/// other columns show independent augmentations of it, each transform applied with probability `p`.
 ///
 /// # Errors
-/// When `p` is not a probability, the pipe cannot be applied to such images, or the file cannot be written.
+/// When `p` is not from 0 to 1, the pipe cannot be applied to the images, or the file cannot be written.
 pub fn write_augment_preview(
     dataset: &ImageDataset,
     pipe: &AugmentPipe,
@@ -135,16 +138,16 @@ pub fn write_augment_preview(
         indices: order,
     };
     let png = grid_png(&grid, &images, dataset.shape())?;
-    // Marked as an output of this program, since the user chooses the path.
+    // Mark the file as an output of this program, because the user chooses its path.
     files::write_bytes(path, &files::mark::mark_png(png.bytes())).map_err(Error::file(path))
 }
 
-/// -1..1 to 0..255, rounded half to even.
+/// Maps -1..1 linearly to 0..255, rounded half to even; values outside are clamped.
 fn to_u8(value: f32) -> u8 {
     ((value + 1.0) * 127.5).round_ties_even().clamp(0.0, 255.0) as u8
 }
 
-/// Writes the PNG of [`grid_png`].
+/// Writes the PNG made by [`grid_png`] to `path`.
 fn write_grid(
     grid: &SnapshotGrid,
     images: &[Vec<u8>],
@@ -155,7 +158,7 @@ fn write_grid(
     files::write_bytes(path, png.bytes()).map_err(Error::file(path))
 }
 
-/// Images `[channels, height, width]` side by side in one PNG.
+/// Encodes images of shape `[channels, height, width]` as one PNG, arranged in the rows and columns of `grid`.
 fn grid_png(
     grid: &SnapshotGrid,
     images: &[Vec<u8>],

@@ -1,4 +1,4 @@
-//! Network snapshots of a run, as files.
+//! Writes the network snapshots of a run.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Safetensors files with a checksum: the last tensor is the CRC-32 of everything before it.
+//! Safetensors files with a checksum. Their last tensor is the CRC-32 of all bytes before it.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 
-/// Name of the last tensor: the CRC-32 of the header and of all other tensors.
+/// Name of the last tensor, the CRC-32 of the bytes of the header and of all other tensors.
 const CHECKSUM: &str = "crc32";
 
-/// Writes f32 tensors in the given order: to a temporary name first, synced, then renamed.
+/// Writes f32 tensors in the given order. The file first has a temporary name; it is synced, then renamed to `path`.
 ///
 /// # Errors
 /// `File` when it cannot be written.
@@ -70,7 +70,7 @@ impl TensorFile {
     /// Reads a file and checks its checksum.
     ///
     /// # Errors
-    /// `File` when it cannot be read, `State` when it is cut short, damaged or no training state.
+    /// `File` when it cannot be read; `State` when it is cut short, damaged or not a training state.
     pub fn read(path: &Path, device: &Device) -> Result<Self> {
         let bytes = files::read_input(path, u64::MAX).map_err(Error::file(path))?;
         Self::parse(&bytes, device)

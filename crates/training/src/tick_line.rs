@@ -1,24 +1,24 @@
-//! The official status line of a tick, and its numbers in the statistics.
+//! The status line that ends a tick, as NVIDIA's StyleGAN2-ADA prints it, and its numbers in the statistics.
 
 use run_folder::TickLine;
 
 use crate::trainer::Trainer;
 
-/// Number and times of a tick.
+/// The number of a tick, and the times that its status line shows.
 pub(crate) struct TickTimes {
-    /// Number of the tick.
+    /// Number of the tick, from 0.
     pub tick: u64,
-    /// Images seen when the tick began.
+    /// Real images seen when the tick began.
     pub start_nimg: u64,
     /// Seconds since the run began, over all sessions.
     pub total_sec: f64,
-    /// Seconds of its steps, over all sessions.
+    /// Seconds that the training steps of the tick took, over all sessions.
     pub tick_sec: f64,
-    /// Seconds between the steps of the tick before and its own.
+    /// Seconds between the last step of the previous tick and the first step of this one.
     pub maintenance_sec: f64,
 }
 
-/// Builds the line and reports its numbers to the statistics.
+/// Builds the status line and adds its numbers to the trainer's statistics.
 pub(crate) fn tick_line(trainer: &mut Trainer, times: &TickTimes) -> TickLine {
     let nimg = trainer.learner().cur_nimg;
     let (tick, total) = (times.tick, times.total_sec);
@@ -28,7 +28,7 @@ pub(crate) fn tick_line(trainer: &mut Trainer, times: &TickTimes) -> TickLine {
     let maintenance = times.maintenance_sec;
     let kimg = nimg as f64 / 1e3;
     let cpu_mem = resident_bytes().unwrap_or(0) as f64 / f64::from(1 << 30);
-    // A driver that reports no memory must not end a run.
+    // A driver that cannot report its memory must not end a run.
     let gpu_peak = ops::device::peak_memory(trainer.device()).ok().flatten();
     let gpu_mem = gpu_peak.unwrap_or(0) as f64 / f64::from(1 << 30);
     let p = trainer.p();
@@ -60,7 +60,7 @@ pub(crate) fn tick_line(trainer: &mut Trainer, times: &TickTimes) -> TickLine {
     }
 }
 
-/// Bytes of resident memory of this process; `None` on systems without `/proc`.
+/// Resident memory of this process in bytes; `None` on systems without `/proc`.
 fn resident_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;

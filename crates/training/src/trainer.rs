@@ -1,4 +1,4 @@
-//! A run in memory: data, networks, augmentation and all random number generators. The same seed gives the same bytes.
+//! A run in memory: dataset, networks, augmentation and all random number generators. Equal seeds give equal results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +23,15 @@ pub struct Start {
     pub g: Generator,
     /// Discriminator.
     pub d: Discriminator,
-    /// Moving average of the generator, with weights of its own.
+    /// Moving average of the generator, whose weights share no storage with `g`.
     pub g_ema: Generator,
 }
 
 impl Start {
-    /// Networks with new random weights by the seed of the configuration; `g_ema` equals `g`.
+    /// Networks with new random weights, determined by the seed of the configuration; `g_ema` equals `g`.
     ///
     /// # Errors
-    /// When the settings of the networks are impossible.
+    /// When the settings of the networks are invalid.
     pub fn fresh(config: &TrainConfig, device: &Device) -> Result<Self> {
         let seed = config.random_seed;
         let g = Generator::new(&config.generator, &mut stream(seed, "G"), device)?;
@@ -41,13 +41,13 @@ impl Start {
     }
 }
 
-/// The state of a run without its tensors.
+/// The state of a run except its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrainerState {
     batch_idx: u64,
     cur_nimg: u64,
-    /// Bits of an `f32`, which may be NaN.
+    /// The bits of the mean path length, an `f32`; JSON cannot represent its NaN.
     pl_mean_bits: u32,
     g_adam_steps: u64,
     d_adam_steps: u64,
@@ -57,7 +57,7 @@ pub(crate) struct TrainerState {
     stats: Stats,
 }
 
-/// A run in memory: makes one iteration after the other. [`run`](crate::run) adds the files.
+/// A run in memory, which makes one iteration after another. [`run`](crate::run) also writes the files of a run folder.
 pub struct Trainer {
     config: TrainConfig,
     dataset: Arc<ImageDataset>,
@@ -66,18 +66,18 @@ pub struct Trainer {
     ada: Option<AdaController>,
     draws: RunDraws,
     pub(crate) stats: Stats,
-    /// The iteration whose reports are not in `stats` yet.
+    /// The last iteration, while its scalars are not yet in `stats`.
     pending: Option<Iteration>,
-    /// Time of each phase of the last iteration that is in `stats`.
+    /// NVIDIA's name and time of each phase of the latest iteration whose scalars are in `stats`.
     phase_times: Vec<(&'static str, Duration)>,
     device: Device,
 }
 
 impl Trainer {
-    /// A new run on `device`, where the networks already are.
+    /// A new run on `device`, on which the networks of `start` must already be.
     ///
     /// # Errors
-    /// `Setting` or `Network` when the settings contradict each other or the dataset.
+    /// `Setting` or `Network` when settings contradict each other or do not fit the dataset.
     pub fn new(
         config: &TrainConfig,
         dataset: Arc<ImageDataset>,
@@ -87,7 +87,7 @@ impl Trainer {
         Self::with_sampler(config, dataset, start, None, device)
     }
 
-    /// A run from these networks. The data go on from the state `sampler`, or begin anew.
+    /// A run from the networks of `start`. Sampling of the dataset continues from the state `sampler`, or begins anew.
     fn with_sampler(
         config: &TrainConfig,
         dataset: Arc<ImageDataset>,
@@ -140,12 +140,12 @@ impl Trainer {
         })
     }
 
-    /// Makes one iteration. On a GPU the work may go on after the return; its scalars enter the statistics while the next
-    /// iteration is computed, or in [`Trainer::synchronize`].
+    /// Makes one iteration. On a GPU the work may continue after the function has returned; the iteration's scalars
+    /// enter the statistics during the next call, or in [`Trainer::synchronize`].
     ///
     /// # Errors
     /// `Dataset` when an image cannot be read: nothing has changed then, and the next call tries the same images again.
-    /// Else when the tensor library fails, in this iteration or the one before.
+    /// Other errors when this iteration or the previous one failed in the tensor library.
     pub fn step(&mut self) -> Result<()> {
         let _layout_cache = ops::device::cache_layouts(&self.device);
         let input = self.next_input()?;
@@ -163,8 +163,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Waits for the last iteration, adds its scalars to the statistics, and returns the official name and the time of each of
-    /// its phases.
+    /// Waits for the last iteration, adds its scalars to the statistics, and returns NVIDIA's name and the time of each
+    /// of its phases.
     ///
     /// # Errors
     /// When the iteration failed on its device.
@@ -173,7 +173,8 @@ impl Trainer {
         Ok(&self.phase_times)
     }
 
-    /// Waits for the pending iteration and adds its scalars to the statistics and to adaptive augmentation.
+    /// Waits for the iteration in `pending`, if any, and adds its scalars to the statistics and to adaptive
+    /// augmentation.
     fn collect_reports(&mut self) -> Result<()> {
         let Some(iteration) = self.pending.take() else {
             return Ok(());
@@ -240,7 +241,8 @@ impl Trainer {
         &self.learner
     }
 
-    /// Current probability of augmentation, from 0 to 1 and beyond where adaptation has no limit.
+    /// Current augmentation probability: 0 without augmentation, otherwise at least 0. Adaptation without `ada_max_p`
+    /// can raise it above 1.
     pub fn p(&self) -> f64 {
         match (&self.ada, &self.config.augment) {
             (Some(ada), _) => ada.p(),
@@ -255,10 +257,10 @@ impl Trainer {
         self.ada.as_ref().and_then(AdaController::mean_sign)
     }
 
-    /// The state without tensors, to be saved.
+    /// The state of the run except its tensors, to be saved.
     ///
     /// # Errors
-    /// As [`Trainer::synchronize`].
+    /// Those of [`Trainer::synchronize`].
     pub(crate) fn state(&mut self) -> Result<TrainerState> {
         self.synchronize()?;
         let learner = &self.learner;
@@ -275,7 +277,7 @@ impl Trainer {
         })
     }
 
-    /// The tensors to be saved, by name; they share the storage of the run.
+    /// The tensors to be saved, by name; they share storage with the run.
     pub(crate) fn tensors(&self) -> Vec<(String, Tensor)> {
         let learner = &self.learner;
         let mut tensors = Vec::new();
@@ -294,7 +296,8 @@ impl Trainer {
         tensors
     }
 
-    /// The run that continues from the results of [`Trainer::state`] and [`Trainer::tensors`].
+    /// Rebuilds a run from the results of [`Trainer::state`] and [`Trainer::tensors`]; `tensors` returns a tensor by
+    /// name.
     pub(crate) fn restore(
         config: &TrainConfig,
         dataset: Arc<ImageDataset>,
@@ -358,7 +361,7 @@ impl Trainer {
 fn loader_options(config: &TrainConfig) -> LoaderOptions {
     LoaderOptions {
         batch_size: config.batch_size,
-        // The sampler is numpy's, whose seeds have 32 bits.
+        // The sampler uses numpy's random number generator, whose seeds have 32 bits.
         seed: config.random_seed as u32,
         n_threads: config.num_workers,
         n_prefetch: 2,

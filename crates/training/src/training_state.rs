@@ -1,4 +1,4 @@
-//! Training states on disk: everything that a run needs to resume with the same results to the bit.
+//! Training states on disk: everything that a run needs to resume with results that are the same to the bit.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,33 +15,34 @@ use crate::error::{Error, Result};
 use crate::tensor_file::{self, TensorFile};
 use crate::trainer::{Trainer, TrainerState};
 
-/// Metadata key of the state without tensors.
+/// Metadata key for the state of the trainer (without tensors) and the progress, as JSON.
 const STATE: &str = "kaogan.training_state";
-/// Bytes of a header that are read; the limit of the format.
+/// Limit of the bytes of a header that are read; it is the limit of the safetensors format.
 const LARGEST_HEADER: u64 = 100_000_000;
-/// Metadata key of the configuration.
+/// Metadata key for the configuration, as JSON.
 const CONFIG: &str = "kaogan.train_config";
 
-/// Clocks, files and results of a run at a training state.
+/// Counters, times and metric results of a run, as recorded in a training state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// Number of the current tick.
+    /// Number of the current tick, from 0.
     pub tick: u64,
-    /// Images seen when that tick began.
+    /// Real images seen when that tick began.
     pub tick_start_nimg: u64,
-    /// Seconds of the current tick that earlier sessions spent.
+    /// Seconds already spent on the steps of the current tick when the state was saved.
     #[serde(default)]
     pub tick_elapsed_sec: f64,
     /// Seconds of training so far, over all sessions.
     pub elapsed_sec: f64,
-    /// Lengths in bytes of the growing files, by name.
+    /// Lengths in bytes of the files to which a run appends (log, statistics, events, metrics), by file name.
     pub file_lengths: BTreeMap<String, u64>,
-    /// The last value of each result, by the name of its TensorBoard scalar (`Metrics/fid50k_full`).
+    /// The latest value of each metric result, by the name of its TensorBoard scalar (`Metrics/fid50k_full`).
     pub metrics: BTreeMap<String, f64>,
-    /// The best value of each result and the name of its snapshot.
+    /// The best value of each metric result and the file name of its snapshot, by the name of the result
+    /// (`fid50k_full`).
     pub best: BTreeMap<String, (f64, String)>,
-    /// The snapshot whose evaluation was interrupted because the run was asked to stop.
+    /// File name of the snapshot whose evaluation was interrupted because the run was asked to stop.
     #[serde(default, rename = "unmeasured")]
     pub pending_evaluation: Option<String>,
 }
@@ -54,11 +55,11 @@ struct Saved {
 
 /// A training state that was read from a file.
 pub struct TrainingState {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
     /// The configuration of the run.
     pub config: TrainConfig,
-    /// Clocks, files and results.
+    /// Counters, times and metric results.
     pub progress: Progress,
     trainer: TrainerState,
     tensors: BTreeMap<String, Tensor>,
@@ -68,7 +69,7 @@ impl TrainingState {
     /// Reads a state and checks that it is complete.
     ///
     /// # Errors
-    /// `File` when it cannot be read, `State` when it is damaged or no training state.
+    /// `File` when it cannot be read; `State` when it is damaged or not a training state.
     pub fn read(path: &Path, device: &Device) -> Result<Self> {
         let file = TensorFile::read(path, device)?;
         let text = |key: &str| {
@@ -87,9 +88,10 @@ impl TrainingState {
         })
     }
 
-    /// Whether a file is a training state by its header; it may still be damaged.
+    /// Whether the header of a file is that of a training state; the rest of the file may still be damaged. `false` for
+    /// a file that cannot be read.
     pub fn is_in(path: &Path) -> bool {
-        // The header of a safetensors file: its length, then JSON.
+        // The header of a safetensors file is its length in 8 bytes, then JSON.
         let read = || {
             let mut file = files::open_input(path)?;
             let mut length = [0; 8];
@@ -103,10 +105,11 @@ impl TrainingState {
         read().is_ok_and(|header| header.windows(mark.len()).any(|text| text == mark))
     }
 
-    /// The newest undamaged state of a run. `on_damaged` is called with the error of each newer, damaged one.
+    /// Reads the newest undamaged training state of a run. Calls `on_damaged` with the error of each newer, damaged
+    /// one.
     ///
     /// # Errors
-    /// `State` when the run has no undamaged state; `File` when one cannot be read, which may be temporary.
+    /// `State` when the run has no undamaged state; `File` when a state cannot be read, which may be temporary.
     pub fn latest(
         run_dir: &Path,
         device: &Device,
@@ -125,11 +128,11 @@ impl TrainingState {
         )))
     }
 
-    /// The run that continues from this state with a configuration (that of the state, or with settings that may change), and
-    /// its progress for [`run`](crate::run).
+    /// Rebuilds the run in this state, and returns it with its progress, both for [`run`](crate::run). `config` is the
+    /// configuration of the state, or one in which only settings that may change on resume differ.
     ///
     /// # Errors
-    /// When dataset or configuration do not fit the state.
+    /// When `dataset` or `config` does not fit the state.
     pub fn resume(
         self,
         config: &TrainConfig,
@@ -148,7 +151,7 @@ impl TrainingState {
     }
 }
 
-/// Writes a state into the run folder and removes the oldest ones beyond `keep_states`. Returns its path.
+/// Writes a state into the run folder and removes the oldest states beyond `keep_states`. Returns its path.
 ///
 /// # Errors
 /// `File` when it cannot be written; no older state is removed then.
@@ -171,7 +174,7 @@ pub(crate) fn write(run_dir: &Path, trainer: &mut Trainer, progress: &Progress) 
     ]);
     tensor_file::write(&path, &metadata, &trainer.tensors())?;
     let files = state_files(run_dir)?;
-    // States with more images are left from before a resume and no longer belong to this run.
+    // States with more images remain from before the run resumed from an older state, and no longer belong to it.
     let is_newer = |other: &&PathBuf| state_nimg(other) > state_nimg(&path);
     let newer = files.iter().filter(is_newer);
     let older = files

@@ -1,4 +1,4 @@
-//! A run on a GPU compared with the same run on the CPU: every reported scalar, step by step. Run with `--ignored`
+//! Compares a run on a GPU with the same run on the CPU: every reported scalar, step by step. Run with `--ignored`
 //! (docs/gpu.md).
 
 mod common;
@@ -14,7 +14,7 @@ use ops::device::DeviceName;
 use train_settings::{AugmentMode, Overrides};
 use training::{Event, Hooks, Outcome, Progress, Start, TrainConfig, Trainer, TrainingState, run};
 
-/// Tolerances beyond this are those of half precision.
+/// Tolerances above this value are for half precision.
 const HALF_PRECISION: f64 = 1e-3;
 
 /// The first GPU.
@@ -31,7 +31,7 @@ fn config(data: &Path, overrides: &Overrides) -> TrainConfig {
         mirror: Some(true),
         grid: Some([2, 1]),
         metrics: Some(Vec::new()),
-        // The state of the end is the only one.
+        // No training state is written before the end.
         state_every: Some(1000),
         ..overrides.clone()
     };
@@ -41,10 +41,10 @@ fn config(data: &Path, overrides: &Overrides) -> TrainConfig {
     config
 }
 
-/// The means that one step reported, by name.
+/// The means of the scalars that one step reported, by name.
 type Means = BTreeMap<String, f64>;
 
-/// Stops a run after some steps, and keeps the means that each of them reported.
+/// Hooks that record the means of each step, and stop the run after some steps.
 struct Steps {
     left: usize,
     stop: Arc<AtomicBool>,
@@ -74,7 +74,8 @@ impl Hooks for Steps {
     }
 }
 
-/// Makes `n` steps of a run and returns what each of them reported. The training state is in the folder afterwards.
+/// Makes `n` steps of a run in the folder `dir` and returns what each of them reported. A training state is saved at
+/// the end.
 fn steps(dir: &Path, trainer: &mut Trainer, progress: Option<Progress>, n: usize) -> Vec<Means> {
     let mut hooks = Steps {
         left: n,
@@ -95,7 +96,7 @@ fn new_trainer(config: &TrainConfig, device: &Device) -> Trainer {
     Trainer::new(config, open(config), start, device).unwrap()
 }
 
-/// Reports of five steps: the first has all phases, the fifth the path lengths again.
+/// The reports of five steps. All phases run in the first step, and path length regularization again in the fifth.
 fn trained(config: &TrainConfig, device: &Device) -> Vec<Means> {
     let dir = tempfile::tempdir().unwrap();
     steps(dir.path(), &mut new_trainer(config, device), None, 5)
@@ -110,10 +111,10 @@ fn difference(a: f64, b: f64) -> f64 {
     }
 }
 
-/// Compares step by step. `tolerances` are those of the first step, which begins with the same weights, and of the later
-/// ones: Adam's first steps are of one size however small the gradient, so differences of rounding grow, from the first
-/// step's second phase on. How far those of f16 grow depends on the numbers drawn: on the CPU alone, f16 is between 3e-4
-/// and 1e-2 from f32 in the first step with 20 sequences of noise.
+/// Compares the reports step by step. `tolerances` holds that of the first step, in which both runs have the same
+/// weights, and that of the later ones. Adam's first steps have the same size however small the gradient, so rounding
+/// differences grow from the second phase of the first step on. With f16 their growth depends on the random numbers: on
+/// the CPU alone, f16 differs from f32 by 3e-4 to 1e-2 in the first step, over 20 sequences of noise.
 fn compare(what: &str, found: &[Means], expected: &[Means], tolerances: [f64; 2]) {
     let mut largest = [0f64; 2];
     for (step, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -123,7 +124,7 @@ fn compare(what: &str, found: &[Means], expected: &[Means], tolerances: [f64; 2]
             "{what}"
         );
         for (name, expected) in expected {
-            // Signs near zero flip.
+            // The signs of logits near zero can flip.
             if name.starts_with("Loss/signs/") && tolerances[0] > HALF_PRECISION {
                 continue;
             }
@@ -209,7 +210,7 @@ fn a_run_that_began_on_a_gpu_resumes_there_and_on_the_cpu() {
             ..Overrides::default()
         };
         let mut config = config(data, &overrides);
-        // The probability moves with every fourth step, which is the first one after resuming.
+        // The augmentation probability changes in every fourth step; the first step after resuming is one of these.
         (config.ada_kimg, config.augment_p) = (1, 0.5);
         let dir = tempfile::tempdir().unwrap();
         let (began, whole) = (dir.path().join("began"), dir.path().join("whole"));
@@ -229,7 +230,7 @@ fn a_run_that_began_on_a_gpu_resumes_there_and_on_the_cpu() {
     });
 }
 
-/// A copy of a run's folder.
+/// Copies the folder of a run.
 fn copied(run: &Path, copy: &Path) {
     std::fs::create_dir(copy).unwrap();
     for entry in std::fs::read_dir(run).unwrap() {
@@ -238,7 +239,7 @@ fn copied(run: &Path, copy: &Path) {
     }
 }
 
-/// Counts of the emulated GPU: launches, copies to the device, copies from it, and stalls; `None` for a real GPU.
+/// The counters of the emulated GPU: launches, copies to the device, copies from it, and stalls; `None` for a real GPU.
 fn counts() -> Option<[u64; 4]> {
     // SAFETY: the driver is loaded already, and stays; the function has this signature (`emulated-gpu/src/counts.rs`).
     unsafe {
@@ -259,7 +260,7 @@ fn counts() -> Option<[u64; 4]> {
 #[test]
 #[ignore = "needs a GPU"]
 fn a_gpu_waits_for_the_host_once_in_four_steps_and_for_adaptation() {
-    // In a process of its own: other tests use the GPU, too.
+    // The measurement runs in a process of its own, because other tests use the GPU, too.
     if std::env::var_os(ALONE).is_none() {
         let this = std::env::current_exe().unwrap();
         let name = "a_gpu_waits_for_the_host_once_in_four_steps_and_for_adaptation";
@@ -279,7 +280,7 @@ fn a_gpu_waits_for_the_host_once_in_four_steps_and_for_adaptation() {
         let mut config = config(data, &overrides);
         config.augment_p = 0.5;
         let mut trainer = new_trainer(&config, &gpu);
-        // The algorithms of convolutions are chosen, and all memory is there.
+        // After these steps the convolution algorithms are chosen and all memory is allocated.
         for _ in 0..4 {
             trainer.step().unwrap();
         }
@@ -292,15 +293,16 @@ fn a_gpu_waits_for_the_host_once_in_four_steps_and_for_adaptation() {
             eprintln!(
                 "step {steps}: {launches} launches, {uploads} uploads, {downloads} downloads, {stalls} stalls"
             );
-            // The path lengths of the first step, and after the last one the reports that p depends on.
+            // The path lengths of the first step, and after the last step the reports from which p is adapted.
             let expected = [1, 0, 0, 1][steps];
             assert_eq!(stalls, expected, "step {steps}");
             assert_eq!(downloads, 1 + u64::from(steps == 0), "step {steps}");
-            // Images, latents, keys of noise and draws of augmentation; shapes of views are there already.
+            // Images, latents, noise keys and draws of augmentation are uploaded; the shapes of views are on the device
+            // already.
             assert!(uploads < 90, "step {steps}: {uploads} uploads");
         }
     });
 }
 
-/// Set for a test that must have the GPU for itself.
+/// Environment variable that is set for a test that must be the only user of the GPU.
 const ALONE: &str = "KAOGAN_TEST_ALONE";

@@ -9,7 +9,7 @@ use common::{Quiet, SIDE, bits, config, new_trainer, open, run_in, write_faces};
 use run_folder::state_files;
 use training::{Error, Outcome, Progress, TrainConfig, Trainer, TrainingState};
 
-/// The run resumed from the newest state of a folder.
+/// Resumes the newest training state of a folder.
 fn resumed(path: &Path, config: &TrainConfig) -> (Trainer, Progress) {
     let state = TrainingState::latest(path, &Device::Cpu, |e| panic!("{e}")).unwrap();
     state.resume(config, open(config), &Device::Cpu).unwrap()
@@ -36,7 +36,7 @@ fn a_resumed_run_is_the_uninterrupted_one() {
 
         let state = TrainingState::latest(&run_dir, &Device::Cpu, |e| panic!("{e}")).unwrap();
         assert_eq!(state.config, config);
-        // Another number of threads must not matter.
+        // The number of decoder threads must not affect the result.
         let other_threads = TrainConfig {
             num_workers: 1,
             ..config.clone()
@@ -83,7 +83,7 @@ fn a_damaged_state_falls_back_to_the_one_before() {
     assert_eq!(damaged, 3);
 }
 
-/// The results of a run with metrics, and the names of its snapshots.
+/// The metric results of a run, and the names of its snapshots.
 fn measured(run_dir: &Path) -> (String, Vec<String>) {
     let metrics = std::fs::read_to_string(run_dir.join("metric-fid5k_full.jsonl")).unwrap();
     let mut snapshots: Vec<String> = std::fs::read_dir(run_dir)
@@ -112,7 +112,7 @@ fn a_resumed_run_measures_as_the_uninterrupted_one() {
     let expected = measured(&whole);
     assert_eq!(expected.0.lines().count(), 3);
 
-    // Stopped after the first evaluation, and in the middle of the second.
+    // Stop after the first evaluation, then in the middle of the second.
     let broken = dir.path().join("broken");
     let mut trainer = new_trainer(&config);
     run_in(&broken, &mut trainer, None, &mut Quiet::new(Some(130))).unwrap();
@@ -221,7 +221,7 @@ fn a_resumed_tick_is_timed_by_all_of_its_steps() {
     let (mut trainer, mut progress) = resumed(dir.path(), &config);
     assert!(progress.tick_elapsed_sec > 0.0);
     assert!(progress.tick_elapsed_sec <= progress.elapsed_sec);
-    // As if the first session had taken a day.
+    // Pretend that the first session took a day.
     progress.tick_elapsed_sec = 86_400.0;
     run_in(
         dir.path(),
@@ -234,6 +234,6 @@ fn a_resumed_tick_is_timed_by_all_of_its_steps() {
     let last: serde_json::Value = serde_json::from_str(stats.lines().last().unwrap()).unwrap();
     let mean = |name: &str| last[name]["mean"].as_f64().unwrap();
     assert!(mean("Timing/sec_per_tick") > 86_400.0);
-    // One tick is one kimg, less the step of tick 0.
+    // A tick is 1 kimg long, apart from the one step of tick 0.
     assert!((mean("Timing/sec_per_kimg") / mean("Timing/sec_per_tick") - 1.0).abs() < 0.02);
 }

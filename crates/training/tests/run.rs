@@ -44,7 +44,7 @@ fn a_whole_run_leaves_the_official_files() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    // Tick 0 is one step, then one a kimg.
+    // Tick 0 is one step long; each later tick is 1 kimg.
     assert_eq!(lines.len(), 4);
     for tag in [
         "Loss/scores/fake",
@@ -79,7 +79,7 @@ fn a_whole_run_leaves_the_official_files() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    // Never at tick 0.
+    // Tick 0 is never evaluated.
     assert_eq!(metrics.len(), 3);
     assert_eq!(metrics[2]["results"]["fid50k_full"], 3.0);
     assert_eq!(
@@ -97,7 +97,7 @@ fn a_whole_run_leaves_the_official_files() {
         let image = dataset::decode(&bytes).unwrap();
         assert_eq!((image.width, image.height), (3 * SIDE, 2 * SIDE), "{name}");
     }
-    // The best of the metric (the first) and the newest.
+    // The snapshot with the best metric (the first one) and the newest one.
     let mut snapshots: Vec<String> = std::fs::read_dir(&run_dir)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

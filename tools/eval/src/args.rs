@@ -19,27 +19,27 @@ pub struct Args {
 pub enum Command {
     /// Measure one network: FID, KID, precision and recall, ... against a dataset
     Metrics(MetricsArgs),
-    /// Measure two sets of pictures against each other, in folders or zips
+    /// Compare two sets of images, in folders or zips
     Images(ImagesArgs),
     /// Measure every snapshot of a training run that has no result yet
     Run(RunArgs),
-    /// Put runs side by side on one page: quality, curves, images through time, settings, a verdict
+    /// Compare runs on one HTML page: quality, curves, images over time, settings, a verdict
     Compare(CompareArgs),
-    /// Film the same latents through the snapshots of a run, or of several side by side
+    /// Make a video of the same latents at each snapshot of a run, or of several runs side by side
     Video(VideoArgs),
-    /// Look for augmentations that have leaked into generated images, by category
+    /// Check whether augmentations have leaked into generated images, by category
     Leak(LeakArgs),
-    /// Bring the weights of the feature networks into the cache, once: Inception (FID, KID, ...), VGG16 (pr, ppl)
+    /// Install the weights of the feature networks in the cache: Inception (FID, KID, ...), VGG16 (pr, ppl)
     #[command(alias = "inception")]
     Weights(WeightsArgs),
 }
 
-/// How to measure.
+/// Options of the commands that compute metrics.
 #[derive(Clone, Debug, clap::Args)]
 pub struct MeasureArgs {
-    /// Where features come from: inception (the networks that metrics are defined by; needs weights), face-detector
-    /// (our own, inside the binary, knows drawn faces), random-inception, random-inception-small (weights by seed); numbers
-    /// of all but the first cannot be compared with published ones [default: inception; `run`: as in the run]
+    /// Feature network: inception (defines the metrics; needs weights), face-detector (built in, trained on drawn
+    /// faces), random-inception or random-inception-small (random weights); only results with inception can be compared
+    /// with published ones [default: inception; `run`: as in the run]
     #[arg(long, value_name = "NAME", value_parser = parse_features, help_heading = "Measuring")]
     pub features: Option<FeatureKind>,
 
@@ -47,7 +47,7 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "FILE", help_heading = "Measuring")]
     pub weights: Option<PathBuf>,
 
-    /// Images in a batch
+    /// Images that the feature network processes at once
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Measuring")]
     pub batch: u16,
 
@@ -60,7 +60,7 @@ pub struct MeasureArgs {
     )]
     pub seed: u32,
 
-    /// Rounds for the error bar of a FID of at most 10k fakes; 0 for none
+    /// Bootstrap rounds for the error bar of a FID of at most 10k generated images; 0 for none
     #[arg(
         long,
         default_value_t = 10,
@@ -69,7 +69,7 @@ pub struct MeasureArgs {
     )]
     pub bootstrap: usize,
 
-    /// Where networks compute: cpu, cuda or cuda:N (a build with the feature cuda)
+    /// Device: cpu, cuda or cuda:N (cuda needs a build with the feature cuda)
     #[arg(
         long,
         default_value = "cpu",
@@ -78,7 +78,7 @@ pub struct MeasureArgs {
     )]
     pub device: String,
 
-    /// On a card, keep the Inception network in f32 from its first block on
+    /// Compute the Inception network in f32 on a GPU, instead of half precision
     #[arg(long, help_heading = "Measuring")]
     pub fp32: bool,
 }
@@ -97,7 +97,7 @@ pub struct MetricsArgs {
     #[arg(long, value_name = "ZIP")]
     pub data: PathBuf,
 
-    /// What to measure; any count will do (fid5k_full)
+    /// Metrics, with any number of images (fid5k_full)
     #[arg(
         long,
         default_value = "fid50k_full",
@@ -106,7 +106,7 @@ pub struct MetricsArgs {
     )]
     pub metrics: Vec<Metric>,
 
-    /// Real images count mirrored too, for metrics without `_full`
+    /// Add mirrored copies of the real images, for metrics without `_full`
     #[arg(long)]
     pub mirror: bool,
 
@@ -114,7 +114,7 @@ pub struct MetricsArgs {
     #[arg(long, default_value = "n", value_name = "N", value_parser = parse_covariance)]
     pub covariance: Covariance,
 
-    /// Append the result lines to a file
+    /// Append the results to a file, as JSON lines
     #[arg(long, value_name = "FILE.jsonl")]
     pub out: Option<PathBuf>,
 
@@ -126,10 +126,10 @@ pub struct MetricsArgs {
 pub struct ImagesArgs {
     /// The real images: a folder or a zip; sizes may differ
     pub reals: PathBuf,
-    /// The images to judge
+    /// The images to compare with them: a folder or a zip
     pub fakes: PathBuf,
 
-    /// What to measure: fid, kid, pr3 (precision, recall), dc5 (density, coverage), mem (copies of training images), is
+    /// Metrics: fid, kid, pr3 (precision, recall), dc5 (density, coverage), mem (copies of training images), is
     #[arg(
         long,
         default_value = "fid",
@@ -151,7 +151,7 @@ pub struct RunArgs {
     /// The folder of the run, or `latest` (the newest run in `runs`; DIR/latest for another folder)
     pub run_dir: PathBuf,
 
-    /// The dataset, when it is no longer where the run found it
+    /// The dataset, when it has moved since the run
     #[arg(long, value_name = "ZIP")]
     pub data: Option<PathBuf>,
 
@@ -177,11 +177,11 @@ pub struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct CompareArgs {
-    /// Folders of runs, of this program or of the reference's
+    /// Folders of runs, of this program or of NVIDIA's
     #[arg(required = true)]
     pub runs: Vec<PathBuf>,
 
-    /// The page to write; it holds everything it shows
+    /// The HTML page to write; it needs no other files
     #[arg(long, short, default_value = "compare.html", value_name = "FILE.html")]
     pub out: PathBuf,
 
@@ -203,7 +203,7 @@ pub struct VideoArgs {
     #[arg(required = true)]
     pub runs: Vec<PathBuf>,
 
-    /// The film: .mp4 (with ffmpeg), .webp, .gif or .png [default: progress.mp4 with ffmpeg, else progress.webp]
+    /// The video: .mp4 (needs ffmpeg), .webp, .gif or .png [default: progress.mp4 with ffmpeg, else progress.webp]
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
@@ -229,7 +229,7 @@ pub struct VideoArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct LeakArgs {
-    /// The folder of a run: one of its checkpoints is tested, and the answer is appended to leaks.jsonl in it
+    /// The folder of a run: one of its checkpoints is checked, and the result is appended to leaks.jsonl in it
     pub run_dir: Option<PathBuf>,
 
     #[command(flatten)]
@@ -239,7 +239,7 @@ pub struct LeakArgs {
     #[arg(long, value_name = "ZIP")]
     pub data: Option<PathBuf>,
 
-    /// A network in place of a checkpoint of the run
+    /// A network to check, in place of a checkpoint of the run
     #[arg(long, value_name = "FILE")]
     pub network: Option<PathBuf>,
 
@@ -247,32 +247,32 @@ pub struct LeakArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "network")]
     pub images: Option<PathBuf>,
 
-    /// A network or run of about the same age, trained without the augmentation: what it shows as well is no leak
+    /// A network or run trained for about as long without the augmentation: what it shows, too, is not a leak
     #[arg(long, value_name = "RUN|FILE")]
     pub baseline: Option<PathBuf>,
 
-    /// Generated images to look at
+    /// Number of generated images
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub fakes: usize,
 
-    /// Real images to learn from
+    /// Number of real images to learn from
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub reals: usize,
 
-    /// Seed of latents and choices
+    /// Seed of latents and of the choice of images
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u32,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct WeightsArgs {
-    /// A file as others publish it; which network it is, its tensors tell. Inception:
+    /// A published file with the weights of a network. Inception:
     /// pt_inception-2015-12-05-6726825d.pth or NVIDIA's inception-2015-12-05.pt. VGG16: NVIDIA's vgg16.pt, or
     /// torchvision's vgg16-397923af.pth and the vgg.pth of LPIPS (give --from twice). Or safetensors of these
     #[arg(long, value_name = "FILE", conflicts_with = "download")]
     pub from: Vec<PathBuf>,
 
-    /// Fetch them and check their checksum (inception 91 MB, vgg16 550 MB)
+    /// Download the weights and check their checksum (inception 91 MB, vgg16 550 MB)
     #[arg(long, value_enum, value_name = "NETWORK", num_args = 0..=1, default_missing_value = "inception")]
     pub download: Option<FeatureWeights>,
 }

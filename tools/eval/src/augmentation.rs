@@ -1,4 +1,4 @@
-//! The augmentation that a run was trained with, as its files tell it.
+//! The augmentation that a run was trained with, read from its `training_options.json`.
 
 use std::fmt;
 
@@ -9,21 +9,21 @@ use run_folder::RunRecord;
 /// The augmentation of a run.
 pub struct RunAugmentation {
     pub mode: AugmentationMode,
-    /// `None` without augmentation.
+    /// The augmentation pipe; `None` without augmentation.
     pub pipe: Option<AugPipe>,
 }
 
-/// How the probability p is chosen.
+/// The way in which the augmentation probability p is determined.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AugmentationMode {
     Off,
     Fixed(f64),
-    /// Adaptive, towards this mean sign.
+    /// Adaptive: p is adjusted so that the mean sign of the logits for real images approaches this target.
     Adaptive(f64),
 }
 
 impl RunAugmentation {
-    /// `None` for runs without readable options.
+    /// The augmentation of a run; `None` when its options are missing or damaged.
     pub fn of(run: &RunRecord) -> Option<Self> {
         run.options.as_object()?;
         let kwargs = run.option(&["augment_kwargs"]).as_object();
@@ -31,7 +31,7 @@ impl RunAugmentation {
             let strength = strength.as_f64().filter(|strength| *strength > 0.0)?;
             Some(format!("{name}={strength}"))
         });
-        // Also ranges of the reference's pipe (`scale_std`), which are no transforms.
+        // NVIDIA's options also contain ranges of transforms (`scale_std`), which are not transforms: skip them.
         let known = strengths.filter(|item| item.parse::<AugPipe>().is_ok());
         let pipe = known.collect::<Vec<_>>().join(",").parse::<AugPipe>();
         let pipe = pipe.ok().filter(|pipe| pipe.active().next().is_some());
@@ -48,7 +48,7 @@ impl RunAugmentation {
     }
 }
 
-/// `ADA blit,geom`, `fixed p 0.2 blit,geom,color`, `no augmentation`.
+/// Formats as `ADA blit,geom`, `fixed p 0.2 blit,geom,color` or `no augmentation`.
 impl fmt::Display for RunAugmentation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(pipe) = &self.pipe else {
@@ -62,7 +62,7 @@ impl fmt::Display for RunAugmentation {
     }
 }
 
-/// The largest p in the last quarter of a run up to a snapshot; 0 where the ticks do not tell.
+/// The largest augmentation probability from `0.75 * kimg` to `kimg`; 0 where the ticks do not record it.
 pub fn recent_p(run: &RunRecord, kimg: f64) -> f64 {
     let recent = run.ticks.iter();
     let recent = recent.filter(|tick| tick.kimg <= kimg && tick.kimg >= 0.75 * kimg);

@@ -1,4 +1,4 @@
-//! `eval images`: two sets of pictures.
+//! `eval images`: compares two sets of images.
 
 use std::path::Path;
 
@@ -55,7 +55,7 @@ pub fn images(args: &ImagesArgs) -> anyhow::Result<()> {
     })
 }
 
-/// Refuses sets that the metrics cannot be computed of, before features are.
+/// Fails when a set has too few images for a metric, before features are computed.
 fn check_counts(
     metrics: &[Metric],
     args: &ImagesArgs,
@@ -77,7 +77,7 @@ fn check_counts(
     Ok(())
 }
 
-/// All that are images by their first bytes; a warning names what is left out.
+/// Opens the files of a folder or zip that are images by their first bytes. Warns about files that are left out.
 fn open(path: &Path) -> anyhow::Result<ImageSet> {
     let source = Source::open_by_content(path)?;
     for sentence in source.left_out().sentences() {
@@ -86,7 +86,7 @@ fn open(path: &Path) -> anyhow::Result<ImageSet> {
     Ok(ImageSet::try_from(source)?)
 }
 
-/// The images of a folder, one after the other.
+/// A source of "generated" images that returns those of a set in order.
 struct Given<'a> {
     images: &'a ImageSet,
     at: usize,
@@ -102,7 +102,7 @@ impl FakeSource for Given<'_> {
     }
 }
 
-/// A name without a count means all images.
+/// Parses a metric of images. A name without a count, such as `fid`, means all images.
 fn parse(name: &str) -> anyhow::Result<Metric> {
     Ok(match name {
         "fid" => Metric::over_all(Kind::Fid),

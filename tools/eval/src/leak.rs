@@ -1,4 +1,4 @@
-//! `eval leak`: has an augmentation leaked into the generator?
+//! `eval leak`: checks whether an augmentation has leaked into a generator.
 
 use std::path::Path;
 
@@ -18,8 +18,9 @@ use crate::augmentation::{RunAugmentation, recent_p};
 use crate::open::{open_file_on, open_on};
 use crate::run_dataset::dataset_of;
 
-/// Below this probability no augmentation leaks: it is rare enough to be seen as what it is. The paper sees leaks from
-/// about 0.8 on (arXiv:2006.06676, figure 4), small networks leak earlier.
+/// Below this augmentation probability no leak is reported: augmented images are then too rare to be taken for a part
+/// of the real distribution. The ADA paper observes leaks from about 0.8 on (arXiv:2006.06676, figure 4); small
+/// networks leak earlier.
 const LEAST_P: f64 = 0.1;
 
 pub fn leak(args: &LeakArgs) -> anyhow::Result<()> {
@@ -45,7 +46,7 @@ pub fn leak(args: &LeakArgs) -> anyhow::Result<()> {
     );
     let meter = LeakMeter::new(&reals, &mut RandomState::new(args.seed))?;
     let measured = meter.measure(&fakes, baseline.as_ref())?;
-    // Only a checkpoint of the run itself was trained with the run's augmentation.
+    // Only a checkpoint of the run itself was trained with the augmentation of the run.
     let own_run = run
         .as_ref()
         .filter(|_| args.images.is_none() && args.network.is_none());
@@ -85,7 +86,7 @@ pub fn leak(args: &LeakArgs) -> anyhow::Result<()> {
 /// The augmentation that a snapshot was trained with.
 struct Trained {
     augmentation: RunAugmentation,
-    /// The largest p of late.
+    /// The largest augmentation probability in the last quarter of the training up to the snapshot.
     p: f64,
 }
 
@@ -100,16 +101,16 @@ impl Trained {
     }
 }
 
-/// What a category's numbers mean.
+/// The conclusion from the result of one category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finding {
     Nothing,
     Leaks,
-    /// The images look so, and the run never augmented in this way.
+    /// The images look augmented in this way, but the run's pipe does not contain such a transform.
     NotInPipe,
-    /// The images look so, and the run hardly augmented at all.
+    /// The images look augmented in this way, but the run's augmentation probability was too low for a leak.
     TooRare,
-    /// Even augmented reals would not be recognized.
+    /// Even augmented real images would not be detected.
     NoPower,
 }
 
@@ -168,7 +169,7 @@ fn fakes(
     Ok((name, generated(args, &path, dataset)?))
 }
 
-/// Images of a network.
+/// Generates `args.fakes` images with a network, `u8` `[n, channels, resolution, resolution]`.
 fn generated(args: &LeakArgs, path: &Path, dataset: &ImageDataset) -> anyhow::Result<Tensor> {
     let opened = match path.is_file() {
         true => open_file_on(path, &Device::Cpu)?,
@@ -189,7 +190,7 @@ fn generated(args: &LeakArgs, path: &Path, dataset: &ImageDataset) -> anyhow::Re
     Ok(Tensor::cat(&batches, 0)?)
 }
 
-/// Random images of a set, all of one size.
+/// `n` random images of a set, or all if it has fewer, as `u8` `[n, channels, height, width]`. Fails when sizes differ.
 fn sample(images: &ImageSet, n: usize, seed: u32) -> anyhow::Result<Tensor> {
     let mut rows = RandomState::new(seed).choice(images.len(), n);
     rows.sort_unstable();

@@ -1,9 +1,10 @@
-//! `eval`: what a snapshot, a run, or a folder of images is worth.
+//! The program `eval`: measures the quality of snapshots, runs and folders of images.
 //!
-//! `metrics` measures one checkpoint, `images` two sets of pictures, `run` all snapshots of a training run; `compare`
-//! puts runs side by side on one page, `video` on film; `leak` looks for augmentations in what a generator makes;
-//! `weights` brings the weights that metrics need. The formulas are in the crate
-//! `metrics`; here are arguments, checkpoints, run folders, bars and words.
+//! `metrics` measures one checkpoint, `images` compares two sets of images, `run` measures all snapshots of a training
+//! run, `compare` compares runs on one HTML page, `video` shows the progress of runs as a video, `leak` checks whether
+//! augmentations have leaked into generated images, and `weights` installs the weights of the feature networks. The
+//! formulas are in the crate `metrics`; this crate handles arguments, checkpoints, run folders, progress bars and
+//! messages.
 
 mod args;
 mod augmentation;
@@ -22,10 +23,10 @@ mod weights;
 
 use args::{Args, Command};
 
-/// Parses the arguments and runs the command.
+/// Parses the command line and runs the command.
 ///
 /// # Errors
-/// What the command could not do, with the file or flag named.
+/// The error of the command, with a message that names the file or flag.
 pub fn main() -> anyhow::Result<()> {
     let args: Args = cli::parse()?;
     args.common.start()?;

@@ -1,4 +1,4 @@
-//! `eval`: what a snapshot, a run, or a folder of images is worth.
+//! The program `eval`: measures the quality of snapshots, runs and folders of images.
 
 fn main() -> std::process::ExitCode {
     cli::run_main(eval::main)

@@ -1,4 +1,4 @@
-//! What the measuring commands share: the feature network, the cache, bars, result lines.
+//! Code that the measuring commands share: opening the evaluator, progress bars, result lines.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::args::MeasureArgs;
 
-/// An evaluator by the arguments, with the networks that the metrics need on a device.
+/// Opens an evaluator with the settings of the arguments, and the feature networks that the metrics need, on `device`.
+/// Warns when its results are not comparable with published ones.
 pub fn evaluator(
     args: &MeasureArgs,
     features: Features<'_>,
@@ -39,16 +40,16 @@ pub fn evaluator(
     Ok(evaluator)
 }
 
-/// The network that features come from.
+/// The choice of a feature network and its weights.
 #[derive(Clone, Copy)]
 pub struct Features<'a> {
     pub kind: FeatureKind,
-    /// A file in place of the cache.
+    /// File with the weights of Inception; `None` for those in the cache.
     pub weights: Option<&'a Path>,
 }
 
 impl<'a> Features<'a> {
-    /// As the arguments say; Inception where they do not.
+    /// The choice by the arguments; Inception when they do not contain one.
     pub fn of(args: &'a MeasureArgs) -> Self {
         Self {
             kind: args.features.unwrap_or(FeatureKind::Inception),
@@ -57,7 +58,7 @@ impl<'a> Features<'a> {
     }
 }
 
-/// Evaluates with bars; each result is handed over as soon as it is there.
+/// Computes metrics with progress bars, and passes each result to `on_result` as soon as it is computed.
 pub fn evaluate(
     evaluator: &mut Evaluator,
     metrics: &[Metric],
@@ -79,7 +80,8 @@ pub fn evaluate(
     Ok(())
 }
 
-/// Whether a FID in Inception's features has fewer images than features, so that its covariance lacks directions.
+/// Whether the result is a FID with Inception's 2048 features of fewer than 2048 images, so that a covariance is
+/// singular.
 fn is_of_few(result: &MetricResult) -> bool {
     let count = |name: &str| result.provenance.get(name).and_then(Value::as_u64);
     let fewest = count("n_fakes").min(count("n_reals"));
@@ -89,14 +91,16 @@ fn is_of_few(result: &MetricResult) -> bool {
         && fewest.is_some_and(|n| n < 2048)
 }
 
-/// How near the images of a pair are, to go on a sentence with; nothing where real images have no usual distance.
+/// Describes the distance of a pair relative to the usual distance between real images, to be appended to a sentence.
+/// Empty where there is no usual distance.
 pub fn ratio_words(pair: &Neighbor) -> String {
     pair.ratio.map_or_else(String::new, |ratio| {
         format!(": {ratio:.2} of the distance between two real images")
     })
 }
 
-/// A line for people: `fid50k_full 12.3 +- 0.1  (inception-2015-12-05, covariance / n)`.
+/// Formats a result line for people, one line for each value, such as
+/// `fid50k_full 12.3 +- 0.1   features inception-2015-12-05, covariance / n`.
 pub fn describe(line: &Value) -> String {
     let provenance = run_folder::provenance(line);
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! `eval metrics`: one network against a dataset.
+//! `eval metrics`: measures one network against a dataset.
 
 use std::path::Path;
 
@@ -68,8 +68,8 @@ pub fn metrics(args: &MetricsArgs) -> anyhow::Result<()> {
     })
 }
 
-/// Refuses a file that results must not be appended to: an input, or one that holds something else. To be asked before
-/// measuring.
+/// Fails when results must not be appended to the file `out`, because it is an input or contains something other than
+/// results. Called before anything is measured.
 fn check_results(out: &Path) -> anyhow::Result<()> {
     files::check_output(out)?;
     if !out.exists() {
@@ -78,7 +78,7 @@ fn check_results(out: &Path) -> anyhow::Result<()> {
     let lines = JsonLines::read(out).with_context(|| format!("cannot read '{}'", out.display()))?;
     let is_of_results = match lines.records.first() {
         Some((_, first)) => first.contains_key("metric"),
-        // Nothing, or a first line that a kill left.
+        // The file is empty, or a kill has left only the beginning of a first line.
         None => match lines.n_lines - lines.n_unwritten {
             0 => true,
             1 => lines.is_cut && lines.n_unwritten == 0,
@@ -93,7 +93,7 @@ fn check_results(out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tells when images of two sizes are compared.
+/// Warns when generated images and the images of the dataset differ in size.
 pub fn warn_of_sizes(resolution: usize, dataset: &ImageDataset) {
     if resolution != dataset.resolution() {
         tracing::warn!(

@@ -1,4 +1,4 @@
-//! Networks by name.
+//! Opens generators.
 
 use std::path::Path;
 
@@ -6,10 +6,11 @@ use candle_core::Device;
 use checkpoints::Opened;
 use tool_support::DownloadBar;
 
-/// Opens the generator of a file, an address, or a published network on a device, without its other networks.
+/// Opens the generator of a file, an address or a published network on a device. The checkpoint's other networks are
+/// not loaded.
 ///
 /// # Errors
-/// When it cannot be found, fetched or read.
+/// When it cannot be found, downloaded or read.
 pub fn open_on(path_or_preset: &Path, device: &Device) -> anyhow::Result<Opened> {
     files::protect_input(path_or_preset);
     let mut bar = DownloadBar::default();
@@ -18,10 +19,10 @@ pub fn open_on(path_or_preset: &Path, device: &Device) -> anyhow::Result<Opened>
     Ok(opened)
 }
 
-/// [`open_on`] of a file, whose name need not be text.
+/// As [`open_on`], for the path of a file, which need not be UTF-8.
 ///
 /// # Errors
-/// As [`open_on`].
+/// When the file cannot be read.
 pub fn open_file_on(path: &Path, device: &Device) -> anyhow::Result<Opened> {
     files::protect_input(path);
     let opened = checkpoints::open_generator_file(path, device)?;

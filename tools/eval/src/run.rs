@@ -1,4 +1,4 @@
-//! `eval run`: every snapshot of a run that has no result yet.
+//! `eval run`: measures every snapshot of a run that has no result yet.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::open::open_file_on;
 use crate::run_dataset::dataset_of;
 use crate::run_settings::{features_of, metrics_of};
 
-/// Time between two looks at a live run.
+/// Interval at which the folder of a running training is read again.
 const POLL: Duration = Duration::from_secs(10);
 
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
@@ -46,7 +46,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let kind = evaluator.network().kind();
     let mut n_measured = 0;
     let mut is_waiting = false;
-    // Snapshots that cannot be read, and when they were written: one that changes is tried again.
+    // Snapshots that cannot be read, with their modification times. A snapshot whose time changes is tried again.
     let mut left_out: BTreeMap<PathBuf, Option<SystemTime>> = BTreeMap::new();
     loop {
         let mut todo = pending(&run, &wanted, args.every, kind);
@@ -141,7 +141,9 @@ fn written_at(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).ok()?.modified().ok()
 }
 
-/// Chosen snapshots with the metrics that have no line of theirs yet, in order of time.
+/// The snapshots to measure, ascending by kimg, each with those of the wanted metrics that have no result of this
+/// feature network for it. With `every`, only snapshots at multiples of so many ticks and the last one of a finished
+/// run.
 fn pending(
     run: &RunRecord,
     wanted: &[Metric],

@@ -1,4 +1,4 @@
-//! The dataset of a run.
+//! Opens the dataset of a run.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 use dataset::{DatasetOptions, ImageDataset};
 use run_folder::RunRecord;
 
-/// The dataset as the run saw it.
+/// Opens the dataset with the run's subset, labels and mirroring; `data` is its path if it has moved.
 pub fn dataset_of(run: &RunRecord, data: Option<&Path>) -> anyhow::Result<ImageDataset> {
     let set = run.option(&["training_set_kwargs"]);
     let path = match (data, set["path"].as_str()) {

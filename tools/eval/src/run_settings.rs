@@ -1,4 +1,4 @@
-//! The metrics and features that a run was trained with, for measuring it in the same way.
+//! Reads the metrics and feature network of a run, so that it can be measured in the same way as during training.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,8 @@ use run_folder::RunRecord;
 
 use crate::measure::Features;
 
-/// The metrics of the run, else `fid50k_full`. Names that this program does not know are left out with a warning.
+/// The metrics of a run; `fid50k_full` when it has none. Names that this program does not know are skipped with a
+/// warning.
 pub fn metrics_of(run: &RunRecord) -> Vec<Metric> {
     let mut metrics = Vec::new();
     let names = run.option(&["metrics"]).as_array();
@@ -26,14 +27,14 @@ pub fn metrics_of(run: &RunRecord) -> Vec<Metric> {
     metrics
 }
 
-/// The features of a run.
+/// The feature network that a run uses for its metrics.
 pub struct RunFeatures {
     kind: FeatureKind,
     weights: Option<PathBuf>,
 }
 
 impl RunFeatures {
-    /// For an evaluator.
+    /// The same choice in the form that [`evaluator`](crate::measure::evaluator) takes.
     pub fn as_features(&self) -> Features<'_> {
         Features {
             kind: self.kind,
@@ -42,10 +43,10 @@ impl RunFeatures {
     }
 }
 
-/// The features of the run; Inception for runs of other programs, which do not tell.
+/// The feature network of a run; Inception for runs of other programs, which do not record it.
 ///
 /// # Errors
-/// When the run names features that this program does not know.
+/// When the run names a feature network that this program does not know.
 pub fn features_of(run: &RunRecord) -> anyhow::Result<RunFeatures> {
     let kind = match run.option(&["features"]).as_str() {
         Some(name) => name.parse().map_err(|e: String| {

@@ -1,4 +1,4 @@
-//! What runs say about themselves and against each other, in words with their numbers.
+//! Draws conclusions about runs, and from comparing them, as text with the numbers behind it.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,20 @@ use run_folder::{
 use crate::augmentation::RunAugmentation;
 use crate::compare::RunLabel;
 
-/// The answer of a comparison.
+/// The conclusions of a comparison of training runs, as text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
-    /// Who is better, by how much, when others turned up, and which snapshot to take.
+    /// The main conclusion: which run is better and by how much, which runs became worse, and which snapshot to use.
     pub headline: String,
-    /// What is to be said of each run.
+    /// Sentences about each run: the trend of its metric, alarms, overfitting, leaks.
     pub details: Vec<String>,
 }
 
-/// Below this p an adaptive augmentation hardly acts.
+/// Below this probability an adaptive augmentation has hardly any effect.
 const HARDLY_AUGMENTED: f64 = 0.02;
 
-/// The verdict; `result` is the number to judge by, made of `features`.
+/// Compares runs. `labels` are those of `runs`; `result` is the metric result to judge by, `None` when there is none,
+/// computed with the feature network `features`.
 pub fn verdict(
     runs: &[RunRecord],
     labels: &[RunLabel],
@@ -55,7 +56,7 @@ pub fn verdict(
     Verdict { headline, details }
 }
 
-/// Runs that differ in their seed only.
+/// Runs that differ only in their seed.
 struct Group<'a> {
     name: &'a str,
     members: Vec<Member<'a>>,
@@ -68,8 +69,8 @@ struct Member<'a> {
 }
 
 impl Group<'_> {
-    /// The mean of the members' best values with its standard error: between runs where there are several, else that of
-    /// the metric.
+    /// The mean of the members' best values. Its standard error is computed from the differences between the runs or,
+    /// for a single run, is that of the metric.
     fn value(&self) -> Point {
         let first = self.members[0].best;
         let n = self.members.len() as f64;
@@ -85,7 +86,7 @@ impl Group<'_> {
         }
     }
 
-    /// The member with the best snapshot.
+    /// The run with the best value.
     fn best(&self, lower_is_better: bool) -> &Member<'_> {
         let sign = if lower_is_better { 1.0 } else { -1.0 };
         let cost = |member: &Member<'_>| sign * member.best.value;
@@ -95,7 +96,7 @@ impl Group<'_> {
             .unwrap_or(&self.members[0])
     }
 
-    /// `turned up at kimg 40`, when most of its runs did.
+    /// A text such as `... turned up at kimg 40`, when more than half of the runs became worse; otherwise `None`.
     fn turn(&self) -> Option<String> {
         let mut turns: Vec<f64> = self
             .members
@@ -112,7 +113,7 @@ impl Group<'_> {
             .then(|| format!("{} turned up at kimg {kimg:.0}{of}", self.name))
     }
 
-    /// The largest p of its last ticks, where an adaptive pipe hardly acted.
+    /// Whether all runs have augmentation, but its probability is close to 0 at their last ticks.
     fn is_hardly_augmented(&self) -> bool {
         self.members.iter().all(|member| {
             let p = member.run.ticks.last();
@@ -187,7 +188,7 @@ fn headline(runs: &[RunRecord], labels: &[RunLabel], curves: &[Curve], result: &
     text
 }
 
-/// The first, better one against the second.
+/// Compares the best group with the second best one, in a sentence.
 fn against(first: &Group<'_>, second: &Group<'_>, result: &str) -> String {
     let (a, b) = (first.value(), second.value());
     let falls = lower_is_better(result);
@@ -208,7 +209,7 @@ fn against(first: &Group<'_>, second: &Group<'_>, result: &str) -> String {
             "{a_name} and {b_name} are equal within the error: best {result} {best_a} against {best_b}."
         );
     }
-    // There is no share of 0, which a KID or a share of copies can be.
+    // A difference cannot be given in percent of 0, which can be the value of a KID or of a fraction of copies.
     let apart = match b.value.abs() > 1e-9 {
         true => format!("{:.0} %", difference / b.value.abs() * 100.0),
         false => short(difference),
@@ -235,7 +236,7 @@ fn of_curve(name: &str, curve: &Curve, result: &str, features: &str) -> String {
     }
 }
 
-/// The alarm that training would have given first, if it still held at the end.
+/// The alarm of the collapse monitor at the last tick of a run; `None` when there is none.
 pub fn alarm_of(run: &RunRecord) -> Option<Alarm> {
     let mut monitor = CollapseMonitor::new(CollapseOptions::default());
     let mut last = None;
@@ -254,7 +255,7 @@ fn of_ticks(name: &str, run: &RunRecord) -> Vec<String> {
     if let Some(alarm) = alarm_of(run) {
         lines.push(format!("{name}: {alarm}."));
     }
-    // The last quarter of the run.
+    // Means over the last quarter of the run.
     let late = &run.ticks[run.ticks.len() - run.ticks.len() / 4..];
     let mean = |key: &str| {
         let values: Vec<f64> = late
@@ -285,8 +286,8 @@ fn of_ticks(name: &str, run: &RunRecord) -> Vec<String> {
     lines
 }
 
-/// From the file that `eval leak` leaves. Lines of versions that claimed leaks without a look at the run's pipe are
-/// passed over: they lack `shows`.
+/// Sentences about leaks, from the last line that `eval leak` wrote. Lines of earlier versions, which did not consider
+/// the run's pipe, lack `shows` and are ignored.
 fn of_leaks(name: &str, run: &RunRecord) -> Vec<String> {
     let line = &run.leak;
     let leaks = line["categories"].as_array().into_iter().flatten();
@@ -329,7 +330,7 @@ mod tests {
         RunRecord::open(folder).unwrap()
     }
 
-    /// The headline on runs with these labels (group, name) and values.
+    /// The headline of a comparison of runs with these labels (group, name) and metric values.
     fn said(runs: &[(&str, &str, &[f64])], result: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let records: Vec<RunRecord> = runs.iter().map(|_| run(folder.path())).collect();

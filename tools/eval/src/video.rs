@@ -1,4 +1,4 @@
-//! `eval video`: the same latents through the snapshots of a run, or of several side by side.
+//! `eval video`: a video of images from the same latents at each snapshot of a run, or of several runs side by side.
 
 use std::path::PathBuf;
 
@@ -14,10 +14,10 @@ use tool_support::find_run;
 use crate::args::VideoArgs;
 use crate::open::open_file_on;
 
-/// Space between runs.
+/// Horizontal distance between runs in pixels.
 const GAP: usize = 8;
 
-/// A frame of one run: RGB, rows from the top.
+/// The part of a frame that belongs to one run: interleaved RGB, rows from top to bottom.
 #[derive(Clone)]
 struct Panel {
     width: usize,
@@ -89,7 +89,7 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
         };
         film.push(std::slice::from_ref(&frame.rgb))?;
         if i + 1 == moments.len() {
-            // The last one stays for a second.
+            // Show the last frame for a second.
             for _ in 0..args.fps {
                 film.push(std::slice::from_ref(&frame.rgb))?;
             }
@@ -105,7 +105,7 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A grid of images from fixed latents, below the name of the run and the moment.
+/// Generates a grid of images from fixed latents, below a caption with the name of the run and the kimg.
 fn panel(name: &str, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Panel> {
     let opened = open_file_on(&snapshot.path, &Device::Cpu)?;
     let (_, generator) = opened.generator()?;
@@ -119,7 +119,7 @@ fn panel(name: &str, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Pa
         .map(|v| v as f32)
         .collect();
     let z = Tensor::from_vec(z, (n, config.z_dim), &Device::Cpu)?;
-    // Classes in turn, where there are any.
+    // For a conditional network the images have the classes in turn.
     let c = (config.c_dim > 0)
         .then(|| {
             let values = (0..n * config.c_dim).map(|i| {
@@ -147,7 +147,7 @@ fn panel(name: &str, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Pa
             &MappingOptions::default(),
             SynthesisOptions::default(),
         )?;
-        // As in the preview grids of a run: rounded.
+        // Round, as in the preview grids of a run.
         let images = images.affine(127.5, 127.5)?.round()?.clamp(0f32, 255f32)?;
         let values: Vec<u8> = images.to_dtype(DType::U8)?.flatten_all()?.to_vec1()?;
         let channels = config.img_channels;
@@ -165,19 +165,19 @@ fn panel(name: &str, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Pa
     Ok(panel)
 }
 
-/// Names without the words that all of them begin with; a name alone keeps all of them.
+/// Removes from names the words (separated by `-`) with which all of them begin. A single name stays the same.
 fn distinguished(names: &[String]) -> Vec<String> {
     let words: Vec<Vec<&str>> = names.iter().map(|name| name.split('-').collect()).collect();
     let shortest = words.iter().map(Vec::len).min().unwrap_or(0);
     let is_common = |i: &usize| words.len() > 1 && words.iter().all(|w| w[*i] == words[0][*i]);
-    // One word stays, whatever is left.
+    // Keep at least one word of each name.
     let common = (0..shortest.saturating_sub(1))
         .take_while(is_common)
         .count();
     words.iter().map(|w| w[common..].join("-")).collect()
 }
 
-/// Side by side on black; even sizes, which H.264 wants.
+/// Joins panels side by side on black. Width and height are even, as H.264 requires.
 fn join(panels: &[&Panel]) -> Panel {
     let even = |n: usize| n + n % 2;
     let width = even(

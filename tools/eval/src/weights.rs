@@ -1,4 +1,4 @@
-//! `eval weights`: the weights of the feature networks into the cache.
+//! `eval weights`: installs the weights of the feature networks in the cache.
 
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,7 @@ fn describe(converted: &[ConvertedWeights]) -> String {
     text
 }
 
-/// Fetches a published file into the cache of downloads, and checks its checksum.
+/// Downloads a published file to the download cache, and checks its checksum.
 fn download(network: FeatureWeights) -> anyhow::Result<PathBuf> {
     let (title, url, sha256_start) = match network {
         FeatureWeights::Inception => (
@@ -84,7 +84,7 @@ fn download(network: FeatureWeights) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Whether the SHA-256 of a file starts with what was published.
+/// Checks that the SHA-256 of a file, in hexadecimal, begins with `start`.
 fn check_sha256(path: &Path, start: &str) -> Result<(), String> {
     let bytes = files::read_input(path, u64::MAX).map_err(|e| e.to_string())?;
     let sha256: String = Sha256::digest(&bytes)

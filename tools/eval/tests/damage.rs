@@ -1,4 +1,4 @@
-//! The program on what people really have: logs that are damaged, event files of TensorFlow, equal images, a cache that
+//! Runs the program on damaged or unusual input: damaged logs, event files of TensorFlow, equal images, a cache that
 //! cannot be written.
 
 mod common;
@@ -23,7 +23,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Runs `compare`, and gives its JSON, its warnings and its page.
+/// Runs `compare` and returns its JSON, its warnings and its page.
 fn compare(root: &Path, run: &str) -> (Value, String, String) {
     let cache = root.join("cache");
     let args = ["--json", "compare", run, "--out", "page.html"];
@@ -45,7 +45,7 @@ fn points(root: &Path, plot: &str) -> Vec<(f64, f64)> {
     lines.collect()
 }
 
-/// A record of an event file around a message.
+/// Encodes a message as a record of an event file.
 fn record(content: &[u8]) -> Vec<u8> {
     let crc = Crc::<u32>::new(&CRC_32_ISCSI);
     let masked = |bytes: &[u8]| {
@@ -56,7 +56,7 @@ fn record(content: &[u8]) -> Vec<u8> {
     [&length[..], &masked(&length), content, &masked(content)].concat()
 }
 
-/// An `Event` with one scalar.
+/// Encodes a protobuf `Event` with one scalar.
 fn event(step: u64, wall_time: f64, tag: &str, value: f32) -> Vec<u8> {
     let message =
         |number: u8, content: &[u8]| [&[number << 3 | 2, content.len() as u8], content].concat();
@@ -167,7 +167,7 @@ fn damaged_lines_and_results_without_a_snapshot_are_counted_with_their_file() {
     std::fs::write(&metric, results).unwrap();
     std::fs::write(run.join("training_options.json"), "{\"total_kimg\": 8").unwrap();
     let (json, told, page) = compare(root, "run");
-    // 21 ticks, of which 3 are lost.
+    // There are 21 ticks, of which 3 are lost.
     assert_eq!(points(root, "Loss_G_loss_by_kimg").len(), 18);
     let found = points(root, "fid50k_full_by_kimg");
     assert_eq!(found, [(0.0, 300.0), (16.0, 20.0), (64.0, 6.5)]);
@@ -194,7 +194,7 @@ fn damaged_lines_and_results_without_a_snapshot_are_counted_with_their_file() {
             "{said}"
         );
     }
-    // Nothing but damage is an error that says so.
+    // A folder with only damaged files is an error that says so.
     let other = root.join("other");
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("stats.jsonl"), "{\"Progress/ki").unwrap();
@@ -211,7 +211,7 @@ fn damaged_lines_and_results_without_a_snapshot_are_counted_with_their_file() {
     );
 }
 
-/// Numbers of every kind of metric where all reals are the same image, or all images are.
+/// Values of every kind of metric when all real images are equal, or all images are.
 #[test]
 fn equal_images_give_numbers_or_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -331,7 +331,7 @@ fn a_cache_that_cannot_be_written_costs_nothing_but_a_warning() {
     );
     let wanted = results(&good.stdout);
     assert_eq!(wanted.len(), 2);
-    // A file where the folder should be, above it, and below it.
+    // There is a file in place of the cache folder, of a folder above it, and of one below it.
     std::fs::write(root.join("file"), "").unwrap();
     let inside = root.join("occupied");
     let real_stats = std::fs::read_dir(root.join("cache"))
@@ -366,7 +366,7 @@ fn files_of_a_run_that_are_too_large_or_no_files_are_named_and_left_out() {
     let result = |name: &str| serde_json::json!({"results": {name: 1.5}, "snapshot_pkl": "network-snapshot-000004.pkl"});
     let lines = format!("{}\n{}\n", result(&"m".repeat(300)), result("fid50k_full"));
     std::fs::write(run.join("metric-fid50k_full.jsonl"), lines).unwrap();
-    // Holes take no space on the disk.
+    // Sparse files take no space on the disk.
     for name in ["stats.jsonl", "training_options.json", "log.txt"] {
         let file = std::fs::File::create(run.join(name)).unwrap();
         file.set_len(1 << 30).unwrap();
@@ -374,7 +374,7 @@ fn files_of_a_run_that_are_too_large_or_no_files_are_named_and_left_out() {
     let pipe = run.join("metric-kid50k_full.jsonl");
     let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
-    // Neither the run nor the page has a name that is text.
+    // Neither the name of the run nor that of the page is UTF-8.
     let odd = root.path().join(OsStr::from_bytes(b"r\xff"));
     std::fs::rename(&run, &odd).unwrap();
     let page = root.path().join(OsStr::from_bytes(b"p\xff.html"));

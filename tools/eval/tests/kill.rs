@@ -1,4 +1,4 @@
-//! `eval run` killed again and again: nothing that was measured is lost, and the end is that of a run left alone.
+//! Kills `eval run` repeatedly: no result is lost, and the final results equal those of an uninterrupted run.
 
 mod common;
 
@@ -24,7 +24,7 @@ const ARGS: [&str; 9] = [
     "2",
 ];
 
-/// Results by snapshot and metric, from whole lines of the result files.
+/// The results by snapshot and metric, from the complete lines of the result files.
 fn results(run: &Path) -> BTreeMap<(String, String), Vec<Value>> {
     let mut all: BTreeMap<_, Vec<Value>> = BTreeMap::new();
     for entry in std::fs::read_dir(run).unwrap() {
@@ -47,7 +47,7 @@ fn key(line: &Value) -> (String, String) {
     (text("snapshot_pkl"), text("metric"))
 }
 
-/// Starts the program, reads `n` result lines and waits a little, then kills it. Gives the lines that it wrote.
+/// Starts the program, waits for `n` result lines and then for `wait`, and kills it. Returns all lines that it printed.
 fn killed(root: &Path, n: usize, wait: Duration) -> Vec<Value> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_eval"))
         .current_dir(root)
@@ -66,7 +66,7 @@ fn killed(root: &Path, n: usize, wait: Duration) -> Vec<Value> {
     std::thread::sleep(wait);
     child.kill().unwrap();
     child.wait().unwrap();
-    // What it wrote before the kill; the last line may be cut off.
+    // Lines that it printed before the kill; the last one may be cut off.
     read.extend(lines.filter_map(|line| serde_json::from_str(&line.ok()?).ok()));
     read
 }
@@ -82,7 +82,7 @@ fn a_killed_run_goes_on_where_it_was() {
     let mut random = RandomState::new(7);
     let mut known = 0;
     for attempt in 0..10 {
-        // At any moment, and right behind the next result.
+        // Kill at any moment, or right after the next result.
         let (n, wait) = match attempt % 2 {
             0 => (0, random.index(900)),
             _ => (1, random.index(30)),
@@ -93,14 +93,14 @@ fn a_killed_run_goes_on_where_it_was() {
             let stored = kept.get(&key(line)).expect("a reported result is stored");
             assert_eq!(stored.last().unwrap(), line);
         }
-        // What an earlier attempt has stored stays, and each attempt that reported something has added to it.
+        // Results stored by an earlier attempt remain, and each attempt adds those that it printed.
         assert!(kept.len() >= known + n.min(12 - known), "{attempt}");
         known = kept.len();
     }
     ok(root, &ARGS);
     let killed = results(&run);
 
-    // The same left alone, in a cache of its own.
+    // An uninterrupted run, with a new cache.
     std::fs::remove_dir_all(root.join("cache")).unwrap();
     for entry in std::fs::read_dir(&run).unwrap() {
         let path = entry.unwrap().path();

@@ -1,5 +1,5 @@
-//! Outputs take the place of earlier outputs, of files of the user only with `--force`, and of inputs never; damage of what
-//! is read is noticed.
+//! Outputs replace earlier outputs, but files of the user only with `--force`, and inputs never. Damage to files that
+//! are read is detected.
 
 mod common;
 
@@ -142,7 +142,7 @@ fn a_flipped_bit_in_the_cache_changes_no_number() {
             told.contains("is damaged") && told.contains(&name),
             "bit {bit}: {told}"
         );
-        // The file was made anew.
+        // The cache file was written again.
         assert!(std::fs::read(&cached).unwrap() == whole, "bit {bit}");
     }
 }
@@ -153,7 +153,7 @@ fn a_cache_that_cannot_be_written_loses_no_measurement() {
     let root = folder.path();
     write_dataset(&root.join("faces.zip"), 40);
     write_run(&root.join("a"), &root.join("faces.zip"), None, &[]);
-    // A file where the folder should be.
+    // A file in place of the cache folder.
     std::fs::write(root.join("cache"), "").unwrap();
     let metrics = "fid20_full,kid20_full,pr20_3_full,dc20_5_full,mem20_full";
     let n = metrics.split(',').count();
@@ -205,6 +205,6 @@ fn a_damaged_snapshot_is_named_by_every_command() {
         );
     }
     assert!(!root.join("film.webp").exists());
-    // What came before it was measured.
+    // The snapshots before it were measured.
     assert_eq!(lines(&root.join("a/metric-fid20_full.jsonl")).len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Snapshots that cannot be read, and names that are not UTF-8.
+//! Snapshots that cannot be read, and paths that are not UTF-8.
 
 mod common;
 
@@ -47,7 +47,7 @@ fn a_run_with_damaged_snapshots_is_measured_without_them() {
         .map(|line| line["snapshot_pkl"].as_str().unwrap())
         .collect();
     assert_eq!(measured, ["network-snapshot-000080.safetensors"]);
-    // Brought back, only they are measured.
+    // When they are restored, only they are measured.
     write_snapshot(&first, 0);
     std::fs::remove_file(run.join("network-snapshot-000040.pkl")).unwrap();
     ok(root, &args);

@@ -1,4 +1,4 @@
-//! The program on a run that is made here: snapshots, statistics, a dataset.
+//! Runs the program on a run made for the test: snapshots, statistics, a dataset.
 
 mod common;
 
@@ -23,7 +23,8 @@ fn a_run_is_measured_once_and_goes_on_after_a_kill() {
         "--bootstrap",
         "3",
     ];
-    // Ticks 0, 10 and 20: a multiple of 10 leaves none out, one of 16 only the first and the last.
+    // The ticks are 0, 10 and 20. Multiples of 10 include all of them, multiples of 16 only the first; the last one
+    // counts always.
     ok(root, &[&args[..], &["--every", "16"]].concat());
     let file = run.join("metric-fid20_full.jsonl");
     let first = lines(&file);
@@ -48,19 +49,19 @@ fn a_run_is_measured_once_and_goes_on_after_a_kill() {
     assert!(first[0]["std"]["fid20_full"].as_f64().unwrap() > 0.0);
     assert_eq!(lines(&run.join("metric-kid20_full.jsonl")).len(), 2);
 
-    // A kill in the middle of a line: that line is measured again, with the same numbers.
+    // After a kill in the middle of a line, that line is measured again, with the same values.
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, &text[..text.len() - 30]).unwrap();
     ok(root, &args);
     let again = lines(&file);
     assert_eq!(again.len(), 3);
     assert_eq!(again[2]["results"], first[1]["results"]);
-    // Nothing is left to do.
+    // Everything has been measured.
     let before = std::fs::read(&file).unwrap();
     assert_eq!(ok(root, &args), "");
     assert_eq!(std::fs::read(&file).unwrap(), before);
 
-    // The same snapshot and seed alone.
+    // The same snapshot and seed, measured alone.
     let out = ok(
         root,
         &[
@@ -103,7 +104,7 @@ fn a_run_is_measured_as_it_was_trained_and_stands_for_its_best_checkpoint() {
         "random-inception-small"
     );
 
-    // The first one is of the warm-up.
+    // The first snapshot belongs to the warm-up.
     let best = results[1..].iter().min_by(|a, b| {
         let fid = |line: &Value| line["results"]["fid10_full"].as_f64().unwrap();
         fid(a).total_cmp(&fid(b))
@@ -299,7 +300,7 @@ fn planted_leaks_are_named_and_films_are_made() {
     };
     assert_eq!(leaks("clean"), Vec::<String>::new());
     assert_eq!(leaks("noisy"), ["noise"]);
-    // The last snapshot of a run; the answer stays in its folder.
+    // The last snapshot of the run is checked; the result is written into the run's folder.
     ok(root, &["leak", "00000-faces", "--fakes", "60"]);
     assert_eq!(
         lines(&run.join("leaks.jsonl"))[0]["snapshot"],
@@ -326,7 +327,7 @@ fn planted_leaks_are_named_and_films_are_made() {
     let frames = image::AnimationDecoder::into_frames(decoder)
         .collect_frames()
         .unwrap();
-    // Three snapshots, and the last one held for a second.
+    // There are three snapshots, and the last frame is shown for a second.
     assert_eq!(frames.len(), 3 + 4);
     assert_eq!(
         frames[0].buffer().dimensions(),
@@ -342,7 +343,7 @@ fn a_watch_ends_with_a_run_that_has_stopped() {
     write_dataset(&root.join("faces.zip"), 20);
     let run = root.join("00000-faces");
     write_run(&run, &root.join("faces.zip"), None, &[]);
-    // 40 of 80 kimg, and nothing written since yesterday.
+    // The run has reached 40 of 80 kimg, and has written nothing since yesterday.
     let stats = std::fs::read_to_string(run.join("stats.jsonl")).unwrap();
     let half: Vec<&str> = stats.lines().take(11).collect();
     std::fs::write(run.join("stats.jsonl"), half.join("\n") + "\n").unwrap();
@@ -408,7 +409,7 @@ fn errors_say_what_to_type() {
         error.contains("vgg16.pt") && error.contains("eval weights --from FILE"),
         "{error}"
     );
-    // The old name of `weights` too.
+    // The earlier name of `weights` works, too.
     let error = fails(root, &["inception", "--from", "g.safetensors"]);
     assert!(
         error.contains("pt_inception-2015-12-05-6726825d.pth"),

@@ -18,7 +18,8 @@ pub struct Args {
     pub command: Command,
 }
 
-/// Flags of the reference's `generate.py`, which has no commands. Each of them is an error with the spelling of this program.
+/// Flags of `generate.py` of NVIDIA's StyleGAN2-ADA, which has no subcommands. Each is refused with a message that
+/// shows the spelling of this program.
 #[derive(Debug, Default, clap::Args)]
 pub struct ReferenceFlags {
     #[arg(long, hide = true, value_name = "FILE", value_parser = refuse_reference)]
@@ -41,7 +42,7 @@ pub enum Command {
     Images(ImagesArgs),
     /// One PNG with all seeds side by side
     Grid(GridArgs),
-    /// Every row seed with the styles of every column seed
+    /// Images of every row seed with the styles of every column seed
     StyleMix(StyleMixArgs),
     /// A video of a closed path through latent space
     LatentWalk(LatentWalkArgs),
@@ -49,7 +50,7 @@ pub enum Command {
     Interpolate(InterpolateArgs),
     /// Find the latent of an image (projection)
     Project(ProjectArgs),
-    /// Write a checkpoint in another format: .safetensors, .pkl (official), .pt (rosinality), .onnx (the generator)
+    /// Write a checkpoint in another format: .safetensors, .pkl (NVIDIA), .pt (rosinality), .onnx (the generator)
     Convert(ConvertArgs),
     /// Print the content of a checkpoint: networks, settings, numbers of parameters, checksums
     Describe(DescribeArgs),
@@ -248,7 +249,7 @@ pub struct LatentWalkArgs {
     #[arg(long, default_value_t = 240, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub frames: u32,
 
-    /// Fourier terms of a noise loop: more of them wind more
+    /// Fourier terms of a noise loop: more of them make more turns
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub windings: u32,
 
@@ -326,7 +327,8 @@ pub struct ProjectArgs {
 
     /// Weights of VGG16 with LPIPS for the perceptual distance; default: those of `eval weights`, else pixels and edges
     ///
-    /// NVIDIA's vgg16.pt has both; torchvision's vgg16-397923af.pth and the vgg.pth of LPIPS are given by two --perceptual.
+    /// NVIDIA's vgg16.pt has both; torchvision's vgg16-397923af.pth and the vgg.pth of LPIPS are given by two
+    /// --perceptual.
     #[arg(long, value_name = "FILE")]
     pub perceptual: Vec<PathBuf>,
 
@@ -355,7 +357,7 @@ pub struct ConvertArgs {
     #[command(flatten)]
     pub checkpoint: CheckpointArgs,
 
-    /// .safetensors, .pkl (official), .pt (rosinality), or .onnx for the generator alone
+    /// Output: .safetensors, .pkl (NVIDIA), .pt (rosinality), or .onnx for the generator only
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
 

@@ -1,4 +1,4 @@
-//! `generate convert`: a checkpoint in another format.
+//! `generate convert`: writes a checkpoint in another format.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ struct ExportSummary {
 }
 
 pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
-    // Checked before a long download or read.
+    // Check the output name before a long download or read.
     let ending = args.output.extension().map(|e| e.to_ascii_lowercase());
     let is_onnx = ending.is_some_and(|ending| ending == "onnx");
     if !is_onnx && interop::format_of(&args.output).is_err() {
@@ -77,7 +77,7 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the generator alone, as an ONNX graph.
+/// Writes the generator as an ONNX graph, without the other networks of the checkpoint.
 fn export(input: &Path, args: &ConvertArgs) -> anyhow::Result<()> {
     let checkpoint = interop::read_checkpoint(input)?;
     for note in &checkpoint.provenance.notes {
@@ -100,7 +100,7 @@ fn export(input: &Path, args: &ConvertArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The name of a format for users.
+/// The name of a format in messages.
 pub fn name(format: interop::Format) -> &'static str {
     match format {
         interop::Format::OfficialPkl => "official pickle, PyTorch",

@@ -1,4 +1,4 @@
-//! `generate describe`: the content of a checkpoint.
+//! `generate describe`: prints the content of a checkpoint.
 
 use std::fmt::Write;
 
@@ -74,7 +74,7 @@ fn text(d: &Description) -> String {
     out
 }
 
-/// The most important settings of a network, in one line.
+/// The most important settings of a network as one line of text.
 fn architecture(config: &NetworkConfig) -> String {
     let labels = |c_dim: usize| match c_dim {
         0 => String::new(),
@@ -116,7 +116,7 @@ fn architecture(config: &NetworkConfig) -> String {
     }
 }
 
-/// Further properties of a network, each with a label.
+/// Further properties of a network, as pairs of a label and a text.
 fn properties(network: &NetworkDescription) -> Vec<(&'static str, String)> {
     let (params, buffers) = network.num_tensors;
     let mut properties = vec![

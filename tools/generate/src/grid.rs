@@ -1,4 +1,4 @@
-//! `generate grid`: all seeds in one PNG.
+//! `generate grid`: one PNG with the images of all seeds side by side.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::model::Model;
 use crate::output_image::{ImageGrid, OutputImage, PngTexts};
 use crate::synthesis::{pipeline, synthesize};
 
-/// Longest side in pixels that most viewers open.
+/// Largest width and height in pixels that most viewers can open.
 const LONGEST: usize = 65_535;
 
 #[derive(Serialize)]
@@ -46,7 +46,7 @@ pub fn run(args: &GridArgs) -> anyhow::Result<()> {
     let bar = cli::Progress::new("grid", Some(seeds.len() as u64), "images");
     let z_dim = model.config().z_dim;
     grid.save(&args.out, &texts, |put_row| {
-        // The images of an incomplete row.
+        // Images of the current row, which is not complete yet.
         let mut row: Vec<OutputImage> = Vec::new();
         pipeline(
             seeds,
@@ -91,10 +91,10 @@ pub fn run(args: &GridArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The layout of the grid: `--cols`, or nearly square.
+/// The layout of the grid, with `--cols` columns or nearly square.
 ///
 /// # Errors
-/// When the grid is too large for most viewers.
+/// When the grid has more pixels on a side than most viewers can open.
 fn layout(args: &GridArgs, config: &GeneratorConfig) -> anyhow::Result<ImageGrid> {
     let n_images = args.seeds.0.len();
     let cols = match args.cols {

@@ -84,7 +84,7 @@ pub fn run(args: &ImagesArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The meaning of the numbers of the images, which are in their names.
+/// The meaning of the number in an image's file name: a seed, or the index of a latent `w` or `z` in a file.
 enum Naming {
     Seed,
     W,
@@ -92,7 +92,7 @@ enum Naming {
 }
 
 impl Naming {
-    /// File names as in the official program.
+    /// The file name for a number; names of seeds and `w` are those of NVIDIA's StyleGAN2-ADA.
     fn file(&self, number: u32) -> String {
         match self {
             Naming::Seed => format!("seed{number:04}.png"),
@@ -109,14 +109,15 @@ impl Naming {
     }
 }
 
-/// The rows of a tensor with these numbers.
+/// The rows of `all` with the indices `numbers`, which must be consecutive.
 fn rows(all: &Tensor, numbers: &[u32]) -> candle_core::Result<Tensor> {
-    // The numbers of a chunk are consecutive.
+    // The numbers of a batch are consecutive.
     let first = numbers.first().map_or(0, |&n| n as usize);
     all.narrow(0, first, numbers.len())
 }
 
-/// Generates and writes the images of all numbers. `ws` returns the `ws` of a batch of numbers.
+/// Generates the images of all numbers, writes each as a PNG and returns how many there are. `ws` returns the latents
+/// of a batch of numbers, `[batch, num_ws, w_dim]`.
 fn write_all(
     model: &Model,
     args: &ImagesArgs,

@@ -1,4 +1,4 @@
-//! Latents `z` of seeds, and latents `z` and `w` from files.
+//! Makes latents `z` from seeds, and reads latents `z` and `w` from files.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rng::RandomState;
 
 use crate::npz::{self, Array};
 
-/// The latents of seeds, `[seeds, z_dim]`: each is `numpy.random.RandomState(seed).randn(1, z_dim)`.
+/// The latents of seeds, `[seeds, z_dim]`. Each row is `numpy.random.RandomState(seed).randn(1, z_dim)`.
 pub fn z_of_seeds(seeds: &[u32], z_dim: usize, device: &Device) -> anyhow::Result<Tensor> {
     let values: Vec<f32> = seeds
         .iter()
@@ -18,13 +18,13 @@ pub fn z_of_seeds(seeds: &[u32], z_dim: usize, device: &Device) -> anyhow::Resul
     Ok(Tensor::from_vec(values, (seeds.len(), z_dim), device)?)
 }
 
-/// The latent of one seed: `[z_dim]`.
+/// The latent of one seed, `z_dim` values as in [`z_of_seeds`].
 pub fn z_of_seed(seed: u32, z_dim: usize) -> Vec<f32> {
     let z = RandomState::new(seed).randn(z_dim);
     z.into_iter().map(|v| v as f32).collect()
 }
 
-/// Reads `z` from a file: `[n, z_dim]`.
+/// Reads latents `z` from a file, `[n, z_dim]`; the file may also hold a single one, `[z_dim]`.
 pub fn read_z(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow::Result<Tensor> {
     let z = read(path, &["z"], device)?;
     let z_dim = config.z_dim;
@@ -39,7 +39,8 @@ pub fn read_z(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow:
     }
 }
 
-/// Reads `ws` from a file: `[n, num_ws, w_dim]`. A single `w` for all layers is repeated.
+/// Reads latents from a file as `[n, num_ws, w_dim]`. The file may hold one `w` for each layer or one `w` for all
+/// layers, which is repeated; with or without the dimension `n`.
 pub fn read_ws(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow::Result<Tensor> {
     let w = read(path, &["w", "ws", "dlatents"], device)?;
     let (num_ws, w_dim) = (config.num_ws(), config.w_dim);
@@ -57,7 +58,8 @@ pub fn read_ws(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow
     Ok(w.broadcast_as((w.dim(0)?, num_ws, w_dim))?.contiguous()?)
 }
 
-/// Reads an array of a `.npz`, `.npy` or `.safetensors` file as f32: the only array, or the first with one of `names`.
+/// Reads an array of a `.npz`, `.npy` or `.safetensors` file as f32. If the file has several arrays, takes the one with
+/// the first of `names` that exists.
 fn read(path: &Path, names: &[&str], device: &Device) -> anyhow::Result<Tensor> {
     files::protect_input(path);
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn seeds_are_numpys() {
-        // numpy 1.26.4: RandomState(85).randn(1, 512).
+        // Values of numpy 1.26.4: RandomState(85).randn(1, 512).
         let z = z_of_seeds(&[3, 85], 512, &Device::Cpu).unwrap();
         let z: Vec<Vec<f32>> = z.to_vec2().unwrap();
         assert_eq!(z[1][..2], [0.176_850_72, 2.377_754_2]);

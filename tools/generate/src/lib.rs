@@ -1,7 +1,8 @@
-//! `generate`: images and videos from trained networks, projection of images, conversion of checkpoints.
+//! The program `generate`: images and videos from trained networks, projection of images, conversion of checkpoints.
 //!
-//! There is one file for each command, and one for both commands that write videos. `model` opens the networks, `latents` makes
-//! `z` and `ws`, `synthesis` turns them into images batch by batch, `output_image` writes PNG files with their settings.
+//! Each command has its own file, except that both commands that write videos share `video`. `model` opens the
+//! networks, `latents` makes `z` and `ws`, `synthesis` generates images from them batch by batch, and `output_image`
+//! writes PNG files that contain their settings.
 
 mod args;
 mod convert;
@@ -21,10 +22,10 @@ mod video;
 
 use args::{Args, Command};
 
-/// Parses the arguments and runs the command.
+/// Parses the command line and runs the command.
 ///
 /// # Errors
-/// The error of the command, which names the file or flag.
+/// The error of the command, with a message that names the file or flag.
 pub fn main() -> anyhow::Result<()> {
     let args: Args = cli::parse()?;
     args.common.start()?;

@@ -1,4 +1,4 @@
-//! `generate`: images and videos from trained networks.
+//! The program `generate`: images and videos from trained networks.
 
 fn main() -> std::process::ExitCode {
     cli::run_main(generate::main)

@@ -1,4 +1,4 @@
-//! The generator of a command, opened by the flags.
+//! Opens the generator that the flags of a command name.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,33 +11,33 @@ use tool_support::{CheckpointArgs, DownloadBar, device};
 
 use crate::args::{NetworkArgs, SamplingArgs};
 
-/// A generator with its provenance.
+/// A generator, with the name and checksums of the checkpoint that it comes from.
 pub struct Model {
     pub generator: Generator,
-    /// `G_ema` or `G`.
+    /// Name of the generator in the checkpoint: `G_ema` or `G`.
     pub key: &'static str,
-    /// Name of the checkpoint file.
+    /// File name or address of the checkpoint.
     pub file: String,
-    /// SHA-256 of the checkpoint file.
+    /// SHA-256 of the checkpoint file in hexadecimal; may be empty.
     pub sha256: String,
-    /// SHA-256 over the tensors of the generator, the same in every format.
+    /// SHA-256 of the generator's tensors in hexadecimal, which is the same in every checkpoint format.
     pub checksum: String,
     pub device: Device,
     batch: Option<u32>,
-    /// Whether to warn, at the first image with stored noise, that the noise is not that of the original network.
+    /// Whether to warn, before the first image with stored noise, that this noise is not that of the original network.
     warns_of_noise: AtomicBool,
 }
 
-/// Settings of the mapping network: truncation and label.
+/// Arguments of the mapping network: truncation and label.
 #[derive(Clone, Debug)]
 pub struct Mapping {
     pub options: MappingOptions,
-    /// `[1, c_dim]`.
+    /// The one-hot label, `[1, c_dim]`; `None` for unconditional networks.
     label: Option<Tensor>,
 }
 
 impl Model {
-    /// Opens the checkpoint, which is downloaded when needed.
+    /// Opens the generator of a checkpoint, which is downloaded if needed.
     pub fn open(args: &NetworkArgs) -> anyhow::Result<Self> {
         let device = device(&args.device)?;
         let opened = open(args, &device)?;
@@ -63,7 +63,7 @@ impl Model {
                 provenance.source
             );
         }
-        // A file without noise has a note about it, a file that was converted from it does not.
+        // Files without noise maps have a note about that. Files that were converted from such a file do not.
         let has_noise = !assumed
             .get(key)
             .is_some_and(|a| interop::is_noise_assumed(a));
@@ -90,7 +90,8 @@ impl Model {
         })
     }
 
-    /// Warns once where the stored noise is not that of the original network. To be called before images with stored noise.
+    /// Warns, once, when the stored noise is not that of the original network. Call it before generating with stored
+    /// noise.
     pub fn use_stored_noise(&self) {
         if self.warns_of_noise.swap(false, Ordering::Relaxed) {
             tracing::warn!(
@@ -106,19 +107,20 @@ impl Model {
         self.generator.config()
     }
 
-    /// Number of images in one forward pass.
+    /// Number of images generated at once: `--batch`, or 1 to 64 depending on the resolution.
     pub fn batch(&self) -> usize {
         let pixels = self.config().img_resolution.pow(2);
         let by_size = (4 * 512 * 512 / pixels).clamp(1, 64);
         self.batch.map_or(by_size, |batch| batch as usize)
     }
 
-    /// The label, where the network has labels.
+    /// The class that images get: `class`, or `None` for an unconditional network.
     pub fn class(&self, class: Option<usize>) -> Option<usize> {
         class.filter(|_| self.config().c_dim > 0)
     }
 
-    /// The mapping settings of the sampling flags, checked against the network.
+    /// The arguments of the mapping network for the sampling flags. Fails when the network has no `w_avg` for the
+    /// truncation, or needs another label.
     pub fn mapping(&self, args: &SamplingArgs) -> anyhow::Result<Mapping> {
         ensure!(
             args.truncation_psi.is_finite(),
@@ -142,7 +144,7 @@ impl Model {
         )
     }
 
-    /// As [`Self::mapping`], for given options.
+    /// As [`Self::mapping`], for given truncation options.
     pub fn mapping_of(
         &self,
         class: Option<usize>,
@@ -175,7 +177,7 @@ impl Model {
         Ok(Mapping { options, label })
     }
 
-    /// Maps `z` to `ws`.
+    /// Maps latents `z` to `ws`.
     ///
     /// # Shapes
     /// - `z`: `[batch, z_dim]`
@@ -192,7 +194,7 @@ impl Model {
     }
 }
 
-/// Opens the generator of a checkpoint, with a progress bar for its download.
+/// Opens the generator of a checkpoint, with a progress bar if it is downloaded.
 fn open(args: &NetworkArgs, device: &Device) -> anyhow::Result<checkpoints::Opened> {
     let path = args.checkpoint.find("--network", &args.network)?;
     files::protect_input(&path);
@@ -203,8 +205,8 @@ fn open(args: &NetworkArgs, device: &Device) -> anyhow::Result<checkpoints::Open
     Ok(opened)
 }
 
-/// The local file of a path, a run folder, an address or the name of a network. One that ships with the program is
-/// written to the cache.
+/// The path of a local checkpoint file for a path, a run folder, an address or the name of a network. Downloads are
+/// stored in the cache; so is a network that ships with the program.
 pub fn find(path: &Path, checkpoint: CheckpointArgs) -> anyhow::Result<PathBuf> {
     let path = checkpoint.find("INPUT", path)?;
     let options = downloads::DownloadOptions::from_env;

@@ -1,4 +1,4 @@
-//! numpy's `.npz` and `.npy`: f32 and f64 arrays.
+//! Reads and writes numpy's `.npz` and `.npy` files with f32 and f64 arrays.
 
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
@@ -6,25 +6,25 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail, ensure};
 use files::{ForeignContent, cut_zip_length};
 
-/// Most values of a file, far above any set of latents.
+/// Largest number of values of an array, far more than any set of latents has.
 const MOST: usize = 1 << 28;
 
-/// Most bytes of a file.
+/// Largest size in bytes of a file that is read.
 const MAX_BYTES: u64 = 4 << 30;
 
-/// The message for a file with less data than its header says.
+/// Message for a file with fewer bytes than its header announces.
 const CUT: &str = "the file is cut short: fetch it again";
 
-/// An array with its name.
+/// An array with its name and values; f64 values are converted to f32.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// Empty in a `.npy` file.
+    /// Name of the array in the `.npz` file; empty for a `.npy` file.
     pub name: String,
     pub shape: Vec<usize>,
     pub values: Vec<f32>,
 }
 
-/// Reads all arrays of a file.
+/// Reads all arrays of a `.npz` file, or the array of a `.npy` file.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Array>> {
     let bytes = files::read_input(path, MAX_BYTES)
         .with_context(|| format!("cannot read {}", path.display()))?;
@@ -35,8 +35,8 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Array>> {
     parse_within(bytes, 8 * MOST as u64)
 }
 
-/// Parses arrays with at most `limit` bytes together. The sizes in the directory of the zip may be wrong, and its members may
-/// overlap.
+/// Parses a file whose uncompressed arrays have at most `limit` bytes in total. The limit is enforced while
+/// decompressing, because the sizes in the zip directory can be wrong and entries can overlap.
 fn parse_within(bytes: &[u8], limit: u64) -> anyhow::Result<Vec<Array>> {
     if bytes.starts_with(b"\x93NUMPY") {
         let (shape, values) = array(bytes)?;
@@ -152,13 +152,14 @@ fn array(bytes: &[u8]) -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
 /// Writes a `.npz` file with one array.
 pub fn write(path: &Path, name: &str, shape: &[usize], values: &[f32]) -> anyhow::Result<()> {
     let dims: Vec<String> = shape.iter().map(ToString::to_string).collect();
-    // A tuple of one has a comma.
+    // Python writes a tuple of one element with a comma.
     let comma = if shape.len() == 1 { "," } else { "" };
     let mut header = format!(
         "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}{comma}), }}",
         dims.join(", ")
     );
-    // Magic, version and length are 10 bytes; data begin at a multiple of 64, after a line end.
+    // Magic number, version and header length are 10 bytes. The header ends with a newline, and the data begin at a
+    // multiple of 64 bytes.
     let padded = (10 + header.len() + 1).next_multiple_of(64) - 10;
     header.extend(std::iter::repeat_n(' ', padded - 1 - header.len()));
     header.push('\n');
@@ -208,7 +209,7 @@ mod tests {
             let error = parse(&whole[..n]).unwrap_err().to_string();
             let wanted = match n {
                 0 => "empty",
-                // `P` alone could be anything.
+                // A file of the one byte `P` could be of any format.
                 1 => "neither .npz",
                 _ => "cut short",
             };

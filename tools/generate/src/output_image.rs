@@ -1,4 +1,4 @@
-//! Images as bytes, and PNG files with the settings that they were generated with.
+//! Images as bytes, and PNG files that contain the settings of their generation.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use candle_core::{DType, Tensor};
 use crate::args::SamplingArgs;
 use crate::model::Model;
 
-/// An image: interleaved bytes, rows from the top.
+/// An 8-bit image with interleaved channels, rows from top to bottom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputImage {
     pub width: usize,
@@ -20,7 +20,7 @@ pub struct OutputImage {
 }
 
 impl OutputImage {
-    /// A black image, transparent where it has an alpha channel.
+    /// A square image of zeros: black, and transparent if it has an alpha channel.
     pub fn blank(side: usize, channels: usize) -> Self {
         Self {
             width: side,
@@ -30,10 +30,11 @@ impl OutputImage {
         }
     }
 
-    /// Images of a generator, rounded as in the official `generate.py`: `trunc(clamp(x * 127.5 + 128, 0, 255))`.
+    /// Converts images of a generator to bytes as `generate.py` of NVIDIA's StyleGAN2-ADA does:
+    /// `trunc(clamp(x * 127.5 + 128, 0, 255))`. Fails when a value is NaN.
     ///
     /// # Shapes
-    /// - `images`: `[batch, channels, height, width]`, about -1 to 1
+    /// - `images`: `[batch, channels, height, width]`, values of about -1 to 1
     pub fn from_tensor(images: &Tensor) -> anyhow::Result<Vec<Self>> {
         let (batch, channels, height, width) = images.dims4()?;
         let images = images
@@ -54,14 +55,14 @@ impl OutputImage {
                 channels,
                 pixels: images[i * size..(i + 1) * size]
                     .iter()
-                    // The cast clamps and truncates.
+                    // The cast clamps to 0..255 and truncates.
                     .map(|v| (v * 127.5 + 128.0) as u8)
                     .collect(),
             })
             .collect())
     }
 
-    /// The pixels as RGB: gray is repeated, alpha is dropped.
+    /// The pixels as interleaved RGB: gray is repeated, alpha is dropped.
     pub fn into_rgb(self) -> Vec<u8> {
         match self.channels {
             3 => self.pixels,
@@ -78,7 +79,7 @@ impl OutputImage {
         }
     }
 
-    /// Writes a PNG. The file appears when it is complete.
+    /// Writes the image as a PNG. The file gets its name only when it is complete.
     pub fn save(&self, path: &Path, texts: &PngTexts) -> anyhow::Result<()> {
         let mut bytes = Vec::new();
         let mut writer = encoder(&mut bytes, self.width, self.height, self.channels, texts)?
@@ -90,12 +91,12 @@ impl OutputImage {
     }
 }
 
-/// Text chunks of a PNG, keyword and text, with the settings that it was generated with.
+/// Text chunks of a PNG, as pairs of keyword and text, which record the settings of its generation.
 #[derive(Clone, Debug, Default)]
 pub struct PngTexts(Vec<(&'static str, String)>);
 
 impl PngTexts {
-    /// Texts about the program and the network.
+    /// Texts with the version of the program and the name and checksums of the network.
     pub fn new(model: &Model) -> Self {
         let mut texts = Self::default();
         texts.add("Software", format!("kaogan {}", cli::version()));
@@ -148,7 +149,7 @@ fn encoder<'a, W: Write>(
     });
     encoder.set_compression(png::Compression::Balanced);
     for (keyword, text) in &texts.0 {
-        // The encoding is Latin-1 where that is possible, else UTF-8.
+        // Latin-1 chunks where the text allows it, otherwise UTF-8.
         if text.chars().all(|c| u32::from(c) < 256) {
             encoder.add_text_chunk((*keyword).to_owned(), text.clone())?;
         } else {
@@ -168,12 +169,12 @@ pub struct ImageGrid {
     pub channels: usize,
 }
 
-/// Receives the next row of a grid; missing images at its end stay black.
+/// A function that receives the images of the next row of a grid; missing images at the end of the row become black.
 pub type PutRow<'a> = dyn FnMut(&[OutputImage]) -> anyhow::Result<()> + Send + 'a;
 
 impl ImageGrid {
-    /// Writes a PNG with the rows that `fill` passes on one by one, so that only one row is in memory. The file appears when it is
-    /// complete.
+    /// Writes a PNG of the grid. `fill` calls its argument once for each row, so that only one row is in memory. The
+    /// file gets its name only when it is complete.
     pub fn save(
         &self,
         path: &Path,
@@ -190,7 +191,7 @@ impl ImageGrid {
         let black = vec![0; line];
         files::write_atomic(path, |file| {
             let out = BufWriter::new(file);
-            // Errors of writing and of `fill` have names of files already.
+            // The errors of writing and of `fill` already name their files.
             let mut writer = encoder(out, cols * side, rows * side, channels, texts)
                 .with_context(|| format!("cannot write '{}'", path.display()))?
                 .write_header()?;

@@ -1,14 +1,14 @@
-//! Paths through latent space, as functions of a time from 0 to 1 over the video.
+//! Paths through latent space, as functions of `time`, which goes from 0 to 1 over the video.
 
 use std::f64::consts::TAU;
 
 use rng::RandomState;
 
-/// A circle in z through the latent of a seed: `cos(t) a + sin(t) b` of two independent latents, which is normally distributed,
-/// too. `[z_dim]`.
+/// A point on a circle in z through the latent of `seed`, `z_dim` values: `cos(t) a + sin(t) b` with `t = 2 pi time`
+/// and two independent normal latents. Each point is normally distributed, too.
 pub fn circular(seed: u32, z_dim: usize, time: f64) -> Vec<f32> {
     let mut random = RandomState::new(seed);
-    // The first draw is the latent of this seed in `generate images`.
+    // The first latent is the one that `generate images` makes from this seed.
     let (a, b) = (random.randn(z_dim), random.randn(z_dim));
     let (sin, cos) = (time * TAU).sin_cos();
     a.iter()
@@ -17,8 +17,8 @@ pub fn circular(seed: u32, z_dim: usize, time: f64) -> Vec<f32> {
         .collect()
 }
 
-/// A smooth closed random curve in z: each element is a random Fourier series of `windings` terms with variance 1.
-/// `[z_dim]`.
+/// A point on a smooth closed random curve in z, `z_dim` values. Each element is a random Fourier series of `windings`
+/// terms with variance 1.
 pub fn noise_loop(seed: u32, z_dim: usize, windings: u32, time: f64) -> Vec<f32> {
     let mut random = RandomState::new(seed);
     let mut z = vec![0f64; z_dim];
@@ -33,7 +33,7 @@ pub fn noise_loop(seed: u32, z_dim: usize, windings: u32, time: f64) -> Vec<f32>
     z.iter().map(|v| (v * scale) as f32).collect()
 }
 
-/// Spherical interpolation from `a` (at 0) to `b` (at 1); the lengths are interpolated linearly.
+/// Spherical interpolation from `a` (`time` 0) to `b` (`time` 1). The length of the vector is interpolated linearly.
 pub fn slerp(a: &[f32], b: &[f32], time: f64) -> Vec<f32> {
     let norm = |v: &[f32]| {
         let sum: f64 = v.iter().map(|&x| f64::from(x).powi(2)).sum();
@@ -51,7 +51,7 @@ pub fn slerp(a: &[f32], b: &[f32], time: f64) -> Vec<f32> {
         1.0
     };
     let angle = cos.acos();
-    // Parallel latents have no arc between them, opposite ones have many.
+    // Parallel vectors have no arc between them, and opposite ones have infinitely many: interpolate linearly.
     let (wa, wb) = if angle.sin() < 1e-6 {
         (1.0 - time, time)
     } else {
@@ -67,7 +67,8 @@ pub fn slerp(a: &[f32], b: &[f32], time: f64) -> Vec<f32> {
         .collect()
 }
 
-/// The segment of a frame and the time in it, 0 to 1, on a path with `frames` frames for each segment.
+/// The index of the segment in which a frame lies, and the time within the segment from 0 to below 1, for `frames`
+/// frames in each segment.
 pub fn segment(frame: usize, frames: usize) -> (usize, f64) {
     (frame / frames, (frame % frames) as f64 / frames as f64)
 }
@@ -119,7 +120,7 @@ mod tests {
             (half[0] - root2).abs() < 1e-6 && (half[1] - root2).abs() < 1e-6,
             "{half:?}"
         );
-        // No arc: no NaN.
+        // Equal vectors have no arc; the result must not be NaN.
         assert_eq!(slerp(&a, &a, 0.3), a);
         assert!(slerp(&a, &[-3.0, 0.0], 0.3).iter().all(|v| v.is_finite()));
         assert!(slerp(&a, &[0.0, 0.0], 0.3).iter().all(|v| v.is_finite()));

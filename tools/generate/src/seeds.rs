@@ -1,15 +1,15 @@
-//! Lists of numbers on the command line.
+//! Parses lists of numbers on the command line.
 
 use std::str::FromStr;
 
-/// Most numbers of a list; more are taken for a typing error.
+/// Largest number of entries in a list; a longer one is probably a typing error.
 const MOST: usize = 1_000_000;
 
-/// Seeds: `85`, `0-99`, `1,5,7-9`, in the order given.
+/// A list of seeds such as `85`, `0-99` or `1,5,7-9`, in the given order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seeds(pub Vec<u32>);
 
-/// Layers, counted from 0: `0-6`.
+/// A list of layer indices from 0, such as `0-6`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layers(pub Vec<usize>);
 
@@ -42,7 +42,7 @@ fn parse(text: &str) -> Result<Vec<u32>, String> {
     };
     let mut all = Vec::new();
     for part in text.split(',') {
-        // A leading minus does not make a range.
+        // A leading minus sign does not make a range.
         let (first, last) = match part.trim().split_once('-') {
             Some((first, last)) if !first.is_empty() => (number(first)?, number(last)?),
             _ => (number(part)?, number(part)?),

@@ -1,4 +1,5 @@
-//! `generate style-mix`: images with pose and shape of one seed and styles of another (arXiv:1812.04948, section 3.1).
+//! `generate style-mix`: images with pose and shape of one seed and the styles of another (arXiv:1812.04948, section
+//! 3.1).
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,10 +15,10 @@ use crate::model::{Mapping, Model};
 use crate::output_image::{ImageGrid, OutputImage, PngTexts};
 use crate::synthesis::{pipeline, synthesize};
 
-/// Name of the grid with all images.
+/// File name of the grid with all images.
 const GRID: &str = "grid.png";
 
-/// The result of the command.
+/// The result of the command, for its report.
 #[derive(Serialize)]
 struct Summary {
     rows: usize,
@@ -27,17 +28,17 @@ struct Summary {
     weights_sha256: String,
 }
 
-/// An image of the grid.
+/// An image in the grid.
 #[derive(Clone, Copy)]
 enum Tile {
-    /// The image of a seed.
+    /// The image of one seed.
     Original(u32),
-    /// The image of a row seed with the styles of a column seed.
+    /// The image of a row seed, with the styles of a column seed in the layers of `--styles`.
     Mixture { row: u32, col: u32 },
 }
 
 impl Tile {
-    /// The file name as in the official program.
+    /// The file name, as in NVIDIA's StyleGAN2-ADA.
     fn file(self) -> String {
         match self {
             Tile::Original(seed) => format!("{seed}-{seed}.png"),
@@ -90,7 +91,7 @@ pub fn run(args: &StyleMixArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses layers that the network does not have.
+/// Fails when `--styles` names a layer that the network does not have.
 fn check_layers(args: &StyleMixArgs, model: &Model) -> anyhow::Result<()> {
     let num_ws = model.config().num_ws();
     let beyond = args.styles.0.iter().find(|&&layer| layer >= num_ws);
@@ -103,7 +104,7 @@ fn check_layers(args: &StyleMixArgs, model: &Model) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses to replace files of the user, before any work.
+/// Fails when an output would replace a file of the user.
 fn check_outputs(args: &StyleMixArgs) -> anyhow::Result<()> {
     let (rows, cols) = (&args.row_seeds.0, &args.col_seeds.0);
     let originals = rows.iter().chain(cols).map(|&seed| Tile::Original(seed));
@@ -117,7 +118,7 @@ fn check_outputs(args: &StyleMixArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `ws` of each seed, `[1, num_ws, w_dim]`, computed once.
+/// The `ws` of each row and column seed, `[1, num_ws, w_dim]`.
 fn ws_of_seeds(
     args: &StyleMixArgs,
     model: &Model,
@@ -137,7 +138,7 @@ fn ws_of_seeds(
     Ok(ws_of)
 }
 
-/// The texts of all PNG files.
+/// The texts that all PNG files of the command contain.
 fn texts(args: &StyleMixArgs, model: &Model) -> PngTexts {
     let styles: Vec<String> = args.styles.0.iter().map(ToString::to_string).collect();
     let mut texts = PngTexts::new(model);
@@ -146,18 +147,18 @@ fn texts(args: &StyleMixArgs, model: &Model) -> PngTexts {
     texts
 }
 
-/// Generates and writes the images.
+/// Generates and writes the images and their grid.
 struct Mixer<'a> {
     args: &'a StyleMixArgs,
     model: &'a Model,
-    /// `ws` by seed.
+    /// The latents of each seed, `[1, num_ws, w_dim]`.
     ws_of: HashMap<u32, Tensor>,
     texts: PngTexts,
 }
 
 impl Mixer<'_> {
-    /// Writes all images and their grid. The first row of the grid has the images of the column seeds after a black corner, the
-    /// first column those of the row seeds.
+    /// Writes all images and their grid. The first row of the grid is a black square and the images of the column
+    /// seeds; each further row is the image of a row seed and its mixtures.
     fn write_all(&self) -> anyhow::Result<()> {
         let config = self.model.config();
         let (side, channels) = (config.img_resolution, config.img_channels);
@@ -189,7 +190,7 @@ impl Mixer<'_> {
         Ok(())
     }
 
-    /// Generates the images of tiles, writes each to its file and returns them.
+    /// Generates the images of `tiles`, writes each to its file and returns them in the same order.
     fn write_tiles(&self, tiles: &[Tile], bar: &cli::Progress) -> anyhow::Result<Vec<OutputImage>> {
         let mut all = Vec::with_capacity(tiles.len());
         pipeline(
@@ -216,7 +217,7 @@ impl Mixer<'_> {
         Ok(all)
     }
 
-    /// `ws` of a tile: `[1, num_ws, w_dim]`.
+    /// The `ws` of an image: `[1, num_ws, w_dim]`.
     fn ws(&self, tile: Tile) -> anyhow::Result<Tensor> {
         let (row, col) = match tile {
             Tile::Original(seed) => return Ok(self.ws_of[&seed].clone()),

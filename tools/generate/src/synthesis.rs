@@ -1,4 +1,4 @@
-//! Synthesis of images from `ws`, batch by batch, while another thread writes the files.
+//! Generates images from `ws` batch by batch, while another thread writes the files.
 
 use anyhow::Context;
 use candle_core::Tensor;
@@ -9,7 +9,8 @@ use crate::args::Noise;
 use crate::model::Model;
 use crate::output_image::OutputImage;
 
-/// The images of a batch of `ws`, `[batch, num_ws, w_dim]`. `noise_seeds` has one seed for each image.
+/// Generates the images of a batch of `ws`, `[batch, num_ws, w_dim]`. `noise_seeds` has one seed for each image; it is
+/// used for random noise only.
 pub fn synthesize(
     model: &Model,
     ws: &Tensor,
@@ -29,15 +30,15 @@ pub fn synthesize(
     OutputImage::from_tensor(&model.generator.synthesis.forward(ws, options)?)
 }
 
-/// A noise key for each image of a batch, so that its noise does not depend on the others.
+/// A noise key for each seed, so that the noise of an image does not depend on the other images of its batch.
 fn keys(seeds: &[u32]) -> Vec<u64> {
-    // Other random numbers than those of z.
+    // Change the seed, so that the noise is independent of z.
     let key = |seed: &u32| noise_key(&mut RandomState::new(seed ^ 0x9e37_79b9));
     seeds.iter().map(key).collect()
 }
 
-/// Runs `make` for one chunk of `items` after the other on this thread, and `write` for its results on another thread, so that
-/// the network does not wait for encoding and disk. Stops at the first error of either.
+/// Calls `make` for one chunk of `items` after another on this thread, and `write` with each result on another thread,
+/// so that the network does not wait for encoding and the disk. Stops at the first error of either.
 pub fn pipeline<T: Sync, R: Send>(
     items: &[T],
     chunk: usize,

@@ -1,4 +1,4 @@
-//! `generate latent-walk` and `generate interpolate`: videos.
+//! `generate latent-walk` and `generate interpolate`: write videos.
 
 use std::path::{Path, PathBuf};
 
@@ -68,7 +68,7 @@ pub fn interpolate(args: &InterpolateArgs) -> anyhow::Result<()> {
     } else {
         seeds.len()
     };
-    // A video that does not return shows its last seed, too.
+    // A video that does not return to the first seed has one more frame for the last seed.
     let n_frames = n_segments * frames_per_segment + usize::from(args.once);
     let noise = (args.sampling.noise_mode, seeds[0]);
     let next = |segment: usize| seeds[(segment + 1) % seeds.len()];
@@ -110,7 +110,8 @@ pub fn interpolate(args: &InterpolateArgs) -> anyhow::Result<()> {
     )
 }
 
-/// Writes a video of `n_frames` frames. `ws` returns the `ws` of a batch of frames by their numbers.
+/// Generates and writes a video of `n_frames` frames. `ws` returns the latents of a batch of frames, given by their
+/// numbers, as `[batch, num_ws, w_dim]`.
 fn render(
     model: &Model,
     args: &VideoArgs,
@@ -147,7 +148,7 @@ fn render(
         &frames,
         model.batch(),
         |chunk| {
-            // The same noise in all frames: otherwise the video flickers.
+            // All frames have the same noise; otherwise the video flickers.
             let noise_seeds = vec![noise_seed; chunk.len()];
             synthesize(model, &ws(chunk)?, noise, &noise_seeds)
         },

@@ -1,4 +1,4 @@
-//! Errors of users: each message names the problem and says what to do.
+//! User errors: each message names the problem and says what to do.
 
 mod common;
 
@@ -170,7 +170,7 @@ fn wrong_files_and_folders_are_named() {
         let last = err.trim_end().lines().last().unwrap_or_default();
         assert!(last.starts_with("error: "), "{args:?}: {err}");
     }
-    // No temporary files, and nothing replaced without --force.
+    // There are no temporary files, and no file was replaced without --force.
     let left = names(dir.path());
     assert!(left.iter().all(|name| !name.ends_with(".tmp")), "{left:?}");
     let err = fails(dir.path(), 1, &["convert", &network, "cut.pkl"]);
@@ -216,13 +216,13 @@ fn an_output_never_replaces_an_input() {
     assert_eq!(names(dir.path()), ["n.safetensors", "out"]);
 }
 
-/// Records of a zip: `PK12` with the fields that both kinds have.
+/// Builds a zip record (local or central): `PK12` and the fields that both kinds have.
 fn zip_record(local: bool, name: &str, size: u32, offset: u32) -> Vec<u8> {
     let mut out = match local {
         true => b"PK\x03\x04".to_vec(),
         false => b"PK\x01\x02\x14\0".to_vec(),
     };
-    // Version, flags, method, time, date, checksum: members that overlap are refused before any is summed.
+    // Version, flags, method, time, date, checksum. Overlapping members are refused before any checksum is computed.
     out.extend([20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     out.extend([size.to_le_bytes(), size.to_le_bytes()].concat());
     out.extend((name.len() as u32).to_le_bytes());
@@ -238,7 +238,7 @@ fn zip_record(local: bool, name: &str, size: u32, offset: u32) -> Vec<u8> {
 fn checkpoints_that_decode_to_endless_data_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
-    // `_codecs.encode` of itself, 100,000 deep, as a key.
+    // A pickle of `_codecs.encode`, nested 100,000 deep as a key.
     const DEEP: usize = 100_000;
     let mut deep = b"\x80\x02}c_codecs\nencode\nq\x000".to_vec();
     deep.extend(b"h\x00".repeat(DEEP));
@@ -246,14 +246,14 @@ fn checkpoints_that_decode_to_endless_data_are_refused_by_name() {
     deep.extend(b"\x85R".repeat(DEEP));
     deep.extend(b"Ns.");
     write("deep.pkl", &deep);
-    // A list of a million pairs, 64 times the argument of `dict`.
+    // A list of a million pairs that is the argument of `dict` 64 times.
     let mut shared = b"\x80\x02cbuiltins\ndict\nq\x00]q\x01(".to_vec();
     shared.extend(b"NN\x86".repeat(1_000_000));
     shared.extend(b"e0h\x00(");
     shared.extend(b"h\x01".repeat(64));
     shared.extend(b"tR.");
     write("shared.pkl", &shared);
-    // 60,000 members that are the same 64 MiB.
+    // 60,000 zip members that all refer to the same 64 MiB.
     const SIZE: u32 = 64 << 20;
     let pickle = b"\x80\x02}.";
     let mut zip = zip_record(true, "archive/data.pkl", 4, 0);
@@ -313,9 +313,9 @@ fn pipes_are_refused_at_once() {
     }
 }
 
-/// A safetensors file with the convolutions of VGG16 under the names of torchvision, all zero, without LPIPS.
+/// Writes a safetensors file with the convolutions of VGG16 under torchvision's names, all zero, without LPIPS weights.
 fn write_vgg16_without_lpips(path: &std::path::Path) {
-    // Position in `features` and output channels of each convolution.
+    // For each convolution: its index in `features`, and its number of output channels.
     const CONVOLUTIONS: [(usize, usize); 13] = [
         (0, 64),
         (2, 64),
@@ -372,7 +372,7 @@ fn vgg16_without_lpips_is_refused_for_projection() {
         "vgg16.safetensors",
     ];
     let err = fails(dir.path(), 1, &args);
-    // Both ways out: the cache, and a second file.
+    // The message offers both solutions: the cache and a second file.
     assert!(
         err.contains("lack those of LPIPS")
             && err.contains("eval weights --from vgg.pth")

@@ -1,4 +1,4 @@
-//! Images against the official program's, and against each other.
+//! Compares images with those of NVIDIA's StyleGAN2-ADA, and with each other.
 
 mod common;
 
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use common::{data, fails, names, official, ok, png};
 
-/// Pixels of each image of a folder beside those the official program made.
+/// Asserts that the pixels of images in a folder differ by at most 1 from those that NVIDIA's StyleGAN2-ADA made.
 fn assert_golden(folder: &Path, files: [&str; 2], expected: &str) {
     let golden = interop::read_tensors(Path::new(&data("images.safetensors"))).unwrap();
     let golden = &golden.tensors[expected].data;
@@ -75,7 +75,7 @@ fn a_seed_gives_one_image_in_any_company() {
         assert_eq!(bytes(&many), bytes(&one), "{noise}");
         assert_eq!(names(&many).len(), 7);
         assert!(many.join("seed4000000000.png").exists());
-        // Another seed is another image.
+        // Another seed gives another image.
         assert_ne!(
             png(&many.join("seed0000.png")).pixels,
             png(&many.join("seed0001.png")).pixels
@@ -145,7 +145,7 @@ fn mixtures_take_layers_from_both() {
         ok(dir.path(), &args);
         dir.path().join(out)
     };
-    // 32 px: 8 layers.
+    // A network for 32 px has 8 layers.
     let (all, some) = (mix("0-7", "all"), mix("0-3", "some"));
     let mut expected: Vec<String> = vec!["grid.png".into()];
     for row in [1, 2] {
@@ -186,7 +186,7 @@ fn every_format_and_every_generator_of_a_file() {
             .map(|n| format!("{} {}", n["key"], n["checksum"]))
             .collect()
     };
-    // pkl -> safetensors -> pkl: the same tensors.
+    // Converting pkl to safetensors to pkl keeps the tensors.
     assert_eq!(describe(&pkl).len(), 3);
     assert_eq!(describe(&pkl), describe("a.safetensors"));
     assert_eq!(describe(&pkl), describe("b.pkl"));
@@ -205,7 +205,7 @@ fn every_format_and_every_generator_of_a_file() {
     assert_ne!(g.pixels, ema.pixels);
     assert_eq!(g.texts["network"], "G of official.pkl");
 
-    // A run folder: its newest snapshot, or the best by a metric, or the one that is requested.
+    // A run folder stands for its newest snapshot, the best one by a metric, or the requested one.
     std::fs::create_dir(dir.path().join("run")).unwrap();
     for (name, from) in [("000200", data("network.safetensors")), ("000400", pkl)] {
         let to = format!(
@@ -233,7 +233,7 @@ fn every_format_and_every_generator_of_a_file() {
     let args = "images -n run --checkpoint 300 --seeds 3 -o out";
     let text = fails(dir.path(), 1, &args.split(' ').collect::<Vec<_>>());
     assert!(text.contains("there are 200, 400"), "{text}");
-    // The newest run of `runs`, which has numbered folders.
+    // `latest` stands for the newest run in `runs`, which contains numbered folders.
     std::fs::create_dir(dir.path().join("runs")).unwrap();
     std::fs::rename(dir.path().join("run"), dir.path().join("runs/00000-a")).unwrap();
     assert_eq!(network("latest", &[]), first);

@@ -1,4 +1,4 @@
-//! The exported graph, run by an ONNX runtime.
+//! Runs the exported ONNX graph in an ONNX runtime.
 
 mod common;
 

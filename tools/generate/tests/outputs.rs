@@ -1,4 +1,4 @@
-//! Outputs replace earlier outputs, files of the user only with `--force`, and inputs never.
+//! Outputs replace earlier outputs, but files of the user only with `--force`, and inputs never.
 
 mod common;
 
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use common::{data, fails, names, official, ok};
 
-/// Commands, each with a file that it must not replace.
+/// Commands, each with the name of an output file for which the user already has a file.
 fn commands(network: &str) -> Vec<(Vec<String>, &'static str)> {
     let words = |text: &str| -> Vec<String> {
         let text = text.replace("NET", network);
@@ -78,13 +78,13 @@ fn files_of_the_user_are_replaced_by_force_only() {
             "{args:?}: {text}"
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"of the user");
-        // Nothing was written beside it either.
+        // No other file was written, either.
         assert_eq!(names(path.parent().unwrap()), before, "{args:?}");
 
         ok(dir.path(), &[&args[..], &["--force"]].concat());
         let first = std::fs::read(&path).unwrap();
         assert_ne!(first, b"of the user");
-        // The same command again replaces its own output.
+        // Running the command again replaces its own output.
         ok(dir.path(), &args);
         assert!(std::fs::read(&path).unwrap() == first, "{args:?}");
     }

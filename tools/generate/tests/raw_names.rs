@@ -1,4 +1,4 @@
-//! Names that are not UTF-8, in every flag that takes a path.
+//! Paths that are not UTF-8, in every flag that takes a path.
 #![cfg(unix)]
 
 mod common;
@@ -9,7 +9,7 @@ use std::process::Output;
 
 use common::{generate, official, ok, png};
 
-/// `generate` with raw arguments.
+/// Runs `generate` with arguments given as bytes.
 fn raw(folder: &std::path::Path, args: &[&[u8]]) -> Output {
     std::process::Command::new(env!("CARGO_BIN_EXE_generate"))
         .current_dir(folder)
@@ -58,7 +58,7 @@ fn every_path_may_be_any_bytes() {
         png(&image).pixels,
         png(&folder.join("plain/seed0001.png")).pixels
     );
-    // A run folder, whose snapshot is chosen.
+    // A run folder, of which a snapshot is chosen.
     std::fs::create_dir(below(b"run\xff")).unwrap();
     std::fs::copy(
         below(NET),
@@ -112,7 +112,7 @@ fn every_path_may_be_any_bytes() {
         b"f\xe9.png",
         b"--json",
     ]);
-    // A missing file is named.
+    // The message names a missing file.
     let output = raw(
         folder,
         &[

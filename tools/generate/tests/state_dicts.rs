@@ -1,5 +1,5 @@
-//! Images from files of other programs that lack noise maps, are bare, or have wrappers in their names; and files that
-//! are not what their names say.
+//! Images from files of other programs that lack noise maps, contain a bare state dict, or have prefixes in tensor
+//! names; and files whose content does not match their names.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{fails, generate, official, ok, png};
 
-/// Tensors as a safetensors file.
+/// Encodes tensors as a safetensors file.
 fn safetensors(tensors: &[(String, interop::Tensor)]) -> Vec<u8> {
     let (mut header, mut data) = (Vec::new(), Vec::new());
     for (name, tensor) in tensors {
@@ -28,7 +28,7 @@ fn safetensors(tensors: &[(String, interop::Tensor)]) -> Vec<u8> {
     .concat()
 }
 
-/// The pixels of an image with a noise mode, and stderr.
+/// Generates an image with a noise mode; returns its pixels and stderr.
 fn image(folder: &Path, network: &str, noise: &str) -> (Vec<u8>, String) {
     let out = format!("{network}-{noise}");
     let args = [
@@ -88,13 +88,13 @@ fn files_without_noise_maps_make_the_images_of_the_whole_file() {
             "the same every time"
         );
     }
-    // Ours, made of such a file, still says so where it matters.
+    // A file converted from such a file still causes the warning where its noise is used.
     ok(folder, &["convert", "bare.safetensors", "ours.safetensors"]);
     let (_, text) = image(folder, "ours.safetensors", "none");
     assert!(!text.contains("noise maps"), "{text}");
     let (_, text) = image(folder, "ours.safetensors", "const");
     assert!(text.contains("noise maps were drawn anew"), "{text}");
-    // With all of its noise there is nothing to say.
+    // A file with all noise maps causes no warning.
     std::fs::write(
         folder.join("all.safetensors"),
         safetensors(&of_ema(&|_| true, "module.")),
@@ -151,7 +151,7 @@ fn files_that_are_not_complete_checkpoints_are_described() {
             std::fs::write(folder.join(name), &bytes).unwrap();
             let args = ["images", "-n", "whole.pkl", "--w", name, "-o", "out"];
             let text = fails(folder, 1, &args);
-            // A cut checkpoint is not a cut .npy, and need not be described as one.
+            // A cut checkpoint is not a cut .npy file, and need not be described as such.
             let is_reported =
                 text.contains(words) || (words == "cut short" && text.contains("neither .npz"));
             assert!(is_reported && text.contains(name), "{name}: {text}");

@@ -32,7 +32,7 @@ fn distance(a: &[u8], b: &[u8]) -> f64 {
     sum as f64 / a.len() as f64
 }
 
-/// The mean difference of successive frames of a video that repeats, and that of distant frames.
+/// For a video that repeats: the mean difference of successive frames, and that of frames far apart.
 fn differences(video: &[Vec<u8>]) -> (f64, f64) {
     let n = video.len();
     let near = (0..n).map(|i| distance(&video[i], &video[(i + 1) % n]));
@@ -89,7 +89,7 @@ fn walks_begin_at_the_seed_and_close() {
                 "--json",
             ],
         );
-        // No ffmpeg here.
+        // ffmpeg is not available in this test.
         assert!(
             text.contains("\"interpolate.webp\"") && text.contains("\"frames\":40"),
             "{text}"
@@ -169,7 +169,7 @@ fn a_generated_image_is_found_again() {
         png(&dir.path().join("seed0005.png")).pixels
     );
     assert_eq!(frames(&folder.join("proj.webp")).len(), 120);
-    // The latent that was found gives the same image.
+    // Generating from the latent that was found gives the same image.
     ok(
         dir.path(),
         &[

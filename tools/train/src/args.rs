@@ -1,4 +1,4 @@
-//! The command line. The names and meanings of the reference's flags are kept.
+//! The command line. Flags that NVIDIA's StyleGAN2-ADA has, too, have the same names and meanings.
 
 use std::path::PathBuf;
 
@@ -53,7 +53,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE.toml", help_heading = "Run")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Print the resolved run and the memory it should need, measure one step, and stop
+    /// Print the settings of the run and its predicted memory, measure one step, and stop
     #[arg(long, short = 'n', help_heading = "Run")]
     #[serde(skip)]
     pub dry_run: bool,
@@ -89,7 +89,7 @@ pub struct RunArgs {
     pub without_effect: WithoutEffect,
 }
 
-/// Flags of the reference for features that do not exist here. They are refused with a reason.
+/// Flags of NVIDIA's StyleGAN2-ADA whose features do not exist here. They are refused with a reason.
 #[derive(Debug, Default, clap::Args)]
 pub struct WithoutEffect {
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", value_parser = refuse_nhwc)]
@@ -104,7 +104,7 @@ const NO_NHWC: &str = "there is no channels-last layout here; leave the setting 
 const NO_TF32: &str = "TensorFloat-32 is never used here: f32 is f32; leave the setting out";
 const NO_NOBENCH: &str = "there is no cuDNN autotuner to turn off; leave the setting out";
 
-/// Keys of the reference without an effect here, and the reasons.
+/// Settings of NVIDIA's StyleGAN2-ADA that would have no effect here, each with the reason why it is refused.
 pub const WITHOUT_EFFECT: [(&str, &str); 3] = [
     ("nhwc", NO_NHWC),
     ("allow-tf32", NO_TF32),
@@ -148,7 +148,7 @@ pub struct PreviewArgs {
     pub seed: u64,
 }
 
-/// Columns and rows.
+/// Columns and rows of a grid of images.
 pub type Grid = [usize; 2];
 
 fn parse_probability(text: &str) -> Result<f64, String> {

@@ -1,4 +1,4 @@
-//! `augment-preview`: a PNG with augmented training images.
+//! The subcommand `augment-preview`: writes a PNG with augmented training images.
 
 use anyhow::{Context, Result};
 use augment::{AugPipe, AugmentPipe};

@@ -1,4 +1,4 @@
-//! The dataset of a run: opened, checked, described.
+//! Describes, opens and checks the dataset of a run.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use training::DatasetConfig;
 
 use crate::settings::absolute;
 
-/// Describes the dataset for the name and configuration of a run.
+/// Describes the dataset at `path`, for the name and the configuration of a run.
 ///
 /// # Errors
-/// When the images are not square or their side is not a power of two.
+/// When the dataset cannot be read, or its images are not squares whose side in pixels is a power of two.
 pub fn describe(path: &Path, use_labels: bool) -> Result<DatasetDescription> {
     let options = DatasetOptions {
         use_labels,
@@ -41,8 +41,8 @@ pub fn describe(path: &Path, use_labels: bool) -> Result<DatasetDescription> {
     })
 }
 
-/// Opens the dataset of a run. Another dataset than the one that the run began with is an error; with `accepted_changes`, one
-/// with the same number of images only adds a warning there.
+/// Opens the dataset of a run and sets its fingerprint in `config`. Fails when it is not the dataset with which the run
+/// began. With `accepted_changes`, a dataset with other images but the same number of them only adds a warning there.
 pub fn open(
     config: &mut DatasetConfig,
     accepted_changes: Option<&mut Vec<String>>,
@@ -81,7 +81,7 @@ pub fn open(
     Ok(Arc::new(dataset))
 }
 
-/// Decodes every image, which may take a while. The error names all images that cannot be used.
+/// Decodes every image of a dataset, which can take minutes, with a progress bar. The error lists all unusable images.
 pub fn check(dataset: &ImageDataset, use_labels: bool) -> Result<()> {
     let source = dataset.source();
     let options = CheckOptions {

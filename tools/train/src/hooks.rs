@@ -1,4 +1,4 @@
-//! Events of a run as a progress bar, lines and JSON.
+//! Shows the events of a run as a progress bar, log lines or JSON.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use training::{Evaluation, Event, Hooks, MetricOutcome};
 
 use crate::run_evaluator::RunEvaluator;
 
-/// Shows the events of a run, and passes its snapshots to the evaluator.
+/// Hooks of a run that show its events, and pass its snapshots to the evaluator.
 pub struct Display {
     bar: Progress,
     evaluator: RunEvaluator,
-    /// Warnings that the run has not asked for yet.
+    /// Warnings that the run has not collected yet, see [`Hooks::warnings`].
     warnings: Vec<String>,
-    /// Set to stop the run when it has collapsed.
+    /// The stop flag of the run, set when the run has collapsed; `None` when the run shall go on.
     on_collapse: Option<Arc<AtomicBool>>,
     has_collapsed: bool,
 }
 
 impl Display {
-    /// A display for a run of `total_nimg` images, of which earlier sessions have seen `done_nimg`. `on_collapse` is set when the
-    /// run collapses.
+    /// Hooks for a run of `total_nimg` images, of which earlier sessions have seen `done_nimg`. When the run collapses,
+    /// `on_collapse` is set to true.
     pub fn new(
         total_nimg: u64,
         done_nimg: u64,
@@ -41,17 +41,17 @@ impl Display {
         }
     }
 
-    /// Adds a warning from before the run.
+    /// Adds a warning for the run's log that arose before the run began.
     pub fn warn(&mut self, text: String) {
         self.warnings.push(text);
     }
 
-    /// Whether the run has collapsed.
+    /// Whether a collapse was detected.
     pub fn has_collapsed(&self) -> bool {
         self.has_collapsed
     }
 
-    /// Warns of the first collapse, and stops the run where that is wanted.
+    /// Handles a collapse: on the first call adds a warning, and stops the run if requested by `--stop-on-collapse`.
     fn alarm(&mut self, text: String) {
         if self.has_collapsed {
             return;

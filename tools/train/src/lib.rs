@@ -1,7 +1,7 @@
-//! `train`: StyleGAN2 with adaptive discriminator augmentation on a dataset zip.
+//! The program `train`: trains StyleGAN2 with adaptive discriminator augmentation on a dataset.
 //!
-//! A run is new, starts from other networks (`--init-from`), or resumes exactly (`--resume`). The crate `training` does the
-//! work; this one has arguments, settings files, progress bars and messages.
+//! A run is new, starts from trained networks (`--init-from`), or resumes exactly (`--resume`). The crate `training`
+//! trains; this crate handles arguments, settings files, progress bars and messages.
 
 mod args;
 mod augment_preview;
@@ -19,10 +19,10 @@ mod start;
 
 use args::{Args, Command};
 
-/// Parses the arguments and runs the command.
+/// Parses the command line and runs the command.
 ///
 /// # Errors
-/// The error of the command, which names the file or flag.
+/// The error of the command, with a message that names the file or flag.
 pub fn main() -> anyhow::Result<()> {
     let args: Args = cli::parse()?;
     args.common.start()?;

@@ -1,11 +1,11 @@
-//! Warnings about runs that need more memory than there is.
+//! Warns about runs that need more memory than is available.
 
 use anyhow::Result;
 use networks::Precision;
 use ops::device::GpuReport;
 use training::TrainConfig;
 
-/// A warning when the predicted memory of a run is more than this machine has available.
+/// A warning when the predicted memory of a run exceeds the available memory of this machine; otherwise `None`.
 pub fn too_large_for_cpu(config: &TrainConfig) -> Result<Option<String>> {
     let needed = config.predicted_memory(Precision::Full)?.total;
     let available = cli::available_memory_bytes().filter(|available| *available < needed);
@@ -18,7 +18,7 @@ pub fn too_large_for_cpu(config: &TrainConfig) -> Result<Option<String>> {
     }))
 }
 
-/// A warning when `needed` bytes are more than a GPU has free.
+/// A warning when `needed` bytes exceed the free memory of a GPU; otherwise `None`.
 pub fn too_large_for_gpu(gpu: &GpuReport, needed: u64) -> Option<String> {
     let free = gpu.memory.0 as u64;
     (free < needed).then(|| {
@@ -31,7 +31,7 @@ pub fn too_large_for_gpu(gpu: &GpuReport, needed: u64) -> Option<String> {
     })
 }
 
-/// A number of bytes in MB, for people.
+/// A number of bytes as text, in units of 2^20 bytes rounded down (`12 MB`).
 pub fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes >> 20)
 }

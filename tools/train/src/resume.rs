@@ -1,4 +1,4 @@
-//! `--resume`: a run that continues exactly.
+//! `--resume`: continues a run exactly.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::session::train;
 use crate::settings::{Settings, absolute};
 use crate::{data, dry_run};
 
-/// Whether `--resume` names networks, as in the reference, in place of a run.
+/// Whether the argument of `--resume` names networks instead of a run. With NVIDIA's StyleGAN2-ADA it always does.
 pub fn names_networks(path: &Path) -> bool {
     let name = path.to_str().unwrap_or_default();
     let extension = path.extension().and_then(|e| e.to_str());
@@ -26,11 +26,12 @@ pub fn names_networks(path: &Path) -> bool {
         || file.starts_with("network-snapshot-")
 }
 
-/// Resumes a run; `name` is that of `--resume`.
+/// Resumes a run; `name` is the argument of `--resume`.
 pub fn run(args: &RunArgs, name: &Path, settings: &Settings, device: &Device) -> Result<()> {
     let path = find_path(name, settings)?;
     let folder = find_folder(&path)?;
-    // The lock comes before the state: another program may be about to write a newer one. A dry run needs no lock.
+    // Lock the folder before reading the state, because another program may be about to write a newer one. A dry run
+    // needs no lock.
     let run_dir = match args.dry_run {
         true => None,
         false => Some(RunFolder::open(&folder).context("--resume")?),
@@ -56,7 +57,8 @@ pub fn run(args: &RunArgs, name: &Path, settings: &Settings, device: &Device) ->
         return dry_run::report(&config, trainer);
     };
     check_length(&run_dir, &trainer, &progress)?;
-    // Before the logs are cut: a run that is killed now must not resume from a state that is newer than its logs.
+    // Delete newer states before the logs are cut. If the run is killed now, it must not resume from a state newer than
+    // the logs.
     for newer in discarded.iter().rev() {
         std::fs::remove_file(newer)
             .with_context(|| format!("cannot remove '{}'", newer.display()))?;
@@ -65,7 +67,7 @@ pub fn run(args: &RunArgs, name: &Path, settings: &Settings, device: &Device) ->
     train(&run_dir, &mut trainer, evaluator, Some(progress), warnings)
 }
 
-/// The run folder or training-state file that `--resume` names.
+/// The path of the run folder or training-state file that the argument of `--resume` names; it exists.
 fn find_path(name: &Path, settings: &Settings) -> Result<PathBuf> {
     let path = match name.to_str() {
         Some("latest") => latest_run(settings)?,
@@ -87,7 +89,8 @@ fn find_path(name: &Path, settings: &Settings) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The folder of a run, which must have a training state: nothing is written into other folders.
+/// The run folder of a training-state file, or `path` itself, which must then contain a training state. This prevents
+/// writing into folders that are not run folders.
 fn find_folder(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(folder_of(path).to_owned());
@@ -103,17 +106,18 @@ fn find_folder(path: &Path) -> Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// The training state to resume from.
+/// The training state to resume from, and the states that are given up by that.
 struct ChosenState {
     state: TrainingState,
-    /// Newer states of the run, which the user wants to discard.
+    /// Newer states of the run, which are deleted by request of the user, oldest first.
     discarded: Vec<PathBuf>,
 }
 
-/// Reads the newest state of a run folder, or the state of a file.
+/// Reads the newest undamaged state of a run folder, or the state in a file. `warnings` receives the errors of damaged
+/// ones.
 ///
 /// # Errors
-/// When the file is not the newest state of its run, without `--discard-newer`.
+/// When no state can be read, or when a file is not the newest state of its run and `--discard-newer` is not given.
 fn choose_state(
     args: &RunArgs,
     path: &Path,
@@ -149,14 +153,14 @@ fn newest_state(
     let state = TrainingState::latest(run_dir, device, |error| {
         warnings.push(format!("{error}; resuming from the state before"));
     });
-    // Without a state there is no run that would log the warnings.
+    // Log the warnings here, because without a state there is no run that would do it.
     if state.is_err() {
         warnings.iter().for_each(|text| tracing::warn!("{text}"));
     }
     state.context("--resume")
 }
 
-/// Refuses a run that is complete.
+/// Fails when the run has already seen all its images and computed its metrics.
 fn check_length(run_dir: &RunFolder, trainer: &Trainer, progress: &Progress) -> Result<()> {
     let (nimg, config) = (trainer.learner().cur_nimg, trainer.config());
     let is_evaluated = progress.pending_evaluation.is_none() || config.metrics.is_empty();
@@ -171,7 +175,7 @@ fn check_length(run_dir: &RunFolder, trainer: &Trainer, progress: &Progress) -> 
     Ok(())
 }
 
-/// The states of the same run that are newer than a state, oldest first.
+/// The training states in the same folder that have more images than `state`, oldest first.
 fn newer_states(state: &Path) -> Result<Vec<PathBuf>> {
     let Some(nimg) = state_nimg(state) else {
         return Ok(Vec::new());
@@ -188,7 +192,7 @@ fn folder_of(file: &Path) -> &Path {
     }
 }
 
-/// The newest run in `--outdir` that has a training state.
+/// The run folder with the highest number in `--outdir` that has a training state.
 fn latest_run(settings: &Settings) -> Result<PathBuf> {
     let outdir = settings
         .outdir

@@ -1,4 +1,4 @@
-//! The command without a subcommand: a new run, or one that is resumed.
+//! `train` without a subcommand: starts a new run or resumes one.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::session::train;
 use crate::settings::{Settings, absolute, settings, text_of};
 use crate::{data, dry_run, resume, start};
 
-/// Runs `train`.
+/// Runs `train` without a subcommand.
 pub fn run(args: &RunArgs) -> Result<()> {
     let mut settings = settings(args)?;
     let device = device(settings.device.as_deref().unwrap_or("cpu"))?;
@@ -26,7 +26,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         );
     }
     match &args.resume {
-        // In the reference, --resume names networks to start from.
+        // In NVIDIA's StyleGAN2-ADA, --resume names networks to start from.
         Some(name) if resume::names_networks(name) => {
             let name = text_of("--resume", name)?;
             tracing::info!("--resume {name} names networks: taken as --init-from {name}");
@@ -86,7 +86,7 @@ fn start_run(args: &RunArgs, mut settings: Settings, device: &Device) -> Result<
     train(&folder, &mut trainer, evaluator, None, Vec::new())
 }
 
-/// Warns of a preset for GPUs, whose length would take months on a CPU.
+/// Warns when the preset is made for GPUs, because its length would take months on a CPU.
 fn warn_if_too_long_for_cpu(preset: Preset, total_kimg: u64) {
     if !matches!(preset, Preset::Tiny32 | Preset::Tiny64) {
         tracing::warn!(
@@ -97,8 +97,8 @@ fn warn_if_too_long_for_cpu(preset: Preset, total_kimg: u64) {
     }
 }
 
-/// The source for `--init-from`: an absolute path for a file or for a checkpoint of a run folder; names and addresses stay as
-/// they are.
+/// Resolves the argument of `--init-from`: the absolute path of a file, or of the checkpoint chosen from a run folder.
+/// Names and addresses of published networks are returned unchanged.
 fn networks_to_start_from(
     from: &str,
     outdir: Option<&Path>,

@@ -1,4 +1,4 @@
-//! Metrics and the collapse monitor of a run, by the same code as in `eval`.
+//! Computes the metrics of a run and detects its collapse, with the same code as `eval`.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -19,22 +19,24 @@ use run_folder::{
 };
 use training::{Evaluation, MetricOutcome, TrainConfig};
 
-/// Computes the metrics of a run's snapshots and watches it for collapse.
+/// Computes the metrics of a run's snapshots and detects a collapse of the run.
 pub struct RunEvaluator {
     dataset: Arc<ImageDataset>,
     metrics: Vec<Metric>,
-    /// Metrics that failed before. Each is computed in a pass of its own, so that it cannot fail the others.
+    /// Metrics that failed at an earlier snapshot. Each is computed in a pass of its own, so that its failure does not
+    /// affect the others.
     failed_before: HashSet<Metric>,
     evaluator: Option<Evaluator>,
     monitor: CollapseMonitor,
-    /// Snapshots before are not judged.
+    /// Length of the warm-up in kimg. Earlier snapshots are not judged.
     warm_up_kimg: f64,
     stop: Arc<AtomicBool>,
 }
 
 impl RunEvaluator {
-    /// Opens the feature networks on `device` when the run has metrics. Where a run `starts`, metrics that cannot be computed are
-    /// an error, so that no run trains for days without them; a dry run only warns.
+    /// Opens the feature networks on `device` if the run has metrics, and removes `none` from the metrics of `config`.
+    /// When `starts` is true, metrics that cannot be computed are an error, so that no run trains for days without
+    /// them; for a dry run (false) they cause a warning.
     pub fn new(
         config: &mut TrainConfig,
         starts: bool,
@@ -80,13 +82,13 @@ impl RunEvaluator {
         })
     }
 
-    /// Interrupts evaluations when `stop` is set.
+    /// Makes evaluations stop with an error once `stop` is set.
     pub fn until(self, stop: &Arc<AtomicBool>) -> Self {
         let stop = Arc::clone(stop);
         Self { stop, ..self }
     }
 
-    /// Feeds the collapse monitor with the ticks before `end` of earlier sessions.
+    /// Passes the ticks of earlier sessions with numbers below `end` to the collapse monitor.
     pub fn replay(&mut self, run_dir: &Path, end: u64) {
         let path = run_dir.join(names::STATS);
         let lines = match JsonLines::read(&path) {
@@ -108,7 +110,7 @@ impl RunEvaluator {
         }
     }
 
-    /// The diversity check at the end of a tick: a scalar with its name.
+    /// Measures the diversity of images of `g_ema` and returns it as a named scalar; empty when that fails.
     pub fn diversity(&self, g_ema: &Generator) -> Vec<(&'static str, f64)> {
         match fakes::measure_diversity(g_ema, Some(&self.dataset)) {
             Ok(diversity) => vec![(DIVERSITY, diversity)],
@@ -119,12 +121,14 @@ impl RunEvaluator {
         }
     }
 
-    /// Feeds the collapse monitor with a tick. Returns an alarm when the run has collapsed.
+    /// Passes the scalars of a tick to the collapse monitor; `mean` returns a scalar by name. Returns the alarm, if
+    /// any.
     pub fn observe(&mut self, mean: impl Fn(&str) -> Option<f64>) -> Option<Alarm> {
         self.monitor.observe(&TickScalars::from_means(mean))
     }
 
-    /// Whether the run has collapsed, by the metrics of this snapshot and those before: the rule of `eval compare`.
+    /// A message when the run has collapsed according to the FID or KID of this snapshot and earlier ones; otherwise
+    /// `None`. `eval compare` uses the same rule.
     pub fn collapse_by_metric(
         &self,
         evaluation: &Evaluation<'_>,
@@ -145,7 +149,8 @@ impl RunEvaluator {
         has_collapsed.then(|| format!("the run {}", trend.sentence(result)))
     }
 
-    /// Computes all metrics of a snapshot in one pass over its images. When one of them fails, each gets a pass of its own.
+    /// Computes all metrics of a snapshot in one pass over generated images. When a metric fails, each gets a pass of
+    /// its own.
     pub fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
         if self.evaluator.is_none() {
             return Vec::new();
@@ -216,7 +221,7 @@ fn outcome(evaluation: &Evaluation<'_>, result: MetricResult) -> MetricOutcome {
     }
 }
 
-/// Opens the feature networks on the device of the run, in f32 where the run has no half precision.
+/// Opens the feature networks on the device of the run; in f32 if the run is trained in f32.
 fn open_evaluator(
     config: &TrainConfig,
     device: &Device,

@@ -1,4 +1,4 @@
-//! One session of a run: training until its end or until it is asked to stop.
+//! One session of a run: trains until the run ends or is asked to stop.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,10 +12,11 @@ use crate::memory_check::too_large_for_cpu;
 use crate::run_evaluator::RunEvaluator;
 use crate::signals::Signals;
 
-/// Exit code of a run that `--stop-on-collapse` stopped.
+/// Exit code of a run that was stopped by `--stop-on-collapse`.
 const COLLAPSED: u8 = 3;
 
-/// Trains until the end of the run or until it is asked to stop. `warnings` are from the preparation.
+/// Trains until the run ends or is asked to stop. `progress` is that of the training state of a resumed run, `None` for
+/// a new one. `warnings` arose before the run and are written to its log.
 pub fn train(
     folder: &RunFolder,
     trainer: &mut Trainer,

@@ -1,4 +1,4 @@
-//! Flags and settings file combined, before the preset fills in the rest.
+//! Combines flags and settings file. The preset fills in the rest later.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use training::Preset;
 
 use crate::args::{RunArgs, WITHOUT_EFFECT};
 
-/// The settings of a run by flags and settings file.
+/// The settings of a run that were given as flags or in the settings file.
 #[derive(Debug, Default)]
 pub struct Settings {
     pub data: Option<PathBuf>,
@@ -18,12 +18,12 @@ pub struct Settings {
     pub cfg: Option<Preset>,
     pub device: Option<String>,
     pub allow_partial: bool,
-    /// The checkpoint to take from a run folder in `init_from`.
+    /// The checkpoint to choose when `init_from` is a run folder.
     pub checkpoint: Option<Checkpoint>,
     pub overrides: Overrides,
 }
 
-/// The keys that do not override settings of a preset.
+/// The keys of a settings file that do not belong to [`Overrides`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 struct OtherKeys {
@@ -35,7 +35,7 @@ struct OtherKeys {
     checkpoint: Option<String>,
 }
 
-/// Reads the file of `--config` and replaces its values by those of the flags.
+/// Reads the file of `--config`, if any; settings that are given as flags replace those of the file.
 pub fn settings(args: &RunArgs) -> Result<Settings> {
     let mut table = match &args.config {
         Some(path) => read(path)?,
@@ -46,11 +46,11 @@ pub fn settings(args: &RunArgs) -> Result<Settings> {
             bail!("{key}: {reason}");
         }
     }
-    // The path is saved in the options of the run, which are text.
+    // The path is saved in the run's options, which are text.
     if let Some(path) = &args.data {
         text_of("--data", path)?;
     }
-    // Flags take precedence over the file; a flag that was not given is `None`, which has no key.
+    // Flags take precedence over the file. A flag that was not given is `None` and has no key in the table.
     for flags in [
         toml::Table::try_from(args),
         toml::Table::try_from(&args.overrides),
@@ -96,14 +96,14 @@ fn checkpoint(text: Option<&str>) -> Result<Option<Checkpoint>> {
     checkpoint.map_err(|error: String| anyhow!("checkpoint: {error}"))
 }
 
-/// The absolute path as text.
+/// The absolute form of a path, as text. Fails when it is not UTF-8.
 pub fn absolute(path: &Path) -> Result<String> {
     let absolute = std::path::absolute(path)
         .with_context(|| format!("cannot find the absolute path of '{}'", path.display()))?;
     text_of("the options of the run", &absolute)
 }
 
-/// A path as text; `source` is the flag that it was given with.
+/// A path as text. Fails when it is not UTF-8; `source` is the flag with which it was given, for the message.
 pub fn text_of(source: &str, path: &Path) -> Result<String> {
     let text = path.to_str().map(str::to_owned);
     text.with_context(|| {

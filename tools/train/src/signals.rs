@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and a terminal that hangs up: the run saves its state and ends.
+//! Handles Ctrl-C, SIGTERM and a terminal that hangs up: the run saves its state and ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,14 +8,14 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Handlers for the signals that ask a run to stop.
+/// Installed handlers for the signals that ask a run to stop.
 pub struct Signals {
     which: Arc<AtomicUsize>,
 }
 
 impl Signals {
-    /// Sets `stop` when a signal arrives. A second one ends the program at once, which is safe: files are complete before they get
-    /// their final names.
+    /// Installs handlers that set `stop` when a signal arrives. A second signal ends the program at once; this is safe,
+    /// because files get their final names only when they are complete.
     pub fn listen(stop: &Arc<AtomicBool>) -> Result<Self> {
         let which = Arc::new(AtomicUsize::new(0));
         let asked = Arc::new(AtomicBool::new(false));
@@ -28,7 +28,7 @@ impl Signals {
             };
             listen().with_context(|| format!("cannot listen for signal {signal}"))?;
         }
-        // A handler must not print, and a step may take long.
+        // A signal handler must not print, and a step may take long, so a thread prints the message.
         let announce = move || {
             while !asked.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(100));
@@ -43,7 +43,7 @@ impl Signals {
         Ok(Self { which })
     }
 
-    /// The exit code for the signal, by convention 128 + its number; `None` when there was none.
+    /// The exit code for the signal that arrived, by convention 128 plus its number; `None` when none arrived.
     pub fn exit_code(&self) -> Option<u8> {
         match self.which.load(Ordering::Relaxed) {
             0 => None,

@@ -1,4 +1,4 @@
-//! The networks that a new run starts from.
+//! Makes the networks that a new run starts from.
 
 use anyhow::Result;
 use candle_core::Device;
@@ -7,12 +7,13 @@ use rng::RandomState;
 use tool_support::DownloadBar;
 use training::{Preset, Start, TrainConfig};
 
-/// Random networks, or those of `source`: a file, an address or the name of a published network. Logs which tensors were loaded.
+/// Makes networks with random weights, or loads those of `source`: path of a file, or address or name of a published
+/// network. Logs which tensors were loaded.
 ///
 /// `with_preset` returns the configuration of the run with another preset and otherwise the same flags.
 ///
 /// # Errors
-/// When the file does not fit; the message names the presets with which it would.
+/// When the networks of the file do not fit the configuration; the message names the presets that they would fit.
 pub fn networks(
     config: &TrainConfig,
     source: Option<&str>,
@@ -48,7 +49,7 @@ pub fn networks(
     })
 }
 
-/// Adds the presets with which the file would fit to the advice of an error.
+/// Adds the presets that the file would fit to the advice of an error about networks that do not fit.
 fn with_presets(
     error: Error,
     opened: &Opened,

@@ -1,4 +1,4 @@
-//! Bad input is refused before any work, with a way out.
+//! Bad input is refused before any work, with a message that says what to do.
 
 mod common;
 
@@ -51,14 +51,14 @@ fn bad_input_is_named_with_a_way_out() {
         ("{} --threads 1000000", 2, &["--threads", "1024"]),
         ("{} --map-layers 100000", 1, &["map-layers", "64"]),
         ("{} --cmax 100000000", 1, &["cmax"]),
-        // 1 + 3 * 2 layers at 16 px.
+        // There are 1 + 3 * 2 layers at 16 px.
         ("{} --freezed 8", 1, &["freezed", "7"]),
         ("{} --seed 99999999999999999999999", 2, &["--seed"]),
         ("{} --seed 4294967296", 2, &["--seed", "4294967295"]),
         ("{} --snap 0", 1, &["snap"]),
         ("{} --keep-states 0", 1, &["keep-states"]),
         ("{} --allow-partial", 1, &["--init-from"]),
-        // Paths of another kind.
+        // A path of the wrong kind.
         (
             "--data faces.zip --outdir faces.zip",
             1,
@@ -84,7 +84,7 @@ fn bad_input_is_named_with_a_way_out() {
         // Metrics.
         ("{} --metrics fid", 1, &["--metrics fid", "fid50k_full"]),
         ("{} --metrics fid20_full", 1, &["weights", "eval weights"]),
-        // Metrics of a preset, too.
+        // The default metrics of a preset are checked, too.
         (
             "{} --cfg auto",
             1,
@@ -165,7 +165,7 @@ fn states_and_networks_are_distinguished() {
     );
     assert!(!dir.join("new").exists());
 
-    // A run folder means one of its checkpoints, and `--resume` with networks means `--init-from`.
+    // A run folder stands for one of its checkpoints, and `--resume` with networks means `--init-from`.
     let run = run.display();
     for start in [
         format!("--init-from {run}"),
@@ -187,7 +187,7 @@ fn states_and_networks_are_distinguished() {
         );
     }
 
-    // Other networks than those of the run are refused with advice that holds.
+    // Networks that do not fit the run are refused with advice that works.
     let from = format!("{} --outdir new --init-from {run} --dry-run", RUN);
     let depth = format!("{from} --map-layers 3");
     let text = refused(train(dir, &depth), 1);
@@ -211,7 +211,7 @@ fn states_and_networks_are_distinguished() {
     let presets = text.split("use the preset `").nth(1).unwrap();
     let obeyed = presets.split('`').next().unwrap();
     finished(train(dir, &from.replace("--cfg tiny32", obeyed)));
-    // With a depth that no preset has, there is nothing to advise but a part.
+    // When no preset has this depth, the only advice is to load a part of the tensors.
     let text = refused(train(dir, &format!("{auto} --map-layers 3")), 1);
     assert!(!text.contains("use "), "{text}");
     assert!(text.contains("--allow-partial"), "{text}");

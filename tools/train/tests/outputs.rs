@@ -1,5 +1,5 @@
-//! `augment-preview` replaces its own output, and files of the user only with `--force`; damage of files that training reads is
-//! noticed.
+//! `augment-preview` replaces its own outputs, but files of the user only with `--force`. Damage to files that training
+//! reads is detected.
 
 mod common;
 
@@ -82,7 +82,7 @@ fn flipped_bits_of_snapshots_and_states_are_noticed() {
         );
     }
     std::fs::write(run.join(name), &whole).unwrap();
-    // A state: the one before it is taken, or a run that names it is refused.
+    // A damaged state: the run folder resumes from the state before it; naming the damaged file is an error.
     let states = state_files(&run).unwrap();
     let newest = states.last().unwrap();
     let state = std::fs::read(newest).unwrap();
@@ -93,6 +93,6 @@ fn flipped_bits_of_snapshots_and_states_are_noticed() {
     let text = String::from_utf8_lossy(&resumed.stderr);
     assert!(text.contains("resuming from the state before"), "{text}");
     assert!(read(&run, name) == whole);
-    // The clock of the run is in it, so that its bytes are others.
+    // The state contains the time, so its bytes differ from those of an uninterrupted run.
     assert!(TrainingState::read(newest, &candle_core::Device::Cpu).is_ok());
 }

@@ -1,4 +1,4 @@
-//! Names that are not UTF-8.
+//! Paths that are not UTF-8.
 #![cfg(unix)]
 
 mod common;
@@ -19,7 +19,7 @@ fn run_folders_have_any_name_and_paths_in_the_options_are_utf8() {
     finished(call);
     let run = run_dir(&outdir);
     assert!(!read(&run, "stats.jsonl").is_empty());
-    // Its folder, and the newest in a folder.
+    // By the path of its folder, and as the newest run.
     for what in [run.as_os_str(), OsStr::new("latest")] {
         let kimg = match what == "latest" {
             true => "4",
@@ -36,7 +36,7 @@ fn run_folders_have_any_name_and_paths_in_the_options_are_utf8() {
     let mut call = train(root, "augment-preview --data faces.zip --grid 2x2 --out");
     call.arg(name(b"sheet\xe9.png"));
     finished(call);
-    // The options of a run are text.
+    // A run saves the path of its dataset as text.
     std::fs::copy(root.join("faces.zip"), root.join(name(b"f\xe9.zip"))).unwrap();
     let mut call = train(root, "--outdir runs --dry-run --data");
     call.arg(name(b"f\xe9.zip"));

@@ -1,4 +1,4 @@
-//! Settings of resumed runs, and refusals that protect data of the user.
+//! Settings of resumed runs, and refusals that protect the user's data.
 
 mod common;
 
@@ -61,7 +61,7 @@ fn another_dataset_under_the_same_name_is_refused() {
     std::fs::rename(dir.join("faces.zip"), dir.join("moved.zip")).unwrap();
     let text = refused(train(dir, &resume), 1);
     assert!(text.contains("--data"), "{text}");
-    // The same names and number of images, other content.
+    // The same names and number of images, but other contents.
     test_support::faces::write_faces(&dir.join("faces.zip"), common::SIDE, true);
     let other = test_support::faces::formula_image(common::SIDE, 99);
     let mut writer =
@@ -77,7 +77,7 @@ fn another_dataset_under_the_same_name_is_refused() {
     let accepted = format!("{resume} --accept-changed-data");
     finished(train(dir, &format!("{accepted} --dry-run")));
     finished(train(dir, &format!("{resume} --data moved.zip")));
-    // With one image more, the order of all images is another.
+    // One image more changes the order of all images.
     let image = test_support::faces::formula_image(common::SIDE, 7);
     let path = dir.join("faces.zip");
     let options = dataset::WriterOptions::default();
@@ -103,7 +103,7 @@ fn settings_are_remembered_and_only_some_may_change() {
         serde_json::from_slice(&read(&run, "training_options.json")).unwrap();
     assert_eq!(options["features"], "random-inception-small");
 
-    // The file that it was begun with changes nothing, and a flag beside it one thing.
+    // The settings file that the run began with changes nothing, and a flag beside it changes one setting.
     finished(train(
         dir,
         "--config run.toml --resume latest --outdir runs --kimg 2 --quiet",
@@ -122,7 +122,7 @@ fn settings_are_remembered_and_only_some_may_change() {
         .lines()
         .filter(|l| l.starts_with("fid20_full "))
         .collect();
-    // Snapshots of the warm-up are no best ones.
+    // Snapshots of the warm-up are never the best ones.
     assert!(
         logged.len() == 2 && !logged[0].contains("best"),
         "{logged:?}"
@@ -145,7 +145,7 @@ fn settings_are_remembered_and_only_some_may_change() {
     assert!(text.contains("snap"), "{text}");
 }
 
-/// A limit on the size of files stands for a full disk: small files fit, networks and states do not.
+/// A limit on the size of files simulates a full disk: small files fit, networks and training states do not.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_at_the_end_is_an_error_and_costs_no_saved_state() {

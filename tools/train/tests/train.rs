@@ -1,4 +1,4 @@
-//! The binary: runs, kills at random moments, signals, closed pipes, a dry run, the augmentation preview.
+//! Runs the binary: whole runs, kills at random moments, signals, closed pipes, a dry run, the augmentation preview.
 
 mod common;
 
@@ -9,7 +9,7 @@ use common::{METRICS, RUN, SIDE, finished, folder, lines, read, run_dir, train};
 use dataset::Image;
 use rng::RandomState;
 
-/// Number of kills of the kill test. More: `KAOGAN_KILLS=20 cargo test -p train kill`.
+/// Number of kills in the kill test. Set `KAOGAN_KILLS` for more: `KAOGAN_KILLS=20 cargo test -p train kill`.
 fn n_kills() -> usize {
     let number = std::env::var("KAOGAN_KILLS").ok();
     number.and_then(|n| n.parse().ok()).unwrap_or(3)
@@ -102,7 +102,7 @@ fn a_signal_saves_the_state_and_leaves_with_its_code() {
             });
         }
         let mut child = command.spawn().unwrap();
-        // Tick 0 is in the log when it trains.
+        // Training has begun when tick 0 is in the log.
         let begun = || {
             let run = run_folder::run_dirs(&dir.join(format!("runs{signal}"))).ok()?;
             let (_, run) = run.into_iter().next()?;
@@ -117,7 +117,7 @@ fn a_signal_saves_the_state_and_leaves_with_its_code() {
         };
         let pid = i32::try_from(child.id()).unwrap();
         let before = run_folder::state_files(&run).unwrap();
-        // Some steps, after which a state is a new one.
+        // Wait for some steps, so that there is a new state to save.
         std::thread::sleep(Duration::from_secs(2));
         // SAFETY: a signal to a child that this test started.
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
@@ -126,7 +126,7 @@ fn a_signal_saves_the_state_and_leaves_with_its_code() {
     }
 }
 
-/// As in `train ... 2>&1 | head -1`.
+/// The reader closes the pipe, as in `train ... 2>&1 | head -1`.
 #[cfg(unix)]
 #[test]
 fn a_reader_that_leaves_ends_nothing() {
@@ -155,7 +155,8 @@ fn a_dry_run_measures_and_leaves_nothing() {
     assert!(!dir.join("runs").exists());
 }
 
-/// Within the stated factor, for networks and batches large enough to outweigh the program.
+/// The prediction is within the stated factor of 2, for networks and batches that take much more memory than the
+/// program.
 #[cfg(target_os = "linux")]
 #[test]
 fn predicted_memory_is_what_a_step_takes() {
@@ -194,7 +195,7 @@ fn the_augment_preview_shows_images_and_their_augmentations() {
         assert_eq!((image.width, image.height), (4 * SIDE, 3 * SIDE));
         image
     };
-    // Without augmentation all columns are the same; with it the first one stays.
+    // With probability 0 all columns are equal; with 0.9 only the first column is unchanged.
     let (plain, augmented) = (sheet(0.0), sheet(0.9));
     let column = |image: &Image, i: usize| -> Vec<u8> {
         let row_len = image.width * 3;

@@ -1,4 +1,4 @@
-//! One metric from the gathered statistics and features of both sides.
+//! Computes one metric from the statistics and features of the real and the generated images.
 
 use rng::RandomState;
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ use crate::neighbors::{Memorization, Rounding, density_coverage, memorization, p
 use crate::path_length::path_length;
 use feature_networks::Features;
 
-/// The error for too few images.
+/// The error when there are only `found` generated images for a metric.
 pub(super) fn too_few(metric: &Metric, found: usize) -> Error {
     Error::TooFew {
         metric: metric.to_string(),
@@ -27,7 +27,7 @@ pub(super) fn too_few(metric: &Metric, found: usize) -> Error {
     }
 }
 
-/// Computes a metric of images.
+/// Computes a metric that compares images (all but path lengths) from the first `metric.n_fakes` generated images.
 pub(super) fn of_images(
     metric: &Metric,
     network: &FeatureNetwork,
@@ -98,7 +98,7 @@ pub(super) fn of_images(
             let real = reals.features(key).ok_or_else(too_few)?;
             let got = memorization(real, &features()?)?;
             warn_of_twins(metric, &got, real.len());
-            // No ratio becomes null.
+            // A missing ratio is written as null.
             let ratio = got.distance_ratio.unwrap_or(f64::NAN);
             numbers.values.extend([got.share, ratio]);
             numbers.memorization = Some(got);
@@ -108,7 +108,7 @@ pub(super) fn of_images(
     Ok(numbers.into_result(metric, network, options, reals, key, n))
 }
 
-/// Computes a path length from the speeds along its paths.
+/// Computes a path length from the squared speeds along its paths (see `path_speeds`).
 pub(super) fn of_paths(
     metric: &Metric,
     network: &FeatureNetwork,
@@ -126,7 +126,7 @@ pub(super) fn of_paths(
     Ok(numbers.into_result(metric, network, options, reals, key, speeds.len()))
 }
 
-/// The warning that half of the balls of the reals have radius 0.
+/// Warns when more than half of the real images equal their nearest neighbors, so that their balls have radius 0.
 fn warn_of_balls(metric: &Metric, n_without_ball: usize, n_reals: usize) {
     if 2 * n_without_ball > n_reals {
         tracing::warn!(
@@ -136,7 +136,7 @@ fn warn_of_balls(metric: &Metric, n_without_ball: usize, n_reals: usize) {
     }
 }
 
-/// The warning that too many reals equal another one, so that the memorization check has no scale.
+/// Warns when real images equal other real images, so that the results of the memorization check are limited.
 fn warn_of_twins(metric: &Metric, found: &Memorization, n_reals: usize) {
     if found.distance_ratio.is_none() {
         tracing::warn!(
@@ -152,7 +152,7 @@ fn warn_of_twins(metric: &Metric, found: &Memorization, n_reals: usize) {
     }
 }
 
-/// The numbers of a metric, without names.
+/// The numbers of a metric in the order of `Metric::results`.
 #[derive(Default)]
 struct Numbers {
     values: Vec<f64>,

@@ -1,4 +1,4 @@
-//! The fake side of an evaluation: the statistics and features that a pass over the images keeps.
+//! Statistics and features of the generated images ("fakes") of an evaluation, collected in one pass over them.
 
 use candle_core::Tensor;
 
@@ -8,14 +8,14 @@ use crate::feature_stats::FeatureStats;
 use crate::name::{Kind, Metric};
 use feature_networks::Features;
 
-/// Features of the first images, up to a count.
+/// The features of the first images of a pass, up to a maximum number of images.
 struct Kept {
     limit: usize,
     rows: Option<Features>,
 }
 
 impl Kept {
-    /// For the largest count of the metrics that need them.
+    /// Keeps the largest number of features that one of the metrics in `needed` uses.
     fn new<'a>(needed: impl Iterator<Item = &'a Metric>) -> Self {
         Self {
             limit: needed.map(|m| m.n_fakes).max().unwrap_or(0),
@@ -34,11 +34,11 @@ impl Kept {
     }
 }
 
-/// Statistics and features of the fakes so far. Features are kept only for metrics that compare single images, so that
-/// the memory use of a FID does not depend on its count.
+/// Statistics and features of the generated images seen so far. Features are stored only for metrics that compare
+/// single images, so that the memory use of a FID does not depend on its number of images.
 pub(super) struct FakeSide {
     len: usize,
-    /// Number of images for each network.
+    /// Number of images that each feature network must process.
     inception_limit: usize,
     vgg_limit: usize,
     stats: Option<FeatureStats>,
@@ -48,7 +48,8 @@ pub(super) struct FakeSide {
 }
 
 impl FakeSide {
-    /// An empty side for these metrics; `bootstraps` tells which FIDs need resampling.
+    /// An empty side for these metrics. `bootstraps` returns whether a FID of so many images is resampled for an error
+    /// bar.
     pub fn new(metrics: &[Metric], bootstraps: impl Fn(usize) -> bool) -> Self {
         let largest = |family: Family| {
             let of_family = metrics
@@ -70,12 +71,12 @@ impl FakeSide {
         }
     }
 
-    /// Number of images so far.
+    /// Number of images added so far.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Adds a batch of images.
+    /// Computes the features of a batch of images, `u8` `[n, 1 or 3, height, width]`, and adds them.
     pub fn append(&mut self, network: &FeatureNetwork, batch: &Tensor) -> Result<()> {
         if self.len < self.inception_limit {
             let (features, probs) = network.extract(Family::Inception, batch)?;
@@ -95,12 +96,12 @@ impl FakeSide {
         Ok(())
     }
 
-    /// Statistics of all images so far.
+    /// Statistics of the Inception features of all images so far; `None` before the first image.
     pub fn stats(&self) -> Option<&FeatureStats> {
         self.stats.as_ref()
     }
 
-    /// The first `n` features of a network.
+    /// The features of the first `n` images by one network; `None` when no metric needed them.
     pub fn features(&self, family: Family, n: usize) -> Option<Features> {
         let kept = match family {
             Family::Inception => &self.inception,
@@ -109,7 +110,7 @@ impl FakeSide {
         Some(kept.rows.as_ref()?.first(n))
     }
 
-    /// The first `n` class probabilities.
+    /// The class probabilities of the first `n` images; `None` when no metric needed them.
     pub fn probs(&self, n: usize) -> Option<Features> {
         Some(self.probs.rows.as_ref()?.first(n))
     }

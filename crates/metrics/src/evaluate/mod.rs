@@ -1,4 +1,4 @@
-//! All metrics of one generator (or folder) in one pass over its images.
+//! Computes all metrics of one generator, or of one folder of images, in one pass over the images.
 
 mod compute;
 mod fake_side;
@@ -26,23 +26,24 @@ use fake_side::FakeSide;
 use real_side::RealSide;
 use source::OnlyImages;
 
-/// Options of metrics.
+/// Options for the computation of metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvaluateOptions {
-    /// Batch size of the feature network.
+    /// Number of images that the feature network processes at once.
     pub batch_size: usize,
-    /// Divisor of covariances.
+    /// Divisor of the covariances of a FID.
     pub covariance: Covariance,
-    /// Bootstrap rounds for the error bar of a FID of at most [`BOOTSTRAP_MAX`](Self::BOOTSTRAP_MAX) fakes; 0 for none.
+    /// Number of bootstrap resamplings for the error bar of a FID of at most [`BOOTSTRAP_MAX`](Self::BOOTSTRAP_MAX)
+    /// images, or of all images of a folder; 0 or 1 for no error bar.
     pub bootstrap: usize,
-    /// Seed of random subsets and resamplings.
+    /// Seed of the random subsets of KID and of the resamplings.
     pub seed: u32,
-    /// Folder for statistics of real images.
+    /// Cache folder for statistics of real images; `None` for no cache.
     pub cache: Option<PathBuf>,
 }
 
 impl EvaluateOptions {
-    /// With more fakes than this no error bar is computed: it is about 0.03 at 50k.
+    /// Largest number of generated images for which a FID gets an error bar. At 50,000 the error is only about 0.03.
     pub const BOOTSTRAP_MAX: usize = 10_000;
 
     fn bootstraps(&self, n_fakes: usize) -> bool {
@@ -62,35 +63,36 @@ impl Default for EvaluateOptions {
     }
 }
 
-/// A stage of an evaluation.
+/// The stage that an evaluation is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Real images through the feature network.
+    /// The feature network processes real images.
     Reals,
-    /// Fakes generated and put through the feature network; for a path length, pairs of them.
+    /// Images, or pairs of images for a path length, are generated and processed by the feature network.
     Fakes,
     /// A metric is computed from the features.
     Compute,
 }
 
-/// Progress of an evaluation, reported after every batch.
+/// Progress of an evaluation, reported after every batch and before each metric is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The stage.
     pub step: Step,
-    /// Images (or metrics) so far.
+    /// Number of images, pairs or (in [`Step::Compute`]) metrics done so far.
     pub done: usize,
-    /// Total number; 0 when it is not known.
+    /// Total number of these; 0 when it is not known.
     pub total: usize,
 }
 
-/// A function that returns up to `n` more fakes, `u8`, `[n, 1 or 3, height, width]`; `None` when there are no more.
+/// A function that returns up to `n` more generated images, `u8`, `[n, 1 or 3, height, width]`; `None` when there are
+/// no more.
 pub type Fakes<'a> = dyn FnMut(usize) -> Result<Option<Tensor>, SourceError> + 'a;
 
-/// A function that receives each result as soon as it is computed.
+/// A function that receives each result as soon as it is computed. Its error ends the evaluation.
 pub type OnResult<'a> = dyn FnMut(MetricResult) -> Result<(), SourceError> + 'a;
 
-/// Computes metrics against one set of real images; keeps their statistics between calls.
+/// Computes metrics of generated images against one set of real images, whose statistics it keeps between calls.
 pub struct Evaluator {
     network: FeatureNetwork,
     options: EvaluateOptions,
@@ -98,7 +100,7 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// An evaluator against `reals`, as training sees them (mirrored, a subset).
+    /// An evaluator against `reals`, which has the mirror and subset options of training.
     pub fn new(network: FeatureNetwork, reals: ImageSet, options: EvaluateOptions) -> Self {
         let reals = RealSide::new(reals, options.batch_size, options.cache.clone());
         Self {
@@ -108,38 +110,38 @@ impl Evaluator {
         }
     }
 
-    /// The feature networks.
+    /// The feature network.
     pub fn network(&self) -> &FeatureNetwork {
         &self.network
     }
 
-    /// The real images.
+    /// The real images with the mirror and subset options of training.
     pub fn reals(&self) -> &ImageSet {
         &self.reals.images
     }
 
-    /// Names of the real images that `_full` metrics compare with, in the order of
+    /// The real images that `_full` metrics compare with: all images, not mirrored. Their indices are those of
     /// [`Neighbor::real`](crate::Neighbor::real).
     ///
     /// # Errors
-    /// As [`ImageSet::full`].
+    /// Those of [`ImageSet::full`].
     pub fn full_reals(&self) -> Result<ImageSet> {
         self.reals.images.full()
     }
 
-    /// Opens the networks that metrics need, before any work.
+    /// Opens the feature networks that the metrics need.
     ///
     /// # Errors
-    /// `NoWeights` telling where to get them.
+    /// `NoWeights`, with instructions where to get the weights.
     pub fn prepare(&mut self, metrics: &[Metric]) -> Result<()> {
         self.network.prepare(metrics)
     }
 
-    /// As [`evaluate_each`](Self::evaluate_each), with images from a function; returns all results in the order of the
-    /// metrics.
+    /// Like [`evaluate_each`](Self::evaluate_each), for images from a function, without path lengths. Returns all
+    /// results in the order of `metrics`.
     ///
     /// # Errors
-    /// The same.
+    /// Those of [`evaluate_each`](Self::evaluate_each).
     pub fn evaluate(
         &mut self,
         metrics: &[Metric],
@@ -155,11 +157,12 @@ impl Evaluator {
         Ok(results)
     }
 
-    /// Computes every metric in one pass over the images, then path lengths, the smaller counts first. Each result is
-    /// passed to `on_result` as soon as its images are there, so that a later failure cannot lose it.
+    /// Computes the metrics: first those of images, in one pass, then path lengths; each group by ascending number of
+    /// images. Passes each result to `on_result` as soon as it is computed, so that a later failure cannot lose it.
     ///
     /// # Errors
-    /// As for images and features; `TooFew`; `Source` with the error of `fakes` or `on_result`.
+    /// When images or weights cannot be read; `TooFew` when `fakes` ends early; `Source` with the error of `fakes` or
+    /// `on_result`.
     pub fn evaluate_each(
         &mut self,
         metrics: &[Metric],
@@ -190,14 +193,14 @@ impl Evaluator {
             total: n_metrics,
         };
 
-        // Images, up to the largest count.
+        // Process images up to the largest number that a metric needs.
         of_images.sort_by_key(|m| m.n_fakes);
         let most = of_images.last().map_or(0, |m| m.n_fakes);
         let mut side = FakeSide::new(&of_images, |n| self.options.bootstraps(n));
         let mut given = 0;
         while let Some(next) = of_images.get(given) {
             let has_ended = if side.len() < next.n_fakes {
-                // A batch ends where a metric does.
+                // End the batch where the number of images of the next metric is reached.
                 let wanted = self.options.batch_size.min(next.n_fakes - side.len());
                 let batch = fakes.images(wanted).map_err(Error::Source)?;
                 match batch.filter(|batch| batch.dims().first().is_some_and(|n| *n > 0)) {
@@ -230,7 +233,7 @@ impl Evaluator {
         }
         drop(side);
 
-        // Paths.
+        // Path lengths.
         paths.sort_by_key(|m| m.n_fakes);
         for (i, metric) in paths.iter().enumerate() {
             let speeds = self.speeds(metric, fakes, progress)?;
@@ -246,7 +249,7 @@ impl Evaluator {
         Ok(())
     }
 
-    /// Computes the speeds along the paths of a path length.
+    /// The squared speeds along the paths of a path length metric, one for each path.
     fn speeds(
         &self,
         metric: &Metric,
@@ -256,7 +259,7 @@ impl Evaluator {
         let (Kind::PathLength(path), Some(vgg)) = (metric.kind, self.network.vgg()) else {
             return Err(Error::no_weights(format!("{metric}: VGG16 is not open")));
         };
-        // A pair in the wide layers of VGG16 takes the room of eight images in Inception.
+        // In the wide layers of VGG16 a pair takes as much memory as eight images in Inception.
         let batch_size = self.options.batch_size.div_ceil(8);
         let mut speeds = Vec::with_capacity(metric.n_fakes);
         while speeds.len() < metric.n_fakes {

@@ -1,4 +1,4 @@
-//! The real side of an evaluation: statistics of the reals, kept in memory and in the cache.
+//! Statistics and features of the real images of an evaluation, kept in memory and in the cache.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::name::{Kind, Metric, Reals};
 use crate::real_stats::{Needs, RealStats, cache_file};
 use feature_networks::Features;
 
-/// The key of statistics: the set of reals, their number, the features.
+/// Identifies statistics of real images: the kind of set, the number of images and the feature network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub reals: Reals,
@@ -21,7 +21,7 @@ pub(super) struct Key {
     pub family: Family,
 }
 
-/// Real images and their statistics so far.
+/// The real images of an evaluation, and their statistics as far as they were computed.
 pub(super) struct RealSide {
     pub images: ImageSet,
     batch_size: usize,
@@ -45,7 +45,7 @@ impl RealSide {
         }
     }
 
-    /// The reals of a metric.
+    /// The key of the real images that a metric compares with.
     pub fn key(&self, metric: &Metric) -> Result<Key> {
         let n = match metric.reals {
             Reals::Full => self.images.full()?.len(),
@@ -59,12 +59,12 @@ impl RealSide {
         })
     }
 
-    /// Content hash of the reals, where it was computed.
+    /// Hash of the content of the real images; `None` when it was not computed.
     pub fn content(&self, reals: Reals) -> Option<&str> {
         self.content.get(&reals).map(String::as_str)
     }
 
-    /// Gathers the statistics and features that metrics need, once for each set of reals.
+    /// Computes or loads the statistics and features that the metrics need, once for each set of real images.
     pub fn prepare(
         &mut self,
         network: &FeatureNetwork,
@@ -135,7 +135,7 @@ impl RealSide {
         Ok(stats)
     }
 
-    /// Results are the same without the cache, so a failed write is only a warning.
+    /// Warns, once, that statistics cannot be written to the cache. The results are the same without the cache.
     fn warn_of_cache(&mut self, path: &Path, error: &Error) {
         let reason = match error {
             Error::Network(feature_networks::Error::Cache(error)) => error.to_string(),
@@ -190,12 +190,12 @@ impl RealSide {
         })
     }
 
-    /// Features of the reals of a metric.
+    /// Features of the real images of `key`; `None` when they were not prepared.
     pub fn features(&self, key: Key) -> Option<&Features> {
         self.known.get(&key)?.features.as_ref()
     }
 
-    /// The Gaussian of the reals of a FID.
+    /// The Gaussian of the real images of `key`, for a FID; `None` when their statistics were not prepared.
     pub fn reference(&mut self, key: Key, covariance: Covariance) -> Result<Option<&FidReference>> {
         if !self.references.contains_key(&key) {
             let Some(stats) = self.known.get(&key).and_then(|k| k.stats.as_ref()) else {
@@ -209,7 +209,7 @@ impl RealSide {
 }
 
 impl Metric {
-    /// The network of a metric.
+    /// The feature network that the metric uses.
     pub fn family(&self) -> Family {
         match self.kind {
             Kind::PrecisionRecall | Kind::PathLength(_) => Family::Vgg,
@@ -217,7 +217,7 @@ impl Metric {
         }
     }
 
-    /// Whether a metric compares single images, not only statistics.
+    /// Whether the metric compares single images, so that it needs their features and not only statistics of them.
     pub(crate) fn needs_real_features(&self) -> bool {
         matches!(
             self.kind,

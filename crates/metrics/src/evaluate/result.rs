@@ -13,21 +13,21 @@ use crate::neighbors::Memorization;
 pub struct MetricResult {
     /// The metric.
     pub metric: Metric,
-    /// The numbers by name: `fid50k_full`, or `pr50k3_full_precision` and `pr50k3_full_recall`.
+    /// The values by the names of the results: `fid50k_full`, or `pr50k3_full_precision` and `pr50k3_full_recall`.
     pub results: Map<String, Value>,
-    /// Standard error of each number where it is known.
+    /// Standard errors by the names of the results, where they are known.
     pub std: Map<String, Value>,
-    /// How the numbers were computed: features, precision, weights, covariance, numbers of images. Files of earlier
-    /// versions call it `flavour`.
+    /// Describes how the values were computed: feature network, precision, weights, covariance, numbers of images.
+    /// Files of earlier versions call this `flavour`.
     pub provenance: Map<String, Value>,
-    /// Seconds since the start of the evaluation.
+    /// Seconds from the start of the evaluation to this result.
     pub total_time: f64,
-    /// The pairs of a memorization check.
+    /// Details of a memorization check, including the closest pairs; `None` for other metrics.
     pub memorization: Option<Memorization>,
 }
 
 impl MetricResult {
-    /// The first number; NaN where there is none.
+    /// The first value; NaN when it is not finite.
     pub fn value(&self) -> f64 {
         self.results
             .values()
@@ -36,9 +36,9 @@ impl MetricResult {
             .unwrap_or(f64::NAN)
     }
 
-    /// The line for `metric-<name>.jsonl`: the keys of the reference implementation, then ours.
+    /// The line for `metric-<name>.jsonl`: first the keys that NVIDIA's programs write, then `std` and `provenance`.
     ///
-    /// `snapshot` is the file name of the network; `timestamp` counts seconds since 1970.
+    /// `snapshot` is the file name of the network; `timestamp` is in seconds since 1970.
     pub fn to_json(&self, snapshot: Option<&str>, timestamp: f64) -> Value {
         let mut line = Map::new();
         line.insert("results".into(), self.results.clone().into());

@@ -116,11 +116,11 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
     assert_eq!(line["provenance"]["comparable_with_published"], false);
     assert_eq!(line["provenance"]["n_reals"], 40);
     assert_eq!(line["metric"], "fid50_full");
-    // Mirrored training changes nothing for `_full`, and the reals come from the cache.
+    // Mirroring in training does not affect `_full` metrics; the real statistics come from the cache.
     let (again, n_reals) = run(true, &names);
     assert_eq!(n_reals, 0);
     assert_eq!(again[1].results, results[1].results);
-    // Numbers of f16 have statistics of their own, and tell what they are.
+    // Statistics computed in f16 are cached separately, and the provenance names the precision.
     assert_eq!(again[1].provenance["precision"], "f32");
     let half = Placement::f16(&Device::Cpu);
     let (first, n_reals) = run_on(&half, false, &["fid50_full", "pr50_3_full"]);
@@ -134,7 +134,7 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
         half != single && (half / single - 1.0).abs() < 1e-3,
         "{half} {single}"
     );
-    // Mirroring does change the others.
+    // Mirroring does affect metrics without `_full`.
     let (mirrored, _) = run(true, &["fid50"]);
     let (plain, _) = run(false, &["fid50"]);
     assert_eq!(mirrored[0].provenance["n_reals"], 50);
@@ -142,7 +142,7 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
     assert_ne!(mirrored[0].results, plain[0].results);
 }
 
-/// Images as [`fakes`] gives them, and pairs whose second is a little brighter with each position.
+/// A source of the images of [`fakes`], and of pairs whose second image is brighter, by more for each further position.
 struct Pictures<F>(F);
 
 impl<F: FnMut(usize) -> Result<Option<Tensor>, SourceError>> FakeSource for Pictures<F> {
@@ -202,7 +202,7 @@ fn a_result_is_handed_over_before_later_images_are_made() {
     write(&zip, 20);
     let mut evaluator = evaluator_of(&zip, 16);
     let mut seen = Vec::new();
-    // There are 30 images: what needs 40 fails, what needs less is there already.
+    // There are 30 images. The metric of 40 fails; those of fewer images were passed on before.
     let error = evaluator
         .evaluate_each(
             &parse(&["fid40_full", "kid30_full", "pr20_3_full"]),
@@ -216,7 +216,7 @@ fn a_result_is_handed_over_before_later_images_are_made() {
         .unwrap_err();
     assert_eq!(seen, ["pr20_3_full", "kid30_full"]);
     assert!(error.to_string().contains("40 images"), "{error}");
-    // An answer of the receiver ends the work.
+    // An error returned by `on_result` ends the evaluation.
     let error = evaluator
         .evaluate_each(
             &parse(&["fid10_full", "fid20_full"]),

@@ -1,8 +1,9 @@
-//! TensorBoard's event files: scalars written and read.
+//! Writes and reads scalars in TensorBoard's event files.
 //!
-//! A file is a sequence of records ([`record`]) around protobuf messages `Event`: `wall_time` (1, double), `step` (2, varint),
-//! `file_version` (3, text) in the first, `summary` (5) of `value` (1) with `tag` (1) and `simple_value` (2, float), or
-//! `tensor` (8) as TensorFlow 2 writes it.
+//! A file is a sequence of records ([`record`]), each with a protobuf message `Event`. The fields used here, with their
+//! tag numbers and types: `wall_time` (1, double), `step` (2, varint), `file_version` (3, string; in the first record)
+//! and `summary` (5, message). A summary contains `value` messages (1) with `tag` (1, string) and `simple_value` (2,
+//! float), or `tensor` (8, message) in files of TensorFlow 2.
 
 mod reader;
 mod record;

@@ -1,30 +1,31 @@
-//! Reads the scalars of event files, without TensorFlow.
+//! Reads scalars from TensorBoard event files.
 
 use protobuf::{Fields, Value};
 
 use super::record::{HEAD, Record, checked_length, next_record, split_record};
 
-/// A scalar of one step.
+/// The value of one scalar at one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scalar {
-    /// Images or thousands of images, depending on the program that wrote it.
+    /// Number of the step. Its unit depends on the program that wrote it: images or thousands of images.
     pub step: u64,
-    /// Seconds: since 1970, or since the start of the run.
+    /// Time in seconds, since 1970 or since the start of the run, depending on the program.
     pub wall_time: f64,
-    /// The name: `Loss/G/loss`.
+    /// Name of the scalar, such as `Loss/G/loss`.
     pub tag: String,
-    /// The value.
+    /// Value of the scalar.
     pub value: f64,
 }
 
-/// The scalars of an event file, and its damage.
+/// The scalars of an event file, and counts of its damaged records.
 #[derive(Debug, Default, PartialEq)]
 pub struct Events {
-    /// The scalars in the order of the file.
+    /// The scalars in file order.
     pub scalars: Vec<Scalar>,
-    /// Times of all records, also of those without scalars. The first is the time when the file was created.
+    /// Times of all complete records in seconds, also of those without scalars. The first is the creation time of the
+    /// file.
     pub wall_times: Vec<f64>,
-    /// Number of records with a wrong checksum and of byte ranges that are not records. They are left out.
+    /// Number of records with a wrong checksum, and of byte ranges that are not records. Their content is left out.
     pub n_damaged: usize,
     /// Number of complete records.
     pub n_whole: usize,
@@ -33,10 +34,11 @@ pub struct Events {
 }
 
 impl Events {
-    /// Parses the bytes of a file. After damage, parsing continues at the next record whose checksums fit.
+    /// Parses the content of an event file. After damage, parsing continues at the next record with correct checksums.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut found = Self::default();
-        // Lengths that lie can have the same bytes summed for every position: a search may sum each byte a few times.
+        // Damaged lengths could make the search compute the checksum of the same bytes at every position. The budget
+        // limits it to about 16 times the size of the file.
         let mut budget = 16 * bytes.len() + (64 << 20);
         let mut at = 0;
         while at < bytes.len() {
@@ -53,7 +55,7 @@ impl Events {
                     at += length;
                     continue;
                 }
-                // Bytes are missing or too many: the length leads nowhere.
+                // Bytes were lost or inserted, so the length does not lead to the next record.
                 _ => {}
             }
             if let Some(skipped) = next_record(rest, &mut budget) {
@@ -61,7 +63,7 @@ impl Events {
                 at += skipped;
                 continue;
             }
-            // Zeros are space that was reserved and not filled when the machine stopped.
+            // Zero bytes are space that was allocated but not written when the machine stopped.
             found.is_cut = rest.len() < HEAD
                 || rest.iter().all(|b| *b == 0)
                 || matches!(split_record(rest), Record::Cut);
@@ -71,7 +73,7 @@ impl Events {
         found
     }
 
-    /// A message about records that are left out; `None` without damage.
+    /// A message about the records that are left out; `None` without damage.
     pub fn damage(&self) -> Option<String> {
         let all = self.n_whole + self.n_damaged;
         let damaged = (self.n_damaged > 0).then(|| {
@@ -87,7 +89,7 @@ impl Events {
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
-    /// Adds the content of an `Event` message.
+    /// Adds the scalars and the time of a protobuf `Event` message.
     fn add_event(&mut self, bytes: &[u8]) {
         let (mut wall_time, mut step, mut summary) = (0.0, 0, None);
         for field in fields(bytes) {
@@ -126,13 +128,13 @@ impl Events {
     }
 }
 
-/// Whether a record can begin here, or the file ends.
+/// Whether `bytes` begins with the header of a record, or is empty.
 fn starts_record(bytes: &[u8]) -> bool {
     bytes.is_empty() || checked_length(bytes).is_some()
 }
 
-/// The value of a `TensorProto` with one number: `dtype` (1: 1 is float, 2 is double), `tensor_content` (4), `float_val`
-/// (5), `double_val` (6).
+/// The value of a `TensorProto` message with one number. Fields by tag number: `dtype` (1; 1 means float, 2 double),
+/// `tensor_content` (4), `float_val` (5), `double_val` (6).
 fn scalar_tensor(bytes: &[u8]) -> Option<f64> {
     let mut dtype = 0;
     let mut content: Option<&[u8]> = None;
@@ -153,7 +155,7 @@ fn scalar_tensor(bytes: &[u8]) -> Option<f64> {
     }
 }
 
-/// Fields of a message until its end or the first that is damaged.
+/// The fields of a protobuf message, up to its end or the first damaged field.
 fn fields(message: &[u8]) -> impl Iterator<Item = (u64, Value<'_>)> {
     Fields::new(message).map_while(Result::ok)
 }
@@ -223,14 +225,14 @@ mod tests {
 
     #[test]
     fn lengths_that_lie_are_searched_within_bounds() {
-        // Every 12 bytes say that a record of half the file begins.
+        // Every 12 bytes are the valid header of a record half as long as the file.
         let length = (2u64 << 20).to_le_bytes();
         let head = [&length[..], &masked(&length).to_le_bytes()].concat();
         let file = [vec![0xff; 5], head.repeat(350_000), loss()].concat();
         let start = std::time::Instant::now();
         let events = Events::parse(&file);
         assert_eq!(events.n_damaged, 1);
-        // All positions would be 350 GB.
+        // Without a budget the search would read 350 GB.
         assert!(start.elapsed() < std::time::Duration::from_secs(10));
     }
 
@@ -249,7 +251,7 @@ mod tests {
             assert_eq!((read.scalars.len(), read.n_damaged), (2, 1), "byte {at}");
             let text = read.damage().unwrap();
             assert!(text.starts_with("1 of 4 records"), "{text}");
-            // A byte that is missing, and one too many.
+            // A missing byte, and an additional one.
             damaged.remove(at);
             let read = Events::parse(&damaged);
             assert_eq!((read.scalars.len(), read.n_damaged), (2, 1), "byte {at}");
@@ -272,7 +274,7 @@ mod tests {
             let read = Events::parse(&event(message(&[tag(), (8, 2, tensor)])));
             assert_eq!(read.scalars[0].value, 2.5);
         }
-        // Texts and images are not scalars.
+        // Texts and images are skipped.
         let text = message(&[(1, 0, vec![7]), (8, 2, b"words".to_vec())]);
         let read = Events::parse(&event(message(&[tag(), (8, 2, text)])));
         assert_eq!((read.scalars.len(), read.n_whole), (0, 1));

@@ -1,15 +1,15 @@
-//! Records of an event file: length (u64), checksum of it, content, checksum of that.
+//! The records of an event file: content length (u64), its checksum, content, the content's checksum; little-endian.
 //!
-//! Checksums are CRC-32C, rotated and shifted as TensorFlow does.
+//! Checksums are CRC-32C values, rotated and offset as TensorFlow does ([`masked`]).
 
 use crc::{CRC_32_ISCSI, Crc};
 
 pub(super) const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
-/// Number of bytes before the content of a record: its length and the checksum of the length.
+/// Size of a record's header in bytes: the length of the content and the checksum of that length.
 pub(super) const HEAD: usize = 12;
 
-/// The bytes of a record.
+/// Encodes `content` as a record.
 pub(super) fn record(content: &[u8]) -> Vec<u8> {
     let length = (content.len() as u64).to_le_bytes();
     let mut record = length.to_vec();
@@ -19,7 +19,7 @@ pub(super) fn record(content: &[u8]) -> Vec<u8> {
     record
 }
 
-/// Number of bytes up to the first record that is damaged or cut.
+/// Number of bytes before the first record that is damaged or cut short.
 pub(crate) fn whole_length(bytes: &[u8]) -> usize {
     let mut end = 0;
     while let Record::Whole(content) = split_record(&bytes[end..]) {
@@ -28,15 +28,15 @@ pub(crate) fn whole_length(bytes: &[u8]) -> usize {
     end
 }
 
-/// The record at the beginning of some bytes.
+/// The result of reading a record from the beginning of a byte slice.
 pub(super) enum Record<'a> {
-    /// The content of a record whose checksums fit.
+    /// A complete record with correct checksums; holds its content.
     Whole(&'a [u8]),
-    /// The checksum of the length fits, that of the content does not; number of bytes of the record.
+    /// The length is correct, but the checksum of the content is wrong; holds the size of the whole record in bytes.
     Damaged(usize),
-    /// The checksum of the length fits, the file ends before the end of the record.
+    /// The length is correct, but the bytes end before the end of the record.
     Cut,
-    /// Not the beginning of a record.
+    /// The bytes do not begin with a record.
     None,
 }
 
@@ -55,17 +55,18 @@ pub(super) fn split_record(bytes: &[u8]) -> Record<'_> {
     }
 }
 
-/// The length of a record's content, when its checksum fits.
+/// The length in bytes of a record's content, from its header; `None` when its checksum is wrong or bytes are missing.
 pub(super) fn checked_length(bytes: &[u8]) -> Option<usize> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let sum = rest.first_chunk::<4>()?;
     let fits = u32::from_le_bytes(*sum) == masked(length);
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-    // No real record is larger; sums of this must not overflow.
+    // Real records are smaller than 1 TiB, and sums of such lengths cannot overflow.
     (fits && length <= 1 << 40).then_some(length)
 }
 
-/// Bytes to skip to the next whole record. `budget` is how many bytes of contents may still be summed.
+/// Number of bytes to skip to reach the next complete record; `None` when there is none. `budget` is the number of
+/// content bytes whose checksums may still be computed; the search ends when it is used up.
 pub(super) fn next_record(bytes: &[u8], budget: &mut usize) -> Option<usize> {
     for at in 1..bytes.len().saturating_sub(HEAD) {
         let rest = &bytes[at..];
@@ -80,7 +81,7 @@ pub(super) fn next_record(bytes: &[u8], budget: &mut usize) -> Option<usize> {
     None
 }
 
-/// The checksum of bytes as TensorFlow stores it.
+/// The masked CRC-32C checksum, as TensorFlow stores it.
 pub(super) fn masked(bytes: &[u8]) -> u32 {
     CRC32C
         .checksum(bytes)

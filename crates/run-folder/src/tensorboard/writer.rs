@@ -1,4 +1,4 @@
-//! Writes scalars to an event file.
+//! Writes scalars to a TensorBoard event file.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +9,8 @@ use super::record::record;
 use crate::error::{Error, Result};
 use crate::growing_file::GrowingFile;
 
-/// The path of a run's event file: the existing one, or a new one with the current time in its name.
+/// The path of a run's event file: the existing one (the first by name), or a new one with the current time in its
+/// name.
 ///
 /// # Errors
 /// `File` when the folder cannot be read.
@@ -40,7 +41,7 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// Opens a file to append to; a new one gets the version record that readers expect.
+    /// Opens an event file for appending. An empty file first gets the version record that readers expect.
     ///
     /// # Errors
     /// `File` when it cannot be opened.
@@ -53,7 +54,7 @@ impl EventWriter {
         Ok(Self { file })
     }
 
-    /// Writes appended records to the disk, so that a power cut does not lose them.
+    /// Waits until all appended records are on the disk, so that a power failure does not lose them.
     ///
     /// # Errors
     /// `File` when they cannot be written.
@@ -61,7 +62,8 @@ impl EventWriter {
         self.file.sync()
     }
 
-    /// Appends scalars of one step.
+    /// Appends the scalars of one step, given as names and values. This program passes kimg as `step` and seconds since
+    /// the start of the run as `wall_time`.
     ///
     /// # Errors
     /// `File` when it cannot be written.
@@ -100,7 +102,7 @@ mod tests {
         let mut writer = EventWriter::open(path.clone()).unwrap();
         writer.scalars(300, 2.5, [("Loss/G/loss", 0.5)]).unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        // The version record is written once: 8 + 4 + 24 + 4 bytes.
+        // The version record of 8 + 4 + 24 + 4 bytes is written once.
         assert_eq!(&bytes[..8], &24u64.to_le_bytes());
         let second = &bytes[40..];
         let event = [

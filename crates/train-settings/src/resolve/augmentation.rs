@@ -1,4 +1,4 @@
-//! The settings of augmentation by flags.
+//! Resolves the augmentation settings.
 
 use training::{Error, Result};
 
@@ -7,28 +7,28 @@ use crate::augment_mode::AugmentMode;
 use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
-/// Default limit of the adaptive probability. Beyond it augmentations leak into the generated images (arXiv:2006.06676,
-/// section 2.2); runs without a limit have reached 34.
+/// Default upper limit of the adaptive probability. Above it augmentations leak into the generated images
+/// (arXiv:2006.06676, section 2.2). Without a limit, adaptation has raised the "probability" to 34.
 const DEFAULT_MAX_P: f64 = 0.85;
 
-/// The augmentation of a run.
+/// The augmentation settings of a run; the fields become those of `TrainConfig`.
 pub(super) struct Augmentation {
-    /// Strength of each transform; `None` for no pipe.
+    /// Strength of each transform; `None` for no augmentation.
     pub pipe: Option<augment::AugPipe>,
-    /// Probability at the start.
+    /// Augmentation probability at the start of the run.
     pub p: f64,
-    /// Target of the adaptation; `None` keeps `p`.
+    /// Target of adaptation: mean sign of the logits for real images; `None` keeps the probability at `p`.
     pub target: Option<f64>,
-    /// Thousands of images in which the adaptation can move `p` from 0 to 1.
+    /// Thousands of images in which adaptation can move the probability from 0 to 1.
     pub kimg: u64,
-    /// Largest probability of the adaptation; `None` for no limit.
+    /// Upper limit of the probability under adaptation; `None` for no limit.
     pub max_p: Option<f64>,
 }
 
-/// Checks the flags against each other and adds them to the name of the run.
+/// Resolves the augmentation flags and adds those that were given to the name of the run.
 ///
 /// # Errors
-/// `Setting`, with the name of the flag.
+/// `Setting`, with the name of a flag that is invalid or contradicts another one.
 pub(super) fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augmentation> {
     let aug = flags.aug.unwrap_or(AugmentMode::Ada);
     if flags.aug.is_some() {
@@ -62,7 +62,7 @@ pub(super) fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augm
     if flags.ada_kimg.is_some() && aug != AugmentMode::Ada {
         return Err(Error::setting("ada-kimg", "needs aug = ada"));
     }
-    // Transfer learning needs faster adaptation, as in the reference.
+    // Transfer learning needs faster adaptation; NVIDIA's StyleGAN2-ADA does the same.
     let kimg = if is_transfer(flags) { 100 } else { 500 };
     let kimg = within("ada-kimg", flags.ada_kimg, kimg, 1..=1_000_000)?;
     if flags.augpipe.is_some() {
@@ -85,8 +85,9 @@ pub(super) fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augm
     })
 }
 
-/// A pipe as part of the name of a run folder: its official name (`bg` for `blit,geom`), else its list of transforms with their
-/// strengths (`xflip-scale0.5`), else, where that is too long, a checksum of it. Different pipes have different names.
+/// The part of a run folder's name for a pipe: NVIDIA's name (`bg` for `blit,geom`), or else the list of transforms
+/// with their strengths (`xflip-scale0.5`), or, where that is too long, a checksum of it. Different pipes have
+/// different names.
 fn part_of_name(pipe: &str) -> String {
     const LONGEST: usize = 32;
     match pipe.len() > LONGEST {

@@ -1,4 +1,4 @@
-//! The dataset of a run: labels, subset, mirrored copies.
+//! Resolves the dataset settings: labels, subset, mirrored copies.
 
 use training::{DatasetConfig, Error, Result};
 
@@ -6,10 +6,11 @@ use super::{DatasetDescription, check};
 use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
-/// The dataset with labels, subset and mirrored copies by flags.
+/// The dataset settings of a run, from its dataset and flags. `random_seed` selects the subset. Adds the flags that
+/// were given to the name of the run.
 ///
 /// # Errors
-/// `Setting`, with the name of the flag.
+/// `Setting`, with the name of the invalid flag.
 pub(super) fn dataset_config(
     dataset: &DatasetDescription,
     flags: &Overrides,

@@ -1,4 +1,4 @@
-//! Losses, batch sizes, optimizers and the moving average.
+//! Resolves the settings of losses, batch sizes, optimizers and the generator's moving average.
 
 use training::{LossConfig, OptimizerConfig, Preset, PresetSettings, Result};
 
@@ -6,7 +6,7 @@ use super::{LARGEST_BATCH, check, is_transfer, within};
 use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
-/// The weights of the penalties.
+/// The weights of the losses and penalties.
 pub(super) fn loss(
     preset: Preset,
     settings: &PresetSettings,
@@ -33,7 +33,7 @@ pub(super) fn loss(
     Ok(loss)
 }
 
-/// Batch size and micro-batch size (`batch_gpu`).
+/// The batch size and the micro-batch size of one GPU (`batch_gpu`), in images.
 pub(super) fn batch(
     settings: &PresetSettings,
     flags: &Overrides,
@@ -54,7 +54,8 @@ pub(super) fn batch(
     Ok((batch_size, batch_gpu))
 }
 
-/// The optimizer of a network; `name` is the flag of its learning rate.
+/// The settings of Adam for one network. `rate` is the learning rate that was given, `name` its flag for error
+/// messages.
 pub(super) fn adam(
     name: &'static str,
     rate: Option<f64>,
@@ -65,7 +66,7 @@ pub(super) fn adam(
     Ok(OptimizerConfig::new(rate))
 }
 
-/// Half-life of the moving average in thousands of images, and its ramp.
+/// The half-life of the moving average in thousands of images, and its ramp (see `TrainConfig::ema_rampup`).
 pub(super) fn moving_average(
     settings: &PresetSettings,
     flags: &Overrides,
@@ -75,7 +76,7 @@ pub(super) fn moving_average(
     if flags.ema_kimg.is_some() {
         name.note_number("ema", kimg);
     }
-    // Transfer learning needs no ramp, as in the reference: the average of the first networks is good already.
+    // As in NVIDIA's StyleGAN2-ADA, transfer learning has no ramp, because the average of the initial networks is good.
     let rampup = settings.ema_rampup.filter(|_| !is_transfer(flags));
     Ok((kimg, rampup))
 }

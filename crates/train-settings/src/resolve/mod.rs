@@ -1,4 +1,4 @@
-//! From preset, dataset and flags to a complete configuration.
+//! Resolves preset, dataset and flags to the complete configuration of a new run.
 
 mod augmentation;
 mod dataset;
@@ -14,35 +14,35 @@ use training::{Error, Preset, RequestedSettings, Result, TrainConfig};
 use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
-/// The properties of a dataset that the configuration of a run depends on.
+/// The properties of a dataset on which the configuration of a run depends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatasetDescription {
-    /// Short name, for the name of the run folder.
+    /// Short name that begins the description in the run folder's name.
     pub name: String,
-    /// Path of the folder or zip.
+    /// Path of the image folder or zip archive.
     pub path: String,
     /// Width and height of the images in pixels.
     pub resolution: usize,
-    /// Number of channels of the images.
+    /// Number of color channels of the images: 1 or 3.
     pub num_channels: usize,
-    /// Number of images.
+    /// Number of images, without mirrored copies.
     pub num_images: usize,
     /// Number of elements of a label (`c_dim`); 0 without labels.
     pub label_dim: usize,
-    /// Names, sizes and checksums of the images, to notice another dataset when the run is resumed.
+    /// Names, sizes and checksums of the images. They reveal a changed dataset when the run is resumed.
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// The value of `--init-from` (`--resume` in the reference) for random weights.
+/// The value of `--init-from` (`--resume` in NVIDIA's StyleGAN2-ADA) that means random weights.
 const NO_START: &str = "noresume";
-/// Largest batch; the largest in the literature on GANs is 2048.
+/// Largest allowed batch size; the largest one in the literature on GANs is 2048.
 const LARGEST_BATCH: usize = 1 << 14;
 
 fn check(ok: bool, name: &'static str, reason: &str) -> Result<()> {
     ok.then_some(()).ok_or_else(|| Error::setting(name, reason))
 }
 
-/// The number that was given or the default; an error when it is out of bounds.
+/// Returns `given`, or else `default`; an error when the number is outside of `bounds`.
 fn within<T>(
     name: &'static str,
     given: Option<T>,
@@ -61,10 +61,11 @@ where
     Err(Error::setting(name, reason))
 }
 
-/// The complete configuration of a new run: the preset with the settings of `flags` for a dataset.
+/// The complete configuration of a new run: the preset, with the settings of `flags` in place of its own.
 ///
 /// # Errors
-/// `Setting`, with the name of a flag that is impossible or contradicts another.
+/// `Setting`, with the name of a flag that is invalid or contradicts another one; `Augpipe` for an invalid list of
+/// transforms.
 pub fn resolve(
     preset: Preset,
     dataset: &DatasetDescription,
@@ -73,11 +74,11 @@ pub fn resolve(
     let num_gpus = flags.gpus.unwrap_or(1);
     check(num_gpus.is_power_of_two(), "gpus", "must be a power of two")?;
     let settings = preset.settings(dataset.resolution, num_gpus);
-    // Sampler and subset use numpy's generator, whose seeds have 32 bits.
+    // Sampler and subset use numpy's random number generator, whose seeds have 32 bits.
     let random_seed = within("seed", flags.seed, 0, 0..=u64::from(u32::MAX))?;
     let mut name = RunName::new(&dataset.name);
 
-    // In the order in which the official program names them.
+    // Names are added in the order in which NVIDIA's StyleGAN2-ADA adds them.
     let images = dataset::dataset_config(dataset, flags, random_seed, &mut name)?;
     match preset {
         Preset::Auto => name.note(&format!("auto{num_gpus}")),
@@ -151,7 +152,7 @@ pub fn resolve(
     })
 }
 
-/// Whether the run starts from other networks.
+/// Whether the run starts from trained networks.
 fn is_transfer(flags: &Overrides) -> bool {
     flags
         .init_from
@@ -159,7 +160,8 @@ fn is_transfer(flags: &Overrides) -> bool {
         .is_some_and(|from| from != NO_START)
 }
 
-/// The networks to start from: a file, the address of a published network, or the name of one that ships.
+/// The networks to start from: path of a file, or address of a published network or one that ships with the program;
+/// `None` for random weights. Adds it to the name of the run.
 fn init_from(flags: &Overrides, name: &mut RunName) -> Option<String> {
     let from = flags.init_from.as_deref()?;
     if from == NO_START {
@@ -197,7 +199,7 @@ mod tests {
 
     #[test]
     fn auto_follows_resolution_and_gpus() {
-        // Batch, gamma and EMA of the official program at 512 px.
+        // Expected batch, gamma and EMA half-life are those of NVIDIA's StyleGAN2-ADA at 512 px.
         for (gpus, batch, gamma, ema) in [
             (1, 8, 6.5536, 2.5),
             (2, 16, 3.2768, 5.0),
@@ -241,7 +243,7 @@ mod tests {
         assert_eq!((config.ada_kimg, config.ema_rampup), (100, None));
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(TrainConfig::from_json(&text).unwrap(), config);
-        // As states of earlier versions have it.
+        // Training states of an earlier version have these fields.
         let earlier = text.replacen('{', "{\"allow_tf32\":false,\"cudnn_benchmark\":true,", 1);
         assert_eq!(TrainConfig::from_json(&earlier).unwrap(), config);
     }
@@ -272,7 +274,7 @@ mod tests {
             ("batch", &|f| f.batch = Some(1 << 40)),
             ("seed", &|f| f.seed = Some(1 << 32)),
             ("map-layers", &|f| f.map_layers = Some(100_000)),
-            // 1 + 3 * 4 layers at 64 px.
+            // There are 1 + 3 * 4 layers at 64 px.
             ("freezed", &|f| f.freezed = Some(14)),
             ("keep", &|f| f.keep = Some(0)),
             ("grid", &|f| f.grid = Some([100, 100])),

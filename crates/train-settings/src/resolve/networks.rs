@@ -1,4 +1,4 @@
-//! The configurations of the networks by preset, dataset and flags.
+//! Resolves the architectures of the networks from preset, dataset and flags.
 
 use networks::{Architecture, DiscriminatorConfig, GeneratorConfig, MappingConfig};
 use training::{Error, Preset, PresetSettings, Result};
@@ -6,17 +6,17 @@ use training::{Error, Preset, PresetSettings, Result};
 use super::{DatasetDescription, within};
 use crate::overrides::Overrides;
 
-/// Most layers of a mapping network; the official ones have 2 or 8 layers.
+/// Largest allowed number of layers of a mapping network; NVIDIA's networks have 2 or 8.
 const MOST_MAPPING_LAYERS: usize = 64;
-/// Most channels of a layer; the official ones have 512 channels.
+/// Largest allowed number of channels of a layer; NVIDIA's networks have at most 512.
 const MOST_CHANNELS: usize = 1 << 13;
-/// Largest base of channels; the official ones are 16384 and 32768.
+/// Largest allowed `channel_base`; NVIDIA's networks have 16384 or 32768.
 const LARGEST_CHANNEL_BASE: usize = 1 << 20;
 
-/// The configurations of both networks, without frozen layers.
+/// The configurations of generator and discriminator, without frozen layers.
 ///
 /// # Errors
-/// `Setting`, with the name of the flag.
+/// `Setting`, with the name of the invalid flag.
 pub(super) fn networks(
     preset: Preset,
     settings: &PresetSettings,
@@ -71,13 +71,13 @@ pub(super) fn networks(
     Ok((generator, discriminator))
 }
 
-/// Layers of a discriminator that can be frozen, counted as [`DiscriminatorConfig::freeze_layers`] does.
+/// Number of layers of a discriminator that can be frozen, counted as in [`DiscriminatorConfig::freeze_layers`].
 pub(super) fn n_layers(discriminator: &DiscriminatorConfig) -> usize {
     let n_blocks = (discriminator.img_resolution.ilog2() as usize).saturating_sub(2);
     match discriminator.architecture {
         Architecture::Orig => 1 + 2 * n_blocks,
         Architecture::Resnet => 1 + 3 * n_blocks,
-        // Each block sees the image.
+        // In the `skip` architecture each block has a layer that takes the image.
         Architecture::Skip => 3 * n_blocks,
     }
 }

@@ -1,16 +1,16 @@
-//! Intervals and numbers of the files that a run writes.
+//! Resolves how often a run writes files, and how many it keeps.
 
 use training::{Error, PresetSettings, Result};
 
 use super::within;
 use crate::overrides::Overrides;
 
-/// Most ticks of an interval; larger numbers are taken for typing errors.
+/// Largest allowed interval in ticks; a larger number is probably a typing error.
 const LARGEST_INTERVAL: usize = 1 << 20;
-/// Most images of a preview grid.
+/// Largest allowed number of images in a preview grid.
 const LARGEST_GRID: usize = 4096;
 
-/// Intervals in ticks and numbers of files, as in [`training::TrainConfig`].
+/// Intervals in ticks and numbers of files; the fields become those of [`training::TrainConfig`].
 pub(super) struct Outputs {
     pub network_snapshot_ticks: usize,
     pub image_snapshot_ticks: usize,
@@ -21,10 +21,10 @@ pub(super) struct Outputs {
     pub preview_grid: Option<[usize; 2]>,
 }
 
-/// The settings of files by flags and preset.
+/// The intervals and numbers of files, from flags and preset.
 ///
 /// # Errors
-/// `Setting`, with the name of the flag.
+/// `Setting`, with the name of the invalid flag.
 pub(super) fn outputs(settings: &PresetSettings, flags: &Overrides) -> Result<Outputs> {
     let ticks = |name, given: Option<usize>, default: usize| {
         within(name, given, default, 1..=LARGEST_INTERVAL)

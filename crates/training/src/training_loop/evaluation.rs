@@ -1,4 +1,4 @@
-//! Metrics of snapshots during a run, and the snapshots that are kept for their results.
+//! Metrics of snapshots during a run, and removal of snapshots, except those with the best results.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,8 @@ use crate::hooks::{Evaluation, Hooks};
 use crate::trainer::Trainer;
 
 impl Run<'_> {
-    /// Computes the metrics of a snapshot and writes their results. A metric that fails leaves the others alone.
+    /// Computes the metrics of a snapshot and writes their results. When one metric fails, the others are still
+    /// written.
     pub(super) fn evaluate(
         &mut self,
         trainer: &Trainer,
@@ -54,7 +55,8 @@ impl Run<'_> {
         self.progress.pending_evaluation = (!is_complete && was_asked_to_stop).then_some(name);
     }
 
-    /// Evaluates the snapshot whose evaluation was interrupted when the run was asked to stop, from its file.
+    /// Evaluates the snapshot in `pending_evaluation`, if any, from its file. Its evaluation was interrupted when the
+    /// run was asked to stop.
     pub(super) fn finish_pending_evaluation(
         &mut self,
         trainer: &mut Trainer,
@@ -86,14 +88,14 @@ impl Run<'_> {
             self.warn_on_error(written, hooks);
             let removed = self.remove_old_snapshots(trainer, &path);
             self.warn_on_error(removed, hooks);
-            // Otherwise a run that is killed in the next ticks would evaluate it again.
+            // Without this a run that is killed within the next ticks would evaluate the snapshot again.
             self.save_state(trainer, self.progress.tick_elapsed_sec, hooks)?;
         }
         self.tick_start = Instant::now();
         Ok(())
     }
 
-    /// Removes snapshots beyond the configured number, except those with the best results.
+    /// Removes the oldest snapshots beyond the configured number. Keeps `current` and those with the best results.
     pub(super) fn remove_old_snapshots(&self, trainer: &Trainer, current: &Path) -> Result<()> {
         let Some(keep) = trainer.config().keep_snapshots else {
             return Ok(());

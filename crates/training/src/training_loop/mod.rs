@@ -1,7 +1,7 @@
 //! The training loop with its files: ticks, log, previews, snapshots, metrics, training states.
 //!
-//! A file that cannot be written in the middle of a run is a warning: days of training are worth more than a file. At the
-//! end of a run it is an error.
+//! A file that cannot be written during a run causes a warning only, because the training is worth more than the file.
+//! At the end of the run it is an error.
 
 mod evaluation;
 
@@ -22,23 +22,24 @@ use crate::tick_line::{TickTimes, tick_line};
 use crate::trainer::Trainer;
 use crate::training_state::{self, Progress};
 
-/// The end of a session of a run.
+/// The way in which a session of a run ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All images of the configured length were seen.
+    /// The run has seen all images of the configured length.
     Finished,
-    /// The run was asked to stop; its state is saved.
+    /// The run was asked to stop; its training state is saved.
     Stopped,
 }
 
 /// Trains in a run folder until the run ends or `stop` is set.
 ///
-/// A new run (`resumed` is `None`) writes its options, `reals.png` and `fakes_init.png` first. For a run that resumes with the
-/// progress of its training state, the growing files are cut back to their lengths at that state. `hooks` receives
-/// events and computes metrics.
+/// A new run (`resumed` is `None`) first writes its options, `reals.png` and `fakes_init.png`. To resume, pass the
+/// progress of the training state: log, statistics and events are then cut back to their lengths at that state. `hooks`
+/// receives events and computes metrics.
 ///
 /// # Errors
-/// When the last files cannot be written, an image cannot be read (the state is saved then), or the tensor library fails.
+/// When the files of the last tick cannot be written, an image cannot be read (the training state is saved then), or
+/// the tensor library fails.
 pub fn run(
     run_folder: &RunFolder,
     trainer: &mut Trainer,
@@ -49,9 +50,9 @@ pub fn run(
     let mut run = Run::start(run_folder.path(), trainer, resumed, hooks, stop)?;
     run.finish_pending_evaluation(trainer, hooks)?;
     loop {
-        // A stop may be asked for before the first step.
+        // `stop` may be set before the first step.
         if stop.load(Ordering::Relaxed) {
-            // The end of a tick may have saved the same state already.
+            // The end of a tick may already have saved this state.
             if run.saved_nimg != Some(trainer.learner().cur_nimg) {
                 run.save_state(trainer, run.tick_sec(), hooks)?;
             }
@@ -62,7 +63,7 @@ pub fn run(
             return Ok(Outcome::Finished);
         }
         if let Err(error) = trainer.step() {
-            // When an image cannot be read the run is between two steps, so its state can be saved.
+            // An image that cannot be read leaves the run between two steps, so its state can be saved.
             if matches!(error, Error::Dataset(_)) {
                 let saved = run.save_state(trainer, run.tick_sec(), hooks);
                 run.warn_on_error(saved, hooks);
@@ -79,7 +80,7 @@ pub fn run(
         if done || run.tick_is_over(trainer) {
             run.tick(trainer, done, hooks)?;
         }
-        // A run is complete with its last metrics; without them the next session computes them.
+        // A run is finished when its last metrics are computed. Otherwise the next session computes them.
         if done && run.progress.pending_evaluation.is_none() {
             run.log_line("Exiting...", hooks);
             return Ok(Outcome::Finished);
@@ -96,15 +97,15 @@ struct Run<'a> {
     stats: GrowingFile,
     events: EventWriter,
     stop: &'a AtomicBool,
-    /// Images seen when the last state of this session was written.
+    /// Real images seen when this session last wrote a training state; `None` before.
     saved_nimg: Option<u64>,
     /// Seconds of training in earlier sessions.
     elapsed_before: f64,
-    /// Start of this session.
+    /// Time at which this session began.
     session_start: Instant,
-    /// Start of the steps of this tick in this session.
+    /// Time at which this session began the steps of the current tick.
     tick_start: Instant,
-    /// Time between the steps of the tick before and those of this one.
+    /// Time between the last step of the previous tick and the first step of the current one.
     maintenance: Duration,
 }
 
@@ -168,7 +169,7 @@ impl<'a> Run<'a> {
         let config = trainer.config();
         let mut options = config.training_options();
         options["run_dir"] = self.dir.display().to_string().into();
-        // Not official, but metrics by other features are not comparable.
+        // NVIDIA's file lacks these, but results with other feature networks or weights are not comparable.
         options["features"] = config.features.as_str().into();
         if let Some(weights) = &config.weights {
             options["weights"] = weights.as_str().into();
@@ -216,7 +217,7 @@ impl<'a> Run<'a> {
 
     /// Writes a warning to the log and sends it as an event.
     fn warn(&mut self, text: &str, hooks: &mut dyn Hooks) {
-        // If the log cannot be written there is still the event.
+        // If the log cannot be written, the event still reports the warning.
         let _ = self
             .log
             .line(&format!("Warning: {}", files::printable(text)));
@@ -240,7 +241,7 @@ impl<'a> Run<'a> {
         trainer.learner().cur_nimg >= trainer.config().total_kimg * 1000
     }
 
-    /// Whether a tick has its images; tick 0 ends with the first step.
+    /// Whether the current tick has reached its number of images. Tick 0 ends with the first step.
     fn tick_is_over(&self, trainer: &Trainer) -> bool {
         let length = trainer.config().kimg_per_tick * 1000;
         self.progress.tick == 0
@@ -252,12 +253,13 @@ impl<'a> Run<'a> {
         self.elapsed_before + self.session_start.elapsed().as_secs_f64()
     }
 
-    /// Seconds of the current tick, over all sessions.
+    /// Seconds spent on the steps of the current tick, over all sessions.
     fn tick_sec(&self) -> f64 {
         self.progress.tick_elapsed_sec + self.tick_start.elapsed().as_secs_f64()
     }
 
-    /// Ends a tick: status line, previews, snapshot with metrics, statistics, training state. `done` for the last tick.
+    /// Ends a tick: writes status line, previews, snapshot with metrics, statistics and training state. `done` is set
+    /// for the last tick of the run.
     fn tick(&mut self, trainer: &mut Trainer, done: bool, hooks: &mut dyn Hooks) -> Result<()> {
         trainer.synchronize()?;
         let now = Instant::now();
@@ -331,7 +333,7 @@ impl<'a> Run<'a> {
         hooks: &mut dyn Hooks,
     ) -> Result<()> {
         let config = trainer.config();
-        // The first tick is one step long: its networks are nearly those of the start.
+        // Tick 0 is one step long, so its networks barely differ from the initial ones and are not evaluated.
         let evaluates = !config.metrics.is_empty()
             && (done || self.progress.tick > 0 && self.is_due(config.metrics_ticks));
         if done || evaluates || self.is_due(config.network_snapshot_ticks) {
@@ -360,14 +362,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Saves a training state. `tick_elapsed_sec` are the seconds of the current tick so far.
+    /// Saves a training state. `tick_elapsed_sec` is the time in seconds spent on the current tick so far.
     fn save_state(
         &mut self,
         trainer: &mut Trainer,
         tick_elapsed_sec: f64,
         hooks: &mut dyn Hooks,
     ) -> Result<()> {
-        // A state records the lengths of these files, so they must be on the disk before it.
+        // The state records the lengths of these files, so their contents must be on the disk first.
         self.log.sync()?;
         self.stats.sync()?;
         self.events.sync()?;

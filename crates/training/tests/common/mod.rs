@@ -1,4 +1,4 @@
-//! Tiny runs for tests.
+//! Runs of tiny networks for tests.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ use training::{
 /// Width and height of the images.
 pub const SIDE: usize = 16;
 
-/// Writes a dataset of 24 images, with labels of width 3 or without.
+/// Writes a dataset of 24 images; `with_labels` gives each a label of 3 elements.
 pub fn write_faces(path: &Path, with_labels: bool) {
     test_support::faces::write_faces(path, SIDE, with_labels);
 }
 
-/// A run with adaptive augmentation, whose other settings `change` may replace.
+/// The configuration of a run with adaptive augmentation; `change` can override other settings.
 pub fn config(data: &Path, change: impl FnOnce(&mut Overrides)) -> TrainConfig {
     let mut overrides = Overrides {
         batch: Some(8),
@@ -46,7 +46,7 @@ pub fn config(data: &Path, change: impl FnOnce(&mut Overrides)) -> TrainConfig {
     config
 }
 
-/// A run of tiny networks on the images of [`write_faces`].
+/// The configuration of a run of tiny networks on the images of [`write_faces`].
 pub fn tiny_config(data: &Path, overrides: &Overrides) -> TrainConfig {
     let description = DatasetDescription {
         name: "faces".into(),
@@ -67,7 +67,7 @@ pub fn tiny_config(data: &Path, overrides: &Overrides) -> TrainConfig {
     config
 }
 
-/// The dataset of a run.
+/// Opens the dataset of a run.
 pub fn open(config: &TrainConfig) -> Arc<ImageDataset> {
     let options = DatasetOptions {
         use_labels: config.dataset.use_labels,
@@ -83,7 +83,7 @@ pub fn new_trainer(config: &TrainConfig) -> Trainer {
     Trainer::new(config, open(config), start, &Device::Cpu).unwrap()
 }
 
-/// Every weight, moment and average as bits.
+/// The bits of all saved tensors of a run, by name.
 pub fn bits(trainer: &Trainer) -> Vec<(String, Vec<u32>)> {
     let learner = trainer.learner();
     let networks = [
@@ -106,7 +106,7 @@ pub fn bits(trainer: &Trainer) -> Vec<(String, Vec<u32>)> {
         .collect()
 }
 
-/// Keeps events, and may stop a run.
+/// Hooks that record events, and can stop the run.
 pub struct Quiet {
     pub wrote: Vec<PathBuf>,
     pub warnings: Vec<String>,
@@ -146,8 +146,8 @@ impl Hooks for Quiet {
         }
     }
 
-    /// The value is the kimg, so that the first is the best; a metric called `broken` fails, and a stop in the middle
-    /// costs what has not been measured.
+    /// The value of each metric is the snapshot's kimg, so that the first snapshot is the best. A metric called
+    /// `broken` fails. With `stops_in_evaluation` the run is asked to stop and no metric is computed.
     fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
         let value = evaluation.kimg as f64;
         let name = evaluation.snapshot.file_name().unwrap().to_str().unwrap();

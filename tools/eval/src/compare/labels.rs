@@ -1,4 +1,4 @@
-//! Names of compared runs: what differs between them.
+//! Labels of compared runs, which name the settings in which the runs differ.
 
 use std::path::Path;
 
@@ -8,19 +8,20 @@ use serde_json::Value;
 
 use crate::augmentation::RunAugmentation;
 
-/// What a run is called on the page.
+/// The names of a run on the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunLabel {
-    /// The setting: `ADA blit,geom`; runs that differ in their seed only share it.
+    /// The settings in which this run differs from others, such as `ADA blit,geom`. Runs that differ only in their seed
+    /// have the same group.
     pub group: String,
-    /// The setting and, where it is needed, the seed or the folder.
+    /// The group and, where several runs share it, the seed or the folder. Unique unless folders have the same name.
     pub name: String,
 }
 
-/// A setting in words, from `training_options.json`.
+/// Describes one setting of a run in words, from its `training_options.json`; `None` where it is missing.
 type Describe = fn(&RunRecord) -> Option<String>;
 
-/// Settings that are named where runs differ in them.
+/// The settings that labels name where the runs differ in them.
 const SETTINGS: [Describe; 14] = [
     |run| file_stem(run.option(&["training_set_kwargs", "path"])),
     |run| {
@@ -83,13 +84,13 @@ fn number(run: &RunRecord, name: &str, keys: &[&str]) -> Option<String> {
     Some(format!("{name} {}", short(run.option(keys).as_f64()?)))
 }
 
-/// The name of a file without folders and ending.
+/// The file name in a path, without folders and extension; `None` when the value is not text.
 fn file_stem(path: &Value) -> Option<String> {
     let name = path.as_str()?.rsplit(['/', '\\']).next()?;
     Some(Path::new(name).file_stem()?.to_string_lossy().into_owned())
 }
 
-/// Labels of runs, each its own.
+/// One label for each run, in the order of `runs`.
 pub fn labels(runs: &[RunRecord]) -> Vec<RunLabel> {
     let differs = |describe: &Describe| {
         let mut texts = runs.iter().map(describe);
@@ -100,7 +101,7 @@ pub fn labels(runs: &[RunRecord]) -> Vec<RunLabel> {
     let groups: Vec<String> = runs
         .iter()
         .map(|run| {
-            // Without options there is only the folder to go by.
+            // A run without options can only be named by its folder.
             let Some(augmentation) = RunAugmentation::of(run) else {
                 return folder(run);
             };
@@ -126,7 +127,8 @@ pub fn labels(runs: &[RunRecord]) -> Vec<RunLabel> {
                 (_, 1, Some(seed)) => format!("{group}, seed {seed}"),
                 _ => format!("{group} ({})", folder(run)),
             };
-            // The same settings and seed twice, for which only the folders tell: no seeds to take a mean over.
+            // Runs with equal settings and equal seeds are separate groups, as a mean over seeds makes no sense for
+            // them.
             let group = if same_seed > 1 { &name } else { group };
             RunLabel {
                 group: group.clone(),
@@ -136,7 +138,7 @@ pub fn labels(runs: &[RunRecord]) -> Vec<RunLabel> {
         .collect()
 }
 
-/// The folder of a run with the one above it.
+/// The name of a run's folder, with the name of its parent folder.
 fn folder(run: &RunRecord) -> String {
     let path = run.path.canonicalize().unwrap_or_else(|_| run.path.clone());
     let above = path.parent().and_then(Path::file_name).unwrap_or_default();

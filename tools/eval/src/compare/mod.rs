@@ -1,4 +1,4 @@
-//! `eval compare`: runs side by side on one page.
+//! `eval compare`: compares runs on one HTML page.
 
 mod labels;
 mod page;
@@ -90,7 +90,7 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A file of a plot, named by its axes.
+/// The path of an output file for a plot, named by the plot's title and x axis.
 fn plot_path(folder: &Path, plot: &Plot, ending: &str) -> PathBuf {
     let name: String = format!("{} by {}", plot.title, plot.x_label)
         .chars()
@@ -102,13 +102,14 @@ fn plot_path(folder: &Path, plot: &Plot, ending: &str) -> PathBuf {
     folder.join(format!("{name}.{ending}"))
 }
 
-/// `compare.html` to `compare-plots`.
+/// The default folder for the plots of a page: `compare-plots` for `compare.html`.
 fn beside(out: &Path) -> PathBuf {
     let stem = out.file_stem().unwrap_or_default().to_string_lossy();
     out.with_file_name(format!("{stem}-plots"))
 }
 
-/// The number to judge by and its features: a FID that most runs have, then the one with most points.
+/// The metric result by which runs are judged, and its feature network: the one that most runs have; among these a FID,
+/// then a KID, then the one with the most values.
 fn main_result(runs: &[RunRecord]) -> (Option<String>, String) {
     let mut counts: BTreeMap<(String, String), (BTreeSet<usize>, usize)> = BTreeMap::new();
     for (i, run) in runs.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The page: verdict, table, plots, pictures, settings.
+//! Builds the page of a comparison: verdict, table, plots, images, settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,7 +62,7 @@ pub fn page(
     Ok(page.finish())
 }
 
-/// Settings by their path of keys where not all runs agree.
+/// The settings in which the runs differ: rows of the setting's path of keys and one value for each run.
 fn differences(runs: &[RunRecord]) -> Vec<Vec<String>> {
     let flat: Vec<BTreeMap<String, String>> = runs
         .iter()

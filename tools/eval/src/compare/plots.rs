@@ -1,11 +1,11 @@
-//! The plots of the page.
+//! Makes the plots of the page.
 
 use std::collections::BTreeSet;
 
 use report::{Plot, Series, YAxis};
 use run_folder::RunRecord;
 
-/// The curves of a run and how to read them.
+/// The training curves that are plotted: the name of the scalar and a note on how to read it.
 const CURVES: &[(&str, &str)] = &[
     (
         "Progress/augment",
@@ -43,7 +43,7 @@ const CURVES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The unit in which the longest run is a number of some digits.
+/// A unit of time that suits the length of the longest run.
 struct TimeUnit {
     name: &'static str,
     per_hour: f64,
@@ -66,14 +66,14 @@ impl TimeUnit {
     }
 }
 
-/// Metrics over time, and the curves of training.
+/// Plots of metric results over kimg and time, and plots of training scalars over kimg.
 pub struct Plots {
     pub metrics: Vec<Plot>,
     pub curves: Vec<Plot>,
 }
 
 impl Plots {
-    /// The plots; those of metrics with this y axis.
+    /// Makes the plots; `y_axis` is for those of metrics.
     pub fn new(runs: &[RunRecord], names: &[String], y_axis: YAxis) -> Self {
         let mut results: BTreeSet<(bool, String, String)> = BTreeSet::new();
         for line in runs.iter().flat_map(|run| &run.metrics) {

@@ -1,4 +1,4 @@
-//! Preview grids of a run through time.
+//! Strips of preview grids that show how the images of a run change during training.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use image::{DynamicImage, ImageFormat, imageops::FilterType};
 use report::Strip;
 use run_folder::RunRecord;
 
-/// Pictures of a run on the page at most.
+/// Largest number of preview grids of a run on the page.
 const MAX_FRAMES: usize = 24;
-/// Columns and rows of a preview grid that are shown.
+/// Largest number of columns and rows of a preview grid that are shown.
 const CELLS: (u32, u32) = (6, 4);
-/// Side of one of them on the page.
+/// Largest side in pixels of an image on the page.
 const CELL_SIDE: u32 = 112;
 
-/// The upper left of the preview grids, evenly over time.
+/// A strip of the upper left parts of a run's preview grids, at most 24, evenly distributed over the run.
 pub fn strip(run: &RunRecord, name: &str, color: usize) -> anyhow::Result<Strip> {
     let all: Vec<(&u64, &PathBuf)> = run.fakes.iter().collect();
     let n = all.len();
@@ -36,7 +36,7 @@ pub fn strip(run: &RunRecord, name: &str, color: usize) -> anyhow::Result<Strip>
         let (kimg, path) = all[i];
         match frame(path, resolution) {
             Ok(jpeg) => frames.push((*kimg, jpeg)),
-            // A picture that is being written: the page does without it.
+            // The file may be damaged or still being written. The page works without it.
             Err(error) => tracing::warn!("'{}' is left out: {error:#}", path.display()),
         }
     }
@@ -48,7 +48,8 @@ pub fn strip(run: &RunRecord, name: &str, color: usize) -> anyhow::Result<Strip>
 }
 
 fn frame(path: &Path, resolution: Option<u64>) -> anyhow::Result<Vec<u8>> {
-    // A grid of a long side is no bomb: the run folder is the user's own.
+    // The pixel limit for hostile images is lifted, because preview grids can be large and the run folder is the user's
+    // own.
     let options = DecodeOptions {
         max_pixels: u64::from(u32::MAX),
         ..DecodeOptions::default()

@@ -1,4 +1,4 @@
-//! The table of runs: on the page, as CSV and as Markdown.
+//! The table of runs, for the page and as CSV and Markdown.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use run_folder::{Curve, RunRecord, format_time};
 
 use super::RunLabel;
 
-/// One row for each run.
+/// A table with one row for each run.
 pub struct RunTable {
     pub rows: Vec<Vec<String>>,
 }
 
-/// In CSV the first column is `series` and the last one `error`, the mark of our tables.
+/// Column headings. In CSV the first one is `series`; that and a last column `error` identify the tables of this
+/// project.
 const HEADER: [&str; 11] = [
     "run",
     "kimg",
@@ -29,7 +30,8 @@ const HEADER: [&str; 11] = [
 ];
 
 impl RunTable {
-    /// `result` is the number that best and last are of, made of `features`.
+    /// Makes the table. `result` is the metric result in the columns `last` and `best`, computed with the feature
+    /// network `features`.
     pub fn new(
         runs: &[RunRecord],
         labels: &[RunLabel],
@@ -105,7 +107,7 @@ fn row(run: &RunRecord, name: &str, result: Option<&str>, features: &str) -> Vec
     ]
 }
 
-/// The share of copies of training images at the last snapshot that was measured for them.
+/// The fraction of generated images that copy training images (metric `mem`), at the last snapshot with this result.
 fn copies(run: &RunRecord) -> Option<f64> {
     let lines = run.metrics.iter().filter(|line| line.kimg.is_some());
     let shares = lines.filter_map(|line| {

@@ -1,6 +1,6 @@
-//! A run that is made here: snapshots, statistics, a dataset.
+//! Makes a run for tests: snapshots, statistics, a dataset.
 
-// Each test program uses a part.
+// Each test program uses a part of this.
 #![allow(dead_code)]
 
 use std::path::Path;
@@ -111,7 +111,8 @@ pub fn write_snapshot(path: &Path, seed: u32) {
     snapshot.save(path).unwrap();
 }
 
-/// Three snapshots, ticks of 4 kimg, grids of fakes. With `fids`, results as the reference writes them.
+/// Writes a run with three snapshots, ticks of 4 kimg and grids of generated images. `fids` are the FIDs of the
+/// snapshots, in the format of NVIDIA's programs; none if it is empty.
 pub fn write_run(path: &Path, data: &Path, aug: Option<f64>, fids: &[f64]) {
     std::fs::create_dir_all(path).unwrap();
     let mut options = json!({

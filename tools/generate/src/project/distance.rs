@@ -12,13 +12,14 @@ use feature_networks::{Placement, cache_folder};
 
 use super::pyramid::Pyramid;
 
-/// Weight of pixels and edges beside a perceptual network, which is nearly blind to colors.
+/// Weight of the distance of pixels and edges when LPIPS is used, too. LPIPS alone is nearly blind to colors.
 const PIXELS: f64 = 0.1;
 
-/// VGG16 with LPIPS from files of the user, else from the cache of `eval weights`; `None` when there is neither.
+/// Opens VGG16 with LPIPS from the user's files; without such files from the cache of `eval weights`, or `None` when it
+/// has none.
 ///
 /// # Errors
-/// When a file is damaged or not VGG16.
+/// When a file is damaged or does not contain VGG16.
 pub fn perceptual_network(files: &[PathBuf], device: &Device) -> anyhow::Result<Option<Vgg16>> {
     let network = if files.is_empty() {
         let download = DownloadOptions::from_env().ok();
@@ -33,17 +34,18 @@ pub fn perceptual_network(files: &[PathBuf], device: &Device) -> anyhow::Result<
     Ok(Some(network.on(&Placement::f32(device))?))
 }
 
-/// The distance of images from a target: LPIPS with a small share of pixels and edges, or pixels and edges alone.
+/// The distance of images from a target: LPIPS plus 0.1 times the distance of pixels and edges, or only the latter.
 pub struct TargetDistance {
     pyramid: Pyramid,
     perceptual: Option<(Vgg16, StageFeatures)>,
 }
 
 impl TargetDistance {
-    /// The distance from `target`, `[1, channels, side, side]`, -1 to 1.
+    /// The distance from the image `target`, `[1, channels, side, side]`, values -1 to 1. LPIPS is used if there is a
+    /// `network`.
     ///
     /// # Errors
-    /// When the perceptual network has no weights of LPIPS.
+    /// When `network` has no LPIPS weights.
     pub fn new(target: &Tensor, network: Option<Vgg16>) -> anyhow::Result<Self> {
         let perceptual = match network {
             Some(network) if network.has_lpips() => {
@@ -62,7 +64,7 @@ impl TargetDistance {
         })
     }
 
-    /// The distance of `images`, of the shape of the target, as a scalar. Differentiable by candle.
+    /// The distance of `images`, which must have the shape of the target, as a scalar that candle can differentiate.
     pub fn of(&self, images: &Tensor) -> anyhow::Result<Tensor> {
         let pixels = Pyramid::new(images)?.distance(&self.pyramid)?;
         let Some((network, target)) = &self.perceptual else {
@@ -82,7 +84,7 @@ impl TargetDistance {
     }
 }
 
-/// Images from -1 to 1 as input of VGG16: RGB, 0 to 255, averaged to 256 px where they are larger.
+/// Converts images from -1 to 1 to the input of VGG16: RGB, 0 to 255, reduced to 256 px if they are larger.
 fn network_input(images: &Tensor) -> candle_core::Result<Tensor> {
     average_down(&without_alpha(images)?, images.dim(3)?)?.affine(127.5, 127.5)
 }

@@ -1,7 +1,7 @@
 //! `generate project`: finds the latent of an image.
 //!
-//! The search of StyleGAN2 (arXiv:1912.04958, appendix D) in [`search`], without its optimization of noise maps; the distance
-//! that it minimizes in [`distance`].
+//! [`search`] is the search of StyleGAN2 (arXiv:1912.04958, appendix D) without its optimization of the noise maps;
+//! [`distance`] is the distance that it minimizes.
 
 mod distance;
 mod pyramid;
@@ -24,17 +24,17 @@ use crate::model::Model;
 use crate::npz;
 use crate::output_image::{OutputImage, PngTexts};
 
-/// Smallest resolution of images that can be compared.
+/// Smallest resolution in pixels of networks whose images can be compared.
 const MIN_RESOLUTION: usize = 8;
-/// Names of the files in the output folder, without the video.
+/// Names of the files in the output folder, except the video.
 const OUTPUTS: [&str; 3] = ["target.png", "proj.png", "projected_w.npz"];
 
 /// The result of the command.
 #[derive(Serialize)]
 struct Summary {
-    /// The distance that was minimized, in words.
+    /// Description of the distance that was minimized.
     loss: &'static str,
-    /// Distance at the mean of w.
+    /// Distance in the first step, near the mean of w.
     first_distance: f64,
     distance: f64,
     steps: u32,
@@ -93,7 +93,7 @@ pub fn run(args: &ProjectArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses to replace files of the user, before any work.
+/// Fails when an output would replace a file of the user.
 fn check_outputs(args: &ProjectArgs) -> anyhow::Result<()> {
     let outputs = OUTPUTS.map(|name| args.outdir.join(name));
     let video = args.video.then(|| video::path(&args.outdir));
@@ -103,7 +103,7 @@ fn check_outputs(args: &ProjectArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the image and the latent that were found.
+/// Writes the image and the latent that the search has found.
 fn write_projection(
     args: &ProjectArgs,
     model: &Model,

@@ -1,15 +1,15 @@
-//! A distance of images without a perceptual network: pixels and edges over an image pyramid.
+//! A distance between images without a perceptual network: differences of pixels and edges at several resolutions.
 
 use candle_core::{Result, Tensor};
 use ops::{Filter, UpFirDn2dOptions, upfirdn2d};
 
-/// Smallest side of a level in pixels.
+/// Smallest width and height of a level in pixels.
 const SMALLEST: usize = 8;
 
-/// Added to squared edges, so that the root is differentiable at zero.
+/// Added to squared gradient magnitudes, so that the square root is differentiable at zero.
 const EPSILON: f64 = 1e-4;
 
-/// An image pyramid with the edges of each level.
+/// An image at several resolutions, with the edges at each of them.
 pub struct Pyramid(Vec<Level>);
 
 struct Level {
@@ -18,7 +18,8 @@ struct Level {
 }
 
 impl Pyramid {
-    /// The pyramid of `x`, `[1, channels, side, side]`; each level has half the side of the one before.
+    /// The pyramid of an image `x`, `[1, channels, side, side]`. Each level has half the width and height of the one
+    /// before.
     pub fn new(x: &Tensor) -> Result<Self> {
         let filter = Filter::resample();
         let mut levels = Vec::new();
@@ -36,7 +37,7 @@ impl Pyramid {
         }
     }
 
-    /// Mean square difference of pixels and of edges, averaged over the levels: a scalar.
+    /// Mean squared difference of pixels and of edges, averaged over all levels, as a scalar tensor.
     pub fn distance(&self, other: &Self) -> Result<Tensor> {
         let mut terms = Vec::new();
         for (a, b) in self.0.iter().zip(&other.0) {
@@ -47,7 +48,7 @@ impl Pyramid {
     }
 }
 
-/// The gradient magnitude of each channel at each pixel: `sqrt(dx^2 + dy^2)`.
+/// The gradient magnitude `sqrt(dx^2 + dy^2)` of each channel at each pixel, except the last row and column.
 fn edges(x: &Tensor) -> Result<Tensor> {
     let (_, _, height, width) = x.dims4()?;
     let inner =

@@ -1,5 +1,6 @@
-//! The search for a latent: Adam on `w` from its mean, with noise on `w` that fades, and a learning rate that rises and falls
-//! (arXiv:1912.04958, appendix D). The noise maps of the generator stay as they are.
+//! Searches for the latent of an image (arXiv:1912.04958, appendix D): Adam optimizes `w`, starting at its mean.
+//! Decreasing noise is added to `w`, and the learning rate rises and falls. The generator's noise maps are not
+//! optimized.
 
 use anyhow::{Context, ensure};
 use candle_core::{DType, Tensor, Var};
@@ -12,29 +13,29 @@ use super::distance::TargetDistance;
 use crate::latents::z_of_seeds;
 use crate::model::{Mapping, Model};
 
-/// Number of latents for the mean and standard deviation of w.
+/// Number of random latents from which mean and standard deviation of w are computed.
 const W_SAMPLES: u32 = 10_000;
 /// Largest learning rate.
 const LEARNING_RATE: f64 = 0.1;
-/// Share of the steps in which the learning rate rises from 0.
+/// Fraction of the steps during which the learning rate rises from 0.
 const RAMP_UP: f64 = 0.05;
-/// Share of the steps in which the learning rate falls to 0.
+/// Fraction of the steps, at the end, during which the learning rate falls to 0.
 const RAMP_DOWN: f64 = 0.25;
-/// Noise on w in the first step, in standard deviations of w.
+/// Standard deviation of the noise on w in the first step, as a multiple of the standard deviation of w.
 const NOISE: f64 = 0.05;
-/// Share of the steps in which the noise fades to 0.
+/// Fraction of the steps during which the noise decreases to 0.
 const NOISE_RAMP: f64 = 0.75;
 
 /// Mean and standard deviation of w over random latents.
 pub struct WStatistics {
     /// `[1, w_dim]`, f64.
     mean: Tensor,
-    /// Root of the mean squared distance from the mean.
+    /// Root mean square distance of w from the mean.
     deviation: f64,
 }
 
 impl WStatistics {
-    /// Statistics over the latents of consecutive seeds from `seed` on.
+    /// Computes the statistics over the latents of 10,000 consecutive seeds, beginning with `seed`.
     pub fn of(model: &Model, mapping: &Mapping, seed: u32) -> anyhow::Result<Self> {
         let config = model.config();
         let mut sum = Tensor::zeros((1, config.w_dim), DType::F64, &model.device)?;
@@ -60,15 +61,16 @@ impl WStatistics {
 pub struct Projection {
     /// `[1, num_ws, w_dim]`
     pub ws: Tensor,
-    /// The image of `ws`: `[1, channels, resolution, resolution]`, about -1 to 1.
+    /// The image generated from `ws`: `[1, channels, resolution, resolution]`, values of about -1 to 1.
     pub images: Tensor,
     /// Distance of the image from the target.
     pub distance: f32,
-    /// Distance in the first step.
+    /// Distance of the image of the first step from the target.
     pub first_distance: f64,
 }
 
-/// Called after each step with its number and image, `[1, channels, resolution, resolution]`.
+/// A function that is called in each step with the step's number, from 0, and its image,
+/// `[1, channels, resolution, resolution]`.
 pub type OnStep<'a> = dyn FnMut(u32, &Tensor) -> anyhow::Result<()> + 'a;
 
 /// The settings of a search.
@@ -79,15 +81,15 @@ pub struct Search<'a> {
     pub n_steps: u32,
     /// Seed of the noise on w.
     pub seed: u32,
-    /// Whether each layer has its own w (`w+`).
+    /// Whether each layer gets its own w (`w+`), instead of one w for all layers.
     pub is_per_layer: bool,
 }
 
 impl Search<'_> {
-    /// Runs all steps.
+    /// Runs all steps of the search.
     ///
     /// # Errors
-    /// When the distance is NaN or infinite, as with damaged weights; those of `on_step`.
+    /// When the distance becomes NaN or infinite, as with damaged weights; the errors of `on_step`.
     pub fn run(&self, on_step: &mut OnStep<'_>) -> anyhow::Result<Projection> {
         let config = self.model.config();
         let n_layers = match self.is_per_layer {
@@ -117,7 +119,7 @@ impl Search<'_> {
         }
         bar.finish();
 
-        // The result has no noise on w.
+        // The result is generated without noise on w.
         let ws = self.ws_of(&w.as_detached_tensor().into())?.into_tensor();
         let synthesis = &self.model.generator.synthesis;
         let images = synthesis.forward(&ws, SynthesisOptions::default())?;
@@ -129,7 +131,8 @@ impl Search<'_> {
         })
     }
 
-    /// Makes a step at a `time` from 0 to 1. Returns the image before the step and its distance.
+    /// Makes the step at `time`, which goes from 0 to 1 over the search. Returns the image before the step and its
+    /// distance.
     fn step(
         &self,
         step: u32,
@@ -147,7 +150,8 @@ impl Search<'_> {
         let ws = Dual::from(self.ws_of(&noisy)?);
         let synthesis = &self.model.generator.synthesis;
         let generated = synthesis.forward_dual(&ws, SynthesisOptions::default())?;
-        // The distance is on candle's graph. Its gradient in the image is passed on to the generator's graph.
+        // The distance is computed on candle's graph. Pass its gradient with respect to the image on to the generator's
+        // graph.
         let images = Var::from_tensor(generated.primal.tensor())?;
         let loss = self.distance.of(&images)?;
         let distance = f64::from(loss.to_scalar::<f32>()?);
@@ -167,7 +171,7 @@ impl Search<'_> {
         Ok((images.detach(), distance))
     }
 
-    /// `w`, `[1, 1 or num_ws, w_dim]`, repeated for all layers: `[1, num_ws, w_dim]`.
+    /// Repeats `w`, `[1, 1 or num_ws, w_dim]`, for all layers if it is a single one: `[1, num_ws, w_dim]`.
     fn ws_of(&self, w: &Value) -> candle_core::Result<Value> {
         match self.is_per_layer {
             true => Ok(w.clone()),
@@ -176,7 +180,8 @@ impl Search<'_> {
     }
 }
 
-/// The learning rate at a time from 0 to 1: rises linearly over the first steps, falls as a cosine over the last.
+/// The learning rate at `time`, 0 to 1: it rises linearly during the first steps and falls as a cosine during the last
+/// ones.
 fn learning_rate(time: f64) -> f64 {
     let down = ((1.0 - time) / RAMP_DOWN).min(1.0);
     let down = 0.5 - 0.5 * (down * std::f64::consts::PI).cos();

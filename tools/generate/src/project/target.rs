@@ -1,4 +1,4 @@
-//! The target image of a projection.
+//! Reads the target image of a projection.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use image::imageops::FilterType;
 
 use crate::output_image::OutputImage;
 
-/// Most bytes of a target image; the limit of `prep`.
+/// Largest size in bytes of a target image file; `prep` has the same limit.
 const MAX_TARGET_BYTES: u64 = 1 << 30;
 
-/// Reads an image and resizes its central square to `side` pixels, with the number of channels of the network.
+/// Reads an image, crops its central square and resizes it to `side` pixels, with `channels` channels.
 ///
 /// # Errors
 /// When the file cannot be read or decoded.
@@ -25,7 +25,7 @@ pub fn read_target(path: &Path, side: usize, channels: usize) -> anyhow::Result<
         );
         Ok(match channels {
             2 | 4 => decode::decode_with_alpha(&bytes, &options)?,
-            // Transparent parts become white, as in `prep`.
+            // Transparent parts become white, as `prep` does.
             _ => DynamicImage::ImageRgb8(decode::decode(&bytes, &options)?.image),
         })
     };
@@ -48,7 +48,7 @@ pub fn read_target(path: &Path, side: usize, channels: usize) -> anyhow::Result<
     })
 }
 
-/// An image as a tensor: `[1, channels, height, width]`, f32, -1 to 1.
+/// Converts an image to a tensor, `[1, channels, height, width]`, f32 from -1 to 1.
 pub fn to_tensor(image: &OutputImage, device: &Device) -> candle_core::Result<Tensor> {
     let values: Vec<f32> = image
         .pixels

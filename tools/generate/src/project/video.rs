@@ -1,4 +1,4 @@
-//! The video of a search: the target beside the image of every step, or of every n-th in a long search.
+//! Writes the video of a search: each frame shows the target beside the image of a step. Long searches skip steps.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use report::{Film, FilmFormat, FilmOptions};
 use crate::args::ProjectArgs;
 use crate::output_image::OutputImage;
 
-/// Most frames of the video.
+/// Largest number of frames of the video.
 const MAX_FRAMES: u32 = 300;
 
 /// The path of the video in the output folder.
@@ -18,7 +18,7 @@ pub fn path(outdir: &Path) -> PathBuf {
         .with_extension(FilmFormat::best().ending())
 }
 
-/// A video that is being written.
+/// A video file that is being written.
 pub struct SearchVideo {
     target: OutputImage,
     /// Steps from one frame to the next.
@@ -27,7 +27,7 @@ pub struct SearchVideo {
 }
 
 impl SearchVideo {
-    /// Creates the file.
+    /// Creates the video file for a search with the target image `target`.
     pub fn create(args: &ProjectArgs, target: &OutputImage) -> anyhow::Result<Self> {
         let interval = args.steps.div_ceil(MAX_FRAMES);
         let options = FilmOptions {
@@ -43,7 +43,8 @@ impl SearchVideo {
         })
     }
 
-    /// Adds a frame for the image of a step, `[1, channels, side, side]`, where the step has one.
+    /// Adds a frame with the image of a step, `[1, channels, side, side]`, unless the step is one of those that are
+    /// skipped.
     pub fn add_step(&mut self, step: u32, image: &Tensor) -> anyhow::Result<()> {
         if step.is_multiple_of(self.interval) {
             let image = OutputImage::from_tensor(image)?.remove(0);
@@ -52,13 +53,13 @@ impl SearchVideo {
         Ok(())
     }
 
-    /// Completes the file.
+    /// Completes the video file.
     pub fn finish(self) -> anyhow::Result<()> {
         Ok(self.film.finish()?)
     }
 }
 
-/// Two images side by side: RGB, rows from the top.
+/// Two images of the same size side by side, as interleaved RGB, rows from top to bottom.
 fn side_by_side(left: &OutputImage, right: &OutputImage) -> Vec<u8> {
     let line = left.width * 3;
     let (left, right) = (left.clone().into_rgb(), right.clone().into_rgb());

@@ -1,4 +1,4 @@
-//! Helpers for the tests: the program, its data, PNG files.
+//! Helpers of the tests: the program, test data, PNG files.
 #![allow(dead_code)] // each test file uses its part
 
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ pub fn data(name: &str) -> String {
     format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// An official snapshot: 8 px, G, D, G_ema.
+/// Path of a snapshot written by NVIDIA's StyleGAN2-ADA: 8 px, with G, D and G_ema.
 pub fn official() -> String {
     let root = env!("CARGO_MANIFEST_DIR");
     format!("{root}/../../crates/interop/tests/data/official.pkl")
 }
 
-/// `generate` with arguments, run in `folder`, without ffmpeg.
+/// Runs `generate` with arguments in `folder`, without ffmpeg in its PATH.
 pub fn generate(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_generate"))
         .current_dir(folder)
@@ -29,7 +29,7 @@ pub fn generate(folder: &Path, args: &[&str]) -> Output {
         .expect("the program starts")
 }
 
-/// Runs it and expects success; gives stdout.
+/// Runs `generate`, which must succeed; returns stdout.
 pub fn ok(folder: &Path, args: &[&str]) -> String {
     let output = generate(folder, args);
     let (out, err) = (
@@ -40,7 +40,7 @@ pub fn ok(folder: &Path, args: &[&str]) -> String {
     out.into_owned()
 }
 
-/// Runs it and expects failure with this code; gives stderr.
+/// Runs `generate`, which must fail with the exit code `code`; returns stderr.
 pub fn fails(folder: &Path, code: i32, args: &[&str]) -> String {
     let output = generate(folder, args);
     let err = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,30 +1,30 @@
-//! Time and memory of a run, measured on its first steps.
+//! Measures time and memory of the first steps of a run.
 
 use std::time::Instant;
 
 use anyhow::Result;
 use training::{Phase, TrainConfig, Trainer};
 
-/// Time and memory of training steps.
+/// Measured time and memory of a run's first training steps.
 pub(super) struct Measurement {
-    /// Seconds of the first step.
+    /// Seconds that the first step took.
     pub first_step_sec: f64,
-    /// Seconds of 1000 images, each phase counted by its interval.
+    /// Seconds per 1000 images in the long run: each phase counts as often as its interval makes it run.
     pub sec_per_kimg: f64,
-    /// Hours until the end of the run, without metrics.
+    /// Predicted hours until the end of the run, without metrics.
     pub hours: f64,
-    /// Peak memory of the process; `None` where the system does not report it.
+    /// Peak memory of the process in bytes; `None` where the system does not report it.
     pub peak_memory_bytes: Option<u64>,
 }
 
 impl Measurement {
-    /// Trains until every phase ran once, and extrapolates to `images_left` images.
+    /// Makes steps until every phase has run once, and predicts the time for `images_left` more images.
     pub(super) fn of(config: &TrainConfig, mut trainer: Trainer, images_left: u64) -> Result<Self> {
         let start = Instant::now();
         trainer.step()?;
         let mut times = trainer.synchronize()?.to_vec();
         let first_step_sec = start.elapsed().as_secs_f64();
-        // A resumed run may be between two regularizations.
+        // The first step of a resumed run may have no regularization phases.
         let phases = Phase::all(config);
         while times.len() < phases.len() {
             trainer.step()?;
@@ -34,7 +34,7 @@ impl Measurement {
                 }
             }
         }
-        // Each phase runs in one of `interval` steps.
+        // A phase runs in one of `interval` steps.
         let per_step: f64 = phases
             .iter()
             .filter_map(|phase| {

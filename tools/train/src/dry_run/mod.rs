@@ -1,4 +1,4 @@
-//! `--dry-run`: the resolved run, the memory that it should need, and one real step that measures time and memory.
+//! `--dry-run`: prints the settings of a run and its predicted memory, and measures time and memory of one step.
 
 mod measurement;
 mod table;
@@ -11,23 +11,24 @@ use training::{MemoryEstimate, TrainConfig, Trainer};
 use self::measurement::Measurement;
 use crate::memory_check::{too_large_for_cpu, too_large_for_gpu};
 
-/// The properties of a run that a dry run prints.
+/// The results of a dry run, which are printed.
 struct DryRun<'c> {
     config: &'c TrainConfig,
     /// Number of trainable parameters of the generator.
     g_parameters: usize,
     /// Number of trainable parameters of the discriminator.
     d_parameters: usize,
-    /// Number of images until the end of the run.
+    /// Number of real images until the end of the run.
     images_left: u64,
     predicted_memory: MemoryEstimate,
-    /// The GPU; `None` on a CPU.
+    /// The GPU's properties; `None` on a CPU.
     gpu: Option<GpuReport>,
-    /// `None` where the memory would not suffice for a step.
+    /// Measured time and memory; `None` where there is too little memory to make a step.
     measured: Option<Measurement>,
 }
 
-/// Prints a run as text or JSON. Measures a step (the first runs every phase), unless its memory would not suffice.
+/// Makes a dry run and prints it as text or JSON. It makes real steps until every phase has run, unless there is too
+/// little memory.
 pub fn report(config: &TrainConfig, trainer: Trainer) -> Result<()> {
     let dry_run = DryRun::measure(config, trainer)?;
     cli::report(&dry_run.to_json(), |_| dry_run.to_table());

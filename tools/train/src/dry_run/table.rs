@@ -1,4 +1,4 @@
-//! A dry run as a table of one line for each topic.
+//! Formats a dry run as a table with one line for each topic.
 
 use std::time::Duration;
 

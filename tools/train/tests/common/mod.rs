@@ -1,27 +1,27 @@
-//! Calls of the binary on a small dataset.
+//! Runs the binary on a small dataset.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Pixels of a side.
+/// Width and height of the images in pixels.
 pub const SIDE: usize = 16;
 
-/// A short run of a tiny network: 2 kimg in ticks of 1.
+/// Flags of a short run of a tiny network: 2 kimg, with ticks of 1 kimg.
 pub const RUN: &str = "--data faces.zip --cfg tiny32 --batch 8 --cbase 64 --cmax 8 --kimg 2 --tick 1 --snap 1 \
                        --state-every 1 --grid 2x2 --augpipe bgc --mirror=1 --quiet";
 
-/// Metrics that need no weights.
+/// Flags for a metric whose feature network needs no downloaded weights.
 pub const METRICS: &str = "--metrics fid20_full --features random-inception-small";
 
-/// A folder with `faces.zip`.
+/// A temporary folder with the dataset `faces.zip`.
 pub fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     test_support::faces::write_faces(&dir.path().join("faces.zip"), SIDE, false);
     dir
 }
 
-/// A call in a folder; arguments are split at spaces.
+/// A call of `train` in the folder `dir`; `arguments` are split at spaces.
 pub fn train(dir: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
     command
@@ -33,7 +33,7 @@ pub fn train(dir: &Path, arguments: &str) -> Command {
     command
 }
 
-/// The output of a call that must succeed.
+/// Runs a call that must succeed and returns its output.
 pub fn finished(mut command: Command) -> Output {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
@@ -41,7 +41,7 @@ pub fn finished(mut command: Command) -> Output {
     output
 }
 
-/// The stderr of a call that must fail with an exit code.
+/// Runs a call that must fail with an exit code and returns its stderr.
 pub fn refused(mut command: Command, code: i32) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -50,7 +50,7 @@ pub fn refused(mut command: Command, code: i32) -> String {
     text
 }
 
-/// The only run in a folder.
+/// The only run folder in a folder.
 pub fn run_dir(outdir: &Path) -> PathBuf {
     let mut runs = run_folder::run_dirs(outdir).unwrap();
     assert_eq!(runs.len(), 1, "{runs:?}");
