@@ -344,7 +344,7 @@ fn other_kind(data: &[u8]) -> Option<&'static str> {
     {
         Some("an image")
     } else if data.get(4..8) == Some(b"ftyp") || is_riff(b"AVI ") {
-        Some("a film")
+        Some("a video")
     } else if starts(b"\x93NUMPY") {
         Some("numpy's .npy, an array")
     } else if matches!(data, [8, 1..=32, field, ..] if matches!(field, 0x12 | 0x3a)) {

@@ -1,7 +1,7 @@
-//! Self-contained HTML pages, plots and films.
+//! Self-contained HTML pages, plots and videos.
 //!
 //! A [`Page`] is a list of sections; each method adds one. All text is escaped; there are no scripts from elsewhere, and
-//! images are inside. A [`Film`] takes frames and becomes an MP4 where ffmpeg is installed, else an animated image.
+//! images are inside. A [`Video`] takes frames and becomes an MP4 where ffmpeg is installed, else an animated image.
 //!
 //! ```
 //! let mut page = report::Page::new("Faces");
@@ -10,15 +10,15 @@
 //! ```
 
 mod escape;
-mod film;
 mod histogram;
 mod page;
 mod plot;
 mod raster;
+mod video;
 
 pub use escape::escape;
-pub use film::{Film, FilmError, FilmFormat, FilmOptions, find_ffmpeg};
 pub use histogram::Histogram;
 pub use page::{Page, Strip, Tile};
 pub use plot::{PALETTE, Plot, Series, YAxis, short};
 pub use raster::caption;
+pub use video::{Video, VideoError, VideoFormat, VideoOptions, find_ffmpeg};

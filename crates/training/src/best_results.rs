@@ -22,7 +22,10 @@ pub(crate) fn update(
         progress.metrics.insert(format!("Metrics/{name}"), value);
         let best = progress.best.get(name);
         // A standard deviation has no best value.
-        if is_warm && !name.ends_with("_std") && best.is_none_or(|(best, _)| is_better(name, value, *best)) {
+        if is_warm
+            && !name.ends_with("_std")
+            && best.is_none_or(|(best, _)| is_better(name, value, *best))
+        {
             let entry = (value, snapshot.to_owned());
             progress.best.insert(name.clone(), entry);
         }

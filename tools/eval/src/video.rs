@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use candle_core::{DType, Device, Tensor};
 use networks::{MappingOptions, SynthesisOptions};
-use report::{Film, FilmFormat, FilmOptions, caption};
+use report::{Video, VideoFormat, VideoOptions, caption};
 use rng::RandomState;
 use run_folder::{RunRecord, Snapshot};
 use serde_json::json;
@@ -46,12 +46,12 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
     }
     let out = match &args.out {
         Some(out) => out.clone(),
-        None => PathBuf::from(format!("progress.{}", FilmFormat::best().ending())),
+        None => PathBuf::from(format!("progress.{}", VideoFormat::best().ending())),
     };
     args.overwrite.check(&out)?;
     let names = distinguished(&runs.iter().map(RunRecord::name).collect::<Vec<_>>());
-    let bar = cli::Progress::new("film", Some(moments.len() as u64), "snapshots");
-    let mut film: Option<Film> = None;
+    let bar = cli::Progress::new("video", Some(moments.len() as u64), "snapshots");
+    let mut video: Option<Video> = None;
     let mut shown: Vec<Option<(u64, Panel)>> = vec![None; runs.len()];
     let n_frames = moments.len() as u32 + args.fps;
     for (i, &moment) in moments.iter().enumerate() {
@@ -75,11 +75,11 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
                 .map(|(_, panel)| panel)
                 .collect::<Vec<_>>(),
         );
-        let film = match &mut film {
-            Some(film) => film,
-            none => none.insert(Film::create(
+        let video = match &mut video {
+            Some(video) => video,
+            none => none.insert(Video::create(
                 &out,
-                &FilmOptions {
+                &VideoOptions {
                     width: frame.width as u32,
                     height: frame.height as u32,
                     fps: args.fps,
@@ -87,20 +87,20 @@ pub fn video(args: &VideoArgs) -> anyhow::Result<()> {
                 },
             )?),
         };
-        film.push(std::slice::from_ref(&frame.rgb))?;
+        video.push(std::slice::from_ref(&frame.rgb))?;
         if i + 1 == moments.len() {
             // Show the last frame for a second.
             for _ in 0..args.fps {
-                film.push(std::slice::from_ref(&frame.rgb))?;
+                video.push(std::slice::from_ref(&frame.rgb))?;
             }
         }
         bar.inc(1);
     }
-    film.context("there are no snapshots")?.finish()?;
+    video.context("there are no snapshots")?.finish()?;
     bar.finish();
     cli::report(
-        &json!({ "film": out.to_string_lossy(), "snapshots": moments.len() }),
-        |_| format!("film   {} ({} snapshots)", out.display(), moments.len()),
+        &json!({ "video": out.to_string_lossy(), "snapshots": moments.len() }),
+        |_| format!("video  {} ({} snapshots)", out.display(), moments.len()),
     );
     Ok(())
 }

@@ -321,8 +321,8 @@ fn planted_leaks_are_named_and_films_are_made() {
             "2",
         ],
     );
-    let film = std::fs::read(root.join("progress.webp")).unwrap();
-    let decoder = image::codecs::webp::WebPDecoder::new(std::io::Cursor::new(&film)).unwrap();
+    let video = std::fs::read(root.join("progress.webp")).unwrap();
+    let decoder = image::codecs::webp::WebPDecoder::new(std::io::Cursor::new(&video)).unwrap();
     assert!(decoder.has_animation());
     let frames = image::AnimationDecoder::into_frames(decoder)
         .collect_frames()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use candle_core::Tensor;
-use report::{Film, FilmFormat, FilmOptions};
+use report::{Video, VideoFormat, VideoOptions};
 use serde::Serialize;
 
 use crate::args::{InterpolateArgs, Interpolation, LatentWalkArgs, Noise, VideoArgs, Walk};
@@ -123,8 +123,8 @@ fn render(
     let out = match &args.out {
         Some(out) => out.clone(),
         None => {
-            let format = FilmFormat::best();
-            if format != FilmFormat::Mp4 {
+            let format = VideoFormat::best();
+            if format != VideoFormat::Mp4 {
                 tracing::info!(
                     "ffmpeg is not installed: writing an animated .{}",
                     format.ending()
@@ -135,13 +135,13 @@ fn render(
     };
     args.overwrite.check(&out)?;
     let side = model.config().img_resolution as u32;
-    let options = FilmOptions {
+    let options = VideoOptions {
         width: side,
         height: side,
         fps: args.fps,
         n_frames: u32::try_from(n_frames).context("too many frames")?,
     };
-    let mut video = Film::create(&out, &options)?;
+    let mut video = Video::create(&out, &options)?;
     let frames: Vec<usize> = (0..n_frames).collect();
     let bar = cli::Progress::new(name.to_owned(), Some(n_frames as u64), "frames");
     pipeline(

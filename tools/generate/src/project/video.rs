@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
-use report::{Film, FilmFormat, FilmOptions};
+use report::{Video, VideoFormat, VideoOptions};
 
 use crate::args::ProjectArgs;
 use crate::output_image::OutputImage;
@@ -15,7 +15,7 @@ const MAX_FRAMES: u32 = 300;
 pub fn path(outdir: &Path) -> PathBuf {
     outdir
         .join("proj")
-        .with_extension(FilmFormat::best().ending())
+        .with_extension(VideoFormat::best().ending())
 }
 
 /// A video file that is being written.
@@ -23,14 +23,14 @@ pub struct SearchVideo {
     target: OutputImage,
     /// Steps from one frame to the next.
     interval: u32,
-    film: Film,
+    video: Video,
 }
 
 impl SearchVideo {
     /// Creates the video file for a search with the target image `target`.
     pub fn create(args: &ProjectArgs, target: &OutputImage) -> anyhow::Result<Self> {
         let interval = args.steps.div_ceil(MAX_FRAMES);
-        let options = FilmOptions {
+        let options = VideoOptions {
             width: 2 * target.width as u32,
             height: target.height as u32,
             fps: 30,
@@ -39,7 +39,7 @@ impl SearchVideo {
         Ok(Self {
             target: target.clone(),
             interval,
-            film: Film::create(&path(&args.outdir), &options)?,
+            video: Video::create(&path(&args.outdir), &options)?,
         })
     }
 
@@ -48,14 +48,14 @@ impl SearchVideo {
     pub fn add_step(&mut self, step: u32, image: &Tensor) -> anyhow::Result<()> {
         if step.is_multiple_of(self.interval) {
             let image = OutputImage::from_tensor(image)?.remove(0);
-            self.film.push(&[side_by_side(&self.target, &image)])?;
+            self.video.push(&[side_by_side(&self.target, &image)])?;
         }
         Ok(())
     }
 
     /// Completes the video file.
     pub fn finish(self) -> anyhow::Result<()> {
-        Ok(self.film.finish()?)
+        Ok(self.video.finish()?)
     }
 }
 

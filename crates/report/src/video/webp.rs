@@ -8,7 +8,7 @@ use image::ExtendedColorType;
 use image::codecs::webp::WebPEncoder;
 use rayon::prelude::*;
 
-use super::{FilmError, FilmOptions, Writer};
+use super::{VideoError, VideoOptions, Writer};
 
 /// In front of the chunks of a still image: `RIFF`, size, `WEBP`.
 const STILL_HEADER: usize = 12;
@@ -19,13 +19,13 @@ const NO_BLEND: u8 = 0x02;
 
 pub(super) struct Webp {
     file: AtomicFile,
-    options: FilmOptions,
+    options: VideoOptions,
     /// Bytes after the size field.
     size: u64,
 }
 
 impl Webp {
-    pub fn create(path: &Path, options: &FilmOptions) -> Result<Self, FilmError> {
+    pub fn create(path: &Path, options: &VideoOptions) -> Result<Self, VideoError> {
         let mut file = AtomicFile::create(path)?;
         let mut head = b"RIFF\0\0\0\0WEBP".to_vec();
         let mut extended = vec![ANIMATION, 0, 0, 0];
@@ -42,12 +42,12 @@ impl Webp {
         })
     }
 
-    fn frame(&self, index: u32, rgb: &[u8]) -> Result<Vec<u8>, FilmError> {
+    fn frame(&self, index: u32, rgb: &[u8]) -> Result<Vec<u8>, VideoError> {
         let (width, height) = (self.options.width, self.options.height);
         let mut still = Vec::new();
         WebPEncoder::new_lossless(&mut still)
             .encode(rgb, width, height, ExtendedColorType::Rgb8)
-            .map_err(|e| FilmError::Encode(e.to_string()))?;
+            .map_err(|e| VideoError::Encode(e.to_string()))?;
         let mut frame = vec![0; 6];
         frame.extend(u24(width - 1));
         frame.extend(u24(height - 1));
@@ -61,7 +61,7 @@ impl Webp {
 }
 
 impl Writer for Webp {
-    fn push(&mut self, first: u32, frames: &[Vec<u8>]) -> Result<(), FilmError> {
+    fn push(&mut self, first: u32, frames: &[Vec<u8>]) -> Result<(), VideoError> {
         let encoded: Vec<Vec<u8>> = frames
             .par_iter()
             .enumerate()
@@ -74,9 +74,9 @@ impl Writer for Webp {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), FilmError> {
+    fn finish(mut self: Box<Self>) -> Result<(), VideoError> {
         let size = u32::try_from(self.size + mark::WEBP_CHUNK.len() as u64).map_err(|_| {
-            FilmError::Invalid("the film is above 4 GiB: too long for .webp".into())
+            VideoError::Invalid("the video is above 4 GiB: too long for .webp".into())
         })?;
         self.file.write_all(mark::WEBP_CHUNK)?;
         self.file.seek(SeekFrom::Start(4))?;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use image::AnimationDecoder;
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
-use report::{Film, FilmError, FilmOptions};
+use report::{Video, VideoError, VideoOptions};
 
-const OPTIONS: FilmOptions = FilmOptions {
+const OPTIONS: VideoOptions = VideoOptions {
     width: 6,
     height: 5,
     fps: 25,
@@ -27,13 +27,13 @@ fn frames() -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn write(path: &Path) -> Result<(), FilmError> {
+fn write(path: &Path) -> Result<(), VideoError> {
     let frames = frames();
-    let mut film = Film::create(path, &OPTIONS)?;
-    film.push(&frames[..3])?;
-    film.push(&frames[3..])?;
+    let mut video = Video::create(path, &OPTIONS)?;
+    video.push(&frames[..3])?;
+    video.push(&frames[3..])?;
     assert!(!path.exists());
-    film.finish()
+    video.finish()
 }
 
 fn check<'a>(decoder: impl AnimationDecoder<'a>) {
@@ -69,14 +69,14 @@ fn animated_images_hold_every_frame() {
 fn an_unfinished_film_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["a.webp", "a.gif", "a.png"] {
-        let mut film = Film::create(&dir.path().join(name), &OPTIONS).unwrap();
-        film.push(&frames()[..2]).unwrap();
-        let error = film.finish().unwrap_err().to_string();
+        let mut video = Video::create(&dir.path().join(name), &OPTIONS).unwrap();
+        video.push(&frames()[..2]).unwrap();
+        let error = video.finish().unwrap_err().to_string();
         assert!(error.contains("2 of 7"), "{error}");
-        let mut film = Film::create(&dir.path().join(name), &OPTIONS).unwrap();
-        assert!(film.push(&[vec![0; 5]]).is_err());
-        film.push(&frames()).unwrap();
-        assert!(film.push(&frames()[..1]).is_err());
+        let mut video = Video::create(&dir.path().join(name), &OPTIONS).unwrap();
+        assert!(video.push(&[vec![0; 5]]).is_err());
+        video.push(&frames()).unwrap();
+        assert!(video.push(&frames()[..1]).is_err());
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
@@ -115,12 +115,12 @@ fn ffmpeg_gets_the_frames_and_its_words_are_told() {
     };
 
     let error = play("cat > /dev/null; echo 'Unknown encoder libx264' >&2; exit 1").unwrap_err();
-    let film = dir.path().join("a.mp4");
+    let video = dir.path().join("a.mp4");
     assert_eq!(
         error.to_string(),
         format!(
             "ffmpeg: cannot write '{}': Unknown encoder libx264",
-            film.display()
+            video.display()
         )
     );
     assert_eq!(names(), ["ffmpeg"]);

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use files::{AtomicFile, mark};
 
-use super::{FilmError, FilmOptions, Writer};
+use super::{VideoError, VideoOptions, Writer};
 
 /// The ffmpeg to use: `KAOGAN_FFMPEG`, else the first on the search path. An empty `KAOGAN_FFMPEG` is none.
 pub fn find_ffmpeg() -> Option<PathBuf> {
@@ -40,8 +40,8 @@ struct Process {
 }
 
 impl Ffmpeg {
-    pub fn create(path: &Path, options: &FilmOptions) -> Result<Self, FilmError> {
-        let program = find_ffmpeg().ok_or(FilmError::NoFfmpeg)?;
+    pub fn create(path: &Path, options: &VideoOptions) -> Result<Self, VideoError> {
+        let program = find_ffmpeg().ok_or(VideoError::NoFfmpeg)?;
         // Fails here, with a good message, when the folder cannot be written to.
         let file = AtomicFile::create(path)?;
         // Without it a colon in the name would be taken for the end of a protocol.
@@ -61,10 +61,12 @@ impl Ffmpeg {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|e| FilmError::Ffmpeg(format!("{} does not start: {e}", program.display())))?;
+            .map_err(|e| {
+                VideoError::Ffmpeg(format!("{} does not start: {e}", program.display()))
+            })?;
         let pipes = child.stdin.take().zip(child.stderr.take());
         let Some((input, mut stderr)) = pipes else {
-            return Err(FilmError::Ffmpeg("its pipes are missing".into()));
+            return Err(VideoError::Ffmpeg("its pipes are missing".into()));
         };
         let read = move || {
             let mut text = Vec::new();
@@ -76,7 +78,7 @@ impl Ffmpeg {
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(FilmError::Ffmpeg(format!(
+                return Err(VideoError::Ffmpeg(format!(
                     "cannot start a thread that listens to it (see `ulimit -u`): {error}"
                 )));
             }
@@ -98,9 +100,9 @@ impl Ffmpeg {
     }
 
     /// Ends ffmpeg and tells whether it is content.
-    fn wait(&mut self) -> Result<(), FilmError> {
+    fn wait(&mut self) -> Result<(), VideoError> {
         let Some(process) = self.process.take() else {
-            return Err(FilmError::Ffmpeg("it ended before".into()));
+            return Err(VideoError::Ffmpeg("it ended before".into()));
         };
         let Process {
             mut child,
@@ -118,7 +120,7 @@ impl Ffmpeg {
                     false => complaints,
                 };
                 let target = self.target();
-                Err(FilmError::Ffmpeg(format!(
+                Err(VideoError::Ffmpeg(format!(
                     "cannot write '{target}': {what}"
                 )))
             }
@@ -127,16 +129,16 @@ impl Ffmpeg {
 }
 
 impl Writer for Ffmpeg {
-    fn push(&mut self, _first: u32, frames: &[Vec<u8>]) -> Result<(), FilmError> {
+    fn push(&mut self, _first: u32, frames: &[Vec<u8>]) -> Result<(), VideoError> {
         for frame in frames {
             let Some(process) = &mut self.process else {
-                return Err(FilmError::Ffmpeg("it ended before".into()));
+                return Err(VideoError::Ffmpeg("it ended before".into()));
             };
             if let Err(broken) = process.input.write_all(frame) {
                 // The pipe broke because ffmpeg gave up: its own words are better.
                 self.wait()?;
                 let target = self.target();
-                return Err(FilmError::Ffmpeg(format!(
+                return Err(VideoError::Ffmpeg(format!(
                     "cannot write '{target}': {broken}"
                 )));
             }
@@ -144,7 +146,7 @@ impl Writer for Ffmpeg {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), FilmError> {
+    fn finish(mut self: Box<Self>) -> Result<(), VideoError> {
         self.wait()?;
         let Some(file) = self.file.take() else {
             return Ok(());

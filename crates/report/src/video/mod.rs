@@ -1,4 +1,4 @@
-//! Frames to a film: MP4 through ffmpeg, or an animated WebP, GIF or PNG without it.
+//! Frames to a video: MP4 through ffmpeg, or an animated WebP, GIF or PNG without it.
 //!
 //! The file appears under its name when it is complete, or not at all.
 
@@ -13,12 +13,12 @@ use self::ffmpeg::Ffmpeg;
 pub use self::ffmpeg::find_ffmpeg;
 use self::webp::Webp;
 
-/// An error of writing a film.
+/// An error of writing a video.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FilmError {
+pub enum VideoError {
     /// The ending of a file names no format.
-    #[error("'{}': a film ends in .mp4, .webp, .gif or .png", .0.display())]
+    #[error("'{}': a video ends in .mp4, .webp, .gif or .png", .0.display())]
     Ending(PathBuf),
     /// MP4 is asked for and there is no ffmpeg.
     #[error(
@@ -39,9 +39,9 @@ pub enum FilmError {
     Encode(String),
 }
 
-/// Kinds of films.
+/// Kinds of videos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FilmFormat {
+pub enum VideoFormat {
     /// H.264 through ffmpeg.
     Mp4,
     /// Animated WebP: exact colors, shown by browsers.
@@ -52,19 +52,19 @@ pub enum FilmFormat {
     Apng,
 }
 
-impl FilmFormat {
+impl VideoFormat {
     /// The format that an ending asks for.
     ///
     /// # Errors
     /// `Ending` for any other.
-    pub fn of(path: &Path) -> Result<Self, FilmError> {
+    pub fn of(path: &Path) -> Result<Self, VideoError> {
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
         match ending.as_deref() {
             Some("mp4") => Ok(Self::Mp4),
             Some("webp") => Ok(Self::Webp),
             Some("gif") => Ok(Self::Gif),
             Some("png" | "apng") => Ok(Self::Apng),
-            _ => Err(FilmError::Ending(path.to_owned())),
+            _ => Err(VideoError::Ending(path.to_owned())),
         }
     }
 
@@ -87,9 +87,9 @@ impl FilmFormat {
     }
 }
 
-/// Options of a film.
+/// Options of a video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FilmOptions {
+pub struct VideoOptions {
     /// Width of a frame in pixels.
     pub width: u32,
     /// Height of a frame in pixels.
@@ -100,8 +100,8 @@ pub struct FilmOptions {
     pub n_frames: u32,
 }
 
-impl FilmOptions {
-    /// When frame `index` begins, in `units` per second, rounded: so that a film is as long as it says.
+impl VideoOptions {
+    /// When frame `index` begins, in `units` per second, rounded: so that a video is as long as it says.
     fn time(&self, index: u32, units: u32) -> u32 {
         let (index, units, fps) = (u64::from(index), u64::from(units), u64::from(self.fps));
         ((index * units + fps / 2) / fps) as u32
@@ -112,11 +112,11 @@ impl FilmOptions {
         self.time(index + 1, units) - self.time(index, units)
     }
 
-    fn validate(&self, format: FilmFormat) -> Result<(), FilmError> {
-        let invalid = |text: String| Err(FilmError::Invalid(text));
+    fn validate(&self, format: VideoFormat) -> Result<(), VideoError> {
+        let invalid = |text: String| Err(VideoError::Invalid(text));
         let fps = match format {
             // Viewers slow down what is faster.
-            FilmFormat::Gif => 50,
+            VideoFormat::Gif => 50,
             _ => 240,
         };
         if !(1..=fps).contains(&self.fps) {
@@ -127,12 +127,12 @@ impl FilmOptions {
             ));
         }
         if self.n_frames == 0 {
-            return invalid("a film needs at least one frame".into());
+            return invalid("a video needs at least one frame".into());
         }
         let side = match format {
-            FilmFormat::Webp | FilmFormat::Mp4 => 16383,
-            FilmFormat::Gif => 65535,
-            FilmFormat::Apng => 1 << 24,
+            VideoFormat::Webp | VideoFormat::Mp4 => 16383,
+            VideoFormat::Gif => 65535,
+            VideoFormat::Apng => 1 << 24,
         };
         let (width, height) = (self.width, self.height);
         if !(1..=side).contains(&width) || !(1..=side).contains(&height) {
@@ -145,9 +145,9 @@ impl FilmOptions {
     }
 }
 
-/// A film being written.
-pub struct Film {
-    options: FilmOptions,
+/// A video being written.
+pub struct Video {
+    options: VideoOptions,
     n_written: u32,
     writer: Box<dyn Writer + Send>,
 }
@@ -155,24 +155,24 @@ pub struct Film {
 /// One of the formats. Frames are RGB, rows from the top.
 trait Writer {
     /// Adds frames whose numbers start at `first`.
-    fn push(&mut self, first: u32, frames: &[Vec<u8>]) -> Result<(), FilmError>;
+    fn push(&mut self, first: u32, frames: &[Vec<u8>]) -> Result<(), VideoError>;
     /// Completes the file.
-    fn finish(self: Box<Self>) -> Result<(), FilmError>;
+    fn finish(self: Box<Self>) -> Result<(), VideoError>;
 }
 
-impl Film {
-    /// Begins a film in the format that the ending of `path` names.
+impl Video {
+    /// Begins a video in the format that the ending of `path` names.
     ///
     /// # Errors
     /// `Ending`, `NoFfmpeg`, `Invalid`; `Io` when the file cannot be made.
-    pub fn create(path: &Path, options: &FilmOptions) -> Result<Self, FilmError> {
-        let format = FilmFormat::of(path)?;
+    pub fn create(path: &Path, options: &VideoOptions) -> Result<Self, VideoError> {
+        let format = VideoFormat::of(path)?;
         options.validate(format)?;
         let writer: Box<dyn Writer + Send> = match format {
-            FilmFormat::Mp4 => Box::new(Ffmpeg::create(path, options)?),
-            FilmFormat::Webp => Box::new(Webp::create(path, options)?),
-            FilmFormat::Gif => Box::new(Gif::create(path, options)?),
-            FilmFormat::Apng => Box::new(Apng::create(path, options)?),
+            VideoFormat::Mp4 => Box::new(Ffmpeg::create(path, options)?),
+            VideoFormat::Webp => Box::new(Webp::create(path, options)?),
+            VideoFormat::Gif => Box::new(Gif::create(path, options)?),
+            VideoFormat::Apng => Box::new(Apng::create(path, options)?),
         };
         Ok(Self {
             options: *options,
@@ -188,11 +188,11 @@ impl Film {
     ///
     /// # Errors
     /// `Invalid` for a frame of another size or one too many; those of the encoder and the disk.
-    pub fn push(&mut self, frames: &[Vec<u8>]) -> Result<(), FilmError> {
+    pub fn push(&mut self, frames: &[Vec<u8>]) -> Result<(), VideoError> {
         let options = &self.options;
         let size = options.width as usize * options.height as usize * 3;
         if let Some(frame) = frames.iter().find(|frame| frame.len() != size) {
-            return Err(FilmError::Invalid(format!(
+            return Err(VideoError::Invalid(format!(
                 "a frame has {} bytes; {}x{} RGB has {size}",
                 frame.len(),
                 options.width,
@@ -201,7 +201,7 @@ impl Film {
         }
         let total = u64::from(self.n_written) + frames.len() as u64;
         if total > u64::from(options.n_frames) {
-            return Err(FilmError::Invalid(format!(
+            return Err(VideoError::Invalid(format!(
                 "more than the {} frames that were announced",
                 options.n_frames
             )));
@@ -215,9 +215,9 @@ impl Film {
     ///
     /// # Errors
     /// `Invalid` when frames are missing; those of the encoder and the disk.
-    pub fn finish(self) -> Result<(), FilmError> {
+    pub fn finish(self) -> Result<(), VideoError> {
         if self.n_written != self.options.n_frames {
-            return Err(FilmError::Invalid(format!(
+            return Err(VideoError::Invalid(format!(
                 "{} of {} frames were given",
                 self.n_written, self.options.n_frames
             )));
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_times_of_frames_add_up() {
-        let options = FilmOptions {
+        let options = VideoOptions {
             width: 1,
             height: 1,
             fps: 30,
@@ -245,27 +245,27 @@ mod tests {
 
     #[test]
     fn impossible_films_are_refused() {
-        let good = FilmOptions {
+        let good = VideoOptions {
             width: 4,
             height: 4,
             fps: 25,
             n_frames: 1,
         };
-        assert!(good.validate(FilmFormat::Gif).is_ok());
-        let message = |options: FilmOptions| {
-            let error = options.validate(FilmFormat::Gif).unwrap_err();
+        assert!(good.validate(VideoFormat::Gif).is_ok());
+        let message = |options: VideoOptions| {
+            let error = options.validate(VideoFormat::Gif).unwrap_err();
             error.to_string()
         };
-        assert!(message(FilmOptions { fps: 60, ..good }).contains("1 to 50"));
+        assert!(message(VideoOptions { fps: 60, ..good }).contains("1 to 50"));
         assert!(
-            message(FilmOptions {
+            message(VideoOptions {
                 n_frames: 0,
                 ..good
             })
             .contains("at least one")
         );
-        assert!(message(FilmOptions { width: 0, ..good }).contains("0x4"));
-        let error = FilmFormat::of(Path::new("film.avi")).unwrap_err();
-        assert!(error.to_string().contains("film.avi"));
+        assert!(message(VideoOptions { width: 0, ..good }).contains("0x4"));
+        let error = VideoFormat::of(Path::new("video.avi")).unwrap_err();
+        assert!(error.to_string().contains("video.avi"));
     }
 }

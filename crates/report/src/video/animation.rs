@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use files::{AtomicFile, mark};
 use rayon::prelude::*;
 
-use super::{FilmError, FilmOptions, Writer};
+use super::{VideoError, VideoOptions, Writer};
 
 /// A file that an encoder owns and that is committed when the encoder is gone.
 #[derive(Clone)]
@@ -46,11 +46,11 @@ const PALETTE_SPEED: i32 = 10;
 pub(super) struct Gif {
     encoder: gif::Encoder<BufWriter<Shared>>,
     file: Shared,
-    options: FilmOptions,
+    options: VideoOptions,
 }
 
 impl Gif {
-    pub fn create(path: &Path, options: &FilmOptions) -> Result<Self, FilmError> {
+    pub fn create(path: &Path, options: &VideoOptions) -> Result<Self, VideoError> {
         let file = Shared::create(path)?;
         let (width, height) = sides(options);
         let out = BufWriter::new(file.clone());
@@ -67,7 +67,7 @@ impl Gif {
 }
 
 impl Writer for Gif {
-    fn push(&mut self, first: u32, frames: &[Vec<u8>]) -> Result<(), FilmError> {
+    fn push(&mut self, first: u32, frames: &[Vec<u8>]) -> Result<(), VideoError> {
         let (width, height) = sides(&self.options);
         let frames: Vec<gif::Frame<'static>> = frames
             .par_iter()
@@ -83,7 +83,7 @@ impl Writer for Gif {
             .try_for_each(|frame| self.encoder.write_frame(frame).map_err(gif_error))
     }
 
-    fn finish(self: Box<Self>) -> Result<(), FilmError> {
+    fn finish(self: Box<Self>) -> Result<(), VideoError> {
         let Self {
             mut encoder, file, ..
         } = *self;
@@ -98,14 +98,14 @@ impl Writer for Gif {
     }
 }
 
-fn sides(options: &FilmOptions) -> (u16, u16) {
+fn sides(options: &VideoOptions) -> (u16, u16) {
     (options.width as u16, options.height as u16)
 }
 
-fn gif_error(error: gif::EncodingError) -> FilmError {
+fn gif_error(error: gif::EncodingError) -> VideoError {
     match error {
-        gif::EncodingError::Io(e) => FilmError::Io(e),
-        other => FilmError::Encode(other.to_string()),
+        gif::EncodingError::Io(e) => VideoError::Io(e),
+        other => VideoError::Encode(other.to_string()),
     }
 }
 
@@ -115,7 +115,7 @@ pub(super) struct Apng {
 }
 
 impl Apng {
-    pub fn create(path: &Path, options: &FilmOptions) -> Result<Self, FilmError> {
+    pub fn create(path: &Path, options: &VideoOptions) -> Result<Self, VideoError> {
         let file = Shared::create(path)?;
         let out = BufWriter::new(file.clone());
         let mut encoder = png::Encoder::new(out, options.width, options.height);
@@ -136,22 +136,22 @@ impl Apng {
 }
 
 impl Writer for Apng {
-    fn push(&mut self, _first: u32, frames: &[Vec<u8>]) -> Result<(), FilmError> {
+    fn push(&mut self, _first: u32, frames: &[Vec<u8>]) -> Result<(), VideoError> {
         frames
             .iter()
             .try_for_each(|rgb| self.writer.write_image_data(rgb).map_err(png_error))
     }
 
-    fn finish(self: Box<Self>) -> Result<(), FilmError> {
+    fn finish(self: Box<Self>) -> Result<(), VideoError> {
         let Self { writer, file } = *self;
         writer.finish().map_err(png_error)?;
         Ok(file.commit()?)
     }
 }
 
-fn png_error(error: png::EncodingError) -> FilmError {
+fn png_error(error: png::EncodingError) -> VideoError {
     match error {
-        png::EncodingError::IoError(e) => FilmError::Io(e),
-        other => FilmError::Encode(other.to_string()),
+        png::EncodingError::IoError(e) => VideoError::Io(e),
+        other => VideoError::Encode(other.to_string()),
     }
 }
