@@ -21,7 +21,7 @@ pub enum ConvAlgorithm {
 
 static CHOSEN: AtomicU8 = AtomicU8::new(1);
 
-/// Sets the algorithm for all convolutions that this process prepares from now on.
+/// Sets the algorithm of this process; weights that were prepared before keep the one they were prepared for.
 pub fn set_conv_algorithm(algorithm: ConvAlgorithm) {
     CHOSEN.store(algorithm as u8, Ordering::Relaxed);
 }

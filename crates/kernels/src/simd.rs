@@ -54,8 +54,8 @@ pub trait Simd: Copy {
 
 /// Defines `unsafe fn name(isa, args)`, which calls `inner::<S>(args)` compiled for the instruction set `isa`.
 ///
-/// Used as `dispatch!(unsafe fn name(args) = inner)`. `inner` must be generic over [`Simd`] and `#[inline(always)]`, so
-/// that its body is compiled with the CPU features enabled here.
+/// Used as `dispatch!(unsafe fn name(args) = inner)`. `inner` must be generic over [`Simd`](crate::simd::Simd) and
+/// `#[inline(always)]`, so that its body is compiled with the CPU features enabled here.
 #[macro_export]
 macro_rules! dispatch {
     ($(#[$meta:meta])* $vis:vis unsafe fn $name:ident $(<$g:ident: $bound:path>)? ($($arg:ident: $ty:ty),* $(,)?) = $inner:ident) => {

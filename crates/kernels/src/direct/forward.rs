@@ -8,7 +8,7 @@ use crate::parallel::{parallel, threads};
 use crate::scratch::{Shared, with_scratch};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Upper bound for the packed input of one task, in f32 values.
+/// Target for the packed input of one task, in f32 values.
 const TASK_SCRATCH: usize = 192 * 1024;
 
 /// The convolution or its transpose as products over a grid of base positions.

@@ -7,7 +7,7 @@ use crate::parallel::parallel;
 use crate::scratch::{Shared, with_scratch};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Upper bound for the rows of `x` and `dy` that are packed at the same time, in f32 values.
+/// Target for the rows of `x` and `dy` that are packed at the same time, in f32 values.
 const GRADIENT_SCRATCH: usize = 512 * 1024;
 
 /// The weight gradient of one group: `x * scales.input` correlated with `dy * scales.output`, summed over the images,
