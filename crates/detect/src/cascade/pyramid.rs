@@ -61,7 +61,7 @@ pub(super) fn scaled_size(size: (u32, u32), scale: f32) -> (usize, usize) {
 
 /// The scales to search, finest first: factors of the window size at which windows fit the image and the size limits.
 ///
-/// When no scale is within the limits and `max_size` is set, the one nearest to `min_size`, as in OpenCV.
+/// When no scale is within the limits and `max_size` is set, the one whose window is nearest to `min_size`.
 pub(super) fn scales(
     window: (usize, usize),
     image: (u32, u32),
