@@ -12,7 +12,7 @@ const N: u32 = 24;
 /// Largest accepted number of false boxes in all images of a pose together.
 const MAX_FALSE: u32 = 2;
 
-/// Number of images whose face was found, and number of boxes that are on no face, in [`N`] images of `size` pixels.
+/// Number of boxes on a face (IoU of at least `min_iou`) and of other boxes, in [`N`] images of `size` pixels.
 fn found(size: u32, pose: &Pose, min_iou: f32) -> (u32, u32) {
     let detector = EmbeddedDetector::new().unwrap();
     let options = DetectOptions {
