@@ -273,7 +273,7 @@ impl RowSums {
             let (left, right) = (p00 + (p01 - p00) * fy, p10 + (p11 - p10) * fy);
             let value = left + (right - left) * fx;
             self.value[i] = value;
-            // The gradient of the bilinear surface, averaged over the cell's two edges.
+            // Derivatives of the residual by the source position, in shares of the side.
             self.dx[i] = t.gain * size * (right - left);
             self.dy[i] = t.gain * size * ((p01 - p00) * (1.0 - fx) + (p11 - p10) * fx);
             self.error[i] = t.gain * value + t.offset - wanted[i];

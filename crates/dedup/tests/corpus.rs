@@ -30,7 +30,7 @@ enum Kind {
     Gray,
     Expression,
     Recolored,
-    /// The face of the original and of a copy cropped by 12 to 16 %.
+    /// The same face cut out with a slightly different box, as a detector would from a copy cropped by 12 to 16 %.
     FaceOfCrop14,
     FaceOfMirrored,
     FaceOfExpression,

@@ -27,9 +27,9 @@ pub struct CropOptions {
     /// Whether squares that need more enlargement than `max_upscale` are accepted; [`CropPlan::is_upscaled`] is then
     /// true.
     pub upscaled_ok: bool,
-    /// Side of the result in pixels.
+    /// Side of the cropped image in pixels.
     pub resolution: u32,
-    /// The filter of the resize.
+    /// Filter of the resize.
     pub filter: CropFilter,
 }
 
@@ -39,7 +39,7 @@ impl Default for CropOptions {
     }
 }
 
-/// The filter of the resize.
+/// The filter with which a crop is resized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CropFilter {
@@ -94,9 +94,9 @@ pub struct CropAffine {
     pub x: i32,
     /// Top edge in source pixels; negative when the square extends beyond the image.
     pub y: i32,
-    /// Side in source pixels.
+    /// Side of the square in source pixels.
     pub side: u32,
-    /// Side of the result in pixels.
+    /// Side of the cropped image in pixels.
     pub resolution: u32,
 }
 
@@ -129,7 +129,7 @@ pub struct CropPlan {
     pub is_upscaled: bool,
 }
 
-/// Why a face is not cropped.
+/// The reason why a face is not cropped.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum CropReject {
@@ -138,7 +138,7 @@ pub enum CropReject {
     Border {
         /// Fraction of the square's side that would be filled by reflection.
         share: f32,
-        /// The largest allowed value.
+        /// The limit, [`CropOptions::max_reflect`].
         max: f32,
     },
     /// The image itself is too small: no square in it reaches the resolution within [`CropOptions::max_upscale`].
@@ -154,7 +154,7 @@ pub enum CropReject {
     Upscaled {
         /// The enlargement that the crop would need.
         factor: f32,
-        /// The largest allowed value.
+        /// The limit, [`CropOptions::max_upscale`].
         max: f32,
     },
     /// The box is empty, lies outside the image, contains NaN, or the resolution is 0.
@@ -162,12 +162,12 @@ pub enum CropReject {
     Empty,
 }
 
-/// A finished crop.
+/// A cropped face; result of [`crop`].
 #[derive(Clone, Debug)]
 pub struct Crop {
-    /// The image, `resolution` x `resolution`.
+    /// The image, [`CropOptions::resolution`] pixels wide and high.
     pub image: RgbImage,
-    /// The square in the source.
+    /// The geometry of the crop.
     pub plan: CropPlan,
 }
 

@@ -27,7 +27,7 @@ pub trait Detector: Send + Sync {
 /// A decoded image and its name.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedImage<'a> {
-    /// The pixels.
+    /// The decoded pixels.
     pub image: &'a RgbImage,
     /// The file name, with or without folders. Error messages contain it, and the `boxes:` detector looks up boxes by
     /// it.

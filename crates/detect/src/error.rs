@@ -13,7 +13,7 @@ pub enum DetectError {
     /// The weights for the embedded detector's network are unreadable or do not fit it; the message says why.
     #[error("the embedded detector's weights: {0}")]
     Embedded(String),
-    /// The file of a detector could not be read.
+    /// The file of a detector could not be opened or read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
@@ -21,7 +21,7 @@ pub enum DetectError {
         /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The content of the file is not a usable model.
+    /// The content of a file is not a usable model.
     #[error("{}: {message}", path.display())]
     Model {
         /// The file.
@@ -42,9 +42,9 @@ pub enum DetectError {
     /// The detector failed on an image.
     #[error("{detector} failed on {image}: {message}")]
     Run {
-        /// The detector's name.
+        /// Name of the detector.
         detector: String,
-        /// The image's name.
+        /// Name of the image.
         image: String,
         /// The problem.
         message: String,

@@ -23,7 +23,7 @@ pub enum DetectorSpec {
     Onnx(PathBuf),
     /// Boxes that another program has written to this JSONL file, one line for each image.
     Boxes(PathBuf),
-    /// No detector: the whole image is the face.
+    /// No detection: the whole image is the face.
     None,
 }
 

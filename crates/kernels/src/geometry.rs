@@ -16,13 +16,13 @@ pub struct ConvGeometry {
     pub ci: usize,
     /// Output channels of one group.
     pub co: usize,
-    /// Height of the input.
+    /// Height of the input in pixels.
     pub h: usize,
-    /// Width of the input.
+    /// Width of the input in pixels.
     pub w: usize,
-    /// Height of the kernel.
+    /// Height of the kernel in pixels.
     pub kh: usize,
-    /// Width of the kernel.
+    /// Width of the kernel in pixels.
     pub kw: usize,
     /// Input pixels from one result to the next, along both axes.
     pub stride: usize,

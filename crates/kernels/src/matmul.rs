@@ -17,7 +17,7 @@ pub(crate) struct Product<'a> {
     pub a_block_stride: usize,
     /// Offset of each row's first value; padded to a multiple of [`ROW_MULTIPLE`] rows with any valid offset.
     pub row_offsets: &'a [usize],
-    /// Offset of each kernel tap.
+    /// Offset of each kernel tap, added to that of a row.
     pub taps: &'a [usize],
     /// Number of input channels.
     pub channels: usize,

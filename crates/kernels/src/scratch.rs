@@ -55,10 +55,10 @@ impl Shared {
     }
 }
 
-/// A vector of `len` uninitialized values.
+/// A vector of `len` values that are not initialized.
 ///
 /// # Safety
-/// `T` must be a number type, and the caller must write every value before reading any.
+/// `T` must be a number type, and the caller must write every value before reading it.
 pub unsafe fn uninit<T: Copy>(len: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
     // SAFETY: the capacity; the rest is the caller's promise.

@@ -22,7 +22,7 @@ pub use self::x86::{Avx2, Avx512};
 // The safety contract of all functions is stated above.
 #[allow(clippy::missing_safety_doc)]
 pub trait Simd: Copy {
-    /// The register type.
+    /// A vector of [`Self::LANES`] values.
     type V: Copy;
     /// Number of values in a vector; also the number of channels in a block of the scratch layouts.
     const LANES: usize;
@@ -39,13 +39,13 @@ pub trait Simd: Copy {
     unsafe fn load(from: *const f32) -> Self::V;
     /// Writes a vector to `to`, which need not be aligned.
     unsafe fn store(to: *mut f32, value: Self::V);
-    /// `a + b`
+    /// `a + b` in each lane.
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
-    /// `a - b`
+    /// `a - b` in each lane.
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
-    /// `a * b`
+    /// `a * b` in each lane.
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
-    /// `a * b + c`
+    /// `a * b + c` in each lane; rounded once where the instruction set has fused multiply-add.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Transposes the `LANES x LANES` block at `from`, whose rows are `from_stride` values apart, into the one at `to`,
     /// whose rows are `to_stride` values apart.

@@ -13,7 +13,7 @@ const MIN_IGNORED: f32 = 0.5;
 /// Detection counts and average precision of one detector over a set of images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
-    /// Number of true faces.
+    /// Number of true faces in all images.
     pub n_truth: usize,
     /// Number of correct detections among those whose score reaches the threshold given to [`evaluate`].
     pub n_correct: usize,

@@ -23,10 +23,10 @@ pub struct Truth {
 /// Largest number of bytes read of a file; a longer file is cut here and then fails to parse.
 const MAX_BYTES: u64 = 1 << 28;
 
-/// Why a file of true boxes could not be read.
+/// The reason why a file of true boxes could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum TruthError {
-    /// The file could not be read.
+    /// The file could not be opened or read.
     #[error("cannot read {}", path.display())]
     Read {
         /// The file.

@@ -17,7 +17,7 @@ use crate::args::LabelArgs;
 use crate::material::covered;
 use crate::sources::{image_files, read_image};
 
-/// Score threshold of the teacher.
+/// Score threshold of the teacher's detections.
 const MIN_SCORE: f32 = 0.2;
 /// The four images on which the teacher votes: longest side in pixels, and whether the image is mirrored.
 const TEACHER_SCALES: [(u32, bool); 4] = [(1024, false), (640, false), (1024, true), (1440, false)];

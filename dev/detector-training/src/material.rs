@@ -10,7 +10,7 @@ pub struct Material {
     pub crops: Vec<Source>,
     pub images: Source,
     pub backgrounds: Source,
-    /// Small pieces of drawings without faces.
+    /// Small patches of drawings without faces.
     pub patches: Source,
     /// Share of training samples that are windows of whole images, 0 to 1.
     pub windows: f64,

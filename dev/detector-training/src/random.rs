@@ -7,12 +7,12 @@ pub fn uniform(random: &mut RandomState, low: f32, high: f32) -> f32 {
     low + (high - low) * random.random_sample() as f32
 }
 
-/// True with this probability.
+/// True with this probability (0 to 1).
 pub fn chance(random: &mut RandomState, probability: f64) -> bool {
     random.random_sample() < probability
 }
 
-/// A number in `low..high` whose logarithm is uniform.
+/// A random number in `low..high` whose logarithm is uniformly distributed.
 pub fn log_uniform(random: &mut RandomState, (low, high): (f32, f32)) -> f32 {
     uniform(random, low.ln(), high.ln()).exp()
 }

@@ -49,7 +49,7 @@ impl Shape {
         [x - a, y - b, x + a, y + b]
     }
 
-    /// Filled, with an outline.
+    /// Draws the shape as a filled ellipse with an outline.
     fn ellipse(&self, canvas: &mut Canvas, [fill, line]: [[f32; 3]; 2]) {
         let [x, y] = self.middle;
         for (outline, color) in [(0.0, line), (self.outline, fill)] {
@@ -60,7 +60,7 @@ impl Shape {
         }
     }
 
-    /// Filled, with an outline.
+    /// Draws the shape as a filled rectangle with an outline.
     fn panel(&self, canvas: &mut Canvas, [fill, line]: [[f32; 3]; 2]) {
         canvas.fill(self.rect(0.0), line, |_, _| true);
         canvas.fill(self.rect(self.outline), fill, |_, _| true);

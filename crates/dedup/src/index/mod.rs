@@ -18,13 +18,13 @@ use crate::hash::Hash64;
 use rayon::prelude::*;
 use table::{CHUNKS, Table, ball};
 
-/// Largest radius of [`SearchOptions`].
+/// Largest accepted [`SearchOptions::radius`], in bits.
 pub const MAX_RADIUS: u32 = 16;
 
 /// Options of [`search`] and [`search_between`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SearchOptions {
-    /// Largest Hamming distance of a pair, at most [`MAX_RADIUS`].
+    /// Largest Hamming distance of a pair, in bits; at most [`MAX_RADIUS`].
     pub radius: u32,
     /// Largest number of partners collected per hash and chunk (there are 4 chunks): `n` equal hashes would otherwise
     /// make `n^2 / 2` pairs.
@@ -43,7 +43,7 @@ impl Default for SearchOptions {
 /// A pair of hashes within the radius, given by their positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Match {
-    /// Position in the first list.
+    /// Position in the first list, from 0.
     pub a: u32,
     /// Position in the second list. With [`search`] both positions are in the one list, and `a < b`.
     pub b: u32,
@@ -60,7 +60,7 @@ pub struct Matches {
     pub capped: usize,
 }
 
-/// Why a search cannot run.
+/// The reason why a search cannot run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError {
     /// The radius, given here, exceeds [`MAX_RADIUS`].

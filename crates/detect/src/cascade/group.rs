@@ -3,9 +3,9 @@
 /// A window of the image, in whole pixels of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Left edge.
+    /// Left column.
     pub x: i32,
-    /// Top edge.
+    /// Top row.
     pub y: i32,
     /// Width.
     pub width: i32,
@@ -18,7 +18,7 @@ pub struct Window {
 pub struct Group {
     /// Mean of the windows, each coordinate rounded.
     pub window: Window,
-    /// Number of windows in the group.
+    /// Number of windows in the group; 1 when windows were not grouped.
     pub neighbors: u32,
 }
 

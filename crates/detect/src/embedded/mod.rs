@@ -79,7 +79,7 @@ const _: () = assert!(refine::WINDOW / 2 < MIN_SCALE);
 const MULTIPLE: u32 = 32;
 
 impl EmbeddedDetector {
-    /// The detector with the weights of this build.
+    /// Loads the detector with the weights of this build.
     ///
     /// # Errors
     /// [`DetectError::Embedded`] when the weights do not fit the network.

@@ -14,10 +14,10 @@ pub struct Layer {
     pub operation: Operation,
 }
 
-/// The operation of a layer on results of earlier layers.
+/// The operation of a layer, on the results of earlier layers or on [`INPUT`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operation {
-    /// A convolution with bias.
+    /// A convolution with bias, and ReLU if [`Convolution::is_rectified`].
     Convolution(Convolution),
     /// ReLU of the sum of two different layers of the same shape.
     Add {
@@ -36,13 +36,13 @@ pub enum Operation {
 /// A convolution with a square kernel and a bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Convolution {
-    /// Name of the layer that is convolved.
+    /// Name of the layer that is convolved, or [`INPUT`].
     pub input: &'static str,
     /// Number of input and of output channels.
     pub channels: [usize; 2],
     /// Side of the kernel in pixels.
     pub kernel: usize,
-    /// Pixels of the input from one output to the next.
+    /// Input pixels from one output pixel to the next.
     pub stride: usize,
     /// Whether ReLU is applied to the result.
     pub is_rectified: bool,

@@ -9,7 +9,7 @@ use std::ops::Deref;
 
 use super::network::{Convolution, INPUT, LAYERS, Layer, Operation};
 
-/// Computes single layers of the network.
+/// A backend of [`walk`]: computes single layers of the network.
 pub trait LayerBackend {
     /// The result of a layer, for example a buffer, a tensor or the name of a graph node.
     type Value;

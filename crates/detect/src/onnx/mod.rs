@@ -43,7 +43,7 @@ pub struct OnnxDetector {
     kind: Kind,
 }
 
-/// The kind of model.
+/// The kind of a model.
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
     /// FaceBoxes; the indices of the outputs with box offsets and with scores.
@@ -59,11 +59,11 @@ const FACEBOXES_SIDE: u32 = 1024;
 const YOLO_SIDE: u32 = 640;
 
 impl OnnxDetector {
-    /// Reads a model and recognizes its kind.
+    /// Reads a model, runs it once on a blank image and recognizes its kind by its outputs.
     ///
     /// # Errors
     /// [`DetectError::Read`], or [`DetectError::Model`] when the file is not ONNX, uses operators that are not
-    /// supported, or is not a known face model.
+    /// supported, cannot run, or is not a known face model.
     pub fn load(path: &Path) -> Result<Self, DetectError> {
         let bytes = DetectError::read_model(path, MAX_BYTES)?;
         let wrong = |message: String| DetectError::model(path, message);

@@ -42,7 +42,7 @@ struct Plan<'a> {
     scales: Scales<'a>,
 }
 
-/// `y = conv(x * scales.input, weights) * scales.output`.
+/// `y = conv(x * scales.input, weights) * scales.output` for one group.
 pub(crate) fn forward(
     g: &ConvGeometry,
     x: &[f32],
@@ -75,7 +75,9 @@ pub(crate) fn forward(
     run(&plan, g.n, y);
 }
 
-/// `dx = transposed_conv(dy * scales.input, weights) * scales.output`; `strides.x` is that of dy, `strides.y` of dx.
+/// `dx = transposed_conv(dy * scales.input, weights) * scales.output` for one group.
+///
+/// `strides.x` is the image stride of `dy`, `strides.y` that of `dx`.
 pub(crate) fn input_gradient(
     g: &ConvGeometry,
     dy: &[f32],

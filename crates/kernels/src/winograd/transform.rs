@@ -26,7 +26,7 @@ pub(crate) trait Transform: Sync {
 /// F(2x2, 3x3) with interpolation points 0, 1, -1 and infinity: 2.25 times fewer multiplications.
 pub(crate) struct F2;
 
-// The caller enables the instruction set of S for all functions of both impls; nothing else is unsafe in them.
+// All functions of both impls are unsafe only because the caller must enable the instruction set of `S`.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Transform for F2 {
     const M: usize = 2;

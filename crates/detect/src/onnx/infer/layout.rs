@@ -160,7 +160,7 @@ pub(in super::super) fn shape(call: &Call<'_>) -> Inferred {
         .into())
 }
 
-/// `Size`: the number of elements.
+/// `Size`: the number of elements, as an integer without dimensions.
 pub(in super::super) fn size(call: &Call<'_>) -> Inferred {
     let n = call.input(0)?.len() as f64;
     Ok(Shaped::new(Vec::new(), Kind::Int)
