@@ -34,14 +34,15 @@ pub struct ImageHash {
     /// 64-bit hashes of four crops of the image, each without 4 % of its width and height; near to the hash of a copy
     /// that was cropped by about that much.
     ///
-    /// The crops leave out 1 of 96 parts on one side and 3 on the other, in both directions: left/top 1/1, 3/1, 1/3,
-    /// 3/3.
+    /// In units of 1/96 of the image's width and height, the crops are 92 wide and high and begin at (left, top) =
+    /// (1, 1), (3, 1), (1, 3) and (3, 3).
     pub trimmed: [Hash64; 4],
     /// As `trimmed`, of the mirrored image.
     pub trimmed_mirrored: [Hash64; 4],
     /// 256-bit hash of the image.
     pub wide: Hash256,
-    /// Number of DCT coefficients that exceed the noise, 0 to 63: the 8 x 8 lowest without the mean.
+    /// Number of DCT coefficients that exceed the noise, among the 63 lowest (8 x 8 without the mean) of 32 x 32 luma;
+    /// a low number means that the image has little content.
     pub clear_coefficients: u32,
 }
 

@@ -9,8 +9,9 @@ use std::cmp::{Ordering, Reverse};
 /// size says), higher JPEG quality, less chroma subsampling, a lossless format, the earlier position.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CopyQuality {
-    /// Number of pixels that carry detail: width x height x (effective resolution)^2, where the effective resolution is
-    /// the linear share of the image's size up to which it contains detail, 0 to 1.
+    /// Number of pixels that carry detail: width x height x (effective resolution)^2.
+    ///
+    /// An effective resolution of 0.5 means that the image has no more detail than one of half its width and height.
     pub effective_pixels: u64,
     /// Quality setting of the IJG encoder (libjpeg) estimated from the quantization tables, 1 to 100; 100 for other
     /// formats.

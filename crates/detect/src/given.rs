@@ -144,7 +144,8 @@ impl Detector for GivenBoxes {
     }
 }
 
-/// The detector `none`, for images that are faces already: returns the whole image as one face of score 1.
+/// The detector `none`, for images that are faces already: returns the whole image as one face of score 1, whatever the
+/// options.
 #[derive(Clone, Copy, Debug)]
 pub struct WholeImage;
 

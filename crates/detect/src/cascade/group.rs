@@ -7,9 +7,9 @@ pub struct Window {
     pub x: i32,
     /// Top row.
     pub y: i32,
-    /// Width.
+    /// Width in pixels.
     pub width: i32,
-    /// Height.
+    /// Height in pixels.
     pub height: i32,
 }
 
@@ -28,9 +28,9 @@ const EPSILON: f64 = 0.2;
 
 /// Groups similar windows and drops weak groups.
 ///
-/// Groups are transitive: windows connected by a chain of similar ones form one group. Kept are the groups with more
-/// than `min_neighbors` members that are not inside a group with more members. With `min_neighbors` 0 every window is
-/// returned as a group of its own.
+/// Windows that are connected by a chain of similar ones form one group. Groups of at most `min_neighbors` windows are
+/// dropped. So are groups inside another one that has more windows (at least 4), and groups of fewer than 3 windows
+/// inside any other one. With `min_neighbors` 0 every window is returned as a group of its own.
 pub fn group_windows(windows: &[Window], min_neighbors: u32) -> Vec<Group> {
     if min_neighbors == 0 {
         return windows

@@ -38,7 +38,7 @@ pub enum Operation {
 pub struct Convolution {
     /// Name of the layer that is convolved, or [`INPUT`].
     pub input: &'static str,
-    /// Number of input and of output channels.
+    /// Number of input channels, then number of output channels.
     pub channels: [usize; 2],
     /// Side of the kernel in pixels.
     pub kernel: usize,

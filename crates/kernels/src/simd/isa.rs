@@ -71,7 +71,8 @@ static FORCED: AtomicU8 = AtomicU8::new(0);
 /// The instruction set that the kernels of this process use.
 ///
 /// That of [`force_isa`] if set, otherwise that of the environment variable `KAOGAN_SIMD` (`portable`, `avx2` or
-/// `avx512`), otherwise the best supported one. A variable that names an unsupported one falls back to the best below.
+/// `avx512`), otherwise the best supported one. If the variable names one that this machine lacks, the best supported
+/// one below it is used.
 pub fn isa() -> Isa {
     match FORCED.load(Ordering::Relaxed) {
         1 => Isa::Portable,
