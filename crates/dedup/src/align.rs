@@ -1,16 +1,19 @@
-//! Registration of two thumbs: the scale, shift and light that map one onto the other.
+//! Image registration of two thumbs: the scale, shift and change of brightness that map one onto the other.
 //!
-//! Gauss-Newton on luma over a pyramid (24, 48, 96), with scale and shift per axis plus gain and offset, and Cauchy
-//! weights so that a watermark or a changed mouth does not pull the fit. A crop of 5 % on one side is a scale of 0.95.
+//! Gauss-Newton on luma, from coarse to fine over 24, 48 and 96 pixels. The six unknowns are scale and shift of each
+//! axis, gain and offset. Residuals have Cauchy weights, so that a watermark or a changed mouth does not pull the fit.
+//! A copy that was cropped by 5 % of its width has a horizontal scale of 0.95.
 
 use crate::thumb::THUMB_SIDE;
 
-/// Maps target coordinates in `[-0.5, 0.5]` to source coordinates: `source = scale * target + shift`.
+/// An affine map from the target thumb to the source thumb, per axis `[x, y]`: `source = scale * target + shift`.
+///
+/// Coordinates are shares of the thumb's side, from -0.5 to 0.5, 0 at its center.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transform {
     pub scale: [f32; 2],
     pub shift: [f32; 2],
-    /// Light: `target = gain * source + offset`.
+    /// Change of luma: `target = gain * source + offset`, in 8-bit levels.
     pub gain: f32,
     pub offset: f32,
 }
@@ -23,7 +26,7 @@ impl Transform {
         offset: 0.0,
     };
 
-    /// Same scale on both axes about the center.
+    /// The same scale on both axes, about the center.
     pub fn zoom(scale: f32) -> Self {
         Self {
             scale: [scale; 2],
@@ -31,13 +34,14 @@ impl Transform {
         }
     }
 
-    /// Crops lose at most this share of a side, and are not squeezed by more than a crop explains.
+    /// Whether a crop could explain the transform: scales within 0.72 to 1.4, shifts of at most 0.16, and scales of the
+    /// two axes that differ by at most a factor of 1.25.
     pub fn is_plausible(&self) -> bool {
         (0..2).all(|i| (0.72..=1.4).contains(&self.scale[i]) && self.shift[i].abs() <= 0.16)
             && (0.8..=1.25).contains(&(self.scale[0] / self.scale[1]))
     }
 
-    /// Whether it moves nothing by more than a tenth of a thumb pixel.
+    /// Whether no point of the thumb moves by a tenth of a thumb pixel or more along either axis.
     pub fn is_still(&self) -> bool {
         (0..2).all(|i| {
             ((self.scale[i] - 1.0).abs() * 0.5 + self.shift[i].abs()) * (THUMB_SIDE as f32) < 0.1
@@ -45,7 +49,7 @@ impl Transform {
     }
 }
 
-/// A square image of f32 luma.
+/// One channel of a square image, `[side, side]` row-major, in 8-bit levels (0 to 255).
 #[derive(Clone)]
 pub struct Plane {
     pub side: usize,
@@ -53,7 +57,7 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// Averages 2 x 2 blocks.
+    /// Half the side, by averaging 2 x 2 blocks.
     fn half(&self) -> Self {
         let side = self.side / 2;
         let values = (0..side * side)
@@ -70,7 +74,10 @@ impl Plane {
     }
 }
 
-/// Index of the upper left of four neighbors, and their weights.
+/// The four pixels around `(x, y)`: the index of the upper left one, and the bilinear weights of upper left, upper
+/// right, lower left and lower right.
+///
+/// `x` and `y` are in pixels of a square image, with pixel centers at integers. `None` outside the image.
 pub fn bilinear(x: f32, y: f32, side: usize) -> Option<(usize, [f32; 4])> {
     let last = (side - 1) as f32;
     if !(x >= -0.5 && y >= -0.5 && x <= last + 0.5 && y <= last + 0.5) {
@@ -90,7 +97,7 @@ pub fn bilinear(x: f32, y: f32, side: usize) -> Option<(usize, [f32; 4])> {
     ))
 }
 
-/// Luma at 96, 48 and 24 pixels.
+/// Luma planes of 96, 48 and 24 pixels a side, in this order.
 pub struct Pyramid([Plane; 3]);
 
 impl Pyramid {
@@ -101,9 +108,10 @@ impl Pyramid {
     }
 }
 
-/// Finds how `source` becomes `target`, from each start; the best fit on the coarsest level is refined.
+/// Finds the transform under which `source` looks like `target`.
 ///
-/// Returns the transform; `None` when no start converges.
+/// Fits from each start on the coarsest level (24 pixels) and refines the best of these fits on the finer levels.
+/// `None` when on some level source and target overlap in less than half of the target.
 pub fn register(source: &Pyramid, target: &Pyramid, starts: &[Transform]) -> Option<Transform> {
     let coarse = starts
         .iter()
@@ -113,7 +121,9 @@ pub fn register(source: &Pyramid, target: &Pyramid, starts: &[Transform]) -> Opt
     refine(&source.0[0], &target.0[0], middle.0, 6).map(|(transform, _)| transform)
 }
 
-/// Gauss-Newton on one level: the best transform seen and its mean robust loss. `None` when too little overlaps.
+/// Gauss-Newton steps on one level: the best transform among the iterates and its mean Cauchy loss.
+///
+/// `None` when `start` already lets `source` cover less than half of `target`.
 fn refine(
     source: &Plane,
     target: &Plane,
@@ -136,7 +146,7 @@ fn refine(
                 count += columns.range.len();
             }
         }
-        // At least half of the target must be seen.
+        // The source must cover at least half of the target.
         if count * 2 < side * side {
             break;
         }
@@ -160,12 +170,13 @@ fn refine(
     best
 }
 
-/// Scale and shift of x, the same of y, gain and offset.
+/// Number of unknowns, in this order: scale and shift of x, scale and shift of y, gain, offset.
 const UNKNOWNS: usize = 6;
-/// Residuals well above this (8 bit levels) stop counting.
+/// Scale of the Cauchy loss in 8-bit levels: a residual of this size has half the weight of a small one.
 const CAUCHY: f32 = 12.0;
 
-/// Source position of target position `i` of an axis: the cell and the share of its second half.
+/// Linear interpolation along one axis: the source pixel `cell` left of (above) target pixel `i`, and the weight of
+/// pixel `cell + 1`. `None` when the position is outside the source.
 fn place(scale: f32, shift: f32, i: usize, side: usize) -> Option<(usize, f32)> {
     let size = side as f32;
     let at = (scale * ((i as f32 + 0.5) / size - 0.5) + shift + 0.5) * size - 0.5;
@@ -178,10 +189,11 @@ fn place(scale: f32, shift: f32, i: usize, side: usize) -> Option<(usize, f32)> 
     Some((cell, at - cell as f32))
 }
 
-/// The columns of the target that the source covers; they are the same in every row.
+/// The columns of the target that the source covers, with their source positions; the same for every row.
 struct Columns {
     range: std::ops::Range<usize>,
-    /// Of every column in the range: cell, share of its second half, x in `[-0.5, 0.5]`.
+    /// For every column in `range`: the left source pixel and the weight of the right one (see [`place`]), and the
+    /// target coordinate in `[-0.5, 0.5]`. `u` is padded with zeros to a multiple of [`LANES`].
     cells: Vec<usize>,
     shares: Vec<f32>,
     u: Vec<f32>,
@@ -191,7 +203,7 @@ impl Columns {
     fn new(t: &Transform, side: usize) -> Self {
         let places = (0..side).map(|x| place(t.scale[0], t.shift[0], x, side));
         let places: Vec<Option<(usize, f32)>> = places.collect();
-        // Scales are positive: what is covered is one run.
+        // Scales are positive, so the covered columns are contiguous.
         let from = places.iter().position(Option::is_some).unwrap_or(0);
         let seen: Vec<(usize, f32)> = places.into_iter().flatten().collect();
         let range = from..from + seen.len();
@@ -213,10 +225,13 @@ fn padded(values: impl Iterator<Item = f32>, side: usize) -> Vec<f32> {
     values
 }
 
-/// Sums run in this many lanes, in the same order on every machine.
+/// Sums are accumulated in this many lanes, so that their order, and with it the rounding, is the same on every
+/// machine.
 const LANES: usize = 8;
 
-/// Residuals of the pixels of a row, their weights, and their derivatives. After the last pixel weights are 0.
+/// For every covered pixel of one target row: residual, Cauchy weight, source value, and derivatives of the residual.
+///
+/// All lists have the target's side rounded up to a multiple of [`LANES`]; weights are 0 after the last covered pixel.
 struct RowSums {
     error: Vec<f32>,
     weight: Vec<f32>,
@@ -258,7 +273,7 @@ impl RowSums {
             let (left, right) = (p00 + (p01 - p00) * fy, p10 + (p11 - p10) * fy);
             let value = left + (right - left) * fx;
             self.value[i] = value;
-            // The gradient of the bilinear surface, averaged over the cell's two edges.
+            // Derivatives of the residual by the source position, in shares of the side.
             self.dx[i] = t.gain * size * (right - left);
             self.dy[i] = t.gain * size * ((p01 - p00) * (1.0 - fx) + (p11 - p10) * fx);
             self.error[i] = t.gain * value + t.offset - wanted[i];
@@ -270,7 +285,9 @@ impl RowSums {
         self.weight[n..].fill(0.0);
     }
 
-    /// Adds the row to the normal equations; the loss of the row.
+    /// Adds the row to the normal equations and returns the summed Cauchy loss of the row.
+    ///
+    /// `v` is the target's y coordinate of the row, in `[-0.5, 0.5]`.
     fn add_to(
         &self,
         normal: &mut [[f64; UNKNOWNS + 1]; UNKNOWNS],
@@ -333,7 +350,7 @@ impl RowSums {
                 *total += value;
             }
         }
-        // One logarithm for many: the product of 16 stays far below the largest f64.
+        // One logarithm for 16 weights: their product stays inside the range of f64.
         let n = columns.range.len();
         let product = |weights: &[f32]| weights.iter().map(|&w| f64::from(w)).product::<f64>();
         let logarithms: f64 = weight[..n].chunks(16).map(|w| -product(w).ln()).sum();
@@ -351,7 +368,9 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     lanes.iter().map(|&lane| f64::from(lane)).sum()
 }
 
-/// Solves a symmetric positive 6 x 6 system given as its upper triangle and right side, with a little damping.
+/// Solves a symmetric positive `N x N` system, slightly damped; `M` is `N + 1`.
+///
+/// `a` holds the upper triangle and, in its last column, the right side. `None` when the system is singular.
 #[allow(clippy::needless_range_loop)] // rows and columns of one matrix
 fn solve<const N: usize, const M: usize>(mut a: [[f64; M]; N]) -> Option<[f64; N]> {
     for i in 0..N {
@@ -388,7 +407,7 @@ mod tests {
     use super::*;
 
     fn scene(u: f32, v: f32) -> f32 {
-        // u, v in [-0.5, 0.5] of the uncropped image.
+        // u, v: coordinates in the uncropped image, from -0.5 to 0.5.
         120.0
             + 70.0 * (9.0 * u + 4.0 * v).sin()
             + 50.0 * (7.0 * v - 3.0 * u + 1.0).cos()

@@ -1,7 +1,8 @@
-//! Stars around the best copy: an image belongs to a group only when it was verified against the group's *center*.
+//! Groups of duplicates as stars: an image joins a star only when its pixels were verified against the star's *center*,
+//! the best copy of it.
 //!
-//! No chaining: A like B and B like C never puts C with A. Centers are taken best copy first, so the result depends on
-//! the images and their order alone.
+//! Copies do not chain: when A is a copy of B and B of C, A and C are not merged for that reason. Images become centers
+//! in the order of their quality, best first, so the result depends only on the images and their order.
 
 use crate::hash::ImageHash;
 use crate::index::{Match, SearchError, SearchOptions, search, search_between};
@@ -10,30 +11,36 @@ use crate::verify::{Relation, Verification};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// Candidate pairs of a list of images.
+/// Result of [`candidates`]: the pairs of images that are worth verifying.
 #[derive(Clone, Debug, Default)]
 pub struct Candidates {
-    /// Pairs `a < b`, sorted; a pair that is near both plain and mirrored is there once each way.
+    /// Sorted by `a`, then `b`. A pair whose hashes are near both plain and mirrored is listed once for each.
     pub pairs: Vec<Candidate>,
-    /// Hashes whose partners were capped; 0 means that nothing within the radius was left out.
+    /// Number of hashes that reached [`SearchOptions::max_matches`], summed over the searches (plain, trimmed,
+    /// mirrored); 0 means that no pair within the radius was left out.
     pub capped: usize,
 }
 
-/// One pair worth verifying.
+/// A pair of images worth verifying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Candidate {
-    /// First position.
+    /// Position of the first image in the list.
     pub a: u32,
-    /// Second position, `a < b`.
+    /// Position of the second image in the list, `a < b`.
     pub b: u32,
-    /// Hamming distance.
+    /// Hamming distance of the two hashes that were near; 0 for images of low information.
     pub distance: u32,
-    /// Whether `b` is near to the mirror of `a`.
+    /// Whether `b` is near to `a` mirrored left to right, instead of to `a` itself.
     pub is_mirrored: bool,
 }
 
-/// Finds the pairs worth verifying: near hashes, near mirrored hashes, and for images with too little in them for a
-/// hash only those whose 256 bit hash and `mean_rgb` are equal.
+/// Finds the pairs of images that are worth verifying.
+///
+/// These are the pairs whose 64-bit hashes are within `options.radius`, those where one hash is near a trimmed hash of
+/// the other (radius less 2) and, if `is_mirrored`, the same for mirrored hashes. Images of low information
+/// ([`ImageHash::is_low_information`]) are paired only when their 256-bit hashes and mean colors are equal.
+///
+/// `images` holds for each image its hash and its [`Thumb::mean_rgb`](crate::Thumb::mean_rgb).
 ///
 /// # Errors
 /// As for [`search`].
@@ -69,7 +76,7 @@ pub fn candidates(
             take(&mut out, found.pairs, is_mirrored);
             Ok(())
         };
-    // A cropped copy lies nearer to the trimmed original than to the original, so near that a smaller radius will do.
+    // The hash of a cropped copy is so near to that of the trimmed original that a smaller radius suffices.
     let trimmed = SearchOptions {
         radius: options.radius.saturating_sub(2),
         ..options
@@ -83,7 +90,7 @@ pub fn candidates(
             between(&|h| h.trimmed_mirrored[corner], trimmed, true)?;
         }
     }
-    // Low information: only exact equals, each with the first of its kind.
+    // Low information: an image is paired only with the first image of the same 256-bit hash and mean color.
     let mut first_of_kind = HashMap::new();
     for i in poor {
         let (hash, mean) = &images[i as usize];
@@ -97,50 +104,56 @@ pub fn candidates(
             });
         }
     }
-    // Each way once, with its least distance: only one of the ways may verify.
+    // Keep plain and mirrored candidates of a pair apart, each with its least distance: one may verify and the other
+    // not.
     out.pairs
         .par_sort_unstable_by_key(|c| (c.a, c.b, c.is_mirrored, c.distance));
     out.pairs.dedup_by_key(|c| (c.a, c.b, c.is_mirrored));
     Ok(out)
 }
 
-/// Options of grouping.
+/// Options of [`group`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupOptions {
-    /// Variants of one drawing that are kept besides the best; `None`: all.
+    /// Largest number of variants that are kept in a group besides its best image; `None` keeps all.
     pub max_variants: Option<u32>,
 }
 
-/// Result of grouping for one image.
+/// Result of [`group`] for one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Member {
-    /// Kept, a copy, or a variant too many.
+    /// Whether the image is kept, and if not, why.
     pub role: Role,
-    /// The image that this one was verified against: its better copy, or the best of its variants.
+    /// Position of the image that this one was verified against; its own position for [`Role::Best`].
+    ///
+    /// For a copy the center is the better copy, for a variant it is the best image of the group.
     pub center: u32,
-    /// The best image of the drawing: the same for all copies of all its variants.
+    /// Position of the best image of the group; the same for all its variants and their copies.
     pub group: u32,
-    /// The comparison with the center; `None` for [`Role::Best`].
+    /// The candidate pair of this image and its center, with its verification; `None` for [`Role::Best`].
     pub comparison: Option<(Candidate, Verification)>,
 }
 
-/// The part that an image plays in its group.
+/// The role of an image in its group; [`Role::Best`] and [`Role::Variant`] are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Center of a star, perhaps of a star of one.
+    /// The best image of its group, which may have no other member. Kept.
     Best,
-    /// A worse copy of the center.
+    /// A copy of a better image, its center. Not kept.
     Copy,
-    /// A variant of the center, kept.
+    /// A variant of the best image. Kept.
     Variant,
-    /// A variant of the center beyond the cap.
+    /// A variant of the best image beyond [`GroupOptions::max_variants`]. Not kept.
     VariantOverCap,
 }
 
-/// Groups images into stars.
+/// Groups images into stars around the best copies; returns one [`Member`] per image, in the order of `qualities`.
 ///
-/// `qualities[i]` belongs to image `i` and must have unique positions. `verify` is called for a candidate pair with
-/// the center as its first argument; it may be called from many threads and must be a pure function.
+/// `qualities[i]` belongs to image `i`; their `position` fields must differ. `verify(center, other, candidate)`
+/// compares the pixels of a candidate pair. It may be called from many threads and must be a pure function.
+///
+/// # Errors
+/// An error of `verify` ends the grouping and is returned.
 pub fn group<E: Send>(
     qualities: &[CopyQuality],
     candidates: &[Candidate],
@@ -161,7 +174,7 @@ pub fn group<E: Send>(
         neighbors[c.a as usize].push((c.b, *c));
         neighbors[c.b as usize].push((c.a, *c));
     }
-    // Connected sets of candidates are independent of each other: one job each.
+    // Connected components of the candidate graph do not influence each other: one job each.
     let jobs: Vec<Vec<u32>> = connected(&neighbors);
     let settled: Result<Vec<Vec<(u32, Member)>>, E> = jobs
         .into_par_iter()
@@ -176,7 +189,7 @@ pub fn group<E: Send>(
     Ok(members)
 }
 
-/// Stars of one connected set, best copy first.
+/// Groups the images of one connected component, `set`, which is sorted by quality, best first.
 fn settle<E: Send>(
     set: &[u32],
     neighbors: &[Vec<(u32, Candidate)>],
@@ -205,7 +218,7 @@ fn settle<E: Send>(
                 center
             }
         };
-        // Worse images that are not yet a copy of something.
+        // Candidates of lower quality than the center that are not yet a copy of another image.
         let open: Vec<&(u32, Candidate)> = neighbors[center as usize]
             .iter()
             .filter(|(other, _)| {
@@ -219,7 +232,7 @@ fn settle<E: Send>(
                 Ok((place[other], *candidate, verify(center, *other, candidate)?))
             })
             .collect::<Result<_, E>>()?;
-        // A pair may have been judged plain and mirrored: the closer one counts.
+        // A pair may have been verified both plain and mirrored: the closer result counts.
         let mut closest: HashMap<usize, (Candidate, Verification)> = HashMap::new();
         for (other, candidate, verification) in compared {
             let slot = closest.entry(other).or_insert((candidate, verification));
@@ -230,7 +243,8 @@ fn settle<E: Send>(
         for (other, comparison) in closest {
             let role = match comparison.1.relation {
                 Relation::Copy => Role::Copy,
-                // A variant belongs to the first center that has it, and variants of variants do not chain.
+                // A variant belongs to the first center that it is a variant of, and only a best image can have
+                // variants.
                 Relation::Variant if group == center && settled[other].is_none() => Role::Variant,
                 Relation::Variant | Relation::Unrelated => continue,
             };
@@ -271,7 +285,7 @@ fn closeness(v: &Verification) -> (u8, f32) {
     (relation, v.worst_tile)
 }
 
-/// Sets of two or more images connected by candidates.
+/// Connected components of the candidate graph, those of two or more images.
 fn connected(neighbors: &[Vec<(u32, Candidate)>]) -> Vec<Vec<u32>> {
     let mut seen = vec![false; neighbors.len()];
     let mut sets = Vec::new();
@@ -341,7 +355,7 @@ mod tests {
 
     #[test]
     fn copies_do_not_chain() {
-        // 0 ~ 1 ~ 2 ~ 3: the star of 0 takes 1; 2 is a variant of 0 and takes 3.
+        // Neighbors are copies of each other. 1 is a copy of 0, 2 a variant of 0, and 3 a copy of 2.
         let members = run(&[0, 1, 2, 3], None);
         let roles: Vec<Role> = members.iter().map(|m| m.role).collect();
         assert_eq!(roles, [Role::Best, Role::Copy, Role::Variant, Role::Copy]);

@@ -1,7 +1,7 @@
-//! Perceptual hashes: the median of low DCT coefficients (`img_hash`) of a small luma thumb that we make ourselves.
+//! Perceptual hashes of a [`Thumb`]: one bit per low DCT coefficient, whether it is above the median coefficient.
 //!
-//! The resampler is ours and integer, the DCT runs on a thumb of exactly the size that it needs, so the crate resizes
-//! nothing: a hash depends on the pixels only. [`HASH_VERSION`] changes whenever a hash of the same pixels would.
+//! The DCT and the median are those of the `img_hash` crate. It receives luma of exactly the size that its DCT needs
+//! and therefore never resizes; our own resampling is exact integer arithmetic. So a hash depends on the pixels alone.
 
 use crate::thumb::Thumb;
 use image::GrayImage;
@@ -9,40 +9,45 @@ use img_hash::{HashAlg, Hasher, HasherConfig};
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
-/// Version of the whole recipe: thumb, luma, transform, bit order.
+/// Version of the hash function (thumb, luma, DCT, bit order); changes whenever the same pixels would hash differently.
 pub const HASH_VERSION: u8 = 1;
 
-/// 64 bit: the 8 x 8 lowest DCT coefficients of a 16 x 16 luma thumb, each above its median or not.
+/// 64-bit hash: one bit for each of the 8 x 8 lowest DCT coefficients of 16 x 16 luma, set above their median.
 pub type Hash64 = u64;
-/// 256 bit: the 16 x 16 lowest DCT coefficients of a 32 x 32 luma thumb.
+/// 256-bit hash: one bit for each of the 16 x 16 lowest DCT coefficients of 32 x 32 luma, set above their median.
 pub type Hash256 = [u64; 4];
 
-/// Fewer than this many of the 63 low DCT coefficients clear of noise, and a hash says nothing about the image.
+/// An image with fewer clear coefficients than this (of 63, see [`NOISE`]) has too little content for its hash to be
+/// compared.
 const MIN_CLEAR_COEFFICIENTS: u32 = 12;
-/// A coefficient is clear of noise from here on (orthonormal DCT of the 32 x 32 luma thumb, in 8 bit levels x 32).
-/// JPEG at quality 60 moves them by 2 to 6.
+/// A DCT coefficient is clear (not noise) when its magnitude exceeds this: orthonormal DCT of 32 x 32 luma in 8-bit
+/// levels. JPEG compression at quality 60 changes coefficients by 2 to 6.
 const NOISE: f32 = 8.0;
 
-/// The hashes that the search compares.
+/// All hashes of one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageHash {
-    /// 64 bit hash.
+    /// 64-bit hash of the image.
     pub plain: Hash64,
-    /// 64 bit hash of the mirrored image.
+    /// 64-bit hash of the image mirrored left to right.
     pub mirrored: Hash64,
-    /// 64 bit hashes of the image less 4 % of its width and height, mostly off one corner each: near to the hash of a
-    /// copy that was cropped by about that much.
+    /// 64-bit hashes of four crops of the image, each without 4 % of its width and height; near to the hash of a copy
+    /// that was cropped by about that much.
+    ///
+    /// In units of 1/96 of the image's width and height, the crops are 92 wide and high and begin at (left, top) =
+    /// (1, 1), (3, 1), (1, 3) and (3, 3).
     pub trimmed: [Hash64; 4],
-    /// The same of the mirrored image.
+    /// As `trimmed`, of the mirrored image.
     pub trimmed_mirrored: [Hash64; 4],
-    /// 256 bit hash.
+    /// 256-bit hash of the image.
     pub wide: Hash256,
-    /// Number of the 63 low DCT coefficients that are above the noise.
+    /// Number of DCT coefficients that exceed the noise, among the 63 lowest (8 x 8 without the mean) of 32 x 32 luma;
+    /// a low number means that the image has little content.
     pub clear_coefficients: u32,
 }
 
 impl ImageHash {
-    /// Hashes a thumb.
+    /// Computes all hashes of a thumb.
     pub fn new(thumb: &Thumb) -> Self {
         thread_local! {
             static HASHERS: (Hasher<[u8; 8]>, Hasher<[u8; 32]>) = (
@@ -76,12 +81,13 @@ impl ImageHash {
         })
     }
 
-    /// Blank paper, a flat color, a single gradient: too little in it for a hash to mean anything.
+    /// Whether the image has too little content for its hash to be compared: blank paper, a flat color, a single
+    /// gradient.
     pub fn is_low_information(&self) -> bool {
         self.clear_coefficients < MIN_CLEAR_COEFFICIENTS
     }
 
-    /// The 64 bit hash as 16 hexadecimal digits.
+    /// The hash `plain` as 16 hexadecimal digits.
     pub fn to_hex(&self) -> String {
         format!("{:016x}", self.plain)
     }
@@ -91,7 +97,7 @@ fn gray(luma: Vec<u8>, side: u32) -> GrayImage {
     GrayImage::from_raw(side, side, luma).expect("a thumb has side * side bytes")
 }
 
-/// Counts AC coefficients among the 8 x 8 lowest of an orthonormal 32 x 32 DCT whose size exceeds the noise.
+/// Value of [`ImageHash::clear_coefficients`] for luma `[32, 32]`.
 fn clear_coefficients(luma: &[u8]) -> u32 {
     const N: usize = 32;
     const LOW: usize = 8;
@@ -146,10 +152,10 @@ mod tests {
         [wave(1.0, 0.3), wave(0.2, 1.4), wave(0.9, 0.7)]
     }
 
-    /// Frozen on the day version 1 was fixed: if this fails, the recipe changed and `HASH_VERSION` must too.
+    /// Expected hashes were computed when version 1 was fixed. When this fails, increase `HASH_VERSION`.
     #[test]
     fn version_1_is_frozen() {
-        // Integers only: no library's sine in the reference.
+        // The test image uses integers only, so that it does not depend on a library's sine.
         let hash = ImageHash::new(&image(|x, y| {
             let v = (x * x / 40 + 3 * y) % 256 / 2 + (x * y / 97) % 128;
             [v as u8, (255 - v) as u8, (x + y / 2) as u8]

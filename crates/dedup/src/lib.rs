@@ -1,11 +1,15 @@
 //! Finds near-duplicate images and the best copy of each group.
 //!
-//! The steps are: [`Thumb`] (96 x 96 RGB, integer area average) -> [`ImageHash`] (64 and 256 bit, plain and mirrored)
-//! -> [`search`] (every pair within a Hamming radius, exact) -> [`verify`] (are the *pixels* a copy, a variant, or
-//! neither?) -> [`group`] (stars around the best copy, no chaining).
+//! The steps are:
 //!
-//! A hash alone cannot tell a copy from an expression or color variant, so no image is ever dropped on a hash
-//! distance. Nothing here reads files, and nothing depends on the number of threads.
+//! 1. [`Thumb`]: the image reduced to 96 x 96 RGB by integer area averaging;
+//! 2. [`ImageHash`]: perceptual hashes of 64 and 256 bits, plain and mirrored;
+//! 3. [`candidates`]: all pairs of images whose hashes are within a Hamming radius, by the exact [`search`];
+//! 4. [`verify`]: from the pixels of two thumbs, whether they are copies, variants or unrelated;
+//! 5. [`group`]: each group is a star around its best copy; being a copy does not chain.
+//!
+//! A hash alone cannot distinguish a copy from a variant with another expression or other colors, so no image is
+//! dropped because of a hash distance alone. Nothing here reads files, and no result depends on the number of threads.
 //!
 //! ```
 //! use dedup::{Relation, Thumb, VerifyOptions, verify};

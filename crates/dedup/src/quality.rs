@@ -1,28 +1,31 @@
-//! Quality order of copies; the best is kept.
+//! The order of copies of one image by quality; the best copy is kept.
 
 use serde::{Deserialize, Serialize};
 use std::cmp::{Ordering, Reverse};
 
-/// Quality of one copy of an image. The best copy is the *smallest* in [`CopyQuality::order`].
+/// Quality of one copy of an image; [`CopyQuality::order`] sorts the best copy first.
 ///
-/// Compared in this order: real pixels (an upscaled copy has fewer than its size says), JPEG quality, chroma
-/// subsampling, lossless container, position among the inputs.
+/// The fields are compared in their order of declaration: more effective pixels (an upscaled copy has fewer than its
+/// size says), higher JPEG quality, less chroma subsampling, a lossless format, the earlier position.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CopyQuality {
-    /// Pixels that carry detail: width x height x (effective resolution)^2.
+    /// Number of pixels that carry detail: width x height x (effective resolution)^2.
+    ///
+    /// An effective resolution of 0.5 means that the image has no more detail than one of half its width and height.
     pub effective_pixels: u64,
-    /// Estimated IJG quality of the JPEG quantizers, 1 to 100; 100 for what is not a JPEG.
+    /// Quality setting of the IJG encoder (libjpeg) estimated from the quantization tables, 1 to 100; 100 for other
+    /// formats.
     pub jpeg_quality: u8,
-    /// Chroma samples per luma sample: 1 (4:4:4 or not a JPEG), 0.5 (4:2:2), 0.25 (4:2:0).
+    /// Chroma samples per luma sample: 1 (4:4:4, or not a JPEG), 0.5 (4:2:2), 0.25 (4:2:0).
     pub chroma: f32,
-    /// PNG, BMP, TIFF, GIF, lossless WebP.
+    /// Whether the file format is lossless: PNG, BMP, TIFF, GIF, lossless WebP.
     pub is_lossless: bool,
-    /// Position among the inputs; unique.
+    /// Position of the image among the inputs; no two images have the same.
     pub position: u64,
 }
 
 impl CopyQuality {
-    /// Best first; total, since `position` is unique.
+    /// `Less` when `self` is the better copy. Never `Equal` for two images, since positions differ.
     pub fn order(&self, other: &Self) -> Ordering {
         let key = |q: &Self| {
             (

@@ -1,11 +1,12 @@
-//! The thumb: 96 x 96 RGB by exact integer area averaging, so that its bytes never depend on a machine or a library.
+//! The thumb: an image reduced to 96 x 96 RGB by exact integer area averaging, so that the bytes are the same on every
+//! machine.
 
-/// Side of a [`Thumb`] in pixels.
+/// Width and height of a [`Thumb`] in pixels.
 pub const THUMB_SIDE: usize = 96;
-/// Bytes of a [`Thumb`].
+/// Number of bytes of a [`Thumb`]: 96 x 96 pixels of 3 bytes.
 pub const THUMB_BYTES: usize = THUMB_SIDE * THUMB_SIDE * 3;
 
-/// An image squeezed to 96 x 96 RGB, aspect ignored.
+/// An image resized to 96 x 96 RGB, 8 bits per channel, without regard to its aspect ratio.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Thumb(Box<[u8]>);
 
@@ -16,25 +17,25 @@ impl std::fmt::Debug for Thumb {
 }
 
 impl Thumb {
-    /// Averages an RGB image (`[height, width, 3]`, row-major).
+    /// The thumb of an RGB image `[height, width, 3]`, row-major.
     ///
     /// # Panics
-    /// When a side is 0 or `rgb` has another length.
+    /// When `width` or `height` is 0, or `rgb` has a length other than `height * width * 3`.
     pub fn new(rgb: &[u8], width: usize, height: usize) -> Self {
         Self(area_average(rgb, width, height, THUMB_SIDE, THUMB_SIDE).into_boxed_slice())
     }
 
-    /// Takes the bytes of a stored thumb; `None` when there are not [`THUMB_BYTES`].
+    /// The thumb with these pixels, `[96, 96, 3]`; `None` when there are not exactly [`THUMB_BYTES`] bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         (bytes.len() == THUMB_BYTES).then(|| Self(bytes.into()))
     }
 
-    /// The pixels, `[96, 96, 3]`.
+    /// The pixels, RGB `[96, 96, 3]`, row-major.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The thumb seen in a mirror (left and right swapped).
+    /// The thumb with left and right swapped.
     pub fn mirrored(&self) -> Self {
         let mut pixels = self.0.clone();
         for row in pixels.chunks_exact_mut(THUMB_SIDE * 3) {
@@ -47,7 +48,7 @@ impl Thumb {
         Self(pixels)
     }
 
-    /// Mean color, rounded.
+    /// Mean of each channel, rounded to nearest.
     pub fn mean_rgb(&self) -> [u8; 3] {
         let mut sum = [0u32; 3];
         for pixel in self.0.chunks_exact(3) {
@@ -59,7 +60,7 @@ impl Thumb {
         sum.map(|s| ((s + n / 2) / n) as u8)
     }
 
-    /// Rec. 601 luma (the Y plane of JPEG) averaged over blocks: `[side, side]`, `side` a divisor of 96.
+    /// Rec. 601 luma (the Y of JPEG) averaged over equal blocks to `[side, side]`; `side` must divide 96.
     pub(crate) fn luma(&self, side: usize) -> Vec<u8> {
         debug_assert!(THUMB_SIDE.is_multiple_of(side));
         let block = THUMB_SIDE / side;
@@ -77,7 +78,9 @@ impl Thumb {
             .collect()
     }
 
-    /// Rec. 601 luma of four 92 x 92 windows of the thumb, 1 or 3 pixels from each side, averaged to `[16, 16]`.
+    /// Rec. 601 luma of four 92 x 92 windows of the thumb, each averaged to `[16, 16]`.
+    ///
+    /// The windows start at (left, top) = (1, 1), (3, 1), (1, 3) and (3, 3).
     pub(crate) fn trimmed_lumas(&self) -> [Vec<u8>; 4] {
         const INNER: usize = THUMB_SIDE - 4;
         let luma = |p: &[u8]| {
@@ -96,12 +99,12 @@ impl Thumb {
     }
 }
 
-/// Area average of an RGB image `[height, width, 3]` into `[out_height, out_width, 3]`, rounded to nearest.
+/// Resizes an RGB image `[height, width, 3]` to `[out_height, out_width, 3]` by area averaging, rounded to nearest.
 ///
-/// Exact integer arithmetic: a source pixel that straddles two targets counts in each by its share.
+/// In exact integer arithmetic: a source pixel that overlaps several output pixels counts in each by its share of area.
 ///
 /// # Panics
-/// When a side is 0 or `rgb` has another length.
+/// When a width or height is 0, or `rgb` has a length other than `height * width * 3`.
 pub fn area_average(
     rgb: &[u8],
     width: usize,
@@ -123,7 +126,7 @@ pub fn area_average(
     view.average(out_width, out_height)
 }
 
-/// A window of an RGB image; its rows begin `stride` bytes apart.
+/// A rectangle of an RGB image; `rgb` begins at its first pixel, and its rows begin `stride` bytes apart.
 struct View<'a> {
     rgb: &'a [u8],
     width: usize,
@@ -133,8 +136,8 @@ struct View<'a> {
 
 impl View<'_> {
     fn average(&self, out_width: usize, out_height: usize) -> Vec<u8> {
-        // In units of 1/out of a source pixel: source pixel i covers [i*out, (i+1)*out), target j covers
-        // [j*size, (j+1)*size).
+        // Along each axis lengths are counted in units of 1/out source pixels: source pixel i covers
+        // [i*out, (i+1)*out), output pixel j covers [j*size, (j+1)*size).
         let row_len = self.width * 3;
         let columns = spans(self.width, out_width);
         let mut out = Vec::with_capacity(out_width * out_height * 3);
@@ -183,7 +186,8 @@ fn add_weighted_plain(sums: &mut [u32], row: &[u8], weight: u32) {
     }
 }
 
-/// For each of `out` targets along an axis of `size` pixels: the first source pixel and the weight of each.
+/// For each of `out` output pixels along an axis of `size` source pixels: the index of the first source pixel that it
+/// overlaps, and the weights of that and the following ones; weights sum to `size`.
 fn spans(size: usize, out: usize) -> Vec<(usize, Vec<u32>)> {
     (0..out)
         .map(|j| {
@@ -202,7 +206,7 @@ fn spans(size: usize, out: usize) -> Vec<(usize, Vec<u32>)> {
 mod tests {
     use super::*;
 
-    /// The definition, one target at a time.
+    /// Area averaging by its definition, one output pixel at a time.
     fn slow(rgb: &[u8], width: usize, height: usize, ow: usize, oh: usize) -> Vec<u8> {
         let mut out = Vec::new();
         for oy in 0..oh {

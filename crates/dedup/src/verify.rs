@@ -1,42 +1,45 @@
-//! Are two images with near hashes a copy, a variant, or unrelated? Decided on their thumbs.
+//! Decides from their thumbs whether two images with near hashes are copies, variants or unrelated.
 //!
-//! The second thumb is registered onto the first (crop, light), per-channel light is fitted, and what remains is looked
-//! at tile by tile: a copy differs nowhere, a variant (other expression, other hair color) differs in a few tiles,
-//! an unrelated image nearly everywhere. The mean difference cannot separate copies from variants; the worst tiles do.
+//! One thumb is registered onto the other (scale and shift of a crop), brightness is fitted per channel, and the
+//! remaining difference is measured in tiles of 8 x 8 pixels. A copy differs in no tile, a variant (another expression
+//! or hair color) in a few, an unrelated image in nearly all. The mean difference over the whole thumb cannot separate
+//! copies from variants; the worst tiles can.
 
 use crate::align::{Plane, Pyramid, Transform, bilinear, register};
 use crate::thumb::{THUMB_SIDE, Thumb};
 use serde::{Deserialize, Serialize};
 
-/// Side of a tile; 12 x 12 tiles to a thumb.
+/// Side of a tile in thumb pixels; a thumb has 12 x 12 tiles.
 const TILE: usize = 8;
 const TILES: usize = THUMB_SIDE / TILE;
-/// Standard deviation of luma under which light is not fitted: any two flat images could be made equal.
+/// Standard deviation of luma, in 8-bit levels, below which brightness is not fitted: gain and offset could make any
+/// two flat images equal.
 const FLAT_DEVIATION: f32 = 6.0;
 
-/// Relation of two images.
+/// Relation between two images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Relation {
-    /// The same work: re-encoded, resized, re-lit, cropped a little, mirrored.
+    /// The same image, re-encoded, resized, changed in brightness, slightly cropped or mirrored.
     Copy,
-    /// The same drawing with a difference that matters: expression, colors, text.
+    /// The same drawing with a difference in content: expression, colors, text.
     Variant,
-    /// Different works.
+    /// Different images.
     Unrelated,
 }
 
-/// The limits of [`verify`], in 8 bit levels.
+/// Limits of [`verify`]. Differences are means over a tile of 8 x 8 thumb pixels, in 8-bit levels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VerifyOptions {
-    /// A copy's worst tiles (mean of the three worst) differ by at most this.
+    /// Largest [`Verification::worst_tile`] of a copy.
     pub max_worst_tile: f32,
-    /// If brightness was not changed, a copy's worst tiles differ by at most `slack.0 + slack.1 * median tile` too: loss
-    /// by compression and resizing is spread over the image, a mouth that opened is not.
+    /// Without a change of brightness, a copy's `worst_tile` must also be at most `slack.0 + slack.1 * median_tile`:
+    /// compression and resizing change all tiles, an opened mouth only a few.
     pub slack: (f32, f32),
-    /// A variant's median tile differs by at most this.
+    /// Largest [`Verification::median_tile`] of a variant.
     pub max_median_tile: f32,
-    /// Gains of the channels may differ by at most this factor: more is a change of color, not of light.
+    /// Largest ratio between the fitted gains of two color channels of a copy; more is a change of color, not of
+    /// brightness.
     pub max_channel_ratio: f32,
 }
 
@@ -51,14 +54,15 @@ impl Default for VerifyOptions {
     }
 }
 
-/// The evidence for a relation.
+/// Result of [`verify`]: the relation of two images and the differences from which it was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
-    /// The relation.
+    /// The relation of the two images.
     pub relation: Relation,
-    /// Mean difference of the three worst tiles, 8 bit levels, 2 decimals.
+    /// Mean difference of the three worst tiles, in 8-bit levels, rounded to 2 decimals; 255 when nothing could be
+    /// compared.
     pub worst_tile: f32,
-    /// Difference of the median tile.
+    /// Difference of the median tile, in the same unit.
     pub median_tile: f32,
 }
 
@@ -70,7 +74,7 @@ impl Verification {
     };
 }
 
-/// Compares two thumbs; for a suspected mirrored copy hand one of them over mirrored.
+/// Compares two thumbs. To test for a mirrored copy, pass one of them [mirrored](Thumb::mirrored).
 pub fn verify(a: &Thumb, b: &Thumb, options: &VerifyOptions) -> Verification {
     let (pa, pb) = (Planes::new(a), Planes::new(b));
     if pa.deviation < FLAT_DEVIATION || pb.deviation < FLAT_DEVIATION {
@@ -80,7 +84,7 @@ pub fn verify(a: &Thumb, b: &Thumb, options: &VerifyOptions) -> Verification {
             options,
         );
     }
-    // As they are first: most copies are not cropped.
+    // Compare without registration first: most copies are not cropped.
     let still = compare(&pa, &pb, &Transform::IDENTITY, options);
     if still.relation == Relation::Copy {
         return still;
@@ -101,7 +105,9 @@ pub fn verify(a: &Thumb, b: &Thumb, options: &VerifyOptions) -> Verification {
     }
 }
 
-/// Fits light and looks at the tiles, from the darker to the brighter, since clipped highlights cannot be undone.
+/// Compares two thumbs under a given transform, after fitting brightness.
+///
+/// The brighter thumb is predicted from the darker one, since clipped highlights cannot be restored.
 fn compare(a: &Planes, b: &Planes, transform: &Transform, options: &VerifyOptions) -> Verification {
     let Some(light) = fit_light(a, b, transform) else {
         return Verification::UNRELATED;
@@ -134,7 +140,7 @@ fn compare(a: &Planes, b: &Planes, transform: &Transform, options: &VerifyOption
     verification
 }
 
-/// Tile differences to a relation.
+/// Decides the relation from the differences of the tiles; `is_lit` says that brightness was changed.
 fn compare_tiles(tiles: &[f32], is_lit: bool, options: &VerifyOptions) -> Verification {
     if tiles.len() < TILES * TILES / 2 {
         return Verification::UNRELATED;
@@ -163,7 +169,7 @@ fn compare_tiles(tiles: &[f32], is_lit: bool, options: &VerifyOptions) -> Verifi
     }
 }
 
-/// A thumb as planes of f32, lightly blurred so that noise and half-pixel offsets cancel.
+/// A thumb as f32 planes in 8-bit levels, and the standard deviation of its luma.
 struct Planes {
     channels: [Plane; 3],
     luma: Plane,
@@ -191,7 +197,10 @@ impl Planes {
     }
 }
 
-/// Least squares gain and offset per channel over what both show, clipped pixels and the largest misfits left out.
+/// Least-squares `(gain, offset)` of each RGB channel, such that `gain * a + offset` is near `b`.
+///
+/// Uses the pixels that both thumbs show, without clipped ones and without the largest residuals. `None` when a gain or
+/// offset is implausible.
 fn fit_light(a: &Planes, b: &Planes, transform: &Transform) -> Option<[(f32, f32); 3]> {
     let mut out = [(1.0, 0.0); 3];
     for (c, fitted) in out.iter_mut().enumerate() {
@@ -221,7 +230,7 @@ fn fit_light(a: &Planes, b: &Planes, transform: &Transform) -> Option<[(f32, f32
         }
         *fitted = line;
     }
-    // Light moves every channel by a similar amount, and not without bound.
+    // Larger gains and offsets are not a mere change of brightness.
     out.iter()
         .all(|(gain, offset)| (0.5..=2.0).contains(gain) && offset.abs() <= 80.0)
         .then_some(out)
@@ -238,7 +247,7 @@ fn least_squares(pairs: &[(f32, f32)]) -> (f32, f32) {
         sxy += x * y;
     }
     let variance = sxx - sx * sx / n;
-    // Without contrast there is no gain to see.
+    // Without contrast a gain cannot be estimated.
     let gain = if variance / n < 9.0 {
         1.0
     } else {
@@ -247,7 +256,10 @@ fn least_squares(pairs: &[(f32, f32)]) -> (f32, f32) {
     (gain as f32, ((sy - gain * sx) / n) as f32)
 }
 
-/// Mean difference of each tile that both thumbs show, after light: signed, blurred, absolute, worst channel.
+/// Mean difference of each tile that both thumbs show to at least one half, after the fit of brightness.
+///
+/// The signed difference of each channel is blurred, so that noise and half-pixel offsets cancel; of its absolute value
+/// the largest channel counts.
 fn residual(a: &Planes, b: &Planes, transform: &Transform, light: [(f32, f32); 3]) -> Vec<f32> {
     const SIDE: usize = THUMB_SIDE;
     let mut difference = vec![[0f32; 3]; SIDE * SIDE];
@@ -281,7 +293,7 @@ fn residual(a: &Planes, b: &Planes, transform: &Transform, light: [(f32, f32); 3
     tiles
 }
 
-/// 3 x 3 binomial blur; at the border the nearest pixel counts again.
+/// 3 x 3 binomial blur of a `[96, 96]` image; pixels outside repeat the border.
 fn blur(values: &[[f32; 3]]) -> Vec<[f32; 3]> {
     const SIDE: usize = THUMB_SIDE;
     let pass = |from: &[[f32; 3]], step_x: usize, step_y: usize| -> Vec<[f32; 3]> {
@@ -306,7 +318,8 @@ fn mix(plane: &[f32], cell: usize, w: [f32; 4]) -> f32 {
         + plane[cell + THUMB_SIDE + 1] * w[3]
 }
 
-/// Calls `f(cell, weights, target index)` for every target pixel that the source covers.
+/// Calls `f(source index, bilinear weights, target index)` for every target pixel that the source covers, see
+/// [`bilinear`].
 fn for_each_pair(transform: &Transform, mut f: impl FnMut(usize, [f32; 4], usize)) {
     let size = THUMB_SIDE as f32;
     let place = |i: usize, axis: usize| {

@@ -1,6 +1,8 @@
-//! Deduplication on a drawn corpus with known truth: which copies are found, which variants survive, what is kept.
+//! Deduplication on a synthetic corpus with known copies and variants: which copies are found, which variants survive,
+//! and which image of each group is kept.
 //!
-//! The limits are the project's promise; `CORPUS_WORKS=900` draws more, and `CORPUS_PRINT=1` the table.
+//! The asserted limits are the accuracy that the documentation states. `CORPUS_WORKS=900` draws a larger corpus,
+//! `CORPUS_PRINT=1` prints the table of results.
 
 use dedup::{
     CopyQuality, GroupOptions, ImageHash, Relation, Role, SearchOptions, Thumb, VerifyOptions,
@@ -28,7 +30,7 @@ enum Kind {
     Gray,
     Expression,
     Recolored,
-    /// The face of the original and of a copy cropped by 12 to 16 %.
+    /// The same face cut out with a slightly different box, as a detector would from a copy cropped by 12 to 16 %.
     FaceOfCrop14,
     FaceOfMirrored,
     FaceOfExpression,
@@ -38,7 +40,7 @@ enum Kind {
 use Kind::*;
 
 impl Kind {
-    /// The copies that must be merged with their original, and the recall promised.
+    /// The kinds of copies that must be merged with their original, and the smallest accepted recall of each.
     const COPIES: [(Self, f64); 10] = [
         (Reencoded, 0.99),
         (Resized, 0.99),
@@ -90,7 +92,7 @@ fn mirror(rgb: &[u8], width: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Every copy and variant of one work: `kind`, pixels, size, JPEG quality, real share of the pixels.
+/// The original, all copies and all variants of one drawing.
 fn images_of(work_idx: u64) -> Vec<Image> {
     let mut d = Draw::new(work_idx.wrapping_mul(77) + 5);
     let work = Work::new(work_idx);
@@ -99,7 +101,7 @@ fn images_of(work_idx: u64) -> Vec<Image> {
     let mut position = work_idx * 100;
     let mut push =
         |kind: Kind, rgb: &[u8], width: usize, height: usize, jpeg_quality: u8, real: f64| {
-            // The original is never the first among the inputs: order must not be what saves it.
+            // The original is the last input of its drawing, so that it is not kept merely because of its position.
             position += 1;
             let place = if kind == Original {
                 work_idx * 100 + 99
@@ -179,7 +181,7 @@ fn images_of(work_idx: u64) -> Vec<Image> {
         85,
         1.0,
     );
-    // Crops: a share of the width and of the height, off any side.
+    // Crops remove this share of the width and of the height, divided at random between opposite sides.
     let crop = |d: &mut Draw, share: f32| {
         let (x, y) = (d.range(0.0, share), d.range(0.0, share));
         Window {
@@ -251,7 +253,7 @@ fn images_of(work_idx: u64) -> Vec<Image> {
     out
 }
 
-/// Faces of one work as a detector would crop them: boxes jitter by 3 %.
+/// Crops of the face of one drawing, with boxes that vary by 3 % as those of a detector do.
 fn faces_of(work_idx: u64) -> Vec<Image> {
     let mut d = Draw::new(work_idx.wrapping_mul(131) + 9);
     let work = Work::new(work_idx);
@@ -322,13 +324,13 @@ fn faces_of(work_idx: u64) -> Vec<Image> {
     out
 }
 
-/// Copies found per kind, and what was lost.
+/// Counts of the copies found, per kind, and of the mistakes.
 #[derive(Default)]
 struct Score {
     found: BTreeMap<Kind, usize>,
     total: BTreeMap<Kind, usize>,
     candidates: BTreeMap<Kind, usize>,
-    /// Worst tile against the original, whether or not the search found the pair.
+    /// `worst_tile` of each image compared with its original, whether or not the search found the pair.
     worst_tiles: BTreeMap<Kind, Vec<f32>>,
     works_lost: usize,
     strangers_merged: usize,
@@ -506,7 +508,7 @@ fn faces() {
     check(&score(&images, n, 10));
 }
 
-/// Relations do not depend on which of two thumbs comes first.
+/// For at least 98 % of the pairs, being a copy does not depend on which thumb comes first.
 #[test]
 fn relations_are_nearly_symmetric() {
     let images: Vec<Image> = (0..20).into_par_iter().flat_map_iter(images_of).collect();

@@ -1,6 +1,6 @@
-//! Crops a face box to a square training image, or returns the reason for a refusal.
+//! Crops the surroundings of a face box to a square training image, or returns the reason why not.
 //!
-//! [`plan`] computes the square, [`crop`] also makes the image, with one resize from the source.
+//! [`plan`] computes the square; [`crop`] also makes the image, by one resize from the source.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
@@ -8,25 +8,28 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-/// Options of the square crop around a face, and limits on it.
+/// Options and limits of the square crop around a face.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CropOptions {
-    /// Side of the square, divided by the side of the face: the square root of the box's area, on which detectors with
-    /// wider and with narrower boxes agree best. The square always contains the box.
+    /// Side of the square divided by the side of the face. The square is never smaller than the box.
+    ///
+    /// The side of a face is the square root of its box's area; detectors with wider and with narrower boxes agree on
+    /// it best.
     pub expand: f32,
-    /// Shift of the center of the square above the center of the face, in sides of the face.
+    /// Distance from the center of the face up to the center of the square, divided by the side of the face.
     pub shift_up: f32,
-    /// Largest fraction of the square's side that may be filled by reflection, where the image is too small for the
-    /// square.
+    /// Where the image is smaller than the square: largest fraction of the square's side that may be filled by
+    /// reflection.
     pub max_reflect: f32,
-    /// Largest enlargement: side of the result divided by side of the square.
+    /// Largest enlargement: `resolution` divided by the side of the square in source pixels.
     pub max_upscale: f32,
-    /// Whether squares that need more enlargement are cropped all the same; [`CropPlan::is_upscaled`] is then true.
+    /// Whether squares that need more enlargement than `max_upscale` are accepted; [`CropPlan::is_upscaled`] is then
+    /// true.
     pub upscaled_ok: bool,
-    /// Side of the result in pixels.
+    /// Side of the cropped image in pixels.
     pub resolution: u32,
-    /// The filter of the resize.
+    /// Filter of the resize.
     pub filter: CropFilter,
 }
 
@@ -36,24 +39,24 @@ impl Default for CropOptions {
     }
 }
 
-/// The filter of the resize.
+/// The filter with which a crop is resized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CropFilter {
-    /// Lanczos with three lobes: sharp.
+    /// Lanczos with three lobes: sharp, with some ringing.
     #[default]
     Lanczos,
-    /// The mean of the pixels under each result pixel: no ringing.
+    /// The mean of the source pixels under each result pixel: no ringing.
     Box,
 }
 
-/// Named framings.
+/// Named framings of a face.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CropPreset {
-    /// Brow to chin with a little around it.
+    /// From brow to chin, with a small margin.
     Face,
-    /// The whole head with its hair.
+    /// The whole head including the hair.
     Head,
     /// Head and shoulders.
     Portrait,
@@ -63,7 +66,7 @@ impl CropPreset {
     /// Every preset.
     pub const ALL: [Self; 3] = [Self::Face, Self::Head, Self::Portrait];
 
-    /// The options of this framing at 512 pixels.
+    /// The options of this framing, with a resolution of 512 pixels.
     pub fn options(self) -> CropOptions {
         let (expand, shift_up) = match self {
             Self::Face => (1.25, 0.05),
@@ -82,23 +85,23 @@ impl CropPreset {
     }
 }
 
-/// The square of a crop in its source.
+/// The square of a crop in the source image, and the side of the cropped image.
 ///
-/// A point `u` of the result lies at `x + u * side / resolution` in the source.
+/// Column `u` of the cropped image corresponds to column `x + u * side / resolution` of the source; rows likewise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CropAffine {
-    /// Left edge in source pixels; negative where the crop is reflected.
+    /// Left edge in source pixels; negative when the square extends beyond the image.
     pub x: i32,
-    /// Top edge in source pixels.
+    /// Top edge in source pixels; negative when the square extends beyond the image.
     pub y: i32,
-    /// Side in source pixels.
+    /// Side of the square in source pixels.
     pub side: u32,
-    /// Side of the result in pixels.
+    /// Side of the cropped image in pixels.
     pub resolution: u32,
 }
 
 impl CropAffine {
-    /// Moves a box from the source into the result.
+    /// Converts a box `[x0, y0, x1, y1]` from source pixels to pixels of the cropped image; it may extend beyond it.
     pub fn to_crop(&self, [x0, y0, x1, y1]: [f32; 4]) -> [f32; 4] {
         let scale = self.resolution as f32 / self.side as f32;
         let (x, y) = (self.x as f32, self.y as f32);
@@ -111,64 +114,67 @@ impl CropAffine {
     }
 }
 
-/// A crop that passed.
+/// The geometry of an accepted crop; result of [`plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CropPlan {
-    /// The square.
+    /// The square in the source image.
     pub affine: CropAffine,
-    /// Fraction of the side that is reflected; 0 when the square lies inside the image.
+    /// Fraction of the square's side that is filled by reflection; 0 when the square is inside the image.
     pub reflected: f32,
-    /// Distance by which the square was moved to lie inside the image, as a fraction of its side.
+    /// Distance by which the square was moved to fit inside the image, divided by its side; 0 when less than a pixel.
     pub shifted: f32,
-    /// Side of the result divided by side of the square; above 1 the source is enlarged.
+    /// Side of the cropped image divided by the side of the square; above 1 the source is enlarged.
     pub upscale: f32,
-    /// Whether the enlargement exceeds `max_upscale` and was allowed by `upscaled_ok`.
+    /// Whether `upscale` exceeds [`CropOptions::max_upscale`] and was allowed by [`CropOptions::upscaled_ok`].
     pub is_upscaled: bool,
 }
 
-/// Why a face is not cropped.
+/// The reason why a face is not cropped.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum CropReject {
-    /// The square is so much larger than the image that too much of it would be reflected.
+    /// The image is too small for the square: too much of the crop would be filled by reflection.
     #[error("{share:.2} of the crop would be reflected at the border, at most {max:.2} may be")]
     Border {
-        /// Fraction of the side that would be reflected.
+        /// Fraction of the square's side that would be filled by reflection.
         share: f32,
-        /// The largest allowed value.
+        /// The limit, [`CropOptions::max_reflect`].
         max: f32,
     },
-    /// No face of this image could be large enough: the image itself is too small.
+    /// The image itself is too small: no square in it reaches the resolution within [`CropOptions::max_upscale`].
     #[error("the image allows squares of {largest} pixels, at least {needed} are needed")]
     Small {
-        /// Side of the largest square that the image allows.
+        /// Side of the largest square that the image allows, in source pixels.
         largest: u32,
-        /// Side that `max_upscale` requires.
+        /// Smallest side that [`CropOptions::max_upscale`] allows, in source pixels.
         needed: u32,
     },
-    /// The face is too small: it would be enlarged too much.
+    /// The face is too small: the crop would be enlarged too much.
     #[error("the crop would be enlarged {factor:.2} times, at most {max:.2} is allowed")]
     Upscaled {
-        /// The enlargement.
+        /// The enlargement that the crop would need.
         factor: f32,
-        /// The largest allowed value.
+        /// The limit, [`CropOptions::max_upscale`].
         max: f32,
     },
-    /// The box is empty or not a number.
+    /// The box is empty, lies outside the image, contains NaN, or the resolution is 0.
     #[error("the face box is empty")]
     Empty,
 }
 
-/// A finished crop.
+/// A cropped face; result of [`crop`].
 #[derive(Clone, Debug)]
 pub struct Crop {
-    /// The image, `resolution` x `resolution`.
+    /// The image, [`CropOptions::resolution`] pixels wide and high.
     pub image: RgbImage,
-    /// The square in the source.
+    /// The geometry of the crop.
     pub plan: CropPlan,
 }
 
-/// Computes the square around a face: moved inside the image where it fits, reflected where the image is too small.
+/// Computes the square around a face.
+///
+/// A square that extends beyond the image is moved inside it. Where the image is smaller than the square, the rest will
+/// be filled by reflection.
 ///
 /// ```
 /// use detect::crop::{CropPreset, plan};
@@ -179,8 +185,8 @@ pub struct Crop {
 /// # Ok::<(), detect::crop::CropReject>(())
 /// ```
 ///
-/// - `size`: width and height of the image
-/// - `face`: `[x0, y0, x1, y1]` in its pixels
+/// - `size`: width and height of the image in pixels
+/// - `face`: box `[x0, y0, x1, y1]` in pixels of the image
 ///
 /// # Errors
 /// The reason why the face is not cropped.
@@ -205,7 +211,7 @@ pub fn plan(
         return Err(CropReject::Empty);
     }
 
-    // Enlargement: is it the image or the face that is too small?
+    // Enlargement: report whether the image or only the face is too small.
     let resolution = f64::from(options.resolution);
     let upscale = resolution / side;
     let is_upscaled = upscale > f64::from(options.max_upscale);
@@ -226,7 +232,7 @@ pub fn plan(
         });
     }
 
-    // What the image cannot fill.
+    // Share of the square that the image cannot fill.
     let share = (side - width.min(height)).max(0.0) / side;
     if share > f64::from(options.max_reflect) {
         return Err(CropReject::Border {
@@ -261,7 +267,9 @@ pub fn plan(
     })
 }
 
-/// Makes the square image around a face.
+/// Crops the square around a face and resizes it to [`CropOptions::resolution`].
+///
+/// `face` is `[x0, y0, x1, y1]` in pixels of `image`.
 ///
 /// # Errors
 /// The reason why the face is not cropped.
@@ -308,7 +316,7 @@ pub fn crop(image: &RgbImage, face: [f32; 4], options: &CropOptions) -> Result<C
     })
 }
 
-/// Cuts a square that reaches over the border; pixels outside mirror those inside.
+/// Copies a square that extends beyond the image; pixels outside are reflected ones from inside.
 fn reflected(image: &RgbImage, x: i32, y: i32, side: u32) -> RgbImage {
     RgbImage::from_fn(side, side, |column, row| {
         let at = |offset: u32, start: i32, length: u32| {
@@ -318,7 +326,7 @@ fn reflected(image: &RgbImage, x: i32, y: i32, side: u32) -> RgbImage {
     })
 }
 
-/// The index inside `0..length` that mirrors `position`; the border pixel itself is not repeated.
+/// The index in `0..length` that `position` is reflected to; the border pixel is not repeated.
 fn mirror(position: i64, length: u32) -> u32 {
     let last = i64::from(length) - 1;
     if last == 0 {
@@ -371,7 +379,7 @@ mod tests {
             (plan.affine.x, plan.affine.y, plan.affine.side),
             (0, 0, 120)
         );
-        // It wanted to start at -45 from the top.
+        // Its wanted top edge was at -45.
         assert_eq!((plan.reflected, plan.shifted), (0.0, 45.0 / 120.0));
     }
 
@@ -451,7 +459,7 @@ mod tests {
 
     #[test]
     fn pixels_come_from_the_square() {
-        // Left half red, right half blue; the square is half and half.
+        // The image is red on the left and blue on the right; so is the square.
         let image = RgbImage::from_fn(200, 200, |x, _| {
             image::Rgb(if x < 100 { [255, 0, 0] } else { [0, 0, 255] })
         });

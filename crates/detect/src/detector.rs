@@ -3,20 +3,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::DetectError;
 
-/// Finds faces in an image.
+/// A face detector.
 ///
-/// One call uses one thread; a detector is shared by the threads that work on different images.
+/// A call works on the calling thread; several threads may share one detector for different images.
 pub trait Detector: Send + Sync {
-    /// The name for logs and records, as it would be typed: `cascade:FILE.xml`.
+    /// The name for logs and records, as on the command line, for example `cascade:FILE.xml`.
     fn name(&self) -> &str;
 
-    /// The score below which faces are dropped when [`DetectOptions::threshold`] is not set.
+    /// The score threshold that is used when [`DetectOptions::threshold`] is `None`.
     fn default_threshold(&self) -> f32;
 
-    /// Finds the faces of an image, best score first.
+    /// Finds the faces of an image, sorted by falling score; an empty list when there are none.
     ///
     /// # Errors
-    /// [`DetectError::Run`] when the model fails on this image. An image without faces is an empty list.
+    /// [`DetectError::Run`] when the model fails on this image.
     fn detect(
         &self,
         named: &NamedImage<'_>,
@@ -24,22 +24,23 @@ pub trait Detector: Send + Sync {
     ) -> Result<Vec<Face>, DetectError>;
 }
 
-/// A decoded image and the name it is known by.
+/// A decoded image and its name.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedImage<'a> {
-    /// The pixels.
+    /// The decoded pixels.
     pub image: &'a RgbImage,
-    /// The file name, with or without folders: `boxes:` looks images up by it, errors name it.
+    /// The file name, with or without folders. Error messages contain it, and the `boxes:` detector looks up boxes by
+    /// it.
     pub name: &'a str,
 }
 
-/// A face in an image.
+/// A detected face.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Face {
-    /// `[x0, y0, x1, y1]` in pixels of the image, tight on the face from brow to chin, inside the image.
+    /// Box `[x0, y0, x1, y1]` in pixels of the image, tight around the face from brow to chin, and inside the image.
     #[serde(rename = "box")]
     pub rect: [f32; 4],
-    /// Confidence in `0..=1`, comparable within one detector only.
+    /// Confidence from 0 to 1; comparable only between faces of the same detector.
     pub score: f32,
 }
 
@@ -55,19 +56,20 @@ impl Face {
     }
 }
 
-/// Options of every detector.
+/// Options of [`Detector::detect`], common to all detectors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DetectOptions {
-    /// Faces below this score are dropped; `None` takes the detector's own default.
+    /// Faces below this score are dropped; `None` uses [`Detector::default_threshold`].
     pub threshold: Option<f32>,
     /// Faces whose shorter side is below this many source pixels are dropped.
     pub min_face: f32,
-    /// At most this many faces of an image are kept, the best first; 0 keeps all.
+    /// Largest number of faces that are kept, those of highest score; 0 keeps all.
     pub max_faces: usize,
-    /// Images are shrunk until their longest side is at most this; `None` takes the detector's default.
+    /// Images are shrunk so that their longest side is at most this many pixels; `None` uses the detector's default.
     pub longest_side: Option<u32>,
-    /// Images that had to be shrunk are also searched in overlapping tiles at finer scales.
+    /// Whether images that are shrunk are searched a second time in overlapping tiles of higher resolution, which finds
+    /// smaller faces.
     pub tiles: bool,
 }
 

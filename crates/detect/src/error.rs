@@ -2,57 +2,57 @@ use std::path::{Path, PathBuf};
 
 use files::ForeignContent;
 
-/// Error of loading or running a detector.
+/// An error of loading or running a detector.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
-    /// The text is not the name of a detector.
+    /// This text is not the name of a detector.
     #[error(
         "unknown detector {0:?}: use embedded, cascade:FILE.xml, onnx:FILE.onnx, boxes:FILE.jsonl or none"
     )]
     UnknownSpec(String),
-    /// The weights of the embedded detector do not fit its network.
+    /// The weights for the embedded detector's network are unreadable or do not fit it; the message says why.
     #[error("the embedded detector's weights: {0}")]
     Embedded(String),
-    /// The file of a detector could not be read.
+    /// The file of a detector could not be opened or read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The content of the file is not a usable model.
+    /// The content of a file is not a usable model.
     #[error("{}: {message}", path.display())]
     Model {
         /// The file.
         path: PathBuf,
-        /// The problem, and what to do where that helps.
+        /// The problem, and in some cases what to do.
         message: String,
     },
-    /// A line of a box file is not a record of boxes.
+    /// A line of a box file (`boxes:FILE.jsonl`) is invalid.
     #[error("{} line {line}: {message}", path.display())]
     Boxes {
         /// The file.
         path: PathBuf,
-        /// The line, from 1.
+        /// Number of the line, from 1.
         line: usize,
         /// The problem.
         message: String,
     },
-    /// The model ran and failed on an image.
+    /// The detector failed on an image.
     #[error("{detector} failed on {image}: {message}")]
     Run {
-        /// The detector's name.
+        /// Name of the detector.
         detector: String,
-        /// The image's name.
+        /// Name of the image.
         image: String,
-        /// The error.
+        /// The problem.
         message: String,
     },
 }
 
 impl DetectError {
-    /// A [`DetectError::Model`] for `path`.
+    /// Makes a [`DetectError::Model`] for `path`.
     pub(crate) fn model(path: &Path, message: impl std::fmt::Display) -> Self {
         Self::Model {
             path: path.to_owned(),
@@ -60,8 +60,8 @@ impl DetectError {
         }
     }
 
-    /// Reads a model as [`read_limited`](Self::read_limited); files of other kinds that failed downloads leave are
-    /// refused.
+    /// Reads a model file of at most `limit` bytes; refuses what failed downloads leave instead of it, such as web
+    /// pages.
     pub(crate) fn read_model(path: &Path, limit: u64) -> Result<Vec<u8>, Self> {
         let bytes = Self::read_limited(path, limit)?;
         match ForeignContent::of(&bytes) {
@@ -70,7 +70,7 @@ impl DetectError {
         }
     }
 
-    /// Reads a whole file of at most `limit` bytes.
+    /// Reads a whole file; a larger one than `limit` bytes is a [`DetectError::Model`].
     pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Self> {
         use std::io::Read;
         let fail = |source| Self::Read {

@@ -1,38 +1,40 @@
-//! Overlap of boxes and non-maximum suppression.
+//! Overlap of boxes `[x0, y0, x1, y1]`, and non-maximum suppression.
 
 use crate::Face;
 
-/// Intersection over union of two boxes: area of the overlap divided by area of the union; 0 for empty boxes.
+/// Intersection over union of two boxes `[x0, y0, x1, y1]`, 0 to 1; 0 when both are empty.
 pub fn intersection_over_union(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let overlap = intersection(a, b);
     let union = area(a) + area(b) - overlap;
     if union > 0.0 { overlap / union } else { 0.0 }
 }
 
-/// Area shared by two boxes.
+/// Area that two boxes `[x0, y0, x1, y1]` share.
 pub fn intersection(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let width = a[2].min(b[2]) - a[0].max(b[0]);
     let height = a[3].min(b[3]) - a[1].max(b[1]);
     width.max(0.0) * height.max(0.0)
 }
 
-/// Area of a box; 0 when a side is negative.
+/// Area of a box `[x0, y0, x1, y1]`; 0 when its width or height is negative.
 pub fn area(a: &[f32; 4]) -> f32 {
     (a[2] - a[0]).max(0.0) * (a[3] - a[1]).max(0.0)
 }
 
-/// Non-maximum suppression: sorts faces by falling score and drops each that overlaps a better one by more than
-/// `max_iou`.
+/// Non-maximum suppression: sorts faces by falling score and drops each whose IoU with a better one exceeds `max_iou`.
 ///
-/// Equal scores are ordered by position, so that the result does not depend on the order of the input.
+/// Equal scores are ordered by position, so that the result does not depend on the order of the input. Faces with NaN
+/// or infinite values are dropped, and only the best 30,000 are considered.
 pub fn suppress(faces: &mut Vec<Face>, max_iou: f32) {
     suppress_by(faces, |kept, face| {
         intersection_over_union(kept, face) > max_iou
     });
 }
 
-/// As [`suppress`], and also drops a box that lies mostly inside a better one or contains most of it: the parts of a
-/// face that two tiles detected.
+/// As [`suppress`], and drops also a face that shares with a better one more than `max_share` of the smaller box's
+/// area.
+///
+/// Such boxes are parts of one face that were detected in different tiles.
 pub(crate) fn suppress_nested(faces: &mut Vec<Face>, max_iou: f32, max_share: f32) {
     suppress_by(faces, |kept, face| {
         let smaller = area(kept).min(area(face));
@@ -41,7 +43,8 @@ pub(crate) fn suppress_nested(faces: &mut Vec<Face>, max_iou: f32, max_share: f3
     });
 }
 
-/// The most candidates that are compared, the best ones; time is quadratic in it. The same limit as Ultralytics.
+/// Largest number of candidates that are compared, those of highest score; the time is quadratic in it. Ultralytics
+/// YOLO has the same limit.
 const MAX_CANDIDATES: usize = 30_000;
 
 fn suppress_by(faces: &mut Vec<Face>, clash: impl Fn(&[f32; 4], &[f32; 4]) -> bool) {

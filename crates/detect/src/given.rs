@@ -1,4 +1,4 @@
-//! Detectors without a model: boxes from a file, and the whole image as the face.
+//! Detectors without a model: one returns boxes from a file, one the whole image.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,16 +8,16 @@ use serde::Deserialize;
 use crate::search::finish;
 use crate::{DetectError, DetectOptions, Detector, Face, NamedImage};
 
-/// Boxes from another program, read from a JSONL file.
+/// A detector that returns boxes from a JSONL file, which another program has written.
 ///
-/// One line for each image, `{"file": "a/b.png", "boxes": [[x0, y0, x1, y1], ...], "scores": [0.9, ...]}` in source
-/// pixels; `scores` may be left out (then 1). Images are found by the whole name, then by the file name alone where
-/// that is unique. An image without a line has no faces.
+/// The file has one line for each image, `{"file": "a/b.png", "boxes": [[x0, y0, x1, y1], ...], "scores": [0.9, ...]}`,
+/// with boxes in source pixels; without `scores` they are 1. The line of an image is looked up by the whole name, then
+/// by the file name without folders if that is unique in the file. An image without a line has no faces.
 #[derive(Debug)]
 pub struct GivenBoxes {
     name: String,
     images: HashMap<String, Vec<Face>>,
-    /// File name without folders -> key of `images`, or `None` when several images share it.
+    /// For each file name without folders the key of `images`, or `None` when several images have it.
     by_file_name: HashMap<String, Option<String>>,
 }
 
@@ -28,14 +28,15 @@ struct Line {
     scores: Option<Vec<f32>>,
 }
 
-/// The largest box file, in bytes (a million images take about a tenth).
+/// Largest accepted box file, in bytes; a million images take about a tenth of it.
 const MAX_BYTES: u64 = 1 << 30;
 
 impl GivenBoxes {
     /// Reads a box file.
     ///
     /// # Errors
-    /// [`DetectError::Read`], or [`DetectError::Boxes`] with the line that is wrong.
+    /// [`DetectError::Read`]; [`DetectError::Boxes`] with the number of the invalid line; [`DetectError::Model`] when
+    /// the file is too large or not UTF-8.
     pub fn load(path: &Path) -> Result<Self, DetectError> {
         let bytes = DetectError::read_limited(path, MAX_BYTES)?;
         let text = std::str::from_utf8(&bytes)
@@ -72,7 +73,7 @@ impl GivenBoxes {
     }
 }
 
-/// The most boxes of one image: a crowd has some hundreds of faces.
+/// Largest accepted number of boxes of an image; a crowd has some hundreds of faces.
 const MAX_BOXES: usize = 10_000;
 
 fn faces_of(line: &Line) -> Result<Vec<Face>, String> {
@@ -143,7 +144,8 @@ impl Detector for GivenBoxes {
     }
 }
 
-/// The detector for images that already are faces: one box, the image.
+/// The detector `none`, for images that are faces already: returns the whole image as one face of score 1, whatever the
+/// options.
 #[derive(Clone, Copy, Debug)]
 pub struct WholeImage;
 

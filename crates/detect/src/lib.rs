@@ -1,14 +1,14 @@
-//! Face detectors behind one trait, and face crops.
+//! Face detection and face crops.
 //!
-//! - [`Detector`] finds faces in one image; [`DetectorSpec`] reads `cascade:FILE.xml`, `onnx:FILE.onnx`,
-//!   `boxes:FILE.jsonl`, `none` or `embedded` and loads it.
-//! - [`embedded`] is our own small network, whose weights are part of the binary.
-//! - [`cascade`] is our own engine for OpenCV LBP and Haar cascades, [`onnx`] runs FaceBoxes and YOLO face models,
-//!   [`given`] holds the detectors without a model (`boxes:` and `none`).
-//! - [`crop`] turns a face box into a square training image, or returns the reason for a refusal.
+//! - [`Detector`] is the trait of all detectors. [`DetectorSpec`] parses the name of one (`embedded`,
+//!   `cascade:FILE.xml`, `onnx:FILE.onnx`, `boxes:FILE.jsonl` or `none`) and loads it.
+//! - [`embedded`] is our own small network; its weights are part of the binary.
+//! - [`cascade`] runs OpenCV LBP and Haar cascades without OpenCV, [`onnx`] runs FaceBoxes and YOLO face models, and
+//!   [`given`] has the detectors without a model (`boxes:` and `none`).
+//! - [`crop`] cuts a face out as a square training image, or returns the reason why not.
 //!
-//! Every detector works on one thread: callers process images in parallel.
-//! Boxes are `[x0, y0, x1, y1]` in source pixels, tight on the face from brow to chin.
+//! Every detector works on the calling thread; callers process images in parallel.
+//! Boxes are `[x0, y0, x1, y1]` in source pixels, tight around the face from brow to chin.
 //!
 //! ```
 //! use detect::{DetectError, DetectOptions, Detector, DetectorSpec, NamedImage};

@@ -1,4 +1,5 @@
-//! The search with an engine: the whole image, then tiles at finer scales, then filters by threshold, size and number.
+//! The search that all model-based detectors share: the whole image, then tiles at finer scales if wanted, then filters
+//! by score, size and number.
 
 use image::RgbImage;
 use image::imageops::crop_imm;
@@ -6,25 +7,29 @@ use image::imageops::crop_imm;
 use crate::geometry::suppress_nested;
 use crate::{DetectError, DetectOptions, Face, NamedImage};
 
-/// Options of one call of an engine, for the whole image or a tile.
+/// Options for one run of a detector's model on the whole image or on a tile.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SearchOptions {
-    /// Longest side to which the engine shrinks the image first.
+    /// Longest side in pixels to which the detector shrinks the image first.
     pub longest_side: u32,
-    /// Minimum shorter side of a face in pixels of the passed image; the engine may return smaller ones.
+    /// Smallest shorter side of a wanted face, in pixels of the passed image; the detector may return smaller ones.
     pub min_face: f32,
-    /// Minimum score; the engine may return faces below it.
+    /// Smallest wanted score; the detector may return faces below it.
     pub threshold: f32,
 }
 
-/// Tiles overlap by this fraction of their side: a face of at most that size lies completely in one of them.
+/// Neighboring tiles overlap by at least this fraction of their side, so that a face of at most that size is completely
+/// inside one of them.
 const OVERLAP: f64 = 0.25;
-/// Each finer scale doubles the resolution; three reach 8 times the cap.
+/// Largest number of finer scales; each doubles the resolution, so three reach 8 times that of the whole image.
 const MAX_FINER_SCALES: u32 = 3;
 const MAX_IOU: f32 = 0.4;
 const MAX_SHARE: f32 = 0.75;
 
-/// Runs `find` on an image and, where `options` say so, on its tiles, and filters the results.
+/// Runs `find` on an image and, if [`DetectOptions::tiles`] is set, on its tiles; then filters the results by
+/// `options`.
+///
+/// Faces are returned in pixels of the image, sorted by falling score.
 pub(crate) fn search(
     named: &NamedImage<'_>,
     options: &DetectOptions,
@@ -44,7 +49,7 @@ pub(crate) fn search(
                 break;
             }
             cap = cap.saturating_mul(2).min(longest);
-            // A tile of this side is shown at `cap / longest` of the full resolution.
+            // A tile of this side is shrunk to `cap / longest` of the full resolution.
             let side = (f64::from(search_options.longest_side) * f64::from(longest)
                 / f64::from(cap))
             .round() as u32;
@@ -68,7 +73,8 @@ pub(crate) fn search(
     ))
 }
 
-/// Clamps to the image, applies threshold, size and number; best first.
+/// Clamps boxes to the image of this size (width, height), drops faces below the threshold or below
+/// [`DetectOptions::min_face`], sorts by falling score and keeps [`DetectOptions::max_faces`].
 pub(crate) fn finish(
     mut faces: Vec<Face>,
     size: (u32, u32),
@@ -85,7 +91,7 @@ pub(crate) fn finish(
             y1.clamp(0.0, height),
         ];
     }
-    // A NaN fails each comparison.
+    // NaN fails each comparison.
     faces.retain(|face| {
         let shorter = face.width().min(face.height());
         face.score >= threshold && shorter > 0.0 && shorter >= options.min_face
@@ -97,7 +103,7 @@ pub(crate) fn finish(
     faces
 }
 
-/// Covers `width` x `height` with overlapping tiles of at most `side`, as `(x, y, w, h)`.
+/// Overlapping tiles `(x, y, w, h)` of at most `side` x `side` pixels that cover an image of `width` x `height`.
 fn tiles(width: u32, height: u32, side: u32) -> Vec<(u32, u32, u32, u32)> {
     let starts = |length: u32| -> Vec<u32> {
         if length <= side {
@@ -118,7 +124,8 @@ fn tiles(width: u32, height: u32, side: u32) -> Vec<(u32, u32, u32, u32)> {
         .collect()
 }
 
-/// Moves a face from its tile to the image; a face that an inner edge of the tile cuts is dropped.
+/// Converts a face from pixels of a tile `(x, y, w, h)` to pixels of the image of this size; `None` when it touches an
+/// edge of the tile that is not an edge of the image, and is probably cut off there.
 fn from_tile(mut face: Face, tile: (u32, u32, u32, u32), size: (u32, u32)) -> Option<Face> {
     let (x, y, w, h) = tile;
     let margin = 0.02 * w.max(h) as f32;
@@ -175,7 +182,7 @@ mod tests {
             image: &image,
             name: "drawn",
         };
-        // This engine sees the white square only in an image that need not be shrunk to less than half.
+        // This detector finds the white square only in an image that is not shrunk to less than half.
         let engine =
             |image: &RgbImage, search_options: SearchOptions| -> Result<Vec<Face>, DetectError> {
                 let white = |&(x, y): &(u32, u32)| image.get_pixel(x, y).0[0] == 255;

@@ -1,11 +1,12 @@
-//! Shrinking an image before it is searched.
+//! Resizing an image before it is searched.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use image::{GrayImage, RgbImage};
 
-/// The size of a `width` x `height` image whose longest side is brought down to `longest_side`.
+/// The size (width, height) of an image after it is shrunk so that its longest side is at most `longest_side`;
+/// unchanged if it already is.
 pub(crate) fn fitted_size(width: u32, height: u32, longest_side: u32) -> (u32, u32) {
     let longest = width.max(height);
     if longest <= longest_side || longest == 0 {
@@ -16,13 +17,13 @@ pub(crate) fn fitted_size(width: u32, height: u32, longest_side: u32) -> (u32, u
     (side(width), side(height))
 }
 
-/// Resizes a color image with a filter that averages when it shrinks.
+/// Resizes a color image bilinearly, with antialiasing when it shrinks.
 pub(crate) fn resize_rgb(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     let pixels = resized::<U8x3>(image.as_raw(), image.dimensions(), (width, height));
     RgbImage::from_raw(width, height, pixels).expect("the resizer fills the size it was given")
 }
 
-/// Resizes a gray image with a filter that averages when it shrinks.
+/// Resizes a gray image bilinearly, with antialiasing when it shrinks.
 pub(crate) fn resize_gray(image: &GrayImage, width: u32, height: u32) -> GrayImage {
     let pixels = resized::<U8>(image.as_raw(), image.dimensions(), (width, height));
     GrayImage::from_raw(width, height, pixels).expect("the resizer fills the size it was given")

@@ -10,26 +10,25 @@ use crate::given::{GivenBoxes, WholeImage};
 use crate::onnx::OnnxDetector;
 use crate::{DetectError, Detector};
 
-/// A detector as named on the command line.
-///
-/// `embedded`, `cascade:FILE.xml`, `onnx:FILE.onnx`, `boxes:FILE.jsonl` or `none`.
+/// The name of a detector as given on the command line, parsed: `embedded`, `cascade:FILE.xml`, `onnx:FILE.onnx`,
+/// `boxes:FILE.jsonl` or `none`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DetectorSpec {
-    /// The detector whose weights are part of the binary.
+    /// Our own detector, whose weights are part of the binary.
     Embedded,
-    /// An OpenCV LBP or Haar cascade.
+    /// An OpenCV LBP or Haar cascade in this XML file.
     Cascade(PathBuf),
-    /// A FaceBoxes, YOLOv5, YOLOv8 or YOLO11 face model.
+    /// A FaceBoxes, YOLOv5, YOLOv8 or YOLO11 face model in this ONNX file.
     Onnx(PathBuf),
-    /// Boxes from another program, one line for each image.
+    /// Boxes that another program has written to this JSONL file, one line for each image.
     Boxes(PathBuf),
-    /// No detector: the whole image is the face.
+    /// No detection: the whole image is the face.
     None,
 }
 
 impl DetectorSpec {
-    /// The file that it reads.
+    /// The file that the detector reads, if any.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Cascade(path) | Self::Onnx(path) | Self::Boxes(path) => Some(path),
@@ -37,7 +36,7 @@ impl DetectorSpec {
         }
     }
 
-    /// Reads the model and checks that it is usable.
+    /// Loads the detector: reads its file, if any, and checks that it is usable.
     ///
     /// # Errors
     /// [`DetectError`] naming the file and what is wrong with it.

@@ -1,5 +1,5 @@
-//! The cascade engine against OpenCV, on small cascades written for this test: LBP and Haar (with a tilted feature),
-//! stumps and trees.
+//! Compares cascade detection with OpenCV, on small cascades written for this test: LBP and Haar (with a tilted
+//! feature), stumps and trees.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ struct Case {
     cascade: String,
     options: CascadeOptions,
     n_raw: usize,
-    /// All coordinates, widths and heights of the windows before grouping, added up.
+    /// Sum of all coordinates, widths and heights of the windows before grouping.
     raw_sum: i64,
     boxes: Vec<[i32; 4]>,
 }
@@ -29,7 +29,7 @@ fn data(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Dark discs on a bright ground, with a texture.
+/// The test image: dark discs on a bright background, with a texture.
 fn drawn() -> GrayImage {
     let discs = [
         (40, 45, 16),
@@ -100,7 +100,7 @@ fn faces_are_in_source_pixels_whatever_the_scale() {
         ..DetectOptions::default()
     };
     let faces = cascade.detect(&named, &options).unwrap();
-    // The disc of radius 30 at (110, 60), four times as large.
+    // The disc of radius 30 at (110, 60); the image is enlarged four times.
     let [x0, y0, x1, y1] = faces[0].rect;
     assert!(
         ((x0 + x1) / 2.0 - 440.0).abs() < 24.0 && ((y0 + y1) / 2.0 - 240.0).abs() < 24.0,

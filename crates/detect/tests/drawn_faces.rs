@@ -1,17 +1,18 @@
-//! The weights inside the binary, on characters that are drawn by code: what any new weights must find too.
+//! The embedded detector on faces that are drawn by code, in various poses and sizes.
 //!
-//! The bounds are what the weights that ship reach, less one to three faces.
+//! The required numbers of faces are those that the current weights find, less one to three; new weights must reach
+//! them.
 
 use detect::embedded::EmbeddedDetector;
 use detect::{DetectOptions, Detector, NamedImage, intersection_over_union};
 use synthetic_dump::{Pose, posed};
 
-/// Characters that a pose is tried on.
+/// Number of images for each pose, each of another character.
 const N: u32 = 24;
-/// Boxes on no face that are forgiven in all images of a pose.
+/// Largest accepted number of false boxes in all images of a pose together.
 const MAX_FALSE: u32 = 2;
 
-/// Number of faces that were found, and of boxes that lie on no face.
+/// Number of boxes on a face (IoU of at least `min_iou`) and of other boxes, in [`N`] images of `size` pixels.
 fn found(size: u32, pose: &Pose, min_iou: f32) -> (u32, u32) {
     let detector = EmbeddedDetector::new().unwrap();
     let options = DetectOptions {
@@ -95,7 +96,7 @@ fn glasses_closed_eyes_and_hats() {
 
 /// A pose whose face is `side` pixels wide in an image of `size`.
 fn of_side(side: f32, size: u32) -> Pose {
-    // The box is 2.16 halves of a face wide.
+    // The width of the true box is 2.16 times `half_face`.
     Pose {
         half_face: side / 2.16 / size as f32,
         ..Pose::default()
@@ -108,7 +109,7 @@ fn faces_of_many_sizes() {
         (90.0, 400, 23),
         (240.0, 512, 23),
         (500.0, 1200, 23),
-        // Large enough to be shrunk once for all looks.
+        // Large enough to be shrunk once before all scales.
         (300.0, 2400, 20),
     ] {
         let result = found(size, &of_side(side, size), 0.5);
@@ -116,7 +117,8 @@ fn faces_of_many_sizes() {
     }
 }
 
-/// Also where the look at the whole image halves them. Boxes of small faces reach below the chin.
+/// Small faces, also in images that are shrunk to half their size. The boxes of small faces extend below the chin, so a
+/// smaller IoU suffices.
 #[test]
 fn small_faces() {
     for (side, size, least) in [

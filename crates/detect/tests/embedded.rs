@@ -1,4 +1,4 @@
-//! The detector inside the binary, on images that no training set holds.
+//! The embedded detector on images that are in no training set.
 
 use detect::embedded::EmbeddedDetector;
 use detect::{DetectOptions, Detector, DetectorSpec, Face, NamedImage};
@@ -60,7 +60,7 @@ fn every_box_lies_inside_and_scores_fall() {
         assert!((0.0..=1.0).contains(&face.score));
     }
     assert!(faces.windows(2).all(|pair| pair[0].score >= pair[1].score));
-    // The same on another day and in another object.
+    // A second detector finds the same.
     assert_eq!(found(&image, &options), faces);
 }
 

@@ -1,7 +1,7 @@
-//! ONNX face models, on small graphs written for these tests.
+//! The ONNX detector with small graphs written for these tests.
 //!
-//! The YOLO graphs return candidates from a constant; one of them is scored by the mean of the red plane, so that the
-//! image's color coding and the run itself are in the test.
+//! The YOLO graphs return constant candidates, multiplied by the mean of the red plane, so that the result depends on
+//! the color coding of the image and on the run.
 
 mod support;
 
@@ -13,7 +13,7 @@ use support::{
     CELLS, Graph, Message, SQUARE, Side, constant_graph, file, floats, node, refused, value_info,
 };
 
-/// Two candidates for one face and one for another, as rows of `[x, y, width, height, scores...]`.
+/// The values of `n` candidates, all 0 except `rows`: index of a candidate and `[x, y, width, height, scores...]`.
 fn candidates(n: usize, columns: usize, by_row: bool, rows: &[(usize, &[f32])]) -> Vec<f32> {
     let mut values = vec![0.0; n * columns];
     for (i, row) in rows {
@@ -28,12 +28,12 @@ fn candidates(n: usize, columns: usize, by_row: bool, rows: &[(usize, &[f32])]) 
     values
 }
 
-/// 128 x 64, all red: on the 64 x 64 canvas it covers the middle half, less the mean of the gray bars.
+/// A red image of 128 x 64, which covers the middle half of a 64 x 64 input between gray bars.
 fn red_image() -> RgbImage {
     RgbImage::from_pixel(128, 64, Rgb([255, 0, 0]))
 }
 
-/// Mean of the red plane of [`red_picture`] on its canvas.
+/// Mean of the red plane of the input for [`red_image`].
 const RED_MEAN: f32 = (1.0 + 114.0 / 255.0) / 2.0;
 
 fn scaled(values: &[f32]) -> Vec<f32> {
@@ -76,7 +76,7 @@ fn yolo_v8_and_v11_return_columns() {
             &DetectOptions::default(),
         )
         .unwrap();
-    // The canvas shows the image at one half, 16 pixels down.
+    // In the input the image has half its size and begins 16 pixels from the top.
     assert_faces(
         &faces,
         &[
@@ -122,7 +122,7 @@ fn yolo_v5_returns_rows_with_an_objectness() {
             &DetectOptions::default(),
         )
         .unwrap();
-    // Objectness times class.
+    // The score is objectness times class score.
     assert_faces(&faces, &[([16.0, 16.0, 48.0, 48.0], 0.81)]);
 }
 
@@ -194,7 +194,7 @@ fn wrong_inputs_are_refused() {
     );
 }
 
-/// A graph in the layout of FaceBoxes: strides 32, 64 and 128, two heads, all weights zero but one bias.
+/// A graph with the outputs of FaceBoxes: strides 32, 64 and 128, two heads, all weights zero except one bias.
 fn faceboxes_graph(input: &[Side]) -> Graph {
     let mut graph = Graph {
         inputs: vec![value_info("image", input)],
@@ -204,7 +204,7 @@ fn faceboxes_graph(input: &[Side]) -> Graph {
     for (level, (stride, priors)) in [(32i64, 21i64), (64, 1), (128, 1)].into_iter().enumerate() {
         for (head, columns) in [(0, 4i64), (1, 2)] {
             let name = |kind: &str| format!("{kind}{head}{level}");
-            // Padding to whole cells, as the strided convolutions of the real network do.
+            // Pad to whole cells, as the strided convolutions of the real network do.
             let channels = priors * columns;
             graph.weights.push(floats(
                 &name("w"),
@@ -213,7 +213,7 @@ fn faceboxes_graph(input: &[Side]) -> Graph {
             ));
             let mut bias = vec![0.0; channels as usize];
             if head == 1 {
-                // No face anywhere but at the 128 px prior of each cell: log odds of -4 and 2.
+                // A face only at the 128 px prior of each cell (log odds 2); log odds of -4 elsewhere.
                 for prior in 0..priors as usize {
                     bias[2 * prior + 1] = if prior == 20 { 2.0 } else { -4.0 };
                 }
@@ -274,7 +274,8 @@ fn faceboxes_reads_its_priors_at_any_size() {
     let file = file(&faceboxes_graph(&[Fixed(1), Fixed(3), Free("h"), Free("w")]).file());
     let detector = OnnxDetector::load(&file.path).unwrap();
     let score = 1.0 / (1.0 + (-2.0f32).exp());
-    // One cell, then shrunk from twice the size: the prior of 128 px around the middle, cut to the image.
+    // An input of one cell, then an image shrunk from twice the size: the 128 px prior around the middle, clamped to
+    // the image.
     for (size, options) in [
         (32, DetectOptions::default()),
         (
@@ -297,7 +298,7 @@ fn faceboxes_reads_its_priors_at_any_size() {
             .unwrap();
         assert_faces(&faces, &[([0.0, 0.0, size as f32, size as f32], score)]);
     }
-    // Eight cells in a row: overlapping priors thin out, the top is lowered by 0.2 of 128.
+    // Several cells in a row: overlapping priors are suppressed; the top edge is lowered by 0.2 of 128 (the hair).
     let image = RgbImage::new(512, 128);
     let faces = detector
         .detect(
@@ -320,14 +321,14 @@ fn faceboxes_reads_its_priors_at_any_size() {
 fn damaged_files_are_errors() {
     let whole = faceboxes_graph(&SQUARE).file();
     assert!(OnnxDetector::load(&file(&whole).path).is_ok());
-    // The last bytes are the version of the operators, which may be missing.
+    // The last bytes are the version of the operator set, which may be missing.
     for end in (0..whole.len() - 16).step_by(37) {
         refused(&whole[..end]);
     }
     refused(b"");
     refused(b"<?xml version=\"1.0\"?>");
     refused(&[0xff; 4096]);
-    // Bytes turned over: anything but a crash.
+    // Inverted bytes must not crash the loader; any result is accepted.
     for at in (0..whole.len()).step_by(41) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0xff;
@@ -376,7 +377,7 @@ fn one_detector_serves_many_threads() {
     });
 }
 
-/// A head of YOLOv8 as exporters write it for free sizes: the grid is counted, spread and joined inside the graph.
+/// A YOLOv8 head as exporters write it for free input sizes: shapes and grid are computed inside the graph.
 fn graph_with_computed_shapes() -> Graph {
     let scalar = |name: &str, value: i64| {
         Message::default()
@@ -422,7 +423,7 @@ fn graph_with_computed_shapes() -> Graph {
             .nodes
             .push(node("AveragePool", &["plane"], &[&level], &sides));
     }
-    // The coarse level is brought to the fine one, and weighs nothing.
+    // The coarse level is resized to the fine one and multiplied by 0.
     add(&mut graph, "Resize", &["p16", "", "scales"], "larger");
     add(&mut graph, "Mul", &["larger", "nothing"], "weightless");
     add(&mut graph, "Add", &["p8", "weightless"], "f8");
@@ -437,7 +438,7 @@ fn graph_with_computed_shapes() -> Graph {
             .push(floats(&n("stride"), &[1], &[stride as f32]));
         add(&mut graph, "Shape", &[&level], &n("shape"));
         add(&mut graph, "Gather", &[&n("shape"), "two"], &n("rows"));
-        // The width by a slice, as other exporters do.
+        // The width by a Slice, as in other exporters.
         add(
             &mut graph,
             "Slice",

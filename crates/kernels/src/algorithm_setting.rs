@@ -1,27 +1,32 @@
-//! The convolution algorithm of the CPU.
+//! The process-wide choice of convolution algorithm on the CPU.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The algorithm for 3x3 convolutions with stride 1; other shapes have one each.
+/// The CPU algorithm for 3x3 convolutions with stride 1.
+///
+/// Without effect on other kernels and strides, and on convolutions of fewer than 8 channels or of results smaller than
+/// 4x4, all of which use the direct or the pointwise algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum ConvAlgorithm {
-    /// A tap-by-tap product.
+    /// Sums the products of inputs and kernel values without a transform.
     Direct,
-    /// Winograd F(2x2, 3x3): 2.25 times fewer multiplications, rounding as [`ConvAlgorithm::Direct`] (rms 3e-7).
+    /// Winograd F(2x2, 3x3): 2.25 times fewer multiplications. The rms error, relative to the rms of the result, is
+    /// 3e-7, as with [`ConvAlgorithm::Direct`].
     #[default]
     Winograd2,
-    /// Winograd F(4x4, 3x3): 4 times fewer multiplications, rms error 1.6e-6, at most 2e-5 of the rms.
+    /// Winograd F(4x4, 3x3): 4 times fewer multiplications. Relative to the rms of the result, the rms error is 1.6e-6
+    /// and the largest error 2e-5.
     Winograd4,
 }
 
 static CHOSEN: AtomicU8 = AtomicU8::new(1);
 
-/// Chooses the algorithm for this process.
+/// Sets the algorithm of this process; weights that were prepared before keep the one they were prepared for.
 pub fn set_conv_algorithm(algorithm: ConvAlgorithm) {
     CHOSEN.store(algorithm as u8, Ordering::Relaxed);
 }
 
-/// The algorithm in use.
+/// The algorithm that this process uses; [`ConvAlgorithm::Winograd2`] unless set otherwise.
 pub fn conv_algorithm() -> ConvAlgorithm {
     match CHOSEN.load(Ordering::Relaxed) {
         0 => ConvAlgorithm::Direct,

@@ -1,8 +1,8 @@
-//! Sums and rectifiers between convolutions.
+//! Elementwise steps after a convolution: addition of a bias or of another tensor, and ReLU.
 
 use crate::simd::{Simd, dispatch, isa};
 
-// The instruction set is that of the caller; the loops need no vectors by name.
+// Inlined into `dispatch!`'s functions, so the compiler vectorizes the loops for the instruction set of `S`.
 #[allow(clippy::extra_unused_type_parameters)]
 #[inline(always)]
 unsafe fn add_bias_body<S: Simd>(values: &mut [f32], bias: f32, is_rectified: bool) {
@@ -18,7 +18,7 @@ unsafe fn add_bias_body<S: Simd>(values: &mut [f32], bias: f32, is_rectified: bo
 }
 dispatch!(unsafe fn add_bias_task(values: &mut [f32], bias: f32, is_rectified: bool) = add_bias_body);
 
-/// Adds a bias to each value and, when `is_rectified`, replaces negative sums by 0.
+/// Adds `bias` to each value, in place, and applies ReLU when `is_rectified`.
 pub fn add_bias(values: &mut [f32], bias: f32, is_rectified: bool) {
     // SAFETY: the body is safe code for slices.
     unsafe { add_bias_task(isa(), values, bias, is_rectified) }
@@ -33,7 +33,9 @@ unsafe fn add_rectified_body<S: Simd>(values: &mut [f32], others: &[f32]) {
 }
 dispatch!(unsafe fn add_rectified_task(values: &mut [f32], others: &[f32]) = add_rectified_body);
 
-/// Adds other values and replaces negative sums by 0.
+/// Adds `others` to `values` element by element, in place, and applies ReLU.
+///
+/// Stops at the end of the shorter slice.
 pub fn add_rectified(values: &mut [f32], others: &[f32]) {
     // SAFETY: the body is safe code for slices.
     unsafe { add_rectified_task(isa(), values, others) }

@@ -1,4 +1,7 @@
-//! The three convolution kernels and the choice of algorithm for each shape.
+//! The 2-D convolution and its two gradients, with the choice of algorithm for each shape.
+//!
+//! [`forward`] computes the convolution, [`input_gradient`] the gradient with respect to its input (a transposed
+//! convolution), [`weight_gradient`] the gradient with respect to its weights. All tensors are row-major slices.
 
 use crate::algorithm_setting::{ConvAlgorithm, conv_algorithm};
 use crate::geometry::BatchStrides;
@@ -36,7 +39,9 @@ impl Kernel {
     }
 }
 
-/// Weights of every group in the layout of the chosen kernel, and the convolution that they were prepared for.
+/// The weights of all groups in the layout that the chosen algorithm reads; made by [`prepare`].
+///
+/// Valid for one set of weights, one direction, and the geometry given to [`prepare`] except for `n`, `h` and `w`.
 pub struct Prepared {
     form: Form,
     isa: Isa,
@@ -45,23 +50,26 @@ pub struct Prepared {
 }
 
 enum Form {
-    /// In their original layout.
+    /// No copy: the algorithm reads the weights in their original layout.
     Pointwise,
     Winograd2(Vec<Weights>),
     Winograd4(Vec<Weights>),
     Direct(Vec<direct::Weights>),
 }
 
-/// Prepares weights `[groups * co, ci, kh, kw]` for [`forward`] or [`input_gradient`], on inputs of about the size of
-/// `g`.
+/// Brings weights of shape [`ConvGeometry::weights_shape`] into the layout that [`forward`] or [`input_gradient`]
+/// reads.
+///
+/// The algorithm is chosen by the kernel, the channels and the size of the result in `g`. The result can then be used
+/// with any number and size of images.
 ///
 /// # Panics
-/// When the number of weights differs from `g`.
+/// When `weights` has another length than `g` says, or `g` describes no valid convolution.
 pub fn prepare(g: &ConvGeometry, weights: &[f32], direction: Direction) -> Prepared {
     prepare_with(conv_algorithm(), g, weights, direction)
 }
 
-/// [`prepare`] for an algorithm other than the one of the process.
+/// As [`prepare`], with `algorithm` in place of the process-wide [`conv_algorithm`].
 ///
 /// # Panics
 /// As [`prepare`].
@@ -107,7 +115,7 @@ pub fn prepare_with(
 }
 
 impl Prepared {
-    /// Whether these weights convolve inputs of `g`: only numbers and sizes of images may differ.
+    /// Whether these weights were prepared for `direction` and `g`, apart from the number and size of the images.
     fn fits(&self, g: &ConvGeometry, direction: Direction) -> bool {
         let image = |g: &ConvGeometry| ConvGeometry {
             n: 0,
@@ -119,10 +127,17 @@ impl Prepared {
     }
 }
 
-/// `y[n, groups * co, oh, ow]`
+/// The convolution `y = conv(x * scales.input, weights) * scales.output`.
+///
+/// `prepared` must have been made by [`prepare`] from the same `weights` with [`Direction::Forward`].
+///
+/// # Shapes
+/// - `x`: `[n, groups * ci, h, w]`
+/// - `weights`: [`ConvGeometry::weights_shape`]
+/// - result: `[n, groups * co, oh, ow]`
 ///
 /// # Panics
-/// When the sizes of `x`, weights or scales differ from `g`, or the weights were prepared for another convolution.
+/// When `x`, `weights` or `scales` have other lengths than `g` says, or `prepared` belongs to another convolution.
 pub fn forward(
     g: &ConvGeometry,
     x: &[f32],
@@ -137,10 +152,10 @@ pub fn forward(
     y
 }
 
-/// [`forward`] into an existing buffer, which is overwritten.
+/// As [`forward`], into the buffer `y`, which is overwritten.
 ///
 /// # Panics
-/// As [`forward`], and when the result has another size.
+/// As [`forward`], and when `y` has another length than the result.
 pub fn forward_into(
     g: &ConvGeometry,
     x: &[f32],
@@ -182,10 +197,18 @@ pub fn forward_into(
     }
 }
 
-/// `dx[n, groups * ci, h, w]`; `scales.input` belongs to `dy`, `scales.output` to `dx`.
+/// The gradient of the convolution with respect to its input:
+/// `dx = transposed_conv(dy * scales.input, weights) * scales.output`.
+///
+/// `prepared` must have been made by [`prepare`] from the same `weights` with [`Direction::InputGradient`].
+///
+/// # Shapes
+/// - `dy`: `[n, groups * co, oh, ow]`
+/// - `scales.input`: factors of the channels of `dy`; `scales.output`: of those of `dx`
+/// - result: `[n, groups * ci, h, w]`
 ///
 /// # Panics
-/// As [`forward`].
+/// When `dy`, `weights` or `scales` have other lengths than `g` says, or `prepared` belongs to another convolution.
 pub fn input_gradient(
     g: &ConvGeometry,
     dy: &[f32],
@@ -238,10 +261,16 @@ pub fn input_gradient(
     dx
 }
 
-/// `dw[groups * co, ci, kh, kw]`; `scales.input` belongs to `x`, `scales.output` to `dy`.
+/// The gradient of the convolution with respect to its weights, from `x * scales.input` and `dy * scales.output`,
+/// summed over the images.
+///
+/// # Shapes
+/// - `x`: `[n, groups * ci, h, w]`
+/// - `dy`: `[n, groups * co, oh, ow]`
+/// - result: [`ConvGeometry::weights_shape`]
 ///
 /// # Panics
-/// When the sizes of `x` or `dy` differ from `g`.
+/// When `x`, `dy` or `scales` have other lengths than `g` says.
 pub fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales) -> Vec<f32> {
     g.check();
     let (x_group, x_batch) = g.x_strides();
@@ -271,7 +300,7 @@ pub fn weight_gradient(g: &ConvGeometry, x: &[f32], dy: &[f32], scales: Scales) 
     dw
 }
 
-/// [`forward`] in f64, without scales.
+/// As [`forward`], in f64 and without scales; slow, for tests and finite differences.
 pub fn forward_f64(g: &ConvGeometry, x: &[f64], weights: &[f64]) -> Vec<f64> {
     g.check();
     let (x_group, x_batch) = g.x_strides();
@@ -295,7 +324,7 @@ pub fn forward_f64(g: &ConvGeometry, x: &[f64], weights: &[f64]) -> Vec<f64> {
     y
 }
 
-/// [`input_gradient`] in f64, without scales.
+/// As [`input_gradient`], in f64 and without scales; slow, for tests and finite differences.
 pub fn input_gradient_f64(g: &ConvGeometry, dy: &[f64], weights: &[f64]) -> Vec<f64> {
     g.check();
     let (x_group, x_batch) = g.x_strides();
@@ -319,7 +348,7 @@ pub fn input_gradient_f64(g: &ConvGeometry, dy: &[f64], weights: &[f64]) -> Vec<
     dx
 }
 
-/// [`weight_gradient`] in f64, without scales.
+/// As [`weight_gradient`], in f64 and without scales; slow, for tests and finite differences.
 pub fn weight_gradient_f64(g: &ConvGeometry, x: &[f64], dy: &[f64]) -> Vec<f64> {
     g.check();
     let (x_group, x_batch) = g.x_strides();
@@ -342,7 +371,7 @@ pub fn weight_gradient_f64(g: &ConvGeometry, x: &[f64], dy: &[f64]) -> Vec<f64> 
     in_order(g, &dw, true)
 }
 
-/// Weights of all groups as `[co, ci, kh, kw]` (or back, as they are stored).
+/// Reorders the weights of each group from their stored order to `[co, ci, kh, kw]`, or with `back` the reverse.
 fn in_order(g: &ConvGeometry, weights: &[f64], back: bool) -> Vec<f64> {
     let mut out = weights.to_vec();
     if !g.swapped {

@@ -2,62 +2,72 @@
 
 use crate::simd::Isa;
 
-/// Sizes of one group of a convolution: `[n, ci, h, w]` with `[co, ci, kh, kw]` to `[n, co, oh, ow]`.
+/// Sizes of a grouped 2-D convolution.
+///
+/// # Shapes
+/// - input `x`: `[n, groups * ci, h, w]`
+/// - weights: `[groups * co, ci, kh, kw]`, or `[groups * ci, co, kh, kw]` when `swapped`
+/// - result `y`: `[n, groups * co, oh, ow]`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvGeometry {
-    /// Images.
+    /// Number of images.
     pub n: usize,
-    /// Input channels of a group.
+    /// Input channels of one group.
     pub ci: usize,
-    /// Output channels of a group.
+    /// Output channels of one group.
     pub co: usize,
-    /// Height of the input.
+    /// Height of the input in pixels.
     pub h: usize,
-    /// Width of the input.
+    /// Width of the input in pixels.
     pub w: usize,
-    /// Height of the kernel.
+    /// Height of the kernel in pixels.
     pub kh: usize,
-    /// Width of the kernel.
+    /// Width of the kernel in pixels.
     pub kw: usize,
-    /// Pixels from one result to the next, along both axes.
+    /// Input pixels from one result to the next, along both axes.
     pub stride: usize,
-    /// Zeros on each side of the input.
+    /// Rows and columns of zeros added on each side of the input.
     pub padding: usize,
-    /// Groups of channels.
+    /// Number of channel groups, which are convolved independently.
     pub groups: usize,
-    /// Weights are stored `[ci, co, kh, kw]` in each group.
+    /// Whether the weights of each group are stored as `[ci, co, kh, kw]` instead of `[co, ci, kh, kw]`.
     pub swapped: bool,
-    /// A factor on the weights.
+    /// Factor that the weights are multiplied by.
     pub gain: f64,
 }
 
-/// Strides of the batches that a convolution reads and writes, so that one group of channels can be a part of them.
+/// Distances from one image to the next in the tensors of a convolution, in values.
+///
+/// With several groups they are larger than the part of an image that belongs to one group.
 #[derive(Clone, Copy)]
 pub(crate) struct BatchStrides {
     pub x: usize,
     pub y: usize,
 }
 
-/// The convolution that weights are prepared for.
+/// The computation that weights are prepared for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Direction {
-    /// From inputs to outputs.
+    /// The convolution itself.
     Forward,
-    /// From output gradients to input gradients: transposed and flipped.
+    /// The gradient with respect to the input: a convolution with the kernel transposed and flipped.
     InputGradient,
 }
 
-/// Factors for each image and channel, `[n, channels padded to whole blocks]`, applied to inputs and to outputs.
+/// Optional factors for each image and channel, applied to the input and to the result of a convolution.
+///
+/// Each list is `[n, channels]` for the channels of one group, padded with any values to a multiple of
+/// [`Isa::lanes`]; all groups use the same factors.
 #[derive(Clone, Copy, Default)]
 pub struct Scales<'a> {
-    /// For the inputs.
+    /// Factors of the input's channels.
     pub input: Option<&'a [f32]>,
-    /// For the outputs.
+    /// Factors of the result's channels.
     pub output: Option<&'a [f32]>,
 }
 
 impl Scales<'_> {
-    /// Panics unless there is a factor for each of `n` images and each channel, padded for `isa`.
+    /// Panics unless each list has one factor per image and channel, the channels padded for `isa`.
     pub(crate) fn check(&self, isa: Isa, n: usize, channels_in: usize, channels_out: usize) {
         let len = |channels: usize| n * channels.next_multiple_of(isa.lanes());
         assert!(self.input.is_none_or(|s| s.len() == len(channels_in)));
@@ -66,7 +76,8 @@ impl Scales<'_> {
 }
 
 impl ConvGeometry {
-    /// Panics unless the result is not empty and all sizes can be addressed.
+    /// Panics when a size other than `n` is 0, the kernel exceeds the padded input, or a tensor is too large to
+    /// address.
     pub(crate) fn check(&self) {
         let counts = [self.ci, self.co, self.kh, self.kw, self.stride, self.groups];
         assert!(counts.iter().all(|&count| count > 0), "{self:?}");
@@ -81,18 +92,18 @@ impl ConvGeometry {
         };
         let (n, groups) = (Some(self.n), Some(self.groups));
         let channels = Some(self.ci.max(self.co));
-        // As large as input and result are, their padding included, and as the weights.
+        // Upper bounds for the padded input and the result, and for the weights.
         let is_addressable = product(&[n, groups, channels, padded(self.h), padded(self.w)])
             && product(&[groups, channels, channels, Some(self.kh), Some(self.kw)]);
         assert!(is_addressable, "{self:?}");
     }
 
-    /// Height of the result.
+    /// Height of the result, `oh`.
     pub fn out_height(&self) -> usize {
         (self.h + 2 * self.padding - self.kh) / self.stride + 1
     }
 
-    /// Width of the result.
+    /// Width of the result, `ow`.
     pub fn out_width(&self) -> usize {
         (self.w + 2 * self.padding - self.kw) / self.stride + 1
     }
@@ -107,7 +118,7 @@ impl ConvGeometry {
         (group, group * self.groups)
     }
 
-    /// The index of the first weight of one output and one input channel.
+    /// Index of the first weight of the kernel for one output and one input channel, in the weights of one group.
     pub(crate) fn kernel_at(&self, output: usize, channel: usize) -> usize {
         let index = if self.swapped {
             channel * self.co + output
@@ -117,18 +128,18 @@ impl ConvGeometry {
         index * self.kh * self.kw
     }
 
-    /// The shape of the input.
+    /// Shape of the input, all groups: `(n, groups * ci, h, w)`.
     pub fn x_shape(&self) -> (usize, usize, usize, usize) {
         (self.n, self.ci * self.groups, self.h, self.w)
     }
 
-    /// The shape of the result.
+    /// Shape of the result, all groups: `(n, groups * co, oh, ow)`.
     pub fn y_shape(&self) -> (usize, usize, usize, usize) {
         let channels = self.co * self.groups;
         (self.n, channels, self.out_height(), self.out_width())
     }
 
-    /// The shape of the weights of all groups.
+    /// Shape of the weights, all groups: `(groups * co, ci, kh, kw)`, or `(groups * ci, co, kh, kw)` when `swapped`.
     pub fn weights_shape(&self) -> (usize, usize, usize, usize) {
         let (first, second) = if self.swapped {
             (self.ci, self.co)
@@ -142,7 +153,7 @@ impl ConvGeometry {
         self.co * self.ci * self.kh * self.kw
     }
 
-    /// The sizes with input and output exchanged: the input gradient of a stride-1 3x3 convolution as a convolution.
+    /// Sizes of the convolution that computes the input gradient of a stride-1 convolution: input and result exchanged.
     pub(crate) fn reversed(&self) -> ConvGeometry {
         ConvGeometry {
             ci: self.co,

@@ -2,7 +2,7 @@
 
 use crate::geometry::{BatchStrides, ConvGeometry};
 
-/// The im2col matrix `[ci * kh * kw, oh * ow]` of one image.
+/// Fills `matrix`, `[ci * kh * kw, oh * ow]`, with the im2col matrix of one image.
 fn columns(g: &ConvGeometry, image: &[f64], matrix: &mut [f64]) {
     let (oh, ow) = (g.out_height(), g.out_width());
     for channel in 0..g.ci {
@@ -17,7 +17,8 @@ fn columns(g: &ConvGeometry, image: &[f64], matrix: &mut [f64]) {
     }
 }
 
-/// Calls `visit(output pixel, input pixel if inside)` for one kernel tap.
+/// Calls `visit(output pixel, input pixel)` for every output pixel and the input pixel that kernel tap `(ky, kx)` reads
+/// for it; `None` for an input pixel in the padding.
 fn for_each_tap(
     g: &ConvGeometry,
     ky: usize,
@@ -38,7 +39,8 @@ fn for_each_tap(
     }
 }
 
-/// `c[m, n] (+)= a[m, k] b[k, n]`; strides are (row, column).
+/// Matrix product `c = a b`, or `c += a b` when `add`, with `a` of `[m, k]`, `b` of `[k, n]` and `c` of `[m, n]`;
+/// strides are (row, column).
 #[allow(clippy::too_many_arguments)]
 fn product(
     m: usize,
@@ -77,7 +79,7 @@ fn product(
     }
 }
 
-/// `y = conv(x, weights)` for one group of a batch.
+/// `y = conv(x, weights)` for one group, without the gain; `weights` are `[co, ci, kh, kw]`.
 pub(crate) fn forward(
     g: &ConvGeometry,
     x: &[f64],
@@ -104,7 +106,7 @@ pub(crate) fn forward(
     }
 }
 
-/// `dx`, the gradient of [`forward`] with respect to `x`.
+/// The gradient `dx` of [`forward`] with respect to `x`; `strides.x` belongs to `dy`, `strides.y` to `dx`.
 pub(crate) fn input_gradient(
     g: &ConvGeometry,
     dy: &[f64],
@@ -144,7 +146,7 @@ pub(crate) fn input_gradient(
     }
 }
 
-/// `dw`, the gradient of [`forward`] with respect to the weights.
+/// The gradient `dw` of [`forward`] with respect to the weights, `[co, ci, kh, kw]`, summed over the images.
 pub(crate) fn weight_gradient(
     g: &ConvGeometry,
     x: &[f64],

@@ -1,35 +1,35 @@
-//! NCHW rows to blocked scratch `[row][column][lane]` and back, one block of `LANES` channels at a time.
+//! Copies between NCHW tensors and blocked scratch `[row][column][lane]`, one block of `LANES` channels at a time.
 
 use crate::simd::Simd;
 
-/// The memory layout of one channel block of one image.
+/// The memory layout of one channel block of one image in an NCHW tensor.
 #[derive(Clone, Copy)]
 pub(crate) struct Plane {
-    /// Values from one channel to the next.
+    /// Number of values from one channel to the next.
     pub channel_stride: usize,
-    /// Channels of the block that exist; the other lanes are zero.
+    /// Number of channels in the block, at most `LANES`; the remaining lanes of scratch are zero.
     pub channels: usize,
     pub height: usize,
     pub width: usize,
 }
 
-/// The part of a padded image that is copied to scratch.
+/// A rectangle of the zero-padded image that is copied to scratch.
 #[derive(Clone, Copy)]
 pub(crate) struct Window {
-    /// First row; negative rows are padding.
+    /// First row, relative to the image; negative rows are padding.
     pub top: isize,
     pub rows: usize,
-    /// First column; negative columns are padding.
+    /// First column, relative to the image; negative columns are padding.
     pub left: isize,
     pub columns: usize,
 }
 
-/// Copies `window` of the block at `src` to `dst` as `[rows][columns][LANES]`, zeros outside the image.
+/// Copies `window` of the channel block at `src` to `dst` as `[rows][columns][LANES]`, with zeros outside the image.
 ///
-/// `scale`, when not null, holds a factor for each lane.
+/// `scale` is null or points to `LANES` factors, one for each channel.
 ///
 /// # Safety
-/// `src` holds the block as `plane` says, `dst` takes `rows * columns * LANES` values.
+/// `src` must hold the block as described by `plane`; `dst` must have space for `rows * columns * LANES` values.
 #[inline(always)]
 pub(crate) unsafe fn pack<S: Simd>(
     src: *const f32,
@@ -82,7 +82,7 @@ unsafe fn fill_zero<S: Simd>(dst: *mut f32, pixels: usize) {
     }
 }
 
-/// `len` neighboring pixels of every channel to `[pixel][lane]`.
+/// Copies `len` neighboring pixels of every channel of a block to `dst` as `[pixel][lane]`.
 #[inline(always)]
 unsafe fn transpose_in<S: Simd>(src: *const f32, plane: Plane, len: usize, dst: *mut f32) {
     // SAFETY: the caller promises `len` pixels in each of `channels` channels and room for `len` vectors.
@@ -99,7 +99,7 @@ unsafe fn transpose_in<S: Simd>(src: *const f32, plane: Plane, len: usize, dst: 
                 x += S::LANES;
             }
             if x < len {
-                // The last block overlaps the one before it.
+                // The last step overlaps the one before it.
                 let x = len - S::LANES;
                 S::transpose(
                     src.add(x),
@@ -123,10 +123,11 @@ unsafe fn transpose_in<S: Simd>(src: *const f32, plane: Plane, len: usize, dst: 
     }
 }
 
-/// Copies `len` pixels `[pixel][lane]` to a contiguous run of pixels in each channel of the block at `dst`.
+/// Copies `len` pixels of scratch, `[pixel][lane]`, to `len` contiguous pixels in each channel of the block at `dst`.
 ///
 /// # Safety
-/// `src` holds `len` vectors; `dst` takes `len` values in each of `channels` channels, `channel_stride` apart.
+/// `src` must hold `len` vectors; `dst` must have space for `len` values in each of `channels` channels, which are
+/// `channel_stride` values apart.
 #[inline(always)]
 pub(crate) unsafe fn unpack<S: Simd>(
     src: *const f32,
@@ -157,7 +158,7 @@ pub(crate) unsafe fn unpack<S: Simd>(
     }
 }
 
-/// A run of rows inside one image.
+/// Consecutive rows of one image.
 #[derive(Clone, Copy)]
 pub(crate) struct Segment {
     pub image: usize,
@@ -165,7 +166,7 @@ pub(crate) struct Segment {
     pub rows: usize,
 }
 
-/// Cuts `range`, rows counted over all images, where images end.
+/// Divides a range of rows, numbered through all images, into one segment per image.
 pub(crate) fn segments(range: std::ops::Range<usize>, rows_per_image: usize) -> Vec<Segment> {
     let mut out = Vec::new();
     let mut row = range.start;

@@ -1,10 +1,11 @@
-//! CPU kernels on slices: convolutions, and the vector types, buffers and tasks that other kernels are written with. No
-//! tensors here.
+//! CPU kernels on slices: convolutions, and what other CPU kernels of the workspace are built on (SIMD vectors, scratch
+//! buffers, parallel tasks). Nothing here depends on a tensor library.
 //!
-//! f32 kernels work on blocks of `LANES` channels (16 with AVX-512, else 8) in scratch memory, `[block][pixel][lane]`,
-//! and turn NCHW into that layout and back with register transposes. f64 takes the plain path (`im2col`).
+//! f32 kernels copy NCHW input to scratch memory in blocks of `LANES` channels (16 with AVX-512, otherwise 8), laid out
+//! as `[block][pixel][lane]`, with register transposes. f64 convolutions are slow and simple (`im2col`); they serve
+//! tests and finite differences.
 
-// Tiles of registers are indexed by row and column, and kernels take their buffers one by one.
+// Tiles of registers are indexed by row and column, and kernels take each buffer as an argument of its own.
 #![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
 
 mod algorithm_setting;

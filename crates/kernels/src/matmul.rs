@@ -1,42 +1,47 @@
-//! The two inner products that all convolutions of this crate use, on blocked scratch.
+//! The two matrix products on blocked scratch that the direct and the Winograd convolution are built on.
 //!
-//! [`rows_times_weights`]: `c[row][o] = sum over taps, channels of a[row + tap][channel] * b[tap][channel][o]`, a
-//! convolution without its im2col matrix. [`channels_outer`]: `c[i][o] += sum over rows of a[row][i] * b[row][o]`, a
-//! weight gradient. Accumulators stay in registers; the tile is chosen by the number of registers.
+//! - [`rows_times_weights`]: `c[row][o] = sum over taps, channels of a[row + tap][channel] * b[tap][channel][o]`, a
+//!   convolution without its im2col matrix.
+//! - [`channels_outer`]: `c[i][o] += sum over rows of a[row][i] * b[row][o]`, a weight gradient.
+//!
+//! Accumulators stay in registers; the tile size depends on the number of vector registers.
 
 use crate::simd::{Simd, dispatch};
 
-/// Operands of `rows_times_weights`.
+/// Operands of [`rows_times_weights`]. Strides and offsets count f32 values.
 #[derive(Clone, Copy)]
 pub(crate) struct Product<'a> {
-    /// Blocked activations: `a + row_offsets[row] + taps[tap] + block * a_block_stride + lane`.
+    /// Blocked activations; the value of a row, tap and channel is at
+    /// `a + row_offsets[row] + taps[tap] + block * a_block_stride + lane`.
     pub a: *const f32,
     pub a_block_stride: usize,
-    /// Offset of each row's first value. Padded to a multiple of [`ROW_MULTIPLE`] with any valid offset.
+    /// Offset of each row's first value; padded to a multiple of [`ROW_MULTIPLE`] rows with any valid offset.
     pub row_offsets: &'a [usize],
-    /// Offset of each kernel tap.
+    /// Offset of each kernel tap, added to that of a row.
     pub taps: &'a [usize],
-    /// Input channels.
+    /// Number of input channels.
     pub channels: usize,
     /// Weights `[out block][tap][channel][lane]`.
     pub b: *const f32,
-    /// Output blocks.
+    /// Number of output channel blocks.
     pub out_blocks: usize,
-    /// Result `[out block][row][lane]`, `c_block_stride` values a block.
+    /// Result `[out block][row][lane]`; blocks are `c_block_stride` values apart.
     pub c: *mut f32,
     pub c_block_stride: usize,
 }
 
-/// Row counts are padded to a multiple of this.
+/// The number of rows of a [`Product`] must be a multiple of this.
 pub(crate) const ROW_MULTIPLE: usize = 6;
 
-/// `rows` rounded up for `Product::row_offsets` and `Product::c`.
+/// `rows` rounded up to a multiple of [`ROW_MULTIPLE`], the length of `row_offsets` and of each block of `c`.
 pub(crate) fn padded_rows(rows: usize) -> usize {
     rows.next_multiple_of(ROW_MULTIPLE)
 }
 
 dispatch!(
-    /// Computes the whole product: a function of its own, so that its registers are its own.
+    /// Computes `c[row][o] = sum over taps, channels of a[row + tap][channel] * b[tap][channel][o]`.
+    ///
+    /// Not inlined, so that the compiler allocates registers for this loop alone.
     ///
     /// # Safety
     /// The pointers in `p` must be valid for the sizes in `p`.
@@ -148,27 +153,27 @@ unsafe fn tile<S: Simd, const ROWS: usize, const BLOCKS: usize>(
     }
 }
 
-/// Operands of `channels_outer`.
+/// Operands of [`channels_outer`]. Strides count f32 values.
 #[derive(Clone, Copy)]
 pub(crate) struct Outer {
-    /// Blocked activations `[in block][row][lane]`: a row is `a_row_stride` values further.
+    /// Blocked activations `[in block][row][lane]`; rows are `a_row_stride` values apart.
     pub a: *const f32,
     pub a_block_stride: usize,
     pub a_row_stride: usize,
     pub channels: usize,
-    /// Blocked gradients `[out block][row][lane]`.
+    /// Blocked output gradients `[out block][row][lane]`.
     pub b: *const f32,
     pub b_block_stride: usize,
     pub b_row_stride: usize,
     pub out_blocks: usize,
     pub rows: usize,
-    /// Sums `[out block][channel][lane]`; input channels are padded to whole blocks.
+    /// Sums `[out block][input channel][lane]`; input channels are padded to whole blocks.
     pub c: *mut f32,
     pub c_block_stride: usize,
 }
 
 dispatch!(
-    /// Adds the whole product to `c`.
+    /// Computes `c[i][o] += sum over rows of a[row][i] * b[row][o]`.
     ///
     /// # Safety
     /// The pointers in `p` must be valid for the sizes in `p`, with `c` and `a` padded to whole blocks of channels.

@@ -1,4 +1,4 @@
-//! Tasks on the thread pool.
+//! Parallel loops on the rayon thread pool, and a way to keep them on one thread.
 
 use std::cell::Cell;
 
@@ -8,7 +8,9 @@ thread_local! {
     static IS_ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `task(0)` to `task(count - 1)` on the current rayon pool, or on this thread when there is only one of them.
+/// Runs `task(0)` to `task(count - 1)` on the current rayon pool and waits for them.
+///
+/// Runs them on the calling thread when `count` or [`threads`] is 1.
 pub fn parallel(count: usize, task: impl Fn(usize) + Send + Sync) {
     if count <= 1 || threads() == 1 {
         (0..count).for_each(task);
@@ -17,7 +19,7 @@ pub fn parallel(count: usize, task: impl Fn(usize) + Send + Sync) {
     }
 }
 
-/// The number of threads that [`parallel`] uses.
+/// Number of threads that [`parallel`] uses here: 1 inside [`alone`], otherwise that of the current rayon pool.
 pub fn threads() -> usize {
     if IS_ALONE.get() {
         1
@@ -26,8 +28,10 @@ pub fn threads() -> usize {
     }
 }
 
-/// Runs `work` with all its kernels on this thread, for callers that process whole images in parallel themselves: a
-/// worker of the pool that waits for tasks of its own would start another image in the meantime.
+/// Runs `work` such that every [`parallel`] loop in it stays on the calling thread.
+///
+/// For callers that process whole images in parallel: a rayon worker that waited for subtasks of its image would start
+/// another image in the meantime.
 pub fn alone<R>(work: impl FnOnce() -> R) -> R {
     struct Before(bool);
     impl Drop for Before {

@@ -1,16 +1,17 @@
-//! 1x1 convolution with stride 1: one matrix product an image, straight on NCHW.
+//! 1x1 convolution with stride 1 and no padding: a matrix product per image, directly on the NCHW tensor.
 
 use crate::geometry::{BatchStrides, ConvGeometry, Direction, Scales};
 use crate::parallel::parallel;
 use crate::scratch::{Shared, with_scratch};
 
-/// Pixels that one task takes.
+/// Largest number of pixels that one task computes.
 const TASK_PIXELS: usize = 2048;
 
-/// `c[m, n] (+)= a[m, k] b[k, n]`; strides are (row, column).
+/// Matrix product `c = a b`, or `c += a b` when `add`, with `a` of `[m, k]`, `b` of `[k, n]` and `c` of `[m, n]`;
+/// strides are (row, column).
 ///
 /// # Safety
-/// The pointers reach m x n, m x k and k x n values with these strides.
+/// `a`, `b` and `c` must be valid for matrices of these sizes and strides.
 #[allow(clippy::too_many_arguments)]
 unsafe fn product(
     (m, n, k): (usize, usize, usize),
@@ -48,9 +49,9 @@ unsafe fn product(
     }
 }
 
-/// `y = (weights or their transpose) * x` for every pixel: both the convolution and its input gradient.
+/// For every pixel, multiplies the channels of `x` by the weights (forward) or their transpose (input gradient).
 ///
-/// `strides.x` and `strides.y` are those of the source and of the result.
+/// For the input gradient `x` is `dy` and `y` is `dx`. `strides.x` is the image stride of `x`, `strides.y` that of `y`.
 pub(crate) fn apply(
     g: &ConvGeometry,
     x: &[f32],
@@ -105,10 +106,10 @@ pub(crate) fn apply(
     });
 }
 
-/// Partial sums of the weight gradient: a fixed number, so that the result does not depend on the thread count.
+/// Largest number of partial sums of the weight gradient; independent of the thread count, and so is the result.
 const PARTIAL_SUMS: usize = 8;
 
-/// `dw[co, ci]`, summed over images and pixels.
+/// The weight gradient of one group, summed over images and pixels, in the stored order of the weights.
 pub(crate) fn weight_gradient(
     g: &ConvGeometry,
     x: &[f32],

@@ -1,4 +1,4 @@
-//! Buffers that a thread reuses between calls, which saves page faults.
+//! Temporary buffers that a thread reuses between calls; fresh memory would cost page faults each time.
 
 use std::cell::RefCell;
 
@@ -10,14 +10,14 @@ thread_local! {
     static POOL: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `work` with `len` values of unspecified content, aligned to a cache line.
+/// Runs `work` with a temporary buffer of `len` values and returns its result.
 ///
-/// Calls may nest: each level gets a buffer of its own.
+/// The content is unspecified and the start aligned to 64 bytes. Calls may nest: each level gets its own buffer.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     let lines = len.div_ceil(16);
     let mut buffer = POOL.with(|pool| {
         let mut pool = pool.borrow_mut();
-        // The smallest that fits, else the largest to grow.
+        // Take the smallest buffer that is large enough, otherwise the largest, which then grows.
         let fit = (0..pool.len())
             .filter(|&i| pool[i].len() >= lines)
             .min_by_key(|&i| pool[i].len());
@@ -35,7 +35,7 @@ pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     result
 }
 
-/// A pointer that worker threads share; each writes to its own part.
+/// A pointer into a buffer that several threads write to, each to a part of its own.
 #[derive(Clone, Copy)]
 pub struct Shared(pub *mut f32);
 // SAFETY: every user writes disjoint ranges from different threads.
@@ -44,7 +44,7 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Shared {
-    /// The pointer `offset` values further.
+    /// The pointer advanced by `offset` values.
     ///
     /// # Safety
     /// `offset` must lie inside the allocation.
@@ -55,10 +55,10 @@ impl Shared {
     }
 }
 
-/// A vector of `len` uninitialized values.
+/// A vector of `len` values that are not initialized.
 ///
 /// # Safety
-/// `T` must be a number type, and the caller must write every value before reading any.
+/// `T` must be a number type, and the caller must write every value before reading it.
 pub unsafe fn uninit<T: Copy>(len: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
     // SAFETY: the capacity; the rest is the caller's promise.

@@ -1,7 +1,8 @@
-//! The vector types of the CPU kernels, and the choice of instruction set at run time.
+//! SIMD vectors for the CPU kernels, and the choice of instruction set at run time.
 //!
-//! A kernel is one generic function over [`Simd`]; [`dispatch!`] compiles it for AVX-512, for AVX2 and portably and
-//! calls the best one that the machine supports. `KAOGAN_SIMD=avx512|avx2|portable` and [`force_isa`] override it.
+//! A kernel is one function that is generic over [`Simd`]. [`dispatch!`] compiles it for AVX-512, for AVX2 and for any
+//! CPU, and defines a function that calls one of them by its argument, usually [`isa()`]: the best that the machine
+//! supports, unless the environment variable `KAOGAN_SIMD=avx512|avx2|portable` or [`force_isa`] says otherwise.
 
 mod isa;
 mod portable;
@@ -13,46 +14,48 @@ pub use self::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub use self::x86::{Avx2, Avx512};
 
-/// A vector of `LANES` f32 values.
+/// Operations on vectors of `LANES` f32 values with one instruction set.
 ///
 /// # Safety
-/// Every function must be called where the instruction set of the implementor is enabled, and pointers must be valid
-/// for `LANES` values.
-// One contract for all functions, above.
+/// The caller of any function must run on a CPU with the instruction set of the implementor and be compiled for it;
+/// pointers must be valid for `LANES` values.
+// The safety contract of all functions is stated above.
 #[allow(clippy::missing_safety_doc)]
 pub trait Simd: Copy {
-    /// The register type.
+    /// A vector of [`Self::LANES`] values.
     type V: Copy;
-    /// Values in a vector; also the channel block of the scratch layouts.
+    /// Number of values in a vector; also the number of channels in a block of the scratch layouts.
     const LANES: usize;
-    /// Vector registers of the machine.
+    /// Number of vector registers.
     const REGISTERS: usize;
-    /// The instruction set.
+    /// The instruction set of the implementor.
     const ISA: Isa;
 
-    /// Zeros.
+    /// A vector of zeros.
     unsafe fn zero() -> Self::V;
-    /// One value in every lane.
+    /// A vector with `value` in every lane.
     unsafe fn splat(value: f32) -> Self::V;
-    /// The values at `from`, aligned or not.
+    /// Reads a vector from `from`, which need not be aligned.
     unsafe fn load(from: *const f32) -> Self::V;
-    /// Writes to `to`, aligned or not.
+    /// Writes a vector to `to`, which need not be aligned.
     unsafe fn store(to: *mut f32, value: Self::V);
-    /// `a + b`
+    /// `a + b` in each lane.
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
-    /// `a - b`
+    /// `a - b` in each lane.
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
-    /// `a * b`
+    /// `a * b` in each lane.
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
-    /// `a * b + c`
+    /// `a * b + c` in each lane; rounded once where the instruction set has fused multiply-add.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// Writes the transpose of the `LANES x LANES` block at `from` (rows `from_stride` apart) to `to`.
+    /// Transposes the `LANES x LANES` block at `from`, whose rows are `from_stride` values apart, into the one at `to`,
+    /// whose rows are `to_stride` values apart.
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
 }
 
-/// Defines `fn name(isa, args)` that runs the generic `unsafe fn inner::<S>(args)` compiled for `isa`.
+/// Defines `unsafe fn name(isa, args)`, which calls `inner::<S>(args)` compiled for the instruction set `isa`.
 ///
-/// `inner` must be `#[inline(always)]` so that its body is compiled with the features enabled here.
+/// Used as `dispatch!(unsafe fn name(args) = inner)`. `inner` must be generic over [`Simd`](crate::simd::Simd) and
+/// `#[inline(always)]`, so that its body is compiled with the CPU features enabled here.
 #[macro_export]
 macro_rules! dispatch {
     ($(#[$meta:meta])* $vis:vis unsafe fn $name:ident $(<$g:ident: $bound:path>)? ($($arg:ident: $ty:ty),* $(,)?) = $inner:ident) => {

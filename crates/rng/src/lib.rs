@@ -1,7 +1,8 @@
 //! numpy's legacy `RandomState`: the same seed gives the same numbers, and the state can be saved.
 //!
-//! Latents of published seeds, dataset order and snapshot grids all hang on these streams. Public: [`RandomState`] and
-//! its saved form [`SavedState`]. Absent on purpose: the newer `Generator` API, and distributions nobody draws from.
+//! The latents of a published seed, the order of the dataset and the images of the snapshot grid are all drawn from
+//! such streams. Public: [`RandomState`] and its saved form [`SavedState`]. Absent on purpose: numpy's newer
+//! `Generator` API, and the distributions that this project does not use.
 
 mod mt19937;
 mod random_state;

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Words of state.
+/// Number of 32-bit words in the state.
 const N: usize = 624;
-/// Distance of the recurrence.
+/// Offset of the recurrence: word `i` is refilled from words `i`, `i + 1` and `i + M`, modulo 624.
 const M: usize = 397;
 
-/// The twister and its position.
+/// The generator: 624 words of state and the position of the next word to return.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mt19937 {
     key: Box<[u32; N]>,
@@ -20,7 +20,7 @@ impl Mt19937 {
         let mut word = seed;
         for (i, slot) in (1..).zip(key.iter_mut()) {
             *slot = word;
-            // Knuth's generator of the 2002 initialisation.
+            // Knuth's linear recurrence, as in the authors' initialization of 2002.
             word = (word ^ (word >> 30))
                 .wrapping_mul(1_812_433_253)
                 .wrapping_add(i);
@@ -51,9 +51,10 @@ impl Mt19937 {
     }
 }
 
-/// The saved form of a [`RandomState`](crate::RandomState); restoring it gives the identical continuation.
+/// The saved form of a [`RandomState`](crate::RandomState); the restored generator continues with the same numbers.
 ///
-/// The pending normal number is kept as bits, so that no text format can round it.
+/// Normal numbers are made in pairs. When the second one has not been returned yet, the state holds it as the bits of
+/// an f64, so that no text format can round it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedState {
@@ -71,7 +72,9 @@ impl SavedState {
         }
     }
 
-    /// The twister and the pending normal number, or `None` when the numbers are no state.
+    /// The generator and the normal number not yet returned, if any.
+    ///
+    /// `None` when the state is invalid: not 624 words, all words 0, or a position above 624.
     pub(crate) fn restore(&self) -> Option<(Mt19937, Option<f64>)> {
         let key = Box::new(<[u32; N]>::try_from(self.key.as_slice()).ok()?);
         let alive = key.iter().any(|&word| word != 0);

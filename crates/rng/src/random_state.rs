@@ -1,8 +1,8 @@
-//! numpy's legacy distributions over the twister.
+//! numpy's legacy distributions, drawn from the Mersenne Twister.
 
 use crate::mt19937::{Mt19937, SavedState};
 
-/// `numpy.random.RandomState(seed)`: same calls, same numbers.
+/// `numpy.random.RandomState(seed)`: the same calls in the same order return the same numbers as in numpy.
 ///
 /// ```
 /// let mut random = rng::RandomState::new(0);
@@ -11,12 +11,12 @@ use crate::mt19937::{Mt19937, SavedState};
 #[derive(Clone, Debug, PartialEq)]
 pub struct RandomState {
     twister: Mt19937,
-    /// The second normal number of a pair, not handed out yet.
+    /// The second normal number of a pair, if it has not been returned yet.
     gauss: Option<f64>,
 }
 
 impl RandomState {
-    /// The generator that numpy makes of an integer seed.
+    /// The same state as `numpy.random.RandomState(seed)`.
     pub fn new(seed: u32) -> Self {
         Self {
             twister: Mt19937::new(seed),
@@ -24,16 +24,17 @@ impl RandomState {
         }
     }
 
-    /// A uniform number in [0, 1) with 53 bits: `random_sample()`, one element of `rand()`.
+    /// A uniform number in [0, 1) with 53 random bits; numpy's `random_sample()`, and one element of its `rand()`.
     pub fn random_sample(&mut self) -> f64 {
         let high = f64::from(self.twister.next_u32() >> 5);
         let low = f64::from(self.twister.next_u32() >> 6);
         (high * 67_108_864.0 + low) / 9_007_199_254_740_992.0
     }
 
-    /// A standard normal number: one element of `randn()`.
+    /// A standard normal number; one element of numpy's `randn()`.
     ///
-    /// Numbers come in pairs (Marsaglia's polar method), so half of the calls draw nothing.
+    /// Marsaglia's polar method makes two numbers at a time, so every second call returns the stored one and does not
+    /// advance the generator.
     pub fn standard_normal(&mut self) -> f64 {
         if let Some(gauss) = self.gauss.take() {
             return gauss;
@@ -50,17 +51,19 @@ impl RandomState {
         }
     }
 
-    /// `randn(n)`.
+    /// `n` standard normal numbers; numpy's `randn(n)`.
     pub fn randn(&mut self, n: usize) -> Vec<f64> {
         (0..n).map(|_| self.standard_normal()).collect()
     }
 
-    /// `rand(n)`.
+    /// `n` uniform numbers in [0, 1); numpy's `rand(n)`.
     pub fn rand(&mut self, n: usize) -> Vec<f64> {
         (0..n).map(|_| self.random_sample()).collect()
     }
 
-    /// `randint(low, high)`: a whole number in `low..high`. A range of one number draws nothing.
+    /// A uniform integer in `low..high`; numpy's `randint(low, high)`.
+    ///
+    /// A range of one number does not advance the generator.
     ///
     /// # Panics
     /// When the range is empty.
@@ -69,7 +72,7 @@ impl RandomState {
         low.wrapping_add_unsigned(self.up_to(low.abs_diff(high) - 1))
     }
 
-    /// A position in a list of `n`: `randint(n)`.
+    /// A uniform index in `0..n`; numpy's `randint(n)`.
     ///
     /// # Panics
     /// When `n` is 0.
@@ -78,7 +81,7 @@ impl RandomState {
         self.up_to(n as u64 - 1) as usize
     }
 
-    /// `shuffle(items)` of a one-dimensional array.
+    /// Shuffles `items` in place; numpy's `shuffle` of a one-dimensional array.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             let j = self.up_to(i as u64) as usize;
@@ -86,32 +89,34 @@ impl RandomState {
         }
     }
 
-    /// `permutation(n)`.
+    /// The indices `0..n` in random order; numpy's `permutation(n)`.
     pub fn permutation(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
         self.shuffle(&mut order);
         order
     }
 
-    /// `choice(n, k, replace=False)`; all of them when `k` exceeds `n`.
+    /// `k` different indices of `0..n` in random order; numpy's `choice(n, k, replace=False)`.
+    ///
+    /// Returns all `n` indices when `k` exceeds `n`, where numpy fails.
     pub fn choice(&mut self, n: usize, k: usize) -> Vec<usize> {
         let mut order = self.permutation(n);
         order.truncate(k);
         order
     }
 
-    /// The state, to be saved.
+    /// A copy of the state that can be serialized.
     pub fn save(&self) -> SavedState {
         SavedState::new(&self.twister, self.gauss)
     }
 
-    /// The generator that goes on where `saved` was taken; `None` when `saved` is damaged.
+    /// The generator that continues from the moment at which `saved` was taken; `None` when `saved` is no valid state.
     pub fn restore(saved: &SavedState) -> Option<Self> {
         let (twister, gauss) = saved.restore()?;
         Some(Self { twister, gauss })
     }
 
-    /// A whole number in `0..=max`: masked draws, rejected until one fits.
+    /// A uniform integer in `0..=max`: draws are masked to the bits of `max` and repeated until one is at most `max`.
     fn up_to(&mut self, max: u64) -> u64 {
         if max == 0 {
             return 0;
@@ -137,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    // Origin of the numbers: numpy 1.26.4.
+    // The expected numbers of these tests were printed by numpy 1.26.4.
 
     #[test]
     fn normals_are_numpys() {
@@ -151,7 +156,7 @@ mod tests {
         let mut random = RandomState::new(1);
         let drawn: Vec<_> = (0..12).map(|_| random.randint(0, 10)).collect();
         assert_eq!(drawn, [5, 8, 9, 5, 0, 0, 1, 7, 6, 9, 2, 4]);
-        // A range beyond 32 bits takes two words.
+        // A range wider than 32 bits takes two words of the generator for each number.
         let mut random = RandomState::new(0);
         assert_eq!(random.randint(0, 1 << 40), 741_280_623_151);
         assert_eq!(random.randint(-5, 1 << 50), 370_627_263_780_589);

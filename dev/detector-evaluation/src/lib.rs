@@ -1,6 +1,6 @@
 //! Recall, precision and average precision of face detectors against true boxes.
 //!
-//! Used by `cargo xtask detect-eval` and by detector training; the product does not depend on it.
+//! Used by `cargo xtask detect-eval` and by `dev/detector-training`; no library or tool of the workspace depends on it.
 //!
 //! ```
 //! use detect::Face;

@@ -6,30 +6,32 @@ use detect::{Face, area, intersection, intersection_over_union};
 
 use crate::Truth;
 
-/// IoU with a true face from which a detection is correct.
+/// Smallest IoU with a true face at which a detection is correct.
 const MIN_IOU: f32 = 0.5;
-/// Share of its area in an ignored region from which a detection is not counted.
+/// A wrong detection with at least this share of its area inside one ignored region is not counted.
 const MIN_IGNORED: f32 = 0.5;
-/// Scores of a detector over a set of images.
+/// Detection counts and average precision of one detector over a set of images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
-    /// Number of true faces.
+    /// Number of true faces in all images.
     pub n_truth: usize,
-    /// Detections at the threshold that are correct.
+    /// Number of correct detections among those whose score reaches the threshold given to [`evaluate`].
     pub n_correct: usize,
-    /// Detections at the threshold that are wrong.
+    /// Number of wrong detections among those whose score reaches that threshold.
     pub n_wrong: usize,
-    /// Area under the precision-recall curve over all detections, precision made monotone.
+    /// Area under the precision-recall curve of all detections, whatever their score, 0 to 1.
+    ///
+    /// The precision at a recall is the best precision at that or any higher recall, as in PASCAL VOC since 2010.
     pub average_precision: f64,
 }
 
 impl Scores {
-    /// Share of the true faces that were found at the threshold.
+    /// Share of the true faces that were found at the threshold, 0 to 1; 0 without true faces.
     pub fn recall(&self) -> f64 {
         ratio(self.n_correct, self.n_truth)
     }
 
-    /// Share of the detections at the threshold that are correct.
+    /// Share of the detections at the threshold that are correct, 0 to 1; 0 without detections.
     pub fn precision(&self) -> f64 {
         ratio(self.n_correct, self.n_correct + self.n_wrong)
     }
@@ -43,11 +45,12 @@ fn ratio(part: usize, whole: usize) -> f64 {
     }
 }
 
-/// Compares detections with the truth, image by image, at IoU 0.5.
+/// Scores detections against the true boxes of the same images.
 ///
-/// Detections are matched best score first, each to the free true face that it overlaps most. Recall and precision
-/// count those with a score of at least `threshold`; the average precision uses all, so detectors should be run with
-/// a low threshold.
+/// In each image the detections are taken by falling score. Each is matched with the true face of highest IoU among
+/// those not matched yet; with an IoU of at least 0.5 it is correct. Recall and precision count the detections with a
+/// score of at least `threshold`. The average precision uses all detections, so the detector should have been run with
+/// a low threshold of its own.
 pub fn evaluate<'a>(
     images: impl IntoIterator<Item = (&'a Truth, &'a [Face])>,
     threshold: f32,
@@ -55,9 +58,9 @@ pub fn evaluate<'a>(
     evaluate_sizes(images, threshold, 0.0..f32::INFINITY)
 }
 
-/// As [`evaluate`], of the faces alone whose side (the root of the area, in pixels) lies in `sides`.
+/// As [`evaluate`], restricted to faces whose side (square root of the box's area, in pixels) is in `sides`.
 ///
-/// A correct detection has the size of its true face, a wrong one its own.
+/// For a correct detection the side of its true face counts, for a wrong detection the side of its own box.
 pub fn evaluate_sizes<'a>(
     images: impl IntoIterator<Item = (&'a Truth, &'a [Face])>,
     threshold: f32,
@@ -71,7 +74,7 @@ pub fn evaluate_sizes<'a>(
         let matched = match_faces(truth, faces).into_iter();
         detections.extend(matched.filter(|detection| has_size(&detection.rect)));
     }
-    // Wrong ones first among equal scores, so that ties never raise the result.
+    // Wrong detections first among equal scores, so that ties never raise the average precision.
     detections.sort_by(|a, b| {
         b.score
             .total_cmp(&a.score)
@@ -92,15 +95,15 @@ pub fn evaluate_sizes<'a>(
     }
 }
 
-/// A detection that is counted.
+/// A detection that is counted as correct or wrong.
 struct ScoredDetection {
     score: f32,
     is_correct: bool,
-    /// The true face of a correct detection, the detected box of a wrong one.
+    /// The true box for a correct detection, the detected box for a wrong one; its area decides the size class.
     rect: [f32; 4],
 }
 
-/// Matches the detections of an image with its true faces; ignored ones are left out.
+/// Matches the detections of one image with its true faces. Wrong detections inside an ignored region are left out.
 fn match_faces(truth: &Truth, faces: &[Face]) -> Vec<ScoredDetection> {
     let mut order: Vec<&Face> = faces.iter().collect();
     order.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -137,7 +140,7 @@ fn match_faces(truth: &Truth, faces: &[Face]) -> Vec<ScoredDetection> {
     detections
 }
 
-/// Area under precision over recall; the precision at a recall is the best at that recall or beyond.
+/// Average precision of detections sorted by falling score, see [`Scores::average_precision`].
 fn average_precision(detections: &[ScoredDetection], n_truth: usize) -> f64 {
     let mut curve = Vec::with_capacity(detections.len());
     let mut n_correct = 0;
@@ -187,7 +190,7 @@ mod tests {
             &[[80.0, 0.0, 95.0, 10.0]],
         );
         let b = truth(&[[0.0, 0.0, 10.0, 10.0]], &[]);
-        // Right .9; wrong .8; a second box on the same face .7 (wrong); ignored .6; right .5.
+        // By score: 0.9 correct, 0.8 wrong, 0.7 a second box on the same face (wrong), 0.6 ignored, 0.5 correct.
         let faces_a = [
             face(1.0, 0.9),
             face(50.0, 0.8),
@@ -202,7 +205,7 @@ mod tests {
             (3, 1, 1)
         );
         assert_eq!((scores.recall(), scores.precision()), (1.0 / 3.0, 0.5));
-        // Precision 1 at the first face, 2/4 at the second, the third is never found.
+        // Precision is 1 at the first face found and 2/4 at the second; the third face is never found.
         assert!((scores.average_precision - (1.0 + 0.5) / 3.0).abs() < 1e-12);
     }
 
@@ -213,7 +216,7 @@ mod tests {
             rect: [x, 20.0, x + 40.0, 60.0],
             score,
         };
-        // The large face is found as one that is a little smaller, another is seen where nothing is.
+        // The large face is found by a slightly shifted box; a third detection has no true face.
         let faces = [face(0.0, 0.9), large(22.0, 0.8), face(80.0, 0.7)];
         let counts = |sides| {
             let scores = evaluate_sizes([(&a, &faces[..])], 0.5, sides);

@@ -13,25 +13,25 @@ pub struct Truth {
     pub width: u32,
     /// Height of the image in pixels.
     pub height: u32,
-    /// The faces, `[x0, y0, x1, y1]` in pixels.
+    /// One box `[x0, y0, x1, y1]` per face, in pixels of the image.
     pub faces: Vec<[f32; 4]>,
-    /// Regions where a detection is neither correct nor wrong.
+    /// Boxes `[x0, y0, x1, y1]` in pixels inside which an unmatched detection is not counted as wrong.
     #[serde(default)]
     pub ignore: Vec<[f32; 4]>,
 }
 
-/// Largest file that is read.
+/// Largest number of bytes read of a file; a longer file is cut here and then fails to parse.
 const MAX_BYTES: u64 = 1 << 28;
 
-/// Why a file of true boxes could not be read.
+/// The reason why a file of true boxes could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum TruthError {
-    /// The file could not be read.
+    /// The file could not be opened or read.
     #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The file is not JSON of the expected form.
@@ -39,15 +39,15 @@ pub enum TruthError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// The position and the mistake.
+        /// The parser's error, with line and column.
         source: serde_json::Error,
     },
 }
 
-/// Reads `boxes.json`, a map from file name to [`Truth`].
+/// Reads a `boxes.json` file: a JSON object that maps each image's file name to its [`Truth`].
 ///
 /// # Errors
-/// [`TruthError`] names the file and, where there is one, the position of the mistake.
+/// [`TruthError`] names the file and, when the JSON is wrong, the line and column.
 pub fn load_truth(path: &Path) -> Result<BTreeMap<String, Truth>, TruthError> {
     let read = || {
         let mut bytes = Vec::new();

@@ -25,7 +25,7 @@ pub enum Command {
         weights: PathBuf,
         /// Folder of images
         dir: PathBuf,
-        /// Their labels
+        /// Labels of the images, as label-images writes them
         labels: PathBuf,
         /// File to write
         #[arg(long)]
@@ -33,7 +33,7 @@ pub enum Command {
         /// Longest side of the finest scale, in pixels
         #[arg(long, default_value_t = 1024)]
         longest_side: u32,
-        /// Least score of a detection
+        /// Smallest score of a detection
         #[arg(long, default_value_t = 0.25)]
         threshold: f32,
     },
@@ -64,7 +64,7 @@ pub enum Command {
     },
 }
 
-/// Left, upper, right and lower side as shares of the sides of an image or a box.
+/// A box `[left, top, right, bottom]` inside an image or another box, as shares of its width and height.
 pub type Shares = [f32; 4];
 
 #[derive(clap::Args)]
@@ -133,7 +133,7 @@ pub struct TrainArgs {
     /// Seed of weights, composition and augmentation
     #[arg(long, default_value_t = 1)]
     pub seed: u32,
-    /// Parameters to start from: last.params.safetensors of another run, or weights as they ship
+    /// Parameters to start from: last.params.safetensors of another run, or exported weights (detector.safetensors)
     #[arg(long)]
     pub from: Option<PathBuf>,
     /// Write weights every N steps

@@ -1,4 +1,6 @@
-//! The mean of two trainings' weights: stages that begin where another ended are near enough to be averaged, and the mean is
+//! The weighted mean of the weights of two models.
+//!
+//! When one model was trained further from the other, their weights are near enough to be averaged, and the mean is
 //! often better than both (Wortsman et al. 2022, "Model soups").
 
 use std::path::Path;
@@ -9,7 +11,9 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::network::serialized;
 
-/// Writes `(1 - share) * first + share * second` of two files of exported weights (f16, the same names and shapes).
+/// Writes `(1 - share) * first + share * second` to `out`, for two files of exported weights.
+///
+/// Both files must have f16 tensors of the same names and shapes.
 pub fn run(first: &Path, second: &Path, share: f64, out: &Path) -> Result<()> {
     let read = |path: &Path| {
         std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))

@@ -1,28 +1,28 @@
-//! A training image that pieces of other images are drawn into.
+//! A square training image into which pieces of other images are drawn.
 
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
 
-/// Red, green and blue in `0..=255`, row by row.
+/// A square RGB image of `side` x `side` pixels, row by row, with values from 0 to 255.
 pub struct Canvas {
     pub side: usize,
     pub pixels: Vec<[f32; 3]>,
 }
 
-/// A turn, a scale for each axis and a shift: from the pixels of a source to those of the canvas.
+/// An affine map from pixels of a source image to pixels of the canvas: scale each axis, then rotate, then shift.
 #[derive(Clone, Copy, Debug)]
 pub struct Placement {
-    /// The point of the source that goes to `to`.
+    /// The point of the source that is mapped to the point `to` of the canvas.
     pub from: [f32; 2],
     pub to: [f32; 2],
-    /// Canvas pixels for one source pixel along the axes of the source; a negative first one mirrors.
+    /// Canvas pixels per source pixel, along x and y of the source; a negative x mirrors.
     pub scale: [f32; 2],
-    /// Sine and cosine of the turn.
+    /// Sine and cosine of the rotation angle.
     pub turn: [f32; 2],
 }
 
 impl Placement {
-    /// Position on the canvas of a point of the source.
+    /// The point of the canvas that a point of the source is mapped to.
     pub fn point(&self, x: f32, y: f32) -> [f32; 2] {
         let (x, y) = (
             (x - self.from[0]) * self.scale[0],
@@ -44,7 +44,7 @@ impl Placement {
         ]
     }
 
-    /// The upright box around the ellipse in a box of the source.
+    /// The axis-aligned box on the canvas around the mapped ellipse that is inscribed in a box of the source.
     pub fn rect(&self, [x0, y0, x1, y1]: [f32; 4]) -> [f32; 4] {
         let [x, y] = self.point((x0 + x1) / 2.0, (y0 + y1) / 2.0);
         let (a, b) = (
@@ -57,18 +57,18 @@ impl Placement {
     }
 }
 
-/// Edge of a pasted piece.
+/// How the edge of a pasted image is blended with the canvas.
 #[derive(Clone, Copy, Debug)]
 pub enum Edge {
     Hard,
-    /// Fades over this share of the sides.
+    /// Fades out toward the border, over this share of the width and height.
     Soft(f32),
-    /// Fades outside an ellipse: middle and half axes in pixels of the source.
+    /// Fades out outside an ellipse: center x, center y, half axes along x and y, in pixels of the source.
     Ellipse([f32; 4]),
 }
 
 impl Edge {
-    /// Opacity at a point of a source of `size`.
+    /// Opacity, 0 to 1, at a point of a source of this size (width, height).
     fn alpha(self, x: f32, y: f32, size: [f32; 2]) -> f32 {
         let smooth = |t: f32| {
             let t = t.clamp(0.0, 1.0);
@@ -89,7 +89,7 @@ impl Edge {
 }
 
 impl Canvas {
-    /// A plain canvas.
+    /// A canvas of `side` x `side` pixels of one color.
     pub fn new(side: usize, color: [f32; 3]) -> Self {
         Self {
             side,
@@ -97,7 +97,7 @@ impl Canvas {
         }
     }
 
-    /// Draws a source.
+    /// Draws a source image on the canvas.
     pub fn draw(&mut self, source: &Pyramid, placement: &Placement, edge: Edge) {
         let (width, height) = (source.width() as f32, source.height() as f32);
         let (small, factor) = source.level(placement.scale[0].abs().min(placement.scale[1].abs()));
@@ -131,7 +131,7 @@ impl Canvas {
         }
     }
 
-    /// Fills what `covers` says with a color.
+    /// Fills the pixels inside a box `[x0, y0, x1, y1]` whose centers `covers(x, y)` accepts with a color.
     pub fn fill(
         &mut self,
         [x0, y0, x1, y1]: [f32; 4],
@@ -148,7 +148,7 @@ impl Canvas {
         }
     }
 
-    /// Shrinks and enlarges the image by this factor.
+    /// Removes detail: shrinks the canvas by this factor and enlarges it to its size again.
     pub fn coarsen(&mut self, factor: f32) {
         let side = self.side as u32;
         let small = ((self.side as f32 / factor).round() as u32).clamp(1, side);
@@ -157,14 +157,14 @@ impl Canvas {
         self.show(&enlarged);
     }
 
-    /// Takes the pixels of an image of the same size.
+    /// Replaces all pixels by those of an image of the same size.
     pub fn show(&mut self, image: &RgbImage) {
         for (to, from) in self.pixels.iter_mut().zip(image.pixels()) {
             *to = from.0.map(f32::from);
         }
     }
 
-    /// The canvas as an image.
+    /// The canvas as an 8-bit image, clamped to 0 to 255.
     pub fn image(&self) -> RgbImage {
         RgbImage::from_fn(self.side as u32, self.side as u32, |x, y| {
             image::Rgb(
@@ -174,14 +174,14 @@ impl Canvas {
     }
 }
 
-/// A source and halves of it, so that shrinking averages.
+/// An image and its repeatedly halved copies, from which it is drawn smaller without aliasing.
 #[derive(Clone, Debug)]
 pub struct Pyramid {
-    /// The source first, then each half the one before.
+    /// The image itself, then each level of half the size of the one before.
     levels: Vec<RgbImage>,
 }
 
-/// Sources are halved while their shorter side is at least this.
+/// A level is halved once more if its shorter side is at least this many pixels.
 const MIN_HALVED: u32 = 4;
 
 impl Pyramid {
@@ -207,7 +207,9 @@ impl Pyramid {
         self.source().height()
     }
 
-    /// The level whose pixels are at most some 1.7 pixels of the canvas apart, and source pixels for one of its.
+    /// The level to draw from at `scale` canvas pixels per source pixel, and the source pixels per pixel of this level.
+    ///
+    /// It is the finest level of which a pixel covers at least 0.6 canvas pixels, if there is one.
     fn level(&self, scale: f32) -> (&RgbImage, f32) {
         let (mut index, mut factor) = (0, 1.0);
         while scale * factor < 0.6 && index + 1 < self.levels.len() {
@@ -218,7 +220,7 @@ impl Pyramid {
     }
 }
 
-/// The means of two by two pixels.
+/// Half the width and height, by averaging 2 x 2 pixels.
 fn halved(image: &RgbImage) -> RgbImage {
     let row = 3 * image.width() as usize;
     let (width, height) = (image.width() / 2, image.height() / 2);
@@ -236,7 +238,7 @@ fn halved(image: &RgbImage) -> RgbImage {
     RgbImage::from_raw(width, height, pixels).expect("three values for each pixel")
 }
 
-/// The color between the four nearest pixels.
+/// Bilinear interpolation at `(x, y)`; pixel centers are at `.5`.
 fn blended(image: &RgbImage, x: f32, y: f32) -> [f32; 3] {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let (x, y) = ((x - 0.5).max(0.0), (y - 0.5).max(0.0));
@@ -278,7 +280,7 @@ mod tests {
             let mut canvas = Canvas::new(256, [7.0; 3]);
             canvas.draw(&source, &placement, Edge::Hard);
             let at = |x: f32, y: f32| canvas.pixels[y as usize * 256 + x as usize];
-            // Mirrored: the left half of the source lies on the right.
+            // Mirrored: the left half of the source is on the right.
             assert_eq!(at(100.0 + 16.0 * scale, 60.0), [200.0, 50.0, 0.0]);
             assert_eq!(at(100.0 - 16.0 * scale, 60.0), [0.0, 50.0, 0.0]);
             assert_eq!(at(100.0 + 34.0 * scale, 60.0), [7.0; 3]);

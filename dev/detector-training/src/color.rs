@@ -1,4 +1,4 @@
-//! Changes of color and of quality: what scanning, drawing styles and compression do to an image.
+//! Augmentation of color and quality: brightness, contrast, saturation, noise, blur and JPEG compression.
 
 use image::codecs::jpeg::JpegEncoder;
 use rng::RandomState;
@@ -6,13 +6,13 @@ use rng::RandomState;
 use crate::canvas::Canvas;
 use crate::random::{chance, uniform};
 
-/// The weights of red, green and blue in brightness (Rec. 601).
+/// Weights of red, green and blue in luma (Rec. 601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// The share of dark images.
+/// Share of dark images among those whose color is changed.
 const NIGHT: f64 = 0.12;
 
-/// Changes the whole canvas.
+/// Applies random changes of color and quality to the whole canvas.
 pub fn change(canvas: &mut Canvas, random: &mut RandomState) {
     if chance(random, 0.8) {
         let gain: [f32; 3] = {
@@ -61,7 +61,7 @@ pub fn change(canvas: &mut Canvas, random: &mut RandomState) {
     }
 }
 
-/// The mean of each pixel and its right and lower neighbors, twice.
+/// Averages each pixel with its right neighbor, then with its lower one; both twice.
 fn blur(canvas: &mut Canvas) {
     let side = canvas.side;
     for step in [1, side, 1, side] {

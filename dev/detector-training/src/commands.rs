@@ -1,4 +1,4 @@
-//! Dispatch from a command to its module.
+//! Parses the command line and calls the module of the command.
 
 use anyhow::Result;
 use clap::Parser;

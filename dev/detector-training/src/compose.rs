@@ -1,5 +1,5 @@
-//! Training images: crops pasted on backgrounds among things that are no faces, close-ups, and windows of whole
-//! images.
+//! Composes training images of three kinds: collages (face crops pasted on a background among things that are no
+//! faces), close-ups of a single face, and windows of whole images.
 
 use detector_evaluation::Truth;
 use rng::RandomState;
@@ -10,33 +10,35 @@ use crate::random::{any_color, chance, log_uniform, uniform};
 use crate::sources::Item;
 use crate::{color, cover, prints, shapes};
 
-/// Sides of pasted faces in pixels.
+/// Smallest and largest side of faces in collages, in pixels; the side is the root of the box's area.
 const PASTED_SIDES: (f32, f32) = (11.0, 130.0);
-/// Sides of faces in close-ups.
+/// Smallest and largest side of faces in close-ups, in pixels.
 const CLOSE_SIDES: (f32, f32) = (90.0, 235.0);
-/// Sides of the face or of the mistake around which a window of a whole image lies.
+/// Smallest and largest side, in pixels, to which the face or false detection in a window of a whole image is scaled.
 const WINDOW_SIDES: (f32, f32) = (11.0, 200.0);
-/// Sides in the share of windows that show a part of a large face: an eye or a mouth alone is no face.
+/// The same for the windows that show a part of a large face, because an eye or a mouth alone is no face; then the
+/// share of such windows.
 const LARGE_SIDES: (f32, f32) = (200.0, 700.0);
 const LARGE: f64 = 0.12;
-/// The share of windows that lie around something. Labels are surest near faces that were found.
+/// Share of windows that are placed around a face or a false detection, where labels are most reliable; the others are
+/// anywhere in the image.
 const AROUND: f64 = 0.9;
-/// Sizes of whole images, longest side 1024, that windows lie anywhere in.
+/// For windows anywhere in the image: smallest and largest scale of an image whose longest side is 1024.
 const ANYWHERE_SCALES: (f32, f32) = (0.12, 1.0);
-/// The share of windows around mistakes in images that have some.
+/// Share of windows around a false detection instead of a face, in images that have some.
 const MISTAKES: f64 = 0.4;
-/// The share of close-ups among composed images.
+/// Share of close-ups among the training images that are not windows.
 const CLOSE_UPS: f64 = 0.3;
-/// The share of training images that are small ones, enlarged.
+/// Share of training images that are shrunk and enlarged again.
 const ENLARGED: f64 = 0.15;
-/// By how much at most.
+/// Largest factor of that.
 const ENLARGEMENT: f32 = 5.0;
-/// Faces smaller than this need not be found.
+/// Faces whose shorter side is below this many pixels are ignored in training.
 const MIN_SIDE: f32 = 9.0;
-/// Of a face this share must be on the canvas, else it is ignored.
+/// A face is ignored when a smaller share of its area than this is on the canvas.
 const MIN_VISIBLE: f32 = 0.6;
 
-/// Makes a training image.
+/// Composes a random training image of `side` x `side` pixels.
 pub fn sample(material: &Material, side: usize, random: &mut RandomState) -> Sample {
     let mut sample = if chance(random, material.windows) {
         window(material, side, random)
@@ -79,7 +81,7 @@ fn background(material: &Material, side: usize, random: &mut RandomState) -> Sam
     }
 }
 
-/// Fills the canvas with patches of drawings.
+/// Fills the canvas with a grid of patches of drawings.
 fn mosaic(material: &Material, canvas: &mut Canvas, random: &mut RandomState) {
     let tile = log_uniform(random, (50.0, 260.0));
     let n = (canvas.side as f32 / tile).ceil() as usize;
@@ -99,7 +101,7 @@ fn mosaic(material: &Material, canvas: &mut Canvas, random: &mut RandomState) {
     }
 }
 
-/// Gray photographs become images in two colors.
+/// Blends the canvas with a gradient of two random colors by brightness.
 fn tint(canvas: &mut Canvas, random: &mut RandomState) {
     let (dark, bright) = (any_color(random), any_color(random));
     for pixel in &mut canvas.pixels {
@@ -110,7 +112,7 @@ fn tint(canvas: &mut Canvas, random: &mut RandomState) {
     }
 }
 
-/// Draws a piece somewhere; where `covering`, so that the canvas is full.
+/// Draws an image at a random position; if `covering`, such that an image that is large enough fills the canvas.
 fn place_anywhere(
     canvas: &mut Canvas,
     image: &Pyramid,
@@ -147,7 +149,7 @@ fn place_anywhere(
 
 fn collage(material: &Material, side: usize, random: &mut RandomState) -> Sample {
     let mut sample = background(material, side, random);
-    // Pieces without faces first, with the same edges as the faces: an edge is no sign of a face.
+    // First pieces without faces, with the same kinds of edges, so that an edge is no sign of a face.
     for _ in 0..random.index(7) {
         let part;
         let piece = match random.index(3) {
@@ -171,7 +173,7 @@ fn collage(material: &Material, side: usize, random: &mut RandomState) -> Sample
     sample
 }
 
-/// Hair, an eye, a corner of a crop: what belongs to a face and is none.
+/// A part of a random face crop that is not a face itself, such as hair, an eye or a corner; `None` without crops.
 fn part_of_face(material: &Material, random: &mut RandomState) -> Option<Pyramid> {
     if material.crops.is_empty() {
         return None;
@@ -180,7 +182,7 @@ fn part_of_face(material: &Material, random: &mut RandomState) -> Option<Pyramid
     let Item { image, truth, .. } = crops.draw(random)?;
     let (width, height) = (image.width() as f32, image.height() as f32);
     let [x0, y0, x1, y1] = truth.faces.first().copied()?;
-    // Above the face, or a window that shows a third of it at most.
+    // Everything above the face, or a window of at most a fifth of the face's area.
     let [x, y, w, h] = if chance(random, 0.5) {
         [0.0, 0.0, width, y0]
     } else {
@@ -210,7 +212,7 @@ fn any_edge(image: &Pyramid, face: Option<[f32; 4]>, random: &mut RandomState) -
         _ => {
             let [x0, y0, x1, y1] =
                 face.unwrap_or([0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height]);
-            // The face and its hair: wider than the face, further above it than below.
+            // An ellipse around the face and its hair, shifted upward.
             let grow = uniform(random, 1.15, 2.0);
             let (a, b) = ((x1 - x0) / 2.0 * grow, (y1 - y0) / 2.0 * grow);
             Edge::Ellipse([(x0 + x1) / 2.0, (y0 + y1) / 2.0 - 0.15 * b, a, b])
@@ -218,7 +220,9 @@ fn any_edge(image: &Pyramid, face: Option<[f32; 4]>, random: &mut RandomState) -
     }
 }
 
-/// Pastes a crop where its face covers no other.
+/// Pastes a random face crop at a place where it covers no other face; after six attempts does nothing.
+///
+/// `sides` are the smallest and largest side of the pasted face in pixels.
 fn paste_face(
     material: &Material,
     sample: &mut Sample,
@@ -238,7 +242,7 @@ fn paste_face(
     let [x0, y0, x1, y1] = face;
     let size = ((x1 - x0) * (y1 - y0)).sqrt();
     let mut target = log_uniform(random, sides);
-    // A face that is much enlarged is a blur.
+    // Do not enlarge a face so much that it is only a blur.
     target = target.min(size * 2.2);
     let side = sample.canvas.side as f32;
     let aspect = uniform(random, 0.93, 1.07);
@@ -276,7 +280,7 @@ fn paste_face(
     }
 }
 
-/// A part of a whole image at some size.
+/// A random window of a random whole image; a collage when there are none.
 fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample {
     let Some(item) = material.images.draw(random) else {
         return collage(material, side, random);
@@ -285,7 +289,7 @@ fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample 
     let Truth { faces, ignore, .. } = &item.truth;
     let mut canvas = Canvas::new(side, any_color(random));
     let longest = image.width().max(image.height()) as f32;
-    // Around a face or a mistake at some size, or anywhere.
+    // Around a face or a false detection, or anywhere.
     let centers = if chance(random, MISTAKES) && !item.mistaken.is_empty() {
         &item.mistaken
     } else {
@@ -333,8 +337,8 @@ fn window(material: &Material, side: usize, random: &mut RandomState) -> Sample 
     }
 }
 
-/// Makes the sample look like an enlarged small image, as the refinement pass of the detector sees it; the least face
-/// keeps [`MIN_SIDE`] pixels of detail.
+/// Makes the sample look like an enlarged small image, as in the refinement pass of the detector. The smallest face
+/// keeps the detail of at least [`MIN_SIDE`] pixels.
 fn enlarge(sample: &mut Sample, random: &mut RandomState) {
     let smallest = sample
         .faces
@@ -347,7 +351,8 @@ fn enlarge(sample: &mut Sample, random: &mut RandomState) {
     }
 }
 
-/// Faces that are hardly on the canvas or tiny are ignored; boxes of the others end at the border.
+/// Removes faces outside the canvas, moves tiny and mostly invisible ones to `ignore`, and clamps the boxes of the
+/// others.
 fn settle(sample: &mut Sample) {
     let side = sample.canvas.side as f32;
     let whole = [0.0, 0.0, side, side];

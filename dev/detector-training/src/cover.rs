@@ -1,4 +1,4 @@
-//! Faces that something hides in part: books, hands, other people.
+//! Augmentation that hides parts of faces, as books, hands or other people do.
 
 use rng::RandomState;
 
@@ -7,10 +7,10 @@ use crate::material::{Material, Sample, covered};
 use crate::random::{any_color, chance, uniform};
 use crate::sources::Item;
 
-/// The share of faces that something covers in part.
+/// Share of faces that are partly covered.
 const COVERED: f64 = 0.2;
 
-/// Covers a part of some faces; the box stays that of the whole face.
+/// Covers parts of some faces; their boxes remain those of the whole faces.
 pub fn some_faces(material: &Material, sample: &mut Sample, random: &mut RandomState) {
     for i in 0..sample.faces.len() {
         if !chance(random, COVERED) {
@@ -39,7 +39,7 @@ pub fn some_faces(material: &Material, sample: &mut Sample, random: &mut RandomS
                 y1 + height,
             ],
         };
-        // A face next to it may not vanish.
+        // Do not cover another face.
         let hides = |(j, other): (usize, &[f32; 4])| j != i && covered(other, &rect) > 0.1;
         if !sample.faces.iter().enumerate().any(hides) {
             fill(material, &mut sample.canvas, rect, random);
@@ -47,7 +47,7 @@ pub fn some_faces(material: &Material, sample: &mut Sample, random: &mut RandomS
     }
 }
 
-/// Fills a rectangle with a color or, somewhat turned, with a piece of a drawing.
+/// Covers a rectangle with a color or with a slightly rotated patch of a drawing.
 fn fill(material: &Material, canvas: &mut Canvas, rect: [f32; 4], random: &mut RandomState) {
     let piece = if chance(random, 0.6) {
         material.patches.draw(random)

@@ -1,4 +1,4 @@
-//! Weights measured on images with known faces.
+//! Evaluates weights on images with known faces.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use detector_evaluation::{Scores, evaluate, load_truth};
 
 use crate::sources::read_image;
 
-/// Measures a file of weights and prints a row for several thresholds.
+/// Evaluates a file of weights on the images of `dir` and its `boxes.json`; prints a table with a row per score
+/// threshold.
 pub fn run(weights: &Path, dir: &Path, longest_side: u32) -> Result<()> {
     let bytes =
         std::fs::read(weights).with_context(|| format!("cannot read {}", weights.display()))?;
@@ -25,7 +26,8 @@ pub fn run(weights: &Path, dir: &Path, longest_side: u32) -> Result<()> {
     Ok(())
 }
 
-/// Scores at several thresholds.
+/// Evaluates weights (safetensors bytes) on the images of `dir` and its `boxes.json`; returns pairs of score threshold
+/// and scores.
 pub fn measure(weights: &[u8], dir: &Path, longest_side: u32) -> Result<Vec<(f32, Scores)>> {
     let detector = EmbeddedDetector::from_safetensors(weights)?;
     let options = DetectOptions {

@@ -1,5 +1,7 @@
-//! Pseudo-labels: detectors vote on the faces of an image at several scales; what most find is a face, the rest is
-//! ignored. Also the false detections of a trained model on labeled images.
+//! Writes pseudo-labels: several detectors vote on the faces of an image. Candidates with enough votes are faces, the
+//! others regions to ignore.
+//!
+//! Also writes the false detections of a trained model on labeled images.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,32 +17,32 @@ use crate::args::LabelArgs;
 use crate::material::covered;
 use crate::sources::{image_files, read_image};
 
-/// Score threshold of the teacher.
+/// Score threshold of the teacher's detections.
 const MIN_SCORE: f32 = 0.2;
-/// Scales at which the teacher votes: longest side of the image, and whether it is mirrored.
+/// The four images on which the teacher votes: longest side in pixels, and whether the image is mirrored.
 const TEACHER_SCALES: [(u32, bool); 4] = [(1024, false), (640, false), (1024, true), (1440, false)];
-/// Longest side of the image for a pseudo-labeler, and its votes; each scale of the teacher has one.
+/// Longest side of the image for a pseudo-labeler, and the number of its votes; each scale of the teacher has one vote.
 const LABELER_SIDE: u32 = 768;
 const LABELER_VOTES: usize = 2;
-/// Longest side of the image for the model, and the score from which it has the votes of a pseudo-labeler.
+/// Longest side of the image for the trained model, and the score from which it has as many votes as a pseudo-labeler.
 const MODEL_SIDE: u32 = 1024;
 const MODEL_SCORE: f32 = 0.4;
-/// Score of the model from which it has one vote.
+/// Score from which the trained model has one vote.
 const MODEL_MIN_SCORE: f32 = 0.15;
-/// Least votes of an ignored region where a model votes; without a model one vote is enough.
+/// Smallest number of votes for a region to ignore if a trained model votes; otherwise one vote is enough.
 const MIN_IGNORE_VOTES: usize = 2;
-/// Least votes of a face.
+/// Smallest number of votes for a face.
 const MIN_VOTES: usize = 3;
-/// Least score of a face that only the teacher found.
+/// Smallest score of a face for which only the teacher voted.
 const MIN_TEACHER_SCORE: f32 = 0.6;
-/// IoU from which two boxes are one candidate.
+/// Boxes whose IoU exceeds this are the same candidate.
 const SAME: f32 = 0.45;
-/// An ignored region with this share of itself in a face is dropped.
+/// A region to ignore is dropped when more than this share of its area is inside a face.
 const INSIDE: f32 = 0.6;
-/// IoU with a face or an ignored region from which a detection is not a mistake.
+/// Smallest IoU with a face or a region to ignore at which a detection is not counted as false.
 const NEAR_FACE: f32 = 0.2;
 
-/// Labels a folder of whole images.
+/// Labels a folder of whole images and writes the result to `args.out`.
 pub fn images(args: &LabelArgs) -> Result<()> {
     let teacher = args.teacher.load()?;
     let labelers: Vec<_> = args
@@ -138,7 +140,7 @@ fn detect(
     Ok(detector.detect(&NamedImage { image, name }, &options)?)
 }
 
-/// The detections of one detector at one scale of an image.
+/// The detections of one detector on one scale of an image, and the number of votes that each has.
 struct Ballot {
     votes: usize,
     is_teacher: bool,
@@ -155,15 +157,17 @@ impl Ballot {
     }
 }
 
-/// Faces with enough votes. Candidates with fewer votes, but at least `min_ignore_votes`, become ignored regions. Boxes are
-/// the mean of those of the teacher.
+/// The labels that result from the votes.
+///
+/// Candidates with at least [`MIN_VOTES`] are faces; their boxes are the means of the teacher's boxes. Candidates with
+/// fewer votes, but at least `min_ignore_votes`, become regions to ignore.
 fn agreed(image: &RgbImage, ballots: &[Ballot], min_ignore_votes: usize) -> Truth {
     let mut left: Vec<(usize, &Face)> = ballots
         .iter()
         .enumerate()
         .flat_map(|(ballot, of)| of.faces.iter().map(move |face| (ballot, face)))
         .collect();
-    // The teacher's boxes first: the others are matched to them.
+    // The teacher's boxes first, so that the others are matched with them.
     left.sort_by(|a, b| {
         let is_other = |ballot: usize| !ballots[ballot].is_teacher;
         is_other(a.0)
@@ -203,7 +207,9 @@ fn agreed(image: &RgbImage, ballots: &[Ballot], min_ignore_votes: usize) -> Trut
     truth
 }
 
-/// Writes the false detections of a model, largest score first, as `boxes.json`.
+/// Writes the false detections of a model on labeled images, best score first, in the format of `boxes.json`.
+///
+/// A detection is false when it is near no face and no region to ignore of `labels`.
 pub fn mistakes(
     weights: &Path,
     dir: &Path,
@@ -236,7 +242,7 @@ pub fn mistakes(
     write(out, &found)
 }
 
-/// The part of a box from `shares` of its sides.
+/// The part of a box that is given by `shares` `[left, top, right, bottom]` of its width and height.
 fn part([x0, y0, x1, y1]: &[f32; 4], shares: &[f32; 4]) -> [f32; 4] {
     let (width, height) = (x1 - x0, y1 - y0);
     [
@@ -289,7 +295,7 @@ mod tests {
         let truth = agreed(&image, &ballots, 1);
         assert_eq!(truth.faces, [[31.0, 30.0, 71.0, 70.0]]);
         assert_eq!(truth.ignore, [[0.0, 30.0, 40.0, 70.0]]);
-        // If a model voted and found nothing, one vote is not enough to ignore a region; with its vote it is.
+        // If a trained model votes and finds nothing, one vote is not enough to ignore a region; with its vote it is.
         assert_eq!(
             agreed(&image, &ballots, MIN_IGNORE_VOTES).ignore,
             [[0.0; 4]; 0]

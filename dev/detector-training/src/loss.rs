@@ -1,24 +1,28 @@
-//! Loss of a batch: scores (quality focal loss, Li et al., arXiv:2006.04388) and boxes (generalized IoU, Rezatofighi
-//! et al., arXiv:1902.09630).
+//! The training loss: quality focal loss of the scores (Li et al., arXiv:2006.04388) plus generalized IoU loss of the
+//! boxes (Rezatofighi et al., arXiv:1902.09630).
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 
 use crate::targets::LevelTargets;
 
-/// Weight of the boxes.
+/// Weight of the box loss in the total.
 const BOX_WEIGHT: f64 = 2.0;
-/// Logarithms of distances are held in this range.
+/// Predicted logarithms of distances are clamped to the range from `-MAX_LOG` to `MAX_LOG`.
 const MAX_LOG: f64 = 4.0;
 
-/// The loss of a batch and its parts.
+/// The loss of a batch, `total = score + 2 * boxes`; both parts are sums over cells divided by the number of face
+/// cells.
 pub struct Loss {
     pub total: Tensor,
     pub score: f32,
     pub boxes: f32,
 }
 
-/// Compares the results of every level with the targets of every image.
+/// The loss of a batch.
+///
+/// - `levels`: the network's output of each level, `[batch, 5, height, width]`
+/// - `targets`: for each image the targets of each level
 pub fn loss(levels: &[Tensor], targets: &[Vec<LevelTargets>]) -> Result<Loss> {
     let n_faces: f32 = targets
         .iter()
@@ -51,7 +55,7 @@ pub fn loss(levels: &[Tensor], targets: &[Vec<LevelTargets>]) -> Result<Loss> {
         let (iou, generalized) = overlaps(&distances)?;
         boxes.push((generalized.affine(-1.0, 1.0)? * &is_face)?.sum_all()?);
         let logit = level.narrow(1, 0, 1)?.squeeze(1)?;
-        // A right box should score as high as it fits.
+        // The target score of a cell with a face is the IoU of its predicted box.
         let wanted = (iou.detach() * &is_face)?;
         scores.push((focal(&logit, &wanted)? * counts)?.sum_all()?);
     }
@@ -64,7 +68,7 @@ pub fn loss(levels: &[Tensor], targets: &[Vec<LevelTargets>]) -> Result<Loss> {
     })
 }
 
-/// `(wanted - p)^2` times the cross entropy of `p = sigmoid(logit)` with `wanted`.
+/// Quality focal loss: `(wanted - p)^2` times the cross entropy of `p = sigmoid(logit)` with the target `wanted`.
 fn focal(logit: &Tensor, wanted: &Tensor) -> candle_core::Result<Tensor> {
     // log(1 + e^x) without overflow.
     let softplus = (logit.relu()? + (logit.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
@@ -74,7 +78,9 @@ fn focal(logit: &Tensor, wanted: &Tensor) -> candle_core::Result<Tensor> {
     (wanted - p)?.sqr()? * entropy
 }
 
-/// IoU and generalised IoU of boxes around the same cells, given by their distances (predicted, true).
+/// IoU and generalized IoU of predicted and true boxes.
+///
+/// `distances` are pairs (predicted, true) of the distances from a cell to the left, upper, right and lower side.
 fn overlaps(distances: &[(Tensor, Tensor)]) -> candle_core::Result<(Tensor, Tensor)> {
     let [(l, tl), (t, tt), (r, tr), (b, tb)] = distances else {
         candle_core::bail!("four distances")

@@ -1,7 +1,7 @@
 //! Trains the face detector that ships inside `prep`.
 //!
-//! `label-images` writes pseudo-labels, `train` trains the weights, `average` joins those of two trainings, `evaluate`
-//! measures them; the recipe is in `crates/detect/README.md`.
+//! `label-images` writes pseudo-labels, `mistakes` the false detections of a model, `train` trains the weights,
+//! `average` averages those of two trainings, and `evaluate` measures them. The recipe is in `crates/detect/README.md`.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
-//! The network of `detect::embedded` on tensors, with weights that are standardized while they train.
+//! The network of `detect::embedded` on candle tensors, for training, with weight standardization.
 //!
-//! In place of batch normalization each kernel has mean 0 and a learned scale (weight standardization, Brock et al.,
-//! arXiv:2101.08692): its cost does not depend on the size of the images, and it folds into plain weights.
+//! In place of batch normalization each kernel is normalized to mean 0 and a learned scale (scaled weight
+//! standardization, Brock et al., arXiv:2101.08692). The cost does not depend on the size of the images, and the result
+//! can be exported as plain weights.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,23 +17,23 @@ use ops::{Activation, BiasActOptions, Conv2dOptions, bias_act, conv2d};
 use rng::RandomState;
 use safetensors::tensor::Dtype;
 
-/// A kernel's variance is kept above this.
+/// Added to the variance of a kernel, so that it is not 0.
 const EPSILON: f64 = 1e-6;
-/// The share of faces among cells that the untrained network claims.
+/// Score of every cell in the untrained network.
 const PRIOR: f64 = 0.01;
-/// Keeps a kernel of zeros at zeros.
+/// Added to the deviation of a loaded kernel, so that a kernel of zeros stays one.
 const DEAD: f64 = 1e-12;
-/// Standard deviation of the heads' first weights.
+/// Standard deviation of the initial weights of the output layers (heads).
 const HEAD_DEVIATION: f64 = 0.01;
 
-/// The parameters by name: `NAME.weight`, `NAME.scale` (not for heads), `NAME.bias`.
+/// The trainable parameters, named `NAME.weight`, `NAME.scale` (not for heads) and `NAME.bias` for each layer `NAME`.
 pub struct Network {
     pub parameters: Vec<(String, Var)>,
     places: HashMap<String, usize>,
 }
 
 impl Network {
-    /// Draws first weights.
+    /// A network with random initial parameters.
     pub fn new(random: &mut RandomState) -> Result<Self> {
         let mut network = Self {
             parameters: Vec::new(),
@@ -53,7 +54,7 @@ impl Network {
             if is_head {
                 bias[0] = (PRIOR / (1.0 - PRIOR)).ln() as f32;
             } else {
-                // The second half of a block starts small, so that the block starts as the identity.
+                // The second convolution of a residual block starts small, so that the block starts near the identity.
                 let scale = if name.ends_with('b') { 0.3 } else { 1.0 };
                 network.add(format!("{name}.scale"), &[to, 1], vec![scale; to])?;
             }
@@ -73,7 +74,7 @@ impl Network {
         self.parameters[self.places[name]].1.as_tensor()
     }
 
-    /// The weights that the plain network convolves with.
+    /// The plain weights of a layer, `[out, in, kernel, kernel]`: standardized and scaled, except for heads.
     fn folded(&self, layer: &str) -> candle_core::Result<Tensor> {
         let weight = self.get(&format!("{layer}.weight"));
         if is_head(layer) {
@@ -84,7 +85,7 @@ impl Network {
         let fan_in = rows.dim(1)? as f64;
         let centered = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
         let variance = ((centered.sqr()?.mean_keepdim(1)? * fan_in)? + EPSILON * fan_in)?;
-        // A kernel of variance 2 / fan-in keeps the size of rectified values (He et al., arXiv:1502.01852).
+        // A kernel of variance 2 / fan-in preserves the magnitude of rectified values (He et al., arXiv:1502.01852).
         let scale = (self.get(&format!("{layer}.scale")).div(&variance.sqrt()?)? * 2f64.sqrt())?;
         centered.broadcast_mul(&scale)?.reshape(shape)
     }
@@ -97,13 +98,13 @@ impl Network {
         walk(&mut TrainingBackend(self), images.clone(), &outputs)
     }
 
-    /// The values of all parameters, one after the other.
+    /// The values of each parameter, row-major, in the order of `parameters`.
     pub fn values(&self) -> Result<Vec<Vec<f32>>> {
         let values = |(_, var): &(String, Var)| Ok(var.as_tensor().flatten_all()?.to_vec1()?);
         self.parameters.iter().map(values).collect()
     }
 
-    /// Sets all parameters, as [`Self::values`] returned them.
+    /// Sets all parameters to values in the form that [`Self::values`] returns.
     pub fn set_values(&self, values: &[Vec<f32>]) -> Result<()> {
         for ((_, var), values) in self.parameters.iter().zip(values) {
             var.set(&Tensor::from_vec(
@@ -115,7 +116,8 @@ impl Network {
         Ok(())
     }
 
-    /// The plain weights as safetensors of f16: what `detect` reads.
+    /// The plain weights as a safetensors file of f16, which `detect::embedded::EmbeddedDetector::from_safetensors`
+    /// reads.
     pub fn exported(&self) -> Result<Vec<u8>> {
         let mut tensors = Vec::new();
         for (name, _) in convolutions() {
@@ -135,7 +137,7 @@ impl Network {
         serialized(&packed, Dtype::F16)
     }
 
-    /// Writes the parameters as they are, to go on from.
+    /// Writes the trainable parameters as a safetensors file of f32, from which training can be continued.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut packed = Vec::new();
         for ((name, var), values) in self.parameters.iter().zip(self.values()?) {
@@ -146,8 +148,9 @@ impl Network {
         files::write_bytes(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Takes the parameters of a file that [`Self::save`] wrote, or the plain weights of [`Self::exported`], which gives
-    /// kernels of variance 1 with the scale that folds into those weights again.
+    /// Sets the parameters from a file that [`Self::save`] wrote, or from plain weights as of [`Self::exported`].
+    ///
+    /// Plain weights become kernels of variance 1 and the scales that result in the same plain weights again.
     pub fn load(&self, path: &Path) -> Result<()> {
         let read = || -> Result<_> {
             let bytes = std::fs::read(path)?;
@@ -188,7 +191,7 @@ impl Network {
     }
 }
 
-/// Computes layers with the folded weights, differentiably.
+/// A [`LayerBackend`] that computes layers with the plain weights, differentiable with respect to the parameters.
 struct TrainingBackend<'a>(&'a Network);
 
 impl LayerBackend for TrainingBackend<'_> {
@@ -231,7 +234,7 @@ impl LayerBackend for TrainingBackend<'_> {
     }
 }
 
-/// Names, shapes and little-endian values as a file of safetensors.
+/// The bytes of a safetensors file with these tensors: name, shape and little-endian values of each.
 pub fn serialized(packed: &[(String, Vec<usize>, Vec<u8>)], dtype: Dtype) -> Result<Vec<u8>> {
     let dtype = dtype.to_string();
     let entries: Vec<TensorEntry<'_>> = packed
@@ -275,7 +278,7 @@ mod tests {
     use detect::{DetectOptions, Detector, NamedImage};
     use image::RgbImage;
 
-    /// Training goes on from the weights that ship, too.
+    /// Training can continue from exported weights.
     #[test]
     fn plain_weights_fold_into_themselves() {
         let folder = tempfile::tempdir().unwrap();
@@ -305,13 +308,13 @@ mod tests {
     fn exported_weights_run_in_the_detector() {
         let mut random = RandomState::new(3);
         let network = Network::new(&mut random).unwrap();
-        // A head that is sure of one cell's worth of faces.
+        // Heads whose scores differ clearly from cell to cell.
         let mut values = network.values().unwrap();
         for ((name, _), values) in network.parameters.iter().zip(&mut values) {
             if name.starts_with("head") && name.ends_with("weight") {
                 values.iter_mut().for_each(|v| *v *= 20.0);
             }
-            // The coarsest level is the surest: its boxes are large.
+            // The coarsest level has the highest scores, so that the boxes are large.
             if name == "head32.bias" {
                 values[0] += 4.0;
             }
@@ -356,7 +359,7 @@ mod tests {
             name: "drawn",
         };
         let faces = detector.detect(&named, &options).unwrap();
-        // One scale of the three that detect a large face.
+        // The image has one scale, of the three that usually detect a large face.
         let expected = 1.0 - (1.0 - 1.0 / (1.0 + (-best).exp())).cbrt();
         assert!(
             (faces[0].score - expected).abs() < 2e-2 * expected,

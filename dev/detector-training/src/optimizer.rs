@@ -1,4 +1,4 @@
-//! Adam (Kingma and Ba, arXiv:1412.6980) with decoupled decay, and a running mean of the weights.
+//! Adam (Kingma and Ba, arXiv:1412.6980) with decoupled weight decay, and a moving average of the parameters.
 
 use anyhow::Result;
 use candle_core::backprop::GradStore;
@@ -7,14 +7,14 @@ use crate::network::Network;
 
 const BETAS: (f64, f64) = (0.9, 0.99);
 const EPSILON: f64 = 1e-8;
-/// Gradients longer than this are shortened.
+/// A gradient whose norm over all parameters exceeds this is scaled down to it.
 const MAX_LENGTH: f64 = 10.0;
 
-/// The state of training besides the parameters.
+/// The state of the optimizer.
 pub struct Optimizer {
     step: i32,
     moments: Vec<(Vec<f32>, Vec<f32>)>,
-    /// Running mean of the parameters, which is what gets exported.
+    /// Exponential moving average of the parameters, in the form of [`Network::values`]; this is what is exported.
     pub mean: Vec<Vec<f32>>,
 }
 
@@ -31,7 +31,9 @@ impl Optimizer {
         })
     }
 
-    /// One step; kernels shrink by `rate * decay`.
+    /// Performs one step of learning rate `rate`; kernels are also multiplied by `1 - rate * decay`.
+    ///
+    /// A step whose gradient is not finite is skipped.
     pub fn step(
         &mut self,
         network: &Network,

@@ -1,4 +1,4 @@
-//! Printed and worn things that are not faces: covers with letters, signs and images, single letters, flowers.
+//! Draws things that detectors take for faces: covers with letters and signs, single letters, flowers.
 
 use rng::RandomState;
 
@@ -7,16 +7,16 @@ use crate::material::{Material, Sample, covered};
 use crate::random::{any_color, chance, log_uniform, uniform};
 use crate::shapes::glyph;
 
-/// The share of training images with prints.
+/// Share of training images that get prints.
 const PRINTED: f64 = 0.3;
-/// Pixels of the side on which a print is drawn before it is placed.
+/// Side in pixels of the canvas on which a print is drawn before it is pasted.
 const SIDE: usize = 160;
-/// Longest sides of prints in a training image.
+/// Smallest and largest longest side of a print in a training image, in pixels.
 const SIDES: (f32, f32) = (10.0, 150.0);
-/// A print may hide this share of a face.
+/// Largest share of a face's area that a print may hide.
 const MAX_HIDDEN: f32 = 0.1;
 
-/// Puts prints where they hide no face.
+/// Pastes up to three prints on some samples, at places where they hide no face.
 pub fn draw(material: &Material, sample: &mut Sample, random: &mut RandomState) {
     if !chance(random, PRINTED) {
         return;
@@ -35,7 +35,7 @@ pub fn draw(material: &Material, sample: &mut Sample, random: &mut RandomState) 
         let placement = Placement {
             from: [width / 2.0, height / 2.0],
             to: std::array::from_fn(|_| uniform(random, 0.0, side)),
-            // Seen from the side, a print is narrow.
+            // A print seen from the side is narrower.
             scale: [scale * uniform(random, 0.5, 1.0), scale],
             turn: [angle.sin(), angle.cos()],
         };
@@ -47,7 +47,7 @@ pub fn draw(material: &Material, sample: &mut Sample, random: &mut RandomState) 
     }
 }
 
-/// A cover: a frame, lines of letters, a large sign, often a piece of a drawing.
+/// A book cover: an area of color, lines of letters, a large sign and a patch of a drawing, some of them left out.
 fn cover(material: &Material, random: &mut RandomState) -> image::RgbImage {
     let mut canvas = Canvas::new(SIDE, any_color(random));
     let side = SIDE as f32;
@@ -99,7 +99,7 @@ fn cover(material: &Material, random: &mut RandomState) -> image::RgbImage {
     image::imageops::crop_imm(&canvas.image(), 0, 0, width as u32, height as u32).to_image()
 }
 
-/// Letters from `left` to `right` below `top`.
+/// Draws a line of letters of this height from `left` to `right`, below `top`.
 fn line(
     canvas: &mut Canvas,
     [left, top, right]: [f32; 3],
@@ -124,7 +124,7 @@ fn line(
     }
 }
 
-/// One to three large letters on a plain ground.
+/// A few large letters on a plain background.
 fn letter(random: &mut RandomState) -> image::RgbImage {
     let mut canvas = Canvas::new(SIDE, any_color(random));
     let (side, color) = (SIDE as f32, any_color(random));
@@ -140,7 +140,7 @@ fn letter(random: &mut RandomState) -> image::RgbImage {
     canvas.image()
 }
 
-/// Petals around a middle, on hair, on a dress or in the air.
+/// A flower: petals around a center, on a plain background.
 fn flower(random: &mut RandomState) -> image::RgbImage {
     let ground = any_color(random);
     let mut canvas = Canvas::new(SIDE, ground);

@@ -1,14 +1,14 @@
-//! Plain shapes: bodies, panels, speech bubbles.
+//! Draws plain shapes that are no faces: ellipses, panels, speech bubbles, letters.
 
 use rng::RandomState;
 
 use crate::canvas::Canvas;
 use crate::random::{any_color, chance, log_uniform, uniform};
 
-/// The share of collages with speech bubbles.
+/// Share of collages with speech bubbles.
 const TALKING: f64 = 0.3;
 
-/// Draws some shapes on the canvas.
+/// Draws up to four ellipses and panels and, in some cases, up to three speech bubbles at random places.
 pub fn draw(canvas: &mut Canvas, random: &mut RandomState) {
     for _ in 0..random.index(5) {
         let shape = Shape::any(canvas, (3.0, 70.0), random);
@@ -26,7 +26,7 @@ pub fn draw(canvas: &mut Canvas, random: &mut RandomState) {
     }
 }
 
-/// A place, half the sides and the width of the outline.
+/// Center, half width and height, and outline width of a shape, in pixels.
 struct Shape {
     middle: [f32; 2],
     half: [f32; 2],
@@ -49,7 +49,7 @@ impl Shape {
         [x - a, y - b, x + a, y + b]
     }
 
-    /// Filled, with an outline.
+    /// Draws the shape as a filled ellipse with an outline.
     fn ellipse(&self, canvas: &mut Canvas, [fill, line]: [[f32; 3]; 2]) {
         let [x, y] = self.middle;
         for (outline, color) in [(0.0, line), (self.outline, fill)] {
@@ -60,14 +60,14 @@ impl Shape {
         }
     }
 
-    /// Filled, with an outline.
+    /// Draws the shape as a filled rectangle with an outline.
     fn panel(&self, canvas: &mut Canvas, [fill, line]: [[f32; 3]; 2]) {
         canvas.fill(self.rect(0.0), line, |_, _| true);
         canvas.fill(self.rect(self.outline), fill, |_, _| true);
     }
 }
 
-/// A speech bubble: bright, with dark letters that are strokes and gaps. Two or three letters look like eyes and a mouth.
+/// Draws a bright speech bubble with dark letters, of which two or three can look like eyes and a mouth.
 fn bubble(canvas: &mut Canvas, random: &mut RandomState) {
     let shape = Shape::any(canvas, (8.0, 60.0), random);
     let bright = [uniform(random, 225.0, 255.0); 3];
@@ -84,7 +84,7 @@ fn bubble(canvas: &mut Canvas, random: &mut RandomState) {
     let lines = (1.2 * b / (1.5 * height)) as usize;
     for line in 0..lines.max(1) {
         let top = y - 0.6 * b + line as f32 * 1.5 * height;
-        // The text is as wide as the ellipse at this height.
+        // Half the width of the ellipse at the height of this line.
         let reach = 0.8
             * a
             * (1.0 - ((top + 0.5 * height - y) / b).powi(2))
@@ -105,8 +105,8 @@ fn bubble(canvas: &mut Canvas, random: &mut RandomState) {
     }
 }
 
-/// A letter: some strokes along the sides, through the middle or along the diagonals of a rectangle, or a ring, that may be
-/// open to one side.
+/// Draws a random letter in the box `rect`: a ring that may be open at one side, or strokes along the sides, through
+/// the middle or along the diagonals. `stroke` is the width of the strokes in pixels.
 pub fn glyph(
     canvas: &mut Canvas,
     rect: [f32; 4],
@@ -132,7 +132,7 @@ pub fn glyph(
     }
     let half = stroke / 2.0;
     if chance(random, 0.25) {
-        // The strokes of A, V, X and Z.
+        // Diagonal strokes, as in A, V, X and Z.
         let slant = (x1 - x0) / (y1 - y0);
         for sign in [-1.0, 1.0] {
             if chance(random, 0.7) {

@@ -1,4 +1,4 @@
-//! Folders of training material, decoded when first drawn and kept in memory.
+//! Folders of images for training; an image is decoded when it is first drawn at random and then kept in memory.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -11,15 +11,15 @@ use rng::RandomState;
 
 use crate::canvas::Pyramid;
 
-/// An image and the faces in it.
+/// A decoded image and its labels; all boxes are in its pixels.
 pub struct Item {
     pub image: Pyramid,
     pub truth: Truth,
-    /// Places that a trained detector took for faces.
+    /// Boxes that a trained detector took for faces by mistake.
     pub mistaken: Vec<[f32; 4]>,
 }
 
-/// A file that is decoded when it is first drawn.
+/// An image file; `item` is empty until it is first drawn, and `None` when it cannot be decoded.
 struct Entry {
     path: PathBuf,
     longest_side: u32,
@@ -28,20 +28,21 @@ struct Entry {
 }
 
 enum Label {
-    /// One face, at these shares of the sides.
+    /// One face, at these shares `[left, top, right, bottom]` of the image's width and height.
     Shares([f32; 4]),
-    /// Faces in pixels of the file, and places that were mistaken for faces.
+    /// Faces and regions to ignore, and boxes that were mistaken for faces, in pixels of the file.
     Known(Truth, Vec<[f32; 4]>),
 }
 
-/// Images that are drawn at random.
+/// A collection of images from which one is drawn at random.
 #[derive(Default)]
 pub struct Source {
     entries: Vec<Entry>,
 }
 
 impl Source {
-    /// Adds the crops of a folder, each with its face at the same `shares` of its sides.
+    /// Adds the face crops of a folder, shrunk to `longest_side`; the face is at the same `shares`
+    /// `[left, top, right, bottom]` of width and height in all of them.
     pub fn add_crops(&mut self, dir: &Path, shares: [f32; 4], longest_side: u32) -> Result<()> {
         for name in image_files(dir)? {
             self.add(dir.join(name), Label::Shares(shares), longest_side);
@@ -49,7 +50,9 @@ impl Source {
         Ok(())
     }
 
-    /// Adds the labeled images of a folder, shrunk to `longest_side`.
+    /// Adds the images of a folder that the file `labels` lists, shrunk to `longest_side`.
+    ///
+    /// `labels` and `mistakes` (false detections) are files in the format of `boxes.json`.
     pub fn add_images(
         &mut self,
         dir: &Path,
@@ -65,7 +68,7 @@ impl Source {
         Ok(())
     }
 
-    /// Adds the images of a folder that hold no faces, shrunk to `longest_side`.
+    /// Adds the images of a folder, none of which has a face, shrunk to `longest_side`.
     pub fn add_backgrounds(&mut self, dir: &Path, longest_side: u32) -> Result<()> {
         for name in image_files(dir)? {
             let label = Label::Known(Truth::default(), Vec::new());
@@ -87,7 +90,7 @@ impl Source {
         self.entries.len()
     }
 
-    /// An image that can be decoded, or `None` when there is none.
+    /// A random image. `None` when the collection is empty, or when 20 images in a row cannot be decoded.
     pub fn draw(&self, random: &mut RandomState) -> Option<&Item> {
         for _ in 0..20 {
             if self.entries.is_empty() {
@@ -132,7 +135,8 @@ impl Entry {
     }
 }
 
-/// The images of a folder and its subfolders, as sorted names relative to it.
+/// The JPEG, PNG and WebP files of a folder and its subfolders, as sorted paths relative to it; an error when there are
+/// none.
 pub fn image_files(dir: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     let mut folders = vec![PathBuf::new()];
@@ -159,7 +163,7 @@ pub fn image_files(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Reads an image; transparent ground becomes white.
+/// Reads an image file; transparent pixels are blended with white.
 pub fn read_image(path: &Path) -> Result<RgbImage> {
     decode(&read(path)?)
 }
@@ -181,7 +185,7 @@ fn decode(bytes: &[u8]) -> Result<RgbImage> {
     }))
 }
 
-/// Brings the longest side down; also returns new pixels for an old one.
+/// The image shrunk so that its longest side is at most `longest_side`, and the ratio of the new size to the old one.
 fn shrunk(image: RgbImage, longest_side: u32) -> (RgbImage, f32) {
     let longest = image.width().max(image.height());
     if longest <= longest_side {

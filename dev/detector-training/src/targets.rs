@@ -1,31 +1,32 @@
-//! Assignment of faces to cells of the network.
+//! Training targets: assigns faces to cells of the network's output levels.
 
 use detect::embedded::network::{LEVELS, Level};
 
-/// Sides of the faces (square root of the area) that each level answers for; neighbors share some.
+/// Range of the sides (square root of the area, in pixels) of the faces that each level must detect; ranges overlap.
 const SIDES: [[f32; 2]; 3] = [[0.0, 52.0], [36.0, 112.0], [76.0, f32::INFINITY]];
-/// What is this many times smaller or larger than the faces of a level is nothing to it: an eye of a large face is no face,
-/// nor is a whole figure with a small one.
+/// Faces and regions to ignore that are this many times smaller or larger than the range of a level count as background
+/// there: an eye of a large face is no face, nor is the figure around a small one.
 const OTHER_LEVEL: f32 = 2.0;
-/// Cells this near to the middle answer, in sides of the face.
+/// Cells detect a face if their distance from its center is at most this share of its width and height.
 const NEAR: f32 = 0.2;
-/// Cells this near are not told to keep silent.
+/// Cells up to this share of width and height that need not detect the face have no target.
 const RING: f32 = 0.36;
-/// A face is answered for by cells at least this near, in strides.
+/// Both distances are at least this many strides, so that every face has a cell.
 const NEAREST: f32 = 0.55;
 
-/// Training targets of the cells of a level.
+/// Training targets of one image for one level; each list has one value per cell, row by row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LevelTargets {
-    /// 1 where a face is answered for.
+    /// 1 for cells that must detect a face, otherwise 0.
     pub is_face: Vec<f32>,
-    /// 0 where anything may be said.
+    /// Weight of the score loss: 1, or 0 for cells without a target score.
     pub counts: Vec<f32>,
-    /// Distances to the left, upper, right and lower side in units of the level; 1 where there is no face.
+    /// Distances from the cell's center to the left, upper, right and lower side of the face's box, in units of
+    /// [`Level::unit`] pixels; 1 for cells without a face.
     pub distances: [Vec<f32>; 4],
 }
 
-/// The targets of every level for an image of `side` pixels.
+/// The targets of each level for an image of `side` x `side` pixels; boxes are `[x0, y0, x1, y1]` in pixels.
 pub fn targets(faces: &[[f32; 4]], ignore: &[[f32; 4]], side: usize) -> Vec<LevelTargets> {
     LEVELS
         .into_iter()
@@ -103,7 +104,7 @@ mod tests {
             &[[0.0, 0.0, 20.0, 20.0]],
             256,
         );
-        // 40 pixels: for the first two levels.
+        // A face of 40 pixels belongs to the first two levels.
         let counts: Vec<f32> = levels
             .iter()
             .map(|level| level.is_face.iter().sum())
@@ -114,7 +115,7 @@ mod tests {
         );
         let cell = 10 * 32 + 14;
         assert_eq!(levels[0].is_face[cell], 1.0);
-        // The cell's middle is at (116, 84), the unit is 16 pixels.
+        // The center of the cell is at (116, 84); the unit is 16 pixels.
         let distances: Vec<f32> = levels[0].distances.iter().map(|d| d[cell]).collect();
         assert_eq!(distances, [1.0, 1.5, 1.5, 1.0]);
         assert_eq!((levels[0].counts[0], levels[0].counts[31]), (0.0, 1.0));

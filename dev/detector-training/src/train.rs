@@ -17,16 +17,17 @@ use crate::optimizer::Optimizer;
 use crate::sources::Source;
 use crate::targets::targets;
 
-/// The rate ends at this share of the highest.
+/// Last learning rate, as a share of the highest.
 const LAST_RATE: f64 = 0.01;
 const DECAY: f64 = 0.01;
-/// Whole images, crops and backgrounds are kept at this longest side.
+/// Longest sides in pixels to which whole images, crops, and backgrounds with patches are shrunk when they are loaded.
 const PICTURE_SIDE: u32 = 1024;
 const CROP_SIDE: u32 = 256;
 const BACKGROUND_SIDE: u32 = 480;
 const REPORT_EVERY: usize = 50;
 
-/// Trains as the arguments say; writes `detector.safetensors` and `last.params.safetensors`.
+/// Trains the network and writes to `args.out`: `detector.safetensors` (exported weights of the moving average),
+/// `mean.params.safetensors` (its parameters) and `last.params.safetensors` (the latest parameters).
 pub fn run(args: &TrainArgs) -> Result<()> {
     if args.side == 0 || !args.side.is_multiple_of(32) {
         bail!("--side {}: a multiple of 32 is needed", args.side);
@@ -110,7 +111,7 @@ fn load(args: &TrainArgs) -> Result<Material> {
     Ok(material)
 }
 
-/// Rises, then falls along half a cosine.
+/// Learning rate of a step: rises linearly during warm-up, then falls along half a cosine.
 fn rate(step: usize, args: &TrainArgs) -> f64 {
     let rising = (step + 1) as f64 / args.warm_up as f64;
     let progress = step as f64 / args.steps as f64;
@@ -118,12 +119,12 @@ fn rate(step: usize, args: &TrainArgs) -> f64 {
     args.rate * rising.min(LAST_RATE + (1.0 - LAST_RATE) * cosine)
 }
 
-/// `[batch, 3, side, side]` in `-1..=1`.
+/// The network's input for a batch of samples, `[batch, 3, side, side]` in `-1..=1`.
 fn batch(samples: &[Sample], side: usize) -> Result<Tensor> {
     let mut values = Vec::with_capacity(samples.len() * 3 * side * side);
     for sample in samples {
         for plane in 0..3 {
-            // Images have whole numbers.
+            // Round to whole numbers, as in 8-bit images.
             values.extend(
                 sample
                     .canvas
@@ -140,7 +141,7 @@ fn batch(samples: &[Sample], side: usize) -> Result<Tensor> {
     )?)
 }
 
-/// Writes the mean weights for the detector and the parameters to go on from, and measures.
+/// Writes the files named at [`run`] and, if wanted, evaluates the exported weights.
 fn save(network: &Network, optimizer: &Optimizer, args: &TrainArgs) -> Result<()> {
     network.save(&args.out.join("last.params.safetensors"))?;
     let now = network.values()?;
@@ -165,7 +166,7 @@ fn save(network: &Network, optimizer: &Optimizer, args: &TrainArgs) -> Result<()
     Ok(())
 }
 
-/// Writes training images with their boxes drawn.
+/// Writes `count` training images with faces framed in green and regions to ignore in red.
 fn preview(
     material: &Material,
     args: &TrainArgs,

@@ -1,9 +1,10 @@
-//! Exact search: every pair of 64 bit hashes within a Hamming radius, by a multi-index bucket join.
+//! Exact search for all pairs of 64-bit hashes within a Hamming radius, by a multi-index bucket join.
 //!
-//! A hash is cut into four chunks of 16 bits. By the general pigeonhole principle a pair within radius `r` agrees in
-//! some chunk to within that chunk's share of `r - 3` (for r = 8: 2, 1, 1, 1). So for each chunk the hashes are sorted
-//! into 65536 buckets, and every bucket is compared with the buckets whose number differs in few enough bits. A pair is
-//! reported by the first chunk that finds it, so no set of seen pairs is needed. Memory: 20 bytes a hash plus pairs.
+//! A hash is cut into four chunks of 16 bits, and `r - 3` is divided among the chunks (for r = 8: 2, 1, 1, 1). By the
+//! general pigeonhole principle, the hashes of a pair within radius `r` differ in some chunk by at most that chunk's
+//! share. So for each chunk the hashes are sorted into 65536 buckets by that chunk's bits, and every bucket is compared
+//! with the buckets whose number differs in at most `share` bits. A pair is reported only by the first chunk that finds
+//! it, so no set of seen pairs is needed. Memory: 20 bytes per hash, plus the pairs.
 //!
 //! Norouzi, Punjani, Fleet: "Fast exact search in Hamming space with multi-index hashing" (2014); chunk shares as in
 //! Qin et al., "GPH: similarity search in Hamming space" (2018).
@@ -17,15 +18,16 @@ use crate::hash::Hash64;
 use rayon::prelude::*;
 use table::{CHUNKS, Table, ball};
 
-/// Largest radius of [`SearchOptions`].
+/// Largest accepted [`SearchOptions::radius`], in bits.
 pub const MAX_RADIUS: u32 = 16;
 
-/// Options of a search.
+/// Options of [`search`] and [`search_between`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SearchOptions {
-    /// Largest Hamming distance of a pair, at most [`MAX_RADIUS`].
+    /// Largest Hamming distance of a pair, in bits; at most [`MAX_RADIUS`].
     pub radius: u32,
-    /// A hash stops looking after this many partners per chunk: many equal hashes would make n^2 pairs.
+    /// Largest number of partners collected per hash and chunk (there are 4 chunks): `n` equal hashes would otherwise
+    /// make `n^2 / 2` pairs.
     pub max_matches: u32,
 }
 
@@ -38,46 +40,46 @@ impl Default for SearchOptions {
     }
 }
 
-/// A pair of positions and the Hamming distance of their hashes.
+/// A pair of hashes within the radius, given by their positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Match {
-    /// Position in the first list.
+    /// Position in the first list, from 0.
     pub a: u32,
-    /// Position in the second list, or in the only one (then `a < b`).
+    /// Position in the second list. With [`search`] both positions are in the one list, and `a < b`.
     pub b: u32,
-    /// Hamming distance.
+    /// Hamming distance of the two hashes, in bits.
     pub distance: u32,
 }
 
-/// Result of a search.
+/// Result of [`search`] and [`search_between`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matches {
-    /// Sorted by `a`, then `b`; each pair once.
+    /// The pairs, sorted by `a`, then `b`; each pair once.
     pub pairs: Vec<Match>,
-    /// Number of hashes that hit [`SearchOptions::max_matches`]; 0 means that `pairs` is complete.
+    /// Number of hashes that reached [`SearchOptions::max_matches`]; 0 means that `pairs` is complete.
     pub capped: usize,
 }
 
-/// Why a search cannot run.
+/// The reason why a search cannot run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError {
-    /// The radius is too large for the index.
+    /// The radius, given here, exceeds [`MAX_RADIUS`].
     #[error("search radius {0} is above {MAX_RADIUS}; a radius of 6 to 10 suits 64 bit hashes")]
     Radius(u32),
-    /// Positions are 32 bit.
+    /// A list has this many hashes, more than 32-bit positions can number.
     #[error("{0} hashes are more than one search can hold (4294967295); split the inputs")]
     TooMany(usize),
 }
 
-/// All pairs within the radius inside one list.
+/// All pairs of hashes of one list whose distance is at most the radius.
 ///
 /// # Errors
-/// When the radius exceeds [`MAX_RADIUS`] or the list 2^32 - 1 hashes.
+/// When the radius exceeds [`MAX_RADIUS`], or the list has 2^32 - 1 hashes or more.
 pub fn search(hashes: &[Hash64], options: SearchOptions) -> Result<Matches, SearchError> {
     join(hashes, None, options)
 }
 
-/// All pairs within the radius of one hash of `a` and one of `b`.
+/// All pairs of one hash of `a` and one of `b` whose distance is at most the radius.
 ///
 /// # Errors
 /// As for [`search`].
@@ -138,12 +140,12 @@ fn join(
     Ok(matches)
 }
 
-/// Each chunk's share of the radius; `None`: the chunk need not be searched.
+/// For each chunk, the largest distance in that chunk to search; `None` when the chunk need not be searched.
 fn chunk_radii(radius: u32) -> [Option<u32>; CHUNKS] {
     let chunks = CHUNKS as u32;
     std::array::from_fn(|i| {
         let i = i as u32;
-        // Shares sum to radius - chunks + 1, spread evenly; a share of -1 means "not at all".
+        // Shares sum to radius - chunks + 1, spread evenly. A share of -1 means that the chunk is not searched.
         if radius + 1 < chunks {
             (i <= radius).then_some(0)
         } else {
@@ -153,7 +155,7 @@ fn chunk_radii(radius: u32) -> [Option<u32>; CHUNKS] {
     })
 }
 
-/// One bucket of one table against all buckets near it.
+/// Compares one bucket of one chunk's table with all buckets near it.
 struct BucketJob<'a> {
     left: &'a Table,
     right: Option<&'a Table>,
@@ -164,7 +166,8 @@ struct BucketJob<'a> {
 }
 
 impl BucketJob<'_> {
-    /// Queries and targets per call of the kernel: its hits stay below 2^18, its targets in the first cache.
+    /// Queries and targets per call of [`scan::scan`]: at most 2^17 hits, and the targets (16 KiB) stay in the L1
+    /// cache.
     const QUERY_TILE: usize = 64;
     const TARGET_TILE: usize = 2048;
 
@@ -260,7 +263,7 @@ mod tests {
         out
     }
 
-    /// Hashes with neighbors at every small distance: xorshift plus planted flips.
+    /// Random hashes, one in three of which is an earlier hash with 0 to 13 bit flips.
     fn planted(n: usize, seed: u64) -> Vec<u64> {
         let mut state = seed | 1;
         let mut next = move || {

@@ -1,7 +1,7 @@
-//! The inner loop: all pairs of some queries and some targets within a radius. AVX-512 VPOPCNTDQ, AVX2 or plain,
-//! picked at run time.
+//! The inner loop of the search: brute force over two short lists of hashes, with AVX-512 VPOPCNTDQ, AVX2 or portable
+//! code, chosen at run time.
 
-/// Appends `(query, target)` for every pair within `radius`.
+/// Appends `(index in queries, index in targets)` to `hits` for every pair within `radius`, in no particular order.
 pub fn scan(queries: &[u64], targets: &[u64], radius: u32, hits: &mut Vec<(u32, u32)>) {
     #[cfg(target_arch = "x86_64")]
     {
@@ -17,7 +17,7 @@ pub fn scan(queries: &[u64], targets: &[u64], radius: u32, hits: &mut Vec<(u32, 
     scan_portable(queries, targets, radius, hits);
 }
 
-/// Name of the kernel that this machine runs.
+/// Name of the implementation of the search's inner loop on this machine: `avx512-vpopcntdq`, `avx2` or `portable`.
 pub fn kernel_name() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {

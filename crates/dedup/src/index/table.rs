@@ -1,10 +1,12 @@
-//! One chunk's buckets: the hashes sorted by that chunk's 16 bits.
+//! The table of one chunk: the hashes sorted into buckets by that chunk's 16 bits.
 
-/// Chunks of a hash.
+/// Number of chunks that a hash is cut into.
 pub const CHUNKS: usize = 4;
 
-/// The 16 bits `chunk`, `chunk + 4`, `chunk + 8`, ... of a hash: interleaved, so that the coarse (strongly correlated)
-/// coefficients of a perceptual hash are spread over all chunks.
+/// Bits `chunk`, `chunk + 4`, `chunk + 8`, ... of a hash, as a 16-bit number.
+///
+/// Chunks are interleaved so that the low-frequency bits of a perceptual hash, which are strongly correlated, are
+/// spread over all chunks.
 pub fn chunk_of(hash: u64, chunk: usize) -> u16 {
     let mut x = (hash >> chunk) & 0x1111_1111_1111_1111;
     x = (x | (x >> 3)) & 0x0303_0303_0303_0303;
@@ -13,7 +15,7 @@ pub fn chunk_of(hash: u64, chunk: usize) -> u16 {
     (x | (x >> 24)) as u16
 }
 
-/// All 16 bit masks with at most `radius` bits set, in rising order of bits, then of value.
+/// All 16-bit masks with at most `radius` bits set, sorted by number of set bits, then by value.
 pub fn ball(radius: u32) -> Vec<u16> {
     let mut masks: Vec<u16> = (0..=u16::MAX)
         .filter(|m| m.count_ones() <= radius)
@@ -22,19 +24,19 @@ pub fn ball(radius: u32) -> Vec<u16> {
     masks
 }
 
-/// Hashes and their positions, sorted by one chunk.
+/// Hashes and their positions in the input list (`ids`), sorted by the bits of one chunk.
 pub struct Table {
     hashes: Vec<u64>,
     ids: Vec<u32>,
-    /// Start of each bucket; one more at the end.
+    /// Index of the first hash of each bucket, and the number of hashes as the last element.
     offsets: Vec<u32>,
 }
 
 impl Table {
-    /// Number of buckets.
+    /// Number of buckets: one for each value of a chunk.
     pub const BUCKETS: usize = 1 << 16;
 
-    /// Counting sort, stable.
+    /// Sorts `hashes` by their chunk number `chunk` (0 to 3); a stable counting sort.
     pub fn new(hashes: &[u64], chunk: usize) -> Self {
         let mut offsets = vec![0u32; Self::BUCKETS + 1];
         for &h in hashes {
@@ -59,7 +61,7 @@ impl Table {
         }
     }
 
-    /// Hashes and positions of one bucket.
+    /// The hashes of one bucket and their positions in the input list.
     pub fn bucket(&self, bucket: usize) -> (&[u64], &[u32]) {
         let range = self.offsets[bucket] as usize..self.offsets[bucket + 1] as usize;
         (&self.hashes[range.clone()], &self.ids[range])

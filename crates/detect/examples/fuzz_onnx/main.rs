@@ -1,10 +1,10 @@
-//! Mutates detector files and loads and runs each in a child process: none may crash, hang or take the memory.
+//! Fuzz test of the ONNX detector: loads and runs mutated model files in a child process, which must not crash or hang.
 //!
 //!     cargo run --release -p detect --example fuzz_onnx -- 100000 FILE.onnx...
 //!
-//! Half of the mutations turn bits and move bytes, half set numbers, names and operators inside the messages of the
-//! file. A mutation is known by its number, so a failure can be made again; the file of each failure is kept in the
-//! current folder. `FROM..TO` in place of a count takes these numbers alone.
+//! Half of the mutations flip bits and move bytes, half change numbers, names and operators in the protobuf messages of
+//! the file. Mutations are numbered from 0 and reproducible; `FROM..TO` in place of the count runs only these numbers.
+//! The mutated file of each failure is written to the current folder as `fuzz-NUMBER.onnx`.
 
 mod mutate;
 mod tree;
@@ -19,7 +19,7 @@ use detect::onnx::OnnxDetector;
 use detect::{DetectOptions, Detector, NamedImage};
 use image::{Rgb, RgbImage};
 
-/// A mutation that takes longer is a hang.
+/// A mutation whose loading and running takes longer counts as a hang.
 const LIMIT: Duration = Duration::from_secs(10);
 const CHILD: &str = "--child";
 
@@ -65,9 +65,9 @@ fn models(files: &[String]) -> Result<Vec<mutate::Model>, String> {
     files.iter().map(read).collect()
 }
 
-/// The child: one line for each mutation, the outcome and the milliseconds, after one that names it.
+/// The child process: runs mutations `from..to` and prints `NUMBER MILLISECONDS OUTCOME` for each to stdout.
 fn work(from: u64, to: u64, files: &[String]) -> Result<(), String> {
-    // Panics of the runtime are caught and become errors; their messages are many.
+    // Panics of the runtime are caught and become errors; silence their many messages.
     std::panic::set_hook(Box::new(|_| {}));
     let models = models(files)?;
     let path = scratch();
@@ -112,7 +112,7 @@ fn scratch() -> PathBuf {
     std::env::temp_dir().join(format!("fuzz-onnx-{}.onnx", std::process::id()))
 }
 
-/// Runs children until all numbers are done; returns how many mutations ended one.
+/// Runs child processes until all mutations are done; returns the number of mutations that ended a child.
 fn supervise(from: u64, to: u64, files: &[String]) -> Result<u64, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut counts = std::collections::BTreeMap::new();
@@ -133,7 +133,7 @@ fn supervise(from: u64, to: u64, files: &[String]) -> Result<u64, String> {
                 }
             }
         });
-        // The time to read and write the file is allowed for.
+        // The extra two seconds are for reading and writing the file.
         let why = loop {
             match receiver.recv_timeout(LIMIT + Duration::from_secs(2)) {
                 Ok(line) => {

@@ -1,16 +1,16 @@
-//! Mutations of a file, each known by a number.
+//! Numbered, reproducible mutations of an ONNX file.
 
 use test_support::fuzz::Rng;
 
 use super::tree::{self, Content, Field};
 
-/// A file and its tree.
+/// An ONNX file and its messages; no tree when the file could not be parsed.
 pub struct Model {
     bytes: Vec<u8>,
     tree: Option<Vec<Field>>,
 }
 
-/// A number that is likely to do harm, or close to what was there.
+/// A replacement for the number `old`: an extreme value, a power of two, or a value near `old`.
 fn number(random: &mut Rng, old: u64) -> u64 {
     let shift = random.below(64) as u32;
     match random.below(12) {
@@ -44,7 +44,7 @@ fn float(random: &mut Rng) -> f32 {
     values[random.below(values.len())]
 }
 
-/// Put in place of others: those that are supported, and some that are not.
+/// Names that replace operator names: operators that the detector supports, and some that it does not.
 const OPERATORS: &[&str] = &[
     "Add",
     "ArgMax",
@@ -119,7 +119,7 @@ impl Model {
     fn scrambled(&self, random: &mut Rng) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         let n = bytes.len();
-        // Weights fill most of a file: half of the places lie where the messages are, near both ends.
+        // Weights fill most of a file, so half of the positions are chosen near its ends, where the other messages are.
         let place = |random: &mut Rng| match random.below(4) {
             0 => random.below(n.min(20_000)),
             1 => n - 1 - random.below(n.min(20_000)),
@@ -170,7 +170,7 @@ fn change(fields: &mut Vec<Field>, random: &mut Rng) {
     };
     let other = name(fields);
     match &mut fields[at].content {
-        // Sideways: leave out, repeat or move a field.
+        // In one of 20 cases remove, duplicate or swap a field instead of changing its content.
         _ if random.below(20) == 0 => match random.below(3) {
             0 => drop(fields.remove(at)),
             1 => {
@@ -202,7 +202,7 @@ fn change(fields: &mut Vec<Field>, random: &mut Rng) {
                 _ => OPERATORS[random.below(OPERATORS.len())].into(),
             };
         }
-        // Scales of a resize are floats; weights take one odd number.
+        // Raw floats, such as the scales of a Resize or weights: replace one of them.
         Content::Bytes(data) if data.len() >= 4 => {
             let at = random.below(data.len() / 4) * 4;
             data[at..at + 4].copy_from_slice(&float(random).to_le_bytes());

@@ -1,6 +1,6 @@
-//! An ONNX file as a tree of its messages, to be changed and written again.
+//! An ONNX file as a tree of its protobuf messages, which can be changed and written back.
 
-/// The messages of `onnx.proto` whose fields are looked into.
+/// The messages of `onnx.proto` that are parsed into fields, and two kinds of number lists.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Model,
@@ -12,11 +12,11 @@ enum Kind {
     Type,
     TensorType,
     Shape,
-    /// Numbers and texts only.
+    /// A message whose fields are numbers and texts only.
     Plain,
-    /// Not a message: packed numbers.
+    /// Not a message: a packed list of varints.
     Packed,
-    /// The numbers of a tensor, eight bytes each.
+    /// Not a message: the raw values of a tensor, read as 8-byte numbers.
     Raw,
 }
 
@@ -45,7 +45,7 @@ pub enum Content {
     Varint(u64),
     Fixed32([u8; 4]),
     Fixed64([u8; 8]),
-    /// Texts, and numbers that are not looked into.
+    /// Texts, and data that is not parsed further.
     Bytes(Vec<u8>),
     Packed(Vec<u64>),
     Raw(Vec<u64>),
@@ -58,10 +58,10 @@ pub struct Field {
     pub content: Content,
 }
 
-/// Raw numbers beyond this many are weights, which change no shape.
+/// Raw data of more numbers than this are weights, which influence no shape, and are not parsed.
 const MAX_RAW: usize = 64;
 
-/// Reads a whole file; `None` when it is damaged.
+/// Parses a whole file; `None` when it is not valid protobuf.
 pub fn read(bytes: &[u8]) -> Option<Vec<Field>> {
     message(bytes, Kind::Model)
 }
@@ -122,7 +122,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Writes fields.
+/// Encodes fields as a protobuf message.
 pub fn write(fields: &[Field]) -> Vec<u8> {
     let mut out = Vec::new();
     let put = |out: &mut Vec<u8>, mut value: u64| {

@@ -8,7 +8,9 @@ use super::pyramid::{scaled_size, scales, slide};
 use super::window::{HaarEvaluator, LbpEvaluator};
 use super::{CascadeOptions, Window};
 
-/// All windows that the cascade accepts.
+/// All windows that the cascade accepts, at all scales, in pixels of `image` and before grouping.
+///
+/// The error says that the cascade accepts so many windows that it cannot be one for faces.
 pub(super) fn windows(
     model: &Model,
     image: &GrayImage,
@@ -18,7 +20,7 @@ pub(super) fn windows(
     let Some(&finest) = scales.first() else {
         return Ok(Vec::new());
     };
-    // One row length for all scales, so that feature offsets are computed once.
+    // The integral images of all scales have the same row length, so that feature offsets are computed once.
     let size = scaled_size(image.dimensions(), finest);
     let (stride, rows) = (size.0 + 1, size.1 + 1);
     match &model.features {

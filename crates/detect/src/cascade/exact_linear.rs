@@ -1,8 +1,10 @@
-//! Linear resize in fixed point, bit for bit that of OpenCV's `INTER_LINEAR_EXACT` for 8-bit gray.
+//! Bilinear resize in fixed point, bit-identical to OpenCV's `INTER_LINEAR_EXACT` for 8-bit gray images.
 //!
-//! It does not average when it shrinks: the cascade's pyramid is built this way, and its boxes depend on it.
+//! It does not average when it shrinks. OpenCV builds the image pyramid of a cascade this way, and the boxes depend on
+//! it.
 
-/// Position of an output sample between two inputs: the first index and the weight of the second, of 256.
+/// Position of an output sample between inputs `index` and `index + 1`; `weight` is that of the second, in units of
+/// 1/256.
 #[derive(Clone, Copy)]
 struct Tap {
     index: usize,
@@ -34,9 +36,9 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
     (0..to).map(tap).collect()
 }
 
-/// Resizes `pixels` (`from.0` x `from.1`, rows without gaps) to `to`, into the front of `target`.
+/// Resizes a gray image of size `from` (width, height) to size `to`, into the first `to.0 * to.1` values of `target`.
 ///
-/// Columns first, which is fast along rows; products are exact, so the order does not change the result.
+/// Interpolates vertically first, which processes whole rows; products are exact, so the order does not matter.
 pub(super) fn resize(pixels: &[u8], from: (usize, usize), to: (usize, usize), target: &mut [u8]) {
     let target = &mut target[..to.0 * to.1];
     if from == to {
@@ -44,7 +46,7 @@ pub(super) fn resize(pixels: &[u8], from: (usize, usize), to: (usize, usize), ta
         return;
     }
     let (columns, rows) = (taps(from.0, to.0), taps(from.1, to.1));
-    // 8.8 fixed point; the last value stands twice.
+    // Values in 8.8 fixed point; the last one is repeated.
     let mut line = vec![0u16; from.0 + 1];
     for (row, tap) in target.chunks_exact_mut(to.0).zip(&rows) {
         let above = &pixels[tap.index * from.0..][..from.0];
@@ -67,7 +69,7 @@ pub(super) fn resize(pixels: &[u8], from: (usize, usize), to: (usize, usize), ta
 mod tests {
     use super::*;
 
-    /// Values of OpenCV 4.14 `resize(..., INTER_LINEAR_EXACT)`.
+    /// The expected values were computed by OpenCV 4.14 `resize(..., INTER_LINEAR_EXACT)`.
     #[test]
     fn as_opencv() {
         let source: Vec<u8> = (0..35u32).map(|i| (i * i * 7 % 251) as u8).collect();

@@ -1,8 +1,8 @@
-//! From color to the gray, equalized image that cascades are trained on.
+//! Converts a color image to the gray, histogram-equalized image that cascades are trained on.
 
 use image::{GrayImage, RgbImage};
 
-/// Rec.601 luma in 15-bit fixed point, rounded: the gray of OpenCV's `COLOR_RGB2GRAY`.
+/// Rec. 601 luma, 0 to 255, rounded from 15-bit fixed point; the same values as OpenCV's `COLOR_RGB2GRAY`.
 pub fn luma(image: &RgbImage) -> GrayImage {
     let weigh = |rgb: &[u8]| {
         let sum = 9798 * u32::from(rgb[0]) + 19235 * u32::from(rgb[1]) + 3735 * u32::from(rgb[2]);
@@ -12,7 +12,7 @@ pub fn luma(image: &RgbImage) -> GrayImage {
     GrayImage::from_raw(image.width(), image.height(), pixels).expect("one value for each pixel")
 }
 
-/// Spreads the histogram over all gray values, as OpenCV's `equalizeHist`.
+/// Histogram equalization in place, with the same result as OpenCV's `equalizeHist`; a flat image is left as it is.
 pub fn equalize(image: &mut GrayImage) {
     let mut histogram = [0u32; 256];
     for &value in image.as_raw() {

@@ -1,32 +1,36 @@
-//! Grouping of neighboring windows, as OpenCV's `groupRectangles`.
+//! Grouping of neighboring windows, as in OpenCV's `groupRectangles`.
 
-/// A window of the image in whole pixels.
+/// A window of the image, in whole pixels of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Left edge.
+    /// Left column.
     pub x: i32,
-    /// Top edge.
+    /// Top row.
     pub y: i32,
-    /// Width.
+    /// Width in pixels.
     pub width: i32,
-    /// Height.
+    /// Height in pixels.
     pub height: i32,
 }
 
-/// The mean of similar windows.
+/// A group of similar windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// The mean window, rounded.
+    /// Mean of the windows, each coordinate rounded.
     pub window: Window,
-    /// Number of windows in the group.
+    /// Number of windows in the group; 1 when windows were not grouped.
     pub neighbors: u32,
 }
 
-/// Windows are similar when their edges differ by at most this fraction of their mean side.
+/// Two windows are similar when each edge differs by at most this fraction of the mean of the smaller width and the
+/// smaller height.
 const EPSILON: f64 = 0.2;
 
-/// Joins similar windows (also by way of others) and keeps the means of those with more than `min_neighbors` members
-/// that do not lie inside a stronger group. With `min_neighbors` 0 every window is a group of its own.
+/// Groups similar windows and drops weak groups.
+///
+/// Windows that are connected by a chain of similar ones form one group. Groups of at most `min_neighbors` windows are
+/// dropped. So are groups inside another one that has more windows (at least 4), and groups of fewer than 3 windows
+/// inside any other one. With `min_neighbors` 0 every window is returned as a group of its own.
 pub fn group_windows(windows: &[Window], min_neighbors: u32) -> Vec<Group> {
     if min_neighbors == 0 {
         return windows
@@ -66,10 +70,10 @@ pub fn group_windows(windows: &[Window], min_neighbors: u32) -> Vec<Group> {
         .collect()
 }
 
-/// The mean of each class of similar windows, in the order of their first members.
+/// All groups of similar windows, in the order of their first members.
 fn means(windows: &[Window]) -> Vec<Group> {
     let mut parents: Vec<usize> = (0..windows.len()).collect();
-    // Along x, only windows within reach are compared.
+    // Windows are compared in the order of x, up to the largest difference at which they can be similar.
     let mut order: Vec<usize> = (0..windows.len()).collect();
     order.sort_by_key(|&i| windows[i].x);
     for (at, &i) in order.iter().enumerate() {

@@ -1,9 +1,14 @@
-//! Sums over rectangles in four reads: upright, squared and tilted integral images.
+//! Integral images (summed-area tables), from which the sum over a rectangle takes four reads.
 //!
-//! A table has one row and one column more than the image. Rows lie `stride` apart, so that windows of every scale
-//! use the same offsets. Sums wrap: differences over a window are right as long as the window's own sum fits.
+//! There are three kinds: of pixels, of squared pixels, and of pixels in rectangles tilted by 45 degrees. A table has
+//! one row and one column more than the image. Its rows begin `stride` values apart, the same for all scales, so that
+//! windows of every scale use the same offsets. Sums wrap at 32 bits; the sum over a window is correct as long as it
+//! fits itself.
 
-/// `table[y][x]` = sum of `value(pixel)` above `y` and left of `x`.
+/// Fills `table[y][x]` with the sum of the pixels in rows above `y` and columns left of `x`, of their squares if
+/// `squared`.
+///
+/// `size` is the width and height of the image.
 pub(super) fn upright(
     pixels: &[u8],
     size: (usize, usize),
@@ -27,8 +32,8 @@ pub(super) fn upright(
     }
 }
 
-/// `table[y][x]` = sum of the pixels above `y` in the triangle that opens upwards from column `x - 1`:
-/// row `v < y`, columns `u` with `|u - x + 1| <= y - v - 1`.
+/// Fills `table[y][x]` with the sum of the pixels in the triangle above `y` whose lower corner is at column `x - 1`:
+/// rows `v < y`, columns `u` with `|u - (x - 1)| <= y - 1 - v`.
 pub(super) fn tilted(pixels: &[u8], size: (usize, usize), stride: usize, table: &mut [u32]) {
     let (width, height) = size;
     table[..=width].fill(0);
@@ -36,7 +41,7 @@ pub(super) fn tilted(pixels: &[u8], size: (usize, usize), stride: usize, table: 
     for y in 1..=height {
         for x in 0..=width {
             let value = if x == 0 {
-                // The same triangle, one row up: its left half lies outside.
+                // The corner is outside the image; the part inside equals the triangle of x = 1 one row higher.
                 if width > 0 {
                     table[(y - 1) * stride + 1]
                 } else {

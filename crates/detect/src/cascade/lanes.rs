@@ -1,9 +1,10 @@
-//! Classifies many windows of a row at a time: LBP stumps over 16-bit sums, 32 windows with AVX-512, 16 with AVX2.
+//! SIMD evaluation of LBP cascades of stumps: classifies 32 windows of a row at a time with AVX-512, 16 with AVX2.
 //!
-//! Neighboring windows are in neighboring lanes, so that each corner of each cell is one load. Where only every second
-//! column has a window, the even columns of a row are stored before the odd ones for the same reason. Sums of cells of at
-//! most 257 pixels are correct in wrapping 16-bit arithmetic. Votes are added in f64 in the order of the trees, as for a
-//! single window.
+//! Neighboring windows are in neighboring lanes, so that each corner of each cell is one contiguous load. At scales
+//! where only every second column has a window, each row of the integral image stores its even columns before its odd
+//! ones for the same reason. Integral images have 16 bits: the sum of a cell is correct in wrapping arithmetic as long
+//! as the cell has at most 257 pixels. Leaf values are added in f64 in the order of the trees, so the result equals
+//! that of the evaluation of single windows.
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
@@ -15,7 +16,7 @@ use std::ops::Range;
 use super::model::{Model, Test};
 use super::window::{Evaluator, LBP_ORDER, lbp_corners};
 
-/// Instruction sets that the kernel is written for.
+/// Instruction sets that this evaluation is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Isa {
     Avx2,
@@ -23,7 +24,7 @@ pub(super) enum Isa {
 }
 
 impl Isa {
-    /// Instruction sets of this machine, the best last.
+    /// The instruction sets that this machine supports, the fastest last.
     pub fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         {
@@ -40,18 +41,19 @@ impl Isa {
     }
 }
 
-/// The most lanes of any instruction set: sums must be readable this far beyond the last window.
+/// Largest number of lanes of any instruction set; the integral image is padded by this many values.
 const MOST_LANES: usize = 32;
-/// Cells with more pixels than this overflow 16 bits.
+/// Largest number of pixels in a cell whose sum cannot overflow 16 bits.
 const MAX_CELL: usize = 65535 / 255;
-/// With at most this many windows left in the lanes, one at a time is faster.
+/// When at most this many windows of a group are still accepted, they are classified one at a time, which is faster.
 const FEW: u32 = 2;
 
-/// A tree of one node.
+/// A tree of one node with two leaves.
 struct Stump {
-    /// Offsets of the corners of the cells, for steps of 1 and of 2.
+    /// Offsets of the 16 cell corners from the window's origin: `[0]` for windows at every column, `[1]` at every
+    /// second.
     corners: [[u32; 16]; 2],
-    /// Patterns that go left, one bit each.
+    /// One bit for each of the 256 LBP patterns, set when a window of this pattern takes the left leaf.
     patterns: [u16; 16],
     left: f64,
     right: f64,
@@ -62,12 +64,12 @@ struct Stage {
     threshold: f64,
 }
 
-/// Evaluates LBP cascades of stumps.
+/// Evaluates an LBP cascade of stumps on many windows at a time.
 pub(super) struct LbpLanes {
     isa: Isa,
     stumps: Vec<Stump>,
     stages: Vec<Stage>,
-    /// The largest corner, for steps of 1 and of 2.
+    /// The largest corner offset, for windows at every and at every second column.
     reach: [usize; 2],
     stride: usize,
     step: usize,
@@ -77,8 +79,9 @@ pub(super) struct LbpLanes {
 }
 
 impl LbpLanes {
-    /// Prepares a cascade; `None` for trees of more than one node, and for cells that are too large. `columns` and `rows`
-    /// are those of the largest integral image.
+    /// Prepares a cascade; `None` when a tree has more than one node or a cell more than [`MAX_CELL`] pixels.
+    ///
+    /// `columns` and `rows` are those of the largest integral image.
     pub fn new(
         model: &Model,
         features: &[[usize; 4]],
@@ -128,7 +131,7 @@ impl LbpLanes {
         })
     }
 
-    /// Classifies one window, from a stage on.
+    /// Whether the window at offset `origin` of the integral image passes all stages from index `from` on.
     fn is_face(&self, origin: usize, from: usize) -> bool {
         let sums = &self.sums[origin..];
         assert!(self.reach[self.step - 1] < sums.len());
@@ -219,14 +222,14 @@ impl Evaluator for LbpLanes {
     }
 }
 
-/// A row of windows.
+/// A row of windows to classify.
 struct Row<'a> {
     sums: &'a [u16],
     stumps: &'a [Stump],
     stages: &'a [Stage],
     step: usize,
-    /// Number of windows.
+    /// Number of windows in the row.
     n: usize,
-    /// Classifies one window, from a stage on.
+    /// Whether the window with this index in the row passes all stages from the given index on.
     is_face: &'a dyn Fn(usize, usize) -> bool,
 }

@@ -1,8 +1,9 @@
-//! Our own engine for OpenCV cascades: LBP and Haar (upright and tilted), stumps and trees, new-style XML.
+//! Our own implementation of OpenCV cascade classifiers: LBP and Haar features (upright and tilted), stumps and trees,
+//! read from OpenCV's new-style XML files.
 //!
-//! [`Cascade`] is the detector; [`Cascade::detect_gray`] is the plain `detectMultiScale` on a gray image and gives
-//! the boxes that OpenCV 4 gives. Facts of the algorithm as in OpenCV's documentation of `CascadeClassifier`;
-//! the classifiers are those of Viola and Jones (2001) and Liao et al. (2007).
+//! [`Cascade`] is the detector. [`Cascade::detect_gray`] corresponds to OpenCV's `detectMultiScale` on a gray image and
+//! returns the same boxes as OpenCV 4. The algorithm follows OpenCV's documentation of `CascadeClassifier`; Haar
+//! cascades are described by Viola and Jones (2001), LBP cascades by Liao et al. (2007).
 
 mod engine;
 mod exact_linear;
@@ -26,17 +27,17 @@ pub use gray::{equalize, luma};
 pub use group::{Group, Window, group_windows};
 use model::Model;
 
-/// Options of the sliding window, with the names and meanings of OpenCV's `detectMultiScale`.
+/// Options of the sliding window, named and defined as in OpenCV's `detectMultiScale`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CascadeOptions {
     /// Ratio of one window size to the next, above 1 (values below 1.01 are raised to it).
     pub scale_factor: f64,
-    /// A face must be seen by more than this many neighboring windows; 0 returns every window.
+    /// A face must be accepted by more than this many neighboring windows; 0 returns every accepted window.
     pub min_neighbors: u32,
-    /// Windows smaller than this many pixels, in width or height, are left out.
+    /// Windows whose width or height is below this many pixels are left out.
     pub min_size: u32,
-    /// Windows larger than this many pixels are left out; 0 for no limit.
+    /// Windows whose width or height is above this many pixels are left out; 0 for no limit.
     pub max_size: u32,
 }
 
@@ -51,16 +52,16 @@ impl Default for CascadeOptions {
     }
 }
 
-/// Detections of a cascade.
+/// Result of [`Cascade::detect_gray`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detections {
-    /// Groups of neighboring windows, in the order in which their first window was seen.
+    /// Groups of neighboring windows, in pixels of the image, in the order in which their first windows were found.
     pub groups: Vec<Group>,
-    /// Number of windows before grouping.
+    /// Number of accepted windows before grouping.
     pub n_raw: usize,
 }
 
-/// A cascade of OpenCV as a face detector.
+/// A face detector that runs an OpenCV cascade.
 #[derive(Clone, Debug)]
 pub struct Cascade {
     name: String,
@@ -68,15 +69,15 @@ pub struct Cascade {
     options: CascadeOptions,
 }
 
-/// The longest side that images are shrunk to when the caller does not say: more finds fewer faces, slower.
+/// Default of [`DetectOptions::longest_side`]; larger values were slower and found fewer faces.
 const LONGEST_SIDE: u32 = 640;
-/// A cascade file beyond this is refused; the largest in use has 3 MiB.
+/// Largest accepted cascade file, in bytes; the largest in use has 3 MiB.
 const MAX_BYTES: u64 = 64 << 20;
-/// Number of windows at which a face scores one half.
+/// Number of windows in the group of a face whose score is 0.5; a group of `n` windows scores `n / (n + 10)`.
 const HALF_SCORE_NEIGHBORS: f32 = 10.0;
 
 impl Cascade {
-    /// Reads a cascade from an XML file.
+    /// Reads a cascade from an XML file; it uses the default [`CascadeOptions`].
     ///
     /// # Errors
     /// [`DetectError::Read`], or [`DetectError::Model`] when the file is not a new-style LBP or Haar cascade.
@@ -93,13 +94,15 @@ impl Cascade {
         })
     }
 
-    /// The same cascade, slid in another way. `min_size` is raised by [`DetectOptions::min_face`] where that is larger.
+    /// The same cascade with other options for [`Detector::detect`].
+    ///
+    /// `min_size` is raised to [`DetectOptions::min_face`], scaled to the searched image, where that is larger.
     pub fn with_options(mut self, options: CascadeOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Searches a gray image as it is (no equalization, no shrinking), like OpenCV's `detectMultiScale`.
+    /// Searches a gray image, without equalization or shrinking, like OpenCV's `detectMultiScale`.
     ///
     /// # Errors
     /// A message when the cascade accepts so many windows that it cannot be one for faces.
@@ -110,7 +113,7 @@ impl Cascade {
     ) -> Result<Detections, String> {
         let windows = engine::windows(&self.model, image, options)?;
         let mut groups = group_windows(&windows, options.min_neighbors);
-        // Rounding lets windows of coarse scales reach a pixel over the border.
+        // Because of rounding, windows of coarse scales can extend one pixel over the border.
         let (width, height) = (image.width() as i32, image.height() as i32);
         for Group { window, .. } in &mut groups {
             window.width = window.width.min(width - window.x);
@@ -165,7 +168,7 @@ impl Detector for Cascade {
         &self.name
     }
 
-    /// The number of neighbors decides already.
+    /// 0: faces are already filtered by [`CascadeOptions::min_neighbors`].
     fn default_threshold(&self) -> f32 {
         0.0
     }

@@ -1,10 +1,10 @@
-//! A cascade in memory.
+//! The data of a cascade, as read from its file and checked.
 
 mod xml;
 
-/// A cascade: stages of boosted trees over features of a window.
+/// A cascade: stages of boosted decision trees over features of a window.
 ///
-/// Every index in it is inside its list, every feature inside the window, and each tree's children follow their
+/// Invariants: every index is valid, every feature is inside the window, and in each tree children follow their
 /// parents.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
@@ -17,21 +17,23 @@ pub(super) struct Model {
     pub features: Features,
 }
 
-/// A run of trees whose votes must reach the threshold.
+/// Trees whose summed leaf values must reach the threshold for a window to pass.
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
     pub trees: std::ops::Range<usize>,
     pub threshold: f32,
 }
 
-/// First node and first leaf of a tree.
+/// A tree, given by the indices of its first node and its first leaf in [`Model`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tree {
     pub nodes: usize,
     pub leaves: usize,
 }
 
-/// An inner node. A child above 0 is a node of the same tree, else its negative is a leaf.
+/// An inner node of a tree.
+///
+/// A child above 0 is the index of a node of the same tree; a child `c` of 0 or less is the leaf with index `-c`.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub feature: usize,
@@ -43,24 +45,25 @@ pub(super) struct Node {
 /// Condition under which a window goes to the left child.
 #[derive(Clone, Debug)]
 pub(super) enum Test {
-    /// Haar: a value below this.
+    /// Haar: the feature's value is below this.
     Below(f32),
-    /// LBP: a pattern whose bit is set.
+    /// LBP: the bit of the feature's pattern is set in this set of 256 bits.
     OneOf([u32; 8]),
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Features {
-    /// The upper left of 3 x 3 equal cells: `[x, y, cell width, cell height]`.
+    /// Each is a block of 3 x 3 equal cells, given by its upper left cell: `[x, y, cell width, cell height]`.
     Lbp(Vec<[usize; 4]>),
     Haar(Vec<HaarFeature>),
 }
 
-/// A weighted sum of two or three rectangles.
+/// A Haar feature: a weighted sum of the pixel sums of one to three rectangles.
 #[derive(Clone, Debug)]
 pub(super) struct HaarFeature {
-    /// `[x, y, width, height]` and weight.
+    /// `[x, y, width, height]` and weight of each rectangle.
     pub parts: Vec<([usize; 4], f32)>,
-    /// Rectangles stand on their corner: `width` runs down to the right, `height` down to the left.
+    /// Whether the rectangles are tilted by 45 degrees: from the top corner `(x, y)` the side `width` runs down to the
+    /// right, the side `height` down to the left.
     pub is_tilted: bool,
 }

@@ -1,4 +1,4 @@
-//! The sliding window over an image pyramid, with OpenCV's scales and steps.
+//! Slides the window over all scales of an image pyramid, with OpenCV's scales and step sizes.
 
 use image::GrayImage;
 
@@ -6,11 +6,13 @@ use super::model::Model;
 use super::window::Evaluator;
 use super::{CascadeOptions, Window, exact_linear};
 
-/// A cascade for faces accepts a handful of windows for each face. One that accepts more is broken, and grouping
-/// would take for ever.
+/// Largest number of accepted windows in an image. A cascade for faces accepts a handful for each face; one that
+/// accepts more is broken, and grouping would take too long.
 const MAX_WINDOWS: usize = 50_000;
 
-/// The windows that `evaluator` accepts at the scales.
+/// The windows that `evaluator` accepts at `scales` (not empty, finest first), in pixels of `image`.
+///
+/// The error says that there are too many windows.
 pub(super) fn slide(
     model: &Model,
     image: &GrayImage,
@@ -51,13 +53,15 @@ pub(super) fn slide(
     Ok(windows)
 }
 
-/// Size of the image when the window stands for `scale` times its size.
+/// Size of the image divided by `scale`, at least 1 x 1.
 pub(super) fn scaled_size(size: (u32, u32), scale: f32) -> (usize, usize) {
     let side = |length: u32| (length as f32 / scale).round_ties_even() as usize;
     (side(size.0).max(1), side(size.1).max(1))
 }
 
-/// The scales whose windows fit the image and the limits, finest first.
+/// The scales to search, finest first: factors of the window size at which windows fit the image and the size limits.
+///
+/// When no scale is within the limits and `max_size` is set, the one whose window is nearest to `min_size`.
 pub(super) fn scales(
     window: (usize, usize),
     image: (u32, u32),
@@ -72,7 +76,7 @@ pub(super) fn scales(
         let side = |length: usize| (length as f64 * factor).round_ties_even() as u32;
         (side(window.0), side(window.1))
     };
-    // Kept in single precision, as OpenCV does.
+    // In single precision, as in OpenCV.
     let scaled_single = |factor: f32| {
         let side = |length: usize| (length as f32 * factor).round_ties_even() as u32;
         (side(window.0), side(window.1))
@@ -97,7 +101,7 @@ pub(super) fn scales(
     if !chosen.is_empty() || options.max_size == 0 {
         return chosen;
     }
-    // The limits fall between two scales: the nearest stands in.
+    // The limits are between two scales: take the nearest.
     let distance = |scale: &f32| {
         let (width, height) = scaled_single(*scale);
         let apart = |side: u32| (f64::from(min) - f64::from(side)).powi(2);

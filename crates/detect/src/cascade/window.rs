@@ -1,9 +1,9 @@
-//! Classification of one window of one scale by the stages of a cascade.
+//! Classification of single windows by the stages of a cascade, with LBP or Haar features.
 
 use super::integral;
 use super::model::{HaarFeature, Model, Node, Test};
 
-/// Result of the cascade for a window.
+/// Result of the cascade for one window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StageResult {
     Face,
@@ -11,17 +11,18 @@ enum StageResult {
     FailedLater,
 }
 
-/// Features of a window, read from integral images.
+/// Classifies windows of one scale of the image pyramid, from integral images.
 pub(super) trait Evaluator {
-    /// Takes the image of the next scale: `size.0 * size.1` pixels, no larger than the first. Windows will be looked
-    /// at every `step` (1 or 2) columns.
+    /// Sets the gray image of the next scale, of width `size.0` and height `size.1`, no larger than that of the first
+    /// scale. Windows start at every `step`-th column; `step` is 1 or 2.
     fn set_image(&mut self, pixels: &[u8], size: (usize, usize), step: usize);
 
-    /// Appends the left edges of the windows that are accepted, of those at `y` and left of `last_x`.
+    /// Appends to `found` the left columns of the accepted windows whose top row is `y` and whose left column is below
+    /// `last_x`.
     fn classify_row(&mut self, model: &Model, y: usize, last_x: usize, found: &mut Vec<usize>);
 }
 
-/// Classifies one window after the other.
+/// [`Evaluator::classify_row`] for one window after the other; `classify` gets the left column of a window.
 #[inline(always)]
 fn classify_each(
     last_x: usize,
@@ -33,7 +34,7 @@ fn classify_each(
     while x < last_x {
         match classify(x) {
             StageResult::Face => found.push(x),
-            // Far from a face: the neighbor is skipped.
+            // No face nearby: skip the next window, as OpenCV does.
             StageResult::FailedFirstStage => x += step,
             StageResult::FailedLater => {}
         }
@@ -41,7 +42,8 @@ fn classify_each(
     }
 }
 
-/// Adds up the votes, stage by stage. `goes_left` answers the question of a node.
+/// Sums the leaf values of each stage until one fails. `goes_left` says whether the window takes the left child of a
+/// node.
 #[inline(always)]
 fn run_stages(model: &Model, goes_left: impl Fn(&Node) -> bool) -> StageResult {
     let is_stumps = model.is_stumps();
@@ -81,18 +83,20 @@ fn run_stages(model: &Model, goes_left: impl Fn(&Node) -> bool) -> StageResult {
     StageResult::Face
 }
 
-/// Local binary patterns over 3 x 3 cells.
+/// Evaluates LBP features: local binary patterns of 3 x 3 cells.
 pub(super) struct LbpEvaluator {
-    /// Offsets of the 16 corners of the cells, row by row.
+    /// For each feature, the offsets of the 16 cell corners from the window's origin in the integral image, row by row.
     corners: Vec<[u32; 16]>,
-    /// The largest of them.
+    /// The largest of these offsets.
     reach: usize,
     stride: usize,
     step: usize,
     sums: Vec<u32>,
 }
 
-/// Offsets of the 16 corners of the cells of `[x, y, cell width, cell height]`, row by row.
+/// The 16 corners of the 3 x 3 cells whose upper left one is `[x, y, cell width, cell height]`, row by row.
+///
+/// `place(x, y)` is the offset of a point in the integral image.
 pub(super) fn lbp_corners(
     [x, y, width, height]: [usize; 4],
     place: impl Fn(usize, usize) -> usize,
@@ -101,7 +105,7 @@ pub(super) fn lbp_corners(
 }
 
 impl LbpEvaluator {
-    /// `stride` and `rows` are those of the largest integral image.
+    /// `stride` is the row length and `rows` the number of rows of the largest integral image.
     pub fn new(features: &[[usize; 4]], stride: usize, rows: usize) -> Self {
         let corners: Vec<[u32; 16]> = features
             .iter()
@@ -145,10 +149,11 @@ impl Evaluator for LbpEvaluator {
     }
 }
 
-/// The outer cells clockwise from the upper left, by their first corner.
+/// The eight outer cells, clockwise from the upper left, each by the index of its upper left corner among the 16.
 pub(super) const LBP_ORDER: [usize; 8] = [0, 1, 2, 6, 10, 9, 8, 4];
 
-/// One bit for each outer cell that is at least as bright as the middle, clockwise from the upper left (bit 7).
+/// The LBP pattern, 0 to 255: bit 7 for the upper left cell to bit 0 clockwise, set when the sum of the cell is at
+/// least that of the middle cell.
 ///
 /// # Safety
 /// Every corner must be an index of `sums`.
@@ -167,10 +172,10 @@ unsafe fn lbp_pattern(sums: &[u32], corners: &[u32; 16]) -> u32 {
         .fold(0, |pattern, &i| pattern << 1 | u32::from(cell(i) >= middle))
 }
 
-/// Differences of rectangles, in units of the window's contrast.
+/// Evaluates Haar features: differences of rectangle sums, divided by the standard deviation of the window.
 pub(super) struct HaarEvaluator {
     features: Vec<HaarOffsets>,
-    /// The window without its border, by which contrast is measured.
+    /// Corner offsets of the window without its 1-pixel border, over which the standard deviation is computed.
     inner: [usize; 4],
     inner_area: f64,
     has_tilted: bool,
@@ -182,13 +187,13 @@ pub(super) struct HaarEvaluator {
 }
 
 struct HaarOffsets {
-    /// Corners and weight; unused parts weigh 0.
+    /// Corner offsets and weight of each rectangle; unused ones have weight 0.
     parts: [([usize; 4], f32); 3],
     is_tilted: bool,
 }
 
 impl HaarEvaluator {
-    /// `stride` and `rows` are those of the largest integral image.
+    /// `stride` is the row length and `rows` the number of rows of the largest integral image.
     pub fn new(
         features: &[HaarFeature],
         window: (usize, usize),
@@ -295,7 +300,8 @@ impl Evaluator for HaarEvaluator {
     }
 }
 
-/// Sum over a rectangle from its corners: upper left, upper right, lower left, lower right.
+/// Sum of the pixels in a rectangle, from the offsets of its corners in an integral image: upper left, upper right,
+/// lower left, lower right.
 #[inline(always)]
 fn rectangle_sum(sums: &[u32], corners: &[usize; 4]) -> u32 {
     let [a, b, c, d] = corners.map(|corner| sums[corner]);

@@ -1,14 +1,16 @@
-//! Decodes the cells of the network into faces.
+//! Decodes the output of the network to faces.
 
 use super::network::{CELL_VALUES, Level};
 use crate::Face;
 use crate::onnx::Output;
 use crate::onnx::Placing;
 
-/// Logarithms of distances are clamped to this absolute value.
+/// Predicted logarithms of distances are clamped to the range from `-MAX_LOG` to `MAX_LOG`.
 const MAX_LOG: f32 = 4.0;
 
-/// Reads the faces of one level on a canvas `columns` cells wide.
+/// Appends to `faces` the faces of one level whose score is at least `threshold`, in pixels of the source image.
+///
+/// `columns` is the number of cells in a row of the level. The error says that `output` has an unexpected shape.
 pub(super) fn faces(
     output: &Output,
     level: Level,
@@ -24,7 +26,7 @@ pub(super) fn faces(
         ));
     };
     let value = |i: usize, cell: usize| output.values[i * n + cell];
-    // Comparing logits saves an exponential for each of thousands of empty cells.
+    // Compare logits, which saves an exponential for each of thousands of empty cells.
     let threshold = threshold.clamp(1e-6, 1.0 - 1e-6);
     let least = (threshold / (1.0 - threshold)).ln();
     for cell in 0..n {

@@ -1,14 +1,15 @@
-//! The network and its weights as a graph for the ONNX runtime.
+//! Writes the network and its weights as an ONNX graph, for comparison with the ONNX runtime in tests.
 
 use super::network::{Convolution, INPUT, LEVELS};
 use super::walk::{LayerBackend, Operand, walk};
 use super::weights::Weights;
 use crate::onnx::write::{Graph, Side, floats, ints, node, text, value_info};
 
-/// Writes the graph: one image of free size in, `[1, 5, cells]` out for each level.
+/// The bytes of an ONNX file: one image `[1, 3, height, width]` of any size as input, one output `[1, 5, cells]` for
+/// each level.
 ///
 /// # Errors
-/// A message when a weight is missing or has another shape.
+/// A message when a weight is missing or its shape does not fit the network.
 pub(super) fn onnx(weights: &Weights) -> Result<Vec<u8>, String> {
     let mut graph = Graph::default();
     let free = [
@@ -36,7 +37,7 @@ pub(super) fn onnx(weights: &Weights) -> Result<Vec<u8>, String> {
     Ok(graph.file())
 }
 
-/// Appends the nodes of each layer; the value of a layer is its name.
+/// A [`LayerBackend`] that appends the ONNX nodes of each layer; its values are the names of layers.
 struct GraphWriter<'a> {
     graph: Graph,
     weights: &'a Weights,

@@ -1,37 +1,42 @@
-//! Merges candidate boxes of one face, found at several scales, into one box.
+//! Merges the candidate boxes of a face, which cells at several scales predict, into one box.
 
 use crate::{Face, intersection_over_union};
 
-/// A face that one cell of the network found at one scale of the image pyramid.
+/// A face that one cell of the network predicted at one scale of the image pyramid.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
     pub face: Face,
-    /// Index of the scale.
+    /// Index of the scale in the list of searched scales.
     pub scale: usize,
 }
 
-/// Remaining faces of an image overlap by less than this.
+/// Of two faces whose IoU is at least this, only the better one is kept.
 const MAX_IOU: f32 = 0.4;
-/// Number of scales that detect a face whose side is at least [`COMMON`] pixels at the base scale.
+/// Number of scales that usually detect a face whose side at the base scale is at least [`COMMON`] pixels.
 const N_SCALES: f32 = 3.0;
 const COMMON: f32 = 64.0;
-/// Number of scales that detect a face of at most [`SMALL`] pixels: at coarser ones it is too small.
+/// Number of scales that usually detect a face whose side at the base scale is at most [`SMALL`] pixels; at coarser
+/// scales it is too small.
 const N_SCALES_OF_SMALL: f32 = 1.0;
 const SMALL: f32 = 16.0;
-/// Candidates with a lower score do not raise the score of a better one.
+/// Lowest score with which a candidate raises the score of its group.
 const MIN_SUPPORT: f32 = 0.2;
 
-/// Joins each candidate with a better one that it overlaps by at least `min_iou`.
+/// Groups candidates whose IoU with the best candidate of the group is at least `min_iou`, and returns one face per
+/// group, sorted by falling score.
 ///
-/// The box is the mean of all, weighted by score, since cells and scales err independently. With `p` the best score at
-/// a scale, the score is `1 - product(1 - p)^(1 / n)`, where `n` is the number of scales that usually detect a face of
-/// this size: a candidate that only one scale finds is mostly wrong. `base_scale` is the size of the image at the base
-/// scale (the finest one that detects faces of all sizes) relative to the image.
+/// The box of a face is the mean of the group, weighted by score, since cells and scales err independently. Its score
+/// is `1 - product(1 - p)^(1 / n)`: the product is over the scales, `p` is the best score at a scale, and `n` is the
+/// number of scales that usually detect a face of this size, because a candidate that only one scale finds is mostly
+/// wrong.
+///
+/// `base_scale` is the size of the image at the base scale (the finest scale that is searched for faces of all sizes)
+/// divided by its original size.
 pub(super) fn merge(mut candidates: Vec<Candidate>, min_iou: f32, base_scale: f32) -> Vec<Face> {
     candidates.retain(|Candidate { face, .. }| {
         face.score.is_finite() && face.rect.iter().all(|v| v.is_finite())
     });
-    // Stable: equal scores stay in the order of the scales and cells.
+    // A stable sort: equal scores stay in the order of scales and cells.
     candidates.sort_by(|a, b| b.face.score.total_cmp(&a.face.score));
     let mut groups: Vec<Group> = Vec::new();
     for Candidate { face, scale } in candidates {
@@ -43,7 +48,7 @@ pub(super) fn merge(mut candidates: Vec<Candidate>, min_iou: f32, base_scale: f3
             None => groups.push(Group::new(face, scale)),
         }
     }
-    // Means of groups can come close to each other.
+    // The mean boxes of two groups can overlap.
     without_overlaps(
         groups
             .into_iter()
@@ -52,7 +57,7 @@ pub(super) fn merge(mut candidates: Vec<Candidate>, min_iou: f32, base_scale: f3
     )
 }
 
-/// Best first, without those that overlap a better one.
+/// Sorts faces by falling score and drops those whose IoU with a better one is at least [`MAX_IOU`].
 pub(super) fn without_overlaps(mut faces: Vec<Face>) -> Vec<Face> {
     faces.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept: Vec<Face> = Vec::new();
@@ -70,7 +75,7 @@ struct Group {
     sum: [f32; 4],
     weight: f32,
     scales: Vec<usize>,
-    /// Product of `1 - p` over the scales.
+    /// Product of `1 - p` over the scales, `p` the best score at a scale.
     complement: f32,
 }
 
@@ -85,7 +90,7 @@ impl Group {
         }
     }
 
-    /// Adds a candidate whose score is not above those before.
+    /// Adds a candidate; candidates must come in the order of falling score.
     fn add(&mut self, face: Face, scale: usize) {
         for (sum, value) in self.sum.iter_mut().zip(face.rect) {
             *sum += value * face.score;
@@ -111,9 +116,9 @@ impl Group {
     }
 }
 
-/// Number of scales that detect a face with this side at the base scale.
+/// Number of scales that usually detect a face with this side, in pixels of the base scale.
 fn scales_that_detect(side: f32) -> f32 {
-    // A NaN, the root of a negative area, counts as small.
+    // NaN, the root of a negative area, counts as small.
     let share = ((side.max(SMALL) / SMALL).ln() / (COMMON / SMALL).ln()).min(1.0);
     N_SCALES_OF_SMALL + share * (N_SCALES - N_SCALES_OF_SMALL)
 }
@@ -146,7 +151,7 @@ mod tests {
         );
         assert_eq!(merged.len(), 2);
         let x = 2.0 * 0.2 / 1.5;
-        // The second candidate of the first scale and the one below MIN_SUPPORT do not raise the score.
+        // The second candidate of scale 0 and the one below MIN_SUPPORT do not raise the score.
         let first = 1.0 - (0.4f32 * 0.8).cbrt();
         let second = 1.0 - 0.7f32.cbrt();
         for (merged, expected) in merged.iter().zip([face(x, first), face(50.0, second)]) {

@@ -1,8 +1,8 @@
-//! Our own face detector, whose weights are part of the binary.
+//! Our own face detector; its weights are part of the binary.
 //!
-//! A small network runs on a pyramid of the image. It detects faces of some 10 to 160 pixels; larger ones are left to
-//! coarser scales. Candidates that several scales agree on score higher. Finer scales are searched for small faces
-//! only, and a refinement pass detects those again in enlarged windows.
+//! A small network runs on an image pyramid. At each scale it detects faces of about 10 to 160 pixels; larger faces are
+//! detected at coarser scales. A face that several scales detect gets a higher score. Scales finer than the base scale
+//! are searched for small faces only. A refinement pass detects small faces again in enlarged windows of the image.
 //!
 //! [`network`] describes the layers and [`walk`] computes them with any backend; `crates/detect/README.md` says how the
 //! weights were trained.
@@ -31,49 +31,55 @@ use refine::Window;
 use run::Network;
 use weights::Weights;
 
-/// The detector whose weights are part of the binary.
+/// Our own face detector, with the weights in the binary or with other weights for the same network.
 #[derive(Debug)]
 pub struct EmbeddedDetector {
     network: Network,
 }
 
-/// Trained by `detector-training`, see README.md.
+/// The weights, trained by `detector-training`; see README.md.
 const WEIGHTS: &[u8] = include_bytes!("../../weights/embedded.safetensors");
-/// Name on the command line.
+/// Name of the detector on the command line.
 const NAME: &str = "embedded";
 /// Default score threshold.
 const THRESHOLD: f32 = 0.65;
-/// IoU from which two candidates are one face.
+/// Smallest IoU at which two candidates belong to the same face.
 const MIN_IOU: f32 = 0.5;
 const LONGEST_SIDE: u32 = 768;
 const MAX_SIDE: u32 = 4096;
-/// Least longest side of the coarsest scale.
+/// Smallest longest side of a scale, in pixels; for smaller images the image itself is the only scale.
 const MIN_SCALE: u32 = 96;
-/// Faces larger than this, in pixels of a scale, are left to the next coarser one.
+/// Faces whose side exceeds this many pixels of a scale are dropped there; a coarser scale detects them. Not used at
+/// the coarsest scale.
 const MAX_FACE: f32 = 160.0;
-/// Longest side of the base scale, the finest one for faces of all sizes; half of `longest_side` where that is more.
+/// Longest side in pixels of the base scale, the finest scale that is searched for faces of all sizes.
+///
+/// Half of `longest_side` where that is more, and never more than the image has.
 const BASE_SCALE: u32 = 512;
-/// Longest sides of the finer scales, which are searched for small faces only: in large faces they find false ones.
+/// Longest sides in pixels of the scales finer than the base scale. They are searched for small faces only, because on
+/// large faces they detect false ones.
 const FINER_SCALES: [u32; 6] = [768, 1024, 1536, 2048, 3072, 4096];
-/// Faces larger than this, in pixels of a finer scale, are dropped from it.
+/// Faces whose side exceeds this many pixels of a finer scale are dropped there.
 const MAX_FACE_IN_FINER: f32 = 32.0;
-/// Least ratio of a finer scale to the one before.
+/// Smallest ratio of the longest side of a finer scale to that of the scale before it.
 const MIN_FINER: f32 = 1.25;
-/// An image at least this many times as large as the finest scale is shrunk to twice that scale first.
+/// An image whose longest side is at least this many times that of the finest scale is first shrunk to twice the finest
+/// scale, to save time.
 const SHRINK_FROM: u32 = 3;
-/// Faces whose visible part has a shorter side below this, in pixels of the image, are dropped as unreliable.
+/// Faces are dropped as unreliable when the shorter side of their part inside the image is below this many pixels.
 const MIN_SIDE: f32 = 16.0;
-/// Score from which candidates are merged and refined, also under a higher threshold: both can raise the score.
+/// Candidates with at least this score are merged and refined even if the threshold is higher, because merging and
+/// refining can raise the score.
 const MIN_CANDIDATE_SCORE: f32 = 0.05;
-/// Least score of any candidate, also under a threshold of 0: an image has thousands of cells below it.
+/// Candidates below this score are dropped even if the threshold is lower; an image has thousands of them.
 const NOISE: f32 = 0.01;
-// Windows are searched at one scale.
+// Half a window is below the smallest scale, so a single scale suffices for the windows of the refinement pass.
 const _: () = assert!(refine::WINDOW / 2 < MIN_SCALE);
-/// Canvases are padded to a multiple of the coarsest stride.
+/// Width and height of the network's input are padded to a multiple of this, the coarsest stride.
 const MULTIPLE: u32 = 32;
 
 impl EmbeddedDetector {
-    /// The detector with the weights of this build.
+    /// Loads the detector with the weights of this build.
     ///
     /// # Errors
     /// [`DetectError::Embedded`] when the weights do not fit the network.
@@ -81,12 +87,14 @@ impl EmbeddedDetector {
         Self::from_safetensors(WEIGHTS)
     }
 
-    /// The weights of this build, as [`Self::from_safetensors`] reads them.
+    /// The weights of this build, as a safetensors file that [`Self::from_safetensors`] reads.
     pub fn weights() -> &'static [u8] {
         WEIGHTS
     }
 
-    /// The detector with other weights: safetensors of f16 or f32, named as in [`network::LAYERS`].
+    /// The detector with other weights, from a safetensors file of f16 or f32.
+    ///
+    /// Tensors are named `NAME.weight` and `NAME.bias` for each convolution `NAME` of [`network::LAYERS`].
     ///
     /// # Errors
     /// [`DetectError::Embedded`] when the weights do not fit the network.
@@ -96,7 +104,7 @@ impl EmbeddedDetector {
         Ok(Self { network })
     }
 
-    /// The faces of an image: searches the pyramid, then refines small faces.
+    /// Finds the faces of an image: searches the pyramid, then refines small faces.
     fn find(&self, image: &RgbImage, options: SearchOptions) -> Result<Vec<Face>, String> {
         let longest = image.width().max(image.height());
         let finest = longest.min(options.longest_side);
@@ -110,7 +118,7 @@ impl EmbeddedDetector {
             max_face: MAX_FACE_IN_FINER,
         }));
         let threshold = options.threshold.clamp(NOISE, MIN_CANDIDATE_SCORE);
-        // Resizing to each scale reads all pixels, so a large image is shrunk once for all.
+        // Resizing to each scale reads all pixels, so a large image is shrunk once beforehand.
         let shrunk = (longest / SHRINK_FROM >= finest).then(|| {
             let size = fitted_size(image.width(), image.height(), finest * 2);
             resize_rgb(image, size.0, size.1)
@@ -130,7 +138,9 @@ impl EmbeddedDetector {
         Ok(without_overlaps(faces))
     }
 
-    /// Detects small faces again in enlarged windows of the image.
+    /// Detects small faces again in enlarged windows of the image and replaces them by the combined results.
+    ///
+    /// `base_scale` is as in [`merge()`].
     fn refine(
         &self,
         image: &RgbImage,
@@ -146,7 +156,7 @@ impl EmbeddedDetector {
                     Some((i, window, enlarged))
                 })
                 .collect();
-        // One scale is enough: half of a window is smaller than the coarsest scale.
+        // Each window is searched at one scale, its own size.
         let views = windows.iter().map(|(.., enlarged)| View::of(enlarged));
         let views: Vec<(View, u32)> = views.map(|view| (view, view.longest())).collect();
         let found = self.run_network(&views, threshold)?;
@@ -158,7 +168,7 @@ impl EmbeddedDetector {
         Ok(())
     }
 
-    /// Merged faces of all scales of the pyramid. `base_scale` is as in [`merge()`].
+    /// Searches all scales of the pyramid and merges the candidates. `base_scale` is as in [`merge()`].
     fn search_pyramid(
         &self,
         view: View,
@@ -177,9 +187,9 @@ impl EmbeddedDetector {
         Ok(merge(candidates, MIN_IOU, base_scale))
     }
 
-    /// Runs the network on images shrunk to these longest sides and returns the faces in each.
+    /// Runs the network on each image after shrinking it to the given longest side, and returns the faces of each.
     ///
-    /// Images that need a canvas of the same size run together.
+    /// Faces are in pixels of the original image. Images whose padded sizes are equal run as one batch.
     fn run_network(&self, views: &[(View, u32)], threshold: f32) -> Result<Vec<Vec<Face>>, String> {
         let canvas = |&(view, side): &(View, u32)| {
             let size = fitted_size(view.source.0, view.source.1, side);
@@ -219,12 +229,12 @@ impl EmbeddedDetector {
     }
 }
 
-/// An image, possibly shrunk, whose faces are given in pixels of the original.
+/// An image or a smaller copy of it; detected faces are given in pixels of the original.
 #[derive(Clone, Copy)]
 struct View<'a> {
-    /// The image or a smaller copy of it.
+    /// The original or a smaller copy of it.
     pixels: &'a RgbImage,
-    /// Size of the original.
+    /// Width and height of the original.
     source: (u32, u32),
 }
 
@@ -244,13 +254,14 @@ impl<'a> View<'a> {
 /// A scale of the image pyramid.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Scale {
-    /// Longest side of the image at this scale.
+    /// Longest side of the image at this scale, in pixels.
     longest_side: u32,
-    /// Side of the largest faces that are kept, in pixels of this scale.
+    /// Larger faces than this are dropped at this scale: side in pixels of this scale.
     max_face: f32,
 }
 
-/// The scales that are searched for faces of all sizes: `finest`, its halves, and three quarters of these.
+/// The scales that are searched for faces of all sizes: `finest`, its half, quarter and so on, and three quarters of
+/// each of these except `finest`; all of at least [`MIN_SCALE`], except `finest` itself.
 fn common_scales(finest: u32) -> Vec<Scale> {
     let mut sides = vec![finest];
     let mut half = finest / 2;
@@ -271,7 +282,8 @@ fn common_scales(finest: u32) -> Vec<Scale> {
     sides.into_iter().enumerate().map(scale).collect()
 }
 
-/// Longest sides of the scales that are searched for small faces only, up to `finest`.
+/// Longest sides of the scales that are searched for small faces only: those of [`FINER_SCALES`] below `finest`, and
+/// `finest`, each at least [`MIN_FINER`] times the one before; the first is compared with `base`.
 fn finer_scales(base: u32, finest: u32) -> impl Iterator<Item = u32> {
     let sides = FINER_SCALES.into_iter().filter(move |&side| side < finest);
     let mut last = base;
@@ -369,7 +381,7 @@ mod tests {
                         name: "odd",
                     };
                     let faces = detector.detect(&named, &options).unwrap();
-                    // None of them holds a face of the least size.
+                    // No image is large enough for a face of the smallest accepted size.
                     assert_eq!(faces, [], "{width} x {height}");
                 }
             }

@@ -1,29 +1,30 @@
-//! The layers of the embedded detector, the one description for training and for inference.
+//! The layers of the embedded detector's network, used for training and for inference.
 //!
-//! A small fully convolutional network with three levels (one cell for 8, 16 and 32 pixels). Each cell predicts the
-//! logit of a face around it and the distances to the sides of its box. Coarse levels are added to finer ones on the
-//! way up (Lin et al., arXiv:1612.03144); boxes are given as distances from the cell (Tian et al., arXiv:1904.01355).
+//! A small fully convolutional network with three output levels, of one cell per 8, 16 and 32 pixels. Each cell
+//! predicts the logit of a face around it and the distances to the sides of the face's box. Features of coarse levels
+//! are added to finer ones, as in a feature pyramid network (Lin et al., arXiv:1612.03144); boxes are distances from
+//! the cell, as in FCOS (Tian et al., arXiv:1904.01355).
 
-/// One step of the network.
+/// One layer of the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Layer {
-    /// Name of the result, and of the weights: `NAME.weight`, `NAME.bias`.
+    /// Name of the layer and of its result; the weights of a convolution are named `NAME.weight` and `NAME.bias`.
     pub name: &'static str,
     /// The operation and its inputs.
     pub operation: Operation,
 }
 
-/// The operation of a layer on results of earlier layers.
+/// The operation of a layer, on the results of earlier layers or on [`INPUT`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operation {
-    /// A convolution with bias.
+    /// A convolution with bias, and ReLU if [`Convolution::is_rectified`].
     Convolution(Convolution),
     /// ReLU of the sum of two different layers of the same shape.
     Add {
-        /// Names of both summands.
+        /// Names of the two layers.
         inputs: [&'static str; 2],
     },
-    /// Sum of a layer and one of half its height and width, which is upsampled by repeating each value.
+    /// Sum of a layer and one of half its height and width, which is upsampled by nearest neighbor.
     AddCoarse {
         /// Name of the layer of full size.
         fine: &'static str,
@@ -32,18 +33,18 @@ pub enum Operation {
     },
 }
 
-/// Sizes of a convolution with a square kernel and bias.
+/// A convolution with a square kernel and a bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Convolution {
-    /// Name of the layer that is convolved.
+    /// Name of the layer that is convolved, or [`INPUT`].
     pub input: &'static str,
-    /// Channels in and out.
+    /// Number of input channels, then number of output channels.
     pub channels: [usize; 2],
-    /// Side of the kernel.
+    /// Side of the kernel in pixels.
     pub kernel: usize,
-    /// Pixels of the input from one output to the next.
+    /// Input pixels from one output pixel to the next.
     pub stride: usize,
-    /// Whether ReLU follows.
+    /// Whether ReLU is applied to the result.
     pub is_rectified: bool,
 }
 
@@ -53,7 +54,7 @@ impl Convolution {
         [self.channels[1], self.channels[0], self.kernel, self.kernel]
     }
 
-    /// Zeros on each side of the input.
+    /// Rows and columns of zeros added on each side of the input.
     pub fn padding(&self) -> usize {
         // An even kernel overlaps its neighbors by the same amount on both sides.
         (self.kernel - self.stride.min(self.kernel)).div_ceil(2)
@@ -61,7 +62,7 @@ impl Convolution {
 }
 
 impl Operation {
-    /// Names of the layers that are read.
+    /// Names of the layers that the operation reads.
     pub(super) fn inputs(&self) -> Vec<&'static str> {
         match *self {
             Self::Convolution(Convolution { input, .. }) => vec![input],
@@ -74,26 +75,26 @@ impl Operation {
 /// Name of the input image, `[batch, 3, height, width]`: red, green, blue in `-1..=1`.
 pub const INPUT: &str = "image";
 
-/// An output of the network, `[batch, 5, height / stride, width / stride]`.
+/// One of the network's outputs, `[batch, 5, height / stride, width / stride]`, a grid of cells.
 ///
-/// The five values of a cell are the logit of a face, then the logarithms of the distances to the left, upper, right
-/// and lower side of its box, in units of [`Level::unit`] pixels.
+/// The five values of a cell are the logit of a face, then the logarithms of the distances from the center of the cell
+/// to the left, upper, right and lower side of the face's box. Distances are in units of [`Level::unit`] pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Level {
-    /// Name of the layer.
+    /// Name of the layer that computes this output.
     pub layer: &'static str,
-    /// Pixels from one cell to the next.
+    /// Pixels of the input image from one cell to the next.
     pub stride: usize,
 }
 
 impl Level {
-    /// Pixels of a distance whose logarithm is 0.
+    /// The unit of the predicted distances: the distance in pixels whose predicted logarithm is 0, twice the stride.
     pub fn unit(self) -> f32 {
         2.0 * self.stride as f32
     }
 }
 
-/// The results, fine to coarse.
+/// The outputs of the network, fine to coarse.
 pub const LEVELS: [Level; 3] = [
     Level {
         layer: "head8",
@@ -109,7 +110,7 @@ pub const LEVELS: [Level; 3] = [
     },
 ];
 
-/// Values of a cell.
+/// Number of values of a cell of a [`Level`].
 pub const CELL_VALUES: usize = 5;
 
 const fn convolution(
@@ -146,7 +147,7 @@ const fn add_coarse(name: &'static str, fine: &'static str, coarse: &'static str
     }
 }
 
-/// Channels at strides 4, 8, 16 and 32.
+/// Number of channels at strides 4, 8, 16 and 32.
 const C4: usize = 32;
 const C8: usize = 48;
 const C16: usize = 96;
@@ -178,9 +179,9 @@ pub const LAYERS: [Layer; 22] = [
     convolution("head32", "block32", [C32, CELL_VALUES], 1, 1, false),
 ];
 
-/// The convolutions among [`LAYERS`]: name and sizes.
+/// The convolutions among [`LAYERS`], each with the name of its layer.
 ///
-/// The weights are named `NAME.weight` and `NAME.bias`.
+/// Their weights are named `NAME.weight` and `NAME.bias`.
 pub fn convolutions() -> impl Iterator<Item = (&'static str, Convolution)> {
     LAYERS
         .into_iter()

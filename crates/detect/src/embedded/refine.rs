@@ -1,8 +1,9 @@
 //! The refinement pass: detects small faces again in enlarged windows of the image.
 //!
-//! The pyramid of the whole image is as coarse as time allows, so a small face covers a few cells and its score is
-//! unreliable. The full-resolution image has more detail, and a window around one face is quickly searched. The final
-//! score combines both passes; the first has less weight the smaller the face is in it.
+//! In the image pyramid, whose resolution is limited to save time, a small face covers only a few cells, so its score
+//! is unreliable. The image itself has more detail, and a window around one face is searched quickly. The final score
+//! combines the scores of the pyramid (first pass) and of the window (refinement pass); the first has the less weight
+//! the smaller the face is at the base scale.
 
 use image::RgbImage;
 use image::imageops::crop_imm;
@@ -10,25 +11,25 @@ use image::imageops::crop_imm;
 use crate::shrink::resize_rgb;
 use crate::{Face, intersection_over_union};
 
-/// Longest side of an enlarged window.
+/// Largest width and height of an enlarged window, in pixels.
 pub(super) const WINDOW: u32 = 160;
-/// Side of the face in the enlarged window.
+/// Side of the face in the enlarged window, in pixels.
 const FACE: f32 = 56.0;
-/// Faces with a smaller side at the base scale are refined.
+/// Faces whose side at the base scale is below this many pixels are refined.
 const SMALL: f32 = 28.0;
-/// Side at the base scale at and below which the first score has its least weight.
+/// Faces whose side at the base scale is at most this many pixels give the first score its smallest weight.
 const TINY: f32 = 12.0;
-/// Most faces of an image that are refined, the best first.
+/// Largest number of faces of an image that are refined, those of highest score.
 const MAX_REFINED: usize = 6;
-/// IoU from which the boxes of both passes are the same face; low because small boxes are coarse.
+/// Smallest IoU at which the boxes of both passes are the same face; low because small boxes are inaccurate.
 const MIN_IOU: f32 = 0.3;
-/// Weights of a score `p`, the exponents of `1 - p`: of the first pass for faces of [`TINY`] and of [`SMALL`], and of
-/// the refinement pass.
+/// Weights of the scores: scores `p` with weights `w` combine to `1 - product((1 - p)^w)`. The first pass has the first
+/// weight for faces of [`TINY`] pixels, the second for faces of [`SMALL`]; the refinement pass has the third.
 const WEIGHT_OF_TINY: f32 = 0.1;
 const WEIGHT_OF_SMALL: f32 = 0.6;
 const WEIGHT_OF_REFINED: f32 = 2.0;
 
-/// Indices of the faces to refine: the best small ones with a score of at least `min_score`.
+/// Indices in `faces` of the faces to refine: the best small ones with a score of at least `min_score`.
 ///
 /// `faces` are sorted by falling score. `base_scale` is as in [`merge`](super::merge::merge).
 pub(super) fn small(faces: &[Face], base_scale: f32, min_score: f32) -> Vec<usize> {
@@ -40,21 +41,21 @@ pub(super) fn small(faces: &[Face], base_scale: f32, min_score: f32) -> Vec<usiz
         .collect()
 }
 
-/// The side of a square with the area of a face.
+/// The side of a square with the area of the face's box.
 fn side(face: &Face) -> f32 {
     (face.width() * face.height()).sqrt()
 }
 
-/// The surroundings of a face.
+/// The window of the image around a face, which is enlarged for the refinement pass.
 pub(super) struct Window {
-    /// Left, upper, width and height in pixels of the image.
+    /// Left, top, width and height in pixels of the image.
     rect: (u32, u32, u32, u32),
-    /// Size of the enlarged window relative to the image, along x and y.
+    /// Enlargement of the window, along x and y.
     scale: (f32, f32),
 }
 
 impl Window {
-    /// The window of a face and its enlarged pixels; `None` when the face has no area in the image.
+    /// The window around a face and its enlarged pixels; `None` when the face has no area in the image.
     pub fn around(face: &Face, image: &RgbImage) -> Option<(Self, RgbImage)> {
         let side = side(face);
         if side.is_nan() || side <= 0.0 {
@@ -90,9 +91,11 @@ impl Window {
         Some((window, enlarged))
     }
 
-    /// Combines a face of the first pass with `refined`, the faces in the enlarged window.
+    /// Combines a face of the first pass with `refined`, the faces detected in the enlarged window, in pixels of the
+    /// window.
     ///
-    /// `base_scale` is that of [`small`].
+    /// Takes the box of the best of `refined` that overlaps `first`, otherwise that of `first`. `base_scale` is as in
+    /// [`small`].
     pub fn combine(&self, refined: &[Face], first: &Face, base_scale: f32) -> Face {
         let second = refined
             .iter()
@@ -146,7 +149,7 @@ mod tests {
     #[test]
     fn a_face_in_the_window_keeps_its_position_in_the_image() {
         let image = RgbImage::new(300, 200);
-        // One inside, one whose window the corner of the image cuts.
+        // One window is inside the image, the other is cut off at its corner.
         for rect in [[100.0, 80.0, 120.0, 100.0], [275.0, 3.0, 295.0, 23.0]] {
             let first = face(rect, 0.5);
             let (window, enlarged) = Window::around(&first, &image).unwrap();
@@ -164,7 +167,7 @@ mod tests {
                 assert!((a - b).abs() < 1e-3, "{surer:?}");
             }
             assert!(surer.score > 0.8);
-            // A face elsewhere in the window says nothing about this one.
+            // A face elsewhere in the window does not count.
             let elsewhere = face([0.0, 0.0, 10.0, 10.0], 0.9);
             let blank = window.combine(&[elsewhere], &first, 1.0);
             assert_eq!(blank.rect, rect);

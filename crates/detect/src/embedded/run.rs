@@ -1,7 +1,7 @@
-//! The network on slices: images on canvases of one size, on the calling thread.
+//! Inference of the network on f32 slices, for a batch of images of one padded size, on the calling thread.
 //!
-//! An ONNX runtime multiplies matrices; our convolutions (Winograd's for kernels of 3x3) need half the time for the
-//! same numbers. `graph` writes the same network for such a runtime, which the tests compare with.
+//! The convolutions are those of the `kernels` crate (Winograd for 3x3), which take half the time of an ONNX runtime.
+//! The tests compare the results with such a runtime, for which `graph` writes the same network.
 
 mod buffers;
 mod split;
@@ -21,9 +21,9 @@ use super::walk::{LayerBackend, Operand, walk};
 use super::weights::Weights;
 use crate::onnx::Output;
 
-/// Values of one layer, `[images, channels, height, width]`.
+/// The result of one layer, `[images, channels, height, width]`.
 struct Map {
-    /// The values, then possibly leftovers of earlier runs.
+    /// The values, possibly followed by leftovers of earlier runs.
     buffer: Vec<f32>,
     images: usize,
     channels: usize,
@@ -50,17 +50,17 @@ impl Map {
     }
 }
 
-/// The weights of all convolutions, in the layout that the kernels read.
+/// The network with its weights in the layout that the kernels read, and reusable buffers.
 pub(super) struct Network {
     convolutions: HashMap<&'static str, PreparedConvolution>,
-    /// Zeros that the first convolution has around the image.
+    /// Padding of the first convolution on each side of the image.
     padding: usize,
-    /// Buffers that no run is using.
+    /// Sets of buffers that no run is using.
     idle: Mutex<Vec<Buffers>>,
 }
 
 struct PreparedConvolution {
-    /// Sizes for an image of arbitrary size.
+    /// Geometry of the convolution; number and size of the images are replaced in each run.
     geometry: ConvGeometry,
     weights: Vec<f32>,
     prepared: Prepared,
@@ -77,7 +77,7 @@ impl Network {
     /// Prepares the weights of all convolutions.
     ///
     /// # Errors
-    /// A message when a weight is missing or has another shape.
+    /// A message when a weight is missing or its shape does not fit the network.
     pub fn new(weights: &Weights) -> Result<Self, String> {
         let mut prepared = HashMap::new();
         let mut padding = 0;
@@ -107,11 +107,11 @@ impl Network {
         })
     }
 
-    /// Runs the network on images, each in the upper left corner of a gray canvas whose sides are multiples of 32.
-    /// Returns one output per level for each image.
+    /// Runs the network on a batch of images; returns for each image one output `[1, 5, cells]` per level.
     ///
-    /// On a small canvas reading the weights takes longer than multiplying with them, so several images at once cost
-    /// little more than one.
+    /// Each image is padded with gray at the right and the bottom to the size `canvas` (width, height), whose sides
+    /// must be multiples of 32. For small images reading the weights takes longer than multiplying with them, so a
+    /// batch takes little more time than one image.
     pub fn run(&self, images: &[&RgbImage], canvas: (u32, u32)) -> Vec<Vec<Output>> {
         let idle = || {
             self.idle
@@ -151,14 +151,14 @@ impl Network {
     }
 }
 
-/// Computes layers on slices.
+/// A [`LayerBackend`] that computes layers on slices.
 struct SliceBackend<'a> {
     convolutions: &'a HashMap<&'static str, PreparedConvolution>,
     buffers: &'a mut Buffers,
 }
 
 impl SliceBackend<'_> {
-    /// A result that may be changed: taken if this is its last reader, else a copy.
+    /// The operand as an owned result that may be overwritten: itself if this is its last reader, otherwise a copy.
     fn owned(&mut self, operand: Operand<'_, Map>) -> Map {
         match operand {
             Operand::Last(map) => map,
@@ -173,7 +173,7 @@ impl SliceBackend<'_> {
         }
     }
 
-    /// Keeps the buffer of a result that is not read again.
+    /// Keeps the buffer of the operand for reuse if it is not read again.
     fn recycle(&mut self, operand: Operand<'_, Map>) {
         if let Operand::Last(map) = operand {
             self.buffers.give(map.buffer);
@@ -222,7 +222,7 @@ impl LayerBackend for SliceBackend<'_> {
     }
 }
 
-/// Adds a map of half the height and width, each of whose values is repeated.
+/// Adds to `sum` a result of half its height and width, upsampled by nearest neighbor.
 fn add_upsampled(sum: &mut Map, coarse: &Map) {
     let (height, width) = (sum.height, sum.width);
     let rows = sum.values_mut().chunks_exact_mut(width).enumerate();
@@ -284,7 +284,7 @@ impl PreparedConvolution {
     }
 }
 
-/// Sizes of a convolution for an image of arbitrary size.
+/// Geometry of a convolution; number and size of the images are placeholders.
 fn geometry(convolution: &Convolution) -> ConvGeometry {
     let [co, ci, kernel, _] = convolution.weight_shape();
     ConvGeometry {
@@ -310,7 +310,7 @@ mod tests {
     use crate::onnx::Runner;
     use crate::onnx::tensor::{Coding, place};
 
-    /// Red, green, blue in `-1..=1` on gray.
+    /// The network's input coding: red, green, blue in `-1..=1`, padded with gray.
     const CODING: Coding = Coding {
         order: [0, 1, 2],
         mean: [127.5; 3],
@@ -323,7 +323,8 @@ mod tests {
         let weights = Weights::parse(WEIGHTS).unwrap();
         let network = Network::new(&weights).unwrap();
         let runner = Runner::load(graph::onnx(&weights).unwrap()).unwrap();
-        // From one cell of the coarsest level to many, square and not, filled and not; then with used buffers.
+        // From one to many cells of the coarsest level; square or not, with and without padding; the last with used
+        // buffers.
         let sizes = [
             ((32, 32), (32, 32)),
             ((64, 32), (1, 31)),

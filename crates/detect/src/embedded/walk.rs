@@ -1,25 +1,25 @@
-//! One walk over the layers of the embedded network, for everything that computes with them.
+//! Evaluation of the embedded network's layers with any backend.
 //!
-//! [`walk`] decides the order, which layers the wanted outputs need, and when a result is read for the last time. A
-//! [`LayerBackend`] decides what a layer does: on slices in `run`, on tensors in `metrics` and in detector training,
-//! and as nodes of an ONNX graph in the tests.
+//! [`walk`] determines the order of the layers, which of them the wanted outputs need, and when a result is read for
+//! the last time. A [`LayerBackend`] computes a layer: on slices in `run`, on tensors in the `metrics` crate and in
+//! detector training, and as nodes of an ONNX graph in the tests.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 
 use super::network::{Convolution, INPUT, LAYERS, Layer, Operation};
 
-/// Computes single layers of the network.
+/// A backend of [`walk`]: computes single layers of the network.
 pub trait LayerBackend {
-    /// The result of a layer: a buffer, a tensor, the name of a graph node.
+    /// The result of a layer, for example a buffer, a tensor or the name of a graph node.
     type Value;
-    /// Why a layer could not be computed.
+    /// The error of a layer that could not be computed; it ends the walk.
     type Error;
 
-    /// Convolves `x`, adds the bias and applies ReLU if [`Convolution::is_rectified`].
+    /// The layer `name`: convolves `x`, adds the bias, and applies ReLU if [`Convolution::is_rectified`].
     ///
     /// # Errors
-    /// Whatever the backend fails with; this ends the walk.
+    /// Those of the backend.
     fn convolution(
         &mut self,
         name: &'static str,
@@ -27,7 +27,7 @@ pub trait LayerBackend {
         x: Operand<'_, Self::Value>,
     ) -> Result<Self::Value, Self::Error>;
 
-    /// ReLU of the sum of two results of the same shape.
+    /// The layer `name`: ReLU of the sum of two results of the same shape.
     ///
     /// # Errors
     /// As [`convolution`](Self::convolution).
@@ -38,7 +38,8 @@ pub trait LayerBackend {
         b: Operand<'_, Self::Value>,
     ) -> Result<Self::Value, Self::Error>;
 
-    /// Sum of `fine` and `coarse`, a result of half the height and width that is upsampled by repeating each value.
+    /// The layer `name`: the sum of `fine` and `coarse`, which has half the height and width and is upsampled by
+    /// nearest neighbor.
     ///
     /// # Errors
     /// As [`convolution`](Self::convolution).
@@ -50,11 +51,11 @@ pub trait LayerBackend {
     ) -> Result<Self::Value, Self::Error>;
 }
 
-/// An argument of a layer; owned when no later layer reads it, so that its memory can be reused.
+/// An input of a layer; passed by value to its last reader, so that the memory can be reused.
 pub enum Operand<'a, V> {
-    /// This layer is the last reader.
+    /// No later layer reads the result.
     Last(V),
-    /// Later layers read it too, or it is an output.
+    /// Later layers read the result, or it is an output of the walk.
     Shared(&'a V),
 }
 
@@ -69,7 +70,7 @@ impl<V> Deref for Operand<'_, V> {
     }
 }
 
-/// Computes the layers that `outputs` need and returns the results of those, in the order of `outputs`.
+/// Computes the layers named by `outputs` and those they depend on; returns the results of `outputs`, in their order.
 ///
 /// `image` is the value of [`INPUT`].
 ///
@@ -117,15 +118,15 @@ pub fn walk<B: LayerBackend>(
     Ok(outputs.iter().map(|&name| take(name)).collect())
 }
 
-/// Results of layers that are still read.
+/// Results of layers that will still be read, or are outputs.
 struct Results<V> {
     values: HashMap<&'static str, V>,
-    /// Layer that reads a result last, by the name of the result; outputs have none.
+    /// For each result, the layer that reads it last; outputs are not listed.
     last_readers: HashMap<&'static str, &'static str>,
 }
 
 impl<V> Results<V> {
-    /// Removes those of `inputs` that `reader` reads last.
+    /// Removes and returns those of `inputs` that the layer `reader` reads last; `None` for the others.
     fn take<const N: usize>(
         &mut self,
         reader: &'static str,
@@ -173,7 +174,7 @@ mod tests {
     use super::super::network::LEVELS;
     use super::*;
 
-    /// Records which layers ran, and which values were handed over.
+    /// A backend that records which layers ran and how many operands were passed by value.
     #[derive(Default)]
     struct Recorder {
         layers: Vec<&'static str>,
@@ -238,7 +239,7 @@ mod tests {
         assert_eq!(results, outputs);
         let expected: Vec<_> = LAYERS[..9].iter().map(|layer| layer.name).collect();
         assert_eq!(recorder.layers, expected);
-        // The image and the nine results, without both outputs.
+        // The image and the nine results except the two outputs.
         assert_eq!(recorder.n_last, 1 + 9 - 2);
     }
 

@@ -1,16 +1,16 @@
-//! Named tensors of 16-bit floats from safetensors bytes.
+//! The named weights of the embedded network, read from safetensors.
 
 use std::collections::HashMap;
 
 use half::f16;
 use safetensors::{Dtype, SafeTensors};
 
-/// Weights by name.
+/// Shape and values of each weight, by name.
 #[derive(Debug)]
 pub(super) struct Weights(HashMap<String, (Vec<usize>, Vec<f32>)>);
 
 impl Weights {
-    /// Reads safetensors of f16 or f32.
+    /// Reads a safetensors file of f16 or f32 tensors; the error describes the problem.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let file = SafeTensors::deserialize(bytes)
             .map_err(|error| format!("is not safetensors: {error}"))?;
@@ -34,7 +34,7 @@ impl Weights {
         Ok(Self(tensors))
     }
 
-    /// The values of a tensor whose shape is known.
+    /// The values of a tensor; the error says that it is missing or has a shape other than `shape`.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&[f32], String> {
         let (found, values) = self
             .0

@@ -1,19 +1,19 @@
-//! Limits on the memory and time of one run of a graph.
+//! Limits on the memory and the computation of one run of a graph.
 //!
-//! Limits grow with the image, so that any `--longest-side` is allowed and a small file cannot request much. They are
-//! several times the use of the largest known models: YOLO11x needs 240,000 multiply-adds and YOLOv8x6 320,000 for each
-//! pixel, with less than 1 KiB alive.
+//! Limits grow with the number of pixels, so that any `--longest-side` is possible and yet a malicious file cannot use
+//! much. They are at least twice what the largest known models need: YOLO11x needs 240,000 and YOLOv8x6 320,000
+//! multiply-adds per pixel, and both less than 1 KiB of live memory per pixel.
 
-/// Limit of multiply-adds: a constant and a number for each pixel.
+/// Limit of the multiply-adds of a run: a constant, plus this many per pixel.
 const WORK: (u64, u64) = (2 << 30, 700_000);
-/// Limit of live bytes: a constant, a number for each pixel, and a maximum.
+/// Limit of the bytes alive at the same time: a constant, plus this many per pixel; and a maximum for the sum.
 const BYTES: (u64, u64, u64) = (256 << 20, 4 << 10, 4 << 30);
-/// Minimum cost of a node, in multiply-adds.
+/// Fixed cost of a node, in multiply-adds.
 const NODE: u64 = 1 << 13;
-/// Cost of one element of a result, in multiply-adds.
+/// Cost of writing one element of a result, in multiply-adds.
 const ELEMENT: u64 = 16;
 
-/// Costs added up over a graph.
+/// The computation of a graph for one image size, added up node by node.
 pub(super) struct Budget {
     pixels: u64,
     work: u64,
@@ -27,7 +27,10 @@ impl Budget {
         }
     }
 
-    /// Adds a node that makes `elements` and does `work` beyond that.
+    /// Adds a node whose results have `elements` elements and that needs `work` multiply-adds besides writing them.
+    ///
+    /// # Errors
+    /// A message when the total exceeds the limit.
     pub fn spend(&mut self, elements: usize, work: u64) -> Result<(), String> {
         let node = work.saturating_add(ELEMENT * elements as u64 + NODE);
         self.work = self.work.saturating_add(node);
@@ -42,7 +45,10 @@ impl Budget {
         Ok(())
     }
 
-    /// Checks the peak of live bytes.
+    /// Checks `bytes`, the peak of live memory of a run.
+    ///
+    /// # Errors
+    /// A message when it exceeds the limit.
     pub fn hold(&self, bytes: u64) -> Result<(), String> {
         let limit = (BYTES.0 + BYTES.1 * self.pixels).min(BYTES.2);
         if bytes > limit {

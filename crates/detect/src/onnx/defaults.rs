@@ -1,8 +1,10 @@
-//! Attributes that are optional in the standard and required by the runtime.
+//! Adds attributes that are optional in the ONNX standard but required by the runtime.
 
 use super::graph::{Attribute, Node};
 
-/// Adds `kernel_shape` of convolutions and `strides` of pools; `dims` tells the shape of an initializer.
+/// Adds a missing `kernel_shape` to a convolution, and missing `strides` to a pooling node.
+///
+/// `dims` returns the shape of an initializer by its name, `None` for other tensors.
 pub(super) fn fill(node: &mut Node, dims: impl Fn(&str) -> Option<Vec<usize>>) {
     let has = |node: &Node, wanted: &str| node.attributes.iter().any(|(name, _)| name == wanted);
     match node.operator.as_str() {

@@ -1,12 +1,12 @@
-//! Encodes a checked graph as the file that the runtime reads.
+//! Encodes a checked graph as the ONNX file that the runtime reads.
 //!
-//! It contains only what `graph` understood, so no field that two readers interpret differently can pass.
+//! The file contains only what `graph` has parsed, so the runtime cannot interpret a field differently.
 
 use super::graph::{Attribute, Dimension, Model, Node};
 use super::tensors::Tensor;
 use protobuf::Message;
 
-/// `ModelProto` of a model.
+/// The bytes of a `ModelProto`.
 pub(super) fn encode(model: &Model<'_>) -> Vec<u8> {
     let mut small = Message::default();
     for node in &model.nodes {
@@ -35,7 +35,7 @@ pub(super) fn encode(model: &Model<'_>) -> Vec<u8> {
     for name in &model.outputs {
         small = small.bytes(12, Message::default().bytes(1, name));
     }
-    // Weights are copied once, into the file.
+    // Compute the length first, so that weights are copied only once, into the file.
     let heads: Vec<Vec<u8>> = model
         .tensors
         .iter()
@@ -90,7 +90,7 @@ fn node(node: &Node) -> Message {
                 bytes.extend(&*tensor.data);
                 attribute.bytes(5, bytes).int(20, 4)
             }
-            // No operator in the table takes one.
+            // No supported operator has such an attribute.
             Attribute::Other(_) => continue,
         };
         message = message.bytes(5, attribute);
@@ -107,7 +107,7 @@ fn tensor_fields(name: &str, tensor: &Tensor<'_>) -> Message {
     .bytes(8, name)
 }
 
-/// An initializer up to its values, with its total length in front.
+/// The encoded initializer up to its raw values: field tag, total length, and all fields before the values.
 fn tensor_head(name: &str, tensor: &Tensor<'_>) -> Vec<u8> {
     let fields = tensor_fields(name, tensor)
         .head(9, tensor.data.len())

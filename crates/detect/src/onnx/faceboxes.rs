@@ -1,4 +1,5 @@
-//! FaceBoxes: offsets from fixed prior boxes, densely set for small faces (Zhang et al., arXiv:1708.05234).
+//! FaceBoxes: predicts offsets from fixed prior boxes, which are denser for small faces (Zhang et al.,
+//! arXiv:1708.05234).
 
 use image::RgbImage;
 
@@ -9,28 +10,28 @@ use crate::shrink::fitted_size;
 
 /// The default score threshold.
 pub(super) const THRESHOLD: f32 = 0.5;
-/// IoU from which two boxes are the same face.
+/// Two boxes whose IoU exceeds this are the same face.
 pub(super) const MAX_IOU: f32 = 0.3;
 
-/// Input: blue, green, red less the mean of ImageNet.
+/// Input coding: blue, green, red, each 0 to 255 minus the mean of ImageNet.
 const CODING: Coding = Coding {
     order: [2, 1, 0],
     mean: [104.0, 117.0, 123.0],
     factor: 1.0,
     fill: [104.0, 117.0, 123.0],
 };
-/// The prior boxes of each stride: side and number along each axis of a cell.
+/// For each stride the prior boxes of a cell: side in pixels, and number along each axis of the cell.
 const PRIORS: [(u32, &[(f32, usize)]); 3] = [
     (32, &[(32.0, 4), (64.0, 2), (128.0, 1)]),
     (64, &[(256.0, 1)]),
     (128, &[(512.0, 1)]),
 ];
-/// Offsets of center and size were divided by these variances in training.
+/// Factors of the predicted offsets of center and size; training divides by them.
 const VARIANCES: (f32, f32) = (0.1, 0.2);
-/// The anime weights were trained on boxes that include hair; this fraction of the height is above the brow.
+/// The known weights for anime were trained on boxes that include hair; this fraction of the height is above the brow.
 const HAIR: f32 = 0.2;
 
-/// Number of priors on a canvas of this size.
+/// Number of prior boxes for a network input of this width and height.
 pub(super) fn n_priors((width, height): (u32, u32)) -> usize {
     let cells = |stride: u32| width.div_ceil(stride) as usize * height.div_ceil(stride) as usize;
     PRIORS
@@ -39,14 +40,14 @@ pub(super) fn n_priors((width, height): (u32, u32)) -> usize {
         .sum()
 }
 
-/// Each prior as `[center x, center y, side]` in canvas pixels, in the order of the network's outputs.
+/// The prior boxes, `[center x, center y, side]` in pixels of the network's input, in the order of its outputs.
 fn priors((width, height): (u32, u32)) -> impl Iterator<Item = [f32; 3]> {
     PRIORS.iter().flat_map(move |&(stride, sides)| {
         let cells = (0..height.div_ceil(stride))
             .flat_map(move |row| (0..width.div_ceil(stride)).map(move |x| (x, row)));
         cells.flat_map(move |(column, row)| {
             sides.iter().flat_map(move |&(side, n)| {
-                // One prior sits in the middle of its cell, dense ones start at its corner.
+                // A single prior is in the middle of its cell; several start at its corner.
                 let place = move |cell: u32, i: usize| {
                     let share = if n == 1 { 0.5 } else { i as f32 / n as f32 };
                     (cell as f32 + share) * stride as f32
@@ -57,7 +58,10 @@ fn priors((width, height): (u32, u32)) -> impl Iterator<Item = [f32; 3]> {
     })
 }
 
-/// The image at its own shape, shrunk to `longest_side` or to a fixed canvas.
+/// The network's input for an image, which is shrunk if necessary but keeps its aspect ratio.
+///
+/// With a fixed input size (width, height) the image is shrunk to fit it and padded; otherwise its longest side is at
+/// most `longest_side`.
 pub(super) fn input(image: &RgbImage, fixed: Option<(u32, u32)>, longest_side: u32) -> Input {
     let (width, height) = image.dimensions();
     let size = match fixed {
@@ -75,7 +79,8 @@ pub(super) fn input(image: &RgbImage, fixed: Option<(u32, u32)>, longest_side: u
     place(image, size, fixed.unwrap_or(size), (0, 0), &CODING)
 }
 
-/// Reads the faces from the offsets `[1, n, 4]` and the scores `[1, n, 2]`.
+/// The faces whose score is at least `threshold`, in source pixels, from the offsets `[1, n, 4]` and the class
+/// probabilities `[1, n, 2]` (background, face) of `n` prior boxes.
 pub(super) fn faces(
     boxes: &Output,
     scores: &Output,
@@ -159,7 +164,8 @@ mod tests {
         scores.values[2 * 20 + 1] = 0.75;
         boxes.values[4 * 20..][..4].copy_from_slice(&[1.0, -1.0, 5.0 * 0.5f32.ln(), 0.0]);
         let faces = faces(&boxes, &scores, &placing, 0.5).unwrap();
-        // Side 128 at (16, 16), moved by (12.8, -12.8), half as wide, twice as large in the source, less the hair.
+        // The prior of side 128 at (16, 16), moved by (12.8, -12.8), half as wide, times 2 to source pixels, without
+        // hair.
         assert_eq!(faces.len(), 1);
         let expected = [-6.4, -121.6 + 51.2, 121.6, 134.4];
         for (value, expected) in faces[0].rect.iter().zip(expected) {

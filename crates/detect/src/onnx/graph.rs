@@ -1,39 +1,39 @@
-//! The graph of an ONNX file, read without the runtime: nodes, attributes, initializers, inputs and outputs.
+//! Parses the graph of an ONNX file without the runtime: nodes, attributes, initializers, inputs and outputs.
 //!
-//! Only what this module understands reaches the runtime (`encode` writes it anew), so both see one graph. Fields that
-//! change nothing (names of producers, documentation, shapes of intermediate values) are skipped.
+//! Only what this module has parsed reaches the runtime (`encode` writes it again), so both see the same graph. Fields
+//! without influence on the result (names of producers, documentation, shapes of intermediate values) are skipped.
 
 use super::limits::MAX_RANK;
 use super::tensors::{self, Tensor};
 use super::wire::{Fields, Value, text, varint};
 
-/// The most nodes of a graph; the largest YOLO exports have about 1,000.
+/// Largest number of nodes of a graph; the largest YOLO exports have about 1,000.
 const MAX_NODES: usize = 4096;
-/// The most inputs or outputs of one node; the schedule of the runtime is quadratic in them.
+/// Largest number of inputs or of outputs of a node or graph; the runtime's scheduling time is quadratic in it.
 const MAX_ARGUMENTS: usize = 64;
-/// The most attributes of one node.
+/// Largest number of attributes of a node.
 const MAX_ATTRIBUTES: usize = 32;
-/// The most numbers in a list attribute; the longest are the pads of 8 axes.
+/// Largest number of values in a list attribute.
 const MAX_LIST: usize = 64;
-/// The most initializers, and graph inputs, which in old files list them again.
+/// Largest number of initializers, and of graph inputs, which in old files repeat the initializers.
 const MAX_TENSORS: usize = 16_384;
 
-/// A parsed file.
+/// The parsed content of an ONNX file.
 #[derive(Default)]
 pub(super) struct Model<'a> {
-    /// Version of the operator set, where the file states it.
+    /// Version of the standard operator set, if the file states it.
     pub opset: Option<u16>,
     pub nodes: Vec<Node>,
     /// Initializers and the values of `Constant` nodes, each with its name.
     pub tensors: Vec<(String, Tensor<'a>)>,
-    /// Inputs that no initializer fills.
+    /// Graph inputs without an initializer of the same name.
     pub inputs: Vec<Argument>,
     pub outputs: Vec<String>,
-    /// The metadata `names`: the classes, as Ultralytics writes them.
+    /// The metadata entry `names`, the class names as Ultralytics writes them: `{0: 'face', 1: 'body'}`.
     pub class_names: Option<String>,
 }
 
-/// An operator with its arguments; an empty name is an omitted argument.
+/// A node: an operator with the names of its inputs and outputs; an empty name is an omitted one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     pub operator: String,
@@ -43,7 +43,7 @@ pub(super) struct Node {
     pub attributes: Vec<(String, Attribute)>,
 }
 
-/// Value of an attribute.
+/// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Attribute {
     Int(i64),
@@ -52,7 +52,7 @@ pub(super) enum Attribute {
     Ints(Vec<i64>),
     Floats(Vec<f32>),
     Tensor(Tensor<'static>),
-    /// A kind that no supported operator uses, by its name.
+    /// A value of a kind that no supported operator uses, with a description of the kind.
     Other(&'static str),
 }
 
@@ -60,12 +60,12 @@ pub(super) enum Attribute {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Argument {
     pub name: String,
-    /// Element type as the file numbers it; 1 is f32.
+    /// Element type, numbered as in `TensorProto.DataType`; 1 is f32, 0 is unknown.
     pub element: u64,
     pub dims: Option<Vec<Dimension>>,
 }
 
-/// A side of a graph input.
+/// A dimension of a graph input: fixed, or free with a name.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Dimension {
     Fixed(u64),
@@ -75,7 +75,7 @@ pub(super) enum Dimension {
 type Reading<T> = Result<T, String>;
 
 impl<'a> Model<'a> {
-    /// Parses a whole file; the error describes the problem.
+    /// Parses the bytes of a file; the error describes the problem.
     pub fn read(bytes: &'a [u8]) -> Reading<Self> {
         if bytes.is_empty() {
             return Err("is empty".into());
@@ -170,7 +170,7 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    /// Turns `Constant` nodes into tensors.
+    /// Moves the values of `Constant` nodes to `tensors` and removes the nodes.
     fn take_constants(&mut self) -> Reading<()> {
         let (constants, nodes) = std::mem::take(&mut self.nodes)
             .into_iter()
@@ -245,7 +245,8 @@ impl Node {
     }
 }
 
-/// Reads an attribute; the type in the file, where there is one, selects its field.
+/// Reads the name and value of an attribute. The attribute's type, if the file states it, selects the field of the
+/// value; otherwise the last value field does.
 fn read_attribute(message: &[u8]) -> Reading<(String, Attribute)> {
     let mut name = String::new();
     let (mut kind, mut present) = (None, None);
@@ -303,7 +304,7 @@ fn read_attribute(message: &[u8]) -> Reading<(String, Attribute)> {
             .ok_or_else(|| format!("is damaged: the attribute {name} has no tensor"))?,
         Some(5 | 10) => Attribute::Other("a graph"),
         Some(6) => Attribute::Floats(floats),
-        // A list that is empty leaves nothing in the file but its type.
+        // An empty list has no field in the file except the type.
         Some(7) => Attribute::Ints(ints),
         Some(8) => Attribute::Other("a list of texts"),
         _ => Attribute::Other("a value of an unsupported kind"),
@@ -365,7 +366,7 @@ fn read_dimension(message: &[u8]) -> Reading<Dimension> {
     let mut dimension = Dimension::Free("?".into());
     for field in Fields::new(message) {
         match field? {
-            // Negative sizes stand for free ones in some files.
+            // Some files write free dimensions as negative sizes.
             (1, Value::Varint(value)) if (value as i64) >= 0 => dimension = Dimension::Fixed(value),
             (2, Value::Bytes(content)) => dimension = Dimension::Free(text(content)?),
             _ => {}

@@ -1,7 +1,7 @@
-//! Limits on the shape of a tensor, in the file and while shapes are inferred.
+//! Limits on the shape of a tensor, both in the file and in shape inference.
 
-/// The most dimensions of a tensor.
+/// Largest number of dimensions of a tensor.
 pub(super) const MAX_RANK: usize = 8;
 
-/// The most elements of a tensor. Offsets stay far within the 32 bits of the runtime's convolutions.
+/// Largest number of elements of a tensor, such that offsets fit in the 32 bits of the runtime's convolutions.
 pub(super) const MAX_ELEMENTS: usize = 1 << 28;

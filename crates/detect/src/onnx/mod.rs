@@ -1,11 +1,11 @@
-//! ONNX face models: FaceBoxes, YOLOv5, YOLOv8 and YOLO11, distinguished by the outputs of the graph.
+//! ONNX face models: FaceBoxes, YOLOv5, YOLOv8 and YOLO11, recognized by the shapes of their outputs.
 //!
-//! A model is run once at loading, on an empty image: the shapes of its outputs tell its kind, and a model that
-//! fails is refused before the first image.
+//! Loading runs a model once on a blank image. The shapes of its outputs determine the kind of model, and a model that
+//! cannot run is refused before the first image.
 //!
-//! Files come from any source, and the runtime trusts them. Therefore `graph` parses a file itself, `operators` checks
-//! each node against a table, `program` computes every shape for each input size under the limits of `budget`, and
-//! only then the runtime gets the graph, encoded again by `encode`.
+//! Files come from untrusted sources, and the runtime (the rten crate) does not check them. Therefore `graph` parses a
+//! file, `operators` checks each node against a table, and `program` computes all shapes for each input size within the
+//! limits of `budget`. Only then the runtime gets the graph, encoded again by `encode`.
 
 mod budget;
 mod defaults;
@@ -35,7 +35,7 @@ pub(crate) use runner::{Output, Runner};
 pub(crate) use tensor::Placing;
 use yolo::YoloLayout;
 
-/// A face model in an ONNX file.
+/// A face detector that runs a model from an ONNX file.
 #[derive(Debug)]
 pub struct OnnxDetector {
     name: String,
@@ -43,27 +43,27 @@ pub struct OnnxDetector {
     kind: Kind,
 }
 
-/// The kind of model.
+/// The kind of a model.
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
-    /// Offsets and face scores over the FaceBoxes priors: the indices of both outputs.
+    /// FaceBoxes; the indices of the outputs with box offsets and with scores.
     FaceBoxes { boxes: usize, scores: usize },
-    /// A grid of YOLO candidates: the index of the output and its layout.
+    /// YOLO; the index of the output with the candidates, and its layout.
     Yolo { output: usize, layout: YoloLayout },
 }
 
-/// The largest model file, in bytes; the largest YOLO11 has 220 MiB.
+/// Largest accepted model file, in bytes; the largest YOLO11 has 220 MiB.
 const MAX_BYTES: u64 = 1 << 30;
-/// Longest side of images for models of any input size.
+/// Default of [`DetectOptions::longest_side`] for FaceBoxes and YOLO models without a fixed input size.
 const FACEBOXES_SIDE: u32 = 1024;
 const YOLO_SIDE: u32 = 640;
 
 impl OnnxDetector {
-    /// Reads a model and recognizes its kind.
+    /// Reads a model, runs it once on a blank image and recognizes its kind by its outputs.
     ///
     /// # Errors
     /// [`DetectError::Read`], or [`DetectError::Model`] when the file is not ONNX, uses operators that are not
-    /// supported, or is not a known face model.
+    /// supported, cannot run, or is not a known face model.
     pub fn load(path: &Path) -> Result<Self, DetectError> {
         let bytes = DetectError::read_model(path, MAX_BYTES)?;
         let wrong = |message: String| DetectError::model(path, message);
@@ -123,7 +123,9 @@ fn pick(outputs: &[Option<Output>], index: usize) -> Result<&Output, String> {
         .ok_or_else(|| format!("output {index} is no longer a list of numbers in three dimensions"))
 }
 
-/// Recognizes a model by the outputs of a run at `size`.
+/// Recognizes the kind of a model by the outputs of a run with an input of `size` (width, height).
+///
+/// `names` are the class names in the file, if any. The error says that the outputs are of no known kind.
 fn kind_of(
     outputs: &[Option<Output>],
     size: (u32, u32),

@@ -1,7 +1,7 @@
-//! The supported operators: their attributes and the inference of their output shapes.
+//! The table of supported operators: their attributes and the inference of their output shapes.
 //!
-//! The runtime gets only these: an operator or attribute that is not in the table is refused by name. Ranges
-//! keep products of a few attributes far from an overflow; conditions on shapes are checked in `infer`.
+//! A file with an operator or attribute that is not in the table is refused. The allowed ranges are small enough that
+//! products of several attributes cannot overflow; conditions on shapes are checked in `infer`.
 
 use std::ops::RangeInclusive;
 
@@ -10,18 +10,18 @@ use rten::{OpRegistry, op_types};
 use super::graph::{Attribute, Node};
 use super::infer::{Infer, elementwise, grow, layout, pieces, reduce, window};
 
-/// Constraints on one operator.
+/// A supported operator: allowed numbers of inputs and outputs, allowed attributes, and shape inference.
 pub(super) struct Operator {
     pub name: &'static str,
     inputs: RangeInclusive<usize>,
     outputs: RangeInclusive<usize>,
     attributes: &'static [(&'static str, Rule)],
     pub infer: Infer,
-    /// Whether the runtime runs it after others, because it may change its input in place.
+    /// Whether the operator may overwrite its input, so that the runtime runs other ready nodes before it.
     pub is_in_place: bool,
 }
 
-/// Allowed values of an attribute.
+/// The kind and allowed values of an attribute.
 enum Rule {
     Int(RangeInclusive<i64>),
     Ints(RangeInclusive<i64>),
@@ -29,16 +29,16 @@ enum Rule {
     Float,
     Floats,
     OneOf(&'static [&'static str]),
-    /// A tensor of one number.
+    /// A tensor of one element.
     Scalar,
-    /// Has no effect and is removed.
+    /// The attribute has no effect and is removed.
     Ignored,
 }
 
 use Rule::{Float, Floats, Ignored, Int, Ints, OneOf, Scalar};
 
 const AXIS: RangeInclusive<i64> = -8..=7;
-/// The largest window and stride: known models have global pools of 64 and strides of 128.
+/// Windows, strides and dilations; known models have global pooling over 64 pixels and strides of 128.
 const WINDOW: RangeInclusive<i64> = 1..=1024;
 const PADS: RangeInclusive<i64> = 0..=1024;
 const FLAG: RangeInclusive<i64> = 0..=1;
@@ -120,13 +120,13 @@ macro_rules! operators {
 }
 
 operators! {
-    // Windows.
+    // Sliding windows.
     Conv: 2..=3, 1..=1, CONV, window::conv, false;
     ConvTranspose: 2..=3, 1..=1, CONV_TRANSPOSE, window::conv_transpose, false;
     MaxPool: 1..=1, 1..=1, POOL, window::pool, false;
     AveragePool: 1..=1, 1..=1, POOL, window::pool, false;
     GlobalAveragePool: 1..=1, 1..=1, NONE, window::global_pool, false;
-    // One number after the other.
+    // Elementwise.
     Abs: 1..=1, 1..=1, NONE, elementwise::unary, true;
     Cast: 1..=1, 1..=1, &[("to", Int(1..=11)), ("saturate", Int(1..=1))], elementwise::cast, true;
     Ceil: 1..=1, 1..=1, NONE, elementwise::unary, true;
@@ -169,7 +169,7 @@ operators! {
     Min: 1..=64, 1..=1, NONE, elementwise::variadic, false;
     Sum: 1..=64, 1..=1, NONE, elementwise::variadic, false;
     Where: 3..=3, 1..=1, NONE, elementwise::choose, false;
-    // Sums over axes.
+    // Products and reductions.
     BatchNormalization: 5..=5, 1..=1, &[
         ("epsilon", Float), ("momentum", Ignored), ("spatial", Int(1..=1)), ("training_mode", Int(0..=0)),
     ], reduce::batch_normalization, true;
@@ -185,7 +185,7 @@ operators! {
     ReduceProd: 1..=2, 1..=1, REDUCE, reduce::reduce, false;
     ReduceSum: 1..=2, 1..=1, REDUCE, reduce::reduce, false;
     Softmax: 1..=1, 1..=1, WITH_AXIS, reduce::softmax, true;
-    // Other shapes for the same numbers.
+    // Same values in another shape.
     DepthToSpace: 1..=1, 1..=1, &[("blocksize", Int(1..=64)), ("mode", OneOf(&["DCR", "CRD"]))],
         layout::depth_to_space, false;
     Flatten: 1..=1, 1..=1, &[("axis", Int(-8..=8))], layout::flatten, true;
@@ -195,7 +195,7 @@ operators! {
     Squeeze: 1..=2, 1..=1, &[("axes", Ints(AXIS))], layout::squeeze, true;
     Transpose: 1..=1, 1..=1, &[("perm", Ints(0..=7))], layout::transpose, false;
     Unsqueeze: 1..=2, 1..=1, &[("axes", Ints(AXIS))], layout::unsqueeze, true;
-    // Pieces of tensors.
+    // Splitting, indexing and joining.
     Concat: 1..=64, 1..=1, WITH_AXIS, pieces::concat, true;
     Gather: 2..=2, 1..=1, WITH_AXIS, pieces::gather, false;
     ScatterND: 3..=3, 1..=1, &[("reduction", OneOf(&["none"]))], pieces::scatter_nd, true;
@@ -203,7 +203,7 @@ operators! {
     Split: 1..=2, 1..=64, &[
         ("axis", Int(AXIS)), ("num_outputs", Int(1..=64)), ("split", Ints(1..=i32::MAX as i64)),
     ], pieces::split, false;
-    // Larger tensors out of small ones.
+    // Larger tensors from small ones.
     ConstantOfShape: 1..=1, 1..=1, &[("value", Scalar)], grow::constant_of_shape, false;
     Expand: 2..=2, 1..=1, NONE, grow::expand, true;
     Pad: 1..=3, 1..=1, &[
@@ -215,7 +215,10 @@ operators! {
     Upsample: 1..=2, 1..=1, &[("mode", OneOf(&["nearest", "linear"])), ("scales", Floats)], grow::upsample, false;
 }
 
-/// Finds the operator of a node and checks the node against it; attributes without effect are removed.
+/// Finds the operator of a node in the table and checks the node against it.
+///
+/// Removes omitted inputs at the end and attributes without effect. The error names the operator or attribute that is
+/// not supported.
 pub(super) fn check(node: &mut Node) -> Result<&'static Operator, String> {
     let operator = OPERATORS
         .iter()

@@ -1,4 +1,4 @@
-//! A checked graph: its nodes with indices of their arguments, evaluated once for each input size.
+//! A graph whose operators and attributes are checked, for shape inference before each run.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use super::infer::{Call, Kind, Shaped, elements};
 use super::operators::{self, Operator};
 use super::schedule::{Lifetimes, Node};
 
-/// The nodes of a graph in topological order.
+/// The nodes of a graph in topological order, with indices in place of tensor names.
 pub(super) struct Program {
     steps: Vec<Step>,
-    /// The value of each named tensor; known for initializers.
+    /// Shape and possibly values of each tensor; `None` until a run, except for initializers.
     tensors: Vec<Option<Shaped>>,
-    /// Index of the image.
+    /// Index of the graph's input, the image.
     input: usize,
     outputs: Vec<usize>,
     lifetimes: Lifetimes,
@@ -28,7 +28,7 @@ struct Step {
     outputs: Vec<Option<usize>>,
 }
 
-/// Indices of tensors by name.
+/// The tensors of a graph, and their indices by name.
 #[derive(Default)]
 struct Places {
     by_name: HashMap<String, usize>,
@@ -49,7 +49,10 @@ impl Places {
 }
 
 impl Program {
-    /// Checks operators, attributes and arguments; converts nodes to the form that the runtime gets.
+    /// Checks the operators, attributes and arguments of all nodes; the error describes the first problem.
+    ///
+    /// Changes the nodes of `model` to what the runtime expects: adds missing default attributes and removes those
+    /// without effect.
     pub fn new(model: &mut Model<'_>) -> Result<Self, String> {
         let mut places = Places::default();
         for (name, tensor) in &model.tensors {
@@ -131,10 +134,10 @@ impl Program {
         })
     }
 
-    /// Computes all shapes for an image and returns those of the outputs.
+    /// Computes all shapes for an input of this width and height, and returns those of the outputs.
     ///
     /// # Errors
-    /// A message that names the invalid node, or the limit that is exceeded.
+    /// A message that names the invalid node, or the limit of `budget` that would be exceeded.
     pub fn check(&self, (width, height): (u32, u32)) -> Result<Vec<Vec<usize>>, String> {
         let image = vec![1, 3, height as usize, width as usize];
         elements(&image)?;

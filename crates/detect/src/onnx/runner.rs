@@ -1,4 +1,4 @@
-//! One graph, run by rten on one thread.
+//! Loads and runs a checked graph with the rten runtime, on one thread.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,15 +9,15 @@ use super::graph::{Argument, Dimension, Model};
 use super::operators;
 use super::program::Program;
 
-/// Largest input side that is accepted.
+/// Largest width and height of a model's input, in pixels.
 pub(crate) const MAX_SIDE: u32 = 4096;
 
-/// Input side of the run that recognizes a model of any input size.
+/// Width and height of the blank image on which a model without a fixed input size is run at loading.
 pub(super) const PROBE_SIDE: u32 = 128;
-/// Stack of the threads that load and run a model: the runtime traverses the graph by recursion.
+/// Stack size in bytes of the threads that load and run a model; the runtime traverses the graph recursively.
 const STACK: usize = 64 << 20;
 
-/// An output in three dimensions.
+/// An f32 output of a graph that has three dimensions.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Output {
     pub shape: [usize; 3],
@@ -30,9 +30,9 @@ pub(crate) struct Runner {
     input: NodeId,
     outputs: Vec<NodeId>,
     class_names: Option<String>,
-    /// Width and height, when the graph takes only one.
+    /// Width and height of the input, if the graph accepts only one size.
     pub fixed_size: Option<(u32, u32)>,
-    /// Pools of one thread that no run is using.
+    /// Thread pools of one thread each that no run is using.
     idle: Mutex<Vec<Arc<ThreadPool>>>,
 }
 
@@ -45,22 +45,23 @@ impl std::fmt::Debug for Runner {
 }
 
 impl Runner {
-    /// Reads a graph with one image as input; the error describes the problem.
+    /// Reads and checks the bytes of an ONNX file; the graph must have one input, an image. The error describes the
+    /// problem.
     pub fn load(bytes: Vec<u8>) -> Result<Self, String> {
         let mut graph = Model::read(&bytes).map_err(|what| cut_short(&bytes, what))?;
         let program = Program::new(&mut graph)?;
         let fixed_size = fixed_size(&graph.inputs[0])?;
-        // What follows from the weights alone is computed at loading, so shapes are checked before that.
+        // The runtime computes constant parts of the graph at loading, so check the shapes before that.
         program.check(fixed_size.unwrap_or((PROBE_SIDE, PROBE_SIDE)))?;
         let (checked, class_names) = (encode(&graph), graph.class_names.take());
         drop(graph);
         drop(bytes);
-        // On a thread of its own: what a broken file makes the reader do ends there.
+        // On a separate thread, so that a panic or deep recursion of the runtime stays there.
         let load = || {
             let mut options = ModelOptions::with_ops(operators::registry());
             options
                 .prepack_weights(true)
-                // It multiplies out symbols and lists, unlimited; shapes are known from `Program`.
+                // The runtime's own shape inference has no limits and is not needed: `Program` computes the shapes.
                 .shape_inference(ShapeInferenceMode::Off)
                 .load(checked)
                 .map_err(|error| format!("is not a usable ONNX model: {error}"))
@@ -82,7 +83,7 @@ impl Runner {
         })
     }
 
-    /// The class names that Ultralytics writes into the file, by index.
+    /// The class names that Ultralytics writes into the file, in the order of class indices; `None` without valid ones.
     pub fn class_names(&self) -> Option<Vec<String>> {
         // `{0: 'face', 1: 'body'}`
         let text = self.class_names.as_deref()?.trim();
@@ -101,7 +102,9 @@ impl Runner {
             .collect()
     }
 
-    /// Runs the graph on `[1, 3, height, width]`; outputs that are not f32 in three dimensions are `None`.
+    /// Runs the graph on the input `[1, 3, height, width]` and returns its outputs.
+    ///
+    /// An output that is not f32 with three dimensions is `None`. The error describes the problem.
     pub fn run(
         &self,
         values: Vec<f32>,
@@ -117,8 +120,8 @@ impl Runner {
             .pop();
         let pool = pool.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)));
         let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
-        // Waiting for a pool from a rayon worker would let that worker start other images in the meantime; waiting
-        // for a plain thread does not.
+        // A rayon worker that waits for a pool starts other images in the meantime; one that waits for a plain thread
+        // does not.
         let run = || {
             self.model.run(
                 vec![(self.input, input.into())],
@@ -139,7 +142,8 @@ impl Runner {
     }
 }
 
-/// The message for a file that begins as a model does (with its version, a small number) and is truncated.
+/// Replaces the error `what` by a message about truncation when the file begins like an ONNX model (field 1, the
+/// version of the format, at most 32) and ends early.
 fn cut_short(bytes: &[u8], what: String) -> String {
     match matches!(bytes, [8, 1..=32, ..]) && what.ends_with("the file ends early") {
         true => format!(
@@ -150,9 +154,11 @@ fn cut_short(bytes: &[u8], what: String) -> String {
     }
 }
 
-/// Width and height from the input shape `[1, 3, height, width]`.
+/// Width and height from the input's shape `[1, 3, height, width]`; `None` when both are free or the shape is unknown.
+///
+/// The error says that the input is not an f32 image.
 fn fixed_size(image: &Argument) -> Result<Option<(u32, u32)>, String> {
-    // Half and double precision are f32 in the runtime; old files may not say.
+    // The runtime stores f16 (10) and f64 (11) as f32 (1); old files may omit the type (0).
     if !matches!(image.element, 0 | 1 | 10 | 11) {
         return Err("takes no 32-bit floats: export it with float32 input".into());
     }
@@ -197,7 +203,7 @@ fn shown(dimension: &Dimension) -> String {
     }
 }
 
-/// Runs `work` on a thread of its own and waits; a panic there becomes an error here.
+/// Runs `work` on a new thread with a large stack and waits for it; a panic becomes an error.
 fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()

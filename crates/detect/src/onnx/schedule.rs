@@ -1,25 +1,26 @@
-//! Peak of live memory while a graph runs, for the order of the file and for that of the runtime.
+//! Peak of live memory during a run of a graph: the larger of that in the file's node order and that in the runtime's.
 //!
-//! The runtime (rten 0.27) runs any node whose inputs exist, first those that cannot work in place, and frees a
+//! The runtime (rten 0.27) runs any node whose inputs exist, preferring nodes that cannot work in place, and frees a
 //! tensor after its last use. Its optimizer may fuse nodes, which only shortens lifetimes.
 
-/// A node by the indices of its tensors.
+/// A node, given by the indices of the tensors that it reads and writes.
 pub(super) struct Node {
     pub inputs: Vec<usize>,
     pub outputs: Vec<usize>,
     pub is_in_place: bool,
 }
 
-/// Nodes in the orders in which they may run.
+/// The nodes of a graph, the two orders in which they may run, and how often each tensor is used.
 pub(super) struct Lifetimes {
     nodes: Vec<Node>,
     orders: [Vec<usize>; 2],
-    /// Uses of each tensor, one more for outputs; `usize::MAX` for tensors that are never freed.
+    /// Number of reads of each tensor, one more for graph outputs; `usize::MAX` for tensors that are never freed.
     uses: Vec<usize>,
 }
 
 impl Lifetimes {
-    /// `given` tells which tensors are in the file; these and all that follows from them alone are kept.
+    /// `given` says for each tensor whether it is in the file. Those, and tensors that are computed from them alone,
+    /// are never freed. `input` and `outputs` are the indices of the graph's input and outputs.
     pub fn new(nodes: Vec<Node>, given: &[bool], input: usize, outputs: &[usize]) -> Self {
         let mut uses = vec![0; given.len()];
         for place in nodes.iter().flat_map(|node| &node.inputs).chain(outputs) {
@@ -51,7 +52,10 @@ impl Lifetimes {
         }
     }
 
-    /// The peak of live elements, without the tensors of the file; `scratch` is the temporary memory of a node.
+    /// The largest number of elements that are alive at the same time, without the tensors of the file.
+    ///
+    /// `elements` returns the number of elements of a tensor; `scratch` has the temporary memory of each node in
+    /// elements.
     pub fn peak(&self, elements: impl Fn(usize) -> usize, scratch: &[usize]) -> u64 {
         let peaks = self.orders.iter().map(|order| {
             let mut left = self.uses.clone();
@@ -78,7 +82,7 @@ impl Lifetimes {
     }
 }
 
-/// The order of the runtime: of the nodes that can run, the first that does not work in place, else the first.
+/// The runtime's order: of the nodes whose inputs exist, the first that cannot work in place, otherwise the first.
 fn eager_order(nodes: &[Node], mut present: Vec<bool>) -> Vec<usize> {
     let mut takers = vec![Vec::new(); present.len()];
     for (index, node) in nodes.iter().enumerate() {
@@ -121,7 +125,7 @@ mod tests {
 
     #[test]
     fn branches_may_all_be_alive_at_once() {
-        // 0 is the image; each branch makes a large tensor and shrinks it, the sums are tiny.
+        // Tensor 0 is the image; each of two branches makes a large tensor and reduces it to a small one.
         let nodes = vec![
             node(&[0], &[1], false),
             node(&[1], &[2], false),
@@ -132,14 +136,14 @@ mod tests {
         let lifetimes = Lifetimes::new(nodes, &[false; 6], 0, &[5]);
         let elements = |place: usize| [10, 100, 1, 100, 1, 1][place];
         assert_eq!(lifetimes.orders[1], [0, 2, 1, 3, 4]);
-        // Both large tensors with what the first is shrunk to.
+        // Both large tensors and the small one that the first is reduced to.
         assert_eq!(lifetimes.peak(elements, &[0; 5]), 201);
         assert_eq!(lifetimes.peak(elements, &[0, 0, 0, 500, 0]), 602);
     }
 
     #[test]
     fn what_follows_from_the_file_alone_is_kept() {
-        // 0 the image, 1 in the file; 2 and 3 follow from it.
+        // Tensor 0 is the image, 1 is in the file; 2 and 3 are computed from 1 alone.
         let nodes = vec![
             node(&[1], &[2], false),
             node(&[2], &[3], false),

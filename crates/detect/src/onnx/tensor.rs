@@ -1,23 +1,23 @@
-//! An image on the canvas of a network, and coordinates back to the image.
+//! Places an image in the input of a network, and converts detected boxes back to pixels of the image.
 
 use image::RgbImage;
 
 use crate::Face;
 use crate::shrink::resize_rgb;
 
-/// Position of the image on the canvas.
+/// Position and scale of the image in the network's input, which may be larger (padded).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Placing {
-    /// Width and height of the canvas.
+    /// Width and height of the network's input.
     pub canvas: (u32, u32),
-    /// Upper left corner of the image on it.
+    /// Position of the image's upper left corner in the input.
     pub offset: (u32, u32),
-    /// Source pixels for one canvas pixel, along x and y.
+    /// Number of source pixels per pixel of the input, along x and y.
     pub scale: (f32, f32),
 }
 
 impl Placing {
-    /// An image that was resized from `source` to `size`, in the upper left corner.
+    /// The placing of an image that was resized from `source` to `size` and is in the upper left corner of the input.
     pub fn in_corner(source: (u32, u32), size: (u32, u32), canvas: (u32, u32)) -> Self {
         Self {
             canvas,
@@ -29,7 +29,7 @@ impl Placing {
         }
     }
 
-    /// Converts a face from canvas to source pixels.
+    /// Converts a box from pixels of the network's input to source pixels.
     pub fn face(&self, [x0, y0, x1, y1]: [f32; 4], score: f32) -> Face {
         let x = |x: f32| (x - self.offset.0 as f32) * self.scale.0;
         let y = |y: f32| (y - self.offset.1 as f32) * self.scale.1;
@@ -40,25 +40,27 @@ impl Placing {
     }
 }
 
-/// Conversion of colors to numbers.
+/// Conversion of 8-bit colors to the values of a network's input: `(color - mean) * factor`.
 pub(crate) struct Coding {
-    /// Index of the channel (R, G, B) in each plane.
+    /// For each plane of the input, the index of its color channel (0 red, 1 green, 2 blue).
     pub order: [usize; 3],
-    /// Subtracted from each plane.
+    /// Subtracted from the colors of each plane.
     pub mean: [f32; 3],
-    /// Then multiplied.
+    /// Multiplied after the subtraction.
     pub factor: f32,
-    /// The color of the canvas, in the order of the planes.
+    /// Color of the padding, 0 to 255, in the order of the planes.
     pub fill: [f32; 3],
 }
 
-/// The values of `[1, 3, height, width]` and the position of the image in them.
+/// The input of a network, `[1, 3, height, width]`, and the position of the image in it.
 pub(crate) struct Input {
     pub values: Vec<f32>,
     pub placing: Placing,
 }
 
-/// Resizes an image to `size` and puts it on a canvas at `offset`.
+/// Resizes an image to `size` and places it at `offset` in an input of the size `canvas`.
+///
+/// Sizes are (width, height) in pixels; `offset` is that of the upper left corner.
 pub(crate) fn place(
     image: &RgbImage,
     size: (u32, u32),

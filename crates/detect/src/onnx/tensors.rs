@@ -1,11 +1,11 @@
-//! Tensors of the file: initializers, constants and attributes.
+//! Tensors that are stored in the ONNX file: initializers, constants and attributes.
 
 use std::borrow::Cow;
 
 use super::limits::{MAX_ELEMENTS, MAX_RANK};
 use super::wire::{Fields, Value, text, varint};
 
-/// Values of tensors of at most this many elements are read, because shapes may depend on them.
+/// Largest number of elements of a tensor whose values are read; shapes may depend on the values of small tensors.
 const MAX_READ: usize = 4096;
 
 /// Element types that face models are exported with.
@@ -19,7 +19,7 @@ pub(super) enum Element {
     Float64,
 }
 
-/// A tensor with its numbers as they are in the file, little-endian.
+/// A tensor with its values as raw little-endian bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tensor<'a> {
     pub element: Element,
@@ -51,7 +51,7 @@ impl Element {
         })
     }
 
-    /// The number of the type in the file.
+    /// The number of the type in `TensorProto.DataType`.
     pub fn number(self) -> i64 {
         match self {
             Self::Float32 => 1,
@@ -72,7 +72,7 @@ impl Element {
         }
     }
 
-    /// Whether the runtime stores it as f32; it stores the others as i32.
+    /// Whether the runtime stores elements of this type as f32; it stores the others as i32.
     pub fn is_float(self) -> bool {
         matches!(self, Self::Float32 | Self::Float16 | Self::Float64)
     }
@@ -111,8 +111,10 @@ impl Tensor<'_> {
         }
     }
 
-    /// The values as the runtime stores them, when they are few: integers are clamped to 32 bits, so that
-    /// `i64::MAX` (the end of a slice) stays the largest.
+    /// The values as the runtime stores them; `None` for more than [`MAX_READ`] elements and for f16.
+    ///
+    /// Integers are clamped to 32 bits, so that `i64::MAX`, which stands for the end of an axis in slices, stays the
+    /// largest.
     pub fn values(&self) -> Option<Vec<f64>> {
         if self.data.len() > MAX_READ * self.element.bytes() {
             return None;
@@ -131,13 +133,14 @@ impl Tensor<'_> {
                 value.clamp(i32::MIN.into(), i32::MAX.into()) as f64
             }),
             Element::Bool => each(data, |[byte]| f64::from(u8::from(byte != 0))),
-            // No shape comes from half-precision numbers.
+            // No shape depends on half-precision values.
             Element::Float16 => return None,
         })
     }
 }
 
-/// Reads a tensor and its name; the number of values must match the dimensions.
+/// Reads a `TensorProto`: its name and the tensor. The error says that it is of an unsupported kind, or that the number
+/// of values does not match the dimensions.
 pub(super) fn read(message: &[u8]) -> Result<(String, Tensor<'_>), String> {
     let (mut name, mut element) = (String::new(), 0);
     let mut dims: Vec<u64> = Vec::new();
@@ -165,7 +168,7 @@ pub(super) fn read(message: &[u8]) -> Result<(String, Tensor<'_>), String> {
             }
             _ => {}
         }
-        // One more than allowed is enough to tell.
+        // One dimension too many is enough for the check below.
         dims.truncate(MAX_RANK + 1);
     }
     if dims.len() > MAX_RANK {
@@ -188,7 +191,8 @@ pub(super) fn read(message: &[u8]) -> Result<(String, Tensor<'_>), String> {
     let bytes = sizes
         .iter()
         .try_fold(element.bytes(), |product, &size| product.checked_mul(size));
-    // An empty tensor holds nothing, whatever its other sizes are, and parts of its shape are multiplied later.
+    // An empty tensor has no values, however large its other dimensions are; limit their products, which are computed
+    // later.
     let others = sizes.iter().map(|&size| size.max(1));
     let mut others = others.scan(1usize, |product, size| {
         *product = product.saturating_mul(size);
@@ -205,7 +209,7 @@ pub(super) fn read(message: &[u8]) -> Result<(String, Tensor<'_>), String> {
     Ok((name, tensor))
 }
 
-/// The numbers of the fields `float_data`, `int32_data`, `int64_data` and `double_data` as raw bytes.
+/// The values of the fields `float_data`, `int32_data`, `int64_data` or `double_data` (4, 5, 7, 10) as raw bytes.
 fn typed_data(element: Element, fields: &[(u64, Value<'_>)]) -> Result<Vec<u8>, String> {
     let wrong =
         || "is damaged: an initializer holds numbers of another type than it says".to_owned();

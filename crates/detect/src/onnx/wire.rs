@@ -1,10 +1,10 @@
-//! The fields of a protobuf message, with error messages for ONNX files.
+//! Reads protobuf messages, with error messages for ONNX files.
 
 use std::borrow::Cow;
 
 pub(super) use protobuf::Value;
 
-/// Iterator over field numbers and contents; it ends after the first error.
+/// Iterator over the fields of a message, as field numbers and values; it ends after the first error.
 pub(super) struct Fields<'a>(protobuf::Fields<'a>);
 
 impl<'a> Fields<'a> {
@@ -21,15 +21,15 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Removes a number from the front.
+/// Reads a varint from the front of `bytes` and removes it.
 pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, &'static str> {
     protobuf::varint(bytes).map_err(words)
 }
 
-/// The most bytes of a name or text.
+/// Largest number of bytes of a name or text.
 const MAX_TEXT: usize = 4096;
 
-/// A name or text of the file.
+/// Decodes a name or text of the file.
 ///
 /// # Errors
 /// A message when it is longer than [`MAX_TEXT`] or not UTF-8.

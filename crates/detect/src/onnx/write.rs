@@ -1,15 +1,15 @@
-//! A writer of small ONNX graphs, for the embedded network and for tests.
+//! Writes small ONNX graphs, for the embedded network and for tests.
 
 pub use protobuf::Message;
 
-/// A dimension of a tensor: a number, or free with a name.
+/// A dimension of a tensor: fixed, or free with a name.
 #[derive(Clone, Copy)]
 pub enum Side {
     Fixed(i64),
     Free(&'static str),
 }
 
-/// `ValueInfoProto` of an f32 tensor.
+/// The `ValueInfoProto` (name and shape) of an f32 input or output.
 pub fn value_info(name: &str, shape: &[Side]) -> Message {
     let shape = shape.iter().fold(Message::default(), |message, side| {
         let dimension = match side {
@@ -24,7 +24,7 @@ pub fn value_info(name: &str, shape: &[Side]) -> Message {
         .bytes(2, Message::default().bytes(1, tensor))
 }
 
-/// `TensorProto` of f32 values.
+/// The `TensorProto` of an f32 initializer.
 pub fn floats(name: &str, shape: &[i64], values: &[f32]) -> Message {
     let raw: Vec<u8> = values
         .iter()
@@ -36,7 +36,7 @@ pub fn floats(name: &str, shape: &[i64], values: &[f32]) -> Message {
     message.int(2, 1).bytes(8, name).bytes(9, raw)
 }
 
-/// `NodeProto`; attributes are lists of numbers.
+/// A `NodeProto` whose attributes are lists of integers.
 pub fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, &[i64])]) -> Message {
     let message = inputs
         .iter()
@@ -60,12 +60,12 @@ pub fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, &[
     )
 }
 
-/// An attribute of a node that is text.
+/// The `AttributeProto` of a text attribute.
 pub fn text(name: &str, value: &str) -> Message {
     Message::default().bytes(1, name).bytes(4, value).int(20, 3)
 }
 
-/// The parts of a graph under construction.
+/// The parts of a graph under construction, each an encoded message.
 #[derive(Default)]
 pub struct Graph {
     pub nodes: Vec<Message>,
@@ -76,7 +76,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// `ModelProto`, opset 13.
+    /// The bytes of a `ModelProto` with the graph, of operator set 13.
     pub fn file(self) -> Vec<u8> {
         let add = |graph: Message, field, parts: Vec<Message>| {
             parts
@@ -100,7 +100,7 @@ impl Graph {
     }
 }
 
-/// `TensorProto` of a list of i64.
+/// The `TensorProto` of a one-dimensional i64 initializer.
 pub fn ints(name: &str, values: &[i64]) -> Message {
     let raw: Vec<u8> = values
         .iter()

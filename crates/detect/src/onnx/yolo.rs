@@ -1,4 +1,4 @@
-//! YOLO face models: a grid of candidates at several strides, already in canvas pixels.
+//! YOLO face models: they return candidate boxes for grids of several strides, in pixels of the network's input.
 
 use image::RgbImage;
 
@@ -9,36 +9,40 @@ use crate::shrink::fitted_size;
 
 /// The default score threshold.
 pub(super) const THRESHOLD: f32 = 0.25;
-/// IoU from which two boxes are the same face.
+/// Two boxes whose IoU exceeds this are the same face.
 pub(super) const MAX_IOU: f32 = 0.45;
 
-/// Input: red, green, blue in `0..=1` on gray.
+/// Input coding: red, green, blue in `0..=1`, padded with gray.
 const CODING: Coding = Coding {
     order: [0, 1, 2],
     mean: [0.0; 3],
     factor: 1.0 / 255.0,
     fill: [114.0; 3],
 };
-/// The strides of the models in use: the usual three, with P6, with P2.
+/// The strides of known models: the usual three, those with a P6 level, those with a P2 level.
 const STRIDES: [&[u32]; 3] = [&[8, 16, 32], &[8, 16, 32, 64], &[4, 8, 16, 32]];
-/// Canvases of free size are padded to a multiple of the largest usual stride.
+/// Without a fixed input size, width and height of the input are padded to a multiple of this, the largest usual
+/// stride.
 const MULTIPLE: u32 = 32;
 
-/// Layout of candidates in the output.
+/// Layout of the candidates in the output.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct YoloLayout {
-    /// Number of values of a candidate: center x, center y, width, height, (objectness,) classes.
+    /// Number of values of a candidate: center x, center y, width, height, objectness if any, one score per class.
     columns: usize,
-    /// v5: `[1, n, columns]` with an objectness; v8 and v11: `[1, columns, n]` without.
+    /// Whether the output is `[1, n, columns]` with objectness (YOLOv5), or `[1, columns, n]` without (YOLOv8, YOLO11).
     has_objectness: bool,
     /// Index of the face class.
     class: usize,
 }
 
-/// Recognizes the layout by the shape of an output for a canvas of `size`; `None` when it is not a YOLO grid.
+/// Recognizes the layout by the shape of an output for an input of `size` (width, height); `None` when the number of
+/// candidates does not match any YOLO grid.
+///
+/// `names` are the class names in the file.
 ///
 /// # Errors
-/// A message when the face class of a YOLO grid cannot be determined.
+/// A message when the model has several classes and none is called face.
 pub(super) fn layout(
     shape: [usize; 3],
     size: (u32, u32),
@@ -84,7 +88,10 @@ pub(super) fn layout(
     }))
 }
 
-/// The image in the middle of a gray canvas (letterbox).
+/// The network's input for an image: resized with its aspect ratio and padded with gray on both sides (letterbox).
+///
+/// With a fixed input size (width, height) the image is resized to fit it; otherwise it is shrunk so that its longest
+/// side is at most `longest_side`.
 pub(super) fn input(image: &RgbImage, fixed: Option<(u32, u32)>, longest_side: u32) -> Input {
     let (width, height) = image.dimensions();
     let (size, canvas) = match fixed {
@@ -111,7 +118,7 @@ pub(super) fn input(image: &RgbImage, fixed: Option<(u32, u32)>, longest_side: u
     place(image, size, canvas, offset, &CODING)
 }
 
-/// Reads the faces from a grid of candidates.
+/// The candidates whose score is at least `threshold`, as faces in source pixels; not yet suppressed.
 pub(super) fn faces(
     output: &Output,
     layout: &YoloLayout,
@@ -179,7 +186,7 @@ mod tests {
         };
         assert_eq!(told([1, 25_200, 6]), Ok(Some(v5)));
         assert_eq!(told([1, 5, 8400]), Ok(Some(v8)));
-        // With P2, and with NMS inside the graph.
+        // With a P2 level; then with NMS inside the graph.
         assert!(told([1, 5, 34_000]).unwrap().is_some());
         assert_eq!(told([1, 300, 6]), Ok(None));
         assert_eq!(told([1, 8400, 5]), Ok(None));

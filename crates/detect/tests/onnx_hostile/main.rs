@@ -1,6 +1,6 @@
 //! Hostile ONNX files: huge sizes, contradictions, unsupported operators.
 //!
-//! Each is refused at loading with a message that names the problem, before the runtime sees it.
+//! Each must be refused at loading, before the runtime gets it, with a message that names the problem.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,7 +16,7 @@ use support::{
     refused, text, value_info,
 };
 
-/// A model that works, for hostile nodes to be put after it.
+/// A valid model, to which the tests add hostile nodes.
 fn model() -> Graph {
     constant_graph([1, 5, CELLS], &[0.0; 5 * CELLS], &SQUARE)
 }
@@ -175,7 +175,7 @@ fn sizes_that_depend_on_the_image_are_refused() {
 
 #[test]
 fn graphs_that_take_the_machine_are_refused() {
-    // Each node is in order; together they take too much time, memory or both.
+    // Each node is valid; together they take too much time, memory or both.
     let squares = |n: usize| -> Vec<Message> {
         (0..n)
             .map(|i| {
@@ -195,7 +195,7 @@ fn graphs_that_take_the_machine_are_refused() {
     OnnxDetector::load(&file_of_one.path).unwrap();
     assert_refused(&with(nodes(40), weights()), &["MatMul", "multiply-adds"]);
 
-    // Branches that the runtime would hold all at once: 64 of 16 MiB each, each shrunk to one number.
+    // 64 branches of 16 MiB, each reduced to one value, which the runtime would hold all at the same time.
     let branches: Vec<Message> = (0..64)
         .flat_map(|i| {
             let (large, small) = (format!("large{i}"), format!("small{i}"));
@@ -253,7 +253,7 @@ fn long_chains_are_loaded() {
 
 #[test]
 fn numbers_that_are_none_find_no_faces() {
-    // Candidates of NaN, infinite and huge boxes with good scores.
+    // Candidates with NaN, infinite and huge boxes and valid scores.
     let mut values = vec![0.0f32; 5 * CELLS];
     for (i, value) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 3e38]
         .into_iter()
@@ -263,7 +263,7 @@ fn numbers_that_are_none_find_no_faces() {
             values[row * CELLS + 5 * i] = value;
         }
         values[4 * CELLS + 5 * i] = 0.9;
-        // And such a score on a good box.
+        // Valid boxes with such scores.
         for (row, side) in [20.0, 20.0, 10.0, 10.0].into_iter().enumerate() {
             values[row * CELLS + 5 * i + 1] = side;
         }
@@ -292,7 +292,7 @@ fn numbers_that_are_none_find_no_faces() {
             "{face:?}"
         );
     }
-    // The good box with an infinite or huge score counts with 1; the others are dropped.
+    // The valid boxes with an infinite or huge score get the score 1; all others are dropped.
     assert!(
         faces.iter().all(|face| face.score <= 1.0) && faces.len() <= 2,
         "{faces:?}"

@@ -1,4 +1,4 @@
-//! Initializers and operators that make, index or cut tensors.
+//! Hostile initializers, and operators that make, index or slice tensors.
 
 use crate::support::*;
 use crate::*;
@@ -27,7 +27,7 @@ fn initializers_hold_what_they_say() {
     ] {
         assert_refused(&raw(dims, 1, &[0; 16]), &["initializer w"]);
     }
-    // 16 bytes are 4 floats, 2 numbers of 64 bits, 16 truth values.
+    // 16 bytes are for example 4 f32, 2 i64 or 16 bool values.
     for (dims, kind) in [(4, 1), (2, 7), (4, 6), (16, 9), (8, 10), (2, 11)] {
         let file = file(&raw(&[dims], kind, &[0; 16]));
         OnnxDetector::load(&file.path).unwrap();
@@ -43,7 +43,7 @@ fn initializers_hold_what_they_say() {
     ] {
         assert_refused(&raw(&[16], kind, &[0; 16]), &[named]);
     }
-    // Numbers in the field of another type.
+    // Values in the field of another element type.
     let typed = Message::default()
         .int(1, 1)
         .int(2, 7)
@@ -57,7 +57,7 @@ fn initializers_hold_what_they_say() {
 #[test]
 fn empty_initializers_with_huge_sizes_are_refused() {
     const HUGE: i64 = 1 << 40;
-    // The empty side first, last and between.
+    // The empty dimension first, last and in between.
     for dims in [[0, HUGE, HUGE], [HUGE, HUGE, 0], [HUGE, 0, HUGE]] {
         for axis in 0..=3 {
             let flatten = node_with_int("Flatten", &["empty"], &["a"], ("axis", axis));
@@ -233,7 +233,7 @@ fn places_outside_of_a_tensor_are_refused() {
 
 #[test]
 fn slices_are_cut_to_the_tensor() {
-    // Start, end and step of the width, and how many remain of 64.
+    // Start, end and step along the width, and the expected number of the 64 columns that remain.
     for (start, end, step, left) in [
         (i64::MIN, i64::MAX, 1, Some(64)),
         (0, 1 << 62, 2, Some(32)),

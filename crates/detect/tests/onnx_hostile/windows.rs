@@ -1,4 +1,4 @@
-//! Convolutions and pools with huge or contradicting windows.
+//! Convolutions and pooling with huge or contradictory windows.
 
 use crate::support::*;
 use crate::*;
@@ -51,7 +51,7 @@ fn windows_beyond_all_sizes_are_refused() {
                 }
             }
         }
-        // Lists of another length, and steps of nothing.
+        // Lists of a wrong length, and strides of 0.
         for (name, values) in [
             ("pads", &[1, 1][..]),
             ("pads", &[1; 6]),
@@ -74,7 +74,7 @@ fn windows_beyond_all_sizes_are_refused() {
                     node_with_int(operator, inputs, &["x"], ("group", group))
                         .bytes(5, attribute("kernel_shape", &[3, 3])),
                 ];
-                // Three groups of ConvTranspose are in order.
+                // ConvTranspose with three groups is valid.
                 if (operator, group) == ("ConvTranspose", 3) {
                     let file = file(&with(nodes, kernel()));
                     OnnxDetector::load(&file.path).unwrap();

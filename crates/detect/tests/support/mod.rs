@@ -1,4 +1,4 @@
-//! ONNX files by hand, written as the embedded detector writes its own.
+//! Writes small ONNX files for the tests.
 #![allow(dead_code, reason = "each test needs only a part")]
 
 #[path = "../../src/onnx/write.rs"]
@@ -13,7 +13,7 @@ use detect::DetectError;
 use detect::onnx::OnnxDetector;
 use write::Side::Fixed;
 
-/// `NodeProto` with one attribute that is a number.
+/// A `NodeProto` with one integer attribute.
 pub fn node_with_int(
     op: &str,
     inputs: &[&str],
@@ -24,11 +24,11 @@ pub fn node_with_int(
     node(op, inputs, outputs, &[]).bytes(5, attribute)
 }
 
-/// Cells of a 64 x 64 canvas at strides 8, 16 and 32.
+/// Number of cells of a 64 x 64 input at strides 8, 16 and 32.
 pub const CELLS: usize = 64 + 16 + 4;
 pub const SQUARE: [Side; 4] = [Fixed(1), Fixed(3), Fixed(64), Fixed(64)];
 
-/// A model file that lives as long as the value.
+/// A temporary model file, which is deleted with this value.
 pub struct File {
     pub path: PathBuf,
     _folder: tempfile::TempDir,
@@ -52,7 +52,7 @@ pub fn refused(bytes: &[u8]) -> String {
     }
 }
 
-/// A graph that multiplies the constant `values` with the mean of the red plane.
+/// A graph that returns the constant `values` times the mean of the red plane.
 pub fn constant_graph(shape: [usize; 3], values: &[f32], input: &[Side]) -> Graph {
     let shape = shape.map(|size| size as i64);
     Graph {

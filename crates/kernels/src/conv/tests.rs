@@ -32,7 +32,7 @@ fn a_result_is_written_over_what_was_there() {
     let mut used = vec![f32::NAN; fresh.len()];
     forward_into(&g, &x, &weights, &prepared, Scales::default(), &mut used);
     assert_eq!(fresh, used);
-    // In f64, tap by tap.
+    // Compare with the direct sum in f64.
     let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
     let exact = forward_f64(&g, &wide(&x), &wide(&weights));
     for (a, b) in fresh.iter().zip(exact) {
@@ -94,7 +94,7 @@ fn factors_are_padded_for_the_weights_they_meet() {
             output: None,
         };
         let y = forward(&g, &x, &weights, &prepared, scales);
-        // The middle of the image: 72 taps, twice.
+        // Away from the border 8 channels of 3x3 ones are summed, 72 in all, times the factor 2.
         assert!((y[2 * 6 + 2] - 144.0).abs() < 1e-3, "{isa:?} {}", y[14]);
         force_isa(Some(Isa::Portable));
         let len = 8;

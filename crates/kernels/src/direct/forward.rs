@@ -1,4 +1,4 @@
-//! The convolution and its transpose.
+//! The direct convolution and its transpose, the input gradient.
 
 use super::weights::{Phase, Weights, transposed_reach};
 use crate::geometry::{BatchStrides, ConvGeometry, Scales};
@@ -8,10 +8,14 @@ use crate::parallel::{parallel, threads};
 use crate::scratch::{Shared, with_scratch};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Values of scratch that one task may take.
+/// Target for the packed input of one task, in f32 values.
 const TASK_SCRATCH: usize = 192 * 1024;
 
-/// A product over a grid of `grid_rows x grid_columns` base positions of every image.
+/// The convolution or its transpose as products over a grid of base positions.
+///
+/// Every image has `grid_rows x grid_columns` base positions. A convolution has one base position per output pixel and
+/// one phase. A transposed convolution of stride `s` has `s x s` phases: each base position yields `s x s` output
+/// pixels, one per phase.
 struct Plan<'a> {
     isa: Isa,
     data: &'a [f32],
@@ -19,11 +23,11 @@ struct Plan<'a> {
     channels: usize,
     height: usize,
     width: usize,
-    /// Rows (columns) of the packed input from one base position to the next.
+    /// Distance between neighboring base positions in the packed input, in rows and in columns.
     step: usize,
-    /// Rows and columns of input that a base position reaches.
+    /// Number of input rows and columns that one base position reads.
     reach: (usize, usize),
-    /// Input row and column of base position 0.
+    /// First input row and column that base position 0 reads; negative ones are padding.
     origin: (isize, isize),
     grid_rows: usize,
     grid_columns: usize,
@@ -31,14 +35,14 @@ struct Plan<'a> {
     outputs: usize,
     out_height: usize,
     out_width: usize,
-    /// Output row of base position `q` and phase residue `r`: `q * out_step + r - out_origin`.
+    /// Base position `q` and a phase with offset `r` yield output row (column) `q * out_step + r - out_origin`.
     out_step: usize,
     out_origin: usize,
     out_batch_stride: usize,
     scales: Scales<'a>,
 }
 
-/// `y = conv(x * scales.input, weights) * scales.output`.
+/// `y = conv(x * scales.input, weights) * scales.output` for one group.
 pub(crate) fn forward(
     g: &ConvGeometry,
     x: &[f32],
@@ -71,7 +75,9 @@ pub(crate) fn forward(
     run(&plan, g.n, y);
 }
 
-/// `dx = transposed_conv(dy * scales.input, weights) * scales.output`; `strides.x` is that of dy, `strides.y` of dx.
+/// `dx = transposed_conv(dy * scales.input, weights) * scales.output` for one group.
+///
+/// `strides.x` is the image stride of `dy`, `strides.y` that of `dx`.
 pub(crate) fn input_gradient(
     g: &ConvGeometry,
     dy: &[f32],
@@ -120,17 +126,17 @@ fn run(plan: &Plan, images: usize, y: Shared) {
     });
 }
 
-/// Base rows that one task convolves, and how they lie in scratch.
+/// The rows of base positions that one task convolves, and their layout in scratch.
 struct Task<'a> {
     plan: &'a Plan<'a>,
     segments: &'a [Segment],
-    /// Columns of a packed row.
+    /// Number of columns of a packed row.
     columns: usize,
-    /// Values of one packed channel block.
+    /// Number of f32 values of one packed channel block.
     block_len: usize,
-    /// The start of each base position in a packed block.
+    /// Offset of the first value of each base position in a packed block, padded for [`rows_times_weights`].
     row_offsets: &'a [usize],
-    /// Tap offsets of each phase.
+    /// For each phase, the offset of each tap relative to a base position.
     taps: &'a [Vec<usize>],
 }
 
@@ -187,10 +193,10 @@ fn prepare_and_run(plan: &Plan, segments: &[Segment], y: Shared) {
     });
 }
 
-/// Output blocks whose results are in scratch at a time.
+/// Number of output channel blocks whose results are in scratch at the same time.
 const OUT_GROUP: usize = 4;
 
-// No closures below: a closure would be compiled without the instruction set of S.
+// No closures below: a closure would be compiled without the CPU features of `S`.
 #[inline(always)]
 unsafe fn run_task_body<S: Simd>(
     task: &Task,
@@ -281,7 +287,7 @@ unsafe fn run_task_body<S: Simd>(
 }
 dispatch!(unsafe fn run_task(task: &Task, a: &mut [f32], c: &mut [f32], out: &mut [f32], y: Shared) = run_task_body);
 
-/// Interleaves the phases of one output block and writes its rows.
+/// Interleaves the phases of one output channel block, applies the output scale and writes the rows to `y`.
 #[inline(always)]
 unsafe fn store_block<S: Simd>(
     plan: &Plan,
@@ -297,7 +303,7 @@ unsafe fn store_block<S: Simd>(
     let out_blocks = plan.outputs.div_ceil(S::LANES);
     let mut base = 0;
     for segment in segments {
-        // Output rows of the segment; the first ones may lie in the padding.
+        // Output rows of the segment; the first ones may be cropped by the padding.
         let top = (segment.first_row * plan.out_step) as isize - plan.out_origin as isize;
         let bottom = (top + (segment.rows * plan.out_step) as isize).min(plan.out_height as isize);
         let first = top.max(0);

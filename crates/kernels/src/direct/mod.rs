@@ -1,4 +1,4 @@
-//! Convolution of any kernel and stride without an im2col matrix: taps are offsets into blocked scratch.
+//! Convolution of any kernel size and stride without an im2col matrix: a kernel tap is an offset into packed input.
 //!
 //! [`forward`], [`input_gradient`] (a transposed convolution, one stride-1 product for each phase of the output grid)
 //! and [`weight_gradient`].

@@ -1,4 +1,4 @@
-//! The gradient with respect to the weights.
+//! The direct gradient of a convolution with respect to its weights.
 
 use crate::geometry::{BatchStrides, ConvGeometry, Scales};
 use crate::layout::{Plane, Segment, Window, pack, segments};
@@ -7,10 +7,11 @@ use crate::parallel::parallel;
 use crate::scratch::{Shared, with_scratch};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Values of scratch that one round of the weight gradient takes.
+/// Target for the rows of `x` and `dy` that are packed at the same time, in f32 values.
 const GRADIENT_SCRATCH: usize = 512 * 1024;
 
-/// `dw[co, ci, kh, kw] = sum over images of x * scales.input, correlated with dy * scales.output`.
+/// The weight gradient of one group: `x * scales.input` correlated with `dy * scales.output`, summed over the images,
+/// in the stored order of the weights.
 pub(crate) fn weight_gradient(
     isa: Isa,
     g: &ConvGeometry,
@@ -28,7 +29,7 @@ pub(crate) fn weight_gradient(
     let total = g.n * out_height;
     let row_len = (in_blocks * columns * g.stride + out_blocks * out_width) * lanes;
     let rows = (GRADIENT_SCRATCH / row_len).clamp(1, total);
-    // A segment of one row each may pack kh input rows for every output row.
+    // Worst case: segments of one row, which pack kh input rows for every output row.
     let a_len = in_blocks * rows * (g.stride.max(g.kh)) * columns * lanes;
     let b_len = out_blocks * rows * out_width * lanes;
     let sum_block = in_blocks * lanes * lanes;
@@ -160,7 +161,7 @@ pub(crate) fn weight_gradient(
     });
 }
 
-/// One block of one segment to pack.
+/// One channel block of one segment, to be copied to scratch.
 struct PackTask<'a> {
     data: &'a [f32],
     from: usize,

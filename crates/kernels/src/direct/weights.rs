@@ -1,11 +1,12 @@
-//! Weights packed for the taps of each phase.
+//! Weights in the layout of the direct convolution.
 
 use crate::geometry::{ConvGeometry, Direction};
 use crate::parallel::parallel;
 use crate::scratch::Shared;
 use crate::simd::Isa;
 
-/// Weights `[co, ci, kh, kw]` as `[out block][tap][channel][lane]` with the taps asked for.
+/// Copies weights of one group, times the gain, to `[out block][tap][channel][lane]`; `taps` are indices into the
+/// kernel, `ky * kw + kx`.
 fn pack_weights(
     isa: Isa,
     weights: &[f32],
@@ -44,24 +45,27 @@ fn pack_weights(
     packed
 }
 
-/// Packed weights, reusable for as long as the weights stay the same.
+/// Packed weights of one group; valid until the weights change.
 pub(crate) struct Weights {
     pub(super) phases: Vec<Phase>,
     pub(super) isa: Isa,
 }
 
-/// One regular grid of results: taps, their weights, and where the results go.
+/// The kernel taps that contribute to one class of output pixels.
+///
+/// A convolution has one phase. In a transposed convolution of stride `s` the output pixels whose row and column
+/// (before cropping by the padding) are congruent to `row` and `column` modulo `s` form one phase.
 pub(super) struct Phase {
-    /// Row and column offset of each tap in the packed input.
+    /// Row and column of each tap in the packed input, relative to the base position.
     pub taps: Vec<(usize, usize)>,
     pub weights: Vec<f32>,
-    /// Residues of the output grid that this phase fills.
+    /// Output row and column of this phase, modulo the stride.
     pub row: usize,
     pub column: usize,
 }
 
 impl Weights {
-    /// Packs the weights of one group.
+    /// Packs the weights of one group for `direction`.
     pub(crate) fn new(
         isa: Isa,
         weights: &[f32],
@@ -107,7 +111,7 @@ impl Weights {
     }
 }
 
-/// Rows and columns of gradients that one base position of the transposed convolution reads.
+/// Number of rows and columns of `dy` that one base position of the transposed convolution reads.
 pub(super) fn transposed_reach(g: &ConvGeometry) -> (usize, usize) {
     (g.kh.div_ceil(g.stride), g.kw.div_ceil(g.stride))
 }

@@ -1,4 +1,4 @@
-//! Instruction sets, and the one in use.
+//! Instruction sets, and the one that the kernels of this process use.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// An instruction set that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Isa {
-    /// Plain Rust; the compiler uses what the target has by default.
+    /// Plain Rust without intrinsics, 8 lanes; the compiler uses the features that the target has by default.
     Portable,
-    /// AVX2 with FMA, 8 lanes.
+    /// AVX2 and FMA, 8 lanes.
     Avx2,
-    /// AVX-512 (F, VL, DQ, BW), 16 lanes.
+    /// AVX-512 (F, VL, DQ, BW) and FMA, 16 lanes.
     Avx512,
 }
 
@@ -23,7 +23,7 @@ impl Isa {
             .collect()
     }
 
-    /// f32 values in a vector; also the channel block of the kernels' scratch layouts.
+    /// Number of f32 values in a vector; also the number of channels in a block of the kernels' scratch layouts.
     pub fn lanes(self) -> usize {
         match self {
             Isa::Avx512 => 16,
@@ -31,7 +31,7 @@ impl Isa {
         }
     }
 
-    /// Whether this machine supports it.
+    /// Whether this machine supports the instruction set.
     pub fn is_supported(self) -> bool {
         match self {
             Isa::Portable => true,
@@ -68,7 +68,11 @@ impl Isa {
 
 static FORCED: AtomicU8 = AtomicU8::new(0);
 
-/// The instruction set in use.
+/// The instruction set that the kernels of this process use.
+///
+/// That of [`force_isa`] if set, otherwise that of the environment variable `KAOGAN_SIMD` (`portable`, `avx2` or
+/// `avx512`), otherwise the best supported one. If the variable names one that this machine lacks, the best supported
+/// one below it is used.
 pub fn isa() -> Isa {
     match FORCED.load(Ordering::Relaxed) {
         1 => Isa::Portable,
@@ -78,10 +82,10 @@ pub fn isa() -> Isa {
     }
 }
 
-/// Uses `isa` for all kernels of this process from now on; `None` returns to the best supported one.
+/// Makes all kernels of this process use `isa` from now on; `None` restores the default.
 ///
 /// # Panics
-/// When the machine does not support it.
+/// When this machine does not support `isa`.
 pub fn force_isa(isa: Option<Isa>) {
     let code = match isa {
         None => 0,

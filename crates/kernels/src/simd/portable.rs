@@ -1,8 +1,8 @@
-//! Vectors in plain Rust.
+//! SIMD vectors in plain Rust, for any CPU.
 
 use super::{Isa, Simd};
 
-/// 8 values in plain Rust.
+/// Vectors of 8 values in plain Rust.
 #[derive(Clone, Copy)]
 pub struct Portable;
 

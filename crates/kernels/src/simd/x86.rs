@@ -1,9 +1,9 @@
-//! Vectors of AVX2 and AVX-512.
+//! SIMD vectors of AVX2 and AVX-512.
 
 use super::{Isa, Simd};
 use std::arch::x86_64::*;
 
-/// 8 values in a register.
+/// Vectors of 8 values in an AVX2 register.
 #[derive(Clone, Copy)]
 pub struct Avx2;
 
@@ -79,7 +79,7 @@ impl Simd for Avx2 {
     }
 }
 
-/// 16 values in a register.
+/// Vectors of 16 values in an AVX-512 register.
 #[derive(Clone, Copy)]
 pub struct Avx512;
 

@@ -1,4 +1,4 @@
-//! The convolution itself, in either direction.
+//! The Winograd convolution, also used for the input gradient.
 
 use super::points::{Source, batch_to_points};
 use super::transform::{Transform, along_both_axes};
@@ -10,10 +10,10 @@ use crate::parallel::{parallel, threads};
 use crate::scratch::{Shared, with_scratch};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Values of scratch that one forward task may take: it should stay in the second-level cache.
+/// Target for the transformed input of one task, in f32 values, such that it stays in the L2 cache.
 const FORWARD_SCRATCH: usize = 160 * 1024;
 
-/// `y[n, co] = conv(x[n, ci] * scales.input, weights) * scales.output`, 3x3 with stride 1.
+/// `y = conv(x * scales.input, weights) * scales.output` for one group, 3x3 with stride 1.
 pub(crate) fn forward<T: Transform>(
     g: &ConvGeometry,
     x: &[f32],
@@ -29,7 +29,7 @@ pub(crate) fn forward<T: Transform>(
     let tiles = (FORWARD_SCRATCH / (T::A * T::A * in_channels)).clamp(48, 192);
     let total = g.n * tile_rows;
     let rows = (tiles / tiles_per_row).clamp(1, total);
-    // An even share for every thread.
+    // At least one task for every thread.
     let rows = rows.min(total.div_ceil(threads())).max(1);
     parallel(total.div_ceil(rows), |task| {
         let range = task * rows..((task + 1) * rows).min(total);
@@ -59,7 +59,7 @@ pub(crate) fn forward<T: Transform>(
     });
 }
 
-/// Tile rows that one task convolves.
+/// The rows of tiles that one task convolves.
 struct ForwardTask<'a> {
     g: &'a ConvGeometry,
     x: &'a [f32],
@@ -68,12 +68,13 @@ struct ForwardTask<'a> {
     strides: BatchStrides,
     segments: &'a [Segment],
     tiles_per_row: usize,
-    /// Tiles, padded for the product.
+    /// Number of tiles, padded for [`rows_times_weights`].
     padded: usize,
     row_offsets: &'a [usize],
 }
 
-/// Scratch that a task needs: points of the input, points of a group of output blocks, an image strip.
+/// Lengths of a task's scratch buffers: transformed input, transformed results of [`OUT_GROUP`] channel blocks, and a
+/// strip of the image.
 fn forward_scratch<T: Transform>(isa: Isa, task: &ForwardTask) -> [usize; 3] {
     let lanes = isa.lanes();
     let points = T::A * T::A;
@@ -85,10 +86,10 @@ fn forward_scratch<T: Transform>(isa: Isa, task: &ForwardTask) -> [usize; 3] {
     ]
 }
 
-/// Output blocks whose points are in scratch at a time.
+/// Number of output channel blocks whose transformed results are in scratch at the same time.
 const OUT_GROUP: usize = 4;
 
-// No closures below: a closure would be compiled without the instruction set of S.
+// No closures below: a closure would be compiled without the CPU features of `S`.
 #[inline(always)]
 unsafe fn forward_task_body<S: Simd, T: Transform>(
     task: &ForwardTask,

@@ -1,8 +1,12 @@
 //! Winograd convolution, 3x3 with stride 1: F(2x2, 3x3) and F(4x4, 3x3) (arXiv:1509.09308).
 //!
-//! Lanes are channels, so a transform is plain vector arithmetic on a tile and works for any image size. Forward and
-//! input gradient share [`forward`]; [`weight_gradient`] uses the same points, F(3x3, 2x2) and F(3x3, 4x4).
-//! Error against f64 (rms/rms): F2 3e-7, as a direct convolution; F4 1.6e-6.
+//! An output of `M x M` pixels is computed from a tile of `A x A` input pixels, `A = M + 2`. The transforms turn tiles,
+//! kernels and output gradients into `A x A` values each, called *points* here: the convolution becomes one product
+//! over channels per point. Lanes are channels, so a transform is plain vector arithmetic and works for any image size.
+//!
+//! [`forward`] computes the convolution and, with prepared weights of the other direction, the input gradient.
+//! [`weight_gradient`] uses F(3x3, 2x2) and F(3x3, 4x4). The rms error against f64, relative to the rms of the result,
+//! is 3e-7 with F2, as in a direct convolution, and 1.6e-6 with F4.
 
 mod forward;
 mod points;

@@ -1,13 +1,17 @@
-//! Batches of images as points.
+//! Transforms images and output gradients to points.
 
 use super::transform::{Transform, along_both_axes};
 use crate::geometry::{BatchStrides, ConvGeometry, Scales};
 use crate::layout::{Plane, Segment, Window, pack};
 use crate::simd::Simd;
 
-/// Writes the points of `channels` of a batch to `points` as `[A * A][block][tile][lane]`, for one block.
+/// Transforms one channel block of the images in `segments` and writes it to `points`, `[A * A][block][tile][lane]`.
 ///
-/// `input` chooses between inputs (overlapping `A x A` tiles) and output gradients (`M x M` tiles).
+/// `tiles` is the number of tiles in `points`, `edge` is scratch. Inputs are cut into overlapping tiles of `A x A`
+/// pixels, output gradients (`source.input` is false) into tiles of `M x M` pixels.
+///
+/// # Safety
+/// `points` and `edge` must be large enough for all tiles of the segments.
 #[inline(always)]
 pub(super) unsafe fn batch_to_points<S: Simd, T: Transform>(
     source: &Source,
@@ -88,7 +92,7 @@ pub(super) unsafe fn batch_to_points<S: Simd, T: Transform>(
     }
 }
 
-/// A batch that is turned into points.
+/// A batch of images that is transformed to points.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub data: &'a [f32],
@@ -98,12 +102,12 @@ pub(super) struct Source<'a> {
     pub padding: usize,
     pub tiles_per_row: usize,
     pub input: bool,
-    /// A factor for each image and channel, `[n, channels padded to whole blocks]`.
+    /// Factors of [`Scales`] for each image and channel, `[n, channels padded to whole blocks]`.
     pub scale: Option<&'a [f32]>,
 }
 
 impl<'a> Source<'a> {
-    /// The inputs `x` of a convolution.
+    /// The input `x` of a convolution.
     pub fn inputs(
         g: &ConvGeometry,
         x: &'a [f32],

@@ -1,30 +1,32 @@
-//! The transforms of a tile: inputs, kernels and outputs to points and back.
+//! The transforms between tiles, kernels or outputs and points.
 
 use crate::simd::Simd;
 
-/// One family of transforms, given by its one-dimensional matrices.
+/// A Winograd algorithm F(MxM, 3x3), given by its one-dimensional transforms, with the matrix names of the paper.
+///
+/// Every function takes and returns six vectors; those beyond the length of the transform are ignored or zero.
 pub(crate) trait Transform: Sync {
-    /// Outputs of a tile along one axis.
+    /// Number of outputs of a tile along one axis.
     const M: usize;
-    /// Inputs of a tile along one axis, `M + 2`.
+    /// Number of inputs, and of points, of a tile along one axis: `M + 2`.
     const A: usize;
 
-    /// `B^T d`: inputs to points.
+    /// `B^T d`: `A` inputs to `A` points.
     unsafe fn input<S: Simd>(d: &[S::V; 6]) -> [S::V; 6];
-    /// `A^T m`: points to outputs.
+    /// `A^T m`: `A` points to `M` outputs.
     unsafe fn output<S: Simd>(m: &[S::V; 6]) -> [S::V; 6];
-    /// `G k`: kernel to points.
+    /// `G k`: 3 kernel values to `A` points.
     unsafe fn kernel<S: Simd>(k: &[S::V; 6]) -> [S::V; 6];
-    /// `A y`: output gradients to points, the transpose of `output`.
+    /// `A y`: `M` output gradients to `A` points; the transpose of `output`.
     unsafe fn output_transposed<S: Simd>(y: &[S::V; 6]) -> [S::V; 6];
-    /// `G^T m`: points to kernel gradients, the transpose of `kernel`.
+    /// `G^T m`: `A` points to 3 kernel gradients; the transpose of `kernel`.
     unsafe fn kernel_transposed<S: Simd>(m: &[S::V; 6]) -> [S::V; 6];
 }
 
-/// F(2x2, 3x3), points 0, 1, -1, infinity: 2.25 times fewer multiplications.
+/// F(2x2, 3x3) with interpolation points 0, 1, -1 and infinity: 2.25 times fewer multiplications.
 pub(crate) struct F2;
 
-// The caller enables the instruction set of S for all functions of both impls; nothing else is unsafe in them.
+// All functions of both impls are unsafe only because the caller must enable the instruction set of `S`.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Transform for F2 {
     const M: usize = 2;
@@ -100,7 +102,8 @@ impl Transform for F2 {
     }
 }
 
-/// F(4x4, 3x3), points 0, 1, -1, 2, -2, infinity: 4 times fewer multiplications, 5 times the rounding error.
+/// F(4x4, 3x3) with interpolation points 0, 1, -1, 2, -2 and infinity: 4 times fewer multiplications than a direct
+/// convolution, 5 times its rounding error.
 pub(crate) struct F4;
 
 #[allow(clippy::undocumented_unsafe_blocks)]
@@ -201,7 +204,8 @@ impl Transform for F4 {
     }
 }
 
-/// Applies a one-dimensional transform along both axes of a tile of at most 6x6 vectors.
+/// Applies a one-dimensional transform along both axes of a tile of `from x from` vectors and returns `to x to` of
+/// them, in an array of 6x6.
 macro_rules! along_both_axes {
     ($S:ident, $transform:path, $tile:ident, $from:expr, $to:expr) => {{
         let mut half = [[$S::zero(); 6]; 6];

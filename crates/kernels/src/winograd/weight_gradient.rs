@@ -1,4 +1,4 @@
-//! The gradient with respect to the weights.
+//! The gradient of a convolution with respect to its weights, by Winograd.
 
 use super::points::{Source, batch_to_points};
 use super::transform::{Transform, along_both_axes};
@@ -9,10 +9,11 @@ use crate::parallel::parallel;
 use crate::scratch::{Shared, with_scratch};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Values of points that one round of the weight gradient takes.
+/// Target for the points of `x` and `dy` that are in scratch at the same time, in f32 values.
 const GRADIENT_SCRATCH: usize = 768 * 1024;
 
-/// `dw[co, ci, 3, 3] = sum over images of x * scales.input, correlated with dy * scales.output`.
+/// The weight gradient `[co, ci, 3, 3]` of one group: `x * scales.input` correlated with `dy * scales.output`, summed
+/// over the images.
 pub(crate) fn weight_gradient<T: Transform>(
     isa: Isa,
     g: &ConvGeometry,

@@ -1,4 +1,4 @@
-//! Kernels as points.
+//! Transforms kernels to points.
 
 use super::transform::{Transform, along_both_axes};
 use crate::geometry::Direction;
@@ -6,13 +6,16 @@ use crate::parallel::parallel;
 use crate::scratch::{Shared, uninit};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Kernel transforms `[A * A][out block][in channel][lane]`, reusable for as long as the weights stay the same.
+/// Transformed kernels of one group, `[A * A][out block][in channel][lane]`; valid until the weights change.
 pub(crate) struct Weights {
     pub(super) points: Vec<f32>,
     pub(super) isa: Isa,
 }
 
-/// Transforms `weights` for convolving with `co` outputs and `ci` inputs (of the direction asked for).
+/// Transforms the kernels of one group, times `gain`.
+///
+/// `co` and `ci` are the numbers of output and input channels of the computation in `direction`: for the input gradient
+/// `ci` is the number of channels of `dy`.
 pub(crate) fn transform_weights<T: Transform>(
     isa: Isa,
     weights: &[f32],
@@ -46,7 +49,7 @@ unsafe fn kernel_block_body<S: Simd, T: Transform>(
 ) {
     let first = block * S::LANES;
     let lanes = S::LANES.min(co - first);
-    // Values from one output (a lane) and one input channel to the next.
+    // Distance in `weights` from one output channel (a lane) to the next, and from one input channel to the next.
     let (lane_stride, channel_stride) = match direction {
         Direction::Forward => (ci * 9, 9),
         Direction::InputGradient => (9, co * 9),

@@ -1,4 +1,4 @@
-//! Many windows at a time against one at a time.
+//! Compares the SIMD evaluation with the evaluation of single windows.
 
 use image::{GrayImage, Luma};
 
@@ -15,7 +15,7 @@ fn random(state: &mut u64) -> usize {
     (*state >> 33) as usize
 }
 
-/// Stages that pass about two thirds of the windows each.
+/// A random LBP cascade of stumps and its features; each stage passes about two thirds of the windows.
 fn model(seed: u64) -> (Model, Vec<[usize; 4]>) {
     let mut state = seed;
     let features: Vec<[usize; 4]> = (0..20)

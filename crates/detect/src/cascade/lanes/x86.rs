@@ -1,4 +1,4 @@
-//! The kernel for x86: many windows at a time, generic over the instruction set.
+//! The SIMD evaluation for x86, generic over the instruction set.
 
 mod avx2;
 mod avx512;
@@ -7,10 +7,10 @@ use self::avx2::Avx2;
 use self::avx512::Avx512;
 use super::{FEW, LBP_ORDER, Row, Stage, Stump};
 
-/// Vectors of 16-bit sums, and the votes of their lanes.
+/// Operations on vectors of 16-bit sums, and on the f64 votes (sums of leaf values) of their lanes.
 ///
 /// # Safety
-/// The methods need the instruction set that the type is named after.
+/// The CPU must support the instruction set that the type is named after.
 pub(super) trait Lanes {
     const N: usize;
     type Vector: Copy;
@@ -18,7 +18,7 @@ pub(super) trait Lanes {
     unsafe fn load(from: *const u16) -> Self::Vector;
     unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn zero() -> Self::Vector;
-    /// Sets `bit` of the lanes of `pattern` in which `a >= b`.
+    /// Sets `bit` in the lanes of `pattern` in which `a >= b`, unsigned.
     unsafe fn set_where_ge(
         pattern: Self::Vector,
         a: Self::Vector,
@@ -26,29 +26,34 @@ pub(super) trait Lanes {
         bit: i16,
     ) -> Self::Vector;
     unsafe fn no_votes() -> Self::Votes;
-    /// Adds `left` in the lanes whose pattern is in the set, `right` in the others.
+    /// Adds `stump.left` to the votes of lanes whose pattern is in `stump.patterns`, `stump.right` to the others.
     unsafe fn vote(votes: Self::Votes, pattern: Self::Vector, stump: &Stump) -> Self::Votes;
-    /// The lanes with at least `threshold` votes.
+    /// Bit mask of the lanes whose votes are at least `threshold`.
     unsafe fn reaching(votes: Self::Votes, threshold: f64) -> u32;
 }
 
+/// [`classify`] with AVX-512.
+///
 /// # Safety
-/// AVX-512 F and BW; 32 values after every corner of every window.
+/// The CPU must support AVX-512 F and BW. From every cell corner of every window 32 values of `row.sums` must be
+/// readable.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) unsafe fn classify_avx512(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut Vec<usize>) {
     // SAFETY: as the caller promises.
     unsafe { classify::<Avx512>(row, passed, found) }
 }
 
+/// [`classify`] with AVX2.
+///
 /// # Safety
-/// AVX2; 16 values after every corner of every window.
+/// The CPU must support AVX2. From every cell corner of every window 16 values of `row.sums` must be readable.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn classify_avx2(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut Vec<usize>) {
     // SAFETY: as the caller promises.
     unsafe { classify::<Avx2>(row, passed, found) }
 }
 
-/// Appends the columns of the windows that the cascade accepts. `passed` is scratch.
+/// Appends to `found` the left columns of the windows that the cascade accepts; `passed` is scratch.
 #[inline(always)]
 unsafe fn classify<L: Lanes>(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut Vec<usize>) {
     let (first, later) = (&row.stages[0], &row.stages[1..]);
@@ -91,7 +96,7 @@ unsafe fn classify<L: Lanes>(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut V
     }
 }
 
-/// The lanes that pass a stage, of the windows from `at` on.
+/// Bit mask of the windows that pass `stage`, among the `L::N` windows from index `at` on.
 #[inline(always)]
 unsafe fn stage<L: Lanes>(row: &Row<'_>, at: usize, stage: &Stage) -> u32 {
     // SAFETY: as the caller promises.
@@ -106,7 +111,8 @@ unsafe fn stage<L: Lanes>(row: &Row<'_>, at: usize, stage: &Stage) -> u32 {
                 s[i] = L::load(base.add(corners[i] as usize));
                 i += 1;
             }
-            // Columns of each row of cells, then the cells.
+            // First differences of vertically neighboring corners, then of horizontally neighboring ones: the sums of
+            // the cells.
             let mut columns = [L::zero(); 12];
             let mut i = 0;
             while i < 12 {
@@ -128,10 +134,10 @@ unsafe fn stage<L: Lanes>(row: &Row<'_>, at: usize, stage: &Stage) -> u32 {
     }
 }
 
-/// Removes windows that passed the first stage and are skipped: after a window that fails it, the next one is not
-/// visited.
+/// Clears the bits of windows that OpenCV does not visit: after a window that fails the first stage, it skips the next.
 ///
-/// A window is skipped after an odd number of failures since the last one that passed, visited or not.
+/// `passed` has one bit per window, set if it passes the first stage. A passing window is skipped when an odd number of
+/// windows lie between it and the passing window before it, whether that one was visited or not.
 fn keep_visited(passed: &mut [u32], lanes: usize) {
     let mut next = 0;
     for (group, mask) in passed.iter_mut().enumerate() {

@@ -1,18 +1,18 @@
-//! Reads the XML of a cascade, and checks it so that the scan needs no more checks.
+//! Reads a cascade from OpenCV's XML and checks all indices and sizes, so that the evaluation needs no checks.
 
 use roxmltree::{Document, Node as Xml, ParsingOptions};
 
 use super::{Features, HaarFeature, Model, Node, Stage, Test, Tree};
 
-/// OpenCV lowers each stage threshold by this.
+/// Subtracted from each stage threshold, as OpenCV does.
 const THRESHOLD_SLACK: f32 = 1e-5;
 const MAX_WINDOW: usize = 512;
-/// The most nodes of the XML tree: the largest known cascade has a tenth.
+/// Largest number of nodes of the XML tree; the largest known cascade has a tenth of it.
 const MAX_XML_NODES: u32 = 4_000_000;
 const LBP_PATTERNS: usize = 256;
 
 impl Model {
-    /// Parses the XML text; the error describes the problem.
+    /// Parses the text of an XML file; the error describes the problem.
     pub fn parse(text: &str) -> Result<Self, String> {
         let options = ParsingOptions {
             allow_dtd: false,
@@ -108,7 +108,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Whether each tree is one node with two leaves.
+    /// Whether every tree is a stump: one node with two leaves.
     pub fn is_stumps(&self) -> bool {
         self.nodes.len() == self.trees.len()
     }
@@ -161,7 +161,7 @@ impl Model {
         });
         for (index, words) in words.chunks_exact(step).enumerate() {
             let child = |word| match parsed::<i32>(word)? {
-                // Children come after their parents, so there are no cycles.
+                // Children must come after their parents, which excludes cycles.
                 node if node > 0 && (node as usize <= index || node as usize >= n_nodes) => {
                     Err(format!("node {index} points to node {node}, of {n_nodes}"))
                 }
@@ -270,12 +270,12 @@ fn required<'a, 'i>(node: Xml<'a, 'i>, name: &str) -> Result<Xml<'a, 'i>, String
     child(node, name).ok_or_else(|| format!("<{}> has no <{name}>", node.tag_name().name()))
 }
 
-/// The entries of a list: `<_>`.
+/// The entries of a list, which are elements named `_`.
 fn items<'a, 'i>(node: Xml<'a, 'i>) -> impl Iterator<Item = Xml<'a, 'i>> {
     node.children().filter(|child| child.has_tag_name("_"))
 }
 
-/// The text of an element, also where comments split it.
+/// The text of an element; parts that are separated by comments are joined.
 fn all_text(node: Xml<'_, '_>) -> String {
     node.children()
         .filter(|child| child.is_text())
@@ -296,7 +296,7 @@ fn numbers<T: std::str::FromStr>(text: &str) -> Result<Vec<T>, String> {
 }
 
 fn parsed<T: std::str::FromStr>(word: &str) -> Result<T, String> {
-    // OpenCV writes whole floats as `3.`, which Rust reads as well.
+    // OpenCV writes floats without a fraction as `3.`, which Rust accepts.
     word.parse()
         .map_err(|_| format!("{word:?} is not a number of the kind that belongs here"))
 }

@@ -1,4 +1,7 @@
-//! The input of the network, with planes split by the parity of rows and columns.
+//! Space-to-depth of the network's input: each color plane is split into four by the parity of rows and columns.
+//!
+//! A convolution of even kernel and stride on the image equals one of half the kernel and stride on the split planes.
+//! Our kernels compute 8 or 16 channels at a time, and the split input has 12 channels instead of 3.
 
 use image::RgbImage;
 use kernels::conv::ConvGeometry;
@@ -7,7 +10,7 @@ use super::buffers::Buffers;
 use super::{Map, geometry};
 use crate::embedded::network::Convolution;
 
-/// Sizes of the first convolution on the planes of [`split_image`].
+/// Geometry of the first convolution on the planes of [`split_images`]; the padding is already in the planes.
 pub(super) fn split_geometry(convolution: &Convolution) -> ConvGeometry {
     let full = geometry(convolution);
     ConvGeometry {
@@ -20,11 +23,11 @@ pub(super) fn split_geometry(convolution: &Convolution) -> ConvGeometry {
     }
 }
 
-/// Images on gray canvases as numbers in `-1..=1` with `padding` padding on each side, each plane split into four of
-/// even and odd rows and columns: `[images, 12, rows / 2, columns / 2]`.
+/// The input of the network for a batch of images: values in `-1..=1`, split by parity.
 ///
-/// Our kernels take channels 16 at a time. After the split a kernel of even size and stride has four times the channels
-/// and a quarter of the taps.
+/// Each image is padded with gray (0) at the right and the bottom to `(width, height)`, and then by `padding` zeros on
+/// each side. The result is `[images, 12, (height + 2 * padding) / 2, (width + 2 * padding) / 2]`, rounded up; channel
+/// `4 * color + 2 * (row parity) + (column parity)`.
 pub(super) fn split_images(
     images: &[&RgbImage],
     (width, height): (u32, u32),
@@ -49,7 +52,7 @@ pub(super) fn split_images(
     map
 }
 
-/// One image of [`split_images`]; `table` has the number for each value.
+/// Writes one image of [`split_images`] to `values`; `table` maps a color value to the network's input.
 fn split_image(
     image: &RgbImage,
     columns: usize,
@@ -65,7 +68,7 @@ fn split_image(
             .checked_sub(padding)
             .and_then(|row| image.as_raw().chunks_exact(stride).nth(row));
         for odd in 0..2 {
-            // The first pixel of this parity.
+            // Column of the image that becomes the first one of this parity.
             let first = (odd + padding) % 2;
             for channel in 0..3 {
                 let at = (channel * 4 + y % 2 * 2 + odd) * plane + y / 2 * columns;
@@ -85,7 +88,7 @@ fn split_image(
     }
 }
 
-/// Kernels `[.., kernel, kernel]` for split planes: `[.., 4, kernel / 2, kernel / 2]`.
+/// Converts kernels `[.., kernel, kernel]` to `[.., 4, kernel / 2, kernel / 2]`, for the planes of [`split_images`].
 pub(super) fn split_kernels(weights: &[f32], kernel: usize) -> Vec<f32> {
     let half = kernel / 2;
     let mut split = Vec::with_capacity(weights.len());

@@ -1,9 +1,10 @@
-//! Elementwise operators.
+//! Shape inference of elementwise operators.
 
 use super::{Call, Inferred, Kind, Outcome, Shaped, broadcast, elements};
 use crate::onnx::tensors::Element;
 
-/// Values broadcast to a shape; `None` when they are unknown or many.
+/// The values of `input` broadcast to the shape `dims`; `None` when they are unknown or more than
+/// [`super::MAX_VALUES`].
 fn spread(input: &Shaped, dims: &[usize]) -> Option<Vec<f64>> {
     let values = input.values.as_ref()?;
     let n: usize = dims.iter().product();
@@ -29,7 +30,7 @@ fn spread(input: &Shaped, dims: &[usize]) -> Option<Vec<f64>> {
         .collect()
 }
 
-/// Clamps values to the range of the runtime's types.
+/// Rounds a float to f32, as the runtime does; an integer beyond 32 bits is an error.
 fn settled(kind: Kind, value: f64) -> Result<f64, String> {
     match kind {
         Kind::Float => Ok(f64::from(value as f32)),
@@ -38,7 +39,7 @@ fn settled(kind: Kind, value: f64) -> Result<f64, String> {
     }
 }
 
-/// One input, one output of the same shape.
+/// Operators with one input and an output of the same shape.
 pub(in super::super) fn unary(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let kind = input.kind;
@@ -66,7 +67,7 @@ pub(in super::super) fn unary(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(input.dims.clone(), kind).with(values).into())
 }
 
-/// Conversion between element types.
+/// `Cast`: conversion to another element type.
 pub(in super::super) fn cast(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let to = call.int("to").ok_or("lacks to")?;
@@ -87,7 +88,7 @@ pub(in super::super) fn cast(call: &Call<'_>) -> Inferred {
     };
     let value = |value: &f64| match kind {
         Kind::Float => f64::from(*value as f32),
-        // Cut, and zero for NaN, as in the runtime.
+        // Truncated and saturated, and 0 for NaN, as in the runtime.
         Kind::Int => f64::from(*value as i32),
     };
     let values = input.values.as_ref();
@@ -95,7 +96,7 @@ pub(in super::super) fn cast(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(input.dims.clone(), kind).with(values).into())
 }
 
-/// Clamping to limits that are inputs or attributes.
+/// `Clip`: clamps to limits that are inputs or attributes.
 pub(in super::super) fn clip(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     for limit in [1, 2] {
@@ -146,19 +147,19 @@ fn joined(call: &Call<'_>, a: &Shaped, b: &Shaped, kind: Kind) -> Result<Shaped,
     Ok(Shaped::new(dims, kind).with(values))
 }
 
-/// Two tensors of one type, broadcast to each other.
+/// Operators on two tensors of the same type, broadcast to each other.
 pub(in super::super) fn binary(call: &Call<'_>) -> Inferred {
     let (a, b) = (call.input(0)?, call.input(1)?);
     Ok(joined(call, a, b, a.kind)?.into())
 }
 
-/// As [`binary`], with truth values as the result.
+/// Operators on two tensors, broadcast to each other, with a boolean result.
 pub(in super::super) fn comparison(call: &Call<'_>) -> Inferred {
     let (a, b) = (call.input(0)?, call.input(1)?);
     Ok(joined(call, a, b, Kind::Int)?.into())
 }
 
-/// Any number of tensors, broadcast to each other.
+/// Operators on any number of tensors, broadcast to each other (`Max`, `Min`, `Sum`).
 pub(in super::super) fn variadic(call: &Call<'_>) -> Inferred {
     let mut result = call.input(0)?.clone();
     let mut scratch = 0;
@@ -174,7 +175,7 @@ pub(in super::super) fn variadic(call: &Call<'_>) -> Inferred {
     })
 }
 
-/// `Where`: one of two tensors for each truth value.
+/// `Where`: takes each element from the second or third input by the boolean first one.
 pub(in super::super) fn choose(call: &Call<'_>) -> Inferred {
     let (condition, a, b) = (call.input(0)?, call.input(1)?, call.input(2)?);
     let dims = broadcast(&broadcast(&condition.dims, &a.dims)?, &b.dims)?;
@@ -232,7 +233,7 @@ mod tests {
         assert!(message.contains("beyond 32 bits"), "{message}");
         assert!(call("Neg", &[ints(&[1], &[i32::MIN])], unary).is_err());
         assert!(call("Add", &[large.clone(), ints(&[1], &[1 << 29])], binary).is_ok());
-        // Division by zero is left to the runtime, and the number is unknown.
+        // Division by zero is left to the runtime; the value is unknown here.
         let result = call("Div", &[large, ints(&[1], &[0])], binary).unwrap();
         assert_eq!(result.outputs[0].values, None);
     }

@@ -1,10 +1,10 @@
-//! Operators that can create large tensors from small ones.
+//! Shape inference of operators that can create large tensors from small ones.
 
 use super::{Call, Inferred, Kind, Outcome, Shaped, broadcast, elements};
 
-/// Numbers of a `Range`; grids of a 4096 x 4096 image have 512 on a side.
+/// Largest number of values of a `Range`; the grid of a 4096 x 4096 image has 512 per axis.
 const MAX_RANGE: usize = 1 << 20;
-/// Cost of one number of a resized image, in multiply-adds.
+/// Cost of one element of a resized tensor, in multiply-adds.
 const SAMPLE: u64 = 64;
 
 fn sizes(shape: Vec<i64>) -> Result<Vec<usize>, String> {
@@ -60,7 +60,8 @@ pub(in super::super) fn tile(call: &Call<'_>) -> Inferred {
     spread(input, dims)
 }
 
-/// Values stay known when there is one, or none is added.
+/// The result of `Expand` and `Tile`. Its values are known when the input has a single known value, or when the number
+/// of elements does not change.
 fn spread(input: &Shaped, dims: Vec<usize>) -> Inferred {
     let n = elements(&dims)?;
     let values = match input.values.as_deref() {
@@ -71,7 +72,7 @@ fn spread(input: &Shaped, dims: Vec<usize>) -> Inferred {
     Ok(Shaped::new(dims, input.kind).with(values).into())
 }
 
-/// Numbers from a start to a limit by a step; all three must be known.
+/// `Range`: values from a start up to a limit by a step; all three must be known before the run.
 pub(in super::super) fn range(call: &Call<'_>) -> Inferred {
     let number = |index: usize| {
         let input = call.input(index)?;
@@ -86,7 +87,7 @@ pub(in super::super) fn range(call: &Call<'_>) -> Inferred {
     if [limit_kind, step_kind] != [kind; 2] || step == 0.0 || step.is_nan() {
         return Err(shown());
     }
-    // The runtime adds the step to the last number too.
+    // The runtime adds the step to the last value too, which must not overflow.
     if kind == Kind::Int && limit.abs() + step.abs() > f64::from(i32::MAX) {
         return Err(shown());
     }
@@ -107,7 +108,7 @@ pub(in super::super) fn range(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(dims, kind).with(Some(values)).into())
 }
 
-/// Padding of each axis; negative numbers crop.
+/// `Pad`: pads the beginning and end of each axis; negative numbers crop.
 pub(in super::super) fn pad(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let rank = input.dims.len();
@@ -124,7 +125,7 @@ pub(in super::super) fn pad(call: &Call<'_>) -> Inferred {
     for (axis, &size) in input.dims.iter().enumerate() {
         let (before, behind) = (pads[axis], pads[axis + rank]);
         let kept = size as i64 + before.min(0) + behind.min(0);
-        // Reflections reach no further than the axis.
+        // Reflection cannot pad by more than the axis has.
         if kept < 1 || (!is_constant && before.max(behind) >= kept) {
             return Err(wrong());
         }
@@ -137,7 +138,7 @@ pub(in super::super) fn pad(call: &Call<'_>) -> Inferred {
     })
 }
 
-/// Resizing by factors or to sizes, in at most the last two axes.
+/// `Resize`: resizes by factors (third input) or to sizes (fourth input), which must be known before the run.
 pub(in super::super) fn resize(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let present = |index: usize| call.optional(index).filter(|list| !list.dims.contains(&0));
@@ -153,7 +154,7 @@ pub(in super::super) fn resize(call: &Call<'_>) -> Inferred {
     resized(input, sizes)
 }
 
-/// Resizing by factors that are an input or an attribute.
+/// `Upsample`: resizes by factors that are an input or an attribute.
 pub(in super::super) fn upsample(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let attribute = call.floats("scales");
@@ -222,10 +223,10 @@ mod tests {
         let max = f64::from(i32::MAX);
         for (kind, numbers) in [
             (Kind::Int, [0.0, max, 1.0]),
-            // Runs over the end of 32 bits.
+            // The last step overflows 32 bits.
             (Kind::Int, [0.0, max, 1e9]),
             (Kind::Int, [0.0, 5.0, 0.0]),
-            // The step is lost in rounding.
+            // The step is below the resolution of f32, so the value would never change.
             (Kind::Float, [1e9, 2e9, 1e-3]),
             (Kind::Float, [0.0, f64::INFINITY, 1.0]),
             (Kind::Float, [0.0, 5.0, f64::NAN]),

@@ -1,4 +1,4 @@
-//! Operators that keep the values and change the shape, or return it.
+//! Shape inference of operators that rearrange values to another shape, or return the shape.
 
 use super::{Call, Inferred, Kind, Shaped, axis, elements};
 
@@ -116,7 +116,7 @@ pub(in super::super) fn transpose(call: &Call<'_>) -> Inferred {
         return Err(format!("puts the {rank} dimensions in the order {order:?}"));
     }
     let dims: Vec<usize> = order.iter().map(|&axis| input.dims[axis]).collect();
-    // Numbers along one axis keep their order.
+    // With at most one axis longer than 1 the order of the values does not change.
     let is_line = dims.iter().filter(|&&size| size > 1).count() <= 1;
     let values = input.values.clone().filter(|_| is_line);
     Ok(Shaped::new(dims, input.kind).with(values).into())
@@ -140,7 +140,7 @@ pub(in super::super) fn depth_to_space(call: &Call<'_>) -> Inferred {
     }
 }
 
-/// `Shape`: the dimensions as numbers.
+/// `Shape`: the dimensions from index `start` to `end`, as a list of integers.
 pub(in super::super) fn shape(call: &Call<'_>) -> Inferred {
     let dims = &call.input(0)?.dims;
     let rank = dims.len() as i64;
@@ -160,7 +160,7 @@ pub(in super::super) fn shape(call: &Call<'_>) -> Inferred {
         .into())
 }
 
-/// `Size`: the number of elements.
+/// `Size`: the number of elements, as an integer without dimensions.
 pub(in super::super) fn size(call: &Call<'_>) -> Inferred {
     let n = call.input(0)?.len() as f64;
     Ok(Shaped::new(Vec::new(), Kind::Int)

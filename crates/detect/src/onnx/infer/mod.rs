@@ -1,8 +1,8 @@
-//! Shapes of all tensors of a graph at one input size, computed before the runtime allocates any.
+//! Shape inference: computes the shapes of all tensors of a graph for one input size, before the runtime allocates any.
 //!
-//! Small tensors that shapes depend on (`Shape`, `Gather`, `Concat`, ...) are evaluated, in the
-//! 32-bit arithmetic of the runtime. Every size is computed with checked arithmetic and must stay under the limits of
-//! `budget`; a shape that depends on the content of the image is refused.
+//! Small tensors that shapes depend on (results of `Shape`, `Gather`, `Concat`, ...) are evaluated, in the 32-bit
+//! arithmetic of the runtime. Every size is computed with checked arithmetic and must stay within the limits of
+//! `limits` and `budget`. A shape that depends on the content of the image is an error.
 
 use super::graph::Attribute;
 use super::limits::{MAX_ELEMENTS, MAX_RANK};
@@ -14,31 +14,31 @@ pub(super) mod pieces;
 pub(super) mod reduce;
 pub(super) mod window;
 
-/// Tensors of at most this many elements are evaluated.
+/// Largest number of elements of a tensor that is evaluated.
 const MAX_VALUES: usize = 1024;
 
-/// Computes the results of a node.
+/// The inference of an operator: computes the shapes of a node's results and their cost.
 pub(super) type Infer = fn(&Call<'_>) -> Inferred;
 pub(super) type Inferred = Result<Outcome, String>;
 
-/// A tensor at one input size.
+/// Shape, type and possibly values of a tensor for one input size.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Shaped {
     pub dims: Vec<usize>,
     pub kind: Kind,
-    /// The values, row-major, where they are known: 32-bit integers, or rounded to f32.
+    /// The values in row-major order, if known; each is an exact i32 or f32 value.
     pub values: Option<Vec<f64>>,
 }
 
-/// Element type in the runtime.
+/// Element type of a tensor in the runtime.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind {
     Float,
-    /// i32; also 64-bit integers, clamped, and booleans.
+    /// i32; the runtime stores 64-bit integers (clamped) and booleans in it too.
     Int,
 }
 
-/// One node with its arguments.
+/// A node with the shapes of its inputs; an omitted input is `None`.
 pub(super) struct Call<'a> {
     pub operator: &'static str,
     pub inputs: &'a [Option<&'a Shaped>],
@@ -46,13 +46,13 @@ pub(super) struct Call<'a> {
     pub n_outputs: usize,
 }
 
-/// Results of a node and their cost.
+/// The results of a node and the cost of computing them.
 #[derive(Debug, PartialEq)]
 pub(super) struct Outcome {
     pub outputs: Vec<Shaped>,
-    /// Multiply-adds beyond one step for each element of the results.
+    /// Multiply-adds besides writing the elements of the results.
     pub work: u64,
-    /// Elements of temporary memory during the run of the node.
+    /// Temporary memory during the run of the node, in elements.
     pub scratch: usize,
 }
 
@@ -65,7 +65,7 @@ impl Shaped {
         }
     }
 
-    /// The same with values, where they are few and match the shape.
+    /// The same tensor with known values, if they fit the shape and are at most [`MAX_VALUES`].
     pub fn with(self, values: Option<Vec<f64>>) -> Self {
         let n = self.dims.iter().product::<usize>();
         Self {
@@ -89,7 +89,7 @@ impl From<Shaped> for Outcome {
     }
 }
 
-/// Number of elements of a shape; the error says that it is empty or too large.
+/// Number of elements of a shape; the error says that it is empty, has too many dimensions or too many elements.
 pub(super) fn elements(dims: &[usize]) -> Result<usize, String> {
     if dims.len() > MAX_RANK {
         return Err(format!("makes a tensor of {} dimensions", dims.len()));
@@ -104,7 +104,7 @@ pub(super) fn elements(dims: &[usize]) -> Result<usize, String> {
         .ok_or_else(|| format!("makes a tensor {dims:?}, beyond {MAX_ELEMENTS} elements"))
 }
 
-/// The shape that two shapes broadcast to, aligned at their last dimensions.
+/// The shape that two shapes broadcast to, aligned at their last dimensions as in numpy.
 pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
     let side = |dims: &[usize], axis: usize| {
@@ -121,7 +121,7 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> 
         .collect()
 }
 
-/// An axis of a tensor of `rank` dimensions; negative ones count from the end.
+/// The index of an axis in a tensor of `rank` dimensions; negative axes count from the end.
 pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     let from_start = if axis < 0 { axis + rank as i64 } else { axis };
     usize::try_from(from_start)
@@ -184,7 +184,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Integers of an input whose values must be known, in at most one dimension.
+    /// The values of an input that must be known integers in at most one dimension; `None` when the input is omitted.
     pub fn known(&self, index: usize) -> Result<Option<Vec<i64>>, String> {
         let Some(input) = self.optional(index) else {
             return Ok(None);
@@ -199,7 +199,7 @@ impl<'a> Call<'a> {
         Ok(Some(values.iter().map(|&value| value as i64).collect()))
     }
 
-    /// Integers that are an input in new files and an attribute in old ones.
+    /// Integers that are an input in newer operator sets and the attribute `name` in older ones; `None` without either.
     pub fn list(&self, index: usize, name: &str) -> Result<Option<Vec<i64>>, String> {
         let attribute = self.ints(name).map(<[i64]>::to_vec);
         match (self.known(index)?, attribute) {

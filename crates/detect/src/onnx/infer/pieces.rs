@@ -1,4 +1,4 @@
-//! Operators that split and combine tensors.
+//! Shape inference of operators that split, index and combine tensors.
 
 use super::{Call, Inferred, Kind, Outcome, Shaped, axis, elements};
 
@@ -33,7 +33,7 @@ pub(in super::super) fn concat(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(dims, first.kind).with(values).into())
 }
 
-/// Slices of one axis, selected by an index tensor.
+/// `Gather`: selects slices of one axis by an index tensor.
 pub(in super::super) fn gather(call: &Call<'_>) -> Inferred {
     let (input, indices) = (call.input(0)?, call.input(1)?);
     let along = axis(call.int("axis").unwrap_or(0), input.dims.len())?;
@@ -63,7 +63,7 @@ pub(in super::super) fn gather(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(dims, input.kind).with(values).into())
 }
 
-/// Data with slices at index tuples replaced.
+/// `ScatterND`: replaces slices of a tensor at index tuples.
 pub(in super::super) fn scatter_nd(call: &Call<'_>) -> Inferred {
     let (data, indices, updates) = (call.input(0)?, call.input(1)?, call.input(2)?);
     let fits = match indices.dims.split_last() {
@@ -85,7 +85,7 @@ pub(in super::super) fn scatter_nd(call: &Call<'_>) -> Inferred {
     })
 }
 
-/// A range with a step of some axes, clamped to the axis as in Python.
+/// `Slice`: takes a range with a step of some axes; starts and ends are clamped to the axis as in Python.
 pub(in super::super) fn slice(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let rank = input.dims.len();
@@ -135,7 +135,7 @@ pub(in super::super) fn slice(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(dims, input.kind).with(values).into())
 }
 
-/// Parts along an axis, of given sizes or as equal as possible.
+/// `Split`: cuts a tensor along an axis into parts of given sizes, or of equal size except the last.
 pub(in super::super) fn split(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let along = axis(call.int("axis").unwrap_or(0), input.dims.len())?;
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(sliced(most, least, -2), Some(vec![14.0, 12.0, 10.0]));
         assert_eq!(sliced(least, most, 4), Some(vec![10.0, 14.0]));
         assert_eq!(sliced(-1, -4, -1), Some(vec![14.0, 13.0, 12.0]));
-        // Empty, without a step, with one beyond all tensors.
+        // An empty range, a step of 0, and a step above the limit.
         assert_eq!(sliced(3, 3, 1), None);
         assert_eq!(sliced(0, 5, 0), None);
         assert_eq!(sliced(0, 5, most), None);

@@ -1,8 +1,8 @@
-//! Matrix products, reductions over axes and normalizations.
+//! Shape inference of matrix products, reductions over axes and normalizations.
 
 use super::{Call, Inferred, Kind, Outcome, Shaped, axis, broadcast, elements};
 
-/// Cost of one number in a sum over axes that do not lie together, or of an exponential, in multiply-adds.
+/// Cost of one element of a reduction over non-contiguous axes, or of one exponential, in multiply-adds.
 const STEP: u64 = 8;
 
 pub(in super::super) fn batch_normalization(call: &Call<'_>) -> Inferred {
@@ -22,7 +22,7 @@ pub(in super::super) fn batch_normalization(call: &Call<'_>) -> Inferred {
     Ok(Shaped::new(input.dims.clone(), Kind::Float).into())
 }
 
-/// `[..., m, k]` by `[..., k, n]`.
+/// `MatMul`: `[..., m, k]` times `[..., k, n]`, with broadcast leading dimensions.
 pub(in super::super) fn matmul(call: &Call<'_>) -> Inferred {
     let (a, b) = (call.input(0)?, call.input(1)?);
     let ([a_batch @ .., m, k], [b_batch @ .., b_k, n]) = (&a.dims[..], &b.dims[..]) else {
@@ -37,7 +37,7 @@ pub(in super::super) fn matmul(call: &Call<'_>) -> Inferred {
     product(Shaped::new(dims, a.kind), elements(&batch)?, [*m, *k, *n])
 }
 
-/// `alpha a b + beta c`, each transposed on demand.
+/// `Gemm`: `alpha a b + beta c`, with `a` and `b` optionally transposed.
 pub(in super::super) fn gemm(call: &Call<'_>) -> Inferred {
     let matrix = |index: usize, name: &str| match (
         call.input(index)?.dims[..].as_ref(),
@@ -61,7 +61,7 @@ pub(in super::super) fn gemm(call: &Call<'_>) -> Inferred {
 }
 
 fn product(result: Shaped, batch: usize, [m, k, n]: [usize; 3]) -> Inferred {
-    // The runtime works in tiles of 8 x 32 and packs both matrices.
+    // The runtime computes tiles of 8 x 32 and packs both matrices.
     let tiles = (m.next_multiple_of(8) as u64).saturating_mul(n.next_multiple_of(32) as u64);
     let work = tiles.saturating_mul(k as u64 + STEP);
     Ok(Outcome {
@@ -80,7 +80,7 @@ pub(in super::super) fn softmax(call: &Call<'_>) -> Inferred {
     })
 }
 
-/// Sums, means and extremes over axes that are an attribute or an input.
+/// Sums, means, norms and extremes over axes that are an input or an attribute.
 pub(in super::super) fn reduce(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let rank = input.dims.len();

@@ -1,26 +1,26 @@
-//! Convolutions and pools: sliding windows over one or two axes.
+//! Shape inference of convolutions and pooling: sliding windows over one or two axes.
 
 use super::{Call, Inferred, Kind, MAX_ELEMENTS, Outcome, Shaped, elements};
 
-/// The runtime multiplies in tiles; smaller products cost as much as one tile.
+/// Rows and columns of the tiles in which the runtime multiplies; a smaller product costs as much as one tile.
 const TILE: (usize, usize) = (8, 32);
-/// Cost of setting up the product of one group, in multiply-adds.
+/// Fixed cost of the matrix product of one group, in multiply-adds.
 const GROUP: u64 = 1 << 14;
-/// Cost of one number in the window of a pool or a depthwise convolution, in multiply-adds.
+/// Cost of one element in a window of a pooling or depthwise convolution, in multiply-adds.
 const TAP: u64 = 8;
 
-/// One axis that windows move over.
+/// An axis that windows slide over.
 struct Axis {
     size: usize,
-    /// Distance from the first to the last tap, inclusive.
+    /// Number of elements from the first to the last tap of a window, both included: the dilated kernel size.
     extent: usize,
     stride: usize,
-    /// Padding in front and behind; computed for `SAME`.
+    /// Padding before and after; `None` for `auto_pad` `SAME_UPPER` and `SAME_LOWER`, where it follows from the size.
     pads: Option<(usize, usize)>,
 }
 
 impl Axis {
-    /// Number of positions of a window.
+    /// Number of window positions along the axis, rounded up if `is_ceiled`.
     fn places(&self, is_ceiled: bool) -> Result<usize, String> {
         let Self {
             size,
@@ -39,12 +39,14 @@ impl Axis {
             return Ok(room / stride + 1);
         }
         let places = room.div_ceil(stride) + 1;
-        // A window that starts in the padding after is left out.
+        // A window that would start in the padding after the axis does not count.
         Ok(places - usize::from((places - 1) * stride >= size + before))
     }
 }
 
-/// The axes of a node; all attributes have been checked to be within 1,024.
+/// The axes of a node, from its attributes; `sizes` and `kernel` are those of the spatial axes.
+///
+/// `operators` has checked that the attributes are at most 1,024.
 fn axes(call: &Call<'_>, sizes: &[usize], kernel: &[usize]) -> Result<Vec<Axis>, String> {
     let rank = sizes.len();
     if !(1..=2).contains(&rank) {
@@ -94,7 +96,7 @@ fn axes(call: &Call<'_>, sizes: &[usize], kernel: &[usize]) -> Result<Vec<Axis>,
     Ok((0..rank).map(axis).collect())
 }
 
-/// Splits `[batch, channels, axes...]` of f32.
+/// Batch, channels and spatial axes of an f32 tensor `[batch, channels, axes...]`.
 fn image(shaped: &Shaped) -> Result<(usize, usize, &[usize]), String> {
     match (&shaped.dims[..], shaped.kind) {
         (dims, _) if dims.contains(&0) => Err(format!("has an empty input {dims:?}")),
@@ -115,7 +117,7 @@ fn bias(call: &Call<'_>, channels: usize) -> Result<(), String> {
     }
 }
 
-/// `[batch, channels, axes...]` by weights `[out, channels / group, kernel...]`.
+/// `Conv`: input `[batch, channels, axes...]`, weights `[out, channels / group, kernel...]`.
 pub(in super::super) fn conv(call: &Call<'_>) -> Inferred {
     let (batch, channels, sizes) = image(call.input(0)?)?;
     let (to, from, kernel) = image(call.input(1)?)?;
@@ -128,7 +130,7 @@ pub(in super::super) fn conv(call: &Call<'_>) -> Inferred {
     }
     bias(call, to)?;
     let axes = axes(call, sizes, kernel)?;
-    // Offsets into the padded image are 32-bit numbers in the runtime.
+    // The runtime stores offsets into the padded image in 32 bits.
     let padded: Vec<usize> = axes
         .iter()
         .map(|axis| {
@@ -156,13 +158,13 @@ pub(in super::super) fn conv(call: &Call<'_>) -> Inferred {
     };
     Ok(Outcome {
         work,
-        // Tables of offsets: three for each tap and two for each place.
+        // Tables of offsets: three per tap and two per window position.
         scratch: 3 * taps + 2 * n_places,
         ..Shaped::new(dims, Kind::Float).into()
     })
 }
 
-/// `[batch, channels, axes...]` by weights `[channels, out / group, kernel...]`, upwards.
+/// `ConvTranspose`: input `[batch, channels, axes...]`, weights `[channels, out / group, kernel...]`.
 pub(in super::super) fn conv_transpose(call: &Call<'_>) -> Inferred {
     let (batch, channels, sizes) = image(call.input(0)?)?;
     let (from, to, kernel) = image(call.input(1)?)?;
@@ -213,7 +215,7 @@ pub(in super::super) fn conv_transpose(call: &Call<'_>) -> Inferred {
     })
 }
 
-/// Maximum or mean of windows.
+/// `MaxPool` and `AveragePool`: maximum or mean of each window.
 pub(in super::super) fn pool(call: &Call<'_>) -> Inferred {
     let (batch, channels, sizes) = image(call.input(0)?)?;
     let kernel = call.ints("kernel_shape").ok_or("lacks kernel_shape")?;
@@ -239,7 +241,7 @@ pub(in super::super) fn pool(call: &Call<'_>) -> Inferred {
     })
 }
 
-/// Mean of each channel.
+/// `GlobalAveragePool`: mean of each channel.
 pub(in super::super) fn global_pool(call: &Call<'_>) -> Inferred {
     let (batch, channels, sizes) = image(call.input(0)?)?;
     let dims = [vec![batch, channels], vec![1; sizes.len()]].concat();
@@ -266,7 +268,7 @@ mod tests {
 
     #[test]
     fn windows_are_counted_as_pytorch_counts_them() {
-        // torch.nn.MaxPool1d on 1..=20 numbers, with ceil_mode off and on.
+        // Expected: output lengths of torch.nn.MaxPool1d with ceil_mode off and on.
         assert_eq!(places(16, 3, 2, (0, 0)), [7, 8]);
         assert_eq!(places(16, 3, 2, (1, 1)), [8, 9]);
         assert_eq!(places(5, 2, 3, (1, 1)), [2, 2]);

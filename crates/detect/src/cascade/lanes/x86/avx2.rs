@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::{Lanes, Stump};
 
-/// AVX2.
+/// Vectors of 16 lanes with AVX2.
 pub(super) struct Avx2;
 
 impl Lanes for Avx2 {
@@ -52,7 +52,7 @@ impl Lanes for Avx2 {
             let table = _mm256_loadu_si256(stump.patterns.as_ptr().cast());
             let low = _mm256_permute2x128_si256::<0x00>(table, table);
             let high = _mm256_permute2x128_si256::<0x11>(table, table);
-            // The byte of the table that holds the bit, in the lower byte of each lane.
+            // Look up the byte of the table that holds the pattern's bit; it ends up in the lower byte of each lane.
             let place = _mm256_srli_epi16::<3>(pattern);
             let is_high = _mm256_cmpgt_epi16(place, _mm256_set1_epi16(15));
             let byte = _mm256_blendv_epi8(
@@ -64,7 +64,7 @@ impl Lanes for Avx2 {
                 1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, -128,
                 0, 0, 0, 0, 0, 0, 0, 0,
             );
-            // The upper bytes of the lanes pick bytes of no meaning: they are cut off.
+            // The upper byte of each lane holds an unrelated byte of the table, which is masked out.
             let bit = _mm256_shuffle_epi8(powers, _mm256_and_si256(pattern, _mm256_set1_epi16(7)));
             let bit = _mm256_and_si256(bit, _mm256_set1_epi16(255));
             let is_left = _mm256_cmpeq_epi16(_mm256_and_si256(byte, bit), bit);

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::{Lanes, Stump};
 
-/// AVX-512 F and BW.
+/// Vectors of 32 lanes with AVX-512 F and BW.
 pub(super) struct Avx512;
 
 impl Lanes for Avx512 {
