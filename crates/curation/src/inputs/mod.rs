@@ -91,7 +91,7 @@ impl Entry {
     /// The first bytes, enough to recognize the kind of file: up to 4096, or all bytes of an archive's member.
     ///
     /// # Errors
-    /// As of [`read`](Self::read).
+    /// The same as for [`read`](Self::read).
     pub fn head(&self) -> Result<Vec<u8>, InputError> {
         let Place::File(path) = &self.place else {
             return self.read();
@@ -169,7 +169,7 @@ impl InputError {
     }
 }
 
-/// Reads all bytes, at most [`MAX_FILE_BYTES`]. `size` is the expected number, for which memory is reserved.
+/// Reads all bytes; fails above [`MAX_FILE_BYTES`]. `size` is the expected number, for which memory is reserved.
 fn read_limited(reader: impl Read, size: u64) -> Result<Vec<u8>, InputError> {
     let mut bytes = Vec::with_capacity(size.min(64 << 20) as usize);
     reader
@@ -243,7 +243,7 @@ pub enum WalkError {
     Open {
         /// The input as given.
         path: PathBuf,
-        /// The archive.
+        /// The system's error.
         source: io::Error,
     },
     /// An archive given as an input is damaged.
