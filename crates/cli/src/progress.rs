@@ -117,7 +117,7 @@ impl Progress {
             .set_message(crate::printable(&message).into_owned());
     }
 
-    /// The count, with what an earlier run has done.
+    /// The count, including what an earlier run has done.
     pub fn position(&self) -> u64 {
         self.bar.position()
     }
