@@ -53,7 +53,6 @@ pub fn lossy<S: serde::Serializer>(
 ///
 /// The first failure other than a closed pipe, such as a full disk, is kept for [`run_main`](crate::run_main), which
 /// turns it into exit code 1.
-/// into exit code 1.
 pub fn write_stdout(text: fmt::Arguments<'_>) {
     if CLOSED.load(Ordering::Relaxed) {
         return;

@@ -22,8 +22,7 @@ impl std::error::Error for Leave {}
 /// Runs a tool: tunes the allocator, runs `work`, prints its error once and returns the exit code.
 ///
 /// The code is 0 on success. On an error it is 1, with `error: outer: inner: cause` on stderr (and `{"error": ...}` on
-/// stdout with `--json`). For an error [`Leave`] it is the code of that. Bad usage does not get here, since clap exits
-/// with 2.
+/// stdout with `--json`). An error [`Leave`] gives its own code. Bad usage does not get here, since clap exits with 2.
 pub fn run_main(work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     crate::tune_allocator();
     let result = work().and_then(|()| match crate::output::take_failure() {

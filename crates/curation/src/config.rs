@@ -136,8 +136,8 @@ pub struct FilterOptions {
     pub aspect: Limit,
     /// Largest blur of a crop, 0 (sharp) to 1 ([`crate::measure::blur`]).
     pub blur: Limit,
-    /// Least detail of a crop: source pixels that carry detail per pixel of the sample, along one side. A crop that was
-    /// enlarged to twice its size has 0.5.
+    /// Least detail of a crop: source pixels that carry detail per pixel of the finished crop, along one side. A crop
+    /// that was enlarged to twice its size has 0.5.
     pub detail: Limit,
 }
 
@@ -158,10 +158,10 @@ impl Default for FilterOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DedupOptions {
-    /// Compare whole images.
+    /// Whether whole images are compared.
     #[serde(alias = "pictures")]
     pub images: bool,
-    /// Compare face crops.
+    /// Whether face crops are compared.
     pub faces: bool,
     /// Hamming distance of 64-bit perceptual hashes up to which two images are compared as possible copies.
     pub radius: u32,

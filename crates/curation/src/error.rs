@@ -31,7 +31,7 @@ pub enum CurationError {
     /// A file cannot be read or written: journal, manifest, report or the detector's weights.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// After each new measurement of the damaged records the journal was damaged again.
+    /// The journal in this folder was damaged again after each new measurement of its damaged records.
     #[error("the journal '{}' is damaged again after each repair: delete it, and check the disk", .0.display())]
     Journal(PathBuf),
     /// The name of the output does not end in `.zip`.

@@ -80,7 +80,7 @@ pub struct Compared {
     pub distance: u32,
     /// Whether one is a mirror image of the other.
     pub mirrored: bool,
-    /// Mean difference of the three tiles of the thumbs that differ most, in 8-bit levels.
+    /// Mean difference of the three tiles of the thumbs that differ most, in 8-bit levels; copies have less than 10.
     pub worst_tile: f32,
 }
 

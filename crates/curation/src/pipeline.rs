@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// Options of a run that are not settings of the dataset.
 #[derive(Clone, Copy, Default)]
 pub struct RunOptions<'a> {
-    /// Write manifest and report, but no zip.
+    /// Whether to write manifest and report, but no zip.
     pub dry_run: bool,
     /// Memory that decoding may use, for all threads together.
     pub memory: Memory,

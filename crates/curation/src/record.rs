@@ -71,7 +71,7 @@ pub struct ImageRecord<B = Blob> {
     pub hash: ImageHash,
     /// Mean color, RGB.
     pub mean_rgb: [u8; 3],
-    /// The thumb, 96 x 96 RGB pixels.
+    /// The thumb: all of the image scaled to 96 x 96 RGB pixels.
     pub thumb: B,
     /// Faces, best score first.
     pub faces: Vec<FaceRecord<B>>,
@@ -102,7 +102,7 @@ pub struct CropRecord<B = Blob> {
     pub hash: ImageHash,
     /// Mean color, RGB.
     pub mean_rgb: [u8; 3],
-    /// The thumb, 96 x 96 RGB pixels.
+    /// The thumb: all of the crop scaled to 96 x 96 RGB pixels.
     pub thumb: B,
     /// The crop as a PNG file. Packing copies it unless another compression level is asked for.
     pub png: B,

@@ -67,7 +67,7 @@ impl Page {
         self
     }
 
-    /// Adds a table. With `has_bars`, each row whose last cell is a number also gets a bar of that length.
+    /// Adds a table. With `has_bars`, each row whose last cell is a number also gets a bar in proportion to it.
     pub fn table(&mut self, header: &[&str], rows: &[Vec<String>], has_bars: bool) -> &mut Self {
         self.body.push_str("<table><tr>");
         for cell in header {

@@ -22,7 +22,7 @@ pub struct Series {
     pub dashed: bool,
     /// Points (x, y) in ascending order of x. A NaN as y makes a gap in the line.
     pub points: Vec<(f64, f64)>,
-    /// Half the height of the error bar of each point, in units of y; empty for no error bars. They need `dots`.
+    /// Half the height of the error bar of each point, in units of y; empty for none. Drawn only with `dots`.
     pub errors: Vec<f64>,
     /// Whether each point has a dot.
     pub dots: bool,
@@ -92,7 +92,7 @@ impl Frame {
 }
 
 impl Plot {
-    /// Whether there is nothing to draw, as no point is finite.
+    /// Whether there is nothing to draw: no point has finite coordinates.
     pub fn is_empty(&self) -> bool {
         !self
             .series

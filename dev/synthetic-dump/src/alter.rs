@@ -17,7 +17,7 @@ pub enum Alteration {
     Watermark(u32),
     /// Keeps luma only: a gray image stored as RGB.
     Gray,
-    /// Replaces each pixel by a color between two, according to its luma: the color for black and the color for white.
+    /// Replaces each pixel by a mixture of two colors according to its luma: the first for black, the second for white.
     Tint([u8; 3], [u8; 3]),
 }
 

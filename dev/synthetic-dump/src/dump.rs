@@ -14,7 +14,8 @@ use crate::plan::{Broken, Content, Entry, plan};
 use crate::style::Style;
 use crate::truth::{Truth, path};
 
-/// Stream of the one character that all images of a dump may show; images have other streams.
+/// Random stream ([`Draw::new`]) of the character that all images show when [`DumpOptions::character`] is set; images
+/// have other streams.
 pub(crate) const CHARACTER_STREAM: u32 = 4_000_000;
 
 /// A dump of illustrations. It is planned when it is created and painted when it is written.

@@ -14,7 +14,7 @@ use crate::encode::Encoding;
 use crate::scene::Scene;
 use crate::style::Style;
 
-/// First stream of face crops; the streams of works and of odd files are below.
+/// Random stream ([`Draw::new`]) of the first face crop; the streams of works and of odd files are below.
 const FIRST_STREAM: u32 = 3_000_000;
 
 /// Crops are painted this many times larger and then averaged, for the sake of thin lines.

@@ -10,7 +10,7 @@ pub enum Kind {
     Work,
     /// A copy, as a JPEG of lower quality.
     Reencoded,
-    /// A copy, shrunk to 50 to 80 % of its sides.
+    /// A copy, shrunk to 50 to 80 % of the width and height.
     Resized,
     /// A copy with 4 to 6 % of its width and of its height cut off.
     Cropped,

@@ -39,8 +39,8 @@ pub struct FaceDecision {
     pub group: Option<Membership>,
     /// Whether the face is kept although it is enlarged more than the limit.
     pub is_upscaled: bool,
-    /// Enlargement that the crop would need (sample pixels per source pixel, along one side), when it is dropped for
-    /// that.
+    /// Enlargement that the crop would need (pixels of the finished crop per source pixel, along one side), when the
+    /// face is dropped for that.
     pub enlargement: Option<f32>,
 }
 
@@ -154,7 +154,7 @@ impl Decider<'_> {
     }
 }
 
-/// Detail of a crop: source pixels that carry detail per pixel of the sample, along one side, to 4 decimals.
+/// Detail of a crop: source pixels that carry detail per pixel of the finished crop, along one side, to 4 decimals.
 pub fn detail_of(crop: &CropRecord) -> f64 {
     let side = f64::from(crop.plan.affine.side) * crop.effective_resolution;
     crate::measure::round4(side / f64::from(crop.plan.affine.resolution))

@@ -41,7 +41,7 @@ enum Place {
 /// Why an entry cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
-    /// Not a regular file, or a damaged file or archive.
+    /// Not a regular file, a broken link, or a damaged archive or member.
     #[error("{0}")]
     Unreadable(String),
     /// The operating system refuses to read the file now; a later attempt may succeed.
@@ -106,7 +106,7 @@ impl Entry {
     /// Reads at most the first `limit + 1` bytes, so that a caller can tell a file of `limit` bytes from a larger one.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// The same as for [`read`](Self::read).
     pub(crate) fn read_beginning(&self, limit: u64) -> Result<Vec<u8>, InputError> {
         match &self.place {
             Place::File(path) => {

@@ -84,7 +84,7 @@ pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
 
 /// Frequency at which a power spectrum is cut off, as a share of the Nyquist frequency; 1 without a cutoff.
 fn cliff(power: &[f64; BINS + 1]) -> f64 {
-    /// Power of 8 bit rounding noise in a windowed line of one window; far below any image.
+    /// Sum of the power at low frequencies below which a region counts as flat.
     const FLOOR: f64 = 1e-9;
     /// Distance of the power below the extrapolated spectrum, in powers of ten.
     const DROP: f64 = 1.1;

@@ -20,7 +20,7 @@ pub struct MetadataFilter {
     pub exclude_tags: Vec<String>,
     /// Accepted ratings, by letter or word; all ratings when empty.
     pub ratings: Vec<String>,
-    /// Least score; `None` for no limit.
+    /// Least score that a post may have; `None` for no limit.
     pub min_score: Option<i64>,
 }
 

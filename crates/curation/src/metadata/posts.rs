@@ -28,7 +28,7 @@ const SEVERAL: u32 = u32::MAX;
 pub enum Found {
     /// One post, by its index.
     Post(u32),
-    /// None.
+    /// No post.
     Nothing,
     /// More than one: posts of different boards, or several posts with one MD5.
     Several,

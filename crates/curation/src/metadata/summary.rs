@@ -23,7 +23,7 @@ pub struct MetadataSummary {
 /// Posts that lack a field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldGap {
-    /// The field.
+    /// The field that they lack.
     pub field: Field,
     /// Number of posts that lack it.
     pub n: usize,

@@ -189,8 +189,8 @@ impl Film {
     /// Each frame: `height * width * 3` bytes, RGB.
     ///
     /// # Errors
-    /// `Invalid` for a frame of a size other than in the options, or for more frames than there; else the errors of the
-    /// encoder and of the disk.
+    /// `Invalid` for a frame that does not have the size in the options, or for more frames than the options state;
+    /// else the errors of the encoder and of the disk.
     pub fn push(&mut self, frames: &[Vec<u8>]) -> Result<(), FilmError> {
         let options = &self.options;
         let size = options.width as usize * options.height as usize * 3;
@@ -217,7 +217,7 @@ impl Film {
     /// Completes the file, which then appears at its path.
     ///
     /// # Errors
-    /// `Invalid` when fewer frames were added than in the options; else the errors of the encoder and of the disk.
+    /// `Invalid` when fewer frames were added than the options state; else the errors of the encoder and of the disk.
     pub fn finish(self) -> Result<(), FilmError> {
         if self.n_written != self.options.n_frames {
             return Err(FilmError::Invalid(format!(

@@ -5,7 +5,7 @@ use super::words::Word;
 /// The dates that were found in a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dates {
-    /// None.
+    /// No date.
     None,
     /// At least one.
     Some,

@@ -371,7 +371,6 @@ fn drop_counters(words: &mut Vec<Word<'_>>) {
 
 /// Whether the name `folder` of a folder or archive is a number by which the post `id` may be sharded: its last digits
 /// (`0123/1000123`, `123/1000123`), its first ones (`1000/1000123`) or the start of a range (`1000000/1000123`).
-/// `1000/1000123`, `1000000/1000123`.
 pub fn is_shard_of(folder: &str, id: &str) -> bool {
     let (Ok(value), Ok(number)) = (folder.parse::<u64>(), id.parse::<u64>()) else {
         return false;
