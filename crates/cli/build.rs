@@ -5,7 +5,8 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_default();
-    // The log of HEAD grows with every commit and checkout; a missing file would rebuild for ever.
+    // The log of HEAD changes with every commit and checkout. A path that does not exist would cause a rebuild every
+    // time.
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         let path = std::path::absolute(log).unwrap_or_default();
         if path.is_file() {

@@ -1,4 +1,4 @@
-//! The smallest tool: what `cli` gives to a program. The tests of this crate run it.
+//! A minimal tool built on `cli`. The tests of this crate run it.
 
 use std::process::ExitCode;
 

@@ -1,16 +1,16 @@
-//! The memory allocator's settings: for work that allocates and frees large tensors all the time, and for images.
+//! Settings of glibc's memory allocator, for work that allocates and frees large tensors all the time, and for images.
 
-/// Tells glibc to keep freed memory instead of handing it back to the system after each tensor.
+/// Makes glibc keep freed memory for reuse instead of returning it to the system after each tensor.
 ///
-/// Without this 17-23 % of a training step goes into page faults. Called by [`run_main`](crate::run_main) before any
-/// thread starts; does nothing where the allocator is another one. Variables that the user set
-/// (`MALLOC_MMAP_THRESHOLD_` and its kin) win. Returns whether everything took effect.
+/// Without this, page faults take 17 to 23 % of a training step. [`run_main`](crate::run_main) calls it before any
+/// thread starts. It does nothing with another allocator, or when the user has set variables of glibc's allocator
+/// (`GLIBC_TUNABLES`, or any that begins with `MALLOC_`). Returns whether every setting took effect.
 pub fn tune_allocator() -> bool {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        /// Blocks up to this size come from the heap, not from a mapping of their own.
+        /// Blocks up to this size in bytes come from the heap instead of a mapping of their own.
         const MMAP_THRESHOLD: libc::c_int = 1 << 30;
-        /// What older releases of glibc accept at most.
+        /// The largest threshold that older releases of glibc accept.
         const MMAP_THRESHOLD_OLD: libc::c_int = 32 << 20;
         const TOP_PAD: libc::c_int = 64 << 20;
         if is_set_by_user() {
@@ -20,7 +20,7 @@ pub fn tune_allocator() -> bool {
         unsafe {
             let mmap = libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD) == 1
                 || libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD_OLD) == 1;
-            // -1 is the largest size: never give the top of the heap back.
+            // -1 stands for the largest size: the top of the heap is never returned to the system.
             let trim = libc::mallopt(libc::M_TRIM_THRESHOLD, -1) == 1;
             let pad = libc::mallopt(libc::M_TOP_PAD, TOP_PAD) == 1;
             mmap && trim && pad
@@ -30,15 +30,16 @@ pub fn tune_allocator() -> bool {
     false
 }
 
-/// Has glibc give blocks of 16 MiB or more back when they are freed: every thread keeps a heap of its own, and large
-/// images would leave each of them large for good. Called after [`tune_allocator`], before any thread starts.
+/// Makes glibc return blocks of 16 MiB or more to the system when they are freed. Each thread has its own heap, which
+/// otherwise would stay as large as the largest image decoded in it. Call this after [`tune_allocator`], before any
+/// thread starts.
 pub fn give_back_large_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     if !is_set_by_user() {
-        // SAFETY: as above.
+        // SAFETY: as in `tune_allocator`.
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, 16 << 20);
-            // With more than this the heaps of threads, which are small, get such blocks all the same.
+            // With a larger padding, such blocks would still come from the heaps of threads, which are small.
             libc::mallopt(libc::M_TOP_PAD, 1 << 20);
         }
     }

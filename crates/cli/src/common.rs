@@ -24,12 +24,12 @@ pub struct Common {
 }
 
 impl Common {
-    /// Starts logging and progress as the flags say, and sizes the thread pool.
+    /// Starts logging, progress and the thread pool as the flags say.
     ///
-    /// `RUST_LOG` overrides the level.
+    /// The environment variable `RUST_LOG` overrides the log level.
     ///
     /// # Errors
-    /// When the thread pool cannot be built, or is in use already.
+    /// When the thread pool cannot be started, or is running already.
     pub fn start(&self) -> anyhow::Result<()> {
         let first = crate::console::start(self.quiet, self.json);
         if first {
@@ -45,7 +45,7 @@ impl Common {
     }
 }
 
-/// More threads than any machine has cores only cost memory.
+/// Parses a number of threads, at most 1024: more threads than any machine has cores would only cost memory.
 fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
     const MOST: usize = 1024;
     let threads = text.parse().ok().filter(|n: &NonZeroUsize| n.get() <= MOST);

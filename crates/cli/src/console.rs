@@ -1,4 +1,4 @@
-//! The one state behind logging, bars and results: what the terminal is and what the user asked for.
+//! State shared by logging, progress bars and results: what kind of terminal stderr is, and what the flags ask for.
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
-/// How often a bar that cannot be drawn says where it is.
+/// Interval between the log lines that report progress where a bar cannot be drawn.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What progress looks like.
+/// The form in which progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProgressStyle {
-    /// A bar that redraws itself.
+    /// A bar that is redrawn in place.
     Bar,
-    /// A log line now and then.
+    /// A log line at this interval.
     Lines(Duration),
     /// Nothing (`--quiet`).
     Hidden,
@@ -30,12 +30,12 @@ pub(crate) struct Console {
 
 static CONSOLE: OnceLock<Console> = OnceLock::new();
 
-/// The console as [`start`] set it, or a plain one before that (and in tests).
+/// The console as [`start`] set it up, or without any flags when it was not called before (as in tests).
 pub(crate) fn console() -> &'static Console {
     CONSOLE.get_or_init(|| Console::new(false, false))
 }
 
-/// Settles the console; the first call wins. Returns whether this was the first.
+/// Sets up the console. Only the first call has an effect; returns whether this one had.
 pub(crate) fn start(quiet: bool, json: bool) -> bool {
     let mut first = false;
     CONSOLE.get_or_init(|| {
@@ -67,7 +67,7 @@ impl Console {
     }
 }
 
-/// <https://no-color.org>: set and not empty.
+/// Whether the value of `NO_COLOR` asks for no color: it is set and not empty (<https://no-color.org>).
 fn no_color(value: Option<&std::ffi::OsStr>) -> bool {
     value.is_some_and(|v| !v.is_empty())
 }

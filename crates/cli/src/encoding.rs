@@ -1,10 +1,10 @@
-//! Arguments that are not UTF-8.
+//! Messages about arguments that are not UTF-8.
 
 use std::ffi::{OsStr, OsString};
 
 use clap::error::ErrorKind;
 
-/// A name that need not be UTF-8, with every byte that is none as `\xE9`.
+/// A name as text, in which every byte that is not valid UTF-8 is written like `\xE9`.
 pub fn escaped(name: &OsStr) -> String {
     let mut text = String::new();
     for chunk in name.as_encoded_bytes().utf8_chunks() {
@@ -16,7 +16,8 @@ pub fn escaped(name: &OsStr) -> String {
     text
 }
 
-/// The error of clap for a value that had to be UTF-8, with the argument named: clap itself does not. Other errors stay.
+/// Adds the name of the argument to clap's error for a value that is not UTF-8, which clap leaves out. Other errors are
+/// returned as they are.
 pub(crate) fn named(
     error: clap::Error,
     command: &mut clap::Command,
@@ -26,7 +27,7 @@ pub(crate) fn named(
         return error;
     }
     let is_refused = |i: usize| {
-        // All others as text: the error is then that of this one.
+        // With all other arguments as valid text, an error about UTF-8 is one about this argument.
         let args = args.iter().enumerate().map(|(at, arg)| match at == i {
             true => arg.clone(),
             false => arg.to_string_lossy().into_owned().into(),
@@ -49,7 +50,7 @@ fn is_utf8_error(error: Option<clap::Error>) -> bool {
     error.is_some_and(|error| error.kind() == ErrorKind::InvalidUtf8)
 }
 
-/// `--device '\xE9'`: an argument with the flag that it belongs to.
+/// Describes an argument together with the flag that it belongs to: `--device '\xE9'`.
 fn describe(args: &[OsString], i: usize) -> String {
     let value = escaped(&args[i]);
     if value.starts_with('-') {
@@ -111,7 +112,7 @@ mod tests {
                 &[b"--seeds", b"\xe9", b"--device", b"\xff"],
                 "error: --seeds '\\xE9'",
             ),
-            // Other errors are clap's.
+            // Other errors stay as clap made them.
             (&[b"--seeds", b"x"], "invalid value 'x'"),
         ] {
             let text = message(args).unwrap();

@@ -1,13 +1,14 @@
-//! Ctrl-C, SIGTERM and a lost terminal: last work before the program ends as it would without it.
+//! Ctrl-C, SIGTERM and a lost terminal (SIGHUP): cleans up before the program ends as it would without this module.
 
 use anyhow::Context;
 
-/// Runs `clean_up` when a signal asks the program to stop, then ends it as that signal does (130 and 143 to a shell).
+/// Runs `clean_up` when SIGINT, SIGTERM or SIGHUP asks the program to stop, then ends it as that signal does (a shell
+/// sees 130, 143 or 129).
 ///
-/// For programs that have nothing to save; one that does listens itself and does not call this.
+/// For programs that have nothing to save. A program that saves its state handles the signals itself instead.
 ///
 /// # Errors
-/// When the system refuses to listen.
+/// When the system refuses to deliver signals or to start a thread.
 #[cfg(unix)]
 pub fn on_interrupt(clean_up: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -30,7 +31,7 @@ pub fn on_interrupt(clean_up: impl Fn() + Send + 'static) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Elsewhere the system ends the program, and the next start cleans up.
+/// Does nothing on this platform: the system ends the program, and its next start cleans up.
 ///
 /// # Errors
 /// None.
@@ -39,7 +40,7 @@ pub fn on_interrupt(_: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a signal was ignored when the program began, as SIGHUP is under `nohup`: it stays so.
+/// Whether a signal is ignored, as SIGHUP is in a program that was started with `nohup`. It should stay ignored.
 #[cfg(unix)]
 pub fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();

@@ -1,4 +1,4 @@
-//! What every tool shares around its work: arguments, logging, progress, results, errors, exit codes.
+//! The frame of every command-line tool: arguments, logging, progress, results, errors, exit codes.
 //!
 //! A tool flattens [`Common`] into its arguments, calls [`Common::start`] once, and wraps its work in [`run_main`]:
 //!
@@ -23,8 +23,9 @@
 //! }
 //! ```
 //!
-//! Data goes to stdout through [`outln!`] and [`report`], all else to stderr through `tracing` and [`Progress`]; both
-//! share one writer, so that a log line never tears a bar. No domain code lives here.
+//! Data goes to stdout through [`outln!`] and [`report`], everything else to stderr through `tracing` and [`Progress`].
+//! Both share one writer, so that a log line is never printed into a bar. This crate has no code about images or
+//! training.
 
 mod allocator;
 mod common;

@@ -1,7 +1,7 @@
-//! Log lines on stderr, above the bars.
+//! Log lines on stderr, printed above the progress bars.
 //!
-//! Plain sentences by default (`warning: ...` where it matters); with `--verbose` each line carries its time since the
-//! start and where it comes from.
+//! By default a line is a plain sentence, with `warning: ` or `error: ` in front where it applies. With `--verbose` it
+//! begins with the seconds since the start and the module that wrote it.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -38,8 +38,8 @@ pub(crate) fn start(quiet: bool, verbose: u8) {
     let _ = logger.try_init();
 }
 
-/// Writes whole lines to stderr while the bars step aside. A stderr that is gone (`2>&1 | head`) is no failure: what
-/// cannot be written is dropped, where `tracing` would panic.
+/// Writes whole lines to stderr, above the bars. Errors are ignored, since `tracing` would panic on them, and a stderr
+/// that is closed (`2>&1 | head`) is not a failure of the tool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AboveBars;
 

@@ -1,6 +1,6 @@
-//! Memory of this process and of the machine, where the system tells.
+//! Memory of this process and of the machine. The system reports it on Linux only.
 
-/// The most memory that this process has used, in bytes.
+/// The largest resident memory that this process has had, in bytes; `None` outside Linux.
 pub fn peak_resident_bytes() -> Option<u64> {
     field(
         &std::fs::read_to_string("/proc/self/status").ok()?,
@@ -8,7 +8,8 @@ pub fn peak_resident_bytes() -> Option<u64> {
     )
 }
 
-/// Memory that new work can have without swapping, in bytes: of the machine, or of the container.
+/// Memory in bytes that new work can use without swapping: the least of what is left in the machine, in the container
+/// and below the limit on the address space. `None` outside Linux.
 pub fn available_memory_bytes() -> Option<u64> {
     let machine = field(
         &std::fs::read_to_string("/proc/meminfo").ok()?,
@@ -52,12 +53,13 @@ fn container_memory_bytes() -> Option<u64> {
         let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
         text.trim().parse().ok()
     };
-    // "max" where there is no limit.
+    // The file holds "max" when there is no limit.
     let limit = number("memory.max")?;
     Some(limit.saturating_sub(number("memory.current")?))
 }
 
-/// Has allocations fail beyond so many bytes of address space more than are in use, where the system can.
+/// Makes allocations fail once the process has `bytes` more of address space in use than now; does nothing outside
+/// Linux.
 pub fn limit_memory(bytes: u64) {
     #[cfg(target_os = "linux")]
     if let Some(mut limit) = address_space_limit() {
@@ -70,10 +72,10 @@ pub fn limit_memory(bytes: u64) {
     let _ = bytes;
 }
 
-/// A number of bytes as a person types it: `500M`, `8G`, `1.5GiB`, `1000000`; K, M, G and T are powers of 1024.
+/// Parses a number of bytes as a person types it: `500M`, `8G`, `1.5GiB`, `1000000`. K, M, G and T are powers of 1024.
 ///
 /// # Errors
-/// A message with the text and an example.
+/// A message that contains the text and an example.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
@@ -92,7 +94,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-/// `VmHWM:     1234 kB`
+/// The value, in bytes, of the line called `name` in a file of `/proc`, such as `VmHWM:     1234 kB`.
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;

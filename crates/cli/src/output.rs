@@ -1,4 +1,4 @@
-//! Results on stdout. A reader that closed the pipe (`| head`) is no failure: what comes after is dropped.
+//! Results on stdout. A reader that closes the pipe (`| head`) is not a failure: the rest of the output is dropped.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -12,19 +12,20 @@ use crate::console::console;
 static CLOSED: AtomicBool = AtomicBool::new(false);
 static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Prints a line to stdout, above the bars; a closed pipe is no panic. Takes what `println!` takes.
+/// Prints a line to stdout, above the progress bars, and does not panic on a closed pipe. Takes the arguments of
+/// `println!`.
 #[macro_export]
 macro_rules! outln {
     () => { $crate::write_stdout(format_args!("\n")) };
     ($($text:tt)*) => { $crate::write_stdout(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-/// Whether results are to be JSON (`--json`).
+/// Whether results are printed as JSON (`--json`).
 pub fn is_json() -> bool {
     console().json
 }
 
-/// Prints a result: as one JSON line with `--json`, else as the text that `human` makes of it.
+/// Prints a result: as one line of JSON with `--json`, else as the text that `human` returns.
 pub fn report<T: Serialize>(result: &T, human: impl FnOnce(&T) -> String) {
     if !is_json() {
         outln!("{}", human(result).trim_end());
@@ -36,7 +37,8 @@ pub fn report<T: Serialize>(result: &T, human: impl FnOnce(&T) -> String) {
     }
 }
 
-/// Serializes a path as text, for fields of results: a name that is not UTF-8 must not cost the result.
+/// Serializes a path as text, for fields of results. Bytes that are not UTF-8 are replaced, so that the result can be
+/// printed in any case.
 ///
 /// # Errors
 /// Those of the serializer.
@@ -47,10 +49,10 @@ pub fn lossy<S: serde::Serializer>(
     serializer.serialize_str(&path.to_string_lossy())
 }
 
-/// Writes to stdout; see [`outln!`], which calls it.
+/// Writes text to stdout; [`outln!`] calls this.
 ///
-/// The first failure other than a closed pipe (a full disk) is kept for [`run_main`](crate::run_main), which turns it
-/// into exit code 1.
+/// The first failure other than a closed pipe, such as a full disk, is kept for [`run_main`](crate::run_main), which
+/// turns it into exit code 1.
 pub fn write_stdout(text: fmt::Arguments<'_>) {
     if CLOSED.load(Ordering::Relaxed) {
         return;
@@ -73,7 +75,7 @@ pub fn write_stdout(text: fmt::Arguments<'_>) {
     }
 }
 
-/// The failure of stdout that nobody has told yet.
+/// Takes the first failure of stdout, which nothing has reported yet.
 pub(crate) fn take_failure() -> Option<io::Error> {
     FAILURE.lock().ok()?.take()
 }

@@ -1,4 +1,4 @@
-//! `--force`: which existing files an output may take the place of.
+//! `--force`: which existing files an output may replace.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ pub struct Overwrite {
 }
 
 impl Overwrite {
-    /// Refuses an output that would take the place of an input or, without `--force`, of a file that does not carry the
-    /// mark of an earlier output ([`files::mark`]). To be called for every output before the first is written.
+    /// Refuses an output that would replace an input or, without `--force`, a file that does not carry the mark of an
+    /// earlier output ([`files::mark`]). Call this for every output before the first one is written.
     ///
     /// # Errors
-    /// With the file, and the way out.
+    /// An error that names the file and says what to do.
     pub fn check(&self, output: &Path) -> anyhow::Result<()> {
         files::check_output(output)?;
-        // A folder in the way has an error of its own. A link that leads nowhere is a file of the user.
+        // A folder at this path gets another error later. A broken link counts as a file of the user.
         let is_file = output
             .symlink_metadata()
             .is_ok_and(|found| found.is_symlink() || found.is_file());

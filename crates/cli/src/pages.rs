@@ -1,4 +1,4 @@
-//! Arguments, and the pages that shells and `man` make of them.
+//! Parses arguments, and writes completions for shells and man pages.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-/// When this variable names a folder, a tool writes its pages there instead of working.
+/// Environment variable with the folder to which a tool writes its completions and man pages instead of working.
 pub const PAGES_VARIABLE: &str = "KAOGAN_PAGES";
 
-/// The arguments of the program.
+/// Parses the arguments of the program.
 ///
-/// Leaves the program when they are wrong (exit code 2), when they ask for help or the version, and when
+/// Exits the program when the arguments are wrong (exit code 2), when they ask for help or the version, and when
 /// [`PAGES_VARIABLE`] asks for completions and man pages.
 ///
 /// # Errors
@@ -26,7 +26,7 @@ pub fn parse<A: Parser + CommandFactory>() -> anyhow::Result<A> {
         .unwrap_or_else(|error| crate::encoding::named(error, &mut A::command(), &args).exit()))
 }
 
-/// Completions below `completions`, man pages below `man`.
+/// Writes completions to the subfolder `completions` and man pages to the subfolder `man`.
 fn write_pages(mut command: clap::Command, folder: &Path) -> anyhow::Result<()> {
     let [completions, man] = ["completions", "man"].map(|name| folder.join(name));
     for folder in [&completions, &man] {

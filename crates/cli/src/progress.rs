@@ -1,4 +1,4 @@
-//! Progress of long work: a bar with rate and ETA on a terminal, a log line now and then elsewhere.
+//! Progress of long work: a bar with rate and ETA on a terminal, log lines at intervals elsewhere.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,20 +14,20 @@ use crate::rate::Rate;
 
 /// Progress of one piece of work, counted in `unit`s.
 ///
-/// Share it by reference between threads. Dropping it removes the bar; [`finish`](Self::finish) also says in a log line
-/// how long it took.
+/// Threads share it by reference. Dropping it removes the bar; [`finish`](Self::finish) also logs how long the work
+/// took.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
     title: Cow<'static, str>,
     unit: &'static str,
     rate: Arc<Rate>,
-    /// Done by an earlier run.
+    /// Number of units that an earlier run has done.
     base: AtomicU64,
     lines: Option<Lines>,
 }
 
-/// When the last line was written, for output that is no terminal.
+/// The log lines that stand for the bar where output is not a terminal: their interval, and the time of the last one.
 #[derive(Debug)]
 struct Lines {
     interval: Duration,
@@ -35,7 +35,7 @@ struct Lines {
 }
 
 impl Progress {
-    /// Starts a bar called `title`; without a total it counts up, with no ETA.
+    /// Starts a bar called `title`. Without a total it counts up and shows no ETA.
     ///
     /// `unit` is the plural of what is counted (`images`).
     pub fn new(
@@ -56,7 +56,8 @@ impl Progress {
                 bar.set_style(style(total.is_some(), unit, console.color, &rate));
                 bar.set_prefix(title.clone());
                 console.bars.add(bar.clone());
-                // The bar panics where the system allows no thread; it then moves only when something happens.
+                // Where the system allows no more threads, steady ticks would panic; without them the bar moves with
+                // the count.
                 if std::thread::Builder::new().spawn(|| {}).is_ok() {
                     bar.enable_steady_tick(Duration::from_millis(200));
                 }
@@ -80,27 +81,27 @@ impl Progress {
         }
     }
 
-    /// Counts `n` more.
+    /// Adds `n` to the count.
     pub fn inc(&self, n: u64) {
         self.bar.inc(n);
         self.write_line_when_due();
     }
 
-    /// Sets the count, as after a resume or in a loop that counts itself. A jump counts as speed; see
+    /// Sets the count, as in a loop that counts itself. The difference counts for the rate, unlike with
     /// [`resume_from`](Self::resume_from).
     pub fn set_position(&self, position: u64) {
         self.bar.set_position(position);
         self.write_line_when_due();
     }
 
-    /// Says that `position` units were done before this run, so that they do not count as speed.
+    /// Sets the count to what an earlier run has done, which does not count for the rate.
     pub fn resume_from(&self, position: u64) {
         self.base.store(position, Ordering::Relaxed);
         self.rate.restart(Instant::now(), position);
         self.bar.set_position(position);
     }
 
-    /// Changes the total once it is known.
+    /// Sets or changes the total.
     pub fn set_total(&self, total: u64) {
         self.bar.set_length(total);
         if console().style == ProgressStyle::Bar {
@@ -109,24 +110,24 @@ impl Progress {
         }
     }
 
-    /// Free text behind the bar (`tick 3  p 0.12  r_t 0.41`).
+    /// Sets the text behind the bar (`tick 3  p 0.12  r_t 0.41`).
     pub fn set_message(&self, message: impl Into<Cow<'static, str>>) {
         let message = message.into();
         self.bar
             .set_message(crate::printable(&message).into_owned());
     }
 
-    /// How many were counted.
+    /// The count, including what an earlier run has done.
     pub fn position(&self) -> u64 {
         self.bar.position()
     }
 
-    /// Time since the start.
+    /// Time since the bar was started.
     pub fn elapsed(&self) -> Duration {
         self.bar.elapsed()
     }
 
-    /// Removes the bar and says in a log line what was done in which time.
+    /// Removes the bar and logs how many units this run has done in which time.
     pub fn finish(self) {
         let (n, elapsed) = (self.n_done(), self.bar.elapsed());
         self.bar.finish_and_clear();
@@ -139,7 +140,7 @@ impl Progress {
         );
     }
 
-    /// Units of this run.
+    /// Number of units that this run has done.
     fn n_done(&self) -> u64 {
         let base = self.base.load(Ordering::Relaxed);
         self.bar.position().saturating_sub(base)
@@ -147,7 +148,7 @@ impl Progress {
 
     fn write_line_when_due(&self) {
         let Some(lines) = &self.lines else { return };
-        // Another thread is writing the line: it will do.
+        // Another thread is writing the line.
         let Ok(mut last) = lines.last.try_lock() else {
             return;
         };
@@ -158,7 +159,7 @@ impl Progress {
         tracing::info!("{}", self.line());
     }
 
-    /// `packing: 1200/5000 images (24%), 85.2/s, ETA 45s, message`.
+    /// The log line, in the form `packing: 1200/5000 images (24%), 85.2/s, ETA 45s, message`.
     fn line(&self) -> String {
         let (position, unit) = (self.bar.position(), self.unit);
         let rate = self.rate.per_sec(Instant::now(), position);
@@ -223,7 +224,7 @@ fn style(has_total: bool, unit: &'static str, color: bool, rate: &Arc<Rate>) -> 
         .progress_chars("=> ")
 }
 
-/// `-` while the pace is not known.
+/// The time that `remaining` units take at a rate per second; `-` while the rate is 0.
 fn format_eta(remaining: u64, rate: f64) -> String {
     let secs = remaining as f64 / rate;
     match Duration::try_from_secs_f64(secs) {
@@ -232,7 +233,7 @@ fn format_eta(remaining: u64, rate: f64) -> String {
     }
 }
 
-/// Three significant digits: `0.0312`, `1.25`, `85.2`, `1203`.
+/// Formats a rate with up to three decimals: `0.031`, `1.25`, `85.2`, `1203`.
 fn format_rate(rate: f64) -> String {
     match rate {
         r if r >= 100.0 => format!("{r:.0}"),

@@ -1,15 +1,15 @@
-//! How fast work goes: units per second over the last half minute.
+//! The speed of work: units per second over the last half minute.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// What counts as the present.
+/// Time over which the rate is averaged.
 const WINDOW: Duration = Duration::from_secs(30);
-/// Distance of two marks.
+/// Least time between two marks.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Remembers where the work was in the last seconds.
+/// Times and counts of the last seconds, called marks, from which the rate is computed.
 #[derive(Debug)]
 pub(crate) struct Rate {
     marks: Mutex<VecDeque<(Instant, u64)>>,
@@ -22,14 +22,14 @@ impl Rate {
         }
     }
 
-    /// Forgets what was before: work taken over from an earlier run is no speed.
+    /// Discards all marks and starts at `position`, since the work of an earlier run does not count for the rate.
     pub(crate) fn restart(&self, now: Instant, position: u64) {
         if let Ok(mut marks) = self.marks.lock() {
             *marks = VecDeque::from([(now, position)]);
         }
     }
 
-    /// Units per second at `position`; 0 before anything was done.
+    /// Units per second when the count is `position`; 0 before anything was done.
     pub(crate) fn per_sec(&self, now: Instant, position: u64) -> f64 {
         let Ok(mut marks) = self.marks.lock() else {
             return 0.0;
@@ -70,7 +70,7 @@ mod tests {
         let rate = Rate::new(start, 500);
         assert_eq!(rate.per_sec(at(0), 500), 0.0);
         assert_eq!(rate.per_sec(at(2), 520), 10.0);
-        // A minute at 10 a second, then two at 1 a second.
+        // One minute at 10 units a second, then two minutes at 1 a second.
         (3..=60).for_each(|s| assert_eq!(rate.per_sec(at(s), 500 + s * 10), 10.0));
         for s in 61..180 {
             rate.per_sec(at(s), 1100 + s - 60);

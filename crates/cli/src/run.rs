@@ -1,9 +1,10 @@
-//! From a `Result` to an exit code, with the error told once.
+//! Runs a tool and turns its result into an exit code; an error is printed once.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Leaves with an exit code of the tool's own, as an error that [`run_main`] does not print: everything is said already.
+/// An error with which a tool exits with a code of its own. [`run_main`] prints no message for it, since the tool has
+/// reported everything already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leave(
     /// The exit code.
@@ -18,10 +19,10 @@ impl std::fmt::Display for Leave {
 
 impl std::error::Error for Leave {}
 
-/// Runs a tool: tunes the allocator, runs `work`, prints its error once and gives the exit code.
+/// Runs a tool: tunes the allocator, runs `work`, prints its error once and returns the exit code.
 ///
-/// 0 when it went well, 1 with `error: outer: inner: cause` on stderr when not (and `{"error": ...}` on stdout with
-/// `--json`). Bad usage never comes here: clap leaves with 2. An error [`Leave`] gives its own code.
+/// The code is 0 on success. On an error it is 1, with `error: outer: inner: cause` on stderr (and `{"error": ...}` on
+/// stdout with `--json`). An error [`Leave`] gives its own code. Bad usage does not get here, since clap exits with 2.
 pub fn run_main(work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     crate::tune_allocator();
     let result = work().and_then(|()| match crate::output::take_failure() {
@@ -45,14 +46,15 @@ pub fn run_main(work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     } else {
         "error:"
     };
-    // Nobody is left to tell when stderr is gone too.
+    // A failure to write to stderr cannot be reported anywhere.
     let _ = console
         .bars
         .suspend(|| writeln!(io::stderr().lock(), "{label} {text}"));
     ExitCode::FAILURE
 }
 
-/// `outer: inner: cause`, without repeating a cause that the message above it already ends with.
+/// The messages of an error and its causes as `outer: inner: cause`. A cause is left out when the text before it ends
+/// with it.
 fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {

@@ -1,16 +1,16 @@
-//! The terminal that bars are drawn on. One that is gone is no failure: a lost connection must not end days of work.
+//! The terminal on which bars are drawn. Its loss is not an error: a lost connection must not end days of work.
 
 use std::io;
 
 use console::Term;
 use indicatif::{ProgressDrawTarget, TermLike};
 
-/// Draws on standard error, whatever becomes of it.
+/// Draws bars on standard error and ignores all errors.
 pub(crate) fn stderr() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like(Box::new(Forgiving(Term::buffered_stderr())))
 }
 
-/// A terminal whose failures are swallowed; `indicatif` panics on them.
+/// A terminal whose errors are ignored, since `indicatif` panics on them.
 #[derive(Debug)]
 struct Forgiving<T>(T);
 
@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    /// A terminal that is gone.
+    /// A terminal that is lost: every operation fails.
     #[derive(Debug)]
     struct Gone;
 

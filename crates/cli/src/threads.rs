@@ -1,4 +1,4 @@
-//! The pool of worker threads, no larger than the system allows.
+//! Starts the pool of worker threads, with no more threads than the system allows.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-/// Threads that are left for bars, readers and writers where the system allows few.
+/// Number of threads that are left for bars, readers and writers when the system allows few.
 const SPARE: usize = 3;
 
-/// Starts the global pool with `wanted` threads, or one per core.
+/// Starts rayon's global pool with `wanted` threads, or else with `RAYON_NUM_THREADS` or one per core.
 ///
 /// # Errors
-/// When the system does not allow as many as were asked for, or the pool is in use already.
+/// When the system does not allow as many threads as were asked for, or the pool is running already.
 pub(crate) fn start_pool(wanted: Option<NonZeroUsize>) -> anyhow::Result<()> {
     let n = wanted.map_or_else(default_threads, NonZeroUsize::get);
     let possible = startable(n + SPARE);
     if possible < n + SPARE {
-        // The system counts threads for a moment after they have ended.
+        // The system still counts threads for a moment after they have ended.
         thread::sleep(Duration::from_millis(20));
     }
     let mut builder = rayon::ThreadPoolBuilder::new();
@@ -45,7 +45,7 @@ pub(crate) fn start_pool(wanted: Option<NonZeroUsize>) -> anyhow::Result<()> {
             builder = builder.use_current_thread();
         }
     }
-    // At once: a pool that starts when it is first used panics where it cannot.
+    // Start the pool now: one that starts when it is first used panics if it cannot.
     builder
         .build_global()
         .context("cannot start the threads to work with (see `ulimit -u`)")
@@ -60,7 +60,8 @@ fn default_threads() -> usize {
         .unwrap_or(1)
 }
 
-/// Number of threads, up to `n`, that can run at once: a pool that fails to start cannot be tried again.
+/// Number of threads, up to `n`, that can run at once. They are counted by starting them, since a pool that has failed
+/// to start cannot be started again.
 fn startable(n: usize) -> usize {
     let done = Arc::new(AtomicBool::new(false));
     let mut started = Vec::with_capacity(n);

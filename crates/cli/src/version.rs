@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+/// The version with build facts:
 /// `0.1.0 (commit 1a2b3c4d5e6f, profile release, features none, target x86_64-unknown-linux-gnu)`.
 ///
 /// For clap's `#[command(version = cli::version())]`. All packages of the workspace share one version.
@@ -18,7 +19,7 @@ pub fn version() -> &'static str {
 
 /// The facts of this build, as (name, value): commit (absent outside a checkout), profile, features, target.
 ///
-/// Tools forward the features they are built with to this crate.
+/// The features are those of this crate, to which tools forward theirs.
 pub fn build_facts() -> Vec<(&'static str, &'static str)> {
     let features = env!("BUILD_FEATURES");
     [

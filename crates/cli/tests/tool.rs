@@ -1,10 +1,10 @@
-//! Real processes with real pipes: the example tool `probe`.
+//! Tests of real processes with real pipes, those of the example tool `probe`.
 
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-/// `target/<profile>/examples/probe`, next to `deps/` where this test lives.
+/// Path of the example, `target/<profile>/examples/probe`. This test is in the folder `deps` beside `examples`.
 fn probe() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();

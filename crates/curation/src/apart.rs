@@ -1,7 +1,8 @@
 //! Measures an input in a child process, so that an input that crashes the program ends only the child.
 //!
-//! A run that was killed cannot know whether an input was to blame (memory ran out, a decoder wrote where it must not) or
-//! somebody who stopped it. A child process measures such an input again: its parent sees how it ends.
+//! When a run was killed, the next one cannot know whether the input that was being measured was to blame (memory ran
+//! out, a decoder corrupted memory) or somebody stopped the program. It measures that input again in a child process
+//! and sees how the child ends.
 
 use crate::config::CurationConfig;
 use crate::measure::{Measured, Measurer};
@@ -10,42 +11,42 @@ use detect::DetectError;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// The end of a child process that measured an input.
+/// The end of a child process that was to measure an input.
 #[derive(Debug)]
 pub enum Ending {
-    /// It finished with the result of [`measure_apart`].
+    /// It finished; the bytes are the result of [`measure_apart`].
     Measured(Vec<u8>),
     /// It crashed; the text describes the signal or exit code.
     Crashed(String),
-    /// It ran out of memory, of which there may be more another time.
+    /// It ran out of memory, so a later run with more memory may succeed; the text describes the signal or exit code.
     OutOfMemory(String),
 }
 
-/// Starts a child process that calls [`measure_apart`] with these bytes, and waits for its end.
+/// A function that starts a child process, has it call [`measure_apart`] with the given bytes, and waits for its end.
 pub type Apart<'a> = dyn Fn(&[u8]) -> io::Result<Ending> + Sync + 'a;
 
-/// The first line of the request to the child; the bytes of the input follow.
+/// The first line of a request to the child, in JSON. The bytes of the input follow it.
 #[derive(Serialize, Deserialize)]
 struct Request {
     source: String,
     config: CurationConfig,
 }
 
-/// Why a child could not measure.
+/// Why a child could not measure an input.
 #[derive(Debug, thiserror::Error)]
 pub enum ApartError {
     /// The bytes from the parent are malformed.
     #[error("this is not a request to measure: {0}")]
     Request(String),
-    /// The detector of the settings.
+    /// The detector that the settings name cannot be loaded.
     #[error(transparent)]
     Detect(#[from] DetectError),
-    /// The result cannot be written.
+    /// The result cannot be written as JSON.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// The request to a child to measure an input.
+/// Builds the request to a child process to measure `bytes`, the content of the input called `source`.
 ///
 /// # Errors
 /// When the settings hold a path that is not UTF-8.
@@ -59,10 +60,10 @@ pub(crate) fn request(source: &str, bytes: &[u8], config: &CurationConfig) -> io
     Ok(request)
 }
 
-/// In the child: measures the input of a request and returns the result for the parent.
+/// Runs in the child: measures the input of a request and returns the result in the form that the parent reads.
 ///
 /// # Errors
-/// When there is nothing to measure, or no detector to measure with.
+/// When the request is malformed or the detector cannot be loaded.
 pub fn measure_apart(request: &[u8]) -> Result<Vec<u8>, ApartError> {
     let wrong = |message: &str| ApartError::Request(message.to_owned());
     let end = request.iter().position(|&byte| byte == b'\n');
@@ -74,10 +75,10 @@ pub fn measure_apart(request: &[u8]) -> Result<Vec<u8>, ApartError> {
     Ok(measurer.measure_content(&source, &bytes[1..]).to_bytes()?)
 }
 
-/// In the parent: reads the result of the child.
+/// Runs in the parent: reads the bytes of [`Ending::Measured`].
 ///
 /// # Errors
-/// When the child wrote something else.
+/// When the bytes are not a result of [`measure_apart`].
 pub(crate) fn measured(bytes: &[u8]) -> io::Result<Measured> {
     Measured::from_bytes(bytes)
         .ok_or_else(|| io::Error::other("a child process wrote no measurement"))
@@ -93,7 +94,7 @@ mod tests {
     use image::{Rgb, RgbImage};
     use std::path::Path;
 
-    /// Runs on one image, at which an earlier run died.
+    /// Runs the curation of the image of [`dump`], during whose measurement an earlier run died.
     fn run_after_death(folder: &Path, apart: &Apart<'_>) -> Summary {
         let mut config = CurationConfig {
             detector: DetectorSpec::None,

@@ -1,8 +1,8 @@
 //! Records which inputs are being measured, so that the next run knows at which of them the program died.
 //!
-//! `attempts.jsonl` in the folder of the journal has a sealed line for the beginning and the end of each measurement.
-//! Inputs that were begun and not ended are measured apart ([`crate::apart`]) by the next run. An interrupt (Ctrl-C,
-//! SIGTERM) removes the file: nothing was wrong then.
+//! `attempts.jsonl` in the folder of the journal has one line, with a checksum, for the beginning and one for the end
+//! of each measurement. The next run measures an input whose measurement began and did not end in a child process
+//! ([`crate::apart`]). An interrupt (Ctrl-C, SIGTERM) removes the file, since no input is to blame for it.
 
 use crate::journal::{seal, unseal};
 use files::RemovedOnInterrupt;
@@ -13,10 +13,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// Length from which the file is rewritten with the open attempts only.
+/// Length in bytes beyond which the file is rewritten with only the attempts that have not ended.
 const MAX_LENGTH: u64 = 1 << 20;
 
-/// A line: a measurement begins or ends.
+/// A line of the file: the measurement of an input begins or, with `is_over`, ends.
 #[derive(Serialize, Deserialize)]
 struct Line {
     source: String,
@@ -24,7 +24,7 @@ struct Line {
     is_over: bool,
 }
 
-/// The open file.
+/// The open `attempts.jsonl`.
 #[derive(Debug)]
 pub struct Attempts {
     path: PathBuf,
@@ -36,15 +36,15 @@ pub struct Attempts {
 struct State {
     file: File,
     length: u64,
-    /// Stamps of attempts that began and did not end, in this run or an earlier one, by source.
+    /// Attempts that began and did not end, in this run or an earlier one: the stamp of each source.
     begun: HashMap<String, String>,
 }
 
 impl Attempts {
-    /// Opens or starts the file in `folder`.
+    /// Opens `attempts.jsonl` in `folder`, or creates it.
     ///
     /// # Errors
-    /// When the folder cannot be written to.
+    /// When the file cannot be read or written.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("attempts.jsonl");
         let bytes = match fs::read(&path) {
@@ -79,7 +79,7 @@ impl Attempts {
         })
     }
 
-    /// Whether the program died while it measured this content.
+    /// Whether a measurement of `source` with this `stamp` began and did not end.
     pub fn died_at(&self, source: &str, stamp: &str) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.begun.get(source).is_some_and(|begun| begun == stamp)
@@ -88,7 +88,7 @@ impl Attempts {
     /// Records that a measurement begins.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the file cannot be written.
     pub fn begin(&self, source: &str, stamp: &str) -> io::Result<()> {
         self.note(source, stamp, false)
     }
@@ -96,7 +96,7 @@ impl Attempts {
     /// Records that a measurement has ended, with any result.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the file cannot be written.
     pub fn end(&self, source: &str, stamp: &str) -> io::Result<()> {
         self.note(source, stamp, true)
     }
@@ -131,7 +131,7 @@ fn line(source: &str, stamp: &str, is_over: bool) -> io::Result<Vec<u8>> {
     })
 }
 
-/// Replaces the file by one with these attempts, and opens it for more.
+/// Replaces the file by one with only these attempts. Returns it, open for appending, and its length in bytes.
 fn write_anew(path: &Path, begun: &HashMap<String, String>) -> io::Result<(File, u64)> {
     let mut bytes = Vec::new();
     for (source, stamp) in begun {

@@ -1,4 +1,4 @@
-//! All settings of a run, as in a recipe and in the recipe that is written beside the zip.
+//! All settings that a dataset depends on, as they are written in a recipe file and in the recipe beside the zip.
 
 use crate::metadata::{LabelSource, MetadataFilter};
 use decode::DecodeOptions;
@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// All settings of a run.
+/// All settings that a dataset depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CurationConfig {
@@ -19,19 +19,19 @@ pub struct CurationConfig {
     pub decode: DecodeOptions,
     /// Options of the detector.
     pub detect: DetectOptions,
-    /// Options of the crop.
+    /// Options of the face crops.
     pub crop: CropOptions,
-    /// Quality filters.
+    /// Limits of the quality filters.
     pub filters: FilterOptions,
-    /// Near-duplicate removal.
+    /// Options of near-duplicate removal.
     pub dedup: DedupOptions,
-    /// Filters on tags, rating and score.
+    /// The file with the posts, and filters on their tags, rating and score.
     pub metadata: MetadataFilter,
-    /// Source of class labels.
+    /// Source of class labels; `None` for a dataset without labels.
     pub labels: Option<LabelSource>,
-    /// List of contents that are never kept.
+    /// File with the exclusion list: hashes of files and images that are never kept.
     pub exclude: Option<PathBuf>,
-    /// PNG level of the samples, 0 (stored) to 9.
+    /// Compression level of the samples' PNG files, 0 (stored) to 9.
     pub png_level: u8,
 }
 
@@ -52,22 +52,22 @@ impl Default for CurationConfig {
     }
 }
 
-/// A limit of a filter: a number, or `off`.
+/// A limit of a filter: a number, or `None`, written `off`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit(pub Option<f64>);
 
 impl Limit {
-    /// The filter cuts here.
+    /// An active limit.
     pub const fn at(value: f64) -> Self {
         Self(Some(value))
     }
 
-    /// Whether a value lies below an active limit.
+    /// Whether the limit is active and `value` lies below it.
     pub fn is_undercut_by(self, value: f64) -> bool {
         self.0.is_some_and(|limit| value < limit)
     }
 
-    /// Whether a value lies above an active limit.
+    /// Whether the limit is active and `value` lies above it.
     pub fn is_exceeded_by(self, value: f64) -> bool {
         self.0.is_some_and(|limit| value > limit)
     }
@@ -120,22 +120,24 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// The quality filters: each a number that is measured and recorded, and a limit.
+/// Limits of the quality filters. Each filter compares one number, which is measured and recorded in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilterOptions {
-    /// Least chroma (0 to about 100) off the main hue axis; grayscale, sepia and tinted images have less.
+    /// Least chroma of an image ([`crate::measure::chroma`], 0 to about 100); grayscale, sepia and tinted images have
+    /// less.
     #[serde(alias = "colour")]
     pub chroma: Limit,
-    /// Largest share of the image that is one flat tone.
+    /// Largest share of an image, 0 to 1, that is one flat tone ([`crate::measure::blank_share`]).
     pub blank: Limit,
-    /// Largest share of the image that is covered with writing.
+    /// Largest share of an image, 0 to 1, that is covered with text ([`crate::measure::text_share`]).
     pub text: Limit,
     /// Largest ratio of the longer to the shorter side of an image.
     pub aspect: Limit,
-    /// Largest blur of a crop (Crété's metric, 0 sharp to 1).
+    /// Largest blur of a crop, 0 (sharp) to 1 ([`crate::measure::blur`]).
     pub blur: Limit,
-    /// Least real detail of a crop: source pixels that carry detail over pixels of the result, per side.
+    /// Least detail of a crop: source pixels that carry detail per pixel of the finished crop, along one side. A crop
+    /// that was enlarged to twice its size has 0.5.
     pub detail: Limit,
 }
 
@@ -152,22 +154,22 @@ impl Default for FilterOptions {
     }
 }
 
-/// Near-duplicate removal.
+/// Options of near-duplicate removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DedupOptions {
-    /// Compare whole images.
+    /// Whether whole images are compared.
     #[serde(alias = "pictures")]
     pub images: bool,
-    /// Compare face crops.
+    /// Whether face crops are compared.
     pub faces: bool,
-    /// Hamming radius of the search on images.
+    /// Hamming distance of 64-bit perceptual hashes up to which two images are compared as possible copies.
     pub radius: u32,
-    /// Hamming radius of the search on faces; larger, since detectors jitter.
+    /// The same for face crops; larger, since a detector frames two copies of a face a little differently.
     pub face_radius: u32,
-    /// Find mirrored copies too.
+    /// Whether mirrored copies are found too.
     pub mirrored: bool,
-    /// Variants of one drawing kept besides the best; all when not set.
+    /// Number of variants of one drawing that are kept in addition to the best image; `None` for all.
     pub max_variants: Option<u32>,
 }
 

@@ -10,31 +10,31 @@ use std::path::PathBuf;
 /// Why a run as a whole failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CurationError {
-    /// The inputs.
+    /// The inputs cannot be listed.
     #[error(transparent)]
     Walk(#[from] WalkError),
-    /// The detector.
+    /// The detector cannot be loaded.
     #[error(transparent)]
     Detect(#[from] DetectError),
-    /// The metadata.
+    /// The metadata cannot be used.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
-    /// The exclusion list.
+    /// The exclusion list cannot be used.
     #[error(transparent)]
     Exclude(#[from] ExcludeError),
-    /// The search.
+    /// The search for duplicates refuses its settings.
     #[error(transparent)]
     Search(#[from] dedup::SearchError),
-    /// The zip.
+    /// The zip cannot be written.
     #[error(transparent)]
     Dataset(#[from] dataset::Error),
-    /// Journal, manifest or report.
+    /// A file cannot be read or written: journal, manifest, report or the detector's weights.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The journal was damaged in every attempt.
+    /// The journal in this folder was damaged again after each new measurement of its damaged records.
     #[error("the journal '{}' is damaged again after each repair: delete it, and check the disk", .0.display())]
     Journal(PathBuf),
-    /// The output name.
+    /// The name of the output does not end in `.zip`.
     #[error("'{}' must end in .zip", .0.display())]
     Output(PathBuf),
 }

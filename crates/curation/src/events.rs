@@ -1,8 +1,8 @@
-//! Events of a run, for those who show them.
+//! Events of a run, from which a caller can show its progress.
 
 use crate::record::Reason;
 
-/// A part of the run.
+/// A stage of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Reading, decoding, detecting, cropping; counted in inputs.
@@ -15,29 +15,29 @@ pub enum Stage {
     Record,
 }
 
-/// Progress of a run.
+/// Something that happened in a run, reported to the caller at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A stage begins; `done` of `total` were done by an earlier run.
+    /// A stage begins.
     Start {
         /// The stage.
         stage: Stage,
-        /// Number of items.
+        /// Number of items of the stage, in the unit that [`Stage`] names; 0 for a stage that is not counted.
         total: usize,
-        /// Number of items that need no work.
+        /// Number of these items that need no work, since an earlier run did it.
         done: usize,
     },
-    /// One more is done; for inputs that failed the reason, for images the number of faces.
+    /// One more item of the stage is done.
     Step {
         /// The stage.
         stage: Stage,
-        /// Why it failed.
+        /// For an input that could not be measured, the reason.
         failed: Option<Reason>,
-        /// Faces found.
+        /// For an image that was measured, the number of faces found; else 0.
         faces: usize,
     },
     /// A stage is over.
     End(Stage),
-    /// Measurements of other settings were thrown away.
+    /// The journal held measurements made with other settings, which were discarded.
     OtherSettings,
 }

@@ -1,19 +1,20 @@
-//! The exclusion list: contents that are never kept, by SHA-256 or by perceptual hash.
+//! The exclusion list: files and images that are never kept, by SHA-256 or by perceptual hash.
 
 use dedup::ImageHash;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Bytes of a list: ten million contents.
+/// Largest size of a list in bytes, enough for ten million lines.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Hamming distance up to which a perceptual hash on the list excludes an image.
+/// Largest Hamming distance, of 64 bits, at which a perceptual hash on the list excludes an image.
 const NEAR: u32 = 4;
 
-/// Contents that are never kept, each with its reason.
+/// Hashes of files and images that are never kept, each with a reason.
 ///
-/// One a line, tab between key and reason: `sha256:<64 hex digits>`, or `phash:<16 hex digits>` which also covers
-/// re-encoded and mirrored copies within 4 bits. Empty lines and lines that start with `#` are skipped.
+/// The file has one entry a line: a key, a tab and the reason. A key `sha256:<64 hex digits>` excludes a file; a key
+/// `phash:<16 hex digits>` excludes the images whose perceptual hash, plain or mirrored, differs in at most 4 bits, and
+/// so re-encoded and mirrored copies too. Empty lines and lines that start with `#` are skipped.
 #[derive(Clone, Debug, Default)]
 pub struct ExcludeList {
     contents: HashMap<String, String>,
@@ -31,21 +32,21 @@ pub enum ExcludeError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// A line has another form.
+    /// A line is not an entry of a list.
     #[error("exclusion list '{}' line {line}: expected 'sha256:HEX<tab>reason' or 'phash:HEX<tab>reason'", path.display())]
     Line {
         /// The file.
         path: PathBuf,
-        /// The line, from 1.
+        /// Number of the line, from 1.
         line: usize,
     },
 }
 
 impl ExcludeList {
-    /// Reads a list.
+    /// Reads a list from a file.
     ///
     /// # Errors
-    /// [`ExcludeError`] naming the line.
+    /// [`ExcludeError`] naming the file and, for a malformed line, its number.
     pub fn read(path: &Path) -> Result<Self, ExcludeError> {
         let text =
             files::read_input_text(path, MAX_BYTES).map_err(|source| ExcludeError::Read {
@@ -84,12 +85,13 @@ impl ExcludeList {
         Some(())
     }
 
-    /// The reason for which a file is excluded.
+    /// The reason on the list for a file with this SHA-256 (hexadecimal, lower case); `None` when it is not listed.
     pub fn content(&self, sha256: &str) -> Option<&str> {
         self.contents.get(sha256).map(String::as_str)
     }
 
-    /// The reason for which an image is excluded by its perceptual hash.
+    /// The reason on the list for an image with this perceptual hash; `None` when no listed hash is near, or when the
+    /// image has too little content for a meaningful hash.
     pub fn similar(&self, hash: &ImageHash) -> Option<&str> {
         if hash.is_low_information() {
             return None;

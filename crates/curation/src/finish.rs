@@ -1,4 +1,4 @@
-//! The stages after measuring: decide, pack, write manifest and report.
+//! The stages of a run after measuring: decide, pack the zip, write manifest and report.
 
 use crate::config::CurationConfig;
 use crate::decide::{DecideError, Decider, Decisions, DropReason};
@@ -19,13 +19,13 @@ use crate::summary::Summary;
 use rayon::prelude::*;
 use std::collections::HashSet;
 
-/// Finishes a run from the measurements in the journal.
+/// The last stages of a run, which work on the measurements in the journal.
 pub(crate) struct Finish<'a> {
     pub entries: &'a [Entry],
-    /// Names of the entries.
+    /// Names of the entries, in the same order.
     pub sources: &'a [String],
     pub posts: &'a Matches,
-    /// Why entries were rejected before they were read.
+    /// Why each entry was rejected before it was read; `None` for the others.
     pub refused: &'a [Option<DropReason>],
     pub exclude: &'a ExcludeList,
     pub config: &'a CurationConfig,
@@ -36,7 +36,7 @@ pub(crate) struct Finish<'a> {
 
 /// Why a run could not be finished.
 pub(crate) enum Unfinished {
-    /// These inputs have to be measured again first.
+    /// The inputs with these indices have to be measured again first.
     Remeasure(HashSet<usize>),
     Failed(CurationError),
 }
@@ -48,10 +48,12 @@ impl Unfinished {
 }
 
 impl Finish<'_> {
-    /// Decides, packs and writes.
+    /// Decides, packs the zip, and writes manifest and report. `n_measured` is the number of inputs measured in this
+    /// run.
     ///
     /// # Errors
-    /// [`Unfinished::Remeasure`] when the journal is damaged or lacks a crop that is kept.
+    /// [`Unfinished::Remeasure`] when the journal is damaged or lacks the crop of a kept face; else
+    /// [`Unfinished::Failed`].
     pub fn run(&self, journal: &Journal, n_measured: usize) -> Result<Summary, Unfinished> {
         let records = self.records(journal);
         let decisions = self.decide(&records, journal)?;
@@ -77,7 +79,7 @@ impl Finish<'_> {
         Ok(summary)
     }
 
-    /// The measurements of each entry; `None` for rejected ones.
+    /// The record of each entry in the journal; `None` for entries that were rejected before they were read.
     fn records(&self, journal: &Journal) -> Vec<Option<Record>> {
         let entries = self.entries.iter().zip(self.refused);
         entries
@@ -162,7 +164,8 @@ impl Finish<'_> {
     }
 }
 
-/// The inputs whose blobs do not read back: damage is seldom alone, so all of them are found and measured in one pass.
+/// Finds all inputs whose blobs cannot be read back, so that one more pass measures them all: damage seldom comes
+/// alone.
 fn damaged(journal: &Journal, records: &[Option<Record>]) -> Unfinished {
     let is_damaged = |record: &Option<Record>| {
         record

@@ -1,8 +1,8 @@
 //! Curates a dump of illustrations into a dataset of faces, with a record of every decision.
 //!
-//! [`run`] walks the inputs, measures every image once (decode, hash, filters, faces, crops; kept in a journal), decides
-//! from the measurements alone, and writes the dataset zip, the manifest and the report. No image, however broken, stops
-//! a run; inputs are only read; the same inputs and settings give the same bytes, whatever the number of threads
+//! [`run`] walks the inputs, measures every image once (decode, hash, filters, faces, crops; kept in a journal),
+//! decides from the measurements alone, and writes the dataset zip, the manifest and the report. No broken image stops
+//! a run, and no input is modified. The same inputs and settings give the same bytes, whatever the number of threads
 //! and however often the run was killed on the way.
 //!
 //! ```no_run

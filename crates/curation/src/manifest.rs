@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufReader, Write};
 use std::path::Path;
 
-/// Kept or dropped.
+/// Whether an image or a face was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -22,69 +22,70 @@ pub enum Status {
 /// One line of the manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
-    /// Path of the input below the inputs.
+    /// Name of the input, as in [`crate::inputs::Entry::source`].
     pub source: String,
-    /// Index of the face, by falling score; `None` for the input as a whole.
+    /// Index of the face, by descending score; `None` for the input as a whole.
     pub face: Option<usize>,
-    /// Kept or dropped.
+    /// Whether the face is kept; for an input, whether at least one of its faces is.
     pub decision: Status,
-    /// Why it was dropped.
+    /// Why it was dropped; `None` when it is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// The same in words.
+    /// Description of the reason in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Name inside the zip.
+    /// Name of the sample inside the zip, for a kept face.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<String>,
-    /// Class in `dataset.json`.
+    /// Class label in `dataset.json`, for a kept face.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<u32>,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file in hexadecimal, for an input that was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Width and height of the image.
+    /// Width and height of the image in pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[u32; 2]>,
-    /// The face, `[x0, y0, x1, y1]` in source pixels.
+    /// Box of the face, `[x0, y0, x1, y1]` in source pixels.
     #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
     pub rect: Option<[f32; 4]>,
-    /// The square that was cut, `[x, y, side]` in source pixels; it may reach over the border.
+    /// The square that was cropped, `[x, y, side]` in source pixels; it may extend beyond the border of the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<[i64; 3]>,
-    /// Every filter's number.
+    /// The measured numbers by name, among them the number of every filter.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scores: BTreeMap<String, f64>,
-    /// 64 bit perceptual hash, hexadecimal.
+    /// 64-bit perceptual hash of the image or crop, as 16 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
-    /// Best of the copies and variants that belong together: `source`, or `source#face`.
+    /// Duplicate group, named by its best member: `source` for an image, `source#face` for a face.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// For copies and variants: what they were compared with.
+    /// For variants: the member of the group that this one was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compared: Option<Compared>,
-    /// For duplicates: what was kept instead.
+    /// For dropped copies: the image or face that was kept instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_instead: Option<Compared>,
 }
 
-/// The other side of a comparison and the evidence.
+/// An image or face that was compared with the one of the line, and the result of the comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
-    /// Its source.
+    /// Name of its input.
     pub source: String,
-    /// Its face.
+    /// Index of the face; `None` for a whole image.
     pub face: Option<usize>,
-    /// Hamming distance of the hashes.
+    /// Hamming distance of the perceptual hashes, in bits.
     pub distance: u32,
-    /// Whether it is a mirrored copy.
+    /// Whether one is a mirror image of the other.
     pub mirrored: bool,
-    /// Verification: mean difference of the three worst tiles, 8 bit levels.
+    /// Mean difference of the three tiles of the thumbs that differ most, in 8-bit levels; copies have less than 10.
     pub worst_tile: f32,
 }
 
-/// Builds the lines for every input and every face, in order. The names of `samples` appear only if they `are_packed`.
+/// Builds the lines of all inputs in order, each followed by those of its faces. Names of samples are included only if
+/// they `are_packed` in the zip.
 pub(crate) fn lines(
     sources: &[String],
     records: &[Option<Record>],
@@ -240,10 +241,10 @@ fn describe_face(line: &mut Line, face: &FaceRecord) {
     }
 }
 
-/// Writes a manifest under a temporary name and renames it.
+/// Writes a manifest to a temporary file that then replaces `path`.
 ///
 /// # Errors
-/// When the disk refuses.
+/// When the file cannot be written.
 pub fn write(path: &Path, lines: &[Line]) -> io::Result<()> {
     files::write_atomic(path, |file| {
         let mut out = io::BufWriter::with_capacity(1 << 20, file);
@@ -255,13 +256,13 @@ pub fn write(path: &Path, lines: &[Line]) -> io::Result<()> {
     })
 }
 
-/// Bytes of a line, of which real ones have some hundreds.
+/// Largest length of a line in bytes; real lines have some hundreds.
 const MAX_LINE: u64 = 16 << 20;
 
 /// Reads a manifest.
 ///
 /// # Errors
-/// When the file cannot be read or a line is not of a manifest; the message names both.
+/// When the file cannot be read or a line is not one of a manifest; the message names the file and the line.
 pub fn read(path: &Path) -> io::Result<Vec<Line>> {
     let named = |text: String| {
         io::Error::new(
@@ -286,24 +287,25 @@ pub fn read(path: &Path) -> io::Result<Vec<Line>> {
     }
 }
 
-/// One difference between two manifests.
+/// One difference between two manifests: an input or face whose line changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
-    /// The input.
+    /// Name of the input.
     pub source: String,
-    /// Index of the face.
+    /// Index of the face; `None` for the input as a whole.
     pub face: Option<usize>,
-    /// Earlier decision: `kept`, a reason, or `absent`.
+    /// Earlier decision: `kept`, the name of a drop reason, or `absent` when the manifest has no such line.
     pub before: String,
-    /// Later decision.
+    /// Later decision, in the same form.
     pub after: String,
-    /// Numbers that moved: name, before, after.
+    /// Measured numbers that changed: name, earlier value, later value; `None` where a manifest lacks the number.
     pub scores: Vec<(String, Option<f64>, Option<f64>)>,
-    /// Why, in the words of the later manifest.
+    /// Description of the reason in the later manifest.
     pub detail: Option<String>,
 }
 
-/// Changes between two manifests, in the order of their names. Other sample names alone are no change.
+/// Changes between two manifests, sorted by input and face. A line in which only the sample's name differs is not a
+/// change.
 pub fn diff(before: &[Line], after: &[Line]) -> Vec<Change> {
     type Key<'a> = (&'a str, Option<usize>);
     fn index(lines: &[Line]) -> BTreeMap<Key<'_>, &Line> {

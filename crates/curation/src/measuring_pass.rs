@@ -1,5 +1,5 @@
-//! Measures the inputs that are not in the journal, on all threads; those at which an earlier run died one by one, in
-//! child processes.
+//! Measures the inputs that are not in the journal, on all threads. Inputs at which an earlier run died are measured
+//! one by one, in child processes.
 
 use crate::apart::{Apart, Ending, measured, request};
 use crate::attempts::Attempts;
@@ -19,12 +19,13 @@ pub(crate) struct MeasuringPass<'a> {
     pub measurer: Measurer<'a>,
     pub attempts: Attempts,
     pub config: &'a CurationConfig,
-    /// For inputs at which an earlier run died.
+    /// Starts the child processes for inputs at which an earlier run died; `None` to measure them like all others.
     pub apart: Option<&'a Apart<'a>>,
 }
 
 impl MeasuringPass<'_> {
-    /// Measures the entries that the journal lacks, and those in `again` in any case. Returns their number.
+    /// Measures the entries that are not in the journal, and in any case those whose indices are in `again`; entries
+    /// that are `refused` are left out. Returns the number of entries that were measured.
     ///
     /// Holds one image per thread in memory.
     ///
@@ -107,7 +108,7 @@ impl MeasuringPass<'_> {
     }
 }
 
-/// Writes measurements into the journal if they hold until the input changes.
+/// Converts measurements to a record, and writes it to the journal if it holds until the input changes.
 fn store(entry: &Entry, mut measured: Measured, journal: &Journal) -> io::Result<Record> {
     let blobs = std::mem::take(&mut measured.blobs);
     let slices: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
@@ -125,7 +126,7 @@ fn store(entry: &Entry, mut measured: Measured, journal: &Journal) -> io::Result
     }
 }
 
-/// Measures an input in a process of its own. Also returns whether the result is final for later runs.
+/// Measures an input in a child process. The flag says whether the result is final, or the next run has to try again.
 fn measure_apart(
     entry: &Entry,
     journal: &Journal,

@@ -1,14 +1,14 @@
-//! A budget for the memory of all threads together.
+//! A limit on the memory that all threads together use for decoding.
 
 use std::cell::Cell;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that decoding may take at a time, all threads together.
+/// Memory in bytes that decoding may use at a time, for all threads together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// A preference: an image that needs more is decoded alone.
+    /// A preference: an image that needs more is decoded while no other one is.
     Preferred(u64),
-    /// A limit: an image that needs more is dropped as too large, by this run.
+    /// A limit: this run drops an image that needs more as too large.
     AtMost(u64),
 }
 
@@ -19,11 +19,12 @@ impl Default for Memory {
 }
 
 thread_local! {
-    /// Memory that this thread has taken. A thread that waits for memory while it holds some would wait for itself.
+    /// Bytes that this thread has taken. A thread that holds another share already takes more without waiting, since it
+    /// would wait for itself.
     static TAKEN: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Bytes that decoding may take at a time, over all threads.
+/// A number of bytes from which all threads take shares for decoding.
 pub(crate) struct MemoryBudget {
     total: u64,
     shares: Mutex<Shares>,
@@ -33,11 +34,11 @@ pub(crate) struct MemoryBudget {
 #[derive(Default)]
 struct Shares {
     taken: u64,
-    /// Shares that are in use: not those whose owner waits for more.
+    /// Number of shares in use, without those whose owner waits for more.
     n_running: usize,
 }
 
-/// A share of the budget, given back when dropped.
+/// A share of the budget, which is returned on drop.
 pub(crate) struct Share<'a> {
     budget: &'a MemoryBudget,
     bytes: u64,
@@ -56,7 +57,8 @@ impl MemoryBudget {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `bytes` are free, or until no other thread holds memory, so that an image may need more than the budget.
+    /// Takes a share of `bytes`. Waits until so many are free, or until no other share is in use, so that an image may
+    /// need more than the whole budget.
     pub fn take(&self, bytes: u64) -> Share<'_> {
         let mut share = Share {
             budget: self,
@@ -84,7 +86,8 @@ impl MemoryBudget {
 }
 
 impl Share<'_> {
-    /// Takes `bytes` more. While it waits, the thread keeps its memory but does not block others.
+    /// Enlarges the share by `bytes`. A waiting thread keeps what it has, but does not count as using it, so that two
+    /// such threads do not wait for each other.
     pub fn grow(&mut self, bytes: u64) {
         self.budget.lock().n_running -= 1;
         self.budget.returned.notify_all();
@@ -108,7 +111,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    /// The most that is in use at a time when `n` threads take `first`, then `second` more.
+    /// Largest number of bytes in use at a time, when `n` threads each take `first` bytes and then `second` more.
     fn most_in_use(total: u64, n: usize, first: u64, second: u64) -> u64 {
         let budget = MemoryBudget::new(total);
         let (used, most) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -39,7 +39,7 @@ impl OutputPaths {
         })
     }
 
-    /// All of them, which are not inputs.
+    /// All of these paths, which are left out of the inputs.
     pub fn all(&self) -> [PathBuf; 5] {
         [
             self.zip.clone(),

@@ -7,13 +7,13 @@ use rayon::prelude::*;
 use std::io;
 use std::path::Path;
 
-/// Samples read at once, which bounds the memory and keeps every thread busy.
+/// Number of samples read from the journal at a time: few enough for the memory, enough for every thread.
 const BATCH: usize = 64;
 
 /// Why packing failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// A crop in the journal is damaged: the number of the sample.
+    /// A crop in the journal is damaged; the number is the index of its sample.
     #[error("a crop in the journal is damaged")]
     Damaged(usize),
     /// The zip cannot be written.
@@ -21,7 +21,7 @@ pub enum PackError {
     Dataset(#[from] dataset::Error),
 }
 
-/// Writes the zip. `on_sample` is called once for each sample, from many threads.
+/// Writes the zip at `path`. `on_sample` is called once for each sample, from many threads.
 ///
 /// # Errors
 /// [`PackError`]; a zip that was at `path` before stays as it was.

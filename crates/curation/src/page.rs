@@ -1,4 +1,4 @@
-//! The report: kept and dropped images with the reasons, on one self-contained page.
+//! The report: one self-contained HTML page with kept and dropped images and the reasons.
 
 use crate::config::{CurationConfig, Limit};
 use crate::decide::Decisions;
@@ -13,24 +13,24 @@ use report::{Histogram, Page, Tile};
 use std::collections::BTreeMap;
 use std::io;
 
-/// Images shown of the kept faces, and of each drop reason.
+/// Largest number of images shown of the kept faces, and for each drop reason.
 const MAX_KEPT: usize = 240;
 const MAX_DROPPED: usize = 60;
-/// Groups of copies and of variants shown, and members of each.
+/// Largest number of groups shown with copies and without, and of members shown of each group.
 const MAX_GROUPS: usize = 60;
 const MAX_MEMBERS: usize = 8;
 
-/// One line and the measurements of its image.
+/// One line of the manifest, with the measurements of its image.
 #[derive(Clone, Copy)]
 struct Shown<'a> {
     line: &'a Line,
     image: Option<&'a ImageRecord>,
 }
 
-/// Builds the page.
+/// Builds the page and returns its HTML.
 ///
 /// # Errors
-/// When the journal does not give a thumb back.
+/// When a thumb cannot be read from the journal.
 pub fn build(
     summary: &Summary,
     records: &[Option<Record>],
@@ -68,7 +68,7 @@ pub fn build(
     histograms(&mut page, &shown, config);
 
     let tiles = |some: &[Shown<'_>], max: usize| -> io::Result<Vec<Tile>> {
-        // Evenly over all, so that a long list is shown from beginning to end.
+        // Evenly spaced, so that a long list is represented from beginning to end.
         let step = some.len().div_ceil(max.max(1)).max(1);
         some.par_iter()
             .step_by(step)
@@ -85,7 +85,7 @@ pub fn build(
 
     groups(&mut page, &shown, journal)?;
 
-    // By reason: faces where there are any, else whole images.
+    // By reason. A face dropped together with its image, and an image dropped for its only face, are not shown twice.
     let mut by_reason: BTreeMap<Reason, Vec<Shown<'_>>> = BTreeMap::new();
     for (i, s) in shown.iter().enumerate() {
         let Some(reason) = s.line.reason else {
@@ -269,7 +269,7 @@ fn histograms(page: &mut Page, shown: &[Shown<'_>], config: &CurationConfig) {
     ]);
 }
 
-/// Groups of copies, then of variants, each with its best first.
+/// Adds the groups with copies, then the groups of variants only, each with its best member first.
 fn groups(page: &mut Page, shown: &[Shown<'_>], journal: &Journal) -> io::Result<()> {
     let key = |line: &Line| line.group.clone().map(|group| (line.face.is_some(), group));
     let mut groups: BTreeMap<(bool, String), Vec<Shown<'_>>> = BTreeMap::new();
@@ -316,7 +316,7 @@ fn groups(page: &mut Page, shown: &[Shown<'_>], journal: &Journal) -> io::Result
     Ok(())
 }
 
-/// A tile whose caption begins with the distance to the member that was compared.
+/// A tile whose caption begins with the distance to the member that the line was compared with.
 fn compared_tile(shown: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>> {
     let Some(mut tile) = tile(shown, journal)? else {
         return Ok(None);
@@ -332,7 +332,7 @@ fn compared_tile(shown: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>
     Ok(Some(tile))
 }
 
-/// The tile of a line; none if the image was not decoded.
+/// The tile of a line; `None` when its image was not decoded.
 fn tile(Shown { line, image }: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>> {
     let Some(measured) = image else {
         return Ok(None);

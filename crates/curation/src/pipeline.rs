@@ -24,23 +24,25 @@ use std::path::{Path, PathBuf};
 /// Options of a run that are not settings of the dataset.
 #[derive(Clone, Copy, Default)]
 pub struct RunOptions<'a> {
-    /// Write manifest and report, but no zip.
+    /// Whether to write manifest and report, but no zip.
     pub dry_run: bool,
-    /// Memory that decoding may use.
+    /// Memory that decoding may use, for all threads together.
     pub memory: Memory,
-    /// Measures, in a process of its own, an input at which an earlier run died; without it no input is dropped as
-    /// crashed.
+    /// Measures, in a child process, an input at which an earlier run died. Without it such an input is measured like
+    /// all others, and none is dropped as crashed.
     pub apart: Option<&'a Apart<'a>>,
 }
 
-/// Measuring is repeated when the journal turns out to be damaged, or when a looser threshold keeps a face that has no
-/// crop yet.
+/// Largest number of passes. Measuring is repeated when the journal turns out to be damaged, or when a looser threshold
+/// keeps a face that has no crop yet.
 const MAX_ATTEMPTS: usize = 4;
 
-/// Runs the whole pipeline. `out` is the zip; manifest, report and journal lie beside it under its stem.
+/// Runs the whole pipeline. `out` is the path of the zip; manifest, report and journal are written beside it, with the
+/// same stem.
 ///
 /// # Errors
-/// Failures that no single image causes: inputs, models, disk. Problems of an image are in the manifest.
+/// Failures that no single image causes, in inputs, models or on the disk. Errors in an image are recorded in the
+/// manifest.
 pub fn run(
     inputs: &[PathBuf],
     out: &Path,
@@ -106,10 +108,10 @@ fn open_journal(
     Ok(journal)
 }
 
-/// Largest detector file, as in its loader.
+/// Largest size of a detector file in bytes, the same as in its loader.
 const MAX_MODEL_BYTES: u64 = 1 << 30;
 
-/// The weights or boxes of the detector, on which measurements depend.
+/// Content of the detector's file of weights or boxes, on which measurements depend; empty without a detector.
 fn model_bytes(spec: &DetectorSpec) -> io::Result<Vec<u8>> {
     match spec.path() {
         Some(path) => files::read_input(path, MAX_MODEL_BYTES),

@@ -1,29 +1,29 @@
-//! Inputs that the system refused to read in this run. With too many of them nothing is packed.
+//! Inputs that the operating system refused to read in this run. With too many of them nothing is packed.
 
 use serde::Serialize;
 
 use crate::inputs::Entry;
 use crate::record::{Outcome, Reason, Record};
 
-/// Share of the inputs up to which read errors are told, and the others packed.
+/// Largest share of inputs with read errors at which the other inputs are still packed.
 const TOLERATED: f64 = 0.05;
 
 /// The inputs that could not be read in this run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReadErrors {
-    /// Number of inputs; a folder or archive counts once.
+    /// Number of inputs; a folder or an archive that cannot be read counts once.
     pub n: usize,
-    /// Source of the first one.
+    /// Source of the first such input.
     pub first: String,
-    /// The system's error for it.
+    /// The operating system's error for the first such input.
     pub message: String,
-    /// Whether more than a twentieth of the inputs are missing, or a folder or archive with all that it holds: nothing
-    /// is packed then, since a dataset that lacks them would look complete.
+    /// Whether more than 5 % of the inputs could not be read, or a whole folder or archive. Nothing is packed then,
+    /// since a dataset without them would look complete.
     pub are_many: bool,
 }
 
 impl ReadErrors {
-    /// Finds them among the records of this run.
+    /// Collects the read errors from the records of this run; `None` when there are none.
     pub(crate) fn of(entries: &[Entry], records: &[Option<Record>]) -> Option<Self> {
         let mut found: Option<Self> = None;
         for (entry, record) in entries.iter().zip(records) {

@@ -1,14 +1,14 @@
-//! Measurements of each input, independent of every threshold, as the journal stores them.
+//! Measurements of each input as the journal stores them; they do not depend on thresholds.
 
 use decode::{Format, JpegFacts};
 use dedup::ImageHash;
 use detect::crop::CropPlan;
 use serde::{Deserialize, Serialize};
 
-/// Bytes in the journal's blob file.
+/// Location of bytes in the journal's file `blobs.bin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blob {
-    /// Position in the file.
+    /// Offset in the file, in bytes.
     pub offset: u64,
     /// Number of bytes.
     pub length: u32,
@@ -16,16 +16,16 @@ pub struct Blob {
     pub crc: u32,
 }
 
-/// One input, measured.
+/// The record of one input that was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Name of the entry.
+    /// Name of the entry, as in [`crate::inputs::Entry::source`].
     pub source: String,
-    /// Stamp of the entry when it was measured.
+    /// Stamp of the entry when it was measured, as in [`crate::inputs::Entry::stamp`].
     pub stamp: String,
     /// SHA-256 of the file, hexadecimal; empty when it could not be read.
     pub sha256: String,
-    /// Measurements, or why there are none.
+    /// The measurements, or the reason why there are none.
     pub outcome: Outcome,
 }
 
@@ -40,25 +40,25 @@ pub enum Outcome {
         /// The reason in words.
         detail: String,
     },
-    /// It is an image. Earlier versions wrote `picture`.
+    /// It is an image. Earlier versions wrote the name `picture` into the journal.
     #[serde(alias = "picture")]
     Image(Box<ImageRecord>),
 }
 
-/// Measurements of an image. `B` locates the bytes of thumbs and crops, in the journal unless said otherwise.
+/// Measurements of an image. `B` is the location of thumbs and crops, by default in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageRecord<B = Blob> {
-    /// Pixels in a row, upright.
+    /// Width in pixels of the upright image.
     pub width: u32,
-    /// Rows.
+    /// Height in pixels of the upright image.
     pub height: u32,
-    /// Kind of file.
+    /// Format of the file.
     pub format: Format,
-    /// Quality and subsampling, for a JPEG.
+    /// Quality and chroma subsampling, for a JPEG.
     pub jpeg: Option<JpegFacts>,
-    /// Whether the file keeps pixels exactly.
+    /// Whether the file stores pixels without loss.
     pub is_lossless: bool,
-    /// [`crate::measure::chroma`]. Earlier versions wrote `color`.
+    /// [`crate::measure::chroma`]. Earlier versions wrote the name `colour`.
     #[serde(alias = "colour")]
     pub chroma: f64,
     /// [`crate::measure::blank_share`].
@@ -69,9 +69,9 @@ pub struct ImageRecord<B = Blob> {
     pub effective_resolution: f64,
     /// Perceptual hash of the image.
     pub hash: ImageHash,
-    /// Mean color.
+    /// Mean color, RGB.
     pub mean_rgb: [u8; 3],
-    /// The 96 x 96 thumb.
+    /// The thumb: all of the image scaled to 96 x 96 RGB pixels.
     pub thumb: B,
     /// Faces, best score first.
     pub faces: Vec<FaceRecord<B>>,
@@ -80,12 +80,12 @@ pub struct ImageRecord<B = Blob> {
 /// Measurements of a face.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FaceRecord<B = Blob> {
-    /// `[x0, y0, x1, y1]` in pixels of the image.
+    /// Box of the face, `[x0, y0, x1, y1]` in pixels of the image.
     #[serde(rename = "box")]
     pub rect: [f32; 4],
-    /// The detector's score.
+    /// The detector's score, 0 to 1.
     pub score: f32,
-    /// The crop, when one was made.
+    /// The crop; `None` when none was made.
     pub crop: Option<CropRecord<B>>,
 }
 
@@ -96,15 +96,15 @@ pub struct CropRecord<B = Blob> {
     pub plan: CropPlan,
     /// [`crate::measure::blur`].
     pub blur: f64,
-    /// [`crate::measure::effective_resolution`] of the source under the crop.
+    /// [`crate::measure::effective_resolution`] of the part of the source image inside the square.
     pub effective_resolution: f64,
     /// Perceptual hash of the crop.
     pub hash: ImageHash,
-    /// Mean color.
+    /// Mean color, RGB.
     pub mean_rgb: [u8; 3],
-    /// The 96 x 96 thumb.
+    /// The thumb: all of the crop scaled to 96 x 96 RGB pixels.
     pub thumb: B,
-    /// The crop as a PNG file, packed as it is when the level is the one asked for.
+    /// The crop as a PNG file. Packing copies it unless another compression level is asked for.
     pub png: B,
     /// Compression level of `png`, 0 to 9. Earlier versions wrote none and always used 1.
     #[serde(default = "level_of_earlier_versions")]
@@ -116,7 +116,8 @@ fn level_of_earlier_versions() -> u8 {
 }
 
 impl<B> ImageRecord<B> {
-    /// The same measurements with another way to locate blobs; `locate` is called once for each blob.
+    /// The same measurements with each blob at the location that `locate` gives it; `locate` is called once for each
+    /// blob.
     pub fn map_blobs<C>(self, mut locate: impl FnMut(B) -> C) -> ImageRecord<C> {
         let thumb = locate(self.thumb);
         let faces = self.faces.into_iter();
@@ -163,20 +164,21 @@ impl Record {
     }
 }
 
-/// Why something was dropped.
+/// Why an input, an image or a face was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The file or archive member cannot be read.
     Unreadable,
-    /// The system refused to read it this time; not recorded in the journal, so that the next run tries again.
+    /// The operating system refused to read it this time. Not recorded in the journal, so that the next run tries
+    /// again.
     ReadError,
-    /// A name that leads out of its archive.
+    /// A name that would lead out of its archive.
     UnsafeName,
-    /// Not an image.
+    /// Not an image, by its content.
     #[serde(rename = "not_a_picture")]
     NotAnImage,
-    /// No bytes.
+    /// A file of zero bytes.
     Empty,
     /// The file ends before the image does.
     Truncated,
@@ -198,9 +200,9 @@ pub enum Reason {
     Blank,
     /// Mostly covered with text.
     Text,
-    /// Too long or too tall.
+    /// The ratio of the longer to the shorter side is too large.
     Aspect,
-    /// The detector found no face.
+    /// No face was found with a sufficient score.
     NoFace,
     /// The detector failed on it.
     DetectError,
@@ -214,16 +216,16 @@ pub enum Reason {
     Blur,
     /// More faces than `max_faces`.
     MaxFaces,
-    /// None of its faces is kept.
+    /// None of its faces is kept, for different reasons.
     NoFaceKept,
-    /// A worse copy of something kept.
+    /// A worse copy of an image or face that is kept.
     Duplicate,
-    /// One variant too many.
+    /// One variant of a drawing more than `max_variants`.
     VariantCap,
 }
 
 impl Reason {
-    /// The name in records.
+    /// The name in the journal and the manifest.
     pub fn name(self) -> String {
         serde_json::to_value(self)
             .ok()

@@ -10,11 +10,11 @@ use std::collections::HashSet;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sample {
     pub subject: Subject,
-    /// Name inside the zip.
+    /// Name of the file inside the zip.
     pub name: String,
-    /// Class in `dataset.json`.
+    /// Class label in `dataset.json`; `None` without labels.
     pub label: Option<u32>,
-    /// The PNG file in the journal.
+    /// Location of the crop's PNG file in the journal.
     pub png: Blob,
     /// Compression level of the PNG file.
     pub png_level: u8,
@@ -24,15 +24,15 @@ pub(crate) struct Sample {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Samples {
     pub list: Vec<Sample>,
-    /// Empty without labels.
+    /// Names of the classes, by label; empty without labels.
     pub classes: Vec<String>,
 }
 
 impl Samples {
-    /// Collects the kept faces.
+    /// Collects the kept faces, in the order of the inputs.
     ///
     /// # Errors
-    /// The inputs with a kept face that has no crop yet; they have to be measured again.
+    /// The indices of the inputs with a kept face that has no crop yet; they have to be measured again.
     pub fn collect(
         sources: &[String],
         records: &[Option<Record>],

@@ -11,51 +11,51 @@ use crate::metadata::MetadataSummary;
 use crate::read_errors::ReadErrors;
 use crate::record::Reason;
 
-/// Faces dropped because they would be enlarged more than the limit, if they are at least a fourth of all.
+/// Counts of faces that are dropped because they would be enlarged more than the limit.
 ///
-/// A limit of 1.5 keeps samples sharp, and drops most of a dump of small images. The counts show what a smaller
-/// resolution or a larger limit would keep. They are taken before duplicates are removed.
+/// A limit of 1.5 keeps samples sharp, and drops most of a dump of small images. The counts show how many a smaller
+/// resolution or a larger limit would keep, before duplicates are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SmallFaces {
-    /// Number of these faces.
+    /// Number of faces dropped for this reason.
     pub n: usize,
     /// Half of the resolution of this run.
     pub half_resolution: u32,
-    /// Number that half the resolution would keep.
+    /// Number of these faces that half the resolution would keep.
     pub n_at_half_resolution: usize,
-    /// Number that `max_upscale` 2 would keep, two pixels of the sample for one of the source. The limit on detail, 0.5
-    /// by default, allows no more.
+    /// Number of these faces that a `max_upscale` of 2 would keep: two pixels of the sample for one of the source, per
+    /// side. The limit on detail, 0.5 by default, allows no more.
     pub n_at_upscale_2: usize,
 }
 
 /// Counts and files of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// Inputs found.
+    /// Number of inputs found.
     pub n_inputs: usize,
-    /// Inputs measured in this run; the others were in the journal.
+    /// Number of inputs measured in this run; the others were in the journal.
     pub n_measured: usize,
-    /// Images with at least one face kept.
+    /// Number of images with at least one face kept.
     pub n_images_kept: usize,
-    /// Faces found.
+    /// Number of faces found.
     pub n_faces: usize,
-    /// Samples in the zip.
+    /// Number of faces kept, which are the samples of the zip.
     pub n_kept: usize,
-    /// Inputs dropped, by reason.
+    /// Number of inputs dropped, for each reason.
     pub images_dropped: BTreeMap<String, usize>,
-    /// Faces dropped, by reason.
+    /// Number of faces dropped, for each reason.
     pub faces_dropped: BTreeMap<String, usize>,
-    /// Inputs that the system refused to read, when there are any.
+    /// Inputs that the operating system refused to read; `None` when there are none.
     pub read_errors: Option<ReadErrors>,
-    /// Counts of faces that are dropped because they are small; `None` when these are few.
+    /// Counts of faces dropped because they are small; `None` when they are less than a fourth of all faces.
     pub small_faces: Option<SmallFaces>,
-    /// Hashes with so many similar ones that not all were compared.
+    /// Number of hashes with so many near ones that not every pair was compared.
     pub n_capped: usize,
-    /// Names of the classes, when there are labels.
+    /// Names of the classes, by label; empty without labels.
     pub classes: Vec<String>,
-    /// Gaps in the metadata, when a filter or label uses it.
+    /// Gaps in the metadata; `None` when no filter or label uses it.
     pub metadata: Option<MetadataSummary>,
-    /// The zip; `None` for a dry run or when nothing was kept.
+    /// The zip; `None` for a dry run, when nothing was kept, or when too many inputs could not be read.
     #[serde(serialize_with = "lossy_option")]
     pub zip: Option<PathBuf>,
     /// The manifest.
@@ -66,7 +66,7 @@ pub struct Summary {
     pub report: PathBuf,
 }
 
-/// Replaces what is not UTF-8, so that the summary can always be written.
+/// Serializes a path as text. Parts that are not UTF-8 are replaced, so that the summary can always be written.
 fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }
@@ -81,7 +81,7 @@ fn lossy_option<S: serde::Serializer>(
 }
 
 impl Summary {
-    /// The counts of a run's decisions; the other fields are empty.
+    /// The counts of a run's decisions; the other fields are left empty.
     pub(crate) fn of(decisions: &Decisions, config: &CurationConfig) -> Self {
         let mut summary = Self {
             n_inputs: decisions.inputs.len(),

@@ -1,6 +1,6 @@
 //! Escaping of text in HTML.
 
-/// Escapes text for HTML.
+/// Escapes text for use in HTML, in content and in attributes. Control characters other than line feeds become U+FFFD.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

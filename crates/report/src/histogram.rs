@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-/// Bars over a range, with a line at a limit.
+/// Counts of values as bars over a range, with a line at the limit of a filter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// Title, with the unit.
+    /// Title, with the unit of the values.
     pub title: String,
     /// The values.
     pub values: Vec<f64>,
-    /// Lower and upper end; values beyond count in the outer bars.
+    /// Lower and upper end of the range; values beyond it count in the outermost bars.
     pub range: (f64, f64),
     /// Limit of a filter, and whether it drops values above (`true`) or below it.
     pub limit: Option<(f64, bool)>,
@@ -20,7 +20,7 @@ impl Histogram {
     const WIDTH: f64 = 360.0;
     const HEIGHT: f64 = 90.0;
 
-    /// Counts per bar.
+    /// Number of values in each bar. NaN and infinite values are left out.
     pub fn counts(&self) -> [usize; Self::BARS] {
         let mut counts = [0; Self::BARS];
         let span = self.range.1 - self.range.0;
@@ -31,7 +31,7 @@ impl Histogram {
         counts
     }
 
-    /// The SVG.
+    /// The histogram as an inline SVG.
     pub fn to_svg(&self) -> String {
         let (w, h) = (Self::WIDTH, Self::HEIGHT);
         let counts = self.counts();
@@ -45,7 +45,7 @@ impl Histogram {
             let is_dropped = self
                 .limit
                 .is_some_and(|(at, above)| if above { center > at } else { center < at });
-            // The square root keeps single images visible beside thousands.
+            // With the square root, bars of single images stay visible beside bars of thousands.
             let height = (count as f64 / most).sqrt() * (h - 4.0);
             let class = if is_dropped { "out" } else { "in" };
             let _ = write!(

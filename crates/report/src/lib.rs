@@ -1,7 +1,7 @@
 //! Self-contained HTML pages, plots and videos.
 //!
-//! A [`Page`] is a list of sections; each method adds one. All text is escaped; there are no scripts from elsewhere, and
-//! images are inside. A [`Video`] takes frames and becomes an MP4 where ffmpeg is installed, else an animated image.
+//! A [`Page`] is a list of sections; each method adds one. All text is escaped, and images and scripts are part of the
+//! page. A [`Video`] takes frames and writes a video: an MP4 through ffmpeg, or an animated image without it.
 //!
 //! ```
 //! let mut page = report::Page::new("Faces");

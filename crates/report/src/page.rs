@@ -1,4 +1,4 @@
-//! The page itself.
+//! The HTML page.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,15 +12,15 @@ use std::fmt::Write;
 /// One image of a contact sheet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tile {
-    /// A JPEG.
+    /// The image as a JPEG file.
     pub jpeg: Vec<u8>,
-    /// Width over height that it is shown with, in percent; 100 is square.
+    /// Width over height at which the image is shown, in percent: 100 is square; limited to 20 to 500.
     pub aspect_percent: u32,
-    /// A short line below.
+    /// A short line below the image.
     pub caption: String,
-    /// All there is to say, shown when pointed at.
+    /// Longer text, shown when the mouse is over the image.
     pub details: String,
-    /// Line that a click adds to the exclusion list (`sha256:...`); empty for none.
+    /// Line that a click on the image adds to the exclusion list (`sha256:...`); empty if a click does nothing.
     pub exclude_key: String,
 }
 
@@ -33,19 +33,19 @@ pub struct Page {
     has_slider: bool,
 }
 
-/// Images of one run through time, for [`Page::slider`].
+/// Images of one run at several times, for [`Page::slider`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Strip {
     /// Name of the run.
     pub name: String,
-    /// Place of its color in [`PALETTE`].
+    /// Index of its color in [`PALETTE`].
     pub color: usize,
-    /// Moments in order, each with a JPEG.
+    /// Times in ascending order, each with a JPEG file.
     pub frames: Vec<(u64, Vec<u8>)>,
 }
 
 impl Page {
-    /// An empty page.
+    /// Starts an empty page with this title.
     pub fn new(title: &str) -> Self {
         Self {
             title: title.to_owned(),
@@ -55,19 +55,19 @@ impl Page {
         }
     }
 
-    /// A heading of a section; `id` makes it a target for links.
+    /// Adds the heading of a section.
     pub fn heading(&mut self, text: &str) -> &mut Self {
         let _ = write!(self.body, "<h2>{}</h2>", escape(text));
         self
     }
 
-    /// A paragraph.
+    /// Adds a paragraph.
     pub fn text(&mut self, text: &str) -> &mut Self {
         let _ = write!(self.body, "<p>{}</p>", escape(text));
         self
     }
 
-    /// A table; the last column is drawn as a bar when `has_bars` and its cells are numbers.
+    /// Adds a table. With `has_bars`, each row whose last cell is a number also gets a bar in proportion to it.
     pub fn table(&mut self, header: &[&str], rows: &[Vec<String>], has_bars: bool) -> &mut Self {
         self.body.push_str("<table><tr>");
         for cell in header {
@@ -94,7 +94,7 @@ impl Page {
         self
     }
 
-    /// Histograms side by side.
+    /// Adds histograms side by side.
     pub fn histograms(&mut self, histograms: &[Histogram]) -> &mut Self {
         self.body.push_str("<div class=\"plots\">");
         for histogram in histograms {
@@ -109,7 +109,7 @@ impl Page {
         self
     }
 
-    /// Sentences below each other, each with a mark.
+    /// Adds a bulleted list.
     pub fn list(&mut self, lines: &[String]) -> &mut Self {
         self.body.push_str("<ul>");
         for line in lines {
@@ -119,7 +119,7 @@ impl Page {
         self
     }
 
-    /// Line plots side by side, each with its legend and how to read it.
+    /// Adds line plots side by side, each with its title, note and legend.
     pub fn plots(&mut self, plots: &[Plot]) -> &mut Self {
         self.body.push_str("<div class=\"plots wide\">");
         for plot in plots {
@@ -145,7 +145,7 @@ impl Page {
         self
     }
 
-    /// Images of runs side by side under one slider over time (`unit`: what the moments count).
+    /// Adds images of several runs side by side under one slider over time; `unit` is the unit of the times.
     pub fn slider(&mut self, strips: &[Strip], unit: &str) -> &mut Self {
         let mut moments: Vec<u64> = strips
             .iter()
@@ -194,12 +194,12 @@ impl Page {
         self
     }
 
-    /// A contact sheet.
+    /// Adds a contact sheet.
     pub fn sheet(&mut self, tiles: &[Tile]) -> &mut Self {
         self.tiles("sheet", tiles)
     }
 
-    /// Images that belong together, the first set apart as the one that was kept.
+    /// Adds images that belong together. The first one, which was kept, is outlined.
     pub fn group(&mut self, tiles: &[Tile]) -> &mut Self {
         self.tiles("sheet group", tiles)
     }
@@ -226,7 +226,7 @@ impl Page {
         self
     }
 
-    /// The finished page.
+    /// The finished page as HTML.
     pub fn finish(&self) -> String {
         let (tools, script) = if self.has_keys {
             (TOOLS, SCRIPT)
@@ -268,7 +268,7 @@ ul{margin:6px 0 12px;padding-left:22px;max-width:100ch}li{margin:3px 0}\
 
 const TOOLS: &str = "<div id=\"tools\"><b></b><input value=\"by eye\" aria-label=\"reason\"><button>Download exclude.tsv</button></div>";
 
-/// Clicks mark images; the button saves them as an exclusion list.
+/// Script for contact sheets: a click marks an image, the button saves the marked images as an exclusion list.
 const SCRIPT: &str = "<script>\
 const bar=document.getElementById('tools'),note=bar.querySelector('b'),picked=()=>document.querySelectorAll('figure.picked');\
 document.addEventListener('click',e=>{const f=e.target.closest('figure[data-key]');if(!f)return;f.classList.toggle('picked');\
@@ -278,7 +278,7 @@ const lines=[...new Set([...picked()].map(f=>f.dataset.key))].sort().map(k=>k+'\
 const a=document.createElement('a');a.href=URL.createObjectURL(new Blob(lines,{type:'text/tab-separated-values'}));a.download='exclude.tsv';a.click();};\
 </script>";
 
-/// The slider shows in each strip the last image that is not after the chosen moment.
+/// Script for sliders: each strip shows its last image at or before the chosen time.
 const SLIDER: &str = "<script>\
 for(const box of document.querySelectorAll('.slider')){const moments=box.dataset.moments.split(',').map(Number),range=box.querySelector('input');\
 const show=()=>{const now=moments[range.value];box.querySelector('output').textContent=now+' '+box.dataset.unit;\

@@ -1,4 +1,4 @@
-//! Line plots: inline SVG, PNG and CSV of the same data.
+//! Line plots as inline SVG, as PNG and as CSV.
 
 use files::mark::{CSV_END, CSV_START};
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::escape::escape;
 use crate::raster::Canvas;
 
-/// Colors that people with any color vision tell apart (Okabe and Ito).
+/// Colors of lines that people with any color vision can tell apart (Okabe and Ito).
 pub const PALETTE: [&str; 7] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f",
 ];
@@ -16,27 +16,27 @@ pub const PALETTE: [&str; 7] = [
 pub struct Series {
     /// Name in the legend.
     pub name: String,
-    /// Place in [`PALETTE`].
+    /// Index of the color in [`PALETTE`].
     pub color: usize,
-    /// Dashed, for the second of two lines of one thing.
+    /// Whether the line is dashed, as for the second of two related lines.
     pub dashed: bool,
-    /// In order of x; y may be NaN where nothing is known.
+    /// Points (x, y) in ascending order of x. A NaN as y makes a gap in the line.
     pub points: Vec<(f64, f64)>,
-    /// Half the height of the error bar of each point; empty for none.
+    /// Half the height of the error bar of each point, in units of y; empty for none. Drawn only with `dots`.
     pub errors: Vec<f64>,
-    /// A dot on each point.
+    /// Whether each point has a dot.
     pub dots: bool,
 }
 
 /// The y axis of a [`Plot`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum YAxis {
-    /// Linear, from the smallest value to the largest.
+    /// Linear, from the smallest to the largest value.
     #[default]
     Range,
-    /// Linear, from 0 where no value is below.
+    /// Linear, from 0 unless a value is negative.
     FromZero,
-    /// Logarithmic where all values are positive.
+    /// Logarithmic if all values are positive, else linear.
     Log,
 }
 
@@ -45,29 +45,30 @@ pub enum YAxis {
 pub struct Plot {
     /// Title.
     pub title: String,
-    /// A sentence that explains it.
+    /// A sentence that explains the plot.
     pub note: String,
-    /// Below the x axis.
+    /// Label below the x axis.
     pub x_label: String,
     /// The y axis.
     pub y_axis: YAxis,
-    /// Lines.
+    /// The lines.
     pub series: Vec<Series>,
 }
 
-/// Size and margins, in SVG units and pixels.
+/// Size of the plot and its margins, in SVG units.
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 38.0;
-/// Pixels of the PNG for each unit.
+/// Pixels of the PNG per SVG unit, along each axis.
 const SCALE: f64 = 2.0;
-/// Lines with more points are thinned for the page (never for the CSV).
+/// Largest number of points drawn of a line. In SVG and PNG, longer lines are averaged over groups of points; in CSV
+/// they are complete.
 const MAX_POINTS: usize = 700;
 
-/// Mapping of data to pixels.
+/// Mapping of data to SVG units: the ranges of the axes, that of y in powers of ten when `log`.
 struct Frame {
     x: (f64, f64),
     y: (f64, f64),
@@ -91,7 +92,7 @@ impl Frame {
 }
 
 impl Plot {
-    /// Whether there is anything to draw.
+    /// Whether there is nothing to draw: no point has finite coordinates.
     pub fn is_empty(&self) -> bool {
         !self
             .series
@@ -99,7 +100,7 @@ impl Plot {
             .any(|s| s.points.iter().any(|p| p.0.is_finite() && p.1.is_finite()))
     }
 
-    /// The data: a line for each point, `series,x,y,error`.
+    /// The data as CSV: after a header, one line `series,x,y,error` for each point.
     pub fn to_csv(&self) -> String {
         let mut text = format!(
             "{CSV_START}{},{}{CSV_END}\n",
@@ -150,7 +151,7 @@ impl Plot {
             (low - space, high + space)
         };
         let mut y = widen(y, 0.06);
-        // Nothing negative in the data: no negative axis either.
+        // Data without negative values gets an axis without negative values.
         let from_zero = self.y_axis == YAxis::FromZero || y.0 < 0.0;
         if !log && raw.0 >= 0.0 && from_zero {
             y.0 = 0.0;
@@ -163,7 +164,7 @@ impl Plot {
         }
     }
 
-    /// An inline SVG.
+    /// The plot as an inline SVG.
     pub fn to_svg(&self) -> String {
         let frame = self.frame();
         let mut svg = format!(
@@ -250,13 +251,14 @@ impl Plot {
         svg
     }
 
-    /// Earlier lines are wider, so that they show beside a later one that runs over them.
+    /// Width of line `i` in SVG units. Earlier lines are wider, so that they stay visible under a later one.
     fn line_width(&self, i: usize) -> f64 {
         let later = self.series.len() - 1 - i;
         1.6 + 0.8 * later.min(3) as f64
     }
 
-    /// A PNG of 1120 x 520 and a line for each series below.
+    /// The plot as a PNG file, 1120 pixels wide and at least 520 high: title, plot, and one line of legend for each
+    /// series.
     pub fn to_png(&self) -> Vec<u8> {
         let frame = self.frame();
         let title = 24.0;
@@ -310,7 +312,7 @@ impl Plot {
     }
 }
 
-/// Pieces between gaps, thinned.
+/// The pieces of a line between its gaps, with at most [`MAX_POINTS`] points in all.
 fn lines(series: &Series) -> Vec<Vec<(f64, f64)>> {
     let step = series.points.len().div_ceil(MAX_POINTS).max(1);
     let thinned: Vec<(f64, f64)> = series
@@ -342,14 +344,14 @@ fn y_ticks(frame: &Frame) -> Vec<(f64, String)> {
             }
         }
     }
-    // Two decades and more: powers of ten alone are enough.
+    // Over two decades or more, powers of ten are enough.
     if all.len() > 8 {
         all.retain(|(value, _)| (value.log10() - value.log10().round()).abs() < 1e-9);
     }
     all
 }
 
-/// Round numbers in a range.
+/// About `wanted` round numbers from `low` to `high`, each with its label.
 fn ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
     let rough = (high - low) / wanted as f64;
     if !rough.is_finite() || rough <= 0.0 {
@@ -368,7 +370,7 @@ fn ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// Four significant digits without trailing zeros.
+/// A number with four significant digits (more in front of the decimal point if needed), without trailing zeros.
 pub fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 {

@@ -1,17 +1,17 @@
-//! A small canvas for plots: anti-aliased lines, 8 x 8 letters, PNG.
+//! A bitmap for plots: anti-aliased lines, 8 x 8 letters, PNG.
 
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts};
 
-/// RGB pixels on white.
+/// RGB pixels, white at first.
 pub(crate) struct Canvas {
     width: usize,
     height: usize,
     pixels: Vec<u8>,
 }
 
-/// Lines of text, dark on white, as RGB rows: `width * 20` pixels for each line and a rim of 4 rows.
+/// Draws lines of text, dark on white. Returns RGB rows of `width` pixels: 20 rows for each line, and 4 rows of margin.
 ///
-/// Of a line that is too long the end is shown, where names of runs differ.
+/// Of a line that is too long only the end is shown, since names of runs differ there.
 pub fn caption(width: usize, lines: &[&str]) -> Vec<u8> {
     const LINE: usize = 8 * DOT + 4;
     let mut canvas = Canvas::new(width, lines.len() * LINE + 4);
@@ -24,7 +24,7 @@ pub fn caption(width: usize, lines: &[&str]) -> Vec<u8> {
     canvas.pixels
 }
 
-/// Pixels of one dot of a letter.
+/// Side in pixels of one dot of a letter.
 const DOT: usize = 2;
 
 impl Canvas {
@@ -44,7 +44,7 @@ impl Canvas {
         }
     }
 
-    /// A line with round ends; from a point to itself it is a dot.
+    /// Draws a line `width` pixels wide with round ends; from a point to itself it is a dot.
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), color: [u8; 3], width: f64) {
         let reach = width / 2.0 + 1.0;
         let bounds = |a: f64, b: f64, size: usize| {
@@ -71,7 +71,8 @@ impl Canvas {
         }
     }
 
-    /// A line of text with its upper edge at `at.1`; `anchor` 0 starts at `at.0`, 0.5 is centered, 1 ends there.
+    /// Draws one line of text with its upper edge at `at.1`. With an `anchor` of 0 it starts at `at.0`, with 0.5 it is
+    /// centered there, with 1 it ends there.
     pub fn text(&mut self, at: (f64, f64), text: &str, color: [u8; 3], anchor: f64) {
         let width = text.chars().count() * 8 * DOT;
         let left = at.0 - width as f64 * anchor;

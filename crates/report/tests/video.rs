@@ -1,4 +1,4 @@
-//! Films are read back by decoders.
+//! Tests that decoders read back the videos.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -14,7 +14,7 @@ const OPTIONS: VideoOptions = VideoOptions {
     n_frames: 7,
 };
 
-/// Frame `i` is of one color, with one row of another.
+/// Frames of one color each, with one row of another color.
 fn frames() -> Vec<Vec<u8>> {
     (0..OPTIONS.n_frames as u8)
         .map(|i| {
@@ -59,7 +59,7 @@ fn animated_images_hold_every_frame() {
         BufReader::new(std::fs::File::open(path).unwrap())
     };
     check(WebPDecoder::new(write("a.webp")).unwrap());
-    // Two colors a frame fit a palette exactly.
+    // Two colors in a frame fit into a palette exactly.
     check(GifDecoder::new(write("a.gif")).unwrap());
     check(PngDecoder::new(write("a.png")).unwrap().apng().unwrap());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);
@@ -91,7 +91,7 @@ fn every_film_is_known_again() {
     }
 }
 
-/// A program in the place of ffmpeg: one test, since the variable is the process's.
+/// Uses a script in place of ffmpeg. This is one test, since the environment variable belongs to the whole process.
 #[cfg(unix)]
 #[test]
 fn ffmpeg_gets_the_frames_and_its_words_are_told() {
@@ -125,7 +125,8 @@ fn ffmpeg_gets_the_frames_and_its_words_are_told() {
     );
     assert_eq!(names(), ["ffmpeg"]);
 
-    // The last argument is the file to write, marked as one: a name like `12:30.mp4` is no protocol.
+    // The last argument is the file to write, with `file:` in front: a name like `12:30.mp4` is not taken for a
+    // protocol.
     play("for last; do true; done; cat > \"${last#file:}\"").unwrap();
     assert_eq!(names(), ["a.mp4", "ffmpeg"]);
     let written = std::fs::read(dir.path().join("a.mp4")).unwrap();

@@ -1,11 +1,11 @@
-//! The checkpoint of a run folder, chosen by one rule with one flag in all tools.
+//! Chooses the checkpoint of a run folder, by one rule and one flag in all tools.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use run_folder::{Checkpoint, choose_checkpoint, latest_run, snapshot_files};
 
-/// Folder of the runs where a bare `latest` is looked for.
+/// Folder in which the newest run is looked for when a name is just `latest`.
 const RUNS: &str = "runs";
 
 /// The flag by which a checkpoint of a run is chosen.
@@ -18,20 +18,21 @@ pub struct CheckpointArgs {
 }
 
 impl CheckpointArgs {
-    /// The file behind a network's name: of a run folder or `latest` the chosen checkpoint, which is told; of anything else
-    /// the name itself.
+    /// The file of the network that the flag `flag` names. For a run folder or `latest` it is the chosen checkpoint,
+    /// which is logged; any other name is returned as it is.
     ///
     /// # Errors
-    /// When the run has no such checkpoint, or `--checkpoint` was given without a run.
+    /// When the run has no such checkpoint, or when `--checkpoint` was given and `network` is not a run.
     pub fn find(&self, flag: &str, network: &Path) -> anyhow::Result<PathBuf> {
         find_checkpoint(flag, network, None, self.checkpoint)
     }
 }
 
-/// As [`CheckpointArgs::find`], with the folder of runs where a bare `latest` is looked for.
+/// Like [`CheckpointArgs::find`], with the checkpoint `which`. When a name is just `latest`, the newest run is looked
+/// for in `outdir`, or in `runs` without one.
 ///
 /// # Errors
-/// As there.
+/// The same as for [`CheckpointArgs::find`].
 pub fn find_checkpoint(
     flag: &str,
     network: &Path,
@@ -60,11 +61,11 @@ pub fn find_checkpoint(
     Ok(chosen.path)
 }
 
-/// The folder of a run: `latest` is the newest run in `runs`, `DIR/latest` the newest in another folder, both with a
-/// snapshot; every other name is itself.
+/// The folder of a run. For `latest` it is the newest run in `runs`, for `DIR/latest` the newest run in `DIR`, among
+/// the runs with a snapshot; any other path is returned as it is.
 ///
 /// # Errors
-/// When there is no such run.
+/// When no run there has a snapshot.
 pub fn find_run(run: &Path) -> anyhow::Result<PathBuf> {
     match latest(run, None) {
         Some(outdir) => {
@@ -76,7 +77,8 @@ pub fn find_run(run: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// The folder of runs whose newest is meant; `None` where a name is not `latest`.
+/// For `latest` or `DIR/latest`, the folder whose newest run is meant; `None` for any other name, and when a file has
+/// that name.
 fn latest(name: &Path, outdir: Option<&Path>) -> Option<PathBuf> {
     if name.file_name()? != "latest" || name.exists() {
         return None;
@@ -122,7 +124,7 @@ mod tests {
         assert_eq!(find_run(&latest).unwrap(), run("00001-b"));
         let first = found(&run("00000-a"), Some(Checkpoint::Kimg(0))).unwrap();
         assert_eq!(first, run_folder::snapshot_path(&run("00000-a"), 0));
-        // Names of anything else stay; a choice within them is an error.
+        // Other names are returned as they are; a choice among checkpoints is an error for them.
         assert_eq!(
             found(Path::new("ffhq512"), None).unwrap(),
             Path::new("ffhq512")

@@ -1,6 +1,6 @@
 use downloads::DownloadProgress as Progress;
 
-/// A bar of bytes that appears with the first byte that is fetched.
+/// A progress bar of a download, in bytes. It appears with the first call of [`show`](Self::show).
 #[derive(Default)]
 pub struct DownloadBar {
     title: Option<&'static str>,
@@ -8,7 +8,7 @@ pub struct DownloadBar {
 }
 
 impl DownloadBar {
-    /// A bar with a title in place of `fetching`.
+    /// A bar with this title in place of `fetching`.
     pub fn titled(title: &'static str) -> Self {
         Self {
             title: Some(title),
@@ -16,7 +16,7 @@ impl DownloadBar {
         }
     }
 
-    /// Shows how far a download is.
+    /// Shows the progress of a download.
     pub fn show(&mut self, progress: Progress) {
         let title = self.title.unwrap_or("fetching");
         let bar = self
@@ -28,7 +28,8 @@ impl DownloadBar {
         bar.set_position(progress.done);
     }
 
-    /// Ends the bar of a download that succeeded; a bar that is dropped is taken away.
+    /// Removes the bar after a download that succeeded, and logs its size and duration. Dropping it only removes the
+    /// bar.
     pub fn finish(self) {
         if let Some(bar) = self.bar {
             bar.finish();

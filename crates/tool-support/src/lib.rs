@@ -1,5 +1,5 @@
 //! Flags and helpers that `train`, `eval` and `generate` share: [`device`] for `--device`, [`CheckpointArgs`] for the
-//! checkpoint of a run folder, [`find_run`] for `latest`, [`DownloadBar`] for what is fetched.
+//! checkpoint of a run folder, [`find_run`] for `latest`, [`DownloadBar`] for downloads.
 
 mod checkpoint;
 mod device;

@@ -1,4 +1,5 @@
-//! Draws faces side by side: `cargo run -p sample --example sheet -- sheet.png [COLUMNS ROWS SIZE FIRST_SEED]`.
+//! Draws faces side by side into a PNG:
+//! `cargo run -p synthetic-dump --example sheet -- sheet.png [COLUMNS ROWS SIZE FIRST_SEED]`.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 

@@ -1,28 +1,28 @@
-//! Alterations of images as on the web: crops, mirrors, tints, smaller copies.
+//! Alterations of images as they occur on the web: crops, mirrors, tints, smaller copies.
 
 use image::{Rgb, RgbImage, imageops};
 
-/// A change of pixels.
+/// A change of an image's pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Alteration {
-    /// Sides times this.
+    /// Scales both sides by this factor.
     Resize(f32),
-    /// Shares of the sides that are cut off: left, top, right, bottom.
+    /// Cuts off these shares of the sides, 0 to 1: left, top, right, bottom.
     Crop([f32; 4]),
-    /// Left and right are swapped.
+    /// Swaps left and right.
     Mirror,
-    /// Every channel times this.
+    /// Multiplies every channel by this factor.
     Brightness(f32),
-    /// A site's name in the corner; the seed of its letters.
+    /// Adds a site's name in a corner; its letters are drawn with this seed.
     Watermark(u32),
-    /// Luma alone, as a gray image stored as RGB.
+    /// Keeps luma only: a gray image stored as RGB.
     Gray,
-    /// Luma between two colors: black's and white's.
+    /// Replaces each pixel by a mixture of two colors according to its luma: the first for black, the second for white.
     Tint([u8; 3], [u8; 3]),
 }
 
 impl Alteration {
-    /// The changed image.
+    /// Returns the changed image.
     pub fn apply(self, image: RgbImage) -> RgbImage {
         match self {
             Self::Resize(factor) => {
@@ -44,12 +44,12 @@ impl Alteration {
                     ((u16::from(dark[c]) * (255 - y) + u16::from(light[c]) * y + 127) / 255) as u8
                 })
             }),
-            // Painted on the open canvas, see `Picture::paint`.
+            // Painted before the image is finished, see `Image::paint` in `plan`.
             Self::Watermark(_) => image,
         }
     }
 
-    /// A box after the alteration; `size` is that of the image before.
+    /// A box `[x0, y0, x1, y1]` in pixels after the alteration; `size` is (width, height) of the image before.
     pub fn move_box(self, [x0, y0, x1, y1]: [f32; 4], size: (u32, u32)) -> [f32; 4] {
         match self {
             Self::Resize(factor) => {
@@ -74,7 +74,7 @@ impl Alteration {
         }
     }
 
-    /// The size afterwards.
+    /// Width and height of an image of `size` after the alteration.
     pub fn size(self, size: (u32, u32)) -> (u32, u32) {
         match self {
             Self::Resize(factor) => resized(size, factor),
@@ -106,7 +106,7 @@ fn mapped(mut image: RgbImage, map: impl Fn([u8; 3]) -> [u8; 3]) -> RgbImage {
     image
 }
 
-/// Rec. 601 luma.
+/// Rec. 601 luma of an RGB pixel.
 fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((u32::from(r) * 299 + u32::from(g) * 587 + u32::from(b) * 114 + 500) / 1000) as u8
 }

@@ -5,7 +5,7 @@ use crate::color::OpaqueColor;
 use crate::curve::{Knot, closed, cubics, ellipse, heart, lines, rounded, sin_cos, star};
 use crate::draw::Draw;
 
-/// Every kind, by its tag.
+/// Every kind of background, by its tag.
 pub const KINDS: [&str; 14] = [
     "white_background",
     "gradient_background",
@@ -23,7 +23,7 @@ pub const KINDS: [&str; 14] = [
     "window",
 ];
 
-/// Paints a background over the whole canvas.
+/// Paints the background with the tag `kind` over the whole canvas.
 pub fn paint(canvas: &mut Canvas, kind: &str, draw: &mut Draw) {
     let (w, h) = canvas.size();
     let all = rounded(0.0, 0.0, w, h, 0.0);

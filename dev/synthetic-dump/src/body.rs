@@ -8,10 +8,10 @@ use crate::color::OpaqueColor;
 use crate::curve::{cubics, ellipse, lines, rounded};
 use crate::extras::bow;
 
-/// Length of a body in head units: long enough for any image.
+/// The y of the lower end of a body in head units: below the edge of any image.
 const DOWN: f32 = 1400.0;
 
-/// Neck, body and clothes; `is_behind` for a back.
+/// Draws neck, body and clothes in head units; with `is_behind`, as seen from behind.
 pub fn draw(canvas: &mut Canvas, who: &Character, is_behind: bool) {
     let line = who.skin.shade(0.58).mix(OpaqueColor::hex(0x8a4030), 0.3);
     let neck = cubics(
@@ -56,7 +56,7 @@ pub fn draw(canvas: &mut Canvas, who: &Character, is_behind: bool) {
     clothes(canvas, who, is_behind);
 }
 
-/// The trunk and the arms beside it; `collar` is how low the neckline is.
+/// Outline of the trunk with the arms beside it; a larger `collar` (y in head units) is a lower neckline.
 fn trunk(collar: f32) -> Path {
     cubics(
         (-46.0, 164.0),
@@ -92,7 +92,7 @@ fn clothes(canvas: &mut Canvas, who: &Character, is_behind: bool) {
         line,
     );
     canvas.clipped(&trunk, |canvas| {
-        // Where the arms lie against the trunk, and a fold or two.
+        // Lines and shadows where the arms lie against the trunk, and a fold on each side.
         for side in [-1.0_f32, 1.0] {
             let x = |v: f32| side * v;
             let arm = cubics(
@@ -295,7 +295,7 @@ fn clothes(canvas: &mut Canvas, who: &Character, is_behind: bool) {
     }
 }
 
-/// One scallop of a frilled neckline, which hangs lowest in the middle.
+/// One scallop of a frilled neckline, at `x`; those in the middle hang lowest.
 fn frill(x: f32) -> Path {
     let y = 226.0 - x * x * 0.0085;
     ellipse(x, y, 13.0, 13.0)

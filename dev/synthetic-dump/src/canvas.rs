@@ -1,4 +1,4 @@
-//! An image that shapes are painted on, through a transform and clips.
+//! An image on which shapes are painted, through a transform and inside of clipping paths.
 
 use tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Mask, Paint, Path, Pixmap,
@@ -8,13 +8,13 @@ use tiny_skia::{
 use crate::color::OpaqueColor;
 use crate::style::Style;
 
-/// Fill of a shape.
+/// The color or gradient of a shape.
 #[derive(Clone, Copy)]
 pub enum Ink {
     Flat(Color),
-    /// From the first color at the first point to the second color at the second.
+    /// Linear gradient, from the first color at the first point to the second color at the second point.
     Linear([f32; 2], Color, [f32; 2], Color),
-    /// From the first color in the middle to the second at the radius.
+    /// Radial gradient around a point, from the first color in the middle to the second color at the radius.
     Radial([f32; 2], f32, Color, Color),
 }
 
@@ -31,12 +31,12 @@ impl From<OpaqueColor> for Ink {
 }
 
 impl Ink {
-    /// A gradient from `y0` down to `y1`.
+    /// A vertical gradient from `upper` at `y0` to `lower` at `y1`.
     pub fn down(y0: f32, upper: OpaqueColor, y1: f32, lower: OpaqueColor) -> Self {
         Self::Linear([0.0, y0], upper.opaque(), [0.0, y1], lower.opaque())
     }
 
-    /// All colors through a function; gradients become their middle color where they are to be flat.
+    /// Applies a function to all colors. With `is_flat`, a gradient becomes the mean of its two colors first.
     fn mapped(self, map: impl Fn(Color) -> Color, is_flat: bool) -> Self {
         let middle = |a: Color, b: Color| {
             let mean = |a: f32, b: f32| (a + b) / 2.0;
@@ -84,7 +84,7 @@ impl Ink {
     }
 }
 
-/// The image.
+/// An image with the present transform, the present clip and the style.
 pub struct Canvas {
     pixmap: Pixmap,
     transform: Transform,
@@ -93,10 +93,10 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// A sheet of white paper, as white as the style's.
+    /// Starts an image that is white as the style shows it.
     ///
     /// # Panics
-    /// When a side is 0 or beyond what memory can hold.
+    /// When a side is 0, or the image is too large for the memory.
     pub fn new(width: u32, height: u32, style: Style) -> Self {
         let mut pixmap =
             Pixmap::new(width, height).expect("the sides of an image are drawn from a list");
@@ -113,7 +113,7 @@ impl Canvas {
         (self.pixmap.width() as f32, self.pixmap.height() as f32)
     }
 
-    /// Paints through a further transform.
+    /// Calls `paint` with a further transform, which is applied before the present one.
     pub fn within(&mut self, transform: Transform, paint: impl FnOnce(&mut Self)) {
         let outer = self.transform;
         self.transform = outer.pre_concat(transform);
@@ -121,7 +121,7 @@ impl Canvas {
         self.transform = outer;
     }
 
-    /// Paints inside a path only.
+    /// Calls `paint` with painting limited to the inside of a path.
     pub fn clipped(&mut self, path: &Path, paint: impl FnOnce(&mut Self)) {
         let outer = self.mask.take();
         let mut mask = match &outer {
@@ -160,7 +160,7 @@ impl Canvas {
         );
     }
 
-    /// A line with round ends.
+    /// Draws a line along a path, with round ends. The style may change its width.
     pub fn stroke(&mut self, path: &Path, width: f32, ink: impl Into<Ink>) {
         let style = self.style;
         let ink = ink
@@ -180,7 +180,7 @@ impl Canvas {
             .stroke_path(path, &paint, &stroke, self.transform, self.mask.as_ref());
     }
 
-    /// A filled shape with its outline.
+    /// Fills a path and draws its outline.
     pub fn shape(&mut self, path: &Path, ink: impl Into<Ink>, line: impl Into<Ink>) {
         self.fill(path, ink);
         self.stroke(path, 2.6, line);
@@ -191,7 +191,7 @@ impl Canvas {
         let (width, height) = (self.pixmap.width(), self.pixmap.height());
         let pixels = self.pixmap.data();
         let mut image = image::RgbImage::new(width, height);
-        // Opaque from the first fill on, so premultiplied is plain.
+        // Every pixel is opaque since the first fill, so premultiplied colors are plain ones.
         for (target, source) in image
             .as_mut()
             .chunks_exact_mut(3)

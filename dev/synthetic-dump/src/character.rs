@@ -1,14 +1,14 @@
-//! Who is drawn: the parameters of a character, and of a face's expression.
+//! The parameters of a character, and of a face's expression. Lengths are in head units (see `face`).
 
 use crate::color::{self, OpaqueColor};
 use crate::draw::Draw;
 
-/// Everything about a character but the expression.
+/// All parameters of a character except the expression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Character {
     pub hair: (&'static str, OpaqueColor),
     pub eyes: (&'static str, OpaqueColor),
-    /// The other eye's color, for the few with two.
+    /// Color of the eye on the right of the image; few characters have eyes of two colors.
     pub other_eye: OpaqueColor,
     pub skin: OpaqueColor,
     pub bangs: Bangs,
@@ -17,14 +17,15 @@ pub struct Character {
     pub length: f32,
     pub has_side_locks: bool,
     pub has_ahoge: bool,
-    /// Numbers that shape single locks.
+    /// Numbers in [-1, 1) that vary the shapes of single locks.
     pub locks: [f32; 8],
-    /// Half the width and height of an open eye.
+    /// Half the width and half the height of an open eye.
     pub eye_size: (f32, f32),
-    /// Height of the outer corners above the inner ones.
+    /// Height by which the outer corners of the eyes are raised.
     pub eye_slant: f32,
-    /// Position of the chin, and its roundness (0 pointed to 1).
+    /// The y of the chin.
     pub chin: f32,
+    /// Roundness of the chin, 0 (pointed) to 1.
     pub roundness: f32,
     pub outfit: Outfit,
     pub cloth: OpaqueColor,
@@ -74,7 +75,7 @@ pub enum Extra {
     CatEars,
     Headphones,
     Hairband,
-    /// Only where it is asked for: no character is drawn by lot with it.
+    /// Only where it is asked for: characters drawn at random never have it.
     Hat,
 }
 
@@ -85,15 +86,16 @@ pub struct Expression {
     pub left: Lid,
     pub right: Lid,
     pub mouth: Mouth,
-    /// Height of the brows, and the shift of their inner ends, up (worried) or down (angry).
+    /// Height by which the brows are raised, and by which their inner ends are raised (worried) or, when negative,
+    /// lowered (angry).
     pub brow: (f32, f32),
-    /// 0 to 1.
+    /// Strength of the blush, 0 to 1.
     pub blush: f32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Lid {
-    /// Openness of the eye; 1 as usual.
+    /// An open eye; 1 is the usual openness.
     Open(f32),
     /// Closed in a smile.
     Happy,
@@ -195,7 +197,7 @@ pub const EXPRESSIONS: [Expression; 12] = [
 ];
 
 impl Character {
-    /// Somebody new.
+    /// Draws a new character at random.
     pub fn draw(draw: &mut Draw) -> Self {
         let eyes = draw.pick(&color::EYES);
         let other_eye = if draw.chance(0.04) {
@@ -213,7 +215,7 @@ impl Character {
             };
         }
         let (name, hair) = draw.pick(&color::HAIR);
-        // No two heads have quite the same color.
+        // The hair of each character gets a slightly different color.
         let toward = OpaqueColor::hsv(draw.range(0.0, 1.0), 0.5, 0.8);
         let eye_height = draw.range(28.0, 36.0);
         Self {
@@ -277,7 +279,7 @@ impl Character {
         }
     }
 
-    /// The color of outlines, tinted by what they surround.
+    /// The color of outlines around a shape of the color `fill`.
     pub fn line(fill: OpaqueColor) -> OpaqueColor {
         fill.shade(0.72)
     }

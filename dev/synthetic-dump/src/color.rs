@@ -2,14 +2,14 @@
 
 use tiny_skia::Color;
 
-/// An opaque color, 0 to 1 for each channel.
+/// An opaque color: red, green and blue, 0 to 1 each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OpaqueColor(pub [f32; 3]);
 
 impl OpaqueColor {
     pub const WHITE: Self = Self([1.0; 3]);
 
-    /// From `0xRRGGBB`.
+    /// A color given as `0xRRGGBB`.
     pub const fn hex(value: u32) -> Self {
         Self([
             ((value >> 16) & 255) as f32 / 255.0,
@@ -18,7 +18,7 @@ impl OpaqueColor {
         ])
     }
 
-    /// Hue in turns, saturation and value in 0 to 1.
+    /// A color by its hue in turns, and its saturation and value in 0 to 1.
     pub fn hsv(hue: f32, saturation: f32, value: f32) -> Self {
         let channel = |shift: f32| {
             let k = (shift + hue * 6.0) % 6.0;
@@ -27,7 +27,7 @@ impl OpaqueColor {
         Self([channel(5.0), channel(3.0), channel(1.0)])
     }
 
-    /// `share` of the other color in this one.
+    /// A mixture of this color with `share` (0 to 1) of another one.
     pub fn mix(self, other: Self, share: f32) -> Self {
         let mut mixed = self.0;
         for (mine, its) in mixed.iter_mut().zip(other.0) {
@@ -36,12 +36,12 @@ impl OpaqueColor {
         Self(mixed)
     }
 
-    /// Lighter: `share` of white.
+    /// A lighter color: a mixture with `share` of white.
     pub fn tint(self, share: f32) -> Self {
         self.mix(Self::WHITE, share)
     }
 
-    /// Darker and a little bluer, as painters shade.
+    /// A darker color, as painters shade: a mixture with `share` of a dark violet.
     pub fn shade(self, share: f32) -> Self {
         self.mix(Self([0.16, 0.08, 0.22]), share)
     }
@@ -50,14 +50,14 @@ impl OpaqueColor {
         self.alpha(1.0)
     }
 
-    /// With an opacity of 0 to 1.
+    /// This color with an opacity of 0 to 1.
     pub fn alpha(self, alpha: f32) -> Color {
         let [r, g, b] = self.0.map(|v| v.clamp(0.0, 1.0));
         Color::from_rgba(r, g, b, alpha.clamp(0.0, 1.0)).unwrap_or(Color::BLACK)
     }
 }
 
-/// Hair colors with the tag that names them.
+/// Hair colors, each with its tag.
 pub const HAIR: [(&str, OpaqueColor); 14] = [
     ("black_hair", OpaqueColor::hex(0x3a3544)),
     ("brown_hair", OpaqueColor::hex(0x8a5a3c)),
@@ -75,7 +75,7 @@ pub const HAIR: [(&str, OpaqueColor); 14] = [
     ("dark_blue_hair", OpaqueColor::hex(0x3f4f86)),
 ];
 
-/// Eye colors with the tag that names them.
+/// Eye colors, each with its tag.
 pub const EYES: [(&str, OpaqueColor); 9] = [
     ("blue_eyes", OpaqueColor::hex(0x3f86e0)),
     ("red_eyes", OpaqueColor::hex(0xd8404e)),

@@ -1,4 +1,4 @@
-//! Paths: closed curves through points, tapered strokes, stars; a sine that is the same on every machine.
+//! Paths: closed curves through points, tapered strokes, stars; and a sine that is the same on every machine.
 
 use tiny_skia::{Path, PathBuilder};
 
@@ -7,9 +7,9 @@ pub type Point = (f32, f32);
 /// A point of an outline.
 #[derive(Clone, Copy)]
 pub enum Knot {
-    /// The curve passes smoothly.
+    /// The curve passes through the point smoothly.
     Round(f32, f32),
-    /// The curve turns sharply.
+    /// The curve turns sharply at the point.
     Sharp(f32, f32),
 }
 
@@ -21,7 +21,7 @@ impl Knot {
     }
 }
 
-/// A closed curve through knots (Catmull-Rom, with one-sided tangents at sharp knots).
+/// A closed curve through knots: a Catmull-Rom spline, with zero tangents at sharp knots.
 pub fn closed(knots: &[Knot]) -> Path {
     let n = knots.len();
     let at = |i: usize| knots[i % n].at();
@@ -43,7 +43,7 @@ pub fn closed(knots: &[Knot]) -> Path {
     finish(path)
 }
 
-/// A path from a list of cubics: the start, then (control, control, end) each.
+/// A path of cubic Bézier curves from `start`; each segment is two control points and the end, as x and y.
 pub fn cubics(start: Point, segments: &[[f32; 6]], close: bool) -> Path {
     let mut path = PathBuilder::new();
     path.move_to(start.0, start.1);
@@ -56,7 +56,7 @@ pub fn cubics(start: Point, segments: &[[f32; 6]], close: bool) -> Path {
     finish(path)
 }
 
-/// An open or closed polyline.
+/// A polyline, open or closed.
 pub fn lines(points: &[Point], close: bool) -> Path {
     let mut path = PathBuilder::new();
     for (i, &(x, y)) in points.iter().enumerate() {
@@ -72,7 +72,7 @@ pub fn lines(points: &[Point], close: bool) -> Path {
     finish(path)
 }
 
-/// A quadratic stroke that is `width` wide in its middle and pointed at both ends.
+/// A stroke from `from` to `to` with the control point `bend`, `width` wide in its middle and pointed at both ends.
 pub fn taper(from: Point, bend: Point, to: Point, width: f32) -> Path {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let length = (dx * dx + dy * dy).sqrt().max(1e-3);
@@ -85,9 +85,9 @@ pub fn taper(from: Point, bend: Point, to: Point, width: f32) -> Path {
     finish(path)
 }
 
-/// An ellipse.
+/// An ellipse with its center at (`x`, `y`) and the radii `rx` and `ry`.
 pub fn ellipse(x: f32, y: f32, rx: f32, ry: f32) -> Path {
-    // The length of the handles that makes four cubics an ellipse.
+    // Length of the handles, for radius 1, with which four cubics make an ellipse.
     const K: f32 = 0.552_284_8;
     let (kx, ky) = (rx * K, ry * K);
     cubics(
@@ -102,7 +102,7 @@ pub fn ellipse(x: f32, y: f32, rx: f32, ry: f32) -> Path {
     )
 }
 
-/// A rectangle with rounded corners.
+/// A rectangle with rounded corners and its upper left corner at (`x`, `y`).
 pub fn rounded(x: f32, y: f32, width: f32, height: f32, radius: f32) -> Path {
     let (r, b) = (x + width, y + height);
     let mut path = PathBuilder::new();
@@ -119,7 +119,7 @@ pub fn rounded(x: f32, y: f32, width: f32, height: f32, radius: f32) -> Path {
     finish(path)
 }
 
-/// A star with `n` points.
+/// A star with `n` points at the radius `outer`, notches at the radius `inner`, rotated clockwise by `turns`.
 pub fn star(x: f32, y: f32, n: usize, outer: f32, inner: f32, turns: f32) -> Path {
     let points: Vec<Point> = (0..2 * n)
         .map(|i| {
@@ -131,7 +131,7 @@ pub fn star(x: f32, y: f32, n: usize, outer: f32, inner: f32, turns: f32) -> Pat
     lines(&points, true)
 }
 
-/// A heart.
+/// A heart around (`x`, `y`) with its tip at the distance `r`.
 pub fn heart(x: f32, y: f32, r: f32) -> Path {
     cubics(
         (x, y + r),
@@ -143,11 +143,12 @@ pub fn heart(x: f32, y: f32, r: f32) -> Path {
     )
 }
 
-/// Sine and cosine of an angle in turns, by arithmetic alone: the system's differ in the last bit between machines.
+/// Sine and cosine of an angle in turns. Computed by basic arithmetic, since the system's functions differ in the last
+/// bit between machines.
 pub fn sin_cos(turns: f32) -> (f32, f32) {
     let sine = |turns: f64| {
         let turns = turns - turns.floor();
-        // To [-1/4, 1/4], where the series is short.
+        // Fold to [-1/4, 1/4], where the series is short.
         let folded = if turns < 0.25 {
             turns
         } else if turns < 0.75 {
@@ -165,7 +166,8 @@ pub fn sin_cos(turns: f32) -> (f32, f32) {
     (sine(turns) as f32, sine(turns + 0.25) as f32)
 }
 
-/// The path; a dot far outside where the points make none (all equal, or none), so that drawing needs no case for it.
+/// Finishes a path. When its points make none (all equal, or no points), it is a dot far outside the image, so that
+/// drawing needs no special case.
 fn finish(path: PathBuilder) -> Path {
     path.finish().unwrap_or_else(|| {
         let mut dot = PathBuilder::new();

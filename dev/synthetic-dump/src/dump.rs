@@ -1,4 +1,4 @@
-//! The dump as a folder.
+//! The dump, which is written as a folder.
 
 use std::fs;
 use std::io;
@@ -14,42 +14,43 @@ use crate::plan::{Broken, Content, Entry, plan};
 use crate::style::Style;
 use crate::truth::{Truth, path};
 
-/// Stream of the one character of a dump; images have other ones.
+/// Random stream ([`Draw::new`]) of the character that all images show when [`DumpOptions::character`] is set; images
+/// have other streams.
 pub(crate) const CHARACTER_STREAM: u32 = 4_000_000;
 
-/// A dump of illustrations: planned at once, painted when it is written.
+/// A dump of illustrations. It is planned when it is created and painted when it is written.
 #[derive(Clone, Debug)]
 pub struct Dump {
     entries: Vec<Entry>,
     truth: Truth,
 }
 
-/// What a dump shows.
+/// Options of a dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DumpOptions {
-    /// Another seed gives another dump.
+    /// Seed of all random choices.
     pub seed: u32,
-    /// Number of originals; what is made of them grows in proportion.
+    /// Number of originals; the numbers of the other files grow in proportion.
     pub n_works: usize,
     /// The drawing style.
     pub style: Style,
-    /// Seed of one character that all images show; none for a character in each.
+    /// Seed of one character that all images show; `None` for different characters.
     pub character: Option<u32>,
 }
 
-/// Progress of writing.
+/// Progress of writing a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Files written.
+    /// Number of files written so far.
     pub done: usize,
-    /// Files of the dump.
+    /// Number of files of the dump.
     pub total: usize,
 }
 
 /// Why a dump cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
-    /// The system refused.
+    /// The operating system refused to write.
     #[error("cannot write '{}': {source}", path.display())]
     Write {
         /// The file or folder.
@@ -68,15 +69,15 @@ pub enum DumpError {
 }
 
 impl Dump {
-    /// Originals of a dump as [`Dump::new`] plans it.
+    /// Number of originals in a dump by [`Dump::new`].
     pub const N_WORKS: usize = 240;
 
-    /// The dump of a seed, [`Dump::N_WORKS`] originals large.
+    /// The dump of a seed, with [`Dump::N_WORKS`] originals.
     pub fn new(seed: u32) -> Self {
         Self::with_works(seed, Self::N_WORKS)
     }
 
-    /// A dump with another number of originals; what is made of them grows in proportion.
+    /// The dump of a seed, with `n_works` originals; the numbers of the other files grow in proportion.
     pub fn with_works(seed: u32, n_works: usize) -> Self {
         Self::with_options(&DumpOptions {
             seed,
@@ -86,7 +87,7 @@ impl Dump {
         })
     }
 
-    /// A dump of a style, or of one character.
+    /// The dump with the given options.
     pub fn with_options(options: &DumpOptions) -> Self {
         let mut entries = plan(options.seed, options.n_works);
         let who = options
@@ -110,15 +111,16 @@ impl Dump {
         Self { entries, truth }
     }
 
-    /// Truth about every file.
+    /// Everything that is known about the files of the dump.
     pub fn truth(&self) -> &Truth {
         &self.truth
     }
 
-    /// Writes `pictures/`, `posts.jsonl` (tags), `boxes.jsonl` and `boxes.json` (face boxes) and, last, `truth.json`.
+    /// Writes images to `pictures/`, then `posts.jsonl` (tags), `boxes.jsonl` and `boxes.json` (face boxes) and, last,
+    /// `truth.json`.
     ///
-    /// The same dump is the same bytes, whatever the machine and the number of threads. A folder that holds this dump
-    /// already is left as it is. `progress` is called from several threads.
+    /// The same dump gives the same bytes on every machine and with any number of threads. A folder that holds this
+    /// dump already is left as it is. `progress` is called after each file, from several threads.
     ///
     /// # Errors
     /// [`DumpError`] naming the file.
@@ -159,7 +161,7 @@ impl Dump {
         Ok(())
     }
 
-    /// Whether a folder holds all of this dump: its truth, which is written last, and every file.
+    /// Whether a folder holds this dump completely: the same `truth.json`, which is written last, and every file.
     pub fn is_in(&self, dir: &Path) -> bool {
         fs::read_to_string(dir.join("truth.json")).is_ok_and(|text| text == self.truth_json())
             && self
@@ -361,7 +363,7 @@ mod tests {
         for entry in &Dump::with_works(9, 20).entries {
             let bytes = entry.content.bytes().unwrap();
             let read = image::load_from_memory(&bytes);
-            // Some decoders accept what there is of a JPEG; allocation limits differ.
+            // Some decoders accept an incomplete JPEG, and limits on allocation differ.
             if matches!(entry.kind, Kind::Bomb | Kind::Truncated) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Images to files.
+//! Encodes images as files.
 
 use std::io::Cursor;
 
@@ -9,15 +9,15 @@ use image::{
     RgbaImage,
 };
 
-/// File format of an image.
+/// File format in which an image is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Png,
-    /// 16 bits a channel.
+    /// 16 bits per channel.
     Png16,
-    /// Rounded corners that let the background through.
+    /// With rounded corners that are transparent.
     PngAlpha,
-    /// Quality 1 to 100.
+    /// The quality, 1 to 100.
     Jpeg(u8),
     WebP,
     Bmp,
@@ -35,7 +35,7 @@ impl Encoding {
         }
     }
 
-    /// The file.
+    /// The image as the bytes of a file.
     pub fn encode(self, image: &RgbImage) -> ImageResult<Vec<u8>> {
         let (width, height) = image.dimensions();
         let mut bytes = Vec::new();

@@ -5,7 +5,7 @@ use crate::character::{Back, Character, Extra};
 use crate::color::OpaqueColor;
 use crate::curve::{Knot, closed, cubics, ellipse, lines, rounded};
 
-/// Behind the head: ears of a cat.
+/// Draws what is worn behind the head: the ears of a cat.
 pub fn under(canvas: &mut Canvas, who: &Character) {
     if who.extra != Extra::CatEars {
         return;
@@ -32,7 +32,7 @@ pub fn under(canvas: &mut Canvas, who: &Character) {
     }
 }
 
-/// On the head, seen from the front.
+/// Draws what is worn on the head, as seen from the front.
 pub fn draw(canvas: &mut Canvas, who: &Character) {
     let (color, line) = (who.trim, Character::line(who.trim));
     match who.extra {
@@ -108,7 +108,7 @@ pub fn draw(canvas: &mut Canvas, who: &Character) {
     ties(canvas, who);
 }
 
-/// A straw hat's shape: a dome and a brim that hides the hair above the brows.
+/// Draws a straw hat: a dome, and a brim that hides the hair above the brows.
 fn hat(canvas: &mut Canvas, color: OpaqueColor, line: OpaqueColor) {
     let dome = cubics(
         (-118.0, -84.0),
@@ -131,7 +131,7 @@ fn hat(canvas: &mut Canvas, color: OpaqueColor, line: OpaqueColor) {
     );
 }
 
-/// On the head, seen from behind.
+/// Draws what is worn on the head, as seen from behind.
 pub fn behind(canvas: &mut Canvas, who: &Character) {
     if who.extra == Extra::Bow {
         bow(canvas, 0.0, -60.0, 1.3, who.trim);
@@ -154,7 +154,7 @@ fn ties(canvas: &mut Canvas, who: &Character) {
     }
 }
 
-/// A ribbon tied at a point.
+/// Draws a ribbon tied to a bow, with its middle at (`x`, `y`).
 pub fn bow(canvas: &mut Canvas, x: f32, y: f32, scale: f32, color: OpaqueColor) {
     let line = Character::line(color);
     canvas.within(

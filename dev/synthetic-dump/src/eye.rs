@@ -1,4 +1,4 @@
-//! Eyes, the heart of the matter: lids, lashes, iris, pupil and highlights.
+//! Eyes: lids, lashes, iris, pupil and highlights.
 
 use tiny_skia::Transform;
 
@@ -7,7 +7,8 @@ use crate::character::{Character, Lid};
 use crate::color::OpaqueColor;
 use crate::curve::{cubics, ellipse, lines, taper};
 
-/// One eye around the origin; `side` is 1 for the one on the right of the image, -1 for the other.
+/// Draws one eye around the origin, in head units. `side` is 1 for the eye on the right of the image and -1 for the
+/// other; `gaze` is as in [`Look`](crate::face::Look).
 pub fn draw(canvas: &mut Canvas, who: &Character, lid: Lid, side: f32, gaze: (f32, f32)) {
     let lash = who.hair.1.mix(OpaqueColor::hex(0x2a1c28), 0.78);
     let iris = if side < 0.0 {
@@ -70,7 +71,7 @@ fn open(
     [iris, lash]: [OpaqueColor; 2],
     gaze: (f32, f32),
 ) {
-    // Outer corner to the right, whatever the side; highlights are mirrored back.
+    // The outer corner is to the right here, whatever the side; highlights are mirrored back.
     canvas.within(Transform::from_scale(side, 1.0), |canvas| {
         let lift = h * share;
         let inner = (-w, 7.0);
@@ -217,7 +218,7 @@ fn iris_and_highlights(
                 iris.tint(0.5).alpha(0.0),
             ),
         );
-        // Fibres.
+        // Fibers of the iris.
         for i in 0..7 {
             let t = i as f32 / 3.0 - 1.0;
             let spoke = lines(
@@ -239,7 +240,7 @@ fn iris_and_highlights(
         2.6,
         iris.shade(0.82).alpha(0.9),
     );
-    // Light from the upper left of the image, in both eyes.
+    // Highlights of a light at the upper left of the image, in both eyes.
     canvas.fill(
         &ellipse(x - side * rx * 0.36, y - ry * 0.42, rx * 0.34, ry * 0.25),
         OpaqueColor::WHITE,

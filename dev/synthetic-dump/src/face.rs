@@ -1,6 +1,7 @@
-//! The head: skin, features, and hair around them.
+//! The head: skin, features, and the hair around them.
 //!
-//! Heads are drawn around the origin, half a face being 100 units wide; eyes lie at y = 22, the chin near 122.
+//! Heads are drawn around the origin in head units: half a face is 100 units wide, the eyes are at y = 24 and the chin
+//! is near y = 122.
 
 use tiny_skia::{Path, Transform};
 
@@ -10,21 +11,21 @@ use crate::color::OpaqueColor;
 use crate::curve::{cubics, ellipse, lines, rounded, taper};
 use crate::{extras, eye, hair};
 
-/// Direction of a head.
+/// Direction of a head and of its eyes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Look {
-    /// -1 (to the left of the image) to 1.
+    /// Direction of the head, -1 (to the left of the image) to 1; 2 is a half profile.
     pub turn: f32,
-    /// Direction of the eyes, -1 to 1 each.
+    /// Direction of the eyes, horizontal and vertical, -1 (left, up) to 1 each.
     pub gaze: (f32, f32),
-    /// Seen from behind.
+    /// Whether the head is seen from behind.
     pub is_behind: bool,
 }
 
-/// Extent of a face box: from the hairline under the bangs to the chin, ear to ear, in head units.
+/// Face box `[x0, y0, x1, y1]` in head units: from the hairline under the bangs to the chin, from ear to ear.
 pub const FACE_BOX: [f32; 4] = [-108.0, -110.0, 108.0, 126.0];
 
-/// The head with its front hair; what hangs behind is [`hair::behind`].
+/// Draws the head with its front hair; the hair behind it is drawn before, by [`hair::behind`].
 pub fn draw(canvas: &mut Canvas, who: &Character, expression: &Expression, look: Look) {
     if look.is_behind {
         hair::from_behind(canvas, who);
@@ -117,7 +118,7 @@ fn outline(who: &Character, turn: f32) -> Path {
     )
 }
 
-/// Middle of an eye, and how wide perspective leaves it.
+/// The x of the middle of an eye, and the factor by which perspective narrows the eye.
 fn eye_place(side: f32, turn: f32) -> (f32, f32) {
     let x = side * 46.0 + turn * 15.0;
     (x, 1.0 - 0.14 * (side * turn).max(0.0))
@@ -152,7 +153,7 @@ fn features(
             }
         }
     }
-    // Nose: a touch of shadow.
+    // The nose, a small shadow.
     let x = turn * 20.0;
     canvas.fill(
         &taper((x + 1.0, 58.0), (x + 5.5, 66.0), (x - 2.0, 67.0), 1.8),

@@ -1,4 +1,4 @@
-//! Face crops without a dump around them: the images that `drawn64` was trained on, and those of the study.
+//! Single face crops: those on which the network `drawn64` was trained, and those of `cargo xtask study`.
 
 use std::fs;
 use std::path::Path;
@@ -14,27 +14,27 @@ use crate::encode::Encoding;
 use crate::scene::Scene;
 use crate::style::Style;
 
-/// Streams of works and of odd files lie below.
+/// Random stream ([`Draw::new`]) of the first face crop; the streams of works and of odd files are below.
 const FIRST_STREAM: u32 = 3_000_000;
 
-/// Thin lines are painted this many times larger, then averaged.
+/// Crops are painted this many times larger and then averaged, for the sake of thin lines.
 const SUPERSAMPLING: u32 = 4;
 
-/// Face crops that are alike but for their index.
+/// A series of face crops, which differ only by their index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaceCrops {
-    /// Another seed gives other faces.
+    /// Seed of all random choices.
     pub seed: u32,
-    /// Side in pixels, at least 1.
+    /// Side of a crop in pixels, at least 1.
     pub size: u32,
     /// The drawing style.
     pub style: Style,
-    /// Seed of one character that all crops show; none for a character in each.
+    /// Seed of one character that all crops show; `None` for different characters.
     pub character: Option<u32>,
 }
 
 impl FaceCrops {
-    /// Crop number `index`: head and shoulders of one character before a plain background, `size` x `size` pixels.
+    /// Crop number `index`: head and shoulders of one character in front of a plain background, `size` x `size` pixels.
     pub fn crop(&self, index: u32) -> RgbImage {
         let mut draw = Draw::new(self.seed, FIRST_STREAM + index);
         let mut scene = Scene::portrait(self.size * SUPERSAMPLING, &mut draw);
@@ -47,8 +47,8 @@ impl FaceCrops {
         resize(&scene.paint(), self.size, self.size, FilterType::Triangle)
     }
 
-    /// Writes the first `n` crops as PNG files, in subfolders of 1000. `progress` is called once for each, from several
-    /// threads.
+    /// Writes the first `n` crops as PNG files, in subfolders of 1000 files. `progress` is called once for each file,
+    /// from several threads.
     ///
     /// # Errors
     /// [`DumpError`] naming the file.

@@ -1,4 +1,4 @@
-//! Hair: what hangs behind, the cap with its bangs and side locks, its shadow on the face and its shine.
+//! Hair: the part behind the head, the cap with its bangs and side locks, its shadow on the face and its shine.
 
 use tiny_skia::{Path, PathBuilder};
 
@@ -7,17 +7,17 @@ use crate::character::{Back, Bangs, Character};
 use crate::color::OpaqueColor;
 use crate::curve::{Knot, Point, closed, cubics, ellipse, lines, taper};
 
-/// The lower edge of bangs, from right to left: tips, and the valleys before and after them.
+/// The lower edge of the bangs, from right to left: the tips of locks, and the valleys between them.
 struct Fringe {
     valleys: Vec<Point>,
     tips: Vec<Point>,
-    /// Point where strands meet.
+    /// Point on the top of the head where strands meet.
     crown: Point,
 }
 
 fn fringe(who: &Character) -> Fringe {
     let jitter = |i: usize, scale: f32| who.locks[i % 8] * scale;
-    // (tip x, tip y) from right to left, then the valleys between them.
+    // Tips (x, y) from right to left, then the y of the valleys between them, then the crown.
     let (tips, valleys, crown): (Vec<Point>, Vec<f32>, Point) = match who.bangs {
         Bangs::Straight => {
             let xs = [78.0, 46.0, 15.0, -16.0, -47.0, -79.0];
@@ -98,7 +98,7 @@ fn fringe(who: &Character) -> Fringe {
     }
 }
 
-/// The cap of hair above the face, down to the tips of the bangs.
+/// Outline of the cap of hair above the face, down to the tips of the bangs.
 fn cap(who: &Character) -> Path {
     let fringe = fringe(who);
     let mut path = PathBuilder::new();
@@ -124,7 +124,7 @@ fn cap(who: &Character) -> Path {
         .unwrap_or_else(|| ellipse(0.0, -60.0, 110.0, 100.0))
 }
 
-/// The shadow of the bangs; painted inside the face.
+/// Draws the shadow of the bangs, which has to be clipped to the face.
 pub fn shadow(canvas: &mut Canvas, who: &Character) {
     let cap = cap(who);
     let shade = who.skin.shade(0.2).mix(OpaqueColor::hex(0xe08a7a), 0.3);
@@ -133,7 +133,7 @@ pub fn shadow(canvas: &mut Canvas, who: &Character) {
     });
 }
 
-/// Cap, bangs, side locks and shine.
+/// Draws cap, bangs, side locks and shine.
 pub fn front(canvas: &mut Canvas, who: &Character) {
     let base = who.hair.1;
     let line = Character::line(base);
@@ -151,7 +151,7 @@ pub fn front(canvas: &mut Canvas, who: &Character) {
     let fringe = fringe(who);
     canvas.clipped(&cap, |canvas| {
         shine(canvas, who, &fringe);
-        // Darker under the tips, then strands that run to the crown.
+        // Lines from the valleys toward the crown, then finer ones from the tips.
         for (i, &(x, y)) in fringe.valleys.iter().enumerate() {
             let reach = 0.62 + 0.1 * who.locks[i % 8];
             let (cx, cy) = fringe.crown;
@@ -197,7 +197,7 @@ pub fn front(canvas: &mut Canvas, who: &Character) {
     }
 }
 
-/// The ring of light around the head.
+/// Draws the ring of light around the head.
 fn shine(canvas: &mut Canvas, who: &Character, fringe: &Fringe) {
     let mut points = Vec::new();
     let n = 15;
@@ -259,7 +259,7 @@ fn side_locks(canvas: &mut Canvas, who: &Character, line: OpaqueColor) {
     }
 }
 
-/// Hair behind head and shoulders.
+/// Draws the hair behind head and shoulders.
 pub fn behind(canvas: &mut Canvas, who: &Character) {
     let base = who.hair.1.shade(0.2);
     let line = Character::line(who.hair.1);
@@ -450,7 +450,7 @@ fn long(canvas: &mut Canvas, who: &Character, ink: Ink, line: OpaqueColor) {
     }
 }
 
-/// The back of a head.
+/// Draws the back of a head.
 pub fn from_behind(canvas: &mut Canvas, who: &Character) {
     let base = who.hair.1;
     let line = Character::line(base);

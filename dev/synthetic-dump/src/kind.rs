@@ -2,23 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Kind of a file.
+/// Kind of a file in a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// An original.
     Work,
-    /// A JPEG of lower quality.
+    /// A copy, as a JPEG of lower quality.
     Reencoded,
-    /// Shrunk to 50 to 80 %.
+    /// A copy, shrunk to 50 to 80 % of the width and height.
     Resized,
-    /// 4 to 6 % of each side cut off.
+    /// A copy with 4 to 6 % of its width and of its height cut off.
     Cropped,
-    /// Left and right swapped.
+    /// A copy with left and right swapped.
     Mirrored,
-    /// Darker or brighter by up to 22 %.
+    /// A copy that is 10 to 22 % darker or 6 to 15 % brighter.
     Brightness,
-    /// A site's name in the corner.
+    /// A copy with a site's name in the corner.
     Watermark,
     /// The same drawing with another expression.
     Expression,
@@ -29,23 +29,23 @@ pub enum Kind {
     Gray,
     /// A sepia copy.
     Sepia,
-    /// A copy in one other tint.
+    /// A copy in a single tint of a random hue.
     Tinted,
     /// One flat color.
     Blank,
-    /// Much wider than high.
+    /// An image much wider than high.
     Banner,
-    /// An image of some 50 pixels.
+    /// An image with sides of about 50 pixels.
     Tiny,
     /// A JPEG whose end is missing.
     Truncated,
     /// A file of 0 bytes.
     Empty,
-    /// Text under the name of an image.
+    /// Text in a file with the extension of an image.
     Text,
-    /// A PNG signature and noise.
+    /// A PNG signature followed by noise.
     Noise,
-    /// A PNG header that promises 100,000 x 100,000 pixels.
+    /// A small PNG whose header states 100,000 x 100,000 pixels.
     Bomb,
 }
 
@@ -73,7 +73,7 @@ impl Kind {
         matches!(self, Self::Gray | Self::Sepia | Self::Tinted)
     }
 
-    /// Whether the file is no image that can be read as a whole.
+    /// Whether the file is not an image that can be read completely.
     pub fn is_broken(self) -> bool {
         matches!(
             self,

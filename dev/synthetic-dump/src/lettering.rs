@@ -1,11 +1,11 @@
-//! Writing of nobody's alphabet: speech bubbles, titles, watermarks.
+//! Writing in an invented alphabet: speech bubbles, titles, watermarks.
 
 use crate::canvas::Canvas;
 use crate::color::OpaqueColor;
 use crate::curve::{Knot, closed, lines, rounded};
 use crate::draw::Draw;
 
-/// One made-up character with its upper left corner at a point.
+/// Draws one random letter with its upper left corner at a point.
 fn glyph(
     canvas: &mut Canvas,
     (x, y): (f32, f32),
@@ -42,7 +42,7 @@ fn glyph(
     }
 }
 
-/// Lines of writing in a box, as many as fit.
+/// Fills a box (x, y, width, height) with as many lines of random letters as fit.
 pub fn writing(
     canvas: &mut Canvas,
     [x, y, width, height]: [f32; 4],
@@ -66,7 +66,7 @@ pub fn writing(
     }
 }
 
-/// A speech bubble around a point, with its tail toward another.
+/// Draws a speech bubble around a point, with its tail pointing to another one.
 pub fn bubble(
     canvas: &mut Canvas,
     (x, y): (f32, f32),
@@ -111,7 +111,7 @@ pub fn bubble(
     );
 }
 
-/// A name across the image, as reposting sites add it.
+/// Draws a site's name in the lower right corner, as reposting sites add it.
 pub fn watermark(canvas: &mut Canvas, draw: &mut Draw) {
     let (w, h) = canvas.size();
     let size = w.min(h) * draw.range(0.05, 0.07);

@@ -1,9 +1,9 @@
-//! A small dump of anime-style illustrations, drawn by code: images to try the tools on, with known truth.
+//! A small dump of anime-style illustrations that are drawn by code, so that everything about them is known.
 //!
-//! Public: [`Dump`], which writes a folder as somebody's download would be (works, copies of them, gray ones, broken
-//! files) beside the [`Truth`] about every file; [`face`], one character in a square, and [`posed`],
-//! one that is shown as asked, are for tests. Everything hangs on
-//! a seed and on arithmetic that is the same on every machine, so a dump is never stored, only drawn again.
+//! [`Dump`] writes a folder as somebody may have downloaded it (works, copies of them, gray ones, broken files),
+//! together with the [`Truth`] about every file. [`face`], which draws one character in a square, and [`posed`], which
+//! draws one in a given pose, are for tests. Everything depends only on a seed and on arithmetic that is the same on
+//! every machine, so a dump need not be stored, it can be drawn again.
 
 mod alter;
 mod background;
@@ -36,7 +36,7 @@ pub use scene::SceneKind;
 pub use style::Style;
 pub use truth::{FileTruth, Truth};
 
-/// One character, head and shoulders, in a square image of `size` x `size` pixels.
+/// Draws one character, head and shoulders, in a square image of `size` x `size` pixels.
 ///
 /// # Panics
 /// When `size` is 0.
@@ -44,7 +44,7 @@ pub fn face(seed: u32, size: u32) -> image::RgbImage {
     scene::Scene::portrait(size, &mut draw::Draw::new(seed, 0)).paint()
 }
 
-/// One image of a kind, as a dump holds it.
+/// Draws one image of the given kind, as in a dump.
 pub fn image(seed: u32, kind: SceneKind) -> image::RgbImage {
     scene::Scene::plan(kind, &mut draw::Draw::new(seed, 0)).paint()
 }

@@ -1,4 +1,4 @@
-//! Plan of a dump: works, files derived from them, and broken files. Planning draws numbers only.
+//! Plans a dump: works, files derived from them, and broken files. Planning only draws random numbers.
 
 use crate::alter::Alteration;
 use crate::draw::Draw;
@@ -7,30 +7,30 @@ use crate::kind::Kind;
 use crate::lettering;
 use crate::scene::{Scene, SceneKind};
 
-/// One file, before it is painted.
+/// One file of a dump, before it is painted.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub kind: Kind,
-    /// Number of the work that it shows; `None` for files that show none.
+    /// Number of the work that it shows; `None` if it shows none.
     pub work: Option<usize>,
-    /// Position in the plan of the file that it was made from.
+    /// Index in the plan of the file that it was made from; `None` if it was not made from one.
     pub source: Option<usize>,
-    /// Its number in file name and metadata.
+    /// Its number in the file name and the metadata.
     pub id: u32,
     pub extension: &'static str,
     pub content: Content,
 }
 
-/// Source of the bytes.
+/// The content of a file.
 #[derive(Clone, Debug)]
 pub enum Content {
     Image(Box<Image>),
-    /// One color, at a size.
+    /// An image of one RGB color, with this width and height.
     Flat((u32, u32), [u8; 3]),
     Broken(Broken),
 }
 
-/// An image that is painted, altered and encoded.
+/// An image that is painted, then altered, then encoded.
 #[derive(Clone, Debug)]
 pub struct Image {
     pub scene: Scene,
@@ -38,22 +38,22 @@ pub struct Image {
     pub encoding: Encoding,
 }
 
-/// A file that is no image, or not a whole one.
+/// A file that is not an image, or not a complete one.
 #[derive(Clone, Debug)]
 pub enum Broken {
-    /// Only this share of the file is there.
+    /// Only this share of the file, from its beginning.
     Truncated(Box<Image>, f32),
     Empty,
-    /// Text under the name of an image.
+    /// Text in a file with the extension of an image.
     Text,
-    /// The first bytes of a PNG, then noise of a seed.
+    /// The signature of a PNG, then noise drawn with this seed.
     Noise(u32),
-    /// A PNG header that promises more pixels than anybody has memory for.
+    /// A PNG header that states more pixels than any memory can hold.
     Bomb,
 }
 
 impl Entry {
-    /// The scene that it shows.
+    /// The scene that the file shows; `None` if it shows none.
     pub fn scene_mut(&mut self) -> Option<&mut Scene> {
         match &mut self.content {
             Content::Image(image) | Content::Broken(Broken::Truncated(image, _)) => {
@@ -86,7 +86,7 @@ impl Image {
             .fold(size, |size, alteration| alteration.size(size))
     }
 
-    /// Face boxes in the final image.
+    /// Face boxes `[x0, y0, x1, y1]` in pixels of the final image.
     pub fn faces(&self) -> Vec<[f32; 4]> {
         let boxes = self
             .scene
@@ -101,14 +101,15 @@ impl Image {
                 .fold((rect, size), |(rect, size), alteration| {
                     (alteration.move_box(rect, size), alteration.size(size))
                 });
-            // Tenths of a pixel are enough.
+            // Rounded to tenths of a pixel.
             moved.0.map(|v| (v * 10.0).round() / 10.0)
         };
         boxes.map(follow).collect()
     }
 }
 
-/// Plans a dump with a number of works; copies and the rest grow with it, at least one of each kind.
+/// Plans a dump with `n_works` works. The numbers of the other files grow in proportion; there is at least one of each
+/// kind.
 pub fn plan(seed: u32, n_works: usize) -> Vec<Entry> {
     let mut plan = Plan {
         seed,
@@ -119,7 +120,7 @@ pub fn plan(seed: u32, n_works: usize) -> Vec<Entry> {
         plan.add_work(work);
     }
     let share = |of_a_hundred: usize| (n_works * of_a_hundred).div_ceil(100);
-    // Copies are made of the solo works and groups, in turn.
+    // Copies are made of the works with one character or a group, one after the other in random order.
     let mut order: Vec<usize> = (0..n_works).filter(|&work| plan.has_faces(work)).collect();
     plan.draw.shuffle(&mut order);
     let mut next = order.iter().cycle().copied();
@@ -177,7 +178,7 @@ impl Plan {
 
     fn add_work(&mut self, work: usize) {
         use SceneKind::{Behind, Comic, Cover, Group, Scenery, Solo};
-        // Out of 20 works: every kind appears in the first ten.
+        // The kinds of 20 works in a row; every kind appears in the first ten.
         const KINDS: [SceneKind; 20] = [
             Solo, Group, Solo, Behind, Solo, Comic, Solo, Scenery, Cover, Solo, Solo, Solo, Group,
             Solo, Solo, Solo, Group, Solo, Solo, Solo,
@@ -214,7 +215,7 @@ impl Plan {
         let mut image = (**original).clone();
         let mut draw = Draw::new(self.seed, 1_000_000 + self.entries.len() as u32);
         let draw = &mut draw;
-        // A copy is stored worse than what it was made from.
+        // A copy is stored in lower quality than its original.
         image.encoding = Encoding::Jpeg(draw.pick(&[72, 78, 82, 86]));
         match kind {
             Kind::Reencoded => image.encoding = Encoding::Jpeg(draw.pick(&[45, 55, 65, 75, 85])),
@@ -222,7 +223,7 @@ impl Plan {
                 .alterations
                 .push(Alteration::Resize(draw.range(0.5, 0.8))),
             Kind::Cropped => {
-                // 4 to 6 % of a side, somehow divided between its ends.
+                // 4 to 6 % of each side, divided at random between its two ends.
                 let (x, y) = (draw.range(0.04, 0.06), draw.range(0.04, 0.06));
                 let (left, top) = (x * draw.range(0.0, 1.0), y * draw.range(0.0, 1.0));
                 image
@@ -335,7 +336,7 @@ impl Plan {
         });
     }
 
-    /// Gives every file a number, so that copies lie anywhere.
+    /// Gives every file a random number, so that copies are not beside their originals.
     fn number(&mut self) {
         let mut ids: Vec<u32> = (0..self.entries.len() as u32)
             .map(|i| 100_001 + i * 7)

@@ -1,4 +1,4 @@
-//! A character that is shown as somebody asks: what a detector of faces must be able to find.
+//! Draws a character in a given pose, for tests of face detectors.
 
 use image::RgbImage;
 
@@ -6,20 +6,21 @@ use crate::character::{EXPRESSIONS, Extra, Lid};
 use crate::draw::Draw;
 use crate::scene::Scene;
 
-/// Pose of a character. The default looks straight ahead with open eyes, a third of the image wide.
+/// Pose of a character. By default it looks straight ahead with open eyes, and the face takes a third of the image's
+/// width.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pose {
     /// Half the width of the face, as a share of the image's side.
     pub half_face: f32,
     /// Tilt of the head in degrees, clockwise.
     pub tilt: f32,
-    /// Direction of the head: 0 straight ahead, 1 somewhat to the right, 2 a half profile.
+    /// Direction of the head: 0 is straight ahead, 1 somewhat to the right of the image, 2 a half profile.
     pub turn: f32,
-    /// Behind glasses, or never.
+    /// Whether the character wears glasses.
     pub has_glasses: bool,
-    /// Eyes shut in a smile, or open.
+    /// Whether the eyes are closed in a smile; else they are open.
     pub has_closed_eyes: bool,
-    /// Under a hat, or with nothing on the head.
+    /// Whether the character wears a hat; else there is nothing on the head.
     pub has_hat: bool,
 }
 
@@ -36,8 +37,8 @@ impl Default for Pose {
     }
 }
 
-/// One character in a square image of `size` x `size` pixels, and the box of the face: `[x0, y0, x1, y1]` in pixels,
-/// from the hairline to the chin.
+/// Draws one character in a square image of `size` x `size` pixels. Returns the image, and the face box in pixels as
+/// `[x0, y0, x1, y1]`, from the hairline to the chin.
 ///
 /// # Panics
 /// When `size` is 0.

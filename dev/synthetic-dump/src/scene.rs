@@ -1,4 +1,4 @@
-//! An image: who is where, in front of what. Planning it draws numbers only; painting it makes pixels.
+//! The scene of an image: characters and a background. Planning it only draws random numbers; painting it makes pixels.
 
 use image::RgbImage;
 use tiny_skia::Transform;
@@ -12,7 +12,7 @@ use crate::face::{FACE_BOX, Look};
 use crate::style::Style;
 use crate::{background, body, extras, face, hair, lettering};
 
-/// Kind of a scene.
+/// The plan of an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     pub width: u32,
@@ -20,27 +20,27 @@ pub struct Scene {
     pub kind: SceneKind,
     pub people: Vec<Figure>,
     pub background: &'static str,
-    /// Seed of everything that is not a person.
+    /// Seed of everything except the characters.
     pub decor: u32,
     pub has_bubble: bool,
     pub style: Style,
 }
 
-/// The composition.
+/// The composition of a scene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SceneKind {
     /// One character.
     Solo,
-    /// Two or three.
+    /// Two or three characters.
     Group,
-    /// One, seen from behind: no face.
+    /// One character seen from behind, without a visible face.
     Behind,
-    /// A page of panels with speech, in color.
+    /// A page of panels with speech bubbles, in color.
     Comic,
     /// A cover: one character under large writing.
     Cover,
-    /// Nobody.
+    /// A background without characters.
     Scenery,
 }
 
@@ -50,14 +50,14 @@ pub struct Figure {
     pub who: Character,
     pub expression: Expression,
     pub look: Look,
-    /// Middle of the head in pixels.
+    /// Position of the middle of the head in pixels.
     pub x: f32,
     pub y: f32,
-    /// Pixels for 100 head units: half the width of the face.
+    /// Half the width of the face in pixels, which is 100 head units.
     pub half_face: f32,
-    /// Tilt of the head in turns.
+    /// Tilt of the head in turns, clockwise.
     pub tilt: f32,
-    /// The panel that the figure is painted in: x, y, width, height.
+    /// The panel (x, y, width, height in pixels) that the figure is painted in; `None` for the whole image.
     pub panel: Option<[f32; 4]>,
 }
 
@@ -73,7 +73,7 @@ const SIZES: [(u32, u32); 8] = [
 ];
 
 impl Scene {
-    /// Decides everything about an image of a kind.
+    /// Decides at random everything about a scene of the given kind.
     pub fn plan(kind: SceneKind, draw: &mut Draw) -> Self {
         let (width, height) = match kind {
             SceneKind::Comic | SceneKind::Cover => draw.pick(&[(700, 990), (640, 900)]),
@@ -135,7 +135,7 @@ impl Scene {
         }
     }
 
-    /// One character that fills a square.
+    /// A scene of one character, whose head and shoulders fill a square of `size` x `size` pixels.
     pub fn portrait(size: u32, draw: &mut Draw) -> Self {
         let side = size as f32;
         let mut figure = Figure::new(side * 0.5, side * 0.25, draw);
@@ -152,7 +152,7 @@ impl Scene {
         }
     }
 
-    /// The same image, its characters showing something else.
+    /// The same scene with another expression on each face.
     pub fn with_expression(&self, draw: &mut Draw) -> Self {
         let mut scene = self.clone();
         for figure in &mut scene.people {
@@ -164,7 +164,7 @@ impl Scene {
         scene
     }
 
-    /// The same image, its first character's hair and eyes in other colors.
+    /// The same scene with other colors of the first character's hair and eyes.
     pub fn with_colors(&self, draw: &mut Draw) -> Self {
         let mut scene = self.clone();
         if let Some(figure) = scene.people.first_mut() {
@@ -183,7 +183,7 @@ impl Scene {
         self.painted().into_image()
     }
 
-    /// Paints the image and leaves it open.
+    /// Paints the image and returns the canvas, on which more can be painted.
     pub fn painted(&self) -> Canvas {
         let mut canvas = Canvas::new(self.width, self.height, self.style);
         let (w, h) = canvas.size();
@@ -269,7 +269,7 @@ impl Scene {
     }
 }
 
-/// The panels of a page: x, y, width, height.
+/// The panels of a comic page: x, y, width and height in pixels.
 fn panels(w: f32, h: f32, layout: usize) -> Vec<[f32; 4]> {
     let gap = w * 0.03;
     let rows: &[usize] = match layout {
@@ -311,7 +311,7 @@ impl Figure {
         }
     }
 
-    /// Head units to pixels: (upright, tilted about the neck).
+    /// The transforms from head units to pixels: upright, and tilted about the neck.
     fn transforms(&self) -> (Transform, Transform) {
         let scale = self.half_face / 100.0;
         let upright = Transform::from_row(scale, 0.0, 0.0, scale, self.x, self.y);
@@ -349,7 +349,7 @@ impl Figure {
         }
         let (_, tilted) = self.transforms();
         let [x0, y0, x1, y1] = FACE_BOX;
-        // A tilted face is an ellipse rather than a rectangle: its box hardly grows.
+        // A tilted face is an ellipse rather than a rectangle, so its box hardly grows.
         let (cx, cy) = ((x0 + x1) / 2.0 + self.look.turn * 6.0, (y0 + y1) / 2.0);
         let mut middle = [tiny_skia::Point::from_xy(cx, cy)];
         tilted.map_points(&mut middle);

@@ -1,4 +1,4 @@
-//! How shapes are inked: dumps of another style are another domain to a generator.
+//! The drawing style. To a generator, dumps of two styles are two domains.
 
 use serde::{Deserialize, Serialize};
 use tiny_skia::Color;
@@ -7,23 +7,23 @@ use tiny_skia::Color;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Style {
-    /// Thin tinted lines, gradients.
+    /// Thin tinted lines and gradients.
     #[default]
     Soft,
     /// Thick dark lines, flat strong colors on warm paper, as in old print.
     Print,
 }
 
-/// The paper of [`Style::Print`].
+/// The color of the paper in [`Style::Print`], RGB.
 const PAPER: [f32; 3] = [0.98, 0.92, 0.8];
 
 impl Style {
-    /// Whether this is the style of a plain dump.
+    /// Whether this is the default style.
     pub(crate) fn is_soft(&self) -> bool {
         *self == Self::Soft
     }
 
-    /// The width of a line.
+    /// The width in this style of a line of the given width.
     pub(crate) fn width(self, width: f32) -> f32 {
         match self {
             Self::Soft => width,
@@ -31,7 +31,7 @@ impl Style {
         }
     }
 
-    /// The color of a fill.
+    /// The color in this style of a fill of the given color.
     pub(crate) fn fill(self, color: Color) -> Color {
         match self {
             Self::Soft => color,
@@ -47,7 +47,7 @@ impl Style {
         }
     }
 
-    /// The color of a line.
+    /// The color in this style of a line of the given color.
     pub(crate) fn line(self, color: Color) -> Color {
         match self {
             Self::Soft => color,
@@ -58,7 +58,7 @@ impl Style {
         }
     }
 
-    /// Whether gradients become their middle color.
+    /// Whether gradients are replaced by their mean color.
     pub(crate) fn is_flat(self) -> bool {
         self == Self::Print
     }

@@ -1,4 +1,4 @@
-//! Truth about every file: `truth.json`, and the same for detectors and metadata filters.
+//! The truth about every file: `truth.json`, and parts of it in the formats that detectors and metadata filters read.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,26 +8,27 @@ use crate::plan::{Broken, Content, Entry};
 use crate::scene::SceneKind;
 use crate::style::Style;
 
-/// Truth about one file.
+/// Everything that is known about one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FileTruth {
-    /// Path inside the dump.
+    /// Path of the file inside the dump.
     pub file: String,
-    /// The number in its name and in `posts.jsonl`.
+    /// The number in the file's name and in `posts.jsonl`.
     pub id: u32,
     /// Kind of the file.
     pub kind: Kind,
-    /// Kind of scene; none for files that cannot be read.
+    /// Kind of scene; `None` for files that cannot be read and for flat colors.
     pub scene: Option<SceneKind>,
-    /// Files with the same number show the same drawing.
+    /// Number of the drawing that the file shows; copies and variants of a drawing have the same number. `None` if it
+    /// shows none.
     pub work: Option<usize>,
-    /// The file that it was made from: the better copy.
+    /// Path of the original that the file was made from; `None` for other files.
     pub source: Option<String>,
-    /// Width and height; 0 where nothing can be read.
+    /// Width and height in pixels; 0 when the file cannot be read.
     pub size: (u32, u32),
     /// Face boxes `[x0, y0, x1, y1]` in pixels, from the hairline under the bangs to the chin.
     pub faces: Vec<[f32; 4]>,
-    /// Tags in the manner of Danbooru.
+    /// Tags as Danbooru would give them.
     pub tags: Vec<String>,
 }
 
@@ -41,10 +42,10 @@ pub struct Truth {
     /// The drawing style.
     #[serde(default, skip_serializing_if = "Style::is_soft")]
     pub style: Style,
-    /// Seed of the one character that all images show; none for a character in each.
+    /// Seed of the one character that all images show; `None` for different characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub character: Option<u32>,
-    /// One for each file, in the order of their names.
+    /// One entry for each file, sorted by path.
     pub files: Vec<FileTruth>,
 }
 
@@ -64,7 +65,7 @@ impl Truth {
         }
     }
 
-    /// Box lines for `prep run --detector boxes:FILE`.
+    /// Lines of JSON with face boxes, for `prep run --detector boxes:FILE`.
     pub fn boxes_jsonl(&self) -> String {
         let lines = self
             .files
@@ -78,7 +79,7 @@ impl Truth {
         lines.collect()
     }
 
-    /// Boxes of the originals for `cargo xtask detect-eval`.
+    /// JSON with the face boxes of the originals, for `cargo xtask detect-eval`.
     pub fn boxes_json(&self) -> String {
         let works = self.files.iter().filter(|file| file.kind == Kind::Work);
         let boxes: serde_json::Map<String, serde_json::Value> = works
@@ -91,10 +92,10 @@ impl Truth {
         format!("{:#}\n", serde_json::Value::Object(boxes))
     }
 
-    /// Posts in the manner of Danbooru, one a line.
+    /// Posts as Danbooru gives them, one JSON object a line.
     pub fn posts_jsonl(&self) -> String {
         let lines = self.files.iter().map(|file| {
-            // Deterministic, plausible votes and ratings.
+            // Scores and ratings that are plausible and depend on the id alone.
             let mixed = file.id.wrapping_mul(0x9e37_79b1) >> 16;
             let line = serde_json::json!({
                 "id": file.id,

@@ -1,14 +1,14 @@
-//! A child process that measures one image of which the program may die.
+//! Measures one image in a child process, since the program may die of it.
 
 use anyhow::Context;
 use curation::apart::{Ending, measure_apart};
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
 
-/// Runs this program as `prep measure-apart`.
+/// Runs this program as `prep measure-apart`, with the request `order` on its standard input.
 ///
 /// # Errors
-/// When no process can be started, or it refuses its work.
+/// When no process can be started, or when it reports an error.
 pub fn in_a_child(order: &[u8]) -> io::Result<Ending> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(["measure-apart", "--quiet", "--threads", "1"])
@@ -18,14 +18,14 @@ pub fn in_a_child(order: &[u8]) -> io::Result<Ending> {
         .spawn()?;
     let stdin = child.stdin.take();
     let output = std::thread::scope(|scope| {
-        // A child that dies early does not read to the end: its death says more than the broken pipe.
+        // A child that dies early does not read everything; the way it ended says more than the broken pipe.
         scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(order)));
         child.wait_with_output()
     })?;
     let words = String::from_utf8_lossy(&output.stderr);
     let words = words.lines().find(|line| !line.trim().is_empty());
     if let Some(crash) = cli::crash_of(output.status) {
-        // The system ends whoever takes the last of the memory by SIGKILL.
+        // When memory runs out, the system ends a process by SIGKILL.
         let is_out_of_memory =
             crash == "signal 9" || words.is_some_and(|words| words.contains("memory allocation"));
         let how = match words {
@@ -47,11 +47,11 @@ pub fn in_a_child(order: &[u8]) -> io::Result<Ending> {
     )))
 }
 
-/// The child: reads an order from standard input, writes the measurement to standard output. It may have most of the free
-/// memory, so that it ends by itself before the system looks for a process to end.
+/// Runs in the child: reads a request from standard input and writes the measurement to standard output. The child may
+/// use 90 % of the free memory, so that it ends by itself before the system ends a process of its choice.
 ///
 /// # Errors
-/// When there is no order.
+/// When standard input does not hold a valid request.
 pub fn run() -> anyhow::Result<()> {
     if let Some(free) = cli::available_memory_bytes() {
         cli::limit_memory(free / 10 * 9);

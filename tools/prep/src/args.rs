@@ -195,8 +195,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "LIMIT|off", help_heading = "Quality")]
     pub blur: Option<Limit>,
 
-    /// Drop crops with less detail, measured as source pixels that carry detail per pixel of the sample and side: images
-    /// that were enlarged before [default: 0.5]
+    /// Drop crops with less detail, measured as source pixels that carry detail per pixel of the sample and side:
+    /// images that were enlarged before [default: 0.5]
     #[arg(long, value_name = "LIMIT|off", help_heading = "Quality")]
     pub detail: Option<Limit>,
 
@@ -222,8 +222,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Duplicates")]
     pub max_variants: Option<u32>,
 
-    /// Posts of the images, for filters on tags, rating and score: JSON lines or an array, also .gz or .zst; or `sidecar`
-    /// for NAME.json or NAME.txt beside each image
+    /// Posts of the images, for filters on tags, rating and score: JSON lines or an array, also .gz or .zst; or
+    /// `sidecar` for NAME.json or NAME.txt beside each image
     #[arg(long, value_name = "FILE|sidecar", help_heading = "Metadata")]
     pub metadata: Option<PathBuf>,
 
@@ -273,8 +273,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "SOURCE", help_heading = "Metadata")]
     pub labels: Option<LabelSource>,
 
-    /// Drop the images listed in this file, for example by a click in the report: lines of sha256:HEX or phash:HEX, tab,
-    /// reason
+    /// Drop the images listed in this file, for example by a click in the report: lines of sha256:HEX or phash:HEX,
+    /// tab, reason
     #[arg(long, value_name = "FILE.tsv", help_heading = "Metadata")]
     pub exclude: Option<PathBuf>,
 
@@ -299,7 +299,8 @@ pub struct RunArgs {
     pub reference: ReferenceFlags,
 }
 
-/// Flags of the reference's `dataset_tool.py`. Parsing any of them fails with the spelling of this program.
+/// Flags of NVIDIA's `dataset_tool.py`. Parsing any of them fails with a message that gives the spelling of this
+/// program.
 #[derive(Debug, Default, clap::Args)]
 pub struct ReferenceFlags {
     #[arg(long, hide = true, value_name = "PATH", value_parser = refuse_source)]
@@ -318,7 +319,7 @@ fn refuse_dest(_: &str) -> Result<String, String> {
     Err(format!("--dest {RUN_USAGE}"))
 }
 
-/// Names of the near-duplicate searches; `pictures` is the earlier name of `images`.
+/// The choices of `--dedup`; `pictures` is the earlier name of `images`.
 fn dedup() -> clap::builder::PossibleValuesParser {
     use clap::builder::PossibleValue;
     [
@@ -395,7 +396,7 @@ mod tests {
             panic!("{line}");
         };
         assert_eq!(args.chroma, Some(Limit::at(5.0)));
-        // The value is that of the alias as it was typed.
+        // The parsed value is the alias as it was typed.
         assert_eq!(args.dedup.as_deref(), Some("pictures"));
     }
 

@@ -1,4 +1,4 @@
-//! `prep diff`: two manifests, or two zips by way of the manifests beside them.
+//! `prep diff`: compares two manifests, or two zips by the manifests beside them.
 
 use anyhow::Context;
 use curation::manifest::{self, Change, Line};
@@ -33,7 +33,7 @@ pub fn diff(before: &Path, after: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The manifest itself, or the one beside a zip when there is one.
+/// The lines of the manifest at `path`, or of the one beside a zip; `None` when there is none.
 fn lines(path: &Path) -> anyhow::Result<Option<Vec<Line>>> {
     if path.extension().is_some_and(|e| e == "jsonl") {
         return Ok(Some(manifest::read(path)?));
@@ -47,7 +47,7 @@ fn lines(path: &Path) -> anyhow::Result<Option<Vec<Line>>> {
     })
 }
 
-/// Without manifests only the samples themselves can be compared.
+/// Compares the samples themselves, for datasets without manifests.
 fn samples(before: &Path, after: &Path) -> anyhow::Result<Found> {
     let digests = |path: &Path| -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
         let source = Source::open(path)?;
@@ -55,7 +55,7 @@ fn samples(before: &Path, after: &Path) -> anyhow::Result<Found> {
             .names()
             .iter()
             .map(|name| {
-                // Pixels, not bytes: another PNG level is no change.
+                // Compare pixels, not files: another PNG level is not a change.
                 let bytes = source.read(name)?;
                 let digest = match dataset::decode(&bytes) {
                     Ok(image) => Sha256::digest(&image.pixels).to_vec(),

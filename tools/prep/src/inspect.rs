@@ -1,4 +1,4 @@
-//! `prep inspect` and `prep verify`.
+//! `prep inspect` and `prep verify`: summarize and check datasets.
 
 use anyhow::{Context, bail};
 use cli::Progress;
@@ -47,7 +47,7 @@ pub fn inspect(path: &Path) -> anyhow::Result<()> {
     if path.extension().is_some_and(|e| e == "jsonl") {
         return inspect_manifest(path);
     }
-    // A dataset has dataset.json, or images under the names of one; anything else is a dump.
+    // A dataset has a dataset.json; anything else is a dump.
     match Source::open(path) {
         Ok(source) if source.others().iter().any(|name| name == "dataset.json") => {
             inspect_dataset(&source)

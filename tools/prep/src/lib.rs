@@ -1,7 +1,7 @@
 //! `prep`: from a folder of illustrations to a clean dataset zip of faces, with a record of every decision.
 //!
-//! `run` does all of it; `inspect`, `verify` and `diff` look at what is there; `models` lists the detectors. The work is
-//! done by the crate `curation`; here are arguments, recipes, bars and words.
+//! `run` does this; `inspect`, `verify` and `diff` examine results; `models` lists the face detectors. The crate
+//! `curation` does the work; this one has the arguments, recipes, progress bars and messages.
 
 mod apart;
 mod args;

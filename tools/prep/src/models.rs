@@ -1,4 +1,4 @@
-//! `prep models`: what can find faces, and where to get it.
+//! `prep models`: lists the face detectors with their sources, and checks model files.
 
 use anyhow::{Context, bail};
 use detect::DetectorSpec;
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::path::Path;
 
-/// A model that is known to work.
+/// A detector that is known to work.
 #[derive(Serialize)]
 struct Known {
     spec: &'static str,
@@ -55,7 +55,7 @@ const KNOWN: [Known; 5] = [
     },
 ];
 
-/// Summary of a model file.
+/// The result of checking a model file.
 #[derive(Serialize)]
 struct Checked {
     file: String,

@@ -1,5 +1,5 @@
-//! Checks of the output path: a run never writes over an input, nor over files that an earlier run of the same inputs did
-//! not make.
+//! Checks of the output path: a run never overwrites an input, nor files that were not made by an earlier run on the
+//! same inputs.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,14 @@ use anyhow::bail;
 
 use crate::recipe::{Resolved, inputs_of};
 
-/// Refuses an output that would replace what this dump's runs did not make. `force` allows all but inputs.
+/// Refuses an output that would replace files other than those of an earlier run on the same dump. With `force` only
+/// inputs are refused.
 ///
-/// A dataset is known by the recipe beside it. It may be replaced by a run that shares an input with it, or a part of
-/// one, so that a dump may grow.
+/// An earlier run is recognized by the recipe beside its zip. Its results may be replaced by a run that shares an input
+/// with it, or a part of one, so that a dump may grow.
 ///
 /// # Errors
-/// With the file, and the way out.
+/// An error that names the file and says what to do.
 pub fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
     protect_inputs(resolved);
     let recipe = recipe_path(&resolved.out);
@@ -27,7 +28,7 @@ pub fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
     for path in &outputs {
         files::check_output(path)?;
     }
-    // A run that was killed after its zip and before its recipe leaves its journal.
+    // A run that was killed between writing its zip and its recipe has left its journal.
     let is_of_killed_run = !recipe.exists() && ending("journal").join("records.jsonl").exists();
     if !is_of_killed_run && inputs_of(&recipe).is_none() {
         refuse_inside_inputs(&outputs, &resolved.inputs)?;
@@ -66,7 +67,7 @@ pub fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
     )
 }
 
-/// Refuses to replace a file inside an input folder: without a recipe beside it, it is one of the inputs.
+/// Refuses to replace a file inside an input folder. Without a recipe beside it, such a file is one of the inputs.
 fn refuse_inside_inputs(outputs: &[PathBuf], inputs: &[PathBuf]) -> anyhow::Result<()> {
     for output in outputs.iter().filter(|output| output.exists()) {
         let real = absolute(output);
@@ -84,12 +85,13 @@ fn refuse_inside_inputs(outputs: &[PathBuf], inputs: &[PathBuf]) -> anyhow::Resu
     Ok(())
 }
 
-/// The recipe of a run, beside its zip.
+/// The path of the recipe that a run writes beside its zip.
 pub fn recipe_path(out: &Path) -> PathBuf {
     out.with_extension("recipe.toml")
 }
 
-/// Names all files that the run reads as inputs. Those inside input folders are told from outputs by their recipe.
+/// Protects all files that the run reads from being replaced. Files inside input folders are not among them; there,
+/// outputs are told from inputs by their recipe.
 fn protect_inputs(resolved: &Resolved) {
     let config = &resolved.config;
     for input in &resolved.inputs {
@@ -106,7 +108,7 @@ fn protect_inputs(resolved: &Resolved) {
     others.into_iter().flatten().for_each(files::protect_input);
 }
 
-/// The real path where there is one; a dump that was moved away still has its name.
+/// The canonical path, or the absolute one for a file that does not exist, such as a dump that was moved away.
 fn absolute(path: &Path) -> PathBuf {
     path.canonicalize()
         .or_else(|_| std::path::absolute(path))

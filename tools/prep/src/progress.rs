@@ -1,4 +1,4 @@
-//! Events of a run to bars.
+//! Shows the events of a run as progress bars.
 
 use cli::Progress;
 use curation::record::Reason;
@@ -6,7 +6,7 @@ use curation::{Event, Stage};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-/// Shows what a run does.
+/// The progress bars of a run.
 #[derive(Default)]
 pub struct Bars(Mutex<State>);
 

@@ -1,4 +1,4 @@
-//! Preset < recipe < flag, and the resolved recipe that is written beside the zip.
+//! Resolves the settings of a run (flags override the recipe, which overrides the preset), and writes them as a recipe.
 
 use crate::args::RunArgs;
 use anyhow::{Context, bail};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-/// The parts of a recipe that are not settings.
+/// The entries of a recipe that are not part of [`CurationConfig`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Frame {
@@ -27,10 +27,10 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// The resolved recipe as text; reading it back gives the same.
+    /// The resolved recipe as TOML; a run with it has the same settings.
     ///
     /// # Errors
-    /// Names the flag of a path that is not UTF-8: a recipe is text.
+    /// Names the flag of a path that is not UTF-8, since a recipe can only contain text.
     pub fn to_toml(&self) -> anyhow::Result<String> {
         let config = &self.config;
         let inputs = self.inputs.iter().map(|path| ("input", path));
@@ -60,7 +60,7 @@ impl Resolved {
     }
 }
 
-/// Writes 0.1 for what an f32 holds of 0.1.
+/// Gives numbers that were f32 their shortest decimal form: 0.1 instead of 0.10000000149011612.
 fn shorten(value: &mut Value) {
     match value {
         Value::Float(v) if f64::from(*v as f32) == *v => {
@@ -74,7 +74,7 @@ fn shorten(value: &mut Value) {
     }
 }
 
-/// Resolves preset, recipe and flags.
+/// Resolves preset, recipe and flags to the inputs, the output and the settings of a run.
 pub fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
     let mut recipe = match &args.recipe {
         Some(path) => read(path)?,
@@ -97,7 +97,7 @@ pub fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
         ..CurationConfig::default()
     };
     let mut table = Table::try_from(base)?;
-    // A preset on the command line is a flag: its framing goes before that of the recipe.
+    // A preset on the command line is a flag, so its framing overrides that of the recipe.
     if args.preset.is_some()
         && let Some(Value::Table(crop)) = recipe.get_mut("crop")
     {
@@ -129,14 +129,14 @@ pub fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
     })
 }
 
-/// The inputs of the run whose recipe lies at `path`; `None` when there is no such file.
+/// The inputs in the recipe at `path`; `None` when there is no valid recipe.
 pub fn inputs_of(path: &Path) -> Option<Vec<PathBuf>> {
     let recipe = read(path).ok()?;
     let frame: Frame = Value::Table(recipe).try_into().ok()?;
     Some(frame.inputs)
 }
 
-/// Bytes of a recipe, which may list its inputs one by one.
+/// Largest size of a recipe in bytes; it may list its inputs one by one.
 const MAX_BYTES: u64 = 64 << 20;
 
 fn read(path: &Path) -> anyhow::Result<Table> {
@@ -147,13 +147,13 @@ fn read(path: &Path) -> anyhow::Result<Table> {
     Ok(recipe)
 }
 
-/// Settings under the names of earlier versions, by table.
+/// Settings that earlier versions named differently: table, earlier name, present name.
 const OLD_KEYS: [(&str, &str, &str); 2] = [
     ("filters", "colour", "chroma"),
     ("dedup", "pictures", "images"),
 ];
 
-/// Gives settings of earlier versions their present names, so that they meet the defaults under one name.
+/// Renames settings of earlier versions, so that they override the defaults.
 fn rename_old_keys(recipe: &mut Table) {
     for (table, old, new) in OLD_KEYS {
         if let Some(Value::Table(table)) = recipe.get_mut(table)
@@ -164,7 +164,7 @@ fn rename_old_keys(recipe: &mut Table) {
     }
 }
 
-/// Lays `over` on `under`, table by table.
+/// Overwrites the entries of `under` with those of `over`, table by table.
 fn merge(under: &mut Table, over: Table) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {
@@ -236,7 +236,7 @@ fn apply(args: &RunArgs, config: &mut CurationConfig) {
     set(&mut config.png_level, &args.png_level);
 }
 
-/// Refuses settings out of range, from flags and recipes alike.
+/// Refuses settings that are out of range, from flags and recipes alike.
 fn validate(config: &CurationConfig) -> anyhow::Result<()> {
     let crop = &config.crop;
     let within = |name: &str, value: f32, from: f32, to: f32| {
@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(resolve(&args).unwrap(), resolved);
     }
 
-    /// Every recipe in `datasets/` is one that `prep run` accepts, and says what it must about its images.
+    /// Every recipe in `datasets/` is valid for `prep run`, and states the required facts about its images.
     #[test]
     fn the_recipes_of_the_repository_are_valid() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");

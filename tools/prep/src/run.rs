@@ -15,7 +15,7 @@ use std::fmt::Write;
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let resolved = resolve(args)?;
     output::check(&resolved, args.force)?;
-    // Before the work: not every path can be written in a recipe.
+    // Before the work, since not every path can be written in a recipe.
     let recipe = resolved
         .to_toml()
         .context("these settings make no recipe")?;
@@ -67,7 +67,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Half of the free memory where nothing is asked for, the other half is for what lies beside the decoding.
+/// Memory for decoding: `--memory`, else half of the free memory. The other half is for everything besides decoding.
 fn memory(args: &RunArgs) -> Memory {
     match (args.memory, cli::available_memory_bytes()) {
         (Some(bytes), _) => Memory::AtMost(bytes),
@@ -76,7 +76,8 @@ fn memory(args: &RunArgs) -> Memory {
     }
 }
 
-/// Whether the default search may have missed small faces: many images have none.
+/// Whether the face search at its default size may have missed small faces: a fourth of the inputs or more have no
+/// face.
 fn is_coarse(summary: &Summary, config: &CurationConfig) -> bool {
     let n_faceless = summary.images_dropped.get(&Reason::NoFace.name());
     config.detector == DetectorSpec::Embedded
@@ -85,7 +86,7 @@ fn is_coarse(summary: &Summary, config: &CurationConfig) -> bool {
         && n_faceless.is_some_and(|n| n * 4 >= summary.n_inputs)
 }
 
-/// Inputs without a post, and posts without a field.
+/// Describes the inputs without a post, and the posts without a field.
 fn metadata_words(summary: &MetadataSummary, config: &CurationConfig) -> String {
     let mut text = String::new();
     let list = |n: usize, names: &[String]| {

@@ -1,4 +1,4 @@
-//! Memory stays within its budget, and an image of which the program dies does not stop the next run.
+//! Memory stays within its budget, and an image at which the program dies does not stop the next run.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -22,7 +22,7 @@ fn large_png(path: &Path, side: u32) {
     fs::write(path, encode(&image, ImageFormat::Png)).unwrap();
 }
 
-/// `prep` with an address space of so many MiB.
+/// Runs `prep` with an address space of at most `mib` MiB.
 fn prep_within(folder: &Path, mib: usize, args: &str) -> Output {
     Command::new("sh")
         .current_dir(folder)
@@ -65,7 +65,7 @@ fn an_image_of_which_the_program_dies_is_tried_apart_and_dropped() {
         6
     );
 
-    // Another time there is more memory.
+    // A later run has more memory.
     ok(folder, &run);
     let lines = manifest(&folder.join("x.manifest.jsonl"));
     assert_eq!(input(&lines, "large.png")["decision"], "kept");
@@ -107,14 +107,14 @@ fn who_is_stopped_from_outside_is_not_to_blame() {
     assert!(!attempts.exists() || fs::metadata(&attempts).unwrap().len() > 0);
 }
 
-/// The most memory in MiB that a run took.
+/// The largest resident memory of a run of `prep`, in MiB.
 fn peak_mib(folder: &Path, args: &str) -> u64 {
     let mut child = command(folder, args)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Asked while it lives: before and after that the system counts the memory of this process too.
+    // Read while the program runs: before and after that, the system counts the memory of this test too.
     let of = |file: &str| format!("/proc/{}/{file}", child.id());
     let (program, status) = (of("exe"), of("status"));
     let mut peak = 0;
@@ -164,7 +164,7 @@ fn all_threads_together_stay_within_the_memory_asked_for() {
     let zips = ["free.zip", "bound.zip"].map(|zip| fs::read(folder.join(zip)).unwrap());
     assert!(zips[0] == zips[1], "the limit changes the result");
 
-    // One that needs more is dropped by this run, and kept by the next one that has more.
+    // An image that needs more is dropped by this run, and kept by the next one, which has more memory.
     ok(
         folder,
         &format!("run large small --out few.zip {SETTINGS} --memory 50M"),

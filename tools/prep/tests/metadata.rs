@@ -1,4 +1,4 @@
-//! Posts: which one a file belongs to, the forms in which people have them, and what is said when one is missing.
+//! Posts: which one a file belongs to, the accepted forms of metadata, and the messages when a post is missing.
 
 mod common;
 
@@ -13,11 +13,11 @@ use std::io::Write;
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 
-/// Every image passes, whatever it looks like.
+/// Settings with which every image passes the filters.
 const ALL: &str = "--detector none -r 64 --dedup off --chroma off --blank off --text off --aspect off --blur off \
                    --detail off --max-upscale 100";
 
-/// Posts of whose files some names contain digits of others.
+/// Posts of whose files some names contain the digits of other ids.
 const POSTS: &str = r#"{"id": 2, "rating": "g"}
 {"id": 12, "rating": "g"}
 {"id": 8427, "rating": "g"}
@@ -31,7 +31,7 @@ const POSTS: &str = r#"{"id": 2, "rating": "g"}
 
 const MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
-/// A post of id, tags, rating and score, in one of the known forms.
+/// A function that makes a post from id, tags, rating and score, in one of the accepted forms.
 type MakePost<'a> = &'a dyn Fn(u64, &[&str], &str, i64) -> Value;
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) {
@@ -64,7 +64,7 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-/// Sources of the kept inputs.
+/// Sources of the kept inputs in a run's manifest.
 fn kept(folder: &Path, stem: &str) -> BTreeSet<String> {
     manifest(&folder.join(format!("{stem}.manifest.jsonl")))
         .iter()
@@ -89,7 +89,7 @@ fn no_file_is_kept_by_the_rating_of_another_post() {
     let pages: Vec<(&str, &[u8])> = vec![("2.png", &png), ("p12.png", &png), ("sub/12.png", &png)];
     write(folder, "in/art (7654321).cbz", &zip(&pages));
     write(folder, "in/1000001_ugoira1920x1080.zip", &zip(&frames[..2]));
-    // Not known to the metadata: none of its members is.
+    // The metadata has no post of this id, so the members have none.
     write(folder, "in/9999999.zip", &zip(&frames));
     let good = [
         "2.png",
@@ -176,7 +176,7 @@ fn no_file_is_kept_by_the_rating_of_another_post() {
     );
     assert_eq!(summary["images_dropped"]["no_post"], 29);
 
-    // The archive alone: its name is still known.
+    // The archive as the only input: its name is still known.
     let output = prep(
         folder,
         &format!("run in/7654321.zip -o y.zip {ALL} --metadata posts.jsonl --rating g"),
@@ -205,9 +205,9 @@ fn shards_are_archives_of_many_posts() {
     for name in ["0123.zip", "123.zip", "images.zip"] {
         write(folder, &format!("in/{name}"), &zip(&sharded));
     }
-    // An id of its own in the archive of another post: which is right is not known.
+    // A member with an id of its own in the archive of another post: it is not known which is right.
     write(folder, "in/8427001.zip", &zip(&members));
-    // Pages of a book, whatever posts have their numbers.
+    // Pages of a book, even though posts have these numbers.
     let pages: Vec<String> = (1..13).map(|i| format!("{i}.png")).collect();
     let pages: Vec<(&str, &[u8])> = pages.iter().map(|name| (name.as_str(), &*png)).collect();
     write(folder, "in/book.zip", &zip(&pages));
@@ -249,14 +249,14 @@ fn a_pattern_decides_where_names_are_unclear() {
         kept(folder, "x"),
         set(&["7654321_12.png", "8427_1000001.png"])
     );
-    // It is a setting of the run.
+    // The pattern is a setting of the run.
     ok(folder, "run --recipe x.recipe.toml -o again.zip");
     assert_eq!(kept(folder, "again"), kept(folder, "x"));
     let output = prep(folder, &format!("{run} --id-pattern \\d+"));
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
-/// Four posts with tags, ratings and scores; the fields in one form each.
+/// The same four posts, with tags, ratings and scores, in every accepted form.
 fn forms() -> Vec<(&'static str, Vec<u8>)> {
     let posts = |make: MakePost<'_>| -> Vec<Value> {
         vec![
@@ -387,7 +387,7 @@ fn a_filter_that_cannot_read_its_field_is_an_error() {
         }
         assert!(!folder.join("x.zip").exists());
     }
-    // Without a filter nothing is asked of the posts.
+    // Without a filter, no field of the posts is needed.
     ok(
         folder,
         &format!("run in -o x.zip {ALL} --metadata posts.jsonl"),
@@ -440,7 +440,7 @@ fn posts_without_a_field_are_counted_and_named() {
     assert!(text.contains(gap), "{text}");
     let lines = manifest(&folder.join("x.manifest.jsonl"));
     assert_eq!(input(&lines, "1000004.png")["reason"], "metadata");
-    // A field that no filter looks at may be missing.
+    // A field that no filter uses may be missing.
     ok(
         folder,
         &format!("run in -o x.zip {ALL} --metadata posts.jsonl --rating g"),
@@ -470,7 +470,7 @@ fn sidecars_lie_beside_images_in_folders_and_archives() {
         write(folder, &format!("in/{name}"), bytes);
     }
     write(folder, "in/g.zip", &zip(&files));
-    // Frames follow the file beside their archive.
+    // Frames follow the sidecar of their archive.
     write(folder, "in/7654321.zip", &zip(&[("000000.png", &png)]));
     write(
         folder,
@@ -519,7 +519,7 @@ fn sidecars_lie_beside_images_in_folders_and_archives() {
     );
     assert!(text.contains("4 without a post"), "{text}");
 
-    // The archive alone, and an image alone.
+    // The archive as an input of its own, with an image as another one.
     ok(
         folder,
         &format!("run in/g.zip in/a.png -o y.zip {ALL} --metadata sidecar --rating g"),

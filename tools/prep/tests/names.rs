@@ -1,4 +1,4 @@
-//! Names of files: encodings, backslashes, repeated names, archives that are none.
+//! Names of files: encodings, backslashes, repeated names, and files with the extension of an archive that are none.
 
 mod common;
 
@@ -23,7 +23,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// The class of each kept input.
+/// The class label of each kept input.
 fn labels(folder: &Path) -> BTreeMap<String, u64> {
     let lines = manifest(&folder.join("x.manifest.jsonl"));
     let kept = lines.iter().filter(|line| line["label"].is_u64());
@@ -160,7 +160,7 @@ fn archives_that_are_none_are_said_in_words() {
         ),
     ];
     write(folder.path(), "dump/good.png", &png(2));
-    // An image in spite of its name.
+    // An image with the extension of an archive.
     write(folder.path(), "dump/image.zip", &png(3));
     for (name, bytes, _, _) in cases {
         write(folder.path(), &format!("dump/{name}"), bytes);
@@ -249,7 +249,7 @@ fn paths_that_no_recipe_can_hold_are_named_and_all_others_work() {
         code == Some(2) && told.contains("--detector 'onnx:m\\xE9.onnx'"),
         "{told}"
     );
-    // Below a folder with a name that is text, and everywhere else, names may be any bytes.
+    // Names below a folder whose name is text may be any bytes, and so may all other file names.
     let recipe = "inputs = ['in']\nout = 'x.zip'\ndetector = 'none'\n[crop]\nresolution = 64\n";
     fs::write(below(b"r\xe9.toml"), recipe).unwrap();
     let (code, told) = run(&[b"run", b"--recipe", b"r\xe9.toml"]);

@@ -1,4 +1,4 @@
-//! An output never takes the place of an input or of files that another dump's runs made.
+//! An output never replaces an input, nor files that runs on another dump made.
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::path::Path;
 
 const OFF: &str = "--resolution 32 --detector none --dedup off --chroma off --blank off --text off --blur off --detail off";
 
-/// An image in a folder of its own.
+/// Makes a folder with one image.
 fn dump(folder: &Path, name: &str, seed: u64) {
     fs::create_dir(folder.join(name)).unwrap();
     let image = encode(&drawing(seed, 96), ImageFormat::Png);
@@ -75,7 +75,7 @@ fn an_archive_inside_an_input_folder_is_an_input_even_with_force() {
         refused(folder, &args, "input folder 'a'");
         assert_eq!(fs::read(folder.join("a/photos.zip")).unwrap(), b"a user's");
     }
-    // The dataset of an earlier run may lie there.
+    // The dataset of an earlier run may be in an input folder.
     for _ in 0..2 {
         ok(folder, &format!("run a --out a/ours.zip {OFF}"));
     }
@@ -109,7 +109,7 @@ fn a_dataset_of_other_inputs_is_replaced_by_force_only() {
     assert_eq!(fs::read(folder.join("mine.zip")).unwrap(), b"not a dataset");
     ok(folder, &format!("run a --out mine.zip --force {OFF}"));
 
-    // Killed between the zip and the recipe.
+    // A run that was killed between writing its zip and its recipe.
     fs::remove_file(folder.join("mine.recipe.toml")).unwrap();
     ok(folder, &format!("run a --out mine.zip {OFF}"));
 }

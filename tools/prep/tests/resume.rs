@@ -1,4 +1,5 @@
-//! The same bytes whatever the number of threads and however often a run is killed; nothing is decoded twice.
+//! The results are the same bytes whatever the number of threads and however often a run is killed; nothing is decoded
+//! twice.
 #![cfg(unix)]
 
 mod common;
@@ -14,7 +15,7 @@ const SETTINGS: &str = "--detector none --resolution 64 --detail off --blur off"
 fn dump(folder: &Path) {
     fs::create_dir_all(folder.join("dump")).unwrap();
     for seed in 0..60u64 {
-        // Every fifth is a worse copy of the one before.
+        // Every fifth image is a worse copy of the one before.
         let (seed_drawn, quality) = if seed % 5 == 4 {
             (seed - 1, 60)
         } else {
@@ -30,7 +31,7 @@ fn dump(folder: &Path) {
     fs::write(folder.join("dump/broken.jpg"), b"\xff\xd8\xff").unwrap();
 }
 
-/// Zip, manifest and report: all that a run writes for the user.
+/// The contents of zip, manifest and report.
 fn results(folder: &Path, out: &str) -> [Vec<u8>; 3] {
     [".zip", ".manifest.jsonl", ".report.html"]
         .map(|ending| fs::read(folder.join(format!("{out}{ending}"))).unwrap())
@@ -72,7 +73,7 @@ fn killed_at_random_moments_and_on_any_number_of_threads_the_bytes_are_the_same(
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        // Even a torn line at the end of the journal is survived.
+        // A line that is cut short at the end of the journal does no harm either.
         if round == 4 {
             let path = folder.join("killed/x.journal/records.jsonl");
             if let Ok(bytes) = fs::read(&path) {
@@ -117,7 +118,7 @@ fn other_thresholds_decode_nothing_again() {
     // A changed file is measured again, and it alone.
     fs::write(folder.join("dump/000.jpg"), jpeg(&drawing(5000, 160), 90)).unwrap();
     assert_eq!(measured("").0, 1);
-    // A damaged journal is mended: the image is measured again.
+    // A damaged journal is repaired: the image is measured again.
     let blobs = folder.join("x.journal/blobs.bin");
     let mut bytes = fs::read(&blobs).unwrap();
     let middle = bytes.len() / 2;
@@ -125,7 +126,7 @@ fn other_thresholds_decode_nothing_again() {
     fs::write(&blobs, bytes).unwrap();
     assert!(measured("").0 <= 1);
     ok(folder, "verify x.zip");
-    // Other pixels are another measurement.
+    // A setting that changes pixels makes every measurement anew.
     assert_eq!(measured("--matte 000000").0, 61);
 }
 
@@ -143,7 +144,7 @@ fn what_the_system_did_not_read_is_read_by_the_next_run() {
     ok(folder, &run("alone"));
     let expected = results(folder, "alone/x");
 
-    // A part of the dump is away.
+    // A part of the dump is missing.
     fs::create_dir(folder.join("away")).unwrap();
     let go = |from: &str, to: &str| {
         for seed in 0..5 {
@@ -167,7 +168,7 @@ fn what_the_system_did_not_read_is_read_by_the_next_run() {
     ok(folder, &run("later"));
     assert!(results(folder, "later/x") == expected);
 
-    // A few cost themselves alone.
+    // When few files are missing, the others are packed.
     fs::rename(folder.join("dump/007.jpg"), folder.join("away/007.jpg")).unwrap();
     let said = ok(folder, &run("later"));
     assert!(said.contains("1 could not be read this time"), "{said}");

@@ -1,4 +1,4 @@
-//! `prep run` on the sample dump, against what is known about every file of it.
+//! `prep run` on the synthetic dump, compared with what is known about each of its files.
 
 mod common;
 
@@ -13,7 +13,7 @@ fn name(file: &str) -> &str {
     file.rsplit('/').next().unwrap()
 }
 
-/// Faces of an input: (all, kept).
+/// The lines of an input's faces, and the number of faces kept.
 fn faces<'a>(lines: &'a [Value], file: &FileTruth) -> (Vec<&'a Value>, usize) {
     let all: Vec<&Value> = lines
         .iter()
@@ -64,7 +64,8 @@ fn check(folder: &Path, dump: &Dump) {
                 assert!(file.kind.is_copy());
                 let source = file.source.as_deref().map(name);
                 if line["decision"] == "kept" {
-                    // Where cropping or clipped highlights leave too little alike, it must be seen as a variant still.
+                    // Where cropping or clipped highlights leave too little in common, it must still be found to be a
+                    // variant.
                     assert!(
                         matches!(file.kind, Kind::Cropped | Kind::Brightness),
                         "{context}"
@@ -116,7 +117,7 @@ fn every_file_of_the_sample_meets_the_fate_that_it_should() {
     check(folder, &dump);
     ok(folder, "verify x.zip");
 
-    // Tags, with nothing decoded again.
+    // Filters on tags; nothing is decoded again.
     let text = ok(
         folder,
         "run dump/pictures --out x.zip --detector boxes:dump/boxes.jsonl --resolution 64 \

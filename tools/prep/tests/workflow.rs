@@ -16,7 +16,8 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Plays the loader of the StyleGAN2-ADA family: sorted names by extension, equal square RGB `u8`, complete labels.
+/// Reads a dataset as NVIDIA's StyleGAN2-ADA does, and checks it: names sorted, equal square RGB `u8`, complete labels.
+/// Returns the pixels and the labels.
 fn load(path: &Path) -> (Vec<Vec<u8>>, Option<Vec<u64>>) {
     let mut zip = zip::ZipArchive::new(fs::File::open(path).unwrap()).unwrap();
     let mut names: Vec<String> = Vec::new();
@@ -117,7 +118,7 @@ fn faces_are_cut_where_the_boxes_are_and_copies_dropped_with_proof() {
         && line["scores"]["blur"].is_number()));
     assert_eq!(load(&folder.join("x.zip")).0.len(), 3);
 
-    // Variants can be capped.
+    // The number of variants can be limited.
     ok(
         folder,
         "run dump --out x.zip --detector boxes:boxes.jsonl --resolution 128 --preset face --max-reflect 0.3 --detail off --max-variants 0",
@@ -163,7 +164,7 @@ fn faces_below_min_face_are_named_and_a_looser_limit_decodes_nothing_twice() {
     let line = input(&lines, "tiny_only.png");
     assert_eq!(line["reason"], "small", "{line}");
 
-    // Only images whose crops were not made are looked at again.
+    // Only images whose crops were not made are measured again.
     let looser = run("--min-face 10 --max-upscale 2");
     assert_eq!(
         (&looser["n_measured"], &looser["n_kept"]),
@@ -196,7 +197,7 @@ fn results_of_earlier_runs_are_no_inputs() {
             "{summary}"
         );
     }
-    // By its name it is one.
+    // A result that is named as an input is one.
     assert_eq!(run("run dump/first.zip --out x.zip")["n_kept"], 3);
 }
 
@@ -237,7 +238,7 @@ fn metadata_labels_recipes_and_comparison() {
     );
     assert_eq!(input(&lines, "odd/1001.png")["reason"], "metadata");
 
-    // The resolved recipe gives the same zip; a flag goes before it.
+    // The resolved recipe gives the same zip; a flag overrides it.
     ok(folder, "run --recipe x.recipe.toml --out again.zip");
     assert_eq!(
         fs::read(folder.join("x.zip")).unwrap(),
@@ -259,7 +260,7 @@ fn metadata_labels_recipes_and_comparison() {
         "no difference\n"
     );
 
-    // What was excluded stays away.
+    // Excluded images stay excluded.
     let sha = input(&lines, "even/1006.png")["sha256"]
         .as_str()
         .unwrap()
@@ -283,7 +284,7 @@ fn metadata_labels_recipes_and_comparison() {
     assert!(!folder.join("plan.zip").exists() && folder.join("plan.report.html").exists());
     assert!(plan.iter().all(|line| line["sample"].is_null()));
 
-    // Looking at things.
+    // The other commands.
     let text = ok(folder, "inspect x.zip");
     assert!(
         text.contains("images   9") && text.contains("64 x 64") && text.contains("good"),
@@ -321,7 +322,7 @@ fn verify_names_what_is_broken() {
         String::from_utf8_lossy(&output.stdout).contains("00000/img00000000.png"),
         "{output:?}"
     );
-    // A run whose output lies among its inputs does not eat it.
+    // A run whose output is in its input folder does not read it.
     ok(
         folder,
         "run . --out x.zip --detector none --resolution 32 --detail off --blur off --dedup off",

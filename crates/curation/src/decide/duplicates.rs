@@ -1,4 +1,5 @@
-//! Decisions between inputs: near-duplicate images, then near-duplicate faces, of which the best is kept.
+//! Decisions between inputs: finds near-duplicates, first of whole images, then of faces, and keeps the best copy of
+//! each.
 
 use super::{Comparison, DecideError, Decider, Decision, DropReason, Membership, Subject};
 use crate::record::Reason;
@@ -9,24 +10,26 @@ use dedup::{
 use std::collections::HashMap;
 use std::io;
 
-/// Groups among some subjects.
+/// The duplicate groups among a list of subjects (images or faces).
 struct Groups {
-    /// Membership and role of each subject.
+    /// Membership and role of each subject, in the order of the list. The membership of a subject without duplicates is
+    /// `None`.
     members: Vec<(Option<Membership>, Role)>,
-    /// Hashes whose search was cut short.
+    /// Number of hashes with so many near ones that not every pair was compared.
     n_capped: usize,
 }
 
-/// Confirms that a pair found to be copies, perhaps mirrored, are copies.
+/// Decides whether two subjects whose thumbs are copies are indeed copies. The flag is true for a mirrored pair.
 type Confirm<'a> = dyn Fn(Subject, Subject, bool) -> Result<bool, DecideError> + Sync + 'a;
 
 impl Decider<'_> {
-    /// Drops worse copies of whole images. Returns the number of searches that were cut short.
+    /// Drops whole images that are worse copies of another image. Returns the number of hashes whose search was cut
+    /// short because too many others are near.
     pub(super) fn drop_duplicate_images(
         &self,
         inputs: &mut [Decision],
     ) -> Result<usize, DecideError> {
-        // Only images with a face that would be kept, so that no copy is dropped in favor of a dropped image.
+        // Only images with a face that would be kept take part, so that no copy is dropped in favor of a dropped image.
         let subjects: Vec<Subject> = (0..inputs.len())
             .filter(|&i| {
                 inputs[i].drop.is_none() && inputs[i].faces.iter().any(|face| face.drop.is_none())
@@ -50,7 +53,8 @@ impl Decider<'_> {
         Ok(groups.n_capped)
     }
 
-    /// Drops worse copies of faces. Returns the number of searches that were cut short.
+    /// Drops faces that are worse copies of another face. Returns the number of hashes whose search was cut short
+    /// because too many others are near.
     pub(super) fn drop_duplicate_faces(
         &self,
         inputs: &mut [Decision],
@@ -82,7 +86,8 @@ impl Decider<'_> {
             .collect()
     }
 
-    /// Groups images or faces by a search on hashes and a comparison of thumbs; `confirm` can turn a copy into a variant.
+    /// Groups images or faces. Pairs whose hashes are within `radius` bits are candidates; their thumbs are then
+    /// compared. `confirm` can turn a copy into a variant.
     fn groups(
         &self,
         subjects: &[Subject],
@@ -165,7 +170,7 @@ impl Decider<'_> {
         }
     }
 
-    /// Perceptual hash and mean color.
+    /// Perceptual hash and mean color of a subject.
     fn hash(&self, subject: Subject) -> (ImageHash, [u8; 3]) {
         const NOTHING: ImageHash = ImageHash {
             plain: 0,
@@ -202,7 +207,8 @@ impl Decider<'_> {
                 image.effective_resolution,
             ),
         };
-        // Soft painting lowers the value a little; only a clear cutoff in the spectrum is an enlargement.
+        // Soft painting lowers the effective resolution a little; only a value below 0.8 is taken for an enlarged
+        // image.
         let share = if share < 0.8 { share } else { 1.0 };
         CopyQuality {
             effective_pixels: (area * share * share) as u64,
@@ -224,9 +230,10 @@ impl Decider<'_> {
         read().map_err(|e| DecideError::Damaged(subject.input, e))
     }
 
-    /// Whether no face of image `b` is a mere variant of a face of `a`.
+    /// Whether the faces of two images allow them to be copies. They do not when a face of image `b` is a variant of a
+    /// face of image `a` and a copy of none.
     ///
-    /// The thumb of a whole image may be too coarse to show that a small mouth opened.
+    /// The thumb of a whole image may be too coarse to show a small change, such as an opened mouth.
     fn faces_are_copies(
         &self,
         decisions: &[Decision],

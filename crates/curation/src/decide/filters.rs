@@ -1,4 +1,4 @@
-//! Decisions on single inputs: exclusion list, filters on the image, filters on its faces.
+//! Decisions on each input by itself: exclusion list, filters on the image, filters on its faces.
 
 use super::{Decider, Decision, DropReason, FaceDecision, detail_of};
 use crate::measure::framing;
@@ -6,7 +6,7 @@ use crate::record::{FaceRecord, ImageRecord, Outcome, Reason, Record};
 use detect::crop::{CropReject, plan};
 
 impl Decider<'_> {
-    /// Decides about one input by itself.
+    /// Decides about input `i` without regard to the others.
     pub(super) fn filter(&self, i: usize) -> Decision {
         let drop = |reason: Reason, detail: String| Decision {
             drop: Some((reason, detail)),
@@ -60,7 +60,7 @@ impl Decider<'_> {
         }
     }
 
-    /// Why the whole image is dropped, whatever its faces.
+    /// The reason to drop the whole image, whatever its faces; `None` when it passes.
     fn reject_image(&self, record: &Record) -> Option<DropReason> {
         if let Some(reason) = self.exclude.content(&record.sha256) {
             return Some((Reason::Excluded, reason.to_owned()));
@@ -132,7 +132,7 @@ impl Decider<'_> {
                 };
             }
         };
-        // Not made yet: the input is measured again, and then decided.
+        // There is no crop yet. The face counts as kept, so the input is measured again and decided on after that.
         let Some(crop) = &face.crop else {
             return FaceDecision::default();
         };

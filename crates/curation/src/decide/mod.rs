@@ -1,7 +1,8 @@
 //! Decides which images and faces are kept.
 //!
-//! Depends on nothing but the records and the settings, so the result is the same for any number of threads. No image is
-//! read, except the thumbs of candidate duplicates. `filters` decides about single inputs, `duplicates` between them.
+//! The decisions depend only on the records, the settings and the exclusion list, so they are the same for any number
+//! of threads. No image is read, except the thumbs of possible duplicates. `filters` decides on each input by itself,
+//! `duplicates` compares inputs with each other.
 
 mod duplicates;
 mod filters;
@@ -15,69 +16,70 @@ use dedup::{Candidate, SearchError, Verification};
 use std::collections::HashMap;
 use std::io;
 
-/// Why something is dropped: the reason and its description.
+/// Why an image or a face is dropped: the reason and its description in words.
 pub type DropReason = (Reason, String);
 
 /// The decision on one input and its faces.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
-    /// Why the whole image is dropped; `None` when a face of it is kept.
+    /// Why the whole image is dropped; `None` when at least one of its faces is kept.
     pub drop: Option<DropReason>,
-    /// The duplicate group of the whole image, when it has one.
+    /// The duplicate group of the whole image; `None` when it has no duplicates.
     pub group: Option<Membership>,
-    /// One for each face of the record.
+    /// One decision for each face of the record, in the same order.
     pub faces: Vec<FaceDecision>,
 }
 
 /// The decision on one face.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaceDecision {
-    /// Why it is dropped.
+    /// Why the face is dropped; `None` when it is kept.
     pub drop: Option<DropReason>,
-    /// Its duplicate group, when it has one.
+    /// The duplicate group of the face; `None` when it has no duplicates.
     pub group: Option<Membership>,
-    /// Kept although it is enlarged more than the limit.
+    /// Whether the face is kept although it is enlarged more than the limit.
     pub is_upscaled: bool,
-    /// Enlargement that the crop would need, when it is dropped for that.
+    /// Enlargement that the crop would need (pixels of the finished crop per source pixel, along one side), when the
+    /// face is dropped for that.
     pub enlargement: Option<f32>,
 }
 
 /// Membership of an image or face in a group of copies and variants.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Membership {
-    /// The best of the group.
+    /// The best image or face of the group.
     pub best: Subject,
-    /// The comparison that put it into the group; `None` for the best itself.
+    /// The comparison that put this image or face into the group; `None` for the best one itself.
     pub comparison: Option<Comparison>,
 }
 
-/// The other side of a comparison and its result.
+/// A comparison with another image or face, and its result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// The image or face that it was compared with.
     pub with: Subject,
-    /// Distance of the hashes.
+    /// The Hamming distance of the hashes, and whether the pair is mirrored.
     pub candidate: Candidate,
-    /// Result of the pixel comparison.
+    /// Result of the comparison of the thumbs.
     pub verification: Verification,
 }
 
 /// An image, or one of its faces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subject {
-    /// Index of the input.
+    /// Index of the input among the inputs of the run.
     pub input: usize,
-    /// Index of the face; `None` for the whole image.
+    /// Index of the face in the input's record; `None` for the whole image.
     pub face: Option<usize>,
 }
 
 impl Subject {
-    /// The whole image of an input.
+    /// The whole image of the input with index `input`.
     pub fn image(input: usize) -> Self {
         Self { input, face: None }
     }
 
-    /// A face of an input.
+    /// Face number `face` of the input with index `input`.
     pub fn face(input: usize, face: usize) -> Self {
         Self {
             input,
@@ -89,19 +91,19 @@ impl Subject {
 /// All decisions, in the order of the inputs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions {
-    /// One for each input.
+    /// One decision for each input.
     pub inputs: Vec<Decision>,
-    /// Hashes whose search was cut short because too many others are similar.
+    /// Number of hashes with so many near ones that not every pair was compared.
     pub n_capped: usize,
 }
 
-/// Why deciding failed.
+/// Why the decisions could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum DecideError {
     /// A thumb in the journal is damaged: the index of the input, and the error.
     #[error("journal: {1}")]
     Damaged(usize, io::Error),
-    /// The search refuses its settings.
+    /// The search for duplicates refuses its settings.
     #[error(transparent)]
     Search(#[from] SearchError),
 }
@@ -110,13 +112,13 @@ pub enum DecideError {
 pub struct Decider<'a> {
     /// Records in the order of the inputs; `None` for those that metadata rejected before they were read.
     pub records: &'a [Option<Record>],
-    /// Why inputs were rejected before they were read.
+    /// Why each input was rejected before it was read, in the order of the inputs; `None` for the others.
     pub refused: &'a [Option<DropReason>],
     /// The exclusion list.
     pub exclude: &'a ExcludeList,
     /// All settings.
     pub config: &'a CurationConfig,
-    /// Reads a blob of the journal.
+    /// Reads the bytes of a blob from the journal.
     pub read: &'a (dyn Fn(&Blob) -> io::Result<Vec<u8>> + Sync),
 }
 
@@ -124,7 +126,7 @@ impl Decider<'_> {
     /// Decides about every input: filters first, then duplicates among images, then among faces.
     ///
     /// # Errors
-    /// When a thumb cannot be read back, or the search refuses its radius.
+    /// When a thumb cannot be read from the journal, or the search refuses its radius.
     pub fn decide(&self) -> Result<Decisions, DecideError> {
         let mut inputs: Vec<Decision> = (0..self.records.len()).map(|i| self.filter(i)).collect();
         let mut n_capped = 0;
@@ -152,13 +154,14 @@ impl Decider<'_> {
     }
 }
 
-/// Detail of a crop: source pixels that carry detail over pixels of the sample, per side.
+/// Detail of a crop: source pixels that carry detail per pixel of the finished crop, along one side, to 4 decimals.
 pub fn detail_of(crop: &CropRecord) -> f64 {
     let side = f64::from(crop.plan.affine.side) * crop.effective_resolution;
     crate::measure::round4(side / f64::from(crop.plan.affine.resolution))
 }
 
-/// The drop reason of an image none of whose faces is kept: the most frequent one of its faces.
+/// The drop reason of an image of which no face is kept: the common reason of its faces, or [`Reason::NoFaceKept`] when
+/// they have different ones.
 fn most_common_reason(faces: &[FaceDecision]) -> DropReason {
     let mut counts: HashMap<Reason, usize> = HashMap::new();
     for (reason, _) in faces.iter().filter_map(|face| face.drop.as_ref()) {

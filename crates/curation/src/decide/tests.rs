@@ -1,4 +1,4 @@
-//! The policy: each reason to drop an image or a face, and which of several copies is kept.
+//! Tests of the decisions: each reason to drop an image or a face, and the choice among several copies.
 
 use super::*;
 use crate::config::Limit;
@@ -8,13 +8,13 @@ use dedup::{ImageHash, THUMB_SIDE, Thumb};
 use detect::crop::{CropAffine, CropPlan};
 use std::collections::BTreeMap;
 
-/// An input with measurements that pass every filter, and a drawing that is its own.
+/// An input with measurements that pass every filter, and the number of the drawing that it shows.
 struct Input {
     drawing: u32,
     image: ImageRecord<()>,
 }
 
-/// A drawing of smooth waves; drawings of other numbers look different.
+/// The thumb of a drawing of smooth waves; drawings with different numbers look different.
 fn thumb(drawing: u32) -> Thumb {
     let phase = f64::from(drawing) * 2.3;
     let wave = |i: usize, frequency: f64| ((i as f64 * frequency + phase).sin() + 1.0) * 120.0;
@@ -28,7 +28,7 @@ fn thumb(drawing: u32) -> Thumb {
     Thumb::new(&rgb, THUMB_SIDE, THUMB_SIDE)
 }
 
-/// A face of 400 pixels with a finished crop.
+/// A face of 400 x 400 pixels with a finished crop.
 fn face() -> FaceRecord<()> {
     let affine = CropAffine {
         x: 160,
@@ -89,7 +89,8 @@ fn only_crop(input: &mut Input) -> &mut CropRecord<()> {
     only_face(input).crop.as_mut().unwrap()
 }
 
-/// Records whose blobs all hold the thumb of the drawing, at the number of the drawing.
+/// Records of the inputs. The offset of each blob is the number of the drawing, from which `decide_with` makes the
+/// thumb.
 fn records(inputs: Vec<Input>) -> Vec<Option<Record>> {
     let record = |(i, input): (usize, Input)| {
         let blob = Blob {
@@ -142,7 +143,7 @@ fn reason(decision: &Decision) -> Option<Reason> {
     decision.drop.as_ref().map(|(reason, _)| *reason)
 }
 
-/// The decision on one input after a change of its measurements.
+/// The decision on one input after `change` has modified its measurements.
 fn decide_changed(change: impl FnOnce(&mut Input), config: &CurationConfig) -> Decision {
     let mut changed = input(1);
     change(&mut changed);
@@ -176,7 +177,7 @@ fn each_filter_drops_beyond_its_limit_and_keeps_at_it() {
             only_face(i).rect = [500.0, 500.0, 500.0 + v as f32, 600.0];
         }),
     ];
-    // A face of 24 pixels would be enlarged too much.
+    // Otherwise a face of 24 pixels would be dropped for its enlargement.
     let mut config = CurationConfig::default();
     config.crop.max_upscale = 100.0;
     for (expected, at_limit, beyond, change) in cases {
@@ -209,7 +210,7 @@ fn the_crop_must_fit_the_image_without_much_enlargement() {
     let small_face = |input: &mut Input| only_face(input).rect = [500.0, 500.0, 550.0, 550.0];
     let decision = decide_changed(small_face, &config);
     assert_eq!(reason(&decision), Some(Reason::Upscaled));
-    // 512 pixels from a square of 1.7 x 50.
+    // The crop of 512 pixels is made from a square of 1.7 times the face's 50 pixels.
     let enlargement = decision.faces[0].enlargement.unwrap();
     assert!((enlargement - 512.0 / 85.0).abs() < 0.01, "{enlargement}");
 

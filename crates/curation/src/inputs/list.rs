@@ -1,4 +1,4 @@
-//! Lists of files: one path a line.
+//! Lists of files: text files with one path a line.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,13 +6,15 @@ use archive::names::{CodePage, Speller, decode_path};
 
 use super::{Entry, WalkError, file_entry};
 
-/// Bytes of a list: ten million paths.
+/// Largest size of a list in bytes, enough for ten million paths.
 const MAX_BYTES: u64 = 2 << 30;
 
-/// Adds the files that a list names, relative to its folder. Empty lines and lines that start with `#` are skipped.
+/// Adds an entry for each file that a list names. Paths are relative to the list's folder; empty lines and lines that
+/// start with `#` are skipped. Each source begins with `prefix`.
 ///
-/// Lines are raw bytes, as names on disk are; a line in another encoding, or with `\` between folders, is also looked
-/// for as its text. A list may be UTF-16 with a byte-order mark.
+/// Lines are raw bytes, as file names on Unix are. When no such file exists, the line is decoded to text by the rule of
+/// [`archive::names`] and tried again, then once more with `/` in place of `\`. A list may be UTF-16 with a byte-order
+/// mark.
 ///
 /// # Errors
 /// When the list cannot be read.
@@ -40,7 +42,7 @@ pub(super) fn add_list(
     Ok(())
 }
 
-/// The file of a line, and its name below the list's folder.
+/// The path of the file that a line names, and its name in raw bytes for [`Entry::source`].
 fn find(folder: &Path, line: &[u8]) -> (PathBuf, Vec<u8>) {
     let text = decode_path(line, CodePage::Unknown).into_owned();
     let slashes = text.replace('\\', "/");
@@ -66,7 +68,7 @@ fn raw_path(line: &[u8]) -> Option<PathBuf> {
     std::str::from_utf8(line).ok().map(PathBuf::from)
 }
 
-/// A path of a list as a name: no drive, no leading slash, no dots.
+/// The name of a listed file: the parts of its path without drive, leading slash, `.` and `..`, joined by `/`.
 fn tidy(path: &Path) -> Vec<u8> {
     let parts: Vec<&[u8]> = path
         .components()

@@ -1,4 +1,4 @@
-//! Members of archives as entries, read in place from many threads.
+//! Entries for the members of archives, which many threads read in place.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use archive::{ArchiveError, ArchiveKind, TarFile, ZipFile};
 
 use super::{Entry, InputError, MAX_FILE_BYTES, Place, unreadable};
 
-/// Largest ratio of unpacked to packed size; images compress far less, so a larger one is a zip bomb.
+/// Largest ratio of unpacked to packed size. Images compress far less; a member above it is taken for a zip bomb.
 const MAX_RATIO: u64 = 1000;
 
-/// Adds every member of an archive, also when several have one name. Folders are left out.
+/// Adds an entry for every member of an archive except folders, even when several members have the same name.
 ///
 /// # Errors
 /// When the archive as a whole cannot be read.
@@ -74,7 +74,7 @@ pub(super) fn add_members(
     Ok(())
 }
 
-/// Reads the first `limit` bytes of a member of a zip.
+/// Reads at most the first `limit` bytes of the zip's member `index`.
 pub(super) fn read_zip(zip: &ZipFile, index: usize, limit: u64) -> Result<Vec<u8>, InputError> {
     let member = &zip.members()[index];
     check_size(member.size, member.packed_size)?;
@@ -82,7 +82,7 @@ pub(super) fn read_zip(zip: &ZipFile, index: usize, limit: u64) -> Result<Vec<u8
         .map_err(|e| of_member(e, |e| format!("in the zip: {e}")))
 }
 
-/// Reads the first `limit` bytes of a member of a tar.
+/// Reads at most the first `limit` bytes of the tar's member `index`.
 pub(super) fn read_tar(tar: &TarFile, index: usize, limit: u64) -> Result<Vec<u8>, InputError> {
     let member = &tar.members()[index];
     check_size(member.size, member.stored_size)?;
@@ -90,7 +90,8 @@ pub(super) fn read_tar(tar: &TarFile, index: usize, limit: u64) -> Result<Vec<u8
         .map_err(|e| of_member(e, |e| e.to_string()))
 }
 
-/// Tells errors of the system from damaged members.
+/// Converts an error in reading a member: errors of the operating system become [`InputError::System`], all others mean
+/// that the member is damaged. `words` describes the error.
 fn of_member(error: ArchiveError, words: impl FnOnce(&ArchiveError) -> String) -> InputError {
     let message = words(&error);
     match error {

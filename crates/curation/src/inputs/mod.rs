@@ -1,4 +1,4 @@
-//! Inputs of a run: folders, zips, tars and lists become one sorted list of entries, read in place.
+//! Inputs of a run: folders, zips, tars and lists become one sorted list of entries, whose files are read in place.
 
 mod list;
 mod members;
@@ -14,16 +14,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-/// One file among the inputs, perhaps inside an archive.
+/// One file among the inputs, which may be a member of an archive.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its name in every record: the path below the input, `/` between parts, unique among the entries.
+    /// Name of the file in every record: its path below the input, with `/` between parts; unique among the entries.
     pub source: String,
-    /// File name of the archive that holds it.
+    /// File name of the archive that holds the file; `None` outside archives.
     pub archive: Option<Arc<str>>,
-    /// Changes when the file does: size and time for files, checksum and size inside archives.
+    /// Text that changes when the content does: size and modification time of a file, size and checksum of a zip's
+    /// member, offset, size and modification time of a tar's member.
     pub stamp: String,
-    /// Bytes, as folder or archive tell; 0 where they do not.
+    /// Size in bytes as the folder or archive states it, at most [`MAX_FILE_BYTES`]; 0 when it is unknown.
     pub size: u64,
     place: Place,
 }
@@ -33,40 +34,40 @@ enum Place {
     File(PathBuf),
     Zip(Arc<ZipFile>, usize),
     Tar(Arc<TarFile>, usize),
-    /// Known to be unreadable without opening it.
+    /// Found to be unreadable while the inputs were listed, without opening it.
     Unreadable(InputError),
 }
 
 /// Why an entry cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
-    /// Not a readable file, or a damaged archive.
+    /// Not a regular file, a broken link, or a damaged archive or member.
     #[error("{0}")]
     Unreadable(String),
-    /// The system refuses to read the file now; a later attempt may succeed.
+    /// The operating system refuses to read the file now; a later attempt may succeed.
     #[error("{message}")]
     System {
-        /// The message of the system.
+        /// The message of the operating system.
         message: String,
-        /// Whether a folder or archive is concerned, with everything in it.
+        /// Whether the error concerns a folder or archive, and so everything in it.
         is_container: bool,
     },
-    /// Called an archive, and of a kind that is neither an archive nor an image.
+    /// The name is that of an archive, the content neither an archive of a known kind nor an image.
     #[error("{0}")]
     NotAnArchive(String),
-    /// A name that would leave the archive's folder (`../x`, `/etc/x`, `C:\x`).
+    /// The name of an archive's member would lead out of the archive's folder (`../x`, `/etc/x`, `C:\x`).
     #[error("the name leads out of its archive")]
     UnsafeName,
-    /// More bytes than [`MAX_FILE_BYTES`], or packed so tightly that it must be a bomb.
+    /// More bytes than [`MAX_FILE_BYTES`], or a member compressed so much that it must be a zip bomb.
     #[error("{0}")]
     TooLarge(String),
 }
 
-/// Largest file that is read; images within `--max-pixels` are smaller.
+/// Largest file that is read, in bytes; files of images within `--max-pixels` are smaller.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
 impl Entry {
-    /// The file, when it lies in a folder.
+    /// The path of the file; `None` for members of archives and for entries that are unreadable.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::File(path) => Some(path),
@@ -74,7 +75,7 @@ impl Entry {
         }
     }
 
-    /// Whether it is known without opening it that it cannot be read.
+    /// Whether the entry was found to be unreadable while the inputs were listed, without opening it.
     pub fn is_unreadable(&self) -> bool {
         matches!(self.place, Place::Unreadable(_))
     }
@@ -87,10 +88,10 @@ impl Entry {
         matches!(error, InputError::System { is_container, .. } if *is_container)
     }
 
-    /// The first bytes, enough to tell what the file is.
+    /// The first bytes, enough to recognize the kind of file: up to 4096, or all bytes of an archive's member.
     ///
     /// # Errors
-    /// [`InputError`], as of [`read`](Self::read).
+    /// The same as for [`read`](Self::read).
     pub fn head(&self) -> Result<Vec<u8>, InputError> {
         let Place::File(path) = &self.place else {
             return self.read();
@@ -102,10 +103,10 @@ impl Entry {
         Ok(bytes)
     }
 
-    /// As [`read`](Self::read), and of a file larger than `limit` one byte more than that.
+    /// Reads at most the first `limit + 1` bytes, so that a caller can tell a file of `limit` bytes from a larger one.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// The same as for [`read`](Self::read).
     pub(crate) fn read_beginning(&self, limit: u64) -> Result<Vec<u8>, InputError> {
         match &self.place {
             Place::File(path) => {
@@ -151,7 +152,8 @@ impl InputError {
         Self::of_io(error, true)
     }
 
-    /// Errors without a number of the system are made by readers of formats.
+    /// Converts an error. One with an error number of the operating system is its refusal to read; readers of formats
+    /// make errors without a number.
     fn of_io(error: &io::Error, is_container: bool) -> Self {
         match error.raw_os_error() {
             Some(_) => Self::System {
@@ -167,7 +169,7 @@ impl InputError {
     }
 }
 
-/// Reads to the end, `size` being the promise of a header.
+/// Reads all bytes; fails above [`MAX_FILE_BYTES`]. `size` is the expected number, for which memory is reserved.
 fn read_limited(reader: impl Read, size: u64) -> Result<Vec<u8>, InputError> {
     let mut bytes = Vec::with_capacity(size.min(64 << 20) as usize);
     reader
@@ -190,7 +192,7 @@ fn unreadable(source: String, error: InputError) -> Entry {
     }
 }
 
-/// A file of a folder; pipes and devices are not opened, since reading them may never end.
+/// The entry for a file in a folder. Pipes and devices are not opened, since reading them may never end.
 fn file_entry(path: PathBuf, source: String) -> Entry {
     match fs::metadata(&path) {
         Ok(meta) if meta.is_file() => {
@@ -223,7 +225,8 @@ fn file_entry(path: PathBuf, source: String) -> Entry {
     }
 }
 
-/// Whether a link itself is at fault. A file that is gone altogether may be back the next time.
+/// Whether `path` is a symbolic link that is broken or leads in a circle. A file that is gone altogether is not such an
+/// error, since it may be back the next time.
 fn is_broken_link(path: &Path, error: &io::Error) -> bool {
     let is_of_links = matches!(
         error.kind(),

@@ -1,10 +1,11 @@
-//! Results of earlier runs, which are left out of the inputs.
+//! Finds the results of earlier runs, which are left out of the inputs.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 
-/// Zips with a manifest and journal beside them, and the other files of those runs.
+/// Names of the files of earlier runs among the items of a folder: a journal with a manifest beside it marks a run,
+/// whose zip, report and recipe are included.
 pub(super) fn earlier_results(items: &[fs::DirEntry]) -> HashSet<OsString> {
     let names: HashSet<OsString> = items.iter().map(fs::DirEntry::file_name).collect();
     let mut results = HashSet::new();

@@ -1,4 +1,4 @@
-//! Inputs to entries: sorted by name, so that the order never depends on the file system.
+//! Lists the entries of all inputs, sorted by name, so that the order never depends on the file system.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -16,16 +16,17 @@ use super::{Entry, InputError, Place, WalkError, file_entry, unreadable};
 
 /// Lists every file of the inputs.
 ///
-/// An input is a folder (walked to the bottom; links to folders are not followed), a zip or tar (told by its first
+/// An input is a folder (walked recursively; links to folders are not followed), a zip or tar (recognized by its first
 /// bytes), an image, or `@list.txt`, a text file with one path a line (relative to the list's folder). Archives
-/// inside folders are opened when they are called `.zip`, `.cbz` or `.tar`. With several inputs each source starts with the
-/// name of its input; one that is named twice is read once. Files and folders named in `skip` are left out, and so are
-/// the results of earlier runs inside folders: what a run writes is not among its inputs.
+/// inside folders are opened when their name ends in `.zip`, `.cbz` or `.tar`. With several inputs, each source starts
+/// with the name of its input; an input that is named twice is read once. Files and folders named in `skip` are left
+/// out, and so are the results of earlier runs inside folders: the files that a run writes are not among its inputs.
 ///
-/// Names become text by the rule of [`archive::names`]; of several files with one name the second gets `#2`.
+/// Names become text by the rule of [`archive::names`]; when several files have one name, the second gets `#2`, the
+/// third `#3`.
 ///
 /// # Errors
-/// When an input as a whole cannot be opened; what is wrong with a single file is told when it is read.
+/// When an input as a whole cannot be opened. Errors in single files are reported when they are read.
 pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkError> {
     let mut entries = Vec::new();
     let skip: Skip = skip
@@ -42,7 +43,8 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
         };
         add_input(input, &prefix, &skip, &mut entries)?;
     }
-    // Names in UTF-8 keep their text, others with the same text get a number; members stay in the order of the archive.
+    // Of several files with the same text as name, one whose name is UTF-8 keeps it and the others get a number;
+    // members stay in the order of the archive.
     let path = |entry: &Entry| match &entry.place {
         Place::File(path) => Some((path.to_str().is_none(), path.clone())),
         _ => None,
@@ -58,10 +60,10 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
     Ok(entries)
 }
 
-/// Canonical paths that are left out.
+/// Canonical paths of files and folders that are left out.
 type Skip = HashSet<PathBuf>;
 
-/// Names in use, each with the least number that a further file of that name may get.
+/// Names in use, each with the smallest number that the next file of that name may get.
 type Names = HashMap<String, u64>;
 
 fn unique(seen: &mut Names, name: String) -> String {
@@ -151,7 +153,7 @@ fn add_input(
     }
 }
 
-/// The path after `@`.
+/// The path of the list, when the input is given as `@` and a path.
 fn list_path(input: &Path) -> Option<PathBuf> {
     #[cfg(unix)]
     {
@@ -165,7 +167,7 @@ fn list_path(input: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Whether an input is named as an archive, of a kind that is read or not.
+/// Whether an input has the extension of an archive, of a kind that can be read or not.
 fn is_called_archive(path: &Path) -> bool {
     const EXTENSIONS: &[&str] = &[
         "7z", "bz2", "cb7", "cbr", "cbt", "cbz", "gz", "lzh", "rar", "tar", "tgz", "xz", "zip",
@@ -185,7 +187,7 @@ fn extension(path: &Path) -> String {
     extension.unwrap_or_default().to_ascii_lowercase()
 }
 
-/// A folder that is walked.
+/// A walk through folders that adds their files to `entries`.
 struct Folders<'a> {
     skip: &'a Skip,
     speller: Speller,
@@ -193,11 +195,11 @@ struct Folders<'a> {
 }
 
 impl Folders<'_> {
-    /// Adds what lies in `folder`; `raw` is its path below the input with `/` after it.
+    /// Adds all files in `folder`. `raw` is the path of the folder below the input, in raw bytes and with `/` after it.
     fn add(&mut self, folder: &Path, raw: &[u8]) -> io::Result<()> {
         let mut items: Vec<fs::DirEntry> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
         let results = earlier_results(&items);
-        // In an order that does not depend on the file system; names in UTF-8 come first.
+        // Sorted, so that the order does not depend on the file system; names in UTF-8 come first.
         items.sort_by_cached_key(|item| {
             let name = item.file_name();
             (name.to_str().is_none(), name)
@@ -221,7 +223,7 @@ impl Folders<'_> {
             let raw = [raw, item.file_name().as_encoded_bytes()].concat();
             let kind = item.file_type()?;
             if kind.is_dir() {
-                // A folder that cannot be listed is one entry with its reason, not the end.
+                // A folder that cannot be listed becomes one unreadable entry, and the walk goes on.
                 if let Err(e) = self.add(&path, &[&raw, b"/".as_slice()].concat()) {
                     let source = self.speller.spell(&raw, CodePage::Unknown);
                     self.entries
@@ -244,7 +246,7 @@ impl Folders<'_> {
                 let source = self.speller.spell(raw, CodePage::Unknown);
                 let entry = match other {
                     Err(e) => unreadable(source, InputError::of_container(&e)),
-                    // An image in spite of its name.
+                    // An image with the extension of an archive.
                     _ if is_image(&path).unwrap_or(true) => file_entry(path, source),
                     _ => {
                         let error = ArchiveError::NotAnArchive(describe_file(&path));
@@ -368,7 +370,7 @@ mod tests {
         let texts = ["a", "a#2", "a", "a", "a#2"];
         let names = texts.map(|name| unique(&mut seen, name.to_owned()));
         assert_eq!(names, ["a", "a#2", "a#3", "a#4", "a#2#2"]);
-        // In time that grows with their number, not with its square.
+        // The time grows linearly with the number of names, not quadratically.
         for n in 1..=200_000 {
             let name = unique(&mut seen, "b".to_owned());
             assert!(n == 1 || name == format!("b#{n}"), "{name}");

@@ -1,4 +1,4 @@
-//! Checks that a folder holds a journal and nothing else, so that no file of the user is written over.
+//! Checks that a folder holds a journal and nothing else, so that no file of the user is overwritten.
 
 use super::records::read_line;
 use super::seal::SEAL;
@@ -6,10 +6,11 @@ use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::Path;
 
-/// Refuses a folder that holds anything but a journal, since the run would overwrite it and skip it as an input.
+/// Refuses a folder that holds anything but a journal: the run would overwrite such files, and leave them out of its
+/// inputs.
 ///
 /// # Errors
-/// `AlreadyExists` naming the file that is not of a journal, and those of reading.
+/// `AlreadyExists` naming the file that does not belong to a journal, or the error in reading the folder.
 pub(super) fn refuse_others(folder: &Path) -> io::Result<()> {
     let refuse = |path: &Path, what: &str| {
         let text = format!(
@@ -31,14 +32,15 @@ pub(super) fn refuse_others(folder: &Path) -> io::Result<()> {
         }
     }
     let lines = folder.join("records.jsonl");
-    // Beside blobs, even a list without a single whole line is ours: it was damaged.
+    // With a `blobs.bin` beside it, even a `records.jsonl` without a single valid line is that of a damaged journal.
     if lines.exists() && !folder.join("blobs.bin").exists() && !may_be_ours(&lines)? {
         return refuse(&lines, "is not of a journal");
     }
     Ok(())
 }
 
-/// Whether a file is empty, holds a sealed line or one of an earlier version somewhere, or was left as zeros.
+/// Whether a file may be the `records.jsonl` of a journal: it is empty, contains only zeros (after a power cut), or has
+/// a line with a checksum or one that an earlier version wrote.
 fn may_be_ours(lines: &Path) -> io::Result<bool> {
     let mut reader = BufReader::new(File::open(lines)?);
     let (mut line, mut is_zeros) = (Vec::new(), true);

@@ -49,7 +49,7 @@ fn damaged_journals_give_back_whole_records_or_none() {
                 let original = written.iter().find(|original| original.source == *source);
                 assert_eq!(Some(read), original, "a damaged record was read");
             }
-            // The file is usable from here on: what is appended now is read the next time.
+            // Opening has repaired the file: a record that is appended now is read by the next run.
             journal.append(&[], |_| record(99)).unwrap();
             drop(journal);
             let (journal, again) = Journal::open(folder.path(), "f").unwrap();

@@ -1,8 +1,9 @@
 //! The journal beside the output: measurements are appended as they are made, and reused by later runs.
 //!
-//! `blobs.bin` holds thumbs and crops, `records.jsonl` one line for each input, written after its blobs. Each line ends
-//! in a checksum of itself and names the checksums of its blobs, and both files are synced at intervals. A line that does
-//! not match its checksum, after a kill, a power cut or a disk error, is skipped and its input measured again.
+//! `blobs.bin` holds thumbs and crops. `records.jsonl` has one line for each input, written after the input's blobs.
+//! Each line ends in its own checksum and contains the checksums of its blobs, and both files are synced at intervals.
+//! A line that does not match its checksum, after a kill, a power cut or a disk error, is skipped and its input
+//! measured again.
 
 mod folder;
 #[cfg(test)]
@@ -25,10 +26,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Layout of the files; another number starts over.
+/// Version of the layout of the files; a journal with another number is discarded.
 const VERSION: u32 = 2;
 
-/// A power cut costs at most the measurements of this time, or of this many bytes.
+/// The journal is synced to disk after this time or this many bytes, whichever comes first; a power cut loses only what
+/// was written since.
 const SYNC_INTERVAL: Duration = Duration::from_secs(10);
 const SYNC_BYTES: u64 = 256 << 20;
 
@@ -48,36 +50,37 @@ pub struct Journal {
     end: Mutex<End>,
 }
 
-/// The end of what was written.
+/// The end of the blob file, and the state of the last sync.
 #[derive(Debug)]
 struct End {
     blobs: u64,
-    /// Written since the last sync.
+    /// Bytes written to both files since the last sync.
     unsynced: u64,
     synced_at: Instant,
 }
 
-/// State of a journal before [`Journal::open`].
+/// The state in which [`Journal::open`] found a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalState {
     /// Empty, as in a first run.
     Empty,
-    /// Measurements of the same settings.
+    /// It held measurements made with the same settings.
     Records {
         /// Number of records.
         n: usize,
-        /// Lines that were damaged.
+        /// Number of damaged lines, which are skipped.
         n_damaged: usize,
     },
-    /// Measurements of other settings, which were discarded.
+    /// It held measurements made with other settings, or by another version, which were discarded.
     OtherSettings,
 }
 
 impl Journal {
-    /// Opens or starts the journal in `folder`. Measurements made with another `fingerprint` are discarded.
+    /// Opens the journal in `folder`, or starts one. `fingerprint` identifies the settings; measurements made with
+    /// another one are discarded.
     ///
     /// # Errors
-    /// When the folder cannot be used, or another run is using it.
+    /// When the folder cannot be read or written or holds other files, or when another run is using it.
     pub fn open(folder: &Path, fingerprint: &str) -> io::Result<(Self, JournalState)> {
         let named =
             |e: io::Error| io::Error::new(e.kind(), format!("journal '{}': {e}", folder.display()));
@@ -101,7 +104,7 @@ impl Journal {
                     "another run is using it",
                 )));
             }
-            // Some file systems cannot lock.
+            // Some file systems cannot lock; the journal is used without a lock there.
             Err(TryLockError::Error(e)) => tracing::debug!("cannot lock {}: {e}", folder.display()),
         }
         let blobs = options.open(folder.join("blobs.bin")).map_err(named)?;
@@ -133,7 +136,7 @@ impl Journal {
             };
             (found, nothing)
         };
-        // Cut off what a killed run left behind.
+        // Cut off incomplete lines and blobs that a killed run left at the end.
         lines.set_len(read.end).map_err(named)?;
         blobs.set_len(read.blob_end).map_err(named)?;
         lines.seek(SeekFrom::Start(read.end)).map_err(named)?;
@@ -158,14 +161,14 @@ impl Journal {
         Ok((journal, found))
     }
 
-    /// The measurements of an entry, when they are of its present content.
+    /// The record of the entry `source`, if it was measured with the content that `stamp` stands for.
     pub fn get(&self, source: &str, stamp: &str) -> Option<&Record> {
         self.records
             .get(source)
             .filter(|record| record.stamp == stamp)
     }
 
-    /// Remembers records for the rest of this run.
+    /// Adds records that were appended in this run to those that [`get`](Self::get) finds.
     pub fn remember(&mut self, records: Vec<Record>) {
         self.records.extend(
             records
@@ -174,7 +177,7 @@ impl Journal {
         );
     }
 
-    /// Forgets a record, so that its input is measured again.
+    /// Removes a record from memory, so that its input is measured again.
     pub fn forget(&mut self, source: &str) {
         self.records.remove(source);
     }
@@ -184,10 +187,10 @@ impl Journal {
         blobs_of(record).all(|blob| self.read(&blob).is_ok())
     }
 
-    /// Writes blobs, then the record that `make` builds from their positions. Many threads may call this.
+    /// Appends blobs, then the record that `make` builds from their positions. Many threads may call this.
     ///
     /// # Errors
-    /// When the disk refuses; nothing after that counts, what was written before does.
+    /// When a file cannot be written. Records that were appended before stay valid.
     pub fn append(
         &self,
         blobs: &[&[u8]],
@@ -208,10 +211,10 @@ impl Journal {
         })
     }
 
-    /// Makes what was written survive a power cut.
+    /// Syncs both files to disk, so that they survive a power cut.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When a file cannot be synced.
     pub fn sync(&self) -> io::Result<()> {
         self.blobs.sync_data()?;
         self.lines.sync_data()
@@ -240,7 +243,7 @@ impl Journal {
         let line = seal(&record)?;
         (&self.lines).write_all(&line)?;
         end.unsynced += line.len() as u64;
-        // The thread that finds it due syncs, while the others go on writing.
+        // The thread that finds a sync to be due does it, while the others go on writing.
         let is_due = end.unsynced >= SYNC_BYTES || end.synced_at.elapsed() >= SYNC_INTERVAL;
         if is_due {
             end.unsynced = 0;
@@ -249,10 +252,10 @@ impl Journal {
         Ok((record, is_due))
     }
 
-    /// Reads a blob back.
+    /// Reads the bytes of a blob.
     ///
     /// # Errors
-    /// When the disk refuses or the checksum does not fit.
+    /// When the file cannot be read, or the bytes do not match their checksum.
     pub fn read(&self, blob: &Blob) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; blob.length as usize];
         read_exact_at(&self.blobs, &mut bytes, blob.offset)?;

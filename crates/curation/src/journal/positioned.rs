@@ -1,4 +1,4 @@
-//! Reading and writing at a position, without a shared cursor.
+//! Reads and writes files at a given offset, so that threads need not share a cursor.
 
 use std::fs::File;
 use std::io;

@@ -5,22 +5,22 @@ use crate::record::{Blob, Record};
 use std::collections::HashMap;
 use std::io::{self, BufRead};
 
-/// Longest line that is read as one; records are far shorter.
+/// Longest line in bytes. A longer one is read in pieces, which count as damaged; records are far shorter.
 const MAX_LINE: usize = 64 << 20;
 
-/// The records in the lines of a journal.
+/// The records in the lines of `records.jsonl`.
 pub(super) struct Lines {
     pub records: HashMap<String, Record>,
     pub n_damaged: usize,
-    /// Bytes up to the end of the last valid line.
+    /// Offset in bytes of the end of the last valid line.
     pub end: u64,
-    /// Bytes up to the end of the last blob that a record names.
+    /// Offset in `blobs.bin` of the end of the last blob that a record names.
     pub blob_end: u64,
 }
 
-/// Reads all lines after the header, which ends at `start`.
+/// Reads all lines after the header, which ends at offset `start`.
 ///
-/// Lines that are damaged, or whose blobs lie beyond `blob_size`, are counted and skipped.
+/// Lines that are damaged, or whose blobs lie beyond the end of `blobs.bin` at `blob_size`, are counted and skipped.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -57,14 +57,14 @@ pub(super) fn read_records(
     Ok(lines)
 }
 
-/// Reads to the next line feed, at most [`MAX_LINE`] bytes at a time; `false` at the end of the file.
+/// Reads up to and including the next line feed, at most [`MAX_LINE`] bytes; returns `false` at the end of the file.
 pub(super) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     io::Read::take(reader, MAX_LINE as u64).read_until(b'\n', line)?;
     Ok(!line.is_empty())
 }
 
-/// The blobs that a record names.
+/// All blobs that a record names: the thumb of the image, the thumb and the PNG file of each crop.
 pub(super) fn blobs_of(record: &Record) -> impl Iterator<Item = Blob> {
     let mut blobs = Vec::new();
     if let Some(image) = record.image() {

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// Between the text of a line and its checksum.
+/// Text between the other members of an object and its checksum.
 pub(super) const SEAL: &[u8] = b",\"crc\":\"";
 
-/// Writes an object as a line of JSON whose last member is the CRC-32 of all before it.
+/// Writes an object as a line of JSON whose last member, `crc`, is the CRC-32 of the text before it.
 ///
 /// # Errors
 /// When `value` cannot be written as JSON.
@@ -19,7 +19,7 @@ pub(crate) fn seal(value: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// Reads a line that [`seal`] wrote; `None` when it does not match its checksum or is of another type.
+/// Reads a line that [`seal`] wrote; `None` when it does not match its checksum or does not hold a `T`.
 pub(crate) fn unseal<T: for<'de> Deserialize<'de>>(line: &[u8]) -> Option<T> {
     let line = line.strip_suffix(b"\"}\n")?;
     let (line, crc) = line.split_at_checked(line.len().checked_sub(8)?)?;

@@ -1,4 +1,4 @@
-//! Journals after kills, damage and misuse.
+//! Tests of journals after kills, damage and misuse.
 
 use super::*;
 use crate::record::{Outcome, Reason};
@@ -90,7 +90,7 @@ fn files_of_the_user_are_no_journal() {
         assert_eq!(fs::read(&kept).unwrap(), b"kept");
         fs::remove_file(path.join("blobs.bin")).unwrap();
     }
-    // What an earlier version or a power cut left is replaced.
+    // Files that an earlier version or a power cut left are replaced.
     for left in [&b"{\"journal\":1,\"fingerprint\":\"x\"}\n"[..], &[0; 5000]] {
         fs::write(path.join("records.jsonl"), left).unwrap();
         drop(open(&path, "f"));
@@ -112,7 +112,7 @@ fn damaged_blobs_are_noticed() {
     assert!(journal.read(&place.unwrap()).is_err());
 }
 
-/// Ten records, each with a blob.
+/// Writes a journal of ten records, each with a blob of 20 bytes.
 fn ten(folder: &Path) {
     let (journal, _) = open(folder, "f");
     for i in 0..10 {
@@ -140,7 +140,7 @@ fn every_flipped_bit_of_a_line_is_noticed_and_costs_that_line_alone() {
             let JournalState::Records { n, n_damaged } = found else {
                 panic!("bit {bit} of line {n_lines}: {found:?}");
             };
-            // A line feed that appears or disappears touches its neighbor too.
+            // A line feed that appears or disappears damages the neighboring line too.
             assert!(
                 n >= 8 && n_damaged >= 1,
                 "bit {bit} of line {n_lines}: {found:?}"

@@ -1,12 +1,13 @@
-//! The perceptual blur of Crété et al.: what a strong blur would still change.
+//! The perceptual blur metric of Crété et al.: the share of an image's variation that a strong blur leaves.
 
 use super::{luma, round4};
 use image::RgbImage;
 
-/// Blur in 0 (sharp) to 1 (blurred away), independent of contrast.
+/// Blur from 0 (sharp) to 1 (blurred away), independent of contrast.
 ///
-/// An image is compared with itself after a 9-tap box blur: a sharp image loses most of its variation between
-/// neighbors, a blurred one hardly any. The larger of both axes counts. Flat images give 0.
+/// The image is compared with itself after a 9-tap box blur along each axis. In a sharp image the blur removes most of
+/// the differences between neighboring pixels, in a blurred one hardly any; the result is the share that remains, on
+/// the axis on which more remains. Flat images, and images with a side below 16 pixels, give 0.
 ///
 /// Crété, Dolmiere, Ladret, Nicolas: "The blur effect: perception and estimation with a new no-reference perceptual
 /// blur metric" (2007).
@@ -40,10 +41,11 @@ pub fn blur(image: &RgbImage) -> f64 {
 
 /// Taps of the box blur.
 const TAPS: i32 = 9;
-/// Samples before and after that a difference of blurred neighbors needs.
+/// Distance of the farthest sample that the difference of two blurred neighbors depends on.
 const REACH: usize = TAPS as usize / 2 + 1;
 
-/// Difference of neighbors, and the part of it that a box blur removes; in ninths of a level, to stay with integers.
+/// Sum of absolute differences between neighbors, and the part of it that a box blur removes. Both count ninths of a
+/// level, so that integers suffice.
 #[derive(Default)]
 struct Variation {
     all: u64,
@@ -51,7 +53,8 @@ struct Variation {
 }
 
 impl Variation {
-    /// Adds neighbors `here` and `before`. Their blurred values differ by what enters the box less what leaves it.
+    /// Adds the samples `here` and their neighbors `before`. The blurred values differ by the sample that enters the
+    /// box less the one that leaves it, divided by 9.
     fn add(&mut self, here: &[u8], before: &[u8], enters: &[u8], leaves: &[u8]) {
         let (mut all, mut removed) = (0i32, 0i32);
         for (((&here, &before), &enters), &leaves) in
@@ -66,7 +69,7 @@ impl Variation {
         self.removed += u64::from(removed.unsigned_abs());
     }
 
-    /// Share of the variation that the blur removes.
+    /// Share of the variation that the blur removes; 1 without variation.
     fn lost(&self) -> f64 {
         if self.all == 0 {
             1.0

@@ -1,15 +1,16 @@
-//! Tests for grayscale and for blank images. Both read the 96 x 96 thumb, in which averaging has removed JPEG's chroma
-//! noise.
+//! Measures by which grayscale and blank images are recognized. Both are computed on the 96 x 96 thumb, in which
+//! averaging has removed the chroma noise of JPEG.
 
 use super::round4;
 use dedup::Thumb;
 
-/// Chroma of an image off its main hue axis, 0 to about 100; 0 for gray, sepia and other single-tint images.
+/// Chroma of an image off its main hue axis, 0 to about 100; near 0 for gray, sepia and other single-tint images.
 ///
-/// In a gray, toned or tinted image chroma is a function of brightness along one hue. So chroma is first predicted from
-/// luma (the mean of each of 16 luma bins, blended over neighbors); what color remains counts, and so does chroma off
-/// the main hue axis. The mean over the 2 % most colorful pixels is the answer: a small colored figure on white is a
-/// colored image.
+/// In a gray, toned or tinted image, chroma lies on one hue axis and is a function of brightness. So two distances are
+/// computed for each pixel in the plane of Cb and Cr: from the chroma predicted by its luma (the mean of each of 16
+/// luma bins, interpolated between bins), and from the main axis of all chroma. The larger one counts. The result is
+/// the mean over the 2 % of pixels with the largest distances, so that a small colored figure on white makes a colored
+/// image.
 pub fn chroma(thumb: &Thumb) -> f64 {
     const BINS: usize = 16;
     let pixels: Vec<[f64; 3]> = thumb.as_bytes().chunks_exact(3).map(to_ycc).collect();
@@ -63,7 +64,7 @@ pub fn chroma(thumb: &Thumb) -> f64 {
     round4(beyond[cut..].iter().sum::<f64>() / top as f64)
 }
 
-/// Share of the thumb that is within 6 levels of its commonest luma: 1 for a blank page.
+/// Largest share of the thumb's pixels, 0 to 1, whose luma is within 6 levels of a common value; 1 for a blank page.
 pub fn blank_share(thumb: &Thumb) -> f64 {
     let mut histogram = [0u32; 256];
     for pixel in thumb.as_bytes().chunks_exact(3) {
@@ -78,7 +79,7 @@ pub fn blank_share(thumb: &Thumb) -> f64 {
     round4(f64::from(most) / (thumb.as_bytes().len() / 3) as f64)
 }
 
-/// Y, Cb, Cr with chroma around 0.
+/// Y (0 to 255), Cb and Cr (centered at 0) of an RGB pixel.
 fn to_ycc(p: &[u8]) -> [f64; 3] {
     let [r, g, b] = [p[0], p[1], p[2]].map(f64::from);
     let y = 0.299 * r + 0.587 * g + 0.114 * b;

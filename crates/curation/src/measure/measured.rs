@@ -5,25 +5,25 @@ use crate::record::{Blob, ImageRecord, Outcome, Reason};
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// The measurements of one input; the record names its blobs by their index.
+/// The measurements of one input. The record refers to its blobs by their index.
 #[derive(Serialize, Deserialize)]
 pub struct Measured {
     /// SHA-256 of the file in hexadecimal, empty when it was not read.
     pub sha256: String,
-    /// Bytes of thumbs and crops.
+    /// Bytes of the thumbs (RGB pixels) and crops (PNG files).
     #[serde(skip)]
     pub blobs: Vec<Vec<u8>>,
     result: Measurement,
 }
 
-/// Position in [`Measured::blobs`].
+/// Index into [`Measured::blobs`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlobIndex(usize);
 
 #[derive(Serialize, Deserialize)]
 enum Measurement {
     Failed(Reason, String),
-    /// The memory of this run does not suffice.
+    /// The input needs more memory than this run may use; the text says how much.
     OutOfMemory(String),
     Image(Box<ImageRecord<BlobIndex>>),
 }
@@ -37,7 +37,7 @@ impl BlobIndex {
 }
 
 impl Measured {
-    /// An image with its blobs.
+    /// The measurements of an image, with its blobs.
     pub fn image(sha256: String, record: ImageRecord<BlobIndex>, blobs: Vec<Vec<u8>>) -> Self {
         Self {
             sha256,
@@ -46,7 +46,7 @@ impl Measured {
         }
     }
 
-    /// An input that is not a usable image.
+    /// The result for an input that is not a usable image.
     pub fn failed(sha256: String, reason: Reason, detail: String) -> Self {
         Self {
             sha256,
@@ -55,7 +55,7 @@ impl Measured {
         }
     }
 
-    /// An input that cannot be read.
+    /// The result for an input that cannot be read.
     pub fn unread(error: &InputError) -> Self {
         let reason = match error {
             InputError::Unreadable(_) => Reason::Unreadable,
@@ -67,7 +67,7 @@ impl Measured {
         Self::failed(String::new(), reason, error.to_string())
     }
 
-    /// An input that needs more memory than this run may use.
+    /// The result for an input that needs more memory than this run may use; `detail` says how much.
     pub fn out_of_memory(detail: String) -> Self {
         Self {
             sha256: String::new(),
@@ -76,7 +76,8 @@ impl Measured {
         }
     }
 
-    /// Whether the result holds until the file changes. Read errors and a lack of memory do not.
+    /// Whether later runs would get the same result until the file changes. Errors in reading and a lack of memory may
+    /// pass.
     pub fn is_permanent(&self) -> bool {
         !matches!(
             self.result,
@@ -84,7 +85,7 @@ impl Measured {
         )
     }
 
-    /// The outcome for the journal, where blob `i` is stored as `stored[i]`.
+    /// The outcome to write to the journal, where blob `i` is stored at `stored[i]`.
     ///
     /// # Panics
     /// When `stored` is shorter than [`blobs`](Self::blobs).
@@ -102,7 +103,8 @@ impl Measured {
         }
     }
 
-    /// Serializes for the parent process: lengths of the blobs and the record in a line, then the blobs.
+    /// Serializes for the parent process: one line of JSON with the lengths of the blobs and the measurements, then the
+    /// blobs.
     ///
     /// # Errors
     /// When the record cannot be written as JSON.

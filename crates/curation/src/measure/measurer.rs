@@ -14,32 +14,34 @@ use files::hex;
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 
-/// A reason and its description.
+/// Why an input could not be measured: the reason and its description in words.
 type Failure = (Reason, String);
 
-/// Measures inputs. Depends only on the settings that change measurements, not on thresholds.
+/// Measures inputs. The results depend only on the settings in [`Measurer::fingerprint`], not on thresholds of filters.
 pub struct Measurer<'a> {
     detector: &'a dyn Detector,
     config: &'a CurationConfig,
     detect: DetectOptions,
     crop: CropOptions,
-    /// Faces smaller than this get no crop until a looser `min_face` asks for one.
+    /// Faces whose shorter side has fewer pixels get no crop; a run with a smaller `min_face` measures them again.
     min_crop: f32,
     budget: MemoryBudget,
-    /// Images that need more are not decoded.
+    /// Images that need more bytes of memory are not decoded; `None` for no limit.
     max_memory: Option<u64>,
 }
 
-/// Most faces of one image. Their crops are held in memory together; crowds have some hundreds.
+/// Largest number of faces in one image. Their crops are held in memory together; images of crowds have some hundreds.
 const MAX_FACES: usize = 1000;
 
 impl<'a> Measurer<'a> {
-    /// Crops are kept up to this enlargement, so that a looser `max_upscale` needs no new measurement.
+    /// Crops are made at least up to this enlargement, so that a run with a larger `max_upscale` needs no new
+    /// measurement.
     const SPARE_UPSCALE: f32 = 2.0;
 
     pub fn new(detector: &'a dyn Detector, config: &'a CurationConfig, memory: Memory) -> Self {
         let default = detector.default_threshold();
-        // Looser than asked for where that is cheap: tighter settings then only choose among what was measured.
+        // Looser than the settings where that is cheap, so that a run with other thresholds can use the same
+        // measurements.
         let detect = DetectOptions {
             threshold: Some(config.detect.threshold.map_or(default, |t| t.min(default))),
             // Faces that are too small are recorded and then dropped, so that the manifest names them.
@@ -75,7 +77,8 @@ impl<'a> Measurer<'a> {
         }
     }
 
-    /// Everything that measurements depend on, as text: another text makes other measurements.
+    /// SHA-256 in hexadecimal of everything that measurements depend on; measurements with another fingerprint cannot
+    /// be reused. `model` is the content of the detector's file.
     pub fn fingerprint(config: &CurationConfig, detector: &dyn Detector, model: &[u8]) -> String {
         let measurer = Measurer::new(detector, config, Memory::default());
         let crop = CropOptions {
@@ -96,7 +99,7 @@ impl<'a> Measurer<'a> {
         hex(&Sha256::digest(text))
     }
 
-    /// Measures one entry. Never fails as a whole, never panics.
+    /// Measures one entry. Errors and panics of decoders are part of the result.
     pub fn measure(&self, entry: &Entry) -> Measured {
         if let Some(failed) = self.lack_of_memory(entry.size) {
             return failed;
@@ -114,7 +117,7 @@ impl<'a> Measurer<'a> {
         self.measure_content(&entry.source, &bytes)
     }
 
-    /// Measures the bytes of an entry called `source`. Never fails as a whole, never panics.
+    /// Measures the bytes of an entry called `source`. Errors and panics of decoders are part of the result.
     pub fn measure_content(&self, source: &str, bytes: &[u8]) -> Measured {
         let sha256 = hex(&Sha256::digest(bytes));
         // A decoder that panics on a hostile file must cost that file only.
@@ -132,7 +135,7 @@ impl<'a> Measurer<'a> {
         }
     }
 
-    /// The outcome for an input that needs more memory than there may be.
+    /// The result for an input that needs `bytes` of memory, when that is more than this run may use.
     fn lack_of_memory(&self, bytes: u64) -> Option<Measured> {
         let max = self.max_memory.filter(|max| bytes > *max)?;
         Some(Measured::out_of_memory(format!(
@@ -244,7 +247,7 @@ impl<'a> Measurer<'a> {
         };
         let ((x, w), (y, h)) = (clip(plan.affine.x, width), clip(plan.affine.y, height));
         let blur = blur(&result);
-        // The level of the zip, so that packing copies these bytes.
+        // At the compression level of the zip, so that packing copies these bytes.
         let png_level = self.config.png_level;
         let pixels = dataset::Image {
             width: side,
@@ -267,7 +270,8 @@ impl<'a> Measurer<'a> {
     }
 }
 
-/// The framing for the detector: without one the image is a face already, and is not expanded.
+/// Options of the crop for the configured detector. Without a detector each image is taken for a face, whose square is
+/// neither expanded nor shifted.
 pub fn framing(config: &CurationConfig) -> CropOptions {
     match config.detector {
         DetectorSpec::None => CropOptions {
@@ -279,7 +283,8 @@ pub fn framing(config: &CurationConfig) -> CropOptions {
     }
 }
 
-/// Without a detector the face is the largest square in the middle.
+/// The face as the detector found it. Without a detector, the largest square in the middle of the image of `width` x
+/// `height` pixels.
 fn framed(face: Face, detector: &DetectorSpec, width: u32, height: u32) -> Face {
     if *detector != DetectorSpec::None {
         return face;

@@ -1,24 +1,26 @@
-//! Effective resolution: how many of an image's pixels carry detail. An enlarged image has a spectrum that ends early.
+//! Effective resolution: the share of an image's pixels, per side, that carry detail. The spectrum of an enlarged image
+//! ends below the Nyquist frequency.
 
 use super::round4;
 use image::RgbImage;
 
-/// Samples of a line that is transformed.
+/// Number of samples in each line that is transformed.
 const LINE: usize = 128;
-/// Frequencies up to Nyquist.
+/// Number of frequencies above 0, up to the Nyquist frequency.
 const BINS: usize = LINE / 2;
-/// Pairs of lines that are transformed side by side.
+/// Number of pairs of lines that are transformed side by side.
 const LANES: usize = 16;
-/// Number of windows that are analyzed, the busiest ones.
+/// Largest number of windows that are analyzed; those with the most contrast are chosen.
 const MAX_WINDOWS: usize = 12;
 
-/// Share of the sampling frequency up to which there is detail, in (0, 1]: about `1 / s` for an image enlarged `s`
-/// times, 1 for one that was not.
+/// Frequency up to which an image has detail, as a share of the Nyquist frequency, in (0, 1]: about `1 / s` for an
+/// image that was enlarged `s` times, 1 for one that was not.
 ///
-/// Only `region` `[x, y, width, height]` is analyzed. In its busiest windows of 128 x 128 the power of lines and of
-/// columns is averaged over frequency. Drawn images fall smoothly with frequency; an enlarged one falls off a cliff at
-/// the old Nyquist frequency. The answer is the frequency from which on the power stays far below the fall that the low
-/// frequencies promise. Regions smaller than 128 pixels, and flat ones, give 1: nothing can be said.
+/// Only `region`, `[x, y, width, height]` in pixels, is analyzed. In its windows of 128 x 128 pixels with the most
+/// contrast, the power spectra of rows and columns are averaged. In a drawing, power falls smoothly with frequency; in
+/// an enlarged image it drops sharply at the Nyquist frequency of the image before enlargement. The result is the
+/// frequency from which on the power stays far below the fall extrapolated from the low frequencies. Regions with a
+/// side below 128 pixels, and flat ones, give 1, since nothing can be said about them.
 #[allow(clippy::needless_range_loop)] // lanes of several arrays
 pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
     let [x0, y0, width, height] = region.map(|v| v as usize);
@@ -32,7 +34,7 @@ pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
         0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2])
     };
 
-    // The busiest windows of a grid, ranked by differences of samples 4 apart.
+    // The windows of a grid with the most contrast, by differences of samples 4 apart.
     let steps = |length: usize| -> Vec<usize> {
         let n = (length / LINE).clamp(1, 8);
         (0..n)
@@ -80,9 +82,9 @@ pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
     round4(cliff(&power))
 }
 
-/// Cutoff frequency of the spectrum, as a share of Nyquist.
+/// Frequency at which a power spectrum is cut off, as a share of the Nyquist frequency; 1 without a cutoff.
 fn cliff(power: &[f64; BINS + 1]) -> f64 {
-    /// Power of 8 bit rounding noise in a windowed line of one window; far below any image.
+    /// Sum of the power at low frequencies below which a region counts as flat.
     const FLOOR: f64 = 1e-9;
     /// Distance of the power below the extrapolated spectrum, in powers of ten.
     const DROP: f64 = 1.1;
@@ -97,7 +99,7 @@ fn cliff(power: &[f64; BINS + 1]) -> f64 {
             mean.max(1e-12).log10()
         })
         .collect();
-    // The fall that low frequencies promise, by least squares of log power over log frequency.
+    // The fall at low frequencies, extrapolated by least squares of log power over log frequency.
     let (from, to) = (3, 14);
     let n = (to - from) as f64;
     let (mut sx, mut sy, mut sxx, mut sxy) = (0.0, 0.0, 0.0, 0.0);
@@ -110,7 +112,7 @@ fn cliff(power: &[f64; BINS + 1]) -> f64 {
     }
     let slope = ((sxy - sx * sy / n) / (sxx - sx * sx / n)).clamp(-3.2, -1.0);
     let level = (sy - slope * sx) / n;
-    // Single bins may stick out beyond the cliff (mirror images of a cheap filter, JPEG's grid): one in ten may.
+    // Beyond the cutoff one bin in ten may be stronger (aliases of a cheap filter, the grid of JPEG blocks).
     let mut n_above = 0;
     let mut cut = BINS + 1;
     for k in (from + 3..=BINS).rev() {
@@ -127,7 +129,7 @@ fn cliff(power: &[f64; BINS + 1]) -> f64 {
     }
 }
 
-/// A radix-2 transform of 128 samples; plain f32, so that every machine gives the same bits.
+/// A radix-2 Fourier transform of 128 samples, in plain f32 so that every machine gives the same bits.
 struct Fourier {
     window: [f32; LINE],
     cos: [f32; LINE / 2],
@@ -144,7 +146,8 @@ impl Fourier {
         }
     }
 
-    /// Adds the power of real lines, `a` and `b` of each lane transformed as one complex one. The lines are used up.
+    /// Adds the power spectra of real lines to `power`. The lines `a` and `b` of each lane are transformed together, as
+    /// the real and imaginary part of one complex line, and overwritten.
     fn add_power(
         &self,
         a: &mut [[f32; LANES]; LINE],
@@ -197,7 +200,7 @@ impl Fourier {
             }
             half *= 2;
         }
-        // |A|^2 + |B|^2 from the two halves of the joint spectrum.
+        // |A|^2 + |B|^2 from the bins k and -k of the joint spectrum.
         for k in 1..=BINS {
             let j = LINE - k;
             for l in 0..LANES {
@@ -210,7 +213,7 @@ impl Fourier {
         }
     }
 
-    /// Takes the mean out, windows, and puts the samples in bit-reversed order.
+    /// Subtracts the mean of each line, applies the window, and puts the samples in bit-reversed order.
     #[inline(always)]
     #[allow(clippy::needless_range_loop)] // lanes of several arrays
     fn weigh(&self, lines: &mut [[f32; LANES]; LINE]) {
@@ -243,7 +246,7 @@ mod tests {
     use image::Rgb;
     use image::imageops::{FilterType, resize};
 
-    /// Lines and patches with hard edges, as drawn art has.
+    /// An image of lines and patches with hard edges, as in drawn art.
     fn art(side: u32) -> RgbImage {
         RgbImage::from_fn(side, side, |x, y| {
             let (fx, fy) = (x as f32, y as f32);
@@ -301,7 +304,7 @@ mod tests {
     fn the_transform_agrees_with_the_definition() {
         let a: [f32; LINE] = std::array::from_fn(|i| ((i * i) % 97) as f32);
         let b: [f32; LINE] = std::array::from_fn(|i| ((i * 31) % 53) as f32);
-        // Other lanes hold multiples.
+        // The lanes hold multiples of the same line.
         let lanes = |line: &[f32; LINE]| line.map(|v| std::array::from_fn(|l| v * l as f32));
         let fourier = Fourier::new();
         let mut power = [0f64; BINS + 1];

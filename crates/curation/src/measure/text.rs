@@ -3,23 +3,25 @@
 use super::{luma_of, round4};
 use image::RgbImage;
 
-/// Side of a block in samples: a few letters, or two lines.
+/// Side of a block in samples: enough for a few letters, or for two lines of them.
 const BLOCK: usize = 24;
-/// Blocks are examined on a grid of at most this many by this many.
+/// Largest number of columns, and of rows, of the grid on which blocks are examined.
 const MAX_GRID: usize = 20;
-/// The same for blocks of twice the size, for larger letters.
+/// The same at the coarser scale, whose samples are twice as large, for larger letters.
 const MAX_COARSE_GRID: usize = 10;
-/// Images are sampled so that their longer side has at most about this many samples.
+/// Images are reduced to samples so that their longer side has at most about this many.
 const LONGEST_SIDE: usize = 1200;
-/// Least number of blocks of a decision: one face of 64 px in two tones passes as a block of letters.
+/// A scale counts only with at least this many blocks: a face of 64 px in two tones could pass for letters.
 const MIN_BLOCKS: u32 = 36;
 
 /// Share of the image that is covered with text, 0 to 1.
 ///
-/// Letters are thin strokes of one tone on another that cross the lines of a block several times, sideways and
-/// downwards, and leave gaps between the lines; hair, hatching and screen tones cross in one direction, have more tones,
-/// or no gaps. Blocks of 24 x 24 samples on a grid are classified at two scales; the share of those that pass, at the
-/// better scale, is the answer. A scale at which fewer than 36 blocks fit (144 px at the finer one) does not count.
+/// Letters are thin strokes of one tone on another. Rows and columns of samples through letters change tone several
+/// times, and some of them lie between letters and hold hardly any ink. Hair, hatching and screen tones change tone in
+/// one direction only, have more tones, or leave no such gaps.
+///
+/// Blocks of 24 x 24 samples on a grid are classified at two scales; the result is the larger share of blocks with
+/// text. A scale at which fewer than 36 blocks fit (an image below 144 px at the finer one) does not count.
 pub fn text_share(image: &RgbImage) -> f64 {
     let longest = image.width().max(image.height()) as usize;
     let scale = longest.div_ceil(LONGEST_SIDE).max(1);
@@ -27,7 +29,7 @@ pub fn text_share(image: &RgbImage) -> f64 {
     round4(fine.max(share_at(image, 2 * scale, MAX_COARSE_GRID)))
 }
 
-/// Share of the blocks that hold writing, with samples of `scale` x `scale` pixels.
+/// Share of the blocks that hold text, at samples of `scale` x `scale` pixels; 0 with fewer than [`MIN_BLOCKS`] blocks.
 fn share_at(image: &RgbImage, scale: usize, max_grid: usize) -> f64 {
     let side = |length: u32| length as usize / scale / BLOCK;
     let (columns, rows) = (side(image.width()), side(image.height()));
@@ -52,7 +54,7 @@ fn share_at(image: &RgbImage, scale: usize, max_grid: usize) -> f64 {
 
 type Block = [[u8; BLOCK]; BLOCK];
 
-/// Luma of a block, each sample the mean of `scale` x `scale` pixels.
+/// Luma of the block at `left`, `top` in pixels; each sample is the mean of `scale` x `scale` pixels.
 fn block(image: &RgbImage, left: usize, top: usize, scale: usize) -> Block {
     let stride = image.width() as usize * 3;
     let pixels = image.as_raw();
@@ -78,15 +80,16 @@ fn block(image: &RgbImage, left: usize, top: usize, scale: usize) -> Block {
 
 #[allow(clippy::needless_range_loop)] // rows and columns of one matrix
 fn is_text(block: &Block) -> bool {
-    /// Least contrast of ink and paper, in levels.
+    /// Least difference of the lightest and the darkest sample, in 8-bit levels.
     const CONTRAST: u8 = 110;
-    /// Least share of samples near the tone of the paper, of 576.
+    /// Least number of samples near the tone of the paper: 45 % of the 576 in a block.
     const PAPER: usize = 576 * 45 / 100;
-    /// Ink: at least and at most this many samples.
+    /// Number of samples of ink: 7 % to 45 % of 576.
     const INK: std::ops::Range<usize> = 576 * 7 / 100..576 * 45 / 100;
-    /// Changes between ink and paper in the whole block, sideways and downwards: 2 and 1.5 a line.
+    /// Least number of changes between ink and paper in a block, along its rows and along its columns: 2 and 1.5 a
+    /// line.
     const CHANGES: (u32, u32) = (2 * BLOCK as u32, 3 * BLOCK as u32 / 2);
-    /// Lines between letters, in one of the directions.
+    /// Least number of gaps, lines with hardly any ink, among the rows or among the columns.
     const MIN_GAPS: u32 = 2;
     let samples = block.as_flattened();
     let (low, high) = samples
@@ -101,7 +104,7 @@ fn is_text(block: &Block) -> bool {
     if !INK.contains(&n_ink) {
         return false;
     }
-    // The paper has one tone.
+    // The paper must have one tone.
     let eighth = (high - low) / 8;
     let is_paper = |v: u8| {
         if n_dark == n_ink {
@@ -124,7 +127,7 @@ fn is_text(block: &Block) -> bool {
         && sideways.gaps.max(downwards.gaps) >= MIN_GAPS
 }
 
-/// Edges that lines in one direction cross.
+/// Counts over all lines of a block in one direction.
 #[derive(Default)]
 struct Crossings {
     /// Changes between ink and paper.
@@ -147,7 +150,8 @@ mod tests {
     use font8x8::{BASIC_FONTS, UnicodeFonts};
     use image::Rgb;
 
-    /// Lines of letters, `size` times 8 pixels high, in a region of a page.
+    /// A page of the given width and height with lines of letters, `8 * size` pixels high, in `region` (left, top,
+    /// right, bottom).
     fn page(width: u32, height: u32, size: u32, region: [u32; 4]) -> RgbImage {
         let words = "What the demon said of the seven lamps, nobody at court believed ";
         let glyphs: Vec<[u8; 8]> = words.chars().filter_map(|c| BASIC_FONTS.get(c)).collect();

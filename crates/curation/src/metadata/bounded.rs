@@ -1,34 +1,35 @@
-//! Limits on files of metadata: on the text of one post, and on the size that compressed files expand to.
+//! Limits on metadata files: on the length of one JSON value, and on the size that a compressed file expands to.
 
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-/// Bytes of one value: a post has less than 100 kB, a page of an API with a thousand posts a few MB, and a dump that is
-/// one object keyed by id is read as one value.
+/// Largest length of one JSON value in bytes. A post has less than 100 kB, a page of an API with a thousand posts a few
+/// MB; a dump that is a single object keyed by id is read as one value.
 pub(super) const MAX_POST_BYTES: u64 = 256 << 20;
 
-/// Elements of one value; each takes 32 to 100 bytes of memory, whatever it has in the text.
+/// Largest number of elements in one JSON value, by its commas. Each takes 32 to 100 bytes of memory, however short its
+/// text is.
 pub(super) const MAX_POST_VALUES: u64 = 16_000_000;
 
-/// The rest of the limits on one value.
+/// Bytes and elements that the present value may still have; clones share the counts.
 #[derive(Clone, Debug)]
 pub(super) struct Allowance(Rc<Cell<(u64, u64)>>);
 
 impl Allowance {
-    /// Begins the next value.
+    /// Restores both counts for the next value.
     pub(super) fn renew(&self) {
         self.0.set((MAX_POST_BYTES, MAX_POST_VALUES));
     }
 
-    /// Whether the value was longer than allowed.
+    /// Whether the present value has used up a count.
     pub(super) fn is_spent(&self) -> bool {
         let (bytes, values) = self.0.get();
         bytes == 0 || values == 0
     }
 }
 
-/// A text whose reading fails when a value of it is too long.
+/// A reader of JSON text that fails when one value is longer than allowed.
 pub(super) struct Bounded<R> {
     text: R,
     allowance: Allowance,
@@ -50,7 +51,7 @@ impl<R: Read> Read for Bounded<R> {
         if self.allowance.is_spent() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "too long"));
         }
-        // The JSON reader asks for a byte at a time, so that none of the next value is counted here.
+        // The JSON reader asks for one byte at a time, so that no byte of the next value is counted here.
         let n = self.text.read(bytes)?;
         let commas = bytes[..n].iter().filter(|b| **b == b',').count() as u64;
         let (left, values) = self.allowance.0.get();
@@ -60,14 +61,15 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// The content of a compressed file, which must not be out of proportion to it.
+/// A reader of a compressed file's content, which fails when the content is far too large for the size of the file.
 pub(super) struct Unpacked<R> {
     decoder: R,
     n_left: u64,
 }
 
-/// Posts compress 10 to 50 times.
+/// Largest ratio of content to compressed size, beyond [`ALWAYS`]; posts compress 10 to 50 times.
 const MAX_RATIO: u64 = 300;
+/// Bytes of content that are allowed whatever the compressed size.
 const ALWAYS: u64 = 1 << 30;
 
 impl<R> Unpacked<R> {

@@ -1,4 +1,4 @@
-//! Filters on posts.
+//! Filters on the tags, rating and score of posts.
 
 use super::post::{Field, Post};
 use super::rating::Rating;
@@ -6,26 +6,26 @@ use super::{IdPattern, MetadataError, tags};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// A filter of posts by tags, rating and score.
+/// A filter of posts by tags, rating and score, and where to find the posts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetadataFilter {
-    /// File with the posts, or `sidecar` for files beside each image.
+    /// File with the posts, or `sidecar` for a file beside each image.
     pub posts: Option<PathBuf>,
-    /// The pattern of ids in paths, in place of the built-in rule.
+    /// A pattern for ids in paths, used in place of the built-in rule.
     pub id_pattern: Option<IdPattern>,
-    /// Tags that a post must have, all of them.
+    /// Tags all of which a post must have.
     pub include_tags: Vec<String>,
-    /// Tags that a post must not have, none of them.
+    /// Tags none of which a post may have.
     pub exclude_tags: Vec<String>,
-    /// Ratings that are accepted, by letter or word; any when empty.
+    /// Accepted ratings, by letter or word; all ratings when empty.
     pub ratings: Vec<String>,
-    /// Least score.
+    /// Least score that a post may have; `None` for no limit.
     pub min_score: Option<i64>,
 }
 
 impl MetadataFilter {
-    /// Whether any post could be refused.
+    /// Whether the filter could reject any post.
     pub fn is_active(&self) -> bool {
         !self.include_tags.is_empty()
             || !self.exclude_tags.is_empty()
@@ -46,7 +46,7 @@ impl MetadataFilter {
         .collect()
     }
 
-    /// Tags of the filter in the spelling of [`Post::tags`].
+    /// All tags of the filter, spelled as in [`Post::tags`].
     pub(super) fn tags(&self) -> impl Iterator<Item = String> {
         self.include_tags
             .iter()
@@ -54,6 +54,8 @@ impl MetadataFilter {
             .map(|tag| tags::normalize(tag))
     }
 
+    /// Checks that every rating of the filter is known.
+    ///
     /// # Errors
     /// [`MetadataError::Rating`] for a rating that no post can have.
     pub fn validate(&self) -> Result<(), MetadataError> {
@@ -67,7 +69,7 @@ impl MetadataFilter {
         }
     }
 
-    /// Why an image of this post is rejected; `None` when it is accepted.
+    /// Why an image with this post is rejected; `None` when it is accepted.
     ///
     /// A post without a field that the filter uses is rejected.
     pub fn refuse(&self, post: &Post) -> Option<String> {

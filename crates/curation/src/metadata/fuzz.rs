@@ -1,4 +1,4 @@
-//! Damaged metadata: posts, or an error that names the place.
+//! Fuzz test of damaged metadata: it is read as posts, or refused with an error.
 
 use super::post::{Field, Post};
 use super::read::read_bytes;

@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// Source of class labels: `folder`, or `tag:a,b,c`.
+/// Source of class labels, written `folder` or `tag:a,b,c`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LabelSource {
-    /// The class is the number of the image's folder among all folders of kept images, sorted.
+    /// The class is the index of the image's folder in the sorted list of all folders of kept images.
     Folder,
-    /// The class is the number of the first of these tags that the post has; images with none get the number after the last.
+    /// The class is the index of the first of these tags that the image's post has; an image with none of them gets the
+    /// number of tags as its class.
     Tags(Vec<String>),
 }
 
@@ -64,7 +65,7 @@ impl From<LabelSource> for String {
 }
 
 impl LabelSource {
-    /// The class of each source, and the names of the classes. `posts` are those of the sources.
+    /// The class of each source, and the names of all classes. `posts` are the posts of the sources, in the same order.
     pub fn classes(&self, sources: &[&str], posts: &[Option<&Post>]) -> (Vec<u32>, Vec<String>) {
         match self {
             Self::Folder => {

@@ -1,7 +1,7 @@
-//! Matches inputs and posts: each input has one post or none, with the reason.
+//! Finds the post of each input, or the reason why it has none.
 //!
-//! `members` reads the post of a file from its name and from what is around it; here the posts are looked up, and inputs
-//! without one are told apart.
+//! `members` reads which post a file names from the file's name and surroundings. Here these posts are looked up in the
+//! metadata, and inputs without a post are classified.
 
 use super::labels::LabelSource;
 use super::members::{post_archives, readings};
@@ -24,20 +24,21 @@ pub struct Matches {
     pub(super) fields: Vec<Field>,
 }
 
+/// The result of matching one input with the posts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Match {
     Post(u32),
-    /// No post, and why.
+    /// There is no post, for this reason.
     None(&'static str),
-    /// More than one post is possible, in words; or a sidecar that cannot be read.
+    /// More than one post is possible, as the text describes, or a sidecar cannot be read.
     Unclear(String),
-    /// Metadata or a text beside the images.
+    /// The input is metadata or a text, not an image.
     Text,
-    /// Cannot be read anyway.
+    /// The input cannot be read, so it needs no post.
     Unreadable,
 }
 
-/// The value of `--metadata` that means files beside each image.
+/// The value of `--metadata` that stands for a file beside each image.
 const SIDECAR: &str = "sidecar";
 
 const NO_POST: &str = "no post in the metadata";
@@ -137,7 +138,7 @@ impl Matches {
                     if let Some(found) = &mut post.tags {
                         found.retain(|tag| tags.contains(tag));
                     }
-                    // Named by its image.
+                    // The post is known by its image's name.
                     post.id = Some(entry.source.clone());
                     posts.push(*post);
                     Match::Post(posts.len() as u32 - 1)
@@ -168,7 +169,7 @@ impl Matches {
         Ok(Self { posts, of, fields })
     }
 
-    /// The post of an input.
+    /// The post of the input with index `input`.
     pub fn post(&self, input: usize) -> Option<&Post> {
         match self.of.get(input)? {
             Match::Post(idx) => self.posts.get(*idx),
@@ -176,7 +177,7 @@ impl Matches {
         }
     }
 
-    /// Why inputs are rejected before they are read; `None` for those that are accepted or cannot be read anyway.
+    /// Why each input is rejected before it is read; `None` for inputs that are accepted or cannot be read anyway.
     pub fn refused(
         &self,
         n_inputs: usize,
@@ -199,13 +200,14 @@ impl Matches {
     }
 }
 
-/// Files that are never images by their extension, if their content agrees.
+/// Extensions of files that are taken for text instead of images, if their content is not that of an image.
 const TEXT_EXTENSIONS: &[&str] = &[
     "json", "jsonl", "ndjson", "txt", "csv", "tsv", "xml", "toml", "yaml", "yml", "md", "html",
     "htm", "log", "gz", "zst", "db", "sqlite", "ini", "url", "ds_store",
 ];
 
-/// The match of an entry without a post. Metadata among the inputs is not counted as an image without one.
+/// The match of an entry without a post: `found`, unless the entry is unreadable, or is metadata or a text, which does
+/// not count as an image without a post.
 fn outside(entry: &Entry, found: Match) -> Match {
     if entry.is_unreadable() {
         return Match::Unreadable;

@@ -1,15 +1,17 @@
-//! Reads the post of each input from its name, its folders and its archive.
+//! Finds which post each input names, by its name, its folders and its archive.
 //!
-//! A file's post is read from its own name (`name`), or from its path by `--id-pattern`. Two rules about its surroundings
-//! come before:
+//! The post of a file is read from its path by `--id-pattern` if one is given, else from its own name (`name`). In the
+//! latter case two rules about its surroundings come first:
 //!
-//! * **Archives.** The members of an archive whose name names a post (`7654321.zip`, an animation's frames) follow that
-//!   post. The archive is a shard instead, and members go by their own names, when all ids among its members are sharded by
-//!   its number (`12.zip` with `1000012.png`, `0123.zip`, `d4.zip` with MD5s that begin with `d4`), or when its name names no
-//!   post (`data-000.tar`). A member with an id of five digits or more in an archive of another post is unclear. In an
-//!   archive without a post, numbers that run from 0 or 1 without a gap are pages.
-//! * **Folders.** A number of up to four digits in a folder that names another post (`7654321/2.png`) may be a page of that
-//!   post: unclear, unless the folder is a shard (`0012/12.png`).
+//! * **Archives.** An archive whose name names a post (`7654321.zip`, an animation's frames) gives that post to its
+//!   members. It is a shard instead, and its members go by their own names, when the ids or MD5s of all members belong
+//!   to a shard with its number (`12.zip` with `1000012.png`, `0123.zip`, `d4.zip` with MD5s that begin with `d4`), or
+//!   when its name names no post (`data-000.tar`). A member with an id of five digits or more in an archive of another
+//!   post is unclear. In an archive without a post, ids of up to four digits that run from 1 without a gap may be
+//!   pages: unclear.
+//! * **Folders.** A number of up to four digits in a folder that names another post (`7654321/2.png`) may be a page of
+//!   that post: unclear, unless the folder is a shard (`0012/12.png`). So are numbers in a folder that run from 1
+//!   without a gap.
 
 use super::MetadataFilter;
 use super::name::{
@@ -19,13 +21,13 @@ use super::site::Site;
 use crate::inputs::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The path of the archive that holds an entry, as the sources begin with it, and the archive's name. The path is empty
-/// when the archive is the only input.
+/// For a member of an archive: the path of the archive, with which the source begins, and the archive's file name. The
+/// path is empty when the archive is the only input.
 fn archive_of(entry: &Entry) -> Option<(&str, &str)> {
     let name = entry.archive.as_deref()?;
     let mut at = 0;
     for part in entry.source.split('/') {
-        // Of two inputs with one name, the second has a number.
+        // When two inputs have the same name, the second has `#` and a number behind it.
         let is_it = part.strip_prefix(name).is_some_and(|rest| {
             rest.is_empty()
                 || rest
@@ -40,7 +42,7 @@ fn archive_of(entry: &Entry) -> Option<(&str, &str)> {
     Some(("", name))
 }
 
-/// For members of archives that name a post, the archive's path.
+/// For each entry, the path of its archive, when the archive's name names a post.
 pub(super) fn post_archives(entries: &[Entry]) -> Vec<Option<&str>> {
     let path = |entry| {
         let (path, name) = archive_of(entry)?;
@@ -50,7 +52,7 @@ pub(super) fn post_archives(entries: &[Entry]) -> Vec<Option<&str>> {
     entries.iter().map(path).collect()
 }
 
-/// The post that each entry names, by its own name and its surroundings.
+/// The post that each entry names, from its own name and its surroundings, or by `--id-pattern`.
 pub(super) fn readings(entries: &[Entry], filter: &MetadataFilter) -> Vec<NamedPost> {
     if let Some(pattern) = &filter.id_pattern {
         let read = |entry: &Entry| {
@@ -86,7 +88,8 @@ pub(super) fn readings(entries: &[Entry], filter: &MetadataFilter) -> Vec<NamedP
     named
 }
 
-/// Numbers that run from 1 without a gap in a folder of the dump may be posts or the pages of a book.
+/// Makes the ids in a folder unclear when they run from 1 without a gap: they may be posts or the pages of a book.
+/// Members of archives are left as they are.
 fn mark_pages_of_folders(entries: &[Entry], named: &mut [NamedPost]) {
     let mut folders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, entry) in entries.iter().enumerate() {
@@ -114,7 +117,7 @@ fn mark_pages_of_folders(entries: &[Entry], named: &mut [NamedPost]) {
     }
 }
 
-/// The reading of an entry by its own name and its folders; an archive among them is left out.
+/// The post that an entry names by its own name and its folders; an archive in its path does not count as a folder.
 fn by_name_and_folders(entry: &Entry) -> NamedPost {
     let (folders, name) = entry
         .source
@@ -143,7 +146,8 @@ fn by_name_and_folders(entry: &Entry) -> NamedPost {
     named
 }
 
-/// The readings of an archive's members, by the rule on archives above.
+/// The posts that the members of an archive name, by the rule on archives above. `around` is what the archive's name
+/// names, `own` what the names of the members name.
 fn in_archive(around: &NamedPost, own: &[NamedPost], archive: &str) -> Vec<NamedPost> {
     let ids: BTreeSet<&str> = own
         .iter()
@@ -173,7 +177,7 @@ fn in_archive(around: &NamedPost, own: &[NamedPost], archive: &str) -> Vec<Named
             &around.reading
         }
         Reading::Nothing | Reading::Unclear(_) => {
-            // An archive of unknown kind: what can be pages of it are no posts.
+            // An archive of unknown kind: numbers that may be its pages are not taken for posts.
             let is_comic = archive.to_ascii_lowercase().ends_with(".cbz");
             let is_unclear = matches!(around.reading, Reading::Unclear(_));
             let are_pages = is_comic || is_unclear || are_pages(&ids);
@@ -210,7 +214,7 @@ fn in_archive(around: &NamedPost, own: &[NamedPost], archive: &str) -> Vec<Named
     own.iter().map(read).collect()
 }
 
-/// Whether numbers run from 0 or 1 without a gap.
+/// Whether at least two ids run from 1 without a gap. A page 0 does not matter, since 0 is never read as an id.
 fn are_pages(ids: &BTreeSet<&str>) -> bool {
     let mut numbers: Vec<u64> = ids.iter().filter_map(|id| id.parse().ok()).collect();
     numbers.sort_unstable();
@@ -225,7 +229,7 @@ fn are_pages(ids: &BTreeSet<&str>) -> bool {
 mod tests {
     use super::*;
 
-    /// The post of each member: an id, `-` for none, `?` for unclear, `m` for that of an MD5.
+    /// The post that each member names: an id, `m` for an MD5, `-` for none, `?` for unclear.
     fn members(archive: &str, names: &[&str]) -> Vec<String> {
         let own: Vec<NamedPost> = names.iter().map(|name| read_name(name)).collect();
         in_archive(&read_name(archive), &own, archive)

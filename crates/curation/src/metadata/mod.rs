@@ -1,8 +1,8 @@
-//! Posts of a dump: reading them, finding the post of each file, filters, labels.
+//! Posts of image boards that belong to a dump: reading them, finding the post of each file, filters, class labels.
 //!
-//! `read` turns files of any accepted form into JSON objects, `post` understands the fields of one object, `posts`
-//! holds all of them, `name` reads a post out of a file name, `sidecar` out of the files beside an image, `matching`
-//! brings inputs and posts together. Nothing here guesses: a file that could belong to two posts belongs to none.
+//! `read` turns files of any accepted form into JSON objects, `post` reads the fields of one object, `posts` holds all
+//! posts, `name` finds which post a file name names, `sidecar` reads the files beside an image, `matching` gives each
+//! input its post. Nothing is guessed: a file that could belong to two posts belongs to none.
 
 mod bounded;
 mod filter;
@@ -40,7 +40,7 @@ pub const FORMS: &str = "known forms: JSON objects one a line, a JSON array, or 
     questionable, explicit; `score` as a number, as text, or an object with `total`; or `--metadata sidecar` for NAME.json \
     or NAME.txt beside each image";
 
-/// Why metadata cannot be used.
+/// Why the metadata cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MetadataError {
     /// The file cannot be read.
@@ -48,18 +48,18 @@ pub enum MetadataError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Error of the system or the decompressor.
+        /// Error of the operating system or of the decompressor.
         source: std::io::Error,
     },
-    /// The file is of a kind that is not read.
+    /// The file is of a kind that cannot be read.
     #[error("metadata '{}' is {kind}; {FORMS}", path.display())]
     Kind {
         /// The file.
         path: PathBuf,
-        /// Description of the kind, and what to do.
+        /// Description of the kind, and what to do about it.
         kind: String,
     },
-    /// A part of the file is no post.
+    /// A part of the file is not a post.
     #[error("metadata '{}' {place}: {message}: `{shown}`; {FORMS}", path.display())]
     Post {
         /// The file.
@@ -68,7 +68,7 @@ pub enum MetadataError {
         place: String,
         /// The problem.
         message: String,
-        /// The beginning of the text.
+        /// The beginning of the part's text.
         shown: String,
     },
     /// A filter needs a field that no post has in a known form.
@@ -81,7 +81,7 @@ pub enum MetadataError {
         path: PathBuf,
         /// The field.
         field: Field,
-        /// The beginning of the first line.
+        /// The beginning of the file's first line.
         shown: String,
     },
     /// There is no sidecar file at all.
@@ -89,7 +89,7 @@ pub enum MetadataError {
         "--metadata sidecar: no image has a sidecar file (NAME.json, NAME.EXT.json, NAME.txt or NAME.EXT.txt beside it)"
     )]
     NoSidecars,
-    /// Filters or tag labels without posts.
+    /// Filters or tag labels are asked for without posts; the text names what needs them.
     #[error(
         "{0} needs posts: give them with --metadata posts.jsonl, or --metadata sidecar for files beside each image"
     )]
@@ -101,7 +101,7 @@ pub enum MetadataError {
     Rating(String),
 }
 
-/// The first `limit` characters of a text's first line, with `...` where something is left out.
+/// The first 160 characters of a text's first line, with `...` where the rest is left out.
 pub(crate) fn shorten(text: &str) -> String {
     const LIMIT: usize = 160;
     let line = text

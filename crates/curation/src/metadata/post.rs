@@ -1,6 +1,6 @@
-//! One post: which fields of a JSON object mean what.
+//! One post of an image board, read from a JSON object.
 //!
-//! Boards and downloaders name and nest fields differently; every form that is read is a row of the test's table.
+//! Boards and downloaders name and nest fields differently; every accepted form is a row in the tables of the tests.
 
 use super::rating::Rating;
 use super::site::Site;
@@ -13,17 +13,17 @@ use std::fmt;
 /// The fields of a post that are used. A field is `None` when it is missing or not in a known form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Post {
-    /// Number or text of the post on its board.
+    /// Identifier of the post on its board, mostly a number.
     pub id: Option<String>,
-    /// MD5 of the file.
+    /// MD5 of the post's file.
     pub md5: Option<u128>,
-    /// The board.
+    /// The image board.
     pub site: Site,
     /// The rating.
     pub rating: Option<Rating>,
-    /// Votes.
+    /// Votes for the post less votes against it.
     pub score: Option<i64>,
-    /// All tags, in one spelling.
+    /// All tags in lower case, with `_` between words.
     pub tags: Option<HashSet<String>>,
 }
 
@@ -101,7 +101,7 @@ impl Post {
         }
     }
 
-    /// Whether a field is there.
+    /// Whether the post has a value for `field`.
     pub fn has(&self, field: Field) -> bool {
         match field {
             Field::Tags => self.tags.is_some(),
@@ -111,7 +111,8 @@ impl Post {
     }
 }
 
-/// The object itself, then what boards nest in it: `file` of e621, `post`, the board's own post in waifuc's files.
+/// The object itself, then nested objects with fields of the same post: `file` (e621), `post`, and the board's own post
+/// in the files of waifuc.
 fn layers(object: &Map<String, Value>) -> Vec<&Map<String, Value>> {
     let mut layers = vec![object];
     for (key, value) in object {
@@ -129,7 +130,7 @@ fn find_tags(layers: &[&Map<String, Value>]) -> Option<HashSet<String>> {
     let mut is_understood = false;
     for (key, value) in layers.iter().copied().flatten() {
         let found = if key == "tag_string" || key.starts_with("tag_string_") {
-            // White space only: a tag of these may hold a comma.
+            // Split at white space only, since such a tag may contain a comma.
             value
                 .as_str()
                 .map(|text| text.split_whitespace().map(tags::normalize).collect())
@@ -143,7 +144,8 @@ fn find_tags(layers: &[&Map<String, Value>]) -> Option<HashSet<String>> {
                 is_understood = true;
                 tags.extend(found.into_iter().filter(|tag: &String| !tag.is_empty()));
             }
-            // A form that is not known may hide any tag, whatever the other fields say; `null` hides none.
+            // A `tags` of unknown form may contain any tag, so the post's tags are unknown whatever the other fields
+            // say; `null` contains none.
             None if !value.is_null() && key == "tags" => return None,
             None => {}
         }
@@ -151,8 +153,8 @@ fn find_tags(layers: &[&Map<String, Value>]) -> Option<HashSet<String>> {
     is_understood.then_some(tags)
 }
 
-/// Tags of a text, a list of texts or objects, an object of such, or an object of tags with weights. `None` when any
-/// part is of another form.
+/// The tags in a text, a list of texts or objects, an object whose values are such, or an object that maps tags to
+/// weights. `None` when any part has another form. `depth` counts the objects around `value`.
 fn tags_of(value: &Value, depth: usize) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(tags::split(text)),
@@ -183,7 +185,7 @@ fn tags_of(value: &Value, depth: usize) -> Option<Vec<String>> {
     }
 }
 
-/// The names of one tag given as an object.
+/// All names and translations of one tag that is given as an object.
 fn names_of(object: &Map<String, Value>) -> Option<Vec<String>> {
     let mut names = Vec::new();
     for key in [
@@ -206,7 +208,7 @@ fn names_of(object: &Map<String, Value>) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// A whole number, however it is written: `3`, `3.0`, `"3"`, `"3.0"`; fractions are cut.
+/// An integer, written as `3`, `3.0`, `"3"` or `"3.0"`; fractions are truncated.
 fn integer(value: &Value) -> Option<i64> {
     let float = |v: f64| (v.is_finite() && v.abs() < 9e15).then_some(v as i64);
     match value {
@@ -219,7 +221,7 @@ fn integer(value: &Value) -> Option<i64> {
     }
 }
 
-/// A number, or an object with `total`, or with `up` and `down`.
+/// The score of a post: a number, or an object with `total`, or with `up` and `down`.
 fn score(value: &Value) -> Option<i64> {
     let Some(object) = value.as_object() else {
         return integer(value);
@@ -235,8 +237,8 @@ fn is_path(text: &str) -> bool {
     text.contains(['/', '\\'])
 }
 
-/// An id as text: whole numbers without a fraction, texts as they are. A path is none: captions of training programs are
-/// keyed by it.
+/// The id of a post as text: numbers without a fraction, other texts as they are. `None` for a path, by which caption
+/// files of training programs are keyed.
 fn id(value: &Value) -> Option<String> {
     let whole = |v: f64| (v.fract() == 0.0 && (0.0..9e15).contains(&v)).then(|| format!("{v:.0}"));
     match value {
@@ -259,7 +261,7 @@ fn id(value: &Value) -> Option<String> {
     }
 }
 
-/// 32 hexadecimal digits.
+/// Parses an MD5 of 32 hexadecimal digits.
 pub(super) fn parse_md5(text: &str) -> Option<u128> {
     let is_md5 = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
     is_md5
@@ -267,7 +269,7 @@ pub(super) fn parse_md5(text: &str) -> Option<u128> {
         .flatten()
 }
 
-/// Boards name originals by their MD5.
+/// The MD5 in the file name of a URL: boards name original files by their MD5.
 fn md5_of_url(url: &str) -> Option<u128> {
     let name = url.split(['?', '#']).next()?.rsplit('/').next()?;
     parse_md5(name.split('.').next()?)

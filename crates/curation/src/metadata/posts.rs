@@ -1,4 +1,4 @@
-//! All posts of a metadata file, found by id or by MD5.
+//! All posts of a metadata file, which are looked up by id or by MD5.
 
 use super::MetadataError;
 use super::post::{Field, Post};
@@ -8,7 +8,7 @@ use super::site::Site;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// Posts and their keys. Ids of different boards are different keys.
+/// Posts and the keys by which they are found. A key includes the board, since boards number their posts independently.
 #[derive(Clone, Debug, Default)]
 pub struct Posts {
     posts: Vec<Post>,
@@ -20,27 +20,27 @@ pub struct Posts {
     first_line: String,
 }
 
-/// Several posts share a key.
+/// Stands for an index when several posts share a key.
 const SEVERAL: u32 = u32::MAX;
 
-/// Result of looking up a key.
+/// Result of looking up a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// One post, by its index.
     Post(u32),
-    /// None.
+    /// No post.
     Nothing,
-    /// More than one: of different boards, or files with one MD5.
+    /// More than one: posts of different boards, or several posts with one MD5.
     Several,
 }
 
 impl Posts {
-    /// Reads a file of any accepted form. Of tags, only those in `tags` are kept.
+    /// Reads a file of any accepted form. Of the posts' tags, only those in `tags` are kept.
     ///
-    /// Of two posts with one id, the later replaces the earlier.
+    /// When a board has two posts with the same id in the file, the later one replaces the earlier.
     ///
     /// # Errors
-    /// [`MetadataError`] naming the line.
+    /// [`MetadataError`] naming the file and, for a part that is not a post, the line.
     pub fn read(path: &Path, tags: &HashSet<String>) -> Result<Self, MetadataError> {
         let mut posts = Self {
             path: path.to_owned(),
@@ -58,7 +58,7 @@ impl Posts {
         Ok(posts)
     }
 
-    /// Adds a post.
+    /// Adds a post, or replaces the one with the same id.
     ///
     /// # Errors
     /// When it has neither id nor MD5.
@@ -94,7 +94,8 @@ impl Posts {
         Ok(())
     }
 
-    /// Posts that are found by their index alone, each named by its image.
+    /// The posts of sidecar files. They are found by their index alone; the id of each is the name of its image. Error
+    /// messages show `first_line`.
     pub fn of_sidecars(posts: Vec<Post>, first_line: String) -> Self {
         Self {
             posts,
@@ -104,7 +105,7 @@ impl Posts {
         }
     }
 
-    /// The post of an id, on a board that agrees with `site`.
+    /// Looks up a post by id, on the boards that agree with `site` ([`Site::agrees_with`]).
     pub fn by_id(&self, id: &str, site: Site) -> Found {
         let number = id.parse::<u64>().ok();
         self.among_sites(site, |site| match number {
@@ -113,7 +114,7 @@ impl Posts {
         })
     }
 
-    /// The post of a file's MD5; where several boards have it, the one of `site`.
+    /// Looks up a post by the MD5 of its file. When several boards have it, only those that agree with `site` count.
     pub fn by_md5(&self, md5: u128, site: Site) -> Found {
         let find = |site| {
             let idx = self.by_md5.get(&(site, md5)).copied()?;
@@ -151,6 +152,8 @@ impl Posts {
         self.posts.iter()
     }
 
+    /// Checks that at least one post has `field`.
+    ///
     /// # Errors
     /// [`MetadataError::Field`] when no post has `field`.
     pub fn require(&self, field: Field) -> Result<(), MetadataError> {
@@ -165,7 +168,8 @@ impl Posts {
     }
 }
 
-/// A bare `s` means sensitive on a board that also says general.
+/// Settles ratings by the letter `s`: on a board where other posts are rated general, it means sensitive. On other
+/// boards it stays [`Rating::S`].
 pub fn settle_ratings(posts: &mut [Post]) {
     let is_general = |post: &&Post| post.rating == Some(Rating::General);
     let newer: HashSet<Site> = posts
@@ -219,7 +223,7 @@ mod tests {
             Some("e")
         );
         assert_eq!(posts.by_md5(md5 + 1, Site::UNKNOWN), Found::Nothing);
-        // Only the tags that are asked for.
+        // Only the tags that were asked for are kept.
         let Found::Post(idx) = posts.by_id("101", Site::UNKNOWN) else {
             panic!()
         };

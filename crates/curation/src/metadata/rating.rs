@@ -1,13 +1,13 @@
-//! Ratings, by letter or word.
+//! Ratings of posts, by letter or word.
 
 use std::fmt;
 
-/// Ratings of the boards.
+/// The rating of a post on its board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rating {
     /// `g`, `general`.
     General,
-    /// The letter `s` alone: safe on some boards, sensitive on others.
+    /// The letter `s` alone, which means safe on some boards and sensitive on others.
     S,
     /// `safe`.
     Safe,
@@ -20,7 +20,7 @@ pub enum Rating {
 }
 
 impl Rating {
-    /// A rating by letter or word, in any case.
+    /// Parses a rating by letter or word, in any case, with or without `rating:` in front.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().to_ascii_lowercase();
         Some(match text.strip_prefix("rating:").unwrap_or(&text) {
@@ -34,7 +34,8 @@ impl Rating {
         })
     }
 
-    /// Whether a filter for `self` accepts a post with `rating`. `s` stands for both of its meanings.
+    /// Whether a filter for `self` accepts a post with `rating`. [`S`](Self::S) matches safe and sensitive, and is
+    /// matched by both.
     pub fn accepts(self, rating: Self) -> bool {
         match self {
             Self::S => matches!(rating, Self::S | Self::Safe | Self::Sensitive),

@@ -1,8 +1,8 @@
-//! Reads the JSON objects of a metadata file one after the other, so that millions of posts need little memory.
+//! Reads the JSON objects of a metadata file one by one, so that millions of posts need little memory.
 //!
-//! Forms: objects one a line (commas between them are forgiven), arrays, objects over several lines, an object that
-//! wraps the list (`{"posts": [...]}`) or is keyed by id; plain, gzip or Zstandard by content; UTF-8 with or without a
-//! byte-order mark, UTF-16 with one.
+//! Accepted forms: one object a line (a comma may follow it), arrays, objects over several lines, an object that wraps
+//! the list (`{"posts": [...]}`) or maps ids to posts; uncompressed, gzip or Zstandard, recognized by content; UTF-8
+//! with or without a byte-order mark, UTF-16 with one.
 
 use super::bounded::{Allowance, Bounded, MAX_POST_BYTES, MAX_POST_VALUES, Unpacked};
 
@@ -17,16 +17,16 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
-/// Receives objects; an error is a message about the object.
+/// Receives each object; an error is a message about the object and ends the reading.
 type Sink<'a> = dyn FnMut(&Map<String, Value>) -> Result<(), String> + 'a;
 
-/// Keys under which services wrap their posts.
+/// Keys under which web services wrap their lists of posts.
 const WRAPPERS: [&str; 6] = ["posts", "post", "data", "images", "results", "illusts"];
 
-/// Reads every object of a file; gives the beginning of its first line.
+/// Passes every object of a file to `sink`. Returns the beginning of the file's first line.
 ///
 /// # Errors
-/// [`MetadataError`] naming the line or element.
+/// [`MetadataError`] naming the file and, for a part that is not a post, the line or element.
 pub fn read_file(path: &Path, sink: &mut Sink<'_>) -> Result<String, MetadataError> {
     let failed = |source| MetadataError::Read {
         path: path.to_owned(),
@@ -75,7 +75,7 @@ pub fn read_file(path: &Path, sink: &mut Sink<'_>) -> Result<String, MetadataErr
     })
 }
 
-/// Reads every object of a text in memory, as [`read_file`] does.
+/// Passes every object of a text in memory to `sink`, as [`read_file`] does.
 ///
 /// # Errors
 /// A message naming the line or element.
@@ -88,7 +88,7 @@ pub fn read_bytes(bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
         })
 }
 
-/// Describes files that are not JSON and not read otherwise, with what to do.
+/// Describes a file whose kind is not read, with what to do about it; `None` for other files.
 fn foreign(head: &[u8]) -> Option<&'static str> {
     Some(match FileKind::of_head(head)? {
         FileKind::Zip => "a zip archive: unpack it first",
@@ -111,7 +111,7 @@ fn read_text(
         path: path.to_owned(),
         source,
     };
-    // The beginning, whole, since a decompressor may give it in small pieces.
+    // Read the whole beginning, since a decompressor may return it in small pieces.
     let mut head = Vec::new();
     text.by_ref()
         .take(4096)
@@ -125,7 +125,7 @@ fn read_text(
     if head.starts_with(&[0xef, 0xbb, 0xbf]) {
         head.drain(..3);
     }
-    // A tar in compressed data.
+    // A tar inside a compressed file.
     if FileKind::of_head(&head) == Some(FileKind::Tar) {
         return Err(MetadataError::Kind {
             path: path.to_owned(),
@@ -174,7 +174,8 @@ fn read_lines(mut text: impl BufRead, sink: &mut Sink<'_>) -> Result<(), TextErr
         number += 1;
         if !files::read_line(&mut text, &mut line, MAX_POST_BYTES).map_err(|error| {
             match error.kind() {
-                // Of `read_line` itself: the reader's own errors are of other kinds.
+                // This is how `read_line` itself reports a line that is too long; errors of the reader leave a shorter
+                // one.
                 io::ErrorKind::InvalidData if line.len() as u64 > MAX_POST_BYTES => {
                     TextError::Post {
                         place: format!("line {number}"),
@@ -205,7 +206,7 @@ fn read_lines(mut text: impl BufRead, sink: &mut Sink<'_>) -> Result<(), TextErr
                 message,
                 shown: Some(shorten(&String::from_utf8_lossy(trimmed))),
             })?,
-            // The first object goes on in the next line, or another one stands after it.
+            // The first object continues on the next line, or another one follows it on the same line.
             Err(error) if is_first && (error.is_eof() || is_trailing(&error)) => {
                 return read_stream(BufReader::new(Cursor::new(line).chain(text)), sink);
             }
@@ -229,12 +230,12 @@ fn too_long() -> String {
     )
 }
 
-/// Whether one value was read and something stands after it; serde_json has no other mark of this.
+/// Whether a value was read and something follows it; serde_json gives no other sign of this.
 fn is_trailing(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("trailing characters")
 }
 
-/// Values one after the other, arrays element by element.
+/// Reads JSON values one after the other, and arrays element by element.
 fn read_stream(text: impl Read, sink: &mut Sink<'_>) -> Result<(), TextError> {
     let (text, allowance) = Bounded::new(text);
     let mut deserializer = serde_json::Deserializer::from_reader(text);
@@ -247,7 +248,7 @@ fn read_stream(text: impl Read, sink: &mut Sink<'_>) -> Result<(), TextError> {
     // `end` succeeds when nothing but white space is left.
     while deserializer.end().is_err() {
         if let Err(error) = Elements(&mut state).deserialize(&mut deserializer) {
-            // An element that is no JSON was not counted.
+            // An element that is not JSON was not counted.
             let number = state.count + usize::from(state.message.is_none());
             let place = format!("element {number}");
             return Err(match (state.message, error.is_io()) {
@@ -280,7 +281,7 @@ struct State<'a, 'b> {
     sink: &'a mut Sink<'b>,
 }
 
-/// Hands the elements of an array, or a single object, to the sink.
+/// Passes the elements of an array, or a single object, to the sink.
 struct Elements<'s, 'a, 'b>(&'s mut State<'a, 'b>);
 
 impl Elements<'_, '_, '_> {
@@ -323,11 +324,12 @@ impl<'de> Visitor<'de> for Elements<'_, '_, '_> {
     }
 }
 
-/// The posts within one value: itself, those that it wraps, or those that it keys by id or MD5.
+/// Passes the posts within one value to `sink`: the value itself, the posts that it wraps, or those that it maps from
+/// ids or MD5s.
 fn objects(value: &Value, sink: &mut Sink<'_>) -> Result<(), String> {
     match value {
         Value::Array(list) => {
-            // `[2, "https://...", {...}]`: downloaders put numbers and addresses beside the post.
+            // In lists such as `[2, "https://...", {...}]`, downloaders put numbers and URLs beside the post.
             if !list.is_empty() && !list.iter().any(|item| item.is_object() || item.is_array()) {
                 return Err("a list without an object".to_owned());
             }
@@ -437,7 +439,7 @@ mod tests {
                 "{error}"
             );
         }
-        // Many small elements are none of this.
+        // An array of many small elements is within the limits.
         let many: Vec<String> = (0..200_000).map(|id| format!("{{\"id\": {id}}}")).collect();
         assert_eq!(
             ids(format!("[{}]", many.join(",")).as_bytes())
@@ -451,7 +453,7 @@ mod tests {
     fn a_line_of_a_gigabyte_and_files_that_expand_without_end_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("posts.jsonl");
-        // Holes take no space on the disk.
+        // A sparse file takes no space on the disk.
         let file = std::fs::File::create(&path).unwrap();
         file.set_len(1 << 30).unwrap();
         let error = read_file(&path, &mut |_| Ok(())).unwrap_err().to_string();
@@ -464,7 +466,7 @@ mod tests {
         lines.push(b'\n');
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(&lines).unwrap();
-        // 1000 times packed.
+        // The content is about 1000 times as large.
         let error = ids(&encoder.finish().unwrap().repeat(130)).unwrap_err();
         assert!(error.contains("expands to more than"), "{error}");
     }

@@ -1,4 +1,5 @@
-//! Files beside each image: `NAME.json` or `NAME.EXT.json` with one post, `NAME.txt` or `NAME.EXT.txt` with tags.
+//! Sidecars, files beside each image: `NAME.json` or `NAME.EXT.json` with one post, `NAME.txt` or `NAME.EXT.txt` with
+//! tags.
 
 use super::post::Post;
 use super::rating::Rating;
@@ -7,22 +8,22 @@ use crate::inputs::Entry;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Larger files are not read as sidecars.
+/// Largest size of a sidecar in bytes.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The sidecars among the inputs, by name.
+/// The sidecar files among the inputs, by their source.
 pub struct Sidecars<'a> {
     by_source: HashMap<&'a str, &'a Entry>,
 }
 
-/// One image's sidecars, read.
+/// The result of reading the sidecars of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sidecar {
-    /// A post, and its file's name with the beginning of its text.
+    /// A post, and for messages the name of the file with the beginning of its content.
     Post(Box<Post>, String),
     /// No sidecar.
     Missing,
-    /// A sidecar that cannot be read as a post: its name and the problem.
+    /// A sidecar that cannot be read as a post: the name of its file and the problem.
     Broken(String, String),
 }
 
@@ -36,7 +37,8 @@ impl<'a> Sidecars<'a> {
         Self { by_source }
     }
 
-    /// The post of an image; `parent` is the path of the archive around it, whose sidecar counts when the image has none.
+    /// Reads the post of an image. `parent` is the path of the archive around it; its sidecar counts when the image has
+    /// none.
     pub fn read(&self, entry: &Entry, parent: Option<&str>) -> Sidecar {
         let own = self.read_beside(&entry.source, Some(entry));
         match (own, parent) {
@@ -45,7 +47,8 @@ impl<'a> Sidecars<'a> {
         }
     }
 
-    /// `on_disk` is the entry whose folder is looked into as well: an input may be a single file, or a list.
+    /// Reads the sidecars of `source` among the inputs. Those on disk in the folder of the entry `on_disk` count as
+    /// well, since an input may be a single file or a list.
     fn read_beside(&self, source: &str, on_disk: Option<&Entry>) -> Sidecar {
         let find = |ending: &str| {
             let names = names(source, ending);
@@ -99,7 +102,7 @@ impl<'a> Sidecars<'a> {
     }
 }
 
-/// Whether a file is a sidecar by its name.
+/// Whether a file has the extension of a sidecar.
 pub fn is_sidecar(source: &str) -> bool {
     let extension = source
         .rsplit_once('.')
@@ -107,7 +110,7 @@ pub fn is_sidecar(source: &str) -> bool {
     extension.eq_ignore_ascii_case("json") || extension.eq_ignore_ascii_case("txt")
 }
 
-/// Names that an image's sidecar may have, the most particular first.
+/// Names that an image's sidecar with the extension `ending` may have, in the order in which they are tried.
 fn names(source: &str, ending: &str) -> Vec<String> {
     let (folder, name) = source
         .rsplit_once('/')
@@ -119,7 +122,7 @@ fn names(source: &str, ending: &str) -> Vec<String> {
         names.push(format!("{stem}.{ending}"));
     }
     if ending == "json" {
-        // As waifuc keeps them.
+        // The name that waifuc gives it.
         names.push(format!(".{stem}_meta.json"));
     }
     if !folder.is_empty() {
@@ -134,7 +137,7 @@ fn parse_json(bytes: &[u8]) -> Result<Post, String> {
     if bytes.len() > MAX_BYTES {
         return Err("too large for one post".to_owned());
     }
-    // A bare list of tags.
+    // A plain list of tags.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Ok(Value::Array(list)) = serde_json::from_slice::<Value>(text)
         && list.iter().all(Value::is_string)
@@ -157,7 +160,7 @@ fn parse_json(bytes: &[u8]) -> Result<Post, String> {
     }
 }
 
-/// A list of tags; an empty file has none.
+/// Parses a list of tags, with the rating if exactly one tag begins with `rating:`. An empty file gives `None` as tags.
 fn parse_text(bytes: &[u8]) -> Result<Post, String> {
     if bytes.len() > MAX_BYTES {
         return Err("too large for a list of tags".to_owned());

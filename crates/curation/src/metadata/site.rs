@@ -1,10 +1,10 @@
-//! Image boards: ids of different boards are different numbers.
+//! Image boards. They number their posts independently, so an id counts only together with its board.
 
-/// A board that ids belong to; [`Site::UNKNOWN`] where nothing says which.
+/// An image board; [`Site::UNKNOWN`] when nothing says which.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Site(u8);
 
-/// Name in file names and in the `category` of gallery-dl, and the domain in addresses of files.
+/// For each board, its name in file names and in the `category` of gallery-dl, and the domain in URLs of its files.
 const SITES: &[(&str, &str)] = &[
     ("", ""),
     ("danbooru", "donmai.us"),
@@ -26,7 +26,7 @@ const SITES: &[(&str, &str)] = &[
     ("realbooru", "realbooru.com"),
 ];
 
-/// Other spellings of the names above.
+/// Other spellings of a board, with its name above.
 const ALIASES: &[(&str, &str)] = &[
     ("donmai", "danbooru"),
     ("yande", "yandere"),
@@ -38,10 +38,10 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 impl Site {
-    /// Nothing says which.
+    /// The board is not known.
     pub const UNKNOWN: Self = Self(0);
 
-    /// The board of a word in lower case.
+    /// The board that a word in lower case names.
     pub fn from_word(word: &str) -> Option<Self> {
         let word = ALIASES
             .iter()
@@ -51,7 +51,7 @@ impl Site {
         Some(Self(idx as u8 + 1))
     }
 
-    /// The board whose server an address names.
+    /// The board whose server a URL names.
     pub fn from_url(url: &str) -> Option<Self> {
         let rest = url.split_once("://")?.1;
         let host = rest.split('/').next()?.to_ascii_lowercase();
@@ -62,7 +62,7 @@ impl Site {
         Some(Self(idx as u8 + 1))
     }
 
-    /// Whether an id of one may be an id of the other.
+    /// Whether a post of one may be a post of the other: they are the same, or one of them is unknown.
     pub fn agrees_with(self, other: Self) -> bool {
         self == other || self == Self::UNKNOWN || other == Self::UNKNOWN
     }

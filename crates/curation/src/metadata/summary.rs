@@ -1,37 +1,37 @@
-//! Counts of gaps in the metadata, for the summary of a run.
+//! Counts of inputs without a post and of posts without a field, for the summary of a run.
 
 use super::matching::{Match, Matches};
 use super::post::Field;
 use crate::inputs::Entry;
 use serde::Serialize;
 
-/// Counts of files without a post and of posts without a filtered field.
+/// Counts of inputs without a post, and of posts without a field that a filter or label uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MetadataSummary {
-    /// Inputs without a post; those whose name can be read in two ways included.
+    /// Number of inputs without a post, including those of `n_unclear`.
     pub n_unmatched: usize,
-    /// Three of them.
+    /// Names of up to three of these inputs.
     pub unmatched: Vec<String>,
-    /// Inputs whose name can be read in two ways.
+    /// Number of inputs for which more than one post is possible, or whose sidecar cannot be read.
     pub n_unclear: usize,
-    /// Three of them.
+    /// Names of up to three of these inputs.
     pub unclear: Vec<String>,
-    /// Posts without a field that a filter or label uses.
+    /// The posts without a field that a filter or label uses, for each such field.
     pub gaps: Vec<FieldGap>,
 }
 
-/// Posts without a field.
+/// Posts that lack a field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldGap {
-    /// The field.
+    /// The field that they lack.
     pub field: Field,
-    /// Number of posts.
+    /// Number of posts that lack it.
     pub n: usize,
-    /// Three of them.
+    /// Ids, or else MD5s, of up to three of these posts.
     pub posts: Vec<String>,
 }
 
-/// Names shown of each kind.
+/// Largest number of names in each list.
 const N_SHOWN: usize = 3;
 
 impl Matches {

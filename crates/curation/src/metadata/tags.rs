@@ -1,10 +1,10 @@
-//! Tags in one spelling: those of posts and those of filters go through the same function.
+//! Brings tags into one spelling; tags of posts and tags of filters go through the same function.
 
 use std::borrow::Cow;
 
-/// Lower case, HTML entities decoded, `_` between words, `\(` as `(`.
+/// Spells a tag in lower case, with HTML entities decoded, `_` in place of white space, and `(` in place of `\(`.
 ///
-/// Some boards escape twice: entities are decoded until none is left.
+/// Some boards escape entities twice, so they are decoded repeatedly, up to three times.
 pub fn normalize(tag: &str) -> String {
     let mut decoded = Cow::Borrowed(tag.trim());
     for _ in 0..3 {
@@ -31,10 +31,10 @@ pub fn normalize(tag: &str) -> String {
     normal
 }
 
-/// Longer names of entities are not searched for.
+/// Longest name of an entity in bytes; longer ones are not searched for.
 const MAX_ENTITY_LENGTH: usize = 8;
 
-/// Decodes named and numbered entities once; `None` when there is none.
+/// Decodes all named and numeric entities once; `None` when there are none.
 fn decode_entities(text: &str) -> Option<String> {
     let mut decoded = String::new();
     let mut rest = text;
@@ -103,13 +103,13 @@ fn entity(name: &str) -> Option<char> {
     })
 }
 
-/// The tags of one text, in the spelling of [`normalize`].
+/// Splits a text into tags, in the spelling of [`normalize`].
 ///
-/// Commas separate tags when each is followed by white space or there is no white space at all; else lines do when there
-/// are several, else white space. Where a text can be read in two ways (`a,b c`, lines with spaces), the tags of both
-/// are given, so that no tag is overlooked.
+/// A text with commas is split at them, if each is followed by white space or the text has no white space at all. A
+/// text without commas is split at line breaks if it has any, else at white space. Where a text can be read in two ways
+/// (`a,b c`, lines with spaces), the tags of both readings are returned, so that no tag is missed.
 pub fn split(text: &str) -> Vec<String> {
-    // The lists of Python and JSON, as tables hold them: ['a', 'b'].
+    // Lists as Python and JSON write them, which tables contain: ['a', 'b'].
     let trimmed = text.trim();
     let list = ["['", "[\""]
         .iter()
@@ -134,7 +134,7 @@ pub fn split(text: &str) -> Vec<String> {
             next.is_none_or(|c| c.is_whitespace() || c == ',')
         };
         let has_space = trimmed.contains(char::is_whitespace);
-        // A tag that holds or ends with a comma, among many that are separated by spaces.
+        // The commas belong to tags, which are separated by spaces.
         let is_odd = trimmed.split_whitespace().count() > 3 * items().count()
             || items().any(|item| item.contains(' ') && item.contains('_'));
         let is_list = trimmed.match_indices(',').all(is_followed_by_space) && !is_odd;
@@ -182,7 +182,7 @@ mod tests {
         ] {
             assert_eq!(normalize(written), normal, "{written}");
         }
-        // In time that grows with the length, not with its square.
+        // The time grows linearly with the length, not quadratically.
         let ampersands = "&".repeat(4_000_000);
         assert_eq!(normalize(&ampersands), ampersands);
     }

@@ -1,13 +1,13 @@
-//! Zstandard files: frames one after the other, skippable ones left out, checksums verified.
+//! Reads Zstandard files: several frames one after the other; skippable frames are skipped, checksums verified.
 
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::io::{self, BufRead, Read};
 
-/// Windows of `zstd --long=31` included.
+/// Largest window in bytes, that of `zstd --long=31`.
 const MAX_WINDOW: u64 = 1 << 31;
 
-/// Reads the content of all frames of `source`.
+/// Reads the content of all frames of `source`, one after the other.
 pub struct ZstdFrames<R> {
     source: R,
     decoder: FrameDecoder,
@@ -25,13 +25,13 @@ impl<R: BufRead> ZstdFrames<R> {
         }
     }
 
-    /// Whether bytes begin with a frame, or with a skippable one as parallel compressors write in front.
+    /// Whether bytes begin with a Zstandard frame, or with a skippable frame as parallel compressors write it in front.
     pub fn is_start(head: &[u8]) -> bool {
         head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
             || head.get(1..4) == Some(&[0x2a, 0x4d, 0x18]) && head[0] & 0xf0 == 0x50
     }
 
-    /// Starts the next frame with content; false at the end.
+    /// Starts to decode the next frame with content; `false` at the end of the source.
     fn open_next(&mut self) -> io::Result<bool> {
         while !self.source.fill_buf()?.is_empty() {
             match self.decoder.init(&mut self.source) {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::{VideoError, VideoOptions, Writer};
 
-/// A file that an encoder owns and that is committed when the encoder is gone.
+/// A file that an encoder writes to and owns; it is committed once the encoder is gone.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Option<AtomicFile>>>);
 
@@ -40,7 +40,7 @@ impl Write for Shared {
     }
 }
 
-/// From 1, best, to 30, fastest: how the palette of a GIF frame is sought.
+/// Speed of the search for a GIF frame's palette, from 1 (best palette) to 30 (fastest).
 const PALETTE_SPEED: i32 = 10;
 
 pub(super) struct Gif {
@@ -91,7 +91,7 @@ impl Writer for Gif {
         encoder
             .write_raw_extension(comment, &[mark::NAME.as_bytes()])
             .map_err(gif_error)?;
-        // The trailer is written here.
+        // This writes the trailer.
         let mut out = encoder.into_inner().map_err(gif_error)?;
         out.flush()?;
         Ok(file.commit()?)

@@ -1,4 +1,4 @@
-//! MP4 through the ffmpeg that is installed.
+//! MP4 through an installed ffmpeg.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -11,7 +11,8 @@ use files::{AtomicFile, mark};
 
 use super::{VideoError, VideoOptions, Writer};
 
-/// The ffmpeg to use: `KAOGAN_FFMPEG`, else the first on the search path. An empty `KAOGAN_FFMPEG` is none.
+/// The path of the ffmpeg to use: `KAOGAN_FFMPEG` if it is set, else the first ffmpeg in `PATH`. `None` when that is
+/// not a file, as with an empty `KAOGAN_FFMPEG`.
 pub fn find_ffmpeg() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("KAOGAN_FFMPEG") {
         return Some(PathBuf::from(path)).filter(|path| path.is_file());
@@ -29,7 +30,7 @@ pub fn find_ffmpeg() -> Option<PathBuf> {
 
 pub(super) struct Ffmpeg {
     process: Option<Process>,
-    /// Written by ffmpeg under its temporary name; `None` once it has its own.
+    /// The file, which ffmpeg writes under a temporary name; `None` once it has been renamed.
     file: Option<AtomicFile>,
 }
 
@@ -42,9 +43,9 @@ struct Process {
 impl Ffmpeg {
     pub fn create(path: &Path, options: &VideoOptions) -> Result<Self, VideoError> {
         let program = find_ffmpeg().ok_or(VideoError::NoFfmpeg)?;
-        // Fails here, with a good message, when the folder cannot be written to.
+        // Fails with a clear message when the folder cannot be written to.
         let file = AtomicFile::create(path)?;
-        // Without it a colon in the name would be taken for the end of a protocol.
+        // Without `file:`, ffmpeg would take a colon in the name for the end of a protocol.
         let mut output = OsString::from("file:");
         output.push(file.temporary_path());
         let mut child = Command::new(&program)
@@ -52,7 +53,7 @@ impl Ffmpeg {
             .args(["-f", "rawvideo", "-pix_fmt", "rgb24"])
             .args(["-s", &format!("{}x{}", options.width, options.height)])
             .args(["-r", &options.fps.to_string(), "-i", "pipe:0"])
-            // Sides must be even for the color format that players know.
+            // Sides must be even for yuv420p, the pixel format that every player supports.
             .args(["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"])
             .args(["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p"])
             .args(["-movflags", "+faststart", "-f", "mp4"])
@@ -93,13 +94,13 @@ impl Ffmpeg {
         })
     }
 
-    /// The file that is written.
+    /// The path of the video, for messages.
     fn target(&self) -> String {
         let target = self.file.as_ref().map(AtomicFile::target);
         target.unwrap_or(Path::new("")).display().to_string()
     }
 
-    /// Ends ffmpeg and tells whether it is content.
+    /// Waits until ffmpeg ends. Fails with its messages when it reports an error.
     fn wait(&mut self) -> Result<(), VideoError> {
         let Some(process) = self.process.take() else {
             return Err(VideoError::Ffmpeg("it ended before".into()));
@@ -135,7 +136,7 @@ impl Writer for Ffmpeg {
                 return Err(VideoError::Ffmpeg("it ended before".into()));
             };
             if let Err(broken) = process.input.write_all(frame) {
-                // The pipe broke because ffmpeg gave up: its own words are better.
+                // The pipe broke because ffmpeg failed: its own message says why.
                 self.wait()?;
                 let target = self.target();
                 return Err(VideoError::Ffmpeg(format!(
@@ -151,7 +152,7 @@ impl Writer for Ffmpeg {
         let Some(file) = self.file.take() else {
             return Ok(());
         };
-        // By its name: ffmpeg may have made the file anew.
+        // Opened by name, since ffmpeg may have created the file anew.
         OpenOptions::new()
             .append(true)
             .open(file.temporary_path())?

@@ -1,6 +1,6 @@
-//! Frames to a video: MP4 through ffmpeg, or an animated WebP, GIF or PNG without it.
+//! Writes frames as a video: MP4 through ffmpeg, or an animated WebP, GIF or PNG without it.
 //!
-//! The file appears under its name when it is complete, or not at all.
+//! The file appears at its path when it is complete, or not at all.
 
 mod animation;
 mod ffmpeg;
@@ -13,22 +13,22 @@ use self::ffmpeg::Ffmpeg;
 pub use self::ffmpeg::find_ffmpeg;
 use self::webp::Webp;
 
-/// An error of writing a video.
+/// Why a video cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VideoError {
-    /// The ending of a file names no format.
+    /// The extension of the path is not that of a format.
     #[error("'{}': a video ends in .mp4, .webp, .gif or .png", .0.display())]
     Ending(PathBuf),
-    /// MP4 is asked for and there is no ffmpeg.
+    /// MP4 is asked for and no ffmpeg was found.
     #[error(
         "ffmpeg is not installed, so there is no .mp4; use .webp, .gif or .png, or set KAOGAN_FFMPEG to the program"
     )]
     NoFfmpeg,
-    /// Sizes, rates or frames that cannot be.
+    /// A size, a rate, or a number or length of frames is out of range.
     #[error("{0}")]
     Invalid(String),
-    /// ffmpeg refused.
+    /// ffmpeg failed, with this message.
     #[error("ffmpeg: {0}")]
     Ffmpeg(String),
     /// The file cannot be written.
@@ -39,24 +39,24 @@ pub enum VideoError {
     Encode(String),
 }
 
-/// Kinds of videos.
+/// The format of a video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VideoFormat {
-    /// H.264 through ffmpeg.
+    /// H.264, encoded by ffmpeg.
     Mp4,
-    /// Animated WebP: exact colors, shown by browsers.
+    /// Animated WebP: lossless, shown by browsers.
     Webp,
-    /// Animated GIF: 256 colors a frame, shown by everything.
+    /// Animated GIF: at most 256 colors in a frame, shown nearly everywhere.
     Gif,
-    /// Animated PNG: exact colors, large.
+    /// Animated PNG: lossless, in large files.
     Apng,
 }
 
 impl VideoFormat {
-    /// The format that an ending asks for.
+    /// The format that the extension of `path` names.
     ///
     /// # Errors
-    /// `Ending` for any other.
+    /// [`VideoError::Ending`] for any other extension.
     pub fn of(path: &Path) -> Result<Self, VideoError> {
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
         match ending.as_deref() {
@@ -68,7 +68,7 @@ impl VideoFormat {
         }
     }
 
-    /// MP4 where ffmpeg is installed, else WebP.
+    /// MP4 if ffmpeg is installed, else WebP.
     pub fn best() -> Self {
         match find_ffmpeg() {
             Some(_) => Self::Mp4,
@@ -76,7 +76,7 @@ impl VideoFormat {
         }
     }
 
-    /// Its ending, without the dot.
+    /// The file extension, without the dot.
     pub fn ending(self) -> &'static str {
         match self {
             Self::Mp4 => "mp4",
@@ -101,13 +101,14 @@ pub struct VideoOptions {
 }
 
 impl VideoOptions {
-    /// When frame `index` begins, in `units` per second, rounded: so that a video is as long as it says.
+    /// The time at which frame `index` begins, in `units` per second. Rounding these times instead of the durations
+    /// keeps the length of the whole video exact.
     fn time(&self, index: u32, units: u32) -> u32 {
         let (index, units, fps) = (u64::from(index), u64::from(units), u64::from(self.fps));
         ((index * units + fps / 2) / fps) as u32
     }
 
-    /// Duration of frame `index`.
+    /// Duration of frame `index`, in `units` per second.
     fn duration(&self, index: u32, units: u32) -> u32 {
         self.time(index + 1, units) - self.time(index, units)
     }
@@ -115,7 +116,7 @@ impl VideoOptions {
     fn validate(&self, format: VideoFormat) -> Result<(), VideoError> {
         let invalid = |text: String| Err(VideoError::Invalid(text));
         let fps = match format {
-            // Viewers slow down what is faster.
+            // Viewers slow down GIFs with a higher rate.
             VideoFormat::Gif => 50,
             _ => 240,
         };
@@ -152,19 +153,20 @@ pub struct Video {
     writer: Box<dyn Writer + Send>,
 }
 
-/// One of the formats. Frames are RGB, rows from the top.
+/// Writes one of the formats. A frame is RGB bytes in rows from the top.
 trait Writer {
-    /// Adds frames whose numbers start at `first`.
+    /// Adds frames, of which the first has the index `first`.
     fn push(&mut self, first: u32, frames: &[Vec<u8>]) -> Result<(), VideoError>;
     /// Completes the file.
     fn finish(self: Box<Self>) -> Result<(), VideoError>;
 }
 
 impl Video {
-    /// Begins a video in the format that the ending of `path` names.
+    /// Starts a video in the format that the extension of `path` names.
     ///
     /// # Errors
-    /// `Ending`, `NoFfmpeg`, `Invalid`; `Io` when the file cannot be made.
+    /// `Ending`, `NoFfmpeg` or `Invalid`; `Io` when the file cannot be created; `Ffmpeg` or `Encode` when the encoder
+    /// fails.
     pub fn create(path: &Path, options: &VideoOptions) -> Result<Self, VideoError> {
         let format = VideoFormat::of(path)?;
         options.validate(format)?;
@@ -181,13 +183,14 @@ impl Video {
         })
     }
 
-    /// Adds frames. Many at once are encoded in parallel.
+    /// Adds frames in order. WebP and GIF encode the frames of one call in parallel.
     ///
     /// # Shapes
     /// Each frame: `height * width * 3` bytes, RGB.
     ///
     /// # Errors
-    /// `Invalid` for a frame of another size or one too many; those of the encoder and the disk.
+    /// `Invalid` for a frame that does not have the size in the options, or for more frames than the options state;
+    /// else the errors of the encoder and of the disk.
     pub fn push(&mut self, frames: &[Vec<u8>]) -> Result<(), VideoError> {
         let options = &self.options;
         let size = options.width as usize * options.height as usize * 3;
@@ -211,10 +214,10 @@ impl Video {
         Ok(())
     }
 
-    /// Completes the file and gives it its name.
+    /// Completes the file, which then appears at its path.
     ///
     /// # Errors
-    /// `Invalid` when frames are missing; those of the encoder and the disk.
+    /// `Invalid` when fewer frames were added than the options state; else the errors of the encoder and of the disk.
     pub fn finish(self) -> Result<(), VideoError> {
         if self.n_written != self.options.n_frames {
             return Err(VideoError::Invalid(format!(

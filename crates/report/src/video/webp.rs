@@ -1,4 +1,4 @@
-//! Animated WebP: lossless images in the container that browsers play (RFC 9649).
+//! Animated WebP: lossless still images in one RIFF container, which browsers play (RFC 9649).
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -10,17 +10,17 @@ use rayon::prelude::*;
 
 use super::{VideoError, VideoOptions, Writer};
 
-/// In front of the chunks of a still image: `RIFF`, size, `WEBP`.
+/// Number of bytes before the chunks of a still WebP: `RIFF`, size, `WEBP`.
 const STILL_HEADER: usize = 12;
-/// `VP8X` flag: there is an animation.
+/// Flag in `VP8X`: the file is an animation.
 const ANIMATION: u8 = 0x02;
-/// `ANMF` flag: a frame replaces what was there.
+/// Flag in `ANMF`: the frame replaces the earlier one instead of being blended with it.
 const NO_BLEND: u8 = 0x02;
 
 pub(super) struct Webp {
     file: AtomicFile,
     options: VideoOptions,
-    /// Bytes after the size field.
+    /// Number of bytes after the size field of the RIFF header.
     size: u64,
 }
 
@@ -32,7 +32,7 @@ impl Webp {
         extended.extend(u24(options.width - 1));
         extended.extend(u24(options.height - 1));
         chunk(&mut head, b"VP8X", &extended);
-        // Background, then how often it is repeated: 0 is for ever.
+        // Background color, then the number of repetitions; 0 stands for endless.
         chunk(&mut head, b"ANIM", &[255, 255, 255, 255, 0, 0]);
         file.write_all(&head)?;
         Ok(Self {
@@ -90,7 +90,7 @@ fn u24(value: u32) -> [u8; 3] {
     [a, b, c]
 }
 
-/// Name, size, contents, and a zero when the size is odd.
+/// Appends a RIFF chunk: name, size, contents, and a zero byte when the size is odd.
 fn chunk(out: &mut Vec<u8>, name: &[u8; 4], contents: &[u8]) {
     out.extend(name);
     out.extend((contents.len() as u32).to_le_bytes());

@@ -1,4 +1,4 @@
-//! Helpers of the end-to-end tests: the program, drawn images, the manifest.
+//! Helpers of the end-to-end tests: they run the program, draw images and read manifests.
 #![allow(dead_code)] // each test file uses its part
 
 use image::{DynamicImage, ImageFormat, RgbImage};
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use test_support::drawn::{Window, Work};
 
-/// `prep` with arguments, run in `folder`.
+/// Runs `prep` in `folder`, with arguments separated by white space.
 pub fn prep(folder: &Path, args: &str) -> Output {
     command(folder, args).output().expect("the program starts")
 }
@@ -20,7 +20,7 @@ pub fn command(folder: &Path, args: &str) -> Command {
     command
 }
 
-/// Runs `prep` and expects success; gives stdout.
+/// Runs `prep`, expects success and returns its stdout.
 pub fn ok(folder: &Path, args: &str) -> String {
     let output = prep(folder, args);
     let (out, err) = (
@@ -31,7 +31,7 @@ pub fn ok(folder: &Path, args: &str) -> String {
     out.into_owned()
 }
 
-/// Lines of a manifest.
+/// The lines of a manifest.
 pub fn manifest(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).expect("a manifest");
     text.lines()
@@ -47,7 +47,7 @@ pub fn input<'a>(lines: &'a [Value], source: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("no line for {source}"))
 }
 
-/// A drawn illustration.
+/// A drawn illustration, `width` pixels wide.
 pub fn drawing(seed: u64, width: usize) -> RgbImage {
     render(&Work::new(seed), width)
 }

@@ -1,4 +1,4 @@
-//! The table of files, and the archives and special files beside them, each with what becomes of it.
+//! The files of a hostile dump, among them archives and special files, each with the expected decision.
 
 use crate::common::{drawing, encode, jpeg};
 use crate::make::*;
@@ -10,10 +10,10 @@ use std::io::Write;
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 
-/// `kept` or the drop reason of each input.
+/// For each input `kept` or its drop reason.
 pub type Expected = BTreeMap<String, &'static str>;
 
-/// Name, `kept` or drop reason, and content.
+/// Name, `kept` or the drop reason, and a function that makes the content.
 type File = (&'static str, &'static str, fn() -> Vec<u8>);
 
 const FILES: &[File] = &[
@@ -47,7 +47,7 @@ const FILES: &[File] = &[
     // Broken.
     ("empty.jpg", "empty", || Vec::new()),
     ("cut.jpg", "truncated", || half(&photo(1))),
-    // All pixels are there: a copy of the whole file.
+    // All pixels are there, so it is a copy of the whole file.
     ("no_end.jpg", "duplicate", || {
         photo(1)[..photo(1).len() - 2].to_vec()
     }),
@@ -146,7 +146,7 @@ fn archives(folder: &Path, e: &mut Expected) {
     );
     zip.finish().unwrap();
 
-    // Another zip with one byte of its stored image changed: the checksum tells.
+    // Another zip, in which one byte of the stored image is changed, so that the checksum does not match.
     let image = encode(&drawing(22, 150), Png);
     let mut damaged = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     damaged.start_file("damaged.png", stored).unwrap();

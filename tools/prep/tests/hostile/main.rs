@@ -60,7 +60,7 @@ fn every_odd_file_is_a_recorded_decision() {
         "nothing is lost and nothing invented: {named:?}"
     );
 
-    // Nothing of it left its place, and what was packed is sound.
+    // No file was written outside of its folder, and the packed dataset is valid.
     assert!(
         !folder.path().join("outside.png").exists()
             && !folder.path().parent().unwrap().join("outside.png").exists()
@@ -83,7 +83,7 @@ fn nothing_kept_is_exit_code_1_with_the_record() {
         "empty"
     );
     assert!(!folder.path().join("x.zip").exists());
-    // A zip of an earlier run stays, and the error says whose it is.
+    // The zip of an earlier run stays, and the error says that it is one.
     fs::write(folder.path().join("x.zip"), b"of before").unwrap();
     let output = prep(folder.path(), "run dump --out x.zip --detector none");
     assert_eq!(output.status.code(), Some(1));
@@ -151,7 +151,7 @@ fn thousands_of_boxes_cost_their_image_and_no_other() {
         "{detail}"
     );
     assert_eq!(input(&lines, "good.png")["decision"], "kept");
-    // A line that no image can have is refused with its number.
+    // A line with more boxes than any image has is refused by its number.
     boxes(300_000);
     let output = prep(
         folder,
@@ -177,7 +177,7 @@ fn members_of_a_zip_that_share_bytes_are_dropped_by_name() {
             .unwrap();
     }
     let mut bytes = zip.finish().unwrap().into_inner();
-    // The first record of the directory again, five times, under other names of the same length.
+    // Repeat the first record of the directory five times, under other names of the same length.
     let start = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
     let end = bytes.windows(4).position(|w| w == b"PK\x05\x06").unwrap();
     let record = bytes[start..start + 46 + 5].to_vec();
@@ -199,7 +199,7 @@ fn members_of_a_zip_that_share_bytes_are_dropped_by_name() {
         "run bomb.zip --out x.zip --detector none --resolution 64 --detail off --blur off --dedup off",
     );
     let lines = manifest(&folder.join("x.manifest.jsonl"));
-    // One of the six that share their bytes is read.
+    // Only one of the six members that share their bytes is read.
     for name in ["a.png", "c.png", "d.png", "e.png", "f.png"] {
         let line = input(&lines, name);
         assert_eq!(line["reason"], "unreadable", "{name}: {line}");

@@ -9,7 +9,7 @@ pub fn photo(seed: u64) -> Vec<u8> {
     jpeg(&drawing(seed, 200), 90)
 }
 
-/// A drawing in another format.
+/// A drawing in the given format.
 pub fn stored(seed: u64, format: ImageFormat) -> Vec<u8> {
     encode(&drawing(seed, 150), format)
 }
@@ -19,7 +19,7 @@ pub fn half(bytes: &[u8]) -> Vec<u8> {
     bytes[..bytes.len() / 2].to_vec()
 }
 
-/// A larger drawing, to be cut.
+/// A larger drawing, to be cut short.
 pub fn large(format: ImageFormat) -> Vec<u8> {
     encode(&drawing(2, 200), format)
 }
@@ -33,7 +33,7 @@ pub fn png_with_size(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-/// Puts a segment after the start-of-image marker.
+/// Inserts a segment after the start-of-image marker of a JPEG.
 pub fn with_segment(jpeg: &[u8], marker: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = jpeg[..2].to_vec();
     bytes.extend([0xff, marker]);
@@ -106,7 +106,7 @@ pub fn apng() -> Vec<u8> {
     bytes
 }
 
-/// A JPEG with a segment of ICC data.
+/// A JPEG with a segment that holds an ICC profile.
 pub fn with_icc(seed: u64, profile: &[u8]) -> Vec<u8> {
     let payload = [b"ICC_PROFILE\0\x01\x01", profile].concat();
     with_segment(&photo(seed), 0xe2, &payload)
@@ -130,7 +130,7 @@ pub fn transparent_png() -> Vec<u8> {
     encode_any(&DynamicImage::ImageRgba8(cut_out), ImageFormat::Png)
 }
 
-/// A PNG with one bit of its pixels changed.
+/// A PNG with one byte of its pixel data changed.
 pub fn flipped_png() -> Vec<u8> {
     let mut bytes = large(ImageFormat::Png);
     let middle = bytes.len() / 2;

@@ -1,19 +1,19 @@
-//! Dates and times of day among the words of a name.
+//! Finds dates and times of day among the words of a file name.
 
 use super::words::Word;
 
-/// Dates that a name had.
+/// The dates that were found in a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dates {
-    /// None.
+    /// No date.
     None,
     /// At least one.
     Some,
-    /// One that stood after a word and a number, as downloaders write them (`artist_8427_20210304_121314`).
+    /// At least one that follows a word and a number, as downloaders write it (`artist_8427_20210304_121314`).
     BehindNumber,
 }
 
-/// Removes dates and times of day.
+/// Removes dates and times of day from the words of a name.
 pub(super) fn drop_dates(words: &mut Vec<Word<'_>>) -> Dates {
     let mut dates = Dates::None;
     let mut i = 0;
@@ -23,7 +23,7 @@ pub(super) fn drop_dates(words: &mut Vec<Word<'_>>) -> Dates {
             continue;
         };
         let n_time = time_length(&words[i + n..]);
-        // Eight digits without a time of day may as well be an id.
+        // Eight digits without a time of day may also be an id, so they stay.
         if n_time > 0 || n > 1 || words[i].text.len() == 14 {
             words.drain(i..i + n + n_time);
             dates = match i.checked_sub(2) {
@@ -40,7 +40,7 @@ pub(super) fn drop_dates(words: &mut Vec<Word<'_>>) -> Dates {
     dates
 }
 
-/// Number of words of the date that a list begins with.
+/// Number of words of the date at the beginning of a list; `None` when there is no date.
 fn date_length(words: &[Word<'_>]) -> Option<usize> {
     let first = words.first()?;
     if first.is_number() {
@@ -54,7 +54,7 @@ fn date_length(words: &[Word<'_>]) -> Option<usize> {
     let [a, b, c] = words.get(..3)? else {
         return None;
     };
-    // The parts of a date stand directly beside each other, with one separator.
+    // The parts of a date are separated by the same single character.
     if a.behind != b.behind || a.behind != b.before || b.behind != c.before {
         return None;
     }
@@ -67,7 +67,7 @@ fn date_length(words: &[Word<'_>]) -> Option<usize> {
     (year_first || year_last).then_some(3)
 }
 
-/// Number of words of the time of day that a list begins with; 0 for none.
+/// Number of words of the time of day at the beginning of a list; 0 when there is none.
 fn time_length(words: &[Word<'_>]) -> usize {
     match words {
         [a, ..] if a.is_number() && matches!(a.text.len(), 4 | 6) && is_time(a.text) => 1,
@@ -85,7 +85,7 @@ fn is_year(year: u32) -> bool {
     (1990..2050).contains(&year)
 }
 
-/// YYYYMMDD.
+/// Whether a text is a date as YYYYMMDD.
 pub(super) fn is_date(text: &str) -> bool {
     let part = |range: std::ops::Range<usize>| text.get(range).and_then(|t| t.parse::<u32>().ok());
     text.len() == 8
@@ -94,7 +94,7 @@ pub(super) fn is_date(text: &str) -> bool {
         && part(6..8).is_some_and(|day| (1..=31).contains(&day))
 }
 
-/// HHMM or HHMMSS.
+/// Whether a text is a time of day as HHMM or HHMMSS.
 fn is_time(text: &str) -> bool {
     let part = |at: usize| text.get(at..at + 2).and_then(|t| t.parse::<u32>().ok());
     part(0).is_some_and(|hour| hour < 24)

@@ -1,25 +1,32 @@
-//! Reads the post from a file name by one rule. A name that can be read in two ways is unclear and names no post.
+//! Finds which post a file name names, by one rule. A name that can be read in two ways is unclear and names no post.
 //!
-//! The name is taken without its extension and split into words at everything that is neither letter nor digit.
+//! The name is taken without its extension and split into words at every character that is neither a letter nor a
+//! digit.
 //!
-//! 1. A word of 32 hexadecimal digits is an MD5. Then nothing else of the name counts. Two different ones: unclear.
-//! 2. Left out: UUIDs; a date with a time (`20210304_121314`), a date in parts (`2021-03-04`), a 14-digit time stamp; a
-//!    counter in brackets (`(2)`); a counter of up to four digits after its word (`page 3`, `frame_12`, `part-2`); numbers
-//!    with leading zeros, which are frames, pages or shards. Words that mix digits and letters are no numbers: `p10`,
-//!    `master1200`, `1920x1080`, `v2`.
-//! 3. What is left of whole numbers: none, no post. Two or more, unclear. One is the id, with two exceptions: a number of
-//!    up to four digits is unclear beside words of unknown meaning, where counters, years and pixel sizes stand too
-//!    (`cover_12`), and beside a date, since cameras count the images of a day (`20210304_121314_12`), unless a board is
-//!    named or the number stands between a word and the date, where downloaders write the id
-//!    (`artist_12_20210304_121314`); eight digits that are a date are unclear without a board or a page
-//!    (`20210304_p0`). Words of known meaning are boards (`danbooru`, `yande.re`), marks of previews (`sample`, `preview`,
-//!    `thumbnail`), `id`, `post`, pages and sizes.
-//! 4. Names as the moebooru boards give them (`yande.re 1000001 tags`, `Konachan.com - 1000001 tags`) name the number behind
-//!    the board.
+//! 1. A word of 32 hexadecimal digits is an MD5, and nothing else in the name counts. With two different MD5s it is
+//!    unclear.
+//! 2. The following is left out: UUIDs; a date with a time (`20210304_121314`), a date in parts (`2021-03-04`), a
+//!    14-digit time stamp; a counter in brackets (`(2)`); a counter of up to four digits together with the word before
+//!    it (`page 3`, `frame_12`, `part-2`); numbers with leading zeros, which are frames, pages or shards. Words that
+//!    mix digits and letters are not numbers: `p10`, `master1200`, `1920x1080`, `v2`.
+//! 3. The whole numbers that remain decide. Without any, the name names no post; with two or more, it is unclear. A
+//!    single number is the id, with two exceptions:
+//!    - A number of up to four digits is unclear beside words of unknown meaning (`cover_12`), where it may be a
+//!      counter, a year or a size in pixels. It is also unclear beside a date (`20210304_121314_12`), since cameras
+//!      count the images of a day, unless the name mentions a board. Between a word and a date, where downloaders write
+//!      the id, it is the id (`artist_12_20210304_121314`).
+//!    - Eight digits that are a date are unclear, unless the name mentions a board or a page (`20210304_p0`) and has no
+//!      words of unknown meaning.
+//!
+//!    Words of known meaning are boards (`danbooru`, `yande.re`), marks of previews (`sample`, `preview`, `thumbnail`),
+//!    `id`, `post`, pages and sizes.
+//! 4. In names as the moebooru boards give them (`yande.re 1000001 tags`, `Konachan.com - 1000001 tags`), the number
+//!    after the board is the id.
 //!
 //! | name | post |
 //! |---|---|
-//! | `1000001.png`, `0123/1000123.jpg`, `danbooru_12.png`, `sample-12.jpg`, `12_p3.png`, `12_p0_master1200.jpg` | the number |
+//! | `1000001.png`, `0123/1000123.jpg`, `danbooru_12.png`, `sample-12.jpg` | the number |
+//! | `12_p3.png`, `12_p0_master1200.jpg` | the number |
 //! | `artist_1000001_20210304_121314.jpg`, `miku-1000001.png`, `1000001 (2).png`, `1000001_page_3.png` | 1000001 |
 //! | `__tags__d41d8cd98f00b204e9800998ecf8427e.jpg`, `1000001_d41d...427e.png` | that of the MD5 |
 //! | `000012.png`, `frame_12.png`, `image (2).png`, `cover.png` | none |
@@ -38,32 +45,32 @@ use super::site::Site;
 use dates::{Dates, drop_dates, is_date};
 use words::{Word, percent_decoded, split, stem};
 
-/// The post that a name names.
+/// The post that a file name names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// The MD5 of the file.
+    /// A post by the MD5 of its file.
     Md5(u128),
-    /// The id of the post.
+    /// A post by its id.
     Id(String),
-    /// Nothing.
+    /// No post.
     Nothing,
-    /// More than one post is possible; the text says which.
+    /// More than one post is possible; the text describes which.
     Unclear(String),
 }
 
-/// A reading and the board that the name speaks of.
+/// The post that a name names, and the image board that the name mentions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedPost {
-    /// Id or MD5.
+    /// The post, by id or MD5.
     pub reading: Reading,
-    /// The board.
+    /// The board; [`Site::UNKNOWN`] when none is mentioned.
     pub site: Site,
 }
 
-/// Most digits of counters, years and pixel sizes.
+/// Largest number of digits of counters, years and sizes in pixels.
 pub const MAX_COUNTER_DIGITS: usize = 4;
 
-/// Words that do not change the meaning of a number beside them.
+/// Words of known meaning: beside them a number of up to four digits is still an id.
 const KNOWN_WORDS: &[&str] = &[
     "sample",
     "preview",
@@ -105,7 +112,7 @@ const KNOWN_WORDS: &[&str] = &[
     "booru",
 ];
 
-/// Words in front of a counter.
+/// Words after which a number of up to four digits is a counter.
 const COUNTER_WORDS: &[&str] = &[
     "p",
     "page",
@@ -163,13 +170,13 @@ const COUNTER_WORDS: &[&str] = &[
     "set",
 ];
 
-/// Words in front of the number of a part of a dataset, however long it is.
+/// Words after which a number of any length is that of a shard, a part of a dataset.
 const SHARD_WORDS: &[&str] = &[
     "shard", "data", "batch", "chunk", "split", "train", "val", "test", "images", "dataset",
     "bucket", "subset", "pack",
 ];
 
-/// Reads a file name, without its folders.
+/// Finds which post a file name, without its folders, names.
 pub fn read_name(name: &str) -> NamedPost {
     let decoded = percent_decoded(name);
     let stem = stem(&decoded).to_lowercase();
@@ -235,7 +242,7 @@ pub fn read_name(name: &str) -> NamedPost {
     }
 }
 
-/// The board that the folders of a path speak of, the nearest first.
+/// The board that the folders of a path mention, that of the innermost folder first.
 pub fn site_of_folders(folders: &str) -> Site {
     let site = |folder: &str| {
         let folder = folder.to_lowercase();
@@ -261,7 +268,8 @@ fn site_of(words: &[Word<'_>]) -> Result<Site, String> {
     }
 }
 
-/// `danbooru1000001`, `id1000001`: board and number.
+/// Splits a word such as `danbooru1000001` or `id1000001` into board and number; the board of `id` is unknown. The
+/// number must have at least five digits.
 fn glued(word: &str) -> Option<(Site, &str)> {
     let at = word
         .find(|c: char| c.is_ascii_digit())
@@ -276,7 +284,7 @@ fn glued(word: &str) -> Option<(Site, &str)> {
     is_id.then_some((site?, number))
 }
 
-/// The id that a word is: a number without leading zeros.
+/// The id in a word: a number without leading zeros, alone or directly after a board.
 fn id_in(word: &str) -> Option<&str> {
     let number = glued(word).map_or(word, |(_, number)| number);
     let is_id = !number.starts_with('0')
@@ -285,7 +293,8 @@ fn id_in(word: &str) -> Option<&str> {
     (is_id && !number.is_empty()).then_some(number)
 }
 
-/// Page, size and preview marks, boards. A number with leading zeros is none: `1,000,001` is not post 1.
+/// Whether a word has a known meaning: a mark of pages, sizes or previews, or a board. A number with leading zeros has
+/// none, so that `1,000,001` is not post 1.
 fn is_known(word: &str) -> bool {
     if KNOWN_WORDS.contains(&word) || Site::from_word(word).is_some() {
         return true;
@@ -313,13 +322,13 @@ fn is_known(word: &str) -> bool {
         )
 }
 
-/// `p0`.
+/// Whether a word is a page such as `p0`.
 fn is_page(word: &str) -> bool {
     word.strip_prefix('p')
         .is_some_and(|page| !page.is_empty() && page.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Names as moebooru boards give them: the board, the number, the tags.
+/// The id in a name as moebooru boards give it: the board, the id, the tags.
 fn moebooru<'a>(words: &[Word<'a>]) -> Option<&'a str> {
     let texts: Vec<&str> = words.iter().take(3).map(|word| word.text).collect();
     match texts[..] {
@@ -360,13 +369,13 @@ fn drop_counters(words: &mut Vec<Word<'_>>) {
     *words = kept;
 }
 
-/// Whether a folder or archive called by the number `folder` may hold posts sharded by `id`: `0123/1000123`, `123/1000123`,
-/// `1000/1000123`, `1000000/1000123`.
+/// Whether the name `folder` of a folder or archive is a number by which the post `id` may be sharded: its last digits
+/// (`0123/1000123`, `123/1000123`), its first ones (`1000/1000123`) or the start of a range (`1000000/1000123`).
 pub fn is_shard_of(folder: &str, id: &str) -> bool {
     let (Ok(value), Ok(number)) = (folder.parse::<u64>(), id.parse::<u64>()) else {
         return false;
     };
-    // Ten to the power of the folder's digits, or 1000 as most dumps have it.
+    // The modulus is ten to the power of the folder's digits, or 1000 as in most dumps.
     let modulus = 10u64.checked_pow(folder.len() as u32);
     let is_remainder = modulus.is_some_and(|m| number % m == value) || number % 1000 == value;
     let is_prefix = id.len() > folder.len() && id.starts_with(folder.trim_start_matches('0'));

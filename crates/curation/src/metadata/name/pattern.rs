@@ -1,4 +1,4 @@
-//! A user's rule for the post in a path.
+//! A user's rule to find the post in a path.
 
 use super::super::post::parse_md5;
 use super::Reading;
@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A user's rule in place of the built-in one: a regular expression with one group around the id or the MD5.
+/// A user's rule in place of the built-in one: a regular expression with a group around the id or the MD5. The group is
+/// called `id` or `md5`, or is the first one.
 ///
-/// It is searched in the path below the input, `/` between parts, names of archives included.
+/// It is searched in the path below the input, with `/` between parts and with the names of archives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct IdPattern(Regex);
 
 impl IdPattern {
-    /// The post of a path.
+    /// The post that a path names.
     pub fn read(&self, path: &str) -> Reading {
         let Some(found) = self.0.captures(path) else {
             return Reading::Nothing;

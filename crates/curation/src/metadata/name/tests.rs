@@ -1,4 +1,4 @@
-//! The rule as a table of names.
+//! Tests of the rule: names with the post that they name.
 
 use super::super::post::parse_md5;
 use super::Reading::{Id, Md5, Nothing};
@@ -131,7 +131,7 @@ fn names_without_a_post() {
         "image (2).png",
         "IMG_8427.JPG",
         "IMG_20210304_121314.jpg",
-        // Messengers count theirs.
+        // Messengers number the images that they save.
         "photo_12@04-03-2021_12-13-14.jpg",
         "KakaoTalk_Photo_2021-03-04-12-13-14 12.jpeg",
         "photo_1234@16-11-2022_20-15-30 (2).jpg",

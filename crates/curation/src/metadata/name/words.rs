@@ -1,15 +1,16 @@
 //! Splits a file name into words.
 
-/// Extensions that are removed even twice (`1.png.jpg`).
+/// Extensions that are removed, even when two follow each other (`1.png.jpg`).
 const IMAGE_EXTENSIONS: &[&str] = &[
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "gif", "webp", "bmp", "tif", "tiff", "avif",
     "jxl", "heic", "zip", "cbz", "tar", "ugoira", "json", "txt",
 ];
 
+/// A word of a file name: letters and digits.
 #[derive(Clone, Copy)]
 pub(super) struct Word<'a> {
     pub text: &'a str,
-    /// The characters before and after it.
+    /// The characters directly before and behind the word.
     pub before: Option<char>,
     pub behind: Option<char>,
 }
@@ -19,7 +20,7 @@ impl Word<'_> {
         self.text.bytes().all(|b| b.is_ascii_digit())
     }
 
-    /// The value, when it is a number of so many digits.
+    /// The value, when the word is a number of exactly `n` digits.
     pub fn digits(&self, n: usize) -> Option<u32> {
         (self.text.len() == n && self.is_number())
             .then(|| self.text.parse().ok())
@@ -48,7 +49,7 @@ pub(super) fn split(stem: &str) -> Vec<Word<'_>> {
     words
 }
 
-/// The name without the number of a repeated name (`a.png#2`), an address's query and extensions.
+/// The name without the query of a URL, without the number of a repeated name (`a.png#2`), and without extensions.
 pub(super) fn stem(name: &str) -> &str {
     let mut stem = name.split('?').next().unwrap_or(name);
     if let Some((front, number)) = stem.rsplit_once('#')
@@ -67,7 +68,7 @@ pub(super) fn stem(name: &str) -> &str {
     stem
 }
 
-/// Up to six letters and digits after the last dot, a letter among them.
+/// The extension of a name: up to six letters and digits after the last dot, at least one of them a letter.
 fn extension(name: &str) -> Option<&str> {
     let (front, extension) = name.rsplit_once('.')?;
     let is_extension = !front.is_empty()
@@ -83,7 +84,8 @@ fn is_image(extension: &str) -> bool {
         .any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// `%20` as a space: downloaders keep addresses as names.
+/// Decodes `%20` and the like, since downloaders keep URLs as names. Returns the name as it is if the result is not
+/// UTF-8.
 pub(super) fn percent_decoded(name: &str) -> String {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();
