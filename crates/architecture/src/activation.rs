@@ -1,3 +1,5 @@
+//! The activation functions of StyleGAN2.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! What the configuration of every network provides: the trait `NetworkDefinition`.
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;

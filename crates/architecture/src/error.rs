@@ -1,3 +1,5 @@
+//! Errors of configurations.
+
 /// Errors of reading and checking the configuration of a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

@@ -1,3 +1,5 @@
+//! Resampling filters: default taps, and the buffer that layers keep.
+
 /// Default taps of the resampling filters of both networks, before normalization.
 pub const DEFAULT_FILTER: [f64; 4] = [1.0, 3.0, 3.0, 1.0];
 

@@ -1,3 +1,5 @@
+//! The configuration of any network of any family: the enum `NetworkConfig`.
+
 use serde::{Deserialize, Serialize};
 
 use crate::definition::{NetworkDefinition, NetworkKind};

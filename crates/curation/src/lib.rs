@@ -17,14 +17,14 @@
 //! # }
 //! ```
 
-pub mod apart;
-mod attempts;
+pub mod child_process;
 pub mod config;
 mod decide;
 mod error;
 mod events;
 mod exclude;
 mod finish;
+mod in_progress;
 pub mod inputs;
 mod journal;
 pub mod manifest;

@@ -1,11 +1,11 @@
 //! Measures the inputs that are not in the journal, on all threads. Inputs at which an earlier run died are measured
 //! one by one, in child processes.
 
-use crate::apart::{Apart, Ending, measured, request};
-use crate::attempts::Attempts;
+use crate::child_process::{Ending, MeasureInChild, measured, request};
 use crate::config::CurationConfig;
 use crate::decide::DropReason;
 use crate::events::{Event, Stage};
+use crate::in_progress::InProgress;
 use crate::inputs::Entry;
 use crate::journal::Journal;
 use crate::measure::{Measured, Measurer};
@@ -17,10 +17,10 @@ use std::io;
 /// Measures the inputs of a run.
 pub(crate) struct MeasuringPass<'a> {
     pub measurer: Measurer<'a>,
-    pub attempts: Attempts,
+    pub in_progress: InProgress,
     pub config: &'a CurationConfig,
     /// Starts the child processes for inputs at which an earlier run died; `None` to measure them like all others.
-    pub apart: Option<&'a Apart<'a>>,
+    pub in_child: Option<&'a MeasureInChild<'a>>,
 }
 
 impl MeasuringPass<'_> {
@@ -39,7 +39,7 @@ impl MeasuringPass<'_> {
         journal: &mut Journal,
         on_event: &(dyn Fn(Event) + Sync),
     ) -> io::Result<usize> {
-        let attempts = &self.attempts;
+        let in_progress = &self.in_progress;
         for &i in again {
             journal.forget(&entries[i].source);
         }
@@ -59,7 +59,7 @@ impl MeasuringPass<'_> {
         });
         let (suspects, others): (Vec<&Entry>, Vec<&Entry>) = todo
             .into_iter()
-            .partition(|entry| attempts.died_at(&entry.source, &entry.stamp));
+            .partition(|entry| in_progress.died_at(&entry.source, &entry.stamp));
         if !suspects.is_empty() {
             tracing::warn!(
                 "an earlier run ended while it measured {} images ('{}' first): they are measured one by one",
@@ -68,16 +68,16 @@ impl MeasuringPass<'_> {
             );
         }
         let one = |entry: &Entry, is_suspect: bool| -> io::Result<Record> {
-            attempts.begin(&entry.source, &entry.stamp)?;
-            let measured = match self.apart.filter(|_| is_suspect) {
-                Some(apart) => measure_apart(entry, journal, self.config, apart),
+            in_progress.begin(&entry.source, &entry.stamp)?;
+            let measured = match self.in_child.filter(|_| is_suspect) {
+                Some(in_child) => measure_in_child(entry, journal, self.config, in_child),
                 None => {
                     store(entry, self.measurer.measure(entry), journal).map(|record| (record, true))
                 }
             };
             // An attempt that ran out of memory stays open, so that the next run measures it apart too.
             if !matches!(measured, Ok((_, false))) {
-                attempts.end(&entry.source, &entry.stamp)?;
+                in_progress.end(&entry.source, &entry.stamp)?;
             }
             let (record, _) = measured?;
             let (failed, faces) = match &record.outcome {
@@ -127,15 +127,15 @@ fn store(entry: &Entry, mut measured: Measured, journal: &Journal) -> io::Result
 }
 
 /// Measures an input in a child process. The flag says whether the result is final, or the next run has to try again.
-fn measure_apart(
+fn measure_in_child(
     entry: &Entry,
     journal: &Journal,
     config: &CurationConfig,
-    apart: &Apart,
+    in_child: &MeasureInChild,
 ) -> io::Result<(Record, bool)> {
     let is_final = |record| (record, true);
     let ending = match entry.read() {
-        Ok(bytes) => apart(&request(&entry.source, &bytes, config)?)?,
+        Ok(bytes) => in_child(&request(&entry.source, &bytes, config)?)?,
         Err(error) => return store(entry, Measured::unread(&error), journal).map(is_final),
     };
     let (how, is_crash) = match ending {

@@ -1,12 +1,12 @@
 //! The run: walk the inputs, measure, decide, pack, write manifest and report.
 
-use crate::apart::Apart;
-use crate::attempts::Attempts;
+use crate::child_process::MeasureInChild;
 use crate::config::CurationConfig;
 use crate::error::CurationError;
 use crate::events::Event;
 use crate::exclude::ExcludeList;
 use crate::finish::{Finish, Unfinished};
+use crate::in_progress::InProgress;
 use crate::inputs::walk;
 use crate::journal::{Journal, JournalState};
 use crate::measure::Measurer;
@@ -30,7 +30,7 @@ pub struct RunOptions<'a> {
     pub memory: Memory,
     /// Measures, in a child process, an input at which an earlier run died. Without it such an input is measured like
     /// all others, and none is dropped as crashed.
-    pub apart: Option<&'a Apart<'a>>,
+    pub in_child: Option<&'a MeasureInChild<'a>>,
 }
 
 /// Largest number of passes. Measuring is repeated when the journal turns out to be damaged, or when a looser threshold
@@ -63,9 +63,9 @@ pub fn run(
     let mut journal = open_journal(&paths.journal, &fingerprint, on_event)?;
     let pass = MeasuringPass {
         measurer: Measurer::new(detector.as_ref(), config, options.memory),
-        attempts: Attempts::open(&paths.journal)?,
+        in_progress: InProgress::open(&paths.journal)?,
         config,
-        apart: options.apart,
+        in_child: options.in_child,
     };
     let finish = Finish {
         entries: &entries,

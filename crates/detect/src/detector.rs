@@ -1,3 +1,5 @@
+//! The trait of all face detectors.
+
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,5 @@
+//! Errors of face detectors.
+
 use std::path::{Path, PathBuf};
 
 use files::ForeignContent;

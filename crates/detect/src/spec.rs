@@ -1,3 +1,5 @@
+//! A detector as it is named on the command line.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

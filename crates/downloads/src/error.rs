@@ -1,3 +1,5 @@
+//! Errors of downloads.
+
 use std::path::PathBuf;
 
 /// Errors of downloads. Each message says what to do.

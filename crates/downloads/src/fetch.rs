@@ -1,3 +1,5 @@
+//! Fetching a file into the cache.
+
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Errors of feature networks and of their weights.
+
 use std::path::PathBuf;
 
 /// Errors of feature networks and of their weight files.

@@ -1,3 +1,5 @@
+//! A checkpoint in memory: its networks and what else the file holds.
+
 use architecture::{NetworkConfig, NetworkKind};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! Conversion of a checkpoint file to another format.
+
 use std::path::Path;
 
 use crate::checkpoint::{Checkpoint, Format};

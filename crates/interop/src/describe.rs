@@ -1,3 +1,5 @@
+//! Description of a checkpoint file: networks, settings, counts, checksums.
+
 use architecture::NetworkConfig;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! Errors of reading and writing checkpoints.
+
 use std::path::PathBuf;
 
 /// Errors of this crate. Messages include advice for the user where possible.

@@ -1,3 +1,5 @@
+//! Dense arrays with their element type, as checkpoints hold them.
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

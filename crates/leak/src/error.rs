@@ -1,3 +1,5 @@
+//! Errors of the leak check.
+
 /// Errors of a leak check.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -1,3 +1,5 @@
+//! Errors of metrics.
+
 use feature_networks::Error as NetworkError;
 
 /// Error of this crate.

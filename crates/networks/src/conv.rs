@@ -1,3 +1,5 @@
+//! Convolution layers with equalized learning rate.
+
 use architecture::DEFAULT_FILTER;
 use candle_nn::VarBuilder;
 use ops::{Activation, BiasActOptions, Dual, Filter, ResampleOptions};

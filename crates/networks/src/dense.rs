@@ -1,3 +1,5 @@
+//! Dense layers with equalized learning rate.
+
 use candle_nn::VarBuilder;
 use ops::{Activation, BiasActOptions, Dual, Value};
 

@@ -1,3 +1,5 @@
+//! Errors of building, loading and running networks.
+
 use std::path::PathBuf;
 
 /// Errors of building, evaluating, reading and writing networks.

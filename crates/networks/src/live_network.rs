@@ -1,3 +1,5 @@
+//! A network of any kind and family that runs: the enum `LiveNetwork`.
+
 use architecture::NetworkConfig;
 use candle_core::{DType, Device, Tensor};
 

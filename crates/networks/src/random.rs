@@ -1,3 +1,5 @@
+//! Sources of normal numbers for initial weights, and keys of noise.
+
 use rng::RandomState;
 
 /// A source of standard normal random numbers, from which initial weights are drawn.

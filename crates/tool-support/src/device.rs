@@ -1,3 +1,5 @@
+//! The device that `--device` names.
+
 use anyhow::Context;
 use candle_core::Device;
 use ops::device::DeviceName;

@@ -1,3 +1,5 @@
+//! The progress bar of downloads.
+
 use downloads::DownloadProgress as Progress;
 
 /// A progress bar of a download, in bytes. It appears with the first call of [`show`](Self::show).

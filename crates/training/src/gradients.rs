@@ -1,3 +1,5 @@
+//! Gradients of one phase, summed over micro-batches.
+
 use candle_core::{Tensor, Var};
 use networks::Parameters;
 

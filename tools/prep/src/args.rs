@@ -47,7 +47,7 @@ pub enum Command {
     },
     /// Measure one image, for `run`
     #[command(hide = true)]
-    MeasureApart,
+    MeasureInChild,
 }
 
 /// Settings: a preset, then the recipe, then these flags.

@@ -3,8 +3,8 @@
 //! `run` does this; `inspect`, `verify` and `diff` examine results; `models` lists the face detectors. The crate
 //! `curation` does the work; this one has the arguments, recipes, progress bars and messages.
 
-mod apart;
 mod args;
+mod child_process;
 mod diff;
 mod inspect;
 mod models;
@@ -30,6 +30,6 @@ pub fn main() -> anyhow::Result<()> {
         Command::Verify { path } => inspect::verify(&path),
         Command::Diff { before, after } => diff::diff(&before, &after),
         Command::Models { check } => models::models(check.as_deref()),
-        Command::MeasureApart => apart::run(),
+        Command::MeasureInChild => child_process::run(),
     }
 }

@@ -1,7 +1,7 @@
 //! `prep run`.
 
-use crate::apart::in_a_child;
 use crate::args::RunArgs;
+use crate::child_process::in_a_child;
 use crate::output;
 use crate::progress::Bars;
 use crate::recipe::resolve;
@@ -23,7 +23,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let options = RunOptions {
         dry_run: args.dry_run,
         memory: memory(args),
-        apart: Some(&in_a_child),
+        in_child: Some(&in_a_child),
     };
     let summary = curation::run(
         &resolved.inputs,

@@ -1,3 +1,5 @@
+//! Configuration of the StyleGAN2 discriminator.
+
 use super::config::{Architecture, DiscriminatorConfig};
 use super::layers::{ConvSpec, conv2d, dense, mapping, mapping_kwargs, taps};
 use crate::activation::Activation;

@@ -1,3 +1,5 @@
+//! Configuration of the StyleGAN2 generator.
+
 use super::config::{Architecture, GeneratorConfig};
 use super::layers::{ConvSpec, act_gain, affine, conv2d, mapping, mapping_kwargs, taps};
 use crate::activation::Activation;

@@ -1,7 +1,7 @@
 //! Checks that a folder holds a journal and nothing else, so that no file of the user is overwritten.
 
+use super::checksummed_line::CHECKSUM_FIELD;
 use super::records::read_line;
-use super::seal::SEAL;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::Path;
@@ -46,7 +46,7 @@ fn may_be_ours(lines: &Path) -> io::Result<bool> {
     let (mut line, mut is_zeros) = (Vec::new(), true);
     while read_line(&mut reader, &mut line)? {
         let has = |text: &[u8]| line.windows(text.len()).any(|found| found == text);
-        if has(SEAL) || line.starts_with(b"{\"journal\":") {
+        if has(CHECKSUM_FIELD) || line.starts_with(b"{\"journal\":") {
             return Ok(true);
         }
         is_zeros &= line.iter().all(|&byte| byte == 0);

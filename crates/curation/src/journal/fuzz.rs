@@ -23,9 +23,9 @@ fn damaged_journals_give_back_whole_records_or_none() {
         journal: VERSION,
         fingerprint: "f".to_owned(),
     };
-    let mut seed = seal(&header).unwrap();
+    let mut seed = with_checksum(&header).unwrap();
     for record in &written {
-        seed.extend(seal(record).unwrap());
+        seed.extend(with_checksum(record).unwrap());
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("records.jsonl");

@@ -5,18 +5,18 @@
 //! A line that does not match its checksum, after a kill, a power cut or a disk error, is skipped and its input
 //! measured again.
 
+mod checksummed_line;
 mod folder;
 #[cfg(test)]
 mod fuzz;
-mod positioned;
+mod positional_io;
 mod records;
-mod seal;
 
-pub(crate) use seal::{seal, unseal};
+pub(crate) use checksummed_line::{with_checksum, without_checksum};
 
 use crate::record::{Blob, Record};
 use folder::refuse_others;
-use positioned::{read_exact_at, write_at};
+use positional_io::{read_exact_at, write_at};
 use records::{Lines, blobs_of, read_line, read_records};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -113,7 +113,7 @@ impl Journal {
         let mut reader = BufReader::new(&lines);
         let mut line = Vec::new();
         let is_empty = !read_line(&mut reader, &mut line).map_err(named)?;
-        let header = unseal::<Header>(&line);
+        let header = without_checksum::<Header>(&line);
         let is_ours = header.is_some_and(|h| h.journal == VERSION && h.fingerprint == fingerprint);
         let (found, read) = if is_ours {
             let read = read_records(&mut reader, line.len() as u64, blob_size).map_err(named)?;
@@ -145,7 +145,7 @@ impl Journal {
                 journal: VERSION,
                 fingerprint: fingerprint.to_owned(),
             };
-            lines.write_all(&seal(&header)?).map_err(named)?;
+            lines.write_all(&with_checksum(&header)?).map_err(named)?;
         }
         let journal = Self {
             folder: folder.to_owned(),
@@ -240,7 +240,7 @@ impl Journal {
             end.unsynced += u64::from(length);
         }
         let record = make(&stored);
-        let line = seal(&record)?;
+        let line = with_checksum(&record)?;
         (&self.lines).write_all(&line)?;
         end.unsynced += line.len() as u64;
         // The thread that finds a sync to be due does it, while the others go on writing.

@@ -1,6 +1,6 @@
 //! Reads the lines of `records.jsonl`, skipping damaged ones.
 
-use super::seal::unseal;
+use super::checksummed_line::without_checksum;
 use crate::record::{Blob, Record};
 use std::collections::HashMap;
 use std::io::{self, BufRead};
@@ -38,7 +38,7 @@ pub(super) fn read_records(
     let (mut line, mut position) = (Vec::new(), start);
     while read_line(reader, &mut line)? {
         position += line.len() as u64;
-        let Some(record) = unseal::<Record>(&line) else {
+        let Some(record) = without_checksum::<Record>(&line) else {
             lines.n_damaged += 1;
             continue;
         };

@@ -1,3 +1,5 @@
+//! The interface by which each family of networks recognizes its tensors.
+
 use architecture::NetworkConfig;
 
 use super::Tensors;

@@ -1,3 +1,5 @@
+//! Settings that a file states, compared with those that its tensors show.
+
 use std::str::FromStr;
 
 use architecture::Activation;

@@ -1,3 +1,5 @@
+//! Reads the instructions of a pickle stream.
+
 use super::node::{Id, Limits};
 use super::stack::Machine;
 use super::stream::Pickle;

@@ -1,3 +1,5 @@
+//! A parsed pickle stream, and the limits of parsing.
+
 use std::cell::Cell;
 
 use super::node::{Id, Node};

@@ -1,3 +1,5 @@
+//! Access to the values of a parsed pickle.
+
 mod numpy;
 
 use std::borrow::Cow;

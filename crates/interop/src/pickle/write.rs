@@ -1,3 +1,5 @@
+//! Writes pickle streams.
+
 use architecture::Attr;
 
 /// Writes a pickle stream instruction by instruction. It does not use the memo: a value that is written twice is two

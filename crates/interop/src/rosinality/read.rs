@@ -1,3 +1,5 @@
+//! Reads checkpoints of the rosinality implementation.
+
 use super::{Tensors, kernel, unknown};
 use crate::checkpoint::Network;
 use crate::error::{Error, Result, layout};

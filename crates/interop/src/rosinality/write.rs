@@ -1,3 +1,5 @@
+//! Writes checkpoints of the rosinality implementation.
+
 use super::{LATENT_AVG_OF_G, Tensors, kernel, unknown};
 use crate::checkpoint::{Checkpoint, Network};
 use crate::error::{Error, Result};

@@ -1,3 +1,5 @@
+//! Tests of state dicts.
+
 use std::path::Path;
 
 use indexmap::IndexMap;

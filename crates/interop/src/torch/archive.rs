@@ -1,3 +1,5 @@
+//! The zip files that `torch.save` writes since PyTorch 1.6.
+
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
 

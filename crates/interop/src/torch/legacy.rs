@@ -1,3 +1,5 @@
+//! The files that `torch.save` wrote before PyTorch 1.6.
+
 use std::collections::HashMap;
 
 use crate::error::{Error, Result, layout};

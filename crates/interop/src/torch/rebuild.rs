@@ -1,3 +1,5 @@
+//! Tensors from the calls of `torch._utils` in a pickle.
+
 use std::cell::Cell;
 use std::collections::HashMap;
 

@@ -1,3 +1,5 @@
+//! Tests of the convolutions against a plain loop.
+
 use super::*;
 use crate::simd::force_isa;
 

@@ -1,3 +1,5 @@
+//! Tests of the evaluator on small images and random features.
+
 use super::*;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! The last layers of the discriminator.
+
 use architecture::{Architecture, DiscriminatorConfig};
 use candle_nn::VarBuilder;
 use ops::Dual;

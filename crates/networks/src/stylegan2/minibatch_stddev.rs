@@ -1,3 +1,5 @@
+//! The minibatch standard deviation layer.
+
 use ops::Dual;
 
 use crate::error::{Error, Result};

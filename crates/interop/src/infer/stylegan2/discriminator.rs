@@ -1,3 +1,5 @@
+//! Infers the configuration of a StyleGAN2 discriminator from its tensors.
+
 use super::shapes::{architecture, channel_rule, dim, filter, mapping, resolution};
 use crate::error::{Error, Result, layout};
 use crate::infer::Tensors;

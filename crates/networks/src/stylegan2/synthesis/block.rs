@@ -1,3 +1,5 @@
+//! The layers of one resolution of the synthesis network.
+
 use architecture::{Architecture, GeneratorConfig};
 use candle_core::DType;
 use candle_nn::VarBuilder;

@@ -1,3 +1,5 @@
+//! Synthesis layers: modulated convolution, noise, bias and activation.
+
 use architecture::{DEFAULT_FILTER, GeneratorConfig};
 use candle_nn::VarBuilder;
 use ops::{Activation, BiasActOptions, Dual, Filter, ModulatedConv2dOptions};

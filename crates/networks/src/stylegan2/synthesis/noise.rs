@@ -1,3 +1,5 @@
+//! Noise inputs of the synthesis network.
+
 use candle_core::Tensor;
 use ops::Dual;
 use ops::normal::Keys;

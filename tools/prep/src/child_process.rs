@@ -1,17 +1,17 @@
 //! Measures one image in a child process, since the program may die of it.
 
 use anyhow::Context;
-use curation::apart::{Ending, measure_apart};
+use curation::child_process::{Ending, measure_in_child};
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
 
-/// Runs this program as `prep measure-apart`, with the request `order` on its standard input.
+/// Runs this program as `prep measure-in-child`, with the request `order` on its standard input.
 ///
 /// # Errors
 /// When no process can be started, or when it reports an error.
 pub fn in_a_child(order: &[u8]) -> io::Result<Ending> {
     let mut child = Command::new(std::env::current_exe()?)
-        .args(["measure-apart", "--quiet", "--threads", "1"])
+        .args(["measure-in-child", "--quiet", "--threads", "1"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -60,7 +60,7 @@ pub fn run() -> anyhow::Result<()> {
     io::stdin()
         .read_to_end(&mut order)
         .context("cannot read standard input")?;
-    let measured = measure_apart(&order).context("`prep run` uses this command")?;
+    let measured = measure_in_child(&order).context("`prep run` uses this command")?;
     io::stdout()
         .write_all(&measured)
         .context("cannot write to standard output")

@@ -14,7 +14,7 @@ use std::io;
 /// The end of a child process that was to measure an input.
 #[derive(Debug)]
 pub enum Ending {
-    /// It finished; the bytes are the result of [`measure_apart`].
+    /// It finished; the bytes are the result of [`measure_in_child`].
     Measured(Vec<u8>),
     /// It crashed; the text describes the signal or exit code.
     Crashed(String),
@@ -22,8 +22,8 @@ pub enum Ending {
     OutOfMemory(String),
 }
 
-/// A function that starts a child process, has it call [`measure_apart`] with the given bytes, and waits for its end.
-pub type Apart<'a> = dyn Fn(&[u8]) -> io::Result<Ending> + Sync + 'a;
+/// A function that starts a child process, has it call [`measure_in_child`] with the given bytes, and waits for its end.
+pub type MeasureInChild<'a> = dyn Fn(&[u8]) -> io::Result<Ending> + Sync + 'a;
 
 /// The first line of a request to the child, in JSON. The bytes of the input follow it.
 #[derive(Serialize, Deserialize)]
@@ -34,7 +34,7 @@ struct Request {
 
 /// Why a child could not measure an input.
 #[derive(Debug, thiserror::Error)]
-pub enum ApartError {
+pub enum ChildError {
     /// The bytes from the parent are malformed.
     #[error("this is not a request to measure: {0}")]
     Request(String),
@@ -64,8 +64,8 @@ pub(crate) fn request(source: &str, bytes: &[u8], config: &CurationConfig) -> io
 ///
 /// # Errors
 /// When the request is malformed or the detector cannot be loaded.
-pub fn measure_apart(request: &[u8]) -> Result<Vec<u8>, ApartError> {
-    let wrong = |message: &str| ApartError::Request(message.to_owned());
+pub fn measure_in_child(request: &[u8]) -> Result<Vec<u8>, ChildError> {
+    let wrong = |message: &str| ChildError::Request(message.to_owned());
     let end = request.iter().position(|&byte| byte == b'\n');
     let (line, bytes) = request.split_at(end.ok_or_else(|| wrong("it has no first line"))?);
     let Request { source, config } =
@@ -78,7 +78,7 @@ pub fn measure_apart(request: &[u8]) -> Result<Vec<u8>, ApartError> {
 /// Runs in the parent: reads the bytes of [`Ending::Measured`].
 ///
 /// # Errors
-/// When the bytes are not a result of [`measure_apart`].
+/// When the bytes are not a result of [`measure_in_child`].
 pub(crate) fn measured(bytes: &[u8]) -> io::Result<Measured> {
     Measured::from_bytes(bytes)
         .ok_or_else(|| io::Error::other("a child process wrote no measurement"))
@@ -87,7 +87,7 @@ pub(crate) fn measured(bytes: &[u8]) -> io::Result<Measured> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempts::Attempts;
+    use crate::in_progress::InProgress;
     use crate::inputs::walk;
     use crate::{RunOptions, Summary, run};
     use detect::DetectorSpec;
@@ -95,14 +95,14 @@ mod tests {
     use std::path::Path;
 
     /// Runs the curation of the image of [`dump`], during whose measurement an earlier run died.
-    fn run_after_death(folder: &Path, apart: &Apart<'_>) -> Summary {
+    fn run_after_death(folder: &Path, in_child: &MeasureInChild<'_>) -> Summary {
         let mut config = CurationConfig {
             detector: DetectorSpec::None,
             ..CurationConfig::default()
         };
         config.crop.resolution = 32;
         let options = RunOptions {
-            apart: Some(apart),
+            in_child: Some(in_child),
             ..RunOptions::default()
         };
         let inputs = [folder.join("dump")];
@@ -115,8 +115,8 @@ mod tests {
         image.save(folder.join("dump/a.png")).unwrap();
         let entries = walk(&[folder.join("dump")], &[]).unwrap();
         std::fs::create_dir_all(folder.join("x.journal")).unwrap();
-        let attempts = Attempts::open(&folder.join("x.journal")).unwrap();
-        attempts
+        let in_progress = InProgress::open(&folder.join("x.journal")).unwrap();
+        in_progress
             .begin(&entries[0].source, &entries[0].stamp)
             .unwrap();
     }
@@ -129,7 +129,7 @@ mod tests {
     fn a_crash_is_final_and_a_lack_of_memory_is_not() {
         let crash = |_: &[u8]| Ok(Ending::Crashed("signal 11".to_owned()));
         let no_memory = |_: &[u8]| Ok(Ending::OutOfMemory("signal 9".to_owned()));
-        let well = |request: &[u8]| Ok(Ending::Measured(measure_apart(request).unwrap()));
+        let well = |request: &[u8]| Ok(Ending::Measured(measure_in_child(request).unwrap()));
         let never = |_: &[u8]| panic!("nothing is left to be measured apart");
 
         let folder = tempfile::tempdir().unwrap();

@@ -2,9 +2,9 @@
 //!
 //! `attempts.jsonl` in the folder of the journal has one line, with a checksum, for the beginning and one for the end
 //! of each measurement. The next run measures an input whose measurement began and did not end in a child process
-//! ([`crate::apart`]). An interrupt (Ctrl-C, SIGTERM) removes the file, since no input is to blame for it.
+//! ([`crate::child_process`]). An interrupt (Ctrl-C, SIGTERM) removes the file, since no input is to blame for it.
 
-use crate::journal::{seal, unseal};
+use crate::journal::{with_checksum, without_checksum};
 use files::RemovedOnInterrupt;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ struct Line {
 
 /// The open `attempts.jsonl`.
 #[derive(Debug)]
-pub struct Attempts {
+pub struct InProgress {
     path: PathBuf,
     state: Mutex<State>,
     _removed: RemovedOnInterrupt,
@@ -36,11 +36,11 @@ pub struct Attempts {
 struct State {
     file: File,
     length: u64,
-    /// Attempts that began and did not end, in this run or an earlier one: the stamp of each source.
+    /// Measurements that began and did not end, in this run or an earlier one: the stamp of each source.
     begun: HashMap<String, String>,
 }
 
-impl Attempts {
+impl InProgress {
     /// Opens `attempts.jsonl` in `folder`, or creates it.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Attempts {
         let mut begun = HashMap::new();
         for line in bytes
             .split_inclusive(|&b| b == b'\n')
-            .filter_map(unseal::<Line>)
+            .filter_map(without_checksum::<Line>)
         {
             if line.is_over {
                 begun.remove(&line.source);
@@ -124,7 +124,7 @@ impl Attempts {
 }
 
 fn line(source: &str, stamp: &str, is_over: bool) -> io::Result<Vec<u8>> {
-    seal(&Line {
+    with_checksum(&Line {
         source: source.to_owned(),
         stamp: stamp.to_owned(),
         is_over,
@@ -149,41 +149,41 @@ mod tests {
     #[test]
     fn what_was_not_ended_is_found_by_the_next_run() {
         let folder = tempfile::tempdir().unwrap();
-        let attempts = Attempts::open(folder.path()).unwrap();
-        attempts.begin("a.png", "1").unwrap();
-        attempts.begin("b.png", "1").unwrap();
-        attempts.end("a.png", "1").unwrap();
-        drop(attempts);
+        let in_progress = InProgress::open(folder.path()).unwrap();
+        in_progress.begin("a.png", "1").unwrap();
+        in_progress.begin("b.png", "1").unwrap();
+        in_progress.end("a.png", "1").unwrap();
+        drop(in_progress);
         for _ in 0..2 {
-            let attempts = Attempts::open(folder.path()).unwrap();
-            assert!(!attempts.died_at("a.png", "1"));
-            assert!(attempts.died_at("b.png", "1"));
-            assert!(!attempts.died_at("b.png", "2"));
+            let in_progress = InProgress::open(folder.path()).unwrap();
+            assert!(!in_progress.died_at("a.png", "1"));
+            assert!(in_progress.died_at("b.png", "1"));
+            assert!(!in_progress.died_at("b.png", "2"));
         }
-        let attempts = Attempts::open(folder.path()).unwrap();
-        attempts.end("b.png", "1").unwrap();
-        drop(attempts);
-        let attempts = Attempts::open(folder.path()).unwrap();
-        assert!(!attempts.died_at("b.png", "1"));
+        let in_progress = InProgress::open(folder.path()).unwrap();
+        in_progress.end("b.png", "1").unwrap();
+        drop(in_progress);
+        let in_progress = InProgress::open(folder.path()).unwrap();
+        assert!(!in_progress.died_at("b.png", "1"));
     }
 
     #[test]
     fn the_file_stays_short() {
         let folder = tempfile::tempdir().unwrap();
-        let attempts = Attempts::open(folder.path()).unwrap();
-        attempts.begin("first", "s").unwrap();
+        let in_progress = InProgress::open(folder.path()).unwrap();
+        in_progress.begin("first", "s").unwrap();
         for i in 0..6000 {
             let source = format!("{i:0200}");
-            attempts.begin(&source, "s").unwrap();
-            attempts.end(&source, "s").unwrap();
+            in_progress.begin(&source, "s").unwrap();
+            in_progress.end(&source, "s").unwrap();
         }
         let length = fs::metadata(folder.path().join("attempts.jsonl"))
             .unwrap()
             .len();
         assert!(length < MAX_LENGTH + 1000, "{length}");
-        drop(attempts);
-        let attempts = Attempts::open(folder.path()).unwrap();
-        assert!(attempts.died_at("first", "s"));
-        assert_eq!(attempts.state.lock().unwrap().begun.len(), 1);
+        drop(in_progress);
+        let in_progress = InProgress::open(folder.path()).unwrap();
+        assert!(in_progress.died_at("first", "s"));
+        assert_eq!(in_progress.state.lock().unwrap().begun.len(), 1);
     }
 }
