@@ -164,6 +164,21 @@ fn converted_files_are_described_and_told_apart() {
     );
     interop::convert(&safetensors, &pkl).unwrap();
     let original = interop::describe(&data("official.pkl")).unwrap();
+    let half = folder.path().join("half.safetensors");
+    interop::convert_to_f16(&safetensors, &half).unwrap();
+    let size = |path: &Path| std::fs::metadata(path).unwrap().len() as f64;
+    assert!(size(&half) < 0.8 * size(&safetensors));
+    let first = |path: &Path| {
+        let network = read_checkpoint(path).unwrap().g_ema.unwrap();
+        network.params.values().next().unwrap().to_f32()
+    };
+    let pairs = first(&half).into_iter().zip(first(&safetensors));
+    assert!(
+        pairs
+            .into_iter()
+            .all(|(a, b)| (a - b).abs() <= b.abs() / 1024.0 + 1e-7)
+    );
+    assert!(interop::convert_to_f16(&safetensors, &folder.path().join("half.pkl")).is_err());
     let [a, b] = [safetensors, pkl].map(|path| interop::describe(&path).unwrap());
     assert_eq!(original.networks.len(), 3);
     for (x, y) in original
@@ -175,21 +190,6 @@ fn converted_files_are_described_and_told_apart() {
         assert!(!x.has_non_finite && x.num_params > 0);
     }
     assert_eq!(a.converted_from.unwrap().source, "official.pkl");
-    let half = folder.path().join("half.safetensors");
-    interop::convert_to_f16(&safetensors, &half).unwrap();
-    let size = |path: &Path| std::fs::metadata(path).unwrap().len() as f64;
-    assert!(size(&half) < 0.8 * size(&safetensors));
-    let first = |path: &Path| {
-        let network = interop::read_checkpoint(path).unwrap().g_ema.unwrap();
-        network.params.values().next().unwrap().to_f32()
-    };
-    let pairs = first(&half).into_iter().zip(first(&safetensors));
-    assert!(
-        pairs
-            .into_iter()
-            .all(|(a, b)| (a - b).abs() <= b.abs() / 1024.0 + 1e-7)
-    );
-    assert!(interop::convert_to_f16(&safetensors, &folder.path().join("half.pkl")).is_err());
     let error = interop::convert(&data("official.pkl"), &folder.path().join("c.onnx")).unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)));
     // A state dict that is not a checkpoint is described too.
