@@ -75,7 +75,7 @@ fn a_dump_becomes_a_dataset_two_runs_and_a_verdict() {
     let metrics = std::fs::read_to_string(runs[0].join("metric-fid50_full.jsonl")).unwrap();
     let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
     assert!(last["results"]["fid50_full"].as_f64().unwrap() > 0.0);
-    let features = last["flavour"]["features"].as_str().unwrap();
+    let features = last["provenance"]["features"].as_str().unwrap();
     assert!(features.starts_with("face-detector-"), "{features}");
     assert_eq!(last["snapshot_pkl"], "network-snapshot-000002.safetensors");
     let arguments = format!(

@@ -115,7 +115,8 @@ impl TarFile {
         &self.members
     }
 
-    /// The damage after the last member, at which reading of the tar ended; `None` if there is none.
+    /// Describes why the list of members may be incomplete: a damaged header at which reading stopped, or a file that ends
+    /// inside a block. `None` for a tar without damage.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }

@@ -74,7 +74,7 @@ pub fn write_atomic<E: From<io::Error>>(
     Ok(file.commit()?)
 }
 
-/// Replaces `path` with `bytes`, or leaves it as it was.
+/// Replaces the file `path` by one with these bytes, atomically: on an error the old file stays as it was.
 ///
 /// # Errors
 /// As [`write_atomic`].

@@ -277,15 +277,20 @@ pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
         })
         .chain(pipe.map(|(name, t)| (format!("{AUGMENT_PIPE_KEY}.{name}"), t)))
         .collect();
-    if let Some((name, _)) = tensors.iter().find(|(_, t)| t.dtype != DType::F32) {
-        return Err(Error::tensor(name, "only f32 tensors are written"));
+    let type_name = |dtype| match dtype {
+        DType::F32 => Some("F32"),
+        DType::F16 => Some("F16"),
+        _ => None,
+    };
+    if let Some((name, _)) = tensors.iter().find(|(_, t)| type_name(t.dtype).is_none()) {
+        return Err(Error::tensor(name, "only f32 and f16 tensors are written"));
     }
     let metadata: Vec<(&str, &str)> = texts.iter().map(|(key, text)| (*key, &text[..])).collect();
     let entries: Vec<TensorEntry<'_>> = tensors
         .iter()
         .map(|(name, tensor)| TensorEntry {
             name,
-            dtype: "F32",
+            dtype: type_name(tensor.dtype).unwrap_or("F32"),
             shape: &tensor.shape,
             n_bytes: tensor.data.len(),
         })

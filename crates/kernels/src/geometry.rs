@@ -36,16 +36,15 @@ pub struct ConvGeometry {
     pub gain: f64,
 }
 
-/// Distances from one image to the next in the tensors of a convolution, in values.
-///
-/// With several groups they are larger than the part of an image that belongs to one group.
+/// Batch strides of the tensors of a convolution: the number of elements from the start of one image to the start of the
+/// next. They span the channels of all groups, while a call of a kernel handles the channels of one group only.
 #[derive(Clone, Copy)]
 pub(crate) struct BatchStrides {
     pub x: usize,
     pub y: usize,
 }
 
-/// The computation that weights are prepared for.
+/// The pass of a convolution for which weights are packed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Direction {
     /// The convolution itself.

@@ -31,3 +31,24 @@ pub(crate) fn update(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_result_lies_beyond_the_warm_up() {
+        let mut progress = Progress::default();
+        for (kimg, fid) in [(1, 2.0), (12, 5.0), (14, 4.0), (16, 4.5)] {
+            let results = Map::from_iter([("fid5k_full".to_owned(), fid.into())]);
+            let snapshot = format!("network-snapshot-{kimg:06}.safetensors");
+            update(&mut progress, &snapshot, &results, 10.0);
+        }
+        let (value, snapshot) = &progress.best["fid5k_full"];
+        assert_eq!(
+            (*value, &snapshot[..]),
+            (4.0, "network-snapshot-000014.safetensors")
+        );
+        assert_eq!(progress.metrics["Metrics/fid5k_full"], 4.5);
+    }
+}

@@ -113,7 +113,7 @@ fn events_of_tensorflow_are_plotted_at_their_kimg_and_hours() {
         [(0.0, 0.25), (100.0, 0.5), (200.0, 0.75)]
     );
     assert_eq!(points(root, "fid50k_full_by_kimg"), [(200.0, 12.5)]);
-    assert_eq!(points(root, "fid50k_full_by_hours"), [(1.0, 12.5)]);
+    assert_eq!(points(root, "fid50k_full_by_minutes"), [(60.0, 12.5)]);
 }
 
 #[test]

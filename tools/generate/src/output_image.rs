@@ -91,7 +91,7 @@ impl OutputImage {
     }
 }
 
-/// Text chunks of a PNG, as pairs of keyword and text, which record the settings of its generation.
+/// Text chunks of a PNG, as pairs of keyword and text, which record how the image was generated.
 #[derive(Clone, Debug, Default)]
 pub struct PngTexts(Vec<(&'static str, String)>);
 

@@ -8,7 +8,8 @@ use super::site::Site;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// Posts and the keys by which they are found. A key includes the board, since boards number their posts independently.
+/// Posts and the keys by which they are found. A key includes the imageboard, since imageboards number their posts
+/// independently.
 #[derive(Clone, Debug, Default)]
 pub struct Posts {
     posts: Vec<Post>,

@@ -166,7 +166,7 @@ impl Frame {
         (!self.is_progressive && number < 2).then(|| Rc::new(standard(is_ac, number == 1)))
     }
 
-    /// Number of samples of a component in a row, and number of its rows.
+    /// Width and height of a component in samples.
     pub fn samples(&self, component: usize) -> (usize, usize) {
         let (h, v) = self.components[component].sampling;
         (

@@ -289,9 +289,9 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// Converts plain data to JSON: numbers, texts, lists, mappings (whose keys become texts), numpy scalars.
+    /// Converts a value to JSON: numbers, strings, lists, mappings (whose keys become strings), numpy scalars.
     ///
-    /// NaN, infinity and values that are not plain data become texts in angle brackets, for example `<NaN>` or
+    /// NaN, infinity and values that JSON does not have become strings in angle brackets, for example `<NaN>` or
     /// `<bytes>`.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Labels of compared runs, which name the settings in which the runs differ.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use report::short;
@@ -92,10 +93,10 @@ fn file_stem(path: &Value) -> Option<String> {
 
 /// One label for each run, in the order of `runs`.
 pub fn labels(runs: &[RunRecord]) -> Vec<RunLabel> {
+    // A setting that only some runs have, as the target of ADA, is no difference.
     let differs = |describe: &Describe| {
-        let mut texts = runs.iter().map(describe);
-        let first = texts.next();
-        texts.any(|text| Some(text) != first)
+        let texts: BTreeSet<String> = runs.iter().filter_map(describe).collect();
+        texts.len() > 1
     };
     let settings: Vec<&Describe> = SETTINGS.iter().filter(|s| differs(s)).collect();
     let groups: Vec<String> = runs

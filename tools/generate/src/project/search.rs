@@ -65,7 +65,7 @@ pub struct Projection {
     pub images: Tensor,
     /// Distance of the image from the target.
     pub distance: f32,
-    /// Distance of the image of the first step from the target.
+    /// Distance, by the measure of the search, between the target and the image of the first step.
     pub first_distance: f64,
 }
 

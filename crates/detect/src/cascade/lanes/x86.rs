@@ -35,8 +35,8 @@ pub(super) trait Lanes {
 /// [`classify`] with AVX-512.
 ///
 /// # Safety
-/// The CPU must support AVX-512 F and BW. From every cell corner of every window 32 values of `row.sums` must be
-/// readable.
+/// The CPU must support AVX-512 F and BW. For every window of the row and every cell corner of every stump, 32 consecutive
+/// values of `row.sums` must be readable, starting at that corner.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) unsafe fn classify_avx512(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut Vec<usize>) {
     // SAFETY: as the caller promises.
@@ -46,7 +46,8 @@ pub(super) unsafe fn classify_avx512(row: &Row<'_>, passed: &mut Vec<u32>, found
 /// [`classify`] with AVX2.
 ///
 /// # Safety
-/// The CPU must support AVX2. From every cell corner of every window 16 values of `row.sums` must be readable.
+/// The CPU must support AVX2. For every window of the row and every cell corner of every stump, 16 consecutive values of
+/// `row.sums` must be readable, starting at that corner.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn classify_avx2(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut Vec<usize>) {
     // SAFETY: as the caller promises.

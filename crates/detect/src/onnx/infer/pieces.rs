@@ -85,7 +85,8 @@ pub(in super::super) fn scatter_nd(call: &Call<'_>) -> Inferred {
     })
 }
 
-/// `Slice`: takes a range with a step of some axes; starts and ends are clamped to the axis as in Python.
+/// `Slice`: along each of the given axes, keeps the elements `start..end` at intervals of `step`. As in Python, negative
+/// bounds count from the end, and bounds outside the axis are clamped.
 pub(in super::super) fn slice(call: &Call<'_>) -> Inferred {
     let input = call.input(0)?;
     let rank = input.dims.len();
