@@ -1,6 +1,6 @@
 //! Measures images per second of packing, loading, checking and hashing at 512 x 512 pixels.
 //!
-//! `cargo bench -p dataset -- [PICTURES]`. Each line is the best of three passes over a zip in the page cache.
+//! `cargo bench -p dataset -- [IMAGES]`. Each line is the best of three passes over a zip in the page cache.
 
 use std::hint::black_box;
 use std::path::Path;

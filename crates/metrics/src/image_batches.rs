@@ -12,7 +12,7 @@ pub enum ImageSet {
     /// A dataset: images of one size, with options for mirroring and subsets.
     Dataset(ImageDataset),
     /// Images of any sizes in a folder or zip archive.
-    Pictures(Source),
+    Source(Source),
 }
 
 impl ImageSet {
@@ -20,7 +20,7 @@ impl ImageSet {
     pub fn len(&self) -> usize {
         match self {
             Self::Dataset(dataset) => dataset.len(),
-            Self::Pictures(source) => source.names().len(),
+            Self::Source(source) => source.names().len(),
         }
     }
 
@@ -33,7 +33,7 @@ impl ImageSet {
     pub fn name(&self, idx: usize) -> &str {
         match self {
             Self::Dataset(dataset) => dataset.name(idx),
-            Self::Pictures(source) => &source.names()[idx],
+            Self::Source(source) => &source.names()[idx],
         }
     }
 
@@ -44,7 +44,7 @@ impl ImageSet {
     pub fn image(&self, idx: usize) -> Result<Image> {
         let image = match self {
             Self::Dataset(dataset) => dataset.image(idx)?,
-            Self::Pictures(source) => {
+            Self::Source(source) => {
                 let name = &source.names()[idx];
                 dataset::decode(&source.read(name)?).map_err(|error| dataset::Error::Image {
                     path: source.path().to_path_buf(),
@@ -69,7 +69,7 @@ impl ImageSet {
                 dataset.source().clone(),
                 &DatasetOptions::default(),
             )?),
-            Self::Pictures(source) => Self::Pictures(source.clone()),
+            Self::Source(source) => Self::Source(source.clone()),
         })
     }
 
@@ -80,7 +80,7 @@ impl ImageSet {
     pub fn content_hash(&self) -> Result<String> {
         match self {
             Self::Dataset(dataset) => Ok(dataset.content_hash()?),
-            Self::Pictures(source) => {
+            Self::Source(source) => {
                 use sha2::{Digest, Sha256};
                 let digests: Vec<_> = source
                     .names()
@@ -132,7 +132,7 @@ impl TryFrom<Source> for ImageSet {
         if source.names().is_empty() {
             return Err(dataset::Error::NoImages(source.path().to_path_buf()).into());
         }
-        Ok(Self::Pictures(source))
+        Ok(Self::Source(source))
     }
 }
 

@@ -116,7 +116,7 @@ pub fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
     };
     if inputs.is_empty() {
         bail!(
-            "no input: name folders, zips or tars (`prep run pictures/ --out faces.zip`), or give `inputs` in a recipe"
+            "no input: name folders, zips or tars (`prep run images/ --out faces.zip`), or give `inputs` in a recipe"
         );
     }
     let Some(out) = args.out.clone().or(frame.out) else {

@@ -145,9 +145,9 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
 }
 
 /// A source of the images of [`fakes`], and of pairs whose second image is brighter, by more for each further position.
-struct Pictures<F>(F);
+struct FakeImages<F>(F);
 
-impl<F: FnMut(usize) -> Result<Option<Tensor>, SourceError>> FakeSource for Pictures<F> {
+impl<F: FnMut(usize) -> Result<Option<Tensor>, SourceError>> FakeSource for FakeImages<F> {
     fn images(&mut self, n: usize) -> Result<Option<Tensor>, SourceError> {
         (self.0)(n)
     }
@@ -208,7 +208,7 @@ fn a_result_is_handed_over_before_later_images_are_made() {
     let error = evaluator
         .evaluate_each(
             &parse(&["fid40_full", "kid30_full", "pr20_3_full"]),
-            &mut Pictures(fakes(0, 30)),
+            &mut FakeImages(fakes(0, 30)),
             &mut |_| (),
             &mut |result| {
                 seen.push(result.metric.to_string());
@@ -222,7 +222,7 @@ fn a_result_is_handed_over_before_later_images_are_made() {
     let error = evaluator
         .evaluate_each(
             &parse(&["fid10_full", "fid20_full"]),
-            &mut Pictures(fakes(0, 10)),
+            &mut FakeImages(fakes(0, 10)),
             &mut |_| (),
             &mut |_| Err("the disk is full".into()),
         )
@@ -240,7 +240,7 @@ fn a_number_does_not_depend_on_the_other_metrics_nor_on_batches() {
         evaluator_of(&zip, batch_size)
             .evaluate_each(
                 &parse(names),
-                &mut Pictures(fakes(60, 50)),
+                &mut FakeImages(fakes(60, 50)),
                 &mut |_| (),
                 &mut |result| {
                     results.push(result);
