@@ -45,7 +45,14 @@ const RUNS: [Run; 2] = [
     Run {
         name: "ADA",
         folder: "ada",
-        flags: &["--aug", "ada", "--augpipe", "blit,geom"],
+        flags: &[
+            "--aug",
+            "ada",
+            "--augpipe",
+            "blit,geom",
+            "--ada-kimg",
+            "20",
+        ],
     },
     Run {
         name: "no augmentation",
@@ -59,7 +66,7 @@ const DUMP: [&str; 4] = ["--style", "print", "--works", "240"];
 
 /// The flags of both runs: they start from the network that is included, use so few faces that a discriminator can
 /// memorize them, and compute FID against all faces.
-const TRAINING: &str = "--cfg tiny64 --init-from drawn64 --subset 40 --pl-weight 0 --ada-kimg 20 --snap 2 --state-every 2 \
+const TRAINING: &str = "--cfg tiny64 --init-from drawn64 --subset 40 --pl-weight 0 --snap 2 --state-every 2 \
                         --metrics fid500_full --features face-detector --threads 1 --workers 1";
 
 const PLAN: &str = "\
