@@ -115,7 +115,9 @@ impl Dual {
             true => Some(prenormalized(weight, styles)?),
             false => None,
         };
-        let (weight, styles) = normalized.as_ref().map_or((weight, styles), |(w, s)| (w, s));
+        let (weight, styles) = normalized
+            .as_ref()
+            .map_or((weight, styles), |(w, s)| (w, s));
         let (w, s) = (weight.to_dtype(dtype)?, styles.to_dtype(dtype)?);
         let mut y = self.scaled_conv2d_resample(Some(&s), &w, filter, &resample)?;
         if demodulate {
