@@ -16,7 +16,7 @@ without ADA, side by side, and one page compares the two
 Usage: cargo xtask demo [OPTIONS]
 
   --out DIR    Folder of all results; a demo that was interrupted goes on there [default: target/demo]
-  --kimg N     Thousands of images that each of the two runs sees [default: 12]
+  --kimg N     Thousands of images that each of the two runs sees [default: 30]
   --seed N     Seed of the dump, its character, and both runs [default: 0]
   --dump PATH  Images with faces, a folder or an archive, instead of the synthetic dump
   --release    Build optimized: a longer build, a shorter run
@@ -45,7 +45,7 @@ const RUNS: [Run; 2] = [
     Run {
         name: "ADA",
         folder: "ada",
-        flags: &["--aug", "ada", "--augpipe", "blit,geom", "--ada-kimg", "20"],
+        flags: &["--aug", "ada", "--augpipe", "blit,geom", "--ada-kimg", "50"],
     },
     Run {
         name: "no augmentation",
@@ -58,9 +58,9 @@ const RUNS: [Run; 2] = [
 const N_WORKS: &str = "240";
 
 /// The flags of both runs: they start from the network that is included, use so few faces that a discriminator can
-/// memorize them, and compute FID against all faces. The moving average is short, as the runs are.
-const TRAINING: &str = "--cfg tiny64 --init-from drawn64 --subset 60 --pl-weight 0 --ema-kimg 2 --snap 2 --state-every 2 \
-                        --metrics fid500_full --features face-detector --threads 1 --workers 1";
+/// memorize them, and compute FID against all faces. The batch is small, for many steps in little time.
+const TRAINING: &str = "--cfg tiny64 --init-from drawn64 --subset 60 --batch 8 --pl-weight 0 --ema-kimg 5 --snap 2 \
+                        --state-every 2 --metrics fid500_full --features face-detector --threads 1 --workers 1";
 
 const PLAN: &str = "\
 The demo builds the programs from source (on two cores about 8 minutes the first time, then seconds) and runs them
@@ -124,7 +124,7 @@ fn parse(arguments: &[OsString]) -> Result<Option<Options>> {
     let usage = |message: String| Error::Usage(format!("{message}\n\n{USAGE}"));
     let mut options = Options {
         out: "target/demo".into(),
-        kimg: 12,
+        kimg: 30,
         seed: 0,
         dump: None,
         is_release: false,
