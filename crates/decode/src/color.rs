@@ -1,4 +1,4 @@
-//! Color conversion: ICC profiles to sRGB, and alpha composited on a background color.
+//! Converts colors from the color space of an ICC profile to sRGB, and composites alpha on a background color.
 
 use crate::gray::GrayProfile;
 use crate::icc::has_plausible_length;

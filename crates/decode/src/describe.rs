@@ -1,4 +1,4 @@
-//! Describes files that are not images: their kind, and what the user can do about it.
+//! Describes files that are not images of a supported format: their kind, and what the user can do about it.
 
 use files::{FileKind, TextKind};
 

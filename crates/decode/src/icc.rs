@@ -1,6 +1,7 @@
 //! Limits on the length of ICC profiles.
 
-/// In bytes. Longer profiles are ignored: those of RGB devices have a few KB, and reading one takes time and memory.
+/// Largest length of a profile in bytes; longer ones are ignored. Profiles of RGB devices have a few KB, and reading a
+/// long one takes time and memory.
 const MAX_LENGTH: usize = 4 << 20;
 /// Length of the profile header in bytes (ICC.1:2022, 7.2); no profile is shorter.
 const MIN_LENGTH: usize = 128;

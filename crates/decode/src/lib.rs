@@ -109,9 +109,9 @@ pub enum DecodeError {
 
 /// Decodes an image file to upright 8-bit sRGB.
 ///
-/// The orientation is taken from EXIF or, without EXIF, from XMP. Palettes are expanded; CMYK, YCCK, gray and 16-bit
-/// images are converted; gray and RGB images with an ICC profile are converted to sRGB; then alpha is composited on
-/// [`DecodeOptions::matte`]. Of an animation the first frame is decoded.
+/// The orientation is taken from EXIF or, if EXIF has no valid one, from XMP. Palettes are expanded; CMYK, YCCK, gray
+/// and 16-bit images are converted; gray and RGB images with an ICC profile are converted to sRGB; then alpha is
+/// composited on [`DecodeOptions::matte`]. Of an animation the first frame is decoded.
 ///
 /// # Errors
 /// [`DecodeError`]; a file whose end is missing gives [`DecodeError::Truncated`], never a partly decoded image.

@@ -6,8 +6,8 @@ use crate::{DecodeOptions, Format, check_size, jpeg, raster};
 ///
 /// An upper bound for ordinary files of that size; 0 for files that `decode` refuses because of their header.
 ///
-/// Measured on images of 100 million pixels of each format and color type; `tools/prep/tests/memory.rs` checks the
-/// bound on smaller ones.
+/// The bytes per pixel were measured on images of 100 million pixels, for each format and color type;
+/// `tools/prep/tests/memory.rs` checks the bound on smaller images.
 pub fn memory_needed(bytes: &[u8], options: &DecodeOptions) -> u64 {
     let Some(format) = Format::sniff(bytes) else {
         return 0;

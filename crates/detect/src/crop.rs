@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 pub struct CropOptions {
     /// Side of the square divided by the side of the face. The square is never smaller than the box.
     ///
-    /// The side of a face is the square root of its box's area; detectors with wider and with narrower boxes agree on
-    /// it best.
+    /// The side of a face is the square root of its box's area, because detectors that return wider boxes and detectors
+    /// that return narrower ones differ least in this value.
     pub expand: f32,
     /// Distance from the center of the face up to the center of the square, divided by the side of the face.
     pub shift_up: f32,
-    /// Where the image is smaller than the square: largest fraction of the square's side that may be filled by
-    /// reflection.
+    /// Largest fraction of the square's side that may be filled by reflection where the image is smaller than the
+    /// square.
     pub max_reflect: f32,
     /// Largest enlargement: `resolution` divided by the side of the square in source pixels.
     pub max_upscale: f32,
@@ -101,7 +101,8 @@ pub struct CropAffine {
 }
 
 impl CropAffine {
-    /// Converts a box `[x0, y0, x1, y1]` from source pixels to pixels of the cropped image; it may extend beyond it.
+    /// Converts a box `[x0, y0, x1, y1]` from source pixels to pixels of the cropped image; the result may extend
+    /// beyond that image.
     pub fn to_crop(&self, [x0, y0, x1, y1]: [f32; 4]) -> [f32; 4] {
         let scale = self.resolution as f32 / self.side as f32;
         let (x, y) = (self.x as f32, self.y as f32);

@@ -8,7 +8,7 @@ pub struct Coefficients {
 }
 
 impl Coefficients {
-    /// Coefficients of 0: `rows` rows of `stride` blocks.
+    /// Makes `rows` rows of `stride` blocks in which all coefficients are 0.
     pub fn new((stride, rows): (usize, usize)) -> Self {
         Self {
             stride,

@@ -52,7 +52,7 @@ pub fn convert(frame: &Frame, space: Space, planes: &[Plane]) -> Vec<u8> {
         .map(|(plane, component)| {
             let (h, v) = component.sampling;
             let ratio = (frame.max_sampling.0 / h, frame.max_sampling.1 / v);
-            // An upsampler writes `ratio.0` values per sample, at the right border more than the image has pixels.
+            // An upsampler writes `ratio.0` values per sample, so its row can be longer than a row of the image.
             let row = vec![0; plane.width * ratio.0];
             (Upsampler::new(plane, ratio), row)
         })

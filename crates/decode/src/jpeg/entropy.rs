@@ -23,7 +23,7 @@ pub trait BlockDecoder {
     fn decode(&mut self, bits: &mut Bits<'_>, part: usize, block: usize) -> Option<()>;
 }
 
-/// Number of blocks of a component in a row and number of such rows, as kept in memory: whole MCUs.
+/// Number of blocks of a component in a row and number of such rows, as kept in memory: rounded up to whole MCUs.
 pub fn stored_blocks(frame: &Frame, component: usize) -> (usize, usize) {
     let ((columns, rows), (h, v)) = (frame.mcus(), frame.components[component].sampling);
     (columns * h, rows * v)

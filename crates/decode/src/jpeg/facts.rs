@@ -49,7 +49,8 @@ fn luma_quality(table: &[u16; 64]) -> u8 {
             .map(|&v| ((u32::from(v) * percent + 50) / 100).clamp(1, 255))
             .sum()
     };
-    // The lowest qualities clip to the same table; of equally near ones the highest is taken.
+    // The lowest qualities have the same table, since its values are clipped; of equally near qualities the highest is
+    // taken.
     (1..=100u32)
         .rev()
         .min_by_key(|&quality| sum_at(quality).abs_diff(sum))

@@ -141,8 +141,8 @@ impl Frame {
 
     /// Refuses scan parameters that are not valid in a progressive JPEG.
     ///
-    /// `start` and `end` are the first and last coefficient of the scan, `high` and `low` its bit positions of
-    /// successive approximation, as in `Scan::band` and `Scan::bits`.
+    /// `n_parts` is the number of components in the scan, `start` and `end` are its first and last coefficient, and
+    /// `high` and `low` its bit positions of successive approximation, as in `Scan::band` and `Scan::bits`.
     pub fn check_progression(
         &self,
         n_parts: usize,

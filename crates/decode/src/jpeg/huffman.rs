@@ -8,8 +8,8 @@ pub struct Code {
 }
 
 impl Code {
-    /// Reads one table of a DHT segment, from after the byte with its class and number; returns the table and the bytes
-    /// after it. `None` if there are too few bytes.
+    /// Reads one table of a DHT segment; `bytes` starts after the byte with its class and number. Returns the table and
+    /// the bytes after it. `None` if there are too few bytes.
     pub fn parse(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (counts, rest) = bytes.split_first_chunk::<16>()?;
         let n_symbols = counts.iter().map(|&n| usize::from(n)).sum();
@@ -25,7 +25,8 @@ impl Code {
 /// Longest code in bits that one table lookup resolves.
 const LOOKAHEAD: u32 = 10;
 
-/// Added to the index of the current coefficient by the symbol that ends a block; beyond all coefficients (0 to 63).
+/// Value of [`Symbol::advance`] for the symbol that ends a block. Added to the index of any coefficient, it gives an
+/// index beyond the last one (63).
 pub const END_OF_BLOCK: u32 = 128;
 
 /// A Huffman code with its lookup tables.
@@ -67,8 +68,8 @@ impl Symbol {
 }
 
 impl Huffman {
-    /// Builds the lookup tables; `None` for a code that is not a prefix code or has a code word of ones only, as in
-    /// libjpeg.
+    /// Builds the lookup tables; `None` for a code that is not a prefix code or has a code word that consists of ones
+    /// only, as in libjpeg.
     pub fn new(code: &Code) -> Option<Self> {
         let mut lookup = vec![Symbol::default(); 1 << LOOKAHEAD];
         let mut longer = [(0, 0); 17];
@@ -87,7 +88,7 @@ impl Huffman {
                 symbols.push(symbol);
                 next += 1;
             }
-            // The standard reserves the code word of ones only.
+            // The standard reserves the code word that consists of ones only.
             if count > 0 && next >= 1 << n_bits {
                 return None;
             }
@@ -240,7 +241,7 @@ pub fn extend(bits: u32, n: u32) -> i32 {
     }
 }
 
-/// The standard Huffman tables of T.81, Annex K.3, which frames of Motion JPEG leave out.
+/// Returns one of the four standard Huffman tables of T.81, Annex K.3, which frames of Motion JPEG leave out.
 pub fn standard(is_ac: bool, is_chroma: bool) -> Code {
     let (counts, symbols): ([u8; 16], &[u8]) = match (is_ac, is_chroma) {
         (false, false) => (

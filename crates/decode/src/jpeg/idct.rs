@@ -7,7 +7,7 @@ type Int = Wrapping<i32>;
 
 /// Fractional bits of the constants.
 const CONST_BITS: usize = 13;
-/// Extra bits kept between the two passes.
+/// Extra fractional bits that are kept between the two passes (columns, then rows).
 const PASS_BITS: usize = 2;
 
 const fn fixed(value: f64) -> Int {

@@ -9,11 +9,11 @@ use super::huffman::Code;
 use crate::DecodeError;
 use std::rc::Rc;
 
-/// Files with more scans are refused; no script of a real encoder has as many.
+/// Largest number of scans; files with more are refused, as no real encoder writes so many.
 const MAX_SCANS: usize = 500;
 
-/// First bytes of the APP1 segment with the XMP packet. The extension of packets above 64 KB starts with others and is
-/// not read.
+/// First bytes of the APP1 segment with the XMP packet. Packets above 64 KB continue in extension segments, which start
+/// with other bytes and are not read.
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
 /// The headers of a JPEG, and its scans not yet decoded.

@@ -160,10 +160,11 @@ fn whole_pixels(
     })
 }
 
-/// Refuses files without an end marker; bytes of an unknown kind may stand between the last scan and the marker.
+/// Refuses files without an end marker, except sequential files that are complete without it.
 ///
-/// Without the marker, further scans may be missing in a progressive file. A sequential file is complete without it if
-/// the file ends in the byte of the last block of the last component, which [`entropy::read_scan`] has checked.
+/// Bytes of an unknown kind may stand between the last scan and the marker. Without the marker, further scans may be
+/// missing in a progressive file. A sequential file is complete if its last byte is the one in which the last block of
+/// the last component ends, which [`entropy::read_scan`] has checked.
 fn check_end(bytes: &[u8], structure: &Structure<'_>) -> Result<(), DecodeError> {
     let has_end = structure.end.is_some()
         || sequential::is_whole_without_end(structure)
@@ -180,7 +181,8 @@ fn check_end(bytes: &[u8], structure: &Structure<'_>) -> Result<(), DecodeError>
     }
 }
 
-/// In pixels. In images with a shorter side `zune-jpeg` upsamples the borders in another way than libjpeg.
+/// Smallest width and height in pixels of images that `zune-jpeg` decodes; in smaller ones it upsamples the borders in
+/// another way than libjpeg.
 const MIN_COMMON_SIDE: usize = 16;
 
 /// Whether `zune-jpeg` decodes files of this kind to the pixels of libjpeg, up to rounding.

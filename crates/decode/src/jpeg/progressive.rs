@@ -61,7 +61,7 @@ pub fn check_complete(structure: &Structure<'_>, precision: &Precision) -> Resul
 /// Records in `precision` the bits that a scan adds.
 ///
 /// # Errors
-/// A scan that refines coefficients of which the bits above are missing.
+/// A scan that refines coefficients whose higher bits no scan before it has coded.
 pub fn advance(precision: &mut Precision, scan: &Scan<'_>) -> Result<(), DecodeError> {
     let (high, low) = scan.bits;
     for part in &scan.parts {

@@ -8,8 +8,8 @@ const WINDOW: u32 = 12;
 /// Lookup table of AC codes, indexed by the next 12 bits. An entry covers all codes that fit into these bits together
 /// with their values.
 pub struct Runs {
-    /// Of each entry: bits of its codes and values (0 if the first does not fit), and number of coefficients that they
-    /// cover, plus [`END_OF_BLOCK`] if they end the block.
+    /// For each entry: number of bits of its codes and values (0 if the first code with its value does not fit), and
+    /// number of coefficients that they cover, plus [`END_OF_BLOCK`] if they end the block.
     table: Vec<(u8, u8)>,
 }
 

@@ -1,7 +1,8 @@
 //! Checks whether progressive files are complete, without keeping their coefficients.
 //!
-//! A truncated file lacks scans, or its last scan is cut. Where that scan ends depends at most on which coefficients of
-//! its component are nonzero, so only the scans that determine this are read.
+//! In a truncated file, scans are missing or the last scan is cut, so it suffices to read the last scan to its end. If
+//! this scan refines AC coefficients, its length depends on which coefficients of its component are nonzero; only then
+//! the AC scans of this component before it are read, too.
 
 use super::entropy::{BlockDecoder, read_scan, stored_blocks};
 use super::huffman::{Bits, Huffman};

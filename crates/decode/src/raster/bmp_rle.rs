@@ -12,7 +12,8 @@ pub enum Codes {
     HalfBytes,
 }
 
-/// Number of zeros at the end of the data from which they count as filler: each two of them would code an empty row.
+/// Smallest number of zero bytes at the end of the data that counts as filler for missing data. (Two zero bytes are
+/// also the code for the end of a row.)
 const MIN_ZEROS: usize = 16;
 
 /// Decodes the palette indices of an image: `width * height` values, rows from the bottom.

@@ -1,7 +1,7 @@
 //! PNG, APNG and Apple's variant of it.
 //!
-//! The file is split into chunks here: chunks that are missing after the pixels are added, what Apple's tools changed
-//! is changed back, and the `png` crate decodes the result.
+//! The file is split into chunks here. A missing end chunk is added, the changes of Apple's tools are undone, and the
+//! `png` crate decodes the result.
 
 use super::cut;
 use crate::exif::orientation_of;

@@ -6,7 +6,7 @@ use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder};
 use std::io::Cursor;
 
-/// Number of zeros at the end of a chunk from which they are checked; fewer are accepted.
+/// Smallest number of zero bytes at the end of a chunk for which the chunk is checked; fewer zeros are accepted.
 const MIN_ZEROS: usize = 256;
 
 pub fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Raster, DecodeError> {
@@ -61,9 +61,9 @@ fn check_length(bytes: &[u8]) -> Result<(), DecodeError> {
 
 /// Refuses files whose missing end is filled with zeros, which decode without an error.
 ///
-/// Flat parts of an image may end in zeros, too. Lossy data have less than one such byte for each block of 16 x 16
-/// pixels, even from a simple encoder; more than two per block are filler. Zeros at the end of lossless data are filler
-/// if the image decodes without them.
+/// The data of an image with flat parts may end in zeros, too. In lossy data these are less than one byte for each
+/// block of 16 x 16 pixels, even from a simple encoder; more than two per block, besides [`MIN_ZEROS`], are filler.
+/// Zeros at the end of lossless data are filler if the image decodes without them.
 fn check_zeros(bytes: &[u8]) -> Result<(), DecodeError> {
     let Some((at, data)) = pixel_chunk(bytes) else {
         return Ok(());
@@ -112,7 +112,7 @@ fn ends_early(bytes: &[u8], error: &DecodeError) -> bool {
             completed.resize(n_whole, 0);
             is_lossless_image(&completed)
         }
-        // Lossy data may be any bits, so the error can only be their end.
+        // Any bits are valid lossy data, so the only possible error is that they end too early.
         Some(_) => true,
         None => false,
     }

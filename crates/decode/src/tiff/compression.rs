@@ -69,7 +69,7 @@ pub struct Shape {
 
 /// Decompresses a strip or tile to `shape.n_bytes` bytes; `None` when its data are too short or damaged.
 ///
-/// Not for JPEG, which [`jpeg`] decompresses, since it also converts colors.
+/// Always returns `None` for JPEG, which [`jpeg`] decompresses, since its decoder also converts colors.
 pub fn expand(data: &[u8], compression: Compression, shape: &Shape) -> Option<Vec<u8>> {
     let mut out = vec![0; shape.n_bytes];
     let is_whole = match compression {

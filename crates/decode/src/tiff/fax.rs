@@ -93,7 +93,8 @@ impl Bits<'_> {
 impl BitReader for Bits<'_> {
     type Error = ();
 
-    /// Zeros follow the last byte; `None` once all bytes are read.
+    /// Returns the next `bits` bits without consuming them, with zeros after the last byte; `None` once all bytes are
+    /// consumed.
     fn peek(&self, bits: u8) -> Option<u16> {
         if self.at >= self.data.len() * 8 {
             return None;

@@ -1,8 +1,8 @@
 //! TIFF and BigTIFF: the first image of the file.
 //!
 //! The `tiff` crate decodes no palettes and no YCbCr outside of JPEG, and does not distinguish premultiplied from
-//! straight alpha. So that all kinds of files follow one rule, all of them are read here; decompression uses the crates
-//! that `tiff` itself uses.
+//! straight alpha. Therefore all kinds of TIFF are read here, by the same rules; decompression uses the crates that
+//! `tiff` itself uses.
 
 mod compression;
 mod directory;

@@ -88,7 +88,7 @@ pub fn to_image(
     image.ok_or_else(|| broken("pixels of another number than its size says"))
 }
 
-/// A sample that spans the full range of its type.
+/// A type of samples whose values span its full range (0 to 1 for f32).
 trait Level: Copy {
     /// The sample as a fraction (0 to 1) of the full range.
     fn to_fraction(self) -> f32;

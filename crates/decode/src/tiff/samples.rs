@@ -352,8 +352,8 @@ fn unpack(values: &[u8], row_values: usize, bits: usize) -> impl Iterator<Item =
     })
 }
 
-/// Undoes horizontal differencing (predictor 2) in a row: adds to each sample that of the pixel before. `size` is the
-/// number of bytes per sample, `samples` the number of samples per pixel.
+/// Undoes horizontal differencing (predictor 2) in a row: adds to each sample the corresponding sample of the pixel
+/// before it. `size` is the number of bytes per sample, `samples` the number of samples per pixel.
 fn undo_differences(row: &mut [u8], size: usize, samples: usize) {
     for at in (samples * size..row.len()).step_by(size) {
         let before = at - samples * size;
@@ -383,7 +383,8 @@ fn undo_differences(row: &mut [u8], size: usize, samples: usize) {
 }
 
 /// Undoes floating-point horizontal differencing (predictor 3) in a row: adds up the differences of bytes, and joins
-/// the bytes of each number, which are stored in `size` planes.
+/// the bytes of each number, which the row stores in `size` planes (all highest bytes first). `size` is the number of
+/// bytes per number, `samples` the number of samples per pixel.
 fn undo_float_differences(row: &mut [u8], size: usize, samples: usize) {
     for at in samples..row.len() {
         row[at] = row[at].wrapping_add(row[at - samples]);

@@ -1,10 +1,10 @@
 //! Bilinear resize in fixed point, bit-identical to OpenCV's `INTER_LINEAR_EXACT` for 8-bit gray images.
 //!
-//! It does not average when it shrinks. OpenCV builds the image pyramid of a cascade this way, and the boxes depend on
-//! it.
+//! Also when it shrinks, each output pixel is interpolated from only the four nearest input pixels, without
+//! antialiasing. OpenCV builds the image pyramid of a cascade with this method, so the detected boxes depend on it.
 
-/// Position of an output sample between inputs `index` and `index + 1`; `weight` is that of the second, in units of
-/// 1/256.
+/// Position of an output sample between two neighboring inputs, of which `index` is the first; `weight` is the weight
+/// of the second, in units of 1/256.
 #[derive(Clone, Copy)]
 struct Tap {
     index: usize,
@@ -38,7 +38,8 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
 
 /// Resizes a gray image of size `from` (width, height) to size `to`, into the first `to.0 * to.1` values of `target`.
 ///
-/// Interpolates vertically first, which processes whole rows; products are exact, so the order does not matter.
+/// Interpolates vertically first, so that whole rows are processed at a time. All products are exact, so interpolating
+/// horizontally first would give the same result.
 pub(super) fn resize(pixels: &[u8], from: (usize, usize), to: (usize, usize), target: &mut [u8]) {
     let target = &mut target[..to.0 * to.1];
     if from == to {
@@ -46,7 +47,8 @@ pub(super) fn resize(pixels: &[u8], from: (usize, usize), to: (usize, usize), ta
         return;
     }
     let (columns, rows) = (taps(from.0, to.0), taps(from.1, to.1));
-    // Values in 8.8 fixed point; the last one is repeated.
+    // A row after vertical interpolation, in 8.8 fixed point; its last value is repeated, so that `index + 1` is always
+    // valid.
     let mut line = vec![0u16; from.0 + 1];
     for (row, tap) in target.chunks_exact_mut(to.0).zip(&rows) {
         let above = &pixels[tap.index * from.0..][..from.0];

@@ -22,15 +22,16 @@ pub struct Group {
     pub neighbors: u32,
 }
 
-/// Two windows are similar when each edge differs by at most this fraction of the mean of the smaller width and the
-/// smaller height.
+/// Two windows are similar when each edge differs by at most this fraction of the mean of the smaller of both widths
+/// and the smaller of both heights.
 const EPSILON: f64 = 0.2;
 
 /// Groups similar windows and drops weak groups.
 ///
 /// Windows that are connected by a chain of similar ones form one group. Groups of at most `min_neighbors` windows are
-/// dropped. So are groups inside another one that has more windows (at least 4), and groups of fewer than 3 windows
-/// inside any other one. With `min_neighbors` 0 every window is returned as a group of its own.
+/// dropped. A group whose mean window lies inside that of another group (or extends beyond the latter by at most 20 %
+/// of its size) is also dropped if it has fewer than 3 windows, or if the other group has more windows and at least 4.
+/// With `min_neighbors` 0 every window is returned as a group of its own.
 pub fn group_windows(windows: &[Window], min_neighbors: u32) -> Vec<Group> {
     if min_neighbors == 0 {
         return windows
@@ -73,7 +74,8 @@ pub fn group_windows(windows: &[Window], min_neighbors: u32) -> Vec<Group> {
 /// All groups of similar windows, in the order of their first members.
 fn means(windows: &[Window]) -> Vec<Group> {
     let mut parents: Vec<usize> = (0..windows.len()).collect();
-    // Windows are compared in the order of x, up to the largest difference at which they can be similar.
+    // Each window is compared only with those that follow in the order of x, up to `reach`, the largest difference in x
+    // at which two windows can be similar.
     let mut order: Vec<usize> = (0..windows.len()).collect();
     order.sort_by_key(|&i| windows[i].x);
     for (at, &i) in order.iter().enumerate() {

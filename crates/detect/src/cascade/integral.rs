@@ -2,10 +2,10 @@
 //!
 //! There are three kinds: of pixels, of squared pixels, and of pixels in rectangles tilted by 45 degrees. A table has
 //! one row and one column more than the image. Its rows begin `stride` values apart, the same for all scales, so that
-//! windows of every scale use the same offsets. Sums wrap at 32 bits; the sum over a window is correct as long as it
-//! fits itself.
+//! windows of every scale use the same offsets. Sums wrap at 32 bits; the sum over a window is correct as long as this
+//! sum itself fits in 32 bits.
 
-/// Fills `table[y][x]` with the sum of the pixels in rows above `y` and columns left of `x`, of their squares if
+/// Fills `table[y][x]` with the sum of the pixels in rows above `y` and columns left of `x`, or of their squares if
 /// `squared`.
 ///
 /// `size` is the width and height of the image.

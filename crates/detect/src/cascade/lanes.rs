@@ -1,10 +1,10 @@
 //! SIMD evaluation of LBP cascades of stumps: classifies 32 windows of a row at a time with AVX-512, 16 with AVX2.
 //!
-//! Neighboring windows are in neighboring lanes, so that each corner of each cell is one contiguous load. At scales
-//! where only every second column has a window, each row of the integral image stores its even columns before its odd
-//! ones for the same reason. Integral images have 16 bits: the sum of a cell is correct in wrapping arithmetic as long
-//! as the cell has at most 257 pixels. Leaf values are added in f64 in the order of the trees, so the result equals
-//! that of the evaluation of single windows.
+//! Neighboring windows are in neighboring lanes, so that the values at one cell corner of all windows are read by one
+//! contiguous load. At scales where only every second column has a window, each row of the integral image stores its
+//! even columns before its odd ones for the same reason. Integral images have 16 bits: the sum of a cell is correct in
+//! wrapping arithmetic as long as the cell has at most 257 pixels. Leaf values are added in f64 in the order of the
+//! trees, so the result equals that of the evaluation of single windows.
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
@@ -45,13 +45,14 @@ impl Isa {
 const MOST_LANES: usize = 32;
 /// Largest number of pixels in a cell whose sum cannot overflow 16 bits.
 const MAX_CELL: usize = 65535 / 255;
-/// When at most this many windows of a group are still accepted, they are classified one at a time, which is faster.
+/// When at most this many windows of a vector have passed the stages so far, they are classified one at a time, which
+/// is faster.
 const FEW: u32 = 2;
 
 /// A tree of one node with two leaves.
 struct Stump {
-    /// Offsets of the 16 cell corners from the window's origin: `[0]` for windows at every column, `[1]` at every
-    /// second.
+    /// Offsets of the 16 cell corners from the window's origin: `[0]` if every column has a window, `[1]` if every
+    /// second one has (the integral image then stores its even columns first).
     corners: [[u32; 16]; 2],
     /// One bit for each of the 256 LBP patterns, set when a window of this pattern takes the left leaf.
     patterns: [u16; 16],
@@ -69,7 +70,7 @@ pub(super) struct LbpLanes {
     isa: Isa,
     stumps: Vec<Stump>,
     stages: Vec<Stage>,
-    /// The largest corner offset, for windows at every and at every second column.
+    /// For each of the two lists of offsets in [`Stump::corners`], the largest offset in any stump.
     reach: [usize; 2],
     stride: usize,
     step: usize,
@@ -210,8 +211,8 @@ impl Evaluator for LbpLanes {
         };
         #[cfg(target_arch = "x86_64")]
         match self.isa {
-            // SAFETY: `Isa` values are only made for what the machine has; every corner of the lanes of every window
-            // is readable, as was just asserted.
+            // SAFETY: `Isa` values are only made by `Isa::available`, for instruction sets that the machine supports;
+            // for every window and every corner, the values of all lanes are readable, as was just asserted.
             Isa::Avx2 => unsafe { x86::classify_avx2(&row, &mut passed, found) },
             // SAFETY: as above.
             Isa::Avx512 => unsafe { x86::classify_avx512(&row, &mut passed, found) },

@@ -31,9 +31,10 @@ use model::Model;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CascadeOptions {
-    /// Ratio of one window size to the next, above 1 (values below 1.01 are raised to it).
+    /// Ratio of each window size to the next smaller one; values below 1.01 are raised to 1.01.
     pub scale_factor: f64,
-    /// A face must be accepted by more than this many neighboring windows; 0 returns every accepted window.
+    /// A face is returned if the cascade accepts more than this many neighboring windows around it; with 0 every
+    /// accepted window is returned.
     pub min_neighbors: u32,
     /// Windows whose width or height is below this many pixels are left out.
     pub min_size: u32,

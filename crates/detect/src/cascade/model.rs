@@ -33,7 +33,8 @@ pub(super) struct Tree {
 
 /// An inner node of a tree.
 ///
-/// A child above 0 is the index of a node of the same tree; a child `c` of 0 or less is the leaf with index `-c`.
+/// A child above 0 is the index of a node, counted from the first node of the tree. A child `c` of 0 or less is the
+/// leaf with index `-c`, counted from the first leaf of the tree.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub feature: usize,
@@ -47,7 +48,7 @@ pub(super) struct Node {
 pub(super) enum Test {
     /// Haar: the feature's value is below this.
     Below(f32),
-    /// LBP: the bit of the feature's pattern is set in this set of 256 bits.
+    /// LBP: the feature's pattern (0 to 255) is the index of a bit that is set among these 256 bits.
     OneOf([u32; 8]),
 }
 

@@ -30,7 +30,7 @@ pub(super) fn slide(
         evaluator.set_image(&pixels[..size.0 * size.1], size, step);
         let side = |length: usize| (length as f32 * scale).round_ties_even() as i32;
         let (width, height) = (side(model.window.0), side(model.window.1));
-        // The last row and column of windows are left out, as in OpenCV.
+        // Number of left columns, and of top rows, at which a window lies inside the image.
         let (last_x, last_y) = (
             (size.0 + 1).saturating_sub(model.window.0),
             (size.1 + 1).saturating_sub(model.window.1),
@@ -61,7 +61,8 @@ pub(super) fn scaled_size(size: (u32, u32), scale: f32) -> (usize, usize) {
 
 /// The scales to search, finest first: factors of the window size at which windows fit the image and the size limits.
 ///
-/// When no scale is within the limits and `max_size` is set, the one whose window is nearest to `min_size`.
+/// When no scale is within the limits and `max_size` is set, the result is the scale whose window is nearest to
+/// `min_size`.
 pub(super) fn scales(
     window: (usize, usize),
     image: (u32, u32),
@@ -101,7 +102,7 @@ pub(super) fn scales(
     if !chosen.is_empty() || options.max_size == 0 {
         return chosen;
     }
-    // The limits are between two scales: take the nearest.
+    // No scale is within the limits: take the one nearest to `min_size`.
     let distance = |scale: &f32| {
         let (width, height) = scaled_single(*scale);
         let apart = |side: u32| (f64::from(min) - f64::from(side)).powi(2);

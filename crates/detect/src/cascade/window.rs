@@ -94,9 +94,9 @@ pub(super) struct LbpEvaluator {
     sums: Vec<u32>,
 }
 
-/// The 16 corners of the 3 x 3 cells whose upper left one is `[x, y, cell width, cell height]`, row by row.
+/// Returns the offsets of the 16 corners of 3 x 3 cells, row by row; the upper left cell is `[x, y, width, height]`.
 ///
-/// `place(x, y)` is the offset of a point in the integral image.
+/// `place(x, y)` returns the offset of a point in the integral image.
 pub(super) fn lbp_corners(
     [x, y, width, height]: [usize; 4],
     place: impl Fn(usize, usize) -> usize,
@@ -152,8 +152,8 @@ impl Evaluator for LbpEvaluator {
 /// The eight outer cells, clockwise from the upper left, each by the index of its upper left corner among the 16.
 pub(super) const LBP_ORDER: [usize; 8] = [0, 1, 2, 6, 10, 9, 8, 4];
 
-/// The LBP pattern, 0 to 255: bit 7 for the upper left cell to bit 0 clockwise, set when the sum of the cell is at
-/// least that of the middle cell.
+/// Computes the LBP pattern, 0 to 255. Bits 7 to 0 stand for the outer cells, clockwise from the upper left; a bit is
+/// set when the sum of its cell is at least that of the middle cell.
 ///
 /// # Safety
 /// Every corner must be an index of `sums`.

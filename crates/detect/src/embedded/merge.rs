@@ -25,10 +25,10 @@ const MIN_SUPPORT: f32 = 0.2;
 /// Groups candidates whose IoU with the best candidate of the group is at least `min_iou`, and returns one face per
 /// group, sorted by falling score.
 ///
-/// The box of a face is the mean of the group, weighted by score, since cells and scales err independently. Its score
-/// is `1 - product(1 - p)^(1 / n)`: the product is over the scales, `p` is the best score at a scale, and `n` is the
-/// number of scales that usually detect a face of this size, because a candidate that only one scale finds is mostly
-/// wrong.
+/// The box of a face is the mean of the boxes in the group, weighted by score, which reduces the independent errors of
+/// cells and scales. Its score is `1 - product(1 - p)^(1 / n)`: the product is over the scales, `p` is the best score
+/// at a scale, and `n` is the number of scales that usually detect a face of this size. The exponent lowers the score
+/// of candidates that only one of these scales finds, which are mostly wrong.
 ///
 /// `base_scale` is the size of the image at the base scale (the finest scale that is searched for faces of all sizes)
 /// divided by its original size.
@@ -75,7 +75,7 @@ struct Group {
     sum: [f32; 4],
     weight: f32,
     scales: Vec<usize>,
-    /// Product of `1 - p` over the scales, `p` the best score at a scale.
+    /// Product of `1 - p` over the scales, where `p` is the best score at a scale.
     complement: f32,
 }
 

@@ -47,17 +47,18 @@ const THRESHOLD: f32 = 0.65;
 const MIN_IOU: f32 = 0.5;
 const LONGEST_SIDE: u32 = 768;
 const MAX_SIDE: u32 = 4096;
-/// Smallest longest side of a scale, in pixels; for smaller images the image itself is the only scale.
+/// Lower limit for the longest side of a scale, in pixels; a smaller image is searched only at its own size.
 const MIN_SCALE: u32 = 96;
 /// Faces whose side exceeds this many pixels of a scale are dropped there; a coarser scale detects them. Not used at
 /// the coarsest scale.
 const MAX_FACE: f32 = 160.0;
 /// Longest side in pixels of the base scale, the finest scale that is searched for faces of all sizes.
 ///
-/// Half of `longest_side` where that is more, and never more than the image has.
+/// If half of `longest_side` is more, that is used instead. The base scale is never larger than the image or
+/// `longest_side`.
 const BASE_SCALE: u32 = 512;
-/// Longest sides in pixels of the scales finer than the base scale. They are searched for small faces only, because on
-/// large faces they detect false ones.
+/// Longest sides in pixels of the scales finer than the base scale. They are searched for small faces only, because at
+/// these scales the network finds false faces within large ones.
 const FINER_SCALES: [u32; 6] = [768, 1024, 1536, 2048, 3072, 4096];
 /// Faces whose side exceeds this many pixels of a finer scale are dropped there.
 const MAX_FACE_IN_FINER: f32 = 32.0;
@@ -138,7 +139,8 @@ impl EmbeddedDetector {
         Ok(without_overlaps(faces))
     }
 
-    /// Detects small faces again in enlarged windows of the image and replaces them by the combined results.
+    /// Detects small faces again in enlarged windows of the image and replaces each by the combination of both
+    /// detections.
     ///
     /// `base_scale` is as in [`merge()`].
     fn refine(
@@ -256,12 +258,12 @@ impl<'a> View<'a> {
 struct Scale {
     /// Longest side of the image at this scale, in pixels.
     longest_side: u32,
-    /// Larger faces than this are dropped at this scale: side in pixels of this scale.
+    /// Faces whose side exceeds this many pixels of this scale are dropped at this scale.
     max_face: f32,
 }
 
 /// The scales that are searched for faces of all sizes: `finest`, its half, quarter and so on, and three quarters of
-/// each of these except `finest`; all of at least [`MIN_SCALE`], except `finest` itself.
+/// each of these except `finest`. Scales below [`MIN_SCALE`] are left out, but never `finest`.
 fn common_scales(finest: u32) -> Vec<Scale> {
     let mut sides = vec![finest];
     let mut half = finest / 2;
@@ -282,8 +284,9 @@ fn common_scales(finest: u32) -> Vec<Scale> {
     sides.into_iter().enumerate().map(scale).collect()
 }
 
-/// Longest sides of the scales that are searched for small faces only: those of [`FINER_SCALES`] below `finest`, and
-/// `finest`, each at least [`MIN_FINER`] times the one before; the first is compared with `base`.
+/// Longest sides of the scales that are searched for small faces only: the entries of [`FINER_SCALES`] below `finest`,
+/// and `finest` itself. A side is left out if it is less than [`MIN_FINER`] times the one before it (`base` for the
+/// first).
 fn finer_scales(base: u32, finest: u32) -> impl Iterator<Item = u32> {
     let sides = FINER_SCALES.into_iter().filter(move |&side| side < finest);
     let mut last = base;

@@ -2,8 +2,8 @@
 //!
 //! In the image pyramid, whose resolution is limited to save time, a small face covers only a few cells, so its score
 //! is unreliable. The image itself has more detail, and a window around one face is searched quickly. The final score
-//! combines the scores of the pyramid (first pass) and of the window (refinement pass); the first has the less weight
-//! the smaller the face is at the base scale.
+//! combines the scores of the pyramid (first pass) and of the window (refinement pass). The smaller the face is at the
+//! base scale, the less weight the score of the first pass has.
 
 use image::RgbImage;
 use image::imageops::crop_imm;
@@ -17,14 +17,16 @@ pub(super) const WINDOW: u32 = 160;
 const FACE: f32 = 56.0;
 /// Faces whose side at the base scale is below this many pixels are refined.
 const SMALL: f32 = 28.0;
-/// Faces whose side at the base scale is at most this many pixels give the first score its smallest weight.
+/// For faces whose side at the base scale is at most this many pixels, the score of the first pass has its smallest
+/// weight.
 const TINY: f32 = 12.0;
 /// Largest number of faces of an image that are refined, those of highest score.
 const MAX_REFINED: usize = 6;
 /// Smallest IoU at which the boxes of both passes are the same face; low because small boxes are inaccurate.
 const MIN_IOU: f32 = 0.3;
-/// Weights of the scores: scores `p` with weights `w` combine to `1 - product((1 - p)^w)`. The first pass has the first
-/// weight for faces of [`TINY`] pixels, the second for faces of [`SMALL`]; the refinement pass has the third.
+/// Weights of the scores: scores `p` with weights `w` combine to `1 - product((1 - p)^w)`. The score of the first pass
+/// has `WEIGHT_OF_TINY` for faces of [`TINY`] pixels, `WEIGHT_OF_SMALL` for faces of [`SMALL`] pixels, and a value
+/// between both for sizes between; that of the refinement pass has `WEIGHT_OF_REFINED`.
 const WEIGHT_OF_TINY: f32 = 0.1;
 const WEIGHT_OF_SMALL: f32 = 0.6;
 const WEIGHT_OF_REFINED: f32 = 2.0;
@@ -94,8 +96,8 @@ impl Window {
     /// Combines a face of the first pass with `refined`, the faces detected in the enlarged window, in pixels of the
     /// window.
     ///
-    /// Takes the box of the best of `refined` that overlaps `first`, otherwise that of `first`. `base_scale` is as in
-    /// [`small`].
+    /// The box of the result is that of the best face in `refined` that overlaps `first`, or that of `first` if none
+    /// does. `base_scale` is as in [`small`].
     pub fn combine(&self, refined: &[Face], first: &Face, base_scale: f32) -> Face {
         let second = refined
             .iter()

@@ -158,7 +158,8 @@ struct SliceBackend<'a> {
 }
 
 impl SliceBackend<'_> {
-    /// The operand as an owned result that may be overwritten: itself if this is its last reader, otherwise a copy.
+    /// The operand as an owned result that may be overwritten: the result itself if the current layer is its last
+    /// reader, otherwise a copy.
     fn owned(&mut self, operand: Operand<'_, Map>) -> Map {
         match operand {
             Operand::Last(map) => map,

@@ -126,7 +126,8 @@ struct Results<V> {
 }
 
 impl<V> Results<V> {
-    /// Removes and returns those of `inputs` that the layer `reader` reads last; `None` for the others.
+    /// Removes and returns the results of those `inputs` whose last reader is the layer `reader`; `None` for the
+    /// others.
     fn take<const N: usize>(
         &mut self,
         reader: &'static str,

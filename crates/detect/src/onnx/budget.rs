@@ -4,9 +4,9 @@
 //! much. They are at least twice what the largest known models need: YOLO11x needs 240,000 and YOLOv8x6 320,000
 //! multiply-adds per pixel, and both less than 1 KiB of live memory per pixel.
 
-/// Limit of the multiply-adds of a run: a constant, plus this many per pixel.
+/// Limit of the multiply-adds of a run: the first number, plus the second per pixel.
 const WORK: (u64, u64) = (2 << 30, 700_000);
-/// Limit of the bytes alive at the same time: a constant, plus this many per pixel; and a maximum for the sum.
+/// Limit of the bytes alive at the same time: the first number, plus the second per pixel, but at most the third.
 const BYTES: (u64, u64, u64) = (256 << 20, 4 << 10, 4 << 30);
 /// Fixed cost of a node, in multiply-adds.
 const NODE: u64 = 1 << 13;

@@ -28,7 +28,8 @@ const PRIORS: [(u32, &[(f32, usize)]); 3] = [
 ];
 /// Factors of the predicted offsets of center and size; training divides by them.
 const VARIANCES: (f32, f32) = (0.1, 0.2);
-/// The known weights for anime were trained on boxes that include hair; this fraction of the height is above the brow.
+/// Fraction of the height of a predicted box that is cut off at its top, since it is above the brow: the known weights
+/// for anime were trained on boxes that include hair.
 const HAIR: f32 = 0.2;
 
 /// Number of prior boxes for a network input of this width and height.

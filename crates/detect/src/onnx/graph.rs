@@ -9,7 +9,8 @@ use super::wire::{Fields, Value, text, varint};
 
 /// Largest number of nodes of a graph; the largest YOLO exports have about 1,000.
 const MAX_NODES: usize = 4096;
-/// Largest number of inputs or of outputs of a node or graph; the runtime's scheduling time is quadratic in it.
+/// Largest number of inputs of a node, and of outputs of a node or of the graph; the runtime's scheduling time is
+/// quadratic in it.
 const MAX_ARGUMENTS: usize = 64;
 /// Largest number of attributes of a node.
 const MAX_ATTRIBUTES: usize = 32;
@@ -33,7 +34,7 @@ pub(super) struct Model<'a> {
     pub class_names: Option<String>,
 }
 
-/// A node: an operator with the names of its inputs and outputs; an empty name is an omitted one.
+/// A node: an operator with the names of its inputs and outputs; an empty name stands for an omitted input or output.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     pub operator: String,
@@ -245,8 +246,8 @@ impl Node {
     }
 }
 
-/// Reads the name and value of an attribute. The attribute's type, if the file states it, selects the field of the
-/// value; otherwise the last value field does.
+/// Reads the name and value of an attribute. The attribute's type, if the file states it, says which field holds the
+/// value; otherwise the last field with a value is taken.
 fn read_attribute(message: &[u8]) -> Reading<(String, Attribute)> {
     let mut name = String::new();
     let (mut kind, mut present) = (None, None);

@@ -17,7 +17,8 @@ pub(super) struct Operator {
     outputs: RangeInclusive<usize>,
     attributes: &'static [(&'static str, Rule)],
     pub infer: Infer,
-    /// Whether the operator may overwrite its input, so that the runtime runs other ready nodes before it.
+    /// Whether the operator may overwrite its input; the runtime prefers to run other nodes first, if their inputs
+    /// exist.
     pub is_in_place: bool,
 }
 
@@ -38,7 +39,7 @@ enum Rule {
 use Rule::{Float, Floats, Ignored, Int, Ints, OneOf, Scalar};
 
 const AXIS: RangeInclusive<i64> = -8..=7;
-/// Windows, strides and dilations; known models have global pooling over 64 pixels and strides of 128.
+/// Allowed window sizes, strides and dilations; known models have global pooling over 64 pixels and strides of 128.
 const WINDOW: RangeInclusive<i64> = 1..=1024;
 const PADS: RangeInclusive<i64> = 0..=1024;
 const FLAG: RangeInclusive<i64> = 0..=1;
@@ -185,7 +186,7 @@ operators! {
     ReduceProd: 1..=2, 1..=1, REDUCE, reduce::reduce, false;
     ReduceSum: 1..=2, 1..=1, REDUCE, reduce::reduce, false;
     Softmax: 1..=1, 1..=1, WITH_AXIS, reduce::softmax, true;
-    // Same values in another shape.
+    // Values rearranged to another shape, and the shape itself.
     DepthToSpace: 1..=1, 1..=1, &[("blocksize", Int(1..=64)), ("mode", OneOf(&["DCR", "CRD"]))],
         layout::depth_to_space, false;
     Flatten: 1..=1, 1..=1, &[("axis", Int(-8..=8))], layout::flatten, true;

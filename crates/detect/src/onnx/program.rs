@@ -12,7 +12,8 @@ use super::schedule::{Lifetimes, Node};
 /// The nodes of a graph in topological order, with indices in place of tensor names.
 pub(super) struct Program {
     steps: Vec<Step>,
-    /// Shape and possibly values of each tensor; `None` until a run, except for initializers.
+    /// Shape and possibly values of each initializer; `None` for all other tensors, whose shapes [`Program::check`]
+    /// computes in a copy.
     tensors: Vec<Option<Shaped>>,
     /// Index of the graph's input, the image.
     input: usize,

@@ -17,7 +17,7 @@ pub(super) const PROBE_SIDE: u32 = 128;
 /// Stack size in bytes of the threads that load and run a model; the runtime traverses the graph recursively.
 const STACK: usize = 64 << 20;
 
-/// An f32 output of a graph that has three dimensions.
+/// An output of a graph: f32 values in three dimensions.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Output {
     pub shape: [usize; 3],
@@ -120,8 +120,8 @@ impl Runner {
             .pop();
         let pool = pool.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)));
         let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
-        // A rayon worker that waits for a pool starts other images in the meantime; one that waits for a plain thread
-        // does not.
+        // The graph runs on a plain thread (see `apart`): a rayon worker that waits for a plain thread does not start
+        // other images in the meantime, as it would while waiting for a thread pool.
         let run = || {
             self.model.run(
                 vec![(self.input, input.into())],

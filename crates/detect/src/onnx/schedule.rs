@@ -1,4 +1,5 @@
-//! Peak of live memory during a run of a graph: the larger of that in the file's node order and that in the runtime's.
+//! Computes the peak of live memory during a run of a graph, both for the node order of the file and for that of the
+//! runtime; the larger peak counts.
 //!
 //! The runtime (rten 0.27) runs any node whose inputs exist, preferring nodes that cannot work in place, and frees a
 //! tensor after its last use. Its optimizer may fuse nodes, which only shortens lifetimes.
@@ -19,8 +20,10 @@ pub(super) struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// `given` says for each tensor whether it is in the file. Those, and tensors that are computed from them alone,
-    /// are never freed. `input` and `outputs` are the indices of the graph's input and outputs.
+    /// Determines the runtime's node order and the uses of each tensor.
+    ///
+    /// `given` says for each tensor whether it is in the file. Tensors in the file, and tensors that are computed from
+    /// them alone, are never freed. `input` and `outputs` are the indices of the graph's input and outputs.
     pub fn new(nodes: Vec<Node>, given: &[bool], input: usize, outputs: &[usize]) -> Self {
         let mut uses = vec![0; given.len()];
         for place in nodes.iter().flat_map(|node| &node.inputs).chain(outputs) {
@@ -82,7 +85,8 @@ impl Lifetimes {
     }
 }
 
-/// The runtime's order: of the nodes whose inputs exist, the first that cannot work in place, otherwise the first.
+/// Returns the runtime's node order. At each step it runs, of the nodes whose inputs exist, the first one that cannot
+/// work in place or, if all can, the first one.
 fn eager_order(nodes: &[Node], mut present: Vec<bool>) -> Vec<usize> {
     let mut takers = vec![Vec::new(); present.len()];
     for (index, node) in nodes.iter().enumerate() {

@@ -60,7 +60,7 @@ pub(crate) struct Input {
 
 /// Resizes an image to `size` and places it at `offset` in an input of the size `canvas`.
 ///
-/// Sizes are (width, height) in pixels; `offset` is that of the upper left corner.
+/// Sizes are (width, height) in pixels; `offset` is the position of the image's upper left corner in the input.
 pub(crate) fn place(
     image: &RgbImage,
     size: (u32, u32),

@@ -35,8 +35,8 @@ pub(super) trait Lanes {
 /// [`classify`] with AVX-512.
 ///
 /// # Safety
-/// The CPU must support AVX-512 F and BW. For every window of the row and every cell corner of every stump, 32 consecutive
-/// values of `row.sums` must be readable, starting at that corner.
+/// The CPU must support AVX-512 F and BW. For every window of the row and every cell corner of every stump, 32
+/// consecutive values of `row.sums` must be readable, starting at that corner.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) unsafe fn classify_avx512(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut Vec<usize>) {
     // SAFETY: as the caller promises.
@@ -46,8 +46,8 @@ pub(super) unsafe fn classify_avx512(row: &Row<'_>, passed: &mut Vec<u32>, found
 /// [`classify`] with AVX2.
 ///
 /// # Safety
-/// The CPU must support AVX2. For every window of the row and every cell corner of every stump, 16 consecutive values of
-/// `row.sums` must be readable, starting at that corner.
+/// The CPU must support AVX2. For every window of the row and every cell corner of every stump, 16 consecutive values
+/// of `row.sums` must be readable, starting at that corner.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn classify_avx2(row: &Row<'_>, passed: &mut Vec<u32>, found: &mut Vec<usize>) {
     // SAFETY: as the caller promises.
@@ -112,8 +112,8 @@ unsafe fn stage<L: Lanes>(row: &Row<'_>, at: usize, stage: &Stage) -> u32 {
                 s[i] = L::load(base.add(corners[i] as usize));
                 i += 1;
             }
-            // First differences of vertically neighboring corners, then of horizontally neighboring ones: the sums of
-            // the cells.
+            // The sum of a cell takes two steps: subtract vertically neighboring corners, then horizontally neighboring
+            // results.
             let mut columns = [L::zero(); 12];
             let mut i = 0;
             while i < 12 {
@@ -135,10 +135,12 @@ unsafe fn stage<L: Lanes>(row: &Row<'_>, at: usize, stage: &Stage) -> u32 {
     }
 }
 
-/// Clears the bits of windows that OpenCV does not visit: after a window that fails the first stage, it skips the next.
+/// Clears the bits of windows that OpenCV does not visit: after a window that fails the first stage, OpenCV skips the
+/// next window.
 ///
 /// `passed` has one bit per window, set if it passes the first stage. A passing window is skipped when an odd number of
-/// windows lie between it and the passing window before it, whether that one was visited or not.
+/// windows lie between it and the passing window before it, whether the latter was visited or not. `lanes` is the
+/// number of windows in one mask.
 fn keep_visited(passed: &mut [u32], lanes: usize) {
     let mut next = 0;
     for (group, mask) in passed.iter_mut().enumerate() {

@@ -1,7 +1,8 @@
 //! Space-to-depth of the network's input: each color plane is split into four by the parity of rows and columns.
 //!
 //! A convolution of even kernel and stride on the image equals one of half the kernel and stride on the split planes.
-//! Our kernels compute 8 or 16 channels at a time, and the split input has 12 channels instead of 3.
+//! The kernels of the `kernels` crate compute 8 or 16 channels at a time, which the 12 channels of the split input use
+//! better than 3.
 
 use image::RgbImage;
 use kernels::conv::ConvGeometry;
@@ -26,8 +27,8 @@ pub(super) fn split_geometry(convolution: &Convolution) -> ConvGeometry {
 /// The input of the network for a batch of images: values in `-1..=1`, split by parity.
 ///
 /// Each image is padded with gray (0) at the right and the bottom to `(width, height)`, and then by `padding` zeros on
-/// each side. The result is `[images, 12, (height + 2 * padding) / 2, (width + 2 * padding) / 2]`, rounded up; channel
-/// `4 * color + 2 * (row parity) + (column parity)`.
+/// each side. The result is `[images, 12, (height + 2 * padding) / 2, (width + 2 * padding) / 2]`, both sides rounded
+/// up. The index of a channel is `4 * color + 2 * (row parity) + (column parity)`.
 pub(super) fn split_images(
     images: &[&RgbImage],
     (width, height): (u32, u32),
@@ -68,7 +69,7 @@ fn split_image(
             .checked_sub(padding)
             .and_then(|row| image.as_raw().chunks_exact(stride).nth(row));
         for odd in 0..2 {
-            // Column of the image that becomes the first one of this parity.
+            // First column of the image that has this parity in the padded image.
             let first = (odd + padding) % 2;
             for channel in 0..3 {
                 let at = (channel * 4 + y % 2 * 2 + odd) * plane + y / 2 * columns;

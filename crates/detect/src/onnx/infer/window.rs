@@ -2,7 +2,8 @@
 
 use super::{Call, Inferred, Kind, MAX_ELEMENTS, Outcome, Shaped, elements};
 
-/// Rows and columns of the tiles in which the runtime multiplies; a smaller product costs as much as one tile.
+/// Rows and columns of the tiles in which the runtime computes a matrix product; a smaller product costs as much as one
+/// tile.
 const TILE: (usize, usize) = (8, 32);
 /// Fixed cost of the matrix product of one group, in multiply-adds.
 const GROUP: u64 = 1 << 14;
@@ -15,7 +16,8 @@ struct Axis {
     /// Number of elements from the first to the last tap of a window, both included: the dilated kernel size.
     extent: usize,
     stride: usize,
-    /// Padding before and after; `None` for `auto_pad` `SAME_UPPER` and `SAME_LOWER`, where it follows from the size.
+    /// Padding before and after; `None` for `auto_pad` `SAME_UPPER` and `SAME_LOWER`, where the padding follows from
+    /// the size.
     pads: Option<(usize, usize)>,
 }
 

@@ -14,7 +14,8 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     unsafe fn load(from: *const u16) -> __m256i {
-        // SAFETY: the caller promises 16 readable values and the instruction set; so in all that follow.
+        // SAFETY: the caller promises 16 readable values and the instruction set; the same holds for all functions
+        // below.
         unsafe { _mm256_loadu_si256(from.cast()) }
     }
 

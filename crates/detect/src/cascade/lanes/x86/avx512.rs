@@ -14,7 +14,8 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn load(from: *const u16) -> __m512i {
-        // SAFETY: the caller promises 32 readable values and the instruction set; so in all that follow.
+        // SAFETY: the caller promises 32 readable values and the instruction set; the same holds for all functions
+        // below.
         unsafe { _mm512_loadu_si512(from.cast()) }
     }
 
