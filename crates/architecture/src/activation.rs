@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The activation functions of NVIDIA's StyleGAN2-ADA, as `bias_act` names them.
 ///
-/// The function is followed by a gain, [`default_gain`](Self::default_gain) unless another is given.
+/// The value of the function is multiplied by a gain, which is [`default_gain`](Self::default_gain) unless another is
+/// given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum Activation {
@@ -60,7 +61,8 @@ impl Activation {
         }
     }
 
-    /// The slope of `lrelu` below zero, where no `alpha` is given: 0.2. For the other functions, which have none, 0.
+    /// The slope of `lrelu` below zero, where no `alpha` is given: 0.2. Returns 0 for the other functions, which have
+    /// no such slope.
     pub fn default_alpha(self) -> f64 {
         if self == Activation::Lrelu { 0.2 } else { 0.0 }
     }

@@ -9,7 +9,7 @@ use crate::network::NetworkConfig;
 impl NetworkConfig {
     /// Returns the settings in which two networks differ, for example `mapping.num_layers`.
     ///
-    /// Settings of labels are left out when neither network has labels.
+    /// Settings that concern labels are left out when neither network has labels.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
         let [a, b] = [self, other].map(|config| {
             let mut leaves = IndexMap::new();
@@ -57,8 +57,9 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether a training run that starts from a file may use another value than the file: the setting neither changes
-    /// the shape of a tensor nor how its values are used (clamp, fp16 blocks, frozen layers and similar).
+    /// Whether a training run that starts from a file may use another value than the file: the setting changes neither
+    /// the shape of a tensor nor the meaning of its values. Such settings are the clamp, the number of fp16 blocks, the
+    /// decay of `w_avg`, the minibatch group size and the number of frozen layers.
     pub fn is_free(&self) -> bool {
         matches!(
             self.setting.as_str(),
@@ -81,7 +82,7 @@ impl Difference {
     }
 }
 
-/// Whether neither network uses a setting, because it is one of labels and neither has labels.
+/// Whether a setting is unused because it concerns labels and neither network has labels.
 fn is_unused(setting: &str, a: &NetworkConfig, b: &NetworkConfig) -> bool {
     let has_labels = a.c_dim() > 0 || b.c_dim() > 0;
     let is_of_labels = setting == "mapping.embed_features"

@@ -1,4 +1,4 @@
-//! What the configuration of every network provides: the trait `NetworkDefinition`.
+//! The trait `NetworkDefinition`, which the configurations of all networks implement.
 
 use serde::{Deserialize, Serialize};
 
@@ -43,15 +43,15 @@ pub trait NetworkDefinition {
     /// `Config`, naming the first setting that is not possible.
     fn validate(&self) -> Result<()>;
 
-    /// Checks only that [`NetworkDefinition::modules`] does not panic or run for very long: resolution, number of
-    /// mapping layers, number of filter taps. Unlike [`NetworkDefinition::validate`], it accepts networks that cannot
-    /// be built here but whose files can be read, described and converted.
+    /// Checks only the settings with which [`NetworkDefinition::modules`] could panic or run for very long: resolution,
+    /// number of mapping layers, number of filter taps. Unlike [`NetworkDefinition::validate`], it accepts networks
+    /// that cannot be built here but whose files can be read, described and converted.
     ///
     /// # Errors
     /// `Config`, naming the setting that is out of range.
     fn check_counts(&self) -> Result<()>;
 
     /// The tree of modules that the network has in NVIDIA's PyTorch code, with the names and shapes of all tensors. May
-    /// panic when [`NetworkDefinition::check_counts`] is an error.
+    /// panic when [`NetworkDefinition::check_counts`] returns an error.
     fn modules(&self) -> Module;
 }

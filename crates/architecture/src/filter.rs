@@ -1,6 +1,6 @@
 //! Resampling filters: default taps, and the buffer that layers keep.
 
-/// Default taps of the resampling filters of both networks, before normalization.
+/// Default taps of the resampling filters of generators and discriminators, before normalization.
 pub const DEFAULT_FILTER: [f64; 4] = [1.0, 3.0, 3.0, 1.0];
 
 /// Returns the shape and the values of the buffer `resample_filter` for a one-dimensional filter. The values sum to 1.

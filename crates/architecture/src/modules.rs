@@ -216,8 +216,8 @@ impl Module {
         specs.collect()
     }
 
-    /// Calls `f` with this module and all modules inside it, parents first, and with the prefix of the tensor names of
-    /// each.
+    /// Calls `f` for this module and all modules inside it, parents first. `f` gets the module and the prefix of its
+    /// tensor names, such as `synthesis.b4.`.
     fn visit(&self, prefix: &str, f: &mut impl FnMut(&Module, &str)) {
         f(self, prefix);
         for child in &self.children {

@@ -22,7 +22,7 @@ pub enum NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// The configuration of the variant, as the trait that all of them implement.
+    /// The configuration in this variant, as a trait object.
     pub fn definition(&self) -> &dyn NetworkDefinition {
         match self {
             Self::Generator(config) => config,

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::network::NetworkConfig;
 
-/// Address of the folder of the files on NVIDIA's server.
+/// Address of the folder with the files on NVIDIA's server.
 ///
 /// The files are under the Nvidia Source Code License (non-commercial). They are downloaded to the user's cache when
 /// needed and are not part of this project.

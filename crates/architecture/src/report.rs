@@ -65,15 +65,16 @@ impl TensorReport {
 pub struct NetworkReport {
     /// The network of the run: `G`, `D` or `G_ema`.
     pub key: &'static str,
-    /// The network of the file whose weights it gets: `G`, `D` or `G_ema`; `None` when the file has no suitable
-    /// network.
+    /// The network of the file from which the network of the run gets its weights: `G`, `D` or `G_ema`; `None` when the
+    /// file has no suitable network.
     pub source: Option<&'static str>,
     /// The comparison of the tensors.
     pub tensors: TensorReport,
     /// Settings that differ although they should be equal. [`Difference::ours`] is the value in the file,
     /// [`Difference::theirs`] that of the run.
     pub settings: Vec<Difference>,
-    /// Settings that differ and may differ ([`Difference::is_free`]), with the values in the same order.
+    /// Settings that differ and are free to do so ([`Difference::is_free`]). As in `settings`, [`Difference::ours`] is
+    /// the value in the file.
     pub free_settings: Vec<Difference>,
 }
 
@@ -102,8 +103,8 @@ impl NetworkReport {
         }
     }
 
-    /// Whether the file has such a network, with the same tensors, and with the same settings that determine how the
-    /// network computes with them ([`Difference::is_function`]).
+    /// Whether the file has a network for this network of the run, with the same tensors and with equal values of all
+    /// settings that change the output ([`Difference::is_function`]).
     pub fn fits(&self) -> bool {
         self.source.is_some()
             && self.tensors.is_complete()

@@ -47,7 +47,7 @@ impl ArchiveKind {
     }
 }
 
-/// Whether the first 512 bytes are a tar header with a right checksum. Tars before ustar have no magic number.
+/// Whether the first 512 bytes are a tar header with a correct checksum. Tars before ustar have no magic number.
 fn is_tar_header(head: &[u8]) -> bool {
     let Some(header) = head.get(..512) else {
         return false;
@@ -70,7 +70,7 @@ fn head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Describes a file as [`describe`] does; the message of the system if the file cannot be read.
+/// Describes a file as [`describe`] does, or returns the error message of the system if the file cannot be read.
 pub fn describe_file(path: &Path) -> String {
     let told = || -> io::Result<String> {
         let length = std::fs::metadata(path)?.len();

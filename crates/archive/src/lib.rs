@@ -1,13 +1,13 @@
-//! Zips and tars read in place from many threads, and file names of any encoding as text.
+//! Reads zips and tars in place, from many threads, and decodes file names of any encoding to text.
 //!
-//! - [`ZipFile`] and [`TarFile`]: every record of the directory is a member, also when two have one name. Names are raw
-//!   bytes; a member that cannot be read has an [`ArchiveError`] of its own.
+//! - [`ZipFile`] and [`TarFile`]: every file in an archive is a member, even when several have the same name. Names are
+//!   raw bytes. Reading a damaged member returns an [`ArchiveError`]; the other members can still be read.
 //! - [`names`]: the rules by which raw names become text, the same for folders, lists and archives.
 //! - [`ArchiveKind`] recognizes archives by content, [`describe`] says what other files are (a web page, cut short,
 //!   empty).
 //! - [`is_system_file`]: recognizes files that operating systems put beside images (`._a.png`, `Thumbs.db`).
 //!
-//! Nothing is unpacked to disk. Image formats are in the crate `decode`, not here.
+//! Nothing is unpacked to disk. The crate `decode` handles image formats.
 //!
 //! ```no_run
 //! use archive::{ArchiveError, ZipFile};

@@ -4,9 +4,9 @@
 //! rule that applies decides:
 //! 1. UTF-8, when the bytes are valid UTF-8;
 //! 2. CP932 (Shift_JIS of Windows), when all bytes decode, none of them to half-width katakana (Korean and Chinese
-//!    bytes can read as such), and at least one two-byte character cannot as well be Latin letters. It can if it would
-//!    be an accented letter before another letter; in zips also if it would be two accented letters in a row within a
-//!    word (`Größe`), or an accented capital among capitals (`GRÖSSE`);
+//!    bytes can read as such), and at least one two-byte character is unlikely to be Latin letters in another encoding.
+//!    It is likely to be Latin letters if it would be an accented letter before another letter; in zips also if it
+//!    would be two accented letters in a row within a word (`Größe`), or an accented capital among capitals (`GRÖSSE`);
 //! 3. CP437 in zips, when all bytes decode to letters: the zip specification prescribes it for names without the UTF-8
 //!    flag;
 //! 4. else ASCII characters and UTF-8 sequences of three and four bytes are kept, and every other byte becomes an
@@ -110,14 +110,15 @@ pub fn leads_out<'p>(parts: impl IntoIterator<Item = &'p str>) -> bool {
 /// Decodes paths to text so that folders with different raw names never get the same text: the second one gets `#2`
 /// after its name.
 ///
-/// Files are not made distinct here but by whoever lists them, since two files may have the same raw name.
+/// File names are not made distinct: the code that lists files has to do that, since two files may even have the same
+/// raw name.
 #[derive(Clone, Debug, Default)]
 pub struct Speller {
     /// Index of a parent folder and raw name of a folder in it -> index of that folder.
     folders: HashMap<(usize, Vec<u8>), usize>,
     /// Texts in use: index of the parent folder, and name as text.
     taken: HashSet<(usize, String)>,
-    /// Path of each folder as text, with `/` after it; the first is that of the root.
+    /// Path of each folder as text, with `/` after it. The first is the prefix of all paths, which stands for the root.
     spelled: Vec<String>,
 }
 
@@ -130,7 +131,8 @@ impl Speller {
         }
     }
 
-    /// The text of a path whose parts are separated by `/` or `\`. Of folders with equal texts, the first one keeps it.
+    /// The text of a path whose parts are separated by `/` or `\`. Of several folders with the same text, the first
+    /// keeps it and the others get a number.
     pub fn spell(&mut self, raw: &[u8], page: CodePage) -> String {
         let mut parts = parts(raw, page);
         let (_, file) = parts.pop().unwrap_or_default();
@@ -268,8 +270,8 @@ fn cp932(raw: &[u8], page: CodePage) -> Option<String> {
 ///
 /// - two letters with accents between ASCII letters (`Größe`, `créée`), none of them a capital after a small letter; a
 ///   single Japanese character among Latin letters is rarer than such words;
-/// - the same at the beginning or the end of a word (`Süß`, `créé`, `pää`), if the character is neither kana, kanji nor
-///   punctuation of row 1 of JIS X 0208;
+/// - two such letters at the beginning or the end of a word (`Süß`, `créé`, `pää`), if the CP932 character is neither
+///   kana, kanji nor punctuation of row 1 of JIS X 0208;
 /// - a capital with an accent among ASCII capitals (`GRÖSSE`).
 fn is_dos_word(before: Option<u8>, rest: &[u8]) -> bool {
     let [lead, trail, ..] = *rest else {
@@ -293,7 +295,7 @@ fn is_dos_word(before: Option<u8>, rest: &[u8]) -> bool {
     if !is_accented(lead) || !is_accented(trail) {
         return false;
     }
-    // `None` where a byte is not a letter, so that a word begins after it.
+    // `None` if the byte before is not a letter: the word then begins with `lead`.
     let word = [
         before.filter(u8::is_ascii_alphabetic),
         Some(lead),

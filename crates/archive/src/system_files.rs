@@ -26,15 +26,16 @@ const FOLDERS: &[&str] = &[
     "system volume information",
 ];
 
-/// Whether a file name is one that only operating systems give. It may have the name of an NTFS stream after it, which
-/// other file systems keep as part of the name (`Thumbs.db:encryptable`, `a.png:Zone.Identifier`).
+/// Whether a file name is one that only operating systems give. On file systems other than NTFS, such a name can
+/// include the name of an NTFS stream (`Thumbs.db:encryptable`, `a.png:Zone.Identifier`).
 fn is_name_of_system(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let file = lower.split(':').next().unwrap_or_default();
     NAMES.contains(&file) || lower.ends_with(":zone.identifier")
 }
 
-/// Whether the path alone allows [`is_system_file`] to be true. If not, the first bytes of the file need not be read.
+/// Whether [`is_system_file`] can be true for a file at `path`, depending on its first bytes. If not, these bytes need
+/// not be read.
 pub fn may_be_system_file(path: &str) -> bool {
     let (folders, name) = split(path);
     name.starts_with("._")
@@ -47,9 +48,9 @@ pub fn may_be_system_file(path: &str) -> bool {
 
 /// Whether a file was written by an operating system or a NAS, by its path and its first bytes (8 are enough).
 ///
-/// AppleDouble files (`._a.png`, `__MACOSX/`) are recognized by content, so that a real image with such a name does not
-/// count as one; nor does an image called `Thumbs.db` count as a system file. The real images in Synology's `@eaDir`
-/// are thumbnails of those beside it and are recognized by name.
+/// AppleDouble files (`._a.png`, `__MACOSX/`) are recognized by content, since real images can have such names. An
+/// image called `Thumbs.db` does not count as a system file either. Synology's folder `@eaDir` holds real images, the
+/// thumbnails of the images beside it: these are recognized by name.
 pub fn is_system_file(path: &str, head: &[u8]) -> bool {
     let (folders, name) = split(path);
     let in_mac_folder = folders.contains(&"__MACOSX");

@@ -39,7 +39,7 @@ pub struct TarMember {
 enum Place {
     Plain,
     Sparse(SparseMap),
-    /// A member without bytes, and the reason.
+    /// A member that cannot be read, and the reason.
     Nothing(String),
 }
 
@@ -76,14 +76,14 @@ impl TarFile {
                 Ok(Some(found)) => found,
                 Ok(None) => continue,
                 Err(error) => {
-                    // Anything may follow the end mark, which is a block of zeros.
+                    // After the end mark, a block of zeros, anything may follow: the error is then no damage.
                     let mark = file.read_range(end, BLOCK)?;
                     let is_over = end > 0 && !mark.is_empty() && mark.iter().all(|b| *b == 0);
                     damage = (!is_over).then(|| error.to_string());
                     break;
                 }
             };
-            // A hard link has the bytes of a member before it.
+            // A hard link has the bytes of the earlier member that it links to.
             if let Some(&target) = target.and_then(|target| by_name.get(plain_name(&target))) {
                 let target = &members[target];
                 (member.offset, member.size) = (target.offset, target.size);
@@ -115,8 +115,8 @@ impl TarFile {
         &self.members
     }
 
-    /// Describes why the list of members may be incomplete: a damaged header at which reading stopped, or a file that ends
-    /// inside a block. `None` for a tar without damage.
+    /// Describes why the list of members may be incomplete: a damaged header at which reading stopped, or a file that
+    /// ends inside a block. `None` for a tar without damage.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 /// crate keeps all of them in memory. Systems limit names to 4096 bytes and extended attributes to 64 KiB each.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Largest read in bytes of a plain header, which is one block.
+/// Number of bytes of a block. Plain headers are read one block at a time.
 const BLOCK: usize = 512;
 
 /// A reader that fails once the extended headers of one member exceed `MAX_BYTES`.

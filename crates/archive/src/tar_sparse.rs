@@ -23,8 +23,8 @@ const BLOCK: u64 = 512;
 const MAX_PARTS: usize = 1 << 16;
 
 impl SparseMap {
-    /// The map of a member with these pax fields, whose `n_stored` bytes of data begin at `offset`; `None` when it is
-    /// not sparse.
+    /// Reads the map of a member from its pax fields. The member's `n_stored` bytes of data begin at `offset`. Returns
+    /// `None` when the member is not sparse.
     ///
     /// # Errors
     /// When the map contradicts itself.
@@ -71,8 +71,8 @@ impl SparseMap {
         )))
     }
 
-    /// The map in an old GNU header at offset `header` and the blocks after it, and the number of bytes of those
-    /// blocks.
+    /// Reads the map from an old GNU header at offset `header` and from the blocks after it. Returns the map and the
+    /// number of bytes of those blocks.
     ///
     /// # Errors
     /// As [`of_pax`](Self::of_pax).

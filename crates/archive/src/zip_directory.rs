@@ -1,6 +1,8 @@
-//! The central directory of a zip: found from the end of the file, one member for each record.
+//! Reads the central directory of a zip, which is found by searching back from the end of the file. Each record of the
+//! directory becomes a member.
 //!
-//! The `zip` crate keeps only one record for each name, so that other members of that name could not be read.
+//! The `zip` crate is not used for this, because it keeps only one record for each name: other members of that name
+//! could not be read.
 
 use crate::error::ArchiveError;
 use crate::names::CodePage;
@@ -150,7 +152,8 @@ fn find_end(file: &SharedFile) -> Result<Option<End>, ArchiveError> {
     }))
 }
 
-/// The end of a zip64 by its records before the plain end record at offset `end`; `None` when there are none.
+/// Reads the end of a zip64 from the two zip64 records before the plain end record, which is at offset `end`; `None`
+/// when there are no such records.
 fn find_end64(file: &SharedFile, end: u64) -> Result<Option<End>, ArchiveError> {
     let Some(locator_at) = end.checked_sub(20) else {
         return Ok(None);

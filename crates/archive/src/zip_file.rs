@@ -26,7 +26,7 @@ impl ZipFile {
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         let file = SharedFile::open(path)?;
         let Some(members) = read_directory(&file)? else {
-            // Without the end of a zip, its start tells whether it ever was one.
+            // The record that ends a zip is missing. The first bytes tell whether the file is the beginning of a zip.
             let head = file.read_range(0, 512)?;
             return Err(match ArchiveKind::of_head(&head) {
                 Some(ArchiveKind::Zip) => ArchiveError::CutShort(

@@ -39,7 +39,8 @@ pub fn give_back_large_blocks() {
         // SAFETY: as in `tune_allocator`.
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, 16 << 20);
-            // With a larger padding, such blocks would still come from the heaps of threads, which are small.
+            // With a larger padding, the heap of a thread has so much free space at its end that such blocks would
+            // still be taken from it.
             libc::mallopt(libc::M_TOP_PAD, 1 << 20);
         }
     }

@@ -16,8 +16,8 @@ pub fn escaped(name: &OsStr) -> String {
     text
 }
 
-/// Adds the name of the argument to clap's error for a value that is not UTF-8, which clap leaves out. Other errors are
-/// returned as they are.
+/// Adds to clap's error for a value that is not UTF-8 the name of the argument, which clap leaves out. Other errors are
+/// returned as they are. `args` begins with the name of the program.
 pub(crate) fn named(
     error: clap::Error,
     command: &mut clap::Command,

@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and a lost terminal (SIGHUP): cleans up before the program ends as it would without this module.
+//! Cleans up on Ctrl-C, SIGTERM and a lost terminal (SIGHUP). Then the program ends as it would without this module.
 
 use anyhow::Context;
 
@@ -31,7 +31,7 @@ pub fn on_interrupt(clean_up: impl Fn() + Send + 'static) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Does nothing on this platform: the system ends the program, and its next start cleans up.
+/// Does nothing on this platform: the system ends the program without a cleanup.
 ///
 /// # Errors
 /// None.

@@ -1,4 +1,4 @@
-//! The frame of every command-line tool: arguments, logging, progress, results, errors, exit codes.
+//! The code that all command-line tools share: arguments, logging, progress, results, errors, exit codes.
 //!
 //! A tool flattens [`Common`] into its arguments, calls [`Common::start`] once, and wraps its work in [`run_main`]:
 //!
@@ -24,8 +24,8 @@
 //! ```
 //!
 //! Data goes to stdout through [`outln!`] and [`report`], everything else to stderr through `tracing` and [`Progress`].
-//! Both share one writer, so that a log line is never printed into a bar. This crate has no code about images or
-//! training.
+//! Log lines and progress bars share one writer, so that a log line is never printed into a bar. This crate has no code
+//! about images or training.
 
 mod allocator;
 mod common;

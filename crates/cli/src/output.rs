@@ -75,7 +75,7 @@ pub fn write_stdout(text: fmt::Arguments<'_>) {
     }
 }
 
-/// Takes the first failure of stdout, which nothing has reported yet.
+/// Returns the first failure to write to stdout and forgets it; `None` when there was none. The caller reports it.
 pub(crate) fn take_failure() -> Option<io::Error> {
     FAILURE.lock().ok()?.take()
 }

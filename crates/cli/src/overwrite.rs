@@ -1,4 +1,4 @@
-//! `--force`: which existing files an output may replace.
+//! The flag `--force`, and the check whether an output may replace an existing file.
 
 use std::path::Path;
 

@@ -6,7 +6,8 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-/// Environment variable with the folder to which a tool writes its completions and man pages instead of working.
+/// Environment variable with a folder. When it is set, a tool writes its completions and man pages to this folder and
+/// does nothing else.
 pub const PAGES_VARIABLE: &str = "KAOGAN_PAGES";
 
 /// Parses the arguments of the program.

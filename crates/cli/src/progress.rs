@@ -87,14 +87,14 @@ impl Progress {
         self.write_line_when_due();
     }
 
-    /// Sets the count, as in a loop that counts itself. The difference counts for the rate, unlike with
-    /// [`resume_from`](Self::resume_from).
+    /// Sets the count, for a loop that keeps its own count. Units since the previous count enter the rate, unlike those
+    /// of [`resume_from`](Self::resume_from).
     pub fn set_position(&self, position: u64) {
         self.bar.set_position(position);
         self.write_line_when_due();
     }
 
-    /// Sets the count to what an earlier run has done, which does not count for the rate.
+    /// Sets the count to the number of units that an earlier run has done. They do not enter the rate.
     pub fn resume_from(&self, position: u64) {
         self.base.store(position, Ordering::Relaxed);
         self.rate.restart(Instant::now(), position);
@@ -117,7 +117,7 @@ impl Progress {
             .set_message(crate::printable(&message).into_owned());
     }
 
-    /// The count, including what an earlier run has done.
+    /// The count, including the units that an earlier run has done.
     pub fn position(&self) -> u64 {
         self.bar.position()
     }
@@ -127,7 +127,7 @@ impl Progress {
         self.bar.elapsed()
     }
 
-    /// Removes the bar and logs how many units this run has done in which time.
+    /// Removes the bar and logs the number of units that this run has done and the time that it took.
     pub fn finish(self) {
         let (n, elapsed) = (self.n_done(), self.bar.elapsed());
         self.bar.finish_and_clear();
@@ -148,7 +148,7 @@ impl Progress {
 
     fn write_line_when_due(&self) {
         let Some(lines) = &self.lines else { return };
-        // Another thread is writing the line.
+        // If the lock is taken, another thread is writing the line.
         let Ok(mut last) = lines.last.try_lock() else {
             return;
         };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// Time over which the rate is averaged.
 const WINDOW: Duration = Duration::from_secs(30);
-/// Least time between two marks.
+/// Shortest time between two entries of `Rate::marks`.
 const STEP: Duration = Duration::from_secs(1);
 
 /// Times and counts of the last seconds, called marks, from which the rate is computed.

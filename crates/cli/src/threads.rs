@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-/// Number of threads that are left for bars, readers and writers when the system allows few.
+/// Number of threads that are kept free for bars, readers and writers when the system allows few threads.
 const SPARE: usize = 3;
 
 /// Starts rayon's global pool with `wanted` threads, or else with `RAYON_NUM_THREADS` or one per core.

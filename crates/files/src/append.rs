@@ -75,7 +75,7 @@ fn append(
         }
         appended?;
     } else {
-        // Other systems cannot replace an open file.
+        // Systems other than Unix cannot replace an open file.
         #[cfg(not(unix))]
         drop(file);
         // A symbolic link is kept: the file that it leads to is replaced.
@@ -116,10 +116,10 @@ pub(crate) fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 
-/// The lines of a file without zeros, which stand for blocks that were never written, and without an unfinished object
-/// at the end.
+/// Returns the content of a file without what a crash left in it. Of a line with zero bytes, which stand for blocks
+/// that were never written, only the whole objects are kept; an unfinished object at the end of the file is left out.
 ///
-/// Lines and objects are found as by [`JsonLines`].
+/// [`JsonLines`] decides whether an object is whole.
 fn whole_lines(bytes: &[u8]) -> Vec<u8> {
     let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
     let is_whole = |line: &[u8]| {

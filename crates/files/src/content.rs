@@ -3,13 +3,14 @@
 use crate::file_kind::{FileKind, TextKind};
 use std::fmt;
 
-/// Content that was found in place of a binary file of these tools. `Display` says what it is and what to do.
+/// Content that was found in place of a binary file that a program wanted to read. The `Display` text says what the
+/// content is and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForeignContent {
     /// No bytes at all.
     Empty,
-    /// Zero bytes only, as a download leaves that reserved its space first.
+    /// Zero bytes only: a download reserved space for the file and did not fill it.
     Zeros,
     /// HTML.
     WebPage,

@@ -1,6 +1,6 @@
 //! Recognizes kinds of files by their first bytes: the one table of magic numbers for everything that is not an image.
 //!
-//! Crates that find a file of a kind that they do not read describe it, with their own advice, by its [`FileKind`].
+//! A crate that finds a file of a kind that it does not read chooses its message to the user by the [`FileKind`].
 
 /// A kind of file that is not an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,8 @@ pub enum TextKind {
 impl TextKind {
     /// Recognizes a kind by the beginning of a text; `None` for other texts.
     pub fn of(text: &str) -> Option<Self> {
-        /// In bytes. A pointer of git-annex is a path; longer texts only mention its folder.
+        /// Length in bytes from which a text is not a git-annex pointer. A pointer is a single path; a longer text only
+        /// mentions the folder of git-annex.
         const MAX_ANNEX: usize = 1024;
         let text = text.trim_start_matches('\u{feff}').trim_start();
         let lower = text.to_ascii_lowercase();

@@ -48,7 +48,7 @@ pub fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The text of a file in UTF-8, which may have at most `limit` bytes.
+/// The text of a UTF-8 file of at most `limit` bytes.
 ///
 /// # Errors
 /// As [`read_input`], and when it is not UTF-8.

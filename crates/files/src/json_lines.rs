@@ -30,8 +30,8 @@ pub struct JsonLines {
 /// its text.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// Largest number of bytes of a line and of values on it; a line with more is damaged. A tick of a training run has 5
-/// kB with 300 values.
+/// Largest number of bytes of a line (`MAX_LINE`) and of values on a line (`MAX_VALUES`); a line with more is damaged.
+/// A tick of a training run has 5 kB with 300 values.
 const MAX_LINE: usize = 4 << 20;
 const MAX_VALUES: usize = 100_000;
 
@@ -128,8 +128,8 @@ fn is_possible(line: &str) -> bool {
         && line.as_bytes().iter().filter(|b| starts_value(b)).count() <= MAX_VALUES
 }
 
-/// Passes the objects of a line to `give`: one, or several where a line end was lost. Returns whether nothing else is
-/// on the line.
+/// Passes the objects of a line to `give`: one, or several where a line end was lost. Returns true if the line holds
+/// whole objects only.
 fn objects(line: &str, give: &mut dyn FnMut(Map<String, Value>)) -> bool {
     let plain = without_nan(line);
     let mut objects = serde_json::Deserializer::from_str(&plain).into_iter::<Map<String, Value>>();

@@ -2,14 +2,15 @@
 //!
 //! A reader sees the old bytes or the new ones, never a partly written file, even after a crash. [`write_atomic`] and
 //! [`write_bytes`] write a file at once; [`AtomicFile`] is for writers that seek (zips). A file that is dropped without
-//! [`AtomicFile::commit`] leaves nothing behind; the temporary of a killed process is removed by the next process that
-//! writes to the same folder.
+//! [`AtomicFile::commit`] leaves nothing behind; on Unix, the temporary of a killed process is removed by the next
+//! process that writes to the same folder.
 //!
 //! There are also helpers for reading files of users: [`FileKind`] recognizes kinds of files by their first bytes,
 //! [`ForeignContent`] recognizes content that took the place of a file, [`decode_text`] reads UTF-8 and UTF-16,
-//! [`JsonLines`] reads logs that were cut or damaged, [`append_json_line`] adds to them, [`open_input`] and
-//! [`read_input`] refuse pipes, devices and files that are too large, [`write_safetensors`] and [`check_safetensors`]
-//! add and check a checksum of tensor files, [`mark`] distinguishes earlier outputs from files of the user.
+//! [`JsonLines`] reads logs that were cut or damaged, [`append_json_line`] adds to them, [`open_input`] refuses pipes,
+//! sockets and devices, [`read_input`] also files that are too large, [`write_safetensors`] and [`check_safetensors`]
+//! add and check a checksum of tensor files, [`mark`] distinguishes files that these programs wrote from files of the
+//! user.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
@@ -59,7 +60,7 @@ use std::path::{Path, PathBuf};
 
 use error::named;
 
-/// Replaces `path` with what `fill` writes, or leaves it as it was.
+/// Replaces the file at `path` by what `fill` writes; on an error the old file stays as it was.
 ///
 /// `fill` gets an unbuffered file. Missing parent folders are created.
 ///

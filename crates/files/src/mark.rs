@@ -1,9 +1,9 @@
-//! A mark in images, videos, HTML pages and arrays, by which a program distinguishes its earlier output from a file of
-//! the user.
+//! A mark in images, videos, HTML pages and arrays, by which a program distinguishes a file that it wrote earlier from
+//! a file of the user.
 //!
 //! | format | mark |
 //! |---|---|
-//! | PNG, APNG | the first text: `Software`, beginning with `kaogan` |
+//! | PNG, APNG | the first text chunk, with the keyword `Software` and a text that begins with `kaogan` |
 //! | GIF | a comment at the end |
 //! | WebP | an unknown chunk at the end |
 //! | MP4 | a `free` box at the end |

@@ -17,7 +17,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Replaces the same characters as [`printable`], in a line of JSON by escapes of JSON strings (`\u001b`).
+/// Replaces in a line of JSON the characters that [`printable`] replaces, by escapes of JSON strings (`\u001b`), so
+/// that the line stays valid JSON.
 pub fn printable_json(line: &str) -> Cow<'_, str> {
     escape(line, |c, out| {
         let _ = write!(out, "\\u{:04x}", u32::from(c));

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Real paths of the inputs of this process.
 static INPUTS: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
-/// Real paths of the folders whose files are inputs, all of them.
+/// Real paths of the folders in which every file is an input.
 static FOLDERS: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 
 /// Registers a file as an input of this process: from now on no [`AtomicFile`](crate::AtomicFile) replaces it, whatever

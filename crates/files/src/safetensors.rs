@@ -18,10 +18,10 @@ pub const CHECKSUM_KEY: &str = "kaogan.crc32";
 const START: &[u8] = b"{\"__metadata__\":{\"kaogan.crc32\":\"";
 /// Takes the place of the digits while the checksum is computed.
 const NO_DIGITS: &[u8; 8] = b"00000000";
-/// Offset of the digits in the file: after the length of the header (8 bytes) and its first bytes.
+/// Offset of the digits in the file: after the length of the header (8 bytes) and [`START`].
 const DIGITS_AT: usize = 8 + START.len();
-/// Number of bytes that may differ from [`START`] in a file that still counts as one with a checksum, and so as
-/// damaged.
+/// Largest number of bytes in which the beginning of a header may differ from [`START`] for the file to count as
+/// damaged. With more differences, the file counts as one without a checksum.
 const MOST_DAMAGE: usize = 2;
 
 /// Description of a tensor to be written.
@@ -128,8 +128,8 @@ impl fmt::Display for ChecksumMismatch {
 
 impl std::error::Error for ChecksumMismatch {}
 
-/// Compares the bytes of a safetensors file with its checksum. Returns whether the file has a checksum; bytes of any
-/// other kind have none.
+/// Compares the bytes of a safetensors file with its checksum. Returns true if the file has a checksum that fits, and
+/// false if it has none, as bytes of any other kind.
 ///
 /// # Errors
 /// When the checksum does not fit.
@@ -157,9 +157,10 @@ pub fn check_safetensors(bytes: &[u8]) -> Result<bool, ChecksumMismatch> {
     }
 }
 
-/// Whether the number of elements of a shape fits into `isize`, with sides of 0 counted as 1.
+/// Whether the product of the sides of a shape fits into `isize`, with sides of 0 counted as 1.
 ///
-/// The format allows `[0, n, n]` with any n, whose strides can overflow.
+/// The format allows shapes such as `[0, n, n]` with any n: such a tensor has no elements, but its strides can
+/// overflow.
 pub fn is_countable(shape: &[usize]) -> bool {
     const MOST: usize = isize::MAX as usize;
     let count = shape

@@ -162,10 +162,10 @@ pub fn remove_stale(folder: &Path) {
     }
 }
 
-/// Locks a temporary whose writer has ended. `None` if the writer lives, since it holds the lock for as long as it
-/// does.
+/// Locks a temporary whose writer has ended. `None` if the writer lives, since it holds the lock until it ends.
 ///
-/// The lock must be held until the file is removed, since a writer may just have created the file.
+/// The lock must be held until the file is removed: a writer that has created the file, but not locked it yet, then
+/// waits for the lock and notices that the file is gone.
 #[cfg(unix)]
 fn lock_abandoned(path: &Path) -> Option<File> {
     let file = File::open(path).ok()?;

@@ -86,7 +86,7 @@ fn open(path: &Path) -> anyhow::Result<ImageSet> {
     Ok(ImageSet::try_from(source)?)
 }
 
-/// A source of "generated" images that returns those of a set in order.
+/// A source of "generated" images that returns the images of a given set in order.
 struct Given<'a> {
     images: &'a ImageSet,
     at: usize,

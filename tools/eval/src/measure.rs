@@ -49,7 +49,7 @@ pub struct Features<'a> {
 }
 
 impl<'a> Features<'a> {
-    /// The choice by the arguments; Inception when they do not contain one.
+    /// The feature network that the arguments name; Inception when they name none.
     pub fn of(args: &'a MeasureArgs) -> Self {
         Self {
             kind: args.features.unwrap_or(FeatureKind::Inception),
@@ -80,8 +80,8 @@ pub fn evaluate(
     Ok(())
 }
 
-/// Whether the result is a FID with Inception's 2048 features of fewer than 2048 images, so that a covariance is
-/// singular.
+/// Whether the result is a FID from fewer than 2048 images, computed with Inception, so that a covariance matrix of its
+/// 2048 features is singular.
 fn is_of_few(result: &MetricResult) -> bool {
     let count = |name: &str| result.provenance.get(name).and_then(Value::as_u64);
     let fewest = count("n_fakes").min(count("n_reals"));
@@ -91,8 +91,8 @@ fn is_of_few(result: &MetricResult) -> bool {
         && fewest.is_some_and(|n| n < 2048)
 }
 
-/// Describes the distance of a pair relative to the usual distance between real images, to be appended to a sentence.
-/// Empty where there is no usual distance.
+/// Describes the distance between a generated image and its nearest real image, as a multiple of the median distance
+/// between nearest real images; to be appended to a sentence. Empty where this multiple is not known.
 pub fn ratio_words(pair: &Neighbor) -> String {
     pair.ratio.map_or_else(String::new, |ratio| {
         format!(": {ratio:.2} of the distance between two real images")

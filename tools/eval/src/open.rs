@@ -1,4 +1,4 @@
-//! Opens generators.
+//! Opens generators and logs the notes of their checkpoints as warnings.
 
 use std::path::Path;
 
@@ -19,7 +19,8 @@ pub fn open_on(path_or_preset: &Path, device: &Device) -> anyhow::Result<Opened>
     Ok(opened)
 }
 
-/// As [`open_on`], for the path of a file, which need not be UTF-8.
+/// Unlike [`open_on`], always takes `path` as a file path, never as an address or a network's name. The path need not
+/// be UTF-8.
 ///
 /// # Errors
 /// When the file cannot be read.

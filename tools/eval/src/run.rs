@@ -141,9 +141,9 @@ fn written_at(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).ok()?.modified().ok()
 }
 
-/// The snapshots to measure, ascending by kimg, each with those of the wanted metrics that have no result of this
-/// feature network for it. With `every`, only snapshots at multiples of so many ticks and the last one of a finished
-/// run.
+/// The snapshots to measure, ascending by kimg, each with the wanted metrics for which it has no result yet that was
+/// computed with the feature network `kind`. With `every`, these are only the snapshots at multiples of so many ticks
+/// and the last snapshot of a finished run.
 fn pending(
     run: &RunRecord,
     wanted: &[Metric],

@@ -34,7 +34,7 @@ pub struct RunFeatures {
 }
 
 impl RunFeatures {
-    /// The same choice in the form that [`evaluator`](crate::measure::evaluator) takes.
+    /// This feature network in the form that the function [`evaluator`](crate::measure::evaluator) takes.
     pub fn as_features(&self) -> Features<'_> {
         Features {
             kind: self.kind,

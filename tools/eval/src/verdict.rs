@@ -1,4 +1,4 @@
-//! Draws conclusions about runs, and from comparing them, as text with the numbers behind it.
+//! Draws conclusions about single runs and from comparing runs, as sentences that contain the numbers behind them.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct Verdict {
     pub details: Vec<String>,
 }
 
-/// Below this probability an adaptive augmentation has hardly any effect.
+/// Below this augmentation probability, augmentation has hardly any effect.
 const HARDLY_AUGMENTED: f64 = 0.02;
 
 /// Compares runs. `labels` are those of `runs`; `result` is the metric result to judge by, `None` when there is none,

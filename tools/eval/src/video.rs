@@ -119,7 +119,7 @@ fn panel(name: &str, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Pa
         .map(|v| v as f32)
         .collect();
     let z = Tensor::from_vec(z, (n, config.z_dim), &Device::Cpu)?;
-    // For a conditional network the images have the classes in turn.
+    // For a conditional network, image i has class i modulo `c_dim`.
     let c = (config.c_dim > 0)
         .then(|| {
             let values = (0..n * config.c_dim).map(|i| {
@@ -165,7 +165,7 @@ fn panel(name: &str, snapshot: &Snapshot, args: &VideoArgs) -> anyhow::Result<Pa
     Ok(panel)
 }
 
-/// Removes from names the words (separated by `-`) with which all of them begin. A single name stays the same.
+/// Removes from names the leading words (separated by `-`) that all names have in common. A single name stays the same.
 fn distinguished(names: &[String]) -> Vec<String> {
     let words: Vec<Vec<&str>> = names.iter().map(|name| name.split('-').collect()).collect();
     let shortest = words.iter().map(Vec::len).min().unwrap_or(0);

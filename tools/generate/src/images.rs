@@ -92,7 +92,7 @@ enum Naming {
 }
 
 impl Naming {
-    /// The file name for a number; names of seeds and `w` are those of NVIDIA's StyleGAN2-ADA.
+    /// The file name for a number. Images of seeds and of `w` are named as in NVIDIA's StyleGAN2-ADA.
     fn file(&self, number: u32) -> String {
         match self {
             Naming::Seed => format!("seed{number:04}.png"),
@@ -116,8 +116,8 @@ fn rows(all: &Tensor, numbers: &[u32]) -> candle_core::Result<Tensor> {
     all.narrow(0, first, numbers.len())
 }
 
-/// Generates the images of all numbers, writes each as a PNG and returns how many there are. `ws` returns the latents
-/// of a batch of numbers, `[batch, num_ws, w_dim]`.
+/// Generates one image for each of `numbers` (see [`Naming`]), writes each as a PNG and returns the number of images.
+/// `ws` returns the latents of a batch of numbers, `[batch, num_ws, w_dim]`.
 fn write_all(
     model: &Model,
     args: &ImagesArgs,

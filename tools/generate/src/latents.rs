@@ -39,8 +39,8 @@ pub fn read_z(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow:
     }
 }
 
-/// Reads latents from a file as `[n, num_ws, w_dim]`. The file may hold one `w` for each layer or one `w` for all
-/// layers, which is repeated; with or without the dimension `n`.
+/// Reads latents from a file as `[n, num_ws, w_dim]`. The file may hold one `w` for each layer, or one `w` for all
+/// layers, which is then repeated. The dimension `n` may be missing.
 pub fn read_ws(path: &Path, config: &GeneratorConfig, device: &Device) -> anyhow::Result<Tensor> {
     let w = read(path, &["w", "ws", "dlatents"], device)?;
     let (num_ws, w_dim) = (config.num_ws(), config.w_dim);

@@ -114,7 +114,7 @@ impl Model {
         self.batch.map_or(by_size, |batch| batch as usize)
     }
 
-    /// The class that images get: `class`, or `None` for an unconditional network.
+    /// The class that images get: `class` for a conditional network, `None` for an unconditional one.
     pub fn class(&self, class: Option<usize>) -> Option<usize> {
         class.filter(|_| self.config().c_dim > 0)
     }

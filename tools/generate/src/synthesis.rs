@@ -38,7 +38,7 @@ fn keys(seeds: &[u32]) -> Vec<u64> {
 }
 
 /// Calls `make` for one chunk of `items` after another on this thread, and `write` with each result on another thread,
-/// so that the network does not wait for encoding and the disk. Stops at the first error of either.
+/// so that the network does not wait for encoding and the disk. Stops at the first error of `make` or `write`.
 pub fn pipeline<T: Sync, R: Send>(
     items: &[T],
     chunk: usize,

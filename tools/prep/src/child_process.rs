@@ -1,4 +1,5 @@
-//! Measures one image in a child process, since the program may die of it.
+//! Measures one image in a child process, so that an image that crashes the program, or needs too much memory, ends
+//! only the child.
 
 use anyhow::Context;
 use curation::child_process::{Ending, measure_in_child};
@@ -18,7 +19,8 @@ pub fn in_a_child(order: &[u8]) -> io::Result<Ending> {
         .spawn()?;
     let stdin = child.stdin.take();
     let output = std::thread::scope(|scope| {
-        // A child that dies early does not read everything; the way it ended says more than the broken pipe.
+        // A child that dies early does not read everything. The write error is ignored, since the exit status says
+        // more.
         scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(order)));
         child.wait_with_output()
     })?;
@@ -48,7 +50,8 @@ pub fn in_a_child(order: &[u8]) -> io::Result<Ending> {
 }
 
 /// Runs in the child: reads a request from standard input and writes the measurement to standard output. The child may
-/// use 90 % of the free memory, so that it ends by itself before the system ends a process of its choice.
+/// use 90 % of the free memory, so that it fails by itself before memory runs out and the system ends some other
+/// process.
 ///
 /// # Errors
 /// When standard input does not hold a valid request.

@@ -47,7 +47,7 @@ pub fn inspect(path: &Path) -> anyhow::Result<()> {
     if path.extension().is_some_and(|e| e == "jsonl") {
         return inspect_manifest(path);
     }
-    // A dataset has a dataset.json; anything else is a dump.
+    // A dataset has a dataset.json; anything else is a dump, that is, a collection of image files.
     match Source::open(path) {
         Ok(source) if source.others().iter().any(|name| name == "dataset.json") => {
             inspect_dataset(&source)

@@ -1,7 +1,7 @@
-//! `prep`: from a folder of illustrations to a clean dataset zip of faces, with a record of every decision.
+//! `prep`: makes a clean dataset zip of faces from a folder of illustrations, with a record of every decision.
 //!
-//! `run` does this; `inspect`, `verify` and `diff` examine results; `models` lists the face detectors. The crate
-//! `curation` does the work; this one has the arguments, recipes, progress bars and messages.
+//! The command `run` makes the zip; `inspect`, `verify` and `diff` examine results; `models` lists the face detectors.
+//! The crate `curation` does the work; this crate handles arguments, recipes, progress bars and messages.
 
 mod args;
 mod child_process;

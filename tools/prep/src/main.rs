@@ -1,4 +1,4 @@
-//! `prep`: from a folder of illustrations to a clean dataset zip of faces.
+//! `prep`: makes a clean dataset zip of faces from a folder of illustrations.
 
 fn main() -> std::process::ExitCode {
     cli::run_main(prep::main)

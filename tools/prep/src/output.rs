@@ -7,11 +7,11 @@ use anyhow::bail;
 
 use crate::recipe::{Resolved, inputs_of};
 
-/// Refuses an output that would replace files other than those of an earlier run on the same dump. With `force` only
-/// inputs are refused.
+/// Refuses an output that would replace files other than those of an earlier run on the same inputs. With `force`, only
+/// outputs that would replace an input are refused.
 ///
-/// An earlier run is recognized by the recipe beside its zip. Its results may be replaced by a run that shares an input
-/// with it, or a part of one, so that a dump may grow.
+/// An earlier run is recognized by the recipe beside its zip. Its results may be replaced by a run that has an input in
+/// common with it, or an input inside or around one of its inputs, so that inputs can be added between runs.
 ///
 /// # Errors
 /// An error that names the file and says what to do.
@@ -28,7 +28,7 @@ pub fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
     for path in &outputs {
         files::check_output(path)?;
     }
-    // A run that was killed between writing its zip and its recipe has left its journal.
+    // A run that was killed between writing its zip and its recipe has left a journal, but no recipe.
     let is_of_killed_run = !recipe.exists() && ending("journal").join("records.jsonl").exists();
     if !is_of_killed_run && inputs_of(&recipe).is_none() {
         refuse_inside_inputs(&outputs, &resolved.inputs)?;
@@ -91,7 +91,7 @@ pub fn recipe_path(out: &Path) -> PathBuf {
 }
 
 /// Protects all files that the run reads from being replaced. Files inside input folders are not among them; there,
-/// outputs are told from inputs by their recipe.
+/// outputs are distinguished from inputs by the recipe beside them.
 fn protect_inputs(resolved: &Resolved) {
     let config = &resolved.config;
     for input in &resolved.inputs {
@@ -108,7 +108,7 @@ fn protect_inputs(resolved: &Resolved) {
     others.into_iter().flatten().for_each(files::protect_input);
 }
 
-/// The canonical path, or the absolute one for a file that does not exist, such as a dump that was moved away.
+/// The canonical path, or the absolute one for a file that does not exist, such as an input that was moved away.
 fn absolute(path: &Path) -> PathBuf {
     path.canonicalize()
         .or_else(|_| std::path::absolute(path))

@@ -164,7 +164,7 @@ fn rename_old_keys(recipe: &mut Table) {
     }
 }
 
-/// Overwrites the entries of `under` with those of `over`, table by table.
+/// Overwrites the entries of `under` with those of `over`. Tables that both have are merged in the same way.
 fn merge(under: &mut Table, over: Table) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {

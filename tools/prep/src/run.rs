@@ -1,4 +1,4 @@
-//! `prep run`.
+//! `prep run`: makes a dataset zip and prints a summary.
 
 use crate::args::RunArgs;
 use crate::child_process::in_a_child;
@@ -15,7 +15,7 @@ use std::fmt::Write;
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let resolved = resolve(args)?;
     output::check(&resolved, args.force)?;
-    // Before the work, since not every path can be written in a recipe.
+    // Make the recipe before the work, since not every path can be written in a recipe.
     let recipe = resolved
         .to_toml()
         .context("these settings make no recipe")?;
@@ -86,7 +86,7 @@ fn is_coarse(summary: &Summary, config: &CurationConfig) -> bool {
         && n_faceless.is_some_and(|n| n * 4 >= summary.n_inputs)
 }
 
-/// Describes the inputs without a post, and the posts without a field.
+/// Describes the inputs that have no post in the metadata, and the posts that lack a field.
 fn metadata_words(summary: &MetadataSummary, config: &CurationConfig) -> String {
     let mut text = String::new();
     let list = |n: usize, names: &[String]| {

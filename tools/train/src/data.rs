@@ -42,7 +42,8 @@ pub fn describe(path: &Path, use_labels: bool) -> Result<DatasetDescription> {
 }
 
 /// Opens the dataset of a run and sets its fingerprint in `config`. Fails when it is not the dataset with which the run
-/// began. With `accepted_changes`, a dataset with other images but the same number of them only adds a warning there.
+/// began. If `accepted_changes` is given, a dataset with other images, but the same number of images, is accepted, and
+/// a warning is added to that list.
 pub fn open(
     config: &mut DatasetConfig,
     accepted_changes: Option<&mut Vec<String>>,

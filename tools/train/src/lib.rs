@@ -1,7 +1,7 @@
 //! The program `train`: trains StyleGAN2 with adaptive discriminator augmentation on a dataset.
 //!
-//! A run is new, starts from trained networks (`--init-from`), or resumes exactly (`--resume`). The crate `training`
-//! trains; this crate handles arguments, settings files, progress bars and messages.
+//! A run starts from random weights, starts from trained networks (`--init-from`), or continues an earlier run exactly
+//! (`--resume`). The crate `training` trains; this crate handles arguments, settings files, progress bars and messages.
 
 mod args;
 mod augment_preview;

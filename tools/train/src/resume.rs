@@ -15,7 +15,8 @@ use crate::session::train;
 use crate::settings::{Settings, absolute};
 use crate::{data, dry_run};
 
-/// Whether the argument of `--resume` names networks instead of a run. With NVIDIA's StyleGAN2-ADA it always does.
+/// Whether the argument of `--resume` names networks instead of a run. With NVIDIA's StyleGAN2-ADA it always names
+/// networks.
 pub fn names_networks(path: &Path) -> bool {
     let name = path.to_str().unwrap_or_default();
     let extension = path.extension().and_then(|e| e.to_str());
@@ -89,8 +90,8 @@ fn find_path(name: &Path, settings: &Settings) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The run folder of a training-state file, or `path` itself, which must then contain a training state. This prevents
-/// writing into folders that are not run folders.
+/// The run folder: that of the training-state file `path`, or the folder `path` itself, which must contain a training
+/// state. This prevents writing into folders that are not run folders.
 fn find_folder(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(folder_of(path).to_owned());
@@ -106,15 +107,15 @@ fn find_folder(path: &Path) -> Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// The training state to resume from, and the states that are given up by that.
+/// The training state to resume from, and the newer states that are deleted because of this choice.
 struct ChosenState {
     state: TrainingState,
-    /// Newer states of the run, which are deleted by request of the user, oldest first.
+    /// Newer states of the run, oldest first; the user has asked to delete them (`--discard-newer`).
     discarded: Vec<PathBuf>,
 }
 
 /// Reads the newest undamaged state of a run folder, or the state in a file. `warnings` receives the errors of damaged
-/// ones.
+/// states.
 ///
 /// # Errors
 /// When no state can be read, or when a file is not the newest state of its run and `--discard-newer` is not given.
@@ -175,7 +176,7 @@ fn check_length(run_dir: &RunFolder, trainer: &Trainer, progress: &Progress) -> 
     Ok(())
 }
 
-/// The training states in the same folder that have more images than `state`, oldest first.
+/// The training states in the folder of the file `state` that have seen more images than that state, oldest first.
 fn newer_states(state: &Path) -> Result<Vec<PathBuf>> {
     let Some(nimg) = state_nimg(state) else {
         return Ok(Vec::new());

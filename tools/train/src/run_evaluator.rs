@@ -34,9 +34,9 @@ pub struct RunEvaluator {
 }
 
 impl RunEvaluator {
-    /// Opens the feature networks on `device` if the run has metrics, and removes `none` from the metrics of `config`.
-    /// When `starts` is true, metrics that cannot be computed are an error, so that no run trains for days without
-    /// them; for a dry run (false) they cause a warning.
+    /// Opens the feature networks on `device` if the run has metrics. Removes `none`, which stands for no metrics, from
+    /// the metrics of `config`. If `starts` is true, the run starts after this, and metrics that cannot be computed are
+    /// an error, so that no run trains for days without them; for a dry run (`starts` false) they only cause a warning.
     pub fn new(
         config: &mut TrainConfig,
         starts: bool,
@@ -88,7 +88,8 @@ impl RunEvaluator {
         Self { stop, ..self }
     }
 
-    /// Passes the ticks of earlier sessions with numbers below `end` to the collapse monitor.
+    /// Passes the ticks of earlier sessions that are saved in the folder of the run to the collapse monitor: those
+    /// whose tick number is below `end`.
     pub fn replay(&mut self, run_dir: &Path, end: u64) {
         let path = run_dir.join(names::STATS);
         let lines = match JsonLines::read(&path) {
@@ -149,8 +150,8 @@ impl RunEvaluator {
         has_collapsed.then(|| format!("the run {}", trend.sentence(result)))
     }
 
-    /// Computes all metrics of a snapshot in one pass over generated images. When a metric fails, each gets a pass of
-    /// its own.
+    /// Computes all metrics of a snapshot in one pass over generated images. When a metric fails, each metric of its
+    /// pass gets a pass of its own.
     pub fn evaluate(&mut self, evaluation: &Evaluation<'_>) -> Vec<Result<MetricOutcome, String>> {
         if self.evaluator.is_none() {
             return Vec::new();
@@ -221,7 +222,7 @@ fn outcome(evaluation: &Evaluation<'_>, result: MetricResult) -> MetricOutcome {
     }
 }
 
-/// Opens the feature networks on the device of the run; in f32 if the run is trained in f32.
+/// Opens the feature networks on the device of the run. They compute in f32 if the run is trained in f32.
 fn open_evaluator(
     config: &TrainConfig,
     device: &Device,

@@ -15,8 +15,8 @@ use crate::signals::Signals;
 /// Exit code of a run that was stopped by `--stop-on-collapse`.
 const COLLAPSED: u8 = 3;
 
-/// Trains until the run ends or is asked to stop. `progress` is that of the training state of a resumed run, `None` for
-/// a new one. `warnings` arose before the run and are written to its log.
+/// Trains until the run ends or is asked to stop. `progress` comes from the training state of a resumed run and is
+/// `None` for a new run. `warnings` arose before the run and are written to its log.
 pub fn train(
     folder: &RunFolder,
     trainer: &mut Trainer,

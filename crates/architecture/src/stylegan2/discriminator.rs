@@ -1,4 +1,4 @@
-//! Configuration of the StyleGAN2 discriminator.
+//! Builds the module tree of the StyleGAN2 discriminator from its configuration.
 
 use super::config::{Architecture, DiscriminatorConfig};
 use super::layers::{ConvSpec, conv2d, dense, mapping, mapping_kwargs, taps};

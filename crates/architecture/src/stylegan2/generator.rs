@@ -1,4 +1,4 @@
-//! Configuration of the StyleGAN2 generator.
+//! Builds the module tree of the StyleGAN2 generator from its configuration.
 
 use super::config::{Architecture, GeneratorConfig};
 use super::layers::{ConvSpec, act_gain, affine, conv2d, mapping, mapping_kwargs, taps};

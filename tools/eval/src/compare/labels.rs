@@ -22,7 +22,7 @@ pub struct RunLabel {
 /// Describes one setting of a run in words, from its `training_options.json`; `None` where it is missing.
 type Describe = fn(&RunRecord) -> Option<String>;
 
-/// The settings that labels name where the runs differ in them.
+/// The settings that may appear in labels. A label contains those in which the runs differ.
 const SETTINGS: [Describe; 14] = [
     |run| file_stem(run.option(&["training_set_kwargs", "path"])),
     |run| {
@@ -93,7 +93,8 @@ fn file_stem(path: &Value) -> Option<String> {
 
 /// One label for each run, in the order of `runs`.
 pub fn labels(runs: &[RunRecord]) -> Vec<RunLabel> {
-    // A setting that only some runs have, as the target of ADA, is no difference.
+    // A setting that some runs lack, such as the target of ADA, counts as different only if two runs have different
+    // values.
     let differs = |describe: &Describe| {
         let texts: BTreeSet<String> = runs.iter().filter_map(describe).collect();
         texts.len() > 1

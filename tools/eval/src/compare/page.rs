@@ -62,7 +62,7 @@ pub fn page(
     Ok(page.finish())
 }
 
-/// The settings in which the runs differ: rows of the setting's path of keys and one value for each run.
+/// The settings in which the runs differ: each row has the setting's path of keys, and then its value in each run.
 fn differences(runs: &[RunRecord]) -> Vec<Vec<String>> {
     let flat: Vec<BTreeMap<String, String>> = runs
         .iter()

@@ -73,7 +73,7 @@ pub struct Plots {
 }
 
 impl Plots {
-    /// Makes the plots; `y_axis` is for those of metrics.
+    /// Makes the plots; `y_axis` is the y axis of the plots of metrics.
     pub fn new(runs: &[RunRecord], names: &[String], y_axis: YAxis) -> Self {
         let mut results: BTreeSet<(bool, String, String)> = BTreeSet::new();
         for line in runs.iter().flat_map(|run| &run.metrics) {

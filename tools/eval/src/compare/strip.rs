@@ -16,7 +16,8 @@ const CELLS: (u32, u32) = (6, 4);
 /// Largest side in pixels of an image on the page.
 const CELL_SIDE: u32 = 112;
 
-/// A strip of the upper left parts of a run's preview grids, at most 24, evenly distributed over the run.
+/// Makes a strip from the upper left parts of at most 24 preview grids of a run, evenly distributed over the run.
+/// `color` is the index of the run's color on the page.
 pub fn strip(run: &RunRecord, name: &str, color: usize) -> anyhow::Result<Strip> {
     let all: Vec<(&u64, &PathBuf)> = run.fakes.iter().collect();
     let n = all.len();

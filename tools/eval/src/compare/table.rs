@@ -13,8 +13,8 @@ pub struct RunTable {
     pub rows: Vec<Vec<String>>,
 }
 
-/// Column headings. In CSV the first one is `series`; that and a last column `error` identify the tables of this
-/// project.
+/// Column headings. In CSV the first one is `series` instead: a first column `series` and a last column `error` mark a
+/// file as a table of this project ([`files::mark`]).
 const HEADER: [&str; 11] = [
     "run",
     "kimg",

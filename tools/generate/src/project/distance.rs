@@ -12,7 +12,7 @@ use feature_networks::{Placement, cache_folder};
 
 use super::pyramid::Pyramid;
 
-/// Weight of the distance of pixels and edges when LPIPS is used, too. LPIPS alone is nearly blind to colors.
+/// Weight of the distance of pixels and edges when it is added to LPIPS. LPIPS alone is nearly blind to colors.
 const PIXELS: f64 = 0.1;
 
 /// Opens VGG16 with LPIPS from the user's files; without such files from the cache of `eval weights`, or `None` when it
@@ -34,7 +34,8 @@ pub fn perceptual_network(files: &[PathBuf], device: &Device) -> anyhow::Result<
     Ok(Some(network.on(&Placement::f32(device))?))
 }
 
-/// The distance of images from a target: LPIPS plus 0.1 times the distance of pixels and edges, or only the latter.
+/// The distance of images from a target: LPIPS plus 0.1 times the distance of pixels and edges ([`Pyramid::distance`]);
+/// without a perceptual network, only the distance of pixels and edges.
 pub struct TargetDistance {
     pyramid: Pyramid,
     perceptual: Option<(Vgg16, StageFeatures)>,

@@ -13,7 +13,7 @@ use super::distance::TargetDistance;
 use crate::latents::z_of_seeds;
 use crate::model::{Mapping, Model};
 
-/// Number of random latents from which mean and standard deviation of w are computed.
+/// Number of random latents from which the mean and the standard deviation of w are computed.
 const W_SAMPLES: u32 = 10_000;
 /// Largest learning rate.
 const LEARNING_RATE: f64 = 0.1;
@@ -65,7 +65,7 @@ pub struct Projection {
     pub images: Tensor,
     /// Distance of the image from the target.
     pub distance: f32,
-    /// Distance, by the measure of the search, between the target and the image of the first step.
+    /// Distance between the target and the image of the first step.
     pub first_distance: f64,
 }
 
@@ -131,8 +131,8 @@ impl Search<'_> {
         })
     }
 
-    /// Makes the step at `time`, which goes from 0 to 1 over the search. Returns the image before the step and its
-    /// distance.
+    /// Makes the step at `time`, which goes from 0 to 1 over the search. Returns the image from before the update of
+    /// `w`, and its distance from the target.
     fn step(
         &self,
         step: u32,
@@ -150,8 +150,8 @@ impl Search<'_> {
         let ws = Dual::from(self.ws_of(&noisy)?);
         let synthesis = &self.model.generator.synthesis;
         let generated = synthesis.forward_dual(&ws, SynthesisOptions::default())?;
-        // The distance is computed on candle's graph. Pass its gradient with respect to the image on to the generator's
-        // graph.
+        // candle differentiates the distance, the crate `ops` differentiates the generator: pass the gradient with
+        // respect to the image from candle to `ops`.
         let images = Var::from_tensor(generated.primal.tensor())?;
         let loss = self.distance.of(&images)?;
         let distance = f64::from(loss.to_scalar::<f32>()?);
@@ -171,7 +171,8 @@ impl Search<'_> {
         Ok((images.detach(), distance))
     }
 
-    /// Repeats `w`, `[1, 1 or num_ws, w_dim]`, for all layers if it is a single one: `[1, num_ws, w_dim]`.
+    /// Returns `w` as `[1, num_ws, w_dim]`: if all layers share one vector (`[1, 1, w_dim]`), it is repeated for each
+    /// layer.
     fn ws_of(&self, w: &Value) -> candle_core::Result<Value> {
         match self.is_per_layer {
             true => Ok(w.clone()),

@@ -25,7 +25,7 @@ pub fn read_target(path: &Path, side: usize, channels: usize) -> anyhow::Result<
         );
         Ok(match channels {
             2 | 4 => decode::decode_with_alpha(&bytes, &options)?,
-            // Transparent parts become white, as `prep` does.
+            // Transparent parts become white, as in `prep`.
             _ => DynamicImage::ImageRgb8(decode::decode(&bytes, &options)?.image),
         })
     };

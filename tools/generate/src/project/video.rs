@@ -1,4 +1,5 @@
-//! Writes the video of a search: each frame shows the target beside the image of a step. Long searches skip steps.
+//! Writes the video of a search: each frame shows the target beside the image of a step. The video of a long search
+//! leaves out steps.
 
 use std::path::{Path, PathBuf};
 
@@ -43,8 +44,7 @@ impl SearchVideo {
         })
     }
 
-    /// Adds a frame with the image of a step, `[1, channels, side, side]`, unless the step is one of those that are
-    /// skipped.
+    /// Adds a frame with the image of a step, `[1, channels, side, side]`, unless the video leaves out this step.
     pub fn add_step(&mut self, step: u32, image: &Tensor) -> anyhow::Result<()> {
         if step.is_multiple_of(self.interval) {
             let image = OutputImage::from_tensor(image)?.remove(0);

@@ -9,7 +9,7 @@ use training::{Phase, TrainConfig, Trainer};
 pub(super) struct Measurement {
     /// Seconds that the first step took.
     pub first_step_sec: f64,
-    /// Seconds per 1000 images in the long run: each phase counts as often as its interval makes it run.
+    /// Seconds per 1000 images, averaged over many steps: the time of each phase is divided by its interval.
     pub sec_per_kimg: f64,
     /// Predicted hours until the end of the run, without metrics.
     pub hours: f64,
