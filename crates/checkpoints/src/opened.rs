@@ -106,7 +106,8 @@ fn one_generator(found: &Resolved, key: Option<&str>, device: &Device) -> Result
     Ok(opened)
 }
 
-/// Loads all networks of the checkpoint file `path`, which is not taken as an address or name.
+/// Loads all networks of the checkpoint file at `path`. Unlike [`open`], always takes `path` as the path of a file,
+/// never as an address or the name of a pretrained network.
 ///
 /// # Errors
 /// `File` when it cannot be read, `In` when its networks cannot be built.

@@ -108,7 +108,8 @@ fn open_journal(
     Ok(journal)
 }
 
-/// Largest size of a detector file in bytes, the same as in its loader.
+/// Largest size in bytes of a file of weights or boxes that is read for [`model_bytes`]: the limit of `detect` for ONNX
+/// models and files of boxes.
 const MAX_MODEL_BYTES: u64 = 1 << 30;
 
 /// Content of the detector's file of weights or boxes, on which measurements depend; empty without a detector.

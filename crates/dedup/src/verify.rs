@@ -140,7 +140,8 @@ fn compare(a: &Planes, b: &Planes, transform: &Transform, options: &VerifyOption
     verification
 }
 
-/// Decides the relation from the differences of the tiles; `is_lit` says that brightness was changed.
+/// Decides how two images are related from `tiles`, the mean difference between their thumbnails in each tile.
+/// `is_lit`: whether the images differ in brightness, as the fit found.
 fn compare_tiles(tiles: &[f32], is_lit: bool, options: &VerifyOptions) -> Verification {
     if tiles.len() < TILES * TILES / 2 {
         return Verification::UNRELATED;

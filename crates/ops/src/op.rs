@@ -176,7 +176,8 @@ fn run_in_f32<const N: usize, O: Op<N>, T: WithDType>(
     y.into_iter().map(|v| T::from_f64(f64::from(v))).collect()
 }
 
-/// The `ranges` of all storages as slices; `None` unless `of_type` accepts all of them.
+/// For each storage, the slice of its values at its entry in `ranges`. `of_type` returns the values of a storage of
+/// numbers of type `T`; the result is `None` when any storage has another type.
 fn slices<'a, const N: usize, T>(
     storages: [&'a CpuStorage; N],
     ranges: [(usize, usize); N],

@@ -31,7 +31,8 @@ impl<'s> Stated<'s> {
         }
     }
 
-    /// The settings of a file that states none.
+    /// For a file without settings: each setting that its tensors do not determine gets its default, which is recorded
+    /// as assumed.
     pub fn nothing() -> Self {
         Self {
             defaults_hold: false,
