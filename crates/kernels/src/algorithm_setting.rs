@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The CPU algorithm for 3x3 convolutions with stride 1.
 ///
-/// Without effect on other kernels and strides, and on convolutions of fewer than 8 channels or of results smaller than
-/// 4x4, all of which use the direct or the pointwise algorithm.
+/// The setting has no effect on other convolutions. These use the direct algorithm, or a matrix product if they are 1x1
+/// with stride 1 and no padding. The direct algorithm is also used for 3x3 convolutions with fewer than 8 input or
+/// output channels per group, a result smaller than 4x4, a padding above 2, or
+/// [`swapped`](crate::conv::ConvGeometry::swapped) weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum ConvAlgorithm {
     /// Sums the products of inputs and kernel values without a transform.
@@ -21,7 +23,8 @@ pub enum ConvAlgorithm {
 
 static CHOSEN: AtomicU8 = AtomicU8::new(1);
 
-/// Sets the algorithm of this process; weights that were prepared before keep the one they were prepared for.
+/// Sets the algorithm of this process. Weights that were prepared before are still used with the algorithm that they
+/// were prepared for.
 pub fn set_conv_algorithm(algorithm: ConvAlgorithm) {
     CHOSEN.store(algorithm as u8, Ordering::Relaxed);
 }

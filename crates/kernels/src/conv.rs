@@ -69,7 +69,7 @@ pub fn prepare(g: &ConvGeometry, weights: &[f32], direction: Direction) -> Prepa
     prepare_with(conv_algorithm(), g, weights, direction)
 }
 
-/// As [`prepare`], with `algorithm` in place of the process-wide [`conv_algorithm`].
+/// Prepares weights as [`prepare`] does, with `algorithm` in place of the process-wide [`conv_algorithm`].
 ///
 /// # Panics
 /// As [`prepare`].
@@ -371,7 +371,8 @@ pub fn weight_gradient_f64(g: &ConvGeometry, x: &[f64], dy: &[f64]) -> Vec<f64> 
     in_order(g, &dw, true)
 }
 
-/// Reorders the weights of each group from their stored order to `[co, ci, kh, kw]`, or with `back` the reverse.
+/// Reorders the weights of each group from their stored order (see [`ConvGeometry::swapped`]) to `[co, ci, kh, kw]`;
+/// with `back`, from `[co, ci, kh, kw]` to the stored order.
 fn in_order(g: &ConvGeometry, weights: &[f64], back: bool) -> Vec<f64> {
     let mut out = weights.to_vec();
     if !g.swapped {

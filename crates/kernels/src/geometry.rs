@@ -36,8 +36,9 @@ pub struct ConvGeometry {
     pub gain: f64,
 }
 
-/// Batch strides of the tensors of a convolution: the number of elements from the start of one image to the start of the
-/// next. They span the channels of all groups, while a call of a kernel handles the channels of one group only.
+/// Batch strides of the two image tensors of a convolution: the number of elements from the start of one image to the
+/// start of the next. A batch stride spans the channels of all groups, while a call of a kernel handles the channels of
+/// one group only.
 #[derive(Clone, Copy)]
 pub(crate) struct BatchStrides {
     pub x: usize,
@@ -55,8 +56,8 @@ pub enum Direction {
 
 /// Optional factors for each image and channel, applied to the input and to the result of a convolution.
 ///
-/// Each list is `[n, channels]` for the channels of one group, padded with any values to a multiple of
-/// [`Isa::lanes`]; all groups use the same factors.
+/// Each list is `[n, channels]`, where `channels` is the number of channels of one group rounded up to a multiple of
+/// [`Isa::lanes`]; the factors of the added channels may have any value. All groups use the same factors.
 #[derive(Clone, Copy, Default)]
 pub struct Scales<'a> {
     /// Factors of the input's channels.
@@ -66,7 +67,7 @@ pub struct Scales<'a> {
 }
 
 impl Scales<'_> {
-    /// Panics unless each list has one factor per image and channel, the channels padded for `isa`.
+    /// Panics unless each list has one factor per image and channel, with the number of channels rounded up for `isa`.
     pub(crate) fn check(&self, isa: Isa, n: usize, channels_in: usize, channels_out: usize) {
         let len = |channels: usize| n * channels.next_multiple_of(isa.lanes());
         assert!(self.input.is_none_or(|s| s.len() == len(channels_in)));
@@ -152,7 +153,8 @@ impl ConvGeometry {
         self.co * self.ci * self.kh * self.kw
     }
 
-    /// Sizes of the convolution that computes the input gradient of a stride-1 convolution: input and result exchanged.
+    /// Sizes of the convolution that computes the input gradient of this convolution, which must have stride 1: input
+    /// and result are exchanged.
     pub(crate) fn reversed(&self) -> ConvGeometry {
         ConvGeometry {
             ci: self.co,

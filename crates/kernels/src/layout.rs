@@ -166,7 +166,7 @@ pub(crate) struct Segment {
     pub rows: usize,
 }
 
-/// Divides a range of rows, numbered through all images, into one segment per image.
+/// Divides a range of rows, numbered consecutively across all images, into one segment for each image that it touches.
 pub(crate) fn segments(range: std::ops::Range<usize>, rows_per_image: usize) -> Vec<Segment> {
     let mut out = Vec::new();
     let mut row = range.start;

@@ -1,9 +1,9 @@
-//! CPU kernels on slices: convolutions, and what other CPU kernels of the workspace are built on (SIMD vectors, scratch
-//! buffers, parallel tasks). Nothing here depends on a tensor library.
+//! CPU kernels on slices: convolutions, and building blocks for other CPU kernels of the workspace (SIMD vectors,
+//! scratch buffers, parallel tasks). Nothing here depends on a tensor library.
 //!
-//! f32 kernels copy NCHW input to scratch memory in blocks of `LANES` channels (16 with AVX-512, otherwise 8), laid out
-//! as `[block][pixel][lane]`, with register transposes. f64 convolutions are slow and simple (`im2col`); they serve
-//! tests and finite differences.
+//! The f32 convolutions, except 1x1 ones with stride 1, copy NCHW input to scratch memory in blocks of `LANES` channels
+//! (16 with AVX-512, otherwise 8), laid out as `[block][pixel][lane]`, so each SIMD lane holds one channel. f64
+//! convolutions are slow and simple (`im2col`); they serve tests and finite differences.
 
 // Tiles of registers are indexed by row and column, and kernels take each buffer as an argument of its own.
 #![allow(clippy::needless_range_loop, clippy::too_many_arguments)]

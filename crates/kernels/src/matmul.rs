@@ -1,4 +1,5 @@
-//! The two matrix products on blocked scratch that the direct and the Winograd convolution are built on.
+//! The two matrix products that the direct and the Winograd convolution are built on, for scratch memory in blocks of
+//! channels.
 //!
 //! - [`rows_times_weights`]: `c[row][o] = sum over taps, channels of a[row + tap][channel] * b[tap][channel][o]`, a
 //!   convolution without its im2col matrix.
@@ -17,7 +18,7 @@ pub(crate) struct Product<'a> {
     pub a_block_stride: usize,
     /// Offset of each row's first value; padded to a multiple of [`ROW_MULTIPLE`] rows with any valid offset.
     pub row_offsets: &'a [usize],
-    /// Offset of each kernel tap, added to that of a row.
+    /// Offset of each kernel tap, added to the offset of a row.
     pub taps: &'a [usize],
     /// Number of input channels.
     pub channels: usize,
@@ -41,7 +42,7 @@ pub(crate) fn padded_rows(rows: usize) -> usize {
 dispatch!(
     /// Computes `c[row][o] = sum over taps, channels of a[row + tap][channel] * b[tap][channel][o]`.
     ///
-    /// Not inlined, so that the compiler allocates registers for this loop alone.
+    /// A function of its own, so that the compiler can allocate registers for this loop alone.
     ///
     /// # Safety
     /// The pointers in `p` must be valid for the sizes in `p`.

@@ -30,8 +30,8 @@ pub fn threads() -> usize {
 
 /// Runs `work` such that every [`parallel`] loop in it stays on the calling thread.
 ///
-/// For callers that process whole images in parallel: a rayon worker that waited for subtasks of its image would start
-/// another image in the meantime.
+/// Callers that process whole images in parallel use this: otherwise, a rayon worker that waits for subtasks of its
+/// image would start another image in the meantime.
 pub fn alone<R>(work: impl FnOnce() -> R) -> R {
     struct Before(bool);
     impl Drop for Before {

@@ -51,7 +51,8 @@ unsafe fn product(
 
 /// For every pixel, multiplies the channels of `x` by the weights (forward) or their transpose (input gradient).
 ///
-/// For the input gradient `x` is `dy` and `y` is `dx`. `strides.x` is the image stride of `x`, `strides.y` that of `y`.
+/// For the input gradient, `dy` is passed as `x` and `dx` as `y`. `strides.x` is the batch stride of `x`, `strides.y`
+/// that of `y`.
 pub(crate) fn apply(
     g: &ConvGeometry,
     x: &[f32],
@@ -106,10 +107,12 @@ pub(crate) fn apply(
     });
 }
 
-/// Largest number of partial sums of the weight gradient; independent of the thread count, and so is the result.
+/// Largest number of parts of the batch whose weight gradients are summed in parallel, then added. It does not depend
+/// on the number of threads, so the result does not either.
 const PARTIAL_SUMS: usize = 8;
 
-/// The weight gradient of one group, summed over images and pixels, in the stored order of the weights.
+/// The weight gradient of one group, summed over images and pixels. `dw` has the same order as the weights (see
+/// [`ConvGeometry::swapped`]).
 pub(crate) fn weight_gradient(
     g: &ConvGeometry,
     x: &[f32],

@@ -1,8 +1,9 @@
 //! SIMD vectors for the CPU kernels, and the choice of instruction set at run time.
 //!
-//! A kernel is one function that is generic over [`Simd`]. [`dispatch!`] compiles it for AVX-512, for AVX2 and for any
-//! CPU, and defines a function that calls one of them by its argument, usually [`isa()`]: the best that the machine
-//! supports, unless the environment variable `KAOGAN_SIMD=avx512|avx2|portable` or [`force_isa`] says otherwise.
+//! A kernel is one function that is generic over [`Simd`]. [`dispatch!`] compiles three versions of it, for AVX-512,
+//! for AVX2 and for any CPU, and defines a function whose first argument selects the version. This argument is usually
+//! [`isa()`], the best instruction set that the machine supports, unless the environment variable
+//! `KAOGAN_SIMD=avx512|avx2|portable` or [`force_isa`] selects another.
 
 mod isa;
 mod portable;

@@ -9,7 +9,8 @@ pub struct AdamParameter<'a> {
     pub weight: &'a Tensor,
     /// The gradient of the weight; `None` stands for zeros.
     pub gradient: Option<&'a Tensor>,
-    /// The first moment, a moving average of gradients. `None` where `beta1` is 0 and it equals the gradient.
+    /// The first moment, a moving average of gradients, updated in place. With `None`, the gradient is used in its
+    /// place, which is the same for `beta1 = 0`.
     pub exp_avg: Option<&'a Tensor>,
     /// The second moment, a moving average of squared gradients, updated in place.
     pub exp_avg_sq: &'a Tensor,

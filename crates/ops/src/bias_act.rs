@@ -82,7 +82,8 @@ impl Value {
         record([self, &bias], op)
     }
 
-    /// `self * f'(x + bias)`, the tangent of [`bias_act`] along `self`; differentiable with respect to all inputs.
+    /// `self * f'(x + bias)`, where `f` is the activation with gain and clamp: the tangent of [`bias_act`] for the
+    /// input tangent `self`. Differentiable with respect to all inputs.
     ///
     /// # Errors
     /// Same as for [`bias_act`].
@@ -167,7 +168,7 @@ impl BiasAct {
         }
     }
 
-    /// A bias of zeros for `x`, which stands for a missing one.
+    /// A bias of zeros for `x`, used when no bias is given.
     fn no_bias(&self, x: &Tensor) -> Result<Tensor> {
         Tensor::zeros(x.dim(self.dim)?, x.dtype(), x.device())
     }
@@ -179,7 +180,8 @@ impl BiasAct {
         })
     }
 
-    /// The number of channels, and the number of elements behind each of them.
+    /// The length of the dimension of the bias (the channels), and the product of the lengths of all dimensions after
+    /// it.
     fn sizes(&self, x: &Shape) -> (usize, usize) {
         let dims = x.dims();
         (dims[self.dim], dims[self.dim + 1..].iter().product())

@@ -18,7 +18,7 @@ pub struct Conv2dOptions {
     pub padding: usize,
     /// The number of groups of channels that are convolved separately.
     pub groups: usize,
-    /// A factor on the weights (equalized learning rate); it needs no scaled copy of them.
+    /// A factor by which the weights are multiplied (equalized learning rate).
     pub gain: f64,
 }
 
@@ -47,7 +47,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) -> Result<Te
     apply([x, weight], Forward(g))
 }
 
-/// The sizes of a call of [`conv2d`], checked.
+/// Checks the arguments of [`conv2d`] and returns the sizes of the convolution.
 pub(crate) fn geometry(
     x: &Tensor,
     weight: &Tensor,
@@ -104,8 +104,8 @@ pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, options: &Conv2dOptions) ->
     apply([x, weight], InputGradient(g))
 }
 
-/// The sizes of the convolution whose transpose is computed, checked. `swapped` weights are
-/// `[out_channels, in_channels / groups, ...]`, as [`conv2d`] takes them.
+/// Checks the arguments of [`conv_transpose2d`] and returns the sizes of the convolution whose transpose is computed.
+/// With `swapped`, the weights are `[out_channels, in_channels / groups, ...]`, as for [`conv2d`].
 pub(crate) fn transposed_geometry(
     x: &Tensor,
     weight: &Tensor,
@@ -161,8 +161,8 @@ pub(crate) fn transposed_geometry(
 /// order.
 ///
 /// # Shapes
-/// - `x`: `[batch, in_channels, height, width]`, `dy`: as the result of [`conv2d`]
-/// - result: `[out_channels, in_channels / groups, kernel.0, kernel.1]`
+/// - `x`: `[batch, in_channels, height, width]`; `dy`: shaped like the result of [`conv2d`]
+/// - result: `[out_channels, in_channels / groups, kernel_height, kernel_width]`, with the last two given by `kernel`
 ///
 /// # Errors
 /// When shapes do not match.
@@ -370,8 +370,9 @@ impl Op<2> for WeightGradient {
 
 /// The GPU work of one of the three ops with `second` as its second input: a cuDNN convolution where possible.
 ///
-/// Two cases are composed of other ops: weights stored as `[ci, co, ...]`, which are exchanged first, and a gain in
-/// half precision, where it is multiplied into `second`. `op` applies the same op to a new second input and sizes.
+/// Two cases are composed of other ops: for weights stored as `[ci, co, ...]`, the first two dimensions are exchanged;
+/// for half precision with a gain, `second` is multiplied by the gain first. `op` applies the same op with another
+/// second input and other sizes.
 #[cfg(any(feature = "cuda", test))]
 fn plan(
     g: &ConvGeometry,

@@ -15,7 +15,7 @@ pub struct ResampleOptions {
     pub down: usize,
     /// `[left, right, top, bottom]`, in pixels of the upsampled image; negative values crop.
     pub padding: [isize; 4],
-    /// Groups of channels that are convolved separately.
+    /// The number of groups of channels that are convolved separately.
     pub groups: usize,
     /// Whether the kernel is applied as it is (cross-correlation); `false` mirrors it (convolution).
     pub flip_weight: bool,
@@ -41,7 +41,8 @@ impl Default for ResampleOptions {
 
 /// Upsamples with a filter of gain `up^2`, convolves, and downsamples with the same filter.
 ///
-/// Filter and convolution run in the order that costs least for the given factors and kernel size.
+/// Filter and convolution run in the order that costs least for the given factors and kernel size. `None` for `filter`
+/// stands for the identity filter.
 ///
 /// # Shapes
 /// - `x`: `[batch, in_channels, height, width]`
@@ -167,7 +168,8 @@ impl Dual {
             return convolve(&filtered(self, 1, 1, padding)?, down, 0);
         }
         if up > 1 {
-            // A transposed convolution, instead of a convolution over inserted zeros. It mirrors the kernel.
+            // A transposed convolution with the mirrored kernel gives the same result as inserting zeros and
+            // convolving, and costs less.
             let (kh, kw, step) = (kernel_height as isize, kernel_width as isize, up as isize);
             let [left, right, top, bottom] = padding;
             let rest = [

@@ -9,7 +9,8 @@ use candle_core::cuda_backend::{
 };
 use candle_core::{Device, Result};
 
-/// A timestamp between two pieces of a device's work. The host enqueues work in advance, so a GPU reaches it later.
+/// A point between two pieces of work of a device, with the time at which the device reaches the point. The host
+/// enqueues work in advance, so a GPU may reach the point only after [`DeviceEvent::record`] has returned.
 #[derive(Debug)]
 pub struct DeviceEvent(Event);
 

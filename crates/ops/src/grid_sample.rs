@@ -1,6 +1,6 @@
 //! Bilinear sampling of images at the points of a grid, and the grid of an affine map.
 //!
-//! Pixels outside the image are zero. Coordinates -1 and 1 are the outer edges of the border pixels, as PyTorch's
+//! Pixels outside the image are zero. Coordinates -1 and 1 are the outer edges of the border pixels, as in PyTorch with
 //! `align_corners = false`.
 
 use candle_core::{Result, Shape, Tensor, bail};
@@ -322,8 +322,9 @@ mod tests {
         }
     }
 
-    /// The gradients of the tangent `<dy, sample(v, grid)>` with respect to `v` and the grid are second derivatives.
-    /// The backward pass of the adjoint is `sample` again.
+    /// Checks that the derivative of the grid gradient along a direction `v` of `x` is the grid gradient for `v` in
+    /// place of `x`, as sampling is linear in `x`, and that the gradient of the adjoint `Spread` with respect to `dy`
+    /// is `grid_sample` again.
     #[test]
     fn second_derivatives_equal_finite_differences() {
         let (x, v) = (tensor(1, &[1, 2, 6, 5], 1.0), tensor(6, &[1, 2, 6, 5], 1.0));

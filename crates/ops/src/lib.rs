@@ -1,9 +1,11 @@
 //! Differentiable tensor ops for StyleGAN2 on candle, for CPUs and NVIDIA GPUs.
 //!
-//! Each op is a function on [`candle_core::Tensor`], recorded in candle's graph, and a method of [`Value`], our own
-//! graph with a faster backward pass. [`Dual`] is a `Value` with a directional derivative, for gradient penalties
-//! ([`second_order`]). The training step also uses [`update`] (Adam, moving averages), [`normal`] (random numbers that
-//! depend only on key and position) and [`transfer`] (asynchronous copies).
+//! Most ops exist in two forms: as a function on [`candle_core::Tensor`], which is recorded in candle's graph, and as a
+//! method of [`Value`], which is recorded in a graph of this crate with a faster backward pass. [`Dual`] is a `Value`
+//! with a directional derivative, for gradient penalties ([`second_order`]). The composed ops [`conv2d_resample()`] and
+//! [`modulated_conv2d()`] track gradients only as methods of `Dual`. The training step also uses [`update`] (Adam,
+//! moving averages), [`normal`] (random numbers that depend only on key, stream and position) and [`transfer`]
+//! (asynchronous copies).
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};

@@ -43,9 +43,9 @@ impl Default for ModulatedConv2dOptions<'_> {
 /// same results up to rounding.
 ///
 /// `x` may be f16 or bf16 while `weight`, `styles` and `noise` are f32: the convolution then runs in the type of `x`,
-/// and demodulation is computed in f32. To keep all sums in the range of f16, weights and styles to be demodulated are
-/// divided by their largest absolute values, and weights also by the square root of their number per output channel.
-/// Demodulation cancels these factors.
+/// and demodulation is computed in f32. With demodulation, to keep all sums in the range of f16, the weights of each
+/// output channel and the styles of each image are first divided by their largest absolute value, and the weights also
+/// by the square root of their number per output channel. Demodulation cancels these factors.
 ///
 /// # Shapes
 /// - `x`: `[batch, in_channels, height, width]`

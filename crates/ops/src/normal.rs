@@ -10,7 +10,8 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 use crate::cpu::normal as cpu;
 use crate::transfer::upload;
 
-/// One random key for each image of a batch (or fewer), on the device that generates the numbers.
+/// Random keys, one for each image of a batch or fewer (then several images use the same key), on the device that
+/// generates the numbers.
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// `[keys, 2]`, u32: the low and the high half of each key.
@@ -36,15 +37,16 @@ impl Keys {
     /// Generates independent standard normal numbers; their absolute values are at most about 6.8.
     ///
     /// With `keys` keys, image `i` of the batch uses key `i % keys`, as image number `i / keys` of that key. With one
-    /// key per image, the numbers of an image therefore do not depend on its position in the batch. `stream` separates
-    /// several uses of the same key. Number `n` of an image is result `n % 4` of Philox for the counter `[n / 4,
-    /// stream, i / keys, 0]`.
+    /// key per image, the numbers of an image therefore do not depend on its position in the batch. Different values of
+    /// `stream` give independent numbers for the same key. Number `n` of image `i` is entry `n % 4` of the four normal
+    /// numbers for the counter `[n / 4, stream, i / keys, 0]`.
     ///
     /// # Shapes
     /// - result: `[batch, 1, height, width]`, f32
     ///
     /// # Errors
-    /// When there are more numbers than one launch can generate; also errors of the CUDA driver.
+    /// On a GPU, when `stream` does not fit 31 bits or there are more numbers than one kernel launch can generate; also
+    /// errors of the CUDA driver.
     pub fn normal(
         &self,
         stream: u32,

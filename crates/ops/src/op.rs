@@ -1,4 +1,5 @@
-//! The trait of all ops: kernels on slices and first-order gradients, for candle's graph and for [`crate::Value`].
+//! The trait [`Op`], which each op implements with its CPU kernels, its GPU work and its gradients, and [`apply`],
+//! which runs an op as a custom op of candle. [`crate::Value`] records the same ops in its own graph.
 
 #[cfg(test)]
 pub(crate) mod executor;
@@ -16,7 +17,8 @@ use crate::cuda::execute::execute;
 #[cfg(any(feature = "cuda", test))]
 use crate::cuda::plan::Plan;
 
-/// An op on `N` contiguous tensors of one number type: f32 or f64; f16 and bf16 are converted to f32 and back.
+/// An op on `N` contiguous tensors of the same number type. For f16 and bf16 on the CPU, the inputs are converted to
+/// f32, and the result is converted back.
 ///
 /// Gradients are composed of ops again, so they can be differentiated in turn.
 pub(crate) trait Op<const N: usize>: Clone + Send + Sync + 'static {
@@ -26,10 +28,10 @@ pub(crate) trait Op<const N: usize>: Clone + Send + Sync + 'static {
     /// The shape of the result; an error when the shapes of the inputs do not fit.
     fn shape(&self, inputs: [&Shape; N]) -> Result<Shape>;
 
-    /// The result for f32.
+    /// Computes the result in f32 on the CPU.
     fn run_f32(&self, inputs: [&[f32]; N], shapes: [&Shape; N]) -> Vec<f32>;
 
-    /// The result for f64.
+    /// Computes the result in f64 on the CPU.
     fn run_f64(&self, inputs: [&[f64]; N], shapes: [&Shape; N]) -> Vec<f64>;
 
     /// The GPU work that computes the result.
@@ -176,8 +178,8 @@ fn run_in_f32<const N: usize, O: Op<N>, T: WithDType>(
     y.into_iter().map(|v| T::from_f64(f64::from(v))).collect()
 }
 
-/// For each storage, the slice of its values at its entry in `ranges`. `of_type` returns the values of a storage of
-/// numbers of type `T`; the result is `None` when any storage has another type.
+/// Returns, for each storage, the part given by its entry in `ranges` (start, end). `of_type` returns the values of a
+/// storage, or `None` for a storage of another number type; then the result is `None`.
 fn slices<'a, const N: usize, T>(
     storages: [&'a CpuStorage; N],
     ranges: [(usize, usize); N],

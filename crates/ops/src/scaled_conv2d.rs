@@ -43,7 +43,8 @@ impl Value {
     }
 }
 
-/// Scales `[batch, channels]`, zero-padded to a multiple of the SIMD lanes of channels, as the CPU kernels read them.
+/// Pads the channels of `scales`, `[batch, channels]`, with zeros to a multiple of the SIMD lanes, as the CPU kernels
+/// require.
 fn padded(scales: &[f32], batch: usize) -> Vec<f32> {
     let channels = scales.len() / batch;
     let whole = channels.next_multiple_of(isa().lanes());
@@ -192,7 +193,8 @@ impl Op<3> for ScaledWeightGradient {
         ddw: &Tensor,
         wanted: [bool; 3],
     ) -> Result<[Option<Tensor>; 3]> {
-        // <dw(x, dy, s), ddw> = <dy, conv(x * s, ddw)>: the same gradients as those of the convolution by `ddw`.
+        // <dw(x, dy, s), ddw> = <dy, conv(x * s, ddw)>, so these are the gradients of a convolution with the weight
+        // `ddw`.
         let [dx, ds] = self.0.of_inputs([x, ddw, s], dy, [wanted[0], wanted[2]])?;
         let ddy = || apply([x, ddw, s], self.0.clone());
         Ok([dx, wanted[1].then(ddy).transpose()?, ds])

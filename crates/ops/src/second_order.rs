@@ -1,12 +1,14 @@
 //! Second-order gradients: an ordinary backward pass over a directional derivative.
 //!
 //! A gradient penalty needs the gradient of `|grad_x D(x)|^2` with respect to the weights. With `v = grad_x D(x)` held
-//! constant, it is twice the gradient of the directional derivative of `D` at `x` along `v`. [`Dual`] carries the
-//! directional derivative (the tangent) along with each value, as in forward-mode differentiation. So networks are
-//! written once, on `Dual`; without a tangent it costs nothing. The path length penalty is computed in the same way.
+//! constant, this gradient is twice the gradient of the directional derivative of `D` at `x` along `v`. [`Dual`]
+//! carries the directional derivative (the tangent) along with each value, as in forward-mode differentiation. Networks
+//! are written once, on `Dual`; a `Dual` without a tangent costs no more than its value. The path length penalty is
+//! computed in the same way.
+//!
 //! Compared with a backward pass through a backward pass, the results are equal up to rounding and need a quarter of
-//! the memory. They also do not depend on whether candle detaches gradients, which it does by default and which makes
-//! a penalty silently wrong.
+//! the memory. Besides, a backward pass through candle's backward pass gives a wrong penalty, without an error, when
+//! candle detaches the gradients, which is its default; the method used here does not depend on this setting.
 
 mod self_check;
 

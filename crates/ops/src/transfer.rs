@@ -1,11 +1,12 @@
-//! Copies between host and device. With a GPU, the host does not wait for earlier work to finish.
+//! Copies between host and device. To start a copy to or from a GPU, the host does not wait for earlier work on the
+//! GPU.
 
 use candle_core::{DType, Device, Result, Shape, Tensor, WithDType, bail};
 
 #[cfg(feature = "cuda")]
 use crate::cuda::transfer as gpu;
 
-/// A new tensor on `device` with these values in row-major order.
+/// Creates a tensor on `device` with `values` in row-major order.
 ///
 /// candle's own upload can wait until the GPU has finished its earlier work. This one returns at once: it copies the
 /// values into page-locked memory, from which the GPU reads them later.
@@ -51,7 +52,8 @@ impl Download {
         Ok(Download(Source::Host(tensor.copy()?)))
     }
 
-    /// The values in row-major order. Waits for work that was enqueued before [`Download::of`], but for no later work.
+    /// Waits until the copy is complete and returns the values in row-major order. Work that was enqueued after
+    /// [`Download::of`] is not waited for.
     ///
     /// # Errors
     /// Errors of the CUDA driver, which may come from earlier work on the GPU.

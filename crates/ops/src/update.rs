@@ -21,7 +21,8 @@ use crate::cuda::update::{Row, update_rows};
 /// contiguous.
 pub fn adam_step(parameters: &[AdamParameter<'_>], step: &AdamStep) -> Result<()> {
     for each in parameters {
-        // The weight is checked against each moment, which is updated as well.
+        // `same_kind` requires its first argument, a tensor to be updated, to be contiguous; moments are updated as
+        // well.
         let moments = [each.exp_avg, Some(each.exp_avg_sq)];
         let mut moments = moments.into_iter().flatten();
         moments.try_for_each(|moment| same_kind(moment, each.weight))?;

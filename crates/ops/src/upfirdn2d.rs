@@ -145,7 +145,8 @@ impl Filter {
     }
 }
 
-/// The two 1-D factors of a matrix, with the gain; `None` unless it has rank one up to f32 rounding.
+/// Factors a matrix of taps, times `gain`, into 1-D taps along x and y; `None` unless the matrix has rank one up to f32
+/// rounding.
 fn factor(values: &[f64], rows: usize, columns: usize, gain: f64) -> Option<Taps> {
     let (pivot, largest) = values
         .iter()
@@ -204,7 +205,7 @@ impl Default for UpFirDn2dOptions {
 /// # Errors
 /// When the padded image is smaller than the filter, or the number type is not supported.
 ///
-/// As in StyleGAN2 (arXiv:1912.04958); one axis equals `scipy.signal.upfirdn`.
+/// As in StyleGAN2 (arXiv:1912.04958); along each axis this corresponds to `scipy.signal.upfirdn`.
 pub fn upfirdn2d(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Result<Tensor> {
     let op = resolve(x, filter, options)?;
     if op.is_identity() {
@@ -228,7 +229,7 @@ impl Value {
     }
 }
 
-/// Checks the options against the sizes of `x`, and computes the op.
+/// Checks the options against the sizes of `x`, and returns the op with its sizes and taps.
 fn resolve(x: &Tensor, filter: &Filter, options: &UpFirDn2dOptions) -> Result<UpFirDn> {
     let (_, _, height, width) = x.dims4()?;
     let UpFirDn2dOptions {
@@ -381,8 +382,8 @@ impl Op<1> for UpFirDn {
 }
 
 impl UpFirDn2dOptions {
-    /// Options that filter without resampling. With a `padding` of zeros the image size does not change;
-    /// other values are added, as `[left, right, top, bottom]`.
+    /// Options that filter without resampling. `padding`, `[left, right, top, bottom]`, is added to the padding that
+    /// preserves the image size.
     pub fn filtering(filter: &Filter, padding: [isize; 4]) -> Self {
         let (w, h) = (filter.width() as isize, filter.height() as isize);
         let keep = [w / 2, (w - 1) / 2, h / 2, (h - 1) / 2];
@@ -392,8 +393,8 @@ impl UpFirDn2dOptions {
         }
     }
 
-    /// Options that upsample by the factors `up`, `[x, y]`, with a gain that preserves the brightness. With a `padding`
-    /// of zeros the image size is multiplied by exactly `up`; other values are added, in pixels of the upsampled image.
+    /// Options that upsample by the factors `up`, `[x, y]`, with a gain that preserves the brightness. `padding`, in
+    /// pixels of the upsampled image, is added to the padding that multiplies the image size by exactly `up`.
     pub fn upsampling(filter: &Filter, up: [usize; 2], padding: [isize; 4]) -> Self {
         Self {
             up,
@@ -403,8 +404,8 @@ impl UpFirDn2dOptions {
         }
     }
 
-    /// Options that downsample by the factors `down`, `[x, y]`. With a `padding` of zeros the image size is divided by
-    /// exactly `down`; other values are added, in pixels of the image before downsampling.
+    /// Options that downsample by the factors `down`, `[x, y]`. `padding`, in pixels of the image before downsampling,
+    /// is added to the padding that divides the image size by exactly `down`.
     pub fn downsampling(filter: &Filter, down: [usize; 2], padding: [isize; 4]) -> Self {
         Self {
             down,
@@ -414,7 +415,8 @@ impl UpFirDn2dOptions {
     }
 }
 
-/// The padding of the upsampled image that keeps samples centered, plus `padding`.
+/// `padding` plus the padding of the upsampled image that keeps samples centered, in the order left, right, top,
+/// bottom.
 pub(crate) fn upsample_padding(filter: &Filter, up: [usize; 2], padding: [isize; 4]) -> [isize; 4] {
     let (w, h) = (filter.width() as isize, filter.height() as isize);
     let (ux, uy) = (up[0] as isize, up[1] as isize);
@@ -426,7 +428,7 @@ pub(crate) fn upsample_padding(filter: &Filter, up: [usize; 2], padding: [isize;
     ]
 }
 
-/// The padding before downsampling that keeps samples centered, plus `padding`.
+/// `padding` plus the padding before downsampling that keeps samples centered, in the order left, right, top, bottom.
 pub(crate) fn downsample_padding(
     filter: &Filter,
     down: [usize; 2],

@@ -1,9 +1,9 @@
 //! Reverse-mode automatic differentiation: tensors with their graph, and the backward pass over it.
 //!
-//! Training uses this graph instead of candle's. candle's backward pass initializes every gradient with zeros, adds to
-//! it, and keeps all activations until the graph is dropped: for each edge, three more passes over memory. Here the
-//! first gradient is moved into place, sums run on all threads, zero gradients are not computed, and the saved tensors
-//! of an op are freed after use.
+//! Training uses this graph instead of candle's. candle's backward pass initializes every gradient with zeros and adds
+//! to it, which costs three more passes over memory for each edge of the graph, and it keeps all activations until the
+//! graph is dropped. Here the first gradient that a value receives is stored as it is, further ones are added on all
+//! threads, gradients that are known to be zero are not computed, and the saved tensors of an op are freed after use.
 
 mod arithmetic;
 mod recorded;
@@ -19,8 +19,8 @@ pub(crate) use self::recorded::record;
 
 /// A tensor in a graph that can be differentiated.
 ///
-/// `Value::from` makes a [`Tensor`] that tracks gradients, as a [`Var`](candle_core::Var) does, a leaf, for which
-/// [`Value::backward`] returns a gradient; any other tensor becomes a constant.
+/// `Value::from` turns a [`Tensor`] that tracks gradients, such as a [`Var`](candle_core::Var), into a leaf, and any
+/// other tensor into a constant. [`Value::backward`] returns the gradients of the leaves.
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -48,7 +48,7 @@ enum Source {
 
 /// One application of an op.
 struct Step {
-    /// Counts steps in order of their creation, so inputs have smaller numbers than results.
+    /// The position of this step in the order of creation; the steps that computed the inputs have smaller numbers.
     number: u64,
     inputs: Vec<(Source, Shape)>,
     /// The gradient function; the backward pass takes it out.
@@ -170,7 +170,8 @@ impl Value {
 
     /// The gradients of this scalar (a value of one element) with respect to all leaves that it depends on.
     ///
-    /// Frees the saved tensors of all ops that it visits, so a second pass through any of them is an error.
+    /// Frees the saved tensors of all ops that the backward pass reaches, so a second pass through any of these ops is
+    /// an error.
     ///
     /// # Errors
     /// When the value has more than one element, or an earlier pass went through one of its ops.
@@ -184,8 +185,8 @@ impl Value {
         self.backward_from(&self.tensor.ones_like()?)
     }
 
-    /// The gradients of the inner product `<self, gradient>` with respect to all leaves; otherwise as
-    /// [`Value::backward`].
+    /// The gradients of the inner product `<self, gradient>` with respect to all leaves that this value depends on.
+    /// Frees saved tensors as [`Value::backward`] does.
     ///
     /// # Errors
     /// When `gradient` has another shape than this value, or an earlier pass went through one of its ops.
@@ -214,8 +215,9 @@ impl Value {
 /// The state of a backward pass.
 #[derive(Default)]
 struct Pass {
-    /// The steps that are still to be processed, with the sum of the gradients of their result so far. The step with
-    /// the highest number is processed first: by then all uses of its result have added their gradient.
+    /// The steps that are still to be processed, each with the sum of the gradients that its result has received so
+    /// far. The step with the highest number is processed first: by then all uses of its result have added their
+    /// gradient.
     pending: BTreeMap<u64, (Arc<Step>, Tensor)>,
     grads: Gradients,
 }

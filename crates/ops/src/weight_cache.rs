@@ -1,8 +1,9 @@
 //! A cache of transformed convolution weights, for times when the weights do not change.
 //!
-//! The CPU kernels transform weights before they convolve. A training step uses each weight at least four times (fakes
-//! and reals, value and tangent, forward and backward). Between [`scope`] and the drop of its guard the caller promises
-//! not to change weights in place, so their transforms are reused. Outside a scope each call transforms them again.
+//! The CPU kernels transform weights before they convolve. A training step convolves with each weight several times:
+//! with generated and real images, for values and tangents, forward and backward. Between [`scope`] and the drop of its
+//! guard the caller promises not to change weights in place, so the transformed weights are reused. Outside a scope
+//! each convolution transforms its weights again.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +13,8 @@ use crate::cpu::conv::{ConvGeometry, Direction, Prepared, prepare};
 use crate::cpu::simd::{Isa, isa};
 use kernels::{ConvAlgorithm, conv_algorithm};
 
-/// Identifies a transform: the memory of the weights and all that the transform depends on.
+/// Identifies transformed weights: the address and number of the original weights, and all settings that the transform
+/// depends on.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     address: usize,
@@ -49,7 +51,7 @@ pub fn scope() -> Scope {
     Scope { outermost }
 }
 
-/// The guard of [`scope`]; the scope ends when it is dropped.
+/// The guard of [`scope`]; the scope ends when the guard is dropped.
 pub struct Scope {
     outermost: bool,
 }
@@ -62,7 +64,8 @@ impl Drop for Scope {
     }
 }
 
-/// A hash of about 64 of the values. Detects that a buffer was freed and reused for other weights inside a scope.
+/// Hashes 64 to 127 of the weights (all of them when there are fewer), to detect that a buffer was freed and reused for
+/// other weights inside a scope.
 fn fingerprint(weights: &[f32]) -> u64 {
     let step = (weights.len() / 64).max(1);
     weights
@@ -73,7 +76,7 @@ fn fingerprint(weights: &[f32]) -> u64 {
         })
 }
 
-/// The transform of `weights` for a convolution; inside a scope it comes from the cache if it is there.
+/// Returns the transformed `weights` for a convolution; inside a scope, from the cache if it holds them.
 pub(crate) fn prepared(g: &ConvGeometry, weights: &[f32], direction: Direction) -> Rc<Prepared> {
     CACHE.with(|cache| {
         let mut cache = cache.borrow_mut();

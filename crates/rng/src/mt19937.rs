@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Number of 32-bit words in the state.
 const N: usize = 624;
-/// Offset of the recurrence: word `i` is refilled from words `i`, `i + 1` and `i + M`, modulo 624.
+/// Offset of the recurrence: word `i` is refilled from the words `i`, `i + 1` and `i + M`, with indices modulo 624.
 const M: usize = 397;
 
 /// The generator: 624 words of state and the position of the next word to return.
@@ -51,10 +51,11 @@ impl Mt19937 {
     }
 }
 
-/// The saved form of a [`RandomState`](crate::RandomState); the restored generator continues with the same numbers.
+/// The saved form of a [`RandomState`](crate::RandomState); a generator restored from it continues with the numbers
+/// that the saved one would return next.
 ///
-/// Normal numbers are made in pairs. When the second one has not been returned yet, the state holds it as the bits of
-/// an f64, so that no text format can round it.
+/// Normal numbers are made in pairs. When the second number of a pair has not been returned yet, the state holds the
+/// bits of this f64 as an integer, so that no text format can round it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedState {

@@ -8,14 +8,15 @@ use crate::parallel::{parallel, threads};
 use crate::scratch::{Shared, with_scratch};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Target for the packed input of one task, in f32 values.
+/// Target size of the packed input of one task, in f32 values.
 const TASK_SCRATCH: usize = 192 * 1024;
 
-/// The convolution or its transpose as products over a grid of base positions.
+/// A convolution or its transpose, computed as matrix products over a grid of base positions, the places of the kernel
+/// window on the input.
 ///
 /// Every image has `grid_rows x grid_columns` base positions. A convolution has one base position per output pixel and
-/// one phase. A transposed convolution of stride `s` has `s x s` phases: each base position yields `s x s` output
-/// pixels, one per phase.
+/// one phase. A transposed convolution of stride `s` has `s * s` phases (see [`Phase`]): each base position yields one
+/// output pixel per phase.
 struct Plan<'a> {
     isa: Isa,
     data: &'a [f32],
@@ -27,7 +28,7 @@ struct Plan<'a> {
     step: usize,
     /// Number of input rows and columns that one base position reads.
     reach: (usize, usize),
-    /// First input row and column that base position 0 reads; negative ones are padding.
+    /// First input row and column that the first base position reads; negative rows and columns are padding.
     origin: (isize, isize),
     grid_rows: usize,
     grid_columns: usize,
@@ -35,7 +36,8 @@ struct Plan<'a> {
     outputs: usize,
     out_height: usize,
     out_width: usize,
-    /// Base position `q` and a phase with offset `r` yield output row (column) `q * out_step + r - out_origin`.
+    /// Along each axis, base position `q` and a phase with [`Phase::row`] or [`Phase::column`] `r` yield the output row
+    /// or column `q * out_step + r - out_origin`.
     out_step: usize,
     out_origin: usize,
     out_batch_stride: usize,
@@ -77,7 +79,7 @@ pub(crate) fn forward(
 
 /// `dx = transposed_conv(dy * scales.input, weights) * scales.output` for one group.
 ///
-/// `strides.x` is the image stride of `dy`, `strides.y` that of `dx`.
+/// `strides.x` is the batch stride of `dy`, `strides.y` that of `dx`.
 pub(crate) fn input_gradient(
     g: &ConvGeometry,
     dy: &[f32],
@@ -287,7 +289,8 @@ unsafe fn run_task_body<S: Simd>(
 }
 dispatch!(unsafe fn run_task(task: &Task, a: &mut [f32], c: &mut [f32], out: &mut [f32], y: Shared) = run_task_body);
 
-/// Interleaves the phases of one output channel block, applies the output scale and writes the rows to `y`.
+/// Interleaves the output pixels of all phases in one output channel block, applies the output scale and writes the
+/// rows to `y`.
 #[inline(always)]
 unsafe fn store_block<S: Simd>(
     plan: &Plan,

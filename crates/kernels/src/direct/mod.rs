@@ -1,7 +1,9 @@
-//! Convolution of any kernel size and stride without an im2col matrix: a kernel tap is an offset into packed input.
+//! Convolution of any kernel size and stride without an im2col matrix: the input is packed in scratch memory, and each
+//! kernel tap reads it at a fixed offset.
 //!
-//! [`forward`], [`input_gradient`] (a transposed convolution, one stride-1 product for each phase of the output grid)
-//! and [`weight_gradient`].
+//! [`forward`] computes the convolution, [`weight_gradient`] the gradient with respect to the weights.
+//! [`input_gradient`] computes a transposed convolution; for stride `s`, the output pixels are divided into `s x s`
+//! phases by their row and column modulo `s`, and each phase is a convolution of stride 1.
 
 mod forward;
 mod weight_gradient;

@@ -7,11 +7,11 @@ use crate::parallel::parallel;
 use crate::scratch::{Shared, with_scratch};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Target for the rows of `x` and `dy` that are packed at the same time, in f32 values.
+/// Target size of the rows of `x` and `dy` that are packed at the same time, in f32 values.
 const GRADIENT_SCRATCH: usize = 512 * 1024;
 
-/// The weight gradient of one group: `x * scales.input` correlated with `dy * scales.output`, summed over the images,
-/// in the stored order of the weights.
+/// The weight gradient of one group: `x * scales.input` correlated with `dy * scales.output`, summed over the images.
+/// `dw` has the same order as the weights (see [`ConvGeometry::swapped`]).
 pub(crate) fn weight_gradient(
     isa: Isa,
     g: &ConvGeometry,

@@ -1,4 +1,4 @@
-//! Instruction sets, and the one that the kernels of this process use.
+//! Instruction sets, and the choice of one for the kernels of this process.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -70,9 +70,9 @@ static FORCED: AtomicU8 = AtomicU8::new(0);
 
 /// The instruction set that the kernels of this process use.
 ///
-/// That of [`force_isa`] if set, otherwise that of the environment variable `KAOGAN_SIMD` (`portable`, `avx2` or
-/// `avx512`), otherwise the best supported one. If the variable names one that this machine lacks, the best supported
-/// one below it is used.
+/// This is the one set by [`force_isa`], if any, otherwise the one that the environment variable `KAOGAN_SIMD` names
+/// (`portable`, `avx2` or `avx512`), otherwise the best one that this machine supports. If the variable names an
+/// instruction set that this machine lacks, the best supported one below it is used.
 pub fn isa() -> Isa {
     match FORCED.load(Ordering::Relaxed) {
         1 => Isa::Portable,

@@ -10,7 +10,7 @@ use crate::parallel::{parallel, threads};
 use crate::scratch::{Shared, with_scratch};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Target for the transformed input of one task, in f32 values, such that it stays in the L2 cache.
+/// Target size of the transformed input of one task, in f32 values, chosen so that it stays in the L2 cache.
 const FORWARD_SCRATCH: usize = 160 * 1024;
 
 /// `y = conv(x * scales.input, weights) * scales.output` for one group, 3x3 with stride 1.
@@ -73,8 +73,8 @@ struct ForwardTask<'a> {
     row_offsets: &'a [usize],
 }
 
-/// Lengths of a task's scratch buffers: transformed input, transformed results of [`OUT_GROUP`] channel blocks, and a
-/// strip of the image.
+/// Lengths of a task's scratch buffers: the transformed input, the transformed results of [`OUT_GROUP`] channel blocks,
+/// and the pixels of one segment in one channel block.
 fn forward_scratch<T: Transform>(isa: Isa, task: &ForwardTask) -> [usize; 3] {
     let lanes = isa.lanes();
     let points = T::A * T::A;

@@ -7,8 +7,9 @@ use crate::simd::Simd;
 
 /// Transforms one channel block of the images in `segments` and writes it to `points`, `[A * A][block][tile][lane]`.
 ///
-/// `tiles` is the number of tiles in `points`, `edge` is scratch. Inputs are cut into overlapping tiles of `A x A`
-/// pixels, output gradients (`source.input` is false) into tiles of `M x M` pixels.
+/// `tiles` is the number of tiles in `points`; `edge` is scratch memory for the pixels of one segment. Inputs
+/// (`source.input` is true) are cut into overlapping tiles of `A x A` pixels, output gradients into tiles of `M x M`
+/// pixels.
 ///
 /// # Safety
 /// `points` and `edge` must be large enough for all tiles of the segments.

@@ -4,7 +4,8 @@ use crate::simd::Simd;
 
 /// A Winograd algorithm F(MxM, 3x3), given by its one-dimensional transforms, with the matrix names of the paper.
 ///
-/// Every function takes and returns six vectors; those beyond the length of the transform are ignored or zero.
+/// Every function takes and returns six vectors. A transform with fewer inputs ignores the remaining vectors; a
+/// transform with fewer outputs returns zeros in their place.
 pub(crate) trait Transform: Sync {
     /// Number of outputs of a tile along one axis.
     const M: usize;
@@ -23,7 +24,8 @@ pub(crate) trait Transform: Sync {
     unsafe fn kernel_transposed<S: Simd>(m: &[S::V; 6]) -> [S::V; 6];
 }
 
-/// F(2x2, 3x3) with interpolation points 0, 1, -1 and infinity: 2.25 times fewer multiplications.
+/// F(2x2, 3x3) with interpolation points 0, 1, -1 and infinity: 2.25 times fewer multiplications than a direct
+/// convolution.
 pub(crate) struct F2;
 
 // All functions of both impls are unsafe only because the caller must enable the instruction set of `S`.
@@ -103,7 +105,7 @@ impl Transform for F2 {
 }
 
 /// F(4x4, 3x3) with interpolation points 0, 1, -1, 2, -2 and infinity: 4 times fewer multiplications than a direct
-/// convolution, 5 times its rounding error.
+/// convolution, but 5 times its rounding error.
 pub(crate) struct F4;
 
 #[allow(clippy::undocumented_unsafe_blocks)]
@@ -204,8 +206,8 @@ impl Transform for F4 {
     }
 }
 
-/// Applies a one-dimensional transform along both axes of a tile of `from x from` vectors and returns `to x to` of
-/// them, in an array of 6x6.
+/// Applies a one-dimensional transform along both axes of a tile of `from x from` vectors. Returns `to x to` vectors,
+/// in the upper left of a 6x6 array.
 macro_rules! along_both_axes {
     ($S:ident, $transform:path, $tile:ident, $from:expr, $to:expr) => {{
         let mut half = [[$S::zero(); 6]; 6];

@@ -9,7 +9,7 @@ use crate::parallel::parallel;
 use crate::scratch::{Shared, with_scratch};
 use crate::simd::{Isa, Simd, dispatch};
 
-/// Target for the points of `x` and `dy` that are in scratch at the same time, in f32 values.
+/// Target size of the points of `x` and `dy` that are in scratch at the same time, in f32 values.
 const GRADIENT_SCRATCH: usize = 768 * 1024;
 
 /// The weight gradient `[co, ci, 3, 3]` of one group: `x * scales.input` correlated with `dy * scales.output`, summed

@@ -51,7 +51,7 @@ pub(crate) fn filter_f32(
     // SAFETY: every value is written below, before any is read.
     let mut out = unsafe { uninit(planes * out_plane) };
     let to = Shared(out.as_mut_ptr());
-    // Planes per task: about this many pixels, but enough tasks for all threads.
+    // Each task filters planes with about 2^15 result pixels in all, or fewer so that every thread has a task.
     let per_task = (1usize << 15)
         .div_ceil(out_plane.max(1))
         .min(planes.div_ceil(threads()))
@@ -127,7 +127,8 @@ unsafe fn filter_plane_body<S: Simd>(
 }
 dispatch!(unsafe fn filter_plane(input: &[f32], x: &Axis, y: &Axis, x_taps: &[f32], y_taps: &[f32], row: &mut [f32], rows: &mut [f32], out: &mut [f32]) = filter_plane_body);
 
-/// Writes the weighted sum of `count` (at most four) rows to `to`, or adds it where `first` is false.
+/// Writes the weighted sum of `count` (at most four) rows to `to`, or adds the sum to `to` when `first` is false.
+/// `seen` holds the index and the weight of each row.
 #[inline(always)]
 fn add_rows(
     seen: &[(usize, f32)],
@@ -211,7 +212,7 @@ fn filter_row(row: &[f32], down: usize, taps: &[f32], to: &mut [f32]) {
     }
 }
 
-/// A float type that the plain path accepts.
+/// A float type for [`filter_any`], converted from (`of`) and to (`wide`) f64.
 pub(crate) trait Float: Copy + Send + Sync + 'static {
     fn of(value: f64) -> Self;
     fn wide(self) -> f64;

@@ -1,5 +1,5 @@
-//! Convolutions by cuDNN. Sums are in f32 for every number type. For each shape the algorithm is the one that was the
-//! fastest when all were timed ([`autotune`]).
+//! Convolutions by cuDNN. Sums are in f32 for every number type. For each shape, the algorithm is the fastest of those
+//! that could be timed within a limit ([`autotune`]), or the choice of cuDNN's heuristics when no time is left.
 
 mod algorithm;
 mod candidate;
@@ -48,8 +48,7 @@ type Key = (Convolution, &'static str, [usize; 10]);
 struct ThreadState {
     cudnn: Arc<Cudnn>,
     chosen: HashMap<Key, Candidate>,
-    /// Memory for the chosen candidates, as large as the largest of them needs. All work is in one stream, so they
-    /// share.
+    /// Memory that all chosen candidates share, since all work is in one stream; as large as the largest of them needs.
     workspace: CudaSlice<u8>,
     /// The time left for autotuning; `None` when it is switched off.
     budget: Option<Duration>,

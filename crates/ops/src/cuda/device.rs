@@ -9,7 +9,8 @@ use crate::device::{error::DeviceError, report::GpuReport};
 
 /// Opens a GPU. First checks for the driver and the GPU, so that the error names what is missing.
 pub(crate) fn open(ordinal: usize) -> std::result::Result<Device, DeviceError> {
-    // The linked archives load the driver at run time and return this code where there is none.
+    // The CUDA functions linked into the program load the driver at run time, and return this code where there is no
+    // driver.
     const STUB: CUresult = CUresult::CUDA_ERROR_STUB_LIBRARY;
     if let Err(error) = driver::result::init() {
         return Err(match error.0 {

@@ -163,7 +163,8 @@ fn launch_on_host<T: Number>(
     y
 }
 
-/// Runs one kernel, in blocks whose size does not divide the number of threads.
+/// Runs one kernel in blocks of 96 threads, a size that rarely divides the number of threads, so surplus threads are
+/// tested.
 fn run(kernel: &str, suffix: &str, inputs: &[*const c_void], y: *mut c_void, params: Params) {
     type Kernel = *mut c_void;
     type Launcher = unsafe extern "C" fn(

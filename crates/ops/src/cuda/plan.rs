@@ -54,7 +54,8 @@ pub(crate) struct Params {
 }
 
 const INTEGERS: usize = 24;
-/// The largest number of filter taps: all taps of a 2-D filter, or those along both axes of a separable one.
+/// The largest number of float parameters. It limits filters: all taps of a 2-D filter, or the taps along x and along y
+/// of a separable one, are float parameters.
 pub(crate) const FLOATS: usize = 96;
 
 /// The largest number of threads that compute partial sums.

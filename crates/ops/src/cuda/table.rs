@@ -1,4 +1,5 @@
-//! The input of kernels that process many arrays in one launch: a table of addresses, whose arrays are split in chunks.
+//! The input of kernels that process many arrays in one launch: a table of array addresses. Each array is split into
+//! chunks, and each chunk is processed by a group of threads.
 
 use candle_core::Result;
 

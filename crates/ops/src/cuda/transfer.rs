@@ -41,7 +41,7 @@ impl Drop for PinnedBuffer {
     }
 }
 
-/// The buffers that are not in use by [`upload`] or a [`Download`], ordered by the start of their last copy.
+/// The buffers that are not in use by [`upload`] or a [`Download`], in the order in which they were returned.
 #[derive(Default)]
 struct Pool {
     buffers: VecDeque<PinnedBuffer>,

@@ -1,7 +1,7 @@
-//! A hook for tests: runs the plans of ops with a function of the test.
+//! A hook for tests, which executes ops by a function that the test supplies (the executor).
 //!
-//! While an executor is installed on a thread, [`super::apply`] passes it the plan of every op on f32 tensors, instead
-//! of running the CPU kernels.
+//! While an executor is installed on a thread, [`super::apply`] passes the plan of every op on f32 tensors to the
+//! executor, instead of running the CPU kernel.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -13,7 +13,8 @@ use crate::value::Value;
 /// `f = sum(lrelu(conv(x, w)) * swish(conv(x, w)))`, and compares it with finite differences in f64 on the CPU.
 ///
 /// # Errors
-/// When they disagree or are zero. Training must not start then: it would be wrong without an error.
+/// When the gradient is zero or differs from the finite differences. Training must not start then: its penalties would
+/// be wrong without an error.
 pub fn self_check() -> Result<()> {
     let device = Device::Cpu;
     let wave = |n: usize, shift: f64| {

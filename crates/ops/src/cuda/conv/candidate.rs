@@ -99,7 +99,8 @@ impl Candidate {
         let descriptors = Descriptors::<T>::new(cudnn, g, self.layout)?;
         let convolve = |operands: &mut Operands<'_, '_, T>| {
             // SAFETY: the operands have the sizes and the type of their descriptors: `Op::shape` and `Op::plan` come
-            // from the same geometry, and inputs were checked against it; `channels_last` keeps their number.
+            // from the same geometry, and inputs were checked against it; copies by `channels_last` have as many
+            // elements.
             unsafe { descriptors.launch(self.algorithm, workspace, g.gain, operands) }
         };
         match self.layout {

@@ -29,7 +29,7 @@ fn tensor(seed: u64, shape: &[usize], scale: f32) -> Tensor {
 }
 
 thread_local! {
-    /// The device and number type on which tests create their tensors.
+    /// The device on which, and the number type in which, tests create their tensors.
     static PLACEMENT: RefCell<(Device, DType)> = const { RefCell::new((Device::Cpu, DType::F32)) };
 }
 

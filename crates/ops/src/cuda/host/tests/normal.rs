@@ -6,7 +6,8 @@ use crate::normal::Keys;
 
 const KEYS: [u64; 2] = [0x0123_4567_89AB_CDEF, u64::MAX];
 
-/// `(batch, height, width)`: planes whose lengths are and are not multiples of four; the last exceeds a CPU task.
+/// `(batch, height, width)`: planes whose lengths are and are not multiples of four; the last plane is longer than what
+/// one task of the CPU kernel generates.
 const SHAPES: [(usize, usize, usize); 5] =
     [(1, 4, 4), (5, 3, 7), (2, 1, 1), (3, 5, 2), (2, 300, 310)];
 
