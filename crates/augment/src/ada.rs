@@ -124,13 +124,14 @@ impl AdaController {
         self.update()
     }
 
-    /// Whether [`Self::step`] will update `p` after iteration `batch_idx`; report all logits before then.
+    /// Whether [`Self::step`] will update `p` after iteration `batch_idx`; report all logits of the interval before
+    /// that call.
     pub fn is_due(&self, batch_idx: u64) -> bool {
         batch_idx.is_multiple_of(self.options.interval.max(1))
     }
 
-    /// Updates `p` for one interval; `None` before the first report. Without new reports it uses the previous mean
-    /// sign.
+    /// Updates `p` for one interval and returns the values of this update; `None` before the first report. Without new
+    /// reports it uses the previous mean sign.
     pub fn update(&mut self) -> Option<AdaUpdate> {
         if self.n_signs > 0 {
             self.mean_sign = Some(self.sign_sum / self.n_signs as f64);
@@ -147,7 +148,7 @@ impl AdaController {
         let adjust = direction * images / (o.kimg * 1000.0);
         let moved = (self.p + adjust as f32).max(0.0);
         self.p = match o.max_p {
-            // A `p` above the limit, e.g. from the start or a changed limit, can only decrease.
+            // A `p` above the limit, e.g. because it started there or the limit was lowered, can only decrease.
             Some(max_p) if adjust > 0.0 => moved.min((max_p as f32).max(self.p)),
             _ => moved,
         };

@@ -19,7 +19,7 @@ pub enum Transform {
     XInt,
     /// Scales both axes by the same factor.
     Scale,
-    /// Rotates by a random angle, before and again after the anisotropic scaling.
+    /// Rotates by a random angle. There are two such rotations, one before and one after the anisotropic scaling.
     Rotate,
     /// Scales the axes by reciprocal factors (anisotropic scaling).
     Aniso,
@@ -106,8 +106,8 @@ const UNIONS: [(&str, std::ops::Range<usize>); 5] = [
 /// The strength of each transform: a factor on the probability p; 0 turns the transform off.
 ///
 /// The text form is a list separated by commas, of categories (`blit geom color filter noise cutout`), unions of
-/// categories (`bg bgc bgcf bgcfn bgcfnc`) and transforms. Each may have a strength, `=strength`, otherwise 1. Later
-/// items override earlier ones (`bgc,hue=0`). `none` turns everything off.
+/// categories (`bg bgc bgcf bgcfn bgcfnc`) and transforms. Each may be followed by its strength, `=strength`; the
+/// default is 1. Later items override earlier ones (`bgc,hue=0`). `none` turns everything off.
 ///
 /// ```
 /// let pipe: augment::AugPipe = "bgc,hue=0".parse()?;
@@ -127,7 +127,7 @@ impl AugPipe {
         self.strengths[transform.index()]
     }
 
-    /// The same pipe with a new strength for `transform`.
+    /// Returns the pipe with a new strength for `transform`.
     ///
     /// # Errors
     /// When the strength is negative or not a number.

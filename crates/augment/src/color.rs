@@ -24,7 +24,8 @@ fn product(a: &Matrix4, b: &Matrix4) -> Matrix4 {
     std::array::from_fn(|i| std::array::from_fn(|j| (0..4).map(|k| a[i][k] * b[k][j]).sum()))
 }
 
-/// The matrix that scales the projection on the luma axis by `along` and the rest by `across`.
+/// Returns the matrix that scales the component of a color along the luma axis by `along`, and the component
+/// perpendicular to this axis by `across`.
 fn about_luma(along: f32, across: f32) -> Matrix4 {
     std::array::from_fn(|i| {
         std::array::from_fn(|j| match (i, j) {
@@ -67,7 +68,7 @@ pub(crate) fn color_maps(params: &AugmentParams) -> Vec<Option<ColorMap>> {
                     (0..3).for_each(|i| next[i][i] = v);
                     next
                 }
-                // `v` is 1 for a flip, which mirrors the projection on the luma axis.
+                // `v` is 1 for a flip, which negates the component along the luma axis.
                 Transform::LumaFlip if v == 0.0 => continue,
                 Transform::LumaFlip => about_luma(1.0 - 2.0 * v, 1.0),
                 Transform::Hue if v == 0.0 => continue,
@@ -80,7 +81,8 @@ pub(crate) fn color_maps(params: &AugmentParams) -> Vec<Option<ColorMap>> {
         }
         (m != IDENTITY).then(|| {
             if params.shape.channels == 1 {
-                // Gray images use the mean of the rows.
+                // A gray value counts as a color with three equal components; the result is the mean of the three
+                // mapped components.
                 let mean = |column: usize| (m[0][column] + m[1][column] + m[2][column]) / 3.0;
                 let mut map = ColorMap {
                     matrix: [[0.0; 3]; 3],

@@ -10,7 +10,7 @@ use crate::{AugmentParams, Transform};
 pub(crate) const BANDS: usize = 4;
 /// The number of taps of each filter of the bank.
 pub(crate) const TAPS: usize = 43;
-/// The number of reflected pixels on each side of the image.
+/// The number of pixels by which the filter extends each side of the image, by reflection.
 pub(crate) const PAD: usize = TAPS / 2;
 
 /// The low-pass filter of Daubechies' symlet with two vanishing moments (`sym2`).
@@ -34,7 +34,7 @@ fn convolve(a: &[f64], b: &[f64]) -> Vec<f64> {
     c
 }
 
-/// The filters of the bands; their sum is the unit impulse.
+/// Returns the filter of each frequency band. Their sum is the unit impulse: adding all bands gives the image.
 fn bank() -> &'static [[f64; TAPS]; BANDS] {
     static BANK: OnceLock<[[f64; TAPS]; BANDS]> = OnceLock::new();
     BANK.get_or_init(|| {
@@ -131,7 +131,8 @@ pub(crate) fn filter_plane<T: WithDType>(taps: &[f64; TAPS], plane: &mut [T], wi
     }
 }
 
-/// The adjoint of [`filter_plane`]: the gradient with respect to its input, in place.
+/// The adjoint of [`filter_plane`]: replaces the gradient with respect to its output, in `plane`, by the gradient with
+/// respect to its input.
 pub(crate) fn filter_plane_adjoint<T: WithDType>(
     taps: &[f64; TAPS],
     plane: &mut [T],

@@ -1,13 +1,14 @@
-//! Geometric transforms, combined into one affine map for each image and one reflected margin for the whole batch.
+//! Geometric transforms, combined into one affine map for each image and one margin of reflected pixels for the whole
+//! batch.
 //!
-//! Matrices are computed in f32 and in the order of NVIDIA's code: the margin is rounded up to whole pixels, so that a
-//! rounding error could change it.
+//! Matrices are computed in f32 and in the order of NVIDIA's code, because other rounding errors could change the
+//! margin, which is rounded up to whole pixels.
 
 use std::f32::consts::FRAC_PI_2;
 
 use crate::{AugmentParams, Transform};
 
-/// The margin in pixels that the 12-tap filter needs on each side of an image.
+/// The margin in pixels that the 12-tap resampling filter (`sym6`) needs on each side of an image.
 pub(crate) const FILTER_MARGIN: usize = 3;
 
 /// A 3 x 3 matrix in homogeneous coordinates, row-major.
@@ -92,7 +93,7 @@ pub(crate) fn warped_size(size: usize) -> usize {
 }
 
 impl Geometry {
-    /// The stage for drawn parameters; `None` when no geometric transform is on.
+    /// Computes the geometric stage from the drawn parameters; `None` when no geometric transform is on.
     pub fn new(params: &AugmentParams) -> Option<Self> {
         let maps = inverse_maps(params)?;
         let (width, height) = (params.shape.width, params.shape.height);
@@ -130,7 +131,8 @@ impl Geometry {
     }
 }
 
-/// The reflected margin (left, right, top, bottom) that covers the corners of all warped images, below the image size.
+/// Returns the number of reflected pixels (left, right, top, bottom) that put the corners of all warped images inside
+/// the padded image. Each number is limited to the image size minus 1, even where more pixels are needed.
 fn margin(maps: &[Matrix3], width: usize, height: usize) -> [usize; 4] {
     let (cx, cy) = ((width as f32 - 1.0) / 2.0, (height as f32 - 1.0) / 2.0);
     let mut farthest = [f32::NEG_INFINITY; 4];
@@ -152,7 +154,8 @@ fn margin(maps: &[Matrix3], width: usize, height: usize) -> [usize; 4] {
     })
 }
 
-/// Converts `theta` of an affine grid to pixel coordinates; pixel `i` of `n` is at the coordinate `(2 i + 1) / n - 1`.
+/// Converts `theta` of an affine grid to pixel coordinates. `out` and `padded` are the width and height of the output
+/// and of the padded, upsampled input. Pixel `i` of `n` is at the coordinate `(2 i + 1) / n - 1`.
 fn in_pixels(theta: [[f32; 3]; 2], out: (usize, usize), padded: (usize, usize)) -> [[f64; 3]; 2] {
     let (out_w, out_h) = (out.0 as f64, out.1 as f64);
     let sizes = [padded.0 as f64, padded.1 as f64];

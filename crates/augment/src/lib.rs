@@ -1,8 +1,9 @@
 //! Adaptive discriminator augmentation (ADA, arXiv:2006.06676).
 //!
 //! [`AugPipe`] holds the strength of each transform (`--augpipe`). [`AugmentPipe::draw`] draws the random parameters of
-//! a batch as plain data ([`AugmentParams`]). [`Augmentation::apply`] transforms the images, on [`ops::Dual`], so that
-//! gradient penalties can be computed through it. [`AdaController`] adapts the augmentation probability p.
+//! a batch as plain data ([`AugmentParams`]). [`Augmentation::apply`] transforms the images as an [`ops::Dual`], so
+//! that gradient penalties can be computed through the augmentation. [`AdaController`] adapts the augmentation
+//! probability p.
 //!
 //! ```
 //! use augment::{AugPipe, AugmentPipe, Augmentation, BatchShape, Ranges};

@@ -108,7 +108,7 @@ pub struct AugmentParams {
     pub cutout_centers: Vec<[f32; 2]>,
 }
 
-/// The distribution of a parameter, computed from one uniform or normal random number.
+/// The distribution of a parameter. Each value is computed from one uniform or normal random number.
 #[derive(Clone, Copy)]
 enum Law {
     /// Uniform over the integers `0..n` for the given `n`.
@@ -178,7 +178,7 @@ struct Step {
     components: usize,
     /// A factor on the strength of the transform.
     strength: f64,
-    /// Whether this is the second rotation, which a percentile leaves out.
+    /// Whether this is the second rotation, which changes nothing in the mode `Percentile`.
     second: bool,
 }
 
@@ -238,7 +238,8 @@ fn gates<R: RandomSource>(
 }
 
 impl AugmentParams {
-    /// Draws with probability `p`. For each transform the values are drawn first, then the gates.
+    /// Draws parameters at random; each transform is applied to an image with probability `p` times its strength. For
+    /// each transform the values are drawn first, then the gates, which say whether it is applied.
     pub(crate) fn random<R: RandomSource>(
         pipe: &AugPipe,
         ranges: &Ranges,
@@ -312,8 +313,8 @@ impl AugmentParams {
                     source.fill(law.distribution(), &mut values)?;
                     let mut threshold = pipe.strength(transform) as f32 * p * step.strength as f32;
                     if transform == Transform::Rotate {
-                        // There are two rotations, so each has the probability for which at least one of them is
-                        // applied with p.
+                        // There are two rotations. Both get the same probability, such that at least one of them is
+                        // applied with probability `threshold`.
                         threshold = 1.0 - (1.0 - threshold).clamp(0.0, 1.0).sqrt();
                     }
                     let gates = gates(source, batch, threshold)?;

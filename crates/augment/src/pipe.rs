@@ -2,8 +2,8 @@
 //!
 //! For fixed parameters the pipe is affine in the images, `y = L x + b`. Its gradient is the adjoint of `L`, and the
 //! tangent of a [`Dual`] is mapped by `L` itself, so all derivatives are exact, including those of gradient penalties.
-//! On a CPU one task computes all stages of an image while it is in the cache, and copies an image that no transform
-//! changes. On a GPU the same stages are a chain of tensor ops (`composed`).
+//! On a CPU one task per image computes all stages while the image is in the cache; an image that no transform changes
+//! is copied. On a GPU the same stages are a chain of tensor ops (`composed`).
 
 mod composed;
 
@@ -99,7 +99,7 @@ impl Augmentation {
         Ok(Self { plan })
     }
 
-    /// Augments images with values in -1..1, and maps their tangent.
+    /// Augments images with values in -1..1. The linear part of the pipe maps their tangent, if they have one.
     ///
     /// # Shapes
     /// - `x` and result: `[batch, channels, height, width]`, the shape that the parameters were drawn for; f32 or f64
@@ -315,7 +315,8 @@ impl Plan {
     }
 }
 
-/// Maps the colors of an image in place; `transposed` uses the transpose of the matrix.
+/// Maps the colors of an image in place. `pixels` is the number of pixels of the image; `transposed` uses the transpose
+/// of the matrix; `affine` adds the offset.
 fn recolor<T: WithDType>(
     map: &ColorMap,
     x: &mut [T],

@@ -1,7 +1,8 @@
 //! The geometric stage for one image (pad by reflection, upsample, sample bilinearly, downsample), and its adjoint.
 //!
-//! Up to four channels are processed together as `[y][x][lane]`, so the channels of each neighbor form one short
-//! vector. Only the part of the upsampled image from which the map samples is computed.
+//! Up to four channels are processed together, stored as `[y][x][channel]`, so that the channels of each pixel form one
+//! short vector; a channel is a lane of this vector. Only the part of the upsampled image from which the map samples is
+//! computed.
 
 use std::ops::Range;
 
@@ -39,7 +40,8 @@ pub(crate) struct Warp<'a> {
     pub map: &'a Map,
 }
 
-/// One axis of the padded image, with the window of its upsampled version that the map reads.
+/// One axis (x or y) of the padded image, and the window: the range of pixels of the upsampled image on this axis that
+/// the map reads.
 struct Axis {
     len: usize,
     before: usize,
@@ -72,7 +74,7 @@ impl Axis {
         Self::first(self.window.start)..Self::first(last) + PHASE_TAPS as isize
     }
 
-    /// The image pixel whose value padded pixel `k` has; `None` outside the padded image.
+    /// The index of the image pixel that is copied to padded pixel `k`; `None` if `k` is outside the padded image.
     fn source(&self, k: isize) -> Option<usize> {
         if k < 0 || k as usize >= self.padded {
             return None;
@@ -118,7 +120,8 @@ fn floor(x: f64) -> i32 {
     towards_zero - i32::from(f64::from(towards_zero) > x)
 }
 
-/// The four neighbors of the point (x, y) in the window: the offset of each in the window, and its weight.
+/// The four pixels around the point (x, y) of the upsampled image: for each, the offset in the window and the weight in
+/// bilinear interpolation.
 #[inline(always)]
 fn neighbors<T: WithDType>(x: f64, y: f64, columns: &Axis, rows: &Axis) -> [(usize, T); 4] {
     let (x0, y0) = (floor(x), floor(y));

@@ -6,8 +6,8 @@ use ops::{Activation, BiasActOptions, Dual, Filter, ResampleOptions};
 
 use crate::error::Result;
 
-/// The resampling filter with these taps. Layers build it from the configuration and do not read the buffer
-/// `resample_filter`, which has the same values.
+/// Builds the resampling filter with these taps. Layers take the taps from the configuration and do not read the saved
+/// buffer `resample_filter`, which has the same values.
 pub(crate) fn resample_filter(taps: &[f64]) -> Filter {
     let taps: Vec<f32> = taps.iter().map(|&tap| tap as f32).collect();
     Filter::new(&taps)
@@ -79,7 +79,7 @@ impl Conv {
         })
     }
 
-    /// Applies the layer. The result is multiplied by `gain`, and so is the value that it is clamped to.
+    /// Applies the layer. Both the result and the limit at which it is clamped are multiplied by `gain`.
     ///
     /// # Shapes
     /// - `x`: `[batch, in_channels, height, width]`
@@ -89,7 +89,8 @@ impl Conv {
         let y = match dtype == self.weight.primal.dtype() {
             true => x.conv2d_resample(&self.weight, Some(&self.filter), &self.resample)?,
             false => {
-                // In half precision, scale the weights before rounding them, so that their gradients stay in its range.
+                // In half precision, scale the weights before rounding them, so that their gradients stay in the range
+                // of half precision.
                 let weight = self.weight.scale(self.resample.gain)?.to_dtype(dtype)?;
                 let resample = ResampleOptions {
                     gain: 1.0,

@@ -8,7 +8,8 @@ use crate::error::Result;
 /// Settings of a [`Dense`] layer.
 pub(crate) struct DenseOptions {
     pub activation: Activation,
-    /// Learning rate multiplier. Weights are stored divided by it; weights and biases are multiplied by it when used.
+    /// Learning rate multiplier: weights and biases are multiplied by it when used. To compensate, weights are
+    /// initialized with the standard deviation `1 / lr_multiplier`.
     pub lr_multiplier: f64,
 }
 

@@ -71,7 +71,7 @@ impl Generator {
     /// precision is the default of the device ([`Precision::of`]).
     ///
     /// # Errors
-    /// `Config` when the parameters are not those of such a generator.
+    /// `Tensor` when a parameter is missing or has the wrong shape; `Config` when the settings are impossible.
     pub fn over(config: &GeneratorConfig, parameters: Parameters, track: bool) -> Result<Self> {
         config.validate()?;
         let vb = parameters.var_builder(track);
@@ -130,8 +130,8 @@ impl Generator {
         self.like(self.parameters.clone(), false)
     }
 
-    /// Copies the generator with its weights. The copy gives no gradients to its weights; a moving average starts from
-    /// it.
+    /// Copies the generator with its weights. The copy gives no gradients to its weights. A moving average of the
+    /// generator's weights starts from such a copy.
     ///
     /// # Errors
     /// When the tensor library fails.

@@ -1,4 +1,4 @@
-//! A network of any kind and family that runs: the enum `LiveNetwork`.
+//! The enum `LiveNetwork`: a generator or a discriminator with its weights, ready to be evaluated.
 
 use architecture::NetworkConfig;
 use candle_core::{DType, Device, Tensor};

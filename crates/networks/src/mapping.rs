@@ -15,8 +15,8 @@ pub struct MappingOptions {
     pub truncation_psi: f64,
     /// Number of `ws` per image that are truncated, counted from the first layer; `None` truncates all.
     pub truncation_cutoff: Option<usize>,
-    /// Whether `w_avg` is moved towards the mean `w` of this batch. True for every call in training except the second
-    /// one of style mixing.
+    /// Whether `w_avg` is moved towards the mean `w` of this batch. True for every call in training, except those that
+    /// map the second latents of style mixing.
     pub update_w_avg: bool,
 }
 
@@ -143,8 +143,8 @@ impl MappingNetwork {
         Ok(x)
     }
 
-    /// Maps `z` and `c` to `ws`, one `w` for each layer of the synthesis network. The result has gradients to the
-    /// weights of a tracked generator and to variables in `z`, and a tangent if `z` has one.
+    /// Maps `z` and `c` to `ws`, one `w` for each layer of the synthesis network. A backward pass from the result
+    /// reaches the weights of a tracked generator and variables in `z`. The result has a tangent if `z` has one.
     ///
     /// # Shapes
     /// - `z`: `[batch, z_dim]`

@@ -27,7 +27,7 @@ impl Parameters {
         first.map_or(&Device::Cpu, |(var, _)| var.device())
     }
 
-    /// Creates tensors with initial values. Random ones are drawn from `random` in the order of `slots`.
+    /// Creates tensors with initial values. Random values are drawn from `random` in the order of `slots`.
     pub(crate) fn initialize(
         slots: &[TensorSpec],
         random: &mut dyn NormalSource,
@@ -167,23 +167,24 @@ impl Parameters {
         self.entries.get(name).map(|(var, _)| var)
     }
 
-    /// Name, variable and role of all tensors. Setting a variable changes all networks that share it.
+    /// Iterates over the name, variable and role (trainable, frozen or buffer) of each tensor. Setting a variable
+    /// changes all networks that share it.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Var, TensorKind)> {
         self.entries
             .iter()
             .map(|(name, (var, kind))| (name.as_str(), var, *kind))
     }
 
-    /// Name and variable of the trainable tensors, which an optimizer updates. Frozen weights and buffers are not among
-    /// them.
+    /// Iterates over the name and variable of each trainable tensor, that is, of each tensor that an optimizer updates.
+    /// Frozen weights and buffers are left out.
     pub fn trainable(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.iter()
             .filter(|(_, _, kind)| *kind == TensorKind::Trainable)
             .map(|(name, var, _)| (name, var))
     }
 
-    /// Name and value of all tensors, without gradients. The values share memory with the parameters and change with
-    /// them.
+    /// Iterates over the name and value of each tensor, without gradients. The values share memory with the parameters
+    /// and change with them.
     pub fn tensors(&self) -> impl Iterator<Item = (String, Tensor)> {
         self.entries
             .iter()

@@ -27,8 +27,8 @@ impl Precision {
     /// The element type that a block of side `resolution` computes in.
     ///
     /// Blocks of side `fp16_from` and above ([`GeneratorConfig::fp16_from`](crate::GeneratorConfig::fp16_from)) may use
-    /// half precision. `full` is the element type of the network's input: all other blocks use it, and so do all blocks
-    /// if it is not f32.
+    /// half precision. `full` is the element type of the network's input: the blocks below `fp16_from` compute in it,
+    /// and if it is not f32, all blocks do.
     pub fn dtype_at(self, resolution: usize, fp16_from: usize, full: DType) -> DType {
         match self {
             _ if resolution < fp16_from || full != DType::F32 => full,

@@ -39,7 +39,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// `File` when the file cannot be read, is damaged or is no safetensors file, when its metadata has no
-    /// configurations, or when its tensors do not fit them.
+    /// configurations, or when its tensors do not fit the configurations.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         files::read_input(path, u64::MAX)
@@ -52,7 +52,7 @@ impl Snapshot {
     }
 
     /// Writes all networks and the metadata to a safetensors file, weights as f32. The file is written under a
-    /// temporary name and then renamed, so that `path` is never incomplete.
+    /// temporary name and then renamed, so that there is never an incomplete file at `path`.
     ///
     /// # Errors
     /// `File` when the file cannot be written.
@@ -178,7 +178,8 @@ pub fn read_generator_config(path: impl AsRef<Path>, key: &str) -> Result<Genera
     })
 }
 
-/// Reads the metadata of a file without the configurations, and the configurations of its networks by key.
+/// Parses the header of the file content `bytes`. Returns the metadata other than the configurations, and the networks'
+/// configurations by key (`G`, `D`, `G_ema`).
 #[allow(clippy::type_complexity, reason = "used twice")]
 fn metadata(
     bytes: &[u8],

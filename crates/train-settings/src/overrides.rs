@@ -167,7 +167,7 @@ impl Overrides {
         all
     }
 
-    /// The inverse of [`given`](Self::given).
+    /// Builds the settings from the names and values that [`given`](Self::given) returns.
     ///
     /// # Errors
     /// `State` when a name is unknown or a value has the wrong type.

@@ -8,7 +8,8 @@ use crate::resolve::{DatasetDescription, resolve};
 /// Copies one setting from the second configuration to the first.
 type Copy = fn(&mut TrainConfig, TrainConfig);
 
-/// The settings that may change when a run resumes, by the names of their flags. None of them affects the weights.
+/// The settings that may change when a run resumes, by the names of their flags. None of them affects the weights of
+/// the networks at a given number of images.
 const MAY_CHANGE: [(&str, Copy); 12] = [
     ("kimg", |to, from| to.total_kimg = from.total_kimg),
     ("snap", |to, from| {
@@ -37,9 +38,9 @@ pub fn may_change() -> impl Iterator<Item = &'static str> {
     MAY_CHANGE.iter().map(|(name, _)| *name)
 }
 
-/// The configuration of a resumed run: `saved`, the one of its training state, with those settings of `flags` that may
-/// change. Any other flag, and `preset`, must have the value that the run already has; so the settings file of the run
-/// can be given again.
+/// Returns the configuration of a resumed run: `saved`, the configuration in its training state, with those settings of
+/// `flags` replaced that may change. All other settings in `flags`, and `preset`, must equal those of the run, so the
+/// run's own settings file can be given again.
 ///
 /// # Errors
 /// `Setting`, with the names of all given settings that cannot change, or of one that is invalid.

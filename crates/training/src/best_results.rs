@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 
 use crate::training_state::Progress;
 
-/// Records the metric results of the snapshot file `snapshot` in `progress`: each as the latest value, and as the best
-/// value where it improves on the best one so far. Snapshots from before `warm_up_kimg` thousand training images never
-/// become the best. Results that are not finite numbers are skipped.
+/// Records the metric results of the snapshot file `snapshot` in `progress`: each result becomes the latest value under
+/// its name, and also the best value if it is better than the best one so far. A result from a snapshot before
+/// `warm_up_kimg` thousand training images never becomes the best value. Results that are not finite numbers are
+/// skipped.
 pub(crate) fn update(
     progress: &mut Progress,
     snapshot: &str,

@@ -33,9 +33,9 @@ pub struct TrainConfig {
     /// Number of training states that are kept; older ones are deleted.
     #[serde(default = "default_keep_states")]
     pub keep_states: usize,
-    /// Ticks between evaluations of `metrics`, from the first full tick on.
+    /// Ticks between evaluations of `metrics`. Tick 0, which is one training step long, is not evaluated.
     pub metrics_ticks: usize,
-    /// NVIDIA's names of the metrics to compute (`fid50k_full`); empty for none.
+    /// NVIDIA's names of the metrics to compute, such as `fid50k_full`; empty for none.
     pub metrics: Vec<String>,
     /// Name of the feature network of the metrics, such as `inception`.
     #[serde(default = "default_features")]
@@ -77,7 +77,7 @@ pub struct TrainConfig {
     pub batch_gpu: usize,
     /// Half-life of `g_ema`, the moving average of the generator's weights, in thousands of images.
     pub ema_kimg: f64,
-    /// Upper limit of that half-life as a fraction of the images seen so far; `None` for no such limit.
+    /// Upper limit of the half-life in `ema_kimg`, as a fraction of the images seen so far; `None` for no such limit.
     pub ema_rampup: Option<f64>,
     /// Training steps from one path length regularization to the next.
     pub g_reg_interval: usize,
@@ -96,7 +96,8 @@ pub struct TrainConfig {
     pub augment_p: f64,
     /// The augmentation pipe: the strength of each of its transforms; `None` for no augmentation.
     pub augment: Option<AugPipe>,
-    /// Networks to start from: path of a file, or URL of a published network; `None` for new random weights.
+    /// Networks to start from: path of a file, URL of a published network, or name of a network that is built into the
+    /// program; `None` for new random weights.
     pub init_from: Option<String>,
     /// Whether layers in half precision compute in bf16 instead of f16. No effect on a CPU, which computes in f32.
     #[serde(default)]
@@ -145,8 +146,7 @@ pub struct DatasetConfig {
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Settings of Adam (arXiv:1412.6980), before the correction of
-/// [`OptimizerConfig::with_lazy_regularization`].
+/// Settings of Adam (arXiv:1412.6980), before [`OptimizerConfig::with_lazy_regularization`] corrects them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
@@ -179,7 +179,8 @@ pub struct LossConfig {
     pub style_mixing_prob: f64,
     /// Weight of the path length penalty; 0 turns it off.
     pub pl_weight: f64,
-    /// The path length penalty is computed on the first `1 / pl_batch_shrink` of a micro-batch, at least one sample.
+    /// Factor by which the path length penalty uses fewer samples: it is computed on the first `n / pl_batch_shrink`
+    /// samples of a micro-batch of `n`, at least on one.
     pub pl_batch_shrink: usize,
     /// Weight of the current micro-batch's mean in the moving average of the path lengths, 0 to 1.
     pub pl_decay: f64,
@@ -199,7 +200,7 @@ impl LossConfig {
 }
 
 impl TrainConfig {
-    /// Name of the metrics' feature network unless another is requested.
+    /// Default of [`TrainConfig::features`].
     pub const DEFAULT_FEATURES: &str = "inception";
 
     /// Reads a configuration from JSON that this or an earlier version has written.
@@ -216,7 +217,8 @@ impl TrainConfig {
     /// minibatch standard deviation.
     ///
     /// # Errors
-    /// `Setting` or `Network`, with the name of the contradictory setting and a way out.
+    /// `Setting`, with the name of the setting that does not fit and the reason; `Network` when a network's settings
+    /// are invalid.
     pub fn validate(&self) -> Result<()> {
         self.generator.validate().map_err(networks::Error::from)?;
         self.discriminator

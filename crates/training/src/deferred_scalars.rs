@@ -1,8 +1,8 @@
 //! Scalars that the losses of a training step report, such as loss values, and that the host reads later.
 //!
 //! On a GPU the computation of a value may not have finished when it is reported. So the values of a step are gathered
-//! in one tensor and copied to the host in one transfer, and the host waits for that only after it has submitted the
-//! next step.
+//! in one tensor and copied to the host in one transfer, and the host waits for this transfer only after it has
+//! submitted the next step.
 
 use candle_core::Tensor;
 use ops::transfer::Download;
@@ -27,14 +27,14 @@ struct Report {
     transform: Transform,
 }
 
-/// The operation that computes the reported values from those of the buffer. It runs on the host.
+/// The operation that computes the reported values from the values in the buffer. It runs on the host.
 enum Transform {
     Identity,
     /// The sign: 1, 0 or -1, or NaN for NaN.
     Sign,
-    /// Multiplies by the factor.
+    /// Multiplies each value by this factor.
     Scale(f32),
-    /// Adds the values of another buffer.
+    /// Adds the values of the buffer with this index, element by element.
     Add(usize),
 }
 
@@ -144,7 +144,7 @@ impl PendingScalars {
     }
 }
 
-/// 1, 0 or -1; NaN for NaN.
+/// Returns the sign of `x`: 1, 0 or -1, or NaN for NaN.
 fn sign(x: &f32) -> f32 {
     match *x {
         x if x > 0.0 => 1.0,

@@ -19,7 +19,8 @@ fn state_bytes(trainer: &Trainer) -> u64 {
 /// # Errors
 /// `Setting` with the free and the needed space in MB.
 pub(crate) fn check_space(dir: &Path, trainer: &Trainer) -> Result<()> {
-    // `keep_states` states are kept. The next one is written before the oldest is removed. Snapshots need space, too.
+    // Space for `keep_states` states, for one more, because the next state is written before the oldest is removed, and
+    // for the snapshots, which are allotted the size of one state.
     let states = trainer.config().keep_states as u64 + 2;
     let needed = states * state_bytes(trainer);
     match free_bytes(dir) {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The noise inputs of one call of the synthesis network. A second call with the same value gives the same noise.
+/// The noise inputs of one call of the synthesis network. Calls with equal values get the same noise.
 #[derive(Clone, Debug)]
 pub enum Noise {
     /// The constant noise that is stored with the weights.
@@ -29,8 +29,8 @@ impl Noise {
     }
 }
 
-/// Style mixing (arXiv:1812.04948, section 3.1): layers below `cutoff` use the styles of the first latents, the others
-/// those of the second latents, `z`.
+/// Style mixing (arXiv:1812.04948, section 3.1): layers with an index below `cutoff` use the styles of the images'
+/// first latents, the other layers the styles of their second latents, `z`.
 pub struct StyleMixing {
     /// The second latents, whose styles the layers from `cutoff` on use: `[batch, z_dim]`.
     pub z: Tensor,
@@ -70,7 +70,8 @@ pub struct RunDraws {
     pub style_mixing_prob: f64,
     /// The augmentation pipe; `None` for no augmentation.
     pub pipe: Option<AugmentPipe>,
-    /// Probability with which each transform of the pipe is applied to an image.
+    /// Augmentation probability: each transform of the pipe is applied to an image with probability `p` times the
+    /// strength of the transform.
     pub p: f64,
     latents: RandomState,
     mixing: RandomState,
@@ -152,7 +153,7 @@ impl Draws for RunDraws {
         if self.style_mixing_prob <= 0.0 {
             return Ok(None);
         }
-        // Both numbers are always drawn, as in NVIDIA's StyleGAN2-ADA.
+        // The layer and the decision whether to mix are drawn in either case, as in NVIDIA's StyleGAN2-ADA.
         let layer = 1 + self.mixing.index(num_ws.max(2) - 1);
         let mixes = self.mixing.random_sample() < self.style_mixing_prob;
         Ok(Some(StyleMixing {

@@ -13,7 +13,7 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// Sums to which no gradients have been added, one for each trainable parameter of a network.
+    /// Creates an empty sum for each trainable parameter of a network.
     pub fn of(parameters: &Parameters) -> Self {
         let variables: Vec<Var> = parameters.trainable().map(|(_, var)| var.clone()).collect();
         let sums = vec![None; variables.len()];

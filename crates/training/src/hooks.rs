@@ -19,8 +19,8 @@ pub enum Event<'a> {
         nimg: u64,
         /// Current augmentation probability.
         p: f64,
-        /// Mean sign of the discriminator's logits for real images at the last adjustment, -1 to 1; `None` before the
-        /// first one and without adaptive augmentation.
+        /// Mean sign of the discriminator's logits for real images at the last adjustment of `p`, -1 to 1; `None`
+        /// before the first adjustment and without adaptive augmentation.
         mean_sign: Option<f64>,
     },
     /// A tick has ended.

@@ -15,7 +15,7 @@ fn network_value(byte: u8) -> f32 {
 /// host, so that the values equal those of the CPU.
 ///
 /// # Shapes
-/// - `bytes`: one byte per element of `shape`, in the same order
+/// - `bytes`: one byte per element of the result, in row-major order
 /// - `shape` and result: `[batch, channels, height, width]`
 ///
 /// # Errors
@@ -33,7 +33,8 @@ pub(crate) fn to_network_range(
     let table: Vec<f32> = (0..=255).map(network_value).collect();
     let table = upload(table, 256, device)?;
     let n = bytes.len();
-    // Indices of type u8 are not possible: candle's kernels skip the largest value of the index type, here 255 (white).
+    // The indices cannot be of type u8: candle's kernels skip the largest value of the index type, and 255 is the byte
+    // of white.
     let bytes = upload(bytes, n, device)?.to_dtype(DType::U32)?;
     Ok(table.index_select(&bytes, 0)?.reshape(shape)?)
 }

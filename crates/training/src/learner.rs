@@ -27,13 +27,13 @@ pub struct LearnerOptions {
     pub phases: Vec<Phase>,
     /// Settings of the generator's Adam, before the correction for lazy regularization.
     pub g_optimizer: OptimizerConfig,
-    /// Settings of the discriminator's Adam, before the same correction.
+    /// Settings of the discriminator's Adam, before the correction for lazy regularization.
     pub d_optimizer: OptimizerConfig,
     /// Weights of the losses.
     pub loss: LossConfig,
     /// Half-life of the generator's moving average, in thousands of images.
     pub ema_kimg: f64,
-    /// Upper limit of that half-life as a fraction of the images seen so far; `None` for no such limit.
+    /// Upper limit of the half-life in `ema_kimg`, as a fraction of the images seen so far; `None` for no such limit.
     pub ema_rampup: Option<f64>,
 }
 
@@ -52,8 +52,8 @@ impl LearnerOptions {
         }
     }
 
-    /// The interval of the regularization phase of the network `trains`; `None` where regularization is part of the
-    /// main phase or there is none.
+    /// Returns the interval of the regularization phase of the network `trains`; `None` if this network has no
+    /// regularization phase apart from its main phase.
     fn lazy_interval(&self, trains: TrainedNetwork) -> Option<usize> {
         let mut phases = self.phases.iter();
         let lazy =
@@ -64,7 +64,7 @@ impl LearnerOptions {
 
 /// The input of one iteration. Labels are `None` for unconditional networks.
 pub struct IterationInput {
-    /// Real images, values -1 to 1: `[batch, channels, resolution, resolution]`. All phases use the same ones.
+    /// Real images, values -1 to 1: `[batch, channels, resolution, resolution]`. All phases use the same images.
     pub real_img: Tensor,
     /// Labels of the real images: `[batch, c_dim]`.
     pub real_c: Option<Tensor>,
@@ -76,8 +76,8 @@ pub struct IterationInput {
 }
 
 impl IterationInput {
-    /// The images `start..start + len` of the batch, with the latents and labels of the phase of index `phase`; `batch`
-    /// is the batch size.
+    /// Returns the images `start..start + len` of the batch, with the latents and labels for the phase at index
+    /// `phase`; `batch` is the batch size.
     fn micro_batch(
         &self,
         phase: usize,
@@ -140,7 +140,7 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// A learner that trains the given networks in place, as it shares their weights.
+    /// Creates a learner that shares the weights of the given networks, and therefore trains these in place.
     ///
     /// # Errors
     /// `Setting` when the batch does not divide into micro-batches; `Tensor` when the tensor library fails.
@@ -230,7 +230,7 @@ impl Learner {
         };
         let mut grads = Gradients::of(parameters);
         {
-            // The weights do not change before the optimizer's step.
+            // The weights do not change before the optimizer's step, so their transforms can be cached until then.
             let _weights_stay = ops::weight_cache::scope();
             for start in (0..batch).step_by(batch_gpu) {
                 let mut context = LossContext {

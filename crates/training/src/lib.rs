@@ -3,7 +3,8 @@
 //! A [`Trainer`] is a run in memory. It is built from a complete [`TrainConfig`] (the crate `train-settings` makes one
 //! from flags and presets), a dataset and the networks to [`Start`] from; each [`Trainer::step`] is one iteration.
 //! [`run`] trains it in a run folder, with snapshots, logs and training states. A run resumed from a [`TrainingState`]
-//! gives the same result to the bit. This crate does not compute metrics: the program around a run does ([`Hooks`]).
+//! gives bitwise the same result as an uninterrupted one. This crate does not compute metrics: the program around a run
+//! does ([`Hooks`]).
 //!
 //! ```
 //! use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! The losses of StyleGAN2 (arXiv:1912.04958) and their gradients, phase by phase.
 //!
-//! The path length and R1 penalties need the gradient of a gradient. The first gradient is taken with frozen weights.
-//! The second is an ordinary backward pass through the directional derivative along the first (`ops::second_order`).
+//! The path length and R1 penalties need the gradient of a gradient. The inner gradient is computed first, with frozen
+//! weights. The outer gradient then comes from an ordinary backward pass through the directional derivative along the
+//! inner gradient (`ops::second_order`).
 
 use augment::{Augmentation, BatchShape};
 use candle_core::{Tensor, Var};
@@ -63,12 +64,12 @@ pub struct LossContext<'a> {
     pub networks: &'a Networks,
     /// The images, latents and labels.
     pub batch: &'a MicroBatch,
-    /// Factor of the loss: the interval of the phase, which makes up for the iterations without it (lazy
-    /// regularization).
+    /// Factor on the loss: the interval of the phase, which makes up for the iterations in which the phase does not run
+    /// (lazy regularization).
     pub gain: f64,
     /// Source of random numbers: style mixing, noise, augmentation.
     pub draws: &'a mut dyn Draws,
-    /// Gradients of the network that the phase trains; those of this micro-batch are added to them.
+    /// Gradients of the network that the phase trains; the gradients of this micro-batch are added to them.
     pub grads: &'a mut Gradients,
     /// Receives losses, penalties and logits under NVIDIA's names.
     pub scalars: &'a mut DeferredScalars,
@@ -106,7 +107,7 @@ impl Losses {
                 };
                 let r1 = phase.regularize && self.config.r1_gamma != 0.0;
                 if phase.main || r1 {
-                    // Both loss terms use the same augmentation of the real images.
+                    // The adversarial loss and the R1 penalty use the same augmentation of the real images.
                     let shape = BatchShape::of(&context.batch.real_img)?;
                     let augmentation = context.draws.augmentation(shape)?;
                     if let Some(fake_losses) = fake_losses {
@@ -122,7 +123,8 @@ impl Losses {
         Ok(())
     }
 
-    /// Path length regularization: penalizes differences in how strongly a step in `w` changes the image.
+    /// Path length regularization: penalizes differences between path lengths and their moving average `pl_mean`. A
+    /// path length measures how strongly a step in `w` changes the image.
     fn path_length(&mut self, context: &mut LossContext<'_>) -> Result<()> {
         let (networks, gain) = (context.networks, context.gain);
         let batch = context.batch.gen_z.dim(0)?;
@@ -159,8 +161,8 @@ impl Losses {
         let weight = self.config.pl_weight as f32;
         scalars.report_scaled("Loss/G/reg", penalties, weight);
 
-        // The derivative of the loss with respect to each length. The moving average in the loss also depends on the
-        // lengths.
+        // The derivative of the loss with respect to `grad` is `grad` times one factor per sample. The term with
+        // `decay` arises because the moving average in the loss also depends on the lengths.
         let mean_offset = offsets.iter().sum::<f32>() / batch as f32;
         let outer = 2.0 * weight * gain as f32 / batch as f32;
         let factors = offsets
@@ -207,8 +209,8 @@ impl LossContext<'_> {
         self.scalars.buffer(loss.tensor())
     }
 
-    /// The discriminator's loss on real images, `softplus(-logits)`. Reports the sum of it and `fake_losses` per
-    /// sample.
+    /// The discriminator's loss on real images, `softplus(-logits)`. Reports, for each sample, the sum of this loss and
+    /// its value in `fake_losses`.
     fn discriminator_real(
         &mut self,
         augmentation: Option<&Augmentation>,
@@ -225,7 +227,8 @@ impl LossContext<'_> {
     }
 
     /// R1 penalty (arXiv:1801.04406): the squared norm of the gradient of the logits with respect to the real images,
-    /// where the logits are those of the augmented images. With `with_scores` it also reports the logits.
+    /// times `gamma / 2`. The logits are computed from the augmented images; the gradient passes through the
+    /// augmentation. With `with_scores` the logits are also reported.
     fn r1_penalty(
         &mut self,
         augmentation: Option<&Augmentation>,
@@ -256,7 +259,7 @@ impl LossContext<'_> {
         self.grads.add(loss.backward()?)
     }
 
-    /// The discriminator's logits of the real images, which are augmented first; `img` holds these images.
+    /// Augments the real images `img` and computes the logits of the discriminator `d` for them.
     fn real_logits(
         &self,
         d: &Discriminator,

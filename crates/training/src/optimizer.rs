@@ -13,7 +13,8 @@ use crate::gradients::Gradients;
 impl OptimizerConfig {
     /// The settings corrected for lazy regularization (arXiv:1912.04958, appendix B): every `interval` iterations the
     /// regularization phase makes an extra optimizer step. `interval` iterations then have `interval + 1` steps;
-    /// learning rate and betas are corrected so that these change the weights as much as `interval` steps would.
+    /// learning rate and betas are corrected so that these `interval + 1` steps change the weights as much as
+    /// `interval` steps would with the original settings.
     pub fn with_lazy_regularization(self, interval: usize) -> Self {
         let ratio = interval as f64 / (interval as f64 + 1.0);
         Self {
@@ -137,7 +138,8 @@ impl Adam {
         named("exp_avg", first).chain(named("exp_avg_sq", self.exp_avg_sq.as_slice()))
     }
 
-    /// Restores the moments and the number of steps. `saved` returns the moment with a name as in [`Adam::tensors`].
+    /// Restores the moments and the number of steps. `saved` returns the saved moment for a name; the names are those
+    /// of [`Adam::tensors`].
     ///
     /// # Errors
     /// `State` when a moment is missing or differs in shape from its parameter.

@@ -39,7 +39,8 @@ pub struct PresetSettings {
     pub batch_gpu: usize,
     /// Images in a group of the minibatch standard deviation.
     pub mbstd_group_size: usize,
-    /// Determines the channels of each block: one of resolution `r` has `min(channel_base / r, channel_max)`.
+    /// Determines the number of channels of each block: a block of resolution `r` has `min(channel_base / r,
+    /// channel_max)` channels.
     pub channel_base: usize,
     /// Upper limit of the number of channels of a block.
     pub channel_max: usize,
@@ -53,7 +54,7 @@ pub struct PresetSettings {
     pub r1_gamma: f64,
     /// Half-life of the moving average of the generator's weights, in thousands of images.
     pub ema_kimg: f64,
-    /// Upper limit of that half-life as a fraction of the images seen so far; `None` for no such limit.
+    /// Upper limit of the half-life in `ema_kimg`, as a fraction of the images seen so far; `None` for no such limit.
     pub ema_rampup: Option<f64>,
     /// Length of a tick in thousands of real images.
     pub kimg_per_tick: u64,
@@ -64,8 +65,8 @@ pub struct PresetSettings {
     pub preview_grid: Option<[usize; 2]>,
 }
 
-/// Settings of the preset `stylegan2`, from `train.py` of NVIDIA's StyleGAN2-ADA (NVlabs/stylegan2-ada-pytorch), as are
-/// those of `paper*` and `cifar` (arXiv:2006.06676, appendix).
+/// Settings of the preset `stylegan2`. Like the settings of `paper*` and `cifar`, they are from `train.py` of NVIDIA's
+/// StyleGAN2-ADA (NVlabs/stylegan2-ada-pytorch; arXiv:2006.06676, appendix).
 const STYLEGAN2: PresetSettings = PresetSettings {
     total_kimg: 25_000,
     batch_size: 32,
@@ -116,8 +117,7 @@ const CIFAR: PresetSettings = PresetSettings {
     ..PAPER512
 };
 
-/// Settings of `tiny32`. Its networks have a sixteenth of the channels of NVIDIA's, before the upper limit: 64 at 32
-/// px.
+/// Settings of `tiny32`. `channel_base` is a sixteenth of NVIDIA's 32768, which gives 64 channels at 32 px.
 const TINY32: PresetSettings = PresetSettings {
     total_kimg: 100,
     batch_size: 16,
@@ -136,7 +136,8 @@ const TINY32: PresetSettings = PresetSettings {
     preview_grid: Some([12, 8]),
 };
 
-/// Settings of `tiny64`, with the architecture of the published network `drawn64`, from which such a run can start.
+/// Settings of `tiny64`, with the architecture of the published network `drawn64`, from which a run with this preset
+/// can start.
 const TINY64: PresetSettings = PresetSettings {
     total_kimg: 200,
     channel_base: 1024,
@@ -145,7 +146,7 @@ const TINY64: PresetSettings = PresetSettings {
     ..TINY32
 };
 
-/// The rules by which NVIDIA's StyleGAN2-ADA computes the settings of `auto`.
+/// Computes the settings of `auto` by the rules of NVIDIA's StyleGAN2-ADA; `resolution` is in pixels.
 fn auto(resolution: usize, num_gpus: usize) -> PresetSettings {
     let batch_size = (num_gpus * (4096 / resolution).min(32))
         .min(64)
@@ -193,8 +194,8 @@ impl Preset {
         }
     }
 
-    /// The metrics of a run that requests none. The tiny presets have none: 50,000 generated images take hours on a
-    /// CPU.
+    /// Returns the metrics that a run computes if the user does not choose any. The tiny presets compute none, because
+    /// generating 50,000 images takes hours on a CPU.
     pub fn default_metrics(self) -> Vec<String> {
         match self {
             Preset::Tiny32 | Preset::Tiny64 => Vec::new(),

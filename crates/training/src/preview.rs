@@ -103,10 +103,12 @@ impl Preview {
 }
 
 /// Writes a PNG with augmented images as the discriminator sees them. Each row starts with an image of the dataset; the
-/// other columns show independent augmentations of it, each transform applied with probability `p`.
+/// other columns show independent augmentations of it, each transform applied with probability `p` times its strength.
+/// `seed` determines the choice of the images and the augmentations.
 ///
 /// # Errors
-/// When `p` is not from 0 to 1, the pipe cannot be applied to the images, or the file cannot be written.
+/// When `p` is negative or not finite, an image cannot be read, the pipe cannot be applied to the images, or the file
+/// cannot be written.
 pub fn write_augment_preview(
     dataset: &ImageDataset,
     pipe: &AugmentPipe,

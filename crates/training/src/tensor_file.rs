@@ -11,10 +11,11 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 
-/// Name of the last tensor, the CRC-32 of the bytes of the header and of all other tensors.
+/// Name of the last tensor, which holds the CRC-32 of all bytes before it.
 const CHECKSUM: &str = "crc32";
 
-/// Writes f32 tensors in the given order. The file first has a temporary name; it is synced, then renamed to `path`.
+/// Writes `metadata`, and f32 tensors in the given order. The file is written under a temporary name and synced to the
+/// disk, then renamed to `path`.
 ///
 /// # Errors
 /// `File` when it cannot be written.

@@ -10,7 +10,7 @@ pub(crate) struct TickTimes {
     pub tick: u64,
     /// Real images seen when the tick began.
     pub start_nimg: u64,
-    /// Seconds since the run began, over all sessions.
+    /// Seconds that the run has taken so far, summed over its sessions (executions of the program).
     pub total_sec: f64,
     /// Seconds that the training steps of the tick took, over all sessions.
     pub tick_sec: f64,

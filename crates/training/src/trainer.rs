@@ -47,7 +47,7 @@ impl Start {
 pub(crate) struct TrainerState {
     batch_idx: u64,
     cur_nimg: u64,
-    /// The bits of the mean path length, an `f32`; JSON cannot represent its NaN.
+    /// The mean path length as the bits of an `f32`, because JSON cannot represent NaN.
     pl_mean_bits: u32,
     g_adam_steps: u64,
     d_adam_steps: u64,
@@ -87,7 +87,8 @@ impl Trainer {
         Self::with_sampler(config, dataset, start, None, device)
     }
 
-    /// A run from the networks of `start`. Sampling of the dataset continues from the state `sampler`, or begins anew.
+    /// Creates a run that starts from the networks of `start`. Sampling of the dataset continues from the state
+    /// `sampler`; with `None` it begins anew.
     fn with_sampler(
         config: &TrainConfig,
         dataset: Arc<ImageDataset>,
@@ -241,8 +242,8 @@ impl Trainer {
         &self.learner
     }
 
-    /// Current augmentation probability: 0 without augmentation, otherwise at least 0. Adaptation without `ada_max_p`
-    /// can raise it above 1.
+    /// Current augmentation probability, at least 0; always 0 without augmentation. Adaptation without `ada_max_p` can
+    /// raise it above 1.
     pub fn p(&self) -> f64 {
         match (&self.ada, &self.config.augment) {
             (Some(ada), _) => ada.p(),
@@ -252,7 +253,7 @@ impl Trainer {
     }
 
     /// Mean sign of the discriminator's logits for real images at the last adjustment of adaptive augmentation (r_t of
-    /// arXiv:2006.06676); `None` before the first one and without adaptation.
+    /// arXiv:2006.06676); `None` before the first adjustment and without adaptation.
     pub fn mean_sign(&self) -> Option<f64> {
         self.ada.as_ref().and_then(AdaController::mean_sign)
     }
@@ -296,8 +297,8 @@ impl Trainer {
         tensors
     }
 
-    /// Rebuilds a run from the results of [`Trainer::state`] and [`Trainer::tensors`]; `tensors` returns a tensor by
-    /// name.
+    /// Rebuilds a run from the results of [`Trainer::state`] and [`Trainer::tensors`]; `tensors` returns the saved
+    /// tensor with a given name.
     pub(crate) fn restore(
         config: &TrainConfig,
         dataset: Arc<ImageDataset>,

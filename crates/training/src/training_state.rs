@@ -17,7 +17,7 @@ use crate::trainer::{Trainer, TrainerState};
 
 /// Metadata key for the state of the trainer (without tensors) and the progress, as JSON.
 const STATE: &str = "kaogan.training_state";
-/// Limit of the bytes of a header that are read; it is the limit of the safetensors format.
+/// Largest number of bytes of a header that are read; the safetensors format allows no longer header.
 const LARGEST_HEADER: u64 = 100_000_000;
 /// Metadata key for the configuration, as JSON.
 const CONFIG: &str = "kaogan.train_config";
@@ -28,12 +28,12 @@ const CONFIG: &str = "kaogan.train_config";
 pub struct Progress {
     /// Number of the current tick, from 0.
     pub tick: u64,
-    /// Real images seen when that tick began.
+    /// Real images seen when the current tick began.
     pub tick_start_nimg: u64,
     /// Seconds already spent on the steps of the current tick when the state was saved.
     #[serde(default)]
     pub tick_elapsed_sec: f64,
-    /// Seconds of training so far, over all sessions.
+    /// Seconds that the run has taken so far, summed over its sessions (executions of the program).
     pub elapsed_sec: f64,
     /// Lengths in bytes of the files to which a run appends (log, statistics, events, metrics), by file name.
     pub file_lengths: BTreeMap<String, u64>,
@@ -105,8 +105,8 @@ impl TrainingState {
         read().is_ok_and(|header| header.windows(mark.len()).any(|text| text == mark))
     }
 
-    /// Reads the newest undamaged training state of a run. Calls `on_damaged` with the error of each newer, damaged
-    /// one.
+    /// Reads the newest undamaged training state of a run. Calls `on_damaged` with the error of each newer state; all
+    /// of these are damaged.
     ///
     /// # Errors
     /// `State` when the run has no undamaged state; `File` when a state cannot be read, which may be temporary.
@@ -174,7 +174,8 @@ pub(crate) fn write(run_dir: &Path, trainer: &mut Trainer, progress: &Progress) 
     ]);
     tensor_file::write(&path, &metadata, &trainer.tensors())?;
     let files = state_files(run_dir)?;
-    // States with more images remain from before the run resumed from an older state, and no longer belong to it.
+    // States at more images were written before the run was resumed from an older state. They do not belong to the
+    // resumed run.
     let is_newer = |other: &&PathBuf| state_nimg(other) > state_nimg(&path);
     let newer = files.iter().filter(is_newer);
     let older = files

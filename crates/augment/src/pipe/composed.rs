@@ -1,6 +1,6 @@
 //! The pipe as a chain of tensor ops, for GPUs. Its results equal those of the fused CPU op up to rounding.
 //!
-//! Each stage runs on the images that it changes only. Derivatives are those of the ops.
+//! Each stage runs only on the images that it changes. The derivatives of the chain follow from those of its ops.
 
 use candle_core::{Result, Tensor};
 use ops::transfer::upload;
@@ -11,7 +11,7 @@ use crate::filter::{PAD, TAPS, reflect};
 use crate::geometry::{FILTER_MARGIN, Geometry, warped_size};
 use crate::warp::SYM6;
 
-/// Computes `L x + b`, or `L x` when `is_affine` is false.
+/// Applies the affine pipe to images `x`: computes `L x + b`, or only the linear part `L x` when `is_affine` is false.
 pub(super) fn apply(plan: &Plan, x: &Value, is_affine: bool) -> Result<Value> {
     let mut y = x.clone();
     if let Some(geometry) = &plan.geometry {
@@ -52,7 +52,7 @@ fn on_some(
     gathered(&both, 0, (0..batch).map(place))
 }
 
-/// The elements at the given indices of dimension `dim`.
+/// Selects the elements at the indices `places` of dimension `dim`.
 fn gathered(x: &Value, dim: usize, places: impl Iterator<Item = usize>) -> Result<Value> {
     let len = x.dim(dim)?;
     let places: Vec<u32> = places.map(|i| i as u32).collect();

@@ -77,7 +77,7 @@ impl Discriminator {
     /// precision is the default of the device ([`Precision::of`]).
     ///
     /// # Errors
-    /// `Config` when the parameters are not those of such a discriminator.
+    /// `Tensor` when a parameter is missing or has the wrong shape; `Config` when the settings are impossible.
     pub fn over(config: &DiscriminatorConfig, parameters: Parameters, track: bool) -> Result<Self> {
         config.validate()?;
         let parts = Parts::new(&parameters.var_builder(track), config)?;
@@ -118,8 +118,8 @@ impl Discriminator {
         self.like(self.parameters.clone(), true)
     }
 
-    /// Builds a discriminator that shares the weights of this one and gives no gradients to them. Gradients to the
-    /// images are still computed.
+    /// Builds a discriminator that shares the weights of this one and gives no gradients to them. Gradients with
+    /// respect to the images are still computed.
     ///
     /// # Errors
     /// When the tensor library fails.
@@ -145,8 +145,8 @@ impl Discriminator {
         &self.parameters
     }
 
-    /// Computes one logit per image. The result has gradients to the trainable weights ([`Discriminator::tracked`]) and
-    /// to variables in `img`, and a tangent if `img` has one.
+    /// Computes one logit per image. A backward pass from the result reaches the trainable weights of a tracked
+    /// discriminator ([`Discriminator::tracked`]) and variables in `img`. The result has a tangent if `img` has one.
     ///
     /// # Shapes
     /// - `img`: `[batch, img_channels, img_resolution, img_resolution]`

@@ -9,8 +9,8 @@ use crate::conv::{Conv, ConvOptions};
 use crate::dense::{Dense, DenseOptions};
 use crate::error::Result;
 
-/// The last layers of a discriminator, at 4 px. In the `skip` architecture, and at a resolution of 4 px, it reads the
-/// image.
+/// The last layers of a discriminator, at 4 px. In the `skip` architecture, and in a discriminator for images of 4 px,
+/// they also read the image.
 pub(crate) struct DiscriminatorEpilogue {
     from_rgb: Option<Conv>,
     mbstd: Option<(Option<usize>, usize)>,
@@ -64,8 +64,8 @@ impl DiscriminatorEpilogue {
     }
 
     /// Computes the logits from the features and the image at 4 px. `x` is `None` if there is no other block; `img` is
-    /// needed only where [`DiscriminatorEpilogue`] reads the image. `observe` receives the output of the minibatch
-    /// standard deviation layer as `b4.mbstd_out`.
+    /// used only if the epilogue reads the image (see [`DiscriminatorEpilogue`]). `observe` receives the output of the
+    /// minibatch standard deviation layer as `b4.mbstd_out`.
     ///
     /// # Shapes
     /// - `x`: `[batch, channels, 4, 4]`

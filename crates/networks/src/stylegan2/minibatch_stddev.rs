@@ -7,9 +7,10 @@ use crate::error::{Error, Result};
 /// Minibatch standard deviation (arXiv:1710.10196): appends channels that contain the standard deviation of the
 /// features within groups of samples.
 ///
-/// The batch has `batch / group_size` groups; `None` is one group. Sample `i` belongs to group `i % (batch /
-/// group_size)`. The input channels are divided evenly among the `num_channels` new channels. Each new channel is
-/// constant over the image: the standard deviation over the group, averaged over its input channels and all pixels.
+/// The batch has `batch / group_size` groups. A `group_size` of `None`, or above the batch size, makes the whole batch
+/// one group. Sample `i` belongs to group `i % (batch / group_size)`. The input channels are divided evenly among the
+/// `num_channels` new channels. Each new channel is constant over the image: the standard deviation over the group,
+/// averaged over its input channels and all pixels.
 ///
 /// # Shapes
 /// - `x`: `[batch, channels, height, width]`
@@ -30,7 +31,8 @@ pub(crate) fn minibatch_stddev(
         )));
     }
     let n_groups = batch / group;
-    // The first axis are the samples of a group; the last axis of the reshaped deviations is averaged.
+    // Axis 0 holds the samples of a group, so the deviation is taken over it. Each deviation is then averaged over
+    // `features`.
     let features = channels / num_channels * height * width;
     let y = x.reshape((group, n_groups * num_channels * features))?;
     let y = y.broadcast_add(&y.mean_keepdim(&[0])?.scale(-1.0)?)?;

@@ -8,7 +8,7 @@ use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
 /// Default upper limit of the adaptive probability. Above it augmentations leak into the generated images
-/// (arXiv:2006.06676, section 2.2). Without a limit, adaptation has raised the "probability" to 34.
+/// (arXiv:2006.06676, section 2.2). Without a limit, adaptation can raise it above 1; values up to 34 were observed.
 const DEFAULT_MAX_P: f64 = 0.85;
 
 /// The augmentation settings of a run; the fields become those of `TrainConfig`.
@@ -25,7 +25,8 @@ pub(super) struct Augmentation {
     pub max_p: Option<f64>,
 }
 
-/// Resolves the augmentation flags and adds those that were given to the name of the run.
+/// Resolves the augmentation flags. Appends the values of `--aug`, `--p`, `--target` and `--augpipe`, where given, to
+/// `name`, the name of the run.
 ///
 /// # Errors
 /// `Setting`, with the name of a flag that is invalid or contradicts another one.
@@ -86,7 +87,7 @@ pub(super) fn augmentation(flags: &Overrides, name: &mut RunName) -> Result<Augm
 }
 
 /// The part of a run folder's name for a pipe: NVIDIA's name (`bg` for `blit,geom`), or else the list of transforms
-/// with their strengths (`xflip-scale0.5`), or, where that is too long, a checksum of it. Different pipes have
+/// with their strengths (`xflip-scale0.5`), or, where this list is too long, its checksum. Different pipes have
 /// different names.
 fn part_of_name(pipe: &str) -> String {
     const LONGEST: usize = 32;

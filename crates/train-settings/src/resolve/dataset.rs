@@ -6,8 +6,8 @@ use super::{DatasetDescription, check};
 use crate::overrides::Overrides;
 use crate::run_name::RunName;
 
-/// The dataset settings of a run, from its dataset and flags. `random_seed` selects the subset. Adds the flags that
-/// were given to the name of the run.
+/// Returns the dataset settings of a run, from its dataset and flags. `random_seed` selects the subset. Appends each
+/// flag that the user gave to `name`, the name of the run.
 ///
 /// # Errors
 /// `Setting`, with the name of the invalid flag.

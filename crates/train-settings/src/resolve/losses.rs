@@ -66,7 +66,8 @@ pub(super) fn adam(
     Ok(OptimizerConfig::new(rate))
 }
 
-/// The half-life of the moving average in thousands of images, and its ramp (see `TrainConfig::ema_rampup`).
+/// Returns `ema_kimg` and `ema_rampup` of `TrainConfig`: the half-life of the generator's moving average in thousands
+/// of images, and its upper limit as a fraction of the images seen so far (the ramp).
 pub(super) fn moving_average(
     settings: &PresetSettings,
     flags: &Overrides,

@@ -78,7 +78,7 @@ pub fn resolve(
     let random_seed = within("seed", flags.seed, 0, 0..=u64::from(u32::MAX))?;
     let mut name = RunName::new(&dataset.name);
 
-    // Names are added in the order in which NVIDIA's StyleGAN2-ADA adds them.
+    // The parts of the run's name are appended in the same order as in NVIDIA's StyleGAN2-ADA.
     let images = dataset::dataset_config(dataset, flags, random_seed, &mut name)?;
     match preset {
         Preset::Auto => name.note(&format!("auto{num_gpus}")),
@@ -160,8 +160,8 @@ fn is_transfer(flags: &Overrides) -> bool {
         .is_some_and(|from| from != NO_START)
 }
 
-/// The networks to start from: path of a file, or address of a published network or one that ships with the program;
-/// `None` for random weights. Adds it to the name of the run.
+/// Returns the networks to start from: path of a file, URL of a published network, or name of a network that is built
+/// into the program; `None` for random weights. Appends this choice to `name`, the name of the run.
 fn init_from(flags: &Overrides, name: &mut RunName) -> Option<String> {
     let from = flags.init_from.as_deref()?;
     if from == NO_START {

@@ -13,7 +13,7 @@ const MOST_CHANNELS: usize = 1 << 13;
 /// Largest allowed `channel_base`; NVIDIA's networks have 16384 or 32768.
 const LARGEST_CHANNEL_BASE: usize = 1 << 20;
 
-/// The configurations of generator and discriminator, without frozen layers.
+/// Returns the configurations of generator and discriminator. The frozen layers of the discriminator are not yet set.
 ///
 /// # Errors
 /// `Setting`, with the name of the invalid flag.
@@ -77,7 +77,7 @@ pub(super) fn n_layers(discriminator: &DiscriminatorConfig) -> usize {
     match discriminator.architecture {
         Architecture::Orig => 1 + 2 * n_blocks,
         Architecture::Resnet => 1 + 3 * n_blocks,
-        // In the `skip` architecture each block has a layer that takes the image.
+        // In the `skip` architecture every block has a layer that reads the image, not only the first block.
         Architecture::Skip => 3 * n_blocks,
     }
 }

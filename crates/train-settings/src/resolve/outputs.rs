@@ -21,7 +21,7 @@ pub(super) struct Outputs {
     pub preview_grid: Option<[usize; 2]>,
 }
 
-/// The intervals and numbers of files, from flags and preset.
+/// Determines the intervals between files and the numbers of files to keep, from flags and preset.
 ///
 /// # Errors
 /// `Setting`, with the name of the invalid flag.

@@ -1,4 +1,4 @@
-//! Metrics of snapshots during a run, and removal of snapshots, except those with the best results.
+//! Computes metrics of snapshots during a run, and removes old snapshots except those with the best results.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -88,7 +88,7 @@ impl Run<'_> {
             self.warn_on_error(written, hooks);
             let removed = self.remove_old_snapshots(trainer, &path);
             self.warn_on_error(removed, hooks);
-            // Without this a run that is killed within the next ticks would evaluate the snapshot again.
+            // Without this saved state, a run that is killed within the next ticks would evaluate the snapshot again.
             self.save_state(trainer, self.progress.tick_elapsed_sec, hooks)?;
         }
         self.tick_start = Instant::now();

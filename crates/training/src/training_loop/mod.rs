@@ -1,7 +1,7 @@
 //! The training loop with its files: ticks, log, previews, snapshots, metrics, training states.
 //!
 //! A file that cannot be written during a run causes a warning only, because the training is worth more than the file.
-//! At the end of the run it is an error.
+//! At the end of the run, a file that cannot be written is an error.
 
 mod evaluation;
 
@@ -22,10 +22,10 @@ use crate::tick_line::{TickTimes, tick_line};
 use crate::trainer::Trainer;
 use crate::training_state::{self, Progress};
 
-/// The way in which a session of a run ended without an error.
+/// The way in which a session of a run (one execution of the program) ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The run has seen all images of the configured length.
+    /// The run has reached its configured length, `total_kimg`.
     Finished,
     /// The run was asked to stop; its training state is saved.
     Stopped,
@@ -99,7 +99,7 @@ struct Run<'a> {
     stop: &'a AtomicBool,
     /// Real images seen when this session last wrote a training state; `None` before.
     saved_nimg: Option<u64>,
-    /// Seconds of training in earlier sessions.
+    /// Seconds that the earlier sessions of the run have taken.
     elapsed_before: f64,
     /// Time at which this session began.
     session_start: Instant,
@@ -248,7 +248,7 @@ impl<'a> Run<'a> {
             || trainer.learner().cur_nimg >= self.progress.tick_start_nimg + length
     }
 
-    /// Seconds since the run began, over all sessions.
+    /// Seconds that the run has taken so far, over all sessions.
     fn elapsed(&self) -> f64 {
         self.elapsed_before + self.session_start.elapsed().as_secs_f64()
     }

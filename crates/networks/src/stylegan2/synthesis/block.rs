@@ -76,8 +76,8 @@ impl SynthesisBlock {
         })
     }
 
-    /// Number of convolution layers, which is the number of `ws` that the block advances by. Its ToRGB layer uses the
-    /// `w` after these, which is also that of the first layer of the next block.
+    /// Returns the number of convolution layers, each of which uses its own `w`. The ToRGB layer of the block uses the
+    /// `w` after these, which the first convolution layer of the next block uses, too.
     pub fn num_conv(&self) -> usize {
         1 + usize::from(self.conv0.is_some())
     }

@@ -71,7 +71,7 @@ impl SynthesisLayer {
         })
     }
 
-    /// Applies the layer. The result is multiplied by `gain`, and so is the value that it is clamped to.
+    /// Applies the layer. Both the result and the limit at which it is clamped are multiplied by `gain`.
     ///
     /// # Shapes
     /// - `x`: `[batch, in_channels, resolution / up, resolution / up]`

@@ -62,8 +62,8 @@ impl SynthesisNetwork {
         })
     }
 
-    /// Generates images. The result has gradients to the weights of a tracked generator and to variables in `ws`, and a
-    /// tangent if `ws` has one.
+    /// Generates images. A backward pass from the result reaches the weights of a tracked generator and variables in
+    /// `ws`. The result has a tangent if `ws` has one.
     ///
     /// # Shapes
     /// - `ws`: `[batch, num_ws, w_dim]`

@@ -12,8 +12,8 @@ pub enum NoiseMode {
     /// New random noise for each layer and image, as in training and metrics. The noise is determined by the keys.
     ///
     /// With one key ([`noise_key`](crate::noise_key)) for the whole batch, the noise of an image depends on its
-    /// position in the batch. With one key for each image, it does not. Equal keys give bitwise equal noise on every
-    /// device ([`ops::normal`]).
+    /// position in the batch. With one key for each image, the noise of an image depends on its own key only. Equal
+    /// keys give bitwise equal noise on every device ([`ops::normal`]).
     Random(Vec<u64>),
     /// The noise stored in the buffers `noise_const`: the same `ws` always give the same image.
     #[default]
@@ -22,13 +22,13 @@ pub enum NoiseMode {
     None,
 }
 
-/// The stored noise map of a layer, `[resolution, resolution]`, and the learned factor of its noise.
+/// The stored noise map of a layer, `[resolution, resolution]`, and the learned factor (strength) of the layer's noise.
 pub(crate) struct Noise {
     pub constant: Tensor,
     pub strength: Dual,
 }
 
-/// Provides the noise for the layers of one call, in their order.
+/// Provides the noise for one call of the synthesis network, one layer after another.
 pub(crate) struct NoiseSampler {
     mode: NoiseMode,
     /// The keys of random noise on the device; set when the first layer asks for noise.
