@@ -22,7 +22,7 @@ pub enum Ending {
     OutOfMemory(String),
 }
 
-/// A function that starts a child process, has it call [`measure_in_child`] with the given bytes, and waits for its end.
+/// A function that starts a child process that calls [`measure_in_child`] with the given bytes, and waits for its end.
 pub type MeasureInChild<'a> = dyn Fn(&[u8]) -> io::Result<Ending> + Sync + 'a;
 
 /// The first line of a request to the child, in JSON. The bytes of the input follow it.
@@ -94,7 +94,8 @@ mod tests {
     use image::{Rgb, RgbImage};
     use std::path::Path;
 
-    /// Runs the curation of the image of [`dump`], during whose measurement an earlier run died.
+    /// Runs the curation on the image that [`dump`] wrote; an earlier run is recorded to have died while it measured
+    /// this image.
     fn run_after_death(folder: &Path, in_child: &MeasureInChild<'_>) -> Summary {
         let mut config = CurationConfig {
             detector: DetectorSpec::None,
@@ -109,6 +110,8 @@ mod tests {
         run(&inputs, &folder.join("x.zip"), &config, options, &|_| {}).unwrap()
     }
 
+    /// Writes a dump of one image, and a journal according to which the measurement of this image began and did not
+    /// end.
     fn dump(folder: &Path) {
         std::fs::create_dir_all(folder.join("dump")).unwrap();
         let image = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 4) as u8, (y * 4) as u8, 90]));

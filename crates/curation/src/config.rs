@@ -52,7 +52,7 @@ impl Default for CurationConfig {
     }
 }
 
-/// A limit of a filter: a number, or `None`, written `off`.
+/// A limit of a filter: a number, or `None` for no limit. `None` is written `off`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit(pub Option<f64>);
 
@@ -120,12 +120,13 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// Limits of the quality filters. Each filter compares one number, which is measured and recorded in any case.
+/// Limits of the quality filters. Each filter compares one number with its limit; the number is measured and recorded
+/// even when the limit is off.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilterOptions {
-    /// Least chroma of an image ([`crate::measure::chroma`], 0 to about 100); grayscale, sepia and tinted images have
-    /// less.
+    /// Least chroma of an image ([`crate::measure::chroma`], 0 to about 100); grayscale, sepia and tinted images lie
+    /// below the default limit.
     #[serde(alias = "colour")]
     pub chroma: Limit,
     /// Largest share of an image, 0 to 1, that is one flat tone ([`crate::measure::blank_share`]).
@@ -136,8 +137,8 @@ pub struct FilterOptions {
     pub aspect: Limit,
     /// Largest blur of a crop, 0 (sharp) to 1 ([`crate::measure::blur`]).
     pub blur: Limit,
-    /// Least detail of a crop: source pixels that carry detail per pixel of the finished crop, along one side. A crop
-    /// that was enlarged to twice its size has 0.5.
+    /// Least detail of a crop: number of source pixels that carry detail for each pixel of the finished crop, along one
+    /// side. A crop that was enlarged to twice its side has a detail of 0.5.
     pub detail: Limit,
 }
 
@@ -165,11 +166,12 @@ pub struct DedupOptions {
     pub faces: bool,
     /// Hamming distance of 64-bit perceptual hashes up to which two images are compared as possible copies.
     pub radius: u32,
-    /// The same for face crops; larger, since a detector frames two copies of a face a little differently.
+    /// Like `radius`, for face crops. The default is larger, since a detector frames two copies of a face a little
+    /// differently.
     pub face_radius: u32,
     /// Whether mirrored copies are found too.
     pub mirrored: bool,
-    /// Number of variants of one drawing that are kept in addition to the best image; `None` for all.
+    /// Largest number of variants of one drawing that are kept in addition to the best image; `None` for all.
     pub max_variants: Option<u32>,
 }
 

@@ -22,7 +22,7 @@ pub enum CurationError {
     /// The exclusion list cannot be used.
     #[error(transparent)]
     Exclude(#[from] ExcludeError),
-    /// The search for duplicates refuses its settings.
+    /// The search for duplicates rejects its settings: the radius is too large, or there are too many images.
     #[error(transparent)]
     Search(#[from] dedup::SearchError),
     /// The zip cannot be written.

@@ -164,8 +164,8 @@ impl Finish<'_> {
     }
 }
 
-/// Finds all inputs whose blobs cannot be read back, so that one more pass measures them all: damage seldom comes
-/// alone.
+/// Finds all inputs whose blobs cannot be read back, not only the first one, so that a single further pass measures all
+/// of them again.
 fn damaged(journal: &Journal, records: &[Option<Record>]) -> Unfinished {
     let is_damaged = |record: &Option<Record>| {
         record

@@ -36,7 +36,8 @@ pub struct InProgress {
 struct State {
     file: File,
     length: u64,
-    /// Measurements that began and did not end, in this run or an earlier one: the stamp of each source.
+    /// Measurements that began and did not end, in this run or an earlier one: for each source, its stamp
+    /// ([`stamp`](crate::inputs::Entry::stamp)).
     begun: HashMap<String, String>,
 }
 
@@ -131,7 +132,8 @@ fn line(source: &str, stamp: &str, is_over: bool) -> io::Result<Vec<u8>> {
     })
 }
 
-/// Replaces the file by one with only these attempts. Returns it, open for appending, and its length in bytes.
+/// Replaces the file at `path` by one that lists only the measurements in `begun`. Returns the new file, open for
+/// appending, and its length in bytes.
 fn write_anew(path: &Path, begun: &HashMap<String, String>) -> io::Result<(File, u64)> {
     let mut bytes = Vec::new();
     for (source, stamp) in begun {

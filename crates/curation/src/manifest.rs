@@ -61,7 +61,7 @@ pub struct Line {
     /// Duplicate group, named by its best member: `source` for an image, `source#face` for a face.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// For variants: the member of the group that this one was compared with.
+    /// For variants: the image or face of the group with which this one was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compared: Option<Compared>,
     /// For dropped copies: the image or face that was kept instead.
@@ -69,23 +69,24 @@ pub struct Line {
     pub kept_instead: Option<Compared>,
 }
 
-/// An image or face that was compared with the one of the line, and the result of the comparison.
+/// Another image or face with which the subject of a manifest line was compared, and the result of the comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
-    /// Name of its input.
+    /// Name of the input that the other image or face belongs to.
     pub source: String,
-    /// Index of the face; `None` for a whole image.
+    /// Index of the other face in its input; `None` for a whole image.
     pub face: Option<usize>,
     /// Hamming distance of the perceptual hashes, in bits.
     pub distance: u32,
-    /// Whether one is a mirror image of the other.
+    /// Whether the two were compared with one of them mirrored left to right.
     pub mirrored: bool,
-    /// Mean difference of the three tiles of the thumbs that differ most, in 8-bit levels; copies have less than 10.
+    /// Mean difference between the two thumbs in the three tiles of 8 x 8 pixels that differ most, in 8-bit levels; at
+    /// most 10 for copies.
     pub worst_tile: f32,
 }
 
-/// Builds the lines of all inputs in order, each followed by those of its faces. Names of samples are included only if
-/// they `are_packed` in the zip.
+/// Builds the lines of all inputs in order; the line of each input is followed by the lines of its faces. `are_packed`
+/// says whether the zip was written; only then do the lines contain the names of samples.
 pub(crate) fn lines(
     sources: &[String],
     records: &[Option<Record>],
@@ -262,7 +263,7 @@ const MAX_LINE: u64 = 16 << 20;
 /// Reads a manifest.
 ///
 /// # Errors
-/// When the file cannot be read or a line is not one of a manifest; the message names the file and the line.
+/// When the file cannot be read, or a line of it is not a manifest line; the message names the file and the line.
 pub fn read(path: &Path) -> io::Result<Vec<Line>> {
     let named = |text: String| {
         io::Error::new(
@@ -304,8 +305,8 @@ pub struct Change {
     pub detail: Option<String>,
 }
 
-/// Changes between two manifests, sorted by input and face. A line in which only the sample's name differs is not a
-/// change.
+/// Returns the changes between two manifests, sorted by input and face. A line counts as changed when the decision, its
+/// reason, a score, the crop, the SHA-256 or the label differs.
 pub fn diff(before: &[Line], after: &[Line]) -> Vec<Change> {
     type Key<'a> = (&'a str, Option<usize>);
     fn index(lines: &[Line]) -> BTreeMap<Key<'_>, &Line> {

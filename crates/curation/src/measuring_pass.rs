@@ -24,8 +24,8 @@ pub(crate) struct MeasuringPass<'a> {
 }
 
 impl MeasuringPass<'_> {
-    /// Measures the entries that are not in the journal, and in any case those whose indices are in `again`; entries
-    /// that are `refused` are left out. Returns the number of entries that were measured.
+    /// Measures the entries that are not in the journal, and in any case those whose indices are in `again`. Leaves out
+    /// entries for which `refused` has a reason. Returns the number of entries that were measured.
     ///
     /// Holds one image per thread in memory.
     ///
@@ -75,7 +75,8 @@ impl MeasuringPass<'_> {
                     store(entry, self.measurer.measure(entry), journal).map(|record| (record, true))
                 }
             };
-            // An attempt that ran out of memory stays open, so that the next run measures it apart too.
+            // A measurement that ran out of memory is not recorded as ended, so that the next run measures this input
+            // in a child process again.
             if !matches!(measured, Ok((_, false))) {
                 in_progress.end(&entry.source, &entry.stamp)?;
             }
@@ -108,7 +109,7 @@ impl MeasuringPass<'_> {
     }
 }
 
-/// Converts measurements to a record, and writes it to the journal if it holds until the input changes.
+/// Converts measurements to a record, and writes the record to the journal if it stays valid until the input changes.
 fn store(entry: &Entry, mut measured: Measured, journal: &Journal) -> io::Result<Record> {
     let blobs = std::mem::take(&mut measured.blobs);
     let slices: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
@@ -126,7 +127,8 @@ fn store(entry: &Entry, mut measured: Measured, journal: &Journal) -> io::Result
     }
 }
 
-/// Measures an input in a child process. The flag says whether the result is final, or the next run has to try again.
+/// Measures an input in a child process. The flag in the result is `false` when the next run has to measure the input
+/// again.
 fn measure_in_child(
     entry: &Entry,
     journal: &Journal,

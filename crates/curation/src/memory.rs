@@ -6,9 +6,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Memory in bytes that decoding may use at a time, for all threads together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// A preference: an image that needs more is decoded while no other one is.
+    /// A preference: an image that needs more memory is decoded alone, while no other image is being decoded.
     Preferred(u64),
-    /// A limit: this run drops an image that needs more as too large.
+    /// A limit: an image that needs more memory is dropped as too large in this run.
     AtMost(u64),
 }
 
@@ -19,12 +19,12 @@ impl Default for Memory {
 }
 
 thread_local! {
-    /// Bytes that this thread has taken. A thread that holds another share already takes more without waiting, since it
-    /// would wait for itself.
+    /// Bytes in all shares of this thread. A thread that already holds another share gets more bytes without waiting,
+    /// since otherwise it would wait for itself.
     static TAKEN: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A number of bytes from which all threads take shares for decoding.
+/// The memory budget in bytes for decoding, of which each thread takes shares.
 pub(crate) struct MemoryBudget {
     total: u64,
     shares: Mutex<Shares>,
@@ -57,8 +57,8 @@ impl MemoryBudget {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a share of `bytes`. Waits until so many are free, or until no other share is in use, so that an image may
-    /// need more than the whole budget.
+    /// Takes a share of `bytes`. Waits until that many bytes are free or no other share is in use; so even an image
+    /// that needs more than the whole budget gets its share.
     pub fn take(&self, bytes: u64) -> Share<'_> {
         let mut share = Share {
             budget: self,
@@ -86,8 +86,8 @@ impl MemoryBudget {
 }
 
 impl Share<'_> {
-    /// Enlarges the share by `bytes`. A waiting thread keeps what it has, but does not count as using it, so that two
-    /// such threads do not wait for each other.
+    /// Enlarges the share by `bytes`. While the thread waits, its share stays taken but does not count as in use, so
+    /// that two threads that enlarge their shares do not wait for each other.
     pub fn grow(&mut self, bytes: u64) {
         self.budget.lock().n_running -= 1;
         self.budget.returned.notify_all();

@@ -1,9 +1,9 @@
-//! The files of a run beside its zip.
+//! Paths of the files that a run writes: the zip, and the files beside it.
 
 use crate::error::CurationError;
 use std::path::{Path, PathBuf};
 
-/// The zip and the files beside it, which have the same stem.
+/// The paths of the zip and of the files beside it; all have the same stem.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputPaths {
     pub zip: PathBuf,
@@ -39,7 +39,7 @@ impl OutputPaths {
         })
     }
 
-    /// All of these paths, which are left out of the inputs.
+    /// All five paths. A run leaves these files out of its inputs.
     pub fn all(&self) -> [PathBuf; 5] {
         [
             self.zip.clone(),

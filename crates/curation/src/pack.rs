@@ -53,7 +53,8 @@ pub fn pack(
     Ok(())
 }
 
-/// The PNG file of a sample: copied from the journal, or encoded again if it was written at another level.
+/// Returns the PNG file of a sample: a copy of that in the journal, or a new encoding if the compression level there is
+/// not `png_level`.
 fn encoded(sample: &Sample, journal: &Journal, png_level: u8) -> io::Result<EncodedImage> {
     let bytes = journal.read(&sample.png)?;
     if sample.png_level == png_level {

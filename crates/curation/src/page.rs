@@ -13,14 +13,16 @@ use report::{Histogram, Page, Tile};
 use std::collections::BTreeMap;
 use std::io;
 
-/// Largest number of images shown of the kept faces, and for each drop reason.
+/// Largest number of kept faces that are shown.
 const MAX_KEPT: usize = 240;
+/// Largest number of images that are shown for each drop reason.
 const MAX_DROPPED: usize = 60;
-/// Largest number of groups shown with copies and without, and of members shown of each group.
+/// Largest number of groups that are shown in each section: groups with copies, and groups of variants only.
 const MAX_GROUPS: usize = 60;
+/// Largest number of members that are shown of a group.
 const MAX_MEMBERS: usize = 8;
 
-/// One line of the manifest, with the measurements of its image.
+/// One line of the manifest, and the measurements of the image that it is about; `None` if there are none.
 #[derive(Clone, Copy)]
 struct Shown<'a> {
     line: &'a Line,
@@ -39,7 +41,8 @@ pub fn build(
     config: &CurationConfig,
     journal: &Journal,
 ) -> io::Result<String> {
-    // A line for each input and each of its faces, in the order of the decisions.
+    // Pair each line with its image. `lines` has one line for each input, followed by one line for each of its faces;
+    // the inputs are in the order of `decisions`.
     let mut shown = Vec::with_capacity(lines.len());
     let mut rest = lines.iter();
     for (decision, record) in decisions.inputs.iter().zip(records) {
@@ -269,7 +272,7 @@ fn histograms(page: &mut Page, shown: &[Shown<'_>], config: &CurationConfig) {
     ]);
 }
 
-/// Adds the groups with copies, then the groups of variants only, each with its best member first.
+/// Adds the groups that have copies, then the groups that have only variants. Each group starts with its best member.
 fn groups(page: &mut Page, shown: &[Shown<'_>], journal: &Journal) -> io::Result<()> {
     let key = |line: &Line| line.group.clone().map(|group| (line.face.is_some(), group));
     let mut groups: BTreeMap<(bool, String), Vec<Shown<'_>>> = BTreeMap::new();
@@ -316,7 +319,7 @@ fn groups(page: &mut Page, shown: &[Shown<'_>], journal: &Journal) -> io::Result
     Ok(())
 }
 
-/// A tile whose caption begins with the distance to the member that the line was compared with.
+/// The tile of a line. If the line was compared with another member of its group, the caption begins with the result.
 fn compared_tile(shown: Shown<'_>, journal: &Journal) -> io::Result<Option<Tile>> {
     let Some(mut tile) = tile(shown, journal)? else {
         return Ok(None);

@@ -21,15 +21,15 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Options of a run that are not settings of the dataset.
+/// Options of a run. They are not part of the recipe of a dataset, unlike those in [`CurationConfig`].
 #[derive(Clone, Copy, Default)]
 pub struct RunOptions<'a> {
     /// Whether to write manifest and report, but no zip.
     pub dry_run: bool,
     /// Memory that decoding may use, for all threads together.
     pub memory: Memory,
-    /// Measures, in a child process, an input at which an earlier run died. Without it such an input is measured like
-    /// all others, and none is dropped as crashed.
+    /// Function that measures, in a child process, an input at which an earlier run died. `None` to measure such an
+    /// input like all others; then no input is dropped as crashed.
     pub in_child: Option<&'a MeasureInChild<'a>>,
 }
 

@@ -40,12 +40,13 @@ pub enum Outcome {
         /// The reason in words.
         detail: String,
     },
-    /// It is an image. Earlier versions wrote the name `picture` into the journal.
+    /// It is an image. Journals of earlier versions contain the name `picture`.
     #[serde(alias = "picture")]
     Image(Box<ImageRecord>),
 }
 
-/// Measurements of an image. `B` is the location of thumbs and crops, by default in the journal.
+/// Measurements of an image. `B` is the type that says where the bytes of a thumb or crop are: by default [`Blob`], a
+/// place in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageRecord<B = Blob> {
     /// Width in pixels of the upright image.
@@ -58,14 +59,14 @@ pub struct ImageRecord<B = Blob> {
     pub jpeg: Option<JpegFacts>,
     /// Whether the file stores pixels without loss.
     pub is_lossless: bool,
-    /// [`crate::measure::chroma`]. Earlier versions wrote the name `colour`.
+    /// Chroma ([`crate::measure::chroma`]). Journals of earlier versions contain the name `colour`.
     #[serde(alias = "colour")]
     pub chroma: f64,
-    /// [`crate::measure::blank_share`].
+    /// Share of the image that is one flat tone ([`crate::measure::blank_share`]).
     pub blank: f64,
-    /// [`crate::measure::text_share`].
+    /// Share of the image that is covered with text ([`crate::measure::text_share`]).
     pub text: f64,
-    /// [`crate::measure::effective_resolution`] of the whole image.
+    /// Effective resolution of the whole image ([`crate::measure::effective_resolution`]).
     pub effective_resolution: f64,
     /// Perceptual hash of the image.
     pub hash: ImageHash,
@@ -85,7 +86,7 @@ pub struct FaceRecord<B = Blob> {
     pub rect: [f32; 4],
     /// The detector's score, 0 to 1.
     pub score: f32,
-    /// The crop; `None` when none was made.
+    /// The crop; `None` when none was made, for example of a face that is too small.
     pub crop: Option<CropRecord<B>>,
 }
 
@@ -94,9 +95,10 @@ pub struct FaceRecord<B = Blob> {
 pub struct CropRecord<B = Blob> {
     /// The square of the image that was cropped, and its enlargement.
     pub plan: CropPlan,
-    /// [`crate::measure::blur`].
+    /// Blur of the crop ([`crate::measure::blur`]).
     pub blur: f64,
-    /// [`crate::measure::effective_resolution`] of the part of the source image inside the square.
+    /// Effective resolution ([`crate::measure::effective_resolution`]) of the part of the source image inside the
+    /// square.
     pub effective_resolution: f64,
     /// Perceptual hash of the crop.
     pub hash: ImageHash,
@@ -116,8 +118,8 @@ fn level_of_earlier_versions() -> u8 {
 }
 
 impl<B> ImageRecord<B> {
-    /// The same measurements with each blob at the location that `locate` gives it; `locate` is called once for each
-    /// blob.
+    /// Replaces each blob by the result of `locate` for it and keeps all other measurements. `locate` is called once
+    /// for each blob.
     pub fn map_blobs<C>(self, mut locate: impl FnMut(B) -> C) -> ImageRecord<C> {
         let thumb = locate(self.thumb);
         let faces = self.faces.into_iter();
@@ -170,29 +172,29 @@ impl Record {
 pub enum Reason {
     /// The file or archive member cannot be read.
     Unreadable,
-    /// The operating system refused to read it this time. Not recorded in the journal, so that the next run tries
+    /// The operating system refused to read the file this time. Not recorded in the journal, so that the next run tries
     /// again.
     ReadError,
-    /// A name that would lead out of its archive.
+    /// The name of an archive member would lead out of the archive's folder.
     UnsafeName,
-    /// Not an image, by its content.
+    /// The content is not that of an image.
     #[serde(rename = "not_a_picture")]
     NotAnImage,
     /// A file of zero bytes.
     Empty,
     /// The file ends before the image does.
     Truncated,
-    /// Corrupt or unsupported.
+    /// The image is corrupt or of an unsupported kind.
     DecodeError,
     /// More pixels or bytes than allowed.
     TooLarge,
-    /// The program died while it measured this, and so did a process that measured nothing else.
+    /// The program died while it measured the input, and so did a child process that measured only this input.
     Crashed,
     /// On the exclusion list.
     Excluded,
     /// Rejected by a filter on tags, rating or score.
     Metadata,
-    /// No post in the metadata, or more than one that it could be.
+    /// The metadata has no post for the input, or several that could be its post.
     NoPost,
     /// Gray, sepia or of a single tint.
     Grayscale,
@@ -204,7 +206,7 @@ pub enum Reason {
     Aspect,
     /// No face was found with a sufficient score.
     NoFace,
-    /// The detector failed on it.
+    /// The detector failed on the image.
     DetectError,
     /// The face or the image is too small.
     Small,
@@ -216,11 +218,11 @@ pub enum Reason {
     Blur,
     /// More faces than `max_faces`.
     MaxFaces,
-    /// None of its faces is kept, for different reasons.
+    /// None of the image's faces is kept, and they were dropped for different reasons.
     NoFaceKept,
     /// A worse copy of an image or face that is kept.
     Duplicate,
-    /// One variant of a drawing more than `max_variants`.
+    /// A variant of a drawing of which `max_variants` other variants are kept.
     VariantCap,
 }
 

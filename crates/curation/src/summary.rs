@@ -13,8 +13,8 @@ use crate::record::Reason;
 
 /// Counts of faces that are dropped because they would be enlarged more than the limit.
 ///
-/// A limit of 1.5 keeps samples sharp, and drops most of a dump of small images. The counts show how many a smaller
-/// resolution or a larger limit would keep, before duplicates are removed.
+/// A limit of 1.5 keeps samples sharp, but drops most faces when the images are small. The counts show how many of
+/// these faces a smaller resolution or a larger limit would keep, before duplicates are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SmallFaces {
     /// Number of faces dropped for this reason.
@@ -23,8 +23,8 @@ pub struct SmallFaces {
     pub half_resolution: u32,
     /// Number of these faces that half the resolution would keep.
     pub n_at_half_resolution: usize,
-    /// Number of these faces that a `max_upscale` of 2 would keep: two pixels of the sample for one of the source, per
-    /// side. The limit on detail, 0.5 by default, allows no more.
+    /// Number of these faces that a `max_upscale` of 2 would keep: along each side, two pixels of the sample for one
+    /// pixel of the source. A larger `max_upscale` would keep no more, because of the limit on detail (0.5 by default).
     pub n_at_upscale_2: usize,
 }
 
@@ -49,7 +49,7 @@ pub struct Summary {
     pub read_errors: Option<ReadErrors>,
     /// Counts of faces dropped because they are small; `None` when they are less than a fourth of all faces.
     pub small_faces: Option<SmallFaces>,
-    /// Number of hashes with so many near ones that not every pair was compared.
+    /// Number of hashes that have so many similar hashes that they were not compared with all of them.
     pub n_capped: usize,
     /// Names of the classes, by label; empty without labels.
     pub classes: Vec<String>,

@@ -1,8 +1,8 @@
 //! Image registration of two thumbs: the scale, shift and change of brightness that map one onto the other.
 //!
-//! Gauss-Newton on luma, from coarse to fine over 24, 48 and 96 pixels. The six unknowns are scale and shift of each
-//! axis, gain and offset. Residuals have Cauchy weights, so that a watermark or a changed mouth does not pull the fit.
-//! A copy that was cropped by 5 % of its width has a horizontal scale of 0.95.
+//! The fit is Gauss-Newton on luma, from coarse to fine over 24, 48 and 96 pixels. The six unknowns are scale and shift
+//! of each axis, gain and offset. Residuals have Cauchy weights, so that a watermark or a changed mouth does not pull
+//! the fit. For a target that is the source cropped to 95 % of its width, the horizontal scale is 0.95.
 
 use crate::thumb::THUMB_SIDE;
 
@@ -26,7 +26,7 @@ impl Transform {
         offset: 0.0,
     };
 
-    /// The same scale on both axes, about the center.
+    /// Returns the transform with this scale on both axes about the center, without shift or change of brightness.
     pub fn zoom(scale: f32) -> Self {
         Self {
             scale: [scale; 2],
@@ -57,7 +57,7 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// Half the side, by averaging 2 x 2 blocks.
+    /// Returns the plane with half the side, by averaging 2 x 2 blocks.
     fn half(&self) -> Self {
         let side = self.side / 2;
         let values = (0..side * side)
@@ -74,8 +74,8 @@ impl Plane {
     }
 }
 
-/// The four pixels around `(x, y)`: the index of the upper left one, and the bilinear weights of upper left, upper
-/// right, lower left and lower right.
+/// Returns the four pixels around `(x, y)`: the index of the upper left one, and the bilinear weights of the upper
+/// left, upper right, lower left and lower right pixel.
 ///
 /// `x` and `y` are in pixels of a square image, with pixel centers at integers. `None` outside the image.
 pub fn bilinear(x: f32, y: f32, side: usize) -> Option<(usize, [f32; 4])> {
@@ -121,9 +121,9 @@ pub fn register(source: &Pyramid, target: &Pyramid, starts: &[Transform]) -> Opt
     refine(&source.0[0], &target.0[0], middle.0, 6).map(|(transform, _)| transform)
 }
 
-/// Gauss-Newton steps on one level: the best transform among the iterates and its mean Cauchy loss.
+/// Runs Gauss-Newton steps on one level. Returns the iterate with the least mean Cauchy loss, and this loss.
 ///
-/// `None` when `start` already lets `source` cover less than half of `target`.
+/// `None` when under `start` the source covers less than half of `target`.
 fn refine(
     source: &Plane,
     target: &Plane,
@@ -175,8 +175,9 @@ const UNKNOWNS: usize = 6;
 /// Scale of the Cauchy loss in 8-bit levels: a residual of this size has half the weight of a small one.
 const CAUCHY: f32 = 12.0;
 
-/// Linear interpolation along one axis: the source pixel `cell` left of (above) target pixel `i`, and the weight of
-/// pixel `cell + 1`. `None` when the position is outside the source.
+/// Linear interpolation along one axis: finds where target pixel `i` lies in the source. Returns the index `cell` of
+/// the source pixel left of (or above) that position, and the weight of pixel `cell + 1`. `None` when the position is
+/// outside the source.
 fn place(scale: f32, shift: f32, i: usize, side: usize) -> Option<(usize, f32)> {
     let size = side as f32;
     let at = (scale * ((i as f32 + 0.5) / size - 0.5) + shift + 0.5) * size - 0.5;
@@ -189,13 +190,15 @@ fn place(scale: f32, shift: f32, i: usize, side: usize) -> Option<(usize, f32)> 
     Some((cell, at - cell as f32))
 }
 
-/// The columns of the target that the source covers, with their source positions; the same for every row.
+/// The columns of the target that the source covers, with their positions in the source. They are the same for every
+/// row. The lists have one element for each column in `range`.
 struct Columns {
     range: std::ops::Range<usize>,
-    /// For every column in `range`: the left source pixel and the weight of the right one (see [`place`]), and the
-    /// target coordinate in `[-0.5, 0.5]`. `u` is padded with zeros to a multiple of [`LANES`].
+    /// Left of the two source pixels between which the column lies (see [`place`]).
     cells: Vec<usize>,
+    /// Weight of the right one of these two pixels.
     shares: Vec<f32>,
+    /// Coordinate of the column in the target, in `[-0.5, 0.5]`; padded with zeros to a multiple of [`LANES`].
     u: Vec<f32>,
 }
 
@@ -229,7 +232,8 @@ fn padded(values: impl Iterator<Item = f32>, side: usize) -> Vec<f32> {
 /// machine.
 const LANES: usize = 8;
 
-/// For every covered pixel of one target row: residual, Cauchy weight, source value, and derivatives of the residual.
+/// For every covered pixel of one target row: residual, Cauchy weight, source value, and derivatives of the residual by
+/// the source position along x and y.
 ///
 /// All lists have the target's side rounded up to a multiple of [`LANES`]; weights are 0 after the last covered pixel.
 struct RowSums {
@@ -368,7 +372,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     lanes.iter().map(|&lane| f64::from(lane)).sum()
 }
 
-/// Solves a symmetric positive `N x N` system, slightly damped; `M` is `N + 1`.
+/// Solves a linear system of `N` equations with a symmetric positive definite matrix, slightly damped; `M` is `N + 1`.
 ///
 /// `a` holds the upper triangle and, in its last column, the right side. `None` when the system is singular.
 #[allow(clippy::needless_range_loop)] // rows and columns of one matrix

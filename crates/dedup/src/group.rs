@@ -1,8 +1,8 @@
-//! Groups of duplicates as stars: an image joins a star only when its pixels were verified against the star's *center*,
-//! the best copy of it.
+//! Groups duplicates as stars: an image joins a star only if its pixels were compared with those of the image at the
+//! center of the star, and it is a copy or variant of that *center*.
 //!
-//! Copies do not chain: when A is a copy of B and B of C, A and C are not merged for that reason. Images become centers
-//! in the order of their quality, best first, so the result depends only on the images and their order.
+//! Copies do not chain: if A is a copy of B and B is a copy of C, this alone does not put A and C into one star. Images
+//! become centers in the order of their quality, best first, so the result depends only on the images and their order.
 
 use crate::hash::ImageHash;
 use crate::index::{Match, SearchError, SearchOptions, search, search_between};
@@ -11,17 +11,18 @@ use crate::verify::{Relation, Verification};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// Result of [`candidates`]: the pairs of images that are worth verifying.
+/// Result of [`candidates`]: the pairs of images whose pixels should be compared.
 #[derive(Clone, Debug, Default)]
 pub struct Candidates {
-    /// Sorted by `a`, then `b`. A pair whose hashes are near both plain and mirrored is listed once for each.
+    /// The pairs, sorted by `a`, then `b`. A pair occurs twice if its images have near hashes both as they are and with
+    /// one image mirrored.
     pub pairs: Vec<Candidate>,
     /// Number of hashes that reached [`SearchOptions::max_matches`], summed over the searches (plain, trimmed,
     /// mirrored); 0 means that no pair within the radius was left out.
     pub capped: usize,
 }
 
-/// A pair of images worth verifying.
+/// A pair of images whose pixels should be compared, since their hashes are near.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Candidate {
     /// Position of the first image in the list.
@@ -34,11 +35,12 @@ pub struct Candidate {
     pub is_mirrored: bool,
 }
 
-/// Finds the pairs of images that are worth verifying.
+/// Finds the pairs of images whose pixels should be compared.
 ///
-/// These are the pairs whose 64-bit hashes are within `options.radius`, those where one hash is near a trimmed hash of
-/// the other (radius less 2) and, if `is_mirrored`, the same for mirrored hashes. Images of low information
-/// ([`ImageHash::is_low_information`]) are paired only when their 256-bit hashes and mean colors are equal.
+/// These are the pairs whose 64-bit hashes are at most `options.radius` bits apart, and the pairs where the hash of one
+/// image is at most `options.radius - 2` bits from a trimmed hash of the other. If `is_mirrored` is set, pairs in which
+/// one image has to be mirrored for this are included. Images of low information ([`ImageHash::is_low_information`])
+/// are paired only when their 256-bit hashes and mean colors are equal.
 ///
 /// `images` holds for each image its hash and its [`Thumb::mean_rgb`](crate::Thumb::mean_rgb).
 ///
@@ -76,7 +78,7 @@ pub fn candidates(
             take(&mut out, found.pairs, is_mirrored);
             Ok(())
         };
-    // The hash of a cropped copy is so near to that of the trimmed original that a smaller radius suffices.
+    // The hash of a cropped copy is very near a trimmed hash of the original, so a smaller radius suffices.
     let trimmed = SearchOptions {
         radius: options.radius.saturating_sub(2),
         ..options
@@ -90,7 +92,7 @@ pub fn candidates(
             between(&|h| h.trimmed_mirrored[corner], trimmed, true)?;
         }
     }
-    // Low information: an image is paired only with the first image of the same 256-bit hash and mean color.
+    // An image of low information is paired only with the first image that has the same 256-bit hash and mean color.
     let mut first_of_kind = HashMap::new();
     for i in poor {
         let (hash, mean) = &images[i as usize];
@@ -104,8 +106,8 @@ pub fn candidates(
             });
         }
     }
-    // Keep plain and mirrored candidates of a pair apart, each with its least distance: one may verify and the other
-    // not.
+    // Keep the plain and the mirrored candidate of a pair, each with its least distance: the pixels may agree in only
+    // one of these ways.
     out.pairs
         .par_sort_unstable_by_key(|c| (c.a, c.b, c.is_mirrored, c.distance));
     out.pairs.dedup_by_key(|c| (c.a, c.b, c.is_mirrored));
@@ -124,13 +126,13 @@ pub struct GroupOptions {
 pub struct Member {
     /// Whether the image is kept, and if not, why.
     pub role: Role,
-    /// Position of the image that this one was verified against; its own position for [`Role::Best`].
+    /// Position of the image with which this one was compared; its own position for [`Role::Best`].
     ///
     /// For a copy the center is the better copy, for a variant it is the best image of the group.
     pub center: u32,
     /// Position of the best image of the group; the same for all its variants and their copies.
     pub group: u32,
-    /// The candidate pair of this image and its center, with its verification; `None` for [`Role::Best`].
+    /// The candidate pair of this image and its center, and the result of the comparison; `None` for [`Role::Best`].
     pub comparison: Option<(Candidate, Verification)>,
 }
 
@@ -232,7 +234,7 @@ fn settle<E: Send>(
                 Ok((place[other], *candidate, verify(center, *other, candidate)?))
             })
             .collect::<Result<_, E>>()?;
-        // A pair may have been verified both plain and mirrored: the closer result counts.
+        // A pair may have been compared both plain and mirrored: the closer result counts.
         let mut closest: HashMap<usize, (Candidate, Verification)> = HashMap::new();
         for (other, candidate, verification) in compared {
             let slot = closest.entry(other).or_insert((candidate, verification));
@@ -285,7 +287,7 @@ fn closeness(v: &Verification) -> (u8, f32) {
     (relation, v.worst_tile)
 }
 
-/// Connected components of the candidate graph, those of two or more images.
+/// Returns the connected components of the candidate graph that have at least two images.
 fn connected(neighbors: &[Vec<(u32, Candidate)>]) -> Vec<Vec<u32>> {
     let mut seen = vec![false; neighbors.len()];
     let mut sets = Vec::new();
@@ -323,7 +325,7 @@ mod tests {
         }
     }
 
-    /// Groups images on a line: two are copies when at most 1 apart, variants when at most 2.
+    /// Groups images given as positions on a line: two images are copies when at most 1 apart, variants when 2 apart.
     fn run(line: &[i32], max_variants: Option<u32>) -> Vec<Member> {
         let mut pairs = Vec::new();
         for a in 0..line.len() as u32 {

@@ -1,7 +1,9 @@
-//! Perceptual hashes of a [`Thumb`]: one bit per low DCT coefficient, whether it is above the median coefficient.
+//! Perceptual hashes of a [`Thumb`]: one bit for each low-frequency DCT coefficient, set if the coefficient is above
+//! their median.
 //!
-//! The DCT and the median are those of the `img_hash` crate. It receives luma of exactly the size that its DCT needs
-//! and therefore never resizes; our own resampling is exact integer arithmetic. So a hash depends on the pixels alone.
+//! The DCT and the median are those of the `img_hash` crate. This module passes luma of exactly the size that the DCT
+//! needs, so that the crate never resizes it; the resizing here is exact integer arithmetic. So a hash depends on the
+//! pixels alone.
 
 use crate::thumb::Thumb;
 use image::GrayImage;
@@ -20,8 +22,8 @@ pub type Hash256 = [u64; 4];
 /// An image with fewer clear coefficients than this (of 63, see [`NOISE`]) has too little content for its hash to be
 /// compared.
 const MIN_CLEAR_COEFFICIENTS: u32 = 12;
-/// A DCT coefficient is clear (not noise) when its magnitude exceeds this: orthonormal DCT of 32 x 32 luma in 8-bit
-/// levels. JPEG compression at quality 60 changes coefficients by 2 to 6.
+/// A DCT coefficient is clear (not noise) when its magnitude exceeds this value, for the orthonormal DCT of 32 x 32
+/// luma in 8-bit levels. JPEG compression at quality 60 changes coefficients by 2 to 6.
 const NOISE: f32 = 8.0;
 
 /// All hashes of one image.
@@ -31,18 +33,18 @@ pub struct ImageHash {
     pub plain: Hash64,
     /// 64-bit hash of the image mirrored left to right.
     pub mirrored: Hash64,
-    /// 64-bit hashes of four crops of the image, each without 4 % of its width and height; near to the hash of a copy
-    /// that was cropped by about that much.
+    /// 64-bit hashes of four crops of the image, each without 4 % of its width and height. They are near the hash of a
+    /// copy that was cropped by about that much.
     ///
     /// In units of 1/96 of the image's width and height, the crops are 92 wide and high and begin at (left, top) =
     /// (1, 1), (3, 1), (1, 3) and (3, 3).
     pub trimmed: [Hash64; 4],
-    /// As `trimmed`, of the mirrored image.
+    /// Like `trimmed`, for the mirrored image.
     pub trimmed_mirrored: [Hash64; 4],
     /// 256-bit hash of the image.
     pub wide: Hash256,
-    /// Number of DCT coefficients that exceed the noise, among the 63 lowest (8 x 8 without the mean) of 32 x 32 luma;
-    /// a low number means that the image has little content.
+    /// Number of DCT coefficients whose magnitude exceeds the noise of compression, among the 63 lowest (8 x 8 without
+    /// the mean) of 32 x 32 luma. A low number means that the image has little content.
     pub clear_coefficients: u32,
 }
 
@@ -97,7 +99,7 @@ fn gray(luma: Vec<u8>, side: u32) -> GrayImage {
     GrayImage::from_raw(side, side, luma).expect("a thumb has side * side bytes")
 }
 
-/// Value of [`ImageHash::clear_coefficients`] for luma `[32, 32]`.
+/// Computes [`ImageHash::clear_coefficients`] from luma `[32, 32]`.
 fn clear_coefficients(luma: &[u8]) -> u32 {
     const N: usize = 32;
     const LOW: usize = 8;

@@ -6,7 +6,7 @@
 //! 2. [`ImageHash`]: perceptual hashes of 64 and 256 bits, plain and mirrored;
 //! 3. [`candidates`]: all pairs of images whose hashes are within a Hamming radius, by the exact [`search`];
 //! 4. [`verify`]: from the pixels of two thumbs, whether they are copies, variants or unrelated;
-//! 5. [`group`]: each group is a star around its best copy; being a copy does not chain.
+//! 5. [`group`]: builds groups as stars around the best copies; a copy of a copy does not join a star for that alone.
 //!
 //! A hash alone cannot distinguish a copy from a variant with another expression or other colors, so no image is
 //! dropped because of a hash distance alone. Nothing here reads files, and no result depends on the number of threads.

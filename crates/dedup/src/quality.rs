@@ -5,8 +5,9 @@ use std::cmp::{Ordering, Reverse};
 
 /// Quality of one copy of an image; [`CopyQuality::order`] sorts the best copy first.
 ///
-/// The fields are compared in their order of declaration: more effective pixels (an upscaled copy has fewer than its
-/// size says), higher JPEG quality, less chroma subsampling, a lossless format, the earlier position.
+/// The fields are compared in their order of declaration. The better copy has more effective pixels (an enlarged copy
+/// has fewer than its size suggests), a higher JPEG quality, less chroma subsampling, a lossless format, or an earlier
+/// position.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CopyQuality {
     /// Number of pixels that carry detail: width x height x (effective resolution)^2.
@@ -16,7 +17,7 @@ pub struct CopyQuality {
     /// Quality setting of the IJG encoder (libjpeg) estimated from the quantization tables, 1 to 100; 100 for other
     /// formats.
     pub jpeg_quality: u8,
-    /// Chroma samples per luma sample: 1 (4:4:4, or not a JPEG), 0.5 (4:2:2), 0.25 (4:2:0).
+    /// Number of chroma samples per luma sample: 1 (4:4:4, or not a JPEG), 0.5 (4:2:2), 0.25 (4:2:0).
     pub chroma: f32,
     /// Whether the file format is lossless: PNG, BMP, TIFF, GIF, lossless WebP.
     pub is_lossless: bool,
@@ -25,7 +26,8 @@ pub struct CopyQuality {
 }
 
 impl CopyQuality {
-    /// `Less` when `self` is the better copy. Never `Equal` for two images, since positions differ.
+    /// Returns `Less` when `self` is the better copy. The result is never `Equal` for two images, since their positions
+    /// differ.
     pub fn order(&self, other: &Self) -> Ordering {
         let key = |q: &Self| {
             (

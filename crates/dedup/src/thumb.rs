@@ -101,7 +101,8 @@ impl Thumb {
 
 /// Resizes an RGB image `[height, width, 3]` to `[out_height, out_width, 3]` by area averaging, rounded to nearest.
 ///
-/// In exact integer arithmetic: a source pixel that overlaps several output pixels counts in each by its share of area.
+/// The arithmetic is exact, in integers. A source pixel that overlaps several output pixels counts in each of them by
+/// the share of its area that lies there.
 ///
 /// # Panics
 /// When a width or height is 0, or `rgb` has a length other than `height * width * 3`.
@@ -136,8 +137,8 @@ struct View<'a> {
 
 impl View<'_> {
     fn average(&self, out_width: usize, out_height: usize) -> Vec<u8> {
-        // Along each axis lengths are counted in units of 1/out source pixels: source pixel i covers
-        // [i*out, (i+1)*out), output pixel j covers [j*size, (j+1)*size).
+        // Along an axis of `size` source pixels and `out` output pixels, lengths are counted in units of 1/out of a
+        // source pixel: source pixel i covers [i*out, (i+1)*out), output pixel j covers [j*size, (j+1)*size).
         let row_len = self.width * 3;
         let columns = spans(self.width, out_width);
         let mut out = Vec::with_capacity(out_width * out_height * 3);
@@ -163,7 +164,7 @@ impl View<'_> {
     }
 }
 
-/// `sums += weight * row`.
+/// Adds `weight * row` to `sums`, element by element.
 fn add_weighted(sums: &mut [u32], row: &[u8], weight: u32) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
@@ -186,8 +187,8 @@ fn add_weighted_plain(sums: &mut [u32], row: &[u8], weight: u32) {
     }
 }
 
-/// For each of `out` output pixels along an axis of `size` source pixels: the index of the first source pixel that it
-/// overlaps, and the weights of that and the following ones; weights sum to `size`.
+/// Computes, for each of `out` output pixels along an axis of `size` source pixels, the index of the first source pixel
+/// that it overlaps, and the weights of this source pixel and the following ones. The weights sum to `size`.
 fn spans(size: usize, out: usize) -> Vec<(usize, Vec<u32>)> {
     (0..out)
         .map(|j| {

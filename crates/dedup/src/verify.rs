@@ -1,9 +1,9 @@
 //! Decides from their thumbs whether two images with near hashes are copies, variants or unrelated.
 //!
 //! One thumb is registered onto the other (scale and shift of a crop), brightness is fitted per channel, and the
-//! remaining difference is measured in tiles of 8 x 8 pixels. A copy differs in no tile, a variant (another expression
-//! or hair color) in a few, an unrelated image in nearly all. The mean difference over the whole thumb cannot separate
-//! copies from variants; the worst tiles can.
+//! difference that remains is averaged over each tile of 8 x 8 pixels. Copies differ in no tile, variants (another
+//! expression or hair color) in a few tiles, unrelated images in nearly all. The mean difference over the whole thumb
+//! cannot separate copies from variants; the tiles that differ most can.
 
 use crate::align::{Plane, Pyramid, Transform, bilinear, register};
 use crate::thumb::{THUMB_SIDE, Thumb};
@@ -33,13 +33,13 @@ pub enum Relation {
 pub struct VerifyOptions {
     /// Largest [`Verification::worst_tile`] of a copy.
     pub max_worst_tile: f32,
-    /// Without a change of brightness, a copy's `worst_tile` must also be at most `slack.0 + slack.1 * median_tile`:
+    /// Unless brightness was changed, a copy's `worst_tile` must also be at most `slack.0 + slack.1 * median_tile`:
     /// compression and resizing change all tiles, an opened mouth only a few.
     pub slack: (f32, f32),
     /// Largest [`Verification::median_tile`] of a variant.
     pub max_median_tile: f32,
-    /// Largest ratio between the fitted gains of two color channels of a copy; more is a change of color, not of
-    /// brightness.
+    /// Largest ratio between the fitted gains of two color channels of a copy. A larger ratio is a change of color, not
+    /// only of brightness.
     pub max_channel_ratio: f32,
 }
 
@@ -59,10 +59,10 @@ impl Default for VerifyOptions {
 pub struct Verification {
     /// The relation of the two images.
     pub relation: Relation,
-    /// Mean difference of the three worst tiles, in 8-bit levels, rounded to 2 decimals; 255 when nothing could be
-    /// compared.
+    /// Mean difference between the two thumbs in the three tiles that differ most, in 8-bit levels, rounded to 2
+    /// decimals; 255 when nothing could be compared.
     pub worst_tile: f32,
-    /// Difference of the median tile, in the same unit.
+    /// Median over the tiles of the mean difference between the two thumbs, in the same unit.
     pub median_tile: f32,
 }
 
@@ -74,7 +74,8 @@ impl Verification {
     };
 }
 
-/// Compares two thumbs. To test for a mirrored copy, pass one of them [mirrored](Thumb::mirrored).
+/// Compares two thumbs. To test whether one is a mirrored copy of the other, pass one of them
+/// [mirrored](Thumb::mirrored).
 pub fn verify(a: &Thumb, b: &Thumb, options: &VerifyOptions) -> Verification {
     let (pa, pb) = (Planes::new(a), Planes::new(b));
     if pa.deviation < FLAT_DEVIATION || pb.deviation < FLAT_DEVIATION {
@@ -107,7 +108,8 @@ pub fn verify(a: &Thumb, b: &Thumb, options: &VerifyOptions) -> Verification {
 
 /// Compares two thumbs under a given transform, after fitting brightness.
 ///
-/// The brighter thumb is predicted from the darker one, since clipped highlights cannot be restored.
+/// The darker thumb is mapped to the brightness of the brighter one and not the reverse, since clipped highlights
+/// cannot be restored.
 fn compare(a: &Planes, b: &Planes, transform: &Transform, options: &VerifyOptions) -> Verification {
     let Some(light) = fit_light(a, b, transform) else {
         return Verification::UNRELATED;
@@ -116,7 +118,7 @@ fn compare(a: &Planes, b: &Planes, transform: &Transform, options: &VerifyOption
     let tiles = if brightens {
         residual(a, b, transform, light)
     } else {
-        // b is the darker one: predict a from b.
+        // `b` is the darker thumb: predict `a` from it.
         let inverse = Transform {
             scale: transform.scale.map(|s| 1.0 / s),
             shift: std::array::from_fn(|i| -transform.shift[i] / transform.scale[i]),
@@ -140,8 +142,8 @@ fn compare(a: &Planes, b: &Planes, transform: &Transform, options: &VerifyOption
     verification
 }
 
-/// Decides how two images are related from `tiles`, the mean difference between their thumbnails in each tile.
-/// `is_lit`: whether the images differ in brightness, as the fit found.
+/// Decides the relation from `tiles`, the mean difference between both thumbs in each tile. `is_lit` is `true` when the
+/// fit had to change brightness; then [`VerifyOptions::slack`] does not apply.
 fn compare_tiles(tiles: &[f32], is_lit: bool, options: &VerifyOptions) -> Verification {
     if tiles.len() < TILES * TILES / 2 {
         return Verification::UNRELATED;
@@ -200,8 +202,8 @@ impl Planes {
 
 /// Least-squares `(gain, offset)` of each RGB channel, such that `gain * a + offset` is near `b`.
 ///
-/// Uses the pixels that both thumbs show, without clipped ones and without the largest residuals. `None` when a gain or
-/// offset is implausible.
+/// Uses the pixels that both thumbs show, except clipped ones and those with the largest residuals. `None` when a gain
+/// or offset is implausible.
 fn fit_light(a: &Planes, b: &Planes, transform: &Transform) -> Option<[(f32, f32); 3]> {
     let mut out = [(1.0, 0.0); 3];
     for (c, fitted) in out.iter_mut().enumerate() {
@@ -231,7 +233,7 @@ fn fit_light(a: &Planes, b: &Planes, transform: &Transform) -> Option<[(f32, f32
         }
         *fitted = line;
     }
-    // Larger gains and offsets are not a mere change of brightness.
+    // Gains and offsets beyond these limits are more than a change of brightness.
     out.iter()
         .all(|(gain, offset)| (0.5..=2.0).contains(gain) && offset.abs() <= 80.0)
         .then_some(out)
@@ -257,10 +259,12 @@ fn least_squares(pairs: &[(f32, f32)]) -> (f32, f32) {
     (gain as f32, ((sy - gain * sx) / n) as f32)
 }
 
-/// Mean difference of each tile that both thumbs show to at least one half, after the fit of brightness.
+/// Computes the mean absolute difference between `b` and `a` in each tile, after `a` was mapped by `transform` and, for
+/// each RGB channel, by the `(gain, offset)` in `light`. Tiles of which less than half is visible in both thumbs are
+/// left out.
 ///
-/// The signed difference of each channel is blurred, so that noise and half-pixel offsets cancel; of its absolute value
-/// the largest channel counts.
+/// The signed difference in each channel is blurred first, so that noise and half-pixel offsets cancel. In each pixel,
+/// the channel with the largest absolute difference counts.
 fn residual(a: &Planes, b: &Planes, transform: &Transform, light: [(f32, f32); 3]) -> Vec<f32> {
     const SIDE: usize = THUMB_SIDE;
     let mut difference = vec![[0f32; 3]; SIDE * SIDE];
@@ -319,8 +323,8 @@ fn mix(plane: &[f32], cell: usize, w: [f32; 4]) -> f32 {
         + plane[cell + THUMB_SIDE + 1] * w[3]
 }
 
-/// Calls `f(source index, bilinear weights, target index)` for every target pixel that the source covers, see
-/// [`bilinear`].
+/// Calls `f(source index, bilinear weights, target index)` for every target pixel that the source covers. The source
+/// index is that of the upper left of four pixels, see [`bilinear`].
 fn for_each_pair(transform: &Transform, mut f: impl FnMut(usize, [f32; 4], usize)) {
     let size = THUMB_SIDE as f32;
     let place = |i: usize, axis: usize| {

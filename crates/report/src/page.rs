@@ -14,13 +14,15 @@ use std::fmt::Write;
 pub struct Tile {
     /// The image as a JPEG file.
     pub jpeg: Vec<u8>,
-    /// Width over height at which the image is shown, in percent: 100 is square; limited to 20 to 500.
+    /// Ratio of width to height at which the image is shown, in percent: 100 is square. Values are limited to 20 to
+    /// 500.
     pub aspect_percent: u32,
     /// A short line below the image.
     pub caption: String,
     /// Longer text, shown when the mouse is over the image.
     pub details: String,
-    /// Line that a click on the image adds to the exclusion list (`sha256:...`); empty if a click does nothing.
+    /// Key (`sha256:...`) of the line that is added to the exclusion list when the image is clicked; empty if a click
+    /// does nothing.
     pub exclude_key: String,
 }
 
@@ -67,7 +69,8 @@ impl Page {
         self
     }
 
-    /// Adds a table. With `has_bars`, each row whose last cell is a number also gets a bar in proportion to it.
+    /// Adds a table. With `has_bars`, each row whose last cell is a number also gets a bar of a length proportional to
+    /// that number.
     pub fn table(&mut self, header: &[&str], rows: &[Vec<String>], has_bars: bool) -> &mut Self {
         self.body.push_str("<table><tr>");
         for cell in header {
@@ -145,7 +148,8 @@ impl Page {
         self
     }
 
-    /// Adds images of several runs side by side under one slider over time; `unit` is the unit of the times.
+    /// Adds images of several runs side by side, with one slider that selects the time; `unit` is the unit of the
+    /// times.
     pub fn slider(&mut self, strips: &[Strip], unit: &str) -> &mut Self {
         let mut moments: Vec<u64> = strips
             .iter()
@@ -199,7 +203,8 @@ impl Page {
         self.tiles("sheet", tiles)
     }
 
-    /// Adds images that belong together. The first one, which was kept, is outlined.
+    /// Adds images that belong together, such as copies of one image. The first image, the one that was kept, is
+    /// outlined.
     pub fn group(&mut self, tiles: &[Tile]) -> &mut Self {
         self.tiles("sheet group", tiles)
     }

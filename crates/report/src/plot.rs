@@ -18,7 +18,7 @@ pub struct Series {
     pub name: String,
     /// Index of the color in [`PALETTE`].
     pub color: usize,
-    /// Whether the line is dashed, as for the second of two related lines.
+    /// Whether the line is dashed, for example to set the second of two related lines apart.
     pub dashed: bool,
     /// Points (x, y) in ascending order of x. A NaN as y makes a gap in the line.
     pub points: Vec<(f64, f64)>,
@@ -34,7 +34,7 @@ pub enum YAxis {
     /// Linear, from the smallest to the largest value.
     #[default]
     Range,
-    /// Linear, from 0 unless a value is negative.
+    /// Linear, from 0, or from the smallest value if a value is negative.
     FromZero,
     /// Logarithmic if all values are positive, else linear.
     Log,
@@ -64,11 +64,11 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = 38.0;
 /// Pixels of the PNG per SVG unit, along each axis.
 const SCALE: f64 = 2.0;
-/// Largest number of points drawn of a line. In SVG and PNG, longer lines are averaged over groups of points; in CSV
-/// they are complete.
+/// Largest number of points with which a line is drawn in SVG and PNG. In a longer line, groups of neighboring points
+/// are replaced by their mean; CSV contains all points.
 const MAX_POINTS: usize = 700;
 
-/// Mapping of data to SVG units: the ranges of the axes, that of y in powers of ten when `log`.
+/// Maps data to SVG units. Holds the range of each axis; with `log`, the range of y is in decimal logarithms.
 struct Frame {
     x: (f64, f64),
     y: (f64, f64),
@@ -257,8 +257,8 @@ impl Plot {
         1.6 + 0.8 * later.min(3) as f64
     }
 
-    /// The plot as a PNG file, 1120 pixels wide and at least 520 high: title, plot, and one line of legend for each
-    /// series.
+    /// The plot as a PNG file: title, plot, and a legend with one line for each series. It is 1120 pixels wide and `576
+    /// + 32 * n` pixels high, for `n` series.
     pub fn to_png(&self) -> Vec<u8> {
         let frame = self.frame();
         let title = 24.0;
@@ -344,7 +344,7 @@ fn y_ticks(frame: &Frame) -> Vec<(f64, String)> {
             }
         }
     }
-    // Over two decades or more, powers of ten are enough.
+    // With many ticks, those at powers of ten are enough.
     if all.len() > 8 {
         all.retain(|(value, _)| (value.log10() - value.log10().round()).abs() < 1e-9);
     }
@@ -370,7 +370,8 @@ fn ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// A number with four significant digits (more in front of the decimal point if needed), without trailing zeros.
+/// Formats a number with four significant digits, without trailing zeros; numbers above 9999 keep all digits in front
+/// of the decimal point.
 pub fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 {

@@ -2,16 +2,17 @@
 
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts};
 
-/// RGB pixels, white at first.
+/// A bitmap of RGB pixels, which is white at first.
 pub(crate) struct Canvas {
     width: usize,
     height: usize,
     pixels: Vec<u8>,
 }
 
-/// Draws lines of text, dark on white. Returns RGB rows of `width` pixels: 20 rows for each line, and 4 rows of margin.
+/// Draws lines of text, dark on white. Returns an RGB image in rows of `width` pixels; its height is 20 pixels for each
+/// line, and 4 pixels of margin.
 ///
-/// Of a line that is too long only the end is shown, since names of runs differ there.
+/// If a line is too long, only its end is shown, since the names of runs often differ only at the end.
 pub fn caption(width: usize, lines: &[&str]) -> Vec<u8> {
     const LINE: usize = 8 * DOT + 4;
     let mut canvas = Canvas::new(width, lines.len() * LINE + 4);
@@ -44,7 +45,7 @@ impl Canvas {
         }
     }
 
-    /// Draws a line `width` pixels wide with round ends; from a point to itself it is a dot.
+    /// Draws a line `width` pixels wide with round ends. If `from` and `to` are equal, the result is a dot.
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), color: [u8; 3], width: f64) {
         let reach = width / 2.0 + 1.0;
         let bounds = |a: f64, b: f64, size: usize| {
@@ -71,8 +72,8 @@ impl Canvas {
         }
     }
 
-    /// Draws one line of text with its upper edge at `at.1`. With an `anchor` of 0 it starts at `at.0`, with 0.5 it is
-    /// centered there, with 1 it ends there.
+    /// Draws one line of text with its upper edge at `at.1`. The text starts at `at.0` if `anchor` is 0, is centered
+    /// there if it is 0.5, and ends there if it is 1.
     pub fn text(&mut self, at: (f64, f64), text: &str, color: [u8; 3], anchor: f64) {
         let width = text.chars().count() * 8 * DOT;
         let left = at.0 - width as f64 * anchor;

@@ -15,11 +15,12 @@ struct Groups {
     /// Membership and role of each subject, in the order of the list. The membership of a subject without duplicates is
     /// `None`.
     members: Vec<(Option<Membership>, Role)>,
-    /// Number of hashes with so many near ones that not every pair was compared.
+    /// Number of hashes that have so many similar hashes that they were not compared with all of them.
     n_capped: usize,
 }
 
-/// Decides whether two subjects whose thumbs are copies are indeed copies. The flag is true for a mirrored pair.
+/// Checks a pair of subjects whose thumbs are those of copies; `false` makes the pair variants. The flag is `true` for
+/// a mirrored pair.
 type Confirm<'a> = dyn Fn(Subject, Subject, bool) -> Result<bool, DecideError> + Sync + 'a;
 
 impl Decider<'_> {
@@ -87,7 +88,7 @@ impl Decider<'_> {
     }
 
     /// Groups images or faces. Pairs whose hashes are within `radius` bits are candidates; their thumbs are then
-    /// compared. `confirm` can turn a copy into a variant.
+    /// compared. `confirm` is asked about each pair of copies, and can make it a pair of variants.
     fn groups(
         &self,
         subjects: &[Subject],
@@ -230,10 +231,11 @@ impl Decider<'_> {
         read().map_err(|e| DecideError::Damaged(subject.input, e))
     }
 
-    /// Whether the faces of two images allow them to be copies. They do not when a face of image `b` is a variant of a
-    /// face of image `a` and a copy of none.
+    /// Whether the images `a` and `b` can be copies, judged by their faces. They cannot if some face of `b` is a
+    /// variant of a face of `a` but a copy of none.
     ///
-    /// The thumb of a whole image may be too coarse to show a small change, such as an opened mouth.
+    /// This check is needed because the thumb of a whole image may be too coarse to show a small change, such as an
+    /// opened mouth.
     fn faces_are_copies(
         &self,
         decisions: &[Decision],

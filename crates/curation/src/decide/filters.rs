@@ -132,7 +132,8 @@ impl Decider<'_> {
                 };
             }
         };
-        // There is no crop yet. The face counts as kept, so the input is measured again and decided on after that.
+        // There is no crop yet. Counting the face as kept makes the run measure the input again; the face is decided on
+        // after that.
         let Some(crop) = &face.crop else {
             return FaceDecision::default();
         };

@@ -39,8 +39,8 @@ pub struct FaceDecision {
     pub group: Option<Membership>,
     /// Whether the face is kept although it is enlarged more than the limit.
     pub is_upscaled: bool,
-    /// Enlargement that the crop would need (pixels of the finished crop per source pixel, along one side), when the
-    /// face is dropped for that.
+    /// Enlargement that the crop would need (pixels of the finished crop per source pixel, along one side), if the face
+    /// is dropped because this exceeds the limit; else `None`.
     pub enlargement: Option<f32>,
 }
 
@@ -56,7 +56,7 @@ pub struct Membership {
 /// A comparison with another image or face, and its result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// The image or face that it was compared with.
+    /// The other image or face.
     pub with: Subject,
     /// The Hamming distance of the hashes, and whether the pair is mirrored.
     pub candidate: Candidate,
@@ -93,7 +93,7 @@ impl Subject {
 pub struct Decisions {
     /// One decision for each input.
     pub inputs: Vec<Decision>,
-    /// Number of hashes with so many near ones that not every pair was compared.
+    /// Number of hashes that have so many similar hashes that they were not compared with all of them.
     pub n_capped: usize,
 }
 
@@ -103,14 +103,15 @@ pub enum DecideError {
     /// A thumb in the journal is damaged: the index of the input, and the error.
     #[error("journal: {1}")]
     Damaged(usize, io::Error),
-    /// The search for duplicates refuses its settings.
+    /// The search for duplicates rejects its settings: the radius is too large, or there are too many images.
     #[error(transparent)]
     Search(#[from] SearchError),
 }
 
 /// Everything that decisions depend on.
 pub struct Decider<'a> {
-    /// Records in the order of the inputs; `None` for those that metadata rejected before they were read.
+    /// Records in the order of the inputs; `None` for inputs that were rejected for their metadata before they were
+    /// read.
     pub records: &'a [Option<Record>],
     /// Why each input was rejected before it was read, in the order of the inputs; `None` for the others.
     pub refused: &'a [Option<DropReason>],
@@ -154,14 +155,15 @@ impl Decider<'_> {
     }
 }
 
-/// Detail of a crop: source pixels that carry detail per pixel of the finished crop, along one side, to 4 decimals.
+/// Computes the detail of a crop: number of source pixels that carry detail for each pixel of the finished crop, along
+/// one side, rounded to 4 decimals.
 pub fn detail_of(crop: &CropRecord) -> f64 {
     let side = f64::from(crop.plan.affine.side) * crop.effective_resolution;
     crate::measure::round4(side / f64::from(crop.plan.affine.resolution))
 }
 
-/// The drop reason of an image of which no face is kept: the common reason of its faces, or [`Reason::NoFaceKept`] when
-/// they have different ones.
+/// Returns the drop reason of an image of which no face is kept: the reason that all its faces share, or
+/// [`Reason::NoFaceKept`] when their reasons differ.
 fn most_common_reason(faces: &[FaceDecision]) -> DropReason {
     let mut counts: HashMap<Reason, usize> = HashMap::new();
     for (reason, _) in faces.iter().filter_map(|face| face.drop.as_ref()) {

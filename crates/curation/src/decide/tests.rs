@@ -89,7 +89,7 @@ fn only_crop(input: &mut Input) -> &mut CropRecord<()> {
     only_face(input).crop.as_mut().unwrap()
 }
 
-/// Records of the inputs. The offset of each blob is the number of the drawing, from which `decide_with` makes the
+/// Records of the inputs. The offset of each blob is the number of the drawing, from which `decide_with` draws the
 /// thumb.
 fn records(inputs: Vec<Input>) -> Vec<Option<Record>> {
     let record = |(i, input): (usize, Input)| {
@@ -177,7 +177,7 @@ fn each_filter_drops_beyond_its_limit_and_keeps_at_it() {
             only_face(i).rect = [500.0, 500.0, 500.0 + v as f32, 600.0];
         }),
     ];
-    // Otherwise a face of 24 pixels would be dropped for its enlargement.
+    // With the default `max_upscale`, a face of 24 pixels would be dropped for its enlargement.
     let mut config = CurationConfig::default();
     config.crop.max_upscale = 100.0;
     for (expected, at_limit, beyond, change) in cases {
@@ -242,7 +242,7 @@ fn enlarged_crops_are_kept_and_flagged_on_request() {
 
 #[test]
 fn a_kept_face_without_a_crop_waits_for_its_measurement() {
-    // Blur and detail are unknown, so nothing is decided against it.
+    // Blur and detail are unknown, so the face is not dropped.
     let decision = decide_changed(
         |input| only_face(input).crop = None,
         &CurationConfig::default(),

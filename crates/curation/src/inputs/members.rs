@@ -1,4 +1,4 @@
-//! Entries for the members of archives, which many threads read in place.
+//! Entries for the members of archives. Many threads read members at the same time, without unpacking the archive.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use archive::{ArchiveError, ArchiveKind, TarFile, ZipFile};
 
 use super::{Entry, InputError, MAX_FILE_BYTES, Place, unreadable};
 
-/// Largest ratio of unpacked to packed size. Images compress far less; a member above it is taken for a zip bomb.
+/// Largest ratio of unpacked to packed size. Images compress far less; a member above this ratio is taken for a zip
+/// bomb.
 const MAX_RATIO: u64 = 1000;
 
 /// Adds an entry for every member of an archive except folders, even when several members have the same name.

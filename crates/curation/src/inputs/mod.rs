@@ -34,7 +34,7 @@ enum Place {
     File(PathBuf),
     Zip(Arc<ZipFile>, usize),
     Tar(Arc<TarFile>, usize),
-    /// Found to be unreadable while the inputs were listed, without opening it.
+    /// An entry that was found to be unreadable while the inputs were listed.
     Unreadable(InputError),
 }
 
@@ -52,7 +52,7 @@ pub enum InputError {
         /// Whether the error concerns a folder or archive, and so everything in it.
         is_container: bool,
     },
-    /// The name is that of an archive, the content neither an archive of a known kind nor an image.
+    /// The name is that of an archive, but the content is neither an archive of a known kind nor an image.
     #[error("{0}")]
     NotAnArchive(String),
     /// The name of an archive's member would lead out of the archive's folder (`../x`, `/etc/x`, `C:\x`).
@@ -75,12 +75,12 @@ impl Entry {
         }
     }
 
-    /// Whether the entry was found to be unreadable while the inputs were listed, without opening it.
+    /// Whether the entry was found to be unreadable while the inputs were listed.
     pub fn is_unreadable(&self) -> bool {
         matches!(self.place, Place::Unreadable(_))
     }
 
-    /// Whether it is a folder or archive that the system refused to read.
+    /// Whether the entry stands for a folder or archive that the operating system refused to read.
     pub fn is_unread_container(&self) -> bool {
         let Place::Unreadable(error) = &self.place else {
             return false;
@@ -88,7 +88,8 @@ impl Entry {
         matches!(error, InputError::System { is_container, .. } if *is_container)
     }
 
-    /// The first bytes, enough to recognize the kind of file: up to 4096, or all bytes of an archive's member.
+    /// Reads the first bytes, enough to recognize the kind of file: up to 4096 of a file, all bytes of an archive's
+    /// member.
     ///
     /// # Errors
     /// The same as for [`read`](Self::read).
@@ -152,8 +153,8 @@ impl InputError {
         Self::of_io(error, true)
     }
 
-    /// Converts an error. One with an error number of the operating system is its refusal to read; readers of formats
-    /// make errors without a number.
+    /// Converts an error: to [`InputError::System`] when it has an error number of the operating system, else to
+    /// [`InputError::Unreadable`], since errors from readers of file formats have no number.
     fn of_io(error: &io::Error, is_container: bool) -> Self {
         match error.raw_os_error() {
             Some(_) => Self::System {
@@ -169,7 +170,8 @@ impl InputError {
     }
 }
 
-/// Reads all bytes; fails above [`MAX_FILE_BYTES`]. `size` is the expected number, for which memory is reserved.
+/// Reads all bytes; fails if there are more than [`MAX_FILE_BYTES`]. `size` is the expected number of bytes, for which
+/// memory is reserved.
 fn read_limited(reader: impl Read, size: u64) -> Result<Vec<u8>, InputError> {
     let mut bytes = Vec::with_capacity(size.min(64 << 20) as usize);
     reader
@@ -225,8 +227,8 @@ fn file_entry(path: PathBuf, source: String) -> Entry {
     }
 }
 
-/// Whether `path` is a symbolic link that is broken or leads in a circle. A file that is gone altogether is not such an
-/// error, since it may be back the next time.
+/// Whether `path` is a symbolic link that leads nowhere or in a circle; `error` is the error in reading it. A missing
+/// file that is not a link does not count, since it may be back in a later run.
 fn is_broken_link(path: &Path, error: &io::Error) -> bool {
     let is_of_links = matches!(
         error.kind(),

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 
-/// Names of the files of earlier runs among the items of a folder: a journal with a manifest beside it marks a run,
-/// whose zip, report and recipe are included.
+/// Finds the files of earlier runs among the items of a folder. A journal with a manifest beside it marks a run; the
+/// result contains the names of both, and of the run's zip, report and recipe.
 pub(super) fn earlier_results(items: &[fs::DirEntry]) -> HashSet<OsString> {
     let names: HashSet<OsString> = items.iter().map(fs::DirEntry::file_name).collect();
     let mut results = HashSet::new();

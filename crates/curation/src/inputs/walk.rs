@@ -43,8 +43,8 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
         };
         add_input(input, &prefix, &skip, &mut entries)?;
     }
-    // Of several files with the same text as name, one whose name is UTF-8 keeps it and the others get a number;
-    // members stay in the order of the archive.
+    // When several files have the same source, a file whose name on disk is UTF-8 sorts first and keeps the source; the
+    // others get a number. Members of archives stay in the order of the archive.
     let path = |entry: &Entry| match &entry.place {
         Place::File(path) => Some((path.to_str().is_none(), path.clone())),
         _ => None,
@@ -63,7 +63,7 @@ pub fn walk(inputs: &[PathBuf], skip: &[PathBuf]) -> Result<Vec<Entry>, WalkErro
 /// Canonical paths of files and folders that are left out.
 type Skip = HashSet<PathBuf>;
 
-/// Names in use, each with the smallest number that the next file of that name may get.
+/// Names in use. The value is the smallest number that the next file of the same name may get.
 type Names = HashMap<String, u64>;
 
 fn unique(seen: &mut Names, name: String) -> String {
@@ -153,7 +153,7 @@ fn add_input(
     }
 }
 
-/// The path of the list, when the input is given as `@` and a path.
+/// Returns the path of the list when the input has the form `@PATH`.
 fn list_path(input: &Path) -> Option<PathBuf> {
     #[cfg(unix)]
     {
@@ -167,7 +167,7 @@ fn list_path(input: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Whether an input has the extension of an archive, of a kind that can be read or not.
+/// Whether an input has the extension of an archive, even of a kind that cannot be read.
 fn is_called_archive(path: &Path) -> bool {
     const EXTENSIONS: &[&str] = &[
         "7z", "bz2", "cb7", "cbr", "cbt", "cbz", "gz", "lzh", "rar", "tar", "tgz", "xz", "zip",

@@ -19,7 +19,7 @@ pub(crate) fn with_checksum(value: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// Reads a line that [`seal`] wrote; `None` when it does not match its checksum or does not hold a `T`.
+/// Reads a line that [`with_checksum`] wrote; `None` when it does not match its checksum or does not hold a `T`.
 pub(crate) fn without_checksum<T: for<'de> Deserialize<'de>>(line: &[u8]) -> Option<T> {
     let line = line.strip_suffix(b"\"}\n")?;
     let (line, crc) = line.split_at_checked(line.len().checked_sub(8)?)?;

@@ -29,9 +29,10 @@ use std::time::{Duration, Instant};
 /// Version of the layout of the files; a journal with another number is discarded.
 const VERSION: u32 = 2;
 
-/// The journal is synced to disk after this time or this many bytes, whichever comes first; a power cut loses only what
-/// was written since.
+/// Interval at which the journal is synced to disk; it is synced earlier when [`SYNC_BYTES`] were written. A power cut
+/// loses only what was written since the last sync.
 const SYNC_INTERVAL: Duration = Duration::from_secs(10);
+/// Number of bytes written since the last sync after which the journal is synced before [`SYNC_INTERVAL`] is over.
 const SYNC_BYTES: u64 = 256 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -77,7 +78,7 @@ pub enum JournalState {
 
 impl Journal {
     /// Opens the journal in `folder`, or starts one. `fingerprint` identifies the settings; measurements made with
-    /// another one are discarded.
+    /// another fingerprint are discarded.
     ///
     /// # Errors
     /// When the folder cannot be read or written or holds other files, or when another run is using it.
@@ -161,7 +162,7 @@ impl Journal {
         Ok((journal, found))
     }
 
-    /// The record of the entry `source`, if it was measured with the content that `stamp` stands for.
+    /// Returns the record of the entry `source`, if it was measured while its stamp was `stamp`.
     pub fn get(&self, source: &str, stamp: &str) -> Option<&Record> {
         self.records
             .get(source)
@@ -187,7 +188,8 @@ impl Journal {
         blobs_of(record).all(|blob| self.read(&blob).is_ok())
     }
 
-    /// Appends blobs, then the record that `make` builds from their positions. Many threads may call this.
+    /// Appends blobs, then the record that `make` builds from the positions of the blobs. Many threads may call this at
+    /// a time.
     ///
     /// # Errors
     /// When a file cannot be written. Records that were appended before stay valid.

@@ -5,7 +5,8 @@ use crate::record::{Blob, Record};
 use std::collections::HashMap;
 use std::io::{self, BufRead};
 
-/// Longest line in bytes. A longer one is read in pieces, which count as damaged; records are far shorter.
+/// Longest line in bytes; records are far shorter. A longer line is read in pieces, each of which counts as a damaged
+/// line.
 const MAX_LINE: usize = 64 << 20;
 
 /// The records in the lines of `records.jsonl`.

@@ -44,8 +44,8 @@ const TAPS: i32 = 9;
 /// Distance of the farthest sample that the difference of two blurred neighbors depends on.
 const REACH: usize = TAPS as usize / 2 + 1;
 
-/// Sum of absolute differences between neighbors, and the part of it that a box blur removes. Both count ninths of a
-/// level, so that integers suffice.
+/// Sum of absolute differences between neighbors, and the part of this sum that a box blur removes. Both are in ninths
+/// of an 8-bit level, so that integers suffice.
 #[derive(Default)]
 struct Variation {
     all: u64,
@@ -53,8 +53,9 @@ struct Variation {
 }
 
 impl Variation {
-    /// Adds the samples `here` and their neighbors `before`. The blurred values differ by the sample that enters the
-    /// box less the one that leaves it, divided by 9.
+    /// Adds the samples `here`, with their neighbors `before`. The sample that only the box around `here` contains is
+    /// in `enters`, the one that only the box around `before` contains in `leaves`. The blurred values of a pair differ
+    /// by a ninth of the difference of these two.
     fn add(&mut self, here: &[u8], before: &[u8], enters: &[u8], leaves: &[u8]) {
         let (mut all, mut removed) = (0i32, 0i32);
         for (((&here, &before), &enters), &leaves) in

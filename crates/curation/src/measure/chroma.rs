@@ -4,7 +4,8 @@
 use super::round4;
 use dedup::Thumb;
 
-/// Chroma of an image off its main hue axis, 0 to about 100; near 0 for gray, sepia and other single-tint images.
+/// Computes how far the colors of an image lie from a single hue axis, 0 to about 100; near 0 for gray, sepia and other
+/// single-tint images.
 ///
 /// In a gray, toned or tinted image, chroma lies on one hue axis and is a function of brightness. So two distances are
 /// computed for each pixel in the plane of Cb and Cr: from the chroma predicted by its luma (the mean of each of 16

@@ -17,16 +17,18 @@ use sha2::{Digest, Sha256};
 /// Why an input could not be measured: the reason and its description in words.
 type Failure = (Reason, String);
 
-/// Measures inputs. The results depend only on the settings in [`Measurer::fingerprint`], not on thresholds of filters.
+/// Measures inputs. The results depend only on the settings in [`Measurer::fingerprint`], not on the limits of the
+/// filters.
 pub struct Measurer<'a> {
     detector: &'a dyn Detector,
     config: &'a CurationConfig,
     detect: DetectOptions,
     crop: CropOptions,
-    /// Faces whose shorter side has fewer pixels get no crop; a run with a smaller `min_face` measures them again.
+    /// Faces whose shorter side has fewer pixels than this get no crop; a run with a smaller `min_face` measures them
+    /// again.
     min_crop: f32,
     budget: MemoryBudget,
-    /// Images that need more bytes of memory are not decoded; `None` for no limit.
+    /// Images that need more than this number of bytes of memory are not decoded; `None` for no limit.
     max_memory: Option<u64>,
 }
 
@@ -34,14 +36,14 @@ pub struct Measurer<'a> {
 const MAX_FACES: usize = 1000;
 
 impl<'a> Measurer<'a> {
-    /// Crops are made at least up to this enlargement, so that a run with a larger `max_upscale` needs no new
-    /// measurement.
+    /// Crops are made up to this enlargement even if `max_upscale` is smaller, so that a run with a larger
+    /// `max_upscale` needs no new measurement.
     const SPARE_UPSCALE: f32 = 2.0;
 
     pub fn new(detector: &'a dyn Detector, config: &'a CurationConfig, memory: Memory) -> Self {
         let default = detector.default_threshold();
-        // Looser than the settings where that is cheap, so that a run with other thresholds can use the same
-        // measurements.
+        // Thresholds are looser than in the settings where that costs little time, so that a run with other thresholds
+        // can use the same measurements.
         let detect = DetectOptions {
             threshold: Some(config.detect.threshold.map_or(default, |t| t.min(default))),
             // Faces that are too small are recorded and then dropped, so that the manifest names them.
@@ -77,8 +79,8 @@ impl<'a> Measurer<'a> {
         }
     }
 
-    /// SHA-256 in hexadecimal of everything that measurements depend on; measurements with another fingerprint cannot
-    /// be reused. `model` is the content of the detector's file.
+    /// Computes the SHA-256, in hexadecimal, of everything that measurements depend on. Measurements with another
+    /// fingerprint cannot be reused. `model` is the content of the detector's file.
     pub fn fingerprint(config: &CurationConfig, detector: &dyn Detector, model: &[u8]) -> String {
         let measurer = Measurer::new(detector, config, Memory::default());
         let crop = CropOptions {
@@ -283,8 +285,8 @@ pub fn framing(config: &CurationConfig) -> CropOptions {
     }
 }
 
-/// The face as the detector found it. Without a detector, the largest square in the middle of the image of `width` x
-/// `height` pixels.
+/// Returns the face as the detector found it; without a detector, the largest square in the middle of the image of
+/// `width` x `height` pixels.
 fn framed(face: Face, detector: &DetectorSpec, width: u32, height: u32) -> Face {
     if *detector != DetectorSpec::None {
         return face;

@@ -16,11 +16,11 @@ const MAX_WINDOWS: usize = 12;
 /// Frequency up to which an image has detail, as a share of the Nyquist frequency, in (0, 1]: about `1 / s` for an
 /// image that was enlarged `s` times, 1 for one that was not.
 ///
-/// Only `region`, `[x, y, width, height]` in pixels, is analyzed. In its windows of 128 x 128 pixels with the most
-/// contrast, the power spectra of rows and columns are averaged. In a drawing, power falls smoothly with frequency; in
+/// Only `region`, `[x, y, width, height]` in pixels, is analyzed. The power spectra of rows and columns are averaged
+/// over the windows of 128 x 128 pixels with the most contrast. In a drawing, power falls smoothly with frequency; in
 /// an enlarged image it drops sharply at the Nyquist frequency of the image before enlargement. The result is the
-/// frequency from which on the power stays far below the fall extrapolated from the low frequencies. Regions with a
-/// side below 128 pixels, and flat ones, give 1, since nothing can be said about them.
+/// frequency above which the power stays far below the trend of the low frequencies. Regions that are flat or have a
+/// side below 128 pixels give 1, since nothing can be said about them.
 #[allow(clippy::needless_range_loop)] // lanes of several arrays
 pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
     let [x0, y0, width, height] = region.map(|v| v as usize);
@@ -34,7 +34,8 @@ pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
         0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2])
     };
 
-    // The windows of a grid with the most contrast, by differences of samples 4 apart.
+    // Choose the windows with the most contrast from a grid. Contrast is measured by the differences of samples 4
+    // pixels apart.
     let steps = |length: usize| -> Vec<usize> {
         let n = (length / LINE).clamp(1, 8);
         (0..n)
@@ -86,7 +87,7 @@ pub fn effective_resolution(image: &RgbImage, region: [u32; 4]) -> f64 {
 fn cliff(power: &[f64; BINS + 1]) -> f64 {
     /// Sum of the power at low frequencies below which a region counts as flat.
     const FLOOR: f64 = 1e-9;
-    /// Distance of the power below the extrapolated spectrum, in powers of ten.
+    /// A frequency counts as cut off when its power lies this far below the extrapolated spectrum, in powers of ten.
     const DROP: f64 = 1.1;
     if power[2..10].iter().sum::<f64>() < FLOOR {
         return 1.0;
@@ -99,7 +100,7 @@ fn cliff(power: &[f64; BINS + 1]) -> f64 {
             mean.max(1e-12).log10()
         })
         .collect();
-    // The fall at low frequencies, extrapolated by least squares of log power over log frequency.
+    // The trend at low frequencies, fitted by least squares of log power over log frequency and extrapolated.
     let (from, to) = (3, 14);
     let n = (to - from) as f64;
     let (mut sx, mut sy, mut sxx, mut sxy) = (0.0, 0.0, 0.0, 0.0);

@@ -3,15 +3,17 @@
 use super::{luma_of, round4};
 use image::RgbImage;
 
-/// Side of a block in samples: enough for a few letters, or for two lines of them.
+/// Side of a block in samples: enough for a few letters, or for two lines of letters. A sample is the mean of a square
+/// of pixels.
 const BLOCK: usize = 24;
 /// Largest number of columns, and of rows, of the grid on which blocks are examined.
 const MAX_GRID: usize = 20;
-/// The same at the coarser scale, whose samples are twice as large, for larger letters.
+/// Like [`MAX_GRID`], at the coarser scale, which finds larger letters; its samples have twice the side.
 const MAX_COARSE_GRID: usize = 10;
 /// Images are reduced to samples so that their longer side has at most about this many.
 const LONGEST_SIDE: usize = 1200;
-/// A scale counts only with at least this many blocks: a face of 64 px in two tones could pass for letters.
+/// A scale counts only if at least this many blocks fit into the image: the few blocks of a face of 64 px in two tones
+/// could pass for letters.
 const MIN_BLOCKS: u32 = 36;
 
 /// Share of the image that is covered with text, 0 to 1.
@@ -29,7 +31,8 @@ pub fn text_share(image: &RgbImage) -> f64 {
     round4(fine.max(share_at(image, 2 * scale, MAX_COARSE_GRID)))
 }
 
-/// Share of the blocks that hold text, at samples of `scale` x `scale` pixels; 0 with fewer than [`MIN_BLOCKS`] blocks.
+/// Computes the share of the blocks that hold text, with samples of `scale` x `scale` pixels; 0 with fewer than
+/// [`MIN_BLOCKS`] blocks.
 fn share_at(image: &RgbImage, scale: usize, max_grid: usize) -> f64 {
     let side = |length: u32| length as usize / scale / BLOCK;
     let (columns, rows) = (side(image.width()), side(image.height()));
@@ -86,8 +89,8 @@ fn is_text(block: &Block) -> bool {
     const PAPER: usize = 576 * 45 / 100;
     /// Number of samples of ink: 7 % to 45 % of 576.
     const INK: std::ops::Range<usize> = 576 * 7 / 100..576 * 45 / 100;
-    /// Least number of changes between ink and paper in a block, along its rows and along its columns: 2 and 1.5 a
-    /// line.
+    /// Least number of changes between ink and paper in a block, along its rows and along its columns: on average 2 in
+    /// each row and 1.5 in each column.
     const CHANGES: (u32, u32) = (2 * BLOCK as u32, 3 * BLOCK as u32 / 2);
     /// Least number of gaps, lines with hardly any ink, among the rows or among the columns.
     const MIN_GAPS: u32 = 2;
@@ -221,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_small_face_is_no_writing() {
-        // Dark hair and two eyes on a light face pass as letters, block by block.
+        // Letters stand for a small face in two tones, whose blocks can look like text. The image has too few blocks to
+        // count.
         let page = page(64, 64, 3, [0, 0, 64, 64]);
         assert_eq!(text_share(&page), 0.0);
     }

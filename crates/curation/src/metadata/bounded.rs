@@ -8,11 +8,11 @@ use std::rc::Rc;
 /// MB; a dump that is a single object keyed by id is read as one value.
 pub(super) const MAX_POST_BYTES: u64 = 256 << 20;
 
-/// Largest number of elements in one JSON value, by its commas. Each takes 32 to 100 bytes of memory, however short its
-/// text is.
+/// Largest number of elements in one JSON value, estimated by counting its commas. Each element takes 32 to 100 bytes
+/// of memory, however short its text is.
 pub(super) const MAX_POST_VALUES: u64 = 16_000_000;
 
-/// Bytes and elements that the present value may still have; clones share the counts.
+/// Number of bytes and of elements that may still follow in the JSON value being read; clones share the counts.
 #[derive(Clone, Debug)]
 pub(super) struct Allowance(Rc<Cell<(u64, u64)>>);
 
@@ -22,7 +22,7 @@ impl Allowance {
         self.0.set((MAX_POST_BYTES, MAX_POST_VALUES));
     }
 
-    /// Whether the present value has used up a count.
+    /// Whether the value being read has used up one of the counts.
     pub(super) fn is_spent(&self) -> bool {
         let (bytes, values) = self.0.get();
         bytes == 0 || values == 0
@@ -67,13 +67,14 @@ pub(super) struct Unpacked<R> {
     n_left: u64,
 }
 
-/// Largest ratio of content to compressed size, beyond [`ALWAYS`]; posts compress 10 to 50 times.
+/// Largest ratio of content to compressed size, not counting the first [`ALWAYS`] bytes of content; posts compress 10
+/// to 50 times.
 const MAX_RATIO: u64 = 300;
 /// Bytes of content that are allowed whatever the compressed size.
 const ALWAYS: u64 = 1 << 30;
 
 impl<R> Unpacked<R> {
-    /// The content that `decoder` makes of a file of `packed_size` bytes.
+    /// Reads the content that `decoder` extracts from a file of `packed_size` bytes.
     pub(super) fn new(decoder: R, packed_size: u64) -> Self {
         let n_left = packed_size.saturating_mul(MAX_RATIO).saturating_add(ALWAYS);
         Self { decoder, n_left }

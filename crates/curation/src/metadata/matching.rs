@@ -28,9 +28,9 @@ pub struct Matches {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Match {
     Post(u32),
-    /// There is no post, for this reason.
+    /// There is no post; the text is the reason.
     None(&'static str),
-    /// More than one post is possible, as the text describes, or a sidecar cannot be read.
+    /// More than one post is possible, or a sidecar cannot be read; the text describes the problem.
     Unclear(String),
     /// The input is metadata or a text, not an image.
     Text,
@@ -138,7 +138,7 @@ impl Matches {
                     if let Some(found) = &mut post.tags {
                         found.retain(|tag| tags.contains(tag));
                     }
-                    // The post is known by its image's name.
+                    // The name of the image serves as the id of the post.
                     post.id = Some(entry.source.clone());
                     posts.push(*post);
                     Match::Post(posts.len() as u32 - 1)
@@ -206,8 +206,8 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "htm", "log", "gz", "zst", "db", "sqlite", "ini", "url", "ds_store",
 ];
 
-/// The match of an entry without a post: `found`, unless the entry is unreadable, or is metadata or a text, which does
-/// not count as an image without a post.
+/// Returns the match of an entry without a post. This is `found`, unless the entry is unreadable or is itself metadata
+/// or a text; a text is not an image that lacks a post.
 fn outside(entry: &Entry, found: Match) -> Match {
     if entry.is_unreadable() {
         return Match::Unreadable;

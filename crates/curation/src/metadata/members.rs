@@ -21,8 +21,8 @@ use super::site::Site;
 use crate::inputs::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// For a member of an archive: the path of the archive, with which the source begins, and the archive's file name. The
-/// path is empty when the archive is the only input.
+/// Returns, for a member of an archive, the path of the archive, with which the entry's source begins, and the
+/// archive's file name. The path is empty when the archive is the only input.
 fn archive_of(entry: &Entry) -> Option<(&str, &str)> {
     let name = entry.archive.as_deref()?;
     let mut at = 0;
@@ -146,8 +146,8 @@ fn by_name_and_folders(entry: &Entry) -> NamedPost {
     named
 }
 
-/// The posts that the members of an archive name, by the rule on archives above. `around` is what the archive's name
-/// names, `own` what the names of the members name.
+/// Returns the posts that the members of an archive name, by the rule on archives in the module's documentation.
+/// `around` is the post that the archive's name names, `own` the posts that the members' own names name.
 fn in_archive(around: &NamedPost, own: &[NamedPost], archive: &str) -> Vec<NamedPost> {
     let ids: BTreeSet<&str> = own
         .iter()
@@ -214,7 +214,8 @@ fn in_archive(around: &NamedPost, own: &[NamedPost], archive: &str) -> Vec<Named
     own.iter().map(read).collect()
 }
 
-/// Whether at least two ids run from 1 without a gap. A page 0 does not matter, since 0 is never read as an id.
+/// Whether there are at least two ids and they run from 1 without a gap. A page 0 does not matter, since 0 is never
+/// read as an id.
 fn are_pages(ids: &BTreeSet<&str>) -> bool {
     let mut numbers: Vec<u64> = ids.iter().filter_map(|id| id.parse().ok()).collect();
     numbers.sort_unstable();

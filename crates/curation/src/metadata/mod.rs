@@ -71,7 +71,7 @@ pub enum MetadataError {
         /// The beginning of the part's text.
         shown: String,
     },
-    /// A filter needs a field that no post has in a known form.
+    /// A filter or label uses a field that no post has in a known form.
     #[error(
         "no post of metadata '{}' has {field} in a known form, which a filter or label asks for; first line: `{shown}`; {FORMS}",
         path.display()
@@ -89,7 +89,7 @@ pub enum MetadataError {
         "--metadata sidecar: no image has a sidecar file (NAME.json, NAME.EXT.json, NAME.txt or NAME.EXT.txt beside it)"
     )]
     NoSidecars,
-    /// Filters or tag labels are asked for without posts; the text names what needs them.
+    /// Filters, an id pattern or labels from tags are asked for without posts; the text names what needs them.
     #[error(
         "{0} needs posts: give them with --metadata posts.jsonl, or --metadata sidecar for files beside each image"
     )]

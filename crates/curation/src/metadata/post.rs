@@ -111,8 +111,8 @@ impl Post {
     }
 }
 
-/// The object itself, then nested objects with fields of the same post: `file` (e621), `post`, and the board's own post
-/// in the files of waifuc.
+/// Returns the object itself, then the nested objects with fields of the same post: `file` (e621), `post`, and in the
+/// files of waifuc an object under the name of the board.
 fn layers(object: &Map<String, Value>) -> Vec<&Map<String, Value>> {
     let mut layers = vec![object];
     for (key, value) in object {
@@ -153,8 +153,9 @@ fn find_tags(layers: &[&Map<String, Value>]) -> Option<HashSet<String>> {
     is_understood.then_some(tags)
 }
 
-/// The tags in a text, a list of texts or objects, an object whose values are such, or an object that maps tags to
-/// weights. `None` when any part has another form. `depth` counts the objects around `value`.
+/// Returns the tags in a text, in a list of texts or objects, in an object whose values have one of these forms, or in
+/// an object that maps tags to weights. `None` when any part has another form. `depth` is the number of objects around
+/// `value`.
 fn tags_of(value: &Value, depth: usize) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(tags::split(text)),
@@ -237,8 +238,8 @@ fn is_path(text: &str) -> bool {
     text.contains(['/', '\\'])
 }
 
-/// The id of a post as text: numbers without a fraction, other texts as they are. `None` for a path, by which caption
-/// files of training programs are keyed.
+/// Returns the id of a post as text: numbers without a fraction, other texts as they are. `None` for a path, since
+/// caption files of training programs have paths as ids.
 fn id(value: &Value) -> Option<String> {
     let whole = |v: f64| (v.fract() == 0.0 && (0.0..9e15).contains(&v)).then(|| format!("{v:.0}"));
     match value {

@@ -21,7 +21,7 @@ pub struct Posts {
     first_line: String,
 }
 
-/// Stands for an index when several posts share a key.
+/// Takes the place of an index in the maps when several posts share a key.
 const SEVERAL: u32 = u32::MAX;
 
 /// Result of looking up a post.
@@ -115,7 +115,8 @@ impl Posts {
         })
     }
 
-    /// Looks up a post by the MD5 of its file. When several boards have it, only those that agree with `site` count.
+    /// Looks up a post by the MD5 of its file. When posts of several boards have this MD5, only those on boards that
+    /// agree with `site` count.
     pub fn by_md5(&self, md5: u128, site: Site) -> Found {
         let find = |site| {
             let idx = self.by_md5.get(&(site, md5)).copied()?;
@@ -169,8 +170,8 @@ impl Posts {
     }
 }
 
-/// Settles ratings by the letter `s`: on a board where other posts are rated general, it means sensitive. On other
-/// boards it stays [`Rating::S`].
+/// Resolves ratings given as the letter `s`: on a board where other posts are rated general, `s` means sensitive. On
+/// other boards the rating stays [`Rating::S`].
 pub fn settle_ratings(posts: &mut [Post]) {
     let is_general = |post: &&Post| post.rating == Some(Rating::General);
     let newer: HashSet<Site> = posts

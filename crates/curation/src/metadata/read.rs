@@ -88,7 +88,8 @@ pub fn read_bytes(bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
         })
 }
 
-/// Describes a file whose kind is not read, with what to do about it; `None` for other files.
+/// Describes a file of a known kind that cannot be read as metadata, and says what to do about it; `None` for other
+/// files.
 fn foreign(head: &[u8]) -> Option<&'static str> {
     Some(match FileKind::of_head(head)? {
         FileKind::Zip => "a zip archive: unpack it first",
@@ -174,8 +175,8 @@ fn read_lines(mut text: impl BufRead, sink: &mut Sink<'_>) -> Result<(), TextErr
         number += 1;
         if !files::read_line(&mut text, &mut line, MAX_POST_BYTES).map_err(|error| {
             match error.kind() {
-                // This is how `read_line` itself reports a line that is too long; errors of the reader leave a shorter
-                // one.
+                // `read_line` reports a line that is too long in this way; after an error of the reader, `line` is
+                // shorter.
                 io::ErrorKind::InvalidData if line.len() as u64 > MAX_POST_BYTES => {
                     TextError::Post {
                         place: format!("line {number}"),
@@ -230,7 +231,8 @@ fn too_long() -> String {
     )
 }
 
-/// Whether a value was read and something follows it; serde_json gives no other sign of this.
+/// Whether the error means that a complete value was read and more text follows it. Only the message of serde_json says
+/// so.
 fn is_trailing(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("trailing characters")
 }
@@ -248,7 +250,7 @@ fn read_stream(text: impl Read, sink: &mut Sink<'_>) -> Result<(), TextError> {
     // `end` succeeds when nothing but white space is left.
     while deserializer.end().is_err() {
         if let Err(error) = Elements(&mut state).deserialize(&mut deserializer) {
-            // An element that is not JSON was not counted.
+            // `count` does not include an element that is not JSON.
             let number = state.count + usize::from(state.message.is_none());
             let place = format!("element {number}");
             return Err(match (state.message, error.is_io()) {
@@ -324,8 +326,8 @@ impl<'de> Visitor<'de> for Elements<'_, '_, '_> {
     }
 }
 
-/// Passes the posts within one value to `sink`: the value itself, the posts that it wraps, or those that it maps from
-/// ids or MD5s.
+/// Passes the posts in one value to `sink`. The value is a post itself, wraps a list of posts, or maps ids or MD5s to
+/// posts.
 fn objects(value: &Value, sink: &mut Sink<'_>) -> Result<(), String> {
     match value {
         Value::Array(list) => {
@@ -461,12 +463,12 @@ mod tests {
             error.contains("line 1") && error.contains("no post is"),
             "{error}"
         );
-        // A gigabyte of blanks.
+        // A line of 16 MiB of blanks.
         let mut lines = vec![b' '; 16 << 20];
         lines.push(b'\n');
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(&lines).unwrap();
-        // The content is about 1000 times as large.
+        // 130 of these lines, about 2 GiB: roughly 1000 times the size of the compressed file.
         let error = ids(&encoder.finish().unwrap().repeat(130)).unwrap_err();
         assert!(error.contains("expands to more than"), "{error}");
     }

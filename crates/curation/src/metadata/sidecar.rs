@@ -19,7 +19,7 @@ pub struct Sidecars<'a> {
 /// The result of reading the sidecars of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sidecar {
-    /// A post, and for messages the name of the file with the beginning of its content.
+    /// A post, and a text for messages: the name of the sidecar file and the beginning of its content.
     Post(Box<Post>, String),
     /// No sidecar.
     Missing,
@@ -37,8 +37,8 @@ impl<'a> Sidecars<'a> {
         Self { by_source }
     }
 
-    /// Reads the post of an image. `parent` is the path of the archive around it; its sidecar counts when the image has
-    /// none.
+    /// Reads the post of an image. `parent` is the path of the archive that holds the image; the archive's own sidecar
+    /// counts when the image has none.
     pub fn read(&self, entry: &Entry, parent: Option<&str>) -> Sidecar {
         let own = self.read_beside(&entry.source, Some(entry));
         match (own, parent) {
@@ -47,8 +47,8 @@ impl<'a> Sidecars<'a> {
         }
     }
 
-    /// Reads the sidecars of `source` among the inputs. Those on disk in the folder of the entry `on_disk` count as
-    /// well, since an input may be a single file or a list.
+    /// Reads the sidecars of `source` among the inputs. If an entry `on_disk` is given, sidecars in its folder on disk
+    /// count as well, since the inputs may contain the image without its sidecar.
     fn read_beside(&self, source: &str, on_disk: Option<&Entry>) -> Sidecar {
         let find = |ending: &str| {
             let names = names(source, ending);
@@ -122,7 +122,7 @@ fn names(source: &str, ending: &str) -> Vec<String> {
         names.push(format!("{stem}.{ending}"));
     }
     if ending == "json" {
-        // The name that waifuc gives it.
+        // The program waifuc gives this name to its sidecars.
         names.push(format!(".{stem}_meta.json"));
     }
     if !folder.is_empty() {
@@ -242,7 +242,7 @@ mod tests {
         };
         assert!(post.tags.unwrap().contains("long_hair"));
         assert_eq!(shown, "list.json: [\"solo\", \"Long Hair\"]");
-        // An input that is the image alone.
+        // The image is the only input; its sidecar is found on disk.
         let alone = walk(&[folder.path().join("a.png")], &[]).unwrap();
         assert!(matches!(read(&alone, &alone, "a.png"), Sidecar::Post(..)));
     }

@@ -26,7 +26,7 @@ const SITES: &[(&str, &str)] = &[
     ("realbooru", "realbooru.com"),
 ];
 
-/// Other spellings of a board, with its name above.
+/// Other spellings of the names of boards, each with the name in [`SITES`].
 const ALIASES: &[(&str, &str)] = &[
     ("donmai", "danbooru"),
     ("yande", "yandere"),
@@ -62,7 +62,7 @@ impl Site {
         Some(Self(idx as u8 + 1))
     }
 
-    /// Whether a post of one may be a post of the other: they are the same, or one of them is unknown.
+    /// Whether a post of one board may be a post of the other: both boards are the same, or one of them is unknown.
     pub fn agrees_with(self, other: Self) -> bool {
         self == other || self == Self::UNKNOWN || other == Self::UNKNOWN
     }

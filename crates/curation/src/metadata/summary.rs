@@ -16,7 +16,7 @@ pub struct MetadataSummary {
     pub n_unclear: usize,
     /// Names of up to three of these inputs.
     pub unclear: Vec<String>,
-    /// The posts without a field that a filter or label uses, for each such field.
+    /// For each field that a filter or label uses and some posts lack, the posts that lack it.
     pub gaps: Vec<FieldGap>,
 }
 

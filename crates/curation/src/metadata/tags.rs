@@ -106,8 +106,8 @@ fn entity(name: &str) -> Option<char> {
 /// Splits a text into tags, in the spelling of [`normalize`].
 ///
 /// A text with commas is split at them, if each is followed by white space or the text has no white space at all. A
-/// text without commas is split at line breaks if it has any, else at white space. Where a text can be read in two ways
-/// (`a,b c`, lines with spaces), the tags of both readings are returned, so that no tag is missed.
+/// text without commas is split at line breaks if it has any, else at white space. If a text can also be read in
+/// another way (`a,b c`, lines with spaces), the tags of both readings are returned, so that no tag is missed.
 pub fn split(text: &str) -> Vec<String> {
     // Lists as Python and JSON write them, which tables contain: ['a', 'b'].
     let trimmed = text.trim();
@@ -134,7 +134,7 @@ pub fn split(text: &str) -> Vec<String> {
             next.is_none_or(|c| c.is_whitespace() || c == ',')
         };
         let has_space = trimmed.contains(char::is_whitespace);
-        // The commas belong to tags, which are separated by spaces.
+        // Whether the commas seem to be parts of tags, and the tags to be separated by spaces.
         let is_odd = trimmed.split_whitespace().count() > 3 * items().count()
             || items().any(|item| item.contains(' ') && item.contains('_'));
         let is_list = trimmed.match_indices(',').all(is_followed_by_space) && !is_odd;

@@ -25,7 +25,7 @@ impl<R: BufRead> ZstdFrames<R> {
         }
     }
 
-    /// Whether bytes begin with a Zstandard frame, or with a skippable frame as parallel compressors write it in front.
+    /// Whether `head` begins with a Zstandard frame, or with a skippable frame, which parallel compressors write first.
     pub fn is_start(head: &[u8]) -> bool {
         head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
             || head.get(1..4) == Some(&[0x2a, 0x4d, 0x18]) && head[0] & 0xf0 == 0x50

@@ -66,7 +66,7 @@ pub enum SearchError {
     /// The radius, given here, exceeds [`MAX_RADIUS`].
     #[error("search radius {0} is above {MAX_RADIUS}; a radius of 6 to 10 suits 64 bit hashes")]
     Radius(u32),
-    /// A list has this many hashes, more than 32-bit positions can number.
+    /// A list has too many hashes for 32-bit positions: this many.
     #[error("{0} hashes are more than one search can hold (4294967295); split the inputs")]
     TooMany(usize),
 }
@@ -155,7 +155,8 @@ fn chunk_radii(radius: u32) -> [Option<u32>; CHUNKS] {
     })
 }
 
-/// Compares one bucket of one chunk's table with all buckets near it.
+/// Compares a bucket in the table of one chunk with the buckets near it: those of the same table (`left`), or of the
+/// second list's table (`right`) if there are two lists.
 struct BucketJob<'a> {
     left: &'a Table,
     right: Option<&'a Table>,
@@ -166,8 +167,8 @@ struct BucketJob<'a> {
 }
 
 impl BucketJob<'_> {
-    /// Queries and targets per call of [`scan::scan`]: at most 2^17 hits, and the targets (16 KiB) stay in the L1
-    /// cache.
+    /// Largest numbers of queries and targets in a call of [`scan::scan`]. There are then at most 2^17 hits, and the
+    /// targets (16 KiB) stay in the L1 cache.
     const QUERY_TILE: usize = 64;
     const TARGET_TILE: usize = 2048;
 
@@ -263,7 +264,7 @@ mod tests {
         out
     }
 
-    /// Random hashes, one in three of which is an earlier hash with 0 to 13 bit flips.
+    /// Random hashes. Every third one is a copy of an earlier hash in which up to 13 bits were flipped.
     fn planted(n: usize, seed: u64) -> Vec<u64> {
         let mut state = seed | 1;
         let mut next = move || {

@@ -1,7 +1,8 @@
 //! The inner loop of the search: brute force over two short lists of hashes, with AVX-512 VPOPCNTDQ, AVX2 or portable
 //! code, chosen at run time.
 
-/// Appends `(index in queries, index in targets)` to `hits` for every pair within `radius`, in no particular order.
+/// Appends `(index in queries, index in targets)` to `hits` for every pair of hashes at most `radius` bits apart, in no
+/// particular order.
 pub fn scan(queries: &[u64], targets: &[u64], radius: u32, hits: &mut Vec<(u32, u32)>) {
     #[cfg(target_arch = "x86_64")]
     {

@@ -3,7 +3,7 @@
 /// Number of chunks that a hash is cut into.
 pub const CHUNKS: usize = 4;
 
-/// Bits `chunk`, `chunk + 4`, `chunk + 8`, ... of a hash, as a 16-bit number.
+/// Returns the bits `chunk`, `chunk + 4`, `chunk + 8`, ... of a hash as a 16-bit number.
 ///
 /// Chunks are interleaved so that the low-frequency bits of a perceptual hash, which are strongly correlated, are
 /// spread over all chunks.
@@ -24,7 +24,7 @@ pub fn ball(radius: u32) -> Vec<u16> {
     masks
 }
 
-/// Hashes and their positions in the input list (`ids`), sorted by the bits of one chunk.
+/// The hashes of a list, sorted by the bits of one chunk, with their positions in the list (`ids`).
 pub struct Table {
     hashes: Vec<u64>,
     ids: Vec<u32>,

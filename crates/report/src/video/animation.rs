@@ -9,7 +9,8 @@ use rayon::prelude::*;
 
 use super::{VideoError, VideoOptions, Writer};
 
-/// A file that an encoder writes to and owns; it is committed once the encoder is gone.
+/// A file that an encoder and its owner share: the encoder writes to its clone of this handle, the owner commits the
+/// file when the encoder has finished.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Option<AtomicFile>>>);
 

@@ -11,8 +11,8 @@ use files::{AtomicFile, mark};
 
 use super::{VideoError, VideoOptions, Writer};
 
-/// The path of the ffmpeg to use: `KAOGAN_FFMPEG` if it is set, else the first ffmpeg in `PATH`. `None` when that is
-/// not a file, as with an empty `KAOGAN_FFMPEG`.
+/// Finds the ffmpeg to use: the program that `KAOGAN_FFMPEG` names, or the first ffmpeg in `PATH` if that variable is
+/// not set. `None` when the variable does not name a file (an empty value turns ffmpeg off) or `PATH` has no ffmpeg.
 pub fn find_ffmpeg() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("KAOGAN_FFMPEG") {
         return Some(PathBuf::from(path)).filter(|path| path.is_file());
@@ -30,13 +30,14 @@ pub fn find_ffmpeg() -> Option<PathBuf> {
 
 pub(super) struct Ffmpeg {
     process: Option<Process>,
-    /// The file, which ffmpeg writes under a temporary name; `None` once it has been renamed.
+    /// The video file, which ffmpeg writes under a temporary name; `None` once the file has its final name.
     file: Option<AtomicFile>,
 }
 
 struct Process {
     child: Child,
     input: ChildStdin,
+    /// Thread that collects the error messages of ffmpeg.
     complaints: JoinHandle<String>,
 }
 
@@ -152,7 +153,7 @@ impl Writer for Ffmpeg {
         let Some(file) = self.file.take() else {
             return Ok(());
         };
-        // Opened by name, since ffmpeg may have created the file anew.
+        // The file is opened again by its name, since ffmpeg may have replaced the one that was created above.
         OpenOptions::new()
             .append(true)
             .open(file.temporary_path())?

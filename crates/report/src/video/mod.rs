@@ -25,7 +25,7 @@ pub enum VideoError {
         "ffmpeg is not installed, so there is no .mp4; use .webp, .gif or .png, or set KAOGAN_FFMPEG to the program"
     )]
     NoFfmpeg,
-    /// A size, a rate, or a number or length of frames is out of range.
+    /// The size of the video or of a frame, the frame rate, or the number of frames is out of range.
     #[error("{0}")]
     Invalid(String),
     /// ffmpeg failed, with this message.
@@ -101,14 +101,14 @@ pub struct VideoOptions {
 }
 
 impl VideoOptions {
-    /// The time at which frame `index` begins, in `units` per second. Rounding these times instead of the durations
-    /// keeps the length of the whole video exact.
+    /// Returns the time at which frame `index` begins, in units of `1 / units` seconds. These times are rounded instead
+    /// of the durations, so that the length of the whole video is exact.
     fn time(&self, index: u32, units: u32) -> u32 {
         let (index, units, fps) = (u64::from(index), u64::from(units), u64::from(self.fps));
         ((index * units + fps / 2) / fps) as u32
     }
 
-    /// Duration of frame `index`, in `units` per second.
+    /// Returns the duration of frame `index`, in units of `1 / units` seconds.
     fn duration(&self, index: u32, units: u32) -> u32 {
         self.time(index + 1, units) - self.time(index, units)
     }
@@ -153,7 +153,7 @@ pub struct Video {
     writer: Box<dyn Writer + Send>,
 }
 
-/// Writes one of the formats. A frame is RGB bytes in rows from the top.
+/// Writes a video in one of the formats. Each frame is a list of RGB bytes, row by row from the top.
 trait Writer {
     /// Adds frames, of which the first has the index `first`.
     fn push(&mut self, first: u32, frames: &[Vec<u8>]) -> Result<(), VideoError>;
@@ -214,7 +214,7 @@ impl Video {
         Ok(())
     }
 
-    /// Completes the file, which then appears at its path.
+    /// Completes the video; only then does the file appear at its path.
     ///
     /// # Errors
     /// `Invalid` when fewer frames were added than the options state; else the errors of the encoder and of the disk.

@@ -14,7 +14,7 @@ use super::{VideoError, VideoOptions, Writer};
 const STILL_HEADER: usize = 12;
 /// Flag in `VP8X`: the file is an animation.
 const ANIMATION: u8 = 0x02;
-/// Flag in `ANMF`: the frame replaces the earlier one instead of being blended with it.
+/// Flag in `ANMF`: the frame replaces the frame before instead of being blended with it.
 const NO_BLEND: u8 = 0x02;
 
 pub(super) struct Webp {

@@ -170,7 +170,7 @@ const COUNTER_WORDS: &[&str] = &[
     "set",
 ];
 
-/// Words after which a number of any length is that of a shard, a part of a dataset.
+/// Words after which a number of any length is the number of a shard, which is a part of a dataset.
 const SHARD_WORDS: &[&str] = &[
     "shard", "data", "batch", "chunk", "split", "train", "val", "test", "images", "dataset",
     "bucket", "subset", "pack",
@@ -242,7 +242,8 @@ pub fn read_name(name: &str) -> NamedPost {
     }
 }
 
-/// The board that the folders of a path mention, that of the innermost folder first.
+/// Returns the board that the folders of a path mention; if several mention one, that of the innermost of these
+/// folders.
 pub fn site_of_folders(folders: &str) -> Site {
     let site = |folder: &str| {
         let folder = folder.to_lowercase();

@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// A user's rule in place of the built-in one: a regular expression with a group around the id or the MD5. The group is
 /// called `id` or `md5`, or is the first one.
 ///
-/// It is searched in the path below the input, with `/` between parts and with the names of archives.
+/// The expression is matched against the path below the input, with `/` between parts and with the names of archives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct IdPattern(Regex);
@@ -30,7 +30,7 @@ impl IdPattern {
             return Reading::Md5(md5);
         }
         match text.parse::<u64>() {
-            // Without leading zeros, as ids are kept.
+            // Leading zeros are removed, as in the ids of posts.
             Ok(id) => Reading::Id(id.to_string()),
             Err(_) if text.is_empty() => Reading::Nothing,
             Err(_) => Reading::Id(text.to_owned()),

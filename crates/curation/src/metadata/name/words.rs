@@ -1,6 +1,6 @@
 //! Splits a file name into words.
 
-/// Extensions that are removed, even when two follow each other (`1.png.jpg`).
+/// Extensions that are removed from names repeatedly, so that both go when two follow each other (`1.png.jpg`).
 const IMAGE_EXTENSIONS: &[&str] = &[
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "gif", "webp", "bmp", "tif", "tiff", "avif",
     "jxl", "heic", "zip", "cbz", "tar", "ugoira", "json", "txt",
