@@ -10,7 +10,17 @@ use crate::names::{metric_of, metric_of_text};
 use crate::number::format_number;
 use crate::reading::{damage_of, read_lines, read_text};
 use crate::snapshots::snapshot_kimg;
-use crate::trend::Point;
+
+/// A metric result of one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Thousands of real images seen.
+    pub kimg: f64,
+    /// The value; NaN or infinite where the metric was.
+    pub value: f64,
+    /// Standard error of the value; `None` where it is not known.
+    pub std: Option<f64>,
+}
 
 /// Describes how the numbers of a line of `metric-*.jsonl` were computed: feature network, covariance, numbers of
 /// images. Null in files of NVIDIA's programs. Earlier versions of this program stored it under the key `flavour`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::metric_lines::MetricLine;
+use crate::metric_lines::{MetricLine, Point};
 use crate::number::format_number;
 use crate::result_writer::lower_is_better;
 
@@ -21,17 +21,6 @@ const COLLAPSED: f64 = 2.0;
 const STANDARD_ERRORS: f64 = 3.0;
 /// Number of last snapshots that must all be worse, because one alone may be an outlier.
 const LEAST_WORSE: usize = 2;
-
-/// A metric result of one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Point {
-    /// Thousands of real images seen.
-    pub kimg: f64,
-    /// The value; NaN or infinite where the metric was.
-    pub value: f64,
-    /// Standard error of the value; `None` where it is not known.
-    pub std: Option<f64>,
-}
 
 /// The values of one metric result of one run over training.
 #[derive(Clone, Debug, Default, PartialEq)]

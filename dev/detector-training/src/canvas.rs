@@ -57,7 +57,7 @@ impl Placement {
     }
 }
 
-/// How the edge of a pasted image is blended with the canvas.
+/// Blending of the edge of a pasted image with the canvas.
 #[derive(Clone, Copy, Debug)]
 pub enum Edge {
     Hard,

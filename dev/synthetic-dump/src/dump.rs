@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use crate::character::Character;
 use crate::draw::Draw;
 use crate::kind::Kind;
+use crate::options::DumpOptions;
 use crate::plan::{Broken, Content, Entry, plan};
 use crate::style::Style;
 use crate::truth::{Truth, path};
@@ -23,19 +24,6 @@ pub(crate) const CHARACTER_STREAM: u32 = 4_000_000;
 pub struct Dump {
     entries: Vec<Entry>,
     truth: Truth,
-}
-
-/// Options of a dump.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DumpOptions {
-    /// Seed of all random choices.
-    pub seed: u32,
-    /// Number of originals; the numbers of the other files grow in proportion.
-    pub n_works: usize,
-    /// The drawing style.
-    pub style: Style,
-    /// Seed of one character that all images show; `None` for different characters.
-    pub character: Option<u32>,
 }
 
 /// Progress of writing a dump.

@@ -22,15 +22,17 @@ mod faces;
 mod hair;
 mod kind;
 mod lettering;
+mod options;
 mod plan;
 mod pose;
 mod scene;
 mod style;
 mod truth;
 
-pub use dump::{Dump, DumpError, DumpOptions, Progress};
+pub use dump::{Dump, DumpError, Progress};
 pub use faces::FaceCrops;
 pub use kind::Kind;
+pub use options::DumpOptions;
 pub use pose::{Pose, posed};
 pub use scene::SceneKind;
 pub use style::Style;

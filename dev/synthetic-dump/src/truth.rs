@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dump::DumpOptions;
 use crate::kind::Kind;
+use crate::options::DumpOptions;
 use crate::plan::{Broken, Content, Entry};
 use crate::scene::SceneKind;
 use crate::style::Style;

@@ -9,7 +9,7 @@ use run_folder::{
 };
 
 use crate::augmentation::RunAugmentation;
-use crate::compare::RunLabel;
+use crate::compare::labels::RunLabel;
 
 /// The conclusions of a comparison of training runs, as text.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -212,7 +212,7 @@ pub(crate) struct Inst {
     pub(crate) target: usize,
 }
 
-/// What a name in a function stands for.
+/// The meaning of a name in a function.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Symbol {
     /// The slot of a register.

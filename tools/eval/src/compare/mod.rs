@@ -1,6 +1,6 @@
 //! `eval compare`: compares runs on one HTML page.
 
-mod labels;
+pub mod labels;
 mod page;
 mod plots;
 mod strip;
@@ -16,7 +16,6 @@ use tool_support::find_run;
 
 use crate::args::CompareArgs;
 use crate::verdict::verdict;
-pub use labels::RunLabel;
 use page::page;
 use plots::Plots;
 use table::RunTable;

@@ -6,7 +6,7 @@ use files::mark::MARKDOWN_START;
 use report::short;
 use run_folder::{Curve, RunRecord, format_time};
 
-use super::RunLabel;
+use super::labels::RunLabel;
 
 /// A table with one row for each run.
 pub struct RunTable {
