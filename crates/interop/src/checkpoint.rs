@@ -1,4 +1,4 @@
-//! A checkpoint in memory: its networks and what else the file holds.
+//! Types for a checkpoint in memory: its networks, and the settings and the origin stored with them.
 
 use architecture::{NetworkConfig, NetworkKind};
 use indexmap::IndexMap;
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::tensor::Tensor;
 
-/// Prefix of the line in [`Network::assumed`] that records noise maps drawn because the file had none.
+/// Prefix of the entry of [`Network::assumed`] which records that noise maps were missing in the file and were drawn.
 pub(crate) const NOISE: &str = "noise_const";
 
 /// One network of a checkpoint: its architecture, and its tensors under the names and in the order of NVIDIA's PyTorch
@@ -20,12 +20,12 @@ pub struct Network {
     pub params: IndexMap<String, Tensor>,
     /// Other tensors by name, f32: `mapping.w_avg`, and the `noise_const` and `resample_filter` of the layers.
     pub buffers: IndexMap<String, Tensor>,
-    /// Settings that neither the file nor the shapes of the tensors determine, each as `name = value`. They have the
-    /// default of NVIDIA's code.
+    /// Settings that neither the file nor the shapes of the tensors determine, each as `name = value` with the default
+    /// of NVIDIA's code; and an entry for `noise_const` if noise maps were missing and were drawn.
     pub assumed: Vec<String>,
 }
 
-/// Whether [`Network::assumed`], given as `assumed`, says that the noise maps were not in the file. See
+/// Returns whether `assumed`, the value of [`Network::assumed`], records that noise maps were missing in the file. See
 /// [`Network::noise_is_assumed`].
 pub fn is_noise_assumed(assumed: &[String]) -> bool {
     assumed.iter().any(|text| text.starts_with(NOISE))
@@ -58,7 +58,7 @@ impl Network {
     }
 }
 
-/// The checkpoint formats: which program's layout and tensor names a file has.
+/// A checkpoint format: the file layout and the tensor names of one program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -88,7 +88,7 @@ pub struct Provenance {
     /// estimated or drawn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// The file that `source` was converted from, if it records one.
+    /// The provenance of the file that `source` was converted from, if `source` records it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Box<Provenance>>,
 }
@@ -149,8 +149,8 @@ impl Checkpoint {
     }
 }
 
-/// Result of the reader of one format: a [`Checkpoint`] before its provenance is known. `parent` is the provenance
-/// recorded in the file.
+/// The content of a checkpoint file as the reader of its format returns it: the fields of a [`Checkpoint`], with
+/// `notes` and `parent` for its [`Provenance`]. `parent` is the provenance recorded in the file.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub g: Option<Network>,

@@ -48,10 +48,12 @@ pub fn convert(input: &Path, output: &Path) -> Result<Conversion> {
     write_as(read_checkpoint(input)?, format_of(output)?, output)
 }
 
-/// As [`convert`], with the tensors in f16: half the size. Networks are read back as f32.
+/// Converts a checkpoint to a safetensors file as [`convert`] does, but with the tensors in f16, which halves the file
+/// size. [`read_checkpoint`] converts them back to f32.
 ///
 /// # Errors
-/// The same, and `Unsupported` for other formats than safetensors and for values beyond the range of f16.
+/// The errors of [`convert`], and `Unsupported` when the extension of `output` is not `.safetensors` or when a value is
+/// beyond the range of f16.
 pub fn convert_to_f16(input: &Path, output: &Path) -> Result<Conversion> {
     let to = format_of(output)?;
     if to != Format::SafeTensors {

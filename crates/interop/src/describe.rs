@@ -33,9 +33,9 @@ pub struct Description {
     pub training_set_kwargs: Option<Json>,
     /// The augmentation pipe of the training run when the file was written.
     pub augment_pipe: Option<AugmentPipe>,
-    /// Remarks as in [`Provenance::notes`]; for a file that is not a checkpoint, why it is none.
+    /// Remarks as in [`Provenance::notes`]; for a file that is not a checkpoint, the reason why it is not one.
     pub notes: Vec<String>,
-    /// The file that this one was converted from, if it records one.
+    /// The provenance of the file that this one was converted from, if this file records it.
     pub converted_from: Option<Provenance>,
 }
 

@@ -137,7 +137,7 @@ pub fn read_tensors_bytes(data: &[u8]) -> Result<TensorFile> {
     Ok(TensorFile { container, tensors })
 }
 
-/// Writes a checkpoint to a file in the given format, replacing an existing file. After an error, `path` is as it was.
+/// Writes a checkpoint to a file in the given format, replacing an existing file. An error leaves that file unchanged.
 ///
 /// # Errors
 /// [`Error::In`] with the path around the errors of [`checkpoint_bytes`]; [`Error::Write`] when the file cannot be
@@ -151,7 +151,8 @@ pub fn write_checkpoint(path: &Path, format: Format, checkpoint: &Checkpoint) ->
 ///
 /// # Errors
 /// `Unsupported` when the format cannot express the networks, or is [`Format::TensorflowPkl`] or [`Format::StateDict`],
-/// which are only read; `Tensor` when a tensor is not f32; `Layout` when a tensor is missing.
+/// which are only read; `Tensor` when a tensor is not f32 (safetensors files may also hold f16); `Layout` when a tensor
+/// is missing.
 pub fn checkpoint_bytes(format: Format, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     match format {
         Format::SafeTensors => safetensors::write(checkpoint),
@@ -315,8 +316,8 @@ fn with_pickles<T>(
     }
 }
 
-/// Replaces a pickle error by `Truncated` when the file ends with at least 64 zero bytes, as after a download that
-/// reserved the space and did not fill it. Other errors are returned unchanged.
+/// Replaces a `Pickle` or `Limit` error by `Truncated` when the file ends with at least 64 zero bytes, as after a
+/// download that reserved the space and did not fill it. Other errors are returned unchanged.
 fn of_zeros(error: Error, data: &[u8]) -> Error {
     const FEWEST: usize = 64;
     let length = data.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
@@ -348,7 +349,7 @@ fn other_kind(data: &[u8]) -> Option<&'static str> {
     } else if starts(b"\x93NUMPY") {
         Some("numpy's .npy, an array")
     } else if matches!(data, [8, 1..=32, field, ..] if matches!(field, 0x12 | 0x3a)) {
-        // `ir_version`, then the name of the program or the graph.
+        // Protobuf fields of an ONNX file: `ir_version`, then the name of the exporting program or the graph.
         Some(
             "an ONNX model, which does not tell how the network is made (give the file it was exported from)",
         )
@@ -362,8 +363,9 @@ fn other_kind(data: &[u8]) -> Option<&'static str> {
 /// Recognizes the format of a file by its content.
 ///
 /// # Errors
-/// `Checksum` for a safetensors file of this project that was changed, `Truncated` or `Zip` for damaged ones, `Layout`
-/// for any other kind of file, naming the kind if it is known.
+/// `Checksum` for a safetensors file of this project that was changed, `Truncated` for one that is incomplete; the
+/// errors of [`Archive::open`] for a damaged zip file; `Layout` for any other kind of file, naming the kind if it is
+/// known.
 fn container(data: &[u8]) -> Result<Container> {
     // Checked first, because the damage may be in the bytes by which the format is recognized.
     if files::check_safetensors(data).is_err() {

@@ -50,8 +50,8 @@ pub(crate) fn generator(
     Ok(network)
 }
 
-/// Inserts an average of `w` that the file stores outside this network as `mapping.w_avg`. If its shape does not fit,
-/// it is left out with a note that uses `key` as the name of the network.
+/// Inserts `average`, an average of `w` that the file stores outside this network, as the tensor `mapping.w_avg`. If
+/// its shape does not fit, it is left out and a note says so, using `key` as the name of the network.
 pub(crate) fn add_average(
     tensors: &mut Tensors,
     average: &Tensor,
@@ -70,8 +70,8 @@ pub(crate) fn add_average(
     }
 }
 
-/// Returns `average` as one row `[w_dim]`. It may also be the same row repeated, as encoders store it (one row per
-/// layer); otherwise `None`.
+/// Returns `average` as one row `[w_dim]`. `average` must hold this row once, or several times as encoders store it
+/// (one copy per layer); otherwise returns `None`.
 fn one_average(average: &Tensor, tensors: &Tensors) -> Option<Tensor> {
     let shape = &tensors.get("synthesis.b4.conv1.affine.weight")?.shape;
     let width = *shape.get(1).filter(|width| **width > 0)?;

@@ -121,7 +121,8 @@ fn network(
     Ok((kind, infer::network(kind, tensors, Stated::new(&stated))?))
 }
 
-/// The settings that a network states: its attributes, overridden by its constructor arguments, by argument name.
+/// Returns the settings stored with a network, by argument name: its attributes, overridden by its constructor
+/// arguments.
 fn stated(state: Value<'_, '_>, kind: NetworkKind) -> Result<Map<String, Json>> {
     let positional: &[&str] = match kind {
         NetworkKind::Generator => &["z_dim", "c_dim", "w_dim", "img_resolution", "img_channels"],

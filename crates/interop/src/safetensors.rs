@@ -239,7 +239,7 @@ fn of_others(all: IndexMap<String, Tensor>) -> Result<Contents> {
 /// Returns the bytes of a safetensors file with everything in a checkpoint. Equal checkpoints give equal bytes.
 ///
 /// # Errors
-/// `Tensor` when a tensor is not f32, `Json` when settings cannot be expressed as JSON.
+/// `Tensor` when a tensor is neither f32 nor f16, `Json` when settings cannot be expressed as JSON.
 pub(crate) fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let mut texts: Vec<(&str, String)> = Vec::new();
     let mut text = |key, value: Json| texts.push((key, value.to_string()));

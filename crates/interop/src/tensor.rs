@@ -92,7 +92,7 @@ impl Tensor {
         self.to_f64_with(|v| v)
     }
 
-    /// The values rounded to f16; `None` where one of them is beyond its range.
+    /// The tensor with its values rounded to f16; `None` when a value is beyond the range of f16 or not finite.
     pub fn to_f16(&self) -> Option<Self> {
         let values = self.to_f32().into_iter().map(half::f16::from_f32);
         let values: Vec<half::f16> = values.collect();
@@ -220,8 +220,8 @@ pub(crate) fn contiguous_strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// Copies the elements of a strided view of `data` in row-major order. `size` is in bytes per element, `strides` and
-/// `offset` in elements. The caller must check that all elements of the view are inside `data`.
+/// Copies the elements of a strided view of `data` in row-major order. `size` is the number of bytes per element;
+/// `strides` and `offset` count elements. The caller must check that all elements of the view are inside `data`.
 pub(crate) fn gather(
     data: &[u8],
     size: usize,

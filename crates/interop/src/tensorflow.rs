@@ -267,7 +267,7 @@ fn generator_tensor(
             named(format!("mapping.{layer}.{kind}"), dense(kind, value))
         }
         ["synthesis", noise] if noise.starts_with("noise") => {
-            // noise0 belongs to the 4 px layer, then there are two for each resolution.
+            // noise0 belongs to the only layer at 4 px; each larger resolution has two layers and so two noise maps.
             let index: u32 = noise["noise".len()..].parse().map_err(|_| unknown(name))?;
             let (log2, layer) = (2 + index.div_ceil(2), u32::from(index.is_multiple_of(2)));
             let side = 1usize
@@ -284,7 +284,8 @@ fn generator_tensor(
             named("synthesis.b4.const".into(), value.clone().reshape(shape))
         }
         ["synthesis", torgb, kind] if torgb.starts_with("ToRGB_lod") => {
-            // Generators without skip connections use the layer names of progressive growing.
+            // Generators without skip connections use the layer names of progressive growing, in which level of detail
+            // (lod) 0 is the full resolution.
             let lod: u32 = torgb["ToRGB_lod".len()..]
                 .parse()
                 .map_err(|_| unknown(name))?;

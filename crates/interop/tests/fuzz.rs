@@ -1,5 +1,5 @@
-//! Feeds damaged and hostile files to the readers: each is read or is an error, never a panic, and the memory used
-//! stays proportional to the size of the file.
+//! Feeds damaged and hostile files to the readers: each file must be read or give an error, never a panic, and the
+//! memory used must stay proportional to the size of the file.
 //!
 //! `KAOGAN_FUZZ_INPUTS=1000000 cargo test -p interop --test fuzz` runs a long test; `KAOGAN_FUZZ_SEED` selects other
 //! inputs.
@@ -106,7 +106,7 @@ fn rezip(rng: &mut Rng, seed: &[u8]) -> Vec<u8> {
 fn crafted() -> Vec<(&'static str, Vec<u8>)> {
     const MANY: usize = 100_000;
     let repeat = |piece: &[u8], n: usize| piece.repeat(n);
-    // Nested dictionaries, where all entries of each one are the previous one.
+    // Nested dictionaries: every entry of a dictionary refers to the dictionary of the level before.
     let mut unfolding = b"\x80\x02X\x01\x00\x00\x00Gq\x00}q\x01".to_vec();
     for level in 1..40u8 {
         unfolding.extend([b'}', b'q', level + 1, b'(']);
@@ -151,7 +151,7 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
     encodings.extend(b"X\x01\x00\x00\x00a");
     encodings.extend(repeat(b"\x85R", MANY));
     encodings.extend(b"Ns.");
-    // One list of pairs as every argument of `dict`, and as every element of a state dict.
+    // One long list of pairs as each of the 64 arguments of a call of `dict`.
     let mut pairs = b"\x80\x02cbuiltins\ndict\nq\x00]q\x01(".to_vec();
     pairs.extend(repeat(b"NN\x86", 10 * MANY));
     pairs.extend(b"e0h\x00(");

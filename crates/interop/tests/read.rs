@@ -344,7 +344,7 @@ fn every_flipped_bit_of_a_file_of_ours_is_noticed() {
     assert_eq!(files::check_safetensors(&whole), Ok(true));
     let mut random = rng::RandomState::new(24);
     for i in 0..80 {
-        // Flip half of the bits in the first 60 bytes, where the format and the checksum are.
+        // Every other flip is in the first 60 bytes, where the format and the checksum are.
         let end = if i % 2 == 0 { whole.len() } else { 60 };
         let bit = random.randint(0, 8 * end as i64) as usize;
         let mut damaged = whole.clone();

@@ -26,8 +26,8 @@ const FAMILIES: [family::Family; 1] = [stylegan2::FAMILY];
 ///
 /// # Errors
 /// `Contradiction` when the file states a setting that the shapes contradict, `Unsupported` for a StyleGAN3 generator
-/// or channels that follow no rule, `Layout` for missing or additional tensors, `Tensor` for a tensor of the wrong
-/// shape.
+/// or numbers of channels that `channel_base` and `channel_max` cannot express, `Layout` for missing or additional
+/// tensors, `Tensor` for a tensor of the wrong shape.
 pub(crate) fn network(
     kind: NetworkKind,
     tensors: Tensors,

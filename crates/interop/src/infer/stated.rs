@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result, layout};
 
-/// The settings that a file states: NVIDIA's constructor arguments as nested JSON, where a path such as
-/// `mapping_kwargs.num_layers` names one. Collects the settings that were assumed instead.
+/// The settings that a file states: NVIDIA's constructor arguments as nested JSON. A setting is addressed by a path
+/// such as `mapping_kwargs.num_layers`. `assumed` collects the settings that were not stated and got a default.
 pub(crate) struct Stated<'s> {
     json: &'s Json,
     /// Whether the format of the file defines that a missing setting has the default of NVIDIA's code. Otherwise the
@@ -21,7 +21,7 @@ pub(crate) struct Stated<'s> {
 }
 
 impl<'s> Stated<'s> {
-    /// Settings given as constructor arguments, where a missing one has its default.
+    /// Creates the settings from constructor arguments; a missing argument has the default of NVIDIA's code.
     pub fn new(json: &'s Json) -> Self {
         Self {
             json,
@@ -57,8 +57,8 @@ impl<'s> Stated<'s> {
         }
     }
 
-    /// The stated value of a setting that shapes do not determine, as `read` converts it; `default` if it is not
-    /// stated.
+    /// Returns the value of the setting at `path`, which the tensor shapes do not determine: the stated value,
+    /// converted by `read`, or `default` if the file does not state the setting.
     ///
     /// # Errors
     /// `Layout` when `read` returns `None` for the stated value.

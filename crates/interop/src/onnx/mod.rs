@@ -19,9 +19,9 @@ use crate::tensor::Tensor;
 /// Returns the bytes of an ONNX file with the generator of a checkpoint: `G_ema`, or `G` if there is no `G_ema`.
 ///
 /// # Errors
-/// `Layout` when there is no generator or a tensor is missing; `Unsupported` for the `resnet` architecture, unless
-/// mapping and synthesis network both use the activation `lrelu` or both use `relu`, and for resampling filters whose
-/// number of taps is odd or not from 4 to 16.
+/// `Layout` when there is no generator or a tensor is missing; `Unsupported` for the `resnet` architecture, for
+/// activations other than `lrelu` in both mapping and synthesis network or `relu` in both, and for resampling filters
+/// whose number of taps is odd or not from 4 to 16.
 pub fn onnx_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let (key, network) = match (&checkpoint.g_ema, &checkpoint.g) {
         (Some(g_ema), _) => ("G_ema", g_ema),

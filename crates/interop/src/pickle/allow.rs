@@ -2,8 +2,8 @@
 
 use crate::tensor::DType;
 
-/// A Python function or class, or a group of them that is read in the same way, that known checkpoint formats refer to.
-/// A pickle that refers to anything else is refused ([`Error::UnknownGlobal`](crate::Error::UnknownGlobal)).
+/// A Python function or class to which known checkpoint formats refer, or a group of them that are read in the same
+/// way. A pickle that refers to anything else is refused ([`Error::UnknownGlobal`](crate::Error::UnknownGlobal)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Constructor {
@@ -128,7 +128,8 @@ pub(crate) fn constructor(module: &str, name: &str) -> Option<Constructor> {
     })
 }
 
-/// The probable kind of a file that refers to an unknown global of this module, and advice for the user.
+/// Returns the probable kind of a file that refers to an unknown global in the Python module `module`, and advice for
+/// the user.
 pub(crate) fn hint(module: &str) -> &'static str {
     let root = module.split('.').next().unwrap_or(module);
     match root {

@@ -1,8 +1,8 @@
 //! Reads Python pickles without executing anything.
 //!
 //! [`Pickle::parse`] interprets protocols 0 to 5 into one vector of plain values, which are read through [`Value`]. A
-//! reference to a Python global outside a short list of constructors ([`Constructor`]) is an error; the call of one on
-//! the list becomes an [`Object`] with its arguments, items and state.
+//! reference to a Python global outside a short list of constructors ([`Constructor`]) is an error. A call of a listed
+//! constructor becomes an [`Object`], which records the arguments of the call and the items and state set afterwards.
 //!
 //! Parsing does not recurse, every value takes at least one byte of input, and byte strings borrow from the input, so
 //! time and memory are bounded by the size of the file. Since a value can be referenced many times, reading values has

@@ -132,7 +132,7 @@ impl Writer {
     }
 
     /// Writes a reference to an f32 storage by its persistent id `('storage', torch.FloatStorage, key, 'cpu', numel[,
-    /// None])`. Only streams of the `legacy` layout have the last element.
+    /// None])`. `legacy` adds the last element, `None`, which only legacy `torch.save` streams have.
     pub fn float_storage_id(&mut self, key: &str, numel: usize, legacy: bool) {
         self.op(b'(');
         self.text("storage");

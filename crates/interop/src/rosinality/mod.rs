@@ -1,9 +1,9 @@
 //! Reads and writes `.pt` files of rosinality/stylegan2-pytorch.
 //!
 //! That program supports one architecture (skip generator, residual discriminator, no labels), so its tensor names map
-//! one to one to NVIDIA's. Its tensors differ in shape: the weights of modulated convolutions have a leading axis of 1,
-//! and `noise_strength` has shape `[1]`. It stores its fixed blur kernels, with the gain of the upsampling (4 in the
-//! generator, 1 in the discriminator).
+//! one to one to NVIDIA's. Some tensors differ in shape: for example, the weights of modulated convolutions have a
+//! leading axis of 1, and `noise_strength` has shape `[1]`. The program also stores its fixed blur kernels, multiplied
+//! by a gain: 4 in the generator, for upsampling by 2, and 1 in the discriminator.
 
 mod read;
 mod write;

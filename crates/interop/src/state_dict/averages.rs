@@ -1,14 +1,15 @@
 //! Finds the averages of `w` among the tensor names of a file, and decides which generator each belongs to.
 //!
 //! rosinality's program stores `latent_avg` at the top level, NVIDIA's code `mapping.w_avg` among the tensors of each
-//! generator. Files that other tools saved again have either of them anywhere: at the top level, beside the tensors of
-//! a state dict, below `module.` or below the key of the network. A generator uses the average whose name shares the
-//! longest prefix with its own tensors.
+//! generator. In files that other tools saved again, a tensor of either name can be at the top level, beside the
+//! tensors of a state dict, below `module.` or below the key of the network. A generator uses the average whose name
+//! shares the longest prefix with the generator's own tensors.
 
 use super::{Found, WRAPPERS};
 use crate::rosinality::{LATENT_AVG, LATENT_AVG_OF_G};
 
-/// The last word of the name of an average of `w`. Among averages with the same prefix, earlier names are preferred.
+/// The possible last words of the name of an average of `w`. Among averages with the same prefix, the one whose last
+/// word comes first in this list is used.
 const NAMES: [&str; 4] = [LATENT_AVG, "w_avg", "dlatent_avg", LATENT_AVG_OF_G];
 
 /// Whether a tensor with this name is an average of `w`.
@@ -22,7 +23,7 @@ pub(super) fn is_average(name: &str) -> bool {
 pub(super) struct Average {
     /// Its index in the tensor names passed to [`find`].
     pub at: usize,
-    /// The [`words`] of its name before the last one, without a final `mapping`.
+    /// The [`words`] of its name without the last word, and without `mapping` if that is the word before the last.
     owner: Vec<String>,
     /// Index of the last word of its name in [`NAMES`].
     rank: usize,
@@ -58,11 +59,12 @@ pub(super) fn around(averages: &[Average], network: &Found<'_>) -> impl Iterator
         .map(|average| average.at)
 }
 
-/// Chooses the average for a generator among those that [`find`] returned. The flag is whether the average belongs to
-/// this generator; otherwise it is that of `G_ema` and used for `G` too.
+/// Chooses the average of `w` for the generator `network` from `averages`, the result of [`find`]. The returned flag is
+/// `true` if the average belongs to this generator, and `false` if it belongs to `G_ema` and `G` uses it for lack of
+/// its own.
 ///
-/// `slot` is `G` or `G_ema`; `found` are all networks of the file. An average that is above several generators belongs
-/// to `G_ema`.
+/// `slot` is the key of the generator, `G` or `G_ema`; `found` are all networks of the file. An average whose prefix
+/// contains several generators belongs to `G_ema`.
 pub(super) fn of<'a>(
     averages: &'a [Average],
     network: &Found<'_>,

@@ -340,7 +340,7 @@ fn an_average_is_found_wherever_it_stands() {
             assert!(!text.contains("left out"), "{places:?}: {text}");
         }
     }
-    // A note reports an average of the wrong width, and one average too many.
+    // Notes report an average of the wrong width, and an average that no generator uses.
     let mut all = g_ema.clone();
     let short = Tensor::from_f32(vec![1], &[1.0]).unwrap();
     all.insert("latent_avg".into(), short);

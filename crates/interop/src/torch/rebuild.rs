@@ -1,4 +1,4 @@
-//! Tensors from the calls of `torch._utils` in a pickle.
+//! Reads tensors from the recorded calls of `torch._utils` functions in a pickle.
 
 use std::cell::Cell;
 use std::collections::HashMap;

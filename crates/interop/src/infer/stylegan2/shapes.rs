@@ -19,7 +19,11 @@ pub(super) fn dim(tensors: &Tensors, name: &str, axis: usize) -> Result<usize> {
     extent.ok_or_else(|| Error::tensor(name, format!("unexpected shape {:?}", tensor.shape)))
 }
 
-/// Side in pixels of the largest block, found by the tensor name `of(side)` for the sides 4, 8, 16, ... without a gap.
+/// Returns the side in pixels of the largest block. Checks the sides 4, 8, 16, ... until there is no tensor of the name
+/// `of(side)`.
+///
+/// # Errors
+/// `Layout` when there is no block of 4 pixels.
 pub(super) fn resolution(tensors: &Tensors, of: impl Fn(usize) -> String) -> Result<usize> {
     let largest = (2..=14)
         .map(|log2| 1usize << log2)
@@ -29,7 +33,8 @@ pub(super) fn resolution(tensors: &Tensors, of: impl Fn(usize) -> String) -> Res
 }
 
 /// Finds `(channel_base, channel_max)` such that each block of side `r` has `min(channel_base / r, channel_max)`
-/// channels. `channels` are pairs of block side and number of channels; `prefix` is that of the setting names.
+/// channels. `channels` are pairs of block side and number of channels; `prefix` precedes the names `channel_base` and
+/// `channel_max` in the settings.
 ///
 /// # Errors
 /// `Contradiction` when the values stated in the file give other numbers of channels, `Unsupported` when no values give
@@ -47,8 +52,8 @@ pub(super) fn channel_rule(
         .max()
         .unwrap_or_else(|| channels.iter().map(|&(r, c)| r * c).max().unwrap_or(max));
     let follows = |base: usize, max: usize| channels.iter().all(|&(r, c)| (base / r).min(max) == c);
-    // Different values can give the same channels, for example a maximum that no block reaches. Prefer the stated
-    // values.
+    // Different bases and maxima can give the same channels, for example all maxima that no block reaches. Prefer the
+    // stated values.
     let key = |name: &str| format!("{prefix}{name}");
     let stated_base = stated.get(&key("channel_base")).and_then(size);
     let stated_max = stated.get(&key("channel_max")).and_then(size);
@@ -74,7 +79,8 @@ pub(super) fn channel_rule(
     )))
 }
 
-/// Taps of the resampling filter: as the file states them, else computed from the tensor `buffer`, else the default.
+/// Returns the taps of the resampling filter: as the file states them at `path`, else computed from the tensor
+/// `buffer`, else the default.
 pub(super) fn filter(
     tensors: &Tensors,
     stated: &mut Stated<'_>,
@@ -113,8 +119,8 @@ pub(super) fn filter(
 }
 
 /// Infers the mapping network from the tensors `mapping.*`. Returns its configuration, `c_dim` (0 without labels), and
-/// the input width of its first layer (`None` without layers). `prefix` is that of the setting names; `default_beta` is
-/// the default of `w_avg_beta`, `None` for a network without `w_avg`.
+/// the input width of its first layer (`None` without layers). `prefix` is the path of the stated mapping settings;
+/// `default_beta` is the default of `w_avg_beta`, `None` for a network without `w_avg`.
 pub(super) fn mapping(
     tensors: &Tensors,
     stated: &mut Stated<'_>,
