@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use architecture::{Difference, DiscriminatorConfig, GeneratorConfig, LoadReport};
 use serde_json::Value;
 
-/// Returns sentences of advice, best first. `g` and `d` are the configurations of the run. Changes of settings are
-/// recommended only when the file fits with them, which `fits` returns for configurations of generator and
-/// discriminator.
+/// Returns sentences of advice, best first. `g` and `d` are the configurations of the run. `fits` returns whether the
+/// file fits given configurations of generator and discriminator; a change of settings is recommended only if the file
+/// fits the changed configurations.
 pub(crate) fn advice(
     report: &LoadReport,
     g: &GeneratorConfig,
@@ -54,8 +54,9 @@ enum Fix {
     Other(String),
 }
 
-/// Changes a setting that differs in the configurations `g` and `d` to the value in the file, and returns what the user
-/// must do for that. Returns `None`, with nothing changed, for a setting that the user cannot change.
+/// Adapts one setting that differs between the file and the run: sets it to the file's value in `g` and `d`, the
+/// configurations of the run, and returns what the user must do to get this value. `is_d` is whether the difference is
+/// in the discriminator. Returns `None`, with nothing changed, for a setting that the user cannot change.
 fn fix(
     difference: &Difference,
     is_d: bool,

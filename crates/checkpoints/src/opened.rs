@@ -1,4 +1,4 @@
-//! Loads networks from a file, an address or by the name of a pretrained network.
+//! Loads the networks of a checkpoint, given a file, an address or the name of a pretrained network.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub struct Opened {
     pub networks: Snapshot,
     /// Name, SHA-256 and format of the file, and notes about tensors that were left out or added while reading.
     pub provenance: Provenance,
-    /// The entry in the table of pretrained networks, if the file was opened by such a name.
+    /// The entry in the table of pretrained networks, if the file was opened by the name of a pretrained network.
     pub pretrained: Option<&'static Pretrained>,
     /// The settings of the training set as in NVIDIA's snapshots (`training_set_kwargs`), if the file has them.
     pub training_set_kwargs: Option<Value>,
@@ -48,7 +48,7 @@ pub fn open(path_or_preset: impl AsRef<Path>, device: &Device) -> Result<Opened>
     open_with_progress(path_or_preset, device, &mut |_| {})
 }
 
-/// As [`open`]; `progress` is called repeatedly during a download.
+/// Loads all networks of a checkpoint as [`open`] does, and calls `progress` repeatedly during a download.
 ///
 /// # Errors
 /// As [`open`].
@@ -62,8 +62,8 @@ pub fn open_with_progress(
     Opened::new(checkpoint, found.pretrained, device)
 }
 
-/// As [`open_with_progress`], but loads only one generator: `G` or `G_ema` as `key` says, or for `None` `G_ema` if the
-/// file has it, else `G`.
+/// Loads only one generator of a checkpoint: the one that `key` names (`G` or `G_ema`); if `key` is `None`, `G_ema` if
+/// the file has it, else `G`. The other arguments are those of [`open_with_progress`].
 ///
 /// # Errors
 /// As [`open`], and `NoNetwork` when the file does not have that generator.
@@ -77,7 +77,8 @@ pub fn open_generator(
     one_generator(&found, key, device)
 }
 
-/// Loads `G_ema` of the checkpoint file `path`, or `G` if it has no `G_ema`.
+/// Loads `G_ema` of the checkpoint file `path`, or `G` if it has no `G_ema`. Unlike [`open_generator`], always takes
+/// `path` as a file path, never as an `http(s)` address or a network's name.
 ///
 /// # Errors
 /// As [`open_generator`].
@@ -106,8 +107,8 @@ fn one_generator(found: &Resolved, key: Option<&str>, device: &Device) -> Result
     Ok(opened)
 }
 
-/// Loads all networks of the checkpoint file at `path`. Unlike [`open`], always takes `path` as the path of a file,
-/// never as an address or the name of a pretrained network.
+/// Loads all networks of the checkpoint file `path`. Unlike [`open`], always takes `path` as a file path, never as an
+/// `http(s)` address or a network's name.
 ///
 /// # Errors
 /// `File` when it cannot be read, `In` when its networks cannot be built.

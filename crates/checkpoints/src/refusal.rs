@@ -18,7 +18,8 @@ pub struct Refusal {
     pub advice: Vec<String>,
 }
 
-/// Rows of the table of settings: the keys of the networks in which a setting differs, and the setting with its values.
+/// Rows of the table of settings. Each row is one setting with its values in the file and in the run, after the keys of
+/// the networks in which it differs.
 type Rows<'r> = Vec<(Vec<&'static str>, &'r Difference)>;
 
 impl Refusal {

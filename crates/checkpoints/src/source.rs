@@ -23,7 +23,7 @@ pub enum Location {
 pub struct Resolved {
     /// The place of the checkpoint on this machine.
     pub location: Location,
-    /// The entry in the table of pretrained networks, if the user gave such a name.
+    /// The entry in the table of pretrained networks, if the user gave the name of a pretrained network.
     pub pretrained: Option<&'static Pretrained>,
 }
 
@@ -41,7 +41,7 @@ pub fn resolve(
     progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<Resolved> {
     let path = source.as_ref();
-    // Names and addresses are text; a path need not be.
+    // Names and addresses are UTF-8 text; a path that is not UTF-8 matches neither.
     let text = path.to_str().unwrap_or_default();
     if let Some(pretrained) = find(text) {
         if let Some(bytes) = embedded::find(pretrained) {

@@ -15,8 +15,8 @@ use crate::refusal::Refusal;
 /// Options of [`init_from`] and [`load_into`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransferOptions {
-    /// Whether a file may fit only in part: tensors that do not fit then keep their random weights. Otherwise such a
-    /// file is an error.
+    /// Whether to use a file of which only a part fits. The tensors of the run that get no weights from the file then
+    /// keep the weights that they had before. If `false`, such a file is an error.
     pub allow_partial: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Fetching a file into the cache.
+//! Fetches a file into the cache.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,9 @@ use crate::lock::Lock;
 use crate::options::DownloadOptions;
 use crate::transfer::{Broken, DownloadProgress, agent, transfer};
 
-/// The name in the cache for a file that has no name of its own: 12 digits of the SHA-256 of its URL, `-`, and the last
-/// part of the URL, in which characters other than ASCII letters, digits, `.`, `_` and `-` become `_`.
+/// Returns the name in the cache for a file that is known only by its URL: the first 12 hexadecimal digits of the
+/// SHA-256 of the URL, `-`, and the last part of the URL's path (up to 100 characters), in which characters other than
+/// ASCII letters, digits, `.`, `_` and `-` become `_`.
 pub fn cache_name(url: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     let last = path
@@ -46,14 +47,15 @@ pub struct Remote<'a> {
     pub check: &'a dyn Fn(&Path) -> std::result::Result<(), String>,
 }
 
-/// The path of the file in the cache; the file is downloaded first when it is not there.
+/// Returns the path of the file in the cache, after downloading the file if it is not there.
 ///
-/// A damaged file in the cache is deleted and downloaded again. So is a file that an earlier version kept without a
-/// check and that fails it.
+/// A damaged file in the cache is deleted and downloaded again. A file in the cache for which no passed
+/// [`check`](Remote::check) is recorded is checked, and also downloaded again if it fails.
 ///
 /// # Errors
-/// `Failed` when the server refuses, the connection keeps breaking, the contents do not have the given SHA-256 or fail
-/// `check` twice, or the file is missing and `offline` is set; `Cache` when the cache cannot be read or written.
+/// `Failed` when the server refuses, the connection keeps breaking, the downloaded file does not have the given
+/// SHA-256, the file fails `check` in two downloads, or the file in the cache is missing or unusable and
+/// [`offline`](DownloadOptions::offline) is set; `Cache` when the cache cannot be read or written.
 pub fn fetch(
     remote: &Remote<'_>,
     options: &DownloadOptions,
@@ -187,12 +189,12 @@ fn bring(
 /// State of a file in the cache.
 enum State {
     Missing,
-    /// Unusable; the reason, in words that follow its name.
+    /// An unusable file. The text is the reason, a phrase that follows the file name in messages.
     Bad(String),
     Good,
 }
 
-/// Follows the checksum in the `.sha256` file of a file that passed its check.
+/// The word after the checksum in a `.sha256` file that records that the file passed [`Remote::check`].
 const CHECKED: &str = "checked";
 
 fn state(path: &Path, remote: &Remote<'_>) -> Result<State> {
@@ -212,13 +214,13 @@ fn state(path: &Path, remote: &Remote<'_>) -> Result<State> {
         if let Err(what) = (remote.check)(path) {
             return Ok(State::Bad(format!("is of no use ({what})")));
         }
-        // A cache that cannot be written can still be read.
+        // Errors are ignored: a cache that cannot be written can still be read.
         let _ = remember(path, &found);
     }
     Ok(State::Good)
 }
 
-/// Writes the `.sha256` file of a file that passed its check.
+/// Writes the `.sha256` file for the file `path`, which passed its check.
 fn remember(path: &Path, sha256: &str) -> Result<()> {
     let text = format!("{sha256} {CHECKED}\n");
     files::write_bytes(with_suffix(path, ".sha256"), text.as_bytes()).map_err(|e| io(path, e))

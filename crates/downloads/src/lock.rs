@@ -81,7 +81,7 @@ impl Lock {
     }
 }
 
-/// The process that holds a lock, and for how long, from the content of the lock file.
+/// Describes the process that holds a lock, and for how long it has held it, from the content of the lock file.
 fn owner(file: &mut File) -> String {
     let mut text = String::new();
     let _ = file

@@ -15,9 +15,9 @@ pub struct DownloadOptions {
     pub mirror: Option<String>,
     /// Use only files that are in the cache.
     pub offline: bool,
-    /// Number of retries in a row after transfers that broke off without progress.
+    /// Largest number of retries in a row after transfers that broke off with little or no progress.
     pub retries: u32,
-    /// Wait before the first retry; it doubles for each further one, up to one minute.
+    /// Time to wait before the first retry; the time doubles for each further retry in a row, up to one minute.
     pub backoff: Duration,
     /// A transfer that receives nothing for this long is aborted.
     pub idle: Duration,
@@ -54,8 +54,8 @@ impl DownloadOptions {
         Self::from_lookup(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    /// The URL from which a published file is fetched: its file name in the folder [`mirror`](Self::mirror), else `url`
-    /// itself.
+    /// The URL from which the published file at `url` is fetched: the file of the same name in the folder
+    /// [`mirror`](Self::mirror) if a mirror is set, else `url` itself.
     pub fn mirrored(&self, url: &str) -> String {
         match (&self.mirror, url.rsplit('/').next()) {
             (Some(mirror), Some(file)) => format!("{}/{file}", mirror.trim_end_matches('/')),

@@ -20,7 +20,7 @@ pub struct DownloadProgress {
     pub total: Option<u64>,
 }
 
-/// The remote file that a partial file belongs to; kept beside it as JSON.
+/// The remote file that a partial file belongs to, stored as JSON beside the partial file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     url: String,
@@ -58,8 +58,8 @@ pub(crate) fn agent(url: &str, options: &DownloadOptions) -> ureq::Agent {
     config.build().into()
 }
 
-/// Sends one request and writes what it brings to the partial file, from its end on if the server still has the same
-/// version of the file.
+/// Sends one request and writes the response to the partial file. If the server still has the version of the file from
+/// which the partial file began, requests only the missing rest and appends it; otherwise starts anew.
 pub(crate) fn transfer(
     agent: &ureq::Agent,
     url: &str,
@@ -195,7 +195,7 @@ fn too_large(partial: &Path, options: &DownloadOptions) -> Broken {
     ))
 }
 
-/// Measures the speed of a transfer, once in each idle time.
+/// Measures the speed of a transfer over successive periods of [`DownloadOptions::idle`], to abort slow transfers.
 struct Pace {
     idle: Duration,
     least_speed: u64,

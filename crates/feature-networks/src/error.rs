@@ -6,8 +6,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Feature vectors of two different lengths, which are the fields, were combined; or the number of values (second
-    /// field) is no multiple of the length of a row (first field).
+    /// Feature vectors of two different lengths (the two fields) were combined; or a number of values (second field) is
+    /// not a multiple of the length of a row (first field).
     #[error("features of {0} and of {1} numbers cannot be compared")]
     Dimensions(usize, usize),
     /// Weights that the call needs were not loaded. The text says which ones and where they can be obtained.

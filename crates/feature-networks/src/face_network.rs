@@ -1,9 +1,9 @@
 //! Features from this project's face detector, a small network that was trained on drawn faces and is embedded in the
 //! program.
 //!
-//! FID in these features can rank training runs and snapshots of anime faces without any download, and its features
-//! were trained on faces, unlike those of random weights. The results cannot be compared with those of other programs,
-//! and change with the weights of the detector.
+//! FID computed from these features can rank training runs and snapshots of anime faces without downloading weights.
+//! Unlike the features of a network with random weights, they were trained on faces. The results cannot be compared
+//! with those of other programs, and change with the weights of the detector.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -22,8 +22,8 @@ use crate::network_input::check_images;
 use crate::placement::Placement;
 use crate::weight_files;
 
-/// Side in pixels that images are resized to, so that a face fills the image at the size that the detector detects
-/// best.
+/// Side in pixels that images are resized to. A face that fills an image of this side has the size that the detector
+/// detects best.
 const SIDE: usize = 128;
 /// The layers whose channels, averaged over the image, are the features: 48, 96 and 128 channels at strides of 8, 16
 /// and 32 pixels.

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::{inception, vgg};
 
-/// The folder, inside the folder `cache` of the user, for the weights of feature networks and the statistics of real
-/// images.
+/// Returns the subfolder of the user's cache folder `cache` for the weights of feature networks and the statistics of
+/// real images.
 pub fn cache_folder(cache: &Path) -> PathBuf {
     cache.join("metrics")
 }
@@ -36,7 +36,7 @@ pub(crate) fn read(path: &Path) -> Result<NamedTensors> {
     parse(path, &bytes)
 }
 
-/// As [`read`], for the bytes of a file. `path` is its path for error messages.
+/// Reads the tensors from the bytes of a file, as [`read`] does. `path` is the path of the file for error messages.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<NamedTensors> {
     match interop::read_tensors_bytes(bytes) {
         Ok(file) => Ok(file.tensors.into_iter().collect()),

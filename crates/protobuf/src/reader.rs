@@ -1,6 +1,7 @@
 //! Reads the fields of a message one after the other.
 //!
-//! Numbers have at most ten bytes and no field extends beyond the message that holds it; nothing is allocated.
+//! A varint of more than ten bytes is an error, and so is a field that extends beyond the end of its message. Reading
+//! allocates no memory.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ const MAX_VARINT: usize = 10;
 /// Value of a field, by its wire type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// Wire type 0: an integer of variable length; negative ones as two's complement.
+    /// Wire type 0: an integer of variable length (varint). A negative integer is given as its 64-bit two's complement.
     Varint(u64),
     /// Wire type 5: four bytes, little-endian.
     Fixed32([u8; 4]),
@@ -99,7 +100,8 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Reads a varint from the front of `bytes`, which then begins after it; for packed numbers.
+/// Reads a varint from the front of `bytes` and advances `bytes` past it. Used for packed numbers, which are several
+/// varints in one [`Value::Bytes`].
 ///
 /// # Errors
 /// `EndsEarly` when the bytes end inside the number, `LongNumber` when it has more than ten bytes.

@@ -38,8 +38,8 @@ impl Message {
         message
     }
 
-    /// Appends only the key and the length of a field of bytes; the caller writes its `length` bytes after the finished
-    /// message.
+    /// Appends only the key and the length of a field of bytes, which must be the last field. The caller must write the
+    /// `length` bytes of its value after the encoded message.
     pub fn head(mut self, field: u64, length: usize) -> Self {
         self.varint(field << 3 | 2);
         self.varint(length as u64);
@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_format_description() {
-        // protobuf.dev/programming-guides/encoding: field 1 = 150; field 2 = "testing"; field 3 = the first.
+        // protobuf.dev/programming-guides/encoding: field 1 = 150; field 2 = "testing"; field 3 = the
+        // message with field 1.
         let first = Message::default().int(1, 150);
         assert_eq!(first.0, [0x08, 0x96, 0x01]);
         let second = Message::default().bytes(2, "testing").bytes(3, &first);

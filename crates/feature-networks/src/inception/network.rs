@@ -184,8 +184,8 @@ impl Inception {
         &self.classifier_bias
     }
 
-    /// Computes the features of a batch of images, and with [`Tap::F2048`] also the logits. Images are resized as in
-    /// TensorFlow 1 ([`InceptionOptions::side`]).
+    /// Computes the features of a batch of images, and with [`Tap::F2048`] also the logits. Images are resized to
+    /// [`InceptionOptions::side`] as in TensorFlow 1.
     ///
     /// # Shapes
     /// - `images`: `u8`, `[n, 1 or 3, height, width]`; a gray channel is used for all three colors
@@ -235,7 +235,8 @@ impl Inception {
         })
     }
 
-    /// The convolution layer `name`, bias and relu. `padding` is vertical and horizontal, in pixels.
+    /// Applies the convolution `name`, its bias and relu. `padding` is the vertical and the horizontal padding, in
+    /// pixels.
     fn conv(&self, x: &Tensor, name: &str, stride: usize, padding: [usize; 2]) -> Result<Tensor> {
         let conv = &self.convs[name];
         let [pad_y, pad_x] = padding;
@@ -255,7 +256,7 @@ impl Inception {
         activate(&y, &conv.bias)
     }
 
-    /// The branch of a block that pools its input and applies a 1 x 1 convolution.
+    /// Computes the branch of a block that pools the input of the block and applies a 1 x 1 convolution.
     fn pool_branch(&self, x: &Tensor, block: &str, kind: Pool) -> Result<Tensor> {
         let name = format!("Mixed_{block}.branch_pool");
         if kind != Pool::Average {
@@ -280,7 +281,7 @@ impl Inception {
         Ok(pool(&x, Pool::MaxHalving)?)
     }
 
-    /// A branch of convolutions one after the other, each given by its name, stride and padding.
+    /// Computes a branch of a block: convolutions one after the other, each given by its name, stride and padding.
     fn branch(
         &self,
         x: &Tensor,
@@ -418,7 +419,7 @@ fn output(x: &Tensor) -> Result<InceptionOutput> {
     })
 }
 
-/// The mean over each channel: `[n, c, h, w]` to f32 `[n, c]`.
+/// The mean of each channel over the image: `[n, c, h, w]` to f32 `[n, c]`.
 fn global_mean(x: &Tensor) -> Result<Tensor> {
     Ok(x.to_dtype(DType::F32)?.flatten_from(2)?.mean(2)?)
 }

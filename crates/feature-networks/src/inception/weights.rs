@@ -121,7 +121,7 @@ pub(crate) fn write(tensors: &Tensors, to: &Path) -> Result<()> {
 /// Element `i` of a tensor depends only on the seed, the name of the tensor and `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeededWeights {
-    /// The seed: each one gives different weights, and so does `None`.
+    /// The seed. Each seed gives different weights; `None` gives weights that differ from those of every seed.
     pub seed: Option<u32>,
     /// Whether the parameters of the batch normalizations are random too. Otherwise the batch normalizations change
     /// nothing.

@@ -78,7 +78,7 @@ fn on_cpu(x: &Tensor, linear: &[f32]) -> Result<Vec<f64>> {
 
 /// Normalizes the features `[n, channels, height, width]` to length 1 at each pixel. Differentiable.
 pub(super) fn unit_length(x: &Tensor) -> Result<Tensor> {
-    // Added under the root because the derivative of the root is infinite at 0.
+    // A small number is added under the root, because the derivative of the root is infinite at 0.
     let squares = (x.sqr()?.sum_keepdim(1)? + EPSILON * EPSILON)?;
     Ok(x.broadcast_div(&(squares.sqrt()? + EPSILON)?)?)
 }

@@ -25,7 +25,7 @@ const DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
 pub const LEAST_SIDE: usize = 16;
 
 /// The features of a batch of images at the end of each of the five stages of a [`Vgg16`], normalized to length 1 at
-/// each pixel. Two of them are compared by [`Vgg16::distance`].
+/// each pixel. [`Vgg16::distance`] computes LPIPS from the stage features of two batches.
 pub struct StageFeatures(Vec<Tensor>);
 
 /// Weight and bias of a layer.

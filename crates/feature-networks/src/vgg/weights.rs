@@ -57,7 +57,7 @@ impl VggSource {
 /// `layers.conv1.weight`, `layers.fc1.bias`, `lpips0`, ...
 pub(crate) type Tensors = HashMap<String, Tensor>;
 
-/// Indices of the 13 convolutions in the `features` of torchvision's VGG16.
+/// Indices of the 13 convolutions in the module `features` of torchvision's VGG16.
 const FEATURES: [usize; 13] = [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28];
 
 /// For each tensor of the network: NVIDIA's name, its names in other files, its shape.
@@ -171,8 +171,8 @@ fn has(tensors: &Tensors, prefix: &str, shape: &VggShape) -> bool {
         .all(|(name, ..)| tensors.contains_key(name))
 }
 
-/// Selects the tensors of the network from published files and from an existing file `target` ([`gather`]), and writes
-/// them to `target`.
+/// Selects the tensors of the network from published files and, for those that are missing there, from the file
+/// `target` if it exists ([`gather`]). Writes them to `target`.
 ///
 /// # Errors
 /// The errors of [`gather`]; `Cache` when the file cannot be written.
