@@ -1,4 +1,4 @@
-//! Chooses one network snapshot of a run. All programs use this rule.
+//! Chooses one network snapshot of a run, by rules that are common to all programs of this project.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -69,12 +69,13 @@ pub struct ChosenCheckpoint {
     pub warnings: Vec<String>,
 }
 
-/// Chooses a snapshot in the folder of a run of this program or of one of NVIDIA's.
+/// Chooses a snapshot in a run folder that was written by this project or by one of NVIDIA's programs.
 ///
-/// [`Checkpoint::Best`] compares FID results; without these, KID results, or else those of any other metric. Only
-/// snapshots that still exist and lie beyond the warm-up ([`crate::WARM_UP_KIMG`]) are compared, and only results of
-/// the same feature network as the last result of that metric. Without such results the newest snapshot is chosen.
-/// Where no file name has a number of kimg, `Best` and `Newest` choose the only file named `network*`.
+/// [`Checkpoint::Best`] uses the first metric that has a result for a snapshot that still exists and lies beyond the
+/// warm-up ([`crate::WARM_UP_KIMG`]): FID before KID, and both before other metrics. It compares the results of this
+/// metric for all such snapshots, but only those that were computed with the same feature network as the metric's last
+/// result. Where no metric has such a result, it chooses the newest snapshot. Where no file name has a number of kimg,
+/// `Best` and `Newest` choose the only file named `network*`.
 ///
 /// # Errors
 /// `Unreadable` when the folder cannot be read; `NoCheckpoint` when it has no such snapshot.
@@ -151,8 +152,8 @@ fn describe_kimgs(snapshots: &[Snapshot]) -> String {
     }
 }
 
-/// The best snapshot and the reason, by the first metric (FID, then KID, then others by name) that has a result for an
-/// existing snapshot beyond the warm-up.
+/// The best snapshot and the reason for the choice, by the first metric (FID, then KID, then others by name) that has a
+/// result for an existing snapshot beyond the warm-up.
 fn best(
     run_dir: &Path,
     snapshots: &[Snapshot],
@@ -202,8 +203,8 @@ fn best_of<'a>(
     Some((snapshot, best.value))
 }
 
-/// The file name of a snapshot without folders and extension. Other programs write the folders, and NVIDIA's TensorFlow
-/// program leaves the extension out.
+/// The file name of a snapshot without folders and extension, to compare names of different programs: a result file of
+/// another program can name a snapshot with its folders or, from NVIDIA's TensorFlow program, without its extension.
 fn stem(name: &str) -> &str {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)

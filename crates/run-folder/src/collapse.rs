@@ -18,17 +18,17 @@ pub struct CollapseOptions {
     /// Alarm when the score gap, mean score of real minus mean score of generated images, exceeds this multiple of its
     /// median over past ticks.
     pub gap_factor: f64,
-    /// A score gap, in logits, below which there is no alarm.
+    /// Score gaps, in logits, up to this value never cause [`Alarm::ScoreGap`].
     pub gap_least: f64,
-    /// A run in which every score gap exceeds this value has never learned: the discriminator is saturated. In healthy
-    /// runs the gap stays below 10.
+    /// A run in which every score gap, except that of the first tick, exceeds this value has never learned: the
+    /// discriminator is saturated. In healthy runs the gap stays below 10.
     pub gap_of_dead: f64,
     /// A run in which every diversity is below this value never generated two different images. The diversity of new
     /// networks is about 3.
     pub diversity_of_dead: f64,
-    /// Number of consecutive ticks that must exceed a threshold before an alarm.
+    /// Number of consecutive ticks that must be beyond a threshold before an alarm.
     pub patience: usize,
-    /// Number of ticks at the start of a run without alarms, except for a run that never learned and for NaN.
+    /// Number of ticks at the start of a run in which only [`Alarm::Dead`] and [`Alarm::NotFinite`] are raised.
     pub warmup: usize,
 }
 
@@ -150,7 +150,7 @@ impl std::fmt::Display for Alarm {
 pub struct CollapseMonitor {
     options: CollapseOptions,
     best_diversity: f64,
-    /// The smallest score gap, without that of the first tick, which may be only one step long.
+    /// The smallest score gap so far. The first tick is left out, because it may be only one training step long.
     least_gap: f64,
     gaps: VecDeque<f64>,
     n_ticks: usize,
@@ -158,7 +158,8 @@ pub struct CollapseMonitor {
     wide_gap: Streak,
 }
 
-/// The current number of consecutive ticks that exceed a threshold, and the kimg of the first of them.
+/// The number of consecutive ticks, up to the latest one, that are beyond a threshold, and the kimg of the first of
+/// them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Streak {
     len: usize,
@@ -189,7 +190,7 @@ impl TickScalars {
 }
 
 impl CollapseMonitor {
-    /// Number of past gaps of which the median is taken.
+    /// Largest number of past score gaps that are kept to compute their median.
     const MEMORY: usize = 200;
 
     /// A monitor that has seen no tick yet.

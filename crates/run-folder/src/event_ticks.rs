@@ -3,18 +3,19 @@
 //! This program and NVIDIA's PyTorch program write steps in kimg and times in seconds since the start of the run.
 //! NVIDIA's TensorFlow program writes steps in images and times since 1970. The rules:
 //!
-//! - The kimg of a step are its `Progress/kimg`. Without that scalar they are the number of the step, divided by 1000
-//!   when steps count images ([`counts_images`]).
-//! - The hours of a step are taken from its `Timing/total_hours`, else its `Timing/total_sec`, else its
-//!   `Timing/total_days`. Without these they are the time of the event; times since 1970 are measured from the first
-//!   event of the run.
+//! - The kimg of a step is its scalar `Progress/kimg`. Without that scalar it is the number of the step, divided by
+//!   1000 when steps count images ([`counts_images`]).
+//! - The hours of a step are taken from its scalar `Timing/total_hours`, else from `Timing/total_sec`, else from
+//!   `Timing/total_days`. Without these scalars they are computed from the time of the event: a time since 1970 is
+//!   measured from the first event of the run.
 
 use std::collections::BTreeMap;
 
 use crate::tensorboard::Events;
 use crate::ticks::{KIMG, Tick, hours_of};
 
-/// Times in seconds of at least this value are since 1970, not since the start of the run, as no run takes three years.
+/// Times in seconds of at least this value count from 1970. Smaller times count from the start of the run, because no
+/// run takes three years.
 const SINCE_1970: f64 = 1e8;
 
 /// Other information about the length of a run, from which [`counts_images`] infers the unit of steps.
@@ -29,7 +30,7 @@ pub struct Lengths {
 /// Time in seconds of the first scalar of a step, and the values of the step's scalars by name.
 type Step = (f64, BTreeMap<String, f64>);
 
-/// Makes one tick of each step, sorted by kimg. When several files have the same step, values of the later file win.
+/// Makes one tick for each step, sorted by kimg. When several files have the same step, values of the later file win.
 pub fn ticks(files: &[Events], lengths: Lengths) -> Vec<Tick> {
     let mut steps: BTreeMap<u64, Step> = BTreeMap::new();
     for scalar in files.iter().flat_map(|file| &file.scalars) {
@@ -66,15 +67,16 @@ pub fn ticks(files: &[Events], lengths: Lengths) -> Vec<Tick> {
     all
 }
 
-/// Whether steps count images instead of thousands of images. The first of these criteria for which the run has the
-/// data decides:
+/// Whether steps count images instead of thousands of images. The first of these criteria that applies decides:
 ///
-/// 1. Steps with `Progress/kimg`: a step that counts images is 1000 times this value.
-/// 2. The kimg of the newest snapshot: the last step is near this value, or near 1000 times it.
-/// 3. `total_kimg`: a last step far beyond it counts images.
-/// 4. Steps with `Progress/tick`: a tick is about 4 kimg, or 4000 images.
-/// 5. The smallest distance between two steps: 500 or more means images.
-/// 6. A single step: 50,000 or more means images; with times since 1970, 1000 or more does.
+/// 1. `Progress/kimg` of the steps: when steps count images, their numbers are about 1000 times this value.
+/// 2. The kimg of the newest snapshot: the number of the last step is near this value, or near 1000 times this value
+///    when steps count images.
+/// 3. `total_kimg`: when the number of the last step is far beyond it, steps count images. Otherwise the next criterion
+///    is used.
+/// 4. `Progress/tick` of the steps: a tick is about 4 kimg, or 4000 images.
+/// 5. The smallest difference between the numbers of two steps: 500 or more means images.
+/// 6. The number of the only step: 50,000 or more means images, or 1000 or more when its time is since 1970.
 fn counts_images(steps: &BTreeMap<u64, Step>, lengths: Lengths) -> bool {
     let Some((&last, (seconds, _))) = steps.last_key_value() else {
         return false;

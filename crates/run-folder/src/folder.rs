@@ -70,7 +70,8 @@ impl RunFolder {
     }
 }
 
-/// The path for a new run folder in `outdir`, named as NVIDIA's programs do: `00003-faces64-mirror-auto1`.
+/// The path for a new run folder in `outdir`, with a name in the format of NVIDIA's programs:
+/// `00003-faces64-mirror-auto1`.
 ///
 /// # Errors
 /// `File` when `outdir` cannot be read.
@@ -133,7 +134,7 @@ mod tests {
         assert!(matches!(&error, Error::InUse(found) if *found == path));
         drop(run);
         RunFolder::open(&path).unwrap();
-        // Another run in the same folder has a lock of its own.
+        // Another run in the same output folder has a lock of its own.
         let (a, b) = (RunFolder::open(&path), RunFolder::create(dir.path(), "b"));
         assert!(a.is_ok() && b.is_ok());
     }

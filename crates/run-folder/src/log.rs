@@ -58,9 +58,9 @@ impl fmt::Display for TickLine {
 pub struct Log {
     /// The ticks of the complete status lines, in file order.
     pub ticks: Vec<Tick>,
-    /// Number of lines that contain a status line, complete or not, or zero bytes.
+    /// Number of lines that contain a status line (complete or not) or zero bytes.
     n_lines: usize,
-    /// Numbers of the damaged ones of these lines, from 1, ascending.
+    /// Line numbers of the damaged lines among them, counted from 1, ascending.
     damaged: Vec<usize>,
 }
 
@@ -126,7 +126,7 @@ impl Log {
         }
     }
 
-    /// A message with the number of damaged status lines and the number of the first one; `None` when none is damaged.
+    /// A message with the number of damaged lines and the line number of the first one; `None` when none is damaged.
     pub fn damage(&self) -> Option<String> {
         let first = self.damaged.first()?;
         Some(format!(
@@ -151,8 +151,8 @@ fn statuses(line: &str) -> impl Iterator<Item = &str> {
     pieces.map(move |(start, end)| &line[start..end])
 }
 
-/// Whether a text begins like a status line. `tick` without a following key counts only at the start of a line
-/// (`is_alone`).
+/// Whether a text begins like a status line. `is_alone` says that the text begins at the start of a line: only there
+/// does `tick` count without the key `kimg` (or a prefix of it) after it.
 fn is_status(text: &str, is_alone: bool) -> bool {
     let text = text.trim_end_matches('\0');
     let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());

@@ -16,14 +16,15 @@ use crate::snapshots::snapshot_kimg;
 pub struct Point {
     /// Thousands of real images seen.
     pub kimg: f64,
-    /// The value; NaN or infinite where the metric was.
+    /// The value of the result; NaN or infinite where the metric returned such a value.
     pub value: f64,
     /// Standard error of the value; `None` where it is not known.
     pub std: Option<f64>,
 }
 
-/// Describes how the numbers of a line of `metric-*.jsonl` were computed: feature network, covariance, numbers of
-/// images. Null in files of NVIDIA's programs. Earlier versions of this program stored it under the key `flavour`.
+/// Returns the part of a line of `metric-*.jsonl` that describes how its numbers were computed: feature network,
+/// covariance, numbers of images. Null for lines of NVIDIA's programs. The key is `provenance`, or `flavour` in files
+/// of earlier versions of this program.
 pub fn provenance(line: &Value) -> &Value {
     line.get("provenance").unwrap_or(&line["flavour"])
 }
@@ -41,7 +42,7 @@ pub struct MetricLine {
 }
 
 impl MetricLine {
-    /// A result that is not in a file yet; `line` is the object that will be written. `None` when it is not a JSON
+    /// A result that is not in a file yet; `line` is the object that will be written. `None` when `line` is not a JSON
     /// object.
     pub fn of_result(metric: &str, line: &Value) -> Option<Self> {
         Some(metric_line(metric, line.as_object()?.clone()))
@@ -208,7 +209,7 @@ pub(crate) fn of_text(metric: &str, text: &str) -> (Vec<MetricLine>, usize) {
     (found, n_damaged)
 }
 
-/// A message that lists the results without kimg; `None` when all have one.
+/// A message that lists the results without kimg; `None` when every result has a kimg.
 pub(crate) fn without_kimg(lines: &[MetricLine]) -> Option<String> {
     const SHOWN: usize = 3;
     let lost: Vec<&MetricLine> = lines.iter().filter(|line| line.kimg.is_none()).collect();
@@ -234,8 +235,8 @@ pub(crate) fn without_kimg(lines: &[MetricLine]) -> Option<String> {
     ))
 }
 
-/// A message that lists the results with kimg that are NaN, infinite or null, and so missing in plots; `None` when all
-/// are finite.
+/// A message that lists the results that have a kimg but cannot be plotted, because they are NaN, infinite or null;
+/// `None` when there are no such results.
 pub(crate) fn without_number(lines: &[MetricLine]) -> Option<String> {
     const SHOWN: usize = 3;
     let broken = lines.iter().filter(|line| line.kimg.is_some());

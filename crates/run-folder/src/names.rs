@@ -8,7 +8,7 @@ pub const TRAIN_CONFIG: &str = "train_config.json";
 pub const LOG: &str = "log.txt";
 /// File with number, mean and standard deviation of each reported scalar, as one JSON line for each tick.
 pub const STATS: &str = "stats.jsonl";
-/// File with the results of `eval leak`, one JSON line for each call.
+/// File with the results of `eval leak`, one JSON line for each run of that command.
 pub const LEAKS: &str = "leaks.jsonl";
 /// PNG with a grid of real images.
 pub const REALS: &str = "reals.png";
@@ -51,8 +51,8 @@ pub(crate) fn is_events(name: &str) -> bool {
     name.contains("tfevents")
 }
 
-/// Whether training appends to the file of this name, and a resumed run cuts it back to its length at the training
-/// state.
+/// Whether training appends to the file of this name. A resumed run cuts such a file back to the length that it had
+/// when the training state was saved.
 pub(crate) fn is_growing(name: &str) -> bool {
     name == LOG || name == STATS || name.contains(".tfevents.")
 }

@@ -23,13 +23,14 @@ pub struct RunRecord {
     pub path: PathBuf,
     /// The content of `training_options.json`; null when it is missing or damaged.
     pub options: Value,
-    /// The ticks, from `stats.jsonl`; where that has none from TensorBoard events, or else from `log.txt`.
+    /// The ticks, from the first of these sources that has any: `stats.jsonl`, TensorBoard event files, `log.txt`.
     pub ticks: Vec<Tick>,
     /// Network snapshots, ascending by kimg.
     pub snapshots: Vec<Snapshot>,
     /// Paths of the grids of generated images (`fakes000200.png`) by kimg.
     pub fakes: BTreeMap<u64, PathBuf>,
-    /// Metric results in file order, the files (`metric-*.jsonl`, `metric-*.txt`) by name.
+    /// Metric results: files (`metric-*.jsonl`, `metric-*.txt`) in the order of their names, the lines of a file in
+    /// file order.
     pub metrics: Vec<MetricLine>,
     /// The last line of `leaks.jsonl`, which `eval leak` writes; null when there is none.
     pub leak: Value,
@@ -146,7 +147,7 @@ impl RunRecord {
         keys.iter().fold(&self.options, |value, key| &value[*key])
     }
 
-    /// Length of the warm-up in kimg. Earlier snapshots are not judged by metrics, see
+    /// Length of the warm-up in kimg. Snapshots of the warm-up are not judged by metrics, see
     /// [`WARM_UP_KIMG`](crate::WARM_UP_KIMG).
     pub fn warm_up_kimg(&self) -> f64 {
         warm_up_kimg(&self.options)
@@ -194,8 +195,8 @@ impl RunRecord {
             .unwrap_or_default()
     }
 
-    /// A run that is still training modifies a file within this time: ten times its longest tick, at least 15 minutes;
-    /// an hour when the ticks are not known.
+    /// The longest time that a run in training is expected to go without modifying a file: ten times its longest tick,
+    /// at least 15 minutes; an hour when the ticks are not known.
     pub fn patience(&self) -> Duration {
         let longest = self
             .ticks

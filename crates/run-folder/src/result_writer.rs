@@ -11,8 +11,8 @@ use crate::names;
 use crate::number::format_number;
 use crate::snapshots::snapshot_kimg;
 
-/// Whether a lower value of the result with this name (`fid50k_full`) is better. Names that do not begin with one of the
-/// names below count as better when higher.
+/// Whether a lower value of the result with this name (`fid50k_full`) is better. Higher values are better for names
+/// that do not begin with one of the prefixes below, and for names that end with `_distance_ratio`.
 pub fn lower_is_better(result: &str) -> bool {
     ["fid", "kid", "ppl", "mem"]
         .iter()
@@ -20,7 +20,7 @@ pub fn lower_is_better(result: &str) -> bool {
         && !result.ends_with("_distance_ratio")
 }
 
-/// Whether a value of a result, by its name, is better than another.
+/// Whether `value` is better than `other` for the result with the name `result`.
 pub fn is_better(result: &str, value: f64, other: f64) -> bool {
     match lower_is_better(result) {
         true => value < other,

@@ -1,5 +1,5 @@
-//! Lengths of the files to which a run appends. They are saved with a training state; when the run resumes, the files
-//! are cut back to them. Files with metric results are never cut, because `eval run` appends to them, too.
+//! Lengths of the files to which a run appends. They are saved with a training state; when the run resumes, each file
+//! is cut back to its saved length. Files with metric results are never cut, because `eval run` appends to them, too.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -29,7 +29,7 @@ pub fn file_lengths(run_dir: &Path) -> Result<BTreeMap<String, u64>> {
 
 const EVALUATE_AGAIN: &str = "`eval run` on the folder computes them again";
 
-/// Cuts log, statistics and events back to their saved lengths, and removes those of these files without a saved
+/// Cuts the log, statistics and event files back to their saved lengths, and removes such files when they have no saved
 /// length. A file that is damaged before its saved length, as after a power failure, is cut after its last complete
 /// record. Metric result files are only checked. Returns a message for each file that lost records.
 ///

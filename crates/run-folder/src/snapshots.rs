@@ -93,8 +93,9 @@ pub(crate) fn only_network_file(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(found.pop().filter(|_| found.is_empty()))
 }
 
-/// Removes snapshots of this program, except the newest `keep` and those whose names are in `best`. Snapshots with more
-/// kimg than `current`, a file name, remain from before the run resumed and are neither counted nor removed.
+/// Removes snapshots of this program, except the newest `keep` (at least one) and those whose names are in `best`.
+/// `current` is the file name of the snapshot written last. Snapshots with more kimg than `current` remain from before
+/// the run resumed; they are neither counted nor removed.
 ///
 /// # Errors
 /// `File` when the folder cannot be read, or a file cannot be removed.

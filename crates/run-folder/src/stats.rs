@@ -62,7 +62,7 @@ impl Moments {
 pub struct Stats {
     /// Moments of the current tick.
     open: IndexMap<String, Moments>,
-    /// For each name, the moments of the last tick that had values.
+    /// For each name, its moments in the last ended tick in which it had values.
     closed: IndexMap<String, Moments>,
 }
 
@@ -79,7 +79,8 @@ impl Stats {
         }
     }
 
-    /// Ends the current tick. A scalar without values in it keeps those of an earlier tick, as in NVIDIA's programs.
+    /// Ends the current tick. A scalar without values in this tick keeps the moments of the last tick in which it had
+    /// values, as in NVIDIA's programs.
     pub fn close(&mut self) {
         for (name, moments) in &mut self.open {
             if moments.num > 0 {

@@ -19,7 +19,7 @@ const TURNED_UP: f64 = 1.3;
 const COLLAPSED: f64 = 2.0;
 /// A worse value must differ from the best one by more than this number of standard errors.
 const STANDARD_ERRORS: f64 = 3.0;
-/// Number of last snapshots that must all be worse, because one alone may be an outlier.
+/// Number of snapshots at the end of a run that must all be worse, because a single one may be an outlier.
 const LEAST_WORSE: usize = 2;
 
 /// The values of one metric result of one run over training.
@@ -144,8 +144,8 @@ impl Curve {
         }
     }
 
-    /// The first of the last points that are all worse than `best` by the factor `ratio` and by more than 3 standard
-    /// errors; `None` when fewer than two last points are.
+    /// The first of the points at the end of the run that are all worse than `best` by the factor `ratio` and by more
+    /// than 3 standard errors; `None` when fewer than two points at the end are.
     fn worse_since(&self, best: &Point, ratio: f64) -> Option<Point> {
         let is_worse = |point: &&Point| {
             let error = match (best.std, point.std) {

@@ -37,8 +37,8 @@ impl Events {
     /// Parses the content of an event file. After damage, parsing continues at the next record with correct checksums.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut found = Self::default();
-        // Damaged lengths could make the search compute the checksum of the same bytes at every position. The budget
-        // limits it to about 16 times the size of the file.
+        // Damaged lengths could make the search compute checksums of the same bytes again at every position. The budget
+        // limits the number of bytes with computed checksums to about 16 times the size of the file.
         let mut budget = 16 * bytes.len() + (64 << 20);
         let mut at = 0;
         while at < bytes.len() {

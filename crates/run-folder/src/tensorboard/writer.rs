@@ -9,8 +9,8 @@ use super::record::record;
 use crate::error::{Error, Result};
 use crate::growing_file::GrowingFile;
 
-/// The path of a run's event file: the existing one (the first by name), or a new one with the current time in its
-/// name.
+/// The path of a run's event file: that of the existing file (the first by name), or of a new file with the current
+/// time in its name.
 ///
 /// # Errors
 /// `File` when the folder cannot be read.
