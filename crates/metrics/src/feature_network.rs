@@ -77,7 +77,8 @@ impl FromStr for FeatureKind {
     }
 }
 
-/// The two feature networks that metrics use.
+/// The two feature networks that metrics use. With [`FeatureKind::FaceDetector`], the face detector takes the place of
+/// both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
     /// The Inception network of FID.
@@ -145,7 +146,7 @@ impl FeatureNetwork {
     /// [`with_cache`](Self::with_cache).
     ///
     /// # Errors
-    /// `Weights` when the file has no such weights.
+    /// `Weights` when the file does not contain weights of Inception.
     pub fn from_file(path: &Path) -> Result<Self> {
         let mut network = Self::closed(FeatureKind::Inception, None);
         network.inception = Some(Inception::open(path, InceptionOptions::default())?);

@@ -50,7 +50,7 @@ impl FeatureStats {
     /// Number of rows that are added to the products at once.
     const BLOCK: usize = 512;
 
-    /// Statistics of no rows; `dim` is the length of the rows to come.
+    /// Statistics without any rows yet; `dim` is the length of the rows that will be added.
     pub fn new(dim: usize) -> Self {
         Self {
             len: 0,
@@ -60,7 +60,7 @@ impl FeatureStats {
         }
     }
 
-    /// The inverse of [`sums`](Self::sums).
+    /// Makes statistics from the numbers that [`sums`](Self::sums) returns.
     pub(crate) fn from_sums(len: usize, sum: Vec<f64>, products: Matrix) -> Self {
         Self {
             len,
@@ -132,7 +132,7 @@ impl FeatureStats {
         self.sum.len()
     }
 
-    /// Mean and covariance of the rows.
+    /// Mean and covariance of the rows; `covariance` selects the divisor.
     ///
     /// # Errors
     /// `TooFew` with fewer than two rows.

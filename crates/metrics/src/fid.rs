@@ -7,8 +7,8 @@ use crate::feature_stats::{Covariance, FeatureStats, Gaussian};
 use crate::linalg::{self, Matrix};
 use feature_networks::Features;
 
-/// The Gaussian of the real images and a factor of its covariance. Reusing the factor makes each further FID twice as
-/// fast.
+/// The Gaussian of the real images, and a matrix `factor` whose product with its own transpose is the covariance.
+/// Reusing this factor makes each further FID twice as fast.
 #[derive(Clone, Debug)]
 pub struct FidReference {
     gaussian: Gaussian,

@@ -59,7 +59,8 @@ impl ImageSet {
         })
     }
 
-    /// The same images without mirroring and subset options; `_full` metrics compare with these.
+    /// All images of the set, without the mirroring and subset options of a dataset; `_full` metrics compare with
+    /// these.
     ///
     /// # Errors
     /// When the dataset cannot be opened again.

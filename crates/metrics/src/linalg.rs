@@ -95,10 +95,12 @@ pub(crate) fn trace_sqrt(b: &Matrix, a: &Matrix) -> Result<f64> {
         .sum())
 }
 
-/// Dot products of all rows of two row-major matrices, `[n, dim]` and `[m, dim]`; the result is a row-major `[n, m]`.
+/// Dot product of each row of `rows`, `[n, dim]`, with each row of `columns`, `[m, dim]`. Both matrices and the result,
+/// `[n, m]`, are row-major.
 pub(crate) fn products(rows: &[f32], columns: &[f32], dim: usize) -> Vec<f32> {
     let (n, m) = (rows.len() / dim, columns.len() / dim);
-    // A column-major matrix is its transpose in row-major order.
+    // The result is computed as its transpose `[m, n]`, which is column-major and so has its values in the wanted
+    // order.
     let mut out = Mat::<f32>::zeros(m, n);
     let x = MatRef::from_row_major_slice(rows, n, dim);
     let y = MatRef::from_row_major_slice(columns, m, dim);
@@ -110,7 +112,7 @@ pub(crate) fn products(rows: &[f32], columns: &[f32], dim: usize) -> Vec<f32> {
     values
 }
 
-/// Like [`products`], in f64, with the result as a column-major `[n, m]` matrix.
+/// Like [`products`], in f64, with the result as a column-major matrix `[n, m]`.
 pub(crate) fn products_f64(rows: &[f64], columns: &[f64], dim: usize) -> Matrix {
     let (n, m) = (rows.len() / dim, columns.len() / dim);
     let mut out = Mat::zeros(n, m);

@@ -12,7 +12,7 @@ use feature_networks::Features;
 /// Number of rows of the distance matrix that each thread keeps in memory.
 const BLOCK: usize = 256;
 
-/// Rounding of features and distances to a precision.
+/// The precision to which features and distances are rounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rounding {
     /// No rounding: f32.
@@ -138,13 +138,13 @@ pub struct Neighbor {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memorization {
     /// Fraction of the generated images that are closer to a real image than 99 % of the real images are to their
-    /// nearest other one. For unseen real images it would be 0.01; much larger values mean that training images are
-    /// reproduced. Where 1 % of the real images or more equal another one: the fraction of generated images that equal
-    /// a real image.
+    /// nearest other real image. For unseen real images it would be 0.01; much larger values mean that the generator
+    /// reproduces training images. Where 1 % or more of the real images equal another real image, this is the fraction
+    /// of the generated images that equal a real image.
     pub share: f64,
     /// Median distance of generated images to their nearest real image, divided by the median distance of real images
-    /// to their nearest other one. Values below 1 indicate copies. `None` where at least half of the real images equal
-    /// another one, so that the divisor is 0.
+    /// to their nearest other real image. Values below 1 indicate copies. `None` where at least half of the real images
+    /// equal another real image, so that the divisor is 0.
     pub distance_ratio: Option<f64>,
     /// Number of real images that equal another real image up to rounding.
     pub n_twins: usize,
@@ -384,7 +384,8 @@ mod tests {
             (found.distance_ratio, found.share, found.n_twins),
             (None, 0.0, 600)
         );
-        // 6 of 306 are duplicates: the limit for `share` is 0, the ratio is the same as without them.
+        // 6 of 306 images are duplicates: `share` counts only copies, and the ratio is the same as without the
+        // duplicates.
         let mut some = rows.clone();
         some.append(&rows.pick(&[1, 2, 3, 4, 5, 6])).unwrap();
         let mut copies = fresh.pick(&(0..90).collect::<Vec<_>>());

@@ -50,7 +50,8 @@ pub fn path_speeds(vgg: &Vgg16, pairs: &Tensor, path: PathOptions) -> Result<Vec
         .collect())
 }
 
-/// Mean of the speeds, without the lowest and the highest 1 %, and the standard error of this mean.
+/// Mean of the squared speeds of [`path_speeds`], without the lowest and the highest 1 %, and the standard error of
+/// this mean.
 ///
 /// # Errors
 /// `TooFew` without speeds; `NotFinite` for NaN or infinity.

@@ -30,8 +30,8 @@ pub(crate) struct Needs {
     pub features: bool,
 }
 
-/// The cache file for `n` real images. Its name is a hash of their content hash `content`, `n` and the name of the
-/// network.
+/// The path of the cache file for `n` real images. Its name is a hash of `content` (the hash of the images' contents),
+/// `n` and `network` (the name of the feature network).
 pub(crate) fn cache_file(cache: &Path, content: &str, n: usize, network: &str) -> PathBuf {
     let mut hash = Sha256::new();
     hash.update(format!("real statistics 1\n{content}\n{n}\n{network}\n"));
@@ -41,7 +41,7 @@ pub(crate) fn cache_file(cache: &Path, content: &str, n: usize, network: &str) -
 
 impl RealStats {
     /// Reads a cache file. `None` when it does not exist, cannot be read or lacks a needed part. A damaged file is
-    /// ignored with a warning, and a file of an earlier version without a checksum with a message.
+    /// ignored with a warning. A file without a checksum is of an earlier version, and is ignored with a message.
     pub fn load(path: &Path, needs: Needs) -> Option<Self> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,

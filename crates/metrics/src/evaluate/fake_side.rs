@@ -15,7 +15,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// Keeps the largest number of features that one of the metrics in `needed` uses.
+    /// An empty store with room for the images of the metric in `needed` that uses the most generated images.
     fn new<'a>(needed: impl Iterator<Item = &'a Metric>) -> Self {
         Self {
             limit: needed.map(|m| m.n_fakes).max().unwrap_or(0),
@@ -38,7 +38,7 @@ impl Kept {
 /// single images, so that the memory use of a FID does not depend on its number of images.
 pub(super) struct FakeSide {
     len: usize,
-    /// Number of images that each feature network must process.
+    /// Number of images that Inception must process; `vgg_limit` is the number for VGG16.
     inception_limit: usize,
     vgg_limit: usize,
     stats: Option<FeatureStats>,
@@ -48,8 +48,8 @@ pub(super) struct FakeSide {
 }
 
 impl FakeSide {
-    /// An empty side for these metrics. `bootstraps` returns whether a FID of so many images is resampled for an error
-    /// bar.
+    /// An empty side for these metrics. `bootstraps` takes a number of generated images, and returns whether a FID of
+    /// that many images is resampled for an error bar.
     pub fn new(metrics: &[Metric], bootstraps: impl Fn(usize) -> bool) -> Self {
         let largest = |family: Family| {
             let of_family = metrics
@@ -101,7 +101,7 @@ impl FakeSide {
         self.stats.as_ref()
     }
 
-    /// The features of the first `n` images by one network; `None` when no metric needed them.
+    /// The features of the first `n` images, computed by the network `family`; `None` when no metric needed them.
     pub fn features(&self, family: Family, n: usize) -> Option<Features> {
         let kept = match family {
             Family::Inception => &self.inception,

@@ -81,7 +81,7 @@ pub struct Progress {
     pub step: Step,
     /// Number of images, pairs or (in [`Step::Compute`]) metrics done so far.
     pub done: usize,
-    /// Total number of these; 0 when it is not known.
+    /// Total number of images, pairs or metrics of this stage; 0 when it is not known.
     pub total: usize,
 }
 
@@ -100,7 +100,8 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// An evaluator against `reals`, which has the mirror and subset options of training.
+    /// Makes an evaluator that compares with the real images `reals`, opened with the mirror and subset options of
+    /// training.
     pub fn new(network: FeatureNetwork, reals: ImageSet, options: EvaluateOptions) -> Self {
         let reals = RealSide::new(reals, options.batch_size, options.cache.clone());
         Self {
@@ -120,8 +121,8 @@ impl Evaluator {
         &self.reals.images
     }
 
-    /// The real images that `_full` metrics compare with: all images, not mirrored. Their indices are those of
-    /// [`Neighbor::real`](crate::Neighbor::real).
+    /// The real images that `_full` metrics compare with: all images, not mirrored.
+    /// [`Neighbor::real`](crate::Neighbor::real) is an index in this set.
     ///
     /// # Errors
     /// Those of [`ImageSet::full`].
@@ -200,7 +201,8 @@ impl Evaluator {
         let mut given = 0;
         while let Some(next) = of_images.get(given) {
             let has_ended = if side.len() < next.n_fakes {
-                // End the batch where the number of images of the next metric is reached.
+                // End the batch at the number of images of the next metric, so that its statistics cover exactly these
+                // images.
                 let wanted = self.options.batch_size.min(next.n_fakes - side.len());
                 let batch = fakes.images(wanted).map_err(Error::Source)?;
                 match batch.filter(|batch| batch.dims().first().is_some_and(|n| *n > 0)) {

@@ -27,7 +27,7 @@ pub struct MetricResult {
 }
 
 impl MetricResult {
-    /// The first value; NaN when it is not finite.
+    /// The value of the metric's first result; NaN when it is not finite.
     pub fn value(&self) -> f64 {
         self.results
             .values()

@@ -144,7 +144,8 @@ fn one_pass_feeds_all_metrics_and_the_cache_gives_the_same() {
     assert_ne!(mirrored[0].results, plain[0].results);
 }
 
-/// A source of the images of [`fakes`], and of pairs whose second image is brighter, by more for each further position.
+/// A source of the images that a function returns, and of pairs of images for path lengths. The second image of a pair
+/// is brighter than the first one, by an amount that depends on the index of the path.
 struct FakeImages<F>(F);
 
 impl<F: FnMut(usize) -> Result<Option<Tensor>, SourceError>> FakeSource for FakeImages<F> {
@@ -204,7 +205,7 @@ fn a_result_is_handed_over_before_later_images_are_made() {
     write(&zip, 20);
     let mut evaluator = evaluator_of(&zip, 16);
     let mut seen = Vec::new();
-    // There are 30 images. The metric of 40 fails; those of fewer images were passed on before.
+    // There are 30 images. The metric that needs 40 fails, after the results of the others were passed on.
     let error = evaluator
         .evaluate_each(
             &parse(&["fid40_full", "kid30_full", "pr20_3_full"]),
