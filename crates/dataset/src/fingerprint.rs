@@ -18,12 +18,13 @@ pub struct Fingerprint {
     pub n_images: usize,
     /// SHA-256 over names and sizes, in hex.
     pub listing: String,
-    /// SHA-256 over names, sizes and CRC-32, in hex; `None` in fingerprints by versions that did not read folders.
+    /// SHA-256 over names, sizes and CRC-32, in hex; `None` in some fingerprints of earlier versions, which did not
+    /// read the files of folders.
     pub contents: Option<String>,
 }
 
 impl Fingerprint {
-    /// Whether both can be fingerprints of the same dataset: all fields that both have are equal.
+    /// Whether both fingerprints can belong to the same dataset: all fields that both have are equal.
     pub fn matches(&self, other: &Self) -> bool {
         let same_contents = match (&self.contents, &other.contents) {
             (Some(ours), Some(theirs)) => ours == theirs,

@@ -12,7 +12,7 @@ use crate::problem::{Problem, ProblemKind};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Labels {
     by_name: HashMap<String, Result<Label, String>>,
-    /// Name with `/` in place of `\` -> that name as it is in `by_name`; only for names with `\`.
+    /// Maps a name with `/` in place of `\` to the same name as it is in `by_name`; contains only names with `\`.
     by_path: HashMap<String, String>,
 }
 
@@ -63,8 +63,9 @@ impl Labels {
         self.find(name, aliases)?.1.as_ref().ok()
     }
 
-    /// The entry of a sample. It is searched, in this order, by the name of the sample with `/` for `\`, as in NVIDIA's
-    /// loader; by the name as it is; among entries whose name has `\`; and by the alternative names of the sample.
+    /// The entry of a sample. It is looked up, in this order, by the name of the sample with `/` in place of `\`, as in
+    /// NVIDIA's loader; by the unchanged name; among entries that have `\` in place of `/` in their names; and by the
+    /// alternative names of the sample.
     fn find(&self, name: &str, aliases: &Aliases) -> Option<(&String, &Result<Label, String>)> {
         let find = |name: &str| {
             let path = with_slashes(name);
@@ -77,7 +78,7 @@ impl Labels {
         find(name).or_else(|| others.map(String::as_str).find_map(find))
     }
 
-    /// Names in `dataset.json` that are not among `names`, sorted.
+    /// Names in `dataset.json` whose entries belong to none of the samples `names`, sorted.
     pub(crate) fn strangers(&self, names: &[String], aliases: &Aliases) -> Vec<String> {
         let used: HashSet<&String> = names
             .iter()

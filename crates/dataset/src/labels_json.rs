@@ -1,5 +1,5 @@
-//! Parses `dataset.json` entry by entry to names and labels, so that it never takes the memory of a JSON tree, which is
-//! ten times that of the text. A file of 5 million images has 400 MB.
+//! Parses `dataset.json` entry by entry to names and labels, without a JSON tree of the whole file: the tree would take
+//! ten times the memory of the text, and the file of 5 million images has 400 MB.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ type Entry = (String, Result<Label, String>);
 /// Largest accepted class: longer one-hot vectors are a mistake in the file, not a dataset.
 const MAX_CLASS: u64 = 65_535;
 
-/// Largest accepted length of a vector, for the same reason.
+/// Largest accepted length of a vector: a longer one is a mistake in the file, too.
 const MAX_LENGTH: usize = MAX_CLASS as usize + 1;
 
 /// The entries of `labels`, in the order of the file; empty for `null`.
@@ -27,8 +27,8 @@ pub(crate) fn entries(bytes: &[u8]) -> Result<Vec<Entry>, String> {
     labels.ok_or_else(|| "there is no 'labels'".to_owned())
 }
 
-/// Methods of a visitor for the listed kinds of values, which it does not accept: each consumes the value and returns
-/// `$value` of its description.
+/// Implements the methods of a visitor for the listed kinds of values, all of which it refuses: each method consumes
+/// the value and returns the result of the function `$value`, called with a text that describes the refused value.
 macro_rules! others {
     (@ bool $value:expr) => {
         fn visit_bool<E: Error>(self, v: bool) -> Result<Self::Value, E> { $value(v.to_string()) }

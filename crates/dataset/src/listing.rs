@@ -79,8 +79,9 @@ pub(crate) fn list_zip(zip: &ZipFile) -> Vec<Found> {
         .collect()
 }
 
-/// Adds the files in `folder`, at any depth, to `found`; links to folders are not followed, as in Python's `os.walk`.
-/// `raw_prefix` is the raw path of `folder` in the dataset, with `/` at its end.
+/// Adds the files in `folder`, at any depth, to `found`, and what is left out to `left_out`. Links to folders are not
+/// followed, as in Python's `os.walk`. `raw_prefix` is the undecoded path of `folder` within the dataset, with `/` at
+/// its end.
 pub(crate) fn list_folder(
     folder: &Path,
     raw_prefix: &[u8],
@@ -116,10 +117,11 @@ pub(crate) fn list_folder(
     Ok(())
 }
 
-/// Sorts files by name and makes equal names distinct: the second one becomes `a.png#2`, with `a.png` as an alias.
+/// Sorts files by name and makes equal names distinct: the second `a.png` becomes `a.png#2`, with `a.png` as an alias.
 /// Returns the new names, sorted.
 ///
-/// In a folder two names can only have the same text when one of them is not Unicode, which then gets the number.
+/// In a folder, two names can have the same text only when one of them is not valid Unicode; the number is added to
+/// that one.
 pub(crate) fn sort_and_number(found: &mut [Found], aliases: &mut Aliases) -> Vec<String> {
     let order = |place: &Place| match place {
         Place::Named => (0, None),

@@ -18,7 +18,7 @@ use decode::decode_stored;
 /// Options of packing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackOptions {
-    /// Crop before the resize.
+    /// Crop of each image before it is resized.
     pub transform: Transform,
     /// Width and height of a sample in pixels; `None` keeps those of the image after the crop.
     pub size: Option<(usize, usize)>,
@@ -47,8 +47,9 @@ pub struct PackReport {
 /// give the same bytes, whatever the number of threads. `on_image` is called once for each image, from many threads.
 ///
 /// # Errors
-/// When samples differ in shape (a size avoids this), no image is left, `dataset.json` is damaged, or the disk reports
-/// an error. Images that cannot be decoded are in the report instead.
+/// When `options.size` does not suit the crop, samples differ in shape (`options.size` gives them one), no image is
+/// left, `dataset.json` is damaged, or the disk reports an error. Images that cannot be decoded are in the report
+/// instead.
 pub fn pack(
     source: &Source,
     out: impl AsRef<Path>,

@@ -1,8 +1,8 @@
 //! Resizes images with Pillow's arithmetic, bit for bit, so that NVIDIA's `dataset_tool.py` and this crate pack the
 //! same pixels.
 //!
-//! Two passes over 8-bit values, horizontal first; coefficients are in fixed point with 22 fractional bits. When an
-//! image is reduced, the filter is widened by the same factor.
+//! An image is resized in two passes over 8-bit values, first horizontally, then vertically; coefficients are in fixed
+//! point with 22 fractional bits. When an image is reduced, the filter is widened by the same factor.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ const PRECISION_BITS: u32 = 32 - 8 - 2;
 pub enum Filter {
     /// The mean of the covered area.
     Box,
-    /// A sinc windowed to three lobes (Lanczos-3): sharper.
+    /// A sinc windowed to three lobes (Lanczos-3); sharper than [`Box`](Self::Box).
     #[default]
     Lanczos,
 }
@@ -80,7 +80,8 @@ pub fn resize(image: &Image, width: usize, height: usize, filter: Filter) -> Ima
     }
 }
 
-/// The input values of one output value: those from index `first` on, with `weights` in fixed point.
+/// The input values from which one output value is computed: those from index `first` on, one for each of the
+/// fixed-point `weights`.
 struct Window {
     first: usize,
     weights: Vec<i32>,

@@ -30,7 +30,7 @@ impl SnapshotGrid {
         Self::sized(dataset, columns, rows)
     }
 
-    /// A grid of `columns` x `rows` images, chosen in the same way.
+    /// A grid of `columns` x `rows` images, with samples chosen as in [`new`](Self::new).
     pub fn sized(dataset: &ImageDataset, columns: usize, rows: usize) -> Self {
         let mut random = RandomState::new(0);
         let indices = if dataset.label_dim() == 0 {

@@ -62,7 +62,7 @@ impl Source {
         Self::open_with(path.as_ref(), false)
     }
 
-    /// As [`open`](Self::open), but images without the name of one, recognized by their first bytes, are samples too.
+    /// As [`open`](Self::open), but files that are images by their first bytes are samples too, whatever their names.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -110,7 +110,7 @@ impl Source {
     fn sort_in(&mut self, file: Found, by_content: bool) {
         let Found { name, place } = file;
         let head = || self.head(&name, &place);
-        // A numbered name ends in its number; the name without it is its first alias.
+        // A name such as `a.png#2` ends in its number; its first alias is the name without the number.
         let told = self.aliases.of(&name).first();
         let has_image_name = is_image_name(&name) || told.is_some_and(|name| is_image_name(name));
         if may_be_system_file(&name) && is_system_file(&name, &head()) {

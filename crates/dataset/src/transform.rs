@@ -14,8 +14,9 @@ pub enum Transform {
     Scale,
     /// The largest square in the middle.
     CenterCrop,
-    /// The middle rows in the aspect ratio of the given size, between black bars that make the sample square. Images
-    /// that are narrower than the given width, or too flat for its height, are dropped.
+    /// The middle rows, with black bars above and below that make the sample square. As in NVIDIA's program, the number
+    /// of rows is the height that the whole image would have when scaled to the given width. An image is dropped when
+    /// it is narrower than the given width or this number is less than the given height.
     CenterCropWide,
 }
 

@@ -67,7 +67,8 @@ impl DatasetWriter {
         })
     }
 
-    /// Adds a sample under the name of `idx`, and returns this name. Indices must ascend and may have gaps.
+    /// Adds a sample under [`sample_name(idx)`](sample_name), and returns this name. Indices must ascend and may have
+    /// gaps.
     ///
     /// # Errors
     /// When the shape of the image differs from that of the first, the index does not ascend or exceeds 99,999,999, or
