@@ -144,7 +144,8 @@ fn fine_structure(image: &Rgb, luma: &[f32], row: &mut Vec<f64>) {
         let at = ((crosses.len() - 1) as f64 * share) as usize;
         row.push(f64::from(crosses[at] + 0.002).ln());
     }
-    // Noise differs between channels, blur and sharpening do not: measure the variation of green minus luma.
+    // Noise differs between channels, whereas blur and sharpening affect them alike: measure the variation of green
+    // minus luma.
     let green = image.plane(1);
     let mut odd = 0.0f64;
     for y in 0..h {

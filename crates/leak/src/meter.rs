@@ -17,9 +17,10 @@ use crate::transforms::transform;
 pub struct CategoryLeak {
     /// The category.
     pub category: Category,
-    /// Estimated fraction of the fakes that look augmented in this way, beyond that of the baseline; 0 to 1.
+    /// Estimated fraction of the fakes that look augmented in this way, in excess of the same fraction of the baseline
+    /// images; 0 to 1.
     pub share: f64,
-    /// Difference of the fakes' detection rate and the baseline's, in standard errors.
+    /// Fraction of the fakes that are detected as this category minus that of the baseline images, in standard errors.
     pub significance: f64,
     /// Fraction of held-out augmented real images that are detected, 0 to 1. Below 0.2 the result means little.
     pub power: f64,
@@ -34,7 +35,8 @@ pub struct LeakMeter {
     /// standardized.
     mean: Vec<f64>,
     scale: Vec<f64>,
-    /// For each category, `[dim]`: the discriminant's weights of the descriptors, against plain images.
+    /// For each category: one weight for each descriptor (`[dim]`), and in `offsets` the constant term, of the linear
+    /// discriminant between that category and plain images.
     directions: Vec<Vec<f64>>,
     offsets: Vec<f64>,
     /// For each category: an image with a higher score is detected.
@@ -102,8 +104,8 @@ impl LeakMeter {
             standardize(row, &mean, &scale);
         }
 
-        // Directions: the difference of a category's mean and that of plain images, times the inverse of the shared
-        // covariance.
+        // A direction is the difference between the mean of a category and the mean of plain images, multiplied by the
+        // inverse of the shared covariance.
         let centers: Vec<Vec<f64>> = classes.iter().map(|c| mean_of(&c[..half], dim)).collect();
         let mut rows = Vec::with_capacity(classes.len() * half * dim);
         for (class, center) in classes.iter().zip(&centers) {
@@ -153,7 +155,7 @@ impl LeakMeter {
             let mut scores: Vec<f64> = held_out.iter().map(|s| s[k]).collect();
             scores.sort_by(f64::total_cmp);
             let at = ((1.0 - FALSE_RATE) * scores.len() as f64) as usize;
-            // A threshold is at least 0, the middle between the two classes.
+            // A threshold is at least 0, which is the score halfway between the category and plain images.
             meter.thresholds[k] = scores[at.min(scores.len() - 1)].max(0.0);
         }
         let hits = |class: &[Vec<f64>]| meter.count(class);
@@ -185,7 +187,8 @@ impl LeakMeter {
             .enumerate()
             .map(|(k, category)| {
                 let (rate, usual) = (hits[k] / n, usual_hits[k] / n_usual);
-                // Count one more detection on each side, so that the standard error is above zero.
+                // Add one detected and one undetected image to the pooled counts, so that the standard error is above
+                // zero.
                 let pooled = (hits[k] + usual_hits[k] + 1.0) / (n + n_usual + 2.0);
                 let error = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / n_usual)).sqrt();
                 let significance = (rate - usual) / error;
@@ -233,8 +236,8 @@ impl LeakMeter {
             .collect()
     }
 
-    /// The number of rows detected as each category. A row counts for its category of the highest score, if that is
-    /// above the threshold.
+    /// For each category, the number of rows detected as that category: a row counts for the category with its highest
+    /// score, if this score is above the category's threshold.
     fn count(&self, rows: &[Vec<f64>]) -> Vec<f64> {
         let mut counts = vec![0.0; Category::ALL.len()];
         for row in rows {
@@ -321,7 +324,7 @@ mod tests {
         tensor(seeds.map(drawing).collect())
     }
 
-    /// Generated images of which every `step`-th is augmented.
+    /// Generated images, of which every `step`-th is augmented with `category`.
     fn planted(category: Category, step: usize) -> Tensor {
         let mut random = RandomState::new(5);
         let images = images_of(&drawings(5000..5300)).unwrap();
