@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::paths;
 use crate::streams::{Purpose, noise, streams};
 
-/// Generates images from random latents, without truncation, with random noise, and for a conditional generator with
-/// the labels of random images of a dataset.
+/// Generates images from random latents, without truncation and with random noise. A conditional generator gets the
+/// labels of random images of a dataset.
 ///
 /// An image depends only on the seed and its position in the sequence, not on the batch sizes.
 pub struct FakeImages<'a> {
@@ -24,8 +24,8 @@ pub struct FakeImages<'a> {
 }
 
 impl<'a> FakeImages<'a> {
-    /// The sequence of images of a seed, from the first one on. `dataset` provides the labels for a conditional
-    /// generator.
+    /// Starts the sequence of images that belongs to `seed`, at its first image. `dataset` provides the labels for a
+    /// conditional generator.
     ///
     /// # Errors
     /// `Labels` when the generator needs labels that the dataset does not have.
@@ -48,7 +48,7 @@ impl<'a> FakeImages<'a> {
         })
     }
 
-    /// Makes every later call fail with `Interrupted` once `stop` is set.
+    /// Makes every later call that generates images fail with `Interrupted` once `stop` is true.
     pub fn until(self, stop: &'a AtomicBool) -> Self {
         Self {
             stop: Some(stop),
@@ -135,8 +135,9 @@ pub fn to_u8(images: &Tensor) -> Result<Tensor> {
 /// Number of images that [`measure_diversity`] generates.
 const N_IMAGES: usize = 64;
 
-/// The diversity check for mode collapse: generates 64 images with the same latents in every call, reduces them to 8 x
-/// 8 pixels, and returns their diversity, 0 for equal images. See [`metrics::diversity`].
+/// Measures the diversity of a generator's images, to detect mode collapse: generates 64 images with the same latents
+/// in every call, reduces them to 8 x 8 pixels, and returns their diversity, 0 for equal images. See
+/// [`metrics::diversity`].
 ///
 /// # Errors
 /// Those of [`FakeImages::batch`]; `Labels` as in [`FakeImages::new`].

@@ -27,8 +27,9 @@ pub(crate) fn labels(
     Ok(Some(Tensor::from_vec(labels, (n, c_dim), device)?))
 }
 
-/// Generates, for each stream, the image at a position of a random path, and the image `step` further on that path,
-/// with the same label and noise. `path` selects paths in `z` or `w`, and positions at random or at the start.
+/// Generates, for each stream, one image at a position of a random path and one `step` further on that path, both with
+/// the same label and noise. `path` says whether paths are in `z` or `w`, and whether positions are random or at the
+/// start of the path.
 ///
 /// # Shapes
 /// - result: `[2 n, channels, resolution, resolution]`, f32 of about -1 to 1: first the `n` images at the positions,
