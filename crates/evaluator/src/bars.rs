@@ -6,7 +6,7 @@ use metrics::{Progress, Step};
 /// computed, the current bar shows a message.
 #[derive(Default)]
 pub struct Bars {
-    /// The current bar, with the step and the total number of images that it is for; `None` before the first one.
+    /// The current bar, with the step and the total number of images that it shows; `None` before the first bar.
     bar: Option<((Step, usize), cli::Progress)>,
 }
 

@@ -20,7 +20,7 @@ pub fn cache_folder() -> Option<PathBuf> {
 /// The settings of an [`Evaluator`].
 #[derive(Clone, Debug)]
 pub struct EvaluatorSettings<'a> {
-    /// The feature network.
+    /// The feature networks. With `weights`, Inception is used instead.
     pub features: FeatureKind,
     /// File with the weights of Inception; `None` for the weights in the cache.
     pub weights: Option<&'a Path>,
@@ -30,14 +30,15 @@ pub struct EvaluatorSettings<'a> {
     pub covariance: Covariance,
     /// Number of images that the feature network processes at once.
     pub batch_size: usize,
-    /// Number of bootstrap resamplings for the error bar of a FID of at most 10,000 images; 0 for no error bar.
+    /// Number of bootstrap resamplings for the error bar of a FID of at most 10,000 images or of all images of a
+    /// folder; 0 or 1 for no error bar.
     pub bootstrap: usize,
     /// Seed of the random subsets and resamplings of images.
     pub seed: u32,
 }
 
 impl<'a> EvaluatorSettings<'a> {
-    /// The default settings, with which metrics are computed as by NVIDIA's StyleGAN2-ADA.
+    /// The default settings, which compute metrics as NVIDIA's StyleGAN2-ADA does.
     pub fn new(features: FeatureKind, weights: Option<&'a Path>) -> Self {
         let options = EvaluateOptions::default();
         Self {
