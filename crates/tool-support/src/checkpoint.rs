@@ -1,11 +1,11 @@
-//! Chooses the checkpoint of a run folder, by one rule and one flag in all tools.
+//! Chooses the checkpoint of a run folder, with the same rule and the same flag in all tools.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use run_folder::{Checkpoint, choose_checkpoint, latest_run, snapshot_files};
 
-/// Folder in which the newest run is looked for when a name is just `latest`.
+/// Folder with the runs of which the newest is chosen, when a flag for a run is just `latest`.
 const RUNS: &str = "runs";
 
 /// The flag by which a checkpoint of a run is chosen.
@@ -18,8 +18,8 @@ pub struct CheckpointArgs {
 }
 
 impl CheckpointArgs {
-    /// The file of the network that the flag `flag` names. For a run folder or `latest` it is the chosen checkpoint,
-    /// which is logged; any other name is returned as it is.
+    /// Returns the file of the network that the user named by `network`, the value of the flag `flag`. For a run folder
+    /// or `latest`, it is the chosen checkpoint of the run, which is logged; any other path is returned as it is.
     ///
     /// # Errors
     /// When the run has no such checkpoint, or when `--checkpoint` was given and `network` is not a run.
@@ -28,8 +28,8 @@ impl CheckpointArgs {
     }
 }
 
-/// Like [`CheckpointArgs::find`], with the checkpoint `which`. When a name is just `latest`, the newest run is looked
-/// for in `outdir`, or in `runs` without one.
+/// Like [`CheckpointArgs::find`], with the checkpoint `which`; `None` chooses the best one. When `network` is just
+/// `latest`, the newest run in `outdir` is used, or in `runs` when `outdir` is `None`.
 ///
 /// # Errors
 /// The same as for [`CheckpointArgs::find`].
@@ -77,8 +77,8 @@ pub fn find_run(run: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// For `latest` or `DIR/latest`, the folder whose newest run is meant; `None` for any other name, and when a file has
-/// that name.
+/// For `latest` or `DIR/latest`, the folder whose newest run is meant; `None` for any other name, and when a file or
+/// folder with that path exists.
 fn latest(name: &Path, outdir: Option<&Path>) -> Option<PathBuf> {
     if name.file_name()? != "latest" || name.exists() {
         return None;

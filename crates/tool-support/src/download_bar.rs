@@ -10,7 +10,7 @@ pub struct DownloadBar {
 }
 
 impl DownloadBar {
-    /// A bar with this title in place of `fetching`.
+    /// A bar with the title `title` instead of the default, `fetching`.
     pub fn titled(title: &'static str) -> Self {
         Self {
             title: Some(title),
@@ -30,8 +30,8 @@ impl DownloadBar {
         bar.set_position(progress.done);
     }
 
-    /// Removes the bar after a download that succeeded, and logs its size and duration. Dropping it only removes the
-    /// bar.
+    /// Removes the bar after a download that succeeded, and logs the size and duration of the download. A `DownloadBar`
+    /// that is dropped without this call only removes the bar.
     pub fn finish(self) {
         if let Some(bar) = self.bar {
             bar.finish();
