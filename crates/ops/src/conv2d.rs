@@ -133,6 +133,13 @@ pub(crate) fn transposed_geometry(
             weight.shape()
         );
     }
+    if in_h == 0 || in_w == 0 || kh == 0 || kw == 0 {
+        bail!(
+            "conv_transpose2d: x {:?} or weight {:?} is empty",
+            x.shape(),
+            weight.shape()
+        );
+    }
     let (h, w) = ((in_h - 1) * stride + kh, (in_w - 1) * stride + kw);
     if h <= 2 * padding || w <= 2 * padding || n == 0 {
         bail!(
@@ -185,6 +192,9 @@ pub fn conv2d_weight_gradient(
         && stride > 0
         && channels % groups == 0
         && outputs % groups == 0
+        && n > 0
+        && kh > 0
+        && kw > 0
         && h + 2 * padding >= kh
         && w + 2 * padding >= kw;
     if !fits || dy_n != n {

@@ -5,7 +5,8 @@ mod common;
 use candle_core::{Device, Result, Tensor, Var};
 use common::{noise, worst};
 use ops::{
-    Conv2dOptions, ConvAlgorithm, Isa, conv_transpose2d, conv2d, force_isa, set_conv_algorithm,
+    Conv2dOptions, ConvAlgorithm, Isa, conv_transpose2d, conv2d, conv2d_weight_gradient, force_isa,
+    set_conv_algorithm,
 };
 use std::sync::Mutex;
 
@@ -258,6 +259,23 @@ fn shapes_that_do_not_fit_are_errors() -> Result<()> {
     let half = x.to_dtype(candle_core::DType::F16)?;
     let w = noise(&[8, 8, 3, 3], 2)?;
     assert!(conv2d(&half, &w, &Conv2dOptions::default()).is_err());
+    // Sizes of 0 would underflow, or reach kernels that cannot take them.
+    let x = noise(&[1, 2, 4, 4], 3)?;
+    let options = Conv2dOptions::default();
+    for kernel in [(0, 3), (3, 0)] {
+        let dy = noise(&[1, 2, 5 - kernel.0, 5 - kernel.1], 4)?;
+        assert!(conv2d_weight_gradient(&x, &dy, kernel, &options).is_err());
+        let w = Tensor::zeros((2, 2, kernel.0, kernel.1), x.dtype(), &Device::Cpu)?;
+        assert!(conv2d(&x, &w, &options).is_err());
+        assert!(conv_transpose2d(&x, &w, &options).is_err());
+    }
+    let w = noise(&[2, 2, 3, 3], 5)?;
+    for shape in [(0, 2, 4, 4), (1, 2, 0, 4), (1, 2, 4, 0)] {
+        let empty = Tensor::zeros(shape, x.dtype(), &Device::Cpu)?;
+        assert!(conv2d(&empty, &w, &options).is_err());
+        assert!(conv_transpose2d(&empty, &w, &options).is_err());
+        assert!(conv2d_weight_gradient(&empty, &empty, (1, 1), &options).is_err());
+    }
     Ok(())
 }
 
