@@ -97,7 +97,8 @@ impl Params {
         }
         if integers.len() > INTEGERS || floats.len() > FLOATS {
             bail!(
-                "cuda: a kernel takes {FLOATS} floats, not {}: the filter has too many taps",
+                "cuda: a kernel takes {INTEGERS} integers and {FLOATS} floats, not {} and {}: the filter has too many taps",
+                integers.len(),
                 floats.len()
             );
         }
